@@ -1,0 +1,68 @@
+import { create } from "@bufbuild/protobuf";
+import { type ErrorInfo, ErrorInfoSchema } from "./gen/claudecluster/error/v1alpha1/error_info_pb.ts";
+
+/** How an error is told to a caller; the names of the gRPC codes that are used for it. */
+export type ErrorKind =
+  | "INVALID_ARGUMENT"
+  | "FAILED_PRECONDITION"
+  | "NOT_FOUND"
+  | "ABORTED"
+  | "OUT_OF_RANGE"
+  | "RESOURCE_EXHAUSTED"
+  | "UNAVAILABLE"
+  | "UNAUTHENTICATED"
+  | "DEADLINE_EXCEEDED"
+  | "CANCELED"
+  | "INTERNAL";
+
+export interface AppErrorOptions {
+  /** Default INTERNAL. */
+  kind?: ErrorKind;
+  /** The dynamic values of the message, by name. Never a secret. */
+  metadata?: Record<string, string>;
+  /** The same call may succeed later. Default false. */
+  retryable?: boolean;
+  /** One sentence on what to do. */
+  help?: string;
+  cause?: unknown;
+}
+
+/**
+ * The one error of the project: a stable reason for programs, a sentence for people. Thrown where
+ * the cause is known, mapped once at a boundary.
+ */
+export class AppError extends Error {
+  override readonly name = "AppError";
+  readonly reason: string;
+  readonly kind: ErrorKind;
+  readonly metadata: Record<string, string>;
+  readonly retryable: boolean;
+  readonly help: string;
+
+  constructor(reason: string, message: string, options: AppErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.reason = reason;
+    this.kind = options.kind ?? "INTERNAL";
+    this.metadata = options.metadata ?? {};
+    this.retryable = options.retryable ?? false;
+    this.help = options.help ?? "";
+  }
+
+  /** Returns the error as it is sent beside a gRPC status. */
+  toErrorInfo(domain: string): ErrorInfo {
+    const { reason, metadata, retryable, help } = this;
+    return create(ErrorInfoSchema, { reason, domain, metadata, retryable, help });
+  }
+
+  /** Returns the message followed by the help, as people read it. */
+  toSentence(): string {
+    return this.help === "" ? this.message : `${this.message} ${this.help}`;
+  }
+}
+
+/** Returns the error itself if it is one of ours, otherwise an INTERNAL one that wraps it. */
+export function asAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new AppError("INTERNAL", message, { cause: error });
+}

@@ -1,0 +1,142 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { AppError } from "./app-error.ts";
+import { type SessionEvent, SessionEventSchema } from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
+
+/** What happened, not yet numbered: the `event` oneof of a SessionEvent. */
+export type EventBody = Exclude<SessionEvent["event"], { case: undefined }>;
+
+export interface EventLogOptions {
+  /** Above this many unacknowledged bytes `roomy` waits. Default 64 MiB. */
+  maxUnacknowledgedBytes?: number;
+  /** Default: the system's clock. */
+  now?: () => number;
+}
+
+/** No event on the wire is above this (bytes). */
+export const MAX_EVENT_BYTES = 64 * 1024;
+
+/**
+ * A session's events in memory: gapless numbers from 1, kept until acknowledged. A reader is a
+ * number and a signal; readers never hold up the writer or each other. Nothing is ever dropped:
+ * a writer that fills the log is to wait for `roomy` before it produces more.
+ */
+export class EventLog {
+  readonly #entries: { event: SessionEvent; size: number }[] = [];
+  readonly #maxBytes: number;
+  readonly #now: () => number;
+  #first = 1;
+  #bytes = 0;
+  #ended = false;
+  #waiters: (() => void)[] = [];
+
+  constructor(options: EventLogOptions = {}) {
+    this.#maxBytes = options.maxUnacknowledgedBytes ?? 64 * 1024 * 1024;
+    this.#now = options.now ?? Date.now;
+  }
+
+  /** Number of the newest event; 0 if there is none. */
+  get lastSequence(): number {
+    return this.#first + this.#entries.length - 1;
+  }
+
+  /** Number of the newest event that has been acknowledged. */
+  get acknowledgedSequence(): number {
+    return this.#first - 1;
+  }
+
+  /** No event will follow. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Adds an event and returns it numbered. Throws once the log has ended. */
+  append(event: EventBody): SessionEvent {
+    if (this.#ended) throw new AppError("LOG_ENDED", `The session is over; "${event.case}" came too late.`);
+    const occurTime: Timestamp = timestampFromMs(this.#now());
+    const entry = create(SessionEventSchema, { sequence: this.lastSequence + 1, occurTime, event });
+    const size = toBinary(SessionEventSchema, entry).length;
+    this.#entries.push({ event: entry, size });
+    this.#bytes += size;
+    this.#ended = event.case === "sessionFinished";
+    this.#wake();
+    return entry;
+  }
+
+  /** Forgets the events up to `sequence`. */
+  acknowledge(sequence: number): void {
+    const count = Math.min(sequence, this.lastSequence) - this.#first + 1;
+    if (count <= 0) return;
+    for (const { size } of this.#entries.splice(0, count)) this.#bytes -= size;
+    this.#first += count;
+    this.#wake();
+  }
+
+  /** Resolves when there is room for more. Rejects with the signal's reason. */
+  async roomy(signal: AbortSignal): Promise<void> {
+    while (this.#bytes > this.#maxBytes) await this.#changed(signal);
+  }
+
+  /**
+   * Yields the events after `afterSequence` in batches of at most 100, for ever or until the log
+   * has ended; an empty batch when there was nothing for `idleMs`. Ends silently when the signal
+   * is aborted. Throws EVENTS_DROPPED if the next event has been acknowledged and forgotten.
+   */
+  async *read(options: { afterSequence: number; signal: AbortSignal; idleMs?: number }): AsyncGenerator<SessionEvent[]> {
+    const { signal, idleMs } = options;
+    let after = options.afterSequence;
+    if (after < 0 || after > this.lastSequence) {
+      throw new AppError("SEQUENCE_UNKNOWN", `There is no event ${after}; the newest is ${this.lastSequence}.`, {
+        kind: "OUT_OF_RANGE",
+        metadata: { after_sequence: String(after), last_sequence: String(this.lastSequence) },
+      });
+    }
+    while (!signal.aborted) {
+      if (after < this.#first - 1) {
+        throw new AppError("EVENTS_DROPPED", `Events ${after + 1} to ${this.#first - 1} are not kept any more.`, {
+          kind: "OUT_OF_RANGE",
+          metadata: { first_sequence: String(this.#first) },
+          help: `Read them from the host, or start after ${this.#first - 1}.`,
+        });
+      }
+      const batch = this.#entries.slice(after - this.#first + 1, after - this.#first + 101).map((entry) => entry.event);
+      if (batch.length > 0) {
+        after += batch.length;
+        yield batch;
+      } else if (this.#ended) {
+        return;
+      } else if (!(await this.#changedOrIdle(signal, idleMs))) {
+        yield [];
+      }
+    }
+  }
+
+  #wake(): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const wake of waiters) wake();
+  }
+
+  async #changed(signal: AbortSignal): Promise<void> {
+    await this.#changedOrIdle(signal, undefined);
+    signal.throwIfAborted();
+  }
+
+  /** Resolves true on a change or an abort, false when `idleMs` have passed without. */
+  #changedOrIdle(signal: AbortSignal, idleMs: number | undefined): Promise<boolean> {
+    return new Promise((resolve) => {
+      const settle = (changed: boolean) => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", wake);
+        const index = this.#waiters.indexOf(wake);
+        if (index >= 0) this.#waiters.splice(index, 1);
+        resolve(changed);
+      };
+      const wake = () => settle(true);
+      const timer = idleMs === undefined ? undefined : setTimeout(() => settle(false), idleMs);
+      if (signal.aborted) return wake();
+      signal.addEventListener("abort", wake, { once: true });
+      this.#waiters.push(wake);
+    });
+  }
+}

@@ -1,0 +1,66 @@
+import { clone, create } from "@bufbuild/protobuf";
+import { durationFromMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
+import type { SessionEvent } from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
+import { PhaseTimingSchema, type Session, SessionSchema, Session_State } from "./gen/claudecluster/session/v1alpha1/session_pb.ts";
+import { SessionResultSchema } from "./gen/claudecluster/session/v1alpha1/session_result_pb.ts";
+
+/** Returns a session of which nothing is known but its id. */
+export function emptySession(id: string): Session {
+  return create(SessionSchema, { id, state: Session_State.QUEUED });
+}
+
+/** The session is over: nothing about it will change. */
+export function isFinal(state: Session_State): boolean {
+  return state === Session_State.SUCCEEDED || state === Session_State.FAILED || state === Session_State.CANCELED;
+}
+
+/**
+ * Applies one event to a session, in place. The state of a session is this function over its
+ * whole log; kinds that do not matter to it are skipped.
+ */
+export function foldEvent(session: Session, entry: SessionEvent): void {
+  session.lastSequence = entry.sequence;
+  const { event } = entry;
+  switch (event.case) {
+    case "sessionStarted":
+      if (event.value.spec !== undefined) session.spec = event.value.spec;
+      session.parent = event.value.parent;
+      if (entry.occurTime !== undefined) session.createTime ??= entry.occurTime;
+      break;
+    case "stateChanged":
+      session.state = event.value.state;
+      break;
+    case "phaseChanged":
+      endPhase(session, entry.occurTime);
+      session.phase = event.value.phase;
+      session.phaseTimings.push(
+        create(PhaseTimingSchema, { phase: event.value.phase, ...(entry.occurTime && { startTime: entry.occurTime }) }),
+      );
+      break;
+    case "containerProgress":
+      if (event.value.containerId !== "") session.containerId = event.value.containerId;
+      break;
+    case "turnStarted":
+      session.turnCount = event.value.turn;
+      if (entry.occurTime !== undefined) session.startTime ??= entry.occurTime;
+      break;
+    case "claudeReady":
+      session.conversationId = event.value.conversationId;
+      break;
+    case "sessionFinished":
+      endPhase(session, entry.occurTime);
+      session.state = event.value.state;
+      if (event.value.result !== undefined) session.result = clone(SessionResultSchema, event.value.result);
+      if (entry.occurTime !== undefined) session.endTime = entry.occurTime;
+      break;
+    default:
+      break;
+  }
+}
+
+function endPhase(session: Session, at: Timestamp | undefined): void {
+  const running = session.phaseTimings.at(-1);
+  if (running === undefined || running.elapsed !== undefined || running.startTime === undefined || at === undefined) return;
+  // The clocks of host and container may differ a little.
+  running.elapsed = durationFromMs(Math.max(0, timestampMs(at) - timestampMs(running.startTime)));
+}

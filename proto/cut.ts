@@ -12,7 +12,8 @@ export interface Cut {
 /** Cuts a text to at most `maxBytes` of UTF-8, never inside a character. */
 export function cutText(text: string, maxBytes: number): Cut {
   // Most texts are short: three bytes a UTF-16 unit is the most that UTF-8 needs.
-  if (text.length * 3 <= maxBytes) return { text: text.toWellFormed(), truncated: false, sizeBytes: encoder.encode(text).length };
+  if (text.length * 3 <= maxBytes)
+    return { text: text.toWellFormed(), truncated: false, sizeBytes: encoder.encode(text).length };
   const bytes = encoder.encode(text);
   if (bytes.length <= maxBytes) return { text: text.toWellFormed(), truncated: false, sizeBytes: bytes.length };
   let end = maxBytes;

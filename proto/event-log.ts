@@ -16,6 +16,10 @@ export interface EventLogOptions {
 /** No event on the wire is above this (bytes). */
 export const MAX_EVENT_BYTES = 64 * 1024;
 
+/** A batch is one message: far below gRPC's usual 4 MiB, and small enough not to hold up others. */
+const MAX_BATCH_LENGTH = 100;
+const MAX_BATCH_BYTES = 512 * 1024;
+
 /**
  * A session's events in memory: gapless numbers from 1, kept until acknowledged. A reader is a
  * number and a signal; readers never hold up the writer or each other. Nothing is ever dropped:
@@ -78,11 +82,15 @@ export class EventLog {
   }
 
   /**
-   * Yields the events after `afterSequence` in batches of at most 100, for ever or until the log
-   * has ended; an empty batch when there was nothing for `idleMs`. Ends silently when the signal
+   * Yields the events after `afterSequence` in batches that fit one message, for ever or until the
+   * log has ended; an empty batch when there was nothing for `idleMs`. Ends silently when the signal
    * is aborted. Throws EVENTS_DROPPED if the next event has been acknowledged and forgotten.
    */
-  async *read(options: { afterSequence: number; signal: AbortSignal; idleMs?: number }): AsyncGenerator<SessionEvent[]> {
+  async *read(options: {
+    afterSequence: number;
+    signal: AbortSignal;
+    idleMs?: number;
+  }): AsyncGenerator<SessionEvent[]> {
     const { signal, idleMs } = options;
     let after = options.afterSequence;
     if (after < 0 || after > this.lastSequence) {
@@ -99,7 +107,7 @@ export class EventLog {
           help: `Read them from the host, or start after ${this.#first - 1}.`,
         });
       }
-      const batch = this.#entries.slice(after - this.#first + 1, after - this.#first + 101).map((entry) => entry.event);
+      const batch = this.#batch(after - this.#first + 1);
       if (batch.length > 0) {
         after += batch.length;
         yield batch;
@@ -109,6 +117,17 @@ export class EventLog {
         yield [];
       }
     }
+  }
+
+  #batch(start: number): SessionEvent[] {
+    const events: SessionEvent[] = [];
+    for (let index = start, bytes = 0; index < this.#entries.length && events.length < MAX_BATCH_LENGTH; index++) {
+      const { event, size } = this.#entries[index]!;
+      bytes += size;
+      if (bytes > MAX_BATCH_BYTES && events.length > 0) break;
+      events.push(event);
+    }
+    return events;
   }
 
   #wake(): void {

@@ -1,7 +1,12 @@
 import { clone, create } from "@bufbuild/protobuf";
 import { durationFromMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { SessionEvent } from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
-import { PhaseTimingSchema, type Session, SessionSchema, Session_State } from "./gen/claudecluster/session/v1alpha1/session_pb.ts";
+import {
+  PhaseTimingSchema,
+  type Session,
+  SessionSchema,
+  Session_State,
+} from "./gen/claudecluster/session/v1alpha1/session_pb.ts";
 import { SessionResultSchema } from "./gen/claudecluster/session/v1alpha1/session_result_pb.ts";
 
 /** Returns a session of which nothing is known but its id. */
@@ -60,7 +65,8 @@ export function foldEvent(session: Session, entry: SessionEvent): void {
 
 function endPhase(session: Session, at: Timestamp | undefined): void {
   const running = session.phaseTimings.at(-1);
-  if (running === undefined || running.elapsed !== undefined || running.startTime === undefined || at === undefined) return;
+  if (running === undefined || running.elapsed !== undefined || running.startTime === undefined || at === undefined)
+    return;
   // The clocks of host and container may differ a little.
   running.elapsed = durationFromMs(Math.max(0, timestampMs(at) - timestampMs(running.startTime)));
 }

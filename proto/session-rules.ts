@@ -1,7 +1,11 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { AppError } from "./app-error.ts";
-import { RepositorySpecSchema, type SessionSpec, SessionSpecSchema } from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
+import {
+  RepositorySpecSchema,
+  type SessionSpec,
+  SessionSpecSchema,
+} from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
 
 /** Time for a session unless it asks for another. */
 export const DEFAULT_TIMEOUT_MS = 300_000;
@@ -15,8 +19,16 @@ export const PERMISSION_MODES = ["bypassPermissions", "acceptEdits", "plan", "de
 
 /** Variables that the agent sets itself, or that would lead Claude around the broker. */
 const RESERVED_VARIABLES = new Set([
-  "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "IS_SANDBOX",
-  "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
+  "HOME",
+  "USER",
+  "LOGNAME",
+  "SHELL",
+  "TMPDIR",
+  "IS_SANDBOX",
+  "HTTP_PROXY",
+  "HTTPS_PROXY",
+  "ALL_PROXY",
+  "NO_PROXY",
 ]);
 const RESERVED_PREFIXES = ["ANTHROPIC_", "CLAUDE_CODE_", "CLAUDECLUSTER_"];
 
@@ -30,27 +42,51 @@ export function completeSpec(given: SessionSpec): SessionSpec {
   if (spec.task.trim() === "") throw invalid("TASK_EMPTY", "The task is empty.", "Say what Claude is to do.");
   const taskBytes = new TextEncoder().encode(spec.task).length;
   if (taskBytes > MAX_TASK_BYTES) {
-    throw invalid("TASK_TOO_LONG", `The task has ${taskBytes} bytes; at most ${MAX_TASK_BYTES} are possible.`, "Put the material into the repository.");
+    throw invalid(
+      "TASK_TOO_LONG",
+      `The task has ${taskBytes} bytes; at most ${MAX_TASK_BYTES} are possible.`,
+      "Put the material into the repository.",
+    );
   }
   if (spec.permissionMode === "") spec.permissionMode = "bypassPermissions";
   if (!PERMISSION_MODES.some((mode) => mode === spec.permissionMode)) {
-    throw invalid("PERMISSION_MODE_UNKNOWN", `There is no permission mode "${spec.permissionMode}".`, `Use one of ${PERMISSION_MODES.join(", ")}.`, { permission_mode: spec.permissionMode });
+    throw invalid(
+      "PERMISSION_MODE_UNKNOWN",
+      `There is no permission mode "${spec.permissionMode}".`,
+      `Use one of ${PERMISSION_MODES.join(", ")}.`,
+      { permission_mode: spec.permissionMode },
+    );
   }
   if (spec.model !== "" && !/^[A-Za-z0-9][\w.:@/[\]-]{0,127}$/.test(spec.model)) {
-    throw invalid("MODEL_INVALID", `"${spec.model.slice(0, 128)}" is not a model name.`, "Use a name such as \"sonnet\" or \"claude-opus-5-5\".");
+    throw invalid(
+      "MODEL_INVALID",
+      `"${spec.model.slice(0, 128)}" is not a model name.`,
+      'Use a name such as "sonnet" or "claude-opus-5-5".',
+    );
   }
   if (spec.allowedTools.some((tool) => tool.trim() === "" || tool.startsWith("-"))) {
-    throw invalid("TOOL_INVALID", "allowed_tools holds an empty name or one that starts with a dash.", "Use names such as \"Edit\" or \"Bash(git log *)\".");
+    throw invalid(
+      "TOOL_INVALID",
+      "allowed_tools holds an empty name or one that starts with a dash.",
+      'Use names such as "Edit" or "Bash(git log *)".',
+    );
   }
-  if (spec.maxStepCount < 0) throw invalid("STEP_COUNT_INVALID", `max_step_count is ${spec.maxStepCount}.`, "Use 0 for no limit.");
+  if (spec.maxStepCount < 0)
+    throw invalid("STEP_COUNT_INVALID", `max_step_count is ${spec.maxStepCount}.`, "Use 0 for no limit.");
   const timeoutMs = spec.timeout === undefined ? DEFAULT_TIMEOUT_MS : durationMs(spec.timeout);
   if (!(timeoutMs >= 1000 && timeoutMs <= MAX_TIMEOUT_MS)) {
-    throw invalid("TIMEOUT_INVALID", `The timeout is ${timeoutMs / 1000} s.`, `Use 1 to ${MAX_TIMEOUT_MS / 1000} s.`, { timeout_ms: String(timeoutMs) });
+    throw invalid("TIMEOUT_INVALID", `The timeout is ${timeoutMs / 1000} s.`, `Use 1 to ${MAX_TIMEOUT_MS / 1000} s.`, {
+      timeout_ms: String(timeoutMs),
+    });
   }
   spec.timeout = durationFromMs(timeoutMs);
   const idleMs = spec.idleTimeout === undefined ? 0 : durationMs(spec.idleTimeout);
   if (!(idleMs >= 0 && idleMs <= MAX_TIMEOUT_MS)) {
-    throw invalid("IDLE_TIMEOUT_INVALID", `The idle timeout is ${idleMs / 1000} s.`, `Use 0 to ${MAX_TIMEOUT_MS / 1000} s.`);
+    throw invalid(
+      "IDLE_TIMEOUT_INVALID",
+      `The idle timeout is ${idleMs / 1000} s.`,
+      `Use 0 to ${MAX_TIMEOUT_MS / 1000} s.`,
+    );
   }
   for (const name of Object.keys(spec.environment)) checkVariable(name, spec.environment[name]!);
   if (spec.repository !== undefined) {
@@ -65,11 +101,20 @@ export function completeSpec(given: SessionSpec): SessionSpec {
 
 function checkVariable(name: string, value: string): void {
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || value.includes("\0")) {
-    throw invalid("ENVIRONMENT_INVALID", `"${name.slice(0, 64)}" is not a variable that can be set.`, "Use letters, digits and underscores.");
+    throw invalid(
+      "ENVIRONMENT_INVALID",
+      `"${name.slice(0, 64)}" is not a variable that can be set.`,
+      "Use letters, digits and underscores.",
+    );
   }
   const upper = name.toUpperCase();
   if (RESERVED_VARIABLES.has(upper) || RESERVED_PREFIXES.some((prefix) => upper.startsWith(prefix))) {
-    throw invalid("ENVIRONMENT_RESERVED", `The variable ${name} is set by ClaudeCluster.`, "Leave it out; credentials and endpoints belong to the host's configuration and never enter a container.", { name });
+    throw invalid(
+      "ENVIRONMENT_RESERVED",
+      `The variable ${name} is set by ClaudeCluster.`,
+      "Leave it out; credentials and endpoints belong to the host's configuration and never enter a container.",
+      { name },
+    );
   }
 }
 
@@ -77,10 +122,19 @@ function checkVariable(name: string, value: string): void {
 export function checkRepositoryUri(uri: string): string {
   const url = URL.canParse(uri) ? new URL(uri) : undefined;
   if (url === undefined || (url.protocol !== "https:" && url.protocol !== "http:") || url.hostname === "") {
-    throw invalid("REPOSITORY_URI_INVALID", `"${redactUri(uri)}" is not a repository URI that can be cloned.`, "Use an https URI such as https://github.com/owner/name.");
+    throw invalid(
+      "REPOSITORY_URI_INVALID",
+      `"${redactUri(uri)}" is not a repository URI that can be cloned.`,
+      "Use an https URI such as https://github.com/owner/name.",
+    );
   }
   if (url.username !== "" || url.password !== "") {
-    throw invalid("REPOSITORY_URI_CREDENTIALS", `The repository URI for ${url.host} holds credentials.`, "Leave them out: nothing secret may enter a container.", { host: url.host });
+    throw invalid(
+      "REPOSITORY_URI_CREDENTIALS",
+      `The repository URI for ${url.host} holds credentials.`,
+      "Leave them out: nothing secret may enter a container.",
+      { host: url.host },
+    );
   }
   return url.href;
 }
@@ -92,8 +146,18 @@ export function redactUri(uri: string): string {
 
 function checkRef(ref: string): string {
   // The rules of git check-ref-format, and no option in disguise.
-  if (ref !== "" && (!/^[^\s~^:?*[\\\x00-\x20\x7f-]{1}[^\s~^:?*[\\\x00-\x20\x7f]{0,254}$/.test(ref) || ref.includes("..") || ref.includes("@{"))) {
-    throw invalid("REF_INVALID", `"${ref.slice(0, 64)}" is not a branch, tag or commit.`, "Use a name such as \"main\" or a full commit id.", { ref: ref.slice(0, 64) });
+  if (
+    ref !== "" &&
+    (!/^[^\s~^:?*[\\\x00-\x20\x7f-]{1}[^\s~^:?*[\\\x00-\x20\x7f]{0,254}$/.test(ref) ||
+      ref.includes("..") ||
+      ref.includes("@{"))
+  ) {
+    throw invalid(
+      "REF_INVALID",
+      `"${ref.slice(0, 64)}" is not a branch, tag or commit.`,
+      'Use a name such as "main" or a full commit id.',
+      { ref: ref.slice(0, 64) },
+    );
   }
   return ref;
 }

@@ -48,6 +48,13 @@ export type RuntimeHealth =
   | { healthy: true; description: string; warnings: string[] }
   | { healthy: false; reason: string; message: string; help: string };
 
+/** What is known of an image. */
+export interface ImageFacts {
+  /** When it was built, ms since 1970. */
+  createTimeMs: number;
+  labels: Record<string, string>;
+}
+
 /** Abilities as data: nobody asks which runtime it is. */
 export interface RuntimeCapabilities {
   /** Memory, CPU and process limits are enforced. */
@@ -63,6 +70,8 @@ export interface Runtime extends AsyncDisposable {
   readonly capabilities: RuntimeCapabilities;
   /** Looks whether containers can be created. Does not throw. */
   check(options: { signal: AbortSignal }): Promise<RuntimeHealth>;
+  /** Looks at an image. Undefined if it is not there. */
+  inspectImage(image: string, options: { signal: AbortSignal }): Promise<ImageFacts | undefined>;
   /**
    * Gives a started container or leaves nothing behind. Rejects within a second of an abort, with
    * the signal's reason. Throws AppError: IMAGE_NOT_FOUND, RUNTIME_UNAVAILABLE,

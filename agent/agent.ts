@@ -1,0 +1,143 @@
+import { randomUUID } from "node:crypto";
+import type { Duplex } from "node:stream";
+import type { Logger } from "pino";
+import { AgentService, AppError } from "../proto/index.ts";
+import type { AgentCore } from "./agent-core.ts";
+import type { AgentConfig } from "./config.ts";
+import { EXIT_CODES } from "./exit-codes.ts";
+import { HostPresence } from "./host-presence.ts";
+import { Relay } from "./relay/relay.ts";
+import { Seat } from "./seat.ts";
+import { agentService } from "./server/agent-service.ts";
+import { HealthState } from "./server/health.ts";
+import { reflectionServices } from "./server/reflection.ts";
+import { RpcServer } from "./server/rpc-server.ts";
+import { OnlySession } from "./session/only-session.ts";
+import { AgentSession } from "./session/session.ts";
+import { type SessionPlace, sessionPlace } from "./session/session-place.ts";
+import { type Timeouts, TIMEOUTS } from "./timeouts.ts";
+import { readVersions } from "./versions.ts";
+
+/** How an agent ended; one of EXIT_CODES. */
+export interface AgentExit {
+  readonly exitCode: number;
+}
+
+/** A running agent. Whoever created it closes it. */
+export interface Agent extends AsyncDisposable {
+  readonly instanceId: string;
+  /** Where Claude's model and proxy requests come in. */
+  readonly modelPort: number;
+  readonly proxyPort: number;
+  /** Resolves when the agent has ended, by itself or by `close`. Never rejects. */
+  readonly exited: Promise<AgentExit>;
+  /** Serves one connection, an HTTP/2 byte stream that somebody else has opened. */
+  serve(connection: Duplex): void;
+  /** Listens where the configuration says. Returns the TCP port, if there is one. */
+  listen(): Promise<number | undefined>;
+  /** Ends the session, tells everyone, and ends. At most `shutdownMs`. */
+  close(): Promise<void>;
+  /** Ends at once: nothing is collected. */
+  kill(): void;
+}
+
+export interface AgentOptions {
+  log: Logger;
+  timeouts?: Partial<Timeouts>;
+  /** Where sessions happen. Default: in this container, as configured. */
+  place?: SessionPlace;
+}
+
+/** Starts an agent. It listens for Claude's connections at once, for callers when told to. */
+export async function createAgent(config: AgentConfig, options: AgentOptions): Promise<Agent> {
+  const { log } = options;
+  const timeouts: Timeouts = { ...TIMEOUTS, ...options.timeouts };
+  const { modelPort, proxyPort } = config;
+  const onModelRequest = () => core.sessions.current?.noticeModelRequest();
+  const relay = await Relay.listen({ modelPort, proxyPort, onModelRequest });
+  const place = options.place ?? sessionPlace({ config, relay, timeouts });
+  const presence = new HostPresence({ timeoutMs: config.hostAbsenceTimeoutMs, onAbsent: () => void leave() });
+  const onChange = (taken: boolean) => presence.change(taken);
+  const core: AgentCore = {
+    config,
+    timeouts,
+    relay,
+    instanceId: randomUUID(),
+    versions: readVersions(config, { timeouts, log }),
+    sessions: new OnlySession((id, spec) => {
+      log.info({ sessionId: id }, "session started");
+      return new AgentSession({ id, spec, place, timeouts, log });
+    }),
+    owner: new Seat({ onChange, replaced: () => replaced("OWNER_REPLACED", "Another owner has attached.") }),
+    connectionTaker: new Seat({
+      onChange,
+      replaced: () => replaced("CALLER_REPLACED", "Another caller takes the connections now."),
+    }),
+  };
+  const serviceOptions = {
+    onUnexpectedError: (error: unknown, method: string) => log.error({ err: error, method }, "call failed"),
+  };
+  const health = new HealthState([AgentService]);
+  const described = [agentService(core, serviceOptions), health.service(serviceOptions)];
+  const reflection = reflectionServices(
+    described.map(({ descriptor }) => descriptor),
+    serviceOptions,
+  );
+  const server = new RpcServer({ services: [...described, ...reflection], timeouts });
+  const exited = Promise.withResolvers<AgentExit>();
+  let closing: Promise<void> | undefined;
+
+  /** Aborted when the session gets no more time to end well. */
+  const hurry = new AbortController();
+
+  const close = (exitCode: number): Promise<void> => {
+    closing ??= shutDown().then(() => exited.resolve({ exitCode }));
+    return closing;
+  };
+
+  async function shutDown(): Promise<void> {
+    presence.close();
+    core.sessions.close();
+    health.stopServing();
+    const timer = setTimeout(() => hurry.abort(), timeouts.shutdownSessionMs);
+    await core.sessions.current?.shutDown({ signal: hurry.signal });
+    clearTimeout(timer);
+    await server.close();
+    await relay[Symbol.asyncDispose]();
+  }
+
+  /** Nobody has been there for long: ends Claude, and the agent too, unless somebody comes meanwhile. */
+  async function leave(): Promise<void> {
+    log.warn({ timeoutMs: config.hostAbsenceTimeoutMs }, "no host is there");
+    const session = core.sessions.current;
+    session?.stop(`No host was there for ${config.hostAbsenceTimeoutMs / 1000} s.`);
+    await session?.finished;
+    if (!presence.present) await close(EXIT_CODES.hostAbsent);
+  }
+
+  return {
+    instanceId: core.instanceId,
+    modelPort: relay.modelPort,
+    proxyPort: relay.proxyPort,
+    exited: exited.promise,
+    serve: (connection) => server.serve(connection),
+    async listen() {
+      await server.listenUnix(config.socketPath);
+      log.info({ socket: config.socketPath, instanceId: core.instanceId }, "listening");
+      if (config.listen === undefined) return undefined;
+      const port = await server.listenTcp(config.listen);
+      log.info({ host: config.listen.host, port }, "listening");
+      return port;
+    },
+    close: () => close(EXIT_CODES.closed),
+    kill() {
+      hurry.abort();
+      void close(EXIT_CODES.failed);
+    },
+    [Symbol.asyncDispose]: () => close(EXIT_CODES.closed),
+  };
+}
+
+function replaced(reason: string, message: string): AppError {
+  return new AppError(reason, message, { kind: "ABORTED" });
+}

@@ -1,0 +1,44 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { completeSpec, SessionSpecSchema } from "../../proto/index.ts";
+import { claudeArguments } from "./argv.ts";
+
+const conversationId = "0b8f1c1e-5f0a-4c5f-9a52-0d8c2f6f3a11";
+
+function argumentsFor(spec: MessageInitShape<typeof SessionSpecSchema>): string[] {
+  return claudeArguments(completeSpec(create(SessionSpecSchema, { task: "secret plan", ...spec })), { conversationId });
+}
+
+function valueOf(args: readonly string[], flag: string): string | undefined {
+  return args.includes(flag) ? args[args.indexOf(flag) + 1] : undefined;
+}
+
+test("asks for JSON lines both ways and ignores what the repository says", () => {
+  const args = argumentsFor({});
+  expect(args[0]).toBe("-p");
+  expect(args).toContain("--verbose");
+  expect(args).toContain("--strict-mcp-config");
+  expect(valueOf(args, "--input-format")).toBe("stream-json");
+  expect(valueOf(args, "--output-format")).toBe("stream-json");
+  expect(valueOf(args, "--setting-sources")).toBe("user");
+  expect(valueOf(args, "--permission-mode")).toBe("bypassPermissions");
+  expect(valueOf(args, "--session-id")).toBe(conversationId);
+  expect(JSON.parse(valueOf(args, "--settings")!)).toEqual({ sandbox: { enabled: false } });
+});
+
+test("leaves out what the session does not ask for", () => {
+  const args = argumentsFor({});
+  for (const flag of ["--model", "--max-turns", "--allowed-tools"]) expect(args).not.toContain(flag);
+});
+
+test("passes model, limit and rules, each rule as one argument", () => {
+  const args = argumentsFor({ model: "sonnet", maxStepCount: 7, permissionMode: "dontAsk", allowedTools: ["Edit", "Bash(git log *)"] });
+  expect(valueOf(args, "--model")).toBe("sonnet");
+  expect(valueOf(args, "--max-turns")).toBe("7");
+  expect(valueOf(args, "--permission-mode")).toBe("dontAsk");
+  expect(args.slice(args.indexOf("--allowed-tools"))).toEqual(["--allowed-tools", "Edit", "Bash(git log *)"]);
+});
+
+test("never shows the task to other processes", () => {
+  expect(argumentsFor({}).join(" ")).not.toContain("secret plan");
+});

@@ -1,0 +1,288 @@
+import type { ChildProcess } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import { create } from "@bufbuild/protobuf";
+import type { Logger } from "pino";
+import { AppError, type EventBody, OutputTruncatedSchema } from "../../proto/index.ts";
+import type { Identity } from "../process/identity.ts";
+import { signalGroup, spawnAs } from "../process/run.ts";
+import type { Timeouts } from "../timeouts.ts";
+import type { ClaudeResult } from "./claude-result.ts";
+import { type Line, LineSplitter } from "./line-splitter.ts";
+import { type Notice, parseLine, unrecognized } from "./parse.ts";
+import { StderrEvents } from "./stderr-events.ts";
+import { TurnProgress } from "./turn-progress.ts";
+
+/** How the process ended: independent facts. */
+export interface ClaudeExit {
+  readonly code: number | undefined;
+  readonly signal: string;
+  /** The last lines that it wrote to its standard error. */
+  readonly stderrTail: string;
+}
+
+export interface ConversationOptions {
+  command: string;
+  args: readonly string[];
+  environment: Record<string, string>;
+  cwd: string;
+  /** Undefined: the agent's own. */
+  identity: Identity | undefined;
+  timeouts: Timeouts;
+  log: Logger;
+  /** Takes what Claude's output says, in order. */
+  emit(event: EventBody): void;
+  /** Resolves when more may be emitted, with false if there will be no room. Output is not read meanwhile. */
+  roomy(): Promise<boolean>;
+  /** Called before anything that comes after the result is emitted. */
+  onTurnEnd(result: ClaudeResult): void;
+  /** Claude has ended something: a turn, or what it did by itself between two turns. */
+  onResult(result: ClaudeResult): void;
+  onRetry(retry: { httpStatus: number }): void;
+}
+
+/** Claude and its tools are the first to go when memory runs out: the agent must outlive them to say so. */
+const OOM_SCORE_ADJUST = 900;
+
+/** A running `claude -p` that takes one message after the other. Whoever starts it ends it. */
+export class Conversation {
+  /** Resolves when the process is gone and all its output has been emitted. Never rejects. */
+  readonly exited: Promise<ClaudeExit>;
+  readonly #child: ChildProcess;
+  readonly #options: ConversationOptions;
+  readonly #stderr = new StderrEvents();
+  readonly #progress: TurnProgress;
+  readonly #answers = new Map<string, (error: string | undefined) => void>();
+  #exit: ClaudeExit | undefined;
+  #omittedBytes = 0;
+  #startError: Error | undefined;
+
+  private constructor(options: ConversationOptions) {
+    const { command, args, cwd, environment: env, identity, timeouts } = options;
+    this.#options = options;
+    this.#progress = new TurnProgress({
+      settleMs: timeouts.backgroundSettleMs,
+      onEnd: (result) => options.onTurnEnd(result),
+    });
+    this.#child = spawnAs(command, args, {
+      identity,
+      cwd,
+      env,
+      // The agent's own is stricter than what programs expect of their files.
+      umask: "022",
+      oomScoreAdjust: OOM_SCORE_ADJUST,
+    });
+    // Claude may die before it has read what is sent; its exit says what happened.
+    this.#child.stdin?.on("error", () => {});
+    this.#child.once("error", (error) => (this.#startError = error));
+    this.exited = this.#follow();
+  }
+
+  /**
+   * Starts Claude and resolves once it answers. Throws CLAUDE_NOT_STARTED or the signal's reason,
+   * and leaves nothing running then.
+   */
+  static async start(options: ConversationOptions & { signal: AbortSignal }): Promise<Conversation> {
+    const conversation = new Conversation(options);
+    try {
+      await conversation.#initialize(options.signal);
+      return conversation;
+    } catch (error) {
+      await conversation.kill();
+      throw error;
+    }
+  }
+
+  /** How it ended; undefined while it has not. */
+  get exit(): ClaudeExit | undefined {
+    return this.#exit;
+  }
+
+  /** A message has been given to Claude and its result has not come. */
+  get busy(): boolean {
+    return this.#progress.running;
+  }
+
+  /** Gives Claude a message. Only when it is not busy. */
+  say(text: string): void {
+    this.#progress.begin();
+    this.#write({ type: "user", message: { role: "user", content: text }, parent_tool_use_id: null, session_id: "" });
+  }
+
+  /** Ends the running turn, also the commands it has left running. A result follows. */
+  interrupt(): void {
+    if (!this.busy) return;
+    this.#request({ subtype: "interrupt" });
+    for (const id of this.#progress.interrupt()) this.#request({ subtype: "stop_task", task_id: id });
+  }
+
+  /**
+   * Ends Claude, more firmly with every step: interrupt, end of input, TERM, KILL. Resolves when it
+   * is gone. An aborted signal shortens every wait to nothing.
+   */
+  async end({ signal }: { signal: AbortSignal }): Promise<ClaudeExit> {
+    const { interruptMs, exitMs, terminateMs } = this.#options.timeouts;
+    if (this.busy) {
+      this.interrupt();
+      await within(interruptMs, signal, Promise.race([this.#progress.ended(), this.exited]));
+    }
+    this.#child.stdin?.end();
+    if (!(await within(exitMs, signal, this.exited))) {
+      signalGroup(this.#child, "SIGTERM");
+      await within(terminateMs, signal, this.exited);
+    }
+    return await this.kill();
+  }
+
+  /** Kills Claude and what it left in its process group. */
+  async kill(): Promise<ClaudeExit> {
+    signalGroup(this.#child, "SIGKILL");
+    return await this.exited;
+  }
+
+  async #initialize(signal: AbortSignal): Promise<void> {
+    const answered = this.#request({ subtype: "initialize" });
+    const { claudeReadyMs } = this.#options.timeouts;
+    const ready = await within(claudeReadyMs, signal, Promise.race([answered, this.exited]));
+    signal.throwIfAborted();
+    if (this.#exit !== undefined) throw this.#notStarted(this.#exit);
+    if (!ready) {
+      throw new AppError("CLAUDE_NOT_READY", `Claude did not answer within ${claudeReadyMs / 1000} s of its start.`, {
+        help: "The machine may be overloaded, or the image holds a Claude Code that this agent does not know.",
+      });
+    }
+    const error = await answered;
+    if (error === undefined) return;
+    throw new AppError("CLAUDE_NOT_READY", `Claude refused to begin: ${error}.`, { metadata: { error } });
+  }
+
+  #notStarted({ code, signal, stderrTail }: ClaudeExit): AppError {
+    const how = this.#startError?.message ?? (signal === "" ? `exit code ${code}` : signal);
+    const said = stderrTail === "" ? "It wrote nothing." : `It wrote: ${stderrTail}`;
+    return new AppError("CLAUDE_NOT_STARTED", `Claude ended before it was ready (${how}). ${said}`, {
+      cause: this.#startError,
+      metadata: { exit_code: String(code ?? ""), signal, stderr: stderrTail },
+    });
+  }
+
+  async #follow(): Promise<ClaudeExit> {
+    const { stdout, stderr } = this.#child;
+    const output = Promise.all([
+      stdout === null ? undefined : this.#readOutput(stdout),
+      stderr === null ? undefined : this.#readErrors(stderr),
+    ]).catch((error: unknown) => this.#options.log.error({ err: error }, "reading Claude's output failed"));
+    const [code, signal] = await this.#ended();
+    // What a left-over process still holds open says nothing more about Claude.
+    const timer = setTimeout(() => [stdout, stderr].forEach((pipe) => pipe?.destroy()), this.#options.timeouts.pipesMs);
+    await output;
+    clearTimeout(timer);
+    this.#exit = { code: code ?? undefined, signal: signal ?? "", stderrTail: this.#stderr.tail };
+    this.#progress.close();
+    return this.#exit;
+  }
+
+  async #ended(): Promise<[number | null, NodeJS.Signals | null]> {
+    const { child } = { child: this.#child };
+    if (child.pid === undefined) {
+      // Spawning failed; "error" comes instead of "exit".
+      if (this.#startError === undefined) await once(child, "error").catch(() => {});
+      return [null, null];
+    }
+    return (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
+  }
+
+  async #readOutput(stdout: AsyncIterable<Buffer>): Promise<void> {
+    const splitter = new LineSplitter();
+    try {
+      for await (const chunk of stdout) {
+        const room = await this.#options.roomy();
+        for (const line of splitter.push(chunk)) this.#take(line, room);
+      }
+    } catch (error) {
+      // Destroyed by ourselves, after the exit.
+      if (this.#child.exitCode === null && this.#child.signalCode === null) throw error;
+    }
+    for (const line of splitter.flush()) this.#take(line, true);
+    if (this.#omittedBytes > 0) this.#emitTruncated(this.#omittedBytes);
+  }
+
+  async #readErrors(stderr: AsyncIterable<Buffer>): Promise<void> {
+    const { emit } = this.#options;
+    try {
+      for await (const chunk of stderr) this.#stderr.push(chunk).forEach(emit);
+    } catch (error) {
+      if (this.#child.exitCode === null && this.#child.signalCode === null) throw error;
+    }
+    this.#stderr.flush().forEach(emit);
+  }
+
+  /** Without room the line still counts for the conversation, but is not told. */
+  #take({ bytes, droppedBytes }: Line, room: boolean): void {
+    const { events, notice } = droppedBytes > 0 ? unrecognized(bytes) : parseLine(bytes);
+    if (room) events.forEach(this.#options.emit);
+    else this.#omittedBytes += bytes.length;
+    if (droppedBytes > 0) this.#emitTruncated(droppedBytes);
+    if (notice !== undefined) this.#notice(notice);
+  }
+
+  #emitTruncated(bytes: number): void {
+    const value = create(OutputTruncatedSchema, { sizeBytes: BigInt(bytes), source: "line" });
+    this.#options.emit({ case: "outputTruncated", value });
+  }
+
+  #notice(notice: Notice): void {
+    switch (notice.kind) {
+      case "activity":
+        return this.#progress.activity();
+      case "result":
+        this.#options.onResult(notice.result);
+        return this.#progress.result(notice.result);
+      case "backgroundTasks":
+        return this.#progress.backgroundTasks(notice.ids);
+      case "retry":
+        return this.#options.onRetry(notice);
+      case "controlResponse":
+        this.#answers.get(notice.requestId)?.(notice.error);
+        this.#answers.delete(notice.requestId);
+        return;
+      case "controlRequest":
+        // Nobody here can answer it, and Claude would wait for ever.
+        return this.#write({
+          type: "control_response",
+          response: {
+            subtype: "error",
+            request_id: notice.requestId,
+            error: `${notice.subtype} is not supported here`,
+          },
+        });
+      default:
+        notice satisfies never;
+    }
+  }
+
+  /** Resolves with the answer's error, or undefined if all is well. */
+  #request(request: Record<string, string>): Promise<string | undefined> {
+    const requestId = randomUUID();
+    return new Promise((resolve) => {
+      this.#answers.set(requestId, resolve);
+      this.#write({ type: "control_request", request_id: requestId, request });
+    });
+  }
+
+  #write(message: Record<string, unknown>): void {
+    const { stdin } = this.#child;
+    if (stdin?.writable === true) stdin.write(`${JSON.stringify(message)}\n`);
+  }
+}
+
+/** Waits for a promise that does not reject, at most so long. Returns whether it came. */
+async function within(ms: number, signal: AbortSignal, promise: Promise<unknown>): Promise<boolean> {
+  const over = new AbortController();
+  const elapsed = sleep(ms, false, { signal: AbortSignal.any([signal, over.signal]) }).catch(() => false);
+  try {
+    return await Promise.race([promise.then(() => true), elapsed]);
+  } finally {
+    over.abort();
+  }
+}

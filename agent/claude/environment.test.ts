@@ -1,0 +1,41 @@
+import { create } from "@bufbuild/protobuf";
+import { afterEach, expect, test, vi } from "vitest";
+import { SessionSpecSchema } from "../../proto/index.ts";
+import { claudeEnvironment } from "./environment.ts";
+
+const options = { home: "/home/claude", path: "/usr/bin:/bin", modelPort: 8080, proxyPort: 3128 };
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+test("inherits nothing", () => {
+  vi.stubEnv("AWS_SECRET_ACCESS_KEY", "secret");
+  vi.stubEnv("CLAUDECLUSTER_TOKEN_FILE", "/secret");
+  const environment = claudeEnvironment(create(SessionSpecSchema), options);
+  expect(Object.keys(environment).filter((name) => name.startsWith("AWS_") || name.startsWith("CLAUDECLUSTER_"))).toEqual([]);
+});
+
+test("leads everything to the relay, with a key that is none", () => {
+  const environment = claudeEnvironment(create(SessionSpecSchema), options);
+  expect(environment).toMatchObject({
+    ANTHROPIC_BASE_URL: "http://127.0.0.1:8080",
+    ANTHROPIC_API_KEY: "placeholder",
+    HTTPS_PROXY: "http://127.0.0.1:3128",
+    https_proxy: "http://127.0.0.1:3128",
+    NO_PROXY: "127.0.0.1,localhost",
+    HOME: "/home/claude",
+    PATH: "/usr/bin:/bin",
+  });
+});
+
+test("adds what the session asks for, and lets it replace nothing that matters", () => {
+  const environment = { CI: "1", PATH: "/opt/tool/bin", LANG: "de_DE.UTF-8", HOME: "/elsewhere", GIT_TERMINAL_PROMPT: "1" };
+  expect(claudeEnvironment(create(SessionSpecSchema, { environment }), options)).toMatchObject({
+    CI: "1",
+    PATH: "/opt/tool/bin:/usr/bin:/bin",
+    LANG: "de_DE.UTF-8",
+    HOME: "/home/claude",
+    GIT_TERMINAL_PROMPT: "0",
+  });
+});

@@ -1,0 +1,53 @@
+import type { SessionSpec } from "../../proto/index.ts";
+
+export interface EnvironmentOptions {
+  home: string;
+  /** Where programs are looked for. */
+  path: string;
+  /** Loopback ports of the relay. */
+  modelPort: number;
+  proxyPort: number;
+}
+
+/**
+ * Returns all variables of Claude's environment: nothing is inherited. The key is no key: the host
+ * puts the real one in, outside of the container.
+ */
+export function claudeEnvironment(spec: SessionSpec, options: EnvironmentOptions): Record<string, string> {
+  const proxy = `http://127.0.0.1:${options.proxyPort}`;
+  const direct = "127.0.0.1,localhost";
+  return {
+    ...spec.environment,
+    PATH: options.path,
+    HOME: options.home,
+    USER: "claude",
+    LOGNAME: "claude",
+    SHELL: "/bin/bash",
+    LANG: "C.UTF-8",
+    TMPDIR: "/tmp",
+    ANTHROPIC_BASE_URL: `http://127.0.0.1:${options.modelPort}`,
+    ANTHROPIC_API_KEY: "placeholder",
+    HTTP_PROXY: proxy,
+    HTTPS_PROXY: proxy,
+    http_proxy: proxy,
+    https_proxy: proxy,
+    NO_PROXY: direct,
+    no_proxy: direct,
+    // Updates, telemetry and error reports have nowhere to go.
+    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+    DISABLE_AUTOUPDATER: "1",
+    // Nobody is there to type a password.
+    GIT_TERMINAL_PROMPT: "0",
+    ...extra(spec, options),
+  };
+}
+
+/** LANG and PATH are not reserved: a session may add to them. */
+function extra({ environment }: SessionSpec, { path }: EnvironmentOptions): Record<string, string> {
+  const lang = environment["LANG"];
+  const ownPath = environment["PATH"];
+  return {
+    ...(lang !== undefined && { LANG: lang }),
+    ...(ownPath !== undefined && { PATH: `${ownPath}:${path}` }),
+  };
+}

@@ -1,0 +1,187 @@
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  AssistantTextSchema,
+  BackgroundTasksChangedSchema,
+  ClaudeReadySchema,
+  cutText,
+  type EventBody,
+  RetryingSchema,
+  ToolUseFinishedSchema,
+  ToolUseStartedSchema,
+  UnrecognizedLineSchema,
+} from "../../proto/index.ts";
+import { type ClaudeResult, readResult } from "./claude-result.ts";
+import { countOf, type JsonObject, listOf, objectOf, textOf } from "./json.ts";
+import { shortenJson } from "./shorten.ts";
+
+/** What a line means for the conversation itself. */
+export type Notice =
+  /** Claude works: a turn has begun or goes on. */
+  | { kind: "activity" }
+  | { kind: "controlResponse"; requestId: string; error: string | undefined }
+  | { kind: "controlRequest"; requestId: string; subtype: string }
+  | { kind: "backgroundTasks"; ids: readonly string[] }
+  | { kind: "retry"; httpStatus: number; reason: string }
+  | { kind: "result"; result: ClaudeResult };
+
+export interface ParsedLine {
+  readonly events: readonly EventBody[];
+  readonly notice?: Notice;
+}
+
+/** No event is above 64 KiB; these leave room for the rest of it. */
+const TEXT_BYTES = 48 * 1024;
+const JSON_BYTES = 32 * 1024;
+const LINE_BYTES = 32 * 1024;
+const NAME_BYTES = 256;
+const MAX_LIST_LENGTH = 200;
+
+const SILENT: ParsedLine = { events: [] };
+
+/** Says what a line of Claude's output means. What is not modeled is kept as it was, and never an error. */
+export function parseLine(bytes: Buffer): ParsedLine {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(bytes.toString("utf8"));
+  } catch {
+    return unrecognized(bytes);
+  }
+  const line = objectOf(parsed);
+  switch (line["type"]) {
+    case "system":
+      return parseSystem(line) ?? unrecognized(bytes);
+    case "assistant":
+      return parseAssistant(line) ?? { ...unrecognized(bytes), notice: { kind: "activity" } };
+    case "user":
+      return parseUser(line) ?? unrecognized(bytes);
+    case "result":
+      return { events: [], notice: { kind: "result", result: readResult(line) } };
+    case "control_response":
+      return parseControlResponse(objectOf(line["response"]));
+    case "control_request":
+      return { events: [], notice: controlRequest(line) };
+    // Nothing but signs of life, and echoes of what was sent.
+    case "keep_alive":
+    case "control_cancel_request":
+    case "command_lifecycle":
+      return SILENT;
+    default:
+      return unrecognized(bytes);
+  }
+}
+
+/** Returns the event for a line that is not modeled. */
+export function unrecognized(bytes: Buffer): ParsedLine {
+  const value = create(UnrecognizedLineSchema, {
+    // A copy: the log keeps events, and a part of a chunk would keep the whole chunk.
+    line: new Uint8Array(bytes.subarray(0, LINE_BYTES)),
+    truncated: bytes.length > LINE_BYTES,
+    sizeBytes: BigInt(bytes.length),
+  });
+  return { events: [{ case: "unrecognizedLine", value }] };
+}
+
+function parseSystem(line: JsonObject): ParsedLine | undefined {
+  switch (line["subtype"]) {
+    case "init":
+      return { events: [claudeReady(line)], notice: { kind: "activity" } };
+    case "api_retry":
+      return parseRetry(line);
+    case "background_tasks_changed":
+      return parseBackgroundTasks(line);
+    // A guess at the size of the thinking, many times a second.
+    case "thinking_tokens":
+      return SILENT;
+    default:
+      return undefined;
+  }
+}
+
+function claudeReady(line: JsonObject): EventBody {
+  const value = create(ClaudeReadySchema, {
+    conversationId: name(line["session_id"]),
+    model: name(line["model"]),
+    permissionMode: name(line["permissionMode"]),
+    claudeVersion: name(line["claude_code_version"]),
+    tools: listOf(line["tools"]).slice(0, MAX_LIST_LENGTH).map(name),
+  });
+  return { case: "claudeReady", value };
+}
+
+function parseRetry(line: JsonObject): ParsedLine {
+  const httpStatus = countOf(line["error_status"]);
+  const reason = name(line["error"]);
+  const value = create(RetryingSchema, {
+    attempt: countOf(line["attempt"]),
+    maxAttemptCount: countOf(line["max_retries"]),
+    delay: durationFromMs(countOf(line["retry_delay_ms"])),
+    httpStatus,
+    reason,
+  });
+  return { events: [{ case: "retrying", value }], notice: { kind: "retry", httpStatus, reason } };
+}
+
+function parseBackgroundTasks(line: JsonObject): ParsedLine {
+  const tasks = listOf(line["tasks"]).map(objectOf);
+  const descriptions = tasks.slice(0, MAX_LIST_LENGTH).map((task) => name(task["description"]));
+  const ids = tasks.map((task) => textOf(task["task_id"]));
+  const value = create(BackgroundTasksChangedSchema, { descriptions });
+  return { events: [{ case: "backgroundTasksChanged", value }], notice: { kind: "backgroundTasks", ids } };
+}
+
+function parseAssistant(line: JsonObject): ParsedLine | undefined {
+  const parentToolUseId = name(line["parent_tool_use_id"]);
+  const events: EventBody[] = [];
+  for (const block of listOf(objectOf(line["message"])["content"]).map(objectOf)) {
+    if (block["type"] === "text") {
+      const { text, truncated, sizeBytes } = cutText(textOf(block["text"]), TEXT_BYTES);
+      const fields = { text, truncated, sizeBytes: BigInt(sizeBytes), parentToolUseId };
+      events.push({ case: "assistantText", value: create(AssistantTextSchema, fields) });
+    } else if (block["type"] === "tool_use") {
+      const { text: inputJson, truncated, sizeBytes } = shortenJson(block["input"], JSON_BYTES);
+      const fields = { toolUseId: name(block["id"]), name: name(block["name"]), inputJson, truncated };
+      const value = create(ToolUseStartedSchema, { ...fields, sizeBytes: BigInt(sizeBytes), parentToolUseId });
+      events.push({ case: "toolUseStarted", value });
+    } else {
+      return undefined;
+    }
+  }
+  return events.length === 0 ? undefined : { events, notice: { kind: "activity" } };
+}
+
+function parseUser(line: JsonObject): ParsedLine | undefined {
+  const content = objectOf(line["message"])["content"];
+  const events: EventBody[] = [];
+  for (const block of listOf(content).map(objectOf)) {
+    if (block["type"] === "text" && textOf(block["text"]).startsWith("[Request interrupted by user")) return SILENT;
+    if (block["type"] !== "tool_result") return undefined;
+    const { text: output, truncated, sizeBytes } = cutText(resultText(block["content"]), TEXT_BYTES);
+    const fields = { toolUseId: name(block["tool_use_id"]), failed: block["is_error"] === true, output, truncated };
+    const value = create(ToolUseFinishedSchema, { ...fields, sizeBytes: BigInt(sizeBytes) });
+    events.push({ case: "toolUseFinished", value });
+  }
+  return events.length === 0 ? undefined : { events };
+}
+
+/** What the model was told: text, and a word for what is none. */
+function resultText(content: unknown): string {
+  if (typeof content === "string") return content;
+  const parts = listOf(content).map(objectOf);
+  return parts.map((part) => (part["type"] === "text" ? textOf(part["text"]) : `[${textOf(part["type"])}]`)).join("\n");
+}
+
+function parseControlResponse(response: JsonObject): ParsedLine {
+  const failed = response["subtype"] !== "success";
+  const error = failed ? textOf(response["error"]) || "unknown error" : undefined;
+  return { events: [], notice: { kind: "controlResponse", requestId: textOf(response["request_id"]), error } };
+}
+
+function controlRequest(line: JsonObject): Notice {
+  const subtype = textOf(objectOf(line["request"])["subtype"]);
+  return { kind: "controlRequest", requestId: textOf(line["request_id"]), subtype };
+}
+
+function name(value: unknown): string {
+  return cutText(textOf(value), NAME_BYTES).text;
+}

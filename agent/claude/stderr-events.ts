@@ -1,0 +1,56 @@
+import { create } from "@bufbuild/protobuf";
+import { type EventBody, OutputTruncatedSchema, StderrOutputSchema } from "../../proto/index.ts";
+
+/** Enough for every stack trace; a program that fills its error output all the time says nothing new. */
+const SESSION_BYTES = 1024 * 1024;
+const WINDOW_BYTES = 64 * 1024;
+const WINDOW_MS = 1000;
+const EVENT_BYTES = 32 * 1024;
+const TAIL_BYTES = 2048;
+
+/** Turns Claude's error output into events: at most 64 KiB a second and 1 MiB in all. */
+export class StderrEvents {
+  readonly #now: () => number;
+  #tail = Buffer.alloc(0);
+  #sessionBytes = 0;
+  #windowBytes = 0;
+  #windowStart = 0;
+  #droppedBytes = 0;
+
+  constructor({ now = Date.now }: { now?: () => number } = {}) {
+    this.#now = now;
+  }
+
+  /** The last lines of it, for an error message. */
+  get tail(): string {
+    return this.#tail.toString("utf8").replace(/^�+/, "").trim();
+  }
+
+  push(chunk: Buffer): EventBody[] {
+    this.#tail = Buffer.concat([this.#tail, chunk.subarray(-TAIL_BYTES)]).subarray(-TAIL_BYTES);
+    const now = this.#now();
+    if (now - this.#windowStart >= WINDOW_MS) {
+      this.#windowStart = now;
+      this.#windowBytes = 0;
+    }
+    const room = Math.min(WINDOW_BYTES - this.#windowBytes, SESSION_BYTES - this.#sessionBytes);
+    const kept = chunk.subarray(0, room);
+    const events = kept.length === 0 ? [] : this.flush();
+    for (let start = 0; start < kept.length; start += EVENT_BYTES) {
+      const data = new Uint8Array(kept.subarray(start, start + EVENT_BYTES));
+      events.push({ case: "stderrOutput", value: create(StderrOutputSchema, { data }) });
+    }
+    this.#windowBytes += kept.length;
+    this.#sessionBytes += kept.length;
+    this.#droppedBytes += chunk.length - kept.length;
+    return events;
+  }
+
+  /** Returns the event for what was left out since the last one. */
+  flush(): EventBody[] {
+    if (this.#droppedBytes === 0) return [];
+    const value = create(OutputTruncatedSchema, { sizeBytes: BigInt(this.#droppedBytes), source: "stderr" });
+    this.#droppedBytes = 0;
+    return [{ case: "outputTruncated", value }];
+  }
+}

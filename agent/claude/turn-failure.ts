@@ -1,0 +1,58 @@
+import { create } from "@bufbuild/protobuf";
+import { cutText, type Failure, FailureSchema } from "../../proto/index.ts";
+import type { ClaudeResult } from "./claude-result.ts";
+
+const TEXT_BYTES = 2048;
+
+/** Says why a turn failed, by what Claude's result says. Undefined if it did not. */
+export function turnFailure(result: ClaudeResult): Failure | undefined {
+  // API errors come with the subtype "success", so only is_error counts.
+  if (!result.isError) return undefined;
+  const { text } = cutText(result.text, TEXT_BYTES);
+  if (isRefusedCredential(result.apiErrorStatus)) return authenticationFailure(result.apiErrorStatus);
+  if (result.subtype === "error_max_turns") {
+    return failure("STEP_LIMIT_REACHED", "Claude used all the model steps that one turn may take.", {
+      help: "Raise max_step_count, or give it a smaller task. What it did so far is in the changes.",
+    });
+  }
+  if (result.terminalReason === "prompt_too_long") {
+    return failure("PROMPT_TOO_LONG", "The conversation does not fit into the model's context any more.", {
+      help: "Split the task, or start a new session on the changes.",
+    });
+  }
+  if (result.apiErrorStatus !== 0 || result.terminalReason === "api_error") {
+    const status = String(result.apiErrorStatus);
+    const metadata = { api_error_status: status, text };
+    return failure("MODEL_ERROR", `The model API failed: ${text || `HTTP ${status}`}.`, {
+      metadata,
+      help: "Check the model's name and the API's state, then try again.",
+    });
+  }
+  const { subtype, terminalReason } = result;
+  return failure("CLAUDE_ERROR", `Claude ended the turn with an error (${subtype}): ${text || terminalReason}.`, {
+    metadata: { subtype, terminal_reason: terminalReason, text },
+    help: "The events before say what it was doing.",
+  });
+}
+
+/** The API does not know the credential, or forbids what is done with it: no retry will help. */
+export function isRefusedCredential(httpStatus: number): boolean {
+  return httpStatus === 401 || httpStatus === 403;
+}
+
+export function authenticationFailure(httpStatus: number): Failure {
+  const status = String(httpStatus);
+  return failure("AUTHENTICATION_FAILED", `The model API refused the host's credential (HTTP ${status}).`, {
+    metadata: { http_status: status },
+    help: "Give the host a valid key that may use the model, and start the session again.",
+  });
+}
+
+/** Builds a failure: what failed, with what, what to do. */
+export function failure(
+  reason: string,
+  message: string,
+  { metadata = {}, help = "" }: { metadata?: Record<string, string>; help?: string } = {},
+): Failure {
+  return create(FailureSchema, { reason, message: help === "" ? message : `${message} ${help}`, metadata });
+}

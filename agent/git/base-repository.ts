@@ -1,0 +1,166 @@
+import { statfs } from "node:fs/promises";
+import { AppError, redactUri, type RepositorySpec } from "../../proto/index.ts";
+import type { Identity } from "../process/identity.ts";
+import { type Progress, progressReader } from "./clone-progress.ts";
+import { git, gitFailed, type GitPlace, lastLine, RAW_ATTRIBUTES, shell, tryGit } from "./git.ts";
+import { refNotFound, type RemoteRef, remotePlace, resolveRemoteRef } from "./remote.ts";
+
+/** The start of a session: a bare repository that the session can read and not write. */
+export interface BaseRepository {
+  gitDir: string;
+  /** "" if there is none: the session starts empty. */
+  commitId: string;
+  /** The tree of that commit, or git's empty tree. */
+  treeId: string;
+  objectFormat: ObjectFormat;
+  /** As the session's repository is to name its origin. Undefined: it has none. */
+  origin: { uri: string; wholeHistory: boolean; defaultBranch: string | undefined } | undefined;
+  /** The local branch that the session starts on. Undefined: a tag or a commit, HEAD is detached. */
+  branch: string | undefined;
+  /** What the session's repository is to have besides its branch, as a packed-refs file. */
+  packedRefs: string;
+}
+
+/** git's two kinds of ids, with what depends on them. */
+export type ObjectFormat = keyof typeof OBJECT_FORMATS;
+export const OBJECT_FORMATS = {
+  sha1: { idLength: 40, emptyTree: "4b825dc642cb6eb9a060e54bf8d69288fbee4904", emptyBlob: "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391" },
+  sha256: {
+    idLength: 64,
+    emptyTree: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+    emptyBlob: "473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813",
+  },
+} as const;
+
+const DEFAULT_BRANCH = "main";
+/** Under which the base keeps a start that is no branch. */
+const START_REF = "refs/claudecluster/start";
+
+/**
+ * Faults of old history that real projects have and that harm nobody: everything else that git's fsck finds, above
+ * all trees with ".git" in them, is refused.
+ */
+const HARMLESS_FAULTS = [
+  "badDate", "badDateOverflow", "badEmail", "badName", "badTimezone", "missingEmail", "missingNameBeforeEmail",
+  "missingSpaceBeforeDate", "missingSpaceBeforeEmail", "multipleAuthors", "zeroPaddedDate", "zeroPaddedFilemode",
+  "badFilemode", "missingTaggerEntry", "badTagName", "nulInCommit", "emptyName", "gitmodulesParse",
+];
+const FETCH_CONFIG: Record<string, string> = {
+  "fetch.fsckObjects": "true",
+  ...Object.fromEntries(HARMLESS_FAULTS.map((fault) => [`fetch.fsck.${fault}`, "ignore"])),
+  // One pack instead of many small files, however little it is.
+  "fetch.unpackLimit": "1",
+  "fetch.writeCommitGraph": "false",
+};
+
+export interface BaseOptions {
+  repository?: RepositorySpec | undefined;
+  /** The directory that holds the repository; belongs to the identity. */
+  directory: string;
+  identity: Identity | undefined;
+  proxyUrl: string | undefined;
+  onProgress: (progress: Progress) => void;
+  signal: AbortSignal;
+}
+
+/** Makes the base: fetches the repository's ref, or makes an empty one. Throws AppError with a REPOSITORY_… or REF_… reason. */
+export async function openBase(options: BaseOptions): Promise<BaseRepository> {
+  const { repository, signal } = options;
+  const gitDir = `${options.directory}/repo.git`;
+  const place: GitPlace = { identity: options.identity, variables: { GIT_DIR: gitDir } };
+  const remote = remotePlace({ identity: options.identity }, options.proxyUrl);
+  let ref: RemoteRef | undefined;
+  if (repository !== undefined) {
+    options.onProgress({ stage: "Asking the remote" });
+    ref = await resolveRemoteRef(remote, repository.uri, repository.ref, { signal });
+  }
+  const objectFormat = ref?.id.length === OBJECT_FORMATS.sha256.idLength ? "sha256" : "sha1";
+  const init = ["init", "-q", "--bare", "--template=", `--initial-branch=${DEFAULT_BRANCH}`, `--object-format=${objectFormat}`];
+  await git(place, init, { signal });
+  await shell(place, 'mkdir -p "$GIT_DIR/info" && cat > "$GIT_DIR/info/attributes"', [], { input: RAW_ATTRIBUTES, signal });
+
+  const wholeHistory = repository !== undefined && repository.depth < 0;
+  const base: BaseRepository = {
+    gitDir,
+    commitId: "",
+    treeId: OBJECT_FORMATS[objectFormat].emptyTree,
+    objectFormat,
+    origin: repository === undefined ? undefined : { uri: repository.uri, wholeHistory, defaultBranch: branchOf(ref?.defaultName) },
+    branch: DEFAULT_BRANCH,
+    packedRefs: "",
+  };
+  if (repository === undefined || ref === undefined) return base;
+
+  const localRef = localName(ref);
+  await fetchRef(remotePlace(place, options.proxyUrl), repository, ref, localRef, options);
+  const commitId = await peel(place, `${localRef}^{commit}`, signal);
+  if (commitId === undefined) {
+    const help = "Name a branch, a tag of a commit, or a commit.";
+    const metadata = { uri: redactUri(repository.uri), ref: repository.ref };
+    throw new AppError("REF_NOT_A_COMMIT", `'${repository.ref}' of ${metadata.uri} is not a commit.`, {
+      kind: "FAILED_PRECONDITION", help, metadata,
+    });
+  }
+  const treeId = (await peel(place, `${commitId}^{tree}`, signal)) ?? "";
+  const list = ["for-each-ref", "--format=%(objectname) %(refname)", "refs/remotes", "refs/tags"];
+  const packedRefs = (await git(place, list, { signal })).toString("utf8");
+  const branch = ref.name === "HEAD" ? DEFAULT_BRANCH : branchOf(ref.name);
+  const start = branch === undefined ? "" : `${commitId} refs/heads/${branch}\n`;
+  return { ...base, commitId, treeId, branch, packedRefs: start + packedRefs };
+}
+
+function branchOf(name: string | undefined): string | undefined {
+  return name?.startsWith("refs/heads/") === true ? name.slice("refs/heads/".length) : undefined;
+}
+
+function localName({ name }: RemoteRef): string {
+  const branch = branchOf(name);
+  if (branch !== undefined) return `refs/remotes/origin/${branch}`;
+  return name?.startsWith("refs/tags/") === true ? name : START_REF;
+}
+
+async function peel(place: GitPlace, name: string, signal: AbortSignal): Promise<string | undefined> {
+  const result = await tryGit(place, ["rev-parse", "--verify", "--quiet", name], { signal });
+  return result.code === 0 ? result.stdout.toString("utf8").trim() : undefined;
+}
+
+async function fetchRef(
+  place: GitPlace,
+  repository: RepositorySpec,
+  ref: RemoteRef,
+  localRef: string,
+  options: BaseOptions,
+): Promise<void> {
+  const { uri, depth } = repository;
+  const { signal } = options;
+  const everything = depth < 0 ? ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"] : [];
+  const wanted = `+${ref.name ?? ref.id}:${localRef}`;
+  const history = depth < 0 ? [] : [`--depth=${depth === 0 ? 1 : depth}`];
+  const flags = ["--progress", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "--update-shallow"];
+  const args = ["fetch", ...flags, ...history, "--", uri, ...everything, wanted];
+  const config = { ...place.config, ...FETCH_CONFIG };
+  const result = await tryGit({ ...place, config }, args, { signal, onStderr: progressReader(options.onProgress) });
+  if (result.code === 0) return;
+
+  await throwIfFull(options.directory, gitFailed(args, result));
+  // The remote knew the ref a moment ago: if it does not answer now, this is what has to be told.
+  await resolveRemoteRef(remotePlace({ identity: place.identity }, options.proxyUrl), uri, repository.ref, { signal });
+  const help = "Check that it is a commit of this repository and that the server gives out commits by id.";
+  if (ref.name === undefined) throw refNotFound(uri, ref.id, help);
+  const said = lastLine(result.stderr);
+  const metadata = { uri: redactUri(uri), ref: repository.ref, said };
+  throw new AppError("REPOSITORY_FETCH_FAILED", `Could not fetch ${metadata.uri}: ${said}.`, {
+    kind: "UNAVAILABLE", retryable: true, help: "Try again; if it stays, check the repository with git fsck.", metadata,
+  });
+}
+
+/** Throws WORKSPACE_FULL if that is why something failed: the directory's file system has no room left. */
+export async function throwIfFull(directory: string, cause: unknown): Promise<void> {
+  const { bavail, bsize, ffree, files } = await statfs(directory);
+  if (bavail * bsize >= 1024 * 1024 && (files === 0 || ffree > 0)) return;
+  const help = "Give the container a larger workspace, or fetch less history.";
+  throw new AppError("WORKSPACE_FULL", `There is no room left in ${directory}.`, {
+    kind: "RESOURCE_EXHAUSTED", help, metadata: { directory }, cause,
+  });
+}
+

@@ -1,0 +1,115 @@
+import { create } from "@bufbuild/protobuf";
+import { type FileChange, FileChange_Kind, FileChangeSchema } from "../../proto/index.ts";
+import { git, type GitPlace, shell } from "./git.ts";
+import { ABSENT, GITLINK, type LineCounts, parseDiff, type RawDiffEntry, sectionCount, splitPatch } from "./raw-diff.ts";
+import { quotePath } from "./raw-path.ts";
+
+/** Flags that fix the patch format, whatever the defaults of the installed git are. */
+const PATCH_FORMAT = [
+  "--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/",
+  "--submodule=short", "--diff-algorithm=myers", "--unified=3", "--inter-hunk-context=0", "--no-relative",
+];
+
+/**
+ * Diffs two small trees that hold nothing but the given files: no path has to go through an argument list, where a
+ * Node program cannot pass every byte, and the cost does not depend on the repository. $1 is a directory for the two
+ * indexes, $2 the length of the old side in stdin, the rest are flags of the diff.
+ */
+const DIFF_SCRIPT = `set -e
+dir=$1; size=$2; shift 2
+rm -f "$dir/old" "$dir/new"
+head -c "$size" | GIT_INDEX_FILE=$dir/old git update-index -z --index-info
+tree=$(GIT_INDEX_FILE=$dir/old git write-tree --missing-ok)
+GIT_INDEX_FILE=$dir/new git update-index -z --index-info
+GIT_INDEX_FILE=$dir/new exec git diff-index --cached --raw --numstat --no-abbrev -z "$@" "$tree"`;
+
+/** A file that differs, with its part of the patch. */
+export interface FileDiff {
+  entry: RawDiffEntry;
+  change: FileChange;
+  patch: Buffer;
+}
+
+export interface DiffOptions {
+  /** A directory that belongs to the place's identity. */
+  directory: string;
+  renames: boolean;
+  /** Without it there are only the changes. */
+  patch: boolean;
+  maxPatchBytes: number;
+  signal: AbortSignal;
+}
+
+/** Returns the diff of the given files, in git's order. Throws OUTPUT_TOO_LARGE. */
+export async function diffFiles(
+  place: GitPlace,
+  entries: readonly RawDiffEntry[],
+  options: DiffOptions,
+): Promise<{ files: FileDiff[]; patch: Buffer }> {
+  if (entries.length === 0) return { files: [], patch: Buffer.alloc(0) };
+  const { signal } = options;
+  const old = indexInfo(entries, (entry) => [entry.oldMode, entry.oldId]);
+  const input = Buffer.concat([old, indexInfo(entries, (entry) => [entry.newMode, entry.newId])]);
+  const flags = [options.renames ? "-M" : "--no-renames", ...(options.patch ? ["--patch", ...PATCH_FORMAT] : [])];
+  const maxOutputBytes = options.maxPatchBytes + entries.length * 16 * 1024;
+  const args = [options.directory, String(old.length), ...flags];
+  const diff = parseDiff(await shell(place, DIFF_SCRIPT, args, { input, signal, maxOutputBytes }));
+
+  const sizes = await objectSizes(place, diff.entries.map((entry) => ({ mode: entry.newMode, id: entry.newId })), { signal });
+  const sections = splitPatch(diff.patch);
+  let at = 0;
+  const files = diff.entries.map((entry, index) => {
+    const count = options.patch ? sectionCount(entry) : 0;
+    const own = sections.slice(at, at + count);
+    at += count;
+    // Sections lie side by side in one buffer: two make one view.
+    const start = own[0]?.byteOffset ?? 0;
+    const length = own.reduce((sum, section) => sum + section.length, 0);
+    const patch = own[0] === undefined ? Buffer.alloc(0) : Buffer.from(own[0].buffer, start, length);
+    return { entry, change: fileChange(entry, diff.counts[index], sizes[index] ?? 0), patch };
+  });
+  if (at !== sections.length) throw new Error(`the patch has ${sections.length} sections, its list has ${at}`);
+  return { files, patch: diff.patch };
+}
+
+function indexInfo(entries: readonly RawDiffEntry[], side: (entry: RawDiffEntry) => [string, string]): Buffer {
+  let text = "";
+  for (const entry of entries) {
+    const [mode, id] = side(entry);
+    if (mode !== ABSENT) text += `${mode} ${id}\t${entry.path}\0`;
+  }
+  return Buffer.from(text, "latin1");
+}
+
+/** Returns the size of each object; 0 for what does not exist and for submodules, whose objects are elsewhere. */
+export async function objectSizes(
+  place: GitPlace,
+  objects: readonly { mode: string; id: string }[],
+  options: { signal: AbortSignal },
+): Promise<number[]> {
+  const known = ({ mode }: { mode: string }): boolean => mode !== ABSENT && mode !== GITLINK;
+  const input = objects.filter(known).map(({ id }) => `${id}\n`).join("");
+  if (input === "") return objects.map(() => 0);
+  const output = await git(place, ["cat-file", "--batch-check=%(objectsize)", "--buffer"], { ...options, input });
+  const sizes = output.toString("latin1").split("\n").map((line) => Number(line) || 0).values();
+  return objects.map((object) => (known(object) ? (sizes.next().value ?? 0) : 0));
+}
+
+function fileChange(entry: RawDiffEntry, counts: LineCounts, sizeBytes: number): FileChange {
+  const renamed = entry.oldPath !== entry.path;
+  return create(FileChangeSchema, {
+    path: quotePath(entry.path),
+    previousPath: renamed ? quotePath(entry.oldPath) : "",
+    kind: renamed ? FileChange_Kind.RENAMED : kindOf(entry),
+    addedLineCount: counts?.added ?? 0,
+    deletedLineCount: counts?.deleted ?? 0,
+    binary: counts === undefined,
+    sizeBytes: BigInt(sizeBytes),
+  });
+}
+
+function kindOf({ oldMode, newMode, oldId, newId }: RawDiffEntry): FileChange_Kind {
+  if (oldMode === ABSENT) return FileChange_Kind.ADDED;
+  if (newMode === ABSENT) return FileChange_Kind.DELETED;
+  return oldId === newId ? FileChange_Kind.MODE_CHANGED : FileChange_Kind.MODIFIED;
+}

@@ -1,0 +1,30 @@
+/** What is told while the repository is fetched and checked out. */
+export interface Progress {
+  /** In git's words: "Receiving objects". */
+  stage: string;
+  /** 0 to 100. */
+  percent?: number;
+}
+
+/** Between two reports of one stage. A stage's first and its 100 % are always reported. */
+const REPORT_INTERVAL_MS = 200;
+
+/** Returns a function that takes git's stderr (with --progress) in any pieces and reports how far it is. */
+export function progressReader(report: (progress: Progress) => void): (chunk: string) => void {
+  let rest = "";
+  let last = { stage: "", percent: -1, at: 0 };
+  return (chunk) => {
+    const lines = (rest + chunk).split(/[\r\n]/);
+    rest = (lines.pop() ?? "").slice(-1000);
+    for (const line of lines) {
+      const [, stage = "", digits] = /^(?:remote: )?([A-Z][A-Za-z ]*[a-z]):\s+(\d{1,3})%/.exec(line) ?? [];
+      if (digits === undefined) continue;
+      const percent = Math.min(Number(digits), 100);
+      const now = performance.now();
+      const due = now - last.at >= REPORT_INTERVAL_MS || percent === 100;
+      if (stage === last.stage && (percent === last.percent || !due)) continue;
+      last = { stage, percent, at: now };
+      report({ stage, percent });
+    }
+  };
+}

@@ -1,0 +1,78 @@
+import { randomBytes } from "node:crypto";
+import { AppError, type FileChange } from "../../proto/index.ts";
+import { diffFiles } from "./change-diff.ts";
+import { runIn } from "./git.ts";
+import { PrivateIndex, type PrivateIndexOptions } from "./private-index.ts";
+import { quotePath } from "./raw-path.ts";
+import { listChangedSubmodules } from "./submodule.ts";
+import { readChanges } from "./tree-changes.ts";
+
+/** The agent holds the patch in memory. */
+const MAX_PATCH_BYTES = 256 * 1024 * 1024;
+/** For asking Claude's repository what it has checked out: it may be anything, also a trap. */
+const HEAD_TIMEOUT_S = 5;
+
+/** What the session leaves behind. */
+export interface Collected {
+  /** Every file that differs from the start commit. */
+  changes: FileChange[];
+  /** The unified diff against the start commit, as git apply takes it. */
+  patch: Buffer;
+  /** As Claude's own repository claims. "" if it does not say. */
+  headCommitId: string;
+  unreadablePaths: string[];
+}
+
+/** PATCH_TOO_LARGE, with everything but the patch. */
+export class PatchTooLargeError extends AppError {
+  readonly collected: Collected;
+
+  constructor(collected: Collected, cause: unknown) {
+    super("PATCH_TOO_LARGE", `The patch of ${collected.changes.length} files has more than ${MAX_PATCH_BYTES} bytes.`, {
+      kind: "RESOURCE_EXHAUSTED",
+      help: "Have large generated files ignored with .gitignore.",
+      metadata: { change_count: String(collected.changes.length), limit_bytes: String(MAX_PATCH_BYTES) },
+      cause,
+    });
+    this.collected = collected;
+  }
+}
+
+/**
+ * Compares the work tree with the start commit, from nothing: every file is read, and no earlier scan is believed.
+ * Exact once no process of the session is left; before, it is as good as a photograph of something that moves.
+ */
+export async function collectChanges(
+  options: Omit<PrivateIndexOptions, "copyOf" | "name"> & { maxPatchBytes?: number },
+): Promise<Collected> {
+  const { signal } = options;
+  const index = await PrivateIndex.create({ ...options, name: `collect-${randomBytes(8).toString("hex")}` });
+  try {
+    const { entries, unreadable } = await readChanges(index, { still: true, signal });
+    const diff = { directory: index.directory, renames: true, signal, maxPatchBytes: options.maxPatchBytes ?? MAX_PATCH_BYTES };
+    const collect = async (patch: boolean): Promise<Collected> => {
+      const diffed = await diffFiles(index.place, entries, { ...diff, patch });
+      const changes = diffed.files.map(({ change }) => change);
+      const changed = await listChangedSubmodules(index, { signal });
+      const unreadablePaths = [...new Set([...unreadable, ...changed])].sort().map(quotePath);
+      return { changes, patch: diffed.patch, headCommitId: await readHead(index, { signal }), unreadablePaths };
+    };
+    try {
+      return await collect(true);
+    } catch (error) {
+      if (!(error instanceof AppError) || error.reason !== "OUTPUT_TOO_LARGE") throw error;
+      throw new PatchTooLargeError(await collect(false), error);
+    }
+  } finally {
+    // Also after an abort: what is left in the scan directory is memory.
+    await index.dispose({ signal: AbortSignal.timeout(10_000) });
+  }
+}
+
+async function readHead(index: PrivateIndex, options: { signal: AbortSignal }): Promise<string> {
+  const place = { identity: index.place.identity, variables: { GIT_DIR: `${index.workTree}/.git` } };
+  const args = ["-s", "KILL", String(HEAD_TIMEOUT_S), "git", "rev-parse", "--verify", "--quiet", "HEAD"];
+  const { stdout } = await runIn(place, "timeout", args, options);
+  const id = stdout.toString("latin1").trim();
+  return /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(id) ? id : "";
+}

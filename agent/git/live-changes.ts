@@ -1,0 +1,128 @@
+import { create } from "@bufbuild/protobuf";
+import { AppError, type FileChange, FileChange_Kind, FileChangeSchema } from "../../proto/index.ts";
+import { diffFiles, type FileDiff, objectSizes } from "./change-diff.ts";
+import { PrivateIndex, type PrivateIndexOptions } from "./private-index.ts";
+import type { RawDiffEntry } from "./raw-diff.ts";
+import { quotePath, type RawPath } from "./raw-path.ts";
+import { readChanges } from "./tree-changes.ts";
+
+/** The start commit's files are as old as the checkout: a second later git can tell them from later writes by time. */
+const SETTLE_AFTER_MS = 1100;
+/** Old versions stay in the object directory until it is thrown away. */
+const MAX_STAGED_BYTES = 256 * 1024 * 1024;
+/** What one scan returns at most: the rest comes with the next ones. */
+const MAX_DELTA_BYTES = 32 * 1024 * 1024;
+const MAX_DELTA_FILES = 2000;
+
+/** What a scan of the work tree found. */
+export interface Scan {
+  /** Every file that differs from the start commit. */
+  changes: FileChange[];
+  /**
+   * The files whose difference is another one than at the scan before, with their whole diff. KIND_REVERTED with an
+   * empty patch: it does not differ any more.
+   */
+  delta: { change: FileChange; patch: Buffer }[];
+  /** More has changed than one scan returns: scan again. */
+  more: boolean;
+  unreadablePaths: string[];
+}
+
+interface Reported {
+  newMode: string;
+  newId: string;
+  change: FileChange;
+}
+
+/** Follows the work tree from scan to scan. Trusts what it stored, which Claude could alter: for looking, not for the result. */
+export class LiveChanges {
+  readonly #options: Omit<PrivateIndexOptions, "signal" | "name">;
+  readonly #startedAt = performance.now();
+  #index: PrivateIndex | undefined;
+  #settled = false;
+  #reported = new Map<RawPath, Reported>();
+
+  constructor(options: Omit<PrivateIndexOptions, "signal" | "name">) {
+    this.#options = options;
+  }
+
+  /** Makes the index while the checkout's can still be trusted. */
+  async open(options: { signal: AbortSignal }): Promise<void> {
+    this.#index = await PrivateIndex.create({ ...this.#options, name: "live", signal: options.signal });
+  }
+
+  /** Returns what changed. Calls must not overlap. */
+  async scan(options: { signal: AbortSignal }): Promise<Scan> {
+    const { signal } = options;
+    if (this.#index !== undefined && this.#index.stagedBytes < MAX_STAGED_BYTES) {
+      try {
+        return await this.#scan(this.#index, { signal });
+      } catch (error) {
+        signal.throwIfAborted();
+        if (error instanceof AppError && error.reason === "WORK_TREE_STUCK") throw error;
+        // Whatever it was (a damaged index, a full directory, a git that was killed): a new index knows no past.
+      }
+    }
+    this.#index = undefined;
+    const { copyOf: _, ...fresh } = this.#options;
+    const index = await PrivateIndex.create({ ...fresh, name: "live", signal });
+    this.#settled = true;
+    this.#index = index;
+    return await this.#scan(index, { signal });
+  }
+
+  async #scan(index: PrivateIndex, options: { signal: AbortSignal }): Promise<Scan> {
+    const { signal } = options;
+    if (!this.#settled && performance.now() - this.#startedAt > SETTLE_AFTER_MS) {
+      await index.refresh({ signal });
+      this.#settled = true;
+    }
+    const { entries, unreadable } = await readChanges(index, { still: false, signal });
+    const fresh = entries.filter((entry) => {
+      const known = this.#reported.get(entry.path);
+      return known?.newMode !== entry.newMode || known.newId !== entry.newId;
+    });
+    const batch = await this.#limit(index, fresh, { signal });
+    const delta: Scan["delta"] = [];
+    for (const { entry, change, patch } of await this.#diff(index, batch, { signal })) {
+      this.#reported.set(entry.path, { newMode: entry.newMode, newId: entry.newId, change });
+      delta.push({ change, patch });
+    }
+    const current = new Set(entries.map(({ path }) => path));
+    for (const path of this.#reported.keys()) {
+      if (current.has(path)) continue;
+      this.#reported.delete(path);
+      delta.push({ change: reverted(path), patch: Buffer.alloc(0) });
+    }
+    const changes = entries.flatMap(({ path }) => this.#reported.get(path)?.change ?? []);
+    return { changes, delta, more: batch.length < fresh.length, unreadablePaths: unreadable.map(quotePath) };
+  }
+
+  /** Returns as many of the entries as one scan can diff. */
+  async #limit(index: PrivateIndex, entries: RawDiffEntry[], options: { signal: AbortSignal }): Promise<RawDiffEntry[]> {
+    const batch = entries.slice(0, MAX_DELTA_FILES);
+    const sides = batch.flatMap((e) => [{ mode: e.oldMode, id: e.oldId }, { mode: e.newMode, id: e.newId }]);
+    const sizes = await objectSizes(index.place, sides, options);
+    let bytes = 0;
+    const end = batch.findIndex((_, at) => {
+      bytes += (sizes[2 * at] ?? 0) + (sizes[2 * at + 1] ?? 0);
+      return at > 0 && bytes > MAX_DELTA_BYTES;
+    });
+    return end === -1 ? batch : batch.slice(0, end);
+  }
+
+  /** A file whose diff is above all limits is reported with an empty one. */
+  async #diff(index: PrivateIndex, batch: RawDiffEntry[], options: { signal: AbortSignal }): Promise<FileDiff[]> {
+    const diff = { directory: index.directory, renames: false, maxPatchBytes: 4 * MAX_DELTA_BYTES, ...options };
+    try {
+      return (await diffFiles(index.place, batch, { ...diff, patch: true })).files;
+    } catch (error) {
+      if (!(error instanceof AppError) || error.reason !== "OUTPUT_TOO_LARGE") throw error;
+      return (await diffFiles(index.place, batch, { ...diff, patch: false })).files;
+    }
+  }
+}
+
+function reverted(path: RawPath): FileChange {
+  return create(FileChangeSchema, { path: quotePath(path), kind: FileChange_Kind.REVERTED });
+}

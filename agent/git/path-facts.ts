@@ -1,0 +1,55 @@
+import { type GitPlace, runIn } from "./git.ts";
+import { joinPaths, type RawPath, splitPaths } from "./raw-path.ts";
+
+/** What the session's user finds at a path, symbolic links not followed. */
+export interface PathFact {
+  /** f regular file, d directory, l symbolic link; others are pipes, sockets and the like. */
+  type: string;
+  readable: boolean;
+  sizeBytes: number;
+}
+
+type Options = { signal: AbortSignal };
+
+/** Looks at paths of the work tree. What does not exist or cannot be reached is not in the answer. */
+export async function lookAt(
+  place: GitPlace,
+  workTree: string,
+  paths: readonly RawPath[],
+  options: Options,
+): Promise<Map<RawPath, PathFact>> {
+  const facts = new Map<RawPath, PathFact>();
+  if (paths.length === 0) return facts;
+  const print = (mark: string): string[] => ["-printf", `%y${mark}%s %p\\0`];
+  const args = ["-files0-from", "-", "-maxdepth", "0", "(", "-readable", ...print("r"), "-o", ...print("-"), ")"];
+  // find ends with 1 when a path is gone: that is an answer too.
+  const input = joinPaths(paths.map((path) => `${workTree}/${path}`));
+  const { stdout } = await runIn(place, "find", args, { ...options, input });
+  for (const line of splitPaths(stdout)) {
+    const sizeEnd = line.indexOf(" ");
+    const path = line.slice(sizeEnd + 1 + workTree.length + 1);
+    facts.set(path, { type: line.charAt(0), readable: line.charAt(1) === "r", sizeBytes: Number(line.slice(2, sizeEnd)) });
+  }
+  return facts;
+}
+
+/** Returns the directories of the work tree that the session's user cannot list or enter. */
+export function findClosedDirectories(place: GitPlace, workTree: string, options: Options): Promise<RawPath[]> {
+  const closed = ["-type", "d", "(", "!", "-readable", "-o", "!", "-executable", ")", "-printf", "%P\\0", "-prune"];
+  return findInWorkTree(place, workTree, closed, options);
+}
+
+/** Returns the regular files of the work tree above a size. */
+export function findLargeFiles(place: GitPlace, workTree: string, aboveBytes: number, options: Options): Promise<RawPath[]> {
+  return findInWorkTree(place, workTree, ["-type", "f", "-size", `+${aboveBytes}c`, "-printf", "%P\\0"], options);
+}
+
+async function findInWorkTree(
+  place: GitPlace,
+  workTree: string,
+  expression: readonly string[],
+  options: Options,
+): Promise<RawPath[]> {
+  const args = [workTree, "-mindepth", "1", "-name", ".git", "-prune", "-o", ...expression];
+  return splitPaths((await runIn(place, "find", args, options)).stdout);
+}

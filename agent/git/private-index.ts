@@ -1,0 +1,235 @@
+import { randomBytes } from "node:crypto";
+import type { Identity } from "../process/identity.ts";
+import type { RunResult } from "../process/run.ts";
+import { type BaseRepository, OBJECT_FORMATS, throwIfFull } from "./base-repository.ts";
+import { objectSizes } from "./change-diff.ts";
+import { git, gitFailed, type GitOptions, type GitPlace, shell, tryGit } from "./git.ts";
+import { findLargeFiles, lookAt } from "./path-facts.ts";
+import { ABSENT, GITLINK, parseRawDiff, type RawDiffEntry } from "./raw-diff.ts";
+import { joinPaths, type RawPath, splitPaths } from "./raw-path.ts";
+import { withoutBlocking } from "./unblock-fifos.ts";
+
+/** What GitHub refuses too. Larger files are left out of the patch, and said to be. */
+export const MAX_FILE_BYTES = 100 * 1024 * 1024;
+/** How often `stage` narrows down which file git cannot take, before it gives up. */
+const MAX_STAGE_ATTEMPTS = 1000;
+
+/** $1 the index's directory, $2 what it starts from, if anything, $3 the work tree: Claude may have closed its top. */
+const PREPARE = `set -e
+rm -rf -- "$1"
+mkdir -p -- "$1/objects"
+[ -z "$2" ] || cp --preserve=timestamps -- "$2" "$1/index"
+{ [ -r "$3" ] && [ -w "$3" ] && [ -x "$3" ]; } || chmod u+rwx -- "$3"`;
+
+const SCAN_CONFIG = {
+  "core.looseCompression": "1",
+  // Larger ones are streamed, and never compared line by line: memory is short in a container.
+  "core.bigFileThreshold": "32m",
+  "core.untrackedCache": "false",
+  "core.splitIndex": "false",
+  "core.autocrlf": "false",
+  "core.safecrlf": "false",
+  "core.attributesFile": "/dev/null",
+  "core.excludesFile": "/dev/null",
+};
+
+export interface PrivateIndexOptions {
+  base: BaseRepository;
+  workTree: string;
+  /** The scan directory; the index gets a directory of its own in it. */
+  scanDirectory: string;
+  name: string;
+  identity: Identity | undefined;
+  /** An index of the start commit with the facts of a fresh checkout, to be copied. */
+  copyOf?: string;
+  signal: AbortSignal;
+}
+
+/**
+ * An index of our own, with an object directory of its own, for comparing the work tree with the start commit. git
+ * runs as the session's user here, with the base as its git directory: the session's own .git plays no part.
+ *
+ * Some entries of the index are markers, files that never exist. One is at the top: if it is gone, somebody else
+ * wrote the index. The others are in nested repositories: git does not look into a directory that is a repository
+ * unless it tracks something in there.
+ */
+export class PrivateIndex {
+  readonly place: GitPlace;
+  readonly workTree: string;
+  readonly directory: string;
+  readonly #base: BaseRepository;
+  readonly #scanDirectory: string;
+  readonly #marker = `.claudecluster-${randomBytes(12).toString("hex")}`;
+
+  /** Paths in the index that are not in the start commit. */
+  added = new Set<RawPath>();
+  /** Paths that git does not take at all, such as ".GIT/config". */
+  readonly refused = new Set<RawPath>();
+  /** Too large already when the index was made, and therefore not in it. */
+  held = new Set<RawPath>();
+  /** Submodules of the start commit. */
+  readonly submodules: { path: RawPath; id: string }[] = [];
+  /** Those whose place in the index has been taken by ordinary files. */
+  #replaced = new Set<RawPath>();
+  /** How much has been put into the object directory. */
+  stagedBytes = 0;
+
+  private constructor(options: PrivateIndexOptions) {
+    const { base, workTree, scanDirectory } = options;
+    this.workTree = workTree;
+    this.directory = `${scanDirectory}/${options.name}`;
+    this.#base = base;
+    this.#scanDirectory = scanDirectory;
+    this.place = {
+      identity: options.identity,
+      variables: {
+        GIT_DIR: base.gitDir,
+        GIT_WORK_TREE: workTree,
+        GIT_INDEX_FILE: `${this.directory}/index`,
+        GIT_OBJECT_DIRECTORY: `${this.directory}/objects`,
+        GIT_ALTERNATE_OBJECT_DIRECTORIES: `${base.gitDir}/objects`,
+      },
+      config: SCAN_CONFIG,
+    };
+  }
+
+  /** Makes the index, replacing one of the same name. */
+  static async create(options: PrivateIndexOptions): Promise<PrivateIndex> {
+    const index = new PrivateIndex(options);
+    const { signal, copyOf } = options;
+    await shell(index.place, PREPARE, [index.directory, copyOf ?? "", index.workTree], { signal });
+    if (copyOf === undefined) {
+      const { commitId } = options.base;
+      await git(index.place, ["read-tree", commitId === "" ? "--empty" : commitId], { signal });
+      index.held = await index.#chooseHeld({ signal });
+    }
+    const submodules = `git ls-files -s -z | { grep -z "^${GITLINK} " || true; }`;
+    for (const line of splitPaths(await shell(index.place, submodules, [], { signal }))) {
+      index.submodules.push({ path: line.slice(line.indexOf("\t") + 1), id: line.split(" ")[1] ?? "" });
+    }
+    await index.edit({ forget: index.held, mark: [""], signal });
+    if (copyOf === undefined) await index.refresh({ signal });
+    return index;
+  }
+
+  /** Removes the index and everything it stored. */
+  async dispose(options: { signal: AbortSignal }): Promise<void> {
+    await shell(this.place, 'rm -rf -- "$1"', [this.directory], options);
+  }
+
+  /**
+   * Takes note of the files that are as they were, so that the next look need not read them, and writes that down
+   * although nothing changed: files written in the same second as the index are otherwise read again each time.
+   */
+  async refresh(options: { signal: AbortSignal }): Promise<void> {
+    const args = ["update-index", "-q", "--force-write-index", "--ignore-submodules", "--refresh"];
+    const result = await this.#inWorkTree(args, options);
+    if (result.code !== 0 && result.code !== 1) throw gitFailed(args, result);
+  }
+
+  /** Returns what differs between index and work tree by stat alone. Complaints: some paths could not be looked at. */
+  async listDirty(options: { signal: AbortSignal }): Promise<{ entries: RawDiffEntry[]; complaints: boolean }> {
+    const args = ["diff-files", "-z", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=dirty"];
+    const result = await this.#inWorkTree(args, options);
+    if (result.code !== 0) throw gitFailed(args, result);
+    const entries = parseRawDiff(result.stdout);
+    if (!entries.some(({ path }) => path === this.#marker)) throw new Error("the private index is not the one we wrote");
+    return { entries: entries.filter(({ path }) => !this.#isMarker(path)), complaints: result.stderr !== "" };
+  }
+
+  /** Returns the files that are neither in the index nor ignored. A nested repository is one path that ends in a slash. */
+  async listOthers(options: { signal: AbortSignal }): Promise<{ paths: RawPath[]; complaints: boolean }> {
+    const args = ["ls-files", "-z", "--others", "--exclude-standard"];
+    const result = await this.#inWorkTree(args, options);
+    if (result.code !== 0) throw gitFailed(args, result);
+    return { paths: splitPaths(result.stdout), complaints: result.stderr !== "" };
+  }
+
+  /** Returns which of the paths are ignored. Undefined: git could not tell, as for a path behind a symbolic link. */
+  async listIgnored(paths: Iterable<RawPath>, options: { signal: AbortSignal }): Promise<RawPath[] | undefined> {
+    const input = joinPaths(paths);
+    if (input.length === 0) return [];
+    const result = await this.#inWorkTree(["check-ignore", "-z", "--stdin", "--no-index"], { ...options, input });
+    return result.code === 0 || result.code === 1 ? splitPaths(result.stdout) : undefined;
+  }
+
+  /** Takes paths out of the index, and puts a marker into directories. */
+  async edit(options: { forget?: Iterable<RawPath>; mark?: Iterable<RawPath>; signal: AbortSignal }): Promise<void> {
+    const { idLength, emptyBlob } = OBJECT_FORMATS[this.#base.objectFormat];
+    let text = "";
+    for (const path of options.forget ?? []) text += `0 ${"0".repeat(idLength)}\t${path}\0`;
+    for (const directory of options.mark ?? []) text += `100644 ${emptyBlob}\t${directory}${this.#marker}\0`;
+    if (text === "") return;
+    const input = Buffer.from(text, "latin1");
+    await git(this.place, ["update-index", "-z", "--index-info"], { input, signal: options.signal });
+  }
+
+  /** Lets ordinary files take the place of submodules, of these and no others. */
+  async replaceSubmodules(paths: readonly RawPath[], options: { signal: AbortSignal }): Promise<void> {
+    const replaced = new Set(paths);
+    const restored = this.submodules.filter(({ path }) => this.#replaced.has(path) && !replaced.has(path));
+    const input = Buffer.from(restored.map(({ path, id }) => `${GITLINK} ${id}\t${path}\0`).join(""), "latin1");
+    if (restored.length > 0) await git(this.place, ["update-index", "-z", "--index-info"], { ...options, input });
+    const mark = paths.filter((path) => !this.#replaced.has(path)).map((path) => `${path}/`);
+    await this.edit({ mark, ...options });
+    this.#replaced = replaced;
+  }
+
+  /** Puts the files' content into the index. Returns those that git cannot read. Throws WORKSPACE_FULL. */
+  async stage(paths: readonly RawPath[], options: { signal: AbortSignal }): Promise<RawPath[]> {
+    const failed: RawPath[] = [];
+    const pending: (readonly RawPath[])[] = paths.length === 0 ? [] : [paths];
+    for (let attempt = 0, batch = pending.pop(); batch !== undefined; attempt++, batch = pending.pop()) {
+      const args = ["update-index", "-z", "--add", "--remove", "--replace", "--stdin"];
+      const result = await this.#inWorkTree(args, { ...options, input: joinPaths(batch) });
+      if (result.code === 0) continue;
+      // Which of them git could not take is only in its messages: look for it by halves.
+      await throwIfFull(this.#scanDirectory, gitFailed(args, result));
+      if (attempt === MAX_STAGE_ATTEMPTS) throw gitFailed(args, result);
+      if (attempt === 0) await git(this.place, args, { ...options, input: "" });
+      if (batch.length === 1) failed.push(...batch);
+      else pending.push(batch.slice(0, batch.length >> 1), batch.slice(batch.length >> 1));
+    }
+    return failed;
+  }
+
+  /** Returns what differs between the start commit and the index. */
+  async diff(options: { signal: AbortSignal }): Promise<RawDiffEntry[]> {
+    const args = ["diff-index", "--cached", "-z", "--raw", "--no-abbrev", "--no-renames", this.#base.treeId];
+    const entries = parseRawDiff(await git(this.place, args, options));
+    return entries.filter(({ path }) => !this.#isMarker(path));
+  }
+
+  /** Returns the entry for a path that is gone from the work tree, but not from the index. */
+  goneEntry(entry: RawDiffEntry): RawDiffEntry {
+    return { ...entry, newMode: ABSENT, newId: "0".repeat(OBJECT_FORMATS[this.#base.objectFormat].idLength) };
+  }
+
+  /** Large files are not read to see whether they differ, but for those that have been as large from the start. */
+  async #chooseHeld(options: { signal: AbortSignal }): Promise<Set<RawPath>> {
+    const large = new Set(await findLargeFiles(this.place, this.workTree, MAX_FILE_BYTES, options));
+    if (large.size === 0) return large;
+    const tracked = new Map<RawPath, { mode: string; id: string }>();
+    for (const line of splitPaths(await git(this.place, ["ls-files", "-s", "-z"], options))) {
+      const [mode = "", id = ""] = line.split(" ", 2);
+      const path = line.slice(line.indexOf("\t") + 1);
+      if (large.has(path)) tracked.set(path, { mode, id });
+    }
+    const sizes = await objectSizes(this.place, [...tracked.values()], options);
+    const facts = await lookAt(this.place, this.workTree, [...tracked.keys()], options);
+    [...tracked.keys()].forEach((path, at) => {
+      if (facts.get(path)?.sizeBytes === sizes[at]) large.delete(path);
+    });
+    return large;
+  }
+
+  #isMarker(path: RawPath): boolean {
+    return path.endsWith(this.#marker);
+  }
+
+  #inWorkTree(args: readonly string[], options: GitOptions): Promise<RunResult> {
+    return withoutBlocking(this.place, this.workTree, options.signal, (signal) =>
+      tryGit(this.place, ["-C", this.workTree, ...args], { maxOutputBytes: 512 * 1024 * 1024, ...options, signal }),
+    );
+  }
+}

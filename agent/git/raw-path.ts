@@ -1,0 +1,32 @@
+/**
+ * A path from the top of the work tree as git holds it: bytes, in no particular encoding. Kept as a string with one
+ * character for each byte (latin1), so that it can be a key and survives the way through pipes.
+ */
+export type RawPath = string;
+
+const ESCAPES: Record<string, string> = {
+  "\x07": "\\a", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\v": "\\v", "\f": "\\f", "\r": "\\r", '"': '\\"', "\\": "\\\\",
+};
+
+/** Returns the path as git shows it with core.quotePath: in C-style quotes where it holds unusual bytes. */
+export function quotePath(path: RawPath): string {
+  const quoted = path.replace(
+    /[\x00-\x1f"\\\x7f-\xff]/g,
+    (byte) => ESCAPES[byte] ?? `\\${byte.charCodeAt(0).toString(8).padStart(3, "0")}`,
+  );
+  return quoted === path ? path : `"${quoted}"`;
+}
+
+/** Returns the NUL-terminated list of git's -z options. */
+export function joinPaths(paths: Iterable<RawPath>): Buffer {
+  let text = "";
+  for (const path of paths) text += `${path}\0`;
+  return Buffer.from(text, "latin1");
+}
+
+/** Reads a NUL-terminated list. */
+export function splitPaths(output: Buffer): RawPath[] {
+  const paths = output.toString("latin1").split("\0");
+  paths.pop();
+  return paths;
+}

@@ -1,0 +1,129 @@
+import { AppError, redactUri } from "../../proto/index.ts";
+import { type GitPlace, lastLine, tryGit } from "./git.ts";
+import { type HttpAnswer, readHttpAnswer, withoutTrace } from "./http-trace.ts";
+
+/** What a remote says about the ref that a session starts from. */
+export interface RemoteRef {
+  /** The remote's name for it, such as refs/heads/main. Undefined: a commit id. */
+  name: string | undefined;
+  /** As the remote has it now. Decides the kind of ids. */
+  id: string;
+  /** What the remote's HEAD names, such as refs/heads/main. */
+  defaultName: string | undefined;
+}
+
+/** A server that sends less than this for a minute is taken for gone. */
+const STALLED = { "http.lowSpeedLimit": "1000", "http.lowSpeedTime": "60" };
+
+/** Returns the place for commands that talk to a remote: http and https only, through the proxy if there is one. */
+export function remotePlace(place: GitPlace, proxyUrl: string | undefined): GitPlace {
+  const certificates = process.env["GIT_SSL_CAINFO"];
+  return {
+    identity: place.identity,
+    variables: {
+      ...place.variables,
+      GIT_ALLOW_PROTOCOL: "http:https",
+      ...(certificates === undefined ? {} : { GIT_SSL_CAINFO: certificates }),
+    },
+    config: { ...place.config, ...STALLED, "credential.helper": "", "http.proxy": proxyUrl ?? "" },
+  };
+}
+
+/**
+ * Asks the remote what a ref is: a branch, else a tag, else whatever has that name, else a commit id. An empty ref is
+ * the remote's HEAD. Returns undefined for a remote without any commit. Throws REPOSITORY_… if the remote does not
+ * answer as a git repository does, REF_NOT_FOUND if it does and has no such ref.
+ */
+export async function resolveRemoteRef(
+  place: GitPlace,
+  uri: string,
+  ref: string,
+  options: { signal: AbortSignal },
+): Promise<RemoteRef | undefined> {
+  const candidates = ref === "" ? [] : [`refs/heads/${ref}`, `refs/tags/${ref}`, `refs/${ref}`, ref];
+  const { ids, defaultName } = await listRemote(place, uri, ["HEAD", ...candidates], options);
+  if (ref === "") {
+    const head = ids.get("HEAD");
+    if (head !== undefined) return { name: defaultName ?? "HEAD", id: head, defaultName };
+    if ((await listRemote(place, uri, [], options)).ids.size === 0) return undefined;
+    throw refNotFound(uri, "HEAD", "The remote's HEAD names a branch that does not exist. Name one that does.");
+  }
+  for (const name of candidates) {
+    const id = ids.get(name);
+    if (id !== undefined) return { name, id, defaultName };
+  }
+  if (/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(ref)) return { name: undefined, id: ref, defaultName };
+  throw refNotFound(uri, ref, "Check the spelling; commit ids have to be given in full.");
+}
+
+/** Returns the error for a ref that the remote does not have. */
+export function refNotFound(uri: string, ref: string, help: string): AppError {
+  const message = `Could not clone ${redactUri(uri)} at '${ref}': there is no such branch, tag or commit.`;
+  return new AppError("REF_NOT_FOUND", message, { kind: "NOT_FOUND", help, metadata: { uri: redactUri(uri), ref } });
+}
+
+async function listRemote(
+  place: GitPlace,
+  uri: string,
+  patterns: readonly string[],
+  options: { signal: AbortSignal },
+): Promise<{ ids: Map<string, string>; defaultName: string | undefined }> {
+  const variables = { ...place.variables, GIT_TRACE_CURL: "2", GIT_TRACE_CURL_NO_DATA: "1" };
+  const args = ["ls-remote", "--symref", "--", uri, ...patterns];
+  const result = await tryGit({ ...place, variables }, args, options);
+  if (result.code !== 0) {
+    const said = lastLine(withoutTrace(result.stderr));
+    throw remoteError(uri, readHttpAnswer(result.stderr), said);
+  }
+  const ids = new Map<string, string>();
+  let defaultName: string | undefined;
+  for (const line of result.stdout.toString("utf8").split("\n")) {
+    const [value = "", name = ""] = line.split("\t");
+    if (name === "HEAD" && value.startsWith("ref: ")) defaultName = value.slice("ref: ".length);
+    else if (name !== "") ids.set(name, value);
+  }
+  return { ids, defaultName };
+}
+
+function remoteError(uri: string, answer: HttpAnswer | undefined, said: string): AppError {
+  const shown = redactUri(uri);
+  const metadata = { uri: shown, said, ...(answer === undefined ? {} : { http_status: String(answer.status) }) };
+  const could = `Could not clone ${shown}:`;
+  if (answer === undefined) {
+    const help = "Check the host name and that the host's egress rules allow it.";
+    return new AppError("REPOSITORY_UNREACHABLE", `${could} the server was not reached (${said}).`, {
+      kind: "UNAVAILABLE", retryable: true, help, metadata,
+    });
+  }
+  const { status, fromProxy } = answer;
+  if (fromProxy && status !== 200) {
+    const help = "Allow the repository's host in the host's egress rules.";
+    return new AppError("REPOSITORY_UNREACHABLE", `${could} the proxy refused the connection with status ${status}.`, {
+      kind: "UNAVAILABLE", help, metadata,
+    });
+  }
+  switch (status) {
+    case 401:
+    case 403:
+    case 407:
+      return new AppError("REPOSITORY_UNAUTHORIZED", `${could} the server wants credentials (status ${status}).`, {
+        kind: "UNAUTHENTICATED",
+        help: "Check the spelling (private and missing repositories look alike) or give the host's broker a credential for it.",
+        metadata,
+      });
+    case 404:
+    case 410:
+      return new AppError("REPOSITORY_NOT_FOUND", `${could} the server has no such repository (status ${status}).`, {
+        kind: "NOT_FOUND", help: "Check the URI.", metadata,
+      });
+    case 200:
+      // The proxy's own 200 to CONNECT and nothing after it: TLS failed, or the server hung up.
+      if (fromProxy) break;
+      return new AppError("REPOSITORY_INVALID", `${could} what answers there is not a git repository (${said}).`, {
+        kind: "FAILED_PRECONDITION", help: "Check the URI.", metadata,
+      });
+  }
+  return new AppError("REPOSITORY_UNREACHABLE", `${could} the server failed (status ${status}: ${said}).`, {
+    kind: "UNAVAILABLE", retryable: true, help: "Try again later.", metadata,
+  });
+}

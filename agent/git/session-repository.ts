@@ -1,0 +1,72 @@
+import { AppError, redactUri } from "../../proto/index.ts";
+import type { Identity } from "../process/identity.ts";
+import { type BaseRepository, throwIfFull } from "./base-repository.ts";
+import { type Progress, progressReader } from "./clone-progress.ts";
+import { git, gitFailed, RAW_ATTRIBUTES, shell, tryGit } from "./git.ts";
+
+/** The author of what Claude commits. */
+const AUTHOR = { name: "Claude", email: "noreply@anthropic.com" };
+
+/** Gives a fresh .git what git init does not: $1 base, $2 HEAD, $3 configuration, $4 attributes, $5 the remote's default branch; packed-refs from stdin. */
+const FURNISH = `set -e
+cd -- "$GIT_DIR"
+mkdir -p info
+printf '%s/objects\\n' "$1" > objects/info/alternates
+[ ! -e "$1/shallow" ] || cat "$1/shallow" > shallow
+printf '%s\\n' "$2" > HEAD
+printf '%s' "$3" >> config
+printf '%s' "$4" > info/attributes
+[ -z "$5" ] || { mkdir -p refs/remotes/origin; printf 'ref: refs/remotes/origin/%s\\n' "$5" > refs/remotes/origin/HEAD; }
+cat > packed-refs`;
+
+/**
+ * Makes the session's own repository around the work tree and checks the start commit out, byte for byte. It is an
+ * ordinary repository to Claude, but has its objects from the base. Nothing that we rely on later is in it.
+ */
+export async function makeSessionRepository(
+  base: BaseRepository,
+  workTree: string,
+  options: { identity: Identity | undefined; onProgress: (progress: Progress) => void; signal: AbortSignal },
+): Promise<void> {
+  const { identity, signal } = options;
+  const here = { identity };
+  const inside = { identity, variables: { GIT_DIR: `${workTree}/.git`, GIT_WORK_TREE: workTree } };
+  const init = ["init", "-q", "--template=", `--object-format=${base.objectFormat}`, "--initial-branch=main", "--", workTree];
+  await git(here, init, { signal });
+  const head = base.branch === undefined ? base.commitId : `ref: refs/heads/${base.branch}`;
+  const facts = [base.gitDir, head, configuration(base), RAW_ATTRIBUTES, remoteHead(base)];
+  await shell(inside, FURNISH, facts, { input: base.packedRefs, signal });
+  if (base.commitId === "") return;
+
+  const args = ["-C", workTree, "checkout", "--progress", "-f"];
+  const result = await tryGit(inside, args, { signal, onStderr: progressReader(options.onProgress) });
+  if (result.code === 0) return;
+  const cause = gitFailed(["checkout"], result);
+  await throwIfFull(workTree, cause);
+  const uri = redactUri(base.origin?.uri ?? "");
+  const help = "A repository with paths that git refuses cannot be used.";
+  throw new AppError("REPOSITORY_INVALID", `Could not check out ${base.commitId} of ${uri}: ${cause.metadata["said"] ?? ""}.`, {
+    kind: "FAILED_PRECONDITION", help, cause, metadata: { uri, commit_id: base.commitId, ...cause.metadata },
+  });
+}
+
+/** Returns the default branch if it was fetched: a symbolic ref to nothing would be in Claude's way. */
+function remoteHead({ origin, branch }: BaseRepository): string {
+  const name = origin?.defaultBranch;
+  return name !== undefined && (name === branch || origin?.wholeHistory === true) ? name : "";
+}
+
+function configuration({ origin, branch }: BaseRepository): string {
+  let text = section("user", undefined, AUTHOR);
+  if (origin === undefined) return text;
+  const wanted = origin.wholeHistory || branch === undefined ? "*" : branch;
+  text += section("remote", "origin", { url: origin.uri, fetch: `+refs/heads/${wanted}:refs/remotes/origin/${wanted}` });
+  if (branch !== undefined) text += section("branch", branch, { remote: "origin", merge: `refs/heads/${branch}` });
+  return text;
+}
+
+function section(name: string, subsection: string | undefined, values: Record<string, string>): string {
+  const quote = (text: string): string => `"${text.replace(/["\\]/g, "\\$&")}"`;
+  const lines = Object.entries(values).map(([key, value]) => `\t${key} = ${quote(value)}\n`);
+  return `[${name}${subsection === undefined ? "" : ` ${quote(subsection)}`}]\n${lines.join("")}`;
+}

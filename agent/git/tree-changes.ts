@@ -1,0 +1,162 @@
+import { type PathFact, findClosedDirectories, lookAt } from "./path-facts.ts";
+import { MAX_FILE_BYTES, type PrivateIndex } from "./private-index.ts";
+import { ABSENT, GITLINK, type RawDiffEntry } from "./raw-diff.ts";
+import type { RawPath } from "./raw-path.ts";
+import { listReplacedSubmodules } from "./submodule.ts";
+import { together } from "./together.ts";
+
+/** Most that one look at the work tree reads. A patch of it would be far above its own limit. */
+const MAX_BYTES_PER_READ = 1024 * 1024 * 1024;
+/** Repositories in repositories in repositories. */
+const MAX_NESTING = 30;
+
+/** How the work tree differs from the start commit. */
+export interface TreeChanges {
+  /** In git's order. */
+  entries: RawDiffEntry[];
+  /** What could not be read, or is too large, or has a name that git refuses. */
+  unreadable: RawPath[];
+}
+
+/**
+ * Brings the index up to date with the work tree and returns how that differs from the start commit. With `still`
+ * nobody changes the work tree meanwhile, and a file that cannot be found again is one that cannot be read.
+ */
+export async function readChanges(
+  index: PrivateIndex,
+  options: { still: boolean; signal: AbortSignal },
+): Promise<TreeChanges> {
+  const { still, signal } = options;
+  const unreadable = new Set<RawPath>();
+  await index.replaceSubmodules(await listReplacedSubmodules(index, { signal }), { signal });
+  const [dirty, listed, ignored] = await together(signal, (signal) => [
+    index.listDirty({ signal }),
+    index.listOthers({ signal }),
+    index.listIgnored(index.added, { signal }),
+  ]);
+  // What was new and is ignored by now counts no more. Where git cannot say, all that was new is looked for again.
+  const forget = new Set(ignored ?? index.added);
+
+  const gone = new Map<RawPath, RawDiffEntry>();
+  const modified = new Map<RawPath, RawDiffEntry>();
+  for (const entry of dirty.entries) {
+    if (entry.newMode === ABSENT) gone.set(entry.path, entry);
+    else if (entry.newMode !== GITLINK) modified.set(entry.path, entry);
+    else if (entry.oldMode !== GITLINK) gone.set(entry.path, entry); // A repository took the file's place.
+  }
+  for (const path of forget) modified.delete(path);
+  const facts = await lookAt(
+    index.place,
+    index.workTree,
+    [...modified.keys(), ...gone.keys(), ...index.held, ...listed.paths.filter((path) => !path.endsWith("/"))],
+    { signal },
+  );
+  const directories = [...gone.keys()].filter((path) => facts.get(path)?.type === "d");
+  let others = listed.paths;
+  if (ignored === undefined || directories.length > 0 || others.some((path) => path.endsWith("/"))) {
+    await index.edit({ forget, signal });
+    others = await listNested(index, directories.map((path) => `${path}/`), unreadable, { signal });
+    const unseen = others.filter((path) => !facts.has(path));
+    for (const [path, fact] of await lookAt(index.place, index.workTree, unseen, { signal })) facts.set(path, fact);
+  }
+
+  const staging = chooseFiles([...modified.keys(), ...others], facts, index, { still, unreadable, modified, gone });
+  for (const path of gone.keys()) if (index.added.has(path)) forget.add(path);
+  await index.edit({ forget, signal });
+  for (const path of await index.stage(staging, { signal })) unreadable.add(path);
+
+  const entries = new Map((await index.diff({ signal })).map((entry) => [entry.path, entry]));
+  await noteRefused(index, staging.filter((path) => !modified.has(path) && !entries.has(path)), unreadable, { signal });
+  for (const [path, entry] of gone) {
+    if (!index.added.has(path)) entries.set(path, index.goneEntry(entries.get(path) ?? entry));
+  }
+  for (const path of index.held) {
+    if (entries.get(path)?.newMode !== ABSENT || !facts.has(path)) continue;
+    entries.delete(path);
+    unreadable.add(path);
+  }
+  const lost = [...modified.keys(), ...others].some((path) => !facts.has(path));
+  if (dirty.complaints || listed.complaints || lost) {
+    for (const path of await listClosed(index, { signal })) unreadable.add(path);
+  }
+  const sorted = [...entries.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  index.added = new Set(sorted.filter(({ oldMode }) => oldMode === ABSENT).map(({ path }) => path));
+  return { entries: sorted, unreadable: [...unreadable].sort() };
+}
+
+/** Returns the other files once the index has markers in all nested repositories, whose files count as any other. */
+async function listNested(
+  index: PrivateIndex,
+  mark: readonly RawPath[],
+  unreadable: Set<RawPath>,
+  options: { signal: AbortSignal },
+): Promise<RawPath[]> {
+  let nested = mark;
+  for (let round = 0; ; round++) {
+    await index.edit({ mark: nested, ...options });
+    const { paths } = await index.listOthers(options);
+    nested = paths.filter((path) => path.endsWith("/"));
+    if (nested.length === 0) return paths;
+    if (round < MAX_NESTING) continue;
+    for (const path of nested) unreadable.add(path.slice(0, -1));
+    return paths.filter((path) => !path.endsWith("/"));
+  }
+}
+
+/** Returns what git is to read; the rest goes into `unreadable`, or, if it is no file any more, into `gone`. */
+function chooseFiles(
+  paths: readonly RawPath[],
+  facts: ReadonlyMap<RawPath, PathFact>,
+  index: PrivateIndex,
+  state: {
+    still: boolean;
+    unreadable: Set<RawPath>;
+    modified: Map<RawPath, RawDiffEntry>;
+    gone: Map<RawPath, RawDiffEntry>;
+  },
+): RawPath[] {
+  const { modified, gone, unreadable } = state;
+  const chosen: RawPath[] = [];
+  let bytes = 0;
+  for (const path of paths) {
+    const fact = facts.get(path);
+    const entry = modified.get(path);
+    if (index.refused.has(path)) unreadable.add(path);
+    else if (fact === undefined) {
+      if (state.still) unreadable.add(path);
+    } else if (fact.type === "l") chosen.push(path);
+    else if (fact.type === "f") {
+      if (!fact.readable || fact.sizeBytes > MAX_FILE_BYTES || bytes + fact.sizeBytes > MAX_BYTES_PER_READ) {
+        unreadable.add(path);
+        continue;
+      }
+      bytes += fact.sizeBytes;
+      chosen.push(path);
+    } else if (entry !== undefined) gone.set(path, entry); // A pipe, a socket: not a file to git.
+  }
+  index.stagedBytes += bytes;
+  return chosen;
+}
+
+/** Finds out which new files git passed over: they still count as other. */
+async function noteRefused(
+  index: PrivateIndex,
+  missing: readonly RawPath[],
+  unreadable: Set<RawPath>,
+  options: { signal: AbortSignal },
+): Promise<void> {
+  const suspects = missing.filter((path) => !unreadable.has(path));
+  if (suspects.length === 0) return;
+  const others = new Set((await index.listOthers(options)).paths);
+  for (const path of suspects) {
+    if (!others.has(path)) continue;
+    index.refused.add(path);
+    unreadable.add(path);
+  }
+}
+
+async function listClosed(index: PrivateIndex, options: { signal: AbortSignal }): Promise<RawPath[]> {
+  const closed = await findClosedDirectories(index.place, index.workTree, options);
+  const ignored = new Set(await index.listIgnored(closed, options));
+  return closed.filter((path) => !ignored.has(path));
+}

@@ -1,0 +1,81 @@
+import type { RepositorySpec } from "../../proto/index.ts";
+import type { Identity } from "../process/identity.ts";
+import { type BaseRepository, openBase } from "./base-repository.ts";
+import type { Progress } from "./clone-progress.ts";
+import { type Collected, collectChanges } from "./final-changes.ts";
+import { LiveChanges, type Scan } from "./live-changes.ts";
+import { makeSessionRepository } from "./session-repository.ts";
+import { TurnTaking } from "./turn-taking.ts";
+import { watchTree } from "./watch-tree.ts";
+
+/** Three directories that exist, best a tmpfs each. */
+export interface WorkspacePaths {
+  /** Claude's repository. Belongs to the session's identity. */
+  workTree: string;
+  /** The start commit. Belongs to the base's identity, readable by all. */
+  base: string;
+  /** For comparing the two. Belongs to the session's identity. */
+  scan: string;
+}
+
+export interface WorkspaceOptions {
+  /** Absent: an empty repository without a commit. */
+  repository?: RepositorySpec | undefined;
+  paths: WorkspacePaths;
+  /** Claude's. */
+  sessionIdentity: Identity | undefined;
+  /** Nobody else's. */
+  baseIdentity: Identity | undefined;
+  /** For http and https alike. */
+  proxyUrl: string | undefined;
+  onProgress: (progress: Progress) => void;
+  signal: AbortSignal;
+}
+
+/** Clones the repository and checks it out. Throws AppError with a REPOSITORY_…, REF_… or WORKSPACE_… reason. */
+export async function openWorkspace(options: WorkspaceOptions): Promise<Workspace> {
+  const { paths, sessionIdentity, onProgress, signal } = options;
+  const base = await openBase({ ...options, directory: paths.base, identity: options.baseIdentity });
+  await makeSessionRepository(base, paths.workTree, { identity: sessionIdentity, onProgress, signal });
+  const workspace = new Workspace(base, paths, sessionIdentity);
+  await workspace.open({ signal });
+  return workspace;
+}
+
+/** A session's files: what it started from, and what it has changed. */
+export class Workspace {
+  readonly workTree: string;
+  /** "" if it started empty. */
+  readonly baseCommitId: string;
+  readonly #comparison: { base: BaseRepository; workTree: string; scanDirectory: string; identity: Identity | undefined };
+  readonly #live: LiveChanges;
+  readonly #turns = new TurnTaking();
+
+  constructor(base: BaseRepository, paths: WorkspacePaths, identity: Identity | undefined) {
+    this.workTree = paths.workTree;
+    this.baseCommitId = base.commitId;
+    this.#comparison = { base, workTree: paths.workTree, scanDirectory: paths.scan, identity };
+    const checkout = base.commitId === "" ? {} : { copyOf: `${paths.workTree}/.git/index` };
+    this.#live = new LiveChanges({ ...this.#comparison, ...checkout });
+  }
+
+  /** Takes note of the checkout, before anything has been changed. */
+  open(options: { signal: AbortSignal }): Promise<void> {
+    return this.#live.open(options);
+  }
+
+  /** Returns what differs now, and what of it is new since the last scan. Waits for other scans. */
+  scan(options: { signal: AbortSignal }): Promise<Scan> {
+    return this.#turns.run(options.signal, () => this.#live.scan(options));
+  }
+
+  /** Returns the whole difference, trusting nothing that a scan left. Throws PatchTooLargeError. Waits for scans. */
+  collect(options: { signal: AbortSignal }): Promise<Collected> {
+    return this.#turns.run(options.signal, () => collectChanges({ ...this.#comparison, ...options }));
+  }
+
+  /** Yields when something in the work tree may have changed, once for any number of changes. Ends with the signal. */
+  watch(options: { signal: AbortSignal }): AsyncGenerator<void> {
+    return watchTree(this.workTree, { identity: this.#comparison.identity, ...options });
+  }
+}

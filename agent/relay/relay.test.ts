@@ -1,0 +1,232 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { setImmediate as tick } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { AcceptConnectionsResponse_Listener as Listener } from "../../proto/index.ts";
+import { type Announcement, Relay } from "./relay.ts";
+
+interface Rig extends AsyncDisposable {
+  readonly relay: Relay;
+  readonly modelRequests: () => number;
+  /** Connects as a program in the container does. */
+  program(port?: number): Promise<Socket>;
+}
+
+async function startRelay(): Promise<Rig> {
+  let modelRequests = 0;
+  const relay = await Relay.listen({ modelPort: 0, proxyPort: 0, onModelRequest: () => (modelRequests += 1) });
+  const sockets: Socket[] = [];
+  return {
+    relay,
+    modelRequests: () => modelRequests,
+    async program(port = relay.modelPort) {
+      const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+      socket.on("error", () => {});
+      sockets.push(socket);
+      await once(socket, "connect");
+      return socket;
+    },
+    async [Symbol.asyncDispose]() {
+      await relay[Symbol.asyncDispose]();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+/** A host that listens for announcements until disposed of. */
+function listen(relay: Relay): AsyncDisposable & { next(): Promise<Announcement> } {
+  const abort = new AbortController();
+  const announcements = relay.announcements({ signal: abort.signal });
+  return {
+    async next() {
+      const { value, done } = await announcements.next();
+      if (done === true) throw new Error("no more announcements");
+      return value;
+    },
+    async [Symbol.asyncDispose]() {
+      abort.abort();
+      await announcements.return(undefined);
+    },
+  };
+}
+
+async function readAll(socket: Socket): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of socket.iterator({ destroyOnReturn: false })) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString();
+}
+
+test("carries bytes and half-closes in both directions", async () => {
+  await using rig = await startRelay();
+  await using host = listen(rig.relay);
+  const program = await rig.program();
+  program.end("a question");
+  const { connectionId, listener } = await host.next();
+  expect(listener).toBe(Listener.MODEL);
+  const connection = rig.relay.take(connectionId);
+  let question = "";
+  for await (const chunk of connection.read()) question += chunk.toString();
+  expect(question).toBe("a question");
+  await connection.write(Buffer.from("an answer"));
+  connection.end();
+  expect(await readAll(program)).toBe("an answer");
+  await connection.finished();
+});
+
+test("keeps a connection until a host comes, and announces it to each new one", async () => {
+  await using rig = await startRelay();
+  const program = await rig.program(rig.relay.proxyPort);
+  program.write("early");
+  {
+    await using first = listen(rig.relay);
+    expect((await first.next()).listener).toBe(Listener.PROXY);
+  }
+  await using second = listen(rig.relay);
+  const { connectionId } = await second.next();
+  const connection = rig.relay.take(connectionId);
+  const { value } = await connection.read().next();
+  expect(String(value)).toBe("early");
+  connection.reset();
+});
+
+test("forgets a connection whose program gives up before a host takes it", async () => {
+  await using rig = await startRelay();
+  await using host = listen(rig.relay);
+  const impatient = await rig.program();
+  impatient.write("a request that nobody waits for");
+  const { connectionId } = await host.next();
+  impatient.destroy();
+  await once(impatient, "close");
+  await expect.poll(() => reasonOf(() => rig.relay.take(connectionId))).toBe("CONNECTION_NOT_FOUND");
+});
+
+test("lets the program see a reset when the host goes in the middle", async () => {
+  await using rig = await startRelay();
+  await using host = listen(rig.relay);
+  const program = await rig.program();
+  const { connectionId } = await host.next();
+  const connection = rig.relay.take(connectionId);
+  await connection.write(Buffer.from("half an"));
+  await once(program, "data");
+  const failed = once(program, "error");
+  connection.reset();
+  const [error] = (await failed) as [NodeJS.ErrnoException];
+  expect(error.code).toBe("ECONNRESET");
+  await expect(connection.read().next()).rejects.toMatchObject({ reason: "CONNECTION_CLOSED" });
+  await expect(connection.write(Buffer.from("more"))).rejects.toMatchObject({ reason: "CONNECTION_CLOSED" });
+});
+
+test("reads no further than a little ahead of the host", async () => {
+  await using rig = await startRelay();
+  await using host = listen(rig.relay);
+  const program = await rig.program();
+  // More than both kernels' buffers hold.
+  const total = 64 * 1024 * 1024;
+  program.write(Buffer.alloc(total));
+  const { connectionId } = await host.next();
+  const connection = rig.relay.take(connectionId);
+  const reading = connection.read();
+  await reading.next();
+  await stable(() => program.bytesWritten - program.writableLength);
+  expect(program.writableLength).toBeGreaterThan(0);
+  let read = 0;
+  for await (const chunk of reading) {
+    read += chunk.length;
+    if (program.writableLength === 0 && program.writable) program.end();
+  }
+  expect(read).toBeGreaterThan(total / 2);
+});
+
+test("makes the host wait while the program does not read", async () => {
+  await using rig = await startRelay();
+  await using host = listen(rig.relay);
+  const program = await rig.program();
+  program.pause();
+  const { connectionId } = await host.next();
+  const connection = rig.relay.take(connectionId);
+  const chunk = Buffer.alloc(64 * 1024);
+  let written = 0;
+  const writing = (async () => {
+    for (let count = 0; count < 512; count++) {
+      await connection.write(chunk);
+      written += chunk.length;
+    }
+    connection.end();
+  })();
+  await stable(() => written);
+  // What the kernel's buffers took, and not the 32 MiB that there are.
+  expect(written).toBeLessThan(24 * 1024 * 1024);
+  const received = readAll(program);
+  await writing;
+  expect((await received).length).toBe(512 * chunk.length);
+  program.end();
+  await connection.finished();
+});
+
+test("carries at most 256 connections at a time and lets the others wait", async () => {
+  await using rig = await startRelay();
+  const programs = await Promise.all(Array.from({ length: 300 }, () => rig.program()));
+  await using host = listen(rig.relay);
+  const ids = new Set<string>();
+  for (let count = 0; count < 256; count++) ids.add((await host.next()).connectionId);
+  const next = host.next();
+  const nobody = await Promise.race([next, tick("nobody yet")]);
+  expect(nobody).toBe("nobody yet");
+  const [firstId] = ids;
+  rig.relay.take(firstId!).reset();
+  expect(ids.has((await next).connectionId)).toBe(false);
+  expect(programs).toHaveLength(300);
+});
+
+test("says when the first bytes of a model request have come, and of nothing else", async () => {
+  await using rig = await startRelay();
+  const proxied = await rig.program(rig.relay.proxyPort);
+  proxied.write("CONNECT");
+  const program = await rig.program();
+  await using host = listen(rig.relay);
+  await host.next();
+  await host.next();
+  expect(rig.modelRequests()).toBe(0);
+  program.write("POST");
+  await expect.poll(() => rig.modelRequests()).toBe(1);
+});
+
+test("refuses to listen on a port that is taken", async () => {
+  await using rig = await startRelay();
+  await expect(
+    Relay.listen({ modelPort: 0, proxyPort: rig.relay.modelPort, onModelRequest: () => {} }),
+  ).rejects.toMatchObject({ reason: "PORT_UNAVAILABLE" });
+});
+
+test("leaves no connection open when disposed of", async () => {
+  const rig = await startRelay();
+  const program = await rig.program();
+  await rig[Symbol.asyncDispose]();
+  if (!program.closed) await once(program, "close");
+  expect(program.destroyed).toBe(true);
+});
+
+/** Resolves when a number has stopped growing. */
+async function stable(read: () => number): Promise<void> {
+  let before = -1;
+  await expect
+    .poll(
+      () => {
+        const now = read();
+        const still = now === before;
+        before = now;
+        return still;
+      },
+      { interval: 200 },
+    )
+    .toBe(true);
+}
+
+function reasonOf(act: () => unknown): string | undefined {
+  try {
+    act();
+    return undefined;
+  } catch (error) {
+    return (error as { reason?: string }).reason;
+  }
+}

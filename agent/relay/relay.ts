@@ -1,0 +1,157 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { AcceptConnectionsResponse_Listener as Listener, AppError } from "../../proto/index.ts";
+import { RelayedConnection } from "./relayed-connection.ts";
+
+/** Connections that are read, announced or carried at a time: each may hold a little memory. */
+const MAX_ACTIVE_CONNECTIONS = 256;
+/** Beyond the active ones connections wait unread; beyond this they are refused. */
+const MAX_CONNECTIONS = 1024;
+
+/** A connection that wants to go out. */
+export interface Announcement {
+  readonly connectionId: string;
+  readonly listener: Listener;
+}
+
+export interface RelayOptions {
+  /** Loopback ports; 0 takes any free one. */
+  modelPort: number;
+  proxyPort: number;
+  /** Claude has sent the first bytes of a model request. Called for each connection. */
+  onModelRequest(): void;
+}
+
+/**
+ * Takes the connections that programs in the container want to have outside, and keeps them until
+ * a host comes for them.
+ */
+export class Relay implements AsyncDisposable {
+  readonly modelPort: number;
+  readonly proxyPort: number;
+  readonly #servers: readonly Server[];
+  readonly #onModelRequest: () => void;
+  readonly #sockets = new Set<Socket>();
+  /** Accepted, but beyond the number of active ones. */
+  readonly #parked: { socket: Socket; listener: Listener }[] = [];
+  readonly #active = new Set<RelayedConnection>();
+  /** Active and not taken yet, oldest first. */
+  readonly #waiting = new Map<string, RelayedConnection>();
+  readonly #announcers = new Set<() => void>();
+  #count = 0;
+
+  private constructor(servers: { model: Server; proxy: Server }, onModelRequest: () => void) {
+    this.#servers = [servers.model, servers.proxy];
+    this.#onModelRequest = onModelRequest;
+    this.modelPort = (servers.model.address() as AddressInfo).port;
+    this.proxyPort = (servers.proxy.address() as AddressInfo).port;
+    servers.model.on("connection", (socket: Socket) => this.#accept(socket, Listener.MODEL));
+    servers.proxy.on("connection", (socket: Socket) => this.#accept(socket, Listener.PROXY));
+  }
+
+  /** Listens on both ports. Throws PORT_UNAVAILABLE. */
+  static async listen(options: RelayOptions): Promise<Relay> {
+    const model = await listenOn(options.modelPort);
+    try {
+      return new Relay({ model, proxy: await listenOn(options.proxyPort) }, options.onModelRequest);
+    } catch (error) {
+      model.close();
+      throw error;
+    }
+  }
+
+  /** Yields every connection that waits and each new one, until the signal is aborted. */
+  async *announcements({ signal }: { signal: AbortSignal }): AsyncGenerator<Announcement> {
+    const announced = new Set<string>();
+    let wake = () => {};
+    const announce = () => wake();
+    this.#announcers.add(announce);
+    signal.addEventListener("abort", announce);
+    try {
+      while (!signal.aborted) {
+        const next = [...this.#waiting.values()].find(({ id }) => !announced.has(id));
+        if (next !== undefined) {
+          announced.add(next.id);
+          yield { connectionId: next.id, listener: next.listener };
+          continue;
+        }
+        for (const id of announced) if (!this.#waiting.has(id)) announced.delete(id);
+        await new Promise<void>((resolve) => (wake = resolve));
+      }
+    } finally {
+      this.#announcers.delete(announce);
+      signal.removeEventListener("abort", announce);
+    }
+  }
+
+  /** Hands out a waiting connection; whoever takes it ends or resets it. Throws NOT_FOUND. */
+  take(connectionId: string): RelayedConnection {
+    const connection = this.#waiting.get(connectionId);
+    if (connection === undefined) {
+      throw new AppError("CONNECTION_NOT_FOUND", `There is no connection "${connectionId.slice(0, 64)}" that waits.`, {
+        kind: "NOT_FOUND",
+        metadata: { connection_id: connectionId.slice(0, 64) },
+        help: "Its program may have given up; wait for the next announcement.",
+      });
+    }
+    this.#waiting.delete(connectionId);
+    connection.take();
+    return connection;
+  }
+
+  /** Cuts every connection and frees the ports. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+    this.#parked.length = 0;
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+    await Promise.all(closed);
+  }
+
+  #accept(socket: Socket, listener: Listener): void {
+    this.#sockets.add(socket);
+    // A parked socket has no other listener yet, and an unheard error would end the agent.
+    socket.on("error", () => {});
+    socket.once("close", () => this.#sockets.delete(socket));
+    if (this.#active.size >= MAX_ACTIVE_CONNECTIONS) this.#parked.push({ socket, listener });
+    else this.#activate(socket, listener);
+  }
+
+  #admit(): void {
+    for (let next = this.#parked.shift(); next !== undefined; next = this.#parked.shift()) {
+      if (!next.socket.destroyed) return this.#activate(next.socket, next.listener);
+    }
+  }
+
+  #activate(socket: Socket, listener: Listener): void {
+    const connection = new RelayedConnection(socket, {
+      id: `${listener === Listener.MODEL ? "model" : "proxy"}-${++this.#count}`,
+      listener,
+      onFirstBytes: () => listener === Listener.MODEL && this.#onModelRequest(),
+      onAbandoned: () => connection.reset(),
+      onClosed: () => {
+        this.#active.delete(connection);
+        this.#waiting.delete(connection.id);
+        this.#admit();
+      },
+    });
+    this.#active.add(connection);
+    this.#waiting.set(connection.id, connection);
+    for (const announce of this.#announcers) announce();
+  }
+}
+
+async function listenOn(port: number): Promise<Server> {
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
+  server.maxConnections = MAX_CONNECTIONS;
+  server.listen(port, "127.0.0.1");
+  try {
+    await once(server, "listening");
+  } catch (cause) {
+    throw new AppError("PORT_UNAVAILABLE", `Could not listen on 127.0.0.1:${port}.`, {
+      cause,
+      metadata: { port: String(port) },
+      help: "Another program has the port; set CLAUDECLUSTER_MODEL_PORT or CLAUDECLUSTER_PROXY_PORT.",
+    });
+  }
+  return server;
+}

@@ -1,0 +1,14 @@
+import type { AgentCore } from "../agent-core.ts";
+import type { Announcement } from "../relay/relay.ts";
+import type { CallContext } from "./grpc-service.ts";
+
+/** Announces connections to the newest caller; the one before is replaced. */
+export async function* acceptConnections(
+  core: AgentCore,
+  { signal }: CallContext,
+): AsyncGenerator<Announcement | Record<string, never>> {
+  using seat = core.connectionTaker.take();
+  yield {};
+  yield* core.relay.announcements({ signal: AbortSignal.any([signal, seat.signal]) });
+  seat.signal.throwIfAborted();
+}

@@ -1,0 +1,26 @@
+import { type Duration, durationFromMs } from "@bufbuild/protobuf/wkt";
+import type { AgentCore } from "../agent-core.ts";
+
+interface AgentInfo {
+  agentVersion: string;
+  instanceId: string;
+  claudeVersion: string;
+  gitVersion: string;
+  capabilities: string[];
+  sessionId: string;
+  hostAbsenceTimeout: Duration;
+}
+
+/** Says what this agent is. */
+export async function getAgentInfo(core: AgentCore): Promise<AgentInfo> {
+  const { agent, claude, git } = await core.versions;
+  return {
+    agentVersion: agent,
+    instanceId: core.instanceId,
+    claudeVersion: claude,
+    gitVersion: git,
+    capabilities: [],
+    sessionId: core.sessions.current?.id ?? "",
+    hostAbsenceTimeout: durationFromMs(core.config.hostAbsenceTimeoutMs),
+  };
+}

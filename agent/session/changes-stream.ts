@@ -1,0 +1,140 @@
+import { createHash } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { create } from "@bufbuild/protobuf";
+import type { Logger } from "pino";
+import { ChangesUpdatedSchema, type EventBody, type FileChange, FilePatchedSchema } from "../../proto/index.ts";
+import type { Workspace } from "../git/workspace.ts";
+import { cutChanges } from "./session-result.ts";
+
+/** One save is several file events; together they make one scan. */
+const DEBOUNCE_MS = 50;
+/** After a scan of one unit of time come nine without: a tenth of the time at most. */
+const REST_FACTOR = 9;
+const MAX_REST_MS = 10_000;
+const MAX_RETRY_MS = 30_000;
+/** With the path twice and the rest this stays below the 64 KiB of an event. */
+const PART_BYTES = 48 * 1024;
+/** A larger diff is no reading matter; it is in the patch. */
+const MAX_PATCH_BYTES = 4 * 1024 * 1024;
+const LIST_BYTES = 48 * 1024;
+/** They change no file. */
+const READING_TOOLS = new Set(["Read", "Glob", "Grep", "WebFetch", "WebSearch", "TodoWrite", "ToolSearch"]);
+
+type ScannedWorkspace = Pick<Workspace, "scan" | "watch">;
+
+export interface ChangesStreamOptions {
+  workspace: ScannedWorkspace;
+  emit(event: EventBody): void;
+  /** Resolves when more may be emitted, with false if there will be no room. */
+  roomy(): Promise<boolean>;
+  log: Logger;
+}
+
+/** Emits what changes in the workspace while it changes. A scan that fails is tried again. */
+export class ChangesStream {
+  readonly #options: ChangesStreamOptions;
+  readonly #stopping = new AbortController();
+  readonly #readingToolUses = new Set<string>();
+  #running: Promise<unknown> = Promise.resolve();
+  #dirty = false;
+  #wake = () => {};
+
+  constructor(options: ChangesStreamOptions) {
+    this.#options = options;
+    this.#stopping.signal.addEventListener("abort", () => this.#wake());
+  }
+
+  start(): void {
+    const { signal } = this.#stopping;
+    this.#running = Promise.all([this.#watch(signal), this.#loop(signal)]);
+  }
+
+  /** Looks whether an event of Claude means that files have changed. */
+  notice(event: EventBody): void {
+    if (event.case === "toolUseStarted" && READING_TOOLS.has(event.value.name)) {
+      this.#readingToolUses.add(event.value.toolUseId);
+    } else if (event.case === "toolUseFinished" && !this.#readingToolUses.delete(event.value.toolUseId)) {
+      this.poke();
+    }
+  }
+
+  /** Files may have changed. */
+  poke(): void {
+    this.#dirty = true;
+    this.#wake();
+  }
+
+  /** Ends watching and scanning. Resolves when nothing is under way. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  /** Scans now and emits what is new. Throws what the workspace throws. */
+  async scan({ signal }: { signal: AbortSignal }): Promise<void> {
+    const { workspace, emit } = this.#options;
+    for (let more = true; more;) {
+      const scan = await workspace.scan({ signal });
+      more = scan.more;
+      if (scan.delta.length === 0) return;
+      for (const { change, patch } of scan.delta) await this.#emitPatch(change, patch);
+      const changes = cutChanges(scan.changes, LIST_BYTES);
+      const value = create(ChangesUpdatedSchema, { changes, changeCount: scan.changes.length });
+      emit({ case: "changesUpdated", value });
+    }
+  }
+
+  async #watch(signal: AbortSignal): Promise<void> {
+    try {
+      for await (const _ of this.#options.workspace.watch({ signal })) this.poke();
+    } catch (error) {
+      // Claude's own tool events still lead to scans.
+      if (!signal.aborted) this.#options.log.warn({ err: error }, "watching the workspace failed");
+    }
+  }
+
+  async #loop(signal: AbortSignal): Promise<void> {
+    let failures = 0;
+    while (await this.#dirtied(signal)) {
+      if (!(await rest(DEBOUNCE_MS, signal))) return;
+      this.#dirty = false;
+      const start = performance.now();
+      try {
+        await this.scan({ signal });
+        failures = 0;
+      } catch (error) {
+        if (signal.aborted) return;
+        failures += 1;
+        this.#options.log.warn({ err: error, failures }, "scanning the workspace failed");
+        this.#dirty = true;
+      }
+      const retryMs = failures === 0 ? 0 : Math.min(500 * 2 ** failures, MAX_RETRY_MS);
+      const restMs = Math.min(REST_FACTOR * (performance.now() - start), MAX_REST_MS);
+      if (!(await rest(Math.max(restMs, retryMs), signal))) return;
+    }
+  }
+
+  async #dirtied(signal: AbortSignal): Promise<boolean> {
+    if (!this.#dirty && !signal.aborted) await new Promise<void>((resolve) => (this.#wake = resolve));
+    return !signal.aborted;
+  }
+
+  async #emitPatch(change: FileChange, patch: Uint8Array): Promise<void> {
+    if (patch.length > MAX_PATCH_BYTES) return;
+    const partCount = Math.max(1, Math.ceil(patch.length / PART_BYTES));
+    const patchSha256 = createHash("sha256").update(patch).digest();
+    for (let partIndex = 0; partIndex < partCount; partIndex++) {
+      if (!(await this.#options.roomy())) return;
+      const start = partIndex * PART_BYTES;
+      // A copy: the log keeps parts, and a part of a buffer would keep the whole.
+      const part = new Uint8Array(patch.subarray(start, start + PART_BYTES));
+      const value = create(FilePatchedSchema, { change, patch: part, partIndex, partCount, patchSha256 });
+      this.#options.emit({ case: "filePatched", value });
+    }
+  }
+}
+
+/** Returns false if the signal was aborted meanwhile. */
+async function rest(ms: number, signal: AbortSignal): Promise<boolean> {
+  return await sleep(ms, true, { signal }).catch(() => false);
+}

@@ -1,0 +1,58 @@
+import type { Logger } from "pino";
+import { AppError, type Failure, type FileChange } from "../../proto/index.ts";
+import { PatchTooLargeError } from "../git/final-changes.ts";
+import type { Workspace } from "../git/workspace.ts";
+import type { ChangesStream } from "./changes-stream.ts";
+import { failureOf } from "./outcome.ts";
+
+/** What a session leaves behind in its workspace. */
+export interface Collected {
+  readonly patch: Buffer;
+  readonly changes: readonly FileChange[];
+  readonly unreadablePaths: readonly string[];
+  readonly headCommitId: string;
+  /** Why the patch is not all there is. Undefined: it is. */
+  readonly failure: Failure | undefined;
+}
+
+export const NOTHING_COLLECTED: Collected = {
+  patch: Buffer.alloc(0),
+  changes: [],
+  unreadablePaths: [],
+  headCommitId: "",
+  failure: undefined,
+};
+
+/**
+ * Emits the last diffs and takes the patch, once nothing runs that could change a file. Does not
+ * throw: a session that cannot be collected still ends.
+ */
+export async function collectChanges(
+  workspace: Pick<Workspace, "collect">,
+  changes: ChangesStream,
+  { signal, log }: { signal: AbortSignal; log: Logger },
+): Promise<Collected> {
+  try {
+    // The diffs are what is left if the container goes before the patch has been read.
+    await changes.scan({ signal });
+  } catch (error) {
+    log.warn({ err: error }, "the last scan failed");
+  }
+  try {
+    return { ...(await workspace.collect({ signal })), failure: undefined };
+  } catch (error) {
+    log.error({ err: error }, "collecting the changes failed");
+    if (error instanceof PatchTooLargeError) return { ...error.collected, failure: failureOf(error) };
+    return { ...NOTHING_COLLECTED, failure: failureOf(collectError(error, signal)) };
+  }
+}
+
+function collectError(cause: unknown, signal: AbortSignal): AppError {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  const why = signal.aborted ? "it took too long" : message;
+  return new AppError("COLLECT_FAILED", `The changes could not be collected: ${why}.`, {
+    cause,
+    metadata: { error: why },
+    help: "The diffs that were streamed before hold what is known of them.",
+  });
+}

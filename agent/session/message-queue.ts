@@ -1,0 +1,70 @@
+import { AppError, MAX_TASK_BYTES } from "../../proto/index.ts";
+
+/** A user message that waits for its turn. */
+export interface QueuedMessage {
+  readonly text: string;
+  readonly messageId: string;
+}
+
+/** More is a loop that has gone wild. */
+const MAX_WAITING = 100;
+const MAX_ID_LENGTH = 128;
+
+/** The messages for Claude, in order. Each id counts once. */
+export class MessageQueue {
+  readonly #waiting: QueuedMessage[] = [];
+  readonly #seenIds = new Set<string>();
+  #closed: AppError | undefined;
+  #wake = () => {};
+
+  /** Ignores a message whose id was seen before. Throws for one that cannot be taken. */
+  add(text: string, messageId: string): void {
+    if (messageId !== "" && this.#seenIds.has(messageId)) return;
+    if (this.#closed !== undefined) throw this.#closed;
+    if (text.trim() === "") throw invalid("MESSAGE_EMPTY", "The message is empty.");
+    const bytes = Buffer.byteLength(text);
+    if (bytes > MAX_TASK_BYTES) {
+      throw invalid("MESSAGE_TOO_LONG", `The message has ${bytes} bytes; at most ${MAX_TASK_BYTES} are possible.`);
+    }
+    if (messageId.length > MAX_ID_LENGTH) {
+      throw invalid("MESSAGE_ID_INVALID", `The message's id has more than ${MAX_ID_LENGTH} characters.`);
+    }
+    if (this.#waiting.length >= MAX_WAITING) {
+      throw new AppError("QUEUE_FULL", `${MAX_WAITING} messages are waiting already.`, {
+        kind: "RESOURCE_EXHAUSTED",
+        retryable: true,
+        help: "Wait for a turn to finish.",
+      });
+    }
+    this.#seenIds.add(messageId);
+    this.#waiting.push({ text, messageId });
+    this.#wake();
+  }
+
+  /** Takes the oldest message. */
+  take(): QueuedMessage | undefined {
+    return this.#waiting.shift();
+  }
+
+  /** Resolves when there is a message, or with the signal. */
+  async filled(signal: AbortSignal): Promise<void> {
+    if (this.#waiting.length > 0 || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const settle = () => {
+        signal.removeEventListener("abort", settle);
+        resolve();
+      };
+      this.#wake = settle;
+      signal.addEventListener("abort", settle, { once: true });
+    });
+  }
+
+  /** Refuses everything from here on. */
+  close(reason: AppError): void {
+    this.#closed ??= reason;
+  }
+}
+
+function invalid(reason: string, message: string): AppError {
+  return new AppError(reason, message, { kind: "INVALID_ARGUMENT" });
+}

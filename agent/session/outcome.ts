@@ -1,0 +1,99 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  AppError,
+  CancellationSchema,
+  cutText,
+  type Failure,
+  Session_State as State,
+  type SessionResult,
+  SuccessSchema,
+} from "../../proto/index.ts";
+import type { ClaudeExit } from "../claude/conversation.ts";
+import { failure } from "../claude/turn-failure.ts";
+
+/** Why a session is ended before it ends by itself. The first reason is the one that counts. */
+export type EndReason =
+  | { kind: "stopped"; reason: string }
+  | { kind: "shutDown" }
+  | { kind: "timedOut"; timeoutMs: number }
+  | { kind: "failed"; failure: Failure };
+
+/** How a turn ended. */
+export interface TurnOutcome {
+  readonly failure: Failure | undefined;
+  readonly interrupted: boolean;
+}
+
+type Outcome = SessionResult["outcome"];
+
+const REASON_BYTES = 1024;
+
+/** Says how the session ended: by what ended it, otherwise by its last turn. */
+export function outcomeOf(facts: {
+  end: EndReason | undefined;
+  error: Failure | undefined;
+  lastTurn: TurnOutcome | undefined;
+}): Outcome {
+  const { end, error, lastTurn } = facts;
+  if (end !== undefined) return outcomeOfEnd(end);
+  const failed = error ?? lastTurn?.failure;
+  if (failed !== undefined) return { case: "failure", value: failed };
+  if (lastTurn === undefined || lastTurn.interrupted) return canceled("The last turn was interrupted.");
+  return { case: "success", value: create(SuccessSchema) };
+}
+
+function outcomeOfEnd(end: EndReason): Outcome {
+  switch (end.kind) {
+    case "stopped":
+      return canceled(end.reason === "" ? "Somebody stopped it." : end.reason);
+    case "shutDown":
+      return canceled("The agent was told to end.");
+    case "timedOut":
+      return { case: "failure", value: timedOut(end.timeoutMs) };
+    case "failed":
+      return { case: "failure", value: end.failure };
+    default:
+      return end satisfies never;
+  }
+}
+
+/** Returns how the running turn ends when the session is ended. */
+export function turnOutcomeOfEnd(end: EndReason): TurnOutcome {
+  if (end.kind === "timedOut") return { failure: timedOut(end.timeoutMs), interrupted: false };
+  if (end.kind === "failed") return { failure: end.failure, interrupted: false };
+  return { failure: undefined, interrupted: true };
+}
+
+export function finalState(outcome: Outcome): State {
+  if (outcome.case === "success") return State.SUCCEEDED;
+  return outcome.case === "cancellation" ? State.CANCELED : State.FAILED;
+}
+
+/** Returns what went wrong before or beside Claude, as a result says it. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof AppError) return failure(error.reason, error.toSentence(), { metadata: error.metadata });
+  return failure("INTERNAL", "The agent failed; its log says more.");
+}
+
+/** Claude went without a result. */
+export function exitFailure({ code, signal, stderrTail }: ClaudeExit): Failure {
+  const how = signal === "" ? `with exit code ${code ?? "unknown"}` : `by ${signal}`;
+  const said = stderrTail === "" ? "It wrote no error." : `Its last words: ${stderrTail}`;
+  return failure("CLAUDE_EXITED", `Claude ended ${how} in the middle of a turn, without a result. ${said}`, {
+    metadata: { exit_code: String(code ?? ""), signal, stderr: stderrTail },
+    help: signal === "SIGKILL" ? "The container may have run out of memory: raise its limit." : "",
+  });
+}
+
+function timedOut(timeoutMs: number): Failure {
+  const seconds = String(timeoutMs / 1000);
+  return failure("TIMED_OUT", `The session's time of ${seconds} s was over.`, {
+    metadata: { timeout_seconds: seconds },
+    help: "Allow more with timeout. What Claude did so far is in the changes.",
+  });
+}
+
+function canceled(reason: string): Outcome {
+  const value = create(CancellationSchema, { reason: cutText(reason, REASON_BYTES).text });
+  return { case: "cancellation", value };
+}

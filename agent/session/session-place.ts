@@ -1,0 +1,85 @@
+import { randomUUID } from "node:crypto";
+import { access, constants } from "node:fs/promises";
+import { delimiter, isAbsolute, join } from "node:path";
+import { AppError, type SessionSpec } from "../../proto/index.ts";
+import { claudeArguments } from "../claude/argv.ts";
+import { Conversation, type ConversationOptions } from "../claude/conversation.ts";
+import { claudeEnvironment } from "../claude/environment.ts";
+import type { AgentConfig } from "../config.ts";
+import { openWorkspace, type Workspace } from "../git/workspace.ts";
+import { killAllOf } from "../process/identity.ts";
+import type { Timeouts } from "../timeouts.ts";
+
+export interface CloneStep {
+  stage: string;
+  percent?: number | undefined;
+}
+
+type ClaudeCallbacks = Pick<
+  ConversationOptions,
+  "emit" | "roomy" | "onTurnEnd" | "onResult" | "onRetry" | "cwd" | "log"
+>;
+
+/** Where a session happens: this container, as it is configured. */
+export interface SessionPlace {
+  openWorkspace(options: {
+    spec: SessionSpec;
+    signal: AbortSignal;
+    onProgress(step: CloneStep): void;
+  }): Promise<Workspace>;
+  /** Resolves once Claude answers. Throws CLAUDE_NOT_FOUND, CLAUDE_NOT_STARTED. */
+  startClaude(options: ClaudeCallbacks & { spec: SessionSpec; signal: AbortSignal }): Promise<Conversation>;
+  /** Ends every process of the session. */
+  killLeftovers(): Promise<void>;
+}
+
+export function sessionPlace(options: {
+  config: AgentConfig;
+  relay: { readonly modelPort: number; readonly proxyPort: number };
+  timeouts: Timeouts;
+}): SessionPlace {
+  const { config, relay, timeouts } = options;
+  const { sessionIdentity, baseIdentity, paths, home, path, claudeCommand } = config;
+  return {
+    openWorkspace: ({ spec, signal, onProgress }) =>
+      openWorkspace({
+        ...(spec.repository !== undefined && { repository: spec.repository }),
+        paths,
+        sessionIdentity,
+        baseIdentity,
+        proxyUrl: `http://127.0.0.1:${relay.proxyPort}`,
+        onProgress,
+        signal,
+      }),
+    async startClaude({ spec, signal, ...callbacks }) {
+      return await Conversation.start({
+        ...callbacks,
+        command: await findCommand(claudeCommand, path),
+        args: claudeArguments(spec, { conversationId: randomUUID() }),
+        environment: claudeEnvironment(spec, { home, path, ...relay }),
+        identity: sessionIdentity,
+        timeouts,
+        signal,
+      });
+    },
+    async killLeftovers() {
+      if (sessionIdentity !== undefined) await killAllOf(sessionIdentity);
+    },
+  };
+}
+
+async function findCommand(command: string, path: string): Promise<string> {
+  const candidates = isAbsolute(command) ? [command] : path.split(delimiter).map((folder) => join(folder, command));
+  for (const candidate of candidates) {
+    try {
+      await access(candidate, constants.X_OK);
+      return candidate;
+    } catch {
+      // Not here.
+    }
+  }
+  throw new AppError("CLAUDE_NOT_FOUND", `There is no program "${command}" in the container.`, {
+    metadata: { command },
+    help: "Use an image with Claude Code in it.",
+  });
+}

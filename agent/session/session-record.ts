@@ -1,0 +1,95 @@
+import { clone, create } from "@bufbuild/protobuf";
+import {
+  emptySession,
+  type EventBody,
+  EventLog,
+  foldEvent,
+  Phase,
+  PhaseChangedSchema,
+  type Session,
+  Session_State as State,
+  SessionFinishedSchema,
+  SessionSchema,
+  type SessionResult,
+  type SessionSpec,
+  SessionStartedSchema,
+  StateChangedSchema,
+} from "../../proto/index.ts";
+import { cutSpec } from "./cut-spec.ts";
+import { eventResult } from "./session-result.ts";
+
+/** What is known of a session: its log, and the state that the log amounts to. */
+export class SessionRecord {
+  readonly log = new EventLog();
+  readonly #folded: Session;
+  readonly #spec: SessionSpec;
+  #result: SessionResult | undefined;
+
+  constructor(id: string, spec: SessionSpec) {
+    this.#folded = emptySession(id);
+    this.#spec = spec;
+    this.emit({ case: "sessionStarted", value: create(SessionStartedSchema, { sessionId: id, spec: cutSpec(spec) }) });
+  }
+
+  get state(): State {
+    return this.#folded.state;
+  }
+
+  get phase(): Phase {
+    return this.#folded.phase;
+  }
+
+  get conversationId(): string {
+    return this.#folded.conversationId;
+  }
+
+  get createTimeMs(): number {
+    const { seconds = 0n, nanos = 0 } = this.#folded.createTime ?? {};
+    return Number(seconds) * 1000 + nanos / 1e6;
+  }
+
+  /** Numbers an event and keeps it. What comes after the end is dropped: there is nobody to tell. */
+  emit(event: EventBody): void {
+    if (!this.log.ended) foldEvent(this.#folded, this.log.append(event));
+  }
+
+  enterState(state: State): void {
+    if (state !== this.state) this.emit({ case: "stateChanged", value: create(StateChangedSchema, { state }) });
+  }
+
+  enterPhase(phase: Phase): void {
+    if (phase !== this.phase) this.emit({ case: "phaseChanged", value: create(PhaseChangedSchema, { phase }) });
+  }
+
+  /** Ends the log. */
+  finish(state: State, result: SessionResult): void {
+    this.#result = result;
+    this.emit({
+      case: "sessionFinished",
+      value: create(SessionFinishedSchema, { state, result: eventResult(result) }),
+    });
+  }
+
+  /** Resolves when there is room for more events; false if the signal was aborted before there was. */
+  async roomy(signal: AbortSignal): Promise<boolean> {
+    return await this.log.roomy(signal).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** The session as its events tell it, long texts cut. */
+  snapshot(): Session {
+    const session = clone(SessionSchema, this.#folded);
+    session.acknowledgedSequence = this.log.acknowledgedSequence;
+    return session;
+  }
+
+  /** The session with its texts and lists whole. */
+  whole(): Session {
+    const session = this.snapshot();
+    session.spec = this.#spec;
+    if (this.#result !== undefined) session.result = this.#result;
+    return session;
+  }
+}

@@ -1,0 +1,90 @@
+import { clone, create, toBinary } from "@bufbuild/protobuf";
+import {
+  cutText,
+  type Failure,
+  FailureSchema,
+  type FileChange,
+  FileChangeSchema,
+  type SessionResult,
+  SessionResultSchema,
+} from "../../proto/index.ts";
+
+/** Answers with everything in them must stay below gRPC's usual 4 MiB. */
+const WHOLE_BYTES = 3.75 * 1024 * 1024;
+const WHOLE_PART_BYTES = 1024 * 1024;
+
+/** What an event may hold of each part; together well below 64 KiB. */
+const EVENT_TEXT_BYTES = 20 * 1024;
+const EVENT_CHANGES_BYTES = 20 * 1024;
+const EVENT_PATHS_BYTES = 8 * 1024;
+const FAILURE_MESSAGE_BYTES = 6 * 1024;
+const FAILURE_METADATA_BYTES = 4 * 1024;
+
+export interface ResultOptions {
+  outcome: SessionResult["outcome"];
+  finalText: string;
+  changes: readonly FileChange[];
+  unreadablePaths: readonly string[];
+  patch: Uint8Array;
+}
+
+type RestOfResult = Omit<Partial<SessionResult>, "$typeName" | "$unknown" | keyof ResultOptions>;
+
+/** Returns the result as GetSession holds it: whole, the patch inlined where there is room for it. */
+export function wholeResult(options: ResultOptions, rest: RestOfResult): SessionResult {
+  const { outcome, patch, changes } = options;
+  const finalText = cutText(options.finalText, WHOLE_PART_BYTES);
+  const result = create(SessionResultSchema, {
+    ...rest,
+    outcome: outcome.case === "failure" ? { case: "failure", value: cutFailure(outcome.value) } : outcome,
+    finalText: finalText.text,
+    finalTextTruncated: finalText.truncated,
+    changes: cutChanges(changes, WHOLE_PART_BYTES),
+    changeCount: changes.length,
+    unreadablePaths: cutPaths(options.unreadablePaths, EVENT_PATHS_BYTES * 8),
+    patchSizeBytes: BigInt(patch.length),
+  });
+  const room = WHOLE_BYTES - toBinary(SessionResultSchema, result).length;
+  if (patch.length > WHOLE_PART_BYTES || patch.length > room) return result;
+  result.patch = patch;
+  result.patchInlined = true;
+  return result;
+}
+
+/** Returns the result as the last event holds it: everything cut, the patch left out. */
+export function eventResult(whole: SessionResult): SessionResult {
+  const { text, truncated } = cutText(whole.finalText, EVENT_TEXT_BYTES);
+  const result = clone(SessionResultSchema, { ...whole, patch: new Uint8Array(), changes: [] });
+  result.patchInlined = false;
+  result.finalText = text;
+  result.finalTextTruncated = whole.finalTextTruncated || truncated;
+  result.changes = cutChanges(whole.changes, EVENT_CHANGES_BYTES);
+  result.unreadablePaths = cutPaths(whole.unreadablePaths, EVENT_PATHS_BYTES);
+  return result;
+}
+
+/** Returns as many changes as fit, from the first. */
+export function cutChanges(changes: readonly FileChange[], maxBytes: number): FileChange[] {
+  return takeWhileFits(changes, maxBytes, (change) => toBinary(FileChangeSchema, change).length);
+}
+
+/** Returns a failure that fits into an event, whatever a program in the container has put into it. */
+export function cutFailure(failure: Failure): Failure {
+  const metadata = takeWhileFits(
+    Object.entries(failure.metadata),
+    FAILURE_METADATA_BYTES,
+    ([name, value]) => Buffer.byteLength(name) + Buffer.byteLength(value),
+  );
+  const message = cutText(failure.message, FAILURE_MESSAGE_BYTES).text;
+  return create(FailureSchema, { reason: failure.reason, message, metadata: Object.fromEntries(metadata) });
+}
+
+function cutPaths(paths: readonly string[], maxBytes: number): string[] {
+  return takeWhileFits(paths, maxBytes, (path) => Buffer.byteLength(path));
+}
+
+function takeWhileFits<T>(items: readonly T[], maxBytes: number, sizeOf: (item: T) => number): T[] {
+  let bytes = 0;
+  const end = items.findIndex((item) => (bytes += sizeOf(item) + 4) > maxBytes);
+  return end < 0 ? [...items] : items.slice(0, end);
+}

@@ -1,0 +1,395 @@
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
+import type { Logger } from "pino";
+import {
+  AppError,
+  CloneProgressSchema,
+  cutText,
+  DEFAULT_TIMEOUT_MS,
+  type EventBody,
+  type EventLog,
+  Phase,
+  type ProcessExit,
+  ProcessExitSchema,
+  type Session,
+  Session_State as State,
+  type SessionSpec,
+  TurnFinishedSchema,
+  TurnStartedSchema,
+  UsageUpdatedSchema,
+} from "../../proto/index.ts";
+import type { ClaudeResult } from "../claude/claude-result.ts";
+import type { ClaudeExit, Conversation } from "../claude/conversation.ts";
+import { authenticationFailure, isRefusedCredential, turnFailure } from "../claude/turn-failure.ts";
+import { UsageMeter } from "../claude/usage-meter.ts";
+import type { Workspace } from "../git/workspace.ts";
+import type { Timeouts } from "../timeouts.ts";
+import { ChangesStream } from "./changes-stream.ts";
+import { type Collected, collectChanges, NOTHING_COLLECTED } from "./collect.ts";
+import { MessageQueue, type QueuedMessage } from "./message-queue.ts";
+import {
+  type EndReason,
+  exitFailure,
+  failureOf,
+  finalState,
+  outcomeOf,
+  type TurnOutcome,
+  turnOutcomeOfEnd,
+} from "./outcome.ts";
+import { SessionRecord } from "./session-record.ts";
+import { cutFailure, wholeResult } from "./session-result.ts";
+import type { SessionPlace } from "./session-place.ts";
+
+/** What an event may hold of what was said. */
+const TURN_TEXT_BYTES = 32 * 1024;
+
+export interface SessionOptions {
+  id: string;
+  /** With its defaults filled in. */
+  spec: SessionSpec;
+  /** Where the session happens. */
+  place: SessionPlace;
+  timeouts: Timeouts;
+  log: Logger;
+}
+
+interface RunningTurn {
+  readonly number: number;
+  readonly startMs: number;
+  interrupted: boolean;
+  readonly over: () => void;
+}
+
+/**
+ * The session: a workspace, a Claude in it, and the log of what happens. It begins when it is
+ * created, and ends with a result, whatever happens.
+ */
+export class AgentSession {
+  readonly id: string;
+  /** Resolves when the result is there. Never rejects. */
+  readonly finished: Promise<void>;
+  readonly #options: SessionOptions;
+  readonly #logger: Logger;
+  readonly #record: SessionRecord;
+  readonly #messages = new MessageQueue();
+  readonly #usage = new UsageMeter();
+  /** Aborted with an EndReason when the session is to end before it ends by itself. */
+  readonly #ending = new AbortController();
+  /** Aborted when there is no time left for a good end. */
+  readonly #hurry = new AbortController();
+  /** Aborted when a full log is not waited for any more: what has no room is left out. */
+  readonly #noMoreRoom = new AbortController();
+  /** How the session ends is settled. */
+  #collecting = false;
+  #conversation: Conversation | undefined;
+  #changes: ChangesStream | undefined;
+  #workspace: Workspace | undefined;
+  #turnCount = 0;
+  #turn: RunningTurn | undefined;
+  #lastTurn: TurnOutcome | undefined;
+  #finalText = "";
+  /** Aborted when the session has waited long enough for another message. */
+  #idleOver = new AbortController();
+  #collected: Collected = NOTHING_COLLECTED;
+
+  constructor(options: SessionOptions) {
+    const { id, spec, log } = options;
+    this.id = id;
+    this.#options = options;
+    this.#logger = log.child({ sessionId: id });
+    this.#record = new SessionRecord(id, spec);
+    this.#record.enterState(State.PREPARING);
+    this.#messages.add(spec.task, "");
+    this.finished = this.#run();
+  }
+
+  get log(): EventLog {
+    return this.#record.log;
+  }
+
+  get over(): boolean {
+    return this.log.ended;
+  }
+
+  /** The session as its events tell it, long texts cut. */
+  snapshot(): Session {
+    return this.#record.snapshot();
+  }
+
+  /** The session with its texts and lists whole. */
+  whole(): Session {
+    return this.#record.whole();
+  }
+
+  /** Queues a message for Claude. Throws if it cannot be taken. */
+  sendMessage(text: string, messageId: string): void {
+    this.#messages.add(text, messageId);
+  }
+
+  /** Ends the running turn, if one is running. */
+  interrupt(): void {
+    if (this.#turn === undefined) return;
+    this.#turn.interrupted = true;
+    this.#conversation?.interrupt();
+  }
+
+  /** Ends the session; the changes are still collected. */
+  stop(reason: string): void {
+    this.#end({ kind: "stopped", reason });
+  }
+
+  /** Ends the session with the agent. Once the signal is aborted, no step is waited for any more. */
+  async shutDown({ signal }: { signal: AbortSignal }): Promise<void> {
+    this.#end({ kind: "shutDown" });
+    const hurry = () => {
+      this.#noMoreRoom.abort();
+      this.#hurry.abort();
+    };
+    if (signal.aborted) hurry();
+    signal.addEventListener("abort", hurry, { once: true });
+    await this.finished;
+    signal.removeEventListener("abort", hurry);
+  }
+
+  /** The patch as it is now, or as it was left. */
+  async readPatch({ signal }: { signal: AbortSignal }): Promise<Buffer> {
+    if (this.over || this.#workspace === undefined) return this.#collected.patch;
+    return (await this.#workspace.collect({ signal })).patch;
+  }
+
+  /** Claude has written to the model API. */
+  noticeModelRequest(): void {
+    if (this.#record.phase === Phase.FIRST_REQUEST) this.#record.enterPhase(Phase.WORK);
+  }
+
+  async #run(): Promise<void> {
+    const timer = setTimeout(() => this.#timeOut(), this.#timeoutMs);
+    let error: unknown;
+    try {
+      await this.#work(this.#ending.signal);
+    } catch (cause) {
+      if (!this.#ending.signal.aborted) error = cause;
+    }
+    clearTimeout(timer);
+    const end = this.#endReason;
+    if (error !== undefined && !(error instanceof AppError)) this.#logger.error({ err: error }, "the session failed");
+    this.#messages.close(
+      new AppError("SESSION_ENDED", "The session is ending or over and takes no more messages.", {
+        kind: "FAILED_PRECONDITION",
+        help: "Continue it with a new session.",
+      }),
+    );
+    this.#collecting = true;
+    const patience = setTimeout(() => this.#noMoreRoom.abort(), this.#options.timeouts.collectMs);
+    this.#record.enterState(State.STOPPING);
+    this.#record.enterPhase(Phase.COLLECT);
+    const exit = await this.#endClaude();
+    if (this.#workspace !== undefined && this.#changes !== undefined)
+      await this.#collect(this.#workspace, this.#changes);
+    clearTimeout(patience);
+    this.#finish({ end, error, exit });
+  }
+
+  /** Prepares, then runs one turn after the other until there is nothing more to do. */
+  async #work(signal: AbortSignal): Promise<void> {
+    const { place, spec } = this.#options;
+    this.#record.enterPhase(Phase.WORKSPACE);
+    const workspace = (this.#workspace = await place.openWorkspace({
+      spec,
+      signal,
+      onProgress: ({ stage, percent }) =>
+        this.#emit({
+          case: "cloneProgress",
+          value: create(CloneProgressSchema, { stage, ...(percent !== undefined && { percent }) }),
+        }),
+    }));
+    this.#changes = new ChangesStream({
+      workspace,
+      emit: (event) => this.#emit(event),
+      roomy: () => this.#roomy(),
+      log: this.#logger,
+    });
+    this.#changes.start();
+    this.#record.enterPhase(Phase.CLAUDE);
+    this.#conversation = await place.startClaude({
+      spec,
+      cwd: workspace.workTree,
+      signal,
+      log: this.#logger,
+      emit: (event) => this.#emit(event),
+      roomy: () => this.#roomy(),
+      onTurnEnd: (result) => this.#finishTurn({ result }),
+      onResult: (result) => this.#countUsage(result),
+      onRetry: ({ httpStatus }) => {
+        if (isRefusedCredential(httpStatus)) this.#end({ kind: "failed", failure: authenticationFailure(httpStatus) });
+      },
+    });
+    this.#record.enterPhase(Phase.FIRST_REQUEST);
+    await this.#takeTurns(this.#conversation, signal);
+  }
+
+  async #takeTurns(conversation: Conversation, signal: AbortSignal): Promise<void> {
+    const gone = new AbortController();
+    const over = AbortSignal.any([signal, gone.signal]);
+    void conversation.exited.then(() => gone.abort());
+    while (!over.aborted) {
+      const message = this.#messages.take() ?? (await this.#nextMessage(over));
+      if (message === undefined) return;
+      await this.#takeTurn(conversation, message, over);
+      const failed = this.#lastTurn?.failure;
+      if (failed?.reason === "AUTHENTICATION_FAILED") this.#end({ kind: "failed", failure: failed });
+    }
+  }
+
+  /** Waits as IDLE for a message, as long as the session allows. */
+  async #nextMessage(over: AbortSignal): Promise<QueuedMessage | undefined> {
+    const { idleTimeout } = this.#options.spec;
+    const idleMs = idleTimeout === undefined ? 0 : durationMs(idleTimeout);
+    if (idleMs === 0 || this.#idleOver.signal.aborted) return undefined;
+    this.#record.enterState(State.IDLE);
+    const timer = setTimeout(() => this.#idleOver.abort(), idleMs);
+    await this.#messages.filled(AbortSignal.any([over, this.#idleOver.signal]));
+    clearTimeout(timer);
+    return over.aborted ? undefined : this.#messages.take();
+  }
+
+  /** Resolves when the turn is over, or when the session is to end; then the turn ends with Claude. */
+  async #takeTurn(conversation: Conversation, { text, messageId }: QueuedMessage, over: AbortSignal): Promise<void> {
+    const number = ++this.#turnCount;
+    const said = cutText(text, TURN_TEXT_BYTES);
+    const fields = { turn: number, text: said.text, truncated: said.truncated, messageId };
+    this.#emit({ case: "turnStarted", value: create(TurnStartedSchema, fields) });
+    this.#record.enterState(State.RUNNING);
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        over.removeEventListener("abort", done);
+        resolve();
+      };
+      over.addEventListener("abort", done);
+      this.#turn = { number, startMs: performance.now(), interrupted: false, over: done };
+      conversation.say(text);
+    });
+    // An exit in the middle of it, unless the session is being ended: then the end says how it went.
+    if (!this.#ending.signal.aborted && conversation.exit !== undefined) this.#finishTurn({ exit: conversation.exit });
+  }
+
+  #finishTurn(how: { result?: ClaudeResult; exit?: ClaudeExit }): void {
+    const turn = this.#turn;
+    if (turn === undefined) return;
+    this.#turn = undefined;
+    const outcome = this.#turnOutcome(turn, how);
+    this.#lastTurn = outcome;
+    // An interrupted Claude says nothing worth keeping over the answer before.
+    const said = how.result?.isError === false ? how.result.text : "";
+    if (said !== "") this.#finalText = said;
+    const { text, truncated } = cutText(said, TURN_TEXT_BYTES);
+    const value = create(TurnFinishedSchema, {
+      turn: turn.number,
+      ...(outcome.failure !== undefined && { failure: cutFailure(outcome.failure) }),
+      interrupted: outcome.interrupted,
+      text,
+      truncated,
+      elapsed: durationFromMs(Math.round(performance.now() - turn.startMs)),
+      usage: this.#usage.usage(),
+    });
+    this.#emit({ case: "turnFinished", value });
+    turn.over();
+  }
+
+  #turnOutcome(turn: RunningTurn, { result, exit }: { result?: ClaudeResult; exit?: ClaudeExit }): TurnOutcome {
+    const end = this.#endReason;
+    // A turn that ended well in the last moment ended well.
+    if (result?.isError === false && !turn.interrupted) return { failure: undefined, interrupted: false };
+    if (end !== undefined) return turnOutcomeOfEnd(end);
+    if (turn.interrupted) return { failure: undefined, interrupted: true };
+    const failure = result === undefined ? exit && exitFailure(exit) : turnFailure(result);
+    return { failure, interrupted: false };
+  }
+
+  #countUsage(result: ClaudeResult): void {
+    this.#usage.add(result);
+    this.#emit({ case: "usageUpdated", value: create(UsageUpdatedSchema, { usage: this.#usage.usage() }) });
+  }
+
+  async #endClaude(): Promise<ClaudeExit | undefined> {
+    const conversation = this.#conversation;
+    if (conversation === undefined) return undefined;
+    const exit = await conversation.end({ signal: this.#hurry.signal });
+    this.#finishTurn({ exit });
+    return exit;
+  }
+
+  async #collect(workspace: Workspace, changes: ChangesStream): Promise<void> {
+    await changes.stop();
+    // From here on nothing runs that could change a file.
+    await this.#options.place.killLeftovers();
+    const signal = AbortSignal.any([this.#hurry.signal, AbortSignal.timeout(this.#options.timeouts.collectMs)]);
+    this.#collected = await collectChanges(workspace, changes, { signal, log: this.#logger });
+  }
+
+  #finish(facts: { end: EndReason | undefined; error: unknown; exit: ClaudeExit | undefined }): void {
+    const { end, error, exit } = facts;
+    const { changes, patch, unreadablePaths, headCommitId, failure: incomplete } = this.#collected;
+    let outcome = outcomeOf({
+      end,
+      error: error === undefined ? undefined : failureOf(error),
+      lastTurn: this.#lastTurn,
+    });
+    if (outcome.case === "success" && incomplete !== undefined) outcome = { case: "failure", value: incomplete };
+    const result = wholeResult(
+      { outcome, finalText: this.#finalText, changes, patch, unreadablePaths },
+      {
+        baseCommitId: this.#workspace?.baseCommitId ?? "",
+        headCommitId,
+        patchTruncated: incomplete !== undefined || unreadablePaths.length > 0,
+        usage: this.#usage.usage(),
+        ...(exit !== undefined && { processExit: processExit(exit, end) }),
+        elapsed: durationFromMs(Math.max(0, Math.round(Date.now() - this.#record.createTimeMs))),
+        conversationId: this.#record.conversationId,
+      },
+    );
+    const state = finalState(outcome);
+    this.#record.finish(state, result);
+    this.#logger.info({ state: State[state], turns: this.#turnCount, changes: changes.length }, "session finished");
+  }
+
+  #timeOut(): void {
+    // No turn can end in time any more; the one before has.
+    if (this.#record.state === State.IDLE) this.#idleOver.abort();
+    else this.#end({ kind: "timedOut", timeoutMs: this.#timeoutMs });
+  }
+
+  /** The first reason is the one that counts. */
+  #end(reason: EndReason): void {
+    if (this.#collecting || this.#ending.signal.aborted) return;
+    this.#noMoreRoom.abort();
+    this.#ending.abort(reason);
+  }
+
+  get #endReason(): EndReason | undefined {
+    return this.#ending.signal.aborted ? (this.#ending.signal.reason as EndReason) : undefined;
+  }
+
+  get #timeoutMs(): number {
+    const { timeout } = this.#options.spec;
+    return timeout === undefined ? DEFAULT_TIMEOUT_MS : durationMs(timeout);
+  }
+
+  #emit(event: EventBody): void {
+    this.#record.emit(event);
+    this.#changes?.notice(event);
+  }
+
+  #roomy(): Promise<boolean> {
+    return this.#record.roomy(this.#noMoreRoom.signal);
+  }
+}
+
+function processExit({ code, signal }: ClaudeExit, end: EndReason | undefined): ProcessExit {
+  return create(ProcessExitSchema, {
+    ...(code !== undefined && { exitCode: code }),
+    signal,
+    timedOut: end?.kind === "timedOut",
+    canceled: end?.kind === "stopped" || end?.kind === "shutDown",
+  });
+}

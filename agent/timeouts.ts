@@ -1,0 +1,32 @@
+/** Every wait of the agent, each with its reason. Tests shorten some of them. */
+export const TIMEOUTS = {
+  /** Between two messages of an idle stream: a caller takes three missed ones for a lost connection. */
+  heartbeatMs: 5_000,
+  /** Pings to callers, and the wait for their answer: a dead bridge is dropped within ten seconds, a busy host is not. */
+  pingIntervalMs: 5_000,
+  pingTimeoutMs: 5_000,
+  /** For `claude --version` and `git --version` (10 ms each); only a broken image takes longer. */
+  versionMs: 5_000,
+  /** Claude's first sign of life takes 0.6 s on a quiet machine; ten containers starting at once took 12 s. */
+  claudeReadyMs: 60_000,
+  /** An interrupted Claude answers within 0.1 s; a tool that ignores its end keeps it longer. */
+  interruptMs: 5_000,
+  /** A Claude that has been told to end writes its transcript and exits within 0.3 s. */
+  exitMs: 5_000,
+  /** From SIGTERM to SIGKILL. */
+  terminateMs: 3_000,
+  /** For the pipes of a dead Claude: a process that it left behind may hold them open for ever. */
+  pipesMs: 1_000,
+  /** Claude begins a turn of its own about a finished background command within 0.1 s. */
+  backgroundSettleMs: 3_000,
+  /** For the last scan and the patch: a repository of 50,000 files takes 2 s. */
+  collectMs: 60_000,
+  /** All of an agent's shutdown: docker stop kills after 10 s. */
+  shutdownMs: 9_000,
+  /** The part of it in which the session may end by itself. */
+  shutdownSessionMs: 6_500,
+  /** For callers to read what was left to say. */
+  drainMs: 1_000,
+} as const;
+
+export type Timeouts = { readonly [Name in keyof typeof TIMEOUTS]: number };

@@ -1,0 +1,41 @@
+#!/usr/bin/env node
+// node docker/build-image.mjs [--claude-version X] [--base IMAGE] [--tag T] [--force] [--host]
+//
+// Builds the agent image (or, with --host, the host image) from a minimal, temporary build context; does nothing where
+// an image with the same inputs is there. Works from a clone and from the installed npm package: all it needs is this
+// directory, package.json and dist/. Without --tag: claudecluster/agent:VERSION and :latest.
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { agentImage } from "./image/agent-image.mjs";
+import { hostImage } from "./image/host-image.mjs";
+import { engine } from "./setup/engine.mjs";
+import { withLock } from "./setup/lock.mjs";
+import { main } from "./setup/main.mjs";
+import { say, SetupError } from "./setup/say.mjs";
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const USAGE = "Usage: node docker/build-image.mjs [--claude-version X] [--base IMAGE] [--tag T] [--force] [--host]";
+
+await main(import.meta.url, async (args) => {
+  const { "claude-version": claudeVersion, base, tag, force, host } = parse(args);
+  const options = { claudeVersion, base, force, ...(tag ? { tags: [tag] } : {}) };
+  await withLock(async () => {
+    await engine();
+    const built = host ? await hostImage(ROOT, options) : await agentImage(ROOT, options);
+    say(built ? `built ${built.join(" and ")}` : "the image is up to date (--force builds it again)");
+  });
+});
+
+function parse(args) {
+  const option = { type: "string" };
+  const flag = { type: "boolean", default: false };
+  try {
+    return parseArgs({
+      args,
+      options: { "claude-version": option, base: option, tag: option, force: flag, host: flag },
+    }).values;
+  } catch (error) {
+    throw new SetupError(error.message, { hint: USAGE, exitCode: 2, cause: error });
+  }
+}

@@ -1,0 +1,20 @@
+# The host image: the MCP server and control API as a container, for use with the engine's socket mounted
+# (-v /var/run/docker.sock:/var/run/docker.sock). Whoever may talk to that socket is root on the machine.
+# Promises: the bundled host, git and nothing else on top of the base. Build it with `node docker/build-image.mjs --host`.
+ARG BASE=node:24-bookworm-slim
+
+FROM ${BASE}
+RUN apt-get -o Acquire::Retries=3 update \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates git \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/* /tmp/*
+ARG VERSION=0.0.0
+LABEL dev.claudecluster.host-version=${VERSION} \
+      org.opencontainers.image.title="ClaudeCluster host" \
+      org.opencontainers.image.description="MCP server that starts Claude Code sessions in sealed containers." \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version=${VERSION}
+COPY dist/claudecluster.mjs /opt/claudecluster/claudecluster.mjs
+WORKDIR /
+EXPOSE 8811
+ENTRYPOINT ["node", "/opt/claudecluster/claudecluster.mjs"]
+CMD ["mcp", "--http", "0.0.0.0:8811"]

@@ -1,0 +1,94 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { recipeKey } from "../base/build-base.mjs";
+import { chooseBase } from "../base/choose-base.mjs";
+import { hashPaths, hashTexts } from "../setup/hash.mjs";
+import { ask } from "../setup/run.mjs";
+import { say, SetupError } from "../setup/say.mjs";
+import { withContext } from "./context.mjs";
+import { buildImage, inspectImage, pruneStages } from "./docker.mjs";
+import { npmInputs } from "./npm-inputs.mjs";
+import { packageVersion } from "./manifest.mjs";
+
+const DOCKERFILE = "docker/agent.Dockerfile";
+const AGENT_FILES = ["docker/dial-stdio", "dist/agent.mjs"];
+
+/**
+ * Builds the agent image unless one with the same inputs is there; returns the tags of what it built. What seldom
+ * changes (Debian packages, Claude Code) is an image of its own, so that a new agent takes seconds.
+ * @param {string} root the package's root: the directory above docker/
+ * @param {{ claudeVersion?: string, base?: string, tags?: string[], force?: boolean }} [options]
+ */
+export async function agentImage(root, { claudeVersion, base, tags = defaultTags(root), force = false } = {}) {
+  const plan = inputs(root, { claudeVersion: await exactVersion(claudeVersion), base });
+  const current = await Promise.all(tags.map(inspectImage));
+  if (!force && current.every((image) => image?.labels["dev.claudecluster.inputs"] === plan.agentKey)) return undefined;
+  const tools = await inspectImage(plan.tools);
+  if (force || tools?.labels["dev.claudecluster.tools"] !== plan.toolsKey)
+    await buildTools(root, plan, { base, force });
+  say(`building the agent image ${tags[0]}`);
+  await withContext({ root, files: AGENT_FILES, texts: { Dockerfile: plan.agentStage } }, (context) =>
+    buildImage({
+      title: "agent image",
+      context,
+      dockerfile: join(context, "Dockerfile"),
+      tags,
+      args: { TOOLS: plan.tools, VERSION: packageVersion(root) },
+      labels: { "dev.claudecluster.inputs": plan.agentKey },
+    }),
+  );
+  return tags;
+}
+
+function defaultTags(root) {
+  return [`claudecluster/agent:${packageVersion(root)}`, "claudecluster/agent:latest"];
+}
+
+async function buildTools(root, plan, { base, force }) {
+  const from = base ?? (await chooseBase(root, { force }));
+  const { npmrc, ca } = await npmInputs();
+  say(`building the tools image on ${from}: Debian packages and Claude Code ${plan.claudeVersion}`);
+  try {
+    await withContext({ root, files: [DOCKERFILE, "docker/dial-stdio"], texts: { npmrc, "ca.crt": ca } }, (context) =>
+      buildImage({
+        title: "tools image",
+        context,
+        dockerfile: join(context, DOCKERFILE),
+        target: "tools",
+        tags: [plan.tools],
+        args: { BASE: from, CLAUDE_CODE_VERSION: plan.claudeVersion },
+        labels: { "dev.claudecluster.tools": plan.toolsKey },
+        fresh: force,
+        hint: "Packages come from the npm registry (npm config) and from Debian (http_proxy); see the lines above for which one failed.",
+      }),
+    );
+  } finally {
+    await pruneStages();
+  }
+}
+
+// "latest" and ranges become the version that the registry means by them now.
+async function exactVersion(wanted) {
+  if (wanted === undefined || /^\d+\.\d+\.\d+/.test(wanted)) return wanted;
+  const { code, stdout } = await ask("npm", ["view", `@anthropic-ai/claude-code@${wanted}`, "version", "--json"]);
+  if (code !== 0)
+    throw new SetupError(`The npm registry has no Claude Code ${wanted}.`, {
+      hint: "Name a version: --claude-version 2.1.330",
+    });
+  return [JSON.parse(stdout)].flat().at(-1);
+}
+
+/** What the image depends on. The last stage of the Dockerfile is cut off as a Dockerfile of its own. */
+function inputs(root, { claudeVersion, base = "" }) {
+  const dockerfile = readFileSync(join(root, DOCKERFILE), "utf8");
+  const cut = dockerfile.lastIndexOf("\nFROM ");
+  const version = claudeVersion ?? /^ARG CLAUDE_CODE_VERSION=(.+)$/m.exec(dockerfile)[1];
+  const toolsKey = hashTexts([dockerfile.slice(0, cut), version, base, recipeKey(root)]);
+  return {
+    claudeVersion: version,
+    tools: `claudecluster/tools:${version}`,
+    toolsKey,
+    agentKey: hashTexts([toolsKey, dockerfile.slice(cut), packageVersion(root), hashPaths(root, AGENT_FILES)]),
+    agentStage: `ARG TOOLS\n${dockerfile.slice(cut + 1)}`,
+  };
+}

@@ -1,0 +1,39 @@
+#!/usr/bin/env node
+// node docker/setup.mjs [--test]
+//
+// Makes this machine ready to build, test and demonstrate ClaudeCluster: npm packages, bundles, a Docker engine, the agent
+// image, and with --test the programs that only tests use. Runs on any Node from 20, before anything is installed.
+// Promises: quick and silent where nothing is to do; one at a time; exit code 3 and what to do where it cannot go on.
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { agentImage } from "./image/agent-image.mjs";
+import { bundle } from "./setup/bundle.mjs";
+import { engine } from "./setup/engine.mjs";
+import { withLock } from "./setup/lock.mjs";
+import { main } from "./setup/main.mjs";
+import { npmCi } from "./setup/npm-ci.mjs";
+import { say, seconds, SetupError } from "./setup/say.mjs";
+import { testTools } from "./setup/test-tools.mjs";
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const QUIET_MS = 3000;
+
+/** All steps in order; `test` adds the test tools. */
+export async function setup({ test = false, root = ROOT } = {}) {
+  const started = Date.now();
+  await withLock(async () => {
+    await npmCi(root);
+    await bundle(root);
+    await engine();
+    await agentImage(root);
+    if (test) await testTools();
+  });
+  if (Date.now() - started > QUIET_MS) say(`set up in ${seconds(started)}`);
+}
+
+await main(import.meta.url, async (args) => {
+  const unknown = args.find((arg) => arg !== "--test");
+  if (unknown)
+    throw new SetupError(`Unknown option ${unknown}`, { hint: "Usage: node docker/setup.mjs [--test]", exitCode: 2 });
+  await setup({ test: args.includes("--test") });
+});

@@ -1,0 +1,29 @@
+import { createHash } from "node:crypto";
+import { readFileSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+
+/** One hash over named texts, in the order given. */
+export function hashTexts(texts) {
+  const hash = createHash("sha256");
+  for (const text of texts) hash.update(`${text.length}:`).update(text);
+  return hash.digest("hex");
+}
+
+/** One hash over the names and bytes of files and of everything below directories; what does not exist counts as absent. */
+export function hashPaths(root, paths, { skip = () => false } = {}) {
+  const hash = createHash("sha256");
+  for (const path of paths.flatMap((path) => listFiles(root, path)).filter((path) => !skip(path))) {
+    const bytes = readFileSync(join(root, path));
+    hash.update(`${path}:${bytes.length}:`).update(bytes);
+  }
+  return hash.digest("hex");
+}
+
+function listFiles(root, path) {
+  const stat = statSync(join(root, path), { throwIfNoEntry: false });
+  if (stat === undefined) return [];
+  if (!stat.isDirectory()) return [path];
+  return readdirSync(join(root, path))
+    .sort()
+    .flatMap((name) => listFiles(root, join(path, name)));
+}

@@ -1,0 +1,34 @@
+import { realpathSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { SetupError, say } from "./say.mjs";
+
+const interruption = new AbortController();
+
+/** Aborts at the first Ctrl-C or SIGTERM; every child process of these scripts listens to it. */
+export const interrupted = interruption.signal;
+
+/** Runs `program` when the file at `moduleUrl` was started from the command line, and turns its failure into an exit code. */
+export async function main(moduleUrl, program) {
+  if (!isEntry(moduleUrl)) return;
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(name, () => interruption.abort(new Error(name)));
+  try {
+    await program(process.argv.slice(2));
+  } catch (error) {
+    process.exitCode = interrupted.aborted ? 130 : report(error);
+  }
+}
+
+function isEntry(moduleUrl) {
+  const entry = process.argv[1];
+  return entry !== undefined && realpathSync(entry) === fileURLToPath(moduleUrl);
+}
+
+function report(error) {
+  if (!(error instanceof SetupError)) {
+    say(error.stack);
+    return 1;
+  }
+  say(error.message);
+  if (error.hint) say(error.hint);
+  return error.exitCode;
+}

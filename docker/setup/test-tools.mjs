@@ -1,0 +1,30 @@
+import { aptInstall, canInstall, onPath } from "./apt.mjs";
+import { ask } from "./run.mjs";
+import { SetupError } from "./say.mjs";
+
+const HAS_GRPC =
+  'import importlib.util as u, sys; sys.exit(not (u.find_spec("grpc") and u.find_spec("google.protobuf")))';
+
+/** Makes sure of what only the tests use: git, Debian's Python with gRPC (an independent client), and docker compose. */
+export async function testTools() {
+  const missing = await missingPackages();
+  if (missing.length === 0) return;
+  if (!canInstall()) {
+    const hint = `Install (Debian's package names): ${missing.join(" ")}. Python means /usr/bin/python3.`;
+    throw new SetupError("Programs that the tests use are missing.", { hint, exitCode: 3 });
+  }
+  await aptInstall(missing);
+}
+
+async function missingPackages() {
+  const [python, compose] = await Promise.all([ask("/usr/bin/python3", ["-c", HAS_GRPC]), hasCompose()]);
+  return [
+    ...(onPath("git") ? [] : ["git"]),
+    ...(python.code === 0 ? [] : ["python3-grpcio", "python3-protobuf"]),
+    ...(compose ? [] : ["docker-compose"]),
+  ];
+}
+
+async function hasCompose() {
+  return onPath("docker-compose") || (await ask("docker", ["compose", "version"])).code === 0;
+}

@@ -1,0 +1,68 @@
+import tseslint from "typescript-eslint";
+
+/** Imports that a folder must not have, with the reason. */
+const forbid = (files, patterns, ignores = []) => ({
+  files,
+  ignores,
+  rules: {
+    "@typescript-eslint/no-restricted-imports": ["error", { patterns }],
+  },
+});
+const dockerode = { group: ["dockerode", "docker-modem"], message: "Only host/runtime/docker knows Docker." };
+const mcp = { group: ["@modelcontextprotocol/*"], message: "Only host/mcp knows the MCP SDK." };
+const agent = { group: ["**/agent/**"], message: "The host never imports the agent." };
+const concrete = {
+  group: ["**/runtime/docker/**", "**/runtime/fake/**", "**/store/sqlite-store.ts"],
+  message: "Only app.ts names concrete classes.",
+};
+const boundaries = {
+  group: ["**/cli/**", "**/mcp/**"],
+  message: "Boundaries use the session layer, never the other way.",
+};
+
+export default tseslint.config(
+  { ignores: ["dist/", "node_modules/", "proto/gen/", "**/recordings/"] },
+  ...tseslint.configs.strict,
+  {
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    files: ["**/*.ts"],
+    rules: {
+      "@typescript-eslint/no-floating-promises": "error",
+      "@typescript-eslint/no-misused-promises": "error",
+      "@typescript-eslint/await-thenable": "error",
+      "@typescript-eslint/consistent-type-imports": "error",
+      "@typescript-eslint/switch-exhaustiveness-check": ["error", { considerDefaultExhaustiveForUnions: true }],
+      // noUncheckedIndexedAccess asks for "!" where an index is known to be there.
+      "@typescript-eslint/no-non-null-assertion": "off",
+      "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }],
+      "no-control-regex": "off",
+      "no-restricted-exports": ["error", { restrictDefaultExports: { direct: true } }],
+    },
+  },
+  { files: ["*.ts", "test/support/closing-line-reporter.ts"], rules: { "no-restricted-exports": "off" } },
+  forbid(
+    ["proto/**/*.ts"],
+    [
+      { group: ["../host/**", "../agent/**", "../test/**"], message: "proto imports no one." },
+      { group: ["node:*"], message: "proto does no I/O." },
+    ],
+    ["**/*.test.ts"],
+  ),
+  forbid(
+    ["agent/**/*.ts"],
+    [{ group: ["**/host/**"], message: "The agent never imports the host." }, dockerode, mcp],
+    ["**/*.test.ts"],
+  ),
+  forbid(
+    ["host/**/*.ts"],
+    [agent, dockerode, mcp, concrete],
+    ["host/app.ts", "host/mcp/**", "host/runtime/**", "**/*.test.ts"],
+  ),
+  forbid(["host/mcp/**/*.ts"], [agent, dockerode, concrete], ["**/*.test.ts"]),
+  forbid(["host/runtime/**/*.ts"], [agent, mcp, boundaries], ["**/*.test.ts"]),
+  forbid(
+    ["host/{session,store,broker,agent-client}/**/*.ts"],
+    [agent, dockerode, mcp, concrete, boundaries],
+    ["**/*.test.ts"],
+  ),
+);

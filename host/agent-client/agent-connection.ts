@@ -1,0 +1,63 @@
+import type { Duplex } from "node:stream";
+import { type Client, createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { AgentService } from "../../proto/index.ts";
+import { connectionLost } from "./agent-error.ts";
+import { SafeHttp2SessionManager, WINDOW_BYTES } from "./safe-session-manager.ts";
+
+/** A frozen or vanished agent is noticed after at most twice this. */
+const PING_MS = 1500;
+/** The largest message is a batch of events or a piece of a patch; far below this. */
+const READ_MAX_BYTES = 8 * 1024 * 1024;
+
+/** The agent's service as a typed client. */
+export type AgentClient = Client<typeof AgentService>;
+
+/**
+ * One gRPC connection to an agent over a byte stream that somebody has dialled. It never
+ * reconnects: once the stream is lost every call fails, and the owner dials again. Closing it
+ * closes the stream.
+ */
+export class AgentConnection implements Disposable {
+  readonly client: AgentClient;
+  readonly #duplex: Duplex;
+  readonly #manager: SafeHttp2SessionManager;
+
+  constructor(duplex: Duplex) {
+    this.#duplex = duplex;
+    // Without a listener an error after the last call would end the process.
+    duplex.on("error", () => {});
+    let used = false;
+    this.#manager = new SafeHttp2SessionManager(
+      "http://agent",
+      {
+        pingIntervalMs: PING_MS,
+        pingTimeoutMs: PING_MS,
+        pingIdleConnection: true,
+        idleConnectionTimeoutMs: 2 ** 31 - 1,
+      },
+      {
+        settings: { initialWindowSize: WINDOW_BYTES },
+        createConnection: () => {
+          if (used || duplex.destroyed) throw connectionLost();
+          used = true;
+          return duplex;
+        },
+      },
+    );
+    this.client = createClient(
+      AgentService,
+      createGrpcTransport({
+        baseUrl: "http://agent",
+        sessionManager: this.#manager,
+        acceptCompression: [],
+        readMaxBytes: READ_MAX_BYTES,
+      }),
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.#manager.abort();
+    this.#duplex.destroy();
+  }
+}

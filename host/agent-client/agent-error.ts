@@ -1,0 +1,40 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { AppError, ErrorInfoSchema, type ErrorKind } from "../../proto/index.ts";
+
+const KINDS: Partial<Record<Code, ErrorKind>> = {
+  [Code.InvalidArgument]: "INVALID_ARGUMENT",
+  [Code.FailedPrecondition]: "FAILED_PRECONDITION",
+  [Code.NotFound]: "NOT_FOUND",
+  [Code.Aborted]: "ABORTED",
+  [Code.OutOfRange]: "OUT_OF_RANGE",
+  [Code.ResourceExhausted]: "RESOURCE_EXHAUSTED",
+  [Code.Unauthenticated]: "UNAUTHENTICATED",
+};
+
+/** The error of a connection that is gone. */
+export function connectionLost(cause?: unknown): AppError {
+  return new AppError("CONNECTION_LOST", "The connection to the agent is lost.", {
+    kind: "UNAVAILABLE",
+    retryable: true,
+    cause,
+  });
+}
+
+/**
+ * Tells what the agent answered from a connection that broke. Only what carries the agent's
+ * ErrorInfo is an answer: a lost connection has no code that can be relied on (it shows as
+ * Canceled, Aborted, Internal or Unavailable, depending on how it was lost).
+ */
+export function agentError(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  if (!(error instanceof ConnectError)) return connectionLost(error);
+  const [info] = error.findDetails(ErrorInfoSchema);
+  if (info === undefined) return connectionLost(error);
+  return new AppError(info.reason, error.rawMessage, {
+    kind: KINDS[error.code] ?? "INTERNAL",
+    metadata: info.metadata,
+    retryable: info.retryable,
+    help: info.help,
+    cause: error,
+  });
+}

@@ -1,0 +1,52 @@
+import { join } from "node:path";
+import { type Logger, pino } from "pino";
+import type { HostConfig } from "./config.ts";
+import { DockerRuntime } from "./runtime/docker/docker-runtime.ts";
+import type { Runtime } from "./runtime/runtime.ts";
+import { SessionManager } from "./session/session-manager.ts";
+import type { Sessions } from "./session/sessions.ts";
+import { SqliteStore } from "./store/sqlite-store.ts";
+
+/** The host put together. The only place that names concrete classes. */
+export interface App extends AsyncDisposable {
+  sessions: Sessions;
+  runtime: Runtime;
+  logger: Logger;
+}
+
+/** Returns a logger to standard error; standard output belongs to answers and to MCP. */
+export function createLogger(level: string): Logger {
+  return pino({ name: "claudecluster", level }, pino.destination({ fd: 2, sync: true }));
+}
+
+/** Returns the runtime that the configuration asks for. */
+export function createRuntime(config: HostConfig, logger: Logger): Runtime {
+  return new DockerRuntime({ logger, allowWeakLimits: config.allowWeakLimits });
+}
+
+/** Puts the host together. Disposing of it ends all its sessions. */
+export function createApp(config: HostConfig): App {
+  const logger = createLogger(config.logLevel);
+  const runtime = createRuntime(config, logger);
+  const store = new SqliteStore(join(config.stateDirectory, "sessions.db"));
+  const { defaultImage, modelEndpoint, credential, egressAllowed } = config;
+  const sessions = new SessionManager({
+    runtime,
+    store,
+    logger,
+    defaultImage,
+    modelEndpoint,
+    credential,
+    egressAllowed,
+  });
+  return {
+    sessions,
+    runtime,
+    logger,
+    async [Symbol.asyncDispose]() {
+      await sessions[Symbol.asyncDispose]();
+      await runtime[Symbol.asyncDispose]();
+      store[Symbol.dispose]();
+    },
+  };
+}

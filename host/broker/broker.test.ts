@@ -1,0 +1,200 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, request, type Server } from "node:http";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import { type Duplex, duplexPair } from "node:stream";
+import { text } from "node:stream/consumers";
+import { pino } from "pino";
+import { afterEach, expect, test } from "vitest";
+import { Broker } from "./broker.ts";
+import type { Credential } from "./credential.ts";
+
+const logger = pino({ level: "silent" });
+const cleanups: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function listen(server: Server | ReturnType<typeof createTcpServer>): Promise<number> {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  cleanups.push(() => new Promise((resolve) => server.close(resolve)));
+  return (server.address() as AddressInfo).port;
+}
+
+interface Rig {
+  broker: Broker;
+  decisions: string[];
+  send(
+    listener: "model" | "proxy",
+    options: { method?: string; path: string; headers?: Record<string, string>; body?: string },
+  ): Promise<{ status: number; body: string }>;
+  connect(listener: "model" | "proxy"): Duplex;
+}
+
+function createBroker(
+  endpoint: string,
+  allowed: string[] = [],
+  credential: Credential = { kind: "api-key", value: "real-key" },
+): Rig {
+  const decisions: string[] = [];
+  const broker = new Broker({
+    endpoint: new URL(endpoint),
+    credential,
+    logger,
+    allowed: new Set(allowed),
+    onDecision: ({ destination, allowed: yes }) => decisions.push(`${yes ? "+" : "-"}${destination}`),
+  });
+  cleanups.push(async () => broker[Symbol.dispose]());
+  const connect = (listener: "model" | "proxy") => {
+    const [ours, theirs] = duplexPair();
+    broker.accept(listener, theirs);
+    return ours;
+  };
+  return {
+    broker,
+    decisions,
+    connect,
+    async send(listener, { method = "POST", path, headers = {}, body = "" }) {
+      const call = request({ method, path, headers, createConnection: () => connect(listener) as never });
+      call.end(body);
+      const [answer] = (await once(call, "response")) as [IncomingMessage];
+      return { status: answer.statusCode ?? 0, body: await text(answer) };
+    },
+  };
+}
+
+async function fakeApi(): Promise<{ url: string; requests: IncomingMessage[] }> {
+  const requests: IncomingMessage[] = [];
+  const port = await listen(
+    createServer((incoming, response) => {
+      requests.push(incoming);
+      incoming.pipe(response);
+    }),
+  );
+  return { url: `http://127.0.0.1:${port}`, requests };
+}
+
+test("adds the key, rebuilds the headers and keeps the body", async () => {
+  const api = await fakeApi();
+  const { send } = createBroker(api.url);
+  const headers = {
+    "x-api-key": "placeholder",
+    authorization: "Bearer theirs",
+    cookie: "a=b",
+    "x-forwarded-for": "1.2.3.4",
+    "anthropic-version": "2023-06-01",
+    "anthropic-beta": "one,two",
+    "content-type": "application/json",
+  };
+  const answer = await send("model", { path: "/v1/messages?beta=true&x=y", headers, body: '{"a":1}' });
+  expect(answer).toEqual({ status: 200, body: '{"a":1}' });
+  const [seen] = api.requests;
+  expect(seen?.url).toBe("/v1/messages?beta=true");
+  expect(seen?.headers).toMatchObject({
+    "x-api-key": "real-key",
+    "anthropic-beta": "one,two",
+    "anthropic-version": "2023-06-01",
+  });
+  expect(Object.keys(seen!.headers)).not.toEqual(expect.arrayContaining(["authorization"]));
+  expect(seen!.headers["cookie"] ?? seen!.headers["x-forwarded-for"]).toBeUndefined();
+});
+
+test.each([
+  [{ kind: "auth-token", value: "t" } as const, { authorization: "Bearer t" }],
+  [
+    { kind: "oauth-token", value: "t" } as const,
+    { authorization: "Bearer t", "anthropic-beta": "one,oauth-2025-04-20" },
+  ],
+])("shows a credential of kind $kind as the API wants it", async (credential, expected) => {
+  const api = await fakeApi();
+  const { send } = createBroker(api.url, [], credential);
+  await send("model", { path: "/v1/messages", headers: { "anthropic-beta": "one" } });
+  expect(api.requests[0]?.headers).toMatchObject(expected);
+  expect(api.requests[0]?.headers["x-api-key"]).toBeUndefined();
+});
+
+test.each([
+  ["GET", "/v1/models"],
+  ["GET", "/v1/messages"],
+  ["POST", "/v1/files"],
+  ["POST", "/v1/messages/batches"],
+  ["POST", "/v1/messages/../files"],
+  ["POST", "/v1/messages%2f..%2ffiles"],
+  ["POST", "//v1/messages"],
+  ["POST", "/v1/messages/"],
+  ["POST", "/V1/messages"],
+  ["POST", "http://evil.test/v1/messages"],
+  ["DELETE", "/v1/messages"],
+])("refuses %s %s", async (method, path) => {
+  const api = await fakeApi();
+  const { send } = createBroker(api.url);
+  expect((await send("model", { method, path })).status).toBe(404);
+  expect(api.requests).toHaveLength(0);
+});
+
+test("answers with an API error when the endpoint is not there", async () => {
+  const { send } = createBroker("http://127.0.0.1:1");
+  const answer = await send("model", { path: "/v1/messages" });
+  expect(answer.status).toBe(502);
+  expect(JSON.parse(answer.body)).toMatchObject({ type: "error", error: { type: "api_error" } });
+});
+
+test("ends the request to the model when Claude hangs up", async () => {
+  const closed = Promise.withResolvers<undefined>();
+  const arrived = Promise.withResolvers<undefined>();
+  const port = await listen(
+    createServer((_incoming, response) => {
+      response.write("begin");
+      arrived.resolve(undefined);
+      response.on("close", () => closed.resolve(undefined));
+    }),
+  );
+  const { broker } = createBroker(`http://127.0.0.1:${port}`);
+  const [claude, connection] = duplexPair();
+  broker.accept("model", connection);
+  claude.write("POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n");
+  await arrived.promise;
+  // What a tunnel does when Claude has closed its end.
+  connection.destroy();
+  await closed.promise;
+});
+
+test("carries CONNECT to a listed host and port, both ways, to the end of each", async () => {
+  const port = await listen(createTcpServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket)));
+  const { connect, decisions } = createBroker("http://x", [`127.0.0.1:${port}`]);
+  const socket = connect("proxy");
+  socket.write(`CONNECT 127.0.0.1:${port} HTTP/1.1\r\nhost: x\r\n\r\n`);
+  const [head] = (await once(socket, "data")) as [Buffer];
+  expect(head.toString()).toMatch(/^HTTP\/1.1 200 /);
+  const echoed = text(socket);
+  socket.end("x".repeat(300_000));
+  expect((await echoed).length).toBe(300_000);
+  expect(decisions).toEqual([`+127.0.0.1:${port}`]);
+});
+
+test.each([
+  "localhost:22",
+  "evil.test:443",
+  "xlisted.test:443",
+  "listed.test:80",
+  "listed.test:443:80",
+  "listed.test",
+  "[::1]:443",
+  "0x7f.1:443",
+])("refuses CONNECT to %s", async (authority) => {
+  const { connect } = createBroker("http://x", ["listed.test:443"]);
+  const socket = connect("proxy");
+  socket.write(`CONNECT ${authority} HTTP/1.1\r\nhost: x\r\n\r\n`);
+  const answer = await text(socket);
+  expect(answer).toMatch(/^HTTP\/1.1 (403|400) /);
+});
+
+test("passes on plain HTTP to a listed host only", async () => {
+  const api = await fakeApi();
+  const { send } = createBroker("http://x", [new URL(api.url).host]);
+  expect(await send("proxy", { path: `${api.url}/a?b`, body: "hi" })).toEqual({ status: 200, body: "hi" });
+  expect(api.requests[0]?.url).toBe("/a?b");
+  expect((await send("proxy", { path: "http://127.0.0.1:1/x" })).status).toBe(403);
+  expect((await send("proxy", { path: "/etc/passwd" })).status).toBe(403);
+  expect((await send("proxy", { path: "https://127.0.0.1:1/x" })).status).toBe(403);
+});

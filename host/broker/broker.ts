@@ -1,0 +1,37 @@
+import type { Server } from "node:http";
+import type { Duplex } from "node:stream";
+import { createModelGateway, type ModelGatewayOptions } from "./model-gateway.ts";
+import { createProxyGateway, type ProxyGatewayOptions } from "./proxy-gateway.ts";
+
+/** Connections of one session at a time; a container that opens more is up to no good. */
+const MAX_CONNECTIONS = 256;
+
+/**
+ * One session's gate to everything outside: the model's API with the user's credential, and the
+ * listed hosts. Owns the connections that it has accepted; disposing of it ends them.
+ */
+export class Broker implements Disposable {
+  readonly #servers: { model: Server; proxy: Server };
+  readonly #connections = new Set<Duplex>();
+
+  constructor(options: ModelGatewayOptions & ProxyGatewayOptions) {
+    this.#servers = { model: createModelGateway(options), proxy: createProxyGateway(options) };
+    for (const server of Object.values(this.#servers)) server.on("clientError", (_error, socket) => socket.destroy());
+  }
+
+  /** Serves a connection out of the container. */
+  accept(listener: "model" | "proxy", connection: Duplex): void {
+    if (this.#connections.size >= MAX_CONNECTIONS) {
+      connection.destroy();
+      return;
+    }
+    this.#connections.add(connection);
+    connection.once("close", () => this.#connections.delete(connection));
+    // Node's server takes any Duplex here: https://nodejs.org/api/http.html#event-connection
+    this.#servers[listener].emit("connection", connection);
+  }
+
+  [Symbol.dispose](): void {
+    for (const connection of this.#connections) connection.destroy();
+  }
+}

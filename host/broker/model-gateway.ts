@@ -1,0 +1,120 @@
+import {
+  createServer,
+  type IncomingMessage,
+  request as httpRequest,
+  type Server,
+  type ServerResponse,
+} from "node:http";
+import { request as httpsRequest } from "node:https";
+import type { Logger } from "pino";
+import { type Credential, credentialHeaders } from "./credential.ts";
+
+export interface ModelGatewayOptions {
+  /** The model's endpoint, without /v1/messages. */
+  endpoint: URL;
+  credential: Credential;
+  logger: Logger;
+}
+
+/** What Claude needs, and nothing else: every other path of the API would be reached with the user's key. */
+const PATHS = new Set(["/v1/messages", "/v1/messages/count_tokens"]);
+/** Passed on as they are. The rest is left out or made anew. */
+const REQUEST_HEADERS = [
+  "content-type",
+  "content-length",
+  "accept",
+  "anthropic-version",
+  "user-agent",
+  "x-app",
+  "x-claude-code-session-id",
+];
+const REQUEST_HEADER_PREFIX = "x-stainless-";
+/** Belong to a connection, not to an answer. */
+const HOP_HEADERS = new Set([
+  "connection",
+  "keep-alive",
+  "transfer-encoding",
+  "upgrade",
+  "proxy-authenticate",
+  "trailer",
+  "te",
+]);
+
+/**
+ * Stands between Claude and the model's API: plain HTTP on the container's side, the real
+ * endpoint with the user's credential on the other. Answers stream through with backpressure.
+ */
+export function createModelGateway(options: ModelGatewayOptions): Server {
+  const server = createServer((request, response) => forward(request, response, options));
+  // A model may think for longer than Node's default of five minutes.
+  server.requestTimeout = 0;
+  server.headersTimeout = 0;
+  server.timeout = 0;
+  return server;
+}
+
+function forward(request: IncomingMessage, response: ServerResponse, options: ModelGatewayOptions): void {
+  const { endpoint, logger } = options;
+  const url = URL.canParse(request.url ?? "", "http://gateway")
+    ? new URL(request.url ?? "", "http://gateway")
+    : undefined;
+  if (request.method === "HEAD" && url?.pathname === "/") {
+    response.writeHead(200).end();
+    return;
+  }
+  if (request.method !== "POST" || url === undefined || !PATHS.has(url.pathname) || url.host !== "gateway") {
+    request.resume();
+    return refuse(
+      response,
+      404,
+      "not_found_error",
+      "ClaudeCluster passes on POST /v1/messages and POST /v1/messages/count_tokens only.",
+    );
+  }
+  const target = new URL(endpoint.pathname.replace(/\/$/, "") + url.pathname, endpoint);
+  if (url.searchParams.get("beta") === "true") target.searchParams.set("beta", "true");
+  const send = target.protocol === "https:" ? httpsRequest : httpRequest;
+  const upstream = send(target, { method: "POST", headers: requestHeaders(request, options.credential) });
+  const startMs = Date.now();
+  upstream.on("response", (answer) => {
+    logger.debug({ status: answer.statusCode, elapsedMs: Date.now() - startMs }, "model request");
+    response.writeHead(answer.statusCode ?? 502, responseHeaders(answer));
+    answer.on("error", () => response.destroy());
+    answer.pipe(response);
+  });
+  upstream.on("error", (error) => {
+    logger.warn({ code: (error as NodeJS.ErrnoException).code }, "model endpoint not reached");
+    if (response.headersSent) response.destroy();
+    else refuse(response, 502, "api_error", `ClaudeCluster could not reach the model endpoint ${endpoint.host}.`);
+  });
+  // Claude has gone away, or was interrupted: the model need not go on.
+  response.on("close", () => upstream.destroy());
+  request.on("error", () => upstream.destroy());
+  request.pipe(upstream);
+}
+
+function requestHeaders(request: IncomingMessage, credential: Credential): Record<string, string> {
+  const headers: Record<string, string> = { "accept-encoding": "identity" };
+  for (const [name, value] of Object.entries(request.headers)) {
+    if (typeof value === "string" && (REQUEST_HEADERS.includes(name) || name.startsWith(REQUEST_HEADER_PREFIX))) {
+      headers[name] = value;
+    }
+  }
+  const beta = request.headers["anthropic-beta"];
+  return { ...headers, ...credentialHeaders(credential, Array.isArray(beta) ? beta.join(",") : beta) };
+}
+
+function responseHeaders(answer: IncomingMessage): Record<string, string | string[]> {
+  const headers: Record<string, string | string[]> = {};
+  for (const [name, value] of Object.entries(answer.headers)) {
+    if (value !== undefined && !HOP_HEADERS.has(name) && name !== "set-cookie") headers[name] = value;
+  }
+  return headers;
+}
+
+function refuse(response: ServerResponse, status: number, type: string, message: string): void {
+  const body = JSON.stringify({ type: "error", error: { type, message } });
+  response
+    .writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(body) })
+    .end(body);
+}

@@ -1,0 +1,71 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pipeline } from "node:stream";
+import { AppError } from "../../proto/index.ts";
+import type { Container, Runtime } from "../runtime/runtime.ts";
+import { type CommandIo, EXIT } from "./command-io.ts";
+
+/**
+ * Offers a private socket whose every connection is one connection to a session's agent, so that
+ * any gRPC tool can talk to it. Runs until a signal comes or the container is gone.
+ */
+export async function dialCommand(runtime: Runtime, sessionId: string, io: CommandIo): Promise<number> {
+  const container = await findContainer(runtime, sessionId, io.signal);
+  const directory = await mkdtemp(join(io.env["XDG_RUNTIME_DIR"] ?? tmpdir(), "claudecluster-"));
+  const path = join(directory, "agent.sock");
+  const sockets = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    socket.on("error", () => {});
+    container.dial({ signal: io.signal }).then(
+      (agent) => {
+        pipeline(socket, agent, () => {});
+        pipeline(agent, socket, () => socket.destroy());
+      },
+      (error: unknown) => {
+        io.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+        socket.destroy();
+      },
+    );
+  });
+  try {
+    await new Promise<void>((resolve, reject) => server.once("error", reject).listen(path, resolve));
+    io.stdout.write(`${path}\n`);
+    io.stderr.write(usage(path));
+    await Promise.race([
+      container.exited,
+      new Promise<void>((resolve) => io.signal.addEventListener("abort", () => resolve(), { once: true })),
+    ]);
+    return EXIT.done;
+  } finally {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function findContainer(runtime: Runtime, sessionId: string, signal: AbortSignal): Promise<Container> {
+  const refs = (await runtime.list({ signal })).filter((ref) => ref.running);
+  const matching = refs.filter((ref) => ref.sessionId === sessionId || ref.sessionId.startsWith(sessionId));
+  const ref = matching.length === 1 ? matching[0] : undefined;
+  const container = ref === undefined ? undefined : await runtime.adopt(ref, { signal });
+  if (container !== undefined) return container;
+  const running = refs.map((known) => known.sessionId).join(", ");
+  throw new AppError("SESSION_NOT_RUNNING", `No running session is called "${sessionId}".`, {
+    kind: "NOT_FOUND",
+    help: running === "" ? "No session is running." : `Running: ${running}.`,
+    metadata: { session_id: sessionId },
+  });
+}
+
+function usage(path: string): string {
+  return [
+    "Talk to the agent while this runs, for example:",
+    `  grpcurl -plaintext -unix ${path} list`,
+    `  buf curl --protocol grpc --http2-prior-knowledge --unix-socket ${path} --list-methods http://agent`,
+    "",
+  ].join("\n");
+}

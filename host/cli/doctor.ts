@@ -1,0 +1,87 @@
+import { statfs } from "node:fs/promises";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { HostConfig } from "../config.ts";
+import { VERSION } from "../version.ts";
+import { type CommandIo, EXIT } from "./command-io.ts";
+
+/** Claude Code is released on most weekdays; one much older than this misses fixes. */
+const OLD_CLI_DAYS = 30;
+const LOW_DISK_BYTES = 2 * 1024 ** 3;
+
+interface Finding {
+  subject: string;
+  ok: boolean;
+  message: string;
+  help?: string;
+}
+
+/** Looks at everything that a session needs and says what to do about what is missing. */
+export async function doctorCommand(
+  runtime: Runtime,
+  config: HostConfig,
+  options: { json: boolean },
+  io: CommandIo,
+): Promise<number> {
+  const findings: Finding[] = [
+    { subject: "claudecluster", ok: true, message: `${VERSION}, Node ${process.versions.node}` },
+    ...(await checkRuntime(runtime, config, io.signal)),
+    checkCredential(config),
+    await checkDisk(config),
+  ];
+  if (options.json) io.stdout.write(`${JSON.stringify(findings, undefined, 2)}\n`);
+  else {
+    for (const { subject, ok, message, help } of findings) {
+      io.stdout.write(`${ok ? "ok     " : "PROBLEM"}  ${subject.padEnd(14)} ${message}\n`);
+      if (help !== undefined) io.stdout.write(`${" ".repeat(24)}${help}\n`);
+    }
+  }
+  return findings.every(({ ok }) => ok) ? EXIT.done : EXIT.environment;
+}
+
+async function checkRuntime(runtime: Runtime, config: HostConfig, signal: AbortSignal): Promise<Finding[]> {
+  const health = await runtime.check({ signal });
+  if (!health.healthy) return [{ subject: "engine", ok: false, message: health.message, help: health.help }];
+  const engine: Finding = { subject: "engine", ok: true, message: [health.description, ...health.warnings].join("; ") };
+  const subject = "image";
+  const image = await runtime.inspectImage(config.defaultImage, { signal });
+  if (image === undefined) {
+    return [
+      engine,
+      { subject, ok: false, message: `${config.defaultImage} is not there.`, help: "Build it: claudecluster image" },
+    ];
+  }
+  const version = image.labels["dev.claudecluster.claude-version"] ?? "unknown";
+  const days = Math.floor((Date.now() - image.createTimeMs) / 86_400_000);
+  const message = `${config.defaultImage} with Claude Code ${version}, built ${days === 0 ? "today" : `${days} days ago`}`;
+  const old = days > OLD_CLI_DAYS && {
+    help: "Rebuild it with a newer Claude Code: claudecluster image --claude-version latest",
+  };
+  return [engine, { subject, ok: true, message, ...old }];
+}
+
+function checkCredential(config: HostConfig): Finding {
+  const subject = "credential";
+  const { credential, modelEndpoint } = config;
+  if (credential !== undefined) return { subject, ok: true, message: `${credential.kind} for ${modelEndpoint.host}` };
+  return {
+    subject,
+    ok: false,
+    message: "No credential for the model is configured.",
+    help: "Set ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN or CLAUDE_CODE_OAUTH_TOKEN (from: claude setup-token).",
+  };
+}
+
+async function checkDisk(config: HostConfig): Promise<Finding> {
+  const subject = "disk";
+  try {
+    const { bavail, bsize } = await statfs(config.stateDirectory);
+    const free = bavail * bsize;
+    const message = `${(free / 1024 ** 3).toFixed(1)} GiB free for ${config.stateDirectory}`;
+    return free >= LOW_DISK_BYTES
+      ? { subject, ok: true, message }
+      : { subject, ok: false, message, help: "Free some space." };
+  } catch {
+    // Made by the first session.
+    return { subject, ok: true, message: `${config.stateDirectory} does not exist yet` };
+  }
+}

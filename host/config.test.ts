@@ -1,0 +1,29 @@
+import { expect, test } from "vitest";
+import { readConfig } from "./config.ts";
+
+test("takes the first credential there is, and the API's own endpoint", () => {
+  expect(readConfig({}).credential).toBeUndefined();
+  expect(readConfig({}).modelEndpoint.href).toBe("https://api.anthropic.com/");
+  expect(readConfig({ CLAUDE_CODE_OAUTH_TOKEN: "o", ANTHROPIC_API_KEY: " k\n" }).credential).toEqual({
+    kind: "api-key",
+    value: "k",
+  });
+});
+
+test("reads exact hosts and ports", () => {
+  expect(readConfig({ CLAUDECLUSTER_EGRESS_ALLOW: "Example.com, registry.test:8443" }).egressAllowed).toEqual([
+    "example.com:443",
+    "registry.test:8443",
+  ]);
+});
+
+test.each([
+  [{ ANTHROPIC_BASE_URL: "ftp://x" }, "ENDPOINT_INVALID"],
+  [{ ANTHROPIC_BASE_URL: "http://u:p@x" }, "ENDPOINT_INVALID"],
+  [{ ANTHROPIC_API_KEY: "two words" }, "CREDENTIAL_INVALID"],
+  [{ CLAUDECLUSTER_EGRESS_ALLOW: "*.example.com" }, "EGRESS_INVALID"],
+])("refuses %j without repeating a secret", (env, reason) => {
+  expect(() => readConfig(env)).toThrow(
+    expect.objectContaining({ reason, message: expect.not.stringContaining("two words") }),
+  );
+});

@@ -1,0 +1,82 @@
+import { createMcpHandler, type McpHttpHandler, McpServer, ResourceTemplate } from "@modelcontextprotocol/server";
+import { serveStdio, type StdioServerHandle } from "@modelcontextprotocol/server/stdio";
+import type { Logger } from "pino";
+import { asAppError } from "../../proto/index.ts";
+import type { Sessions } from "../session/sessions.ts";
+import { ContainerSpawnerTool } from "./container-spawner.ts";
+
+const INSTRUCTIONS = `Runs other Claude Code instances in sealed containers. Use spawn_claude_container for a task that can be done on a fresh clone of a repository, several calls at once for several tasks. It returns a patch: review it before you apply it.`;
+
+export interface MCPServerOptions {
+  sessions: Sessions;
+  version: string;
+  logger: Logger;
+}
+
+/**
+ * Offers the sessions over MCP: the tool `spawn_claude_container` and each session's patch as a
+ * resource. Speaks the current revision of the protocol and the ones of 2025.
+ */
+export class MCPServer {
+  readonly #options: MCPServerOptions;
+  readonly #tool: ContainerSpawnerTool;
+
+  constructor(options: MCPServerOptions) {
+    this.#options = options;
+    this.#tool = new ContainerSpawnerTool(options.sessions, options.logger);
+  }
+
+  /** Serves one client on this process's standard input and output. `onClose` is called once it has gone. */
+  serveStdio(options: { onClose: () => void }): StdioServerHandle {
+    return serveStdio(
+      () => {
+        const server = this.#createServer();
+        server.server.onclose = options.onClose;
+        return server;
+      },
+      { onerror: (error) => this.#options.logger.warn({ err: error }, "mcp transport") },
+    );
+  }
+
+  /** Returns a handler for MCP over HTTP. Authorization is up to whoever calls it. */
+  httpHandler(): McpHttpHandler {
+    return createMcpHandler(() => this.#createServer(), {
+      onerror: (error) => this.#options.logger.warn({ err: error }, "mcp request"),
+    });
+  }
+
+  #createServer(): McpServer {
+    const { version, sessions } = this.#options;
+    const server = new McpServer(
+      { name: "claudecluster", title: "ClaudeCluster", version },
+      { instructions: INSTRUCTIONS },
+    );
+    this.#tool.register(server);
+    server.registerResource(
+      "patch",
+      new ResourceTemplate("claudecluster://sessions/{session_id}/patch", { list: undefined }),
+      {
+        title: "A session's patch",
+        description: "The unified diff of all changes of a session, as git apply takes it.",
+        mimeType: "text/x-diff",
+      },
+      async (uri, { session_id }) => {
+        try {
+          const patch = Buffer.from(await sessions.readChanges(String(session_id)));
+          return { contents: [toContents(uri.href, patch)] };
+        } catch (error) {
+          throw new Error(asAppError(error).toSentence(), { cause: error });
+        }
+      },
+    );
+    return server;
+  }
+}
+
+/** A patch may hold any bytes: as text where it is UTF-8, otherwise whole as bytes. */
+function toContents(uri: string, patch: Buffer) {
+  const text = patch.toString("utf8");
+  const mimeType = "text/x-diff";
+  if (Buffer.from(text, "utf8").equals(patch)) return { uri, mimeType, text };
+  return { uri, mimeType, blob: patch.toString("base64") };
+}

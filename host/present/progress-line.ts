@@ -1,0 +1,99 @@
+import { durationMs } from "@bufbuild/protobuf/wkt";
+import { type FileChange, FileChange_Kind, Phase, type SessionEvent } from "../../proto/index.ts";
+import { oneLine } from "./plain-text.ts";
+
+const PHASE_TEXTS: Record<Phase, string> = {
+  [Phase.UNSPECIFIED]: "",
+  [Phase.QUEUED]: "queued",
+  [Phase.IMAGE]: "looking for the image",
+  [Phase.CREATE]: "creating the container",
+  [Phase.START]: "starting the container",
+  [Phase.DIAL]: "reaching the agent",
+  [Phase.WORKSPACE]: "preparing the workspace",
+  [Phase.CLAUDE]: "starting Claude",
+  [Phase.FIRST_REQUEST]: "waiting for Claude's first request",
+  [Phase.WORK]: "Claude is working",
+  [Phase.COLLECT]: "collecting the changes",
+};
+
+const KIND_SIGNS: Record<FileChange_Kind, string> = {
+  [FileChange_Kind.UNSPECIFIED]: "?",
+  [FileChange_Kind.ADDED]: "A",
+  [FileChange_Kind.MODIFIED]: "M",
+  [FileChange_Kind.DELETED]: "D",
+  [FileChange_Kind.RENAMED]: "R",
+  [FileChange_Kind.MODE_CHANGED]: "T",
+  [FileChange_Kind.REVERTED]: "=",
+};
+
+/** The longest line that progress is worth. */
+const LINE_LENGTH = 160;
+
+/** Says an event in one line for people; undefined for what they need not see. */
+export function progressLine({ event }: SessionEvent): string | undefined {
+  switch (event.case) {
+    case "phaseChanged":
+      return PHASE_TEXTS[event.value.phase] ?? undefined;
+    case "connectionLost":
+      return `connection to the agent lost (${oneLine(event.value.reason, 80)}); the session goes on, dialling again`;
+    case "connectionRestored":
+      return "connection to the agent restored";
+    case "egressDecided":
+      return event.value.allowed ? undefined : `refused a connection to ${oneLine(event.value.destination, 80)}`;
+    case "cloneProgress": {
+      const { stage, percent } = event.value;
+      return `clone: ${oneLine(stage, 80)}${percent === undefined ? "" : ` ${percent}%`}`;
+    }
+    case "claudeReady":
+      return `Claude Code ${oneLine(event.value.claudeVersion, 20)}, ${oneLine(event.value.model, 60)}, ${oneLine(event.value.permissionMode, 30)}`;
+    case "assistantText":
+      return `Claude: ${oneLine(event.value.text, LINE_LENGTH)}`;
+    case "toolUseStarted":
+      return `${oneLine(event.value.name, 40)} ${oneLine(toolSubject(event.value.inputJson), LINE_LENGTH - 40)}`.trim();
+    case "toolUseFinished":
+      return event.value.failed ? `failed: ${oneLine(event.value.output, LINE_LENGTH)}` : undefined;
+    case "filePatched":
+      return event.value.partIndex === 0 && event.value.change !== undefined
+        ? changeLine(event.value.change)
+        : undefined;
+    case "backgroundTasksChanged":
+      return event.value.descriptions.length === 0
+        ? undefined
+        : `in the background: ${oneLine(event.value.descriptions.join("; "), LINE_LENGTH)}`;
+    case "retrying": {
+      const { attempt, maxAttemptCount, httpStatus, reason, delay } = event.value;
+      const seconds = delay === undefined ? "" : ` in ${(durationMs(delay) / 1000).toFixed(1)} s`;
+      return `model request failed (${httpStatus === 0 ? "no answer" : httpStatus}, ${oneLine(reason, 60)}), attempt ${attempt} of ${maxAttemptCount}, next${seconds}`;
+    }
+    case "turnFinished":
+      return event.value.failure === undefined
+        ? undefined
+        : `turn failed: ${oneLine(event.value.failure.message, LINE_LENGTH)}`;
+    default:
+      return undefined;
+  }
+}
+
+/** One changed file as git's short status has it, with its line counts. */
+export function changeLine(change: FileChange): string {
+  const from = change.previousPath === "" ? "" : `${oneLine(change.previousPath, 200)} → `;
+  const counts = change.binary ? "binary" : `+${change.addedLineCount} -${change.deletedLineCount}`;
+  return `${KIND_SIGNS[change.kind] ?? "?"} ${from}${oneLine(change.path, 200)} ${counts}`;
+}
+
+/** What a tool is used on: the value that says most. */
+function toolSubject(inputJson: string): string {
+  let input: unknown;
+  try {
+    input = JSON.parse(inputJson);
+  } catch {
+    // A cut input is no JSON.
+    return inputJson;
+  }
+  if (typeof input !== "object" || input === null) return inputJson;
+  for (const name of ["command", "file_path", "path", "pattern", "url", "query", "description", "prompt"]) {
+    const value = (input as Record<string, unknown>)[name];
+    if (typeof value === "string") return value.replace(/^\/workspace\/repo\//, "");
+  }
+  return inputJson;
+}

@@ -1,0 +1,47 @@
+import { AppError } from "../../../proto/index.ts";
+import type { RuntimeHealth } from "../runtime.ts";
+import { engineError } from "./engine-error.ts";
+import { limitsNotEnforced, missingLimits, weaknesses } from "./engine-limits.ts";
+import type { Engine, EngineInfo } from "./engine.ts";
+
+const CHECK_MS = 5_000;
+
+/** Looks whether the engine answers and can do what we need. Takes at most 5 s; does not throw. */
+export async function checkEngine(
+  engine: Engine,
+  { signal, allowWeakLimits }: { signal: AbortSignal; allowWeakLimits: boolean },
+): Promise<RuntimeHealth> {
+  const timeout = AbortSignal.timeout(CHECK_MS);
+  try {
+    const info = await engine.info({ signal: AbortSignal.any([signal, timeout]) });
+    return healthOf(info, allowWeakLimits);
+  } catch (error) {
+    const what = "The Docker engine does not work";
+    return unhealthy(timeout.aborted ? tooSlow() : engineError(error, { reason: "RUNTIME_UNAVAILABLE", what }));
+  }
+}
+
+function healthOf(info: EngineInfo, allowWeakLimits: boolean): RuntimeHealth {
+  const { ServerVersion = "of unknown version", OSType = "linux", Architecture = "" } = info;
+  if (OSType !== "linux") return unhealthy(wrongSystem(OSType));
+  const missing = missingLimits(info);
+  if (missing.length > 0 && !allowWeakLimits) return unhealthy(limitsNotEnforced(missing));
+  const platform = Architecture === "" ? OSType : `${OSType}/${Architecture}`;
+  return { healthy: true, description: `Docker ${ServerVersion} (${platform})`, warnings: weaknesses(info) };
+}
+
+function unhealthy({ reason, message, help }: AppError): RuntimeHealth {
+  return { healthy: false, reason, message, help };
+}
+
+function tooSlow(): AppError {
+  return new AppError("RUNTIME_UNAVAILABLE", `The Docker engine did not answer within ${CHECK_MS / 1000} s.`, {
+    help: "Look whether `docker info` answers; a restart of the engine may help.",
+  });
+}
+
+function wrongSystem(system: string): AppError {
+  return new AppError("RUNTIME_UNAVAILABLE", `The Docker engine runs ${system} containers; ours need linux.`, {
+    help: "Switch Docker Desktop to Linux containers.",
+  });
+}

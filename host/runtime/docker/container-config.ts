@@ -1,0 +1,92 @@
+import type { ContainerCreateOptions, HostConfig } from "dockerode";
+import type { ContainerRequest } from "../runtime.ts";
+import { type Owner, labelsOf } from "./labels.ts";
+import { BASE_UID_OFFSET } from "./session-uid.ts";
+
+const MIB = 2 ** 20;
+/** Enough for a parallel build; a fork bomb stops here. */
+const PIDS_LIMIT = 512;
+
+/** What the configuration is made from. */
+export interface ContainerPlan {
+  request: ContainerRequest;
+  sessionUid: number;
+  owner: Owner;
+  /** Where the image declares volumes. */
+  imageVolumes: string[];
+}
+
+/** The configuration of a sealed container: no network, no mount of the host, nothing writable but memory. */
+export function containerConfig(plan: ContainerPlan): ContainerCreateOptions {
+  const { request, sessionUid, owner } = plan;
+  const baseUid = sessionUid + BASE_UID_OFFSET;
+  const environment = {
+    ...request.environment,
+    CLAUDECLUSTER_SESSION_UID: sessionUid,
+    CLAUDECLUSTER_SESSION_GID: sessionUid,
+    CLAUDECLUSTER_BASE_UID: baseUid,
+    CLAUDECLUSTER_BASE_GID: baseUid,
+  };
+  return {
+    Image: request.image,
+    User: "0:0",
+    Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
+    Labels: labelsOf(request.sessionId, sessionUid, owner),
+    HostConfig: hostConfig(plan, baseUid),
+  };
+}
+
+function hostConfig({ request, sessionUid, imageVolumes }: ContainerPlan, baseUid: number): HostConfig {
+  return {
+    NetworkMode: "none",
+    ReadonlyRootfs: true,
+    Init: true,
+    IpcMode: "private",
+    CapDrop: ["ALL"],
+    // For the agent alone, to start the session's processes under their uid and to end them; those have none.
+    CapAdd: ["SETUID", "SETGID", "KILL"],
+    SecurityOpt: ["no-new-privileges"],
+    PidsLimit: PIDS_LIMIT,
+    Memory: request.memoryBytes,
+    MemorySwap: request.memoryBytes, // memory and swap together: no swap
+    NanoCpus: Math.round(request.cpuCount * 1e9),
+    OomScoreAdj: 0,
+    Ulimits: [
+      { Name: "core", Soft: 0, Hard: 0 }, // the kernel's core handler runs on the host
+      { Name: "nofile", Soft: 8192, Hard: 8192 },
+    ],
+    // Readable after a crash and bounded. The engine refuses a single file.
+    LogConfig: { Type: "local", Config: { "max-size": "1m", "max-file": "2" } },
+    ShmSize: 16 * MIB,
+    Tmpfs: {
+      // A volume of the image would be unbounded disk of the host.
+      ...Object.fromEntries(imageVolumes.map((path) => [path, "rw,noexec,nosuid,nodev,size=1m,mode=755"])),
+      ...tmpfs(request, sessionUid, baseUid),
+    },
+  };
+}
+
+/**
+ * What can be written. All of it counts as the container's memory; what the session's uid can fill
+ * stays below the limit with the default sizes, so that a full disk is ENOSPC and not the end.
+ */
+function tmpfs(request: ContainerRequest, sessionUid: number, baseUid: number): Record<string, string> {
+  const { memoryBytes, workspaceSizeBytes } = request;
+  const scratch = Math.min(256 * MIB, memoryBytes / 8);
+  const session = `uid=${sessionUid},gid=${sessionUid}`;
+  return {
+    "/tmp": `rw,exec,nosuid,nodev,${size(scratch)},mode=1777`,
+    "/home/claude": `rw,exec,nosuid,nodev,${size(scratch)},${session},mode=700`,
+    // 755: the agent's uid 0, without DAC_OVERRIDE, must be able to make it a child's directory.
+    "/workspace": `rw,exec,nosuid,nodev,${size(workspaceSizeBytes)},${session},mode=755`,
+    "/base": `rw,noexec,nosuid,nodev,${size(workspaceSizeBytes / 2)},uid=${baseUid},gid=${baseUid},mode=755`,
+    "/scan": `rw,noexec,nosuid,nodev,${size(workspaceSizeBytes / 4)},${session},mode=700`,
+    "/run/agent": "rw,noexec,nosuid,nodev,size=1m,mode=700",
+  };
+}
+
+/** Empty files cost memory, too: a kilobyte each, so they are counted. */
+function size(bytes: number): string {
+  const kib = Math.max(1024, Math.ceil(bytes / 1024));
+  return `size=${kib}k,nr_inodes=${Math.ceil(kib / 2)}`;
+}

@@ -1,0 +1,135 @@
+import { randomBytes } from "node:crypto";
+import type { ContainerCreateOptions } from "dockerode";
+import { AppError } from "../../../proto/index.ts";
+import type { ContainerRef, ContainerRequest, CreateProgress } from "../runtime.ts";
+import type { BackgroundTasks } from "./background-tasks.ts";
+import { type ContainerPlan, containerConfig } from "./container-config.ts";
+import { engineError, imageNotFound, statusOf } from "./engine-error.ts";
+import { droppedLimits, limitsNotEnforced, missingLimits } from "./engine-limits.ts";
+import type { Engine } from "./engine.ts";
+import { LABELS, type Owner, RUNTIME, uidIn } from "./labels.ts";
+import { removeContainer } from "./remove-container.ts";
+import { sendCreate } from "./send-create.ts";
+import { pickSessionUid } from "./session-uid.ts";
+
+/** Two hosts that pick the same uid at the same time both try again; thrice is beyond chance. */
+const ATTEMPTS = 5;
+
+export interface CreateContext {
+  engine: Engine;
+  owner: Owner;
+  allowWeakLimits: boolean;
+  random: () => number;
+  /** Takes removals that the caller does not wait for. */
+  background: BackgroundTasks;
+}
+
+interface CreateOptions {
+  signal: AbortSignal;
+  onProgress?: ((progress: CreateProgress) => void) | undefined;
+}
+
+/** Creates and starts a session's container, or leaves nothing behind. */
+export async function createContainer(
+  context: CreateContext,
+  request: ContainerRequest,
+  options: CreateOptions,
+): Promise<ContainerRef> {
+  const { signal, onProgress } = options;
+  try {
+    onProgress?.({ phase: "image", message: `Looking for the image ${request.image}` });
+    const imageVolumes = await lookAround(context, request, signal);
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      const sessionUid = await freeUid(context, signal);
+      const plan = { request, sessionUid, imageVolumes, owner: context.owner };
+      const ref = await createOnce(context, plan, options);
+      if (ref !== undefined) return ref;
+    }
+    throw new Error(`other hosts took the same uid ${ATTEMPTS} times`);
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    throw engineError(error, { reason: "CONTAINER_CREATE_FAILED", what: "The Docker engine made no container" });
+  }
+}
+
+/** Looks whether it can work at all; says where the image declares volumes. */
+async function lookAround(
+  { engine, allowWeakLimits }: CreateContext,
+  { image }: ContainerRequest,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const [info, found] = await Promise.all([
+    engine.info({ signal }),
+    engine.inspectImage(image, { signal }).catch((error: unknown) => {
+      throw statusOf(error) === 404 ? imageNotFound(image, error) : error;
+    }),
+  ]);
+  refuseWeakLimits(missingLimits(info), allowWeakLimits);
+  return Object.keys(found.Config.Volumes ?? {});
+}
+
+async function freeUid({ engine, random }: CreateContext, signal: AbortSignal): Promise<number> {
+  const containers = await engine.listContainers([LABELS.uid], { signal });
+  const taken = new Set(containers.flatMap(({ Labels: labels }) => uidIn(labels) ?? []));
+  const uid = pickSessionUid(taken, random);
+  if (uid !== undefined) return uid;
+  throw new AppError("CONTAINER_CREATE_FAILED", "Every session uid of this engine is in use.", {
+    kind: "RESOURCE_EXHAUSTED",
+    retryable: true,
+    help: `Remove sessions: docker ps -a --filter label=${LABELS.uid}`,
+  });
+}
+
+/** Undefined if somebody else has the uid. */
+async function createOnce(
+  context: CreateContext,
+  plan: ContainerPlan,
+  { signal, onProgress }: CreateOptions,
+): Promise<ContainerRef | undefined> {
+  const { engine, background } = context;
+  const { request, sessionUid } = plan;
+  const config = containerConfig(plan);
+  onProgress?.({ phase: "create", message: "Creating the container" });
+  const { id, warnings } = await sendCreate(engine, containerName(request.sessionId), config, { signal, background });
+  try {
+    for (const message of warnings) onProgress?.({ phase: "create", message });
+    if (warnings.length > 0) await refuseDroppedLimits(context, id, config, signal);
+    const containers = await engine.listContainers([`${LABELS.uid}=${sessionUid}`], { signal });
+    const own = containers.find((container) => container.Id === id);
+    // Whoever lists last sees the other, so to give way to anybody is what is safe.
+    if (own === undefined || containers.length > 1) {
+      await removeContainer(engine, id);
+      return undefined;
+    }
+    onProgress?.({ phase: "start", message: "Starting the container" });
+    await engine.startContainer(id, { signal });
+    const { sessionId } = request;
+    return { version: 1, runtime: RUNTIME, id, sessionId, sessionUid, createTimeMs: own.Created * 1000, running: true };
+  } catch (error) {
+    const removal = removeContainer(engine, id);
+    background.add(removal);
+    // What went wrong first is what is told.
+    if (!signal.aborted) await removal.catch(() => {});
+    throw error;
+  }
+}
+
+/** The kernel may lack what a limit needs; then the engine warns, and the container says what was dropped. */
+async function refuseDroppedLimits(
+  { engine, allowWeakLimits }: CreateContext,
+  id: string,
+  { HostConfig: asked = {} }: ContainerCreateOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const { HostConfig: given } = await engine.inspectContainer(id, { signal });
+  refuseWeakLimits(droppedLimits(asked, given), allowWeakLimits);
+}
+
+function refuseWeakLimits(limits: string[], allowed: boolean): void {
+  if (limits.length > 0 && !allowed) throw limitsNotEnforced(limits);
+}
+
+/** For people, and to find a container whose create was never answered. */
+function containerName(sessionId: string): string {
+  return `claudecluster-${sessionId.replace(/[^A-Za-z0-9_.-]/g, "_")}-${randomBytes(4).toString("hex")}`;
+}

@@ -1,0 +1,81 @@
+import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Container, ContainerExit, ContainerRef } from "../runtime.ts";
+import { dialAgent } from "./dial-agent.ts";
+import { engineError, statusOf } from "./engine-error.ts";
+import type { Engine } from "./engine.ts";
+import { watchExit } from "./exit-watch.ts";
+import { raceSignal } from "./race-signal.ts";
+import { removeContainer } from "./remove-container.ts";
+
+/** For the engine's own kill after the grace, and its answer. */
+const KILL_MS = 10_000;
+/** Removal destroys what can be known of the end, so that is read first; but not at any price. */
+const FACTS_MS = 3_000;
+
+/** A session's container on a Docker engine. */
+export class DockerContainer implements Container {
+  readonly ref: ContainerRef;
+  readonly exited: Promise<ContainerExit>;
+  readonly #engine: Engine;
+  readonly #closed: AbortSignal;
+  #disposal: Promise<void> | undefined;
+
+  /** `closed` ends the watch over the container; `exited` is pending from then on. */
+  constructor(engine: Engine, ref: ContainerRef, closed: AbortSignal) {
+    this.ref = ref;
+    this.#engine = engine;
+    this.#closed = closed;
+    this.exited = watchExit(engine, ref.id, closed);
+  }
+
+  async dial({ signal }: { signal: AbortSignal }): Promise<Duplex> {
+    const target = { engine: this.#engine, id: this.ref.id, exited: this.exited };
+    return await dialAgent(target, { signal: AbortSignal.any([signal, this.#closed]) });
+  }
+
+  async stop({ graceMs }: { graceMs: number }): Promise<void> {
+    const timeoutSeconds = Math.ceil(graceMs / 1000);
+    const signal = AbortSignal.timeout(timeoutSeconds * 1000 + KILL_MS);
+    try {
+      await this.#engine.stopContainer(this.ref.id, { timeoutSeconds, signal });
+    } catch (error) {
+      if (statusOf(error) !== 404) await this.#kill(AbortSignal.timeout(KILL_MS));
+    }
+    await raceSignal(this.exited, this.#closed);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposal ??= this.#dispose().catch((error: unknown) => {
+      this.#disposal = undefined; // It may work next time.
+      throw error;
+    });
+    return this.#disposal;
+  }
+
+  async #dispose(): Promise<void> {
+    const facts = AbortSignal.timeout(FACTS_MS);
+    // A kill that fails does not matter: the removal kills, too, and tells why it cannot.
+    await this.#kill(facts)
+      .then(
+        () => Promise.race([this.exited, sleep(FACTS_MS, undefined, { signal: this.#closed, ref: false })]),
+        () => {},
+      )
+      .catch(() => {});
+    await removeContainer(this.#engine, this.ref.id);
+  }
+
+  /** Fine if it has ended already. */
+  async #kill(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#engine.killContainer(this.ref.id, { signal });
+    } catch (error) {
+      const status = statusOf(error);
+      if (status === 404 || status === 409) return;
+      throw engineError(error, {
+        reason: "CONTAINER_STOP_FAILED",
+        what: `The container ${this.ref.id} could not be stopped`,
+      });
+    }
+  }
+}

@@ -1,0 +1,78 @@
+import { AppError, asAppError } from "../../../proto/index.ts";
+
+/** Nothing was sent: the engine was not reached at all. */
+const NOT_REACHED = new Set(["ECONNREFUSED", "ENOENT", "ENOTFOUND", "EHOSTUNREACH", "ENETUNREACH", "ENOTDIR"]);
+/** The connection broke; what was asked for may have been done. */
+const BROKEN = new Set(["ECONNRESET", "EPIPE", "ETIMEDOUT", "EAI_AGAIN", "ECONNABORTED"]);
+const FORBIDDEN = new Set(["EACCES", "EPERM"]);
+
+/** The HTTP status that the engine answered with, undefined if it did not answer. */
+export function statusOf(error: unknown): number | undefined {
+  return typeof error === "object" && error !== null && "statusCode" in error && typeof error.statusCode === "number"
+    ? error.statusCode
+    : undefined;
+}
+
+/** True if the engine has answered, or cannot have received the request. */
+export function isDefinite(error: unknown): boolean {
+  const code = codeOf(error);
+  return statusOf(error) !== undefined || NOT_REACHED.has(code) || FORBIDDEN.has(code);
+}
+
+/**
+ * Says what went wrong with the engine, by error and status codes. `reason` and `what` are for an
+ * answer that says no; a signal's own reason and our own errors pass unchanged.
+ */
+export function engineError(error: unknown, { reason, what }: { reason: string; what: string }): AppError {
+  if (error instanceof AppError) return error;
+  const code = codeOf(error);
+  if (FORBIDDEN.has(code)) {
+    return new AppError("RUNTIME_PERMISSION_DENIED", "This user may not talk to the Docker engine.", {
+      kind: "FAILED_PRECONDITION",
+      metadata: { code },
+      help: "Add the user to the group that owns its socket (sudo usermod -aG docker $USER, then log in again), or use a rootless engine.",
+      cause: error,
+    });
+  }
+  if (NOT_REACHED.has(code) || BROKEN.has(code)) {
+    const message = NOT_REACHED.has(code)
+      ? "The Docker engine is not running."
+      : "The Docker engine broke the connection.";
+    return new AppError("RUNTIME_UNAVAILABLE", message, {
+      kind: "UNAVAILABLE",
+      metadata: { code },
+      retryable: true,
+      help: "Start it (Docker Desktop, or: sudo systemctl start docker); `docker info` shows whether it answers.",
+      cause: error,
+    });
+  }
+  const status = statusOf(error);
+  if (status === undefined) return asAppError(error);
+  return new AppError(reason, `${what}: ${answerOf(error)}`, {
+    kind: status === 400 ? "INVALID_ARGUMENT" : "INTERNAL",
+    metadata: { status: String(status) },
+    cause: error,
+  });
+}
+
+/** The error of an image that the engine does not have. */
+export function imageNotFound(image: string, cause: unknown): AppError {
+  return new AppError("IMAGE_NOT_FOUND", `The image "${image}" is not on this engine.`, {
+    kind: "FAILED_PRECONDITION",
+    metadata: { image },
+    help: `Build the agent image with \`claudecluster image\`, or fetch this one with \`docker pull ${image}\`.`,
+    cause,
+  });
+}
+
+function codeOf(error: unknown): string {
+  return typeof error === "object" && error !== null && "code" in error && typeof error.code === "string"
+    ? error.code
+    : "";
+}
+
+/** The sentence in the engine's answer, without docker-modem's wrapping "(HTTP code 409) unexpected - … ". */
+function answerOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(/^\(HTTP code \d+\) unexpected - /, "").trim();
+}

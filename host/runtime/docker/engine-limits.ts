@@ -1,0 +1,46 @@
+import type { HostConfig } from "dockerode";
+import { AppError } from "../../../proto/index.ts";
+import type { EngineInfo } from "./engine.ts";
+
+/** The limits that an engine says it cannot enforce. */
+export function missingLimits({ MemoryLimit, CpuCfsQuota, PidsLimit }: EngineInfo): string[] {
+  // Only a plain no counts: other engines leave the fields out, and then the container itself is looked at.
+  return [
+    ...(MemoryLimit === false ? ["memory"] : []),
+    ...(CpuCfsQuota === false ? ["CPU"] : []),
+    ...(PidsLimit === false ? ["processes"] : []),
+  ];
+}
+
+/** The limits that a container was given without: the engine drops what its kernel cannot do, with a warning. */
+export function droppedLimits(asked: HostConfig, given: HostConfig): string[] {
+  return [
+    ...(asked.Memory !== given.Memory ? ["memory"] : []),
+    ...(asked.NanoCpus !== given.NanoCpus ? ["CPU"] : []),
+    ...(asked.PidsLimit !== given.PidsLimit ? ["processes"] : []),
+  ];
+}
+
+/** What is weaker than it could be, and does not stop us. */
+export function weaknesses(info: EngineInfo): string[] {
+  const missing = missingLimits(info);
+  const options = info.SecurityOptions;
+  return [
+    ...(missing.length > 0 ? [`The engine does not enforce limits of: ${missing.join(", ")}.`] : []),
+    ...(info.SwapLimit === false && info.MemoryLimit !== false
+      ? ["The engine cannot limit swap: a container may use the machine's swap beyond its memory."]
+      : []),
+    ...(options !== undefined && !options.some((option) => option.startsWith("name=seccomp"))
+      ? ["The engine does not filter system calls (seccomp)."]
+      : []),
+  ];
+}
+
+/** The error for limits that would not hold. */
+export function limitsNotEnforced(limits: string[]): AppError {
+  return new AppError("LIMITS_NOT_ENFORCED", `The Docker engine does not enforce limits of: ${limits.join(", ")}.`, {
+    kind: "FAILED_PRECONDITION",
+    metadata: { limits: limits.join(",") },
+    help: "Rootless engines need cgroup v2 with systemd, others the cgroup controllers memory, cpu and pids; or accept it: CLAUDECLUSTER_ALLOW_WEAK_LIMITS=1.",
+  });
+}

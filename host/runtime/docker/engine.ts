@@ -1,0 +1,173 @@
+import { type Duplex, type Readable, addAbortSignal } from "node:stream";
+import type { ContainerCreateOptions, ContainerInfo, ContainerInspectInfo, ImageInspectInfo } from "dockerode";
+import type { EngineAddress } from "./engine-address.ts";
+import { type Transport, openTransport } from "./engine-transport.ts";
+
+/** What `GET /info` says that we look at; all of it may be missing in another engine. */
+export interface EngineInfo {
+  ServerVersion?: string;
+  OSType?: string;
+  Architecture?: string;
+  MemoryLimit?: boolean;
+  SwapLimit?: boolean;
+  CpuCfsQuota?: boolean;
+  PidsLimit?: boolean;
+  SecurityOptions?: string[];
+}
+
+interface Call {
+  method: "GET" | "POST" | "DELETE";
+  path: string;
+  query?: Record<string, unknown>;
+  body?: object;
+  signal?: AbortSignal | undefined;
+}
+
+/** 304: it is so already. */
+const SUCCESS = { 200: true, 201: true, 204: true, 304: true };
+
+type CallOptions = { signal?: AbortSignal | undefined };
+
+/** Far above any answer of the engine, and above its log files. */
+const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
+
+/**
+ * The part of the Docker engine's API that we use. Loads dockerode at the first call, and uses it
+ * for the transport only: its own methods drop a create's warnings, some take no signal, and none
+ * settles if the connection breaks inside an answer (a wait is one long answer).
+ * Aborted calls reject with the signal's reason.
+ */
+export class Engine {
+  readonly #address: EngineAddress | undefined;
+  #transport: Promise<Transport> | undefined;
+
+  /** Without an address the engine is looked for as the docker CLI does, at the first call. */
+  constructor(address?: EngineAddress) {
+    this.#address = address;
+  }
+
+  info(options: CallOptions): Promise<EngineInfo> {
+    return this.#call({ method: "GET", path: "/info", ...options });
+  }
+
+  inspectImage(image: string, options: CallOptions): Promise<ImageInspectInfo> {
+    return this.#call({ method: "GET", path: `/images/${image}/json`, ...options });
+  }
+
+  /** Lists containers, running or not, that carry all of the labels ("name" or "name=value"). */
+  listContainers(labels: string[], options: CallOptions): Promise<ContainerInfo[]> {
+    const query = { all: true, filters: JSON.stringify({ label: labels }) };
+    return this.#call({ method: "GET", path: "/containers/json", query, ...options });
+  }
+
+  async createContainer(
+    name: string,
+    body: ContainerCreateOptions,
+    options: CallOptions,
+  ): Promise<{ id: string; warnings: string[] }> {
+    const call = { method: "POST", path: "/containers/create", query: { name }, body, ...options } as const;
+    const answer = await this.#call<{ Id: string; Warnings: string[] | null }>(call);
+    return { id: answer.Id, warnings: answer.Warnings ?? [] };
+  }
+
+  startContainer(id: string, options: CallOptions): Promise<void> {
+    return this.#call({ method: "POST", path: `/containers/${id}/start`, ...options });
+  }
+
+  inspectContainer(id: string, options: CallOptions): Promise<ContainerInspectInfo> {
+    return this.#call({ method: "GET", path: `/containers/${id}/json`, ...options });
+  }
+
+  /** Resolves once the container does not run (any more). */
+  async waitContainer(id: string, options: CallOptions): Promise<{ exitCode: number }> {
+    const call = { method: "POST", path: `/containers/${id}/wait`, ...options } as const;
+    const { StatusCode: exitCode } = await this.#call<{ StatusCode: number }>(call);
+    return { exitCode };
+  }
+
+  stopContainer(id: string, { timeoutSeconds, ...options }: CallOptions & { timeoutSeconds: number }): Promise<void> {
+    return this.#call({ method: "POST", path: `/containers/${id}/stop`, query: { t: timeoutSeconds }, ...options });
+  }
+
+  killContainer(id: string, options: CallOptions): Promise<void> {
+    return this.#call({ method: "POST", path: `/containers/${id}/kill`, ...options });
+  }
+
+  /** Kills and removes a container (id or name) with its anonymous volumes. */
+  removeContainer(id: string, options: CallOptions): Promise<void> {
+    return this.#call({ method: "DELETE", path: `/containers/${id}`, query: { force: true, v: true }, ...options });
+  }
+
+  /** The end of a container's log, in the engine's frames. */
+  async readLog(id: string, { tail, ...options }: CallOptions & { tail: number }): Promise<Buffer> {
+    const query = { stdout: true, stderr: true, tail };
+    const call = { method: "GET", path: `/containers/${id}/logs`, query, ...options } as const;
+    return await readAll((await this.#dial(call)) as Readable, options.signal);
+  }
+
+  /** Prepares a command in a running container. Status 409: it is paused or does not run. */
+  async createExec(id: string, command: string[], options: CallOptions): Promise<string> {
+    // Never a tty: it mangles bytes, and the engine looks for detach keys in the input.
+    const body = { AttachStdin: true, AttachStdout: true, AttachStderr: true, Tty: false, Cmd: command };
+    const answer = await this.#call<{ Id: string }>({
+      method: "POST",
+      path: `/containers/${id}/exec`,
+      body,
+      ...options,
+    });
+    return answer.Id;
+  }
+
+  /** Starts the command. The stream takes raw input and gives output in the engine's frames. */
+  async startExec(execId: string, options: CallOptions): Promise<Duplex> {
+    const body = { Detach: false, Tty: false };
+    const call = { method: "POST", path: `/exec/${execId}/start`, body, ...options } as const;
+    return (await this.#dial(call, { hijack: true, openStdin: true })) as Duplex;
+  }
+
+  async #call<T>(call: Call): Promise<T> {
+    const answer = await readAll((await this.#dial(call)) as Readable, call.signal);
+    return (answer.length === 0 ? undefined : JSON.parse(answer.toString())) as T;
+  }
+
+  async #dial({ method, path, query, body, signal }: Call, upgrade: object = {}): Promise<unknown> {
+    signal?.throwIfAborted();
+    this.#transport ??= openTransport(this.#address);
+    const transport = await this.#transport.catch((error: unknown) => {
+      this.#transport = undefined;
+      throw error;
+    });
+    return await new Promise<unknown>((resolve, reject) => {
+      const options = {
+        method,
+        path: query === undefined ? path : `${path}?`,
+        options: { _query: query, _body: body ?? {} },
+        statusCodes: SUCCESS,
+        isStream: true,
+        abortSignal: signal,
+        ...upgrade,
+      };
+      transport.dial(options, (error, answer) => {
+        if (error === null) resolve(answer);
+        else reject(signal?.aborted ? (signal.reason as Error) : error);
+      });
+    });
+  }
+}
+
+async function readAll(answer: Readable, signal: AbortSignal | undefined): Promise<Buffer> {
+  if (signal !== undefined) addAbortSignal(signal, answer);
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of answer as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size > MAX_ANSWER_BYTES)
+        throw new Error(`The Docker engine's answer is longer than ${MAX_ANSWER_BYTES} bytes.`);
+    }
+  } catch (error) {
+    throw signal?.aborted ? signal.reason : error;
+  }
+  return Buffer.concat(chunks);
+}

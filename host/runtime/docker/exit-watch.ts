@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ContainerExit } from "../runtime.ts";
+import { statusOf } from "./engine-error.ts";
+import type { Engine } from "./engine.ts";
+import { lastLines } from "./log-lines.ts";
+
+const LOG_LINES = 20;
+const LONGEST_PAUSE_MS = 5_000;
+
+/**
+ * Resolves once with how a container ended, also if it had ended before. Survives the loss of the
+ * engine: then it waits again. Never rejects; after an abort it stays pending.
+ */
+export async function watchExit(engine: Engine, id: string, signal: AbortSignal): Promise<ContainerExit> {
+  for (let pauseMs = 100; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    try {
+      const { exitCode } = await engine.waitContainer(id, { signal });
+      const exit = await readExit(engine, id, signal, exitCode);
+      if (exit !== undefined) return exit;
+    } catch (error) {
+      if (signal.aborted) return await new Promise<never>(() => {});
+      if (statusOf(error) === 404) return removed(undefined);
+    }
+    await sleep(pauseMs, undefined, { signal }).catch(() => {}); // An abort is seen by the next call.
+  }
+}
+
+/** Undefined if it runs. */
+async function readExit(
+  engine: Engine,
+  id: string,
+  signal: AbortSignal,
+  waitedCode: number | undefined,
+): Promise<ContainerExit | undefined> {
+  try {
+    const { State: state } = await engine.inspectContainer(id, { signal });
+    if (state.Running) return undefined;
+    return {
+      exitCode: state.Status === "created" ? undefined : state.ExitCode,
+      outOfMemory: state.OOMKilled,
+      removed: false,
+      lastLogLines: await readLastLines(engine, id, signal),
+    };
+  } catch (error) {
+    if (statusOf(error) === 404) return removed(waitedCode);
+    throw error;
+  }
+}
+
+async function readLastLines(engine: Engine, id: string, signal: AbortSignal): Promise<string[]> {
+  try {
+    return lastLines(await engine.readLog(id, { tail: LOG_LINES, signal }), LOG_LINES);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return []; // The end itself is known, and that must be told.
+  }
+}
+
+function removed(exitCode: number | undefined): ContainerExit {
+  return { exitCode, outOfMemory: false, removed: true, lastLogLines: [] };
+}

@@ -1,0 +1,128 @@
+import type { Duplex } from "node:stream";
+import { AppError } from "../../../proto/index.ts";
+import { raceSignal } from "../docker/race-signal.ts";
+import type { ContainerExit, ContainerRef } from "../runtime.ts";
+import type { FakeAgent } from "./fake-agent.ts";
+import { FakeConnection } from "./fake-connection.ts";
+
+interface BoxOptions {
+  ref: ContainerRef;
+  hostId: string;
+  agent: FakeAgent;
+  onRemoved: () => void;
+}
+
+/** A fake container as its machine sees it; a test does to it what may happen to a real one. */
+export class FakeBox {
+  readonly hostId: string;
+  readonly exited: Promise<ContainerExit>;
+  readonly #ref: ContainerRef;
+  readonly #agent: FakeAgent;
+  readonly #gate: { opened: Promise<void>; open?: (() => void) | undefined } = { opened: Promise.resolve() };
+  readonly #connections = new Set<FakeConnection>();
+  readonly #onRemoved: () => void;
+  #resolveExited!: (exit: ContainerExit) => void;
+  #exit: ContainerExit | undefined;
+  #outOfMemory = false;
+
+  constructor({ ref, hostId, agent, onRemoved }: BoxOptions) {
+    this.hostId = hostId;
+    this.#ref = ref;
+    this.#agent = agent;
+    this.#onRemoved = onRemoved;
+    this.exited = new Promise((resolve) => {
+      this.#resolveExited = resolve;
+    });
+    void agent.exited.then(({ exitCode }) => this.exit({ exitCode })); // an agent's end never rejects
+  }
+
+  get ref(): ContainerRef {
+    return { ...this.#ref, running: this.#exit === undefined };
+  }
+
+  get paused(): boolean {
+    return this.#gate.open !== undefined;
+  }
+
+  /** Connections that are open. */
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  /** Opens a connection to the agent; waits while the box is paused. */
+  async connect(signal: AbortSignal): Promise<Duplex> {
+    while (this.paused) await raceSignal(this.#gate.opened, signal);
+    signal.throwIfAborted();
+    if (this.#exit !== undefined) throw ended(this.#ref.id, this.#exit);
+    const connection = new FakeConnection(this.#gate);
+    this.#connections.add(connection);
+    connection.host.once("close", () => this.#connections.delete(connection));
+    this.#agent.serve(connection.agent);
+    return connection.host;
+  }
+
+  /** Ends the container, with these facts. Later facts are not looked at. */
+  exit(facts: Partial<ContainerExit>): void {
+    if (this.#exit !== undefined) return;
+    this.#exit = {
+      exitCode: undefined,
+      outOfMemory: this.#outOfMemory,
+      removed: false,
+      lastLogLines: [...(this.#agent.logLines ?? [])].slice(-20),
+      ...facts,
+    };
+    this.#agent.kill();
+    this.resume();
+    for (const connection of this.#connections) connection.end();
+    this.#resolveExited(this.#exit);
+  }
+
+  /** Something in it, not the agent, is killed for want of memory. */
+  markOutOfMemory(): void {
+    this.#outOfMemory = true;
+  }
+
+  kill(): void {
+    this.exit({ exitCode: 137 });
+  }
+
+  /** Asks the agent to end; does not reach it while it is paused. */
+  terminate(): void {
+    if (this.#exit !== undefined || this.paused) return;
+    if (this.#agent.terminate === undefined) this.kill();
+    else this.#agent.terminate();
+  }
+
+  /** Removes it as if behind the host's back. */
+  remove(): void {
+    this.exit({ removed: true, lastLogLines: [] });
+    this.#onRemoved();
+  }
+
+  /** Nothing moves any more, in or out. */
+  pause(): void {
+    if (this.paused || this.#exit !== undefined) return;
+    this.#gate.opened = new Promise((resolve) => {
+      this.#gate.open = resolve;
+    });
+  }
+
+  resume(): void {
+    this.#gate.open?.();
+    this.#gate.open = undefined;
+  }
+
+  /** Breaks connections, the oldest first; by default all. */
+  cutConnections(count = Infinity): void {
+    for (const connection of [...this.#connections].slice(0, count)) connection.cut();
+  }
+}
+
+function ended(id: string, { exitCode }: ContainerExit): AppError {
+  const code = exitCode === undefined ? "" : ` with code ${exitCode}`;
+  return new AppError("CONTAINER_EXITED", `The container ${id} has ended${code}.`, {
+    kind: "FAILED_PRECONDITION",
+    metadata: { container: id },
+    help: "A container that has ended does not come back: continue the session in a new one.",
+  });
+}

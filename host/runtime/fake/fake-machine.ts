@@ -1,0 +1,88 @@
+import { AppError } from "../../../proto/index.ts";
+import type { ContainerRequest, ImageFacts } from "../runtime.ts";
+import type { CreateFakeAgent } from "./fake-agent.ts";
+import { FakeBox } from "./fake-box.ts";
+
+export const FAKE_RUNTIME = "fake";
+const FIRST_UID = 20_000;
+
+export interface FakeMachineOptions {
+  createAgent: CreateFakeAgent;
+  /** Default: it has every image. */
+  findImage?: (image: string) => ImageFacts | undefined;
+}
+
+/**
+ * What stays when a host restarts: the containers of a fake runtime, and what is to go wrong next.
+ * Two runtimes on one machine are two hosts, or one before and after a restart.
+ */
+export class FakeMachine {
+  readonly findImage: (image: string) => ImageFacts | undefined;
+  readonly #createAgent: CreateFakeAgent;
+  readonly #boxes = new Map<string, FakeBox>();
+  #created = 0;
+  #held: (() => Promise<void>) | undefined;
+  #nextFailure: Error | undefined;
+  #losesNextReply = false;
+
+  constructor({ createAgent, findImage = () => ({ createTimeMs: 0, labels: {} }) }: FakeMachineOptions) {
+    this.#createAgent = createAgent;
+    this.findImage = findImage;
+  }
+
+  get boxes(): FakeBox[] {
+    return [...this.#boxes.values()];
+  }
+
+  /** The container with this id, or of this session. */
+  box(idOrSessionId: string): FakeBox | undefined {
+    return this.#boxes.get(idOrSessionId) ?? this.boxes.find(({ ref }) => ref.sessionId === idOrSessionId);
+  }
+
+  /** Creates get no answer until it is released. `matched` resolves at the first that waits. */
+  holdCreates(): { matched: Promise<void>; release(): void } {
+    const { promise: passing, resolve: release } = Promise.withResolvers<undefined>();
+    const { promise: matched, resolve: onMatch } = Promise.withResolvers<undefined>();
+    this.#held = async () => {
+      onMatch(undefined);
+      await passing;
+    };
+    return {
+      matched: matched.then(() => {}),
+      release: () => {
+        this.#held = undefined;
+        release(undefined);
+      },
+    };
+  }
+
+  /** The next create makes nothing and fails with this. */
+  failNextCreate(error: Error): void {
+    this.#nextFailure = error;
+  }
+
+  /** The next create makes a container, and the one who asked does not learn it. */
+  loseNextCreateReply(): void {
+    this.#losesNextReply = true;
+  }
+
+  /** Makes and starts a container; `id` is the caller's, so that it can look for one whose reply was lost. */
+  async create(id: string, request: ContainerRequest, hostId: string): Promise<FakeBox> {
+    await this.#held?.();
+    const failure = this.#nextFailure;
+    this.#nextFailure = undefined;
+    if (failure !== undefined) throw failure;
+    const { sessionId } = request;
+    const sessionUid = FIRST_UID + (this.#created++ % 1000);
+    const box = new FakeBox({
+      ref: { version: 1, runtime: FAKE_RUNTIME, id, sessionId, sessionUid, createTimeMs: Date.now(), running: true },
+      hostId,
+      agent: this.#createAgent(request),
+      onRemoved: () => this.#boxes.delete(id),
+    });
+    this.#boxes.set(id, box);
+    if (!this.#losesNextReply) return box;
+    this.#losesNextReply = false;
+    throw new AppError("RUNTIME_UNAVAILABLE", "The fake machine broke the connection.", { kind: "UNAVAILABLE" });
+  }
+}

@@ -1,0 +1,180 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  AcknowledgeSchema,
+  AppError,
+  AttachRequestSchema,
+  AttachStartSchema,
+  type AttachRequest,
+  AttachStart_Role,
+  ConnectionLostSchema,
+  ConnectionRestoredSchema,
+  type SessionResult,
+  type SessionSpec,
+} from "../../proto/index.ts";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { type AgentClient, AgentConnection } from "../agent-client/agent-connection.ts";
+import { agentError } from "../agent-client/agent-error.ts";
+import { AsyncQueue } from "../agent-client/async-queue.ts";
+import { type ConnectionSink, serveConnections } from "../agent-client/serve-connections.ts";
+import type { Container } from "../runtime/runtime.ts";
+import { readPatch } from "./read-patch.ts";
+import type { SessionLog } from "./session-log.ts";
+import { TIMEOUTS } from "./timeouts.ts";
+
+/** What an agent handed over at the end of its session. */
+export interface AgentResult {
+  result: SessionResult;
+  patch: Uint8Array;
+}
+
+export interface AgentSessionOptions {
+  container: Container;
+  spec: SessionSpec;
+  log: SessionLog;
+  broker: ConnectionSink;
+}
+
+/**
+ * The host's end of a session: starts it in the agent, stores its events, serves its connections,
+ * and fetches what it left. A lost connection is dialled again and resumed after the last stored
+ * event; only the container's exit or the caller's signal ends it before the session's own end.
+ */
+export class AgentSession {
+  readonly #options: AgentSessionOptions;
+  /** What is to be said to the agent, kept over a lost connection until it has been said. */
+  readonly #unsaid: AttachRequest[] = [];
+  /** Said again on every new connection: it must not get lost, and twice does no harm. */
+  #stop: AttachRequest | undefined;
+  #requests: AsyncQueue<AttachRequest> | undefined;
+  #finished = false;
+  #lostSinceMs: number | undefined;
+  #contacted = false;
+
+  constructor(options: AgentSessionOptions) {
+    this.#options = options;
+  }
+
+  /** Says something to the agent, now or as soon as it is reached. */
+  say(request: AttachRequest["request"]): void {
+    const message = toRequest(request);
+    if (request.case === "stop") this.#stop ??= message;
+    if (this.#requests !== undefined) this.#requests.push(message);
+    else if (request.case !== "stop") this.#unsaid.push(message);
+  }
+
+  /** Runs to the session's end. Rejects with the signal's reason, or AGENT_UNREACHABLE. */
+  async run(signal: AbortSignal): Promise<AgentResult> {
+    const startMs = Date.now();
+    let delayMs: number = TIMEOUTS.redialFirstMs;
+    for (;;) {
+      try {
+        return await this.#runConnection(signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        const known = agentError(error);
+        if (known.kind !== "UNAVAILABLE" && known.reason !== "OWNER_REPLACED") throw known;
+        if (!this.#contacted && Date.now() - startMs > TIMEOUTS.firstContactMs) throw known;
+        this.#connectionLost(known);
+      }
+      await sleep(delayMs, signal);
+      delayMs = this.#lostSinceMs === undefined ? TIMEOUTS.redialFirstMs : Math.min(delayMs * 2, TIMEOUTS.redialLastMs);
+    }
+  }
+
+  async #runConnection(signal: AbortSignal): Promise<AgentResult> {
+    const { container, spec, log, broker } = this.#options;
+    const duplex = await container.dial({ signal });
+    using connection = new AgentConnection(duplex);
+    const { client } = connection;
+    // Ends every call of this connection, however we leave.
+    const calls = new AbortController();
+    const callSignal = AbortSignal.any([signal, calls.signal]);
+    try {
+      if (!this.#contacted) await client.startSession({ sessionId: log.sessionId, spec }, { signal: callSignal });
+      this.#connectionMade();
+      const serving = serveConnections(client, broker, callSignal).then(() => {
+        throw new AppError("CONNECTION_LOST", "The agent stopped announcing connections.", { kind: "UNAVAILABLE" });
+      });
+      // Its failure matters only while we wait for it below.
+      serving.catch(() => {});
+      if (!this.#finished) await Promise.race([this.#follow(client, callSignal), serving]);
+      return await this.#fetch(client, callSignal);
+    } finally {
+      calls.abort();
+      this.#requests = undefined;
+    }
+  }
+
+  /** Stores the session's events until its last one. */
+  async #follow(client: AgentClient, signal: AbortSignal): Promise<void> {
+    const { log } = this.#options;
+    const requests = new AsyncQueue<AttachRequest>();
+    const attach = { role: AttachStart_Role.OWNER, sessionId: log.sessionId, afterSequence: log.lastAgentSequence };
+    requests.push(toRequest({ case: "attach", value: create(AttachStartSchema, attach) }));
+    if (this.#stop !== undefined) requests.push(this.#stop);
+    for (const message of this.#unsaid.splice(0)) requests.push(message);
+    this.#requests = requests;
+    try {
+      for await (const { response } of client.attach(requests, { signal })) {
+        if (response.case !== "events") continue;
+        const finished = log.appendFromAgent(response.value.events);
+        if (finished !== undefined) {
+          this.#finished = true;
+          return;
+        }
+        const value = create(AcknowledgeSchema, { sequence: log.lastAgentSequence });
+        requests.push(toRequest({ case: "acknowledge", value }));
+      }
+      throw new AppError("CONNECTION_LOST", "The agent ended the stream early.", { kind: "UNAVAILABLE" });
+    } finally {
+      requests.end();
+    }
+  }
+
+  /** Fetches what the session left, whole. */
+  async #fetch(client: AgentClient, signal: AbortSignal): Promise<AgentResult> {
+    const { sessionId } = this.#options.log;
+    const [{ session }, patch] = await Promise.all([
+      client.getSession({ sessionId }, { signal }),
+      readPatch(client, sessionId, signal),
+    ]);
+    if (session?.result === undefined) {
+      throw new AppError("AGENT_INVALID", "The agent says that the session is over but has no result.");
+    }
+    return { result: session.result, patch };
+  }
+
+  #connectionMade(): void {
+    this.#contacted = true;
+    if (this.#lostSinceMs === undefined) return;
+    const elapsed = durationFromMs(Date.now() - this.#lostSinceMs);
+    this.#lostSinceMs = undefined;
+    this.#options.log.append({ case: "connectionRestored", value: create(ConnectionRestoredSchema, { elapsed }) });
+  }
+
+  #connectionLost(error: AppError): void {
+    if (!this.#contacted || this.#lostSinceMs !== undefined) return;
+    this.#lostSinceMs = Date.now();
+    const reason = error.cause instanceof Error ? error.cause.message : error.message;
+    this.#options.log.append({ case: "connectionLost", value: create(ConnectionLostSchema, { reason }) });
+  }
+}
+
+function toRequest(request: AttachRequest["request"]): AttachRequest {
+  return create(AttachRequestSchema, { request });
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => {
+      clearTimeout(timer);
+      reject(signal.reason as Error);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", onAbort);
+      resolve();
+    }, ms);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+  });
+}

@@ -1,0 +1,64 @@
+import { AppError, type ContainerSpec } from "../../proto/index.ts";
+
+const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
+
+/** What a container gets when nobody says otherwise. */
+export const DEFAULT_MEMORY_BYTES = 2 * GIB;
+export const DEFAULT_CPU_COUNT = 2;
+/** Claude Code alone needs about 160 MiB; below this nothing works. */
+const MIN_MEMORY_BYTES = 256 * MIB;
+const MAX_MEMORY_BYTES = 1024 * GIB;
+const MIN_CPU_COUNT = 0.1;
+const MAX_CPU_COUNT = 1024;
+
+/** A container's limits with the defaults filled in. */
+export interface ContainerLimits {
+  image: string;
+  memoryBytes: number;
+  cpuCount: number;
+  workspaceSizeBytes: number;
+}
+
+function invalid(reason: string, message: string, help: string): AppError {
+  return new AppError(reason, message, { kind: "INVALID_ARGUMENT", help });
+}
+
+/** Fills in the defaults. Throws INVALID_ARGUMENT for limits that cannot be meant. */
+export function completeLimits(
+  spec: ContainerSpec,
+  defaults: { image: string; hostCpuCount: number },
+): ContainerLimits {
+  const memoryBytes = spec.memoryBytes === 0n ? DEFAULT_MEMORY_BYTES : Number(spec.memoryBytes);
+  if (!(memoryBytes >= MIN_MEMORY_BYTES && memoryBytes <= MAX_MEMORY_BYTES)) {
+    throw invalid(
+      "MEMORY_INVALID",
+      `The memory limit is ${Math.round(memoryBytes / MIB)} MiB.`,
+      "Use 256 MiB to 1 TiB.",
+    );
+  }
+  // The engine refuses more CPUs than there are; the default gives way, a wish does not.
+  const cpuCount = spec.cpuCount === 0 ? Math.min(DEFAULT_CPU_COUNT, defaults.hostCpuCount) : spec.cpuCount;
+  if (!(cpuCount >= MIN_CPU_COUNT && cpuCount <= MAX_CPU_COUNT)) {
+    throw invalid("CPU_INVALID", `The CPU limit is ${spec.cpuCount}.`, "Use 0.1 or more.");
+  }
+  const workspaceSizeBytes =
+    spec.workspaceSizeBytes === 0n ? Math.floor(memoryBytes / 2) : Number(spec.workspaceSizeBytes);
+  if (!(workspaceSizeBytes >= MIB && workspaceSizeBytes <= memoryBytes)) {
+    throw invalid(
+      "WORKSPACE_SIZE_INVALID",
+      `The workspace size is ${workspaceSizeBytes} bytes.`,
+      "Use at most the memory limit, of which it is a part.",
+    );
+  }
+  const image = spec.image === "" ? defaults.image : spec.image;
+  // The grammar of an image reference, loosely; the engine knows the rest.
+  if (!/^[a-z0-9][\w.:/@-]{0,254}$/i.test(image)) {
+    throw invalid(
+      "IMAGE_INVALID",
+      `"${image.slice(0, 128)}" is not an image name.`,
+      "Use a name such as claudecluster/agent:latest.",
+    );
+  }
+  return { image, memoryBytes, cpuCount, workspaceSizeBytes };
+}

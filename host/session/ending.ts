@@ -1,0 +1,58 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  type AppError,
+  asAppError,
+  CancellationSchema,
+  FailureSchema,
+  type SessionResult,
+  Session_State,
+} from "../../proto/index.ts";
+import type { ContainerExit } from "../runtime/runtime.ts";
+
+type Outcome = SessionResult["outcome"];
+
+/** Returns the outcome of a session that failed with an error. */
+export function failure(error: unknown): Outcome {
+  const known: AppError = asAppError(error);
+  const { reason, metadata } = known;
+  return { case: "failure", value: create(FailureSchema, { reason, message: known.toSentence(), metadata }) };
+}
+
+/** Returns the outcome of a session that somebody ended. */
+export function cancellation(reason: string): Outcome {
+  return { case: "cancellation", value: create(CancellationSchema, { reason }) };
+}
+
+/** Returns the outcome of a session whose container ended before the session did. */
+export function exitFailure(exit: ContainerExit): Outcome {
+  const [reason, message] = describeExit(exit);
+  const metadata: Record<string, string> = { exit_code: String(exit.exitCode ?? "unknown") };
+  if (exit.lastLogLines.length > 0) metadata["last_log_line"] = exit.lastLogLines.at(-1)!.slice(0, 500);
+  return { case: "failure", value: create(FailureSchema, { reason, message, metadata }) };
+}
+
+function describeExit(exit: ContainerExit): [reason: string, message: string] {
+  if (exit.removed) return ["CONTAINER_REMOVED", "Somebody else removed the container while the session was running."];
+  // The engine's flag says that something was killed for want of memory, the code that it was the agent.
+  if (exit.outOfMemory && exit.exitCode === 137) {
+    return ["OUT_OF_MEMORY", "The container ran out of memory. Start the session with a higher memory limit."];
+  }
+  if (exit.exitCode === 137) return ["CONTAINER_KILLED", "The container was killed from outside."];
+  return [
+    "CONTAINER_EXITED",
+    `The container ended by itself with exit code ${exit.exitCode ?? "unknown"}. Its last log line may say why.`,
+  ];
+}
+
+/** Returns the final state that an outcome means. */
+export function finalState(outcome: Outcome): Session_State {
+  switch (outcome.case) {
+    case "success":
+      return Session_State.SUCCEEDED;
+    case "cancellation":
+      return Session_State.CANCELED;
+    case "failure":
+    case undefined:
+      return Session_State.FAILED;
+  }
+}

@@ -1,0 +1,47 @@
+import type { FileChange, SessionEvent } from "../../proto/index.ts";
+import { FileChange_Kind } from "../../proto/index.ts";
+
+/** What is known of a session's changes from its log alone. */
+export interface Salvage {
+  changes: FileChange[];
+  patch: Uint8Array;
+}
+
+interface Parts {
+  change: FileChange;
+  parts: Uint8Array[];
+}
+
+/**
+ * Puts the changes together from the diffs that were streamed: what is left when the container is
+ * gone. A file whose diff had not come whole keeps the one before.
+ */
+export function salvageChanges(events: Iterable<SessionEvent>): Salvage {
+  const files = new Map<string, Parts>();
+  let incoming: Parts | undefined;
+  for (const { event } of events) {
+    if (event.case !== "filePatched" || event.value.change === undefined) continue;
+    const { change, patch, partIndex, partCount } = event.value;
+    if (change.kind === FileChange_Kind.REVERTED) {
+      files.delete(change.path);
+      continue;
+    }
+    if (partIndex === 0) incoming = { change, parts: [] };
+    if (incoming?.change.path !== change.path || incoming.parts.length !== partIndex) continue;
+    incoming.parts.push(patch);
+    if (incoming.parts.length === partCount) files.set(change.path, incoming);
+  }
+  // Deleted files first, so that a file may take the place of a directory.
+  const sorted = [...files.values()].sort(
+    (a, b) => rank(a.change) - rank(b.change) || compare(a.change.path, b.change.path),
+  );
+  return { changes: sorted.map(({ change }) => change), patch: Buffer.concat(sorted.flatMap(({ parts }) => parts)) };
+}
+
+function rank(change: FileChange): number {
+  return change.kind === FileChange_Kind.DELETED ? 0 : 1;
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

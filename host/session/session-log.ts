@@ -1,0 +1,77 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import {
+  type EventBody,
+  type Phase,
+  PhaseChangedSchema,
+  type SessionEvent,
+  type Session_State,
+  StateChangedSchema,
+} from "../../proto/index.ts";
+import type { NewEvent, SessionStore } from "../store/session-store.ts";
+
+/** Writes one session's events to the store: the host's own and those of the agent. */
+export class SessionLog {
+  readonly #store: SessionStore;
+  readonly sessionId: string;
+
+  constructor(store: SessionStore, sessionId: string) {
+    this.#store = store;
+    this.sessionId = sessionId;
+  }
+
+  /** The agent's number of the newest event that is stored. */
+  get lastAgentSequence(): number {
+    return this.#store.lastAgentSequence(this.sessionId);
+  }
+
+  /** Stores events of the host. */
+  append(...events: EventBody[]): void {
+    const occurTimeMs = Date.now();
+    this.#store.append(
+      this.sessionId,
+      events.map((event) => ({ event, occurTimeMs })),
+    );
+  }
+
+  /** The session enters a phase. */
+  phase(phase: Phase): void {
+    this.append({ case: "phaseChanged", value: create(PhaseChangedSchema, { phase }) });
+  }
+
+  /** The session enters a state. */
+  state(state: Session_State): void {
+    this.append({ case: "stateChanged", value: create(StateChangedSchema, { state }) });
+  }
+
+  /**
+   * Stores what the agent sent, but for the first and the last event of its log: the host has its
+   * own. Returns the last one if it was there.
+   */
+  appendFromAgent(events: SessionEvent[]): SessionEvent | undefined {
+    const known = this.lastAgentSequence;
+    const fresh: NewEvent[] = [];
+    let finished: SessionEvent | undefined;
+    for (const entry of events) {
+      const { sequence, occurTime, event } = entry;
+      if (event.case === "sessionFinished") finished = entry;
+      else if (sequence > known && event.case !== undefined && event.case !== "sessionStarted") {
+        const occurTimeMs = occurTime === undefined ? Date.now() : timestampMs(occurTime);
+        fresh.push({ event, agentSequence: sequence, occurTimeMs });
+      }
+    }
+    this.#store.append(this.sessionId, fresh);
+    return finished;
+  }
+
+  /** Every event so far, oldest first, a page at a time. */
+  *all(): Generator<SessionEvent> {
+    let afterSequence = 0;
+    for (;;) {
+      const page = this.#store.read(this.sessionId, { afterSequence, limit: 500 });
+      if (page.length === 0) return;
+      yield* page;
+      afterSequence = page.at(-1)!.sequence;
+    }
+  }
+}

@@ -1,0 +1,165 @@
+import { availableParallelism } from "node:os";
+import { create } from "@bufbuild/protobuf";
+import type { Logger } from "pino";
+import { ulid } from "ulid";
+import {
+  AppError,
+  completeSpec,
+  isFinal,
+  Phase,
+  type Session,
+  type SessionEvent,
+  SessionStartedSchema,
+  Session_State,
+} from "../../proto/index.ts";
+import type { Credential } from "../broker/credential.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { SessionStore } from "../store/session-store.ts";
+import { completeLimits } from "./container-limits.ts";
+import { salvageChanges } from "./salvage.ts";
+import { SessionLog } from "./session-log.ts";
+import { SessionRun } from "./session-run.ts";
+import type { CreateSessionRequest, Sessions } from "./sessions.ts";
+import { sweepContainers } from "./sweep.ts";
+
+export interface SessionManagerOptions {
+  runtime: Runtime;
+  store: SessionStore;
+  /** Image of sessions that name none. */
+  defaultImage: string;
+  modelEndpoint: URL;
+  /** Undefined: the user has configured none, and no session can start. */
+  credential: Credential | undefined;
+  /** "host:port" entries that every container may reach. */
+  egressAllowed: readonly string[];
+  logger: Logger;
+}
+
+/** How many events a reader gets from the store at a time. */
+const PAGE = 200;
+
+/** Runs sessions in this process. Owns their containers: closing it ends them all. */
+export class SessionManager implements Sessions, AsyncDisposable {
+  readonly #options: SessionManagerOptions;
+  readonly #runs = new Map<string, SessionRun>();
+  readonly #byRequest = new Map<string, string>();
+  readonly #closing = new AbortController();
+  readonly #sweep: Promise<void>;
+
+  constructor(options: SessionManagerOptions) {
+    this.#options = options;
+    this.#sweep = sweepContainers(options.runtime, { signal: this.#closing.signal, logger: options.logger });
+  }
+
+  async create(request: CreateSessionRequest): Promise<Session> {
+    const { store, runtime, logger, defaultImage, credential, modelEndpoint, egressAllowed } = this.#options;
+    const known = request.requestId === undefined ? undefined : this.#byRequest.get(request.requestId);
+    if (known !== undefined) return this.get(known);
+    if (this.#closing.signal.aborted)
+      throw new AppError("HOST_CLOSING", "The host is shutting down.", { kind: "UNAVAILABLE", retryable: true });
+    const spec = completeSpec(request.spec);
+    const limits = completeLimits(request.container, { image: defaultImage, hostCpuCount: availableParallelism() });
+    if (credential === undefined) {
+      throw new AppError("NO_CREDENTIAL", "No credential for the model is configured.", {
+        kind: "FAILED_PRECONDITION",
+        help: "Set ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN or CLAUDE_CODE_OAUTH_TOKEN (from: claude setup-token) in the environment of claudecluster. It stays on the host.",
+      });
+    }
+    const sessionId = `ses_${ulid()}`;
+    store.createSession(sessionId);
+    const log = new SessionLog(store, sessionId);
+    const parent = request.parent ?? "";
+    log.append({ case: "sessionStarted", value: create(SessionStartedSchema, { sessionId, spec, parent }) });
+    log.state(Session_State.QUEUED);
+    log.phase(Phase.QUEUED);
+    const session = store.getSession(sessionId)!;
+    if (request.requestId !== undefined) this.#byRequest.set(request.requestId, sessionId);
+    const run = new SessionRun({
+      spec,
+      limits,
+      log,
+      store,
+      runtime,
+      egressAllowed,
+      model: { endpoint: modelEndpoint, credential },
+      logger: logger.child({ sessionId }),
+    });
+    this.#runs.set(sessionId, run);
+    void run.finished.then(() => this.#runs.delete(sessionId));
+    return session;
+  }
+
+  async get(sessionId: string): Promise<Session> {
+    const session = this.#options.store.getSession(sessionId);
+    if (session === undefined) throw notFound(sessionId);
+    // The log holds what fits into an event; the whole is beside it.
+    const kept = isFinal(session.state) ? this.#options.store.getResult(sessionId) : undefined;
+    if (kept !== undefined) session.result = kept.result;
+    return session;
+  }
+
+  async *watch(
+    sessionId: string,
+    options: { afterSequence: number; signal: AbortSignal },
+  ): AsyncGenerator<SessionEvent, undefined> {
+    const { store } = this.#options;
+    const { signal } = options;
+    await this.get(sessionId);
+    let { afterSequence } = options;
+    while (!signal.aborted) {
+      const page = store.read(sessionId, { afterSequence, limit: PAGE });
+      for (const event of page) {
+        yield event;
+        if (event.event.case === "sessionFinished") return;
+        afterSequence = event.sequence;
+      }
+      if (page.length === 0) await store.changed(sessionId, { afterSequence, signal });
+    }
+  }
+
+  async stop(sessionId: string, options: { reason: string }): Promise<void> {
+    (await this.#run(sessionId))?.stop(options.reason);
+  }
+
+  async interrupt(sessionId: string): Promise<void> {
+    (await this.#run(sessionId))?.interrupt();
+  }
+
+  async sendMessage(sessionId: string, text: string): Promise<void> {
+    const run = await this.#run(sessionId);
+    if (run === undefined) {
+      throw new AppError("SESSION_OVER", `Session ${sessionId} is over.`, {
+        kind: "FAILED_PRECONDITION",
+        help: "Start a new one.",
+      });
+    }
+    run.sendMessage(text);
+  }
+
+  async readChanges(sessionId: string): Promise<Uint8Array> {
+    await this.get(sessionId);
+    const kept = this.#options.store.getResult(sessionId);
+    return kept?.patch ?? salvageChanges(new SessionLog(this.#options.store, sessionId).all()).patch;
+  }
+
+  /** Ends every session at once and waits until their containers are gone. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    const runs = [...this.#runs.values()];
+    for (const run of runs) run.kill("The host is shutting down.");
+    await Promise.all([this.#sweep, ...runs.map((run) => run.finished)]);
+  }
+
+  /** The session's run; undefined if it is over. Throws NOT_FOUND. */
+  async #run(sessionId: string): Promise<SessionRun | undefined> {
+    await this.get(sessionId);
+    return this.#runs.get(sessionId);
+  }
+}
+
+function notFound(sessionId: string): AppError {
+  return new AppError("SESSION_NOT_FOUND", `There is no session "${sessionId.slice(0, 64)}".`, {
+    kind: "NOT_FOUND",
+    metadata: { session_id: sessionId.slice(0, 64) },
+  });
+}

@@ -1,0 +1,229 @@
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
+import type { Logger } from "pino";
+import {
+  AppError,
+  type AttachRequest,
+  ContainerProgressSchema,
+  cutText,
+  EgressDecidedSchema,
+  InterruptSchema,
+  Phase,
+  SessionFinishedSchema,
+  type SessionResult,
+  SessionResultSchema,
+  type SessionSpec,
+  Session_State,
+  StopSchema,
+  UserMessageSchema,
+} from "../../proto/index.ts";
+import { Broker } from "../broker/broker.ts";
+import type { Credential } from "../broker/credential.ts";
+import { repositoryAuthority } from "../broker/proxy-gateway.ts";
+import type { Container, CreateProgress, Runtime } from "../runtime/runtime.ts";
+import type { SessionStore } from "../store/session-store.ts";
+import { type AgentResult, AgentSession } from "./agent-session.ts";
+import type { ContainerLimits } from "./container-limits.ts";
+import { cancellation, exitFailure, failure, finalState } from "./ending.ts";
+import { salvageChanges } from "./salvage.ts";
+import type { SessionLog } from "./session-log.ts";
+import { TIMEOUTS } from "./timeouts.ts";
+
+const PHASES: Record<CreateProgress["phase"], Phase> = {
+  image: Phase.IMAGE,
+  create: Phase.CREATE,
+  start: Phase.START,
+};
+/** Events are for looking; the whole is in the store. */
+const EVENT_TEXT_BYTES = 16 * 1024;
+const EVENT_CHANGE_COUNT = 100;
+/** A container can ask for endlessly many hosts. */
+const MAX_EGRESS_EVENTS = 200;
+
+export interface SessionRunOptions {
+  spec: SessionSpec;
+  limits: ContainerLimits;
+  log: SessionLog;
+  store: SessionStore;
+  runtime: Runtime;
+  model: { endpoint: URL; credential: Credential };
+  /** "host:port" entries beside the repository's own. */
+  egressAllowed: readonly string[];
+  logger: Logger;
+}
+
+/** One session from its creation to its last event. Owns the container. */
+export class SessionRun {
+  readonly #options: SessionRunOptions;
+  readonly #startMs = Date.now();
+  /** Aborted when the container is to go at once. */
+  readonly #kill = new AbortController();
+  /** Aborted when the session is to end; before there is a container that ends it too. */
+  readonly #stop = new AbortController();
+  #agent: AgentSession | undefined;
+  #deadline: NodeJS.Timeout | undefined;
+  #stopReason: string | undefined;
+  /** Resolves after the session's last event has been stored and the container is gone. Never rejects. */
+  readonly finished: Promise<void>;
+
+  constructor(options: SessionRunOptions) {
+    this.#options = options;
+    this.finished = this.#run().catch((error: unknown) => {
+      options.logger.error({ err: error }, "session log could not be completed");
+    });
+  }
+
+  /** Ends the session, with its changes collected. The first reason is kept. */
+  stop(reason: string): void {
+    if (this.#stopReason !== undefined) return;
+    this.#stopReason = reason;
+    this.#stop.abort(new Error(reason));
+    this.#say({ case: "stop", value: create(StopSchema, { reason }) });
+    this.#setDeadline(TIMEOUTS.collectMs);
+  }
+
+  /** Ends the session and its container at once; what was streamed is kept. */
+  kill(reason: string): void {
+    this.#stopReason ??= reason;
+    this.#stop.abort(new Error(reason));
+    this.#kill.abort(new Error(reason));
+  }
+
+  /** Ends the running turn. */
+  interrupt(): void {
+    this.#say({ case: "interrupt", value: create(InterruptSchema) });
+  }
+
+  /** Sends Claude another message. */
+  sendMessage(text: string): void {
+    this.#say({ case: "userMessage", value: create(UserMessageSchema, { text }) });
+  }
+
+  #say(request: AttachRequest["request"]): void {
+    this.#agent?.say(request);
+  }
+
+  async #run(): Promise<void> {
+    const { log, logger, store } = this.#options;
+    let ended: AgentResult;
+    try {
+      ended = await this.#withContainer();
+    } catch (error) {
+      ended = this.#salvage(this.#stopReason === undefined ? failure(error) : cancellation(this.#stopReason));
+    } finally {
+      clearTimeout(this.#deadline);
+    }
+    const { result, patch } = ended;
+    result.elapsed = durationFromMs(Date.now() - this.#startMs);
+    result.patch = new Uint8Array();
+    result.patchInlined = false;
+    result.patchSizeBytes = BigInt(patch.length);
+    store.putResult(log.sessionId, result, patch);
+    const state = finalState(result.outcome);
+    log.append({ case: "sessionFinished", value: create(SessionFinishedSchema, { state, result: forEvent(result) }) });
+    logger.info({ outcome: Session_State[state], elapsedMs: Date.now() - this.#startMs }, "session finished");
+  }
+
+  async #withContainer(): Promise<AgentResult> {
+    const { log, limits, runtime, spec, logger } = this.#options;
+    log.state(Session_State.PREPARING);
+    const container = await runtime.create(
+      { sessionId: log.sessionId, ...limits, environment: {} },
+      { signal: this.#stop.signal, onProgress: (progress) => this.#containerProgress(progress) },
+    );
+    try {
+      const { id } = container.ref;
+      log.append({
+        case: "containerProgress",
+        value: create(ContainerProgressSchema, { message: "Container started.", containerId: id }),
+      });
+      log.phase(Phase.DIAL);
+      logger.info({ containerId: id }, "container started");
+      return await this.#inContainer(container, spec);
+    } finally {
+      await container[Symbol.asyncDispose]();
+    }
+  }
+
+  async #inContainer(container: Container, spec: SessionSpec): Promise<AgentResult> {
+    using broker = this.#createBroker(spec);
+    const agent = new AgentSession({ container, spec, log: this.#options.log, broker });
+    this.#agent = agent;
+    if (this.#stopReason !== undefined)
+      agent.say({ case: "stop", value: create(StopSchema, { reason: this.#stopReason }) });
+    else this.#setDeadline(durationMs(spec.timeout!) + TIMEOUTS.firstContactMs + TIMEOUTS.collectMs);
+    const over = new AbortController();
+    const running = agent.run(AbortSignal.any([this.#kill.signal, over.signal]));
+    const exited = container.exited.then((exit) => exitFailure(exit));
+    try {
+      const first = await Promise.race([running, exited]);
+      if ("result" in first) return first;
+      return this.#salvage(this.#stopReason === undefined ? first : cancellation(this.#stopReason));
+    } catch (error) {
+      // The container's end is the cause, the lost connection only its sign.
+      const exit = await Promise.race([
+        exited,
+        new Promise<undefined>((resolve) => setTimeout(resolve, TIMEOUTS.exitNoticeMs, undefined)),
+      ]);
+      if (exit === undefined || this.#kill.signal.aborted) throw error;
+      return this.#salvage(exit);
+    } finally {
+      over.abort(new Error("the session is over"));
+      await running.catch(() => {});
+    }
+  }
+
+  #createBroker(spec: SessionSpec): Broker {
+    const { log, logger, model, egressAllowed } = this.#options;
+    const allowed = new Set(egressAllowed);
+    if (spec.repository !== undefined) allowed.add(repositoryAuthority(spec.repository.uri));
+    const told = new Set<string>();
+    return new Broker({
+      ...model,
+      logger,
+      allowed,
+      onDecision: ({ destination, allowed, reason }) => {
+        if (told.has(destination) || told.size >= MAX_EGRESS_EVENTS) return;
+        told.add(destination);
+        log.append({ case: "egressDecided", value: create(EgressDecidedSchema, { destination, allowed, reason }) });
+      },
+    });
+  }
+
+  #containerProgress({ phase, message }: CreateProgress): void {
+    this.#options.log.phase(PHASES[phase]);
+    this.#options.log.append({ case: "containerProgress", value: create(ContainerProgressSchema, { message }) });
+  }
+
+  /** The agent ends the session by itself; this is for one that does not. */
+  #setDeadline(ms: number): void {
+    clearTimeout(this.#deadline);
+    this.#deadline = setTimeout(() => {
+      const message = "The agent did not end the session in time.";
+      this.#kill.abort(
+        new AppError("AGENT_UNRESPONSIVE", message, {
+          help: "The changes up to then were kept. Look at the machine's load.",
+        }),
+      );
+    }, ms);
+  }
+
+  #salvage(outcome: SessionResult["outcome"]): AgentResult {
+    const { changes, patch } = salvageChanges(this.#options.log.all());
+    const result = create(SessionResultSchema, { outcome, changes, changeCount: changes.length });
+    // Nothing was lost where nothing had been cloned yet.
+    result.patchTruncated = patch.length > 0;
+    return { result, patch };
+  }
+}
+
+function forEvent(result: SessionResult): SessionResult {
+  const text = cutText(result.finalText, EVENT_TEXT_BYTES);
+  return create(SessionResultSchema, {
+    ...result,
+    finalText: text.text,
+    finalTextTruncated: result.finalTextTruncated || text.truncated,
+    changes: result.changes.slice(0, EVENT_CHANGE_COUNT),
+    unreadablePaths: result.unreadablePaths.slice(0, EVENT_CHANGE_COUNT),
+  });
+}

@@ -1,0 +1,118 @@
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { z } from "zod";
+import {
+  AppError,
+  ContainerSpecSchema,
+  PERMISSION_MODES,
+  RepositorySpecSchema,
+  SessionSpecSchema,
+} from "../../proto/index.ts";
+import type { CreateSessionRequest } from "./sessions.ts";
+
+/** What `spawn_claude_container` takes. Unknown arguments are refused. */
+export const spawnInputSchema = z.strictObject({
+  task: z
+    .string()
+    .describe("What the Claude in the container is to do: complete, since it sees nothing of this conversation."),
+  repository: z
+    .string()
+    .optional()
+    .describe("http(s) URL of the git repository to clone. Without it the workspace starts empty."),
+  ref: z.string().optional().describe("Branch, tag or full commit id to start from. Default: the remote's HEAD."),
+  model: z.string().optional().describe("Model name or alias, as Claude Code takes it. Default: Claude Code's own."),
+  timeout_seconds: z
+    .number()
+    .optional()
+    .describe("When it is over Claude is interrupted; changes up to then are returned. Default: 300."),
+  permission_mode: z
+    .enum(PERMISSION_MODES)
+    .optional()
+    .describe("Default: bypassPermissions, since the container has no network, no key and no root."),
+  image: z
+    .string()
+    .optional()
+    .describe("Image with the ClaudeCluster agent. Default: the one that this host is set to."),
+  memory: z.string().optional().describe('Memory limit, such as "512m" or "4g". Default: "2g".'),
+  cpus: z.number().optional().describe("CPU limit. Default: 2."),
+  environment: z
+    .record(z.string(), z.string())
+    .optional()
+    .describe("Variables for Claude's environment. Never for secrets."),
+  max_steps: z.number().int().optional().describe("Most model steps. Default: no limit."),
+});
+
+export type SpawnInput = z.infer<typeof spawnInputSchema>;
+
+/** What `spawn_claude_container` answers with. See SessionSummary. */
+export const spawnOutputSchema = z.looseObject({
+  session_id: z.string(),
+  container_id: z.string(),
+  state: z.string(),
+  result: z.string(),
+  changes: z.array(
+    z.looseObject({ path: z.string(), kind: z.string(), added_lines: z.number(), deleted_lines: z.number() }),
+  ),
+  change_count: z.number(),
+  patch: z.string().optional(),
+  patch_uri: z.string(),
+  patch_size_bytes: z.number(),
+  usage: z.looseObject({ input_tokens: z.number(), output_tokens: z.number(), cost_usd: z.number() }),
+  phases: z.array(z.object({ phase: z.string(), seconds: z.number() })),
+  elapsed_seconds: z.number(),
+});
+
+/** Turns the tool's arguments into a request. Throws INVALID_ARGUMENT for a size that is none. */
+export function toCreateRequest(input: SpawnInput): CreateSessionRequest {
+  const { repository, ref } = input;
+  if (repository === undefined && ref !== undefined) {
+    throw new AppError("REF_WITHOUT_REPOSITORY", "There is a ref but no repository.", {
+      kind: "INVALID_ARGUMENT",
+      help: "Give both, or neither.",
+    });
+  }
+  return {
+    spec: create(SessionSpecSchema, {
+      task: input.task,
+      model: input.model ?? "",
+      permissionMode: input.permission_mode ?? "",
+      maxStepCount: input.max_steps ?? 0,
+      environment: input.environment ?? {},
+      ...(repository !== undefined && {
+        repository: create(RepositorySpecSchema, { uri: repository, ref: ref ?? "" }),
+      }),
+      ...(input.timeout_seconds !== undefined && { timeout: toDuration(input.timeout_seconds) }),
+    }),
+    container: create(ContainerSpecSchema, {
+      image: input.image ?? "",
+      memoryBytes: BigInt(input.memory === undefined ? 0 : parseSize(input.memory)),
+      // 0 would mean the default: a wish for none is wrong, and is said to be.
+      cpuCount: input.cpus === undefined ? 0 : input.cpus === 0 ? -1 : input.cpus,
+    }),
+  };
+}
+
+function toDuration(seconds: number) {
+  if (!Number.isFinite(seconds) || Math.abs(seconds) > 1e9) {
+    throw new AppError("TIMEOUT_INVALID", `The timeout is ${seconds} s.`, {
+      kind: "INVALID_ARGUMENT",
+      help: "Use 1 to 86400 s.",
+    });
+  }
+  return durationFromMs(Math.round(seconds * 1000));
+}
+
+const UNITS: Record<string, number> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 };
+
+/** Reads a size as Docker writes it: "512m", "2g", "1.5GiB", or bytes. */
+export function parseSize(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$/i.exec(text.trim());
+  const bytes = match === null ? NaN : Math.round(Number(match[1]) * UNITS[match[2]!.toLowerCase()]!);
+  if (!(bytes > 0 && bytes <= Number.MAX_SAFE_INTEGER)) {
+    throw new AppError("MEMORY_INVALID", `"${text.slice(0, 40)}" is not a size.`, {
+      kind: "INVALID_ARGUMENT",
+      help: 'Use a size such as "512m" or "2g".',
+    });
+  }
+  return bytes;
+}

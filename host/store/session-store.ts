@@ -1,0 +1,32 @@
+import type { EventBody, Session, SessionEvent, SessionResult } from "../../proto/index.ts";
+
+/** An event to be stored: the host's own, or one of the agent's with the agent's number. */
+export interface NewEvent {
+  event: EventBody;
+  occurTimeMs: number;
+  /** The agent's number of it; undefined for the host's own. */
+  agentSequence?: number;
+}
+
+/**
+ * What the host knows of its sessions: a numbered log for each, stored before anyone sees it, and
+ * what is too large for an event. Readers are numbers.
+ */
+export interface SessionStore extends Disposable {
+  /** Makes the log of a new session. */
+  createSession(sessionId: string): void;
+  /** Stores events in one transaction and returns them numbered. An empty list is fine. */
+  append(sessionId: string, events: NewEvent[]): SessionEvent[];
+  /** Up to `limit` events after a number, oldest first. */
+  read(sessionId: string, options: { afterSequence: number; limit: number }): SessionEvent[];
+  /** Resolves when there are events after a number, or on abort. Never rejects. */
+  changed(sessionId: string, options: { afterSequence: number; signal: AbortSignal }): Promise<void>;
+  /** The fold of the log; undefined if there is no such session. The caller's own copy. */
+  getSession(sessionId: string): Session | undefined;
+  /** The agent's number of the newest event that came from it; 0 if there is none. */
+  lastAgentSequence(sessionId: string): number;
+  /** Keeps the whole result and the whole patch of a session. */
+  putResult(sessionId: string, result: SessionResult, patch: Uint8Array): void;
+  /** The whole result and patch; undefined until there is one. */
+  getResult(sessionId: string): { result: SessionResult; patch: Uint8Array } | undefined;
+}

@@ -1,0 +1,105 @@
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { create } from "@bufbuild/protobuf";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import {
+  AssistantTextSchema,
+  SessionFinishedSchema,
+  SessionResultSchema,
+  Session_State,
+  StateChangedSchema,
+} from "../../proto/index.ts";
+import { SqliteStore } from "./sqlite-store.ts";
+
+let directory: string;
+let path: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "claudecluster-store-"));
+  path = join(directory, "state", "sessions.db");
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const text = (value: string) => ({
+  case: "assistantText" as const,
+  value: create(AssistantTextSchema, { text: value }),
+});
+const own = (value: string) => ({ event: text(value), occurTimeMs: 1000 });
+const state = (value: Session_State) => ({
+  event: { case: "stateChanged" as const, value: create(StateChangedSchema, { state: value }) },
+  occurTimeMs: 2000,
+});
+const finished = {
+  event: { case: "sessionFinished" as const, value: create(SessionFinishedSchema, { state: Session_State.SUCCEEDED }) },
+  occurTimeMs: 3000,
+};
+const never = new AbortController().signal;
+
+test("numbers the log and keeps the agent's number beside it, also for another process", () => {
+  {
+    using store = new SqliteStore(path);
+    store.createSession("ses_1");
+    expect(
+      store.append("ses_1", [own("a"), { ...own("b"), agentSequence: 2 }]).map(({ sequence }) => sequence),
+    ).toEqual([1, 2]);
+    store.append("ses_1", [{ ...own("c"), agentSequence: 3 }, state(Session_State.RUNNING)]);
+    expect(store.lastAgentSequence("ses_1")).toBe(3);
+  }
+  using store = new SqliteStore(path);
+  expect(store.read("ses_1", { afterSequence: 1, limit: 2 }).map(({ sequence }) => sequence)).toEqual([2, 3]);
+  expect(store.getSession("ses_1")).toMatchObject({ id: "ses_1", state: Session_State.RUNNING, lastSequence: 4 });
+});
+
+test("stores a batch whole or not at all", () => {
+  using store = new SqliteStore(path);
+  store.createSession("ses_1");
+  store.append("ses_1", [own("a")]);
+  // Somebody else has taken the second number of the batch.
+  const other = new DatabaseSync(path);
+  other.prepare("INSERT INTO event (session_id, sequence, data) VALUES ('ses_1', 3, x'')").run();
+  expect(() => store.append("ses_1", [own("b"), own("c")])).toThrow(
+    expect.objectContaining({ reason: "STORE_FAILED" }),
+  );
+  other.exec("DELETE FROM event WHERE sequence = 3");
+  other.close();
+  expect(store.read("ses_1", { afterSequence: 0, limit: 10 })).toHaveLength(1);
+  expect(store.append("ses_1", [own("b")])[0]?.sequence).toBe(2);
+});
+
+test("wakes those who wait for the next event, and only then", async () => {
+  using store = new SqliteStore(path);
+  store.createSession("ses_1");
+  let woken = false;
+  const waiting = store.changed("ses_1", { afterSequence: 0, signal: never }).then(() => (woken = true));
+  await Promise.resolve();
+  expect(woken).toBe(false);
+  store.append("ses_1", [own("a")]);
+  await waiting;
+  await store.changed("ses_1", { afterSequence: 0, signal: never });
+  const abort = new AbortController();
+  const aborted = store.changed("ses_1", { afterSequence: 1, signal: abort.signal });
+  abort.abort();
+  await aborted;
+});
+
+test("keeps the whole result beside the log and takes nothing after the last event", () => {
+  using store = new SqliteStore(path);
+  store.createSession("ses_1");
+  store.putResult("ses_1", create(SessionResultSchema, { finalText: "done" }), Buffer.from("patch"));
+  store.append("ses_1", [finished]);
+  expect(store.getResult("ses_1")?.result.finalText).toBe("done");
+  expect(Buffer.from(store.getResult("ses_1")!.patch).toString()).toBe("patch");
+  expect(store.getSession("ses_1")?.state).toBe(Session_State.SUCCEEDED);
+  expect(() => store.append("ses_1", [own("late")])).toThrow(expect.objectContaining({ reason: "SESSION_NOT_LIVE" }));
+});
+
+test("is readable by its user only and refuses a newer file", () => {
+  new SqliteStore(path)[Symbol.dispose]();
+  expect(statSync(path).mode & 0o077).toBe(0);
+  expect(statSync(join(directory, "state")).mode & 0o077).toBe(0);
+  const database = new DatabaseSync(path);
+  database.exec("PRAGMA user_version = 99");
+  database.close();
+  expect(() => new SqliteStore(path)).toThrow(expect.objectContaining({ reason: "STORE_TOO_NEW" }));
+});

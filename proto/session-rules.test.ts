@@ -1,0 +1,48 @@
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
+import { expect, test } from "vitest";
+import { RepositorySpecSchema, SessionSpecSchema } from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
+import { completeSpec, redactUri } from "./session-rules.ts";
+
+const spec = (init: Parameters<typeof create<typeof SessionSpecSchema>>[1]) =>
+  create(SessionSpecSchema, { task: "x", ...init });
+const repository = (uri: string, ref = "") => spec({ repository: create(RepositorySpecSchema, { uri, ref }) });
+
+test("fills in the defaults", () => {
+  const complete = completeSpec(repository("https://example.com/a/b"));
+  expect(complete.permissionMode).toBe("bypassPermissions");
+  expect(durationMs(complete.timeout!)).toBe(300_000);
+  expect(complete.repository?.depth).toBe(1);
+});
+
+test.each([
+  ["an empty task", spec({ task: " \n" }), "TASK_EMPTY"],
+  ["a book of a task", spec({ task: "x".repeat(1024 * 1024 + 1) }), "TASK_TOO_LONG"],
+  ["an unknown permission mode", spec({ permissionMode: "yolo" }), "PERMISSION_MODE_UNKNOWN"],
+  ["a model that is an option", spec({ model: "--help" }), "MODEL_INVALID"],
+  ["a tool that is an option", spec({ allowedTools: ["--settings"] }), "TOOL_INVALID"],
+  ["a negative step count", spec({ maxStepCount: -1 }), "STEP_COUNT_INVALID"],
+  ["no time", spec({ timeout: durationFromMs(0) }), "TIMEOUT_INVALID"],
+  ["a negative time", spec({ timeout: durationFromMs(-5000) }), "TIMEOUT_INVALID"],
+  ["a year", spec({ timeout: durationFromMs(365 * 86_400_000) }), "TIMEOUT_INVALID"],
+  ["a variable that is no name", spec({ environment: { "A B": "x" } }), "ENVIRONMENT_INVALID"],
+  ["a key", spec({ environment: { ANTHROPIC_API_KEY: "x" } }), "ENVIRONMENT_RESERVED"],
+  ["another endpoint", spec({ environment: { ANTHROPIC_BASE_URL: "x" } }), "ENVIRONMENT_RESERVED"],
+  ["another proxy", spec({ environment: { https_proxy: "x" } }), "ENVIRONMENT_RESERVED"],
+  ["a path as repository", repository("/etc"), "REPOSITORY_URI_INVALID"],
+  ["ssh", repository("git@github.com:a/b.git"), "REPOSITORY_URI_INVALID"],
+  ["a helper protocol", repository("ext::sh -c id"), "REPOSITORY_URI_INVALID"],
+  ["a file", repository("file:///etc"), "REPOSITORY_URI_INVALID"],
+  ["credentials in the URI", repository("https://user:secret@example.com/a"), "REPOSITORY_URI_CREDENTIALS"],
+  ["a ref that is an option", repository("https://example.com/a", "--upload-pack=x"), "REF_INVALID"],
+  ["a ref with dots", repository("https://example.com/a", "a..b"), "REF_INVALID"],
+])("refuses %s", (_name, given, reason) => {
+  expect(() => completeSpec(given)).toThrow(expect.objectContaining({ reason, kind: "INVALID_ARGUMENT" }));
+});
+
+test("never repeats a password", () => {
+  expect(redactUri("ssh://me:secret@host/x")).toBe("ssh://***@host/x");
+  expect(() => completeSpec(repository("https://user:hunter2@example.com/a"))).toThrow(
+    expect.objectContaining({ message: expect.not.stringContaining("hunter2") }),
+  );
+});

@@ -1,0 +1,56 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { containerConfig } from "../../host/runtime/docker/container-config.ts";
+
+const execFileAsync = promisify(execFile);
+const GIB = 1024 ** 3;
+
+/** `docker run --rm` of the agent's image, with the host configuration that a session's container has, running `true`. */
+export function plainRunArguments(image: string): string[] {
+  const { Env = [], HostConfig } = containerConfig({
+    request: { sessionId: "bench", image, memoryBytes: 2 * GIB, cpuCount: 2, workspaceSizeBytes: GIB, environment: {} },
+    sessionUid: 20999,
+    owner: { hostId: "bench", version: "bench" },
+    imageVolumes: [],
+  });
+  const host = HostConfig!;
+  const each = (flag: string, values: string[] = []) => values.flatMap((value) => [flag, value]);
+  return [
+    ...["run", "--rm", "--entrypoint", "true", "--user", "0:0", "--init", "--read-only"],
+    ...["--network", host.NetworkMode!, "--ipc", host.IpcMode!],
+    ...each("--cap-drop", host.CapDrop as string[]),
+    ...each("--cap-add", host.CapAdd as string[]),
+    ...each("--security-opt", host.SecurityOpt),
+    ...[
+      "--pids-limit",
+      String(host.PidsLimit),
+      "--memory",
+      String(host.Memory),
+      "--memory-swap",
+      String(host.MemorySwap),
+    ],
+    ...["--cpus", String(host.NanoCpus! / 1e9), "--shm-size", String(host.ShmSize)],
+    ...each(
+      "--ulimit",
+      host.Ulimits!.map(({ Name, Soft, Hard }) => `${Name}=${Soft}:${Hard}`),
+    ),
+    ...["--log-driver", host.LogConfig!.Type],
+    ...each(
+      "--log-opt",
+      Object.entries(host.LogConfig!.Config as Record<string, string>).map(([name, value]) => `${name}=${value}`),
+    ),
+    ...each(
+      "--tmpfs",
+      Object.entries(host.Tmpfs as Record<string, string>).map(([path, options]) => `${path}:${options}`),
+    ),
+    ...each("--env", Env),
+    image,
+  ];
+}
+
+/** Runs it once; resolves with the time that it took, in ms. */
+export async function plainRun(image: string): Promise<number> {
+  const startMs = performance.now();
+  await execFileAsync("docker", plainRunArguments(image));
+  return performance.now() - startMs;
+}

@@ -1,0 +1,125 @@
+import { randomUUID } from "node:crypto";
+import { Readable } from "node:stream";
+import { AppError } from "../../proto/index.ts";
+import type { FakeAgent } from "../../host/runtime/fake/fake-agent.ts";
+import type { FakeBox } from "../../host/runtime/fake/fake-box.ts";
+import { FakeMachine } from "../../host/runtime/fake/fake-machine.ts";
+import { FakeRuntime } from "../../host/runtime/fake/fake-runtime.ts";
+import type { ContainerRef, ContainerRequest } from "../../host/runtime/runtime.ts";
+import { AGENT_SETTINGS, type Hold, type RuntimeHarness, TERM_EXIT_CODE, exitLogLine } from "./runtime-harness.ts";
+
+/** Fake runtimes on a fake machine. */
+export class FakeHarness implements RuntimeHarness {
+  readonly missingImage = "none-such:latest";
+  readonly #agents = new Map<string, (exitCode: number) => void>();
+  readonly #machine = new FakeMachine({
+    createAgent: (request) => this.#createAgent(request),
+    findImage: (image) => (image === this.missingImage ? undefined : { createTimeMs: 0, labels: {} }),
+  });
+  #foreign = 0;
+
+  openRuntime({ otherHost = false } = {}): FakeRuntime {
+    return new FakeRuntime({ machine: this.#machine, hostId: otherHost ? "other" : "host" });
+  }
+
+  request(overrides: Partial<ContainerRequest> = {}): ContainerRequest {
+    return {
+      sessionId: randomUUID(),
+      image: "agent:latest",
+      memoryBytes: 2 ** 27,
+      cpuCount: 1,
+      workspaceSizeBytes: 2 ** 26,
+      environment: {},
+      ...overrides,
+    };
+  }
+
+  requestThatFails(): ContainerRequest {
+    this.#machine.failNextCreate(new AppError("CONTAINER_CREATE_FAILED", "As the test wants it."));
+    return this.request();
+  }
+
+  countContainers(): Promise<number> {
+    return Promise.resolve(this.#machine.boxes.length - this.#foreign);
+  }
+
+  async addForeignContainers(): Promise<void> {
+    await this.#machine.create(randomUUID(), this.request(), "elsewhere");
+    this.#foreign++;
+  }
+
+  holdCreates(): Hold {
+    return this.#machine.holdCreates();
+  }
+
+  loseCreateReply(): void {
+    this.#machine.loseNextCreateReply();
+  }
+
+  exitAgent({ sessionId }: ContainerRef, exitCode: number): Promise<void> {
+    this.#agents.get(sessionId)?.(exitCode);
+    return Promise.resolve();
+  }
+
+  exhaustMemory(ref: ContainerRef): Promise<void> {
+    this.#box(ref).markOutOfMemory();
+    return Promise.resolve();
+  }
+
+  removeBehindBack(ref: ContainerRef): Promise<void> {
+    this.#machine.box(ref.id)?.remove();
+    return Promise.resolve();
+  }
+
+  pause(ref: ContainerRef): Promise<void> {
+    this.#box(ref).pause();
+    return Promise.resolve();
+  }
+
+  resume(ref: ContainerRef): Promise<void> {
+    this.#box(ref).resume();
+    return Promise.resolve();
+  }
+
+  cutConnections(): void {
+    for (const box of this.#machine.boxes) box.cutConnections();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    for (const box of this.#machine.boxes) box.remove();
+    return Promise.resolve();
+  }
+
+  #box({ id }: ContainerRef): FakeBox {
+    const box = this.#machine.box(id);
+    if (box === undefined) throw new Error(`There is no container ${id}.`);
+    return box;
+  }
+
+  #createAgent({ sessionId, environment }: ContainerRequest): FakeAgent {
+    const { promise: exited, resolve } = Promise.withResolvers<{ exitCode: number }>();
+    const logLines = ["agent: listening"];
+    this.#agents.set(sessionId, (exitCode) => {
+      logLines.push(exitLogLine(exitCode));
+      resolve({ exitCode });
+    });
+    const has = (setting: Record<string, string>) => Object.keys(setting).every((name) => name in environment);
+    return {
+      serve: (stream) => {
+        stream.on("error", () => {});
+        if (has(AGENT_SETTINGS.flood)) Readable.from(zeros()).pipe(stream);
+        else stream.pipe(stream);
+      },
+      exited,
+      logLines,
+      kill: () => resolve({ exitCode: 137 }),
+      terminate: () => {
+        if (!has(AGENT_SETTINGS.ignoreTerm)) resolve({ exitCode: TERM_EXIT_CODE });
+      },
+    };
+  }
+}
+
+function* zeros(): Generator<Buffer> {
+  for (;;) yield Buffer.alloc(64 * 1024);
+}

@@ -1,0 +1,52 @@
+import type { ContainerRef, ContainerRequest, Runtime } from "../../host/runtime/runtime.ts";
+
+/** Settings of the contract's agent, given in the container's environment. */
+export const AGENT_SETTINGS = {
+  /** Does not end when asked to. */
+  ignoreTerm: { CONTRACT_IGNORE_TERM: "1" },
+  /** Sends without an end instead of echoing. */
+  flood: { CONTRACT_FLOOD: "1" },
+} as const;
+
+/** Exit code of the contract's agent when it is asked to end. */
+export const TERM_EXIT_CODE = 143;
+/** What the contract's agent writes to its log when it is told to exit with a code. */
+export const exitLogLine = (exitCode: number): string => `agent: exiting with ${exitCode}`;
+
+/** Something that is held. */
+export interface Hold {
+  /** Resolves once there is something to hold. */
+  matched: Promise<void>;
+  release(): void;
+}
+
+/**
+ * A machine with runtimes on it, whose agents echo bytes, and a hand that does to containers what
+ * may happen to them. One is made for each test.
+ */
+export interface RuntimeHarness extends AsyncDisposable {
+  /** Every runtime of the same host is as the one before after a restart. Closed with the harness. */
+  openRuntime(options?: { otherHost?: boolean }): Runtime;
+  request(overrides?: Partial<ContainerRequest>): ContainerRequest;
+  /** The next container that is created from this cannot be started. */
+  requestThatFails(): ContainerRequest;
+  readonly missingImage: string;
+  /** Containers of all the hosts of this harness. */
+  countContainers(): Promise<number>;
+  /** Containers of other programs, and some that look almost like ours. */
+  addForeignContainers(): Promise<void>;
+
+  /** The machine does not answer creates until it is released. */
+  holdCreates(): Hold;
+  /** The next create is done, but the answer is lost. */
+  loseCreateReply(): void;
+
+  exitAgent(ref: ContainerRef, exitCode: number): Promise<void>;
+  /** Has something in the container killed for want of memory; the agent lives on. */
+  exhaustMemory(ref: ContainerRef): Promise<void>;
+  removeBehindBack(ref: ContainerRef): Promise<void>;
+  pause(ref: ContainerRef): Promise<void>;
+  resume(ref: ContainerRef): Promise<void>;
+  /** Breaks every open connection to agents. */
+  cutConnections(): void;
+}

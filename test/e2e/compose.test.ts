@@ -1,0 +1,96 @@
+import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { networkInterfaces, tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { expect, test, vi } from "vitest";
+import { SMALL_REPOSITORY } from "../model/small-repository.ts";
+import { startScriptedModel } from "../model/scripted-model.ts";
+import { docker } from "../support/docker.ts";
+import { startGitServer } from "../support/git-server.ts";
+
+const execFileAsync = promisify(execFile);
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+test("the compose file starts a host that serves MCP over HTTP to callers with the token, and to no others", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "claudecluster-compose-"));
+  const project = `claudecluster-test-${randomBytes(4).toString("hex")}`;
+  const [token, key] = [randomBytes(32).toString("hex"), randomBytes(32).toString("hex")];
+  const gateway = dockerGateway();
+  await using model = await startScriptedModel({ key, host: gateway });
+  await using git = await startGitServer({ host: gateway });
+  const repository = await git.addRepository("greeter", SMALL_REPOSITORY);
+  await writeFile(join(directory, "token"), token, { mode: 0o600 });
+  await writeFile(join(directory, "key"), key, { mode: 0o600 });
+  const env = {
+    PATH: process.env["PATH"],
+    HOME: process.env["HOME"],
+    CLAUDECLUSTER_TOKEN_FILE: join(directory, "token"),
+    CLAUDECLUSTER_KEY_FILE: join(directory, "key"),
+    CLAUDECLUSTER_PORT: "0",
+    ANTHROPIC_BASE_URL: model.url,
+  };
+  const [command, ...plugin] = await composeCommand();
+  const compose = async (...args: string[]) =>
+    (
+      await execFileAsync(
+        command,
+        [...plugin, "-p", project, "-f", join(ROOT, "docker-compose.prototype.yml"), ...args],
+        { env, cwd: ROOT },
+      )
+    ).stdout.trim();
+  await docker("image", "inspect", "claudecluster/host:latest");
+  try {
+    await compose("up", "-d");
+    const port = (await compose("port", "host", "8811")).split(":").at(-1);
+    const url = new URL(`http://127.0.0.1:${port}/mcp`);
+    const post = (headers: Record<string, string>) =>
+      fetch(url, {
+        method: "POST",
+        headers: { "content-type": "application/json", accept: "application/json, text/event-stream", ...headers },
+        body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list", params: {} }),
+      });
+    await vi.waitFor(async () => expect((await post({})).status).toBe(401), { timeout: 30_000, interval: 100 });
+    expect((await post({ authorization: "Bearer wrong" })).status).toBe(401);
+    const authorization = `Bearer ${token}`;
+    expect((await post({ authorization, origin: "http://evil.test" })).status).toBe(403);
+    expect((await post({ authorization })).status).toBe(200);
+
+    const client = new Client({ name: "test", version: "1.0.0" });
+    await client.connect(new StreamableHTTPClientTransport(url, { requestInit: { headers: { authorization } } }));
+    let progressCount = 0;
+    const result = await client.callTool(
+      { name: "spawn_claude_container", arguments: { task: "[scenario: small-edit]", repository } },
+      { timeout: 120_000, onprogress: () => (progressCount += 1) },
+    );
+    await client.close();
+    expect(result.structuredContent).toMatchObject({ state: "succeeded" });
+    expect(progressCount).toBeGreaterThan(3);
+    const log = await compose("logs");
+    expect(log.includes(key) || log.includes(token)).toBe(false);
+  } finally {
+    await compose("down", "--volumes", "--timeout", "5");
+    await rm(directory, { recursive: true });
+  }
+});
+
+async function composeCommand(): Promise<[string, ...string[]]> {
+  try {
+    await execFileAsync("docker", ["compose", "version"]);
+    return ["docker", "compose"];
+  } catch {
+    // The plugin is not there; the set-up has then made sure of the older program.
+    return ["docker-compose"];
+  }
+}
+
+/** The address of this machine that containers on the engine's default bridge reach. */
+function dockerGateway(): string {
+  const [address] = networkInterfaces()["docker0"] ?? [];
+  if (address === undefined)
+    throw new Error("The engine has no docker0 bridge, which this test needs to reach the scripted model.");
+  return address.address;
+}

@@ -1,0 +1,97 @@
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { pino } from "pino";
+import { expect, test, vi } from "vitest";
+import { Broker } from "../../host/broker/broker.ts";
+import { repositoryAuthority } from "../../host/broker/proxy-gateway.ts";
+import { DockerRuntime } from "../../host/runtime/docker/docker-runtime.ts";
+import type { Container } from "../../host/runtime/runtime.ts";
+import { type AgentResult, AgentSession } from "../../host/session/agent-session.ts";
+import { SessionLog } from "../../host/session/session-log.ts";
+import { SqliteStore } from "../../host/store/sqlite-store.ts";
+import { RepositorySpecSchema, SessionSpecSchema, completeSpec } from "../../proto/index.ts";
+import { SMALL_REPOSITORY } from "../model/small-repository.ts";
+import { startScriptedModel } from "../model/scripted-model.ts";
+import { docker } from "../support/docker.ts";
+import { startGitServer } from "../support/git-server.ts";
+
+const logger = pino({ level: "silent" });
+const KEY = "sk-ant-resilience-0123456789";
+const GIB = 1024 ** 3;
+
+test("a killed bridge and a host that goes away while an answer streams lose no event, and Claude finishes its task", async () => {
+  await using model = await startScriptedModel({ key: KEY });
+  await using git = await startGitServer();
+  const uri = await git.addRepository("greeter", SMALL_REPOSITORY);
+  const task = "[scenario: slow-stream seconds=6]";
+  const repository = create(RepositorySpecSchema, { uri });
+  const spec = completeSpec(create(SessionSpecSchema, { task, repository, timeout: durationFromMs(120_000) }));
+
+  using store = new SqliteStore(":memory:");
+  const sessionId = "ses_RESILIENCE";
+  store.createSession(sessionId);
+  const log = new SessionLog(store, sessionId);
+  await using runtime = new DockerRuntime();
+  const request = {
+    sessionId,
+    image: "claudecluster/agent:latest",
+    memoryBytes: 2 * GIB,
+    cpuCount: 2,
+    workspaceSizeBytes: GIB,
+    environment: {},
+  };
+  await using container = await runtime.create(request, { signal: AbortSignal.timeout(30_000) });
+
+  // A host, as far as the container can tell: a connection, and a broker with the key.
+  const startHost = (hosted: Container) => {
+    const gone = new AbortController();
+    const options = {
+      endpoint: new URL(model.url),
+      credential: { kind: "api-key", value: KEY } as const,
+      logger,
+      onDecision: () => {},
+    };
+    const broker = new Broker({ ...options, allowed: new Set([repositoryAuthority(uri)]) });
+    const result = new AgentSession({ container: hosted, spec, log, broker }).run(gone.signal);
+    result.catch(() => {});
+    const vanish = async () => {
+      gone.abort(new Error("the host is gone"));
+      broker[Symbol.dispose]();
+      await result.catch(() => {});
+    };
+    return { result, vanish };
+  };
+  const requestCount = () => model.requests.filter(({ scenario }) => scenario === "slow-stream").length;
+  const kinds = () => [...log.all()].map(({ event }) => event.case);
+
+  const first = startHost(container);
+  await vi.waitFor(() => expect(requestCount()).toBe(1), { timeout: 30_000, interval: 20 });
+  await killBridges(container.ref.id);
+  await vi.waitFor(() => expect(kinds()).toContain("connectionRestored"), { timeout: 20_000, interval: 20 });
+  // The answer that was cut is asked for again, through the new connection.
+  await vi.waitFor(() => expect(requestCount()).toBe(2), { timeout: 30_000, interval: 20 });
+
+  await first.vanish();
+  // Nobody is there: what Claude asks for now is held, not refused.
+  const adopted = await runtime.adopt(container.ref, { signal: AbortSignal.timeout(10_000) });
+  await using again = adopted!;
+  const second = startHost(again);
+  const { result }: AgentResult = await second.result;
+  expect(result.outcome.case, JSON.stringify(result.outcome.value)).toBe("success");
+  expect(requestCount()).toBe(3);
+  // Gapless: the agent's numbers are all there, each once.
+  expect(log.lastAgentSequence).toBeGreaterThan(5);
+  const ours = ["connectionLost", "connectionRestored"];
+  expect(kinds().filter((kind) => !ours.includes(kind!)).length).toBe(log.lastAgentSequence - 1);
+});
+
+/** Kills every program that carries a connection into the container, from outside. */
+async function killBridges(containerId: string): Promise<void> {
+  const top = await docker("top", containerId, "-eo", "pid,args");
+  const pids = top
+    .split("\n")
+    .filter((line) => line.includes("socat"))
+    .map((line) => Number.parseInt(line, 10));
+  expect(pids.length).toBeGreaterThan(0);
+  for (const pid of pids) process.kill(pid, "SIGKILL");
+}

@@ -54,7 +54,7 @@ export async function createAgent(config: AgentConfig, options: AgentOptions): P
   const timeouts: Timeouts = { ...TIMEOUTS, ...options.timeouts };
   const { modelPort, proxyPort } = config;
   const onModelRequest = () => core.sessions.current?.noticeModelRequest();
-  const relay = await Relay.listen({ modelPort, proxyPort, onModelRequest });
+  const relay = await Relay.listen({ modelPort, proxyPort, takeMs: timeouts.takeConnectionMs, onModelRequest });
   const place = options.place ?? sessionPlace({ config, relay, timeouts });
   const presence = new HostPresence({ timeoutMs: config.hostAbsenceTimeoutMs, onAbsent: () => void leave() });
   const onChange = (taken: boolean) => presence.change(taken);

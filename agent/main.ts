@@ -22,29 +22,39 @@ const config = readConfigOrExit();
 // Straight to the descriptor: the last lines must be out before the process is gone.
 const log = pino({ level: config.logLevel, base: null }, pino.destination({ fd: 2, sync: true }));
 
-process.on("uncaughtException", (error) => {
-  log.fatal({ err: error }, "the agent failed");
-  process.exit(EXIT_CODES.failed);
-});
+/** Whatever hangs while the agent ends: the container's own deadline must find a last line. */
+function endInTime(exitCode: number): void {
+  setTimeout(() => {
+    log.error("the shutdown took too long");
+    process.exit(exitCode);
+  }, TIMEOUTS.shutdownMs);
+}
 
 async function runAgent(): Promise<number> {
   const agent = await createAgent(config, { log });
-  let signaled = false;
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (signaled) return;
-    signaled = true;
-    log.info({ signal }, "ending");
-    // Whatever hangs: the container's own deadline must find a log line.
-    setTimeout(() => {
-      log.error("the shutdown took too long");
-      process.exit(EXIT_CODES.failed);
-    }, TIMEOUTS.shutdownMs);
+  let ending = false;
+  const end = (exitCode: number) => {
+    if (ending) return;
+    ending = true;
+    endInTime(exitCode);
     void agent.close();
   };
-  process.on("SIGTERM", onSignal);
-  process.on("SIGINT", onSignal);
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => {
+      log.info({ signal }, "ending");
+      end(EXIT_CODES.closed);
+    });
+  }
+  let failed = false;
+  process.on("uncaughtException", (error) => {
+    log.fatal({ err: error }, "the agent failed");
+    // What Claude has done so far may still be saved.
+    failed = true;
+    end(EXIT_CODES.failed);
+  });
   await agent.listen();
-  return (await agent.exited).exitCode;
+  const { exitCode } = await agent.exited;
+  return failed ? EXIT_CODES.failed : exitCode;
 }
 
 try {

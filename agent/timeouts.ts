@@ -5,6 +5,8 @@ export const TIMEOUTS = {
   /** Pings to callers, and the wait for their answer: a dead bridge is dropped within ten seconds, a busy host is not. */
   pingIntervalMs: 5_000,
   pingTimeoutMs: 5_000,
+  /** For a host to open a tunnel that was announced to it; it does so at once, unless it does not want it. */
+  takeConnectionMs: 30_000,
   /** For `claude --version` and `git --version` (10 ms each); only a broken image takes longer. */
   versionMs: 5_000,
   /** Claude's first sign of life takes 0.6 s on a quiet machine; ten containers starting at once took 12 s. */

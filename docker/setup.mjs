@@ -2,11 +2,13 @@
 // node docker/setup.mjs [--test]
 //
 // Makes this machine ready to build, test and demonstrate ClaudeCluster: npm packages, bundles, a Docker engine, the agent
-// image, and with --test the programs that only tests use. Runs on any Node from 20, before anything is installed.
+// image, and with --test the host image and the programs that only tests use. Runs on any Node from 20, before anything
+// is installed.
 // Promises: quick and silent where nothing is to do; one at a time; exit code 3 and what to do where it cannot go on.
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { agentImage } from "./image/agent-image.mjs";
+import { hostImage } from "./image/host-image.mjs";
 import { bundle } from "./setup/bundle.mjs";
 import { engine } from "./setup/engine.mjs";
 import { withLock } from "./setup/lock.mjs";
@@ -18,7 +20,7 @@ import { testTools } from "./setup/test-tools.mjs";
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const QUIET_MS = 3000;
 
-/** All steps in order; `test` adds the test tools. */
+/** All steps in order; `test` adds what only the tests need. */
 export async function setup({ test = false, root = ROOT } = {}) {
   const started = Date.now();
   await withLock(async () => {
@@ -26,7 +28,10 @@ export async function setup({ test = false, root = ROOT } = {}) {
     await bundle(root);
     await engine();
     await agentImage(root);
-    if (test) await testTools();
+    if (test) {
+      await hostImage(root);
+      await testTools();
+    }
   });
   if (Date.now() - started > QUIET_MS) say(`set up in ${seconds(started)}`);
 }

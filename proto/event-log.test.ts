@@ -29,13 +29,27 @@ test("numbers events without gaps and ends its readers after the last one", asyn
 });
 
 test("tells a reader that asks for forgotten events which ones are gone", async () => {
-  const log = new EventLog();
+  const log = new EventLog({ keptBytes: 0 });
   for (let index = 0; index < 5; index++) log.append(text("x"));
   log.acknowledge(3);
   await expect(readAll(log, 1)).rejects.toMatchObject({ reason: "EVENTS_DROPPED", kind: "OUT_OF_RANGE" });
   await expect(readAll(log, 9)).rejects.toMatchObject({ reason: "SEQUENCE_UNKNOWN" });
   expect(log.acknowledgedSequence).toBe(3);
   expect(log.lastSequence).toBe(5);
+});
+
+test("keeps acknowledged events for late readers while there is room", async () => {
+  const log = new EventLog({ keptBytes: 10_000 });
+  for (let index = 0; index < 5; index++) log.append(text("x"));
+  log.acknowledge(5);
+  log.append(finished);
+  expect(await readAll(log, 0)).toEqual([1, 2, 3, 4, 5, 6]);
+  const full = new EventLog({ keptBytes: 10_000 });
+  for (let index = 0; index < 50; index++) full.append(text("x".repeat(100)));
+  full.acknowledge(45);
+  full.append(finished);
+  await expect(readAll(full, 0)).rejects.toMatchObject({ reason: "EVENTS_DROPPED" });
+  expect(await readAll(full, 45)).toEqual([46, 47, 48, 49, 50, 51]);
 });
 
 test("lets a writer wait until what it wrote has been acknowledged", async () => {

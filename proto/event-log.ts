@@ -9,6 +9,8 @@ export type EventBody = Exclude<SessionEvent["event"], { case: undefined }>;
 export interface EventLogOptions {
   /** Above this many unacknowledged bytes `roomy` waits. Default 64 MiB. */
   maxUnacknowledgedBytes?: number;
+  /** Acknowledged events are kept for late readers up to this many bytes. Default 8 MiB. */
+  keptBytes?: number;
   /** Default: the system's clock. */
   now?: () => number;
 }
@@ -16,26 +18,34 @@ export interface EventLogOptions {
 /** No event on the wire is above this (bytes). */
 export const MAX_EVENT_BYTES = 64 * 1024;
 
+/** What an event takes in memory beside its bytes: a flood of tiny ones is as heavy as a few large ones. */
+const ENTRY_BYTES = 1024;
 /** A batch is one message: far below gRPC's usual 4 MiB, and small enough not to hold up others. */
 const MAX_BATCH_LENGTH = 100;
 const MAX_BATCH_BYTES = 512 * 1024;
 
 /**
- * A session's events in memory: gapless numbers from 1, kept until acknowledged. A reader is a
- * number and a signal; readers never hold up the writer or each other. Nothing is ever dropped:
- * a writer that fills the log is to wait for `roomy` before it produces more.
+ * A session's events in memory: gapless numbers from 1, kept until acknowledged, and after that as
+ * long as there is room. A reader is a number and a signal; readers never hold up the writer or
+ * each other. Nothing that is not acknowledged is dropped: a writer that fills the log is to wait
+ * for `roomy` before it produces more.
  */
 export class EventLog {
   readonly #entries: { event: SessionEvent; size: number }[] = [];
   readonly #maxBytes: number;
+  readonly #keptBytes: number;
   readonly #now: () => number;
   #first = 1;
+  #acknowledged = 0;
+  /** Bytes of all entries, and of those that have not been acknowledged. */
   #bytes = 0;
+  #unacknowledgedBytes = 0;
   #ended = false;
   #waiters: (() => void)[] = [];
 
   constructor(options: EventLogOptions = {}) {
     this.#maxBytes = options.maxUnacknowledgedBytes ?? 64 * 1024 * 1024;
+    this.#keptBytes = options.keptBytes ?? 8 * 1024 * 1024;
     this.#now = options.now ?? Date.now;
   }
 
@@ -46,7 +56,7 @@ export class EventLog {
 
   /** Number of the newest event that has been acknowledged. */
   get acknowledgedSequence(): number {
-    return this.#first - 1;
+    return this.#acknowledged;
   }
 
   /** No event will follow. */
@@ -59,26 +69,33 @@ export class EventLog {
     if (this.#ended) throw new AppError("LOG_ENDED", `The session is over; "${event.case}" came too late.`);
     const occurTime: Timestamp = timestampFromMs(this.#now());
     const entry = create(SessionEventSchema, { sequence: this.lastSequence + 1, occurTime, event });
-    const size = toBinary(SessionEventSchema, entry).length;
+    const size = toBinary(SessionEventSchema, entry).length + ENTRY_BYTES;
     this.#entries.push({ event: entry, size });
     this.#bytes += size;
+    this.#unacknowledgedBytes += size;
     this.#ended = event.case === "sessionFinished";
     this.#wake();
     return entry;
   }
 
-  /** Forgets the events up to `sequence`. */
+  /** The events up to `sequence` may be forgotten; they are once there is no room for them. */
   acknowledge(sequence: number): void {
-    const count = Math.min(sequence, this.lastSequence) - this.#first + 1;
-    if (count <= 0) return;
-    for (const { size } of this.#entries.splice(0, count)) this.#bytes -= size;
+    const last = Math.min(sequence, this.lastSequence);
+    for (; this.#acknowledged < last; this.#acknowledged++) {
+      this.#unacknowledgedBytes -= this.#entries[this.#acknowledged + 1 - this.#first]!.size;
+    }
+    let count = 0;
+    while (this.#bytes > this.#keptBytes && this.#first + count <= this.#acknowledged) {
+      this.#bytes -= this.#entries[count++]!.size;
+    }
+    this.#entries.splice(0, count);
     this.#first += count;
     this.#wake();
   }
 
   /** Resolves when there is room for more. Rejects with the signal's reason. */
   async roomy(signal: AbortSignal): Promise<void> {
-    while (this.#bytes > this.#maxBytes) await this.#changed(signal);
+    while (this.#unacknowledgedBytes > this.#maxBytes) await this.#changed(signal);
   }
 
   /**

@@ -32,7 +32,12 @@ test("leaves out what the session does not ask for", () => {
 });
 
 test("passes model, limit and rules, each rule as one argument", () => {
-  const args = argumentsFor({ model: "sonnet", maxStepCount: 7, permissionMode: "dontAsk", allowedTools: ["Edit", "Bash(git log *)"] });
+  const args = argumentsFor({
+    model: "sonnet",
+    maxStepCount: 7,
+    permissionMode: "dontAsk",
+    allowedTools: ["Edit", "Bash(git log *)"],
+  });
   expect(valueOf(args, "--model")).toBe("sonnet");
   expect(valueOf(args, "--max-turns")).toBe("7");
   expect(valueOf(args, "--permission-mode")).toBe("dontAsk");

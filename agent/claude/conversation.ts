@@ -1,13 +1,13 @@
 import type { ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { setTimeout as sleep } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import { AppError, type EventBody, OutputTruncatedSchema } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import { signalGroup, spawnAs } from "../process/run.ts";
 import type { Timeouts } from "../timeouts.ts";
+import { within } from "../wait.ts";
 import type { ClaudeResult } from "./claude-result.ts";
 import { type Line, LineSplitter } from "./line-splitter.ts";
 import { type Notice, parseLine, unrecognized } from "./parse.ts";
@@ -56,6 +56,7 @@ export class Conversation {
   readonly #answers = new Map<string, (error: string | undefined) => void>();
   #exit: ClaudeExit | undefined;
   #omittedBytes = 0;
+  #waitingForRoom = false;
   #startError: Error | undefined;
 
   private constructor(options: ConversationOptions) {
@@ -113,8 +114,8 @@ export class Conversation {
   /** Ends the running turn, also the commands it has left running. A result follows. */
   interrupt(): void {
     if (!this.busy) return;
-    this.#request({ subtype: "interrupt" });
-    for (const id of this.#progress.interrupt()) this.#request({ subtype: "stop_task", task_id: id });
+    void this.#request({ subtype: "interrupt" });
+    for (const id of this.#progress.interrupt()) void this.#request({ subtype: "stop_task", task_id: id });
   }
 
   /**
@@ -125,12 +126,12 @@ export class Conversation {
     const { interruptMs, exitMs, terminateMs } = this.#options.timeouts;
     if (this.busy) {
       this.interrupt();
-      await within(interruptMs, signal, Promise.race([this.#progress.ended(), this.exited]));
+      await within(Promise.race([this.#progress.ended(), this.exited]), interruptMs, signal);
     }
     this.#child.stdin?.end();
-    if (!(await within(exitMs, signal, this.exited))) {
+    if (!(await within(this.exited, exitMs, signal))) {
       signalGroup(this.#child, "SIGTERM");
-      await within(terminateMs, signal, this.exited);
+      await within(this.exited, terminateMs, signal);
     }
     return await this.kill();
   }
@@ -144,7 +145,7 @@ export class Conversation {
   async #initialize(signal: AbortSignal): Promise<void> {
     const answered = this.#request({ subtype: "initialize" });
     const { claudeReadyMs } = this.#options.timeouts;
-    const ready = await within(claudeReadyMs, signal, Promise.race([answered, this.exited]));
+    const ready = await within(Promise.race([answered, this.exited]), claudeReadyMs, signal);
     signal.throwIfAborted();
     if (this.#exit !== undefined) throw this.#notStarted(this.#exit);
     if (!ready) {
@@ -173,17 +174,17 @@ export class Conversation {
       stderr === null ? undefined : this.#readErrors(stderr),
     ]).catch((error: unknown) => this.#options.log.error({ err: error }, "reading Claude's output failed"));
     const [code, signal] = await this.#ended();
-    // What a left-over process still holds open says nothing more about Claude.
-    const timer = setTimeout(() => [stdout, stderr].forEach((pipe) => pipe?.destroy()), this.#options.timeouts.pipesMs);
-    await output;
-    clearTimeout(timer);
+    // What a left-over process still holds open says nothing more about Claude; what is only not read yet does.
+    while (!(await within(output, this.#options.timeouts.pipesMs))) {
+      if (!this.#waitingForRoom) [stdout, stderr].forEach((pipe) => pipe?.destroy());
+    }
     this.#exit = { code: code ?? undefined, signal: signal ?? "", stderrTail: this.#stderr.tail };
     this.#progress.close();
     return this.#exit;
   }
 
   async #ended(): Promise<[number | null, NodeJS.Signals | null]> {
-    const { child } = { child: this.#child };
+    const child = this.#child;
     if (child.pid === undefined) {
       // Spawning failed; "error" comes instead of "exit".
       if (this.#startError === undefined) await once(child, "error").catch(() => {});
@@ -196,7 +197,9 @@ export class Conversation {
     const splitter = new LineSplitter();
     try {
       for await (const chunk of stdout) {
+        this.#waitingForRoom = true;
         const room = await this.#options.roomy();
+        this.#waitingForRoom = false;
         for (const line of splitter.push(chunk)) this.#take(line, room);
       }
     } catch (error) {
@@ -261,7 +264,7 @@ export class Conversation {
     }
   }
 
-  /** Resolves with the answer's error, or undefined if all is well. */
+  /** Resolves with the answer's error, or undefined if all is well; never if Claude goes before. */
   #request(request: Record<string, string>): Promise<string | undefined> {
     const requestId = randomUUID();
     return new Promise((resolve) => {
@@ -273,16 +276,5 @@ export class Conversation {
   #write(message: Record<string, unknown>): void {
     const { stdin } = this.#child;
     if (stdin?.writable === true) stdin.write(`${JSON.stringify(message)}\n`);
-  }
-}
-
-/** Waits for a promise that does not reject, at most so long. Returns whether it came. */
-async function within(ms: number, signal: AbortSignal, promise: Promise<unknown>): Promise<boolean> {
-  const over = new AbortController();
-  const elapsed = sleep(ms, false, { signal: AbortSignal.any([signal, over.signal]) }).catch(() => false);
-  try {
-    return await Promise.race([promise.then(() => true), elapsed]);
-  } finally {
-    over.abort();
   }
 }

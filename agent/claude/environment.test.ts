@@ -13,7 +13,9 @@ test("inherits nothing", () => {
   vi.stubEnv("AWS_SECRET_ACCESS_KEY", "secret");
   vi.stubEnv("CLAUDECLUSTER_TOKEN_FILE", "/secret");
   const environment = claudeEnvironment(create(SessionSpecSchema), options);
-  expect(Object.keys(environment).filter((name) => name.startsWith("AWS_") || name.startsWith("CLAUDECLUSTER_"))).toEqual([]);
+  expect(
+    Object.keys(environment).filter((name) => name.startsWith("AWS_") || name.startsWith("CLAUDECLUSTER_")),
+  ).toEqual([]);
 });
 
 test("leads everything to the relay, with a key that is none", () => {
@@ -30,7 +32,13 @@ test("leads everything to the relay, with a key that is none", () => {
 });
 
 test("adds what the session asks for, and lets it replace nothing that matters", () => {
-  const environment = { CI: "1", PATH: "/opt/tool/bin", LANG: "de_DE.UTF-8", HOME: "/elsewhere", GIT_TERMINAL_PROMPT: "1" };
+  const environment = {
+    CI: "1",
+    PATH: "/opt/tool/bin",
+    LANG: "de_DE.UTF-8",
+    HOME: "/elsewhere",
+    GIT_TERMINAL_PROMPT: "1",
+  };
   expect(claudeEnvironment(create(SessionSpecSchema, { environment }), options)).toMatchObject({
     CI: "1",
     PATH: "/opt/tool/bin:/usr/bin:/bin",

@@ -35,7 +35,8 @@ test("keeps a mebibyte in all", () => {
   let now = 0;
   const stderr = new StderrEvents({ now: () => now });
   let kept = 0;
-  for (; now < 100_000; now += 1000) for (const [kind, bytes] of summary(stderr.push(Buffer.alloc(50_000)))) if (kind === "kept") kept += bytes;
+  for (; now < 100_000; now += 1000)
+    for (const [kind, bytes] of summary(stderr.push(Buffer.alloc(50_000)))) if (kind === "kept") kept += bytes;
   expect(kept).toBe(1024 * 1024);
   expect(summary(stderr.flush())).toEqual([["dropped", 100 * 50_000 - kept]]);
 });

@@ -4,12 +4,36 @@ import { turnFailure } from "./turn-failure.ts";
 
 const cases: [reason: string | undefined, line: Record<string, unknown>][] = [
   [undefined, { subtype: "success", is_error: false, result: "Done" }],
-  ["AUTHENTICATION_FAILED", { subtype: "success", is_error: true, terminal_reason: "api_error", api_error_status: 401 }],
-  ["AUTHENTICATION_FAILED", { subtype: "success", is_error: true, terminal_reason: "api_error", api_error_status: 403 }],
-  ["MODEL_ERROR", { subtype: "success", is_error: true, terminal_reason: "api_error", api_error_status: 529, result: "Overloaded" }],
-  ["MODEL_ERROR", { subtype: "success", is_error: true, terminal_reason: "api_error", api_error_status: null, result: "Connection error" }],
-  ["PROMPT_TOO_LONG", { subtype: "success", is_error: true, terminal_reason: "prompt_too_long", api_error_status: 400 }],
-  ["STEP_LIMIT_REACHED", { subtype: "error_max_turns", is_error: true, terminal_reason: "max_turns", errors: ["Reached"] }],
+  [
+    "AUTHENTICATION_FAILED",
+    { subtype: "success", is_error: true, terminal_reason: "api_error", api_error_status: 401 },
+  ],
+  [
+    "AUTHENTICATION_FAILED",
+    { subtype: "success", is_error: true, terminal_reason: "api_error", api_error_status: 403 },
+  ],
+  [
+    "MODEL_ERROR",
+    { subtype: "success", is_error: true, terminal_reason: "api_error", api_error_status: 529, result: "Overloaded" },
+  ],
+  [
+    "MODEL_ERROR",
+    {
+      subtype: "success",
+      is_error: true,
+      terminal_reason: "api_error",
+      api_error_status: null,
+      result: "Connection error",
+    },
+  ],
+  [
+    "PROMPT_TOO_LONG",
+    { subtype: "success", is_error: true, terminal_reason: "prompt_too_long", api_error_status: 400 },
+  ],
+  [
+    "STEP_LIMIT_REACHED",
+    { subtype: "error_max_turns", is_error: true, terminal_reason: "max_turns", errors: ["Reached"] },
+  ],
   ["CLAUDE_ERROR", { subtype: "error_during_execution", is_error: true, errors: ["No conversation found"] }],
 ];
 

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { type FileChange, FileChange_Kind, FileChangeSchema } from "../../proto/index.ts";
-import { git, type GitPlace, shell } from "./git.ts";
+import { git, type GitPlace, runIn, shell } from "./git.ts";
 import { ABSENT, GITLINK, type LineCounts, parseDiff, type RawDiffEntry, sectionCount, splitPatch } from "./raw-diff.ts";
 import { quotePath } from "./raw-path.ts";
 
@@ -22,6 +22,15 @@ head -c "$size" | GIT_INDEX_FILE=$dir/old git update-index -z --index-info
 tree=$(GIT_INDEX_FILE=$dir/old git write-tree --missing-ok)
 GIT_INDEX_FILE=$dir/new git update-index -z --index-info
 GIT_INDEX_FILE=$dir/new exec git diff-index --cached --raw --numstat --no-abbrev -z "$@" "$tree"`;
+
+/** Applies the patch in stdin to the old side of the last diff and fails unless that makes the new side. */
+const CHECK_SCRIPT = `set -e
+cp "$1/old" "$1/check"
+export GIT_INDEX_FILE=$1/check
+git apply --cached --binary --whitespace=nowarn
+made=$(git write-tree --missing-ok)
+export GIT_INDEX_FILE=$1/new
+[ "$made" = "$(git write-tree --missing-ok)" ]`;
 
 /** A file that differs, with its part of the patch. */
 export interface FileDiff {
@@ -56,7 +65,8 @@ export async function diffFiles(
   const diff = parseDiff(await shell(place, DIFF_SCRIPT, args, { input, signal, maxOutputBytes }));
 
   const sizes = await objectSizes(place, diff.entries.map((entry) => ({ mode: entry.newMode, id: entry.newId })), { signal });
-  const sections = splitPatch(diff.patch);
+  const patch = quoteHeaders(diff.patch, diff.entries);
+  const sections = splitPatch(patch);
   let at = 0;
   const files = diff.entries.map((entry, index) => {
     const count = options.patch ? sectionCount(entry) : 0;
@@ -65,11 +75,47 @@ export async function diffFiles(
     // Sections lie side by side in one buffer: two make one view.
     const start = own[0]?.byteOffset ?? 0;
     const length = own.reduce((sum, section) => sum + section.length, 0);
-    const patch = own[0] === undefined ? Buffer.alloc(0) : Buffer.from(own[0].buffer, start, length);
-    return { entry, change: fileChange(entry, diff.counts[index], sizes[index] ?? 0), patch };
+    const part = own[0] === undefined ? Buffer.alloc(0) : Buffer.from(own[0].buffer, start, length);
+    return { entry, change: fileChange(entry, diff.counts[index], sizes[index] ?? 0), patch: part };
   });
   if (at !== sections.length) throw new Error(`the patch has ${sections.length} sections, its list has ${at}`);
-  return { files, patch: diff.patch };
+  return { files, patch };
+}
+
+/**
+ * Returns whether git apply turns the old side of the directory's last diff into the new one with this patch. There
+ * are changes that git diff writes and git apply refuses, such as a renamed symbolic link whose place a directory took.
+ */
+export async function patchApplies(
+  place: GitPlace,
+  directory: string,
+  patch: Buffer,
+  options: { signal: AbortSignal },
+): Promise<boolean> {
+  return (await runIn(place, "sh", ["-c", CHECK_SCRIPT, "sh", directory], { ...options, input: patch })).code === 0;
+}
+
+/**
+ * Puts the names in "diff --git" lines into quotes where one has a space before a slash: git apply takes the second
+ * half of such a name for a path of its own, unless another line repeats it, which is missing for binary and empty
+ * files. Quotes are always allowed.
+ */
+function quoteHeaders(patch: Buffer, entries: readonly RawDiffEntry[]): Buffer {
+  const unclear = new Map<string, string>();
+  for (const { path, oldPath } of entries) {
+    if (!path.includes(" /") && !oldPath.includes(" /")) continue;
+    const name = (side: string): string => (quotePath(side) === side ? side : quotePath(side).slice(1, -1));
+    const header = (quote: string): string => `diff --git ${quote}a/${name(oldPath)}${quote} ${quote}b/${name(path)}${quote}\n`;
+    unclear.set(header(""), header('"'));
+  }
+  if (unclear.size === 0) return patch;
+  return Buffer.concat(
+    splitPatch(patch).flatMap((section) => {
+      const end = section.indexOf(10) + 1;
+      const header = unclear.get(section.toString("latin1", 0, end));
+      return header === undefined ? [section] : [Buffer.from(header, "latin1"), section.subarray(end)];
+    }),
+  );
 }
 
 function indexInfo(entries: readonly RawDiffEntry[], side: (entry: RawDiffEntry) => [string, string]): Buffer {

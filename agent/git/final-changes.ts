@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { AppError, type FileChange } from "../../proto/index.ts";
-import { diffFiles } from "./change-diff.ts";
+import { diffFiles, patchApplies } from "./change-diff.ts";
 import { runIn } from "./git.ts";
 import { PrivateIndex, type PrivateIndexOptions } from "./private-index.ts";
 import { quotePath } from "./raw-path.ts";
@@ -9,6 +9,8 @@ import { readChanges } from "./tree-changes.ts";
 
 /** The agent holds the patch in memory. */
 const MAX_PATCH_BYTES = 256 * 1024 * 1024;
+/** Applying a patch takes several times its size. */
+const MAX_CHECKED_PATCH_BYTES = 32 * 1024 * 1024;
 /** For asking Claude's repository what it has checked out: it may be anything, also a trap. */
 const HEAD_TIMEOUT_S = 5;
 
@@ -49,9 +51,15 @@ export async function collectChanges(
   const index = await PrivateIndex.create({ ...options, name: `collect-${randomBytes(8).toString("hex")}` });
   try {
     const { entries, unreadable } = await readChanges(index, { still: true, signal });
-    const diff = { directory: index.directory, renames: true, signal, maxPatchBytes: options.maxPatchBytes ?? MAX_PATCH_BYTES };
+    const diff = { directory: index.directory, signal, maxPatchBytes: options.maxPatchBytes ?? MAX_PATCH_BYTES };
     const collect = async (patch: boolean): Promise<Collected> => {
-      const diffed = await diffFiles(index.place, entries, { ...diff, patch });
+      let diffed = await diffFiles(index.place, entries, { ...diff, patch, renames: true });
+      if (patch && diffed.files.some(({ entry }) => entry.oldPath !== entry.path)) {
+        const small = diffed.patch.length <= MAX_CHECKED_PATCH_BYTES;
+        const applies = small && (await patchApplies(index.place, index.directory, diffed.patch, { signal }));
+        // Without renames every patch applies.
+        if (!applies) diffed = await diffFiles(index.place, entries, { ...diff, patch, renames: false });
+      }
       const changes = diffed.files.map(({ change }) => change);
       const changed = await listChangedSubmodules(index, { signal });
       const unreadablePaths = [...new Set([...unreadable, ...changed])].sort().map(quotePath);

@@ -36,7 +36,6 @@ export function gitEnvironment(place: GitPlace): Record<string, string> {
     GIT_TERMINAL_PROMPT: "0",
     GIT_OPTIONAL_LOCKS: "0",
     GIT_NO_REPLACE_OBJECTS: "1",
-    GIT_LITERAL_PATHSPECS: "1",
     GIT_ALLOW_PROTOCOL: "",
     GIT_CONFIG_COUNT: String(config.length),
     ...place.variables,

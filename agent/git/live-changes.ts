@@ -8,8 +8,8 @@ import { readChanges } from "./tree-changes.ts";
 
 /** The start commit's files are as old as the checkout: a second later git can tell them from later writes by time. */
 const SETTLE_AFTER_MS = 1100;
-/** Old versions stay in the object directory until it is thrown away. */
-const MAX_STAGED_BYTES = 256 * 1024 * 1024;
+/** Old versions stay in the object directory, which is memory, until it is thrown away: above this, and four times what is current. */
+const MAX_STAGED_BYTES = 64 * 1024 * 1024;
 /** What one scan returns at most: the rest comes with the next ones. */
 const MAX_DELTA_BYTES = 32 * 1024 * 1024;
 const MAX_DELTA_FILES = 2000;
@@ -40,10 +40,16 @@ export class LiveChanges {
   readonly #startedAt = performance.now();
   #index: PrivateIndex | undefined;
   #settled = false;
+  #maxStagedBytes = MAX_STAGED_BYTES;
   #reported = new Map<RawPath, Reported>();
 
   constructor(options: Omit<PrivateIndexOptions, "signal" | "name">) {
     this.#options = options;
+  }
+
+  /** How much the scans have stored. */
+  get stagedBytes(): number {
+    return this.#index?.stagedBytes ?? 0;
   }
 
   /** Makes the index while the checkout's can still be trusted. */
@@ -54,7 +60,7 @@ export class LiveChanges {
   /** Returns what changed. Calls must not overlap. */
   async scan(options: { signal: AbortSignal }): Promise<Scan> {
     const { signal } = options;
-    if (this.#index !== undefined && this.#index.stagedBytes < MAX_STAGED_BYTES) {
+    if (this.#index !== undefined && this.#index.stagedBytes < this.#maxStagedBytes) {
       try {
         return await this.#scan(this.#index, { signal });
       } catch (error) {
@@ -68,7 +74,15 @@ export class LiveChanges {
     const index = await PrivateIndex.create({ ...fresh, name: "live", signal });
     this.#settled = true;
     this.#index = index;
-    return await this.#scan(index, { signal });
+    const scan = await this.#scan(index, { signal });
+    this.#maxStagedBytes = Math.max(MAX_STAGED_BYTES, 4 * index.stagedBytes);
+    return scan;
+  }
+
+  /** Frees what the index takes. The next scan makes a new one. */
+  async release(options: { signal: AbortSignal }): Promise<void> {
+    await this.#index?.dispose(options);
+    this.#index = undefined;
   }
 
   async #scan(index: PrivateIndex, options: { signal: AbortSignal }): Promise<Scan> {

@@ -24,7 +24,7 @@ export async function lookAt(
   const args = ["-files0-from", "-", "-maxdepth", "0", "(", "-readable", ...print("r"), "-o", ...print("-"), ")"];
   // find ends with 1 when a path is gone: that is an answer too.
   const input = joinPaths(paths.map((path) => `${workTree}/${path}`));
-  const { stdout } = await runIn(place, "find", args, { ...options, input });
+  const result = await runIn(place, "find", args, { ...options, input }); const { stdout } = result; 
   for (const line of splitPaths(stdout)) {
     const sizeEnd = line.indexOf(" ");
     const path = line.slice(sizeEnd + 1 + workTree.length + 1);
@@ -50,6 +50,7 @@ async function findInWorkTree(
   expression: readonly string[],
   options: Options,
 ): Promise<RawPath[]> {
-  const args = [workTree, "-mindepth", "1", "-name", ".git", "-prune", "-o", ...expression];
+  // With the slash the work tree may be a symbolic link: Claude owns the directory it is in.
+  const args = [`${workTree}/`, "-mindepth", "1", "-name", ".git", "-prune", "-o", ...expression];
   return splitPaths((await runIn(place, "find", args, options)).stdout);
 }

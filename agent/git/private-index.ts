@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { statfs } from "node:fs/promises";
 import type { Identity } from "../process/identity.ts";
 import type { RunResult } from "../process/run.ts";
 import { type BaseRepository, OBJECT_FORMATS, throwIfFull } from "./base-repository.ts";
@@ -7,18 +8,23 @@ import { git, gitFailed, type GitOptions, type GitPlace, shell, tryGit } from ".
 import { findLargeFiles, lookAt } from "./path-facts.ts";
 import { ABSENT, GITLINK, parseRawDiff, type RawDiffEntry } from "./raw-diff.ts";
 import { joinPaths, type RawPath, splitPaths } from "./raw-path.ts";
+import type { SubmoduleState } from "./submodule.ts";
 import { withoutBlocking } from "./unblock-fifos.ts";
 
 /** What GitHub refuses too. Larger files are left out of the patch, and said to be. */
 export const MAX_FILE_BYTES = 100 * 1024 * 1024;
+/** Most that one look at the work tree reads. A patch of it would be far above its own limit. */
+const MAX_BYTES_PER_READ = 1024 * 1024 * 1024;
 /** How often `stage` narrows down which file git cannot take, before it gives up. */
 const MAX_STAGE_ATTEMPTS = 1000;
 
-/** $1 the index's directory, $2 what it starts from, if anything, $3 the work tree: Claude may have closed its top. */
+/** $1 the index's directory, $2 what it starts from, if anything, $3 the work tree: Claude may have removed or closed it. */
 const PREPARE = `set -e
+[ ! -d "$1" ] || chmod -R u+rwX -- "$1"
 rm -rf -- "$1"
 mkdir -p -- "$1/objects"
 [ -z "$2" ] || cp --preserve=timestamps -- "$2" "$1/index"
+[ -d "$3" ] || mkdir -p -- "$3"
 { [ -r "$3" ] && [ -w "$3" ] && [ -x "$3" ]; } || chmod u+rwx -- "$3"`;
 
 const SCAN_CONFIG = {
@@ -69,8 +75,8 @@ export class PrivateIndex {
   held = new Set<RawPath>();
   /** Submodules of the start commit. */
   readonly submodules: { path: RawPath; id: string }[] = [];
-  /** Those whose place in the index has been taken by ordinary files. */
-  #replaced = new Set<RawPath>();
+  /** Those whose place in the index has been taken by something else, or may have been. */
+  #displaced = new Map<RawPath, SubmoduleState>();
   /** How much has been put into the object directory. */
   stagedBytes = 0;
 
@@ -124,7 +130,7 @@ export class PrivateIndex {
   async refresh(options: { signal: AbortSignal }): Promise<void> {
     const args = ["update-index", "-q", "--force-write-index", "--ignore-submodules", "--refresh"];
     const result = await this.#inWorkTree(args, options);
-    if (result.code !== 0 && result.code !== 1) throw gitFailed(args, result);
+    if (result.code !== 0 && result.code !== 1) throw gitFailed(args, result); // 1: something differs.
   }
 
   /** Returns what differs between index and work tree by stat alone. Complaints: some paths could not be looked at. */
@@ -147,10 +153,11 @@ export class PrivateIndex {
 
   /** Returns which of the paths are ignored. Undefined: git could not tell, as for a path behind a symbolic link. */
   async listIgnored(paths: Iterable<RawPath>, options: { signal: AbortSignal }): Promise<RawPath[] | undefined> {
-    const input = joinPaths(paths);
+    // The "./" keeps a name such as ":(top)" from being taken for a pattern.
+    const input = joinPaths([...paths].map((path) => `./${path}`));
     if (input.length === 0) return [];
     const result = await this.#inWorkTree(["check-ignore", "-z", "--stdin", "--no-index"], { ...options, input });
-    return result.code === 0 || result.code === 1 ? splitPaths(result.stdout) : undefined;
+    return result.code === 0 || result.code === 1 ? splitPaths(result.stdout).map((path) => path.slice(2)) : undefined;
   }
 
   /** Takes paths out of the index, and puts a marker into directories. */
@@ -160,19 +167,17 @@ export class PrivateIndex {
     for (const path of options.forget ?? []) text += `0 ${"0".repeat(idLength)}\t${path}\0`;
     for (const directory of options.mark ?? []) text += `100644 ${emptyBlob}\t${directory}${this.#marker}\0`;
     if (text === "") return;
-    const input = Buffer.from(text, "latin1");
-    await git(this.place, ["update-index", "-z", "--index-info"], { input, signal: options.signal });
+    await this.#write(["update-index", "-z", "--index-info"], { input: Buffer.from(text, "latin1"), signal: options.signal });
   }
 
-  /** Lets ordinary files take the place of submodules, of these and no others. */
-  async replaceSubmodules(paths: readonly RawPath[], options: { signal: AbortSignal }): Promise<void> {
-    const replaced = new Set(paths);
-    const restored = this.submodules.filter(({ path }) => this.#replaced.has(path) && !replaced.has(path));
+  /** Lets ordinary files take a submodule's place where they did so, and gives it back where they are gone. */
+  async placeSubmodules(states: ReadonlyMap<RawPath, SubmoduleState>, options: { signal: AbortSignal }): Promise<void> {
+    const restored = this.submodules.filter(({ path }) => states.get(path) === "directory" && this.#displaced.has(path));
     const input = Buffer.from(restored.map(({ path, id }) => `${GITLINK} ${id}\t${path}\0`).join(""), "latin1");
-    if (restored.length > 0) await git(this.place, ["update-index", "-z", "--index-info"], { ...options, input });
-    const mark = paths.filter((path) => !this.#replaced.has(path)).map((path) => `${path}/`);
-    await this.edit({ mark, ...options });
-    this.#replaced = replaced;
+    if (restored.length > 0) await this.#write(["update-index", "-z", "--index-info"], { ...options, input });
+    const mark = [...states].filter(([path, state]) => state === "files" && this.#displaced.get(path) !== "files");
+    await this.edit({ mark: mark.map(([path]) => `${path}/`), ...options });
+    this.#displaced = new Map([...states].filter(([, state]) => state !== "directory"));
   }
 
   /** Puts the files' content into the index. Returns those that git cannot read. Throws WORKSPACE_FULL. */
@@ -186,11 +191,17 @@ export class PrivateIndex {
       // Which of them git could not take is only in its messages: look for it by halves.
       await throwIfFull(this.#scanDirectory, gitFailed(args, result));
       if (attempt === MAX_STAGE_ATTEMPTS) throw gitFailed(args, result);
-      if (attempt === 0) await git(this.place, args, { ...options, input: "" });
+      if (attempt === 0) await this.#write(["update-index", "--force-write-index"], options);
       if (batch.length === 1) failed.push(...batch);
       else pending.push(batch.slice(0, batch.length >> 1), batch.slice(batch.length >> 1));
     }
     return failed;
+  }
+
+  /** Returns how many bytes of files can be staged with certainty, however badly they compress. */
+  async room(): Promise<number> {
+    const { bavail, bsize } = await statfs(this.#scanDirectory);
+    return Math.min(bavail * bsize * 0.8, MAX_BYTES_PER_READ);
   }
 
   /** Returns what differs between the start commit and the index. */
@@ -225,6 +236,15 @@ export class PrivateIndex {
 
   #isMarker(path: RawPath): boolean {
     return path.endsWith(this.#marker);
+  }
+
+  /**
+   * Every command that writes the index runs in the work tree, also those that do not need it: git looks once more at
+   * the files that may have changed in the second of the last writing, by relative paths.
+   */
+  async #write(args: readonly string[], options: GitOptions): Promise<void> {
+    const result = await this.#inWorkTree(args, options);
+    if (result.code !== 0) throw gitFailed(args, result);
   }
 
   #inWorkTree(args: readonly string[], options: GitOptions): Promise<RunResult> {

@@ -50,7 +50,6 @@ class CleanCheckout {
     runGit(this.#directory, "reset", "-q", "--hard", "origin/main");
     runGit(this.#directory, "clean", "-qffdx");
     if (patch.length > 0) {
-      writeFileSync("/tmp/lab/last.patch", patch);
       writeFileSync(`${this.#directory}.patch`, patch);
       runGit(this.#directory, "apply", "--index", "--binary", "--whitespace=nowarn", `${this.#directory}.patch`);
     }

@@ -2,11 +2,11 @@ import { type PathFact, findClosedDirectories, lookAt } from "./path-facts.ts";
 import { MAX_FILE_BYTES, type PrivateIndex } from "./private-index.ts";
 import { ABSENT, GITLINK, type RawDiffEntry } from "./raw-diff.ts";
 import type { RawPath } from "./raw-path.ts";
-import { listReplacedSubmodules } from "./submodule.ts";
+import { listSubmodules } from "./submodule.ts";
 import { together } from "./together.ts";
 
-/** Most that one look at the work tree reads. A patch of it would be far above its own limit. */
-const MAX_BYTES_PER_READ = 1024 * 1024 * 1024;
+/** What a file takes besides its bytes: a block, an inode. */
+const BYTES_PER_FILE = 4096;
 /** Repositories in repositories in repositories. */
 const MAX_NESTING = 30;
 
@@ -28,7 +28,7 @@ export async function readChanges(
 ): Promise<TreeChanges> {
   const { still, signal } = options;
   const unreadable = new Set<RawPath>();
-  await index.replaceSubmodules(await listReplacedSubmodules(index, { signal }), { signal });
+  await index.placeSubmodules(await listSubmodules(index, { signal }), { signal });
   const [dirty, listed, ignored] = await together(signal, (signal) => [
     index.listDirty({ signal }),
     index.listOthers({ signal }),
@@ -60,7 +60,7 @@ export async function readChanges(
     for (const [path, fact] of await lookAt(index.place, index.workTree, unseen, { signal })) facts.set(path, fact);
   }
 
-  const staging = chooseFiles([...modified.keys(), ...others], facts, index, { still, unreadable, modified, gone });
+  const staging = await chooseFiles([...modified.keys(), ...others], facts, index, { still, unreadable, modified, gone });
   for (const path of gone.keys()) if (index.added.has(path)) forget.add(path);
   await index.edit({ forget, signal });
   for (const path of await index.stage(staging, { signal })) unreadable.add(path);
@@ -77,7 +77,10 @@ export async function readChanges(
   }
   const lost = [...modified.keys(), ...others].some((path) => !facts.has(path));
   if (dirty.complaints || listed.complaints || lost) {
-    for (const path of await listClosed(index, { signal })) unreadable.add(path);
+    const closed = await listClosed(index, { signal });
+    const hidden = [...unreadable].filter((path) => closed.some((directory) => path.startsWith(`${directory}/`)));
+    for (const path of hidden) unreadable.delete(path);
+    for (const directory of closed) unreadable.add(directory);
   }
   const sorted = [...entries.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   index.added = new Set(sorted.filter(({ oldMode }) => oldMode === ABSENT).map(({ path }) => path));
@@ -104,7 +107,7 @@ async function listNested(
 }
 
 /** Returns what git is to read; the rest goes into `unreadable`, or, if it is no file any more, into `gone`. */
-function chooseFiles(
+async function chooseFiles(
   paths: readonly RawPath[],
   facts: ReadonlyMap<RawPath, PathFact>,
   index: PrivateIndex,
@@ -114,28 +117,31 @@ function chooseFiles(
     modified: Map<RawPath, RawDiffEntry>;
     gone: Map<RawPath, RawDiffEntry>;
   },
-): RawPath[] {
+): Promise<RawPath[]> {
   const { modified, gone, unreadable } = state;
-  const chosen: RawPath[] = [];
-  let bytes = 0;
+  const candidates: { path: RawPath; sizeBytes: number }[] = [];
   for (const path of paths) {
     const fact = facts.get(path);
     const entry = modified.get(path);
-    if (index.refused.has(path)) unreadable.add(path);
-    else if (fact === undefined) {
-      if (state.still) unreadable.add(path);
-    } else if (fact.type === "l") chosen.push(path);
-    else if (fact.type === "f") {
-      if (!fact.readable || fact.sizeBytes > MAX_FILE_BYTES || bytes + fact.sizeBytes > MAX_BYTES_PER_READ) {
-        unreadable.add(path);
-        continue;
-      }
-      bytes += fact.sizeBytes;
-      chosen.push(path);
-    } else if (entry !== undefined) gone.set(path, entry); // A pipe, a socket: not a file to git.
+    if (index.refused.has(path) || (fact === undefined && state.still)) unreadable.add(path);
+    else if (fact?.type === "l" || (fact?.type === "f" && fact.readable && fact.sizeBytes <= MAX_FILE_BYTES)) {
+      candidates.push({ path, sizeBytes: fact.sizeBytes + BYTES_PER_FILE });
+    } else if (fact?.type === "f") unreadable.add(path);
+    else if (fact !== undefined && entry !== undefined) gone.set(path, entry); // A pipe, a socket: not a file to git.
   }
-  index.stagedBytes += bytes;
-  return chosen;
+  let total = candidates.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  if (total > 0) {
+    const room = await index.room();
+    candidates.sort((a, b) => a.sizeBytes - b.sizeBytes);
+    // As many files as possible: the largest stay out.
+    for (let last = candidates.at(-1); last !== undefined && total > room; last = candidates.at(-1)) {
+      candidates.pop();
+      total -= last.sizeBytes;
+      unreadable.add(last.path);
+    }
+  }
+  index.stagedBytes += total;
+  return candidates.map(({ path }) => path);
 }
 
 /** Finds out which new files git passed over: they still count as other. */

@@ -3,7 +3,7 @@ import { AppError } from "../../proto/index.ts";
 import { type GitPlace, runIn } from "./git.ts";
 
 /** Longer than any healthy command takes to open its files, short enough for a live view. */
-const SUSPECT_AFTER_MS = 2000;
+const SUSPECT_AFTER_MS = 1000;
 const BETWEEN_ATTEMPTS_MS = 250;
 /** Hashing the most that one scan takes on (a gigabyte) is done by then. */
 const MAX_WORK_MS = 120_000;
@@ -43,7 +43,7 @@ async function unblockUntil(place: GitPlace, workTree: string, signal: AbortSign
   try {
     await sleep(SUSPECT_AFTER_MS, undefined, { signal });
     for (const start = performance.now(); performance.now() - start < MAX_WORK_MS; ) {
-      await runIn(place, "find", [workTree, ...UNBLOCK], { signal });
+      await runIn(place, "find", [`${workTree}/`, ...UNBLOCK], { signal });
       await sleep(BETWEEN_ATTEMPTS_MS, undefined, { signal });
     }
     stuck.abort(new AppError("WORK_TREE_STUCK", `Reading the work tree did not end within ${MAX_WORK_MS / 1000} s.`, { retryable: true }));

@@ -8,6 +8,9 @@ import { makeSessionRepository } from "./session-repository.ts";
 import { TurnTaking } from "./turn-taking.ts";
 import { watchTree } from "./watch-tree.ts";
 
+/** What scans may keep while the result is collected. */
+const MAX_SHARED_BYTES = 16 * 1024 * 1024;
+
 /** Three directories that exist, best a tmpfs each. */
 export interface WorkspacePaths {
   /** Claude's repository. Belongs to the session's identity. */
@@ -71,7 +74,11 @@ export class Workspace {
 
   /** Returns the whole difference, trusting nothing that a scan left. Throws PatchTooLargeError. Waits for scans. */
   collect(options: { signal: AbortSignal }): Promise<Collected> {
-    return this.#turns.run(options.signal, () => collectChanges({ ...this.#comparison, ...options }));
+    return this.#turns.run(options.signal, async () => {
+      // Both share the scan directory, and the result comes first.
+      if (this.#live.stagedBytes > MAX_SHARED_BYTES) await this.#live.release(options);
+      return await collectChanges({ ...this.#comparison, ...options });
+    });
   }
 
   /** Yields when something in the work tree may have changed, once for any number of changes. Ends with the signal. */

@@ -12,9 +12,9 @@ interface Rig extends AsyncDisposable {
   program(port?: number): Promise<Socket>;
 }
 
-async function startRelay(): Promise<Rig> {
+async function startRelay(takeMs = 60_000): Promise<Rig> {
   let modelRequests = 0;
-  const relay = await Relay.listen({ modelPort: 0, proxyPort: 0, onModelRequest: () => (modelRequests += 1) });
+  const relay = await Relay.listen({ modelPort: 0, proxyPort: 0, takeMs, onModelRequest: () => (modelRequests += 1) });
   const sockets: Socket[] = [];
   return {
     relay,
@@ -98,6 +98,16 @@ test("forgets a connection whose program gives up before a host takes it", async
   impatient.destroy();
   await once(impatient, "close");
   await expect.poll(() => reasonOf(() => rig.relay.take(connectionId))).toBe("CONNECTION_NOT_FOUND");
+});
+
+test("cuts a connection that a host does not want", async () => {
+  await using rig = await startRelay(100);
+  const patient = await rig.program();
+  const unwanted = new Promise<NodeJS.ErrnoException>((resolve) => patient.once("error", resolve));
+  await using host = listen(rig.relay);
+  await host.next();
+  patient.resume();
+  expect((await unwanted).code).toBe("ECONNRESET");
 });
 
 test("lets the program see a reset when the host goes in the middle", async () => {
@@ -194,16 +204,16 @@ test("says when the first bytes of a model request have come, and of nothing els
 test("refuses to listen on a port that is taken", async () => {
   await using rig = await startRelay();
   await expect(
-    Relay.listen({ modelPort: 0, proxyPort: rig.relay.modelPort, onModelRequest: () => {} }),
+    Relay.listen({ modelPort: 0, proxyPort: rig.relay.modelPort, takeMs: 1, onModelRequest: () => {} }),
   ).rejects.toMatchObject({ reason: "PORT_UNAVAILABLE" });
 });
 
 test("leaves no connection open when disposed of", async () => {
   const rig = await startRelay();
   const program = await rig.program();
+  const gone = new Promise<void>((resolve) => program.once("close", () => resolve()));
   await rig[Symbol.asyncDispose]();
-  if (!program.closed) await once(program, "close");
-  expect(program.destroyed).toBe(true);
+  await gone;
 });
 
 /** Resolves when a number has stopped growing. */

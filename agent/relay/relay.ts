@@ -18,6 +18,8 @@ export interface RelayOptions {
   /** Loopback ports; 0 takes any free one. */
   modelPort: number;
   proxyPort: number;
+  /** How long a host may take to open a tunnel for what was announced to it. */
+  takeMs: number;
   /** Claude has sent the first bytes of a model request. Called for each connection. */
   onModelRequest(): void;
 }
@@ -30,6 +32,7 @@ export class Relay implements AsyncDisposable {
   readonly modelPort: number;
   readonly proxyPort: number;
   readonly #servers: readonly Server[];
+  readonly #takeMs: number;
   readonly #onModelRequest: () => void;
   readonly #sockets = new Set<Socket>();
   /** Accepted, but beyond the number of active ones. */
@@ -40,9 +43,10 @@ export class Relay implements AsyncDisposable {
   readonly #announcers = new Set<() => void>();
   #count = 0;
 
-  private constructor(servers: { model: Server; proxy: Server }, onModelRequest: () => void) {
+  private constructor(servers: { model: Server; proxy: Server }, options: RelayOptions) {
     this.#servers = [servers.model, servers.proxy];
-    this.#onModelRequest = onModelRequest;
+    this.#takeMs = options.takeMs;
+    this.#onModelRequest = options.onModelRequest;
     this.modelPort = (servers.model.address() as AddressInfo).port;
     this.proxyPort = (servers.proxy.address() as AddressInfo).port;
     servers.model.on("connection", (socket: Socket) => this.#accept(socket, Listener.MODEL));
@@ -53,7 +57,7 @@ export class Relay implements AsyncDisposable {
   static async listen(options: RelayOptions): Promise<Relay> {
     const model = await listenOn(options.modelPort);
     try {
-      return new Relay({ model, proxy: await listenOn(options.proxyPort) }, options.onModelRequest);
+      return new Relay({ model, proxy: await listenOn(options.proxyPort) }, options);
     } catch (error) {
       model.close();
       throw error;
@@ -62,7 +66,8 @@ export class Relay implements AsyncDisposable {
 
   /** Yields every connection that waits and each new one, until the signal is aborted. */
   async *announcements({ signal }: { signal: AbortSignal }): AsyncGenerator<Announcement> {
-    const announced = new Set<string>();
+    /** With a timer each: what a host is told of and does not take, it does not want. */
+    const announced = new Map<string, NodeJS.Timeout>();
     let wake = () => {};
     const announce = () => wake();
     this.#announcers.add(announce);
@@ -71,16 +76,22 @@ export class Relay implements AsyncDisposable {
       while (!signal.aborted) {
         const next = [...this.#waiting.values()].find(({ id }) => !announced.has(id));
         if (next !== undefined) {
-          announced.add(next.id);
+          const forget = () => this.#waiting.get(next.id)?.reset();
+          announced.set(next.id, setTimeout(forget, this.#takeMs));
           yield { connectionId: next.id, listener: next.listener };
           continue;
         }
-        for (const id of announced) if (!this.#waiting.has(id)) announced.delete(id);
+        for (const [id, timer] of announced) {
+          if (this.#waiting.has(id)) continue;
+          clearTimeout(timer);
+          announced.delete(id);
+        }
         await new Promise<void>((resolve) => (wake = resolve));
       }
     } finally {
       this.#announcers.delete(announce);
       signal.removeEventListener("abort", announce);
+      for (const timer of announced.values()) clearTimeout(timer);
     }
   }
 

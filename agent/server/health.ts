@@ -46,7 +46,6 @@ export class HealthState {
           yield { status: status(service) };
           await aborted(AbortSignal.any([signal, stopping]));
           if (!signal.aborted) yield { status: status(service) };
-          await aborted(signal);
         },
       },
       options,

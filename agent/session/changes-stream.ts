@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import { ChangesUpdatedSchema, type EventBody, type FileChange, FilePatchedSchema } from "../../proto/index.ts";
 import type { Workspace } from "../git/workspace.ts";
+import { rest } from "../wait.ts";
 import { cutChanges } from "./session-result.ts";
 
 /** One save is several file events; together they make one scan. */
@@ -132,9 +132,4 @@ export class ChangesStream {
       this.#options.emit({ case: "filePatched", value });
     }
   }
-}
-
-/** Returns false if the signal was aborted meanwhile. */
-async function rest(ms: number, signal: AbortSignal): Promise<boolean> {
-  return await sleep(ms, true, { signal }).catch(() => false);
 }

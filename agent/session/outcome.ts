@@ -79,7 +79,7 @@ export function failureOf(error: unknown): Failure {
 export function exitFailure({ code, signal, stderrTail }: ClaudeExit): Failure {
   const how = signal === "" ? `with exit code ${code ?? "unknown"}` : `by ${signal}`;
   const said = stderrTail === "" ? "It wrote no error." : `Its last words: ${stderrTail}`;
-  return failure("CLAUDE_EXITED", `Claude ended ${how} in the middle of a turn, without a result. ${said}`, {
+  return failure("CLAUDE_EXITED", `Claude ended ${how} with a message unanswered. ${said}`, {
     metadata: { exit_code: String(code ?? ""), signal, stderr: stderrTail },
     help: signal === "SIGKILL" ? "The container may have run out of memory: raise its limit." : "",
   });

@@ -183,9 +183,17 @@ export class AgentSession {
     const patience = setTimeout(() => this.#noMoreRoom.abort(), this.#options.timeouts.collectMs);
     this.#record.enterState(State.STOPPING);
     this.#record.enterPhase(Phase.COLLECT);
-    const exit = await this.#endClaude();
-    if (this.#workspace !== undefined && this.#changes !== undefined)
-      await this.#collect(this.#workspace, this.#changes);
+    let exit: ClaudeExit | undefined;
+    try {
+      exit = await this.#endClaude();
+      if (this.#workspace !== undefined && this.#changes !== undefined) {
+        await this.#collect(this.#workspace, this.#changes);
+      }
+    } catch (cause) {
+      // Whatever it is, the session gets its end.
+      this.#logger.error({ err: cause }, "ending the session failed");
+      error ??= cause;
+    }
     clearTimeout(patience);
     this.#finish({ end, error, exit });
   }
@@ -238,6 +246,10 @@ export class AgentSession {
       await this.#takeTurn(conversation, message, over);
       const failed = this.#lastTurn?.failure;
       if (failed?.reason === "AUTHENTICATION_FAILED") this.#end({ kind: "failed", failure: failed });
+    }
+    const { exit } = conversation;
+    if (exit !== undefined && !signal.aborted && this.#messages.take() !== undefined) {
+      this.#lastTurn = { failure: exitFailure(exit), interrupted: false };
     }
   }
 
@@ -322,7 +334,9 @@ export class AgentSession {
   async #collect(workspace: Workspace, changes: ChangesStream): Promise<void> {
     await changes.stop();
     // From here on nothing runs that could change a file.
-    await this.#options.place.killLeftovers();
+    await this.#options.place.killLeftovers().catch((error: unknown) => {
+      this.#logger.error({ err: error }, "some processes of the session could not be ended");
+    });
     const signal = AbortSignal.any([this.#hurry.signal, AbortSignal.timeout(this.#options.timeouts.collectMs)]);
     this.#collected = await collectChanges(workspace, changes, { signal, log: this.#logger });
   }

@@ -25,6 +25,9 @@ export class SafeHttp2SessionManager extends Http2SessionManager {
       // connect-node drops its own listener before a dying session has emitted its error.
       session.on("error", () => {});
       session.setLocalWindowSize(WINDOW_BYTES);
+      // Its ping timer may fire between a session's destruction and its close; Node throws then.
+      const ping = session.ping.bind(session) as (...pingArgs: unknown[]) => boolean;
+      session.ping = (...pingArgs: unknown[]) => !session.destroyed && ping(...pingArgs);
     }
     makeIterable(stream);
     return stream;

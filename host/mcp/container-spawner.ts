@@ -12,6 +12,8 @@ const DESCRIPTION = `Starts another Claude Code in a sealed container (no networ
 
 /** Clients show progress to people: more often than this is noise. */
 const PROGRESS_INTERVAL_MS = 200;
+/** Where a session stands, and what it changed. */
+const NEVER_DROPPED = new Set(["phaseChanged", "filePatched", "connectionLost", "egressDecided"]);
 /** HTTP clients give up after minutes of silence; a line every so often keeps the call alive. */
 const KEEP_ALIVE_MS = 15_000;
 
@@ -76,7 +78,7 @@ export class ContainerSpawnerTool {
       report(`session ${sessionId}`, { force: true });
       for await (const event of this.#sessions.watch(sessionId, { afterSequence: 0, signal: done.signal })) {
         const line = progressLine(event);
-        if (line !== undefined) report(line, { force: event.event.case === "phaseChanged" });
+        if (line !== undefined) report(line, { force: NEVER_DROPPED.has(event.event.case ?? "") });
       }
     } finally {
       clearInterval(keepAlive);

@@ -35,7 +35,6 @@ export type LogLine = Readonly<Record<string, unknown>>;
 export interface AgentRig extends AsyncDisposable {
   readonly agent: Agent;
   readonly config: AgentConfig;
-  readonly root: string;
   /** What the agent has logged. */
   readonly logged: readonly LogLine[];
   /** Opens one more connection to the agent. Closed with the rig. */
@@ -46,41 +45,75 @@ export interface Connection extends Disposable {
   readonly client: AgentClient;
 }
 
-export async function startRig(
-  options: { config?: Partial<AgentConfig> } & Omit<AgentOptions, "log"> = {},
-): Promise<AgentRig> {
+/** Directories for an agent, with owners as in a container. Disposing it removes them. */
+export interface AgentPlace extends AsyncDisposable {
+  readonly root: string;
+  readonly socketPath: string;
+  readonly sessionIdentity: { uid: number; gid: number } | undefined;
+  readonly config: AgentConfig;
+  /** The same configuration as environment variables. */
+  readonly variables: Record<string, string>;
+}
+
+export async function makePlace(): Promise<AgentPlace> {
   const root = await mkdtemp(join(tmpdir(), "agent-rig-"));
+  // mkdtemp made it for us alone.
+  await chmod(root, 0o755);
+  // Each place has a user of its own: the agent kills all processes of a session's.
   const uid = randomInt(100_000, 1_000_000);
   const sessionIdentity = asRoot ? { uid, gid: uid } : undefined;
   const baseIdentity = asRoot ? { uid: uid + 1_000_000, gid: uid + 1_000_000 } : undefined;
   const paths = { workTree: join(root, "workspace/repo"), base: join(root, "base"), scan: join(root, "scan") };
   const home = join(root, "home");
   const own = async (path: string, identity: { uid: number; gid: number } | undefined) => {
-    await mkdir(path, { recursive: true, mode: 0o755 });
+    await mkdir(path, { mode: 0o755 });
     if (identity !== undefined) await chown(path, identity.uid, identity.gid);
   };
-  await own(root, undefined);
   await own(join(root, "workspace"), sessionIdentity);
   await own(home, sessionIdentity);
   await own(paths.scan, sessionIdentity);
   await own(paths.base, baseIdentity);
-  // mkdtemp made it for us alone.
-  await chmod(root, 0o755);
-  const config: AgentConfig = {
-    socketPath: join(root, "agent.sock"),
-    listen: undefined,
+  const socketPath = join(root, "agent.sock");
+  const path = [BIN, process.env["PATH"] ?? ""].join(delimiter);
+  return {
+    root,
+    socketPath,
     sessionIdentity,
-    baseIdentity,
-    paths,
-    home,
-    path: [BIN, process.env["PATH"] ?? ""].join(delimiter),
-    claudeCommand: "claude",
-    modelPort: 0,
-    proxyPort: 0,
-    hostAbsenceTimeoutMs: 60_000,
-    logLevel: "debug",
-    ...options.config,
+    config: {
+      socketPath,
+      listen: undefined,
+      sessionIdentity,
+      baseIdentity,
+      paths,
+      home,
+      path,
+      claudeCommand: "claude",
+      modelPort: 0,
+      proxyPort: 0,
+      hostAbsenceTimeoutMs: 60_000,
+      logLevel: "debug",
+    },
+    variables: {
+      CLAUDECLUSTER_SOCKET: socketPath,
+      ...(sessionIdentity !== undefined && { CLAUDECLUSTER_SESSION_UID: String(sessionIdentity.uid) }),
+      ...(baseIdentity !== undefined && { CLAUDECLUSTER_BASE_UID: String(baseIdentity.uid) }),
+      CLAUDECLUSTER_WORK_TREE: paths.workTree,
+      CLAUDECLUSTER_BASE_DIRECTORY: paths.base,
+      CLAUDECLUSTER_SCAN_DIRECTORY: paths.scan,
+      CLAUDECLUSTER_HOME: home,
+      CLAUDECLUSTER_PATH: path,
+      CLAUDECLUSTER_MODEL_PORT: "0",
+      CLAUDECLUSTER_PROXY_PORT: "0",
+    },
+    [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true }),
   };
+}
+
+export async function startRig(
+  options: { config?: Partial<AgentConfig> } & Omit<AgentOptions, "log"> = {},
+): Promise<AgentRig> {
+  const place = await makePlace();
+  const config = { ...place.config, ...options.config };
   const logged: LogLine[] = [];
   const log = pino(
     { level: "debug", base: null },
@@ -91,7 +124,6 @@ export async function startRig(
   return {
     agent,
     config,
-    root,
     logged,
     connect() {
       const [near, far] = duplexPair();
@@ -103,7 +135,7 @@ export async function startRig(
     async [Symbol.asyncDispose]() {
       await agent.close();
       for (const connection of connections) connection[Symbol.dispose]();
-      await rm(root, { recursive: true, force: true });
+      await place[Symbol.asyncDispose]();
     },
   };
 }
@@ -210,7 +242,7 @@ export function attach(
   };
 }
 
-/** Carries the container's connections to the model at `url`, until disposed of. The proxy goes nowhere. */
+/** Carries the container's connections to the model at `url`, until disposed of. The proxy refuses. */
 export function serveModel(connection: Connection, url: string): AsyncDisposable {
   const abort = new AbortController();
   const { hostname, port } = new URL(url);
@@ -218,7 +250,7 @@ export function serveModel(connection: Connection, url: string): AsyncDisposable
     connection.client,
     {
       accept(listener, tunnel) {
-        if (listener === "proxy") return void tunnel.destroy();
+        if (listener === "proxy") return void tunnel.end("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
         const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
         socket.on("error", () => tunnel.destroy());
         tunnel.on("error", () => socket.destroy());

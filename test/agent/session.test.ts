@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
+import { create } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import {
   FileChange_Kind as Kind,
   Phase,
+  RepositorySpecSchema,
   type SessionEvent,
   Session_State as State,
   type SessionResult,
@@ -30,14 +32,19 @@ afterEach(async () => {
   await model[Symbol.asyncDispose]();
 });
 
-type Spec = Partial<Pick<SessionSpec, "idleTimeout" | "timeout" | "maxStepCount" | "permissionMode" | "allowedTools">>;
+type Spec = Partial<
+  Pick<SessionSpec, "idleTimeout" | "timeout" | "maxStepCount" | "permissionMode" | "allowedTools" | "repository">
+>;
 
 async function start(task: string, spec: Spec = {}): Promise<void> {
   await connection.client.startSession({ sessionId: "ses_1", spec: { task, ...spec } });
 }
 
 /** Runs a session to its end and returns its events and its whole result. */
-async function run(task: string, spec: Spec = {}): Promise<{ events: readonly SessionEvent[]; result: SessionResult; state: State }> {
+async function run(
+  task: string,
+  spec: Spec = {},
+): Promise<{ events: readonly SessionEvent[]; result: SessionResult; state: State }> {
   await start(task, spec);
   await using owner = attach(connection);
   await owner.done;
@@ -52,7 +59,12 @@ function failureOf(result: SessionResult) {
 test("runs a task and leaves its answer, its changes and a timeline", async () => {
   const { events, result, state } = await run("[scenario: small-edit] hello");
   expect(state).toBe(State.SUCCEEDED);
-  expect(result).toMatchObject({ outcome: { case: "success" }, changeCount: 1, patchInlined: true, patchTruncated: false });
+  expect(result).toMatchObject({
+    outcome: { case: "success" },
+    changeCount: 1,
+    patchInlined: true,
+    patchTruncated: false,
+  });
   expect(result.finalText).toContain("NOTES.md");
   expect(result.changes).toMatchObject([{ path: "NOTES.md", kind: Kind.ADDED, addedLineCount: 3 }]);
   expect(Buffer.from(result.patch).toString()).toContain("+- hello");
@@ -60,9 +72,19 @@ test("runs a task and leaves its answer, its changes and a timeline", async () =
   expect(result.usage!.outputTokenCount).toBeGreaterThan(0n);
   expect(result.processExit).toMatchObject({ exitCode: 0, timedOut: false, canceled: false });
   expect(events.map(({ sequence }) => sequence)).toEqual(events.map((_, index) => index + 1));
-  const order = ["sessionStarted", "turnStarted", "claudeReady", "toolUseStarted", "toolUseFinished", "turnFinished", "sessionFinished"];
+  const order = [
+    "sessionStarted",
+    "turnStarted",
+    "claudeReady",
+    "toolUseStarted",
+    "toolUseFinished",
+    "turnFinished",
+    "sessionFinished",
+  ];
   const seen = kinds(events).split(" ");
-  expect(order.map((kind) => seen.indexOf(kind))).toEqual(order.map((kind) => seen.indexOf(kind)).toSorted((a, b) => a - b));
+  expect(order.map((kind) => seen.indexOf(kind))).toEqual(
+    order.map((kind) => seen.indexOf(kind)).toSorted((a, b) => a - b),
+  );
   expect(seen.filter((kind) => kind === "sessionFinished")).toHaveLength(1);
   const { session } = await connection.client.getSession({});
   const phases = session!.phaseTimings.map(({ phase }) => phase);
@@ -71,7 +93,7 @@ test("runs a task and leaves its answer, its changes and a timeline", async () =
 });
 
 test("streams every changed file's diff while Claude works, and the patch can be read", async () => {
-  const { events, result } = await run("[scenario: write-files count=3]");
+  const { events, result } = await run("[scenario: write-files count=3 delay-ms=700]");
   const patched = events.flatMap(({ event }) => (event.case === "filePatched" ? [event.value] : []));
   // A scan may also meet a temporary file that Claude Code writes first and then renames.
   const names = ["file-001.txt", "file-002.txt", "file-003.txt"];
@@ -112,7 +134,9 @@ test("takes one message after the other, each once, and finishes when it was idl
   for (const line of ["+- one", "+- two", "+- three"]) expect(patch).toContain(line);
   // Cumulative as Claude tells it, and not added up again.
   expect(session!.result!.usage!.stepCount).toBe(9);
-  const costs = owner.events.flatMap(({ event }) => (event.case === "usageUpdated" ? [event.value.usage!.costUsd] : []));
+  const costs = owner.events.flatMap(({ event }) =>
+    event.case === "usageUpdated" ? [event.value.usage!.costUsd] : [],
+  );
   expect(session!.result!.usage!.costUsd).toBe(costs.at(-1));
   expect(costs).toEqual(costs.toSorted((a, b) => a - b));
 });
@@ -128,7 +152,10 @@ test("an interrupt ends the turn and nothing else", async () => {
   owner.send({ case: "stop", value: { reason: "enough" } });
   await owner.done;
   const { session } = await connection.client.getSession({});
-  expect(session!.result).toMatchObject({ outcome: { case: "cancellation", value: { reason: "enough" } }, changeCount: 1 });
+  expect(session!.result).toMatchObject({
+    outcome: { case: "cancellation", value: { reason: "enough" } },
+    changeCount: 1,
+  });
 });
 
 test("a stop in the middle of a turn still collects the changes", async () => {
@@ -140,7 +167,10 @@ test("a stop in the middle of a turn still collects the changes", async () => {
   await owner.done;
   const { session } = await connection.client.getSession({});
   expect(session!.state).toBe(State.CANCELED);
-  expect(session!.result).toMatchObject({ outcome: { value: { reason: "not needed any more" } }, processExit: { canceled: true } });
+  expect(session!.result).toMatchObject({
+    outcome: { value: { reason: "not needed any more" } },
+    processExit: { canceled: true },
+  });
   expect(session!.result!.changeCount).toBeGreaterThan(0);
   expect(await owner.event("turnFinished")).toMatchObject({ interrupted: true });
 });
@@ -151,7 +181,9 @@ test("a turn is over only when its background commands are", async () => {
   expect(result.changes.map(({ path }) => path)).toEqual(["background.txt"]);
   expect(result.finalText).toContain("done");
   expect(events.filter(({ event }) => event.case === "turnFinished")).toHaveLength(1);
-  const tasks = events.flatMap(({ event }) => (event.case === "backgroundTasksChanged" ? [event.value.descriptions.length] : []));
+  const tasks = events.flatMap(({ event }) =>
+    event.case === "backgroundTasksChanged" ? [event.value.descriptions.length] : [],
+  );
   expect(tasks).toEqual([1, 0]);
 });
 
@@ -208,7 +240,9 @@ test("a limit on steps is a failure that says so", async () => {
 test("lines of megabytes are cut in events and survive", async () => {
   const { events, result } = await run("[scenario: huge-edit]");
   expect(result.outcome.case).toBe("success");
-  const cut = events.flatMap(({ event }) => (event.case === "toolUseFinished" && event.value.truncated ? [event.value] : []));
+  const cut = events.flatMap(({ event }) =>
+    event.case === "toolUseFinished" && event.value.truncated ? [event.value] : [],
+  );
   expect(result.changes.map(({ path }) => path)).toEqual(["huge.txt"]);
   expect(cut.every(({ sizeBytes }) => sizeBytes > 48n * 1024n)).toBe(true);
 });
@@ -232,4 +266,57 @@ test("bytes that are no text survive", async () => {
   expect(result.outcome.case).toBe("success");
   expect(result.changeCount).toBeGreaterThan(3);
   expect(events.some(({ event }) => event.case === "filePatched")).toBe(true);
+});
+
+test("waits for a host before the first model request, and goes on when one comes", async () => {
+  await serving[Symbol.asyncDispose]();
+  await start("[scenario: small-edit] patience");
+  await using owner = attach(connection);
+  await owner.event("phaseChanged", ({ phase }) => phase === Phase.WORK);
+  expect(model.requests).toEqual([]);
+  serving = serveModel(connection, model.url);
+  await owner.done;
+  expect((await connection.client.getSession({})).session?.state).toBe(State.SUCCEEDED);
+});
+
+test("survives the loss of the host's connection in the middle of an answer", async () => {
+  await start("[scenario: long-run seconds=6 steps=6]");
+  const owner = attach(connection);
+  await owner.event("toolUseFinished");
+  const seen = owner.events.length;
+  await serving[Symbol.asyncDispose]();
+  await owner[Symbol.asyncDispose]();
+  connection[Symbol.dispose]();
+  connection = rig.connect();
+  serving = serveModel(connection, model.url);
+  await using again = attach(connection, { afterSequence: seen });
+  await again.done;
+  expect(again.events[0]?.sequence).toBe(seen + 1);
+  expect((await connection.client.getSession({})).session?.state).toBe(State.SUCCEEDED);
+});
+
+test("uses only the tools that it may, where the mode asks for permission", async () => {
+  const run1 = await run("[scenario: failing-command]", { permissionMode: "dontAsk" });
+  const failed = run1.events.flatMap(({ event }) => (event.case === "toolUseFinished" ? [event.value] : []));
+  expect(failed.every((tool) => tool.failed)).toBe(true);
+  expect(run1.result.changeCount).toBe(0);
+});
+
+test("takes rules with spaces in them", async () => {
+  const { result } = await run("[scenario: write-files count=1 via=bash]", {
+    permissionMode: "dontAsk",
+    allowedTools: ["Bash(printf *)", "Bash(echo *)", "Bash"],
+  });
+  expect(result.changes.map(({ path }) => path)).toEqual(["file-001.txt"]);
+});
+
+test("says what it could not clone, and why", async () => {
+  const { result, state } = await run("anything", {
+    repository: create(RepositorySpecSchema, { uri: "http://git.invalid/owner/name" }),
+  });
+  expect(state).toBe(State.FAILED);
+  const failure = failureOf(result);
+  expect(failure?.reason).toMatch(/^REPOSITORY_/);
+  expect(failure?.message).toContain("git.invalid");
+  expect(result.processExit).toBeUndefined();
 });

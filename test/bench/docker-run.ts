@@ -12,6 +12,7 @@ export function plainRunArguments(image: string): string[] {
     sessionUid: 20999,
     owner: { hostId: "bench", version: "bench" },
     imageVolumes: [],
+    limitsCpu: true,
   });
   const host = HostConfig!;
   const each = (flag: string, values: string[] = []) => values.flatMap((value) => [flag, value]);

@@ -23,6 +23,7 @@ export class EngineProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #rules = new Set<Rule>();
   readonly #open = new Map<Socket, string>();
+  #held = 0;
 
   private constructor(path: string, enginePath: string) {
     this.path = path;
@@ -36,6 +37,11 @@ export class EngineProxy implements AsyncDisposable {
     proxy.#server.listen(proxy.path);
     await once(proxy.#server, "listening");
     return proxy;
+  }
+
+  /** How many connections are being held. */
+  get held(): number {
+    return this.#held;
   }
 
   /** Holds matching requests before the engine sees them, or its replies. */
@@ -107,7 +113,8 @@ export class EngineProxy implements AsyncDisposable {
     for (const rule of this.#rules) {
       if (rule.side !== side || !rule.pattern.test(request)) continue;
       rule.onMatch();
-      await rule.passing;
+      this.#held++;
+      await rule.passing.finally(() => this.#held--);
     }
   }
 }

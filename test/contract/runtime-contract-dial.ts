@@ -66,7 +66,7 @@ export function describeDial(bench: () => Bench): void {
         dialled = true;
         return stream;
       });
-      await sleep(500);
+      await sleep(2000);
       expect(dialled).toBe(false);
       await harness.resume(container.ref);
       expect(await echo(await dial, "awake")).toBe("awake");

@@ -2,7 +2,6 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { containersOf, docker } from "../support/docker.ts";
-import { startDial } from "../support/claudecluster.ts";
 import { startRig } from "../support/rig.ts";
 
 /** Everything that can be read inside: environments, command lines, memory, files. As root in the container. */
@@ -12,7 +11,8 @@ const LOOK_EVERYWHERE = `
     tr '\\0' '\\n' < $d/environ; tr '\\0' ' ' < $d/cmdline; echo
   done 2>/dev/null
   find / -xdev -type f -not -path '/proc/*' -not -path '/sys/*' -not -path '/usr/*' -size -2000k -exec cat {} + 2>/dev/null
-  for t in /tmp /home/claude /workspace /base /scan /run /dev/shm /opt; do find $t -type f -exec cat {} + 2>/dev/null; done`;
+  for t in /tmp /home/claude /workspace /base /scan /run /dev/shm /opt; do find $t -type f -exec cat {} + 2>/dev/null; done
+  true`;
 
 test("the key is nowhere inside: not in environments, command lines, files, events, logs or the host's store", async () => {
   await using rig = await startRig();
@@ -63,7 +63,6 @@ test("the key is nowhere inside: not in environments, command lines, files, even
     result: text,
     "the server's log": rig.mcp.stderr(),
   };
-  await using _dial = await startDial(sessionId);
   stop.abort();
   await rig.mcp.client.close();
   for (const name of await readdir(rig.mcp.stateDirectory)) {

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { networkInterfaces, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -19,7 +19,7 @@ test("the compose file starts a host that serves MCP over HTTP to callers with t
   const directory = await mkdtemp(join(tmpdir(), "claudecluster-compose-"));
   const project = `claudecluster-test-${randomBytes(4).toString("hex")}`;
   const [token, key] = [randomBytes(32).toString("hex"), randomBytes(32).toString("hex")];
-  const gateway = dockerGateway();
+  const gateway = await dockerGateway();
   await using model = await startScriptedModel({ key, host: gateway });
   await using git = await startGitServer({ host: gateway });
   const repository = await git.addRepository("greeter", SMALL_REPOSITORY);
@@ -67,7 +67,7 @@ test("the compose file starts a host that serves MCP over HTTP to callers with t
       { timeout: 120_000, onprogress: () => (progressCount += 1) },
     );
     await client.close();
-    expect(result.structuredContent).toMatchObject({ state: "succeeded" });
+    expect(result.structuredContent, JSON.stringify(result.content)).toMatchObject({ state: "succeeded" });
     expect(progressCount).toBeGreaterThan(3);
     const log = await compose("logs");
     expect(log.includes(key) || log.includes(token)).toBe(false);
@@ -87,10 +87,8 @@ async function composeCommand(): Promise<[string, ...string[]]> {
   }
 }
 
-/** The address of this machine that containers on the engine's default bridge reach. */
-function dockerGateway(): string {
-  const [address] = networkInterfaces()["docker0"] ?? [];
-  if (address === undefined)
-    throw new Error("The engine has no docker0 bridge, which this test needs to reach the scripted model.");
-  return address.address;
+/** The address of this machine that containers on the engine's bridges reach: the first of the default bridge. */
+async function dockerGateway(): Promise<string> {
+  const subnet = await docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}");
+  return subnet.replace(/\.0\/\d+$/, ".1");
 }

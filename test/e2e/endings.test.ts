@@ -53,7 +53,7 @@ test.each([
 
 test.each([
   ["an unknown image", { image: "claudecluster/no-such-image:1" }, "IMAGE_NOT_FOUND"],
-  ["more CPUs than there are", { cpus: 512 }, "CPU"],
+  ["more CPUs than there are", { cpus: 512 }, "CONTAINER_CREATE_FAILED"],
   ["an unknown ref", { ref: "no-such-branch" }, "REF_NOT_FOUND"],
   ["a port where nobody listens", { repository: "http://127.0.0.1:1/x.git" }, "REPOSITORY_UNREACHABLE"],
   ["a host that does not exist", { repository: "https://no-such-host.invalid/x.git" }, "REPOSITORY_UNREACHABLE"],

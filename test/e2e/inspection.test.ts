@@ -87,7 +87,7 @@ test("Python's grpcio, an unrelated client, watches one turn, interrupts it, and
     const image = join(directory, "image.binpb");
     await execFileAsync(BUF, ["build", here("../../proto"), "-o", image]);
     await whileWorking(30, async (dial) => {
-      const { stdout } = await execFileAsync("/usr/bin/python3", [here("./inspect.py"), image, dial.socket], {
+      const { stdout } = await execFileAsync("/usr/bin/python3", [here("./python_client.py"), image, dial.socket], {
         timeout: 90_000,
       });
       const seen = stdout.trim().split("\n");
@@ -99,7 +99,7 @@ test("Python's grpcio, an unrelated client, watches one turn, interrupts it, and
           "file_patched",
           "interrupted",
           "second turn",
-          "refused OWNER_ONLY",
+          "refused ROLE_INSUFFICIENT",
         ]),
       );
     });

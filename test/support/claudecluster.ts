@@ -15,11 +15,11 @@ export async function startDial(sessionId: string): Promise<Dial> {
     env,
     stdio: ["ignore", "pipe", "inherit"],
   });
+  const closed = once(child, "close");
   const [socket] = (await once(createInterface({ input: child.stdout! }), "line")) as [string];
   return {
     socket,
     async [Symbol.asyncDispose]() {
-      const closed = once(child, "close");
       if (child.exitCode === null) child.kill("SIGTERM");
       await closed;
     },

@@ -5,7 +5,7 @@ const execFileAsync = promisify(execFile);
 
 /** Runs the docker client and returns what it printed. */
 export async function docker(...args: string[]): Promise<string> {
-  const { stdout } = await execFileAsync("docker", args, { maxBuffer: 256 * 1024 * 1024, encoding: "utf8" });
+  const { stdout } = await execFileAsync("docker", args, { maxBuffer: 256 * 1024 * 1024, encoding: "latin1" });
   return stdout.trim();
 }
 

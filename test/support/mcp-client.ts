@@ -46,7 +46,10 @@ export async function startMcpServer(env: Record<string, string>): Promise<McpRi
     stderr: "pipe",
   });
   let stderr = "";
-  transport.stderr?.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+  transport.stderr?.on("data", (chunk: Buffer) => {
+    stderr += chunk.toString();
+    if (process.env["DBG"]) process.stderr.write(chunk);
+  });
   const client = new Client({ name: "test", version: "1.0.0" });
   await client.connect(transport);
   return {

@@ -42,8 +42,8 @@ export class AgentStream extends Duplex {
 
   override _writev(chunks: { chunk: Buffer }[], callback: () => void): void {
     this.#carrier.cork();
-    const last = chunks.pop();
-    for (const { chunk } of chunks) this.#carrier.write(chunk);
+    for (const { chunk } of chunks.slice(0, -1)) this.#carrier.write(chunk);
+    const last = chunks.at(-1);
     if (last !== undefined) this.#send((done) => this.#carrier.write(last.chunk, done), callback);
     this.#carrier.uncork();
   }

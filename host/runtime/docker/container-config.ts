@@ -7,6 +7,8 @@ const MIB = 2 ** 20;
 /** Enough for a parallel build; a fork bomb stops here. */
 const PIDS_LIMIT = 512;
 
+const PARENT = "rw,noexec,nosuid,nodev,size=64k,mode=755";
+
 /** What the configuration is made from. */
 export interface ContainerPlan {
   request: ContainerRequest;
@@ -14,6 +16,8 @@ export interface ContainerPlan {
   owner: Owner;
   /** Where the image declares volumes. */
   imageVolumes: string[];
+  /** False: the engine cannot, which is accepted; it would refuse the container. */
+  limitsCpu: boolean;
 }
 
 /** The configuration of a sealed container: no network, no mount of the host, nothing writable but memory. */
@@ -36,7 +40,7 @@ export function containerConfig(plan: ContainerPlan): ContainerCreateOptions {
   };
 }
 
-function hostConfig({ request, sessionUid, imageVolumes }: ContainerPlan, baseUid: number): HostConfig {
+function hostConfig({ request, sessionUid, imageVolumes, limitsCpu }: ContainerPlan, baseUid: number): HostConfig {
   return {
     NetworkMode: "none",
     ReadonlyRootfs: true,
@@ -49,7 +53,7 @@ function hostConfig({ request, sessionUid, imageVolumes }: ContainerPlan, baseUi
     PidsLimit: PIDS_LIMIT,
     Memory: request.memoryBytes,
     MemorySwap: request.memoryBytes, // memory and swap together: no swap
-    NanoCpus: Math.round(request.cpuCount * 1e9),
+    ...(limitsCpu ? { NanoCpus: Math.round(request.cpuCount * 1e9) } : {}),
     OomScoreAdj: 0,
     Ulimits: [
       { Name: "core", Soft: 0, Hard: 0 }, // the kernel's core handler runs on the host
@@ -82,6 +86,9 @@ function tmpfs(request: ContainerRequest, sessionUid: number, baseUid: number): 
     "/base": `rw,noexec,nosuid,nodev,${size(workspaceSizeBytes / 2)},uid=${baseUid},gid=${baseUid},mode=755`,
     "/scan": `rw,noexec,nosuid,nodev,${size(workspaceSizeBytes / 4)},${session},mode=700`,
     "/run/agent": "rw,noexec,nosuid,nodev,size=1m,mode=700",
+    // Before runc 1.2 a directory that the image has keeps the image's mode; below these there is none.
+    "/home": PARENT,
+    "/run": PARENT,
   };
 }
 

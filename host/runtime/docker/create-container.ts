@@ -8,6 +8,7 @@ import { engineError, imageNotFound, statusOf } from "./engine-error.ts";
 import { droppedLimits, limitsNotEnforced, missingLimits } from "./engine-limits.ts";
 import type { Engine } from "./engine.ts";
 import { LABELS, type Owner, RUNTIME, uidIn } from "./labels.ts";
+import { raceSignal } from "./race-signal.ts";
 import { removeContainer } from "./remove-container.ts";
 import { sendCreate } from "./send-create.ts";
 import { pickSessionUid } from "./session-uid.ts";
@@ -38,34 +39,43 @@ export async function createContainer(
   const { signal, onProgress } = options;
   try {
     onProgress?.({ phase: "image", message: `Looking for the image ${request.image}` });
-    const imageVolumes = await lookAround(context, request, signal);
+    const found = await lookAround(context, request, signal);
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const sessionUid = await freeUid(context, signal);
-      const plan = { request, sessionUid, imageVolumes, owner: context.owner };
+      const plan = { ...found, request, sessionUid, owner: context.owner };
       const ref = await createOnce(context, plan, options);
       if (ref !== undefined) return ref;
     }
-    throw new Error(`other hosts took the same uid ${ATTEMPTS} times`);
+    throw new AppError("CONTAINER_CREATE_FAILED", `Others took the same session uid ${ATTEMPTS} times.`, {
+      kind: "ABORTED",
+      retryable: true,
+    });
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     throw engineError(error, { reason: "CONTAINER_CREATE_FAILED", what: "The Docker engine made no container" });
   }
 }
 
-/** Looks whether it can work at all; says where the image declares volumes. */
+/** Looks whether it can work at all, and at what the configuration depends on. */
 async function lookAround(
   { engine, allowWeakLimits }: CreateContext,
   { image }: ContainerRequest,
   signal: AbortSignal,
-): Promise<string[]> {
+): Promise<Pick<ContainerPlan, "imageVolumes" | "limitsCpu">> {
   const [info, found] = await Promise.all([
     engine.info({ signal }),
-    engine.inspectImage(image, { signal }).catch((error: unknown) => {
-      throw statusOf(error) === 404 ? imageNotFound(image, error) : error;
-    }),
+    engine.inspectImage(image, { signal }).catch(explainMissing(image)),
   ]);
-  refuseWeakLimits(missingLimits(info), allowWeakLimits);
-  return Object.keys(found.Config.Volumes ?? {});
+  const missing = missingLimits(info);
+  refuseWeakLimits(missing, allowWeakLimits);
+  return { imageVolumes: Object.keys(found.Config?.Volumes ?? {}), limitsCpu: !missing.includes("CPU") };
+}
+
+/** At an image, and at a create, "not found" means the image. */
+function explainMissing(image: string): (error: unknown) => never {
+  return (error) => {
+    throw statusOf(error) === 404 ? imageNotFound(image, error) : error;
+  };
 }
 
 async function freeUid({ engine, random }: CreateContext, signal: AbortSignal): Promise<number> {
@@ -90,7 +100,14 @@ async function createOnce(
   const { request, sessionUid } = plan;
   const config = containerConfig(plan);
   onProgress?.({ phase: "create", message: "Creating the container" });
-  const { id, warnings } = await sendCreate(engine, containerName(request.sessionId), config, { signal, background });
+  const name = containerName(request.sessionId);
+  const creation = sendCreate(engine, name, config, { signal, background });
+  const { id, warnings } = await creation.catch(explainMissing(request.image));
+  const remove = () => {
+    const removal = removeContainer(engine, id);
+    background.add(removal);
+    return raceSignal(removal, signal);
+  };
   try {
     for (const message of warnings) onProgress?.({ phase: "create", message });
     if (warnings.length > 0) await refuseDroppedLimits(context, id, config, signal);
@@ -98,7 +115,7 @@ async function createOnce(
     const own = containers.find((container) => container.Id === id);
     // Whoever lists last sees the other, so to give way to anybody is what is safe.
     if (own === undefined || containers.length > 1) {
-      await removeContainer(engine, id);
+      await remove();
       return undefined;
     }
     onProgress?.({ phase: "start", message: "Starting the container" });
@@ -106,10 +123,7 @@ async function createOnce(
     const { sessionId } = request;
     return { version: 1, runtime: RUNTIME, id, sessionId, sessionUid, createTimeMs: own.Created * 1000, running: true };
   } catch (error) {
-    const removal = removeContainer(engine, id);
-    background.add(removal);
-    // What went wrong first is what is told.
-    if (!signal.aborted) await removal.catch(() => {});
+    await remove().catch(() => {}); // What went wrong first is what is told.
     throw error;
   }
 }

@@ -13,6 +13,7 @@ import { printable } from "./printable.ts";
 const BRIDGE = ["dial-stdio"];
 const ATTEMPT_MS = 15_000;
 const POLL_MS = 200;
+const LOOK_MS = 5_000;
 /** A bridge dies with its container, some time before the engine says so. */
 const DEATH_MS = 1_000;
 const KEPT_STDERR_BYTES = 2_048;
@@ -74,7 +75,8 @@ async function attempt({ engine, id }: DialTarget, outer: AbortSignal): Promise<
 
 async function look({ engine, id }: DialTarget, signal: AbortSignal): Promise<"running" | "paused" | "gone"> {
   try {
-    const { State: state } = await engine.inspectContainer(id, { signal });
+    const look = AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]);
+    const { State: state } = await engine.inspectContainer(id, { signal: look });
     if (!state.Running) return "gone";
     return state.Paused ? "paused" : "running";
   } catch (error) {

@@ -66,7 +66,7 @@ export class DockerRuntime implements Runtime {
     const alive = this.#alive(signal);
     return await this.#ask(`The Docker engine did not show the image ${image}`, alive, async () => {
       const { Created, Config } = await this.#engine.inspectImage(image, { signal: alive });
-      return { createTimeMs: Date.parse(Created), labels: Config.Labels ?? {} };
+      return { createTimeMs: Date.parse(Created), labels: Config?.Labels ?? {} };
     });
   }
 
@@ -99,7 +99,7 @@ export class DockerRuntime implements Runtime {
     );
     return (containers ?? []).flatMap(({ Id: id, Created, State, Labels }) => {
       const running = State === "running" || State === "paused";
-      return refFrom({ id, createTimeMs: Created * 1000, running, labels: Labels }, this.#owner.hostId) ?? [];
+      return refFrom({ id, createTimeMs: Created * 1000, running, labels: Labels ?? {} }, this.#owner.hostId) ?? [];
     });
   }
 
@@ -117,7 +117,7 @@ export class DockerRuntime implements Runtime {
     const { Id, Created, State, Config } = found;
     // Whole seconds, as in lists: a container's ref is the same wherever it comes from.
     const createTimeMs = Math.floor(Date.parse(Created) / 1000) * 1000;
-    return refFrom({ id: Id, createTimeMs, running: State.Running, labels: Config.Labels }, this.#owner.hostId);
+    return refFrom({ id: Id, createTimeMs, running: State.Running, labels: Config.Labels ?? {} }, this.#owner.hostId);
   }
 
   /** Undefined if the engine says that there is no such thing. */

@@ -1,9 +1,16 @@
 import { AppError, asAppError } from "../../../proto/index.ts";
 
 /** Nothing was sent: the engine was not reached at all. */
-const NOT_REACHED = new Set(["ECONNREFUSED", "ENOENT", "ENOTFOUND", "EHOSTUNREACH", "ENETUNREACH", "ENOTDIR"]);
-/** The connection broke; what was asked for may have been done. */
-const BROKEN = new Set(["ECONNRESET", "EPIPE", "ETIMEDOUT", "EAI_AGAIN", "ECONNABORTED"]);
+const NOT_REACHED = new Set([
+  "ECONNREFUSED",
+  "ENOENT",
+  "ENOTFOUND",
+  "EHOSTUNREACH",
+  "EAI_AGAIN",
+  "EHOSTDOWN",
+  "ENETUNREACH",
+  "ENOTDIR",
+]);
 const FORBIDDEN = new Set(["EACCES", "EPERM"]);
 
 /** The HTTP status that the engine answered with, undefined if it did not answer. */
@@ -34,10 +41,13 @@ export function engineError(error: unknown, { reason, what }: { reason: string; 
       cause: error,
     });
   }
-  if (NOT_REACHED.has(code) || BROKEN.has(code)) {
-    const message = NOT_REACHED.has(code)
-      ? "The Docker engine is not running."
-      : "The Docker engine broke the connection.";
+  const status = statusOf(error);
+  if (status === undefined && code !== "") {
+    const what = NOT_REACHED.has(code)
+      ? "The Docker engine is not running"
+      : "The connection to the Docker engine broke";
+    // Node's text names the address.
+    const message = `${what}: ${error instanceof Error ? error.message : code}.`;
     return new AppError("RUNTIME_UNAVAILABLE", message, {
       kind: "UNAVAILABLE",
       metadata: { code },
@@ -46,7 +56,6 @@ export function engineError(error: unknown, { reason, what }: { reason: string; 
       cause: error,
     });
   }
-  const status = statusOf(error);
   if (status === undefined) return asAppError(error);
   return new AppError(reason, `${what}: ${answerOf(error)}`, {
     kind: status === 400 ? "INVALID_ARGUMENT" : "INTERNAL",

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
+import { Socket } from "node:net";
 import { homedir } from "node:os";
 import type { DockerOptions } from "dockerode";
 import { type EngineAddress, findEngineAddress } from "./engine-address.ts";
@@ -10,6 +11,8 @@ export interface Transport {
   dial(options: object, callback: (error: Error | null, answer: unknown) => void): void;
   agent?: HttpAgent;
 }
+
+const KEEP_ALIVE_MS = 30_000;
 
 /** Everything is named, since dockerode takes what is missing from DOCKER_HOST and its kin. */
 const NOTHING: DockerOptions = {
@@ -30,7 +33,18 @@ export async function openTransport(given: EngineAddress | undefined): Promise<T
   const transport = new Dockerode(dockerOptions(address)).modem as Transport;
   // No connection is used twice: a kept one may have died, and then nobody knows whether a create was received.
   transport.agent = address.kind === "tcp" && address.tls !== undefined ? new HttpsAgent() : new HttpAgent();
+  keepAlive(transport.agent);
   return transport;
+}
+
+/** On the way to a remote engine, silent connections are forgotten; and a wait is silent for hours. */
+function keepAlive(agent: HttpAgent): void {
+  const connect = agent.createConnection.bind(agent);
+  agent.createConnection = (...args) => {
+    const socket = connect(...args);
+    if (socket instanceof Socket) socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    return socket;
+  };
 }
 
 function dockerOptions(address: EngineAddress): DockerOptions {

@@ -22,7 +22,7 @@ export async function awaitMagic(stream: Duplex, { signal }: { signal: AbortSign
         if (seen.length > MAGIC.length) stream.unshift(seen.subarray(MAGIC.length));
         return resolve(undefined);
       }
-      if (seen.length > KEPT_BYTES) return resolve(seen.toString());
+      if (seen.length > KEPT_BYTES) return resolve(seen.toString("utf8", 0, KEPT_BYTES));
     }
   };
   const onClose = () => resolve(seen.toString());

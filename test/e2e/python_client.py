@@ -45,9 +45,12 @@ with grpc.insecure_channel("unix:" + socket) as channel:
         kind = response.WhichOneof("response")
         if kind == "hello":
             print("hello")
+            # Only the owner may let events be forgotten.
+            acknowledge = AttachRequest()
+            acknowledge.acknowledge.sequence = 1
+            requests.put(acknowledge)
         if kind == "request_refused":
             print("refused " + response.request_refused.reason)
-            break
         for event in response.events.events:
             name = event.WhichOneof("event")
             print(name)
@@ -63,10 +66,4 @@ with grpc.insecure_channel("unix:" + socket) as channel:
                 print("interrupted")
             if name == "turn_finished" and event.turn_finished.turn == 2:
                 print("second turn")
-            if name == "turn_started" and event.turn_started.turn == 2:
-                # Only the owner may let events be forgotten.
-                acknowledge = AttachRequest()
-                acknowledge.acknowledge.sequence = 1
-                requests.put(acknowledge)
     requests.put(None)
-    stream.cancel()

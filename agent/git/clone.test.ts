@@ -1,0 +1,268 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import { beforeAll, expect, test } from "vitest";
+import { RepositorySpecSchema } from "../../proto/index.ts";
+import { processesOf } from "../process/identity.ts";
+import type { Progress } from "./clone-progress.ts";
+import { startGitServer, startProxy } from "./fixtures/git-server.ts";
+import { asClaude, BASE, requireRoot, runGit, SESSION, WorkArea } from "./fixtures/work-area.ts";
+import { openWorkspace, type WorkspaceOptions } from "./workspace.ts";
+
+beforeAll(requireRoot);
+
+/** Three commits on main, one on a branch, tags of each kind. */
+function fillHistory(directory: string, git: (...args: string[]) => string): void {
+  for (const content of ["one", "two", "three"]) {
+    writeFileSync(join(directory, "file.txt"), `${content}\n`);
+    git("add", "-A");
+    git("commit", "-qm", content);
+    if (content === "one") git("tag", "v1");
+    if (content === "two") git("tag", "-a", "v2", "-m", "second");
+  }
+  git("tag", "tree", "HEAD^{tree}");
+  git("update-ref", "refs/pull/7/head", "v1");
+  git("checkout", "-q", "-b", "feature/x");
+  writeFileSync(join(directory, "feature.txt"), "feature\n");
+  git("add", "-A");
+  git("commit", "-qm", "feature");
+  git("checkout", "-q", "main");
+}
+
+function options(area: WorkArea, rest: Partial<WorkspaceOptions>): WorkspaceOptions {
+  return {
+    paths: area.paths({ session: SESSION, base: BASE }),
+    sessionIdentity: SESSION,
+    baseIdentity: BASE,
+    proxyUrl: undefined,
+    onProgress: () => undefined,
+    signal: AbortSignal.timeout(30_000),
+    ...rest,
+  };
+}
+
+const spec = (uri: string, ref = ""): WorkspaceOptions["repository"] => create(RepositorySpecSchema, { uri, ref, depth: 1 });
+
+test("starts at the branch, tag, commit or other ref that was asked for, as deep as asked for", async () => {
+  await using area = new WorkArea();
+  const source = area.source("history", fillHistory);
+  const id = (name: string): string => runGit(source, "rev-parse", `${name}^{commit}`).trim();
+  const cases: [ref: string, depth: number, commit: string, head: string, count: number][] = [
+    ["", 1, id("main"), "main", 1],
+    ["main", 2, id("main"), "main", 2],
+    ["feature/x", 1, id("feature/x"), "feature/x", 1],
+    ["refs/heads/feature/x", -1, id("feature/x"), "feature/x", 4],
+    ["v1", 1, id("v1"), "HEAD", 1],
+    ["v2", 1, id("v2"), "HEAD", 1],
+    [id("v2"), 1, id("v2"), "HEAD", 1],
+    [id("v1"), -1, id("v1"), "HEAD", 1],
+    ["refs/pull/7/head", 1, id("v1"), "HEAD", 1],
+    ["HEAD", 1, id("main"), "HEAD", 1],
+  ];
+  for (const [ref, depth, commit, head, count] of cases) {
+    const workspace = await area.open(await area.spec("history", { ref, depth }));
+    expect([ref, workspace.baseCommitId]).toEqual([ref, commit]);
+    const said = asClaude(workspace.workTree, "git rev-parse HEAD; git rev-parse --abbrev-ref HEAD; git rev-list --count HEAD; git status --porcelain; git fsck --no-dangling 2>&1");
+    expect([ref, said]).toEqual([ref, `${commit}\n${head}\n${count}\n`]);
+  }
+}, 60_000);
+
+test("gives Claude an ordinary repository: it can commit, and push and fetch would go to the origin", async () => {
+  await using area = new WorkArea();
+  area.source("history", fillHistory);
+  const repository = await area.spec("history");
+  const workspace = await area.open(repository);
+  const claude = (script: string): string => asClaude(workspace.workTree, script);
+  expect(claude("git remote -v; git status -sb; git log --format='%s %D'")).toBe(
+    `origin\t${repository.uri} (fetch)\norigin\t${repository.uri} (push)\n## main...origin/main\nthree grafted, HEAD -> main, origin/main, origin/HEAD\n`,
+  );
+  expect(claude("echo x > new; git add new; git commit -qm mine; git log -1 --format='%an <%ae>'")).toBe("Claude <noreply@anthropic.com>\n");
+  const collected = await workspace.collect({ signal: AbortSignal.timeout(20_000) });
+  expect(collected.headCommitId).toBe(claude("git rev-parse HEAD").trim());
+  expect(collected.changes.map(({ path }) => path)).toEqual(["new"]);
+  // Objects are the base's: nothing was copied.
+  expect(claude("git count-objects -v")).toMatch(/^in-pack: 0$/m);
+  expect(claude("git fetch -q --unshallow origin && git rev-list --count origin/main")).toBe("3\n");
+});
+
+test("keeps the start commit out of Claude's reach, and open to its eyes", async () => {
+  await using area = new WorkArea();
+  area.source("history", fillHistory);
+  const paths = area.paths({ session: SESSION, base: BASE });
+  await area.open(await area.spec("history"), paths);
+  const writable = execFileSync("find", [paths.base, "-writable"], { uid: SESSION.uid, gid: SESSION.gid, encoding: "utf8", cwd: "/" });
+  const unreadable = execFileSync("find", [paths.base, "!", "-readable"], { uid: SESSION.uid, gid: SESSION.gid, encoding: "utf8", cwd: "/" });
+  expect([writable, unreadable]).toEqual(["", ""]);
+});
+
+test("checks out the bytes that were committed, whatever .gitattributes say, and stays clean", async () => {
+  await using area = new WorkArea();
+  const bytes = { "crlf.txt": "a\r\nb\r\n", "lf.txt": "a\nb\n", "id.c": "$Id$\n", "u.u16": "plain\n", "f.lfs": "version https://git-lfs\n" };
+  area.source("attributes", (directory, git) => {
+    for (const [name, content] of Object.entries(bytes)) writeFileSync(join(directory, name), content);
+    git("add", "-A");
+    writeFileSync(join(directory, ".gitattributes"), "*.txt text eol=crlf\n*.c ident\n*.u16 working-tree-encoding=UTF-16\n*.lfs filter=lfs\n");
+    git("add", ".gitattributes");
+    git("commit", "-qm", "x");
+  });
+  const workspace = await area.open(await area.spec("attributes"));
+  for (const [name, content] of Object.entries(bytes)) expect(readFileSync(join(workspace.workTree, name), "utf8")).toBe(content);
+  expect(asClaude(workspace.workTree, "sleep 1.1; touch *; git status --porcelain; git add -A; git status --porcelain")).toBe("");
+});
+
+test("starts empty without a repository, and from a repository without commits", async () => {
+  await using area = new WorkArea();
+  area.source("empty", () => undefined);
+  for (const repository of [undefined, await area.spec("empty")]) {
+    const workspace = await area.open(repository);
+    expect(workspace.baseCommitId).toBe("");
+    asClaude(workspace.workTree, "echo x > x; git add x; git commit -qm first; echo y > y");
+    const { changes, headCommitId } = await workspace.collect({ signal: AbortSignal.timeout(20_000) });
+    expect(changes.map(({ path }) => path)).toEqual(["x", "y"]);
+    expect(headCommitId).toMatch(/^[0-9a-f]{40}$/);
+    expect((await workspace.scan({ signal: AbortSignal.timeout(20_000) })).delta).toHaveLength(2);
+  }
+  await expect(area.open(await area.spec("empty", { ref: "main" }))).rejects.toMatchObject({ reason: "REF_NOT_FOUND" });
+});
+
+test("works with SHA-256 repositories", async () => {
+  await using area = new WorkArea();
+  const source = area.source("sha256", () => undefined);
+  execFileSync("sh", ["-ec", `cd ${source}; rm -rf .git; git init -q -b main --object-format=sha256; echo x > x; git add x`]);
+  runGit(source, "commit", "-qm", "x");
+  const workspace = await area.open(await area.spec("sha256"));
+  expect(workspace.baseCommitId).toMatch(/^[0-9a-f]{64}$/);
+  asClaude(workspace.workTree, "mkdir n; git init -q n; echo n > n/n");
+  expect((await workspace.collect({ signal: AbortSignal.timeout(20_000) })).changes.map(({ path }) => path)).toEqual(["n/n"]);
+});
+
+test("tells apart why a repository cannot be cloned", async () => {
+  await using area = new WorkArea();
+  area.source("history", fillHistory);
+  const server = await area.server();
+  server.intercept = (request, response) => {
+    const status = /^\/status-(\d+)/.exec(request.url ?? "")?.[1];
+    if (status === undefined) return false;
+    response.writeHead(Number(status), { "content-type": "text/html", "www-authenticate": "Basic" }).end("<html>git</html>");
+    return true;
+  };
+  const clone = (uri: string, ref = ""): Promise<unknown> => openWorkspace(options(area, { repository: spec(uri, ref) }));
+  const missing = `${server.url}/none`;
+  await expect(clone(missing)).rejects.toMatchObject({
+    reason: "REPOSITORY_NOT_FOUND", kind: "NOT_FOUND", retryable: false,
+    message: `Could not clone ${missing}: the server has no such repository (status 404).`,
+  });
+  await expect(clone(`${server.url}/status-401`)).rejects.toMatchObject({ reason: "REPOSITORY_UNAUTHORIZED", kind: "UNAUTHENTICATED" });
+  await expect(clone(`${server.url}/status-403`)).rejects.toMatchObject({ reason: "REPOSITORY_UNAUTHORIZED" });
+  await expect(clone(`${server.url}/status-200`)).rejects.toMatchObject({ reason: "REPOSITORY_INVALID", kind: "FAILED_PRECONDITION" });
+  await expect(clone(`${server.url}/status-503`)).rejects.toMatchObject({ reason: "REPOSITORY_UNREACHABLE", retryable: true });
+  await expect(clone("http://127.0.0.1:9/x")).rejects.toMatchObject({ reason: "REPOSITORY_UNREACHABLE", kind: "UNAVAILABLE" });
+  await expect(clone("http://no-such-host.invalid/x")).rejects.toMatchObject({ reason: "REPOSITORY_UNREACHABLE" });
+  const uri = `${server.url}/history/.git`;
+  await expect(clone(uri, "dev")).rejects.toMatchObject({
+    reason: "REF_NOT_FOUND", kind: "NOT_FOUND", message: `Could not clone ${uri} at 'dev': there is no such branch, tag or commit.`,
+  });
+  await expect(clone(uri, "1".repeat(40))).rejects.toMatchObject({ reason: "REF_NOT_FOUND" });
+  await expect(clone(uri, "tree")).rejects.toMatchObject({ reason: "REF_NOT_A_COMMIT" });
+  // Gone between the two requests.
+  server.intercept = (request, response) => {
+    if (request.method !== "POST" || server.requests.length < 4) return false;
+    response.writeHead(500).end();
+    return true;
+  };
+  server.requests.length = 0;
+  await expect(clone(uri)).rejects.toMatchObject({ reason: "REPOSITORY_UNREACHABLE" });
+}, 60_000);
+
+test("refuses a repository that would write into .git", async () => {
+  await using area = new WorkArea();
+  const source = area.source("evil", (directory, git) => {
+    writeFileSync(join(directory, "hook"), "#!/bin/sh\n");
+    git("add", "-A");
+    git("commit", "-qm", "x");
+  });
+  const blob = runGit(source, "rev-parse", "HEAD:hook").trim();
+  const make = (input: string): string => execFileSync("git", ["mktree"], { cwd: source, input, encoding: "utf8" }).trim();
+  const tree = make(`040000 tree ${make(`100755 blob ${blob}\tpost-checkout\n`)}\t.git\n`);
+  const commit = runGit(source, "commit-tree", "-m", "evil", tree).trim();
+  runGit(source, "update-ref", "refs/heads/main", commit);
+  await expect(area.open(await area.spec("evil"))).rejects.toMatchObject({ reason: "REPOSITORY_FETCH_FAILED" });
+});
+
+test("clones through the proxy, http and https alike, and says when the proxy refuses", async () => {
+  await using area = new WorkArea();
+  area.source("history", fillHistory);
+  await using proxy = await startProxy();
+  const plain = await area.server();
+  await openWorkspace(options(area, { repository: spec(`${plain.url}/history/.git`), proxyUrl: proxy.url }));
+  expect(proxy.plain.length).toBeGreaterThan(1);
+
+  const [key, cert] = [join(area.directory, "key.pem"), join(area.directory, "cert.pem")];
+  execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
+    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert], { stdio: "ignore" });
+  await using server = await startGitServer(join(area.directory, "sources"), { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8") });
+  const secure = options(area, { repository: spec(`${server.url}/history/.git`), proxyUrl: proxy.url });
+  await expect(openWorkspace(secure)).rejects.toMatchObject({ reason: "REPOSITORY_UNREACHABLE" });
+  process.env["GIT_SSL_CAINFO"] = cert;
+  try {
+    await openWorkspace({ ...secure, paths: area.paths({ session: SESSION, base: BASE }) });
+    expect(proxy.connects.length).toBeGreaterThan(0);
+    proxy.status = 403;
+    await expect(openWorkspace({ ...secure, paths: area.paths({ session: SESSION, base: BASE }) })).rejects.toMatchObject({
+      reason: "REPOSITORY_UNREACHABLE", message: expect.stringContaining("the proxy refused the connection with status 403"),
+    });
+  } finally {
+    delete process.env["GIT_SSL_CAINFO"];
+  }
+});
+
+test("tells how far it is", async () => {
+  await using area = new WorkArea();
+  area.source("many", (directory, git) => {
+    for (let n = 0; n < 300; n++) writeFileSync(join(directory, `file-${n}`), `${Math.sin(n)}\n`.repeat(50));
+    git("add", "-A");
+    git("commit", "-qm", "x");
+  });
+  const seen: Progress[] = [];
+  await openWorkspace(options(area, { repository: await area.spec("many"), onProgress: (progress) => seen.push(progress) }));
+  expect(seen[0]).toEqual({ stage: "Asking the remote" });
+  expect(seen).toContainEqual({ stage: "Receiving objects", percent: 100 });
+  expect(seen.length).toBeLessThan(40);
+});
+
+test("stops when told to, and leaves no process behind", async () => {
+  await using area = new WorkArea();
+  // Takes the connection and never answers.
+  const silent = createServer().listen(0, "127.0.0.1");
+  const { port } = silent.address() as { port: number };
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  try {
+    const opening = openWorkspace(options(area, { repository: spec(`http://127.0.0.1:${port}/x`), signal: controller.signal }));
+    await expect.poll(() => processesOf(BASE.uid).length).toBeGreaterThan(0);
+    controller.abort(reason);
+    await expect(opening).rejects.toBe(reason);
+    await expect.poll(() => processesOf(BASE.uid)).toEqual([]);
+  } finally {
+    silent.close();
+  }
+});
+
+test("lets nothing of the agent's own configuration in", async () => {
+  await using area = new WorkArea();
+  area.source("history", fillHistory);
+  const home = join(area.directory, "home");
+  mkdirSync(home);
+  writeFileSync(join(home, ".gitconfig"), `[core]\n\tautocrlf = true\n[url "http://127.0.0.1:9/"]\n\tinsteadOf = http://\n`);
+  const before = { ...process.env };
+  Object.assign(process.env, { HOME: home, XDG_CONFIG_HOME: home, GIT_DIR: "/nowhere", GIT_CONFIG_GLOBAL: join(home, ".gitconfig"), http_proxy: "http://127.0.0.1:9" });
+  try {
+    const workspace = await openWorkspace(options(area, { repository: await area.spec("history") }));
+    expect(readFileSync(join(workspace.workTree, "file.txt"), "utf8")).toBe("three\n");
+  } finally {
+    for (const name of ["HOME", "XDG_CONFIG_HOME", "GIT_DIR", "GIT_CONFIG_GLOBAL", "http_proxy"]) delete process.env[name];
+    Object.assign(process.env, before);
+  }
+});

@@ -1,0 +1,68 @@
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { beforeAll, expect, test } from "vitest";
+import { type Identity, killAllOf, processesOf } from "./identity.ts";
+import { signalGroup, spawnAs } from "./run.ts";
+
+const SESSION: Identity = { uid: 24001, gid: 24001 };
+const OTHER: Identity = { uid: 24002, gid: 24002 };
+const env = { PATH: process.env["PATH"] ?? "" };
+
+beforeAll(() => {
+  if (process.getuid?.() !== 0) throw new Error("These tests start processes as other users. Run them as root: sudo npm test");
+});
+
+test("kills a user's processes and nobody else's, whatever group or session they are in", async () => {
+  const mine = spawnAs("sh", ["-c", "sleep 600 & setsid sleep 600 & trap '' TERM INT HUP; wait"], { identity: SESSION, env });
+  const other = spawnAs("sleep", ["600"], { identity: OTHER, env });
+  try {
+    await expect.poll(() => processesOf(SESSION.uid).length).toBe(3);
+    await killAllOf(SESSION);
+    expect(processesOf(SESSION.uid)).toEqual([]);
+    expect(other.exitCode).toBe(null);
+    expect(processesOf(OTHER.uid)).toEqual([other.pid]);
+    await expect.poll(() => mine.signalCode).toBe("SIGKILL");
+  } finally {
+    signalGroup(other, "SIGKILL");
+  }
+});
+
+test("ends a fork bomb", async () => {
+  // Each one starts another before it ends, a few hundred at a time: none lives long enough to be found by its id.
+  const bomb = 'f() { [ "$(ls /proc | wc -l)" -lt 400 ] && f & sleep 0.01; exec sh "$0"; }';
+  const child = spawnAs("sh", ["-c", `${bomb.replace('exec sh "$0"', "f")}; f & f & f & wait`], { identity: SESSION, env, stdio: "ignore" });
+  await expect.poll(() => processesOf(SESSION.uid).length).toBeGreaterThan(5);
+  await killAllOf(SESSION);
+  await sleep(50);
+  expect(processesOf(SESSION.uid)).toEqual([]);
+  await expect.poll(() => child.signalCode).toBe("SIGKILL");
+});
+
+test("kills stopped processes, and those that only ever were of the user by their saved uid", async () => {
+  const stopped = spawnAs("sleep", ["600"], { identity: SESSION, env });
+  stopped.kill("SIGSTOP");
+  await killAllOf(SESSION);
+  await expect.poll(() => stopped.signalCode).toBe("SIGKILL");
+});
+
+test("does nothing where there is nothing, and does not wait for zombies", async () => {
+  await killAllOf(SESSION);
+  // A parent that never collects its child.
+  const parent = spawn(process.execPath, ["-e", `
+    const child = require("child_process").spawn("sleep", ["600"], { uid: 24001, gid: 24001 });
+    console.log(child.pid);
+    setTimeout(() => { for (;;); }, 50);`], { stdio: ["ignore", "pipe", "inherit"] });
+  try {
+    const pid = await new Promise<string>((resolve) => parent.stdout.once("data", (data) => resolve(String(data).trim())));
+    await sleep(200);
+    await killAllOf(SESSION);
+    expect(readFileSync(`/proc/${pid}/status`, "latin1")).toMatch(/^State:\s+Z/m);
+  } finally {
+    parent.kill("SIGKILL");
+  }
+});
+
+test("refuses to kill its own user's processes", async () => {
+  await expect(killAllOf({ uid: 0, gid: 0 })).rejects.toMatchObject({ reason: "IDENTITY_OWN" });
+});

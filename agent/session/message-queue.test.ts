@@ -1,0 +1,56 @@
+import { expect, test } from "vitest";
+import { AppError } from "../../proto/index.ts";
+import { MessageQueue } from "./message-queue.ts";
+
+const never = new AbortController().signal;
+
+test("hands messages out in order, each id once", () => {
+  const queue = new MessageQueue();
+  queue.add("one", "a");
+  queue.add("two", "");
+  queue.add("one again", "a");
+  queue.add("three", "");
+  expect([queue.take(), queue.take(), queue.take(), queue.take()].map((message) => message?.text)).toEqual([
+    "one",
+    "two",
+    "three",
+    undefined,
+  ]);
+  queue.add("one, much later", "a");
+  expect(queue.take()).toBeUndefined();
+});
+
+test("tells a waiting reader that there is a message, or that it is to stop", async () => {
+  const queue = new MessageQueue();
+  const filled = queue.filled(never);
+  queue.add("hello", "");
+  await filled;
+  await queue.filled(never);
+  queue.take();
+  const abort = new AbortController();
+  const stopped = queue.filled(abort.signal);
+  abort.abort();
+  await stopped;
+  expect(queue.take()).toBeUndefined();
+});
+
+test("refuses what cannot be a message", () => {
+  const queue = new MessageQueue();
+  expect(() => queue.add("\n ", "")).toThrow(expect.objectContaining({ reason: "MESSAGE_EMPTY" }));
+  expect(() => queue.add("x".repeat(1024 * 1024 + 1), "")).toThrow(
+    expect.objectContaining({ reason: "MESSAGE_TOO_LONG" }),
+  );
+  expect(() => queue.add("x", "i".repeat(129))).toThrow(expect.objectContaining({ reason: "MESSAGE_ID_INVALID" }));
+  for (let count = 0; count < 100; count++) queue.add("x", "");
+  expect(() => queue.add("x", "later")).toThrow(expect.objectContaining({ reason: "QUEUE_FULL", retryable: true }));
+  queue.take();
+  queue.add("x", "later");
+});
+
+test("takes nothing after it has been closed, with the reason, but knows what it had", () => {
+  const queue = new MessageQueue();
+  queue.add("one", "a");
+  queue.close(new AppError("SESSION_ENDED", "It is over."));
+  queue.add("one", "a");
+  expect(() => queue.add("two", "b")).toThrow("It is over.");
+});

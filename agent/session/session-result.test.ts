@@ -1,0 +1,87 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import {
+  completeSpec,
+  FileChange_Kind as Kind,
+  FileChangeSchema,
+  MAX_EVENT_BYTES,
+  SessionEventSchema,
+  SessionFinishedSchema,
+  SessionResultSchema,
+  SessionSpecSchema,
+  SessionStartedSchema,
+  SuccessSchema,
+} from "../../proto/index.ts";
+import { failure } from "../claude/turn-failure.ts";
+import { cutSpec } from "./cut-spec.ts";
+import { eventResult, wholeResult } from "./session-result.ts";
+
+const changes = Array.from({ length: 20_000 }, (_, index) =>
+  create(FileChangeSchema, { path: `src/generated/${"directory/".repeat(5)}file-${index}.ts`, kind: Kind.ADDED }),
+);
+const success = { case: "success", value: create(SuccessSchema) } as const;
+
+function finishedBytes(result: ReturnType<typeof eventResult>): number {
+  const value = create(SessionFinishedSchema, { result });
+  return toBinary(SessionEventSchema, create(SessionEventSchema, { event: { case: "sessionFinished", value } })).length;
+}
+
+test("keeps everything of an ordinary result, the patch inside", () => {
+  const patch = Buffer.from("diff --git a/x b/x\n");
+  const result = wholeResult(
+    { outcome: success, finalText: "done", changes: changes.slice(0, 3), unreadablePaths: [], patch },
+    {},
+  );
+  expect(result).toMatchObject({
+    finalText: "done",
+    changeCount: 3,
+    patchInlined: true,
+    patchSizeBytes: BigInt(patch.length),
+  });
+  const event = eventResult(result);
+  expect(event).toMatchObject({
+    finalText: "done",
+    finalTextTruncated: false,
+    patchInlined: false,
+    patchSizeBytes: BigInt(patch.length),
+  });
+  expect(event.changes).toEqual(result.changes);
+  expect(event.patch).toHaveLength(0);
+});
+
+test("cuts what does not fit and says so, wherever it is too large", () => {
+  const metadata = Object.fromEntries(Array.from({ length: 500 }, (_, index) => [`name-${index}`, "v".repeat(100)]));
+  const outcome = { case: "failure", value: failure("CLAUDE_EXITED", "m".repeat(100_000), { metadata }) } as const;
+  const options = { outcome, finalText: "ü".repeat(3_000_000), changes, patch: Buffer.alloc(1024 * 1024) };
+  const whole = wholeResult({ ...options, unreadablePaths: Array<string>(10_000).fill("path/".repeat(20)) }, {});
+  expect(whole).toMatchObject({ finalTextTruncated: true, changeCount: 20_000, patchInlined: true });
+  expect(whole.changes.length).toBeGreaterThan(5000);
+  expect(toBinary(SessionResultSchema, whole).length).toBeLessThan(3.8 * 1024 * 1024);
+  const event = eventResult(whole);
+  expect(event).toMatchObject({ changeCount: 20_000, finalTextTruncated: true });
+  expect(event.outcome).toMatchObject({ case: "failure", value: { reason: "CLAUDE_EXITED" } });
+  expect(finishedBytes(event)).toBeLessThan(MAX_EVENT_BYTES);
+});
+
+test("leaves a large patch to ReadChanges", () => {
+  const patch = Buffer.alloc(1024 * 1024 + 1);
+  const result = wholeResult({ outcome: success, finalText: "", changes: [], unreadablePaths: [], patch }, {});
+  expect(result).toMatchObject({ patchInlined: false, patchSizeBytes: BigInt(patch.length) });
+  expect(result.patch).toHaveLength(0);
+});
+
+test("a spec of any size fits an event", () => {
+  const task = "t".repeat(1024 * 1024);
+  const environment = Object.fromEntries(
+    Array.from({ length: 1000 }, (_, index) => [`NAME_${index}`, "v".repeat(100)]),
+  );
+  const allowedTools = Array<string>(5000).fill("Bash(git log *)");
+  const repository = { uri: "https://example.com/a/b", ref: "main" };
+  const spec = completeSpec(create(SessionSpecSchema, { task, environment, allowedTools, repository }));
+  const value = create(SessionStartedSchema, { sessionId: "s".repeat(64), spec: cutSpec(spec) });
+  const event = create(SessionEventSchema, { event: { case: "sessionStarted", value } });
+  expect(toBinary(SessionEventSchema, event).length).toBeLessThan(MAX_EVENT_BYTES);
+  expect(value.spec).toMatchObject({ repository: { ref: "main" }, permissionMode: "bypassPermissions" });
+  const small = completeSpec(create(SessionSpecSchema, { task: "small", environment: { CI: "1" } }));
+  expect(cutSpec(small)).toEqual(small);
+});

@@ -1,0 +1,144 @@
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { type Server, createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { ContainerRequest, CreateProgress } from "../runtime.ts";
+import { DockerRuntime } from "./docker-runtime.ts";
+
+// What a real engine cannot be made to answer on a machine where everything works.
+
+const signal = AbortSignal.timeout(20_000);
+const request: ContainerRequest = {
+  sessionId: "ses_1",
+  image: "agent",
+  memoryBytes: 2 ** 30,
+  cpuCount: 1,
+  workspaceSizeBytes: 2 ** 29,
+  environment: {},
+};
+const ours = { Id: "c1", Created: 1_700_000_000, State: "created", Labels: { "dev.claudecluster.uid": "20000" } };
+
+type Answer = unknown | { status: number; message: string };
+let answers: Record<string, Answer>;
+let calls: string[];
+let bodies: { HostConfig?: Record<string, unknown> }[];
+let server: Server;
+let path: string;
+
+beforeEach(async () => {
+  calls = [];
+  bodies = [];
+  let created = false;
+  answers = {
+    "GET /info": { MemoryLimit: true, CpuCfsQuota: true, PidsLimit: true },
+    "GET /images/agent/json": { Created: "2026-01-01T00:00:00Z", Config: {} },
+    "GET /containers/json": () => (created ? [ours] : []),
+    "POST /containers/create": () => {
+      created = true;
+      return { Id: "c1", Warnings: [] };
+    },
+    "POST /containers/c1/start": undefined,
+    "POST /containers/c1/wait": new Promise(() => {}),
+    "DELETE /containers/c1": undefined,
+  };
+  server = createServer((incoming, outgoing) => {
+    void (async () => {
+      const call = `${incoming.method} ${incoming.url?.split("?")[0]}`;
+      calls.push(call);
+      let body = "";
+      for await (const chunk of incoming) body += String(chunk);
+      if (call === "POST /containers/create") bodies.push(JSON.parse(body) as { HostConfig: Record<string, unknown> });
+      const scripted = answers[call];
+      const answer: unknown = await (typeof scripted === "function" ? (scripted as () => unknown)() : scripted);
+      const failed = answer as { status?: number } | undefined;
+      outgoing.writeHead(failed?.status ?? 200, { "Content-Type": "application/json" });
+      outgoing.end(answer === undefined ? "" : JSON.stringify(answer));
+    })();
+  });
+  path = join(await mkdtemp(join(tmpdir(), "stub-engine-")), "docker.sock");
+  server.listen(path);
+  await once(server, "listening");
+});
+
+afterEach(async () => {
+  server.closeAllConnections();
+  server.close();
+  await rm(join(path, ".."), { recursive: true });
+});
+
+function runtime(allowWeakLimits = false): DockerRuntime {
+  return new DockerRuntime({ address: { kind: "socket", path }, allowWeakLimits });
+}
+
+test("refuses an engine that says that it cannot limit memory, and creates nothing", async () => {
+  answers["GET /info"] = { MemoryLimit: false, CpuCfsQuota: true, PidsLimit: true };
+  await using strict = runtime();
+  await expect(strict.create(request, { signal })).rejects.toMatchObject({ reason: "LIMITS_NOT_ENFORCED" });
+  expect(await strict.check({ signal })).toMatchObject({ healthy: false, reason: "LIMITS_NOT_ENFORCED" });
+  expect(calls).not.toContain("POST /containers/create");
+});
+
+test("refuses a container that was given without a limit, and removes it", async () => {
+  const create = answers["POST /containers/create"] as () => object;
+  answers["POST /containers/create"] = () => ({ ...create(), Warnings: ["Limitation discarded."] });
+  answers["GET /containers/c1/json"] = { HostConfig: { Memory: 2 ** 30, NanoCpus: 1e9, PidsLimit: null } };
+  await using strict = runtime();
+  await expect(strict.create(request, { signal })).rejects.toMatchObject({
+    reason: "LIMITS_NOT_ENFORCED",
+    metadata: { limits: "processes" },
+  });
+  expect(calls.at(-1)).toBe("DELETE /containers/c1");
+  expect(calls).not.toContain("POST /containers/c1/start");
+});
+
+test("goes on where weak limits are allowed, without the limit that the engine would refuse", async () => {
+  answers["GET /info"] = { MemoryLimit: true, CpuCfsQuota: false, PidsLimit: true };
+  await using lenient = runtime(true);
+  expect(lenient.capabilities.enforcesLimits).toBe(false);
+  expect(await lenient.check({ signal })).toMatchObject({ healthy: true, warnings: [expect.stringContaining("CPU")] });
+  await lenient.create(request, { signal });
+  expect(bodies[0]?.HostConfig).toMatchObject({ Memory: 2 ** 30 });
+  expect(bodies[0]?.HostConfig).not.toHaveProperty("NanoCpus");
+});
+
+test("passes on a warning that is not about limits", async () => {
+  const create = answers["POST /containers/create"] as () => object;
+  const warning = "The requested image's platform (linux/amd64) does not match the host's";
+  answers["POST /containers/create"] = () => ({ ...create(), Warnings: [warning] });
+  answers["GET /containers/c1/json"] = { HostConfig: { Memory: 2 ** 30, NanoCpus: 1e9, PidsLimit: 512 } };
+  await using strict = runtime();
+  const progress: CreateProgress[] = [];
+  await strict.create(request, { signal, onProgress: (step) => progress.push(step) });
+  expect(progress).toContainEqual({ phase: "create", message: warning });
+});
+
+test("tells an image that goes between the look and the create from a failure of the engine", async () => {
+  answers["POST /containers/create"] = { status: 404, message: "No such image: agent" };
+  await using strict = runtime();
+  await expect(strict.create(request, { signal })).rejects.toMatchObject({ reason: "IMAGE_NOT_FOUND" });
+});
+
+test("says so when every uid is taken", async () => {
+  answers["GET /containers/json"] = Array.from({ length: 1000 }, (_, slot) => ({
+    Id: `other${slot}`,
+    Labels: { "dev.claudecluster.uid": String(20_000 + slot) },
+  }));
+  await using strict = runtime();
+  await expect(strict.create(request, { signal })).rejects.toMatchObject({
+    reason: "CONTAINER_CREATE_FAILED",
+    kind: "RESOURCE_EXHAUSTED",
+  });
+});
+
+test("does not wait for ever for a uid that others take each time", async () => {
+  answers["GET /containers/json"] = () =>
+    calls.includes("POST /containers/create") ? [ours, { ...ours, Id: "c2" }] : [];
+  await using strict = runtime();
+  await expect(strict.create(request, { signal })).rejects.toMatchObject({
+    reason: "CONTAINER_CREATE_FAILED",
+    retryable: true,
+  });
+  expect(calls.filter((call) => call === "DELETE /containers/c1")).toHaveLength(5);
+});

@@ -1,0 +1,33 @@
+import { expect, test } from "vitest";
+import { droppedLimits, limitsNotEnforced, missingLimits, weaknesses } from "./engine-limits.ts";
+
+const good = { MemoryLimit: true, SwapLimit: true, CpuCfsQuota: true, PidsLimit: true };
+
+test("names the limits that an engine says it cannot enforce", () => {
+  expect(missingLimits(good)).toEqual([]);
+  expect(missingLimits({ ...good, MemoryLimit: false, PidsLimit: false })).toEqual(["memory", "processes"]);
+  expect(missingLimits({ ...good, CpuCfsQuota: false })).toEqual(["CPU"]);
+});
+
+test("holds nothing against an engine that does not say", () => {
+  expect(missingLimits({})).toEqual([]);
+  expect(weaknesses({})).toEqual([]);
+});
+
+test("names the limits that a container was given without", () => {
+  const asked = { Memory: 1024, NanoCpus: 5, PidsLimit: 512 };
+  expect(droppedLimits(asked, { ...asked })).toEqual([]);
+  expect(droppedLimits(asked, { Memory: 0, NanoCpus: 5 })).toEqual(["memory", "processes"]);
+});
+
+test("warns of swap without a limit and of unfiltered system calls, which stop nothing", () => {
+  expect(weaknesses({ ...good, SwapLimit: false })).toEqual([expect.stringContaining("swap")]);
+  expect(weaknesses({ ...good, SecurityOptions: ["name=cgroupns"] })).toEqual([expect.stringContaining("seccomp")]);
+  expect(weaknesses({ ...good, SecurityOptions: ["name=seccomp,profile=default"] })).toEqual([]);
+});
+
+test("says which limits do not hold, and what to do", () => {
+  const error = limitsNotEnforced(["memory", "CPU"]);
+  expect(error).toMatchObject({ reason: "LIMITS_NOT_ENFORCED", metadata: { limits: "memory,CPU" } });
+  expect(error.toSentence()).toMatch(/memory, CPU.*CLAUDECLUSTER_ALLOW_WEAK_LIMITS/s);
+});

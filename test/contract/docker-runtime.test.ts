@@ -1,0 +1,198 @@
+import { createServer } from "node:net";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { DockerRuntime } from "../../host/runtime/docker/docker-runtime.ts";
+import { type ContractImages, buildContractImages, docker } from "./contract-image.ts";
+import { DockerHarness } from "./docker-harness.ts";
+
+const signal = AbortSignal.timeout(600_000);
+let images: ContractImages;
+let harness: DockerHarness;
+let runtime: DockerRuntime;
+
+beforeAll(async () => {
+  images = await buildContractImages();
+});
+afterAll(async () => {
+  await images[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  harness = await DockerHarness.open(images);
+  runtime = harness.openRuntime();
+});
+afterEach(async () => {
+  await runtime[Symbol.asyncDispose]();
+  const left = await harness.countContainers();
+  await harness[Symbol.asyncDispose]();
+  expect(left, "containers left behind").toBe(0);
+});
+
+async function run(id: string, script: string): Promise<string[]> {
+  return (await docker("exec", id, "/bin/sh", "-c", script)).split("\n");
+}
+
+describe("a container", () => {
+  test("is sealed, as seen from inside", async () => {
+    await using container = await runtime.create(harness.request(), { signal });
+    const { id } = container.ref;
+    expect(await run(id, "ls /sys/class/net; touch /x 2>&1 || true; id -u")).toEqual([
+      "lo",
+      expect.stringContaining("Read-only file system"),
+      "0",
+    ]);
+    const status = (await run(id, "cat /proc/1/status")).join("\n");
+    expect(status).toMatch(/CapEff:\t0+e0\n/);
+    expect(status).toMatch(/CapBnd:\t0+e0\n/);
+    expect(status).toMatch(/NoNewPrivs:\t1/);
+    expect(status).toMatch(/Seccomp:\t2/);
+  });
+
+  test("can write where it must, each directory with its owner", async () => {
+    await using container = await runtime.create(harness.request(), { signal });
+    const { id, sessionUid: uid } = container.ref;
+    const base = uid + 1000;
+    const paths = "/tmp /home/claude /workspace /base /scan /run/agent /declared";
+    expect(await run(id, `stat -c '%n %u:%g %a' ${paths}`)).toEqual([
+      "/tmp 0:0 1777",
+      `/home/claude ${uid}:${uid} 700`,
+      `/workspace ${uid}:${uid} 755`,
+      `/base ${base}:${base} 755`,
+      // The image's own mode counts here on engines with a runc before 1.2.
+      expect.stringMatching(`^/scan ${uid}:${uid} 7(00|55)$`),
+      "/run/agent 0:0 700",
+      "/declared 0:0 755",
+    ]);
+    const mounted = await run(id, `for p in ${paths}; do grep -c " $p tmpfs " /proc/mounts; done`);
+    expect(mounted).toEqual(Array(7).fill("1"));
+  });
+
+  test("carries the labels that it is found by, and the agent's settings", async () => {
+    const request = harness.request({ environment: { LOG_LEVEL: "debug" } });
+    await using container = await runtime.create(request, { signal });
+    const { id, sessionUid } = container.ref;
+    const { Config } = JSON.parse(await docker("inspect", "--format", "{{json .}}", id)) as {
+      Config: { Labels: Record<string, string>; Env: string[] };
+    };
+    expect(Config.Labels).toMatchObject({
+      "dev.claudecluster.session": request.sessionId,
+      "dev.claudecluster.host": expect.stringMatching(/^contract-/),
+      "dev.claudecluster.uid": String(sessionUid),
+      "dev.claudecluster.version": expect.stringMatching(/^\d/),
+    });
+    expect(Config.Env).toEqual(expect.arrayContaining(["LOG_LEVEL=debug", `CLAUDECLUSTER_SESSION_UID=${sessionUid}`]));
+  });
+
+  test("leaves no volume behind, though its image declares one", async () => {
+    const container = await runtime.create(harness.request(), { signal });
+    const format = "{{range .Mounts}}{{.Name}} {{end}}";
+    const names = (await docker("inspect", "--format", format, container.ref.id))
+      .split(" ")
+      .filter((name) => name !== "");
+    await container[Symbol.asyncDispose]();
+    for (const name of names) await expect(docker("volume", "inspect", name)).rejects.toThrow(/no such volume/i);
+  });
+});
+
+describe("the uid of a session", () => {
+  test("is given up by whoever finds another container with it", async () => {
+    const [first, second] = [scriptedRuntime([0.1, 0.2]), scriptedRuntime([0.1, 0.3])];
+    const held = harness.proxy.hold("request", /^POST \/containers\/create/);
+    const creations = [first, second].map((each) => each.create(harness.request(), { signal }));
+    await held.matched;
+    // Both have looked, and both have picked the same.
+    await expect.poll(() => harness.proxy.held).toBe(2);
+    held.release();
+    const containers = await Promise.all(creations);
+    const uids = containers.map(({ ref }) => ref.sessionUid);
+    await Promise.all(containers.map((container) => container[Symbol.asyncDispose]()));
+    expect(new Set(uids).size).toBe(2);
+  });
+
+  function scriptedRuntime(chances: number[]): DockerRuntime {
+    return harness.openRuntime({ random: () => chances.shift() ?? Math.random() });
+  }
+});
+
+describe("a slow engine", () => {
+  test.each([
+    ["looking for the image", /^GET \/images\//],
+    ["looking for a uid", /^GET \/containers\/json/],
+    ["starting the container", /^POST \/containers\/.*\/start/],
+  ])("does not keep a canceled create that is %s", async (_what, pattern) => {
+    const held = harness.proxy.hold("request", pattern);
+    const controller = new AbortController();
+    const creation = runtime.create(harness.request(), { signal: controller.signal });
+    await held.matched;
+    const reason = new Error("enough");
+    const start = performance.now();
+    controller.abort(reason);
+    await expect(creation).rejects.toBe(reason);
+    expect(performance.now() - start).toBeLessThan(1000);
+    held.release();
+    await runtime[Symbol.asyncDispose]();
+    expect(await harness.countContainers()).toBe(0);
+  });
+
+  test("makes no check longer than five seconds", async () => {
+    harness.proxy.hold("request", /./);
+    const start = performance.now();
+    expect(await runtime.check({ signal })).toMatchObject({ healthy: false, reason: "RUNTIME_UNAVAILABLE" });
+    expect(performance.now() - start).toBeLessThan(6000);
+  });
+});
+
+describe("the end of a container", () => {
+  test("is still told when the connection to the engine was lost in between", async () => {
+    await using container = await runtime.create(harness.request(), { signal });
+    await expect.poll(() => harness.proxy.cut(/\/wait$/)).toBe(1);
+    await harness.exitAgent(container.ref, 4);
+    expect(await container.exited).toMatchObject({ exitCode: 4, removed: false });
+  });
+
+  test("is told as a removal when the container is gone before it could be looked at", async () => {
+    await using container = await runtime.create(harness.request(), { signal });
+    const held = harness.proxy.hold("request", /^GET \/containers\/.*\/json/);
+    await harness.removeBehindBack(container.ref);
+    await held.matched;
+    held.release();
+    expect(await container.exited).toMatchObject({ exitCode: 137, removed: true, lastLogLines: [] });
+  });
+});
+
+test("an image without the bridge is told from an agent that is down", async () => {
+  await using container = await runtime.create(harness.request({ image: images.bridgeless }), { signal });
+  const failure = container.dial({ signal });
+  await expect(failure).rejects.toMatchObject({ reason: "AGENT_UNREACHABLE", retryable: true });
+  await expect(failure).rejects.toThrow(/dial-stdio/);
+});
+
+describe("without an engine", () => {
+  let directory: string;
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), "no-engine-"));
+  });
+  afterEach(async () => {
+    await rm(directory, { recursive: true });
+  });
+
+  test("every call says so, with advice", async () => {
+    const path = join(directory, "docker.sock");
+    await using missing = new DockerRuntime({ address: { kind: "socket", path } });
+    const unavailable = { reason: "RUNTIME_UNAVAILABLE", help: expect.stringContaining("docker") };
+    expect(await missing.check({ signal })).toMatchObject({ healthy: false, ...unavailable });
+    await expect(missing.create(harness.request(), { signal })).rejects.toMatchObject(unavailable);
+    await expect(missing.list({ signal })).rejects.toMatchObject(unavailable);
+    await expect(missing.inspectImage("x", { signal })).rejects.toMatchObject(unavailable);
+  });
+
+  test("one that hangs up is told from one that is not there", async () => {
+    const path = join(directory, "docker.sock");
+    const server = createServer((socket) => socket.destroy()).listen(path);
+    await using broken = new DockerRuntime({ address: { kind: "socket", path } });
+    await expect(broken.list({ signal })).rejects.toThrow(/broke/);
+    server.close();
+  });
+});

@@ -11,7 +11,8 @@ export interface AgentCore {
   readonly timeouts: Timeouts;
   /** Names this process: another one has an empty log. */
   readonly instanceId: string;
-  readonly versions: Promise<Versions>;
+  /** Asked for at the first call: starting Claude Code once costs more than starting the agent. */
+  readonly versions: () => Promise<Versions>;
   readonly sessions: OnlySession;
   readonly relay: Relay;
   /** Who stores the events. */

@@ -16,7 +16,7 @@ import { OnlySession } from "./session/only-session.ts";
 import { AgentSession } from "./session/session.ts";
 import { type SessionPlace, sessionPlace } from "./session/session-place.ts";
 import { type Timeouts, TIMEOUTS } from "./timeouts.ts";
-import { readVersions } from "./versions.ts";
+import { readVersions, type Versions } from "./versions.ts";
 
 /** How an agent ended; one of EXIT_CODES. */
 export interface AgentExit {
@@ -58,12 +58,13 @@ export async function createAgent(config: AgentConfig, options: AgentOptions): P
   const place = options.place ?? sessionPlace({ config, relay, timeouts });
   const presence = new HostPresence({ timeoutMs: config.hostAbsenceTimeoutMs, onAbsent: () => void leave() });
   const onChange = (taken: boolean) => presence.change(taken);
+  let versions: Promise<Versions> | undefined;
   const core: AgentCore = {
     config,
     timeouts,
     relay,
     instanceId: randomUUID(),
-    versions: readVersions(config, { timeouts, log }),
+    versions: () => (versions ??= readVersions(config, { timeouts, log })),
     sessions: new OnlySession((id, spec) => {
       log.info({ sessionId: id }, "session started");
       return new AgentSession({ id, spec, place, timeouts, log });

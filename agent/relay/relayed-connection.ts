@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
-import { AcceptConnectionsResponse_Listener as Listener, AppError } from "../../proto/index.ts";
+import type { AcceptConnectionsResponse_Listener as Listener } from "../../proto/index.ts";
+import { AppError } from "../../proto/index.ts";
 
 /** What is read ahead of the host, for each connection (bytes). */
 const READ_AHEAD_BYTES = 64 * 1024;

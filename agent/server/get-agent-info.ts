@@ -13,7 +13,7 @@ interface AgentInfo {
 
 /** Says what this agent is. */
 export async function getAgentInfo(core: AgentCore): Promise<AgentInfo> {
-  const { agent, claude, git } = await core.versions;
+  const { agent, claude, git } = await core.versions();
   return {
     agentVersion: agent,
     instanceId: core.instanceId,

@@ -55,7 +55,7 @@ test("tells our errors with their reason, whatever the kind of call", async () =
   };
   const { client, unexpected } = serve({
     getAgentInfo: async () => fail(),
-    // eslint-disable-next-line require-yield
+
     async *watchEvents() {
       fail();
     },

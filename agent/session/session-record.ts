@@ -1,13 +1,12 @@
 import { clone, create } from "@bufbuild/protobuf";
+import type { Phase, Session_State as State } from "../../proto/index.ts";
 import {
   emptySession,
   type EventBody,
   EventLog,
   foldEvent,
-  Phase,
   PhaseChangedSchema,
   type Session,
-  Session_State as State,
   SessionFinishedSchema,
   SessionSchema,
   type SessionResult,

@@ -1,0 +1,175 @@
+import { create } from "@bufbuild/protobuf";
+import { pino } from "pino";
+import { expect, test } from "vitest";
+import type { FakeBox } from "../../host/runtime/fake/fake-box.ts";
+import { FakeMachine } from "../../host/runtime/fake/fake-machine.ts";
+import { FakeRuntime } from "../../host/runtime/fake/fake-runtime.ts";
+import { SessionManager } from "../../host/session/session-manager.ts";
+import { SqliteStore } from "../../host/store/sqlite-store.ts";
+import {
+  AppError,
+  ContainerSpecSchema,
+  RepositorySpecSchema,
+  type SessionEvent,
+  Session_State,
+  SessionSpecSchema,
+} from "../../proto/index.ts";
+import { startRig as startAgentRig } from "../agent/agent-rig.ts";
+import { SMALL_REPOSITORY } from "../model/small-repository.ts";
+import { startScriptedModel } from "../model/scripted-model.ts";
+import { applyPatch } from "../support/apply-patch.ts";
+import { startGitServer } from "../support/git-server.ts";
+
+/** The session layer on a fake runtime that holds the real agent and the real Claude Code. */
+async function startHost() {
+  await using stack = new AsyncDisposableStack();
+  const model = stack.use(await startScriptedModel());
+  const git = stack.use(await startGitServer());
+  const { agent } = stack.use(await startAgentRig());
+  const machine = new FakeMachine({
+    createAgent: () => ({
+      serve: (stream) => agent.serve(stream),
+      exited: agent.exited,
+      kill: () => agent.kill(),
+      terminate: () => void agent.close(),
+      logLines: ["the agent's last words"],
+    }),
+  });
+  const runtime = stack.use(new FakeRuntime({ machine }));
+  const store = stack.use(new SqliteStore(":memory:"));
+  const sessions = stack.use(
+    new SessionManager({
+      runtime,
+      store,
+      defaultImage: "agent:test",
+      modelEndpoint: new URL(model.url),
+      credential: { kind: "api-key", value: "key" },
+      egressAllowed: [],
+      logger: pino({ level: "silent" }),
+    }),
+  );
+  const uri = await git.addRepository("greeter", SMALL_REPOSITORY);
+  const owned = stack.move();
+  return {
+    machine,
+    sessions,
+    store,
+    bareRepository: git.directoryOf("greeter"),
+    start: (task: string) =>
+      sessions.create({
+        spec: create(SessionSpecSchema, { task, repository: create(RepositorySpecSchema, { uri }) }),
+        container: create(ContainerSpecSchema),
+      }),
+    /** Reads the log to its end, and calls `act` at the first event of a kind. */
+    async follow(id: string, kind?: SessionEvent["event"]["case"], act?: (box: FakeBox | undefined) => void) {
+      let acted = kind === undefined;
+      const events: SessionEvent[] = [];
+      for await (const event of sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(100_000) })) {
+        events.push(event);
+        if (acted || event.event.case !== kind) continue;
+        acted = true;
+        act?.(machine.box(id));
+      }
+      return { events, session: await sessions.get(id) };
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+const TASK = "[scenario: long-run seconds=8 steps=8]";
+
+test("a container that dies leaves the changes that were streamed, and the true cause", async () => {
+  await using host = await startHost();
+  const { id } = await host.start("[scenario: long-run seconds=60 steps=30]");
+  const { session } = await host.follow(id, "filePatched", (box) => box?.exit({ exitCode: 137, outOfMemory: true }));
+  expect(session.state).toBe(Session_State.FAILED);
+  expect(session.result?.outcome).toMatchObject({ case: "failure", value: { reason: "OUT_OF_MEMORY" } });
+  expect(session.result?.patchTruncated).toBe(true);
+  expect(session.result?.changes.length).toBeGreaterThan(0);
+  const files = await applyPatch(host.bareRepository, await host.sessions.readChanges(id));
+  expect(Object.keys(files).length).toBeGreaterThanOrEqual(Object.keys(SMALL_REPOSITORY).length);
+  expect(host.machine.boxes).toEqual([]);
+});
+
+test("connections that break are dialled again: no event is missing or doubled, and the session succeeds", async () => {
+  await using host = await startHost();
+  const { id } = await host.start(TASK);
+  const { events, session } = await host.follow(id, "toolUseStarted", (box) => box?.cutConnections());
+  expect(session.state, JSON.stringify(session.result?.outcome)).toBe(Session_State.SUCCEEDED);
+  const kinds = events.map(({ event }) => event.case);
+  expect(kinds).toContain("connectionLost");
+  expect(kinds).toContain("connectionRestored");
+  expect(events.map(({ sequence }) => sequence)).toEqual(events.map((_event, index) => index + 1));
+  const started = events.flatMap(({ event }) => (event.case === "toolUseStarted" ? [event.value.toolUseId] : []));
+  expect(new Set(started).size).toBe(started.length);
+  expect(kinds.filter((kind) => kind === "sessionFinished")).toHaveLength(1);
+  expect(kinds.at(-1)).toBe("sessionFinished");
+});
+
+test("a container that somebody removes is said to be removed", async () => {
+  await using host = await startHost();
+  const { id } = await host.start(TASK);
+  const { session } = await host.follow(id, "turnStarted", (box) => box?.remove());
+  expect(session.result?.outcome).toMatchObject({ case: "failure", value: { reason: "CONTAINER_REMOVED" } });
+});
+
+test("stopping keeps the first reason, collects the changes and removes the container", async () => {
+  await using host = await startHost();
+  const { id } = await host.start(TASK);
+  const { session } = await host.follow(id, "filePatched", () => {
+    void host.sessions.stop(id, { reason: "first" });
+    void host.sessions.stop(id, { reason: "second" });
+  });
+  expect(session.state).toBe(Session_State.CANCELED);
+  expect(session.result?.outcome).toMatchObject({ case: "cancellation", value: { reason: "first" } });
+  expect(session.result?.changeCount).toBeGreaterThan(0);
+  expect(session.result?.patchTruncated).toBe(false);
+  expect(host.machine.boxes).toEqual([]);
+});
+
+test("stopping while the container is being created leaves none", async () => {
+  await using host = await startHost();
+  const held = host.machine.holdCreates();
+  const { id } = await host.start(TASK);
+  await held.matched;
+  await host.sessions.stop(id, { reason: "changed my mind" });
+  const { session } = await host.follow(id);
+  held.release();
+  expect(session.state).toBe(Session_State.CANCELED);
+  expect(host.machine.boxes).toEqual([]);
+});
+
+test("a create that fails is the session's result", async () => {
+  await using host = await startHost();
+  host.machine.failNextCreate(new AppError("CONTAINER_CREATE_FAILED", "No room.", { help: "Make some." }));
+  const { id } = await host.start(TASK);
+  const { session } = await host.follow(id);
+  expect(session.result?.outcome).toMatchObject({
+    value: { reason: "CONTAINER_CREATE_FAILED", message: "No room. Make some." },
+  });
+});
+
+test("closing the host ends its sessions and leaves no container", async () => {
+  await using host = await startHost();
+  const { id } = await host.start(TASK);
+  let closed: Promise<void> | undefined;
+  await host.follow(id, "turnStarted", () => (closed = host.sessions[Symbol.asyncDispose]()));
+  await closed;
+  expect((await host.sessions.get(id)).state).toBe(Session_State.CANCELED);
+  expect(host.machine.boxes).toEqual([]);
+  await expect(host.start(TASK)).rejects.toMatchObject({ reason: "HOST_CLOSING" });
+});
+
+test("the same request id gives the same session, and unknown ids are not found", async () => {
+  await using host = await startHost();
+  const request = {
+    spec: create(SessionSpecSchema, { task: TASK }),
+    container: create(ContainerSpecSchema),
+    requestId: "r1",
+  };
+  const first = await host.sessions.create(request);
+  expect((await host.sessions.create(request)).id).toBe(first.id);
+  await expect(host.sessions.get("ses_NONE")).rejects.toMatchObject({ reason: "SESSION_NOT_FOUND", kind: "NOT_FOUND" });
+  await host.sessions.stop(first.id, { reason: "enough" });
+  await host.follow(first.id);
+});

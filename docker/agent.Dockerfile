@@ -37,7 +37,7 @@ RUN apt-get -o Acquire::Retries=3 update \
       printf "cc%d:*:%d:%d::/home/claude:/bin/bash\n", i, 20000 + i, 20000 + i; \
       printf "ccbase%d:*:%d:%d::/home/claude:/bin/bash\n", i, 21000 + i, 21000 + i } }' >> /etc/passwd \
  && awk -F: '$1 ~ /^cc(base)?[0-9]+$/ { print $1 ":*:" $4 ":" }' /etc/passwd >> /etc/group \
- && mkdir -p /workspace /home/claude /base /scan /run/agent
+ && mkdir -p /workspace /home/claude /base /scan /run/agent && chmod 700 /home/claude /scan /run/agent
 COPY --from=download /usr/local/bin/claude /usr/local/bin/claude
 ARG CLAUDE_CODE_VERSION=2.1.330
 LABEL dev.claudecluster.claude-version=${CLAUDE_CODE_VERSION}

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { type Logger, pino } from "pino";
 import type { HostConfig } from "./config.ts";
+import { readHostId } from "./host-id.ts";
 import { DockerRuntime } from "./runtime/docker/docker-runtime.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import { SessionManager } from "./session/session-manager.ts";
@@ -21,7 +22,8 @@ export function createLogger(level: string): Logger {
 
 /** Returns the runtime that the configuration asks for. */
 export function createRuntime(config: HostConfig, logger: Logger): Runtime {
-  return new DockerRuntime({ logger, allowWeakLimits: config.allowWeakLimits });
+  const { stateDirectory, allowWeakLimits } = config;
+  return new DockerRuntime({ logger, allowWeakLimits, hostId: readHostId(stateDirectory) });
 }
 
 /** Puts the host together. Disposing of it ends all its sessions. */

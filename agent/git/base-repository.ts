@@ -2,7 +2,7 @@ import { statfs } from "node:fs/promises";
 import { AppError, redactUri, type RepositorySpec } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import { type Progress, progressReader } from "./clone-progress.ts";
-import { git, gitFailed, type GitPlace, lastLine, RAW_ATTRIBUTES, shell, tryGit } from "./git.ts";
+import { git, gitFailed, type GitPlace, lastLine, RAW_ATTRIBUTES, type Script, shell, tryGit } from "./git.ts";
 import { refNotFound, type RemoteRef, remotePlace, resolveRemoteRef } from "./remote.ts";
 
 /** The start of a session: a bare repository that the session can read and not write. */
@@ -35,6 +35,11 @@ export const OBJECT_FORMATS = {
 const DEFAULT_BRANCH = "main";
 /** Under which the base keeps a start that is no branch. */
 const START_REF = "refs/claudecluster/start";
+
+const WRITE_ATTRIBUTES: Script = {
+  name: "init",
+  text: 'mkdir -p "$GIT_DIR/info" && cat > "$GIT_DIR/info/attributes"',
+};
 
 /**
  * Faults of old history that real projects have and that harm nobody: everything else that git's fsck finds, above
@@ -77,7 +82,7 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
   const objectFormat = ref?.id.length === OBJECT_FORMATS.sha256.idLength ? "sha256" : "sha1";
   const init = ["init", "-q", "--bare", "--template=", `--initial-branch=${DEFAULT_BRANCH}`, `--object-format=${objectFormat}`];
   await git(place, init, { signal });
-  await shell(place, 'mkdir -p "$GIT_DIR/info" && cat > "$GIT_DIR/info/attributes"', [], { input: RAW_ATTRIBUTES, signal });
+  await shell(place, WRITE_ATTRIBUTES, [], { input: RAW_ATTRIBUTES, signal });
 
   const wholeHistory = repository !== undefined && repository.depth < 0;
   const base: BaseRepository = {

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { type FileChange, FileChange_Kind, FileChangeSchema } from "../../proto/index.ts";
-import { git, type GitPlace, runIn, shell } from "./git.ts";
+import { git, type GitPlace, runIn, type Script, shell } from "./git.ts";
 import { ABSENT, GITLINK, type LineCounts, parseDiff, type RawDiffEntry, sectionCount, splitPatch } from "./raw-diff.ts";
 import { quotePath } from "./raw-path.ts";
 
@@ -15,16 +15,19 @@ const PATCH_FORMAT = [
  * Node program cannot pass every byte, and the cost does not depend on the repository. $1 is a directory for the two
  * indexes, $2 the length of the old side in stdin, the rest are flags of the diff.
  */
-const DIFF_SCRIPT = `set -e
+const DIFF: Script = {
+  name: "diff-index",
+  text: `set -e
 dir=$1; size=$2; shift 2
 rm -f "$dir/old" "$dir/new"
 head -c "$size" | GIT_INDEX_FILE=$dir/old git update-index -z --index-info
 tree=$(GIT_INDEX_FILE=$dir/old git write-tree --missing-ok)
 GIT_INDEX_FILE=$dir/new git update-index -z --index-info
-GIT_INDEX_FILE=$dir/new exec git diff-index --cached --raw --numstat --no-abbrev -z "$@" "$tree"`;
+GIT_INDEX_FILE=$dir/new exec git diff-index --cached --raw --numstat --no-abbrev -z "$@" "$tree"`,
+};
 
 /** Applies the patch in stdin to the old side of the last diff and fails unless that makes the new side. */
-const CHECK_SCRIPT = `set -e
+const CHECK = `set -e
 cp "$1/old" "$1/check"
 export GIT_INDEX_FILE=$1/check
 git apply --cached --binary --whitespace=nowarn
@@ -62,7 +65,7 @@ export async function diffFiles(
   const flags = [options.renames ? "-M" : "--no-renames", ...(options.patch ? ["--patch", ...PATCH_FORMAT] : [])];
   const maxOutputBytes = options.maxPatchBytes + entries.length * 16 * 1024;
   const args = [options.directory, String(old.length), ...flags];
-  const diff = parseDiff(await shell(place, DIFF_SCRIPT, args, { input, signal, maxOutputBytes }));
+  const diff = parseDiff(await shell(place, DIFF, args, { input, signal, maxOutputBytes }));
 
   const sizes = await objectSizes(place, diff.entries.map((entry) => ({ mode: entry.newMode, id: entry.newId })), { signal });
   const patch = quoteHeaders(diff.patch, diff.entries);
@@ -92,7 +95,7 @@ export async function patchApplies(
   patch: Buffer,
   options: { signal: AbortSignal },
 ): Promise<boolean> {
-  return (await runIn(place, "sh", ["-c", CHECK_SCRIPT, "sh", directory], { ...options, input: patch })).code === 0;
+  return (await runIn(place, "sh", ["-c", CHECK, "sh", directory], { ...options, input: patch })).code === 0;
 }
 
 /**

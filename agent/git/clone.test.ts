@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -6,6 +7,7 @@ import { create } from "@bufbuild/protobuf";
 import { beforeAll, expect, test } from "vitest";
 import { RepositorySpecSchema } from "../../proto/index.ts";
 import { processesOf } from "../process/identity.ts";
+import { run } from "../process/run.ts";
 import type { Progress } from "./clone-progress.ts";
 import { startGitServer, startProxy } from "./fixtures/git-server.ts";
 import { asClaude, BASE, requireRoot, runGit, SESSION, WorkArea } from "./fixtures/work-area.ts";
@@ -59,12 +61,12 @@ test("starts at the branch, tag, commit or other ref that was asked for, as deep
     [id("v2"), 1, id("v2"), "HEAD", 1],
     [id("v1"), -1, id("v1"), "HEAD", 1],
     ["refs/pull/7/head", 1, id("v1"), "HEAD", 1],
-    ["HEAD", 1, id("main"), "HEAD", 1],
+    ["HEAD", 1, id("main"), "main", 1],
   ];
   for (const [ref, depth, commit, head, count] of cases) {
     const workspace = await area.open(await area.spec("history", { ref, depth }));
     expect([ref, workspace.baseCommitId]).toEqual([ref, commit]);
-    const said = asClaude(workspace.workTree, "git rev-parse HEAD; git rev-parse --abbrev-ref HEAD; git rev-list --count HEAD; git status --porcelain; git fsck --no-dangling 2>&1");
+    const said = asClaude(workspace.workTree, "git rev-parse HEAD; git rev-parse --abbrev-ref HEAD; git rev-list --count HEAD; git status --porcelain; git fsck --no-dangling 2>&1 || echo $?");
     expect([ref, said]).toEqual([ref, `${commit}\n${head}\n${count}\n`]);
   }
 }, 60_000);
@@ -84,7 +86,11 @@ test("gives Claude an ordinary repository: it can commit, and push and fetch wou
   expect(collected.changes.map(({ path }) => path)).toEqual(["new"]);
   // Objects are the base's: nothing was copied.
   expect(claude("git count-objects -v")).toMatch(/^in-pack: 0$/m);
-  expect(claude("git fetch -q --unshallow origin && git rev-list --count origin/main")).toBe("3\n");
+  // Not through `claude`, which would keep the server, in this process, from answering.
+  const env = { PATH: process.env["PATH"] ?? "" };
+  const fetch = await run("git", ["-C", workspace.workTree, "fetch", "-q", "--unshallow"], { identity: SESSION, env, signal: AbortSignal.timeout(20_000) });
+  expect(fetch).toMatchObject({ code: 0 });
+  expect(claude("git rev-list --count origin/main")).toBe("3\n");
 });
 
 test("keeps the start commit out of Claude's reach, and open to its eyes", async () => {
@@ -236,6 +242,7 @@ test("stops when told to, and leaves no process behind", async () => {
   await using area = new WorkArea();
   // Takes the connection and never answers.
   const silent = createServer().listen(0, "127.0.0.1");
+  await once(silent, "listening");
   const { port } = silent.address() as { port: number };
   const controller = new AbortController();
   const reason = new Error("enough");

@@ -59,10 +59,16 @@ export async function git(place: GitPlace, args: readonly string[], options: Git
   return result.stdout;
 }
 
-/** Runs another command of the same place: as its identity, with its environment. Throws GIT_FAILED. */
-export async function shell(place: GitPlace, script: string, args: readonly string[], options: GitOptions): Promise<Buffer> {
-  const result = await runIn(place, "sh", ["-c", script, "sh", ...args], options);
-  if (result.code !== 0) throw gitFailed([script.slice(0, 60)], result);
+/** A shell script, with the name that it has in messages. */
+export interface Script {
+  name: string;
+  text: string;
+}
+
+/** Runs a script of the same place: as its identity, with its environment. Throws GIT_FAILED. */
+export async function shell(place: GitPlace, script: Script, args: readonly string[], options: GitOptions): Promise<Buffer> {
+  const result = await runIn(place, "sh", ["-c", script.text, "sh", ...args], options);
+  if (result.code !== 0) throw gitFailed([script.name], result);
   return result.stdout;
 }
 

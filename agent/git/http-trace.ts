@@ -19,6 +19,11 @@ export function readHttpAnswer(trace: string): HttpAnswer | undefined {
   return answer;
 }
 
+/** Returns whether the server spoke git's own protocol: any page without a line end passes for an empty repository. */
+export function speaksGit(trace: string): boolean {
+  return /<= Recv header: content-type: application\/x-git-upload-pack-/i.test(trace);
+}
+
 /** Returns what git itself said, without the trace. */
 export function withoutTrace(stderr: string): string {
   return stderr

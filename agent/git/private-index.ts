@@ -4,7 +4,7 @@ import type { Identity } from "../process/identity.ts";
 import type { RunResult } from "../process/run.ts";
 import { type BaseRepository, OBJECT_FORMATS, throwIfFull } from "./base-repository.ts";
 import { objectSizes } from "./change-diff.ts";
-import { git, gitFailed, type GitOptions, type GitPlace, shell, tryGit } from "./git.ts";
+import { git, gitFailed, type GitOptions, type GitPlace, type Script, shell, tryGit } from "./git.ts";
 import { findLargeFiles, lookAt } from "./path-facts.ts";
 import { ABSENT, GITLINK, parseRawDiff, type RawDiffEntry } from "./raw-diff.ts";
 import { joinPaths, type RawPath, splitPaths } from "./raw-path.ts";
@@ -19,13 +19,18 @@ const MAX_BYTES_PER_READ = 1024 * 1024 * 1024;
 const MAX_STAGE_ATTEMPTS = 1000;
 
 /** $1 the index's directory, $2 what it starts from, if anything, $3 the work tree: Claude may have removed or closed it. */
-const PREPARE = `set -e
+const PREPARE: Script = {
+  name: "read-tree",
+  text: `set -e
 [ ! -d "$1" ] || chmod -R u+rwX -- "$1"
 rm -rf -- "$1"
 mkdir -p -- "$1/objects"
 [ -z "$2" ] || cp --preserve=timestamps -- "$2" "$1/index"
 [ -d "$3" ] || mkdir -p -- "$3"
-{ [ -r "$3" ] && [ -w "$3" ] && [ -x "$3" ]; } || chmod u+rwx -- "$3"`;
+{ [ -r "$3" ] && [ -w "$3" ] && [ -x "$3" ]; } || chmod u+rwx -- "$3"`,
+};
+const REMOVE: Script = { name: "clean", text: 'rm -rf -- "$1"' };
+const LIST_SUBMODULES: Script = { name: "ls-files", text: `git ls-files -s -z | { grep -z "^${GITLINK} " || true; }` };
 
 const SCAN_CONFIG = {
   "core.looseCompression": "1",
@@ -99,28 +104,37 @@ export class PrivateIndex {
     };
   }
 
-  /** Makes the index, replacing one of the same name. */
+  /** Makes the index, replacing one of the same name, or leaves nothing behind. */
   static async create(options: PrivateIndexOptions): Promise<PrivateIndex> {
     const index = new PrivateIndex(options);
+    try {
+      await index.#fill(options);
+      return index;
+    } catch (error) {
+      // The signal may be the reason: this has a time of its own.
+      await index.dispose({ signal: AbortSignal.timeout(10_000) }).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #fill(options: PrivateIndexOptions): Promise<void> {
     const { signal, copyOf } = options;
-    await shell(index.place, PREPARE, [index.directory, copyOf ?? "", index.workTree], { signal });
+    await shell(this.place, PREPARE, [this.directory, copyOf ?? "", this.workTree], { signal });
     if (copyOf === undefined) {
       const { commitId } = options.base;
-      await git(index.place, ["read-tree", commitId === "" ? "--empty" : commitId], { signal });
-      index.held = await index.#chooseHeld({ signal });
+      await git(this.place, ["read-tree", commitId === "" ? "--empty" : commitId], { signal });
+      this.held = await this.#chooseHeld({ signal });
     }
-    const submodules = `git ls-files -s -z | { grep -z "^${GITLINK} " || true; }`;
-    for (const line of splitPaths(await shell(index.place, submodules, [], { signal }))) {
-      index.submodules.push({ path: line.slice(line.indexOf("\t") + 1), id: line.split(" ")[1] ?? "" });
+    for (const line of splitPaths(await shell(this.place, LIST_SUBMODULES, [], { signal }))) {
+      this.submodules.push({ path: line.slice(line.indexOf("\t") + 1), id: line.split(" ")[1] ?? "" });
     }
-    await index.edit({ forget: index.held, mark: [""], signal });
-    if (copyOf === undefined) await index.refresh({ signal });
-    return index;
+    await this.edit({ forget: this.held, mark: [""], signal });
+    if (copyOf === undefined) await this.refresh({ signal });
   }
 
   /** Removes the index and everything it stored. */
   async dispose(options: { signal: AbortSignal }): Promise<void> {
-    await shell(this.place, 'rm -rf -- "$1"', [this.directory], options);
+    await shell(this.place, REMOVE, [this.directory], options);
   }
 
   /**

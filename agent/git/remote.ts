@@ -1,6 +1,6 @@
 import { AppError, redactUri } from "../../proto/index.ts";
 import { type GitPlace, lastLine, tryGit } from "./git.ts";
-import { type HttpAnswer, readHttpAnswer, withoutTrace } from "./http-trace.ts";
+import { type HttpAnswer, readHttpAnswer, speaksGit, withoutTrace } from "./http-trace.ts";
 
 /** What a remote says about the ref that a session starts from. */
 export interface RemoteRef {
@@ -40,9 +40,10 @@ export async function resolveRemoteRef(
   ref: string,
   options: { signal: AbortSignal },
 ): Promise<RemoteRef | undefined> {
-  const candidates = ref === "" ? [] : [`refs/heads/${ref}`, `refs/tags/${ref}`, `refs/${ref}`, ref];
+  const atHead = ref === "" || ref === "HEAD";
+  const candidates = atHead ? [] : [`refs/heads/${ref}`, `refs/tags/${ref}`, `refs/${ref}`, ref];
   const { ids, defaultName } = await listRemote(place, uri, ["HEAD", ...candidates], options);
-  if (ref === "") {
+  if (atHead) {
     const head = ids.get("HEAD");
     if (head !== undefined) return { name: defaultName ?? "HEAD", id: head, defaultName };
     if ((await listRemote(place, uri, [], options)).ids.size === 0) return undefined;
@@ -71,9 +72,9 @@ async function listRemote(
   const variables = { ...place.variables, GIT_TRACE_CURL: "2", GIT_TRACE_CURL_NO_DATA: "1" };
   const args = ["ls-remote", "--symref", "--", uri, ...patterns];
   const result = await tryGit({ ...place, variables }, args, options);
-  if (result.code !== 0) {
+  if (result.code !== 0 || !speaksGit(result.stderr)) {
     const said = lastLine(withoutTrace(result.stderr));
-    throw remoteError(uri, readHttpAnswer(result.stderr), said);
+    throw remoteError(uri, readHttpAnswer(result.stderr), said === "" ? "it speaks another protocol" : said);
   }
   const ids = new Map<string, string>();
   let defaultName: string | undefined;

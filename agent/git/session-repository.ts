@@ -2,13 +2,15 @@ import { AppError, redactUri } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import { type BaseRepository, throwIfFull } from "./base-repository.ts";
 import { type Progress, progressReader } from "./clone-progress.ts";
-import { git, gitFailed, RAW_ATTRIBUTES, shell, tryGit } from "./git.ts";
+import { git, gitFailed, RAW_ATTRIBUTES, type Script, shell, tryGit } from "./git.ts";
 
 /** The author of what Claude commits. */
 const AUTHOR = { name: "Claude", email: "noreply@anthropic.com" };
 
 /** Gives a fresh .git what git init does not: $1 base, $2 HEAD, $3 configuration, $4 attributes, $5 the remote's default branch; packed-refs from stdin. */
-const FURNISH = `set -e
+const FURNISH: Script = {
+  name: "init",
+  text: `set -e
 cd -- "$GIT_DIR"
 mkdir -p info
 printf '%s/objects\\n' "$1" > objects/info/alternates
@@ -17,7 +19,8 @@ printf '%s\\n' "$2" > HEAD
 printf '%s' "$3" >> config
 printf '%s' "$4" > info/attributes
 [ -z "$5" ] || { mkdir -p refs/remotes/origin; printf 'ref: refs/remotes/origin/%s\\n' "$5" > refs/remotes/origin/HEAD; }
-cat > packed-refs`;
+cat > packed-refs`,
+};
 
 /**
  * Makes the session's own repository around the work tree and checks the start commit out, byte for byte. It is an

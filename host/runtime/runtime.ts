@@ -75,7 +75,7 @@ export interface Runtime extends AsyncDisposable {
   /**
    * Gives a started container or leaves nothing behind. Rejects within a second of an abort, with
    * the signal's reason. Throws AppError: IMAGE_NOT_FOUND, RUNTIME_UNAVAILABLE,
-   * RUNTIME_PERMISSION_DENIED, CONTAINER_CREATE_FAILED.
+   * RUNTIME_PERMISSION_DENIED, LIMITS_NOT_ENFORCED, CONTAINER_CREATE_FAILED.
    */
   create(
     request: ContainerRequest,
@@ -92,10 +92,12 @@ export interface Container extends AsyncDisposable {
   readonly ref: ContainerRef;
   /**
    * Opens a byte stream to the agent, carrying HTTP/2. Waits for the agent to listen. Every call
-   * is a new connection. Rejects with AGENT_UNREACHABLE, after an exit with CONTAINER_EXITED.
+   * is a new connection. Rejects with AGENT_UNREACHABLE, after an exit with CONTAINER_EXITED. A
+   * stream that ends before we have ended it is destroyed with CONNECTION_LOST, once it has been
+   * read to its end.
    */
   dial(options: { signal: AbortSignal }): Promise<Duplex>;
-  /** Resolves exactly once, also after dispose. Never rejects. */
+  /** Resolves exactly once, also after dispose. Never rejects. Pending once the runtime is disposed of. */
   readonly exited: Promise<ContainerExit>;
   /** Asks the agent to end, then ends it. Resolves once it has exited. */
   stop(options: { graceMs: number }): Promise<void>;

@@ -153,7 +153,9 @@ test("closing the host ends its sessions and leaves no container", async () => {
   await using host = await startHost();
   const { id } = await host.start(TASK);
   let closed: Promise<void> | undefined;
-  await host.follow(id, "turnStarted", () => (closed = host.sessions[Symbol.asyncDispose]()));
+  await host.follow(id, "turnStarted", () => {
+    closed = host.sessions[Symbol.asyncDispose]();
+  });
   await closed;
   expect((await host.sessions.get(id)).state).toBe(Session_State.CANCELED);
   expect(host.machine.boxes).toEqual([]);

@@ -9,8 +9,8 @@ export interface Dial extends AsyncDisposable {
 }
 
 /** Starts `claudecluster dial` and waits for its socket. */
-export async function startDial(sessionId: string): Promise<Dial> {
-  const env = { PATH: process.env["PATH"], HOME: process.env["HOME"] };
+export async function startDial(sessionId: string, stateDirectory: string): Promise<Dial> {
+  const env = { PATH: process.env["PATH"], HOME: process.env["HOME"], CLAUDECLUSTER_STATE_DIR: stateDirectory };
   const child: ChildProcess = spawn(process.execPath, [CLAUDECLUSTER, "dial", sessionId], {
     env,
     stdio: ["ignore", "pipe", "inherit"],

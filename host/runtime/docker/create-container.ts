@@ -8,7 +8,7 @@ import { engineError, imageNotFound, statusOf } from "./engine-error.ts";
 import { droppedLimits, limitsNotEnforced, missingLimits } from "./engine-limits.ts";
 import type { Engine } from "./engine.ts";
 import { LABELS, type Owner, RUNTIME, uidIn } from "./labels.ts";
-import { raceSignal } from "./race-signal.ts";
+import { raceSignal } from "../race-signal.ts";
 import { removeContainer } from "./remove-container.ts";
 import { sendCreate } from "./send-create.ts";
 import { pickSessionUid } from "./session-uid.ts";
@@ -62,13 +62,13 @@ async function lookAround(
   { image }: ContainerRequest,
   signal: AbortSignal,
 ): Promise<Pick<ContainerPlan, "imageVolumes" | "limitsCpu">> {
-  const [info, found] = await Promise.all([
+  const [info, { Config }] = await Promise.all([
     engine.info({ signal }),
     engine.inspectImage(image, { signal }).catch(explainMissing(image)),
   ]);
   const missing = missingLimits(info);
   refuseWeakLimits(missing, allowWeakLimits);
-  return { imageVolumes: Object.keys(found.Config?.Volumes ?? {}), limitsCpu: !missing.includes("CPU") };
+  return { imageVolumes: Object.keys(Config?.Volumes ?? {}), limitsCpu: !missing.includes("CPU") };
 }
 
 /** At an image, and at a create, "not found" means the image. */

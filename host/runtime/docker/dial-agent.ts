@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../../../proto/index.ts";
 import type { ContainerExit } from "../runtime.ts";
-import { AgentStream } from "./agent-stream.ts";
+import { AgentStream } from "../agent-stream.ts";
 import { engineError, statusOf } from "./engine-error.ts";
 import type { Engine } from "./engine.ts";
 import { FrameDecoder } from "./frame-decoder.ts";

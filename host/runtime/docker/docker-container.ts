@@ -5,13 +5,16 @@ import { dialAgent } from "./dial-agent.ts";
 import { engineError, statusOf } from "./engine-error.ts";
 import type { Engine } from "./engine.ts";
 import { watchExit } from "./exit-watch.ts";
-import { raceSignal } from "./race-signal.ts";
+import { raceSignal } from "../race-signal.ts";
 import { removeContainer } from "./remove-container.ts";
 
 /** For the engine's own kill after the grace, and its answer. */
 const KILL_MS = 10_000;
-/** Removal destroys what can be known of the end, so that is read first; but not at any price. */
-const FACTS_MS = 3_000;
+/**
+ * Removal destroys what can be known of the end, so that is read first; but not at any price: twice
+ * this and the removal's ten seconds are the fifteen that a dispose may take.
+ */
+const FACTS_MS = 2_500;
 
 /** A session's container on a Docker engine. */
 export class DockerContainer implements Container {

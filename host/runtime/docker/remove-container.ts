@@ -3,7 +3,7 @@ import { AppError } from "../../../proto/index.ts";
 import { engineError, statusOf } from "./engine-error.ts";
 import type { Engine } from "./engine.ts";
 
-const REMOVE_MS = 15_000;
+const REMOVE_MS = 10_000;
 /** An engine needs milliseconds for a create, and seconds when many start at once. */
 const APPEAR_MS = 5_000;
 const POLL_MS = 100;
@@ -11,7 +11,7 @@ const POLL_MS = 100;
 /**
  * Kills and removes a container, given by id or name, with its volumes. Resolves once it is gone;
  * "was not there" is fine. With `mayAppear`, a create that was sent may still be under way: it is
- * looked for again for a while. Tries for 15 s, then throws.
+ * looked for again for a while. Tries for 10 s, then throws.
  */
 export async function removeContainer(engine: Engine, id: string, { mayAppear = false } = {}): Promise<void> {
   const start = performance.now();

@@ -2,7 +2,7 @@ import type { ContainerCreateOptions } from "dockerode";
 import type { BackgroundTasks } from "./background-tasks.ts";
 import { isDefinite } from "./engine-error.ts";
 import type { Engine } from "./engine.ts";
-import { raceSignal } from "./race-signal.ts";
+import { raceSignal } from "../race-signal.ts";
 import { removeContainer } from "./remove-container.ts";
 
 /** How long a reply is waited for after the caller has gone. */

@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import { AppError } from "../../../proto/index.ts";
-import { raceSignal } from "../docker/race-signal.ts";
+import { raceSignal } from "../race-signal.ts";
 import type { ContainerExit, ContainerRef } from "../runtime.ts";
 import type { FakeAgent } from "./fake-agent.ts";
 import { FakeConnection } from "./fake-connection.ts";

@@ -1,5 +1,5 @@
 import { type Duplex, duplexPair } from "node:stream";
-import { AgentStream } from "../docker/agent-stream.ts";
+import { AgentStream } from "../agent-stream.ts";
 
 /** Lets bytes pass, or holds them. */
 export interface Gate {

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { AppError } from "../../../proto/index.ts";
-import { raceSignal } from "../docker/race-signal.ts";
+import { raceSignal } from "../race-signal.ts";
 import type {
   Container,
   ContainerRef,

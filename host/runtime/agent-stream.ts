@@ -1,5 +1,5 @@
 import { Duplex } from "node:stream";
-import { AppError } from "../../../proto/index.ts";
+import { AppError } from "../../proto/index.ts";
 
 /** Takes out of what arrives the bytes that are for the reader. */
 export type Decode = (chunk: Buffer) => Buffer[];

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { Duplex, PassThrough, duplexPair } from "node:stream";
 import { expect, test } from "vitest";
 import { AgentStream } from "./agent-stream.ts";
-import { awaitMagic } from "./magic-line.ts";
+import { awaitMagic } from "./docker/magic-line.ts";
 
 const lost = { reason: "CONNECTION_LOST", kind: "UNAVAILABLE", retryable: true };
 

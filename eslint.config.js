@@ -59,7 +59,8 @@ export default tseslint.config(
     ["host/app.ts", "host/mcp/**", "host/runtime/**", "**/*.test.ts"],
   ),
   forbid(["host/mcp/**/*.ts"], [agent, dockerode, concrete], ["**/*.test.ts"]),
-  forbid(["host/runtime/**/*.ts"], [agent, mcp, boundaries], ["**/*.test.ts"]),
+  forbid(["host/runtime/*.ts", "host/runtime/fake/**/*.ts"], [agent, dockerode, mcp, boundaries], ["**/*.test.ts"]),
+  forbid(["host/runtime/docker/**/*.ts"], [agent, mcp, boundaries], ["**/*.test.ts"]),
   forbid(
     ["host/{session,store,broker,agent-client}/**/*.ts"],
     [agent, dockerode, mcp, concrete, boundaries],

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
+import { Duplex, duplexPair, Transform } from "node:stream";
 import { once } from "node:events";
 import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
@@ -176,4 +177,22 @@ test("says that there is no Claude in the container, and what to do", async () =
     result: { outcome: { case: "failure", value: { reason: "CLAUDE_NOT_FOUND", metadata: { command: "nonesuch" } } } },
   });
   expect((await connection.client.getAgentInfo({})).claudeVersion).toBe("");
+});
+
+test("notices that a host is frozen", async () => {
+  const timeouts = { pingIntervalMs: 200, pingTimeoutMs: 200, drainMs: 100 };
+  await using rig = await startRig({ place: preparingPlace(), timeouts, config: { hostAbsenceTimeoutMs: 300 } });
+  const [near, far] = duplexPair();
+  rig.agent.serve(far);
+  let frozen = false;
+  // Everything of the host passes here, until it does not any more.
+  const gate = new Transform({ transform: (chunk, _encoding, done) => (frozen ? done() : done(null, chunk)) });
+  const host = Duplex.from({ readable: near, writable: gate });
+  gate.pipe(near);
+  using connection = connectOver(host);
+  await connection.client.startSession({ sessionId: "ses_1", spec: { task: "wait" } });
+  await using owner = attach(connection);
+  await owner.hello;
+  frozen = true;
+  expect(await rig.agent.exited).toEqual({ exitCode: EXIT_CODES.hostAbsent });
 });

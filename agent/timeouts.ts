@@ -25,7 +25,9 @@ export const TIMEOUTS = {
   collectMs: 60_000,
   /** All of an agent's shutdown: docker stop kills after 10 s. */
   shutdownMs: 9_000,
-  /** The part of it in which the session may end by itself. */
+  /** The part of it that Claude gets; the rest is for the changes. */
+  shutdownClaudeMs: 3_000,
+  /** The part of it that the session gets, Claude included. */
   shutdownSessionMs: 6_500,
   /** For callers to read what was left to say. */
   drainMs: 1_000,

@@ -20,7 +20,9 @@ export interface HostConfig {
 }
 
 /** Reads the configuration. Throws INVALID_ARGUMENT naming the variable that is wrong. */
-export function readConfig(env: NodeJS.ProcessEnv): HostConfig {
+export function readConfig(given: NodeJS.ProcessEnv): HostConfig {
+  // Empty is as good as not set.
+  const env = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== ""));
   return {
     stateDirectory:
       env["CLAUDECLUSTER_STATE_DIR"] ??
@@ -29,9 +31,19 @@ export function readConfig(env: NodeJS.ProcessEnv): HostConfig {
     modelEndpoint: readEndpoint(env["ANTHROPIC_BASE_URL"]),
     credential: readCredential(env),
     egressAllowed: readAllowList(env["CLAUDECLUSTER_EGRESS_ALLOW"]),
-    logLevel: env["CLAUDECLUSTER_LOG_LEVEL"] ?? "warn",
+    logLevel: readLogLevel(env["CLAUDECLUSTER_LOG_LEVEL"] ?? "warn"),
     allowWeakLimits: env["CLAUDECLUSTER_ALLOW_WEAK_LIMITS"] === "1",
   };
+}
+
+const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"];
+
+function readLogLevel(level: string): string {
+  if (LOG_LEVELS.includes(level)) return level;
+  throw new AppError("LOG_LEVEL_INVALID", `CLAUDECLUSTER_LOG_LEVEL is "${level.slice(0, 40)}".`, {
+    kind: "INVALID_ARGUMENT",
+    help: `Use one of ${LOG_LEVELS.join(", ")}.`,
+  });
 }
 
 function readCredential(env: NodeJS.ProcessEnv): Credential | undefined {

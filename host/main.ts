@@ -4,15 +4,35 @@ import { main } from "./cli/program.ts";
 process.removeAllListeners("warning");
 
 const controller = new AbortController();
-// The first signal asks for an orderly end; Claude Code sends a second kind 100 ms later.
+let signalCount = 0;
+let failed = false;
+// The first signal asks for an orderly end. Claude Code sends a second one 100 ms later, so only the
+// third, from somebody who has lost patience, ends the process as it is.
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.on(name, () => controller.abort(new Error(name)));
+  process.on(name, () => {
+    signalCount += 1;
+    if (signalCount > 2) process.exit(130);
+    controller.abort(new Error(name));
+  });
 }
+// A bug in one place must not leave containers behind: everything that we own is disposed of first.
+process.on("uncaughtException", (error) => {
+  process.stderr.write(
+    `${JSON.stringify({ level: 60, name: "claudecluster", msg: "uncaught exception", stack: error.stack })}\n`,
+  );
+  failed = true;
+  controller.abort(error);
+});
 // A reader that has gone is no reason to leave containers behind.
 process.stdout.on("error", () => controller.abort(new Error("standard output is closed")));
 process.stderr.on("error", () => {});
 
 const { stdout, stderr, env } = process;
-process.exitCode = await main(process.argv.slice(2), { stdout, stderr, env, signal: controller.signal });
+const exitCode = await main(process.argv.slice(2), { stdout, stderr, env, signal: controller.signal });
+// A pipe may still hold what has been written.
+await new Promise<void>((resolve) => {
+  if (stdout.destroyed) resolve();
+  else stdout.once("error", () => resolve()).write("", () => resolve());
+});
 // Everything that we own has been disposed of; idle keep-alive sockets need not be waited for.
-process.exit();
+process.exit(failed ? 1 : exitCode);

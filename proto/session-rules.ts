@@ -1,11 +1,7 @@
-import { create } from "@bufbuild/protobuf";
+import { clone } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { AppError } from "./app-error.ts";
-import {
-  RepositorySpecSchema,
-  type SessionSpec,
-  SessionSpecSchema,
-} from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
+import { type SessionSpec, SessionSpecSchema } from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
 
 /** Time for a session unless it asks for another. */
 export const DEFAULT_TIMEOUT_MS = 300_000;
@@ -38,7 +34,7 @@ function invalid(reason: string, message: string, help: string, metadata: Record
 
 /** Returns the spec with its defaults filled in. Throws INVALID_ARGUMENT for what cannot work. */
 export function completeSpec(given: SessionSpec): SessionSpec {
-  const spec = create(SessionSpecSchema, given);
+  const spec = clone(SessionSpecSchema, given);
   if (spec.task.trim() === "") throw invalid("TASK_EMPTY", "The task is empty.", "Say what Claude is to do.");
   const taskBytes = new TextEncoder().encode(spec.task).length;
   if (taskBytes > MAX_TASK_BYTES) {
@@ -88,13 +84,15 @@ export function completeSpec(given: SessionSpec): SessionSpec {
       `Use 0 to ${MAX_TIMEOUT_MS / 1000} s.`,
     );
   }
+  if (spec.previousSessionId !== "") {
+    throw invalid("PREVIOUS_SESSION_UNSUPPORTED", "This version cannot continue a session.", "Start a new one.");
+  }
   for (const name of Object.keys(spec.environment)) checkVariable(name, spec.environment[name]!);
   if (spec.repository !== undefined) {
-    const repository = create(RepositorySpecSchema, spec.repository);
+    const { repository } = spec;
     repository.uri = checkRepositoryUri(repository.uri);
     repository.ref = checkRef(repository.ref);
     if (repository.depth === 0) repository.depth = 1;
-    spec.repository = repository;
   }
   return spec;
 }
@@ -136,12 +134,20 @@ export function checkRepositoryUri(uri: string): string {
       { host: url.host },
     );
   }
+  if (url.search !== "" || url.hash !== "") {
+    throw invalid(
+      "REPOSITORY_URI_INVALID",
+      `The repository URI for ${url.host} has a query or a fragment.`,
+      "Leave it out: what is secret in it would enter the container.",
+      { host: url.host },
+    );
+  }
   return url.href;
 }
 
 /** Takes whatever may be a password out of a URI. */
 export function redactUri(uri: string): string {
-  return uri.slice(0, 256).replace(/\/\/[^/@\s]*@/, "//***@");
+  return uri.slice(0, 256).replace(/\/\/[^/\s]*@/, "//***@");
 }
 
 function checkRef(ref: string): string {

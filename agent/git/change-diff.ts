@@ -3,6 +3,7 @@ import { type FileChange, FileChange_Kind, FileChangeSchema } from "../../proto/
 import { git, type GitPlace, runIn, type Script, shell } from "./git.ts";
 import { ABSENT, GITLINK, type LineCounts, parseDiff, type RawDiffEntry, sectionCount, splitPatch } from "./raw-diff.ts";
 import { quotePath } from "./raw-path.ts";
+import { together } from "./together.ts";
 
 /** Flags that fix the patch format, whatever the defaults of the installed git are. */
 const PATCH_FORMAT = [
@@ -13,22 +14,25 @@ const PATCH_FORMAT = [
 /**
  * Diffs two small trees that hold nothing but the given files: no path has to go through an argument list, where a
  * Node program cannot pass every byte, and the cost does not depend on the repository. $1 is a directory for the two
- * indexes, $2 the length of the old side in stdin, the rest are flags of the diff.
+ * indexes, $2 the length of the old side in stdin, $3 the empty tree, the rest are flags of the diff.
  */
 const DIFF: Script = {
   name: "diff-index",
   text: `set -e
-dir=$1; size=$2; shift 2
+dir=$1; size=$2; tree=$3; shift 3
 rm -f "$dir/old" "$dir/new"
-head -c "$size" | GIT_INDEX_FILE=$dir/old git update-index -z --index-info
-tree=$(GIT_INDEX_FILE=$dir/old git write-tree --missing-ok)
+if [ "$size" != 0 ]; then
+  head -c "$size" | GIT_INDEX_FILE=$dir/old git update-index -z --index-info
+  tree=$(GIT_INDEX_FILE=$dir/old git write-tree --missing-ok)
+fi
 GIT_INDEX_FILE=$dir/new git update-index -z --index-info
 GIT_INDEX_FILE=$dir/new exec git diff-index --cached --raw --numstat --no-abbrev -z "$@" "$tree"`,
 };
 
 /** Applies the patch in stdin to the old side of the last diff and fails unless that makes the new side. */
 const CHECK = `set -e
-cp "$1/old" "$1/check"
+rm -f "$1/check"
+[ ! -e "$1/old" ] || cp "$1/old" "$1/check"
 export GIT_INDEX_FILE=$1/check
 git apply --cached --binary --whitespace=nowarn
 made=$(git write-tree --missing-ok)
@@ -45,10 +49,13 @@ export interface FileDiff {
 export interface DiffOptions {
   /** A directory that belongs to the place's identity. */
   directory: string;
+  emptyTree: string;
   renames: boolean;
   /** Without it there are only the changes. */
   patch: boolean;
   maxPatchBytes: number;
+  /** As objectSizes returns them, if they are known already. */
+  sizes?: ReadonlyMap<string, number> | undefined;
   signal: AbortSignal;
 }
 
@@ -64,10 +71,12 @@ export async function diffFiles(
   const input = Buffer.concat([old, indexInfo(entries, (entry) => [entry.newMode, entry.newId])]);
   const flags = [options.renames ? "-M" : "--no-renames", ...(options.patch ? ["--patch", ...PATCH_FORMAT] : [])];
   const maxOutputBytes = options.maxPatchBytes + entries.length * 16 * 1024;
-  const args = [options.directory, String(old.length), ...flags];
-  const diff = parseDiff(await shell(place, DIFF, args, { input, signal, maxOutputBytes }));
-
-  const sizes = await objectSizes(place, diff.entries.map((entry) => ({ mode: entry.newMode, id: entry.newId })), { signal });
+  const args = [options.directory, String(old.length), options.emptyTree, ...flags];
+  const [output, sizes] = await together(signal, (signal) => [
+    shell(place, DIFF, args, { input, signal, maxOutputBytes }),
+    options.sizes === undefined ? objectSizes(place, entries, { signal }) : Promise.resolve(options.sizes),
+  ]);
+  const diff = parseDiff(output);
   const patch = quoteHeaders(diff.patch, diff.entries);
   const sections = splitPatch(patch);
   let at = 0;
@@ -79,7 +88,7 @@ export async function diffFiles(
     const start = own[0]?.byteOffset ?? 0;
     const length = own.reduce((sum, section) => sum + section.length, 0);
     const part = own[0] === undefined ? Buffer.alloc(0) : Buffer.from(own[0].buffer, start, length);
-    return { entry, change: fileChange(entry, diff.counts[index], sizes[index] ?? 0), patch: part };
+    return { entry, change: fileChange(entry, diff.counts[index], sizes.get(entry.newId) ?? 0), patch: part };
   });
   if (at !== sections.length) throw new Error(`the patch has ${sections.length} sections, its list has ${at}`);
   return { files, patch };
@@ -130,18 +139,22 @@ function indexInfo(entries: readonly RawDiffEntry[], side: (entry: RawDiffEntry)
   return Buffer.from(text, "latin1");
 }
 
-/** Returns the size of each object; 0 for what does not exist and for submodules, whose objects are elsewhere. */
+/** Returns the sizes of both sides by id, but for submodules, whose objects are elsewhere. */
 export async function objectSizes(
   place: GitPlace,
-  objects: readonly { mode: string; id: string }[],
+  entries: readonly Pick<RawDiffEntry, "oldMode" | "oldId" | "newMode" | "newId">[],
   options: { signal: AbortSignal },
-): Promise<number[]> {
-  const known = ({ mode }: { mode: string }): boolean => mode !== ABSENT && mode !== GITLINK;
-  const input = objects.filter(known).map(({ id }) => `${id}\n`).join("");
-  if (input === "") return objects.map(() => 0);
+): Promise<Map<string, number>> {
+  const ids = new Set<string>();
+  for (const { oldMode, oldId, newMode, newId } of entries) {
+    if (oldMode !== ABSENT && oldMode !== GITLINK) ids.add(oldId);
+    if (newMode !== ABSENT && newMode !== GITLINK) ids.add(newId);
+  }
+  if (ids.size === 0) return new Map();
+  const input = [...ids].map((id) => `${id}\n`).join("");
   const output = await git(place, ["cat-file", "--batch-check=%(objectsize)", "--buffer"], { ...options, input });
-  const sizes = output.toString("latin1").split("\n").map((line) => Number(line) || 0).values();
-  return objects.map((object) => (known(object) ? (sizes.next().value ?? 0) : 0));
+  const sizes = output.toString("latin1").split("\n");
+  return new Map([...ids].map((id, at) => [id, Number(sizes[at]) || 0]));
 }
 
 function fileChange(entry: RawDiffEntry, counts: LineCounts, sizeBytes: number): FileChange {

@@ -217,7 +217,7 @@ test("clones through the proxy, http and https alike, and says when the proxy re
     expect(proxy.connects.length).toBeGreaterThan(0);
     proxy.status = 403;
     await expect(openWorkspace({ ...secure, paths: area.paths({ session: SESSION, base: BASE }) })).rejects.toMatchObject({
-      reason: "REPOSITORY_UNREACHABLE", message: expect.stringContaining("the proxy refused the connection with status 403"),
+      reason: "REPOSITORY_UNREACHABLE", message: expect.stringContaining("connections to its host are not allowed (status 403"),
     });
   } finally {
     delete process.env["GIT_SSL_CAINFO"];

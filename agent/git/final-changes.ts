@@ -51,12 +51,13 @@ export async function collectChanges(
   const index = await PrivateIndex.create({ ...options, name: `collect-${randomBytes(8).toString("hex")}` });
   try {
     const { entries, unreadable } = await readChanges(index, { still: true, signal });
-    const diff = { directory: index.directory, signal, maxPatchBytes: options.maxPatchBytes ?? MAX_PATCH_BYTES };
+    const { directory, emptyTree } = index;
+    const diff = { directory, emptyTree, signal, maxPatchBytes: options.maxPatchBytes ?? MAX_PATCH_BYTES };
     const collect = async (patch: boolean): Promise<Collected> => {
       let diffed = await diffFiles(index.place, entries, { ...diff, patch, renames: true });
       if (patch && diffed.files.some(({ entry }) => entry.oldPath !== entry.path)) {
         const small = diffed.patch.length <= MAX_CHECKED_PATCH_BYTES;
-        const applies = small && (await patchApplies(index.place, index.directory, diffed.patch, { signal }));
+        const applies = small && (await patchApplies(index.place, directory, diffed.patch, { signal }));
         // Without renames every patch applies.
         if (!applies) diffed = await diffFiles(index.place, entries, { ...diff, patch, renames: false });
       }

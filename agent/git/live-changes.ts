@@ -8,11 +8,15 @@ import { readChanges } from "./tree-changes.ts";
 
 /** The start commit's files are as old as the checkout: a second later git can tell them from later writes by time. */
 const SETTLE_AFTER_MS = 1100;
+/** Looking at the touched files alone trusts the kernel to have told of all of them. */
+const WHOLE_EVERY_MS = 10_000;
 /** Old versions stay in the object directory, which is memory, until it is thrown away: above this, and four times what is current. */
 const MAX_STAGED_BYTES = 64 * 1024 * 1024;
 /** What one scan returns at most: the rest comes with the next ones. */
 const MAX_DELTA_BYTES = 32 * 1024 * 1024;
 const MAX_DELTA_FILES = 2000;
+/** So few are diffed without asking for their sizes first. */
+const FEW_FILES = 20;
 
 /** What a scan of the work tree found. */
 export interface Scan {
@@ -40,6 +44,7 @@ export class LiveChanges {
   readonly #startedAt = performance.now();
   #index: PrivateIndex | undefined;
   #settled = false;
+  #wholeAt = -Infinity;
   #maxStagedBytes = MAX_STAGED_BYTES;
   #reported = new Map<RawPath, Reported>();
 
@@ -57,12 +62,17 @@ export class LiveChanges {
     this.#index = await PrivateIndex.create({ ...this.#options, name: "live", signal: options.signal });
   }
 
-  /** Returns what changed. Calls must not overlap. */
-  async scan(options: { signal: AbortSignal }): Promise<Scan> {
+  /**
+   * Returns what changed. `touched` are the files that may have: it looks at those alone, but now and then at all.
+   * Calls must not overlap.
+   */
+  async scan(options: { touched?: readonly RawPath[] | undefined; signal: AbortSignal }): Promise<Scan> {
     const { signal } = options;
+    const wholeIsDue = performance.now() - this.#wholeAt > WHOLE_EVERY_MS;
+    const only = wholeIsDue || !this.#settled ? undefined : options.touched;
     if (this.#index !== undefined && this.#index.stagedBytes < this.#maxStagedBytes) {
       try {
-        return await this.#scan(this.#index, { signal });
+        return await this.#scan(this.#index, { only, signal });
       } catch (error) {
         signal.throwIfAborted();
         if (error instanceof AppError && error.reason === "WORK_TREE_STUCK") throw error;
@@ -85,20 +95,23 @@ export class LiveChanges {
     this.#index = undefined;
   }
 
-  async #scan(index: PrivateIndex, options: { signal: AbortSignal }): Promise<Scan> {
-    const { signal } = options;
+  async #scan(index: PrivateIndex, options: { only?: readonly RawPath[] | undefined; signal: AbortSignal }): Promise<Scan> {
+    const { only, signal } = options;
     if (!this.#settled && performance.now() - this.#startedAt > SETTLE_AFTER_MS) {
       await index.refresh({ signal });
       this.#settled = true;
     }
-    const { entries, unreadable } = await readChanges(index, { still: false, signal });
+    const { entries, unreadable } = await readChanges(index, { still: false, only, signal });
+    if (only === undefined) this.#wholeAt = performance.now();
     const fresh = entries.filter((entry) => {
       const known = this.#reported.get(entry.path);
       return known?.newMode !== entry.newMode || known.newId !== entry.newId;
     });
-    const batch = await this.#limit(index, fresh, { signal });
+    const many = fresh.length > FEW_FILES;
+    const sizes = many ? await objectSizes(index.place, fresh.slice(0, MAX_DELTA_FILES), { signal }) : undefined;
+    const batch = sizes === undefined ? fresh : limit(fresh, sizes);
     const delta: Scan["delta"] = [];
-    for (const { entry, change, patch } of await this.#diff(index, batch, { signal })) {
+    for (const { entry, change, patch } of await diff(index, batch, { sizes, signal })) {
       this.#reported.set(entry.path, { newMode: entry.newMode, newId: entry.newId, change });
       delta.push({ change, patch });
     }
@@ -111,29 +124,32 @@ export class LiveChanges {
     const changes = entries.flatMap(({ path }) => this.#reported.get(path)?.change ?? []);
     return { changes, delta, more: batch.length < fresh.length, unreadablePaths: unreadable.map(quotePath) };
   }
+}
 
-  /** Returns as many of the entries as one scan can diff. */
-  async #limit(index: PrivateIndex, entries: RawDiffEntry[], options: { signal: AbortSignal }): Promise<RawDiffEntry[]> {
-    const batch = entries.slice(0, MAX_DELTA_FILES);
-    const sides = batch.flatMap((e) => [{ mode: e.oldMode, id: e.oldId }, { mode: e.newMode, id: e.newId }]);
-    const sizes = await objectSizes(index.place, sides, options);
-    let bytes = 0;
-    const end = batch.findIndex((_, at) => {
-      bytes += (sizes[2 * at] ?? 0) + (sizes[2 * at + 1] ?? 0);
-      return at > 0 && bytes > MAX_DELTA_BYTES;
-    });
-    return end === -1 ? batch : batch.slice(0, end);
-  }
+/** Returns as many of the entries as one scan can diff, at least one. */
+function limit(entries: readonly RawDiffEntry[], sizes: ReadonlyMap<string, number>): RawDiffEntry[] {
+  let bytes = 0;
+  const batch = entries.slice(0, MAX_DELTA_FILES);
+  const end = batch.findIndex(({ oldId, newId }, at) => {
+    bytes += (sizes.get(oldId) ?? 0) + (sizes.get(newId) ?? 0);
+    return at > 0 && bytes > MAX_DELTA_BYTES;
+  });
+  return end === -1 ? batch : batch.slice(0, end);
+}
 
-  /** A file whose diff is above all limits is reported with an empty one. */
-  async #diff(index: PrivateIndex, batch: RawDiffEntry[], options: { signal: AbortSignal }): Promise<FileDiff[]> {
-    const diff = { directory: index.directory, renames: false, maxPatchBytes: 4 * MAX_DELTA_BYTES, ...options };
-    try {
-      return (await diffFiles(index.place, batch, { ...diff, patch: true })).files;
-    } catch (error) {
-      if (!(error instanceof AppError) || error.reason !== "OUTPUT_TOO_LARGE") throw error;
-      return (await diffFiles(index.place, batch, { ...diff, patch: false })).files;
-    }
+/** Diffs the files. One whose diff is above all limits gets an empty one. */
+async function diff(
+  index: PrivateIndex,
+  batch: RawDiffEntry[],
+  options: { sizes: ReadonlyMap<string, number> | undefined; signal: AbortSignal },
+): Promise<FileDiff[]> {
+  const { directory, emptyTree } = index;
+  const common = { directory, emptyTree, renames: false, maxPatchBytes: 4 * MAX_DELTA_BYTES, ...options };
+  try {
+    return (await diffFiles(index.place, batch, { ...common, patch: true })).files;
+  } catch (error) {
+    if (!(error instanceof AppError) || error.reason !== "OUTPUT_TOO_LARGE") throw error;
+    return (await diffFiles(index.place, batch, { ...common, patch: false })).files;
   }
 }
 

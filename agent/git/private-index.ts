@@ -4,7 +4,7 @@ import type { Identity } from "../process/identity.ts";
 import type { RunResult } from "../process/run.ts";
 import { type BaseRepository, OBJECT_FORMATS, throwIfFull } from "./base-repository.ts";
 import { objectSizes } from "./change-diff.ts";
-import { git, gitFailed, type GitOptions, type GitPlace, type Script, shell, tryGit } from "./git.ts";
+import { git, gitFailed, type GitOptions, type GitPlace, runIn, type Script, shell, tryGit } from "./git.ts";
 import { findLargeFiles, lookAt } from "./path-facts.ts";
 import { ABSENT, GITLINK, parseRawDiff, type RawDiffEntry } from "./raw-diff.ts";
 import { joinPaths, type RawPath, splitPaths } from "./raw-path.ts";
@@ -15,7 +15,9 @@ import { withoutBlocking } from "./unblock-fifos.ts";
 export const MAX_FILE_BYTES = 100 * 1024 * 1024;
 /** Most that one look at the work tree reads. A patch of it would be far above its own limit. */
 const MAX_BYTES_PER_READ = 1024 * 1024 * 1024;
-/** How often `stage` narrows down which file git cannot take, before it gives up. */
+/** A million paths or two. */
+const MAX_LIST_BYTES = 256 * 1024 * 1024;
+/** How often staging narrows down which file git cannot take, before it gives up. */
 const MAX_STAGE_ATTEMPTS = 1000;
 
 /** $1 the index's directory, $2 what it starts from, if anything, $3 the work tree: Claude may have removed or closed it. */
@@ -32,6 +34,13 @@ mkdir -p -- "$1/objects"
 const REMOVE: Script = { name: "clean", text: 'rm -rf -- "$1"' };
 const LIST_SUBMODULES: Script = { name: "ls-files", text: `git ls-files -s -z | { grep -z "^${GITLINK} " || true; }` };
 
+/** Version 4 is smaller: the index of a large repository is written for every change of one file. */
+const EDIT_FLAGS = ["update-index", "-z", "--index-version", "4", "--index-info"];
+const STAGE_FLAGS = ["update-index", "-z", "--add", "--remove", "--replace", "--stdin"];
+const DIFF_FLAGS = ["diff-index", "--cached", "-z", "--raw", "--no-abbrev", "--no-renames"];
+/** Both in one: each start of a process from Node costs more than the process. $1 work tree, $2 start tree. */
+const STAGE_AND_DIFF = `git -C "$1" ${STAGE_FLAGS.join(" ")} && exec git ${DIFF_FLAGS.join(" ")} "$2"`;
+
 const SCAN_CONFIG = {
   "core.looseCompression": "1",
   // Larger ones are streamed, and never compared line by line: memory is short in a container.
@@ -43,6 +52,12 @@ const SCAN_CONFIG = {
   "core.attributesFile": "/dev/null",
   "core.excludesFile": "/dev/null",
 };
+
+export interface ListOptions {
+  /** Paths of files, valid UTF-8. Default: everything. */
+  only?: readonly RawPath[] | undefined;
+  signal: AbortSignal;
+}
 
 export interface PrivateIndexOptions {
   base: BaseRepository;
@@ -74,6 +89,10 @@ export class PrivateIndex {
 
   /** Paths in the index that are not in the start commit. */
   added = new Set<RawPath>();
+  /** Files of the start commit that are gone from the work tree. They stay in the index: see `goneEntry`. */
+  gone: ReadonlyMap<RawPath, RawDiffEntry> = new Map();
+  /** What could not be read when last looked at. */
+  unreadable: readonly RawPath[] = [];
   /** Paths that git does not take at all, such as ".GIT/config". */
   readonly refused = new Set<RawPath>();
   /** Too large already when the index was made, and therefore not in it. */
@@ -82,6 +101,8 @@ export class PrivateIndex {
   readonly submodules: { path: RawPath; id: string }[] = [];
   /** Those whose place in the index has been taken by something else, or may have been. */
   #displaced = new Map<RawPath, SubmoduleState>();
+  /** What the index holds differs so from the start commit. Undefined: not known. */
+  #diff: RawDiffEntry[] | undefined;
   /** How much has been put into the object directory. */
   stagedBytes = 0;
 
@@ -147,21 +168,31 @@ export class PrivateIndex {
     if (result.code !== 0 && result.code !== 1) throw gitFailed(args, result); // 1: something differs.
   }
 
-  /** Returns what differs between index and work tree by stat alone. Complaints: some paths could not be looked at. */
-  async listDirty(options: { signal: AbortSignal }): Promise<{ entries: RawDiffEntry[]; complaints: boolean }> {
-    const args = ["diff-files", "-z", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=dirty"];
+  /**
+   * Returns what differs between index and work tree by stat alone, of the given paths or of all. Complaints: some
+   * paths could not be looked at.
+   */
+  async listDirty(options: ListOptions): Promise<{ entries: RawDiffEntry[]; complaints: boolean }> {
+    const { only } = options;
+    const flags = ["diff-files", "-z", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=dirty"];
+    const args = ["--literal-pathspecs", ...flags, ...(only === undefined ? [] : asArguments([this.#marker, ...only]))];
     const result = await this.#inWorkTree(args, options);
-    if (result.code !== 0) throw gitFailed(args, result);
+    if (result.code !== 0) throw gitFailed(flags, result);
     const entries = parseRawDiff(result.stdout);
     if (!entries.some(({ path }) => path === this.#marker)) throw new Error("the private index is not the one we wrote");
     return { entries: entries.filter(({ path }) => !this.#isMarker(path)), complaints: result.stderr !== "" };
   }
 
-  /** Returns the files that are neither in the index nor ignored. A nested repository is one path that ends in a slash. */
-  async listOthers(options: { signal: AbortSignal }): Promise<{ paths: RawPath[]; complaints: boolean }> {
-    const args = ["ls-files", "-z", "--others", "--exclude-standard"];
+  /**
+   * Returns the files that are neither in the index nor ignored, of the given paths or of all. A nested repository is
+   * one path that ends in a slash.
+   */
+  async listOthers(options: ListOptions): Promise<{ paths: RawPath[]; complaints: boolean }> {
+    const { only } = options;
+    const flags = ["ls-files", "-z", "--others", "--exclude-standard"];
+    const args = ["--literal-pathspecs", ...flags, ...(only === undefined ? [] : asArguments(only))];
     const result = await this.#inWorkTree(args, options);
-    if (result.code !== 0) throw gitFailed(args, result);
+    if (result.code !== 0) throw gitFailed(flags, result);
     return { paths: splitPaths(result.stdout), complaints: result.stderr !== "" };
   }
 
@@ -181,31 +212,53 @@ export class PrivateIndex {
     for (const path of options.forget ?? []) text += `0 ${"0".repeat(idLength)}\t${path}\0`;
     for (const directory of options.mark ?? []) text += `100644 ${emptyBlob}\t${directory}${this.#marker}\0`;
     if (text === "") return;
-    await this.#write(["update-index", "-z", "--index-info"], { input: Buffer.from(text, "latin1"), signal: options.signal });
+    await this.#write(EDIT_FLAGS, { input: Buffer.from(text, "latin1"), signal: options.signal });
   }
 
   /** Lets ordinary files take a submodule's place where they did so, and gives it back where they are gone. */
   async placeSubmodules(states: ReadonlyMap<RawPath, SubmoduleState>, options: { signal: AbortSignal }): Promise<void> {
     const restored = this.submodules.filter(({ path }) => states.get(path) === "directory" && this.#displaced.has(path));
     const input = Buffer.from(restored.map(({ path, id }) => `${GITLINK} ${id}\t${path}\0`).join(""), "latin1");
-    if (restored.length > 0) await this.#write(["update-index", "-z", "--index-info"], { ...options, input });
+    if (restored.length > 0) await this.#write(EDIT_FLAGS, { ...options, input });
     const mark = [...states].filter(([path, state]) => state === "files" && this.#displaced.get(path) !== "files");
     await this.edit({ mark: mark.map(([path]) => `${path}/`), ...options });
     this.#displaced = new Map([...states].filter(([, state]) => state !== "directory"));
   }
 
-  /** Puts the files' content into the index. Returns those that git cannot read. Throws WORKSPACE_FULL. */
-  async stage(paths: readonly RawPath[], options: { signal: AbortSignal }): Promise<RawPath[]> {
+  /**
+   * Puts the files' content into the index and returns what differs between the start commit and the index then, and
+   * the files that git could not read. Throws WORKSPACE_FULL.
+   */
+  async stage(
+    paths: readonly RawPath[],
+    options: { signal: AbortSignal },
+  ): Promise<{ entries: RawDiffEntry[]; failed: RawPath[] }> {
+    if (paths.length === 0 && this.#diff !== undefined) return { entries: this.#diff, failed: [] };
+    const args = [this.workTree, this.#base.treeId];
+    const result = await this.#blocking(options.signal, (signal) =>
+      runIn(this.place, "sh", ["-c", STAGE_AND_DIFF, "sh", ...args], { ...options, signal, input: joinPaths(paths) }),
+    );
+    let failed: RawPath[] = [];
+    let output = result.stdout;
+    if (result.code !== 0) {
+      failed = await this.#stageByHalves(paths, options);
+      output = await git(this.place, [...DIFF_FLAGS, this.#base.treeId], options);
+    }
+    this.#diff = parseRawDiff(output).filter(({ path }) => !this.#isMarker(path));
+    return { entries: this.#diff, failed };
+  }
+
+  /** Stages what can be staged. Which file git could not take is only in its messages: this looks for it by halves. */
+  async #stageByHalves(paths: readonly RawPath[], options: { signal: AbortSignal }): Promise<RawPath[]> {
+    // Fails if the paths have nothing to do with it.
+    await this.#write(["update-index", "--force-write-index"], options);
     const failed: RawPath[] = [];
-    const pending: (readonly RawPath[])[] = paths.length === 0 ? [] : [paths];
+    const pending: (readonly RawPath[])[] = [paths];
     for (let attempt = 0, batch = pending.pop(); batch !== undefined; attempt++, batch = pending.pop()) {
-      const args = ["update-index", "-z", "--add", "--remove", "--replace", "--stdin"];
-      const result = await this.#inWorkTree(args, { ...options, input: joinPaths(batch) });
+      const result = await this.#inWorkTree(STAGE_FLAGS, { ...options, input: joinPaths(batch) });
       if (result.code === 0) continue;
-      // Which of them git could not take is only in its messages: look for it by halves.
-      await throwIfFull(this.#scanDirectory, gitFailed(args, result));
-      if (attempt === MAX_STAGE_ATTEMPTS) throw gitFailed(args, result);
-      if (attempt === 0) await this.#write(["update-index", "--force-write-index"], options);
+      await throwIfFull(this.#scanDirectory, gitFailed(STAGE_FLAGS, result));
+      if (attempt === MAX_STAGE_ATTEMPTS) throw gitFailed(STAGE_FLAGS, result);
       if (batch.length === 1) failed.push(...batch);
       else pending.push(batch.slice(0, batch.length >> 1), batch.slice(batch.length >> 1));
     }
@@ -218,11 +271,9 @@ export class PrivateIndex {
     return Math.min(bavail * bsize * 0.8, MAX_BYTES_PER_READ);
   }
 
-  /** Returns what differs between the start commit and the index. */
-  async diff(options: { signal: AbortSignal }): Promise<RawDiffEntry[]> {
-    const args = ["diff-index", "--cached", "-z", "--raw", "--no-abbrev", "--no-renames", this.#base.treeId];
-    const entries = parseRawDiff(await git(this.place, args, options));
-    return entries.filter(({ path }) => !this.#isMarker(path));
+  /** The tree without anything. */
+  get emptyTree(): string {
+    return OBJECT_FORMATS[this.#base.objectFormat].emptyTree;
   }
 
   /** Returns the entry for a path that is gone from the work tree, but not from the index. */
@@ -234,17 +285,17 @@ export class PrivateIndex {
   async #chooseHeld(options: { signal: AbortSignal }): Promise<Set<RawPath>> {
     const large = new Set(await findLargeFiles(this.place, this.workTree, MAX_FILE_BYTES, options));
     if (large.size === 0) return large;
-    const tracked = new Map<RawPath, { mode: string; id: string }>();
+    const tracked = new Map<RawPath, { oldMode: string; oldId: string; newMode: string; newId: string }>();
     for (const line of splitPaths(await git(this.place, ["ls-files", "-s", "-z"], options))) {
-      const [mode = "", id = ""] = line.split(" ", 2);
+      const [oldMode = "", oldId = ""] = line.split(" ", 2);
       const path = line.slice(line.indexOf("\t") + 1);
-      if (large.has(path)) tracked.set(path, { mode, id });
+      if (large.has(path)) tracked.set(path, { oldMode, oldId, newMode: ABSENT, newId: "" });
     }
     const sizes = await objectSizes(this.place, [...tracked.values()], options);
     const facts = await lookAt(this.place, this.workTree, [...tracked.keys()], options);
-    [...tracked.keys()].forEach((path, at) => {
-      if (facts.get(path)?.sizeBytes === sizes[at]) large.delete(path);
-    });
+    for (const [path, { oldId }] of tracked) {
+      if (facts.get(path)?.sizeBytes === sizes.get(oldId)) large.delete(path);
+    }
     return large;
   }
 
@@ -257,13 +308,22 @@ export class PrivateIndex {
    * the files that may have changed in the second of the last writing, by relative paths.
    */
   async #write(args: readonly string[], options: GitOptions): Promise<void> {
+    this.#diff = undefined;
     const result = await this.#inWorkTree(args, options);
     if (result.code !== 0) throw gitFailed(args, result);
   }
 
   #inWorkTree(args: readonly string[], options: GitOptions): Promise<RunResult> {
-    return withoutBlocking(this.place, this.workTree, options.signal, (signal) =>
-      tryGit(this.place, ["-C", this.workTree, ...args], { maxOutputBytes: 512 * 1024 * 1024, ...options, signal }),
-    );
+    const inWorkTree = ["-C", this.workTree, ...args];
+    const maxOutputBytes = MAX_LIST_BYTES;
+    return this.#blocking(options.signal, (signal) => tryGit(this.place, inWorkTree, { maxOutputBytes, ...options, signal }));
   }
+
+  #blocking(signal: AbortSignal, work: (signal: AbortSignal) => Promise<RunResult>): Promise<RunResult> {
+    return withoutBlocking(this.place, this.workTree, signal, work);
+  }
+}
+
+function asArguments(paths: readonly RawPath[]): string[] {
+  return ["--", ...paths.map((path) => Buffer.from(path, "latin1").toString("utf8"))];
 }

@@ -4,9 +4,11 @@ import { expect, test } from "vitest";
 import { type Progress, progressReader } from "./clone-progress.ts";
 import { runGit } from "./fixtures/work-area.ts";
 import { readHttpAnswer, speaksGit, withoutTrace } from "./http-trace.ts";
+import { inotifyReader } from "./inotify-events.ts";
 import { parseDiff, sectionCount, splitPatch } from "./raw-diff.ts";
 import { joinPaths, quotePath, splitPaths } from "./raw-path.ts";
 import { together } from "./together.ts";
+import { TouchedPaths } from "./touched-paths.ts";
 import { TurnTaking } from "./turn-taking.ts";
 
 // What git 2.39.5 wrote for a missing repository, and for one behind a proxy that refuses.
@@ -67,6 +69,33 @@ test("takes a diff apart", () => {
   expect(splitPatch(parsed.patch).map(String)).toEqual(["diff --git a/a b/a\n+diff --git a/x b/x\n", "diff --git a/b b/b\n"]);
   expect(parseDiff(Buffer.alloc(0))).toEqual({ entries: [], counts: [], patch: Buffer.alloc(0) });
   expect(() => parseDiff(Buffer.from(":100644"))).toThrow();
+});
+
+test("reads from inotifywait which files were touched, and when it cannot be said", () => {
+  const seen: (string | undefined)[] = [];
+  const read = inotifyReader("/w", (path) => seen.push(path));
+  const text = "CREATE /w/a\0MOVED_TO /w/d/b c\nd\0CREATE,ISDIR /w/q\0ATTRIB,ISDIR /w/q/\0MODIFY /w/.gitignore\0MODIFY /elsewhere/x\0Q_OVERFLOW \0MODIFY /w/x.git/y\0";
+  for (const byte of Buffer.from(text)) read(Buffer.of(byte));
+  expect(seen).toEqual(["a", "d/b c\nd", undefined, undefined, undefined, undefined, undefined, "x.git/y"]);
+  read(Buffer.alloc(10_000, "x"));
+  expect(seen).toHaveLength(9);
+});
+
+test("keeps a few touched files, and says when they are not all", () => {
+  const touched = new TouchedPaths();
+  expect(touched.take()).toBe(undefined);
+  touched.add("a");
+  touched.add("a");
+  touched.add("b");
+  expect(touched.take()).toEqual(["a", "b"]);
+  expect(touched.take()).toBe(undefined);
+  touched.add("a");
+  touched.add("\xff");
+  expect(touched.take()).toBe(undefined);
+  for (let n = 0; n < 100; n++) touched.add(String(n));
+  expect(touched.take()).toBe(undefined);
+  touched.add("c");
+  expect(touched.take()).toEqual(["c"]);
 });
 
 test("reports progress in steps, from any pieces", () => {

@@ -93,14 +93,23 @@ function remoteError(uri: string, answer: HttpAnswer | undefined, said: string):
   if (answer === undefined) {
     const help = "Check the host name and that the host's egress rules allow it.";
     return new AppError("REPOSITORY_UNREACHABLE", `${could} the server was not reached (${said}).`, {
-      kind: "UNAVAILABLE", retryable: true, help, metadata,
+      kind: "UNAVAILABLE",
+      retryable: true,
+      help,
+      metadata,
     });
   }
   const { status, fromProxy } = answer;
   if (fromProxy && status !== 200) {
-    const help = "Allow the repository's host in the host's egress rules.";
-    return new AppError("REPOSITORY_UNREACHABLE", `${could} the proxy refused the connection with status ${status}.`, {
-      kind: "UNAVAILABLE", help, metadata,
+    const refused = status === 403;
+    const why = refused ? "connections to its host are not allowed" : "its host cannot be reached";
+    const help = refused
+      ? "Allow the host in the egress rules."
+      : "Check the host name and port, and that the server is up.";
+    return new AppError("REPOSITORY_UNREACHABLE", `${could} ${why} (status ${status} of the proxy).`, {
+      kind: "UNAVAILABLE",
+      help,
+      metadata,
     });
   }
   switch (status) {
@@ -115,16 +124,23 @@ function remoteError(uri: string, answer: HttpAnswer | undefined, said: string):
     case 404:
     case 410:
       return new AppError("REPOSITORY_NOT_FOUND", `${could} the server has no such repository (status ${status}).`, {
-        kind: "NOT_FOUND", help: "Check the URI.", metadata,
+        kind: "NOT_FOUND",
+        help: "Check the URI.",
+        metadata,
       });
     case 200:
       // The proxy's own 200 to CONNECT and nothing after it: TLS failed, or the server hung up.
       if (fromProxy) break;
       return new AppError("REPOSITORY_INVALID", `${could} what answers there is not a git repository (${said}).`, {
-        kind: "FAILED_PRECONDITION", help: "Check the URI.", metadata,
+        kind: "FAILED_PRECONDITION",
+        help: "Check the URI.",
+        metadata,
       });
   }
   return new AppError("REPOSITORY_UNREACHABLE", `${could} the server failed (status ${status}: ${said}).`, {
-    kind: "UNAVAILABLE", retryable: true, help: "Try again later.", metadata,
+    kind: "UNAVAILABLE",
+    retryable: true,
+    help: "Try again later.",
+    metadata,
   });
 }

@@ -15,24 +15,27 @@ export interface TreeChanges {
   /** In git's order. */
   entries: RawDiffEntry[];
   /** What could not be read, or is too large, or has a name that git refuses. */
-  unreadable: RawPath[];
+  unreadable: readonly RawPath[];
 }
 
 /**
  * Brings the index up to date with the work tree and returns how that differs from the start commit. With `still`
- * nobody changes the work tree meanwhile, and a file that cannot be found again is one that cannot be read.
+ * nobody changes the work tree meanwhile, and a file that cannot be found again is one that cannot be read. With
+ * `only` it looks at those files; everything else counts as it was when last looked at, ignore rules included.
  */
 export async function readChanges(
   index: PrivateIndex,
-  options: { still: boolean; signal: AbortSignal },
+  options: { still: boolean; only?: readonly RawPath[] | undefined; signal: AbortSignal },
 ): Promise<TreeChanges> {
-  const { still, signal } = options;
-  const unreadable = new Set<RawPath>();
+  const { still, only, signal } = options;
+  const looked = new Set(only);
+  const left = (path: RawPath): boolean => only !== undefined && !looked.has(path);
+  const unreadable = new Set(index.unreadable.filter(left));
   await index.placeSubmodules(await listSubmodules(index, { signal }), { signal });
   const [dirty, listed, ignored] = await together(signal, (signal) => [
-    index.listDirty({ signal }),
-    index.listOthers({ signal }),
-    index.listIgnored(index.added, { signal }),
+    index.listDirty({ only, signal }),
+    index.listOthers({ only, signal }),
+    index.listIgnored(only === undefined ? index.added : [], { signal }),
   ]);
   // What was new and is ignored by now counts no more. Where git cannot say, all that was new is looked for again.
   const forget = new Set(ignored ?? index.added);
@@ -63,9 +66,11 @@ export async function readChanges(
   const staging = await chooseFiles([...modified.keys(), ...others], facts, index, { still, unreadable, modified, gone });
   for (const path of gone.keys()) if (index.added.has(path)) forget.add(path);
   await index.edit({ forget, signal });
-  for (const path of await index.stage(staging, { signal })) unreadable.add(path);
+  for (const [path, entry] of index.gone) if (left(path)) gone.set(path, entry);
+  const staged = await index.stage(staging, { signal });
+  for (const path of staged.failed) unreadable.add(path);
 
-  const entries = new Map((await index.diff({ signal })).map((entry) => [entry.path, entry]));
+  const entries = new Map(staged.entries.map((entry) => [entry.path, entry]));
   await noteRefused(index, staging.filter((path) => !modified.has(path) && !entries.has(path)), unreadable, { signal });
   for (const [path, entry] of gone) {
     if (!index.added.has(path)) entries.set(path, index.goneEntry(entries.get(path) ?? entry));
@@ -82,9 +87,11 @@ export async function readChanges(
     for (const path of hidden) unreadable.delete(path);
     for (const directory of closed) unreadable.add(directory);
   }
+  index.gone = new Map([...gone].filter(([path]) => !index.added.has(path)));
+  index.unreadable = [...unreadable].sort();
   const sorted = [...entries.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   index.added = new Set(sorted.filter(({ oldMode }) => oldMode === ABSENT).map(({ path }) => path));
-  return { entries: sorted, unreadable: [...unreadable].sort() };
+  return { entries: sorted, unreadable: index.unreadable };
 }
 
 /** Returns the other files once the index has markers in all nested repositories, whose files count as any other. */

@@ -1,43 +1,67 @@
 import type { Identity } from "../process/identity.ts";
 import { signalGroup, spawnAs } from "../process/run.ts";
+import { INOTIFY_ARGS, inotifyReader } from "./inotify-events.ts";
+import type { TouchedPaths } from "./touched-paths.ts";
 
 /** Between two ticks when the kernel does not tell us of changes. */
 const POLL_MS = 2000;
-/** Between two ticks when it does: some changes pass it by, such as those in a directory that was only just made. */
+/** Between two ticks when it does, and nothing happens: some changes pass it by, such as those through mapped memory. */
 const SAFETY_MS = 30_000;
-
-const EVENTS = "modify,attrib,move,create,delete,delete_self,move_self,unmount";
+/** What happens in a directory before inotifywait has got to it is not told: one more tick some time later. */
+const SETTLE_MS = 1000;
 
 /**
  * Yields at once, and then whenever something in the tree may have changed; any number of changes between two
- * calls make one tick. Where inotifywait cannot run or reaches a limit, yields every two seconds. Ends when the
- * signal aborts or the caller leaves, and leaves no process behind.
+ * calls make one tick. Notes in `touched` what changed. Where inotifywait cannot run or reaches a limit, yields every
+ * two seconds. Ends when the signal aborts or the caller leaves, and leaves no process behind.
  */
 export async function* watchTree(
   directory: string,
-  options: { identity: Identity | undefined; signal: AbortSignal; command?: string },
+  options: { identity: Identity | undefined; touched: TouchedPaths; signal: AbortSignal; command?: string },
 ): AsyncGenerator<void> {
-  const { identity, signal } = options;
+  const { identity, touched, signal } = options;
   if (signal.aborted) return;
-  const args = ["-m", "-r", "-q", "--format", ".", "-e", EVENTS, "--exclude", "/\\.git(/|$)", "--", directory];
   const env = { PATH: process.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin", LC_ALL: "C" };
-  const child = spawnAs(options.command ?? "inotifywait", args, { identity, env, stdio: ["ignore", "pipe", "ignore"] });
-  const ended = new AbortController();
+  const child = spawnAs(options.command ?? "inotifywait", [...INOTIFY_ARGS, "--", directory], {
+    identity, env, stdio: ["ignore", "pipe", "ignore"],
+  });
+  let polling = false;
   let changed = true;
-  let wake: (() => void) | undefined;
+  let wake = (): void => undefined;
+  let settling: NodeJS.Timeout | undefined;
   const tick = (): void => {
     changed = true;
-    wake?.();
+    wake();
   };
+  const tickUnknown = (): void => {
+    touched.addUnknown();
+    tick();
+  };
+  const settle = (): void => {
+    settling ??= setTimeout(() => {
+      settling = undefined;
+      tickUnknown();
+    }, SETTLE_MS);
+  };
+  const read = inotifyReader(directory, (path) => {
+    if (path !== undefined) return touched.add(path);
+    touched.addUnknown();
+    settle();
+  });
   const gone = new Promise<void>((resolve) => {
     child.on("error", () => resolve());
     child.on("exit", () => resolve());
   }).then(() => {
-    ended.abort();
+    polling = true;
+    tickUnknown();
+  });
+  child.stdout?.on("data", (chunk: Buffer) => {
+    read(chunk);
     tick();
   });
-  child.stdout?.on("data", tick);
   signal.addEventListener("abort", tick, { once: true });
+  touched.addUnknown();
+  settle();
   try {
     while (!signal.aborted) {
       if (changed) {
@@ -47,14 +71,15 @@ export async function* watchTree(
       }
       const { promise, resolve } = Promise.withResolvers<void>();
       wake = resolve;
-      const timer = setTimeout(tick, ended.signal.aborted ? POLL_MS : SAFETY_MS);
+      const timer = setTimeout(tickUnknown, polling ? POLL_MS : SAFETY_MS);
       await promise;
       clearTimeout(timer);
     }
   } finally {
+    clearTimeout(settling);
     signal.removeEventListener("abort", tick);
     signalGroup(child, "SIGKILL");
     await gone;
+    clearTimeout(settling);
   }
 }
-

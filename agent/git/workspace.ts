@@ -5,6 +5,7 @@ import type { Progress } from "./clone-progress.ts";
 import { type Collected, collectChanges } from "./final-changes.ts";
 import { LiveChanges, type Scan } from "./live-changes.ts";
 import { makeSessionRepository } from "./session-repository.ts";
+import { TouchedPaths } from "./touched-paths.ts";
 import { TurnTaking } from "./turn-taking.ts";
 import { watchTree } from "./watch-tree.ts";
 
@@ -53,6 +54,7 @@ export class Workspace {
   readonly #comparison: { base: BaseRepository; workTree: string; scanDirectory: string; identity: Identity | undefined };
   readonly #live: LiveChanges;
   readonly #turns = new TurnTaking();
+  readonly #touched = new TouchedPaths();
 
   constructor(base: BaseRepository, paths: WorkspacePaths, identity: Identity | undefined) {
     this.workTree = paths.workTree;
@@ -69,7 +71,15 @@ export class Workspace {
 
   /** Returns what differs now, and what of it is new since the last scan. Waits for other scans. */
   scan(options: { signal: AbortSignal }): Promise<Scan> {
-    return this.#turns.run(options.signal, () => this.#live.scan(options));
+    return this.#turns.run(options.signal, async () => {
+      try {
+        return await this.#live.scan({ touched: this.#touched.take(), ...options });
+      } catch (error) {
+        // What was taken has not been looked at.
+        this.#touched.addUnknown();
+        throw error;
+      }
+    });
   }
 
   /** Returns the whole difference, trusting nothing that a scan left. Throws PatchTooLargeError. Waits for scans. */
@@ -83,6 +93,6 @@ export class Workspace {
 
   /** Yields when something in the work tree may have changed, once for any number of changes. Ends with the signal. */
   watch(options: { signal: AbortSignal }): AsyncGenerator<void> {
-    return watchTree(this.workTree, { identity: this.#comparison.identity, ...options });
+    return watchTree(this.workTree, { identity: this.#comparison.identity, touched: this.#touched, ...options });
   }
 }

@@ -52,18 +52,22 @@ test("ends the stream of an owner that is replaced, and only that one", async ()
   await Promise.all([second.event("cloneProgress"), controller.event("cloneProgress")]);
 });
 
-test("forgets acknowledged events for the owner only", async () => {
+test("forgets events once the owner has acknowledged them and there is no room, and for nobody else", async () => {
   const connection = await startSession();
+  place.progress(400, "x".repeat(30_000));
   await using controller = attach(connection, { role: Role.CONTROLLER });
-  controller.send({ case: "acknowledge", value: { sequence: 3 } });
+  controller.send({ case: "acknowledge", value: { sequence: 400 } });
   await expect.poll(() => controller.refusals).toEqual(["ROLE_INSUFFICIENT"]);
   expect((await connection.client.getSession({})).session?.acknowledgedSequence).toBe(0);
   await using owner = attach(connection, { acknowledge: false });
-  owner.send({ case: "acknowledge", value: { sequence: 2 } });
+  owner.send({ case: "acknowledge", value: { sequence: 400 } });
   const acknowledged = async () => (await connection.client.getSession({})).session?.acknowledgedSequence;
-  await expect.poll(acknowledged).toBe(2);
+  await expect.poll(acknowledged).toBe(400);
   await using late = attach(connection, { role: Role.OBSERVER });
   await expect(late.done).rejects.toMatchObject({ code: Code.OutOfRange });
+  await using later = attach(connection, { role: Role.OBSERVER, afterSequence: 400 });
+  await later.event("cloneProgress");
+  expect(later.events[0]?.sequence).toBe(401);
 });
 
 test("lets observers watch and nothing more", async () => {

@@ -4,6 +4,8 @@ import {
   CancellationSchema,
   cutText,
   type Failure,
+  type ProcessExit,
+  ProcessExitSchema,
   Session_State as State,
   type SessionResult,
   SuccessSchema,
@@ -73,6 +75,16 @@ export function finalState(outcome: Outcome): State {
 export function failureOf(error: unknown): Failure {
   if (error instanceof AppError) return failure(error.reason, error.toSentence(), { metadata: error.metadata });
   return failure("INTERNAL", "The agent failed; its log says more.");
+}
+
+/** Says how Claude ended. */
+export function processExit({ code, signal }: ClaudeExit, end: EndReason | undefined): ProcessExit {
+  return create(ProcessExitSchema, {
+    ...(code !== undefined && { exitCode: code }),
+    signal,
+    timedOut: end?.kind === "timedOut",
+    canceled: end?.kind === "stopped" || end?.kind === "shutDown",
+  });
 }
 
 /** Claude went without a result. */

@@ -4,18 +4,13 @@ import type { Logger } from "pino";
 import {
   AppError,
   CloneProgressSchema,
-  cutText,
   DEFAULT_TIMEOUT_MS,
   type EventBody,
   type EventLog,
   Phase,
-  type ProcessExit,
-  ProcessExitSchema,
   type Session,
   Session_State as State,
   type SessionSpec,
-  TurnFinishedSchema,
-  TurnStartedSchema,
   UsageUpdatedSchema,
 } from "../../proto/index.ts";
 import type { ClaudeResult } from "../claude/claude-result.ts";
@@ -33,15 +28,14 @@ import {
   failureOf,
   finalState,
   outcomeOf,
+  processExit,
   type TurnOutcome,
   turnOutcomeOfEnd,
 } from "./outcome.ts";
 import { SessionRecord } from "./session-record.ts";
-import { cutFailure, wholeResult } from "./session-result.ts";
+import { wholeResult } from "./session-result.ts";
 import type { SessionPlace } from "./session-place.ts";
-
-/** What an event may hold of what was said. */
-const TURN_TEXT_BYTES = 32 * 1024;
+import { turnFinished, turnStarted } from "./turn-events.ts";
 
 export interface SessionOptions {
   id: string;
@@ -75,7 +69,8 @@ export class AgentSession {
   readonly #usage = new UsageMeter();
   /** Aborted with an EndReason when the session is to end before it ends by itself. */
   readonly #ending = new AbortController();
-  /** Aborted when there is no time left for a good end. */
+  /** Aborted when Claude gets no more time to end by itself, and when nothing does. */
+  readonly #hurryClaude = new AbortController();
   readonly #hurry = new AbortController();
   /** Aborted when a full log is not waited for any more: what has no room is left out. */
   readonly #noMoreRoom = new AbortController();
@@ -89,7 +84,7 @@ export class AgentSession {
   #lastTurn: TurnOutcome | undefined;
   #finalText = "";
   /** Aborted when the session has waited long enough for another message. */
-  #idleOver = new AbortController();
+  readonly #idleOver = new AbortController();
   #collected: Collected = NOTHING_COLLECTED;
 
   constructor(options: SessionOptions) {
@@ -138,17 +133,23 @@ export class AgentSession {
     this.#end({ kind: "stopped", reason });
   }
 
-  /** Ends the session with the agent. Once the signal is aborted, no step is waited for any more. */
+  /**
+   * Ends the session with the agent: Claude has its part of the time, the rest is for the changes.
+   * Once the signal is aborted, nothing is waited for any more.
+   */
   async shutDown({ signal }: { signal: AbortSignal }): Promise<void> {
     this.#end({ kind: "shutDown" });
+    const timer = setTimeout(() => this.#hurryClaude.abort(), this.#options.timeouts.shutdownClaudeMs);
     const hurry = () => {
       this.#noMoreRoom.abort();
+      this.#hurryClaude.abort();
       this.#hurry.abort();
     };
     if (signal.aborted) hurry();
     signal.addEventListener("abort", hurry, { once: true });
     await this.finished;
     signal.removeEventListener("abort", hurry);
+    clearTimeout(timer);
   }
 
   /** The patch as it is now, or as it was left. */
@@ -186,9 +187,7 @@ export class AgentSession {
     let exit: ClaudeExit | undefined;
     try {
       exit = await this.#endClaude();
-      if (this.#workspace !== undefined && this.#changes !== undefined) {
-        await this.#collect(this.#workspace, this.#changes);
-      }
+      await this.#collect();
     } catch (cause) {
       // Whatever it is, the session gets its end.
       this.#logger.error({ err: cause }, "ending the session failed");
@@ -266,11 +265,9 @@ export class AgentSession {
   }
 
   /** Resolves when the turn is over, or when the session is to end; then the turn ends with Claude. */
-  async #takeTurn(conversation: Conversation, { text, messageId }: QueuedMessage, over: AbortSignal): Promise<void> {
+  async #takeTurn(conversation: Conversation, message: QueuedMessage, over: AbortSignal): Promise<void> {
     const number = ++this.#turnCount;
-    const said = cutText(text, TURN_TEXT_BYTES);
-    const fields = { turn: number, text: said.text, truncated: said.truncated, messageId };
-    this.#emit({ case: "turnStarted", value: create(TurnStartedSchema, fields) });
+    this.#emit(turnStarted(number, message));
     this.#record.enterState(State.RUNNING);
     await new Promise<void>((resolve) => {
       const done = () => {
@@ -279,7 +276,7 @@ export class AgentSession {
       };
       over.addEventListener("abort", done);
       this.#turn = { number, startMs: performance.now(), interrupted: false, over: done };
-      conversation.say(text);
+      conversation.say(message.text);
     });
     // An exit in the middle of it, unless the session is being ended: then the end says how it went.
     if (!this.#ending.signal.aborted && conversation.exit !== undefined) this.#finishTurn({ exit: conversation.exit });
@@ -294,17 +291,8 @@ export class AgentSession {
     // An interrupted Claude says nothing worth keeping over the answer before.
     const said = how.result?.isError === false ? how.result.text : "";
     if (said !== "") this.#finalText = said;
-    const { text, truncated } = cutText(said, TURN_TEXT_BYTES);
-    const value = create(TurnFinishedSchema, {
-      turn: turn.number,
-      ...(outcome.failure !== undefined && { failure: cutFailure(outcome.failure) }),
-      interrupted: outcome.interrupted,
-      text,
-      truncated,
-      elapsed: durationFromMs(Math.round(performance.now() - turn.startMs)),
-      usage: this.#usage.usage(),
-    });
-    this.#emit({ case: "turnFinished", value });
+    const elapsedMs = performance.now() - turn.startMs;
+    this.#emit(turnFinished(turn.number, { outcome, said, elapsedMs, usage: this.#usage.usage() }));
     turn.over();
   }
 
@@ -326,17 +314,20 @@ export class AgentSession {
   async #endClaude(): Promise<ClaudeExit | undefined> {
     const conversation = this.#conversation;
     if (conversation === undefined) return undefined;
-    const exit = await conversation.end({ signal: this.#hurry.signal });
+    const exit = await conversation.end({ signal: this.#hurryClaude.signal });
     this.#finishTurn({ exit });
     return exit;
   }
 
-  async #collect(workspace: Workspace, changes: ChangesStream): Promise<void> {
-    await changes.stop();
+  async #collect(): Promise<void> {
+    const workspace = this.#workspace;
+    const changes = this.#changes;
+    await changes?.stop();
     // From here on nothing runs that could change a file.
     await this.#options.place.killLeftovers().catch((error: unknown) => {
       this.#logger.error({ err: error }, "some processes of the session could not be ended");
     });
+    if (workspace === undefined || changes === undefined) return;
     const signal = AbortSignal.any([this.#hurry.signal, AbortSignal.timeout(this.#options.timeouts.collectMs)]);
     this.#collected = await collectChanges(workspace, changes, { signal, log: this.#logger });
   }
@@ -397,13 +388,4 @@ export class AgentSession {
   #roomy(): Promise<boolean> {
     return this.#record.roomy(this.#noMoreRoom.signal);
   }
-}
-
-function processExit({ code, signal }: ClaudeExit, end: EndReason | undefined): ProcessExit {
-  return create(ProcessExitSchema, {
-    ...(code !== undefined && { exitCode: code }),
-    signal,
-    timedOut: end?.kind === "timedOut",
-    canceled: end?.kind === "stopped" || end?.kind === "shutDown",
-  });
 }

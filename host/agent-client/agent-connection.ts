@@ -5,8 +5,8 @@ import { AgentService } from "../../proto/index.ts";
 import { connectionLost } from "./agent-error.ts";
 import { SafeHttp2SessionManager, WINDOW_BYTES } from "./safe-session-manager.ts";
 
-/** A frozen or vanished agent is noticed after at most twice this. */
-const PING_MS = 1500;
+/** A frozen or vanished agent is noticed after at most twice this; long enough for a host that is itself held up. */
+const PING_MS = 3000;
 /** The largest message is a batch of events or a piece of a patch; far below this. */
 const READ_MAX_BYTES = 8 * 1024 * 1024;
 

@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 const NEEDED = [22, 13];
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
@@ -48,7 +48,7 @@ if (!existsSync(program)) {
   console.error("claudecluster has not been built.\nRun: npm run setup");
   process.exit(3);
 }
-if (fits(process.versions.node)) await import(program);
+if (fits(process.versions.node)) await import(pathToFileURL(program).href);
 else {
   const node = findNode();
   if (node === undefined) {

@@ -78,7 +78,7 @@ function forward(request: IncomingMessage, response: ServerResponse, options: Mo
   const startMs = Date.now();
   upstream.on("response", (answer) => {
     logger.debug({ status: answer.statusCode, elapsedMs: Date.now() - startMs }, "model request");
-    response.writeHead(answer.statusCode ?? 502, responseHeaders(answer));
+    response.writeHead(statusOf(answer), responseHeaders(answer));
     answer.on("error", () => response.destroy());
     answer.pipe(response);
   });
@@ -110,6 +110,12 @@ function responseHeaders(answer: IncomingMessage): Record<string, string | strin
     if (value !== undefined && !HOP_HEADERS.has(name) && name !== "set-cookie") headers[name] = value;
   }
   return headers;
+}
+
+/** A server may send a status that Node would refuse to pass on. */
+export function statusOf(answer: IncomingMessage): number {
+  const status = answer.statusCode ?? 502;
+  return status >= 200 && status <= 599 ? status : 502;
 }
 
 function refuse(response: ServerResponse, status: number, type: string, message: string): void {

@@ -9,6 +9,8 @@ import {
 import { connect } from "node:net";
 import { type Duplex, pipeline } from "node:stream";
 
+import { statusOf } from "./model-gateway.ts";
+
 export interface ProxyGatewayOptions {
   /** Exact "host:port" entries, in lower case. */
   allowed: ReadonlySet<string>;
@@ -113,7 +115,7 @@ function forwardRequest(request: IncomingMessage, response: ServerResponse, opti
   delete headers.connection;
   const upstream = httpRequest({ host, port, method: request.method, path: url.pathname + url.search, headers });
   upstream.on("response", (answer) => {
-    response.writeHead(answer.statusCode ?? 502, answer.headers);
+    response.writeHead(statusOf(answer), answer.headers);
     pipeline(answer, response, () => {});
   });
   upstream.on("error", () => {

@@ -13,7 +13,7 @@ import { type CommandIo, EXIT } from "./command-io.ts";
  */
 export async function dialCommand(runtime: Runtime, sessionId: string, io: CommandIo): Promise<number> {
   const container = await findContainer(runtime, sessionId, io.signal);
-  const directory = await mkdtemp(join(io.env["XDG_RUNTIME_DIR"] ?? tmpdir(), "claudecluster-"));
+  const directory = await mkdtemp(join(io.env["XDG_RUNTIME_DIR"] || tmpdir(), "claudecluster-"));
   const path = join(directory, "agent.sock");
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -37,7 +37,10 @@ export async function dialCommand(runtime: Runtime, sessionId: string, io: Comma
     io.stderr.write(usage(path));
     await Promise.race([
       container.exited,
-      new Promise<void>((resolve) => io.signal.addEventListener("abort", () => resolve(), { once: true })),
+      new Promise<void>((resolve) => {
+        if (io.signal.aborted) resolve();
+        else io.signal.addEventListener("abort", () => resolve(), { once: true });
+      }),
     ]);
     return EXIT.done;
   } finally {

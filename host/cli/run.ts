@@ -19,7 +19,9 @@ export async function runCommand(
   io.stderr.write(`session ${id}\n`);
   const onAbort = () => {
     io.stderr.write("ending the session; its changes are being collected\n");
-    void sessions.stop(id, { reason: "Interrupted on the command line." });
+    sessions.stop(id, { reason: "Interrupted on the command line." }).catch((error: unknown) => {
+      app.logger.error({ err: error, sessionId: id }, "session could not be stopped");
+    });
   };
   if (io.signal.aborted) onAbort();
   else io.signal.addEventListener("abort", onAbort, { once: true });

@@ -54,7 +54,7 @@ export async function serveHttp(
   const server = createServer((request, response) => {
     if (!checkHost(request, response) || !checkOrigin(request, response)) return;
     if (!hasToken(request, options.token)) return refuse(response, 401, "Show the token: Authorization: Bearer …");
-    if (new URL(request.url ?? "/", "http://host").pathname !== "/mcp") return refuse(response, 404, "MCP is at /mcp.");
+    if ((request.url ?? "").split("?")[0] !== "/mcp") return refuse(response, 404, "MCP is at /mcp.");
     serve(request as Parameters<typeof serve>[0], response).catch(() => response.destroy());
   });
   server.requestTimeout = 0;

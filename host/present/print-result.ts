@@ -1,9 +1,14 @@
 import type { SessionSummary } from "./session-summary.ts";
 import { plainText } from "./plain-text.ts";
 
-/** Prints a finished session for a person: the patch, the answer, and what it took. */
+/**
+ * Prints a finished session: the patch, the answer, and what it took. The patch is printed as it is
+ * where no terminal could be fooled by it, so that it can be piped into git apply.
+ */
 export function printResult(summary: SessionSummary, patch: Uint8Array, out: NodeJS.WritableStream): void {
-  if (patch.length > 0) out.write(`${plainText(new TextDecoder().decode(patch))}\n`);
+  const terminal = "isTTY" in out && out.isTTY === true;
+  if (patch.length > 0) out.write(terminal ? plainText(new TextDecoder().decode(patch)) : patch);
+  out.write("\n");
   if (summary.result !== "") out.write(`${summary.result}\n\n`);
   for (const change of summary.changes) {
     out.write(`  ${change.kind.padEnd(8)} ${change.path}  +${change.added_lines} -${change.deleted_lines}\n`);

@@ -67,17 +67,22 @@ export class AgentSession {
     const startMs = Date.now();
     let delayMs: number = TIMEOUTS.redialFirstMs;
     for (;;) {
+      const stored = this.#options.log.lastAgentSequence;
       try {
         return await this.#runConnection(signal);
       } catch (error) {
         signal.throwIfAborted();
         const known = agentError(error);
-        if (known.kind !== "UNAVAILABLE" && known.reason !== "OWNER_REPLACED") throw known;
+        // Somebody who looks inside may take a seat of ours; we take it back.
+        const lost =
+          known.kind === "UNAVAILABLE" || known.reason === "OWNER_REPLACED" || known.reason === "CALLER_REPLACED";
+        if (!lost) throw known;
         if (!this.#contacted && Date.now() - startMs > TIMEOUTS.firstContactMs) throw known;
         this.#connectionLost(known);
+        if (this.#options.log.lastAgentSequence > stored) delayMs = TIMEOUTS.redialFirstMs;
       }
       await sleep(delayMs, signal);
-      delayMs = this.#lostSinceMs === undefined ? TIMEOUTS.redialFirstMs : Math.min(delayMs * 2, TIMEOUTS.redialLastMs);
+      delayMs = Math.min(delayMs * 2, TIMEOUTS.redialLastMs);
     }
   }
 

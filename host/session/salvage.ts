@@ -1,10 +1,15 @@
-import type { FileChange, SessionEvent } from "../../proto/index.ts";
+import type { FileChange, SessionEvent, Usage } from "../../proto/index.ts";
 import { FileChange_Kind } from "../../proto/index.ts";
 
-/** What is known of a session's changes from its log alone. */
+/** What is known of a session's result from its log alone. */
 export interface Salvage {
   changes: FileChange[];
   patch: Uint8Array;
+  /** Claude was at work: there may have been changes that are not in the patch. */
+  patchTruncated: boolean;
+  usage?: Usage;
+  finalText: string;
+  conversationId: string;
 }
 
 interface Parts {
@@ -19,7 +24,18 @@ interface Parts {
 export function salvageChanges(events: Iterable<SessionEvent>): Salvage {
   const files = new Map<string, Parts>();
   let incoming: Parts | undefined;
+  const known: Pick<Salvage, "patchTruncated" | "usage" | "finalText" | "conversationId"> = {
+    patchTruncated: false,
+    finalText: "",
+    conversationId: "",
+  };
   for (const { event } of events) {
+    if (event.case === "turnStarted") known.patchTruncated = true;
+    if (event.case === "claudeReady") known.conversationId = event.value.conversationId;
+    if (event.case === "turnFinished") known.finalText = event.value.text;
+    if ((event.case === "usageUpdated" || event.case === "turnFinished") && event.value.usage !== undefined) {
+      known.usage = event.value.usage;
+    }
     if (event.case !== "filePatched" || event.value.change === undefined) continue;
     const { change, patch, partIndex, partCount } = event.value;
     if (change.kind === FileChange_Kind.REVERTED) {
@@ -35,7 +51,11 @@ export function salvageChanges(events: Iterable<SessionEvent>): Salvage {
   const sorted = [...files.values()].sort(
     (a, b) => rank(a.change) - rank(b.change) || compare(a.change.path, b.change.path),
   );
-  return { changes: sorted.map(({ change }) => change), patch: Buffer.concat(sorted.flatMap(({ parts }) => parts)) };
+  return {
+    ...known,
+    changes: sorted.map(({ change }) => change),
+    patch: Buffer.concat(sorted.flatMap(({ parts }) => parts)),
+  };
 }
 
 function rank(change: FileChange): number {

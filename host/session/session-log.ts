@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import {
   type EventBody,
+  isFinal,
   type Phase,
   PhaseChangedSchema,
   type SessionEvent,
@@ -9,6 +10,21 @@ import {
   StateChangedSchema,
 } from "../../proto/index.ts";
 import type { NewEvent, SessionStore } from "../store/session-store.ts";
+
+/** What only the host may say of a session; from a container it is a lie or a mistake. */
+const HOSTS_OWN = new Set([
+  "sessionStarted",
+  "containerProgress",
+  "connectionLost",
+  "connectionRestored",
+  "egressDecided",
+]);
+
+function isAgents(event: SessionEvent["event"]): event is EventBody {
+  if (event.case === undefined || HOSTS_OWN.has(event.case)) return false;
+  // The final state comes with the host's own last event.
+  return event.case !== "stateChanged" || !isFinal(event.value.state);
+}
 
 /** Writes one session's events to the store: the host's own and those of the agent. */
 export class SessionLog {
@@ -55,7 +71,7 @@ export class SessionLog {
     for (const entry of events) {
       const { sequence, occurTime, event } = entry;
       if (event.case === "sessionFinished") finished = entry;
-      else if (sequence > known && event.case !== undefined && event.case !== "sessionStarted") {
+      else if (sequence > known && isAgents(event)) {
         const occurTimeMs = occurTime === undefined ? Date.now() : timestampMs(occurTime);
         fresh.push({ event, agentSequence: sequence, occurTimeMs });
       }

@@ -37,6 +37,7 @@ export interface SessionManagerOptions {
 
 /** How many events a reader gets from the store at a time. */
 const PAGE = 200;
+const NEVER = new Promise<never>(() => {});
 
 /** Runs sessions in this process. Owns their containers: closing it ends them all. */
 export class SessionManager implements Sessions, AsyncDisposable {
@@ -113,7 +114,15 @@ export class SessionManager implements Sessions, AsyncDisposable {
         if (event.event.case === "sessionFinished") return;
         afterSequence = event.sequence;
       }
-      if (page.length === 0) await store.changed(sessionId, { afterSequence, signal });
+      if (page.length > 0) continue;
+      const failed = this.#runs.get(sessionId)?.failed ?? NEVER;
+      const more = await Promise.race([store.changed(sessionId, { afterSequence, signal }), failed]);
+      if (!more && !signal.aborted && store.read(sessionId, { afterSequence, limit: 1 }).length === 0) {
+        throw new AppError("SESSION_NOT_LIVE", `Nobody runs session ${sessionId} any more; its log ends here.`, {
+          kind: "ABORTED",
+          help: "The host that ran it was killed. Start a new session.",
+        });
+      }
     }
   }
 

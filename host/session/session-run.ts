@@ -7,6 +7,7 @@ import {
   ContainerProgressSchema,
   cutText,
   EgressDecidedSchema,
+  type EventBody,
   InterruptSchema,
   Phase,
   SessionFinishedSchema,
@@ -65,10 +66,15 @@ export class SessionRun {
   #stopReason: string | undefined;
   /** Resolves after the session's last event has been stored and the container is gone. Never rejects. */
   readonly finished: Promise<void>;
+  /** Rejects if the log cannot be completed, so that nobody waits for an end that will not come. */
+  readonly failed: Promise<never>;
 
   constructor(options: SessionRunOptions) {
     this.#options = options;
-    this.finished = this.#run().catch((error: unknown) => {
+    const run = this.#run();
+    this.failed = run.then(() => new Promise<never>(() => {}));
+    this.failed.catch(() => {});
+    this.finished = run.catch((error: unknown) => {
       options.logger.error({ err: error }, "session log could not be completed");
     });
   }
@@ -127,10 +133,17 @@ export class SessionRun {
   async #withContainer(): Promise<AgentResult> {
     const { log, limits, runtime, spec, logger } = this.#options;
     log.state(Session_State.PREPARING);
-    const container = await runtime.create(
-      { sessionId: log.sessionId, ...limits, environment: {} },
-      { signal: this.#stop.signal, onProgress: (progress) => this.#containerProgress(progress) },
-    );
+    const creating = new AbortController();
+    const slow = setTimeout(() => creating.abort(createTimedOut()), TIMEOUTS.createMs);
+    const container = await runtime
+      .create(
+        { sessionId: log.sessionId, ...limits, environment: {} },
+        {
+          signal: AbortSignal.any([this.#stop.signal, creating.signal]),
+          onProgress: (progress) => this.#containerProgress(progress),
+        },
+      )
+      .finally(() => clearTimeout(slow));
     try {
       const { id } = container.ref;
       log.append({
@@ -141,7 +154,10 @@ export class SessionRun {
       logger.info({ containerId: id }, "container started");
       return await this.#inContainer(container, spec);
     } finally {
-      await container[Symbol.asyncDispose]();
+      // What the session did is not undone by a container that will not go; the sweep tries again.
+      await container[Symbol.asyncDispose]().catch((error: unknown) => {
+        logger.error({ err: error, containerId: container.ref.id }, "container could not be removed");
+      });
     }
   }
 
@@ -156,16 +172,16 @@ export class SessionRun {
     const running = agent.run(AbortSignal.any([this.#kill.signal, over.signal]));
     const exited = container.exited.then((exit) => exitFailure(exit));
     try {
-      const first = await Promise.race([running, exited]);
-      if ("result" in first) return first;
+      // What is still on its way from a container that has ended is read first.
+      const late = exited.then((outcome) => delay(TIMEOUTS.exitNoticeMs, outcome));
+      const first = await Promise.race([running, late]);
+      if ("result" in first) return this.#complete(first);
       return this.#salvage(this.#stopReason === undefined ? first : cancellation(this.#stopReason));
     } catch (error) {
+      if (this.#kill.signal.aborted) throw error;
       // The container's end is the cause, the lost connection only its sign.
-      const exit = await Promise.race([
-        exited,
-        new Promise<undefined>((resolve) => setTimeout(resolve, TIMEOUTS.exitNoticeMs, undefined)),
-      ]);
-      if (exit === undefined || this.#kill.signal.aborted) throw error;
+      const exit = await Promise.race([exited, delay(TIMEOUTS.exitNoticeMs, undefined)]);
+      if (exit === undefined) throw error;
       return this.#salvage(exit);
     } finally {
       over.abort(new Error("the session is over"));
@@ -174,7 +190,7 @@ export class SessionRun {
   }
 
   #createBroker(spec: SessionSpec): Broker {
-    const { log, logger, model, egressAllowed } = this.#options;
+    const { logger, model, egressAllowed } = this.#options;
     const allowed = new Set(egressAllowed);
     if (spec.repository !== undefined) allowed.add(repositoryAuthority(spec.repository.uri));
     const told = new Set<string>();
@@ -183,11 +199,20 @@ export class SessionRun {
       logger,
       allowed,
       onDecision: ({ destination, allowed, reason }) => {
-        if (told.has(destination) || told.size >= MAX_EGRESS_EVENTS) return;
+        if (told.has(destination) || told.size >= MAX_EGRESS_EVENTS || this.#kill.signal.aborted) return;
         told.add(destination);
-        log.append({ case: "egressDecided", value: create(EgressDecidedSchema, { destination, allowed, reason }) });
+        this.#tell({ case: "egressDecided", value: create(EgressDecidedSchema, { destination, allowed, reason }) });
       },
     });
+  }
+
+  /** Stores an event from a place that cannot fail: where the store does, the session ends. */
+  #tell(event: EventBody): void {
+    try {
+      this.#options.log.append(event);
+    } catch (error) {
+      this.#kill.abort(error);
+    }
   }
 
   #containerProgress({ phase, message }: CreateProgress): void {
@@ -208,13 +233,33 @@ export class SessionRun {
     }, ms);
   }
 
-  #salvage(outcome: SessionResult["outcome"]): AgentResult {
+  /** Where the agent could not compute the patch, the streamed diffs are what there is. */
+  #complete(ended: AgentResult): AgentResult {
+    if (!ended.result.patchTruncated || ended.patch.length > 0) return ended;
     const { changes, patch } = salvageChanges(this.#options.log.all());
-    const result = create(SessionResultSchema, { outcome, changes, changeCount: changes.length });
-    // Nothing was lost where nothing had been cloned yet.
-    result.patchTruncated = patch.length > 0;
+    ended.result.changes = changes;
+    ended.result.changeCount = changes.length;
+    return { result: ended.result, patch };
+  }
+
+  /** What is known from the log of a session whose agent is gone. */
+  #salvage(outcome: SessionResult["outcome"]): AgentResult {
+    const { changes, patch, ...known } = salvageChanges(this.#options.log.all());
+    const result = create(SessionResultSchema, { ...known, outcome, changes, changeCount: changes.length });
     return { result, patch };
   }
+}
+
+function createTimedOut(): AppError {
+  return new AppError("CONTAINER_CREATE_TIMED_OUT", `No container was started within ${TIMEOUTS.createMs / 1000} s.`, {
+    kind: "UNAVAILABLE",
+    retryable: true,
+    help: "The engine is overloaded or hangs: `docker info` shows whether it answers.",
+  });
+}
+
+function delay<T>(ms: number, value: T): Promise<T> {
+  return new Promise((resolve) => setTimeout(resolve, ms, value));
 }
 
 function forEvent(result: SessionResult): SessionResult {

@@ -39,7 +39,7 @@ export const spawnInputSchema = z.strictObject({
     .record(z.string(), z.string())
     .optional()
     .describe("Variables for Claude's environment. Never for secrets."),
-  max_steps: z.number().int().optional().describe("Most model steps. Default: no limit."),
+  max_steps: z.int32().min(0).optional().describe("Most model steps. Default: no limit."),
 });
 
 export type SpawnInput = z.infer<typeof spawnInputSchema>;

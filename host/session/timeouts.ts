@@ -2,10 +2,13 @@
 export const TIMEOUTS = {
   /** From the container's start to the agent's first answer; a loaded machine needs seconds. */
   firstContactMs: 30_000,
-  /** After the session's own timeout or a stop: the agent interrupts Claude and collects the changes. */
-  collectMs: 60_000,
-  /** A container is asked to end before it is ended; everything worth keeping has been fetched by then. */
-  containerStopMs: 2_000,
+  /** An engine that is busy with other containers needs seconds; one that hangs never answers. */
+  createMs: 120_000,
+  /**
+   * After the session's own timeout or a stop: longer than the agent's own ladder (interrupt, end and
+   * kill Claude, then up to a minute to collect the changes) and the transfer of the patch.
+   */
+  collectMs: 120_000,
   /** Between attempts to reach a container that runs: the first, then twice as long up to the last. */
   redialFirstMs: 50,
   redialLastMs: 2_000,

@@ -19,8 +19,11 @@ export interface SessionStore extends Disposable {
   append(sessionId: string, events: NewEvent[]): SessionEvent[];
   /** Up to `limit` events after a number, oldest first. */
   read(sessionId: string, options: { afterSequence: number; limit: number }): SessionEvent[];
-  /** Resolves when there are events after a number, or on abort. Never rejects. */
-  changed(sessionId: string, options: { afterSequence: number; signal: AbortSignal }): Promise<void>;
+  /**
+   * Resolves true when there are events after a number, false on abort, or if none will come because
+   * nobody in this process writes to that session. Never rejects.
+   */
+  changed(sessionId: string, options: { afterSequence: number; signal: AbortSignal }): Promise<boolean>;
   /** The fold of the log; undefined if there is no such session. The caller's own copy. */
   getSession(sessionId: string): Session | undefined;
   /** The agent's number of the newest event that came from it; 0 if there is none. */

@@ -7,7 +7,6 @@ import {
   AppError,
   emptySession,
   foldEvent,
-  isFinal,
   type Session,
   type SessionEvent,
   SessionEventSchema,
@@ -38,6 +37,9 @@ const MIGRATIONS = [
    ) STRICT;`,
 ];
 
+/** Another process may be writing to the same file. */
+const BUSY_TIMEOUT_MS = 5000;
+
 /** A live session's fold and those who wait for its next event. */
 interface Live {
   session: Session;
@@ -56,9 +58,9 @@ export class SqliteStore implements SessionStore {
 
   constructor(path: string) {
     if (path !== ":memory:") mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    this.#database = new DatabaseSync(path);
+    this.#database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
     if (path !== ":memory:") chmodSync(path, 0o600);
-    this.#database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000;");
+    this.#database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
     migrate(this.#database, path);
     const prepare = (sql: string) => this.#database.prepare(sql);
     this.#statements = {
@@ -85,8 +87,8 @@ export class SqliteStore implements SessionStore {
     const session = clone(SessionSchema, live.session);
     let { lastAgentSequence } = live;
     const entries: SessionEvent[] = [];
-    this.#database.exec("BEGIN IMMEDIATE");
     try {
+      this.#database.exec("BEGIN IMMEDIATE");
       for (const { event, occurTimeMs, agentSequence } of events) {
         const entry = create(SessionEventSchema, {
           sequence: session.lastSequence + 1,
@@ -106,7 +108,8 @@ export class SqliteStore implements SessionStore {
       this.#statements.updateSession.run(toBinary(SessionSchema, session), lastAgentSequence, sessionId);
       this.#database.exec("COMMIT");
     } catch (error) {
-      this.#database.exec("ROLLBACK");
+      // On a full disk SQLite has rolled back by itself.
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       throw new AppError("STORE_FAILED", `Events of ${sessionId} could not be stored.`, {
         cause: error,
         help: "Look for a full disk or wrong permissions of the state directory.",
@@ -115,7 +118,7 @@ export class SqliteStore implements SessionStore {
     live.session = session;
     live.lastAgentSequence = lastAgentSequence;
     for (const wake of [...live.waiters]) wake();
-    if (isFinal(session.state)) this.#live.delete(sessionId);
+    if (entries.some(({ event }) => event.case === "sessionFinished")) this.#live.delete(sessionId);
     return entries;
   }
 
@@ -124,16 +127,16 @@ export class SqliteStore implements SessionStore {
     return rows.map((row) => fromBinary(SessionEventSchema, row["data"] as Uint8Array));
   }
 
-  changed(sessionId: string, options: { afterSequence: number; signal: AbortSignal }): Promise<void> {
+  changed(sessionId: string, options: { afterSequence: number; signal: AbortSignal }): Promise<boolean> {
     const live = this.#live.get(sessionId);
     const { signal } = options;
-    if (live === undefined || signal.aborted || live.session.lastSequence > options.afterSequence)
-      return Promise.resolve();
+    if (live === undefined || signal.aborted) return Promise.resolve(false);
+    if (live.session.lastSequence > options.afterSequence) return Promise.resolve(true);
     return new Promise((resolve) => {
       const wake = () => {
         live.waiters.delete(wake);
         signal.removeEventListener("abort", wake);
-        resolve();
+        resolve(!signal.aborted);
       };
       live.waiters.add(wake);
       signal.addEventListener("abort", wake, { once: true });

@@ -105,7 +105,11 @@ export async function makePlace(): Promise<AgentPlace> {
       CLAUDECLUSTER_MODEL_PORT: "0",
       CLAUDECLUSTER_PROXY_PORT: "0",
     },
-    [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true }),
+    async [Symbol.asyncDispose]() {
+      await rm(root, { recursive: true, force: true });
+      // Claude Code's own, one for each user.
+      if (sessionIdentity !== undefined) await rm(`/tmp/claude-${uid}`, { recursive: true, force: true });
+    },
   };
 }
 

@@ -23,7 +23,7 @@ test.each([
 test("tells an answer that says no in the engine's words, without the library's", () => {
   const error = engineError(withStatus(409, "Conflict. The name is in use"), otherwise);
   expect(error).toMatchObject({ reason: "CONTAINER_CREATE_FAILED", kind: "INTERNAL", metadata: { status: "409" } });
-  expect(error.message).toBe("The Docker engine made no container: Conflict. The name is in use");
+  expect(error.message).toBe("The Docker engine made no container: Conflict. The name is in use.");
   expect(engineError(withStatus(400, "bad"), otherwise).kind).toBe("INVALID_ARGUMENT");
 });
 

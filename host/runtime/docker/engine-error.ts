@@ -57,9 +57,11 @@ export function engineError(error: unknown, { reason, what }: { reason: string; 
     });
   }
   if (status === undefined) return asAppError(error);
-  return new AppError(reason, `${what}: ${answerOf(error)}`, {
-    kind: status === 400 ? "INVALID_ARGUMENT" : "INTERNAL",
+  const wrong = status === 400;
+  return new AppError(reason, `${what}: ${answerOf(error)}.`, {
+    kind: wrong ? "INVALID_ARGUMENT" : "INTERNAL",
     metadata: { status: String(status) },
+    help: wrong ? "Change the limits or the image." : "Look at the engine: `claudecluster doctor`, `docker info`.",
     cause: error,
   });
 }

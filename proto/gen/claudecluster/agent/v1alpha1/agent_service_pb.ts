@@ -831,8 +831,8 @@ export const TunnelResponseSchema: GenMessage<TunnelResponse> = /*@__PURE__*/
  * The agent inside a container: runs one session. Errors are gRPC statuses with one
  * claudecluster.error.v1alpha1.ErrorInfo; a session that fails is not an error but a result.
  *
- * Streams send one message at once (hello), since clients see headers only with the first one,
- * and a heartbeat every few seconds while there is nothing to say.
+ * Attach and WatchEvents send one message at once (hello), since clients see headers only with the
+ * first one, and a heartbeat every few seconds while there is nothing to say.
  *
  * @generated from service claudecluster.agent.v1alpha1.AgentService
  */

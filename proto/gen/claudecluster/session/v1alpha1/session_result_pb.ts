@@ -237,8 +237,7 @@ export const CancellationSchema: GenMessage<Cancellation> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_result, 3);
 
 /**
- * What the model was used for. Counted by the host's broker where there is one, otherwise as
- * Claude Code reports it.
+ * What the model was used for, as Claude Code reports it at the end of each turn.
  *
  * @generated from message claudecluster.session.v1alpha1.Usage
  */

@@ -83,7 +83,7 @@ export type SessionSpec = Message<"claudecluster.session.v1alpha1.SessionSpec"> 
   environment: { [key: string]: string };
 
   /**
-   * The finished session that this one continues. Empty: none.
+   * The finished session that this one continues. Empty: none. Refused until it is supported.
    *
    * @generated from field: string previous_session_id = 9;
    */

@@ -1,0 +1,35 @@
+import type { RawPath } from "./raw-path.ts";
+
+/** Longer than any path. What does not fit is not a path. */
+const MAX_EVENT_CHARS = 8192;
+
+/** Arguments that make inotifywait write what `inotifyReader` reads. */
+export const INOTIFY_ARGS = [
+  ["-m", "-r", "-q", "--no-newline", "--format", "%e %w%f%0"],
+  ["-e", "modify,attrib,move,create,delete,delete_self,move_self,unmount"],
+  ["--exclude", "/\\.git(/|$)"],
+].flat();
+
+/**
+ * Returns a function that takes what inotifywait writes, in any pieces, and reports the file of each event. Undefined
+ * for what concerns more than a file: a directory, one of git's own files, an event that makes no sense.
+ */
+export function inotifyReader(directory: string, report: (path: RawPath | undefined) => void): (chunk: Buffer) => void {
+  let rest = "";
+  return (chunk) => {
+    const events = (rest + chunk.toString("latin1")).split("\0");
+    rest = events.pop() ?? "";
+    if (rest.length > MAX_EVENT_CHARS) {
+      rest = "";
+      report(undefined);
+    }
+    for (const event of events) report(filePath(event, `${directory}/`));
+  };
+}
+
+function filePath(event: string, top: string): RawPath | undefined {
+  const space = event.indexOf(" ");
+  const path = event.slice(space + 1);
+  const ordinary = space !== -1 && !event.slice(0, space).includes("ISDIR") && path.startsWith(top) && !path.endsWith("/");
+  return ordinary && !/(?:^|\/)\.git[^/]*$/.test(path) ? path.slice(top.length) : undefined;
+}

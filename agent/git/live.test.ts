@@ -1,0 +1,105 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { beforeAll, expect, test } from "vitest";
+import { FileChange_Kind } from "../../proto/index.ts";
+import { editRandomly, randomFrom } from "./fixtures/random-edits.ts";
+import { asClaude, requireRoot, SESSION, WorkArea } from "./fixtures/work-area.ts";
+import type { Workspace } from "./workspace.ts";
+
+beforeAll(requireRoot);
+
+/** Scans at every tick, as the agent does, and keeps the last diff of each file. */
+async function follow(
+  workspace: Workspace,
+  body: (streamed: ReadonlyMap<string, string>, lookups: () => number) => Promise<void>,
+): Promise<void> {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const streamed = new Map<string, string>();
+  let scans = 0;
+  const following = (async () => {
+    for await (const _ of workspace.watch({ signal })) {
+      const { delta } = await workspace.scan({ signal });
+      scans++;
+      for (const { change, patch } of delta) {
+        if (change.kind === FileChange_Kind.REVERTED) streamed.delete(change.path);
+        else streamed.set(change.path, patch.toString("latin1"));
+      }
+    }
+  })();
+  try {
+    await body(streamed, () => scans);
+  } finally {
+    controller.abort(new Error("over"));
+    await following.catch((error: unknown) => expect(error).toMatchObject({ message: "over" }));
+  }
+}
+
+async function open(area: WorkArea): Promise<Workspace> {
+  area.source("repo", (directory, git) => {
+    for (const name of ["lib", "dir", "out"]) {
+      mkdirSync(join(directory, name));
+      for (const file of ["a", "b", "plain.txt"]) writeFileSync(join(directory, name, file), `${name} ${file}\n`);
+    }
+    writeFileSync(join(directory, ".gitignore"), "*.ignored\n*.tmp\n/out/*\n");
+    git("add", "-A", "-f");
+    git("commit", "-qm", "start");
+  });
+  return await area.open(await area.spec("repo"));
+}
+
+test("shows a live view that comes to what is collected, whatever is done", async () => {
+  await using area = new WorkArea();
+  const workspace = await open(area);
+  const signal = AbortSignal.timeout(100_000);
+  await follow(workspace, async (streamed) => {
+    for (let seed = 5001; seed <= 5025; seed++) {
+      editRandomly(workspace.workTree, randomFrom(seed));
+      execFileSync("chown", ["-Rh", `${SESSION.uid}:${SESSION.gid}`, workspace.workTree]);
+      if (seed % 5 !== 0) continue;
+      const { changes } = await workspace.collect({ signal });
+      const expected = changes.flatMap(({ path, previousPath }) => (previousPath === "" ? [path] : [path, previousPath]));
+      await expect.poll(() => [...streamed.keys()].sort(), { timeout: 10_000 }).toEqual(expected.sort());
+    }
+  });
+}, 120_000);
+
+test("sees single files change, also when it looks at these alone", async () => {
+  await using area = new WorkArea();
+  const workspace = await open(area);
+  await follow(workspace, async (streamed, lookups) => {
+    // From here on the index is settled, and what is touched is known.
+    await sleep(2500);
+    const steps: [script: string, path: string, patch: RegExp | undefined][] = [
+      ["echo more >> lib/a", "lib/a", /^\+more$/m],
+      ["echo new > lib/new", "lib/new", /^\+new$/m],
+      ["echo again > lib/new", "lib/new", /^\+again$/m],
+      ["echo whole > lib/x.tmp; mv lib/x.tmp lib/a", "lib/a", /^\+whole$/m],
+      ["rm lib/b", "lib/b", /^deleted file/m],
+      ["rm lib/new", "lib/new", undefined],
+      ["echo 'lib b' > lib/b", "lib/b", undefined],
+      ["chmod +x dir/a", "dir/a", /^new mode 100755$/m],
+      ["rm dir/b; ln -s a dir/b", "dir/b", /^new file mode 120000$/m],
+      ["echo x > out/plain.txt", "out/plain.txt", /^\+x$/m],
+      ["rm out/a", "out/a", /^deleted file/m],
+      ["echo 'out a' > out/a", "out/a", undefined],
+      ["echo ignored > x.ignored; echo ignored > out/new; echo last > -dash", "-dash", /^\+last$/m],
+      ["echo '!x.ignored' >> .gitignore", "x.ignored", /^\+ignored$/m],
+      ["mkdir n; git init -q n; echo n > n/n; sleep 0.5; echo m > n/m", "n/m", /^\+m$/m],
+    ];
+    for (const [script, path, patch] of steps) {
+      asClaude(workspace.workTree, script);
+      if (patch === undefined) await expect.poll(() => streamed.has(path), { timeout: 5000 }).toBe(false);
+      else await expect.poll(() => streamed.get(path) ?? "", { timeout: 5000 }).toMatch(patch);
+    }
+    const { changes } = await workspace.collect({ signal: AbortSignal.timeout(20_000) });
+    expect([...streamed.keys()].sort()).toEqual(changes.map(({ path }) => path).sort());
+    // Nothing changes, nothing is looked at.
+    await sleep(1500);
+    const before = lookups();
+    await sleep(500);
+    expect(lookups()).toBe(before);
+  });
+}, 60_000);

@@ -1,0 +1,30 @@
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { cutText, type EventBody, TurnFinishedSchema, TurnStartedSchema, type Usage } from "../../proto/index.ts";
+import type { QueuedMessage } from "./message-queue.ts";
+import type { TurnOutcome } from "./outcome.ts";
+import { cutFailure } from "./session-result.ts";
+
+/** What an event may hold of what was said. */
+const TEXT_BYTES = 32 * 1024;
+
+export function turnStarted(turn: number, message: QueuedMessage): EventBody {
+  const { text, truncated } = cutText(message.text, TEXT_BYTES);
+  const value = create(TurnStartedSchema, { turn, text, truncated, messageId: message.messageId });
+  return { case: "turnStarted", value };
+}
+
+export function turnFinished(
+  turn: number,
+  facts: { outcome: TurnOutcome; said: string; elapsedMs: number; usage: Usage },
+): EventBody {
+  const { failure, interrupted } = facts.outcome;
+  const { text, truncated } = cutText(facts.said, TEXT_BYTES);
+  const elapsed = durationFromMs(Math.round(facts.elapsedMs));
+  const fields = { turn, interrupted, text, truncated, elapsed, usage: facts.usage };
+  const value = create(TurnFinishedSchema, {
+    ...fields,
+    ...(failure !== undefined && { failure: cutFailure(failure) }),
+  });
+  return { case: "turnFinished", value };
+}

@@ -189,6 +189,44 @@ test.each([
   expect(answer).toMatch(/^HTTP\/1.1 (403|400) /);
 });
 
+test("lives on after headers and statuses that Node would not pass on", async () => {
+  const port = await listen(
+    createTcpServer((socket) => {
+      socket.on("error", () => {});
+      socket.once("data", (data) => {
+        const trailer = data.toString().includes("/trailer");
+        socket.end(
+          trailer
+            ? "HTTP/1.1 200 OK\r\nTrailer: a\r\nContent-Length: 2\r\n\r\nok"
+            : "HTTP/1.1 099 Nope\r\nContent-Length: 0\r\n\r\n",
+        );
+      });
+    }),
+  );
+  const { send } = createBroker("http://x", [`127.0.0.1:${port}`]);
+  const headers = { trailer: "foo", te: "trailers", connection: "keep-alive, x-named", "x-named": "1" };
+  const path = `http://127.0.0.1:${port}`;
+  expect(await send("proxy", { path: `${path}/trailer`, headers })).toEqual({ status: 200, body: "ok" });
+  expect((await send("proxy", { path: `${path}/status` })).status).toBe(502);
+});
+
+test("ends a connection that sends many requests without waiting for answers, and what it had started", async () => {
+  let open = 0;
+  const gone = Promise.withResolvers<undefined>();
+  const port = await listen(
+    createTcpServer((socket) => {
+      open += 1;
+      socket.on("error", () => {});
+      socket.on("close", () => (open -= 1) === 0 && gone.resolve(undefined));
+    }),
+  );
+  const { connect } = createBroker("http://x", [`127.0.0.1:${port}`]);
+  const socket = connect("proxy");
+  socket.on("error", () => {});
+  socket.write(`GET http://127.0.0.1:${port}/hang HTTP/1.1\r\nhost: x\r\n\r\n`.repeat(200));
+  await gone.promise;
+});
+
 test("passes on plain HTTP to a listed host only", async () => {
   const api = await fakeApi();
   const { send } = createBroker("http://x", [new URL(api.url).host]);

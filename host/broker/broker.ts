@@ -1,21 +1,33 @@
-import type { Server } from "node:http";
+import { Agent, type Server } from "node:http";
+import { Agent as TlsAgent } from "node:https";
 import type { Duplex } from "node:stream";
 import { createModelGateway, type ModelGatewayOptions } from "./model-gateway.ts";
 import { createProxyGateway, type ProxyGatewayOptions } from "./proxy-gateway.ts";
 
 /** Connections of one session at a time; a container that opens more is up to no good. */
 const MAX_CONNECTIONS = 256;
+/** Requests that one session has under way; Claude has a handful, the rest wait. */
+const MAX_REQUESTS = 64;
+
+export type BrokerOptions = Omit<ModelGatewayOptions, "modelAgent"> & Omit<ProxyGatewayOptions, "agent">;
 
 /**
  * One session's gate to everything outside: the model's API with the user's credential, and the
- * listed hosts. Owns the connections that it has accepted; disposing of it ends them.
+ * listed hosts. Owns the connections that it has accepted and made; disposing of it ends them.
  */
 export class Broker implements Disposable {
   readonly #servers: { model: Server; proxy: Server };
+  readonly #agents: { modelAgent: Agent; agent: Agent };
   readonly #connections = new Set<Duplex>();
 
-  constructor(options: ModelGatewayOptions & ProxyGatewayOptions) {
-    this.#servers = { model: createModelGateway(options), proxy: createProxyGateway(options) };
+  constructor(options: BrokerOptions) {
+    const ModelAgent = options.endpoint.protocol === "https:" ? TlsAgent : Agent;
+    this.#agents = {
+      modelAgent: new ModelAgent({ keepAlive: true, maxSockets: MAX_REQUESTS }),
+      agent: new Agent({ maxSockets: MAX_REQUESTS }),
+    };
+    const complete = { ...options, ...this.#agents };
+    this.#servers = { model: createModelGateway(complete), proxy: createProxyGateway(complete) };
     for (const server of Object.values(this.#servers)) server.on("clientError", (_error, socket) => socket.destroy());
   }
 
@@ -33,5 +45,6 @@ export class Broker implements Disposable {
 
   [Symbol.dispose](): void {
     for (const connection of this.#connections) connection.destroy();
+    for (const agent of Object.values(this.#agents)) agent.destroy();
   }
 }

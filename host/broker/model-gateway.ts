@@ -1,4 +1,5 @@
 import {
+  type Agent,
   createServer,
   type IncomingMessage,
   request as httpRequest,
@@ -8,11 +9,14 @@ import {
 import { request as httpsRequest } from "node:https";
 import type { Logger } from "pino";
 import { type Credential, credentialHeaders } from "./credential.ts";
+import { endToEndHeaders, endWith, exchange, guard, statusOf } from "./http-exchange.ts";
 
 export interface ModelGatewayOptions {
   /** The model's endpoint, without /v1/messages. */
   endpoint: URL;
   credential: Credential;
+  /** Bounds and keeps the connections to the endpoint. */
+  modelAgent: Agent;
   logger: Logger;
 }
 
@@ -29,23 +33,15 @@ const REQUEST_HEADERS = [
   "x-claude-code-session-id",
 ];
 const REQUEST_HEADER_PREFIX = "x-stainless-";
-/** Belong to a connection, not to an answer. */
-const HOP_HEADERS = new Set([
-  "connection",
-  "keep-alive",
-  "transfer-encoding",
-  "upgrade",
-  "proxy-authenticate",
-  "trailer",
-  "te",
-]);
 
 /**
  * Stands between Claude and the model's API: plain HTTP on the container's side, the real
  * endpoint with the user's credential on the other. Answers stream through with backpressure.
  */
 export function createModelGateway(options: ModelGatewayOptions): Server {
-  const server = createServer((request, response) => forward(request, response, options));
+  const server = createServer((request, response) =>
+    exchange(request, response, () => forward(request, response, options)),
+  );
   // A model may think for longer than Node's default of five minutes.
   server.requestTimeout = 0;
   server.headersTimeout = 0;
@@ -74,13 +70,19 @@ function forward(request: IncomingMessage, response: ServerResponse, options: Mo
   const target = new URL(endpoint.pathname.replace(/\/$/, "") + url.pathname, endpoint);
   if (url.searchParams.get("beta") === "true") target.searchParams.set("beta", "true");
   const send = target.protocol === "https:" ? httpsRequest : httpRequest;
-  const upstream = send(target, { method: "POST", headers: requestHeaders(request, options.credential) });
+  const upstream = send(target, {
+    method: "POST",
+    headers: requestHeaders(request, options.credential),
+    agent: options.modelAgent,
+  });
   const startMs = Date.now();
   upstream.on("response", (answer) => {
     logger.debug({ status: answer.statusCode, elapsedMs: Date.now() - startMs }, "model request");
-    response.writeHead(statusOf(answer), responseHeaders(answer));
-    answer.on("error", () => response.destroy());
-    answer.pipe(response);
+    guard(response, () => {
+      response.writeHead(statusOf(answer), withoutCookies(endToEndHeaders(answer.headers)));
+      answer.on("error", () => response.destroy());
+      answer.pipe(response);
+    });
   });
   upstream.on("error", (error) => {
     logger.warn({ code: (error as NodeJS.ErrnoException).code }, "model endpoint not reached");
@@ -88,7 +90,7 @@ function forward(request: IncomingMessage, response: ServerResponse, options: Mo
     else refuse(response, 502, "api_error", `ClaudeCluster could not reach the model endpoint ${endpoint.host}.`);
   });
   // Claude has gone away, or was interrupted: the model need not go on.
-  response.on("close", () => upstream.destroy());
+  endWith(request, response, upstream);
   request.on("error", () => upstream.destroy());
   request.pipe(upstream);
 }
@@ -104,18 +106,9 @@ function requestHeaders(request: IncomingMessage, credential: Credential): Recor
   return { ...headers, ...credentialHeaders(credential, Array.isArray(beta) ? beta.join(",") : beta) };
 }
 
-function responseHeaders(answer: IncomingMessage): Record<string, string | string[]> {
-  const headers: Record<string, string | string[]> = {};
-  for (const [name, value] of Object.entries(answer.headers)) {
-    if (value !== undefined && !HOP_HEADERS.has(name) && name !== "set-cookie") headers[name] = value;
-  }
+function withoutCookies(headers: Record<string, string | string[]>): Record<string, string | string[]> {
+  delete headers["set-cookie"];
   return headers;
-}
-
-/** A server may send a status that Node would refuse to pass on. */
-export function statusOf(answer: IncomingMessage): number {
-  const status = answer.statusCode ?? 502;
-  return status >= 200 && status <= 599 ? status : 502;
 }
 
 function refuse(response: ServerResponse, status: number, type: string, message: string): void {

@@ -1,6 +1,6 @@
 import {
+  type Agent,
   createServer,
-  type IncomingHttpHeaders,
   type IncomingMessage,
   request as httpRequest,
   type Server,
@@ -9,11 +9,13 @@ import {
 import { connect } from "node:net";
 import { type Duplex, pipeline } from "node:stream";
 
-import { statusOf } from "./model-gateway.ts";
+import { endToEndHeaders, endWith, exchange, guard, statusOf } from "./http-exchange.ts";
 
 export interface ProxyGatewayOptions {
   /** Exact "host:port" entries, in lower case. */
   allowed: ReadonlySet<string>;
+  /** Bounds the connections to hosts that speak plain HTTP: a container may pipeline any number of requests. */
+  agent: Agent;
   /** Told of every decision. */
   onDecision: (decision: { destination: string; allowed: boolean; reason: string }) => void;
 }
@@ -26,8 +28,10 @@ const CONNECT_TIMEOUT_MS = 15_000;
  * requests to the listed ones that speak plain HTTP, and nothing else.
  */
 export function createProxyGateway(options: ProxyGatewayOptions): Server {
-  const server = createServer((request, response) => forwardRequest(request, response, options));
-  server.on("connect", (request, socket, head) => tunnel(request, socket, head, options));
+  const server = createServer((request, response) =>
+    exchange(request, response, () => forwardRequest(request, response, options)),
+  );
+  server.on("connect", (request, socket, head) => guard(socket, () => tunnel(request, socket, head, options)));
   server.requestTimeout = 0;
   server.headersTimeout = 0;
   server.timeout = 0;
@@ -109,20 +113,26 @@ function forwardRequest(request: IncomingMessage, response: ServerResponse, opti
     return;
   }
   const { host, port } = split(allowed);
-  const headers: IncomingHttpHeaders = { ...request.headers, host: url.host };
-  delete headers["proxy-connection"];
-  delete headers["proxy-authorization"];
-  delete headers.connection;
-  const upstream = httpRequest({ host, port, method: request.method, path: url.pathname + url.search, headers });
+  const headers = { ...endToEndHeaders(request.headers), host: url.host };
+  const upstream = httpRequest({
+    host,
+    port,
+    method: request.method,
+    path: url.pathname + url.search,
+    headers,
+    agent: options.agent,
+  });
   upstream.on("response", (answer) => {
-    response.writeHead(statusOf(answer), answer.headers);
-    pipeline(answer, response, () => {});
+    guard(response, () => {
+      response.writeHead(statusOf(answer), endToEndHeaders(answer.headers));
+      pipeline(answer, response, () => {});
+    });
   });
   upstream.on("error", () => {
     if (response.headersSent) response.destroy();
     else response.writeHead(502, { "content-type": "text/plain" }).end(`ClaudeCluster could not reach ${url.host}.\n`);
   });
-  response.on("close", () => upstream.destroy());
+  endWith(request, response, upstream);
   pipeline(request, upstream, () => {});
 }
 

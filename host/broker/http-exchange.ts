@@ -1,0 +1,72 @@
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+
+/** Belong to one connection and not to a message: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1 */
+const HOP_HEADERS = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** Returns the headers that go from one end to the other; Node would throw on some of the rest. */
+export function endToEndHeaders(headers: IncomingHttpHeaders): Record<string, string | string[]> {
+  const named = new Set((headers.connection ?? "").split(",").map((name) => name.trim().toLowerCase()));
+  const kept: Record<string, string | string[]> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined && !HOP_HEADERS.has(name) && !named.has(name)) kept[name] = value;
+  }
+  return kept;
+}
+
+/**
+ * Runs a handler in which a message from outside could make Node throw; what it throws ends this one
+ * exchange and not the host.
+ */
+export function guard(response: { destroy(): unknown }, handle: () => void): void {
+  try {
+    handle();
+  } catch {
+    response.destroy();
+  }
+}
+
+/** Requests that are unanswered on one connection. No client of ours sends a second before the first is answered. */
+const MAX_PIPELINED = 8;
+const unanswered = new WeakMap<Socket, number>();
+
+/** Handles one request; a connection that has too many under way is ended. */
+export function exchange(request: IncomingMessage, response: ServerResponse, handle: () => void): void {
+  const { socket } = request;
+  const count = (unanswered.get(socket) ?? 0) + 1;
+  if (count > MAX_PIPELINED) {
+    socket.destroy();
+    return;
+  }
+  unanswered.set(socket, count);
+  response.once("close", () => unanswered.set(socket, (unanswered.get(socket) ?? 1) - 1));
+  guard(response, handle);
+}
+
+/** Ends a request of ours when the one that it answers has ended, or its connection. */
+export function endWith(request: IncomingMessage, response: ServerResponse, upstream: ClientRequest): void {
+  const { socket } = request;
+  const end = () => upstream.destroy();
+  socket.setMaxListeners(4 * MAX_PIPELINED).once("close", end);
+  // A response that waits for the one before it is never told that the connection has gone.
+  response.once("close", () => {
+    socket.off("close", end);
+    end();
+  });
+}
+
+/** A server may send a status that Node would refuse to pass on. */
+export function statusOf(answer: IncomingMessage): number {
+  const status = answer.statusCode ?? 502;
+  return status >= 200 && status <= 599 ? status : 502;
+}

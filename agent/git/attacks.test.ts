@@ -11,7 +11,9 @@ import type { Workspace, WorkspacePaths } from "./workspace.ts";
 beforeAll(requireRoot);
 const signal = AbortSignal.timeout(600_000);
 
-async function open(area: WorkArea): Promise<{ workspace: Workspace; paths: WorkspacePaths; claude: (script: string) => string }> {
+async function open(
+  area: WorkArea,
+): Promise<{ workspace: Workspace; paths: WorkspacePaths; claude: (script: string) => string }> {
   area.source("repo", (directory, git) => {
     mkdirSync(join(directory, "src"));
     writeFileSync(join(directory, "src/a.txt"), "a\n");
@@ -70,7 +72,10 @@ test("ignores pipes and sockets, and does not wait for those that bear the names
   const { workspace, claude } = await open(area);
   claude(`rm src/a.txt top.txt .gitignore; mkfifo src/a.txt pipe .gitignore src/.gitattributes; echo b2 > src/b.txt; echo l > l.log
     mkdir nested; cd nested; git init -q; rm .git/HEAD; mkfifo .git/HEAD; echo n > n.txt`);
-  execFileSync("python3", ["-c", `import socket; s = socket.socket(socket.AF_UNIX); s.bind(${JSON.stringify(join(workspace.workTree, "top.txt"))})`]);
+  execFileSync("python3", [
+    "-c",
+    `import socket; s = socket.socket(socket.AF_UNIX); s.bind(${JSON.stringify(join(workspace.workTree, "top.txt"))})`,
+  ]);
   const started = performance.now();
   const { kinds: found } = await look(workspace);
   expect(found).toEqual(["D .gitignore", "A l.log", "A nested/n.txt", "D src/a.txt", "M src/b.txt", "D top.txt"]);
@@ -80,21 +85,34 @@ test("ignores pipes and sockets, and does not wait for those that bear the names
 test("names the paths that git refuses", async () => {
   await using area = new WorkArea();
   const { workspace, claude } = await open(area);
-  claude("mkdir .GIT src/.Git; echo x > .GIT/config; echo x > src/.Git/y; echo x > git~1; ln -s x .gitmodules; echo ok > ok.txt");
+  claude(
+    "mkdir .GIT src/.Git; echo x > .GIT/config; echo x > src/.Git/y; echo x > git~1; ln -s x .gitmodules; echo ok > ok.txt",
+  );
   const first = await look(workspace);
-  expect(first).toMatchObject({ kinds: ["A ok.txt"], unreadable: [".GIT/config", ".gitmodules", "git~1", "src/.Git/y"] });
+  expect(first).toMatchObject({
+    kinds: ["A ok.txt"],
+    unreadable: [".GIT/config", ".gitmodules", "git~1", "src/.Git/y"],
+  });
   expect(await look(workspace)).toEqual(first);
 });
 
 test("does not read files that are too large for a patch", async () => {
   await using area = new WorkArea();
   const { workspace, claude } = await open(area);
-  claude("truncate -s 1T new.bin; truncate -s 1T top.txt; truncate -s 4294967300 src/a.txt; echo b2 > src/b.txt; truncate -s 200M kept.log");
+  claude(
+    "truncate -s 1T new.bin; truncate -s 1T top.txt; truncate -s 4294967300 src/a.txt; echo b2 > src/b.txt; truncate -s 200M kept.log",
+  );
   const started = performance.now();
-  expect(await look(workspace)).toMatchObject({ kinds: ["M src/b.txt"], unreadable: ["kept.log", "new.bin", "src/a.txt", "top.txt"] });
+  expect(await look(workspace)).toMatchObject({
+    kinds: ["M src/b.txt"],
+    unreadable: ["kept.log", "new.bin", "src/a.txt", "top.txt"],
+  });
   expect(performance.now() - started).toBeLessThan(20_000);
   claude("rm new.bin top.txt kept.log; echo small > src/a.txt");
-  expect(await look(workspace)).toMatchObject({ kinds: ["D kept.log", "M src/a.txt", "M src/b.txt", "D top.txt"], unreadable: [] });
+  expect(await look(workspace)).toMatchObject({
+    kinds: ["D kept.log", "M src/a.txt", "M src/b.txt", "D top.txt"],
+    unreadable: [],
+  });
 }, 60_000);
 
 test("goes by the .gitignore files as they are now", async () => {
@@ -106,7 +124,10 @@ test("goes by the .gitignore files as they are now", async () => {
   const scan = await workspace.scan({ signal });
   expect(kinds(scan)).toEqual(["M .gitignore", "A three.log"]);
   expect(scan.delta.map(({ change, patch }) => [FileChange_Kind[change.kind], change.path, patch.length > 0])).toEqual([
-    ["MODIFIED", ".gitignore", true], ["ADDED", "three.log", true], ["REVERTED", "cache/1", false], ["REVERTED", "two.tmp", false],
+    ["MODIFIED", ".gitignore", true],
+    ["ADDED", "three.log", true],
+    ["REVERTED", "cache/1", false],
+    ["REVERTED", "two.tmp", false],
   ]);
   await look(workspace);
   claude("rm kept.log; rm .gitignore; git checkout -q .gitignore");
@@ -126,7 +147,14 @@ test("takes a nested repository's files for what they are, also in place of a fi
     rm top.txt; git init -q top.txt; echo t > top.txt/t; rm src/a.txt; git init -q src/a.txt; (cd src/a.txt; echo u > u; git add u; ${commit})
     (cd src; git init -q; echo "[core] fsmonitor = touch /tmp/cc-evil-ran" >> .git/config); echo new > src/new`);
   expect((await look(workspace)).kinds).toEqual([
-    "A a/b/c/file", "A a/b/file", "A a/file", "D src/a.txt", "A src/a.txt/u", "A src/new", "D top.txt", "A top.txt/t",
+    "A a/b/c/file",
+    "A a/b/file",
+    "A a/file",
+    "D src/a.txt",
+    "A src/a.txt/u",
+    "A src/new",
+    "D top.txt",
+    "A top.txt/t",
   ]);
   claude("rm -rf a top.txt src/a.txt; echo top > top.txt; echo a > src/a.txt");
   expect((await look(workspace)).kinds).toEqual(["A src/new"]);
@@ -166,7 +194,11 @@ test("starts over when somebody damages what it stored", async () => {
     () => asClaude(live, "rm index; mkdir index"),
     () => asClaude(live, "touch index.lock"),
     () => asClaude(live, "git --git-dir=x init -q; cp x/HEAD index; rm -rf x"),
-    () => asClaude(live, `GIT_DIR=${paths.base}/repo.git GIT_INDEX_FILE=$PWD/index git read-tree HEAD || GIT_DIR=${paths.base}/repo.git GIT_INDEX_FILE=$PWD/index git read-tree --empty`),
+    () =>
+      asClaude(
+        live,
+        `GIT_DIR=${paths.base}/repo.git GIT_INDEX_FILE=$PWD/index git read-tree HEAD || GIT_DIR=${paths.base}/repo.git GIT_INDEX_FILE=$PWD/index git read-tree --empty`,
+      ),
   ];
   for (const [at, act] of damage.entries()) {
     act();
@@ -184,8 +216,11 @@ test("does not believe the scans' index when it collects", async () => {
   const { workspace, paths, claude } = await open(area);
   claude("echo 1 >> src/a.txt; echo 1 >> top.txt");
   await workspace.scan({ signal });
-  asClaude(workspace.workTree, `export GIT_DIR=${paths.base}/repo.git GIT_WORK_TREE=$PWD GIT_INDEX_FILE=${paths.scan}/live/index
-    git update-index --assume-unchanged src/a.txt; git update-index --skip-worktree top.txt; echo 2 >> src/a.txt; echo 2 >> top.txt`);
+  asClaude(
+    workspace.workTree,
+    `export GIT_DIR=${paths.base}/repo.git GIT_WORK_TREE=$PWD GIT_INDEX_FILE=${paths.scan}/live/index
+    git update-index --assume-unchanged src/a.txt; git update-index --skip-worktree top.txt; echo 2 >> src/a.txt; echo 2 >> top.txt`,
+  );
   const { patch } = await workspace.collect({ signal });
   expect(patch.toString()).toMatch(/^\+2$[\s\S]*^\+2$/m);
 });

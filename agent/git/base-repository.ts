@@ -1,9 +1,9 @@
-import { statfs } from "node:fs/promises";
 import { AppError, redactUri, type RepositorySpec } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import { type Progress, progressReader } from "./clone-progress.ts";
 import { git, gitFailed, type GitPlace, lastLine, RAW_ATTRIBUTES, type Script, shell, tryGit } from "./git.ts";
 import { refNotFound, type RemoteRef, remotePlace, resolveRemoteRef } from "./remote.ts";
+import { throwIfFull } from "./room.ts";
 
 /** The start of a session: a bare repository that the session can read and not write. */
 export interface BaseRepository {
@@ -24,7 +24,11 @@ export interface BaseRepository {
 /** git's two kinds of ids, with what depends on them. */
 export type ObjectFormat = keyof typeof OBJECT_FORMATS;
 export const OBJECT_FORMATS = {
-  sha1: { idLength: 40, emptyTree: "4b825dc642cb6eb9a060e54bf8d69288fbee4904", emptyBlob: "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391" },
+  sha1: {
+    idLength: 40,
+    emptyTree: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+    emptyBlob: "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
+  },
   sha256: {
     idLength: 64,
     emptyTree: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
@@ -46,9 +50,24 @@ const WRITE_ATTRIBUTES: Script = {
  * all trees with ".git" in them, is refused.
  */
 const HARMLESS_FAULTS = [
-  "badDate", "badDateOverflow", "badEmail", "badName", "badTimezone", "missingEmail", "missingNameBeforeEmail",
-  "missingSpaceBeforeDate", "missingSpaceBeforeEmail", "multipleAuthors", "zeroPaddedDate", "zeroPaddedFilemode",
-  "badFilemode", "missingTaggerEntry", "badTagName", "nulInCommit", "emptyName", "gitmodulesParse",
+  "badDate",
+  "badDateOverflow",
+  "badEmail",
+  "badName",
+  "badTimezone",
+  "missingEmail",
+  "missingNameBeforeEmail",
+  "missingSpaceBeforeDate",
+  "missingSpaceBeforeEmail",
+  "multipleAuthors",
+  "zeroPaddedDate",
+  "zeroPaddedFilemode",
+  "badFilemode",
+  "missingTaggerEntry",
+  "badTagName",
+  "nulInCommit",
+  "emptyName",
+  "gitmodulesParse",
 ];
 const FETCH_CONFIG: Record<string, string> = {
   "fetch.fsckObjects": "true",
@@ -80,7 +99,14 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
     ref = await resolveRemoteRef(remote, repository.uri, repository.ref, { signal });
   }
   const objectFormat = ref?.id.length === OBJECT_FORMATS.sha256.idLength ? "sha256" : "sha1";
-  const init = ["init", "-q", "--bare", "--template=", `--initial-branch=${DEFAULT_BRANCH}`, `--object-format=${objectFormat}`];
+  const init = [
+    "init",
+    "-q",
+    "--bare",
+    "--template=",
+    `--initial-branch=${DEFAULT_BRANCH}`,
+    `--object-format=${objectFormat}`,
+  ];
   await git(place, init, { signal });
   await shell(place, WRITE_ATTRIBUTES, [], { input: RAW_ATTRIBUTES, signal });
 
@@ -90,7 +116,10 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
     commitId: "",
     treeId: OBJECT_FORMATS[objectFormat].emptyTree,
     objectFormat,
-    origin: repository === undefined ? undefined : { uri: repository.uri, wholeHistory, defaultBranch: branchOf(ref?.defaultName) },
+    origin:
+      repository === undefined
+        ? undefined
+        : { uri: repository.uri, wholeHistory, defaultBranch: branchOf(ref?.defaultName) },
     branch: DEFAULT_BRANCH,
     packedRefs: "",
   };
@@ -103,7 +132,9 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
     const help = "Name a branch, a tag of a commit, or a commit.";
     const metadata = { uri: redactUri(repository.uri), ref: repository.ref };
     throw new AppError("REF_NOT_A_COMMIT", `'${repository.ref}' of ${metadata.uri} is not a commit.`, {
-      kind: "FAILED_PRECONDITION", help, metadata,
+      kind: "FAILED_PRECONDITION",
+      help,
+      metadata,
     });
   }
   const treeId = (await peel(place, `${commitId}^{tree}`, signal)) ?? "";
@@ -141,13 +172,20 @@ async function fetchRef(
   const everything = depth < 0 ? ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"] : [];
   const wanted = `+${ref.name ?? ref.id}:${localRef}`;
   const history = depth < 0 ? [] : [`--depth=${depth === 0 ? 1 : depth}`];
-  const flags = ["--progress", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance", "--update-shallow"];
+  const flags = [
+    "--progress",
+    "--no-tags",
+    "--no-write-fetch-head",
+    "--no-recurse-submodules",
+    "--no-auto-maintenance",
+    "--update-shallow",
+  ];
   const args = ["fetch", ...flags, ...history, "--", uri, ...everything, wanted];
   const config = { ...place.config, ...FETCH_CONFIG };
   const result = await tryGit({ ...place, config }, args, { signal, onStderr: progressReader(options.onProgress) });
   if (result.code === 0) return;
 
-  await throwIfFull(options.directory, gitFailed(args, result));
+  await throwIfFull([options.directory], gitFailed(args, result));
   // The remote knew the ref a moment ago: if it does not answer now, this is what has to be told.
   await resolveRemoteRef(remotePlace({ identity: place.identity }, options.proxyUrl), uri, repository.ref, { signal });
   const help = "Check that it is a commit of this repository and that the server gives out commits by id.";
@@ -155,17 +193,9 @@ async function fetchRef(
   const said = lastLine(result.stderr);
   const metadata = { uri: redactUri(uri), ref: repository.ref, said };
   throw new AppError("REPOSITORY_FETCH_FAILED", `Could not fetch ${metadata.uri}: ${said}.`, {
-    kind: "UNAVAILABLE", retryable: true, help: "Try again; if it stays, check the repository with git fsck.", metadata,
+    kind: "UNAVAILABLE",
+    retryable: true,
+    help: "Try again; if it stays, check the repository with git fsck.",
+    metadata,
   });
 }
-
-/** Throws WORKSPACE_FULL if that is why something failed: the directory's file system has no room left. */
-export async function throwIfFull(directory: string, cause: unknown): Promise<void> {
-  const { bavail, bsize, ffree, files } = await statfs(directory);
-  if (bavail * bsize >= 1024 * 1024 && (files === 0 || ffree > 0)) return;
-  const help = "Give the container a larger workspace, or fetch less history.";
-  throw new AppError("WORKSPACE_FULL", `There is no room left in ${directory}.`, {
-    kind: "RESOURCE_EXHAUSTED", help, metadata: { directory }, cause,
-  });
-}
-

@@ -1,14 +1,32 @@
 import { create } from "@bufbuild/protobuf";
 import { type FileChange, FileChange_Kind, FileChangeSchema } from "../../proto/index.ts";
 import { git, type GitPlace, runIn, type Script, shell } from "./git.ts";
-import { ABSENT, GITLINK, type LineCounts, parseDiff, type RawDiffEntry, sectionCount, splitPatch } from "./raw-diff.ts";
+import {
+  ABSENT,
+  GITLINK,
+  type LineCounts,
+  parseDiff,
+  type RawDiffEntry,
+  sectionCount,
+  splitPatch,
+} from "./raw-diff.ts";
 import { quotePath } from "./raw-path.ts";
 import { together } from "./together.ts";
 
 /** Flags that fix the patch format, whatever the defaults of the installed git are. */
 const PATCH_FORMAT = [
-  "--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/",
-  "--submodule=short", "--diff-algorithm=myers", "--unified=3", "--inter-hunk-context=0", "--no-relative",
+  "--binary",
+  "--full-index",
+  "--no-color",
+  "--no-ext-diff",
+  "--no-textconv",
+  "--src-prefix=a/",
+  "--dst-prefix=b/",
+  "--submodule=short",
+  "--diff-algorithm=myers",
+  "--unified=3",
+  "--inter-hunk-context=0",
+  "--no-relative",
 ];
 
 /**
@@ -70,7 +88,8 @@ export async function diffFiles(
   const old = indexInfo(entries, (entry) => [entry.oldMode, entry.oldId]);
   const input = Buffer.concat([old, indexInfo(entries, (entry) => [entry.newMode, entry.newId])]);
   const flags = [options.renames ? "-M" : "--no-renames", ...(options.patch ? ["--patch", ...PATCH_FORMAT] : [])];
-  const maxOutputBytes = options.maxPatchBytes + entries.length * 16 * 1024;
+  // Each path comes up to four times before the patch.
+  const maxOutputBytes = options.maxPatchBytes + entries.reduce((sum, { path }) => sum + 4 * path.length + 400, 0);
   const args = [options.directory, String(old.length), options.emptyTree, ...flags];
   const [output, sizes] = await together(signal, (signal) => [
     shell(place, DIFF, args, { input, signal, maxOutputBytes }),
@@ -117,7 +136,8 @@ function quoteHeaders(patch: Buffer, entries: readonly RawDiffEntry[]): Buffer {
   for (const { path, oldPath } of entries) {
     if (!path.includes(" /") && !oldPath.includes(" /")) continue;
     const name = (side: string): string => (quotePath(side) === side ? side : quotePath(side).slice(1, -1));
-    const header = (quote: string): string => `diff --git ${quote}a/${name(oldPath)}${quote} ${quote}b/${name(path)}${quote}\n`;
+    const header = (quote: string): string =>
+      `diff --git ${quote}a/${name(oldPath)}${quote} ${quote}b/${name(path)}${quote}\n`;
     unclear.set(header(""), header('"'));
   }
   if (unclear.size === 0) return patch;

@@ -29,8 +29,11 @@ test("says of each file what happened to it, and finds renames in the end", asyn
   await using area = new WorkArea();
   area.source("repo", fill);
   const workspace = await area.open(await area.spec("repo"));
-  asClaude(workspace.workTree, `cd src; echo more >> edited; rm deleted; mv renamed named; mv moved ../moved; echo x >> ../moved
-    chmod +x mode; ln -sf edited link; : > empty; printf '\\0\\1' > ../data.bin; printf 'a\\nb' > "tab	ünï"`);
+  asClaude(
+    workspace.workTree,
+    `cd src; echo more >> edited; rm deleted; mv renamed named; mv moved ../moved; echo x >> ../moved
+    chmod +x mode; ln -sf edited link; : > empty; printf '\\0\\1' > ../data.bin; printf 'a\\nb' > "tab	ünï"`,
+  );
   const { changes, unreadablePaths } = await workspace.collect({ signal });
   expect(changes.map(shown)).toEqual([
     "MODIFIED data.bin +0 -0 binary 2",
@@ -58,15 +61,27 @@ test("tells from scan to scan what is new, with each file's whole diff", async (
   };
   expect(await scan("true")).toEqual({ delta: [], count: 0, more: false });
   expect(await scan("echo 1 >> src/edited; mv src/renamed new")).toEqual({
-    delta: ["ADDED new +31 -0 238", "MODIFIED src/edited +1 -0 239", "DELETED src/renamed +0 -31 0"], count: 3, more: false,
+    delta: ["ADDED new +31 -0 238", "MODIFIED src/edited +1 -0 239", "DELETED src/renamed +0 -31 0"],
+    count: 3,
+    more: false,
   });
   expect(await scan("touch src/* new")).toEqual({ delta: [], count: 3, more: false });
-  expect(await scan("echo 2 >> src/edited")).toEqual({ delta: ["MODIFIED src/edited +2 -0 241"], count: 3, more: false });
+  expect(await scan("echo 2 >> src/edited")).toEqual({
+    delta: ["MODIFIED src/edited +2 -0 241"],
+    count: 3,
+    more: false,
+  });
   expect(await scan("git checkout -q src/edited; rm new")).toEqual({
-    delta: ["REVERTED new +0 -0 0", "REVERTED src/edited +0 -0 0"], count: 1, more: false,
+    delta: ["REVERTED new +0 -0 0", "REVERTED src/edited +0 -0 0"],
+    count: 1,
+    more: false,
   });
   // Committing changes nothing.
-  expect(await scan("git add -A; git commit -qm x; git checkout -q -b other; git gc -q")).toEqual({ delta: [], count: 1, more: false });
+  expect(await scan("git add -A; git commit -qm x; git checkout -q -b other; git gc -q")).toEqual({
+    delta: [],
+    count: 1,
+    more: false,
+  });
   expect(await scan("seq 2500 | while read n; do echo $n > f$n; done")).toMatchObject({ count: 2001, more: true });
   expect(await scan("true")).toMatchObject({ count: 2501, more: false });
 }, 60_000);
@@ -97,10 +112,21 @@ test("says what changed when the patch is too large", async () => {
   const workspace = await area.open(await area.spec("repo"), paths);
   asClaude(workspace.workTree, "head -c 3000000 /dev/urandom > random; echo 1 >> src/edited");
   const base = await openBase({
-    repository: await area.spec("repo"), directory: area.paths({ session: SESSION, base: BASE }).base, identity: BASE, proxyUrl: undefined,
-    onProgress: () => undefined, signal,
+    repository: await area.spec("repo"),
+    directory: area.paths({ session: SESSION, base: BASE }).base,
+    identity: BASE,
+    proxyUrl: undefined,
+    onProgress: () => undefined,
+    signal,
   });
-  const collecting = collectChanges({ base, workTree: paths.workTree, scanDirectory: paths.scan, identity: SESSION, maxPatchBytes: 1_000_000, signal });
+  const collecting = collectChanges({
+    base,
+    workTree: paths.workTree,
+    scanDirectory: paths.scan,
+    identity: SESSION,
+    maxPatchBytes: 1_000_000,
+    signal,
+  });
   const error = await collecting.catch((error: unknown) => error);
   expect(error).toBeInstanceOf(PatchTooLargeError);
   expect(error).toMatchObject({ reason: "PATCH_TOO_LARGE", kind: "RESOURCE_EXHAUSTED" });
@@ -117,7 +143,10 @@ test("writes a patch without renames where git apply would refuse one with them"
     git("commit", "-qm", "start");
   });
   const workspace = await area.open(await area.spec("repo"));
-  asClaude(workspace.workTree, "mv link renamed; mkdir link; echo x > link/inside; mkdir 'dir '; mv 'sp ace.bin' 'dir /data.bin'; : > 'dir /empty'");
+  asClaude(
+    workspace.workTree,
+    "mv link renamed; mkdir link; echo x > link/inside; mkdir 'dir '; mv 'sp ace.bin' 'dir /data.bin'; : > 'dir /empty'",
+  );
   const { patch, changes } = await workspace.collect({ signal });
   expect(changes.map(({ kind }) => kind)).not.toContain(FileChange_Kind.RENAMED);
   writeFileSync(join(area.directory, "patch"), patch);

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
-import { beforeAll, expect, test } from "vitest";
+import { afterEach, beforeAll, expect, test, vi } from "vitest";
 import { RepositorySpecSchema } from "../../proto/index.ts";
 import { processesOf } from "../process/identity.ts";
 import { run } from "../process/run.ts";
@@ -14,6 +14,7 @@ import { asClaude, BASE, requireRoot, runGit, SESSION, WorkArea } from "./fixtur
 import { openWorkspace, type WorkspaceOptions } from "./workspace.ts";
 
 beforeAll(requireRoot);
+afterEach(() => vi.unstubAllEnvs());
 
 /** Three commits on main, one on a branch, tags of each kind. */
 function fillHistory(directory: string, git: (...args: string[]) => string): void {
@@ -45,7 +46,8 @@ function options(area: WorkArea, rest: Partial<WorkspaceOptions>): WorkspaceOpti
   };
 }
 
-const spec = (uri: string, ref = ""): WorkspaceOptions["repository"] => create(RepositorySpecSchema, { uri, ref, depth: 1 });
+const spec = (uri: string, ref = ""): WorkspaceOptions["repository"] =>
+  create(RepositorySpecSchema, { uri, ref, depth: 1 });
 
 test("starts at the branch, tag, commit or other ref that was asked for, as deep as asked for", async () => {
   await using area = new WorkArea();
@@ -66,7 +68,10 @@ test("starts at the branch, tag, commit or other ref that was asked for, as deep
   for (const [ref, depth, commit, head, count] of cases) {
     const workspace = await area.open(await area.spec("history", { ref, depth }));
     expect([ref, workspace.baseCommitId]).toEqual([ref, commit]);
-    const said = asClaude(workspace.workTree, "git rev-parse HEAD; git rev-parse --abbrev-ref HEAD; git rev-list --count HEAD; git status --porcelain; git fsck --no-dangling 2>&1 || echo $?");
+    const said = asClaude(
+      workspace.workTree,
+      "git rev-parse HEAD; git rev-parse --abbrev-ref HEAD; git rev-list --count HEAD; git status --porcelain; git fsck --no-dangling 2>&1 || echo $?",
+    );
     expect([ref, said]).toEqual([ref, `${commit}\n${head}\n${count}\n`]);
   }
 }, 60_000);
@@ -80,7 +85,9 @@ test("gives Claude an ordinary repository: it can commit, and push and fetch wou
   expect(claude("git remote -v; git status -sb; git log --format='%s %D'")).toBe(
     `origin\t${repository.uri} (fetch)\norigin\t${repository.uri} (push)\n## main...origin/main\nthree grafted, HEAD -> main, origin/main, origin/HEAD\n`,
   );
-  expect(claude("echo x > new; git add new; git commit -qm mine; git log -1 --format='%an <%ae>'")).toBe("Claude <noreply@anthropic.com>\n");
+  expect(claude("echo x > new; git add new; git commit -qm mine; git log -1 --format='%an <%ae>'")).toBe(
+    "Claude <noreply@anthropic.com>\n",
+  );
   const collected = await workspace.collect({ signal: AbortSignal.timeout(20_000) });
   expect(collected.headCommitId).toBe(claude("git rev-parse HEAD").trim());
   expect(collected.changes.map(({ path }) => path)).toEqual(["new"]);
@@ -88,7 +95,11 @@ test("gives Claude an ordinary repository: it can commit, and push and fetch wou
   expect(claude("git count-objects -v")).toMatch(/^in-pack: 0$/m);
   // Not through `claude`, which would keep the server, in this process, from answering.
   const env = { PATH: process.env["PATH"] ?? "" };
-  const fetch = await run("git", ["-C", workspace.workTree, "fetch", "-q", "--unshallow"], { identity: SESSION, env, signal: AbortSignal.timeout(20_000) });
+  const fetch = await run("git", ["-C", workspace.workTree, "fetch", "-q", "--unshallow"], {
+    identity: SESSION,
+    env,
+    signal: AbortSignal.timeout(20_000),
+  });
   expect(fetch).toMatchObject({ code: 0 });
   expect(claude("git rev-list --count origin/main")).toBe("3\n");
 });
@@ -98,24 +109,46 @@ test("keeps the start commit out of Claude's reach, and open to its eyes", async
   area.source("history", fillHistory);
   const paths = area.paths({ session: SESSION, base: BASE });
   await area.open(await area.spec("history"), paths);
-  const writable = execFileSync("find", [paths.base, "-writable"], { uid: SESSION.uid, gid: SESSION.gid, encoding: "utf8", cwd: "/" });
-  const unreadable = execFileSync("find", [paths.base, "!", "-readable"], { uid: SESSION.uid, gid: SESSION.gid, encoding: "utf8", cwd: "/" });
+  const writable = execFileSync("find", [paths.base, "-writable"], {
+    uid: SESSION.uid,
+    gid: SESSION.gid,
+    encoding: "utf8",
+    cwd: "/",
+  });
+  const unreadable = execFileSync("find", [paths.base, "!", "-readable"], {
+    uid: SESSION.uid,
+    gid: SESSION.gid,
+    encoding: "utf8",
+    cwd: "/",
+  });
   expect([writable, unreadable]).toEqual(["", ""]);
 });
 
 test("checks out the bytes that were committed, whatever .gitattributes say, and stays clean", async () => {
   await using area = new WorkArea();
-  const bytes = { "crlf.txt": "a\r\nb\r\n", "lf.txt": "a\nb\n", "id.c": "$Id$\n", "u.u16": "plain\n", "f.lfs": "version https://git-lfs\n" };
+  const bytes = {
+    "crlf.txt": "a\r\nb\r\n",
+    "lf.txt": "a\nb\n",
+    "id.c": "$Id$\n",
+    "u.u16": "plain\n",
+    "f.lfs": "version https://git-lfs\n",
+  };
   area.source("attributes", (directory, git) => {
     for (const [name, content] of Object.entries(bytes)) writeFileSync(join(directory, name), content);
     git("add", "-A");
-    writeFileSync(join(directory, ".gitattributes"), "*.txt text eol=crlf\n*.c ident\n*.u16 working-tree-encoding=UTF-16\n*.lfs filter=lfs\n");
+    writeFileSync(
+      join(directory, ".gitattributes"),
+      "*.txt text eol=crlf\n*.c ident\n*.u16 working-tree-encoding=UTF-16\n*.lfs filter=lfs\n",
+    );
     git("add", ".gitattributes");
     git("commit", "-qm", "x");
   });
   const workspace = await area.open(await area.spec("attributes"));
-  for (const [name, content] of Object.entries(bytes)) expect(readFileSync(join(workspace.workTree, name), "utf8")).toBe(content);
-  expect(asClaude(workspace.workTree, "sleep 1.1; touch *; git status --porcelain; git add -A; git status --porcelain")).toBe("");
+  for (const [name, content] of Object.entries(bytes))
+    expect(readFileSync(join(workspace.workTree, name), "utf8")).toBe(content);
+  expect(
+    asClaude(workspace.workTree, "sleep 1.1; touch *; git status --porcelain; git add -A; git status --porcelain"),
+  ).toBe("");
 });
 
 test("starts empty without a repository, and from a repository without commits", async () => {
@@ -136,12 +169,17 @@ test("starts empty without a repository, and from a repository without commits",
 test("works with SHA-256 repositories", async () => {
   await using area = new WorkArea();
   const source = area.source("sha256", () => undefined);
-  execFileSync("sh", ["-ec", `cd ${source}; rm -rf .git; git init -q -b main --object-format=sha256; echo x > x; git add x`]);
+  execFileSync("sh", [
+    "-ec",
+    `cd ${source}; rm -rf .git; git init -q -b main --object-format=sha256; echo x > x; git add x`,
+  ]);
   runGit(source, "commit", "-qm", "x");
   const workspace = await area.open(await area.spec("sha256"));
   expect(workspace.baseCommitId).toMatch(/^[0-9a-f]{64}$/);
   asClaude(workspace.workTree, "mkdir n; git init -q n; echo n > n/n");
-  expect((await workspace.collect({ signal: AbortSignal.timeout(20_000) })).changes.map(({ path }) => path)).toEqual(["n/n"]);
+  expect((await workspace.collect({ signal: AbortSignal.timeout(20_000) })).changes.map(({ path }) => path)).toEqual([
+    "n/n",
+  ]);
 });
 
 test("tells apart why a repository cannot be cloned", async () => {
@@ -151,24 +189,43 @@ test("tells apart why a repository cannot be cloned", async () => {
   server.intercept = (request, response) => {
     const status = /^\/status-(\d+)/.exec(request.url ?? "")?.[1];
     if (status === undefined) return false;
-    response.writeHead(Number(status), { "content-type": "text/html", "www-authenticate": "Basic" }).end("<html>git</html>");
+    response
+      .writeHead(Number(status), { "content-type": "text/html", "www-authenticate": "Basic" })
+      .end("<html>git</html>");
     return true;
   };
-  const clone = (uri: string, ref = ""): Promise<unknown> => openWorkspace(options(area, { repository: spec(uri, ref) }));
+  const clone = (uri: string, ref = ""): Promise<unknown> =>
+    openWorkspace(options(area, { repository: spec(uri, ref) }));
   const missing = `${server.url}/none`;
   await expect(clone(missing)).rejects.toMatchObject({
-    reason: "REPOSITORY_NOT_FOUND", kind: "NOT_FOUND", retryable: false,
+    reason: "REPOSITORY_NOT_FOUND",
+    kind: "NOT_FOUND",
+    retryable: false,
     message: `Could not clone ${missing}: the server has no such repository (status 404).`,
   });
-  await expect(clone(`${server.url}/status-401`)).rejects.toMatchObject({ reason: "REPOSITORY_UNAUTHORIZED", kind: "UNAUTHENTICATED" });
+  await expect(clone(`${server.url}/status-401`)).rejects.toMatchObject({
+    reason: "REPOSITORY_UNAUTHORIZED",
+    kind: "UNAUTHENTICATED",
+  });
   await expect(clone(`${server.url}/status-403`)).rejects.toMatchObject({ reason: "REPOSITORY_UNAUTHORIZED" });
-  await expect(clone(`${server.url}/status-200`)).rejects.toMatchObject({ reason: "REPOSITORY_INVALID", kind: "FAILED_PRECONDITION" });
-  await expect(clone(`${server.url}/status-503`)).rejects.toMatchObject({ reason: "REPOSITORY_UNREACHABLE", retryable: true });
-  await expect(clone("http://127.0.0.1:9/x")).rejects.toMatchObject({ reason: "REPOSITORY_UNREACHABLE", kind: "UNAVAILABLE" });
+  await expect(clone(`${server.url}/status-200`)).rejects.toMatchObject({
+    reason: "REPOSITORY_INVALID",
+    kind: "FAILED_PRECONDITION",
+  });
+  await expect(clone(`${server.url}/status-503`)).rejects.toMatchObject({
+    reason: "REPOSITORY_UNREACHABLE",
+    retryable: true,
+  });
+  await expect(clone("http://127.0.0.1:9/x")).rejects.toMatchObject({
+    reason: "REPOSITORY_UNREACHABLE",
+    kind: "UNAVAILABLE",
+  });
   await expect(clone("http://no-such-host.invalid/x")).rejects.toMatchObject({ reason: "REPOSITORY_UNREACHABLE" });
   const uri = `${server.url}/history/.git`;
   await expect(clone(uri, "dev")).rejects.toMatchObject({
-    reason: "REF_NOT_FOUND", kind: "NOT_FOUND", message: `Could not clone ${uri} at 'dev': there is no such branch, tag or commit.`,
+    reason: "REF_NOT_FOUND",
+    kind: "NOT_FOUND",
+    message: `Could not clone ${uri} at 'dev': there is no such branch, tag or commit.`,
   });
   await expect(clone(uri, "1".repeat(40))).rejects.toMatchObject({ reason: "REF_NOT_FOUND" });
   await expect(clone(uri, "tree")).rejects.toMatchObject({ reason: "REF_NOT_A_COMMIT" });
@@ -190,7 +247,8 @@ test("refuses a repository that would write into .git", async () => {
     git("commit", "-qm", "x");
   });
   const blob = runGit(source, "rev-parse", "HEAD:hook").trim();
-  const make = (input: string): string => execFileSync("git", ["mktree"], { cwd: source, input, encoding: "utf8" }).trim();
+  const make = (input: string): string =>
+    execFileSync("git", ["mktree"], { cwd: source, input, encoding: "utf8" }).trim();
   const tree = make(`040000 tree ${make(`100755 blob ${blob}\tpost-checkout\n`)}\t.git\n`);
   const commit = runGit(source, "commit-tree", "-m", "evil", tree).trim();
   runGit(source, "update-ref", "refs/heads/main", commit);
@@ -206,9 +264,33 @@ test("clones through the proxy, http and https alike, and says when the proxy re
   expect(proxy.plain.length).toBeGreaterThan(1);
 
   const [key, cert] = [join(area.directory, "key.pem"), join(area.directory, "cert.pem")];
-  execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
-    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert], { stdio: "ignore" });
-  await using server = await startGitServer(join(area.directory, "sources"), { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8") });
+  execFileSync(
+    "openssl",
+    [
+      "req",
+      "-x509",
+      "-newkey",
+      "ec",
+      "-pkeyopt",
+      "ec_paramgen_curve:prime256v1",
+      "-nodes",
+      "-days",
+      "2",
+      "-subj",
+      "/CN=127.0.0.1",
+      "-addext",
+      "subjectAltName=IP:127.0.0.1",
+      "-keyout",
+      key,
+      "-out",
+      cert,
+    ],
+    { stdio: "ignore" },
+  );
+  await using server = await startGitServer(join(area.directory, "sources"), {
+    key: readFileSync(key, "utf8"),
+    cert: readFileSync(cert, "utf8"),
+  });
   const secure = options(area, { repository: spec(`${server.url}/history/.git`), proxyUrl: proxy.url });
   await expect(openWorkspace(secure)).rejects.toMatchObject({ reason: "REPOSITORY_UNREACHABLE" });
   process.env["GIT_SSL_CAINFO"] = cert;
@@ -216,8 +298,11 @@ test("clones through the proxy, http and https alike, and says when the proxy re
     await openWorkspace({ ...secure, paths: area.paths({ session: SESSION, base: BASE }) });
     expect(proxy.connects.length).toBeGreaterThan(0);
     proxy.status = 403;
-    await expect(openWorkspace({ ...secure, paths: area.paths({ session: SESSION, base: BASE }) })).rejects.toMatchObject({
-      reason: "REPOSITORY_UNREACHABLE", message: expect.stringContaining("connections to its host are not allowed (status 403"),
+    await expect(
+      openWorkspace({ ...secure, paths: area.paths({ session: SESSION, base: BASE }) }),
+    ).rejects.toMatchObject({
+      reason: "REPOSITORY_UNREACHABLE",
+      message: expect.stringContaining("connections to its host are not allowed (status 403"),
     });
   } finally {
     delete process.env["GIT_SSL_CAINFO"];
@@ -232,7 +317,9 @@ test("tells how far it is", async () => {
     git("commit", "-qm", "x");
   });
   const seen: Progress[] = [];
-  await openWorkspace(options(area, { repository: await area.spec("many"), onProgress: (progress) => seen.push(progress) }));
+  await openWorkspace(
+    options(area, { repository: await area.spec("many"), onProgress: (progress) => seen.push(progress) }),
+  );
   expect(seen[0]).toEqual({ stage: "Asking the remote" });
   expect(seen).toContainEqual({ stage: "Receiving objects", percent: 100 });
   expect(seen.length).toBeLessThan(40);
@@ -247,7 +334,9 @@ test("stops when told to, and leaves no process behind", async () => {
   const controller = new AbortController();
   const reason = new Error("enough");
   try {
-    const opening = openWorkspace(options(area, { repository: spec(`http://127.0.0.1:${port}/x`), signal: controller.signal }));
+    const opening = openWorkspace(
+      options(area, { repository: spec(`http://127.0.0.1:${port}/x`), signal: controller.signal }),
+    );
     await expect.poll(() => processesOf(BASE.uid).length).toBeGreaterThan(0);
     controller.abort(reason);
     await expect(opening).rejects.toBe(reason);
@@ -262,14 +351,15 @@ test("lets nothing of the agent's own configuration in", async () => {
   area.source("history", fillHistory);
   const home = join(area.directory, "home");
   mkdirSync(home);
-  writeFileSync(join(home, ".gitconfig"), `[core]\n\tautocrlf = true\n[url "http://127.0.0.1:9/"]\n\tinsteadOf = http://\n`);
-  const before = { ...process.env };
-  Object.assign(process.env, { HOME: home, XDG_CONFIG_HOME: home, GIT_DIR: "/nowhere", GIT_CONFIG_GLOBAL: join(home, ".gitconfig"), http_proxy: "http://127.0.0.1:9" });
-  try {
-    const workspace = await openWorkspace(options(area, { repository: await area.spec("history") }));
-    expect(readFileSync(join(workspace.workTree, "file.txt"), "utf8")).toBe("three\n");
-  } finally {
-    for (const name of ["HOME", "XDG_CONFIG_HOME", "GIT_DIR", "GIT_CONFIG_GLOBAL", "http_proxy"]) delete process.env[name];
-    Object.assign(process.env, before);
-  }
+  writeFileSync(
+    join(home, ".gitconfig"),
+    `[core]\n\tautocrlf = true\n[url "http://127.0.0.1:9/"]\n\tinsteadOf = http://\n`,
+  );
+  const repository = await area.spec("history");
+  for (const name of ["HOME", "XDG_CONFIG_HOME"]) vi.stubEnv(name, home);
+  vi.stubEnv("GIT_DIR", "/nowhere");
+  vi.stubEnv("GIT_CONFIG_GLOBAL", join(home, ".gitconfig"));
+  vi.stubEnv("http_proxy", "http://127.0.0.1:9");
+  const workspace = await openWorkspace(options(area, { repository }));
+  expect(readFileSync(join(workspace.workTree, "file.txt"), "utf8")).toBe("three\n");
 });

@@ -23,6 +23,8 @@ export interface Collected {
   /** As Claude's own repository claims. "" if it does not say. */
   headCommitId: string;
   unreadablePaths: string[];
+  /** Some of these did not fit into the scan directory. */
+  crowded: boolean;
 }
 
 /** PATCH_TOO_LARGE, with everything but the patch. */
@@ -64,7 +66,8 @@ export async function collectChanges(
       const changes = diffed.files.map(({ change }) => change);
       const changed = await listChangedSubmodules(index, { signal });
       const unreadablePaths = [...new Set([...unreadable, ...changed])].sort().map(quotePath);
-      return { changes, patch: diffed.patch, headCommitId: await readHead(index, { signal }), unreadablePaths };
+      const headCommitId = await readHead(index, { signal });
+      return { changes, patch: diffed.patch, headCommitId, unreadablePaths, crowded: index.crowded };
     };
     try {
       return await collect(true);

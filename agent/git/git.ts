@@ -25,7 +25,12 @@ export type GitOptions = Pick<RunOptions, "signal" | "input" | "maxOutputBytes" 
 
 /** Returns the whole environment of a git command: no configuration but ours, no prompt, no language, no helper. */
 export function gitEnvironment(place: GitPlace): Record<string, string> {
-  const config = Object.entries({ "core.hooksPath": "/dev/null", "gc.auto": "0", "core.fsync": "none", ...place.config });
+  const config = Object.entries({
+    "core.hooksPath": "/dev/null",
+    "gc.auto": "0",
+    "core.fsync": "none",
+    ...place.config,
+  });
   const env: Record<string, string> = {
     PATH: process.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin",
     HOME: "/nonexistent",
@@ -66,14 +71,24 @@ export interface Script {
 }
 
 /** Runs a script of the same place: as its identity, with its environment. Throws GIT_FAILED. */
-export async function shell(place: GitPlace, script: Script, args: readonly string[], options: GitOptions): Promise<Buffer> {
+export async function shell(
+  place: GitPlace,
+  script: Script,
+  args: readonly string[],
+  options: GitOptions,
+): Promise<Buffer> {
   const result = await runIn(place, "sh", ["-c", script.text, "sh", ...args], options);
   if (result.code !== 0) throw gitFailed([script.name], result);
   return result.stdout;
 }
 
 /** Runs any command as the place's identity, with its environment. */
-export function runIn(place: GitPlace, command: string, args: readonly string[], options: GitOptions): Promise<RunResult> {
+export function runIn(
+  place: GitPlace,
+  command: string,
+  args: readonly string[],
+  options: GitOptions,
+): Promise<RunResult> {
   const { identity } = place;
   // Readable by all: the session's user reads what the base's user wrote. The agent's own umask is 077.
   const child = { identity, env: gitEnvironment(place), umask: "022", oomScoreAdjust: GIT_OOM_SCORE_ADJUST };

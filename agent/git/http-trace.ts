@@ -12,7 +12,9 @@ export interface HttpAnswer {
 export function readHttpAnswer(trace: string): HttpAnswer | undefined {
   let fromProxy = false;
   let answer: HttpAnswer | undefined;
-  for (const [, method, status] of trace.matchAll(/(?:=> Send header: ([A-Z]+) |<= Recv header: HTTP\/[\d.]+ (\d{3}))/g)) {
+  for (const [, method, status] of trace.matchAll(
+    /(?:=> Send header: ([A-Z]+) |<= Recv header: HTTP\/[\d.]+ (\d{3}))/g,
+  )) {
     if (method !== undefined) fromProxy = method === "CONNECT";
     else answer = { status: Number(status), fromProxy };
   }

@@ -30,6 +30,7 @@ export function inotifyReader(directory: string, report: (path: RawPath | undefi
 function filePath(event: string, top: string): RawPath | undefined {
   const space = event.indexOf(" ");
   const path = event.slice(space + 1);
-  const ordinary = space !== -1 && !event.slice(0, space).includes("ISDIR") && path.startsWith(top) && !path.endsWith("/");
+  const ordinary =
+    space !== -1 && !event.slice(0, space).includes("ISDIR") && path.startsWith(top) && !path.endsWith("/");
   return ordinary && !/(?:^|\/)\.git[^/]*$/.test(path) ? path.slice(top.length) : undefined;
 }

@@ -10,7 +10,7 @@ import { readChanges } from "./tree-changes.ts";
 const SETTLE_AFTER_MS = 1100;
 /** Looking at the touched files alone trusts the kernel to have told of all of them. */
 const WHOLE_EVERY_MS = 10_000;
-/** Old versions stay in the object directory, which is memory, until it is thrown away: above this, and four times what is current. */
+/** Old versions stay in the object directory, which is memory, until it is thrown away: above this. */
 const MAX_STAGED_BYTES = 64 * 1024 * 1024;
 /** What one scan returns at most: the rest comes with the next ones. */
 const MAX_DELTA_BYTES = 32 * 1024 * 1024;
@@ -45,7 +45,8 @@ export class LiveChanges {
   #index: PrivateIndex | undefined;
   #settled = false;
   #wholeAt = -Infinity;
-  #maxStagedBytes = MAX_STAGED_BYTES;
+  /** How much a new index had stored once it was up to date. */
+  #freshBytes = 0;
   #reported = new Map<RawPath, Reported>();
 
   constructor(options: Omit<PrivateIndexOptions, "signal" | "name">) {
@@ -70,9 +71,15 @@ export class LiveChanges {
     const { signal } = options;
     const wholeIsDue = performance.now() - this.#wholeAt > WHOLE_EVERY_MS;
     const only = wholeIsDue || !this.#settled ? undefined : options.touched;
-    if (this.#index !== undefined && this.#index.stagedBytes < this.#maxStagedBytes) {
+    const known = this.#index;
+    if (known !== undefined) {
       try {
-        return await this.#scan(this.#index, { only, signal });
+        const scan = await this.#scan(known, { only, signal });
+        // Old versions of files take the room that new ones need: the next scan starts over.
+        const enough = known.crowded ? 1.5 * this.#freshBytes : Math.max(4 * this.#freshBytes, MAX_STAGED_BYTES);
+        const outgrown = known.stagedBytes > enough;
+        if (outgrown) await this.release({ signal });
+        return { ...scan, more: scan.more || (outgrown && known.crowded) };
       } catch (error) {
         signal.throwIfAborted();
         if (error instanceof AppError && error.reason === "WORK_TREE_STUCK") throw error;
@@ -85,7 +92,7 @@ export class LiveChanges {
     this.#settled = true;
     this.#index = index;
     const scan = await this.#scan(index, { signal });
-    this.#maxStagedBytes = Math.max(MAX_STAGED_BYTES, 4 * index.stagedBytes);
+    this.#freshBytes = index.stagedBytes;
     return scan;
   }
 
@@ -95,7 +102,10 @@ export class LiveChanges {
     this.#index = undefined;
   }
 
-  async #scan(index: PrivateIndex, options: { only?: readonly RawPath[] | undefined; signal: AbortSignal }): Promise<Scan> {
+  async #scan(
+    index: PrivateIndex,
+    options: { only?: readonly RawPath[] | undefined; signal: AbortSignal },
+  ): Promise<Scan> {
     const { only, signal } = options;
     if (!this.#settled && performance.now() - this.#startedAt > SETTLE_AFTER_MS) {
       await index.refresh({ signal });

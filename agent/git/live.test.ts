@@ -60,7 +60,9 @@ test("shows a live view that comes to what is collected, whatever is done", asyn
       execFileSync("chown", ["-Rh", `${SESSION.uid}:${SESSION.gid}`, workspace.workTree]);
       if (seed % 5 !== 0) continue;
       const { changes } = await workspace.collect({ signal });
-      const expected = changes.flatMap(({ path, previousPath }) => (previousPath === "" ? [path] : [path, previousPath]));
+      const expected = changes.flatMap(({ path, previousPath }) =>
+        previousPath === "" ? [path] : [path, previousPath],
+      );
       await expect.poll(() => [...streamed.keys()].sort(), { timeout: 10_000 }).toEqual(expected.sort());
     }
   });

@@ -24,11 +24,16 @@ export async function lookAt(
   const args = ["-files0-from", "-", "-maxdepth", "0", "(", "-readable", ...print("r"), "-o", ...print("-"), ")"];
   // find ends with 1 when a path is gone: that is an answer too.
   const input = joinPaths(paths.map((path) => `${workTree}/${path}`));
-  const result = await runIn(place, "find", args, { ...options, input }); const { stdout } = result; 
+  const result = await runIn(place, "find", args, { ...options, input });
+  const { stdout } = result;
   for (const line of splitPaths(stdout)) {
     const sizeEnd = line.indexOf(" ");
     const path = line.slice(sizeEnd + 1 + workTree.length + 1);
-    facts.set(path, { type: line.charAt(0), readable: line.charAt(1) === "r", sizeBytes: Number(line.slice(2, sizeEnd)) });
+    facts.set(path, {
+      type: line.charAt(0),
+      readable: line.charAt(1) === "r",
+      sizeBytes: Number(line.slice(2, sizeEnd)),
+    });
   }
   return facts;
 }
@@ -40,7 +45,12 @@ export function findClosedDirectories(place: GitPlace, workTree: string, options
 }
 
 /** Returns the regular files of the work tree above a size. */
-export function findLargeFiles(place: GitPlace, workTree: string, aboveBytes: number, options: Options): Promise<RawPath[]> {
+export function findLargeFiles(
+  place: GitPlace,
+  workTree: string,
+  aboveBytes: number,
+  options: Options,
+): Promise<RawPath[]> {
   return findInWorkTree(place, workTree, ["-type", "f", "-size", `+${aboveBytes}c`, "-printf", "%P\\0"], options);
 }
 

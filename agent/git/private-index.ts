@@ -1,13 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { statfs } from "node:fs/promises";
 import type { Identity } from "../process/identity.ts";
 import type { RunResult } from "../process/run.ts";
-import { type BaseRepository, OBJECT_FORMATS, throwIfFull } from "./base-repository.ts";
+import { type BaseRepository, OBJECT_FORMATS } from "./base-repository.ts";
 import { objectSizes } from "./change-diff.ts";
 import { git, gitFailed, type GitOptions, type GitPlace, runIn, type Script, shell, tryGit } from "./git.ts";
 import { findLargeFiles, lookAt } from "./path-facts.ts";
 import { ABSENT, GITLINK, parseRawDiff, type RawDiffEntry } from "./raw-diff.ts";
 import { joinPaths, type RawPath, splitPaths } from "./raw-path.ts";
+import { type Room, roomIn, throwIfFull } from "./room.ts";
 import type { SubmoduleState } from "./submodule.ts";
 import { withoutBlocking } from "./unblock-fifos.ts";
 
@@ -15,6 +15,8 @@ import { withoutBlocking } from "./unblock-fifos.ts";
 export const MAX_FILE_BYTES = 100 * 1024 * 1024;
 /** Most that one look at the work tree reads. A patch of it would be far above its own limit. */
 const MAX_BYTES_PER_READ = 1024 * 1024 * 1024;
+/** git spreads its objects over so many directories. */
+const OBJECT_DIRECTORIES = 256;
 /** A million paths or two. */
 const MAX_LIST_BYTES = 256 * 1024 * 1024;
 /** How often staging narrows down which file git cannot take, before it gives up. */
@@ -103,6 +105,8 @@ export class PrivateIndex {
   #displaced = new Map<RawPath, SubmoduleState>();
   /** What the index holds differs so from the start commit. Undefined: not known. */
   #diff: RawDiffEntry[] | undefined;
+  /** Some files found no room when last looked at. */
+  crowded = false;
   /** How much has been put into the object directory. */
   stagedBytes = 0;
 
@@ -179,7 +183,8 @@ export class PrivateIndex {
     const result = await this.#inWorkTree(args, options);
     if (result.code !== 0) throw gitFailed(flags, result);
     const entries = parseRawDiff(result.stdout);
-    if (!entries.some(({ path }) => path === this.#marker)) throw new Error("the private index is not the one we wrote");
+    if (!entries.some(({ path }) => path === this.#marker))
+      throw new Error("the private index is not the one we wrote");
     return { entries: entries.filter(({ path }) => !this.#isMarker(path)), complaints: result.stderr !== "" };
   }
 
@@ -217,7 +222,9 @@ export class PrivateIndex {
 
   /** Lets ordinary files take a submodule's place where they did so, and gives it back where they are gone. */
   async placeSubmodules(states: ReadonlyMap<RawPath, SubmoduleState>, options: { signal: AbortSignal }): Promise<void> {
-    const restored = this.submodules.filter(({ path }) => states.get(path) === "directory" && this.#displaced.has(path));
+    const restored = this.submodules.filter(
+      ({ path }) => states.get(path) === "directory" && this.#displaced.has(path),
+    );
     const input = Buffer.from(restored.map(({ path, id }) => `${GITLINK} ${id}\t${path}\0`).join(""), "latin1");
     if (restored.length > 0) await this.#write(EDIT_FLAGS, { ...options, input });
     const mark = [...states].filter(([path, state]) => state === "files" && this.#displaced.get(path) !== "files");
@@ -257,7 +264,7 @@ export class PrivateIndex {
     for (let attempt = 0, batch = pending.pop(); batch !== undefined; attempt++, batch = pending.pop()) {
       const result = await this.#inWorkTree(STAGE_FLAGS, { ...options, input: joinPaths(batch) });
       if (result.code === 0) continue;
-      await throwIfFull(this.#scanDirectory, gitFailed(STAGE_FLAGS, result));
+      await throwIfFull([this.#scanDirectory], gitFailed(STAGE_FLAGS, result));
       if (attempt === MAX_STAGE_ATTEMPTS) throw gitFailed(STAGE_FLAGS, result);
       if (batch.length === 1) failed.push(...batch);
       else pending.push(batch.slice(0, batch.length >> 1), batch.slice(batch.length >> 1));
@@ -265,10 +272,10 @@ export class PrivateIndex {
     return failed;
   }
 
-  /** Returns how many bytes of files can be staged with certainty, however badly they compress. */
-  async room(): Promise<number> {
-    const { bavail, bsize } = await statfs(this.#scanDirectory);
-    return Math.min(bavail * bsize * 0.8, MAX_BYTES_PER_READ);
+  /** Returns what can be staged with certainty, however badly it compresses. */
+  async room(): Promise<Room> {
+    const { bytes, files } = await roomIn(this.#scanDirectory);
+    return { bytes: Math.min(bytes * 0.8, MAX_BYTES_PER_READ), files: files * 0.8 - OBJECT_DIRECTORIES };
   }
 
   /** The tree without anything. */
@@ -316,7 +323,9 @@ export class PrivateIndex {
   #inWorkTree(args: readonly string[], options: GitOptions): Promise<RunResult> {
     const inWorkTree = ["-C", this.workTree, ...args];
     const maxOutputBytes = MAX_LIST_BYTES;
-    return this.#blocking(options.signal, (signal) => tryGit(this.place, inWorkTree, { maxOutputBytes, ...options, signal }));
+    return this.#blocking(options.signal, (signal) =>
+      tryGit(this.place, inWorkTree, { maxOutputBytes, ...options, signal }),
+    );
   }
 
   #blocking(signal: AbortSignal, work: (signal: AbortSignal) => Promise<RunResult>): Promise<RunResult> {

@@ -46,7 +46,18 @@ test("reads the server's last answer out of git's trace", () => {
 test("quotes paths as git does", () => {
   const directory = mkdtempSync("/tmp/cc-quote-");
   runGit(directory, "init", "-q");
-  const names = ["plain", "sp ace", "tab\t", "new\nline", 'quo"te', "back\\slash", "\x01\x07\b\v\f\r\x1b\x7f", "-dash", "'", "#~*?[]{}()"].map((name) => Buffer.from(name));
+  const names = [
+    "plain",
+    "sp ace",
+    "tab\t",
+    "new\nline",
+    'quo"te',
+    "back\\slash",
+    "\x01\x07\b\v\f\r\x1b\x7f",
+    "-dash",
+    "'",
+    "#~*?[]{}()",
+  ].map((name) => Buffer.from(name));
   names.push(Buffer.from("ünï€"), Buffer.from([0xff, 0x80, 0xfe]));
   for (const name of names) writeFileSync(Buffer.concat([Buffer.from(`${directory}/`), name]), "");
   runGit(directory, "add", "-A");
@@ -63,10 +74,17 @@ test("takes a diff apart", () => {
   const raw = `:100644 100755 ${id} ${id} M\0a\0:100644 100644 ${id} ${id} R100\0old\nname\0new\tname\0:100644 120000 ${id} ${id} T\0c\0`;
   const patch = "diff --git a/a b/a\n+diff --git a/x b/x\ndiff --git a/b b/b\n";
   const parsed = parseDiff(Buffer.from(`${raw}1\t2\ta\x000\t0\t\0old\nname\0new\tname\0-\t-\tc\0\0${patch}`));
-  expect(parsed.entries.map(({ path, oldPath }) => [oldPath, path])).toEqual([["a", "a"], ["old\nname", "new\tname"], ["c", "c"]]);
+  expect(parsed.entries.map(({ path, oldPath }) => [oldPath, path])).toEqual([
+    ["a", "a"],
+    ["old\nname", "new\tname"],
+    ["c", "c"],
+  ]);
   expect(parsed.entries.map(sectionCount)).toEqual([1, 1, 2]);
   expect(parsed.counts).toEqual([{ added: 1, deleted: 2 }, { added: 0, deleted: 0 }, undefined]);
-  expect(splitPatch(parsed.patch).map(String)).toEqual(["diff --git a/a b/a\n+diff --git a/x b/x\n", "diff --git a/b b/b\n"]);
+  expect(splitPatch(parsed.patch).map(String)).toEqual([
+    "diff --git a/a b/a\n+diff --git a/x b/x\n",
+    "diff --git a/b b/b\n",
+  ]);
   expect(parseDiff(Buffer.alloc(0))).toEqual({ entries: [], counts: [], patch: Buffer.alloc(0) });
   expect(() => parseDiff(Buffer.from(":100644"))).toThrow();
 });
@@ -74,7 +92,8 @@ test("takes a diff apart", () => {
 test("reads from inotifywait which files were touched, and when it cannot be said", () => {
   const seen: (string | undefined)[] = [];
   const read = inotifyReader("/w", (path) => seen.push(path));
-  const text = "CREATE /w/a\0MOVED_TO /w/d/b c\nd\0CREATE,ISDIR /w/q\0ATTRIB,ISDIR /w/q/\0MODIFY /w/.gitignore\0MODIFY /elsewhere/x\0Q_OVERFLOW \0MODIFY /w/x.git/y\0";
+  const text =
+    "CREATE /w/a\0MOVED_TO /w/d/b c\nd\0CREATE,ISDIR /w/q\0ATTRIB,ISDIR /w/q/\0MODIFY /w/.gitignore\0MODIFY /elsewhere/x\0Q_OVERFLOW \0MODIFY /w/x.git/y\0";
   for (const byte of Buffer.from(text)) read(Buffer.of(byte));
   expect(seen).toEqual(["a", "d/b c\nd", undefined, undefined, undefined, undefined, undefined, "x.git/y"]);
   read(Buffer.alloc(10_000, "x"));
@@ -101,11 +120,14 @@ test("keeps a few touched files, and says when they are not all", () => {
 test("reports progress in steps, from any pieces", () => {
   const seen: Progress[] = [];
   const read = progressReader((progress) => seen.push(progress));
-  const text = "remote: Enumerating objects: 5, done.\nremote: Counting objects:  20% (1/5)\rremote: Counting objects: 100% (5/5), done.\nReceiving objects:   1% (1/99)\rReceiving objects:   2% (2/99)\rReceiving objects: 100% (99/99), 1.2 MiB | 3 MiB/s, done.\nwarning: 50% of nothing\n";
+  const text =
+    "remote: Enumerating objects: 5, done.\nremote: Counting objects:  20% (1/5)\rremote: Counting objects: 100% (5/5), done.\nReceiving objects:   1% (1/99)\rReceiving objects:   2% (2/99)\rReceiving objects: 100% (99/99), 1.2 MiB | 3 MiB/s, done.\nwarning: 50% of nothing\n";
   for (const char of text) read(char);
   expect(seen).toEqual([
-    { stage: "Counting objects", percent: 20 }, { stage: "Counting objects", percent: 100 },
-    { stage: "Receiving objects", percent: 1 }, { stage: "Receiving objects", percent: 100 },
+    { stage: "Counting objects", percent: 20 },
+    { stage: "Counting objects", percent: 100 },
+    { stage: "Receiving objects", percent: 1 },
+    { stage: "Receiving objects", percent: 100 },
   ]);
 });
 
@@ -132,10 +154,22 @@ test("aborts the others when one of several fails, and waits for them", async ()
   let ended = 0;
   const other = (signal: AbortSignal): Promise<void> =>
     new Promise((_, reject) => {
-      signal.addEventListener("abort", () => setTimeout(() => { ended++; reject(signal.reason as Error); }, 10));
+      signal.addEventListener("abort", () =>
+        setTimeout(() => {
+          ended++;
+          reject(signal.reason as Error);
+        }, 10),
+      );
     });
-  const failing = async (): Promise<never> => { throw new Error("first"); };
-  await expect(together(new AbortController().signal, (signal) => [other(signal), failing(), other(signal)])).rejects.toThrow("first");
+  const failing = async (): Promise<never> => {
+    throw new Error("first");
+  };
+  await expect(
+    together(new AbortController().signal, (signal) => [other(signal), failing(), other(signal)]),
+  ).rejects.toThrow("first");
   expect(ended).toBe(2);
-  expect(await together(new AbortController().signal, () => [Promise.resolve(1), Promise.resolve("a")])).toEqual([1, "a"]);
+  expect(await together(new AbortController().signal, () => [Promise.resolve(1), Promise.resolve("a")])).toEqual([
+    1,
+    "a",
+  ]);
 });

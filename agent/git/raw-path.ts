@@ -5,7 +5,15 @@
 export type RawPath = string;
 
 const ESCAPES: Record<string, string> = {
-  "\x07": "\\a", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\v": "\\v", "\f": "\\f", "\r": "\\r", '"': '\\"', "\\": "\\\\",
+  "\x07": "\\a",
+  "\b": "\\b",
+  "\t": "\\t",
+  "\n": "\\n",
+  "\v": "\\v",
+  "\f": "\\f",
+  "\r": "\\r",
+  '"': '\\"',
+  "\\": "\\\\",
 };
 
 /** Returns the path as git shows it with core.quotePath: in C-style quotes where it holds unusual bytes. */

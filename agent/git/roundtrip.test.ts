@@ -16,10 +16,23 @@ function fillSource(directory: string, git: (...args: string[]) => string): void
   const files: Record<string, string> = {
     ".gitignore": "*.ignored\nout/\n",
     ".gitattributes": "*.txt text eol=crlf\n*.bin binary\n*.id ident\n*.u16 working-tree-encoding=UTF-16\n",
-    "plain.txt": "one\ntwo\nthree\n", "dos.txt": "one\r\ntwo\r\n", "kept.ignored": "tracked although ignored\n",
-    "out/kept.txt": "so is this\n", "data.bin": "\0\x01\x02\xff".repeat(200), "x.id": "$Id$\n", "x.u16": "not utf-16\n",
-    "lib/a.ts": "export const a = 1;\n".repeat(40), "lib/b.ts": "export const b = 1;\n".repeat(40), "lib/deep/c.ts": "c\n",
-    "dir/one": "1\n", "dir/two": "2\n", "run.sh": "#!/bin/sh\n", "empty": "", "sp ace": "x\n", "new\nline": "y\n", "ünï": "z\n",
+    "plain.txt": "one\ntwo\nthree\n",
+    "dos.txt": "one\r\ntwo\r\n",
+    "kept.ignored": "tracked although ignored\n",
+    "out/kept.txt": "so is this\n",
+    "data.bin": "\0\x01\x02\xff".repeat(200),
+    "x.id": "$Id$\n",
+    "x.u16": "not utf-16\n",
+    "lib/a.ts": "export const a = 1;\n".repeat(40),
+    "lib/b.ts": "export const b = 1;\n".repeat(40),
+    "lib/deep/c.ts": "c\n",
+    "dir/one": "1\n",
+    "dir/two": "2\n",
+    "run.sh": "#!/bin/sh\n",
+    empty: "",
+    "sp ace": "x\n",
+    "new\nline": "y\n",
+    ünï: "z\n",
   };
   for (const [path, content] of Object.entries(files)) {
     mkdirSync(join(directory, path, ".."), { recursive: true });
@@ -79,7 +92,11 @@ for (let first = 1; first <= 120; first += SEEDS_PER_RUN) {
 
       const collected = await workspace.collect({ signal });
       const label = `seed ${seed}`;
-      expect({ label, ...compare(clean.apply(collected.patch), expected) }).toEqual({ label, differing: [], submodules });
+      expect({ label, ...compare(clean.apply(collected.patch), expected) }).toEqual({
+        label,
+        differing: [],
+        submodules,
+      });
       expect(collected.unreadablePaths, label).toEqual([]);
 
       const scan = await workspace.scan({ signal });
@@ -88,7 +105,11 @@ for (let first = 1; first <= 120; first += SEEDS_PER_RUN) {
         else streamed.set(change.path, patch);
       }
       expect([...streamed.keys()].sort(), label).toEqual(scan.changes.map(({ path }) => path).sort());
-      expect({ label, ...compare(clean.apply(Buffer.concat([...streamed.values()])), expected) }).toEqual({ label, differing: [], submodules });
+      expect({ label, ...compare(clean.apply(Buffer.concat([...streamed.values()])), expected) }).toEqual({
+        label,
+        differing: [],
+        submodules,
+      });
       expect((await workspace.scan({ signal })).delta, label).toEqual([]);
     }
     expect(existsSync(EVIL)).toBe(false);
@@ -101,8 +122,17 @@ function isSubmodule(workTree: string): boolean {
   return stat?.isDirectory() === true && readTree(join(workTree, "sub")).size === 0;
 }
 
-function compare(applied: { tree: TreeSnapshot; submodules: string[] }, expected: TreeSnapshot): { differing: string[]; submodules: string[] } {
+function compare(
+  applied: { tree: TreeSnapshot; submodules: string[] },
+  expected: TreeSnapshot,
+): { differing: string[]; submodules: string[] } {
   const paths = [...new Set([...applied.tree.keys(), ...expected.keys()])];
   const differing = paths.filter((path) => applied.tree.get(path) !== expected.get(path));
-  return { differing: differing.map((path) => `${JSON.stringify(path)}: ${applied.tree.get(path)?.slice(0, 40)} instead of ${expected.get(path)?.slice(0, 40)}`), submodules: applied.submodules };
+  return {
+    differing: differing.map(
+      (path) =>
+        `${JSON.stringify(path)}: ${applied.tree.get(path)?.slice(0, 40)} instead of ${expected.get(path)?.slice(0, 40)}`,
+    ),
+    submodules: applied.submodules,
+  };
 }

@@ -1,11 +1,15 @@
 import { AppError, redactUri } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
-import { type BaseRepository, throwIfFull } from "./base-repository.ts";
+import type { BaseRepository } from "./base-repository.ts";
 import { type Progress, progressReader } from "./clone-progress.ts";
 import { git, gitFailed, RAW_ATTRIBUTES, type Script, shell, tryGit } from "./git.ts";
+import { throwIfFull } from "./room.ts";
 
 /** The author of what Claude commits. */
 const AUTHOR = { name: "Claude", email: "noreply@anthropic.com" };
+
+/** Two write files at once: a container has two processors by default, and a few more would not help. */
+const CHECKOUT_CONFIG = { "checkout.workers": "2" };
 
 /** Gives a fresh .git what git init does not: $1 base, $2 HEAD, $3 configuration, $4 attributes, $5 the remote's default branch; packed-refs from stdin. */
 const FURNISH: Script = {
@@ -34,7 +38,15 @@ export async function makeSessionRepository(
   const { identity, signal } = options;
   const here = { identity };
   const inside = { identity, variables: { GIT_DIR: `${workTree}/.git`, GIT_WORK_TREE: workTree } };
-  const init = ["init", "-q", "--template=", `--object-format=${base.objectFormat}`, "--initial-branch=main", "--", workTree];
+  const init = [
+    "init",
+    "-q",
+    "--template=",
+    `--object-format=${base.objectFormat}`,
+    "--initial-branch=main",
+    "--",
+    workTree,
+  ];
   await git(here, init, { signal });
   const head = base.branch === undefined ? base.commitId : `ref: refs/heads/${base.branch}`;
   const facts = [base.gitDir, head, configuration(base), RAW_ATTRIBUTES, remoteHead(base)];
@@ -42,15 +54,25 @@ export async function makeSessionRepository(
   if (base.commitId === "") return;
 
   const args = ["-C", workTree, "checkout", "--progress", "-f"];
-  const result = await tryGit(inside, args, { signal, onStderr: progressReader(options.onProgress) });
+  const result = await tryGit({ ...inside, config: CHECKOUT_CONFIG }, args, {
+    signal,
+    onStderr: progressReader(options.onProgress),
+  });
   if (result.code === 0) return;
   const cause = gitFailed(["checkout"], result);
-  await throwIfFull(workTree, cause);
+  await throwIfFull([workTree], cause);
   const uri = redactUri(base.origin?.uri ?? "");
   const help = "A repository with paths that git refuses cannot be used.";
-  throw new AppError("REPOSITORY_INVALID", `Could not check out ${base.commitId} of ${uri}: ${cause.metadata["said"] ?? ""}.`, {
-    kind: "FAILED_PRECONDITION", help, cause, metadata: { uri, commit_id: base.commitId, ...cause.metadata },
-  });
+  throw new AppError(
+    "REPOSITORY_INVALID",
+    `Could not check out ${base.commitId} of ${uri}: ${cause.metadata["said"] ?? ""}.`,
+    {
+      kind: "FAILED_PRECONDITION",
+      help,
+      cause,
+      metadata: { uri, commit_id: base.commitId, ...cause.metadata },
+    },
+  );
 }
 
 /** Returns the default branch if it was fetched: a symbolic ref to nothing would be in Claude's way. */
@@ -63,7 +85,10 @@ function configuration({ origin, branch }: BaseRepository): string {
   let text = section("user", undefined, AUTHOR);
   if (origin === undefined) return text;
   const wanted = origin.wholeHistory || branch === undefined ? "*" : branch;
-  text += section("remote", "origin", { url: origin.uri, fetch: `+refs/heads/${wanted}:refs/remotes/origin/${wanted}` });
+  text += section("remote", "origin", {
+    url: origin.uri,
+    fetch: `+refs/heads/${wanted}:refs/remotes/origin/${wanted}`,
+  });
   if (branch !== undefined) text += section("branch", branch, { remote: "origin", merge: `refs/heads/${branch}` });
   return text;
 }

@@ -41,7 +41,11 @@ export async function listChangedSubmodules(index: PrivateIndex, options: { sign
   return answers.filter(([, answer]) => answer === "changed").map(([path]) => path);
 }
 
-async function ask(index: PrivateIndex, script: string, options: { signal: AbortSignal }): Promise<[RawPath, string][]> {
+async function ask(
+  index: PrivateIndex,
+  script: string,
+  options: { signal: AbortSignal },
+): Promise<[RawPath, string][]> {
   if (index.submodules.length === 0) return [];
   const input = joinPaths(index.submodules.flatMap(({ path, id }) => [path, id]));
   // xargs passes names that Node could not.

@@ -58,12 +58,22 @@ export async function readChanges(
   let others = listed.paths;
   if (ignored === undefined || directories.length > 0 || others.some((path) => path.endsWith("/"))) {
     await index.edit({ forget, signal });
-    others = await listNested(index, directories.map((path) => `${path}/`), unreadable, { signal });
+    others = await listNested(
+      index,
+      directories.map((path) => `${path}/`),
+      unreadable,
+      { signal },
+    );
     const unseen = others.filter((path) => !facts.has(path));
     for (const [path, fact] of await lookAt(index.place, index.workTree, unseen, { signal })) facts.set(path, fact);
   }
 
-  const staging = await chooseFiles([...modified.keys(), ...others], facts, index, { still, unreadable, modified, gone });
+  const staging = await chooseFiles([...modified.keys(), ...others], facts, index, {
+    still,
+    unreadable,
+    modified,
+    gone,
+  });
   for (const path of gone.keys()) if (index.added.has(path)) forget.add(path);
   await index.edit({ forget, signal });
   for (const [path, entry] of index.gone) if (left(path)) gone.set(path, entry);
@@ -71,7 +81,12 @@ export async function readChanges(
   for (const path of staged.failed) unreadable.add(path);
 
   const entries = new Map(staged.entries.map((entry) => [entry.path, entry]));
-  await noteRefused(index, staging.filter((path) => !modified.has(path) && !entries.has(path)), unreadable, { signal });
+  await noteRefused(
+    index,
+    staging.filter((path) => !modified.has(path) && !entries.has(path)),
+    unreadable,
+    { signal },
+  );
   for (const [path, entry] of gone) {
     if (!index.added.has(path)) entries.set(path, index.goneEntry(entries.get(path) ?? entry));
   }
@@ -137,12 +152,15 @@ async function chooseFiles(
     else if (fact !== undefined && entry !== undefined) gone.set(path, entry); // A pipe, a socket: not a file to git.
   }
   let total = candidates.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  index.crowded = false;
   if (total > 0) {
     const room = await index.room();
     candidates.sort((a, b) => a.sizeBytes - b.sizeBytes);
     // As many files as possible: the largest stay out.
-    for (let last = candidates.at(-1); last !== undefined && total > room; last = candidates.at(-1)) {
-      candidates.pop();
+    while (total > room.bytes || candidates.length > room.files) {
+      const last = candidates.pop();
+      if (last === undefined) break;
+      index.crowded = true;
       total -= last.sizeBytes;
       unreadable.add(last.path);
     }

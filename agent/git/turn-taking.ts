@@ -5,14 +5,14 @@ export class TurnTaking {
   /** Runs the work once all earlier work has ended, however it ended. */
   async run<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     const before = this.#last;
-    const { promise, resolve } = Promise.withResolvers<void>();
+    const { promise, resolve } = Promise.withResolvers<undefined>();
     this.#last = promise;
     try {
       await before;
       signal.throwIfAborted();
       return await work();
     } finally {
-      resolve();
+      resolve(undefined);
     }
   }
 }

@@ -39,14 +39,23 @@ export async function withoutBlocking<T>(
   }
 }
 
-async function unblockUntil(place: GitPlace, workTree: string, signal: AbortSignal, stuck: AbortController): Promise<void> {
+async function unblockUntil(
+  place: GitPlace,
+  workTree: string,
+  signal: AbortSignal,
+  stuck: AbortController,
+): Promise<void> {
   try {
     await sleep(SUSPECT_AFTER_MS, undefined, { signal });
-    for (const start = performance.now(); performance.now() - start < MAX_WORK_MS; ) {
+    for (const start = performance.now(); performance.now() - start < MAX_WORK_MS;) {
       await runIn(place, "find", [`${workTree}/`, ...UNBLOCK], { signal });
       await sleep(BETWEEN_ATTEMPTS_MS, undefined, { signal });
     }
-    stuck.abort(new AppError("WORK_TREE_STUCK", `Reading the work tree did not end within ${MAX_WORK_MS / 1000} s.`, { retryable: true }));
+    stuck.abort(
+      new AppError("WORK_TREE_STUCK", `Reading the work tree did not end within ${MAX_WORK_MS / 1000} s.`, {
+        retryable: true,
+      }),
+    );
   } catch {
     // The work is done or given up, or find could not run: the work itself says how it went.
   }

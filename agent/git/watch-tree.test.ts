@@ -28,7 +28,13 @@ async function watching(
   const controller = new AbortController();
   let ticks = 0;
   const counting = (async () => {
-    for await (const _ of watchTree(directory, { identity: SESSION, touched: new TouchedPaths(), signal: controller.signal, ...options })) ticks++;
+    for await (const _ of watchTree(directory, {
+      identity: SESSION,
+      touched: new TouchedPaths(),
+      signal: controller.signal,
+      ...options,
+    }))
+      ticks++;
   })();
   try {
     await expect.poll(() => ticks).toBe(1);
@@ -48,7 +54,16 @@ async function settled(ticks: () => number): Promise<void> {
 test("ticks when it starts and when it is ready, then for every burst of changes, wherever in the tree they are", async () => {
   await watching({}, async (directory, ticks) => {
     await settled(ticks);
-    for (const script of ["echo x > a", "echo y >> a", "chmod +x a", "mv a b", "mkdir -p c/d", "sleep 0.2; echo x > c/d/e", "rm -r c", "ln -s x y"]) {
+    for (const script of [
+      "echo x > a",
+      "echo y >> a",
+      "chmod +x a",
+      "mv a b",
+      "mkdir -p c/d",
+      "sleep 0.2; echo x > c/d/e",
+      "rm -r c",
+      "ln -s x y",
+    ]) {
       const before = ticks();
       asClaude(directory, script);
       await expect.poll(ticks, { timeout: 3000 }).toBeGreaterThan(before);

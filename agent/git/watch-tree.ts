@@ -23,11 +23,13 @@ export async function* watchTree(
   if (signal.aborted) return;
   const env = { PATH: process.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin", LC_ALL: "C" };
   const child = spawnAs(options.command ?? "inotifywait", [...INOTIFY_ARGS, "--", directory], {
-    identity, env, stdio: ["ignore", "pipe", "ignore"],
+    identity,
+    env,
+    stdio: ["ignore", "pipe", "ignore"],
   });
   let polling = false;
   let changed = true;
-  let wake = (): void => undefined;
+  let wake: () => void = () => undefined;
   let settling: NodeJS.Timeout | undefined;
   const tick = (): void => {
     changed = true;
@@ -69,8 +71,8 @@ export async function* watchTree(
         yield;
         continue;
       }
-      const { promise, resolve } = Promise.withResolvers<void>();
-      wake = resolve;
+      const { promise, resolve } = Promise.withResolvers<undefined>();
+      wake = () => resolve(undefined);
       const timer = setTimeout(tickUnknown, polling ? POLL_MS : SAFETY_MS);
       await promise;
       clearTimeout(timer);

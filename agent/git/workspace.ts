@@ -1,16 +1,14 @@
-import type { RepositorySpec } from "../../proto/index.ts";
+import { asAppError, type RepositorySpec } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import { type BaseRepository, openBase } from "./base-repository.ts";
 import type { Progress } from "./clone-progress.ts";
-import { type Collected, collectChanges } from "./final-changes.ts";
+import { type Collected, collectChanges, PatchTooLargeError } from "./final-changes.ts";
 import { LiveChanges, type Scan } from "./live-changes.ts";
+import { throwIfFull } from "./room.ts";
 import { makeSessionRepository } from "./session-repository.ts";
 import { TouchedPaths } from "./touched-paths.ts";
 import { TurnTaking } from "./turn-taking.ts";
 import { watchTree } from "./watch-tree.ts";
-
-/** What scans may keep while the result is collected. */
-const MAX_SHARED_BYTES = 16 * 1024 * 1024;
 
 /** Three directories that exist, best a tmpfs each. */
 export interface WorkspacePaths {
@@ -39,11 +37,16 @@ export interface WorkspaceOptions {
 /** Clones the repository and checks it out. Throws AppError with a REPOSITORY_…, REF_… or WORKSPACE_… reason. */
 export async function openWorkspace(options: WorkspaceOptions): Promise<Workspace> {
   const { paths, sessionIdentity, onProgress, signal } = options;
-  const base = await openBase({ ...options, directory: paths.base, identity: options.baseIdentity });
-  await makeSessionRepository(base, paths.workTree, { identity: sessionIdentity, onProgress, signal });
-  const workspace = new Workspace(base, paths, sessionIdentity);
-  await workspace.open({ signal });
-  return workspace;
+  try {
+    const base = await openBase({ ...options, directory: paths.base, identity: options.baseIdentity });
+    await makeSessionRepository(base, paths.workTree, { identity: sessionIdentity, onProgress, signal });
+    const workspace = new Workspace(base, paths, sessionIdentity);
+    await workspace.open({ signal });
+    return workspace;
+  } catch (error) {
+    if (asAppError(error).reason === "GIT_FAILED") await throwIfFull([paths.base, paths.scan], error);
+    throw error;
+  }
 }
 
 /** A session's files: what it started from, and what it has changed. */
@@ -51,7 +54,12 @@ export class Workspace {
   readonly workTree: string;
   /** "" if it started empty. */
   readonly baseCommitId: string;
-  readonly #comparison: { base: BaseRepository; workTree: string; scanDirectory: string; identity: Identity | undefined };
+  readonly #comparison: {
+    base: BaseRepository;
+    workTree: string;
+    scanDirectory: string;
+    identity: Identity | undefined;
+  };
   readonly #live: LiveChanges;
   readonly #turns = new TurnTaking();
   readonly #touched = new TouchedPaths();
@@ -85,8 +93,15 @@ export class Workspace {
   /** Returns the whole difference, trusting nothing that a scan left. Throws PatchTooLargeError. Waits for scans. */
   collect(options: { signal: AbortSignal }): Promise<Collected> {
     return this.#turns.run(options.signal, async () => {
-      // Both share the scan directory, and the result comes first.
-      if (this.#live.stagedBytes > MAX_SHARED_BYTES) await this.#live.release(options);
+      try {
+        const collected = await collectChanges({ ...this.#comparison, ...options });
+        if (!collected.crowded || this.#live.stagedBytes === 0) return collected;
+      } catch (error) {
+        options.signal.throwIfAborted();
+        if (error instanceof PatchTooLargeError || this.#live.stagedBytes === 0) throw error;
+      }
+      // The scans have stored things in the same directory, and the result comes first.
+      await this.#live.release(options);
       return await collectChanges({ ...this.#comparison, ...options });
     });
   }

@@ -10,11 +10,15 @@ const OTHER: Identity = { uid: 24002, gid: 24002 };
 const env = { PATH: process.env["PATH"] ?? "" };
 
 beforeAll(() => {
-  if (process.getuid?.() !== 0) throw new Error("These tests start processes as other users. Run them as root: sudo npm test");
+  if (process.getuid?.() !== 0)
+    throw new Error("These tests start processes as other users. Run them as root: sudo npm test");
 });
 
 test("kills a user's processes and nobody else's, whatever group or session they are in", async () => {
-  const mine = spawnAs("sh", ["-c", "sleep 600 & setsid sleep 600 & trap '' TERM INT HUP; wait"], { identity: SESSION, env });
+  const mine = spawnAs("sh", ["-c", "sleep 600 & setsid sleep 600 & trap '' TERM INT HUP; wait"], {
+    identity: SESSION,
+    env,
+  });
   const other = spawnAs("sleep", ["600"], { identity: OTHER, env });
   try {
     await expect.poll(() => processesOf(SESSION.uid).length).toBe(3);
@@ -31,7 +35,11 @@ test("kills a user's processes and nobody else's, whatever group or session they
 test("ends a fork bomb", async () => {
   // Each one starts another before it ends, a few hundred at a time: none lives long enough to be found by its id.
   const bomb = 'f() { [ "$(ls /proc | wc -l)" -lt 400 ] && f & sleep 0.01; exec sh "$0"; }';
-  const child = spawnAs("sh", ["-c", `${bomb.replace('exec sh "$0"', "f")}; f & f & f & wait`], { identity: SESSION, env, stdio: "ignore" });
+  const child = spawnAs("sh", ["-c", `${bomb.replace('exec sh "$0"', "f")}; f & f & f & wait`], {
+    identity: SESSION,
+    env,
+    stdio: "ignore",
+  });
   await expect.poll(() => processesOf(SESSION.uid).length).toBeGreaterThan(5);
   await killAllOf(SESSION);
   await sleep(50);
@@ -49,12 +57,21 @@ test("kills stopped processes, and those that only ever were of the user by thei
 test("does nothing where there is nothing, and does not wait for zombies", async () => {
   await killAllOf(SESSION);
   // A parent that never collects its child.
-  const parent = spawn(process.execPath, ["-e", `
+  const parent = spawn(
+    process.execPath,
+    [
+      "-e",
+      `
     const child = require("child_process").spawn("sleep", ["600"], { uid: 24001, gid: 24001 });
     console.log(child.pid);
-    setTimeout(() => { for (;;); }, 50);`], { stdio: ["ignore", "pipe", "inherit"] });
+    setTimeout(() => { for (;;); }, 50);`,
+    ],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
   try {
-    const pid = await new Promise<string>((resolve) => parent.stdout.once("data", (data) => resolve(String(data).trim())));
+    const pid = await new Promise<string>((resolve) =>
+      parent.stdout.once("data", (data) => resolve(String(data).trim())),
+    );
     await sleep(200);
     await killAllOf(SESSION);
     expect(readFileSync(`/proc/${pid}/status`, "latin1")).toMatch(/^State:\s+Z/m);

@@ -2,32 +2,40 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { processesOf } from "./identity.ts";
 import { run, type RunOptions, signalGroup, spawnAs } from "./run.ts";
 
 const SESSION = { uid: 24007, gid: 24007 };
 const PATH = process.env["PATH"] ?? "";
 const directory = mkdtempSync(join(tmpdir(), "cc-run-"));
-const options = (rest: Partial<RunOptions> = {}): RunOptions => ({ env: { PATH }, signal: AbortSignal.timeout(20_000), ...rest });
+const options = (rest: Partial<RunOptions> = {}): RunOptions => ({
+  env: { PATH },
+  signal: AbortSignal.timeout(20_000),
+  ...rest,
+});
 
 beforeAll(() => {
-  if (process.getuid?.() !== 0) throw new Error("These tests start processes as other users. Run them as root: sudo npm test");
+  if (process.getuid?.() !== 0)
+    throw new Error("These tests start processes as other users. Run them as root: sudo npm test");
   chmodSync(directory, 0o755);
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 test("returns how a command ended, and all it wrote", async () => {
   expect(await run("sh", ["-c", "cat; echo bad >&2; exit 3"], options({ input: "in" }))).toEqual({
-    code: 3, signal: undefined, stdout: Buffer.from("in"), stderr: "bad\n",
+    code: 3,
+    signal: undefined,
+    stdout: Buffer.from("in"),
+    stderr: "bad\n",
   });
   expect(await run("sh", ["-c", "kill -USR1 $$"], options())).toMatchObject({ code: undefined, signal: "SIGUSR1" });
 });
 
 test("gives a command nothing but the variables it is told", async () => {
-  process.env["CLAUDECLUSTER_SECRET"] = "leak";
+  vi.stubEnv("CLAUDECLUSTER_SECRET", "leak");
   const { stdout } = await run("/usr/bin/env", [], options({ env: { ONE: "1" } }));
-  delete process.env["CLAUDECLUSTER_SECRET"];
+  vi.unstubAllEnvs();
   expect(stdout.toString()).toBe("ONE=1\n");
 });
 
@@ -45,7 +53,9 @@ test("runs as the identity: its uid and gid, no capabilities, its own process gr
 test("drops the agent's supplementary groups", () => {
   // Node's own spawn, from a parent that has some, as run and spawnAs use it.
   const script = `process.stdout.write(require("child_process").execFileSync("id", ["-G"], { uid: 24007, gid: 24007, encoding: "utf8" }))`;
-  const { stdout } = spawnSync("setpriv", ["--groups", "4,27,100", process.execPath, "-e", script], { encoding: "utf8" });
+  const { stdout } = spawnSync("setpriv", ["--groups", "4,27,100", process.execPath, "-e", script], {
+    encoding: "utf8",
+  });
   expect(stdout).toBe("24007\n");
 });
 
@@ -53,9 +63,16 @@ test("enters a directory that only the identity may enter", async () => {
   const home = join(directory, "home");
   mkdirSync(home, { mode: 0o700 });
   chownSync(home, SESSION.uid, SESSION.gid);
-  const { stdout } = await run("sh", ["-c", "pwd; umask; cat /proc/self/oom_score_adj; touch made"], options({
-    identity: SESSION, cwd: home, umask: "027", oomScoreAdjust: 321,
-  }));
+  const { stdout } = await run(
+    "sh",
+    ["-c", "pwd; umask; cat /proc/self/oom_score_adj; touch made"],
+    options({
+      identity: SESSION,
+      cwd: home,
+      umask: "027",
+      oomScoreAdjust: 321,
+    }),
+  );
   expect(stdout.toString()).toBe(`${home}\n0027\n321\n`);
   expect(existsSync(join(home, "made"))).toBe(true);
   expect(await run("true", [], options({ identity: SESSION, cwd: join(home, "none") }))).toMatchObject({ code: 126 });
@@ -73,7 +90,11 @@ test("survives a command that does not read its input", async () => {
 test("ends the whole group when aborted, by force if need be, and rejects with the reason", async () => {
   const reason = new Error("enough");
   const controller = new AbortController();
-  const running = run("sh", ["-c", "trap '' TERM; sleep 600 & sleep 600 & wait; sleep 600"], options({ identity: SESSION, signal: controller.signal }));
+  const running = run(
+    "sh",
+    ["-c", "trap '' TERM; sleep 600 & sleep 600 & wait; sleep 600"],
+    options({ identity: SESSION, signal: controller.signal }),
+  );
   await expect.poll(() => processesOf(SESSION.uid).length).toBe(3);
   controller.abort(reason);
   await expect(running).rejects.toBe(reason);
@@ -83,7 +104,11 @@ test("ends the whole group when aborted, by force if need be, and rejects with t
 
 test("does not wait for a process that left the group and keeps the pipes open", async () => {
   const controller = new AbortController();
-  const running = run("setsid", ["-f", "sh", "-c", "echo started; exec sleep 30"], options({ identity: SESSION, signal: controller.signal }));
+  const running = run(
+    "setsid",
+    ["-f", "sh", "-c", "echo started; exec sleep 30"],
+    options({ identity: SESSION, signal: controller.signal }),
+  );
   await expect.poll(() => processesOf(SESSION.uid).length).toBe(1);
   controller.abort(new Error("enough"));
   await expect(running).rejects.toThrow("enough");
@@ -92,13 +117,23 @@ test("does not wait for a process that left the group and keeps the pipes open",
 
 test("kills a command that writes more than it may", async () => {
   const started = performance.now();
-  await expect(run("yes", [], options({ maxOutputBytes: 1 << 20 }))).rejects.toMatchObject({ reason: "OUTPUT_TOO_LARGE" });
+  await expect(run("yes", [], options({ maxOutputBytes: 1 << 20 }))).rejects.toMatchObject({
+    reason: "OUTPUT_TOO_LARGE",
+  });
   expect(performance.now() - started).toBeLessThan(5000);
 });
 
 test("keeps the end of a long stderr, and passes all of it on", async () => {
   let seen = 0;
-  const { stderr } = await run("sh", ["-c", "seq 100000 >&2"], options({ onStderr: (chunk) => { seen += chunk.length; } }));
+  const { stderr } = await run(
+    "sh",
+    ["-c", "seq 100000 >&2"],
+    options({
+      onStderr: (chunk) => {
+        seen += chunk.length;
+      },
+    }),
+  );
   expect(stderr.endsWith("99999\n100000\n")).toBe(true);
   expect(stderr.length).toBeLessThanOrEqual(32 * 1024);
   expect(seen).toBe(588_895);

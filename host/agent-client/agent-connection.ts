@@ -27,6 +27,9 @@ export class AgentConnection implements Disposable {
     this.#duplex = duplex;
     // Without a listener an error after the last call would end the process.
     duplex.on("error", () => {});
+    // Node answers an end with an end and may then write a GOAWAY, which fails an assertion of its own
+    // where the stream is no socket. No half of an agent's connection is of use without the other.
+    duplex.once("end", () => duplex.destroy());
     let used = false;
     this.#manager = new SafeHttp2SessionManager(
       "http://agent",

@@ -5,7 +5,7 @@ import { SetupError } from "./say.mjs";
 const HAS_GRPC =
   'import importlib.util as u, sys; sys.exit(not (u.find_spec("grpc") and u.find_spec("google.protobuf")))';
 
-/** Makes sure of what only the tests use: git, Debian's Python with gRPC (an independent client), and docker compose. */
+/** Makes sure of what only the tests use: git, curl, inotifywait, Debian's Python with gRPC (an independent client), and docker compose. */
 export async function testTools() {
   const missing = await missingPackages();
   if (missing.length === 0) return;
@@ -19,7 +19,9 @@ export async function testTools() {
 async function missingPackages() {
   const [python, compose] = await Promise.all([ask("/usr/bin/python3", ["-c", HAS_GRPC]), hasCompose()]);
   return [
-    ...(onPath("git") ? [] : ["git"]),
+    ...["git", "curl"].filter((program) => !onPath(program)),
+    // The agent's file watcher, which the image has.
+    ...(onPath("inotifywait") ? [] : ["inotify-tools"]),
     ...(python.code === 0 ? [] : ["python3-grpcio", "python3-protobuf"]),
     ...(compose ? [] : ["docker-compose"]),
   ];

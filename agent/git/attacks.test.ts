@@ -134,6 +134,11 @@ test("goes by the .gitignore files as they are now", async () => {
   expect((await look(workspace)).kinds).toEqual(["D kept.log", "A two.tmp"]);
   claude("echo again > kept.log");
   expect((await look(workspace)).kinds).toEqual(["M kept.log", "A two.tmp"]);
+  // A tracked file makes way for a directory and comes back.
+  claude("rm kept.log; mkdir kept.log; echo x > kept.log/x");
+  expect((await look(workspace)).kinds).toEqual(["D kept.log", "A two.tmp"]);
+  claude("rm -r kept.log; echo back > kept.log");
+  expect((await look(workspace)).kinds).toEqual(["M kept.log", "A two.tmp"]);
   claude("mv two.tmp keep; ln -s keep cache2; rm -r cache; ln -s src cache");
   expect((await look(workspace)).kinds).toEqual(["A cache", "A cache2", "A keep", "M kept.log"]);
 });

@@ -166,6 +166,17 @@ test("starts empty without a repository, and from a repository without commits",
   await expect(area.open(await area.spec("empty", { ref: "main" }))).rejects.toMatchObject({ reason: "REF_NOT_FOUND" });
 });
 
+test("starts from a commit without files", async () => {
+  await using area = new WorkArea();
+  area.source("bare", (_, git) => git("commit", "-qm", "nothing", "--allow-empty"));
+  const workspace = await area.open(await area.spec("bare"));
+  expect(workspace.baseCommitId).toMatch(/^[0-9a-f]{40}$/);
+  asClaude(workspace.workTree, "echo x > x");
+  const signal = AbortSignal.timeout(20_000);
+  expect((await workspace.scan({ signal })).delta).toHaveLength(1);
+  expect((await workspace.collect({ signal })).changes).toHaveLength(1);
+});
+
 test("works with SHA-256 repositories", async () => {
   await using area = new WorkArea();
   const source = area.source("sha256", () => undefined);

@@ -76,8 +76,8 @@ export async function collectChanges(
       throw new PatchTooLargeError(await collect(false), error);
     }
   } finally {
-    // Also after an abort: what is left in the scan directory is memory.
-    await index.dispose({ signal: AbortSignal.timeout(10_000) });
+    // Also after an abort: what is left in the scan directory is memory. Not worth losing the result for.
+    await index.dispose({ signal: AbortSignal.timeout(10_000) }).catch(() => undefined);
   }
 }
 

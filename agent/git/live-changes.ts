@@ -78,7 +78,8 @@ export class LiveChanges {
         // Old versions of files take the room that new ones need: the next scan starts over.
         const enough = known.crowded ? 1.5 * this.#freshBytes : Math.max(4 * this.#freshBytes, MAX_STAGED_BYTES);
         const outgrown = known.stagedBytes > enough;
-        if (outgrown) await this.release({ signal });
+        // What cannot be removed now is replaced by then; the scan has been counted as told and must not be lost.
+        if (outgrown) await this.release({ signal }).catch(() => undefined);
         return { ...scan, more: scan.more || (outgrown && known.crowded) };
       } catch (error) {
         signal.throwIfAborted();
@@ -98,8 +99,9 @@ export class LiveChanges {
 
   /** Frees what the index takes. The next scan makes a new one. */
   async release(options: { signal: AbortSignal }): Promise<void> {
-    await this.#index?.dispose(options);
+    const index = this.#index;
     this.#index = undefined;
+    await index?.dispose(options);
   }
 
   async #scan(

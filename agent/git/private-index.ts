@@ -17,8 +17,6 @@ export const MAX_FILE_BYTES = 100 * 1024 * 1024;
 const MAX_BYTES_PER_READ = 1024 * 1024 * 1024;
 /** git spreads its objects over so many directories. */
 const OBJECT_DIRECTORIES = 256;
-/** A million paths or two. */
-const MAX_LIST_BYTES = 256 * 1024 * 1024;
 /** How often staging narrows down which file git cannot take, before it gives up. */
 const MAX_STAGE_ATTEMPTS = 1000;
 
@@ -26,10 +24,10 @@ const MAX_STAGE_ATTEMPTS = 1000;
 const PREPARE: Script = {
   name: "read-tree",
   text: `set -e
-[ ! -d "$1" ] || chmod -R u+rwX -- "$1"
+[ ! -d "$1" ] || [ -L "$1" ] || chmod -R u+rwX -- "$1"
 rm -rf -- "$1"
 mkdir -p -- "$1/objects"
-[ -z "$2" ] || cp --preserve=timestamps -- "$2" "$1/index"
+[ ! -e "$2" ] || cp --preserve=timestamps -- "$2" "$1/index"
 [ -d "$3" ] || mkdir -p -- "$3"
 { [ -r "$3" ] && [ -w "$3" ] && [ -x "$3" ]; } || chmod u+rwx -- "$3"`,
 };
@@ -93,6 +91,8 @@ export class PrivateIndex {
   added = new Set<RawPath>();
   /** Files of the start commit that are gone from the work tree. They stay in the index: see `goneEntry`. */
   gone: ReadonlyMap<RawPath, RawDiffEntry> = new Map();
+  /** Files of the start commit that are not in the index either: something else took their place. */
+  displaced: ReadonlySet<RawPath> = new Set();
   /** What could not be read when last looked at. */
   unreadable: readonly RawPath[] = [];
   /** Paths that git does not take at all, such as ".GIT/config". */
@@ -102,7 +102,7 @@ export class PrivateIndex {
   /** Submodules of the start commit. */
   readonly submodules: { path: RawPath; id: string }[] = [];
   /** Those whose place in the index has been taken by something else, or may have been. */
-  #displaced = new Map<RawPath, SubmoduleState>();
+  #displacedSubmodules = new Map<RawPath, SubmoduleState>();
   /** What the index holds differs so from the start commit. Undefined: not known. */
   #diff: RawDiffEntry[] | undefined;
   /** Some files found no room when last looked at. */
@@ -183,8 +183,8 @@ export class PrivateIndex {
     const result = await this.#inWorkTree(args, options);
     if (result.code !== 0) throw gitFailed(flags, result);
     const entries = parseRawDiff(result.stdout);
-    if (!entries.some(({ path }) => path === this.#marker))
-      throw new Error("the private index is not the one we wrote");
+    const ours = entries.some(({ path }) => path === this.#marker);
+    if (!ours) throw new Error("the private index is not the one we wrote");
     return { entries: entries.filter(({ path }) => !this.#isMarker(path)), complaints: result.stderr !== "" };
   }
 
@@ -223,13 +223,15 @@ export class PrivateIndex {
   /** Lets ordinary files take a submodule's place where they did so, and gives it back where they are gone. */
   async placeSubmodules(states: ReadonlyMap<RawPath, SubmoduleState>, options: { signal: AbortSignal }): Promise<void> {
     const restored = this.submodules.filter(
-      ({ path }) => states.get(path) === "directory" && this.#displaced.has(path),
+      ({ path }) => states.get(path) === "directory" && this.#displacedSubmodules.has(path),
     );
     const input = Buffer.from(restored.map(({ path, id }) => `${GITLINK} ${id}\t${path}\0`).join(""), "latin1");
     if (restored.length > 0) await this.#write(EDIT_FLAGS, { ...options, input });
-    const mark = [...states].filter(([path, state]) => state === "files" && this.#displaced.get(path) !== "files");
+    const mark = [...states].filter(
+      ([path, state]) => state === "files" && this.#displacedSubmodules.get(path) !== "files",
+    );
     await this.edit({ mark: mark.map(([path]) => `${path}/`), ...options });
-    this.#displaced = new Map([...states].filter(([, state]) => state !== "directory"));
+    this.#displacedSubmodules = new Map([...states].filter(([, state]) => state !== "directory"));
   }
 
   /**
@@ -322,10 +324,7 @@ export class PrivateIndex {
 
   #inWorkTree(args: readonly string[], options: GitOptions): Promise<RunResult> {
     const inWorkTree = ["-C", this.workTree, ...args];
-    const maxOutputBytes = MAX_LIST_BYTES;
-    return this.#blocking(options.signal, (signal) =>
-      tryGit(this.place, inWorkTree, { maxOutputBytes, ...options, signal }),
-    );
+    return this.#blocking(options.signal, (signal) => tryGit(this.place, inWorkTree, { ...options, signal }));
   }
 
   #blocking(signal: AbortSignal, work: (signal: AbortSignal) => Promise<RunResult>): Promise<RunResult> {

@@ -144,8 +144,9 @@ test("lets turns follow each other, whatever came of the one before", async () =
   const aborted = turns.run(controller.signal, async () => void order.push("never"));
   const last = turns.run(signal, async () => void order.push("last"));
   controller.abort(new Error("enough"));
-  await expect(failing).rejects.toThrow("failed");
   await expect(aborted).rejects.toThrow("enough");
+  expect(order).toEqual([]);
+  await expect(failing).rejects.toThrow("failed");
   await last;
   expect(order).toEqual(["first", "last"]);
 });

@@ -51,7 +51,10 @@ export async function readChanges(
   const facts = await lookAt(
     index.place,
     index.workTree,
-    [...modified.keys(), ...gone.keys(), ...index.held, ...listed.paths.filter((path) => !path.endsWith("/"))],
+    [
+      ...[...modified.keys(), ...gone.keys(), ...index.displaced, ...index.held],
+      ...listed.paths.filter((path) => !path.endsWith("/")),
+    ],
     { signal },
   );
   const directories = [...gone.keys()].filter((path) => facts.get(path)?.type === "d");
@@ -68,7 +71,10 @@ export async function readChanges(
     for (const [path, fact] of await lookAt(index.place, index.workTree, unseen, { signal })) facts.set(path, fact);
   }
 
-  const staging = await chooseFiles([...modified.keys(), ...others], facts, index, {
+  // Files of the start commit whose place something else had taken: they are tracked, even if they are ignored.
+  const returned = [...index.displaced].filter((path) => /[fl]/.test(facts.get(path)?.type ?? ""));
+  const candidates = new Set([...modified.keys(), ...others, ...returned]);
+  const staging = await chooseFiles([...candidates], facts, index, {
     still,
     unreadable,
     modified,
@@ -81,6 +87,8 @@ export async function readChanges(
   for (const path of staged.failed) unreadable.add(path);
 
   const entries = new Map(staged.entries.map((entry) => [entry.path, entry]));
+  const absent = staged.entries.filter(({ path, newMode }) => newMode === ABSENT && !index.held.has(path));
+  index.displaced = new Set(absent.map(({ path }) => path));
   await noteRefused(
     index,
     staging.filter((path) => !modified.has(path) && !entries.has(path)),

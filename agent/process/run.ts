@@ -4,8 +4,8 @@ import type { Identity } from "./identity.ts";
 
 /** Time between TERM and KILL for a command whose signal was aborted. */
 const KILL_AFTER_MS = 2000;
-/** The output of a command that lists files of a large repository; patches ask for more. */
-const DEFAULT_MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
+/** The paths of a million files or two. */
+const DEFAULT_MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
 /** Enough to say why a command failed. The end is kept: that is where the reason stands. */
 const MAX_STDERR_CHARS = 32 * 1024;
 

@@ -18,6 +18,7 @@ const HOSTS_OWN = new Set([
   "connectionLost",
   "connectionRestored",
   "egressDecided",
+  "queuePositionChanged",
 ]);
 
 function isAgents(event: SessionEvent["event"]): event is EventBody {

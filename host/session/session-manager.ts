@@ -19,7 +19,7 @@ import { completeLimits } from "./container-limits.ts";
 import { salvageChanges } from "./salvage.ts";
 import { SessionLog } from "./session-log.ts";
 import { SessionRun } from "./session-run.ts";
-import type { CreateSessionRequest, Sessions } from "./sessions.ts";
+import type { CreateSessionRequest, ListSessionsPage, ListSessionsRequest, Sessions } from "./sessions.ts";
 import { sweepContainers } from "./sweep.ts";
 
 export interface SessionManagerOptions {
@@ -99,6 +99,30 @@ export class SessionManager implements Sessions, AsyncDisposable {
     return session;
   }
 
+  list(request: ListSessionsRequest): Promise<ListSessionsPage> {
+    const { states = [], parent, pageSize = 100, pageToken } = request;
+    if (!Number.isInteger(pageSize) || pageSize < 1 || pageSize > 1000) {
+      return Promise.reject(
+        new AppError("PAGE_SIZE_INVALID", "The page size must be 1 to 1000.", { kind: "INVALID_ARGUMENT" }),
+      );
+    }
+    const sessions = this.#options.store.listSessions({ states, parent, beforeId: pageToken, limit: pageSize + 1 });
+    const more = sessions.length > pageSize;
+    if (more) sessions.pop();
+    return Promise.resolve({ sessions, nextPageToken: more ? sessions.at(-1)!.id : "" });
+  }
+
+  async delete(sessionId: string): Promise<void> {
+    const session = await this.get(sessionId);
+    if (!isFinal(session.state)) {
+      throw new AppError("SESSION_LIVE", `Session ${sessionId} has not finished.`, {
+        kind: "FAILED_PRECONDITION",
+        help: "Stop it first.",
+      });
+    }
+    this.#options.store.deleteSession(sessionId);
+  }
+
   async *watch(
     sessionId: string,
     options: { afterSequence: number; signal: AbortSignal },
@@ -134,7 +158,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     (await this.#run(sessionId))?.interrupt();
   }
 
-  async sendMessage(sessionId: string, text: string): Promise<void> {
+  async sendMessage(sessionId: string, message: { text: string; messageId?: string }): Promise<void> {
     const run = await this.#run(sessionId);
     if (run === undefined) {
       throw new AppError("SESSION_OVER", `Session ${sessionId} is over.`, {
@@ -142,7 +166,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
         help: "Start a new one.",
       });
     }
-    run.sendMessage(text);
+    run.sendMessage(message);
   }
 
   async readChanges(sessionId: string): Promise<Uint8Array> {

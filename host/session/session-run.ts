@@ -101,8 +101,8 @@ export class SessionRun {
   }
 
   /** Sends Claude another message. */
-  sendMessage(text: string): void {
-    this.#say({ case: "userMessage", value: create(UserMessageSchema, { text }) });
+  sendMessage(message: { text: string; messageId?: string }): void {
+    this.#say({ case: "userMessage", value: create(UserMessageSchema, message) });
   }
 
   #say(request: AttachRequest["request"]): void {

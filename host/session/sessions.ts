@@ -1,4 +1,4 @@
-import type { ContainerSpec, Session, SessionEvent, SessionSpec } from "../../proto/index.ts";
+import type { ContainerSpec, Session, Session_State, SessionEvent, SessionSpec } from "../../proto/index.ts";
 
 /** What a session is created from. */
 export interface CreateSessionRequest {
@@ -10,6 +10,25 @@ export interface CreateSessionRequest {
   requestId?: string;
 }
 
+/** Which sessions a list is to hold. */
+export interface ListSessionsRequest {
+  /** Only these states. Empty or undefined: all. */
+  states?: readonly Session_State[];
+  /** Only sessions of this parent. */
+  parent?: string;
+  /** Most sessions in a page, 1 to 1000. Default 100. */
+  pageSize?: number;
+  /** nextPageToken of the page before. */
+  pageToken?: string;
+}
+
+/** A page of sessions, with the large parts of their results left out. */
+export interface ListSessionsPage {
+  sessions: Session[];
+  /** Empty: this was the last page. */
+  nextPageToken: string;
+}
+
 /**
  * All sessions, as the control API offers them. The boundaries (cli, mcp) know nothing else of the
  * session layer, so that it can live in another process.
@@ -19,14 +38,18 @@ export interface Sessions {
   create(request: CreateSessionRequest): Promise<Session>;
   /** Throws NOT_FOUND. */
   get(sessionId: string): Promise<Session>;
+  /** Newest first. Throws INVALID_ARGUMENT for a wrong token or size. */
+  list(request: ListSessionsRequest): Promise<ListSessionsPage>;
   /** Yields every event after `afterSequence` up to the last one; ends silently on abort. */
   watch(sessionId: string, options: { afterSequence: number; signal: AbortSignal }): AsyncIterable<SessionEvent>;
   /** Asks for the end of a session; the changes are still collected. The first reason is kept. */
   stop(sessionId: string, options: { reason: string }): Promise<void>;
   /** Ends the running turn. */
   interrupt(sessionId: string): Promise<void>;
-  /** Sends Claude another message. */
-  sendMessage(sessionId: string, text: string): Promise<void>;
+  /** Sends Claude another message, queued while a turn runs. Throws SESSION_OVER. */
+  sendMessage(sessionId: string, message: { text: string; messageId?: string }): Promise<void>;
+  /** Removes everything that is stored of a finished session. Throws SESSION_LIVE. */
+  delete(sessionId: string): Promise<void>;
   /** The whole patch, or what is known of it so far. */
   readChanges(sessionId: string): Promise<Uint8Array>;
 }

@@ -1,4 +1,4 @@
-import type { EventBody, Session, SessionEvent, SessionResult } from "../../proto/index.ts";
+import type { EventBody, Session, SessionEvent, SessionResult, Session_State } from "../../proto/index.ts";
 
 /** An event to be stored: the host's own, or one of the agent's with the agent's number. */
 export interface NewEvent {
@@ -6,6 +6,17 @@ export interface NewEvent {
   occurTimeMs: number;
   /** The agent's number of it; undefined for the host's own. */
   agentSequence?: number;
+}
+
+/** Which sessions a list is to hold. */
+export interface ListFilter {
+  /** Empty: all. */
+  states: readonly Session_State[];
+  /** Undefined: all. */
+  parent: string | undefined;
+  /** Only sessions older than this one. */
+  beforeId: string | undefined;
+  limit: number;
 }
 
 /**
@@ -26,6 +37,10 @@ export interface SessionStore extends Disposable {
   changed(sessionId: string, options: { afterSequence: number; signal: AbortSignal }): Promise<boolean>;
   /** The fold of the log; undefined if there is no such session. The caller's own copy. */
   getSession(sessionId: string): Session | undefined;
+  /** Newest first; results without their lists and texts. */
+  listSessions(filter: ListFilter): Session[];
+  /** Removes everything that is stored of a finished session. */
+  deleteSession(sessionId: string): void;
   /** The agent's number of the newest event that came from it; 0 if there is none. */
   lastAgentSequence(sessionId: string): number;
   /** Keeps the whole result and the whole patch of a session. */

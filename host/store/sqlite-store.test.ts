@@ -94,6 +94,23 @@ test("keeps the whole result beside the log and takes nothing after the last eve
   expect(() => store.append("ses_1", [own("late")])).toThrow(expect.objectContaining({ reason: "SESSION_NOT_LIVE" }));
 });
 
+test("lists newest first, filtered and from a place on, and forgets what is deleted", () => {
+  using store = new SqliteStore(path);
+  for (const id of ["ses_1", "ses_2", "ses_3"]) {
+    store.createSession(id);
+    store.append(id, [state(id === "ses_2" ? Session_State.IDLE : Session_State.RUNNING)]);
+  }
+  const ids = (filter: { states?: Session_State[]; beforeId?: string; limit?: number }) =>
+    store.listSessions({ states: [], parent: undefined, beforeId: undefined, limit: 9, ...filter }).map(({ id }) => id);
+  expect(ids({})).toEqual(["ses_3", "ses_2", "ses_1"]);
+  expect(ids({ states: [Session_State.RUNNING] })).toEqual(["ses_3", "ses_1"]);
+  expect(ids({ beforeId: "ses_3", limit: 1 })).toEqual(["ses_2"]);
+  store.append("ses_1", [finished]);
+  store.deleteSession("ses_1");
+  expect(ids({})).toEqual(["ses_3", "ses_2"]);
+  expect(store.read("ses_1", { afterSequence: 0, limit: 1 })).toEqual([]);
+});
+
 test("is readable by its user only and refuses a newer file", () => {
   new SqliteStore(path)[Symbol.dispose]();
   expect(statSync(path).mode & 0o077).toBe(0);

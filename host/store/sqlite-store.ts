@@ -14,9 +14,9 @@ import {
   SessionResultSchema,
   SessionSchema,
 } from "../../proto/index.ts";
-import type { NewEvent, SessionStore } from "./session-store.ts";
+import type { ListFilter, NewEvent, SessionStore } from "./session-store.ts";
 
-/** Version 1. A later version is reached by migrations that are listed after it. */
+/** Each one leads to the next version. Never change one that was released. */
 const MIGRATIONS = [
   `CREATE TABLE session (
      id TEXT PRIMARY KEY,
@@ -35,6 +35,8 @@ const MIGRATIONS = [
      result BLOB NOT NULL,
      patch BLOB NOT NULL
    ) STRICT;`,
+  `ALTER TABLE session ADD COLUMN state INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE session ADD COLUMN parent TEXT NOT NULL DEFAULT '';`,
 ];
 
 /** Another process may be writing to the same file. */
@@ -65,7 +67,9 @@ export class SqliteStore implements SessionStore {
     const prepare = (sql: string) => this.#database.prepare(sql);
     this.#statements = {
       insertSession: prepare("INSERT INTO session (id, snapshot) VALUES (?, ?)"),
-      updateSession: prepare("UPDATE session SET snapshot = ?, last_agent_sequence = ? WHERE id = ?"),
+      updateSession: prepare(
+        "UPDATE session SET snapshot = ?, last_agent_sequence = ?, state = ?, parent = ? WHERE id = ?",
+      ),
       getSession: prepare("SELECT snapshot, last_agent_sequence FROM session WHERE id = ?"),
       insertEvent: prepare("INSERT INTO event (session_id, sequence, agent_sequence, data) VALUES (?, ?, ?, ?)"),
       readEvents: prepare("SELECT data FROM event WHERE session_id = ? AND sequence > ? ORDER BY sequence LIMIT ?"),
@@ -105,7 +109,13 @@ export class SqliteStore implements SessionStore {
         if (agentSequence !== undefined) lastAgentSequence = agentSequence;
         entries.push(entry);
       }
-      this.#statements.updateSession.run(toBinary(SessionSchema, session), lastAgentSequence, sessionId);
+      this.#statements.updateSession.run(
+        toBinary(SessionSchema, session),
+        lastAgentSequence,
+        session.state,
+        session.parent,
+        sessionId,
+      );
       this.#database.exec("COMMIT");
     } catch (error) {
       // On a full disk SQLite has rolled back by itself.
@@ -150,6 +160,36 @@ export class SqliteStore implements SessionStore {
     return row === undefined ? undefined : fromBinary(SessionSchema, row["snapshot"] as Uint8Array);
   }
 
+  listSessions({ states, parent, beforeId, limit }: ListFilter): Session[] {
+    const where = ["TRUE"];
+    const values: (string | number)[] = [];
+    const add = (condition: string, ...given: (string | number)[]) => {
+      where.push(condition);
+      values.push(...given);
+    };
+    if (states.length > 0) add(`state IN (${states.map(() => "?").join(", ")})`, ...states);
+    if (parent !== undefined) add("parent = ?", parent);
+    // Ids are ULIDs: their order is that of their creation.
+    if (beforeId !== undefined) add("id < ?", beforeId);
+    const sql = `SELECT snapshot FROM session WHERE ${where.join(" AND ")} ORDER BY id DESC LIMIT ?`;
+    const rows = this.#database.prepare(sql).all(...values, limit);
+    return rows.map((row) => withoutLargeParts(fromBinary(SessionSchema, row["snapshot"] as Uint8Array)));
+  }
+
+  deleteSession(sessionId: string): void {
+    this.#database.exec("BEGIN IMMEDIATE");
+    try {
+      for (const table of ["event", "result"]) {
+        this.#database.prepare(`DELETE FROM ${table} WHERE session_id = ?`).run(sessionId);
+      }
+      this.#database.prepare("DELETE FROM session WHERE id = ?").run(sessionId);
+      this.#database.exec("COMMIT");
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      throw error;
+    }
+  }
+
   lastAgentSequence(sessionId: string): number {
     return this.#require(sessionId).lastAgentSequence;
   }
@@ -176,6 +216,16 @@ export class SqliteStore implements SessionStore {
       metadata: { session_id: sessionId },
     });
   }
+}
+
+function withoutLargeParts(session: Session): Session {
+  if (session.result !== undefined) {
+    session.result.changes = [];
+    session.result.unreadablePaths = [];
+    session.result.finalText = "";
+    session.result.finalTextTruncated = true;
+  }
+  return session;
 }
 
 function migrate(database: DatabaseSync, path: string): void {

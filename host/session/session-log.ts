@@ -37,6 +37,17 @@ export class SessionLog {
     this.sessionId = sessionId;
   }
 
+  /** Makes a session with its first events. */
+  static create(
+    store: SessionStore,
+    session: { sessionId: string; requestId: string | undefined; container: string },
+    ...events: EventBody[]
+  ): SessionLog {
+    const { sessionId, ...kept } = session;
+    store.createSession(sessionId, { ...kept, events: now(events) });
+    return new SessionLog(store, sessionId);
+  }
+
   /** The agent's number of the newest event that is stored. */
   get lastAgentSequence(): number {
     return this.#store.lastAgentSequence(this.sessionId);
@@ -44,11 +55,7 @@ export class SessionLog {
 
   /** Stores events of the host. */
   append(...events: EventBody[]): void {
-    const occurTimeMs = Date.now();
-    this.#store.append(
-      this.sessionId,
-      events.map((event) => ({ event, occurTimeMs })),
-    );
+    this.#store.append(this.sessionId, now(events));
   }
 
   /** The session enters a phase. */
@@ -91,4 +98,9 @@ export class SessionLog {
       afterSequence = page.at(-1)!.sequence;
     }
   }
+}
+
+function now(events: EventBody[]): NewEvent[] {
+  const occurTimeMs = Date.now();
+  return events.map((event) => ({ event, occurTimeMs }));
 }

@@ -1,16 +1,19 @@
 import { availableParallelism } from "node:os";
-import { create } from "@bufbuild/protobuf";
+import { create, toJsonString } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import { ulid } from "ulid";
 import {
   AppError,
   completeSpec,
+  ContainerSpecSchema,
   isFinal,
   Phase,
+  PhaseChangedSchema,
   type Session,
   type SessionEvent,
   SessionStartedSchema,
   Session_State,
+  StateChangedSchema,
 } from "../../proto/index.ts";
 import type { Credential } from "../broker/credential.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -43,7 +46,6 @@ const NEVER = new Promise<never>(() => {});
 export class SessionManager implements Sessions, AsyncDisposable {
   readonly #options: SessionManagerOptions;
   readonly #runs = new Map<string, SessionRun>();
-  readonly #byRequest = new Map<string, string>();
   readonly #closing = new AbortController();
   readonly #sweep: Promise<void>;
 
@@ -54,7 +56,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
 
   async create(request: CreateSessionRequest): Promise<Session> {
     const { store, runtime, logger, defaultImage, credential, modelEndpoint, egressAllowed } = this.#options;
-    const known = request.requestId === undefined ? undefined : this.#byRequest.get(request.requestId);
+    const known = request.requestId === undefined ? undefined : store.findByRequest(request.requestId);
     if (known !== undefined) return this.get(known);
     if (this.#closing.signal.aborted)
       throw new AppError("HOST_CLOSING", "The host is shutting down.", { kind: "UNAVAILABLE", retryable: true });
@@ -67,14 +69,15 @@ export class SessionManager implements Sessions, AsyncDisposable {
       });
     }
     const sessionId = `ses_${ulid()}`;
-    store.createSession(sessionId);
-    const log = new SessionLog(store, sessionId);
     const parent = request.parent ?? "";
-    log.append({ case: "sessionStarted", value: create(SessionStartedSchema, { sessionId, spec, parent }) });
-    log.state(Session_State.QUEUED);
-    log.phase(Phase.QUEUED);
+    const log = SessionLog.create(
+      store,
+      { sessionId, requestId: request.requestId, container: toJsonString(ContainerSpecSchema, request.container) },
+      { case: "sessionStarted", value: create(SessionStartedSchema, { sessionId, spec, parent }) },
+      { case: "stateChanged", value: create(StateChangedSchema, { state: Session_State.QUEUED }) },
+      { case: "phaseChanged", value: create(PhaseChangedSchema, { phase: Phase.QUEUED }) },
+    );
     const session = store.getSession(sessionId)!;
-    if (request.requestId !== undefined) this.#byRequest.set(request.requestId, sessionId);
     const run = new SessionRun({
       spec,
       limits,

@@ -8,6 +8,16 @@ export interface NewEvent {
   agentSequence?: number;
 }
 
+/** What a new session's log starts with, and what a restarted host needs of it. */
+export interface NewSession {
+  /** Whoever asks with the same id again means this session. */
+  requestId?: string | undefined;
+  /** What its container is made from, as JSON. The store does not look into it. */
+  container: string;
+  /** Stored with the session or not at all. */
+  events: NewEvent[];
+}
+
 /** Which sessions a list is to hold. */
 export interface ListFilter {
   /** Empty: all. */
@@ -21,18 +31,32 @@ export interface ListFilter {
 
 /**
  * What the host knows of its sessions: a numbered log for each, stored before anyone sees it, and
- * what is too large for an event. Readers are numbers.
+ * what is too large for an event. Readers are numbers. A session is live until its log holds
+ * sessionFinished, whichever process wrote the rest of it.
  */
 export interface SessionStore extends Disposable {
-  /** Makes the log of a new session. */
-  createSession(sessionId: string): void;
-  /** Stores events in one transaction and returns them numbered. An empty list is fine. */
+  /** Makes the log of a new session. Throws REQUEST_ID_TAKEN if another one has its request id. */
+  createSession(sessionId: string, session: NewSession): void;
+  /** The session that was created with a request id, as long as it is stored. */
+  findByRequest(requestId: string): string | undefined;
+  /** What a session's container is made from, as it was given. */
+  getContainer(sessionId: string): string | undefined;
+  /** Keeps what names a session's container, as JSON. Replaces what was kept. */
+  putContainerRef(sessionId: string, containerRef: string): void;
+  /** What names a session's container; undefined until it was put. */
+  getContainerRef(sessionId: string): string | undefined;
+  /** The sessions that have not finished, oldest first. */
+  liveSessionIds(): string[];
+  /**
+   * Stores events in one transaction and returns them numbered. An empty list is fine. Throws
+   * SESSION_NOT_LIVE after the last event, STORE_FAILED.
+   */
   append(sessionId: string, events: NewEvent[]): SessionEvent[];
   /** Up to `limit` events after a number, oldest first. */
   read(sessionId: string, options: { afterSequence: number; limit: number }): SessionEvent[];
   /**
    * Resolves true when there are events after a number, false on abort, or if none will come because
-   * nobody in this process writes to that session. Never rejects.
+   * the session is not live. Does not notice what another process writes. Never rejects.
    */
   changed(sessionId: string, options: { afterSequence: number; signal: AbortSignal }): Promise<boolean>;
   /** The fold of the log; undefined if there is no such session. The caller's own copy. */

@@ -34,12 +34,13 @@ const finished = {
   event: { case: "sessionFinished" as const, value: create(SessionFinishedSchema, { state: Session_State.SUCCEEDED }) },
   occurTimeMs: 3000,
 };
+const NEW = { container: "{}", events: [] };
 const never = new AbortController().signal;
 
 test("numbers the log and keeps the agent's number beside it, also for another process", () => {
   {
     using store = new SqliteStore(path);
-    store.createSession("ses_1");
+    store.createSession("ses_1", NEW);
     expect(
       store.append("ses_1", [own("a"), { ...own("b"), agentSequence: 2 }]).map(({ sequence }) => sequence),
     ).toEqual([1, 2]);
@@ -53,7 +54,7 @@ test("numbers the log and keeps the agent's number beside it, also for another p
 
 test("stores a batch whole or not at all", () => {
   using store = new SqliteStore(path);
-  store.createSession("ses_1");
+  store.createSession("ses_1", NEW);
   store.append("ses_1", [own("a")]);
   // Somebody else has taken the second number of the batch.
   const other = new DatabaseSync(path);
@@ -69,7 +70,7 @@ test("stores a batch whole or not at all", () => {
 
 test("wakes those who wait for the next event, and only then", async () => {
   using store = new SqliteStore(path);
-  store.createSession("ses_1");
+  store.createSession("ses_1", NEW);
   let woken = false;
   const waiting = store.changed("ses_1", { afterSequence: 0, signal: never }).then(() => (woken = true));
   await Promise.resolve();
@@ -85,7 +86,7 @@ test("wakes those who wait for the next event, and only then", async () => {
 
 test("keeps the whole result beside the log and takes nothing after the last event", () => {
   using store = new SqliteStore(path);
-  store.createSession("ses_1");
+  store.createSession("ses_1", NEW);
   store.putResult("ses_1", create(SessionResultSchema, { finalText: "done" }), Buffer.from("patch"));
   store.append("ses_1", [finished]);
   expect(store.getResult("ses_1")?.result.finalText).toBe("done");
@@ -97,7 +98,7 @@ test("keeps the whole result beside the log and takes nothing after the last eve
 test("lists newest first, filtered and from a place on, and forgets what is deleted", () => {
   using store = new SqliteStore(path);
   for (const id of ["ses_1", "ses_2", "ses_3"]) {
-    store.createSession(id);
+    store.createSession(id, NEW);
     store.append(id, [state(id === "ses_2" ? Session_State.IDLE : Session_State.RUNNING)]);
   }
   const ids = (filter: { states?: Session_State[]; beforeId?: string; limit?: number }) =>
@@ -109,6 +110,44 @@ test("lists newest first, filtered and from a place on, and forgets what is dele
   store.deleteSession("ses_1");
   expect(ids({})).toEqual(["ses_3", "ses_2"]);
   expect(store.read("ses_1", { afterSequence: 0, limit: 1 })).toEqual([]);
+});
+
+test("treats sessions that have not finished as live in the next process", async () => {
+  {
+    using store = new SqliteStore(path);
+    store.createSession("ses_1", { ...NEW, requestId: "r1", container: '{"image":"x"}', events: [own("a")] });
+    store.createSession("ses_2", { ...NEW, events: [own("a"), finished] });
+    store.createSession("ses_0", NEW);
+    store.append("ses_1", [{ ...own("b"), agentSequence: 7 }]);
+    expect(store.getContainerRef("ses_1")).toBeUndefined();
+    store.putContainerRef("ses_1", "{}");
+    store.putContainerRef("ses_1", '{"id":"c1"}');
+  }
+  using store = new SqliteStore(path);
+  expect(store.liveSessionIds()).toEqual(["ses_0", "ses_1"]);
+  expect(store.getContainer("ses_1")).toBe('{"image":"x"}');
+  expect(store.getContainerRef("ses_1")).toBe('{"id":"c1"}');
+  expect(store.lastAgentSequence("ses_1")).toBe(7);
+  const waiting = store.changed("ses_1", { afterSequence: 2, signal: never });
+  expect(store.append("ses_1", [own("c")])[0]?.sequence).toBe(3);
+  expect(await waiting).toBe(true);
+  expect(store.getSession("ses_1")?.lastSequence).toBe(3);
+  store.append("ses_1", [finished]);
+  expect(store.liveSessionIds()).toEqual(["ses_0"]);
+  expect(await store.changed("ses_2", { afterSequence: 2, signal: never })).toBe(false);
+});
+
+test("finds a session by its request id as long as it is stored", () => {
+  using store = new SqliteStore(path);
+  expect(store.findByRequest("r1")).toBeUndefined();
+  store.createSession("ses_1", { ...NEW, requestId: "r1", events: [finished] });
+  expect(store.findByRequest("r1")).toBe("ses_1");
+  expect(() => store.createSession("ses_2", { ...NEW, requestId: "r1" })).toThrow(
+    expect.objectContaining({ reason: "REQUEST_ID_TAKEN" }),
+  );
+  expect(store.getSession("ses_2")).toBeUndefined();
+  store.deleteSession("ses_1");
+  store.createSession("ses_2", { ...NEW, requestId: "r1" });
 });
 
 test("is readable by its user only and refuses a newer file", () => {

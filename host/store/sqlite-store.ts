@@ -14,30 +14,8 @@ import {
   SessionResultSchema,
   SessionSchema,
 } from "../../proto/index.ts";
-import type { ListFilter, NewEvent, SessionStore } from "./session-store.ts";
-
-/** Each one leads to the next version. Never change one that was released. */
-const MIGRATIONS = [
-  `CREATE TABLE session (
-     id TEXT PRIMARY KEY,
-     snapshot BLOB NOT NULL,
-     last_agent_sequence INTEGER NOT NULL DEFAULT 0
-   ) STRICT;
-   CREATE TABLE event (
-     session_id TEXT NOT NULL,
-     sequence INTEGER NOT NULL,
-     agent_sequence INTEGER,
-     data BLOB NOT NULL,
-     PRIMARY KEY (session_id, sequence)
-   ) STRICT, WITHOUT ROWID;
-   CREATE TABLE result (
-     session_id TEXT PRIMARY KEY,
-     result BLOB NOT NULL,
-     patch BLOB NOT NULL
-   ) STRICT;`,
-  `ALTER TABLE session ADD COLUMN state INTEGER NOT NULL DEFAULT 0;
-   ALTER TABLE session ADD COLUMN parent TEXT NOT NULL DEFAULT '';`,
-];
+import { migrate } from "./migrations.ts";
+import type { ListFilter, NewEvent, NewSession, SessionStore } from "./session-store.ts";
 
 /** Another process may be writing to the same file. */
 const BUSY_TIMEOUT_MS = 5000;
@@ -53,10 +31,7 @@ interface Live {
 export class SqliteStore implements SessionStore {
   readonly #database: DatabaseSync;
   readonly #live = new Map<string, Live>();
-  readonly #statements: Record<
-    "insertSession" | "updateSession" | "getSession" | "insertEvent" | "readEvents" | "putResult" | "getResult",
-    StatementSync
-  >;
+  readonly #statements: ReturnType<typeof prepareStatements>;
 
   constructor(path: string) {
     if (path !== ":memory:") mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -64,69 +39,57 @@ export class SqliteStore implements SessionStore {
     if (path !== ":memory:") chmodSync(path, 0o600);
     this.#database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
     migrate(this.#database, path);
-    const prepare = (sql: string) => this.#database.prepare(sql);
-    this.#statements = {
-      insertSession: prepare("INSERT INTO session (id, snapshot) VALUES (?, ?)"),
-      updateSession: prepare(
-        "UPDATE session SET snapshot = ?, last_agent_sequence = ?, state = ?, parent = ? WHERE id = ?",
-      ),
-      getSession: prepare("SELECT snapshot, last_agent_sequence FROM session WHERE id = ?"),
-      insertEvent: prepare("INSERT INTO event (session_id, sequence, agent_sequence, data) VALUES (?, ?, ?, ?)"),
-      readEvents: prepare("SELECT data FROM event WHERE session_id = ? AND sequence > ? ORDER BY sequence LIMIT ?"),
-      putResult: prepare("INSERT OR REPLACE INTO result (session_id, result, patch) VALUES (?, ?, ?)"),
-      getResult: prepare("SELECT result, patch FROM result WHERE session_id = ?"),
-    };
+    this.#statements = prepareStatements(this.#database);
   }
 
-  createSession(sessionId: string): void {
-    const session = emptySession(sessionId);
-    this.#statements.insertSession.run(sessionId, toBinary(SessionSchema, session));
-    this.#live.set(sessionId, { session, lastAgentSequence: 0, waiters: new Set() });
+  createSession(sessionId: string, { requestId, container, events }: NewSession): void {
+    const live: Live = { session: emptySession(sessionId), lastAgentSequence: 0, waiters: new Set() };
+    if (requestId !== undefined && this.findByRequest(requestId) !== undefined) {
+      throw new AppError("REQUEST_ID_TAKEN", `There is a session of the request id "${requestId}".`, {
+        kind: "FAILED_PRECONDITION",
+        help: "Use another id.",
+      });
+    }
+    this.#transaction(`Session ${sessionId} could not be stored.`, () => {
+      const snapshot = toBinary(SessionSchema, live.session);
+      this.#statements.insertSession.run(sessionId, snapshot, requestId ?? null, container);
+      if (events.length > 0) this.#insert(sessionId, live, events);
+    });
+    this.#live.set(sessionId, live);
+  }
+
+  findByRequest(requestId: string): string | undefined {
+    return this.#statements.findByRequest.get(requestId)?.["id"] as string | undefined;
+  }
+
+  getContainer(sessionId: string): string | undefined {
+    return this.#statements.getContainer.get(sessionId)?.["container"] as string | undefined;
+  }
+
+  putContainerRef(sessionId: string, containerRef: string): void {
+    this.#transaction(`The container of ${sessionId} could not be stored.`, () => {
+      this.#statements.putContainerRef.run(containerRef, sessionId);
+    });
+  }
+
+  getContainerRef(sessionId: string): string | undefined {
+    return (this.#statements.getContainer.get(sessionId)?.["container_ref"] ?? undefined) as string | undefined;
+  }
+
+  liveSessionIds(): string[] {
+    return this.#statements.listLive.all().map(({ id }) => id as string);
   }
 
   append(sessionId: string, events: NewEvent[]): SessionEvent[] {
     if (events.length === 0) return [];
     const live = this.#require(sessionId);
     // The fold changes only once the transaction has been stored.
-    const session = clone(SessionSchema, live.session);
-    let { lastAgentSequence } = live;
-    const entries: SessionEvent[] = [];
-    try {
-      this.#database.exec("BEGIN IMMEDIATE");
-      for (const { event, occurTimeMs, agentSequence } of events) {
-        const entry = create(SessionEventSchema, {
-          sequence: session.lastSequence + 1,
-          occurTime: timestampFromMs(occurTimeMs),
-          event,
-        });
-        this.#statements.insertEvent.run(
-          sessionId,
-          entry.sequence,
-          agentSequence ?? null,
-          toBinary(SessionEventSchema, entry),
-        );
-        foldEvent(session, entry);
-        if (agentSequence !== undefined) lastAgentSequence = agentSequence;
-        entries.push(entry);
-      }
-      this.#statements.updateSession.run(
-        toBinary(SessionSchema, session),
-        lastAgentSequence,
-        session.state,
-        session.parent,
-        sessionId,
-      );
-      this.#database.exec("COMMIT");
-    } catch (error) {
-      // On a full disk SQLite has rolled back by itself.
-      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-      throw new AppError("STORE_FAILED", `Events of ${sessionId} could not be stored.`, {
-        cause: error,
-        help: "Look for a full disk or wrong permissions of the state directory.",
-      });
-    }
-    live.session = session;
-    live.lastAgentSequence = lastAgentSequence;
+    const next = { ...live, session: clone(SessionSchema, live.session) };
+    const entries = this.#transaction(`Events of ${sessionId} could not be stored.`, () =>
+      this.#insert(sessionId, next, events),
+    );
+    live.session = next.session;
+    live.lastAgentSequence = next.lastAgentSequence;
     for (const wake of [...live.waiters]) wake();
     if (entries.some(({ event }) => event.case === "sessionFinished")) this.#live.delete(sessionId);
     return entries;
@@ -138,8 +101,8 @@ export class SqliteStore implements SessionStore {
   }
 
   changed(sessionId: string, options: { afterSequence: number; signal: AbortSignal }): Promise<boolean> {
-    const live = this.#live.get(sessionId);
     const { signal } = options;
+    const live = this.#find(sessionId);
     if (live === undefined || signal.aborted) return Promise.resolve(false);
     if (live.session.lastSequence > options.afterSequence) return Promise.resolve(true);
     return new Promise((resolve) => {
@@ -177,17 +140,9 @@ export class SqliteStore implements SessionStore {
   }
 
   deleteSession(sessionId: string): void {
-    this.#database.exec("BEGIN IMMEDIATE");
-    try {
-      for (const table of ["event", "result"]) {
-        this.#database.prepare(`DELETE FROM ${table} WHERE session_id = ?`).run(sessionId);
-      }
-      this.#database.prepare("DELETE FROM session WHERE id = ?").run(sessionId);
-      this.#database.exec("COMMIT");
-    } catch (error) {
-      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-      throw error;
-    }
+    this.#transaction(`Session ${sessionId} could not be deleted.`, () => {
+      for (const statement of this.#statements.delete) statement.run(sessionId);
+    });
   }
 
   lastAgentSequence(sessionId: string): number {
@@ -195,7 +150,9 @@ export class SqliteStore implements SessionStore {
   }
 
   putResult(sessionId: string, result: SessionResult, patch: Uint8Array): void {
-    this.#statements.putResult.run(sessionId, toBinary(SessionResultSchema, result), patch);
+    this.#transaction(`The result of ${sessionId} could not be stored.`, () => {
+      this.#statements.putResult.run(sessionId, toBinary(SessionResultSchema, result), patch);
+    });
   }
 
   getResult(sessionId: string): { result: SessionResult; patch: Uint8Array } | undefined {
@@ -208,14 +165,94 @@ export class SqliteStore implements SessionStore {
     if (this.#database.isOpen) this.#database.close();
   }
 
+  /** Numbers and stores events and folds them into `live`. */
+  #insert(sessionId: string, live: Live, events: NewEvent[]): SessionEvent[] {
+    const { session } = live;
+    let endTimeMs: number | null = null;
+    const entries = events.map(({ event, occurTimeMs, agentSequence }) => {
+      const occurTime = timestampFromMs(occurTimeMs);
+      const entry = create(SessionEventSchema, { sequence: session.lastSequence + 1, occurTime, event });
+      const data = toBinary(SessionEventSchema, entry);
+      this.#statements.insertEvent.run(sessionId, entry.sequence, agentSequence ?? null, data);
+      foldEvent(session, entry);
+      if (agentSequence !== undefined) live.lastAgentSequence = agentSequence;
+      if (event.case === "sessionFinished") endTimeMs = occurTimeMs;
+      return entry;
+    });
+    this.#statements.updateSession.run(
+      toBinary(SessionSchema, session),
+      live.lastAgentSequence,
+      session.state,
+      session.parent,
+      endTimeMs,
+      sessionId,
+    );
+    return entries;
+  }
+
+  /** Runs it whole or not at all. Throws STORE_FAILED. */
+  #transaction<T>(failure: string, run: () => T): T {
+    try {
+      this.#database.exec("BEGIN IMMEDIATE");
+      const value = run();
+      this.#database.exec("COMMIT");
+      return value;
+    } catch (error) {
+      // On a full disk SQLite has rolled back by itself.
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      throw new AppError("STORE_FAILED", failure, {
+        cause: error,
+        help: "Look for a full disk or wrong permissions of the state directory.",
+      });
+    }
+  }
+
+  /** A live session, also one that another process has begun; undefined if it is over or there is none. */
+  #find(sessionId: string): Live | undefined {
+    const known = this.#live.get(sessionId);
+    if (known !== undefined) return known;
+    const row = this.#statements.getSession.get(sessionId);
+    if (row === undefined || row["end_time_ms"] !== null) return undefined;
+    const live: Live = {
+      session: fromBinary(SessionSchema, row["snapshot"] as Uint8Array),
+      lastAgentSequence: Number(row["last_agent_sequence"]),
+      waiters: new Set(),
+    };
+    this.#live.set(sessionId, live);
+    return live;
+  }
+
   #require(sessionId: string): Live {
-    const live = this.#live.get(sessionId);
+    const live = this.#find(sessionId);
     if (live !== undefined) return live;
-    throw new AppError("SESSION_NOT_LIVE", `Session ${sessionId} is over or belongs to another host.`, {
+    throw new AppError("SESSION_NOT_LIVE", `Session ${sessionId} is over.`, {
       kind: "FAILED_PRECONDITION",
       metadata: { session_id: sessionId },
     });
   }
+}
+
+function prepareStatements(database: DatabaseSync) {
+  const prepare = (sql: string): StatementSync => database.prepare(sql);
+  return {
+    insertSession: prepare("INSERT INTO session (id, snapshot, request_id, container) VALUES (?, ?, ?, ?)"),
+    updateSession: prepare(
+      "UPDATE session SET snapshot = ?, last_agent_sequence = ?, state = ?, parent = ?, end_time_ms = ? WHERE id = ?",
+    ),
+    getSession: prepare("SELECT snapshot, last_agent_sequence, end_time_ms FROM session WHERE id = ?"),
+    findByRequest: prepare("SELECT id FROM session WHERE request_id = ?"),
+    getContainer: prepare("SELECT container, container_ref FROM session WHERE id = ?"),
+    putContainerRef: prepare("UPDATE session SET container_ref = ? WHERE id = ?"),
+    // Ids are ULIDs: their order is that of their creation.
+    listLive: prepare("SELECT id FROM session WHERE end_time_ms IS NULL ORDER BY id"),
+    insertEvent: prepare("INSERT INTO event (session_id, sequence, agent_sequence, data) VALUES (?, ?, ?, ?)"),
+    readEvents: prepare("SELECT data FROM event WHERE session_id = ? AND sequence > ? ORDER BY sequence LIMIT ?"),
+    putResult: prepare("INSERT OR REPLACE INTO result (session_id, result, patch) VALUES (?, ?, ?)"),
+    getResult: prepare("SELECT result, patch FROM result WHERE session_id = ?"),
+    delete: ["event WHERE session_id", "result WHERE session_id", "session WHERE id"].map((what) =>
+      prepare(`DELETE FROM ${what} = ?`),
+    ),
+  };
 }
 
 function withoutLargeParts(session: Session): Session {
@@ -226,20 +263,4 @@ function withoutLargeParts(session: Session): Session {
     session.result.finalTextTruncated = true;
   }
   return session;
-}
-
-function migrate(database: DatabaseSync, path: string): void {
-  database.exec("BEGIN IMMEDIATE");
-  const version = Number(database.prepare("PRAGMA user_version").get()!["user_version"]);
-  if (version > MIGRATIONS.length) {
-    database.exec("ROLLBACK");
-    throw new AppError("STORE_TOO_NEW", `${path} was written by a newer ClaudeCluster.`, {
-      kind: "FAILED_PRECONDITION",
-      help: "Update ClaudeCluster, or set CLAUDECLUSTER_STATE_DIR to another directory.",
-      metadata: { path },
-    });
-  }
-  for (const migration of MIGRATIONS.slice(version)) database.exec(migration);
-  database.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
-  database.exec("COMMIT");
 }

@@ -29,7 +29,7 @@ test("a killed bridge and a host that goes away while an answer streams lose no 
 
   using store = new SqliteStore(":memory:");
   const sessionId = "ses_RESILIENCE";
-  store.createSession(sessionId);
+  store.createSession(sessionId, { container: "{}", events: [] });
   const log = new SessionLog(store, sessionId);
   await using runtime = new DockerRuntime();
   const request = {

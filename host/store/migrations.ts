@@ -1,0 +1,73 @@
+import type { DatabaseSync } from "node:sqlite";
+import { fromBinary } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { AppError, isFinal, SessionSchema } from "../../proto/index.ts";
+
+type Migration = string | ((database: DatabaseSync) => void);
+
+/** Each one leads to the next version. Never change one that was released. */
+const MIGRATIONS: Migration[] = [
+  `CREATE TABLE session (
+     id TEXT PRIMARY KEY,
+     snapshot BLOB NOT NULL,
+     last_agent_sequence INTEGER NOT NULL DEFAULT 0
+   ) STRICT;
+   CREATE TABLE event (
+     session_id TEXT NOT NULL,
+     sequence INTEGER NOT NULL,
+     agent_sequence INTEGER,
+     data BLOB NOT NULL,
+     PRIMARY KEY (session_id, sequence)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE result (
+     session_id TEXT PRIMARY KEY,
+     result BLOB NOT NULL,
+     patch BLOB NOT NULL
+   ) STRICT;`,
+  `ALTER TABLE session ADD COLUMN state INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE session ADD COLUMN parent TEXT NOT NULL DEFAULT '';`,
+  forRestart,
+];
+
+/** What a restarted host needs of the sessions that have not finished: no end_time_ms. */
+function forRestart(database: DatabaseSync): void {
+  database.exec(
+    `ALTER TABLE session ADD COLUMN request_id TEXT;
+     ALTER TABLE session ADD COLUMN container TEXT NOT NULL DEFAULT '{}';
+     ALTER TABLE session ADD COLUMN container_ref TEXT;
+     ALTER TABLE session ADD COLUMN end_time_ms INTEGER;
+     CREATE UNIQUE INDEX session_by_request ON session (request_id) WHERE request_id IS NOT NULL;
+     CREATE INDEX session_by_end ON session (end_time_ms, id);`,
+  );
+  // Rows from before the columns existed have only their defaults.
+  const update = database.prepare("UPDATE session SET state = ?, parent = ?, end_time_ms = ? WHERE id = ?");
+  for (const { id, snapshot } of database.prepare("SELECT id, snapshot FROM session").all()) {
+    const session = fromBinary(SessionSchema, snapshot as Uint8Array);
+    const endTimeMs = session.endTime === undefined ? Date.now() : timestampMs(session.endTime);
+    update.run(session.state, session.parent, isFinal(session.state) ? endTimeMs : null, id!);
+  }
+}
+
+/** Brings a file to the newest version. Throws STORE_TOO_NEW for one of a later program. */
+export function migrate(database: DatabaseSync, path: string): void {
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    const version = Number(database.prepare("PRAGMA user_version").get()!["user_version"]);
+    if (version > MIGRATIONS.length) {
+      throw new AppError("STORE_TOO_NEW", `${path} was written by a newer ClaudeCluster.`, {
+        kind: "FAILED_PRECONDITION",
+        help: "Update ClaudeCluster, or set CLAUDECLUSTER_STATE_DIR to another directory.",
+        metadata: { path },
+      });
+    }
+    for (const migration of MIGRATIONS.slice(version)) {
+      if (typeof migration === "string") database.exec(migration);
+      else migration(database);
+    }
+    database.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
+    database.exec("COMMIT");
+  } catch (error) {
+    if (database.isTransaction) database.exec("ROLLBACK");
+    throw error;
+  }
+}

@@ -16,7 +16,7 @@ const concrete = {
   message: "Only app.ts names concrete classes.",
 };
 const boundaries = {
-  group: ["**/cli/**", "**/mcp/**"],
+  group: ["**/cli/**", "**/mcp/**", "**/control/**", "**/daemon/**"],
   message: "Boundaries use the session layer, never the other way.",
 };
 

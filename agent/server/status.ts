@@ -16,6 +16,7 @@ const CODES: Readonly<Record<ErrorKind, grpc.status>> = {
   RESOURCE_EXHAUSTED: grpc.status.RESOURCE_EXHAUSTED,
   UNAVAILABLE: grpc.status.UNAVAILABLE,
   UNAUTHENTICATED: grpc.status.UNAUTHENTICATED,
+  PERMISSION_DENIED: grpc.status.PERMISSION_DENIED,
   DEADLINE_EXCEEDED: grpc.status.DEADLINE_EXCEEDED,
   CANCELED: grpc.status.CANCELLED,
   INTERNAL: grpc.status.INTERNAL,

@@ -9,6 +9,10 @@ const KINDS: Partial<Record<Code, ErrorKind>> = {
   [Code.OutOfRange]: "OUT_OF_RANGE",
   [Code.ResourceExhausted]: "RESOURCE_EXHAUSTED",
   [Code.Unauthenticated]: "UNAUTHENTICATED",
+  [Code.PermissionDenied]: "PERMISSION_DENIED",
+  [Code.Unavailable]: "UNAVAILABLE",
+  [Code.DeadlineExceeded]: "DEADLINE_EXCEEDED",
+  [Code.Canceled]: "CANCELED",
 };
 
 /** The error of a connection that is gone. */
@@ -26,10 +30,14 @@ export function connectionLost(cause?: unknown): AppError {
  * Canceled, Aborted, Internal or Unavailable, depending on how it was lost).
  */
 export function agentError(error: unknown): AppError {
-  if (error instanceof AppError) return error;
-  if (!(error instanceof ConnectError)) return connectionLost(error);
+  return error instanceof AppError ? error : (carriedError(error) ?? connectionLost(error));
+}
+
+/** The AppError that a call's other end has sent; undefined if it has sent none. */
+export function carriedError(error: unknown): AppError | undefined {
+  if (!(error instanceof ConnectError)) return undefined;
   const [info] = error.findDetails(ErrorInfoSchema);
-  if (info === undefined) return connectionLost(error);
+  if (info === undefined) return undefined;
   return new AppError(info.reason, error.rawMessage, {
     kind: KINDS[error.code] ?? "INTERNAL",
     metadata: info.metadata,

@@ -18,85 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/control/v1alpha1/session_service.proto.
  */
 export const file_claudecluster_control_v1alpha1_session_service: GenFile = /*@__PURE__*/
-  fileDesc("CjRjbGF1ZGVjbHVzdGVyL2NvbnRyb2wvdjFhbHBoYTEvc2Vzc2lvbl9zZXJ2aWNlLnByb3RvEh5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEiFAoSR2V0SG9zdEluZm9SZXF1ZXN0Is0BChNHZXRIb3N0SW5mb1Jlc3BvbnNlEhQKDGhvc3RfdmVyc2lvbhgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRIaChJsaXZlX3Nlc3Npb25fY291bnQYAyABKAUSHAoUcXVldWVkX3Nlc3Npb25fY291bnQYBCABKAUSIQoZbWF4X3J1bm5pbmdfc2Vzc2lvbl9jb3VudBgFIAEoBRIWCg5lbmdpbmVfaGVhbHRoeRgGIAEoCBIWCg5lbmdpbmVfcHJvYmxlbRgHIAEoCSK3AQoUQ3JlYXRlU2Vzc2lvblJlcXVlc3QSOQoEc3BlYxgBIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uU3BlYxJACgljb250YWluZXIYAiABKAsyLS5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuQ29udGFpbmVyU3BlYxIOCgZwYXJlbnQYAyABKAkSEgoKcmVxdWVzdF9pZBgEIAEoCSJRChVDcmVhdGVTZXNzaW9uUmVzcG9uc2USOAoHc2Vzc2lvbhgBIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uIicKEUdldFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiTgoSR2V0U2Vzc2lvblJlc3BvbnNlEjgKB3Nlc3Npb24YASABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbiKLAQoTTGlzdFNlc3Npb25zUmVxdWVzdBI9CgZzdGF0ZXMYASADKA4yLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbi5TdGF0ZRIOCgZwYXJlbnQYAiABKAkSEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkiagoUTGlzdFNlc3Npb25zUmVzcG9uc2USOQoIc2Vzc2lvbnMYASADKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkijAIKDUF0dGFjaFJlcXVlc3QSOwoGYXR0YWNoGAEgASgLMikuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BdHRhY2hTdGFydEgAEkEKDHVzZXJfbWVzc2FnZRgDIAEoCzIpLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuVXNlck1lc3NhZ2VIABI8CglpbnRlcnJ1cHQYBCABKAsyJy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkludGVycnVwdEgAEjIKBHN0b3AYBSABKAsyIi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlN0b3BIAEIJCgdyZXF1ZXN0IpsCCg5BdHRhY2hSZXNwb25zZRI6CgdzZXNzaW9uGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25IABI6CgZldmVudHMYAiABKAsyKC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkV2ZW50QmF0Y2hIABI8CgloZWFydGJlYXQYAyABKAsyJy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkhlYXJ0YmVhdEgAEkcKD3JlcXVlc3RfcmVmdXNlZBgEIAEoCzIsLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUmVxdWVzdFJlZnVzZWRIAEIKCghyZXNwb25zZSJAChJXYXRjaEV2ZW50c1JlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRIWCg5hZnRlcl9zZXF1ZW5jZRgCIAEoBSLXAQoTV2F0Y2hFdmVudHNSZXNwb25zZRI6CgdzZXNzaW9uGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25IABI6CgZldmVudHMYAiABKAsyKC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkV2ZW50QmF0Y2hIABI8CgloZWFydGJlYXQYAyABKAsyJy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkhlYXJ0YmVhdEgAQgoKCHJlc3BvbnNlImQKElNlbmRNZXNzYWdlUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEjoKB21lc3NhZ2UYAiABKAsyKS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlVzZXJNZXNzYWdlIhUKE1NlbmRNZXNzYWdlUmVzcG9uc2UiLQoXSW50ZXJydXB0U2Vzc2lvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCSIaChhJbnRlcnJ1cHRTZXNzaW9uUmVzcG9uc2UiOAoSU3RvcFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSDgoGcmVhc29uGAIgASgJIhUKE1N0b3BTZXNzaW9uUmVzcG9uc2UiKgoURGVsZXRlU2Vzc2lvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCSIXChVEZWxldGVTZXNzaW9uUmVzcG9uc2UiKAoSUmVhZENoYW5nZXNSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiPQoTUmVhZENoYW5nZXNSZXNwb25zZRIMCgRkYXRhGAEgASgMEhgKEHRvdGFsX3NpemVfYnl0ZXMYAiABKAMyzQoKDlNlc3Npb25TZXJ2aWNlEnYKC0dldEhvc3RJbmZvEjIuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkdldEhvc3RJbmZvUmVxdWVzdBozLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5HZXRIb3N0SW5mb1Jlc3BvbnNlEnwKDUNyZWF0ZVNlc3Npb24SNC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuQ3JlYXRlU2Vzc2lvblJlcXVlc3QaNS5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuQ3JlYXRlU2Vzc2lvblJlc3BvbnNlEnMKCkdldFNlc3Npb24SMS5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuR2V0U2Vzc2lvblJlcXVlc3QaMi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuR2V0U2Vzc2lvblJlc3BvbnNlEnkKDExpc3RTZXNzaW9ucxIzLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5MaXN0U2Vzc2lvbnNSZXF1ZXN0GjQuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkxpc3RTZXNzaW9uc1Jlc3BvbnNlEmsKBkF0dGFjaBItLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5BdHRhY2hSZXF1ZXN0Gi4uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkF0dGFjaFJlc3BvbnNlKAEwARJ4CgtXYXRjaEV2ZW50cxIyLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5XYXRjaEV2ZW50c1JlcXVlc3QaMy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuV2F0Y2hFdmVudHNSZXNwb25zZTABEnYKC1NlbmRNZXNzYWdlEjIuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlNlbmRNZXNzYWdlUmVxdWVzdBozLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5TZW5kTWVzc2FnZVJlc3BvbnNlEoUBChBJbnRlcnJ1cHRTZXNzaW9uEjcuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkludGVycnVwdFNlc3Npb25SZXF1ZXN0GjguY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkludGVycnVwdFNlc3Npb25SZXNwb25zZRJ2CgtTdG9wU2Vzc2lvbhIyLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5TdG9wU2Vzc2lvblJlcXVlc3QaMy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuU3RvcFNlc3Npb25SZXNwb25zZRJ8Cg1EZWxldGVTZXNzaW9uEjQuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkRlbGV0ZVNlc3Npb25SZXF1ZXN0GjUuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkRlbGV0ZVNlc3Npb25SZXNwb25zZRJ4CgtSZWFkQ2hhbmdlcxIyLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5SZWFkQ2hhbmdlc1JlcXVlc3QaMy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuUmVhZENoYW5nZXNSZXNwb25zZTABYgZwcm90bzM", [file_claudecluster_agent_v1alpha1_agent_service, file_claudecluster_control_v1alpha1_container_spec, file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_spec]);
-
-/**
- * Asks for the host.
- *
- * @generated from message claudecluster.control.v1alpha1.GetHostInfoRequest
- */
-export type GetHostInfoRequest = Message<"claudecluster.control.v1alpha1.GetHostInfoRequest"> & {
-};
-
-/**
- * Describes the message claudecluster.control.v1alpha1.GetHostInfoRequest.
- * Use `create(GetHostInfoRequestSchema)` to create a new message.
- */
-export const GetHostInfoRequestSchema: GenMessage<GetHostInfoRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 0);
-
-/**
- * What the host is and how busy it is.
- *
- * @generated from message claudecluster.control.v1alpha1.GetHostInfoResponse
- */
-export type GetHostInfoResponse = Message<"claudecluster.control.v1alpha1.GetHostInfoResponse"> & {
-  /**
-   * Version of the host.
-   *
-   * @generated from field: string host_version = 1;
-   */
-  hostVersion: string;
-
-  /**
-   * Chosen when the host started; another value means another process.
-   *
-   * @generated from field: string instance_id = 2;
-   */
-  instanceId: string;
-
-  /**
-   * Sessions that have not finished.
-   *
-   * @generated from field: int32 live_session_count = 3;
-   */
-  liveSessionCount: number;
-
-  /**
-   * Of those, the ones that wait in the queue.
-   *
-   * @generated from field: int32 queued_session_count = 4;
-   */
-  queuedSessionCount: number;
-
-  /**
-   * Sessions that may run at once.
-   *
-   * @generated from field: int32 max_running_session_count = 5;
-   */
-  maxRunningSessionCount: number;
-
-  /**
-   * The engine can be used.
-   *
-   * @generated from field: bool engine_healthy = 6;
-   */
-  engineHealthy: boolean;
-
-  /**
-   * What is wrong with the engine and what to do. Empty if it is healthy.
-   *
-   * @generated from field: string engine_problem = 7;
-   */
-  engineProblem: string;
-};
-
-/**
- * Describes the message claudecluster.control.v1alpha1.GetHostInfoResponse.
- * Use `create(GetHostInfoResponseSchema)` to create a new message.
- */
-export const GetHostInfoResponseSchema: GenMessage<GetHostInfoResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 1);
+  fileDesc("CjRjbGF1ZGVjbHVzdGVyL2NvbnRyb2wvdjFhbHBoYTEvc2Vzc2lvbl9zZXJ2aWNlLnByb3RvEh5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEitwEKFENyZWF0ZVNlc3Npb25SZXF1ZXN0EjkKBHNwZWMYASABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvblNwZWMSQAoJY29udGFpbmVyGAIgASgLMi0uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkNvbnRhaW5lclNwZWMSDgoGcGFyZW50GAMgASgJEhIKCnJlcXVlc3RfaWQYBCABKAkiUQoVQ3JlYXRlU2Vzc2lvblJlc3BvbnNlEjgKB3Nlc3Npb24YASABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbiInChFHZXRTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIk4KEkdldFNlc3Npb25SZXNwb25zZRI4CgdzZXNzaW9uGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24iiwEKE0xpc3RTZXNzaW9uc1JlcXVlc3QSPQoGc3RhdGVzGAEgAygOMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24uU3RhdGUSDgoGcGFyZW50GAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoBRISCgpwYWdlX3Rva2VuGAQgASgJImoKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEjkKCHNlc3Npb25zGAEgAygLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIowCCg1BdHRhY2hSZXF1ZXN0EjsKBmF0dGFjaBgBIAEoCzIpLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQXR0YWNoU3RhcnRIABJBCgx1c2VyX21lc3NhZ2UYAyABKAsyKS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlVzZXJNZXNzYWdlSAASPAoJaW50ZXJydXB0GAQgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5JbnRlcnJ1cHRIABIyCgRzdG9wGAUgASgLMiIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5TdG9wSABCCQoHcmVxdWVzdCKbAgoOQXR0YWNoUmVzcG9uc2USOgoHc2Vzc2lvbhgBIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uSAASOgoGZXZlbnRzGAIgASgLMiguY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5FdmVudEJhdGNoSAASPAoJaGVhcnRiZWF0GAMgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWFydGJlYXRIABJHCg9yZXF1ZXN0X3JlZnVzZWQYBCABKAsyLC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlcXVlc3RSZWZ1c2VkSABCCgoIcmVzcG9uc2UiQAoSV2F0Y2hFdmVudHNSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSFgoOYWZ0ZXJfc2VxdWVuY2UYAiABKAUi1wEKE1dhdGNoRXZlbnRzUmVzcG9uc2USOgoHc2Vzc2lvbhgBIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uSAASOgoGZXZlbnRzGAIgASgLMiguY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5FdmVudEJhdGNoSAASPAoJaGVhcnRiZWF0GAMgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWFydGJlYXRIAEIKCghyZXNwb25zZSJkChJTZW5kTWVzc2FnZVJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRI6CgdtZXNzYWdlGAIgASgLMikuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5Vc2VyTWVzc2FnZSIVChNTZW5kTWVzc2FnZVJlc3BvbnNlIi0KF0ludGVycnVwdFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiGgoYSW50ZXJydXB0U2Vzc2lvblJlc3BvbnNlIjgKElN0b3BTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSIVChNTdG9wU2Vzc2lvblJlc3BvbnNlIioKFERlbGV0ZVNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiFwoVRGVsZXRlU2Vzc2lvblJlc3BvbnNlIigKElJlYWRDaGFuZ2VzUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIj0KE1JlYWRDaGFuZ2VzUmVzcG9uc2USDAoEZGF0YRgBIAEoDBIYChB0b3RhbF9zaXplX2J5dGVzGAIgASgDMtUJCg5TZXNzaW9uU2VydmljZRJ8Cg1DcmVhdGVTZXNzaW9uEjQuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkNyZWF0ZVNlc3Npb25SZXF1ZXN0GjUuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkNyZWF0ZVNlc3Npb25SZXNwb25zZRJzCgpHZXRTZXNzaW9uEjEuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkdldFNlc3Npb25SZXF1ZXN0GjIuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkdldFNlc3Npb25SZXNwb25zZRJ5CgxMaXN0U2Vzc2lvbnMSMy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuTGlzdFNlc3Npb25zUmVxdWVzdBo0LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5MaXN0U2Vzc2lvbnNSZXNwb25zZRJrCgZBdHRhY2gSLS5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuQXR0YWNoUmVxdWVzdBouLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5BdHRhY2hSZXNwb25zZSgBMAESeAoLV2F0Y2hFdmVudHMSMi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuV2F0Y2hFdmVudHNSZXF1ZXN0GjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLldhdGNoRXZlbnRzUmVzcG9uc2UwARJ2CgtTZW5kTWVzc2FnZRIyLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5TZW5kTWVzc2FnZVJlcXVlc3QaMy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuU2VuZE1lc3NhZ2VSZXNwb25zZRKFAQoQSW50ZXJydXB0U2Vzc2lvbhI3LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5JbnRlcnJ1cHRTZXNzaW9uUmVxdWVzdBo4LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5JbnRlcnJ1cHRTZXNzaW9uUmVzcG9uc2USdgoLU3RvcFNlc3Npb24SMi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuU3RvcFNlc3Npb25SZXF1ZXN0GjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlN0b3BTZXNzaW9uUmVzcG9uc2USfAoNRGVsZXRlU2Vzc2lvbhI0LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5EZWxldGVTZXNzaW9uUmVxdWVzdBo1LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5EZWxldGVTZXNzaW9uUmVzcG9uc2USeAoLUmVhZENoYW5nZXMSMi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuUmVhZENoYW5nZXNSZXF1ZXN0GjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJlYWRDaGFuZ2VzUmVzcG9uc2UwAWIGcHJvdG8z", [file_claudecluster_agent_v1alpha1_agent_service, file_claudecluster_control_v1alpha1_container_spec, file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_spec]);
 
 /**
  * What a session is created from.
@@ -138,7 +60,7 @@ export type CreateSessionRequest = Message<"claudecluster.control.v1alpha1.Creat
  * Use `create(CreateSessionRequestSchema)` to create a new message.
  */
 export const CreateSessionRequestSchema: GenMessage<CreateSessionRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 2);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 0);
 
 /**
  * The new session, or the one that this request_id made before.
@@ -159,7 +81,7 @@ export type CreateSessionResponse = Message<"claudecluster.control.v1alpha1.Crea
  * Use `create(CreateSessionResponseSchema)` to create a new message.
  */
 export const CreateSessionResponseSchema: GenMessage<CreateSessionResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 3);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 1);
 
 /**
  * Names a session.
@@ -180,7 +102,7 @@ export type GetSessionRequest = Message<"claudecluster.control.v1alpha1.GetSessi
  * Use `create(GetSessionRequestSchema)` to create a new message.
  */
 export const GetSessionRequestSchema: GenMessage<GetSessionRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 4);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 2);
 
 /**
  * A session.
@@ -201,7 +123,7 @@ export type GetSessionResponse = Message<"claudecluster.control.v1alpha1.GetSess
  * Use `create(GetSessionResponseSchema)` to create a new message.
  */
 export const GetSessionResponseSchema: GenMessage<GetSessionResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 5);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 3);
 
 /**
  * Which sessions, and which page of them.
@@ -243,7 +165,7 @@ export type ListSessionsRequest = Message<"claudecluster.control.v1alpha1.ListSe
  * Use `create(ListSessionsRequestSchema)` to create a new message.
  */
 export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 6);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 4);
 
 /**
  * A page of sessions.
@@ -271,7 +193,7 @@ export type ListSessionsResponse = Message<"claudecluster.control.v1alpha1.ListS
  * Use `create(ListSessionsResponseSchema)` to create a new message.
  */
 export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 7);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 5);
 
 /**
  * What a caller says to a session.
@@ -324,7 +246,7 @@ export type AttachRequest = Message<"claudecluster.control.v1alpha1.AttachReques
  * Use `create(AttachRequestSchema)` to create a new message.
  */
 export const AttachRequestSchema: GenMessage<AttachRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 8);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 6);
 
 /**
  * What a session says to a caller.
@@ -377,7 +299,7 @@ export type AttachResponse = Message<"claudecluster.control.v1alpha1.AttachRespo
  * Use `create(AttachResponseSchema)` to create a new message.
  */
 export const AttachResponseSchema: GenMessage<AttachResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 9);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 7);
 
 /**
  * What to watch, and from where.
@@ -405,7 +327,7 @@ export type WatchEventsRequest = Message<"claudecluster.control.v1alpha1.WatchEv
  * Use `create(WatchEventsRequestSchema)` to create a new message.
  */
 export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 10);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 8);
 
 /**
  * What a session says to a reader.
@@ -450,7 +372,7 @@ export type WatchEventsResponse = Message<"claudecluster.control.v1alpha1.WatchE
  * Use `create(WatchEventsResponseSchema)` to create a new message.
  */
 export const WatchEventsResponseSchema: GenMessage<WatchEventsResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 11);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 9);
 
 /**
  * A message for a session.
@@ -478,7 +400,7 @@ export type SendMessageRequest = Message<"claudecluster.control.v1alpha1.SendMes
  * Use `create(SendMessageRequestSchema)` to create a new message.
  */
 export const SendMessageRequestSchema: GenMessage<SendMessageRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 12);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 10);
 
 /**
  * It has been taken.
@@ -493,7 +415,7 @@ export type SendMessageResponse = Message<"claudecluster.control.v1alpha1.SendMe
  * Use `create(SendMessageResponseSchema)` to create a new message.
  */
 export const SendMessageResponseSchema: GenMessage<SendMessageResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 13);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 11);
 
 /**
  * Names a session.
@@ -514,7 +436,7 @@ export type InterruptSessionRequest = Message<"claudecluster.control.v1alpha1.In
  * Use `create(InterruptSessionRequestSchema)` to create a new message.
  */
 export const InterruptSessionRequestSchema: GenMessage<InterruptSessionRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 14);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 12);
 
 /**
  * It has been asked for.
@@ -529,7 +451,7 @@ export type InterruptSessionResponse = Message<"claudecluster.control.v1alpha1.I
  * Use `create(InterruptSessionResponseSchema)` to create a new message.
  */
 export const InterruptSessionResponseSchema: GenMessage<InterruptSessionResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 15);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 13);
 
 /**
  * Which session is to end, and why.
@@ -557,7 +479,7 @@ export type StopSessionRequest = Message<"claudecluster.control.v1alpha1.StopSes
  * Use `create(StopSessionRequestSchema)` to create a new message.
  */
 export const StopSessionRequestSchema: GenMessage<StopSessionRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 16);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 14);
 
 /**
  * It has been asked for.
@@ -572,7 +494,7 @@ export type StopSessionResponse = Message<"claudecluster.control.v1alpha1.StopSe
  * Use `create(StopSessionResponseSchema)` to create a new message.
  */
 export const StopSessionResponseSchema: GenMessage<StopSessionResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 17);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 15);
 
 /**
  * Names a session.
@@ -593,7 +515,7 @@ export type DeleteSessionRequest = Message<"claudecluster.control.v1alpha1.Delet
  * Use `create(DeleteSessionRequestSchema)` to create a new message.
  */
 export const DeleteSessionRequestSchema: GenMessage<DeleteSessionRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 18);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 16);
 
 /**
  * Nothing of it is left.
@@ -608,7 +530,7 @@ export type DeleteSessionResponse = Message<"claudecluster.control.v1alpha1.Dele
  * Use `create(DeleteSessionResponseSchema)` to create a new message.
  */
 export const DeleteSessionResponseSchema: GenMessage<DeleteSessionResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 19);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 17);
 
 /**
  * Names a session.
@@ -629,7 +551,7 @@ export type ReadChangesRequest = Message<"claudecluster.control.v1alpha1.ReadCha
  * Use `create(ReadChangesRequestSchema)` to create a new message.
  */
 export const ReadChangesRequestSchema: GenMessage<ReadChangesRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 20);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 18);
 
 /**
  * A piece of the patch.
@@ -657,7 +579,7 @@ export type ReadChangesResponse = Message<"claudecluster.control.v1alpha1.ReadCh
  * Use `create(ReadChangesResponseSchema)` to create a new message.
  */
 export const ReadChangesResponseSchema: GenMessage<ReadChangesResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 21);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 19);
 
 /**
  * The host's sessions: the same nouns and messages as the agent's, for many sessions at once.
@@ -667,16 +589,6 @@ export const ReadChangesResponseSchema: GenMessage<ReadChangesResponse> = /*@__P
  * @generated from service claudecluster.control.v1alpha1.SessionService
  */
 export const SessionService: GenService<{
-  /**
-   * Says what this host is.
-   *
-   * @generated from rpc claudecluster.control.v1alpha1.SessionService.GetHostInfo
-   */
-  getHostInfo: {
-    methodKind: "unary";
-    input: typeof GetHostInfoRequestSchema;
-    output: typeof GetHostInfoResponseSchema;
-  },
   /**
    * Creates a session and answers at once; it starts when there is room for it. Idempotent by
    * request_id. INVALID_ARGUMENT if the spec is wrong.

@@ -1,0 +1,128 @@
+import { createServer as createHttp1Server, type IncomingMessage, type ServerResponse } from "node:http";
+import {
+  createServer as createHttp2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+} from "node:http2";
+import { createServer, type ListenOptions, type Socket } from "node:net";
+import { AppError } from "../../proto/index.ts";
+
+/** A request of either version of HTTP, as connect-node takes them. */
+export type AnyRequest = IncomingMessage | Http2ServerRequest;
+export type AnyResponse = ServerResponse | Http2ServerResponse;
+
+/** The first bytes of a HTTP/2 connection that is not negotiated by TLS. */
+const PREFACE = "PRI";
+/** A connection that has not said what it speaks by then says nothing. */
+const FIRST_BYTES_MS = 10_000;
+/** Bytes that a caller may send before we have read them, for a stream and for a connection. */
+const WINDOW_BYTES = 1024 * 1024;
+
+/**
+ * Serves HTTP/2 and HTTP/1.1 without TLS on one address: gRPC needs the one, browsers and curl the
+ * other, and Node serves both on one port with TLS only. Told apart by their first bytes.
+ */
+export class AnyHttpServer {
+  readonly #http2: ReturnType<typeof createHttp2Server>;
+  readonly #http1: ReturnType<typeof createHttp1Server>;
+  readonly #server: ReturnType<typeof createServer>;
+  readonly #sockets = new Set<Socket>();
+  readonly #sessions = new Set<ServerHttp2Session>();
+  /** Connections of HTTP/1.1 with a request under way. */
+  readonly #answering = new Set<Socket>();
+  readonly #plain = new Set<Socket>();
+  readonly #onConnections: () => void;
+
+  /** `onConnections` is called whenever a connection has come or gone. */
+  constructor(handle: (request: AnyRequest, response: AnyResponse) => void, onConnections: () => void = () => {}) {
+    this.#onConnections = onConnections;
+    this.#http2 = createHttp2Server({ settings: { initialWindowSize: WINDOW_BYTES } }, handle);
+    this.#http2.on("session", (session) => {
+      session.setLocalWindowSize(WINDOW_BYTES);
+      this.#sessions.add(session);
+      session.once("close", () => this.#sessions.delete(session));
+    });
+    this.#http1 = createHttp1Server(handle);
+    this.#http1.on("request", ({ socket }, response) => {
+      this.#answering.add(socket);
+      response.once("close", () => {
+        this.#answering.delete(socket);
+        if (!this.#server.listening) socket.destroy();
+      });
+    });
+    // A watched session may be silent for as long as it likes.
+    this.#http1.requestTimeout = 0;
+    this.#server = createServer((socket) => this.#accept(socket));
+  }
+
+  get connectionCount(): number {
+    return this.#sockets.size;
+  }
+
+  /** Listens. Throws LISTEN_FAILED. Returns the port, 0 for a unix socket. */
+  async listen(address: ListenOptions): Promise<number> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(address, error)));
+      this.#server.listen(address, resolve);
+    });
+    const bound = this.#server.address();
+    return typeof bound === "object" && bound !== null ? bound.port : 0;
+  }
+
+  /** Takes no more connections, lets calls that are under way end for `graceMs`, then cuts them. */
+  async close(options: { graceMs: number }): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const socket of this.#plain) if (!this.#answering.has(socket)) socket.destroy();
+    const timer = setTimeout(() => this.#destroyAll(), options.graceMs);
+    for (const session of this.#sessions) session.close();
+    await closed;
+    clearTimeout(timer);
+  }
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket);
+    this.#onConnections();
+    socket.once("close", () => {
+      this.#sockets.delete(socket);
+      this.#plain.delete(socket);
+      this.#onConnections();
+    });
+    // Dealt with where the connection is used; before that it needs no dealing with.
+    socket.on("error", () => {});
+    const silent = setTimeout(() => socket.destroy(), FIRST_BYTES_MS);
+    let first = Buffer.alloc(0);
+    const onData = (chunk: Buffer) => {
+      first = Buffer.concat([first, chunk]);
+      const start = first.toString("latin1", 0, PREFACE.length);
+      if (start.length < PREFACE.length && PREFACE.startsWith(start)) return;
+      clearTimeout(silent);
+      socket.off("data", onData);
+      socket.pause();
+      socket.unshift(first);
+      if (start === PREFACE) this.#http2.emit("connection", socket);
+      else {
+        this.#plain.add(socket);
+        this.#http1.emit("connection", socket);
+        // The parser reads what has been put back, then goes on by itself.
+        socket.resume();
+      }
+    };
+    socket.on("data", onData);
+    socket.once("close", () => clearTimeout(silent));
+  }
+
+  #destroyAll(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}
+
+function listenError(address: ListenOptions, cause: NodeJS.ErrnoException): AppError {
+  const name = address.path ?? `${address.host ?? ""}:${address.port ?? ""}`;
+  return new AppError("LISTEN_FAILED", `Cannot listen on ${name} (${cause.code}).`, {
+    kind: "FAILED_PRECONDITION",
+    help: "Check that the directory exists, or that the port is free.",
+    metadata: { address: name },
+    cause,
+  });
+}

@@ -1,0 +1,49 @@
+import { connect } from "node:net";
+import { type Client, createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { HostService, SessionService } from "../../proto/control.ts";
+import { SafeHttp2SessionManager, WINDOW_BYTES } from "../agent-client/safe-session-manager.ts";
+
+/** A host that is frozen is noticed after at most twice this (ms). */
+const PING_MS = 15_000;
+/** A session with every file of a large repository changed. */
+const READ_MAX_BYTES = 64 * 1024 * 1024;
+
+/**
+ * A host's services over its private socket. Connects at the first call and again at the first one
+ * after the connection was lost; it is kept open until it is disposed of, so that the host knows
+ * that somebody is there.
+ */
+export class ControlClient implements Disposable {
+  readonly sessions: Client<typeof SessionService>;
+  readonly host: Client<typeof HostService>;
+  readonly #manager: SafeHttp2SessionManager;
+
+  constructor(socketPath: string) {
+    this.#manager = new SafeHttp2SessionManager(
+      "http://host",
+      {
+        pingIntervalMs: PING_MS,
+        pingTimeoutMs: PING_MS,
+        pingIdleConnection: true,
+        idleConnectionTimeoutMs: 2 ** 31 - 1,
+      },
+      {
+        settings: { initialWindowSize: WINDOW_BYTES },
+        createConnection: () => connect(socketPath),
+      },
+    );
+    const transport = createGrpcTransport({
+      baseUrl: "http://host",
+      sessionManager: this.#manager,
+      acceptCompression: [],
+      readMaxBytes: READ_MAX_BYTES,
+    });
+    this.sessions = createClient(SessionService, transport);
+    this.host = createClient(HostService, transport);
+  }
+
+  [Symbol.dispose](): void {
+    this.#manager.abort();
+  }
+}

@@ -1,0 +1,77 @@
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import type { Logger } from "pino";
+import { AppError, ErrorInfoSchema, type ErrorKind } from "../../proto/index.ts";
+import { carriedError } from "../agent-client/agent-error.ts";
+
+/** Who found the error, as ErrorInfo says it. */
+const ERROR_DOMAIN = "host.claudecluster.dev";
+
+const CODES: Readonly<Record<ErrorKind, Code>> = {
+  INVALID_ARGUMENT: Code.InvalidArgument,
+  FAILED_PRECONDITION: Code.FailedPrecondition,
+  NOT_FOUND: Code.NotFound,
+  ABORTED: Code.Aborted,
+  OUT_OF_RANGE: Code.OutOfRange,
+  RESOURCE_EXHAUSTED: Code.ResourceExhausted,
+  UNAVAILABLE: Code.Unavailable,
+  UNAUTHENTICATED: Code.Unauthenticated,
+  PERMISSION_DENIED: Code.PermissionDenied,
+  DEADLINE_EXCEEDED: Code.DeadlineExceeded,
+  CANCELED: Code.Canceled,
+  INTERNAL: Code.Internal,
+};
+
+/** Returns the error as it is sent: a gRPC status with one ErrorInfo. */
+export function toConnectError(error: AppError): ConnectError {
+  const details = [{ desc: ErrorInfoSchema, value: error.toErrorInfo(ERROR_DOMAIN) }];
+  return new ConnectError(error.message.toWellFormed(), CODES[error.kind], undefined, details, error);
+}
+
+/** Sends AppErrors as they are and everything else as INTERNAL, which is logged here. */
+export function sendErrors(logger: Logger): Interceptor {
+  const convert = (error: unknown, method: string): ConnectError => {
+    if (error instanceof AppError) return toConnectError(error);
+    // The library's own: a wrong message, a caller that has gone.
+    if (error instanceof ConnectError) return error;
+    logger.error({ err: error, method }, "call failed");
+    return toConnectError(new AppError("INTERNAL", "The host failed to handle the call; its log says more."));
+  };
+  async function* convertAll<T>(messages: AsyncIterable<T>, method: string): AsyncGenerator<T> {
+    try {
+      yield* messages;
+    } catch (error) {
+      throw convert(error, method);
+    }
+  }
+  return (next) => async (request) => {
+    const method = request.method.name;
+    try {
+      const response = await next(request);
+      return response.stream ? { ...response, message: convertAll(response.message, method) } : response;
+    } catch (error) {
+      throw convert(error, method);
+    }
+  };
+}
+
+/**
+ * Returns what the host has answered as an AppError. What it has not answered is CONNECTION_LOST,
+ * which is retryable; a call that it does not know is HOST_OUTDATED.
+ */
+export function hostError(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  const carried = carriedError(error);
+  if (carried !== undefined) return carried;
+  if (error instanceof ConnectError && error.code === Code.Unimplemented) {
+    return new AppError("HOST_OUTDATED", "The running host is too old for this call.", {
+      kind: "FAILED_PRECONDITION",
+      help: "End it once its sessions are done: claudecluster shutdown. The next command starts the installed version.",
+      cause: error,
+    });
+  }
+  return new AppError("CONNECTION_LOST", "The connection to the host is lost.", {
+    kind: "UNAVAILABLE",
+    retryable: true,
+    cause: error,
+  });
+}

@@ -1,0 +1,113 @@
+import { chmod } from "node:fs/promises";
+import { type ContextValues, createConnectRouter } from "@connectrpc/connect";
+import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import type { Logger } from "pino";
+import { AppError } from "../../proto/index.ts";
+import { HostService, SessionService } from "../../proto/control.ts";
+import type { Sessions } from "../session/sessions.ts";
+import { type AnyRequest, type AnyResponse, AnyHttpServer } from "./any-http-server.ts";
+import { localCaller, remoteCaller, requireAuthorization } from "./caller.ts";
+import { sendErrors } from "./control-error.ts";
+import { type HostControl, hostService } from "./host-service.ts";
+import { sessionService } from "./session-service.ts";
+import { addStandardServices } from "./standard-services.ts";
+
+/** Clients take a stream without a word for this long for a lost one, several times over (ms). */
+const HEARTBEAT_MS = 5_000;
+/** For answers that are on their way when the host ends (ms). */
+const DRAIN_MS = 1_000;
+/** A request holds a task and its variables at most. */
+const READ_MAX_BYTES = 8 * 1024 * 1024;
+
+export interface ControlServerOptions {
+  sessions: Sessions;
+  host: HostControl;
+  logger: Logger;
+  /** Default: 5 s. */
+  heartbeatMs?: number;
+  /** Called whenever a connection has come or gone. */
+  onConnections?: () => void;
+}
+
+type Handle = (request: AnyRequest, response: AnyResponse) => void;
+
+/**
+ * The control API, with health and reflection: gRPC, gRPC-web and Connect on every address that it
+ * listens on. Closing it ends every call with HOST_CLOSING; the sessions are none of its business.
+ */
+export class ControlServer implements AsyncDisposable {
+  readonly #options: ControlServerOptions;
+  readonly #closing = new AbortController();
+  readonly #handlers: Map<string, ReturnType<typeof createConnectRouter>["handlers"][number]>;
+  readonly #servers: AnyHttpServer[] = [];
+
+  constructor(options: ControlServerOptions) {
+    this.#options = options;
+    const { sessions, host, logger, heartbeatMs = HEARTBEAT_MS } = options;
+    const closing = this.#closing.signal;
+    const router = createConnectRouter({
+      // Compressing costs six times what it saves on a local socket.
+      acceptCompression: [],
+      readMaxBytes: READ_MAX_BYTES,
+      interceptors: [sendErrors(logger), requireAuthorization],
+      shutdownSignal: closing,
+    });
+    router.service(SessionService, sessionService({ sessions, heartbeatMs, closing }));
+    router.service(HostService, hostService(host));
+    addStandardServices(router, [SessionService, HostService], { closing });
+    this.#handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  }
+
+  /** Connections of callers, on all addresses. */
+  get connectionCount(): number {
+    return this.#servers.reduce((count, server) => count + server.connectionCount, 0);
+  }
+
+  /** Listens on a unix socket that only this user can connect to; its directory must be private. */
+  async listenUnix(path: string): Promise<void> {
+    await this.#listen({ path }, localCaller);
+    await chmod(path, 0o600);
+  }
+
+  /** Listens on TCP for callers with the token. Returns the port. */
+  listenTcp({ host, port, token }: { host: string; port: number; token: string }): Promise<number> {
+    return this.#listen({ host, port }, (request) => remoteCaller(request.headers.authorization, token));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(
+      new AppError("HOST_CLOSING", "The host is shutting down.", { kind: "UNAVAILABLE", retryable: true }),
+    );
+    await Promise.all(this.#servers.map((server) => server.close({ graceMs: DRAIN_MS })));
+  }
+
+  async #listen(
+    address: { path: string } | { host: string; port: number },
+    callerOf: (request: AnyRequest) => ContextValues,
+  ): Promise<number> {
+    const server = new AnyHttpServer(this.#handle(callerOf), this.#options.onConnections);
+    const port = await server.listen(address);
+    this.#servers.push(server);
+    return port;
+  }
+
+  /** connect-node's own adapter writes to the console whatever goes wrong with a caller that has gone. */
+  #handle(callerOf: (request: AnyRequest) => ContextValues): Handle {
+    return (request, response) => {
+      const handler = this.#handlers.get((request.url ?? "").split("?", 1)[0]!);
+      if (handler === undefined) {
+        response.statusCode = 404;
+        response.end();
+        return;
+      }
+      const serve = async () => {
+        const universal = universalRequestFromNodeRequest(request, response, undefined, callerOf(request));
+        await universalResponseToNodeResponse(await handler(universal), response);
+      };
+      serve().catch((error: unknown) => {
+        this.#options.logger.debug({ err: error, method: handler.method.name }, "call broke off");
+        response.destroy();
+      });
+    };
+  }
+}

@@ -1,0 +1,31 @@
+import { type MessageInitShape } from "@bufbuild/protobuf";
+import type { ServiceImpl } from "@connectrpc/connect";
+import { AppError } from "../../proto/index.ts";
+import type { GetHostInfoResponseSchema, HostService } from "../../proto/control.ts";
+import { callerOf } from "./caller.ts";
+
+/** What the control API says of the host and lets callers do with it. */
+export interface HostControl {
+  info(): Promise<MessageInitShape<typeof GetHostInfoResponseSchema>>;
+  /** Begins to end the host and returns at once. Throws HOST_BUSY. */
+  stop(options: { onlyWithoutLiveSessions: boolean }): Promise<void>;
+}
+
+/** Returns HostService over the host. */
+export function hostService(host: HostControl): ServiceImpl<typeof HostService> {
+  return {
+    async getHostInfo(_request, context) {
+      const info = await host.info();
+      return callerOf(context.values).local ? info : { ...info, stateDirectory: "", processId: 0 };
+    },
+    async stopHost({ onlyWithoutLiveSessions }, context) {
+      if (!callerOf(context.values).local) {
+        throw new AppError("CALLER_REMOTE", "Only callers on the host's private socket may end it.", {
+          kind: "PERMISSION_DENIED",
+        });
+      }
+      await host.stop({ onlyWithoutLiveSessions });
+      return {};
+    },
+  };
+}

@@ -1,0 +1,166 @@
+import { randomUUID } from "node:crypto";
+import { AppError, type Session, type SessionEvent } from "../../proto/index.ts";
+import type { CreateSessionRequest, ListSessionsPage, ListSessionsRequest, Sessions } from "../session/sessions.ts";
+import type { ControlClient } from "./control-client.ts";
+import { hostError } from "./control-error.ts";
+
+export interface RemoteSessionsOptions {
+  client: ControlClient;
+  /**
+   * Makes sure that a host listens: called before the first call, and after a connection was lost.
+   * Throws where there is none and none can be started; the call fails with that.
+   */
+  connect?: () => Promise<void>;
+}
+
+/** Between attempts after a lost connection, in ms. The sum is how long a host may take to come back. */
+const RETRY_DELAYS_MS = [0, 50, 100, 200, 500, 1000, 2000, 2000, 2000, 2000];
+
+/**
+ * The sessions of a host in another process. A lost connection is made again, to the next host if
+ * the one before has ended: every call is made such that twice does no harm, and a watcher resumes
+ * after the last event that it has seen.
+ */
+export class RemoteSessions implements Sessions {
+  readonly #client: ControlClient["sessions"];
+  readonly #connect: () => Promise<void>;
+  #connected = false;
+
+  constructor({ client, connect = () => Promise.resolve() }: RemoteSessionsOptions) {
+    this.#client = client.sessions;
+    this.#connect = connect;
+  }
+
+  async create({ spec, container, parent, requestId }: CreateSessionRequest): Promise<Session> {
+    const request = { spec, container, parent: parent ?? "", requestId: requestId ?? randomUUID() };
+    const { session } = await this.#call(() => this.#client.createSession(request));
+    return given(session);
+  }
+
+  async get(sessionId: string): Promise<Session> {
+    const { session } = await this.#call(() => this.#client.getSession({ sessionId }));
+    return given(session);
+  }
+
+  async list({ states = [], parent, pageSize, pageToken }: ListSessionsRequest): Promise<ListSessionsPage> {
+    // 0 means the default on the wire; here it is as wrong as in process.
+    const request = { states: [...states], parent: parent ?? "", pageSize: pageSize === 0 ? -1 : (pageSize ?? 0) };
+    return this.#call(() => this.#client.listSessions({ ...request, pageToken: pageToken ?? "" }));
+  }
+
+  async *watch(
+    sessionId: string,
+    options: { afterSequence: number; signal: AbortSignal },
+  ): AsyncGenerator<SessionEvent, undefined> {
+    const { signal } = options;
+    let { afterSequence } = options;
+    for (let attempt = 0; !signal.aborted;) {
+      // Leaving the loop below does not end the call.
+      const over = new AbortController();
+      try {
+        await this.#ready();
+        const request = { sessionId, afterSequence };
+        const callSignal = AbortSignal.any([signal, over.signal]);
+        for await (const { response } of this.#client.watchEvents(request, { signal: callSignal })) {
+          attempt = 0;
+          if (response.case !== "events") continue;
+          for (const event of response.value.events) {
+            if (signal.aborted) return;
+            afterSequence = event.sequence;
+            yield event;
+          }
+        }
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        await this.#recover(error, attempt++, signal);
+      } finally {
+        over.abort();
+      }
+    }
+  }
+
+  async stop(sessionId: string, { reason }: { reason: string }): Promise<void> {
+    await this.#call(() => this.#client.stopSession({ sessionId, reason }));
+  }
+
+  async interrupt(sessionId: string): Promise<void> {
+    await this.#call(() => this.#client.interruptSession({ sessionId }));
+  }
+
+  async sendMessage(sessionId: string, { text, messageId }: { text: string; messageId?: string }): Promise<void> {
+    const message = { text, messageId: messageId || randomUUID() };
+    await this.#call(() => this.#client.sendMessage({ sessionId, message }));
+  }
+
+  async delete(sessionId: string): Promise<void> {
+    let sent = false;
+    await this.#call(() => {
+      const again = sent;
+      sent = true;
+      return this.#client.deleteSession({ sessionId }).catch((error: unknown) => {
+        // It was done, and the answer was lost with the connection.
+        if (!again || hostError(error).kind !== "NOT_FOUND") throw error;
+      });
+    });
+  }
+
+  async readChanges(sessionId: string): Promise<Uint8Array> {
+    return this.#call(async () => {
+      const over = new AbortController();
+      const chunks: Uint8Array[] = [];
+      try {
+        for await (const { data } of this.#client.readChanges({ sessionId }, { signal: over.signal }))
+          chunks.push(data);
+      } finally {
+        over.abort();
+      }
+      return Buffer.concat(chunks);
+    });
+  }
+
+  async #call<T>(call: () => Promise<T>): Promise<T> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await this.#ready();
+        return await call();
+      } catch (error) {
+        await this.#recover(error, attempt);
+      }
+    }
+  }
+
+  async #ready(): Promise<void> {
+    if (this.#connected) return;
+    await this.#connect();
+    this.#connected = true;
+  }
+
+  /** Returns when it is worth another attempt; throws what is to be told otherwise. */
+  async #recover(error: unknown, attempt: number, signal?: AbortSignal): Promise<void> {
+    const known = hostError(error);
+    const lost = known.reason === "CONNECTION_LOST" || known.reason === "HOST_CLOSING";
+    const delayMs = RETRY_DELAYS_MS[attempt];
+    if (!lost || delayMs === undefined) throw known;
+    this.#connected = false;
+    await sleep(delayMs, signal);
+  }
+}
+
+function given(session: Session | undefined): Session {
+  if (session !== undefined) return session;
+  throw new AppError("HOST_INVALID", "The host has answered without a session.");
+}
+
+/** Ends early on abort, without an error: whoever loops looks at the signal. */
+function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", settle);
+      resolve();
+    };
+    const timer = setTimeout(settle, ms);
+    signal?.addEventListener("abort", settle, { once: true });
+  });
+}

@@ -1,0 +1,106 @@
+import { create } from "@bufbuild/protobuf";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { AppError, ContainerSpecSchema, type Session, SessionSpecSchema } from "../../proto/index.ts";
+import type { SessionService } from "../../proto/control.ts";
+import type { Sessions } from "../session/sessions.ts";
+import { attach } from "./attach.ts";
+import { cutSession } from "./cut-session.ts";
+import { SessionFeed } from "./session-feed.ts";
+
+/** Most bytes in one message, as the proto says. */
+const CHUNK_BYTES = 256 * 1024;
+const MAX_REQUEST_ID_BYTES = 128;
+const DEFAULT_PAGE_SIZE = 100;
+
+export interface SessionServiceOptions {
+  sessions: Sessions;
+  /** After this long without anything else a stream carries a heartbeat, in ms. */
+  heartbeatMs: number;
+  /** Aborted, with the error that callers get, when the host ends. */
+  closing: AbortSignal;
+}
+
+/** Returns SessionService over the sessions. */
+export function sessionService(options: SessionServiceOptions): ServiceImpl<typeof SessionService> {
+  const { sessions } = options;
+  return {
+    async createSession({ spec, container, parent, requestId }) {
+      if (Buffer.byteLength(requestId) > MAX_REQUEST_ID_BYTES) {
+        throw new AppError("REQUEST_ID_TOO_LONG", `The request id has more than ${MAX_REQUEST_ID_BYTES} bytes.`, {
+          kind: "INVALID_ARGUMENT",
+        });
+      }
+      const session = await sessions.create({
+        spec: spec ?? create(SessionSpecSchema),
+        container: container ?? create(ContainerSpecSchema),
+        ...(parent !== "" && { parent }),
+        ...(requestId !== "" && { requestId }),
+      });
+      return { session };
+    },
+    async getSession({ sessionId }) {
+      return { session: await sessions.get(sessionId) };
+    },
+    async listSessions({ states, parent, pageSize, pageToken }) {
+      const page = await sessions.list({
+        states,
+        pageSize: pageSize === 0 ? DEFAULT_PAGE_SIZE : pageSize,
+        ...(parent !== "" && { parent }),
+        ...(pageToken !== "" && { pageToken }),
+      });
+      return { ...page, sessions: page.sessions.map(cutSession) };
+    },
+    attach: (requests, context) => attach(options, requests, context),
+    async *watchEvents({ sessionId, afterSequence }, context) {
+      const { session, feed } = await openFeed(options, { sessionId, afterSequence }, context);
+      yield { response: { case: "session", value: session } };
+      for await (const response of feed.read()) if (response.case !== "requestRefused") yield { response };
+      options.closing.throwIfAborted();
+    },
+    async sendMessage({ sessionId, message }) {
+      await sessions.sendMessage(sessionId, { text: message?.text ?? "", messageId: message?.messageId ?? "" });
+      return {};
+    },
+    async interruptSession({ sessionId }) {
+      await sessions.interrupt(sessionId);
+      return {};
+    },
+    async stopSession({ sessionId, reason }) {
+      await sessions.stop(sessionId, { reason });
+      return {};
+    },
+    async deleteSession({ sessionId }) {
+      await sessions.delete(sessionId);
+      return {};
+    },
+    async *readChanges({ sessionId }) {
+      const patch = await sessions.readChanges(sessionId);
+      yield { data: patch.subarray(0, CHUNK_BYTES), totalSizeBytes: BigInt(patch.length) };
+      for (let start = CHUNK_BYTES; start < patch.length; start += CHUNK_BYTES) {
+        yield { data: patch.subarray(start, start + CHUNK_BYTES) };
+      }
+    },
+  };
+}
+
+/** Opens one reader's stream: the session as it is now, and what follows. Throws NOT_FOUND, OUT_OF_RANGE. */
+export async function openFeed(
+  { sessions, heartbeatMs, closing }: SessionServiceOptions,
+  { sessionId, afterSequence }: { sessionId: string; afterSequence: number },
+  context: HandlerContext,
+): Promise<{ session: Session; feed: SessionFeed }> {
+  const session = await sessions.get(sessionId);
+  const { lastSequence } = session;
+  if (afterSequence < 0 || afterSequence > lastSequence) {
+    throw new AppError("SEQUENCE_UNKNOWN", `There is no event ${afterSequence}; the newest is ${lastSequence}.`, {
+      kind: "OUT_OF_RANGE",
+      metadata: { after_sequence: String(afterSequence), last_sequence: String(lastSequence) },
+    });
+  }
+  const feed = new SessionFeed({
+    open: (signal) => sessions.watch(sessionId, { afterSequence, signal }),
+    heartbeatMs,
+    signal: AbortSignal.any([context.signal, closing]),
+  });
+  return { session: cutSession(session), feed };
+}

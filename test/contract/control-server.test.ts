@@ -1,0 +1,281 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { request as httpRequest } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import { pino } from "pino";
+import { expect, test } from "vitest";
+import { ControlClient } from "../../host/control/control-client.ts";
+import { hostError } from "../../host/control/control-error.ts";
+import { ControlServer } from "../../host/control/control-server.ts";
+import { AsyncQueue } from "../../host/agent-client/async-queue.ts";
+import { RemoteSessions } from "../../host/control/remote-sessions.ts";
+import {
+  type AttachRequest,
+  AttachRequestSchema,
+  type AttachResponse,
+  HostService,
+  SessionService,
+} from "../../proto/control.ts";
+import { ServerReflection } from "../../proto/gen/grpc/reflection/v1/reflection_pb.ts";
+import { Health } from "../../proto/gen/health/v1/health_pb.ts";
+import {
+  AppError,
+  AttachStart_Role as Role,
+  AttachStartSchema,
+  ContainerSpecSchema,
+  SessionSpecSchema,
+  StopSchema,
+  UserMessageSchema,
+} from "../../proto/index.ts";
+import { MemorySessions } from "./memory-sessions.ts";
+import { saying } from "./sessions-contract.ts";
+
+const TOKEN = "a-token-of-the-tests";
+const SPEC = create(SessionSpecSchema, { task: "x" });
+
+async function startServer(options: { heartbeatMs?: number } = {}) {
+  await using stack = new AsyncDisposableStack();
+  const directory = await mkdtemp(join(tmpdir(), "claudecluster-control-"));
+  stack.defer(() => rm(directory, { recursive: true }));
+  const sessions = stack.use(new MemorySessions());
+  const stops: boolean[] = [];
+  const host = {
+    info: async () => ({ hostVersion: "1.2.3", stateDirectory: "/state", processId: 7 }),
+    stop: async ({ onlyWithoutLiveSessions }: { onlyWithoutLiveSessions: boolean }) => {
+      stops.push(onlyWithoutLiveSessions);
+    },
+  };
+  const logger = pino({ level: "silent" });
+  const path = join(directory, "host.sock");
+  const listen = async () => {
+    const server = new ControlServer({ sessions, host, logger, ...options });
+    await server.listenUnix(path);
+    return server;
+  };
+  const server = stack.use(await listen());
+  const port = await server.listenTcp({ host: "127.0.0.1", port: 0, token: TOKEN });
+  const client = stack.use(new ControlClient(path));
+  const { id } = await sessions.create({ spec: SPEC, container: create(ContainerSpecSchema) });
+  const owned = stack.move();
+  const baseUrl = `http://127.0.0.1:${port}`;
+  return {
+    server,
+    sessions,
+    client,
+    id,
+    path,
+    baseUrl,
+    stops,
+    listen,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+const showing =
+  (token: string): Interceptor =>
+  (next) =>
+  (request) => {
+    request.header.set("authorization", `Bearer ${token}`);
+    return next(request);
+  };
+
+const TRANSPORTS = {
+  gRPC: createGrpcTransport,
+  "gRPC-web over HTTP/1.1": (options: { baseUrl: string; interceptors: Interceptor[] }) =>
+    createGrpcWebTransport({ ...options, httpVersion: "1.1" }),
+  "gRPC-web over HTTP/2": (options: { baseUrl: string; interceptors: Interceptor[] }) =>
+    createGrpcWebTransport({ ...options, httpVersion: "2" }),
+  "Connect over HTTP/1.1": (options: { baseUrl: string; interceptors: Interceptor[] }) =>
+    createConnectTransport({ ...options, httpVersion: "1.1", useBinaryFormat: false }),
+  "Connect over HTTP/2": (options: { baseUrl: string; interceptors: Interceptor[] }) =>
+    createConnectTransport({ ...options, httpVersion: "2" }),
+};
+
+test.each(Object.entries(TRANSPORTS))("serves %s on one port, to callers with the token", async (_name, transport) => {
+  await using host = await startServer();
+  const { baseUrl, id, sessions } = host;
+  const client = createClient(SessionService, transport({ baseUrl, interceptors: [showing(TOKEN)] }));
+  expect((await client.getSession({ sessionId: id })).session?.id).toBe(id);
+  const failure = client.getSession({ sessionId: "ses_NONE" }).catch((error: unknown) => hostError(error));
+  expect(await failure).toMatchObject({ reason: "SESSION_NOT_FOUND", kind: "NOT_FOUND" });
+  sessions.finish(id);
+  const cases: (string | undefined)[] = [];
+  for await (const { response } of client.watchEvents({ sessionId: id })) cases.push(response.case);
+  expect(cases.shift()).toBe("session");
+  expect(new Set(cases)).toEqual(new Set(["events"]));
+
+  for (const interceptors of [[], [showing("another-token")]]) {
+    const stranger = transport({ baseUrl, interceptors });
+    for (const call of [
+      () => createClient(SessionService, stranger).listSessions({}),
+      () => createClient(HostService, stranger).getHostInfo({}),
+      () => createClient(Health, stranger).check({}),
+    ]) {
+      const error: unknown = await call().catch((refused: unknown) => refused);
+      expect(ConnectError.from(error).code).toBe(Code.Unauthenticated);
+      expect(hostError(error)).toMatchObject({ reason: "TOKEN_INVALID" });
+    }
+  }
+});
+
+test("callers on TCP may neither end the host nor see where it is; callers on the socket may", async () => {
+  await using host = await startServer();
+  const remote = createClient(
+    HostService,
+    createGrpcTransport({ baseUrl: host.baseUrl, interceptors: [showing(TOKEN)] }),
+  );
+  expect(await remote.getHostInfo({})).toMatchObject({ hostVersion: "1.2.3", stateDirectory: "", processId: 0 });
+  const refused = remote.stopHost({}).catch((error: unknown) => hostError(error));
+  expect(await refused).toMatchObject({ reason: "CALLER_REMOTE", kind: "PERMISSION_DENIED" });
+  expect(host.stops).toEqual([]);
+  expect(await host.client.host.getHostInfo({})).toMatchObject({ stateDirectory: "/state", processId: 7 });
+  await host.client.host.stopHost({ onlyWithoutLiveSessions: true });
+  expect(host.stops).toEqual([true]);
+});
+
+test("answers reflection and health", async () => {
+  await using host = await startServer();
+  const transport = createGrpcTransport({ baseUrl: host.baseUrl, interceptors: [showing(TOKEN)] });
+  const requests = new AsyncQueue<{ messageRequest: { case: "listServices"; value: string } }>();
+  requests.push({ messageRequest: { case: "listServices", value: "" } });
+  requests.end();
+  const names: string[] = [];
+  for await (const { messageResponse } of createClient(ServerReflection, transport).serverReflectionInfo(requests)) {
+    if (messageResponse.case === "listServicesResponse")
+      names.push(...messageResponse.value.service.map(({ name }) => name));
+  }
+  expect(names).toEqual([
+    "claudecluster.control.v1alpha1.SessionService",
+    "claudecluster.control.v1alpha1.HostService",
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+  ]);
+  expect((await createClient(Health, transport).check({ service: SessionService.typeName })).status).toBe(1);
+});
+
+/** Attaches and reads as the test goes. */
+function attach(client: ControlClient, sessionId: string, role: Role, afterSequence = 0) {
+  const requests = new AsyncQueue<AttachRequest>();
+  const say = (request: AttachRequest["request"]) => requests.push(create(AttachRequestSchema, { request }));
+  say({ case: "attach", value: create(AttachStartSchema, { role, sessionId, afterSequence }) });
+  const responses = client.sessions.attach(requests)[Symbol.asyncIterator]();
+  const next = async (kind: AttachResponse["response"]["case"]) => {
+    for (;;) {
+      const { value, done } = await responses.next();
+      if (done === true) throw new Error(`the stream ended before ${kind}`);
+      const { response } = value as AttachResponse;
+      if (response.case === kind) return response.value;
+    }
+  };
+  return { say, next, requests, responses };
+}
+
+test("a controller watches and steers, an observer only watches, and nobody else is the owner", async () => {
+  await using host = await startServer();
+  const { client, id, sessions } = host;
+  const owner = attach(client, id, Role.OWNER);
+  expect(hostError(await owner.responses.next().catch((error: unknown) => error))).toMatchObject({
+    reason: "ROLE_RESERVED",
+    kind: "PERMISSION_DENIED",
+  });
+  const observer = attach(client, id, Role.OBSERVER);
+  expect(await observer.next("session")).toMatchObject({ id });
+  observer.say({ case: "stop", value: create(StopSchema) });
+  expect(await observer.next("requestRefused")).toMatchObject({ reason: "ROLE_INSUFFICIENT" });
+
+  const controller = attach(client, id, Role.CONTROLLER, 1);
+  await controller.next("session");
+  controller.say({ case: "userMessage", value: create(UserMessageSchema, { text: "go on" }) });
+  expect(await controller.next("events")).toMatchObject({ events: [{ event: { case: "turnStarted" } }] });
+  expect(sessions.messages).toEqual(["go on"]);
+  // Who says no more goes on watching.
+  observer.requests.end();
+  controller.say({ case: "stop", value: create(StopSchema, { reason: "seen enough" }) });
+  expect(await controller.next("events")).toMatchObject({ events: [{ event: { case: "sessionFinished" } }] });
+  for (const each of [observer, controller]) {
+    let result = await each.responses.next();
+    while (result.done !== true) result = await each.responses.next();
+  }
+  expect(sessions.watcherCount).toBe(0);
+});
+
+test("what gathers while a reader takes its time comes in batches, and a silent stream carries heartbeats", async () => {
+  await using host = await startServer({ heartbeatMs: 20 });
+  const { client, id, sessions } = host;
+  for (let index = 0; index < 1000; index++) sessions.say(id, saying(`line ${index}`));
+  const observer = attach(client, id, Role.OBSERVER);
+  let events = 0;
+  let batches = 0;
+  while (events < 1001) {
+    const batch = await observer.next("events");
+    events += (batch as { events: unknown[] }).events.length;
+    batches += 1;
+  }
+  expect(batches).toBeLessThan(100);
+  await observer.next("heartbeat");
+  sessions.finish(id);
+});
+
+test("a number that there is not is out of range", async () => {
+  await using host = await startServer();
+  const watch = new RemoteSessions({ client: host.client }).watch(host.id, {
+    afterSequence: 99,
+    signal: AbortSignal.timeout(10_000),
+  });
+  await expect(watch.next()).rejects.toMatchObject({ reason: "SEQUENCE_UNKNOWN", kind: "OUT_OF_RANGE" });
+});
+
+test("a host that ends and comes back is not noticed: calls are made again, watchers resume", async () => {
+  await using host = await startServer();
+  const { id, sessions } = host;
+  let connects = 0;
+  const remote = new RemoteSessions({ client: host.client, connect: async () => void (connects += 1) });
+  const seen: number[] = [];
+  const first = Promise.withResolvers<undefined>();
+  const watching = (async () => {
+    for await (const { sequence } of remote.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(20_000) })) {
+      seen.push(sequence);
+      first.resolve(undefined);
+    }
+  })();
+  await first.promise;
+  await host.server[Symbol.asyncDispose]();
+  sessions.say(id, saying("while nobody listens"));
+  const call = remote.sendMessage(id, { text: "hello?" });
+  await using _again = await host.listen();
+  await call;
+  sessions.finish(id);
+  await watching;
+  expect(seen).toEqual([1, 2, 3, 4]);
+  expect(sessions.messages).toEqual(["hello?"]);
+  expect(connects).toBeGreaterThanOrEqual(2);
+});
+
+test("a host that does not come back is an error, and so is one that cannot be started", async () => {
+  await using host = await startServer();
+  await host.server[Symbol.asyncDispose]();
+  const failing = new RemoteSessions({
+    client: host.client,
+    connect: () => Promise.reject(new AppError("HOST_START_FAILED", "It does not start.", { kind: "UNAVAILABLE" })),
+  });
+  await expect(failing.get(host.id)).rejects.toMatchObject({ reason: "HOST_START_FAILED" });
+});
+
+test("serves plain curl on the unix socket", async () => {
+  await using host = await startServer();
+  const body = JSON.stringify({ sessionId: host.id });
+  const answer = await new Promise<string>((resolve, reject) => {
+    const path = "/claudecluster.control.v1alpha1.SessionService/GetSession";
+    const headers = { "content-type": "application/json" };
+    const request = httpRequest({ socketPath: host.path, path, method: "POST", headers }, (response) => {
+      let text = "";
+      response.on("data", (chunk: Buffer) => (text += chunk.toString())).on("end", () => resolve(text));
+    });
+    request.on("error", reject).end(body);
+  });
+  expect(JSON.parse(answer)).toMatchObject({ session: { id: host.id } });
+});

@@ -1,0 +1,153 @@
+import { create } from "@bufbuild/protobuf";
+import { monotonicFactory } from "ulid";
+import type {
+  CreateSessionRequest,
+  ListSessionsPage,
+  ListSessionsRequest,
+  Sessions,
+} from "../../host/session/sessions.ts";
+import { SqliteStore } from "../../host/store/sqlite-store.ts";
+import {
+  AppError,
+  CancellationSchema,
+  completeSpec,
+  type EventBody,
+  isFinal,
+  type Session,
+  type SessionEvent,
+  SessionFinishedSchema,
+  type SessionResult,
+  SessionResultSchema,
+  SessionStartedSchema,
+  Session_State,
+  SuccessSchema,
+  TurnStartedSchema,
+  UserMessageSchema,
+} from "../../proto/index.ts";
+
+/** In the order of their creation, also within a millisecond. */
+const ulid = monotonicFactory();
+
+/** Sessions without containers: everything that happens to them is what a test says. */
+export class MemorySessions implements Sessions, Disposable {
+  readonly #store = new SqliteStore(":memory:");
+  readonly #patches = new Map<string, Uint8Array>();
+  readonly messages: string[] = [];
+  readonly interrupted: string[] = [];
+  /** How many events readers have been given. */
+  readCount = 0;
+  /** Readers that have not been left. */
+  watcherCount = 0;
+
+  async create({ spec, parent = "", requestId }: CreateSessionRequest): Promise<Session> {
+    const known = requestId === undefined ? undefined : this.#store.findByRequest(requestId);
+    if (known !== undefined) return this.get(known);
+    const complete = completeSpec(spec);
+    const sessionId = `ses_${ulid()}`;
+    const value = create(SessionStartedSchema, { sessionId, spec: complete, parent });
+    const events = [{ event: { case: "sessionStarted" as const, value }, occurTimeMs: 1_700_000_000_000 }];
+    this.#store.createSession(sessionId, { requestId, container: "", events });
+    return this.get(sessionId);
+  }
+
+  /** Something happens to a session. */
+  say(sessionId: string, ...events: EventBody[]): void {
+    this.#store.append(
+      sessionId,
+      events.map((event) => ({ event, occurTimeMs: 1_700_000_000_000 })),
+    );
+  }
+
+  /** A session ends well, with this patch. */
+  finish(sessionId: string, patch = new Uint8Array()): void {
+    this.#end(sessionId, Session_State.SUCCEEDED, { case: "success", value: create(SuccessSchema) }, patch);
+  }
+
+  async get(sessionId: string): Promise<Session> {
+    const session = this.#store.getSession(sessionId);
+    if (session !== undefined) return session;
+    throw new AppError("SESSION_NOT_FOUND", `There is no session "${sessionId}".`, {
+      kind: "NOT_FOUND",
+      metadata: { session_id: sessionId },
+    });
+  }
+
+  async list(request: ListSessionsRequest): Promise<ListSessionsPage> {
+    const { states = [], parent, pageSize = 100, pageToken } = request;
+    if (pageSize < 1 || pageSize > 1000) {
+      throw new AppError("PAGE_SIZE_INVALID", "The page size must be 1 to 1000.", { kind: "INVALID_ARGUMENT" });
+    }
+    const sessions = this.#store.listSessions({ states, parent, beforeId: pageToken, limit: pageSize + 1 });
+    const more = sessions.length > pageSize;
+    if (more) sessions.pop();
+    return { sessions, nextPageToken: more ? sessions.at(-1)!.id : "" };
+  }
+
+  async *watch(
+    sessionId: string,
+    { afterSequence, signal }: { afterSequence: number; signal: AbortSignal },
+  ): AsyncGenerator<SessionEvent, undefined> {
+    await this.get(sessionId);
+    this.watcherCount += 1;
+    try {
+      while (!signal.aborted) {
+        for (const event of this.#store.read(sessionId, { afterSequence, limit: 100 })) {
+          this.readCount += 1;
+          yield event;
+          afterSequence = event.sequence;
+        }
+        if (!(await this.#store.changed(sessionId, { afterSequence, signal }))) {
+          if (this.#store.read(sessionId, { afterSequence, limit: 1 }).length === 0) return;
+        }
+      }
+    } finally {
+      this.watcherCount -= 1;
+    }
+  }
+
+  async stop(sessionId: string, { reason }: { reason: string }): Promise<void> {
+    if (isFinal((await this.get(sessionId)).state)) return;
+    const value = create(CancellationSchema, { reason });
+    this.#end(sessionId, Session_State.CANCELED, { case: "cancellation", value }, new Uint8Array());
+  }
+
+  async interrupt(sessionId: string): Promise<void> {
+    await this.get(sessionId);
+    this.interrupted.push(sessionId);
+  }
+
+  async sendMessage(sessionId: string, message: { text: string; messageId?: string }): Promise<void> {
+    const session = await this.get(sessionId);
+    if (isFinal(session.state)) {
+      throw new AppError("SESSION_OVER", `Session ${sessionId} is over.`, { kind: "FAILED_PRECONDITION" });
+    }
+    this.messages.push(create(UserMessageSchema, message).text);
+    const value = create(TurnStartedSchema, { turn: session.turnCount + 1, text: message.text });
+    this.say(sessionId, { case: "turnStarted", value });
+  }
+
+  async delete(sessionId: string): Promise<void> {
+    if (!isFinal((await this.get(sessionId)).state)) {
+      throw new AppError("SESSION_LIVE", `Session ${sessionId} has not finished.`, {
+        kind: "FAILED_PRECONDITION",
+        help: "Stop it first.",
+      });
+    }
+    this.#store.deleteSession(sessionId);
+  }
+
+  async readChanges(sessionId: string): Promise<Uint8Array> {
+    await this.get(sessionId);
+    return this.#patches.get(sessionId) ?? new Uint8Array();
+  }
+
+  [Symbol.dispose](): void {
+    this.#store[Symbol.dispose]();
+  }
+
+  #end(sessionId: string, state: Session_State, outcome: SessionResult["outcome"], patch: Uint8Array): void {
+    this.#patches.set(sessionId, patch);
+    const result = create(SessionResultSchema, { outcome, patchSizeBytes: BigInt(patch.length) });
+    this.say(sessionId, { case: "sessionFinished", value: create(SessionFinishedSchema, { state, result }) });
+  }
+}

@@ -1,0 +1,188 @@
+import { create } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import type { Sessions } from "../../host/session/sessions.ts";
+import {
+  AssistantTextSchema,
+  ContainerSpecSchema,
+  type EventBody,
+  FilePatchedSchema,
+  type SessionEvent,
+  Session_State,
+  SessionSpecSchema,
+} from "../../proto/index.ts";
+import type { MemorySessions } from "./memory-sessions.ts";
+
+/** Sessions to be held against the contract, and what drives them. */
+export interface SessionsHarness extends AsyncDisposable {
+  sessions: Sessions;
+  driver: MemorySessions;
+}
+
+/** Something that Claude says. */
+export function saying(text: string): EventBody {
+  return { case: "assistantText", value: create(AssistantTextSchema, { text }) };
+}
+
+const request = (task: string) => ({
+  spec: create(SessionSpecSchema, { task }),
+  container: create(ContainerSpecSchema),
+});
+
+/** What every implementation of Sessions promises to the boundaries. */
+export function sessionsContract(start: () => Promise<SessionsHarness>): void {
+  /** Reads to the end of the log. */
+  const readAll = async (sessions: Sessions, id: string, afterSequence = 0) => {
+    const events: SessionEvent[] = [];
+    for await (const event of sessions.watch(id, { afterSequence, signal: AbortSignal.timeout(20_000) })) {
+      events.push(event);
+    }
+    return events;
+  };
+
+  test("creates a session, and the same one for the same request id", async () => {
+    await using harness = await start();
+    const { sessions } = harness;
+    const first = await sessions.create({ ...request("one"), parent: "ses_PARENT", requestId: "r1" });
+    expect(first).toMatchObject({ parent: "ses_PARENT", spec: { task: "one" }, lastSequence: 1 });
+    expect((await sessions.create({ ...request("one"), requestId: "r1" })).id).toBe(first.id);
+    expect((await sessions.create(request("one"))).id).not.toBe(first.id);
+    expect((await sessions.get(first.id)).id).toBe(first.id);
+  });
+
+  test("says what is wrong, with reason, kind and help", async () => {
+    await using harness = await start();
+    const { sessions } = harness;
+    await expect(sessions.create(request(" "))).rejects.toMatchObject({
+      name: "AppError",
+      reason: "TASK_EMPTY",
+      kind: "INVALID_ARGUMENT",
+      message: "The task is empty.",
+      help: "Say what Claude is to do.",
+    });
+    const { id } = await sessions.create(request("x"));
+    await expect(sessions.delete(id)).rejects.toMatchObject({ reason: "SESSION_LIVE", kind: "FAILED_PRECONDITION" });
+    await sessions.stop(id, { reason: "enough" });
+    await expect(sessions.sendMessage(id, { text: "more" })).rejects.toMatchObject({ reason: "SESSION_OVER" });
+    await expect(sessions.list({ pageSize: 0 })).rejects.toMatchObject({ kind: "INVALID_ARGUMENT" });
+    const unknown = { reason: "SESSION_NOT_FOUND", kind: "NOT_FOUND", metadata: { session_id: "ses_NONE" } };
+    await expect(sessions.get("ses_NONE")).rejects.toMatchObject(unknown);
+    await expect(sessions.stop("ses_NONE", { reason: "" })).rejects.toMatchObject(unknown);
+    await expect(sessions.readChanges("ses_NONE")).rejects.toMatchObject(unknown);
+    await expect(readAll(sessions, "ses_NONE")).rejects.toMatchObject(unknown);
+  });
+
+  test("lists newest first, page by page, by state and by parent", async () => {
+    await using harness = await start();
+    const { sessions } = harness;
+    const ids: string[] = [];
+    for (let index = 0; index < 5; index++) {
+      const { id } = await sessions.create({ ...request(`task ${index}`), parent: index % 2 === 0 ? "even" : "odd" });
+      ids.push(id);
+    }
+    const newestFirst = ids.toReversed();
+    const first = await sessions.list({ pageSize: 3 });
+    expect(first.sessions.map(({ id }) => id)).toEqual(newestFirst.slice(0, 3));
+    const second = await sessions.list({ pageSize: 3, pageToken: first.nextPageToken });
+    expect(second.sessions.map(({ id }) => id)).toEqual(newestFirst.slice(3));
+    expect(second.nextPageToken).toBe("");
+    expect((await sessions.list({ parent: "odd" })).sessions).toHaveLength(2);
+    await sessions.stop(ids[1]!, { reason: "enough" });
+    const canceled = await sessions.list({ states: [Session_State.CANCELED] });
+    expect(canceled.sessions.map(({ id }) => id)).toEqual([ids[1]]);
+  });
+
+  test("watchers get every event once and in order, live and late, and end after the last one", async () => {
+    await using harness = await start();
+    const { sessions, driver } = harness;
+    const { id } = await sessions.create(request("x"));
+    const seen = Promise.withResolvers<undefined>();
+    const live = (async () => {
+      const texts: string[] = [];
+      for await (const { event } of sessions.watch(id, { afterSequence: 1, signal: AbortSignal.timeout(20_000) })) {
+        if (event.case === "assistantText") texts.push(event.value.text);
+        if (texts.length === 1) seen.resolve(undefined);
+      }
+      return texts;
+    })();
+    const texts = Array.from({ length: 500 }, (_value, index) => `line ${index}`);
+    driver.say(id, saying(texts[0]!));
+    // It comes without anything after it.
+    await seen.promise;
+    for (const text of texts.slice(1)) driver.say(id, saying(text));
+    driver.finish(id);
+    expect(await live).toEqual(texts);
+    const late = await readAll(sessions, id);
+    expect(late.map(({ sequence }) => sequence)).toEqual(late.map((_event, index) => index + 1));
+    expect(late.at(-1)?.event.case).toBe("sessionFinished");
+    expect((await readAll(sessions, id, 400)).at(0)?.sequence).toBe(401);
+    expect(await readAll(sessions, id, late.length)).toEqual([]);
+    expect(driver.watcherCount).toBe(0);
+  });
+
+  test("a watcher that is left, by break or by signal, is not kept", async () => {
+    await using harness = await start();
+    const { sessions, driver } = harness;
+    const { id } = await sessions.create(request("x"));
+    for await (const event of sessions.watch(id, { afterSequence: 0, signal: new AbortController().signal })) {
+      expect(event.event.case).toBe("sessionStarted");
+      break;
+    }
+    const abort = new AbortController();
+    const waiting = (async () => {
+      for await (const event of sessions.watch(id, { afterSequence: 0, signal: abort.signal })) {
+        if (event.event.case === "assistantText") throw new Error("nothing was said");
+        abort.abort();
+      }
+    })();
+    await waiting;
+    await expect.poll(() => driver.watcherCount).toBe(0);
+  });
+
+  test("a watcher that stops reading costs a bounded number of events and holds up nobody", async () => {
+    await using harness = await start();
+    const { sessions, driver } = harness;
+    const { id } = await sessions.create(request("x"));
+    const patch = new Uint8Array(32 * 1024);
+    const value = create(FilePatchedSchema, { patch, partCount: 1 });
+    const stalled = sessions
+      .watch(id, { afterSequence: 0, signal: AbortSignal.timeout(20_000) })
+      [Symbol.asyncIterator]();
+    await stalled.next();
+    const count = 1000;
+    for (let index = 0; index < count; index++) driver.say(id, { case: "filePatched", value });
+    driver.finish(id);
+    expect(await readAll(sessions, id)).toHaveLength(count + 2);
+    const readByTheOther = count + 2;
+    // What fits into windows and the batches under way: far less than the 32 MB that there are.
+    expect(driver.readCount - readByTheOther).toBeLessThan(400);
+    await stalled.return?.();
+  });
+
+  test("stops, interrupts, sends messages, and deletes", async () => {
+    await using harness = await start();
+    const { sessions, driver } = harness;
+    const { id } = await sessions.create(request("x"));
+    await sessions.sendMessage(id, { text: "and then?" });
+    await sessions.interrupt(id);
+    expect(driver.messages).toEqual(["and then?"]);
+    expect(driver.interrupted).toEqual([id]);
+    await sessions.stop(id, { reason: "first" });
+    await sessions.stop(id, { reason: "second" });
+    expect((await sessions.get(id)).result?.outcome).toMatchObject({
+      case: "cancellation",
+      value: { reason: "first" },
+    });
+    await sessions.delete(id);
+    await expect(sessions.get(id)).rejects.toMatchObject({ kind: "NOT_FOUND" });
+  });
+
+  test("gives the whole patch, byte by byte, however large", async () => {
+    await using harness = await start();
+    const { sessions, driver } = harness;
+    const { id } = await sessions.create(request("x"));
+    expect(await sessions.readChanges(id)).toHaveLength(0);
+    const patch = new Uint8Array(1_000_003).map((_value, index) => (index * 31) % 256);
+    driver.finish(id, patch);
+    expect(Buffer.from(await sessions.readChanges(id)).equals(patch)).toBe(true);
+  });
+}

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Duplex } from "node:stream";
-import type { Logger } from "pino";
+import type { Logger } from "./log.ts";
 import { AgentService, AppError } from "../proto/index.ts";
 import type { AgentCore } from "./agent-core.ts";
 import type { AgentConfig } from "./config.ts";

@@ -1,8 +1,8 @@
-import { pino } from "pino";
 import { AppError } from "../proto/index.ts";
 import { createAgent } from "./agent.ts";
 import { type AgentConfig, readConfig } from "./config.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
+import { createLogger } from "./log.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
 // The socket is for root alone, whatever the image says.
@@ -19,13 +19,12 @@ function readConfigOrExit(): AgentConfig {
 }
 
 const config = readConfigOrExit();
-// Straight to the descriptor: the last lines must be out before the process is gone.
-const log = pino({ level: config.logLevel, base: null }, pino.destination({ fd: 2, sync: true }));
+const log = createLogger(config.logLevel);
 
 /** Whatever hangs while the agent ends: the container's own deadline must find a last line. */
 function endInTime(exitCode: number): void {
   setTimeout(() => {
-    log.error("the shutdown took too long");
+    log.error({}, "the shutdown took too long");
     process.exit(exitCode);
   }, TIMEOUTS.shutdownMs);
 }

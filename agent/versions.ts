@@ -1,4 +1,4 @@
-import type { Logger } from "pino";
+import type { Logger } from "./log.ts";
 import type { AgentConfig } from "./config.ts";
 import { run } from "./process/run.ts";
 import type { Timeouts } from "./timeouts.ts";

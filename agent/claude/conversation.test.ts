@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { pino } from "pino";
+import { createLogger } from "../log.ts";
 import { expect, onTestFinished, test } from "vitest";
 import type { EventBody } from "../../proto/index.ts";
 import { TIMEOUTS, type Timeouts } from "../timeouts.ts";
@@ -38,7 +38,7 @@ async function start({
     cwd: "/tmp",
     identity: undefined,
     timeouts: { ...TIMEOUTS, interruptMs: 300, exitMs: 300, terminateMs: 300, pipesMs: 200, ...timeouts },
-    log: pino({ level: "silent" }),
+    log: createLogger("silent"),
     emit: (event) => void events.push(event),
     roomy,
     onTurnEnd: (result) => turnEnded(result),

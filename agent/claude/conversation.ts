@@ -2,7 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { create } from "@bufbuild/protobuf";
-import type { Logger } from "pino";
+import type { Logger } from "../log.ts";
 import { AppError, type EventBody, OutputTruncatedSchema } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import { signalGroup, spawnAs } from "../process/run.ts";

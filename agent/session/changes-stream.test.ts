@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
-import { pino } from "pino";
+import { createLogger } from "../log.ts";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import {
   type EventBody,
@@ -61,7 +61,7 @@ beforeEach(() => {
   events = [];
   room = true;
   const emit = (event: EventBody) => void events.push(event);
-  stream = new ChangesStream({ workspace, emit, roomy: async () => room, log: pino({ level: "silent" }) });
+  stream = new ChangesStream({ workspace, emit, roomy: async () => room, log: createLogger("silent") });
   stream.start();
 });
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
-import type { Logger } from "pino";
+import type { Logger } from "../log.ts";
 import { ChangesUpdatedSchema, type EventBody, type FileChange, FilePatchedSchema } from "../../proto/index.ts";
 import type { Workspace } from "../git/workspace.ts";
 import { rest } from "../wait.ts";

@@ -1,4 +1,4 @@
-import type { Logger } from "pino";
+import type { Logger } from "../log.ts";
 import { AppError, type Failure, type FileChange } from "../../proto/index.ts";
 import { PatchTooLargeError } from "../git/final-changes.ts";
 import type { Workspace } from "../git/workspace.ts";

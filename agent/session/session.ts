@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
-import type { Logger } from "pino";
+import type { Logger } from "../log.ts";
 import {
   AppError,
   CloneProgressSchema,

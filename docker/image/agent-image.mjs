@@ -11,7 +11,7 @@ import { npmInputs } from "./npm-inputs.mjs";
 import { packageVersion } from "./manifest.mjs";
 
 const DOCKERFILE = "docker/agent.Dockerfile";
-const AGENT_FILES = ["docker/dial-stdio", "dist/agent.mjs"];
+const AGENT_FILES = ["docker/dial-stdio", "docker/warm-agent.mjs", "dist/agent.mjs"];
 
 /**
  * Builds the agent image unless one with the same inputs is there; returns the tags of what it built. What seldom

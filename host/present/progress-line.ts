@@ -34,6 +34,12 @@ export function progressLine({ event }: SessionEvent): string | undefined {
   switch (event.case) {
     case "phaseChanged":
       return PHASE_TEXTS[event.value.phase] ?? undefined;
+    case "connectionMade":
+      return "the agent answers";
+    case "queuePositionChanged": {
+      const { position, reason } = event.value;
+      return `place ${position} in the queue${reason === "" ? "" : `: ${oneLine(reason, LINE_LENGTH)}`}`;
+    }
     case "connectionLost":
       return `connection to the agent lost (${oneLine(event.value.reason, 80)}); the session goes on, dialling again`;
     case "connectionRestored":

@@ -7,6 +7,7 @@ import {
   type AttachRequest,
   AttachStart_Role,
   ConnectionLostSchema,
+  ConnectionMadeSchema,
   ConnectionRestoredSchema,
   type SessionResult,
   type SessionSpec,
@@ -150,6 +151,7 @@ export class AgentSession {
   }
 
   #connectionMade(): void {
+    if (!this.#contacted) this.#options.log.append({ case: "connectionMade", value: create(ConnectionMadeSchema) });
     this.#contacted = true;
     if (this.#lostSinceMs === undefined) return;
     const elapsed = durationFromMs(Date.now() - this.#lostSinceMs);

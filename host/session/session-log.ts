@@ -15,6 +15,7 @@ import type { NewEvent, SessionStore } from "../store/session-store.ts";
 const HOSTS_OWN = new Set([
   "sessionStarted",
   "containerProgress",
+  "connectionMade",
   "connectionLost",
   "connectionRestored",
   "egressDecided",

@@ -27,7 +27,7 @@ export async function measureSession(rig: Rig, task: string): Promise<SessionTim
   if (isError || summary === undefined) throw new Error(`The session failed: ${text}`);
   const moment = (line: string) => at.get(line) ?? NaN;
   return {
-    toAgent: moment("preparing the workspace"),
+    toAgent: moment("the agent answers"),
     toFirstRequest: moment("Claude is working"),
     work: moment("collecting the changes") - moment("Claude is working"),
     whole,

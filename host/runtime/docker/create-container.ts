@@ -5,8 +5,9 @@ import type { ContainerRef, ContainerRequest, CreateProgress } from "../runtime.
 import type { BackgroundTasks } from "./background-tasks.ts";
 import { type ContainerPlan, containerConfig } from "./container-config.ts";
 import { engineError, imageNotFound, statusOf } from "./engine-error.ts";
-import { droppedLimits, limitsNotEnforced, missingLimits } from "./engine-limits.ts";
+import { droppedLimits, limitsNotEnforced } from "./engine-limits.ts";
 import type { Engine } from "./engine.ts";
+import type { KnownLimits } from "./known-limits.ts";
 import { LABELS, type Owner, RUNTIME, uidIn } from "./labels.ts";
 import { raceSignal } from "../race-signal.ts";
 import { removeContainer } from "./remove-container.ts";
@@ -18,6 +19,7 @@ const ATTEMPTS = 5;
 
 export interface CreateContext {
   engine: Engine;
+  knownLimits: KnownLimits;
   owner: Owner;
   allowWeakLimits: boolean;
   random: () => number;
@@ -39,9 +41,13 @@ export async function createContainer(
   const { signal, onProgress } = options;
   try {
     onProgress?.({ phase: "image", message: `Looking for the image ${request.image}` });
-    const found = await lookAround(context, request, signal);
+    const looking = lookAround(context, request, signal);
+    looking.catch(() => {}); // Awaited below, where the other has not failed first.
+    const firstUid = freeUid(context, signal);
+    firstUid.catch(() => {});
+    const found = await looking;
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      const sessionUid = await freeUid(context, signal);
+      const sessionUid = attempt === 1 ? await firstUid : await freeUid(context, signal);
       const plan = { ...found, request, sessionUid, owner: context.owner };
       const ref = await createOnce(context, plan, options);
       if (ref !== undefined) return ref;
@@ -58,15 +64,14 @@ export async function createContainer(
 
 /** Looks whether it can work at all, and at what the configuration depends on. */
 async function lookAround(
-  { engine, allowWeakLimits }: CreateContext,
+  { engine, knownLimits, allowWeakLimits }: CreateContext,
   { image }: ContainerRequest,
   signal: AbortSignal,
 ): Promise<Pick<ContainerPlan, "imageVolumes" | "limitsCpu">> {
-  const [info, { Config }] = await Promise.all([
-    engine.info({ signal }),
+  const [missing, { Config }] = await Promise.all([
+    knownLimits.missing({ signal }),
     engine.inspectImage(image, { signal }).catch(explainMissing(image)),
   ]);
-  const missing = missingLimits(info);
   refuseWeakLimits(missing, allowWeakLimits);
   return { imageVolumes: Object.keys(Config?.Volumes ?? {}), limitsCpu: !missing.includes("CPU") };
 }
@@ -111,15 +116,18 @@ async function createOnce(
   try {
     for (const message of warnings) onProgress?.({ phase: "create", message });
     if (warnings.length > 0) await refuseDroppedLimits(context, id, config, signal);
-    const containers = await engine.listContainers([`${LABELS.uid}=${sessionUid}`], { signal });
+    onProgress?.({ phase: "start", message: "Starting the container" });
+    // At once, since nothing runs under the uid before the host has reached the agent.
+    const [containers] = await Promise.all([
+      engine.listContainers([`${LABELS.uid}=${sessionUid}`], { signal }),
+      engine.startContainer(id, { signal }),
+    ]);
     const own = containers.find((container) => container.Id === id);
     // Whoever lists last sees the other, so to give way to anybody is what is safe.
     if (own === undefined || containers.length > 1) {
       await remove();
       return undefined;
     }
-    onProgress?.({ phase: "start", message: "Starting the container" });
-    await engine.startContainer(id, { signal });
     const { sessionId } = request;
     return { version: 1, runtime: RUNTIME, id, sessionId, sessionUid, createTimeMs: own.Created * 1000, running: true };
   } catch (error) {

@@ -18,6 +18,7 @@ import { DockerContainer } from "./docker-container.ts";
 import type { EngineAddress } from "./engine-address.ts";
 import { engineError, statusOf } from "./engine-error.ts";
 import { Engine } from "./engine.ts";
+import { KnownLimits } from "./known-limits.ts";
 import { LABELS, type Owner, RUNTIME, refFrom } from "./labels.ts";
 
 /** How the runtime is set up. */
@@ -42,6 +43,7 @@ export class DockerRuntime implements Runtime {
   readonly name = RUNTIME;
   readonly capabilities: RuntimeCapabilities;
   readonly #engine: Engine;
+  readonly #knownLimits: KnownLimits;
   readonly #owner: Owner;
   readonly #allowWeakLimits: boolean;
   readonly #random: () => number;
@@ -52,6 +54,7 @@ export class DockerRuntime implements Runtime {
     const { hostId = defaultHostId(), address, allowWeakLimits = false, logger, random = Math.random } = options;
     this.capabilities = { enforcesLimits: !allowWeakLimits };
     this.#engine = new Engine(address);
+    this.#knownLimits = new KnownLimits(this.#engine);
     this.#owner = { hostId, version: VERSION };
     this.#allowWeakLimits = allowWeakLimits;
     this.#random = random;
@@ -76,6 +79,7 @@ export class DockerRuntime implements Runtime {
   ): Promise<Container> {
     const context = {
       engine: this.#engine,
+      knownLimits: this.#knownLimits,
       owner: this.#owner,
       allowWeakLimits: this.#allowWeakLimits,
       random: this.#random,

@@ -1,0 +1,58 @@
+// Starts the agent in the image that is being built, calls it once and ends it: proves that it runs there, and leaves the
+// compiled code of all that it needs until its first answer in NODE_COMPILE_CACHE.
+// Call: node warm-agent.mjs AGENT SOCKET
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { connect as connectHttp2 } from "node:http2";
+import { connect } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+
+const [program, socket] = process.argv.slice(2);
+const agent = spawn(process.execPath, [program], { stdio: "inherit" });
+const exited = once(agent, "exit");
+exited.then(([code]) => (process.exitCode = code));
+
+try {
+  for (let tries = 0; !(await answers()); tries++) {
+    if (tries === 100 || agent.exitCode !== null) throw new Error("The agent does not answer in this image.");
+    await delay(100);
+  }
+} finally {
+  agent.kill();
+  await exited;
+}
+
+/** The status of a call with an empty message: a refusal is an answer, too. */
+async function call(session, method) {
+  const stream = session.request({
+    ":method": "POST",
+    ":path": `/claudecluster.agent.v1alpha1.AgentService/${method}`,
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  const status = new Promise((resolve, reject) => {
+    const keep = (headers) => headers["grpc-status"] !== undefined && resolve(headers["grpc-status"]);
+    stream
+      .on("response", keep)
+      .on("trailers", keep)
+      .on("error", reject)
+      .on("close", () => reject(new Error("closed")));
+  });
+  stream.end(Buffer.alloc(5));
+  stream.resume();
+  return await status;
+}
+
+async function answers() {
+  const session = connectHttp2("http://agent", { createConnection: () => connect(socket) });
+  session.on("error", () => {});
+  try {
+    if ((await call(session, "GetAgentInfo")) !== "0") return false;
+    await call(session, "StartSession");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    session.destroy();
+  }
+}

@@ -20,6 +20,7 @@ import { type ConnectionSink, serveConnections } from "../agent-client/serve-con
 import type { Container } from "../runtime/runtime.ts";
 import { readPatch } from "./read-patch.ts";
 import type { SessionLog } from "./session-log.ts";
+import { sleep } from "./sleep.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
 /** What an agent handed over at the end of its session. */
@@ -33,6 +34,8 @@ export interface AgentSessionOptions {
   spec: SessionSpec;
   log: SessionLog;
   broker: ConnectionSink;
+  /** Another host has followed it before, and its log goes on. Default false. */
+  resumed?: boolean;
 }
 
 /**
@@ -49,10 +52,16 @@ export class AgentSession {
   #requests: AsyncQueue<AttachRequest> | undefined;
   #finished = false;
   #lostSinceMs: number | undefined;
+  /** The session is known to be the agent's. */
+  #started = false;
+  /** The agent has been reached, by us or by the host before us. */
   #contacted = false;
 
   constructor(options: AgentSessionOptions) {
     this.#options = options;
+    if (options.resumed !== true) return;
+    this.#contacted = true;
+    this.#connectionLost("The host was restarted.");
   }
 
   /** Says something to the agent, now or as soon as it is reached. */
@@ -79,7 +88,7 @@ export class AgentSession {
           known.kind === "UNAVAILABLE" || known.reason === "OWNER_REPLACED" || known.reason === "CALLER_REPLACED";
         if (!lost) throw known;
         if (!this.#contacted && Date.now() - startMs > TIMEOUTS.firstContactMs) throw known;
-        this.#connectionLost(known);
+        this.#connectionLost(known.cause instanceof Error ? known.cause.message : known.message);
         if (this.#options.log.lastAgentSequence > stored) delayMs = TIMEOUTS.redialFirstMs;
       }
       await sleep(delayMs, signal);
@@ -96,7 +105,8 @@ export class AgentSession {
     const calls = new AbortController();
     const callSignal = AbortSignal.any([signal, calls.signal]);
     try {
-      if (!this.#contacted) await client.startSession({ sessionId: log.sessionId, spec }, { signal: callSignal });
+      if (!this.#started) await client.startSession({ sessionId: log.sessionId, spec }, { signal: callSignal });
+      this.#started = true;
       this.#connectionMade();
       const serving = serveConnections(client, broker, callSignal).then(() => {
         throw new AppError("CONNECTION_LOST", "The agent stopped announcing connections.", { kind: "UNAVAILABLE" });
@@ -159,29 +169,13 @@ export class AgentSession {
     this.#options.log.append({ case: "connectionRestored", value: create(ConnectionRestoredSchema, { elapsed }) });
   }
 
-  #connectionLost(error: AppError): void {
+  #connectionLost(reason: string): void {
     if (!this.#contacted || this.#lostSinceMs !== undefined) return;
     this.#lostSinceMs = Date.now();
-    const reason = error.cause instanceof Error ? error.cause.message : error.message;
     this.#options.log.append({ case: "connectionLost", value: create(ConnectionLostSchema, { reason }) });
   }
 }
 
 function toRequest(request: AttachRequest["request"]): AttachRequest {
   return create(AttachRequestSchema, { request });
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => {
-      clearTimeout(timer);
-      reject(signal.reason as Error);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", onAbort);
-      resolve();
-    }, ms);
-    if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort, { once: true });
-  });
 }

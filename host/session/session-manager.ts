@@ -1,10 +1,11 @@
-import { availableParallelism } from "node:os";
-import { create, toJsonString } from "@bufbuild/protobuf";
+import { availableParallelism, totalmem } from "node:os";
+import { create, fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import { ulid } from "ulid";
 import {
   AppError,
   completeSpec,
+  type ContainerSpec,
   ContainerSpecSchema,
   isFinal,
   Phase,
@@ -18,10 +19,12 @@ import {
 import type { Credential } from "../broker/credential.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { SessionStore } from "../store/session-store.ts";
-import { completeLimits } from "./container-limits.ts";
+import { type ContainerLimits, completeLimits } from "./container-limits.ts";
+import { RuntimeHealth } from "./runtime-health.ts";
 import { salvageChanges } from "./salvage.ts";
 import { SessionLog } from "./session-log.ts";
-import { SessionRun } from "./session-run.ts";
+import { type QueueLimits, queueLimits, SessionQueue } from "./session-queue.ts";
+import { SessionRun, type SessionRunOptions } from "./session-run.ts";
 import type { CreateSessionRequest, ListSessionsPage, ListSessionsRequest, Sessions } from "./sessions.ts";
 import { sweepContainers } from "./sweep.ts";
 
@@ -36,32 +39,92 @@ export interface SessionManagerOptions {
   /** "host:port" entries that every container may reach. */
   egressAllowed: readonly string[];
   logger: Logger;
+  /** Default: what this machine can bear. */
+  queue?: Partial<QueueLimits>;
 }
 
 /** How many events a reader gets from the store at a time. */
 const PAGE = 200;
 const NEVER = new Promise<never>(() => {});
 
-/** Runs sessions in this process. Owns their containers: closing it ends them all. */
+/** Runs sessions in this process. Owns their containers: disposing of it ends them all, `detach` leaves them. */
 export class SessionManager implements Sessions, AsyncDisposable {
   readonly #options: SessionManagerOptions;
   readonly #runs = new Map<string, SessionRun>();
   readonly #closing = new AbortController();
+  readonly #queue: SessionQueue;
+  readonly #health: RuntimeHealth;
   readonly #sweep: Promise<void>;
 
   constructor(options: SessionManagerOptions) {
     this.#options = options;
-    this.#sweep = sweepContainers(options.runtime, { signal: this.#closing.signal, logger: options.logger });
+    const { runtime, logger } = options;
+    const { signal } = this.#closing;
+    const machine = queueLimits({ memoryBytes: totalmem(), cpuCount: availableParallelism() });
+    this.#queue = new SessionQueue({ ...machine, ...options.queue });
+    this.#health = new RuntimeHealth({ runtime, queue: this.#queue, signal, logger });
+    this.#sweep = sweepContainers(runtime, { signal, logger, isLive: (id) => this.#isLive(id) });
+  }
+
+  /**
+   * Takes up every session that a host before this one has left unfinished in the store: its
+   * container is found again, its log goes on. To be called once, where no other host has the store.
+   */
+  resume(): void {
+    for (const sessionId of this.#options.store.liveSessionIds()) {
+      if (!this.#runs.has(sessionId)) this.#resumeOne(sessionId);
+    }
+  }
+
+  #isLive(sessionId: string): boolean {
+    const session = this.#options.store.getSession(sessionId);
+    return session !== undefined && !isFinal(session.state);
+  }
+
+  #resumeOne(sessionId: string): void {
+    const { store, logger } = this.#options;
+    const { spec } = store.getSession(sessionId)!;
+    const container = store.getContainer(sessionId);
+    if (spec === undefined || container === undefined) {
+      // Nothing can be known of it but that it has no end.
+      logger.error({ sessionId }, "a session that was left behind is incomplete");
+      return;
+    }
+    logger.warn({ sessionId }, "taking up a session that was left behind");
+    const limits = this.#completeLimits(fromJsonString(ContainerSpecSchema, container));
+    this.#start({ spec, limits, log: new SessionLog(store, sessionId), resumed: true });
+  }
+
+  #completeLimits(spec: ContainerSpec): ContainerLimits {
+    return completeLimits(spec, { image: this.#options.defaultImage, hostCpuCount: availableParallelism() });
+  }
+
+  #start(session: Pick<SessionRunOptions, "spec" | "limits" | "log" | "resumed">): void {
+    const { store, runtime, egressAllowed, modelEndpoint, credential, logger } = this.#options;
+    const { sessionId } = session.log;
+    const run = new SessionRun({
+      ...session,
+      store,
+      runtime,
+      queue: this.#queue,
+      health: this.#health,
+      egressAllowed,
+      // A session that is taken up without one can still hand over its changes.
+      model: { endpoint: modelEndpoint, credential: credential ?? { kind: "api-key", value: "" } },
+      logger: logger.child({ sessionId }),
+    });
+    this.#runs.set(sessionId, run);
+    void run.finished.then(() => this.#runs.delete(sessionId));
   }
 
   async create(request: CreateSessionRequest): Promise<Session> {
-    const { store, runtime, logger, defaultImage, credential, modelEndpoint, egressAllowed } = this.#options;
+    const { store, credential } = this.#options;
     const known = request.requestId === undefined ? undefined : store.findByRequest(request.requestId);
     if (known !== undefined) return this.get(known);
     if (this.#closing.signal.aborted)
       throw new AppError("HOST_CLOSING", "The host is shutting down.", { kind: "UNAVAILABLE", retryable: true });
     const spec = completeSpec(request.spec);
-    const limits = completeLimits(request.container, { image: defaultImage, hostCpuCount: availableParallelism() });
+    const limits = this.#completeLimits(request.container);
     if (credential === undefined) {
       throw new AppError("NO_CREDENTIAL", "No credential for the model is configured.", {
         kind: "FAILED_PRECONDITION",
@@ -78,18 +141,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
       { case: "phaseChanged", value: create(PhaseChangedSchema, { phase: Phase.QUEUED }) },
     );
     const session = store.getSession(sessionId)!;
-    const run = new SessionRun({
-      spec,
-      limits,
-      log,
-      store,
-      runtime,
-      egressAllowed,
-      model: { endpoint: modelEndpoint, credential },
-      logger: logger.child({ sessionId }),
-    });
-    this.#runs.set(sessionId, run);
-    void run.finished.then(() => this.#runs.delete(sessionId));
+    this.#start({ spec, limits, log });
     return session;
   }
 
@@ -176,6 +228,14 @@ export class SessionManager implements Sessions, AsyncDisposable {
     await this.get(sessionId);
     const kept = this.#options.store.getResult(sessionId);
     return kept?.patch ?? salvageChanges(new SessionLog(this.#options.store, sessionId).all()).patch;
+  }
+
+  /** Lets go of every session as it is; their containers run on, and the next host takes them up. */
+  async detach(): Promise<void> {
+    this.#closing.abort(new Error("the host is shutting down"));
+    const runs = [...this.#runs.values()];
+    for (const run of runs) run.detach();
+    await Promise.all([this.#sweep, ...runs.map((run) => run.finished)]);
   }
 
   /** Ends every session at once and waits until their containers are gone. */

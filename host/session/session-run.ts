@@ -1,8 +1,9 @@
 import { create } from "@bufbuild/protobuf";
-import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Logger } from "pino";
 import {
   AppError,
+  asAppError,
   type AttachRequest,
   ContainerProgressSchema,
   cutText,
@@ -10,6 +11,7 @@ import {
   type EventBody,
   InterruptSchema,
   Phase,
+  QueuePositionChangedSchema,
   SessionFinishedSchema,
   type SessionResult,
   SessionResultSchema,
@@ -21,13 +23,16 @@ import {
 import { Broker } from "../broker/broker.ts";
 import type { Credential } from "../broker/credential.ts";
 import { repositoryAuthority } from "../broker/proxy-gateway.ts";
-import type { Container, CreateProgress, Runtime } from "../runtime/runtime.ts";
+import type { Container, ContainerRef, CreateProgress, Runtime } from "../runtime/runtime.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { type AgentResult, AgentSession } from "./agent-session.ts";
 import type { ContainerLimits } from "./container-limits.ts";
 import { cancellation, exitFailure, failure, finalState } from "./ending.ts";
+import type { RuntimeHealth } from "./runtime-health.ts";
 import { salvageChanges } from "./salvage.ts";
 import type { SessionLog } from "./session-log.ts";
+import type { SessionQueue } from "./session-queue.ts";
+import { sleep } from "./sleep.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
 const PHASES: Record<CreateProgress["phase"], Phase> = {
@@ -47,16 +52,20 @@ export interface SessionRunOptions {
   log: SessionLog;
   store: SessionStore;
   runtime: Runtime;
+  queue: SessionQueue;
+  health: RuntimeHealth;
   model: { endpoint: URL; credential: Credential };
   /** "host:port" entries beside the repository's own. */
   egressAllowed: readonly string[];
   logger: Logger;
+  /** A host before this one has had the session. Default false. */
+  resumed?: boolean;
 }
 
-/** One session from its creation to its last event. Owns the container. */
+/** One session from its creation, or from where the last host left it, to its last event. Owns the container. */
 export class SessionRun {
   readonly #options: SessionRunOptions;
-  readonly #startMs = Date.now();
+  readonly #startMs: number;
   /** Aborted when the container is to go at once. */
   readonly #kill = new AbortController();
   /** Aborted when the session is to end; before there is a container that ends it too. */
@@ -64,19 +73,23 @@ export class SessionRun {
   #agent: AgentSession | undefined;
   #deadline: NodeJS.Timeout | undefined;
   #stopReason: string | undefined;
-  /** Resolves after the session's last event has been stored and the container is gone. Never rejects. */
+  #detached = false;
+  /** Resolves after the session's last event has been stored and the container is gone, or after `detach`. Never rejects. */
   readonly finished: Promise<void>;
-  /** Rejects if the log cannot be completed, so that nobody waits for an end that will not come. */
+  /** Rejects if the log is not completed by this host, so that nobody waits here for an end that will not come. */
   readonly failed: Promise<never>;
 
   constructor(options: SessionRunOptions) {
     this.#options = options;
+    const { createTime } = options.store.getSession(options.log.sessionId)!;
+    this.#startMs = createTime === undefined ? Date.now() : timestampMs(createTime);
     const run = this.#run();
-    this.failed = run.then(() => new Promise<never>(() => {}));
+    this.failed = run.then((completed) => (completed ? new Promise<never>(() => {}) : Promise.reject(hostClosing())));
     this.failed.catch(() => {});
-    this.finished = run.catch((error: unknown) => {
-      options.logger.error({ err: error }, "session log could not be completed");
-    });
+    this.finished = run.then(
+      () => {},
+      (error: unknown) => options.logger.error({ err: error }, "session log could not be completed"),
+    );
   }
 
   /** Ends the session, with its changes collected. The first reason is kept. */
@@ -95,6 +108,13 @@ export class SessionRun {
     this.#kill.abort(new Error(reason));
   }
 
+  /** Lets go of the session as it is: its container runs on, and the next host takes it up. */
+  detach(): void {
+    this.#detached = true;
+    this.#kill.abort(hostClosing());
+    this.#stop.abort(hostClosing());
+  }
+
   /** Ends the running turn. */
   interrupt(): void {
     this.#say({ case: "interrupt", value: create(InterruptSchema) });
@@ -109,61 +129,147 @@ export class SessionRun {
     this.#agent?.say(request);
   }
 
-  async #run(): Promise<void> {
-    const { log, logger, store } = this.#options;
+  /** True once the log is complete; false if the session was let go of. */
+  async #run(): Promise<boolean> {
+    const { log, logger, store, queue, limits } = this.#options;
+    await using stack = new AsyncDisposableStack();
+    let container: Container | undefined;
     let ended: AgentResult;
     try {
-      ended = await this.#withContainer();
+      container = await this.#adoptContainer();
+      if (container !== undefined) stack.use(queue.take(limits.memoryBytes));
+      // The host before us came as far as that.
+      const kept = store.getResult(log.sessionId);
+      if (kept === undefined) {
+        const resumed = container !== undefined;
+        container ??= await this.#createContainer(stack);
+        ended = await this.#inContainer(container, resumed);
+      } else {
+        ended = kept;
+      }
     } catch (error) {
+      if (this.#detached) return false;
       ended = this.#salvage(this.#stopReason === undefined ? failure(error) : cancellation(this.#stopReason));
     } finally {
       clearTimeout(this.#deadline);
     }
-    const { result, patch } = ended;
-    result.elapsed = durationFromMs(Date.now() - this.#startMs);
-    result.patch = new Uint8Array();
-    result.patchInlined = false;
-    result.patchSizeBytes = BigInt(patch.length);
-    store.putResult(log.sessionId, result, patch);
+    try {
+      // Before the container goes: until then it could be asked again.
+      this.#keep(ended);
+    } finally {
+      await this.#removeContainer(container);
+    }
+    const { result } = ended;
     const state = finalState(result.outcome);
     log.append({ case: "sessionFinished", value: create(SessionFinishedSchema, { state, result: forEvent(result) }) });
     logger.info({ outcome: Session_State[state], elapsedMs: Date.now() - this.#startMs }, "session finished");
+    return true;
   }
 
-  async #withContainer(): Promise<AgentResult> {
-    const { log, limits, runtime, spec, logger } = this.#options;
-    log.state(Session_State.PREPARING);
-    const creating = new AbortController();
-    const slow = setTimeout(() => creating.abort(createTimedOut()), TIMEOUTS.createMs);
-    const container = await runtime
-      .create(
-        { sessionId: log.sessionId, ...limits, environment: {} },
-        {
-          signal: AbortSignal.any([this.#stop.signal, creating.signal]),
-          onProgress: (progress) => this.#containerProgress(progress),
-        },
-      )
-      .finally(() => clearTimeout(slow));
-    try {
-      const { id } = container.ref;
-      log.append({
-        case: "containerProgress",
-        value: create(ContainerProgressSchema, { message: "Container started.", containerId: id }),
-      });
-      log.phase(Phase.DIAL);
-      logger.info({ containerId: id }, "container started");
-      return await this.#inContainer(container, spec);
-    } finally {
-      // What the session did is not undone by a container that will not go; the sweep tries again.
-      await container[Symbol.asyncDispose]().catch((error: unknown) => {
-        logger.error({ err: error, containerId: container.ref.id }, "container could not be removed");
-      });
+  #keep({ result, patch }: AgentResult): void {
+    result.elapsed = durationFromMs(Math.max(0, Date.now() - this.#startMs));
+    result.patch = new Uint8Array();
+    result.patchInlined = false;
+    result.patchSizeBytes = BigInt(patch.length);
+    this.#options.store.putResult(this.#options.log.sessionId, result, patch);
+  }
+
+  async #removeContainer(container: Container | undefined): Promise<void> {
+    // What the session did is not undone by a container that will not go; the sweep tries again.
+    await container?.[Symbol.asyncDispose]().catch((error: unknown) => {
+      this.#options.logger.error({ err: error, containerId: container.ref.id }, "container could not be removed");
+    });
+  }
+
+  /** The container that the host before us left. Undefined: none, so that the session starts over. */
+  async #adoptContainer(): Promise<Container | undefined> {
+    const { log, store, runtime, resumed } = this.#options;
+    if (resumed !== true) return undefined;
+    const known = store.getContainerRef(log.sessionId);
+    const signal = this.#kill.signal;
+    return await this.#whileRuntimeWorks(async () => {
+      if (known !== undefined) {
+        const container = await runtime.adopt(JSON.parse(known) as ContainerRef, { signal });
+        if (container === undefined && store.getResult(log.sessionId) === undefined) throw goneMeanwhile();
+        return container;
+      }
+      // One whose create was not answered in time has not been given the session yet.
+      for (const ref of await runtime.list({ signal })) {
+        if (ref.sessionId === log.sessionId) await (await runtime.adopt(ref, { signal }))?.[Symbol.asyncDispose]();
+      }
+      return undefined;
+    });
+  }
+
+  /** Does it again, once the runtime is back, for as long as that is away. */
+  async #whileRuntimeWorks<T>(work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        const known = asAppError(error);
+        if (known.reason !== "RUNTIME_UNAVAILABLE" || this.#kill.signal.aborted) throw error;
+        await this.#options.health.returned(known, this.#kill.signal);
+      }
     }
   }
 
-  async #inContainer(container: Container, spec: SessionSpec): Promise<AgentResult> {
+  /** Waits for a place and creates the container; the place is the stack's. */
+  async #createContainer(stack: AsyncDisposableStack): Promise<Container> {
+    const { log, limits, store, queue, logger } = this.#options;
+    stack.use(
+      await queue.enter({
+        memoryBytes: limits.memoryBytes,
+        signal: this.#stop.signal,
+        onPosition: (place) =>
+          this.#tell({ case: "queuePositionChanged", value: create(QueuePositionChangedSchema, place) }),
+      }),
+    );
+    log.state(Session_State.PREPARING);
+    const container = await this.#tryCreate();
+    const { id } = container.ref;
+    store.putContainerRef(log.sessionId, JSON.stringify(container.ref));
+    log.append({
+      case: "containerProgress",
+      value: create(ContainerProgressSchema, { message: "Container started.", containerId: id }),
+    });
+    log.phase(Phase.DIAL);
+    logger.info({ containerId: id }, "container started");
+    return container;
+  }
+
+  async #tryCreate(): Promise<Container> {
+    const { log, limits, runtime, health } = this.#options;
+    for (let attempt = 1; ; attempt++) {
+      const creating = new AbortController();
+      const slow = setTimeout(() => creating.abort(createTimedOut()), TIMEOUTS.createMs);
+      try {
+        const container = await runtime.create(
+          { sessionId: log.sessionId, ...limits, environment: {} },
+          {
+            signal: AbortSignal.any([this.#stop.signal, creating.signal]),
+            onProgress: (progress) => this.#containerProgress(progress),
+          },
+        );
+        health.succeeded();
+        return container;
+      } catch (error) {
+        const known = asAppError(error);
+        if (this.#stop.signal.aborted || !known.retryable || attempt >= TIMEOUTS.createAttempts) throw error;
+        const message = `${known.message} It is tried again.`;
+        log.append({ case: "containerProgress", value: create(ContainerProgressSchema, { message }) });
+        if (known.reason === "RUNTIME_UNAVAILABLE") await health.recovered(known, this.#stop.signal);
+        else await sleep(TIMEOUTS.createRetryMs * 2 ** (attempt - 1), this.#stop.signal);
+      } finally {
+        clearTimeout(slow);
+      }
+    }
+  }
+
+  async #inContainer(container: Container, resumed: boolean): Promise<AgentResult> {
+    const { spec, log } = this.#options;
     using broker = this.#createBroker(spec);
-    const agent = new AgentSession({ container, spec, log: this.#options.log, broker });
+    const agent = new AgentSession({ container, spec, log, broker, resumed: resumed && log.lastAgentSequence > 0 });
     this.#agent = agent;
     if (this.#stopReason !== undefined)
       agent.say({ case: "stop", value: create(StopSchema, { reason: this.#stopReason }) });
@@ -248,6 +354,19 @@ export class SessionRun {
     const result = create(SessionResultSchema, { ...known, outcome, changes, changeCount: changes.length });
     return { result, patch };
   }
+}
+
+function hostClosing(): AppError {
+  return new AppError("HOST_CLOSING", "The host is shutting down; its sessions go on.", {
+    kind: "UNAVAILABLE",
+    retryable: true,
+  });
+}
+
+function goneMeanwhile(): AppError {
+  return new AppError("CONTAINER_REMOVED", "The container was removed while no host was there.", {
+    help: "The changes that had been streamed were kept.",
+  });
 }
 
 function createTimedOut(): AppError {

@@ -2,28 +2,28 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Runtime } from "../runtime/runtime.ts";
 
-/** A container that has ended is removed by its own host at once; one that is still there at the next look has none. */
+/** Between looks; what is to go must have been seen twice, so that a create has time to be answered. */
 const INTERVAL_MS = 20_000;
 
 /**
- * Removes, until the signal, the containers that a killed host left behind: ended ones of ours that
- * nobody removes. Those that still run end themselves after a while, since no host is with them.
+ * Removes, until the signal, the containers of ours whose session is not live: left by a removal
+ * that failed, or by a create whose reply was lost.
  */
 export async function sweepContainers(
   runtime: Runtime,
-  options: { signal: AbortSignal; logger: Logger },
+  options: { signal: AbortSignal; logger: Logger; isLive: (sessionId: string) => boolean },
 ): Promise<void> {
-  const { signal, logger } = options;
+  const { signal, logger, isLive } = options;
   let before = new Set<string>();
   while (!signal.aborted) {
     try {
-      const ended = (await runtime.list({ signal })).filter((ref) => !ref.running);
-      for (const ref of ended.filter(({ id }) => before.has(id))) {
+      const orphans = (await runtime.list({ signal })).filter(({ sessionId }) => !isLive(sessionId));
+      for (const ref of orphans.filter(({ id }) => before.has(id))) {
         const container = await runtime.adopt(ref, { signal });
         await container?.[Symbol.asyncDispose]();
         logger.info({ sessionId: ref.sessionId, containerId: ref.id }, "removed a container that was left behind");
       }
-      before = new Set(ended.map(({ id }) => id));
+      before = new Set(orphans.map(({ id }) => id));
     } catch (error) {
       // Without an engine there is nothing to sweep; sessions say so themselves.
       if (!signal.aborted) logger.debug({ err: error }, "sweep failed");

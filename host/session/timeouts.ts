@@ -4,6 +4,12 @@ export const TIMEOUTS = {
   firstContactMs: 30_000,
   /** An engine that is busy with other containers needs seconds; one that hangs never answers. */
   createMs: 120_000,
+  /** A create that the runtime failed at by chance is tried again: how often in all, and after how long. */
+  createAttempts: 3,
+  createRetryMs: 500,
+  /** Between looks at a runtime that is down, and how long a session waits for one that worked before. */
+  runtimeProbeMs: 1_000,
+  runtimeReturnMs: 180_000,
   /**
    * After the session's own timeout or a stop: longer than the agent's own ladder (interrupt, end and
    * kill Claude, then up to a minute to collect the changes) and the transfer of the patch.

@@ -1,85 +1,14 @@
 import { create } from "@bufbuild/protobuf";
-import { pino } from "pino";
 import { expect, test } from "vitest";
-import type { FakeBox } from "../../host/runtime/fake/fake-box.ts";
-import { FakeMachine } from "../../host/runtime/fake/fake-machine.ts";
-import { FakeRuntime } from "../../host/runtime/fake/fake-runtime.ts";
-import { SessionManager } from "../../host/session/session-manager.ts";
-import { SqliteStore } from "../../host/store/sqlite-store.ts";
-import {
-  AppError,
-  ContainerSpecSchema,
-  RepositorySpecSchema,
-  type SessionEvent,
-  Session_State,
-  SessionSpecSchema,
-} from "../../proto/index.ts";
-import { startRig as startAgentRig } from "../agent/agent-rig.ts";
+import { AppError, ContainerSpecSchema, Session_State, SessionSpecSchema } from "../../proto/index.ts";
 import { SMALL_REPOSITORY } from "../model/small-repository.ts";
-import { startScriptedModel } from "../model/scripted-model.ts";
 import { applyPatch } from "../support/apply-patch.ts";
-import { startGitServer } from "../support/git-server.ts";
-
-/** The session layer on a fake runtime that holds the real agent and the real Claude Code. */
-async function startHost() {
-  await using stack = new AsyncDisposableStack();
-  const model = stack.use(await startScriptedModel());
-  const git = stack.use(await startGitServer());
-  const { agent } = stack.use(await startAgentRig());
-  const machine = new FakeMachine({
-    createAgent: () => ({
-      serve: (stream) => agent.serve(stream),
-      exited: agent.exited,
-      kill: () => agent.kill(),
-      terminate: () => void agent.close(),
-      logLines: ["the agent's last words"],
-    }),
-  });
-  const runtime = stack.use(new FakeRuntime({ machine }));
-  const store = stack.use(new SqliteStore(":memory:"));
-  const sessions = stack.use(
-    new SessionManager({
-      runtime,
-      store,
-      defaultImage: "agent:test",
-      modelEndpoint: new URL(model.url),
-      credential: { kind: "api-key", value: "key" },
-      egressAllowed: [],
-      logger: pino({ level: "silent" }),
-    }),
-  );
-  const uri = await git.addRepository("greeter", SMALL_REPOSITORY);
-  const owned = stack.move();
-  return {
-    machine,
-    sessions,
-    store,
-    bareRepository: git.directoryOf("greeter"),
-    start: (task: string) =>
-      sessions.create({
-        spec: create(SessionSpecSchema, { task, repository: create(RepositorySpecSchema, { uri }) }),
-        container: create(ContainerSpecSchema),
-      }),
-    /** Reads the log to its end, and calls `act` at the first event of a kind. */
-    async follow(id: string, kind?: SessionEvent["event"]["case"], act?: (box: FakeBox | undefined) => void) {
-      let acted = kind === undefined;
-      const events: SessionEvent[] = [];
-      for await (const event of sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(100_000) })) {
-        events.push(event);
-        if (acted || event.event.case !== kind) continue;
-        acted = true;
-        act?.(machine.box(id));
-      }
-      return { events, session: await sessions.get(id) };
-    },
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
-}
+import { startFakeHost } from "../support/fake-host.ts";
 
 const TASK = "[scenario: long-run seconds=8 steps=8]";
 
 test("a container that dies leaves the changes that were streamed, and the true cause", async () => {
-  await using host = await startHost();
+  await using host = await startFakeHost();
   const { id } = await host.start("[scenario: long-run seconds=60 steps=30]");
   const { session } = await host.follow(id, "filePatched", (box) => box?.exit({ exitCode: 137, outOfMemory: true }));
   expect(session.state).toBe(Session_State.FAILED);
@@ -92,7 +21,7 @@ test("a container that dies leaves the changes that were streamed, and the true 
 });
 
 test("connections that break are dialled again: no event is missing or doubled, and the session succeeds", async () => {
-  await using host = await startHost();
+  await using host = await startFakeHost();
   const { id } = await host.start(TASK);
   const { events, session } = await host.follow(id, "toolUseStarted", (box) => box?.cutConnections());
   expect(session.state, JSON.stringify(session.result?.outcome)).toBe(Session_State.SUCCEEDED);
@@ -107,14 +36,14 @@ test("connections that break are dialled again: no event is missing or doubled, 
 });
 
 test("a container that somebody removes is said to be removed", async () => {
-  await using host = await startHost();
+  await using host = await startFakeHost();
   const { id } = await host.start(TASK);
   const { session } = await host.follow(id, "turnStarted", (box) => box?.remove());
   expect(session.result?.outcome).toMatchObject({ case: "failure", value: { reason: "CONTAINER_REMOVED" } });
 });
 
 test("stopping keeps the first reason, collects the changes and removes the container", async () => {
-  await using host = await startHost();
+  await using host = await startFakeHost();
   const { id } = await host.start(TASK);
   const { session } = await host.follow(id, "filePatched", () => {
     void host.sessions.stop(id, { reason: "first" });
@@ -128,7 +57,7 @@ test("stopping keeps the first reason, collects the changes and removes the cont
 });
 
 test("stopping while the container is being created leaves none", async () => {
-  await using host = await startHost();
+  await using host = await startFakeHost();
   const held = host.machine.holdCreates();
   const { id } = await host.start(TASK);
   await held.matched;
@@ -140,7 +69,7 @@ test("stopping while the container is being created leaves none", async () => {
 });
 
 test("a create that fails is the session's result", async () => {
-  await using host = await startHost();
+  await using host = await startFakeHost();
   host.machine.failNextCreate(new AppError("CONTAINER_CREATE_FAILED", "No room.", { help: "Make some." }));
   const { id } = await host.start(TASK);
   const { session } = await host.follow(id);
@@ -150,7 +79,7 @@ test("a create that fails is the session's result", async () => {
 });
 
 test("closing the host ends its sessions and leaves no container", async () => {
-  await using host = await startHost();
+  await using host = await startFakeHost();
   const { id } = await host.start(TASK);
   let closed: Promise<void> | undefined;
   await host.follow(id, "turnStarted", () => {
@@ -163,7 +92,7 @@ test("closing the host ends its sessions and leaves no container", async () => {
 });
 
 test("the same request id gives the same session, and unknown ids are not found", async () => {
-  await using host = await startHost();
+  await using host = await startFakeHost();
   const request = {
     spec: create(SessionSpecSchema, { task: TASK }),
     container: create(ContainerSpecSchema),

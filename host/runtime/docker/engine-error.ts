@@ -61,6 +61,8 @@ export function engineError(error: unknown, { reason, what }: { reason: string; 
   return new AppError(reason, `${what}: ${answerOf(error)}.`, {
     kind: wrong ? "INVALID_ARGUMENT" : "INTERNAL",
     metadata: { status: String(status) },
+    // The engine's own failures are often a matter of the moment.
+    retryable: status >= 500,
     help: wrong ? "Change the limits or the image." : "Look at the engine: `claudecluster doctor`, `docker info`.",
     cause: error,
   });

@@ -1,0 +1,49 @@
+import { pino } from "pino";
+import { expect, test } from "vitest";
+import { AppError } from "../../proto/index.ts";
+import { FakeMachine } from "../runtime/fake/fake-machine.ts";
+import { FakeRuntime } from "../runtime/fake/fake-runtime.ts";
+import { RuntimeHealth } from "./runtime-health.ts";
+import { SessionQueue } from "./session-queue.ts";
+
+const never = new AbortController().signal;
+const away = new AppError("RUNTIME_UNAVAILABLE", "No engine.", { kind: "UNAVAILABLE", help: "Start it." });
+
+function start() {
+  const machine = new FakeMachine({
+    createAgent: () => {
+      throw new Error("no container is created here");
+    },
+  });
+  const runtime = new FakeRuntime({ machine });
+  const queue = new SessionQueue({ maxRunning: 9, maxMemoryBytes: 9 });
+  return { queue, health: new RuntimeHealth({ runtime, queue, signal: never, logger: pino({ level: "silent" }) }) };
+}
+
+test("does not wait for a runtime that never worked", async () => {
+  const { health } = start();
+  await expect(health.recovered(away, never)).rejects.toBe(away);
+  expect(health.problem).toBeUndefined();
+});
+
+test("holds the queue with the reason while a runtime that worked is away, and goes on when it is back", async () => {
+  const { health, queue } = start();
+  health.succeeded();
+  const back = health.recovered(away, never);
+  expect(health.problem).toBe("No engine. Start it.");
+  const told: string[] = [];
+  const place = queue.enter({ memoryBytes: 1, signal: never, onPosition: ({ reason }) => told.push(reason) });
+  expect(told).toEqual(["No engine. Start it."]);
+  await back;
+  await place;
+  expect(health.problem).toBeUndefined();
+});
+
+test("stops waiting on an abort", async () => {
+  const { health } = start();
+  health.succeeded();
+  const stop = new AbortController();
+  const waiting = health.recovered(away, stop.signal);
+  stop.abort(new Error("changed my mind"));
+  await expect(waiting).rejects.toThrow("changed my mind");
+});

@@ -1,0 +1,75 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Logger } from "pino";
+import type { AppError } from "../../proto/index.ts";
+import { raceSignal } from "../runtime/race-signal.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { SessionQueue } from "./session-queue.ts";
+import { TIMEOUTS } from "./timeouts.ts";
+
+/**
+ * One state of the runtime for all sessions. While it is down nobody is admitted to the queue, and
+ * who waits there is told why.
+ */
+export class RuntimeHealth {
+  readonly #runtime: Runtime;
+  readonly #queue: SessionQueue;
+  readonly #signal: AbortSignal;
+  readonly #logger: Logger;
+  /** It has worked before, so that it may well come back. */
+  #worked = false;
+  #problem: string | undefined;
+  #recovery: Promise<void> | undefined;
+
+  /** `signal` ends the probing. */
+  constructor(options: { runtime: Runtime; queue: SessionQueue; signal: AbortSignal; logger: Logger }) {
+    this.#runtime = options.runtime;
+    this.#queue = options.queue;
+    this.#signal = options.signal;
+    this.#logger = options.logger;
+  }
+
+  /** What is wrong and what to do. Undefined: nothing is known to be. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** The runtime did what it was asked for. */
+  succeeded(): void {
+    this.#worked = true;
+  }
+
+  /**
+   * Waits until a runtime that worked before does so again. Rejects with the given error if it never
+   * did, or is not back in time; with the signal's reason on an abort.
+   */
+  async recovered(error: AppError, signal: AbortSignal): Promise<void> {
+    if (!this.#worked) throw error;
+    const tooLong = AbortSignal.timeout(TIMEOUTS.runtimeReturnMs);
+    await this.returned(error, AbortSignal.any([signal, tooLong])).catch((reason: unknown) => {
+      throw tooLong.aborted && !signal.aborted ? error : reason;
+    });
+  }
+
+  /** The same for a session whose container is there already: waits for as long as it takes. */
+  async returned(error: AppError, signal: AbortSignal): Promise<void> {
+    this.#problem = error.toSentence();
+    this.#queue.hold(this.#problem);
+    this.#recovery ??= this.#probe().finally(() => (this.#recovery = undefined));
+    await raceSignal(this.#recovery, signal);
+  }
+
+  /** Asks until it is healthy; ends with the host. */
+  async #probe(): Promise<void> {
+    this.#logger.warn({ problem: this.#problem }, "the runtime is down");
+    for (;;) {
+      await delay(TIMEOUTS.runtimeProbeMs, undefined, { signal: this.#signal });
+      const health = await this.#runtime.check({ signal: this.#signal });
+      if (health.healthy) break;
+      this.#problem = `${health.message} ${health.help}`.trim();
+      this.#queue.hold(this.#problem);
+    }
+    this.#problem = undefined;
+    this.#queue.release();
+    this.#logger.warn("the runtime is back");
+  }
+}

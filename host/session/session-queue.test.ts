@@ -1,0 +1,78 @@
+import { expect, test } from "vitest";
+import { queueLimits, SessionQueue } from "./session-queue.ts";
+
+const never = new AbortController().signal;
+
+function enter(queue: SessionQueue, memoryBytes = 1, signal = never) {
+  const told: string[] = [];
+  const place = queue.enter({
+    memoryBytes,
+    signal,
+    onPosition: ({ position, reason }) => told.push(`${position} ${reason}`.trim()),
+  });
+  place.catch(() => {});
+  return { told, place };
+}
+
+test("admits as many as may run, the others in the order in which they came, and tells them their place", async () => {
+  const queue = new SessionQueue({ maxRunning: 1, maxMemoryBytes: 100 });
+  const first = enter(queue);
+  const second = enter(queue);
+  const third = enter(queue);
+  const held = await first.place;
+  expect([first.told, second.told, third.told]).toEqual([[], ["1"], ["2"]]);
+  held[Symbol.dispose]();
+  held[Symbol.dispose]();
+  const next = await second.place;
+  expect(third.told).toEqual(["2", "1"]);
+  expect(queue.waitingCount).toBe(1);
+  next[Symbol.dispose]();
+  await third.place;
+});
+
+test("lets a large session wait for memory, and those behind it too, but runs one that never fits alone", async () => {
+  const queue = new SessionQueue({ maxRunning: 9, maxMemoryBytes: 10 });
+  const small = await enter(queue, 4).place;
+  const large = enter(queue, 20);
+  const behind = enter(queue, 1);
+  expect(large.told).toEqual(["1"]);
+  expect(behind.told).toEqual(["2"]);
+  small[Symbol.dispose]();
+  const got = await large.place;
+  expect(queue.waitingCount).toBe(1);
+  got[Symbol.dispose]();
+  await behind.place;
+});
+
+test("closes the gap when somebody gives up", async () => {
+  const queue = new SessionQueue({ maxRunning: 1, maxMemoryBytes: 10 });
+  await enter(queue).place;
+  const gone = new AbortController();
+  const second = enter(queue, 1, gone.signal);
+  const third = enter(queue);
+  gone.abort(new Error("changed my mind"));
+  await expect(second.place).rejects.toThrow("changed my mind");
+  expect(third.told).toEqual(["2", "1"]);
+});
+
+test("admits nobody while it is held, and says why", async () => {
+  const queue = new SessionQueue({ maxRunning: 2, maxMemoryBytes: 10 });
+  queue.hold("no engine");
+  const first = enter(queue);
+  expect(first.told).toEqual(["1 no engine"]);
+  queue.release();
+  await first.place;
+});
+
+test("counts containers that run already", async () => {
+  const queue = new SessionQueue({ maxRunning: 1, maxMemoryBytes: 10 });
+  const adopted = queue.take(2);
+  const next = enter(queue);
+  expect(next.told).toEqual(["1"]);
+  adopted[Symbol.dispose]();
+  await next.place;
+});
+
+test("derives what may run from the machine", () => {
+  expect(queueLimits({ memoryBytes: 16, cpuCount: 2 })).toEqual({ maxRunning: 8, maxMemoryBytes: 12 });
+});

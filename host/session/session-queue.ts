@@ -1,0 +1,119 @@
+/** A session that waits for its place, or has one. */
+interface Entry {
+  memoryBytes: number;
+  admit(): void;
+  tell(place: { position: number; reason: string }): void;
+  position: number;
+  reason: string;
+}
+
+/** What may run at once. */
+export interface QueueLimits {
+  maxRunning: number;
+  /** Sum of the memory limits of all that run. One session alone may exceed it. */
+  maxMemoryBytes: number;
+}
+
+/** What somebody who waits wants and is told. */
+export interface EnterOptions {
+  memoryBytes: number;
+  signal: AbortSignal;
+  /** Called when the place in the queue or the reason to wait changes; never for who is admitted at once. */
+  onPosition(place: { position: number; reason: string }): void;
+}
+
+/** First come, first served: sessions run while there is room for them, the others wait in order. */
+export class SessionQueue {
+  readonly limits: QueueLimits;
+  readonly #waiting: Entry[] = [];
+  #running = 0;
+  #memoryBytes = 0;
+  #holdReason: string | undefined;
+
+  constructor(limits: QueueLimits) {
+    this.limits = limits;
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.length;
+  }
+
+  /** Waits for a place. Whoever gets one disposes of it. Rejects with the signal's reason. */
+  async enter({ memoryBytes, signal, onPosition }: EnterOptions): Promise<Disposable> {
+    signal.throwIfAborted();
+    return await new Promise<Disposable>((resolve, reject) => {
+      const onAbort = () => {
+        this.#waiting.splice(this.#waiting.indexOf(entry), 1);
+        reject(signal.reason as Error);
+        this.#advance();
+      };
+      const entry: Entry = {
+        memoryBytes,
+        tell: onPosition,
+        position: 0,
+        reason: "",
+        admit: () => {
+          signal.removeEventListener("abort", onAbort);
+          resolve(this.take(memoryBytes));
+        },
+      };
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.#waiting.push(entry);
+      this.#advance();
+    });
+  }
+
+  /** A place at once, for a session whose container runs already. */
+  take(memoryBytes: number): Disposable {
+    this.#running += 1;
+    this.#memoryBytes += memoryBytes;
+    let given = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (!given) return;
+        given = false;
+        this.#running -= 1;
+        this.#memoryBytes -= memoryBytes;
+        this.#advance();
+      },
+    };
+  }
+
+  /** Nobody is admitted until `release`; those who wait are told why. */
+  hold(reason: string): void {
+    this.#holdReason = reason;
+    this.#advance();
+  }
+
+  /** Goes on after `hold`. */
+  release(): void {
+    this.#holdReason = undefined;
+    this.#advance();
+  }
+
+  #advance(): void {
+    while (this.#waiting[0] !== undefined && this.#fits(this.#waiting[0])) this.#waiting.shift()!.admit();
+    const reason = this.#holdReason ?? "";
+    for (const [index, entry] of this.#waiting.entries()) {
+      if (entry.position === index + 1 && entry.reason === reason) continue;
+      entry.position = index + 1;
+      entry.reason = reason;
+      entry.tell({ position: entry.position, reason });
+    }
+  }
+
+  #fits({ memoryBytes }: Entry): boolean {
+    if (this.#holdReason !== undefined) return false;
+    if (this.#running === 0) return true;
+    const { maxRunning, maxMemoryBytes } = this.limits;
+    return this.#running < maxRunning && this.#memoryBytes + memoryBytes <= maxMemoryBytes;
+  }
+}
+
+/**
+ * Returns what a machine can bear: three quarters of its memory, and four sessions for each CPU,
+ * since a Claude that waits for its model needs next to none.
+ */
+export function queueLimits(machine: { memoryBytes: number; cpuCount: number }): QueueLimits {
+  return { maxRunning: Math.max(1, machine.cpuCount * 4), maxMemoryBytes: machine.memoryBytes * 0.75 };
+}

@@ -1,0 +1,79 @@
+import { create } from "@bufbuild/protobuf";
+import { pino } from "pino";
+import type { FakeBox } from "../../host/runtime/fake/fake-box.ts";
+import { FakeMachine } from "../../host/runtime/fake/fake-machine.ts";
+import { FakeRuntime } from "../../host/runtime/fake/fake-runtime.ts";
+import type { QueueLimits } from "../../host/session/session-queue.ts";
+import { SessionManager } from "../../host/session/session-manager.ts";
+import { SqliteStore } from "../../host/store/sqlite-store.ts";
+import { ContainerSpecSchema, RepositorySpecSchema, type SessionEvent, SessionSpecSchema } from "../../proto/index.ts";
+import { startRig as startAgentRig } from "../agent/agent-rig.ts";
+import { SMALL_REPOSITORY } from "../model/small-repository.ts";
+import { startScriptedModel } from "../model/scripted-model.ts";
+import { startGitServer } from "./git-server.ts";
+
+/** The session layer on a fake runtime that holds the real agent and the real Claude Code. */
+export async function startFakeHost(options: { queue?: Partial<QueueLimits> } = {}) {
+  await using stack = new AsyncDisposableStack();
+  const model = stack.use(await startScriptedModel());
+  const git = stack.use(await startGitServer());
+  const { agent } = stack.use(await startAgentRig());
+  const machine = new FakeMachine({
+    createAgent: () => ({
+      serve: (stream) => agent.serve(stream),
+      exited: agent.exited,
+      kill: () => agent.kill(),
+      terminate: () => void agent.close(),
+      logLines: ["the agent's last words"],
+    }),
+  });
+  const runtime = stack.use(new FakeRuntime({ machine }));
+  const store = stack.use(new SqliteStore(":memory:"));
+  const startManager = () =>
+    new SessionManager({
+      runtime,
+      store,
+      defaultImage: "agent:test",
+      modelEndpoint: new URL(model.url),
+      credential: { kind: "api-key", value: "key" },
+      egressAllowed: [],
+      logger: pino({ level: "silent" }),
+      ...options,
+    });
+  let sessions = startManager();
+  stack.defer(() => sessions[Symbol.asyncDispose]());
+  const uri = await git.addRepository("greeter", SMALL_REPOSITORY);
+  const owned = stack.move();
+  return {
+    machine,
+    get sessions() {
+      return sessions;
+    },
+    /** The host goes away, its containers do not; another one comes. */
+    async restart() {
+      await sessions.detach();
+      sessions = startManager();
+      sessions.resume();
+    },
+    store,
+    bareRepository: git.directoryOf("greeter"),
+    start: (task: string) =>
+      sessions.create({
+        spec: create(SessionSpecSchema, { task, repository: create(RepositorySpecSchema, { uri }) }),
+        container: create(ContainerSpecSchema),
+      }),
+    /** Reads the log to its end, and calls `act` at the first event of a kind. */
+    async follow(id: string, kind?: SessionEvent["event"]["case"], act?: (box: FakeBox | undefined) => void) {
+      let acted = kind === undefined;
+      const events: SessionEvent[] = [];
+      for await (const event of sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(100_000) })) {
+        events.push(event);
+        if (acted || event.event.case !== kind) continue;
+        acted = true;
+        act?.(machine.box(id));
+      }
+      return { events, session: await sessions.get(id) };
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}

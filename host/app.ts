@@ -15,9 +15,9 @@ export interface App extends AsyncDisposable {
   logger: Logger;
 }
 
-/** Returns a logger to standard error; standard output belongs to answers and to MCP. */
-export function createLogger(level: string): Logger {
-  return pino({ name: "claudecluster", level }, pino.destination({ fd: 2, sync: true }));
+/** Returns a logger; by default to standard error, since standard output belongs to answers and to MCP. */
+export function createLogger(level: string, destination?: { write(line: string): void }): Logger {
+  return pino({ name: "claudecluster", level }, destination ?? pino.destination({ fd: 2, sync: true }));
 }
 
 /** Returns the runtime that the configuration asks for. */
@@ -27,8 +27,7 @@ export function createRuntime(config: HostConfig, logger: Logger): Runtime {
 }
 
 /** Puts the host together. Disposing of it ends all its sessions. */
-export function createApp(config: HostConfig): App {
-  const logger = createLogger(config.logLevel);
+export function createApp(config: HostConfig, logger: Logger): App {
   const runtime = createRuntime(config, logger);
   const store = new SqliteStore(join(config.stateDirectory, "sessions.db"));
   const { defaultImage, modelEndpoint, credential, egressAllowed } = config;

@@ -1,14 +1,12 @@
 import { readFileSync } from "node:fs";
-import { homedir } from "node:os";
-import { join } from "node:path";
 import { AppError } from "../proto/index.ts";
 import type { Credential } from "./broker/credential.ts";
 import { parseAuthority } from "./broker/proxy-gateway.ts";
+import { type ConfigFile, readConfigFile } from "./config-file.ts";
+import { type HostDirectories, readDirectories } from "./directories.ts";
 
-/** What the host is set to. Read once from the environment. */
-export interface HostConfig {
-  /** Holds the session store. Default: $XDG_STATE_HOME/claudecluster or ~/.local/state/claudecluster. */
-  stateDirectory: string;
+/** What the host is set to: by the environment, otherwise by config.json. Read once. */
+export interface HostConfig extends HostDirectories {
   /** Image of sessions that name none. */
   defaultImage: string;
   modelEndpoint: URL;
@@ -17,23 +15,46 @@ export interface HostConfig {
   logLevel: string;
   /** Containers may run where the engine cannot enforce their limits. */
   allowWeakLimits: boolean;
+  /** A host that was started on demand ends after this long without anything to do, in ms. */
+  idleTimeoutMs: number;
+  /** Sessions that may run at once. Undefined: what the machine can bear. */
+  maxRunning: number | undefined;
 }
 
-/** Reads the configuration. Throws INVALID_ARGUMENT naming the variable that is wrong. */
+const DEFAULT_IDLE_TIMEOUT_SECONDS = 30 * 60;
+
+/** Reads the configuration. Throws INVALID_ARGUMENT naming the entry that is wrong, FAILED_PRECONDITION for an unsafe file. */
 export function readConfig(given: NodeJS.ProcessEnv): HostConfig {
   // Empty is as good as not set.
   const env = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== ""));
+  const directories = readDirectories(env);
+  const file = readConfigFile(directories.configDirectory);
   return {
-    stateDirectory:
-      env["CLAUDECLUSTER_STATE_DIR"] ??
-      join(env["XDG_STATE_HOME"] ?? join(homedir(), ".local", "state"), "claudecluster"),
-    defaultImage: env["CLAUDECLUSTER_IMAGE"] ?? "claudecluster/agent:latest",
-    modelEndpoint: readEndpoint(env["ANTHROPIC_BASE_URL"]),
-    credential: readCredential(env),
-    egressAllowed: readAllowList(env["CLAUDECLUSTER_EGRESS_ALLOW"]),
-    logLevel: readLogLevel(env["CLAUDECLUSTER_LOG_LEVEL"] ?? "warn"),
-    allowWeakLimits: env["CLAUDECLUSTER_ALLOW_WEAK_LIMITS"] === "1",
+    ...directories,
+    defaultImage: env["CLAUDECLUSTER_IMAGE"] ?? file.image ?? "claudecluster/agent:latest",
+    modelEndpoint: readEndpoint(env["ANTHROPIC_BASE_URL"] ?? file.base_url),
+    credential: readCredential(env) ?? credentialOf(file),
+    egressAllowed: readAllowList(env["CLAUDECLUSTER_EGRESS_ALLOW"]?.split(",") ?? file.egress_allow ?? []),
+    logLevel: readLogLevel(env["CLAUDECLUSTER_LOG_LEVEL"] ?? file.log_level ?? "warn"),
+    allowWeakLimits: (env["CLAUDECLUSTER_ALLOW_WEAK_LIMITS"] ?? (file.allow_weak_limits === true ? "1" : "")) === "1",
+    idleTimeoutMs:
+      1000 *
+      (readNumber(env, "CLAUDECLUSTER_IDLE_TIMEOUT", { min: 0 }) ??
+        file.idle_timeout_seconds ??
+        DEFAULT_IDLE_TIMEOUT_SECONDS),
+    maxRunning: readNumber(env, "CLAUDECLUSTER_MAX_RUNNING", { min: 1 }) ?? file.max_running,
   };
+}
+
+function readNumber(env: NodeJS.ProcessEnv, name: string, { min }: { min: number }): number | undefined {
+  const text = env[name];
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (Number.isFinite(value) && value >= min) return value;
+  throw new AppError("NUMBER_INVALID", `${name} is "${text.slice(0, 40)}".`, {
+    kind: "INVALID_ARGUMENT",
+    help: `Use a number from ${min}.`,
+  });
 }
 
 const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"];
@@ -53,18 +74,26 @@ function readCredential(env: NodeJS.ProcessEnv): Credential | undefined {
     ["oauth-token", "CLAUDE_CODE_OAUTH_TOKEN"],
   ] as const;
   for (const [kind, name] of candidates) {
-    const trimmed = readSecret(env, name)?.trim();
-    if (trimmed === undefined || trimmed === "") continue;
-    // It becomes a header; a line break in it would be refused by Node with the value in the message.
-    if (!/^[\x21-\x7e]+$/.test(trimmed)) {
-      throw new AppError("CREDENTIAL_INVALID", "The configured credential holds characters that no credential has.", {
-        kind: "INVALID_ARGUMENT",
-        help: "Set it again, without quotes or line breaks.",
-      });
-    }
-    return { kind, value: trimmed };
+    const value = readSecret(env, name)?.trim() ?? "";
+    if (value !== "") return { kind, value: checkCredential(value) };
   }
   return undefined;
+}
+
+function credentialOf({ credential }: ConfigFile): Credential | undefined {
+  if (credential === undefined || "helper" in credential) return undefined;
+  if ("api_key" in credential) return { kind: "api-key", value: checkCredential(credential.api_key.trim()) };
+  if ("auth_token" in credential) return { kind: "auth-token", value: checkCredential(credential.auth_token.trim()) };
+  return { kind: "oauth-token", value: checkCredential(credential.oauth_token.trim()) };
+}
+
+/** It becomes a header; a line break in it would be refused by Node with the value in the message. */
+function checkCredential(value: string): string {
+  if (/^[\x21-\x7e]+$/.test(value)) return value;
+  throw new AppError("CREDENTIAL_INVALID", "The configured credential holds characters that no credential has.", {
+    kind: "INVALID_ARGUMENT",
+    help: "Set it again, without quotes or line breaks.",
+  });
 }
 
 /** A variable, or the file that the variable with "_FILE" behind its name points to. */
@@ -84,28 +113,33 @@ function readSecret(env: NodeJS.ProcessEnv, name: string): string | undefined {
 }
 
 function readEndpoint(value: string | undefined): URL {
-  const text = value === undefined || value === "" ? "https://api.anthropic.com" : value;
+  const text = value ?? "https://api.anthropic.com";
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !["http:", "https:"].includes(url.protocol) || url.username !== "" || url.password !== "") {
-    throw new AppError("ENDPOINT_INVALID", "ANTHROPIC_BASE_URL is not an http(s) URL without credentials.", {
-      kind: "INVALID_ARGUMENT",
-      help: "Use one such as https://api.anthropic.com.",
-    });
+    throw new AppError(
+      "ENDPOINT_INVALID",
+      "The model's endpoint (ANTHROPIC_BASE_URL, base_url) is not an http(s) URL without credentials.",
+      {
+        kind: "INVALID_ARGUMENT",
+        help: "Use one such as https://api.anthropic.com.",
+      },
+    );
   }
   return url;
 }
 
-function readAllowList(value: string | undefined): string[] {
-  const entries = (value ?? "")
-    .split(",")
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== "");
+function readAllowList(given: readonly string[]): string[] {
+  const entries = given.map((entry) => entry.trim()).filter((entry) => entry !== "");
   return entries.map((entry) => {
     const authority = parseAuthority(entry.includes(":") ? entry : `${entry}:443`);
     if (authority !== undefined) return authority;
-    throw new AppError("EGRESS_INVALID", `CLAUDECLUSTER_EGRESS_ALLOW holds "${entry.slice(0, 100)}".`, {
-      kind: "INVALID_ARGUMENT",
-      help: "Use exact host:port entries, separated by commas.",
-    });
+    throw new AppError(
+      "EGRESS_INVALID",
+      `The list of allowed hosts (CLAUDECLUSTER_EGRESS_ALLOW, egress_allow) holds "${entry.slice(0, 100)}".`,
+      {
+        kind: "INVALID_ARGUMENT",
+        help: "Use exact host:port entries.",
+      },
+    );
   });
 }

@@ -1,5 +1,6 @@
 import type { App } from "../app.ts";
-import { readToken, serveHttp } from "../mcp/http-server.ts";
+import { readToken } from "../bearer-token.ts";
+import { serveHttp } from "../mcp/http-server.ts";
 import { MCPServer } from "../mcp/mcp-server.ts";
 import { VERSION } from "../version.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";

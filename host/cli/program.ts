@@ -1,10 +1,12 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { z } from "zod";
 import { AppError, asAppError } from "../../proto/index.ts";
 import { createApp, createLogger, createRuntime } from "../app.ts";
 import { readConfig } from "../config.ts";
+import { HostLink } from "../daemon/host-link.ts";
+import { readDirectories } from "../directories.ts";
 import type { SpawnInput } from "../session/spawn-request.ts";
 import { VERSION } from "../version.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
@@ -13,6 +15,8 @@ import { doctorCommand } from "./doctor.ts";
 import { exitCodeOf } from "./exit-codes.ts";
 import { mcpHttpCommand, mcpStdioCommand } from "./mcp.ts";
 import { runCommand } from "./run.ts";
+import { serveCommand, type ServeFlags, toServeOptions } from "./serve.ts";
+import { shutdownCommand, statusCommand } from "./status.ts";
 
 /** Runs the command line and returns the exit code. Prints errors as one line and one hint. */
 export async function main(args: string[], io: CommandIo): Promise<number> {
@@ -54,7 +58,7 @@ function createProgram(io: CommandIo, setExitCode: (code: number) => void): Comm
     .option("-e, --env <name=value>", "variable for Claude's environment; may be repeated", collectVariable, {})
     .option("--json", "print the result as JSON")
     .action(async (task: string, options: RunOptions) => {
-      await using app = createApp(config());
+      await using app = createApp(config(), createLogger(config().logLevel));
       setExitCode(await runCommand(app, toInput(task, options), { json: options.json === true }, io));
     });
 
@@ -69,7 +73,7 @@ function createProgram(io: CommandIo, setExitCode: (code: number) => void): Comm
     )
     .option("--allow-host <name...>", "further names that HTTP callers may use for this server", [])
     .action(async (options: { http?: string; tokenFile?: string; allowHost: string[] }) => {
-      await using app = createApp(config());
+      await using app = createApp(config(), createLogger(config().logLevel));
       if (options.http === undefined) return setExitCode(await mcpStdioCommand(app, io));
       if (options.tokenFile === undefined) {
         throw new AppError("TOKEN_FILE_MISSING", "MCP over HTTP needs a bearer token.", {
@@ -79,6 +83,37 @@ function createProgram(io: CommandIo, setExitCode: (code: number) => void): Comm
       }
       const { http: address, tokenFile, allowHost: allowedHosts } = options;
       setExitCode(await mcpHttpCommand(app, { address, tokenFile, allowedHosts }, io));
+    });
+
+  program
+    .command("serve")
+    .description("be the host in the foreground; other commands start one in the background by themselves")
+    .option("--listen <host:port>", "also serve the control API on TCP, for callers with the token")
+    .option(
+      "--token-file <file>",
+      "file with the bearer token that TCP callers must show",
+      io.env["CLAUDECLUSTER_TOKEN_FILE"],
+    )
+    .option("--listen-anywhere", "allow an address that is not loopback: the token then travels in the clear")
+    .addOption(new Option("--on-demand").hideHelp())
+    .action(async (options: ServeFlags) => setExitCode(await serveCommand(config, await toServeOptions(options), io)));
+
+  program
+    .command("status")
+    .description("show the host that is running")
+    .option("--json", "print it as JSON")
+    .action(async (options: { json?: boolean }) => {
+      using link = new HostLink({ directories: readDirectories(io.env), env: io.env });
+      setExitCode(await statusCommand(link, { json: options.json === true }, io));
+    });
+
+  program
+    .command("shutdown")
+    .description("end the host; sessions go on in their containers and the next host takes them up")
+    .option("--when-idle", "only if no session is live")
+    .action(async (options: { whenIdle?: boolean }) => {
+      using link = new HostLink({ directories: readDirectories(io.env), env: io.env });
+      setExitCode(await shutdownCommand(link, { whenIdle: options.whenIdle === true }, io));
     });
 
   program

@@ -1,0 +1,36 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { AppError } from "../proto/index.ts";
+
+/** A token shorter than this can be guessed. */
+const MIN_TOKEN_LENGTH = 16;
+
+/** Reads the bearer token from a file. Throws FAILED_PRECONDITION for one that cannot be used. */
+export async function readToken(path: string): Promise<string> {
+  let token: string;
+  try {
+    token = (await readFile(path, "utf8")).trim();
+  } catch (error) {
+    throw new AppError("TOKEN_FILE_UNREADABLE", `The token file ${path} cannot be read.`, {
+      kind: "FAILED_PRECONDITION",
+      help: "Make one that only you can read: openssl rand -hex 32.",
+      cause: error,
+    });
+  }
+  if (token.length >= MIN_TOKEN_LENGTH) return token;
+  throw new AppError("TOKEN_TOO_SHORT", `The token in ${path} has fewer than ${MIN_TOKEN_LENGTH} characters.`, {
+    kind: "FAILED_PRECONDITION",
+    help: "Make a new one: openssl rand -hex 32.",
+  });
+}
+
+/** Whether an authorization header shows the token. */
+export function showsToken(authorization: string | undefined, token: string): boolean {
+  const shown = /^Bearer (.+)$/i.exec(authorization ?? "")?.[1] ?? "";
+  // Digests have one length: the comparison wants that, and must not tell the token's.
+  return timingSafeEqual(sha256(shown), sha256(token));
+}
+
+function sha256(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}

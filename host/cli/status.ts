@@ -1,0 +1,55 @@
+import { timestampDate } from "@bufbuild/protobuf/wkt";
+import type { HostLink } from "../daemon/host-link.ts";
+import { type CommandIo, EXIT } from "./command-io.ts";
+
+/** Shows the host that is running; starts none. */
+export async function statusCommand(link: HostLink, options: { json: boolean }, io: CommandIo): Promise<number> {
+  const info = await link.find();
+  if (options.json) {
+    const status =
+      info === undefined
+        ? { running: false }
+        : {
+            running: true,
+            version: info.hostVersion,
+            process_id: info.processId,
+            start_time: info.startTime === undefined ? null : timestampDate(info.startTime).toISOString(),
+            live_sessions: info.liveSessionCount,
+            queued_sessions: info.queuedSessionCount,
+            max_running_sessions: info.maxRunningSessionCount,
+            engine_healthy: info.engineHealthy,
+            engine_problem: info.engineProblem,
+            credential: info.credentialKind,
+            state_directory: info.stateDirectory,
+          };
+    io.stdout.write(`${JSON.stringify(status, undefined, 2)}\n`);
+    return EXIT.done;
+  }
+  if (info === undefined) {
+    io.stdout.write("No host is running. The next command that needs one starts it.\n");
+    return EXIT.done;
+  }
+  const started = info.startTime === undefined ? "" : `, since ${timestampDate(info.startTime).toLocaleString()}`;
+  const lines = [
+    ["host", `${info.hostVersion}, process ${info.processId}${started}`],
+    ["sessions", `${info.liveSessionCount} live, ${info.queuedSessionCount} of them queued`],
+    ["engine", info.engineHealthy ? "ok" : info.engineProblem],
+    ["credential", info.credentialKind || "none: claudecluster credential set"],
+    ["state", info.stateDirectory],
+  ];
+  for (const [name, text] of lines) io.stdout.write(`${name!.padEnd(12)}${text}\n`);
+  return EXIT.done;
+}
+
+/** Asks the host to end, if there is one. Its sessions go on in their containers. */
+export async function shutdownCommand(link: HostLink, options: { whenIdle: boolean }, io: CommandIo): Promise<number> {
+  const info = await link.find();
+  if (info === undefined) {
+    io.stdout.write("No host is running.\n");
+    return EXIT.done;
+  }
+  await link.stopHost({ onlyWithoutLiveSessions: options.whenIdle });
+  await link.gone();
+  io.stdout.write(`Ended the host (process ${info.processId}).\n`);
+  return EXIT.done;
+}

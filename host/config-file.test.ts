@@ -1,0 +1,70 @@
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { readConfig } from "./config.ts";
+import { readConfigFile } from "./config-file.ts";
+
+let directory: string;
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "claudecluster-config-"));
+});
+afterAll(() => rm(directory, { recursive: true }));
+
+async function write(config: unknown, mode = 0o600): Promise<void> {
+  const path = join(directory, "config.json");
+  await writeFile(path, typeof config === "string" ? config : JSON.stringify(config));
+  await chmod(path, mode);
+}
+const env = (more: Record<string, string> = {}) => ({ CLAUDECLUSTER_CONFIG_DIR: directory, ...more });
+
+test("nothing is configured where there is no file", () => {
+  expect(readConfigFile(join(directory, "nowhere"))).toEqual({});
+});
+
+test("the file says what the environment does not", async () => {
+  await write({
+    credential: { oauth_token: "t" },
+    base_url: "http://model.test",
+    egress_allow: ["a.test:1"],
+    image: "i",
+    idle_timeout_seconds: 5,
+    max_running: 3,
+  });
+  expect(readConfig(env())).toMatchObject({
+    credential: { kind: "oauth-token", value: "t" },
+    modelEndpoint: new URL("http://model.test"),
+    egressAllowed: ["a.test:1"],
+    defaultImage: "i",
+    idleTimeoutMs: 5000,
+    maxRunning: 3,
+  });
+  expect(
+    readConfig(env({ ANTHROPIC_API_KEY: "k", CLAUDECLUSTER_IMAGE: "j", CLAUDECLUSTER_MAX_RUNNING: "" })),
+  ).toMatchObject({
+    credential: { kind: "api-key", value: "k" },
+    defaultImage: "j",
+    maxRunning: 3,
+  });
+});
+
+test("a secret that others could read is refused, and so is a file that they could write", async () => {
+  await write({ credential: { api_key: "k" } }, 0o640);
+  expect(() => readConfigFile(directory)).toThrow(expect.objectContaining({ reason: "CONFIG_UNSAFE" }));
+  await write({ image: "i" }, 0o644);
+  expect(readConfigFile(directory)).toEqual({ image: "i" });
+  await write({ image: "i" }, 0o666);
+  expect(() => readConfigFile(directory)).toThrow(expect.objectContaining({ reason: "CONFIG_UNSAFE" }));
+});
+
+test.each([
+  ["no JSON", '{"credential": {"api_key": "sk-secret"'],
+  ["an unknown entry", { creds: "sk-secret" }],
+  ["two credentials", { credential: { api_key: "sk-secret", auth_token: "sk-secret" } }],
+  ["a helper that is no list", { credential: { helper: "sk-secret" } }],
+])("refuses %s without repeating a secret", async (_name, config) => {
+  await write(config);
+  expect(() => readConfigFile(directory)).toThrow(
+    expect.objectContaining({ reason: "CONFIG_INVALID", message: expect.not.stringContaining("sk-secret") }),
+  );
+});

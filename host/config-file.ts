@@ -1,0 +1,99 @@
+import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { AppError } from "../proto/index.ts";
+
+const kindSchema = z.enum(["api_key", "auth_token", "oauth_token"]);
+
+/** What config.json may hold. Unknown entries are refused: they are mistakes. */
+const fileSchema = z.strictObject({
+  credential: z
+    .union([
+      z.strictObject({ api_key: z.string() }),
+      z.strictObject({ auth_token: z.string() }),
+      z.strictObject({ oauth_token: z.string() }),
+      z.strictObject({ helper: z.array(z.string()).min(1), kind: kindSchema.default("api_key") }),
+    ])
+    .optional(),
+  base_url: z.string().optional(),
+  egress_allow: z.array(z.string()).optional(),
+  image: z.string().optional(),
+  idle_timeout_seconds: z.number().min(0).optional(),
+  max_running: z.int().min(1).optional(),
+  log_level: z.string().optional(),
+  allow_weak_limits: z.boolean().optional(),
+});
+
+/** What the user has configured in config.json. */
+export type ConfigFile = z.infer<typeof fileSchema>;
+
+/** The configuration file in its directory. */
+export function configFilePath(configDirectory: string): string {
+  return join(configDirectory, "config.json");
+}
+
+/**
+ * Reads config.json; empty if there is none. Throws FAILED_PRECONDITION for one that others could
+ * have written, or could read although it holds a secret, and INVALID_ARGUMENT for wrong entries.
+ * No error repeats what the file holds.
+ */
+export function readConfigFile(configDirectory: string): ConfigFile {
+  const path = configFilePath(configDirectory);
+  const read = readOwnFile(path);
+  if (read === undefined) return {};
+  const parsed = fileSchema.safeParse(parseJson(path, read.text));
+  if (!parsed.success) {
+    const where = parsed.error.issues.map(({ path: at, code }) => `${at.join(".") || "the whole"} (${code})`);
+    throw new AppError("CONFIG_INVALID", `${path} is wrong at: ${where.join(", ")}.`, {
+      kind: "INVALID_ARGUMENT",
+      help: "The README lists its entries.",
+      metadata: { path },
+    });
+  }
+  const { credential } = parsed.data;
+  if (credential !== undefined && !("helper" in credential) && (read.mode & 0o077) !== 0) {
+    throw unsafe(path, "holds a credential and can be read by others");
+  }
+  return parsed.data;
+}
+
+/** The text and mode of a file that only its owner, this user, may write. Undefined if there is none. */
+function readOwnFile(path: string): { text: string; mode: number } | undefined {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, "r");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new AppError("CONFIG_UNREADABLE", `${path} cannot be read.`, {
+      kind: "FAILED_PRECONDITION",
+      help: "Make it readable for its owner.",
+      cause: error,
+    });
+  }
+  try {
+    const { mode, uid } = fstatSync(descriptor);
+    const own = process.getuid?.();
+    if (own !== undefined && uid !== own) throw unsafe(path, "belongs to another user");
+    if ((mode & 0o022) !== 0) throw unsafe(path, "can be written by others");
+    return { text: readFileSync(descriptor, "utf8"), mode };
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function unsafe(path: string, what: string): AppError {
+  return new AppError("CONFIG_UNSAFE", `${path} ${what}.`, {
+    kind: "FAILED_PRECONDITION",
+    help: `Make it yours alone: chmod 600 ${path}`,
+    metadata: { path },
+  });
+}
+
+function parseJson(path: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The parser's message repeats parts of the text.
+    throw new AppError("CONFIG_INVALID", `${path} is not JSON.`, { kind: "INVALID_ARGUMENT", metadata: { path } });
+  }
+}

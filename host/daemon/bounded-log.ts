@@ -1,0 +1,37 @@
+import { closeSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+
+/** Two files of this size are more than anybody reads (bytes). */
+const MAX_BYTES = 4 * 1024 * 1024;
+
+/** A log file that is bounded: what is full becomes the one before, with ".1" behind its name. */
+export class BoundedLog {
+  readonly #path: string;
+  #descriptor: number;
+  #size: number;
+
+  constructor(path: string) {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    this.#path = path;
+    this.#descriptor = openSync(path, "a", 0o600);
+    this.#size = fstatSync(this.#descriptor).size;
+  }
+
+  /** Writes at once. A full disk loses the line and nothing else. */
+  write(line: string): void {
+    try {
+      this.#size += writeSync(this.#descriptor, line);
+      if (this.#size > MAX_BYTES) this.#rotate();
+    } catch {
+      // There is nowhere left to say so.
+    }
+  }
+
+  #rotate(): void {
+    renameSync(this.#path, `${this.#path}.1`);
+    const descriptor = openSync(this.#path, "a", 0o600);
+    closeSync(this.#descriptor);
+    this.#descriptor = descriptor;
+    this.#size = 0;
+  }
+}

@@ -1,0 +1,170 @@
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { AppError, asAppError } from "../../proto/index.ts";
+import type { GetHostInfoResponse } from "../../proto/control.ts";
+import type { HostDirectories } from "../directories.ts";
+import { ControlClient } from "../control/control-client.ts";
+import { hostError } from "../control/control-error.ts";
+import { PROTOCOL_VERSION } from "../control/protocol-version.ts";
+import { RemoteSessions } from "../control/remote-sessions.ts";
+import { VERSION } from "../version.ts";
+import { ExclusiveLock, hostLockPath } from "./exclusive-lock.ts";
+import { makeRuntimeDirectory, socketPath } from "./runtime-directory.ts";
+import { startHost } from "./start-host.ts";
+import { compareVersions } from "./compare-versions.ts";
+
+/** A host that ends needs a moment, and so does one that starts on a loaded machine (ms). */
+const TIMEOUT_MS = 30_000;
+/** A host that does not answer by then hangs (ms). */
+const ANSWER_MS = 5_000;
+/** Between looks at what another process is doing (ms). */
+const LOOK_AGAIN_MS = 25;
+
+export interface HostLinkOptions {
+  directories: HostDirectories;
+  env: NodeJS.ProcessEnv;
+  /** How to start this program. Default: as this process was. */
+  command?: readonly string[];
+  /** Of this front. Default: that of this program. */
+  version?: string;
+  /** How long a host may take to answer, to start or to end, in ms. Default: 30 s. */
+  timeoutMs?: number;
+}
+
+/** A front's way to the host: finds it, starts it where there is none, and finds the next one after it has ended. */
+export class HostLink implements Disposable {
+  readonly sessions: RemoteSessions;
+  readonly #client: ControlClient;
+  readonly #options: HostLinkOptions;
+  readonly #timeoutMs: number;
+  #connecting: Promise<GetHostInfoResponse> | undefined;
+
+  constructor(options: HostLinkOptions) {
+    this.#options = options;
+    this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+    this.#client = new ControlClient(socketPath(options.directories.runtimeDirectory));
+    this.sessions = new RemoteSessions({
+      client: this.#client,
+      connect: async () => {
+        await this.connect();
+      },
+    });
+  }
+
+  /**
+   * Makes sure that a host of this version or a compatible one answers. Throws what it could not be
+   * started for, HOST_UNRESPONSIVE, HOST_INCOMPATIBLE, HOST_STATE_DIFFERS.
+   */
+  connect(): Promise<GetHostInfoResponse> {
+    this.#connecting ??= this.#connect().finally(() => (this.#connecting = undefined));
+    return this.#connecting;
+  }
+
+  /** The host that answers now; undefined if none does. Starts none. */
+  async find(): Promise<GetHostInfoResponse | undefined> {
+    try {
+      return await this.#client.host.getHostInfo({}, { timeoutMs: Math.min(ANSWER_MS, this.#timeoutMs) });
+    } catch (error) {
+      const known = hostError(error);
+      if (known.reason === "CONNECTION_LOST" || known.reason === "HOST_CLOSING") return undefined;
+      throw known;
+    }
+  }
+
+  /** Asks the host to end. Throws HOST_BUSY, CONNECTION_LOST. */
+  async stopHost(options: { onlyWithoutLiveSessions: boolean }): Promise<void> {
+    await this.#client.host.stopHost(options).catch((error: unknown) => {
+      throw hostError(error);
+    });
+  }
+
+  /** Resolves once no host has the socket's lock. Throws HOST_UNRESPONSIVE. */
+  async gone(): Promise<void> {
+    const { runtimeDirectory } = this.#options.directories;
+    for (const endMs = performance.now() + this.#timeoutMs; performance.now() < endMs; await delay(LOOK_AGAIN_MS)) {
+      using lock = ExclusiveLock.take(hostLockPath(runtimeDirectory));
+      if (lock !== undefined) return;
+    }
+    throw unresponsive(runtimeDirectory);
+  }
+
+  [Symbol.dispose](): void {
+    this.#client[Symbol.dispose]();
+  }
+
+  async #connect(): Promise<GetHostInfoResponse> {
+    const { runtimeDirectory } = this.#options.directories;
+    makeRuntimeDirectory(runtimeDirectory);
+    const endMs = performance.now() + this.#timeoutMs;
+    for (;;) {
+      const info = (await this.find()) ?? (await this.#start());
+      if (info !== undefined && (await this.#fits(info))) return info;
+      if (performance.now() > endMs) throw unresponsive(runtimeDirectory);
+      await delay(LOOK_AGAIN_MS);
+    }
+  }
+
+  /** Starts a host unless somebody else is about to. Undefined: look again. */
+  async #start(): Promise<GetHostInfoResponse | undefined> {
+    const { directories, env, command = ownCommand() } = this.#options;
+    using lock = ExclusiveLock.take(join(directories.runtimeDirectory, "start.lock"));
+    if (lock === undefined) return undefined;
+    const found = await this.find();
+    if (found !== undefined) return found;
+    try {
+      await startHost(directories, { command, env });
+    } catch (error) {
+      // One that is ending, or that somebody has started by hand just now.
+      if (asAppError(error).reason === "HOST_RUNNING") return undefined;
+      throw error;
+    }
+    return this.find();
+  }
+
+  /** Whether to go on with this host. An older one without sessions is asked to make room for ours. */
+  async #fits(info: GetHostInfoResponse): Promise<boolean> {
+    const { directories, version = VERSION } = this.#options;
+    if (info.stateDirectory !== directories.stateDirectory) {
+      throw new AppError("HOST_STATE_DIFFERS", `The running host keeps its sessions in ${info.stateDirectory}.`, {
+        kind: "FAILED_PRECONDITION",
+        help: `Set CLAUDECLUSTER_RUNTIME_DIR too, to have one for ${directories.stateDirectory}.`,
+      });
+    }
+    const newer = compareVersions(version, info.hostVersion) > 0;
+    if (newer) {
+      try {
+        await this.stopHost({ onlyWithoutLiveSessions: true });
+        return false;
+      } catch (error) {
+        const { reason } = asAppError(error);
+        if (reason !== "HOST_BUSY" && reason !== "HOST_OUTDATED") return false;
+      }
+    }
+    if (info.protocolVersion === PROTOCOL_VERSION) return true;
+    throw new AppError(
+      "HOST_INCOMPATIBLE",
+      `The running host is version ${info.hostVersion}, this is ${version}, and they do not understand each other.`,
+      {
+        kind: "FAILED_PRECONDITION",
+        help: newer
+          ? "It has live sessions. Once they are done, this version takes its place by itself."
+          : "Update this one, or end the host: claudecluster shutdown.",
+        metadata: { host_version: info.hostVersion, version },
+      },
+    );
+  }
+}
+
+function unresponsive(runtimeDirectory: string): AppError {
+  return new AppError("HOST_UNRESPONSIVE", "A host is running, but it does not answer.", {
+    kind: "UNAVAILABLE",
+    retryable: true,
+    help: "Look at its log (host.log in the state directory), or end its process.",
+    metadata: { runtime_directory: runtimeDirectory },
+  });
+}
+
+/** How this process was started, to start another of the same. */
+function ownCommand(): string[] {
+  return [process.execPath, ...process.execArgv, process.argv[1]!];
+}

@@ -1,0 +1,135 @@
+import { randomUUID } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { Logger } from "pino";
+import { AppError, isFinal, Session_State } from "../../proto/index.ts";
+import { type App, createApp } from "../app.ts";
+import type { HostConfig } from "../config.ts";
+import { ControlServer } from "../control/control-server.ts";
+import type { HostControl } from "../control/host-service.ts";
+import { PROTOCOL_VERSION } from "../control/protocol-version.ts";
+import type { Sessions } from "../session/sessions.ts";
+import { VERSION } from "../version.ts";
+import { ExclusiveLock, hostLockPath } from "./exclusive-lock.ts";
+import { idleFor } from "./idle-watch.ts";
+import { makeRuntimeDirectory, socketPath } from "./runtime-directory.ts";
+
+const LIVE_STATES = Object.values(Session_State).filter(
+  (state): state is Session_State =>
+    typeof state === "number" && state !== Session_State.UNSPECIFIED && !isFinal(state),
+);
+/** What the engine is asked at most this often (ms). */
+const ENGINE_CHECK_MS = 10_000;
+const ENGINE_TIMEOUT_MS = 5_000;
+
+export interface HostProcessOptions {
+  config: HostConfig;
+  logger: Logger;
+  /** Ends after this long without a session, a connection or a call, in ms. Undefined: never. */
+  idleTimeoutMs: number | undefined;
+  /** Also listens on TCP, for callers with the token. */
+  tcp?: { host: string; port: number; token: string };
+  /** Called once the host can be reached. What it returns is disposed of before the host ends. */
+  onReady(host: { app: App; tcpPort: number | undefined }): Promise<AsyncDisposable | undefined>;
+  /** Ends the host in an orderly way. */
+  signal: AbortSignal;
+}
+
+/**
+ * The host as a process of its own, until it is told to end or has had nothing to do for long. One
+ * for each runtime directory and for each state directory. Throws HOST_RUNNING if there is one.
+ */
+export async function runHost(options: HostProcessOptions): Promise<void> {
+  const { config, logger, idleTimeoutMs, tcp, signal } = options;
+  makeRuntimeDirectory(config.runtimeDirectory);
+  using _socketLock = takeLock(config.runtimeDirectory);
+  using _stateLock = takeLock(config.stateDirectory);
+  await using app = createApp(config, logger);
+  const ending = new AbortController();
+  const host = hostControl(app, config, ending);
+  await using server = new ControlServer({ sessions: app.sessions, host, logger });
+  const path = socketPath(config.runtimeDirectory);
+  // We hold the lock: whoever made it is gone.
+  await rm(path, { force: true });
+  await server.listenUnix(path);
+  const tcpPort = tcp === undefined ? undefined : await server.listenTcp(tcp);
+  await using _more = await options.onReady({ app, tcpPort });
+  logger.info({ version: VERSION, socket: path, tcpPort }, "host started");
+  const over = AbortSignal.any([signal, ending.signal]);
+  const busy = async () => server.connectionCount > 0 || (await liveSessions(app.sessions)).live > 0;
+  await Promise.race([
+    new Promise<void>((resolve) => {
+      if (over.aborted) resolve();
+      else over.addEventListener("abort", () => resolve(), { once: true });
+    }),
+    ...(idleTimeoutMs === undefined ? [] : [idleFor(idleTimeoutMs, { busy, signal: over })]),
+  ]);
+  logger.info({ reason: over.aborted ? String((over.reason as Error).message) : "idle" }, "host ends");
+  // Stops looking for idleness, whatever it was that ended us.
+  ending.abort();
+}
+
+function takeLock(directory: string): ExclusiveLock {
+  const lock = ExclusiveLock.take(hostLockPath(directory));
+  if (lock !== undefined) return lock;
+  throw new AppError("HOST_RUNNING", `A host is running that uses ${directory}.`, {
+    kind: "FAILED_PRECONDITION",
+    help: "`claudecluster status` shows it, `claudecluster shutdown` ends it. For a second one set CLAUDECLUSTER_STATE_DIR and CLAUDECLUSTER_RUNTIME_DIR.",
+    metadata: { directory },
+  });
+}
+
+function hostControl({ sessions, runtime }: App, config: HostConfig, ending: AbortController): HostControl {
+  const startTime = timestampFromMs(Date.now());
+  const instanceId = randomUUID();
+  const engine = cached(ENGINE_CHECK_MS, () => runtime.check({ signal: AbortSignal.timeout(ENGINE_TIMEOUT_MS) }));
+  return {
+    async info() {
+      const [health, { live, queued }] = await Promise.all([engine(), liveSessions(sessions)]);
+      return {
+        hostVersion: VERSION,
+        instanceId,
+        protocolVersion: PROTOCOL_VERSION,
+        startTime,
+        liveSessionCount: live,
+        queuedSessionCount: queued,
+        engineHealthy: health.healthy,
+        engineProblem: health.healthy ? "" : `${health.message} ${health.help}`,
+        credentialKind: config.credential?.kind ?? "",
+        stateDirectory: config.stateDirectory,
+        processId: process.pid,
+      };
+    },
+    async stop({ onlyWithoutLiveSessions }) {
+      const { live } = await liveSessions(sessions);
+      if (onlyWithoutLiveSessions && live > 0) {
+        throw new AppError("HOST_BUSY", `The host has ${live} live session${live === 1 ? "" : "s"}.`, {
+          kind: "FAILED_PRECONDITION",
+          help: "Wait for them, or stop them.",
+          metadata: { live_session_count: String(live) },
+        });
+      }
+      // The answer goes out first.
+      setTimeout(() => ending.abort(new Error("a caller asked for it")), 20);
+    },
+  };
+}
+
+async function liveSessions(sessions: Sessions): Promise<{ live: number; queued: number }> {
+  const { sessions: live } = await sessions.list({ states: LIVE_STATES, pageSize: 1000 });
+  return { live: live.length, queued: live.filter(({ state }) => state === Session_State.QUEUED).length };
+}
+
+/** Asks again only once the answer is older than this. */
+function cached<T>(maxAgeMs: number, ask: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | undefined;
+  let askedMs = 0;
+  return () => {
+    if (answer === undefined || Date.now() - askedMs > maxAgeMs) {
+      askedMs = Date.now();
+      answer = ask();
+      answer.catch(() => (answer = undefined));
+    }
+    return answer;
+  };
+}

@@ -1,0 +1,43 @@
+import { lstatSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { AppError } from "../../proto/index.ts";
+
+/** Longest path of a unix socket on Linux is 107 bytes, on macOS 103. */
+const MAX_SOCKET_PATH_BYTES = 103;
+
+/** The host's socket in its runtime directory. */
+export function socketPath(runtimeDirectory: string): string {
+  return join(runtimeDirectory, "host.sock");
+}
+
+/**
+ * Makes the directory of the host's socket, or takes the one that is there if it is ours alone:
+ * whoever could write to it could put a socket of their own in the host's place. Throws
+ * FAILED_PRECONDITION.
+ */
+export function makeRuntimeDirectory(path: string): void {
+  const refuse = (reason: string, what: string, help: string, cause?: unknown) =>
+    new AppError(reason, `The runtime directory ${path} ${what}.`, {
+      kind: "FAILED_PRECONDITION",
+      help,
+      metadata: { path },
+      cause,
+    });
+  if (Buffer.byteLength(socketPath(path)) > MAX_SOCKET_PATH_BYTES) {
+    throw refuse("RUNTIME_DIR_TOO_LONG", "has too long a path for a socket", "Set CLAUDECLUSTER_RUNTIME_DIR.");
+  }
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw refuse("RUNTIME_DIR_UNUSABLE", "cannot be made", "Set CLAUDECLUSTER_RUNTIME_DIR to one that can.", error);
+  }
+  const facts = lstatSync(path);
+  const uid = process.getuid?.();
+  if (!facts.isDirectory() || (uid !== undefined && (facts.uid !== uid || (facts.mode & 0o077) !== 0))) {
+    throw refuse(
+      "RUNTIME_DIR_UNSAFE",
+      "is not a directory of this user alone",
+      "Remove it, or chmod 700 it if it is yours, or set CLAUDECLUSTER_RUNTIME_DIR to another one.",
+    );
+  }
+}

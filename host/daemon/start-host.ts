@@ -1,0 +1,44 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, mkdirSync, openSync } from "node:fs";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import type { HostDirectories } from "../directories.ts";
+import { hostEnvironment } from "./host-environment.ts";
+import { readStartReport } from "./start-report.ts";
+
+/** Where a host that was started on demand writes. */
+export function hostLogPath(stateDirectory: string): string {
+  return join(stateDirectory, "host.log");
+}
+
+/**
+ * Starts a host that outlives this process: its own session, no terminal, nothing of ours open.
+ * Resolves once it listens. Throws what it could not start for, HOST_RUNNING if there is one.
+ */
+export async function startHost(
+  directories: HostDirectories,
+  options: { command: readonly string[]; env: NodeJS.ProcessEnv },
+): Promise<void> {
+  const { command, env } = options;
+  const logPath = hostLogPath(directories.stateDirectory);
+  mkdirSync(directories.stateDirectory, { recursive: true, mode: 0o700 });
+  const log = openSync(logPath, "a", 0o600);
+  try {
+    const child = spawn(command[0]!, [...command.slice(1), "serve", "--on-demand"], {
+      detached: true,
+      cwd: "/",
+      env: hostEnvironment(env, directories),
+      stdio: ["ignore", log, log, "pipe"],
+    });
+    const failed = once(child, "error").then(([error]) => {
+      throw error as Error;
+    });
+    failed.catch(() => {});
+    const report = child.stdio[3] as Readable;
+    await Promise.race([readStartReport(report, { logPath }), failed]);
+    child.unref();
+  } finally {
+    closeSync(log);
+  }
+}

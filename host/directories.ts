@@ -1,0 +1,27 @@
+import { homedir, tmpdir, userInfo } from "node:os";
+import { join, resolve } from "node:path";
+
+/** Where a host keeps what is its own. All absolute. */
+export interface HostDirectories {
+  /** Holds config.json. Default: $XDG_CONFIG_HOME/claudecluster or ~/.config/claudecluster. */
+  configDirectory: string;
+  /** Holds the sessions and the log. Default: $XDG_STATE_HOME/claudecluster or ~/.local/state/claudecluster. */
+  stateDirectory: string;
+  /** Holds the socket. Default: $XDG_RUNTIME_DIR/claudecluster or claudecluster-<uid> among the temporary files. */
+  runtimeDirectory: string;
+}
+
+/** Reads where things are from the environment. Empty is as good as not set. */
+export function readDirectories(env: NodeJS.ProcessEnv): HostDirectories {
+  const home = (variable: string, ...otherwise: string[]) =>
+    join(env[variable] || join(homedir(), ...otherwise), "claudecluster");
+  const runtime = env["XDG_RUNTIME_DIR"];
+  return {
+    configDirectory: resolve(env["CLAUDECLUSTER_CONFIG_DIR"] || home("XDG_CONFIG_HOME", ".config")),
+    stateDirectory: resolve(env["CLAUDECLUSTER_STATE_DIR"] || home("XDG_STATE_HOME", ".local", "state")),
+    runtimeDirectory: resolve(
+      env["CLAUDECLUSTER_RUNTIME_DIR"] ||
+        (runtime ? join(runtime, "claudecluster") : join(tmpdir(), `claudecluster-${userInfo().uid}`)),
+    ),
+  };
+}

@@ -1,4 +1,8 @@
+/** A container that is paused, or a machine that sleeps, is not a host that is gone: at most this is counted at a time. */
+const STEP_MS = 1_000;
+
 export interface HostPresenceOptions {
+  /** Time in which this process ran and no host was there. */
   timeoutMs: number;
   /** Called when no host has been there for the time; again each time it happens anew. */
   onAbsent(): void;
@@ -35,6 +39,12 @@ export class HostPresence {
   #update(): void {
     clearTimeout(this.#timer);
     if (this.present || this.#closed) return;
-    this.#timer = setTimeout(() => this.#options.onAbsent(), this.#options.timeoutMs);
+    this.#countDown(this.#options.timeoutMs);
+  }
+
+  #countDown(leftMs: number): void {
+    const stepMs = Math.min(leftMs, STEP_MS);
+    const step = () => (leftMs > stepMs ? this.#countDown(leftMs - stepMs) : this.#options.onAbsent());
+    this.#timer = setTimeout(step, stepMs);
   }
 }

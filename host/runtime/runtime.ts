@@ -33,6 +33,8 @@ export interface ContainerExit {
   outOfMemory: boolean;
   /** Somebody removed it before its end could be looked at. */
   removed: boolean;
+  /** The runtime itself was away when it ended: most likely its own restart ended it. Default false. */
+  runtimeLost?: boolean;
   /** The end of what the agent wrote to its log; from inside, so not to be trusted. */
   lastLogLines: string[];
 }

@@ -33,6 +33,8 @@ export function exitFailure(exit: ContainerExit): Outcome {
 
 function describeExit(exit: ContainerExit): [reason: string, message: string] {
   if (exit.removed) return ["CONTAINER_REMOVED", "Somebody else removed the container while the session was running."];
+  if (exit.runtimeLost === true)
+    return ["RUNTIME_RESTARTED", "The container ended when its engine was restarted or went down."];
   // The engine's flag says that something was killed for want of memory, the code that it was the agent.
   if (exit.outOfMemory && exit.exitCode === 137) {
     return ["OUT_OF_MEMORY", "The container ran out of memory. Start the session with a higher memory limit."];

@@ -12,14 +12,22 @@ const LONGEST_PAUSE_MS = 5_000;
  * engine: then it waits again. Never rejects; after an abort it stays pending.
  */
 export async function watchExit(engine: Engine, id: string, signal: AbortSignal): Promise<ContainerExit> {
+  let lost = false;
   for (let pauseMs = 100; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     try {
+      if (lost) {
+        const ended = await readExit(engine, id, signal, undefined);
+        if (ended !== undefined) return { ...ended, runtimeLost: true };
+        lost = false;
+      }
       const { exitCode } = await engine.waitContainer(id, { signal });
       const exit = await readExit(engine, id, signal, exitCode);
       if (exit !== undefined) return exit;
     } catch (error) {
       if (signal.aborted) return await new Promise<never>(() => {});
       if (statusOf(error) === 404) return removed(undefined);
+      // Only without an answer; it may come back with the container ended by its own restart.
+      lost ||= statusOf(error) === undefined;
     }
     await sleep(pauseMs, undefined, { signal }).catch(() => {}); // An abort is seen by the next call.
   }

@@ -1,0 +1,33 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { HostPresence } from "./host-presence.ts";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+test("reports once that no host has been there for the time, and again when it happens anew", () => {
+  const onAbsent = vi.fn();
+  const presence = new HostPresence({ timeoutMs: 2_500, onAbsent });
+  vi.advanceTimersByTime(2_499);
+  expect(onAbsent).not.toHaveBeenCalled();
+  vi.advanceTimersByTime(10_000);
+  expect(onAbsent).toHaveBeenCalledTimes(1);
+  presence.change(true);
+  vi.advanceTimersByTime(10_000);
+  presence.change(false);
+  vi.advanceTimersByTime(2_500);
+  expect(onAbsent).toHaveBeenCalledTimes(2);
+  presence.close();
+});
+
+test("does not count the time in which the process was frozen", () => {
+  const onAbsent = vi.fn();
+  const presence = new HostPresence({ timeoutMs: 3_000, onAbsent });
+  // Timers that are overdue fire once when a frozen process goes on, as this one does.
+  vi.advanceTimersByTime(500);
+  vi.setSystemTime(Date.now() + 60_000);
+  vi.advanceTimersByTime(500);
+  expect(onAbsent).not.toHaveBeenCalled();
+  vi.advanceTimersByTime(2_000);
+  expect(onAbsent).toHaveBeenCalledTimes(1);
+  presence.close();
+});

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, expect, test } from "vitest";
@@ -109,3 +109,47 @@ test("sees single files change, also when it looks at these alone", async () => 
     await expect.poll(isStill, { timeout: 15_000 }).toBe(true);
   });
 }, 60_000);
+
+test("tells of a file whose scan was cut off after git had taken the file in", async () => {
+  await using area = new WorkArea();
+  const workspace = await open(area);
+  const signal = AbortSignal.timeout(60_000);
+  asClaude(workspace.workTree, "echo one > one");
+  expect(pathsOf(await workspace.scan({ signal }))).toEqual(["one"]);
+  asClaude(workspace.workTree, "echo two > two");
+  const cutOff = new AbortController();
+  const reached = join(area.directory, "reached");
+  await withGitThatHangs(area, { at: "diff-index", reached }, async () => {
+    const scanning = workspace.scan({ signal: cutOff.signal });
+    scanning.catch(() => {});
+    await expect.poll(() => existsSync(reached), { timeout: 20_000 }).toBe(true);
+    cutOff.abort(new Error("cut off"));
+    await expect(scanning).rejects.toThrow();
+  });
+  expect(pathsOf(await workspace.scan({ signal }))).toEqual(["two"]);
+});
+
+function pathsOf({ delta }: { delta: readonly { change: { path: string } }[] }): string[] {
+  return delta.map(({ change }) => change.path);
+}
+
+/** Runs `body` with a git that does not come back from one of its commands, and makes a file when it is there. */
+async function withGitThatHangs(
+  area: WorkArea,
+  { at, reached }: { at: string; reached: string },
+  body: () => Promise<void>,
+): Promise<void> {
+  const directory = join(area.directory, "bin");
+  mkdirSync(directory);
+  const path = process.env["PATH"] ?? "";
+  const real = path.split(":").find((folder) => existsSync(join(folder, "git")))!;
+  const script = `#!/bin/sh\n[ "$1" = ${at} ] || exec ${real}/git "$@"\necho > ${reached}\nexec sleep 1000\n`;
+  writeFileSync(join(directory, "git"), script, { mode: 0o755 });
+  chmodSync(area.directory, 0o777);
+  process.env["PATH"] = `${directory}:${path}`;
+  try {
+    await body();
+  } finally {
+    process.env["PATH"] = path;
+  }
+}

@@ -244,6 +244,8 @@ export class PrivateIndex {
   ): Promise<{ entries: RawDiffEntry[]; failed: RawPath[] }> {
     if (paths.length === 0 && this.#diff !== undefined) return { entries: this.#diff, failed: [] };
     const args = [this.workTree, this.#base.treeId];
+    // It may be cut off between the two.
+    this.#diff = undefined;
     const result = await this.#blocking(options.signal, (signal) =>
       runIn(this.place, "sh", ["-c", STAGE_AND_DIFF, "sh", ...args], { ...options, signal, input: joinPaths(paths) }),
     );

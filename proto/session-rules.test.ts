@@ -13,6 +13,7 @@ test("fills in the defaults", () => {
   expect(complete.permissionMode).toBe("bypassPermissions");
   expect(durationMs(complete.timeout!)).toBe(300_000);
   expect(complete.repository?.depth).toBe(1);
+  expect(durationMs(complete.decisionTimeout!)).toBe(60_000);
 });
 
 test.each([
@@ -22,9 +23,11 @@ test.each([
   ["a model that is an option", spec({ model: "--help" }), "MODEL_INVALID"],
   ["a tool that is an option", spec({ allowedTools: ["--settings"] }), "TOOL_INVALID"],
   ["a negative step count", spec({ maxStepCount: -1 }), "STEP_COUNT_INVALID"],
+  ["a negative turn count", spec({ maxTurnCount: -1 }), "TURN_COUNT_INVALID"],
   ["no time", spec({ timeout: durationFromMs(0) }), "TIMEOUT_INVALID"],
   ["a negative time", spec({ timeout: durationFromMs(-5000) }), "TIMEOUT_INVALID"],
   ["a year", spec({ timeout: durationFromMs(365 * 86_400_000) }), "TIMEOUT_INVALID"],
+  ["a decision before it is asked for", spec({ decisionTimeout: durationFromMs(-1) }), "DECISION_TIMEOUT_INVALID"],
   ["a variable that is no name", spec({ environment: { "A B": "x" } }), "ENVIRONMENT_INVALID"],
   ["a key", spec({ environment: { ANTHROPIC_API_KEY: "x" } }), "ENVIRONMENT_RESERVED"],
   ["another endpoint", spec({ environment: { ANTHROPIC_BASE_URL: "x" } }), "ENVIRONMENT_RESERVED"],

@@ -7,6 +7,8 @@ import { type SessionSpec, SessionSpecSchema } from "./gen/claudecluster/session
 export const DEFAULT_TIMEOUT_MS = 300_000;
 /** A day: longer is taken for a mistake in the unit. */
 export const MAX_TIMEOUT_MS = 24 * 60 * 60 * 1000;
+/** How long a permission or a question waits unless the session says otherwise. */
+export const DEFAULT_DECISION_TIMEOUT_MS = 60_000;
 /** Claude Code takes its prompt in one line of its input; this much is a book. */
 export const MAX_TASK_BYTES = 1024 * 1024;
 
@@ -69,6 +71,8 @@ export function completeSpec(given: SessionSpec): SessionSpec {
   }
   if (spec.maxStepCount < 0)
     throw invalid("STEP_COUNT_INVALID", `max_step_count is ${spec.maxStepCount}.`, "Use 0 for no limit.");
+  if (spec.maxTurnCount < 0)
+    throw invalid("TURN_COUNT_INVALID", `max_turn_count is ${spec.maxTurnCount}.`, "Use 0 for no limit.");
   const timeoutMs = spec.timeout === undefined ? DEFAULT_TIMEOUT_MS : durationMs(spec.timeout);
   if (!(timeoutMs >= 1000 && timeoutMs <= MAX_TIMEOUT_MS)) {
     throw invalid("TIMEOUT_INVALID", `The timeout is ${timeoutMs / 1000} s.`, `Use 1 to ${MAX_TIMEOUT_MS / 1000} s.`, {
@@ -84,6 +88,16 @@ export function completeSpec(given: SessionSpec): SessionSpec {
       `Use 0 to ${MAX_TIMEOUT_MS / 1000} s.`,
     );
   }
+  const decisionMs =
+    spec.decisionTimeout === undefined ? DEFAULT_DECISION_TIMEOUT_MS : durationMs(spec.decisionTimeout);
+  if (!(decisionMs >= 0 && decisionMs <= MAX_TIMEOUT_MS)) {
+    throw invalid(
+      "DECISION_TIMEOUT_INVALID",
+      `The decision timeout is ${decisionMs / 1000} s.`,
+      `Use 0 to ${MAX_TIMEOUT_MS / 1000} s.`,
+    );
+  }
+  spec.decisionTimeout = durationFromMs(decisionMs);
   if (spec.previousSessionId !== "") {
     throw invalid("PREVIOUS_SESSION_UNSUPPORTED", "This version cannot continue a session.", "Start a new one.");
   }

@@ -1,4 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { completeSpec, SessionSpecSchema } from "../../proto/index.ts";
 import { claudeArguments } from "./argv.ts";
@@ -42,6 +43,19 @@ test("passes model, limit and rules, each rule as one argument", () => {
   expect(valueOf(args, "--max-turns")).toBe("7");
   expect(valueOf(args, "--permission-mode")).toBe("dontAsk");
   expect(args.slice(args.indexOf("--allowed-tools"))).toEqual(["--allowed-tools", "Edit", "Bash(git log *)"]);
+});
+
+test("asks somebody only where somebody may be asked", () => {
+  const decisionTimeout = durationFromMs(1000);
+  const asking = argumentsFor({ decisionTimeout });
+  expect(valueOf(asking, "--permission-prompt-tool")).toBe("stdio");
+  expect(valueOf(asking, "--disallowed-tools")).toBe("EnterPlanMode");
+  const planning = argumentsFor({ decisionTimeout, permissionMode: "plan" });
+  expect(planning).toContain("--permission-prompt-tool");
+  expect(planning).not.toContain("--disallowed-tools");
+  for (const spec of [{ decisionTimeout: durationFromMs(0) }, { decisionTimeout, permissionMode: "dontAsk" }]) {
+    expect(argumentsFor(spec)).not.toContain("--permission-prompt-tool");
+  }
 });
 
 test("never shows the task to other processes", () => {

@@ -5,6 +5,7 @@ import type { EventBody } from "../../proto/index.ts";
 import { TIMEOUTS, type Timeouts } from "../timeouts.ts";
 import type { ClaudeResult } from "./claude-result.ts";
 import { Conversation } from "./conversation.ts";
+import type { PermissionRequest } from "./parse.ts";
 
 const FAKE_CLAUDE = fileURLToPath(new URL("fixtures/fake-claude.mjs", import.meta.url));
 const never = new AbortController().signal;
@@ -12,6 +13,8 @@ const never = new AbortController().signal;
 interface Started {
   conversation: Conversation;
   events: EventBody[];
+  /** What Claude has asked for, and the ids of what it has withdrawn. */
+  asked: (PermissionRequest | string)[];
   /** Resolves at the end of the turn that these actions make. */
   turn(...actions: [name: string, value?: unknown][]): Promise<ClaudeResult>;
 }
@@ -30,6 +33,7 @@ async function start({
   roomy = async () => true,
 }: Options = {}): Promise<Started> {
   const events: EventBody[] = [];
+  const asked: (PermissionRequest | string)[] = [];
   let turnEnded: (result: ClaudeResult) => void = () => {};
   const conversation = await Conversation.start({
     command: process.execPath,
@@ -44,12 +48,15 @@ async function start({
     onTurnEnd: (result) => turnEnded(result),
     onResult: () => {},
     onRetry: () => {},
+    onPermissionRequest: (request) => void asked.push(request),
+    onRequestCanceled: (requestId) => void asked.push(requestId),
     signal,
   });
   onTestFinished(async () => void (await conversation.kill()));
   return {
     conversation,
     events,
+    asked,
     turn(...actions) {
       const ended = new Promise<ClaudeResult>((resolve) => (turnEnded = resolve));
       conversation.say(JSON.stringify(actions));
@@ -195,9 +202,33 @@ test("keeps the sense of what it has no room to tell, and says how much it was",
   expect(events).toHaveLength(1);
 });
 
-test("answers what Claude asks with a refusal", async () => {
+test("passes on what Claude asks permission for, and answers in Claude's way", async () => {
+  const { conversation, turn, asked } = await start();
+  const ask = (request_id: string) => {
+    const request = { subtype: "can_use_tool", tool_name: "Bash", tool_use_id: "t1", input: { command: "ls" } };
+    return ["line", { type: "control_request", request_id, request }] as [string, unknown];
+  };
+  await turn(ask("r1"), ask("r2"), ["line", { type: "control_cancel_request", request_id: "r2" }], ["result", ""]);
+  expect(asked).toEqual([
+    { requestId: "r1", toolName: "Bash", toolUseId: "t1", description: "", input: { command: "ls" } },
+    expect.objectContaining({ requestId: "r2" }),
+    "r2",
+  ]);
+  const answered = turn(["answer"]);
+  conversation.permit("r1", { command: "ls -a" });
+  expect(JSON.parse((await answered).text)).toEqual({
+    subtype: "success",
+    request_id: "r1",
+    response: { behavior: "allow", updatedInput: { command: "ls -a" } },
+  });
+  const denied = turn(["answer"]);
+  conversation.deny("r2", "no");
+  expect(JSON.parse((await denied).text)).toMatchObject({ response: { behavior: "deny", message: "no" } });
+});
+
+test("refuses what nobody here can answer", async () => {
   const { turn } = await start();
-  const request = { type: "control_request", request_id: "r1", request: { subtype: "can_use_tool" } };
+  const request = { type: "control_request", request_id: "r1", request: { subtype: "elicitation" } };
   await turn(["line", request], ["result", "done"]);
   expect(await turn(["result", "still there"])).toMatchObject({ text: "still there" });
 });

@@ -9,8 +9,9 @@ import { signalGroup, spawnAs } from "../process/run.ts";
 import type { Timeouts } from "../timeouts.ts";
 import { within } from "../wait.ts";
 import type { ClaudeResult } from "./claude-result.ts";
+import type { JsonObject } from "./json.ts";
 import { type Line, LineSplitter } from "./line-splitter.ts";
-import { type Notice, parseLine, unrecognized } from "./parse.ts";
+import { type Notice, parseLine, type PermissionRequest, unrecognized } from "./parse.ts";
 import { StderrEvents } from "./stderr-events.ts";
 import { TurnProgress } from "./turn-progress.ts";
 
@@ -40,6 +41,10 @@ export interface ConversationOptions {
   /** Claude has ended something: a turn, or what it did by itself between two turns. */
   onResult(result: ClaudeResult): void;
   onRetry(retry: { httpStatus: number }): void;
+  /** Claude waits until `permit` or `deny` is called for it. */
+  onPermissionRequest(request: PermissionRequest): void;
+  /** It does not wait for that any more. */
+  onRequestCanceled(requestId: string): void;
 }
 
 /** Claude and its tools are the first to go when memory runs out: the agent must outlive them to say so. */
@@ -109,6 +114,16 @@ export class Conversation {
   say(text: string): void {
     this.#progress.begin();
     this.#write({ type: "user", message: { role: "user", content: text }, parent_tool_use_id: null, session_id: "" });
+  }
+
+  /** Claude may use the tool that it has asked for, with this input. */
+  permit(requestId: string, input: JsonObject): void {
+    this.#respond(requestId, { behavior: "allow", updatedInput: input });
+  }
+
+  /** Claude may not, and is told why. */
+  deny(requestId: string, message: string): void {
+    this.#respond(requestId, { behavior: "deny", message });
   }
 
   /** Ends the running turn, also the commands it has left running. A result follows. */
@@ -249,6 +264,10 @@ export class Conversation {
         this.#answers.get(notice.requestId)?.(notice.error);
         this.#answers.delete(notice.requestId);
         return;
+      case "permissionRequest":
+        return this.#options.onPermissionRequest(notice.request);
+      case "requestCanceled":
+        return this.#options.onRequestCanceled(notice.requestId);
       case "controlRequest":
         // Nobody here can answer it, and Claude would wait for ever.
         return this.#write({
@@ -271,6 +290,10 @@ export class Conversation {
       this.#answers.set(requestId, resolve);
       this.#write({ type: "control_request", request_id: requestId, request });
     });
+  }
+
+  #respond(requestId: string, response: JsonObject): void {
+    this.#write({ type: "control_response", response: { subtype: "success", request_id: requestId, response } });
   }
 
   #write(message: Record<string, unknown>): void {

@@ -90,9 +90,24 @@ test("knows an interrupted turn from a failed one by the same fields", () => {
 });
 
 test("keeps requests of Claude as notices", () => {
-  const [request] = recording("question").flatMap(({ notice }) => (notice?.kind === "controlRequest" ? [notice] : []));
-  expect(request).toMatchObject({ subtype: "can_use_tool" });
-  expect(request!.requestId).not.toBe("");
+  const asked = (name: string) =>
+    recording(name).flatMap(({ notice }) => (notice?.kind === "permissionRequest" ? [notice.request] : []));
+  const [question] = asked("question");
+  expect(question).toMatchObject({ toolName: "AskUserQuestion", input: { questions: [{ header: "Greeting" }] } });
+  const [permission] = asked("permission-request");
+  expect(permission).toMatchObject({ toolName: "Bash", input: { command: "touch made.txt" } });
+  expect(permission!.requestId).not.toBe("");
+  expect(permission!.toolUseId).toMatch(/^toolu_/);
+});
+
+test("tells a withdrawn request, and one that is none", () => {
+  expect(parse({ type: "control_cancel_request", request_id: "r1" }).notice).toEqual({
+    kind: "requestCanceled",
+    requestId: "r1",
+  });
+  const request = { subtype: "can_use_tool", tool_name: "Bash" };
+  const long = parse({ type: "control_request", request_id: "r".repeat(200), request });
+  expect(long.notice).toMatchObject({ kind: "controlRequest" });
 });
 
 test("cuts huge inputs and outputs and says how large they were", () => {

@@ -21,9 +21,22 @@ export type Notice =
   | { kind: "activity" }
   | { kind: "controlResponse"; requestId: string; error: string | undefined }
   | { kind: "controlRequest"; requestId: string; subtype: string }
+  | { kind: "permissionRequest"; request: PermissionRequest }
+  /** Claude does not wait for the answer any more. */
+  | { kind: "requestCanceled"; requestId: string }
   | { kind: "backgroundTasks"; ids: readonly string[] }
   | { kind: "retry"; httpStatus: number; reason: string }
   | { kind: "result"; result: ClaudeResult };
+
+/** Claude wants to use a tool, and waits until it is told whether it may. */
+export interface PermissionRequest {
+  readonly requestId: string;
+  readonly toolUseId: string;
+  readonly toolName: string;
+  /** What Claude says it is for. */
+  readonly description: string;
+  readonly input: JsonObject;
+}
 
 export interface ParsedLine {
   readonly events: readonly EventBody[];
@@ -35,6 +48,7 @@ const TEXT_BYTES = 48 * 1024;
 const JSON_BYTES = 32 * 1024;
 const LINE_BYTES = 32 * 1024;
 const NAME_BYTES = 256;
+const MAX_ID_LENGTH = 128;
 const MAX_LIST_LENGTH = 200;
 
 const SILENT: ParsedLine = { events: [] };
@@ -61,9 +75,10 @@ export function parseLine(bytes: Buffer): ParsedLine {
       return parseControlResponse(objectOf(line["response"]));
     case "control_request":
       return { events: [], notice: controlRequest(line) };
+    case "control_cancel_request":
+      return { events: [], notice: { kind: "requestCanceled", requestId: textOf(line["request_id"]) } };
     // Nothing but signs of life, and echoes of what was sent.
     case "keep_alive":
-    case "control_cancel_request":
     case "command_lifecycle":
       return SILENT;
     default:
@@ -178,8 +193,20 @@ function parseControlResponse(response: JsonObject): ParsedLine {
 }
 
 function controlRequest(line: JsonObject): Notice {
-  const subtype = textOf(objectOf(line["request"])["subtype"]);
-  return { kind: "controlRequest", requestId: textOf(line["request_id"]), subtype };
+  const request = objectOf(line["request"]);
+  const requestId = textOf(line["request_id"]);
+  const subtype = textOf(request["subtype"]);
+  // A longer id could not be told whole.
+  if (subtype !== "can_use_tool" || requestId.length > MAX_ID_LENGTH)
+    return { kind: "controlRequest", requestId, subtype };
+  const permission = {
+    requestId,
+    toolUseId: name(request["tool_use_id"]),
+    toolName: name(request["tool_name"]),
+    description: textOf(request["description"]),
+    input: objectOf(request["input"]),
+  };
+  return { kind: "permissionRequest", request: permission };
 }
 
 function name(value: unknown): string {

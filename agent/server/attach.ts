@@ -14,6 +14,8 @@ import type { CallContext } from "./grpc-service.ts";
 import { helloOf } from "./hello.ts";
 import { mergeUntilFirstEnds } from "./merge.ts";
 
+const MAX_REFUSED_ID_LENGTH = 128;
+
 type Response = AttachResponse["response"];
 
 /** Streams the session's events to somebody who may also steer it, as far as the role goes. */
@@ -57,8 +59,8 @@ async function* steer(
       obey(session, role, request);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      const { reason } = error;
-      yield { case: "requestRefused", value: create(RequestRefusedSchema, { reason, message: error.toSentence() }) };
+      const fields = { reason: error.reason, message: error.toSentence(), refusedId: idOf(request) };
+      yield { case: "requestRefused", value: create(RequestRefusedSchema, fields) };
     }
   }
 }
@@ -74,6 +76,10 @@ function obey(session: AgentSession, role: Role, request: AttachRequest["request
       return session.interrupt();
     case "stop":
       return session.stop(request.value.reason);
+    case "permissionDecision":
+      return session.decisions.decide(request.value.requestId, request.value);
+    case "answer":
+      return session.decisions.answer(request.value.requestId, request.value.answers);
     case "attach":
       throw new AppError("ATTACHED_ALREADY", "This stream is attached already.");
     case undefined:
@@ -82,6 +88,19 @@ function obey(session: AgentSession, role: Role, request: AttachRequest["request
       });
     default:
       request satisfies never;
+  }
+}
+
+/** What the caller calls its request. */
+function idOf(request: AttachRequest["request"]): string {
+  switch (request.case) {
+    case "userMessage":
+      return request.value.messageId.slice(0, MAX_REFUSED_ID_LENGTH);
+    case "permissionDecision":
+    case "answer":
+      return request.value.requestId.slice(0, MAX_REFUSED_ID_LENGTH);
+    default:
+      return "";
   }
 }
 

@@ -20,6 +20,14 @@ test("hands messages out in order, each id once", () => {
   expect(queue.take()).toBeUndefined();
 });
 
+test("takes no more than it may, task included, and says so", () => {
+  const queue = new MessageQueue({ maxCount: 2 });
+  expect([queue.add("task", ""), queue.add("two", "m2"), queue.add("two", "m2")]).toEqual([true, true, false]);
+  expect(queue.length).toBe(2);
+  queue.take();
+  expect(() => queue.add("three", "m3")).toThrow(expect.objectContaining({ reason: "TURN_LIMIT_REACHED" }));
+});
+
 test("tells a waiting reader that there is a message, or that it is to stop", async () => {
   const queue = new MessageQueue();
   const filled = queue.filled(never);

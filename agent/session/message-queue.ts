@@ -12,15 +12,28 @@ const MAX_ID_LENGTH = 128;
 
 /** The messages for Claude, in order. Each id counts once. */
 export class MessageQueue {
+  readonly #maxCount: number;
   readonly #waiting: QueuedMessage[] = [];
   readonly #seenIds = new Set<string>();
+  #count = 0;
   #closed: AppError | undefined;
   #wake = () => {};
 
-  /** Ignores a message whose id was seen before. Throws for one that cannot be taken. */
-  add(text: string, messageId: string): void {
-    if (messageId !== "" && this.#seenIds.has(messageId)) return;
+  /** Takes at most `maxCount` messages in all; 0: any number. */
+  constructor({ maxCount = 0 }: { maxCount?: number } = {}) {
+    this.#maxCount = maxCount;
+  }
+
+  /** How many wait. */
+  get length(): number {
+    return this.#waiting.length;
+  }
+
+  /** Ignores a message whose id was seen before, and returns false. Throws for one that cannot be taken. */
+  add(text: string, messageId: string): boolean {
+    if (messageId !== "" && this.#seenIds.has(messageId)) return false;
     if (this.#closed !== undefined) throw this.#closed;
+    if (this.#maxCount > 0 && this.#count >= this.#maxCount) throw turnLimit(this.#maxCount);
     if (text.trim() === "") throw invalid("MESSAGE_EMPTY", "The message is empty.");
     const bytes = Buffer.byteLength(text);
     if (bytes > MAX_TASK_BYTES) {
@@ -38,7 +51,9 @@ export class MessageQueue {
     }
     this.#seenIds.add(messageId);
     this.#waiting.push({ text, messageId });
+    this.#count += 1;
     this.#wake();
+    return true;
   }
 
   /** Takes the oldest message. */
@@ -63,6 +78,14 @@ export class MessageQueue {
   close(reason: AppError): void {
     this.#closed ??= reason;
   }
+}
+
+function turnLimit(maxCount: number): AppError {
+  return new AppError("TURN_LIMIT_REACHED", `The session takes ${maxCount} messages, and has them.`, {
+    kind: "FAILED_PRECONDITION",
+    metadata: { max_turn_count: String(maxCount) },
+    help: "Allow more with max_turn_count, or continue it with a new session.",
+  });
 }
 
 function invalid(reason: string, message: string): AppError {

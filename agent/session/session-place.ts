@@ -17,7 +17,7 @@ export interface CloneStep {
 
 type ClaudeCallbacks = Pick<
   ConversationOptions,
-  "emit" | "roomy" | "onTurnEnd" | "onResult" | "onRetry" | "cwd" | "log"
+  "emit" | "roomy" | "onTurnEnd" | "onResult" | "onRetry" | "onPermissionRequest" | "onRequestCanceled" | "cwd" | "log"
 >;
 
 /** Where a session happens: this container, as it is configured. */

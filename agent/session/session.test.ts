@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type SessionResult, Session_State as State } from "../../proto/index.ts";
-import { type AgentRig, attach, type Attached, type Connection, startRig } from "../../test/agent/agent-rig.ts";
+import { Decider, type SessionResult, Session_State as State } from "../../proto/index.ts";
+import { type AgentRig, attach, type Attached, type Connection, kinds, startRig } from "../../test/agent/agent-rig.ts";
 
 const claudeCommand = fileURLToPath(new URL("../claude/fixtures/fake-claude.mjs", import.meta.url));
 
@@ -87,6 +87,22 @@ test("an agent that is killed ends its session at once, and says what is missing
   await rig.agent.exited;
   await owner.done;
   expect(owner.events.at(-1)!.event.value).toMatchObject({ state: State.CANCELED, result: { patchTruncated: true } });
+});
+
+test("a Claude that goes while it waits for a decision leaves nothing waiting", async () => {
+  const request = { subtype: "can_use_tool", tool_name: "Bash", input: { command: "ls" } };
+  await start([
+    ["line", { type: "control_request", request_id: "r1", request }],
+    ["exit", 1],
+  ]);
+  await using owner = attach(connection);
+  const { state } = await finished(owner);
+  expect(state).toBe(State.FAILED);
+  const order = kinds(owner.events).split(" ");
+  expect(order.filter((kind) => /^(permission|turn)/.test(kind))).toEqual([
+    ...["turnStarted", "permissionRequested", "permissionDecided", "turnFinished"],
+  ]);
+  expect(await owner.event("permissionDecided")).toMatchObject({ allowed: false, decider: Decider.END });
 });
 
 test("nothing changes any more once the changes are collected", async () => {

@@ -21,6 +21,7 @@ import type { Workspace } from "../git/workspace.ts";
 import type { Timeouts } from "../timeouts.ts";
 import { ChangesStream } from "./changes-stream.ts";
 import { type Collected, collectChanges, NOTHING_COLLECTED } from "./collect.ts";
+import { Decisions } from "./decisions.ts";
 import { MessageQueue, type QueuedMessage } from "./message-queue.ts";
 import {
   type EndReason,
@@ -35,7 +36,7 @@ import {
 import { SessionRecord } from "./session-record.ts";
 import { wholeResult } from "./session-result.ts";
 import type { SessionPlace } from "./session-place.ts";
-import { turnFinished, turnStarted } from "./turn-events.ts";
+import { messageQueued, turnFinished, turnStarted } from "./turn-events.ts";
 
 export interface SessionOptions {
   id: string;
@@ -62,10 +63,12 @@ export class AgentSession {
   readonly id: string;
   /** Resolves when the result is there. Never rejects. */
   readonly finished: Promise<void>;
+  /** What Claude waits for. */
+  readonly decisions: Decisions;
   readonly #options: SessionOptions;
   readonly #logger: Logger;
   readonly #record: SessionRecord;
-  readonly #messages = new MessageQueue();
+  readonly #messages: MessageQueue;
   readonly #usage = new UsageMeter();
   /** Aborted with an EndReason when the session is to end before it ends by itself. */
   readonly #ending = new AbortController();
@@ -93,7 +96,20 @@ export class AgentSession {
     this.#options = options;
     this.#logger = log.child({ sessionId: id });
     this.#record = new SessionRecord(id, spec);
+    this.#messages = new MessageQueue({ maxCount: spec.maxTurnCount });
     this.#record.enterState(State.PREPARING);
+    this.decisions = new Decisions({
+      timeoutMs: spec.decisionTimeout === undefined ? 0 : durationMs(spec.decisionTimeout),
+      emit: (event) => this.#emit(event),
+      tell: (requestId, verdict) => {
+        if (verdict.allowed) this.#conversation?.permit(requestId, verdict.input);
+        else this.#conversation?.deny(requestId, verdict.message);
+      },
+      onWaiting: (waiting) => {
+        if (this.#turn !== undefined && !this.#collecting)
+          this.#record.enterState(waiting ? State.WAITING : State.RUNNING);
+      },
+    });
     this.#messages.add(spec.task, "");
     this.finished = this.#run();
   }
@@ -118,7 +134,9 @@ export class AgentSession {
 
   /** Queues a message for Claude. Throws if it cannot be taken. */
   sendMessage(text: string, messageId: string): void {
-    this.#messages.add(text, messageId);
+    if (!this.#messages.add(text, messageId)) return;
+    const waitingCount = this.#messages.length;
+    if (waitingCount > 1 || this.#record.state !== State.IDLE) this.#emit(messageQueued(messageId, waitingCount));
   }
 
   /** Ends the running turn, if one is running. */
@@ -174,12 +192,7 @@ export class AgentSession {
     clearTimeout(timer);
     const end = this.#endReason;
     if (error !== undefined && !(error instanceof AppError)) this.#logger.error({ err: error }, "the session failed");
-    this.#messages.close(
-      new AppError("SESSION_ENDED", "The session is ending or over and takes no more messages.", {
-        kind: "FAILED_PRECONDITION",
-        help: "Continue it with a new session.",
-      }),
-    );
+    this.#messages.close(sessionEnded());
     this.#collecting = true;
     const patience = setTimeout(() => this.#noMoreRoom.abort(), this.#options.timeouts.collectMs);
     this.#record.enterState(State.STOPPING);
@@ -230,6 +243,8 @@ export class AgentSession {
       onRetry: ({ httpStatus }) => {
         if (isRefusedCredential(httpStatus)) this.#end({ kind: "failed", failure: authenticationFailure(httpStatus) });
       },
+      onPermissionRequest: (request) => this.decisions.ask(request),
+      onRequestCanceled: (requestId) => this.decisions.withdraw(requestId),
     });
     this.#record.enterPhase(Phase.FIRST_REQUEST);
     await this.#takeTurns(this.#conversation, signal);
@@ -254,9 +269,9 @@ export class AgentSession {
 
   /** Waits as IDLE for a message, as long as the session allows. */
   async #nextMessage(over: AbortSignal): Promise<QueuedMessage | undefined> {
-    const { idleTimeout } = this.#options.spec;
+    const { idleTimeout, maxTurnCount } = this.#options.spec;
     const idleMs = idleTimeout === undefined ? 0 : durationMs(idleTimeout);
-    if (idleMs === 0 || this.#idleOver.signal.aborted) return undefined;
+    if (idleMs === 0 || this.#idleOver.signal.aborted || this.#turnCount === maxTurnCount) return undefined;
     this.#record.enterState(State.IDLE);
     const timer = setTimeout(() => this.#idleOver.abort(), idleMs);
     await this.#messages.filled(AbortSignal.any([over, this.#idleOver.signal]));
@@ -283,6 +298,7 @@ export class AgentSession {
   }
 
   #finishTurn(how: { result?: ClaudeResult; exit?: ClaudeExit }): void {
+    if (how.exit !== undefined) this.decisions.close();
     const turn = this.#turn;
     if (turn === undefined) return;
     this.#turn = undefined;
@@ -367,6 +383,7 @@ export class AgentSession {
   /** The first reason is the one that counts. */
   #end(reason: EndReason): void {
     if (this.#collecting || this.#ending.signal.aborted) return;
+    this.#messages.close(sessionEnded());
     this.#noMoreRoom.abort();
     this.#ending.abort(reason);
   }
@@ -388,4 +405,11 @@ export class AgentSession {
   #roomy(): Promise<boolean> {
     return this.#record.roomy(this.#noMoreRoom.signal);
   }
+}
+
+function sessionEnded(): AppError {
+  return new AppError("SESSION_ENDED", "The session is ending or over and takes no more messages.", {
+    kind: "FAILED_PRECONDITION",
+    help: "Continue it with a new session.",
+  });
 }

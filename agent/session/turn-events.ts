@@ -1,12 +1,23 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { cutText, type EventBody, TurnFinishedSchema, TurnStartedSchema, type Usage } from "../../proto/index.ts";
+import {
+  cutText,
+  type EventBody,
+  MessageQueuedSchema,
+  TurnFinishedSchema,
+  TurnStartedSchema,
+  type Usage,
+} from "../../proto/index.ts";
 import type { QueuedMessage } from "./message-queue.ts";
 import type { TurnOutcome } from "./outcome.ts";
 import { cutFailure } from "./session-result.ts";
 
 /** What an event may hold of what was said. */
 const TEXT_BYTES = 32 * 1024;
+
+export function messageQueued(messageId: string, waitingCount: number): EventBody {
+  return { case: "messageQueued", value: create(MessageQueuedSchema, { messageId, waitingCount }) };
+}
 
 export function turnStarted(turn: number, message: QueuedMessage): EventBody {
   const { text, truncated } = cutText(message.text, TEXT_BYTES);

@@ -6,7 +6,7 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Session } from "../../session/v1alpha1/session_pb.ts";
 import { file_claudecluster_session_v1alpha1_session } from "../../session/v1alpha1/session_pb.ts";
-import type { SessionEvent } from "../../session/v1alpha1/session_event_pb.ts";
+import type { QuestionAnswer, SessionEvent } from "../../session/v1alpha1/session_event_pb.ts";
 import { file_claudecluster_session_v1alpha1_session_event } from "../../session/v1alpha1/session_event_pb.ts";
 import type { SessionSpec } from "../../session/v1alpha1/session_spec_pb.ts";
 import { file_claudecluster_session_v1alpha1_session_spec } from "../../session/v1alpha1/session_spec_pb.ts";
@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/agent/v1alpha1/agent_service.proto.
  */
 export const file_claudecluster_agent_v1alpha1_agent_service: GenFile = /*@__PURE__*/
-  fileDesc("CjBjbGF1ZGVjbHVzdGVyL2FnZW50L3YxYWxwaGExL2FnZW50X3NlcnZpY2UucHJvdG8SHGNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEiFQoTR2V0QWdlbnRJbmZvUmVxdWVzdCLSAQoUR2V0QWdlbnRJbmZvUmVzcG9uc2USFQoNYWdlbnRfdmVyc2lvbhgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRIWCg5jbGF1ZGVfdmVyc2lvbhgDIAEoCRITCgtnaXRfdmVyc2lvbhgEIAEoCRIUCgxjYXBhYmlsaXRpZXMYBSADKAkSEgoKc2Vzc2lvbl9pZBgGIAEoCRI3ChRob3N0X2Fic2VuY2VfdGltZW91dBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJkChNTdGFydFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSOQoEc3BlYxgCIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uU3BlYyJQChRTdGFydFNlc3Npb25SZXNwb25zZRI4CgdzZXNzaW9uGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24izgIKDUF0dGFjaFJlcXVlc3QSOwoGYXR0YWNoGAEgASgLMikuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BdHRhY2hTdGFydEgAEkAKC2Fja25vd2xlZGdlGAIgASgLMikuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BY2tub3dsZWRnZUgAEkEKDHVzZXJfbWVzc2FnZRgDIAEoCzIpLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuVXNlck1lc3NhZ2VIABI8CglpbnRlcnJ1cHQYBCABKAsyJy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkludGVycnVwdEgAEjIKBHN0b3AYBSABKAsyIi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlN0b3BIAEIJCgdyZXF1ZXN0Is0BCgtBdHRhY2hTdGFydBISCgpzZXNzaW9uX2lkGAEgASgJEjwKBHJvbGUYAiABKA4yLi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkF0dGFjaFN0YXJ0LlJvbGUSFgoOYWZ0ZXJfc2VxdWVuY2UYAyABKAUiVAoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDgoKUk9MRV9PV05FUhABEhMKD1JPTEVfQ09OVFJPTExFUhACEhEKDVJPTEVfT0JTRVJWRVIQAyIfCgtBY2tub3dsZWRnZRIQCghzZXF1ZW5jZRgBIAEoBSIvCgtVc2VyTWVzc2FnZRIMCgR0ZXh0GAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkiCwoJSW50ZXJydXB0IhYKBFN0b3ASDgoGcmVhc29uGAEgASgJIpUCCg5BdHRhY2hSZXNwb25zZRI0CgVoZWxsbxgBIAEoCzIjLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuSGVsbG9IABI6CgZldmVudHMYAiABKAsyKC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkV2ZW50QmF0Y2hIABI8CgloZWFydGJlYXQYAyABKAsyJy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkhlYXJ0YmVhdEgAEkcKD3JlcXVlc3RfcmVmdXNlZBgEIAEoCzIsLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUmVxdWVzdFJlZnVzZWRIAEIKCghyZXNwb25zZSJWCgVIZWxsbxI4CgdzZXNzaW9uGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24SEwoLaW5zdGFuY2VfaWQYAiABKAkiSgoKRXZlbnRCYXRjaBI8CgZldmVudHMYASADKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbkV2ZW50IgsKCUhlYXJ0YmVhdCIxCg5SZXF1ZXN0UmVmdXNlZBIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCSJAChJXYXRjaEV2ZW50c1JlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRIWCg5hZnRlcl9zZXF1ZW5jZRgCIAEoBSLRAQoTV2F0Y2hFdmVudHNSZXNwb25zZRI0CgVoZWxsbxgBIAEoCzIjLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuSGVsbG9IABI6CgZldmVudHMYAiABKAsyKC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkV2ZW50QmF0Y2hIABI8CgloZWFydGJlYXQYAyABKAsyJy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkhlYXJ0YmVhdEgAQgoKCHJlc3BvbnNlIicKEUdldFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiTgoSR2V0U2Vzc2lvblJlc3BvbnNlEjgKB3Nlc3Npb24YASABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbiIoChJSZWFkQ2hhbmdlc1JlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCSJNChNSZWFkQ2hhbmdlc1Jlc3BvbnNlEgwKBGRhdGEYASABKAwSGAoQdG90YWxfc2l6ZV9ieXRlcxgCIAEoAxIOCgZzaGEyNTYYAyABKAwiGgoYQWNjZXB0Q29ubmVjdGlvbnNSZXF1ZXN0ItQBChlBY2NlcHRDb25uZWN0aW9uc1Jlc3BvbnNlEhUKDWNvbm5lY3Rpb25faWQYASABKAkSUgoIbGlzdGVuZXIYAiABKA4yQC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkFjY2VwdENvbm5lY3Rpb25zUmVzcG9uc2UuTGlzdGVuZXIiTAoITGlzdGVuZXISGAoUTElTVEVORVJfVU5TUEVDSUZJRUQQABISCg5MSVNURU5FUl9NT0RFTBABEhIKDkxJU1RFTkVSX1BST1hZEAIiQQoNVHVubmVsUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgwKBGRhdGEYAiABKAwSCwoDZW5kGAMgASgIIisKDlR1bm5lbFJlc3BvbnNlEgwKBGRhdGEYASABKAwSCwoDZW5kGAIgASgIMrQHCgxBZ2VudFNlcnZpY2USdQoMR2V0QWdlbnRJbmZvEjEuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5HZXRBZ2VudEluZm9SZXF1ZXN0GjIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5HZXRBZ2VudEluZm9SZXNwb25zZRJ1CgxTdGFydFNlc3Npb24SMS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlN0YXJ0U2Vzc2lvblJlcXVlc3QaMi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlN0YXJ0U2Vzc2lvblJlc3BvbnNlEmcKBkF0dGFjaBIrLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQXR0YWNoUmVxdWVzdBosLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQXR0YWNoUmVzcG9uc2UoATABEnQKC1dhdGNoRXZlbnRzEjAuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5XYXRjaEV2ZW50c1JlcXVlc3QaMS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLldhdGNoRXZlbnRzUmVzcG9uc2UwARJvCgpHZXRTZXNzaW9uEi8uY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5HZXRTZXNzaW9uUmVxdWVzdBowLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuR2V0U2Vzc2lvblJlc3BvbnNlEnQKC1JlYWRDaGFuZ2VzEjAuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZWFkQ2hhbmdlc1JlcXVlc3QaMS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlYWRDaGFuZ2VzUmVzcG9uc2UwARKGAQoRQWNjZXB0Q29ubmVjdGlvbnMSNi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkFjY2VwdENvbm5lY3Rpb25zUmVxdWVzdBo3LmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQWNjZXB0Q29ubmVjdGlvbnNSZXNwb25zZTABEmcKBlR1bm5lbBIrLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuVHVubmVsUmVxdWVzdBosLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuVHVubmVsUmVzcG9uc2UoATABYgZwcm90bzM", [file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_event, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration]);
+  fileDesc("CjBjbGF1ZGVjbHVzdGVyL2FnZW50L3YxYWxwaGExL2FnZW50X3NlcnZpY2UucHJvdG8SHGNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEiFQoTR2V0QWdlbnRJbmZvUmVxdWVzdCLSAQoUR2V0QWdlbnRJbmZvUmVzcG9uc2USFQoNYWdlbnRfdmVyc2lvbhgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRIWCg5jbGF1ZGVfdmVyc2lvbhgDIAEoCRITCgtnaXRfdmVyc2lvbhgEIAEoCRIUCgxjYXBhYmlsaXRpZXMYBSADKAkSEgoKc2Vzc2lvbl9pZBgGIAEoCRI3ChRob3N0X2Fic2VuY2VfdGltZW91dBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJkChNTdGFydFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSOQoEc3BlYxgCIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uU3BlYyJQChRTdGFydFNlc3Npb25SZXNwb25zZRI4CgdzZXNzaW9uGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24i1wMKDUF0dGFjaFJlcXVlc3QSOwoGYXR0YWNoGAEgASgLMikuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BdHRhY2hTdGFydEgAEkAKC2Fja25vd2xlZGdlGAIgASgLMikuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BY2tub3dsZWRnZUgAEkEKDHVzZXJfbWVzc2FnZRgDIAEoCzIpLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuVXNlck1lc3NhZ2VIABI8CglpbnRlcnJ1cHQYBCABKAsyJy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkludGVycnVwdEgAEjIKBHN0b3AYBSABKAsyIi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlN0b3BIABJPChNwZXJtaXNzaW9uX2RlY2lzaW9uGAYgASgLMjAuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5QZXJtaXNzaW9uRGVjaXNpb25IABI2CgZhbnN3ZXIYByABKAsyJC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkFuc3dlckgAQgkKB3JlcXVlc3QizQEKC0F0dGFjaFN0YXJ0EhIKCnNlc3Npb25faWQYASABKAkSPAoEcm9sZRgCIAEoDjIuLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQXR0YWNoU3RhcnQuUm9sZRIWCg5hZnRlcl9zZXF1ZW5jZRgDIAEoBSJUCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIOCgpST0xFX09XTkVSEAESEwoPUk9MRV9DT05UUk9MTEVSEAISEQoNUk9MRV9PQlNFUlZFUhADIh8KC0Fja25vd2xlZGdlEhAKCHNlcXVlbmNlGAEgASgFIi8KC1VzZXJNZXNzYWdlEgwKBHRleHQYASABKAkSEgoKbWVzc2FnZV9pZBgCIAEoCSILCglJbnRlcnJ1cHQiFgoEU3RvcBIOCgZyZWFzb24YASABKAkiSAoSUGVybWlzc2lvbkRlY2lzaW9uEhIKCnJlcXVlc3RfaWQYASABKAkSDQoFYWxsb3cYAiABKAgSDwoHbWVzc2FnZRgDIAEoCSJdCgZBbnN3ZXISEgoKcmVxdWVzdF9pZBgBIAEoCRI/CgdhbnN3ZXJzGAIgAygLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXN0aW9uQW5zd2VyIpUCCg5BdHRhY2hSZXNwb25zZRI0CgVoZWxsbxgBIAEoCzIjLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuSGVsbG9IABI6CgZldmVudHMYAiABKAsyKC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkV2ZW50QmF0Y2hIABI8CgloZWFydGJlYXQYAyABKAsyJy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkhlYXJ0YmVhdEgAEkcKD3JlcXVlc3RfcmVmdXNlZBgEIAEoCzIsLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUmVxdWVzdFJlZnVzZWRIAEIKCghyZXNwb25zZSJWCgVIZWxsbxI4CgdzZXNzaW9uGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24SEwoLaW5zdGFuY2VfaWQYAiABKAkiSgoKRXZlbnRCYXRjaBI8CgZldmVudHMYASADKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbkV2ZW50IgsKCUhlYXJ0YmVhdCJFCg5SZXF1ZXN0UmVmdXNlZBIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRISCgpyZWZ1c2VkX2lkGAMgASgJIkAKEldhdGNoRXZlbnRzUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEhYKDmFmdGVyX3NlcXVlbmNlGAIgASgFItEBChNXYXRjaEV2ZW50c1Jlc3BvbnNlEjQKBWhlbGxvGAEgASgLMiMuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWxsb0gAEjoKBmV2ZW50cxgCIAEoCzIoLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuRXZlbnRCYXRjaEgAEjwKCWhlYXJ0YmVhdBgDIAEoCzInLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuSGVhcnRiZWF0SABCCgoIcmVzcG9uc2UiJwoRR2V0U2Vzc2lvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCSJOChJHZXRTZXNzaW9uUmVzcG9uc2USOAoHc2Vzc2lvbhgBIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uIigKElJlYWRDaGFuZ2VzUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIk0KE1JlYWRDaGFuZ2VzUmVzcG9uc2USDAoEZGF0YRgBIAEoDBIYChB0b3RhbF9zaXplX2J5dGVzGAIgASgDEg4KBnNoYTI1NhgDIAEoDCIaChhBY2NlcHRDb25uZWN0aW9uc1JlcXVlc3Qi1AEKGUFjY2VwdENvbm5lY3Rpb25zUmVzcG9uc2USFQoNY29ubmVjdGlvbl9pZBgBIAEoCRJSCghsaXN0ZW5lchgCIAEoDjJALmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQWNjZXB0Q29ubmVjdGlvbnNSZXNwb25zZS5MaXN0ZW5lciJMCghMaXN0ZW5lchIYChRMSVNURU5FUl9VTlNQRUNJRklFRBAAEhIKDkxJU1RFTkVSX01PREVMEAESEgoOTElTVEVORVJfUFJPWFkQAiJBCg1UdW5uZWxSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSDAoEZGF0YRgCIAEoDBILCgNlbmQYAyABKAgiKwoOVHVubmVsUmVzcG9uc2USDAoEZGF0YRgBIAEoDBILCgNlbmQYAiABKAgytAcKDEFnZW50U2VydmljZRJ1CgxHZXRBZ2VudEluZm8SMS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkdldEFnZW50SW5mb1JlcXVlc3QaMi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkdldEFnZW50SW5mb1Jlc3BvbnNlEnUKDFN0YXJ0U2Vzc2lvbhIxLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuU3RhcnRTZXNzaW9uUmVxdWVzdBoyLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuU3RhcnRTZXNzaW9uUmVzcG9uc2USZwoGQXR0YWNoEisuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BdHRhY2hSZXF1ZXN0GiwuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BdHRhY2hSZXNwb25zZSgBMAESdAoLV2F0Y2hFdmVudHMSMC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLldhdGNoRXZlbnRzUmVxdWVzdBoxLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuV2F0Y2hFdmVudHNSZXNwb25zZTABEm8KCkdldFNlc3Npb24SLy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkdldFNlc3Npb25SZXF1ZXN0GjAuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5HZXRTZXNzaW9uUmVzcG9uc2USdAoLUmVhZENoYW5nZXMSMC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlYWRDaGFuZ2VzUmVxdWVzdBoxLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUmVhZENoYW5nZXNSZXNwb25zZTABEoYBChFBY2NlcHRDb25uZWN0aW9ucxI2LmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQWNjZXB0Q29ubmVjdGlvbnNSZXF1ZXN0GjcuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BY2NlcHRDb25uZWN0aW9uc1Jlc3BvbnNlMAESZwoGVHVubmVsEisuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5UdW5uZWxSZXF1ZXN0GiwuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5UdW5uZWxSZXNwb25zZSgBMAFiBnByb3RvMw", [file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_event, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration]);
 
 /**
  * Asks for nothing.
@@ -198,6 +198,22 @@ export type AttachRequest = Message<"claudecluster.agent.v1alpha1.AttachRequest"
      */
     value: Stop;
     case: "stop";
+  } | {
+    /**
+     * Owner and controllers: decides on a permission_requested. The first decision counts.
+     *
+     * @generated from field: claudecluster.agent.v1alpha1.PermissionDecision permission_decision = 6;
+     */
+    value: PermissionDecision;
+    case: "permissionDecision";
+  } | {
+    /**
+     * Owner and controllers: answers a question_asked. The first answer counts.
+     *
+     * @generated from field: claudecluster.agent.v1alpha1.Answer answer = 7;
+     */
+    value: Answer;
+    case: "answer";
   } | { case: undefined; value?: undefined };
 };
 
@@ -371,6 +387,71 @@ export const StopSchema: GenMessage<Stop> = /*@__PURE__*/
   messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 9);
 
 /**
+ * Decides on a permission_requested. Refused with DECISION_UNKNOWN if there is no such request,
+ * with DECISION_MADE if it is decided already.
+ *
+ * @generated from message claudecluster.agent.v1alpha1.PermissionDecision
+ */
+export type PermissionDecision = Message<"claudecluster.agent.v1alpha1.PermissionDecision"> & {
+  /**
+   * Of the permission_requested.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * Claude may use the tool, once, with the input it wants.
+   *
+   * @generated from field: bool allow = 2;
+   */
+  allow: boolean;
+
+  /**
+   * What Claude is told of a denial. May be empty.
+   *
+   * @generated from field: string message = 3;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message claudecluster.agent.v1alpha1.PermissionDecision.
+ * Use `create(PermissionDecisionSchema)` to create a new message.
+ */
+export const PermissionDecisionSchema: GenMessage<PermissionDecision> = /*@__PURE__*/
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 10);
+
+/**
+ * Answers a question_asked. Refused with DECISION_UNKNOWN if there is no such question, with
+ * DECISION_MADE if it is answered already, with ANSWER_INVALID if answers do not fit.
+ *
+ * @generated from message claudecluster.agent.v1alpha1.Answer
+ */
+export type Answer = Message<"claudecluster.agent.v1alpha1.Answer"> & {
+  /**
+   * Of the question_asked.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * One for each question, in their order. At most 32 KiB in all.
+   *
+   * @generated from field: repeated claudecluster.session.v1alpha1.QuestionAnswer answers = 2;
+   */
+  answers: QuestionAnswer[];
+};
+
+/**
+ * Describes the message claudecluster.agent.v1alpha1.Answer.
+ * Use `create(AnswerSchema)` to create a new message.
+ */
+export const AnswerSchema: GenMessage<Answer> = /*@__PURE__*/
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 11);
+
+/**
  * What somebody attached is told.
  *
  * @generated from message claudecluster.agent.v1alpha1.AttachResponse
@@ -421,7 +502,7 @@ export type AttachResponse = Message<"claudecluster.agent.v1alpha1.AttachRespons
  * Use `create(AttachResponseSchema)` to create a new message.
  */
 export const AttachResponseSchema: GenMessage<AttachResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 10);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 12);
 
 /**
  * The session when the stream began.
@@ -449,7 +530,7 @@ export type Hello = Message<"claudecluster.agent.v1alpha1.Hello"> & {
  * Use `create(HelloSchema)` to create a new message.
  */
 export const HelloSchema: GenMessage<Hello> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 11);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 13);
 
 /**
  * New events, oldest first.
@@ -470,7 +551,7 @@ export type EventBatch = Message<"claudecluster.agent.v1alpha1.EventBatch"> & {
  * Use `create(EventBatchSchema)` to create a new message.
  */
 export const EventBatchSchema: GenMessage<EventBatch> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 12);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 14);
 
 /**
  * Nothing is new.
@@ -485,7 +566,7 @@ export type Heartbeat = Message<"claudecluster.agent.v1alpha1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 13);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 15);
 
 /**
  * A request on this stream was refused.
@@ -506,6 +587,14 @@ export type RequestRefused = Message<"claudecluster.agent.v1alpha1.RequestRefuse
    * @generated from field: string message = 2;
    */
   message: string;
+
+  /**
+   * The message_id of a refused user_message, the request_id of a refused decision or answer.
+   * Otherwise empty.
+   *
+   * @generated from field: string refused_id = 3;
+   */
+  refusedId: string;
 };
 
 /**
@@ -513,7 +602,7 @@ export type RequestRefused = Message<"claudecluster.agent.v1alpha1.RequestRefuse
  * Use `create(RequestRefusedSchema)` to create a new message.
  */
 export const RequestRefusedSchema: GenMessage<RequestRefused> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 14);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 16);
 
 /**
  * What to watch.
@@ -541,7 +630,7 @@ export type WatchEventsRequest = Message<"claudecluster.agent.v1alpha1.WatchEven
  * Use `create(WatchEventsRequestSchema)` to create a new message.
  */
 export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 15);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 17);
 
 /**
  * What somebody who watches is told.
@@ -586,7 +675,7 @@ export type WatchEventsResponse = Message<"claudecluster.agent.v1alpha1.WatchEve
  * Use `create(WatchEventsResponseSchema)` to create a new message.
  */
 export const WatchEventsResponseSchema: GenMessage<WatchEventsResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 16);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 18);
 
 /**
  * Which session.
@@ -607,7 +696,7 @@ export type GetSessionRequest = Message<"claudecluster.agent.v1alpha1.GetSession
  * Use `create(GetSessionRequestSchema)` to create a new message.
  */
 export const GetSessionRequestSchema: GenMessage<GetSessionRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 17);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 19);
 
 /**
  * The session as it is now.
@@ -628,7 +717,7 @@ export type GetSessionResponse = Message<"claudecluster.agent.v1alpha1.GetSessio
  * Use `create(GetSessionResponseSchema)` to create a new message.
  */
 export const GetSessionResponseSchema: GenMessage<GetSessionResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 18);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 20);
 
 /**
  * Whose changes.
@@ -649,7 +738,7 @@ export type ReadChangesRequest = Message<"claudecluster.agent.v1alpha1.ReadChang
  * Use `create(ReadChangesRequestSchema)` to create a new message.
  */
 export const ReadChangesRequestSchema: GenMessage<ReadChangesRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 19);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 21);
 
 /**
  * A piece of the patch.
@@ -684,7 +773,7 @@ export type ReadChangesResponse = Message<"claudecluster.agent.v1alpha1.ReadChan
  * Use `create(ReadChangesResponseSchema)` to create a new message.
  */
 export const ReadChangesResponseSchema: GenMessage<ReadChangesResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 20);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 22);
 
 /**
  * Asks for connections.
@@ -699,7 +788,7 @@ export type AcceptConnectionsRequest = Message<"claudecluster.agent.v1alpha1.Acc
  * Use `create(AcceptConnectionsRequestSchema)` to create a new message.
  */
 export const AcceptConnectionsRequestSchema: GenMessage<AcceptConnectionsRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 21);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 23);
 
 /**
  * A connection that wants to go out. The first message of the stream has no id: it only says that
@@ -728,7 +817,7 @@ export type AcceptConnectionsResponse = Message<"claudecluster.agent.v1alpha1.Ac
  * Use `create(AcceptConnectionsResponseSchema)` to create a new message.
  */
 export const AcceptConnectionsResponseSchema: GenMessage<AcceptConnectionsResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 22);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 24);
 
 /**
  * What is at the container's end.
@@ -762,7 +851,7 @@ export enum AcceptConnectionsResponse_Listener {
  * Describes the enum claudecluster.agent.v1alpha1.AcceptConnectionsResponse.Listener.
  */
 export const AcceptConnectionsResponse_ListenerSchema: GenEnum<AcceptConnectionsResponse_Listener> = /*@__PURE__*/
-  enumDesc(file_claudecluster_agent_v1alpha1_agent_service, 22, 0);
+  enumDesc(file_claudecluster_agent_v1alpha1_agent_service, 24, 0);
 
 /**
  * Bytes into the container.
@@ -797,7 +886,7 @@ export type TunnelRequest = Message<"claudecluster.agent.v1alpha1.TunnelRequest"
  * Use `create(TunnelRequestSchema)` to create a new message.
  */
 export const TunnelRequestSchema: GenMessage<TunnelRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 23);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 25);
 
 /**
  * Bytes out of the container. The first message is empty.
@@ -825,7 +914,7 @@ export type TunnelResponse = Message<"claudecluster.agent.v1alpha1.TunnelRespons
  * Use `create(TunnelResponseSchema)` to create a new message.
  */
 export const TunnelResponseSchema: GenMessage<TunnelResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 24);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 26);
 
 /**
  * The agent inside a container: runs one session. Errors are gRPC statuses with one

@@ -2,8 +2,8 @@
 // @generated from file claudecluster/session/v1alpha1/session_event.proto (package claudecluster.session.v1alpha1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Phase, Session_State } from "./session_pb.ts";
 import { file_claudecluster_session_v1alpha1_session } from "./session_pb.ts";
 import type { Failure, FileChange, SessionResult, Usage } from "./session_result_pb.ts";
@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/session/v1alpha1/session_event.proto.
  */
 export const file_claudecluster_session_v1alpha1_session_event: GenFile = /*@__PURE__*/
-  fileDesc("CjJjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9ldmVudC5wcm90bxIeY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExIqsPCgxTZXNzaW9uRXZlbnQSEAoIc2VxdWVuY2UYASABKAUSLgoKb2NjdXJfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASSQoPc2Vzc2lvbl9zdGFydGVkGAogASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TdGFydGVkSAASRQoNc3RhdGVfY2hhbmdlZBgLIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TdGF0ZUNoYW5nZWRIABJFCg1waGFzZV9jaGFuZ2VkGAwgASgLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlQ2hhbmdlZEgAEkMKDHR1cm5fc3RhcnRlZBgNIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5UdXJuU3RhcnRlZEgAEkUKDXR1cm5fZmluaXNoZWQYDiABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVHVybkZpbmlzaGVkSAASSwoQc2Vzc2lvbl9maW5pc2hlZBgPIAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uRmluaXNoZWRIABJPChJjb250YWluZXJfcHJvZ3Jlc3MYFCABKAsyMS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ29udGFpbmVyUHJvZ3Jlc3NIABJJCg9jb25uZWN0aW9uX2xvc3QYFSABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ29ubmVjdGlvbkxvc3RIABJRChNjb25uZWN0aW9uX3Jlc3RvcmVkGBYgASgLMjIuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNvbm5lY3Rpb25SZXN0b3JlZEgAEkcKDmVncmVzc19kZWNpZGVkGBcgASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkVncmVzc0RlY2lkZWRIABJWChZxdWV1ZV9wb3NpdGlvbl9jaGFuZ2VkGBggASgLMjQuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXVlUG9zaXRpb25DaGFuZ2VkSAASSQoPY29ubmVjdGlvbl9tYWRlGBkgASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNvbm5lY3Rpb25NYWRlSAASRwoOY2xvbmVfcHJvZ3Jlc3MYHiABKAsyLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ2xvbmVQcm9ncmVzc0gAEkkKD2NoYW5nZXNfdXBkYXRlZBgfIAEoCzIuLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5DaGFuZ2VzVXBkYXRlZEgAEkMKDGZpbGVfcGF0Y2hlZBggIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5GaWxlUGF0Y2hlZEgAEkMKDGNsYXVkZV9yZWFkeRgoIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5DbGF1ZGVSZWFkeUgAEkcKDmFzc2lzdGFudF90ZXh0GCkgASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkFzc2lzdGFudFRleHRIABJKChB0b29sX3VzZV9zdGFydGVkGCogASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlRvb2xVc2VTdGFydGVkSAASTAoRdG9vbF91c2VfZmluaXNoZWQYKyABKAsyLy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVG9vbFVzZUZpbmlzaGVkSAASRQoNdXNhZ2VfdXBkYXRlZBgsIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Vc2FnZVVwZGF0ZWRIABI8CghyZXRyeWluZxgtIAEoCzIoLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5SZXRyeWluZ0gAEloKGGJhY2tncm91bmRfdGFza3NfY2hhbmdlZBguIAEoCzI2LmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5CYWNrZ3JvdW5kVGFza3NDaGFuZ2VkSAASRQoNc3RkZXJyX291dHB1dBg8IAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TdGRlcnJPdXRwdXRIABJNChF1bnJlY29nbml6ZWRfbGluZRg9IAEoCzIwLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5VbnJlY29nbml6ZWRMaW5lSAASSwoQb3V0cHV0X3RydW5jYXRlZBg+IAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5PdXRwdXRUcnVuY2F0ZWRIAEIHCgVldmVudCJvCg5TZXNzaW9uU3RhcnRlZBISCgpzZXNzaW9uX2lkGAEgASgJEjkKBHNwZWMYAiABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvblNwZWMSDgoGcGFyZW50GAMgASgJIkwKDFN0YXRlQ2hhbmdlZBI8CgVzdGF0ZRgBIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uLlN0YXRlIkQKDFBoYXNlQ2hhbmdlZBI0CgVwaGFzZRgBIAEoDjIlLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5QaGFzZSJQCgtUdXJuU3RhcnRlZBIMCgR0dXJuGAEgASgFEgwKBHRleHQYAiABKAkSEQoJdHJ1bmNhdGVkGAMgASgIEhIKCm1lc3NhZ2VfaWQYBCABKAki7gEKDFR1cm5GaW5pc2hlZBIMCgR0dXJuGAEgASgFEjgKB2ZhaWx1cmUYAiABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmFpbHVyZRITCgtpbnRlcnJ1cHRlZBgDIAEoCBIMCgR0ZXh0GAQgASgJEhEKCXRydW5jYXRlZBgFIAEoCBIqCgdlbGFwc2VkGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjQKBXVzYWdlGAcgASgLMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlVzYWdlIo4BCg9TZXNzaW9uRmluaXNoZWQSPAoFc3RhdGUYASABKA4yLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbi5TdGF0ZRI9CgZyZXN1bHQYAiABKAsyLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvblJlc3VsdCI6ChFDb250YWluZXJQcm9ncmVzcxIPCgdtZXNzYWdlGAEgASgJEhQKDGNvbnRhaW5lcl9pZBgCIAEoCSIgCg5Db25uZWN0aW9uTG9zdBIOCgZyZWFzb24YASABKAkiQAoSQ29ubmVjdGlvblJlc3RvcmVkEioKB2VsYXBzZWQYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iRQoNRWdyZXNzRGVjaWRlZBITCgtkZXN0aW5hdGlvbhgBIAEoCRIPCgdhbGxvd2VkGAIgASgIEg4KBnJlYXNvbhgDIAEoCSIQCg5Db25uZWN0aW9uTWFkZSI4ChRRdWV1ZVBvc2l0aW9uQ2hhbmdlZBIQCghwb3NpdGlvbhgBIAEoBRIOCgZyZWFzb24YAiABKAkiQAoNQ2xvbmVQcm9ncmVzcxINCgVzdGFnZRgBIAEoCRIUCgdwZXJjZW50GAIgASgFSACIAQFCCgoIX3BlcmNlbnQiYwoOQ2hhbmdlc1VwZGF0ZWQSOwoHY2hhbmdlcxgBIAMoCzIqLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5GaWxlQ2hhbmdlEhQKDGNoYW5nZV9jb3VudBgCIAEoBSKWAQoLRmlsZVBhdGNoZWQSOgoGY2hhbmdlGAEgASgLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZpbGVDaGFuZ2USDQoFcGF0Y2gYAiABKAwSEgoKcGFydF9pbmRleBgDIAEoBRISCgpwYXJ0X2NvdW50GAQgASgFEhQKDHBhdGNoX3NoYTI1NhgFIAEoDCJ1CgtDbGF1ZGVSZWFkeRIXCg9jb252ZXJzYXRpb25faWQYASABKAkSDQoFbW9kZWwYAiABKAkSFwoPcGVybWlzc2lvbl9tb2RlGAMgASgJEhYKDmNsYXVkZV92ZXJzaW9uGAQgASgJEg0KBXRvb2xzGAUgAygJImAKDUFzc2lzdGFudFRleHQSDAoEdGV4dBgBIAEoCRIRCgl0cnVuY2F0ZWQYAiABKAgSEgoKc2l6ZV9ieXRlcxgDIAEoAxIaChJwYXJlbnRfdG9vbF91c2VfaWQYBCABKAkiigEKDlRvb2xVc2VTdGFydGVkEhMKC3Rvb2xfdXNlX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEgoKaW5wdXRfanNvbhgDIAEoCRIRCgl0cnVuY2F0ZWQYBCABKAgSEgoKc2l6ZV9ieXRlcxgFIAEoAxIaChJwYXJlbnRfdG9vbF91c2VfaWQYBiABKAkibQoPVG9vbFVzZUZpbmlzaGVkEhMKC3Rvb2xfdXNlX2lkGAEgASgJEg4KBmZhaWxlZBgCIAEoCBIOCgZvdXRwdXQYAyABKAkSEQoJdHJ1bmNhdGVkGAQgASgIEhIKCnNpemVfYnl0ZXMYBSABKAMiRAoMVXNhZ2VVcGRhdGVkEjQKBXVzYWdlGAEgASgLMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlVzYWdlIoUBCghSZXRyeWluZxIPCgdhdHRlbXB0GAEgASgFEhkKEW1heF9hdHRlbXB0X2NvdW50GAIgASgFEigKBWRlbGF5GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhMKC2h0dHBfc3RhdHVzGAQgASgFEg4KBnJlYXNvbhgFIAEoCSIuChZCYWNrZ3JvdW5kVGFza3NDaGFuZ2VkEhQKDGRlc2NyaXB0aW9ucxgBIAMoCSIcCgxTdGRlcnJPdXRwdXQSDAoEZGF0YRgBIAEoDCJHChBVbnJlY29nbml6ZWRMaW5lEgwKBGxpbmUYASABKAwSEQoJdHJ1bmNhdGVkGAIgASgIEhIKCnNpemVfYnl0ZXMYAyABKAMiNQoPT3V0cHV0VHJ1bmNhdGVkEhIKCnNpemVfYnl0ZXMYASABKAMSDgoGc291cmNlGAIgASgJYgZwcm90bzM", [file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_result, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CjJjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9ldmVudC5wcm90bxIeY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExIrISCgxTZXNzaW9uRXZlbnQSEAoIc2VxdWVuY2UYASABKAUSLgoKb2NjdXJfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASSQoPc2Vzc2lvbl9zdGFydGVkGAogASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TdGFydGVkSAASRQoNc3RhdGVfY2hhbmdlZBgLIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TdGF0ZUNoYW5nZWRIABJFCg1waGFzZV9jaGFuZ2VkGAwgASgLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlQ2hhbmdlZEgAEkMKDHR1cm5fc3RhcnRlZBgNIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5UdXJuU3RhcnRlZEgAEkUKDXR1cm5fZmluaXNoZWQYDiABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVHVybkZpbmlzaGVkSAASSwoQc2Vzc2lvbl9maW5pc2hlZBgPIAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uRmluaXNoZWRIABJHCg5tZXNzYWdlX3F1ZXVlZBgQIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5NZXNzYWdlUXVldWVkSAASTwoSY29udGFpbmVyX3Byb2dyZXNzGBQgASgLMjEuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNvbnRhaW5lclByb2dyZXNzSAASSQoPY29ubmVjdGlvbl9sb3N0GBUgASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNvbm5lY3Rpb25Mb3N0SAASUQoTY29ubmVjdGlvbl9yZXN0b3JlZBgWIAEoCzIyLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Db25uZWN0aW9uUmVzdG9yZWRIABJHCg5lZ3Jlc3NfZGVjaWRlZBgXIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5FZ3Jlc3NEZWNpZGVkSAASVgoWcXVldWVfcG9zaXRpb25fY2hhbmdlZBgYIAEoCzI0LmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5RdWV1ZVBvc2l0aW9uQ2hhbmdlZEgAEkkKD2Nvbm5lY3Rpb25fbWFkZRgZIAEoCzIuLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Db25uZWN0aW9uTWFkZUgAEkcKDmNsb25lX3Byb2dyZXNzGB4gASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNsb25lUHJvZ3Jlc3NIABJJCg9jaGFuZ2VzX3VwZGF0ZWQYHyABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ2hhbmdlc1VwZGF0ZWRIABJDCgxmaWxlX3BhdGNoZWQYICABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmlsZVBhdGNoZWRIABJDCgxjbGF1ZGVfcmVhZHkYKCABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ2xhdWRlUmVhZHlIABJHCg5hc3Npc3RhbnRfdGV4dBgpIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Bc3Npc3RhbnRUZXh0SAASSgoQdG9vbF91c2Vfc3RhcnRlZBgqIAEoCzIuLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Ub29sVXNlU3RhcnRlZEgAEkwKEXRvb2xfdXNlX2ZpbmlzaGVkGCsgASgLMi8uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlRvb2xVc2VGaW5pc2hlZEgAEkUKDXVzYWdlX3VwZGF0ZWQYLCABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVXNhZ2VVcGRhdGVkSAASPAoIcmV0cnlpbmcYLSABKAsyKC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUmV0cnlpbmdIABJaChhiYWNrZ3JvdW5kX3Rhc2tzX2NoYW5nZWQYLiABKAsyNi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQmFja2dyb3VuZFRhc2tzQ2hhbmdlZEgAElMKFHBlcm1pc3Npb25fcmVxdWVzdGVkGC8gASgLMjMuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBlcm1pc3Npb25SZXF1ZXN0ZWRIABJPChJwZXJtaXNzaW9uX2RlY2lkZWQYMCABKAsyMS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGVybWlzc2lvbkRlY2lkZWRIABJHCg5xdWVzdGlvbl9hc2tlZBgxIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5RdWVzdGlvbkFza2VkSAASTQoRcXVlc3Rpb25fYW5zd2VyZWQYMiABKAsyMC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUXVlc3Rpb25BbnN3ZXJlZEgAEkUKDXN0ZGVycl9vdXRwdXQYPCABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU3RkZXJyT3V0cHV0SAASTQoRdW5yZWNvZ25pemVkX2xpbmUYPSABKAsyMC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVW5yZWNvZ25pemVkTGluZUgAEksKEG91dHB1dF90cnVuY2F0ZWQYPiABKAsyLy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuT3V0cHV0VHJ1bmNhdGVkSABCBwoFZXZlbnQibwoOU2Vzc2lvblN0YXJ0ZWQSEgoKc2Vzc2lvbl9pZBgBIAEoCRI5CgRzcGVjGAIgASgLMisuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjEg4KBnBhcmVudBgDIAEoCSJMCgxTdGF0ZUNoYW5nZWQSPAoFc3RhdGUYASABKA4yLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbi5TdGF0ZSJECgxQaGFzZUNoYW5nZWQSNAoFcGhhc2UYASABKA4yJS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGhhc2UiUAoLVHVyblN0YXJ0ZWQSDAoEdHVybhgBIAEoBRIMCgR0ZXh0GAIgASgJEhEKCXRydW5jYXRlZBgDIAEoCBISCgptZXNzYWdlX2lkGAQgASgJIu4BCgxUdXJuRmluaXNoZWQSDAoEdHVybhgBIAEoBRI4CgdmYWlsdXJlGAIgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZhaWx1cmUSEwoLaW50ZXJydXB0ZWQYAyABKAgSDAoEdGV4dBgEIAEoCRIRCgl0cnVuY2F0ZWQYBSABKAgSKgoHZWxhcHNlZBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI0CgV1c2FnZRgHIAEoCzIlLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Vc2FnZSI6Cg1NZXNzYWdlUXVldWVkEhIKCm1lc3NhZ2VfaWQYASABKAkSFQoNd2FpdGluZ19jb3VudBgCIAEoBSKOAQoPU2Vzc2lvbkZpbmlzaGVkEjwKBXN0YXRlGAEgASgOMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24uU3RhdGUSPQoGcmVzdWx0GAIgASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25SZXN1bHQiOgoRQ29udGFpbmVyUHJvZ3Jlc3MSDwoHbWVzc2FnZRgBIAEoCRIUCgxjb250YWluZXJfaWQYAiABKAkiIAoOQ29ubmVjdGlvbkxvc3QSDgoGcmVhc29uGAEgASgJIkAKEkNvbm5lY3Rpb25SZXN0b3JlZBIqCgdlbGFwc2VkGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIkUKDUVncmVzc0RlY2lkZWQSEwoLZGVzdGluYXRpb24YASABKAkSDwoHYWxsb3dlZBgCIAEoCBIOCgZyZWFzb24YAyABKAkiEAoOQ29ubmVjdGlvbk1hZGUiOAoUUXVldWVQb3NpdGlvbkNoYW5nZWQSEAoIcG9zaXRpb24YASABKAUSDgoGcmVhc29uGAIgASgJIkAKDUNsb25lUHJvZ3Jlc3MSDQoFc3RhZ2UYASABKAkSFAoHcGVyY2VudBgCIAEoBUgAiAEBQgoKCF9wZXJjZW50ImMKDkNoYW5nZXNVcGRhdGVkEjsKB2NoYW5nZXMYASADKAsyKi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmlsZUNoYW5nZRIUCgxjaGFuZ2VfY291bnQYAiABKAUilgEKC0ZpbGVQYXRjaGVkEjoKBmNoYW5nZRgBIAEoCzIqLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5GaWxlQ2hhbmdlEg0KBXBhdGNoGAIgASgMEhIKCnBhcnRfaW5kZXgYAyABKAUSEgoKcGFydF9jb3VudBgEIAEoBRIUCgxwYXRjaF9zaGEyNTYYBSABKAwidQoLQ2xhdWRlUmVhZHkSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEg0KBW1vZGVsGAIgASgJEhcKD3Blcm1pc3Npb25fbW9kZRgDIAEoCRIWCg5jbGF1ZGVfdmVyc2lvbhgEIAEoCRINCgV0b29scxgFIAMoCSJgCg1Bc3Npc3RhbnRUZXh0EgwKBHRleHQYASABKAkSEQoJdHJ1bmNhdGVkGAIgASgIEhIKCnNpemVfYnl0ZXMYAyABKAMSGgoScGFyZW50X3Rvb2xfdXNlX2lkGAQgASgJIooBCg5Ub29sVXNlU3RhcnRlZBITCgt0b29sX3VzZV9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEhIKCmlucHV0X2pzb24YAyABKAkSEQoJdHJ1bmNhdGVkGAQgASgIEhIKCnNpemVfYnl0ZXMYBSABKAMSGgoScGFyZW50X3Rvb2xfdXNlX2lkGAYgASgJIm0KD1Rvb2xVc2VGaW5pc2hlZBITCgt0b29sX3VzZV9pZBgBIAEoCRIOCgZmYWlsZWQYAiABKAgSDgoGb3V0cHV0GAMgASgJEhEKCXRydW5jYXRlZBgEIAEoCBISCgpzaXplX2J5dGVzGAUgASgDIkQKDFVzYWdlVXBkYXRlZBI0CgV1c2FnZRgBIAEoCzIlLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Vc2FnZSKFAQoIUmV0cnlpbmcSDwoHYXR0ZW1wdBgBIAEoBRIZChFtYXhfYXR0ZW1wdF9jb3VudBgCIAEoBRIoCgVkZWxheRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhITCgtodHRwX3N0YXR1cxgEIAEoBRIOCgZyZWFzb24YBSABKAkiLgoWQmFja2dyb3VuZFRhc2tzQ2hhbmdlZBIUCgxkZXNjcmlwdGlvbnMYASADKAkivgEKE1Blcm1pc3Npb25SZXF1ZXN0ZWQSEgoKcmVxdWVzdF9pZBgBIAEoCRITCgt0b29sX3VzZV9pZBgCIAEoCRIRCgl0b29sX25hbWUYAyABKAkSEgoKaW5wdXRfanNvbhgEIAEoCRIRCgl0cnVuY2F0ZWQYBSABKAgSEwoLZGVzY3JpcHRpb24YBiABKAkSLwoLZXhwaXJlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoMBChFQZXJtaXNzaW9uRGVjaWRlZBISCgpyZXF1ZXN0X2lkGAEgASgJEg8KB2FsbG93ZWQYAiABKAgSDwoHbWVzc2FnZRgDIAEoCRI4CgdkZWNpZGVyGAQgASgOMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkRlY2lkZXIipgEKDVF1ZXN0aW9uQXNrZWQSEgoKcmVxdWVzdF9pZBgBIAEoCRITCgt0b29sX3VzZV9pZBgCIAEoCRI7CglxdWVzdGlvbnMYAyADKAsyKC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUXVlc3Rpb24SLwoLZXhwaXJlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoMBCghRdWVzdGlvbhIQCghxdWVzdGlvbhgBIAEoCRIOCgZoZWFkZXIYAiABKAkSPwoHb3B0aW9ucxgDIAMoCzIuLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5RdWVzdGlvbk9wdGlvbhIUCgxtdWx0aV9zZWxlY3QYBCABKAgiNAoOUXVlc3Rpb25PcHRpb24SDQoFbGFiZWwYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkiIAoOUXVlc3Rpb25BbnN3ZXISDgoGdmFsdWVzGAEgAygJIqEBChBRdWVzdGlvbkFuc3dlcmVkEhIKCnJlcXVlc3RfaWQYASABKAkSPwoHYW5zd2VycxgCIAMoCzIuLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5RdWVzdGlvbkFuc3dlchI4CgdkZWNpZGVyGAMgASgOMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkRlY2lkZXIiHAoMU3RkZXJyT3V0cHV0EgwKBGRhdGEYASABKAwiRwoQVW5yZWNvZ25pemVkTGluZRIMCgRsaW5lGAEgASgMEhEKCXRydW5jYXRlZBgCIAEoCBISCgpzaXplX2J5dGVzGAMgASgDIjUKD091dHB1dFRydW5jYXRlZBISCgpzaXplX2J5dGVzGAEgASgDEg4KBnNvdXJjZRgCIAEoCSpcCgdEZWNpZGVyEhcKE0RFQ0lERVJfVU5TUEVDSUZJRUQQABISCg5ERUNJREVSX0NBTExFUhABEhMKD0RFQ0lERVJfVElNRU9VVBACEg8KC0RFQ0lERVJfRU5EEANiBnByb3RvMw", [file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_result, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * One numbered entry of a session's log. The log is all there is to know of a session: its state
@@ -27,6 +27,8 @@ export const file_claudecluster_session_v1alpha1_session_event: GenFile = /*@__P
  * Order: session_started is first, session_finished is last and there is exactly one. A turn's
  * turn_started comes before everything of that turn, turn_finished after it. A tool's
  * tool_use_started comes before its tool_use_finished; either may be missing when Claude dies.
+ * Each permission_requested has exactly one permission_decided after it, each question_asked
+ * exactly one question_answered.
  *
  * Size: no event is above 64 KiB. What is only for looking is cut and says so; what must not be
  * lost (file_patched) comes in parts.
@@ -105,6 +107,14 @@ export type SessionEvent = Message<"claudecluster.session.v1alpha1.SessionEvent"
      */
     value: SessionFinished;
     case: "sessionFinished";
+  } | {
+    /**
+     * A user message waits for its turn.
+     *
+     * @generated from field: claudecluster.session.v1alpha1.MessageQueued message_queued = 16;
+     */
+    value: MessageQueued;
+    case: "messageQueued";
   } | {
     /**
      * The runtime works on the container.
@@ -233,6 +243,38 @@ export type SessionEvent = Message<"claudecluster.session.v1alpha1.SessionEvent"
      */
     value: BackgroundTasksChanged;
     case: "backgroundTasksChanged";
+  } | {
+    /**
+     * Claude wants to use a tool and waits for a decision.
+     *
+     * @generated from field: claudecluster.session.v1alpha1.PermissionRequested permission_requested = 47;
+     */
+    value: PermissionRequested;
+    case: "permissionRequested";
+  } | {
+    /**
+     * That decision.
+     *
+     * @generated from field: claudecluster.session.v1alpha1.PermissionDecided permission_decided = 48;
+     */
+    value: PermissionDecided;
+    case: "permissionDecided";
+  } | {
+    /**
+     * Claude asks something and waits for an answer.
+     *
+     * @generated from field: claudecluster.session.v1alpha1.QuestionAsked question_asked = 49;
+     */
+    value: QuestionAsked;
+    case: "questionAsked";
+  } | {
+    /**
+     * That answer.
+     *
+     * @generated from field: claudecluster.session.v1alpha1.QuestionAnswered question_answered = 50;
+     */
+    value: QuestionAnswered;
+    case: "questionAnswered";
   } | {
     /**
      * Claude wrote to its standard error.
@@ -450,6 +492,35 @@ export const TurnFinishedSchema: GenMessage<TurnFinished> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 5);
 
 /**
+ * A user message waits: a turn is running, or the session is still being prepared. turn_started
+ * follows when its turn comes. A message that is not waiting has no such event.
+ *
+ * @generated from message claudecluster.session.v1alpha1.MessageQueued
+ */
+export type MessageQueued = Message<"claudecluster.session.v1alpha1.MessageQueued"> & {
+  /**
+   * As given with the message. May be empty.
+   *
+   * @generated from field: string message_id = 1;
+   */
+  messageId: string;
+
+  /**
+   * How many messages wait, this one included.
+   *
+   * @generated from field: int32 waiting_count = 2;
+   */
+  waitingCount: number;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.MessageQueued.
+ * Use `create(MessageQueuedSchema)` to create a new message.
+ */
+export const MessageQueuedSchema: GenMessage<MessageQueued> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 6);
+
+/**
  * The session is over.
  *
  * @generated from message claudecluster.session.v1alpha1.SessionFinished
@@ -475,7 +546,7 @@ export type SessionFinished = Message<"claudecluster.session.v1alpha1.SessionFin
  * Use `create(SessionFinishedSchema)` to create a new message.
  */
 export const SessionFinishedSchema: GenMessage<SessionFinished> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 6);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 7);
 
 /**
  * The runtime works on the container.
@@ -503,7 +574,7 @@ export type ContainerProgress = Message<"claudecluster.session.v1alpha1.Containe
  * Use `create(ContainerProgressSchema)` to create a new message.
  */
 export const ContainerProgressSchema: GenMessage<ContainerProgress> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 7);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 8);
 
 /**
  * The host cannot reach the agent.
@@ -524,7 +595,7 @@ export type ConnectionLost = Message<"claudecluster.session.v1alpha1.ConnectionL
  * Use `create(ConnectionLostSchema)` to create a new message.
  */
 export const ConnectionLostSchema: GenMessage<ConnectionLost> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 8);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 9);
 
 /**
  * The host reaches the agent again.
@@ -545,7 +616,7 @@ export type ConnectionRestored = Message<"claudecluster.session.v1alpha1.Connect
  * Use `create(ConnectionRestoredSchema)` to create a new message.
  */
 export const ConnectionRestoredSchema: GenMessage<ConnectionRestored> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 9);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 10);
 
 /**
  * The broker decided on a connection out of the container.
@@ -580,7 +651,7 @@ export type EgressDecided = Message<"claudecluster.session.v1alpha1.EgressDecide
  * Use `create(EgressDecidedSchema)` to create a new message.
  */
 export const EgressDecidedSchema: GenMessage<EgressDecided> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 10);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 11);
 
 /**
  * The host has reached the agent for the first time.
@@ -595,7 +666,7 @@ export type ConnectionMade = Message<"claudecluster.session.v1alpha1.ConnectionM
  * Use `create(ConnectionMadeSchema)` to create a new message.
  */
 export const ConnectionMadeSchema: GenMessage<ConnectionMade> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 11);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 12);
 
 /**
  * The session waits for a place on the machine.
@@ -623,7 +694,7 @@ export type QueuePositionChanged = Message<"claudecluster.session.v1alpha1.Queue
  * Use `create(QueuePositionChangedSchema)` to create a new message.
  */
 export const QueuePositionChangedSchema: GenMessage<QueuePositionChanged> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 12);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 13);
 
 /**
  * The repository is being fetched.
@@ -651,7 +722,7 @@ export type CloneProgress = Message<"claudecluster.session.v1alpha1.CloneProgres
  * Use `create(CloneProgressSchema)` to create a new message.
  */
 export const CloneProgressSchema: GenMessage<CloneProgress> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 13);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 14);
 
 /**
  * The files that differ from the start commit.
@@ -679,7 +750,7 @@ export type ChangesUpdated = Message<"claudecluster.session.v1alpha1.ChangesUpda
  * Use `create(ChangesUpdatedSchema)` to create a new message.
  */
 export const ChangesUpdatedSchema: GenMessage<ChangesUpdated> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 14);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 15);
 
 /**
  * A part of one file's diff against the start commit. While Claude works, a renamed file shows as
@@ -729,7 +800,7 @@ export type FilePatched = Message<"claudecluster.session.v1alpha1.FilePatched"> 
  * Use `create(FilePatchedSchema)` to create a new message.
  */
 export const FilePatchedSchema: GenMessage<FilePatched> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 15);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 16);
 
 /**
  * Claude Code has started a turn.
@@ -778,7 +849,7 @@ export type ClaudeReady = Message<"claudecluster.session.v1alpha1.ClaudeReady"> 
  * Use `create(ClaudeReadySchema)` to create a new message.
  */
 export const ClaudeReadySchema: GenMessage<ClaudeReady> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 16);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 17);
 
 /**
  * Claude said something.
@@ -820,7 +891,7 @@ export type AssistantText = Message<"claudecluster.session.v1alpha1.AssistantTex
  * Use `create(AssistantTextSchema)` to create a new message.
  */
 export const AssistantTextSchema: GenMessage<AssistantText> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 17);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 18);
 
 /**
  * Claude uses a tool.
@@ -876,7 +947,7 @@ export type ToolUseStarted = Message<"claudecluster.session.v1alpha1.ToolUseStar
  * Use `create(ToolUseStartedSchema)` to create a new message.
  */
 export const ToolUseStartedSchema: GenMessage<ToolUseStarted> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 18);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 19);
 
 /**
  * The tool is done.
@@ -925,7 +996,7 @@ export type ToolUseFinished = Message<"claudecluster.session.v1alpha1.ToolUseFin
  * Use `create(ToolUseFinishedSchema)` to create a new message.
  */
 export const ToolUseFinishedSchema: GenMessage<ToolUseFinished> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 19);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 20);
 
 /**
  * What the session has used so far.
@@ -946,7 +1017,7 @@ export type UsageUpdated = Message<"claudecluster.session.v1alpha1.UsageUpdated"
  * Use `create(UsageUpdatedSchema)` to create a new message.
  */
 export const UsageUpdatedSchema: GenMessage<UsageUpdated> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 20);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 21);
 
 /**
  * A model request failed and is tried again.
@@ -995,7 +1066,7 @@ export type Retrying = Message<"claudecluster.session.v1alpha1.Retrying"> & {
  * Use `create(RetryingSchema)` to create a new message.
  */
 export const RetryingSchema: GenMessage<Retrying> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 21);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 22);
 
 /**
  * Commands that Claude left running.
@@ -1016,7 +1087,283 @@ export type BackgroundTasksChanged = Message<"claudecluster.session.v1alpha1.Bac
  * Use `create(BackgroundTasksChangedSchema)` to create a new message.
  */
 export const BackgroundTasksChangedSchema: GenMessage<BackgroundTasksChanged> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 22);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 23);
+
+/**
+ * Claude wants to use a tool that its permission mode does not simply allow. The session is
+ * WAITING until somebody sends a PermissionDecision with this request_id, or until expire_time.
+ *
+ * @generated from message claudecluster.session.v1alpha1.PermissionRequested
+ */
+export type PermissionRequested = Message<"claudecluster.session.v1alpha1.PermissionRequested"> & {
+  /**
+   * Names the request.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The tool_use_id of the tool_use_started before.
+   *
+   * @generated from field: string tool_use_id = 2;
+   */
+  toolUseId: string;
+
+  /**
+   * The tool's name.
+   *
+   * @generated from field: string tool_name = 3;
+   */
+  toolName: string;
+
+  /**
+   * Its input as JSON. Long strings in it are cut.
+   *
+   * @generated from field: string input_json = 4;
+   */
+  inputJson: string;
+
+  /**
+   * input_json was cut.
+   *
+   * @generated from field: bool truncated = 5;
+   */
+  truncated: boolean;
+
+  /**
+   * What Claude says it is for, cut. May be empty.
+   *
+   * @generated from field: string description = 6;
+   */
+  description: string;
+
+  /**
+   * When it will be denied.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 7;
+   */
+  expireTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.PermissionRequested.
+ * Use `create(PermissionRequestedSchema)` to create a new message.
+ */
+export const PermissionRequestedSchema: GenMessage<PermissionRequested> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 24);
+
+/**
+ * The tool may be used, or not.
+ *
+ * @generated from message claudecluster.session.v1alpha1.PermissionDecided
+ */
+export type PermissionDecided = Message<"claudecluster.session.v1alpha1.PermissionDecided"> & {
+  /**
+   * Of the permission_requested.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * It may.
+   *
+   * @generated from field: bool allowed = 2;
+   */
+  allowed: boolean;
+
+  /**
+   * What Claude was told of a denial.
+   *
+   * @generated from field: string message = 3;
+   */
+  message: string;
+
+  /**
+   * Who decided.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.Decider decider = 4;
+   */
+  decider: Decider;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.PermissionDecided.
+ * Use `create(PermissionDecidedSchema)` to create a new message.
+ */
+export const PermissionDecidedSchema: GenMessage<PermissionDecided> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 25);
+
+/**
+ * Claude asks something. The session is WAITING until somebody sends an Answer with this
+ * request_id, or until expire_time.
+ *
+ * @generated from message claudecluster.session.v1alpha1.QuestionAsked
+ */
+export type QuestionAsked = Message<"claudecluster.session.v1alpha1.QuestionAsked"> & {
+  /**
+   * Names the request.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The tool_use_id of the tool_use_started before.
+   *
+   * @generated from field: string tool_use_id = 2;
+   */
+  toolUseId: string;
+
+  /**
+   * At least one.
+   *
+   * @generated from field: repeated claudecluster.session.v1alpha1.Question questions = 3;
+   */
+  questions: Question[];
+
+  /**
+   * When Claude will be told to decide by itself.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 4;
+   */
+  expireTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.QuestionAsked.
+ * Use `create(QuestionAskedSchema)` to create a new message.
+ */
+export const QuestionAskedSchema: GenMessage<QuestionAsked> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 26);
+
+/**
+ * One thing that Claude wants to know. Texts are cut.
+ *
+ * @generated from message claudecluster.session.v1alpha1.Question
+ */
+export type Question = Message<"claudecluster.session.v1alpha1.Question"> & {
+  /**
+   * The question.
+   *
+   * @generated from field: string question = 1;
+   */
+  question: string;
+
+  /**
+   * A word or two on what it is about.
+   *
+   * @generated from field: string header = 2;
+   */
+  header: string;
+
+  /**
+   * Answers that Claude offers. Any other text is an answer too.
+   *
+   * @generated from field: repeated claudecluster.session.v1alpha1.QuestionOption options = 3;
+   */
+  options: QuestionOption[];
+
+  /**
+   * More than one option may be chosen.
+   *
+   * @generated from field: bool multi_select = 4;
+   */
+  multiSelect: boolean;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.Question.
+ * Use `create(QuestionSchema)` to create a new message.
+ */
+export const QuestionSchema: GenMessage<Question> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 27);
+
+/**
+ * An answer that Claude offers.
+ *
+ * @generated from message claudecluster.session.v1alpha1.QuestionOption
+ */
+export type QuestionOption = Message<"claudecluster.session.v1alpha1.QuestionOption"> & {
+  /**
+   * What to answer with.
+   *
+   * @generated from field: string label = 1;
+   */
+  label: string;
+
+  /**
+   * What it means.
+   *
+   * @generated from field: string description = 2;
+   */
+  description: string;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.QuestionOption.
+ * Use `create(QuestionOptionSchema)` to create a new message.
+ */
+export const QuestionOptionSchema: GenMessage<QuestionOption> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 28);
+
+/**
+ * The answer to one question.
+ *
+ * @generated from message claudecluster.session.v1alpha1.QuestionAnswer
+ */
+export type QuestionAnswer = Message<"claudecluster.session.v1alpha1.QuestionAnswer"> & {
+  /**
+   * Labels of the chosen options, or words of one's own. At least one.
+   *
+   * @generated from field: repeated string values = 1;
+   */
+  values: string[];
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.QuestionAnswer.
+ * Use `create(QuestionAnswerSchema)` to create a new message.
+ */
+export const QuestionAnswerSchema: GenMessage<QuestionAnswer> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 29);
+
+/**
+ * Claude has its answer.
+ *
+ * @generated from message claudecluster.session.v1alpha1.QuestionAnswered
+ */
+export type QuestionAnswered = Message<"claudecluster.session.v1alpha1.QuestionAnswered"> & {
+  /**
+   * Of the question_asked.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * One for each question, in their order. Empty if nobody answered: Claude was told to decide by
+   * itself, unless the turn has ended.
+   *
+   * @generated from field: repeated claudecluster.session.v1alpha1.QuestionAnswer answers = 2;
+   */
+  answers: QuestionAnswer[];
+
+  /**
+   * Who answered.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.Decider decider = 3;
+   */
+  decider: Decider;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.QuestionAnswered.
+ * Use `create(QuestionAnsweredSchema)` to create a new message.
+ */
+export const QuestionAnsweredSchema: GenMessage<QuestionAnswered> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 30);
 
 /**
  * Claude wrote to its standard error.
@@ -1037,7 +1384,7 @@ export type StderrOutput = Message<"claudecluster.session.v1alpha1.StderrOutput"
  * Use `create(StderrOutputSchema)` to create a new message.
  */
 export const StderrOutputSchema: GenMessage<StderrOutput> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 23);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 31);
 
 /**
  * Claude wrote a line that the agent does not model.
@@ -1072,7 +1419,7 @@ export type UnrecognizedLine = Message<"claudecluster.session.v1alpha1.Unrecogni
  * Use `create(UnrecognizedLineSchema)` to create a new message.
  */
 export const UnrecognizedLineSchema: GenMessage<UnrecognizedLine> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 24);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 32);
 
 /**
  * Output of Claude was lost on purpose.
@@ -1100,5 +1447,46 @@ export type OutputTruncated = Message<"claudecluster.session.v1alpha1.OutputTrun
  * Use `create(OutputTruncatedSchema)` to create a new message.
  */
 export const OutputTruncatedSchema: GenMessage<OutputTruncated> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 25);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 33);
+
+/**
+ * Who made a decision that Claude waited for.
+ *
+ * @generated from enum claudecluster.session.v1alpha1.Decider
+ */
+export enum Decider {
+  /**
+   * Never set.
+   *
+   * @generated from enum value: DECIDER_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Somebody attached.
+   *
+   * @generated from enum value: DECIDER_CALLER = 1;
+   */
+  CALLER = 1,
+
+  /**
+   * Nobody within decision_timeout: a permission is denied, a question is left to Claude.
+   *
+   * @generated from enum value: DECIDER_TIMEOUT = 2;
+   */
+  TIMEOUT = 2,
+
+  /**
+   * Nobody: the turn or the session ended before.
+   *
+   * @generated from enum value: DECIDER_END = 3;
+   */
+  END = 3,
+}
+
+/**
+ * Describes the enum claudecluster.session.v1alpha1.Decider.
+ */
+export const DeciderSchema: GenEnum<Decider> = /*@__PURE__*/
+  enumDesc(file_claudecluster_session_v1alpha1_session_event, 0);
 

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/session/v1alpha1/session_spec.proto.
  */
 export const file_claudecluster_session_v1alpha1_session_spec: GenFile = /*@__PURE__*/
-  fileDesc("CjFjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9zcGVjLnByb3RvEh5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEitwMKC1Nlc3Npb25TcGVjEkIKCnJlcG9zaXRvcnkYASABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUmVwb3NpdG9yeVNwZWMSDAoEdGFzaxgCIAEoCRINCgVtb2RlbBgDIAEoCRIVCg1hbGxvd2VkX3Rvb2xzGAQgAygJEhcKD3Blcm1pc3Npb25fbW9kZRgFIAEoCRIWCg5tYXhfc3RlcF9jb3VudBgGIAEoBRIqCgd0aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uElEKC2Vudmlyb25tZW50GAggAygLMjwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjLkVudmlyb25tZW50RW50cnkSGwoTcHJldmlvdXNfc2Vzc2lvbl9pZBgJIAEoCRIvCgxpZGxlX3RpbWVvdXQYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24aMgoQRW52aXJvbm1lbnRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjkKDlJlcG9zaXRvcnlTcGVjEgsKA3VyaRgBIAEoCRILCgNyZWYYAiABKAkSDQoFZGVwdGgYAyABKAViBnByb3RvMw", [file_google_protobuf_duration]);
+  fileDesc("CjFjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9zcGVjLnByb3RvEh5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEihAQKC1Nlc3Npb25TcGVjEkIKCnJlcG9zaXRvcnkYASABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUmVwb3NpdG9yeVNwZWMSDAoEdGFzaxgCIAEoCRINCgVtb2RlbBgDIAEoCRIVCg1hbGxvd2VkX3Rvb2xzGAQgAygJEhcKD3Blcm1pc3Npb25fbW9kZRgFIAEoCRIWCg5tYXhfc3RlcF9jb3VudBgGIAEoBRIqCgd0aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uElEKC2Vudmlyb25tZW50GAggAygLMjwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjLkVudmlyb25tZW50RW50cnkSGwoTcHJldmlvdXNfc2Vzc2lvbl9pZBgJIAEoCRIvCgxpZGxlX3RpbWVvdXQYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMwoQZGVjaXNpb25fdGltZW91dBgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tYXhfdHVybl9jb3VudBgMIAEoBRoyChBFbnZpcm9ubWVudEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOQoOUmVwb3NpdG9yeVNwZWMSCwoDdXJpGAEgASgJEgsKA3JlZhgCIAEoCRINCgVkZXB0aBgDIAEoBWIGcHJvdG8z", [file_google_protobuf_duration]);
 
 /**
  * What Claude is to do, and on what. The same in the host's API and in the agent's. Holds no
@@ -96,6 +96,24 @@ export type SessionSpec = Message<"claudecluster.session.v1alpha1.SessionSpec"> 
    * @generated from field: google.protobuf.Duration idle_timeout = 10;
    */
   idleTimeout?: Duration | undefined;
+
+  /**
+   * How long Claude waits for a permission or an answer before a permission is denied and a
+   * question is left to Claude itself. Absent: 60 s. Zero: nobody is there to be asked; Claude
+   * gets no tool for questions, and what the permission mode does not allow is denied at once.
+   * The mode "dontAsk" never asks. The time counts towards timeout.
+   *
+   * @generated from field: google.protobuf.Duration decision_timeout = 11;
+   */
+  decisionTimeout?: Duration | undefined;
+
+  /**
+   * Most turns, the task included; then the session finishes, and further messages are refused
+   * (TURN_LIMIT_REACHED). 0: no limit.
+   *
+   * @generated from field: int32 max_turn_count = 12;
+   */
+  maxTurnCount: number;
 };
 
 /**

@@ -1,0 +1,178 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  AppError,
+  cutText,
+  Decider,
+  type EventBody,
+  PermissionDecidedSchema,
+  PermissionRequestedSchema,
+  type QuestionAnswer,
+  QuestionAnsweredSchema,
+  QuestionAskedSchema,
+} from "../../proto/index.ts";
+import type { PermissionRequest } from "../claude/parse.ts";
+import { answeredInput, QUESTION_TOOL, readQuestions } from "../claude/questions.ts";
+import { shortenJson } from "../claude/shorten.ts";
+
+/** What Claude is told: that it may use the tool with this input, or why not. */
+export type Verdict = { allowed: true; input: PermissionRequest["input"] } | { allowed: false; message: string };
+
+export interface DecisionsOptions {
+  /** How long somebody may think. */
+  timeoutMs: number;
+  emit(event: EventBody): void;
+  /** Tells Claude. */
+  tell(requestId: string, verdict: Verdict): void;
+  /** Something waits, or nothing does any more. */
+  onWaiting(waiting: boolean): void;
+}
+
+interface Waiting {
+  readonly request: PermissionRequest;
+  /** Undefined: it is no question. */
+  readonly questionCount: number | undefined;
+  readonly timer: NodeJS.Timeout;
+}
+
+const INPUT_BYTES = 32 * 1024;
+const DESCRIPTION_BYTES = 2 * 1024;
+const MESSAGE_BYTES = 8 * 1024;
+const ANSWER_BYTES = 32 * 1024;
+/** Claude asks for one thing after the other, and each of its sub-agents does. */
+const MAX_WAITING = 100;
+const MAX_REMEMBERED = 1000;
+
+const DENIED = "This was denied. Do what you can without it.";
+const NOT_READABLE = "This question cannot be shown to anybody. Decide yourself and go on.";
+const TOO_MANY = "Too many requests are waiting already. Do what you can without this.";
+
+/** What Claude may not decide itself: waits for somebody's word, for so long, and then takes the safe way. */
+export class Decisions {
+  readonly #options: DecisionsOptions;
+  readonly #waiting = new Map<string, Waiting>();
+  readonly #decided = new Set<string>();
+
+  constructor(options: DecisionsOptions) {
+    this.#options = options;
+  }
+
+  /** Claude wants to know. */
+  ask(request: PermissionRequest): void {
+    const { requestId } = request;
+    if (this.#waiting.has(requestId)) return;
+    const { timeoutMs } = this.#options;
+    if (this.#waiting.size >= MAX_WAITING) return this.#options.tell(requestId, { allowed: false, message: TOO_MANY });
+    const expireTime = timestampFromMs(Date.now() + timeoutMs);
+    let questionCount: number | undefined;
+    if (request.toolName === QUESTION_TOOL) {
+      const questions = readQuestions(request.input);
+      if (questions === undefined) return this.#options.tell(requestId, { allowed: false, message: NOT_READABLE });
+      questionCount = questions.length;
+      const value = create(QuestionAskedSchema, { requestId, toolUseId: request.toolUseId, questions, expireTime });
+      this.#options.emit({ case: "questionAsked", value });
+    } else {
+      const { text: inputJson, truncated } = shortenJson(request.input, INPUT_BYTES);
+      const { toolUseId, toolName } = request;
+      const description = cutText(request.description, DESCRIPTION_BYTES).text;
+      const fields = { requestId, toolUseId, toolName, inputJson, truncated, description, expireTime };
+      this.#options.emit({ case: "permissionRequested", value: create(PermissionRequestedSchema, fields) });
+    }
+    const timer = setTimeout(() => this.#expire(requestId), timeoutMs);
+    this.#waiting.set(requestId, { request, questionCount, timer });
+    if (this.#waiting.size === 1) this.#options.onWaiting(true);
+  }
+
+  /** Somebody has decided. Throws if nobody waits for that. */
+  decide(requestId: string, { allow, message }: { allow: boolean; message: string }): void {
+    const { request } = this.#require(requestId, { question: false });
+    const said = allow ? "" : cutText(message, MESSAGE_BYTES).text || DENIED;
+    this.#settle(requestId, Decider.CALLER, allow ? { allowed: true, input: request.input } : denial(said));
+  }
+
+  /** Somebody has answered. Throws if nobody waits for that, or if the answers do not fit the questions. */
+  answer(requestId: string, answers: QuestionAnswer[]): void {
+    const { request, questionCount = 0 } = this.#require(requestId, { question: true });
+    checkAnswers(answers, questionCount);
+    const input = answeredInput(request.input, answers);
+    this.#settle(requestId, Decider.CALLER, { allowed: true, input }, answers);
+  }
+
+  /** Claude does not want to know any more. */
+  withdraw(requestId: string): void {
+    if (this.#waiting.has(requestId)) this.#settle(requestId, Decider.END, denial(""));
+  }
+
+  /** Nothing waits any more: Claude is gone. */
+  close(): void {
+    for (const requestId of [...this.#waiting.keys()]) this.withdraw(requestId);
+  }
+
+  #expire(requestId: string): void {
+    const seconds = this.#options.timeoutMs / 1000;
+    const message =
+      this.#waiting.get(requestId)?.questionCount === undefined
+        ? `Nobody decided within ${seconds} s, so this was denied. Do what you can without it.`
+        : `Nobody answered within ${seconds} s. Decide yourself and go on.`;
+    this.#settle(requestId, Decider.TIMEOUT, denial(message));
+  }
+
+  #settle(requestId: string, decider: Decider, verdict: Verdict, answers: QuestionAnswer[] = []): void {
+    const { questionCount, timer } = this.#waiting.get(requestId)!;
+    clearTimeout(timer);
+    this.#waiting.delete(requestId);
+    this.#remember(requestId);
+    if (questionCount === undefined) {
+      const { allowed } = verdict;
+      const fields = { requestId, allowed, message: verdict.allowed ? "" : verdict.message, decider };
+      this.#options.emit({ case: "permissionDecided", value: create(PermissionDecidedSchema, fields) });
+    } else {
+      const value = create(QuestionAnsweredSchema, { requestId, answers, decider });
+      this.#options.emit({ case: "questionAnswered", value });
+    }
+    if (decider !== Decider.END) this.#options.tell(requestId, verdict);
+    if (this.#waiting.size === 0) this.#options.onWaiting(false);
+  }
+
+  #require(requestId: string, { question }: { question: boolean }): Waiting {
+    const waiting = this.#waiting.get(requestId);
+    if (waiting !== undefined && (waiting.questionCount !== undefined) === question) return waiting;
+    const metadata = { request_id: requestId.slice(0, 64) };
+    if (waiting !== undefined) {
+      const [wrong, right] = question ? ["an answer", "permission_decision"] : ["a permission_decision", "answer"];
+      throw refused("DECISION_MISMATCH", `This request does not wait for ${wrong}.`, `Send ${right}.`, metadata);
+    }
+    if (this.#decided.has(requestId)) {
+      const help = "The first decision counts; the events say which it was.";
+      throw refused("DECISION_MADE", "This request is decided already.", help, metadata);
+    }
+    const help = "Take the request_id from permission_requested or question_asked.";
+    throw refused("DECISION_UNKNOWN", `No request "${metadata.request_id}" waits for a decision.`, help, metadata);
+  }
+
+  #remember(requestId: string): void {
+    this.#decided.add(requestId);
+    if (this.#decided.size > MAX_REMEMBERED) this.#decided.delete(this.#decided.values().next().value!);
+  }
+}
+
+function denial(message: string): Verdict {
+  return { allowed: false, message };
+}
+
+function checkAnswers(answers: readonly QuestionAnswer[], questionCount: number): void {
+  const values = answers.flatMap((answer) => answer.values);
+  const bytes = values.reduce((sum, value) => sum + Buffer.byteLength(value), 0);
+  let problem: string | undefined;
+  if (answers.length !== questionCount) problem = `${answers.length} answers came for ${questionCount} questions`;
+  else if (answers.some((answer) => answer.values.every((value) => value.trim() === "")))
+    problem = "an answer is empty";
+  else if (bytes + 8 * values.length > ANSWER_BYTES) problem = `the answers have more than ${ANSWER_BYTES} bytes`;
+  if (problem === undefined) return;
+  const help = "Send one answer for each question, in their order, with at least one value each.";
+  throw refused("ANSWER_INVALID", `The answer does not fit: ${problem}.`, help);
+}
+
+function refused(reason: string, message: string, help: string, metadata: Record<string, string> = {}): AppError {
+  return new AppError(reason, message, { kind: "FAILED_PRECONDITION", help, metadata });
+}

@@ -6,6 +6,7 @@ import { DockerRuntime } from "./runtime/docker/docker-runtime.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import { SessionManager } from "./session/session-manager.ts";
 import type { Sessions } from "./session/sessions.ts";
+import { pruneRegularly } from "./store/prune-regularly.ts";
 import { SqliteStore } from "./store/sqlite-store.ts";
 
 /** The host put together. The only place that names concrete classes. */
@@ -29,7 +30,9 @@ export function createRuntime(config: HostConfig, logger: Logger): Runtime {
 /** Puts the host together. Disposing of it ends all its sessions. */
 export function createApp(config: HostConfig, logger: Logger): App {
   const runtime = createRuntime(config, logger);
-  const store = new SqliteStore(join(config.stateDirectory, "sessions.db"));
+  const store = new SqliteStore(join(config.stateDirectory, "sessions.db"), config.retention);
+  const closing = new AbortController();
+  const pruning = pruneRegularly(store, { signal: closing.signal, logger });
   const { defaultImage, modelEndpoint, credential, egressAllowed } = config;
   const sessions = new SessionManager({
     runtime,
@@ -45,9 +48,11 @@ export function createApp(config: HostConfig, logger: Logger): App {
     runtime,
     logger,
     async [Symbol.asyncDispose]() {
+      closing.abort();
       await sessions[Symbol.asyncDispose]();
       await runtime[Symbol.asyncDispose]();
       store[Symbol.dispose]();
+      await pruning;
     },
   };
 }

@@ -20,6 +20,9 @@ const fileSchema = z.strictObject({
   image: z.string().optional(),
   idle_timeout_seconds: z.number().min(0).optional(),
   max_running: z.int().min(1).optional(),
+  retention_days: z.number().min(0).optional(),
+  store_max_bytes: z.int().min(1).optional(),
+  session_max_bytes: z.int().min(1).optional(),
   log_level: z.string().optional(),
   allow_weak_limits: z.boolean().optional(),
 });

@@ -17,7 +17,19 @@ test("reads exact hosts and ports", () => {
   ]);
 });
 
+test("leaves what is kept to the store, unless it is told", () => {
+  expect(readConfig({}).retention).toEqual({ maxAgeMs: undefined, maxBytes: undefined, maxLiveBytes: undefined });
+  expect(
+    readConfig({
+      CLAUDECLUSTER_RETENTION_DAYS: "0.5",
+      CLAUDECLUSTER_STORE_MAX_BYTES: "1000000",
+      CLAUDECLUSTER_SESSION_MAX_BYTES: "5000",
+    }).retention,
+  ).toEqual({ maxAgeMs: 12 * 60 * 60 * 1000, maxBytes: 1_000_000, maxLiveBytes: 5000 });
+});
+
 test.each([
+  [{ CLAUDECLUSTER_RETENTION_DAYS: "soon" }, "NUMBER_INVALID"],
   [{ ANTHROPIC_BASE_URL: "ftp://x" }, "ENDPOINT_INVALID"],
   [{ ANTHROPIC_BASE_URL: "http://u:p@x" }, "ENDPOINT_INVALID"],
   [{ ANTHROPIC_API_KEY: "two words" }, "CREDENTIAL_INVALID"],

@@ -19,9 +19,19 @@ export interface HostConfig extends HostDirectories {
   idleTimeoutMs: number;
   /** Sessions that may run at once. Undefined: what the machine can bear. */
   maxRunning: number | undefined;
+  /** What is kept of sessions. Undefined: the store's defaults. */
+  retention: {
+    /** Finished sessions are kept this long, in ms. */
+    maxAgeMs: number | undefined;
+    /** The oldest finished sessions go when all together take more. */
+    maxBytes: number | undefined;
+    /** What the events of one live session may take. */
+    maxLiveBytes: number | undefined;
+  };
 }
 
 const DEFAULT_IDLE_TIMEOUT_SECONDS = 30 * 60;
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** Reads the configuration. Throws INVALID_ARGUMENT naming the entry that is wrong, FAILED_PRECONDITION for an unsafe file. */
 export function readConfig(given: NodeJS.ProcessEnv): HostConfig {
@@ -43,7 +53,16 @@ export function readConfig(given: NodeJS.ProcessEnv): HostConfig {
         file.idle_timeout_seconds ??
         DEFAULT_IDLE_TIMEOUT_SECONDS),
     maxRunning: readNumber(env, "CLAUDECLUSTER_MAX_RUNNING", { min: 1 }) ?? file.max_running,
+    retention: {
+      maxAgeMs: toMs(readNumber(env, "CLAUDECLUSTER_RETENTION_DAYS", { min: 0 }) ?? file.retention_days),
+      maxBytes: readNumber(env, "CLAUDECLUSTER_STORE_MAX_BYTES", { min: 1 }) ?? file.store_max_bytes,
+      maxLiveBytes: readNumber(env, "CLAUDECLUSTER_SESSION_MAX_BYTES", { min: 1 }) ?? file.session_max_bytes,
+    },
   };
+}
+
+function toMs(days: number | undefined): number | undefined {
+  return days === undefined ? undefined : days * DAY_MS;
 }
 
 function readNumber(env: NodeJS.ProcessEnv, name: string, { min }: { min: number }): number | undefined {

@@ -19,6 +19,25 @@ export function isFinal(state: Session_State): boolean {
   return state === Session_State.SUCCEEDED || state === Session_State.FAILED || state === Session_State.CANCELED;
 }
 
+/** Far more than a session has; the rest comes from a container that wants the host to grow. */
+const MAX_PHASE_TIMINGS = 1000;
+
+/** The kinds that `foldEvent` looks into; of all others it takes the number. */
+const FOLDED = new Set<SessionEvent["event"]["case"]>([
+  "sessionStarted",
+  "stateChanged",
+  "phaseChanged",
+  "containerProgress",
+  "turnStarted",
+  "claudeReady",
+  "sessionFinished",
+]);
+
+/** An event of this kind may change more of a session than its newest number. */
+export function changesSession(kind: SessionEvent["event"]["case"]): boolean {
+  return FOLDED.has(kind);
+}
+
 /**
  * Applies one event to a session, in place. The state of a session is this function over its
  * whole log; kinds that do not matter to it are skipped.
@@ -38,6 +57,7 @@ export function foldEvent(session: Session, entry: SessionEvent): void {
     case "phaseChanged":
       endPhase(session, entry.occurTime);
       session.phase = event.value.phase;
+      if (session.phaseTimings.length >= MAX_PHASE_TIMINGS) break;
       session.phaseTimings.push(
         create(PhaseTimingSchema, { phase: event.value.phase, ...(entry.occurTime && { startTime: entry.occurTime }) }),
       );

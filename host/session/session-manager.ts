@@ -175,7 +175,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
         help: "Stop it first.",
       });
     }
-    this.#options.store.deleteSession(sessionId);
+    await this.#options.store.deleteSession(sessionId);
   }
 
   async *watch(

@@ -27,6 +27,8 @@ const MIGRATIONS: Migration[] = [
   `ALTER TABLE session ADD COLUMN state INTEGER NOT NULL DEFAULT 0;
    ALTER TABLE session ADD COLUMN parent TEXT NOT NULL DEFAULT '';`,
   forRestart,
+  // Sessions whose rows are still to be removed.
+  `CREATE TABLE removed (session_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;`,
 ];
 
 /** What a restarted host needs of the sessions that have not finished: no end_time_ms. */
@@ -48,26 +50,21 @@ function forRestart(database: DatabaseSync): void {
   }
 }
 
-/** Brings a file to the newest version. Throws STORE_TOO_NEW for one of a later program. */
+/** Brings a file to the newest version. Throws STORE_TOO_NEW for one of a later program. Close it after a throw. */
 export function migrate(database: DatabaseSync, path: string): void {
   database.exec("BEGIN IMMEDIATE");
-  try {
-    const version = Number(database.prepare("PRAGMA user_version").get()!["user_version"]);
-    if (version > MIGRATIONS.length) {
-      throw new AppError("STORE_TOO_NEW", `${path} was written by a newer ClaudeCluster.`, {
-        kind: "FAILED_PRECONDITION",
-        help: "Update ClaudeCluster, or set CLAUDECLUSTER_STATE_DIR to another directory.",
-        metadata: { path },
-      });
-    }
-    for (const migration of MIGRATIONS.slice(version)) {
-      if (typeof migration === "string") database.exec(migration);
-      else migration(database);
-    }
-    database.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
-    database.exec("COMMIT");
-  } catch (error) {
-    if (database.isTransaction) database.exec("ROLLBACK");
-    throw error;
+  const version = Number(database.prepare("PRAGMA user_version").get()!["user_version"]);
+  if (version > MIGRATIONS.length) {
+    throw new AppError("STORE_TOO_NEW", `${path} was written by a newer ClaudeCluster.`, {
+      kind: "FAILED_PRECONDITION",
+      help: "Update ClaudeCluster, or set CLAUDECLUSTER_STATE_DIR to another directory.",
+      metadata: { path },
+    });
   }
+  for (const migration of MIGRATIONS.slice(version)) {
+    if (typeof migration === "string") database.exec(migration);
+    else migration(database);
+  }
+  database.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
+  database.exec("COMMIT");
 }

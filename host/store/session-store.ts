@@ -29,6 +29,12 @@ export interface ListFilter {
   limit: number;
 }
 
+/** What was removed for want of time or room. */
+export interface Pruned {
+  sessionIds: string[];
+  freedBytes: number;
+}
+
 /**
  * What the host knows of its sessions: a numbered log for each, stored before anyone sees it, and
  * what is too large for an event. Readers are numbers. A session is live until its log holds
@@ -48,11 +54,13 @@ export interface SessionStore extends Disposable {
   /** The sessions that have not finished, oldest first. */
   liveSessionIds(): string[];
   /**
-   * Stores events in one transaction and returns them numbered. An empty list is fine. Throws
-   * SESSION_NOT_LIVE after the last event, STORE_FAILED.
+   * Stores events in one transaction and returns them numbered. An empty list is fine. Of a session
+   * that has stored too much, what its agent says is left out but for its course: an outputTruncated
+   * event says so. Throws SESSION_NOT_LIVE after the last event, STORE_FAILED (retryable: there is no
+   * room), STORE_CORRUPT.
    */
   append(sessionId: string, events: NewEvent[]): SessionEvent[];
-  /** Up to `limit` events after a number, oldest first. */
+  /** Up to `limit` events after a number, oldest first; fewer if they are large. Empty: there is none. */
   read(sessionId: string, options: { afterSequence: number; limit: number }): SessionEvent[];
   /**
    * Resolves true when there are events after a number, false on abort, or if none will come because
@@ -63,8 +71,13 @@ export interface SessionStore extends Disposable {
   getSession(sessionId: string): Session | undefined;
   /** Newest first; results without their lists and texts. */
   listSessions(filter: ListFilter): Session[];
-  /** Removes everything that is stored of a finished session. */
-  deleteSession(sessionId: string): void;
+  /** Removes everything that is stored of a finished session. It is gone at once, its room a little later. */
+  deleteSession(sessionId: string): Promise<void>;
+  /**
+   * Removes finished sessions that are too old, then the oldest ones until all that is stored fits
+   * the size, and gives their room back to the disk. Never a live one.
+   */
+  prune(options: { nowMs: number }): Promise<Pruned>;
   /** The agent's number of the newest event that came from it; 0 if there is none. */
   lastAgentSequence(sessionId: string): number;
   /** Keeps the whole result and the whole patch of a session. */

@@ -1,50 +1,24 @@
-import { mkdtempSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import {
-  AssistantTextSchema,
-  SessionFinishedSchema,
-  SessionResultSchema,
-  Session_State,
-  StateChangedSchema,
-} from "../../proto/index.ts";
+import { SessionResultSchema, Session_State } from "../../proto/index.ts";
+import { entered, finished, NEW, never, said, temporaryStore } from "./fixtures.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
-let directory: string;
+let place: ReturnType<typeof temporaryStore>;
 let path: string;
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), "claudecluster-store-"));
-  path = join(directory, "state", "sessions.db");
+  place = temporaryStore();
+  path = place.path;
 });
-afterEach(() => rmSync(directory, { recursive: true }));
-
-const text = (value: string) => ({
-  case: "assistantText" as const,
-  value: create(AssistantTextSchema, { text: value }),
-});
-const own = (value: string) => ({ event: text(value), occurTimeMs: 1000 });
-const state = (value: Session_State) => ({
-  event: { case: "stateChanged" as const, value: create(StateChangedSchema, { state: value }) },
-  occurTimeMs: 2000,
-});
-const finished = {
-  event: { case: "sessionFinished" as const, value: create(SessionFinishedSchema, { state: Session_State.SUCCEEDED }) },
-  occurTimeMs: 3000,
-};
-const NEW = { container: "{}", events: [] };
-const never = new AbortController().signal;
+afterEach(() => place[Symbol.dispose]());
 
 test("numbers the log and keeps the agent's number beside it, also for another process", () => {
   {
     using store = new SqliteStore(path);
     store.createSession("ses_1", NEW);
-    expect(
-      store.append("ses_1", [own("a"), { ...own("b"), agentSequence: 2 }]).map(({ sequence }) => sequence),
-    ).toEqual([1, 2]);
-    store.append("ses_1", [{ ...own("c"), agentSequence: 3 }, state(Session_State.RUNNING)]);
+    expect(store.append("ses_1", [said("a"), said("b", 2)]).map(({ sequence }) => sequence)).toEqual([1, 2]);
+    store.append("ses_1", [said("c", 3), entered(Session_State.RUNNING)]);
     expect(store.lastAgentSequence("ses_1")).toBe(3);
   }
   using store = new SqliteStore(path);
@@ -55,17 +29,17 @@ test("numbers the log and keeps the agent's number beside it, also for another p
 test("stores a batch whole or not at all", () => {
   using store = new SqliteStore(path);
   store.createSession("ses_1", NEW);
-  store.append("ses_1", [own("a")]);
+  store.append("ses_1", [said("a")]);
   // Somebody else has taken the second number of the batch.
   const other = new DatabaseSync(path);
   other.prepare("INSERT INTO event (session_id, sequence, data) VALUES ('ses_1', 3, x'')").run();
-  expect(() => store.append("ses_1", [own("b"), own("c")])).toThrow(
+  expect(() => store.append("ses_1", [said("b"), said("c")])).toThrow(
     expect.objectContaining({ reason: "STORE_FAILED" }),
   );
   other.exec("DELETE FROM event WHERE sequence = 3");
   other.close();
   expect(store.read("ses_1", { afterSequence: 0, limit: 10 })).toHaveLength(1);
-  expect(store.append("ses_1", [own("b")])[0]?.sequence).toBe(2);
+  expect(store.append("ses_1", [said("b")])[0]?.sequence).toBe(2);
 });
 
 test("wakes those who wait for the next event, and only then", async () => {
@@ -75,7 +49,7 @@ test("wakes those who wait for the next event, and only then", async () => {
   const waiting = store.changed("ses_1", { afterSequence: 0, signal: never }).then(() => (woken = true));
   await Promise.resolve();
   expect(woken).toBe(false);
-  store.append("ses_1", [own("a")]);
+  store.append("ses_1", [said("a")]);
   await waiting;
   await store.changed("ses_1", { afterSequence: 0, signal: never });
   const abort = new AbortController();
@@ -88,26 +62,26 @@ test("keeps the whole result beside the log and takes nothing after the last eve
   using store = new SqliteStore(path);
   store.createSession("ses_1", NEW);
   store.putResult("ses_1", create(SessionResultSchema, { finalText: "done" }), Buffer.from("patch"));
-  store.append("ses_1", [finished]);
+  store.append("ses_1", [finished()]);
   expect(store.getResult("ses_1")?.result.finalText).toBe("done");
   expect(Buffer.from(store.getResult("ses_1")!.patch).toString()).toBe("patch");
   expect(store.getSession("ses_1")?.state).toBe(Session_State.SUCCEEDED);
-  expect(() => store.append("ses_1", [own("late")])).toThrow(expect.objectContaining({ reason: "SESSION_NOT_LIVE" }));
+  expect(() => store.append("ses_1", [said("late")])).toThrow(expect.objectContaining({ reason: "SESSION_NOT_LIVE" }));
 });
 
-test("lists newest first, filtered and from a place on, and forgets what is deleted", () => {
+test("lists newest first, filtered and from a place on, and forgets what is deleted", async () => {
   using store = new SqliteStore(path);
   for (const id of ["ses_1", "ses_2", "ses_3"]) {
     store.createSession(id, NEW);
-    store.append(id, [state(id === "ses_2" ? Session_State.IDLE : Session_State.RUNNING)]);
+    store.append(id, [entered(id === "ses_2" ? Session_State.IDLE : Session_State.RUNNING)]);
   }
   const ids = (filter: { states?: Session_State[]; beforeId?: string; limit?: number }) =>
     store.listSessions({ states: [], parent: undefined, beforeId: undefined, limit: 9, ...filter }).map(({ id }) => id);
   expect(ids({})).toEqual(["ses_3", "ses_2", "ses_1"]);
   expect(ids({ states: [Session_State.RUNNING] })).toEqual(["ses_3", "ses_1"]);
   expect(ids({ beforeId: "ses_3", limit: 1 })).toEqual(["ses_2"]);
-  store.append("ses_1", [finished]);
-  store.deleteSession("ses_1");
+  store.append("ses_1", [finished()]);
+  await store.deleteSession("ses_1");
   expect(ids({})).toEqual(["ses_3", "ses_2"]);
   expect(store.read("ses_1", { afterSequence: 0, limit: 1 })).toEqual([]);
 });
@@ -115,10 +89,10 @@ test("lists newest first, filtered and from a place on, and forgets what is dele
 test("treats sessions that have not finished as live in the next process", async () => {
   {
     using store = new SqliteStore(path);
-    store.createSession("ses_1", { ...NEW, requestId: "r1", container: '{"image":"x"}', events: [own("a")] });
-    store.createSession("ses_2", { ...NEW, events: [own("a"), finished] });
+    store.createSession("ses_1", { ...NEW, requestId: "r1", container: '{"image":"x"}', events: [said("a")] });
+    store.createSession("ses_2", { ...NEW, events: [said("a"), finished()] });
     store.createSession("ses_0", NEW);
-    store.append("ses_1", [{ ...own("b"), agentSequence: 7 }]);
+    store.append("ses_1", [said("b", 7)]);
     expect(store.getContainerRef("ses_1")).toBeUndefined();
     store.putContainerRef("ses_1", "{}");
     store.putContainerRef("ses_1", '{"id":"c1"}');
@@ -129,33 +103,53 @@ test("treats sessions that have not finished as live in the next process", async
   expect(store.getContainerRef("ses_1")).toBe('{"id":"c1"}');
   expect(store.lastAgentSequence("ses_1")).toBe(7);
   const waiting = store.changed("ses_1", { afterSequence: 2, signal: never });
-  expect(store.append("ses_1", [own("c")])[0]?.sequence).toBe(3);
+  expect(store.append("ses_1", [said("c")])[0]?.sequence).toBe(3);
   expect(await waiting).toBe(true);
   expect(store.getSession("ses_1")?.lastSequence).toBe(3);
-  store.append("ses_1", [finished]);
+  store.append("ses_1", [finished()]);
   expect(store.liveSessionIds()).toEqual(["ses_0"]);
   expect(await store.changed("ses_2", { afterSequence: 2, signal: never })).toBe(false);
 });
 
-test("finds a session by its request id as long as it is stored", () => {
+test("finds a session by its request id as long as it is stored", async () => {
   using store = new SqliteStore(path);
   expect(store.findByRequest("r1")).toBeUndefined();
-  store.createSession("ses_1", { ...NEW, requestId: "r1", events: [finished] });
+  store.createSession("ses_1", { ...NEW, requestId: "r1", events: [finished()] });
   expect(store.findByRequest("r1")).toBe("ses_1");
   expect(() => store.createSession("ses_2", { ...NEW, requestId: "r1" })).toThrow(
     expect.objectContaining({ reason: "REQUEST_ID_TAKEN" }),
   );
   expect(store.getSession("ses_2")).toBeUndefined();
-  store.deleteSession("ses_1");
+  await store.deleteSession("ses_1");
   store.createSession("ses_2", { ...NEW, requestId: "r1" });
 });
 
-test("is readable by its user only and refuses a newer file", () => {
-  new SqliteStore(path)[Symbol.dispose]();
-  expect(statSync(path).mode & 0o077).toBe(0);
-  expect(statSync(join(directory, "state")).mode & 0o077).toBe(0);
-  const database = new DatabaseSync(path);
-  database.exec("PRAGMA user_version = 99");
-  database.close();
-  expect(() => new SqliteStore(path)).toThrow(expect.objectContaining({ reason: "STORE_TOO_NEW" }));
+test("gives a reader no more at a time than it can hold", () => {
+  using store = new SqliteStore(path);
+  store.createSession("ses_1", { ...NEW, events: Array.from({ length: 20 }, () => said("x".repeat(60_000))) });
+  const sequences: number[] = [];
+  for (;;) {
+    const page = store.read("ses_1", { afterSequence: sequences.at(-1) ?? 0, limit: 200 });
+    if (page.length === 0) break;
+    expect(page.length).toBeLessThan(10);
+    sequences.push(...page.map(({ sequence }) => sequence));
+  }
+  expect(sequences).toEqual(Array.from({ length: 20 }, (_, index) => index + 1));
+});
+
+test("writes a session's row only where an event changes it, and knows its newest number all the same", () => {
+  {
+    using store = new SqliteStore(path);
+    store.createSession("ses_1", { ...NEW, events: [entered(Session_State.RUNNING)] });
+    const row = () => new DatabaseSync(path, { readOnly: true }).prepare("SELECT snapshot FROM session").get();
+    const before = row();
+    store.append("ses_1", [said("a", 4)]);
+    expect(row()).toEqual(before);
+    expect(store.getSession("ses_1")?.lastSequence).toBe(2);
+  }
+  using store = new SqliteStore(path);
+  expect(store.getSession("ses_1")?.lastSequence).toBe(2);
+  expect(store.lastAgentSequence("ses_1")).toBe(4);
+  expect(store.append("ses_1", [said("b")])[0]?.sequence).toBe(3);
+  expect(store.listSessions({ states: [], parent: undefined, beforeId: undefined, limit: 1 })[0]?.lastSequence).toBe(3);
 });

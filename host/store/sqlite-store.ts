@@ -1,12 +1,8 @@
-import { chmodSync, mkdirSync } from "node:fs";
-import { dirname } from "node:path";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { clone, create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { clone, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   AppError,
   emptySession,
-  foldEvent,
   type Session,
   type SessionEvent,
   SessionEventSchema,
@@ -14,113 +10,117 @@ import {
   SessionResultSchema,
   SessionSchema,
 } from "../../proto/index.ts";
-import { migrate } from "./migrations.ts";
-import type { ListFilter, NewEvent, NewSession, SessionStore } from "./session-store.ts";
+import { type Batch, ENTRY_BYTES, LiveSession } from "./live-session.ts";
+import { Removal } from "./removal.ts";
+import type { ListFilter, NewEvent, NewSession, Pruned, SessionStore } from "./session-store.ts";
+import { StoreFile } from "./store-file.ts";
 
-/** Another process may be writing to the same file. */
-const BUSY_TIMEOUT_MS = 5000;
+const MIB = 1024 * 1024;
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** A page of events that a reader gets stays about below this, however large they are. */
+const READ_BYTES = 512 * 1024;
 
-/** A live session's fold and those who wait for its next event. */
-interface Live {
-  session: Session;
-  lastAgentSequence: number;
-  waiters: Set<() => void>;
+export interface SqliteStoreOptions {
+  /** No other process may use the file: throws STORE_IN_USE if one does. Default false. */
+  exclusive?: boolean;
+  /** Finished sessions are kept this long. Default 30 days. */
+  maxAgeMs?: number | undefined;
+  /** The oldest finished sessions go when all that is stored takes more. Default 2 GiB. */
+  maxBytes?: number | undefined;
+  /** What the events of one live session may take; above it only its course is kept. Default 512 MiB. */
+  maxLiveBytes?: number | undefined;
 }
 
-/** The store in one SQLite file (WAL), or in memory with the path ":memory:". */
+/** The store in one SQLite file, or in memory with the path ":memory:". Throws what StoreFile throws. */
 export class SqliteStore implements SessionStore {
-  readonly #database: DatabaseSync;
-  readonly #live = new Map<string, Live>();
+  readonly #file: StoreFile;
+  readonly #limits: { maxAgeMs: number; maxBytes: number; maxLiveBytes: number };
+  readonly #live = new Map<string, LiveSession>();
   readonly #statements: ReturnType<typeof prepareStatements>;
+  readonly #removal: Removal;
 
-  constructor(path: string) {
-    if (path !== ":memory:") mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    this.#database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
-    if (path !== ":memory:") chmodSync(path, 0o600);
-    this.#database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
-    migrate(this.#database, path);
-    this.#statements = prepareStatements(this.#database);
+  constructor(path: string, options: SqliteStoreOptions = {}) {
+    const { exclusive = false, maxAgeMs = 30 * DAY_MS, maxBytes = 2048 * MIB, maxLiveBytes = 512 * MIB } = options;
+    this.#limits = { maxAgeMs, maxBytes, maxLiveBytes };
+    this.#file = new StoreFile(path, { exclusive });
+    this.#statements = prepareStatements(this.#file.database);
+    this.#removal = new Removal(this.#file);
   }
 
   createSession(sessionId: string, { requestId, container, events }: NewSession): void {
-    const live: Live = { session: emptySession(sessionId), lastAgentSequence: 0, waiters: new Set() };
     if (requestId !== undefined && this.findByRequest(requestId) !== undefined) {
       throw new AppError("REQUEST_ID_TAKEN", `There is a session of the request id "${requestId}".`, {
         kind: "FAILED_PRECONDITION",
         help: "Use another id.",
       });
     }
-    this.#transaction(`Session ${sessionId} could not be stored.`, () => {
-      const snapshot = toBinary(SessionSchema, live.session);
-      this.#statements.insertSession.run(sessionId, snapshot, requestId ?? null, container);
-      if (events.length > 0) this.#insert(sessionId, live, events);
+    const session = emptySession(sessionId);
+    const live = new LiveSession({ session, lastAgentSequence: 0, storedBytes: 0, leftOutBytes: undefined });
+    const batch = live.plan(events, this.#limits.maxLiveBytes);
+    this.#file.write({ failed: `Session ${sessionId} could not be stored.` }, () => {
+      this.#statements.insertSession.run(sessionId, toBinary(SessionSchema, session), requestId ?? null, container);
+      this.#insert(sessionId, batch);
     });
-    this.#live.set(sessionId, live);
+    live.commit(batch);
+    if (batch.endTimeMs === undefined) this.#live.set(sessionId, live);
   }
 
   findByRequest(requestId: string): string | undefined {
-    return this.#statements.findByRequest.get(requestId)?.["id"] as string | undefined;
+    return this.#get("findByRequest", requestId)?.["id"] as string | undefined;
   }
 
   getContainer(sessionId: string): string | undefined {
-    return this.#statements.getContainer.get(sessionId)?.["container"] as string | undefined;
+    return this.#get("getContainer", sessionId)?.["container"] as string | undefined;
   }
 
   putContainerRef(sessionId: string, containerRef: string): void {
-    this.#transaction(`The container of ${sessionId} could not be stored.`, () => {
+    this.#file.write({ failed: `The container of ${sessionId} could not be stored.` }, () => {
       this.#statements.putContainerRef.run(containerRef, sessionId);
     });
   }
 
   getContainerRef(sessionId: string): string | undefined {
-    return (this.#statements.getContainer.get(sessionId)?.["container_ref"] ?? undefined) as string | undefined;
+    return (this.#get("getContainer", sessionId)?.["container_ref"] ?? undefined) as string | undefined;
   }
 
   liveSessionIds(): string[] {
-    return this.#statements.listLive.all().map(({ id }) => id as string);
+    return this.#file.read(() => this.#statements.listLive.all().map(({ id }) => id as string));
   }
 
   append(sessionId: string, events: NewEvent[]): SessionEvent[] {
     if (events.length === 0) return [];
     const live = this.#require(sessionId);
-    // The fold changes only once the transaction has been stored.
-    const next = { ...live, session: clone(SessionSchema, live.session) };
-    const entries = this.#transaction(`Events of ${sessionId} could not be stored.`, () =>
-      this.#insert(sessionId, next, events),
+    const batch = live.plan(events, this.#limits.maxLiveBytes);
+    const bytes = batch.entries.reduce((sum, { data }) => sum + data.length, 0);
+    this.#file.write({ failed: `Events of ${sessionId} could not be stored.`, bytes }, () =>
+      this.#insert(sessionId, batch),
     );
-    live.session = next.session;
-    live.lastAgentSequence = next.lastAgentSequence;
-    for (const wake of [...live.waiters]) wake();
-    if (entries.some(({ event }) => event.case === "sessionFinished")) this.#live.delete(sessionId);
-    return entries;
+    live.commit(batch);
+    if (batch.endTimeMs !== undefined) this.#live.delete(sessionId);
+    return batch.entries.map(({ entry }) => entry);
   }
 
-  read(sessionId: string, options: { afterSequence: number; limit: number }): SessionEvent[] {
-    const rows = this.#statements.readEvents.all(sessionId, options.afterSequence, options.limit);
-    return rows.map((row) => fromBinary(SessionEventSchema, row["data"] as Uint8Array));
-  }
-
-  changed(sessionId: string, options: { afterSequence: number; signal: AbortSignal }): Promise<boolean> {
-    const { signal } = options;
-    const live = this.#find(sessionId);
-    if (live === undefined || signal.aborted) return Promise.resolve(false);
-    if (live.session.lastSequence > options.afterSequence) return Promise.resolve(true);
-    return new Promise((resolve) => {
-      const wake = () => {
-        live.waiters.delete(wake);
-        signal.removeEventListener("abort", wake);
-        resolve(!signal.aborted);
-      };
-      live.waiters.add(wake);
-      signal.addEventListener("abort", wake, { once: true });
+  read(sessionId: string, { afterSequence, limit }: { afterSequence: number; limit: number }): SessionEvent[] {
+    return this.#file.read(() => {
+      const events: SessionEvent[] = [];
+      let bytes = 0;
+      for (const row of this.#statements.readEvents.iterate(sessionId, afterSequence, sessionId, limit)) {
+        const data = (row as { data: Uint8Array }).data;
+        bytes += data.length;
+        if (bytes > READ_BYTES && events.length > 0) break;
+        events.push(fromBinary(SessionEventSchema, data));
+      }
+      return events;
     });
   }
 
+  changed(sessionId: string, options: { afterSequence: number; signal: AbortSignal }): Promise<boolean> {
+    return this.#find(sessionId)?.changed(options) ?? Promise.resolve(false);
+  }
+
   getSession(sessionId: string): Session | undefined {
-    const live = this.#live.get(sessionId);
-    if (live !== undefined) return clone(SessionSchema, live.session);
-    const row = this.#statements.getSession.get(sessionId);
-    return row === undefined ? undefined : fromBinary(SessionSchema, row["snapshot"] as Uint8Array);
+    const row = this.#get("getSession", sessionId);
+    return row === undefined ? undefined : this.#sessionOf(row);
   }
 
   listSessions({ states, parent, beforeId, limit }: ListFilter): Session[] {
@@ -134,95 +134,99 @@ export class SqliteStore implements SessionStore {
     if (parent !== undefined) add("parent = ?", parent);
     // Ids are ULIDs: their order is that of their creation.
     if (beforeId !== undefined) add("id < ?", beforeId);
-    const sql = `SELECT snapshot FROM session WHERE ${where.join(" AND ")} ORDER BY id DESC LIMIT ?`;
-    const rows = this.#database.prepare(sql).all(...values, limit);
-    return rows.map((row) => withoutLargeParts(fromBinary(SessionSchema, row["snapshot"] as Uint8Array)));
-  }
-
-  deleteSession(sessionId: string): void {
-    this.#transaction(`Session ${sessionId} could not be deleted.`, () => {
-      for (const statement of this.#statements.delete) statement.run(sessionId);
+    const sql = `SELECT id, snapshot, end_time_ms FROM session WHERE ${where.join(" AND ")} ORDER BY id DESC LIMIT ?`;
+    return this.#file.read(() => {
+      const rows = this.#file.database.prepare(sql).all(...values, limit);
+      return rows.map((row) => withoutLargeParts(this.#sessionOf(row)));
     });
   }
 
+  deleteSession(sessionId: string): Promise<void> {
+    this.#removal.forget(sessionId);
+    return this.#removal.clear();
+  }
+
+  async prune({ nowMs }: { nowMs: number }): Promise<Pruned> {
+    const { maxAgeMs, maxBytes } = this.#limits;
+    return this.#removal.prune({ endedBeforeMs: nowMs - maxAgeMs, maxBytes });
+  }
+
   lastAgentSequence(sessionId: string): number {
-    return this.#require(sessionId).lastAgentSequence;
+    return this.#require(sessionId).known.lastAgentSequence;
   }
 
   putResult(sessionId: string, result: SessionResult, patch: Uint8Array): void {
-    this.#transaction(`The result of ${sessionId} could not be stored.`, () => {
+    const failed = `The result of ${sessionId} could not be stored.`;
+    this.#file.write({ failed, bytes: patch.length }, () => {
       this.#statements.putResult.run(sessionId, toBinary(SessionResultSchema, result), patch);
     });
   }
 
   getResult(sessionId: string): { result: SessionResult; patch: Uint8Array } | undefined {
-    const row = this.#statements.getResult.get(sessionId);
+    const row = this.#get("getResult", sessionId);
     if (row === undefined) return undefined;
     return { result: fromBinary(SessionResultSchema, row["result"] as Uint8Array), patch: row["patch"] as Uint8Array };
   }
 
   [Symbol.dispose](): void {
-    if (this.#database.isOpen) this.#database.close();
+    this.#file[Symbol.dispose]();
   }
 
-  /** Numbers and stores events and folds them into `live`. */
-  #insert(sessionId: string, live: Live, events: NewEvent[]): SessionEvent[] {
-    const { session } = live;
-    let endTimeMs: number | null = null;
-    const entries = events.map(({ event, occurTimeMs, agentSequence }) => {
-      const occurTime = timestampFromMs(occurTimeMs);
-      const entry = create(SessionEventSchema, { sequence: session.lastSequence + 1, occurTime, event });
-      const data = toBinary(SessionEventSchema, entry);
+  #insert(sessionId: string, { entries, after, changesRow, endTimeMs }: Batch): void {
+    for (const { entry, data, agentSequence } of entries) {
       this.#statements.insertEvent.run(sessionId, entry.sequence, agentSequence ?? null, data);
-      foldEvent(session, entry);
-      if (agentSequence !== undefined) live.lastAgentSequence = agentSequence;
-      if (event.case === "sessionFinished") endTimeMs = occurTimeMs;
-      return entry;
-    });
+    }
+    if (!changesRow) return;
+    const { session, lastAgentSequence } = after;
     this.#statements.updateSession.run(
       toBinary(SessionSchema, session),
-      live.lastAgentSequence,
+      lastAgentSequence,
       session.state,
       session.parent,
-      endTimeMs,
+      endTimeMs ?? null,
       sessionId,
     );
-    return entries;
   }
 
-  /** Runs it whole or not at all. Throws STORE_FAILED. */
-  #transaction<T>(failure: string, run: () => T): T {
-    try {
-      this.#database.exec("BEGIN IMMEDIATE");
-      const value = run();
-      this.#database.exec("COMMIT");
-      return value;
-    } catch (error) {
-      // On a full disk SQLite has rolled back by itself.
-      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-      throw new AppError("STORE_FAILED", failure, {
-        cause: error,
-        help: "Look for a full disk or wrong permissions of the state directory.",
-      });
-    }
+  #get(statement: Exclude<keyof ReturnType<typeof prepareStatements>, "readEvents">, key: string) {
+    return this.#file.read(() => this.#statements[statement].get(key));
   }
 
   /** A live session, also one that another process has begun; undefined if it is over or there is none. */
-  #find(sessionId: string): Live | undefined {
-    const known = this.#live.get(sessionId);
-    if (known !== undefined) return known;
-    const row = this.#statements.getSession.get(sessionId);
+  #find(sessionId: string): LiveSession | undefined {
+    const found = this.#live.get(sessionId);
+    if (found !== undefined) return found;
+    const row = this.#get("getSession", sessionId);
     if (row === undefined || row["end_time_ms"] !== null) return undefined;
-    const live: Live = {
-      session: fromBinary(SessionSchema, row["snapshot"] as Uint8Array),
-      lastAgentSequence: Number(row["last_agent_sequence"]),
-      waiters: new Set(),
-    };
+    const live = this.#file.read(() => {
+      const { bytes } = this.#statements.countBytes.get(sessionId)!;
+      const newest = this.#statements.newestOfAgent.get(sessionId)?.["agent_sequence"] ?? 0;
+      return new LiveSession({
+        session: this.#readSession(row),
+        lastAgentSequence: Math.max(Number(row["last_agent_sequence"]), Number(newest)),
+        storedBytes: Number(bytes),
+        leftOutBytes: undefined,
+      });
+    });
     this.#live.set(sessionId, live);
     return live;
   }
 
-  #require(sessionId: string): Live {
+  /** The session of a row, the caller's own. */
+  #sessionOf(row: Record<string, unknown>): Session {
+    const live = this.#live.get(row["id"] as string);
+    return live === undefined ? this.#readSession(row) : clone(SessionSchema, live.known.session);
+  }
+
+  #readSession(row: Record<string, unknown>): Session {
+    const session = fromBinary(SessionSchema, row["snapshot"] as Uint8Array);
+    // The row of a live session is written only where an event changes it; its number lags behind.
+    const newest = row["end_time_ms"] === null ? this.#get("newestEvent", session.id) : undefined;
+    if (newest !== undefined) session.lastSequence = Number(newest["sequence"]);
+    return session;
+  }
+
+  #require(sessionId: string): LiveSession {
     const live = this.#find(sessionId);
     if (live !== undefined) return live;
     throw new AppError("SESSION_NOT_LIVE", `Session ${sessionId} is over.`, {
@@ -239,19 +243,28 @@ function prepareStatements(database: DatabaseSync) {
     updateSession: prepare(
       "UPDATE session SET snapshot = ?, last_agent_sequence = ?, state = ?, parent = ?, end_time_ms = ? WHERE id = ?",
     ),
-    getSession: prepare("SELECT snapshot, last_agent_sequence, end_time_ms FROM session WHERE id = ?"),
+    getSession: prepare("SELECT id, snapshot, last_agent_sequence, end_time_ms FROM session WHERE id = ?"),
     findByRequest: prepare("SELECT id FROM session WHERE request_id = ?"),
     getContainer: prepare("SELECT container, container_ref FROM session WHERE id = ?"),
     putContainerRef: prepare("UPDATE session SET container_ref = ? WHERE id = ?"),
-    // Ids are ULIDs: their order is that of their creation.
     listLive: prepare("SELECT id FROM session WHERE end_time_ms IS NULL ORDER BY id"),
     insertEvent: prepare("INSERT INTO event (session_id, sequence, agent_sequence, data) VALUES (?, ?, ?, ?)"),
-    readEvents: prepare("SELECT data FROM event WHERE session_id = ? AND sequence > ? ORDER BY sequence LIMIT ?"),
+    // A session that is being removed has none.
+    readEvents: prepare(
+      `SELECT data FROM event
+       WHERE session_id = ? AND sequence > ? AND EXISTS (SELECT 1 FROM session WHERE id = ?)
+       ORDER BY sequence LIMIT ?`,
+    ),
+    newestEvent: prepare("SELECT sequence FROM event WHERE session_id = ? ORDER BY sequence DESC LIMIT 1"),
+    newestOfAgent: prepare(
+      `SELECT agent_sequence FROM event WHERE session_id = ? AND agent_sequence IS NOT NULL
+       ORDER BY sequence DESC LIMIT 1`,
+    ),
+    countBytes: prepare(
+      `SELECT COALESCE(SUM(LENGTH(data) + ${ENTRY_BYTES}), 0) AS bytes FROM event WHERE session_id = ?`,
+    ),
     putResult: prepare("INSERT OR REPLACE INTO result (session_id, result, patch) VALUES (?, ?, ?)"),
     getResult: prepare("SELECT result, patch FROM result WHERE session_id = ?"),
-    delete: ["event WHERE session_id", "result WHERE session_id", "session WHERE id"].map((what) =>
-      prepare(`DELETE FROM ${what} = ?`),
-    ),
   };
 }
 

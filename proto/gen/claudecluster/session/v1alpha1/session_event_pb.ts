@@ -1435,7 +1435,7 @@ export type OutputTruncated = Message<"claudecluster.session.v1alpha1.OutputTrun
   sizeBytes: bigint;
 
   /**
-   * What it was part of: "line" or "stderr".
+   * What it was part of: "line", "stderr", or "log": the session had stored too much.
    *
    * @generated from field: string source = 2;
    */

@@ -1,0 +1,42 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import {
+  AssistantTextSchema,
+  type EventBody,
+  SessionFinishedSchema,
+  Session_State,
+  StateChangedSchema,
+} from "../../proto/index.ts";
+import type { NewEvent } from "./session-store.ts";
+
+/** A directory for one test, and the path that a host gives its store in it. */
+export function temporaryStore(): Disposable & { directory: string; path: string } {
+  const directory = mkdtempSync(join(tmpdir(), "claudecluster-store-"));
+  const path = join(directory, "state", "sessions.db");
+  return { directory, path, [Symbol.dispose]: () => rmSync(directory, { recursive: true }) };
+}
+
+/** A new session without events. */
+export const NEW = { container: "{}", events: [] };
+/** The signal of somebody who waits for ever. */
+export const never = new AbortController().signal;
+
+/** Something that Claude said, as an event of the agent with its number. */
+export function said(text: string, agentSequence?: number): NewEvent {
+  const event: EventBody = { case: "assistantText", value: create(AssistantTextSchema, { text }) };
+  return { event, occurTimeMs: 1000, ...(agentSequence !== undefined && { agentSequence }) };
+}
+
+/** The session is in another state. */
+export function entered(state: Session_State, agentSequence?: number): NewEvent {
+  const event: EventBody = { case: "stateChanged", value: create(StateChangedSchema, { state }) };
+  return { event, occurTimeMs: 2000, ...(agentSequence !== undefined && { agentSequence }) };
+}
+
+/** The last event, at a time. */
+export function finished(occurTimeMs = 3000): NewEvent {
+  const value = create(SessionFinishedSchema, { state: Session_State.SUCCEEDED });
+  return { event: { case: "sessionFinished", value }, occurTimeMs };
+}

@@ -1,0 +1,22 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Logger } from "pino";
+import type { SessionStore } from "./session-store.ts";
+
+/** A look costs less than a millisecond where there is nothing to do. */
+const INTERVAL_MS = 60_000;
+
+/** Removes what is too old or too much, now and then, until the signal. Never rejects. */
+export async function pruneRegularly(
+  store: SessionStore,
+  { signal, logger }: { signal: AbortSignal; logger: Logger },
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      const { sessionIds, freedBytes } = await store.prune({ nowMs: Date.now() });
+      if (sessionIds.length > 0) logger.info({ sessionIds, freedBytes }, "removed old sessions");
+    } catch (error) {
+      logger.error({ err: error }, "old sessions could not be removed");
+    }
+    await delay(INTERVAL_MS, undefined, { signal, ref: false }).catch(() => {});
+  }
+}

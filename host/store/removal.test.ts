@@ -1,0 +1,104 @@
+import { statSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { create } from "@bufbuild/protobuf";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { SessionResultSchema } from "../../proto/index.ts";
+import { finished, NEW, said, temporaryStore } from "./fixtures.ts";
+import type { SessionStore } from "./session-store.ts";
+import { SqliteStore } from "./sqlite-store.ts";
+
+const MIB = 1024 * 1024;
+let place: ReturnType<typeof temporaryStore>;
+let path: string;
+beforeEach(() => {
+  place = temporaryStore();
+  path = place.path;
+});
+afterEach(() => place[Symbol.dispose]());
+
+/** A session of about 2 MiB, finished at a time or live. */
+function add(store: SessionStore, id: string, endTimeMs?: number): void {
+  store.createSession(id, { ...NEW, requestId: `request of ${id}` });
+  for (let sequence = 0; sequence < 100; sequence++) store.append(id, [said("x".repeat(10_000))]);
+  store.putResult(id, create(SessionResultSchema), Buffer.alloc(MIB));
+  if (endTimeMs !== undefined) store.append(id, [finished(endTimeMs)]);
+}
+
+const ids = (store: SessionStore) =>
+  store.listSessions({ states: [], parent: undefined, beforeId: undefined, limit: 99 }).map(({ id }) => id);
+
+/** The size of the file once everything is in it. */
+function fileBytes(): number {
+  const database = new DatabaseSync(path);
+  database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  database.close();
+  return statSync(path).size;
+}
+
+test("removes what ended too long ago, and never a live session", async () => {
+  using store = new SqliteStore(path, { maxAgeMs: 1000 });
+  add(store, "ses_1", 5000);
+  add(store, "ses_2");
+  add(store, "ses_3", 4000);
+  add(store, "ses_4", 5001);
+  const full = fileBytes();
+  const { sessionIds, freedBytes } = await store.prune({ nowMs: 6001 });
+  expect(sessionIds).toEqual(["ses_3", "ses_1"]);
+  expect(ids(store)).toEqual(["ses_4", "ses_2"]);
+  expect(freedBytes).toBeGreaterThan(4 * MIB);
+  expect(fileBytes()).toBeLessThan(full - 4 * MIB);
+  expect(store.read("ses_1", { afterSequence: 0, limit: 1 })).toEqual([]);
+  expect(store.getResult("ses_1")).toBeUndefined();
+  expect(store.findByRequest("request of ses_1")).toBeUndefined();
+  expect(await store.prune({ nowMs: 6001 })).toEqual({ sessionIds: [], freedBytes: 0 });
+});
+
+test("removes those that ended first until the rest fits, and never a live session", async () => {
+  using store = new SqliteStore(path, { maxBytes: 5 * MIB });
+  add(store, "ses_1");
+  add(store, "ses_2", 7000);
+  add(store, "ses_3", 6000);
+  add(store, "ses_4", 8000);
+  expect((await store.prune({ nowMs: 9000 })).sessionIds).toEqual(["ses_3", "ses_2"]);
+  expect(ids(store)).toEqual(["ses_4", "ses_1"]);
+  expect(fileBytes()).toBeLessThan(5 * MIB);
+  add(store, "ses_5");
+  add(store, "ses_6");
+  expect((await store.prune({ nowMs: 9000 })).sessionIds).toEqual(["ses_4"]);
+  expect(ids(store)).toEqual(["ses_6", "ses_5", "ses_1"]);
+});
+
+test("a session that is being removed is gone at once, and its room with the next host at the latest", async () => {
+  {
+    using store = new SqliteStore(path);
+    add(store, "ses_1", 1000);
+    add(store, "ses_2", 1000);
+    void store.deleteSession("ses_1");
+    expect(ids(store)).toEqual(["ses_2"]);
+    expect(store.getSession("ses_1")).toBeUndefined();
+    expect(store.read("ses_1", { afterSequence: 0, limit: 1 })).toEqual([]);
+  }
+  const full = fileBytes();
+  expect(full).toBeGreaterThan(3 * MIB);
+  using store = new SqliteStore(path);
+  await store.prune({ nowMs: 1000 });
+  expect(ids(store)).toEqual(["ses_2"]);
+  expect(fileBytes()).toBeLessThan(full - MIB);
+});
+
+test("live sessions go on while others are removed", async () => {
+  using store = new SqliteStore(path, { maxAgeMs: 0 });
+  store.createSession("ses_0", NEW);
+  for (let index = 1; index <= 5; index++) add(store, `ses_${index}`, 1000);
+  let done = false;
+  const pruning = store.prune({ nowMs: 2000 }).finally(() => (done = true));
+  let count = 0;
+  while (!done) {
+    store.append("ses_0", [said("a")]);
+    count++;
+    await new Promise(setImmediate);
+  }
+  expect((await pruning).sessionIds).toHaveLength(5);
+  expect(count).toBeGreaterThan(10);
+  expect(store.read("ses_0", { afterSequence: 0, limit: count }).at(-1)?.sequence).toBe(count);
+});

@@ -1,0 +1,90 @@
+import { setImmediate as breathe } from "node:timers/promises";
+import type { Pruned } from "./session-store.ts";
+import type { StoreFile } from "./store-file.ts";
+
+/** Events that are removed in one go: some ten milliseconds if they are large. */
+const EVENTS = 128;
+/** Pages that are given back in one go. */
+const PAGES = 128;
+
+/**
+ * Removes finished sessions and gives their room back to the disk, in small steps between which the
+ * host does other things. A session is gone at once; what is left of one whose removal was broken
+ * off is cleared by the next one.
+ */
+export class Removal {
+  readonly #file: StoreFile;
+
+  constructor(file: StoreFile) {
+    this.#file = file;
+  }
+
+  /** From now on there is no such session. Its rows are removed by `clear`. */
+  forget(sessionId: string): void {
+    const { database } = this.#file;
+    this.#file.write({ failed: `Session ${sessionId} could not be deleted.` }, () => {
+      database.prepare("INSERT OR IGNORE INTO removed (session_id) VALUES (?)").run(sessionId);
+      database.prepare("DELETE FROM session WHERE id = ?").run(sessionId);
+    });
+  }
+
+  /** Removes what is left of forgotten sessions and gives free room back. Stops when the file is closed. */
+  async clear(): Promise<void> {
+    const { database } = this.#file;
+    const failed = "Deleted sessions could not be cleared.";
+    const next = database.prepare("SELECT session_id FROM removed LIMIT 1");
+    const removeEvents = database.prepare(
+      `DELETE FROM event WHERE session_id = ? AND sequence IN
+       (SELECT sequence FROM event WHERE session_id = ? ORDER BY sequence LIMIT ${EVENTS})`,
+    );
+    const removeResult = database.prepare("DELETE FROM result WHERE session_id = ?");
+    const done = database.prepare("DELETE FROM removed WHERE session_id = ?");
+    for (;;) {
+      const sessionId = this.#file.read(() => next.get())?.["session_id"] as string | undefined;
+      if (sessionId === undefined) break;
+      this.#file.write({ failed }, () => {
+        if (removeEvents.run(sessionId, sessionId).changes > 0) return;
+        removeResult.run(sessionId);
+        done.run(sessionId);
+      });
+      await breathe();
+      if (!this.#file.isOpen) return;
+    }
+    while (this.#pragma("freelist_count") > 0) {
+      this.#file.read(() => database.exec(`PRAGMA incremental_vacuum(${PAGES})`));
+      await breathe();
+      if (!this.#file.isOpen) return;
+    }
+  }
+
+  /** Removes the sessions that ended before a time, then the oldest ones until the rest fits. */
+  async prune({ endedBeforeMs, maxBytes }: { endedBeforeMs: number; maxBytes: number }): Promise<Pruned> {
+    const { database } = this.#file;
+    const oldest = database.prepare(
+      "SELECT id, end_time_ms FROM session WHERE end_time_ms IS NOT NULL ORDER BY end_time_ms, id LIMIT 1",
+    );
+    const before = this.#usedBytes();
+    const sessionIds: string[] = [];
+    while (this.#file.isOpen) {
+      const row = this.#file.read(() => oldest.get());
+      if (row === undefined) break;
+      if (Number(row["end_time_ms"]) >= endedBeforeMs && this.#usedBytes() <= maxBytes) break;
+      const sessionId = row["id"] as string;
+      this.forget(sessionId);
+      sessionIds.push(sessionId);
+      await this.clear();
+    }
+    // Also what a removal that was broken off has left.
+    if (this.#file.isOpen) await this.clear();
+    const freedBytes = this.#file.isOpen ? Math.max(0, before - this.#usedBytes()) : 0;
+    return { sessionIds, freedBytes };
+  }
+
+  #usedBytes(): number {
+    return (this.#pragma("page_count") - this.#pragma("freelist_count")) * this.#pragma("page_size");
+  }
+
+  #pragma(name: string): number {
+    return this.#file.read(() => Number(this.#file.database.prepare(`PRAGMA ${name}`).get()![name]));
+  }
+}

@@ -1,0 +1,73 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { finished, NEW, said, temporaryStore } from "./fixtures.ts";
+import { SqliteStore } from "./sqlite-store.ts";
+
+// A file system of its own: needs root, as the agent's tests do.
+const place = temporaryStore();
+const disk = join(place.directory, "disk");
+const path = join(disk, "state", "sessions.db");
+beforeEach(() => {
+  mkdirSync(disk, { recursive: true });
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", disk]);
+});
+afterEach(() => {
+  execFileSync("umount", [disk]);
+  rmSync(place.directory, { recursive: true });
+});
+
+const noRoom = expect.objectContaining({
+  reason: "STORE_FAILED",
+  retryable: true,
+  kind: "RESOURCE_EXHAUSTED",
+}) as Error;
+
+test.each([{ exclusive: false }, { exclusive: true }])(
+  "a full disk is said to be full, loses nothing, and takes more once there is room (%j)",
+  (options) => {
+    const ballast = join(disk, "ballast");
+    writeFileSync(ballast, Buffer.alloc(1024 * 1024));
+    {
+      using store = new SqliteStore(path, options);
+      store.createSession("ses_1", NEW);
+      let count = 0;
+      const fill = () => {
+        for (; count < 1000; count++) store.append("ses_1", [said("x".repeat(10_000), count + 1)]);
+      };
+      expect(fill).toThrow(noRoom);
+      expect(fill).toThrow(noRoom);
+      expect(() => store.createSession("ses_2", { ...NEW, container: "x".repeat(20_000) })).toThrow(noRoom);
+      expect(store.getSession("ses_1")?.lastSequence).toBe(count);
+      rmSync(ballast);
+      store.append("ses_1", [said("x".repeat(10_000), ++count), finished()]);
+      expect(store.getSession("ses_1")?.lastSequence).toBe(count + 1);
+      expect(store.getSession("ses_2")).toBeUndefined();
+    }
+    using store = new SqliteStore(path, options);
+    const sequences: number[] = [];
+    for (;;) {
+      const page = store.read("ses_1", { afterSequence: sequences.at(-1) ?? 0, limit: 50 });
+      if (page.length === 0) break;
+      sequences.push(...page.map(({ sequence }) => sequence));
+    }
+    expect(sequences).toEqual(Array.from({ length: sequences.length }, (_, index) => index + 1));
+    expect(store.liveSessionIds()).toEqual([]);
+  },
+);
+
+test("a full disk is said to be full at the start, too", () => {
+  writeFileSync(join(disk, "ballast"), Buffer.alloc(2 * 1024 * 1024 - 32 * 1024));
+  expect(() => new SqliteStore(path)).toThrow(noRoom);
+  rmSync(join(disk, "ballast"));
+  new SqliteStore(path)[Symbol.dispose]();
+});
+
+test("a disk that cannot be written is said to be so", () => {
+  new SqliteStore(path)[Symbol.dispose]();
+  execFileSync("mount", ["-o", "remount,ro", disk]);
+  expect(() => new SqliteStore(path)).toThrow(expect.objectContaining({ reason: "STORE_NOT_WRITABLE" }) as Error);
+  execFileSync("mount", ["-o", "remount,rw", disk]);
+  new SqliteStore(path)[Symbol.dispose]();
+});

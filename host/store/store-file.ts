@@ -1,0 +1,134 @@
+import { chmodSync, mkdirSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { Checkpoints } from "./checkpoints.ts";
+import { migrate } from "./migrations.ts";
+import { storeError } from "./store-error.ts";
+import { lockStore } from "./store-lock.ts";
+
+/** Another process, or the thread that empties the write-ahead log, may hold the file for a moment. */
+const BUSY_TIMEOUT_MS = 5000;
+/** The write-ahead log is cut back to this once it has been emptied (bytes). */
+const LOG_BYTES = 64 * 1024 * 1024;
+/** A log that the thread does not empty is emptied here (pages). */
+const LOG_PAGES = LOG_BYTES / 4096;
+/** Above this only the list of sessions is checked at the start (bytes); reading 256 MiB takes some 200 ms. */
+const CHECKED_BYTES = 256 * 1024 * 1024;
+const INCREMENTAL = 2;
+
+/**
+ * A store's SQLite file (WAL), or one in memory with the path ":memory:". Made where there is none,
+ * readable by its user only; checked, brought to the newest version and locked. Throws
+ * STORE_CORRUPT, STORE_NOT_WRITABLE, STORE_TOO_NEW, STORE_IN_USE, STORE_FAILED.
+ */
+export class StoreFile implements Disposable {
+  readonly database: DatabaseSync;
+  readonly #path: string;
+  readonly #lock: Disposable | undefined;
+  readonly #checkpoints: Checkpoints | undefined;
+  #open = true;
+
+  /** `exclusive`: no other process may have it, now or later, and its log is emptied in a thread. */
+  constructor(path: string, { exclusive }: { exclusive: boolean }) {
+    this.#path = path;
+    const onDisk = path !== ":memory:";
+    let database: DatabaseSync | undefined;
+    try {
+      if (onDisk) {
+        mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+        this.#lock = lockStore(path, { exclusive });
+      }
+      database = new DatabaseSync(path);
+      if (onDisk) chmodSync(path, 0o600);
+      prepare(database, path);
+    } catch (error) {
+      database?.close();
+      this.#lock?.[Symbol.dispose]();
+      throw storeError(error, { path, failed: "The session store cannot be opened." });
+    }
+    this.database = database;
+    if (onDisk && exclusive) {
+      database.exec(`PRAGMA wal_autocheckpoint = ${LOG_PAGES}`);
+      this.#checkpoints = new Checkpoints(path);
+    }
+  }
+
+  /** It has not been disposed of. */
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  /** Stores what `run` does, whole or not at all. `bytes`: about how much it writes. */
+  write<T>({ failed, bytes = 0 }: { failed: string; bytes?: number }, run: () => T): T {
+    const { database } = this;
+    let value: T;
+    try {
+      database.exec("BEGIN IMMEDIATE");
+      try {
+        value = run();
+        database.exec("COMMIT");
+      } catch (error) {
+        rollBack(database);
+        throw error;
+      }
+    } catch (error) {
+      throw storeError(error, { path: this.#path, failed });
+    }
+    this.#checkpoints?.noteWrite(bytes);
+    return value;
+  }
+
+  /** Reads. */
+  read<T>(run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      throw storeError(error, { path: this.#path, failed: "Stored sessions cannot be read." });
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#checkpoints?.[Symbol.dispose]();
+    this.database.close();
+    this.#lock?.[Symbol.dispose]();
+  }
+}
+
+function rollBack(database: DatabaseSync): void {
+  try {
+    database.exec("ROLLBACK");
+  } catch {
+    // On a full disk SQLite has rolled back by itself. Old releases of Node do not say whether it has.
+  }
+}
+
+function prepare(database: DatabaseSync, path: string): void {
+  const get = (pragma: string) => database.prepare(`PRAGMA ${pragma}`).get()?.[pragma];
+  database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+  // Has to come before the first table is made.
+  if (get("page_count") === 0) database.exec("PRAGMA auto_vacuum = INCREMENTAL");
+  database.exec(
+    `PRAGMA journal_mode = WAL;
+     PRAGMA synchronous = NORMAL;
+     PRAGMA journal_size_limit = ${LOG_BYTES};`,
+  );
+  check(database, path);
+  migrate(database, path);
+  if (get("auto_vacuum") === INCREMENTAL) return;
+  try {
+    database.exec("PRAGMA auto_vacuum = INCREMENTAL; VACUUM;");
+  } catch {
+    // A file of an older version keeps its size until there is room, and time, to write it anew.
+  }
+}
+
+function check(database: DatabaseSync, path: string): void {
+  if (database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'session'").get() === undefined) return;
+  // What is damaged elsewhere in a large file shows when it is read.
+  const whole = path === ":memory:" || statSync(path).size <= CHECKED_BYTES;
+  const [row] = database.prepare(whole ? "PRAGMA quick_check(1)" : "PRAGMA quick_check('session')").all();
+  const finding = String(row?.["quick_check"]);
+  if (finding !== "ok") throw Object.assign(new Error(finding), { errcode: 11 });
+}

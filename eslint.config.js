@@ -49,6 +49,11 @@ export default tseslint.config(
     ["**/*.test.ts"],
   ),
   forbid(
+    ["test/conformance/**/*.ts"],
+    [{ group: ["**/host/**", "**/agent/**"], message: "The suite is independent of what it judges." }],
+    ["**/*.test.ts"],
+  ),
+  forbid(
     ["agent/**/*.ts"],
     [{ group: ["**/host/**"], message: "The agent never imports the host." }, dockerode, mcp],
     ["**/*.test.ts"],

@@ -29,7 +29,7 @@ export default defineConfig({
       {
         test: {
           name: "e2e",
-          include: ["test/{agent,e2e}/**/*.test.ts", "test/model/claude-cli.test.ts"],
+          include: ["test/{agent,conformance,e2e}/**/*.test.ts", "test/model/claude-cli.test.ts"],
           globalSetup: ["test/support/require-rig.ts"],
           fileParallelism: false,
           testTimeout: 180_000,

@@ -1,0 +1,19 @@
+import type { Check } from "./check.ts";
+import { CHANGES } from "./checks/changes.ts";
+import { CONNECTIONS } from "./checks/connections.ts";
+import { CONTACT } from "./checks/contact.ts";
+import { EVENTS } from "./checks/events.ts";
+import { ROLES } from "./checks/roles.ts";
+import { START } from "./checks/start.ts";
+import { TURNS } from "./checks/turns.ts";
+
+/** Every check, in the order of agent/README.md. */
+export const CATALOG: readonly Check[] = [
+  ...CONTACT,
+  ...START,
+  ...EVENTS,
+  ...ROLES,
+  ...TURNS,
+  ...CHANGES,
+  ...CONNECTIONS,
+];

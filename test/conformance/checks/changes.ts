@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { FileChange_Kind as Kind, type FilePatched } from "../../../proto/index.ts";
+import type { Bench, ReadPatch } from "../bench.ts";
+import type { Check } from "../check.ts";
+
+const CHUNK_BYTES = 256 * 1024;
+
+/** What a session does to files, and how it comes out. */
+export const CHANGES: readonly Check[] = [
+  {
+    rule: "ReadChanges says size and SHA-256 of the patch in its first message, and sends at most 256 KiB in each.",
+    needs: "finished",
+    async run(bench) {
+      const read = await readWhole(bench);
+      assert.ok(read.patch.length > CHUNK_BYTES, "the tour's patch takes more than one message");
+      assert.ok(Math.max(...read.chunkSizes) <= CHUNK_BYTES, `messages of ${read.chunkSizes.join(", ")} bytes`);
+      const { result } = await bench.getSession();
+      assert.equal(result?.patchSizeBytes, read.totalSizeBytes, "patch_size_bytes of the result");
+      if (result?.patchInlined) assert.ok(read.patch.equals(result.patch), "the result's patch is another");
+    },
+  },
+  {
+    rule: "Without a repository the session starts in an empty one, and its patch makes every file.",
+    needs: "finished",
+    async run(bench) {
+      const { patch } = await readWhole(bench);
+      const files = await bench.world.apply(patch, "nothing");
+      const { result } = await bench.getSession();
+      const expected = ["NOTES.md", "file-001.txt", "file-002.txt", "file-003.txt", "huge.txt"];
+      assert.deepEqual(Object.keys(files).toSorted(), expected);
+      assert.deepEqual(result?.changes.map(({ path }) => path).toSorted(), expected, "the result's changes");
+      assert.equal(result?.changeCount, expected.length, "change_count");
+      assert.equal(files["file-002.txt"], "content 002\n");
+    },
+  },
+  {
+    rule: "A changed file's whole diff comes as file_patched, in parts 0 to part_count - 1 with the SHA-256 of all of them.",
+    needs: "finished",
+    async run(bench, { owner }) {
+      const diffs = joinParts(owner.all("filePatched"));
+      const { result } = await bench.getSession();
+      for (const { path } of result!.changes) assert.ok(diffs.has(path), `there was no diff of ${path}`);
+      assert.ok(diffs.get("huge.txt")!.parts > 1, "a large diff comes in parts");
+      const last = owner.all("changesUpdated").at(-1);
+      assert.deepEqual(last?.changes.map(({ path }) => path).toSorted(), [...diffs.keys()].toSorted());
+    },
+  },
+  {
+    rule: "The patch applies to base_commit_id, the commit that was cloned.",
+    needs: "own",
+    async run(bench) {
+      await bench.start("[scenario: multi-file-change]", { repository: { uri: bench.world.repositoryUri } });
+      const owner = bench.attach();
+      bench.serve();
+      await owner.done;
+      const { result } = await bench.getSession();
+      assert.equal(result?.outcome.case, "success");
+      assert.equal(result.baseCommitId, bench.world.commitId, "base_commit_id");
+      const files = await bench.world.apply((await readWhole(bench)).patch, "repository");
+      assert.ok("src/languages.js" in files && !("src/legacy.js" in files), Object.keys(files).join(" "));
+      assert.ok(files["README.md"]!.includes("Greets in English"), "the edit of README.md");
+      const kinds = new Map(result.changes.map(({ path, kind }) => [path, kind]));
+      assert.equal(kinds.get("src/legacy.js"), Kind.DELETED);
+      assert.equal(kinds.get("src/languages.js"), Kind.ADDED);
+      assert.equal(kinds.get("README.md"), Kind.MODIFIED);
+    },
+  },
+  {
+    rule: "While Claude works, ReadChanges sends the patch as it is now.",
+    needs: "own",
+    async run(bench) {
+      await bench.start("[scenario: long-run seconds=100 steps=100]");
+      const owner = bench.attach();
+      bench.serve();
+      await owner.event("filePatched");
+      const { patch } = await readWhole(bench);
+      assert.ok(patch.includes("+step 1 of 100"), patch.toString());
+      assert.ok(!owner.events.some(({ event }) => event.case === "sessionFinished"), "it finished meanwhile");
+    },
+  },
+];
+
+/** Reads the patch and holds it against what was said of it. */
+async function readWhole(bench: Bench): Promise<ReadPatch> {
+  const read = await bench.readChanges();
+  assert.equal(BigInt(read.patch.length), read.totalSizeBytes, "total_size_bytes");
+  assert.deepEqual(Buffer.from(read.sha256), createHash("sha256").update(read.patch).digest(), "sha256");
+  return read;
+}
+
+/** The newest whole diff of each path that still differs. Throws where the parts do not fit together. */
+function joinParts(events: readonly FilePatched[]): Map<string, { parts: number }> {
+  const diffs = new Map<string, { parts: number }>();
+  let parts: Uint8Array[] = [];
+  for (const { change, patch, partIndex, partCount, patchSha256 } of events) {
+    const path = change?.path ?? "";
+    assert.equal(partIndex, parts.length, `part_index of ${path}`);
+    parts.push(patch);
+    if (partIndex < partCount - 1) continue;
+    const whole = createHash("sha256").update(Buffer.concat(parts)).digest();
+    if (change?.kind === Kind.REVERTED) diffs.delete(path);
+    else {
+      assert.deepEqual(Buffer.from(patchSha256), whole, `patch_sha256 of ${path}`);
+      diffs.set(path, { parts: parts.length });
+    }
+    parts = [];
+  }
+  assert.equal(parts.length, 0, "the last diff is not whole");
+  return diffs;
+}

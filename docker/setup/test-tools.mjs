@@ -1,11 +1,14 @@
+import { existsSync } from "node:fs";
 import { aptInstall, canInstall, onPath } from "./apt.mjs";
 import { ask } from "./run.mjs";
 import { SetupError } from "./say.mjs";
 
 const HAS_GRPC =
   'import importlib.util as u, sys; sys.exit(not (u.find_spec("grpc") and u.find_spec("google.protobuf")))';
+/** The .proto files that protoc does not bring along. */
+const WELL_KNOWN_TYPES = "/usr/include/google/protobuf/timestamp.proto";
 
-/** Makes sure of what only the tests use: git, curl, inotifywait, Debian's Python with gRPC (an independent client), and docker compose. */
+/** Makes sure of what only the tests use: git, curl, inotifywait, Debian's Python with gRPC and its generator (an independent client), and docker compose. */
 export async function testTools() {
   const missing = await missingPackages();
   if (missing.length === 0) return;
@@ -23,6 +26,8 @@ async function missingPackages() {
     // The agent's file watcher, which the image has.
     ...(onPath("inotifywait") ? [] : ["inotify-tools"]),
     ...(python.code === 0 ? [] : ["python3-grpcio", "python3-protobuf"]),
+    ...(onPath("protoc") && onPath("grpc_python_plugin") ? [] : ["protobuf-compiler", "protobuf-compiler-grpc"]),
+    ...(existsSync(WELL_KNOWN_TYPES) ? [] : ["libprotobuf-dev"]),
     ...(compose ? [] : ["docker-compose"]),
   ];
 }

@@ -27,13 +27,20 @@ export function createRuntime(config: HostConfig, logger: Logger): Runtime {
   return new DockerRuntime({ logger, allowWeakLimits, hostId: readHostId(stateDirectory) });
 }
 
-/** Puts the host together. Disposing of it ends all its sessions. */
-export function createApp(config: HostConfig, logger: Logger): App {
+/**
+ * Puts the host together. Disposing of it ends all its sessions; where they outlive it, it takes up
+ * those that were left in the store, and leaves them when it is disposed of.
+ */
+export function createApp(
+  config: HostConfig,
+  logger: Logger,
+  { sessionsOutliveIt = false }: { sessionsOutliveIt?: boolean } = {},
+): App {
   const runtime = createRuntime(config, logger);
   const store = new SqliteStore(join(config.stateDirectory, "sessions.db"), config.retention);
   const closing = new AbortController();
   const pruning = pruneRegularly(store, { signal: closing.signal, logger });
-  const { defaultImage, modelEndpoint, credential, egressAllowed } = config;
+  const { defaultImage, modelEndpoint, credential, egressAllowed, maxRunning } = config;
   const sessions = new SessionManager({
     runtime,
     store,
@@ -42,13 +49,16 @@ export function createApp(config: HostConfig, logger: Logger): App {
     modelEndpoint,
     credential,
     egressAllowed,
+    ...(maxRunning !== undefined && { queue: { maxRunning } }),
   });
+  if (sessionsOutliveIt) sessions.resume();
   return {
     sessions,
     runtime,
     logger,
     async [Symbol.asyncDispose]() {
       closing.abort();
+      if (sessionsOutliveIt) await sessions.detach();
       await sessions[Symbol.asyncDispose]();
       await runtime[Symbol.asyncDispose]();
       store[Symbol.dispose]();

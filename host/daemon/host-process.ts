@@ -44,7 +44,7 @@ export async function runHost(options: HostProcessOptions): Promise<void> {
   makeRuntimeDirectory(config.runtimeDirectory);
   using _socketLock = takeLock(config.runtimeDirectory);
   using _stateLock = takeLock(config.stateDirectory);
-  await using app = createApp(config, logger);
+  await using app = createApp(config, logger, { sessionsOutliveIt: true });
   const ending = new AbortController();
   const host = hostControl(app, config, ending);
   await using server = new ControlServer({ sessions: app.sessions, host, logger });

@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HostLink } from "../../host/daemon/host-link.ts";
 import type { HostDirectories } from "../../host/directories.ts";
+import type { Sessions } from "../../host/session/sessions.ts";
+import { isFinal } from "../../proto/index.ts";
 
 /** Directories of one host's own, with everything that they need to be used. */
 export interface TestDirectories extends AsyncDisposable {
@@ -13,7 +15,7 @@ export interface TestDirectories extends AsyncDisposable {
   configure(config: object): Promise<void>;
 }
 
-/** Makes directories for a host. Disposing of them ends the host that uses them, and removes them. */
+/** Makes directories for a host. Disposing of them ends the host that uses them with its sessions, and removes them. */
 export async function makeHostDirectories(): Promise<TestDirectories> {
   const root = await mkdtemp(join(tmpdir(), "claudecluster-host-"));
   const directories = {
@@ -35,9 +37,28 @@ export async function makeHostDirectories(): Promise<TestDirectories> {
       writeFile(join(directories.configDirectory, "config.json"), JSON.stringify(config), { mode: 0o600 }),
     async [Symbol.asyncDispose]() {
       using link = new HostLink({ directories, env: {} });
-      if ((await link.find()) !== undefined) await link.stopHost({ onlyWithoutLiveSessions: false });
+      if ((await link.find()) !== undefined) {
+        await endSessions(link.sessions);
+        await link.stopHost({ onlyWithoutLiveSessions: false });
+      }
       await link.gone();
       await rm(root, { recursive: true });
     },
   };
+}
+
+/** They would outlive their host. */
+async function endSessions(sessions: Sessions): Promise<void> {
+  const { sessions: all } = await sessions.list({ pageSize: 1000 });
+  await Promise.all(
+    all
+      .filter(({ state }) => !isFinal(state))
+      .map(async ({ id, lastSequence }) => {
+        await sessions.stop(id, { reason: "The test is over." });
+        const signal = AbortSignal.timeout(60_000);
+        for await (const event of sessions.watch(id, { afterSequence: lastSequence, signal })) {
+          if (event.event.case === "sessionFinished") return;
+        }
+      }),
+  );
 }

@@ -1,0 +1,198 @@
+import { create } from "@bufbuild/protobuf";
+import { setTimeout as delay } from "node:timers/promises";
+import { HostLink } from "../../host/daemon/host-link.ts";
+import { readHostId } from "../../host/host-id.ts";
+import { DockerRuntime } from "../../host/runtime/docker/docker-runtime.ts";
+import { ContainerSpecSchema, RepositorySpecSchema, type SessionEvent, SessionSpecSchema } from "../../proto/index.ts";
+import { SMALL_REPOSITORY } from "../model/small-repository.ts";
+import { startScriptedModel } from "../model/scripted-model.ts";
+import { applyPatch } from "../support/apply-patch.ts";
+import { startGitServer } from "../support/git-server.ts";
+import { makeHostDirectories } from "../support/host-directories.ts";
+import { CLAUDECLUSTER } from "../support/mcp-client.ts";
+import { checkSession } from "./check-session.ts";
+import { kill, type KillKind, REASONS } from "./kills.ts";
+import { leftovers } from "./leftovers.ts";
+import { observeAgent, type Observer } from "./observer.ts";
+import { SeededRandom } from "./random.ts";
+import { type SecondEngine, startSecondEngine } from "./second-engine.ts";
+import { readStoredLog } from "./stored-log.ts";
+
+const KEY = "sk-ant-crash-0123456789";
+const IMAGE = process.env["CLAUDECLUSTER_IMAGE"] ?? "claudecluster/agent:latest";
+const SESSION_MS = 300_000;
+/** Two looks of the sweep, and some. */
+const CLEAN_UP_MS = 90_000;
+const NEEDS_CONTAINER = new Set<KillKind>(["bridge", "agent", "container", "remove", "pause"]);
+
+export interface CrashOptions {
+  seed: number;
+  /** How many kills that hit something. */
+  kills: number;
+  /** Sessions at a time. */
+  concurrent: number;
+  /** Picked from at random; the more often it is there the more often it is done. */
+  kinds: readonly KillKind[];
+  /** "live" and "plain": an engine of our own, with and without live-restore. Default: the machine's. */
+  engine?: "live" | "plain";
+  task?: string;
+  say?: (line: string) => void;
+}
+
+export interface CrashReport {
+  kills: Partial<Record<KillKind, number>>;
+  sessions: number;
+  succeeded: number;
+  events: number;
+  /** Everything that was not as it must be. */
+  wrong: string[];
+}
+
+interface Running {
+  id: string;
+  containerId: string | undefined;
+  observer: Observer | undefined;
+  lethal: { what: string; reasons: readonly string[] }[];
+}
+
+/** Runs real sessions while their host, bridges, agents, containers and engine are killed, and checks each of them. */
+export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
+  const { kills, concurrent, kinds, say = () => {}, task = "[scenario: long-run seconds=8 steps=8]" } = options;
+  const random = new SeededRandom(options.seed);
+  await using stack = new AsyncDisposableStack();
+  let engine: SecondEngine | undefined;
+  if (options.engine !== undefined) {
+    say("starting an engine of our own");
+    engine = stack.use(await startSecondEngine({ images: [IMAGE], liveRestore: options.engine === "live" }));
+  }
+  const model = stack.use(await startScriptedModel({ key: KEY }));
+  const git = stack.use(await startGitServer());
+  const uri = await git.addRepository("greeter", SMALL_REPOSITORY);
+  const { directories, env, configure, ...rest } = await makeHostDirectories();
+  stack.use(rest);
+  await configure({ credential: { api_key: KEY }, base_url: model.url, max_running: concurrent, image: IMAGE });
+  const hostEnv = { ...env, ...(engine !== undefined && { DOCKER_HOST: engine.address }) };
+  const link = stack.use(new HostLink({ directories, env: hostEnv, command: [process.execPath, CLAUDECLUSTER] }));
+  await link.connect();
+  const hostId = readHostId(directories.stateDirectory);
+  const runtime = stack.use(
+    new DockerRuntime({
+      hostId,
+      ...(engine !== undefined && { address: { kind: "socket", path: engine.address.slice("unix://".length) } }),
+    }),
+  );
+
+  const report: CrashReport = { kills: {}, sessions: 0, succeeded: 0, events: 0, wrong: [] };
+  const running = new Set<Running>();
+  const { sessions } = link;
+
+  async function runSession(): Promise<{ events: SessionEvent[]; running: Running }> {
+    const { id } = await sessions.create({
+      spec: create(SessionSpecSchema, { task, repository: create(RepositorySpecSchema, { uri }) }),
+      container: create(ContainerSpecSchema),
+    });
+    const known: Running = { id, containerId: undefined, observer: undefined, lethal: [] };
+    running.add(known);
+    const events: SessionEvent[] = [];
+    try {
+      for await (const event of sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(SESSION_MS) })) {
+        events.push(event);
+        if (event.event.case === "containerProgress" && event.event.value.containerId !== "") {
+          known.containerId = event.event.value.containerId;
+          known.observer = await observe(known);
+        }
+      }
+    } finally {
+      running.delete(known);
+      await known.observer?.[Symbol.asyncDispose]();
+    }
+    return { events, running: known };
+  }
+
+  async function observe({ id, containerId }: Running): Promise<Observer | undefined> {
+    const known = { version: 1 as const, runtime: "docker", id: containerId!, sessionId: id };
+    const ref = { ...known, sessionUid: 0, createTimeMs: 0, running: true };
+    for (let tries = 0; tries < 100; tries++, await delay(100)) {
+      try {
+        const container = await runtime.adopt(ref, { signal: AbortSignal.timeout(10_000) });
+        return container === undefined ? undefined : observeAgent(container);
+      } catch {
+        // The engine is being killed.
+      }
+    }
+    return undefined;
+  }
+
+  async function check(expectedFiles: Record<string, string>): Promise<void> {
+    const { events, running: known } = await runSession();
+    const session = await sessions.get(known.id);
+    const patch = await sessions.readChanges(known.id);
+    report.sessions += 1;
+    report.events += events.length;
+    if (session.result?.outcome.case === "success") report.succeeded += 1;
+    const wrong = await checkSession({
+      session,
+      watched: events,
+      stored: readStoredLog(directories.stateDirectory, known.id),
+      observed: known.observer?.events ?? new Map(),
+      patch,
+      bareRepository: git.directoryOf("greeter"),
+      expectedFiles,
+      lethal: known.lethal,
+    });
+    for (const line of wrong) say(`WRONG ${line}`);
+    report.wrong.push(...wrong);
+  }
+
+  async function killSomething(): Promise<void> {
+    await delay(random.between(200, 3_000));
+    const kind = random.pick(kinds);
+    const targets = [...running].filter(({ containerId }) => containerId !== undefined);
+    const target = targets.length > 0 ? random.pick(targets) : undefined;
+    if (NEEDS_CONTAINER.has(kind) && target === undefined) return;
+    const lethalEngine = kind === "engine" && options.engine === "plain";
+    const reasons = lethalEngine ? ["RUNTIME_RESTARTED", "CONTAINER_KILLED", "CONTAINER_EXITED"] : REASONS[kind];
+    const note = { what: kind, reasons };
+    const hit = lethalEngine ? targets : NEEDS_CONTAINER.has(kind) ? [target!] : [];
+    // Noted first: it may show before the kill returns.
+    if (reasons.length > 0) for (const one of hit) one.lethal.push(note);
+    const hostPid = async () => (await link.find().catch(() => undefined))?.processId;
+    const done = await kill(kind, target?.containerId, { engineAddress: engine?.address, engine, hostPid, random });
+    if (!done) {
+      for (const one of hit) one.lethal = one.lethal.filter((known) => known !== note);
+      return;
+    }
+    report.kills[kind] = (report.kills[kind] ?? 0) + 1;
+    say(`${killCount()} of ${kills}: ${kind}${target !== undefined && hit.includes(target) ? ` of ${target.id}` : ""}`);
+    if (kind === "host") {
+      await delay(random.between(0, 2_000));
+      await link.connect();
+    }
+  }
+  const killCount = () => Object.values(report.kills).reduce((sum, count) => sum + count, 0);
+
+  say("one session undisturbed");
+  const calm = await runSession();
+  const expectedFiles = await applyPatch(git.directoryOf("greeter"), await sessions.readChanges(calm.running.id));
+  say(`it made ${calm.events.length} events and ${Object.keys(expectedFiles).length} files`);
+  const endMs = Date.now() + kills * 30_000;
+  const goesOn = () => killCount() < kills && Date.now() < endMs;
+  const workers = Array.from({ length: concurrent }, async () => {
+    while (goesOn()) await check(expectedFiles);
+  });
+  const killer = (async () => {
+    while (goesOn()) await killSomething();
+  })();
+  await Promise.all([killer, ...workers]);
+  if (killCount() < kills) report.wrong.push(`only ${killCount()} of ${kills} kills in time`);
+
+  await link.connect();
+  const host = { engineAddress: engine?.address, hostId, ...directories };
+  for (const lastMs = Date.now() + CLEAN_UP_MS; Date.now() < lastMs; await delay(500)) {
+    if (!(await leftovers(host)).some((line) => line.startsWith("container"))) break;
+  }
+  await link.stopHost({ onlyWithoutLiveSessions: true });
+  await link.gone();
+  for (const line of await leftovers(host)) report.wrong.push(`left behind: ${line}`);
+  return report;
+}

@@ -1,0 +1,42 @@
+// The crash suite in full: real sessions, killed at random. Started by `npm run soak`.
+// Options: --kills N, --seed N, --concurrent N, --engine live|plain|machine.
+import { parseArgs } from "node:util";
+import { runCrashes } from "./crash-run.ts";
+import type { KillKind } from "./kills.ts";
+
+const { values } = parseArgs({
+  options: {
+    kills: { type: "string", default: "100" },
+    seed: { type: "string", default: String(Math.floor(Date.now() / 1000)) },
+    concurrent: { type: "string", default: "3" },
+    engine: { type: "string", default: "live" },
+  },
+});
+const common: KillKind[] = [
+  "host",
+  "host",
+  "host",
+  "bridge",
+  "bridge",
+  "bridge",
+  "pause",
+  "agent",
+  "container",
+  "remove",
+];
+const engine = values.engine === "live" || values.engine === "plain" ? values.engine : undefined;
+process.stdout.write(`seed ${values.seed}\n`);
+const startMs = Date.now();
+const report = await runCrashes({
+  seed: Number(values.seed),
+  kills: Number(values.kills),
+  concurrent: Number(values.concurrent),
+  kinds: engine === undefined ? common : [...common, "engine"],
+  ...(engine !== undefined && { engine }),
+  say: (line) => process.stdout.write(`${((Date.now() - startMs) / 1000).toFixed(0).padStart(5)}s  ${line}\n`),
+});
+process.stdout.write(
+  `${JSON.stringify({ seed: values.seed, seconds: (Date.now() - startMs) / 1000, ...report }, undefined, 2)}\n`,
+);
+process.stdout.write(`${report.sessions - report.wrong.length} passed, ${report.wrong.length} failed\n`);
+if (report.wrong.length > 0) process.exitCode = 1;

@@ -1,0 +1,105 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
+
+const execFileAsync = promisify(execFile);
+const ANSWER_MS = 60_000;
+
+/** A Docker engine of our own, that may be killed: other roots and another socket than the machine's. */
+export interface SecondEngine extends AsyncDisposable {
+  /** For DOCKER_HOST. */
+  address: string;
+  /** Ends dockerd with SIGKILL and starts it again. Resolves once it answers. */
+  killAndRestart(): Promise<void>;
+}
+
+/** Starts dockerd with the images of the machine's own engine. Needs root. */
+export async function startSecondEngine(options: { images: string[]; liveRestore: boolean }): Promise<SecondEngine> {
+  const root = await mkdtemp(join(tmpdir(), "claudecluster-engine-"));
+  const address = `unix://${root}/docker.sock`;
+  const docker = (...args: string[]) => execFileAsync("docker", ["-H", address, ...args]);
+  let daemon: ChildProcess;
+
+  async function start(): Promise<void> {
+    const log = openSync(join(root, "log"), "a");
+    daemon = spawn(
+      "dockerd",
+      [
+        ...["--data-root", join(root, "data"), "--exec-root", join(root, "exec"), "--pidfile", join(root, "pid")],
+        ...["--host", address, "--bridge", "none", "--iptables=false", `--live-restore=${options.liveRestore}`],
+        ...["--cgroup-parent", "/claudecluster-second"],
+      ],
+      { stdio: ["ignore", log, log] },
+    );
+    closeSync(log);
+    const ended = once(daemon, "exit");
+    for (const endMs = Date.now() + ANSWER_MS; ;) {
+      if (
+        await docker("version").then(
+          () => true,
+          () => false,
+        )
+      )
+        return;
+      const gone = await Promise.race([ended.then(() => true), delay(100, false)]);
+      if (gone || Date.now() > endMs) {
+        throw new Error(
+          `The second engine does not start: ${(await readFile(join(root, "log"), "utf8")).slice(-2000)}`,
+        );
+      }
+    }
+  }
+
+  async function kill(signal: NodeJS.Signals): Promise<void> {
+    const ended = once(daemon, "exit");
+    if (daemon.exitCode !== null || daemon.signalCode !== null) return;
+    daemon.kill(signal);
+    await ended;
+  }
+
+  await mkdir(join(root, "data"));
+  await start();
+  const save = spawn("docker", ["save", ...options.images], { stdio: ["ignore", "pipe", "inherit"] });
+  const load = spawn("docker", ["-H", address, "load"], { stdio: [save.stdout, "ignore", "inherit"] });
+  const [code] = (await once(load, "exit")) as [number];
+  if (code !== 0) throw new Error("The images could not be loaded into the second engine.");
+  return {
+    address,
+    async killAndRestart() {
+      await kill("SIGKILL");
+      await start();
+    },
+    async [Symbol.asyncDispose]() {
+      const { stdout } = await docker("ps", "--all", "--quiet");
+      const ids = stdout.split("\n").filter((id) => id !== "");
+      if (ids.length > 0) await docker("rm", "--force", ...ids);
+      await kill("SIGTERM");
+      await endContainerd(join(root, "exec", "containerd", "containerd.pid"));
+      await execFileAsync("sh", [
+        "-c",
+        `awk -v r="${root}/" 'index($2, r) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r umount -l`,
+      ]);
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+}
+
+/** It outlives a dockerd that was killed. */
+async function endContainerd(pidFile: string): Promise<void> {
+  const pid = Number(await readFile(pidFile, "utf8").catch(() => "0"));
+  if (pid === 0) return;
+  try {
+    process.kill(pid, "SIGTERM");
+    for (;;) {
+      process.kill(pid, 0);
+      await delay(50);
+    }
+  } catch {
+    // It is gone.
+  }
+}

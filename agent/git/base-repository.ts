@@ -3,6 +3,7 @@ import type { Identity } from "../process/identity.ts";
 import { type Progress, progressReader } from "./clone-progress.ts";
 import { git, gitFailed, type GitPlace, lastLine, RAW_ATTRIBUTES, type Script, shell, tryGit } from "./git.ts";
 import { refNotFound, type RemoteRef, remotePlace, resolveRemoteRef } from "./remote.ts";
+import { retryCut, type RetryCutOptions } from "./retry-cut.ts";
 import { throwIfFull } from "./room.ts";
 
 /** The start of a session: a bare repository that the session can read and not write. */
@@ -77,14 +78,13 @@ const FETCH_CONFIG: Record<string, string> = {
   "fetch.writeCommitGraph": "false",
 };
 
-export interface BaseOptions {
+export interface BaseOptions extends RetryCutOptions {
   repository?: RepositorySpec | undefined;
   /** The directory that holds the repository; belongs to the identity. */
   directory: string;
   identity: Identity | undefined;
   proxyUrl: string | undefined;
   onProgress: (progress: Progress) => void;
-  signal: AbortSignal;
 }
 
 /** Makes the base: fetches the repository's ref, or makes an empty one. Throws AppError with a REPOSITORY_… or REF_… reason. */
@@ -96,7 +96,7 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
   let ref: RemoteRef | undefined;
   if (repository !== undefined) {
     options.onProgress({ stage: "Asking the remote" });
-    ref = await resolveRemoteRef(remote, repository.uri, repository.ref, { signal });
+    ref = await resolveRemoteRef(remote, repository.uri, repository.ref, options);
   }
   const objectFormat = ref?.id.length === OBJECT_FORMATS.sha256.idLength ? "sha256" : "sha1";
   const init = [
@@ -182,12 +182,13 @@ async function fetchRef(
   ];
   const args = ["fetch", ...flags, ...history, "--", uri, ...everything, wanted];
   const config = { ...place.config, ...FETCH_CONFIG };
-  const result = await tryGit({ ...place, config }, args, { signal, onStderr: progressReader(options.onProgress) });
+  const fetch = () => tryGit({ ...place, config }, args, { signal, onStderr: progressReader(options.onProgress) });
+  const result = await retryCut(options, fetch, ({ code }) => code === 0);
   if (result.code === 0) return;
 
   await throwIfFull([options.directory], gitFailed(args, result));
   // The remote knew the ref a moment ago: if it does not answer now, this is what has to be told.
-  await resolveRemoteRef(remotePlace({ identity: place.identity }, options.proxyUrl), uri, repository.ref, { signal });
+  await resolveRemoteRef(remotePlace({ identity: place.identity }, options.proxyUrl), uri, repository.ref, options);
   const help = "Check that it is a commit of this repository and that the server gives out commits by id.";
   if (ref.name === undefined) throw refNotFound(uri, ref.id, help);
   const said = lastLine(result.stderr);

@@ -1,6 +1,7 @@
 import { AppError, redactUri } from "../../proto/index.ts";
 import { type GitPlace, lastLine, tryGit } from "./git.ts";
 import { type HttpAnswer, readHttpAnswer, speaksGit, withoutTrace } from "./http-trace.ts";
+import { retryCut, type RetryCutOptions } from "./retry-cut.ts";
 
 /** What a remote says about the ref that a session starts from. */
 export interface RemoteRef {
@@ -38,7 +39,7 @@ export async function resolveRemoteRef(
   place: GitPlace,
   uri: string,
   ref: string,
-  options: { signal: AbortSignal },
+  options: RetryCutOptions,
 ): Promise<RemoteRef | undefined> {
   const atHead = ref === "" || ref === "HEAD";
   const candidates = atHead ? [] : [`refs/heads/${ref}`, `refs/tags/${ref}`, `refs/${ref}`, ref];
@@ -67,11 +68,12 @@ async function listRemote(
   place: GitPlace,
   uri: string,
   patterns: readonly string[],
-  options: { signal: AbortSignal },
+  options: RetryCutOptions,
 ): Promise<{ ids: Map<string, string>; defaultName: string | undefined }> {
   const variables = { ...place.variables, GIT_TRACE_CURL: "2", GIT_TRACE_CURL_NO_DATA: "1" };
   const args = ["ls-remote", "--symref", "--", uri, ...patterns];
-  const result = await tryGit({ ...place, variables }, args, options);
+  const run = () => tryGit({ ...place, variables }, args, { signal: options.signal });
+  const result = await retryCut(options, run, ({ code, stderr }) => code === 0 && speaksGit(stderr));
   if (result.code !== 0 || !speaksGit(result.stderr)) {
     const said = lastLine(withoutTrace(result.stderr));
     throw remoteError(uri, readHttpAnswer(result.stderr), said === "" ? "it speaks another protocol" : said);

@@ -4,6 +4,7 @@ import { type BaseRepository, openBase } from "./base-repository.ts";
 import type { Progress } from "./clone-progress.ts";
 import { type Collected, collectChanges, PatchTooLargeError } from "./final-changes.ts";
 import { LiveChanges, type Scan } from "./live-changes.ts";
+import type { RetryCutOptions } from "./retry-cut.ts";
 import { throwIfFull } from "./room.ts";
 import { makeSessionRepository } from "./session-repository.ts";
 import { TouchedPaths } from "./touched-paths.ts";
@@ -20,7 +21,7 @@ export interface WorkspacePaths {
   scan: string;
 }
 
-export interface WorkspaceOptions {
+export interface WorkspaceOptions extends RetryCutOptions {
   /** Absent: an empty repository without a commit. */
   repository?: RepositorySpec | undefined;
   paths: WorkspacePaths;
@@ -31,7 +32,6 @@ export interface WorkspaceOptions {
   /** For http and https alike. */
   proxyUrl: string | undefined;
   onProgress: (progress: Progress) => void;
-  signal: AbortSignal;
 }
 
 /** Clones the repository and checks it out. Throws AppError with a REPOSITORY_…, REF_… or WORKSPACE_… reason. */

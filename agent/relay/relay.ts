@@ -31,6 +31,8 @@ export interface RelayOptions {
 export class Relay implements AsyncDisposable {
   readonly modelPort: number;
   readonly proxyPort: number;
+  /** Connections that a host had taken and that broke before both sides had ended them. */
+  cutCount = 0;
   readonly #servers: readonly Server[];
   readonly #takeMs: number;
   readonly #onModelRequest: () => void;

@@ -23,11 +23,16 @@ export async function* tunnel(
     });
   }
   const connection = core.relay.take(first.value.connectionId);
-  const reset = () => connection.reset();
+  let over = false;
+  const reset = () => {
+    if (!over) core.relay.cutCount += 1;
+    over = true;
+    connection.reset();
+  };
   signal.addEventListener("abort", reset, { once: true });
   try {
     yield {};
-    const towardsProgram = carryIn(connection, first.value, iterator);
+    const towardsProgram = carryIn(connection, first.value, iterator, reset);
     // The loop below meets the same failure: carryIn resets the connection when it fails.
     towardsProgram.catch(() => {});
     for await (const chunk of connection.read()) {
@@ -38,9 +43,10 @@ export async function* tunnel(
     yield { end: true };
     await towardsProgram;
     await connection.finished();
+    over = true;
   } finally {
     signal.removeEventListener("abort", reset);
-    connection.reset();
+    reset();
   }
 }
 
@@ -48,6 +54,7 @@ async function carryIn(
   connection: RelayedConnection,
   first: TunnelRequest,
   rest: AsyncIterator<TunnelRequest>,
+  reset: () => void,
 ): Promise<void> {
   try {
     for (let request = first; ;) {
@@ -61,7 +68,7 @@ async function carryIn(
       request = next.value;
     }
   } catch (error) {
-    connection.reset();
+    reset();
     throw error;
   }
 }

@@ -35,7 +35,7 @@ export interface SessionPlace {
 
 export function sessionPlace(options: {
   config: AgentConfig;
-  relay: { readonly modelPort: number; readonly proxyPort: number };
+  relay: { readonly modelPort: number; readonly proxyPort: number; readonly cutCount: number };
   timeouts: Timeouts;
 }): SessionPlace {
   const { config, relay, timeouts } = options;
@@ -49,6 +49,7 @@ export function sessionPlace(options: {
         baseIdentity,
         proxyUrl: `http://127.0.0.1:${relay.proxyPort}`,
         onProgress,
+        cutCount: () => relay.cutCount,
         signal,
       }),
     async startClaude({ spec, signal, ...callbacks }) {

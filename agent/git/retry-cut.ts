@@ -1,0 +1,25 @@
+import { rest } from "../wait.ts";
+
+/** Together more than a host needs to come back; until then its connections are held anyway. */
+const ATTEMPTS = 8;
+const PAUSE_MS = 250;
+
+export interface RetryCutOptions {
+  /** How many connections out of the container have been cut so far, other than by their programs. Absent: none is ever. */
+  cutCount?: (() => number) | undefined;
+  signal: AbortSignal;
+}
+
+/** Runs a command that talks to a remote again while it fails because the host or the way to it went away. */
+export async function retryCut<T>(
+  { cutCount = () => 0, signal }: RetryCutOptions,
+  run: () => Promise<T>,
+  succeeded: (result: T) => boolean,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    const before = cutCount();
+    const result = await run();
+    if (succeeded(result) || cutCount() === before || attempt === ATTEMPTS) return result;
+    if (!(await rest(PAUSE_MS * attempt, signal))) return result;
+  }
+}

@@ -11,6 +11,9 @@ interface AgentInfo {
   hostAbsenceTimeout: Duration;
 }
 
+/** What this agent can do beyond the package's first version; agent/README.md says what each is. */
+const CAPABILITIES = ["decisions", "queued-messages", "turn-limit"];
+
 /** Says what this agent is. */
 export async function getAgentInfo(core: AgentCore): Promise<AgentInfo> {
   const { agent, claude, git } = await core.versions();
@@ -19,7 +22,7 @@ export async function getAgentInfo(core: AgentCore): Promise<AgentInfo> {
     instanceId: core.instanceId,
     claudeVersion: claude,
     gitVersion: git,
-    capabilities: [],
+    capabilities: CAPABILITIES,
     sessionId: core.sessions.current?.id ?? "",
     hostAbsenceTimeout: durationFromMs(core.config.hostAbsenceTimeoutMs),
   };

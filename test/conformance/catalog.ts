@@ -2,6 +2,7 @@ import type { Check } from "./check.ts";
 import { CHANGES } from "./checks/changes.ts";
 import { CONNECTIONS } from "./checks/connections.ts";
 import { CONTACT } from "./checks/contact.ts";
+import { DECISIONS } from "./checks/decisions.ts";
 import { EVENTS } from "./checks/events.ts";
 import { ROLES } from "./checks/roles.ts";
 import { START } from "./checks/start.ts";
@@ -14,6 +15,7 @@ export const CATALOG: readonly Check[] = [
   ...EVENTS,
   ...ROLES,
   ...TURNS,
+  ...DECISIONS,
   ...CHANGES,
   ...CONNECTIONS,
 ];

@@ -1,4 +1,4 @@
-import { AttachStart_Role as Role, type Session } from "../../proto/index.ts";
+import { AttachStart_Role as Role, Phase, type Session } from "../../proto/index.ts";
 import type { Attached, Bench } from "./bench.ts";
 import type { EventReader } from "./event-reader.ts";
 
@@ -25,7 +25,7 @@ export async function runTour(bench: Bench): Promise<Tour> {
   for (const reader of [owner, controller, observer, watcher]) {
     await reader.until("a message", () => reader.first);
   }
-  // Nobody serves the model yet: Claude is in its first turn, or on the way to it.
+  // Nobody serves the model yet: Claude stays in its first turn, with its first request.
   observer.send({ case: "interrupt", value: {} });
   observer.send({ case: "stop", value: { reason: "an observer" } });
   observer.send({ case: "userMessage", value: { text: "an observer's" } });
@@ -34,6 +34,7 @@ export async function runTour(bench: Bench): Promise<Tour> {
   controller.send({ case: "userMessage", value: { text: " " } });
   await observer.until("three refusals", () => observer.refusals[2]);
   await controller.until("three refusals", () => controller.refusals[2]);
+  await owner.event("phaseChanged", ({ phase }) => phase === Phase.WORK);
   const say = (text: string, messageId: string) => controller.send({ case: "userMessage", value: { text, messageId } });
   say("[scenario: huge-edit bytes=400000 line=1000] Second.", "m2");
   say("[scenario: write-files prefix=wrong] Not again.", "m2");

@@ -26,6 +26,35 @@ export const TURNS: readonly Check[] = [
     },
   },
   {
+    rule: "A message that has to wait is told with message_queued.",
+    needs: "finished",
+    capability: "queued-messages",
+    async run(_bench, { owner }) {
+      const queued = owner.all("messageQueued").map(({ messageId, waitingCount }) => [messageId, waitingCount]);
+      assert.deepEqual(queued, [
+        ["m2", 1],
+        ["m3", 2],
+      ]);
+    },
+  },
+  {
+    rule: "With a max_turn_count the session finishes after so many turns; a message beyond is refused with TURN_LIMIT_REACHED.",
+    needs: "own",
+    capability: "turn-limit",
+    async run(bench) {
+      await bench.start("[scenario: small-edit] One.", { idleTimeout: durationFromMs(60_000), maxTurnCount: 2 });
+      const owner = bench.attach();
+      for (const text of ["Two.", "Three."]) owner.send({ case: "userMessage", value: { text, messageId: text } });
+      await owner.heard();
+      bench.serve();
+      await owner.done;
+      const [refusal] = owner.refusals;
+      assert.deepEqual([refusal?.reason, refusal?.refusedId], ["TURN_LIMIT_REACHED", "Three."]);
+      const { state, turnCount } = await bench.getSession();
+      assert.deepEqual([state, turnCount], [State.SUCCEEDED, 2]);
+    },
+  },
+  {
     rule: "With an idle_timeout the session waits as IDLE for another message; without, or when it is over, it finishes.",
     needs: "own",
     async run(bench) {

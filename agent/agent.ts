@@ -65,9 +65,9 @@ export async function createAgent(config: AgentConfig, options: AgentOptions): P
     relay,
     instanceId: randomUUID(),
     versions: () => (versions ??= readVersions(config, { timeouts, log })),
-    sessions: new OnlySession((id, spec) => {
+    sessions: new OnlySession((id, spec, restore) => {
       log.info({ sessionId: id }, "session started");
-      return new AgentSession({ id, spec, place, timeouts, log });
+      return new AgentSession({ id, spec, restore, place, timeouts, log });
     }),
     owner: new Seat({ onChange, replaced: () => replaced("OWNER_REPLACED", "Another owner has attached.") }),
     connectionTaker: new Seat({

@@ -32,6 +32,8 @@ test.each([
   ["a key", spec({ environment: { ANTHROPIC_API_KEY: "x" } }), "ENVIRONMENT_RESERVED"],
   ["another endpoint", spec({ environment: { ANTHROPIC_BASE_URL: "x" } }), "ENVIRONMENT_RESERVED"],
   ["another proxy", spec({ environment: { https_proxy: "x" } }), "ENVIRONMENT_RESERVED"],
+  ["another place for the transcript", spec({ environment: { CLAUDE_CONFIG_DIR: "/tmp" } }), "ENVIRONMENT_RESERVED"],
+  ["a session that cannot be", spec({ previousSessionId: "../x" }), "PREVIOUS_SESSION_INVALID"],
   ["a path as repository", repository("/etc"), "REPOSITORY_URI_INVALID"],
   ["ssh", repository("git@github.com:a/b.git"), "REPOSITORY_URI_INVALID"],
   ["a helper protocol", repository("ext::sh -c id"), "REPOSITORY_URI_INVALID"],

@@ -27,6 +27,7 @@ const RESERVED_VARIABLES = new Set([
   "HTTPS_PROXY",
   "ALL_PROXY",
   "NO_PROXY",
+  "CLAUDE_CONFIG_DIR",
 ]);
 const RESERVED_PREFIXES = ["ANTHROPIC_", "CLAUDE_CODE_", "CLAUDECLUSTER_"];
 
@@ -98,8 +99,12 @@ export function completeSpec(given: SessionSpec): SessionSpec {
     );
   }
   spec.decisionTimeout = durationFromMs(decisionMs);
-  if (spec.previousSessionId !== "") {
-    throw invalid("PREVIOUS_SESSION_UNSUPPORTED", "This version cannot continue a session.", "Start a new one.");
+  if (!/^[A-Za-z0-9_-]{0,64}$/.test(spec.previousSessionId)) {
+    throw invalid(
+      "PREVIOUS_SESSION_INVALID",
+      `"${spec.previousSessionId.slice(0, 64)}" cannot be a session's id.`,
+      "Use the id of a finished session.",
+    );
   }
   for (const name of Object.keys(spec.environment)) checkVariable(name, spec.environment[name]!);
   if (spec.repository !== undefined) {

@@ -45,6 +45,16 @@ test("passes model, limit and rules, each rule as one argument", () => {
   expect(args.slice(args.indexOf("--allowed-tools"))).toEqual(["--allowed-tools", "Edit", "Bash(git log *)"]);
 });
 
+test("goes on with a conversation that is there, and begins one otherwise", () => {
+  const spec = completeSpec(create(SessionSpecSchema, { task: "x" }));
+  const resumed = claudeArguments(spec, { conversationId, earlier: "resumed" });
+  expect(valueOf(resumed, "--resume")).toBe(conversationId);
+  expect(resumed).not.toContain("--session-id");
+  const lost = claudeArguments(spec, { conversationId, earlier: "lost" });
+  expect(valueOf(lost, "--session-id")).toBe(conversationId);
+  expect(lost).not.toContain("--resume");
+});
+
 test("asks somebody only where somebody may be asked", () => {
   const decisionTimeout = durationFromMs(1000);
   const asking = argumentsFor({ decisionTimeout });

@@ -1,5 +1,6 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { SessionSpec } from "../../proto/index.ts";
+import type { Opening } from "./opening.ts";
 
 /** Nested sandboxing is off: the container is the sandbox, and user namespaces are not to be had in it. */
 const SETTINGS = JSON.stringify({ sandbox: { enabled: false } });
@@ -14,7 +15,7 @@ const PLANNING_TOOLS = ["EnterPlanMode", "ExitPlanMode"];
  * Returns the arguments of `claude` for a session with completed spec. The task is not among them:
  * it goes through standard input, where no other process sees it.
  */
-export function claudeArguments(spec: SessionSpec, { conversationId }: { conversationId: string }): string[] {
+export function claudeArguments(spec: SessionSpec, { conversationId, earlier }: Opening): string[] {
   return [
     "-p",
     "--output-format",
@@ -30,8 +31,7 @@ export function claudeArguments(spec: SessionSpec, { conversationId }: { convers
     SETTINGS,
     "--permission-mode",
     spec.permissionMode,
-    "--session-id",
-    conversationId,
+    ...(earlier === "resumed" ? ["--resume", conversationId] : ["--session-id", conversationId]),
     ...(asks(spec) ? ["--permission-prompt-tool", "stdio"] : []),
     ...(asks(spec) && spec.permissionMode !== "plan" ? ["--disallowed-tools", ...PLANNING_TOOLS] : []),
     ...(spec.model === "" ? [] : ["--model", spec.model]),

@@ -30,6 +30,8 @@ export interface ConversationOptions {
   cwd: string;
   /** Undefined: the agent's own. */
   identity: Identity | undefined;
+  /** Said before the first message, in the same breath. */
+  firstNote?: string | undefined;
   timeouts: Timeouts;
   log: Logger;
   /** Takes what Claude's output says, in order. */
@@ -60,6 +62,7 @@ export class Conversation {
   readonly #progress: TurnProgress;
   readonly #answers = new Map<string, (error: string | undefined) => void>();
   #exit: ClaudeExit | undefined;
+  #note: string | undefined;
   #omittedBytes = 0;
   #waitingForRoom = false;
   #startError: Error | undefined;
@@ -67,6 +70,7 @@ export class Conversation {
   private constructor(options: ConversationOptions) {
     const { command, args, cwd, environment: env, identity, timeouts } = options;
     this.#options = options;
+    this.#note = options.firstNote;
     this.#progress = new TurnProgress({
       settleMs: timeouts.backgroundSettleMs,
       onEnd: (result) => options.onTurnEnd(result),
@@ -113,7 +117,9 @@ export class Conversation {
   /** Gives Claude a message. Only when it is not busy. */
   say(text: string): void {
     this.#progress.begin();
-    this.#write({ type: "user", message: { role: "user", content: text }, parent_tool_use_id: null, session_id: "" });
+    const content = this.#note === undefined ? text : [this.#note, text].map((text) => ({ type: "text", text }));
+    this.#note = undefined;
+    this.#write({ type: "user", message: { role: "user", content }, parent_tool_use_id: null, session_id: "" });
   }
 
   /** Claude may use the tool that it has asked for, with this input. */

@@ -6,6 +6,8 @@ import { getAgentInfo } from "./get-agent-info.ts";
 import { getSession } from "./get-session.ts";
 import { type GrpcService, grpcService, type GrpcServiceOptions } from "./grpc-service.ts";
 import { readChanges } from "./read-changes.ts";
+import { readTranscript } from "./read-transcript.ts";
+import { restoreSession } from "./restore-session.ts";
 import { startSession } from "./start-session.ts";
 import { tunnel } from "./tunnel.ts";
 import { watchEvents } from "./watch-events.ts";
@@ -16,11 +18,13 @@ export function agentService(core: AgentCore, options: GrpcServiceOptions): Grpc
     AgentService,
     {
       getAgentInfo: () => getAgentInfo(core),
+      restoreSession: (requests) => restoreSession(core, requests),
       startSession: (request) => startSession(core, request),
       attach: (requests, context) => attach(core, requests, context),
       watchEvents: (request, context) => watchEvents(core, request, context),
       getSession: (request) => getSession(core, request),
       readChanges: (request, context) => readChanges(core, request, context),
+      readTranscript: (request) => readTranscript(core, request),
       acceptConnections: (_request, context) => acceptConnections(core, context),
       tunnel: (requests, context) => tunnel(core, requests, context),
     },

@@ -44,6 +44,21 @@ test("answers a unary call", async () => {
   expect((await client.getAgentInfo({})).agentVersion).toBe("1.2.3");
 });
 
+test("answers when a caller has said everything", async () => {
+  const { client } = serve({
+    async restoreSession(requests) {
+      let bytes = 0;
+      for await (const { patch } of requests) bytes += patch.length;
+      expect(bytes).toBe(3 * 1024 * 1024);
+      return {};
+    },
+  });
+  async function* parts() {
+    for (let part = 0; part < 12; part++) yield { patch: new Uint8Array(256 * 1024) };
+  }
+  expect(await client.restoreSession(parts())).toMatchObject({});
+});
+
 test("tells our errors with their reason, whatever the kind of call", async () => {
   const fail = () => {
     throw new AppError("NO_LUCK", 'There is no "lück" \ud800.', {
@@ -62,6 +77,10 @@ test("tells our errors with their reason, whatever the kind of call", async () =
     async *attach(requests) {
       for await (const _ of requests) fail();
     },
+    async restoreSession(requests) {
+      for await (const _ of requests) fail();
+      return {};
+    },
   });
   const drain = async (stream: AsyncIterable<unknown>) => {
     for await (const _ of stream);
@@ -70,6 +89,7 @@ test("tells our errors with their reason, whatever the kind of call", async () =
     client.getAgentInfo({}),
     drain(client.watchEvents({})),
     drain(client.attach(endless({ request: { case: "interrupt", value: {} } }))),
+    client.restoreSession(endless({})),
   ];
   for (const call of calls) {
     const error = await errorOf(call);

@@ -3,6 +3,7 @@ import {
   type DescMessage,
   type DescMethod,
   type DescMethodBiDiStreaming,
+  type DescMethodClientStreaming,
   type DescMethodServerStreaming,
   type DescMethodUnary,
   type DescService,
@@ -30,7 +31,9 @@ type Handler<M> =
       ? (request: MessageShape<I>, context: CallContext) => AsyncIterable<MessageInitShape<O>>
       : M extends DescMethodBiDiStreaming<infer I, infer O>
         ? (requests: AsyncIterable<MessageShape<I>>, context: CallContext) => AsyncIterable<MessageInitShape<O>>
-        : never;
+        : M extends DescMethodClientStreaming<infer I, infer O>
+          ? (requests: AsyncIterable<MessageShape<I>>, context: CallContext) => Promise<MessageInitShape<O>>
+          : never;
 
 /** The handlers of a service, by method. */
 export type Handlers<S extends DescService> = { [K in keyof S["method"]]: Handler<S["method"][K]> };
@@ -101,6 +104,14 @@ function handleCall(method: DescMethod, handler: AnyHandler, options: GrpcServic
       }).catch((error: unknown) => respond(toStatus(error)));
     };
   }
+  if (method.methodKind === "client_streaming") {
+    return (call: grpc.ServerReadableStream<Message, Message>, respond: grpc.sendUnaryData<Message>) => {
+      void withSignal(call, async (signal) => {
+        const answer = await (handler(readRequests(call, signal), { signal }) as Promise<Init>);
+        respond(null, create(method.output, answer));
+      }).catch((error: unknown) => respond(toStatus(error)));
+    };
+  }
   return (call: StreamingCall) => {
     void withSignal(call, async (signal) => {
       const request = "request" in call ? call.request : readRequests(call, signal);
@@ -129,7 +140,7 @@ async function withSignal(call: EventEmitter, body: (signal: AbortSignal) => Pro
 
 /** Leaving the loop early must not destroy the call: its status would never be sent. */
 async function* readRequests(
-  call: grpc.ServerDuplexStream<Message, Message>,
+  call: grpc.ServerDuplexStream<Message, Message> | grpc.ServerReadableStream<Message, Message>,
   signal: AbortSignal,
 ): AsyncGenerator<Message> {
   try {

@@ -1,9 +1,12 @@
 import type { Logger } from "../log.ts";
 import { AppError, type Failure, type FileChange } from "../../proto/index.ts";
 import { PatchTooLargeError } from "../git/final-changes.ts";
+import { isConversationId } from "../claude/transcript.ts";
 import type { Workspace } from "../git/workspace.ts";
 import type { ChangesStream } from "./changes-stream.ts";
 import { failureOf } from "./outcome.ts";
+import { MAX_TRANSCRIPT_BYTES } from "./restore.ts";
+import type { SessionPlace } from "./session-place.ts";
 
 /** What a session leaves behind in its workspace. */
 export interface Collected {
@@ -44,6 +47,25 @@ export async function collectChanges(
     log.error({ err: error }, "collecting the changes failed");
     if (error instanceof PatchTooLargeError) return { ...error.collected, failure: failureOf(error) };
     return { ...NOTHING_COLLECTED, failure: failureOf(collectError(error, signal)) };
+  }
+}
+
+/**
+ * Takes the transcript of the conversation, once Claude is gone. Does not throw: without it the session can still be
+ * continued, only not its conversation. Empty: there is none.
+ */
+export async function collectTranscript(
+  place: Pick<SessionPlace, "readTranscript">,
+  conversationId: string,
+  { signal, log }: { signal: AbortSignal; log: Logger },
+): Promise<Buffer> {
+  // Claude has said what it is, and may say anything.
+  if (!isConversationId(conversationId)) return Buffer.alloc(0);
+  try {
+    return await place.readTranscript(conversationId, { maxBytes: MAX_TRANSCRIPT_BYTES, signal });
+  } catch (error) {
+    log.warn({ err: error }, "collecting the transcript failed");
+    return Buffer.alloc(0);
   }
 }
 

@@ -1,13 +1,18 @@
 import { AppError, completeSpec, type SessionSpec } from "../../proto/index.ts";
+import type { Restore } from "./restore.ts";
 import type { AgentSession } from "./session.ts";
+
+type CreateSession = (id: string, spec: SessionSpec, restore: Restore | undefined) => AgentSession;
 
 /** The agent's one session, once there is one. */
 export class OnlySession {
-  readonly #create: (id: string, spec: SessionSpec) => AgentSession;
+  readonly #create: CreateSession;
   #session: AgentSession | undefined;
+  /** For the session to come. */
+  #restore: { readonly id: string; readonly restore: Restore } | undefined;
   #closed = false;
 
-  constructor(create: (id: string, spec: SessionSpec) => AgentSession) {
+  constructor(create: CreateSession) {
     this.#create = create;
   }
 
@@ -15,32 +20,41 @@ export class OnlySession {
     return this.#session;
   }
 
-  /** Starts the session, or returns the one that has the id already. */
-  start(id: string, spec: SessionSpec | undefined): AgentSession {
-    if (!/^[A-Za-z0-9_-]{1,64}$/.test(id)) {
-      throw new AppError("SESSION_ID_INVALID", `"${id.slice(0, 64)}" cannot be a session's id.`, {
-        kind: "INVALID_ARGUMENT",
-        help: "Use 1 to 64 characters of A-Z, a-z, 0-9, _ and -.",
-      });
-    }
-    if (this.#session?.id === id) return this.#session;
-    if (this.#session !== undefined) {
+  /** Throws if no session of that id can be started, or is there already. */
+  requireFree(id: string): void {
+    checkId(id);
+    if (this.#session !== undefined && this.#session.id !== id) {
       throw new AppError("SESSION_EXISTS", `This agent has session "${this.#session.id}" already.`, {
         kind: "FAILED_PRECONDITION",
         metadata: { session_id: this.#session.id },
         help: "An agent runs one session; start another container for another one.",
       });
     }
-    if (this.#closed) {
+    if (this.#session === undefined && this.#closed) {
       throw new AppError("AGENT_ENDING", "The agent is ending and starts nothing.", { kind: "UNAVAILABLE" });
     }
+  }
+
+  /** Keeps what the session of that id is to continue; nothing if it has been started. Throws as `requireFree`. */
+  restore(id: string, restore: Restore): void {
+    this.requireFree(id);
+    if (this.#session === undefined) this.#restore = { id, restore };
+  }
+
+  /** Starts the session, or returns the one that has the id already. */
+  start(id: string, spec: SessionSpec | undefined): AgentSession {
+    this.requireFree(id);
+    if (this.#session !== undefined) return this.#session;
     if (spec === undefined) {
       throw new AppError("SPEC_MISSING", "StartSession needs a spec.", {
         kind: "INVALID_ARGUMENT",
         help: "Say at least what the task is.",
       });
     }
-    this.#session = this.#create(id, completeSpec(spec));
+    const complete = completeSpec(spec);
+    const restore = this.#restoreFor(id, complete);
+    this.#restore = undefined;
+    this.#session = this.#create(id, complete, restore);
     return this.#session;
   }
 
@@ -51,8 +65,26 @@ export class OnlySession {
     throw new AppError("SESSION_NOT_FOUND", what, { kind: "NOT_FOUND", metadata: { session_id: id.slice(0, 64) } });
   }
 
+  #restoreFor(id: string, { previousSessionId }: SessionSpec): Restore | undefined {
+    if (previousSessionId === "") return undefined;
+    if (this.#restore?.id === id) return this.#restore.restore;
+    throw new AppError("RESTORE_MISSING", `What session "${previousSessionId}" left is not here.`, {
+      kind: "FAILED_PRECONDITION",
+      metadata: { previous_session_id: previousSessionId },
+      help: "Send it with RestoreSession first; it may be empty.",
+    });
+  }
+
   /** No session is started any more. */
   close(): void {
     this.#closed = true;
   }
+}
+
+function checkId(id: string): void {
+  if (/^[A-Za-z0-9_-]{1,64}$/.test(id)) return;
+  throw new AppError("SESSION_ID_INVALID", `"${id.slice(0, 64)}" cannot be a session's id.`, {
+    kind: "INVALID_ARGUMENT",
+    help: "Use 1 to 64 characters of A-Z, a-z, 0-9, _ and -.",
+  });
 }

@@ -1,10 +1,11 @@
-import { randomUUID } from "node:crypto";
 import { access, constants } from "node:fs/promises";
 import { delimiter, isAbsolute, join } from "node:path";
 import { AppError, type SessionSpec } from "../../proto/index.ts";
 import { claudeArguments } from "../claude/argv.ts";
 import { Conversation, type ConversationOptions } from "../claude/conversation.ts";
 import { claudeEnvironment } from "../claude/environment.ts";
+import { type Opening, openingNote } from "../claude/opening.ts";
+import { readTranscript, writeTranscript } from "../claude/transcript.ts";
 import type { AgentConfig } from "../config.ts";
 import { openWorkspace, type Workspace } from "../git/workspace.ts";
 import { killAllOf } from "../process/identity.ts";
@@ -28,7 +29,17 @@ export interface SessionPlace {
     onProgress(step: CloneStep): void;
   }): Promise<Workspace>;
   /** Resolves once Claude answers. Throws CLAUDE_NOT_FOUND, CLAUDE_NOT_STARTED. */
-  startClaude(options: ClaudeCallbacks & { spec: SessionSpec; signal: AbortSignal }): Promise<Conversation>;
+  startClaude(
+    options: ClaudeCallbacks & { spec: SessionSpec; opening: Opening; signal: AbortSignal },
+  ): Promise<Conversation>;
+  /** Puts a transcript where Claude finds it. Throws TRANSCRIPT_NOT_WRITTEN. */
+  writeTranscript(
+    conversationId: string,
+    transcript: Buffer,
+    options: { cwd: string; signal: AbortSignal },
+  ): Promise<void>;
+  /** Returns the transcript that Claude has left, empty if there is none. Throws OUTPUT_TOO_LARGE, TRANSCRIPT_NOT_READ. */
+  readTranscript(conversationId: string, options: { maxBytes: number; signal: AbortSignal }): Promise<Buffer>;
   /** Ends every process of the session. */
   killLeftovers(): Promise<void>;
 }
@@ -40,6 +51,7 @@ export function sessionPlace(options: {
 }): SessionPlace {
   const { config, relay, timeouts } = options;
   const { sessionIdentity, baseIdentity, paths, home, path, claudeCommand } = config;
+  const transcripts = { home, path, identity: sessionIdentity };
   return {
     openWorkspace: ({ spec, signal, onProgress }) =>
       openWorkspace({
@@ -52,17 +64,21 @@ export function sessionPlace(options: {
         cutCount: () => relay.cutCount,
         signal,
       }),
-    async startClaude({ spec, signal, ...callbacks }) {
+    async startClaude({ spec, opening, signal, ...callbacks }) {
       return await Conversation.start({
         ...callbacks,
         command: await findCommand(claudeCommand, path),
-        args: claudeArguments(spec, { conversationId: randomUUID() }),
+        args: claudeArguments(spec, opening),
         environment: claudeEnvironment(spec, { home, path, ...relay }),
         identity: sessionIdentity,
+        firstNote: openingNote(opening),
         timeouts,
         signal,
       });
     },
+    writeTranscript: (conversationId, transcript, options) =>
+      writeTranscript(transcripts, conversationId, transcript, options),
+    readTranscript: (conversationId, options) => readTranscript(transcripts, conversationId, options),
     async killLeftovers() {
       if (sessionIdentity !== undefined) await killAllOf(sessionIdentity);
     },

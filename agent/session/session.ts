@@ -11,48 +11,35 @@ import {
   type Session,
   Session_State as State,
   type SessionSpec,
-  UsageUpdatedSchema,
 } from "../../proto/index.ts";
-import type { ClaudeResult } from "../claude/claude-result.ts";
+import type { Opening } from "../claude/opening.ts";
 import type { ClaudeExit, Conversation } from "../claude/conversation.ts";
-import { authenticationFailure, isRefusedCredential, turnFailure } from "../claude/turn-failure.ts";
-import { UsageMeter } from "../claude/usage-meter.ts";
+import { authenticationFailure, isRefusedCredential } from "../claude/turn-failure.ts";
 import type { Workspace } from "../git/workspace.ts";
 import type { Timeouts } from "../timeouts.ts";
 import { ChangesStream } from "./changes-stream.ts";
-import { type Collected, collectChanges, NOTHING_COLLECTED } from "./collect.ts";
+import { type Collected, collectChanges, collectTranscript, NOTHING_COLLECTED } from "./collect.ts";
 import { Decisions } from "./decisions.ts";
-import { MessageQueue, type QueuedMessage } from "./message-queue.ts";
-import {
-  type EndReason,
-  exitFailure,
-  failureOf,
-  finalState,
-  outcomeOf,
-  processExit,
-  type TurnOutcome,
-  turnOutcomeOfEnd,
-} from "./outcome.ts";
+import { MessageQueue } from "./message-queue.ts";
+import { openConversation } from "./open-conversation.ts";
+import { type EndReason, failureOf, finalState, outcomeOf, processExit } from "./outcome.ts";
+import type { Restore } from "./restore.ts";
 import { SessionRecord } from "./session-record.ts";
 import { wholeResult } from "./session-result.ts";
 import type { SessionPlace } from "./session-place.ts";
-import { messageQueued, turnFinished, turnStarted } from "./turn-events.ts";
+import { messageQueued } from "./turn-events.ts";
+import { Turns } from "./turns.ts";
 
 export interface SessionOptions {
   id: string;
   /** With its defaults filled in. */
   spec: SessionSpec;
+  /** What it continues. */
+  restore: Restore | undefined;
   /** Where the session happens. */
   place: SessionPlace;
   timeouts: Timeouts;
   log: Logger;
-}
-
-interface RunningTurn {
-  readonly number: number;
-  readonly startMs: number;
-  interrupted: boolean;
-  readonly over: () => void;
 }
 
 /**
@@ -65,11 +52,13 @@ export class AgentSession {
   readonly finished: Promise<void>;
   /** What Claude waits for. */
   readonly decisions: Decisions;
-  readonly #options: SessionOptions;
+  readonly #options: Omit<SessionOptions, "restore">;
+  /** Undefined once it has been used: it may be large. */
+  #restore: Restore | undefined;
   readonly #logger: Logger;
   readonly #record: SessionRecord;
   readonly #messages: MessageQueue;
-  readonly #usage = new UsageMeter();
+  readonly #turns: Turns;
   /** Aborted with an EndReason when the session is to end before it ends by itself. */
   readonly #ending = new AbortController();
   /** Aborted when Claude gets no more time to end by itself, and when nothing does. */
@@ -82,21 +71,25 @@ export class AgentSession {
   #conversation: Conversation | undefined;
   #changes: ChangesStream | undefined;
   #workspace: Workspace | undefined;
-  #turnCount = 0;
-  #turn: RunningTurn | undefined;
-  #lastTurn: TurnOutcome | undefined;
-  #finalText = "";
-  /** Aborted when the session has waited long enough for another message. */
-  readonly #idleOver = new AbortController();
   #collected: Collected = NOTHING_COLLECTED;
+  #transcript: Buffer = Buffer.alloc(0);
 
-  constructor(options: SessionOptions) {
+  constructor({ restore, ...options }: SessionOptions) {
     const { id, spec, log } = options;
     this.id = id;
     this.#options = options;
+    this.#restore = restore;
     this.#logger = log.child({ sessionId: id });
     this.#record = new SessionRecord(id, spec);
     this.#messages = new MessageQueue({ maxCount: spec.maxTurnCount });
+    this.#turns = new Turns({
+      spec,
+      messages: this.#messages,
+      emit: (event) => this.#emit(event),
+      enterState: (state) => this.#record.enterState(state),
+      endReason: () => this.#endReason,
+      onHopeless: (failure) => this.#end({ kind: "failed", failure }),
+    });
     this.#record.enterState(State.PREPARING);
     this.decisions = new Decisions({
       timeoutMs: spec.decisionTimeout === undefined ? 0 : durationMs(spec.decisionTimeout),
@@ -106,8 +99,7 @@ export class AgentSession {
         else this.#conversation?.deny(requestId, verdict.message);
       },
       onWaiting: (waiting) => {
-        if (this.#turn !== undefined && !this.#collecting)
-          this.#record.enterState(waiting ? State.WAITING : State.RUNNING);
+        if (this.#turns.running && !this.#collecting) this.#record.enterState(waiting ? State.WAITING : State.RUNNING);
       },
     });
     this.#messages.add(spec.task, "");
@@ -141,9 +133,7 @@ export class AgentSession {
 
   /** Ends the running turn, if one is running. */
   interrupt(): void {
-    if (this.#turn === undefined) return;
-    this.#turn.interrupted = true;
-    this.#conversation?.interrupt();
+    if (this.#turns.interrupt()) this.#conversation?.interrupt();
   }
 
   /** Ends the session; the changes are still collected. */
@@ -174,6 +164,15 @@ export class AgentSession {
   async readPatch({ signal }: { signal: AbortSignal }): Promise<Buffer> {
     if (this.over || this.#workspace === undefined) return this.#collected.patch;
     return (await this.#workspace.collect({ signal })).patch;
+  }
+
+  /** Claude Code's own record of the conversation. Throws SESSION_NOT_FINISHED, TRANSCRIPT_MISSING. */
+  transcript(): Buffer {
+    if (this.over && this.#transcript.length > 0) return this.#transcript;
+    if (this.over) throw new AppError("TRANSCRIPT_MISSING", "Claude left no transcript.", { kind: "NOT_FOUND" });
+    throw new AppError("SESSION_NOT_FINISHED", "The transcript is there once the session has finished.", {
+      kind: "FAILED_PRECONDITION",
+    });
   }
 
   /** Claude has written to the model API. */
@@ -223,6 +222,9 @@ export class AgentSession {
           value: create(CloneProgressSchema, { stage, ...(percent !== undefined && { percent }) }),
         }),
     }));
+    const restore = this.#restore;
+    this.#restore = undefined;
+    if (restore !== undefined) await workspace.restore(restore.patch, { signal });
     this.#changes = new ChangesStream({
       workspace,
       emit: (event) => this.#emit(event),
@@ -230,108 +232,46 @@ export class AgentSession {
       log: this.#logger,
     });
     this.#changes.start();
+    if (restore !== undefined) this.#changes.poke();
     this.#record.enterPhase(Phase.CLAUDE);
-    this.#conversation = await place.startClaude({
-      spec,
+    this.#conversation = await openConversation({
+      restore,
+      previousSessionId: spec.previousSessionId,
+      place,
       cwd: workspace.workTree,
       signal,
+      start: (opening) => this.#startClaude({ opening, cwd: workspace.workTree, signal }),
+      onRestored: (value) => this.#emit({ case: "sessionRestored", value }),
+    });
+    this.#record.enterPhase(Phase.FIRST_REQUEST);
+    await this.#turns.takeAll(this.#conversation, signal);
+  }
+
+  async #startClaude(options: { opening: Opening; cwd: string; signal: AbortSignal }): Promise<Conversation> {
+    const conversation = await this.#options.place.startClaude({
+      ...options,
+      spec: this.#options.spec,
       log: this.#logger,
       emit: (event) => this.#emit(event),
       roomy: () => this.#roomy(),
-      onTurnEnd: (result) => this.#finishTurn({ result }),
-      onResult: (result) => this.#countUsage(result),
+      onTurnEnd: (result) => this.#turns.finish({ result }),
+      onResult: (result) => this.#turns.countUsage(result),
       onRetry: ({ httpStatus }) => {
         if (isRefusedCredential(httpStatus)) this.#end({ kind: "failed", failure: authenticationFailure(httpStatus) });
       },
       onPermissionRequest: (request) => this.decisions.ask(request),
       onRequestCanceled: (requestId) => this.decisions.withdraw(requestId),
     });
-    this.#record.enterPhase(Phase.FIRST_REQUEST);
-    await this.#takeTurns(this.#conversation, signal);
-  }
-
-  async #takeTurns(conversation: Conversation, signal: AbortSignal): Promise<void> {
-    const gone = new AbortController();
-    const over = AbortSignal.any([signal, gone.signal]);
-    void conversation.exited.then(() => gone.abort());
-    while (!over.aborted) {
-      const message = this.#messages.take() ?? (await this.#nextMessage(over));
-      if (message === undefined) return;
-      await this.#takeTurn(conversation, message, over);
-      const failed = this.#lastTurn?.failure;
-      if (failed?.reason === "AUTHENTICATION_FAILED") this.#end({ kind: "failed", failure: failed });
-    }
-    const { exit } = conversation;
-    if (exit !== undefined && !signal.aborted && this.#messages.take() !== undefined) {
-      this.#lastTurn = { failure: exitFailure(exit), interrupted: false };
-    }
-  }
-
-  /** Waits as IDLE for a message, as long as the session allows. */
-  async #nextMessage(over: AbortSignal): Promise<QueuedMessage | undefined> {
-    const { idleTimeout, maxTurnCount } = this.#options.spec;
-    const idleMs = idleTimeout === undefined ? 0 : durationMs(idleTimeout);
-    if (idleMs === 0 || this.#idleOver.signal.aborted || this.#turnCount === maxTurnCount) return undefined;
-    this.#record.enterState(State.IDLE);
-    const timer = setTimeout(() => this.#idleOver.abort(), idleMs);
-    await this.#messages.filled(AbortSignal.any([over, this.#idleOver.signal]));
-    clearTimeout(timer);
-    return over.aborted ? undefined : this.#messages.take();
-  }
-
-  /** Resolves when the turn is over, or when the session is to end; then the turn ends with Claude. */
-  async #takeTurn(conversation: Conversation, message: QueuedMessage, over: AbortSignal): Promise<void> {
-    const number = ++this.#turnCount;
-    this.#emit(turnStarted(number, message));
-    this.#record.enterState(State.RUNNING);
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        over.removeEventListener("abort", done);
-        resolve();
-      };
-      over.addEventListener("abort", done);
-      this.#turn = { number, startMs: performance.now(), interrupted: false, over: done };
-      conversation.say(message.text);
-    });
-    // An exit in the middle of it, unless the session is being ended: then the end says how it went.
-    if (!this.#ending.signal.aborted && conversation.exit !== undefined) this.#finishTurn({ exit: conversation.exit });
-  }
-
-  #finishTurn(how: { result?: ClaudeResult; exit?: ClaudeExit }): void {
-    if (how.exit !== undefined) this.decisions.close();
-    const turn = this.#turn;
-    if (turn === undefined) return;
-    this.#turn = undefined;
-    const outcome = this.#turnOutcome(turn, how);
-    this.#lastTurn = outcome;
-    // An interrupted Claude says nothing worth keeping over the answer before.
-    const said = how.result?.isError === false ? how.result.text : "";
-    if (said !== "") this.#finalText = said;
-    const elapsedMs = performance.now() - turn.startMs;
-    this.#emit(turnFinished(turn.number, { outcome, said, elapsedMs, usage: this.#usage.usage() }));
-    turn.over();
-  }
-
-  #turnOutcome(turn: RunningTurn, { result, exit }: { result?: ClaudeResult; exit?: ClaudeExit }): TurnOutcome {
-    const end = this.#endReason;
-    // A turn that ended well in the last moment ended well.
-    if (result?.isError === false && !turn.interrupted) return { failure: undefined, interrupted: false };
-    if (end !== undefined) return turnOutcomeOfEnd(end);
-    if (turn.interrupted) return { failure: undefined, interrupted: true };
-    const failure = result === undefined ? exit && exitFailure(exit) : turnFailure(result);
-    return { failure, interrupted: false };
-  }
-
-  #countUsage(result: ClaudeResult): void {
-    this.#usage.add(result);
-    this.#emit({ case: "usageUpdated", value: create(UsageUpdatedSchema, { usage: this.#usage.usage() }) });
+    // Before the turn ends with it.
+    void conversation.exited.then(() => this.decisions.close());
+    return conversation;
   }
 
   async #endClaude(): Promise<ClaudeExit | undefined> {
     const conversation = this.#conversation;
     if (conversation === undefined) return undefined;
     const exit = await conversation.end({ signal: this.#hurryClaude.signal });
-    this.#finishTurn({ exit });
+    this.#turns.finish({ exit });
     return exit;
   }
 
@@ -346,6 +286,8 @@ export class AgentSession {
     if (workspace === undefined || changes === undefined) return;
     const signal = AbortSignal.any([this.#hurry.signal, AbortSignal.timeout(this.#options.timeouts.collectMs)]);
     this.#collected = await collectChanges(workspace, changes, { signal, log: this.#logger });
+    const { conversationId } = this.#record;
+    this.#transcript = await collectTranscript(this.#options.place, conversationId, { signal, log: this.#logger });
   }
 
   #finish(facts: { end: EndReason | undefined; error: unknown; exit: ClaudeExit | undefined }): void {
@@ -354,29 +296,30 @@ export class AgentSession {
     let outcome = outcomeOf({
       end,
       error: error === undefined ? undefined : failureOf(error),
-      lastTurn: this.#lastTurn,
+      lastTurn: this.#turns.last,
     });
     if (outcome.case === "success" && incomplete !== undefined) outcome = { case: "failure", value: incomplete };
     const result = wholeResult(
-      { outcome, finalText: this.#finalText, changes, patch, unreadablePaths },
+      { outcome, finalText: this.#turns.finalText, changes, patch, unreadablePaths },
       {
         baseCommitId: this.#workspace?.baseCommitId ?? "",
         headCommitId,
         patchTruncated: incomplete !== undefined || unreadablePaths.length > 0,
-        usage: this.#usage.usage(),
+        usage: this.#turns.usage.usage(),
         ...(exit !== undefined && { processExit: processExit(exit, end) }),
         elapsed: durationFromMs(Math.max(0, Math.round(Date.now() - this.#record.createTimeMs))),
         conversationId: this.#record.conversationId,
+        transcriptSizeBytes: BigInt(this.#transcript.length),
       },
     );
     const state = finalState(outcome);
     this.#record.finish(state, result);
-    this.#logger.info({ state: State[state], turns: this.#turnCount, changes: changes.length }, "session finished");
+    this.#logger.info({ state: State[state], turns: this.#turns.count, changes: changes.length }, "session finished");
   }
 
   #timeOut(): void {
     // No turn can end in time any more; the one before has.
-    if (this.#record.state === State.IDLE) this.#idleOver.abort();
+    if (this.#record.state === State.IDLE) this.#turns.endIdling();
     else this.#end({ kind: "timedOut", timeoutMs: this.#timeoutMs });
   }
 

@@ -55,8 +55,10 @@ export interface AgentPlace extends AsyncDisposable {
   readonly variables: Record<string, string>;
 }
 
-export async function makePlace(): Promise<AgentPlace> {
-  const root = await mkdtemp(join(tmpdir(), "agent-rig-"));
+/** Makes one in a new directory, or in `root`, which must not be there yet. */
+export async function makePlace({ root: given }: { root?: string | undefined } = {}): Promise<AgentPlace> {
+  const root = given ?? (await mkdtemp(join(tmpdir(), "agent-rig-")));
+  if (given !== undefined) await mkdir(given);
   // mkdtemp made it for us alone.
   await chmod(root, 0o755);
   // Each place has a user of its own: the agent kills all processes of a session's.
@@ -114,9 +116,9 @@ export async function makePlace(): Promise<AgentPlace> {
 }
 
 export async function startRig(
-  options: { config?: Partial<AgentConfig> } & Omit<AgentOptions, "log"> = {},
+  options: { config?: Partial<AgentConfig>; root?: string | undefined } & Omit<AgentOptions, "log"> = {},
 ): Promise<AgentRig> {
-  const place = await makePlace();
+  const place = await makePlace({ root: options.root });
   const config = { ...place.config, ...options.config };
   const logged: LogLine[] = [];
   const log = pino(

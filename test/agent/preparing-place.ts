@@ -19,6 +19,8 @@ export function preparingPlace(): PreparingPlace {
       });
     },
     startClaude: () => Promise.reject(new Error("There is no Claude here.")),
+    writeTranscript: async () => {},
+    readTranscript: async () => Buffer.alloc(0),
     killLeftovers: async () => {},
   };
 }

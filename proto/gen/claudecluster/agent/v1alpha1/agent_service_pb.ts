@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/agent/v1alpha1/agent_service.proto.
  */
 export const file_claudecluster_agent_v1alpha1_agent_service: GenFile = /*@__PURE__*/
-  fileDesc("CjBjbGF1ZGVjbHVzdGVyL2FnZW50L3YxYWxwaGExL2FnZW50X3NlcnZpY2UucHJvdG8SHGNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEiFQoTR2V0QWdlbnRJbmZvUmVxdWVzdCLSAQoUR2V0QWdlbnRJbmZvUmVzcG9uc2USFQoNYWdlbnRfdmVyc2lvbhgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRIWCg5jbGF1ZGVfdmVyc2lvbhgDIAEoCRITCgtnaXRfdmVyc2lvbhgEIAEoCRIUCgxjYXBhYmlsaXRpZXMYBSADKAkSEgoKc2Vzc2lvbl9pZBgGIAEoCRI3ChRob3N0X2Fic2VuY2VfdGltZW91dBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJkChNTdGFydFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSOQoEc3BlYxgCIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uU3BlYyJQChRTdGFydFNlc3Npb25SZXNwb25zZRI4CgdzZXNzaW9uGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24i1wMKDUF0dGFjaFJlcXVlc3QSOwoGYXR0YWNoGAEgASgLMikuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BdHRhY2hTdGFydEgAEkAKC2Fja25vd2xlZGdlGAIgASgLMikuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BY2tub3dsZWRnZUgAEkEKDHVzZXJfbWVzc2FnZRgDIAEoCzIpLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuVXNlck1lc3NhZ2VIABI8CglpbnRlcnJ1cHQYBCABKAsyJy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkludGVycnVwdEgAEjIKBHN0b3AYBSABKAsyIi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlN0b3BIABJPChNwZXJtaXNzaW9uX2RlY2lzaW9uGAYgASgLMjAuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5QZXJtaXNzaW9uRGVjaXNpb25IABI2CgZhbnN3ZXIYByABKAsyJC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkFuc3dlckgAQgkKB3JlcXVlc3QizQEKC0F0dGFjaFN0YXJ0EhIKCnNlc3Npb25faWQYASABKAkSPAoEcm9sZRgCIAEoDjIuLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQXR0YWNoU3RhcnQuUm9sZRIWCg5hZnRlcl9zZXF1ZW5jZRgDIAEoBSJUCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIOCgpST0xFX09XTkVSEAESEwoPUk9MRV9DT05UUk9MTEVSEAISEQoNUk9MRV9PQlNFUlZFUhADIh8KC0Fja25vd2xlZGdlEhAKCHNlcXVlbmNlGAEgASgFIi8KC1VzZXJNZXNzYWdlEgwKBHRleHQYASABKAkSEgoKbWVzc2FnZV9pZBgCIAEoCSILCglJbnRlcnJ1cHQiFgoEU3RvcBIOCgZyZWFzb24YASABKAkiSAoSUGVybWlzc2lvbkRlY2lzaW9uEhIKCnJlcXVlc3RfaWQYASABKAkSDQoFYWxsb3cYAiABKAgSDwoHbWVzc2FnZRgDIAEoCSJdCgZBbnN3ZXISEgoKcmVxdWVzdF9pZBgBIAEoCRI/CgdhbnN3ZXJzGAIgAygLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXN0aW9uQW5zd2VyIpUCCg5BdHRhY2hSZXNwb25zZRI0CgVoZWxsbxgBIAEoCzIjLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuSGVsbG9IABI6CgZldmVudHMYAiABKAsyKC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkV2ZW50QmF0Y2hIABI8CgloZWFydGJlYXQYAyABKAsyJy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkhlYXJ0YmVhdEgAEkcKD3JlcXVlc3RfcmVmdXNlZBgEIAEoCzIsLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUmVxdWVzdFJlZnVzZWRIAEIKCghyZXNwb25zZSJWCgVIZWxsbxI4CgdzZXNzaW9uGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24SEwoLaW5zdGFuY2VfaWQYAiABKAkiSgoKRXZlbnRCYXRjaBI8CgZldmVudHMYASADKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbkV2ZW50IgsKCUhlYXJ0YmVhdCJFCg5SZXF1ZXN0UmVmdXNlZBIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRISCgpyZWZ1c2VkX2lkGAMgASgJIkAKEldhdGNoRXZlbnRzUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEhYKDmFmdGVyX3NlcXVlbmNlGAIgASgFItEBChNXYXRjaEV2ZW50c1Jlc3BvbnNlEjQKBWhlbGxvGAEgASgLMiMuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWxsb0gAEjoKBmV2ZW50cxgCIAEoCzIoLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuRXZlbnRCYXRjaEgAEjwKCWhlYXJ0YmVhdBgDIAEoCzInLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuSGVhcnRiZWF0SABCCgoIcmVzcG9uc2UiJwoRR2V0U2Vzc2lvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCSJOChJHZXRTZXNzaW9uUmVzcG9uc2USOAoHc2Vzc2lvbhgBIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uIigKElJlYWRDaGFuZ2VzUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIk0KE1JlYWRDaGFuZ2VzUmVzcG9uc2USDAoEZGF0YRgBIAEoDBIYChB0b3RhbF9zaXplX2J5dGVzGAIgASgDEg4KBnNoYTI1NhgDIAEoDCIaChhBY2NlcHRDb25uZWN0aW9uc1JlcXVlc3Qi1AEKGUFjY2VwdENvbm5lY3Rpb25zUmVzcG9uc2USFQoNY29ubmVjdGlvbl9pZBgBIAEoCRJSCghsaXN0ZW5lchgCIAEoDjJALmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQWNjZXB0Q29ubmVjdGlvbnNSZXNwb25zZS5MaXN0ZW5lciJMCghMaXN0ZW5lchIYChRMSVNURU5FUl9VTlNQRUNJRklFRBAAEhIKDkxJU1RFTkVSX01PREVMEAESEgoOTElTVEVORVJfUFJPWFkQAiJBCg1UdW5uZWxSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSDAoEZGF0YRgCIAEoDBILCgNlbmQYAyABKAgiKwoOVHVubmVsUmVzcG9uc2USDAoEZGF0YRgBIAEoDBILCgNlbmQYAiABKAgytAcKDEFnZW50U2VydmljZRJ1CgxHZXRBZ2VudEluZm8SMS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkdldEFnZW50SW5mb1JlcXVlc3QaMi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkdldEFnZW50SW5mb1Jlc3BvbnNlEnUKDFN0YXJ0U2Vzc2lvbhIxLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuU3RhcnRTZXNzaW9uUmVxdWVzdBoyLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuU3RhcnRTZXNzaW9uUmVzcG9uc2USZwoGQXR0YWNoEisuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BdHRhY2hSZXF1ZXN0GiwuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BdHRhY2hSZXNwb25zZSgBMAESdAoLV2F0Y2hFdmVudHMSMC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLldhdGNoRXZlbnRzUmVxdWVzdBoxLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuV2F0Y2hFdmVudHNSZXNwb25zZTABEm8KCkdldFNlc3Npb24SLy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkdldFNlc3Npb25SZXF1ZXN0GjAuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5HZXRTZXNzaW9uUmVzcG9uc2USdAoLUmVhZENoYW5nZXMSMC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlYWRDaGFuZ2VzUmVxdWVzdBoxLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUmVhZENoYW5nZXNSZXNwb25zZTABEoYBChFBY2NlcHRDb25uZWN0aW9ucxI2LmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQWNjZXB0Q29ubmVjdGlvbnNSZXF1ZXN0GjcuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BY2NlcHRDb25uZWN0aW9uc1Jlc3BvbnNlMAESZwoGVHVubmVsEisuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5UdW5uZWxSZXF1ZXN0GiwuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5UdW5uZWxSZXNwb25zZSgBMAFiBnByb3RvMw", [file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_event, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration]);
+  fileDesc("CjBjbGF1ZGVjbHVzdGVyL2FnZW50L3YxYWxwaGExL2FnZW50X3NlcnZpY2UucHJvdG8SHGNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEiFQoTR2V0QWdlbnRJbmZvUmVxdWVzdCLSAQoUR2V0QWdlbnRJbmZvUmVzcG9uc2USFQoNYWdlbnRfdmVyc2lvbhgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRIWCg5jbGF1ZGVfdmVyc2lvbhgDIAEoCRITCgtnaXRfdmVyc2lvbhgEIAEoCRIUCgxjYXBhYmlsaXRpZXMYBSADKAkSEgoKc2Vzc2lvbl9pZBgGIAEoCRI3ChRob3N0X2Fic2VuY2VfdGltZW91dBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJ1ChVSZXN0b3JlU2Vzc2lvblJlcXVlc3QSOQoFc3RhcnQYASABKAsyKi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlc3RvcmVTdGFydBINCgVwYXRjaBgCIAEoDBISCgp0cmFuc2NyaXB0GAMgASgMIqUBCgxSZXN0b3JlU3RhcnQSEgoKc2Vzc2lvbl9pZBgBIAEoCRIXCg9jb252ZXJzYXRpb25faWQYAiABKAkSGAoQcGF0Y2hfc2l6ZV9ieXRlcxgDIAEoAxIUCgxwYXRjaF9zaGEyNTYYBCABKAwSHQoVdHJhbnNjcmlwdF9zaXplX2J5dGVzGAUgASgDEhkKEXRyYW5zY3JpcHRfc2hhMjU2GAYgASgMIhgKFlJlc3RvcmVTZXNzaW9uUmVzcG9uc2UiZAoTU3RhcnRTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEjkKBHNwZWMYAiABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvblNwZWMiUAoUU3RhcnRTZXNzaW9uUmVzcG9uc2USOAoHc2Vzc2lvbhgBIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uItcDCg1BdHRhY2hSZXF1ZXN0EjsKBmF0dGFjaBgBIAEoCzIpLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQXR0YWNoU3RhcnRIABJACgthY2tub3dsZWRnZRgCIAEoCzIpLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQWNrbm93bGVkZ2VIABJBCgx1c2VyX21lc3NhZ2UYAyABKAsyKS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlVzZXJNZXNzYWdlSAASPAoJaW50ZXJydXB0GAQgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5JbnRlcnJ1cHRIABIyCgRzdG9wGAUgASgLMiIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5TdG9wSAASTwoTcGVybWlzc2lvbl9kZWNpc2lvbhgGIAEoCzIwLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUGVybWlzc2lvbkRlY2lzaW9uSAASNgoGYW5zd2VyGAcgASgLMiQuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BbnN3ZXJIAEIJCgdyZXF1ZXN0Is0BCgtBdHRhY2hTdGFydBISCgpzZXNzaW9uX2lkGAEgASgJEjwKBHJvbGUYAiABKA4yLi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkF0dGFjaFN0YXJ0LlJvbGUSFgoOYWZ0ZXJfc2VxdWVuY2UYAyABKAUiVAoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDgoKUk9MRV9PV05FUhABEhMKD1JPTEVfQ09OVFJPTExFUhACEhEKDVJPTEVfT0JTRVJWRVIQAyIfCgtBY2tub3dsZWRnZRIQCghzZXF1ZW5jZRgBIAEoBSIvCgtVc2VyTWVzc2FnZRIMCgR0ZXh0GAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkiCwoJSW50ZXJydXB0IhYKBFN0b3ASDgoGcmVhc29uGAEgASgJIkgKElBlcm1pc3Npb25EZWNpc2lvbhISCgpyZXF1ZXN0X2lkGAEgASgJEg0KBWFsbG93GAIgASgIEg8KB21lc3NhZ2UYAyABKAkiXQoGQW5zd2VyEhIKCnJlcXVlc3RfaWQYASABKAkSPwoHYW5zd2VycxgCIAMoCzIuLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5RdWVzdGlvbkFuc3dlciKVAgoOQXR0YWNoUmVzcG9uc2USNAoFaGVsbG8YASABKAsyIy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkhlbGxvSAASOgoGZXZlbnRzGAIgASgLMiguY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5FdmVudEJhdGNoSAASPAoJaGVhcnRiZWF0GAMgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWFydGJlYXRIABJHCg9yZXF1ZXN0X3JlZnVzZWQYBCABKAsyLC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlcXVlc3RSZWZ1c2VkSABCCgoIcmVzcG9uc2UiVgoFSGVsbG8SOAoHc2Vzc2lvbhgBIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uEhMKC2luc3RhbmNlX2lkGAIgASgJIkoKCkV2ZW50QmF0Y2gSPAoGZXZlbnRzGAEgAygLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25FdmVudCILCglIZWFydGJlYXQiRQoOUmVxdWVzdFJlZnVzZWQSDgoGcmVhc29uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSEgoKcmVmdXNlZF9pZBgDIAEoCSJAChJXYXRjaEV2ZW50c1JlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRIWCg5hZnRlcl9zZXF1ZW5jZRgCIAEoBSLRAQoTV2F0Y2hFdmVudHNSZXNwb25zZRI0CgVoZWxsbxgBIAEoCzIjLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuSGVsbG9IABI6CgZldmVudHMYAiABKAsyKC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkV2ZW50QmF0Y2hIABI8CgloZWFydGJlYXQYAyABKAsyJy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkhlYXJ0YmVhdEgAQgoKCHJlc3BvbnNlIicKEUdldFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiTgoSR2V0U2Vzc2lvblJlc3BvbnNlEjgKB3Nlc3Npb24YASABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbiIoChJSZWFkQ2hhbmdlc1JlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCSJNChNSZWFkQ2hhbmdlc1Jlc3BvbnNlEgwKBGRhdGEYASABKAwSGAoQdG90YWxfc2l6ZV9ieXRlcxgCIAEoAxIOCgZzaGEyNTYYAyABKAwiKwoVUmVhZFRyYW5zY3JpcHRSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiUAoWUmVhZFRyYW5zY3JpcHRSZXNwb25zZRIMCgRkYXRhGAEgASgMEhgKEHRvdGFsX3NpemVfYnl0ZXMYAiABKAMSDgoGc2hhMjU2GAMgASgMIhoKGEFjY2VwdENvbm5lY3Rpb25zUmVxdWVzdCLUAQoZQWNjZXB0Q29ubmVjdGlvbnNSZXNwb25zZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJElIKCGxpc3RlbmVyGAIgASgOMkAuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BY2NlcHRDb25uZWN0aW9uc1Jlc3BvbnNlLkxpc3RlbmVyIkwKCExpc3RlbmVyEhgKFExJU1RFTkVSX1VOU1BFQ0lGSUVEEAASEgoOTElTVEVORVJfTU9ERUwQARISCg5MSVNURU5FUl9QUk9YWRACIkEKDVR1bm5lbFJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIMCgRkYXRhGAIgASgMEgsKA2VuZBgDIAEoCCIrCg5UdW5uZWxSZXNwb25zZRIMCgRkYXRhGAEgASgMEgsKA2VuZBgCIAEoCDKyCQoMQWdlbnRTZXJ2aWNlEnUKDEdldEFnZW50SW5mbxIxLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuR2V0QWdlbnRJbmZvUmVxdWVzdBoyLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuR2V0QWdlbnRJbmZvUmVzcG9uc2USfQoOUmVzdG9yZVNlc3Npb24SMy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlc3RvcmVTZXNzaW9uUmVxdWVzdBo0LmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUmVzdG9yZVNlc3Npb25SZXNwb25zZSgBEnUKDFN0YXJ0U2Vzc2lvbhIxLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuU3RhcnRTZXNzaW9uUmVxdWVzdBoyLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuU3RhcnRTZXNzaW9uUmVzcG9uc2USZwoGQXR0YWNoEisuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BdHRhY2hSZXF1ZXN0GiwuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BdHRhY2hSZXNwb25zZSgBMAESdAoLV2F0Y2hFdmVudHMSMC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLldhdGNoRXZlbnRzUmVxdWVzdBoxLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuV2F0Y2hFdmVudHNSZXNwb25zZTABEm8KCkdldFNlc3Npb24SLy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkdldFNlc3Npb25SZXF1ZXN0GjAuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5HZXRTZXNzaW9uUmVzcG9uc2USdAoLUmVhZENoYW5nZXMSMC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlYWRDaGFuZ2VzUmVxdWVzdBoxLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUmVhZENoYW5nZXNSZXNwb25zZTABEn0KDlJlYWRUcmFuc2NyaXB0EjMuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZWFkVHJhbnNjcmlwdFJlcXVlc3QaNC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlYWRUcmFuc2NyaXB0UmVzcG9uc2UwARKGAQoRQWNjZXB0Q29ubmVjdGlvbnMSNi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkFjY2VwdENvbm5lY3Rpb25zUmVxdWVzdBo3LmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQWNjZXB0Q29ubmVjdGlvbnNSZXNwb25zZTABEmcKBlR1bm5lbBIrLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuVHVubmVsUmVxdWVzdBosLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuVHVubmVsUmVzcG9uc2UoATABYgZwcm90bzM", [file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_event, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration]);
 
 /**
  * Asks for nothing.
@@ -99,6 +99,113 @@ export const GetAgentInfoResponseSchema: GenMessage<GetAgentInfoResponse> = /*@_
   messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 1);
 
 /**
+ * What an earlier session left, piece by piece.
+ *
+ * @generated from message claudecluster.agent.v1alpha1.RestoreSessionRequest
+ */
+export type RestoreSessionRequest = Message<"claudecluster.agent.v1alpha1.RestoreSessionRequest"> & {
+  /**
+   * Says what follows. In the first message only.
+   *
+   * @generated from field: claudecluster.agent.v1alpha1.RestoreStart start = 1;
+   */
+  start?: RestoreStart | undefined;
+
+  /**
+   * The next bytes of the patch, at most 256 KiB.
+   *
+   * @generated from field: bytes patch = 2;
+   */
+  patch: Uint8Array;
+
+  /**
+   * The next bytes of the transcript, at most 256 KiB.
+   *
+   * @generated from field: bytes transcript = 3;
+   */
+  transcript: Uint8Array;
+};
+
+/**
+ * Describes the message claudecluster.agent.v1alpha1.RestoreSessionRequest.
+ * Use `create(RestoreSessionRequestSchema)` to create a new message.
+ */
+export const RestoreSessionRequestSchema: GenMessage<RestoreSessionRequest> = /*@__PURE__*/
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 2);
+
+/**
+ * What follows.
+ *
+ * @generated from message claudecluster.agent.v1alpha1.RestoreStart
+ */
+export type RestoreStart = Message<"claudecluster.agent.v1alpha1.RestoreStart"> & {
+  /**
+   * The session that will be started, not the one before.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * As the session before had it, in SessionResult. Empty: Claude begins a new conversation.
+   *
+   * @generated from field: string conversation_id = 2;
+   */
+  conversationId: string;
+
+  /**
+   * Size of the patch, which is against the commit that the repository's ref in the spec names:
+   * best the base_commit_id of the session before. 0: there is none.
+   *
+   * @generated from field: int64 patch_size_bytes = 3;
+   */
+  patchSizeBytes: bigint;
+
+  /**
+   * SHA-256 of the patch. Not looked at if there is none.
+   *
+   * @generated from field: bytes patch_sha256 = 4;
+   */
+  patchSha256: Uint8Array;
+
+  /**
+   * Size of the transcript, as ReadTranscript gave it. 0: Claude begins a new conversation.
+   *
+   * @generated from field: int64 transcript_size_bytes = 5;
+   */
+  transcriptSizeBytes: bigint;
+
+  /**
+   * SHA-256 of the transcript. Not looked at if there is none.
+   *
+   * @generated from field: bytes transcript_sha256 = 6;
+   */
+  transcriptSha256: Uint8Array;
+};
+
+/**
+ * Describes the message claudecluster.agent.v1alpha1.RestoreStart.
+ * Use `create(RestoreStartSchema)` to create a new message.
+ */
+export const RestoreStartSchema: GenMessage<RestoreStart> = /*@__PURE__*/
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 3);
+
+/**
+ * It is kept for StartSession.
+ *
+ * @generated from message claudecluster.agent.v1alpha1.RestoreSessionResponse
+ */
+export type RestoreSessionResponse = Message<"claudecluster.agent.v1alpha1.RestoreSessionResponse"> & {
+};
+
+/**
+ * Describes the message claudecluster.agent.v1alpha1.RestoreSessionResponse.
+ * Use `create(RestoreSessionResponseSchema)` to create a new message.
+ */
+export const RestoreSessionResponseSchema: GenMessage<RestoreSessionResponse> = /*@__PURE__*/
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 4);
+
+/**
  * Names the session and says what it is to do.
  *
  * @generated from message claudecluster.agent.v1alpha1.StartSessionRequest
@@ -124,7 +231,7 @@ export type StartSessionRequest = Message<"claudecluster.agent.v1alpha1.StartSes
  * Use `create(StartSessionRequestSchema)` to create a new message.
  */
 export const StartSessionRequestSchema: GenMessage<StartSessionRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 2);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 5);
 
 /**
  * The session as it is now.
@@ -145,7 +252,7 @@ export type StartSessionResponse = Message<"claudecluster.agent.v1alpha1.StartSe
  * Use `create(StartSessionResponseSchema)` to create a new message.
  */
 export const StartSessionResponseSchema: GenMessage<StartSessionResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 3);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 6);
 
 /**
  * What somebody attached says.
@@ -222,7 +329,7 @@ export type AttachRequest = Message<"claudecluster.agent.v1alpha1.AttachRequest"
  * Use `create(AttachRequestSchema)` to create a new message.
  */
 export const AttachRequestSchema: GenMessage<AttachRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 4);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 7);
 
 /**
  * How to attach.
@@ -257,7 +364,7 @@ export type AttachStart = Message<"claudecluster.agent.v1alpha1.AttachStart"> & 
  * Use `create(AttachStartSchema)` to create a new message.
  */
 export const AttachStartSchema: GenMessage<AttachStart> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 5);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 8);
 
 /**
  * What the caller may do.
@@ -299,7 +406,7 @@ export enum AttachStart_Role {
  * Describes the enum claudecluster.agent.v1alpha1.AttachStart.Role.
  */
 export const AttachStart_RoleSchema: GenEnum<AttachStart_Role> = /*@__PURE__*/
-  enumDesc(file_claudecluster_agent_v1alpha1_agent_service, 5, 0);
+  enumDesc(file_claudecluster_agent_v1alpha1_agent_service, 8, 0);
 
 /**
  * Events up to this number are stored.
@@ -320,7 +427,7 @@ export type Acknowledge = Message<"claudecluster.agent.v1alpha1.Acknowledge"> & 
  * Use `create(AcknowledgeSchema)` to create a new message.
  */
 export const AcknowledgeSchema: GenMessage<Acknowledge> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 6);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 9);
 
 /**
  * Another message for Claude.
@@ -348,7 +455,7 @@ export type UserMessage = Message<"claudecluster.agent.v1alpha1.UserMessage"> & 
  * Use `create(UserMessageSchema)` to create a new message.
  */
 export const UserMessageSchema: GenMessage<UserMessage> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 7);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 10);
 
 /**
  * Ends the running turn.
@@ -363,7 +470,7 @@ export type Interrupt = Message<"claudecluster.agent.v1alpha1.Interrupt"> & {
  * Use `create(InterruptSchema)` to create a new message.
  */
 export const InterruptSchema: GenMessage<Interrupt> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 8);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 11);
 
 /**
  * Ends the session.
@@ -384,7 +491,7 @@ export type Stop = Message<"claudecluster.agent.v1alpha1.Stop"> & {
  * Use `create(StopSchema)` to create a new message.
  */
 export const StopSchema: GenMessage<Stop> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 9);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 12);
 
 /**
  * Decides on a permission_requested. Refused with DECISION_UNKNOWN if there is no such request,
@@ -420,7 +527,7 @@ export type PermissionDecision = Message<"claudecluster.agent.v1alpha1.Permissio
  * Use `create(PermissionDecisionSchema)` to create a new message.
  */
 export const PermissionDecisionSchema: GenMessage<PermissionDecision> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 10);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 13);
 
 /**
  * Answers a question_asked. Refused with DECISION_UNKNOWN if there is no such question, with
@@ -449,7 +556,7 @@ export type Answer = Message<"claudecluster.agent.v1alpha1.Answer"> & {
  * Use `create(AnswerSchema)` to create a new message.
  */
 export const AnswerSchema: GenMessage<Answer> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 11);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 14);
 
 /**
  * What somebody attached is told.
@@ -502,7 +609,7 @@ export type AttachResponse = Message<"claudecluster.agent.v1alpha1.AttachRespons
  * Use `create(AttachResponseSchema)` to create a new message.
  */
 export const AttachResponseSchema: GenMessage<AttachResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 12);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 15);
 
 /**
  * The session when the stream began.
@@ -530,7 +637,7 @@ export type Hello = Message<"claudecluster.agent.v1alpha1.Hello"> & {
  * Use `create(HelloSchema)` to create a new message.
  */
 export const HelloSchema: GenMessage<Hello> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 13);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 16);
 
 /**
  * New events, oldest first.
@@ -551,7 +658,7 @@ export type EventBatch = Message<"claudecluster.agent.v1alpha1.EventBatch"> & {
  * Use `create(EventBatchSchema)` to create a new message.
  */
 export const EventBatchSchema: GenMessage<EventBatch> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 14);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 17);
 
 /**
  * Nothing is new.
@@ -566,7 +673,7 @@ export type Heartbeat = Message<"claudecluster.agent.v1alpha1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 15);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 18);
 
 /**
  * A request on this stream was refused.
@@ -602,7 +709,7 @@ export type RequestRefused = Message<"claudecluster.agent.v1alpha1.RequestRefuse
  * Use `create(RequestRefusedSchema)` to create a new message.
  */
 export const RequestRefusedSchema: GenMessage<RequestRefused> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 16);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 19);
 
 /**
  * What to watch.
@@ -630,7 +737,7 @@ export type WatchEventsRequest = Message<"claudecluster.agent.v1alpha1.WatchEven
  * Use `create(WatchEventsRequestSchema)` to create a new message.
  */
 export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 17);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 20);
 
 /**
  * What somebody who watches is told.
@@ -675,7 +782,7 @@ export type WatchEventsResponse = Message<"claudecluster.agent.v1alpha1.WatchEve
  * Use `create(WatchEventsResponseSchema)` to create a new message.
  */
 export const WatchEventsResponseSchema: GenMessage<WatchEventsResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 18);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 21);
 
 /**
  * Which session.
@@ -696,7 +803,7 @@ export type GetSessionRequest = Message<"claudecluster.agent.v1alpha1.GetSession
  * Use `create(GetSessionRequestSchema)` to create a new message.
  */
 export const GetSessionRequestSchema: GenMessage<GetSessionRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 19);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 22);
 
 /**
  * The session as it is now.
@@ -717,7 +824,7 @@ export type GetSessionResponse = Message<"claudecluster.agent.v1alpha1.GetSessio
  * Use `create(GetSessionResponseSchema)` to create a new message.
  */
 export const GetSessionResponseSchema: GenMessage<GetSessionResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 20);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 23);
 
 /**
  * Whose changes.
@@ -738,7 +845,7 @@ export type ReadChangesRequest = Message<"claudecluster.agent.v1alpha1.ReadChang
  * Use `create(ReadChangesRequestSchema)` to create a new message.
  */
 export const ReadChangesRequestSchema: GenMessage<ReadChangesRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 21);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 24);
 
 /**
  * A piece of the patch.
@@ -773,7 +880,63 @@ export type ReadChangesResponse = Message<"claudecluster.agent.v1alpha1.ReadChan
  * Use `create(ReadChangesResponseSchema)` to create a new message.
  */
 export const ReadChangesResponseSchema: GenMessage<ReadChangesResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 22);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 25);
+
+/**
+ * Whose transcript.
+ *
+ * @generated from message claudecluster.agent.v1alpha1.ReadTranscriptRequest
+ */
+export type ReadTranscriptRequest = Message<"claudecluster.agent.v1alpha1.ReadTranscriptRequest"> & {
+  /**
+   * Empty: the agent's only session.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+};
+
+/**
+ * Describes the message claudecluster.agent.v1alpha1.ReadTranscriptRequest.
+ * Use `create(ReadTranscriptRequestSchema)` to create a new message.
+ */
+export const ReadTranscriptRequestSchema: GenMessage<ReadTranscriptRequest> = /*@__PURE__*/
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 26);
+
+/**
+ * A piece of the transcript.
+ *
+ * @generated from message claudecluster.agent.v1alpha1.ReadTranscriptResponse
+ */
+export type ReadTranscriptResponse = Message<"claudecluster.agent.v1alpha1.ReadTranscriptResponse"> & {
+  /**
+   * The next bytes, at most 256 KiB.
+   *
+   * @generated from field: bytes data = 1;
+   */
+  data: Uint8Array;
+
+  /**
+   * Size of the whole transcript. In the first message only.
+   *
+   * @generated from field: int64 total_size_bytes = 2;
+   */
+  totalSizeBytes: bigint;
+
+  /**
+   * SHA-256 of the whole transcript. In the first message only.
+   *
+   * @generated from field: bytes sha256 = 3;
+   */
+  sha256: Uint8Array;
+};
+
+/**
+ * Describes the message claudecluster.agent.v1alpha1.ReadTranscriptResponse.
+ * Use `create(ReadTranscriptResponseSchema)` to create a new message.
+ */
+export const ReadTranscriptResponseSchema: GenMessage<ReadTranscriptResponse> = /*@__PURE__*/
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 27);
 
 /**
  * Asks for connections.
@@ -788,7 +951,7 @@ export type AcceptConnectionsRequest = Message<"claudecluster.agent.v1alpha1.Acc
  * Use `create(AcceptConnectionsRequestSchema)` to create a new message.
  */
 export const AcceptConnectionsRequestSchema: GenMessage<AcceptConnectionsRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 23);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 28);
 
 /**
  * A connection that wants to go out. The first message of the stream has no id: it only says that
@@ -817,7 +980,7 @@ export type AcceptConnectionsResponse = Message<"claudecluster.agent.v1alpha1.Ac
  * Use `create(AcceptConnectionsResponseSchema)` to create a new message.
  */
 export const AcceptConnectionsResponseSchema: GenMessage<AcceptConnectionsResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 24);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 29);
 
 /**
  * What is at the container's end.
@@ -851,7 +1014,7 @@ export enum AcceptConnectionsResponse_Listener {
  * Describes the enum claudecluster.agent.v1alpha1.AcceptConnectionsResponse.Listener.
  */
 export const AcceptConnectionsResponse_ListenerSchema: GenEnum<AcceptConnectionsResponse_Listener> = /*@__PURE__*/
-  enumDesc(file_claudecluster_agent_v1alpha1_agent_service, 24, 0);
+  enumDesc(file_claudecluster_agent_v1alpha1_agent_service, 29, 0);
 
 /**
  * Bytes into the container.
@@ -886,7 +1049,7 @@ export type TunnelRequest = Message<"claudecluster.agent.v1alpha1.TunnelRequest"
  * Use `create(TunnelRequestSchema)` to create a new message.
  */
 export const TunnelRequestSchema: GenMessage<TunnelRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 25);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 30);
 
 /**
  * Bytes out of the container. The first message is empty.
@@ -914,7 +1077,7 @@ export type TunnelResponse = Message<"claudecluster.agent.v1alpha1.TunnelRespons
  * Use `create(TunnelResponseSchema)` to create a new message.
  */
 export const TunnelResponseSchema: GenMessage<TunnelResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 26);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 31);
 
 /**
  * The agent inside a container: runs one session. Errors are gRPC statuses with one
@@ -937,9 +1100,24 @@ export const AgentService: GenService<{
     output: typeof GetAgentInfoResponseSchema;
   },
   /**
+   * Takes what an earlier session left, for the one that continues it: before StartSession with
+   * previous_session_id. Idempotent: the last call before StartSession counts, later ones for the
+   * same session_id change nothing. FAILED_PRECONDITION (SESSION_EXISTS) if the agent runs another
+   * session, RESOURCE_EXHAUSTED (RESTORE_TOO_LARGE) above 256 MiB of patch or 64 MiB of transcript,
+   * INVALID_ARGUMENT (RESTORE_INVALID) if the bytes are not those that start announces.
+   *
+   * @generated from rpc claudecluster.agent.v1alpha1.AgentService.RestoreSession
+   */
+  restoreSession: {
+    methodKind: "client_streaming";
+    input: typeof RestoreSessionRequestSchema;
+    output: typeof RestoreSessionResponseSchema;
+  },
+  /**
    * Starts the session. Idempotent by session_id: a repeated call answers with the session as it
-   * is. FAILED_PRECONDITION (SESSION_EXISTS) if the agent runs another one, INVALID_ARGUMENT if
-   * the spec is wrong.
+   * is. FAILED_PRECONDITION (SESSION_EXISTS) if the agent runs another one, or (RESTORE_MISSING) if
+   * spec has a previous_session_id and there was no RestoreSession; INVALID_ARGUMENT if the spec is
+   * wrong.
    *
    * @generated from rpc claudecluster.agent.v1alpha1.AgentService.StartSession
    */
@@ -991,6 +1169,18 @@ export const AgentService: GenService<{
     methodKind: "server_streaming";
     input: typeof ReadChangesRequestSchema;
     output: typeof ReadChangesResponseSchema;
+  },
+  /**
+   * Reads Claude Code's own transcript of the conversation (JSON lines), as RestoreSession takes it,
+   * once the session has finished: FAILED_PRECONDITION (SESSION_NOT_FINISHED) before, NOT_FOUND
+   * (TRANSCRIPT_MISSING) if there is none, or if it has more than 64 MiB.
+   *
+   * @generated from rpc claudecluster.agent.v1alpha1.AgentService.ReadTranscript
+   */
+  readTranscript: {
+    methodKind: "server_streaming";
+    input: typeof ReadTranscriptRequestSchema;
+    output: typeof ReadTranscriptResponseSchema;
   },
   /**
    * Announces connections that programs in the container want to have outside. The caller answers

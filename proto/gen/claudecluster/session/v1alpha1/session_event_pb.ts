@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/session/v1alpha1/session_event.proto.
  */
 export const file_claudecluster_session_v1alpha1_session_event: GenFile = /*@__PURE__*/
-  fileDesc("CjJjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9ldmVudC5wcm90bxIeY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExIrISCgxTZXNzaW9uRXZlbnQSEAoIc2VxdWVuY2UYASABKAUSLgoKb2NjdXJfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASSQoPc2Vzc2lvbl9zdGFydGVkGAogASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TdGFydGVkSAASRQoNc3RhdGVfY2hhbmdlZBgLIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TdGF0ZUNoYW5nZWRIABJFCg1waGFzZV9jaGFuZ2VkGAwgASgLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlQ2hhbmdlZEgAEkMKDHR1cm5fc3RhcnRlZBgNIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5UdXJuU3RhcnRlZEgAEkUKDXR1cm5fZmluaXNoZWQYDiABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVHVybkZpbmlzaGVkSAASSwoQc2Vzc2lvbl9maW5pc2hlZBgPIAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uRmluaXNoZWRIABJHCg5tZXNzYWdlX3F1ZXVlZBgQIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5NZXNzYWdlUXVldWVkSAASTwoSY29udGFpbmVyX3Byb2dyZXNzGBQgASgLMjEuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNvbnRhaW5lclByb2dyZXNzSAASSQoPY29ubmVjdGlvbl9sb3N0GBUgASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNvbm5lY3Rpb25Mb3N0SAASUQoTY29ubmVjdGlvbl9yZXN0b3JlZBgWIAEoCzIyLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Db25uZWN0aW9uUmVzdG9yZWRIABJHCg5lZ3Jlc3NfZGVjaWRlZBgXIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5FZ3Jlc3NEZWNpZGVkSAASVgoWcXVldWVfcG9zaXRpb25fY2hhbmdlZBgYIAEoCzI0LmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5RdWV1ZVBvc2l0aW9uQ2hhbmdlZEgAEkkKD2Nvbm5lY3Rpb25fbWFkZRgZIAEoCzIuLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Db25uZWN0aW9uTWFkZUgAEkcKDmNsb25lX3Byb2dyZXNzGB4gASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNsb25lUHJvZ3Jlc3NIABJJCg9jaGFuZ2VzX3VwZGF0ZWQYHyABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ2hhbmdlc1VwZGF0ZWRIABJDCgxmaWxlX3BhdGNoZWQYICABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmlsZVBhdGNoZWRIABJDCgxjbGF1ZGVfcmVhZHkYKCABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ2xhdWRlUmVhZHlIABJHCg5hc3Npc3RhbnRfdGV4dBgpIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Bc3Npc3RhbnRUZXh0SAASSgoQdG9vbF91c2Vfc3RhcnRlZBgqIAEoCzIuLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Ub29sVXNlU3RhcnRlZEgAEkwKEXRvb2xfdXNlX2ZpbmlzaGVkGCsgASgLMi8uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlRvb2xVc2VGaW5pc2hlZEgAEkUKDXVzYWdlX3VwZGF0ZWQYLCABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVXNhZ2VVcGRhdGVkSAASPAoIcmV0cnlpbmcYLSABKAsyKC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUmV0cnlpbmdIABJaChhiYWNrZ3JvdW5kX3Rhc2tzX2NoYW5nZWQYLiABKAsyNi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQmFja2dyb3VuZFRhc2tzQ2hhbmdlZEgAElMKFHBlcm1pc3Npb25fcmVxdWVzdGVkGC8gASgLMjMuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBlcm1pc3Npb25SZXF1ZXN0ZWRIABJPChJwZXJtaXNzaW9uX2RlY2lkZWQYMCABKAsyMS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGVybWlzc2lvbkRlY2lkZWRIABJHCg5xdWVzdGlvbl9hc2tlZBgxIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5RdWVzdGlvbkFza2VkSAASTQoRcXVlc3Rpb25fYW5zd2VyZWQYMiABKAsyMC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUXVlc3Rpb25BbnN3ZXJlZEgAEkUKDXN0ZGVycl9vdXRwdXQYPCABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU3RkZXJyT3V0cHV0SAASTQoRdW5yZWNvZ25pemVkX2xpbmUYPSABKAsyMC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVW5yZWNvZ25pemVkTGluZUgAEksKEG91dHB1dF90cnVuY2F0ZWQYPiABKAsyLy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuT3V0cHV0VHJ1bmNhdGVkSABCBwoFZXZlbnQibwoOU2Vzc2lvblN0YXJ0ZWQSEgoKc2Vzc2lvbl9pZBgBIAEoCRI5CgRzcGVjGAIgASgLMisuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjEg4KBnBhcmVudBgDIAEoCSJMCgxTdGF0ZUNoYW5nZWQSPAoFc3RhdGUYASABKA4yLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbi5TdGF0ZSJECgxQaGFzZUNoYW5nZWQSNAoFcGhhc2UYASABKA4yJS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGhhc2UiUAoLVHVyblN0YXJ0ZWQSDAoEdHVybhgBIAEoBRIMCgR0ZXh0GAIgASgJEhEKCXRydW5jYXRlZBgDIAEoCBISCgptZXNzYWdlX2lkGAQgASgJIu4BCgxUdXJuRmluaXNoZWQSDAoEdHVybhgBIAEoBRI4CgdmYWlsdXJlGAIgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZhaWx1cmUSEwoLaW50ZXJydXB0ZWQYAyABKAgSDAoEdGV4dBgEIAEoCRIRCgl0cnVuY2F0ZWQYBSABKAgSKgoHZWxhcHNlZBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI0CgV1c2FnZRgHIAEoCzIlLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Vc2FnZSI6Cg1NZXNzYWdlUXVldWVkEhIKCm1lc3NhZ2VfaWQYASABKAkSFQoNd2FpdGluZ19jb3VudBgCIAEoBSKOAQoPU2Vzc2lvbkZpbmlzaGVkEjwKBXN0YXRlGAEgASgOMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24uU3RhdGUSPQoGcmVzdWx0GAIgASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25SZXN1bHQiOgoRQ29udGFpbmVyUHJvZ3Jlc3MSDwoHbWVzc2FnZRgBIAEoCRIUCgxjb250YWluZXJfaWQYAiABKAkiIAoOQ29ubmVjdGlvbkxvc3QSDgoGcmVhc29uGAEgASgJIkAKEkNvbm5lY3Rpb25SZXN0b3JlZBIqCgdlbGFwc2VkGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIkUKDUVncmVzc0RlY2lkZWQSEwoLZGVzdGluYXRpb24YASABKAkSDwoHYWxsb3dlZBgCIAEoCBIOCgZyZWFzb24YAyABKAkiEAoOQ29ubmVjdGlvbk1hZGUiOAoUUXVldWVQb3NpdGlvbkNoYW5nZWQSEAoIcG9zaXRpb24YASABKAUSDgoGcmVhc29uGAIgASgJIkAKDUNsb25lUHJvZ3Jlc3MSDQoFc3RhZ2UYASABKAkSFAoHcGVyY2VudBgCIAEoBUgAiAEBQgoKCF9wZXJjZW50ImMKDkNoYW5nZXNVcGRhdGVkEjsKB2NoYW5nZXMYASADKAsyKi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmlsZUNoYW5nZRIUCgxjaGFuZ2VfY291bnQYAiABKAUilgEKC0ZpbGVQYXRjaGVkEjoKBmNoYW5nZRgBIAEoCzIqLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5GaWxlQ2hhbmdlEg0KBXBhdGNoGAIgASgMEhIKCnBhcnRfaW5kZXgYAyABKAUSEgoKcGFydF9jb3VudBgEIAEoBRIUCgxwYXRjaF9zaGEyNTYYBSABKAwidQoLQ2xhdWRlUmVhZHkSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEg0KBW1vZGVsGAIgASgJEhcKD3Blcm1pc3Npb25fbW9kZRgDIAEoCRIWCg5jbGF1ZGVfdmVyc2lvbhgEIAEoCRINCgV0b29scxgFIAMoCSJgCg1Bc3Npc3RhbnRUZXh0EgwKBHRleHQYASABKAkSEQoJdHJ1bmNhdGVkGAIgASgIEhIKCnNpemVfYnl0ZXMYAyABKAMSGgoScGFyZW50X3Rvb2xfdXNlX2lkGAQgASgJIooBCg5Ub29sVXNlU3RhcnRlZBITCgt0b29sX3VzZV9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEhIKCmlucHV0X2pzb24YAyABKAkSEQoJdHJ1bmNhdGVkGAQgASgIEhIKCnNpemVfYnl0ZXMYBSABKAMSGgoScGFyZW50X3Rvb2xfdXNlX2lkGAYgASgJIm0KD1Rvb2xVc2VGaW5pc2hlZBITCgt0b29sX3VzZV9pZBgBIAEoCRIOCgZmYWlsZWQYAiABKAgSDgoGb3V0cHV0GAMgASgJEhEKCXRydW5jYXRlZBgEIAEoCBISCgpzaXplX2J5dGVzGAUgASgDIkQKDFVzYWdlVXBkYXRlZBI0CgV1c2FnZRgBIAEoCzIlLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Vc2FnZSKFAQoIUmV0cnlpbmcSDwoHYXR0ZW1wdBgBIAEoBRIZChFtYXhfYXR0ZW1wdF9jb3VudBgCIAEoBRIoCgVkZWxheRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhITCgtodHRwX3N0YXR1cxgEIAEoBRIOCgZyZWFzb24YBSABKAkiLgoWQmFja2dyb3VuZFRhc2tzQ2hhbmdlZBIUCgxkZXNjcmlwdGlvbnMYASADKAkivgEKE1Blcm1pc3Npb25SZXF1ZXN0ZWQSEgoKcmVxdWVzdF9pZBgBIAEoCRITCgt0b29sX3VzZV9pZBgCIAEoCRIRCgl0b29sX25hbWUYAyABKAkSEgoKaW5wdXRfanNvbhgEIAEoCRIRCgl0cnVuY2F0ZWQYBSABKAgSEwoLZGVzY3JpcHRpb24YBiABKAkSLwoLZXhwaXJlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoMBChFQZXJtaXNzaW9uRGVjaWRlZBISCgpyZXF1ZXN0X2lkGAEgASgJEg8KB2FsbG93ZWQYAiABKAgSDwoHbWVzc2FnZRgDIAEoCRI4CgdkZWNpZGVyGAQgASgOMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkRlY2lkZXIipgEKDVF1ZXN0aW9uQXNrZWQSEgoKcmVxdWVzdF9pZBgBIAEoCRITCgt0b29sX3VzZV9pZBgCIAEoCRI7CglxdWVzdGlvbnMYAyADKAsyKC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUXVlc3Rpb24SLwoLZXhwaXJlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoMBCghRdWVzdGlvbhIQCghxdWVzdGlvbhgBIAEoCRIOCgZoZWFkZXIYAiABKAkSPwoHb3B0aW9ucxgDIAMoCzIuLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5RdWVzdGlvbk9wdGlvbhIUCgxtdWx0aV9zZWxlY3QYBCABKAgiNAoOUXVlc3Rpb25PcHRpb24SDQoFbGFiZWwYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkiIAoOUXVlc3Rpb25BbnN3ZXISDgoGdmFsdWVzGAEgAygJIqEBChBRdWVzdGlvbkFuc3dlcmVkEhIKCnJlcXVlc3RfaWQYASABKAkSPwoHYW5zd2VycxgCIAMoCzIuLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5RdWVzdGlvbkFuc3dlchI4CgdkZWNpZGVyGAMgASgOMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkRlY2lkZXIiHAoMU3RkZXJyT3V0cHV0EgwKBGRhdGEYASABKAwiRwoQVW5yZWNvZ25pemVkTGluZRIMCgRsaW5lGAEgASgMEhEKCXRydW5jYXRlZBgCIAEoCBISCgpzaXplX2J5dGVzGAMgASgDIjUKD091dHB1dFRydW5jYXRlZBISCgpzaXplX2J5dGVzGAEgASgDEg4KBnNvdXJjZRgCIAEoCSpcCgdEZWNpZGVyEhcKE0RFQ0lERVJfVU5TUEVDSUZJRUQQABISCg5ERUNJREVSX0NBTExFUhABEhMKD0RFQ0lERVJfVElNRU9VVBACEg8KC0RFQ0lERVJfRU5EEANiBnByb3RvMw", [file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_result, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CjJjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9ldmVudC5wcm90bxIeY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExIv8SCgxTZXNzaW9uRXZlbnQSEAoIc2VxdWVuY2UYASABKAUSLgoKb2NjdXJfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASSQoPc2Vzc2lvbl9zdGFydGVkGAogASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TdGFydGVkSAASRQoNc3RhdGVfY2hhbmdlZBgLIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TdGF0ZUNoYW5nZWRIABJFCg1waGFzZV9jaGFuZ2VkGAwgASgLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlQ2hhbmdlZEgAEkMKDHR1cm5fc3RhcnRlZBgNIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5UdXJuU3RhcnRlZEgAEkUKDXR1cm5fZmluaXNoZWQYDiABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVHVybkZpbmlzaGVkSAASSwoQc2Vzc2lvbl9maW5pc2hlZBgPIAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uRmluaXNoZWRIABJHCg5tZXNzYWdlX3F1ZXVlZBgQIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5NZXNzYWdlUXVldWVkSAASSwoQc2Vzc2lvbl9yZXN0b3JlZBgRIAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uUmVzdG9yZWRIABJPChJjb250YWluZXJfcHJvZ3Jlc3MYFCABKAsyMS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ29udGFpbmVyUHJvZ3Jlc3NIABJJCg9jb25uZWN0aW9uX2xvc3QYFSABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ29ubmVjdGlvbkxvc3RIABJRChNjb25uZWN0aW9uX3Jlc3RvcmVkGBYgASgLMjIuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNvbm5lY3Rpb25SZXN0b3JlZEgAEkcKDmVncmVzc19kZWNpZGVkGBcgASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkVncmVzc0RlY2lkZWRIABJWChZxdWV1ZV9wb3NpdGlvbl9jaGFuZ2VkGBggASgLMjQuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXVlUG9zaXRpb25DaGFuZ2VkSAASSQoPY29ubmVjdGlvbl9tYWRlGBkgASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNvbm5lY3Rpb25NYWRlSAASRwoOY2xvbmVfcHJvZ3Jlc3MYHiABKAsyLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ2xvbmVQcm9ncmVzc0gAEkkKD2NoYW5nZXNfdXBkYXRlZBgfIAEoCzIuLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5DaGFuZ2VzVXBkYXRlZEgAEkMKDGZpbGVfcGF0Y2hlZBggIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5GaWxlUGF0Y2hlZEgAEkMKDGNsYXVkZV9yZWFkeRgoIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5DbGF1ZGVSZWFkeUgAEkcKDmFzc2lzdGFudF90ZXh0GCkgASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkFzc2lzdGFudFRleHRIABJKChB0b29sX3VzZV9zdGFydGVkGCogASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlRvb2xVc2VTdGFydGVkSAASTAoRdG9vbF91c2VfZmluaXNoZWQYKyABKAsyLy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVG9vbFVzZUZpbmlzaGVkSAASRQoNdXNhZ2VfdXBkYXRlZBgsIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Vc2FnZVVwZGF0ZWRIABI8CghyZXRyeWluZxgtIAEoCzIoLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5SZXRyeWluZ0gAEloKGGJhY2tncm91bmRfdGFza3NfY2hhbmdlZBguIAEoCzI2LmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5CYWNrZ3JvdW5kVGFza3NDaGFuZ2VkSAASUwoUcGVybWlzc2lvbl9yZXF1ZXN0ZWQYLyABKAsyMy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGVybWlzc2lvblJlcXVlc3RlZEgAEk8KEnBlcm1pc3Npb25fZGVjaWRlZBgwIAEoCzIxLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5QZXJtaXNzaW9uRGVjaWRlZEgAEkcKDnF1ZXN0aW9uX2Fza2VkGDEgASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXN0aW9uQXNrZWRIABJNChFxdWVzdGlvbl9hbnN3ZXJlZBgyIAEoCzIwLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5RdWVzdGlvbkFuc3dlcmVkSAASRQoNc3RkZXJyX291dHB1dBg8IAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TdGRlcnJPdXRwdXRIABJNChF1bnJlY29nbml6ZWRfbGluZRg9IAEoCzIwLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5VbnJlY29nbml6ZWRMaW5lSAASSwoQb3V0cHV0X3RydW5jYXRlZBg+IAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5PdXRwdXRUcnVuY2F0ZWRIAEIHCgVldmVudCJvCg5TZXNzaW9uU3RhcnRlZBISCgpzZXNzaW9uX2lkGAEgASgJEjkKBHNwZWMYAiABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvblNwZWMSDgoGcGFyZW50GAMgASgJIkwKDFN0YXRlQ2hhbmdlZBI8CgVzdGF0ZRgBIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uLlN0YXRlIkQKDFBoYXNlQ2hhbmdlZBI0CgVwaGFzZRgBIAEoDjIlLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5QaGFzZSJQCgtUdXJuU3RhcnRlZBIMCgR0dXJuGAEgASgFEgwKBHRleHQYAiABKAkSEQoJdHJ1bmNhdGVkGAMgASgIEhIKCm1lc3NhZ2VfaWQYBCABKAki7gEKDFR1cm5GaW5pc2hlZBIMCgR0dXJuGAEgASgFEjgKB2ZhaWx1cmUYAiABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmFpbHVyZRITCgtpbnRlcnJ1cHRlZBgDIAEoCBIMCgR0ZXh0GAQgASgJEhEKCXRydW5jYXRlZBgFIAEoCBIqCgdlbGFwc2VkGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjQKBXVzYWdlGAcgASgLMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlVzYWdlIjoKDU1lc3NhZ2VRdWV1ZWQSEgoKbWVzc2FnZV9pZBgBIAEoCRIVCg13YWl0aW5nX2NvdW50GAIgASgFIq4BCg9TZXNzaW9uUmVzdG9yZWQSGwoTcHJldmlvdXNfc2Vzc2lvbl9pZBgBIAEoCRIYChBwYXRjaF9zaXplX2J5dGVzGAIgASgDEh0KFWNvbnZlcnNhdGlvbl9yZXN0b3JlZBgDIAEoCBJFChRjb252ZXJzYXRpb25fZmFpbHVyZRgEIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5GYWlsdXJlIo4BCg9TZXNzaW9uRmluaXNoZWQSPAoFc3RhdGUYASABKA4yLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbi5TdGF0ZRI9CgZyZXN1bHQYAiABKAsyLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvblJlc3VsdCI6ChFDb250YWluZXJQcm9ncmVzcxIPCgdtZXNzYWdlGAEgASgJEhQKDGNvbnRhaW5lcl9pZBgCIAEoCSIgCg5Db25uZWN0aW9uTG9zdBIOCgZyZWFzb24YASABKAkiQAoSQ29ubmVjdGlvblJlc3RvcmVkEioKB2VsYXBzZWQYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iRQoNRWdyZXNzRGVjaWRlZBITCgtkZXN0aW5hdGlvbhgBIAEoCRIPCgdhbGxvd2VkGAIgASgIEg4KBnJlYXNvbhgDIAEoCSIQCg5Db25uZWN0aW9uTWFkZSI4ChRRdWV1ZVBvc2l0aW9uQ2hhbmdlZBIQCghwb3NpdGlvbhgBIAEoBRIOCgZyZWFzb24YAiABKAkiQAoNQ2xvbmVQcm9ncmVzcxINCgVzdGFnZRgBIAEoCRIUCgdwZXJjZW50GAIgASgFSACIAQFCCgoIX3BlcmNlbnQiYwoOQ2hhbmdlc1VwZGF0ZWQSOwoHY2hhbmdlcxgBIAMoCzIqLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5GaWxlQ2hhbmdlEhQKDGNoYW5nZV9jb3VudBgCIAEoBSKWAQoLRmlsZVBhdGNoZWQSOgoGY2hhbmdlGAEgASgLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZpbGVDaGFuZ2USDQoFcGF0Y2gYAiABKAwSEgoKcGFydF9pbmRleBgDIAEoBRISCgpwYXJ0X2NvdW50GAQgASgFEhQKDHBhdGNoX3NoYTI1NhgFIAEoDCJ1CgtDbGF1ZGVSZWFkeRIXCg9jb252ZXJzYXRpb25faWQYASABKAkSDQoFbW9kZWwYAiABKAkSFwoPcGVybWlzc2lvbl9tb2RlGAMgASgJEhYKDmNsYXVkZV92ZXJzaW9uGAQgASgJEg0KBXRvb2xzGAUgAygJImAKDUFzc2lzdGFudFRleHQSDAoEdGV4dBgBIAEoCRIRCgl0cnVuY2F0ZWQYAiABKAgSEgoKc2l6ZV9ieXRlcxgDIAEoAxIaChJwYXJlbnRfdG9vbF91c2VfaWQYBCABKAkiigEKDlRvb2xVc2VTdGFydGVkEhMKC3Rvb2xfdXNlX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEgoKaW5wdXRfanNvbhgDIAEoCRIRCgl0cnVuY2F0ZWQYBCABKAgSEgoKc2l6ZV9ieXRlcxgFIAEoAxIaChJwYXJlbnRfdG9vbF91c2VfaWQYBiABKAkibQoPVG9vbFVzZUZpbmlzaGVkEhMKC3Rvb2xfdXNlX2lkGAEgASgJEg4KBmZhaWxlZBgCIAEoCBIOCgZvdXRwdXQYAyABKAkSEQoJdHJ1bmNhdGVkGAQgASgIEhIKCnNpemVfYnl0ZXMYBSABKAMiRAoMVXNhZ2VVcGRhdGVkEjQKBXVzYWdlGAEgASgLMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlVzYWdlIoUBCghSZXRyeWluZxIPCgdhdHRlbXB0GAEgASgFEhkKEW1heF9hdHRlbXB0X2NvdW50GAIgASgFEigKBWRlbGF5GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhMKC2h0dHBfc3RhdHVzGAQgASgFEg4KBnJlYXNvbhgFIAEoCSIuChZCYWNrZ3JvdW5kVGFza3NDaGFuZ2VkEhQKDGRlc2NyaXB0aW9ucxgBIAMoCSK+AQoTUGVybWlzc2lvblJlcXVlc3RlZBISCgpyZXF1ZXN0X2lkGAEgASgJEhMKC3Rvb2xfdXNlX2lkGAIgASgJEhEKCXRvb2xfbmFtZRgDIAEoCRISCgppbnB1dF9qc29uGAQgASgJEhEKCXRydW5jYXRlZBgFIAEoCBITCgtkZXNjcmlwdGlvbhgGIAEoCRIvCgtleHBpcmVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAigwEKEVBlcm1pc3Npb25EZWNpZGVkEhIKCnJlcXVlc3RfaWQYASABKAkSDwoHYWxsb3dlZBgCIAEoCBIPCgdtZXNzYWdlGAMgASgJEjgKB2RlY2lkZXIYBCABKA4yJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRGVjaWRlciKmAQoNUXVlc3Rpb25Bc2tlZBISCgpyZXF1ZXN0X2lkGAEgASgJEhMKC3Rvb2xfdXNlX2lkGAIgASgJEjsKCXF1ZXN0aW9ucxgDIAMoCzIoLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5RdWVzdGlvbhIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAigwEKCFF1ZXN0aW9uEhAKCHF1ZXN0aW9uGAEgASgJEg4KBmhlYWRlchgCIAEoCRI/CgdvcHRpb25zGAMgAygLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXN0aW9uT3B0aW9uEhQKDG11bHRpX3NlbGVjdBgEIAEoCCI0Cg5RdWVzdGlvbk9wdGlvbhINCgVsYWJlbBgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCSIgCg5RdWVzdGlvbkFuc3dlchIOCgZ2YWx1ZXMYASADKAkioQEKEFF1ZXN0aW9uQW5zd2VyZWQSEgoKcmVxdWVzdF9pZBgBIAEoCRI/CgdhbnN3ZXJzGAIgAygLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXN0aW9uQW5zd2VyEjgKB2RlY2lkZXIYAyABKA4yJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRGVjaWRlciIcCgxTdGRlcnJPdXRwdXQSDAoEZGF0YRgBIAEoDCJHChBVbnJlY29nbml6ZWRMaW5lEgwKBGxpbmUYASABKAwSEQoJdHJ1bmNhdGVkGAIgASgIEhIKCnNpemVfYnl0ZXMYAyABKAMiNQoPT3V0cHV0VHJ1bmNhdGVkEhIKCnNpemVfYnl0ZXMYASABKAMSDgoGc291cmNlGAIgASgJKlwKB0RlY2lkZXISFwoTREVDSURFUl9VTlNQRUNJRklFRBAAEhIKDkRFQ0lERVJfQ0FMTEVSEAESEwoPREVDSURFUl9USU1FT1VUEAISDwoLREVDSURFUl9FTkQQA2IGcHJvdG8z", [file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_result, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * One numbered entry of a session's log. The log is all there is to know of a session: its state
@@ -115,6 +115,14 @@ export type SessionEvent = Message<"claudecluster.session.v1alpha1.SessionEvent"
      */
     value: MessageQueued;
     case: "messageQueued";
+  } | {
+    /**
+     * The session continues another one, and this is what it has of it.
+     *
+     * @generated from field: claudecluster.session.v1alpha1.SessionRestored session_restored = 17;
+     */
+    value: SessionRestored;
+    case: "sessionRestored";
   } | {
     /**
      * The runtime works on the container.
@@ -521,6 +529,50 @@ export const MessageQueuedSchema: GenMessage<MessageQueued> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 6);
 
 /**
+ * The session continues another one: the workspace has its changes, and Claude knows the
+ * conversation where it could be restored. Comes before the first turn.
+ *
+ * @generated from message claudecluster.session.v1alpha1.SessionRestored
+ */
+export type SessionRestored = Message<"claudecluster.session.v1alpha1.SessionRestored"> & {
+  /**
+   * The session before.
+   *
+   * @generated from field: string previous_session_id = 1;
+   */
+  previousSessionId: string;
+
+  /**
+   * Size of the patch that was applied to the start commit. 0: there was none.
+   *
+   * @generated from field: int64 patch_size_bytes = 2;
+   */
+  patchSizeBytes: bigint;
+
+  /**
+   * Claude goes on with the conversation. Otherwise it begins a new one, and knows only that there
+   * was one before.
+   *
+   * @generated from field: bool conversation_restored = 3;
+   */
+  conversationRestored: boolean;
+
+  /**
+   * Why the conversation was not restored. Absent if it was.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.Failure conversation_failure = 4;
+   */
+  conversationFailure?: Failure | undefined;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.SessionRestored.
+ * Use `create(SessionRestoredSchema)` to create a new message.
+ */
+export const SessionRestoredSchema: GenMessage<SessionRestored> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 7);
+
+/**
  * The session is over.
  *
  * @generated from message claudecluster.session.v1alpha1.SessionFinished
@@ -546,7 +598,7 @@ export type SessionFinished = Message<"claudecluster.session.v1alpha1.SessionFin
  * Use `create(SessionFinishedSchema)` to create a new message.
  */
 export const SessionFinishedSchema: GenMessage<SessionFinished> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 7);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 8);
 
 /**
  * The runtime works on the container.
@@ -574,7 +626,7 @@ export type ContainerProgress = Message<"claudecluster.session.v1alpha1.Containe
  * Use `create(ContainerProgressSchema)` to create a new message.
  */
 export const ContainerProgressSchema: GenMessage<ContainerProgress> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 8);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 9);
 
 /**
  * The host cannot reach the agent.
@@ -595,7 +647,7 @@ export type ConnectionLost = Message<"claudecluster.session.v1alpha1.ConnectionL
  * Use `create(ConnectionLostSchema)` to create a new message.
  */
 export const ConnectionLostSchema: GenMessage<ConnectionLost> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 9);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 10);
 
 /**
  * The host reaches the agent again.
@@ -616,7 +668,7 @@ export type ConnectionRestored = Message<"claudecluster.session.v1alpha1.Connect
  * Use `create(ConnectionRestoredSchema)` to create a new message.
  */
 export const ConnectionRestoredSchema: GenMessage<ConnectionRestored> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 10);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 11);
 
 /**
  * The broker decided on a connection out of the container.
@@ -651,7 +703,7 @@ export type EgressDecided = Message<"claudecluster.session.v1alpha1.EgressDecide
  * Use `create(EgressDecidedSchema)` to create a new message.
  */
 export const EgressDecidedSchema: GenMessage<EgressDecided> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 11);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 12);
 
 /**
  * The host has reached the agent for the first time.
@@ -666,7 +718,7 @@ export type ConnectionMade = Message<"claudecluster.session.v1alpha1.ConnectionM
  * Use `create(ConnectionMadeSchema)` to create a new message.
  */
 export const ConnectionMadeSchema: GenMessage<ConnectionMade> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 12);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 13);
 
 /**
  * The session waits for a place on the machine.
@@ -694,7 +746,7 @@ export type QueuePositionChanged = Message<"claudecluster.session.v1alpha1.Queue
  * Use `create(QueuePositionChangedSchema)` to create a new message.
  */
 export const QueuePositionChangedSchema: GenMessage<QueuePositionChanged> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 13);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 14);
 
 /**
  * The repository is being fetched.
@@ -722,7 +774,7 @@ export type CloneProgress = Message<"claudecluster.session.v1alpha1.CloneProgres
  * Use `create(CloneProgressSchema)` to create a new message.
  */
 export const CloneProgressSchema: GenMessage<CloneProgress> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 14);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 15);
 
 /**
  * The files that differ from the start commit.
@@ -750,7 +802,7 @@ export type ChangesUpdated = Message<"claudecluster.session.v1alpha1.ChangesUpda
  * Use `create(ChangesUpdatedSchema)` to create a new message.
  */
 export const ChangesUpdatedSchema: GenMessage<ChangesUpdated> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 15);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 16);
 
 /**
  * A part of one file's diff against the start commit. While Claude works, a renamed file shows as
@@ -800,7 +852,7 @@ export type FilePatched = Message<"claudecluster.session.v1alpha1.FilePatched"> 
  * Use `create(FilePatchedSchema)` to create a new message.
  */
 export const FilePatchedSchema: GenMessage<FilePatched> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 16);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 17);
 
 /**
  * Claude Code has started a turn.
@@ -849,7 +901,7 @@ export type ClaudeReady = Message<"claudecluster.session.v1alpha1.ClaudeReady"> 
  * Use `create(ClaudeReadySchema)` to create a new message.
  */
 export const ClaudeReadySchema: GenMessage<ClaudeReady> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 17);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 18);
 
 /**
  * Claude said something.
@@ -891,7 +943,7 @@ export type AssistantText = Message<"claudecluster.session.v1alpha1.AssistantTex
  * Use `create(AssistantTextSchema)` to create a new message.
  */
 export const AssistantTextSchema: GenMessage<AssistantText> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 18);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 19);
 
 /**
  * Claude uses a tool.
@@ -947,7 +999,7 @@ export type ToolUseStarted = Message<"claudecluster.session.v1alpha1.ToolUseStar
  * Use `create(ToolUseStartedSchema)` to create a new message.
  */
 export const ToolUseStartedSchema: GenMessage<ToolUseStarted> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 19);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 20);
 
 /**
  * The tool is done.
@@ -996,7 +1048,7 @@ export type ToolUseFinished = Message<"claudecluster.session.v1alpha1.ToolUseFin
  * Use `create(ToolUseFinishedSchema)` to create a new message.
  */
 export const ToolUseFinishedSchema: GenMessage<ToolUseFinished> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 20);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 21);
 
 /**
  * What the session has used so far.
@@ -1017,7 +1069,7 @@ export type UsageUpdated = Message<"claudecluster.session.v1alpha1.UsageUpdated"
  * Use `create(UsageUpdatedSchema)` to create a new message.
  */
 export const UsageUpdatedSchema: GenMessage<UsageUpdated> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 21);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 22);
 
 /**
  * A model request failed and is tried again.
@@ -1066,7 +1118,7 @@ export type Retrying = Message<"claudecluster.session.v1alpha1.Retrying"> & {
  * Use `create(RetryingSchema)` to create a new message.
  */
 export const RetryingSchema: GenMessage<Retrying> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 22);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 23);
 
 /**
  * Commands that Claude left running.
@@ -1087,7 +1139,7 @@ export type BackgroundTasksChanged = Message<"claudecluster.session.v1alpha1.Bac
  * Use `create(BackgroundTasksChangedSchema)` to create a new message.
  */
 export const BackgroundTasksChangedSchema: GenMessage<BackgroundTasksChanged> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 23);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 24);
 
 /**
  * Claude wants to use a tool that its permission mode does not simply allow. The session is
@@ -1151,7 +1203,7 @@ export type PermissionRequested = Message<"claudecluster.session.v1alpha1.Permis
  * Use `create(PermissionRequestedSchema)` to create a new message.
  */
 export const PermissionRequestedSchema: GenMessage<PermissionRequested> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 24);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 25);
 
 /**
  * The tool may be used, or not.
@@ -1193,7 +1245,7 @@ export type PermissionDecided = Message<"claudecluster.session.v1alpha1.Permissi
  * Use `create(PermissionDecidedSchema)` to create a new message.
  */
 export const PermissionDecidedSchema: GenMessage<PermissionDecided> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 25);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 26);
 
 /**
  * Claude asks something. The session is WAITING until somebody sends an Answer with this
@@ -1236,7 +1288,7 @@ export type QuestionAsked = Message<"claudecluster.session.v1alpha1.QuestionAske
  * Use `create(QuestionAskedSchema)` to create a new message.
  */
 export const QuestionAskedSchema: GenMessage<QuestionAsked> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 26);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 27);
 
 /**
  * One thing that Claude wants to know. Texts are cut.
@@ -1278,7 +1330,7 @@ export type Question = Message<"claudecluster.session.v1alpha1.Question"> & {
  * Use `create(QuestionSchema)` to create a new message.
  */
 export const QuestionSchema: GenMessage<Question> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 27);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 28);
 
 /**
  * An answer that Claude offers.
@@ -1306,7 +1358,7 @@ export type QuestionOption = Message<"claudecluster.session.v1alpha1.QuestionOpt
  * Use `create(QuestionOptionSchema)` to create a new message.
  */
 export const QuestionOptionSchema: GenMessage<QuestionOption> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 28);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 29);
 
 /**
  * The answer to one question.
@@ -1327,7 +1379,7 @@ export type QuestionAnswer = Message<"claudecluster.session.v1alpha1.QuestionAns
  * Use `create(QuestionAnswerSchema)` to create a new message.
  */
 export const QuestionAnswerSchema: GenMessage<QuestionAnswer> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 29);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 30);
 
 /**
  * Claude has its answer.
@@ -1363,7 +1415,7 @@ export type QuestionAnswered = Message<"claudecluster.session.v1alpha1.QuestionA
  * Use `create(QuestionAnsweredSchema)` to create a new message.
  */
 export const QuestionAnsweredSchema: GenMessage<QuestionAnswered> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 30);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 31);
 
 /**
  * Claude wrote to its standard error.
@@ -1384,7 +1436,7 @@ export type StderrOutput = Message<"claudecluster.session.v1alpha1.StderrOutput"
  * Use `create(StderrOutputSchema)` to create a new message.
  */
 export const StderrOutputSchema: GenMessage<StderrOutput> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 31);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 32);
 
 /**
  * Claude wrote a line that the agent does not model.
@@ -1419,7 +1471,7 @@ export type UnrecognizedLine = Message<"claudecluster.session.v1alpha1.Unrecogni
  * Use `create(UnrecognizedLineSchema)` to create a new message.
  */
 export const UnrecognizedLineSchema: GenMessage<UnrecognizedLine> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 32);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 33);
 
 /**
  * Output of Claude was lost on purpose.
@@ -1447,7 +1499,7 @@ export type OutputTruncated = Message<"claudecluster.session.v1alpha1.OutputTrun
  * Use `create(OutputTruncatedSchema)` to create a new message.
  */
 export const OutputTruncatedSchema: GenMessage<OutputTruncated> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 33);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 34);
 
 /**
  * Who made a decision that Claude waited for.

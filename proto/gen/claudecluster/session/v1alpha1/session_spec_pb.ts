@@ -83,7 +83,9 @@ export type SessionSpec = Message<"claudecluster.session.v1alpha1.SessionSpec"> 
   environment: { [key: string]: string };
 
   /**
-   * The finished session that this one continues. Empty: none. Refused until it is supported.
+   * The finished session that this one continues: with its changes in the workspace, and its
+   * conversation where that can be restored. What git ignores, commits and running programs are
+   * not carried over. Empty: none.
    *
    * @generated from field: string previous_session_id = 9;
    */

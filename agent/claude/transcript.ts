@@ -1,0 +1,91 @@
+import { join } from "node:path";
+import { AppError } from "../../proto/index.ts";
+import type { Identity } from "../process/identity.ts";
+import { run } from "../process/run.ts";
+
+// Claude Code keeps each conversation as a file of JSON lines, <id>.jsonl, in a directory for each directory that it
+// was started in. `--resume` looks in all of them. (2.1.330)
+
+/** Says whether Claude Code could have named a conversation so; otherwise it is no name for a file. */
+export function isConversationId(id: string): boolean {
+  return /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/.test(id);
+}
+
+/** Whose conversations. */
+export interface TranscriptPlace {
+  home: string;
+  /** Where programs are looked for. */
+  path: string;
+  identity: Identity | undefined;
+}
+
+/** $1 is the projects directory, $2 the file's name. Only a plain file counts, whatever Claude has put there. */
+const READ = `file=$(find "$1" -mindepth 2 -maxdepth 2 -type f -name "$2" -print -quit 2>/dev/null)
+[ -z "$file" ] || exec cat -- "$file"`;
+
+/** $1 is the directory, $2 the file's name, the content comes from stdin. */
+const WRITE = 'mkdir -p -- "$1" && exec cat > "$1/$2"';
+
+/** What the conversation has cost so far. */
+const COST_LINE = Buffer.from('"type":"cost-state"');
+const NEWLINE = 10;
+
+/**
+ * Returns the transcript of a conversation, empty if there is none. Reads as the session's user what that user may
+ * read. Throws OUTPUT_TOO_LARGE, TRANSCRIPT_NOT_READ.
+ */
+export async function readTranscript(
+  place: TranscriptPlace,
+  conversationId: string,
+  { maxBytes, signal }: { maxBytes: number; signal: AbortSignal },
+): Promise<Buffer> {
+  const args = ["-c", READ, "sh", projectsOf(place), `${conversationId}.jsonl`];
+  const { code, stdout, stderr } = await run("sh", args, { ...childOf(place), maxOutputBytes: maxBytes, signal });
+  if (code === 0) return stdout;
+  throw failed("TRANSCRIPT_NOT_READ", "read", stderr);
+}
+
+/**
+ * Puts a transcript where Claude Code looks for it, without what the conversation has cost so far: that would be
+ * counted again. Throws TRANSCRIPT_NOT_WRITTEN.
+ */
+export async function writeTranscript(
+  place: TranscriptPlace,
+  conversationId: string,
+  transcript: Buffer,
+  { cwd, signal }: { cwd: string; signal: AbortSignal },
+): Promise<void> {
+  const directory = join(projectsOf(place), cwd.replace(/[^A-Za-z0-9]/g, "-"));
+  const args = ["-c", WRITE, "sh", directory, `${conversationId}.jsonl`];
+  const child = { ...childOf(place), umask: "077" };
+  const { code, stderr } = await run("sh", args, { ...child, input: withoutCosts(transcript), signal });
+  if (code !== 0) throw failed("TRANSCRIPT_NOT_WRITTEN", "write", stderr);
+}
+
+/** Returns a transcript whose costs begin at zero. */
+export function withoutCosts(transcript: Buffer): Buffer {
+  const kept: Buffer[] = [];
+  for (let start = 0; start < transcript.length;) {
+    const newline = transcript.indexOf(NEWLINE, start);
+    const end = newline < 0 ? transcript.length : newline + 1;
+    const line = transcript.subarray(start, end);
+    if (!line.includes(COST_LINE)) kept.push(line);
+    start = end;
+  }
+  return Buffer.concat(kept);
+}
+
+function projectsOf({ home }: TranscriptPlace): string {
+  return join(home, ".claude", "projects");
+}
+
+function childOf({ identity, path }: TranscriptPlace) {
+  return { identity, env: { PATH: path, LC_ALL: "C" } };
+}
+
+function failed(reason: string, verb: string, stderr: string): AppError {
+  const said = stderr.trim().slice(-500);
+  return new AppError(reason, `Could not ${verb} the transcript of the conversation: ${said}.`, {
+    metadata: { stderr: said },
+  });
+}

@@ -1,0 +1,76 @@
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, expect, test } from "vitest";
+import { editRandomly, randomFrom } from "./fixtures/random-edits.ts";
+import { differences } from "./fixtures/clean-checkout.ts";
+import { readTree } from "./fixtures/tree-snapshot.ts";
+import { asClaude, requireRoot, SESSION, WorkArea } from "./fixtures/work-area.ts";
+
+beforeAll(requireRoot);
+
+const signal = AbortSignal.timeout(120_000);
+
+function fillSource(directory: string, git: (...args: string[]) => string): void {
+  for (const [path, content] of Object.entries({
+    ".gitignore": "*.ignored\n",
+    ".gitattributes": "*.txt text eol=crlf\n",
+    "plain.txt": "one\ntwo\nthree\n",
+    "dos.txt": "one\r\ntwo\r\n",
+    "data.bin": "\0\x01\x02\xff".repeat(200),
+    "lib.ts": "export const a = 1;\n".repeat(40),
+  })) {
+    writeFileSync(join(directory, path), Buffer.from(content, "latin1"));
+  }
+  git("add", "-A");
+  git("commit", "-qm", "start");
+}
+
+test("a workspace with a patch is the one that the patch came from, and gives the same patch", async () => {
+  await using area = new WorkArea();
+  area.source("start", fillSource);
+  const before = await area.open(await area.spec("start"));
+  const ignored = (path: string): boolean => /\.ignored(\/|$)/.test(path);
+  for (let seed = 1; seed <= 24; seed++) {
+    editRandomly(before.workTree, randomFrom(seed));
+    execFileSync("chown", ["-Rh", `${SESSION.uid}:${SESSION.gid}`, before.workTree]);
+    if (seed % 3 !== 0) continue;
+    const { patch, changes } = await before.collect({ signal });
+    const after = await area.open(await area.spec("start", { ref: before.baseCommitId }));
+    await after.restore(patch, { signal });
+    const label = `seed ${seed}`;
+    expect(differences(readTree(after.workTree), readTree(before.workTree, ignored)), label).toEqual([]);
+    expect((await after.collect({ signal })).patch.equals(patch), label).toBe(true);
+    const scan = await after.scan({ signal });
+    expect(scan.changes.length, label).toBeGreaterThanOrEqual(changes.length);
+  }
+}, 120_000);
+
+test("says that a patch does not fit, and applies nothing of it", async () => {
+  await using area = new WorkArea();
+  area.source("start", fillSource);
+  const before = await area.open(await area.spec("start"));
+  asClaude(before.workTree, "echo new > new.txt; echo four >> plain.txt");
+  const { patch } = await before.collect({ signal });
+  const after = await area.open(await area.spec("start"));
+  asClaude(after.workTree, "echo other > plain.txt");
+  await expect(after.restore(patch, { signal })).rejects.toMatchObject({
+    reason: "PATCH_NOT_APPLIED",
+    metadata: { base_commit_id: after.baseCommitId },
+  });
+  expect((await after.collect({ signal })).changes.map(({ path }) => path)).toEqual(["plain.txt"]);
+});
+
+test("restores into an empty repository", async () => {
+  await using area = new WorkArea();
+  const before = await area.open(undefined);
+  asClaude(
+    before.workTree,
+    "mkdir -p a/b; echo 1 > a/b/c; head -c 300000 /dev/urandom > data; ln -s a link; chmod +x a/b/c",
+  );
+  const { patch } = await before.collect({ signal });
+  const after = await area.open(undefined);
+  await after.restore(patch, { signal });
+  expect(differences(readTree(after.workTree), readTree(before.workTree))).toEqual([]);
+  expect((await after.collect({ signal })).patch.equals(patch)).toBe(true);
+});

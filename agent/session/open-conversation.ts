@@ -1,0 +1,57 @@
+import { randomUUID } from "node:crypto";
+import { create } from "@bufbuild/protobuf";
+import { AppError, type Failure, SessionRestoredSchema, type SessionRestored } from "../../proto/index.ts";
+import type { Opening } from "../claude/opening.ts";
+import type { Conversation } from "../claude/conversation.ts";
+import { failureOf } from "./outcome.ts";
+import type { Restore } from "./restore.ts";
+import type { SessionPlace } from "./session-place.ts";
+import { cutFailure } from "./session-result.ts";
+
+export interface OpeningOptions {
+  /** What the session continues. Undefined: it is the first. */
+  restore: Restore | undefined;
+  previousSessionId: string;
+  place: Pick<SessionPlace, "writeTranscript">;
+  cwd: string;
+  signal: AbortSignal;
+  start(opening: Opening): Promise<Conversation>;
+  onRestored(restored: SessionRestored): void;
+}
+
+/**
+ * Starts Claude, with the conversation that the session continues. Where that cannot be had, the session is worth
+ * more than its memory: Claude begins anew, and both Claude and whoever watches are told. Throws what `start` throws.
+ */
+export async function openConversation(options: OpeningOptions): Promise<Conversation> {
+  const { restore, previousSessionId, start, onRestored } = options;
+  if (restore === undefined) return await start({ conversationId: randomUUID() });
+  const fields = { previousSessionId, patchSizeBytes: BigInt(restore.patch.length) };
+  let conversation: Conversation;
+  let conversationFailure: Failure | undefined;
+  try {
+    conversation = await resume(restore, options);
+  } catch (error) {
+    options.signal.throwIfAborted();
+    conversationFailure = failureOf(error);
+    conversation = await start({ conversationId: randomUUID(), earlier: "lost" });
+  }
+  const conversationRestored = conversationFailure === undefined;
+  onRestored(
+    create(SessionRestoredSchema, {
+      ...fields,
+      conversationRestored,
+      ...(conversationFailure !== undefined && { conversationFailure: cutFailure(conversationFailure) }),
+    }),
+  );
+  return conversation;
+}
+
+async function resume(restore: Restore, { place, cwd, signal, start }: OpeningOptions): Promise<Conversation> {
+  const { conversationId, transcript } = restore;
+  if (conversationId === "" || transcript.length === 0) {
+    throw new AppError("TRANSCRIPT_MISSING", "The session before left no transcript of its conversation.");
+  }
+  await place.writeTranscript(conversationId, transcript, { cwd, signal });
+  return await start({ conversationId, earlier: "resumed" });
+}

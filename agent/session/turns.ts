@@ -1,0 +1,162 @@
+import { create } from "@bufbuild/protobuf";
+import { durationMs } from "@bufbuild/protobuf/wkt";
+import {
+  type EventBody,
+  type Failure,
+  Session_State as State,
+  type SessionSpec,
+  UsageUpdatedSchema,
+} from "../../proto/index.ts";
+import type { ClaudeResult } from "../claude/claude-result.ts";
+import type { ClaudeExit, Conversation } from "../claude/conversation.ts";
+import { turnFailure } from "../claude/turn-failure.ts";
+import { UsageMeter } from "../claude/usage-meter.ts";
+import type { MessageQueue, QueuedMessage } from "./message-queue.ts";
+import { type EndReason, exitFailure, type TurnOutcome, turnOutcomeOfEnd } from "./outcome.ts";
+import { turnFinished, turnStarted } from "./turn-events.ts";
+
+export interface TurnsOptions {
+  spec: Pick<SessionSpec, "idleTimeout" | "maxTurnCount">;
+  messages: MessageQueue;
+  emit(event: EventBody): void;
+  enterState(state: State): void;
+  /** Why the session is being ended. Undefined: it is not. */
+  endReason(): EndReason | undefined;
+  /** A turn has ended in a way that lets no other turn succeed. */
+  onHopeless(failure: Failure): void;
+}
+
+interface RunningTurn {
+  readonly number: number;
+  readonly startMs: number;
+  interrupted: boolean;
+  readonly over: () => void;
+}
+
+/** Gives Claude one message after the other, and says what came of each. */
+export class Turns {
+  readonly usage = new UsageMeter();
+  readonly #options: TurnsOptions;
+  #count = 0;
+  #turn: RunningTurn | undefined;
+  #last: TurnOutcome | undefined;
+  #finalText = "";
+  /** Aborted when the session has waited long enough for another message. */
+  readonly #idleOver = new AbortController();
+
+  constructor(options: TurnsOptions) {
+    this.#options = options;
+  }
+
+  /** How many have begun. */
+  get count(): number {
+    return this.#count;
+  }
+
+  get running(): boolean {
+    return this.#turn !== undefined;
+  }
+
+  /** How the last one ended. */
+  get last(): TurnOutcome | undefined {
+    return this.#last;
+  }
+
+  /** The last answer. */
+  get finalText(): string {
+    return this.#finalText;
+  }
+
+  /** The running turn counts as interrupted, however it ends. Returns false if none is running. */
+  interrupt(): boolean {
+    if (this.#turn === undefined) return false;
+    this.#turn.interrupted = true;
+    return true;
+  }
+
+  /** No other message is waited for. */
+  endIdling(): void {
+    this.#idleOver.abort();
+  }
+
+  /** Takes turns until there is no message any more, Claude is gone, or the signal is aborted. */
+  async takeAll(conversation: Conversation, signal: AbortSignal): Promise<void> {
+    const gone = new AbortController();
+    const over = AbortSignal.any([signal, gone.signal]);
+    void conversation.exited.then(() => gone.abort());
+    while (!over.aborted) {
+      const message = this.#options.messages.take() ?? (await this.#nextMessage(over));
+      if (message === undefined) return;
+      await this.#take(conversation, message, over);
+      const failure = this.#last?.failure;
+      if (failure?.reason === "AUTHENTICATION_FAILED") this.#options.onHopeless(failure);
+    }
+    const { exit } = conversation;
+    if (exit !== undefined && !signal.aborted && this.#options.messages.take() !== undefined) {
+      this.#last = { failure: exitFailure(exit), interrupted: false };
+    }
+  }
+
+  /** The running turn is over, if one is running. */
+  finish(how: { result?: ClaudeResult; exit?: ClaudeExit }): void {
+    const turn = this.#turn;
+    if (turn === undefined) return;
+    this.#turn = undefined;
+    const outcome = this.#outcome(turn, how);
+    this.#last = outcome;
+    // An interrupted Claude says nothing worth keeping over the answer before.
+    const said = how.result?.isError === false ? how.result.text : "";
+    if (said !== "") this.#finalText = said;
+    const elapsedMs = performance.now() - turn.startMs;
+    this.#options.emit(turnFinished(turn.number, { outcome, said, elapsedMs, usage: this.usage.usage() }));
+    turn.over();
+  }
+
+  /** Adds what Claude says that it has used, also between two turns. */
+  countUsage(result: ClaudeResult): void {
+    this.usage.add(result);
+    const value = create(UsageUpdatedSchema, { usage: this.usage.usage() });
+    this.#options.emit({ case: "usageUpdated", value });
+  }
+
+  /** Waits as IDLE for a message, as long as the session allows. */
+  async #nextMessage(over: AbortSignal): Promise<QueuedMessage | undefined> {
+    const { messages, spec, enterState } = this.#options;
+    const idleMs = spec.idleTimeout === undefined ? 0 : durationMs(spec.idleTimeout);
+    if (idleMs === 0 || this.#idleOver.signal.aborted || this.#count === spec.maxTurnCount) return undefined;
+    enterState(State.IDLE);
+    const timer = setTimeout(() => this.#idleOver.abort(), idleMs);
+    await messages.filled(AbortSignal.any([over, this.#idleOver.signal]));
+    clearTimeout(timer);
+    return over.aborted ? undefined : messages.take();
+  }
+
+  /** Resolves when the turn is over, or when the session is to end; then the turn ends with Claude. */
+  async #take(conversation: Conversation, message: QueuedMessage, over: AbortSignal): Promise<void> {
+    const { emit, enterState, endReason } = this.#options;
+    const number = ++this.#count;
+    emit(turnStarted(number, message));
+    enterState(State.RUNNING);
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        over.removeEventListener("abort", done);
+        resolve();
+      };
+      over.addEventListener("abort", done);
+      this.#turn = { number, startMs: performance.now(), interrupted: false, over: done };
+      conversation.say(message.text);
+    });
+    // An exit in the middle of it, unless the session is being ended: then the end says how it went.
+    if (endReason() === undefined && conversation.exit !== undefined) this.finish({ exit: conversation.exit });
+  }
+
+  #outcome(turn: RunningTurn, { result, exit }: { result?: ClaudeResult; exit?: ClaudeExit }): TurnOutcome {
+    const end = this.#options.endReason();
+    // A turn that ended well in the last moment ended well.
+    if (result?.isError === false && !turn.interrupted) return { failure: undefined, interrupted: false };
+    if (end !== undefined) return turnOutcomeOfEnd(end);
+    if (turn.interrupted) return { failure: undefined, interrupted: true };
+    const failure = result === undefined ? exit && exitFailure(exit) : turnFailure(result);
+    return { failure, interrupted: false };
+  }
+}

@@ -1,6 +1,6 @@
 // The crash suite in full: real sessions, killed at random. Started by `npm run soak`.
 // Options: --kills N, --seed N, --concurrent N, --engine live|plain|machine.
-import { parseArgs } from "node:util";
+import { inspect, parseArgs } from "node:util";
 import { runCrashes } from "./crash-run.ts";
 import type { KillKind } from "./kills.ts";
 
@@ -27,13 +27,18 @@ const common: KillKind[] = [
 const engine = values.engine === "live" || values.engine === "plain" ? values.engine : undefined;
 process.stdout.write(`seed ${values.seed}\n`);
 const startMs = Date.now();
-const report = await runCrashes({
+const run = runCrashes({
   seed: Number(values.seed),
   kills: Number(values.kills),
   concurrent: Number(values.concurrent),
   kinds: engine === undefined ? common : [...common, "engine"],
   ...(engine !== undefined && { engine }),
   say: (line) => process.stdout.write(`${((Date.now() - startMs) / 1000).toFixed(0).padStart(5)}s  ${line}\n`),
+});
+const report = await run.catch((error: unknown) => {
+  // With what was suppressed while everything was being ended.
+  process.stderr.write(`${inspect(error, { depth: 6 })}\n`);
+  process.exit(1);
 });
 process.stdout.write(
   `${JSON.stringify({ seed: values.seed, seconds: (Date.now() - startMs) / 1000, ...report }, undefined, 2)}\n`,

@@ -23,6 +23,7 @@ export async function startSecondEngine(options: { images: string[]; liveRestore
   const root = await mkdtemp(join(tmpdir(), "claudecluster-engine-"));
   const address = `unix://${root}/docker.sock`;
   const docker = (...args: string[]) => execFileAsync("docker", ["-H", address, ...args]);
+  const containerdPid = join(root, "exec", "containerd", "containerd.pid");
   let daemon: ChildProcess;
 
   async function start(): Promise<void> {
@@ -37,7 +38,7 @@ export async function startSecondEngine(options: { images: string[]; liveRestore
       { stdio: ["ignore", log, log] },
     );
     closeSync(log);
-    const ended = once(daemon, "exit");
+    const exited = once(daemon, "exit");
     for (const endMs = Date.now() + ANSWER_MS; ;) {
       if (
         await docker("version").then(
@@ -46,7 +47,7 @@ export async function startSecondEngine(options: { images: string[]; liveRestore
         )
       )
         return;
-      const gone = await Promise.race([ended.then(() => true), delay(100, false)]);
+      const gone = await Promise.race([exited.then(() => true), delay(100, false)]);
       if (gone || Date.now() > endMs) {
         throw new Error(
           `The second engine does not start: ${(await readFile(join(root, "log"), "utf8")).slice(-2000)}`,
@@ -56,10 +57,10 @@ export async function startSecondEngine(options: { images: string[]; liveRestore
   }
 
   async function kill(signal: NodeJS.Signals): Promise<void> {
-    const ended = once(daemon, "exit");
+    const exited = once(daemon, "exit");
     if (daemon.exitCode !== null || daemon.signalCode !== null) return;
     daemon.kill(signal);
-    await ended;
+    await exited;
   }
 
   await mkdir(join(root, "data"));
@@ -72,6 +73,8 @@ export async function startSecondEngine(options: { images: string[]; liveRestore
     address,
     async killAndRestart() {
       await kill("SIGKILL");
+      // It dies with its dockerd, a little later, and a new dockerd would take it for a living one.
+      await ended(containerdPid);
       await start();
     },
     async [Symbol.asyncDispose]() {
@@ -79,7 +82,7 @@ export async function startSecondEngine(options: { images: string[]; liveRestore
       const ids = stdout.split("\n").filter((id) => id !== "");
       if (ids.length > 0) await docker("rm", "--force", ...ids);
       await kill("SIGTERM");
-      await endContainerd(join(root, "exec", "containerd", "containerd.pid"));
+      await ended(containerdPid);
       await execFileAsync("sh", [
         "-c",
         `awk -v r="${root}/" 'index($2, r) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r umount -l`,
@@ -89,17 +92,16 @@ export async function startSecondEngine(options: { images: string[]; liveRestore
   };
 }
 
-/** It outlives a dockerd that was killed. */
-async function endContainerd(pidFile: string): Promise<void> {
+/** Resolves once the process in a pid file is gone. */
+async function ended(pidFile: string): Promise<void> {
   const pid = Number(await readFile(pidFile, "utf8").catch(() => "0"));
-  if (pid === 0) return;
+  while (pid !== 0 && isAlive(pid)) await delay(20);
+}
+
+function isAlive(pid: number): boolean {
   try {
-    process.kill(pid, "SIGTERM");
-    for (;;) {
-      process.kill(pid, 0);
-      await delay(50);
-    }
+    return process.kill(pid, 0);
   } catch {
-    // It is gone.
+    return false;
   }
 }

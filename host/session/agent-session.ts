@@ -45,10 +45,8 @@ export interface AgentSessionOptions {
  */
 export class AgentSession {
   readonly #options: AgentSessionOptions;
-  /** What is to be said to the agent, kept over a lost connection until it has been said. */
+  /** What is to be said to the agent at its first connection. What must not get lost is in the log's kept requests. */
   readonly #unsaid: AttachRequest[] = [];
-  /** Said again on every new connection: it must not get lost, and twice does no harm. */
-  #stop: AttachRequest | undefined;
   #requests: AsyncQueue<AttachRequest> | undefined;
   #finished = false;
   #lostSinceMs: number | undefined;
@@ -64,12 +62,14 @@ export class AgentSession {
     this.#connectionLost("The host was restarted.");
   }
 
-  /** Says something to the agent, now or as soon as it is reached. */
+  /**
+   * Says something to the agent, now or as soon as it is reached. What the log keeps is said again on
+   * every new connection until it has arrived.
+   */
   say(request: AttachRequest["request"]): void {
     const message = toRequest(request);
-    if (request.case === "stop") this.#stop ??= message;
     if (this.#requests !== undefined) this.#requests.push(message);
-    else if (request.case !== "stop") this.#unsaid.push(message);
+    else if (!isKept(request)) this.#unsaid.push(message);
   }
 
   /** Runs to the session's end. Rejects with the signal's reason, or AGENT_UNREACHABLE. */
@@ -127,7 +127,8 @@ export class AgentSession {
     const requests = new AsyncQueue<AttachRequest>();
     const attach = { role: AttachStart_Role.OWNER, sessionId: log.sessionId, afterSequence: log.lastAgentSequence };
     requests.push(toRequest({ case: "attach", value: create(AttachStartSchema, attach) }));
-    if (this.#stop !== undefined) requests.push(this.#stop);
+    // The agent knows each of them by its id, or it does no harm twice.
+    for (const message of log.keptRequests()) requests.push(message);
     for (const message of this.#unsaid.splice(0)) requests.push(message);
     this.#requests = requests;
     try {
@@ -174,6 +175,11 @@ export class AgentSession {
     this.#lostSinceMs = Date.now();
     this.#options.log.append({ case: "connectionLost", value: create(ConnectionLostSchema, { reason }) });
   }
+}
+
+/** What a caller was promised. An interrupt is for the moment only. */
+export function isKept(request: AttachRequest["request"]): boolean {
+  return request.case === "userMessage" || request.case === "stop";
 }
 
 function toRequest(request: AttachRequest["request"]): AttachRequest {

@@ -1,6 +1,8 @@
-import { create } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import {
+  type AttachRequest,
+  AttachRequestSchema,
   type EventBody,
   isFinal,
   type Phase,
@@ -86,7 +88,21 @@ export class SessionLog {
       }
     }
     this.#store.append(this.sessionId, fresh);
+    for (const { event } of fresh) {
+      const arrived = event.case === "messageQueued" || event.case === "turnStarted" ? event.value.messageId : "";
+      if (arrived !== "") this.#store.removeRequest(this.sessionId, `message ${arrived}`);
+    }
     return finished;
+  }
+
+  /** Keeps what a caller says to the session until the agent is known to have it. */
+  keepRequest(name: string, request: AttachRequest): void {
+    this.#store.putRequest(this.sessionId, name, toBinary(AttachRequestSchema, request));
+  }
+
+  /** What the agent is not known to have, oldest first. */
+  keptRequests(): AttachRequest[] {
+    return this.#store.getRequests(this.sessionId).map(({ data }) => fromBinary(AttachRequestSchema, data));
   }
 
   /** Every event so far, oldest first, a page at a time. */

@@ -1,10 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Logger } from "pino";
+import { ulid } from "ulid";
 import {
   AppError,
   asAppError,
   type AttachRequest,
+  AttachRequestSchema,
   ContainerProgressSchema,
   cutText,
   EgressDecidedSchema,
@@ -83,6 +85,9 @@ export class SessionRun {
     this.#options = options;
     const { createTime } = options.store.getSession(options.log.sessionId)!;
     this.#startMs = createTime === undefined ? Date.now() : timestampMs(createTime);
+    // The host before us was told to end it.
+    const stop = options.log.keptRequests().find(({ request }) => request.case === "stop");
+    if (stop?.request.case === "stop") this.stop(stop.request.value.reason);
     const run = this.#run();
     this.failed = run.then((completed) => (completed ? new Promise<never>(() => {}) : Promise.reject(hostClosing())));
     this.failed.catch(() => {});
@@ -96,8 +101,8 @@ export class SessionRun {
   stop(reason: string): void {
     if (this.#stopReason !== undefined) return;
     this.#stopReason = reason;
+    this.#keepAndSay("stop", { case: "stop", value: create(StopSchema, { reason }) });
     this.#stop.abort(new Error(reason));
-    this.#say({ case: "stop", value: create(StopSchema, { reason }) });
     this.#setDeadline(TIMEOUTS.collectMs);
   }
 
@@ -120,9 +125,18 @@ export class SessionRun {
     this.#say({ case: "interrupt", value: create(InterruptSchema) });
   }
 
-  /** Sends Claude another message. */
-  sendMessage(message: { text: string; messageId?: string }): void {
-    this.#say({ case: "userMessage", value: create(UserMessageSchema, message) });
+  /** Sends Claude another message. Once this returns it is stored, and survives the host. */
+  sendMessage({ text, messageId = "" }: { text: string; messageId?: string }): void {
+    const id = messageId === "" ? ulid() : messageId;
+    this.#keepAndSay(`message ${id}`, {
+      case: "userMessage",
+      value: create(UserMessageSchema, { text, messageId: id }),
+    });
+  }
+
+  #keepAndSay(name: string, request: AttachRequest["request"]): void {
+    this.#options.log.keepRequest(name, create(AttachRequestSchema, { request }));
+    this.#say(request);
   }
 
   #say(request: AttachRequest["request"]): void {
@@ -271,9 +285,9 @@ export class SessionRun {
     using broker = this.#createBroker(spec);
     const agent = new AgentSession({ container, spec, log, broker, resumed: resumed && log.lastAgentSequence > 0 });
     this.#agent = agent;
-    if (this.#stopReason !== undefined)
-      agent.say({ case: "stop", value: create(StopSchema, { reason: this.#stopReason }) });
-    else this.#setDeadline(durationMs(spec.timeout!) + TIMEOUTS.firstContactMs + TIMEOUTS.collectMs);
+    if (this.#stopReason === undefined) {
+      this.#setDeadline(durationMs(spec.timeout!) + TIMEOUTS.firstContactMs + TIMEOUTS.collectMs);
+    }
     const over = new AbortController();
     const running = agent.run(AbortSignal.any([this.#kill.signal, over.signal]));
     const exited = container.exited.then((exit) => exitFailure(exit));

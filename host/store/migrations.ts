@@ -29,6 +29,15 @@ const MIGRATIONS: Migration[] = [
   forRestart,
   // Sessions whose rows are still to be removed.
   `CREATE TABLE removed (session_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;`,
+  // What callers said and the agent is not known to have.
+  `CREATE TABLE request (
+     number INTEGER PRIMARY KEY,
+     session_id TEXT NOT NULL,
+     name TEXT NOT NULL,
+     data BLOB NOT NULL,
+     UNIQUE (session_id, name)
+   ) STRICT;
+   ALTER TABLE result ADD COLUMN transcript BLOB NOT NULL DEFAULT x'';`,
 ];
 
 /** What a restarted host needs of the sessions that have not finished: no end_time_ms. */

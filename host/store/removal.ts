@@ -38,6 +38,7 @@ export class Removal {
        (SELECT sequence FROM event WHERE session_id = ? ORDER BY sequence LIMIT ${EVENTS})`,
     );
     const removeResult = database.prepare("DELETE FROM result WHERE session_id = ?");
+    const removeRequests = database.prepare("DELETE FROM request WHERE session_id = ?");
     const done = database.prepare("DELETE FROM removed WHERE session_id = ?");
     for (;;) {
       const sessionId = this.#file.read(() => next.get())?.["session_id"] as string | undefined;
@@ -45,6 +46,7 @@ export class Removal {
       this.#file.write({ failed }, () => {
         if (removeEvents.run(sessionId, sessionId).changes > 0) return;
         removeResult.run(sessionId);
+        removeRequests.run(sessionId);
         done.run(sessionId);
       });
       await breathe();

@@ -51,6 +51,12 @@ export interface SessionStore extends Disposable {
   putContainerRef(sessionId: string, containerRef: string): void;
   /** What names a session's container; undefined until it was put. */
   getContainerRef(sessionId: string): string | undefined;
+  /** Keeps something that a caller said until it is known to have arrived. The first of a name is kept. */
+  putRequest(sessionId: string, name: string, data: Uint8Array): void;
+  /** What was kept and not removed, oldest first. */
+  getRequests(sessionId: string): { name: string; data: Uint8Array }[];
+  /** It has arrived. */
+  removeRequest(sessionId: string, name: string): void;
   /** The sessions that have not finished, oldest first. */
   liveSessionIds(): string[];
   /**

@@ -153,3 +153,15 @@ test("writes a session's row only where an event changes it, and knows its newes
   expect(store.append("ses_1", [said("b")])[0]?.sequence).toBe(3);
   expect(store.listSessions({ states: [], parent: undefined, beforeId: undefined, limit: 1 })[0]?.lastSequence).toBe(3);
 });
+
+test("keeps what was said to a session until it has arrived, in order, each name once", async () => {
+  using store = new SqliteStore(path);
+  store.createSession("ses_1", NEW);
+  for (const name of ["b", "a", "b"]) store.putRequest("ses_1", name, Buffer.from(`said ${name}`));
+  expect(store.getRequests("ses_1").map(({ name }) => name)).toEqual(["b", "a"]);
+  store.removeRequest("ses_1", "b");
+  expect(store.getRequests("ses_1").map(({ data }) => Buffer.from(data).toString())).toEqual(["said a"]);
+  store.append("ses_1", [finished()]);
+  await store.deleteSession("ses_1");
+  expect(store.getRequests("ses_1")).toEqual([]);
+});

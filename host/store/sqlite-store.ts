@@ -83,6 +83,26 @@ export class SqliteStore implements SessionStore {
     return (this.#get("getContainer", sessionId)?.["container_ref"] ?? undefined) as string | undefined;
   }
 
+  putRequest(sessionId: string, name: string, data: Uint8Array): void {
+    this.#file.write({ failed: `A request to ${sessionId} could not be stored.`, bytes: data.length }, () => {
+      this.#statements.putRequest.run(sessionId, name, data);
+    });
+  }
+
+  getRequests(sessionId: string): { name: string; data: Uint8Array }[] {
+    return this.#file.read(() =>
+      this.#statements.getRequests
+        .all(sessionId)
+        .map(({ name, data }) => ({ name: name as string, data: data as Uint8Array })),
+    );
+  }
+
+  removeRequest(sessionId: string, name: string): void {
+    this.#file.write({ failed: `A request to ${sessionId} could not be removed.` }, () => {
+      this.#statements.removeRequest.run(sessionId, name);
+    });
+  }
+
   liveSessionIds(): string[] {
     return this.#file.read(() => this.#statements.listLive.all().map(({ id }) => id as string));
   }
@@ -247,6 +267,9 @@ function prepareStatements(database: DatabaseSync) {
     findByRequest: prepare("SELECT id FROM session WHERE request_id = ?"),
     getContainer: prepare("SELECT container, container_ref FROM session WHERE id = ?"),
     putContainerRef: prepare("UPDATE session SET container_ref = ? WHERE id = ?"),
+    putRequest: prepare("INSERT OR IGNORE INTO request (session_id, name, data) VALUES (?, ?, ?)"),
+    getRequests: prepare("SELECT name, data FROM request WHERE session_id = ? ORDER BY number"),
+    removeRequest: prepare("DELETE FROM request WHERE session_id = ? AND name = ?"),
     listLive: prepare("SELECT id FROM session WHERE end_time_ms IS NULL ORDER BY id"),
     insertEvent: prepare("INSERT INTO event (session_id, sequence, agent_sequence, data) VALUES (?, ?, ?, ?)"),
     // A session that is being removed has none.

@@ -76,3 +76,32 @@ test("an engine that was never there is not waited for", async () => {
   const { session } = await host.follow(id);
   expect(session.result?.outcome).toMatchObject({ value: { reason: "RUNTIME_UNAVAILABLE" } });
 });
+
+test("a message to a session that does not run yet is Claude's next turn, also where the host went away meanwhile", async () => {
+  await using host = await startFakeHost();
+  const { id } = await host.start(TASK);
+  await host.sessions.sendMessage(id, { text: "[scenario: small-edit] And then this.", messageId: "m1" });
+  await host
+    .follow(id, "turnStarted", () => {
+      void host.sessions.sendMessage(id, { text: "And then this.", messageId: "m1" });
+      void host.restart();
+    })
+    .catch(() => {});
+  const { events, session } = await host.follow(id);
+  expect(session.state).toBe(Session_State.SUCCEEDED);
+  const turns = events.flatMap(({ event }) => (event.case === "turnStarted" ? [event.value.messageId] : []));
+  expect(turns).toEqual(["", "m1"]);
+});
+
+test("a stop is not forgotten by a host that is restarted", async () => {
+  await using host = await startFakeHost({ queue: { maxRunning: 1 } });
+  const running = await host.start("[scenario: long-run seconds=60 steps=30]");
+  await host
+    .follow(running.id, "turnStarted", () => {
+      void host.sessions.stop(running.id, { reason: "enough" });
+      void host.restart();
+    })
+    .catch(() => {});
+  const { session } = await host.follow(running.id);
+  expect(session.result?.outcome).toMatchObject({ case: "cancellation", value: { reason: "enough" } });
+});

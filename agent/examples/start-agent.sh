@@ -6,7 +6,7 @@ image=${CLAUDECLUSTER_IMAGE:-claudecluster/agent:latest}
 uid=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 1000))
 base=$((uid + 1000))
 exec docker run --detach --pull never \
-  --user 0:0 --network none --read-only --init --ipc private --shm-size 16m --oom-score-adj 0 \
+  --user 0:0 --network "${NETWORK:-none}" --read-only --init --ipc private --shm-size 16m --oom-score-adj 0 \
   --cap-drop ALL --cap-add SETUID --cap-add SETGID --cap-add KILL --security-opt no-new-privileges \
   --memory 2g --memory-swap 2g --cpus 2 --pids-limit 512 --ulimit core=0:0 --ulimit nofile=8192:8192 \
   --log-driver local --log-opt max-size=1m --log-opt max-file=2 \

@@ -1,4 +1,5 @@
 import type { AgentConfig } from "./config.ts";
+import type { HostPresence } from "./host-presence.ts";
 import type { Relay } from "./relay/relay.ts";
 import type { Seat } from "./seat.ts";
 import type { OnlySession } from "./session/only-session.ts";
@@ -15,6 +16,7 @@ export interface AgentCore {
   readonly versions: () => Promise<Versions>;
   readonly sessions: OnlySession;
   readonly relay: Relay;
+  readonly presence: HostPresence;
   /** Who stores the events. */
   readonly owner: Seat;
   /** Who takes the connections. */

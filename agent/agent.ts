@@ -63,6 +63,7 @@ export async function createAgent(config: AgentConfig, options: AgentOptions): P
     config,
     timeouts,
     relay,
+    presence,
     instanceId: randomUUID(),
     versions: () => (versions ??= readVersions(config, { timeouts, log })),
     sessions: new OnlySession((id, spec, restore) => {

@@ -18,3 +18,17 @@ test("reports once that no host has been there for the time, and again when it h
   expect(onAbsent).toHaveBeenCalledTimes(2);
   presence.close();
 });
+
+test("does not leave while somebody reads what a session has left", () => {
+  const onAbsent = vi.fn();
+  const presence = new HostPresence({ timeoutMs: 1_000, onAbsent });
+  {
+    using _here = presence.stay();
+    vi.advanceTimersByTime(60_000);
+  }
+  vi.advanceTimersByTime(999);
+  expect(onAbsent).not.toHaveBeenCalled();
+  vi.advanceTimersByTime(1);
+  expect(onAbsent).toHaveBeenCalledTimes(1);
+  presence.close();
+});

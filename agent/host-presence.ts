@@ -30,6 +30,12 @@ export class HostPresence {
     this.#update();
   }
 
+  /** Somebody is there until the hold is disposed of. */
+  stay(): Disposable {
+    this.change(true);
+    return { [Symbol.dispose]: () => this.change(false) };
+  }
+
   /** No absence is reported any more. */
   close(): void {
     this.#closed = true;

@@ -9,5 +9,7 @@ export async function* readChanges(
   request: ReadChangesRequest,
   { signal }: CallContext,
 ): AsyncGenerator<ByteChunk> {
+  // The end of an attached stream is when these are read.
+  using _here = core.presence.stay();
   yield* byteChunks(await core.sessions.require(request.sessionId).readPatch({ signal }));
 }

@@ -9,6 +9,8 @@ export interface LiveAgent extends AsyncDisposable {
   readonly model: ScriptedModel;
   readonly connection: Connection;
   start(task: string, spec?: MessageInitShape<typeof SessionSpecSchema>): Promise<void>;
+  /** Takes the host away: nobody carries the container's connections. */
+  disconnect(): Promise<void>;
   /** The session as GetSession tells it. */
   session(): Promise<Session>;
 }
@@ -24,6 +26,10 @@ export async function startLiveAgent(options: Parameters<typeof startRig>[0] = {
     connection,
     async start(task, spec = {}) {
       await connection.client.startSession({ sessionId: "ses_1", spec: { task, ...spec } });
+    },
+    async disconnect() {
+      await serving[Symbol.asyncDispose]();
+      connection[Symbol.dispose]();
     },
     session: async () => (await connection.client.getSession({})).session!,
     async [Symbol.asyncDispose]() {

@@ -11,6 +11,7 @@ import {
   type Session,
   Session_State as State,
   type SessionSpec,
+  WorkspaceReadySchema,
 } from "../../proto/index.ts";
 import type { Opening } from "../claude/opening.ts";
 import type { ClaudeExit, Conversation } from "../claude/conversation.ts";
@@ -222,6 +223,8 @@ export class AgentSession {
           value: create(CloneProgressSchema, { stage, ...(percent !== undefined && { percent }) }),
         }),
     }));
+    const { baseCommitId } = workspace;
+    this.#emit({ case: "workspaceReady", value: create(WorkspaceReadySchema, { baseCommitId }) });
     const restore = this.#restore;
     this.#restore = undefined;
     if (restore !== undefined) await workspace.restore(restore.patch, { signal });

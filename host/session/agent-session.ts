@@ -9,6 +9,7 @@ import {
   ConnectionLostSchema,
   ConnectionMadeSchema,
   ConnectionRestoredSchema,
+  type RestoreSessionRequest,
   type SessionResult,
   type SessionSpec,
 } from "../../proto/index.ts";
@@ -18,7 +19,7 @@ import { agentError } from "../agent-client/agent-error.ts";
 import { AsyncQueue } from "../agent-client/async-queue.ts";
 import { type ConnectionSink, serveConnections } from "../agent-client/serve-connections.ts";
 import type { Container } from "../runtime/runtime.ts";
-import { readPatch } from "./read-patch.ts";
+import { readPatch, readTranscript } from "./read-left.ts";
 import type { SessionLog } from "./session-log.ts";
 import { sleep } from "./sleep.ts";
 import { TIMEOUTS } from "./timeouts.ts";
@@ -27,6 +28,8 @@ import { TIMEOUTS } from "./timeouts.ts";
 export interface AgentResult {
   result: SessionResult;
   patch: Uint8Array;
+  /** Claude Code's own, for a session that continues this one. Empty: there is none. */
+  transcript: Uint8Array;
 }
 
 export interface AgentSessionOptions {
@@ -34,6 +37,8 @@ export interface AgentSessionOptions {
   spec: SessionSpec;
   log: SessionLog;
   broker: ConnectionSink;
+  /** What the session continues, for RestoreSession. Undefined: nothing. */
+  restore?: (() => Iterable<RestoreSessionRequest>) | undefined;
   /** Another host has followed it before, and its log goes on. Default false. */
   resumed?: boolean;
 }
@@ -105,7 +110,11 @@ export class AgentSession {
     const calls = new AbortController();
     const callSignal = AbortSignal.any([signal, calls.signal]);
     try {
-      if (!this.#started) await client.startSession({ sessionId: log.sessionId, spec }, { signal: callSignal });
+      if (!this.#started) {
+        const { restore } = this.#options;
+        if (restore !== undefined) await client.restoreSession(inPieces(restore()), { signal: callSignal });
+        await client.startSession({ sessionId: log.sessionId, spec }, { signal: callSignal });
+      }
       this.#started = true;
       this.#connectionMade();
       const serving = serveConnections(client, broker, callSignal).then(() => {
@@ -151,14 +160,15 @@ export class AgentSession {
   /** Fetches what the session left, whole. */
   async #fetch(client: AgentClient, signal: AbortSignal): Promise<AgentResult> {
     const { sessionId } = this.#options.log;
-    const [{ session }, patch] = await Promise.all([
+    const [{ session }, patch, transcript] = await Promise.all([
       client.getSession({ sessionId }, { signal }),
       readPatch(client, sessionId, signal),
+      readTranscript(client, sessionId, signal),
     ]);
     if (session?.result === undefined) {
       throw new AppError("AGENT_INVALID", "The agent says that the session is over but has no result.");
     }
-    return { result: session.result, patch };
+    return { result: session.result, patch, transcript };
   }
 
   #connectionMade(): void {
@@ -180,6 +190,10 @@ export class AgentSession {
 /** What a caller was promised. An interrupt is for the moment only. */
 export function isKept(request: AttachRequest["request"]): boolean {
   return request.case === "userMessage" || request.case === "stop";
+}
+
+async function* inPieces(requests: Iterable<RestoreSessionRequest>): AsyncGenerator<RestoreSessionRequest> {
+  for (const request of requests) yield await Promise.resolve(request);
 }
 
 function toRequest(request: AttachRequest["request"]): AttachRequest {

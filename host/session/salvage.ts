@@ -10,6 +10,7 @@ export interface Salvage {
   usage?: Usage;
   finalText: string;
   conversationId: string;
+  baseCommitId: string;
 }
 
 interface Parts {
@@ -24,14 +25,16 @@ interface Parts {
 export function salvageChanges(events: Iterable<SessionEvent>): Salvage {
   const files = new Map<string, Parts>();
   let incoming: Parts | undefined;
-  const known: Pick<Salvage, "patchTruncated" | "usage" | "finalText" | "conversationId"> = {
+  const known: Pick<Salvage, "patchTruncated" | "usage" | "finalText" | "conversationId" | "baseCommitId"> = {
     patchTruncated: false,
     finalText: "",
     conversationId: "",
+    baseCommitId: "",
   };
   for (const { event } of events) {
     if (event.case === "turnStarted") known.patchTruncated = true;
     if (event.case === "claudeReady") known.conversationId = event.value.conversationId;
+    if (event.case === "workspaceReady") known.baseCommitId = event.value.baseCommitId;
     if (event.case === "turnFinished") known.finalText = event.value.text;
     if ((event.case === "usageUpdated" || event.case === "turnFinished") && event.value.usage !== undefined) {
       known.usage = event.value.usage;

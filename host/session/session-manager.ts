@@ -20,6 +20,7 @@ import type { Credential } from "../broker/credential.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { type ContainerLimits, completeLimits } from "./container-limits.ts";
+import { continueSpec } from "./continuation.ts";
 import { RuntimeHealth } from "./runtime-health.ts";
 import { salvageChanges } from "./salvage.ts";
 import { SessionLog } from "./session-log.ts";
@@ -123,7 +124,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     if (known !== undefined) return this.get(known);
     if (this.#closing.signal.aborted)
       throw new AppError("HOST_CLOSING", "The host is shutting down.", { kind: "UNAVAILABLE", retryable: true });
-    const spec = completeSpec(request.spec);
+    const spec = continueSpec(store, completeSpec(request.spec));
     const limits = this.#completeLimits(request.container);
     if (credential === undefined) {
       throw new AppError("NO_CREDENTIAL", "No credential for the model is configured.", {

@@ -29,6 +29,7 @@ import type { Container, ContainerRef, CreateProgress, Runtime } from "../runtim
 import type { SessionStore } from "../store/session-store.ts";
 import { type AgentResult, AgentSession } from "./agent-session.ts";
 import type { ContainerLimits } from "./container-limits.ts";
+import { restoreRequests } from "./continuation.ts";
 import { cancellation, exitFailure, failure, finalState } from "./ending.ts";
 import type { RuntimeHealth } from "./runtime-health.ts";
 import { salvageChanges } from "./salvage.ts";
@@ -180,12 +181,12 @@ export class SessionRun {
     return true;
   }
 
-  #keep({ result, patch }: AgentResult): void {
+  #keep({ result, patch, transcript }: AgentResult): void {
     result.elapsed = durationFromMs(Math.max(0, Date.now() - this.#startMs));
     result.patch = new Uint8Array();
     result.patchInlined = false;
     result.patchSizeBytes = BigInt(patch.length);
-    this.#options.store.putResult(this.#options.log.sessionId, result, patch);
+    this.#options.store.putResult(this.#options.log.sessionId, { result, patch, transcript });
   }
 
   async #removeContainer(container: Container | undefined): Promise<void> {
@@ -281,9 +282,20 @@ export class SessionRun {
   }
 
   async #inContainer(container: Container, resumed: boolean): Promise<AgentResult> {
-    const { spec, log } = this.#options;
+    const { spec, log, store } = this.#options;
+    const { previousSessionId } = spec;
     using broker = this.#createBroker(spec);
-    const agent = new AgentSession({ container, spec, log, broker, resumed: resumed && log.lastAgentSequence > 0 });
+    const agent = new AgentSession({
+      container,
+      spec,
+      log,
+      broker,
+      restore:
+        previousSessionId === ""
+          ? undefined
+          : () => restoreRequests(store, { sessionId: log.sessionId, previousSessionId }),
+      resumed: resumed && log.lastAgentSequence > 0,
+    });
     this.#agent = agent;
     if (this.#stopReason === undefined) {
       this.#setDeadline(durationMs(spec.timeout!) + TIMEOUTS.firstContactMs + TIMEOUTS.collectMs);
@@ -359,14 +371,14 @@ export class SessionRun {
     const { changes, patch } = salvageChanges(this.#options.log.all());
     ended.result.changes = changes;
     ended.result.changeCount = changes.length;
-    return { result: ended.result, patch };
+    return { ...ended, patch };
   }
 
   /** What is known from the log of a session whose agent is gone. */
   #salvage(outcome: SessionResult["outcome"]): AgentResult {
     const { changes, patch, ...known } = salvageChanges(this.#options.log.all());
     const result = create(SessionResultSchema, { ...known, outcome, changes, changeCount: changes.length });
-    return { result, patch };
+    return { result, patch, transcript: new Uint8Array() };
   }
 }
 

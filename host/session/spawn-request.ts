@@ -39,6 +39,10 @@ export const spawnInputSchema = z.strictObject({
     .record(z.string(), z.string())
     .optional()
     .describe("Variables for Claude's environment. Never for secrets."),
+  continue_session: z
+    .string()
+    .optional()
+    .describe("Id of a finished session to go on with: its changes are restored and its conversation is resumed."),
   max_steps: z.int32().min(0).optional().describe("Most model steps. Default: no limit."),
 });
 
@@ -78,6 +82,7 @@ export function toCreateRequest(input: SpawnInput): CreateSessionRequest {
       permissionMode: input.permission_mode ?? "",
       maxStepCount: input.max_steps ?? 0,
       environment: input.environment ?? {},
+      previousSessionId: input.continue_session ?? "",
       ...(repository !== undefined && {
         repository: create(RepositorySpecSchema, { uri: repository, ref: ref ?? "" }),
       }),

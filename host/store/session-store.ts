@@ -18,6 +18,14 @@ export interface NewSession {
   events: NewEvent[];
 }
 
+/** What a session left, whole. */
+export interface SessionLeft {
+  result: SessionResult;
+  patch: Uint8Array;
+  /** Claude Code's own, for a session that continues it. Empty: there is none. */
+  transcript: Uint8Array;
+}
+
 /** Which sessions a list is to hold. */
 export interface ListFilter {
   /** Empty: all. */
@@ -86,8 +94,8 @@ export interface SessionStore extends Disposable {
   prune(options: { nowMs: number }): Promise<Pruned>;
   /** The agent's number of the newest event that came from it; 0 if there is none. */
   lastAgentSequence(sessionId: string): number;
-  /** Keeps the whole result and the whole patch of a session. */
-  putResult(sessionId: string, result: SessionResult, patch: Uint8Array): void;
-  /** The whole result and patch; undefined until there is one. */
-  getResult(sessionId: string): { result: SessionResult; patch: Uint8Array } | undefined;
+  /** Keeps all that a session left. */
+  putResult(sessionId: string, left: SessionLeft): void;
+  /** All that it left; undefined until it is kept. */
+  getResult(sessionId: string): SessionLeft | undefined;
 }

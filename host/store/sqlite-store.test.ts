@@ -61,7 +61,12 @@ test("wakes those who wait for the next event, and only then", async () => {
 test("keeps the whole result beside the log and takes nothing after the last event", () => {
   using store = new SqliteStore(path);
   store.createSession("ses_1", NEW);
-  store.putResult("ses_1", create(SessionResultSchema, { finalText: "done" }), Buffer.from("patch"));
+  store.putResult("ses_1", {
+    result: create(SessionResultSchema, { finalText: "done" }),
+    patch: Buffer.from("patch"),
+    transcript: Buffer.from("transcript"),
+  });
+  expect(Buffer.from(store.getResult("ses_1")!.transcript).toString()).toBe("transcript");
   store.append("ses_1", [finished()]);
   expect(store.getResult("ses_1")?.result.finalText).toBe("done");
   expect(Buffer.from(store.getResult("ses_1")!.patch).toString()).toBe("patch");

@@ -6,13 +6,12 @@ import {
   type Session,
   type SessionEvent,
   SessionEventSchema,
-  type SessionResult,
   SessionResultSchema,
   SessionSchema,
 } from "../../proto/index.ts";
 import { type Batch, ENTRY_BYTES, LiveSession } from "./live-session.ts";
 import { Removal } from "./removal.ts";
-import type { ListFilter, NewEvent, NewSession, Pruned, SessionStore } from "./session-store.ts";
+import type { ListFilter, NewEvent, NewSession, Pruned, SessionLeft, SessionStore } from "./session-store.ts";
 import { StoreFile } from "./store-file.ts";
 
 const MIB = 1024 * 1024;
@@ -175,17 +174,21 @@ export class SqliteStore implements SessionStore {
     return this.#require(sessionId).known.lastAgentSequence;
   }
 
-  putResult(sessionId: string, result: SessionResult, patch: Uint8Array): void {
+  putResult(sessionId: string, { result, patch, transcript }: SessionLeft): void {
     const failed = `The result of ${sessionId} could not be stored.`;
     this.#file.write({ failed, bytes: patch.length }, () => {
-      this.#statements.putResult.run(sessionId, toBinary(SessionResultSchema, result), patch);
+      this.#statements.putResult.run(sessionId, toBinary(SessionResultSchema, result), patch, transcript);
     });
   }
 
-  getResult(sessionId: string): { result: SessionResult; patch: Uint8Array } | undefined {
+  getResult(sessionId: string): SessionLeft | undefined {
     const row = this.#get("getResult", sessionId);
     if (row === undefined) return undefined;
-    return { result: fromBinary(SessionResultSchema, row["result"] as Uint8Array), patch: row["patch"] as Uint8Array };
+    return {
+      result: fromBinary(SessionResultSchema, row["result"] as Uint8Array),
+      patch: row["patch"] as Uint8Array,
+      transcript: row["transcript"] as Uint8Array,
+    };
   }
 
   [Symbol.dispose](): void {
@@ -286,8 +289,8 @@ function prepareStatements(database: DatabaseSync) {
     countBytes: prepare(
       `SELECT COALESCE(SUM(LENGTH(data) + ${ENTRY_BYTES}), 0) AS bytes FROM event WHERE session_id = ?`,
     ),
-    putResult: prepare("INSERT OR REPLACE INTO result (session_id, result, patch) VALUES (?, ?, ?)"),
-    getResult: prepare("SELECT result, patch FROM result WHERE session_id = ?"),
+    putResult: prepare("INSERT OR REPLACE INTO result (session_id, result, patch, transcript) VALUES (?, ?, ?, ?)"),
+    getResult: prepare("SELECT result, patch, transcript FROM result WHERE session_id = ?"),
   };
 }
 

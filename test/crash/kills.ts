@@ -64,7 +64,12 @@ export async function kill(kind: KillKind, containerId: string | undefined, targ
     }
   } catch (error) {
     // It ended meanwhile.
-    if (/No such container|is not running|not paused|already paused|unable to freeze|removal of container/i.test(String(error))) return false;
+    if (
+      /No such container|is not running|not paused|already paused|unable to freeze|removal of container/i.test(
+        String(error),
+      )
+    )
+      return false;
     throw error;
   }
 }

@@ -28,11 +28,13 @@ export async function startSecondEngine(options: { images: string[]; liveRestore
 
   async function start(): Promise<void> {
     const log = openSync(join(root, "log"), "a");
+    // In a network of its own: even with --bridge=none it would remove the other engine's bridge.
     daemon = spawn(
-      "dockerd",
+      "unshare",
       [
+        ...["--net", "--", "dockerd"],
         ...["--data-root", join(root, "data"), "--exec-root", join(root, "exec"), "--pidfile", join(root, "pid")],
-        ...["--host", address, "--bridge", "none", "--iptables=false", `--live-restore=${options.liveRestore}`],
+        ...["--host", address, "--bridge=none", "--iptables=false", `--live-restore=${options.liveRestore}`],
         ...["--cgroup-parent", "/claudecluster-second"],
       ],
       { stdio: ["ignore", log, log] },

@@ -11,7 +11,7 @@ export interface TestDirectories extends AsyncDisposable {
   directories: HostDirectories;
   /** The variables that name them. */
   env: Record<string, string>;
-  /** Writes config.json. */
+  /** Writes config.json. The image is that of CLAUDECLUSTER_IMAGE unless it names one. */
   configure(config: object): Promise<void>;
 }
 
@@ -33,8 +33,11 @@ export async function makeHostDirectories(): Promise<TestDirectories> {
       CLAUDECLUSTER_STATE_DIR: directories.stateDirectory,
       CLAUDECLUSTER_RUNTIME_DIR: directories.runtimeDirectory,
     },
-    configure: (config) =>
-      writeFile(join(directories.configDirectory, "config.json"), JSON.stringify(config), { mode: 0o600 }),
+    configure: (config) => {
+      const image = process.env["CLAUDECLUSTER_IMAGE"];
+      const whole = { ...(image !== undefined && { image }), ...config };
+      return writeFile(join(directories.configDirectory, "config.json"), JSON.stringify(whole), { mode: 0o600 });
+    },
     async [Symbol.asyncDispose]() {
       using link = new HostLink({ directories, env: {} });
       if ((await link.find()) !== undefined) {

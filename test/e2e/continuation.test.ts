@@ -1,0 +1,102 @@
+import { create } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { HostLink } from "../../host/daemon/host-link.ts";
+import {
+  ContainerSpecSchema,
+  RepositorySpecSchema,
+  type SessionEvent,
+  Session_State,
+  SessionSpecSchema,
+} from "../../proto/index.ts";
+import { SMALL_REPOSITORY } from "../model/small-repository.ts";
+import { startScriptedModel } from "../model/scripted-model.ts";
+import { applyPatch } from "../support/apply-patch.ts";
+import { docker } from "../support/docker.ts";
+import { startGitServer } from "../support/git-server.ts";
+import { makeHostDirectories } from "../support/host-directories.ts";
+import { CLAUDECLUSTER } from "../support/mcp-client.ts";
+
+const KEY = "sk-ant-continuation-0123456789";
+
+async function startHost() {
+  await using stack = new AsyncDisposableStack();
+  const model = stack.use(await startScriptedModel({ key: KEY }));
+  const git = stack.use(await startGitServer());
+  const uri = await git.addRepository("greeter", SMALL_REPOSITORY);
+  const place = stack.use(await makeHostDirectories());
+  await place.configure({ credential: { api_key: KEY }, base_url: model.url });
+  const { sessions } = stack.use(
+    new HostLink({ directories: place.directories, env: place.env, command: [process.execPath, CLAUDECLUSTER] }),
+  );
+  const owned = stack.move();
+  return {
+    model,
+    sessions,
+    bareRepository: git.directoryOf("greeter"),
+    async run(
+      spec: { task: string; previousSessionId?: string },
+      act?: (event: SessionEvent) => Promise<unknown> | undefined,
+    ) {
+      const repository = create(RepositorySpecSchema, { uri });
+      const { id } = await sessions.create({
+        spec: create(SessionSpecSchema, { ...spec, ...(spec.previousSessionId === undefined && { repository }) }),
+        container: create(ContainerSpecSchema),
+      });
+      const events: SessionEvent[] = [];
+      for await (const event of sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(90_000) })) {
+        events.push(event);
+        await act?.(event);
+      }
+      return { id, events, session: await sessions.get(id), patch: await sessions.readChanges(id) };
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+test("a finished session is continued in a new container: its changes are there and its conversation goes on", async () => {
+  await using host = await startHost();
+  const first = await host.run({ task: "[scenario: write-files] Remember the word ALBATROSS." });
+  expect(first.session.state, JSON.stringify(first.session.result?.outcome)).toBe(Session_State.SUCCEEDED);
+  const before = await applyPatch(host.bareRepository, first.patch);
+  const seen = host.model.requests.length;
+
+  const second = await host.run({ task: "[scenario: small-edit] Now this.", previousSessionId: first.id });
+  expect(second.session.state, JSON.stringify(second.session.result?.outcome)).toBe(Session_State.SUCCEEDED);
+  const restored = second.events.find(({ event }) => event.case === "sessionRestored");
+  expect(restored?.event.value).toMatchObject({ conversationRestored: true });
+  expect(second.session.conversationId).toBe(first.session.conversationId);
+  const asked = JSON.stringify(host.model.requests.slice(seen).map(({ body }) => body));
+  expect(asked).toContain("ALBATROSS");
+  // The patch is against the same commit, so that one of them is all there is to apply.
+  const after = await applyPatch(host.bareRepository, second.patch);
+  const added = Object.keys(before).filter((path) => !(path in SMALL_REPOSITORY));
+  expect(added.length).toBeGreaterThan(0);
+  for (const path of added) expect(after[path]).toBe(before[path]);
+  expect(second.session.result!.changeCount).toBeGreaterThan(first.session.result!.changeCount);
+});
+
+test("a session whose container was killed is continued from the changes that had been streamed", async () => {
+  await using host = await startHost();
+  let removed: Promise<unknown> | undefined;
+  const first = await host.run({ task: "[scenario: long-run seconds=60 steps=30]" }, ({ event }) => {
+    if (event.case !== "filePatched" || removed !== undefined) return undefined;
+    removed = docker("ps", "-q", "--filter", `label=dev.claudecluster.session`).then((ids) =>
+      docker("rm", "-f", ...ids.trim().split("\n")),
+    );
+    return removed;
+  });
+  expect(first.session.state).toBe(Session_State.FAILED);
+  const before = await applyPatch(host.bareRepository, first.patch);
+  const second = await host.run({ task: "[scenario: small-edit] Go on.", previousSessionId: first.id });
+  expect(second.session.state, JSON.stringify(second.session.result?.outcome)).toBe(Session_State.SUCCEEDED);
+  const restored = second.events.find(({ event }) => event.case === "sessionRestored");
+  expect(restored?.event.value).toMatchObject({ conversationRestored: false });
+  const after = await applyPatch(host.bareRepository, second.patch);
+  expect(after["progress/log.txt"]).toBe(before["progress/log.txt"]);
+});
+
+test("what cannot be continued is refused with what to do instead", async () => {
+  await using host = await startHost();
+  const refused = host.run({ task: "Go on.", previousSessionId: "ses_NONE" });
+  await expect(refused).rejects.toMatchObject({ reason: "PREVIOUS_SESSION_NOT_FOUND", kind: "NOT_FOUND" });
+});

@@ -19,6 +19,7 @@ LABEL dev.claudecluster.host-version=${VERSION} \
       org.opencontainers.image.version=${VERSION}
 COPY dist/claudecluster.mjs /opt/claudecluster/claudecluster.mjs
 WORKDIR /
+# Serves on every address of the container: which of them can be reached is up to how its port is published.
 EXPOSE 8811
 ENTRYPOINT ["node", "/opt/claudecluster/claudecluster.mjs"]
-CMD ["mcp", "--http", "0.0.0.0:8811"]
+CMD ["serve", "--mcp-http", "0.0.0.0:8811", "--listen-anywhere"]

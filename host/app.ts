@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type Logger, pino } from "pino";
+import type { Logger } from "pino";
 import type { HostConfig } from "./config.ts";
 import { readHostId } from "./host-id.ts";
 import { DockerRuntime } from "./runtime/docker/docker-runtime.ts";
@@ -16,11 +16,6 @@ export interface App extends AsyncDisposable {
   logger: Logger;
 }
 
-/** Returns a logger; by default to standard error, since standard output belongs to answers and to MCP. */
-export function createLogger(level: string, destination?: { write(line: string): void }): Logger {
-  return pino({ name: "claudecluster", level }, destination ?? pino.destination({ fd: 2, sync: true }));
-}
-
 /** Returns the runtime that the configuration asks for. */
 export function createRuntime(config: HostConfig, logger: Logger): Runtime {
   const { stateDirectory, allowWeakLimits } = config;
@@ -28,14 +23,10 @@ export function createRuntime(config: HostConfig, logger: Logger): Runtime {
 }
 
 /**
- * Puts the host together. Disposing of it ends all its sessions; where they outlive it, it takes up
- * those that were left in the store, and leaves them when it is disposed of.
+ * Puts the host together: it takes up the sessions that were left in the store, and leaves those that
+ * have not finished when it is disposed of.
  */
-export function createApp(
-  config: HostConfig,
-  logger: Logger,
-  { sessionsOutliveIt = false }: { sessionsOutliveIt?: boolean } = {},
-): App {
+export function createApp(config: HostConfig, logger: Logger): App {
   const runtime = createRuntime(config, logger);
   const store = new SqliteStore(join(config.stateDirectory, "sessions.db"), config.retention);
   const closing = new AbortController();
@@ -51,15 +42,14 @@ export function createApp(
     egressAllowed,
     ...(maxRunning !== undefined && { queue: { maxRunning } }),
   });
-  if (sessionsOutliveIt) sessions.resume();
+  sessions.resume();
   return {
     sessions,
     runtime,
     logger,
     async [Symbol.asyncDispose]() {
       closing.abort();
-      if (sessionsOutliveIt) await sessions.detach();
-      await sessions[Symbol.asyncDispose]();
+      await sessions.detach();
       await runtime[Symbol.asyncDispose]();
       store[Symbol.dispose]();
       await pruning;

@@ -106,8 +106,9 @@ function credentialOf({ credential }: ConfigFile): Credential | undefined {
   return { kind: "oauth-token", value: checkCredential(credential.oauth_token.trim()) };
 }
 
-/** It becomes a header; a line break in it would be refused by Node with the value in the message. */
-function checkCredential(value: string): string {
+/** Throws CREDENTIAL_INVALID for what cannot be one, without repeating it. */
+export function checkCredential(value: string): string {
+  // It becomes a header; a line break in it would be refused by Node with the value in the message.
   if (/^[\x21-\x7e]+$/.test(value)) return value;
   throw new AppError("CREDENTIAL_INVALID", "The configured credential holds characters that no credential has.", {
     kind: "INVALID_ARGUMENT",

@@ -27,8 +27,8 @@ process.on("uncaughtException", (error) => {
 process.stdout.on("error", () => controller.abort(new Error("standard output is closed")));
 process.stderr.on("error", () => {});
 
-const { stdout, stderr, env } = process;
-const exitCode = await main(process.argv.slice(2), { stdout, stderr, env, signal: controller.signal });
+const { stdin, stdout, stderr, env } = process;
+const exitCode = await main(process.argv.slice(2), { stdin, stdout, stderr, env, signal: controller.signal });
 // A pipe may still hold what has been written.
 await new Promise<void>((resolve) => {
   if (stdout.destroyed) resolve();

@@ -2,10 +2,12 @@
 // Starts the host on a Node that can run it. Written for old ones too.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
+import module from "node:module";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
+const { enableCompileCache = () => {} } = module;
 const NEEDED = [22, 13];
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const program = join(root, "dist", "claudecluster.mjs");
@@ -48,8 +50,11 @@ if (!existsSync(program)) {
   console.error("claudecluster has not been built.\nRun: npm run setup");
   process.exit(3);
 }
-if (fits(process.versions.node)) await import(pathToFileURL(program).href);
-else {
+if (fits(process.versions.node)) {
+  // Saves a quarter of the start. Beside the program: whoever may write there may change it anyway.
+  enableCompileCache(join(root, "dist", ".cache"));
+  await import(pathToFileURL(program).href);
+} else {
   const node = findNode();
   if (node === undefined) {
     console.error(`claudecluster needs Node ${NEEDED.join(".")} or later; this is ${process.versions.node}.`);

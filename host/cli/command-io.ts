@@ -1,9 +1,12 @@
+import type { Output } from "../present/terminal.ts";
+
 /** What a command talks to, and what ends it. */
 export interface CommandIo {
-  stdout: NodeJS.WritableStream;
-  stderr: NodeJS.WritableStream;
+  stdin: NodeJS.ReadStream;
+  stdout: Output;
+  stderr: Output;
   env: NodeJS.ProcessEnv;
-  /** Aborted by SIGINT and SIGTERM. */
+  /** Aborted by SIGINT, SIGTERM and SIGHUP, with an Error that has the signal's name as its message. */
   signal: AbortSignal;
 }
 

@@ -67,7 +67,7 @@ function checkCredential(config: HostConfig): Finding {
     subject,
     ok: false,
     message: "No credential for the model is configured.",
-    help: "Set ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN or CLAUDE_CODE_OAUTH_TOKEN (from: claude setup-token).",
+    help: "Store an API key, or a token from `claude setup-token`: claudecluster credential set",
   };
 }
 

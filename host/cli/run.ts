@@ -1,47 +1,58 @@
-import { type SessionEvent, Session_State } from "../../proto/index.ts";
-import type { App } from "../app.ts";
-import { type SpawnInput, spawnInputSchema, toCreateRequest } from "../session/spawn-request.ts";
-import { progressLine } from "../present/progress-line.ts";
-import { summarizeSession } from "../present/session-summary.ts";
+import { Session_State } from "../../proto/index.ts";
 import { printResult } from "../present/print-result.ts";
-import type { CommandIo } from "./command-io.ts";
+import { readSummary } from "../present/read-session.ts";
+import type { Sessions } from "../session/sessions.ts";
+import { type SpawnInput, spawnInputSchema, toCreateRequest } from "../session/spawn-request.ts";
+import { type CommandIo, EXIT } from "./command-io.ts";
 import { exitCodeOfState } from "./exit-codes.ts";
+import { followSessions } from "./follow.ts";
 
-/** Runs one session to its end: progress on stderr, the result on stdout. */
+export interface RunOptions {
+  /** Print the id and leave the session to itself. */
+  detach: boolean;
+  json: boolean;
+}
+
+/**
+ * Runs one session to its end: progress on stderr, the result on stdout. Ctrl-C ends the session, with
+ * its changes; any other end of this command leaves it running.
+ */
 export async function runCommand(
-  app: App,
+  sessions: Sessions,
   input: SpawnInput,
-  options: { json: boolean },
+  { detach, json }: RunOptions,
   io: CommandIo,
 ): Promise<number> {
-  const { sessions } = app;
   const { id } = await sessions.create(toCreateRequest(spawnInputSchema.parse(input)));
+  if (detach) {
+    io.stdout.write(json ? `${JSON.stringify({ session_id: id })}\n` : `${id}\n`);
+    return EXIT.done;
+  }
   io.stderr.write(`session ${id}\n`);
+  const left = new AbortController();
   const onAbort = () => {
+    if ((io.signal.reason as Error).message !== "SIGINT") return left.abort();
     io.stderr.write("ending the session; its changes are being collected\n");
     sessions.stop(id, { reason: "Interrupted on the command line." }).catch((error: unknown) => {
-      app.logger.error({ err: error, sessionId: id }, "session could not be stopped");
+      io.stderr.write(`the session could not be stopped: ${error instanceof Error ? error.message : String(error)}\n`);
     });
   };
   if (io.signal.aborted) onAbort();
   else io.signal.addEventListener("abort", onAbort, { once: true });
-  const startMs = Date.now();
-  for await (const event of sessions.watch(id, { afterSequence: 0, signal: new AbortController().signal })) {
-    printProgress(event, startMs, io);
+  try {
+    await followSessions(sessions, [id], { signal: left.signal }, io);
+  } finally {
+    io.signal.removeEventListener("abort", onAbort);
   }
-  io.signal.removeEventListener("abort", onAbort);
-  const session = await sessions.get(id);
-  const patch = await sessions.readChanges(id);
-  const summary = summarizeSession(session, patch);
-  if (options.json) io.stdout.write(`${JSON.stringify(summary, undefined, 2)}\n`);
+  if (left.signal.aborted) {
+    io.stderr.write(`The session goes on: claudecluster watch ${id}\n`);
+    return EXIT.canceled;
+  }
+  const { session, summary, patch } = await readSummary(sessions, id);
+  if (json) io.stdout.write(`${JSON.stringify(summary, undefined, 2)}\n`);
   else printResult(summary, patch, io.stdout);
   if (session.state !== Session_State.SUCCEEDED && summary.failure !== undefined) {
     io.stderr.write(`${summary.failure.reason}: ${summary.failure.message}\n`);
   }
   return exitCodeOfState(session.state);
-}
-
-function printProgress(event: SessionEvent, startMs: number, io: CommandIo): void {
-  const line = progressLine(event);
-  if (line !== undefined) io.stderr.write(`${((Date.now() - startMs) / 1000).toFixed(1).padStart(6)}s  ${line}\n`);
 }

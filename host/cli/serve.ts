@@ -2,22 +2,28 @@ import { AppError } from "../../proto/index.ts";
 import { isLoopback, parseAddress } from "../address.ts";
 import { readToken } from "../bearer-token.ts";
 import type { HostConfig } from "../config.ts";
-import { createLogger } from "../app.ts";
+import { createLogger } from "../logger.ts";
 import { BoundedLog } from "../daemon/bounded-log.ts";
 import { runHost } from "../daemon/host-process.ts";
 import { socketPath } from "../daemon/runtime-directory.ts";
 import { hostLogPath } from "../daemon/start-host.ts";
 import { reportStart } from "../daemon/start-report.ts";
+import { type HttpOptions, serveHttp } from "../mcp/http-server.ts";
+import { MCPServer } from "../mcp/mcp-server.ts";
+import { VERSION } from "../version.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 
 export interface ServeOptions {
   /** Started by a front: ends when idle, and logs to a file. */
   onDemand: boolean;
   tcp?: { host: string; port: number; token: string };
+  mcpHttp?: HttpOptions;
 }
 
 /** The options as they are given on the command line. */
 export interface ServeFlags {
+  mcpHttp?: string;
+  allowHost: string[];
   listen?: string;
   tokenFile?: string;
   listenAnywhere?: boolean;
@@ -25,23 +31,33 @@ export interface ServeFlags {
 }
 
 /** Reads the options. Throws INVALID_ARGUMENT for an address that is none or not loopback, and for a missing token. */
-export async function toServeOptions({ listen, tokenFile, ...flags }: ServeFlags): Promise<ServeOptions> {
+export async function toServeOptions(flags: ServeFlags): Promise<ServeOptions> {
+  const { listen, mcpHttp, allowHost: allowedHosts } = flags;
   const onDemand = flags.onDemand === true;
-  if (listen === undefined) return { onDemand };
-  const { hostname, port } = parseAddress(listen);
-  if (!isLoopback(hostname) && flags.listenAnywhere !== true) {
-    throw new AppError("ADDRESS_NOT_LOOPBACK", `"${listen}" can be reached from other machines.`, {
-      kind: "INVALID_ARGUMENT",
-      help: "Put a TLS proxy in front of 127.0.0.1, or say --listen-anywhere if you mean it.",
-    });
-  }
-  if (tokenFile === undefined) {
-    throw new AppError("TOKEN_FILE_MISSING", "The control API on TCP needs a bearer token.", {
+  if (listen === undefined && mcpHttp === undefined) return { onDemand };
+  for (const address of [listen, mcpHttp]) if (address !== undefined) checkAddress(address, flags);
+  if (flags.tokenFile === undefined) {
+    throw new AppError("TOKEN_FILE_MISSING", "Callers on TCP need a bearer token.", {
       kind: "INVALID_ARGUMENT",
       help: "Make one (openssl rand -hex 32 > token; chmod 600 token) and pass --token-file token.",
     });
   }
-  return { onDemand, tcp: { host: hostname, port, token: await readToken(tokenFile) } };
+  const token = await readToken(flags.tokenFile);
+  return {
+    onDemand,
+    ...(listen !== undefined && {
+      tcp: { host: parseAddress(listen).hostname, port: parseAddress(listen).port, token },
+    }),
+    ...(mcpHttp !== undefined && { mcpHttp: { address: mcpHttp, token, allowedHosts } }),
+  };
+}
+
+function checkAddress(address: string, { listenAnywhere = false }: ServeFlags): void {
+  if (isLoopback(parseAddress(address).hostname) || listenAnywhere) return;
+  throw new AppError("ADDRESS_NOT_LOOPBACK", `"${address}" can be reached from other machines.`, {
+    kind: "INVALID_ARGUMENT",
+    help: "Put a TLS proxy in front of 127.0.0.1, or say --listen-anywhere if you mean it.",
+  });
 }
 
 /** Is the host until a signal comes, somebody asks it to end, or, started on demand, it has nothing to do. */
@@ -50,7 +66,7 @@ export async function serveCommand(
   options: ServeOptions,
   io: CommandIo,
 ): Promise<number> {
-  const { onDemand, tcp } = options;
+  const { onDemand, tcp, mcpHttp } = options;
   try {
     const config = readConfig();
     const log = onDemand ? new BoundedLog(hostLogPath(config.stateDirectory)) : undefined;
@@ -60,11 +76,15 @@ export async function serveCommand(
       idleTimeoutMs: onDemand ? config.idleTimeoutMs : undefined,
       ...(tcp !== undefined && { tcp }),
       signal: io.signal,
-      onReady: async ({ tcpPort }) => {
+      onReady: async ({ app, tcpPort }) => {
         if (onDemand) await reportStart();
         else io.stderr.write(`host on ${socketPath(config.runtimeDirectory)}\n`);
         if (tcp !== undefined) io.stderr.write(`control API on ${tcp.host}:${tcpPort}\n`);
-        return undefined;
+        if (mcpHttp === undefined) return undefined;
+        const mcp = new MCPServer({ sessions: app.sessions, version: VERSION, logger: app.logger });
+        const http = await serveHttp(mcp.httpHandler(), mcpHttp);
+        io.stderr.write(`MCP on ${http.url}\n`);
+        return http;
       },
     });
     return EXIT.done;

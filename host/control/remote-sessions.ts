@@ -11,6 +11,8 @@ export interface RemoteSessionsOptions {
    * Throws where there is none and none can be started; the call fails with that.
    */
   connect?: () => Promise<void>;
+  /** Says more of an error than the host could. */
+  explain?: (error: AppError) => AppError;
 }
 
 /** Between attempts after a lost connection, in ms. The sum is how long a host may take to come back. */
@@ -24,10 +26,12 @@ const RETRY_DELAYS_MS = [0, 50, 100, 200, 500, 1000, 2000, 2000, 2000, 2000];
 export class RemoteSessions implements Sessions {
   readonly #client: ControlClient["sessions"];
   readonly #connect: () => Promise<void>;
+  readonly #explain: (error: AppError) => AppError;
   #connected = false;
 
-  constructor({ client, connect = () => Promise.resolve() }: RemoteSessionsOptions) {
+  constructor({ client, connect = () => Promise.resolve(), explain = (error) => error }: RemoteSessionsOptions) {
     this.#client = client.sessions;
+    this.#explain = explain;
     this.#connect = connect;
   }
 
@@ -141,7 +145,7 @@ export class RemoteSessions implements Sessions {
     const known = hostError(error);
     const lost = known.reason === "CONNECTION_LOST" || known.reason === "HOST_CLOSING";
     const delayMs = RETRY_DELAYS_MS[attempt];
-    if (!lost || delayMs === undefined) throw known;
+    if (!lost || delayMs === undefined) throw this.#explain(known);
     this.#connected = false;
     await sleep(delayMs, signal);
   }

@@ -8,10 +8,11 @@ import { hostError } from "../control/control-error.ts";
 import { PROTOCOL_VERSION } from "../control/protocol-version.ts";
 import { RemoteSessions } from "../control/remote-sessions.ts";
 import { VERSION } from "../version.ts";
+import { compareVersions } from "./compare-versions.ts";
+import { explainCredential } from "./explain-credential.ts";
 import { ExclusiveLock, hostLockPath } from "./exclusive-lock.ts";
 import { makeRuntimeDirectory, socketPath } from "./runtime-directory.ts";
 import { startHost } from "./start-host.ts";
-import { compareVersions } from "./compare-versions.ts";
 
 /** A host that ends needs a moment, and so does one that starts on a loaded machine (ms). */
 const TIMEOUT_MS = 30_000;
@@ -48,6 +49,7 @@ export class HostLink implements Disposable {
       connect: async () => {
         await this.connect();
       },
+      explain: (error) => explainCredential(error, options.env),
     });
   }
 

@@ -2,22 +2,19 @@ import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Logger } from "pino";
-import { AppError, isFinal, Session_State } from "../../proto/index.ts";
+import { AppError, Session_State } from "../../proto/index.ts";
 import { type App, createApp } from "../app.ts";
 import type { HostConfig } from "../config.ts";
 import { ControlServer } from "../control/control-server.ts";
 import type { HostControl } from "../control/host-service.ts";
 import { PROTOCOL_VERSION } from "../control/protocol-version.ts";
 import type { Sessions } from "../session/sessions.ts";
+import { LIVE_STATES } from "../session/states.ts";
 import { VERSION } from "../version.ts";
 import { ExclusiveLock, hostLockPath } from "./exclusive-lock.ts";
 import { idleFor } from "./idle-watch.ts";
 import { makeRuntimeDirectory, socketPath } from "./runtime-directory.ts";
 
-const LIVE_STATES = Object.values(Session_State).filter(
-  (state): state is Session_State =>
-    typeof state === "number" && state !== Session_State.UNSPECIFIED && !isFinal(state),
-);
 /** What the engine is asked at most this often (ms). */
 const ENGINE_CHECK_MS = 10_000;
 const ENGINE_TIMEOUT_MS = 5_000;
@@ -44,7 +41,7 @@ export async function runHost(options: HostProcessOptions): Promise<void> {
   makeRuntimeDirectory(config.runtimeDirectory);
   using _socketLock = takeLock(config.runtimeDirectory);
   using _stateLock = takeLock(config.stateDirectory);
-  await using app = createApp(config, logger, { sessionsOutliveIt: true });
+  await using app = createApp(config, logger);
   const ending = new AbortController();
   const host = hostControl(app, config, ending);
   await using server = new ControlServer({ sessions: app.sessions, host, logger });

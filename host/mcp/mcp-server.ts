@@ -4,8 +4,9 @@ import type { Logger } from "pino";
 import { asAppError } from "../../proto/index.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { ContainerSpawnerTool } from "./container-spawner.ts";
+import { registerSessionTools } from "./session-tools.ts";
 
-const INSTRUCTIONS = `Runs other Claude Code instances in sealed containers. Use spawn_claude_container for a task that can be done on a fresh clone of a repository, several calls at once for several tasks. It returns a patch: review it before you apply it.`;
+const INSTRUCTIONS = `Runs other Claude Code instances in sealed containers. Use spawn_claude_container for a task that can be done on a fresh clone of a repository, several calls at once for several tasks. It returns a patch: review it before you apply it. Sessions outlive the call that started them and Claude Code itself: list_sessions finds them again, wait_session and get_session bring their results.`;
 
 export interface MCPServerOptions {
   sessions: Sessions;
@@ -14,8 +15,8 @@ export interface MCPServerOptions {
 }
 
 /**
- * Offers the sessions over MCP: the tool `spawn_claude_container` and each session's patch as a
- * resource. Speaks the current revision of the protocol and the ones of 2025.
+ * Offers the sessions over MCP: `spawn_claude_container`, the tools that come back to a session, and
+ * each session's patch as a resource. Speaks the current revision of the protocol and the ones of 2025.
  */
 export class MCPServer {
   readonly #options: MCPServerOptions;
@@ -38,6 +39,11 @@ export class MCPServer {
     );
   }
 
+  /** Resolves once what closing the transports has set off is done. */
+  settled(): Promise<void> {
+    return this.#tool.settled();
+  }
+
   /** Returns a handler for MCP over HTTP. Authorization is up to whoever calls it. */
   httpHandler(): McpHttpHandler {
     return createMcpHandler(() => this.#createServer(), {
@@ -52,6 +58,7 @@ export class MCPServer {
       { instructions: INSTRUCTIONS },
     );
     this.#tool.register(server);
+    registerSessionTools(server, this.#options);
     server.registerResource(
       "patch",
       new ResourceTemplate("claudecluster://sessions/{session_id}/patch", { list: undefined }),

@@ -129,7 +129,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     if (credential === undefined) {
       throw new AppError("NO_CREDENTIAL", "No credential for the model is configured.", {
         kind: "FAILED_PRECONDITION",
-        help: "Set ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN or CLAUDE_CODE_OAUTH_TOKEN (from: claude setup-token) in the environment of claudecluster. It stays on the host.",
+        help: "Store one, an API key or a token from `claude setup-token`: claudecluster credential set. It stays on the host.",
       });
     }
     const sessionId = `ses_${ulid()}`;

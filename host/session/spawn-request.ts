@@ -44,15 +44,23 @@ export const spawnInputSchema = z.strictObject({
     .optional()
     .describe("Id of a finished session to go on with: its changes are restored and its conversation is resumed."),
   max_steps: z.int32().min(0).optional().describe("Most model steps. Default: no limit."),
+  idle_timeout_seconds: z
+    .number()
+    .optional()
+    .describe(
+      "Keep the session for this long after a turn, so that it takes follow-up messages. Default: 0, it ends after its turn.",
+    ),
 });
 
 export type SpawnInput = z.infer<typeof spawnInputSchema>;
 
-/** What `spawn_claude_container` answers with. See SessionSummary. */
-export const spawnOutputSchema = z.looseObject({
+/** A session as the tools answer with it. See SessionSummary. */
+export const sessionOutputSchema = z.looseObject({
   session_id: z.string(),
   container_id: z.string(),
   state: z.string(),
+  note: z.string(),
+  recent_progress: z.array(z.string()).optional(),
   result: z.string(),
   changes: z.array(
     z.looseObject({ path: z.string(), kind: z.string(), added_lines: z.number(), deleted_lines: z.number() }),
@@ -87,6 +95,7 @@ export function toCreateRequest(input: SpawnInput): CreateSessionRequest {
         repository: create(RepositorySpecSchema, { uri: repository, ref: ref ?? "" }),
       }),
       ...(input.timeout_seconds !== undefined && { timeout: toDuration(input.timeout_seconds) }),
+      ...(input.idle_timeout_seconds !== undefined && { idleTimeout: toDuration(input.idle_timeout_seconds) }),
     }),
     container: create(ContainerSpecSchema, {
       image: input.image ?? "",

@@ -12,6 +12,7 @@ import {
   CancellationSchema,
   completeSpec,
   type EventBody,
+  FailureSchema,
   isFinal,
   type Session,
   type SessionEvent,
@@ -61,6 +62,12 @@ export class MemorySessions implements Sessions, Disposable {
   /** A session ends well, with this patch. */
   finish(sessionId: string, patch = new Uint8Array()): void {
     this.#end(sessionId, Session_State.SUCCEEDED, { case: "success", value: create(SuccessSchema) }, patch);
+  }
+
+  /** A session fails. */
+  fail(sessionId: string, reason: string): void {
+    const outcome = { case: "failure" as const, value: create(FailureSchema, { reason }) };
+    this.#end(sessionId, Session_State.FAILED, outcome, new Uint8Array());
   }
 
   async get(sessionId: string): Promise<Session> {
@@ -133,7 +140,7 @@ export class MemorySessions implements Sessions, Disposable {
         help: "Stop it first.",
       });
     }
-    this.#store.deleteSession(sessionId);
+    await this.#store.deleteSession(sessionId);
   }
 
   async readChanges(sessionId: string): Promise<Uint8Array> {

@@ -5,7 +5,8 @@ import { startGitServer } from "../support/git-server.ts";
 import { startMcpServer } from "../support/mcp-client.ts";
 
 const CREDENTIALS = ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"];
-const PASSED_ON = [...CREDENTIALS, "ANTHROPIC_BASE_URL", "DOCKER_HOST", "CLAUDECLUSTER_IMAGE"];
+const ENTRIES: Record<string, string> = { ANTHROPIC_API_KEY: "api_key", ANTHROPIC_AUTH_TOKEN: "auth_token" };
+const PASSED_ON = ["DOCKER_HOST", "CLAUDECLUSTER_IMAGE"];
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
 const configured = CREDENTIALS.find((name) => (process.env[name] ?? "") !== "");
@@ -17,12 +18,17 @@ for (const name of PASSED_ON) {
   const value = process.env[name];
   if (value !== undefined) env[name] = value;
 }
+const baseUrl = model?.url ?? process.env["ANTHROPIC_BASE_URL"];
+const credential =
+  configured === undefined
+    ? { api_key: "demo-key-for-the-scripted-model" }
+    : { [ENTRIES[configured] ?? "oauth_token"]: process.env[configured] };
+const config = { credential, ...(baseUrl && { base_url: baseUrl }) };
 if (model === undefined) {
-  say(`Model: the real one, with the credential in ${configured}. The key stays on the host.`);
+  say(`Model: the real one, with the credential in ${configured}. It stays on the host.`);
 } else {
   say(`Model: no credential is configured (${CREDENTIALS.join(", ")}), so the scripted model plays its part.`);
   say("       Claude Code, the container, git and the MCP server are the real ones.");
-  Object.assign(env, { ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: "demo-key-for-the-scripted-model" });
 }
 
 const repository = await repositories.addRepository("greeter", SMALL_REPOSITORY);
@@ -30,7 +36,7 @@ const task =
   model === undefined
     ? "Make greet() in src/greet.js trim the name and greet the world when the name is empty, and document it in README.md. Keep it short."
     : "[scenario: multi-file-change] Improve the greeter.";
-await using server = await startMcpServer(env);
+await using server = await startMcpServer({ config, env });
 const { tools } = await server.client.listTools();
 say(`MCP:   connected over stdio, tools: ${tools.map(({ name }) => name).join(", ")}`);
 say(`Call:  spawn_claude_container { repository: "${repository}", task: "${task}" }\n`);

@@ -64,6 +64,7 @@ test("the key is nowhere inside: not in environments, command lines, files, even
     "the server's log": rig.mcp.stderr(),
   };
   stop.abort();
+  await rig.mcp.call("stop_session", { session_id: sessionId });
   await rig.mcp.client.close();
   for (const name of await readdir(rig.mcp.stateDirectory)) {
     inside[`store ${name}`] = await readFile(join(rig.mcp.stateDirectory, name), "latin1");

@@ -1,7 +1,6 @@
-import { spawn } from "node:child_process";
-import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { CLAUDECLUSTER } from "../support/mcp-client.ts";
+import { claudecluster, type CommandOutcome } from "../support/claudecluster.ts";
+import { makeHostDirectories } from "../support/host-directories.ts";
 import { type Rig, startRig } from "../support/rig.ts";
 
 let rig: Rig;
@@ -10,22 +9,8 @@ beforeAll(async () => {
 });
 afterAll(() => rig[Symbol.asyncDispose]());
 
-async function cli(args: string[], options: { env?: Record<string, string>; node?: string } = {}) {
-  const child = spawn(options.node ?? process.execPath, [CLAUDECLUSTER, ...args], {
-    env: {
-      PATH: process.env["PATH"],
-      HOME: process.env["HOME"],
-      CLAUDECLUSTER_STATE_DIR: rig.mcp.stateDirectory,
-      ANTHROPIC_BASE_URL: rig.model.url,
-      ANTHROPIC_API_KEY: rig.key,
-      ...options.env,
-    },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const exit = new Promise<number | null>((resolve) => child.once("close", resolve));
-  const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), exit]);
-  return { code, stdout, stderr };
-}
+const cli = (args: string[], options: { env?: Record<string, string>; input?: string } = {}): Promise<CommandOutcome> =>
+  claudecluster(rig.mcp.place, args, options);
 
 test("run prints patch and answer on stdout, progress on stderr, and exits 0", async () => {
   const { code, stdout, stderr } = await cli(["run", "[scenario: multi-file-change]", "--repository", rig.repository]);
@@ -48,12 +33,17 @@ test.each([
   [["run", "x", "--env", "novalue"], {}, 2, "ENVIRONMENT_INVALID"],
   [["run", "x", "--no-such-option"], {}, 2, "--no-such-option"],
   [["fly"], {}, 2, "fly"],
-  [["run", "x"], { ANTHROPIC_API_KEY: "" }, 3, "NO_CREDENTIAL"],
-  [["run", "x"], { ANTHROPIC_BASE_URL: "nonsense" }, 2, "ENDPOINT_INVALID"],
   [["dial", "ses_NOSUCH"], {}, 4, "SESSION_NOT_RUNNING"],
   [["dial", "ses_NOSUCH"], { DOCKER_HOST: "unix:///nowhere.sock" }, 3, "RUNTIME_UNAVAILABLE"],
-  [["mcp", "--http", "127.0.0.1:0"], {}, 2, "TOKEN_FILE_MISSING"],
-  [["mcp", "--http", "127.0.0.1:0", "--token-file", "/nowhere"], {}, 3, "TOKEN_FILE_UNREADABLE"],
+  [["serve", "--mcp-http", "127.0.0.1:0"], {}, 2, "TOKEN_FILE_MISSING"],
+  [["serve", "--listen", "127.0.0.1:0", "--token-file", "/nowhere"], {}, 3, "TOKEN_FILE_UNREADABLE"],
+  [["serve", "--listen", "0.0.0.0:0", "--token-file", "/nowhere"], {}, 2, "ADDRESS_NOT_LOOPBACK"],
+  [["serve"], { ANTHROPIC_BASE_URL: "nonsense" }, 2, "ENDPOINT_INVALID"],
+  [["serve"], {}, 3, "HOST_RUNNING"],
+  [["show", "ses_NOSUCH"], {}, 4, "SESSION_NOT_FOUND"],
+  [["watch", "xy"], {}, 4, "SESSION_NOT_FOUND"],
+  [["list", "--limit", "none"], {}, 2, "LIMIT_INVALID"],
+  [["credential", "set"], {}, 2, "CREDENTIAL_EMPTY"],
 ])("%j exits with the documented code and says why", async (args, env, code, reason) => {
   const result = await cli(args, { env });
   expect(result.code, result.stderr).toBe(code);
@@ -65,7 +55,10 @@ test("doctor finds everything in order, and says what to do about what is not", 
   const good = await cli(["doctor"]);
   expect(good.code, good.stdout).toBe(0);
   expect(good.stdout).toMatch(/image .* with Claude Code \d+\.\d+\.\d+/);
-  const bad = await cli(["doctor", "--json"], { env: { ANTHROPIC_API_KEY: "", DOCKER_HOST: "unix:///nowhere.sock" } });
+  await using bare = await makeHostDirectories();
+  const bad = await claudecluster(bare, ["doctor", "--json"], {
+    env: { ANTHROPIC_API_KEY: "of no use to a host", DOCKER_HOST: "unix:///nowhere.sock" },
+  });
   expect(bad.code).toBe(3);
   const problems = (JSON.parse(bad.stdout) as { subject: string; ok: boolean; help?: string }[]).filter(
     ({ ok }) => !ok,
@@ -78,4 +71,66 @@ test("doctor finds everything in order, and says what to do about what is not", 
 test("version prints the package's version", async () => {
   const { version } = (await import("../../package.json", { with: { type: "json" } })).default;
   expect((await cli(["version"])).stdout).toBe(`${version}\n`);
+});
+
+test("a detached session is found, watched, read, and removed by other commands, under a part of its id", async () => {
+  const { stdout } = await cli(["run", "--detach", "[scenario: multi-file-change]", "-r", rig.repository]);
+  const id = stdout.trim();
+  expect(id).toMatch(/^ses_/);
+  const end = id.slice(-8);
+  const watched = await cli(["watch", end.toLowerCase()]);
+  expect(watched.code, watched.stderr).toBe(0);
+  const listed = JSON.parse((await cli(["list", "--json"])).stdout) as { session_id: string; state: string }[];
+  expect(listed.find(({ session_id }) => session_id === id)?.state).toBe("succeeded");
+  expect((await cli(["list"])).stdout).toContain(id);
+  const shown = JSON.parse((await cli(["show", end, "--json"])).stdout) as { change_count: number; patch: string };
+  expect(shown.change_count).toBeGreaterThan(2);
+  expect((await cli(["show", id])).stdout).toContain("src/greet.js");
+  const diff = await cli(["diff", end]);
+  expect(diff.stdout).toBe(shown.patch);
+  const logs = await cli(["logs", end]);
+  expect(logs.stdout).toContain("Claude is working");
+  const events = (await cli(["logs", end, "--json"])).stdout.trim().split("\n");
+  const parsed = events.map((line) => JSON.parse(line) as { sequence: number; sessionId: string });
+  expect(parsed.map(({ sequence }) => sequence)).toEqual(parsed.map((_event, index) => index + 1));
+  expect(parsed[0]?.sessionId).toBe(id);
+  expect((await cli(["remove", end])).stdout).toBe(`${id}\n`);
+  expect((await cli(["show", id])).code).toBe(4);
+});
+
+test("a session takes messages, is interrupted and stopped from the command line", async () => {
+  const task = "[scenario: long-run seconds=60 steps=20]";
+  const { stdout } = await cli(["run", "-d", task, "-r", rig.repository, "--idle-timeout", "60", "--json"]);
+  const { session_id: id } = JSON.parse(stdout) as { session_id: string };
+  expect((await cli(["remove", id])).stderr).toContain("SESSION_LIVE");
+  expect((await cli(["send", id, "[scenario: small-edit]"])).code).toBe(0);
+  expect((await cli(["interrupt", id])).code).toBe(0);
+  const stopped = await cli(["stop", id, "--reason", "seen enough"]);
+  expect(stopped.code, stopped.stderr).toBe(0);
+  const shown = JSON.parse((await cli(["show", id, "--json"])).stdout) as object;
+  expect(shown).toMatchObject({ state: "canceled", canceled_by: "seen enough" });
+  expect((await cli(["watch", id])).code).toBe(130);
+});
+
+test("a credential goes in on standard input, into a file of this user alone, and never comes out again", async () => {
+  await using place = await makeHostDirectories();
+  {
+    const set = await claudecluster(place, ["credential", "set"], { input: "sk-ant-oat01-secret\n" });
+    expect(set.code, set.stderr).toBe(0);
+    const shown = await claudecluster(place, ["credential", "show", "--json"]);
+    expect(JSON.parse(shown.stdout)).toMatchObject({ kind: "oauth-token" });
+    expect(set.stdout + shown.stdout + shown.stderr).not.toContain("secret");
+    await claudecluster(place, ["credential", "remove"]);
+    expect((await claudecluster(place, ["credential", "show"])).stdout).toContain("None");
+  }
+});
+
+test("status shows the running host and starts none; shutdown ends it", async () => {
+  await using place = await makeHostDirectories();
+  expect(JSON.parse((await claudecluster(place, ["status", "--json"])).stdout)).toEqual({ running: false });
+  expect((await claudecluster(place, ["list"])).stdout).toBe("No sessions.\n");
+  const status = JSON.parse((await claudecluster(place, ["status", "--json"])).stdout) as object;
+  expect(status).toMatchObject({ running: true, live_sessions: 0, state_directory: place.directories.stateDirectory });
+  expect((await claudecluster(place, ["shutdown", "--when-idle"])).stdout).toContain("Ended the host");
+  expect((await claudecluster(place, ["status"])).stdout).toContain("No host is running");
 });

@@ -12,11 +12,11 @@ afterAll(() => rig[Symbol.asyncDispose]());
 const spawn = (args: Record<string, unknown>, mcp: McpRig = rig.mcp) =>
   mcp.spawn({ repository: rig.repository, ...args });
 
-test("a canceled call interrupts Claude, keeps the changes and removes the container", async () => {
+test("a call that was to end its session does so when it is canceled: the changes are kept, the container is removed", async () => {
   const abort = new AbortController();
   let sessionId = "";
   const call = rig.mcp.spawn(
-    { task: "[scenario: long-run seconds=60 steps=20]", repository: rig.repository },
+    { task: "[scenario: long-run seconds=60 steps=20]", repository: rig.repository, end_with_call: true },
     {
       signal: abort.signal,
       onProgress: (line) => {
@@ -101,7 +101,9 @@ test.each(["429", "500", "529", "drop", "reset"])("goes on after a passing API f
 });
 
 test("ends on the first refusal of a bad key", async () => {
-  await using mcp = await startMcpServer({ ANTHROPIC_BASE_URL: rig.model.url, ANTHROPIC_API_KEY: "sk-ant-wrong" });
+  await using mcp = await startMcpServer({
+    config: { base_url: rig.model.url, credential: { api_key: "sk-ant-wrong" } },
+  });
   const { summary } = await spawn({ task: "[scenario: small-edit]" }, mcp);
   expect(summary).toMatchObject({ state: "failed", failure: { reason: "AUTHENTICATION_FAILED" } });
   expect(summary!.elapsed_seconds).toBeLessThan(20);
@@ -111,8 +113,16 @@ test("says what to do when there is no key, and when there is no engine", async 
   await using keyless = await startMcpServer({});
   const { isError, text } = await spawn({ task: "x" }, keyless);
   expect(isError).toBe(true);
-  expect(text).toMatch(/NO_CREDENTIAL.*ANTHROPIC_API_KEY/);
-  await using engineless = await startMcpServer({ ANTHROPIC_API_KEY: "x", DOCKER_HOST: "unix:///nowhere/docker.sock" });
+  expect(text).toMatch(/NO_CREDENTIAL.*claudecluster credential set/);
+  // The key is there, but not where it would outlive this server.
+  await using elsewhere = await startMcpServer({ env: { ANTHROPIC_API_KEY: "sk-ant-elsewhere" } });
+  const told = await spawn({ task: "x" }, elsewhere);
+  expect(told.text).toContain("printenv ANTHROPIC_API_KEY | claudecluster credential set");
+  expect(told.text).not.toContain("sk-ant-elsewhere");
+  await using engineless = await startMcpServer({
+    config: { credential: { api_key: "x" } },
+    env: { DOCKER_HOST: "unix:///nowhere/docker.sock" },
+  });
   const { summary } = await spawn({ task: "x" }, engineless);
   expect(summary).toMatchObject({ state: "failed", failure: { reason: "RUNTIME_UNAVAILABLE" } });
 });

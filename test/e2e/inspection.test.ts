@@ -37,7 +37,7 @@ async function whileWorking(seconds: number, inspect: (dial: Dial, sessionId: st
   call.catch(() => {});
   await working.promise;
   const sessionId = await id.promise;
-  await using dial = await startDial(sessionId, rig.mcp.stateDirectory);
+  await using dial = await startDial(sessionId, rig.mcp.place);
   await inspect(dial, sessionId);
   return call;
 }

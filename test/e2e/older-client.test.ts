@@ -1,27 +1,25 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { CallToolResultSchema } from "@modelcontextprotocol/sdk/types.js";
 import { expect, test } from "vitest";
+import { makeHostDirectories } from "../support/host-directories.ts";
 import { CLAUDECLUSTER } from "../support/mcp-client.ts";
 import { startRig } from "../support/rig.ts";
 
 test("serves a client of the earlier protocol, built on the earlier SDK", async () => {
   await using rig = await startRig();
-  const state = await mkdtemp(join(tmpdir(), "claudecluster-state-"));
+  await using place = await makeHostDirectories();
+  await place.configure({ base_url: rig.model.url, credential: { api_key: rig.key } });
   const client = new Client({ name: "older", version: "1.0.0" });
   try {
-    const env = { PATH: process.env["PATH"] ?? "", ANTHROPIC_BASE_URL: rig.model.url, ANTHROPIC_API_KEY: rig.key };
     await client.connect(
       new StdioClientTransport({
         command: process.execPath,
         args: [CLAUDECLUSTER, "mcp"],
-        env: { ...env, CLAUDECLUSTER_STATE_DIR: state },
+        env: place.env,
       }),
     );
-    expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(["spawn_claude_container"]);
+    expect((await client.listTools()).tools.map(({ name }) => name)).toContain("spawn_claude_container");
     let progressCount = 0;
     const args = { task: "[scenario: small-edit]", repository: rig.repository };
     const result = await client.callTool({ name: "spawn_claude_container", arguments: args }, CallToolResultSchema, {
@@ -34,6 +32,5 @@ test("serves a client of the earlier protocol, built on the earlier SDK", async 
     expect(progressCount).toBeGreaterThan(5);
   } finally {
     await client.close();
-    await rm(state, { recursive: true, force: true });
   }
 });

@@ -17,12 +17,8 @@ test("a real Claude Code with our server in its .mcp.json has a second one chang
   try {
     const project = join(home, "project");
     await git(home, "init", "-q", project);
-    const env = {
-      ANTHROPIC_BASE_URL: rig.model.url,
-      ANTHROPIC_API_KEY: rig.key,
-      CLAUDECLUSTER_STATE_DIR: join(home, "state"),
-    };
-    const server = { type: "stdio", command: process.execPath, args: [CLAUDECLUSTER, "mcp"], env };
+    const env = { ANTHROPIC_BASE_URL: rig.model.url, ANTHROPIC_API_KEY: rig.key };
+    const server = { type: "stdio", command: process.execPath, args: [CLAUDECLUSTER, "mcp"], env: rig.mcp.place.env };
     await writeFile(join(project, ".mcp.json"), JSON.stringify({ mcpServers: { claudecluster: server } }));
     const call = { task: "[scenario: multi-file-change] Improve the greeter.", repository: rig.repository };
     const child = spawn(
@@ -56,7 +52,8 @@ test("a real Claude Code with our server in its .mcp.json has a second one chang
     const result = messages.find(({ type }) => type === "result");
     expect(result, err).toMatchObject({ is_error: false });
     expect(messages.find(({ subtype }) => subtype === "init")).toMatchObject({
-      mcp_servers: [{ name: "claudecluster", status: "connected" }],
+      // Pending where this machine is busy: the call below waits for it.
+      mcp_servers: [{ name: "claudecluster", status: expect.stringMatching(/^(connected|pending)$/) }],
     });
     // The scripted parent reports the tool's result: the child's session, its changes, its patch.
     expect(String(result?.["result"])).toMatch(/ses_[0-9A-Z]{26}/);

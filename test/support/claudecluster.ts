@@ -1,7 +1,33 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
+import type { TestDirectories } from "./host-directories.ts";
 import { CLAUDECLUSTER } from "./mcp-client.ts";
+
+/** What a command came to. */
+export interface CommandOutcome {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a command to its end, with the host of these directories. */
+export async function claudecluster(
+  { env }: TestDirectories,
+  args: readonly string[],
+  options: { env?: Record<string, string>; input?: string } = {},
+): Promise<CommandOutcome> {
+  const child = spawn(process.execPath, [CLAUDECLUSTER, ...args], {
+    env: { ...env, ...options.env },
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  child.stdin.on("error", () => {});
+  child.stdin.end(options.input ?? "");
+  const exit = new Promise<number | null>((resolve) => child.once("close", resolve));
+  const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), exit]);
+  return { code, stdout, stderr };
+}
 
 /** `claudecluster dial` on a running session: the path of the socket that it offers. */
 export interface Dial extends AsyncDisposable {
@@ -9,8 +35,7 @@ export interface Dial extends AsyncDisposable {
 }
 
 /** Starts `claudecluster dial` and waits for its socket. */
-export async function startDial(sessionId: string, stateDirectory: string): Promise<Dial> {
-  const env = { PATH: process.env["PATH"], HOME: process.env["HOME"], CLAUDECLUSTER_STATE_DIR: stateDirectory };
+export async function startDial(sessionId: string, { env }: TestDirectories): Promise<Dial> {
   const child: ChildProcess = spawn(process.execPath, [CLAUDECLUSTER, "dial", sessionId], {
     env,
     stdio: ["ignore", "pipe", "inherit"],

@@ -1,48 +1,57 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import type { SessionSummary } from "../../host/present/session-summary.ts";
+import { makeHostDirectories, type TestDirectories } from "./host-directories.ts";
 
 /** The installed command, as a user's Claude Code starts it. */
 export const CLAUDECLUSTER = fileURLToPath(new URL("../../host/bin/claudecluster.mjs", import.meta.url));
 
-/** What a call of the tool came to. */
+/** What a call of a tool that answers with a session came to. */
 export interface SpawnOutcome {
   isError: boolean;
   /** The text content, whole. */
   text: string;
-  /** Undefined where the tool could not start a session. */
+  /** Undefined where there is no session. */
   summary: SessionSummary | undefined;
+}
+
+export interface CallOptions {
+  onProgress?: (message: string) => void;
+  signal?: AbortSignal;
 }
 
 /** The real server over stdio, with a client attached. */
 export interface McpRig extends AsyncDisposable {
   client: Client;
+  place: TestDirectories;
   stateDirectory: string;
   /** Everything that the server wrote to its standard error. */
   stderr(): string;
   pid(): number;
-  spawn(
-    args: Record<string, unknown>,
-    options?: { onProgress?: (message: string) => void; signal?: AbortSignal },
-  ): Promise<SpawnOutcome>;
+  /** Calls a tool that answers with a session. */
+  call(name: string, args: Record<string, unknown>, options?: CallOptions): Promise<SpawnOutcome>;
+  spawn(args: Record<string, unknown>, options?: CallOptions): Promise<SpawnOutcome>;
 }
 
-/** Starts the server with these variables and no others of ours, its state in a directory of its own. */
-export async function startMcpServer(env: Record<string, string>): Promise<McpRig> {
-  const stateDirectory = await mkdtemp(join(tmpdir(), "claudecluster-state-"));
+export interface McpServerOptions {
+  /** What config.json holds. */
+  config?: object;
+  /** Variables of the server beside those that it needs. */
+  env?: Record<string, string>;
+  /** The directories of its host; its own by default, which end with it. */
+  place?: TestDirectories;
+}
+
+/** Starts the server with these variables and no others of ours, and with a host of its own unless it is given one. */
+export async function startMcpServer({ config = {}, env = {}, place }: McpServerOptions): Promise<McpRig> {
+  await using stack = new AsyncDisposableStack();
+  const own = place ?? stack.use(await makeHostDirectories());
+  if (place === undefined) await own.configure(config);
   const transport = new StdioClientTransport({
     command: process.execPath,
     args: [CLAUDECLUSTER, "mcp"],
-    env: {
-      PATH: process.env["PATH"] ?? "",
-      HOME: process.env["HOME"] ?? "",
-      CLAUDECLUSTER_STATE_DIR: stateDirectory,
-      ...env,
-    },
+    env: { ...own.env, ...env },
     stderr: "pipe",
   });
   let stderr = "";
@@ -52,30 +61,32 @@ export async function startMcpServer(env: Record<string, string>): Promise<McpRi
   });
   const client = new Client({ name: "test", version: "1.0.0" });
   await client.connect(transport);
+  stack.defer(() => client.close());
+  const call: McpRig["call"] = async (name, args, { onProgress, signal } = {}) => {
+    const result = await client.callTool(
+      { name, arguments: args },
+      {
+        timeout: 3_600_000,
+        ...(signal !== undefined && { signal }),
+        onprogress: ({ message }) => onProgress?.(message ?? ""),
+      },
+    );
+    const content = result.content as { type: string; text?: string }[];
+    return {
+      isError: result.isError === true,
+      text: content.map((block) => block.text ?? "").join("\n"),
+      summary: result.structuredContent as SessionSummary | undefined,
+    };
+  };
+  const owned = stack.move();
   return {
     client,
-    stateDirectory,
+    place: own,
+    stateDirectory: own.directories.stateDirectory,
     stderr: () => stderr,
     pid: () => transport.pid ?? 0,
-    async spawn(args, { onProgress, signal } = {}) {
-      const result = await client.callTool(
-        { name: "spawn_claude_container", arguments: args },
-        {
-          timeout: 3_600_000,
-          ...(signal !== undefined && { signal }),
-          onprogress: ({ message }) => onProgress?.(message ?? ""),
-        },
-      );
-      const content = result.content as { type: string; text?: string }[];
-      return {
-        isError: result.isError === true,
-        text: content.map((block) => block.text ?? "").join("\n"),
-        summary: result.structuredContent as SessionSummary | undefined,
-      };
-    },
-    async [Symbol.asyncDispose]() {
-      await client.close();
-      await rm(stateDirectory, { recursive: true, force: true });
-    },
+    call,
+    spawn: (args, options) => call("spawn_claude_container", args, options),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

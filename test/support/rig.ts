@@ -14,14 +14,14 @@ export interface Rig extends AsyncDisposable {
   mcp: McpRig;
 }
 
-/** Starts a scripted model, a git server and the real MCP server. */
-export async function startRig(env: Record<string, string> = {}): Promise<Rig> {
+/** Starts a scripted model, a git server and the real MCP server with a host of its own. */
+export async function startRig(): Promise<Rig> {
   await using stack = new AsyncDisposableStack();
   const key = `sk-ant-test-${randomBytes(24).toString("hex")}`;
   const model = stack.use(await startScriptedModel({ key }));
   const git = stack.use(await startGitServer());
   const repository = await git.addRepository("greeter", SMALL_REPOSITORY);
-  const mcp = stack.use(await startMcpServer({ ANTHROPIC_BASE_URL: model.url, ANTHROPIC_API_KEY: key, ...env }));
+  const mcp = stack.use(await startMcpServer({ config: { base_url: model.url, credential: { api_key: key } } }));
   const owned = stack.move();
   return { model, key, git, repository, mcp, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

@@ -1,0 +1,57 @@
+import { text } from "node:stream/consumers";
+import { AppError } from "../../proto/index.ts";
+import type { Credential } from "../broker/credential.ts";
+import { checkCredential, type HostConfig } from "../config.ts";
+import type { HostDirectories } from "../directories.ts";
+import { updateConfigFile } from "../write-config.ts";
+import { type CommandIo, EXIT } from "./command-io.ts";
+import { readHidden } from "./read-hidden.ts";
+
+/**
+ * Stores the credential that comes on standard input: never an argument, which every user of the
+ * machine could see. The running host takes it from there.
+ */
+export async function setCredentialCommand(
+  { configDirectory }: HostDirectories,
+  options: { kind?: Credential["kind"] },
+  io: CommandIo,
+): Promise<number> {
+  const given = io.stdin.isTTY ? await readHidden("Credential (it is not shown): ", io) : await text(io.stdin);
+  const value = given.trim();
+  if (value === "") {
+    throw new AppError("CREDENTIAL_EMPTY", "Nothing came on standard input.", {
+      kind: "INVALID_ARGUMENT",
+      help: "For example: printenv ANTHROPIC_API_KEY | claudecluster credential set",
+    });
+  }
+  checkCredential(value);
+  const kind = options.kind ?? (value.startsWith("sk-ant-oat") ? "oauth-token" : "api-key");
+  const path = updateConfigFile(configDirectory, (config) => {
+    if (kind === "api-key") config.credential = { api_key: value };
+    else if (kind === "auth-token") config.credential = { auth_token: value };
+    else config.credential = { oauth_token: value };
+  });
+  io.stdout.write(`Stored the ${kind} in ${path}.\n`);
+  return EXIT.done;
+}
+
+/** Prints the kind of the credential that a host has. */
+export function showCredentialCommand(
+  readConfig: () => HostConfig,
+  { json }: { json: boolean },
+  io: CommandIo,
+): number {
+  const { credential, modelEndpoint, configDirectory } = readConfig();
+  const kind = credential?.kind ?? "";
+  if (json) io.stdout.write(`${JSON.stringify({ kind, endpoint: modelEndpoint.href })}\n`);
+  else if (kind === "") io.stdout.write(`None is configured in ${configDirectory}.\n`);
+  else io.stdout.write(`${kind} for ${modelEndpoint.host}\n`);
+  return EXIT.done;
+}
+
+/** Forgets the stored credential. */
+export function removeCredentialCommand({ configDirectory }: HostDirectories, io: CommandIo): number {
+  const path = updateConfigFile(configDirectory, (config) => delete config.credential);
+  io.stdout.write(`Removed the credential from ${path}.\n`);
+  return EXIT.done;
+}

@@ -1,0 +1,26 @@
+import { plainText } from "../present/plain-text.ts";
+import { readSummary } from "../present/read-session.ts";
+import type { Sessions } from "../session/sessions.ts";
+import { type CommandIo, EXIT } from "./command-io.ts";
+
+/**
+ * Prints a session's patch, as it is now or as it was left: byte by byte where no terminal could be
+ * fooled by it, so that it can be piped into git apply. With `json`, the changed files.
+ */
+export async function diffCommand(
+  sessions: Sessions,
+  sessionId: string,
+  { json }: { json: boolean },
+  io: CommandIo,
+): Promise<number> {
+  const { summary, patch } = await readSummary(sessions, sessionId);
+  if (json) {
+    const { session_id, state, changes, change_count, patch_size_bytes, patch_incomplete = false } = summary;
+    const value = { session_id, state, changes, change_count, patch_size_bytes, patch_incomplete };
+    io.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
+    return EXIT.done;
+  }
+  io.stdout.write(io.stdout.isTTY === true ? plainText(new TextDecoder().decode(patch)) : patch);
+  if (summary.patch_incomplete === true) io.stderr.write("The patch lacks changes: see claudecluster show.\n");
+  return EXIT.done;
+}

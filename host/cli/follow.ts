@@ -1,0 +1,60 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { isFinal, type SessionEvent, type Session_State } from "../../proto/index.ts";
+import { LiveLines } from "../present/live-lines.ts";
+import { SessionProgress } from "../present/session-progress.ts";
+import { shortId, statusLine } from "../present/status-line.ts";
+import { isTerminal, painterFor } from "../present/terminal.ts";
+import type { Sessions } from "../session/sessions.ts";
+import type { CommandIo } from "./command-io.ts";
+
+export interface FollowOptions {
+  signal: AbortSignal;
+  /** Lines of what happened before are shown too, where there is one session. Default true. */
+  past?: boolean;
+}
+
+/**
+ * Shows sessions on standard error until all have finished: on a terminal one line for each, redrawn,
+ * with what happens above it where there is only one; elsewhere plain lines. Returns their final
+ * states; undefined for one that has none because the signal came first.
+ */
+export async function followSessions(
+  sessions: Sessions,
+  ids: readonly string[],
+  options: FollowOptions,
+  io: CommandIo,
+): Promise<(Session_State | undefined)[]> {
+  const { signal } = options;
+  const all = ids.map((id) => new SessionProgress(id));
+  const paint = painterFor(io.stderr, io.env);
+  const alone = ids.length === 1;
+  const render = () => all.map((progress) => statusLine(progress, { paint, nowMs: Date.now() }));
+  using live = isTerminal(io.stderr, io.env) ? new LiveLines(io.stderr, render) : undefined;
+  const print = (progress: SessionProgress, event: SessionEvent, line: string) => {
+    const text = `${sinceStart(progress, event)}  ${line}`;
+    if (live === undefined) io.stderr.write(`${alone ? "" : `${shortId(progress.session.id)}  `}${text}\n`);
+    else if (alone) live.print(paint("dim", text));
+  };
+  await Promise.all(all.map((progress) => followOne(sessions, progress, { ...options, signal }, print)));
+  return all.map(({ session }) => (isFinal(session.state) ? session.state : undefined));
+}
+
+async function followOne(
+  sessions: Sessions,
+  progress: SessionProgress,
+  { signal, past = true }: FollowOptions,
+  print: (progress: SessionProgress, event: SessionEvent, line: string) => void,
+): Promise<void> {
+  const { id } = progress.session;
+  const shownAfter = past ? 0 : (await sessions.get(id)).lastSequence;
+  for await (const event of sessions.watch(id, { afterSequence: 0, signal })) {
+    const line = progress.add(event);
+    if (line !== undefined && line !== "" && event.sequence > shownAfter) print(progress, event, line);
+  }
+}
+
+function sinceStart({ session }: SessionProgress, { occurTime }: SessionEvent): string {
+  const { createTime } = session;
+  const ms = occurTime === undefined || createTime === undefined ? 0 : timestampMs(occurTime) - timestampMs(createTime);
+  return `${(Math.max(0, ms) / 1000).toFixed(1).padStart(6)}s`;
+}

@@ -1,0 +1,138 @@
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { type Command, Option } from "commander";
+import { readConfig } from "../config.ts";
+import { hostEnvironment } from "../daemon/host-environment.ts";
+import { readDirectories } from "../directories.ts";
+import { createLogger } from "../logger.ts";
+import { VERSION } from "../version.ts";
+import { type CommandContext, hostLink } from "./command-context.ts";
+import { EXIT } from "./command-io.ts";
+import { removeCredentialCommand, setCredentialCommand, showCredentialCommand } from "./credential.ts";
+import type { ServeFlags } from "./serve.ts";
+import { shutdownCommand, statusCommand } from "./status.ts";
+
+/**
+ * Adds the commands that are the host, or are about it and the machine. What takes time to load, the
+ * engine's client above all, is loaded by the commands that need it.
+ */
+export function addHostCommands(program: Command, { io, setExitCode }: CommandContext): void {
+  /** As a host that is started on demand is set, whatever Claude Code this runs in. */
+  const config = () => readConfig(hostEnvironment(io.env, readDirectories(io.env)));
+  const directories = () => readDirectories(io.env);
+  const createRuntime = async () => {
+    const app = await import("../app.ts");
+    return app.createRuntime(config(), createLogger(config().logLevel));
+  };
+
+  program
+    .command("mcp")
+    .description("serve MCP on standard input and output, for Claude Code")
+    .action(async () => {
+      const { mcpCommand } = await import("./mcp.ts");
+      using link = hostLink(io);
+      setExitCode(await mcpCommand(link, io));
+    });
+
+  program
+    .command("serve")
+    .description("be the host in the foreground; other commands start one in the background by themselves")
+    .option("--mcp-http <host:port>", "also serve MCP over HTTP, for callers with the token")
+    .option("--allow-host <name...>", "further names that MCP callers may use for this server", [])
+    .option("--listen <host:port>", "also serve the control API on TCP, for callers with the token")
+    .option(
+      "--token-file <file>",
+      "file with the bearer token that these callers must show",
+      io.env["CLAUDECLUSTER_TOKEN_FILE"],
+    )
+    .option("--listen-anywhere", "allow addresses that are not loopback: the token then travels in the clear")
+    .addOption(new Option("--on-demand").hideHelp())
+    .action(async (flags: ServeFlags) => {
+      const { serveCommand, toServeOptions } = await import("./serve.ts");
+      setExitCode(await serveCommand(() => readConfig(io.env), await toServeOptions(flags), io));
+    });
+
+  program
+    .command("status")
+    .description("show the host that is running; starts none")
+    .option("--json", "print it as JSON")
+    .action(async ({ json = false }: { json?: boolean }) => {
+      using link = hostLink(io);
+      setExitCode(await statusCommand(link, { json }, io));
+    });
+
+  program
+    .command("shutdown")
+    .description("end the host; sessions go on in their containers and the next host takes them up")
+    .option("--when-idle", "only if no session is live")
+    .action(async ({ whenIdle = false }: { whenIdle?: boolean }) => {
+      using link = hostLink(io);
+      setExitCode(await shutdownCommand(link, { whenIdle }, io));
+    });
+
+  const credential = program.command("credential").description("the host's credential for the model");
+  credential
+    .command("set")
+    .description("store the credential that is given on standard input, readable for this user only")
+    .addOption(
+      new Option("--kind <kind>", "what it is; otherwise told by its looks").choices([
+        "api-key",
+        "auth-token",
+        "oauth-token",
+      ]),
+    )
+    .action(async (options: { kind?: "api-key" | "auth-token" | "oauth-token" }) =>
+      setExitCode(await setCredentialCommand(directories(), options, io)),
+    );
+  credential
+    .command("show")
+    .description("print the kind of the credential, never the credential")
+    .option("--json", "print it as JSON")
+    .action(({ json = false }: { json?: boolean }) => setExitCode(showCredentialCommand(config, { json }, io)));
+  credential
+    .command("remove")
+    .description("forget the stored credential")
+    .action(() => setExitCode(removeCredentialCommand(directories(), io)));
+
+  program
+    .command("dial")
+    .description("offer a private socket to a running session's agent, for grpcurl or buf curl")
+    .argument("<session>", "the session's id, or its start or end")
+    .action(async (sessionId: string) => {
+      const { dialCommand } = await import("./dial.ts");
+      await using runtime = await createRuntime();
+      setExitCode(await dialCommand(runtime, sessionId, io));
+    });
+
+  program
+    .command("doctor")
+    .description("look at everything that a session needs, and say what to do")
+    .option("--json", "print the findings as JSON")
+    .action(async ({ json = false }: { json?: boolean }) => {
+      const { doctorCommand } = await import("./doctor.ts");
+      await using runtime = await createRuntime();
+      setExitCode(await doctorCommand(runtime, config(), { json }, io));
+    });
+
+  program
+    .command("image")
+    .description("build the agent's image, with --claude-version for another Claude Code")
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .action(async (_options: unknown, command: Command) => setExitCode(await buildImage(command.args)));
+
+  program
+    .command("version")
+    .description("print the version")
+    .action(() => void io.stdout.write(`${VERSION}\n`));
+}
+
+/** The image is built by the same script as in a clone. */
+function buildImage(args: string[]): Promise<number> {
+  const script = fileURLToPath(new URL("../docker/build-image.mjs", import.meta.url));
+  const child = spawn(process.execPath, [script, ...args], { stdio: "inherit" });
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code) => resolve(code ?? EXIT.environment));
+  });
+}

@@ -1,0 +1,56 @@
+import type { Session } from "../../proto/index.ts";
+import { sessionEntry } from "../present/session-entry.ts";
+import { clock, styleOf } from "../present/status-line.ts";
+import { stateName } from "../present/session-summary.ts";
+import { painterFor } from "../present/terminal.ts";
+import type { Sessions } from "../session/sessions.ts";
+import { FINAL_STATES, LIVE_STATES } from "../session/states.ts";
+import { type CommandIo, EXIT } from "./command-io.ts";
+
+export interface ListOptions {
+  /** Only live or only finished ones. Undefined: both. */
+  only?: "live" | "finished";
+  parent?: string;
+  limit: number;
+  json: boolean;
+}
+
+/** Lists sessions, newest first. */
+export async function listCommand(
+  sessions: Sessions,
+  { only, parent, limit, json }: ListOptions,
+  io: CommandIo,
+): Promise<number> {
+  const states = only === undefined ? [] : only === "live" ? LIVE_STATES : FINAL_STATES;
+  const found: Session[] = [];
+  for (let pageToken = ""; found.length < limit;) {
+    const page = await sessions.list({
+      states,
+      pageSize: Math.min(limit - found.length, 1000),
+      ...(parent !== undefined && { parent }),
+      ...(pageToken !== "" && { pageToken }),
+    });
+    found.push(...page.sessions);
+    pageToken = page.nextPageToken;
+    if (pageToken === "") break;
+  }
+  if (json) io.stdout.write(`${JSON.stringify(found.map(sessionEntry), undefined, 2)}\n`);
+  else printTable(found, io);
+  return EXIT.done;
+}
+
+function printTable(sessions: readonly Session[], { stdout, env }: CommandIo): void {
+  if (sessions.length === 0) return void stdout.write("No sessions.\n");
+  const paint = painterFor(stdout, env);
+  const width = stdout.isTTY === true ? (stdout.columns ?? 80) : Infinity;
+  const head = ["SESSION".padEnd(30), "STATE".padEnd(9), "TIME".padStart(7), "FILES".padStart(5), "TASK"];
+  stdout.write(`${paint("dim", head.join("  "))}\n`);
+  for (const session of sessions) {
+    const { session_id: id, elapsed_seconds: seconds, change_count: files, task } = sessionEntry(session);
+    const start = `${id}  `;
+    const rest = `  ${clock(seconds).padStart(7)}  ${String(files).padStart(5)}  ${task}`;
+    const state = stateName(session.state).padEnd(9);
+    const room = width - start.length - state.length;
+    stdout.write(`${start}${paint(styleOf(session.state), state)}${rest.slice(0, Math.max(0, room))}\n`);
+  }
+}

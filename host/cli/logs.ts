@@ -1,0 +1,41 @@
+import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { progressLine } from "../present/progress-line.ts";
+import { painterFor } from "../present/terminal.ts";
+import type { Sessions } from "../session/sessions.ts";
+import { type CommandIo, EXIT } from "./command-io.ts";
+import { printEvents } from "./watch.ts";
+
+export interface LogsOptions {
+  /** Go on until the session has finished. */
+  follow: boolean;
+  json: boolean;
+}
+
+/** Prints what has happened in a session: a line for each event that people need to see, all of them as JSON. */
+export async function logsCommand(
+  sessions: Sessions,
+  sessionId: string,
+  { follow, json }: LogsOptions,
+  io: CommandIo,
+): Promise<number> {
+  const { lastSequence } = await sessions.get(sessionId);
+  const until = follow ? Infinity : lastSequence;
+  if (json) {
+    await printEvents(sessions, sessionId, { afterSequence: 0, until, signal: io.signal }, io);
+    return io.signal.aborted ? EXIT.canceled : EXIT.done;
+  }
+  const paint = painterFor(io.stdout, io.env);
+  const done = new AbortController();
+  try {
+    const signal = AbortSignal.any([io.signal, done.signal]);
+    for await (const event of sessions.watch(sessionId, { afterSequence: 0, signal })) {
+      const line = progressLine(event);
+      const time = event.occurTime === undefined ? "" : timestampDate(event.occurTime).toISOString();
+      if (line !== undefined && line !== "") io.stdout.write(`${paint("dim", time)}  ${line}\n`);
+      if (event.sequence >= until) break;
+    }
+  } finally {
+    done.abort();
+  }
+  return io.signal.aborted ? EXIT.canceled : EXIT.done;
+}

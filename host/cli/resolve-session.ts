@@ -1,0 +1,43 @@
+import { AppError } from "../../proto/index.ts";
+import type { Sessions } from "../session/sessions.ts";
+
+const WHOLE_ID = /^ses_[0-9A-HJKMNP-TV-Z]{26}$/;
+/** Shorter ones are typing mistakes. */
+const MIN_LENGTH = 4;
+
+/**
+ * Returns the id of the one session that the given start or end of an id means. A whole id is not
+ * looked up. Throws SESSION_NOT_FOUND, SESSION_AMBIGUOUS.
+ */
+export async function resolveSession(sessions: Sessions, given: string): Promise<string> {
+  if (WHOLE_ID.test(given)) return given;
+  const part = given.replace(/^…/, "").replace(/^ses_/i, "").toUpperCase();
+  const found: string[] = [];
+  if (part.length >= MIN_LENGTH) {
+    for await (const id of allIds(sessions)) {
+      const own = id.slice("ses_".length);
+      if (own.startsWith(part) || own.endsWith(part)) found.push(id);
+    }
+  }
+  if (found.length === 1) return found[0]!;
+  if (found.length > 1) {
+    throw new AppError("SESSION_AMBIGUOUS", `"${given.slice(0, 40)}" may be any of ${found.slice(0, 5).join(", ")}.`, {
+      kind: "INVALID_ARGUMENT",
+      help: "Give more of the id.",
+    });
+  }
+  throw new AppError("SESSION_NOT_FOUND", `No session is called "${given.slice(0, 64)}".`, {
+    kind: "NOT_FOUND",
+    help: `See claudecluster list. An id may be shortened to its start or end, ${MIN_LENGTH} characters or more.`,
+    metadata: { session_id: given.slice(0, 64) },
+  });
+}
+
+async function* allIds(sessions: Sessions): AsyncGenerator<string> {
+  let pageToken: string | undefined;
+  do {
+    const page = await sessions.list({ pageSize: 1000, ...(pageToken !== undefined && { pageToken }) });
+    for (const { id } of page.sessions) yield id;
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "");
+}

@@ -1,0 +1,180 @@
+import { type Command, Option } from "commander";
+import { AppError } from "../../proto/index.ts";
+import type { SpawnInput } from "../session/spawn-request.ts";
+import { type CommandContext, withEachSession, withSession, withSessions } from "./command-context.ts";
+import { diffCommand } from "./diff.ts";
+import { listCommand } from "./list.ts";
+import { logsCommand } from "./logs.ts";
+import { runCommand } from "./run.ts";
+import { showCommand } from "./show.ts";
+import { interruptCommand, removeCommand, sendCommand, stopCommand } from "./steer.ts";
+import { watchCommand } from "./watch.ts";
+
+const SESSION = "the session's id, or its start or end";
+const JSON_TEXT = "print it as JSON";
+
+interface RunFlags {
+  repository?: string;
+  ref?: string;
+  model?: string;
+  timeout?: number;
+  idleTimeout?: number;
+  permissionMode?: SpawnInput["permission_mode"];
+  image?: string;
+  memory?: string;
+  cpus?: number;
+  maxSteps?: number;
+  env: Record<string, string>;
+  detach?: boolean;
+  json?: boolean;
+}
+
+/** Adds the commands that start sessions, look at them and steer them. */
+export function addSessionCommands(program: Command, context: CommandContext): void {
+  const { io } = context;
+  program
+    .command("run")
+    .description("run one session to its end: progress on stderr, patch and answer on stdout; Ctrl-C ends the session")
+    .argument("<task>", "what Claude is to do")
+    .option("-d, --detach", "print the session's id and leave it to itself")
+    .option("-r, --repository <url>", "http(s) URL of the repository to clone")
+    .option("--ref <ref>", "branch, tag or full commit id")
+    .option("-m, --model <model>", "model name or alias")
+    .option("-t, --timeout <seconds>", "time for the session (default: 300)", Number)
+    .option("--idle-timeout <seconds>", "how long it takes further messages after a turn (default: 0)", Number)
+    .option("--permission-mode <mode>", "Claude Code's permission mode (default: bypassPermissions)")
+    .option("--image <image>", "image with the agent")
+    .option("--memory <size>", 'memory limit (default: "2g")')
+    .option("--cpus <count>", "CPU limit (default: 2)", Number)
+    .option("--max-steps <count>", "most model steps", Number)
+    .option("-e, --env <name=value>", "variable for Claude's environment; may be repeated", collectVariable, {})
+    .option("--json", "print the result as JSON")
+    .action((task: string, flags: RunFlags) =>
+      withSessions(context, (sessions) =>
+        runCommand(sessions, toInput(task, flags), { detach: flags.detach === true, json: flags.json === true }, io),
+      ),
+    );
+
+  program
+    .command("list")
+    .alias("ls")
+    .description("list sessions, newest first")
+    .addOption(new Option("--live", "only those that have not finished").conflicts("finished"))
+    .option("--finished", "only those that have finished")
+    .option("--parent <name>", "only those of this parent")
+    .option("-n, --limit <count>", "how many at most", Number, 20)
+    .option("--json", JSON_TEXT)
+    .action(({ live, finished, parent, limit, json }: ListFlags) => {
+      if (!Number.isInteger(limit) || limit < 1) {
+        throw new AppError("LIMIT_INVALID", "The limit must be a number from 1.", { kind: "INVALID_ARGUMENT" });
+      }
+      const options = {
+        limit,
+        json: json === true,
+        ...(live === true && { only: "live" as const }),
+        ...(finished === true && { only: "finished" as const }),
+        ...(parent !== undefined && { parent }),
+      };
+      return withSessions(context, (sessions) => listCommand(sessions, options, io));
+    });
+
+  program
+    .command("show")
+    .description("show one session: state, answer, changed files, usage")
+    .argument("<session>", SESSION)
+    .option("--json", JSON_TEXT)
+    .action((given: string, { json = false }: JsonFlag) =>
+      withSession(context, given, (sessions, id) => showCommand(sessions, id, { json }, io)),
+    );
+
+  program
+    .command("watch")
+    .description("watch sessions until they have finished; without any, all that are live. Ctrl-C leaves them running")
+    .argument("[session...]", SESSION)
+    .option("--json", "print every event, from the first, as one JSON document a line")
+    .action((given: string[], { json = false }: JsonFlag) =>
+      withEachSession(context, given, (sessions, ids) => watchCommand(sessions, ids, { json }, io)),
+    );
+
+  program
+    .command("logs")
+    .description("print what has happened in a session")
+    .argument("<session>", SESSION)
+    .option("-f, --follow", "go on until it has finished")
+    .option("--json", "print every event as one JSON document a line")
+    .action((given: string, { follow = false, json = false }: JsonFlag & { follow?: boolean }) =>
+      withSession(context, given, (sessions, id) => logsCommand(sessions, id, { follow, json }, io)),
+    );
+
+  program
+    .command("diff")
+    .description("print a session's patch, as it is now or as it was left")
+    .argument("<session>", SESSION)
+    .option("--json", "print the changed files as JSON")
+    .action((given: string, { json = false }: JsonFlag) =>
+      withSession(context, given, (sessions, id) => diffCommand(sessions, id, { json }, io)),
+    );
+
+  program
+    .command("send")
+    .description("give a live session's Claude another message, after the running turn")
+    .argument("<session>", SESSION)
+    .argument("<message>", "what to say")
+    .action((given: string, text: string) =>
+      withSession(context, given, (sessions, id) => sendCommand(sessions, id, text)),
+    );
+
+  program
+    .command("interrupt")
+    .description("end the running turn of a session")
+    .argument("<session>", SESSION)
+    .action((given: string) => withSession(context, given, interruptCommand));
+
+  program
+    .command("stop")
+    .description("end sessions; what they have changed is kept")
+    .argument("<session...>", SESSION)
+    .option("--reason <text>", "why, for the record", "Stopped on the command line.")
+    .option("--no-wait", "return at once")
+    .action((given: string[], options: { reason: string; wait: boolean }) =>
+      withEachSession(context, given, (sessions, ids) => stopCommand(sessions, ids, options, io)),
+    );
+
+  program
+    .command("remove")
+    .alias("rm")
+    .description("remove what is stored of finished sessions")
+    .argument("<session...>", SESSION)
+    .option("-f, --force", "end those that are live first")
+    .action((given: string[], { force = false }: { force?: boolean }) =>
+      withEachSession(context, given, (sessions, ids) => removeCommand(sessions, ids, { force }, io)),
+    );
+}
+
+interface JsonFlag {
+  json?: boolean;
+}
+
+interface ListFlags extends JsonFlag {
+  live?: boolean;
+  finished?: boolean;
+  parent?: string;
+  limit: number;
+}
+
+function toInput(task: string, flags: RunFlags): SpawnInput {
+  const { repository, ref, model, timeout, idleTimeout, permissionMode, image, memory, cpus, maxSteps, env } = flags;
+  const input = { task, repository, ref, model, image, memory, cpus, environment: env };
+  const times = { timeout_seconds: timeout, idle_timeout_seconds: idleTimeout };
+  return { ...input, ...times, permission_mode: permissionMode, max_steps: maxSteps };
+}
+
+function collectVariable(entry: string, known: Record<string, string>): Record<string, string> {
+  const equals = entry.indexOf("=");
+  if (equals < 1) {
+    throw new AppError("ENVIRONMENT_INVALID", `"${entry.slice(0, 40)}" is not NAME=VALUE.`, {
+      kind: "INVALID_ARGUMENT",
+    });
+  }
+  return { ...known, [entry.slice(0, equals)]: entry.slice(equals + 1) };
+}

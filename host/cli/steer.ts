@@ -1,0 +1,53 @@
+import { isFinal } from "../../proto/index.ts";
+import type { Sessions } from "../session/sessions.ts";
+import { type CommandIo, EXIT } from "./command-io.ts";
+
+/** Sends a session another message; queued while a turn runs. */
+export async function sendCommand(sessions: Sessions, sessionId: string, text: string): Promise<number> {
+  await sessions.sendMessage(sessionId, { text });
+  return EXIT.done;
+}
+
+/** Ends the running turn of a session. */
+export async function interruptCommand(sessions: Sessions, sessionId: string): Promise<number> {
+  await sessions.interrupt(sessionId);
+  return EXIT.done;
+}
+
+/** Asks for the end of sessions; with `wait`, returns once they have ended and their changes are there. */
+export async function stopCommand(
+  sessions: Sessions,
+  ids: readonly string[],
+  { reason, wait }: { reason: string; wait: boolean },
+  io: CommandIo,
+): Promise<number> {
+  await Promise.all(ids.map((id) => sessions.stop(id, { reason })));
+  if (!wait) return EXIT.done;
+  await Promise.all(ids.map((id) => ended(sessions, id, io.signal)));
+  return io.signal.aborted ? EXIT.canceled : EXIT.done;
+}
+
+/** Removes what is stored of finished sessions; with `force`, ends them first. */
+export async function removeCommand(
+  sessions: Sessions,
+  ids: readonly string[],
+  { force }: { force: boolean },
+  io: CommandIo,
+): Promise<number> {
+  for (const id of ids) {
+    if (force) {
+      await sessions.stop(id, { reason: "Removed on the command line." });
+      await ended(sessions, id, io.signal);
+    }
+    await sessions.delete(id);
+    io.stdout.write(`${id}\n`);
+  }
+  return EXIT.done;
+}
+
+async function ended(sessions: Sessions, sessionId: string, signal: AbortSignal): Promise<void> {
+  const { state, lastSequence } = await sessions.get(sessionId);
+  if (isFinal(state)) return;
+  // The last event ends the loop.
+  for await (const _event of sessions.watch(sessionId, { afterSequence: lastSequence, signal }));
+}

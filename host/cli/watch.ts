@@ -1,0 +1,68 @@
+import { toJsonString } from "@bufbuild/protobuf";
+import { type SessionEvent, SessionEventSchema, type Session_State } from "../../proto/index.ts";
+import type { Sessions } from "../session/sessions.ts";
+import { LIVE_STATES } from "../session/states.ts";
+import { type CommandIo, EXIT } from "./command-io.ts";
+import { exitCodeOfState } from "./exit-codes.ts";
+import { followSessions } from "./follow.ts";
+
+/** Watches sessions until all have finished; without any, those that are live now. */
+export async function watchCommand(
+  sessions: Sessions,
+  given: readonly string[],
+  { json }: { json: boolean },
+  io: CommandIo,
+): Promise<number> {
+  const ids = given.length > 0 ? given : await liveIds(sessions);
+  if (ids.length === 0) {
+    io.stderr.write("No session is live.\n");
+    return EXIT.done;
+  }
+  const states = json
+    ? await Promise.all(ids.map((id) => printEvents(sessions, id, { afterSequence: 0, signal: io.signal }, io)))
+    : await followSessions(sessions, ids, { signal: io.signal, past: false }, io);
+  if (!json && ids.length === 1 && states[0] !== undefined) {
+    io.stderr.write(`claudecluster show ${ids[0]} and claudecluster diff ${ids[0]} have the result.\n`);
+  }
+  return exitCodeOfAll(states);
+}
+
+/**
+ * Prints a session's events as one JSON document a line, as the protocol has them. Returns the final
+ * state, undefined if it was not reached.
+ */
+export async function printEvents(
+  sessions: Sessions,
+  sessionId: string,
+  options: { afterSequence: number; signal: AbortSignal; until?: number },
+  io: CommandIo,
+): Promise<Session_State | undefined> {
+  const done = new AbortController();
+  const { afterSequence, until = Infinity } = options;
+  if (afterSequence >= until) return undefined;
+  try {
+    const signal = AbortSignal.any([options.signal, done.signal]);
+    for await (const event of sessions.watch(sessionId, { afterSequence, signal })) {
+      io.stdout.write(`${eventLine(sessionId, event)}\n`);
+      if (event.event.case === "sessionFinished") return event.event.value.state;
+      if (event.sequence >= until) return undefined;
+    }
+    return undefined;
+  } finally {
+    done.abort();
+  }
+}
+
+function eventLine(sessionId: string, event: SessionEvent): string {
+  return `{"sessionId":${JSON.stringify(sessionId)},${toJsonString(SessionEventSchema, event).slice(1)}`;
+}
+
+async function liveIds(sessions: Sessions): Promise<string[]> {
+  const { sessions: live } = await sessions.list({ states: LIVE_STATES, pageSize: 1000 });
+  return live.map(({ id }) => id).reverse();
+}
+
+function exitCodeOfAll(states: readonly (Session_State | undefined)[]): number {
+  const codes = states.map((state) => (state === undefined ? EXIT.canceled : exitCodeOfState(state)));
+  return codes.find((code) => code === EXIT.sessionFailed) ?? codes.find((code) => code !== EXIT.done) ?? EXIT.done;
+}

@@ -1,0 +1,43 @@
+import type { ServerContext } from "@modelcontextprotocol/server";
+import { awaitSession } from "../session/await-session.ts";
+import type { Sessions } from "../session/sessions.ts";
+import type { Session, Session_State } from "../../proto/index.ts";
+import { progressLine } from "../present/progress-line.ts";
+import { stateName } from "../present/session-summary.ts";
+import { ProgressReporter } from "./progress-reporter.ts";
+
+/** Where a session stands, and what it changed: told even where it comes in quick succession. */
+const NEVER_DROPPED = new Set(["phaseChanged", "connectionMade", "filePatched", "connectionLost", "egressDecided"]);
+
+export interface FollowOptions {
+  /** Give up waiting after this, in ms. Undefined: never. */
+  timeoutMs?: number;
+  /** See AwaitOptions. */
+  messageId?: string;
+}
+
+/**
+ * Reports a session's progress until it needs its parent, or the call ends, or the time is over. The
+ * session itself is not touched by any of these.
+ */
+export async function followSession(
+  sessions: Sessions,
+  session: Pick<Session, "id" | "lastSequence"> & { state: Session_State },
+  context: ServerContext,
+  { timeoutMs, messageId }: FollowOptions = {},
+): Promise<void> {
+  const { id, state, lastSequence: afterSequence } = session;
+  using reporter = new ProgressReporter(context);
+  const signals = [context.mcpReq.signal, ...(timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)])];
+  reporter.report(afterSequence === 0 ? `session ${id}` : `session ${id} is ${stateName(state)}`, { force: true });
+  await awaitSession(sessions, id, {
+    afterSequence,
+    state,
+    ...(messageId !== undefined && { messageId }),
+    signal: AbortSignal.any(signals),
+    onEvent: (event) => {
+      const line = progressLine(event);
+      if (line !== undefined) reporter.report(line, { force: NEVER_DROPPED.has(event.event.case ?? "") });
+    },
+  });
+}

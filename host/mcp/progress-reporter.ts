@@ -1,0 +1,37 @@
+import type { ServerContext } from "@modelcontextprotocol/server";
+
+/** Clients show progress to people: more often than this is noise (ms). */
+const INTERVAL_MS = 200;
+/** HTTP clients give up after minutes of silence; a line every so often keeps the call alive (ms). */
+const KEEP_ALIVE_MS = 15_000;
+
+/** Sends progress notifications if the client has asked for them, and some while nothing happens. */
+export class ProgressReporter implements Disposable {
+  readonly #context: ServerContext;
+  readonly #keepAlive: NodeJS.Timeout;
+  #count = 0;
+  #lastMs = 0;
+
+  constructor(context: ServerContext) {
+    this.#context = context;
+    this.#keepAlive = setInterval(() => this.report("still working", { force: true }), KEEP_ALIVE_MS);
+  }
+
+  /** Tells a line; dropped if it is not forced and follows another one closely. */
+  report(message: string, { force }: { force: boolean }): void {
+    const { mcpReq } = this.#context;
+    const progressToken = mcpReq._meta?.progressToken;
+    const nowMs = Date.now();
+    if (progressToken === undefined || mcpReq.signal.aborted) return;
+    if (!force && nowMs - this.#lastMs < INTERVAL_MS) return;
+    this.#lastMs = nowMs;
+    this.#count += 1;
+    const params = { progressToken, progress: this.#count, message };
+    // The client may have gone; the session's log has it all.
+    mcpReq.notify({ method: "notifications/progress", params }).catch(() => {});
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#keepAlive);
+  }
+}

@@ -1,0 +1,168 @@
+import { randomUUID } from "node:crypto";
+import type { McpServer } from "@modelcontextprotocol/server";
+import type { Logger } from "pino";
+import { z } from "zod";
+import { isFinal, Session_State } from "../../proto/index.ts";
+import { CONTAINER_TEXT_NOTE } from "../present/session-summary.ts";
+import { sessionEntry } from "../present/session-entry.ts";
+import { FINAL_STATES, LIVE_STATES } from "../session/states.ts";
+import type { Sessions } from "../session/sessions.ts";
+import { sessionOutputSchema } from "../session/spawn-request.ts";
+import { followSession } from "./follow-session.ts";
+import { answering, jsonResult, sessionResult } from "./tool-result.ts";
+
+const sessionId = z.string().describe("The session's id, as spawn_claude_container and list_sessions give it.");
+/** A stopped session collects its changes; a caller gets them with the same call, if it is quick enough (ms). */
+const STOP_PATIENCE_MS = 60_000;
+const READ_ONLY = { readOnlyHint: true, openWorldHint: false };
+
+const STATES = { live: LIVE_STATES, finished: FINAL_STATES, all: [] };
+
+const listOutputSchema = z.object({
+  note: z.string(),
+  sessions: z.array(
+    z.looseObject({
+      session_id: z.string(),
+      state: z.string(),
+      task: z.string(),
+      repository: z.string(),
+      create_time: z.string(),
+      elapsed_seconds: z.number(),
+      change_count: z.number(),
+    }),
+  ),
+  next_page_token: z.string().optional(),
+});
+
+/** Adds the tools with which a parent comes back to its sessions: none of them is tied to the call that started one. */
+export function registerSessionTools(server: McpServer, { sessions, logger }: { sessions: Sessions; logger: Logger }) {
+  server.registerTool(
+    "list_sessions",
+    {
+      title: "List sessions",
+      description:
+        "Lists the Claude Code sessions in containers, newest first, also those of earlier calls and of earlier runs of Claude Code: sessions outlive both.",
+      inputSchema: z.strictObject({
+        state: z.enum(["live", "finished", "all"]).optional().describe("Which ones. Default: all."),
+        limit: z.int().min(1).max(100).optional().describe("How many at most. Default: 20."),
+        page_token: z.string().optional().describe("next_page_token of the answer before."),
+      }),
+      outputSchema: listOutputSchema,
+      annotations: READ_ONLY,
+    },
+    ({ state = "all", limit = 20, page_token: pageToken }) =>
+      answering(logger, async () => {
+        const request = { states: STATES[state], pageSize: limit, ...(pageToken !== undefined && { pageToken }) };
+        const page = await sessions.list(request);
+        const more = page.nextPageToken !== "" && { next_page_token: page.nextPageToken };
+        return jsonResult({ note: CONTAINER_TEXT_NOTE, sessions: page.sessions.map(sessionEntry), ...more });
+      }),
+  );
+
+  server.registerTool(
+    "get_session",
+    {
+      title: "Look at a session",
+      description:
+        "Returns a session as it is now, without waiting: of a finished one its result and patch, of a live one its state, recent progress, and the answer and changes so far.",
+      inputSchema: z.strictObject({ session_id: sessionId }),
+      outputSchema: sessionOutputSchema,
+      annotations: READ_ONLY,
+    },
+    (input) => answering(logger, () => sessionResult(sessions, input.session_id)),
+  );
+
+  server.registerTool(
+    "wait_session",
+    {
+      title: "Wait for a session",
+      description:
+        "Waits until a session has finished, or is idle or waiting for somebody, with progress meanwhile, and returns it as get_session does. Several calls wait for several sessions. Giving up the wait does not touch the session.",
+      inputSchema: z.strictObject({
+        session_id: sessionId,
+        timeout_seconds: z
+          .number()
+          .min(0)
+          .max(86_400)
+          .optional()
+          .describe("Answer with the session as it is after this long. Default: no limit."),
+      }),
+      outputSchema: sessionOutputSchema,
+      annotations: READ_ONLY,
+    },
+    (input, context) =>
+      answering(logger, async () => {
+        const session = await sessions.get(input.session_id);
+        const { timeout_seconds: seconds } = input;
+        await followSession(sessions, session, context, {
+          ...(seconds !== undefined && { timeoutMs: seconds * 1000 }),
+        });
+        return sessionResult(sessions, session.id);
+      }),
+  );
+
+  server.registerTool(
+    "send_message",
+    {
+      title: "Send a session a message",
+      description:
+        "Gives a live session's Claude another message: at once if it is idle, after the running turn otherwise, and waits for its answer. A session that is to take messages after its first turn needs idle_timeout_seconds when it is spawned.",
+      inputSchema: z.strictObject({
+        session_id: sessionId,
+        message: z.string().describe("What to say."),
+        wait: z.boolean().optional().describe("false: answer as soon as the message is queued. Default: true."),
+      }),
+      outputSchema: sessionOutputSchema,
+      annotations: { readOnlyHint: false, destructiveHint: false, openWorldHint: true },
+    },
+    ({ session_id: id, message: text, wait = true }, context) =>
+      answering(logger, async () => {
+        const session = await sessions.get(id);
+        const messageId = randomUUID();
+        await sessions.sendMessage(id, { text, messageId });
+        if (wait) await followSession(sessions, session, context, { messageId });
+        return sessionResult(sessions, id);
+      }),
+  );
+
+  server.registerTool(
+    "interrupt_session",
+    {
+      title: "Interrupt a session",
+      description:
+        "Ends the running turn of a session. The session goes on with the next message, or ends if there is none and it has no idle time.",
+      inputSchema: z.strictObject({ session_id: sessionId }),
+      outputSchema: sessionOutputSchema,
+      annotations: { readOnlyHint: false, destructiveHint: false, openWorldHint: false },
+    },
+    (input) =>
+      answering(logger, async () => {
+        await sessions.interrupt(input.session_id);
+        return sessionResult(sessions, input.session_id);
+      }),
+  );
+
+  server.registerTool(
+    "stop_session",
+    {
+      title: "Stop a session",
+      description: "Ends a session; what it has changed is kept and returned, and its container is removed.",
+      inputSchema: z.strictObject({
+        session_id: sessionId,
+        reason: z.string().max(500).optional().describe("Why, for the record."),
+      }),
+      outputSchema: sessionOutputSchema,
+      annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false },
+    },
+    (input, context) =>
+      answering(logger, async () => {
+        const { session_id: id, reason = "The parent stopped it." } = input;
+        await sessions.stop(id, { reason });
+        const session = await sessions.get(id);
+        // Idle and waiting sessions are on their way to an end now.
+        const state = isFinal(session.state) ? session.state : Session_State.STOPPING;
+        await followSession(sessions, { ...session, state }, context, { timeoutMs: STOP_PATIENCE_MS });
+        return sessionResult(sessions, id);
+      }),
+  );
+}

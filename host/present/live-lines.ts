@@ -1,0 +1,46 @@
+import type { Output } from "./terminal.ts";
+
+/** Each line is cut at the edge by the terminal itself, so that one line stays one. */
+const WRAP_OFF = "\x1b[?7l";
+const WRAP_ON = "\x1b[?7h";
+const ERASE_BELOW = "\x1b[0J";
+const up = (count: number) => (count === 0 ? "" : `\x1b[${count}A`);
+
+/**
+ * Lines at the bottom of a terminal that are redrawn in place, with everything else scrolling by above
+ * them. Dispose of it to leave them as they are.
+ */
+export class LiveLines implements Disposable {
+  readonly #output: Output;
+  readonly #render: () => string[];
+  readonly #timer: NodeJS.Timeout;
+  #drawn = 0;
+
+  /** `render` gives the lines as they are now; it is asked again every `intervalMs`. */
+  constructor(output: Output, render: () => string[], { intervalMs = 120 }: { intervalMs?: number } = {}) {
+    this.#output = output;
+    this.#render = render;
+    this.#timer = setInterval(() => this.draw(), intervalMs);
+    this.draw();
+  }
+
+  /** Writes a line above. */
+  print(line: string): void {
+    this.draw(`${line}\n`);
+  }
+
+  /** Draws the lines as they are now, after what is to go above them. */
+  draw(above = ""): void {
+    const lines = this.#render();
+    const erase = this.#drawn === 0 ? "" : `\r${up(this.#drawn)}${ERASE_BELOW}`;
+    // A line above may be as long as it likes: it wraps.
+    const below = lines.length === 0 ? "" : `${WRAP_OFF}${lines.join("\n")}\n${WRAP_ON}`;
+    this.#output.write(`${erase}${above}${below}`);
+    this.#drawn = lines.length;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.draw();
+  }
+}

@@ -1,0 +1,43 @@
+import type { Session } from "../../proto/index.ts";
+import { plainText } from "./plain-text.ts";
+import { sessionEntry } from "./session-entry.ts";
+import type { SessionSummary } from "./session-summary.ts";
+import { clock, styleOf } from "./status-line.ts";
+import { type Output, painterFor } from "./terminal.ts";
+
+/** Prints what is known of a session, for people. */
+export function printSession(
+  session: Session,
+  summary: SessionSummary,
+  { stdout, env }: { stdout: Output; env: NodeJS.ProcessEnv },
+): void {
+  const paint = painterFor(stdout, env);
+  const { repository, create_time: created, parent } = sessionEntry(session);
+  const { usage } = summary;
+  const rows: [string, string][] = [
+    ["session", session.id],
+    ["state", paint(styleOf(session.state), summary.state)],
+    ["failure", summary.failure === undefined ? "" : `${summary.failure.reason}: ${summary.failure.message}`],
+    ["canceled by", summary.canceled_by ?? ""],
+    ["created", created],
+    ["elapsed", clock(summary.elapsed_seconds)],
+    ["parent", parent],
+    ["repository", repository === "" ? "" : `${repository} ${session.spec?.repository?.ref ?? ""}`.trim()],
+    ["container", summary.container_id.slice(0, 12)],
+    ["usage", `${usage.input_tokens} tokens in, ${usage.output_tokens} out, $${usage.cost_usd.toFixed(4)}`],
+    ["timeline", summary.phases.map(({ phase, seconds }) => `${phase} ${seconds.toFixed(2)}s`).join(", ")],
+  ];
+  for (const [name, text] of rows) if (text !== "") stdout.write(`${paint("dim", name.padEnd(13))}${text}\n`);
+  section("task", plainText(session.spec?.task ?? ""));
+  section("progress", (summary.recent_progress ?? []).join("\n"));
+  section("answer", summary.result);
+  const files = summary.changes.map(
+    ({ kind, path, added_lines: added, deleted_lines: deleted }) => `${kind.padEnd(8)} ${path}  +${added} -${deleted}`,
+  );
+  if (summary.change_count > files.length) files.push(`and ${summary.change_count - files.length} more`);
+  section("changes", files.join("\n"));
+
+  function section(name: string, text: string): void {
+    if (text !== "") stdout.write(`\n${paint("dim", name)}\n${text.replace(/^/gm, "  ")}\n`);
+  }
+}

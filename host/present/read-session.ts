@@ -1,0 +1,33 @@
+import { isFinal, type Session } from "../../proto/index.ts";
+import type { Sessions } from "../session/sessions.ts";
+import { SessionProgress } from "./session-progress.ts";
+import { type SessionSummary, summarizeSession } from "./session-summary.ts";
+
+/** Reads a session as it is now: finished as it was left, live as far as it has come. Throws NOT_FOUND. */
+export async function readSummary(
+  sessions: Sessions,
+  sessionId: string,
+): Promise<{ session: Session; summary: SessionSummary; patch: Uint8Array }> {
+  const session = await sessions.get(sessionId);
+  const [patch, progress] = await Promise.all([
+    sessions.readChanges(sessionId),
+    isFinal(session.state) ? undefined : readProgress(sessions, session),
+  ]);
+  return { session, summary: summarizeSession(session, patch, progress), patch };
+}
+
+/** Reads the events that there are so far. */
+async function readProgress(sessions: Sessions, { id, lastSequence }: Session): Promise<SessionProgress> {
+  const progress = new SessionProgress(id);
+  const done = new AbortController();
+  try {
+    if (lastSequence === 0) return progress;
+    for await (const event of sessions.watch(id, { afterSequence: 0, signal: done.signal })) {
+      progress.add(event);
+      if (event.sequence >= lastSequence) break;
+    }
+    return progress;
+  } finally {
+    done.abort();
+  }
+}

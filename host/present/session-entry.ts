@@ -1,0 +1,40 @@
+import { timestampDate } from "@bufbuild/protobuf/wkt";
+import type { Session } from "../../proto/index.ts";
+import { oneLine } from "./plain-text.ts";
+import { elapsedSeconds, stateName } from "./session-summary.ts";
+
+/** A session in a list: enough to know it by and to decide what to do about it. */
+export interface SessionEntry {
+  session_id: string;
+  state: string;
+  /** The task, cut to one line. */
+  task: string;
+  repository: string;
+  parent: string;
+  /** ISO 8601. */
+  create_time: string;
+  elapsed_seconds: number;
+  change_count: number;
+  cost_usd: number;
+  /** Reason of a failure, or who canceled it. */
+  ended_by?: string;
+}
+
+/** Returns a session as an entry of a list. */
+export function sessionEntry(session: Session): SessionEntry {
+  const { spec, result, createTime } = session;
+  const outcome = result?.outcome;
+  return {
+    session_id: session.id,
+    state: stateName(session.state),
+    task: oneLine(spec?.task ?? "", 100),
+    repository: oneLine(spec?.repository?.uri ?? "", 200),
+    parent: oneLine(session.parent, 64),
+    create_time: createTime === undefined ? "" : timestampDate(createTime).toISOString(),
+    elapsed_seconds: elapsedSeconds(session),
+    change_count: result?.changeCount ?? 0,
+    cost_usd: result?.usage?.costUsd ?? 0,
+    ...(outcome?.case === "failure" && { ended_by: oneLine(outcome.value.reason, 64) }),
+    ...(outcome?.case === "cancellation" && { ended_by: oneLine(outcome.value.reason, 100) }),
+  };
+}

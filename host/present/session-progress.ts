@@ -1,0 +1,70 @@
+import {
+  emptySession,
+  type FileChange,
+  foldEvent,
+  type Session,
+  type SessionEvent,
+  type Usage,
+} from "../../proto/index.ts";
+import { progressLine } from "./progress-line.ts";
+
+/** As many lines as are worth keeping of what a session has been doing. */
+const MAX_LINES = 12;
+
+/** What can be said of a session at a glance, from its events: more than the session itself holds while it is live. */
+export class SessionProgress {
+  readonly session: Session;
+  changes: readonly FileChange[] = [];
+  changeCount = 0;
+  usage: Usage | undefined;
+  /** Claude's answer at the end of the last turn. */
+  answer = "";
+  /** The newest lines of progress, oldest first. */
+  readonly lines: string[] = [];
+  /** Place in the queue, from 1; 0 outside of it. */
+  queuePosition = 0;
+
+  constructor(sessionId: string) {
+    this.session = emptySession(sessionId);
+  }
+
+  /** Takes the next event. Returns what it is worth saying of it, if anything. */
+  add(entry: SessionEvent): string | undefined {
+    foldEvent(this.session, entry);
+    const { event } = entry;
+    switch (event.case) {
+      case "changesUpdated":
+        this.changes = event.value.changes;
+        this.changeCount = event.value.changeCount;
+        break;
+      case "usageUpdated":
+        this.usage = event.value.usage ?? this.usage;
+        break;
+      case "turnFinished":
+        this.usage = event.value.usage ?? this.usage;
+        this.answer = event.value.text;
+        break;
+      case "queuePositionChanged":
+        this.queuePosition = event.value.position;
+        break;
+      case "phaseChanged":
+        this.queuePosition = 0;
+        break;
+      case "sessionFinished":
+        if (event.value.result !== undefined) {
+          this.changes = event.value.result.changes;
+          this.changeCount = event.value.result.changeCount;
+          this.usage = event.value.result.usage ?? this.usage;
+        }
+        break;
+      default:
+        break;
+    }
+    const line = progressLine(entry);
+    if (line !== undefined && line !== "") {
+      this.lines.push(line);
+      if (this.lines.length > MAX_LINES) this.lines.shift();
+    }
+    return line;
+  }
+}

@@ -1,0 +1,89 @@
+import { isFinal, Session_State } from "../../proto/index.ts";
+import { plural } from "./plural.ts";
+import type { SessionProgress } from "./session-progress.ts";
+import { elapsedSeconds, stateName } from "./session-summary.ts";
+import type { Paint } from "./terminal.ts";
+
+const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+const FRAME_MS = 120;
+
+/** A session in one line: where it stands, how long it has taken, what it has come to, what it is doing. */
+export function statusLine(progress: SessionProgress, { paint, nowMs }: { paint: Paint; nowMs: number }): string {
+  const { session, changeCount, usage, queuePosition } = progress;
+  const { state } = session;
+  const facts = [
+    clock(elapsedSeconds(session, nowMs)),
+    ...(changeCount > 0 ? [plural(changeCount, "file")] : []),
+    ...((usage?.costUsd ?? 0) > 0 ? [`$${usage!.costUsd.toFixed(2)}`] : []),
+  ];
+  const doing = isFinal(state)
+    ? ending(progress)
+    : queuePosition > 0
+      ? `place ${queuePosition} in the queue`
+      : (progress.lines.at(-1) ?? "");
+  return [
+    sign(state, paint, nowMs),
+    shortId(session.id),
+    paint(styleOf(state), stateName(state).padEnd(9)),
+    paint("dim", facts.join("  ")),
+    doing,
+  ].join("  ");
+}
+
+/** The end of an id: the start is the time, and much the same for all. */
+export function shortId(sessionId: string): string {
+  return `…${sessionId.slice(-6)}`;
+}
+
+/** A duration as a clock shows it: 12s, 3:05, 1:02:03. */
+export function clock(seconds: number): string {
+  const whole = Math.floor(seconds);
+  if (whole < 60) return `${whole}s`;
+  const pad = (value: number) => String(value).padStart(2, "0");
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes}:${pad(whole % 60)}`;
+  return `${Math.floor(minutes / 60)}:${pad(minutes % 60)}:${pad(whole % 60)}`;
+}
+
+function ending({ session: { result } }: SessionProgress): string {
+  switch (result?.outcome.case) {
+    case "failure":
+      return result.outcome.value.reason;
+    case "cancellation":
+      return result.outcome.value.reason;
+    default:
+      return "";
+  }
+}
+
+function sign(state: Session_State, paint: Paint, nowMs: number): string {
+  switch (state) {
+    case Session_State.SUCCEEDED:
+      return paint("green", "✔");
+    case Session_State.FAILED:
+      return paint("red", "✘");
+    case Session_State.CANCELED:
+      return paint("yellow", "■");
+    case Session_State.QUEUED:
+    case Session_State.IDLE:
+    case Session_State.WAITING:
+      return paint("cyan", "·");
+    default:
+      return paint("cyan", FRAMES[Math.floor(nowMs / FRAME_MS) % FRAMES.length]!);
+  }
+}
+
+/** The colour of a state, wherever it is shown. */
+export function styleOf(state: Session_State): Parameters<Paint>[0] {
+  switch (state) {
+    case Session_State.SUCCEEDED:
+      return "green";
+    case Session_State.FAILED:
+      return "red";
+    case Session_State.CANCELED:
+    case Session_State.WAITING:
+      return "yellow";
+    default:
+      return "cyan";
+  }
+}

@@ -1,0 +1,42 @@
+import { isFinal, type SessionEvent, Session_State } from "../../proto/index.ts";
+import type { Sessions } from "./sessions.ts";
+
+export interface AwaitOptions {
+  /** The last event that the caller knows of, and the state that the session was in after it. */
+  afterSequence: number;
+  state: Session_State;
+  /** A message that has been sent: an idle session is only looked at again after its turn. */
+  messageId?: string;
+  signal: AbortSignal;
+  onEvent(event: SessionEvent): void;
+}
+
+/**
+ * Waits until a session needs somebody: it has finished, is idle, or waits for a decision. Ends
+ * silently on abort. The session is not touched.
+ */
+export async function awaitSession(sessions: Sessions, sessionId: string, options: AwaitOptions): Promise<void> {
+  const { afterSequence, messageId, signal, onEvent } = options;
+  let { state } = options;
+  // Until its turn has started, an idle session is one that has not got to the message yet.
+  let begun = messageId === undefined;
+  const settled = () => isFinal(state) || state === Session_State.WAITING || (state === Session_State.IDLE && begun);
+  if (settled()) return;
+  const done = new AbortController();
+  try {
+    const watchSignal = AbortSignal.any([signal, done.signal]);
+    for await (const event of sessions.watch(sessionId, { afterSequence, signal: watchSignal })) {
+      onEvent(event);
+      const body = event.event;
+      if (body.case === "turnStarted" && body.value.messageId === messageId) {
+        begun = true;
+        // Said a moment later by an event of its own.
+        state = Session_State.RUNNING;
+      }
+      if (body.case === "stateChanged" || body.case === "sessionFinished") state = body.value.state;
+      if (settled()) return;
+    }
+  } finally {
+    done.abort();
+  }
+}

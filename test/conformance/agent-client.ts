@@ -3,6 +3,7 @@ import {
   type DescMessage,
   type DescMethod,
   type DescMethodBiDiStreaming,
+  type DescMethodClientStreaming,
   type DescMethodServerStreaming,
   type DescMethodUnary,
   fromBinary,
@@ -50,17 +51,22 @@ export class AgentClient implements Disposable {
     request: MessageInitShape<I> = {} as MessageInitShape<I>,
   ): Promise<MessageShape<O>> {
     const { path, serialize, deserialize } = wire(method);
-    return new Promise((resolve, reject) => {
-      const deadline = Date.now() + UNARY_MS;
-      this.#client.makeUnaryRequest(
-        path,
-        serialize,
-        deserialize,
-        create(method.input, request),
-        this.#metadata,
-        { deadline },
-        (error, answer) => (error === null ? resolve(answer!) : reject(callFailed(error))),
-      );
+    const message = create(method.input, request);
+    return answer((options, done) => {
+      this.#client.makeUnaryRequest(path, serialize, deserialize, message, this.#metadata, options, done);
+    });
+  }
+
+  /** Calls a method that has one answer to many messages. */
+  upload<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodClientStreaming<I, O>,
+    messages: Iterable<MessageInitShape<I>>,
+  ): Promise<MessageShape<O>> {
+    const { path, serialize, deserialize } = wire(method);
+    return answer((options, done) => {
+      const call = this.#client.makeClientStreamRequest(path, serialize, deserialize, this.#metadata, options, done);
+      for (const message of messages) call.write(create(method.input, message));
+      call.end();
     });
   }
 
@@ -96,6 +102,16 @@ export class AgentClient implements Disposable {
 
 /** An agent answers at once, but a container may still be starting on a busy machine. */
 const UNARY_MS = 30_000;
+
+function answer<T>(
+  call: (options: grpc.CallOptions, done: (error: grpc.ServiceError | null, answer?: T) => void) => void,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const done = (error: grpc.ServiceError | null, answer?: T) =>
+      error === null ? resolve(answer!) : reject(callFailed(error));
+    call({ deadline: Date.now() + UNARY_MS }, done);
+  });
+}
 
 function wire<I extends DescMessage, O extends DescMessage>(method: DescMethod & { input: I; output: O }) {
   return {

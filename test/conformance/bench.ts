@@ -1,4 +1,5 @@
-import { randomUUID } from "node:crypto";
+import assert from "node:assert/strict";
+import { createHash, randomUUID } from "node:crypto";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
   AgentService,
@@ -61,11 +62,9 @@ export interface AttachOptions {
   readonly acknowledge?: boolean;
 }
 
-/** The whole patch, as ReadChanges sends it. */
-export interface ReadPatch {
-  readonly patch: Buffer;
-  readonly totalSizeBytes: bigint;
-  readonly sha256: Uint8Array;
+/** What ReadChanges or ReadTranscript sent. */
+export interface ReadBytes {
+  readonly bytes: Buffer;
   readonly chunkSizes: readonly number[];
 }
 
@@ -131,18 +130,37 @@ export class Bench implements AsyncDisposable {
     return (await this.client.call(AgentService.method.getSession)).session!;
   }
 
-  async readChanges(): Promise<ReadPatch> {
-    const chunks: Uint8Array[] = [];
-    let head: Omit<ReadPatch, "patch" | "chunkSizes"> | undefined;
-    for await (const message of this.client.stream(AgentService.method.readChanges)) {
-      head ??= { totalSizeBytes: message.totalSizeBytes, sha256: message.sha256 };
-      chunks.push(message.data);
-    }
-    if (head === undefined) throw new Error("ReadChanges sent no message");
-    return { ...head, patch: Buffer.concat(chunks), chunkSizes: chunks.map(({ length }) => length) };
+  /** Reads the patch. Throws where it is not what the first message says. */
+  async readChanges(): Promise<ReadBytes> {
+    return await readWhole(this.client.stream(AgentService.method.readChanges));
+  }
+
+  /** Reads the transcript, likewise. */
+  async readTranscript(): Promise<ReadBytes> {
+    return await readWhole(this.client.stream(AgentService.method.readTranscript));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stack.disposeAsync();
   }
+}
+
+interface Chunk {
+  readonly data: Uint8Array;
+  readonly totalSizeBytes: bigint;
+  readonly sha256: Uint8Array;
+}
+
+async function readWhole(messages: AsyncIterable<Chunk>): Promise<ReadBytes> {
+  const chunks: Uint8Array[] = [];
+  let head: Chunk | undefined;
+  for await (const message of messages) {
+    head ??= message;
+    chunks.push(message.data);
+  }
+  assert.ok(head !== undefined, "there was no message");
+  const bytes = Buffer.concat(chunks);
+  assert.equal(BigInt(bytes.length), head.totalSizeBytes, "total_size_bytes");
+  assert.deepEqual(Buffer.from(head.sha256), createHash("sha256").update(bytes).digest(), "sha256");
+  return { bytes, chunkSizes: chunks.map(({ length }) => length) };
 }

@@ -1,6 +1,7 @@
 import type { Check } from "./check.ts";
 import { CHANGES } from "./checks/changes.ts";
 import { CONNECTIONS } from "./checks/connections.ts";
+import { CONTINUATION } from "./checks/continuation.ts";
 import { CONTACT } from "./checks/contact.ts";
 import { DECISIONS } from "./checks/decisions.ts";
 import { EVENTS } from "./checks/events.ts";
@@ -17,5 +18,6 @@ export const CATALOG: readonly Check[] = [
   ...TURNS,
   ...DECISIONS,
   ...CHANGES,
+  ...CONTINUATION,
   ...CONNECTIONS,
 ];

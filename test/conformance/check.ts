@@ -14,10 +14,15 @@ interface CheckFacts {
 export type Check = CheckFacts &
   (
     | {
-        /** Any agent; one that nobody has used; one of its own, to run a session on. */
-        readonly needs: "any" | "unused" | "own";
+        /** Any agent; one that nobody has used. */
+        readonly needs: "any" | "unused";
         /** Throws what is wrong. */
         run(bench: Bench): Promise<void>;
+      }
+    | {
+        /** An agent of its own, to run a session on, and as many more as it asks for. */
+        readonly needs: "own";
+        run(bench: Bench, another: () => Promise<Bench>): Promise<void>;
       }
     | {
         /** The agent whose session was the tour. */

@@ -1,5 +1,5 @@
 import { AgentService, type GetAgentInfoResponse } from "../../proto/index.ts";
-import type { AgentSource } from "./agent-source.ts";
+import type { AgentSource, RunningAgent } from "./agent-source.ts";
 import { Bench } from "./bench.ts";
 import type { Check } from "./check.ts";
 import { runTour, type Tour } from "./tour.ts";
@@ -84,7 +84,7 @@ export async function runConformance(options: ConformanceOptions): Promise<Check
     return applicable;
   }
 
-  async function onBench(agent: Awaited<ReturnType<AgentSource["start"]>>, run: (bench: Bench) => Promise<void>) {
+  async function onBench(agent: RunningAgent, run: (bench: Bench) => Promise<void>) {
     await using bench = await Bench.open(agent, world);
     await inTime(run(bench), signal);
   }
@@ -94,8 +94,10 @@ export async function runConformance(options: ConformanceOptions): Promise<Check
       const { needs, run } = check;
       if (needs !== "own") continue;
       await attempt(check, async () => {
-        await using agent = await source.start();
-        await onBench(agent, run);
+        await using stack = new AsyncDisposableStack();
+        const another = async () => stack.use(await Bench.open(stack.use(await source.start()), world));
+        const bench = await another();
+        await inTime(run(bench, another), signal);
       });
     }
   }

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { FileChange_Kind as Kind, type FilePatched } from "../../../proto/index.ts";
-import type { Bench, ReadPatch } from "../bench.ts";
 import type { Check } from "../check.ts";
 
 const CHUNK_BYTES = 256 * 1024;
@@ -12,19 +11,19 @@ export const CHANGES: readonly Check[] = [
     rule: "ReadChanges says size and SHA-256 of the patch in its first message, and sends at most 256 KiB in each.",
     needs: "finished",
     async run(bench) {
-      const read = await readWhole(bench);
-      assert.ok(read.patch.length > CHUNK_BYTES, "the tour's patch takes more than one message");
-      assert.ok(Math.max(...read.chunkSizes) <= CHUNK_BYTES, `messages of ${read.chunkSizes.join(", ")} bytes`);
+      const { bytes, chunkSizes } = await bench.readChanges();
+      assert.ok(bytes.length > CHUNK_BYTES, "the tour's patch takes more than one message");
+      assert.ok(Math.max(...chunkSizes) <= CHUNK_BYTES, `messages of ${chunkSizes.join(", ")} bytes`);
       const { result } = await bench.getSession();
-      assert.equal(result?.patchSizeBytes, read.totalSizeBytes, "patch_size_bytes of the result");
-      if (result?.patchInlined) assert.ok(read.patch.equals(result.patch), "the result's patch is another");
+      assert.equal(result?.patchSizeBytes, BigInt(bytes.length), "patch_size_bytes of the result");
+      if (result?.patchInlined) assert.ok(bytes.equals(result.patch), "the result's patch is another");
     },
   },
   {
     rule: "Without a repository the session starts in an empty one, and its patch makes every file.",
     needs: "finished",
     async run(bench) {
-      const { patch } = await readWhole(bench);
+      const { bytes: patch } = await bench.readChanges();
       const files = await bench.world.apply(patch, "nothing");
       const { result } = await bench.getSession();
       const expected = ["NOTES.md", "file-001.txt", "file-002.txt", "file-003.txt", "huge.txt"];
@@ -57,7 +56,7 @@ export const CHANGES: readonly Check[] = [
       const { result } = await bench.getSession();
       assert.equal(result?.outcome.case, "success");
       assert.equal(result.baseCommitId, bench.world.commitId, "base_commit_id");
-      const files = await bench.world.apply((await readWhole(bench)).patch, "repository");
+      const files = await bench.world.apply((await bench.readChanges()).bytes, "repository");
       assert.ok("src/languages.js" in files && !("src/legacy.js" in files), Object.keys(files).join(" "));
       assert.ok(files["README.md"]!.includes("Greets in English"), "the edit of README.md");
       const kinds = new Map(result.changes.map(({ path, kind }) => [path, kind]));
@@ -74,20 +73,12 @@ export const CHANGES: readonly Check[] = [
       const owner = bench.attach();
       bench.serve();
       await owner.event("filePatched");
-      const { patch } = await readWhole(bench);
+      const { bytes: patch } = await bench.readChanges();
       assert.ok(patch.includes("+step 1 of 100"), patch.toString());
       assert.ok(!owner.events.some(({ event }) => event.case === "sessionFinished"), "it finished meanwhile");
     },
   },
 ];
-
-/** Reads the patch and holds it against what was said of it. */
-async function readWhole(bench: Bench): Promise<ReadPatch> {
-  const read = await bench.readChanges();
-  assert.equal(BigInt(read.patch.length), read.totalSizeBytes, "total_size_bytes");
-  assert.deepEqual(Buffer.from(read.sha256), createHash("sha256").update(read.patch).digest(), "sha256");
-  return read;
-}
 
 /** The newest whole diff of each path that still differs. Throws where the parts do not fit together. */
 function joinParts(events: readonly FilePatched[]): Map<string, { parts: number }> {

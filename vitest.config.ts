@@ -11,6 +11,7 @@ export default defineConfig({
           name: "unit",
           include: ["{proto,agent,host}/**/*.test.ts", "test/{contract,model,support}/**/*.test.ts"],
           exclude: ["**/*docker*.test.ts", "**/claude-cli.test.ts"],
+          globalSetup: ["test/support/leaves-nothing.ts"],
           testTimeout: 30_000,
           sequence: { groupOrder: 0 },
         },
@@ -19,7 +20,7 @@ export default defineConfig({
         test: {
           name: "docker",
           include: ["test/contract/*docker*.test.ts", "test/docker/**/*.test.ts"],
-          globalSetup: ["test/support/require-rig.ts"],
+          globalSetup: ["test/support/leaves-nothing.ts", "test/support/require-rig.ts"],
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,
@@ -30,7 +31,7 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["test/{agent,conformance,e2e}/**/*.test.ts", "test/model/claude-cli.test.ts"],
-          globalSetup: ["test/support/require-rig.ts"],
+          globalSetup: ["test/support/leaves-nothing.ts", "test/support/require-rig.ts"],
           fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 120_000,

@@ -1,5 +1,5 @@
 import { pino } from "pino";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { AppError } from "../../proto/index.ts";
 import { FakeMachine } from "../runtime/fake/fake-machine.ts";
 import { FakeRuntime } from "../runtime/fake/fake-runtime.ts";
@@ -9,19 +9,20 @@ import { SessionQueue } from "./session-queue.ts";
 const never = new AbortController().signal;
 const away = new AppError("RUNTIME_UNAVAILABLE", "No engine.", { kind: "UNAVAILABLE", help: "Start it." });
 
-function start() {
+function start({ healthy = true } = {}) {
   const machine = new FakeMachine({
     createAgent: () => {
       throw new Error("no container is created here");
     },
   });
   const runtime = new FakeRuntime({ machine });
+  if (!healthy) runtime.health = { healthy: false, reason: "RUNTIME_UNAVAILABLE", message: "No engine.", help: "" };
   const queue = new SessionQueue({ maxRunning: 9, maxMemoryBytes: 9 });
   return { queue, health: new RuntimeHealth({ runtime, queue, signal: never, logger: pino({ level: "silent" }) }) };
 }
 
 test("does not wait for a runtime that never worked", async () => {
-  const { health } = start();
+  const { health } = start({ healthy: false });
   await expect(health.recovered(away, never)).rejects.toBe(away);
   expect(health.problem).toBeUndefined();
 });
@@ -30,7 +31,7 @@ test("holds the queue with the reason while a runtime that worked is away, and g
   const { health, queue } = start();
   health.succeeded();
   const back = health.recovered(away, never);
-  expect(health.problem).toBe("No engine. Start it.");
+  await vi.waitFor(() => expect(health.problem).toBe("No engine. Start it."));
   const told: string[] = [];
   const place = queue.enter({ memoryBytes: 1, signal: never, onPosition: ({ reason }) => told.push(reason) });
   expect(told).toEqual(["No engine. Start it."]);

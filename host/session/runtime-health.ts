@@ -17,6 +17,7 @@ export class RuntimeHealth {
   readonly #logger: Logger;
   /** It has worked before, so that it may well come back. */
   #worked = false;
+  readonly #firstLook: Promise<void>;
   #problem: string | undefined;
   #recovery: Promise<void> | undefined;
 
@@ -26,6 +27,7 @@ export class RuntimeHealth {
     this.#queue = options.queue;
     this.#signal = options.signal;
     this.#logger = options.logger;
+    this.#firstLook = this.#look();
   }
 
   /** What is wrong and what to do. Undefined: nothing is known to be. */
@@ -43,6 +45,7 @@ export class RuntimeHealth {
    * did, or is not back in time; with the signal's reason on an abort.
    */
   async recovered(error: AppError, signal: AbortSignal): Promise<void> {
+    await raceSignal(this.#firstLook, signal);
     if (!this.#worked) throw error;
     const tooLong = AbortSignal.timeout(TIMEOUTS.runtimeReturnMs);
     await this.returned(error, AbortSignal.any([signal, tooLong])).catch((reason: unknown) => {
@@ -56,6 +59,11 @@ export class RuntimeHealth {
     this.#queue.hold(this.#problem);
     this.#recovery ??= this.#probe().finally(() => (this.#recovery = undefined));
     await raceSignal(this.#recovery, signal);
+  }
+
+  /** A host that starts while there is a runtime may rely on it. */
+  async #look(): Promise<void> {
+    if ((await this.#runtime.check({ signal: this.#signal })).healthy) this.#worked = true;
   }
 
   /** Asks until it is healthy; ends with the host. */

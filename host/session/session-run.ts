@@ -270,10 +270,12 @@ export class SessionRun {
         return container;
       } catch (error) {
         const known = asAppError(error);
-        if (this.#stop.signal.aborted || !known.retryable || attempt >= TIMEOUTS.createAttempts) throw error;
+        const away = known.reason === "RUNTIME_UNAVAILABLE";
+        const attempts = away ? TIMEOUTS.createAttemptsWhileAway : TIMEOUTS.createAttempts;
+        if (this.#stop.signal.aborted || !known.retryable || attempt >= attempts) throw error;
         const message = `${known.message} It is tried again.`;
         log.append({ case: "containerProgress", value: create(ContainerProgressSchema, { message }) });
-        if (known.reason === "RUNTIME_UNAVAILABLE") await health.recovered(known, this.#stop.signal);
+        if (away) await health.recovered(known, this.#stop.signal);
         else await sleep(TIMEOUTS.createRetryMs * 2 ** (attempt - 1), this.#stop.signal);
       } finally {
         clearTimeout(slow);

@@ -6,6 +6,7 @@ export const TIMEOUTS = {
   createMs: 120_000,
   /** A create that the runtime failed at by chance is tried again: how often in all, and after how long. */
   createAttempts: 3,
+  createAttemptsWhileAway: 10,
   createRetryMs: 500,
   /** Between looks at a runtime that is down, and how long a session waits for one that worked before. */
   runtimeProbeMs: 1_000,

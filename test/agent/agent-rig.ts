@@ -110,7 +110,9 @@ export async function makePlace({ root: given }: { root?: string | undefined } =
     async [Symbol.asyncDispose]() {
       await rm(root, { recursive: true, force: true });
       // Claude Code's own, one for each user.
-      if (sessionIdentity !== undefined) await rm(`/tmp/claude-${uid}`, { recursive: true, force: true });
+      for (const name of sessionIdentity === undefined ? [] : [`claude-${uid}`, `cc-socks-${uid}`]) {
+        await rm(`/tmp/${name}`, { recursive: true, force: true });
+      }
     },
   };
 }

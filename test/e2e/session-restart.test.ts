@@ -68,7 +68,7 @@ test("a create that the engine failed at by chance is tried again, and said so",
 });
 
 test("an engine that was never there is not waited for", async () => {
-  await using host = await startFakeHost();
+  await using host = await startFakeHost({ healthy: false });
   host.machine.failNextCreate(
     new AppError("RUNTIME_UNAVAILABLE", "No engine.", { kind: "UNAVAILABLE", retryable: true }),
   );

@@ -13,7 +13,10 @@ import { startScriptedModel } from "../model/scripted-model.ts";
 import { startGitServer } from "./git-server.ts";
 
 /** The session layer on a fake runtime that holds the real agent and the real Claude Code. */
-export async function startFakeHost(options: { queue?: Partial<QueueLimits> } = {}) {
+export async function startFakeHost({
+  healthy = true,
+  ...options
+}: { queue?: Partial<QueueLimits>; healthy?: boolean } = {}) {
   await using stack = new AsyncDisposableStack();
   const model = stack.use(await startScriptedModel());
   const git = stack.use(await startGitServer());
@@ -28,6 +31,7 @@ export async function startFakeHost(options: { queue?: Partial<QueueLimits> } = 
     }),
   });
   const runtime = stack.use(new FakeRuntime({ machine }));
+  if (!healthy) runtime.health = { healthy: false, reason: "RUNTIME_UNAVAILABLE", message: "No engine.", help: "" };
   const store = stack.use(new SqliteStore(":memory:"));
   const startManager = () =>
     new SessionManager({

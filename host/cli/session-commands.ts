@@ -24,6 +24,7 @@ interface RunFlags {
   memory?: string;
   cpus?: number;
   maxSteps?: number;
+  continue?: string;
   env: Record<string, string>;
   detach?: boolean;
   json?: boolean;
@@ -47,6 +48,7 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .option("--memory <size>", 'memory limit (default: "2g")')
     .option("--cpus <count>", "CPU limit (default: 2)", Number)
     .option("--max-steps <count>", "most model steps", Number)
+    .option("--continue <session>", "go on with a finished session: its changes and its conversation")
     .option("-e, --env <name=value>", "variable for Claude's environment; may be repeated", collectVariable, {})
     .option("--json", "print the result as JSON")
     .action((task: string, flags: RunFlags) =>
@@ -166,7 +168,7 @@ function toInput(task: string, flags: RunFlags): SpawnInput {
   const { repository, ref, model, timeout, idleTimeout, permissionMode, image, memory, cpus, maxSteps, env } = flags;
   const input = { task, repository, ref, model, image, memory, cpus, environment: env };
   const times = { timeout_seconds: timeout, idle_timeout_seconds: idleTimeout };
-  return { ...input, ...times, permission_mode: permissionMode, max_steps: maxSteps };
+  return { ...input, ...times, permission_mode: permissionMode, max_steps: maxSteps, continue_session: flags.continue };
 }
 
 function collectVariable(entry: string, known: Record<string, string>): Record<string, string> {

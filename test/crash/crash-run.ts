@@ -23,7 +23,7 @@ const IMAGE = process.env["CLAUDECLUSTER_IMAGE"] ?? "claudecluster/agent:latest"
 const SESSION_MS = 300_000;
 /** Two looks of the sweep, and some. */
 const CLEAN_UP_MS = 90_000;
-const NEEDS_CONTAINER = new Set<KillKind>(["bridge", "agent", "container", "remove", "pause"]);
+const NEEDS_CONTAINER = new Set<KillKind>(["bridge", "agent", "container", "remove", "pause", "long-pause"]);
 
 export interface CrashOptions {
   seed: number;
@@ -175,7 +175,7 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
   const calm = await runSession();
   const expectedFiles = await applyPatch(git.directoryOf("greeter"), await sessions.readChanges(calm.running.id));
   say(`it made ${calm.events.length} events and ${Object.keys(expectedFiles).length} files`);
-  const endMs = Date.now() + kills * 30_000;
+  const endMs = Date.now() + kills * 100_000;
   const goesOn = () => killCount() < kills && Date.now() < endMs;
   const workers = Array.from({ length: concurrent }, async () => {
     while (goesOn()) await check(expectedFiles);

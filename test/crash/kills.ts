@@ -7,13 +7,14 @@ import type { SecondEngine } from "./second-engine.ts";
 const execFileAsync = promisify(execFile);
 
 /** What can be done to a running system. */
-export type KillKind = "host" | "bridge" | "agent" | "container" | "remove" | "pause" | "engine";
+export type KillKind = "host" | "bridge" | "agent" | "container" | "remove" | "pause" | "long-pause" | "engine";
 
 /** The failures that a session may be told to have had after a kill; none: it must not notice. */
 export const REASONS: Record<KillKind, readonly string[]> = {
   host: [],
   bridge: [],
   pause: [],
+  "long-pause": [],
   engine: [],
   // An engine without live-restore ends every container when it comes back; see `lethalEngine`.
   agent: ["CONTAINER_KILLED", "CONTAINER_EXITED"],
@@ -57,8 +58,10 @@ export async function kill(kind: KillKind, containerId: string | undefined, targ
         await docker("rm", "--force", containerId!);
         return true;
       case "pause":
+      case "long-pause":
         await docker("pause", containerId!);
-        await delay(targets.random.between(500, 8_000));
+        // The long one is longer than an agent bears to be without its host.
+        await delay(kind === "pause" ? targets.random.between(500, 8_000) : 65_000);
         await docker("unpause", containerId!);
         return true;
     }

@@ -1,5 +1,5 @@
 // The crash suite in full: real sessions, killed at random. Started by `npm run soak`.
-// Options: --kills N, --seed N, --concurrent N, --engine live|plain|machine.
+// Options: --kills N, --seed N, --concurrent N, --engine live|plain|machine, --kinds host,bridge,…
 import { inspect, parseArgs } from "node:util";
 import { runCrashes } from "./crash-run.ts";
 import type { KillKind } from "./kills.ts";
@@ -10,6 +10,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: String(Math.floor(Date.now() / 1000)) },
     concurrent: { type: "string", default: "3" },
     engine: { type: "string", default: "live" },
+    kinds: { type: "string" },
   },
 });
 const common: KillKind[] = [
@@ -31,7 +32,8 @@ const run = runCrashes({
   seed: Number(values.seed),
   kills: Number(values.kills),
   concurrent: Number(values.concurrent),
-  kinds: engine === undefined ? common : [...common, "engine"],
+  kinds:
+    (values.kinds?.split(",") as KillKind[] | undefined) ?? (engine === undefined ? common : [...common, "engine"]),
   ...(engine !== undefined && { engine }),
   say: (line) => process.stdout.write(`${((Date.now() - startMs) / 1000).toFixed(0).padStart(5)}s  ${line}\n`),
 });

@@ -151,7 +151,13 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
     const target = targets.length > 0 ? random.pick(targets) : undefined;
     if (NEEDS_CONTAINER.has(kind) && target === undefined) return;
     const lethalEngine = kind === "engine" && options.engine === "plain";
-    const reasons = lethalEngine ? ["RUNTIME_RESTARTED", "CONTAINER_KILLED", "CONTAINER_EXITED"] : REASONS[kind];
+    const ended = REASONS[kind];
+    const reasons = lethalEngine
+      ? ["RUNTIME_RESTARTED", "CONTAINER_KILLED", "CONTAINER_EXITED"]
+      : // What ended while the engine was away is told so: what ended it cannot be known.
+        ended.length > 0 && kinds.includes("engine")
+        ? [...ended, "RUNTIME_RESTARTED"]
+        : ended;
     const note = { what: kind, reasons };
     const hit = lethalEngine ? targets : NEEDS_CONTAINER.has(kind) ? [target!] : [];
     // Noted first: it may show before the kill returns.

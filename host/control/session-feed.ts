@@ -54,10 +54,15 @@ export class SessionFeed {
 
   /** Yields until the last event or the signal. Throws what the source throws. */
   async *read(): AsyncGenerator<FeedItem> {
+    // A plain signal: one that is made of others looks at them all whenever it is asked.
     const over = new AbortController();
-    const signal = AbortSignal.any([this.#options.signal, over.signal]);
-    const onAbort = () => this.#wakeAll();
-    signal.addEventListener("abort", onAbort, { once: true });
+    const { signal } = over;
+    const onAbort = () => {
+      over.abort();
+      this.#wakeAll();
+    };
+    if (this.#options.signal.aborted) onAbort();
+    else this.#options.signal.addEventListener("abort", onAbort, { once: true });
     let ended = false;
     const pumping = this.#pump(signal).finally(() => {
       ended = true;
@@ -78,7 +83,7 @@ export class SessionFeed {
       }
     } finally {
       over.abort();
-      signal.removeEventListener("abort", onAbort);
+      this.#options.signal.removeEventListener("abort", onAbort);
     }
   }
 

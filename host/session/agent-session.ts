@@ -32,6 +32,9 @@ export interface AgentResult {
   transcript: Uint8Array;
 }
 
+/** The agent keeps its events until they are acknowledged: at most 64 KiB each, so it may be in lots of this many. */
+const ACKNOWLEDGE_EVENTS = 32;
+
 export interface AgentSessionOptions {
   container: Container;
   spec: SessionSpec;
@@ -140,6 +143,7 @@ export class AgentSession {
     for (const message of log.keptRequests()) requests.push(message);
     for (const message of this.#unsaid.splice(0)) requests.push(message);
     this.#requests = requests;
+    let acknowledged = log.lastAgentSequence;
     try {
       for await (const { response } of client.attach(requests, { signal })) {
         if (response.case !== "events") continue;
@@ -148,8 +152,10 @@ export class AgentSession {
           this.#finished = true;
           return;
         }
-        const value = create(AcknowledgeSchema, { sequence: log.lastAgentSequence });
-        requests.push(toRequest({ case: "acknowledge", value }));
+        const sequence = log.lastAgentSequence;
+        if (sequence < acknowledged + ACKNOWLEDGE_EVENTS) continue;
+        acknowledged = sequence;
+        requests.push(toRequest({ case: "acknowledge", value: create(AcknowledgeSchema, { sequence }) }));
       }
       throw new AppError("CONNECTION_LOST", "The agent ended the stream early.", { kind: "UNAVAILABLE" });
     } finally {

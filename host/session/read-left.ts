@@ -1,3 +1,4 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import { AppError } from "../../proto/index.ts";
 import type { AgentClient } from "../agent-client/agent-connection.ts";
 import { agentError } from "../agent-client/agent-error.ts";
@@ -29,6 +30,8 @@ export async function readTranscript(client: AgentClient, sessionId: string, sig
       tooLarge,
     });
   } catch (error) {
+    // An agent from before there were transcripts. Without an ErrorInfo it looks like a lost connection otherwise.
+    if (error instanceof ConnectError && error.code === Code.Unimplemented) return new Uint8Array();
     // A session is worth its result without it; only a lost connection is worth another try.
     if (signal.aborted || agentError(error).kind === "UNAVAILABLE") throw error;
     return new Uint8Array();

@@ -46,7 +46,6 @@ export interface SessionManagerOptions {
 
 /** How many events a reader gets from the store at a time. */
 const PAGE = 200;
-const NEVER = new Promise<never>(() => {});
 
 /** Runs sessions in this process. Owns their containers: disposing of it ends them all, `detach` leaves them. */
 export class SessionManager implements Sessions, AsyncDisposable {
@@ -184,25 +183,37 @@ export class SessionManager implements Sessions, AsyncDisposable {
     options: { afterSequence: number; signal: AbortSignal },
   ): AsyncGenerator<SessionEvent, undefined> {
     const { store } = this.#options;
-    const { signal } = options;
     await this.get(sessionId);
-    let { afterSequence } = options;
-    while (!signal.aborted) {
-      const page = store.read(sessionId, { afterSequence, limit: PAGE });
-      for (const event of page) {
-        yield event;
-        if (event.event.case === "sessionFinished") return;
-        afterSequence = event.sequence;
-      }
-      if (page.length > 0) continue;
-      const failed = this.#runs.get(sessionId)?.failed ?? NEVER;
-      const more = await Promise.race([store.changed(sessionId, { afterSequence, signal }), failed]);
-      if (!more && !signal.aborted && store.read(sessionId, { afterSequence, limit: 1 }).length === 0) {
+    // Without a run there is only what is stored.
+    const failed = this.#runs.get(sessionId)?.failed ?? AbortSignal.abort();
+    // One plain signal for all that ends the watch: a race with a promise that stays keeps every loser for ever.
+    const over = new AbortController();
+    const end = () => over.abort();
+    const ends = [options.signal, failed];
+    for (const signal of ends) {
+      if (signal.aborted) end();
+      else signal.addEventListener("abort", end, { once: true });
+    }
+    try {
+      let { afterSequence } = options;
+      while (!options.signal.aborted) {
+        const page = store.read(sessionId, { afterSequence, limit: PAGE });
+        for (const event of page) {
+          yield event;
+          if (event.event.case === "sessionFinished") return;
+          afterSequence = event.sequence;
+        }
+        if (page.length > 0 || (await store.changed(sessionId, { afterSequence, signal: over.signal }))) continue;
+        if (options.signal.aborted) return;
+        if (store.read(sessionId, { afterSequence, limit: 1 }).length > 0) continue;
+        if (failed.reason instanceof AppError) throw failed.reason;
         throw new AppError("SESSION_NOT_LIVE", `Nobody runs session ${sessionId} any more; its log ends here.`, {
           kind: "ABORTED",
           help: "The host that ran it was killed. Start a new session.",
         });
       }
+    } finally {
+      for (const signal of ends) signal.removeEventListener("abort", end);
     }
   }
 

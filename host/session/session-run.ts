@@ -79,8 +79,8 @@ export class SessionRun {
   #detached = false;
   /** Resolves after the session's last event has been stored and the container is gone, or after `detach`. Never rejects. */
   readonly finished: Promise<void>;
-  /** Rejects if the log is not completed by this host, so that nobody waits here for an end that will not come. */
-  readonly failed: Promise<never>;
+  /** Aborted, with the error, if the log is not completed by this host, so that nobody waits here for an end that will not come. */
+  readonly failed: AbortSignal;
 
   constructor(options: SessionRunOptions) {
     this.#options = options;
@@ -90,8 +90,12 @@ export class SessionRun {
     const stop = options.log.keptRequests().find(({ request }) => request.case === "stop");
     if (stop?.request.case === "stop") this.stop(stop.request.value.reason);
     const run = this.#run();
-    this.failed = run.then((completed) => (completed ? new Promise<never>(() => {}) : Promise.reject(hostClosing())));
-    this.failed.catch(() => {});
+    const failed = new AbortController();
+    this.failed = failed.signal;
+    run.then(
+      (completed) => completed || failed.abort(hostClosing()),
+      (error: unknown) => failed.abort(error),
+    );
     this.finished = run.then(
       () => {},
       (error: unknown) => options.logger.error({ err: error }, "session log could not be completed"),
@@ -314,7 +318,7 @@ export class SessionRun {
     } catch (error) {
       if (this.#kill.signal.aborted) throw error;
       // The container's end is the cause, the lost connection only its sign.
-      const exit = await Promise.race([exited, delay(TIMEOUTS.exitLookMs, undefined)]);
+      const exit = await Promise.race([exited, delay(TIMEOUTS.exitNoticeMs, undefined)]);
       if (exit === undefined) throw error;
       return this.#salvage(exit);
     } finally {

@@ -1,12 +1,18 @@
 import type { EventBody } from "../../proto/index.ts";
 
-/** What a session's course can be told from, and small. */
+/** What a session's course can be told from, and what somebody has to answer. */
 const ESSENTIAL = new Set<EventBody["case"]>([
   "stateChanged",
   "phaseChanged",
   "turnStarted",
   "turnFinished",
+  "messageQueued",
+  "sessionRestored",
   "claudeReady",
+  "permissionRequested",
+  "permissionDecided",
+  "questionAsked",
+  "questionAnswered",
   "usageUpdated",
 ]);
 

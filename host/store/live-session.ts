@@ -1,4 +1,4 @@
-import { clone, create, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   changesSession,
@@ -17,9 +17,14 @@ export const ENTRY_BYTES = 64;
 /** However much is left out, this often it is said (bytes). */
 const NOTICE_BYTES = 64 * 1024 * 1024;
 
+/** The newest events are kept in memory up to twice this (bytes): readers that keep up need nothing from the disk. */
+const TAIL_BYTES = 64 * 1024;
+
 /** What is known of a session from its log. Replaced as a whole, once a batch has been stored. */
 export interface Known {
-  readonly session: Session;
+  /** The fold of the log as it is stored, but for the newest number. */
+  readonly snapshot: Uint8Array;
+  readonly lastSequence: number;
   readonly lastAgentSequence: number;
   /** What its events take in the file. */
   readonly storedBytes: number;
@@ -31,8 +36,8 @@ export interface Known {
 export interface Batch {
   entries: { entry: SessionEvent; data: Uint8Array; agentSequence: number | undefined }[];
   after: Known;
-  /** The session's own row is to be written, too. */
-  changesRow: boolean;
+  /** The session after them, if its own row is to be written, too. */
+  session: Session | undefined;
   /** When the session's last event happened. */
   endTimeMs: number | undefined;
 }
@@ -40,6 +45,9 @@ export interface Batch {
 /** A session that has not finished, and those who wait for its next event. */
 export class LiveSession {
   #known: Known;
+  /** The newest events, all of them up to the last. */
+  #tail: { entry: SessionEvent; size: number }[] = [];
+  #tailBytes = 0;
   readonly #waiters = new Set<() => void>();
 
   constructor(known: Known) {
@@ -50,10 +58,15 @@ export class LiveSession {
     return this.#known;
   }
 
+  /** The session as it is now; the caller's own. */
+  get session(): Session {
+    const { snapshot, lastSequence } = this.#known;
+    return Object.assign(fromBinary(SessionSchema, snapshot), { lastSequence });
+  }
+
   /** Numbers events, leaves out what is above the limit, and folds the rest. Changes nothing yet. */
   plan(events: readonly NewEvent[], limitBytes: number): Batch {
-    let { lastAgentSequence, storedBytes, leftOutBytes } = this.#known;
-    let { lastSequence } = this.#known.session;
+    let { lastSequence, lastAgentSequence, storedBytes, leftOutBytes } = this.#known;
     let endTimeMs: number | undefined;
     const entries: Batch["entries"] = [];
     const add = ({ event, occurTimeMs, agentSequence }: NewEvent) => {
@@ -85,14 +98,17 @@ export class LiveSession {
       leftOutBytes = (leftOutBytes ?? 0) + size;
       if (first || leftOutBytes >= NOTICE_BYTES) tellLeftOut(event.occurTimeMs);
     }
-    const folds = entries.some(({ entry }) => changesSession(entry.event.case));
-    const session = folds ? clone(SessionSchema, this.#known.session) : this.#known.session;
-    if (folds) for (const { entry } of entries) foldEvent(session, entry);
+    let session: Session | undefined;
+    // The agent's number of an event that is left out is kept nowhere else.
+    if (leftOutBytes !== undefined || entries.some(({ entry }) => changesSession(entry.event.case))) {
+      session = this.session;
+      for (const { entry } of entries) foldEvent(session, entry);
+    }
+    const snapshot = session === undefined ? this.#known.snapshot : toBinary(SessionSchema, session);
     return {
       entries,
-      after: { session, lastAgentSequence, storedBytes, leftOutBytes },
-      // The agent's number of an event that is left out is nowhere else.
-      changesRow: folds || leftOutBytes !== undefined,
+      after: { snapshot, lastSequence, lastAgentSequence, storedBytes, leftOutBytes },
+      session,
       endTimeMs,
     };
   }
@@ -100,16 +116,36 @@ export class LiveSession {
   /** The batch has been stored: it is known from now on. */
   commit({ entries, after }: Batch): void {
     this.#known = after;
-    const last = entries.at(-1);
-    if (last === undefined) return;
-    after.session.lastSequence = last.entry.sequence;
+    if (entries.length === 0) return;
+    this.#keepTail(entries);
     for (const wake of [...this.#waiters]) wake();
+  }
+
+  /** The events after a number, if they are all in memory. */
+  newest(afterSequence: number): SessionEvent[] | undefined {
+    const missing = this.#known.lastSequence - afterSequence;
+    if (missing <= 0) return [];
+    if (missing > this.#tail.length) return undefined;
+    return this.#tail.slice(-missing).map(({ entry }) => entry);
+  }
+
+  #keepTail(entries: Batch["entries"]): void {
+    for (const { entry, data } of entries) {
+      const size = data.length + ENTRY_BYTES;
+      this.#tail.push({ entry, size });
+      this.#tailBytes += size;
+    }
+    // Now and then, so that an event costs the same however many there are.
+    if (this.#tailBytes <= 2 * TAIL_BYTES) return;
+    let first = 0;
+    for (; this.#tailBytes > TAIL_BYTES; first++) this.#tailBytes -= this.#tail[first]!.size;
+    this.#tail = this.#tail.slice(first);
   }
 
   /** See SessionStore.changed. */
   changed({ afterSequence, signal }: { afterSequence: number; signal: AbortSignal }): Promise<boolean> {
     if (signal.aborted) return Promise.resolve(false);
-    if (this.#known.session.lastSequence > afterSequence) return Promise.resolve(true);
+    if (this.#known.lastSequence > afterSequence) return Promise.resolve(true);
     return new Promise((resolve) => {
       const wake = () => {
         this.#waiters.delete(wake);

@@ -1,5 +1,5 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { clone, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   AppError,
   emptySession,
@@ -53,11 +53,17 @@ export class SqliteStore implements SessionStore {
         help: "Use another id.",
       });
     }
-    const session = emptySession(sessionId);
-    const live = new LiveSession({ session, lastAgentSequence: 0, storedBytes: 0, leftOutBytes: undefined });
+    const snapshot = toBinary(SessionSchema, emptySession(sessionId));
+    const live = new LiveSession({
+      snapshot,
+      lastSequence: 0,
+      lastAgentSequence: 0,
+      storedBytes: 0,
+      leftOutBytes: undefined,
+    });
     const batch = live.plan(events, this.#limits.maxLiveBytes);
     this.#file.write({ failed: `Session ${sessionId} could not be stored.` }, () => {
-      this.#statements.insertSession.run(sessionId, toBinary(SessionSchema, session), requestId ?? null, container);
+      this.#statements.insertSession.run(sessionId, snapshot, requestId ?? null, container);
       this.#insert(sessionId, batch);
     });
     live.commit(batch);
@@ -120,6 +126,8 @@ export class SqliteStore implements SessionStore {
   }
 
   read(sessionId: string, { afterSequence, limit }: { afterSequence: number; limit: number }): SessionEvent[] {
+    const newest = this.#live.get(sessionId)?.newest(afterSequence);
+    if (newest !== undefined) return newest.slice(0, limit);
     return this.#file.read(() => {
       const events: SessionEvent[] = [];
       let bytes = 0;
@@ -138,8 +146,10 @@ export class SqliteStore implements SessionStore {
   }
 
   getSession(sessionId: string): Session | undefined {
+    const live = this.#live.get(sessionId);
+    if (live !== undefined) return live.session;
     const row = this.#get("getSession", sessionId);
-    return row === undefined ? undefined : this.#sessionOf(row);
+    return row === undefined ? undefined : this.#readSession(row);
   }
 
   listSessions({ states, parent, beforeId, limit }: ListFilter): Session[] {
@@ -156,7 +166,7 @@ export class SqliteStore implements SessionStore {
     const sql = `SELECT id, snapshot, end_time_ms FROM session WHERE ${where.join(" AND ")} ORDER BY id DESC LIMIT ?`;
     return this.#file.read(() => {
       const rows = this.#file.database.prepare(sql).all(...values, limit);
-      return rows.map((row) => withoutLargeParts(this.#sessionOf(row)));
+      return rows.map((row) => withoutLargeParts(this.#readSession(row)));
     });
   }
 
@@ -195,15 +205,14 @@ export class SqliteStore implements SessionStore {
     this.#file[Symbol.dispose]();
   }
 
-  #insert(sessionId: string, { entries, after, changesRow, endTimeMs }: Batch): void {
+  #insert(sessionId: string, { entries, after, session, endTimeMs }: Batch): void {
     for (const { entry, data, agentSequence } of entries) {
       this.#statements.insertEvent.run(sessionId, entry.sequence, agentSequence ?? null, data);
     }
-    if (!changesRow) return;
-    const { session, lastAgentSequence } = after;
+    if (session === undefined) return;
     this.#statements.updateSession.run(
-      toBinary(SessionSchema, session),
-      lastAgentSequence,
+      after.snapshot,
+      after.lastAgentSequence,
       session.state,
       session.parent,
       endTimeMs ?? null,
@@ -225,7 +234,8 @@ export class SqliteStore implements SessionStore {
       const { bytes } = this.#statements.countBytes.get(sessionId)!;
       const newest = this.#statements.newestOfAgent.get(sessionId)?.["agent_sequence"] ?? 0;
       return new LiveSession({
-        session: this.#readSession(row),
+        snapshot: row["snapshot"] as Uint8Array,
+        lastSequence: this.#lastSequence(sessionId),
         lastAgentSequence: Math.max(Number(row["last_agent_sequence"]), Number(newest)),
         storedBytes: Number(bytes),
         leftOutBytes: undefined,
@@ -235,18 +245,16 @@ export class SqliteStore implements SessionStore {
     return live;
   }
 
-  /** The session of a row, the caller's own. */
-  #sessionOf(row: Record<string, unknown>): Session {
-    const live = this.#live.get(row["id"] as string);
-    return live === undefined ? this.#readSession(row) : clone(SessionSchema, live.known.session);
-  }
-
+  /** The session of a row. That of a live one is written only where an event changes it: its number lags behind. */
   #readSession(row: Record<string, unknown>): Session {
     const session = fromBinary(SessionSchema, row["snapshot"] as Uint8Array);
-    // The row of a live session is written only where an event changes it; its number lags behind.
-    const newest = row["end_time_ms"] === null ? this.#get("newestEvent", session.id) : undefined;
-    if (newest !== undefined) session.lastSequence = Number(newest["sequence"]);
+    if (row["end_time_ms"] === null) session.lastSequence = this.#lastSequence(session.id);
     return session;
+  }
+
+  #lastSequence(sessionId: string): number {
+    const live = this.#live.get(sessionId);
+    return live?.known.lastSequence ?? Number(this.#get("newestEvent", sessionId)?.["sequence"] ?? 0);
   }
 
   #require(sessionId: string): LiveSession {

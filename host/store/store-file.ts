@@ -1,6 +1,6 @@
 import { chmodSync, mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { Checkpoints } from "./checkpoints.ts";
 import { migrate } from "./migrations.ts";
 import { storeError } from "./store-error.ts";
@@ -9,11 +9,13 @@ import { lockStore } from "./store-lock.ts";
 /** Another process, or the thread that empties the write-ahead log, may hold the file for a moment. */
 const BUSY_TIMEOUT_MS = 5000;
 /** The write-ahead log is cut back to this once it has been emptied (bytes). */
-const LOG_BYTES = 64 * 1024 * 1024;
+const LOG_BYTES = 128 * 1024 * 1024;
 /** A log that the thread does not empty is emptied here (pages). */
-const LOG_PAGES = LOG_BYTES / 4096;
+const LOG_PAGES = (2 * LOG_BYTES) / 4096;
 /** Above this only the list of sessions is checked at the start (bytes); reading 256 MiB takes some 200 ms. */
 const CHECKED_BYTES = 256 * 1024 * 1024;
+/** Room for the ends of a thousand logs that are written to by turns (KiB). */
+const CACHE_KIB = 16 * 1024;
 const INCREMENTAL = 2;
 
 /**
@@ -26,6 +28,8 @@ export class StoreFile implements Disposable {
   readonly #path: string;
   readonly #lock: Disposable | undefined;
   readonly #checkpoints: Checkpoints | undefined;
+  readonly #begin: StatementSync;
+  readonly #commit: StatementSync;
   #open = true;
 
   /** `exclusive`: no other process may have it, now or later, and its log is emptied in a thread. */
@@ -47,6 +51,8 @@ export class StoreFile implements Disposable {
       throw storeError(error, { path, failed: "The session store cannot be opened." });
     }
     this.database = database;
+    this.#begin = database.prepare("BEGIN IMMEDIATE");
+    this.#commit = database.prepare("COMMIT");
     if (onDisk && exclusive) {
       database.exec(`PRAGMA wal_autocheckpoint = ${LOG_PAGES}`);
       this.#checkpoints = new Checkpoints(path);
@@ -63,10 +69,10 @@ export class StoreFile implements Disposable {
     const { database } = this;
     let value: T;
     try {
-      database.exec("BEGIN IMMEDIATE");
+      this.#begin.run();
       try {
         value = run();
-        database.exec("COMMIT");
+        this.#commit.run();
       } catch (error) {
         rollBack(database);
         throw error;
@@ -112,7 +118,8 @@ function prepare(database: DatabaseSync, path: string): void {
   database.exec(
     `PRAGMA journal_mode = WAL;
      PRAGMA synchronous = NORMAL;
-     PRAGMA journal_size_limit = ${LOG_BYTES};`,
+     PRAGMA journal_size_limit = ${LOG_BYTES};
+     PRAGMA cache_size = -${CACHE_KIB};`,
   );
   check(database, path);
   migrate(database, path);

@@ -81,7 +81,7 @@ test("a killed bridge and a host that goes away while an answer streams lose no 
   expect(requestCount()).toBe(3);
   // Gapless: the agent's numbers are all there, each once.
   expect(log.lastAgentSequence).toBeGreaterThan(5);
-  const ours = ["connectionLost", "connectionRestored"];
+  const ours = ["connectionMade", "connectionLost", "connectionRestored"];
   expect(kinds().filter((kind) => !ours.includes(kind!)).length).toBe(log.lastAgentSequence - 1);
 });
 

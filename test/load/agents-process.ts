@@ -1,0 +1,22 @@
+// The agents of a load run, in a process of their own so that what they cost is not the host's. Each connection
+// begins with a line that names its session. Arguments: socket path, events per second, events of a session.
+import { createServer } from "node:net";
+import { EmittingAgent } from "./emitting-agent.ts";
+import { readLine } from "./read-line.ts";
+
+const [socketPath = "", eventsPerSecond = "", eventCount = ""] = process.argv.slice(2);
+const agents = new Map<string, EmittingAgent>();
+
+const server = createServer((socket) => {
+  socket.on("error", () => {});
+  readLine(socket, (sessionId) => {
+    let agent = agents.get(sessionId);
+    if (agent === undefined) {
+      agent = new EmittingAgent({ eventsPerSecond: Number(eventsPerSecond), eventCount: Number(eventCount) });
+      agents.set(sessionId, agent);
+    }
+    agent.serve(socket);
+  });
+});
+server.listen(socketPath, () => process.send!("ready"));
+process.on("disconnect", () => process.exit());

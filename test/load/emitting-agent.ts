@@ -1,0 +1,179 @@
+import { createServer } from "node:http2";
+import type { Duplex } from "node:stream";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import {
+  AgentService,
+  AssistantTextSchema,
+  type AttachRequest,
+  type AttachResponseSchema,
+  type EventBody,
+  EventLog,
+  FileChange_Kind,
+  FileChangeSchema,
+  FilePatchedSchema,
+  SessionFinishedSchema,
+  SessionResultSchema,
+  SessionSchema,
+  Session_State,
+  StateChangedSchema,
+  SuccessSchema,
+  TurnFinishedSchema,
+  TurnStartedSchema,
+} from "../../proto/index.ts";
+
+const HEARTBEAT_MS = 5000;
+/** What an event of Claude weighs, roughly (bytes). */
+const TEXT_BYTES = 300;
+/** Every so many events there is a file's diff of this size. */
+const PATCH_EVERY = 20;
+const PATCH_BYTES = 8 * 1024;
+
+export interface EmittingAgentOptions {
+  /** 0: it says nothing until it is stopped. */
+  eventsPerSecond: number;
+  /** It finishes by itself after as many. */
+  eventCount: number;
+}
+
+/**
+ * The agent's service without a Claude, as far as a host needs it: once its session has started it emits events at a steady
+ * rate, each with the time at which it was emitted.
+ */
+export class EmittingAgent {
+  readonly #options: EmittingAgentOptions;
+  readonly #log = new EventLog();
+  readonly #server;
+  #sessionId = "";
+  #timer: NodeJS.Timeout | undefined;
+  #emitted = 0;
+  #startMs = 0;
+
+  constructor(options: EmittingAgentOptions) {
+    this.#options = options;
+    const handler = connectNodeAdapter({
+      routes: (router) =>
+        router.service(AgentService, {
+          getAgentInfo: () => ({ agentVersion: "load", instanceId: "load", sessionId: this.#sessionId }),
+          startSession: ({ sessionId }) => {
+            if (this.#sessionId === "") this.#start(sessionId);
+            return { session: this.#session() };
+          },
+          attach: (requests, { signal }) => this.#attach(requests, signal),
+          getSession: () => ({ session: this.#session() }),
+          async *readChanges() {
+            yield { data: new Uint8Array() };
+          },
+          async *acceptConnections(_request, { signal }) {
+            yield { connectionId: "" };
+            await aborted(signal);
+          },
+        }),
+    });
+    this.#server = createServer({ settings: { initialWindowSize: 1024 * 1024 } }, handler);
+  }
+
+  /** Serves a connection that the host has opened. */
+  serve(stream: Duplex): void {
+    stream.on("error", () => {});
+    // See the real agent's RpcServer: HTTP/2 knows no half-closed connection.
+    stream.once("end", () => stream.destroy());
+    this.#server.emit("connection", stream);
+  }
+
+  /** Ends the session. */
+  finish(): void {
+    clearTimeout(this.#timer);
+    if (this.#log.ended) return;
+    this.#emit({ case: "turnFinished", value: create(TurnFinishedSchema, { turn: 1, text: "done" }) });
+    this.#emit({
+      case: "sessionFinished",
+      value: create(SessionFinishedSchema, { state: Session_State.SUCCEEDED, result: this.#result() }),
+    });
+  }
+
+  /** Emits nothing more. */
+  kill(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #start(sessionId: string): void {
+    this.#sessionId = sessionId;
+    this.#emit({ case: "stateChanged", value: create(StateChangedSchema, { state: Session_State.RUNNING }) });
+    this.#emit({ case: "turnStarted", value: create(TurnStartedSchema, { turn: 1 }) });
+    // Each at its own beat: real agents know nothing of each other.
+    this.#startMs = performance.now() - Math.random() * 1000;
+    if (this.#options.eventsPerSecond > 0) this.#emitDue();
+  }
+
+  /** Emits one event, or as many as a busy machine has kept it from. */
+  #emitDue(): void {
+    const { eventsPerSecond, eventCount } = this.#options;
+    const due = Math.floor(((performance.now() - this.#startMs) / 1000) * eventsPerSecond);
+    for (; this.#emitted < Math.min(due, eventCount); this.#emitted++) {
+      if (this.#emitted % PATCH_EVERY === PATCH_EVERY - 1) this.#emit(diff(this.#emitted));
+      const text = `${process.hrtime.bigint()} `.padEnd(TEXT_BYTES, "x");
+      this.#emit({ case: "assistantText", value: create(AssistantTextSchema, { text }) });
+    }
+    if (this.#emitted >= eventCount) return this.finish();
+    // By the clock and not by the event before, or agents that were held up together would stay together.
+    const nextMs = this.#startMs + ((due + 1) / eventsPerSecond) * 1000;
+    this.#timer = setTimeout(() => this.#emitDue(), Math.max(1, nextMs - performance.now()));
+  }
+
+  #emit(event: EventBody): void {
+    this.#log.append(event);
+  }
+
+  async *#attach(
+    requests: AsyncIterable<AttachRequest>,
+    signal: AbortSignal,
+  ): AsyncGenerator<MessageInitShape<typeof AttachResponseSchema>> {
+    const iterator = requests[Symbol.asyncIterator]();
+    const first = (await iterator.next()).value as AttachRequest | undefined;
+    const afterSequence = first?.request.case === "attach" ? first.request.value.afterSequence : 0;
+    yield { response: { case: "hello", value: { session: this.#session(), instanceId: "load" } } };
+    void this.#obey({ [Symbol.asyncIterator]: () => iterator }).catch(() => {}); // ends with the call
+    for await (const events of this.#log.read({ afterSequence, signal, idleMs: HEARTBEAT_MS })) {
+      if (events.length === 0) yield { response: { case: "heartbeat", value: {} } };
+      else yield { response: { case: "events", value: { events } } };
+    }
+  }
+
+  async #obey(requests: AsyncIterable<AttachRequest>): Promise<void> {
+    for await (const { request } of requests) {
+      if (request.case === "acknowledge") this.#log.acknowledge(request.value.sequence);
+      if (request.case === "stop") this.finish();
+    }
+  }
+
+  #session() {
+    return create(SessionSchema, {
+      id: this.#sessionId,
+      lastSequence: this.#log.lastSequence,
+      result: this.#result(),
+    });
+  }
+
+  #result() {
+    return create(SessionResultSchema, { outcome: { case: "success", value: create(SuccessSchema) } });
+  }
+}
+
+/** The time of an event's emission, in ns of the machine's clock since its start; undefined if it has none. */
+export function emissionTime(event: EventBody | { case: undefined }): bigint | undefined {
+  return event.case === "assistantText" ? BigInt(event.value.text.split(" ", 1)[0]!) : undefined;
+}
+
+function diff(number: number): EventBody {
+  const change = create(FileChangeSchema, { path: `file-${number % 50}`, kind: FileChange_Kind.MODIFIED });
+  const patch = Buffer.alloc(PATCH_BYTES, `line ${number}\n`);
+  return { case: "filePatched", value: create(FilePatchedSchema, { change, patch, partIndex: 0, partCount: 1 }) };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,65 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { pino } from "pino";
+import { ControlServer } from "../../host/control/control-server.ts";
+import type { CreateFakeAgent } from "../../host/runtime/fake/fake-agent.ts";
+import { FakeMachine } from "../../host/runtime/fake/fake-machine.ts";
+import { FakeRuntime } from "../../host/runtime/fake/fake-runtime.ts";
+import { SessionManager } from "../../host/session/session-manager.ts";
+import type { Sessions } from "../../host/session/sessions.ts";
+import { SqliteStore } from "../../host/store/sqlite-store.ts";
+import { ContainerSpecSchema, SessionSpecSchema } from "../../proto/index.ts";
+
+/** A host on the fake runtime, as the daemon has it: one store on disk, one private socket. */
+export interface LoadHost extends AsyncDisposable {
+  sessions: Sessions;
+  directory: string;
+  socketPath: string;
+  /** Creates as many sessions and returns their ids. */
+  create(count: number): Promise<string[]>;
+}
+
+/** Starts it. `createAgent` gets the directory of the run. */
+export async function startLoadHost(createAgent: (directory: string) => CreateFakeAgent): Promise<LoadHost> {
+  await using stack = new AsyncDisposableStack();
+  const directory = mkdtempSync(join(tmpdir(), "claudecluster-load-"));
+  stack.defer(() => rmSync(directory, { recursive: true }));
+  const logger = pino({ level: process.env["LOAD_LOG_LEVEL"] ?? "warn" }, pino.destination({ fd: 2, sync: true }));
+  const store = stack.use(new SqliteStore(join(directory, "sessions.db"), { exclusive: true }));
+  const machine = new FakeMachine({ createAgent: createAgent(directory) });
+  const runtime = stack.use(new FakeRuntime({ machine }));
+  const sessions = stack.use(
+    new SessionManager({
+      runtime,
+      store,
+      defaultImage: "agent:load",
+      modelEndpoint: new URL("http://127.0.0.1:9"),
+      credential: { kind: "api-key", value: "none" },
+      egressAllowed: [],
+      logger,
+      queue: { maxRunning: Infinity, maxMemoryBytes: Infinity },
+    }),
+  );
+  const host = { info: () => Promise.resolve({}), stop: () => Promise.resolve() };
+  const server = stack.use(new ControlServer({ sessions, host, logger }));
+  const socketPath = join(directory, "host.sock");
+  await server.listenUnix(socketPath);
+  const owned = stack.move();
+  return {
+    sessions,
+    directory,
+    socketPath,
+    async create(count) {
+      const ids: string[] = [];
+      for (let index = 0; index < count; index++) {
+        const spec = create(SessionSpecSchema, { task: `load ${index}`, timeout: durationFromMs(3_600_000) });
+        ids.push((await sessions.create({ spec, container: create(ContainerSpecSchema) })).id);
+      }
+      return ids;
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}

@@ -1,0 +1,19 @@
+import { readFileSync } from "node:fs";
+
+/** The value below which a part of the sorted values lies. */
+export function quantile(sorted: readonly number[], part: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? NaN;
+}
+
+/** A clock tick of /proc, in ms. */
+const TICK_MS = 10;
+
+/** What another process has used of the CPU, in ms; 0 where there is no /proc. */
+export function cpuMsOf(pid: number): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
+    return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+  } catch {
+    return 0;
+  }
+}

@@ -1,0 +1,27 @@
+import { connect } from "node:net";
+import { pipeline } from "node:stream/promises";
+import type { CreateFakeAgent } from "../../host/runtime/fake/fake-agent.ts";
+
+/** Makes fake containers whose agents are in another process that listens on a socket. */
+export function remoteAgents(socketPath: string): CreateFakeAgent {
+  return ({ sessionId }) => {
+    const { promise: exited, resolve } = Promise.withResolvers<{ exitCode: number }>();
+    return {
+      exited,
+      kill: () => resolve({ exitCode: 137 }),
+      serve(stream) {
+        const socket = connect(socketPath);
+        socket.write(`${sessionId}\n`);
+        for (const [from, to] of [
+          [stream, socket],
+          [socket, stream],
+        ] as const) {
+          pipeline(from, to).catch(() => {
+            from.destroy();
+            to.destroy();
+          });
+        }
+      },
+    };
+  };
+}

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { HostConfig } from "./config.ts";
+import { ConfiguredCredential } from "./configured-credential.ts";
 import { readHostId } from "./host-id.ts";
 import { DockerRuntime } from "./runtime/docker/docker-runtime.ts";
 import type { Runtime } from "./runtime/runtime.ts";
@@ -13,6 +14,7 @@ import { SqliteStore } from "./store/sqlite-store.ts";
 export interface App extends AsyncDisposable {
   sessions: Sessions;
   runtime: Runtime;
+  credentials: ConfiguredCredential;
   logger: Logger;
 }
 
@@ -31,14 +33,15 @@ export function createApp(config: HostConfig, logger: Logger): App {
   const store = new SqliteStore(join(config.stateDirectory, "sessions.db"), config.retention);
   const closing = new AbortController();
   const pruning = pruneRegularly(store, { signal: closing.signal, logger });
-  const { defaultImage, modelEndpoint, credential, egressAllowed, maxRunning } = config;
+  const { defaultImage, modelEndpoint, egressAllowed, maxRunning, configDirectory, environmentCredential } = config;
+  const credentials = new ConfiguredCredential({ configDirectory, environmentCredential });
   const sessions = new SessionManager({
     runtime,
     store,
     logger,
     defaultImage,
     modelEndpoint,
-    credential,
+    credentials,
     egressAllowed,
     ...(maxRunning !== undefined && { queue: { maxRunning } }),
   });
@@ -46,6 +49,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
   return {
     sessions,
     runtime,
+    credentials,
     logger,
     async [Symbol.asyncDispose]() {
       closing.abort();

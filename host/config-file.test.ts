@@ -32,7 +32,7 @@ test("the file says what the environment does not", async () => {
     max_running: 3,
   });
   expect(readConfig(env())).toMatchObject({
-    credential: { kind: "oauth-token", value: "t" },
+    environmentCredential: undefined,
     modelEndpoint: new URL("http://model.test"),
     egressAllowed: ["a.test:1"],
     defaultImage: "i",
@@ -42,7 +42,7 @@ test("the file says what the environment does not", async () => {
   expect(
     readConfig(env({ ANTHROPIC_API_KEY: "k", CLAUDECLUSTER_IMAGE: "j", CLAUDECLUSTER_MAX_RUNNING: "" })),
   ).toMatchObject({
-    credential: { kind: "api-key", value: "k" },
+    environmentCredential: { kind: "api-key", value: "k" },
     defaultImage: "j",
     maxRunning: 3,
   });

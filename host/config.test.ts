@@ -1,10 +1,13 @@
 import { expect, test } from "vitest";
-import { readConfig } from "./config.ts";
+import { readConfig as readAll } from "./config.ts";
+
+/** Without whatever this machine's user has configured. */
+const readConfig = (env: NodeJS.ProcessEnv) => readAll({ CLAUDECLUSTER_CONFIG_DIR: "/nowhere", ...env });
 
 test("takes the first credential there is, and the API's own endpoint", () => {
-  expect(readConfig({}).credential).toBeUndefined();
+  expect(readConfig({}).environmentCredential).toBeUndefined();
   expect(readConfig({}).modelEndpoint.href).toBe("https://api.anthropic.com/");
-  expect(readConfig({ CLAUDE_CODE_OAUTH_TOKEN: "o", ANTHROPIC_API_KEY: " k\n" }).credential).toEqual({
+  expect(readConfig({ CLAUDE_CODE_OAUTH_TOKEN: "o", ANTHROPIC_API_KEY: " k\n" }).environmentCredential).toEqual({
     kind: "api-key",
     value: "k",
   });

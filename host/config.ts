@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { AppError } from "../proto/index.ts";
-import type { Credential } from "./broker/credential.ts";
+import { checkCredential, type Credential } from "./broker/credential.ts";
 import { parseAuthority } from "./broker/proxy-gateway.ts";
-import { type ConfigFile, readConfigFile } from "./config-file.ts";
+import { readConfigFile } from "./config-file.ts";
 import { type HostDirectories, readDirectories } from "./directories.ts";
 
 /** What the host is set to: by the environment, otherwise by config.json. Read once. */
@@ -10,7 +10,8 @@ export interface HostConfig extends HostDirectories {
   /** Image of sessions that name none. */
   defaultImage: string;
   modelEndpoint: URL;
-  credential: Credential | undefined;
+  /** The credential of the environment, which counts before the configured one. */
+  environmentCredential: Credential | undefined;
   egressAllowed: string[];
   logLevel: string;
   /** Containers may run where the engine cannot enforce their limits. */
@@ -43,7 +44,7 @@ export function readConfig(given: NodeJS.ProcessEnv): HostConfig {
     ...directories,
     defaultImage: env["CLAUDECLUSTER_IMAGE"] ?? file.image ?? "claudecluster/agent:latest",
     modelEndpoint: readEndpoint(env["ANTHROPIC_BASE_URL"] ?? file.base_url),
-    credential: readCredential(env) ?? credentialOf(file),
+    environmentCredential: readCredential(env),
     egressAllowed: readAllowList(env["CLAUDECLUSTER_EGRESS_ALLOW"]?.split(",") ?? file.egress_allow ?? []),
     logLevel: readLogLevel(env["CLAUDECLUSTER_LOG_LEVEL"] ?? file.log_level ?? "warn"),
     allowWeakLimits: (env["CLAUDECLUSTER_ALLOW_WEAK_LIMITS"] ?? (file.allow_weak_limits === true ? "1" : "")) === "1",
@@ -97,23 +98,6 @@ function readCredential(env: NodeJS.ProcessEnv): Credential | undefined {
     if (value !== "") return { kind, value: checkCredential(value) };
   }
   return undefined;
-}
-
-function credentialOf({ credential }: ConfigFile): Credential | undefined {
-  if (credential === undefined || "helper" in credential) return undefined;
-  if ("api_key" in credential) return { kind: "api-key", value: checkCredential(credential.api_key.trim()) };
-  if ("auth_token" in credential) return { kind: "auth-token", value: checkCredential(credential.auth_token.trim()) };
-  return { kind: "oauth-token", value: checkCredential(credential.oauth_token.trim()) };
-}
-
-/** Throws CREDENTIAL_INVALID for what cannot be one, without repeating it. */
-export function checkCredential(value: string): string {
-  // It becomes a header; a line break in it would be refused by Node with the value in the message.
-  if (/^[\x21-\x7e]+$/.test(value)) return value;
-  throw new AppError("CREDENTIAL_INVALID", "The configured credential holds characters that no credential has.", {
-    kind: "INVALID_ARGUMENT",
-    help: "Set it again, without quotes or line breaks.",
-  });
 }
 
 /** A variable, or the file that the variable with "_FILE" behind its name points to. */

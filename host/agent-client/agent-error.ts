@@ -30,7 +30,18 @@ export function connectionLost(cause?: unknown): AppError {
  * Canceled, Aborted, Internal or Unavailable, depending on how it was lost).
  */
 export function agentError(error: unknown): AppError {
-  return error instanceof AppError ? error : (carriedError(error) ?? connectionLost(error));
+  if (error instanceof AppError) return error;
+  return carriedError(error) ?? outdated(error) ?? connectionLost(error);
+}
+
+/** A call that the agent does not know: gRPC's own answer, without details of ours. */
+function outdated(error: unknown): AppError | undefined {
+  if (!(error instanceof ConnectError) || error.code !== Code.Unimplemented) return undefined;
+  return new AppError("AGENT_OUTDATED", "The agent in the image is too old for this host.", {
+    kind: "FAILED_PRECONDITION",
+    help: "Build the image again: claudecluster image",
+    cause: error,
+  });
 }
 
 /** The AppError that a call's other end has sent; undefined if it has sent none. */

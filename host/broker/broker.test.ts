@@ -6,7 +6,7 @@ import { text } from "node:stream/consumers";
 import { pino } from "pino";
 import { afterEach, expect, test } from "vitest";
 import { Broker } from "./broker.ts";
-import type { Credential } from "./credential.ts";
+import { type Credential, type CredentialSource, fixedCredential } from "./credential.ts";
 
 const logger = pino({ level: "silent" });
 const cleanups: (() => Promise<unknown>)[] = [];
@@ -34,12 +34,12 @@ interface Rig {
 function createBroker(
   endpoint: string,
   allowed: string[] = [],
-  credential: Credential = { kind: "api-key", value: "real-key" },
+  credential: Credential | CredentialSource = { kind: "api-key", value: "real-key" },
 ): Rig {
   const decisions: string[] = [];
   const broker = new Broker({
     endpoint: new URL(endpoint),
-    credential,
+    credentials: "read" in credential ? credential : fixedCredential(credential),
     logger,
     allowed: new Set(allowed),
     onDecision: ({ destination, allowed: yes }) => decisions.push(`${yes ? "+" : "-"}${destination}`),
@@ -235,4 +235,38 @@ test("passes on plain HTTP to a listed host only", async () => {
   expect((await send("proxy", { path: "http://127.0.0.1:1/x" })).status).toBe(403);
   expect((await send("proxy", { path: "/etc/passwd" })).status).toBe(403);
   expect((await send("proxy", { path: "https://127.0.0.1:1/x" })).status).toBe(403);
+});
+
+test("a refused credential that has been renewed is Claude's to try again; one that has not is told as it is", async () => {
+  const keys: unknown[] = [];
+  const port = await listen(
+    createServer((incoming, response) => {
+      const key = incoming.headers["x-api-key"];
+      keys.push(key);
+      incoming.resume();
+      response.writeHead(key === "new" ? 200 : 401).end(`answer to ${String(key)}`);
+    }),
+  );
+  let current: Credential = { kind: "api-key", value: "old" };
+  let next: Credential = { kind: "api-key", value: "new" };
+  const source = {
+    read: () => Promise.resolve(current),
+    renew: () => Promise.resolve((current = next)),
+  };
+  const { send } = createBroker(`http://127.0.0.1:${port}`, [], source);
+  const message = { path: "/v1/messages", body: "{}" };
+  expect(await send("model", message)).toMatchObject({
+    status: 503,
+    body: expect.stringContaining("another credential"),
+  });
+  expect(await send("model", message)).toEqual({ status: 200, body: "answer to new" });
+  current = next = { kind: "api-key", value: "bad" };
+  expect(await send("model", message)).toEqual({ status: 401, body: "answer to bad" });
+  expect(keys).toEqual(["old", "new", "bad"]);
+});
+
+test("a credential that cannot be read is Claude's to try again", async () => {
+  const source = { read: () => Promise.reject(new Error("no")), renew: () => Promise.reject(new Error("no")) };
+  const { send } = createBroker("http://127.0.0.1:1", [], source);
+  expect(await send("model", { path: "/v1/messages", body: "{}" })).toMatchObject({ status: 503 });
 });

@@ -8,13 +8,13 @@ import {
 } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { Logger } from "pino";
-import { type Credential, credentialHeaders } from "./credential.ts";
+import { type Credential, credentialHeaders, type CredentialSource } from "./credential.ts";
 import { endToEndHeaders, endWith, exchange, guard, statusOf } from "./http-exchange.ts";
 
 export interface ModelGatewayOptions {
   /** The model's endpoint, without /v1/messages. */
   endpoint: URL;
-  credential: Credential;
+  credentials: CredentialSource;
   /** Bounds and keeps the connections to the endpoint. */
   modelAgent: Agent;
   logger: Logger;
@@ -40,7 +40,9 @@ const REQUEST_HEADER_PREFIX = "x-stainless-";
  */
 export function createModelGateway(options: ModelGatewayOptions): Server {
   const server = createServer((request, response) =>
-    exchange(request, response, () => forward(request, response, options)),
+    exchange(request, response, () => {
+      forward(request, response, options).catch(() => response.destroy());
+    }),
   );
   // A model may think for longer than Node's default of five minutes.
   server.requestTimeout = 0;
@@ -49,8 +51,12 @@ export function createModelGateway(options: ModelGatewayOptions): Server {
   return server;
 }
 
-function forward(request: IncomingMessage, response: ServerResponse, options: ModelGatewayOptions): void {
-  const { endpoint, logger } = options;
+async function forward(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: ModelGatewayOptions,
+): Promise<void> {
+  const { endpoint, logger, credentials } = options;
   const url = URL.canParse(request.url ?? "", "http://gateway")
     ? new URL(request.url ?? "", "http://gateway")
     : undefined;
@@ -69,19 +75,40 @@ function forward(request: IncomingMessage, response: ServerResponse, options: Mo
   }
   const target = new URL(endpoint.pathname.replace(/\/$/, "") + url.pathname, endpoint);
   if (url.searchParams.get("beta") === "true") target.searchParams.set("beta", "true");
+  let credential: Credential | undefined;
+  try {
+    credential = await credentials.read();
+  } catch (error) {
+    logger.error({ err: error }, "credential cannot be read");
+  }
+  // Claude has gone meanwhile.
+  if (response.destroyed || request.destroyed) return;
+  if (credential === undefined) {
+    request.resume();
+    return refuseForNow(response, "ClaudeCluster has no credential for the model at the moment.");
+  }
+  const used = credential;
   const send = target.protocol === "https:" ? httpsRequest : httpRequest;
   const upstream = send(target, {
     method: "POST",
-    headers: requestHeaders(request, options.credential),
+    headers: requestHeaders(request, used),
     agent: options.modelAgent,
   });
   const startMs = Date.now();
   upstream.on("response", (answer) => {
     logger.debug({ status: answer.statusCode, elapsedMs: Date.now() - startMs }, "model request");
-    guard(response, () => {
-      response.writeHead(statusOf(answer), withoutCookies(endToEndHeaders(answer.headers)));
-      answer.on("error", () => response.destroy());
-      answer.pipe(response);
+    answer.on("error", () => response.destroy());
+    const passOn = () =>
+      guard(response, () => {
+        response.writeHead(statusOf(answer), withoutCookies(endToEndHeaders(answer.headers)));
+        answer.pipe(response);
+      });
+    if (answer.statusCode !== 401) return passOn();
+    void isRenewed(credentials, used, logger).then((renewed) => {
+      if (response.destroyed) return;
+      if (!renewed) return passOn();
+      answer.resume();
+      refuseForNow(response, "ClaudeCluster has another credential for the model now.");
     });
   });
   upstream.on("error", (error) => {
@@ -93,6 +120,19 @@ function forward(request: IncomingMessage, response: ServerResponse, options: Mo
   endWith(request, response, upstream);
   request.on("error", () => upstream.destroy());
   request.pipe(upstream);
+}
+
+/** Whether there is another credential than the one that the endpoint has refused. Never rejects. */
+async function isRenewed(credentials: CredentialSource, refused: Credential, logger: Logger): Promise<boolean> {
+  try {
+    const now = await credentials.renew(refused);
+    const renewed = now !== undefined && (now.kind !== refused.kind || now.value !== refused.value);
+    logger.warn({ renewed }, "the model's endpoint refused the credential");
+    return renewed;
+  } catch (error) {
+    logger.error({ err: error }, "credential cannot be read");
+    return false;
+  }
 }
 
 function requestHeaders(request: IncomingMessage, credential: Credential): Record<string, string> {
@@ -109,6 +149,12 @@ function requestHeaders(request: IncomingMessage, credential: Credential): Recor
 function withoutCookies(headers: Record<string, string | string[]>): Record<string, string | string[]> {
   delete headers["set-cookie"];
   return headers;
+}
+
+/** Claude's client tries again what it is told to, and the next attempt gets the credential of then. */
+function refuseForNow(response: ServerResponse, message: string): void {
+  response.setHeader("x-should-retry", "true");
+  refuse(response, 503, "api_error", message);
 }
 
 function refuse(response: ServerResponse, status: number, type: string, message: string): void {

@@ -1,7 +1,8 @@
 import { text } from "node:stream/consumers";
 import { AppError } from "../../proto/index.ts";
-import type { Credential } from "../broker/credential.ts";
-import { checkCredential, type HostConfig } from "../config.ts";
+import { checkCredential, type Credential } from "../broker/credential.ts";
+import type { HostConfig } from "../config.ts";
+import { ConfiguredCredential } from "../configured-credential.ts";
 import type { HostDirectories } from "../directories.ts";
 import { updateConfigFile } from "../write-config.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
@@ -41,8 +42,8 @@ export function showCredentialCommand(
   { json }: { json: boolean },
   io: CommandIo,
 ): number {
-  const { credential, modelEndpoint, configDirectory } = readConfig();
-  const kind = credential?.kind ?? "";
+  const { environmentCredential, modelEndpoint, configDirectory } = readConfig();
+  const kind = new ConfiguredCredential({ configDirectory, environmentCredential }).kind() ?? "";
   if (json) io.stdout.write(`${JSON.stringify({ kind, endpoint: modelEndpoint.href })}\n`);
   else if (kind === "") io.stdout.write(`None is configured in ${configDirectory}.\n`);
   else io.stdout.write(`${kind} for ${modelEndpoint.host}\n`);

@@ -1,4 +1,6 @@
 import { statfs } from "node:fs/promises";
+import { asAppError } from "../../proto/index.ts";
+import { ConfiguredCredential } from "../configured-credential.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { HostConfig } from "../config.ts";
 import { VERSION } from "../version.ts";
@@ -25,7 +27,7 @@ export async function doctorCommand(
   const findings: Finding[] = [
     { subject: "claudecluster", ok: true, message: `${VERSION}, Node ${process.versions.node}` },
     ...(await checkRuntime(runtime, config, io.signal)),
-    checkCredential(config),
+    await checkCredential(config),
     await checkDisk(config),
   ];
   if (options.json) io.stdout.write(`${JSON.stringify(findings, undefined, 2)}\n`);
@@ -59,10 +61,19 @@ async function checkRuntime(runtime: Runtime, config: HostConfig, signal: AbortS
   return [engine, { subject, ok: true, message, ...old }];
 }
 
-function checkCredential(config: HostConfig): Finding {
+async function checkCredential({
+  configDirectory,
+  environmentCredential,
+  modelEndpoint,
+}: HostConfig): Promise<Finding> {
   const subject = "credential";
-  const { credential, modelEndpoint } = config;
-  if (credential !== undefined) return { subject, ok: true, message: `${credential.kind} for ${modelEndpoint.host}` };
+  try {
+    const credential = await new ConfiguredCredential({ configDirectory, environmentCredential }).read();
+    if (credential !== undefined) return { subject, ok: true, message: `${credential.kind} for ${modelEndpoint.host}` };
+  } catch (error) {
+    const { message, help } = asAppError(error);
+    return { subject, ok: false, message, help };
+  }
   return {
     subject,
     ok: false,

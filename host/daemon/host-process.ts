@@ -76,7 +76,11 @@ function takeLock(directory: string): ExclusiveLock {
   });
 }
 
-function hostControl({ sessions, runtime }: App, config: HostConfig, ending: AbortController): HostControl {
+function hostControl(
+  { sessions, runtime, credentials }: App,
+  config: HostConfig,
+  ending: AbortController,
+): HostControl {
   const startTime = timestampFromMs(Date.now());
   const instanceId = randomUUID();
   const engine = cached(ENGINE_CHECK_MS, () => runtime.check({ signal: AbortSignal.timeout(ENGINE_TIMEOUT_MS) }));
@@ -92,7 +96,7 @@ function hostControl({ sessions, runtime }: App, config: HostConfig, ending: Abo
         queuedSessionCount: queued,
         engineHealthy: health.healthy,
         engineProblem: health.healthy ? "" : `${health.message} ${health.help}`,
-        credentialKind: config.credential?.kind ?? "",
+        credentialKind: credentials.kind() ?? "",
         stateDirectory: config.stateDirectory,
         processId: process.pid,
       };

@@ -16,7 +16,7 @@ import {
   Session_State,
   StateChangedSchema,
 } from "../../proto/index.ts";
-import type { Credential } from "../broker/credential.ts";
+import type { CredentialSource } from "../broker/credential.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { type ContainerLimits, completeLimits } from "./container-limits.ts";
@@ -35,8 +35,8 @@ export interface SessionManagerOptions {
   /** Image of sessions that name none. */
   defaultImage: string;
   modelEndpoint: URL;
-  /** Undefined: the user has configured none, and no session can start. */
-  credential: Credential | undefined;
+  /** Where it has none, no session can start. */
+  credentials: CredentialSource;
   /** "host:port" entries that every container may reach. */
   egressAllowed: readonly string[];
   logger: Logger;
@@ -100,7 +100,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
   }
 
   #start(session: Pick<SessionRunOptions, "spec" | "limits" | "log" | "resumed">): void {
-    const { store, runtime, egressAllowed, modelEndpoint, credential, logger } = this.#options;
+    const { store, runtime, egressAllowed, modelEndpoint, credentials, logger } = this.#options;
     const { sessionId } = session.log;
     const run = new SessionRun({
       ...session,
@@ -109,8 +109,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
       queue: this.#queue,
       health: this.#health,
       egressAllowed,
-      // A session that is taken up without one can still hand over its changes.
-      model: { endpoint: modelEndpoint, credential: credential ?? { kind: "api-key", value: "" } },
+      model: { endpoint: modelEndpoint, credentials },
       logger: logger.child({ sessionId }),
     });
     this.#runs.set(sessionId, run);
@@ -118,14 +117,14 @@ export class SessionManager implements Sessions, AsyncDisposable {
   }
 
   async create(request: CreateSessionRequest): Promise<Session> {
-    const { store, credential } = this.#options;
+    const { store, credentials } = this.#options;
     const known = request.requestId === undefined ? undefined : store.findByRequest(request.requestId);
     if (known !== undefined) return this.get(known);
     if (this.#closing.signal.aborted)
       throw new AppError("HOST_CLOSING", "The host is shutting down.", { kind: "UNAVAILABLE", retryable: true });
     const spec = continueSpec(store, completeSpec(request.spec));
     const limits = this.#completeLimits(request.container);
-    if (credential === undefined) {
+    if ((await credentials.read()) === undefined) {
       throw new AppError("NO_CREDENTIAL", "No credential for the model is configured.", {
         kind: "FAILED_PRECONDITION",
         help: "Store one, an API key or a token from `claude setup-token`: claudecluster credential set. It stays on the host.",

@@ -23,7 +23,7 @@ import {
   UserMessageSchema,
 } from "../../proto/index.ts";
 import { Broker } from "../broker/broker.ts";
-import type { Credential } from "../broker/credential.ts";
+import type { CredentialSource } from "../broker/credential.ts";
 import { repositoryAuthority } from "../broker/proxy-gateway.ts";
 import type { Container, ContainerRef, CreateProgress, Runtime } from "../runtime/runtime.ts";
 import type { SessionStore } from "../store/session-store.ts";
@@ -57,7 +57,7 @@ export interface SessionRunOptions {
   runtime: Runtime;
   queue: SessionQueue;
   health: RuntimeHealth;
-  model: { endpoint: URL; credential: Credential };
+  model: { endpoint: URL; credentials: CredentialSource };
   /** "host:port" entries beside the repository's own. */
   egressAllowed: readonly string[];
   logger: Logger;

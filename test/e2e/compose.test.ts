@@ -32,6 +32,7 @@ test("the compose file starts a host that serves MCP over HTTP to callers with t
     CLAUDECLUSTER_KEY_FILE: join(directory, "key"),
     CLAUDECLUSTER_PORT: "0",
     ANTHROPIC_BASE_URL: model.url,
+    ...(process.env["CLAUDECLUSTER_IMAGE"] && { CLAUDECLUSTER_IMAGE: process.env["CLAUDECLUSTER_IMAGE"] }),
   };
   const [command, ...plugin] = await composeCommand();
   const compose = async (...args: string[]) =>

@@ -3,6 +3,7 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { pino } from "pino";
 import { expect, test, vi } from "vitest";
 import { Broker } from "../../host/broker/broker.ts";
+import { fixedCredential } from "../../host/broker/credential.ts";
 import { repositoryAuthority } from "../../host/broker/proxy-gateway.ts";
 import { DockerRuntime } from "../../host/runtime/docker/docker-runtime.ts";
 import type { Container } from "../../host/runtime/runtime.ts";
@@ -47,7 +48,7 @@ test("a killed bridge and a host that goes away while an answer streams lose no 
     const gone = new AbortController();
     const options = {
       endpoint: new URL(model.url),
-      credential: { kind: "api-key", value: KEY } as const,
+      credentials: fixedCredential({ kind: "api-key", value: KEY }),
       logger,
       onDecision: () => {},
     };

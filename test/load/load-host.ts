@@ -5,6 +5,7 @@ import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { pino } from "pino";
 import { ControlServer } from "../../host/control/control-server.ts";
+import { fixedCredential } from "../../host/broker/credential.ts";
 import type { CreateFakeAgent } from "../../host/runtime/fake/fake-agent.ts";
 import { FakeMachine } from "../../host/runtime/fake/fake-machine.ts";
 import { FakeRuntime } from "../../host/runtime/fake/fake-runtime.ts";
@@ -37,7 +38,7 @@ export async function startLoadHost(createAgent: (directory: string) => CreateFa
       store,
       defaultImage: "agent:load",
       modelEndpoint: new URL("http://127.0.0.1:9"),
-      credential: { kind: "api-key", value: "none" },
+      credentials: fixedCredential({ kind: "api-key", value: "none" }),
       egressAllowed: [],
       logger,
       queue: { maxRunning: Infinity, maxMemoryBytes: Infinity },

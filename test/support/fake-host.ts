@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { pino } from "pino";
+import { fixedCredential } from "../../host/broker/credential.ts";
 import type { FakeBox } from "../../host/runtime/fake/fake-box.ts";
 import { FakeMachine } from "../../host/runtime/fake/fake-machine.ts";
 import { FakeRuntime } from "../../host/runtime/fake/fake-runtime.ts";
@@ -39,7 +40,7 @@ export async function startFakeHost({
       store,
       defaultImage: "agent:test",
       modelEndpoint: new URL(model.url),
-      credential: { kind: "api-key", value: "key" },
+      credentials: fixedCredential({ kind: "api-key", value: "key" }),
       egressAllowed: [],
       logger: pino({ level: "silent" }),
       ...options,

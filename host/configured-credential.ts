@@ -1,0 +1,78 @@
+import { checkCredential, type Credential, type CredentialSource } from "./broker/credential.ts";
+import { type ConfigFile, readConfigFile } from "./config-file.ts";
+import { runCredentialHelper } from "./credential-helper.ts";
+
+const KINDS = { api_key: "api-key", auth_token: "auth-token", oauth_token: "oauth-token" } as const;
+/** A helper that is asked because of a refusal is asked at most this often (ms). */
+const RENEW_INTERVAL_MS = 5_000;
+
+export interface ConfiguredCredentialOptions {
+  configDirectory: string;
+  /** Counts before the configured one, and never changes. */
+  environmentCredential: Credential | undefined;
+  /** Default: runs the command. */
+  runHelper?: (command: readonly string[]) => Promise<string>;
+}
+
+/**
+ * The user's credential: of the environment, in config.json, or what a helper command prints. A change
+ * of the file counts at once; a helper is asked once, and again after its answer was refused.
+ */
+export class ConfiguredCredential implements CredentialSource {
+  readonly #options: ConfiguredCredentialOptions;
+  #helped: { command: string; answer: Promise<Credential>; askedMs: number } | undefined;
+
+  constructor(options: ConfiguredCredentialOptions) {
+    this.#options = options;
+  }
+
+  /** Its kind, without asking a helper; undefined if none is configured. Throws CONFIG_INVALID, CONFIG_UNSAFE. */
+  kind(): Credential["kind"] | undefined {
+    const { environmentCredential } = this.#options;
+    if (environmentCredential !== undefined) return environmentCredential.kind;
+    const configured = this.#configured();
+    return configured === undefined ? undefined : configured.kind;
+  }
+
+  /** Throws CONFIG_INVALID, CONFIG_UNSAFE, CREDENTIAL_INVALID, CREDENTIAL_HELPER_FAILED. */
+  async read(): Promise<Credential | undefined> {
+    const { environmentCredential } = this.#options;
+    if (environmentCredential !== undefined) return environmentCredential;
+    const configured = this.#configured();
+    if (configured === undefined || "value" in configured) return configured;
+    return this.#ask(configured);
+  }
+
+  async renew(refused: Credential): Promise<Credential | undefined> {
+    const known = await this.read();
+    if (known === undefined || known.value !== refused.value) return known;
+    if (this.#helped !== undefined && Date.now() - this.#helped.askedMs >= RENEW_INTERVAL_MS) this.#helped = undefined;
+    return this.read();
+  }
+
+  #ask({ kind, command }: { kind: Credential["kind"]; command: readonly string[] }): Promise<Credential> {
+    const { runHelper = runCredentialHelper } = this.#options;
+    const name = JSON.stringify([kind, command]);
+    if (this.#helped?.command === name) return this.#helped.answer;
+    const answer = runHelper(command).then((value) => ({ kind, value: checkCredential(value.trim()) }));
+    const helped = (this.#helped = { command: name, answer, askedMs: Date.now() });
+    // What failed is asked for again the next time.
+    answer.catch(() => {
+      if (this.#helped === helped) this.#helped = undefined;
+    });
+    return answer;
+  }
+
+  #configured(): Credential | { kind: Credential["kind"]; command: readonly string[] } | undefined {
+    const { credential } = readConfigFile(this.#options.configDirectory);
+    if (credential === undefined) return undefined;
+    if ("helper" in credential) return { kind: KINDS[credential.kind], command: credential.helper };
+    return literal(credential);
+  }
+}
+
+function literal(credential: Exclude<NonNullable<ConfigFile["credential"]>, { helper: string[] }>): Credential {
+  if ("api_key" in credential) return { kind: "api-key", value: checkCredential(credential.api_key.trim()) };
+  if ("auth_token" in credential) return { kind: "auth-token", value: checkCredential(credential.auth_token.trim()) };
+  return { kind: "oauth-token", value: checkCredential(credential.oauth_token.trim()) };
+}

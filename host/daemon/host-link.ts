@@ -10,7 +10,7 @@ import { RemoteSessions } from "../control/remote-sessions.ts";
 import { VERSION } from "../version.ts";
 import { compareVersions } from "./compare-versions.ts";
 import { explainCredential } from "./explain-credential.ts";
-import { ExclusiveLock, hostLockPath } from "./exclusive-lock.ts";
+import { ExclusiveLock, hostLockPath } from "../exclusive-lock.ts";
 import { makeRuntimeDirectory, socketPath } from "./runtime-directory.ts";
 import { startHost } from "./start-host.ts";
 

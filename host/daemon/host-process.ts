@@ -11,7 +11,7 @@ import { PROTOCOL_VERSION } from "../control/protocol-version.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { LIVE_STATES } from "../session/states.ts";
 import { VERSION } from "../version.ts";
-import { ExclusiveLock, hostLockPath } from "./exclusive-lock.ts";
+import { ExclusiveLock, hostLockPath } from "../exclusive-lock.ts";
 import { idleFor } from "./idle-watch.ts";
 import { makeRuntimeDirectory, socketPath } from "./runtime-directory.ts";
 

@@ -78,7 +78,7 @@ export interface SessionStore extends Disposable {
   read(sessionId: string, options: { afterSequence: number; limit: number }): SessionEvent[];
   /**
    * Resolves true when there are events after a number, false on abort, or if none will come because
-   * the session is not live. Does not notice what another process writes. Never rejects.
+   * the session is not live. Never rejects.
    */
   changed(sessionId: string, options: { afterSequence: number; signal: AbortSignal }): Promise<boolean>;
   /** The fold of the log; undefined if there is no such session. The caller's own copy. */

@@ -24,38 +24,35 @@ const noRoom = expect.objectContaining({
   kind: "RESOURCE_EXHAUSTED",
 }) as Error;
 
-test.each([{ exclusive: false }, { exclusive: true }])(
-  "a full disk is said to be full, loses nothing, and takes more once there is room (%j)",
-  (options) => {
-    const ballast = join(disk, "ballast");
-    writeFileSync(ballast, Buffer.alloc(1024 * 1024));
-    {
-      using store = new SqliteStore(path, options);
-      store.createSession("ses_1", NEW);
-      let count = 0;
-      const fill = () => {
-        for (; count < 1000; count++) store.append("ses_1", [said("x".repeat(10_000), count + 1)]);
-      };
-      expect(fill).toThrow(noRoom);
-      expect(fill).toThrow(noRoom);
-      expect(() => store.createSession("ses_2", { ...NEW, container: "x".repeat(20_000) })).toThrow(noRoom);
-      expect(store.getSession("ses_1")?.lastSequence).toBe(count);
-      rmSync(ballast);
-      store.append("ses_1", [said("x".repeat(10_000), ++count), finished()]);
-      expect(store.getSession("ses_1")?.lastSequence).toBe(count + 1);
-      expect(store.getSession("ses_2")).toBeUndefined();
-    }
-    using store = new SqliteStore(path, options);
-    const sequences: number[] = [];
-    for (;;) {
-      const page = store.read("ses_1", { afterSequence: sequences.at(-1) ?? 0, limit: 50 });
-      if (page.length === 0) break;
-      sequences.push(...page.map(({ sequence }) => sequence));
-    }
-    expect(sequences).toEqual(Array.from({ length: sequences.length }, (_, index) => index + 1));
-    expect(store.liveSessionIds()).toEqual([]);
-  },
-);
+test("a full disk is said to be full, loses nothing, and takes more once there is room", () => {
+  const ballast = join(disk, "ballast");
+  writeFileSync(ballast, Buffer.alloc(1024 * 1024));
+  {
+    using store = new SqliteStore(path);
+    store.createSession("ses_1", NEW);
+    let count = 0;
+    const fill = () => {
+      for (; count < 1000; count++) store.append("ses_1", [said("x".repeat(10_000), count + 1)]);
+    };
+    expect(fill).toThrow(noRoom);
+    expect(fill).toThrow(noRoom);
+    expect(() => store.createSession("ses_2", { ...NEW, container: "x".repeat(20_000) })).toThrow(noRoom);
+    expect(store.getSession("ses_1")?.lastSequence).toBe(count);
+    rmSync(ballast);
+    store.append("ses_1", [said("x".repeat(10_000), ++count), finished()]);
+    expect(store.getSession("ses_1")?.lastSequence).toBe(count + 1);
+    expect(store.getSession("ses_2")).toBeUndefined();
+  }
+  using store = new SqliteStore(path);
+  const sequences: number[] = [];
+  for (;;) {
+    const page = store.read("ses_1", { afterSequence: sequences.at(-1) ?? 0, limit: 50 });
+    if (page.length === 0) break;
+    sequences.push(...page.map(({ sequence }) => sequence));
+  }
+  expect(sequences).toEqual(Array.from({ length: sequences.length }, (_, index) => index + 1));
+  expect(store.liveSessionIds()).toEqual([]);
+});
 
 test("a full disk is said to be full at the start, too", () => {
   writeFileSync(join(disk, "ballast"), Buffer.alloc(2 * 1024 * 1024 - 32 * 1024));

@@ -20,8 +20,6 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const READ_BYTES = 512 * 1024;
 
 export interface SqliteStoreOptions {
-  /** No other process may use the file: throws STORE_IN_USE if one does. Default false. */
-  exclusive?: boolean;
   /** Finished sessions are kept this long. Default 30 days. */
   maxAgeMs?: number | undefined;
   /** The oldest finished sessions go when all that is stored takes more. Default 2 GiB. */
@@ -39,9 +37,9 @@ export class SqliteStore implements SessionStore {
   readonly #removal: Removal;
 
   constructor(path: string, options: SqliteStoreOptions = {}) {
-    const { exclusive = false, maxAgeMs = 30 * DAY_MS, maxBytes = 2048 * MIB, maxLiveBytes = 512 * MIB } = options;
+    const { maxAgeMs = 30 * DAY_MS, maxBytes = 2048 * MIB, maxLiveBytes = 512 * MIB } = options;
     this.#limits = { maxAgeMs, maxBytes, maxLiveBytes };
-    this.#file = new StoreFile(path, { exclusive });
+    this.#file = new StoreFile(path);
     this.#statements = prepareStatements(this.#file.database);
     this.#removal = new Removal(this.#file);
   }

@@ -14,8 +14,8 @@ const NOT_WRITABLE_CODES = ["EACCES", "EPERM", "EROFS", "ENOTDIR", "EEXIST"];
 
 /**
  * Returns what went wrong with the file at `path` as an AppError. STORE_FAILED with `retryable`:
- * the same works again once there is room. STORE_CORRUPT, STORE_NOT_WRITABLE, STORE_IN_USE: somebody
- * has to do something.
+ * the same works again once there is room. STORE_CORRUPT, STORE_NOT_WRITABLE: somebody has to do
+ * something.
  */
 export function storeError(error: unknown, { path, failed }: { path: string; failed: string }): AppError {
   if (error instanceof AppError) return error;
@@ -45,10 +45,10 @@ export function storeError(error: unknown, { path, failed }: { path: string; fai
     });
   }
   if (primary === BUSY || primary === LOCKED) {
-    return make("STORE_IN_USE", `Another process is using ${path}.`, {
-      kind: "FAILED_PRECONDITION",
+    return make("STORE_FAILED", `Another process holds ${path}.`, {
+      kind: "UNAVAILABLE",
       retryable: true,
-      help: "End the other claudecluster, or set CLAUDECLUSTER_STATE_DIR to another directory.",
+      help: "Look for a program other than claudecluster that has it open.",
     });
   }
   return make("STORE_FAILED", error instanceof Error ? `${error.message}.` : "", {

@@ -11,9 +11,8 @@ import {
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { entered, finished, NEW, said, temporaryStore } from "./fixtures.ts";
+import { finished, NEW, said, temporaryStore } from "./fixtures.ts";
 import { SqliteStore } from "./sqlite-store.ts";
-import { Session_State } from "../../proto/index.ts";
 
 let place: ReturnType<typeof temporaryStore>;
 let path: string;
@@ -38,10 +37,7 @@ function overwrite(offset: number, bytes: Buffer): void {
   closeSync(file);
 }
 
-const opening =
-  (options = {}) =>
-  () =>
-    new SqliteStore(path, options)[Symbol.dispose]();
+const opening = () => new SqliteStore(path)[Symbol.dispose]();
 const error = (reason: string) => expect.objectContaining({ reason }) as Error;
 
 test("is readable by its user only", () => {
@@ -51,11 +47,11 @@ test("is readable by its user only", () => {
 });
 
 test("refuses a newer file and leaves it as it is", () => {
-  opening()();
+  opening();
   const database = new DatabaseSync(path);
   database.exec("PRAGMA user_version = 99");
   database.close();
-  expect(opening()).toThrow(error("STORE_TOO_NEW"));
+  expect(opening).toThrow(error("STORE_TOO_NEW"));
   expect(new DatabaseSync(path, { readOnly: true }).prepare("PRAGMA user_version").get()).toEqual({ user_version: 99 });
 });
 
@@ -69,9 +65,9 @@ test.each([
   fill();
   damage();
   const before = readFileSync(path);
-  for (const options of [{}, { exclusive: true }]) {
-    expect(opening(options)).toThrow(error("STORE_CORRUPT"));
-    expect(opening(options)).toThrow(
+  for (let times = 0; times < 2; times++) {
+    expect(opening).toThrow(error("STORE_CORRUPT"));
+    expect(opening).toThrow(
       expect.objectContaining({
         help: expect.stringContaining(path) as string,
         message: expect.stringContaining(path) as string,
@@ -97,24 +93,16 @@ test("says so when its directory is none", () => {
   expect(() => new SqliteStore(join(import.meta.filename, "sessions.db"))).toThrow(error("STORE_NOT_WRITABLE"));
 });
 
-test("is exclusive where it is asked to be, until it is disposed of", () => {
+test("belongs to one process, until it is disposed of", () => {
   {
-    using shared = new SqliteStore(path);
-    using other = new SqliteStore(path);
-    shared.createSession("ses_1", { ...NEW, events: [entered(Session_State.RUNNING)] });
-    expect(other.getSession("ses_1")?.state).toBe(Session_State.RUNNING);
-    expect(opening({ exclusive: true })).toThrow(error("STORE_IN_USE"));
+    using _host = new SqliteStore(path);
+    expect(opening).toThrow(error("STORE_IN_USE"));
   }
-  {
-    using _host = new SqliteStore(path, { exclusive: true });
-    expect(opening({ exclusive: true })).toThrow(error("STORE_IN_USE"));
-    expect(opening()).toThrow(error("STORE_IN_USE"));
-  }
-  opening({ exclusive: true })();
+  opening();
 });
 
 test("stores everything in the file when it is closed, also what the thread has in hand", () => {
-  const store = new SqliteStore(path, { exclusive: true });
+  const store = new SqliteStore(path);
   store.createSession("ses_1", NEW);
   for (let sequence = 1; sequence <= 300; sequence++) store.append("ses_1", [said("x".repeat(60_000), sequence)]);
   store[Symbol.dispose]();

@@ -1,12 +1,13 @@
 import { chmodSync, mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { AppError } from "../../proto/index.ts";
+import { ExclusiveLock } from "../exclusive-lock.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { migrate } from "./migrations.ts";
 import { storeError } from "./store-error.ts";
-import { lockStore } from "./store-lock.ts";
 
-/** Another process, or the thread that empties the write-ahead log, may hold the file for a moment. */
+/** The thread that empties the write-ahead log may hold the file for a moment. */
 const BUSY_TIMEOUT_MS = 5000;
 /** The write-ahead log is cut back to this once it has been emptied (bytes). */
 const LOG_BYTES = 128 * 1024 * 1024;
@@ -20,7 +21,7 @@ const INCREMENTAL = 2;
 
 /**
  * A store's SQLite file (WAL), or one in memory with the path ":memory:". Made where there is none,
- * readable by its user only; checked, brought to the newest version and locked. Throws
+ * readable by its user only; checked, brought to the newest version, and this process's alone. Throws
  * STORE_CORRUPT, STORE_NOT_WRITABLE, STORE_TOO_NEW, STORE_IN_USE, STORE_FAILED.
  */
 export class StoreFile implements Disposable {
@@ -32,15 +33,14 @@ export class StoreFile implements Disposable {
   readonly #commit: StatementSync;
   #open = true;
 
-  /** `exclusive`: no other process may have it, now or later, and its log is emptied in a thread. */
-  constructor(path: string, { exclusive }: { exclusive: boolean }) {
+  constructor(path: string) {
     this.#path = path;
     const onDisk = path !== ":memory:";
     let database: DatabaseSync | undefined;
     try {
       if (onDisk) {
         mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-        this.#lock = lockStore(path, { exclusive });
+        this.#lock = takeLock(path);
       }
       database = new DatabaseSync(path);
       if (onDisk) chmodSync(path, 0o600);
@@ -53,10 +53,7 @@ export class StoreFile implements Disposable {
     this.database = database;
     this.#begin = database.prepare("BEGIN IMMEDIATE");
     this.#commit = database.prepare("COMMIT");
-    if (onDisk && exclusive) {
-      database.exec(`PRAGMA wal_autocheckpoint = ${LOG_PAGES}`);
-      this.#checkpoints = new Checkpoints(path);
-    }
+    if (onDisk) this.#checkpoints = new Checkpoints(path);
   }
 
   /** It has not been disposed of. */
@@ -102,6 +99,17 @@ export class StoreFile implements Disposable {
   }
 }
 
+/** Whatever else two hosts would do to each other: what is known of a live session is in the memory of one. */
+function takeLock(path: string): ExclusiveLock {
+  const lock = ExclusiveLock.take(`${path}.lock`);
+  if (lock !== undefined) return lock;
+  throw new AppError("STORE_IN_USE", `Another process is using ${path}.`, {
+    kind: "FAILED_PRECONDITION",
+    help: "End the other claudecluster, or set CLAUDECLUSTER_STATE_DIR to another directory.",
+    metadata: { path },
+  });
+}
+
 function rollBack(database: DatabaseSync): void {
   try {
     database.exec("ROLLBACK");
@@ -119,6 +127,7 @@ function prepare(database: DatabaseSync, path: string): void {
     `PRAGMA journal_mode = WAL;
      PRAGMA synchronous = NORMAL;
      PRAGMA journal_size_limit = ${LOG_BYTES};
+     PRAGMA wal_autocheckpoint = ${LOG_PAGES};
      PRAGMA cache_size = -${CACHE_KIB};`,
   );
   check(database, path);

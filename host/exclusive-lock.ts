@@ -16,6 +16,7 @@ export function hostLockPath(directory: string): string {
  */
 export class ExclusiveLock implements Disposable {
   readonly #database: DatabaseSync;
+  #held = true;
 
   private constructor(database: DatabaseSync) {
     this.#database = database;
@@ -36,6 +37,8 @@ export class ExclusiveLock implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (this.#database.isOpen) this.#database.close();
+    if (!this.#held) return;
+    this.#held = false;
+    this.#database.close();
   }
 }

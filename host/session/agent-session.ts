@@ -19,6 +19,7 @@ import { agentError } from "../agent-client/agent-error.ts";
 import { AsyncQueue } from "../agent-client/async-queue.ts";
 import { type ConnectionSink, serveConnections } from "../agent-client/serve-connections.ts";
 import type { Container } from "../runtime/runtime.ts";
+import { isNoRoom } from "./no-room.ts";
 import { readPatch, readTranscript } from "./read-left.ts";
 import type { SessionLog } from "./session-log.ts";
 import { sleep } from "./sleep.ts";
@@ -94,9 +95,11 @@ export class AgentSession {
         // Somebody who looks inside may take a seat of ours; we take it back.
         const lost =
           known.kind === "UNAVAILABLE" || known.reason === "OWNER_REPLACED" || known.reason === "CALLER_REPLACED";
-        if (!lost) throw known;
+        // The agent keeps what there is no room for here.
+        const noRoom = isNoRoom(known);
+        if (!lost && !noRoom) throw known;
         if (!this.#contacted && Date.now() - startMs > TIMEOUTS.firstContactMs) throw known;
-        this.#connectionLost(known.cause instanceof Error ? known.cause.message : known.message);
+        if (!noRoom) this.#connectionLost(known.cause instanceof Error ? known.cause.message : known.message);
         if (this.#options.log.lastAgentSequence > stored) delayMs = TIMEOUTS.redialFirstMs;
       }
       await sleep(delayMs, signal);

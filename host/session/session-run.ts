@@ -34,6 +34,7 @@ import type { ContainerLimits } from "./container-limits.ts";
 import { restoreRequests } from "./continuation.ts";
 import { cancellation, exitFailure, failure, finalState } from "./ending.ts";
 import type { RuntimeHealth } from "./runtime-health.ts";
+import { isNoRoom } from "./no-room.ts";
 import { salvageChanges } from "./salvage.ts";
 import type { SessionLog } from "./session-log.ts";
 import type { SessionQueue } from "./session-queue.ts";
@@ -80,7 +81,10 @@ export class SessionRun {
   #agent: AgentSession | undefined;
   #deadline: NodeJS.Timeout | undefined;
   #stopReason: string | undefined;
+  /** Its place among those that run; given back at the end. */
+  #place: Disposable | undefined;
   #detached = false;
+  #killed = false;
   /** Resolves after the session's last event has been stored and the container is gone, or after `detach`. Never rejects. */
   readonly finished: Promise<void>;
   /** Aborted, with the error, if the log is not completed by this host, so that nobody waits here for an end that will not come. */
@@ -110,13 +114,21 @@ export class SessionRun {
   stop(reason: string): void {
     if (this.#stopReason !== undefined) return;
     this.#stopReason = reason;
-    this.#keepAndSay("stop", { case: "stop", value: create(StopSchema, { reason }) });
+    const request = { case: "stop" as const, value: create(StopSchema, { reason }) };
+    try {
+      this.#keep("stop", request);
+    } catch (error) {
+      // It only does not survive this host then.
+      if (!isNoRoom(error)) throw error;
+    }
+    this.#say(request);
     this.#stop.abort(new Error(reason));
     this.#setDeadline(TIMEOUTS.collectMs);
   }
 
   /** Ends the session and its container at once; what was streamed is kept. */
   kill(reason: string): void {
+    this.#killed = true;
     this.#stopReason ??= reason;
     this.#stop.abort(new Error(reason));
     this.#kill.abort(new Error(reason));
@@ -137,10 +149,9 @@ export class SessionRun {
   /** Sends Claude another message. Once this returns it is stored, and survives the host. */
   sendMessage({ text, messageId = "" }: { text: string; messageId?: string }): void {
     const id = messageId === "" ? ulid() : messageId;
-    this.#keepAndSay(`message ${id}`, {
-      case: "userMessage",
-      value: create(UserMessageSchema, { text, messageId: id }),
-    });
+    const request = { case: "userMessage" as const, value: create(UserMessageSchema, { text, messageId: id }) };
+    this.#keep(`message ${id}`, request);
+    this.#say(request);
   }
 
   /** Decides what Claude asks permission for. Throws DECISION_UNKNOWN. */
@@ -165,9 +176,8 @@ export class SessionRun {
     });
   }
 
-  #keepAndSay(name: string, request: AttachRequest["request"]): void {
+  #keep(name: string, request: AttachRequest["request"]): void {
     this.#options.log.keepRequest(name, create(AttachRequestSchema, { request }));
-    this.#say(request);
   }
 
   #say(request: AttachRequest["request"]): void {
@@ -177,17 +187,17 @@ export class SessionRun {
   /** True once the log is complete; false if the session was let go of. */
   async #run(): Promise<boolean> {
     const { log, logger, store, queue, limits } = this.#options;
-    await using stack = new AsyncDisposableStack();
+    using _place = { [Symbol.dispose]: () => this.#place?.[Symbol.dispose]() };
     let container: Container | undefined;
     let ended: AgentResult;
     try {
       container = await this.#adoptContainer();
-      if (container !== undefined) stack.use(queue.take(limits.memoryBytes));
+      if (container !== undefined) this.#place = queue.take(limits.memoryBytes);
       // The host before us came as far as that.
       const kept = store.getResult(log.sessionId);
       if (kept === undefined) {
         const resumed = container !== undefined;
-        container ??= await this.#createContainer(stack);
+        container ??= await this.#createContainer();
         ended = await this.#inContainer(container, resumed);
       } else {
         ended = kept;
@@ -200,18 +210,36 @@ export class SessionRun {
     }
     try {
       // Before the container goes: until then it could be asked again.
-      this.#keep(ended);
-    } finally {
+      if (!(await this.#onceThereIsRoom(() => this.#keepResult(ended)))) return false;
+    } catch (error) {
       await this.#removeContainer(container);
+      throw error;
     }
+    await this.#removeContainer(container);
     const { result } = ended;
     const state = finalState(result.outcome);
-    log.append({ case: "sessionFinished", value: create(SessionFinishedSchema, { state, result: forEvent(result) }) });
+    const value = create(SessionFinishedSchema, { state, result: forEvent(result) });
+    if (!(await this.#onceThereIsRoom(() => log.append({ case: "sessionFinished", value })))) return false;
     logger.info({ outcome: Session_State[state], elapsedMs: Date.now() - this.#startMs }, "session finished");
     return true;
   }
 
-  #keep({ result, patch, transcript }: AgentResult): void {
+  /** Stores something, waiting for room if need be. False if the session was let go of meanwhile. */
+  async #onceThereIsRoom(store: () => void): Promise<boolean> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        store();
+        return true;
+      } catch (error) {
+        if (!isNoRoom(error) || this.#killed) throw error;
+        if (this.#detached) return false;
+        if (attempt === 1) this.#options.logger.error({ err: error }, "the end of a session waits for room");
+      }
+      await delay(TIMEOUTS.storeRetryMs, undefined);
+    }
+  }
+
+  #keepResult({ result, patch, transcript }: AgentResult): void {
     result.elapsed = durationFromMs(Math.max(0, Date.now() - this.#startMs));
     result.patch = new Uint8Array();
     result.patchInlined = false;
@@ -259,17 +287,15 @@ export class SessionRun {
     }
   }
 
-  /** Waits for a place and creates the container; the place is the stack's. */
-  async #createContainer(stack: AsyncDisposableStack): Promise<Container> {
+  /** Waits for a place and creates the container. */
+  async #createContainer(): Promise<Container> {
     const { log, limits, store, queue, logger } = this.#options;
-    stack.use(
-      await queue.enter({
-        memoryBytes: limits.memoryBytes,
-        signal: this.#stop.signal,
-        onPosition: (place) =>
-          this.#tell({ case: "queuePositionChanged", value: create(QueuePositionChangedSchema, place) }),
-      }),
-    );
+    this.#place = await queue.enter({
+      memoryBytes: limits.memoryBytes,
+      signal: this.#stop.signal,
+      onPosition: (place) =>
+        this.#tell({ case: "queuePositionChanged", value: create(QueuePositionChangedSchema, place) }),
+    });
     log.state(Session_State.PREPARING);
     const container = await this.#tryCreate();
     const { id } = container.ref;
@@ -370,12 +396,12 @@ export class SessionRun {
     });
   }
 
-  /** Stores an event from a place that cannot fail: where the store does, the session ends. */
+  /** Stores an event that may be missing for want of room, from a place that cannot fail: where the store does, the session ends. */
   #tell(event: EventBody): void {
     try {
       this.#options.log.append(event);
     } catch (error) {
-      this.#kill.abort(error);
+      if (!isNoRoom(error)) this.#kill.abort(error);
     }
   }
 

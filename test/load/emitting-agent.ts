@@ -73,6 +73,16 @@ export class EmittingAgent {
     this.#server = createServer({ settings: { initialWindowSize: 1024 * 1024 } }, handler);
   }
 
+  /** Number of the newest event. */
+  get lastSequence(): number {
+    return this.#log.lastSequence;
+  }
+
+  /** Its session is over. */
+  get ended(): boolean {
+    return this.#log.ended;
+  }
+
   /** Serves a connection that the host has opened. */
   serve(stream: Duplex): void {
     stream.on("error", () => {});

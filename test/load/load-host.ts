@@ -23,12 +23,15 @@ export interface LoadHost extends AsyncDisposable {
   create(count: number): Promise<string[]>;
 }
 
-/** Starts it. `createAgent` gets the directory of the run. */
-export async function startLoadHost(createAgent: (directory: string) => CreateFakeAgent): Promise<LoadHost> {
+/** Starts it. `createAgent` gets the directory of the run, which is made in `parent`. */
+export async function startLoadHost(
+  createAgent: (directory: string) => CreateFakeAgent,
+  { parent = tmpdir() } = {},
+): Promise<LoadHost> {
   await using stack = new AsyncDisposableStack();
-  const directory = mkdtempSync(join(tmpdir(), "claudecluster-load-"));
+  const directory = mkdtempSync(join(parent, "claudecluster-load-"));
   stack.defer(() => rmSync(directory, { recursive: true }));
-  const logger = pino({ level: process.env["LOAD_LOG_LEVEL"] ?? "warn" }, pino.destination({ fd: 2, sync: true }));
+  const logger = pino({ level: process.env["LOAD_LOG_LEVEL"] ?? "fatal" }, pino.destination({ fd: 2, sync: true }));
   const store = stack.use(new SqliteStore(join(directory, "sessions.db")));
   const machine = new FakeMachine({ createAgent: createAgent(directory) });
   const runtime = stack.use(new FakeRuntime({ machine }));

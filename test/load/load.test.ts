@@ -1,10 +1,9 @@
 import { expect, test } from "vitest";
 import { ControlClient } from "../../host/control/control-client.ts";
 import { RemoteSessions } from "../../host/control/remote-sessions.ts";
-import type { FakeAgent } from "../../host/runtime/fake/fake-agent.ts";
 import { Session_State } from "../../proto/index.ts";
-import { EmittingAgent } from "./emitting-agent.ts";
 import { startLoadHost } from "./load-host.ts";
+import { localAgents } from "./local-agent.ts";
 import { watch } from "./watcher.ts";
 
 const SESSIONS = 10;
@@ -12,22 +11,8 @@ const WATCHERS = 40;
 const STALLED = 2;
 const EVENTS = 200;
 
-/** An agent in this process. */
-function emittingAgent(): FakeAgent {
-  const { promise: exited, resolve } = Promise.withResolvers<{ exitCode: number }>();
-  const agent = new EmittingAgent({ eventsPerSecond: 100, eventCount: EVENTS });
-  return {
-    exited,
-    serve: (stream) => agent.serve(stream),
-    kill() {
-      agent.kill();
-      resolve({ exitCode: 137 });
-    },
-  };
-}
-
 test("every watcher sees every event of its session, once and in order, and one that stalls holds up nobody", async () => {
-  await using host = await startLoadHost(() => emittingAgent);
+  await using host = await startLoadHost(() => localAgents({ eventsPerSecond: 100, eventCount: EVENTS }));
   // Those that stall share a connection with others.
   using client = new ControlClient(host.socketPath);
   const remote = new RemoteSessions({ client });

@@ -1,0 +1,68 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { Session_State } from "../../proto/index.ts";
+import { startLoadHost } from "./load-host.ts";
+import { localAgents } from "./local-agent.ts";
+import { watch } from "./watcher.ts";
+
+// A file system of its own: needs root, as the agent's tests do.
+let disk: string;
+beforeEach(() => {
+  disk = mkdtempSync(join(tmpdir(), "claudecluster-disk-"));
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=16m", "tmpfs", disk]);
+});
+afterEach(() => {
+  execFileSync("umount", ["--lazy", disk]);
+  rmSync(disk, { recursive: true });
+});
+
+/** Looks again until it is so. */
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+test.each([
+  ["goes on", 400],
+  ["ends", 100],
+])("a session that %s while the disk is full loses nothing once there is room", async (_what, eventCount) => {
+  const createAgent = localAgents({ eventsPerSecond: 100, eventCount });
+  await using host = await startLoadHost(() => createAgent, { parent: disk });
+  const [id] = await host.create(1);
+  const watching = watch(host.sessions, id!, { signal: AbortSignal.timeout(25_000) });
+  await until(async () => (await host.sessions.get(id!)).lastSequence > 30);
+  const [agent] = createAgent.agents;
+
+  const { bavail, bsize } = statfsSync(disk);
+  writeFileSync(join(disk, "ballast"), Buffer.alloc(bavail * bsize));
+  // What SQLite has taken before goes on for a while.
+  const full = { sequence: 0, agent: 0 };
+  await until(async () => {
+    const { lastSequence } = await host.sessions.get(id!);
+    if (lastSequence > full.sequence) Object.assign(full, { sequence: lastSequence, agent: agent!.lastSequence });
+    return agent!.lastSequence >= Math.min(full.agent + 50, eventCount);
+  });
+  rmSync(join(disk, "ballast"));
+
+  const seen = await watching;
+  expect(seen).toMatchObject({ gapCount: 0, finished: true });
+  expect(seen.eventCount).toBeGreaterThan(eventCount);
+  expect((await host.sessions.get(id!)).state).toBe(Session_State.SUCCEEDED);
+});
+
+test("a session can be stopped while the disk is full", async () => {
+  const createAgent = localAgents({ eventsPerSecond: 100, eventCount: 10_000 });
+  await using host = await startLoadHost(() => createAgent, { parent: disk });
+  const [id] = await host.create(1);
+  const watching = watch(host.sessions, id!, { signal: AbortSignal.timeout(25_000) });
+  await until(async () => (await host.sessions.get(id!)).lastSequence > 30);
+  const { bavail, bsize } = statfsSync(disk);
+  writeFileSync(join(disk, "ballast"), Buffer.alloc(bavail * bsize));
+  await host.sessions.stop(id!, { reason: "enough" });
+  const [agent] = createAgent.agents;
+  await until(() => agent!.ended);
+  rmSync(join(disk, "ballast"));
+  expect(await watching).toMatchObject({ gapCount: 0, finished: true });
+});

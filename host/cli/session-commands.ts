@@ -7,7 +7,7 @@ import { listCommand } from "./list.ts";
 import { logsCommand } from "./logs.ts";
 import { runCommand } from "./run.ts";
 import { showCommand } from "./show.ts";
-import { answerCommand, decideCommand, interruptCommand, removeCommand, sendCommand, stopCommand } from "./steer.ts";
+import { interruptCommand, removeCommand, sendCommand, stopCommand } from "./steer.ts";
 import { watchCommand } from "./watch.ts";
 
 const SESSION = "the session's id, or its start or end";
@@ -124,30 +124,6 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .argument("<message>", "what to say")
     .action((given: string, text: string) =>
       withSession(context, given, (sessions, id) => sendCommand(sessions, id, text)),
-    );
-
-  for (const verb of ["allow", "deny"] as const) {
-    program
-      .command(verb)
-      .description(`${verb} what a session's Claude asks permission for`)
-      .argument("<session>", SESSION)
-      .option("--request <id>", "which request, where several wait")
-      .option("--message <text>", "what Claude is told of a denial")
-      .action((given: string, options: { request?: string; message?: string }) =>
-        withSession(context, given, (sessions, id) =>
-          decideCommand(sessions, id, { allow: verb === "allow", ...options }),
-        ),
-      );
-  }
-
-  program
-    .command("answer")
-    .description("answer what a session's Claude asks")
-    .argument("<session>", SESSION)
-    .argument("<answer...>", "one for each question")
-    .option("--request <id>", "which question, where several wait")
-    .action((given: string, answers: string[], options: { request?: string }) =>
-      withSession(context, given, (sessions, id) => answerCommand(sessions, id, answers, options)),
     );
 
   program

@@ -1,5 +1,4 @@
-import { AppError, isFinal } from "../../proto/index.ts";
-import { readSummary } from "../present/read-session.ts";
+import { isFinal } from "../../proto/index.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 
@@ -7,39 +6,6 @@ import { type CommandIo, EXIT } from "./command-io.ts";
 export async function sendCommand(sessions: Sessions, sessionId: string, text: string): Promise<number> {
   await sessions.sendMessage(sessionId, { text });
   return EXIT.done;
-}
-
-/** Decides a session's permission request: the one that is named, else the only one that waits. Throws DECISION_UNKNOWN. */
-export async function decideCommand(
-  sessions: Sessions,
-  sessionId: string,
-  { allow, request, message }: { allow: boolean; request?: string | undefined; message?: string | undefined },
-): Promise<number> {
-  const requestId = request ?? (await onlyRequest(sessions, sessionId, "tool"));
-  await sessions.decide(sessionId, { requestId, allow, ...(message !== undefined && { message }) });
-  return EXIT.done;
-}
-
-/** Answers a session's question: one answer for each part of it. Throws DECISION_UNKNOWN. */
-export async function answerCommand(
-  sessions: Sessions,
-  sessionId: string,
-  answers: readonly string[],
-  { request }: { request?: string | undefined },
-): Promise<number> {
-  const requestId = request ?? (await onlyRequest(sessions, sessionId, "questions"));
-  await sessions.answer(sessionId, { requestId, answers: answers.map((value) => ({ values: [value] })) });
-  return EXIT.done;
-}
-
-async function onlyRequest(sessions: Sessions, sessionId: string, kind: "tool" | "questions"): Promise<string> {
-  const { summary } = await readSummary(sessions, sessionId);
-  const waiting = (summary.waiting_for ?? []).filter((request) => request[kind] !== undefined);
-  if (waiting.length === 1) return waiting[0]!.request_id;
-  throw new AppError("DECISION_UNKNOWN", `${waiting.length} requests of this session wait for that.`, {
-    kind: "NOT_FOUND",
-    help: waiting.length === 0 ? "`claudecluster show` says what it does." : "Name one with --request.",
-  });
 }
 
 /** Ends the running turn of a session. */

@@ -71,10 +71,6 @@ async function obey(sessions: Sessions, start: AttachStart, request: AttachReque
   switch (request.case) {
     case "userMessage":
       return sessions.sendMessage(sessionId, request.value);
-    case "permissionDecision":
-      return sessions.decide(sessionId, request.value);
-    case "answer":
-      return sessions.answer(sessionId, request.value);
     case "interrupt":
       return sessions.interrupt(sessionId);
     case "stop":

@@ -1,13 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { AppError, type Session, type SessionEvent } from "../../proto/index.ts";
-import type {
-  CreateSessionRequest,
-  Decision,
-  ListSessionsPage,
-  ListSessionsRequest,
-  QuestionReply,
-  Sessions,
-} from "../session/sessions.ts";
+import type { CreateSessionRequest, ListSessionsPage, ListSessionsRequest, Sessions } from "../session/sessions.ts";
 import type { ControlClient } from "./control-client.ts";
 import { hostError } from "./control-error.ts";
 
@@ -93,14 +86,6 @@ export class RemoteSessions implements Sessions {
 
   async stop(sessionId: string, { reason }: { reason: string }): Promise<void> {
     await this.#call(() => this.#client.stopSession({ sessionId, reason }));
-  }
-
-  async decide(sessionId: string, decision: Decision): Promise<void> {
-    await this.#call(() => this.#client.decidePermission({ sessionId, decision }));
-  }
-
-  async answer(sessionId: string, { requestId, answers }: QuestionReply): Promise<void> {
-    await this.#call(() => this.#client.answerQuestion({ sessionId, answer: { requestId, answers: [...answers] } }));
   }
 
   async interrupt(sessionId: string): Promise<void> {

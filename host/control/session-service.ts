@@ -61,15 +61,6 @@ export function sessionService(options: SessionServiceOptions): ServiceImpl<type
       await sessions.sendMessage(sessionId, { text: message?.text ?? "", messageId: message?.messageId ?? "" });
       return {};
     },
-    async decidePermission({ sessionId, decision }) {
-      const { requestId, allow, message } = decision ?? { requestId: "", allow: false, message: "" };
-      await sessions.decide(sessionId, { requestId, allow, message });
-      return {};
-    },
-    async answerQuestion({ sessionId, answer }) {
-      await sessions.answer(sessionId, { requestId: answer?.requestId ?? "", answers: answer?.answers ?? [] });
-      return {};
-    },
     async interruptSession({ sessionId }) {
       await sessions.interrupt(sessionId);
       return {};

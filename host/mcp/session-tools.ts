@@ -126,52 +126,6 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
   );
 
   server.registerTool(
-    "decide_permission",
-    {
-      title: "Decide a permission",
-      description:
-        "Allows or denies what a session's Claude asks permission for: a request of waiting_for in get_session. Ask the person in front of you unless they said how to decide. Undecided requests are denied after a while.",
-      inputSchema: z.strictObject({
-        session_id: sessionId,
-        request_id: z.string().describe("The request's id, from waiting_for."),
-        allow: z.boolean().describe("true: Claude may use the tool, this once."),
-        message: z.string().max(10_000).optional().describe("What Claude is told of a denial."),
-      }),
-      outputSchema: sessionOutputSchema,
-      annotations: { readOnlyHint: false, destructiveHint: true, openWorldHint: true },
-    },
-    ({ session_id: id, request_id: requestId, allow, message }) =>
-      answering(logger, async () => {
-        await sessions.decide(id, { requestId, allow, ...(message !== undefined && { message }) });
-        return sessionResult(sessions, id);
-      }),
-  );
-
-  server.registerTool(
-    "answer_question",
-    {
-      title: "Answer a question",
-      description:
-        "Answers what a session's Claude asks: a request of waiting_for in get_session. Ask the person in front of you unless you know. After a while Claude is told to decide by itself.",
-      inputSchema: z.strictObject({
-        session_id: sessionId,
-        request_id: z.string().describe("The request's id, from waiting_for."),
-        answers: z
-          .array(z.array(z.string()).min(1))
-          .min(1)
-          .describe("For each question, in order: the chosen options, or words of one's own."),
-      }),
-      outputSchema: sessionOutputSchema,
-      annotations: { readOnlyHint: false, destructiveHint: false, openWorldHint: true },
-    },
-    ({ session_id: id, request_id: requestId, answers }) =>
-      answering(logger, async () => {
-        await sessions.answer(id, { requestId, answers: answers.map((values) => ({ values })) });
-        return sessionResult(sessions, id);
-      }),
-  );
-
-  server.registerTool(
     "interrupt_session",
     {
       title: "Interrupt a session",

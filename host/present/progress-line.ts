@@ -34,14 +34,6 @@ export function progressLine({ event }: SessionEvent): string | undefined {
   switch (event.case) {
     case "phaseChanged":
       return PHASE_TEXTS[event.value.phase] ?? undefined;
-    case "permissionRequested":
-      return `Claude wants to use ${oneLine(event.value.toolName, 40)}: ${oneLine(event.value.inputJson, LINE_LENGTH)} (request ${event.value.requestId})`;
-    case "permissionDecided":
-      return event.value.allowed ? "allowed" : "not allowed";
-    case "questionAsked":
-      return `Claude asks: ${oneLine(event.value.questions.map(({ question }) => question).join(" / "), LINE_LENGTH)} (request ${event.value.requestId})`;
-    case "questionAnswered":
-      return event.value.answers.length > 0 ? "answered" : "nobody answered; Claude decides by itself";
     case "connectionMade":
       return "the agent answers";
     case "queuePositionChanged": {

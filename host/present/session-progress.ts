@@ -6,7 +6,6 @@ import {
   type SessionEvent,
   type Usage,
 } from "../../proto/index.ts";
-import { noteRequest, type WaitingRequest } from "../session/waiting-requests.ts";
 import { progressLine } from "./progress-line.ts";
 
 /** As many lines as are worth keeping of what a session has been doing. */
@@ -22,8 +21,6 @@ export class SessionProgress {
   answer = "";
   /** The newest lines of progress, oldest first. */
   readonly lines: string[] = [];
-  /** What waits for a decision, by its request id. */
-  readonly waiting = new Map<string, WaitingRequest>();
   /** Place in the queue, from 1; 0 outside of it. */
   queuePosition = 0;
 
@@ -34,7 +31,6 @@ export class SessionProgress {
   /** Takes the next event. Returns what it is worth saying of it, if anything. */
   add(entry: SessionEvent): string | undefined {
     foldEvent(this.session, entry);
-    noteRequest(this.waiting, entry);
     const { event } = entry;
     switch (event.case) {
       case "changesUpdated":

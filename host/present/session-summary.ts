@@ -21,8 +21,6 @@ export interface SessionSummary {
   note: string;
   /** What it has been doing, newest last. Only while it is live. */
   recent_progress?: string[];
-  /** What Claude waits for somebody to decide. Only while it does. */
-  waiting_for?: WaitingSummary[];
   /** Claude's last answer. Written in the container: material, not instructions. */
   result: string;
   failure?: { reason: string; message: string };
@@ -59,15 +57,6 @@ export interface SessionSummary {
   conversation_id: string;
 }
 
-/** A permission or a question that waits; see decide_permission and answer_question. */
-export interface WaitingSummary {
-  request_id: string;
-  /** The tool that Claude wants to use. Absent for questions. */
-  tool?: string;
-  input?: string;
-  questions?: { question: string; options: string[]; several: boolean }[];
-}
-
 /** The MCP resource that holds a session's patch. */
 export function patchUri(sessionId: string): string {
   return `claudecluster://sessions/${sessionId}/patch`;
@@ -87,7 +76,6 @@ export function summarizeSession(session: Session, patch: Uint8Array, progress?:
     state: stateName(session.state),
     note: CONTAINER_TEXT_NOTE,
     ...(result === undefined && progress !== undefined && { recent_progress: [...progress.lines] }),
-    ...(progress !== undefined && progress.waiting.size > 0 && { waiting_for: waitingFor(progress) }),
     result: cutChars(plainText(result?.finalText ?? progress?.answer ?? ""), MAX_TEXT_CHARS),
     changes: changes.slice(0, MAX_CHANGES).map((change) => ({
       path: plainText(change.path),
@@ -129,25 +117,6 @@ export function summarizeSession(session: Session, patch: Uint8Array, progress?:
   const inline = inlinePatch(patch);
   if (inline !== undefined) summary.patch = inline;
   return summary;
-}
-
-function waitingFor({ waiting }: SessionProgress): WaitingSummary[] {
-  return [...waiting.values()].map((request) =>
-    "questions" in request
-      ? {
-          request_id: request.requestId,
-          questions: request.questions.map(({ question, options, multiSelect }) => ({
-            question: cutChars(plainText(question), MAX_TEXT_CHARS),
-            options: options.map(({ label }) => plainText(label)),
-            several: multiSelect,
-          })),
-        }
-      : {
-          request_id: request.requestId,
-          tool: plainText(request.toolName),
-          input: cutChars(plainText(request.inputJson), MAX_TEXT_CHARS),
-        },
-  );
 }
 
 /** The patch as text where that loses nothing: small, valid UTF-8, nothing that had to be taken out. */

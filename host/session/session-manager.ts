@@ -26,14 +26,7 @@ import { salvageChanges } from "./salvage.ts";
 import { SessionLog } from "./session-log.ts";
 import { type QueueLimits, queueLimits, SessionQueue } from "./session-queue.ts";
 import { SessionRun, type SessionRunOptions } from "./session-run.ts";
-import type {
-  CreateSessionRequest,
-  Decision,
-  ListSessionsPage,
-  ListSessionsRequest,
-  QuestionReply,
-  Sessions,
-} from "./sessions.ts";
+import type { CreateSessionRequest, ListSessionsPage, ListSessionsRequest, Sessions } from "./sessions.ts";
 import { sweepContainers } from "./sweep.ts";
 
 export interface SessionManagerOptions {
@@ -227,20 +220,19 @@ export class SessionManager implements Sessions, AsyncDisposable {
     (await this.#run(sessionId))?.stop(options.reason);
   }
 
-  async decide(sessionId: string, decision: Decision): Promise<void> {
-    ((await this.#run(sessionId)) ?? over(sessionId)).decide(decision);
-  }
-
-  async answer(sessionId: string, answer: QuestionReply): Promise<void> {
-    ((await this.#run(sessionId)) ?? over(sessionId)).answer(answer);
-  }
-
   async interrupt(sessionId: string): Promise<void> {
     (await this.#run(sessionId))?.interrupt();
   }
 
   async sendMessage(sessionId: string, message: { text: string; messageId?: string }): Promise<void> {
-    ((await this.#run(sessionId)) ?? over(sessionId)).sendMessage(message);
+    const run = await this.#run(sessionId);
+    if (run === undefined) {
+      throw new AppError("SESSION_OVER", `Session ${sessionId} is over.`, {
+        kind: "FAILED_PRECONDITION",
+        help: "Start a new one.",
+      });
+    }
+    run.sendMessage(message);
   }
 
   async readChanges(sessionId: string): Promise<Uint8Array> {
@@ -276,12 +268,5 @@ function notFound(sessionId: string): AppError {
   return new AppError("SESSION_NOT_FOUND", `There is no session "${sessionId.slice(0, 64)}".`, {
     kind: "NOT_FOUND",
     metadata: { session_id: sessionId.slice(0, 64) },
-  });
-}
-
-function over(sessionId: string): never {
-  throw new AppError("SESSION_OVER", `Session ${sessionId} is over.`, {
-    kind: "FAILED_PRECONDITION",
-    help: "Continue it in a new one.",
   });
 }

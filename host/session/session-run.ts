@@ -3,7 +3,6 @@ import { durationFromMs, durationMs, timestampMs } from "@bufbuild/protobuf/wkt"
 import type { Logger } from "pino";
 import { ulid } from "ulid";
 import {
-  AnswerSchema,
   AppError,
   asAppError,
   type AttachRequest,
@@ -13,7 +12,6 @@ import {
   EgressDecidedSchema,
   type EventBody,
   InterruptSchema,
-  PermissionDecisionSchema,
   Phase,
   QueuePositionChangedSchema,
   SessionFinishedSchema,
@@ -38,10 +36,8 @@ import { isNoRoom } from "./no-room.ts";
 import { salvageChanges } from "./salvage.ts";
 import type { SessionLog } from "./session-log.ts";
 import type { SessionQueue } from "./session-queue.ts";
-import type { Decision, QuestionReply } from "./sessions.ts";
 import { sleep } from "./sleep.ts";
 import { TIMEOUTS } from "./timeouts.ts";
-import { waitingRequests } from "./waiting-requests.ts";
 
 const PHASES: Record<CreateProgress["phase"], Phase> = {
   image: Phase.IMAGE,
@@ -152,28 +148,6 @@ export class SessionRun {
     const request = { case: "userMessage" as const, value: create(UserMessageSchema, { text, messageId: id }) };
     this.#keep(`message ${id}`, request);
     this.#say(request);
-  }
-
-  /** Decides what Claude asks permission for. Throws DECISION_UNKNOWN. */
-  decide({ requestId, allow, message = "" }: Decision): void {
-    this.#requireWaiting(requestId);
-    const value = create(PermissionDecisionSchema, { requestId, allow, message });
-    this.#say({ case: "permissionDecision", value });
-  }
-
-  /** Answers what Claude asks. Throws DECISION_UNKNOWN. */
-  answer({ requestId, answers }: QuestionReply): void {
-    this.#requireWaiting(requestId);
-    this.#say({ case: "answer", value: create(AnswerSchema, { requestId, answers: [...answers] }) });
-  }
-
-  #requireWaiting(requestId: string): void {
-    if (waitingRequests(this.#options.log.all()).has(requestId)) return;
-    throw new AppError("DECISION_UNKNOWN", `Nothing waits for a decision on "${requestId.slice(0, 64)}".`, {
-      kind: "NOT_FOUND",
-      help: "It may have been decided, or its time was over: the session's events say which.",
-      metadata: { request_id: requestId.slice(0, 64) },
-    });
   }
 
   #keep(name: string, request: AttachRequest["request"]): void {

@@ -10,21 +10,6 @@ export interface CreateSessionRequest {
   requestId?: string;
 }
 
-/** What becomes of a permission request. */
-export interface Decision {
-  requestId: string;
-  allow: boolean;
-  /** What Claude is told of a denial. */
-  message?: string;
-}
-
-/** What is answered to a question. */
-export interface QuestionReply {
-  requestId: string;
-  /** One for each question, in their order. */
-  answers: readonly { values: string[] }[];
-}
-
 /** Which sessions a list is to hold. */
 export interface ListSessionsRequest {
   /** Only these states. Empty or undefined: all. */
@@ -63,10 +48,6 @@ export interface Sessions {
   interrupt(sessionId: string): Promise<void>;
   /** Sends Claude another message, queued while a turn runs. Throws SESSION_OVER. */
   sendMessage(sessionId: string, message: { text: string; messageId?: string }): Promise<void>;
-  /** Decides what Claude asks permission for. Throws DECISION_UNKNOWN if nothing waits for it. */
-  decide(sessionId: string, decision: Decision): Promise<void>;
-  /** Answers what Claude asks: for each question what is chosen or said. Throws DECISION_UNKNOWN. */
-  answer(sessionId: string, answer: QuestionReply): Promise<void>;
   /** Removes everything that is stored of a finished session. Throws SESSION_LIVE. */
   delete(sessionId: string): Promise<void>;
   /** The whole patch, or what is known of it so far. */

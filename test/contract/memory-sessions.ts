@@ -2,10 +2,8 @@ import { create } from "@bufbuild/protobuf";
 import { monotonicFactory } from "ulid";
 import type {
   CreateSessionRequest,
-  Decision,
   ListSessionsPage,
   ListSessionsRequest,
-  QuestionReply,
   Sessions,
 } from "../../host/session/sessions.ts";
 import { SqliteStore } from "../../host/store/sqlite-store.ts";
@@ -37,7 +35,6 @@ export class MemorySessions implements Sessions, Disposable {
   readonly #patches = new Map<string, Uint8Array>();
   readonly messages: string[] = [];
   readonly interrupted: string[] = [];
-  readonly decided: (Decision | QuestionReply)[] = [];
   /** How many events readers have been given. */
   readCount = 0;
   /** Readers that have not been left. */
@@ -119,16 +116,6 @@ export class MemorySessions implements Sessions, Disposable {
     if (isFinal((await this.get(sessionId)).state)) return;
     const value = create(CancellationSchema, { reason });
     this.#end(sessionId, Session_State.CANCELED, { case: "cancellation", value }, new Uint8Array());
-  }
-
-  async decide(sessionId: string, decision: Decision): Promise<void> {
-    await this.get(sessionId);
-    this.decided.push(decision);
-  }
-
-  async answer(sessionId: string, answer: QuestionReply): Promise<void> {
-    await this.get(sessionId);
-    this.decided.push(answer);
   }
 
   async interrupt(sessionId: string): Promise<void> {

@@ -166,12 +166,6 @@ export function sessionsContract(start: () => Promise<SessionsHarness>): void {
     await sessions.interrupt(id);
     expect(driver.messages).toEqual(["and then?"]);
     expect(driver.interrupted).toEqual([id]);
-    await sessions.decide(id, { requestId: "r1", allow: true });
-    await sessions.answer(id, { requestId: "r2", answers: [{ values: ["blue", "green"] }] });
-    expect(driver.decided).toMatchObject([
-      { requestId: "r1", allow: true },
-      { requestId: "r2", answers: [{ values: ["blue", "green"] }] },
-    ]);
     await sessions.stop(id, { reason: "first" });
     await sessions.stop(id, { reason: "second" });
     expect((await sessions.get(id)).result?.outcome).toMatchObject({

@@ -104,26 +104,3 @@ test("the same request id gives the same session, and unknown ids are not found"
   await host.sessions.stop(first.id, { reason: "enough" });
   await host.follow(first.id);
 });
-
-test("what Claude asks permission for is decided from outside, once", async () => {
-  await using host = await startFakeHost();
-  const { id } = await host.start("[scenario: small-edit]", { permissionMode: "default" });
-  const decided: Promise<void>[] = [];
-  const unknown: Promise<unknown>[] = [];
-  const events: string[] = [];
-  for await (const { event } of host.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(60_000) })) {
-    if (event.case === "permissionRequested") {
-      const { requestId } = event.value;
-      decided.push(host.sessions.decide(id, { requestId, allow: true }));
-      unknown.push(host.sessions.decide(id, { requestId: "no-such", allow: true }).catch((error: unknown) => error));
-    }
-    if (event.case === "permissionDecided") events.push(`${event.value.allowed}`);
-  }
-  await Promise.all(decided);
-  expect(events.length).toBeGreaterThan(0);
-  expect(new Set(events)).toEqual(new Set(["true"]));
-  expect(await unknown[0]).toMatchObject({ reason: "DECISION_UNKNOWN", kind: "NOT_FOUND" });
-  const session = await host.sessions.get(id);
-  expect(session.state, JSON.stringify(session.result?.outcome)).toBe(Session_State.SUCCEEDED);
-  expect(session.result?.changeCount).toBeGreaterThan(0);
-});

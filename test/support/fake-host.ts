@@ -1,4 +1,4 @@
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { pino } from "pino";
 import { fixedCredential } from "../../host/broker/credential.ts";
 import type { FakeBox } from "../../host/runtime/fake/fake-box.ts";
@@ -62,9 +62,9 @@ export async function startFakeHost({
     },
     store,
     bareRepository: git.directoryOf("greeter"),
-    start: (task: string, spec: MessageInitShape<typeof SessionSpecSchema> = {}) =>
+    start: (task: string) =>
       sessions.create({
-        spec: create(SessionSpecSchema, { ...spec, task, repository: create(RepositorySpecSchema, { uri }) }),
+        spec: create(SessionSpecSchema, { task, repository: create(RepositorySpecSchema, { uri }) }),
         container: create(ContainerSpecSchema),
       }),
     /** Reads the log to its end, and calls `act` at the first event of a kind. */

@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   AppError,
+  checkAnswers,
   cutText,
   Decider,
   type EventBody,
@@ -38,7 +39,6 @@ interface Waiting {
 const INPUT_BYTES = 32 * 1024;
 const DESCRIPTION_BYTES = 2 * 1024;
 const MESSAGE_BYTES = 8 * 1024;
-const ANSWER_BYTES = 32 * 1024;
 /** Claude asks for one thing after the other, and each of its sub-agents does. */
 const MAX_WAITING = 100;
 const MAX_REMEMBERED = 1000;
@@ -158,19 +158,6 @@ export class Decisions {
 
 function denial(message: string): Verdict {
   return { allowed: false, message };
-}
-
-function checkAnswers(answers: readonly QuestionAnswer[], questionCount: number): void {
-  const values = answers.flatMap((answer) => answer.values);
-  const bytes = values.reduce((sum, value) => sum + Buffer.byteLength(value), 0);
-  let problem: string | undefined;
-  if (answers.length !== questionCount) problem = `${answers.length} answers came for ${questionCount} questions`;
-  else if (answers.some((answer) => answer.values.every((value) => value.trim() === "")))
-    problem = "an answer is empty";
-  else if (bytes + 8 * values.length > ANSWER_BYTES) problem = `the answers have more than ${ANSWER_BYTES} bytes`;
-  if (problem === undefined) return;
-  const help = "Send one answer for each question, in their order, with at least one value each.";
-  throw refused("ANSWER_INVALID", `The answer does not fit: ${problem}.`, help);
 }
 
 function refused(reason: string, message: string, help: string, metadata: Record<string, string> = {}): AppError {

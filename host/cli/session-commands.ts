@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import { AppError } from "../../proto/index.ts";
 import type { SpawnInput } from "../session/spawn-request.ts";
 import { type CommandContext, withEachSession, withSession, withSessions } from "./command-context.ts";
+import { answerCommand, decideCommand } from "./decide.ts";
 import { diffCommand } from "./diff.ts";
 import { listCommand } from "./list.ts";
 import { logsCommand } from "./logs.ts";
@@ -19,6 +20,7 @@ interface RunFlags {
   model?: string;
   timeout?: number;
   idleTimeout?: number;
+  decisionTimeout?: number;
   permissionMode?: SpawnInput["permission_mode"];
   image?: string;
   memory?: string;
@@ -43,6 +45,7 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .option("-m, --model <model>", "model name or alias")
     .option("-t, --timeout <seconds>", "time for the session (default: 300)", Number)
     .option("--idle-timeout <seconds>", "how long it takes further messages after a turn (default: 0)", Number)
+    .option("--decision-timeout <seconds>", "how long it waits for a permission or an answer (default: 60)", Number)
     .option("--permission-mode <mode>", "Claude Code's permission mode (default: bypassPermissions)")
     .option("--image <image>", "image with the agent")
     .option("--memory <size>", 'memory limit (default: "2g")')
@@ -126,6 +129,31 @@ export function addSessionCommands(program: Command, context: CommandContext): v
       withSession(context, given, (sessions, id) => sendCommand(sessions, id, text)),
     );
 
+  for (const [verb, allow] of [
+    ["allow", true],
+    ["deny", false],
+  ] as const) {
+    const command = program
+      .command(verb)
+      .description(`${allow ? "give" : "deny"} the permission that a session's Claude waits for`)
+      .argument("<session>", SESSION)
+      .option("--request <id>", "which, if it waits for several");
+    if (!allow) command.option("--message <text>", "what Claude is told");
+    command.action((given: string, options: { request?: string; message?: string }) =>
+      withSession(context, given, (sessions, id) => decideCommand(sessions, id, { allow, ...options })),
+    );
+  }
+
+  program
+    .command("answer")
+    .description("answer what a session's Claude asks")
+    .argument("<session>", SESSION)
+    .argument("<answer...>", 'one for each question: an option or words of your own; several choices as "a|b"')
+    .option("--request <id>", "which, if it waits for several")
+    .action((given: string, answers: string[], options: { request?: string }) =>
+      withSession(context, given, (sessions, id) => answerCommand(sessions, id, answers, options)),
+    );
+
   program
     .command("interrupt")
     .description("end the running turn of a session")
@@ -165,9 +193,26 @@ interface ListFlags extends JsonFlag {
 }
 
 function toInput(task: string, flags: RunFlags): SpawnInput {
-  const { repository, ref, model, timeout, idleTimeout, permissionMode, image, memory, cpus, maxSteps, env } = flags;
+  const {
+    repository,
+    ref,
+    model,
+    timeout,
+    idleTimeout,
+    decisionTimeout,
+    permissionMode,
+    image,
+    memory,
+    cpus,
+    maxSteps,
+    env,
+  } = flags;
   const input = { task, repository, ref, model, image, memory, cpus, environment: env };
-  const times = { timeout_seconds: timeout, idle_timeout_seconds: idleTimeout };
+  const times = {
+    timeout_seconds: timeout,
+    idle_timeout_seconds: idleTimeout,
+    decision_timeout_seconds: decisionTimeout,
+  };
   return { ...input, ...times, permission_mode: permissionMode, max_steps: maxSteps, continue_session: flags.continue };
 }
 

@@ -10,7 +10,7 @@ import {
 import type { AttachRequest, AttachResponseSchema } from "../../proto/control.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { SessionFeed } from "./session-feed.ts";
-import { openFeed, type SessionServiceOptions } from "./session-service.ts";
+import { openFeed, type SessionServiceOptions, toAnswer } from "./session-service.ts";
 
 /** Streams a session's events to somebody who may also steer it, as far as the role goes. */
 export async function* attach(
@@ -55,9 +55,16 @@ async function steer(
       await obey(sessions, start, request);
     } catch (error) {
       const known = asAppError(error);
-      await feed.refuse(create(RequestRefusedSchema, { reason: known.reason, message: known.toSentence() }));
+      const refused = { reason: known.reason, message: known.toSentence(), refusedId: idOf(request) };
+      await feed.refuse(create(RequestRefusedSchema, refused));
     }
   }
+}
+
+/** What names a request to whoever made it. */
+function idOf(request: AttachRequest["request"]): string {
+  if (request.case === "userMessage") return request.value.messageId;
+  return request.case === "permissionDecision" || request.case === "answer" ? request.value.requestId : "";
 }
 
 async function obey(sessions: Sessions, start: AttachStart, request: AttachRequest["request"]): Promise<void> {
@@ -75,6 +82,10 @@ async function obey(sessions: Sessions, start: AttachStart, request: AttachReque
       return sessions.interrupt(sessionId);
     case "stop":
       return sessions.stop(sessionId, { reason: request.value.reason });
+    case "permissionDecision":
+      return sessions.decide(sessionId, request.value);
+    case "answer":
+      return sessions.answer(sessionId, toAnswer(request.value));
     case "attach":
       throw new AppError("ATTACHED_ALREADY", "This stream is attached already.");
     case undefined:

@@ -97,16 +97,32 @@ export class RemoteSessions implements Sessions {
     await this.#call(() => this.#client.sendMessage({ sessionId, message }));
   }
 
+  async decide(sessionId: string, decision: { requestId: string; allow: boolean; message?: string }): Promise<void> {
+    await this.#once((again) =>
+      this.#client.decidePermission({ sessionId, decision }).catch((error: unknown) => {
+        if (!again || hostError(error).reason !== "DECISION_MADE") throw error;
+      }),
+    );
+  }
+
+  async answer(
+    sessionId: string,
+    { requestId, answers }: { requestId: string; answers: readonly (readonly string[])[] },
+  ): Promise<void> {
+    const answer = { requestId, answers: answers.map((values) => ({ values: [...values] })) };
+    await this.#once((again) =>
+      this.#client.answerQuestion({ sessionId, answer }).catch((error: unknown) => {
+        if (!again || hostError(error).reason !== "DECISION_MADE") throw error;
+      }),
+    );
+  }
+
   async delete(sessionId: string): Promise<void> {
-    let sent = false;
-    await this.#call(() => {
-      const again = sent;
-      sent = true;
-      return this.#client.deleteSession({ sessionId }).catch((error: unknown) => {
-        // It was done, and the answer was lost with the connection.
+    await this.#once((again) =>
+      this.#client.deleteSession({ sessionId }).catch((error: unknown) => {
         if (!again || hostError(error).kind !== "NOT_FOUND") throw error;
-      });
-    });
+      }),
+    );
   }
 
   async readChanges(sessionId: string): Promise<Uint8Array> {
@@ -120,6 +136,16 @@ export class RemoteSessions implements Sessions {
         over.abort();
       }
       return Buffer.concat(chunks);
+    });
+  }
+
+  /** A call that is refused the second time: `again` says that its answer may have been lost with the connection. */
+  async #once(call: (again: boolean) => Promise<unknown>): Promise<void> {
+    let again = false;
+    await this.#call(() => {
+      const answer = call(again);
+      again = true;
+      return answer;
     });
   }
 

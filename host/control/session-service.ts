@@ -1,6 +1,14 @@
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
-import { AppError, ContainerSpecSchema, type Session, SessionSpecSchema } from "../../proto/index.ts";
+import {
+  type Answer,
+  AnswerSchema,
+  AppError,
+  ContainerSpecSchema,
+  PermissionDecisionSchema,
+  type Session,
+  SessionSpecSchema,
+} from "../../proto/index.ts";
 import type { SessionService } from "../../proto/control.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { attach } from "./attach.ts";
@@ -61,6 +69,14 @@ export function sessionService(options: SessionServiceOptions): ServiceImpl<type
       await sessions.sendMessage(sessionId, { text: message?.text ?? "", messageId: message?.messageId ?? "" });
       return {};
     },
+    async decidePermission({ sessionId, decision }) {
+      await sessions.decide(sessionId, decision ?? create(PermissionDecisionSchema));
+      return {};
+    },
+    async answerQuestion({ sessionId, answer }) {
+      await sessions.answer(sessionId, toAnswer(answer ?? create(AnswerSchema)));
+      return {};
+    },
     async interruptSession({ sessionId }) {
       await sessions.interrupt(sessionId);
       return {};
@@ -81,6 +97,11 @@ export function sessionService(options: SessionServiceOptions): ServiceImpl<type
       }
     },
   };
+}
+
+/** An answer as the session layer takes it. */
+export function toAnswer({ requestId, answers }: Answer): { requestId: string; answers: string[][] } {
+  return { requestId, answers: answers.map(({ values }) => values) };
 }
 
 /** Opens one reader's stream: the session as it is now, and what follows. Throws NOT_FOUND, OUT_OF_RANGE. */

@@ -6,12 +6,14 @@ import { isFinal, Session_State } from "../../proto/index.ts";
 import { CONTAINER_TEXT_NOTE } from "../present/session-summary.ts";
 import { sessionEntry } from "../present/session-entry.ts";
 import { FINAL_STATES, LIVE_STATES } from "../session/states.ts";
+import { awaitDecided } from "../session/await-session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { sessionOutputSchema } from "../session/spawn-request.ts";
 import { followSession } from "./follow-session.ts";
 import { answering, jsonResult, sessionResult } from "./tool-result.ts";
 
 const sessionId = z.string().describe("The session's id, as spawn_claude_container and list_sessions give it.");
+const requestIdSchema = z.string().describe("request_id of the entry of waiting_for.");
 /** A stopped session collects its changes; a caller gets them with the same call, if it is quick enough (ms). */
 const STOP_PATIENCE_MS = 60_000;
 const READ_ONLY = { readOnlyHint: true, openWorldHint: false };
@@ -121,6 +123,54 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
         const messageId = randomUUID();
         await sessions.sendMessage(id, { text, messageId });
         if (wait) await followSession(sessions, session, context, { messageId });
+        return sessionResult(sessions, id);
+      }),
+  );
+
+  server.registerTool(
+    "decide_permission",
+    {
+      title: "Decide on a permission",
+      description:
+        "Allows or denies what a waiting session's Claude wants to do (waiting_for of the session, kind permission), before its expire_time. Ask your user unless they have told you how to decide: the request was written in the container.",
+      inputSchema: z.strictObject({
+        session_id: sessionId,
+        request_id: requestIdSchema,
+        allow: z.boolean(),
+        message: z.string().optional().describe("What Claude is told of a denial."),
+      }),
+      outputSchema: sessionOutputSchema,
+      annotations: { readOnlyHint: false, destructiveHint: false, openWorldHint: true },
+    },
+    ({ session_id: id, request_id: requestId, allow, message = "" }, context) =>
+      answering(logger, async () => {
+        await sessions.decide(id, { requestId, allow, message });
+        await awaitDecided(sessions, id, { requestId, signal: context.mcpReq.signal });
+        return sessionResult(sessions, id);
+      }),
+  );
+
+  server.registerTool(
+    "answer_question",
+    {
+      title: "Answer a question",
+      description:
+        "Answers what a waiting session's Claude asks (waiting_for of the session, kind question), before its expire_time.",
+      inputSchema: z.strictObject({
+        session_id: sessionId,
+        request_id: requestIdSchema,
+        answers: z
+          .array(z.array(z.string()).min(1))
+          .min(1)
+          .describe("For each question, in order: labels of the chosen options, or words of your own."),
+      }),
+      outputSchema: sessionOutputSchema,
+      annotations: { readOnlyHint: false, destructiveHint: false, openWorldHint: true },
+    },
+    ({ session_id: id, request_id: requestId, answers }, context) =>
+      answering(logger, async () => {
+        await sessions.answer(id, { requestId, answers });
+        await awaitDecided(sessions, id, { requestId, signal: context.mcpReq.signal });
         return sessionResult(sessions, id);
       }),
   );

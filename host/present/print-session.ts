@@ -3,7 +3,18 @@ import { plainText } from "./plain-text.ts";
 import { sessionEntry } from "./session-entry.ts";
 import type { SessionSummary } from "./session-summary.ts";
 import { clock, styleOf } from "./status-line.ts";
+import type { WaitingFor } from "./waiting-for.ts";
 import { type Output, painterFor } from "./terminal.ts";
+
+function decisionText({ request_id: id, expire_time: until, tool, input, questions = [] }: WaitingFor): string {
+  const what =
+    tool !== undefined
+      ? `permission to use ${tool} ${input ?? ""}`
+      : questions
+          .map(({ question, options }) => `${question} (${options.map(({ label }) => label).join(" | ")})`)
+          .join("\n  ");
+  return `${id}, until ${until}\n  ${what}`;
+}
 
 /** Prints what is known of a session, for people. */
 export function printSession(
@@ -29,6 +40,7 @@ export function printSession(
   ];
   for (const [name, text] of rows) if (text !== "") stdout.write(`${paint("dim", name.padEnd(13))}${text}\n`);
   section("task", plainText(session.spec?.task ?? ""));
+  section("waits for", (summary.waiting_for ?? []).map(decisionText).join("\n"));
   section("progress", (summary.recent_progress ?? []).join("\n"));
   section("answer", summary.result);
   const files = summary.changes.map(

@@ -1,5 +1,5 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
-import { type FileChange, FileChange_Kind, Phase, type SessionEvent } from "../../proto/index.ts";
+import { Decider, type FileChange, FileChange_Kind, Phase, type SessionEvent } from "../../proto/index.ts";
 import { oneLine } from "./plain-text.ts";
 
 const PHASE_TEXTS: Record<Phase, string> = {
@@ -71,6 +71,26 @@ export function progressLine({ event }: SessionEvent): string | undefined {
       const seconds = delay === undefined ? "" : ` in ${(durationMs(delay) / 1000).toFixed(1)} s`;
       return `model request failed (${httpStatus === 0 ? "no answer" : httpStatus}, ${oneLine(reason, 60)}), attempt ${attempt} of ${maxAttemptCount}, next${seconds}`;
     }
+    case "permissionRequested": {
+      const { toolName, inputJson } = event.value;
+      return `asks for permission: ${oneLine(toolName, 40)} ${oneLine(toolSubject(inputJson), LINE_LENGTH - 60)}`.trim();
+    }
+    case "permissionDecided":
+      return `permission ${event.value.allowed ? "given" : "denied"}${deciderText(event.value.decider)}`;
+    case "questionAsked":
+      return `asks: ${oneLine(event.value.questions.map(({ question }) => question).join(" / "), LINE_LENGTH)}`;
+    case "questionAnswered": {
+      const answers = event.value.answers.map(({ values }) => values.join(", ")).join(" / ");
+      return answers === ""
+        ? `question left to Claude${deciderText(event.value.decider)}`
+        : `answered: ${oneLine(answers, LINE_LENGTH)}`;
+    }
+    case "messageQueued":
+      return `message queued, ${event.value.waitingCount} waiting`;
+    case "sessionRestored":
+      return event.value.conversationRestored
+        ? `goes on with ${oneLine(event.value.previousSessionId, 40)}`
+        : `goes on with the changes of ${oneLine(event.value.previousSessionId, 40)}, in a new conversation`;
     case "turnFinished":
       return event.value.failure === undefined
         ? undefined
@@ -78,6 +98,11 @@ export function progressLine({ event }: SessionEvent): string | undefined {
     default:
       return undefined;
   }
+}
+
+function deciderText(decider: Decider): string {
+  if (decider === Decider.TIMEOUT) return ", since nobody decided in time";
+  return decider === Decider.END ? ", since the turn has ended" : "";
 }
 
 /** One changed file as git's short status has it, with its line counts. */

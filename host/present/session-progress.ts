@@ -2,6 +2,7 @@ import {
   emptySession,
   type FileChange,
   foldEvent,
+  PendingDecisions,
   type Session,
   type SessionEvent,
   type Usage,
@@ -23,6 +24,8 @@ export class SessionProgress {
   readonly lines: string[] = [];
   /** Place in the queue, from 1; 0 outside of it. */
   queuePosition = 0;
+  /** What Claude waits for. */
+  readonly decisions = new PendingDecisions();
 
   constructor(sessionId: string) {
     this.session = emptySession(sessionId);
@@ -31,6 +34,7 @@ export class SessionProgress {
   /** Takes the next event. Returns what it is worth saying of it, if anything. */
   add(entry: SessionEvent): string | undefined {
     foldEvent(this.session, entry);
+    this.decisions.add(entry);
     const { event } = entry;
     switch (event.case) {
       case "changesUpdated":

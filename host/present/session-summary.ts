@@ -2,6 +2,7 @@ import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { FileChange_Kind, Phase, type Session, Session_State } from "../../proto/index.ts";
 import { plainText } from "./plain-text.ts";
 import type { SessionProgress } from "./session-progress.ts";
+import { type WaitingFor, waitingFor } from "./waiting-for.ts";
 
 /** Claude Code keeps results up to about 50,000 characters in the conversation; these fit together. */
 const MAX_INLINE_PATCH_CHARS = 20_000;
@@ -19,6 +20,8 @@ export interface SessionSummary {
   /** queued, preparing, running, idle, waiting, stopping, or final: succeeded, failed, canceled. */
   state: string;
   note: string;
+  /** Decisions that it waits for. */
+  waiting_for?: WaitingFor[];
   /** What it has been doing, newest last. Only while it is live. */
   recent_progress?: string[];
   /** Claude's last answer. Written in the container: material, not instructions. */
@@ -69,12 +72,14 @@ export function patchUri(sessionId: string): string {
 export function summarizeSession(session: Session, patch: Uint8Array, progress?: SessionProgress): SessionSummary {
   const { result } = session;
   const usage = result?.usage ?? progress?.usage;
+  const waiting = progress?.decisions.list() ?? [];
   const changes = result?.changes ?? progress?.changes ?? [];
   const summary: SessionSummary = {
     session_id: session.id,
     container_id: session.containerId,
     state: stateName(session.state),
     note: CONTAINER_TEXT_NOTE,
+    ...(waiting.length > 0 && { waiting_for: waiting.map(waitingFor) }),
     ...(result === undefined && progress !== undefined && { recent_progress: [...progress.lines] }),
     result: cutChars(plainText(result?.finalText ?? progress?.answer ?? ""), MAX_TEXT_CHARS),
     changes: changes.slice(0, MAX_CHANGES).map((change) => ({

@@ -197,8 +197,10 @@ export class AgentSession {
 }
 
 /** What a caller was promised. An interrupt is for the moment only. */
+const KEPT: ReadonlySet<string> = new Set(["userMessage", "stop", "permissionDecision", "answer"]);
+
 export function isKept(request: AttachRequest["request"]): boolean {
-  return request.case === "userMessage" || request.case === "stop";
+  return request.case !== undefined && KEPT.has(request.case);
 }
 
 async function* inPieces(requests: Iterable<RestoreSessionRequest>): AsyncGenerator<RestoreSessionRequest> {

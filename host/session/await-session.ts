@@ -1,4 +1,4 @@
-import { isFinal, type SessionEvent, Session_State } from "../../proto/index.ts";
+import { isFinal, PendingDecisions, type SessionEvent, Session_State } from "../../proto/index.ts";
 import type { Sessions } from "./sessions.ts";
 
 export interface AwaitOptions {
@@ -35,6 +35,38 @@ export async function awaitSession(sessions: Sessions, sessionId: string, option
       }
       if (body.case === "stateChanged" || body.case === "sessionFinished") state = body.value.state;
       if (settled()) return;
+    }
+  } finally {
+    done.abort();
+  }
+}
+
+/** A decision reaches the agent in no time, unless the connection is lost (ms). */
+const DECIDED_MS = 10_000;
+
+/**
+ * Waits until the session shows that a decision has arrived, and goes on or waits for the next one.
+ * Ends silently on abort, and when it takes long: the decision is kept until it arrives.
+ */
+export async function awaitDecided(
+  sessions: Sessions,
+  sessionId: string,
+  { requestId, signal }: { requestId: string; signal: AbortSignal },
+): Promise<void> {
+  const pending = new PendingDecisions();
+  let decided = false;
+  let state: Session_State = Session_State.WAITING;
+  const done = new AbortController();
+  try {
+    const watchSignal = AbortSignal.any([signal, done.signal, AbortSignal.timeout(DECIDED_MS)]);
+    for await (const event of sessions.watch(sessionId, { afterSequence: 0, signal: watchSignal })) {
+      pending.add(event);
+      const body = event.event;
+      if (body.case === "permissionDecided" || body.case === "questionAnswered") {
+        decided ||= body.value.requestId === requestId;
+      }
+      if (body.case === "stateChanged" || body.case === "sessionFinished") state = body.value.state;
+      if (decided && (state !== Session_State.WAITING || pending.list().length > 0)) return;
     }
   } finally {
     done.abort();

@@ -89,8 +89,8 @@ export class SessionLog {
     }
     this.#store.append(this.sessionId, fresh);
     for (const { event } of fresh) {
-      const arrived = event.case === "messageQueued" || event.case === "turnStarted" ? event.value.messageId : "";
-      if (arrived !== "") this.#store.removeRequest(this.sessionId, `message ${arrived}`);
+      const arrived = nameOfArrived(event);
+      if (arrived !== undefined) this.#store.removeRequest(this.sessionId, arrived);
     }
     return finished;
   }
@@ -98,6 +98,11 @@ export class SessionLog {
   /** Keeps what a caller says to the session until the agent is known to have it. */
   keepRequest(name: string, request: AttachRequest): void {
     this.#store.putRequest(this.sessionId, name, toBinary(AttachRequestSchema, request));
+  }
+
+  /** What was said under this name has not arrived yet. */
+  keepsRequest(name: string): boolean {
+    return this.#store.getRequests(this.sessionId).some((kept) => kept.name === name);
   }
 
   /** What the agent is not known to have, oldest first. */
@@ -114,6 +119,20 @@ export class SessionLog {
       yield* page;
       afterSequence = page.at(-1)!.sequence;
     }
+  }
+}
+
+/** The kept request that an event shows to have arrived. */
+function nameOfArrived(event: EventBody): string | undefined {
+  switch (event.case) {
+    case "messageQueued":
+    case "turnStarted":
+      return event.value.messageId === "" ? undefined : `message ${event.value.messageId}`;
+    case "permissionDecided":
+    case "questionAnswered":
+      return `decision ${event.value.requestId}`;
+    default:
+      return undefined;
   }
 }
 

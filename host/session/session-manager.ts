@@ -3,13 +3,18 @@ import { create, fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import { ulid } from "ulid";
 import {
+  AnswerSchema,
   AppError,
+  checkAnswers,
   completeSpec,
   type ContainerSpec,
   ContainerSpecSchema,
   isFinal,
+  PendingDecisions,
+  PermissionDecisionSchema,
   Phase,
   PhaseChangedSchema,
+  QuestionAnswerSchema,
   type Session,
   type SessionEvent,
   SessionStartedSchema,
@@ -225,14 +230,36 @@ export class SessionManager implements Sessions, AsyncDisposable {
   }
 
   async sendMessage(sessionId: string, message: { text: string; messageId?: string }): Promise<void> {
-    const run = await this.#run(sessionId);
-    if (run === undefined) {
-      throw new AppError("SESSION_OVER", `Session ${sessionId} is over.`, {
-        kind: "FAILED_PRECONDITION",
-        help: "Start a new one.",
-      });
-    }
-    run.sendMessage(message);
+    (await this.#liveRun(sessionId)).sendMessage(message);
+  }
+
+  async decide(
+    sessionId: string,
+    { requestId, allow, message = "" }: { requestId: string; allow: boolean; message?: string },
+  ): Promise<void> {
+    const run = await this.#liveRun(sessionId);
+    this.#pendingDecisions(sessionId).require(requestId, "permission");
+    run.decide(requestId, {
+      case: "permissionDecision",
+      value: create(PermissionDecisionSchema, { requestId, allow, message }),
+    });
+  }
+
+  async answer(
+    sessionId: string,
+    { requestId, answers: given }: { requestId: string; answers: readonly (readonly string[])[] },
+  ): Promise<void> {
+    const run = await this.#liveRun(sessionId);
+    const { questions } = this.#pendingDecisions(sessionId).require(requestId, "question").request;
+    const answers = given.map((values) => create(QuestionAnswerSchema, { values: [...values] }));
+    checkAnswers(answers, questions.length);
+    run.decide(requestId, { case: "answer", value: create(AnswerSchema, { requestId, answers }) });
+  }
+
+  #pendingDecisions(sessionId: string): PendingDecisions {
+    const pending = new PendingDecisions();
+    for (const event of new SessionLog(this.#options.store, sessionId).all()) pending.add(event);
+    return pending;
   }
 
   async readChanges(sessionId: string): Promise<Uint8Array> {
@@ -255,6 +282,16 @@ export class SessionManager implements Sessions, AsyncDisposable {
     const runs = [...this.#runs.values()];
     for (const run of runs) run.kill("The host is shutting down.");
     await Promise.all([this.#sweep, ...runs.map((run) => run.finished)]);
+  }
+
+  /** Throws NOT_FOUND, SESSION_OVER. */
+  async #liveRun(sessionId: string): Promise<SessionRun> {
+    const run = await this.#run(sessionId);
+    if (run !== undefined) return run;
+    throw new AppError("SESSION_OVER", `Session ${sessionId} is over.`, {
+      kind: "FAILED_PRECONDITION",
+      help: "Start a new one.",
+    });
   }
 
   /** The session's run; undefined if it is over. Throws NOT_FOUND. */

@@ -9,6 +9,7 @@ import {
   AttachRequestSchema,
   ContainerProgressSchema,
   cutText,
+  decisionMade,
   EgressDecidedSchema,
   type EventBody,
   InterruptSchema,
@@ -147,6 +148,17 @@ export class SessionRun {
     const id = messageId === "" ? ulid() : messageId;
     const request = { case: "userMessage" as const, value: create(UserMessageSchema, { text, messageId: id }) };
     this.#keep(`message ${id}`, request);
+    this.#say(request);
+  }
+
+  /** Tells Claude what it waits for. Survives the host as a message does. Throws DECISION_MADE. */
+  decide(
+    requestId: string,
+    request: Extract<AttachRequest["request"], { case: "permissionDecision" | "answer" }>,
+  ): void {
+    const name = `decision ${requestId}`;
+    if (this.#options.log.keepsRequest(name)) throw decisionMade(requestId);
+    this.#keep(name, request);
     this.#say(request);
   }
 

@@ -48,6 +48,16 @@ export interface Sessions {
   interrupt(sessionId: string): Promise<void>;
   /** Sends Claude another message, queued while a turn runs. Throws SESSION_OVER. */
   sendMessage(sessionId: string, message: { text: string; messageId?: string }): Promise<void>;
+  /**
+   * Decides whether Claude may use a tool. The first decision counts. Throws SESSION_OVER,
+   * DECISION_UNKNOWN, DECISION_MADE, DECISION_MISMATCH.
+   */
+  decide(sessionId: string, decision: { requestId: string; allow: boolean; message?: string }): Promise<void>;
+  /**
+   * Answers what Claude asks: for each question labels of the chosen options, or words of one's own.
+   * Throws as `decide`, and ANSWER_INVALID.
+   */
+  answer(sessionId: string, answer: { requestId: string; answers: readonly (readonly string[])[] }): Promise<void>;
   /** Removes everything that is stored of a finished session. Throws SESSION_LIVE. */
   delete(sessionId: string): Promise<void>;
   /** The whole patch, or what is known of it so far. */

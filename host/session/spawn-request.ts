@@ -43,6 +43,12 @@ export const spawnInputSchema = z.strictObject({
     .string()
     .optional()
     .describe("Id of a finished session to go on with: its changes are restored and its conversation is resumed."),
+  decision_timeout_seconds: z
+    .number()
+    .optional()
+    .describe(
+      "How long the session waits for a permission or an answer, before the permission is denied or the question is left to Claude. 0: nobody is asked. Default: 60.",
+    ),
   max_steps: z.int32().min(0).optional().describe("Most model steps. Default: no limit."),
   idle_timeout_seconds: z
     .number()
@@ -60,6 +66,9 @@ export const sessionOutputSchema = z.looseObject({
   container_id: z.string(),
   state: z.string(),
   note: z.string(),
+  waiting_for: z
+    .array(z.looseObject({ request_id: z.string(), kind: z.enum(["permission", "question"]), expire_time: z.string() }))
+    .optional(),
   recent_progress: z.array(z.string()).optional(),
   result: z.string(),
   changes: z.array(
@@ -95,6 +104,9 @@ export function toCreateRequest(input: SpawnInput): CreateSessionRequest {
         repository: create(RepositorySpecSchema, { uri: repository, ref: ref ?? "" }),
       }),
       ...(input.timeout_seconds !== undefined && { timeout: toDuration(input.timeout_seconds) }),
+      ...(input.decision_timeout_seconds !== undefined && {
+        decisionTimeout: toDuration(input.decision_timeout_seconds),
+      }),
       ...(input.idle_timeout_seconds !== undefined && { idleTimeout: toDuration(input.idle_timeout_seconds) }),
     }),
     container: create(ContainerSpecSchema, {

@@ -10,10 +10,16 @@ import { SqliteStore } from "../../host/store/sqlite-store.ts";
 import {
   AppError,
   CancellationSchema,
+  checkAnswers,
   completeSpec,
+  Decider,
   type EventBody,
   FailureSchema,
   isFinal,
+  PendingDecisions,
+  PermissionDecidedSchema,
+  QuestionAnsweredSchema,
+  QuestionAnswerSchema,
   type Session,
   type SessionEvent,
   SessionFinishedSchema,
@@ -131,6 +137,32 @@ export class MemorySessions implements Sessions, Disposable {
     this.messages.push(create(UserMessageSchema, message).text);
     const value = create(TurnStartedSchema, { turn: session.turnCount + 1, text: message.text });
     this.say(sessionId, { case: "turnStarted", value });
+  }
+
+  async decide(sessionId: string, decision: { requestId: string; allow: boolean; message?: string }): Promise<void> {
+    const { requestId, allow: allowed, message = "" } = decision;
+    await this.get(sessionId);
+    this.#pending(sessionId).require(requestId, "permission");
+    const fields = { requestId, allowed, message, decider: Decider.CALLER };
+    this.say(sessionId, { case: "permissionDecided", value: create(PermissionDecidedSchema, fields) });
+  }
+
+  async answer(
+    sessionId: string,
+    { requestId, answers: given }: { requestId: string; answers: readonly (readonly string[])[] },
+  ): Promise<void> {
+    await this.get(sessionId);
+    const { questions } = this.#pending(sessionId).require(requestId, "question").request;
+    const answers = given.map((values) => create(QuestionAnswerSchema, { values: [...values] }));
+    checkAnswers(answers, questions.length);
+    const value = create(QuestionAnsweredSchema, { requestId, answers, decider: Decider.CALLER });
+    this.say(sessionId, { case: "questionAnswered", value });
+  }
+
+  #pending(sessionId: string): PendingDecisions {
+    const pending = new PendingDecisions();
+    for (const event of this.#store.read(sessionId, { afterSequence: 0, limit: 10_000 })) pending.add(event);
+    return pending;
   }
 
   async delete(sessionId: string): Promise<void> {

@@ -6,6 +6,8 @@ import {
   ContainerSpecSchema,
   type EventBody,
   FilePatchedSchema,
+  PermissionRequestedSchema,
+  QuestionAskedSchema,
   type SessionEvent,
   Session_State,
   SessionSpecSchema,
@@ -174,6 +176,40 @@ export function sessionsContract(start: () => Promise<SessionsHarness>): void {
     });
     await sessions.delete(id);
     await expect(sessions.get(id)).rejects.toMatchObject({ kind: "NOT_FOUND" });
+  });
+
+  test("takes one decision and one answer for each request that waits", async () => {
+    await using harness = await start();
+    const { sessions, driver } = harness;
+    const { id } = await sessions.create(request("x"));
+    const permission = create(PermissionRequestedSchema, { requestId: "p1", toolName: "Bash" });
+    const questions = [{ question: "Which?" }, { question: "Which others?", multiSelect: true }];
+    const question = create(QuestionAskedSchema, { requestId: "q1", questions });
+    driver.say(id, { case: "permissionRequested", value: permission }, { case: "questionAsked", value: question });
+    await expect(sessions.decide(id, { requestId: "other", allow: true })).rejects.toMatchObject({
+      reason: "DECISION_UNKNOWN",
+      kind: "FAILED_PRECONDITION",
+    });
+    await expect(sessions.decide(id, { requestId: "q1", allow: true })).rejects.toMatchObject({
+      reason: "DECISION_MISMATCH",
+    });
+    await sessions.decide(id, { requestId: "p1", allow: false, message: "no" });
+    await expect(sessions.decide(id, { requestId: "p1", allow: true })).rejects.toMatchObject({
+      reason: "DECISION_MADE",
+    });
+    await expect(sessions.answer(id, { requestId: "q1", answers: [["a"]] })).rejects.toMatchObject({
+      reason: "ANSWER_INVALID",
+    });
+    await sessions.answer(id, { requestId: "q1", answers: [["a"], ["b", "c"]] });
+    driver.finish(id);
+    const told = (await readAll(sessions, id)).map(({ event }) => event);
+    expect(told.find((event) => event.case === "permissionDecided")?.value).toMatchObject({
+      allowed: false,
+      message: "no",
+    });
+    expect(told.find((event) => event.case === "questionAnswered")?.value).toMatchObject({
+      answers: [{ values: ["a"] }, { values: ["b", "c"] }],
+    });
   });
 
   test("gives the whole patch, byte by byte, however large", async () => {

@@ -112,6 +112,31 @@ test("a session takes messages, is interrupted and stopped from the command line
   expect((await cli(["watch", id])).code).toBe(130);
 });
 
+test("a session that waits for somebody is allowed, denied and answered from the command line", async () => {
+  const start = async (task: string, ...more: string[]) =>
+    (await cli(["run", "-d", task, "-r", rig.repository, ...more])).stdout.trim();
+  const waiting = async (id: string) => {
+    const show = async () => JSON.parse((await cli(["show", id, "--json"])).stdout) as { state: string };
+    await expect.poll(async () => (await show()).state, { timeout: 60_000 }).toBe("waiting");
+  };
+  const touch = (name: string) => ({ name: "Bash", input: { command: `touch ${name}`, description: "Make a file" } });
+  const task = `[scenario: call-tools ${JSON.stringify([touch("one.txt"), touch("two.txt")])}]`;
+  const id = await start(task, "--permission-mode", "default");
+  await waiting(id);
+  expect((await cli(["show", id])).stdout).toContain("permission to use Bash");
+  expect((await cli(["answer", id, "yes"])).stderr).toContain("DECISION_UNKNOWN");
+  expect((await cli(["allow", id])).code).toBe(0);
+  await expect.poll(async () => (await cli(["deny", id, "--message", "no"])).code, { timeout: 60_000 }).toBe(0);
+  expect((await cli(["watch", id])).code).toBe(0);
+  expect((await cli(["diff", id])).stdout).toMatch(/one\.txt/);
+  expect((await cli(["diff", id])).stdout).not.toContain("two.txt");
+  const question = await start("[scenario: ask-question]");
+  await waiting(question);
+  expect((await cli(["answer", question, "Bonjour"])).code).toBe(0);
+  expect((await cli(["watch", question])).code).toBe(0);
+  expect((await cli(["show", question])).stdout).toContain("Bonjour");
+});
+
 test("a credential goes in on standard input, into a file of this user alone, and never comes out again", async () => {
   await using place = await makeHostDirectories();
   {

@@ -81,3 +81,38 @@ test("a parent talks to a session that it has not waited for, and stops it", asy
   const missing = await mcp.call("get_session", { session_id: "ses_NONE" });
   expect(missing).toMatchObject({ isError: true, text: expect.stringContaining("SESSION_NOT_FOUND") });
 });
+
+test("a parent decides what its session waits for, and gives the answer that it asks for", async () => {
+  await using rig = await startRig();
+  const { mcp } = rig;
+  const calls = JSON.stringify([{ name: "Bash", input: { command: "touch made.txt", description: "Make a file" } }]);
+  const asked = await mcp.spawn({
+    task: `[scenario: call-tools ${calls}]`,
+    repository: rig.repository,
+    permission_mode: "default",
+  });
+  expect(asked).toMatchObject({ isError: false, summary: { state: "waiting" } });
+  const [permission] = asked.summary!.waiting_for!;
+  expect(permission).toMatchObject({
+    kind: "permission",
+    tool: "Bash",
+    input: expect.stringContaining("touch made.txt"),
+  });
+  const session = { session_id: asked.summary!.session_id };
+  const decision = { ...session, request_id: permission!.request_id, allow: true };
+  expect((await mcp.call("decide_permission", decision)).summary?.waiting_for).toBeUndefined();
+  expect((await mcp.call("decide_permission", decision)).text).toMatch(/DECISION_MADE|SESSION_OVER/);
+  const { summary } = await mcp.call("wait_session", session);
+  expect(summary).toMatchObject({ state: "succeeded", changes: [{ path: "made.txt" }] });
+
+  const asking = await mcp.spawn({ task: "[scenario: ask-question]", repository: rig.repository });
+  const [question] = asking.summary!.waiting_for!;
+  expect(question).toMatchObject({
+    kind: "question",
+    questions: [{ options: [{ label: "Hello" }, { label: "Bonjour" }] }],
+  });
+  const other = { session_id: asking.summary!.session_id };
+  await mcp.call("answer_question", { ...other, request_id: question!.request_id, answers: [["Bonjour"]] });
+  const answered = await mcp.call("wait_session", other);
+  expect(answered.summary).toMatchObject({ state: "succeeded", result: expect.stringContaining("Bonjour") });
+});

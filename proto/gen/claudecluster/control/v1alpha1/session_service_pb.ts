@@ -4,7 +4,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { AttachStart, EventBatch, Heartbeat, Interrupt, RequestRefused, Stop, UserMessage } from "../../agent/v1alpha1/agent_service_pb.ts";
+import type { Answer, AttachStart, EventBatch, Heartbeat, Interrupt, PermissionDecision, RequestRefused, Stop, UserMessage } from "../../agent/v1alpha1/agent_service_pb.ts";
 import { file_claudecluster_agent_v1alpha1_agent_service } from "../../agent/v1alpha1/agent_service_pb.ts";
 import type { ContainerSpec } from "./container_spec_pb.ts";
 import { file_claudecluster_control_v1alpha1_container_spec } from "./container_spec_pb.ts";
@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/control/v1alpha1/session_service.proto.
  */
 export const file_claudecluster_control_v1alpha1_session_service: GenFile = /*@__PURE__*/
-  fileDesc("CjRjbGF1ZGVjbHVzdGVyL2NvbnRyb2wvdjFhbHBoYTEvc2Vzc2lvbl9zZXJ2aWNlLnByb3RvEh5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEitwEKFENyZWF0ZVNlc3Npb25SZXF1ZXN0EjkKBHNwZWMYASABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvblNwZWMSQAoJY29udGFpbmVyGAIgASgLMi0uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkNvbnRhaW5lclNwZWMSDgoGcGFyZW50GAMgASgJEhIKCnJlcXVlc3RfaWQYBCABKAkiUQoVQ3JlYXRlU2Vzc2lvblJlc3BvbnNlEjgKB3Nlc3Npb24YASABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbiInChFHZXRTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIk4KEkdldFNlc3Npb25SZXNwb25zZRI4CgdzZXNzaW9uGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24iiwEKE0xpc3RTZXNzaW9uc1JlcXVlc3QSPQoGc3RhdGVzGAEgAygOMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24uU3RhdGUSDgoGcGFyZW50GAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoBRISCgpwYWdlX3Rva2VuGAQgASgJImoKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEjkKCHNlc3Npb25zGAEgAygLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIowCCg1BdHRhY2hSZXF1ZXN0EjsKBmF0dGFjaBgBIAEoCzIpLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQXR0YWNoU3RhcnRIABJBCgx1c2VyX21lc3NhZ2UYAyABKAsyKS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlVzZXJNZXNzYWdlSAASPAoJaW50ZXJydXB0GAQgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5JbnRlcnJ1cHRIABIyCgRzdG9wGAUgASgLMiIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5TdG9wSABCCQoHcmVxdWVzdCKbAgoOQXR0YWNoUmVzcG9uc2USOgoHc2Vzc2lvbhgBIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uSAASOgoGZXZlbnRzGAIgASgLMiguY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5FdmVudEJhdGNoSAASPAoJaGVhcnRiZWF0GAMgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWFydGJlYXRIABJHCg9yZXF1ZXN0X3JlZnVzZWQYBCABKAsyLC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlcXVlc3RSZWZ1c2VkSABCCgoIcmVzcG9uc2UiQAoSV2F0Y2hFdmVudHNSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSFgoOYWZ0ZXJfc2VxdWVuY2UYAiABKAUi1wEKE1dhdGNoRXZlbnRzUmVzcG9uc2USOgoHc2Vzc2lvbhgBIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uSAASOgoGZXZlbnRzGAIgASgLMiguY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5FdmVudEJhdGNoSAASPAoJaGVhcnRiZWF0GAMgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWFydGJlYXRIAEIKCghyZXNwb25zZSJkChJTZW5kTWVzc2FnZVJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRI6CgdtZXNzYWdlGAIgASgLMikuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5Vc2VyTWVzc2FnZSIVChNTZW5kTWVzc2FnZVJlc3BvbnNlIi0KF0ludGVycnVwdFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiGgoYSW50ZXJydXB0U2Vzc2lvblJlc3BvbnNlIjgKElN0b3BTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSIVChNTdG9wU2Vzc2lvblJlc3BvbnNlIioKFERlbGV0ZVNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiFwoVRGVsZXRlU2Vzc2lvblJlc3BvbnNlIigKElJlYWRDaGFuZ2VzUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIj0KE1JlYWRDaGFuZ2VzUmVzcG9uc2USDAoEZGF0YRgBIAEoDBIYChB0b3RhbF9zaXplX2J5dGVzGAIgASgDMtUJCg5TZXNzaW9uU2VydmljZRJ8Cg1DcmVhdGVTZXNzaW9uEjQuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkNyZWF0ZVNlc3Npb25SZXF1ZXN0GjUuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkNyZWF0ZVNlc3Npb25SZXNwb25zZRJzCgpHZXRTZXNzaW9uEjEuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkdldFNlc3Npb25SZXF1ZXN0GjIuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkdldFNlc3Npb25SZXNwb25zZRJ5CgxMaXN0U2Vzc2lvbnMSMy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuTGlzdFNlc3Npb25zUmVxdWVzdBo0LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5MaXN0U2Vzc2lvbnNSZXNwb25zZRJrCgZBdHRhY2gSLS5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuQXR0YWNoUmVxdWVzdBouLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5BdHRhY2hSZXNwb25zZSgBMAESeAoLV2F0Y2hFdmVudHMSMi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuV2F0Y2hFdmVudHNSZXF1ZXN0GjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLldhdGNoRXZlbnRzUmVzcG9uc2UwARJ2CgtTZW5kTWVzc2FnZRIyLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5TZW5kTWVzc2FnZVJlcXVlc3QaMy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuU2VuZE1lc3NhZ2VSZXNwb25zZRKFAQoQSW50ZXJydXB0U2Vzc2lvbhI3LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5JbnRlcnJ1cHRTZXNzaW9uUmVxdWVzdBo4LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5JbnRlcnJ1cHRTZXNzaW9uUmVzcG9uc2USdgoLU3RvcFNlc3Npb24SMi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuU3RvcFNlc3Npb25SZXF1ZXN0GjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlN0b3BTZXNzaW9uUmVzcG9uc2USfAoNRGVsZXRlU2Vzc2lvbhI0LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5EZWxldGVTZXNzaW9uUmVxdWVzdBo1LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5EZWxldGVTZXNzaW9uUmVzcG9uc2USeAoLUmVhZENoYW5nZXMSMi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuUmVhZENoYW5nZXNSZXF1ZXN0GjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJlYWRDaGFuZ2VzUmVzcG9uc2UwAWIGcHJvdG8z", [file_claudecluster_agent_v1alpha1_agent_service, file_claudecluster_control_v1alpha1_container_spec, file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_spec]);
+  fileDesc("CjRjbGF1ZGVjbHVzdGVyL2NvbnRyb2wvdjFhbHBoYTEvc2Vzc2lvbl9zZXJ2aWNlLnByb3RvEh5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEitwEKFENyZWF0ZVNlc3Npb25SZXF1ZXN0EjkKBHNwZWMYASABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvblNwZWMSQAoJY29udGFpbmVyGAIgASgLMi0uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkNvbnRhaW5lclNwZWMSDgoGcGFyZW50GAMgASgJEhIKCnJlcXVlc3RfaWQYBCABKAkiUQoVQ3JlYXRlU2Vzc2lvblJlc3BvbnNlEjgKB3Nlc3Npb24YASABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbiInChFHZXRTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIk4KEkdldFNlc3Npb25SZXNwb25zZRI4CgdzZXNzaW9uGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24iiwEKE0xpc3RTZXNzaW9uc1JlcXVlc3QSPQoGc3RhdGVzGAEgAygOMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24uU3RhdGUSDgoGcGFyZW50GAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoBRISCgpwYWdlX3Rva2VuGAQgASgJImoKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEjkKCHNlc3Npb25zGAEgAygLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIpUDCg1BdHRhY2hSZXF1ZXN0EjsKBmF0dGFjaBgBIAEoCzIpLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQXR0YWNoU3RhcnRIABJBCgx1c2VyX21lc3NhZ2UYAyABKAsyKS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlVzZXJNZXNzYWdlSAASPAoJaW50ZXJydXB0GAQgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5JbnRlcnJ1cHRIABIyCgRzdG9wGAUgASgLMiIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5TdG9wSAASTwoTcGVybWlzc2lvbl9kZWNpc2lvbhgGIAEoCzIwLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUGVybWlzc2lvbkRlY2lzaW9uSAASNgoGYW5zd2VyGAcgASgLMiQuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BbnN3ZXJIAEIJCgdyZXF1ZXN0IpsCCg5BdHRhY2hSZXNwb25zZRI6CgdzZXNzaW9uGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25IABI6CgZldmVudHMYAiABKAsyKC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkV2ZW50QmF0Y2hIABI8CgloZWFydGJlYXQYAyABKAsyJy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkhlYXJ0YmVhdEgAEkcKD3JlcXVlc3RfcmVmdXNlZBgEIAEoCzIsLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUmVxdWVzdFJlZnVzZWRIAEIKCghyZXNwb25zZSJAChJXYXRjaEV2ZW50c1JlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRIWCg5hZnRlcl9zZXF1ZW5jZRgCIAEoBSLXAQoTV2F0Y2hFdmVudHNSZXNwb25zZRI6CgdzZXNzaW9uGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25IABI6CgZldmVudHMYAiABKAsyKC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkV2ZW50QmF0Y2hIABI8CgloZWFydGJlYXQYAyABKAsyJy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkhlYXJ0YmVhdEgAQgoKCHJlc3BvbnNlImQKElNlbmRNZXNzYWdlUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEjoKB21lc3NhZ2UYAiABKAsyKS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlVzZXJNZXNzYWdlIhUKE1NlbmRNZXNzYWdlUmVzcG9uc2UicQoXRGVjaWRlUGVybWlzc2lvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRJCCghkZWNpc2lvbhgCIAEoCzIwLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUGVybWlzc2lvbkRlY2lzaW9uIhoKGERlY2lkZVBlcm1pc3Npb25SZXNwb25zZSJhChVBbnN3ZXJRdWVzdGlvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRI0CgZhbnN3ZXIYAiABKAsyJC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkFuc3dlciIYChZBbnN3ZXJRdWVzdGlvblJlc3BvbnNlIi0KF0ludGVycnVwdFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiGgoYSW50ZXJydXB0U2Vzc2lvblJlc3BvbnNlIjgKElN0b3BTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSIVChNTdG9wU2Vzc2lvblJlc3BvbnNlIioKFERlbGV0ZVNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiFwoVRGVsZXRlU2Vzc2lvblJlc3BvbnNlIigKElJlYWRDaGFuZ2VzUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIj0KE1JlYWRDaGFuZ2VzUmVzcG9uc2USDAoEZGF0YRgBIAEoDBIYChB0b3RhbF9zaXplX2J5dGVzGAIgASgDMt4LCg5TZXNzaW9uU2VydmljZRJ8Cg1DcmVhdGVTZXNzaW9uEjQuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkNyZWF0ZVNlc3Npb25SZXF1ZXN0GjUuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkNyZWF0ZVNlc3Npb25SZXNwb25zZRJzCgpHZXRTZXNzaW9uEjEuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkdldFNlc3Npb25SZXF1ZXN0GjIuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkdldFNlc3Npb25SZXNwb25zZRJ5CgxMaXN0U2Vzc2lvbnMSMy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuTGlzdFNlc3Npb25zUmVxdWVzdBo0LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5MaXN0U2Vzc2lvbnNSZXNwb25zZRJrCgZBdHRhY2gSLS5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuQXR0YWNoUmVxdWVzdBouLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5BdHRhY2hSZXNwb25zZSgBMAESeAoLV2F0Y2hFdmVudHMSMi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuV2F0Y2hFdmVudHNSZXF1ZXN0GjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLldhdGNoRXZlbnRzUmVzcG9uc2UwARJ2CgtTZW5kTWVzc2FnZRIyLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5TZW5kTWVzc2FnZVJlcXVlc3QaMy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuU2VuZE1lc3NhZ2VSZXNwb25zZRKFAQoQRGVjaWRlUGVybWlzc2lvbhI3LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5EZWNpZGVQZXJtaXNzaW9uUmVxdWVzdBo4LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5EZWNpZGVQZXJtaXNzaW9uUmVzcG9uc2USfwoOQW5zd2VyUXVlc3Rpb24SNS5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuQW5zd2VyUXVlc3Rpb25SZXF1ZXN0GjYuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkFuc3dlclF1ZXN0aW9uUmVzcG9uc2UShQEKEEludGVycnVwdFNlc3Npb24SNy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuSW50ZXJydXB0U2Vzc2lvblJlcXVlc3QaOC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuSW50ZXJydXB0U2Vzc2lvblJlc3BvbnNlEnYKC1N0b3BTZXNzaW9uEjIuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlN0b3BTZXNzaW9uUmVxdWVzdBozLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5TdG9wU2Vzc2lvblJlc3BvbnNlEnwKDURlbGV0ZVNlc3Npb24SNC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuRGVsZXRlU2Vzc2lvblJlcXVlc3QaNS5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuRGVsZXRlU2Vzc2lvblJlc3BvbnNlEngKC1JlYWRDaGFuZ2VzEjIuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJlYWRDaGFuZ2VzUmVxdWVzdBozLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5SZWFkQ2hhbmdlc1Jlc3BvbnNlMAFiBnByb3RvMw", [file_claudecluster_agent_v1alpha1_agent_service, file_claudecluster_control_v1alpha1_container_spec, file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_spec]);
 
 /**
  * What a session is created from.
@@ -238,6 +238,22 @@ export type AttachRequest = Message<"claudecluster.control.v1alpha1.AttachReques
      */
     value: Stop;
     case: "stop";
+  } | {
+    /**
+     * Decides on a permission_requested.
+     *
+     * @generated from field: claudecluster.agent.v1alpha1.PermissionDecision permission_decision = 6;
+     */
+    value: PermissionDecision;
+    case: "permissionDecision";
+  } | {
+    /**
+     * Answers a question_asked.
+     *
+     * @generated from field: claudecluster.agent.v1alpha1.Answer answer = 7;
+     */
+    value: Answer;
+    case: "answer";
   } | { case: undefined; value?: undefined };
 };
 
@@ -418,6 +434,92 @@ export const SendMessageResponseSchema: GenMessage<SendMessageResponse> = /*@__P
   messageDesc(file_claudecluster_control_v1alpha1_session_service, 11);
 
 /**
+ * A decision that a session waits for.
+ *
+ * @generated from message claudecluster.control.v1alpha1.DecidePermissionRequest
+ */
+export type DecidePermissionRequest = Message<"claudecluster.control.v1alpha1.DecidePermissionRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * On what, and how.
+   *
+   * @generated from field: claudecluster.agent.v1alpha1.PermissionDecision decision = 2;
+   */
+  decision?: PermissionDecision | undefined;
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.DecidePermissionRequest.
+ * Use `create(DecidePermissionRequestSchema)` to create a new message.
+ */
+export const DecidePermissionRequestSchema: GenMessage<DecidePermissionRequest> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 12);
+
+/**
+ * Claude is told.
+ *
+ * @generated from message claudecluster.control.v1alpha1.DecidePermissionResponse
+ */
+export type DecidePermissionResponse = Message<"claudecluster.control.v1alpha1.DecidePermissionResponse"> & {
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.DecidePermissionResponse.
+ * Use `create(DecidePermissionResponseSchema)` to create a new message.
+ */
+export const DecidePermissionResponseSchema: GenMessage<DecidePermissionResponse> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 13);
+
+/**
+ * An answer that a session waits for.
+ *
+ * @generated from message claudecluster.control.v1alpha1.AnswerQuestionRequest
+ */
+export type AnswerQuestionRequest = Message<"claudecluster.control.v1alpha1.AnswerQuestionRequest"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * To what, and what.
+   *
+   * @generated from field: claudecluster.agent.v1alpha1.Answer answer = 2;
+   */
+  answer?: Answer | undefined;
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.AnswerQuestionRequest.
+ * Use `create(AnswerQuestionRequestSchema)` to create a new message.
+ */
+export const AnswerQuestionRequestSchema: GenMessage<AnswerQuestionRequest> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 14);
+
+/**
+ * Claude is told.
+ *
+ * @generated from message claudecluster.control.v1alpha1.AnswerQuestionResponse
+ */
+export type AnswerQuestionResponse = Message<"claudecluster.control.v1alpha1.AnswerQuestionResponse"> & {
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.AnswerQuestionResponse.
+ * Use `create(AnswerQuestionResponseSchema)` to create a new message.
+ */
+export const AnswerQuestionResponseSchema: GenMessage<AnswerQuestionResponse> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 15);
+
+/**
  * Names a session.
  *
  * @generated from message claudecluster.control.v1alpha1.InterruptSessionRequest
@@ -436,7 +538,7 @@ export type InterruptSessionRequest = Message<"claudecluster.control.v1alpha1.In
  * Use `create(InterruptSessionRequestSchema)` to create a new message.
  */
 export const InterruptSessionRequestSchema: GenMessage<InterruptSessionRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 12);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 16);
 
 /**
  * It has been asked for.
@@ -451,7 +553,7 @@ export type InterruptSessionResponse = Message<"claudecluster.control.v1alpha1.I
  * Use `create(InterruptSessionResponseSchema)` to create a new message.
  */
 export const InterruptSessionResponseSchema: GenMessage<InterruptSessionResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 13);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 17);
 
 /**
  * Which session is to end, and why.
@@ -479,7 +581,7 @@ export type StopSessionRequest = Message<"claudecluster.control.v1alpha1.StopSes
  * Use `create(StopSessionRequestSchema)` to create a new message.
  */
 export const StopSessionRequestSchema: GenMessage<StopSessionRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 14);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 18);
 
 /**
  * It has been asked for.
@@ -494,7 +596,7 @@ export type StopSessionResponse = Message<"claudecluster.control.v1alpha1.StopSe
  * Use `create(StopSessionResponseSchema)` to create a new message.
  */
 export const StopSessionResponseSchema: GenMessage<StopSessionResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 15);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 19);
 
 /**
  * Names a session.
@@ -515,7 +617,7 @@ export type DeleteSessionRequest = Message<"claudecluster.control.v1alpha1.Delet
  * Use `create(DeleteSessionRequestSchema)` to create a new message.
  */
 export const DeleteSessionRequestSchema: GenMessage<DeleteSessionRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 16);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 20);
 
 /**
  * Nothing of it is left.
@@ -530,7 +632,7 @@ export type DeleteSessionResponse = Message<"claudecluster.control.v1alpha1.Dele
  * Use `create(DeleteSessionResponseSchema)` to create a new message.
  */
 export const DeleteSessionResponseSchema: GenMessage<DeleteSessionResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 17);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 21);
 
 /**
  * Names a session.
@@ -551,7 +653,7 @@ export type ReadChangesRequest = Message<"claudecluster.control.v1alpha1.ReadCha
  * Use `create(ReadChangesRequestSchema)` to create a new message.
  */
 export const ReadChangesRequestSchema: GenMessage<ReadChangesRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 18);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 22);
 
 /**
  * A piece of the patch.
@@ -579,7 +681,7 @@ export type ReadChangesResponse = Message<"claudecluster.control.v1alpha1.ReadCh
  * Use `create(ReadChangesResponseSchema)` to create a new message.
  */
 export const ReadChangesResponseSchema: GenMessage<ReadChangesResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 19);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 23);
 
 /**
  * The host's sessions: the same nouns and messages as the agent's, for many sessions at once.
@@ -654,6 +756,27 @@ export const SessionService: GenService<{
     methodKind: "unary";
     input: typeof SendMessageRequestSchema;
     output: typeof SendMessageResponseSchema;
+  },
+  /**
+   * Decides whether Claude may use a tool. The first decision counts. FAILED_PRECONDITION with
+   * SESSION_OVER, DECISION_UNKNOWN, DECISION_MADE, or DECISION_MISMATCH for a question.
+   *
+   * @generated from rpc claudecluster.control.v1alpha1.SessionService.DecidePermission
+   */
+  decidePermission: {
+    methodKind: "unary";
+    input: typeof DecidePermissionRequestSchema;
+    output: typeof DecidePermissionResponseSchema;
+  },
+  /**
+   * Answers what Claude asks. As DecidePermission; also ANSWER_INVALID if the answers do not fit.
+   *
+   * @generated from rpc claudecluster.control.v1alpha1.SessionService.AnswerQuestion
+   */
+  answerQuestion: {
+    methodKind: "unary";
+    input: typeof AnswerQuestionRequestSchema;
+    output: typeof AnswerQuestionResponseSchema;
   },
   /**
    * Ends the running turn. The session goes on.

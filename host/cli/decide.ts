@@ -1,0 +1,59 @@
+import { AppError, PendingDecisions, type PendingDecision } from "../../proto/index.ts";
+import type { Sessions } from "../session/sessions.ts";
+import { EXIT } from "./command-io.ts";
+
+/** Gives or denies Claude the permission that it waits for. */
+export async function decideCommand(
+  sessions: Sessions,
+  sessionId: string,
+  { allow, request, message }: { allow: boolean; request?: string; message?: string },
+): Promise<number> {
+  const requestId = request ?? (await onlyPending(sessions, sessionId, "permission"));
+  await sessions.decide(sessionId, { requestId, allow, ...(message !== undefined && { message }) });
+  return EXIT.done;
+}
+
+/** Answers what Claude asks: one answer for each question, several choices separated by "|". */
+export async function answerCommand(
+  sessions: Sessions,
+  sessionId: string,
+  given: readonly string[],
+  { request }: { request?: string },
+): Promise<number> {
+  const requestId = request ?? (await onlyPending(sessions, sessionId, "question"));
+  const answers = given.map((each) => each.split("|").map((value) => value.trim()));
+  await sessions.answer(sessionId, { requestId, answers });
+  return EXIT.done;
+}
+
+/** The only request of a kind that waits. Throws DECISION_UNKNOWN, DECISION_AMBIGUOUS. */
+async function onlyPending(sessions: Sessions, sessionId: string, kind: PendingDecision["kind"]): Promise<string> {
+  const pending = (await readPending(sessions, sessionId)).list().filter((decision) => decision.kind === kind);
+  if (pending.length === 1) return pending[0]!.request.requestId;
+  if (pending.length === 0) {
+    throw new AppError("DECISION_UNKNOWN", `Session ${sessionId} waits for no ${kind}.`, {
+      kind: "FAILED_PRECONDITION",
+      help: "See claudecluster show.",
+    });
+  }
+  const ids = pending.map(({ request }) => request.requestId).join(", ");
+  throw new AppError("DECISION_AMBIGUOUS", `Session ${sessionId} waits for ${pending.length} of them: ${ids}.`, {
+    kind: "INVALID_ARGUMENT",
+    help: "Say which with --request.",
+  });
+}
+
+async function readPending(sessions: Sessions, sessionId: string): Promise<PendingDecisions> {
+  const pending = new PendingDecisions();
+  const { lastSequence } = await sessions.get(sessionId);
+  const done = new AbortController();
+  try {
+    for await (const event of sessions.watch(sessionId, { afterSequence: 0, signal: done.signal })) {
+      pending.add(event);
+      if (event.sequence >= lastSequence) break;
+    }
+    return pending;
+  } finally {
+    done.abort();
+  }
+}

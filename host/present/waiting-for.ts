@@ -1,0 +1,47 @@
+import { timestampDate } from "@bufbuild/protobuf/wkt";
+import type { PendingDecision } from "../../proto/index.ts";
+import { plainText } from "./plain-text.ts";
+
+/** A decision that a session waits for, as plain JSON. Written in the container. */
+export interface WaitingFor {
+  request_id: string;
+  kind: "permission" | "question";
+  /** ISO 8601: then a permission is denied, and a question is left to Claude. */
+  expire_time: string;
+  /** Of a permission. */
+  tool?: string;
+  /** Of a permission: the tool's input as JSON, which may be cut. */
+  input?: string;
+  description?: string;
+  /** Of a question. */
+  questions?: {
+    question: string;
+    header: string;
+    options: { label: string; description: string }[];
+    multi_select: boolean;
+  }[];
+}
+
+/** Returns a pending decision as plain JSON. */
+export function waitingFor(decision: PendingDecision): WaitingFor {
+  const { request, kind } = decision;
+  const expires = request.expireTime === undefined ? "" : timestampDate(request.expireTime).toISOString();
+  const common = { request_id: request.requestId, kind, expire_time: expires };
+  if (decision.kind === "permission") {
+    const { toolName, inputJson, description } = decision.request;
+    const said = description !== "" && { description: plainText(description) };
+    return { ...common, tool: plainText(toolName), input: plainText(inputJson), ...said };
+  }
+  return {
+    ...common,
+    questions: decision.request.questions.map(({ question, header, options, multiSelect }) => ({
+      question: plainText(question),
+      header: plainText(header),
+      options: options.map(({ label, description }) => ({
+        label: plainText(label),
+        description: plainText(description),
+      })),
+      multi_select: multiSelect,
+    })),
+  };
+}

@@ -1,0 +1,89 @@
+import { AppError } from "./app-error.ts";
+import type {
+  PermissionRequested,
+  QuestionAnswer,
+  QuestionAsked,
+  SessionEvent,
+} from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
+
+/** Most bytes of all answers to one request. */
+const ANSWER_BYTES = 32 * 1024;
+const MAX_REMEMBERED = 1000;
+
+/** What Claude waits for. */
+export type PendingDecision =
+  { kind: "permission"; request: PermissionRequested } | { kind: "question"; request: QuestionAsked };
+
+/** Which decisions a session waits for: a fold of its events. */
+export class PendingDecisions {
+  readonly #pending = new Map<string, PendingDecision>();
+  readonly #decided = new Set<string>();
+
+  /** Takes the next event. */
+  add({ event }: SessionEvent): void {
+    switch (event.case) {
+      case "permissionRequested":
+        this.#pending.set(event.value.requestId, { kind: "permission", request: event.value });
+        break;
+      case "questionAsked":
+        this.#pending.set(event.value.requestId, { kind: "question", request: event.value });
+        break;
+      case "permissionDecided":
+      case "questionAnswered":
+        this.#pending.delete(event.value.requestId);
+        this.#decided.add(event.value.requestId);
+        if (this.#decided.size > MAX_REMEMBERED) this.#decided.delete(this.#decided.values().next().value!);
+        break;
+      case "sessionFinished":
+        this.#pending.clear();
+        break;
+      default:
+        break;
+    }
+  }
+
+  /** All that wait, oldest first. */
+  list(): PendingDecision[] {
+    return [...this.#pending.values()];
+  }
+
+  /** The one with this id. Throws DECISION_UNKNOWN, DECISION_MADE, DECISION_MISMATCH. */
+  require<K extends PendingDecision["kind"]>(requestId: string, kind: K): Extract<PendingDecision, { kind: K }> {
+    const pending = this.#pending.get(requestId);
+    if (pending?.kind === kind) return pending as Extract<PendingDecision, { kind: K }>;
+    const metadata = { request_id: requestId.slice(0, 64) };
+    if (pending !== undefined) {
+      const [wrong, right] =
+        kind === "question" ? ["an answer", "permission_decision"] : ["a permission_decision", "answer"];
+      throw refused("DECISION_MISMATCH", `This request does not wait for ${wrong}.`, `Send ${right}.`, metadata);
+    }
+    if (this.#decided.has(requestId)) throw decisionMade(requestId);
+    const help = "Take the request_id from permission_requested or question_asked.";
+    throw refused("DECISION_UNKNOWN", `No request "${metadata.request_id}" waits for a decision.`, help, metadata);
+  }
+}
+
+/** The error of a second decision on one request. */
+export function decisionMade(requestId: string): AppError {
+  const help = "The first decision counts; the events say which it was.";
+  return refused("DECISION_MADE", "This request is decided already.", help, { request_id: requestId.slice(0, 64) });
+}
+
+/** Throws ANSWER_INVALID if the answers do not fit the questions. */
+export function checkAnswers(answers: readonly Pick<QuestionAnswer, "values">[], questionCount: number): void {
+  const values = answers.flatMap((answer) => answer.values);
+  const encoder = new TextEncoder();
+  const bytes = values.reduce((sum, value) => sum + encoder.encode(value).length, 0);
+  let problem: string | undefined;
+  if (answers.length !== questionCount) problem = `${answers.length} answers came for ${questionCount} questions`;
+  else if (answers.some((answer) => answer.values.every((value) => value.trim() === "")))
+    problem = "an answer is empty";
+  else if (bytes + 8 * values.length > ANSWER_BYTES) problem = `the answers have more than ${ANSWER_BYTES} bytes`;
+  if (problem === undefined) return;
+  const help = "Send one answer for each question, in their order, with at least one value each.";
+  throw refused("ANSWER_INVALID", `The answer does not fit: ${problem}.`, help);
+}
+
+function refused(reason: string, message: string, help: string, metadata: Record<string, string> = {}): AppError {
+  return new AppError(reason, message, { kind: "FAILED_PRECONDITION", help, metadata });
+}

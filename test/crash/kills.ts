@@ -5,6 +5,8 @@ import type { SeededRandom } from "./random.ts";
 import type { SecondEngine } from "./second-engine.ts";
 
 const execFileAsync = promisify(execFile);
+/** An engine that takes longer hangs. */
+const COMMAND_MS = 60_000;
 
 /** What can be done to a running system. */
 export type KillKind = "host" | "bridge" | "agent" | "container" | "remove" | "pause" | "long-pause" | "engine";
@@ -35,7 +37,11 @@ export interface KillTargets {
 export async function kill(kind: KillKind, containerId: string | undefined, targets: KillTargets): Promise<boolean> {
   const docker = async (...args: string[]) => {
     const host = targets.engineAddress === undefined ? [] : ["-H", targets.engineAddress];
-    return (await execFileAsync("docker", [...host, ...args])).stdout;
+    const { stdout } = await execFileAsync("docker", [...host, ...args], {
+      timeout: COMMAND_MS,
+      killSignal: "SIGKILL",
+    });
+    return stdout;
   };
   try {
     switch (kind) {

@@ -16,7 +16,7 @@ export type FeedItem =
 
 /** A batch and what is read ahead stay below these: a reader that has stopped reading costs no more. */
 const MAX_EVENTS = 256;
-const MAX_BYTES = 512 * 1024;
+const MAX_BYTES = 128 * 1024;
 /** A caller that only sends what is refused has to read the refusals at some time. */
 const MAX_REFUSALS = 64;
 

@@ -1,9 +1,13 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { SessionSchema, Session_State } from "../../proto/index.ts";
+import { temporaryStore } from "./fixtures.ts";
 import { migrate } from "./migrations.ts";
+import { SqliteStore } from "./sqlite-store.ts";
 
 /** The schema of 0.1.0. */
 const FIRST = `
@@ -12,6 +16,17 @@ const FIRST = `
     PRIMARY KEY (session_id, sequence)) STRICT, WITHOUT ROWID;
   CREATE TABLE result (session_id TEXT PRIMARY KEY, result BLOB NOT NULL, patch BLOB NOT NULL) STRICT;
   PRAGMA user_version = 1;`;
+
+test("a file that gave no room back does so from now on", () => {
+  using place = temporaryStore();
+  mkdirSync(dirname(place.path));
+  const database = new DatabaseSync(place.path);
+  database.exec(FIRST);
+  database.close();
+  new SqliteStore(place.path)[Symbol.dispose]();
+  using again = new DatabaseSync(place.path);
+  expect(again.prepare("PRAGMA auto_vacuum").get()).toEqual({ auto_vacuum: 2 });
+});
 
 test("a file of the first version knows its sessions' states, parents and ends", () => {
   using database = new DatabaseSync(":memory:");

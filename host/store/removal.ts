@@ -1,11 +1,13 @@
-import { setImmediate as breathe } from "node:timers/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Pruned } from "./session-store.ts";
 import type { StoreFile } from "./store-file.ts";
 
 /** Events that are removed in one go: some ten milliseconds if they are large. */
-const EVENTS = 128;
+const EVENTS = 64;
 /** Pages that are given back in one go. */
 const PAGES = 128;
+/** Between them, so that the disk is not all theirs. */
+const PAUSE_MS = 1;
 
 /**
  * Removes finished sessions and gives their room back to the disk, in small steps between which the
@@ -49,12 +51,11 @@ export class Removal {
         removeRequests.run(sessionId);
         done.run(sessionId);
       });
-      await breathe();
+      await delay(PAUSE_MS);
       if (!this.#file.isOpen) return;
     }
-    while (this.#pragma("freelist_count") > 0) {
-      this.#file.read(() => database.exec(`PRAGMA incremental_vacuum(${PAGES})`));
-      await breathe();
+    while (this.#file.shrink({ pages: PAGES })) {
+      await delay(PAUSE_MS);
       if (!this.#file.isOpen) return;
     }
   }

@@ -17,7 +17,7 @@ import { StoreFile } from "./store-file.ts";
 const MIB = 1024 * 1024;
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** A page of events that a reader gets stays about below this, however large they are. */
-const READ_BYTES = 512 * 1024;
+const READ_BYTES = 128 * 1024;
 
 export interface SqliteStoreOptions {
   /** Finished sessions are kept this long. Default 30 days. */

@@ -7,12 +7,14 @@ import { Checkpoints } from "./checkpoints.ts";
 import { migrate } from "./migrations.ts";
 import { storeError } from "./store-error.ts";
 
+/** SQLite's own default. */
+const PAGE_BYTES = 4096;
 /** The thread that empties the write-ahead log may hold the file for a moment. */
 const BUSY_TIMEOUT_MS = 5000;
 /** The write-ahead log is cut back to this once it has been emptied (bytes). */
 const LOG_BYTES = 128 * 1024 * 1024;
 /** A log that the thread does not empty is emptied here (pages). */
-const LOG_PAGES = (2 * LOG_BYTES) / 4096;
+const LOG_PAGES = (2 * LOG_BYTES) / PAGE_BYTES;
 /** Above this only the list of sessions is checked at the start (bytes); reading 256 MiB takes some 200 ms. */
 const CHECKED_BYTES = 256 * 1024 * 1024;
 /** Room for the ends of a thousand logs that are written to by turns (KiB). */
@@ -79,6 +81,16 @@ export class StoreFile implements Disposable {
     }
     this.#checkpoints?.noteWrite(bytes);
     return value;
+  }
+
+  /** Gives up to as many pages that nothing uses back to the disk. False: there are none left. */
+  shrink({ pages }: { pages: number }): boolean {
+    return this.read(() => {
+      this.database.exec(`PRAGMA incremental_vacuum(${pages})`);
+      // Each takes the place of another one.
+      this.#checkpoints?.noteWrite(2 * pages * PAGE_BYTES);
+      return this.database.prepare("PRAGMA freelist_count").get()!["freelist_count"] !== 0;
+    });
   }
 
   /** Reads. */

@@ -30,7 +30,8 @@ export interface BusyFigures {
   hostLoopDelayMaxMs: number;
   hostCpuPercent: number;
   hostRssMiB: number;
-  hostRssGrowthMiB: number;
+  /** Of what is in use, after a collection: while watchers stall, against the start. */
+  hostHeapGrowthMiB: number;
   watchersCpuPercent: number;
   storeMiB: number;
   logMiB: number;
@@ -66,7 +67,7 @@ export async function measureBusy(options: BusyOptions): Promise<BusyFigures> {
   const watchersCpu = cpuMsOf(watchers.pid);
   const loopDelay = monitorEventLoopDelay({ resolution: 1 });
   loopDelay.enable();
-  const rssBefore = process.memoryUsage.rss();
+  const heapBefore = heapUsed();
   const startMs = performance.now();
   let logBytes = 0;
   let liveCount: number;
@@ -80,6 +81,7 @@ export async function measureBusy(options: BusyOptions): Promise<BusyFigures> {
   const { user, system } = process.cpuUsage(cpu);
   const watchersCpuPercent = ((cpuMsOf(watchers.pid) - watchersCpu) / elapsedMs) * 100;
   const rss = process.memoryUsage.rss();
+  const heapGrowth = heapUsed() - heapBefore;
 
   watchers.send("resume");
   const done = await watchers.note();
@@ -99,9 +101,15 @@ export async function measureBusy(options: BusyOptions): Promise<BusyFigures> {
     hostLoopDelayMaxMs: loopDelay.max / 1e6,
     hostCpuPercent: (user + system) / 10 / elapsedMs,
     hostRssMiB: rss / MIB,
-    hostRssGrowthMiB: (rss - rssBefore) / MIB,
+    hostHeapGrowthMiB: heapGrowth / MIB,
     watchersCpuPercent,
     storeMiB: statSync(join(host.directory, "sessions.db")).size / MIB,
     logMiB: logBytes / MIB,
   };
+}
+
+function heapUsed(): number {
+  globalThis.gc?.();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
 }

@@ -1,6 +1,6 @@
 // Measures the host under load on the fake runtime: what it costs, and how fast an event gets from its agent to a
 // watcher of the control API. Host, agents and watchers are three processes. Started by `npm run soak:load`.
-// Options: --sessions N, --rate EVENTS_PER_SECOND, --watchers N, --seconds S, --idle N,N,…, --json FILE.
+// Options: --sessions N, --rate EVENTS_PER_SECOND, --watchers N, --stalled N (of them), --seconds S, --idle N,N,…, --json FILE.
 import { writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
@@ -13,6 +13,7 @@ const { values } = parseArgs({
     sessions: { type: "string", default: "50" },
     rate: { type: "string", default: "20" },
     watchers: { type: "string", default: "200" },
+    stalled: { type: "string", default: "1" },
     seconds: { type: "string", default: "30" },
     idle: { type: "string", default: "100,500,1000" },
     json: { type: "string" },
@@ -26,7 +27,7 @@ const options = {
   sessionCount: Number(values.sessions),
   eventsPerSecond: Number(values.rate),
   watcherCount: Number(values.watchers),
-  stalledCount: 1,
+  stalledCount: Number(values.stalled),
   seconds: Number(values.seconds),
 };
 const machine = { cpuCount: availableParallelism(), node: process.version };

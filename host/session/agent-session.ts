@@ -56,6 +56,8 @@ export class AgentSession {
   readonly #options: AgentSessionOptions;
   /** What is to be said to the agent at its first connection. What must not get lost is in the log's kept requests. */
   readonly #unsaid: AttachRequest[] = [];
+  /** Said on every connection: where there is no room the log has not kept it, and twice does no harm. */
+  #stop: AttachRequest | undefined;
   #requests: AsyncQueue<AttachRequest> | undefined;
   #finished = false;
   #lostSinceMs: number | undefined;
@@ -77,6 +79,7 @@ export class AgentSession {
    */
   say(request: AttachRequest["request"]): void {
     const message = toRequest(request);
+    if (request.case === "stop") this.#stop = message;
     if (this.#requests !== undefined) this.#requests.push(message);
     else if (!isKept(request)) this.#unsaid.push(message);
   }
@@ -144,6 +147,7 @@ export class AgentSession {
     requests.push(toRequest({ case: "attach", value: create(AttachStartSchema, attach) }));
     // The agent knows each of them by its id, or it does no harm twice.
     for (const message of log.keptRequests()) requests.push(message);
+    if (this.#stop !== undefined) requests.push(this.#stop);
     for (const message of this.#unsaid.splice(0)) requests.push(message);
     this.#requests = requests;
     let acknowledged = log.lastAgentSequence;
@@ -185,14 +189,19 @@ export class AgentSession {
     this.#contacted = true;
     if (this.#lostSinceMs === undefined) return;
     const elapsed = durationFromMs(Date.now() - this.#lostSinceMs);
-    this.#lostSinceMs = undefined;
     this.#options.log.append({ case: "connectionRestored", value: create(ConnectionRestoredSchema, { elapsed }) });
+    this.#lostSinceMs = undefined;
   }
 
   #connectionLost(reason: string): void {
     if (!this.#contacted || this.#lostSinceMs !== undefined) return;
-    this.#lostSinceMs = Date.now();
-    this.#options.log.append({ case: "connectionLost", value: create(ConnectionLostSchema, { reason }) });
+    try {
+      this.#options.log.append({ case: "connectionLost", value: create(ConnectionLostSchema, { reason }) });
+      this.#lostSinceMs = Date.now();
+    } catch (error) {
+      // Then nobody is told of either its loss or its return.
+      if (!isNoRoom(error)) throw error;
+    }
   }
 }
 

@@ -6,13 +6,12 @@ import { readHostId } from "./host-id.ts";
 import { DockerRuntime } from "./runtime/docker/docker-runtime.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import { SessionManager } from "./session/session-manager.ts";
-import type { Sessions } from "./session/sessions.ts";
 import { pruneRegularly } from "./store/prune-regularly.ts";
 import { SqliteStore } from "./store/sqlite-store.ts";
 
 /** The host put together. The only place that names concrete classes. */
 export interface App extends AsyncDisposable {
-  sessions: Sessions;
+  sessions: SessionManager;
   runtime: Runtime;
   credentials: ConfiguredCredential;
   logger: Logger;

@@ -1,5 +1,6 @@
 import { type DescFile, type DescMessage, type DescService, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { file_claudecluster_error_v1alpha1_error_info } from "./gen/claudecluster/error/v1alpha1/error_info_pb.ts";
 import {
   ServerReflection,
   type ServerReflectionRequest,
@@ -35,6 +36,8 @@ export function describeServices(
   const services = [...described, ...REFLECTION_SERVICES];
   const files = new Map<string, DescFile>();
   for (const service of services) addWithImports(service.file, files);
+  // No service names it, but every failed call carries it: clients look it up to show it.
+  addWithImports(file_claudecluster_error_v1alpha1_error_info, files);
   const symbols = new Map<string, DescFile>();
   for (const file of files.values()) for (const symbol of symbolsOf(file)) symbols.set(symbol, file);
 

@@ -6,6 +6,7 @@ import { pipeline } from "node:stream";
 import { AppError } from "../../proto/index.ts";
 import type { Container, Runtime } from "../runtime/runtime.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
+import { isMeant } from "./resolve-session.ts";
 
 /**
  * Offers a private socket whose every connection is one connection to a session's agent, so that
@@ -52,7 +53,7 @@ export async function dialCommand(runtime: Runtime, sessionId: string, io: Comma
 
 async function findContainer(runtime: Runtime, sessionId: string, signal: AbortSignal): Promise<Container> {
   const refs = (await runtime.list({ signal })).filter((ref) => ref.running);
-  const matching = refs.filter((ref) => ref.sessionId === sessionId || ref.sessionId.startsWith(sessionId));
+  const matching = refs.filter((ref) => isMeant(ref.sessionId, sessionId));
   const ref = matching.length === 1 ? matching[0] : undefined;
   const container = ref === undefined ? undefined : await runtime.adopt(ref, { signal });
   if (container !== undefined) return container;

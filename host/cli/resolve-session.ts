@@ -11,14 +11,8 @@ const MIN_LENGTH = 4;
  */
 export async function resolveSession(sessions: Sessions, given: string): Promise<string> {
   if (WHOLE_ID.test(given)) return given;
-  const part = given.replace(/^…/, "").replace(/^ses_/i, "").toUpperCase();
   const found: string[] = [];
-  if (part.length >= MIN_LENGTH) {
-    for await (const id of allIds(sessions)) {
-      const own = id.slice("ses_".length);
-      if (own.startsWith(part) || own.endsWith(part)) found.push(id);
-    }
-  }
+  for await (const id of allIds(sessions)) if (isMeant(id, given)) found.push(id);
   if (found.length === 1) return found[0]!;
   if (found.length > 1) {
     throw new AppError("SESSION_AMBIGUOUS", `"${given.slice(0, 40)}" may be any of ${found.slice(0, 5).join(", ")}.`, {
@@ -31,6 +25,13 @@ export async function resolveSession(sessions: Sessions, given: string): Promise
     help: `See claudecluster list. An id may be shortened to its start or end, ${MIN_LENGTH} characters or more.`,
     metadata: { session_id: given.slice(0, 64) },
   });
+}
+
+/** Whether a session is meant by its id, or by the start or end of it. */
+export function isMeant(sessionId: string, given: string): boolean {
+  const part = given.replace(/^…/, "").replace(/^ses_/i, "").toUpperCase();
+  const own = sessionId.slice("ses_".length);
+  return sessionId === given || (part.length >= MIN_LENGTH && (own.startsWith(part) || own.endsWith(part)));
 }
 
 async function* allIds(sessions: Sessions): AsyncGenerator<string> {

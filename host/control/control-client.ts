@@ -19,7 +19,8 @@ export class ControlClient implements Disposable {
   readonly host: Client<typeof HostService>;
   readonly #manager: SafeHttp2SessionManager;
 
-  constructor(socketPath: string) {
+  /** A function is asked at every connection. */
+  constructor(socketPath: string | (() => string)) {
     this.#manager = new SafeHttp2SessionManager(
       "http://host",
       {
@@ -30,7 +31,7 @@ export class ControlClient implements Disposable {
       },
       {
         settings: { initialWindowSize: WINDOW_BYTES },
-        createConnection: () => connect(socketPath),
+        createConnection: () => connect(typeof socketPath === "string" ? socketPath : socketPath()),
       },
     );
     const transport = createGrpcTransport({

@@ -1,4 +1,5 @@
 import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { pino } from "pino";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type BundledHost, bundleHost } from "../../test/support/bundle-host.ts";
@@ -168,6 +169,16 @@ test("an older host with live sessions is used if it speaks the same protocol, a
       help: expect.stringContaining("live sessions"),
     });
   }
+});
+
+test("a front with another runtime directory finds the host of its state directory", async () => {
+  await using place = await makeHostDirectories();
+  using first = linkTo(place);
+  const { instanceId } = await first.connect();
+  const directories = { ...place.directories, runtimeDirectory: join(place.directories.runtimeDirectory, "other") };
+  using second = linkTo({ ...place, directories });
+  expect((await second.connect()).instanceId).toBe(instanceId);
+  expect((await second.sessions.list({})).sessions).toEqual([]);
 });
 
 test("a host that keeps its sessions elsewhere is not taken for ours", async () => {

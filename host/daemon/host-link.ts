@@ -11,6 +11,7 @@ import { VERSION } from "../version.ts";
 import { compareVersions } from "./compare-versions.ts";
 import { explainCredential } from "./explain-credential.ts";
 import { ExclusiveLock, hostLockPath } from "../exclusive-lock.ts";
+import { readHostAddress } from "./host-address.ts";
 import { makeRuntimeDirectory, socketPath } from "./runtime-directory.ts";
 import { startHost } from "./start-host.ts";
 
@@ -38,12 +39,15 @@ export class HostLink implements Disposable {
   readonly #client: ControlClient;
   readonly #options: HostLinkOptions;
   readonly #timeoutMs: number;
+  /** The socket where a host is looked for. */
+  #socket: string;
   #connecting: Promise<GetHostInfoResponse> | undefined;
 
   constructor(options: HostLinkOptions) {
     this.#options = options;
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
-    this.#client = new ControlClient(socketPath(options.directories.runtimeDirectory));
+    this.#socket = socketPath(options.directories.runtimeDirectory);
+    this.#client = new ControlClient(() => this.#socket);
     this.sessions = new RemoteSessions({
       client: this.#client,
       connect: async () => {
@@ -64,6 +68,19 @@ export class HostLink implements Disposable {
 
   /** The host that answers now; undefined if none does. Starts none. */
   async find(): Promise<GetHostInfoResponse | undefined> {
+    const { runtimeDirectory, stateDirectory } = this.#options.directories;
+    const own = socketPath(runtimeDirectory);
+    // It may have been started where the environment has another runtime directory.
+    for (const path of new Set([own, readHostAddress(stateDirectory) ?? own])) {
+      this.#socket = path;
+      const info = await this.#ask();
+      if (info !== undefined) return info;
+    }
+    this.#socket = own;
+    return undefined;
+  }
+
+  async #ask(): Promise<GetHostInfoResponse | undefined> {
     try {
       return await this.#client.host.getHostInfo({}, { timeoutMs: Math.min(ANSWER_MS, this.#timeoutMs) });
     } catch (error) {
@@ -80,12 +97,13 @@ export class HostLink implements Disposable {
     });
   }
 
-  /** Resolves once no host has the socket's lock. Throws HOST_UNRESPONSIVE. */
+  /** Resolves once no host has our directories. Throws HOST_UNRESPONSIVE. */
   async gone(): Promise<void> {
-    const { runtimeDirectory } = this.#options.directories;
+    const { runtimeDirectory, stateDirectory } = this.#options.directories;
     for (const endMs = performance.now() + this.#timeoutMs; performance.now() < endMs; await delay(LOOK_AGAIN_MS)) {
-      using lock = ExclusiveLock.take(hostLockPath(runtimeDirectory));
-      if (lock !== undefined) return;
+      using stateLock = ExclusiveLock.take(hostLockPath(stateDirectory));
+      using socketLock = ExclusiveLock.take(hostLockPath(runtimeDirectory));
+      if (stateLock !== undefined && socketLock !== undefined) return;
     }
     throw unresponsive(runtimeDirectory);
   }
@@ -116,9 +134,9 @@ export class HostLink implements Disposable {
     try {
       await startHost(directories, { command, env });
     } catch (error) {
+      if (asAppError(error).reason !== "HOST_RUNNING") throw error;
       // One that is ending, or that somebody has started by hand just now.
-      if (asAppError(error).reason === "HOST_RUNNING") return undefined;
-      throw error;
+      return undefined;
     }
     return this.find();
   }

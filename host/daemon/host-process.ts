@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Logger } from "pino";
-import { AppError, Session_State } from "../../proto/index.ts";
+import { AppError } from "../../proto/index.ts";
 import { type App, createApp } from "../app.ts";
 import type { HostConfig } from "../config.ts";
 import { ControlServer } from "../control/control-server.ts";
@@ -12,6 +12,7 @@ import type { Sessions } from "../session/sessions.ts";
 import { LIVE_STATES } from "../session/states.ts";
 import { VERSION } from "../version.ts";
 import { ExclusiveLock, hostLockPath } from "../exclusive-lock.ts";
+import { writeHostAddress } from "./host-address.ts";
 import { idleFor } from "./idle-watch.ts";
 import { makeRuntimeDirectory, socketPath } from "./runtime-directory.ts";
 
@@ -49,11 +50,12 @@ export async function runHost(options: HostProcessOptions): Promise<void> {
   // We hold the lock: whoever made it is gone.
   await rm(path, { force: true });
   await server.listenUnix(path);
+  writeHostAddress(config.stateDirectory, path);
   const tcpPort = tcp === undefined ? undefined : await server.listenTcp(tcp);
   await using _more = await options.onReady({ app, tcpPort });
   logger.info({ version: VERSION, socket: path, tcpPort }, "host started");
   const over = AbortSignal.any([signal, ending.signal]);
-  const busy = async () => server.connectionCount > 0 || (await liveSessions(app.sessions)).live > 0;
+  const busy = async () => server.connectionCount > 0 || (await countLive(app.sessions)) > 0;
   await Promise.race([
     new Promise<void>((resolve) => {
       if (over.aborted) resolve();
@@ -86,23 +88,26 @@ function hostControl(
   const engine = cached(ENGINE_CHECK_MS, () => runtime.check({ signal: AbortSignal.timeout(ENGINE_TIMEOUT_MS) }));
   return {
     async info() {
-      const [health, { live, queued }] = await Promise.all([engine(), liveSessions(sessions)]);
+      const [health, live] = await Promise.all([engine(), countLive(sessions)]);
+      const { queuedCount, maxRunning, runtimeProblem } = sessions.status();
+      const problem = runtimeProblem ?? (health.healthy ? "" : `${health.message} ${health.help}`);
       return {
         hostVersion: VERSION,
         instanceId,
         protocolVersion: PROTOCOL_VERSION,
         startTime,
         liveSessionCount: live,
-        queuedSessionCount: queued,
-        engineHealthy: health.healthy,
-        engineProblem: health.healthy ? "" : `${health.message} ${health.help}`,
+        queuedSessionCount: queuedCount,
+        maxRunningSessionCount: maxRunning,
+        engineHealthy: problem === "",
+        engineProblem: problem,
         credentialKind: credentials.kind() ?? "",
         stateDirectory: config.stateDirectory,
         processId: process.pid,
       };
     },
     async stop({ onlyWithoutLiveSessions }) {
-      const { live } = await liveSessions(sessions);
+      const live = await countLive(sessions);
       if (onlyWithoutLiveSessions && live > 0) {
         throw new AppError("HOST_BUSY", `The host has ${live} live session${live === 1 ? "" : "s"}.`, {
           kind: "FAILED_PRECONDITION",
@@ -116,9 +121,8 @@ function hostControl(
   };
 }
 
-async function liveSessions(sessions: Sessions): Promise<{ live: number; queued: number }> {
-  const { sessions: live } = await sessions.list({ states: LIVE_STATES, pageSize: 1000 });
-  return { live: live.length, queued: live.filter(({ state }) => state === Session_State.QUEUED).length };
+async function countLive(sessions: Sessions): Promise<number> {
+  return (await sessions.list({ states: LIVE_STATES, pageSize: 1000 })).sessions.length;
 }
 
 /** Asks again only once the answer is older than this. */

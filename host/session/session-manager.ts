@@ -81,6 +81,12 @@ export class SessionManager implements Sessions, AsyncDisposable {
     }
   }
 
+  /** How busy it is. The problem is the runtime's, where it is known to have one. */
+  status(): { queuedCount: number; maxRunning: number; runtimeProblem: string | undefined } {
+    const { waitingCount, limits } = this.#queue;
+    return { queuedCount: waitingCount, maxRunning: limits.maxRunning, runtimeProblem: this.#health.problem };
+  }
+
   #isLive(sessionId: string): boolean {
     const session = this.#options.store.getSession(sessionId);
     return session !== undefined && !isFinal(session.state);

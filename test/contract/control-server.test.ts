@@ -139,14 +139,22 @@ test("callers on TCP may neither end the host nor see where it is; callers on th
 test("answers reflection and health", async () => {
   await using host = await startServer();
   const transport = createGrpcTransport({ baseUrl: host.baseUrl, interceptors: [showing(TOKEN)] });
-  const requests = new AsyncQueue<{ messageRequest: { case: "listServices"; value: string } }>();
+  type Asked = { case: "listServices" | "fileContainingSymbol"; value: string };
+  const requests = new AsyncQueue<{ messageRequest: Asked }>();
   requests.push({ messageRequest: { case: "listServices", value: "" } });
+  // What failed calls carry, so that clients can show it.
+  const errorInfo = "claudecluster.error.v1alpha1.ErrorInfo";
+  requests.push({ messageRequest: { case: "fileContainingSymbol", value: errorInfo } });
   requests.end();
   const names: string[] = [];
+  let fileCount = 0;
   for await (const { messageResponse } of createClient(ServerReflection, transport).serverReflectionInfo(requests)) {
     if (messageResponse.case === "listServicesResponse")
       names.push(...messageResponse.value.service.map(({ name }) => name));
+    if (messageResponse.case === "fileDescriptorResponse")
+      fileCount += messageResponse.value.fileDescriptorProto.length;
   }
+  expect(fileCount).toBe(1);
   expect(names).toEqual([
     "claudecluster.control.v1alpha1.SessionService",
     "claudecluster.control.v1alpha1.HostService",

@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { socketPath } from "../../host/daemon/runtime-directory.ts";
 import { type Dial, startDial } from "../support/claudecluster.ts";
 import { type Rig, startRig } from "../support/rig.ts";
 
@@ -42,7 +43,7 @@ async function whileWorking(seconds: number, inspect: (dial: Dial, sessionId: st
   return call;
 }
 
-function bufCurl(dial: Dial, ...args: string[]) {
+function bufCurl(dial: Pick<Dial, "socket">, ...args: string[]) {
   return [
     BUF,
     ["curl", "--protocol", "grpc", "--http2-prior-knowledge", "--unix-socket", dial.socket, ...args],
@@ -79,6 +80,51 @@ test("buf curl lists the services by reflection, watches the events, and steers 
   });
   expect(summary).toMatchObject({ state: "canceled", canceled_by: "seen enough" });
   expect(summary!.change_count).toBeGreaterThan(0);
+});
+
+test("buf curl creates a session through the host, steers it in one bidirectional call, and reads what it left", async () => {
+  const host = { socket: socketPath(rig.mcp.place.directories.runtimeDirectory) };
+  const control = "claudecluster.control.v1alpha1.SessionService";
+  const curl = async (method: string, request: object) =>
+    JSON.parse(
+      (await execFileAsync(...bufCurl(host, "-d", JSON.stringify(request), `http://host/${method}`))).stdout,
+    ) as {
+      session: { id: string; result: { cancellation: { reason: string } } };
+    };
+  // Whoever needs the host first starts it.
+  await rig.mcp.call("list_sessions", {});
+  const services = (await execFileAsync(...bufCurl(host, "--list-services", "http://host"))).stdout;
+  expect(services.split("\n")).toEqual(expect.arrayContaining([control, "grpc.health.v1.Health"]));
+  const spec = { task: "[scenario: small-edit]", repository: { uri: rig.repository }, idleTimeout: "60s" };
+  const { session } = await curl(`${control}/CreateSession`, { spec, requestId: "made-by-buf" });
+  expect((await curl(`${control}/CreateSession`, { spec, requestId: "made-by-buf" })).session.id).toBe(session.id);
+
+  const [command, args, options] = bufCurl(host, "-d", "@-", `http://host/${control}/Attach`);
+  const attach = spawn(command, args, { cwd: options.cwd, stdio: ["pipe", "pipe", "inherit"] });
+  const closed = new Promise((resolve) => attach.once("close", resolve));
+  const say = (request: object) => attach.stdin.write(JSON.stringify(request));
+  say({ attach: { sessionId: session.id, role: "ROLE_CONTROLLER" } });
+  const seen: string[] = [];
+  for await (const message of readJson(attach.stdout)) {
+    const { events = [] } = (message["events"] ?? {}) as { events?: Record<string, unknown>[] };
+    for (const event of events) {
+      seen.push(...Object.keys(event));
+      if ("turnFinished" in event && seen.filter((key) => key === "turnFinished").length === 1) {
+        say({ userMessage: { text: "[scenario: write-files count=1 prefix=again]", messageId: "m2" } });
+      } else if ("turnFinished" in event) say({ stop: { reason: "two are enough" } });
+    }
+    if (seen.includes("sessionFinished")) break;
+  }
+  attach.stdin.end();
+  await closed;
+  const left = await curl(`${control}/GetSession`, { sessionId: session.id });
+  expect(left.session.result.cancellation).toEqual({ reason: "two are enough" });
+  const refused = execFileAsync(
+    ...bufCurl(host, "-d", JSON.stringify({ sessionId: "ses_NONE" }), `http://host/${control}/GetSession`),
+  );
+  await expect(refused).rejects.toMatchObject({
+    stderr: expect.stringContaining("claudecluster.error.v1alpha1.ErrorInfo"),
+  });
 });
 
 test("Python's grpcio, an unrelated client, watches one turn, interrupts it, and sends another message", async () => {

@@ -130,6 +130,23 @@ test("ends when no host has been there for long, and stops the session first", a
   expect(observer.events.at(-1)?.event).toMatchObject({ case: "sessionFinished", value: { state: State.CANCELED } });
 });
 
+test("keeps what a session left for a host that comes late", async () => {
+  const config = { hostAbsenceTimeoutMs: 300, keepTimeoutMs: 60_000 };
+  await using rig = await startRig({ place: preparingPlace(), config });
+  {
+    using connection = rig.connect();
+    await connection.client.startSession({ sessionId: "ses_1", spec: { task: "wait" } });
+    await using observer = attach(connection, { role: Role.OBSERVER });
+    await observer.done;
+  }
+  using late = rig.connect();
+  await using owner = attach(late);
+  await owner.done;
+  expect(owner.events.at(-1)?.event).toMatchObject({ case: "sessionFinished", value: { state: State.CANCELED } });
+  const { session } = await late.client.getSession({});
+  expect(session?.result?.outcome.case).toBe("cancellation");
+});
+
 test.each(["owner", "connection taker"])("stays as long as there is an %s", async (kind) => {
   await using rig = await startRig({ place: preparingPlace(), config: { hostAbsenceTimeoutMs: 300 } });
   const connection = rig.connect();

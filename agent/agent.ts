@@ -17,6 +17,7 @@ import { AgentSession } from "./session/session.ts";
 import { type SessionPlace, sessionPlace } from "./session/session-place.ts";
 import { type Timeouts, TIMEOUTS } from "./timeouts.ts";
 import { readVersions, type Versions } from "./versions.ts";
+import { rest } from "./wait.ts";
 
 /** How an agent ended; one of EXIT_CODES. */
 export interface AgentExit {
@@ -87,6 +88,9 @@ export async function createAgent(config: AgentConfig, options: AgentOptions): P
   );
   const server = new RpcServer({ services: [...described, ...reflection], timeouts });
   const exited = Promise.withResolvers<AgentExit>();
+  /** Aborted when the agent ends, for whatever reason. */
+  const exiting = new AbortController();
+  let absences = 0;
   let closing: Promise<void> | undefined;
 
   /** Aborted when the session gets no more time to end well. */
@@ -99,6 +103,7 @@ export async function createAgent(config: AgentConfig, options: AgentOptions): P
 
   async function shutDown(): Promise<void> {
     presence.close();
+    exiting.abort();
     core.sessions.close();
     health.stopServing();
     const timer = setTimeout(() => hurry.abort(), timeouts.shutdownSessionMs);
@@ -108,13 +113,19 @@ export async function createAgent(config: AgentConfig, options: AgentOptions): P
     await relay[Symbol.asyncDispose]();
   }
 
-  /** Nobody has been there for long: ends Claude, and the agent too, unless somebody comes meanwhile. */
+  /**
+   * Nobody has been there for long: ends Claude, which costs money, keeps what it left for a host that
+   * comes late, and ends the agent if none does.
+   */
   async function leave(): Promise<void> {
+    const absence = ++absences;
     log.warn({ timeoutMs: config.hostAbsenceTimeoutMs }, "no host is there");
     const session = core.sessions.current;
     session?.stop(`No host was there for ${config.hostAbsenceTimeoutMs / 1000} s.`);
     await session?.finished;
-    if (!presence.present) await close(EXIT_CODES.hostAbsent);
+    if (session !== undefined && config.keepTimeoutMs > 0) await rest(config.keepTimeoutMs, exiting.signal);
+    // Who came and went meanwhile has begun another absence.
+    if (!presence.present && absence === absences) await close(EXIT_CODES.hostAbsent);
   }
 
   return {

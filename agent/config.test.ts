@@ -36,6 +36,7 @@ test("needs nothing in the container that it is made for", () => {
     modelPort: 8080,
     proxyPort: 3128,
     hostAbsenceTimeoutMs: 60_000,
+    keepTimeoutMs: 3_600_000,
     logLevel: "info",
   });
 });

@@ -29,6 +29,8 @@ export interface AgentConfig {
   readonly modelPort: number;
   readonly proxyPort: number;
   readonly hostAbsenceTimeoutMs: number;
+  /** How long an agent without a host stays after its session has ended, so that nothing is lost to a host that comes late. */
+  readonly keepTimeoutMs: number;
   readonly logLevel: string;
 }
 
@@ -87,6 +89,7 @@ export function readConfig(
     modelPort: whole("MODEL_PORT", 8080, port),
     proxyPort: whole("PROXY_PORT", 3128, port),
     hostAbsenceTimeoutMs: 1000 * whole("HOST_ABSENCE_TIMEOUT_SECONDS", 60, [1, 86_400]),
+    keepTimeoutMs: 1000 * whole("KEEP_TIMEOUT_SECONDS", 3600, [0, 86_400]),
     logLevel: level,
   };
   const { sessionIdentity, baseIdentity } = config;

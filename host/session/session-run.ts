@@ -356,7 +356,7 @@ export class SessionRun {
     } catch (error) {
       if (this.#kill.signal.aborted) throw error;
       // The container's end is the cause, the lost connection only its sign.
-      const exit = await Promise.race([exited, delay(TIMEOUTS.exitNoticeMs, undefined)]);
+      const exit = await Promise.race([exited, delay(TIMEOUTS.exitLookMs, undefined)]);
       if (exit === undefined) throw error;
       return this.#salvage(exit);
     } finally {

@@ -23,4 +23,6 @@ export const TIMEOUTS = {
   storeRetryMs: 1_000,
   /** A lost connection shows before the runtime has noticed that the container is gone. */
   exitNoticeMs: 1_000,
+  /** The same where the engine itself was away: it is asked again every five seconds. */
+  exitLookMs: 7_000,
 } as const;

@@ -93,6 +93,7 @@ export async function makePlace({ root: given }: { root?: string | undefined } =
       modelPort: 0,
       proxyPort: 0,
       hostAbsenceTimeoutMs: 60_000,
+      keepTimeoutMs: 0,
       logLevel: "debug",
     },
     variables: {
@@ -106,6 +107,7 @@ export async function makePlace({ root: given }: { root?: string | undefined } =
       CLAUDECLUSTER_PATH: path,
       CLAUDECLUSTER_MODEL_PORT: "0",
       CLAUDECLUSTER_PROXY_PORT: "0",
+      CLAUDECLUSTER_KEEP_TIMEOUT_SECONDS: "0",
     },
     async [Symbol.asyncDispose]() {
       await rm(root, { recursive: true, force: true });

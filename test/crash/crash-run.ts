@@ -51,6 +51,8 @@ export interface CrashReport {
 interface Running {
   id: string;
   containerId: string | undefined;
+  /** The agent has answered. */
+  started: boolean;
   observer: Observer | undefined;
   lethal: { what: string; reasons: readonly string[] }[];
 }
@@ -91,12 +93,13 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
       spec: create(SessionSpecSchema, { task, repository: create(RepositorySpecSchema, { uri }) }),
       container: create(ContainerSpecSchema),
     });
-    const known: Running = { id, containerId: undefined, observer: undefined, lethal: [] };
+    const known: Running = { id, containerId: undefined, started: false, observer: undefined, lethal: [] };
     running.add(known);
     const events: SessionEvent[] = [];
     try {
       for await (const event of sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(SESSION_MS) })) {
         events.push(event);
+        if (event.event.case === "connectionMade") known.started = true;
         if (event.event.case === "containerProgress" && event.event.value.containerId !== "") {
           known.containerId = event.event.value.containerId;
           known.observer = await observe(known);
@@ -147,11 +150,21 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
   async function killSomething(): Promise<void> {
     await delay(random.between(200, 3_000));
     const kind = random.pick(kinds);
-    const targets = [...running].filter(({ containerId }) => containerId !== undefined);
+    // A container that is paused while it starts can get stuck in old engines.
+    const pauses = kind === "pause" || kind === "long-pause";
+    const targets = [...running].filter(
+      ({ containerId, started }) => containerId !== undefined && (started || !pauses),
+    );
     const target = targets.length > 0 ? random.pick(targets) : undefined;
     if (NEEDS_CONTAINER.has(kind) && target === undefined) return;
     const lethalEngine = kind === "engine" && options.engine === "plain";
-    const reasons = lethalEngine ? ["RUNTIME_RESTARTED", "CONTAINER_KILLED", "CONTAINER_EXITED"] : REASONS[kind];
+    const ended = REASONS[kind];
+    const reasons = lethalEngine
+      ? ["RUNTIME_RESTARTED", "CONTAINER_KILLED", "CONTAINER_EXITED"]
+      : // What ended while the engine was away is told so: what ended it cannot be known.
+        ended.length > 0 && kinds.includes("engine")
+        ? [...ended, "RUNTIME_RESTARTED"]
+        : ended;
     const note = { what: kind, reasons };
     const hit = lethalEngine ? targets : NEEDS_CONTAINER.has(kind) ? [target!] : [];
     // Noted first: it may show before the kill returns.

@@ -14,10 +14,46 @@ const MAX_REMEMBERED = 1000;
 export type PendingDecision =
   { kind: "permission"; request: PermissionRequested } | { kind: "question"; request: QuestionAsked };
 
+/** Remembers the newest of many ids. */
+export class RememberedIds {
+  readonly #ids = new Set<string>();
+
+  add(id: string): void {
+    this.#ids.add(id);
+    if (this.#ids.size > MAX_REMEMBERED) this.#ids.delete(this.#ids.values().next().value!);
+  }
+
+  has(id: string): boolean {
+    return this.#ids.has(id);
+  }
+}
+
+/**
+ * Throws DECISION_UNKNOWN, DECISION_MADE or DECISION_MISMATCH unless what waits under an id is of
+ * the kind that is being decided. `waiting` is undefined where nothing waits.
+ */
+export function requirePending(
+  requestId: string,
+  kind: PendingDecision["kind"],
+  known: { waiting: PendingDecision["kind"] | undefined; decided: boolean },
+): void {
+  const { waiting, decided } = known;
+  if (waiting === kind) return;
+  const metadata = { request_id: requestId.slice(0, 64) };
+  if (waiting !== undefined) {
+    const [wrong, right] =
+      kind === "question" ? ["an answer", "permission_decision"] : ["a permission_decision", "answer"];
+    throw refused("DECISION_MISMATCH", `This request does not wait for ${wrong}.`, `Send ${right}.`, metadata);
+  }
+  if (decided) throw decisionMade(requestId);
+  const help = "Take the request_id from permission_requested or question_asked.";
+  throw refused("DECISION_UNKNOWN", `No request "${metadata.request_id}" waits for a decision.`, help, metadata);
+}
+
 /** Which decisions a session waits for: a fold of its events. */
 export class PendingDecisions {
   readonly #pending = new Map<string, PendingDecision>();
-  readonly #decided = new Set<string>();
+  readonly #decided = new RememberedIds();
 
   /** Takes the next event. */
   add({ event }: SessionEvent): void {
@@ -32,7 +68,6 @@ export class PendingDecisions {
       case "questionAnswered":
         this.#pending.delete(event.value.requestId);
         this.#decided.add(event.value.requestId);
-        if (this.#decided.size > MAX_REMEMBERED) this.#decided.delete(this.#decided.values().next().value!);
         break;
       case "sessionFinished":
         this.#pending.clear();
@@ -50,16 +85,8 @@ export class PendingDecisions {
   /** The one with this id. Throws DECISION_UNKNOWN, DECISION_MADE, DECISION_MISMATCH. */
   require<K extends PendingDecision["kind"]>(requestId: string, kind: K): Extract<PendingDecision, { kind: K }> {
     const pending = this.#pending.get(requestId);
-    if (pending?.kind === kind) return pending as Extract<PendingDecision, { kind: K }>;
-    const metadata = { request_id: requestId.slice(0, 64) };
-    if (pending !== undefined) {
-      const [wrong, right] =
-        kind === "question" ? ["an answer", "permission_decision"] : ["a permission_decision", "answer"];
-      throw refused("DECISION_MISMATCH", `This request does not wait for ${wrong}.`, `Send ${right}.`, metadata);
-    }
-    if (this.#decided.has(requestId)) throw decisionMade(requestId);
-    const help = "Take the request_id from permission_requested or question_asked.";
-    throw refused("DECISION_UNKNOWN", `No request "${metadata.request_id}" waits for a decision.`, help, metadata);
+    requirePending(requestId, kind, { waiting: pending?.kind, decided: this.#decided.has(requestId) });
+    return pending as Extract<PendingDecision, { kind: K }>;
   }
 }
 

@@ -1,7 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
-  AppError,
   checkAnswers,
   cutText,
   Decider,
@@ -11,6 +10,8 @@ import {
   type QuestionAnswer,
   QuestionAnsweredSchema,
   QuestionAskedSchema,
+  RememberedIds,
+  requirePending,
 } from "../../proto/index.ts";
 import type { PermissionRequest } from "../claude/parse.ts";
 import { answeredInput, QUESTION_TOOL, readQuestions } from "../claude/questions.ts";
@@ -41,7 +42,6 @@ const DESCRIPTION_BYTES = 2 * 1024;
 const MESSAGE_BYTES = 8 * 1024;
 /** Claude asks for one thing after the other, and each of its sub-agents does. */
 const MAX_WAITING = 100;
-const MAX_REMEMBERED = 1000;
 
 const DENIED = "This was denied. Do what you can without it.";
 const NOT_READABLE = "This question cannot be shown to anybody. Decide yourself and go on.";
@@ -51,7 +51,7 @@ const TOO_MANY = "Too many requests are waiting already. Do what you can without
 export class Decisions {
   readonly #options: DecisionsOptions;
   readonly #waiting = new Map<string, Waiting>();
-  readonly #decided = new Set<string>();
+  readonly #decided = new RememberedIds();
 
   constructor(options: DecisionsOptions) {
     this.#options = options;
@@ -85,14 +85,14 @@ export class Decisions {
 
   /** Somebody has decided. Throws if nobody waits for that. */
   decide(requestId: string, { allow, message }: { allow: boolean; message: string }): void {
-    const { request } = this.#require(requestId, { question: false });
+    const { request } = this.#require(requestId, "permission");
     const said = allow ? "" : cutText(message, MESSAGE_BYTES).text || DENIED;
     this.#settle(requestId, Decider.CALLER, allow ? { allowed: true, input: request.input } : denial(said));
   }
 
   /** Somebody has answered. Throws if nobody waits for that, or if the answers do not fit the questions. */
   answer(requestId: string, answers: QuestionAnswer[]): void {
-    const { request, questionCount = 0 } = this.#require(requestId, { question: true });
+    const { request, questionCount = 0 } = this.#require(requestId, "question");
     checkAnswers(answers, questionCount);
     const input = answeredInput(request.input, answers);
     this.#settle(requestId, Decider.CALLER, { allowed: true, input }, answers);
@@ -121,7 +121,7 @@ export class Decisions {
     const { questionCount, timer } = this.#waiting.get(requestId)!;
     clearTimeout(timer);
     this.#waiting.delete(requestId);
-    this.#remember(requestId);
+    this.#decided.add(requestId);
     if (questionCount === undefined) {
       const { allowed } = verdict;
       const fields = { requestId, allowed, message: verdict.allowed ? "" : verdict.message, decider };
@@ -134,32 +134,14 @@ export class Decisions {
     if (this.#waiting.size === 0) this.#options.onWaiting(false);
   }
 
-  #require(requestId: string, { question }: { question: boolean }): Waiting {
+  #require(requestId: string, kind: "permission" | "question"): Waiting {
     const waiting = this.#waiting.get(requestId);
-    if (waiting !== undefined && (waiting.questionCount !== undefined) === question) return waiting;
-    const metadata = { request_id: requestId.slice(0, 64) };
-    if (waiting !== undefined) {
-      const [wrong, right] = question ? ["an answer", "permission_decision"] : ["a permission_decision", "answer"];
-      throw refused("DECISION_MISMATCH", `This request does not wait for ${wrong}.`, `Send ${right}.`, metadata);
-    }
-    if (this.#decided.has(requestId)) {
-      const help = "The first decision counts; the events say which it was.";
-      throw refused("DECISION_MADE", "This request is decided already.", help, metadata);
-    }
-    const help = "Take the request_id from permission_requested or question_asked.";
-    throw refused("DECISION_UNKNOWN", `No request "${metadata.request_id}" waits for a decision.`, help, metadata);
-  }
-
-  #remember(requestId: string): void {
-    this.#decided.add(requestId);
-    if (this.#decided.size > MAX_REMEMBERED) this.#decided.delete(this.#decided.values().next().value!);
+    const waitingKind = waiting && (waiting.questionCount === undefined ? "permission" : "question");
+    requirePending(requestId, kind, { waiting: waitingKind, decided: this.#decided.has(requestId) });
+    return waiting!;
   }
 }
 
 function denial(message: string): Verdict {
   return { allowed: false, message };
-}
-
-function refused(reason: string, message: string, help: string, metadata: Record<string, string> = {}): AppError {
-  return new AppError(reason, message, { kind: "FAILED_PRECONDITION", help, metadata });
 }

@@ -1,4 +1,5 @@
-import { AppError, PendingDecisions, type PendingDecision } from "../../proto/index.ts";
+import { AppError, type PendingDecision } from "../../proto/index.ts";
+import { readProgress } from "../present/read-session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { EXIT } from "./command-io.ts";
 
@@ -28,7 +29,9 @@ export async function answerCommand(
 
 /** The only request of a kind that waits. Throws DECISION_UNKNOWN, DECISION_AMBIGUOUS. */
 async function onlyPending(sessions: Sessions, sessionId: string, kind: PendingDecision["kind"]): Promise<string> {
-  const pending = (await readPending(sessions, sessionId)).list().filter((decision) => decision.kind === kind);
+  const pending = (await readProgress(sessions, await sessions.get(sessionId))).decisions
+    .list()
+    .filter((decision) => decision.kind === kind);
   if (pending.length === 1) return pending[0]!.request.requestId;
   if (pending.length === 0) {
     throw new AppError("DECISION_UNKNOWN", `Session ${sessionId} waits for no ${kind}.`, {
@@ -41,19 +44,4 @@ async function onlyPending(sessions: Sessions, sessionId: string, kind: PendingD
     kind: "INVALID_ARGUMENT",
     help: "Say which with --request.",
   });
-}
-
-async function readPending(sessions: Sessions, sessionId: string): Promise<PendingDecisions> {
-  const pending = new PendingDecisions();
-  const { lastSequence } = await sessions.get(sessionId);
-  const done = new AbortController();
-  try {
-    for await (const event of sessions.watch(sessionId, { afterSequence: 0, signal: done.signal })) {
-      pending.add(event);
-      if (event.sequence >= lastSequence) break;
-    }
-    return pending;
-  } finally {
-    done.abort();
-  }
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import { AppError, type Session, type SessionEvent } from "../../proto/index.ts";
 import type { CreateSessionRequest, ListSessionsPage, ListSessionsRequest, Sessions } from "../session/sessions.ts";
 import type { ControlClient } from "./control-client.ts";
@@ -173,24 +174,12 @@ export class RemoteSessions implements Sessions {
     const delayMs = RETRY_DELAYS_MS[attempt];
     if (!lost || delayMs === undefined) throw this.#explain(known);
     this.#connected = false;
-    await sleep(delayMs, signal);
+    // On an abort whoever loops looks at the signal.
+    await delay(delayMs, undefined, signal && { signal }).catch(() => {});
   }
 }
 
 function given(session: Session | undefined): Session {
   if (session !== undefined) return session;
   throw new AppError("HOST_INVALID", "The host has answered without a session.");
-}
-
-/** Ends early on abort, without an error: whoever loops looks at the signal. */
-function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const settle = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", settle);
-      resolve();
-    };
-    const timer = setTimeout(settle, ms);
-    signal?.addEventListener("abort", settle, { once: true });
-  });
 }

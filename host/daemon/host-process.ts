@@ -8,8 +8,6 @@ import type { HostConfig } from "../config.ts";
 import { ControlServer } from "../control/control-server.ts";
 import type { HostControl } from "../control/host-service.ts";
 import { PROTOCOL_VERSION } from "../control/protocol-version.ts";
-import type { Sessions } from "../session/sessions.ts";
-import { LIVE_STATES } from "../session/states.ts";
 import { VERSION } from "../version.ts";
 import { ExclusiveLock, hostLockPath } from "../exclusive-lock.ts";
 import { writeHostAddress } from "./host-address.ts";
@@ -55,7 +53,7 @@ export async function runHost(options: HostProcessOptions): Promise<void> {
   await using _more = await options.onReady({ app, tcpPort });
   logger.info({ version: VERSION, socket: path, tcpPort }, "host started");
   const over = AbortSignal.any([signal, ending.signal]);
-  const busy = async () => server.connectionCount > 0 || (await countLive(app.sessions)) > 0;
+  const busy = () => server.connectionCount > 0 || app.sessions.status().liveCount > 0;
   await Promise.race([
     new Promise<void>((resolve) => {
       if (over.aborted) resolve();
@@ -88,15 +86,15 @@ function hostControl(
   const engine = cached(ENGINE_CHECK_MS, () => runtime.check({ signal: AbortSignal.timeout(ENGINE_TIMEOUT_MS) }));
   return {
     async info() {
-      const [health, live] = await Promise.all([engine(), countLive(sessions)]);
-      const { queuedCount, maxRunning, runtimeProblem } = sessions.status();
+      const health = await engine();
+      const { liveCount, queuedCount, maxRunning, runtimeProblem } = sessions.status();
       const problem = runtimeProblem ?? (health.healthy ? "" : `${health.message} ${health.help}`);
       return {
         hostVersion: VERSION,
         instanceId,
         protocolVersion: PROTOCOL_VERSION,
         startTime,
-        liveSessionCount: live,
+        liveSessionCount: liveCount,
         queuedSessionCount: queuedCount,
         maxRunningSessionCount: maxRunning,
         engineHealthy: problem === "",
@@ -107,7 +105,7 @@ function hostControl(
       };
     },
     async stop({ onlyWithoutLiveSessions }) {
-      const live = await countLive(sessions);
+      const { liveCount: live } = sessions.status();
       if (onlyWithoutLiveSessions && live > 0) {
         throw new AppError("HOST_BUSY", `The host has ${live} live session${live === 1 ? "" : "s"}.`, {
           kind: "FAILED_PRECONDITION",
@@ -119,10 +117,6 @@ function hostControl(
       setTimeout(() => ending.abort(new Error("a caller asked for it")), 20);
     },
   };
-}
-
-async function countLive(sessions: Sessions): Promise<number> {
-  return (await sessions.list({ states: LIVE_STATES, pageSize: 1000 })).sessions.length;
 }
 
 /** Asks again only once the answer is older than this. */

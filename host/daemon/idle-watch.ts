@@ -6,20 +6,27 @@ const LONGEST_MS = 30_000;
  * Resolves once nothing has been busy for `idleMs`; never rejects, and never resolves after the
  * signal. Looks now and then: an end that comes a little late costs nothing.
  */
-export function idleFor(idleMs: number, options: { busy: () => Promise<boolean>; signal: AbortSignal }): Promise<void> {
+export function idleFor(idleMs: number, options: { busy: () => boolean; signal: AbortSignal }): Promise<void> {
   const { busy, signal } = options;
+  /** What cannot be told counts as busy. */
+  const isBusy = () => {
+    try {
+      return busy();
+    } catch {
+      return true;
+    }
+  };
   const intervalMs = Math.min(Math.max(idleMs / 4, SHORTEST_MS), LONGEST_MS);
   return new Promise((resolve) => {
     let lastBusyMs = performance.now();
     let timer: NodeJS.Timeout | undefined;
-    const look = async () => {
-      // What cannot be told counts as busy.
-      if (await busy().catch(() => true)) lastBusyMs = performance.now();
+    const look = () => {
       if (signal.aborted) return;
+      if (isBusy()) lastBusyMs = performance.now();
       if (performance.now() - lastBusyMs >= idleMs) resolve();
-      else timer = setTimeout(() => void look(), intervalMs);
+      else timer = setTimeout(look, intervalMs);
     };
     signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
-    void look();
+    look();
   });
 }

@@ -17,7 +17,7 @@ export async function readSummary(
 }
 
 /** Reads the events that there are so far. */
-async function readProgress(sessions: Sessions, { id, lastSequence }: Session): Promise<SessionProgress> {
+export async function readProgress(sessions: Sessions, { id, lastSequence }: Session): Promise<SessionProgress> {
   const progress = new SessionProgress(id);
   const done = new AbortController();
   try {

@@ -208,7 +208,7 @@ export class AgentSession {
 /** What a caller was promised. An interrupt is for the moment only. */
 const KEPT: ReadonlySet<string> = new Set(["userMessage", "stop", "permissionDecision", "answer"]);
 
-export function isKept(request: AttachRequest["request"]): boolean {
+function isKept(request: AttachRequest["request"]): boolean {
   return request.case !== undefined && KEPT.has(request.case);
 }
 

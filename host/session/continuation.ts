@@ -46,7 +46,7 @@ export function continueSpec(store: SessionStore, given: SessionSpec): SessionSp
     });
   }
   if (repository === undefined) return spec;
-  const baseCommitId = store.getResult(id)?.result.baseCommitId ?? "";
+  const baseCommitId = previous.result?.baseCommitId ?? "";
   spec.repository = create(RepositorySpecSchema, {
     ...repository,
     ref: baseCommitId === "" ? repository.ref : baseCommitId,
@@ -60,7 +60,7 @@ export function* restoreRequests(
   session: { sessionId: string; previousSessionId: string },
 ): Generator<RestoreSessionRequest> {
   const { sessionId, previousSessionId } = session;
-  const kept = store.getResult(previousSessionId);
+  const kept = store.getLeft(previousSessionId);
   if (kept === undefined) {
     throw new AppError("PREVIOUS_SESSION_NOT_FOUND", `What session ${previousSessionId} left is not stored any more.`, {
       kind: "NOT_FOUND",

@@ -82,9 +82,10 @@ export class SessionManager implements Sessions, AsyncDisposable {
   }
 
   /** How busy it is. The problem is the runtime's, where it is known to have one. */
-  status(): { queuedCount: number; maxRunning: number; runtimeProblem: string | undefined } {
-    const { waitingCount, limits } = this.#queue;
-    return { queuedCount: waitingCount, maxRunning: limits.maxRunning, runtimeProblem: this.#health.problem };
+  status(): { liveCount: number; queuedCount: number; maxRunning: number; runtimeProblem: string | undefined } {
+    const { waitingCount: queuedCount, limits } = this.#queue;
+    const liveCount = this.#options.store.liveSessionIds().length;
+    return { liveCount, queuedCount, maxRunning: limits.maxRunning, runtimeProblem: this.#health.problem };
   }
 
   #isLive(sessionId: string): boolean {
@@ -160,7 +161,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     if (session === undefined) throw notFound(sessionId);
     // The log holds what fits into an event; the whole is beside it.
     const kept = isFinal(session.state) ? this.#options.store.getResult(sessionId) : undefined;
-    if (kept !== undefined) session.result = kept.result;
+    if (kept !== undefined) session.result = kept;
     return session;
   }
 
@@ -270,8 +271,10 @@ export class SessionManager implements Sessions, AsyncDisposable {
 
   async readChanges(sessionId: string): Promise<Uint8Array> {
     await this.get(sessionId);
-    const kept = this.#options.store.getResult(sessionId);
-    return kept?.patch ?? salvageChanges(new SessionLog(this.#options.store, sessionId).all()).patch;
+    return (
+      this.#options.store.getPatch(sessionId) ??
+      salvageChanges(new SessionLog(this.#options.store, sessionId).all()).patch
+    );
   }
 
   /** Lets go of every session as it is; their containers run on, and the next host takes them up. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Logger } from "pino";
@@ -180,7 +181,7 @@ export class SessionRun {
       container = await this.#adoptContainer();
       if (container !== undefined) this.#place = queue.take(limits.memoryBytes);
       // The host before us came as far as that.
-      const kept = store.getResult(log.sessionId);
+      const kept = store.getLeft(log.sessionId);
       if (kept === undefined) {
         const resumed = container !== undefined;
         container ??= await this.#createContainer();
@@ -230,7 +231,7 @@ export class SessionRun {
     result.patch = new Uint8Array();
     result.patchInlined = false;
     result.patchSizeBytes = BigInt(patch.length);
-    this.#options.store.putResult(this.#options.log.sessionId, { result, patch, transcript });
+    this.#options.store.putLeft(this.#options.log.sessionId, { result, patch, transcript });
   }
 
   async #removeContainer(container: Container | undefined): Promise<void> {
@@ -445,10 +446,6 @@ function createTimedOut(): AppError {
     retryable: true,
     help: "The engine is overloaded or hangs: `docker info` shows whether it answers.",
   });
-}
-
-function delay<T>(ms: number, value: T): Promise<T> {
-  return new Promise((resolve) => setTimeout(resolve, ms, value));
 }
 
 function forEvent(result: SessionResult): SessionResult {

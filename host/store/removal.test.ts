@@ -20,7 +20,7 @@ afterEach(() => place[Symbol.dispose]());
 function add(store: SessionStore, id: string, endTimeMs?: number): void {
   store.createSession(id, { ...NEW, requestId: `request of ${id}` });
   for (let sequence = 0; sequence < 100; sequence++) store.append(id, [said("x".repeat(10_000))]);
-  store.putResult(id, { result: create(SessionResultSchema), patch: Buffer.alloc(MIB), transcript: Buffer.alloc(0) });
+  store.putLeft(id, { result: create(SessionResultSchema), patch: Buffer.alloc(MIB), transcript: Buffer.alloc(0) });
   if (endTimeMs !== undefined) store.append(id, [finished(endTimeMs)]);
 }
 

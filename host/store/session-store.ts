@@ -95,7 +95,11 @@ export interface SessionStore extends Disposable {
   /** The agent's number of the newest event that came from it; 0 if there is none. */
   lastAgentSequence(sessionId: string): number;
   /** Keeps all that a session left. */
-  putResult(sessionId: string, left: SessionLeft): void;
+  putLeft(sessionId: string, left: SessionLeft): void;
   /** All that it left; undefined until it is kept. */
-  getResult(sessionId: string): SessionLeft | undefined;
+  getLeft(sessionId: string): SessionLeft | undefined;
+  /** Of all that it left the result alone: patch and transcript may be large. */
+  getResult(sessionId: string): SessionResult | undefined;
+  /** The patch alone. */
+  getPatch(sessionId: string): Uint8Array | undefined;
 }

@@ -61,15 +61,15 @@ test("wakes those who wait for the next event, and only then", async () => {
 test("keeps the whole result beside the log and takes nothing after the last event", () => {
   using store = new SqliteStore(path);
   store.createSession("ses_1", NEW);
-  store.putResult("ses_1", {
+  store.putLeft("ses_1", {
     result: create(SessionResultSchema, { finalText: "done" }),
     patch: Buffer.from("patch"),
     transcript: Buffer.from("transcript"),
   });
-  expect(Buffer.from(store.getResult("ses_1")!.transcript).toString()).toBe("transcript");
+  expect(Buffer.from(store.getLeft("ses_1")!.transcript).toString()).toBe("transcript");
   store.append("ses_1", [finished()]);
-  expect(store.getResult("ses_1")?.result.finalText).toBe("done");
-  expect(Buffer.from(store.getResult("ses_1")!.patch).toString()).toBe("patch");
+  expect(store.getResult("ses_1")?.finalText).toBe("done");
+  expect(Buffer.from(store.getPatch("ses_1")!).toString()).toBe("patch");
   expect(store.getSession("ses_1")?.state).toBe(Session_State.SUCCEEDED);
   expect(() => store.append("ses_1", [said("late")])).toThrow(expect.objectContaining({ reason: "SESSION_NOT_LIVE" }));
 });

@@ -6,6 +6,7 @@ import {
   type Session,
   type SessionEvent,
   SessionEventSchema,
+  type SessionResult,
   SessionResultSchema,
   SessionSchema,
 } from "../../proto/index.ts";
@@ -182,15 +183,24 @@ export class SqliteStore implements SessionStore {
     return this.#require(sessionId).known.lastAgentSequence;
   }
 
-  putResult(sessionId: string, { result, patch, transcript }: SessionLeft): void {
+  putLeft(sessionId: string, { result, patch, transcript }: SessionLeft): void {
     const failed = `The result of ${sessionId} could not be stored.`;
-    this.#file.write({ failed, bytes: patch.length }, () => {
-      this.#statements.putResult.run(sessionId, toBinary(SessionResultSchema, result), patch, transcript);
+    this.#file.write({ failed, bytes: patch.length + transcript.length }, () => {
+      this.#statements.putLeft.run(sessionId, toBinary(SessionResultSchema, result), patch, transcript);
     });
   }
 
-  getResult(sessionId: string): SessionLeft | undefined {
+  getResult(sessionId: string): SessionResult | undefined {
     const row = this.#get("getResult", sessionId);
+    return row && fromBinary(SessionResultSchema, row["result"] as Uint8Array);
+  }
+
+  getPatch(sessionId: string): Uint8Array | undefined {
+    return this.#get("getPatch", sessionId)?.["patch"] as Uint8Array | undefined;
+  }
+
+  getLeft(sessionId: string): SessionLeft | undefined {
+    const row = this.#get("getLeft", sessionId);
     if (row === undefined) return undefined;
     return {
       result: fromBinary(SessionResultSchema, row["result"] as Uint8Array),
@@ -295,8 +305,10 @@ function prepareStatements(database: DatabaseSync) {
     countBytes: prepare(
       `SELECT COALESCE(SUM(LENGTH(data) + ${ENTRY_BYTES}), 0) AS bytes FROM event WHERE session_id = ?`,
     ),
-    putResult: prepare("INSERT OR REPLACE INTO result (session_id, result, patch, transcript) VALUES (?, ?, ?, ?)"),
-    getResult: prepare("SELECT result, patch, transcript FROM result WHERE session_id = ?"),
+    putLeft: prepare("INSERT OR REPLACE INTO result (session_id, result, patch, transcript) VALUES (?, ?, ?, ?)"),
+    getResult: prepare("SELECT result FROM result WHERE session_id = ?"),
+    getPatch: prepare("SELECT patch FROM result WHERE session_id = ?"),
+    getLeft: prepare("SELECT result, patch, transcript FROM result WHERE session_id = ?"),
   };
 }
 

@@ -57,7 +57,6 @@ export async function startMcpServer({ config = {}, env = {}, place }: McpServer
   let stderr = "";
   transport.stderr?.on("data", (chunk: Buffer) => {
     stderr += chunk.toString();
-    if (process.env["DBG"]) process.stderr.write(chunk);
   });
   const client = new Client({ name: "test", version: "1.0.0" });
   await client.connect(transport);

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir } from "node:fs/promises";
 import { promisify } from "node:util";
+import { runningProcesses } from "../support/processes.ts";
 
 const execFileAsync = promisify(execFile);
 
@@ -21,18 +21,9 @@ export async function leftovers(host: {
   const sockets = (await readdir(host.runtimeDirectory)).filter((name) => name.endsWith(".sock"));
   return [
     ...containers.map((line) => `container ${line}`),
-    ...(await processesOf(host.stateDirectory)).map((line) => `process ${line}`),
+    ...runningProcesses()
+      .filter(({ environment }) => environment.includes(`CLAUDECLUSTER_STATE_DIR=${host.stateDirectory}`))
+      .map(({ pid, command }) => `process ${pid} ${command}`),
     ...sockets.map((name) => `socket ${name}`),
   ];
-}
-
-/** Every process with that state directory in its environment. */
-async function processesOf(stateDirectory: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
-    const read = (file: string) => readFile(join("/proc", pid, file), "latin1").catch(() => "");
-    if (!(await read("environ")).includes(`CLAUDECLUSTER_STATE_DIR=${stateDirectory}\0`)) continue;
-    found.push(`${pid} ${(await read("cmdline")).replaceAll("\0", " ").trim()}`);
-  }
-  return found;
 }

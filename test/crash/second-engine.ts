@@ -1,11 +1,12 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
+import { runningProcesses } from "../support/processes.ts";
 
 const execFileAsync = promisify(execFile);
 const ANSWER_MS = 60_000;
@@ -86,7 +87,7 @@ export async function startSecondEngine(options: { images: string[]; liveRestore
       await kill("SIGTERM");
       await ended(containerdPid);
       // A containerd that was killed at a bad moment forgets a shim.
-      for (const pid of await processesNaming(root)) process.kill(pid, "SIGKILL");
+      for (const { pid, command } of runningProcesses()) if (command.includes(root)) process.kill(pid, "SIGKILL");
       await execFileAsync("sh", [
         "-c",
         `awk -v r="${root}/" 'index($2, r) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r umount -l`,
@@ -108,10 +109,4 @@ function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
-}
-
-async function processesNaming(text: string): Promise<number[]> {
-  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
-  const commands = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "latin1").catch(() => "")));
-  return pids.filter((_pid, index) => commands[index]!.includes(text)).map(Number);
 }

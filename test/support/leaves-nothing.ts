@@ -1,7 +1,8 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { runningProcesses } from "./processes.ts";
 
 /** For what is ending by itself, such as a process that was sent a signal. */
 const ENDING_MS = 10_000;
@@ -27,18 +28,8 @@ export function setup(): (() => Promise<void>) | undefined {
 
 /** Every process but vitest's own that was started with that temporary directory. */
 function processesWith(directory: string): string[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((pid) => {
-      const read = (file: string) => {
-        try {
-          return readFileSync(join("/proc", pid, file), "latin1");
-        } catch {
-          return ""; // It has ended meanwhile.
-        }
-      };
-      if (!read("environ").split("\0").includes(`TMPDIR=${directory}`)) return [];
-      const command = read("cmdline").replaceAll("\0", " ").trim();
-      return command === "" || /vitest|esbuild/.test(command) ? [] : [`process ${pid} ${command}`];
-    });
+  return runningProcesses()
+    .filter(({ environment }) => environment.includes(`TMPDIR=${directory}`))
+    .filter(({ command }) => command !== "" && !/vitest|esbuild/.test(command))
+    .map(({ pid, command }) => `process ${pid} ${command}`);
 }

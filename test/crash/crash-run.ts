@@ -1,15 +1,10 @@
 import { create } from "@bufbuild/protobuf";
 import { setTimeout as delay } from "node:timers/promises";
-import { HostLink } from "../../host/daemon/host-link.ts";
 import { readHostId } from "../../host/host-id.ts";
 import { DockerRuntime } from "../../host/runtime/docker/docker-runtime.ts";
 import { ContainerSpecSchema, RepositorySpecSchema, type SessionEvent, SessionSpecSchema } from "../../proto/index.ts";
-import { SMALL_REPOSITORY } from "../model/small-repository.ts";
-import { startScriptedModel } from "../model/scripted-model.ts";
 import { applyPatch } from "../support/apply-patch.ts";
-import { startGitServer } from "../support/git-server.ts";
-import { makeHostDirectories } from "../support/host-directories.ts";
-import { CLAUDECLUSTER } from "../support/mcp-client.ts";
+import { startHostRig } from "../support/rig.ts";
 import { checkSession } from "./check-session.ts";
 import { kill, type KillKind, REASONS } from "./kills.ts";
 import { leftovers } from "./leftovers.ts";
@@ -18,7 +13,6 @@ import { SeededRandom } from "./random.ts";
 import { type SecondEngine, startSecondEngine } from "./second-engine.ts";
 import { readStoredLog } from "./stored-log.ts";
 
-const KEY = "sk-ant-crash-0123456789";
 const IMAGE = process.env["CLAUDECLUSTER_IMAGE"] ?? "claudecluster/agent:latest";
 const SESSION_MS = 300_000;
 /** Two looks of the sweep, and some. */
@@ -67,14 +61,14 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
     say("starting an engine of our own");
     engine = stack.use(await startSecondEngine({ images: [IMAGE], liveRestore: options.engine === "live" }));
   }
-  const model = stack.use(await startScriptedModel({ key: KEY }));
-  const git = stack.use(await startGitServer());
-  const uri = await git.addRepository("greeter", SMALL_REPOSITORY);
-  const { directories, env, configure, ...rest } = await makeHostDirectories();
-  stack.use(rest);
-  await configure({ credential: { api_key: KEY }, base_url: model.url, max_running: concurrent, image: IMAGE });
-  const hostEnv = { ...env, ...(engine !== undefined && { DOCKER_HOST: engine.address }) };
-  const link = stack.use(new HostLink({ directories, env: hostEnv, command: [process.execPath, CLAUDECLUSTER] }));
+  const rig = stack.use(
+    await startHostRig({
+      config: { max_running: concurrent, image: IMAGE },
+      ...(engine !== undefined && { env: { DOCKER_HOST: engine.address } }),
+    }),
+  );
+  const { link, sessions, git, repository: uri } = rig;
+  const { directories } = rig.place;
   await link.connect();
   const hostId = readHostId(directories.stateDirectory);
   const runtime = stack.use(
@@ -86,7 +80,6 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
 
   const report: CrashReport = { kills: {}, sessions: 0, succeeded: 0, events: 0, wrong: [] };
   const running = new Set<Running>();
-  const { sessions } = link;
 
   async function runSession(): Promise<{ events: SessionEvent[]; running: Running }> {
     const { id } = await sessions.create({

@@ -1,6 +1,5 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { HostLink } from "../../host/daemon/host-link.ts";
 import {
   ContainerSpecSchema,
   RepositorySpecSchema,
@@ -9,30 +8,16 @@ import {
   SessionSpecSchema,
 } from "../../proto/index.ts";
 import { SMALL_REPOSITORY } from "../model/small-repository.ts";
-import { startScriptedModel } from "../model/scripted-model.ts";
 import { applyPatch } from "../support/apply-patch.ts";
 import { docker } from "../support/docker.ts";
-import { startGitServer } from "../support/git-server.ts";
-import { makeHostDirectories } from "../support/host-directories.ts";
-import { CLAUDECLUSTER } from "../support/mcp-client.ts";
-
-const KEY = "sk-ant-continuation-0123456789";
+import { startHostRig } from "../support/rig.ts";
 
 async function startHost() {
-  await using stack = new AsyncDisposableStack();
-  const model = stack.use(await startScriptedModel({ key: KEY }));
-  const git = stack.use(await startGitServer());
-  const uri = await git.addRepository("greeter", SMALL_REPOSITORY);
-  const place = stack.use(await makeHostDirectories());
-  await place.configure({ credential: { api_key: KEY }, base_url: model.url });
-  const { sessions } = stack.use(
-    new HostLink({ directories: place.directories, env: place.env, command: [process.execPath, CLAUDECLUSTER] }),
-  );
-  const owned = stack.move();
+  const rig = await startHostRig();
+  const { sessions, repository: uri } = rig;
   return {
-    model,
-    sessions,
-    bareRepository: git.directoryOf("greeter"),
+    model: rig.model,
+    bareRepository: rig.git.directoryOf("greeter"),
     async run(
       spec: { task: string; previousSessionId?: string },
       act?: (event: SessionEvent) => Promise<unknown> | undefined,
@@ -49,7 +34,7 @@ async function startHost() {
       }
       return { id, events, session: await sessions.get(id), patch: await sessions.readChanges(id) };
     },
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    [Symbol.asyncDispose]: () => rig[Symbol.asyncDispose](),
   };
 }
 

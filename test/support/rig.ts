@@ -1,27 +1,62 @@
 import { randomBytes } from "node:crypto";
+import { HostLink } from "../../host/daemon/host-link.ts";
+import type { RemoteSessions } from "../../host/control/remote-sessions.ts";
 import { type GitServer, startGitServer } from "./git-server.ts";
-import { type McpRig, startMcpServer } from "./mcp-client.ts";
+import { makeHostDirectories, type TestDirectories } from "./host-directories.ts";
+import { CLAUDECLUSTER, type McpRig, startMcpServer } from "./mcp-client.ts";
 import { SMALL_REPOSITORY } from "../model/small-repository.ts";
 import { type ScriptedModel, startScriptedModel } from "../model/scripted-model.ts";
 
-/** Everything that a session needs, with a random key that only the host and the model know. */
-export interface Rig extends AsyncDisposable {
+/** What a session needs of the world, with a random key that only the host and the model know. */
+export interface World extends AsyncDisposable {
   model: ScriptedModel;
   key: string;
   git: GitServer;
-  /** A repository with the files of SMALL_REPOSITORY. */
+  /** A repository with the files of SMALL_REPOSITORY, on the git server as "greeter". */
   repository: string;
+}
+
+/** A world with the real MCP server and a host of its own. */
+export interface Rig extends World {
   mcp: McpRig;
 }
 
-/** Starts a scripted model, a git server and the real MCP server with a host of its own. */
-export async function startRig(): Promise<Rig> {
+/** A world with a host that is reached as its fronts do; it starts with the first call. */
+export interface HostRig extends World {
+  place: TestDirectories;
+  link: HostLink;
+  sessions: RemoteSessions;
+}
+
+async function startWorld(): Promise<World> {
   await using stack = new AsyncDisposableStack();
   const key = `sk-ant-test-${randomBytes(24).toString("hex")}`;
   const model = stack.use(await startScriptedModel({ key }));
   const git = stack.use(await startGitServer());
   const repository = await git.addRepository("greeter", SMALL_REPOSITORY);
-  const mcp = stack.use(await startMcpServer({ config: { base_url: model.url, credential: { api_key: key } } }));
   const owned = stack.move();
-  return { model, key, git, repository, mcp, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { model, key, git, repository, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** Starts a scripted model, a git server and the real MCP server with a host of its own. */
+export async function startRig(): Promise<Rig> {
+  await using stack = new AsyncDisposableStack();
+  const world = stack.use(await startWorld());
+  const config = { base_url: world.model.url, credential: { api_key: world.key } };
+  const mcp = stack.use(await startMcpServer({ config }));
+  const owned = stack.move();
+  return { ...world, mcp, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** Starts a scripted model and a git server, with a way to a host of its own. */
+export async function startHostRig(options: { config?: object; env?: Record<string, string> } = {}): Promise<HostRig> {
+  await using stack = new AsyncDisposableStack();
+  const world = stack.use(await startWorld());
+  const place = stack.use(await makeHostDirectories());
+  await place.configure({ base_url: world.model.url, credential: { api_key: world.key }, ...options.config });
+  const { directories } = place;
+  const env = { ...place.env, ...options.env };
+  const link = stack.use(new HostLink({ directories, env, command: [process.execPath, CLAUDECLUSTER] }));
+  const owned = stack.move();
+  return { ...world, place, link, sessions: link.sessions, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

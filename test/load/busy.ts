@@ -38,7 +38,9 @@ export interface BusyFigures {
 }
 
 /** The first seconds are those of a program that is being compiled. */
-const WARM_UP_MS = 3000;
+const WARM_UP_MS = 10_000;
+/** The last ones, in which every session ends within a second, are not what is measured either. */
+const ENDING_MS = 2000;
 const CONNECTIONS = 8;
 const MIB = 1024 * 1024;
 
@@ -50,12 +52,12 @@ export async function measureBusy(options: BusyOptions): Promise<BusyFigures> {
   const { sessionCount, eventsPerSecond, watcherCount, stalledCount, seconds } = options;
   await using stack = new AsyncDisposableStack();
   const host = stack.use(await startLoadHost((directory) => remoteAgents(join(directory, "agents.sock"))));
-  const count = Math.round(eventsPerSecond * (seconds + WARM_UP_MS / 1000));
+  const count = Math.round(eventsPerSecond * (seconds + (WARM_UP_MS + ENDING_MS) / 1000));
   const args = [join(host.directory, "agents.sock"), String(eventsPerSecond), String(count)];
   const agents = stack.use(new Child<never, "ready">("./agents-process.ts", args));
   await agents.note();
   const watchers = stack.use(
-    new Child<WatchersOrder | "measure" | "resume" | "stop", WatchersNote>("./watchers-process.ts"),
+    new Child<WatchersOrder | "measure" | "measured" | "resume" | "stop", WatchersNote>("./watchers-process.ts"),
   );
   const sessionIds = await host.create(sessionCount);
   watchers.send({ socketPath: host.socketPath, sessionIds, watcherCount, stalledCount, connectionCount: CONNECTIONS });
@@ -69,19 +71,18 @@ export async function measureBusy(options: BusyOptions): Promise<BusyFigures> {
   loopDelay.enable();
   const heapBefore = heapUsed();
   const startMs = performance.now();
-  let logBytes = 0;
-  let liveCount: number;
-  do {
-    await sleep(500);
-    logBytes = Math.max(logBytes, statSync(join(host.directory, "sessions.db-wal")).size);
-    ({ length: liveCount } = (await host.sessions.list({ pageSize: 1000 })).sessions.filter((s) => !s.endTime));
-  } while (liveCount > 0);
+  await sleep(seconds * 1000);
+  watchers.send("measured");
   loopDelay.disable();
   const elapsedMs = performance.now() - startMs;
   const { user, system } = process.cpuUsage(cpu);
   const watchersCpuPercent = ((cpuMsOf(watchers.pid) - watchersCpu) / elapsedMs) * 100;
   const rss = process.memoryUsage.rss();
   const heapGrowth = heapUsed() - heapBefore;
+  const logBytes = statSync(join(host.directory, "sessions.db-wal")).size;
+  while ((await host.sessions.list({ pageSize: 1000 })).sessions.some(({ endTime }) => endTime === undefined)) {
+    await sleep(500);
+  }
 
   watchers.send("resume");
   const done = await watchers.note();

@@ -21,18 +21,20 @@ const { promise: resumed, resolve: resume } = Promise.withResolvers<undefined>()
 const stop = new AbortController();
 
 process.on("disconnect", () => process.exit());
-process.on("message", (message: WatchersOrder | "measure" | "resume" | "stop") => {
-  if (message === "measure") latenciesMs.length = 0;
+process.on("message", (message: WatchersOrder | "measure" | "measured" | "resume" | "stop") => {
+  if (message === "measure") measuring = true;
+  else if (message === "measured") measuring = false;
   else if (message === "resume") resume(undefined);
   else if (message === "stop") stop.abort();
   else void run(message);
 });
 
 const latenciesMs: number[] = [];
+let measuring = false;
 
 async function run({ socketPath, sessionIds, watcherCount, stalledCount, connectionCount }: WatchersOrder) {
   const clients = Array.from({ length: connectionCount }, () => new ControlClient(socketPath));
-  const onLatency = (ms: number) => void latenciesMs.push(ms);
+  const onLatency = (ms: number) => void (measuring && latenciesMs.push(ms));
   let waiting = watcherCount;
   const onFirst = () => {
     if (--waiting === 0) say({ case: "watching" });

@@ -1,5 +1,4 @@
-/** A container that is paused, or a machine that sleeps, is not a host that is gone: at most this is counted at a time. */
-const STEP_MS = 1_000;
+import { afterRunning } from "./running-time.ts";
 
 export interface HostPresenceOptions {
   /** Time in which this process ran and no host was there. */
@@ -12,7 +11,7 @@ export interface HostPresenceOptions {
 export class HostPresence {
   readonly #options: HostPresenceOptions;
   #count = 0;
-  #timer: NodeJS.Timeout | undefined;
+  #cancel = () => {};
   #closed = false;
 
   constructor(options: HostPresenceOptions) {
@@ -43,14 +42,9 @@ export class HostPresence {
   }
 
   #update(): void {
-    clearTimeout(this.#timer);
+    this.#cancel();
     if (this.present || this.#closed) return;
-    this.#countDown(this.#options.timeoutMs);
-  }
-
-  #countDown(leftMs: number): void {
-    const stepMs = Math.min(leftMs, STEP_MS);
-    const step = () => (leftMs > stepMs ? this.#countDown(leftMs - stepMs) : this.#options.onAbsent());
-    this.#timer = setTimeout(step, stepMs);
+    // A container that was paused is not without a host.
+    this.#cancel = afterRunning(this.#options.timeoutMs, () => this.#options.onAbsent());
   }
 }

@@ -1,13 +1,15 @@
-/** Waits so long. Returns false at once when the signal is aborted. */
+import { afterRunning } from "./running-time.ts";
+
+/** Waits until this process has run for so long. Returns false at once when the signal is aborted. */
 export function rest(ms: number, signal?: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
     const settle = (elapsed: boolean) => {
-      clearTimeout(timer);
+      cancel();
       signal?.removeEventListener("abort", onAbort);
       resolve(elapsed);
     };
     const onAbort = () => settle(false);
-    const timer = setTimeout(() => settle(true), ms);
+    const cancel = afterRunning(ms, () => settle(true));
     if (signal?.aborted === true) return onAbort();
     signal?.addEventListener("abort", onAbort, { once: true });
   });

@@ -17,6 +17,7 @@ import type { Opening } from "../claude/opening.ts";
 import type { ClaudeExit, Conversation } from "../claude/conversation.ts";
 import { authenticationFailure, isRefusedCredential } from "../claude/turn-failure.ts";
 import type { Workspace } from "../git/workspace.ts";
+import { afterRunning } from "../running-time.ts";
 import type { Timeouts } from "../timeouts.ts";
 import { ChangesStream } from "./changes-stream.ts";
 import { type Collected, collectChanges, collectTranscript, NOTHING_COLLECTED } from "./collect.ts";
@@ -194,7 +195,7 @@ export class AgentSession {
     if (error !== undefined && !(error instanceof AppError)) this.#logger.error({ err: error }, "the session failed");
     this.#messages.close(sessionEnded());
     this.#collecting = true;
-    const patience = setTimeout(() => this.#noMoreRoom.abort(), this.#options.timeouts.collectMs);
+    const patience = afterRunning(this.#options.timeouts.collectMs, () => this.#noMoreRoom.abort());
     this.#record.enterState(State.STOPPING);
     this.#record.enterPhase(Phase.COLLECT);
     let exit: ClaudeExit | undefined;
@@ -206,7 +207,7 @@ export class AgentSession {
       this.#logger.error({ err: cause }, "ending the session failed");
       error ??= cause;
     }
-    clearTimeout(patience);
+    patience();
     this.#finish({ end, error, exit });
   }
 
@@ -287,10 +288,15 @@ export class AgentSession {
       this.#logger.error({ err: error }, "some processes of the session could not be ended");
     });
     if (workspace === undefined || changes === undefined) return;
-    const signal = AbortSignal.any([this.#hurry.signal, AbortSignal.timeout(this.#options.timeouts.collectMs)]);
-    this.#collected = await collectChanges(workspace, changes, { signal, log: this.#logger });
-    const { conversationId } = this.#record;
-    this.#transcript = await collectTranscript(this.#options.place, conversationId, { signal, log: this.#logger });
+    const late = new AbortController();
+    const cancel = afterRunning(this.#options.timeouts.collectMs, () => late.abort());
+    const options = { signal: AbortSignal.any([this.#hurry.signal, late.signal]), log: this.#logger };
+    try {
+      this.#collected = await collectChanges(workspace, changes, options);
+      this.#transcript = await collectTranscript(this.#options.place, this.#record.conversationId, options);
+    } finally {
+      cancel();
+    }
   }
 
   #finish(facts: { end: EndReason | undefined; error: unknown; exit: ClaudeExit | undefined }): void {

@@ -65,8 +65,8 @@ printTable(
     ...names.map((name) => String(facts[name])),
   ]),
 );
-// The first sessions load what the later ones use.
-const warm = (rows.find(({ after }) => after >= 10) ?? rows[0]!).facts;
+// The first sessions load what the later ones use, connections to the engine included: those are kept.
+const warm = (rows.find(({ after }) => after >= 25) ?? rows[0]!).facts;
 const last = rows.at(-1)!.facts;
 const grown = ["descriptors", "threads", "containers", "volumes"].filter((name) => last[name]! > warm[name]!);
 process.stdout.write(grown.length === 0 ? "1 passed, 0 failed\n" : `grown: ${grown.join(", ")}\n0 passed, 1 failed\n`);

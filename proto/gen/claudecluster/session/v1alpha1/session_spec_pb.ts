@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/session/v1alpha1/session_spec.proto.
  */
 export const file_claudecluster_session_v1alpha1_session_spec: GenFile = /*@__PURE__*/
-  fileDesc("CjFjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9zcGVjLnByb3RvEh5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEihAQKC1Nlc3Npb25TcGVjEkIKCnJlcG9zaXRvcnkYASABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUmVwb3NpdG9yeVNwZWMSDAoEdGFzaxgCIAEoCRINCgVtb2RlbBgDIAEoCRIVCg1hbGxvd2VkX3Rvb2xzGAQgAygJEhcKD3Blcm1pc3Npb25fbW9kZRgFIAEoCRIWCg5tYXhfc3RlcF9jb3VudBgGIAEoBRIqCgd0aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uElEKC2Vudmlyb25tZW50GAggAygLMjwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjLkVudmlyb25tZW50RW50cnkSGwoTcHJldmlvdXNfc2Vzc2lvbl9pZBgJIAEoCRIvCgxpZGxlX3RpbWVvdXQYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMwoQZGVjaXNpb25fdGltZW91dBgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tYXhfdHVybl9jb3VudBgMIAEoBRoyChBFbnZpcm9ubWVudEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOQoOUmVwb3NpdG9yeVNwZWMSCwoDdXJpGAEgASgJEgsKA3JlZhgCIAEoCRINCgVkZXB0aBgDIAEoBWIGcHJvdG8z", [file_google_protobuf_duration]);
+  fileDesc("CjFjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9zcGVjLnByb3RvEh5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEiowQKC1Nlc3Npb25TcGVjEkIKCnJlcG9zaXRvcnkYASABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUmVwb3NpdG9yeVNwZWMSDAoEdGFzaxgCIAEoCRINCgVtb2RlbBgDIAEoCRIVCg1hbGxvd2VkX3Rvb2xzGAQgAygJEhcKD3Blcm1pc3Npb25fbW9kZRgFIAEoCRIWCg5tYXhfc3RlcF9jb3VudBgGIAEoBRIqCgd0aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uElEKC2Vudmlyb25tZW50GAggAygLMjwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjLkVudmlyb25tZW50RW50cnkSGwoTcHJldmlvdXNfc2Vzc2lvbl9pZBgJIAEoCRIvCgxpZGxlX3RpbWVvdXQYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMwoQZGVjaXNpb25fdGltZW91dBgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tYXhfdHVybl9jb3VudBgMIAEoBRIdChVsb2FkX3Byb2plY3Rfc2V0dGluZ3MYDyABKAgaMgoQRW52aXJvbm1lbnRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjkKDlJlcG9zaXRvcnlTcGVjEgsKA3VyaRgBIAEoCRILCgNyZWYYAiABKAkSDQoFZGVwdGgYAyABKAViBnByb3RvMw", [file_google_protobuf_duration]);
 
 /**
  * What Claude is to do, and on what. The same in the host's API and in the agent's. Holds no
@@ -116,6 +116,15 @@ export type SessionSpec = Message<"claudecluster.session.v1alpha1.SessionSpec"> 
    * @generated from field: int32 max_turn_count = 12;
    */
   maxTurnCount: number;
+
+  /**
+   * Loads what the repository brings for Claude Code: its settings, hooks and MCP servers
+   * (.claude/, .mcp.json). They run in the container before anybody has looked at them. False,
+   * the default: only its CLAUDE.md counts.
+   *
+   * @generated from field: bool load_project_settings = 15;
+   */
+  loadProjectSettings: boolean;
 };
 
 /**

@@ -7,7 +7,11 @@ import { claudeArguments } from "./argv.ts";
 const conversationId = "0b8f1c1e-5f0a-4c5f-9a52-0d8c2f6f3a11";
 
 function argumentsFor(spec: MessageInitShape<typeof SessionSpecSchema>): string[] {
-  return claudeArguments(completeSpec(create(SessionSpecSchema, { task: "secret plan", ...spec })), { conversationId });
+  return claudeArguments(
+    completeSpec(create(SessionSpecSchema, { task: "secret plan", ...spec })),
+    { conversationId },
+    { modelPort: 4001 },
+  );
 }
 
 function valueOf(args: readonly string[], flag: string): string | undefined {
@@ -25,6 +29,16 @@ test("asks for JSON lines both ways and ignores what the repository says", () =>
   expect(valueOf(args, "--permission-mode")).toBe("bypassPermissions");
   expect(valueOf(args, "--session-id")).toBe(conversationId);
   expect(JSON.parse(valueOf(args, "--settings")!)).toEqual({ sandbox: { enabled: false } });
+});
+
+test("loads what the repository brings where the session wants it, but the model's address", () => {
+  const args = argumentsFor({ loadProjectSettings: true });
+  expect(valueOf(args, "--setting-sources")).toBe("user,project,local");
+  expect(args).not.toContain("--strict-mcp-config");
+  expect(JSON.parse(valueOf(args, "--settings")!)).toMatchObject({
+    sandbox: { enabled: false },
+    env: { ANTHROPIC_BASE_URL: "http://127.0.0.1:4001" },
+  });
 });
 
 test("leaves out what the session does not ask for", () => {
@@ -47,10 +61,10 @@ test("passes model, limit and rules, each rule as one argument", () => {
 
 test("goes on with a conversation that is there, and begins one otherwise", () => {
   const spec = completeSpec(create(SessionSpecSchema, { task: "x" }));
-  const resumed = claudeArguments(spec, { conversationId, earlier: "resumed" });
+  const resumed = claudeArguments(spec, { conversationId, earlier: "resumed" }, { modelPort: 1 });
   expect(valueOf(resumed, "--resume")).toBe(conversationId);
   expect(resumed).not.toContain("--session-id");
-  const lost = claudeArguments(spec, { conversationId, earlier: "lost" });
+  const lost = claudeArguments(spec, { conversationId, earlier: "lost" }, { modelPort: 1 });
   expect(valueOf(lost, "--session-id")).toBe(conversationId);
   expect(lost).not.toContain("--resume");
 });

@@ -3,7 +3,7 @@ import type { SessionSpec } from "../../proto/index.ts";
 import type { Opening } from "./opening.ts";
 
 /** Nested sandboxing is off: the container is the sandbox, and user namespaces are not to be had in it. */
-const SETTINGS = JSON.stringify({ sandbox: { enabled: false } });
+const SETTINGS = { sandbox: { enabled: false } };
 
 /**
  * Planning is a mode of its own here. Claude Code offers it in every mode once somebody can be asked, and then
@@ -15,7 +15,11 @@ const PLANNING_TOOLS = ["EnterPlanMode", "ExitPlanMode"];
  * Returns the arguments of `claude` for a session with completed spec. The task is not among them:
  * it goes through standard input, where no other process sees it.
  */
-export function claudeArguments(spec: SessionSpec, { conversationId, earlier }: Opening): string[] {
+export function claudeArguments(
+  spec: SessionSpec,
+  { conversationId, earlier }: Opening,
+  { modelPort }: { modelPort: number },
+): string[] {
   return [
     "-p",
     "--output-format",
@@ -23,12 +27,7 @@ export function claudeArguments(spec: SessionSpec, { conversationId, earlier }: 
     "--input-format",
     "stream-json",
     "--verbose",
-    // A repository's own settings would run hooks and redirect the API without asking.
-    "--setting-sources",
-    "user",
-    "--strict-mcp-config",
-    "--settings",
-    SETTINGS,
+    ...(spec.loadProjectSettings ? withProject(modelPort) : WITHOUT_PROJECT),
     "--permission-mode",
     spec.permissionMode,
     ...(earlier === "resumed" ? ["--resume", conversationId] : ["--session-id", conversationId]),
@@ -39,6 +38,19 @@ export function claudeArguments(spec: SessionSpec, { conversationId, earlier }: 
     // One argument for each rule: a rule may hold spaces and commas.
     ...(spec.allowedTools.length === 0 ? [] : ["--allowed-tools", ...spec.allowedTools]),
   ];
+}
+
+/** A repository's own settings would run hooks and redirect the API without asking. */
+const WITHOUT_PROJECT = ["--setting-sources", "user", "--strict-mcp-config", "--settings", JSON.stringify(SETTINGS)];
+
+/** What the repository brings counts, its MCP servers without asking; but the model stays where it is. */
+function withProject(modelPort: number): string[] {
+  const settings = {
+    ...SETTINGS,
+    enableAllProjectMcpServers: true,
+    env: { ANTHROPIC_BASE_URL: `http://127.0.0.1:${modelPort}` },
+  };
+  return ["--setting-sources", "user,project,local", "--settings", JSON.stringify(settings)];
 }
 
 /** Claude asks for what it may not decide itself. Otherwise that is denied, and Claude cannot ask questions. */

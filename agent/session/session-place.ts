@@ -4,6 +4,7 @@ import { AppError, type SessionSpec } from "../../proto/index.ts";
 import { claudeArguments } from "../claude/argv.ts";
 import { Conversation, type ConversationOptions } from "../claude/conversation.ts";
 import { claudeEnvironment } from "../claude/environment.ts";
+import { importInstructions } from "../claude/instructions.ts";
 import { type Opening, openingNote } from "../claude/opening.ts";
 import { readTranscript, writeTranscript } from "../claude/transcript.ts";
 import type { AgentConfig } from "../config.ts";
@@ -65,10 +66,13 @@ export function sessionPlace(options: {
         signal,
       }),
     async startClaude({ spec, opening, signal, ...callbacks }) {
+      if (!spec.loadProjectSettings) {
+        await importInstructions({ workTree: paths.workTree, home, path, identity: sessionIdentity, signal });
+      }
       return await Conversation.start({
         ...callbacks,
         command: await findCommand(claudeCommand, path),
-        args: claudeArguments(spec, opening),
+        args: claudeArguments(spec, opening, relay),
         environment: claudeEnvironment(spec, { home, path, ...relay }),
         identity: sessionIdentity,
         firstNote: openingNote(opening),

@@ -26,6 +26,7 @@ interface RunFlags {
   memory?: string;
   cpus?: number;
   maxSteps?: number;
+  loadProjectSettings?: boolean;
   continue?: string;
   env: Record<string, string>;
   detach?: boolean;
@@ -51,6 +52,7 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .option("--memory <size>", 'memory limit (default: "2g")')
     .option("--cpus <count>", "CPU limit (default: 2)", Number)
     .option("--max-steps <count>", "most model steps", Number)
+    .option("--load-project-settings", "load the repository's own settings, hooks and MCP servers for Claude Code")
     .option("--continue <session>", "go on with a finished session: its changes and its conversation")
     .option("-e, --env <name=value>", "variable for Claude's environment; may be repeated", collectVariable, {})
     .option("--json", "print the result as JSON")
@@ -213,7 +215,14 @@ function toInput(task: string, flags: RunFlags): SpawnInput {
     idle_timeout_seconds: idleTimeout,
     decision_timeout_seconds: decisionTimeout,
   };
-  return { ...input, ...times, permission_mode: permissionMode, max_steps: maxSteps, continue_session: flags.continue };
+  return {
+    ...input,
+    ...times,
+    permission_mode: permissionMode,
+    max_steps: maxSteps,
+    load_project_settings: flags.loadProjectSettings,
+    continue_session: flags.continue,
+  };
 }
 
 function collectVariable(entry: string, known: Record<string, string>): Record<string, string> {

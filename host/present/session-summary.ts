@@ -56,6 +56,8 @@ export interface SessionSummary {
   phases: { phase: string; seconds: number }[];
   elapsed_seconds: number;
   permission_mode: string;
+  /** The repository's own settings, hooks and MCP servers were loaded. */
+  project_settings?: boolean;
   base_commit: string;
   conversation_id: string;
 }
@@ -107,6 +109,7 @@ export function summarizeSession(session: Session, patch: Uint8Array, progress?:
     })),
     elapsed_seconds: elapsedSeconds(session),
     permission_mode: session.spec?.permissionMode ?? "",
+    ...(session.spec?.loadProjectSettings === true && { project_settings: true }),
     base_commit: result?.baseCommitId ?? "",
     conversation_id: plainText(session.conversationId),
   };

@@ -49,6 +49,12 @@ export const spawnInputSchema = z.strictObject({
     .describe(
       "How long the session waits for a permission or an answer, before the permission is denied or the question is left to Claude. 0: nobody is asked. Default: 60.",
     ),
+  load_project_settings: z
+    .boolean()
+    .optional()
+    .describe(
+      "true: load the repository's own Claude Code settings, hooks and MCP servers, which run in the container unseen. Default: false; its CLAUDE.md counts anyway.",
+    ),
   max_steps: z.int32().min(0).optional().describe("Most model steps. Default: no limit."),
   idle_timeout_seconds: z
     .number()
@@ -99,6 +105,7 @@ export function toCreateRequest(input: SpawnInput): CreateSessionRequest {
       permissionMode: input.permission_mode ?? "",
       maxStepCount: input.max_steps ?? 0,
       environment: input.environment ?? {},
+      loadProjectSettings: input.load_project_settings ?? false,
       previousSessionId: input.continue_session ?? "",
       ...(repository !== undefined && {
         repository: create(RepositorySpecSchema, { uri: repository, ref: ref ?? "" }),

@@ -31,7 +31,7 @@ export function connectionLost(cause?: unknown): AppError {
  */
 export function agentError(error: unknown): AppError {
   if (error instanceof AppError) return error;
-  return carriedError(error) ?? outdated(error) ?? connectionLost(error);
+  return carriedError(error) ?? outdated(error) ?? tooLarge(error) ?? connectionLost(error);
 }
 
 /** A call that the agent does not know: gRPC's own answer, without details of ours. */
@@ -40,6 +40,16 @@ function outdated(error: unknown): AppError | undefined {
   return new AppError("AGENT_OUTDATED", "The agent in the image is too old for this host.", {
     kind: "FAILED_PRECONDITION",
     help: "Build the image again: claudecluster image",
+    cause: error,
+  });
+}
+
+/** A message above the client's bound, which would come again on every connection. Connect has no other sign of it. */
+function tooLarge(error: unknown): AppError | undefined {
+  if (!(error instanceof ConnectError) || error.code !== Code.ResourceExhausted) return undefined;
+  if (!error.rawMessage.includes("larger than configured readMaxBytes")) return undefined;
+  return new AppError("AGENT_INVALID", "The agent sent a message that is larger than any agent's may be.", {
+    help: "Use an image with an agent that keeps to the contract.",
     cause: error,
   });
 }

@@ -73,6 +73,11 @@ export class AgentSession {
     this.#connectionLost("The host was restarted.");
   }
 
+  /** The agent has answered: it may have begun with the session. */
+  get reached(): boolean {
+    return this.#contacted;
+  }
+
   /**
    * Says something to the agent, now or as soon as it is reached. What the log keeps is said again on
    * every new connection until it has arrived.

@@ -22,6 +22,7 @@ const HOSTS_OWN = new Set([
   "connectionRestored",
   "egressDecided",
   "queuePositionChanged",
+  "budgetReached",
 ]);
 
 function isAgents(event: SessionEvent["event"]): event is EventBody {
@@ -76,7 +77,7 @@ export class SessionLog {
    * own. Returns the last one if it was there.
    */
   appendFromAgent(events: SessionEvent[]): SessionEvent | undefined {
-    const known = this.lastAgentSequence;
+    let known = this.lastAgentSequence;
     const fresh: NewEvent[] = [];
     let finished: SessionEvent | undefined;
     for (const entry of events) {
@@ -85,6 +86,7 @@ export class SessionLog {
       else if (sequence > known && isAgents(event)) {
         const occurTimeMs = occurTime === undefined ? Date.now() : timestampMs(occurTime);
         fresh.push({ event, agentSequence: sequence, occurTimeMs });
+        known = sequence;
       }
     }
     this.#store.append(this.sessionId, fresh);

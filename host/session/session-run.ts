@@ -121,7 +121,9 @@ export class SessionRun {
     }
     this.#say(request);
     this.#stop.abort(new Error(reason));
-    this.#setDeadline(TIMEOUTS.collectMs);
+    // An agent that never answered has nothing to collect.
+    if (this.#agent?.reached === false) this.#kill.abort(new Error(reason));
+    else this.#setDeadline(TIMEOUTS.collectMs);
   }
 
   /** Ends the session and its container at once; what was streamed is kept. */

@@ -23,16 +23,19 @@ export interface LoadHost extends AsyncDisposable {
   create(count: number): Promise<string[]>;
 }
 
-/** Starts it. `createAgent` gets the directory of the run, which is made in `parent`. */
+/**
+ * Starts it. `createAgent` gets the directory of the run, which is made in `parent`. `maxLiveBytes` is the store's, by
+ * default its own.
+ */
 export async function startLoadHost(
   createAgent: (directory: string) => CreateFakeAgent,
-  { parent = tmpdir() } = {},
+  { parent = tmpdir(), maxLiveBytes }: { parent?: string; maxLiveBytes?: number | undefined } = {},
 ): Promise<LoadHost> {
   await using stack = new AsyncDisposableStack();
   const directory = mkdtempSync(join(parent, "claudecluster-load-"));
   stack.defer(() => rmSync(directory, { recursive: true }));
   const logger = pino({ level: process.env["LOAD_LOG_LEVEL"] ?? "fatal" }, pino.destination({ fd: 2, sync: true }));
-  const store = stack.use(new SqliteStore(join(directory, "sessions.db")));
+  const store = stack.use(new SqliteStore(join(directory, "sessions.db"), { maxLiveBytes }));
   const machine = new FakeMachine({ createAgent: createAgent(directory) });
   const runtime = stack.use(new FakeRuntime({ machine }));
   const sessions = stack.use(

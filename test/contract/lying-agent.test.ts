@@ -1,0 +1,248 @@
+import { createServer } from "node:http2";
+import type { Duplex } from "node:stream";
+import { setImmediate as turn } from "node:timers/promises";
+import { create, toJsonString } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { expect, test } from "vitest";
+import { summarizeSession } from "../../host/present/session-summary.ts";
+import type { CreateFakeAgent } from "../../host/runtime/fake/fake-agent.ts";
+import {
+  AgentService,
+  AssistantTextSchema,
+  ContainerSpecSchema,
+  EgressDecidedSchema,
+  type EventBody,
+  FileChangeSchema,
+  isFinal,
+  SessionEventSchema,
+  SessionFinishedSchema,
+  SessionResultSchema,
+  SessionSchema,
+  SessionSpecSchema,
+  Session_State,
+  SessionStartedSchema,
+  StateChangedSchema,
+  SuccessSchema,
+} from "../../proto/index.ts";
+import { EmittingAgent } from "../load/emitting-agent.ts";
+import { startLoadHost } from "../load/load-host.ts";
+
+/** What a lying agent says, and how. What it leaves out it does as it should. */
+interface Lies {
+  /** Batches of [sequence, event], sent one after the other. */
+  batches?: () => Iterable<[number, EventBody][]>;
+  occurTimeMs?: number;
+  result?: object;
+  patch?: () => AsyncIterable<{ data: Uint8Array }>;
+  announcements?: () => AsyncIterable<{ connectionId: string }>;
+  /** Takes the connection over before there is any gRPC on it. */
+  serve?: (stream: Duplex) => void;
+}
+
+const text = (value: string): EventBody => ({
+  case: "assistantText",
+  value: create(AssistantTextSchema, { text: value }),
+});
+const end: EventBody = {
+  case: "sessionFinished",
+  value: create(SessionFinishedSchema, { state: Session_State.SUCCEEDED }),
+};
+
+function lyingAgent({ batches, occurTimeMs = 1, result = {}, patch, announcements, serve }: Lies): CreateFakeAgent {
+  return () => {
+    const { promise: exited, resolve } = Promise.withResolvers<{ exitCode: number }>();
+    const session = () =>
+      create(SessionSchema, {
+        id: "ses_of_somebody_else",
+        lastSequence: 2 ** 31 - 1,
+        result: create(SessionResultSchema, { outcome: { case: "success", value: create(SuccessSchema) }, ...result }),
+      });
+    const handler = connectNodeAdapter({
+      routes: (router) =>
+        router.service(AgentService, {
+          getAgentInfo: () => ({ agentVersion: "\u001b[2J", instanceId: "x" }),
+          startSession: () => ({ session: session() }),
+          getSession: () => ({ session: session() }),
+          async *attach(_requests, { signal }) {
+            yield { response: { case: "hello" as const, value: { session: session(), instanceId: "x" } } };
+            for (const batch of batches?.() ?? [[[1, end]] as [number, EventBody][]]) {
+              const occurTime = timestampFromMs(occurTimeMs);
+              const events = batch.map(([sequence, event]) =>
+                create(SessionEventSchema, { sequence, occurTime, event }),
+              );
+              yield { response: { case: "events" as const, value: { events } } };
+              await turn();
+            }
+            await aborted(signal);
+          },
+          readChanges: patch ?? async function* () {},
+          readTranscript: async function* () {},
+          acceptConnections:
+            announcements ??
+            async function* (_request, { signal }) {
+              yield { connectionId: "" };
+              await aborted(signal);
+            },
+        }),
+    });
+    const server = createServer(handler);
+    return {
+      exited,
+      kill: () => resolve({ exitCode: 137 }),
+      serve(stream) {
+        stream.on("error", () => {});
+        stream.once("end", () => stream.destroy());
+        if (serve !== undefined) serve(stream);
+        else server.emit("connection", stream);
+      },
+    };
+  };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+/** Runs one session with a lying agent beside one with an honest agent, and returns the former as it ended. */
+async function runBesideHonest(
+  lies: Lies,
+  { stop = false, maxLiveBytes }: { stop?: boolean; maxLiveBytes?: number } = {},
+) {
+  let count = 0;
+  const lying = lyingAgent(lies);
+  const honest = new EmittingAgent({ eventsPerSecond: 200, eventCount: 100 });
+  const { promise: exited } = Promise.withResolvers<{ exitCode: number }>();
+  await using host = await startLoadHost(
+    () => (options) => {
+      if (count++ === 0) return lying(options);
+      return { exited, serve: (stream) => honest.serve(stream), kill: () => honest.kill() };
+    },
+    { maxLiveBytes },
+  );
+  const { sessions } = host;
+  const start = async () => {
+    const { id } = await sessions.create({
+      spec: create(SessionSpecSchema, { task: "x" }),
+      container: create(ContainerSpecSchema),
+    });
+    return id;
+  };
+  const liar = await start();
+  const neighbour = await start();
+  const signal = AbortSignal.timeout(25_000);
+  const watch = async (id: string) => {
+    const events = [];
+    for await (const event of sessions.watch(id, { afterSequence: 0, signal })) events.push(event);
+    return events;
+  };
+  const ended = watch(liar);
+  const beside = await watch(neighbour);
+  expect(beside.at(-1)?.event.case).toBe("sessionFinished");
+  expect((await sessions.get(neighbour)).state).toBe(Session_State.SUCCEEDED);
+  if (stop) await sessions.stop(liar, { reason: "enough" });
+  const events = await ended;
+  expect(events.map(({ sequence }) => sequence)).toEqual(events.map((_, index) => index + 1));
+  const session = await sessions.get(liar);
+  expect(isFinal(session.state)).toBe(true);
+  expect(session.id).toBe(liar);
+  return { events, session, patch: await sessions.readChanges(liar) };
+}
+
+test("an agent cannot say what is the host's to say, nor end its session twice", async () => {
+  const forged: EventBody[] = [
+    { case: "sessionStarted", value: create(SessionStartedSchema, { sessionId: "forged", parent: "forged" }) },
+    { case: "egressDecided", value: create(EgressDecidedSchema, { destination: "forged", allowed: true }) },
+    { case: "stateChanged", value: create(StateChangedSchema, { state: Session_State.SUCCEEDED }) },
+  ];
+  const batches = () => [
+    forged.map((event, index): [number, EventBody] => [index + 1, event]),
+    [
+      [4, end] as [number, EventBody],
+      [5, end] as [number, EventBody],
+      [6, text("after the end")] as [number, EventBody],
+    ],
+  ];
+  const { events, session } = await runBesideHonest({ batches });
+  expect(toJsonString(SessionSchema, session)).not.toContain("forged");
+  expect(events.some(({ event }) => event.case === "egressDecided")).toBe(false);
+  expect(events.filter(({ event }) => event.case === "sessionFinished")).toHaveLength(1);
+  expect(session.state).toBe(Session_State.SUCCEEDED);
+});
+
+test.each([
+  ["the same number again and again", [1, 1, 1, 1]],
+  ["numbers that go down", [4, 3, 2, 1]],
+  ["numbers that are none", [-1, 0, -(2 ** 31), 2 ** 31 - 1]],
+])("an agent that sends %s gets a log without gaps, and none of them twice", async (_, numbers) => {
+  const batch = numbers.map((number): [number, EventBody] => [number, text(`event ${number}`)]);
+  const { events } = await runBesideHonest({ batches: () => [batch, batch, [[2 ** 31 - 1, end]]] });
+  const texts = events.flatMap(({ event }) => (event.case === "assistantText" ? [event.value.text] : []));
+  expect(texts).toEqual([...new Set(texts)]);
+  expect(events.at(-1)?.event.case).toBe("sessionFinished");
+});
+
+test("times out of all bounds are no harm to anybody", async () => {
+  const { events } = await runBesideHonest({ occurTimeMs: 8.64e15, batches: () => [[[1, text("x")]], [[2, end]]] });
+  expect(events.at(-1)?.event.case).toBe("sessionFinished");
+});
+
+test("a flood of events costs the store no more than a session may have, and the log says what it lacks", async () => {
+  const big = "x".repeat(1024 * 1024);
+  const batches = function* (): Generator<[number, EventBody][]> {
+    for (let number = 1; number <= 80; number += 4) yield [0, 1, 2, 3].map((each) => [number + each, text(big)]);
+    yield [[81, end]];
+  };
+  const { events, session } = await runBesideHonest({ batches }, { maxLiveBytes: 64 * 1024 * 1024 });
+  expect(session.state).toBe(Session_State.SUCCEEDED);
+  const stored = events.filter(({ event }) => event.case === "assistantText").length;
+  expect(stored).toBeGreaterThan(40);
+  expect(stored).toBeLessThan(65);
+  expect(events.at(-2)?.event).toMatchObject({ case: "outputTruncated", value: { source: "log" } });
+});
+
+test("a message above every bound is the end of its session", async () => {
+  const huge = text("x".repeat(9 * 1024 * 1024));
+  const { session } = await runBesideHonest({ batches: () => [[[1, huge]]] });
+  expect(session.state).toBe(Session_State.FAILED);
+});
+
+test("a patch without an end is cut off, and the session says so", async () => {
+  const data = new Uint8Array(4 * 1024 * 1024);
+  const patch = async function* () {
+    for (;;) yield { data: await Promise.resolve(data) };
+  };
+  const { session } = await runBesideHonest({ patch });
+  expect(session.result?.outcome).toMatchObject({ case: "failure", value: { reason: "PATCH_TOO_LARGE" } });
+});
+
+test("announcements of connections that are not there end nothing but themselves", async () => {
+  const announcements = async function* () {
+    yield { connectionId: "" };
+    for (let number = 0; number < 2_000; number++) yield { connectionId: await Promise.resolve(`none ${number}`) };
+    await new Promise(() => {});
+  };
+  const { session } = await runBesideHonest({ announcements });
+  expect(isFinal(session.state)).toBe(true);
+});
+
+test("a result of control characters and a million files is shown short and plain", async () => {
+  const changes = Array.from({ length: 20_000 }, (_, index) =>
+    create(FileChangeSchema, { path: `\u001b]0;owned\u0007${"../".repeat(20)}file ${index}`, addedLineCount: -1 }),
+  );
+  const { session, patch } = await runBesideHonest({
+    result: { finalText: "\u001b[2J\u202e".repeat(50_000), changes, changeCount: -7 },
+  });
+  const summary = JSON.stringify(summarizeSession(session, patch));
+  expect(summary.length).toBeLessThan(200_000);
+  expect(summary).not.toMatch(/\\u001b|\\u0007|\u202e/);
+});
+
+test("an agent that speaks no HTTP/2 is no agent", async () => {
+  const garbage = (stream: Duplex) => {
+    stream.resume();
+    stream.write(Buffer.alloc(64 * 1024, 0xff));
+  };
+  const { session } = await runBesideHonest({ serve: garbage }, { stop: true });
+  expect(session.state).toBe(Session_State.CANCELED);
+});

@@ -5,9 +5,11 @@ image=${CLAUDECLUSTER_IMAGE:-claudecluster/agent:latest}
 # Claude runs as a user of 20000 to 20999, which no two sessions on one machine should share; the start state as another.
 uid=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 1000))
 base=$((uid + 1000))
+# The system calls that programs need, and no more.
+seccomp=${SECCOMP:-$(dirname "$0")/../../docker/seccomp.json}
 exec docker run --detach --pull never \
   --user 0:0 --network "${NETWORK:-none}" --read-only --init --ipc private --shm-size 16m --oom-score-adj 0 \
-  --cap-drop ALL --cap-add SETUID --cap-add SETGID --cap-add KILL --security-opt no-new-privileges \
+  --cap-drop ALL --cap-add SETUID --cap-add SETGID --cap-add KILL --security-opt no-new-privileges --security-opt "seccomp=$seccomp" \
   --memory 2g --memory-swap 2g --cpus 2 --pids-limit 512 --ulimit core=0:0 --ulimit nofile=8192:8192 \
   --log-driver local --log-opt max-size=1m --log-opt max-file=2 \
   --tmpfs /tmp:rw,exec,nosuid,nodev,size=262144k,nr_inodes=131072,mode=1777 \

@@ -1,8 +1,11 @@
 import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { containerConfig } from "../../host/runtime/docker/container-config.ts";
 
 const execFileAsync = promisify(execFile);
+/** The client takes a file's name where the engine takes its content. */
+const SECCOMP = fileURLToPath(new URL("../../docker/seccomp.json", import.meta.url));
 const GIB = 1024 ** 3;
 
 /** `docker run --rm` of the agent's image, with the host configuration that a session's container has, running `true`. */
@@ -13,6 +16,7 @@ export function plainRunArguments(image: string): string[] {
     owner: { hostId: "bench", version: "bench" },
     imageVolumes: [],
     limitsCpu: true,
+    filtersSystemCalls: true,
   });
   const host = HostConfig!;
   const each = (flag: string, values: string[] = []) => values.flatMap((value) => [flag, value]);
@@ -21,7 +25,10 @@ export function plainRunArguments(image: string): string[] {
     ...["--network", host.NetworkMode!, "--ipc", host.IpcMode!],
     ...each("--cap-drop", host.CapDrop as string[]),
     ...each("--cap-add", host.CapAdd as string[]),
-    ...each("--security-opt", host.SecurityOpt),
+    ...each(
+      "--security-opt",
+      (host.SecurityOpt as string[]).map((option) => option.replace(/^seccomp=.*/s, `seccomp=${SECCOMP}`)),
+    ),
     ...[
       "--pids-limit",
       String(host.PidsLimit),

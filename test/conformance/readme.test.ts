@@ -48,6 +48,7 @@ test("the script starts a container as the host does", async () => {
       owner: { hostId: "", version: "" },
       imageVolumes: [],
       limitsCpu: true,
+      filtersSystemCalls: true,
     });
     expect(config.User).toBe(expected.User);
     expect(config.Env).toEqual(expect.arrayContaining(expected.Env!));

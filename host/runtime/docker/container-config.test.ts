@@ -12,7 +12,14 @@ const request: ContainerRequest = {
   environment: { LOG_LEVEL: "info", CLAUDECLUSTER_SESSION_UID: "0" },
 };
 const owner = { hostId: "host-1", version: "1.2.3" };
-const plan: ContainerPlan = { request, sessionUid: 20007, owner, imageVolumes: [], limitsCpu: true };
+const plan: ContainerPlan = {
+  request,
+  sessionUid: 20007,
+  owner,
+  imageVolumes: [],
+  limitsCpu: true,
+  filtersSystemCalls: true,
+};
 
 test("seals the container: no network, nothing of the host, three capabilities, limits that hold", () => {
   const { HostConfig, User } = containerConfig(plan);
@@ -24,7 +31,7 @@ test("seals the container: no network, nothing of the host, three capabilities, 
     IpcMode: "private",
     CapDrop: ["ALL"],
     CapAdd: ["SETUID", "SETGID", "KILL"],
-    SecurityOpt: ["no-new-privileges"],
+    SecurityOpt: ["no-new-privileges", expect.stringMatching(/^seccomp=\{"defaultAction":"SCMP_ACT_ERRNO"/)],
     PidsLimit: 512,
     Memory: 2 * GIB,
     MemorySwap: 2 * GIB,

@@ -1,4 +1,5 @@
 import type { ContainerCreateOptions, HostConfig } from "dockerode";
+import seccompProfile from "../../../docker/seccomp.json" with { type: "json" };
 import type { ContainerRequest } from "../runtime.ts";
 import { type Owner, labelsOf } from "./labels.ts";
 import { BASE_UID_OFFSET } from "./session-uid.ts";
@@ -6,6 +7,12 @@ import { BASE_UID_OFFSET } from "./session-uid.ts";
 const MIB = 2 ** 20;
 /** Enough for a parallel build; a fork bomb stops here. */
 const PIDS_LIMIT = 512;
+
+/**
+ * What programs need on 64-bit machines, and no more: no ptrace, io_uring, namespaces, keys, message queues, and of
+ * sockets only Unix, IP and the list of interfaces. Not left to the engine, whose own profile depends on its version.
+ */
+const SECCOMP = `seccomp=${JSON.stringify(seccompProfile)}`;
 
 const PARENT = "rw,noexec,nosuid,nodev,size=64k,mode=755";
 
@@ -18,6 +25,7 @@ export interface ContainerPlan {
   imageVolumes: string[];
   /** False: the engine cannot, which is accepted; it would refuse the container. */
   limitsCpu: boolean;
+  filtersSystemCalls: boolean;
 }
 
 /** The configuration of a sealed container: no network, no mount of the host, nothing writable but memory. */
@@ -40,7 +48,8 @@ export function containerConfig(plan: ContainerPlan): ContainerCreateOptions {
   };
 }
 
-function hostConfig({ request, sessionUid, imageVolumes, limitsCpu }: ContainerPlan, baseUid: number): HostConfig {
+function hostConfig(plan: ContainerPlan, baseUid: number): HostConfig {
+  const { request, sessionUid, imageVolumes, limitsCpu, filtersSystemCalls } = plan;
   return {
     NetworkMode: "none",
     ReadonlyRootfs: true,
@@ -49,7 +58,7 @@ function hostConfig({ request, sessionUid, imageVolumes, limitsCpu }: ContainerP
     CapDrop: ["ALL"],
     // For the agent alone, to start the session's processes under their uid and to end them; those have none.
     CapAdd: ["SETUID", "SETGID", "KILL"],
-    SecurityOpt: ["no-new-privileges"],
+    SecurityOpt: ["no-new-privileges", ...(filtersSystemCalls ? [SECCOMP] : [])],
     PidsLimit: PIDS_LIMIT,
     Memory: request.memoryBytes,
     MemorySwap: request.memoryBytes, // memory and swap together: no swap

@@ -103,6 +103,15 @@ test("goes on where weak limits are allowed, without the limit that the engine w
   expect(bodies[0]?.HostConfig).not.toHaveProperty("NanoCpus");
 });
 
+test("gives no profile to an engine that could not start a container with one, where that is allowed", async () => {
+  answers["GET /info"] = { MemoryLimit: true, CpuCfsQuota: true, PidsLimit: true, SecurityOptions: [] };
+  await using strict = runtime();
+  await expect(strict.create(request, { signal })).rejects.toMatchObject({ metadata: { limits: "system calls" } });
+  await using lenient = runtime(true);
+  await lenient.create(request, { signal });
+  expect(bodies[0]?.HostConfig?.SecurityOpt).toEqual(["no-new-privileges"]);
+});
+
 test("passes on a warning that is not about limits", async () => {
   const create = answers["POST /containers/create"] as () => object;
   const warning = "The requested image's platform (linux/amd64) does not match the host's";

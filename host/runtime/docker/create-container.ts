@@ -67,13 +67,17 @@ async function lookAround(
   { engine, knownLimits, allowWeakLimits }: CreateContext,
   { image }: ContainerRequest,
   signal: AbortSignal,
-): Promise<Pick<ContainerPlan, "imageVolumes" | "limitsCpu">> {
+): Promise<Pick<ContainerPlan, "imageVolumes" | "limitsCpu" | "filtersSystemCalls">> {
   const [missing, { Config }] = await Promise.all([
     knownLimits.missing({ signal }),
     engine.inspectImage(image, { signal }).catch(explainMissing(image)),
   ]);
   refuseWeakLimits(missing, allowWeakLimits);
-  return { imageVolumes: Object.keys(Config?.Volumes ?? {}), limitsCpu: !missing.includes("CPU") };
+  return {
+    imageVolumes: Object.keys(Config?.Volumes ?? {}),
+    limitsCpu: !missing.includes("CPU"),
+    filtersSystemCalls: !missing.includes("system calls"),
+  };
 }
 
 /** At an image, and at a create, "not found" means the image. */

@@ -3,12 +3,14 @@ import { AppError } from "../../../proto/index.ts";
 import type { EngineInfo } from "./engine.ts";
 
 /** The limits that an engine says it cannot enforce. */
-export function missingLimits({ MemoryLimit, CpuCfsQuota, PidsLimit }: EngineInfo): string[] {
+export function missingLimits({ MemoryLimit, CpuCfsQuota, PidsLimit, SecurityOptions }: EngineInfo): string[] {
   // Only a plain no counts: other engines leave the fields out, and then the container itself is looked at.
   return [
     ...(MemoryLimit === false ? ["memory"] : []),
     ...(CpuCfsQuota === false ? ["CPU"] : []),
     ...(PidsLimit === false ? ["processes"] : []),
+    // Our profile would keep the container from starting.
+    ...(SecurityOptions?.some((option) => option.startsWith("name=seccomp")) === false ? ["system calls"] : []),
   ];
 }
 
@@ -24,14 +26,10 @@ export function droppedLimits(asked: HostConfig, given: HostConfig): string[] {
 /** What is weaker than it could be, and does not stop us. */
 export function weaknesses(info: EngineInfo): string[] {
   const missing = missingLimits(info);
-  const options = info.SecurityOptions;
   return [
     ...(missing.length > 0 ? [`The engine does not enforce limits of: ${missing.join(", ")}.`] : []),
     ...(info.SwapLimit === false && info.MemoryLimit !== false
       ? ["The engine cannot limit swap: a container may use the machine's swap beyond its memory."]
-      : []),
-    ...(options !== undefined && !options.some((option) => option.startsWith("name=seccomp"))
-      ? ["The engine does not filter system calls (seccomp)."]
       : []),
   ];
 }
@@ -41,6 +39,6 @@ export function limitsNotEnforced(limits: string[]): AppError {
   return new AppError("LIMITS_NOT_ENFORCED", `The Docker engine does not enforce limits of: ${limits.join(", ")}.`, {
     kind: "FAILED_PRECONDITION",
     metadata: { limits: limits.join(",") },
-    help: "Rootless engines need cgroup v2 with systemd, others the cgroup controllers memory, cpu and pids; or accept it: CLAUDECLUSTER_ALLOW_WEAK_LIMITS=1.",
+    help: "Rootless engines need cgroup v2 with systemd, others the cgroup controllers memory, cpu and pids; system calls need a kernel and an engine with seccomp. Or accept it: CLAUDECLUSTER_ALLOW_WEAK_LIMITS=1.",
   });
 }

@@ -22,7 +22,6 @@ const HOSTS_OWN = new Set([
   "connectionRestored",
   "egressDecided",
   "queuePositionChanged",
-  "budgetReached",
 ]);
 
 function isAgents(event: SessionEvent["event"]): event is EventBody {

@@ -74,7 +74,7 @@ async function fakeApi(): Promise<{ url: string; requests: IncomingMessage[] }> 
   return { url: `http://127.0.0.1:${port}`, requests };
 }
 
-test("adds the key, rebuilds the headers and keeps the body", async () => {
+test("adds the key, rebuilds the headers and writes the body anew", async () => {
   const api = await fakeApi();
   const { send } = createBroker(api.url);
   const headers = {
@@ -86,8 +86,12 @@ test("adds the key, rebuilds the headers and keeps the body", async () => {
     "anthropic-beta": "one,two",
     "content-type": "application/json",
   };
-  const answer = await send("model", { path: "/v1/messages?beta=true&x=y", headers, body: '{"a":1}' });
-  expect(answer).toEqual({ status: 200, body: '{"a":1}' });
+  const answer = await send("model", {
+    path: "/v1/messages?beta=true&x=y",
+    headers,
+    body: '{"model":"a", "model":"b"}',
+  });
+  expect(answer).toEqual({ status: 200, body: '{"model":"b"}' });
   const [seen] = api.requests;
   expect(seen?.url).toBe("/v1/messages?beta=true");
   expect(seen?.headers).toMatchObject({
@@ -108,7 +112,7 @@ test.each([
 ])("shows a credential of kind $kind as the API wants it", async (credential, expected) => {
   const api = await fakeApi();
   const { send } = createBroker(api.url, [], credential);
-  await send("model", { path: "/v1/messages", headers: { "anthropic-beta": "one" } });
+  await send("model", { path: "/v1/messages", headers: { "anthropic-beta": "one" }, body: "{}" });
   expect(api.requests[0]?.headers).toMatchObject(expected);
   expect(api.requests[0]?.headers["x-api-key"]).toBeUndefined();
 });
@@ -134,9 +138,23 @@ test.each([
 
 test("answers with an API error when the endpoint is not there", async () => {
   const { send } = createBroker("http://127.0.0.1:1");
-  const answer = await send("model", { path: "/v1/messages" });
+  const answer = await send("model", { path: "/v1/messages", body: "{}" });
   expect(answer.status).toBe(502);
   expect(JSON.parse(answer.body)).toMatchObject({ type: "error", error: { type: "api_error" } });
+});
+
+test("refuses what the API would do outside of the container, and says so", async () => {
+  const api = await fakeApi();
+  const { send, decisions } = createBroker(api.url);
+  const body = JSON.stringify({ tools: [{ type: "web_search_20250305", name: "web_search" }] });
+  const answer = await send("model", { path: "/v1/messages", body });
+  expect(answer.status).toBe(400);
+  expect(JSON.parse(answer.body)).toMatchObject({ error: { type: "invalid_request_error" } });
+  expect(answer.body).toContain("web_search_20250305");
+  expect(decisions).toEqual([`-${new URL(api.url).host}`]);
+  expect((await send("model", { path: "/v1/messages", body: "{" })).status).toBe(400);
+  expect((await send("model", { path: "/v1/messages", body: `"${"x".repeat(33 * 2 ** 20)}"` })).status).toBe(413);
+  expect(api.requests).toHaveLength(0);
 });
 
 test("ends the request to the model when Claude hangs up", async () => {
@@ -152,7 +170,7 @@ test("ends the request to the model when Claude hangs up", async () => {
   const { broker } = createBroker(`http://127.0.0.1:${port}`);
   const [claude, connection] = duplexPair();
   broker.accept("model", connection);
-  claude.write("POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n");
+  claude.write("POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}");
   await arrived.promise;
   // What a tunnel does when Claude has closed its end.
   connection.destroy();

@@ -10,6 +10,8 @@ import { request as httpsRequest } from "node:https";
 import type { Logger } from "pino";
 import { type Credential, credentialHeaders, type CredentialSource } from "./credential.ts";
 import { endToEndHeaders, endWith, exchange, guard, statusOf } from "./http-exchange.ts";
+import { RequestBodies } from "./request-bodies.ts";
+import { allowedBetas, checkModelRequest } from "./model-policy.ts";
 
 export interface ModelGatewayOptions {
   /** The model's endpoint, without /v1/messages. */
@@ -18,6 +20,8 @@ export interface ModelGatewayOptions {
   /** Bounds and keeps the connections to the endpoint. */
   modelAgent: Agent;
   logger: Logger;
+  /** Told of every request that is refused for what it asks for. */
+  onDecision: (decision: { destination: string; allowed: boolean; reason: string }) => void;
 }
 
 /** What Claude needs, and nothing else: every other path of the API would be reached with the user's key. */
@@ -25,7 +29,6 @@ const PATHS = new Set(["/v1/messages", "/v1/messages/count_tokens"]);
 /** Passed on as they are. The rest is left out or made anew. */
 const REQUEST_HEADERS = [
   "content-type",
-  "content-length",
   "accept",
   "anthropic-version",
   "user-agent",
@@ -33,15 +36,16 @@ const REQUEST_HEADERS = [
   "x-claude-code-session-id",
 ];
 const REQUEST_HEADER_PREFIX = "x-stainless-";
-
 /**
  * Stands between Claude and the model's API: plain HTTP on the container's side, the real
- * endpoint with the user's credential on the other. Answers stream through with backpressure.
+ * endpoint with the user's credential on the other. Requests are read, checked and written anew;
+ * answers stream through with backpressure.
  */
 export function createModelGateway(options: ModelGatewayOptions): Server {
+  const bodies = new RequestBodies();
   const server = createServer((request, response) =>
     exchange(request, response, () => {
-      forward(request, response, options).catch(() => response.destroy());
+      forward(request, response, { ...options, bodies }).catch(() => response.destroy());
     }),
   );
   // A model may think for longer than Node's default of five minutes.
@@ -54,9 +58,9 @@ export function createModelGateway(options: ModelGatewayOptions): Server {
 async function forward(
   request: IncomingMessage,
   response: ServerResponse,
-  options: ModelGatewayOptions,
+  options: ModelGatewayOptions & { bodies: RequestBodies },
 ): Promise<void> {
-  const { endpoint, logger, credentials } = options;
+  const { endpoint, logger, credentials, bodies } = options;
   const url = URL.canParse(request.url ?? "", "http://gateway")
     ? new URL(request.url ?? "", "http://gateway")
     : undefined;
@@ -75,6 +79,23 @@ async function forward(
   }
   const target = new URL(endpoint.pathname.replace(/\/$/, "") + url.pathname, endpoint);
   if (url.searchParams.get("beta") === "true") target.searchParams.set("beta", "true");
+  const body = await bodies.read(request, response);
+  if (body === undefined) {
+    return refuse(
+      response,
+      413,
+      "request_too_large",
+      "The request is too large: 32 MB, or 64 MB with the others under way.",
+    );
+  }
+  const checked = checkModelRequest(parse(body));
+  if ("refused" in checked) {
+    const reason = `model request refused: ${checked.refused}`;
+    options.onDecision({ destination: authorityOf(endpoint), allowed: false, reason });
+    return refuse(response, 400, "invalid_request_error", `ClaudeCluster does not pass this on: ${checked.refused}.`);
+  }
+  // What was looked at is what is sent: of two members with one name, say, the one that counts here.
+  const content = Buffer.from(JSON.stringify(checked.body));
   let credential: Credential | undefined;
   try {
     credential = await credentials.read();
@@ -82,16 +103,15 @@ async function forward(
     logger.error({ err: error }, "credential cannot be read");
   }
   // Claude has gone meanwhile.
-  if (response.destroyed || request.destroyed) return;
+  if (response.destroyed || request.socket.destroyed) return;
   if (credential === undefined) {
-    request.resume();
     return refuseForNow(response, "ClaudeCluster has no credential for the model at the moment.");
   }
   const used = credential;
   const send = target.protocol === "https:" ? httpsRequest : httpRequest;
   const upstream = send(target, {
     method: "POST",
-    headers: requestHeaders(request, used),
+    headers: { ...requestHeaders(request, used), "content-length": content.length },
     agent: options.modelAgent,
   });
   const startMs = Date.now();
@@ -118,8 +138,19 @@ async function forward(
   });
   // Claude has gone away, or was interrupted: the model need not go on.
   endWith(request, response, upstream);
-  request.on("error", () => upstream.destroy());
-  request.pipe(upstream);
+  upstream.end(content);
+}
+
+function parse(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString());
+  } catch {
+    return undefined;
+  }
+}
+
+function authorityOf({ hostname, port, protocol }: URL): string {
+  return `${hostname}:${port === "" ? (protocol === "https:" ? 443 : 80) : port}`;
 }
 
 /** Whether there is another credential than the one that the endpoint has refused. Never rejects. */
@@ -135,7 +166,7 @@ async function isRenewed(credentials: CredentialSource, refused: Credential, log
   }
 }
 
-function requestHeaders(request: IncomingMessage, credential: Credential): Record<string, string> {
+function requestHeaders(request: IncomingMessage, credential: Credential): Record<string, string | number> {
   const headers: Record<string, string> = { "accept-encoding": "identity" };
   for (const [name, value] of Object.entries(request.headers)) {
     if (typeof value === "string" && (REQUEST_HEADERS.includes(name) || name.startsWith(REQUEST_HEADER_PREFIX))) {
@@ -143,7 +174,8 @@ function requestHeaders(request: IncomingMessage, credential: Credential): Recor
     }
   }
   const beta = request.headers["anthropic-beta"];
-  return { ...headers, ...credentialHeaders(credential, Array.isArray(beta) ? beta.join(",") : beta) };
+  const betas = allowedBetas(Array.isArray(beta) ? beta.join(",") : (beta ?? ""));
+  return { ...headers, ...credentialHeaders(credential, betas) };
 }
 
 function withoutCookies(headers: Record<string, string | string[]>): Record<string, string | string[]> {

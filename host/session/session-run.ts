@@ -378,8 +378,9 @@ export class SessionRun {
       logger,
       allowed,
       onDecision: ({ destination, allowed, reason }) => {
-        if (told.has(destination) || told.size >= MAX_EGRESS_EVENTS || this.#kill.signal.aborted) return;
-        told.add(destination);
+        const known = `${destination} ${reason}`;
+        if (told.has(known) || told.size >= MAX_EGRESS_EVENTS || this.#kill.signal.aborted) return;
+        told.add(known);
         this.#tell({ case: "egressDecided", value: create(EgressDecidedSchema, { destination, allowed, reason }) });
       },
     });

@@ -1,0 +1,72 @@
+import { expect, test } from "vitest";
+import { allowedBetas, checkModelRequest } from "./model-policy.ts";
+
+const message = (...content: unknown[]) => ({ role: "user", content });
+const plain = {
+  model: "claude-x",
+  max_tokens: 128_000,
+  stream: true,
+  messages: [message({ type: "text", text: "hi" })],
+};
+
+test("passes on what Claude Code sends", () => {
+  const body = {
+    ...plain,
+    system: [{ type: "text", text: "x", cache_control: { type: "ephemeral" } }],
+    tools: [
+      { name: "Bash", description: "x", input_schema: { type: "object" } },
+      { type: "custom", name: "y" },
+    ],
+    metadata: { user_id: "x" },
+    thinking: { type: "adaptive" },
+    context_management: { edits: [] },
+    output_config: { effort: "medium" },
+  };
+  expect(checkModelRequest(body)).toEqual({ body });
+});
+
+test("leaves out what it does not know", () => {
+  expect(checkModelRequest({ ...plain, new_thing: { a: 1 } })).toEqual({ body: plain });
+});
+
+test.each([
+  ["a list", []],
+  ["nothing", null],
+  ["a container", { ...plain, container: "c" }],
+  ["an MCP server", { ...plain, mcp_servers: [] }],
+  ["a web search", { ...plain, tools: [{ type: "web_search_20250305", name: "web_search" }] }],
+  ["a web fetch", { ...plain, tools: [{ type: "web_fetch_20250910", name: "web_fetch" }] }],
+  ["code execution", { ...plain, tools: [{ type: "code_execution_20250825", name: "x" }] }],
+  ["an MCP toolset", { ...plain, tools: [{ type: "mcp_toolset" }] }],
+  ["a type that is no text", { ...plain, tools: [{ type: ["custom"], name: "x" }] }],
+  ["an image by URL", { ...plain, messages: [message({ type: "image", source: { type: "url", url: "x" } })] }],
+  ["a file", { ...plain, messages: [message({ type: "document", source: { type: "file", file_id: "x" } })] }],
+  [
+    "an image by URL in a tool's result",
+    {
+      ...plain,
+      messages: [message({ type: "tool_result", content: [{ type: "image", source: { type: "url", url: "x" } }] })],
+    },
+  ],
+  ["a document by URL in the system's text", { ...plain, system: [{ source: { type: "url" } }] }],
+  ["too many tokens", { ...plain, max_tokens: 10_000_000 }],
+])("refuses %s", (_, body) => {
+  expect(checkModelRequest(body)).toHaveProperty("refused");
+});
+
+test("takes what a tool was called with for what it is: text", () => {
+  const input = { source: { type: "url", url: "https://example.com" } };
+  const body = { ...plain, messages: [message({ type: "tool_use", name: "Write", input })] };
+  expect(checkModelRequest(body)).toEqual({ body });
+});
+
+test("does not fall over a body that is nested without end", () => {
+  let deep: unknown = "x";
+  for (let depth = 0; depth < 5_000; depth++) deep = [deep];
+  expect(checkModelRequest({ ...plain, messages: deep })).toEqual({ refused: "the messages are nested too deeply" });
+});
+
+test("takes out the betas of what is refused", () => {
+  const header = "claude-code-20250219, mcp-client-2025-04-04,effort-2025-11-24,code-execution-2025-08-25";
+  expect(allowedBetas(header)).toBe("claude-code-20250219,effort-2025-11-24");
+});

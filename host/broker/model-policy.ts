@@ -1,0 +1,102 @@
+// What a request to the model may ask for, as data. The API can fetch, run and connect by itself: such a request would
+// walk around the list of allowed hosts. https://platform.claude.com/docs/en/api/messages
+
+/** Members of the body that are passed on; the others are left out, whatever they are. */
+const MEMBERS = new Set([
+  "context_management",
+  "max_tokens",
+  "messages",
+  "metadata",
+  "model",
+  "output_config",
+  "output_format",
+  "stop_sequences",
+  "stream",
+  "system",
+  "temperature",
+  "thinking",
+  "tool_choice",
+  "tools",
+  "top_k",
+  "top_p",
+]);
+
+/** Members for which leaving out is not enough: whoever asks for them is to know. */
+const REFUSED_MEMBERS = new Set(["container", "mcp_servers"]);
+
+/** Tools without a type are Claude's own. Of those that the API knows these run where Claude runs, or only choose tools. */
+const TOOL_TYPES = ["custom", "bash_", "text_editor_", "computer_", "memory_", "tool_search_tool_"];
+
+/** The API would fetch these. */
+const SOURCE_TYPES = new Set(["url", "file"]);
+
+/** Betas of what is refused; others only change how the API answers. */
+const REFUSED_BETAS = ["code-execution-", "files-api-", "mcp-client-", "skills-", "web-fetch-", "web-search-"];
+
+/** No model of today answers with more. */
+const MAX_TOKENS = 256_000;
+
+/** Deeper than any message; a body may not exhaust the stack. */
+const MAX_DEPTH = 64;
+
+type Members = Record<string, unknown>;
+
+/** Returns what is passed on of a request's body, or why it is refused. */
+export function checkModelRequest(body: unknown): { body: Members } | { refused: string } {
+  if (!isMembers(body)) return { refused: "the body is not a JSON object" };
+  const given = Object.keys(body).find((name) => REFUSED_MEMBERS.has(name));
+  if (given !== undefined) return { refused: `${given} is not allowed` };
+  const { max_tokens: maxTokens } = body;
+  if (typeof maxTokens === "number" && maxTokens > MAX_TOKENS) return { refused: `max_tokens is above ${MAX_TOKENS}` };
+  const tool = refusedTool(body["tools"]);
+  if (tool !== undefined) return { refused: `the tool ${tool} runs outside of the container` };
+  const source = refusedSource([body["messages"], body["system"]], 0);
+  if (source !== undefined) return { refused: source };
+  return { body: Object.fromEntries(Object.entries(body).filter(([name]) => MEMBERS.has(name))) };
+}
+
+/** Returns the betas that are passed on, of a header's value. */
+export function allowedBetas(header: string): string {
+  const betas = header.split(",").map((beta) => beta.trim());
+  return betas.filter((beta) => beta !== "" && !REFUSED_BETAS.some((prefix) => beta.startsWith(prefix))).join(",");
+}
+
+function refusedTool(tools: unknown): string | undefined {
+  if (!Array.isArray(tools)) return undefined;
+  for (const tool of tools as unknown[]) {
+    if (!isMembers(tool)) return "of an unknown kind";
+    const { type } = tool;
+    if (type === undefined || type === null) continue;
+    if (typeof type !== "string" || !TOOL_TYPES.some((known) => type.startsWith(known))) {
+      return JSON.stringify(type).slice(0, 60);
+    }
+  }
+  return undefined;
+}
+
+function refusedSource(value: unknown, depth: number): string | undefined {
+  if (depth > MAX_DEPTH) return "the messages are nested too deeply";
+  if (Array.isArray(value)) {
+    for (const each of value as unknown[]) {
+      const refused = refusedSource(each, depth + 1);
+      if (refused !== undefined) return refused;
+    }
+    return undefined;
+  }
+  if (!isMembers(value)) return undefined;
+  const { source } = value;
+  if (isMembers(source) && SOURCE_TYPES.has(String(source["type"]))) {
+    return `a source of type ${String(source["type"])} would be fetched by the API`;
+  }
+  for (const [name, member] of Object.entries(value)) {
+    // What a tool was called with is Claude's text, whatever it looks like.
+    if (name === "input") continue;
+    const refused = refusedSource(member, depth + 1);
+    if (refused !== undefined) return refused;
+  }
+  return undefined;
+}
+
+function isMembers(value: unknown): value is Members {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,46 @@
+import { once } from "node:events";
+import { createServer, request, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { expect, onTestFinished, test } from "vitest";
+import { RequestBodies } from "./request-bodies.ts";
+
+async function serve(bodies: RequestBodies) {
+  const read: { size: number | undefined; response: ServerResponse }[] = [];
+  const server = createServer((incoming, response) => {
+    void bodies.read(incoming, response).then((body) => {
+      read.push({ size: body?.length, response });
+      server.emit("read");
+    });
+  });
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  return async (body: string) => {
+    const heard = once(server, "read");
+    request({ port, method: "POST" })
+      .on("error", () => {})
+      .end(body);
+    await heard;
+    return read.at(-1)!;
+  };
+}
+
+test("gives a body whole, and none that is too large", async () => {
+  const send = await serve(new RequestBodies({ maxBytes: 10 }));
+  expect((await send("0123456789")).size).toBe(10);
+  expect((await send("0123456789a")).size).toBeUndefined();
+});
+
+test("holds no more than it may, and again as much once the answers are out", async () => {
+  const send = await serve(new RequestBodies({ maxHeldBytes: 10 }));
+  const first = await send("01234567");
+  expect((await send("0123")).size).toBeUndefined();
+  const closed = once(first.response, "close");
+  first.response.end();
+  await closed;
+  expect((await send("0123456")).size).toBe(7);
+});

@@ -1,0 +1,44 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { finished } from "node:stream/promises";
+
+const MIB = 1024 * 1024;
+
+export interface RequestBodyLimits {
+  /** Of one body. Default 32 MiB, the API's own: https://platform.claude.com/docs/en/api/overview#request-size-limits */
+  maxBytes?: number;
+  /** Of all that are held. Default 64 MiB. */
+  maxHeldBytes?: number;
+}
+
+/** Reads bodies whole, without letting a container fill the host's memory with them. */
+export class RequestBodies {
+  readonly #maxBytes: number;
+  #freeBytes: number;
+
+  constructor({ maxBytes = 32 * MIB, maxHeldBytes = 64 * MIB }: RequestBodyLimits = {}) {
+    this.#maxBytes = maxBytes;
+    this.#freeBytes = maxHeldBytes;
+  }
+
+  /** A request's body, which counts as held until its response has closed; undefined if it is too large. Rejects when it is cut. */
+  async read(request: IncomingMessage, response: ServerResponse): Promise<Buffer | undefined> {
+    const chunks: Buffer[] = [];
+    let heldBytes = 0;
+    let tooLarge = false;
+    response.once("close", () => (this.#freeBytes += heldBytes));
+    // Node's iterator would destroy the request at its end, and with it the connection.
+    request.on("data", (chunk: Buffer) => {
+      tooLarge ||= heldBytes + chunk.length > this.#maxBytes || chunk.length > this.#freeBytes;
+      // It is read to its end all the same, or the answer would not be.
+      if (tooLarge) {
+        chunks.length = 0;
+        return;
+      }
+      heldBytes += chunk.length;
+      this.#freeBytes -= chunk.length;
+      chunks.push(chunk);
+    });
+    await finished(request, { writable: false });
+    return tooLarge ? undefined : Buffer.concat(chunks);
+  }
+}

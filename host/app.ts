@@ -32,15 +32,15 @@ export function createApp(config: HostConfig, logger: Logger): App {
   const store = new SqliteStore(join(config.stateDirectory, "sessions.db"), config.retention);
   const closing = new AbortController();
   const pruning = pruneRegularly(store, { signal: closing.signal, logger });
-  const { defaultImage, modelEndpoint, egressAllowed, maxRunning, configDirectory, environmentCredential } = config;
+  const { defaultImage, modelEndpoint, allowedModels, fallbackModel, budgets } = config;
+  const { egressAllowed, maxRunning, configDirectory, environmentCredential } = config;
   const credentials = new ConfiguredCredential({ configDirectory, environmentCredential });
   const sessions = new SessionManager({
     runtime,
     store,
     logger,
     defaultImage,
-    modelEndpoint,
-    credentials,
+    model: { endpoint: modelEndpoint, credentials, policy: { allowedModels }, fallbackModel, budgets },
     egressAllowed,
     ...(maxRunning !== undefined && { queue: { maxRunning } }),
   });

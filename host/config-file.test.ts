@@ -30,8 +30,18 @@ test("the file says what the environment does not", async () => {
     image: "i",
     idle_timeout_seconds: 5,
     max_running: 3,
+    allowed_models: ["claude-sonnet-*"],
+    fallback_model: "claude-sonnet-5",
+    session_budget: { usd: 2.5, tokens: 1000 },
+    daily_budget: { requests: 7 },
   });
-  expect(readConfig(env())).toMatchObject({
+  expect(readConfig(env({ CLAUDECLUSTER_DAILY_BUDGET_USD: "20" }))).toMatchObject({
+    allowedModels: ["claude-sonnet-*"],
+    fallbackModel: "claude-sonnet-5",
+    budgets: {
+      session: { maxCostUsd: 2.5, maxTokenCount: 1000n, maxRequestCount: 0 },
+      day: { maxCostUsd: 20, maxTokenCount: 0n, maxRequestCount: 7 },
+    },
     environmentCredential: undefined,
     modelEndpoint: new URL("http://model.test"),
     egressAllowed: ["a.test:1"],

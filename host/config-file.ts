@@ -5,6 +5,12 @@ import { AppError } from "../proto/index.ts";
 
 const kindSchema = z.enum(["api_key", "auth_token", "oauth_token"]);
 
+const budgetSchema = z.strictObject({
+  usd: z.number().positive().optional(),
+  tokens: z.int().min(1).optional(),
+  requests: z.int().min(1).max(0x7fffffff).optional(),
+});
+
 /** What config.json may hold. Unknown entries are refused: they are mistakes. */
 const fileSchema = z.strictObject({
   credential: z
@@ -16,6 +22,10 @@ const fileSchema = z.strictObject({
     ])
     .optional(),
   base_url: z.string().optional(),
+  allowed_models: z.array(z.string()).optional(),
+  fallback_model: z.string().optional(),
+  session_budget: budgetSchema.optional(),
+  daily_budget: budgetSchema.optional(),
   egress_allow: z.array(z.string()).optional(),
   image: z.string().optional(),
   idle_timeout_seconds: z.number().min(0).optional(),

@@ -36,6 +36,10 @@ test.each([
   [{ ANTHROPIC_BASE_URL: "ftp://x" }, "ENDPOINT_INVALID"],
   [{ ANTHROPIC_BASE_URL: "http://u:p@x" }, "ENDPOINT_INVALID"],
   [{ ANTHROPIC_API_KEY: "two words" }, "CREDENTIAL_INVALID"],
+  [{ ANTHROPIC_BASE_URL: "https://bedrock-runtime.us-east-1.amazonaws.com" }, "PROVIDER_UNSUPPORTED"],
+  [{ ANTHROPIC_BASE_URL: "https://us-east5-aiplatform.googleapis.com/v1" }, "PROVIDER_UNSUPPORTED"],
+  [{ ANTHROPIC_BASE_URL: "https://mine.services.ai.azure.com/anthropic" }, "PROVIDER_UNSUPPORTED"],
+  [{ CLAUDECLUSTER_DAILY_BUDGET_USD: "-1" }, "NUMBER_INVALID"],
   [{ CLAUDECLUSTER_EGRESS_ALLOW: "*.example.com" }, "EGRESS_INVALID"],
 ])("refuses %j without repeating a secret", (env, reason) => {
   expect(() => readConfig(env)).toThrow(

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
-import { AppError } from "../proto/index.ts";
+import { create } from "@bufbuild/protobuf";
+import { AppError, type Budget, BudgetSchema } from "../proto/index.ts";
 import { checkCredential, type Credential } from "./broker/credential.ts";
 import { parseAuthority } from "./broker/proxy-gateway.ts";
-import { readConfigFile } from "./config-file.ts";
+import { type ConfigFile, readConfigFile } from "./config-file.ts";
 import { type HostDirectories, readDirectories } from "./directories.ts";
 
 /** What the host is set to: by the environment, otherwise by config.json. Read once. */
@@ -10,6 +11,12 @@ export interface HostConfig extends HostDirectories {
   /** Image of sessions that name none. */
   defaultImage: string;
   modelEndpoint: URL;
+  /** Names of models, or their beginnings with a "*" behind them. Undefined: every model. */
+  allowedModels: string[] | undefined;
+  /** Asked instead of a model that is overloaded. */
+  fallbackModel: string | undefined;
+  /** What each session may use of the model, and all of them on one day. */
+  budgets: { session: Budget; day: Budget };
   /** The credential of the environment, which counts before the configured one. */
   environmentCredential: Credential | undefined;
   egressAllowed: string[];
@@ -44,6 +51,12 @@ export function readConfig(given: NodeJS.ProcessEnv): HostConfig {
     ...directories,
     defaultImage: env["CLAUDECLUSTER_IMAGE"] ?? file.image ?? "claudecluster/agent:latest",
     modelEndpoint: readEndpoint(env["ANTHROPIC_BASE_URL"] ?? file.base_url),
+    allowedModels: env["CLAUDECLUSTER_ALLOWED_MODELS"]?.split(",").map((name) => name.trim()) ?? file.allowed_models,
+    fallbackModel: env["CLAUDECLUSTER_FALLBACK_MODEL"] ?? file.fallback_model,
+    budgets: {
+      session: toBudget(file.session_budget, readNumber(env, "CLAUDECLUSTER_SESSION_BUDGET_USD", { min: 0.01 })),
+      day: toBudget(file.daily_budget, readNumber(env, "CLAUDECLUSTER_DAILY_BUDGET_USD", { min: 0.01 })),
+    },
     environmentCredential: readCredential(env),
     egressAllowed: readAllowList(env["CLAUDECLUSTER_EGRESS_ALLOW"]?.split(",") ?? file.egress_allow ?? []),
     logLevel: readLogLevel(env["CLAUDECLUSTER_LOG_LEVEL"] ?? file.log_level ?? "warn"),
@@ -60,6 +73,14 @@ export function readConfig(given: NodeJS.ProcessEnv): HostConfig {
       maxLiveBytes: readNumber(env, "CLAUDECLUSTER_SESSION_MAX_BYTES", { min: 1 }) ?? file.session_max_bytes,
     },
   };
+}
+
+function toBudget(configured: ConfigFile["session_budget"], usd: number | undefined): Budget {
+  return create(BudgetSchema, {
+    maxCostUsd: usd ?? configured?.usd ?? 0,
+    maxTokenCount: BigInt(configured?.tokens ?? 0),
+    maxRequestCount: configured?.requests ?? 0,
+  });
 }
 
 function toMs(days: number | undefined): number | undefined {
@@ -129,8 +150,22 @@ function readEndpoint(value: string | undefined): URL {
       },
     );
   }
+  const provider = OTHER_PROVIDERS.find(([host]) => host.test(url.hostname))?.[1];
+  if (provider !== undefined) {
+    throw new AppError("PROVIDER_UNSUPPORTED", `The model's endpoint ${url.hostname} is one of ${provider}.`, {
+      kind: "INVALID_ARGUMENT",
+      help: "ClaudeCluster speaks the Anthropic Messages API only: use that, or a gateway that speaks it and reaches the provider.",
+    });
+  }
   return url;
 }
+
+/** They want requests signed or built in their own way, which has not been tested. */
+const OTHER_PROVIDERS: [host: RegExp, name: string][] = [
+  [/(^|\.)bedrock[a-z-]*\..*amazonaws\.com$/, "Amazon Bedrock"],
+  [/aiplatform\.googleapis\.com$/, "Google Vertex AI"],
+  [/\.(services\.ai|cognitiveservices|openai)\.azure\.com$/, "Microsoft Foundry"],
+];
 
 function readAllowList(given: readonly string[]): string[] {
   const entries = given.map((entry) => entry.trim()).filter((entry) => entry !== "");

@@ -7,6 +7,7 @@ export * from "./gen/claudecluster/session/v1alpha1/session_pb.ts";
 export * from "./gen/claudecluster/session/v1alpha1/session_result_pb.ts";
 export * from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
 export * from "./app-error.ts";
+export * from "./budgets.ts";
 export * from "./cut.ts";
 export * from "./decisions.ts";
 export * from "./event-log.ts";

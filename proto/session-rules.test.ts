@@ -1,7 +1,11 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
-import { RepositorySpecSchema, SessionSpecSchema } from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
+import {
+  BudgetSchema,
+  RepositorySpecSchema,
+  SessionSpecSchema,
+} from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
 import { completeSpec, redactUri } from "./session-rules.ts";
 
 const spec = (init: Parameters<typeof create<typeof SessionSpecSchema>>[1]) =>
@@ -24,6 +28,8 @@ test.each([
   ["a tool that is an option", spec({ allowedTools: ["--settings"] }), "TOOL_INVALID"],
   ["a negative step count", spec({ maxStepCount: -1 }), "STEP_COUNT_INVALID"],
   ["a negative turn count", spec({ maxTurnCount: -1 }), "TURN_COUNT_INVALID"],
+  ["a negative budget", spec({ budget: create(BudgetSchema, { maxCostUsd: -1 }) }), "BUDGET_INVALID"],
+  ["a budget without end", spec({ budget: create(BudgetSchema, { maxCostUsd: Infinity }) }), "BUDGET_INVALID"],
   ["no time", spec({ timeout: durationFromMs(0) }), "TIMEOUT_INVALID"],
   ["a negative time", spec({ timeout: durationFromMs(-5000) }), "TIMEOUT_INVALID"],
   ["a year", spec({ timeout: durationFromMs(365 * 86_400_000) }), "TIMEOUT_INVALID"],

@@ -1,7 +1,11 @@
 import { clone } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { AppError } from "./app-error.ts";
-import { type SessionSpec, SessionSpecSchema } from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
+import {
+  type Budget,
+  type SessionSpec,
+  SessionSpecSchema,
+} from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
 
 /** Time for a session unless it asks for another. */
 export const DEFAULT_TIMEOUT_MS = 300_000;
@@ -74,6 +78,7 @@ export function completeSpec(given: SessionSpec): SessionSpec {
     throw invalid("STEP_COUNT_INVALID", `max_step_count is ${spec.maxStepCount}.`, "Use 0 for no limit.");
   if (spec.maxTurnCount < 0)
     throw invalid("TURN_COUNT_INVALID", `max_turn_count is ${spec.maxTurnCount}.`, "Use 0 for no limit.");
+  if (spec.budget !== undefined) checkBudget(spec.budget);
   const timeoutMs = spec.timeout === undefined ? DEFAULT_TIMEOUT_MS : durationMs(spec.timeout);
   if (!(timeoutMs >= 1000 && timeoutMs <= MAX_TIMEOUT_MS)) {
     throw invalid("TIMEOUT_INVALID", `The timeout is ${timeoutMs / 1000} s.`, `Use 1 to ${MAX_TIMEOUT_MS / 1000} s.`, {
@@ -114,6 +119,15 @@ export function completeSpec(given: SessionSpec): SessionSpec {
     if (repository.depth === 0) repository.depth = 1;
   }
   return spec;
+}
+
+function checkBudget({ maxCostUsd, maxTokenCount, maxRequestCount }: Budget): void {
+  if (Number.isFinite(maxCostUsd) && maxCostUsd >= 0 && maxTokenCount >= 0n && maxRequestCount >= 0) return;
+  throw invalid(
+    "BUDGET_INVALID",
+    `The budget is $${maxCostUsd}, ${maxTokenCount} tokens, ${maxRequestCount} requests.`,
+    "Use numbers above 0, or 0 for no bound.",
+  );
 }
 
 function checkVariable(name: string, value: string): void {

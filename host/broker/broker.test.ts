@@ -1,11 +1,12 @@
 import { once } from "node:events";
-import { createServer, type IncomingMessage, request, type Server } from "node:http";
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { type Duplex, duplexPair } from "node:stream";
 import { text } from "node:stream/consumers";
 import { pino } from "pino";
 import { afterEach, expect, test } from "vitest";
-import { Broker } from "./broker.ts";
+import type { MeteredUsage } from "../../proto/index.ts";
+import { Broker, type BrokerOptions } from "./broker.ts";
 import { type Credential, type CredentialSource, fixedCredential } from "./credential.ts";
 
 const logger = pino({ level: "silent" });
@@ -35,6 +36,7 @@ function createBroker(
   endpoint: string,
   allowed: string[] = [],
   credential: Credential | CredentialSource = { kind: "api-key", value: "real-key" },
+  model: Partial<BrokerOptions> = {},
 ): Rig {
   const decisions: string[] = [];
   const broker = new Broker({
@@ -43,6 +45,12 @@ function createBroker(
     logger,
     allowed: new Set(allowed),
     onDecision: ({ destination, allowed: yes }) => decisions.push(`${yes ? "+" : "-"}${destination}`),
+    policy: { allowedModels: undefined },
+    fallbackModel: undefined,
+    spending: { refusal: () => undefined, add: () => {} },
+    onRetry: () => {},
+    retryDelaysMs: [0, 0, 0],
+    ...model,
   });
   cleanups.push(async () => broker[Symbol.dispose]());
   const connect = (listener: "model" | "proxy") => {
@@ -155,6 +163,127 @@ test("refuses what the API would do outside of the container, and says so", asyn
   expect((await send("model", { path: "/v1/messages", body: "{" })).status).toBe(400);
   expect((await send("model", { path: "/v1/messages", body: `"${"x".repeat(33 * 2 ** 20)}"` })).status).toBe(413);
   expect(api.requests).toHaveLength(0);
+});
+
+/** An endpoint that gives its answers one after the other, the last one again and again. Undefined breaks the connection. */
+async function answering(
+  ...answers: ((response: ServerResponse) => void)[]
+): Promise<{ url: string; bodies: string[] }> {
+  const bodies: string[] = [];
+  const server = createServer((request, response) => {
+    void text(request).then((body) => {
+      bodies.push(body);
+      answers[Math.min(bodies.length, answers.length) - 1]!(response);
+    });
+  });
+  return { url: `http://127.0.0.1:${await listen(server)}`, bodies };
+}
+
+const well = (response: ServerResponse) =>
+  response
+    .writeHead(200, { "content-type": "application/json" })
+    .end(JSON.stringify({ model: "claude-sonnet-4-6", usage: { input_tokens: 10, output_tokens: 20 } }));
+const failing =
+  (status: number, headers = {}) =>
+  (response: ServerResponse) =>
+    response.writeHead(status, headers).end("{}");
+const cut = (response: ServerResponse) => response.destroy();
+
+/** What is counted and told while a request is sent. */
+function observed() {
+  const usages: MeteredUsage[] = [];
+  const retries: string[] = [];
+  const options: Partial<BrokerOptions> = {
+    spending: { refusal: () => undefined, add: (usage) => usages.push(usage) },
+    onRetry: ({ attempt, maxAttemptCount, httpStatus, reason }) =>
+      retries.push(`${attempt}/${maxAttemptCount} ${httpStatus} ${reason}`),
+  };
+  return { usages, retries, options };
+}
+
+const MESSAGE = { path: "/v1/messages", body: '{"model":"claude-opus-4-8"}' };
+
+test("asks again where the endpoint is busy or breaks the connection, and counts the answer once", async () => {
+  const api = await answering(failing(529), cut, failing(429, { "retry-after": "0" }), well);
+  const { usages, retries, options } = observed();
+  const { send } = createBroker(api.url, [], undefined, options);
+  expect((await send("model", MESSAGE)).status).toBe(200);
+  expect(retries).toEqual(["1/4 529 overloaded", "2/4 0 not_reached", "3/4 429 rate_limit"]);
+  expect(usages).toMatchObject([{ requestCount: 1, inputTokenCount: 10n, outputTokenCount: 20n }]);
+  // Counting tokens costs nothing.
+  expect((await send("model", { ...MESSAGE, path: "/v1/messages/count_tokens" })).status).toBe(200);
+  expect(usages).toHaveLength(1);
+});
+
+test.each([
+  ["a long time to wait", 429, { "retry-after": "60" }, 1],
+  ["the word that it is of no use", 529, { "x-should-retry": "false" }, 1],
+  ["a mistake in the request", 400, {}, 1],
+  ["its failure again and again", 529, {}, 4],
+])("leaves it to Claude where the endpoint answers with %s", async (_what, status, headers, count) => {
+  const api = await answering(failing(status, headers));
+  const { usages, options } = observed();
+  const { send } = createBroker(api.url, [], undefined, options);
+  expect((await send("model", MESSAGE)).status).toBe(status);
+  expect(api.bodies).toHaveLength(count);
+  expect(usages).toEqual([]);
+});
+
+test("asks the other model where one is overloaded, and says so", async () => {
+  const api = await answering(failing(529), well);
+  const { retries, options } = observed();
+  const fallbackModel = "claude-sonnet-4-6";
+  const { send } = createBroker(api.url, [], undefined, { ...options, fallbackModel, retryDelaysMs: [] });
+  expect((await send("model", MESSAGE)).status).toBe(200);
+  expect(api.bodies.map((body) => (JSON.parse(body) as { model: string }).model)).toEqual([
+    "claude-opus-4-8",
+    fallbackModel,
+  ]);
+  expect(retries).toEqual([`1/1 529 overloaded, ${fallbackModel} is asked instead`]);
+});
+
+test("asks nothing once the budget is used up, and says why", async () => {
+  const api = await answering(well);
+  const spending = { refusal: () => "The session's budget of $1.00 is used up ($1.02).", add: () => {} };
+  const { send } = createBroker(api.url, [], undefined, { spending });
+  const answer = await send("model", MESSAGE);
+  expect(answer.status).toBe(400);
+  expect(answer.body).toContain("budget of $1.00 is used up");
+  expect(api.bodies).toEqual([]);
+});
+
+test("has no more than 16 of a session's requests under way", async () => {
+  const waiting: ServerResponse[] = [];
+  const arrived = Promise.withResolvers<undefined>();
+  const api = await answering((response) => {
+    if (waiting.push(response) === 16) arrived.resolve(undefined);
+  });
+  const { send } = createBroker(api.url);
+  const sent = Array.from({ length: 16 }, () => send("model", MESSAGE));
+  await arrived.promise;
+  expect((await send("model", MESSAGE)).status).toBe(429);
+  for (const response of waiting) well(response);
+  await Promise.all(sent);
+  expect(api.bodies).toHaveLength(16);
+});
+
+test("counts what came where Claude hangs up in the middle of an answer", async () => {
+  const counted = Promise.withResolvers<MeteredUsage>();
+  const api = await answering((response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.write(
+      'data: {"type":"message_start","message":{"model":"claude-opus-4-8","usage":{"input_tokens":900,"output_tokens":1}}}\n\n',
+    );
+  });
+  const { broker } = createBroker(api.url, [], undefined, {
+    spending: { refusal: () => undefined, add: counted.resolve },
+  });
+  const [claude, connection] = duplexPair();
+  broker.accept("model", connection);
+  claude.write("POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}");
+  await once(claude, "data");
+  connection.destroy();
+  expect(await counted.promise).toMatchObject({ inputTokenCount: 900n, outputTokenCount: 1n });
 });
 
 test("ends the request to the model when Claude hangs up", async () => {

@@ -65,6 +65,21 @@ export function endWith(request: IncomingMessage, response: ServerResponse, upst
   });
 }
 
+/** Returns a signal that is aborted when a request has been answered, or nobody waits for the answer any more. */
+export function goneSignal(request: IncomingMessage, response: ServerResponse): AbortSignal {
+  const { socket } = request;
+  const gone = new AbortController();
+  const abort = () => gone.abort();
+  if (socket.destroyed || response.destroyed) abort();
+  socket.setMaxListeners(4 * MAX_PIPELINED).once("close", abort);
+  // A response that waits for the one before it is never told that the connection has gone.
+  response.once("close", () => {
+    socket.off("close", abort);
+    abort();
+  });
+  return gone.signal;
+}
+
 /** A server may send a status that Node would refuse to pass on. */
 export function statusOf(answer: IncomingMessage): number {
   const status = answer.statusCode ?? 502;

@@ -1,51 +1,57 @@
-import {
-  type Agent,
-  createServer,
-  type IncomingMessage,
-  request as httpRequest,
-  type Server,
-  type ServerResponse,
-} from "node:http";
-import { request as httpsRequest } from "node:https";
+import { type Agent, createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Logger } from "pino";
-import { type Credential, credentialHeaders, type CredentialSource } from "./credential.ts";
-import { endToEndHeaders, endWith, exchange, guard, statusOf } from "./http-exchange.ts";
+import type { MeteredUsage } from "../../proto/index.ts";
+import type { Credential, CredentialSource } from "./credential.ts";
+import { exchange, goneSignal, guard, statusOf } from "./http-exchange.ts";
+import { callModel, isOverloaded, type Retry } from "./model-call.ts";
+import { headersToClaude, headersToModel } from "./model-headers.ts";
+import { checkModelRequest, type Members, type ModelPolicy } from "./model-policy.ts";
 import { RequestBodies } from "./request-bodies.ts";
-import { allowedBetas, checkModelRequest } from "./model-policy.ts";
+import { unansweredUsage, UsageReader } from "./usage-reader.ts";
+
+/** What the session uses, and whether it may use more. Does not throw. */
+export interface ModelSpending {
+  /** Why the model may not be asked again, as a sentence. Undefined: it may. */
+  refusal(): string | undefined;
+  /** Counts one answer. */
+  add(usage: MeteredUsage): void;
+}
 
 export interface ModelGatewayOptions {
   /** The model's endpoint, without /v1/messages. */
   endpoint: URL;
   credentials: CredentialSource;
+  policy: ModelPolicy;
+  /** Asked instead of a model that is overloaded. Undefined: none. */
+  fallbackModel: string | undefined;
+  spending: ModelSpending;
   /** Bounds and keeps the connections to the endpoint. */
   modelAgent: Agent;
   logger: Logger;
   /** Told of every request that is refused for what it asks for. */
   onDecision: (decision: { destination: string; allowed: boolean; reason: string }) => void;
+  /** Told of every request that failed and is sent again. */
+  onRetry: (retry: Retry) => void;
+  /** Times between attempts. Default RETRY_DELAYS_MS. */
+  retryDelaysMs?: readonly number[];
 }
 
 /** What Claude needs, and nothing else: every other path of the API would be reached with the user's key. */
-const PATHS = new Set(["/v1/messages", "/v1/messages/count_tokens"]);
-/** Passed on as they are. The rest is left out or made anew. */
-const REQUEST_HEADERS = [
-  "content-type",
-  "accept",
-  "anthropic-version",
-  "user-agent",
-  "x-app",
-  "x-claude-code-session-id",
-];
-const REQUEST_HEADER_PREFIX = "x-stainless-";
+const MESSAGES = "/v1/messages";
+const PATHS = new Set([MESSAGES, `${MESSAGES}/count_tokens`]);
+/** Requests of a session that are under way at once. Each of them may end above a budget that it began below. */
+const MAX_UNDER_WAY = 16;
+
 /**
  * Stands between Claude and the model's API: plain HTTP on the container's side, the real
  * endpoint with the user's credential on the other. Requests are read, checked and written anew;
- * answers stream through with backpressure.
+ * answers stream through with backpressure, and what they used is counted.
  */
 export function createModelGateway(options: ModelGatewayOptions): Server {
-  const bodies = new RequestBodies();
+  const gateway = new ModelGateway(options);
   const server = createServer((request, response) =>
     exchange(request, response, () => {
-      forward(request, response, { ...options, bodies }).catch(() => response.destroy());
+      gateway.handle(request, response).catch(() => response.destroy());
     }),
   );
   // A model may think for longer than Node's default of five minutes.
@@ -55,90 +61,141 @@ export function createModelGateway(options: ModelGatewayOptions): Server {
   return server;
 }
 
-async function forward(
-  request: IncomingMessage,
-  response: ServerResponse,
-  options: ModelGatewayOptions & { bodies: RequestBodies },
-): Promise<void> {
-  const { endpoint, logger, credentials, bodies } = options;
-  const url = URL.canParse(request.url ?? "", "http://gateway")
-    ? new URL(request.url ?? "", "http://gateway")
-    : undefined;
-  if (request.method === "HEAD" && url?.pathname === "/") {
-    response.writeHead(200).end();
-    return;
+class ModelGateway {
+  readonly #options: ModelGatewayOptions;
+  readonly #bodies = new RequestBodies();
+  #underWay = 0;
+
+  constructor(options: ModelGatewayOptions) {
+    this.#options = options;
   }
-  if (request.method !== "POST" || url === undefined || !PATHS.has(url.pathname) || url.host !== "gateway") {
-    request.resume();
-    return refuse(
-      response,
-      404,
-      "not_found_error",
-      "ClaudeCluster passes on POST /v1/messages and POST /v1/messages/count_tokens only.",
-    );
+
+  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = URL.canParse(request.url ?? "", "http://gateway")
+      ? new URL(request.url ?? "", "http://gateway")
+      : undefined;
+    if (request.method === "HEAD" && url?.pathname === "/") {
+      response.writeHead(200).end();
+      return;
+    }
+    if (request.method !== "POST" || url === undefined || !PATHS.has(url.pathname) || url.host !== "gateway") {
+      request.resume();
+      const message = "ClaudeCluster passes on POST /v1/messages and POST /v1/messages/count_tokens only.";
+      return refuse(response, 404, "not_found_error", message);
+    }
+    const content = await this.#bodies.read(request, response);
+    if (content === undefined) {
+      const message = "The request is too large: 32 MB, or 64 MB with the others under way.";
+      return refuse(response, 413, "request_too_large", message);
+    }
+    const { endpoint, policy, onDecision } = this.#options;
+    const checked = checkModelRequest(parse(content), policy);
+    if ("refused" in checked) {
+      const reason = `model request refused: ${checked.refused}`;
+      onDecision({ destination: authorityOf(endpoint), allowed: false, reason });
+      return refuse(response, 400, "invalid_request_error", `ClaudeCluster does not pass this on: ${checked.refused}.`);
+    }
+    const target = new URL(endpoint.pathname.replace(/\/$/, "") + url.pathname, endpoint);
+    if (url.searchParams.get("beta") === "true") target.searchParams.set("beta", "true");
+    if (url.pathname !== MESSAGES) await this.#passOn(request, response, { target, body: checked.body });
+    else await this.#meter(request, response, { target, body: checked.body, bodyBytes: content.length });
   }
-  const target = new URL(endpoint.pathname.replace(/\/$/, "") + url.pathname, endpoint);
-  if (url.searchParams.get("beta") === "true") target.searchParams.set("beta", "true");
-  const body = await bodies.read(request, response);
-  if (body === undefined) {
-    return refuse(
-      response,
-      413,
-      "request_too_large",
-      "The request is too large: 32 MB, or 64 MB with the others under way.",
-    );
+
+  /** Passes on a request that costs something. */
+  async #meter(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { target, body, bodyBytes }: { target: URL; body: Members; bodyBytes: number },
+  ): Promise<void> {
+    const { spending } = this.#options;
+    const overdrawn = spending.refusal();
+    if (overdrawn !== undefined) return refuse(response, 400, "invalid_request_error", `ClaudeCluster: ${overdrawn}`);
+    if (this.#underWay >= MAX_UNDER_WAY) {
+      return refuse(response, 429, "rate_limit_error", `ClaudeCluster passes on ${MAX_UNDER_WAY} requests at once.`);
+    }
+    this.#underWay++;
+    const model = typeof body["model"] === "string" ? body["model"] : "";
+    try {
+      const passed = await this.#passOn(request, response, {
+        target,
+        body,
+        onAnswer: async (answer) => {
+          if (answer.statusCode === 200) spending.add(await readUsage(answer, model));
+        },
+      });
+      // It may have been paid for all the same.
+      if (passed === "gone") spending.add(unansweredUsage(model, { bodyBytes }));
+    } finally {
+      this.#underWay--;
+    }
   }
-  const checked = checkModelRequest(parse(body));
-  if ("refused" in checked) {
-    const reason = `model request refused: ${checked.refused}`;
-    options.onDecision({ destination: authorityOf(endpoint), allowed: false, reason });
-    return refuse(response, 400, "invalid_request_error", `ClaudeCluster does not pass this on: ${checked.refused}.`);
-  }
-  // What was looked at is what is sent: of two members with one name, say, the one that counts here.
-  const content = Buffer.from(JSON.stringify(checked.body));
-  let credential: Credential | undefined;
-  try {
-    credential = await credentials.read();
-  } catch (error) {
-    logger.error({ err: error }, "credential cannot be read");
-  }
-  // Claude has gone meanwhile.
-  if (response.destroyed || request.socket.destroyed) return;
-  if (credential === undefined) {
-    return refuseForNow(response, "ClaudeCluster has no credential for the model at the moment.");
-  }
-  const used = credential;
-  const send = target.protocol === "https:" ? httpsRequest : httpRequest;
-  const upstream = send(target, {
-    method: "POST",
-    headers: { ...requestHeaders(request, used), "content-length": content.length },
-    agent: options.modelAgent,
-  });
-  const startMs = Date.now();
-  upstream.on("response", (answer) => {
+
+  /** Resolves once the answer has been passed on, one was made here, or Claude has gone before there was one. */
+  async #passOn(
+    request: IncomingMessage,
+    response: ServerResponse,
+    given: { target: URL; body: Members; onAnswer?: (answer: IncomingMessage) => Promise<void> },
+  ): Promise<"answered" | "refused" | "gone"> {
+    const { credentials, logger, endpoint } = this.#options;
+    const signal = goneSignal(request, response);
+    const credential = await readCredential(credentials, logger);
+    if (signal.aborted) return "gone";
+    if (credential === undefined) {
+      refuseForNow(response, "ClaudeCluster has no credential for the model at the moment.");
+      return "refused";
+    }
+    const startMs = Date.now();
+    let answer: IncomingMessage;
+    try {
+      answer = await this.#ask(request, { ...given, credential, signal });
+    } catch (error) {
+      if (signal.aborted) return "gone";
+      logger.warn({ code: (error as NodeJS.ErrnoException).code }, "model endpoint not reached");
+      refuse(response, 502, "api_error", `ClaudeCluster could not reach the model endpoint ${endpoint.host}.`);
+      return "refused";
+    }
     logger.debug({ status: answer.statusCode, elapsedMs: Date.now() - startMs }, "model request");
     answer.on("error", () => response.destroy());
-    const passOn = () =>
-      guard(response, () => {
-        response.writeHead(statusOf(answer), withoutCookies(endToEndHeaders(answer.headers)));
-        answer.pipe(response);
-      });
-    if (answer.statusCode !== 401) return passOn();
-    void isRenewed(credentials, used, logger).then((renewed) => {
-      if (response.destroyed) return;
-      if (!renewed) return passOn();
+    if (answer.statusCode === 401 && (await isRenewed(credentials, credential, logger))) {
       answer.resume();
       refuseForNow(response, "ClaudeCluster has another credential for the model now.");
+      return "refused";
+    }
+    const counted = given.onAnswer?.(answer);
+    guard(response, () => {
+      response.writeHead(statusOf(answer), headersToClaude(answer.headers));
+      answer.pipe(response);
     });
-  });
-  upstream.on("error", (error) => {
-    logger.warn({ code: (error as NodeJS.ErrnoException).code }, "model endpoint not reached");
-    if (response.headersSent) response.destroy();
-    else refuse(response, 502, "api_error", `ClaudeCluster could not reach the model endpoint ${endpoint.host}.`);
-  });
-  // Claude has gone away, or was interrupted: the model need not go on.
-  endWith(request, response, upstream);
-  upstream.end(content);
+    await counted;
+    return "answered";
+  }
+
+  /** Asks the model, and where that is overloaded the other one. */
+  async #ask(
+    request: IncomingMessage,
+    { target, body, credential, signal }: { target: URL; body: Members; credential: Credential; signal: AbortSignal },
+  ): Promise<IncomingMessage> {
+    const { modelAgent: agent, fallbackModel, onRetry, retryDelaysMs } = this.#options;
+    const call = (asked: Members) => {
+      // What was looked at is what is sent: of two members with one name, say, the one that counts here.
+      const content = Buffer.from(JSON.stringify(asked));
+      const headers = { ...headersToModel(request, credential), "content-length": content.length };
+      return callModel({ target, headers, content, agent, signal }, { onRetry, retryDelaysMs });
+    };
+    const answer = await call(body);
+    if (!isOverloaded(answer) || fallbackModel === undefined || fallbackModel === body["model"]) return answer;
+    answer.resume();
+    const reason = `overloaded, ${fallbackModel} is asked instead`;
+    onRetry({ attempt: 1, maxAttemptCount: 1, delayMs: 0, httpStatus: answer.statusCode ?? 0, reason });
+    return await call({ ...body, model: fallbackModel });
+  }
+}
+
+/** Counts what an answer used while it passes. Resolves when it has come, or was broken off. */
+function readUsage(answer: IncomingMessage, model: string): Promise<MeteredUsage> {
+  const reader = new UsageReader(model, { streamed: !/json/.test(answer.headers["content-type"] ?? "") });
+  answer.on("data", (chunk: Buffer) => reader.push(chunk));
+  return new Promise((resolve) => answer.once("close", () => resolve(reader.usage())));
 }
 
 function parse(body: Buffer): unknown {
@@ -153,6 +210,16 @@ function authorityOf({ hostname, port, protocol }: URL): string {
   return `${hostname}:${port === "" ? (protocol === "https:" ? 443 : 80) : port}`;
 }
 
+/** Never rejects: a credential that cannot be read is none. */
+async function readCredential(credentials: CredentialSource, logger: Logger): Promise<Credential | undefined> {
+  try {
+    return await credentials.read();
+  } catch (error) {
+    logger.error({ err: error }, "credential cannot be read");
+    return undefined;
+  }
+}
+
 /** Whether there is another credential than the one that the endpoint has refused. Never rejects. */
 async function isRenewed(credentials: CredentialSource, refused: Credential, logger: Logger): Promise<boolean> {
   try {
@@ -164,23 +231,6 @@ async function isRenewed(credentials: CredentialSource, refused: Credential, log
     logger.error({ err: error }, "credential cannot be read");
     return false;
   }
-}
-
-function requestHeaders(request: IncomingMessage, credential: Credential): Record<string, string | number> {
-  const headers: Record<string, string> = { "accept-encoding": "identity" };
-  for (const [name, value] of Object.entries(request.headers)) {
-    if (typeof value === "string" && (REQUEST_HEADERS.includes(name) || name.startsWith(REQUEST_HEADER_PREFIX))) {
-      headers[name] = value;
-    }
-  }
-  const beta = request.headers["anthropic-beta"];
-  const betas = allowedBetas(Array.isArray(beta) ? beta.join(",") : (beta ?? ""));
-  return { ...headers, ...credentialHeaders(credential, betas) };
-}
-
-function withoutCookies(headers: Record<string, string | string[]>): Record<string, string | string[]> {
-  delete headers["set-cookie"];
-  return headers;
 }
 
 /** Claude's client tries again what it is told to, and the next attempt gets the credential of then. */

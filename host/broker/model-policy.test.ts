@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { allowedBetas, checkModelRequest } from "./model-policy.ts";
 
+const check = (body: unknown, allowedModels?: string[]) => checkModelRequest(body, { allowedModels });
 const message = (...content: unknown[]) => ({ role: "user", content });
 const plain = {
   model: "claude-x",
@@ -22,11 +23,11 @@ test("passes on what Claude Code sends", () => {
     context_management: { edits: [] },
     output_config: { effort: "medium" },
   };
-  expect(checkModelRequest(body)).toEqual({ body });
+  expect(check(body)).toEqual({ body });
 });
 
 test("leaves out what it does not know", () => {
-  expect(checkModelRequest({ ...plain, new_thing: { a: 1 } })).toEqual({ body: plain });
+  expect(check({ ...plain, new_thing: { a: 1 } })).toEqual({ body: plain });
 });
 
 test.each([
@@ -51,22 +52,34 @@ test.each([
   ["a document by URL in the system's text", { ...plain, system: [{ source: { type: "url" } }] }],
   ["too many tokens", { ...plain, max_tokens: 10_000_000 }],
 ])("refuses %s", (_, body) => {
-  expect(checkModelRequest(body)).toHaveProperty("refused");
+  expect(check(body)).toHaveProperty("refused");
 });
 
 test("takes what a tool was called with for what it is: text", () => {
   const input = { source: { type: "url", url: "https://example.com" } };
   const body = { ...plain, messages: [message({ type: "tool_use", name: "Write", input })] };
-  expect(checkModelRequest(body)).toEqual({ body });
+  expect(check(body)).toEqual({ body });
 });
 
 test("does not fall over a body that is nested without end", () => {
   let deep: unknown = "x";
   for (let depth = 0; depth < 5_000; depth++) deep = [deep];
-  expect(checkModelRequest({ ...plain, messages: deep })).toEqual({ refused: "the messages are nested too deeply" });
+  expect(check({ ...plain, messages: deep })).toEqual({ refused: "the messages are nested too deeply" });
 });
 
 test("takes out the betas of what is refused", () => {
   const header = "claude-code-20250219, mcp-client-2025-04-04,effort-2025-11-24,code-execution-2025-08-25";
   expect(allowedBetas(header)).toBe("claude-code-20250219,effort-2025-11-24");
+});
+
+test("passes on only the models that the user allows", () => {
+  const allowed = ["claude-x", "claude-haiku-*"];
+  expect(check(plain, allowed)).toEqual({ body: plain });
+  const model = "claude-haiku-4-5";
+  expect(check({ ...plain, model }, allowed)).toEqual({ body: { ...plain, model } });
+  for (const other of ["claude-x-2", "Claude-x", undefined, ["claude-x"]]) {
+    expect(check({ ...plain, model: other }, allowed)).toEqual({
+      refused: expect.stringContaining("allowed_models") as string,
+    });
+  }
 });

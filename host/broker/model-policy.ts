@@ -39,11 +39,24 @@ const MAX_TOKENS = 256_000;
 /** Deeper than any message; a body may not exhaust the stack. */
 const MAX_DEPTH = 64;
 
-type Members = Record<string, unknown>;
+/** The members of a JSON object. */
+export type Members = Record<string, unknown>;
+
+/** What the user decides of it. */
+export interface ModelPolicy {
+  /** Names of models, or their beginnings with a "*" behind them. Undefined: every model. */
+  allowedModels: readonly string[] | undefined;
+}
 
 /** Returns what is passed on of a request's body, or why it is refused. */
-export function checkModelRequest(body: unknown): { body: Members } | { refused: string } {
+export function checkModelRequest(
+  body: unknown,
+  { allowedModels }: ModelPolicy,
+): { body: Members } | { refused: string } {
   if (!isMembers(body)) return { refused: "the body is not a JSON object" };
+  if (allowedModels?.some((allowed) => matches(body["model"], allowed)) === false) {
+    return { refused: `the model ${JSON.stringify(body["model"] ?? "")?.slice(0, 60)} is not in allowed_models` };
+  }
   const given = Object.keys(body).find((name) => REFUSED_MEMBERS.has(name));
   if (given !== undefined) return { refused: `${given} is not allowed` };
   const { max_tokens: maxTokens } = body;
@@ -59,6 +72,11 @@ export function checkModelRequest(body: unknown): { body: Members } | { refused:
 export function allowedBetas(header: string): string {
   const betas = header.split(",").map((beta) => beta.trim());
   return betas.filter((beta) => beta !== "" && !REFUSED_BETAS.some((prefix) => beta.startsWith(prefix))).join(",");
+}
+
+function matches(model: unknown, allowed: string): boolean {
+  if (typeof model !== "string") return false;
+  return allowed.endsWith("*") ? model.startsWith(allowed.slice(0, -1)) : model === allowed;
 }
 
 function refusedTool(tools: unknown): string | undefined {

@@ -26,6 +26,9 @@ interface RunFlags {
   memory?: string;
   cpus?: number;
   maxSteps?: number;
+  maxCost?: number;
+  maxTokens?: number;
+  maxRequests?: number;
   loadProjectSettings?: boolean;
   continue?: string;
   env: Record<string, string>;
@@ -52,6 +55,9 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .option("--memory <size>", 'memory limit (default: "2g")')
     .option("--cpus <count>", "CPU limit (default: 2)", Number)
     .option("--max-steps <count>", "most model steps", Number)
+    .option("--max-cost <usd>", "most that it may cost, in USD from list prices", Number)
+    .option("--max-tokens <count>", "most tokens, sent and received", Number)
+    .option("--max-requests <count>", "most model requests", Number)
     .option("--load-project-settings", "load the repository's own settings, hooks and MCP servers for Claude Code")
     .option("--continue <session>", "go on with a finished session: its changes and its conversation")
     .option("-e, --env <name=value>", "variable for Claude's environment; may be repeated", collectVariable, {})
@@ -220,6 +226,9 @@ function toInput(task: string, flags: RunFlags): SpawnInput {
     ...times,
     permission_mode: permissionMode,
     max_steps: maxSteps,
+    max_cost_usd: flags.maxCost,
+    max_tokens: flags.maxTokens,
+    max_requests: flags.maxRequests,
     load_project_settings: flags.loadProjectSettings,
     continue_session: flags.continue,
   };

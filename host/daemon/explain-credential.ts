@@ -1,12 +1,28 @@
 import { AppError } from "../../proto/index.ts";
 
 const VARIABLES = ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"];
+/** Claude Code's switches for providers that the host does not speak to. */
+const PROVIDERS: Record<string, string> = {
+  CLAUDE_CODE_USE_BEDROCK: "Amazon Bedrock",
+  CLAUDE_CODE_USE_VERTEX: "Google Vertex AI",
+  CLAUDE_CODE_USE_FOUNDRY: "Microsoft Foundry",
+};
 const KINDS: Record<string, string> = { ANTHROPIC_AUTH_TOKEN: " --kind auth-token" };
 
 /** Tells somebody whose own environment holds a credential why the host has none, and how to give it to it. */
 export function explainCredential(error: AppError, env: NodeJS.ProcessEnv): AppError {
   const variable = VARIABLES.find((name) => (env[name] ?? "") !== "");
-  if (error.reason !== "NO_CREDENTIAL" || variable === undefined) return error;
+  if (error.reason !== "NO_CREDENTIAL") return error;
+  const provider = Object.keys(PROVIDERS).find((name) => !["", "0", "false"].includes(env[name] ?? ""));
+  if (provider !== undefined && variable === undefined) {
+    return new AppError("PROVIDER_UNSUPPORTED", `Claude Code is set to use ${PROVIDERS[provider]} (${provider}).`, {
+      kind: "FAILED_PRECONDITION",
+      metadata: { variable: provider },
+      help: "ClaudeCluster speaks the Anthropic Messages API only. Store a credential for that, or for a gateway that speaks it (base_url): claudecluster credential set",
+      cause: error,
+    });
+  }
+  if (variable === undefined) return error;
   return new AppError(error.reason, error.message, {
     kind: error.kind,
     metadata: { ...error.metadata, variable },

@@ -7,7 +7,14 @@ import { stateName } from "../present/session-summary.ts";
 import { ProgressReporter } from "./progress-reporter.ts";
 
 /** Where a session stands, and what it changed: told even where it comes in quick succession. */
-const NEVER_DROPPED = new Set(["phaseChanged", "connectionMade", "filePatched", "connectionLost", "egressDecided"]);
+const NEVER_DROPPED = new Set([
+  "phaseChanged",
+  "connectionMade",
+  "filePatched",
+  "connectionLost",
+  "egressDecided",
+  "budgetReached",
+]);
 
 export interface FollowOptions {
   /** Give up waiting after this, in ms. Undefined: never. */

@@ -1,5 +1,12 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
-import { Decider, type FileChange, FileChange_Kind, Phase, type SessionEvent } from "../../proto/index.ts";
+import {
+  Decider,
+  describeReached,
+  type FileChange,
+  FileChange_Kind,
+  Phase,
+  type SessionEvent,
+} from "../../proto/index.ts";
 import { oneLine } from "./plain-text.ts";
 
 const PHASE_TEXTS: Record<Phase, string> = {
@@ -45,7 +52,11 @@ export function progressLine({ event }: SessionEvent): string | undefined {
     case "connectionRestored":
       return "connection to the agent restored";
     case "egressDecided":
-      return event.value.allowed ? undefined : `refused a connection to ${oneLine(event.value.destination, 80)}`;
+      return event.value.allowed
+        ? undefined
+        : `refused a connection to ${oneLine(event.value.destination, 80)}: ${oneLine(event.value.reason, 100)}`;
+    case "budgetReached":
+      return describeReached(event.value);
     case "cloneProgress": {
       const { stage, percent } = event.value;
       return `clone: ${oneLine(stage, 80)}${percent === undefined ? "" : ` ${percent}%`}`;

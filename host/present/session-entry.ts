@@ -33,7 +33,7 @@ export function sessionEntry(session: Session): SessionEntry {
     create_time: createTime === undefined ? "" : timestampDate(createTime).toISOString(),
     elapsed_seconds: elapsedSeconds(session),
     change_count: result?.changeCount ?? 0,
-    cost_usd: result?.usage?.costUsd ?? 0,
+    cost_usd: (result?.meteredUsage ?? result?.usage)?.costUsd ?? 0,
     ...(outcome?.case === "failure" && { ended_by: oneLine(outcome.value.reason, 64) }),
     ...(outcome?.case === "cancellation" && { ended_by: oneLine(outcome.value.reason, 100) }),
   };

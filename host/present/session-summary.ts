@@ -74,6 +74,8 @@ export function patchUri(sessionId: string): string {
 export function summarizeSession(session: Session, patch: Uint8Array, progress?: SessionProgress): SessionSummary {
   const { result } = session;
   const usage = result?.usage ?? progress?.usage;
+  // What the host counted counts, and not what the container says.
+  const counted = result?.meteredUsage ?? usage;
   const waiting = progress?.decisions.list() ?? [];
   const changes = result?.changes ?? progress?.changes ?? [];
   const summary: SessionSummary = {
@@ -96,12 +98,12 @@ export function summarizeSession(session: Session, patch: Uint8Array, progress?:
     patch_uri: patchUri(session.id),
     patch_size_bytes: patch.length,
     usage: {
-      input_tokens: Number(usage?.inputTokenCount ?? 0),
-      output_tokens: Number(usage?.outputTokenCount ?? 0),
-      cache_write_tokens: Number(usage?.cacheWriteTokenCount ?? 0),
-      cache_read_tokens: Number(usage?.cacheReadTokenCount ?? 0),
+      input_tokens: Number(counted?.inputTokenCount ?? 0),
+      output_tokens: Number(counted?.outputTokenCount ?? 0),
+      cache_write_tokens: Number(counted?.cacheWriteTokenCount ?? 0),
+      cache_read_tokens: Number(counted?.cacheReadTokenCount ?? 0),
       steps: usage?.stepCount ?? 0,
-      cost_usd: usage?.costUsd ?? 0,
+      cost_usd: counted?.costUsd ?? 0,
     },
     phases: session.phaseTimings.map(({ phase, elapsed }) => ({
       phase: enumName(Phase[phase]),

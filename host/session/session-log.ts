@@ -21,6 +21,7 @@ const HOSTS_OWN = new Set([
   "connectionLost",
   "connectionRestored",
   "egressDecided",
+  "budgetReached",
   "queuePositionChanged",
 ]);
 

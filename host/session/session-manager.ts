@@ -21,7 +21,6 @@ import {
   Session_State,
   StateChangedSchema,
 } from "../../proto/index.ts";
-import type { CredentialSource } from "../broker/credential.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { type ContainerLimits, completeLimits } from "./container-limits.ts";
@@ -30,7 +29,7 @@ import { RuntimeHealth } from "./runtime-health.ts";
 import { salvageChanges } from "./salvage.ts";
 import { SessionLog } from "./session-log.ts";
 import { type QueueLimits, queueLimits, SessionQueue } from "./session-queue.ts";
-import { SessionRun, type SessionRunOptions } from "./session-run.ts";
+import { type ModelAccess, SessionRun, type SessionRunOptions } from "./session-run.ts";
 import type { CreateSessionRequest, ListSessionsPage, ListSessionsRequest, Sessions } from "./sessions.ts";
 import { sweepContainers } from "./sweep.ts";
 
@@ -39,9 +38,8 @@ export interface SessionManagerOptions {
   store: SessionStore;
   /** Image of sessions that name none. */
   defaultImage: string;
-  modelEndpoint: URL;
-  /** Where it has none, no session can start. */
-  credentials: CredentialSource;
+  /** Where it has no credential, no session can start. */
+  model: ModelAccess;
   /** "host:port" entries that every container may reach. */
   egressAllowed: readonly string[];
   logger: Logger;
@@ -112,7 +110,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
   }
 
   #start(session: Pick<SessionRunOptions, "spec" | "limits" | "log" | "resumed">): void {
-    const { store, runtime, egressAllowed, modelEndpoint, credentials, logger } = this.#options;
+    const { store, runtime, egressAllowed, model, logger } = this.#options;
     const { sessionId } = session.log;
     const run = new SessionRun({
       ...session,
@@ -121,7 +119,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
       queue: this.#queue,
       health: this.#health,
       egressAllowed,
-      model: { endpoint: modelEndpoint, credentials },
+      model,
       logger: logger.child({ sessionId }),
     });
     this.#runs.set(sessionId, run);
@@ -129,14 +127,14 @@ export class SessionManager implements Sessions, AsyncDisposable {
   }
 
   async create(request: CreateSessionRequest): Promise<Session> {
-    const { store, credentials } = this.#options;
+    const { store, model } = this.#options;
     const known = request.requestId === undefined ? undefined : store.findByRequest(request.requestId);
     if (known !== undefined) return this.get(known);
     if (this.#closing.signal.aborted)
       throw new AppError("HOST_CLOSING", "The host is shutting down.", { kind: "UNAVAILABLE", retryable: true });
     const spec = continueSpec(store, completeSpec(request.spec));
     const limits = this.#completeLimits(request.container);
-    if ((await credentials.read()) === undefined) {
+    if ((await model.credentials.read()) === undefined) {
       throw new AppError("NO_CREDENTIAL", "No credential for the model is configured.", {
         kind: "FAILED_PRECONDITION",
         help: "Store one, an API key or a token from `claude setup-token`: claudecluster credential set. It stays on the host.",

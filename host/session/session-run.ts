@@ -16,16 +16,17 @@ import {
   InterruptSchema,
   Phase,
   QueuePositionChangedSchema,
+  RetryingSchema,
   SessionFinishedSchema,
   type SessionResult,
   SessionResultSchema,
   type SessionSpec,
   Session_State,
   StopSchema,
+  tighterBudget,
   UserMessageSchema,
 } from "../../proto/index.ts";
-import { Broker } from "../broker/broker.ts";
-import type { CredentialSource } from "../broker/credential.ts";
+import { Broker, type BrokerOptions } from "../broker/broker.ts";
 import { repositoryAuthority } from "../broker/proxy-gateway.ts";
 import type { Container, ContainerRef, CreateProgress, Runtime } from "../runtime/runtime.ts";
 import type { SessionStore } from "../store/session-store.ts";
@@ -39,6 +40,7 @@ import { salvageChanges } from "./salvage.ts";
 import type { SessionLog } from "./session-log.ts";
 import type { SessionQueue } from "./session-queue.ts";
 import { sleep } from "./sleep.ts";
+import { type Budgets, Spending } from "./spending.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
 const PHASES: Record<CreateProgress["phase"], Phase> = {
@@ -52,6 +54,11 @@ const EVENT_CHANGE_COUNT = 100;
 /** A container can ask for endlessly many hosts. */
 const MAX_EGRESS_EVENTS = 200;
 
+/** How sessions reach the model, and what they may use of it. */
+export interface ModelAccess extends Pick<BrokerOptions, "endpoint" | "credentials" | "policy" | "fallbackModel"> {
+  budgets: Budgets;
+}
+
 export interface SessionRunOptions {
   spec: SessionSpec;
   limits: ContainerLimits;
@@ -60,7 +67,7 @@ export interface SessionRunOptions {
   runtime: Runtime;
   queue: SessionQueue;
   health: RuntimeHealth;
-  model: { endpoint: URL; credentials: CredentialSource };
+  model: ModelAccess;
   /** "host:port" entries beside the repository's own. */
   egressAllowed: readonly string[];
   logger: Logger;
@@ -71,6 +78,7 @@ export interface SessionRunOptions {
 /** One session from its creation, or from where the last host left it, to its last event. Owns the container. */
 export class SessionRun {
   readonly #options: SessionRunOptions;
+  readonly #spending: Spending;
   readonly #startMs: number;
   /** Aborted when the container is to go at once. */
   readonly #kill = new AbortController();
@@ -90,6 +98,13 @@ export class SessionRun {
 
   constructor(options: SessionRunOptions) {
     this.#options = options;
+    const { log, store, model, spec } = options;
+    this.#spending = new Spending({
+      sessionId: log.sessionId,
+      store,
+      budgets: { ...model.budgets, session: tighterBudget(model.budgets.session, spec.budget) },
+      onReached: (value) => this.#tell({ case: "budgetReached", value }),
+    });
     const { createTime } = options.store.getSession(options.log.sessionId)!;
     this.#startMs = createTime === undefined ? Date.now() : timestampMs(createTime);
     // The host before us was told to end it.
@@ -231,6 +246,10 @@ export class SessionRun {
   #keepResult({ result, patch, transcript }: AgentResult): void {
     result.elapsed = durationFromMs(Math.max(0, Date.now() - this.#startMs));
     result.patch = new Uint8Array();
+    result.meteredUsage = this.#spending.used;
+    const overdrawn = this.#spending.failure();
+    // What Claude says of it is that the model refused.
+    if (overdrawn !== undefined && isModelFailure(result)) result.outcome = { case: "failure", value: overdrawn };
     result.patchInlined = false;
     result.patchSizeBytes = BigInt(patch.length);
     this.#options.store.putLeft(this.#options.log.sessionId, { result, patch, transcript });
@@ -370,11 +389,21 @@ export class SessionRun {
 
   #createBroker(spec: SessionSpec): Broker {
     const { logger, model, egressAllowed } = this.#options;
+    const { endpoint, credentials, policy, fallbackModel } = model;
     const allowed = new Set(egressAllowed);
     if (spec.repository !== undefined) allowed.add(repositoryAuthority(spec.repository.uri));
     const told = new Set<string>();
     return new Broker({
-      ...model,
+      endpoint,
+      credentials,
+      policy,
+      fallbackModel,
+      spending: {
+        refusal: () => this.#spending.refusal(),
+        add: (usage) => this.#orEnd(() => this.#spending.add(usage)),
+      },
+      onRetry: ({ delayMs, ...retry }) =>
+        this.#tell({ case: "retrying", value: create(RetryingSchema, { ...retry, delay: durationFromMs(delayMs) }) }),
       logger,
       allowed,
       onDecision: ({ destination, allowed, reason }) => {
@@ -388,10 +417,21 @@ export class SessionRun {
 
   /** Stores an event that may be missing for want of room, from a place that cannot fail: where the store does, the session ends. */
   #tell(event: EventBody): void {
+    this.#orEnd(() => {
+      try {
+        this.#options.log.append(event);
+      } catch (error) {
+        if (!isNoRoom(error)) throw error;
+      }
+    });
+  }
+
+  /** Does something in a place that cannot fail: where it does, the session ends. */
+  #orEnd(work: () => void): void {
     try {
-      this.#options.log.append(event);
+      work();
     } catch (error) {
-      if (!isNoRoom(error)) this.#kill.abort(error);
+      this.#kill.abort(error);
     }
   }
 
@@ -428,6 +468,10 @@ export class SessionRun {
     const result = create(SessionResultSchema, { ...known, outcome, changes, changeCount: changes.length });
     return { result, patch, transcript: new Uint8Array() };
   }
+}
+
+function isModelFailure({ outcome }: SessionResult): boolean {
+  return outcome.case === "failure" && ["MODEL_ERROR", "CLAUDE_ERROR"].includes(outcome.value.reason);
 }
 
 function hostClosing(): AppError {

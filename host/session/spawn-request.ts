@@ -3,6 +3,7 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { z } from "zod";
 import {
   AppError,
+  BudgetSchema,
   ContainerSpecSchema,
   PERMISSION_MODES,
   RepositorySpecSchema,
@@ -55,6 +56,17 @@ export const spawnInputSchema = z.strictObject({
     .describe(
       "true: load the repository's own Claude Code settings, hooks and MCP servers, which run in the container unseen. Default: false; its CLAUDE.md counts anyway.",
     ),
+  max_cost_usd: z
+    .number()
+    .positive()
+    .optional()
+    .describe("Most that the session may cost, in USD from list prices. Default: what the host allows."),
+  max_tokens: z
+    .int()
+    .min(1)
+    .optional()
+    .describe("Most tokens, sent and received, those of the cache included. Default: what the host allows."),
+  max_requests: z.int32().min(1).optional().describe("Most model requests. Default: what the host allows."),
   max_steps: z.int32().min(0).optional().describe("Most model steps. Default: no limit."),
   idle_timeout_seconds: z
     .number()
@@ -105,6 +117,11 @@ export function toCreateRequest(input: SpawnInput): CreateSessionRequest {
       permissionMode: input.permission_mode ?? "",
       maxStepCount: input.max_steps ?? 0,
       environment: input.environment ?? {},
+      budget: create(BudgetSchema, {
+        maxCostUsd: input.max_cost_usd ?? 0,
+        maxTokenCount: BigInt(input.max_tokens ?? 0),
+        maxRequestCount: input.max_requests ?? 0,
+      }),
       loadProjectSettings: input.load_project_settings ?? false,
       previousSessionId: input.continue_session ?? "",
       ...(repository !== undefined && {

@@ -38,6 +38,19 @@ const MIGRATIONS: Migration[] = [
      UNIQUE (session_id, name)
    ) STRICT;
    ALTER TABLE result ADD COLUMN transcript BLOB NOT NULL DEFAULT x'';`,
+  // What sessions used of the model, by day. Outlives them: deleting one gives no budget back.
+  `CREATE TABLE model_usage (
+     day TEXT NOT NULL,
+     session_id TEXT NOT NULL,
+     request_count INTEGER NOT NULL,
+     input_token_count INTEGER NOT NULL,
+     output_token_count INTEGER NOT NULL,
+     cache_write_token_count INTEGER NOT NULL,
+     cache_read_token_count INTEGER NOT NULL,
+     cost_usd REAL NOT NULL,
+     PRIMARY KEY (day, session_id)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX model_usage_by_session ON model_usage (session_id);`,
 ];
 
 /** What a restarted host needs of the sessions that have not finished: no end_time_ms. */

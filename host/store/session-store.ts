@@ -1,4 +1,11 @@
-import type { EventBody, Session, SessionEvent, SessionResult, Session_State } from "../../proto/index.ts";
+import type {
+  EventBody,
+  MeteredUsage,
+  Session,
+  SessionEvent,
+  SessionResult,
+  Session_State,
+} from "../../proto/index.ts";
 
 /** An event to be stored: the host's own, or one of the agent's with the agent's number. */
 export interface NewEvent {
@@ -94,6 +101,12 @@ export interface SessionStore extends Disposable {
   prune(options: { nowMs: number }): Promise<Pruned>;
   /** The agent's number of the newest event that came from it; 0 if there is none. */
   lastAgentSequence(sessionId: string): number;
+  /** Adds to what a session used of the model on a day (UTC, "2026-11-23"). It outlives the session by some weeks. */
+  addUsage(sessionId: string, day: string, usage: MeteredUsage): void;
+  /** What a session has used of the model. */
+  usageOfSession(sessionId: string): MeteredUsage;
+  /** What all sessions together used of it on a day. */
+  usageOfDay(day: string): MeteredUsage;
   /** Keeps all that a session left. */
   putLeft(sessionId: string, left: SessionLeft): void;
   /** All that it left; undefined until it is kept. */

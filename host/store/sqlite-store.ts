@@ -1,8 +1,10 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   AppError,
   emptySession,
+  type MeteredUsage,
+  MeteredUsageSchema,
   type Session,
   type SessionEvent,
   SessionEventSchema,
@@ -19,6 +21,8 @@ const MIB = 1024 * 1024;
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** A page of events that a reader gets stays about below this, however large they are. */
 const READ_BYTES = 128 * 1024;
+/** What was used of the model is known for this long. */
+const USAGE_DAYS = 40;
 
 export interface SqliteStoreOptions {
   /** Finished sessions are kept this long. Default 30 days. */
@@ -176,11 +180,38 @@ export class SqliteStore implements SessionStore {
 
   async prune({ nowMs }: { nowMs: number }): Promise<Pruned> {
     const { maxAgeMs, maxBytes } = this.#limits;
+    const oldestDay = new Date(nowMs - USAGE_DAYS * DAY_MS).toISOString().slice(0, 10);
+    this.#file.write({ failed: "Old usage could not be removed." }, () => {
+      this.#statements.removeUsage.run(oldestDay);
+    });
     return this.#removal.prune({ endedBeforeMs: nowMs - maxAgeMs, maxBytes });
   }
 
   lastAgentSequence(sessionId: string): number {
     return this.#require(sessionId).known.lastAgentSequence;
+  }
+
+  addUsage(sessionId: string, day: string, usage: MeteredUsage): void {
+    this.#file.write({ failed: `What ${sessionId} used could not be stored.` }, () => {
+      this.#statements.addUsage.run(
+        day,
+        sessionId,
+        usage.requestCount,
+        usage.inputTokenCount,
+        usage.outputTokenCount,
+        usage.cacheWriteTokenCount,
+        usage.cacheReadTokenCount,
+        usage.costUsd,
+      );
+    });
+  }
+
+  usageOfSession(sessionId: string): MeteredUsage {
+    return toUsage(this.#get("usageOfSession", sessionId)!);
+  }
+
+  usageOfDay(day: string): MeteredUsage {
+    return toUsage(this.#get("usageOfDay", day)!);
   }
 
   putLeft(sessionId: string, { result, patch, transcript }: SessionLeft): void {
@@ -275,6 +306,26 @@ export class SqliteStore implements SessionStore {
   }
 }
 
+const SUM_USAGE = `SELECT
+  COALESCE(SUM(request_count), 0) AS request_count,
+  COALESCE(SUM(input_token_count), 0) AS input_token_count,
+  COALESCE(SUM(output_token_count), 0) AS output_token_count,
+  COALESCE(SUM(cache_write_token_count), 0) AS cache_write_token_count,
+  COALESCE(SUM(cache_read_token_count), 0) AS cache_read_token_count,
+  COALESCE(SUM(cost_usd), 0.0) AS cost_usd
+  FROM model_usage`;
+
+function toUsage(row: Record<string, unknown>): MeteredUsage {
+  return create(MeteredUsageSchema, {
+    requestCount: Number(row["request_count"]),
+    inputTokenCount: BigInt(row["input_token_count"] as number),
+    outputTokenCount: BigInt(row["output_token_count"] as number),
+    cacheWriteTokenCount: BigInt(row["cache_write_token_count"] as number),
+    cacheReadTokenCount: BigInt(row["cache_read_token_count"] as number),
+    costUsd: Number(row["cost_usd"]),
+  });
+}
+
 function prepareStatements(database: DatabaseSync) {
   const prepare = (sql: string): StatementSync => database.prepare(sql);
   return {
@@ -305,6 +356,18 @@ function prepareStatements(database: DatabaseSync) {
     countBytes: prepare(
       `SELECT COALESCE(SUM(LENGTH(data) + ${ENTRY_BYTES}), 0) AS bytes FROM event WHERE session_id = ?`,
     ),
+    addUsage: prepare(
+      `INSERT INTO model_usage VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+         request_count = request_count + excluded.request_count,
+         input_token_count = input_token_count + excluded.input_token_count,
+         output_token_count = output_token_count + excluded.output_token_count,
+         cache_write_token_count = cache_write_token_count + excluded.cache_write_token_count,
+         cache_read_token_count = cache_read_token_count + excluded.cache_read_token_count,
+         cost_usd = cost_usd + excluded.cost_usd`,
+    ),
+    usageOfSession: prepare(`${SUM_USAGE} WHERE session_id = ?`),
+    usageOfDay: prepare(`${SUM_USAGE} WHERE day = ?`),
+    removeUsage: prepare("DELETE FROM model_usage WHERE day < ?"),
     putLeft: prepare("INSERT OR REPLACE INTO result (session_id, result, patch, transcript) VALUES (?, ?, ?, ?)"),
     getResult: prepare("SELECT result FROM result WHERE session_id = ?"),
     getPatch: prepare("SELECT patch FROM result WHERE session_id = ?"),

@@ -3,7 +3,6 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { pino } from "pino";
 import { expect, test, vi } from "vitest";
 import { Broker } from "../../host/broker/broker.ts";
-import { fixedCredential } from "../../host/broker/credential.ts";
 import { repositoryAuthority } from "../../host/broker/proxy-gateway.ts";
 import { DockerRuntime } from "../../host/runtime/docker/docker-runtime.ts";
 import type { Container } from "../../host/runtime/runtime.ts";
@@ -15,6 +14,7 @@ import { SMALL_REPOSITORY } from "../model/small-repository.ts";
 import { startScriptedModel } from "../model/scripted-model.ts";
 import { docker } from "../support/docker.ts";
 import { startGitServer } from "../support/git-server.ts";
+import { openModel } from "../support/open-model.ts";
 
 const logger = pino({ level: "silent" });
 const KEY = "sk-ant-resilience-0123456789";
@@ -47,10 +47,11 @@ test("a killed bridge and a host that goes away while an answer streams lose no 
   const startHost = (hosted: Container) => {
     const gone = new AbortController();
     const options = {
-      endpoint: new URL(model.url),
-      credentials: fixedCredential({ kind: "api-key", value: KEY }),
+      ...openModel(model.url, { kind: "api-key", value: KEY }),
+      spending: { refusal: () => undefined, add: () => {} },
       logger,
       onDecision: () => {},
+      onRetry: () => {},
     };
     const broker = new Broker({ ...options, allowed: new Set([repositoryAuthority(uri)]) });
     const result = new AgentSession({ container: hosted, spec, log, broker }).run(gone.signal);

@@ -5,7 +5,6 @@ import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { pino } from "pino";
 import { ControlServer } from "../../host/control/control-server.ts";
-import { fixedCredential } from "../../host/broker/credential.ts";
 import type { CreateFakeAgent } from "../../host/runtime/fake/fake-agent.ts";
 import { FakeMachine } from "../../host/runtime/fake/fake-machine.ts";
 import { FakeRuntime } from "../../host/runtime/fake/fake-runtime.ts";
@@ -13,6 +12,7 @@ import { SessionManager } from "../../host/session/session-manager.ts";
 import type { Sessions } from "../../host/session/sessions.ts";
 import { SqliteStore } from "../../host/store/sqlite-store.ts";
 import { ContainerSpecSchema, SessionSpecSchema } from "../../proto/index.ts";
+import { openModel } from "../support/open-model.ts";
 
 /** A host on the fake runtime, as the daemon has it: one store on disk, one private socket. */
 export interface LoadHost extends AsyncDisposable {
@@ -43,8 +43,7 @@ export async function startLoadHost(
       runtime,
       store,
       defaultImage: "agent:load",
-      modelEndpoint: new URL("http://127.0.0.1:9"),
-      credentials: fixedCredential({ kind: "api-key", value: "none" }),
+      model: openModel("http://127.0.0.1:9"),
       egressAllowed: [],
       logger,
       queue: { maxRunning: Infinity, maxMemoryBytes: Infinity },

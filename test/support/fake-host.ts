@@ -1,6 +1,5 @@
 import { create } from "@bufbuild/protobuf";
 import { pino } from "pino";
-import { fixedCredential } from "../../host/broker/credential.ts";
 import type { FakeBox } from "../../host/runtime/fake/fake-box.ts";
 import { FakeMachine } from "../../host/runtime/fake/fake-machine.ts";
 import { FakeRuntime } from "../../host/runtime/fake/fake-runtime.ts";
@@ -12,6 +11,7 @@ import { startRig as startAgentRig } from "../agent/agent-rig.ts";
 import { SMALL_REPOSITORY } from "../model/small-repository.ts";
 import { startScriptedModel } from "../model/scripted-model.ts";
 import { startGitServer } from "./git-server.ts";
+import { openModel } from "./open-model.ts";
 
 /** The session layer on a fake runtime that holds the real agent and the real Claude Code. */
 export async function startFakeHost({
@@ -39,8 +39,7 @@ export async function startFakeHost({
       runtime,
       store,
       defaultImage: "agent:test",
-      modelEndpoint: new URL(model.url),
-      credentials: fixedCredential({ kind: "api-key", value: "key" }),
+      model: openModel(model.url),
       egressAllowed: [],
       logger: pino({ level: "silent" }),
       ...options,

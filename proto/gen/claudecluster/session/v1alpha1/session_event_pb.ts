@@ -6,9 +6,9 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Phase, Session_State } from "./session_pb.ts";
 import { file_claudecluster_session_v1alpha1_session } from "./session_pb.ts";
-import type { Failure, FileChange, SessionResult, Usage } from "./session_result_pb.ts";
+import type { Failure, FileChange, MeteredUsage, SessionResult, Usage } from "./session_result_pb.ts";
 import { file_claudecluster_session_v1alpha1_session_result } from "./session_result_pb.ts";
-import type { SessionSpec } from "./session_spec_pb.ts";
+import type { Budget, SessionSpec } from "./session_spec_pb.ts";
 import { file_claudecluster_session_v1alpha1_session_spec } from "./session_spec_pb.ts";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/session/v1alpha1/session_event.proto.
  */
 export const file_claudecluster_session_v1alpha1_session_event: GenFile = /*@__PURE__*/
-  fileDesc("CjJjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9ldmVudC5wcm90bxIeY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExIsoTCgxTZXNzaW9uRXZlbnQSEAoIc2VxdWVuY2UYASABKAUSLgoKb2NjdXJfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASSQoPc2Vzc2lvbl9zdGFydGVkGAogASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TdGFydGVkSAASRQoNc3RhdGVfY2hhbmdlZBgLIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TdGF0ZUNoYW5nZWRIABJFCg1waGFzZV9jaGFuZ2VkGAwgASgLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlQ2hhbmdlZEgAEkMKDHR1cm5fc3RhcnRlZBgNIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5UdXJuU3RhcnRlZEgAEkUKDXR1cm5fZmluaXNoZWQYDiABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVHVybkZpbmlzaGVkSAASSwoQc2Vzc2lvbl9maW5pc2hlZBgPIAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uRmluaXNoZWRIABJHCg5tZXNzYWdlX3F1ZXVlZBgQIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5NZXNzYWdlUXVldWVkSAASSwoQc2Vzc2lvbl9yZXN0b3JlZBgRIAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uUmVzdG9yZWRIABJPChJjb250YWluZXJfcHJvZ3Jlc3MYFCABKAsyMS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ29udGFpbmVyUHJvZ3Jlc3NIABJJCg9jb25uZWN0aW9uX2xvc3QYFSABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ29ubmVjdGlvbkxvc3RIABJRChNjb25uZWN0aW9uX3Jlc3RvcmVkGBYgASgLMjIuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNvbm5lY3Rpb25SZXN0b3JlZEgAEkcKDmVncmVzc19kZWNpZGVkGBcgASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkVncmVzc0RlY2lkZWRIABJWChZxdWV1ZV9wb3NpdGlvbl9jaGFuZ2VkGBggASgLMjQuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXVlUG9zaXRpb25DaGFuZ2VkSAASSQoPY29ubmVjdGlvbl9tYWRlGBkgASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNvbm5lY3Rpb25NYWRlSAASRwoOY2xvbmVfcHJvZ3Jlc3MYHiABKAsyLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ2xvbmVQcm9ncmVzc0gAEkkKD2NoYW5nZXNfdXBkYXRlZBgfIAEoCzIuLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5DaGFuZ2VzVXBkYXRlZEgAEkMKDGZpbGVfcGF0Y2hlZBggIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5GaWxlUGF0Y2hlZEgAEkkKD3dvcmtzcGFjZV9yZWFkeRghIAEoCzIuLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Xb3Jrc3BhY2VSZWFkeUgAEkMKDGNsYXVkZV9yZWFkeRgoIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5DbGF1ZGVSZWFkeUgAEkcKDmFzc2lzdGFudF90ZXh0GCkgASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkFzc2lzdGFudFRleHRIABJKChB0b29sX3VzZV9zdGFydGVkGCogASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlRvb2xVc2VTdGFydGVkSAASTAoRdG9vbF91c2VfZmluaXNoZWQYKyABKAsyLy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVG9vbFVzZUZpbmlzaGVkSAASRQoNdXNhZ2VfdXBkYXRlZBgsIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Vc2FnZVVwZGF0ZWRIABI8CghyZXRyeWluZxgtIAEoCzIoLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5SZXRyeWluZ0gAEloKGGJhY2tncm91bmRfdGFza3NfY2hhbmdlZBguIAEoCzI2LmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5CYWNrZ3JvdW5kVGFza3NDaGFuZ2VkSAASUwoUcGVybWlzc2lvbl9yZXF1ZXN0ZWQYLyABKAsyMy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGVybWlzc2lvblJlcXVlc3RlZEgAEk8KEnBlcm1pc3Npb25fZGVjaWRlZBgwIAEoCzIxLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5QZXJtaXNzaW9uRGVjaWRlZEgAEkcKDnF1ZXN0aW9uX2Fza2VkGDEgASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXN0aW9uQXNrZWRIABJNChFxdWVzdGlvbl9hbnN3ZXJlZBgyIAEoCzIwLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5RdWVzdGlvbkFuc3dlcmVkSAASRQoNc3RkZXJyX291dHB1dBg8IAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TdGRlcnJPdXRwdXRIABJNChF1bnJlY29nbml6ZWRfbGluZRg9IAEoCzIwLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5VbnJlY29nbml6ZWRMaW5lSAASSwoQb3V0cHV0X3RydW5jYXRlZBg+IAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5PdXRwdXRUcnVuY2F0ZWRIAEIHCgVldmVudCJvCg5TZXNzaW9uU3RhcnRlZBISCgpzZXNzaW9uX2lkGAEgASgJEjkKBHNwZWMYAiABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvblNwZWMSDgoGcGFyZW50GAMgASgJIkwKDFN0YXRlQ2hhbmdlZBI8CgVzdGF0ZRgBIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uLlN0YXRlIkQKDFBoYXNlQ2hhbmdlZBI0CgVwaGFzZRgBIAEoDjIlLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5QaGFzZSJQCgtUdXJuU3RhcnRlZBIMCgR0dXJuGAEgASgFEgwKBHRleHQYAiABKAkSEQoJdHJ1bmNhdGVkGAMgASgIEhIKCm1lc3NhZ2VfaWQYBCABKAki7gEKDFR1cm5GaW5pc2hlZBIMCgR0dXJuGAEgASgFEjgKB2ZhaWx1cmUYAiABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmFpbHVyZRITCgtpbnRlcnJ1cHRlZBgDIAEoCBIMCgR0ZXh0GAQgASgJEhEKCXRydW5jYXRlZBgFIAEoCBIqCgdlbGFwc2VkGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjQKBXVzYWdlGAcgASgLMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlVzYWdlIjoKDU1lc3NhZ2VRdWV1ZWQSEgoKbWVzc2FnZV9pZBgBIAEoCRIVCg13YWl0aW5nX2NvdW50GAIgASgFIq4BCg9TZXNzaW9uUmVzdG9yZWQSGwoTcHJldmlvdXNfc2Vzc2lvbl9pZBgBIAEoCRIYChBwYXRjaF9zaXplX2J5dGVzGAIgASgDEh0KFWNvbnZlcnNhdGlvbl9yZXN0b3JlZBgDIAEoCBJFChRjb252ZXJzYXRpb25fZmFpbHVyZRgEIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5GYWlsdXJlIo4BCg9TZXNzaW9uRmluaXNoZWQSPAoFc3RhdGUYASABKA4yLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbi5TdGF0ZRI9CgZyZXN1bHQYAiABKAsyLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvblJlc3VsdCI6ChFDb250YWluZXJQcm9ncmVzcxIPCgdtZXNzYWdlGAEgASgJEhQKDGNvbnRhaW5lcl9pZBgCIAEoCSIgCg5Db25uZWN0aW9uTG9zdBIOCgZyZWFzb24YASABKAkiQAoSQ29ubmVjdGlvblJlc3RvcmVkEioKB2VsYXBzZWQYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iRQoNRWdyZXNzRGVjaWRlZBITCgtkZXN0aW5hdGlvbhgBIAEoCRIPCgdhbGxvd2VkGAIgASgIEg4KBnJlYXNvbhgDIAEoCSIQCg5Db25uZWN0aW9uTWFkZSI4ChRRdWV1ZVBvc2l0aW9uQ2hhbmdlZBIQCghwb3NpdGlvbhgBIAEoBRIOCgZyZWFzb24YAiABKAkiKAoOV29ya3NwYWNlUmVhZHkSFgoOYmFzZV9jb21taXRfaWQYASABKAkiQAoNQ2xvbmVQcm9ncmVzcxINCgVzdGFnZRgBIAEoCRIUCgdwZXJjZW50GAIgASgFSACIAQFCCgoIX3BlcmNlbnQiYwoOQ2hhbmdlc1VwZGF0ZWQSOwoHY2hhbmdlcxgBIAMoCzIqLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5GaWxlQ2hhbmdlEhQKDGNoYW5nZV9jb3VudBgCIAEoBSKWAQoLRmlsZVBhdGNoZWQSOgoGY2hhbmdlGAEgASgLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZpbGVDaGFuZ2USDQoFcGF0Y2gYAiABKAwSEgoKcGFydF9pbmRleBgDIAEoBRISCgpwYXJ0X2NvdW50GAQgASgFEhQKDHBhdGNoX3NoYTI1NhgFIAEoDCJ1CgtDbGF1ZGVSZWFkeRIXCg9jb252ZXJzYXRpb25faWQYASABKAkSDQoFbW9kZWwYAiABKAkSFwoPcGVybWlzc2lvbl9tb2RlGAMgASgJEhYKDmNsYXVkZV92ZXJzaW9uGAQgASgJEg0KBXRvb2xzGAUgAygJImAKDUFzc2lzdGFudFRleHQSDAoEdGV4dBgBIAEoCRIRCgl0cnVuY2F0ZWQYAiABKAgSEgoKc2l6ZV9ieXRlcxgDIAEoAxIaChJwYXJlbnRfdG9vbF91c2VfaWQYBCABKAkiigEKDlRvb2xVc2VTdGFydGVkEhMKC3Rvb2xfdXNlX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEgoKaW5wdXRfanNvbhgDIAEoCRIRCgl0cnVuY2F0ZWQYBCABKAgSEgoKc2l6ZV9ieXRlcxgFIAEoAxIaChJwYXJlbnRfdG9vbF91c2VfaWQYBiABKAkibQoPVG9vbFVzZUZpbmlzaGVkEhMKC3Rvb2xfdXNlX2lkGAEgASgJEg4KBmZhaWxlZBgCIAEoCBIOCgZvdXRwdXQYAyABKAkSEQoJdHJ1bmNhdGVkGAQgASgIEhIKCnNpemVfYnl0ZXMYBSABKAMiRAoMVXNhZ2VVcGRhdGVkEjQKBXVzYWdlGAEgASgLMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlVzYWdlIoUBCghSZXRyeWluZxIPCgdhdHRlbXB0GAEgASgFEhkKEW1heF9hdHRlbXB0X2NvdW50GAIgASgFEigKBWRlbGF5GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhMKC2h0dHBfc3RhdHVzGAQgASgFEg4KBnJlYXNvbhgFIAEoCSIuChZCYWNrZ3JvdW5kVGFza3NDaGFuZ2VkEhQKDGRlc2NyaXB0aW9ucxgBIAMoCSK+AQoTUGVybWlzc2lvblJlcXVlc3RlZBISCgpyZXF1ZXN0X2lkGAEgASgJEhMKC3Rvb2xfdXNlX2lkGAIgASgJEhEKCXRvb2xfbmFtZRgDIAEoCRISCgppbnB1dF9qc29uGAQgASgJEhEKCXRydW5jYXRlZBgFIAEoCBITCgtkZXNjcmlwdGlvbhgGIAEoCRIvCgtleHBpcmVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAigwEKEVBlcm1pc3Npb25EZWNpZGVkEhIKCnJlcXVlc3RfaWQYASABKAkSDwoHYWxsb3dlZBgCIAEoCBIPCgdtZXNzYWdlGAMgASgJEjgKB2RlY2lkZXIYBCABKA4yJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRGVjaWRlciKmAQoNUXVlc3Rpb25Bc2tlZBISCgpyZXF1ZXN0X2lkGAEgASgJEhMKC3Rvb2xfdXNlX2lkGAIgASgJEjsKCXF1ZXN0aW9ucxgDIAMoCzIoLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5RdWVzdGlvbhIvCgtleHBpcmVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAigwEKCFF1ZXN0aW9uEhAKCHF1ZXN0aW9uGAEgASgJEg4KBmhlYWRlchgCIAEoCRI/CgdvcHRpb25zGAMgAygLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXN0aW9uT3B0aW9uEhQKDG11bHRpX3NlbGVjdBgEIAEoCCI0Cg5RdWVzdGlvbk9wdGlvbhINCgVsYWJlbBgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCSIgCg5RdWVzdGlvbkFuc3dlchIOCgZ2YWx1ZXMYASADKAkioQEKEFF1ZXN0aW9uQW5zd2VyZWQSEgoKcmVxdWVzdF9pZBgBIAEoCRI/CgdhbnN3ZXJzGAIgAygLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXN0aW9uQW5zd2VyEjgKB2RlY2lkZXIYAyABKA4yJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRGVjaWRlciIcCgxTdGRlcnJPdXRwdXQSDAoEZGF0YRgBIAEoDCJHChBVbnJlY29nbml6ZWRMaW5lEgwKBGxpbmUYASABKAwSEQoJdHJ1bmNhdGVkGAIgASgIEhIKCnNpemVfYnl0ZXMYAyABKAMiNQoPT3V0cHV0VHJ1bmNhdGVkEhIKCnNpemVfYnl0ZXMYASABKAMSDgoGc291cmNlGAIgASgJKlwKB0RlY2lkZXISFwoTREVDSURFUl9VTlNQRUNJRklFRBAAEhIKDkRFQ0lERVJfQ0FMTEVSEAESEwoPREVDSURFUl9USU1FT1VUEAISDwoLREVDSURFUl9FTkQQA2IGcHJvdG8z", [file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_result, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CjJjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9ldmVudC5wcm90bxIeY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExIpMUCgxTZXNzaW9uRXZlbnQSEAoIc2VxdWVuY2UYASABKAUSLgoKb2NjdXJfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASSQoPc2Vzc2lvbl9zdGFydGVkGAogASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TdGFydGVkSAASRQoNc3RhdGVfY2hhbmdlZBgLIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TdGF0ZUNoYW5nZWRIABJFCg1waGFzZV9jaGFuZ2VkGAwgASgLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlQ2hhbmdlZEgAEkMKDHR1cm5fc3RhcnRlZBgNIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5UdXJuU3RhcnRlZEgAEkUKDXR1cm5fZmluaXNoZWQYDiABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVHVybkZpbmlzaGVkSAASSwoQc2Vzc2lvbl9maW5pc2hlZBgPIAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uRmluaXNoZWRIABJHCg5tZXNzYWdlX3F1ZXVlZBgQIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5NZXNzYWdlUXVldWVkSAASSwoQc2Vzc2lvbl9yZXN0b3JlZBgRIAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uUmVzdG9yZWRIABJPChJjb250YWluZXJfcHJvZ3Jlc3MYFCABKAsyMS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ29udGFpbmVyUHJvZ3Jlc3NIABJJCg9jb25uZWN0aW9uX2xvc3QYFSABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ29ubmVjdGlvbkxvc3RIABJRChNjb25uZWN0aW9uX3Jlc3RvcmVkGBYgASgLMjIuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNvbm5lY3Rpb25SZXN0b3JlZEgAEkcKDmVncmVzc19kZWNpZGVkGBcgASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkVncmVzc0RlY2lkZWRIABJWChZxdWV1ZV9wb3NpdGlvbl9jaGFuZ2VkGBggASgLMjQuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXVlUG9zaXRpb25DaGFuZ2VkSAASSQoPY29ubmVjdGlvbl9tYWRlGBkgASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNvbm5lY3Rpb25NYWRlSAASRwoOYnVkZ2V0X3JlYWNoZWQYGiABKAsyLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQnVkZ2V0UmVhY2hlZEgAEkcKDmNsb25lX3Byb2dyZXNzGB4gASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNsb25lUHJvZ3Jlc3NIABJJCg9jaGFuZ2VzX3VwZGF0ZWQYHyABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ2hhbmdlc1VwZGF0ZWRIABJDCgxmaWxlX3BhdGNoZWQYICABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmlsZVBhdGNoZWRIABJJCg93b3Jrc3BhY2VfcmVhZHkYISABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuV29ya3NwYWNlUmVhZHlIABJDCgxjbGF1ZGVfcmVhZHkYKCABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ2xhdWRlUmVhZHlIABJHCg5hc3Npc3RhbnRfdGV4dBgpIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Bc3Npc3RhbnRUZXh0SAASSgoQdG9vbF91c2Vfc3RhcnRlZBgqIAEoCzIuLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Ub29sVXNlU3RhcnRlZEgAEkwKEXRvb2xfdXNlX2ZpbmlzaGVkGCsgASgLMi8uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlRvb2xVc2VGaW5pc2hlZEgAEkUKDXVzYWdlX3VwZGF0ZWQYLCABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVXNhZ2VVcGRhdGVkSAASPAoIcmV0cnlpbmcYLSABKAsyKC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUmV0cnlpbmdIABJaChhiYWNrZ3JvdW5kX3Rhc2tzX2NoYW5nZWQYLiABKAsyNi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQmFja2dyb3VuZFRhc2tzQ2hhbmdlZEgAElMKFHBlcm1pc3Npb25fcmVxdWVzdGVkGC8gASgLMjMuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBlcm1pc3Npb25SZXF1ZXN0ZWRIABJPChJwZXJtaXNzaW9uX2RlY2lkZWQYMCABKAsyMS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGVybWlzc2lvbkRlY2lkZWRIABJHCg5xdWVzdGlvbl9hc2tlZBgxIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5RdWVzdGlvbkFza2VkSAASTQoRcXVlc3Rpb25fYW5zd2VyZWQYMiABKAsyMC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUXVlc3Rpb25BbnN3ZXJlZEgAEkUKDXN0ZGVycl9vdXRwdXQYPCABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU3RkZXJyT3V0cHV0SAASTQoRdW5yZWNvZ25pemVkX2xpbmUYPSABKAsyMC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVW5yZWNvZ25pemVkTGluZUgAEksKEG91dHB1dF90cnVuY2F0ZWQYPiABKAsyLy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuT3V0cHV0VHJ1bmNhdGVkSABCBwoFZXZlbnQibwoOU2Vzc2lvblN0YXJ0ZWQSEgoKc2Vzc2lvbl9pZBgBIAEoCRI5CgRzcGVjGAIgASgLMisuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjEg4KBnBhcmVudBgDIAEoCSJMCgxTdGF0ZUNoYW5nZWQSPAoFc3RhdGUYASABKA4yLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbi5TdGF0ZSJECgxQaGFzZUNoYW5nZWQSNAoFcGhhc2UYASABKA4yJS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGhhc2UiUAoLVHVyblN0YXJ0ZWQSDAoEdHVybhgBIAEoBRIMCgR0ZXh0GAIgASgJEhEKCXRydW5jYXRlZBgDIAEoCBISCgptZXNzYWdlX2lkGAQgASgJIu4BCgxUdXJuRmluaXNoZWQSDAoEdHVybhgBIAEoBRI4CgdmYWlsdXJlGAIgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZhaWx1cmUSEwoLaW50ZXJydXB0ZWQYAyABKAgSDAoEdGV4dBgEIAEoCRIRCgl0cnVuY2F0ZWQYBSABKAgSKgoHZWxhcHNlZBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI0CgV1c2FnZRgHIAEoCzIlLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Vc2FnZSI6Cg1NZXNzYWdlUXVldWVkEhIKCm1lc3NhZ2VfaWQYASABKAkSFQoNd2FpdGluZ19jb3VudBgCIAEoBSKuAQoPU2Vzc2lvblJlc3RvcmVkEhsKE3ByZXZpb3VzX3Nlc3Npb25faWQYASABKAkSGAoQcGF0Y2hfc2l6ZV9ieXRlcxgCIAEoAxIdChVjb252ZXJzYXRpb25fcmVzdG9yZWQYAyABKAgSRQoUY29udmVyc2F0aW9uX2ZhaWx1cmUYBCABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmFpbHVyZSKOAQoPU2Vzc2lvbkZpbmlzaGVkEjwKBXN0YXRlGAEgASgOMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24uU3RhdGUSPQoGcmVzdWx0GAIgASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25SZXN1bHQiOgoRQ29udGFpbmVyUHJvZ3Jlc3MSDwoHbWVzc2FnZRgBIAEoCRIUCgxjb250YWluZXJfaWQYAiABKAkiIAoOQ29ubmVjdGlvbkxvc3QSDgoGcmVhc29uGAEgASgJIkAKEkNvbm5lY3Rpb25SZXN0b3JlZBIqCgdlbGFwc2VkGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIkUKDUVncmVzc0RlY2lkZWQSEwoLZGVzdGluYXRpb24YASABKAkSDwoHYWxsb3dlZBgCIAEoCBIOCgZyZWFzb24YAyABKAkiEAoOQ29ubmVjdGlvbk1hZGUiiQIKDUJ1ZGdldFJlYWNoZWQSQgoFc2NvcGUYASABKA4yMy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQnVkZ2V0UmVhY2hlZC5TY29wZRI1CgVsaW1pdBgCIAEoCzImLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5CdWRnZXQSOgoEdXNlZBgDIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5NZXRlcmVkVXNhZ2UiQQoFU2NvcGUSFQoRU0NPUEVfVU5TUEVDSUZJRUQQABIRCg1TQ09QRV9TRVNTSU9OEAESDgoKU0NPUEVfSE9TVBACIjgKFFF1ZXVlUG9zaXRpb25DaGFuZ2VkEhAKCHBvc2l0aW9uGAEgASgFEg4KBnJlYXNvbhgCIAEoCSIoCg5Xb3Jrc3BhY2VSZWFkeRIWCg5iYXNlX2NvbW1pdF9pZBgBIAEoCSJACg1DbG9uZVByb2dyZXNzEg0KBXN0YWdlGAEgASgJEhQKB3BlcmNlbnQYAiABKAVIAIgBAUIKCghfcGVyY2VudCJjCg5DaGFuZ2VzVXBkYXRlZBI7CgdjaGFuZ2VzGAEgAygLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZpbGVDaGFuZ2USFAoMY2hhbmdlX2NvdW50GAIgASgFIpYBCgtGaWxlUGF0Y2hlZBI6CgZjaGFuZ2UYASABKAsyKi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmlsZUNoYW5nZRINCgVwYXRjaBgCIAEoDBISCgpwYXJ0X2luZGV4GAMgASgFEhIKCnBhcnRfY291bnQYBCABKAUSFAoMcGF0Y2hfc2hhMjU2GAUgASgMInUKC0NsYXVkZVJlYWR5EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRINCgVtb2RlbBgCIAEoCRIXCg9wZXJtaXNzaW9uX21vZGUYAyABKAkSFgoOY2xhdWRlX3ZlcnNpb24YBCABKAkSDQoFdG9vbHMYBSADKAkiYAoNQXNzaXN0YW50VGV4dBIMCgR0ZXh0GAEgASgJEhEKCXRydW5jYXRlZBgCIAEoCBISCgpzaXplX2J5dGVzGAMgASgDEhoKEnBhcmVudF90b29sX3VzZV9pZBgEIAEoCSKKAQoOVG9vbFVzZVN0YXJ0ZWQSEwoLdG9vbF91c2VfaWQYASABKAkSDAoEbmFtZRgCIAEoCRISCgppbnB1dF9qc29uGAMgASgJEhEKCXRydW5jYXRlZBgEIAEoCBISCgpzaXplX2J5dGVzGAUgASgDEhoKEnBhcmVudF90b29sX3VzZV9pZBgGIAEoCSJtCg9Ub29sVXNlRmluaXNoZWQSEwoLdG9vbF91c2VfaWQYASABKAkSDgoGZmFpbGVkGAIgASgIEg4KBm91dHB1dBgDIAEoCRIRCgl0cnVuY2F0ZWQYBCABKAgSEgoKc2l6ZV9ieXRlcxgFIAEoAyJECgxVc2FnZVVwZGF0ZWQSNAoFdXNhZ2UYASABKAsyJS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVXNhZ2UihQEKCFJldHJ5aW5nEg8KB2F0dGVtcHQYASABKAUSGQoRbWF4X2F0dGVtcHRfY291bnQYAiABKAUSKAoFZGVsYXkYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoLaHR0cF9zdGF0dXMYBCABKAUSDgoGcmVhc29uGAUgASgJIi4KFkJhY2tncm91bmRUYXNrc0NoYW5nZWQSFAoMZGVzY3JpcHRpb25zGAEgAygJIr4BChNQZXJtaXNzaW9uUmVxdWVzdGVkEhIKCnJlcXVlc3RfaWQYASABKAkSEwoLdG9vbF91c2VfaWQYAiABKAkSEQoJdG9vbF9uYW1lGAMgASgJEhIKCmlucHV0X2pzb24YBCABKAkSEQoJdHJ1bmNhdGVkGAUgASgIEhMKC2Rlc2NyaXB0aW9uGAYgASgJEi8KC2V4cGlyZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKDAQoRUGVybWlzc2lvbkRlY2lkZWQSEgoKcmVxdWVzdF9pZBgBIAEoCRIPCgdhbGxvd2VkGAIgASgIEg8KB21lc3NhZ2UYAyABKAkSOAoHZGVjaWRlchgEIAEoDjInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5EZWNpZGVyIqYBCg1RdWVzdGlvbkFza2VkEhIKCnJlcXVlc3RfaWQYASABKAkSEwoLdG9vbF91c2VfaWQYAiABKAkSOwoJcXVlc3Rpb25zGAMgAygLMiguY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXN0aW9uEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKDAQoIUXVlc3Rpb24SEAoIcXVlc3Rpb24YASABKAkSDgoGaGVhZGVyGAIgASgJEj8KB29wdGlvbnMYAyADKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUXVlc3Rpb25PcHRpb24SFAoMbXVsdGlfc2VsZWN0GAQgASgIIjQKDlF1ZXN0aW9uT3B0aW9uEg0KBWxhYmVsGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJIiAKDlF1ZXN0aW9uQW5zd2VyEg4KBnZhbHVlcxgBIAMoCSKhAQoQUXVlc3Rpb25BbnN3ZXJlZBISCgpyZXF1ZXN0X2lkGAEgASgJEj8KB2Fuc3dlcnMYAiADKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUXVlc3Rpb25BbnN3ZXISOAoHZGVjaWRlchgDIAEoDjInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5EZWNpZGVyIhwKDFN0ZGVyck91dHB1dBIMCgRkYXRhGAEgASgMIkcKEFVucmVjb2duaXplZExpbmUSDAoEbGluZRgBIAEoDBIRCgl0cnVuY2F0ZWQYAiABKAgSEgoKc2l6ZV9ieXRlcxgDIAEoAyI1Cg9PdXRwdXRUcnVuY2F0ZWQSEgoKc2l6ZV9ieXRlcxgBIAEoAxIOCgZzb3VyY2UYAiABKAkqXAoHRGVjaWRlchIXChNERUNJREVSX1VOU1BFQ0lGSUVEEAASEgoOREVDSURFUl9DQUxMRVIQARITCg9ERUNJREVSX1RJTUVPVVQQAhIPCgtERUNJREVSX0VORBADYgZwcm90bzM", [file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_result, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * One numbered entry of a session's log. The log is all there is to know of a session: its state
@@ -171,6 +171,14 @@ export type SessionEvent = Message<"claudecluster.session.v1alpha1.SessionEvent"
      */
     value: ConnectionMade;
     case: "connectionMade";
+  } | {
+    /**
+     * A budget is used up; the model's next request is refused.
+     *
+     * @generated from field: claudecluster.session.v1alpha1.BudgetReached budget_reached = 26;
+     */
+    value: BudgetReached;
+    case: "budgetReached";
   } | {
     /**
      * The repository is being fetched.
@@ -729,6 +737,75 @@ export const ConnectionMadeSchema: GenMessage<ConnectionMade> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 13);
 
 /**
+ * A budget is used up: the model's next requests are refused. Once for each budget.
+ *
+ * @generated from message claudecluster.session.v1alpha1.BudgetReached
+ */
+export type BudgetReached = Message<"claudecluster.session.v1alpha1.BudgetReached"> & {
+  /**
+   * Whose budget it is.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.BudgetReached.Scope scope = 1;
+   */
+  scope: BudgetReached_Scope;
+
+  /**
+   * The bound that was reached; the others are 0.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.Budget limit = 2;
+   */
+  limit?: Budget | undefined;
+
+  /**
+   * What had been used by then, of what the scope covers.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.MeteredUsage used = 3;
+   */
+  used?: MeteredUsage | undefined;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.BudgetReached.
+ * Use `create(BudgetReachedSchema)` to create a new message.
+ */
+export const BudgetReachedSchema: GenMessage<BudgetReached> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 14);
+
+/**
+ * Whose budget it is.
+ *
+ * @generated from enum claudecluster.session.v1alpha1.BudgetReached.Scope
+ */
+export enum BudgetReached_Scope {
+  /**
+   * Not set.
+   *
+   * @generated from enum value: SCOPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The session's own.
+   *
+   * @generated from enum value: SCOPE_SESSION = 1;
+   */
+  SESSION = 1,
+
+  /**
+   * That of all the host's sessions together, for one day (UTC).
+   *
+   * @generated from enum value: SCOPE_HOST = 2;
+   */
+  HOST = 2,
+}
+
+/**
+ * Describes the enum claudecluster.session.v1alpha1.BudgetReached.Scope.
+ */
+export const BudgetReached_ScopeSchema: GenEnum<BudgetReached_Scope> = /*@__PURE__*/
+  enumDesc(file_claudecluster_session_v1alpha1_session_event, 14, 0);
+
+/**
  * The session waits for a place on the machine.
  *
  * @generated from message claudecluster.session.v1alpha1.QueuePositionChanged
@@ -754,7 +831,7 @@ export type QueuePositionChanged = Message<"claudecluster.session.v1alpha1.Queue
  * Use `create(QueuePositionChangedSchema)` to create a new message.
  */
 export const QueuePositionChangedSchema: GenMessage<QueuePositionChanged> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 14);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 15);
 
 /**
  * The workspace is checked out, before anything of an earlier session is restored.
@@ -775,7 +852,7 @@ export type WorkspaceReady = Message<"claudecluster.session.v1alpha1.WorkspaceRe
  * Use `create(WorkspaceReadySchema)` to create a new message.
  */
 export const WorkspaceReadySchema: GenMessage<WorkspaceReady> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 15);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 16);
 
 /**
  * The repository is being fetched.
@@ -803,7 +880,7 @@ export type CloneProgress = Message<"claudecluster.session.v1alpha1.CloneProgres
  * Use `create(CloneProgressSchema)` to create a new message.
  */
 export const CloneProgressSchema: GenMessage<CloneProgress> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 16);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 17);
 
 /**
  * The files that differ from the start commit.
@@ -831,7 +908,7 @@ export type ChangesUpdated = Message<"claudecluster.session.v1alpha1.ChangesUpda
  * Use `create(ChangesUpdatedSchema)` to create a new message.
  */
 export const ChangesUpdatedSchema: GenMessage<ChangesUpdated> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 17);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 18);
 
 /**
  * A part of one file's diff against the start commit. While Claude works, a renamed file shows as
@@ -881,7 +958,7 @@ export type FilePatched = Message<"claudecluster.session.v1alpha1.FilePatched"> 
  * Use `create(FilePatchedSchema)` to create a new message.
  */
 export const FilePatchedSchema: GenMessage<FilePatched> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 18);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 19);
 
 /**
  * Claude Code has started a turn.
@@ -930,7 +1007,7 @@ export type ClaudeReady = Message<"claudecluster.session.v1alpha1.ClaudeReady"> 
  * Use `create(ClaudeReadySchema)` to create a new message.
  */
 export const ClaudeReadySchema: GenMessage<ClaudeReady> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 19);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 20);
 
 /**
  * Claude said something.
@@ -972,7 +1049,7 @@ export type AssistantText = Message<"claudecluster.session.v1alpha1.AssistantTex
  * Use `create(AssistantTextSchema)` to create a new message.
  */
 export const AssistantTextSchema: GenMessage<AssistantText> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 20);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 21);
 
 /**
  * Claude uses a tool.
@@ -1028,7 +1105,7 @@ export type ToolUseStarted = Message<"claudecluster.session.v1alpha1.ToolUseStar
  * Use `create(ToolUseStartedSchema)` to create a new message.
  */
 export const ToolUseStartedSchema: GenMessage<ToolUseStarted> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 21);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 22);
 
 /**
  * The tool is done.
@@ -1077,7 +1154,7 @@ export type ToolUseFinished = Message<"claudecluster.session.v1alpha1.ToolUseFin
  * Use `create(ToolUseFinishedSchema)` to create a new message.
  */
 export const ToolUseFinishedSchema: GenMessage<ToolUseFinished> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 22);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 23);
 
 /**
  * What the session has used so far.
@@ -1098,10 +1175,10 @@ export type UsageUpdated = Message<"claudecluster.session.v1alpha1.UsageUpdated"
  * Use `create(UsageUpdatedSchema)` to create a new message.
  */
 export const UsageUpdatedSchema: GenMessage<UsageUpdated> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 23);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 24);
 
 /**
- * A model request failed and is tried again.
+ * A model request failed and is tried again, by Claude Code or, before that notices, by the host.
  *
  * @generated from message claudecluster.session.v1alpha1.Retrying
  */
@@ -1135,7 +1212,7 @@ export type Retrying = Message<"claudecluster.session.v1alpha1.Retrying"> & {
   httpStatus: number;
 
   /**
-   * Claude Code's word for the cause.
+   * A word for the cause.
    *
    * @generated from field: string reason = 5;
    */
@@ -1147,7 +1224,7 @@ export type Retrying = Message<"claudecluster.session.v1alpha1.Retrying"> & {
  * Use `create(RetryingSchema)` to create a new message.
  */
 export const RetryingSchema: GenMessage<Retrying> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 24);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 25);
 
 /**
  * Commands that Claude left running.
@@ -1168,7 +1245,7 @@ export type BackgroundTasksChanged = Message<"claudecluster.session.v1alpha1.Bac
  * Use `create(BackgroundTasksChangedSchema)` to create a new message.
  */
 export const BackgroundTasksChangedSchema: GenMessage<BackgroundTasksChanged> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 25);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 26);
 
 /**
  * Claude wants to use a tool that its permission mode does not simply allow. The session is
@@ -1232,7 +1309,7 @@ export type PermissionRequested = Message<"claudecluster.session.v1alpha1.Permis
  * Use `create(PermissionRequestedSchema)` to create a new message.
  */
 export const PermissionRequestedSchema: GenMessage<PermissionRequested> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 26);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 27);
 
 /**
  * The tool may be used, or not.
@@ -1274,7 +1351,7 @@ export type PermissionDecided = Message<"claudecluster.session.v1alpha1.Permissi
  * Use `create(PermissionDecidedSchema)` to create a new message.
  */
 export const PermissionDecidedSchema: GenMessage<PermissionDecided> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 27);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 28);
 
 /**
  * Claude asks something. The session is WAITING until somebody sends an Answer with this
@@ -1317,7 +1394,7 @@ export type QuestionAsked = Message<"claudecluster.session.v1alpha1.QuestionAske
  * Use `create(QuestionAskedSchema)` to create a new message.
  */
 export const QuestionAskedSchema: GenMessage<QuestionAsked> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 28);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 29);
 
 /**
  * One thing that Claude wants to know. Texts are cut.
@@ -1359,7 +1436,7 @@ export type Question = Message<"claudecluster.session.v1alpha1.Question"> & {
  * Use `create(QuestionSchema)` to create a new message.
  */
 export const QuestionSchema: GenMessage<Question> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 29);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 30);
 
 /**
  * An answer that Claude offers.
@@ -1387,7 +1464,7 @@ export type QuestionOption = Message<"claudecluster.session.v1alpha1.QuestionOpt
  * Use `create(QuestionOptionSchema)` to create a new message.
  */
 export const QuestionOptionSchema: GenMessage<QuestionOption> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 30);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 31);
 
 /**
  * The answer to one question.
@@ -1408,7 +1485,7 @@ export type QuestionAnswer = Message<"claudecluster.session.v1alpha1.QuestionAns
  * Use `create(QuestionAnswerSchema)` to create a new message.
  */
 export const QuestionAnswerSchema: GenMessage<QuestionAnswer> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 31);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 32);
 
 /**
  * Claude has its answer.
@@ -1444,7 +1521,7 @@ export type QuestionAnswered = Message<"claudecluster.session.v1alpha1.QuestionA
  * Use `create(QuestionAnsweredSchema)` to create a new message.
  */
 export const QuestionAnsweredSchema: GenMessage<QuestionAnswered> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 32);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 33);
 
 /**
  * Claude wrote to its standard error.
@@ -1465,7 +1542,7 @@ export type StderrOutput = Message<"claudecluster.session.v1alpha1.StderrOutput"
  * Use `create(StderrOutputSchema)` to create a new message.
  */
 export const StderrOutputSchema: GenMessage<StderrOutput> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 33);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 34);
 
 /**
  * Claude wrote a line that the agent does not model.
@@ -1500,7 +1577,7 @@ export type UnrecognizedLine = Message<"claudecluster.session.v1alpha1.Unrecogni
  * Use `create(UnrecognizedLineSchema)` to create a new message.
  */
 export const UnrecognizedLineSchema: GenMessage<UnrecognizedLine> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 34);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 35);
 
 /**
  * Output of Claude was lost on purpose.
@@ -1528,7 +1605,7 @@ export type OutputTruncated = Message<"claudecluster.session.v1alpha1.OutputTrun
  * Use `create(OutputTruncatedSchema)` to create a new message.
  */
 export const OutputTruncatedSchema: GenMessage<OutputTruncated> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 35);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 36);
 
 /**
  * Who made a decision that Claude waited for.

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/session/v1alpha1/session_result.proto.
  */
 export const file_claudecluster_session_v1alpha1_session_result: GenFile = /*@__PURE__*/
-  fileDesc("CjNjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9yZXN1bHQucHJvdG8SHmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMSLdBQoNU2Vzc2lvblJlc3VsdBI6CgdzdWNjZXNzGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlN1Y2Nlc3NIABI6CgdmYWlsdXJlGAIgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZhaWx1cmVIABJECgxjYW5jZWxsYXRpb24YAyABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ2FuY2VsbGF0aW9uSAASEgoKZmluYWxfdGV4dBgEIAEoCRIcChRmaW5hbF90ZXh0X3RydW5jYXRlZBgFIAEoCBI7CgdjaGFuZ2VzGAYgAygLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZpbGVDaGFuZ2USFAoMY2hhbmdlX2NvdW50GAcgASgFEhYKDmJhc2VfY29tbWl0X2lkGAggASgJEhYKDmhlYWRfY29tbWl0X2lkGAkgASgJEg0KBXBhdGNoGAogASgMEhUKDXBhdGNoX2lubGluZWQYCyABKAgSGAoQcGF0Y2hfc2l6ZV9ieXRlcxgMIAEoAxIXCg9wYXRjaF90cnVuY2F0ZWQYDSABKAgSGAoQdW5yZWFkYWJsZV9wYXRocxgOIAMoCRI0CgV1c2FnZRgPIAEoCzIlLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Vc2FnZRJBCgxwcm9jZXNzX2V4aXQYECABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUHJvY2Vzc0V4aXQSKgoHZWxhcHNlZBgRIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIXCg9jb252ZXJzYXRpb25faWQYEiABKAkSHQoVdHJhbnNjcmlwdF9zaXplX2J5dGVzGBMgASgDQgkKB291dGNvbWUiCQoHU3VjY2VzcyKkAQoHRmFpbHVyZRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRJHCghtZXRhZGF0YRgDIAMoCzI1LmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5GYWlsdXJlLk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIh4KDENhbmNlbGxhdGlvbhIOCgZyZWFzb24YASABKAkipQEKBVVzYWdlEhkKEWlucHV0X3Rva2VuX2NvdW50GAEgASgDEhoKEm91dHB1dF90b2tlbl9jb3VudBgCIAEoAxIfChdjYWNoZV93cml0ZV90b2tlbl9jb3VudBgDIAEoAxIeChZjYWNoZV9yZWFkX3Rva2VuX2NvdW50GAQgASgDEhIKCnN0ZXBfY291bnQYBSABKAUSEAoIY29zdF91c2QYBiABKAEiaAoLUHJvY2Vzc0V4aXQSFgoJZXhpdF9jb2RlGAEgASgFSACIAQESDgoGc2lnbmFsGAIgASgJEhEKCXRpbWVkX291dBgDIAEoCBIQCghjYW5jZWxlZBgEIAEoCEIMCgpfZXhpdF9jb2RlItoCCgpGaWxlQ2hhbmdlEgwKBHBhdGgYASABKAkSFQoNcHJldmlvdXNfcGF0aBgCIAEoCRI9CgRraW5kGAMgASgOMi8uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZpbGVDaGFuZ2UuS2luZBIYChBhZGRlZF9saW5lX2NvdW50GAQgASgFEhoKEmRlbGV0ZWRfbGluZV9jb3VudBgFIAEoBRIOCgZiaW5hcnkYBiABKAgSEgoKc2l6ZV9ieXRlcxgHIAEoAyKNAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDgoKS0lORF9BRERFRBABEhEKDUtJTkRfTU9ESUZJRUQQAhIQCgxLSU5EX0RFTEVURUQQAxIQCgxLSU5EX1JFTkFNRUQQBBIVChFLSU5EX01PREVfQ0hBTkdFRBAFEhEKDUtJTkRfUkVWRVJURUQQBmIGcHJvdG8z", [file_google_protobuf_duration]);
+  fileDesc("CjNjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9yZXN1bHQucHJvdG8SHmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMSKiBgoNU2Vzc2lvblJlc3VsdBI6CgdzdWNjZXNzGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlN1Y2Nlc3NIABI6CgdmYWlsdXJlGAIgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZhaWx1cmVIABJECgxjYW5jZWxsYXRpb24YAyABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ2FuY2VsbGF0aW9uSAASEgoKZmluYWxfdGV4dBgEIAEoCRIcChRmaW5hbF90ZXh0X3RydW5jYXRlZBgFIAEoCBI7CgdjaGFuZ2VzGAYgAygLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZpbGVDaGFuZ2USFAoMY2hhbmdlX2NvdW50GAcgASgFEhYKDmJhc2VfY29tbWl0X2lkGAggASgJEhYKDmhlYWRfY29tbWl0X2lkGAkgASgJEg0KBXBhdGNoGAogASgMEhUKDXBhdGNoX2lubGluZWQYCyABKAgSGAoQcGF0Y2hfc2l6ZV9ieXRlcxgMIAEoAxIXCg9wYXRjaF90cnVuY2F0ZWQYDSABKAgSGAoQdW5yZWFkYWJsZV9wYXRocxgOIAMoCRI0CgV1c2FnZRgPIAEoCzIlLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Vc2FnZRJBCgxwcm9jZXNzX2V4aXQYECABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUHJvY2Vzc0V4aXQSKgoHZWxhcHNlZBgRIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIXCg9jb252ZXJzYXRpb25faWQYEiABKAkSHQoVdHJhbnNjcmlwdF9zaXplX2J5dGVzGBMgASgDEkMKDW1ldGVyZWRfdXNhZ2UYFCABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuTWV0ZXJlZFVzYWdlQgkKB291dGNvbWUirwEKDE1ldGVyZWRVc2FnZRIVCg1yZXF1ZXN0X2NvdW50GAEgASgFEhkKEWlucHV0X3Rva2VuX2NvdW50GAIgASgDEhoKEm91dHB1dF90b2tlbl9jb3VudBgDIAEoAxIfChdjYWNoZV93cml0ZV90b2tlbl9jb3VudBgEIAEoAxIeChZjYWNoZV9yZWFkX3Rva2VuX2NvdW50GAUgASgDEhAKCGNvc3RfdXNkGAYgASgBIgkKB1N1Y2Nlc3MipAEKB0ZhaWx1cmUSDgoGcmVhc29uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSRwoIbWV0YWRhdGEYAyADKAsyNS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmFpbHVyZS5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIeCgxDYW5jZWxsYXRpb24SDgoGcmVhc29uGAEgASgJIqUBCgVVc2FnZRIZChFpbnB1dF90b2tlbl9jb3VudBgBIAEoAxIaChJvdXRwdXRfdG9rZW5fY291bnQYAiABKAMSHwoXY2FjaGVfd3JpdGVfdG9rZW5fY291bnQYAyABKAMSHgoWY2FjaGVfcmVhZF90b2tlbl9jb3VudBgEIAEoAxISCgpzdGVwX2NvdW50GAUgASgFEhAKCGNvc3RfdXNkGAYgASgBImgKC1Byb2Nlc3NFeGl0EhYKCWV4aXRfY29kZRgBIAEoBUgAiAEBEg4KBnNpZ25hbBgCIAEoCRIRCgl0aW1lZF9vdXQYAyABKAgSEAoIY2FuY2VsZWQYBCABKAhCDAoKX2V4aXRfY29kZSLaAgoKRmlsZUNoYW5nZRIMCgRwYXRoGAEgASgJEhUKDXByZXZpb3VzX3BhdGgYAiABKAkSPQoEa2luZBgDIAEoDjIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5GaWxlQ2hhbmdlLktpbmQSGAoQYWRkZWRfbGluZV9jb3VudBgEIAEoBRIaChJkZWxldGVkX2xpbmVfY291bnQYBSABKAUSDgoGYmluYXJ5GAYgASgIEhIKCnNpemVfYnl0ZXMYByABKAMijQEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg4KCktJTkRfQURERUQQARIRCg1LSU5EX01PRElGSUVEEAISEAoMS0lORF9ERUxFVEVEEAMSEAoMS0lORF9SRU5BTUVEEAQSFQoRS0lORF9NT0RFX0NIQU5HRUQQBRIRCg1LSU5EX1JFVkVSVEVEEAZiBnByb3RvMw", [file_google_protobuf_duration]);
 
 /**
  * What a session left behind. Present for every outcome: a failed run usually has useful changes.
@@ -163,6 +163,14 @@ export type SessionResult = Message<"claudecluster.session.v1alpha1.SessionResul
    * @generated from field: int64 transcript_size_bytes = 19;
    */
   transcriptSizeBytes: bigint;
+
+  /**
+   * What the host counted in the model's answers: what budgets are held against. Absent in what an
+   * agent says of itself.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.MeteredUsage metered_usage = 20;
+   */
+  meteredUsage?: MeteredUsage | undefined;
 };
 
 /**
@@ -171,6 +179,63 @@ export type SessionResult = Message<"claudecluster.session.v1alpha1.SessionResul
  */
 export const SessionResultSchema: GenMessage<SessionResult> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_result, 0);
+
+/**
+ * What the model was used for, as the host counts it in the model's answers, where nothing in the
+ * container can change it.
+ *
+ * @generated from message claudecluster.session.v1alpha1.MeteredUsage
+ */
+export type MeteredUsage = Message<"claudecluster.session.v1alpha1.MeteredUsage"> & {
+  /**
+   * Requests that the model answered.
+   *
+   * @generated from field: int32 request_count = 1;
+   */
+  requestCount: number;
+
+  /**
+   * Tokens sent, without those read from a cache or written to it.
+   *
+   * @generated from field: int64 input_token_count = 2;
+   */
+  inputTokenCount: bigint;
+
+  /**
+   * Tokens received.
+   *
+   * @generated from field: int64 output_token_count = 3;
+   */
+  outputTokenCount: bigint;
+
+  /**
+   * Tokens written to the prompt cache.
+   *
+   * @generated from field: int64 cache_write_token_count = 4;
+   */
+  cacheWriteTokenCount: bigint;
+
+  /**
+   * Tokens read from the prompt cache.
+   *
+   * @generated from field: int64 cache_read_token_count = 5;
+   */
+  cacheReadTokenCount: bigint;
+
+  /**
+   * From list prices, in USD. Models without a known price count as the dearest one.
+   *
+   * @generated from field: double cost_usd = 6;
+   */
+  costUsd: number;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.MeteredUsage.
+ * Use `create(MeteredUsageSchema)` to create a new message.
+ */
+export const MeteredUsageSchema: GenMessage<MeteredUsage> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 1);
 
 /**
  * The last turn ended well.
@@ -185,7 +250,7 @@ export type Success = Message<"claudecluster.session.v1alpha1.Success"> & {
  * Use `create(SuccessSchema)` to create a new message.
  */
 export const SuccessSchema: GenMessage<Success> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 1);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 2);
 
 /**
  * The task could not be done.
@@ -220,7 +285,7 @@ export type Failure = Message<"claudecluster.session.v1alpha1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 2);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 3);
 
 /**
  * Somebody asked for the end. The first reason is the one that is kept.
@@ -241,7 +306,7 @@ export type Cancellation = Message<"claudecluster.session.v1alpha1.Cancellation"
  * Use `create(CancellationSchema)` to create a new message.
  */
 export const CancellationSchema: GenMessage<Cancellation> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 3);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 4);
 
 /**
  * What the model was used for, as Claude Code reports it at the end of each turn.
@@ -297,7 +362,7 @@ export type Usage = Message<"claudecluster.session.v1alpha1.Usage"> & {
  * Use `create(UsageSchema)` to create a new message.
  */
 export const UsageSchema: GenMessage<Usage> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 4);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 5);
 
 /**
  * How a process ended: independent facts.
@@ -339,7 +404,7 @@ export type ProcessExit = Message<"claudecluster.session.v1alpha1.ProcessExit"> 
  * Use `create(ProcessExitSchema)` to create a new message.
  */
 export const ProcessExitSchema: GenMessage<ProcessExit> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 5);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 6);
 
 /**
  * A file that differs from the start commit.
@@ -402,7 +467,7 @@ export type FileChange = Message<"claudecluster.session.v1alpha1.FileChange"> & 
  * Use `create(FileChangeSchema)` to create a new message.
  */
 export const FileChangeSchema: GenMessage<FileChange> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 6);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 7);
 
 /**
  * What happened to it.
@@ -464,5 +529,5 @@ export enum FileChange_Kind {
  * Describes the enum claudecluster.session.v1alpha1.FileChange.Kind.
  */
 export const FileChange_KindSchema: GenEnum<FileChange_Kind> = /*@__PURE__*/
-  enumDesc(file_claudecluster_session_v1alpha1_session_result, 6, 0);
+  enumDesc(file_claudecluster_session_v1alpha1_session_result, 7, 0);
 

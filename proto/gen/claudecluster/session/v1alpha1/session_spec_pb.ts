@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/session/v1alpha1/session_spec.proto.
  */
 export const file_claudecluster_session_v1alpha1_session_spec: GenFile = /*@__PURE__*/
-  fileDesc("CjFjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9zcGVjLnByb3RvEh5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEiowQKC1Nlc3Npb25TcGVjEkIKCnJlcG9zaXRvcnkYASABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUmVwb3NpdG9yeVNwZWMSDAoEdGFzaxgCIAEoCRINCgVtb2RlbBgDIAEoCRIVCg1hbGxvd2VkX3Rvb2xzGAQgAygJEhcKD3Blcm1pc3Npb25fbW9kZRgFIAEoCRIWCg5tYXhfc3RlcF9jb3VudBgGIAEoBRIqCgd0aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uElEKC2Vudmlyb25tZW50GAggAygLMjwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjLkVudmlyb25tZW50RW50cnkSGwoTcHJldmlvdXNfc2Vzc2lvbl9pZBgJIAEoCRIvCgxpZGxlX3RpbWVvdXQYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMwoQZGVjaXNpb25fdGltZW91dBgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tYXhfdHVybl9jb3VudBgMIAEoBRIdChVsb2FkX3Byb2plY3Rfc2V0dGluZ3MYDyABKAgaMgoQRW52aXJvbm1lbnRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjkKDlJlcG9zaXRvcnlTcGVjEgsKA3VyaRgBIAEoCRILCgNyZWYYAiABKAkSDQoFZGVwdGgYAyABKAViBnByb3RvMw", [file_google_protobuf_duration]);
+  fileDesc("CjFjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9zcGVjLnByb3RvEh5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEi2wQKC1Nlc3Npb25TcGVjEkIKCnJlcG9zaXRvcnkYASABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUmVwb3NpdG9yeVNwZWMSDAoEdGFzaxgCIAEoCRINCgVtb2RlbBgDIAEoCRIVCg1hbGxvd2VkX3Rvb2xzGAQgAygJEhcKD3Blcm1pc3Npb25fbW9kZRgFIAEoCRIWCg5tYXhfc3RlcF9jb3VudBgGIAEoBRIqCgd0aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uElEKC2Vudmlyb25tZW50GAggAygLMjwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjLkVudmlyb25tZW50RW50cnkSGwoTcHJldmlvdXNfc2Vzc2lvbl9pZBgJIAEoCRIvCgxpZGxlX3RpbWVvdXQYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMwoQZGVjaXNpb25fdGltZW91dBgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tYXhfdHVybl9jb3VudBgMIAEoBRI2CgZidWRnZXQYDSABKAsyJi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQnVkZ2V0Eh0KFWxvYWRfcHJvamVjdF9zZXR0aW5ncxgPIAEoCBoyChBFbnZpcm9ubWVudEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUgoGQnVkZ2V0EhQKDG1heF9jb3N0X3VzZBgBIAEoARIXCg9tYXhfdG9rZW5fY291bnQYAiABKAMSGQoRbWF4X3JlcXVlc3RfY291bnQYAyABKAUiOQoOUmVwb3NpdG9yeVNwZWMSCwoDdXJpGAEgASgJEgsKA3JlZhgCIAEoCRINCgVkZXB0aBgDIAEoBWIGcHJvdG8z", [file_google_protobuf_duration]);
 
 /**
  * What Claude is to do, and on what. The same in the host's API and in the agent's. Holds no
@@ -118,6 +118,14 @@ export type SessionSpec = Message<"claudecluster.session.v1alpha1.SessionSpec"> 
   maxTurnCount: number;
 
   /**
+   * What the session may use of the model. Held by the host; the agent does nothing with it. Absent:
+   * what the host allows a session.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.Budget budget = 13;
+   */
+  budget?: Budget | undefined;
+
+  /**
    * Loads what the repository brings for Claude Code: its settings, hooks and MCP servers
    * (.claude/, .mcp.json). They run in the container before anybody has looked at them. False,
    * the default: only its CLAUDE.md counts.
@@ -133,6 +141,42 @@ export type SessionSpec = Message<"claudecluster.session.v1alpha1.SessionSpec"> 
  */
 export const SessionSpecSchema: GenMessage<SessionSpec> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_spec, 0);
+
+/**
+ * Bounds of what the model is used for. A request that would begin above one is refused; answers
+ * that are under way then are still given.
+ *
+ * @generated from message claudecluster.session.v1alpha1.Budget
+ */
+export type Budget = Message<"claudecluster.session.v1alpha1.Budget"> & {
+  /**
+   * In USD, from list prices. 0: no bound but the host's.
+   *
+   * @generated from field: double max_cost_usd = 1;
+   */
+  maxCostUsd: number;
+
+  /**
+   * Tokens sent and received, those of the cache included. 0: no bound but the host's.
+   *
+   * @generated from field: int64 max_token_count = 2;
+   */
+  maxTokenCount: bigint;
+
+  /**
+   * Requests that the model answered. 0: no bound but the host's.
+   *
+   * @generated from field: int32 max_request_count = 3;
+   */
+  maxRequestCount: number;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.Budget.
+ * Use `create(BudgetSchema)` to create a new message.
+ */
+export const BudgetSchema: GenMessage<Budget> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 1);
 
 /**
  * Where the workspace comes from.
@@ -167,5 +211,5 @@ export type RepositorySpec = Message<"claudecluster.session.v1alpha1.RepositoryS
  * Use `create(RepositorySpecSchema)` to create a new message.
  */
 export const RepositorySpecSchema: GenMessage<RepositorySpec> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 1);
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 2);
 

@@ -1,0 +1,86 @@
+import { type Agent, type IncomingMessage, request as httpRequest } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { setTimeout as delay } from "node:timers/promises";
+
+/** A request to the model's endpoint, ready to be sent, more than once if need be. */
+export interface ModelCall {
+  target: URL;
+  headers: Record<string, string | number>;
+  content: Buffer;
+  agent: Agent;
+  /** Aborted when nobody waits for the answer any more. */
+  signal: AbortSignal;
+}
+
+/** A request that failed and is sent again. */
+export interface Retry {
+  /** The one that failed, from 1. */
+  attempt: number;
+  maxAttemptCount: number;
+  delayMs: number;
+  /** 0: there was no answer. */
+  httpStatus: number;
+  reason: string;
+}
+
+/** Of an endpoint that is busy or was not reached; what it takes longer is left to Claude, which can show it. */
+export const RETRY_DELAYS_MS: readonly number[] = [500, 1000, 2000];
+/** An endpoint that names a time is obeyed up to this much. */
+const MAX_RETRY_AFTER_MS = 5000;
+const OVERLOADED = 529;
+
+/**
+ * Sends a request and resolves with the head of the answer. It is sent again, a little later, where the endpoint was
+ * not reached (no answer), or said that it is busy (429, 529) without naming a long time. Rejects with the error of the last
+ * attempt, or on abort.
+ */
+export async function callModel(
+  call: ModelCall,
+  {
+    onRetry,
+    retryDelaysMs = RETRY_DELAYS_MS,
+  }: { onRetry: (retry: Retry) => void; retryDelaysMs?: readonly number[] | undefined },
+): Promise<IncomingMessage> {
+  for (let attempt = 1; ; attempt++) {
+    const outcome = await sendOnce(call).then(
+      (answer) => ({ answer }),
+      (error: unknown) => ({ error }),
+    );
+    const retry = call.signal.aborted ? undefined : retryOf(outcome, retryDelaysMs[attempt - 1]);
+    if (retry === undefined) {
+      if ("error" in outcome) throw outcome.error;
+      return outcome.answer;
+    }
+    if ("answer" in outcome) outcome.answer.resume();
+    onRetry({ ...retry, attempt, maxAttemptCount: retryDelaysMs.length + 1 });
+    await delay(retry.delayMs, undefined, { signal: call.signal });
+  }
+}
+
+/** The endpoint has more to do than it can. */
+export function isOverloaded(answer: IncomingMessage): boolean {
+  return answer.statusCode === OVERLOADED;
+}
+
+function sendOnce({ target, headers, content, agent, signal }: ModelCall): Promise<IncomingMessage> {
+  const send = target.protocol === "https:" ? httpsRequest : httpRequest;
+  return new Promise((resolve, reject) => {
+    const request = send(target, { method: "POST", headers, agent, signal });
+    // It stays: what goes wrong with an answer that is under way is told to the answer too.
+    request.on("response", resolve).on("error", reject).end(content);
+  });
+}
+
+function retryOf(
+  outcome: { answer: IncomingMessage } | { error: unknown },
+  delayMs: number | undefined,
+): Pick<Retry, "delayMs" | "httpStatus" | "reason"> | undefined {
+  if (delayMs === undefined) return undefined;
+  if ("error" in outcome) return { delayMs, httpStatus: 0, reason: "not_reached" };
+  const { statusCode: httpStatus = 0, headers } = outcome.answer;
+  if (httpStatus !== 429 && httpStatus !== OVERLOADED) return undefined;
+  if (headers["x-should-retry"] === "false") return undefined;
+  const wantedMs = 1000 * Number(headers["retry-after"] ?? 0);
+  if (!(wantedMs <= MAX_RETRY_AFTER_MS)) return undefined;
+  return { delayMs: Math.max(delayMs, wantedMs), httpStatus, reason: httpStatus === 429 ? "rate_limit" : "overloaded" };
+}

@@ -1,0 +1,122 @@
+import type { MeteredUsage } from "../../proto/index.ts";
+import { meter, type TokenCounts } from "./model-prices.ts";
+
+const NEWLINE = 10;
+/** Only lines with an answer's texts are longer, and of those no more is needed than that they came. */
+const MAX_LINE_BYTES = 256 * 1024;
+/** An answer that is not streamed. */
+const MAX_BODY_BYTES = 8 * 1024 * 1024;
+/** Of a line that brings a piece of the answer, what is not the piece. */
+const FRAME_BYTES = 100;
+const BYTES_PER_TOKEN = 3;
+/** No answer uses more; an endpoint that says so is not believed. */
+const MAX_TOKENS = 100_000_000;
+
+/**
+ * Reads from an answer of the model what it used, while it passes: server-sent events
+ * (https://platform.claude.com/docs/en/build-with-claude/streaming), or one JSON body. An answer that is broken off
+ * before it says how much it was counts by the size of what came.
+ */
+export class UsageReader {
+  readonly #streamed: boolean;
+  #model: string;
+  #counts: TokenCounts = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0, cacheWriteHour: 0 };
+  #pending: Buffer[] = [];
+  #pendingBytes = 0;
+  #estimatedOutput = 0;
+  #complete = false;
+
+  constructor(requestedModel: string, { streamed }: { streamed: boolean }) {
+    this.#model = requestedModel;
+    this.#streamed = streamed;
+  }
+
+  /** Looks at the next piece; keeps no reference to it beyond its line. */
+  push(chunk: Buffer): void {
+    let from = 0;
+    if (this.#streamed) {
+      for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, from)) {
+        this.#keep(chunk.subarray(from, end));
+        this.#readLine();
+        from = end + 1;
+      }
+    }
+    this.#keep(chunk.subarray(from));
+  }
+
+  /** What the answer used, as far as it has come. */
+  usage(): MeteredUsage {
+    if (!this.#streamed) this.#readBody();
+    const output = this.#complete ? this.#counts.output : Math.max(this.#counts.output, this.#estimatedOutput);
+    return meter(this.#model, { ...this.#counts, output });
+  }
+
+  #keep(part: Buffer): void {
+    this.#pendingBytes += part.length;
+    if (this.#pendingBytes <= (this.#streamed ? MAX_LINE_BYTES : MAX_BODY_BYTES)) this.#pending.push(part);
+    else this.#pending = [];
+  }
+
+  #take(): string {
+    const text = Buffer.concat(this.#pending).toString();
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    return text;
+  }
+
+  #readLine(): void {
+    const bytes = this.#pendingBytes;
+    const line = this.#take();
+    if (line.startsWith("data:") && line.includes('"usage"')) this.#readMessage(parse(line.slice(5)));
+    else if (bytes > FRAME_BYTES || line.includes("content_block_delta")) {
+      this.#estimatedOutput += Math.max(1, Math.ceil((bytes - FRAME_BYTES) / BYTES_PER_TOKEN));
+    }
+  }
+
+  #readBody(): void {
+    if (this.#pendingBytes > 0) this.#readMessage(parse(this.#take()));
+  }
+
+  /** A message_start event, a message_delta event, or the message itself. */
+  #readMessage(value: Members): void {
+    const message = membersOf(value["message"]) ?? value;
+    const usage = membersOf(message["usage"]);
+    if (usage === undefined) return;
+    if (typeof message["model"] === "string") this.#model = message["model"];
+    if (value["type"] !== "message_start") this.#complete = true;
+    const hour = countOf(membersOf(usage["cache_creation"])?.["ephemeral_1h_input_tokens"]);
+    const written = countOf(usage["cache_creation_input_tokens"]);
+    const counts = this.#counts;
+    counts.input = countOf(usage["input_tokens"]) ?? counts.input;
+    counts.output = countOf(usage["output_tokens"]) ?? counts.output;
+    counts.cacheRead = countOf(usage["cache_read_input_tokens"]) ?? counts.cacheRead;
+    if (hour !== undefined) counts.cacheWriteHour = hour;
+    if (written !== undefined) counts.cacheWrite = Math.max(0, written - counts.cacheWriteHour);
+  }
+}
+
+/** What a request used at most that was broken off before an answer came. */
+export function unansweredUsage(model: string, { bodyBytes }: { bodyBytes: number }): MeteredUsage {
+  const input = Math.ceil(bodyBytes / BYTES_PER_TOKEN);
+  return meter(model, { input, output: 0, cacheRead: 0, cacheWrite: 0, cacheWriteHour: 0 });
+}
+
+type Members = Record<string, unknown>;
+
+function membersOf(value: unknown): Members | undefined {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Members) : undefined;
+}
+
+function parse(text: string): Members {
+  try {
+    return membersOf(JSON.parse(text)) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+function countOf(value: unknown): number | undefined {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_TOKENS
+    ? (value as number)
+    : undefined;
+}

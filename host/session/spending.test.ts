@@ -1,0 +1,105 @@
+import { create } from "@bufbuild/protobuf";
+import { expect, onTestFinished, test } from "vitest";
+import {
+  type BudgetReached,
+  BudgetReached_Scope,
+  BudgetSchema,
+  type MeteredUsage,
+  MeteredUsageSchema,
+  tighterBudget,
+} from "../../proto/index.ts";
+import { SqliteStore } from "../store/sqlite-store.ts";
+import { storeError } from "../store/store-error.ts";
+import { Spending } from "./spending.ts";
+
+const usage = (costUsd: number) =>
+  create(MeteredUsageSchema, { requestCount: 1, inputTokenCount: 10n, outputTokenCount: 5n, costUsd });
+
+function openStore(): SqliteStore {
+  const store = new SqliteStore(":memory:");
+  onTestFinished(() => store[Symbol.dispose]());
+  return store;
+}
+
+function spend({ session = {}, day = {}, sessionId = "ses_a", store = openStore() }) {
+  const events: BudgetReached[] = [];
+  const budgets = { session: create(BudgetSchema, session), day: create(BudgetSchema, day) };
+  const spending = new Spending({ sessionId, store, budgets, onReached: (event) => events.push(event) });
+  return { spending, events, store };
+}
+
+test.each([
+  [{ maxCostUsd: 0.5 }, "The session's budget of $0.50 is used up ($0.60)."],
+  [{ maxTokenCount: 30n }, "The session's budget of 30 tokens is used up (30)."],
+  [{ maxRequestCount: 2 }, "The session's budget of 2 model requests is used up (2)."],
+])("refuses the next request once a bound is reached: %o", (session, sentence) => {
+  const { spending, events } = spend({ session });
+  spending.add(usage(0.3));
+  expect(spending.refusal()).toBeUndefined();
+  expect(spending.failure()).toBeUndefined();
+  spending.add(usage(0.3));
+  // Said when it is reached, and once.
+  expect(events).toMatchObject([{ scope: BudgetReached_Scope.SESSION, limit: session, used: { requestCount: 2 } }]);
+  expect(spending.refusal()).toBe(sentence);
+  expect(events).toHaveLength(1);
+  expect(spending.failure()).toMatchObject({
+    reason: "BUDGET_REACHED",
+    message: expect.stringContaining(sentence) as string,
+  });
+});
+
+test("goes on counting where the host before stopped", () => {
+  const store = openStore();
+  spend({ store }).spending.add(usage(0.3));
+  const { spending } = spend({ store, session: { maxCostUsd: 0.5 } });
+  expect(spending.refusal()).toBeUndefined();
+  spending.add(usage(0.3));
+  expect(spending.refusal()).toContain("$0.60");
+});
+
+test("holds all sessions of a day to the host's budget, also after one was deleted", async () => {
+  const store = openStore();
+  spend({ store, sessionId: "ses_before" }).spending.add(usage(2));
+  await store.deleteSession("ses_before");
+  const { spending, events } = spend({ store, day: { maxCostUsd: 2 } });
+  expect(spending.refusal()).toBe("The host's budget for one day (UTC) of $2.00 is used up ($2.00).");
+  expect(events).toMatchObject([{ scope: BudgetReached_Scope.HOST }]);
+  expect(spending.used.costUsd).toBe(0);
+});
+
+test("forgets nothing while the store has no room", () => {
+  const store = openStore();
+  let full = true;
+  const cramped = {
+    addUsage(...args: [string, string, MeteredUsage]) {
+      if (full) throw storeError({ code: "ENOSPC" }, { path: "/x", failed: "Full." });
+      store.addUsage(...args);
+    },
+    usageOfSession: (id: string) => store.usageOfSession(id),
+    usageOfDay: (day: string) => store.usageOfDay(day),
+  };
+  const { spending } = spend({ store: cramped as SqliteStore, session: { maxRequestCount: 2 } });
+  spending.add(usage(0.1));
+  spending.add(usage(0.1));
+  expect(spending.refusal()).toBeDefined();
+  full = false;
+  spending.add(usage(0.1));
+  expect(store.usageOfSession("ses_a").requestCount).toBe(3);
+  expect(spending.used.requestCount).toBe(3);
+});
+
+test("takes the tighter of two budgets, bound by bound", () => {
+  const host = create(BudgetSchema, { maxCostUsd: 5, maxTokenCount: 0n, maxRequestCount: 10 });
+  const own = create(BudgetSchema, { maxCostUsd: 7, maxTokenCount: 100n, maxRequestCount: 3 });
+  expect(tighterBudget(host, own)).toMatchObject({ maxCostUsd: 5, maxTokenCount: 100n, maxRequestCount: 3 });
+  expect(tighterBudget(host, undefined)).toMatchObject({ maxCostUsd: 5, maxTokenCount: 0n, maxRequestCount: 10 });
+});
+
+test("keeps what was used for some weeks", async () => {
+  const store = openStore();
+  store.addUsage("ses_a", "2026-01-01", usage(1));
+  store.addUsage("ses_a", "2026-03-01", usage(1));
+  await store.prune({ nowMs: Date.parse("2026-03-02") });
+  expect(store.usageOfDay("2026-01-01").requestCount).toBe(0);
+  expect(store.usageOfSession("ses_a")).toMatchObject({ requestCount: 1, costUsd: 1 });
+});

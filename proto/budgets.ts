@@ -1,0 +1,45 @@
+import { create } from "@bufbuild/protobuf";
+import { type BudgetReached, BudgetReached_Scope } from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
+import { type MeteredUsage, MeteredUsageSchema } from "./gen/claudecluster/session/v1alpha1/session_result_pb.ts";
+import { type Budget, BudgetSchema } from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
+
+/** Returns the tighter of two budgets, bound by bound. */
+export function tighterBudget(first: Budget, second: Budget | undefined): Budget {
+  const tighter = <T extends number | bigint>(a: T, b: T | undefined): T => (!b ? a : !a || b < a ? b : a);
+  return create(BudgetSchema, {
+    maxCostUsd: tighter(first.maxCostUsd, second?.maxCostUsd),
+    maxTokenCount: tighter(first.maxTokenCount, second?.maxTokenCount),
+    maxRequestCount: tighter(first.maxRequestCount, second?.maxRequestCount),
+  });
+}
+
+/** Says that a budget is used up, and which. */
+export function describeReached({ scope, limit, used }: BudgetReached): string {
+  const whose = scope === BudgetReached_Scope.HOST ? "The host's budget for one day (UTC)" : "The session's budget";
+  if (limit === undefined || used === undefined) return `${whose} is used up.`;
+  const [bound, spent] =
+    limit.maxCostUsd > 0
+      ? [`$${limit.maxCostUsd.toFixed(2)}`, `$${used.costUsd.toFixed(2)}`]
+      : limit.maxTokenCount > 0
+        ? [`${limit.maxTokenCount} tokens`, `${tokensOf(used)}`]
+        : [`${limit.maxRequestCount} model requests`, `${used.requestCount}`];
+  return `${whose} of ${bound} is used up (${spent}).`;
+}
+
+/** Adds up. */
+export function sumUsage(first: MeteredUsage, second: MeteredUsage): MeteredUsage {
+  return create(MeteredUsageSchema, {
+    requestCount: first.requestCount + second.requestCount,
+    inputTokenCount: first.inputTokenCount + second.inputTokenCount,
+    outputTokenCount: first.outputTokenCount + second.outputTokenCount,
+    cacheWriteTokenCount: first.cacheWriteTokenCount + second.cacheWriteTokenCount,
+    cacheReadTokenCount: first.cacheReadTokenCount + second.cacheReadTokenCount,
+    costUsd: first.costUsd + second.costUsd,
+  });
+}
+
+/** All tokens of a use, sent and received. */
+export function tokensOf(usage: MeteredUsage): bigint {
+  const { inputTokenCount, outputTokenCount, cacheWriteTokenCount, cacheReadTokenCount } = usage;
+  return inputTokenCount + outputTokenCount + cacheWriteTokenCount + cacheReadTokenCount;
+}

@@ -1,0 +1,15 @@
+import { create } from "@bufbuild/protobuf";
+import { type Credential, fixedCredential } from "../../host/broker/credential.ts";
+import type { ModelAccess } from "../../host/session/session-run.ts";
+import { BudgetSchema } from "../../proto/index.ts";
+
+/** Access to a model without bounds. */
+export function openModel(url: string, credential: Credential = { kind: "api-key", value: "key" }): ModelAccess {
+  return {
+    endpoint: new URL(url),
+    credentials: fixedCredential(credential),
+    policy: { allowedModels: undefined },
+    fallbackModel: undefined,
+    budgets: { session: create(BudgetSchema), day: create(BudgetSchema) },
+  };
+}

@@ -33,7 +33,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
   const closing = new AbortController();
   const pruning = pruneRegularly(store, { signal: closing.signal, logger });
   const { defaultImage, modelEndpoint, allowedModels, fallbackModel, budgets } = config;
-  const { egressAllowed, maxRunning, configDirectory, environmentCredential } = config;
+  const { egress, maxEgressBytes, maxRunning, configDirectory, environmentCredential } = config;
   const credentials = new ConfiguredCredential({ configDirectory, environmentCredential });
   const sessions = new SessionManager({
     runtime,
@@ -41,7 +41,8 @@ export function createApp(config: HostConfig, logger: Logger): App {
     logger,
     defaultImage,
     model: { endpoint: modelEndpoint, credentials, policy: { allowedModels }, fallbackModel, budgets },
-    egressAllowed,
+    egress,
+    maxEgressBytes,
     ...(maxRunning !== undefined && { queue: { maxRunning } }),
   });
   sessions.resume();

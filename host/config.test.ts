@@ -14,10 +14,14 @@ test("takes the first credential there is, and the API's own endpoint", () => {
 });
 
 test("reads exact hosts and ports", () => {
-  expect(readConfig({ CLAUDECLUSTER_EGRESS_ALLOW: "Example.com, registry.test:8443" }).egressAllowed).toEqual([
-    "example.com:443",
-    "registry.test:8443",
-  ]);
+  const { mode, allowed, allowedPrivate } = readConfig({
+    CLAUDECLUSTER_EGRESS_ALLOW: "Example.com, registry.test:8443",
+    CLAUDECLUSTER_EGRESS_PRIVATE: "git.corp:443",
+  }).egress;
+  expect(mode).toBe("listed");
+  expect(allowed.slice(-2)).toEqual(["example.com:443", "registry.test:8443"]);
+  expect(allowed).toContain("registry.npmjs.org:443");
+  expect(allowedPrivate).toEqual(["git.corp:443"]);
 });
 
 test("leaves what is kept to the store, unless it is told", () => {
@@ -40,6 +44,7 @@ test.each([
   [{ ANTHROPIC_BASE_URL: "https://us-east5-aiplatform.googleapis.com/v1" }, "PROVIDER_UNSUPPORTED"],
   [{ ANTHROPIC_BASE_URL: "https://mine.services.ai.azure.com/anthropic" }, "PROVIDER_UNSUPPORTED"],
   [{ CLAUDECLUSTER_DAILY_BUDGET_USD: "-1" }, "NUMBER_INVALID"],
+  [{ CLAUDECLUSTER_EGRESS: "all" }, "EGRESS_INVALID"],
   [{ CLAUDECLUSTER_EGRESS_ALLOW: "*.example.com" }, "EGRESS_INVALID"],
 ])("refuses %j without repeating a secret", (env, reason) => {
   expect(() => readConfig(env)).toThrow(

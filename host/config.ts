@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
 import { AppError, type Budget, BudgetSchema } from "../proto/index.ts";
 import { checkCredential, type Credential } from "./broker/credential.ts";
-import { parseAuthority } from "./broker/proxy-gateway.ts";
+import { parseAuthority } from "./broker/egress-rules.ts";
+import { PACKAGE_REGISTRIES } from "./broker/package-registries.ts";
+import type { EgressConfig } from "./session/egress.ts";
 import { type ConfigFile, readConfigFile } from "./config-file.ts";
 import { type HostDirectories, readDirectories } from "./directories.ts";
 
@@ -19,7 +21,9 @@ export interface HostConfig extends HostDirectories {
   budgets: { session: Budget; day: Budget };
   /** The credential of the environment, which counts before the configured one. */
   environmentCredential: Credential | undefined;
-  egressAllowed: string[];
+  egress: EgressConfig;
+  /** Bytes that one session may move through the proxy. Undefined: the default. */
+  maxEgressBytes: number | undefined;
   logLevel: string;
   /** Containers may run where the engine cannot enforce their limits. */
   allowWeakLimits: boolean;
@@ -58,7 +62,15 @@ export function readConfig(given: NodeJS.ProcessEnv): HostConfig {
       day: toBudget(file.daily_budget, readNumber(env, "CLAUDECLUSTER_DAILY_BUDGET_USD", { min: 0.01 })),
     },
     environmentCredential: readCredential(env),
-    egressAllowed: readAllowList(env["CLAUDECLUSTER_EGRESS_ALLOW"]?.split(",") ?? file.egress_allow ?? []),
+    egress: {
+      mode: readEgressMode(env["CLAUDECLUSTER_EGRESS"] ?? file.egress ?? "listed"),
+      allowed: [
+        ...(file.egress_registries === false ? [] : PACKAGE_REGISTRIES),
+        ...readAllowList(env["CLAUDECLUSTER_EGRESS_ALLOW"]?.split(",") ?? file.egress_allow ?? []),
+      ],
+      allowedPrivate: readAllowList(env["CLAUDECLUSTER_EGRESS_PRIVATE"]?.split(",") ?? file.egress_private ?? []),
+    },
+    maxEgressBytes: file.egress_max_bytes,
     logLevel: readLogLevel(env["CLAUDECLUSTER_LOG_LEVEL"] ?? file.log_level ?? "warn"),
     allowWeakLimits: (env["CLAUDECLUSTER_ALLOW_WEAK_LIMITS"] ?? (file.allow_weak_limits === true ? "1" : "")) === "1",
     idleTimeoutMs:
@@ -95,6 +107,17 @@ function readNumber(env: NodeJS.ProcessEnv, name: string, { min }: { min: number
   throw new AppError("NUMBER_INVALID", `${name} is "${text.slice(0, 40)}".`, {
     kind: "INVALID_ARGUMENT",
     help: `Use a number from ${min}.`,
+  });
+}
+
+const EGRESS_MODES = ["none", "listed", "open"] as const;
+
+function readEgressMode(text: string): EgressConfig["mode"] {
+  const mode = EGRESS_MODES.find((known) => known === text);
+  if (mode !== undefined) return mode;
+  throw new AppError("EGRESS_INVALID", `"${text.slice(0, 40)}" (CLAUDECLUSTER_EGRESS, egress) is unknown.`, {
+    kind: "INVALID_ARGUMENT",
+    help: `Use one of ${EGRESS_MODES.join(", ")}.`,
   });
 }
 
@@ -174,7 +197,7 @@ function readAllowList(given: readonly string[]): string[] {
     if (authority !== undefined) return authority;
     throw new AppError(
       "EGRESS_INVALID",
-      `The list of allowed hosts (CLAUDECLUSTER_EGRESS_ALLOW, egress_allow) holds "${entry.slice(0, 100)}".`,
+      `The list of allowed hosts (egress_allow, egress_private, or their variables) holds "${entry.slice(0, 100)}".`,
       {
         kind: "INVALID_ARGUMENT",
         help: "Use exact host:port entries.",

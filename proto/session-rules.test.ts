@@ -3,6 +3,7 @@ import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import {
   BudgetSchema,
+  EgressSpecSchema,
   RepositorySpecSchema,
   SessionSpecSchema,
 } from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
@@ -30,6 +31,11 @@ test.each([
   ["a negative turn count", spec({ maxTurnCount: -1 }), "TURN_COUNT_INVALID"],
   ["a negative budget", spec({ budget: create(BudgetSchema, { maxCostUsd: -1 }) }), "BUDGET_INVALID"],
   ["a budget without end", spec({ budget: create(BudgetSchema, { maxCostUsd: Infinity }) }), "BUDGET_INVALID"],
+  [
+    "a pattern of hosts",
+    spec({ egress: create(EgressSpecSchema, { allowedDestinations: ["*.a.test"] }) }),
+    "DESTINATION_INVALID",
+  ],
   ["no time", spec({ timeout: durationFromMs(0) }), "TIMEOUT_INVALID"],
   ["a negative time", spec({ timeout: durationFromMs(-5000) }), "TIMEOUT_INVALID"],
   ["a year", spec({ timeout: durationFromMs(365 * 86_400_000) }), "TIMEOUT_INVALID"],

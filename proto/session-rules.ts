@@ -79,6 +79,8 @@ export function completeSpec(given: SessionSpec): SessionSpec {
   if (spec.maxTurnCount < 0)
     throw invalid("TURN_COUNT_INVALID", `max_turn_count is ${spec.maxTurnCount}.`, "Use 0 for no limit.");
   if (spec.budget !== undefined) checkBudget(spec.budget);
+  if (spec.egress !== undefined)
+    spec.egress.allowedDestinations = spec.egress.allowedDestinations.map(checkDestination);
   const timeoutMs = spec.timeout === undefined ? DEFAULT_TIMEOUT_MS : durationMs(spec.timeout);
   if (!(timeoutMs >= 1000 && timeoutMs <= MAX_TIMEOUT_MS)) {
     throw invalid("TIMEOUT_INVALID", `The timeout is ${timeoutMs / 1000} s.`, `Use 1 to ${MAX_TIMEOUT_MS / 1000} s.`, {
@@ -119,6 +121,18 @@ export function completeSpec(given: SessionSpec): SessionSpec {
     if (repository.depth === 0) repository.depth = 1;
   }
   return spec;
+}
+
+/** Returns "host:port" in lower case. */
+function checkDestination(given: string): string {
+  const authority = (given.includes(":") ? given : `${given}:443`).toLowerCase();
+  const match = /^[a-z0-9._-]{1,253}:(\d{1,5})$/.exec(authority);
+  if (match !== null && Number(match[1]) >= 1 && Number(match[1]) <= 65535) return authority;
+  throw invalid(
+    "DESTINATION_INVALID",
+    `"${given.slice(0, 100)}" is not a host and a port.`,
+    'Use exact hosts such as "files.example.com" or "files.example.com:8443".',
+  );
 }
 
 function checkBudget({ maxCostUsd, maxTokenCount, maxRequestCount }: Budget): void {

@@ -22,7 +22,7 @@ export async function testTools() {
 async function missingPackages() {
   const [python, compose] = await Promise.all([ask("/usr/bin/python3", ["-c", HAS_GRPC]), hasCompose()]);
   return [
-    ...["git", "curl"].filter((program) => !onPath(program)),
+    ...["git", "curl", "openssl"].filter((program) => !onPath(program)),
     // The agent's file watcher, which the image has.
     ...(onPath("inotifywait") ? [] : ["inotify-tools"]),
     ...(python.code === 0 ? [] : ["python3-grpcio", "python3-protobuf"]),

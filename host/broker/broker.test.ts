@@ -43,7 +43,8 @@ function createBroker(
     endpoint: new URL(endpoint),
     credentials: "read" in credential ? credential : fixedCredential(credential),
     logger,
-    allowed: new Set(allowed),
+    egress: { open: false, allowed: new Set(), allowedPrivate: new Set(allowed) },
+    maxEgressBytes: 1e9,
     onDecision: ({ destination, allowed: yes }) => decisions.push(`${yes ? "+" : "-"}${destination}`),
     policy: { allowedModels: undefined },
     fallbackModel: undefined,
@@ -359,18 +360,22 @@ test("lives on after headers and statuses that Node would not pass on", async ()
 
 test("ends a connection that sends many requests without waiting for answers, and what it had started", async () => {
   let open = 0;
+  const started = Promise.withResolvers<undefined>();
   const gone = Promise.withResolvers<undefined>();
   const port = await listen(
     createTcpServer((socket) => {
-      open += 1;
-      socket.on("error", () => {});
+      if ((open += 1) === 3) started.resolve(undefined);
+      socket.on("error", () => {}).resume();
       socket.on("close", () => (open -= 1) === 0 && gone.resolve(undefined));
     }),
   );
   const { connect } = createBroker("http://x", [`127.0.0.1:${port}`]);
   const socket = connect("proxy");
   socket.on("error", () => {});
-  socket.write(`GET http://127.0.0.1:${port}/hang HTTP/1.1\r\nhost: x\r\n\r\n`.repeat(200));
+  const request = `GET http://127.0.0.1:${port}/hang HTTP/1.1\r\nhost: x\r\n\r\n`;
+  socket.write(request.repeat(3));
+  await started.promise;
+  socket.write(request.repeat(200));
   await gone.promise;
 });
 

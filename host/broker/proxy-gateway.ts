@@ -6,137 +6,158 @@ import {
   type Server,
   type ServerResponse,
 } from "node:http";
-import { connect } from "node:net";
 import { type Duplex, pipeline } from "node:stream";
-
+import { type Destination, type EgressRules, findDestination, parseAuthority, type Resolve } from "./egress-rules.ts";
 import { endToEndHeaders, endWith, exchange, guard, statusOf } from "./http-exchange.ts";
+import { openTunnel } from "./tunnel.ts";
+
+/** What was decided of a destination. */
+export interface EgressDecision {
+  /** "host:port", or "(malformed)". */
+  destination: string;
+  allowed: boolean;
+  /** Why not. Empty if it is allowed. */
+  reason: string;
+}
 
 export interface ProxyGatewayOptions {
-  /** Exact "host:port" entries, in lower case. */
-  allowed: ReadonlySet<string>;
+  egress: EgressRules;
+  /** Bytes that the session may send and receive through the proxy, together. */
+  maxEgressBytes: number;
   /** Bounds the connections to hosts that speak plain HTTP: a container may pipeline any number of requests. */
   agent: Agent;
   /** Told of every decision. */
-  onDecision: (decision: { destination: string; allowed: boolean; reason: string }) => void;
+  onDecision: (decision: EgressDecision) => void;
+  /** Default: the system's. */
+  resolve?: Resolve;
 }
 
-/** How long a destination may take to accept a connection. */
-const CONNECT_TIMEOUT_MS = 15_000;
+/** Connections to the outside that a session has at once; package managers have about fifteen. */
+const MAX_TUNNELS = 64;
+/** Over plain HTTP anybody on the way can read and change what passes: it is for packages that are signed. */
+const PLAIN_METHODS = new Set(["GET", "HEAD"]);
 
 /**
- * An HTTP proxy for what runs in a container: CONNECT to the listed hosts and ports, absolute-form
- * requests to the listed ones that speak plain HTTP, and nothing else.
+ * An HTTP proxy for what runs in a container: CONNECT to the destinations that the rules allow, absolute-form requests
+ * to those that speak plain HTTP, and nothing else.
  */
 export function createProxyGateway(options: ProxyGatewayOptions): Server {
+  const gateway = new ProxyGateway(options);
   const server = createServer((request, response) =>
-    exchange(request, response, () => forwardRequest(request, response, options)),
+    exchange(request, response, () => {
+      gateway.forward(request, response).catch(() => response.destroy());
+    }),
   );
-  server.on("connect", (request, socket, head) => guard(socket, () => tunnel(request, socket, head, options)));
+  server.on("connect", (request, socket, head) => {
+    // It may fail at any time.
+    socket.on("error", () => {});
+    gateway.connect(request, socket, head).catch(() => socket.destroy());
+  });
   server.requestTimeout = 0;
   server.headersTimeout = 0;
   server.timeout = 0;
   return server;
 }
 
-/** Returns "host:port" in the form of the allow-list, undefined for what is no such thing. */
-export function parseAuthority(authority: string): string | undefined {
-  const match = /^([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\]):(\d{1,5})$/.exec(authority.toLowerCase());
-  if (match === null) return undefined;
-  const port = Number(match[2]);
-  if (port < 1 || port > 65535) return undefined;
-  return `${match[1]!.replace(/\.$/, "")}:${port}`;
-}
+class ProxyGateway {
+  readonly #options: ProxyGatewayOptions;
+  #tunnelCount = 0;
+  #bytes = 0;
 
-/** Returns the "host:port" that a repository's URI is fetched from. */
-export function repositoryAuthority(uri: string): string {
-  const url = new URL(uri);
-  const port = url.port === "" ? (url.protocol === "https:" ? 443 : 80) : url.port;
-  return `${url.hostname.toLowerCase()}:${port}`;
-}
-
-function decide(authority: string | undefined, options: ProxyGatewayOptions): string | undefined {
-  const destination = authority ?? "(malformed)";
-  const allowed = authority !== undefined && options.allowed.has(authority);
-  const reason = allowed ? "" : authority === undefined ? "not a host and port" : "not on the list";
-  options.onDecision({ destination, allowed, reason });
-  return allowed ? authority : undefined;
-}
-
-function refusal(destination: string): string {
-  return `ClaudeCluster does not allow connections to ${destination} from this container.\n`;
-}
-
-function tunnel(request: IncomingMessage, socket: Duplex, head: Buffer, options: ProxyGatewayOptions): void {
-  socket.on("error", () => {});
-  const authority = decide(parseAuthority(request.url ?? ""), options);
-  if (authority === undefined) {
-    const body = refusal("that host");
-    socket.end(
-      `HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
-    );
-    return;
+  constructor(options: ProxyGatewayOptions) {
+    this.#options = options;
   }
-  const { host, port } = split(authority);
-  const upstream = connect({ host, port, allowHalfOpen: true, timeout: CONNECT_TIMEOUT_MS });
-  const fail = () => {
-    upstream.destroy();
-    socket.end("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-  };
-  upstream.once("error", fail);
-  upstream.once("timeout", fail);
-  upstream.once("connect", () => {
-    upstream.setTimeout(0);
-    upstream.off("error", fail);
-    upstream.off("timeout", fail);
-    socket.write("HTTP/1.1 200 Connection Established\r\n\r\n");
-    if (head.length > 0) upstream.write(head);
-    // Each direction ends by itself; an error or a close ends both.
-    socket.pipe(upstream);
-    upstream.pipe(socket);
-    upstream.on("error", () => socket.destroy());
-    upstream.once("close", () => {
-      if (!socket.writableEnded) socket.destroy();
-    });
-  });
-  socket.once("close", () => upstream.destroy());
-}
 
-function forwardRequest(request: IncomingMessage, response: ServerResponse, options: ProxyGatewayOptions): void {
-  const raw = request.url ?? "";
-  const url = URL.canParse(raw) ? new URL(raw) : undefined;
-  const authority =
-    url?.protocol === "http:" ? parseAuthority(`${url.hostname}:${url.port === "" ? 80 : url.port}`) : undefined;
-  const allowed = decide(authority, options);
-  if (allowed === undefined || url === undefined) {
-    request.resume();
-    response.writeHead(403, { "content-type": "text/plain" }).end(refusal(url?.host ?? "that host"));
-    return;
+  async connect(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const authority = parseAuthority(request.url ?? "");
+    const destination = await this.#decide(authority);
+    if (socket.destroyed) return;
+    if ("refused" in destination) return answer(socket, 403, refusal(authority, destination.refused));
+    if (this.#tunnelCount >= MAX_TUNNELS) return answer(socket, 503, `More than ${MAX_TUNNELS} connections at once`);
+    this.#tunnelCount++;
+    socket.once("close", () => this.#tunnelCount--);
+    openTunnel({
+      socket,
+      head,
+      destination,
+      onConnected: () => socket.write("HTTP/1.1 200 Connection Established\r\n\r\n"),
+      onFailed: () => answer(socket, 502, `ClaudeCluster could not reach ${authority}`),
+      onRefused: (reason) => this.#tell(authority, reason),
+      onBytes: (count) => this.#count(authority, count),
+    });
   }
-  const { host, port } = split(allowed);
-  const headers = { ...endToEndHeaders(request.headers), host: url.host };
-  const upstream = httpRequest({
-    host,
-    port,
-    method: request.method,
-    path: url.pathname + url.search,
-    headers,
-    agent: options.agent,
-  });
-  upstream.on("response", (answer) => {
-    guard(response, () => {
-      response.writeHead(statusOf(answer), endToEndHeaders(answer.headers));
-      pipeline(answer, response, () => {});
+
+  async forward(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const raw = request.url ?? "";
+    const url = URL.canParse(raw) ? new URL(raw) : undefined;
+    const authority =
+      url?.protocol === "http:" ? parseAuthority(`${url.hostname}:${url.port === "" ? 80 : url.port}`) : undefined;
+    const destination = await this.#decide(authority, request.method);
+    // A response that waits for the one before it is not told that the connection has gone.
+    if (response.destroyed || request.socket.destroyed) return;
+    if ("refused" in destination || url === undefined) {
+      request.resume();
+      const text = refusal(authority, "refused" in destination ? destination.refused : "");
+      response.writeHead(403, text, { "content-type": "text/plain" }).end(`${text}\n`);
+      return;
+    }
+    const upstream = httpRequest({
+      host: destination.address,
+      port: destination.port,
+      method: request.method,
+      path: url.pathname + url.search,
+      headers: { ...endToEndHeaders(request.headers), host: url.host },
+      agent: this.#options.agent,
     });
-  });
-  upstream.on("error", () => {
-    if (response.headersSent) response.destroy();
-    else response.writeHead(502, { "content-type": "text/plain" }).end(`ClaudeCluster could not reach ${url.host}.\n`);
-  });
-  endWith(request, response, upstream);
-  pipeline(request, upstream, () => {});
+    upstream.on("response", (received) => {
+      received.on("data", (chunk: Buffer) => this.#count(authority, chunk.length) || upstream.destroy());
+      guard(response, () => {
+        response.writeHead(statusOf(received), endToEndHeaders(received.headers));
+        pipeline(received, response, () => {});
+      });
+    });
+    upstream.on("error", () => {
+      if (response.headersSent) response.destroy();
+      else
+        response.writeHead(502, { "content-type": "text/plain" }).end(`ClaudeCluster could not reach ${url.host}.\n`);
+    });
+    endWith(request, response, upstream);
+    request.on("data", (chunk: Buffer) => this.#count(authority, chunk.length) || upstream.destroy());
+    pipeline(request, upstream, () => {});
+  }
+
+  async #decide(authority: string | undefined, plainMethod?: string): Promise<Destination> {
+    const { egress, resolve } = this.#options;
+    let destination: Destination;
+    if (authority === undefined) destination = { refused: "not a host and port" };
+    else if (plainMethod !== undefined && !egress.allowedPrivate.has(authority) && !PLAIN_METHODS.has(plainMethod)) {
+      destination = { refused: "over plain HTTP only GET and HEAD are passed on" };
+    } else destination = await findDestination(authority, egress, resolve);
+    this.#tell(authority, "refused" in destination ? destination.refused : "");
+    return destination;
+  }
+
+  #tell(authority: string | undefined, reason: string): void {
+    this.#options.onDecision({ destination: authority ?? "(malformed)", allowed: reason === "", reason });
+  }
+
+  /** False once the session has sent and received all that it may. */
+  #count(authority: string | undefined, count: number): boolean {
+    const { maxEgressBytes } = this.#options;
+    const before = this.#bytes;
+    this.#bytes += count;
+    if (this.#bytes <= maxEgressBytes) return true;
+    if (before <= maxEgressBytes) this.#tell(authority, `the session has moved ${maxEgressBytes} bytes`);
+    return false;
+  }
 }
 
-function split(authority: string): { host: string; port: number } {
-  const colon = authority.lastIndexOf(":");
-  return { host: authority.slice(0, colon).replace(/^\[|\]$/g, ""), port: Number(authority.slice(colon + 1)) };
+/** What a refused tool is told, as status text too: most print nothing but the status line. */
+function refusal(authority: string | undefined, reason: string): string {
+  return `Refused by ClaudeCluster: ${authority ?? "the destination"}, ${reason}`;
+}
+
+function answer(socket: Duplex, status: number, text: string): void {
+  const head = `HTTP/1.1 ${status} ${text}\r\nContent-Type: text/plain\r\nContent-Length: ${text.length + 1}`;
+  socket.end(`${head}\r\nConnection: close\r\n\r\n${text}\n`);
 }

@@ -26,6 +26,8 @@ interface RunFlags {
   memory?: string;
   cpus?: number;
   maxSteps?: number;
+  egress?: SpawnInput["egress"];
+  allow?: string[];
   maxCost?: number;
   maxTokens?: number;
   maxRequests?: number;
@@ -55,6 +57,11 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .option("--memory <size>", 'memory limit (default: "2g")')
     .option("--cpus <count>", "CPU limit (default: 2)", Number)
     .option("--max-steps <count>", "most model steps", Number)
+    .option(
+      "--egress <mode>",
+      "none, listed or open: what the container may connect to (default: what the host is set to)",
+    )
+    .option("--allow <host:port>", "one more destination; may be repeated", collect)
     .option("--max-cost <usd>", "most that it may cost, in USD from list prices", Number)
     .option("--max-tokens <count>", "most tokens, sent and received", Number)
     .option("--max-requests <count>", "most model requests", Number)
@@ -226,12 +233,18 @@ function toInput(task: string, flags: RunFlags): SpawnInput {
     ...times,
     permission_mode: permissionMode,
     max_steps: maxSteps,
+    egress: flags.egress,
+    allowed_destinations: flags.allow,
     max_cost_usd: flags.maxCost,
     max_tokens: flags.maxTokens,
     max_requests: flags.maxRequests,
     load_project_settings: flags.loadProjectSettings,
     continue_session: flags.continue,
   };
+}
+
+function collect(entry: string, known: string[] = []): string[] {
+  return [...known, entry];
 }
 
 function collectVariable(entry: string, known: Record<string, string>): Record<string, string> {

@@ -35,6 +35,7 @@ export function printSession(
     ["parent", parent],
     ["repository", repository === "" ? "" : `${repository} ${session.spec?.repository?.ref ?? ""}`.trim()],
     ["settings", summary.project_settings === true ? "with those of the repository" : ""],
+    ["egress", summary.egress ?? ""],
     ["container", summary.container_id.slice(0, 12)],
     ["usage", `${usage.input_tokens} tokens in, ${usage.output_tokens} out, $${usage.cost_usd.toFixed(4)}`],
     ["timeline", summary.phases.map(({ phase, seconds }) => `${phase} ${seconds.toFixed(2)}s`).join(", ")],

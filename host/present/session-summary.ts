@@ -1,5 +1,12 @@
 import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import { FileChange_Kind, Phase, type Session, Session_State } from "../../proto/index.ts";
+import {
+  type EgressSpec,
+  EgressSpec_Mode,
+  FileChange_Kind,
+  Phase,
+  type Session,
+  Session_State,
+} from "../../proto/index.ts";
 import { plainText } from "./plain-text.ts";
 import type { SessionProgress } from "./session-progress.ts";
 import { type WaitingFor, waitingFor } from "./waiting-for.ts";
@@ -58,6 +65,8 @@ export interface SessionSummary {
   permission_mode: string;
   /** The repository's own settings, hooks and MCP servers were loaded. */
   project_settings?: boolean;
+  /** Where it may connect to, where it asked for something else than the host's own: "none", "listed", "open", and destinations. */
+  egress?: string;
   base_commit: string;
   conversation_id: string;
 }
@@ -112,6 +121,7 @@ export function summarizeSession(session: Session, patch: Uint8Array, progress?:
     elapsed_seconds: elapsedSeconds(session),
     permission_mode: session.spec?.permissionMode ?? "",
     ...(session.spec?.loadProjectSettings === true && { project_settings: true }),
+    ...(session.spec?.egress !== undefined && { egress: egressText(session.spec.egress) }),
     base_commit: result?.baseCommitId ?? "",
     conversation_id: plainText(session.conversationId),
   };
@@ -163,4 +173,9 @@ export function elapsedSeconds({ result, createTime, endTime }: Session, nowMs =
 
 function enumName(name: string | undefined): string {
   return (name ?? "unspecified").toLowerCase();
+}
+
+function egressText({ mode, allowedDestinations }: EgressSpec): string {
+  const own = mode === EgressSpec_Mode.UNSPECIFIED ? EgressSpec_Mode.LISTED : mode;
+  return plainText([enumName(EgressSpec_Mode[own]), ...allowedDestinations].join(" "));
 }

@@ -25,6 +25,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { type ContainerLimits, completeLimits } from "./container-limits.ts";
 import { continueSpec } from "./continuation.ts";
+import { checkEgress, type EgressConfig } from "./egress.ts";
 import { RuntimeHealth } from "./runtime-health.ts";
 import { salvageChanges } from "./salvage.ts";
 import { SessionLog } from "./session-log.ts";
@@ -40,8 +41,10 @@ export interface SessionManagerOptions {
   defaultImage: string;
   /** Where it has no credential, no session can start. */
   model: ModelAccess;
-  /** "host:port" entries that every container may reach. */
-  egressAllowed: readonly string[];
+  /** What containers may reach beside the model and their repository. */
+  egress: EgressConfig;
+  /** Bytes that one session may move there and back. Default 16 GiB. */
+  maxEgressBytes?: number | undefined;
   logger: Logger;
   /** Default: what this machine can bear. */
   queue?: Partial<QueueLimits>;
@@ -110,7 +113,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
   }
 
   #start(session: Pick<SessionRunOptions, "spec" | "limits" | "log" | "resumed">): void {
-    const { store, runtime, egressAllowed, model, logger } = this.#options;
+    const { store, runtime, egress, maxEgressBytes, model, logger } = this.#options;
     const { sessionId } = session.log;
     const run = new SessionRun({
       ...session,
@@ -118,7 +121,8 @@ export class SessionManager implements Sessions, AsyncDisposable {
       runtime,
       queue: this.#queue,
       health: this.#health,
-      egressAllowed,
+      egress,
+      maxEgressBytes,
       model,
       logger: logger.child({ sessionId }),
     });
@@ -133,6 +137,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     if (this.#closing.signal.aborted)
       throw new AppError("HOST_CLOSING", "The host is shutting down.", { kind: "UNAVAILABLE", retryable: true });
     const spec = continueSpec(store, completeSpec(request.spec));
+    checkEgress(spec, this.#options.egress);
     const limits = this.#completeLimits(request.container);
     if ((await model.credentials.read()) === undefined) {
       throw new AppError("NO_CREDENTIAL", "No credential for the model is configured.", {

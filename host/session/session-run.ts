@@ -27,12 +27,12 @@ import {
   UserMessageSchema,
 } from "../../proto/index.ts";
 import { Broker, type BrokerOptions } from "../broker/broker.ts";
-import { repositoryAuthority } from "../broker/proxy-gateway.ts";
 import type { Container, ContainerRef, CreateProgress, Runtime } from "../runtime/runtime.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { type AgentResult, AgentSession } from "./agent-session.ts";
 import type { ContainerLimits } from "./container-limits.ts";
 import { restoreRequests } from "./continuation.ts";
+import { type EgressConfig, egressRules } from "./egress.ts";
 import { cancellation, exitFailure, failure, finalState } from "./ending.ts";
 import type { RuntimeHealth } from "./runtime-health.ts";
 import { isNoRoom } from "./no-room.ts";
@@ -53,6 +53,8 @@ const EVENT_TEXT_BYTES = 16 * 1024;
 const EVENT_CHANGE_COUNT = 100;
 /** A container can ask for endlessly many hosts. */
 const MAX_EGRESS_EVENTS = 200;
+/** More than any build downloads. */
+const MAX_EGRESS_BYTES = 16 * 1024 ** 3;
 
 /** How sessions reach the model, and what they may use of it. */
 export interface ModelAccess extends Pick<BrokerOptions, "endpoint" | "credentials" | "policy" | "fallbackModel"> {
@@ -68,8 +70,9 @@ export interface SessionRunOptions {
   queue: SessionQueue;
   health: RuntimeHealth;
   model: ModelAccess;
-  /** "host:port" entries beside the repository's own. */
-  egressAllowed: readonly string[];
+  egress: EgressConfig;
+  /** Default 16 GiB. */
+  maxEgressBytes?: number | undefined;
   logger: Logger;
   /** A host before this one has had the session. Default false. */
   resumed?: boolean;
@@ -388,10 +391,8 @@ export class SessionRun {
   }
 
   #createBroker(spec: SessionSpec): Broker {
-    const { logger, model, egressAllowed } = this.#options;
+    const { logger, model, egress, maxEgressBytes = MAX_EGRESS_BYTES } = this.#options;
     const { endpoint, credentials, policy, fallbackModel } = model;
-    const allowed = new Set(egressAllowed);
-    if (spec.repository !== undefined) allowed.add(repositoryAuthority(spec.repository.uri));
     const told = new Set<string>();
     return new Broker({
       endpoint,
@@ -405,7 +406,8 @@ export class SessionRun {
       onRetry: ({ delayMs, ...retry }) =>
         this.#tell({ case: "retrying", value: create(RetryingSchema, { ...retry, delay: durationFromMs(delayMs) }) }),
       logger,
-      allowed,
+      egress: egressRules(spec, egress),
+      maxEgressBytes,
       onDecision: ({ destination, allowed, reason }) => {
         const known = `${destination} ${reason}`;
         if (told.has(known) || told.size >= MAX_EGRESS_EVENTS || this.#kill.signal.aborted) return;

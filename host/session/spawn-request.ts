@@ -5,6 +5,8 @@ import {
   AppError,
   BudgetSchema,
   ContainerSpecSchema,
+  EgressSpec_Mode,
+  EgressSpecSchema,
   PERMISSION_MODES,
   RepositorySpecSchema,
   SessionSpecSchema,
@@ -36,6 +38,17 @@ export const spawnInputSchema = z.strictObject({
     .describe("Image with the ClaudeCluster agent. Default: the one that this host is set to."),
   memory: z.string().optional().describe('Memory limit, such as "512m" or "4g". Default: "2g".'),
   cpus: z.number().optional().describe("CPU limit. Default: 2."),
+  egress: z
+    .enum(["none", "listed", "open"])
+    .optional()
+    .describe(
+      "What the container may connect to beside the model and the repository. listed: package registries and what the host's user listed. open: every public host, where the host's user allows that. Default: what the host is set to, usually listed.",
+    ),
+  allowed_destinations: z
+    .array(z.string())
+    .max(100)
+    .optional()
+    .describe('More destinations for this session, each exactly "host" (port 443) or "host:port"; public ones only.'),
   environment: z
     .record(z.string(), z.string())
     .optional()
@@ -122,6 +135,12 @@ export function toCreateRequest(input: SpawnInput): CreateSessionRequest {
         maxTokenCount: BigInt(input.max_tokens ?? 0),
         maxRequestCount: input.max_requests ?? 0,
       }),
+      ...((input.egress !== undefined || input.allowed_destinations !== undefined) && {
+        egress: create(EgressSpecSchema, {
+          mode: EGRESS_MODES[input.egress ?? "unspecified"],
+          allowedDestinations: input.allowed_destinations ?? [],
+        }),
+      }),
       loadProjectSettings: input.load_project_settings ?? false,
       previousSessionId: input.continue_session ?? "",
       ...(repository !== undefined && {
@@ -141,6 +160,13 @@ export function toCreateRequest(input: SpawnInput): CreateSessionRequest {
     }),
   };
 }
+
+const EGRESS_MODES = {
+  unspecified: EgressSpec_Mode.UNSPECIFIED,
+  none: EgressSpec_Mode.NONE,
+  listed: EgressSpec_Mode.LISTED,
+  open: EgressSpec_Mode.OPEN,
+};
 
 function toDuration(seconds: number) {
   if (!Number.isFinite(seconds) || Math.abs(seconds) > 1e9) {

@@ -3,10 +3,10 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { pino } from "pino";
 import { expect, test, vi } from "vitest";
 import { Broker } from "../../host/broker/broker.ts";
-import { repositoryAuthority } from "../../host/broker/proxy-gateway.ts";
 import { DockerRuntime } from "../../host/runtime/docker/docker-runtime.ts";
 import type { Container } from "../../host/runtime/runtime.ts";
 import { type AgentResult, AgentSession } from "../../host/session/agent-session.ts";
+import { egressRules } from "../../host/session/egress.ts";
 import { SessionLog } from "../../host/session/session-log.ts";
 import { SqliteStore } from "../../host/store/sqlite-store.ts";
 import { RepositorySpecSchema, SessionSpecSchema, completeSpec } from "../../proto/index.ts";
@@ -52,8 +52,10 @@ test("a killed bridge and a host that goes away while an answer streams lose no 
       logger,
       onDecision: () => {},
       onRetry: () => {},
+      egress: egressRules(spec, { mode: "none", allowed: [], allowedPrivate: [] }),
+      maxEgressBytes: GIB,
     };
-    const broker = new Broker({ ...options, allowed: new Set([repositoryAuthority(uri)]) });
+    const broker = new Broker(options);
     const result = new AgentSession({ container: hosted, spec, log, broker }).run(gone.signal);
     result.catch(() => {});
     const vanish = async () => {

@@ -44,7 +44,7 @@ export async function startLoadHost(
       store,
       defaultImage: "agent:load",
       model: openModel("http://127.0.0.1:9"),
-      egressAllowed: [],
+      egress: { mode: "none", allowed: [], allowedPrivate: [] },
       logger,
       queue: { maxRunning: Infinity, maxMemoryBytes: Infinity },
     }),

@@ -40,7 +40,7 @@ export async function startFakeHost({
       store,
       defaultImage: "agent:test",
       model: openModel(model.url),
-      egressAllowed: [],
+      egress: { mode: "none", allowed: [], allowedPrivate: [] },
       logger: pino({ level: "silent" }),
       ...options,
     });

@@ -2,8 +2,8 @@
 // @generated from file claudecluster/session/v1alpha1/session_spec.proto (package claudecluster.session.v1alpha1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/session/v1alpha1/session_spec.proto.
  */
 export const file_claudecluster_session_v1alpha1_session_spec: GenFile = /*@__PURE__*/
-  fileDesc("CjFjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9zcGVjLnByb3RvEh5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEi2wQKC1Nlc3Npb25TcGVjEkIKCnJlcG9zaXRvcnkYASABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUmVwb3NpdG9yeVNwZWMSDAoEdGFzaxgCIAEoCRINCgVtb2RlbBgDIAEoCRIVCg1hbGxvd2VkX3Rvb2xzGAQgAygJEhcKD3Blcm1pc3Npb25fbW9kZRgFIAEoCRIWCg5tYXhfc3RlcF9jb3VudBgGIAEoBRIqCgd0aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uElEKC2Vudmlyb25tZW50GAggAygLMjwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjLkVudmlyb25tZW50RW50cnkSGwoTcHJldmlvdXNfc2Vzc2lvbl9pZBgJIAEoCRIvCgxpZGxlX3RpbWVvdXQYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMwoQZGVjaXNpb25fdGltZW91dBgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tYXhfdHVybl9jb3VudBgMIAEoBRI2CgZidWRnZXQYDSABKAsyJi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQnVkZ2V0Eh0KFWxvYWRfcHJvamVjdF9zZXR0aW5ncxgPIAEoCBoyChBFbnZpcm9ubWVudEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUgoGQnVkZ2V0EhQKDG1heF9jb3N0X3VzZBgBIAEoARIXCg9tYXhfdG9rZW5fY291bnQYAiABKAMSGQoRbWF4X3JlcXVlc3RfY291bnQYAyABKAUiOQoOUmVwb3NpdG9yeVNwZWMSCwoDdXJpGAEgASgJEgsKA3JlZhgCIAEoCRINCgVkZXB0aBgDIAEoBWIGcHJvdG8z", [file_google_protobuf_duration]);
+  fileDesc("CjFjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9zcGVjLnByb3RvEh5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEilwUKC1Nlc3Npb25TcGVjEkIKCnJlcG9zaXRvcnkYASABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUmVwb3NpdG9yeVNwZWMSDAoEdGFzaxgCIAEoCRINCgVtb2RlbBgDIAEoCRIVCg1hbGxvd2VkX3Rvb2xzGAQgAygJEhcKD3Blcm1pc3Npb25fbW9kZRgFIAEoCRIWCg5tYXhfc3RlcF9jb3VudBgGIAEoBRIqCgd0aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uElEKC2Vudmlyb25tZW50GAggAygLMjwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjLkVudmlyb25tZW50RW50cnkSGwoTcHJldmlvdXNfc2Vzc2lvbl9pZBgJIAEoCRIvCgxpZGxlX3RpbWVvdXQYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMwoQZGVjaXNpb25fdGltZW91dBgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tYXhfdHVybl9jb3VudBgMIAEoBRI2CgZidWRnZXQYDSABKAsyJi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQnVkZ2V0EjoKBmVncmVzcxgOIAEoCzIqLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5FZ3Jlc3NTcGVjEh0KFWxvYWRfcHJvamVjdF9zZXR0aW5ncxgPIAEoCBoyChBFbnZpcm9ubWVudEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUgoGQnVkZ2V0EhQKDG1heF9jb3N0X3VzZBgBIAEoARIXCg9tYXhfdG9rZW5fY291bnQYAiABKAMSGQoRbWF4X3JlcXVlc3RfY291bnQYAyABKAUitgEKCkVncmVzc1NwZWMSPQoEbW9kZRgBIAEoDjIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5FZ3Jlc3NTcGVjLk1vZGUSHAoUYWxsb3dlZF9kZXN0aW5hdGlvbnMYAiADKAkiSwoETW9kZRIUChBNT0RFX1VOU1BFQ0lGSUVEEAASDQoJTU9ERV9OT05FEAESDwoLTU9ERV9MSVNURUQQAhINCglNT0RFX09QRU4QAyI5Cg5SZXBvc2l0b3J5U3BlYxILCgN1cmkYASABKAkSCwoDcmVmGAIgASgJEg0KBWRlcHRoGAMgASgFYgZwcm90bzM", [file_google_protobuf_duration]);
 
 /**
  * What Claude is to do, and on what. The same in the host's API and in the agent's. Holds no
@@ -126,6 +126,14 @@ export type SessionSpec = Message<"claudecluster.session.v1alpha1.SessionSpec"> 
   budget?: Budget | undefined;
 
   /**
+   * Where what runs in the container may connect to, beside the model and the repository. Held by
+   * the host; the agent does nothing with it. Absent: what the host is set to.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.EgressSpec egress = 14;
+   */
+  egress?: EgressSpec | undefined;
+
+  /**
    * Loads what the repository brings for Claude Code: its settings, hooks and MCP servers
    * (.claude/, .mcp.json). They run in the container before anybody has looked at them. False,
    * the default: only its CLAUDE.md counts.
@@ -179,6 +187,75 @@ export const BudgetSchema: GenMessage<Budget> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_spec, 1);
 
 /**
+ * Rules for connections out of the container.
+ *
+ * @generated from message claudecluster.session.v1alpha1.EgressSpec
+ */
+export type EgressSpec = Message<"claudecluster.session.v1alpha1.EgressSpec"> & {
+  /**
+   * What counts.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.EgressSpec.Mode mode = 1;
+   */
+  mode: EgressSpec_Mode;
+
+  /**
+   * Exact "host:port" entries; hosts alone mean port 443. They must be public.
+   *
+   * @generated from field: repeated string allowed_destinations = 2;
+   */
+  allowedDestinations: string[];
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.EgressSpec.
+ * Use `create(EgressSpecSchema)` to create a new message.
+ */
+export const EgressSpecSchema: GenMessage<EgressSpec> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 2);
+
+/**
+ * What counts.
+ *
+ * @generated from enum claudecluster.session.v1alpha1.EgressSpec.Mode
+ */
+export enum EgressSpec_Mode {
+  /**
+   * What the host is set to: LISTED unless its user chose otherwise.
+   *
+   * @generated from enum value: MODE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Nothing but the model and the repository.
+   *
+   * @generated from enum value: MODE_NONE = 1;
+   */
+  NONE = 1,
+
+  /**
+   * The destinations of the host's list and allowed_destinations.
+   *
+   * @generated from enum value: MODE_LISTED = 2;
+   */
+  LISTED = 2,
+
+  /**
+   * Every public host, where the host's user allows that. What Claude reads can be sent anywhere.
+   *
+   * @generated from enum value: MODE_OPEN = 3;
+   */
+  OPEN = 3,
+}
+
+/**
+ * Describes the enum claudecluster.session.v1alpha1.EgressSpec.Mode.
+ */
+export const EgressSpec_ModeSchema: GenEnum<EgressSpec_Mode> = /*@__PURE__*/
+  enumDesc(file_claudecluster_session_v1alpha1_session_spec, 2, 0);
+
+/**
  * Where the workspace comes from.
  *
  * @generated from message claudecluster.session.v1alpha1.RepositorySpec
@@ -211,5 +288,5 @@ export type RepositorySpec = Message<"claudecluster.session.v1alpha1.RepositoryS
  * Use `create(RepositorySpecSchema)` to create a new message.
  */
 export const RepositorySpecSchema: GenMessage<RepositorySpec> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 2);
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 3);
 

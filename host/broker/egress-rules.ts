@@ -1,0 +1,68 @@
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+import { isMetadataAddress, isPublicAddress } from "./public-address.ts";
+
+/** Where a session's connections may go. Destinations are "host:port", in lower case. */
+export interface EgressRules {
+  /** Every public host, and not only those that are listed. */
+  open: boolean;
+  /** Listed ones. What they resolve to must be public. */
+  allowed: ReadonlySet<string>;
+  /** Listed ones that may be anywhere but on the link: the repository's, and what the user says is on his own network. */
+  allowedPrivate: ReadonlySet<string>;
+}
+
+/** A destination that was looked at. */
+export type Destination =
+  /** The address that was checked is the one to be dialled. */
+  { host: string; port: number; address: string } | { refused: string };
+
+/** Resolves a name to all its addresses. */
+export type Resolve = (host: string) => Promise<string[]>;
+
+const systemResolve: Resolve = async (host) => (await lookup(host, { all: true })).map(({ address }) => address);
+
+/** Returns "host:port" in the form of the rules, undefined for what is no such thing. */
+export function parseAuthority(authority: string): string | undefined {
+  const match = /^([a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\]):(\d{1,5})$/.exec(authority.toLowerCase());
+  if (match === null) return undefined;
+  const port = Number(match[2]);
+  if (port < 1 || port > 65535) return undefined;
+  return `${match[1]!.replace(/\.$/, "")}:${port}`;
+}
+
+/** Returns the "host:port" that a repository's URI is fetched from. */
+export function repositoryAuthority(uri: string): string {
+  const url = new URL(uri);
+  const port = url.port === "" ? (url.protocol === "https:" ? 443 : 80) : url.port;
+  return `${url.hostname.toLowerCase()}:${port}`;
+}
+
+/** Looks a destination up, once, and says which address is to be dialled, or why none is. Never rejects. */
+export async function findDestination(
+  authority: string,
+  rules: EgressRules,
+  resolve: Resolve = systemResolve,
+): Promise<Destination> {
+  const mayBePrivate = rules.allowedPrivate.has(authority);
+  if (!mayBePrivate && !rules.open && !rules.allowed.has(authority)) return { refused: "not on the list" };
+  const { host, port } = split(authority);
+  let addresses: string[];
+  try {
+    addresses = isIP(host) === 0 ? await resolve(host) : [host];
+  } catch {
+    return { refused: "the name does not resolve" };
+  }
+  // One that is not public among others is somebody's try to get in by a name.
+  const wrong = addresses.find((each) => (mayBePrivate ? isMetadataAddress(each) : !isPublicAddress(each)));
+  if (wrong !== undefined) {
+    return { refused: `it resolves to ${wrong}, which is no public address` };
+  }
+  const [address] = addresses;
+  return address === undefined ? { refused: "the name does not resolve" } : { host, port, address };
+}
+
+function split(authority: string): { host: string; port: number } {
+  const colon = authority.lastIndexOf(":");
+  return { host: authority.slice(0, colon).replace(/^\[|\]$/g, ""), port: Number(authority.slice(colon + 1)) };
+}

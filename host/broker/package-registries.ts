@@ -1,0 +1,27 @@
+/**
+ * What may be reached unless the user takes it off the list: the hosts from which package managers read. Exact, and
+ * none where anybody can put files for everybody without a package of his own. A listed host is what it lets be
+ * uploaded, too: publishing needs a token, of which there is none inside.
+ */
+export const PACKAGE_REGISTRIES: readonly string[] = [
+  // npm, yarn
+  "registry.npmjs.org:443",
+  "registry.yarnpkg.com:443",
+  // pip
+  "pypi.org:443",
+  "files.pythonhosted.org:443",
+  // cargo
+  "index.crates.io:443",
+  "static.crates.io:443",
+  // go
+  "proxy.golang.org:443",
+  "sum.golang.org:443",
+  // gem
+  "rubygems.org:443",
+  "index.rubygems.org:443",
+  // apt
+  "deb.debian.org:80",
+  "deb.debian.org:443",
+  "security.debian.org:80",
+  "security.debian.org:443",
+];

@@ -1,0 +1,139 @@
+import { once } from "node:events";
+import { Agent, createServer as createHttpServer } from "node:http";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { type Duplex, duplexPair } from "node:stream";
+import { text } from "node:stream/consumers";
+import { connect as connectTls } from "node:tls";
+import { expect, onTestFinished, test } from "vitest";
+import { createProxyGateway, type ProxyGatewayOptions } from "./proxy-gateway.ts";
+
+function createProxy(options: Partial<ProxyGatewayOptions> & { allowedPrivate?: string[]; allowed?: string[] }) {
+  const decisions: string[] = [];
+  const agent = new Agent();
+  onTestFinished(() => agent.destroy());
+  const server = createProxyGateway({
+    egress: { open: false, allowed: new Set(options.allowed), allowedPrivate: new Set(options.allowedPrivate) },
+    maxEgressBytes: 1e9,
+    agent,
+    onDecision: ({ destination, allowed, reason }) => decisions.push(`${allowed ? "+" : "-"}${destination} ${reason}`),
+    // Whatever the name, it is this machine.
+    resolve: () => Promise.resolve(["127.0.0.1"]),
+    ...options,
+  });
+  const open = (): Duplex => {
+    const [ours, theirs] = duplexPair();
+    server.emit("connection", theirs);
+    return ours;
+  };
+  const tunnel = async (authority: string): Promise<{ socket: Duplex; head: string }> => {
+    const socket = open();
+    socket.write(`CONNECT ${authority} HTTP/1.1\r\nhost: x\r\n\r\n`);
+    const [head] = (await once(socket, "data")) as [Buffer];
+    socket.pause();
+    return { socket, head: head.toString() };
+  };
+  return { decisions, open, tunnel };
+}
+
+async function listen(server: Server): Promise<number> {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+/** A server that tells of what comes, and answers nothing. */
+async function listening(): Promise<{ port: number; received: Promise<Buffer> }> {
+  const received = Promise.withResolvers<Buffer>();
+  const port = await listen(
+    createServer((socket: Socket) => {
+      socket.on("error", () => {});
+      socket.once("data", received.resolve);
+      socket.once("close", () => received.resolve(Buffer.alloc(0)));
+    }),
+  );
+  return { port, received: received.promise };
+}
+
+test("passes on TLS that asks for the name that was allowed", async () => {
+  const { port, received } = await listening();
+  const { tunnel } = createProxy({ allowedPrivate: [`a.test:${port}`] });
+  const { socket } = await tunnel(`a.test:${port}`);
+  connectTls({ socket, servername: "a.test" }).on("error", () => {});
+  expect((await received).includes("a.test")).toBe(true);
+  socket.destroy();
+});
+
+test.each([
+  ["another name", "b.test", "TLS asks for b.test"],
+  ["no name", undefined, "TLS asks for no name"],
+])("ends TLS that asks for %s, before anything of it has left", async (_what, servername, reason) => {
+  const { port, received } = await listening();
+  const { tunnel, decisions } = createProxy({ allowedPrivate: [`a.test:${port}`] });
+  const { socket } = await tunnel(`a.test:${port}`);
+  connectTls({ socket, ...(servername !== undefined && { servername }) }).on("error", () => {});
+  expect(await received).toHaveLength(0);
+  expect(decisions).toEqual([`+a.test:${port} `, `-a.test:${port} ${reason}`]);
+});
+
+test("refuses a listed name that leads to this machine, and says why to the tool", async () => {
+  const { tunnel, decisions } = createProxy({ allowed: ["a.test:443"] });
+  const { head } = await tunnel("a.test:443");
+  expect(head).toMatch(/^HTTP\/1.1 403 Refused by ClaudeCluster: a.test:443, it resolves to 127.0.0.1/);
+  expect(decisions).toEqual(["-a.test:443 it resolves to 127.0.0.1, which is no public address"]);
+});
+
+test("lets other protocols pass on other ports, also those in which the server speaks first", async () => {
+  const port = await listen(
+    createServer((socket) => {
+      socket.on("error", () => {});
+      socket.end("220 hello\r\n");
+    }),
+  );
+  const { tunnel } = createProxy({ allowedPrivate: [`a.test:${port}`] });
+  const { socket, head } = await tunnel(`a.test:${port}`);
+  expect(head + (await text(socket))).toContain("220 hello");
+});
+
+test("passes on only reading over plain HTTP, but to the repository", async () => {
+  const port = await listen(createHttpServer((request, response) => response.end(request.method)));
+  const ask = async (method: string, given: Parameters<typeof createProxy>[0]) => {
+    const socket = createProxy(given).open();
+    socket.write(
+      `${method} http://a.test:${port}/x HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
+    );
+    return (await text(socket)).split("\r\n")[0];
+  };
+  const listed = { allowed: [`a.test:${port}`], resolve: () => Promise.resolve(["127.0.0.1"]) };
+  expect(await ask("POST", listed)).toContain("403 Refused by ClaudeCluster");
+  expect(await ask("PUT", listed)).toContain("only GET and HEAD");
+  expect(await ask("POST", { allowedPrivate: [`a.test:${port}`] })).toBe("HTTP/1.1 200 OK");
+});
+
+test("ends what goes on after the session has moved all that it may", async () => {
+  const port = await listen(
+    createServer((socket) => {
+      socket.on("error", () => {});
+      socket.pipe(socket);
+    }),
+  );
+  const { tunnel, decisions } = createProxy({ allowedPrivate: [`a.test:${port}`], maxEgressBytes: 1000 });
+  const { socket } = await tunnel(`a.test:${port}`);
+  const closed = once(socket, "close");
+  socket.on("error", () => {});
+  socket.resume();
+  socket.write("x".repeat(600));
+  await expect.poll(() => decisions).toContain(`-a.test:${port} the session has moved 1000 bytes`);
+  socket.destroy();
+  await closed;
+});
+
+test("has no more than 64 tunnels at once", async () => {
+  const { port } = await listening();
+  const { tunnel } = createProxy({ allowedPrivate: [`a.test:${port}`] });
+  const open = await Promise.all(Array.from({ length: 64 }, () => tunnel(`a.test:${port}`)));
+  expect(open.every(({ head }) => head.startsWith("HTTP/1.1 200"))).toBe(true);
+  const { head } = await tunnel(`a.test:${port}`);
+  expect(head).toContain("503 More than 64 connections at once");
+  for (const { socket } of open) socket.destroy();
+});

@@ -1,0 +1,45 @@
+import { expect, test } from "vitest";
+import { isMetadataAddress, isPublicAddress } from "./public-address.ts";
+
+test.each(["1.1.1.1", "93.184.216.34", "172.15.0.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "2a00:1450::1"])(
+  "%s is public",
+  (address) => expect(isPublicAddress(address)).toBe(true),
+);
+
+test.each([
+  "0.0.0.0",
+  "10.1.2.3",
+  "100.64.0.1",
+  "127.0.0.1",
+  "127.255.255.254",
+  "169.254.169.254",
+  "172.16.0.1",
+  "172.31.255.255",
+  "192.0.0.192",
+  "192.168.1.1",
+  "198.18.0.1",
+  "224.0.0.1",
+  "255.255.255.255",
+  "::",
+  "::1",
+  "::ffff:10.0.0.1",
+  "::ffff:169.254.169.254",
+  "::10.0.0.1",
+  "64:ff9b::a9fe:a9fe",
+  "64:ff9b:1::1",
+  "2002:7f00:1::",
+  "2001:0:1::",
+  "fc00::1",
+  "fd00:ec2::254",
+  "fe80::1",
+  "ff02::1",
+])("%s is not", (address) => expect(isPublicAddress(address)).toBe(false));
+
+test.each(["169.254.169.254", "::ffff:169.254.169.254", "fe80::1", "fd00:ec2::254", "100.100.100.200"])(
+  "%s gives out credentials",
+  (address) => expect(isMetadataAddress(address)).toBe(true),
+);
+
+test.each(["10.0.0.1", "127.0.0.1", "192.168.0.10", "fd12::1"])("%s does not", (address) =>
+  expect(isMetadataAddress(address)).toBe(false),
+);

@@ -1,0 +1,59 @@
+import { create } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { EgressSpec_Mode, EgressSpecSchema, RepositorySpecSchema, SessionSpecSchema } from "../../proto/index.ts";
+import { checkEgress, type EgressConfig, egressRules } from "./egress.ts";
+
+const config = (mode: EgressConfig["mode"]): EgressConfig => ({
+  mode,
+  allowed: ["registry.test:443"],
+  allowedPrivate: ["own.test:443"],
+});
+const spec = (mode?: EgressSpec_Mode, allowedDestinations: string[] = []) =>
+  create(SessionSpecSchema, {
+    repository: create(RepositorySpecSchema, { uri: "https://git.test/a" }),
+    ...(mode !== undefined && { egress: create(EgressSpecSchema, { mode, allowedDestinations }) }),
+  });
+
+test("a session has the host's list, its own, and its repository", () => {
+  expect(egressRules(spec(), config("listed"))).toEqual({
+    open: false,
+    allowed: new Set(["registry.test:443"]),
+    allowedPrivate: new Set(["own.test:443", "git.test:443"]),
+  });
+  const { allowed } = egressRules(spec(EgressSpec_Mode.LISTED, ["more.test:443"]), config("listed"));
+  expect([...allowed]).toEqual(["registry.test:443", "more.test:443"]);
+});
+
+test.each([
+  [spec(EgressSpec_Mode.NONE), config("open")],
+  [spec(), config("none")],
+])("a session without connections has its repository alone", (given, host) => {
+  expect(egressRules(given, host)).toEqual({
+    open: false,
+    allowed: new Set(),
+    allowedPrivate: new Set(["git.test:443"]),
+  });
+});
+
+test("a session is open only where it asks for that and the host allows it", () => {
+  expect(egressRules(spec(EgressSpec_Mode.OPEN), config("open")).open).toBe(true);
+  expect(egressRules(spec(), config("open")).open).toBe(false);
+});
+
+test.each([
+  [spec(EgressSpec_Mode.OPEN), config("listed")],
+  [spec(EgressSpec_Mode.OPEN), config("none")],
+  [spec(EgressSpec_Mode.LISTED), config("none")],
+  [spec(EgressSpec_Mode.UNSPECIFIED, ["a.test:443"]), config("none")],
+])("a session that wants more than the host gives is refused", (given, host) => {
+  expect(() => checkEgress(given, host)).toThrow(/no more than/);
+});
+
+test.each([
+  [spec(), config("none")],
+  [spec(EgressSpec_Mode.NONE), config("none")],
+  [spec(EgressSpec_Mode.LISTED, ["a.test:443"]), config("listed")],
+  [spec(EgressSpec_Mode.OPEN), config("open")],
+])("a session that keeps within it is not", (given, host) => {
+  expect(() => checkEgress(given, host)).not.toThrow();
+});

@@ -15,11 +15,26 @@ export interface GitServer extends AsyncDisposable {
   port: number;
 }
 
-/** Starts a git server over HTTP, as git-http-backend serves it. */
-export async function startGitServer(options: { host?: string } = {}): Promise<GitServer> {
-  const { host = "127.0.0.1" } = options;
+export interface GitServerOptions {
+  host?: string;
+  /** "user:password" that a request for a repository has to show. Undefined: none, and nobody can push. */
+  login?: (repository: string) => string | undefined;
+}
+
+/** Starts a git server over HTTP, as git-http-backend serves it. Who has logged in may push. */
+export async function startGitServer(options: GitServerOptions = {}): Promise<GitServer> {
+  const { host = "127.0.0.1", login = () => undefined } = options;
   const root = await mkdtemp(join(tmpdir(), "claudecluster-git-"));
-  const server = createServer((request, response) => serveGit(root, request, response));
+  const server = createServer((request, response) => {
+    const wanted = login(/^\/(.+?)\.git\//.exec(request.url ?? "")?.[1] ?? "");
+    const given = request.headers.authorization;
+    if (wanted !== undefined && given !== `Basic ${Buffer.from(wanted).toString("base64")}`) {
+      response.writeHead(401, { "www-authenticate": 'Basic realm="git"' }).end();
+      request.resume();
+      return;
+    }
+    serveGit(root, request, response, wanted?.split(":")[0]);
+  });
   await new Promise<void>((resolve) => server.listen(0, host, resolve));
   const { port } = server.address() as AddressInfo;
   const directoryOf = (name: string) => join(root, `${name}.git`);
@@ -46,7 +61,7 @@ export async function startGitServer(options: { host?: string } = {}): Promise<G
 }
 
 /** One request through git-http-backend: a CGI program, https://git-scm.com/docs/git-http-backend. */
-function serveGit(root: string, request: IncomingMessage, response: ServerResponse): void {
+function serveGit(root: string, request: IncomingMessage, response: ServerResponse, user = ""): void {
   const url = new URL(request.url ?? "/", "http://git");
   const header = (name: string) => String(request.headers[name] ?? "");
   const env = {
@@ -61,6 +76,8 @@ function serveGit(root: string, request: IncomingMessage, response: ServerRespon
     CONTENT_TYPE: header("content-type"),
     HTTP_CONTENT_ENCODING: header("content-encoding"),
     GIT_PROTOCOL: header("git-protocol"),
+    // Pushes are for those who have logged in.
+    ...(user !== "" && { REMOTE_USER: user }),
   };
   const child = spawn("git", ["http-backend"], { env, stdio: ["pipe", "pipe", "ignore"] });
   child.stdin.on("error", () => {});

@@ -1,0 +1,77 @@
+import { randomUUID } from "node:crypto";
+
+/** Where an LFS object really is, and what that server wants to see. Stays with the host. */
+export interface LfsObject {
+  repository: URL;
+  target: URL;
+  headers: Record<string, string>;
+}
+
+/** Places that are remembered; the oldest go first. A batch has at most 100 objects of two or three places each. */
+const MAX_OBJECTS = 10_000;
+const MAX_HEADERS = 20;
+
+/** Gives the places of LFS objects names that mean nothing outside of this session. */
+export class LfsObjects {
+  readonly #known = new Map<string, LfsObject>();
+
+  get(id: string): LfsObject | undefined {
+    return this.#known.get(id);
+  }
+
+  /**
+   * Returns a batch answer in which each place is one of the gateway's, without the headers: tokens stay here.
+   * Undefined for what is no batch answer. See https://github.com/git-lfs/git-lfs/blob/main/docs/api/batch.md
+   */
+  rewrite(answer: unknown, repository: URL, gatewayOrigin: string): unknown {
+    if (!isRecord(answer) || !Array.isArray(answer["objects"])) return undefined;
+    const objects = answer["objects"].filter(isRecord).map(({ oid, size, error, actions }) => ({
+      oid,
+      size,
+      authenticated: true,
+      ...(error !== undefined && { error }),
+      ...(isRecord(actions) && { actions: this.#rewriteActions(actions, repository, gatewayOrigin) }),
+    }));
+    return { transfer: "basic", objects };
+  }
+
+  #rewriteActions(actions: Record<string, unknown>, repository: URL, gatewayOrigin: string): Record<string, unknown> {
+    const rewritten: Record<string, unknown> = {};
+    for (const name of ["download", "upload", "verify"]) {
+      const action = actions[name];
+      if (!isRecord(action)) continue;
+      const target = readTarget(action["href"], repository);
+      if (target === undefined) continue;
+      const id = randomUUID();
+      this.#known.set(id, { repository, target, headers: readHeaders(action["header"]) });
+      if (this.#known.size > MAX_OBJECTS) this.#known.delete(this.#known.keys().next().value!);
+      rewritten[name] = { href: `${gatewayOrigin}/lfs/${id}` };
+    }
+    return rewritten;
+  }
+}
+
+/** The repository's own server, or any by https; never plain http to another. */
+function readTarget(href: unknown, repository: URL): URL | undefined {
+  if (typeof href !== "string" || !URL.canParse(href)) return undefined;
+  const target = new URL(href);
+  return target.origin === repository.origin || target.protocol === "https:" ? target : undefined;
+}
+
+function readHeaders(given: unknown): Record<string, string> {
+  if (!isRecord(given)) return {};
+  const pairs = Object.entries(given).slice(0, MAX_HEADERS);
+  return Object.fromEntries(
+    pairs.filter(
+      (pair): pair is [string, string] =>
+        /^[A-Za-z0-9-]+$/.test(pair[0]) &&
+        !/^(?:host|connection|content-length|transfer-encoding|expect|upgrade)$/i.test(pair[0]) &&
+        typeof pair[1] === "string" &&
+        /^[\x20-\x7e]*$/.test(pair[1]),
+    ),
+  );
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

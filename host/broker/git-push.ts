@@ -1,0 +1,80 @@
+import { FLUSH, packet, readSection, sideBand } from "./pkt-line.ts";
+
+/** What a push wants to change. */
+export interface PushCommand {
+  ref: string;
+  deletes: boolean;
+}
+
+/** The beginning of a push, before its pack. */
+export interface Push {
+  commands: readonly PushCommand[];
+  capabilities: ReadonlySet<string>;
+  /** What of the bytes was looked at; the pack follows. */
+  bytes: number;
+}
+
+/** The commands of a push; beyond this it is refused. */
+export const MAX_COMMAND_BYTES = 256 * 1024;
+
+const COMMAND = /^([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) (refs\/[\x21-\x7e\x80-\xff]{1,500})$/;
+const SHALLOW = /^shallow (?:[0-9a-f]{40}|[0-9a-f]{64})$/;
+/** Others would let a push say more than its commands do: https://git-scm.com/docs/gitprotocol-capabilities */
+const CAPABILITY =
+  /^(?:report-status|report-status-v2|delete-refs|quiet|atomic|ofs-delta|side-band-64k|agent=.*|session-id=.*|object-format=(?:sha1|sha256))$/;
+
+/**
+ * Reads the beginning of a receive-pack request, strictly: what git would read in another way than we do is refused.
+ * Undefined: more bytes are needed. Throws a RangeError saying what is not accepted.
+ */
+export function readPush(bytes: Buffer): Push | undefined {
+  const section = readSection(bytes);
+  if (section === undefined) {
+    if (bytes.length > MAX_COMMAND_BYTES) throw new RangeError("too many refs in one push");
+    return undefined;
+  }
+  const commands: PushCommand[] = [];
+  const capabilities = new Set<string>();
+  for (const line of section.packets) {
+    const [text = "", said, ...more] = line.toString("latin1").replace(/\n$/, "").split("\0");
+    if (said === undefined && SHALLOW.test(text) && commands.length === 0) continue;
+    if (text === "push-cert") throw new RangeError("signed pushes are not accepted");
+    const match = COMMAND.exec(text);
+    if (match === null || more.length > 0 || (said !== undefined && commands.length > 0)) {
+      throw new RangeError("not a push");
+    }
+    for (const capability of (said ?? "").split(" ").filter((each) => each !== "")) {
+      if (capability === "push-options") throw new RangeError("push options are not accepted");
+      if (!CAPABILITY.test(capability)) throw new RangeError("not a push that is understood");
+      capabilities.add(capability);
+    }
+    commands.push({ ref: Buffer.from(match[3]!, "latin1").toString(), deletes: /^0+$/.test(match[2]!) });
+  }
+  return { commands, capabilities, bytes: section.bytes };
+}
+
+/** Whether a ref is one of these; "*" at the end of a pattern stands for anything. */
+export function isPushable(ref: string, patterns: readonly string[]): boolean {
+  // The rules of git check-ref-format; a server without them might take such a name for a path.
+  if (/[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{|\/\/|\/\.|\.lock(?:\/|$)|[./]$/.test(ref)) return false;
+  return patterns.some((pattern) =>
+    pattern.endsWith("*") ? ref.startsWith(pattern.slice(0, -1)) && ref.length >= pattern.length : ref === pattern,
+  );
+}
+
+/** Returns why the push is refused, undefined if it is not. */
+export function refusePush(push: Push, patterns: readonly string[]): string | undefined {
+  if (push.commands.some(({ deletes }) => deletes)) return "branches are not deleted from this container";
+  if (push.commands.every(({ ref }) => isPushable(ref, patterns))) return undefined;
+  return `pushes go to ${patterns.length === 0 ? "no ref" : patterns.join(", ")} only`;
+}
+
+/** Returns the body that makes git report each ref as rejected for this reason. Undefined: git did not ask for a report. */
+export function rejection({ commands, capabilities }: Push, reason: string): Buffer | undefined {
+  if (!capabilities.has("report-status") && !capabilities.has("report-status-v2")) return undefined;
+  const lines = commands.map(({ ref }) => packet(`ng ${ref} ClaudeCluster: ${reason}\n`));
+  const report = Buffer.concat([packet("unpack ok\n"), ...lines, FLUSH]);
+  if (!capabilities.has("side-band-64k")) return report;
+  const text = Buffer.from(`ClaudeCluster refused this push: ${reason}.\n`);
+  return Buffer.concat([sideBand(2, text), sideBand(1, report), FLUSH]);
+}

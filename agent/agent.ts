@@ -53,9 +53,15 @@ export interface AgentOptions {
 export async function createAgent(config: AgentConfig, options: AgentOptions): Promise<Agent> {
   const { log } = options;
   const timeouts: Timeouts = { ...TIMEOUTS, ...options.timeouts };
-  const { modelPort, proxyPort } = config;
+  const { modelPort, proxyPort, gitPort } = config;
   const onModelRequest = () => core.sessions.current?.noticeModelRequest();
-  const relay = await Relay.listen({ modelPort, proxyPort, takeMs: timeouts.takeConnectionMs, onModelRequest });
+  const relay = await Relay.listen({
+    modelPort,
+    proxyPort,
+    gitPort,
+    takeMs: timeouts.takeConnectionMs,
+    onModelRequest,
+  });
   const place = options.place ?? sessionPlace({ config, relay, timeouts });
   const presence = new HostPresence({ timeoutMs: config.hostAbsenceTimeoutMs, onAbsent: () => void leave() });
   const onChange = (taken: boolean) => presence.change(taken);
@@ -67,9 +73,9 @@ export async function createAgent(config: AgentConfig, options: AgentOptions): P
     presence,
     instanceId: randomUUID(),
     versions: () => (versions ??= readVersions(config, { timeouts, log })),
-    sessions: new OnlySession((id, spec, restore) => {
+    sessions: new OnlySession((id, options) => {
       log.info({ sessionId: id }, "session started");
-      return new AgentSession({ id, spec, restore, place, timeouts, log });
+      return new AgentSession({ id, ...options, place, timeouts, log });
     }),
     owner: new Seat({ onChange, replaced: () => replaced("OWNER_REPLACED", "Another owner has attached.") }),
     connectionTaker: new Seat({

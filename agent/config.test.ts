@@ -35,6 +35,7 @@ test("needs nothing in the container that it is made for", () => {
     claudeCommand: "claude",
     modelPort: 8080,
     proxyPort: 3128,
+    gitPort: 9418,
     hostAbsenceTimeoutMs: 60_000,
     keepTimeoutMs: 3_600_000,
     logLevel: "info",

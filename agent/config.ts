@@ -25,9 +25,10 @@ export interface AgentConfig {
   readonly path: string;
   /** Name or absolute path of Claude Code. */
   readonly claudeCommand: string;
-  /** Loopback ports that Claude's model requests and its proxy requests come in by. 0: any free one. */
+  /** Loopback ports that Claude's model requests, its proxy requests and git's come in by. 0: any free one. */
   readonly modelPort: number;
   readonly proxyPort: number;
+  readonly gitPort: number;
   readonly hostAbsenceTimeoutMs: number;
   /** How long an agent without a host stays after its session has ended, so that nothing is lost to a host that comes late. */
   readonly keepTimeoutMs: number;
@@ -88,6 +89,7 @@ export function readConfig(
     claudeCommand: text("CLAUDE_COMMAND", "claude"),
     modelPort: whole("MODEL_PORT", 8080, port),
     proxyPort: whole("PROXY_PORT", 3128, port),
+    gitPort: whole("GIT_PORT", 9418, port),
     hostAbsenceTimeoutMs: 1000 * whole("HOST_ABSENCE_TIMEOUT_SECONDS", 60, [1, 86_400]),
     keepTimeoutMs: 1000 * whole("KEEP_TIMEOUT_SECONDS", 3600, [0, 86_400]),
     logLevel: level,

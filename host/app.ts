@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import type { HostConfig } from "./config.ts";
 import { ConfiguredCredential } from "./configured-credential.ts";
+import { ConfiguredGitCredential } from "./configured-git-credential.ts";
 import { readHostId } from "./host-id.ts";
 import { DockerRuntime } from "./runtime/docker/docker-runtime.ts";
 import type { Runtime } from "./runtime/runtime.ts";
@@ -33,7 +34,8 @@ export function createApp(config: HostConfig, logger: Logger): App {
   const closing = new AbortController();
   const pruning = pruneRegularly(store, { signal: closing.signal, logger });
   const { defaultImage, modelEndpoint, allowedModels, fallbackModel, budgets } = config;
-  const { egress, maxEgressBytes, maxRunning, configDirectory, environmentCredential } = config;
+  const { gitRepositories, gitPushRefs, egress, maxEgressBytes, maxRunning, configDirectory, environmentCredential } =
+    config;
   const credentials = new ConfiguredCredential({ configDirectory, environmentCredential });
   const sessions = new SessionManager({
     runtime,
@@ -41,6 +43,11 @@ export function createApp(config: HostConfig, logger: Logger): App {
     logger,
     defaultImage,
     model: { endpoint: modelEndpoint, credentials, policy: { allowedModels }, fallbackModel, budgets },
+    git: {
+      credentials: new ConfiguredGitCredential({ configDirectory }),
+      repositories: gitRepositories,
+      pushRefs: gitPushRefs,
+    },
     egress,
     maxEgressBytes,
     ...(maxRunning !== undefined && { queue: { maxRunning } }),

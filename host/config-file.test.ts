@@ -34,6 +34,8 @@ test("the file says what the environment does not", async () => {
     image: "i",
     idle_timeout_seconds: 5,
     max_running: 3,
+    git_credentials: { "git.test": { token: "t" } },
+    git_push_refs: ["refs/heads/bots/*"],
     allowed_models: ["claude-sonnet-*"],
     fallback_model: "claude-sonnet-5",
     session_budget: { usd: 2.5, tokens: 1000 },
@@ -53,6 +55,7 @@ test("the file says what the environment does not", async () => {
     defaultImage: "i",
     idleTimeoutMs: 5000,
     maxRunning: 3,
+    gitPushRefs: ["refs/heads/bots/*"],
   });
   expect(
     readConfig(env({ ANTHROPIC_API_KEY: "k", CLAUDECLUSTER_IMAGE: "j", CLAUDECLUSTER_MAX_RUNNING: "" })),

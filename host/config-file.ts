@@ -21,6 +21,12 @@ const fileSchema = z.strictObject({
       z.strictObject({ helper: z.array(z.string()).min(1), kind: kindSchema.default("api_key") }),
     ])
     .optional(),
+  git_credentials: z
+    .record(z.string(), z.strictObject({ token: z.string().min(1), username: z.string().min(1).optional() }))
+    .optional(),
+  git_credential_helper: z.boolean().optional(),
+  git_repositories: z.array(z.string()).optional(),
+  git_push_refs: z.array(z.string()).optional(),
   base_url: z.string().optional(),
   allowed_models: z.array(z.string()).optional(),
   fallback_model: z.string().optional(),
@@ -67,8 +73,9 @@ export function readConfigFile(configDirectory: string): ConfigFile {
       metadata: { path },
     });
   }
-  const { credential } = parsed.data;
-  if (credential !== undefined && !("helper" in credential) && (read.mode & 0o077) !== 0) {
+  const { credential, git_credentials: gitCredentials } = parsed.data;
+  const holdsSecret = (credential !== undefined && !("helper" in credential)) || gitCredentials !== undefined;
+  if (holdsSecret && (read.mode & 0o077) !== 0) {
     throw unsafe(path, "holds a credential and can be read by others");
   }
   return parsed.data;

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
-import { AppError, type Budget, BudgetSchema } from "../proto/index.ts";
+import { AppError, type Budget, BudgetSchema, checkRepositoryUri } from "../proto/index.ts";
 import { checkCredential, type Credential } from "./broker/credential.ts";
 import { parseAuthority } from "./broker/egress-rules.ts";
 import { PACKAGE_REGISTRIES } from "./broker/package-registries.ts";
@@ -21,6 +21,10 @@ export interface HostConfig extends HostDirectories {
   budgets: { session: Budget; day: Budget };
   /** The credential of the environment, which counts before the configured one. */
   environmentCredential: Credential | undefined;
+  /** Repositories, beside its own, for which every session may use the user's git credential: shared submodules. */
+  gitRepositories: string[];
+  /** Refs that sessions may push to; "*" at the end stands for anything. */
+  gitPushRefs: string[];
   egress: EgressConfig;
   /** Bytes that one session may move through the proxy. Undefined: the default. */
   maxEgressBytes: number | undefined;
@@ -62,6 +66,8 @@ export function readConfig(given: NodeJS.ProcessEnv): HostConfig {
       day: toBudget(file.daily_budget, readNumber(env, "CLAUDECLUSTER_DAILY_BUDGET_USD", { min: 0.01 })),
     },
     environmentCredential: readCredential(env),
+    gitRepositories: (file.git_repositories ?? []).map((uri) => checkRepositoryUri(uri)),
+    gitPushRefs: readPushRefs(file.git_push_refs ?? ["refs/heads/claude/*"]),
     egress: {
       mode: readEgressMode(env["CLAUDECLUSTER_EGRESS"] ?? file.egress ?? "listed"),
       allowed: [
@@ -107,6 +113,15 @@ function readNumber(env: NodeJS.ProcessEnv, name: string, { min }: { min: number
   throw new AppError("NUMBER_INVALID", `${name} is "${text.slice(0, 40)}".`, {
     kind: "INVALID_ARGUMENT",
     help: `Use a number from ${min}.`,
+  });
+}
+
+function readPushRefs(refs: readonly string[]): string[] {
+  const wrong = refs.find((ref) => !/^refs\/[\x21-\x7e]+$/.test(ref) || ref.slice(0, -1).includes("*"));
+  if (wrong === undefined) return [...refs];
+  throw new AppError("PUSH_REF_INVALID", `git_push_refs holds "${wrong.slice(0, 100)}".`, {
+    kind: "INVALID_ARGUMENT",
+    help: 'Use whole refs such as "refs/heads/claude/*"; "*" may stand at the end.',
   });
 }
 

@@ -31,6 +31,17 @@ test("leads everything to the relay, with a key that is none", () => {
   });
 });
 
+test("leads git to its listener, after the session's own configuration", () => {
+  const environment = { GIT_CONFIG_COUNT: "1", GIT_CONFIG_KEY_0: "a.b", GIT_CONFIG_VALUE_0: "c" };
+  const urlConfig = [["url.http://127.0.0.1:9418/https/host/.insteadOf", "https://host/"]] as const;
+  expect(claudeEnvironment(create(SessionSpecSchema, { environment }), { ...options, urlConfig })).toMatchObject({
+    GIT_CONFIG_COUNT: "2",
+    GIT_CONFIG_KEY_0: "a.b",
+    GIT_CONFIG_KEY_1: urlConfig[0][0],
+    GIT_CONFIG_VALUE_1: urlConfig[0][1],
+  });
+});
+
 test("adds what the session asks for, and lets it replace nothing that matters", () => {
   const environment = {
     CI: "1",

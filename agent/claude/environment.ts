@@ -7,6 +7,8 @@ export interface EnvironmentOptions {
   /** Loopback ports of the relay. */
   modelPort: number;
   proxyPort: number;
+  /** Configuration of git, on top of the session's own. Default: none. */
+  urlConfig?: readonly (readonly [key: string, value: string])[];
 }
 
 /**
@@ -38,8 +40,25 @@ export function claudeEnvironment(spec: SessionSpec, options: EnvironmentOptions
     DISABLE_AUTOUPDATER: "1",
     // Nobody is there to type a password.
     GIT_TERMINAL_PROMPT: "0",
+    ...gitConfig(spec, options.urlConfig ?? []),
     ...extra(spec, options),
   };
+}
+
+/** The session may bring entries of its own: https://git-scm.com/docs/git-config#ENVIRONMENT */
+function gitConfig(
+  { environment }: SessionSpec,
+  entries: readonly (readonly [string, string])[],
+): Record<string, string> {
+  if (entries.length === 0) return {};
+  const given = environment["GIT_CONFIG_COUNT"] ?? "";
+  const first = /^\d{1,3}$/.test(given) ? Number(given) : 0;
+  const config: Record<string, string> = { GIT_CONFIG_COUNT: String(first + entries.length) };
+  entries.forEach(([key, value], index) => {
+    config[`GIT_CONFIG_KEY_${first + index}`] = key;
+    config[`GIT_CONFIG_VALUE_${first + index}`] = value;
+  });
+  return config;
 }
 
 /** LANG and PATH are not reserved: a session may add to them. */

@@ -2,7 +2,7 @@ import { AppError, redactUri, type RepositorySpec } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import { type Progress, progressReader } from "./clone-progress.ts";
 import { git, gitFailed, type GitPlace, lastLine, RAW_ATTRIBUTES, type Script, shell, tryGit } from "./git.ts";
-import { refNotFound, type RemoteRef, remotePlace, resolveRemoteRef } from "./remote.ts";
+import { refNotFound, type RemoteRef, remotePlace, resolveRemoteRef, type UrlConfig } from "./remote.ts";
 import { retryCut, type RetryCutOptions } from "./retry-cut.ts";
 import { throwIfFull } from "./room.ts";
 
@@ -84,6 +84,7 @@ export interface BaseOptions extends RetryCutOptions {
   directory: string;
   identity: Identity | undefined;
   proxyUrl: string | undefined;
+  urlConfig?: UrlConfig;
   onProgress: (progress: Progress) => void;
 }
 
@@ -92,7 +93,7 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
   const { repository, signal } = options;
   const gitDir = `${options.directory}/repo.git`;
   const place: GitPlace = { identity: options.identity, variables: { GIT_DIR: gitDir } };
-  const remote = remotePlace({ identity: options.identity }, options.proxyUrl);
+  const remote = remotePlace({ identity: options.identity }, options);
   let ref: RemoteRef | undefined;
   if (repository !== undefined) {
     options.onProgress({ stage: "Asking the remote" });
@@ -126,7 +127,7 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
   if (repository === undefined || ref === undefined) return base;
 
   const localRef = localName(ref);
-  await fetchRef(remotePlace(place, options.proxyUrl), repository, ref, localRef, options);
+  await fetchRef(remotePlace(place, options), repository, ref, localRef, options);
   const commitId = await peel(place, `${localRef}^{commit}`, signal);
   if (commitId === undefined) {
     const help = "Name a branch, a tag of a commit, or a commit.";
@@ -188,7 +189,7 @@ async function fetchRef(
 
   await throwIfFull([options.directory], gitFailed(args, result));
   // The remote knew the ref a moment ago: if it does not answer now, this is what has to be told.
-  await resolveRemoteRef(remotePlace({ identity: place.identity }, options.proxyUrl), uri, repository.ref, options);
+  await resolveRemoteRef(remotePlace({ identity: place.identity }, options), uri, repository.ref, options);
   const help = "Check that it is a commit of this repository and that the server gives out commits by id.";
   if (ref.name === undefined) throw refNotFound(uri, ref.id, help);
   const said = lastLine(result.stderr);

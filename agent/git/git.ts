@@ -19,18 +19,16 @@ export interface GitPlace {
   variables?: Record<string, string>;
   /** Configuration on top of everything. */
   config?: Record<string, string>;
+  /** More of it, in which a key may come more than once. */
+  repeatedConfig?: readonly (readonly [key: string, value: string])[];
 }
 
 export type GitOptions = Pick<RunOptions, "signal" | "input" | "maxOutputBytes" | "onStderr">;
 
 /** Returns the whole environment of a git command: no configuration but ours, no prompt, no language, no helper. */
 export function gitEnvironment(place: GitPlace): Record<string, string> {
-  const config = Object.entries({
-    "core.hooksPath": "/dev/null",
-    "gc.auto": "0",
-    "core.fsync": "none",
-    ...place.config,
-  });
+  const single = { "core.hooksPath": "/dev/null", "gc.auto": "0", "core.fsync": "none", ...place.config };
+  const config = [...Object.entries(single), ...(place.repeatedConfig ?? [])];
   const env: Record<string, string> = {
     PATH: process.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin",
     HOME: "/nonexistent",

@@ -16,8 +16,14 @@ export interface RemoteRef {
 /** A server that sends less than this for a minute is taken for gone. */
 const STALLED = { "http.lowSpeedLimit": "1000", "http.lowSpeedTime": "60" };
 
+/** Configuration that leads git elsewhere for some URLs; a key may come more than once. */
+export type UrlConfig = readonly (readonly [key: string, value: string])[];
+
 /** Returns the place for commands that talk to a remote: http and https only, through the proxy if there is one. */
-export function remotePlace(place: GitPlace, proxyUrl: string | undefined): GitPlace {
+export function remotePlace(
+  place: GitPlace,
+  { proxyUrl, urlConfig = [] }: { proxyUrl: string | undefined; urlConfig?: UrlConfig },
+): GitPlace {
   const certificates = process.env["GIT_SSL_CAINFO"];
   return {
     identity: place.identity,
@@ -25,7 +31,10 @@ export function remotePlace(place: GitPlace, proxyUrl: string | undefined): GitP
       ...place.variables,
       GIT_ALLOW_PROTOCOL: "http:https",
       ...(certificates === undefined ? {} : { GIT_SSL_CAINFO: certificates }),
+      // Where it is led to by the configuration is in the container.
+      ...(urlConfig.length > 0 && { no_proxy: "127.0.0.1" }),
     },
+    repeatedConfig: urlConfig,
     config: { ...place.config, ...STALLED, "credential.helper": "", "http.proxy": proxyUrl ?? "" },
   };
 }

@@ -4,6 +4,7 @@ import { type BaseRepository, openBase } from "./base-repository.ts";
 import type { Progress } from "./clone-progress.ts";
 import { type Collected, collectChanges, PatchTooLargeError } from "./final-changes.ts";
 import { gitFailed, tryGit } from "./git.ts";
+import type { UrlConfig } from "./remote.ts";
 import { LiveChanges, type Scan } from "./live-changes.ts";
 import type { RetryCutOptions } from "./retry-cut.ts";
 import { throwIfFull } from "./room.ts";
@@ -32,6 +33,8 @@ export interface WorkspaceOptions extends RetryCutOptions {
   baseIdentity: Identity | undefined;
   /** For http and https alike. */
   proxyUrl: string | undefined;
+  /** Where git goes for some URLs instead. Default: nowhere else. */
+  urlConfig?: UrlConfig;
   onProgress: (progress: Progress) => void;
 }
 

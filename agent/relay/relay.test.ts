@@ -14,7 +14,13 @@ interface Rig extends AsyncDisposable {
 
 async function startRelay(takeMs = 60_000): Promise<Rig> {
   let modelRequests = 0;
-  const relay = await Relay.listen({ modelPort: 0, proxyPort: 0, takeMs, onModelRequest: () => (modelRequests += 1) });
+  const relay = await Relay.listen({
+    modelPort: 0,
+    proxyPort: 0,
+    gitPort: 0,
+    takeMs,
+    onModelRequest: () => (modelRequests += 1),
+  });
   const sockets: Socket[] = [];
   return {
     relay,
@@ -204,7 +210,7 @@ test("says when the first bytes of a model request have come, and of nothing els
 test("refuses to listen on a port that is taken", async () => {
   await using rig = await startRelay();
   await expect(
-    Relay.listen({ modelPort: 0, proxyPort: rig.relay.modelPort, takeMs: 1, onModelRequest: () => {} }),
+    Relay.listen({ modelPort: 0, proxyPort: rig.relay.modelPort, gitPort: 0, takeMs: 1, onModelRequest: () => {} }),
   ).rejects.toMatchObject({ reason: "PORT_UNAVAILABLE" });
 });
 

@@ -18,6 +18,7 @@ export interface RelayOptions {
   /** Loopback ports; 0 takes any free one. */
   modelPort: number;
   proxyPort: number;
+  gitPort: number;
   /** How long a host may take to open a tunnel for what was announced to it. */
   takeMs: number;
   /** Claude has sent the first bytes of a model request. Called for each connection. */
@@ -31,6 +32,7 @@ export interface RelayOptions {
 export class Relay implements AsyncDisposable {
   readonly modelPort: number;
   readonly proxyPort: number;
+  readonly gitPort: number;
   /** Connections that a host had taken and that broke before both sides had ended them. */
   cutCount = 0;
   readonly #servers: readonly Server[];
@@ -45,23 +47,32 @@ export class Relay implements AsyncDisposable {
   readonly #announcers = new Set<() => void>();
   #count = 0;
 
-  private constructor(servers: { model: Server; proxy: Server }, options: RelayOptions) {
-    this.#servers = [servers.model, servers.proxy];
+  private constructor(servers: { model: Server; proxy: Server; git: Server }, options: RelayOptions) {
+    this.#servers = Object.values(servers);
     this.#takeMs = options.takeMs;
     this.#onModelRequest = options.onModelRequest;
     this.modelPort = (servers.model.address() as AddressInfo).port;
     this.proxyPort = (servers.proxy.address() as AddressInfo).port;
+    this.gitPort = (servers.git.address() as AddressInfo).port;
     servers.model.on("connection", (socket: Socket) => this.#accept(socket, Listener.MODEL));
     servers.proxy.on("connection", (socket: Socket) => this.#accept(socket, Listener.PROXY));
+    servers.git.on("connection", (socket: Socket) => this.#accept(socket, Listener.GIT));
   }
 
-  /** Listens on both ports. Throws PORT_UNAVAILABLE. */
+  /** Listens on all ports. Throws PORT_UNAVAILABLE. */
   static async listen(options: RelayOptions): Promise<Relay> {
-    const model = await listenOn(options.modelPort);
+    const servers: Server[] = [];
+    const open = async (port: number) => {
+      const server = await listenOn(port);
+      servers.push(server);
+      return server;
+    };
     try {
-      return new Relay({ model, proxy: await listenOn(options.proxyPort) }, options);
+      const model = await open(options.modelPort);
+      const proxy = await open(options.proxyPort);
+      return new Relay({ model, proxy, git: await open(options.gitPort) }, options);
     } catch (error) {
-      model.close();
+      for (const server of servers) server.close();
       throw error;
     }
   }
@@ -137,7 +148,7 @@ export class Relay implements AsyncDisposable {
 
   #activate(socket: Socket, listener: Listener): void {
     const connection = new RelayedConnection(socket, {
-      id: `${listener === Listener.MODEL ? "model" : "proxy"}-${++this.#count}`,
+      id: `${Listener[listener].toLowerCase()}-${++this.#count}`,
       listener,
       onFirstBytes: () => listener === Listener.MODEL && this.#onModelRequest(),
       onAbandoned: () => connection.reset(),
@@ -163,7 +174,7 @@ async function listenOn(port: number): Promise<Server> {
     throw new AppError("PORT_UNAVAILABLE", `Could not listen on 127.0.0.1:${port}.`, {
       cause,
       metadata: { port: String(port) },
-      help: "Another program has the port; set CLAUDECLUSTER_MODEL_PORT or CLAUDECLUSTER_PROXY_PORT.",
+      help: "Another program has the port; set CLAUDECLUSTER_MODEL_PORT, CLAUDECLUSTER_PROXY_PORT or CLAUDECLUSTER_GIT_PORT.",
     });
   }
   return server;

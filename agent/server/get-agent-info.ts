@@ -12,7 +12,7 @@ interface AgentInfo {
 }
 
 /** What this agent can do beyond the package's first version; agent/README.md says what each is. */
-const CAPABILITIES = ["decisions", "queued-messages", "turn-limit", "continuation"];
+const CAPABILITIES = ["decisions", "queued-messages", "turn-limit", "continuation", "git-listener"];
 
 /** Says what this agent is. */
 export async function getAgentInfo(core: AgentCore): Promise<AgentInfo> {

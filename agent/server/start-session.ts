@@ -2,6 +2,10 @@ import type { Session, StartSessionRequest } from "../../proto/index.ts";
 import type { AgentCore } from "../agent-core.ts";
 
 /** Starts the session, or answers with the one of that id as it is. */
-export async function startSession(core: AgentCore, request: StartSessionRequest): Promise<{ session: Session }> {
-  return { session: core.sessions.start(request.sessionId, request.spec).snapshot() };
+export async function startSession(
+  core: AgentCore,
+  request: StartSessionRequest,
+): Promise<{ session: Session; usesGitListener: boolean }> {
+  const session = core.sessions.start(request.sessionId, request.spec, request.gitPrefixes);
+  return { session: session.snapshot(), usesGitListener: session.usesGitListener };
 }

@@ -2,7 +2,10 @@ import { AppError, completeSpec, type SessionSpec } from "../../proto/index.ts";
 import type { Restore } from "./restore.ts";
 import type { AgentSession } from "./session.ts";
 
-type CreateSession = (id: string, spec: SessionSpec, restore: Restore | undefined) => AgentSession;
+type CreateSession = (
+  id: string,
+  options: { spec: SessionSpec; restore: Restore | undefined; gitPrefixes: readonly string[] },
+) => AgentSession;
 
 /** The agent's one session, once there is one. */
 export class OnlySession {
@@ -42,7 +45,7 @@ export class OnlySession {
   }
 
   /** Starts the session, or returns the one that has the id already. */
-  start(id: string, spec: SessionSpec | undefined): AgentSession {
+  start(id: string, spec: SessionSpec | undefined, gitPrefixes: readonly string[] = []): AgentSession {
     this.requireFree(id);
     if (this.#session !== undefined) return this.#session;
     if (spec === undefined) {
@@ -54,7 +57,7 @@ export class OnlySession {
     const complete = completeSpec(spec);
     const restore = this.#restoreFor(id, complete);
     this.#restore = undefined;
-    this.#session = this.#create(id, complete, restore);
+    this.#session = this.#create(id, { spec: complete, restore, gitPrefixes: checkPrefixes(gitPrefixes) });
     return this.#session;
   }
 
@@ -79,6 +82,14 @@ export class OnlySession {
   close(): void {
     this.#closed = true;
   }
+}
+
+function checkPrefixes(prefixes: readonly string[]): readonly string[] {
+  if (prefixes.length <= 64 && prefixes.every((prefix) => /^https?:\/\/[^/\s@]+\/$/i.test(prefix))) return prefixes;
+  throw new AppError("GIT_PREFIX_INVALID", "There are git_prefixes that are no beginnings of URLs, or too many.", {
+    kind: "INVALID_ARGUMENT",
+    help: 'Use at most 64 of the form "https://host/".',
+  });
 }
 
 function checkId(id: string): void {

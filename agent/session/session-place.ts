@@ -8,6 +8,7 @@ import { importInstructions } from "../claude/instructions.ts";
 import { type Opening, openingNote } from "../claude/opening.ts";
 import { readTranscript, writeTranscript } from "../claude/transcript.ts";
 import type { AgentConfig } from "../config.ts";
+import { listenerUrls } from "../git/listener-urls.ts";
 import { openWorkspace, type Workspace } from "../git/workspace.ts";
 import { killAllOf } from "../process/identity.ts";
 import type { Timeouts } from "../timeouts.ts";
@@ -26,12 +27,18 @@ type ClaudeCallbacks = Pick<
 export interface SessionPlace {
   openWorkspace(options: {
     spec: SessionSpec;
+    gitPrefixes: readonly string[];
     signal: AbortSignal;
     onProgress(step: CloneStep): void;
   }): Promise<Workspace>;
   /** Resolves once Claude answers. Throws CLAUDE_NOT_FOUND, CLAUDE_NOT_STARTED. */
   startClaude(
-    options: ClaudeCallbacks & { spec: SessionSpec; opening: Opening; signal: AbortSignal },
+    options: ClaudeCallbacks & {
+      spec: SessionSpec;
+      gitPrefixes: readonly string[];
+      opening: Opening;
+      signal: AbortSignal;
+    },
   ): Promise<Conversation>;
   /** Puts a transcript where Claude finds it. Throws TRANSCRIPT_NOT_WRITTEN. */
   writeTranscript(
@@ -47,33 +54,40 @@ export interface SessionPlace {
 
 export function sessionPlace(options: {
   config: AgentConfig;
-  relay: { readonly modelPort: number; readonly proxyPort: number; readonly cutCount: number };
+  relay: {
+    readonly modelPort: number;
+    readonly proxyPort: number;
+    readonly gitPort: number;
+    readonly cutCount: number;
+  };
   timeouts: Timeouts;
 }): SessionPlace {
   const { config, relay, timeouts } = options;
   const { sessionIdentity, baseIdentity, paths, home, path, claudeCommand } = config;
   const transcripts = { home, path, identity: sessionIdentity };
   return {
-    openWorkspace: ({ spec, signal, onProgress }) =>
+    openWorkspace: ({ spec, gitPrefixes, signal, onProgress }) =>
       openWorkspace({
         ...(spec.repository !== undefined && { repository: spec.repository }),
         paths,
         sessionIdentity,
         baseIdentity,
         proxyUrl: `http://127.0.0.1:${relay.proxyPort}`,
+        urlConfig: listenerUrls(gitPrefixes, relay.gitPort),
         onProgress,
         cutCount: () => relay.cutCount,
         signal,
       }),
-    async startClaude({ spec, opening, signal, ...callbacks }) {
+    async startClaude({ spec, gitPrefixes, opening, signal, ...callbacks }) {
       if (!spec.loadProjectSettings) {
         await importInstructions({ workTree: paths.workTree, home, path, identity: sessionIdentity, signal });
       }
+      const urlConfig = listenerUrls(gitPrefixes, relay.gitPort);
       return await Conversation.start({
         ...callbacks,
         command: await findCommand(claudeCommand, path),
         args: claudeArguments(spec, opening, relay),
-        environment: claudeEnvironment(spec, { home, path, ...relay }),
+        environment: claudeEnvironment(spec, { home, path, ...relay, urlConfig }),
         identity: sessionIdentity,
         firstNote: openingNote(opening),
         timeouts,

@@ -38,6 +38,8 @@ export interface SessionOptions {
   spec: SessionSpec;
   /** What it continues. */
   restore: Restore | undefined;
+  /** Beginnings of URLs that git reaches by its own listener. */
+  gitPrefixes: readonly string[];
   /** Where the session happens. */
   place: SessionPlace;
   timeouts: Timeouts;
@@ -50,6 +52,8 @@ export interface SessionOptions {
  */
 export class AgentSession {
   readonly id: string;
+  /** git goes by its own listener, for some URLs. */
+  readonly usesGitListener: boolean;
   /** Resolves when the result is there. Never rejects. */
   readonly finished: Promise<void>;
   /** What Claude waits for. */
@@ -79,6 +83,7 @@ export class AgentSession {
   constructor({ restore, ...options }: SessionOptions) {
     const { id, spec, log } = options;
     this.id = id;
+    this.usesGitListener = options.gitPrefixes.length > 0;
     this.#options = options;
     this.#restore = restore;
     this.#logger = log.child({ sessionId: id });
@@ -213,10 +218,11 @@ export class AgentSession {
 
   /** Prepares, then runs one turn after the other until there is nothing more to do. */
   async #work(signal: AbortSignal): Promise<void> {
-    const { place, spec } = this.#options;
+    const { place, spec, gitPrefixes } = this.#options;
     this.#record.enterPhase(Phase.WORKSPACE);
     const workspace = (this.#workspace = await place.openWorkspace({
       spec,
+      gitPrefixes,
       signal,
       onProgress: ({ stage, percent }) =>
         this.#emit({
@@ -255,6 +261,7 @@ export class AgentSession {
     const conversation = await this.#options.place.startClaude({
       ...options,
       spec: this.#options.spec,
+      gitPrefixes: this.#options.gitPrefixes,
       log: this.#logger,
       emit: (event) => this.#emit(event),
       roomy: () => this.#roomy(),

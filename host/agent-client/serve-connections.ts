@@ -5,8 +5,8 @@ import { TunnelDuplex } from "./tunnel-duplex.ts";
 
 /** Where a container's connections go. */
 export interface ConnectionSink {
-  /** Takes over a connection from Claude's model listener or from its proxy. */
-  accept(listener: "model" | "proxy", connection: Duplex): void;
+  /** Takes over a connection from Claude's model listener, from its proxy or from git's listener. */
+  accept(listener: "model" | "proxy" | "git", connection: Duplex): void;
 }
 
 /** Gives every connection that the agent announces to the sink. Rejects when the call is lost or aborted. */
@@ -19,6 +19,7 @@ export async function serveConnections(client: AgentClient, sink: ConnectionSink
     connection.on("error", () => {});
     if (listener === Listener.MODEL) sink.accept("model", connection);
     else if (listener === Listener.PROXY) sink.accept("proxy", connection);
+    else if (listener === Listener.GIT) sink.accept("git", connection);
     else connection.destroy();
   }
 }

@@ -45,6 +45,13 @@ function createBroker(
     logger,
     egress: { open: false, allowed: new Set(), allowedPrivate: new Set(allowed) },
     maxEgressBytes: 1e9,
+    repositories: [],
+    pushRefs: [],
+    gitCredentials: {
+      fill: () => Promise.resolve(undefined),
+      approve: () => Promise.resolve(),
+      reject: () => Promise.resolve(),
+    },
     onDecision: ({ destination, allowed: yes }) => decisions.push(`${yes ? "+" : "-"}${destination}`),
     policy: { allowedModels: undefined },
     fallbackModel: undefined,

@@ -1,6 +1,7 @@
 import { Agent, type Server } from "node:http";
 import { Agent as TlsAgent } from "node:https";
 import type { Duplex } from "node:stream";
+import { createGitGateway, type GitGatewayOptions } from "./git-gateway.ts";
 import { createModelGateway, type ModelGatewayOptions } from "./model-gateway.ts";
 import { createProxyGateway, type ProxyGatewayOptions } from "./proxy-gateway.ts";
 
@@ -9,14 +10,18 @@ const MAX_CONNECTIONS = 256;
 /** Requests that one session has under way; Claude has a handful, the rest wait. */
 const MAX_REQUESTS = 64;
 
-export type BrokerOptions = Omit<ModelGatewayOptions, "modelAgent"> & Omit<ProxyGatewayOptions, "agent">;
+type GatewayName = "model" | "proxy" | "git";
+
+export type BrokerOptions = Omit<ModelGatewayOptions, "modelAgent"> &
+  Omit<ProxyGatewayOptions, "agent"> &
+  GitGatewayOptions;
 
 /**
- * One session's gate to everything outside: the model's API with the user's credential, and the
+ * One session's gate to everything outside: the model's API and the repository with the user's credentials, and the
  * listed hosts. Owns the connections that it has accepted and made; disposing of it ends them.
  */
 export class Broker implements Disposable {
-  readonly #servers: { model: Server; proxy: Server };
+  readonly #servers: Record<GatewayName, Server>;
   readonly #agents: { modelAgent: Agent; agent: Agent };
   readonly #connections = new Set<Duplex>();
 
@@ -27,12 +32,16 @@ export class Broker implements Disposable {
       agent: new Agent({ maxSockets: MAX_REQUESTS }),
     };
     const complete = { ...options, ...this.#agents };
-    this.#servers = { model: createModelGateway(complete), proxy: createProxyGateway(complete) };
+    this.#servers = {
+      model: createModelGateway(complete),
+      proxy: createProxyGateway(complete),
+      git: createGitGateway(complete),
+    };
     for (const server of Object.values(this.#servers)) server.on("clientError", (_error, socket) => socket.destroy());
   }
 
   /** Serves a connection out of the container. */
-  accept(listener: "model" | "proxy", connection: Duplex): void {
+  accept(listener: GatewayName, connection: Duplex): void {
     if (this.#connections.size >= MAX_CONNECTIONS) {
       connection.destroy();
       return;

@@ -8,8 +8,11 @@ export interface EgressRules {
   open: boolean;
   /** Listed ones. What they resolve to must be public. */
   allowed: ReadonlySet<string>;
-  /** Listed ones that may be anywhere but on the link: the repository's, and what the user says is on his own network. */
-  allowedPrivate: ReadonlySet<string>;
+  /**
+   * Listed ones that may be anywhere but on the link: what the user says is on his own network, and the repository's where
+   * git goes by the proxy.
+   */
+  allowedPrivate: Set<string>;
 }
 
 /** A destination that was looked at. */

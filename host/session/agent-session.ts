@@ -41,6 +41,12 @@ export interface AgentSessionOptions {
   spec: SessionSpec;
   log: SessionLog;
   broker: ConnectionSink;
+  git: {
+    /** Beginnings of URLs that git is to reach by its own listener. */
+    prefixes: readonly string[];
+    /** The agent does not know that: git goes by the proxy. */
+    onProxied(): unknown;
+  };
   /** What the session continues, for RestoreSession. Undefined: nothing. */
   restore?: (() => Iterable<RestoreSessionRequest>) | undefined;
   /** Another host has followed it before, and its log goes on. Default false. */
@@ -116,7 +122,7 @@ export class AgentSession {
   }
 
   async #runConnection(signal: AbortSignal): Promise<AgentResult> {
-    const { container, spec, log, broker } = this.#options;
+    const { container, spec, log, broker, git } = this.#options;
     const duplex = await container.dial({ signal });
     using connection = new AgentConnection(duplex);
     const { client } = connection;
@@ -127,7 +133,9 @@ export class AgentSession {
       if (!this.#started) {
         const { restore } = this.#options;
         if (restore !== undefined) await client.restoreSession(inPieces(restore()), { signal: callSignal });
-        await client.startSession({ sessionId: log.sessionId, spec }, { signal: callSignal });
+        const start = { sessionId: log.sessionId, spec, gitPrefixes: [...git.prefixes] };
+        const { usesGitListener } = await client.startSession(start, { signal: callSignal });
+        if (!usesGitListener) git.onProxied();
       }
       this.#started = true;
       this.#connectionMade();

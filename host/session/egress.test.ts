@@ -14,11 +14,11 @@ const spec = (mode?: EgressSpec_Mode, allowedDestinations: string[] = []) =>
     ...(mode !== undefined && { egress: create(EgressSpecSchema, { mode, allowedDestinations }) }),
   });
 
-test("a session has the host's list, its own, and its repository", () => {
+test("a session has the host's list and its own", () => {
   expect(egressRules(spec(), config("listed"))).toEqual({
     open: false,
     allowed: new Set(["registry.test:443"]),
-    allowedPrivate: new Set(["own.test:443", "git.test:443"]),
+    allowedPrivate: new Set(["own.test:443"]),
   });
   const { allowed } = egressRules(spec(EgressSpec_Mode.LISTED, ["more.test:443"]), config("listed"));
   expect([...allowed]).toEqual(["registry.test:443", "more.test:443"]);
@@ -27,12 +27,8 @@ test("a session has the host's list, its own, and its repository", () => {
 test.each([
   [spec(EgressSpec_Mode.NONE), config("open")],
   [spec(), config("none")],
-])("a session without connections has its repository alone", (given, host) => {
-  expect(egressRules(given, host)).toEqual({
-    open: false,
-    allowed: new Set(),
-    allowedPrivate: new Set(["git.test:443"]),
-  });
+])("a session without connections has none", (given, host) => {
+  expect(egressRules(given, host)).toEqual({ open: false, allowed: new Set(), allowedPrivate: new Set() });
 });
 
 test("a session is open only where it asks for that and the host allows it", () => {

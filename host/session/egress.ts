@@ -1,5 +1,5 @@
 import { AppError, EgressSpec_Mode, type SessionSpec } from "../../proto/index.ts";
-import { type EgressRules, repositoryAuthority } from "../broker/egress-rules.ts";
+import type { EgressRules } from "../broker/egress-rules.ts";
 
 /** What the user of the host lets sessions reach, beside the model and their repository. */
 export interface EgressConfig {
@@ -23,16 +23,15 @@ export function checkEgress({ egress }: SessionSpec, { mode }: EgressConfig): vo
   });
 }
 
-/** Returns where a session's connections may go. */
-export function egressRules({ egress, repository }: SessionSpec, config: EgressConfig): EgressRules {
-  const own = repository === undefined ? [] : [repositoryAuthority(repository.uri)];
+/** Returns where a session's connections may go, beside git's own. */
+export function egressRules({ egress }: SessionSpec, config: EgressConfig): EgressRules {
   const mode = egress?.mode ?? EgressSpec_Mode.UNSPECIFIED;
   if (mode === EgressSpec_Mode.NONE || config.mode === "none") {
-    return { open: false, allowed: new Set(), allowedPrivate: new Set(own) };
+    return { open: false, allowed: new Set(), allowedPrivate: new Set() };
   }
   return {
     open: mode === EgressSpec_Mode.OPEN && config.mode === "open",
     allowed: new Set([...config.allowed, ...(egress?.allowedDestinations ?? [])]),
-    allowedPrivate: new Set([...config.allowedPrivate, ...own]),
+    allowedPrivate: new Set(config.allowedPrivate),
   };
 }

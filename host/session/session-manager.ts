@@ -30,7 +30,7 @@ import { RuntimeHealth } from "./runtime-health.ts";
 import { salvageChanges } from "./salvage.ts";
 import { SessionLog } from "./session-log.ts";
 import { type QueueLimits, queueLimits, SessionQueue } from "./session-queue.ts";
-import { type ModelAccess, SessionRun, type SessionRunOptions } from "./session-run.ts";
+import { type GitAccess, type ModelAccess, SessionRun, type SessionRunOptions } from "./session-run.ts";
 import type { CreateSessionRequest, ListSessionsPage, ListSessionsRequest, Sessions } from "./sessions.ts";
 import { sweepContainers } from "./sweep.ts";
 
@@ -41,6 +41,7 @@ export interface SessionManagerOptions {
   defaultImage: string;
   /** Where it has no credential, no session can start. */
   model: ModelAccess;
+  git: GitAccess;
   /** What containers may reach beside the model and their repository. */
   egress: EgressConfig;
   /** Bytes that one session may move there and back. Default 16 GiB. */
@@ -113,7 +114,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
   }
 
   #start(session: Pick<SessionRunOptions, "spec" | "limits" | "log" | "resumed">): void {
-    const { store, runtime, egress, maxEgressBytes, model, logger } = this.#options;
+    const { store, runtime, git, egress, maxEgressBytes, model, logger } = this.#options;
     const { sessionId } = session.log;
     const run = new SessionRun({
       ...session,
@@ -121,6 +122,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
       runtime,
       queue: this.#queue,
       health: this.#health,
+      git,
       egress,
       maxEgressBytes,
       model,

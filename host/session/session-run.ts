@@ -27,6 +27,8 @@ import {
   UserMessageSchema,
 } from "../../proto/index.ts";
 import { Broker, type BrokerOptions } from "../broker/broker.ts";
+import { type EgressRules, repositoryAuthority } from "../broker/egress-rules.ts";
+import type { GitCredentialSource } from "../broker/git-credential.ts";
 import type { Container, ContainerRef, CreateProgress, Runtime } from "../runtime/runtime.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { type AgentResult, AgentSession } from "./agent-session.ts";
@@ -61,6 +63,15 @@ export interface ModelAccess extends Pick<BrokerOptions, "endpoint" | "credentia
   budgets: Budgets;
 }
 
+/** How sessions reach their repositories. */
+export interface GitAccess {
+  credentials: GitCredentialSource;
+  /** URIs beside the session's own; those on the same server count. */
+  repositories: readonly string[];
+  /** See GitGatewayOptions. */
+  pushRefs: readonly string[];
+}
+
 export interface SessionRunOptions {
   spec: SessionSpec;
   limits: ContainerLimits;
@@ -70,6 +81,7 @@ export interface SessionRunOptions {
   queue: SessionQueue;
   health: RuntimeHealth;
   model: ModelAccess;
+  git: GitAccess;
   egress: EgressConfig;
   /** Default 16 GiB. */
   maxEgressBytes?: number | undefined;
@@ -353,12 +365,18 @@ export class SessionRun {
   async #inContainer(container: Container, resumed: boolean): Promise<AgentResult> {
     const { spec, log, store } = this.#options;
     const { previousSessionId } = spec;
-    using broker = this.#createBroker(spec);
+    const rules = egressRules(spec, this.#options.egress);
+    using broker = this.#createBroker(spec, rules);
+    const uri = spec.repository?.uri;
     const agent = new AgentSession({
       container,
       spec,
       log,
       broker,
+      git: {
+        prefixes: uri === undefined ? [] : [`${new URL(uri).origin}/`],
+        onProxied: () => uri !== undefined && rules.allowedPrivate.add(repositoryAuthority(uri)),
+      },
       restore:
         previousSessionId === ""
           ? undefined
@@ -390,8 +408,8 @@ export class SessionRun {
     }
   }
 
-  #createBroker(spec: SessionSpec): Broker {
-    const { logger, model, egress, maxEgressBytes = MAX_EGRESS_BYTES } = this.#options;
+  #createBroker({ repository }: SessionSpec, egress: EgressRules): Broker {
+    const { logger, model, git, maxEgressBytes = MAX_EGRESS_BYTES } = this.#options;
     const { endpoint, credentials, policy, fallbackModel } = model;
     const told = new Set<string>();
     return new Broker({
@@ -406,7 +424,10 @@ export class SessionRun {
       onRetry: ({ delayMs, ...retry }) =>
         this.#tell({ case: "retrying", value: create(RetryingSchema, { ...retry, delay: durationFromMs(delayMs) }) }),
       logger,
-      egress: egressRules(spec, egress),
+      egress,
+      repositories: repository === undefined ? [] : [repository.uri, ...alike(repository.uri, git.repositories)],
+      pushRefs: git.pushRefs,
+      gitCredentials: git.credentials,
       maxEgressBytes,
       onDecision: ({ destination, allowed, reason }) => {
         const known = `${destination} ${reason}`;
@@ -470,6 +491,11 @@ export class SessionRun {
     const result = create(SessionResultSchema, { ...known, outcome, changes, changeCount: changes.length });
     return { result, patch, transcript: new Uint8Array() };
   }
+}
+
+/** Those on the same server: no other is asked for by a session's git. */
+function alike(uri: string, others: readonly string[]): string[] {
+  return others.filter((other) => new URL(other).origin === new URL(uri).origin);
 }
 
 function isModelFailure({ outcome }: SessionResult): boolean {

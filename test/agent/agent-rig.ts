@@ -92,6 +92,7 @@ export async function makePlace({ root: given }: { root?: string | undefined } =
       claudeCommand: "claude",
       modelPort: 0,
       proxyPort: 0,
+      gitPort: 0,
       hostAbsenceTimeoutMs: 60_000,
       keepTimeoutMs: 0,
       logLevel: "debug",
@@ -107,6 +108,7 @@ export async function makePlace({ root: given }: { root?: string | undefined } =
       CLAUDECLUSTER_PATH: path,
       CLAUDECLUSTER_MODEL_PORT: "0",
       CLAUDECLUSTER_PROXY_PORT: "0",
+      CLAUDECLUSTER_GIT_PORT: "0",
       CLAUDECLUSTER_KEEP_TIMEOUT_SECONDS: "0",
     },
     async [Symbol.asyncDispose]() {

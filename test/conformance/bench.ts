@@ -104,11 +104,12 @@ export class Bench implements AsyncDisposable {
   }
 
   /** Starts a session with a new id. Without `serve` Claude waits with its first request. */
-  async start(task: string, spec: Spec = {}): Promise<Session> {
+  async start(task: string, spec: Spec = {}, more: { gitPrefixes?: string[] } = {}): Promise<Session> {
     const sessionId = `ses_${randomUUID()}`;
     const { session } = await this.client.call(AgentService.method.startSession, {
       sessionId,
       spec: { task, ...spec },
+      ...more,
     });
     return session!;
   }

@@ -14,6 +14,7 @@ import { SMALL_REPOSITORY } from "../model/small-repository.ts";
 import { startScriptedModel } from "../model/scripted-model.ts";
 import { docker } from "../support/docker.ts";
 import { startGitServer } from "../support/git-server.ts";
+import { NO_GIT_CREDENTIALS } from "../support/no-git-credentials.ts";
 import { openModel } from "../support/open-model.ts";
 
 const logger = pino({ level: "silent" });
@@ -53,10 +54,14 @@ test("a killed bridge and a host that goes away while an answer streams lose no 
       onDecision: () => {},
       onRetry: () => {},
       egress: egressRules(spec, { mode: "none", allowed: [], allowedPrivate: [] }),
+      repositories: [uri],
+      pushRefs: [],
+      gitCredentials: NO_GIT_CREDENTIALS.credentials,
       maxEgressBytes: GIB,
     };
     const broker = new Broker(options);
-    const result = new AgentSession({ container: hosted, spec, log, broker }).run(gone.signal);
+    const git = { prefixes: [`${new URL(uri).origin}/`], onProxied: () => {} };
+    const result = new AgentSession({ container: hosted, spec, log, broker, git }).run(gone.signal);
     result.catch(() => {});
     const vanish = async () => {
       gone.abort(new Error("the host is gone"));

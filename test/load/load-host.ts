@@ -12,6 +12,7 @@ import { SessionManager } from "../../host/session/session-manager.ts";
 import type { Sessions } from "../../host/session/sessions.ts";
 import { SqliteStore } from "../../host/store/sqlite-store.ts";
 import { ContainerSpecSchema, SessionSpecSchema } from "../../proto/index.ts";
+import { NO_GIT_CREDENTIALS } from "../support/no-git-credentials.ts";
 import { openModel } from "../support/open-model.ts";
 
 /** A host on the fake runtime, as the daemon has it: one store on disk, one private socket. */
@@ -44,6 +45,7 @@ export async function startLoadHost(
       store,
       defaultImage: "agent:load",
       model: openModel("http://127.0.0.1:9"),
+      git: NO_GIT_CREDENTIALS,
       egress: { mode: "none", allowed: [], allowedPrivate: [] },
       logger,
       queue: { maxRunning: Infinity, maxMemoryBytes: Infinity },

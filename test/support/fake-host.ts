@@ -11,6 +11,7 @@ import { startRig as startAgentRig } from "../agent/agent-rig.ts";
 import { SMALL_REPOSITORY } from "../model/small-repository.ts";
 import { startScriptedModel } from "../model/scripted-model.ts";
 import { startGitServer } from "./git-server.ts";
+import { NO_GIT_CREDENTIALS } from "./no-git-credentials.ts";
 import { openModel } from "./open-model.ts";
 
 /** The session layer on a fake runtime that holds the real agent and the real Claude Code. */
@@ -40,6 +41,7 @@ export async function startFakeHost({
       store,
       defaultImage: "agent:test",
       model: openModel(model.url),
+      git: NO_GIT_CREDENTIALS,
       egress: { mode: "none", allowed: [], allowedPrivate: [] },
       logger: pino({ level: "silent" }),
       ...options,

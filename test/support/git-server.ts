@@ -1,10 +1,12 @@
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { git, writeRepository } from "../model/small-repository.ts";
+import type { Certificate } from "./certificate.ts";
 
 /** A git server on loopback with one bare repository for each name. */
 export interface GitServer extends AsyncDisposable {
@@ -19,13 +21,15 @@ export interface GitServerOptions {
   host?: string;
   /** "user:password" that a request for a repository has to show. Undefined: none, and nobody can push. */
   login?: (repository: string) => string | undefined;
+  /** Serve over TLS. */
+  tls?: Certificate;
 }
 
 /** Starts a git server over HTTP, as git-http-backend serves it. Who has logged in may push. */
 export async function startGitServer(options: GitServerOptions = {}): Promise<GitServer> {
-  const { host = "127.0.0.1", login = () => undefined } = options;
+  const { host = "127.0.0.1", login = () => undefined, tls } = options;
   const root = await mkdtemp(join(tmpdir(), "claudecluster-git-"));
-  const server = createServer((request, response) => {
+  const serve = (request: IncomingMessage, response: ServerResponse) => {
     const wanted = login(/^\/(.+?)\.git\//.exec(request.url ?? "")?.[1] ?? "");
     const given = request.headers.authorization;
     if (wanted !== undefined && given !== `Basic ${Buffer.from(wanted).toString("base64")}`) {
@@ -34,7 +38,8 @@ export async function startGitServer(options: GitServerOptions = {}): Promise<Gi
       return;
     }
     serveGit(root, request, response, wanted?.split(":")[0]);
-  });
+  };
+  const server = tls === undefined ? createServer(serve) : createTlsServer(tls, serve);
   await new Promise<void>((resolve) => server.listen(0, host, resolve));
   const { port } = server.address() as AddressInfo;
   const directoryOf = (name: string) => join(root, `${name}.git`);
@@ -49,7 +54,7 @@ export async function startGitServer(options: GitServerOptions = {}): Promise<Gi
       } finally {
         await rm(work, { recursive: true });
       }
-      return `http://${host === "0.0.0.0" ? "127.0.0.1" : host}:${port}/${name}.git`;
+      return `${tls === undefined ? "http" : "https"}://${host === "0.0.0.0" ? "127.0.0.1" : host}:${port}/${name}.git`;
     },
     async [Symbol.asyncDispose]() {
       const closed = new Promise((resolve) => server.close(resolve));

@@ -97,6 +97,22 @@ export const CONNECTIONS: readonly Check[] = [
     },
   },
   {
+    rule: 'With git_prefixes, LISTENER_GIT carries git\'s requests for URLs that begin so: HTTP/1.1 without TLS, for "/<scheme>/<host[:port]>/<path>".',
+    needs: "own",
+    capability: "git-listener",
+    async run(bench) {
+      const uri = "https://refused.invalid:8443/owner/name";
+      await bench.start("Anything.", { repository: { uri } }, { gitPrefixes: ["https://refused.invalid:8443/"] });
+      const { connectionId, listener } = await firstAnnounced(bench.client);
+      assert.equal(listener, Listener.GIT, "the first connection of a session with git_prefixes");
+      const head = await readHead(bench.client, connectionId);
+      assert.match(
+        head,
+        /^GET \/https\/refused\.invalid:8443\/owner\/name\/info\/refs\?service=git-upload-pack HTTP\/1\.1\r\n/,
+      );
+    },
+  },
+  {
     rule: "A connection that is lost in the middle of a turn ends nothing: read on after the last event, and none is lost or doubled.",
     needs: "own",
     async run(bench) {

@@ -4,7 +4,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { create, toJsonString } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { summarizeSession } from "../../host/present/session-summary.ts";
 import type { CreateFakeAgent } from "../../host/runtime/fake/fake-agent.ts";
 import {
@@ -27,6 +27,10 @@ import {
 } from "../../proto/index.ts";
 import { EmittingAgent } from "../load/emitting-agent.ts";
 import { startLoadHost } from "../load/load-host.ts";
+
+/** The largest lies are hundreds of megabytes, on a machine that may have other things to do. */
+const SESSION_MS = 90_000;
+vi.setConfig({ testTimeout: SESSION_MS });
 
 /** What a lying agent says, and how. What it leaves out it does as it should. */
 interface Lies {
@@ -130,7 +134,7 @@ async function runBesideHonest(
   };
   const liar = await start();
   const neighbour = await start();
-  const signal = AbortSignal.timeout(25_000);
+  const signal = AbortSignal.timeout(SESSION_MS - 5_000);
   const watch = async (id: string) => {
     const events = [];
     for await (const event of sessions.watch(id, { afterSequence: 0, signal })) events.push(event);

@@ -1,6 +1,9 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { claudecluster, type CommandOutcome } from "../support/claudecluster.ts";
 import { makeHostDirectories } from "../support/host-directories.ts";
+import { CLAUDECLUSTER } from "../support/mcp-client.ts";
 import { type Rig, startRig } from "../support/rig.ts";
 
 let rig: Rig;
@@ -11,6 +14,11 @@ afterAll(() => rig[Symbol.asyncDispose]());
 
 const cli = (args: string[], options: { env?: Record<string, string>; input?: string } = {}): Promise<CommandOutcome> =>
   claudecluster(rig.mcp.place, args, options);
+
+test("the command is a program of its own, as Claude Code starts it", async () => {
+  const { stdout } = await promisify(execFile)(CLAUDECLUSTER, ["version"]);
+  expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
 
 test("run prints patch and answer on stdout, progress on stderr, and exits 0", async () => {
   const { code, stdout, stderr } = await cli(["run", "[scenario: multi-file-change]", "--repository", rig.repository]);

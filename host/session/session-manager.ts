@@ -134,7 +134,8 @@ export class SessionManager implements Sessions, AsyncDisposable {
 
   async create(request: CreateSessionRequest): Promise<Session> {
     const { store, model } = this.#options;
-    const known = request.requestId === undefined ? undefined : store.findByRequest(request.requestId);
+    const findKnown = () => (request.requestId === undefined ? undefined : store.findByRequest(request.requestId));
+    const known = findKnown();
     if (known !== undefined) return this.get(known);
     if (this.#closing.signal.aborted)
       throw new AppError("HOST_CLOSING", "The host is shutting down.", { kind: "UNAVAILABLE", retryable: true });
@@ -147,6 +148,9 @@ export class SessionManager implements Sessions, AsyncDisposable {
         help: "Store one, an API key or a token from `claude setup-token`: claudecluster credential set. It stays on the host.",
       });
     }
+    // The same request may have come again while a helper was asked for the credential.
+    const madeMeanwhile = findKnown();
+    if (madeMeanwhile !== undefined) return this.get(madeMeanwhile);
     const sessionId = `ses_${ulid()}`;
     const parent = request.parent ?? "";
     const log = SessionLog.create(

@@ -1,0 +1,44 @@
+import { create } from "@bufbuild/protobuf";
+import { pino } from "pino";
+import { expect, test } from "vitest";
+import { NO_GIT_CREDENTIALS } from "../../test/support/no-git-credentials.ts";
+import { openModel } from "../../test/support/open-model.ts";
+import { ContainerSpecSchema, SessionSpecSchema } from "../../proto/index.ts";
+import { FakeMachine } from "../runtime/fake/fake-machine.ts";
+import { FakeRuntime } from "../runtime/fake/fake-runtime.ts";
+import { SqliteStore } from "../store/sqlite-store.ts";
+import { SessionManager } from "./session-manager.ts";
+
+/** A manager on an engine that is not there: its sessions end at once. */
+function start() {
+  const stack = new AsyncDisposableStack();
+  const store = stack.use(new SqliteStore(":memory:"));
+  const machine = new FakeMachine({
+    createAgent: () => {
+      throw new Error("no container is created here");
+    },
+  });
+  const runtime = stack.use(new FakeRuntime({ machine }));
+  runtime.health = { healthy: false, reason: "RUNTIME_UNAVAILABLE", message: "No engine.", help: "" };
+  const sessions = stack.use(
+    new SessionManager({
+      runtime,
+      store,
+      defaultImage: "agent:test",
+      model: openModel("http://127.0.0.1:9"),
+      git: NO_GIT_CREDENTIALS,
+      egress: { mode: "none", allowed: [], allowedPrivate: [] },
+      logger: pino({ level: "silent" }),
+    }),
+  );
+  return { store, sessions, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+test("creates one session for a request id, however many ask at once", async () => {
+  await using host = start();
+  const spec = create(SessionSpecSchema, { task: "x" });
+  const request = { spec, container: create(ContainerSpecSchema), requestId: "r1" };
+  const created = await Promise.all(Array.from({ length: 3 }, () => host.sessions.create(request)));
+  expect(new Set(created.map(({ id }) => id)).size).toBe(1);
+  expect((await host.sessions.list({})).sessions).toHaveLength(1);
+});

@@ -6,6 +6,7 @@ import { openModel } from "../../test/support/open-model.ts";
 import { ContainerSpecSchema, SessionSpecSchema } from "../../proto/index.ts";
 import { FakeMachine } from "../runtime/fake/fake-machine.ts";
 import { FakeRuntime } from "../runtime/fake/fake-runtime.ts";
+import { finished, NEW, said } from "../store/fixtures.ts";
 import { SqliteStore } from "../store/sqlite-store.ts";
 import { SessionManager } from "./session-manager.ts";
 
@@ -41,4 +42,17 @@ test("creates one session for a request id, however many ask at once", async () 
   const created = await Promise.all(Array.from({ length: 3 }, () => host.sessions.create(request)));
   expect(new Set(created.map(({ id }) => id)).size).toBe(1);
   expect((await host.sessions.list({})).sessions).toHaveLength(1);
+});
+
+test("tells a late reader that the session was removed meanwhile", async () => {
+  await using host = start();
+  host.store.createSession("ses_1", NEW);
+  host.store.append("ses_1", [...Array.from({ length: 1000 }, () => said("x")), finished()]);
+  const reading = host.sessions.watch("ses_1", { afterSequence: 0, signal: AbortSignal.timeout(20_000) });
+  await reading.next();
+  await host.sessions.delete("ses_1");
+  const rest = async () => {
+    for await (const _event of reading);
+  };
+  await expect(rest()).rejects.toMatchObject({ reason: "SESSION_NOT_FOUND" });
 });

@@ -227,6 +227,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
         if (options.signal.aborted) return;
         if (store.read(sessionId, { afterSequence, limit: 1 }).length > 0) continue;
         if (failed.reason instanceof AppError) throw failed.reason;
+        if (store.getSession(sessionId) === undefined) throw notFound(sessionId);
         throw new AppError("SESSION_NOT_LIVE", `Nobody runs session ${sessionId} any more; its log ends here.`, {
           kind: "ABORTED",
           help: "The host that ran it was killed. Start a new session.",

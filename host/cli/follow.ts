@@ -33,7 +33,8 @@ export async function followSessions(
   const print = (progress: SessionProgress, event: SessionEvent, line: string) => {
     const text = `${sinceStart(progress, event)}  ${line}`;
     if (live === undefined) io.stderr.write(`${alone ? "" : `${shortId(progress.session.id)}  `}${text}\n`);
-    else if (alone) live.print(paint("dim", text));
+    // The status line says how it ended.
+    else if (alone && event.event.case !== "sessionFinished") live.print(paint("dim", text));
   };
   await Promise.all(all.map((progress) => followOne(sessions, progress, { ...options, signal }, print)));
   return all.map(({ session }) => (isFinal(session.state) ? session.state : undefined));

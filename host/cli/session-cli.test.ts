@@ -47,6 +47,8 @@ test("progress is plain lines where there is no terminal, and redrawn status lin
   ]);
   expect(plain.text).toContain(`…${ids[0]!.slice(-6)}     0.0s  Claude: hello from ]0;one\n`);
   expect(plain.text).toContain("Claude: hello from two\n");
+  expect(plain.text).toMatch(/ succeeded\n/);
+  expect(plain.text).toMatch(/ canceled: enough\n/);
   expect(screen.lines).toEqual([
     expect.stringMatching(/^✔ .*succeeded/),
     expect.stringMatching(/^■ .*canceled .*enough$/),

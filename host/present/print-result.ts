@@ -1,5 +1,6 @@
 import type { SessionSummary } from "./session-summary.ts";
 import { plainText } from "./plain-text.ts";
+import { plural } from "./plural.ts";
 
 /**
  * Prints a finished session: the patch, the answer, and what it took. The patch is printed as it is
@@ -15,7 +16,7 @@ export function printResult(summary: SessionSummary, patch: Uint8Array, out: Nod
   }
   const { usage } = summary;
   out.write(
-    `\n${summary.state}: ${summary.change_count} files changed, ${summary.elapsed_seconds.toFixed(1)} s, ` +
+    `\n${summary.state}: ${plural(summary.change_count, "file")} changed, ${summary.elapsed_seconds.toFixed(1)} s, ` +
       `${usage.input_tokens} tokens in, ${usage.output_tokens} out, $${usage.cost_usd.toFixed(4)}\n`,
   );
   out.write(`timeline: ${summary.phases.map(({ phase, seconds }) => `${phase} ${seconds.toFixed(2)}s`).join(", ")}\n`);

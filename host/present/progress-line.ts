@@ -6,8 +6,10 @@ import {
   FileChange_Kind,
   Phase,
   type SessionEvent,
+  type SessionFinished,
 } from "../../proto/index.ts";
 import { oneLine } from "./plain-text.ts";
+import { stateName } from "./session-summary.ts";
 
 const PHASE_TEXTS: Record<Phase, string> = {
   [Phase.UNSPECIFIED]: "",
@@ -102,13 +104,27 @@ export function progressLine({ event }: SessionEvent): string | undefined {
       return event.value.conversationRestored
         ? `goes on with ${oneLine(event.value.previousSessionId, 40)}`
         : `goes on with the changes of ${oneLine(event.value.previousSessionId, 40)}, in a new conversation`;
+    case "turnStarted":
+      // The task is no news.
+      return event.value.turn < 2 ? undefined : `message: ${oneLine(event.value.text, LINE_LENGTH)}`;
     case "turnFinished":
+      if (event.value.interrupted) return "interrupted";
       return event.value.failure === undefined
         ? undefined
         : `turn failed: ${oneLine(event.value.failure.message, LINE_LENGTH)}`;
+    case "sessionFinished":
+      return endLine(event.value);
     default:
       return undefined;
   }
+}
+
+/** How a session ended: its final state, and why where it did not succeed. */
+function endLine({ state, result }: SessionFinished): string {
+  const outcome = result?.outcome;
+  if (outcome?.case === "failure") return `failed: ${oneLine(outcome.value.reason, 64)}`;
+  if (outcome?.case === "cancellation") return `canceled: ${oneLine(outcome.value.reason, LINE_LENGTH)}`;
+  return stateName(state);
 }
 
 function deciderText(decider: Decider): string {

@@ -24,7 +24,7 @@ test("run prints patch and answer on stdout, progress on stderr, and exits 0", a
   const { code, stdout, stderr } = await cli(["run", "[scenario: multi-file-change]", "--repository", rig.repository]);
   expect(code, stderr).toBe(0);
   expect(stdout).toMatch(/^diff --git /m);
-  expect(stdout).toMatch(/^succeeded: \d+ files changed/m);
+  expect(stdout).toMatch(/^succeeded: \d+ files? changed/m);
   expect(stderr).toContain("Claude is working");
 });
 

@@ -20,7 +20,7 @@ async function startHost() {
     bareRepository: rig.git.directoryOf("greeter"),
     async run(
       spec: { task: string; previousSessionId?: string },
-      act?: (event: SessionEvent) => Promise<unknown> | undefined,
+      act?: (event: SessionEvent, sessionId: string) => Promise<unknown> | undefined,
     ) {
       const repository = create(RepositorySpecSchema, { uri });
       const { id } = await sessions.create({
@@ -30,7 +30,7 @@ async function startHost() {
       const events: SessionEvent[] = [];
       for await (const event of sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(90_000) })) {
         events.push(event);
-        await act?.(event);
+        await act?.(event, id);
       }
       return { id, events, session: await sessions.get(id), patch: await sessions.readChanges(id) };
     },
@@ -63,9 +63,9 @@ test("a finished session is continued in a new container: its changes are there 
 test("a session whose container was killed is continued from the changes that had been streamed", async () => {
   await using host = await startHost();
   let removed: Promise<unknown> | undefined;
-  const first = await host.run({ task: "[scenario: long-run seconds=60 steps=30]" }, ({ event }) => {
+  const first = await host.run({ task: "[scenario: long-run seconds=60 steps=30]" }, ({ event }, id) => {
     if (event.case !== "filePatched" || removed !== undefined) return undefined;
-    removed = docker("ps", "-q", "--filter", `label=dev.claudecluster.session`).then((ids) =>
+    removed = docker("ps", "-q", "--filter", `label=dev.claudecluster.session=${id}`).then((ids) =>
       docker("rm", "-f", ...ids.trim().split("\n")),
     );
     return removed;

@@ -6,6 +6,7 @@ import { answerCommand, decideCommand } from "./decide.ts";
 import { diffCommand } from "./diff.ts";
 import { listCommand } from "./list.ts";
 import { logsCommand } from "./logs.ts";
+import { resolveSession } from "./resolve-session.ts";
 import { runCommand } from "./run.ts";
 import { showCommand } from "./show.ts";
 import { interruptCommand, removeCommand, sendCommand, stopCommand } from "./steer.ts";
@@ -66,13 +67,18 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .option("--max-tokens <count>", "most tokens, sent and received", Number)
     .option("--max-requests <count>", "most model requests", Number)
     .option("--load-project-settings", "load the repository's own settings, hooks and MCP servers for Claude Code")
-    .option("--continue <session>", "go on with a finished session: its changes and its conversation")
+    .option(
+      "--continue <session>",
+      "go on with a finished session (its id, or start or end): its changes and its conversation",
+    )
     .option("-e, --env <name=value>", "variable for Claude's environment; may be repeated", collectVariable, {})
     .option("--json", "print the result as JSON")
     .action((task: string, flags: RunFlags) =>
-      withSessions(context, (sessions) =>
-        runCommand(sessions, toInput(task, flags), { detach: flags.detach === true, json: flags.json === true }, io),
-      ),
+      withSessions(context, async (sessions) => {
+        const { continue: given, detach = false, json = false } = flags;
+        const previous = given === undefined ? undefined : await resolveSession(sessions, given);
+        return runCommand(sessions, { ...toInput(task, flags), continue_session: previous }, { detach, json }, io);
+      }),
     );
 
   program
@@ -239,7 +245,6 @@ function toInput(task: string, flags: RunFlags): SpawnInput {
     max_tokens: flags.maxTokens,
     max_requests: flags.maxRequests,
     load_project_settings: flags.loadProjectSettings,
-    continue_session: flags.continue,
   };
 }
 

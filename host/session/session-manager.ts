@@ -309,7 +309,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     if (run !== undefined) return run;
     throw new AppError("SESSION_OVER", `Session ${sessionId} is over.`, {
       kind: "FAILED_PRECONDITION",
-      help: "Start a new one.",
+      help: "Go on with it in a new one: claudecluster run --continue, or continue_session.",
     });
   }
 

@@ -50,6 +50,7 @@ test.each([
   [["serve"], {}, 3, "HOST_RUNNING"],
   [["show", "ses_NOSUCH"], {}, 4, "SESSION_NOT_FOUND"],
   [["watch", "xy"], {}, 4, "SESSION_NOT_FOUND"],
+  [["run", "x", "--continue", "xy"], {}, 4, "SESSION_NOT_FOUND"],
   [["list", "--limit", "none"], {}, 2, "LIMIT_INVALID"],
   [["credential", "set"], {}, 2, "CREDENTIAL_EMPTY"],
 ])("%j exits with the documented code and says why", async (args, env, code, reason) => {

@@ -36,7 +36,8 @@ export function createApp(config: HostConfig, logger: Logger): App {
   const { defaultImage, modelEndpoint, allowedModels, fallbackModel, budgets } = config;
   const { gitRepositories, gitPushRefs, egress, maxEgressBytes, maxRunning, configDirectory, environmentCredential } =
     config;
-  const credentials = new ConfiguredCredential({ configDirectory, environmentCredential });
+  const endpoint = config.endpointFromEnvironment ? undefined : modelEndpoint;
+  const credentials = new ConfiguredCredential({ configDirectory, environmentCredential, endpoint });
   const sessions = new SessionManager({
     runtime,
     store,

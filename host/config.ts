@@ -13,6 +13,8 @@ export interface HostConfig extends HostDirectories {
   /** Image of sessions that name none. */
   defaultImage: string;
   modelEndpoint: URL;
+  /** It is the environment's, whatever config.json says. */
+  endpointFromEnvironment: boolean;
   /** Names of models, or their beginnings with a "*" behind them. Undefined: every model. */
   allowedModels: string[] | undefined;
   /** Asked instead of a model that is overloaded. */
@@ -59,6 +61,7 @@ export function readConfig(given: NodeJS.ProcessEnv): HostConfig {
     ...directories,
     defaultImage: env["CLAUDECLUSTER_IMAGE"] ?? file.image ?? "claudecluster/agent:latest",
     modelEndpoint: readEndpoint(env["ANTHROPIC_BASE_URL"] ?? file.base_url),
+    endpointFromEnvironment: env["ANTHROPIC_BASE_URL"] !== undefined,
     allowedModels: env["CLAUDECLUSTER_ALLOWED_MODELS"]?.split(",").map((name) => name.trim()) ?? file.allowed_models,
     fallbackModel: env["CLAUDECLUSTER_FALLBACK_MODEL"] ?? file.fallback_model,
     budgets: {
@@ -175,7 +178,8 @@ function readSecret(env: NodeJS.ProcessEnv, name: string): string | undefined {
   }
 }
 
-function readEndpoint(value: string | undefined): URL {
+/** Reads the model's endpoint, by default the API's own. Throws ENDPOINT_INVALID, PROVIDER_UNSUPPORTED. */
+export function readEndpoint(value: string | undefined): URL {
   const text = value ?? "https://api.anthropic.com";
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !["http:", "https:"].includes(url.protocol) || url.username !== "" || url.password !== "") {

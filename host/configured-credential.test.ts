@@ -10,8 +10,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(configDirectory, { recursive: true }));
 
-const configure = (credential: object | undefined) =>
-  writeFile(join(configDirectory, "config.json"), JSON.stringify({ credential }), { mode: 0o600 });
+const configure = (credential: object | undefined, more: object = {}) =>
+  writeFile(join(configDirectory, "config.json"), JSON.stringify({ credential, ...more }), { mode: 0o600 });
 const node = (script: string) => [process.execPath, "-e", script];
 
 test("a change of the file counts at once, and the environment before the file", async () => {
@@ -25,6 +25,20 @@ test("a change of the file counts at once, and the environment before the file",
   const environmentCredential = { kind: "auth-token", value: "e" } as const;
   const fixed = new ConfiguredCredential({ configDirectory, environmentCredential });
   expect([fixed.kind(), await fixed.read()]).toEqual(["auth-token", environmentCredential]);
+});
+
+test("a credential that is stored with another endpoint never goes to the one in use", async () => {
+  const inUse = { configDirectory, environmentCredential: undefined, endpoint: new URL("https://api.anthropic.com") };
+  const source = new ConfiguredCredential(inUse);
+  await configure({ api_key: "k" });
+  expect(await source.read()).toMatchObject({ value: "k" });
+  await configure({ api_key: "for the gateway" }, { base_url: "https://gateway.example.com" });
+  await expect(source.read()).rejects.toMatchObject({
+    reason: "CONFIG_CHANGED",
+    help: expect.stringContaining("claudecluster shutdown"),
+  });
+  await configure({ api_key: "k" }, { base_url: "https://api.anthropic.com/" });
+  expect(await source.read()).toMatchObject({ value: "k" });
 });
 
 test("a helper is asked once for all who want to know, and again after its answer was refused", async () => {

@@ -1,4 +1,6 @@
+import { AppError } from "../proto/index.ts";
 import { checkCredential, type Credential, type CredentialSource } from "./broker/credential.ts";
+import { readEndpoint } from "./config.ts";
 import { type ConfigFile, readConfigFile } from "./config-file.ts";
 import { runCredentialHelper } from "./credential-helper.ts";
 
@@ -10,6 +12,11 @@ export interface ConfiguredCredentialOptions {
   configDirectory: string;
   /** Counts before the configured one, and never changes. */
   environmentCredential: Credential | undefined;
+  /**
+   * The model's endpoint in use, where config.json says it: what is stored there with another one is not for this one.
+   * Undefined: that is not looked at.
+   */
+  endpoint?: URL | undefined;
   /** Default: runs the command. */
   runHelper?: (command: readonly string[]) => Promise<string>;
 }
@@ -26,7 +33,7 @@ export class ConfiguredCredential implements CredentialSource {
     this.#options = options;
   }
 
-  /** Its kind, without asking a helper; undefined if none is configured. Throws CONFIG_INVALID, CONFIG_UNSAFE. */
+  /** Its kind, without asking a helper; undefined if none is configured. Throws CONFIG_INVALID, CONFIG_UNSAFE, CONFIG_CHANGED. */
   kind(): Credential["kind"] | undefined {
     const { environmentCredential } = this.#options;
     if (environmentCredential !== undefined) return environmentCredential.kind;
@@ -34,7 +41,7 @@ export class ConfiguredCredential implements CredentialSource {
     return configured === undefined ? undefined : configured.kind;
   }
 
-  /** Throws CONFIG_INVALID, CONFIG_UNSAFE, CREDENTIAL_INVALID, CREDENTIAL_HELPER_FAILED. */
+  /** Throws CONFIG_INVALID, CONFIG_UNSAFE, CONFIG_CHANGED, CREDENTIAL_INVALID, CREDENTIAL_HELPER_FAILED. */
   async read(): Promise<Credential | undefined> {
     const { environmentCredential } = this.#options;
     if (environmentCredential !== undefined) return environmentCredential;
@@ -64,11 +71,20 @@ export class ConfiguredCredential implements CredentialSource {
   }
 
   #configured(): Credential | { kind: Credential["kind"]; command: readonly string[] } | undefined {
-    const { credential } = readConfigFile(this.#options.configDirectory);
+    const { configDirectory, endpoint } = this.#options;
+    const { credential, base_url: baseUrl } = readConfigFile(configDirectory);
     if (credential === undefined) return undefined;
+    if (endpoint !== undefined && readEndpoint(baseUrl).href !== endpoint.href) throw changed(endpoint);
     if ("helper" in credential) return { kind: KINDS[credential.kind], command: credential.helper };
     return literal(credential);
   }
+}
+
+function changed(endpoint: URL): AppError {
+  return new AppError("CONFIG_CHANGED", `The model's endpoint in config.json is no longer ${endpoint.host}.`, {
+    kind: "FAILED_PRECONDITION",
+    help: "End the host, so that the next one takes it: claudecluster shutdown. Its sessions go on.",
+  });
 }
 
 function literal(credential: Exclude<NonNullable<ConfigFile["credential"]>, { helper: string[] }>): Credential {

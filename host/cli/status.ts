@@ -20,6 +20,7 @@ export async function statusCommand(link: HostLink, options: { json: boolean }, 
             engine_healthy: info.engineHealthy,
             engine_problem: info.engineProblem,
             credential: info.credentialKind,
+            credential_problem: info.credentialProblem,
             state_directory: info.stateDirectory,
           };
     io.stdout.write(`${JSON.stringify(status, undefined, 2)}\n`);
@@ -34,7 +35,7 @@ export async function statusCommand(link: HostLink, options: { json: boolean }, 
     ["host", `${info.hostVersion}, process ${info.processId}${started}`],
     ["sessions", `${info.liveSessionCount} live, ${info.queuedSessionCount} of them queued`],
     ["engine", info.engineHealthy ? "ok" : info.engineProblem],
-    ["credential", info.credentialKind || "none: claudecluster credential set"],
+    ["credential", info.credentialKind || info.credentialProblem || "none: claudecluster credential set"],
     ["state", info.stateDirectory],
   ];
   for (const [name, text] of lines) io.stdout.write(`${name!.padEnd(12)}${text}\n`);

@@ -114,6 +114,21 @@ test("a host has the credential of its configuration, and says only its kind", a
   expect(await readFile(hostLogPath(place.directories.stateDirectory), "utf8")).not.toContain("secret-of-the-file");
 });
 
+test("a host whose configuration was broken meanwhile can be used, and says what is wrong", async () => {
+  await using place = await makeHostDirectories();
+  await place.configure({ credential: { api_key: "k" } });
+  using first = linkTo(place);
+  expect(await first.connect()).toMatchObject({ credentialKind: "api-key", credentialProblem: "" });
+  await place.configure({ credential: { api_key: "k" }, no_such_entry: true });
+  using link = linkTo(place);
+  const info = await link.connect();
+  expect(info).toMatchObject({
+    credentialKind: "",
+    credentialProblem: expect.stringContaining("config.json is wrong"),
+  });
+  expect((await link.sessions.list({})).sessions).toEqual([]);
+});
+
 test("a host that cannot start says why to the front", async () => {
   await using place = await makeHostDirectories();
   await place.configure({ credential: { api_key: "k" }, no_such_entry: true });

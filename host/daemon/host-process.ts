@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Logger } from "pino";
-import { AppError } from "../../proto/index.ts";
+import { AppError, asAppError } from "../../proto/index.ts";
 import { type App, createApp } from "../app.ts";
 import type { HostConfig } from "../config.ts";
 import { ControlServer } from "../control/control-server.ts";
@@ -99,7 +99,7 @@ function hostControl(
         maxRunningSessionCount: maxRunning,
         engineHealthy: problem === "",
         engineProblem: problem,
-        credentialKind: credentials.kind() ?? "",
+        ...credentialInfo(credentials),
         stateDirectory: config.stateDirectory,
         processId: process.pid,
       };
@@ -117,6 +117,15 @@ function hostControl(
       setTimeout(() => ending.abort(new Error("a caller asked for it")), 20);
     },
   };
+}
+
+/** What is wrong with it is no reason not to answer. */
+function credentialInfo(credentials: App["credentials"]): { credentialKind: string; credentialProblem: string } {
+  try {
+    return { credentialKind: credentials.kind() ?? "", credentialProblem: "" };
+  } catch (error) {
+    return { credentialKind: "", credentialProblem: asAppError(error).toSentence() };
+  }
 }
 
 /** Asks again only once the answer is older than this. */

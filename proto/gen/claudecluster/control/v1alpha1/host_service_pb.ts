@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/control/v1alpha1/host_service.proto.
  */
 export const file_claudecluster_control_v1alpha1_host_service: GenFile = /*@__PURE__*/
-  fileDesc("CjFjbGF1ZGVjbHVzdGVyL2NvbnRyb2wvdjFhbHBoYTEvaG9zdF9zZXJ2aWNlLnByb3RvEh5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEiFAoSR2V0SG9zdEluZm9SZXF1ZXN0It0CChNHZXRIb3N0SW5mb1Jlc3BvbnNlEhQKDGhvc3RfdmVyc2lvbhgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRIYChBwcm90b2NvbF92ZXJzaW9uGAMgASgFEi4KCnN0YXJ0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhoKEmxpdmVfc2Vzc2lvbl9jb3VudBgFIAEoBRIcChRxdWV1ZWRfc2Vzc2lvbl9jb3VudBgGIAEoBRIhChltYXhfcnVubmluZ19zZXNzaW9uX2NvdW50GAcgASgFEhYKDmVuZ2luZV9oZWFsdGh5GAggASgIEhYKDmVuZ2luZV9wcm9ibGVtGAkgASgJEhcKD2NyZWRlbnRpYWxfa2luZBgKIAEoCRIXCg9zdGF0ZV9kaXJlY3RvcnkYCyABKAkSEgoKcHJvY2Vzc19pZBgMIAEoBSI1Cg9TdG9wSG9zdFJlcXVlc3QSIgoab25seV93aXRob3V0X2xpdmVfc2Vzc2lvbnMYASABKAgiEgoQU3RvcEhvc3RSZXNwb25zZTL0AQoLSG9zdFNlcnZpY2USdgoLR2V0SG9zdEluZm8SMi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuR2V0SG9zdEluZm9SZXF1ZXN0GjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkdldEhvc3RJbmZvUmVzcG9uc2USbQoIU3RvcEhvc3QSLy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuU3RvcEhvc3RSZXF1ZXN0GjAuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlN0b3BIb3N0UmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("CjFjbGF1ZGVjbHVzdGVyL2NvbnRyb2wvdjFhbHBoYTEvaG9zdF9zZXJ2aWNlLnByb3RvEh5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEiFAoSR2V0SG9zdEluZm9SZXF1ZXN0IvkCChNHZXRIb3N0SW5mb1Jlc3BvbnNlEhQKDGhvc3RfdmVyc2lvbhgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRIYChBwcm90b2NvbF92ZXJzaW9uGAMgASgFEi4KCnN0YXJ0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhoKEmxpdmVfc2Vzc2lvbl9jb3VudBgFIAEoBRIcChRxdWV1ZWRfc2Vzc2lvbl9jb3VudBgGIAEoBRIhChltYXhfcnVubmluZ19zZXNzaW9uX2NvdW50GAcgASgFEhYKDmVuZ2luZV9oZWFsdGh5GAggASgIEhYKDmVuZ2luZV9wcm9ibGVtGAkgASgJEhcKD2NyZWRlbnRpYWxfa2luZBgKIAEoCRIXCg9zdGF0ZV9kaXJlY3RvcnkYCyABKAkSEgoKcHJvY2Vzc19pZBgMIAEoBRIaChJjcmVkZW50aWFsX3Byb2JsZW0YDSABKAkiNQoPU3RvcEhvc3RSZXF1ZXN0EiIKGm9ubHlfd2l0aG91dF9saXZlX3Nlc3Npb25zGAEgASgIIhIKEFN0b3BIb3N0UmVzcG9uc2Uy9AEKC0hvc3RTZXJ2aWNlEnYKC0dldEhvc3RJbmZvEjIuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkdldEhvc3RJbmZvUmVxdWVzdBozLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5HZXRIb3N0SW5mb1Jlc3BvbnNlEm0KCFN0b3BIb3N0Ei8uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlN0b3BIb3N0UmVxdWVzdBowLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5TdG9wSG9zdFJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * Asks for the host.
@@ -99,8 +99,8 @@ export type GetHostInfoResponse = Message<"claudecluster.control.v1alpha1.GetHos
   engineProblem: string;
 
   /**
-   * Kind of the credential for the model: "api-key", "auth-token" or "oauth-token". Empty: none is
-   * configured, and no session can start.
+   * Kind of the credential for the model: "api-key", "auth-token" or "oauth-token". Empty: there is
+   * none that can be used, and no session can start.
    *
    * @generated from field: string credential_kind = 10;
    */
@@ -120,6 +120,14 @@ export type GetHostInfoResponse = Message<"claudecluster.control.v1alpha1.GetHos
    * @generated from field: int32 process_id = 12;
    */
   processId: number;
+
+  /**
+   * Why the configured credential cannot be used and what to do. Empty if none is configured, or
+   * nothing is wrong with it.
+   *
+   * @generated from field: string credential_problem = 13;
+   */
+  credentialProblem: string;
 };
 
 /**

@@ -9,6 +9,7 @@ import { followSessions } from "./follow.ts";
 import { listCommand } from "./list.ts";
 import { resolveSession } from "./resolve-session.ts";
 import { runCommand } from "./run.ts";
+import { removeCommand } from "./steer.ts";
 import { watchCommand } from "./watch.ts";
 
 function ioOf(options: { stdout?: Plain | Screen; stderr?: Plain | Screen; signal?: AbortSignal } = {}): CommandIo {
@@ -113,6 +114,19 @@ test("run ends its session on Ctrl-C, and leaves it when its terminal goes away"
   const left = await run("SIGHUP");
   expect(left).toMatchObject({ code: 130, state: Session_State.QUEUED });
   expect(left.text).toContain(`claudecluster watch ${left.id}`);
+});
+
+test("remove --force that is left does not remove what has not ended", async () => {
+  using sessions = new MemorySessions();
+  const id = await start(sessions);
+  // Collecting its changes takes longer than anybody waits.
+  sessions.stop = () => Promise.resolve();
+  const left = new AbortController();
+  const removing = removeCommand(sessions, [id], { force: true }, ioOf({ signal: left.signal }));
+  await expect.poll(() => sessions.watcherCount).toBe(1);
+  left.abort(new Error("SIGINT"));
+  expect(await removing).toBe(130);
+  expect((await sessions.get(id)).id).toBe(id);
 });
 
 test("list shows the newest first, cut to the terminal, and as JSON", async () => {

@@ -38,6 +38,7 @@ export async function removeCommand(
     if (force) {
       await sessions.stop(id, { reason: "Removed on the command line." });
       await ended(sessions, id, io.signal);
+      if (io.signal.aborted) return EXIT.canceled;
     }
     await sessions.delete(id);
     io.stdout.write(`${id}\n`);

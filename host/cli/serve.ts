@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { AppError } from "../../proto/index.ts";
 import { isLoopback, parseAddress } from "../address.ts";
 import { readToken } from "../bearer-token.ts";
@@ -60,6 +61,16 @@ function checkAddress(address: string, { listenAnywhere = false }: ServeFlags): 
   });
 }
 
+/** Whoever starts a host has made them. That they are gone means that nobody wants it any more. */
+function requireDirectories({ runtimeDirectory, stateDirectory }: HostConfig): void {
+  const gone = [runtimeDirectory, stateDirectory].find((directory) => !existsSync(directory));
+  if (gone === undefined) return;
+  throw new AppError("DIRECTORIES_GONE", `${gone} was removed while the host was starting.`, {
+    kind: "FAILED_PRECONDITION",
+    help: "Start it again.",
+  });
+}
+
 /** Is the host until a signal comes, somebody asks it to end, or, started on demand, it has nothing to do. */
 export async function serveCommand(
   readConfig: () => HostConfig,
@@ -69,6 +80,7 @@ export async function serveCommand(
   const { onDemand, tcp, mcpHttp } = options;
   try {
     const config = readConfig();
+    if (onDemand) requireDirectories(config);
     const log = onDemand ? new BoundedLog(hostLogPath(config.stateDirectory)) : undefined;
     await runHost({
       config,

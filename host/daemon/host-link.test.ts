@@ -1,5 +1,8 @@
-import { readFile, stat } from "node:fs/promises";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { pino } from "pino";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type BundledHost, bundleHost } from "../../test/support/bundle-host.ts";
@@ -11,6 +14,7 @@ import { PROTOCOL_VERSION } from "../control/protocol-version.ts";
 import { HostLink, type HostLinkOptions } from "./host-link.ts";
 import { makeRuntimeDirectory, socketPath } from "./runtime-directory.ts";
 import { hostLogPath } from "./start-host.ts";
+import { readStartReport } from "./start-report.ts";
 
 const VERSION = "1.2.0";
 const OLDER = "1.2.0-rc.1";
@@ -128,6 +132,39 @@ test("a host whose configuration was broken meanwhile can be used, and says what
   });
   expect((await link.sessions.list({})).sessions).toEqual([]);
 });
+
+test("a host whose directories are gone when it starts is none, and makes them not again", async () => {
+  await using place = await makeHostDirectories();
+  const [program, ...args] = host.command;
+  const child = spawn(program!, [...args, "serve", "--on-demand"], {
+    env: place.env,
+    stdio: ["ignore", "ignore", "pipe", "pipe"],
+  });
+  const report = readStartReport(child.stdio[3] as Readable, { logPath: "" });
+  await expect(report).rejects.toMatchObject({ reason: "DIRECTORIES_GONE" });
+  await once(child, "close");
+  for (const path of [place.directories.runtimeDirectory, place.directories.stateDirectory]) {
+    await expect(stat(path)).rejects.toMatchObject({ code: "ENOENT" });
+  }
+});
+
+test.each(["socket", "state"])("a host whose %s is removed ends, and the next call finds another", async (what) => {
+  await using place = await makeHostDirectories();
+  const { runtimeDirectory, stateDirectory } = place.directories;
+  using link = linkTo(place);
+  const { instanceId, processId } = await link.connect();
+  await rm(what === "socket" ? socketPath(runtimeDirectory) : stateDirectory, { recursive: true });
+  await expect.poll(() => isRunning(processId), { timeout: 20_000 }).toBe(false);
+  expect((await link.connect()).instanceId).not.toBe(instanceId);
+});
+
+function isRunning(processId: number): boolean {
+  try {
+    return process.kill(processId, 0);
+  } catch {
+    return false;
+  }
+}
 
 test("a host that cannot start says why to the front", async () => {
   await using place = await makeHostDirectories();

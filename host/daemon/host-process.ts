@@ -12,6 +12,7 @@ import { VERSION } from "../version.ts";
 import { ExclusiveLock, hostLockPath } from "../exclusive-lock.ts";
 import { writeHostAddress } from "./host-address.ts";
 import { idleFor } from "./idle-watch.ts";
+import { filesReplaced } from "./replaced-files.ts";
 import { makeRuntimeDirectory, socketPath } from "./runtime-directory.ts";
 
 /** What the engine is asked at most this often (ms). */
@@ -53,6 +54,10 @@ export async function runHost(options: HostProcessOptions): Promise<void> {
   await using _more = await options.onReady({ app, tcpPort });
   logger.info({ version: VERSION, socket: path, tcpPort }, "host started");
   const over = AbortSignal.any([signal, ending.signal]);
+  // Nobody finds it any more, and what it stores is lost: cleared temporary files, a removed directory.
+  void filesReplaced([path, hostLockPath(config.stateDirectory)], { signal: over }).then(() =>
+    ending.abort(new Error("its socket or its state was removed")),
+  );
   const busy = () => server.connectionCount > 0 || app.sessions.status().liveCount > 0;
   await Promise.race([
     new Promise<void>((resolve) => {

@@ -2,12 +2,11 @@ import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { create } from "@bufbuild/protobuf";
 import { build } from "esbuild";
 import { beforeAll, expect, test } from "vitest";
-import { ContainerSpecSchema, RepositorySpecSchema, SessionSpecSchema } from "../../proto/index.ts";
-import { containersOf, docker } from "../support/docker.ts";
+import { docker } from "../support/docker.ts";
 import { startHostRig } from "../support/rig.ts";
+import { startSealedSession } from "../support/sealed-session.ts";
 import type { Findings } from "./probes/probe.ts";
 
 const IMAGE = process.env["CLAUDECLUSTER_IMAGE"] ?? "claudecluster/agent:latest";
@@ -43,35 +42,14 @@ async function attack(
   return JSON.parse(stdout) as Findings;
 }
 
-/** The environment that Claude has, as its own user reads it. */
-async function claudeEnvironment(container: string, user: string): Promise<Record<string, string>> {
-  const find = `for d in /proc/[0-9]*; do tr '\\0' ' ' < $d/cmdline | grep -q '^[^ ]*claude -p' && tr '\\0' '\\n' < $d/environ && break; done 2>/dev/null; true`;
-  const printed = await docker("exec", "--user", user, container, "sh", "-c", find);
-  return Object.fromEntries(
-    printed.split("\n").flatMap((line) => {
-      const equals = line.indexOf("=");
-      return equals > 0 ? [[line.slice(0, equals), line.slice(equals + 1)]] : [];
-    }),
-  );
-}
-
 test("nothing that somebody tries in a sealed container works", async () => {
   await using rig = await startHostRig();
-  const { id } = await rig.sessions.create({
-    spec: create(SessionSpecSchema, {
-      task: "[scenario: long-run seconds=120 steps=60]",
-      repository: create(RepositorySpecSchema, { uri: rig.repository }),
-    }),
-    container: create(ContainerSpecSchema),
+  const { id, container, user, environment } = await startSealedSession(rig, {
+    task: "[scenario: long-run seconds=120 steps=60]",
+    until: "toolUseFinished",
   });
-  for await (const { event } of rig.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(60_000) })) {
-    if (event.case === "toolUseFinished") break;
-  }
-  const [container] = await containersOf(id);
-  const user = await docker("inspect", "--format", '{{index .Config.Labels "dev.claudecluster.uid"}}', container!);
-  const environment = await claudeEnvironment(container!, user);
   expect(environment).toMatchObject({ ANTHROPIC_API_KEY: "placeholder", HTTPS_PROXY: expect.any(String) });
-  const { open, blocked } = await attack(container!, { user, environment, secret: rig.key });
+  const { open, blocked } = await attack(container, { user, environment, secret: rig.key });
   expect(open.filter((name) => !INFORMATIONAL.includes(name))).toEqual([]);
   expect(blocked.length).toBeGreaterThan(130);
   // The agent has outlived it all, and the session goes on.

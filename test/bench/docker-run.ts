@@ -9,7 +9,7 @@ const SECCOMP = fileURLToPath(new URL("../../docker/seccomp.json", import.meta.u
 const GIB = 1024 ** 3;
 
 /** `docker run --rm` of the agent's image, with the host configuration that a session's container has, running `true`. */
-export function plainRunArguments(image: string): string[] {
+function sealedRunArguments(image: string): string[] {
   const { Env = [], HostConfig } = containerConfig({
     request: { sessionId: "bench", image, memoryBytes: 2 * GIB, cpuCount: 2, workspaceSizeBytes: GIB, environment: {} },
     sessionUid: 20999,
@@ -56,9 +56,61 @@ export function plainRunArguments(image: string): string[] {
   ];
 }
 
-/** Runs it once; resolves with the time that it took, in ms. */
-export async function plainRun(image: string): Promise<number> {
+/** Starts and removes a container with a session's configuration; resolves with the time that it took, in ms. */
+export function sealedRun(image: string): Promise<number> {
+  return timed(sealedRunArguments(image));
+}
+
+/** The same with the engine's defaults: a network, no limits, root. */
+export function plainRun(image: string): Promise<number> {
+  return timed(["run", "--rm", "--entrypoint", "true", image]);
+}
+
+export interface PlainSession {
+  image: string;
+  task: string;
+  /** Both where a container reaches them. */
+  repository: string;
+  modelUrl: string;
+  key: string;
+}
+
+/** What is done without us: a clone, `claude -p` and a diff in a container that has the network and the key. */
+export function plainSession({ image, task, repository, modelUrl, key }: PlainSession): Promise<number> {
+  const script = [
+    'git clone --quiet "$REPOSITORY" /tmp/repo',
+    "cd /tmp/repo",
+    'claude -p --permission-mode bypassPermissions "$TASK"',
+    "git add --all",
+    "git diff --cached --binary",
+  ].join(" && ");
+  const environment = {
+    REPOSITORY: repository,
+    TASK: task,
+    ANTHROPIC_BASE_URL: modelUrl,
+    ANTHROPIC_API_KEY: key,
+    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+  };
+  const names = Object.keys(environment).flatMap((name) => ["--env", name]);
+  const args = [
+    "run",
+    "--rm",
+    "--user",
+    "20999:20999",
+    "--env",
+    "HOME=/tmp",
+    ...names,
+    "--entrypoint",
+    "sh",
+    image,
+    "-c",
+    script,
+  ];
+  return timed(args, environment);
+}
+
+async function timed(args: string[], environment: Record<string, string> = {}): Promise<number> {
   const startMs = performance.now();
-  await execFileAsync("docker", plainRunArguments(image));
+  await execFileAsync("docker", args, { env: { ...process.env, ...environment } });
   return performance.now() - startMs;
 }

@@ -1,6 +1,8 @@
 import { startClaude } from "../model/claude-cli.ts";
 import type { Rig } from "../support/rig.ts";
 
+export const SHORT_TASK = "[scenario: small-edit]";
+
 /** What one session took, in ms, by the caller's clock. */
 export interface SessionTimes {
   /** Tool call to the agent's first answer. */
@@ -35,11 +37,11 @@ export async function measureSession(rig: Rig, task: string): Promise<SessionTim
   };
 }
 
+/** The same of Claude Code alone, from its start. */
+export type BareTimes = Pick<SessionTimes, "toFirstRequest" | "work" | "whole">;
+
 /** Runs the same task with the same Claude Code on this machine, without a container. */
-export async function measureBareClaude(
-  rig: Rig,
-  task: string,
-): Promise<{ toFirstRequest: number; work: number; whole: number }> {
+export async function measureBareClaude(rig: Rig, task: string): Promise<BareTimes> {
   const startMs = performance.now();
   const start = Date.now();
   await using claude = await startClaude({ url: rig.model.url, key: rig.key });

@@ -9,7 +9,7 @@ import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/cli
 import { expect, test, vi } from "vitest";
 import { SMALL_REPOSITORY } from "../model/small-repository.ts";
 import { startScriptedModel } from "../model/scripted-model.ts";
-import { docker } from "../support/docker.ts";
+import { docker, dockerGateway } from "../support/docker.ts";
 import { startGitServer } from "../support/git-server.ts";
 
 const execFileAsync = promisify(execFile);
@@ -86,10 +86,4 @@ async function composeCommand(): Promise<[string, ...string[]]> {
     // The plugin is not there; the set-up has then made sure of the older program.
     return ["docker-compose"];
   }
-}
-
-/** The address of this machine that containers on the engine's bridges reach: the first of the default bridge. */
-async function dockerGateway(): Promise<string> {
-  const subnet = await docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}");
-  return subnet.replace(/\.0\/\d+$/, ".1");
 }

@@ -22,3 +22,9 @@ export async function containersOf(sessionId: string): Promise<string[]> {
   );
   return ids.split("\n").filter((id) => id !== "");
 }
+
+/** The address of this machine that containers on the engine's bridges reach: the first of the default bridge. */
+export async function dockerGateway(): Promise<string> {
+  const subnet = await docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}");
+  return subnet.replace(/\.0\/\d+$/, ".1");
+}

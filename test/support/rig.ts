@@ -28,20 +28,20 @@ export interface HostRig extends World {
   sessions: RemoteSessions;
 }
 
-async function startWorld(): Promise<World> {
+async function startWorld(host = "127.0.0.1"): Promise<World> {
   await using stack = new AsyncDisposableStack();
   const key = `sk-ant-test-${randomBytes(24).toString("hex")}`;
-  const model = stack.use(await startScriptedModel({ key }));
-  const git = stack.use(await startGitServer());
+  const model = stack.use(await startScriptedModel({ key, host }));
+  const git = stack.use(await startGitServer({ host }));
   const repository = await git.addRepository("greeter", SMALL_REPOSITORY);
   const owned = stack.move();
   return { model, key, git, repository, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-/** Starts a scripted model, a git server and the real MCP server with a host of its own. */
-export async function startRig(): Promise<Rig> {
+/** Starts a scripted model, a git server (both on loopback, or where they are told to listen) and the real MCP server with a host of its own. */
+export async function startRig({ listen }: { listen?: string } = {}): Promise<Rig> {
   await using stack = new AsyncDisposableStack();
-  const world = stack.use(await startWorld());
+  const world = stack.use(await startWorld(listen));
   const config = { base_url: world.model.url, credential: { api_key: world.key } };
   const mcp = stack.use(await startMcpServer({ config }));
   const owned = stack.move();

@@ -1,0 +1,61 @@
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { ContainerSpecSchema, type EventBody, RepositorySpecSchema, SessionSpecSchema } from "../../proto/index.ts";
+import { containersOf, docker } from "./docker.ts";
+import type { HostRig } from "./rig.ts";
+
+/** A live session, and what it takes to run programs in its container as Claude would. */
+export interface SealedSession {
+  id: string;
+  container: string;
+  /** The uid that Claude has. */
+  user: string;
+  /** The environment that Claude has. */
+  environment: Record<string, string>;
+}
+
+export interface SealedSessionOptions {
+  task: string;
+  /** Resolves after the first of these events. */
+  until: EventBody["case"];
+  /** The session stays after its turn for this long. Default: it ends. */
+  idleMs?: number;
+}
+
+/** Longer than anybody needs one. */
+const TIMEOUT_MS = 3_600_000;
+
+/** Starts a session on the rig's repository. The rig ends it. */
+export async function startSealedSession(
+  rig: HostRig,
+  { task, until, idleMs = 0 }: SealedSessionOptions,
+): Promise<SealedSession> {
+  const { id } = await rig.sessions.create({
+    spec: create(SessionSpecSchema, {
+      task,
+      repository: create(RepositorySpecSchema, { uri: rig.repository }),
+      timeout: durationFromMs(TIMEOUT_MS),
+      idleTimeout: durationFromMs(idleMs),
+    }),
+    container: create(ContainerSpecSchema),
+  });
+  for await (const { event } of rig.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(60_000) })) {
+    if (event.case === until) break;
+    if (event.case === "sessionFinished") throw new Error(`Session ${id} ended before ${until}.`);
+  }
+  const [container] = await containersOf(id);
+  const user = await docker("inspect", "--format", '{{index .Config.Labels "dev.claudecluster.uid"}}', container!);
+  return { id, container: container!, user, environment: await claudeEnvironment(container!, user) };
+}
+
+/** What Claude's own user reads of its process. */
+async function claudeEnvironment(container: string, user: string): Promise<Record<string, string>> {
+  const find = `for d in /proc/[0-9]*; do tr '\\0' ' ' < $d/cmdline | grep -q '^[^ ]*claude -p' && tr '\\0' '\\n' < $d/environ && break; done 2>/dev/null; true`;
+  const printed = await docker("exec", "--user", user, container, "sh", "-c", find);
+  return Object.fromEntries(
+    printed.split("\n").flatMap((line) => {
+      const equals = line.indexOf("=");
+      return equals > 0 ? [[line.slice(0, equals), line.slice(equals + 1)]] : [];
+    }),
+  );
+}

@@ -56,11 +56,13 @@ export const firstToken: Part = async ({ image, requests, figures, say }) => {
       if (round < 1) continue;
       const of = `first token, ${size} request`;
       figures.add(`${of}: direct`, took.direct);
+      figures.add(`${of}: through the broker`, took.broker);
       figures.add(`${of}: added by the broker`, took.broker - took.direct);
-      figures.add(`${of}: of that on the token's way back`, tokenMs["broker"]! - tokenMs["direct"]!);
+      figures.add(`${of}: of that on the way back`, tokenMs["broker"]! - tokenMs["direct"]!);
       figures.add(`${of}: plain container`, took.plain);
+      figures.add(`${of}: sealed container`, took.sealed);
       figures.add(`${of}: added by relay, tunnel and broker`, took.sealed - took.plain);
-      figures.add(`${of}: of that on the token's way out of the host`, tokenMs["sealed"]! - tokenMs["plain"]!);
+      figures.add(`${of}: of that on the way back into the container`, tokenMs["sealed"]! - tokenMs["plain"]!);
     }
   }
 };
@@ -79,7 +81,8 @@ async function startBroker(endpoint: string): Promise<AsyncDisposable & { url: s
     onDecision: () => {},
     onRetry: () => {},
   });
-  const server = createServer((socket) => broker.accept("model", socket));
+  // As the relay does: answers come in small pieces.
+  const server = createServer({ noDelay: true }, (socket) => broker.accept("model", socket));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

@@ -31,7 +31,7 @@ export interface TunnelOptions {
 export function openTunnel(options: TunnelOptions): void {
   const { socket, head, destination, onConnected, onFailed, onBytes } = options;
   const { address, port } = destination;
-  const upstream = connect({ host: address, port, allowHalfOpen: true, timeout: CONNECT_TIMEOUT_MS });
+  const upstream = connect({ host: address, port, allowHalfOpen: true, noDelay: true, timeout: CONNECT_TIMEOUT_MS });
   const fail = () => {
     upstream.destroy();
     onFailed();

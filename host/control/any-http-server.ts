@@ -53,7 +53,7 @@ export class AnyHttpServer {
     });
     // A watched session may be silent for as long as it likes.
     this.#http1.requestTimeout = 0;
-    this.#server = createServer((socket) => this.#accept(socket));
+    this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
   }
 
   get connectionCount(): number {

@@ -25,6 +25,14 @@ export function endToEndHeaders(headers: IncomingHttpHeaders): Record<string, st
 }
 
 /**
+ * Returns the header by which a body of unknown length keeps its end. Without it Node writes that of a GET or DELETE as it
+ * is, and a server could take it for another request.
+ */
+export function bodyFraming({ headers }: IncomingMessage): Record<string, string> {
+  return headers["transfer-encoding"] === undefined ? {} : { "transfer-encoding": "chunked" };
+}
+
+/**
  * Runs a handler in which a message from outside could make Node throw; what it throws ends this one
  * exchange and not the host.
  */

@@ -110,6 +110,37 @@ test("passes on only reading over plain HTTP, but to the repository", async () =
   expect(await ask("POST", { allowedPrivate: [`a.test:${port}`] })).toBe("HTTP/1.1 200 OK");
 });
 
+test("opens no tunnel to a listed host's plain HTTP, in which methods and hosts would not be looked at", async () => {
+  const resolve = () => Promise.resolve(["203.0.113.1"]);
+  const { tunnel, decisions } = createProxy({ allowed: ["a.test:80"], resolve });
+  const { head } = await tunnel("a.test:80");
+  expect(head).toMatch(/^HTTP\/1.1 403 Refused by ClaudeCluster: a.test:80, plain HTTP is not tunnelled/);
+  expect(decisions).toEqual(["-a.test:80 plain HTTP is not tunnelled"]);
+});
+
+test.each(["GET", "DELETE"])("passes on no second request in the body of a %s", async (method) => {
+  const received = Promise.withResolvers<string>();
+  const port = await listen(
+    createServer((socket) => {
+      let bytes = "";
+      socket.on("data", (chunk: Buffer) => {
+        bytes += chunk.toString();
+        if (bytes.includes("\r\n\r\n")) setImmediate(() => socket.end("HTTP/1.1 204 No Content\r\n\r\n"));
+      });
+      socket.on("close", () => received.resolve(bytes));
+    }),
+  );
+  const socket = createProxy({ allowedPrivate: [`a.test:${port}`] }).open();
+  const hidden = "POST /b HTTP/1.1\r\nhost: b.test\r\n\r\n";
+  const body = `${hidden.length.toString(16)}\r\n${hidden}\r\n0\r\n\r\n`;
+  socket.write(`${method} http://a.test:${port}/a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n${body}`);
+  const [head] = (await received.promise).split("\r\n\r\n", 1);
+  expect(head).toContain(`${method} /a HTTP/1.1`);
+  // Nothing behind the head, or what says of itself that it is its body.
+  if ((await received.promise).includes("/b")) expect(head!.toLowerCase()).toContain("transfer-encoding: chunked");
+  socket.destroy();
+});
+
 test("ends what goes on after the session has moved all that it may", async () => {
   const port = await listen(
     createServer((socket) => {

@@ -8,7 +8,7 @@ import {
 } from "node:http";
 import { type Duplex, pipeline } from "node:stream";
 import { type Destination, type EgressRules, findDestination, parseAuthority, type Resolve } from "./egress-rules.ts";
-import { endToEndHeaders, endWith, exchange, guard, statusOf } from "./http-exchange.ts";
+import { bodyFraming, endToEndHeaders, endWith, exchange, guard, statusOf } from "./http-exchange.ts";
 import { openTunnel } from "./tunnel.ts";
 
 /** What was decided of a destination. */
@@ -106,7 +106,7 @@ class ProxyGateway {
       port: destination.port,
       method: request.method,
       path: url.pathname + url.search,
-      headers: { ...endToEndHeaders(request.headers), host: url.host },
+      headers: { ...endToEndHeaders(request.headers), ...bodyFraming(request), host: url.host },
       agent: this.#options.agent,
     });
     upstream.on("response", (received) => {
@@ -132,6 +132,9 @@ class ProxyGateway {
     if (authority === undefined) destination = { refused: "not a host and port" };
     else if (plainMethod !== undefined && !egress.allowedPrivate.has(authority) && !PLAIN_METHODS.has(plainMethod)) {
       destination = { refused: "over plain HTTP only GET and HEAD are passed on" };
+    } else if (plainMethod === undefined && authority.endsWith(":80") && isOnlyListed(authority, egress)) {
+      // What it carries would not be looked at: any method, and any host of those that share the address.
+      destination = { refused: "plain HTTP is not tunnelled" };
     } else destination = await findDestination(authority, egress, resolve);
     this.#tell(authority, "refused" in destination ? destination.refused : "");
     return destination;
@@ -150,6 +153,10 @@ class ProxyGateway {
     if (before <= maxEgressBytes) this.#tell(authority, `the session has moved ${maxEgressBytes} bytes`);
     return false;
   }
+}
+
+function isOnlyListed(authority: string, { open, allowedPrivate }: EgressRules): boolean {
+  return !open && !allowedPrivate.has(authority);
 }
 
 /** What a refused tool is told, as status text too: most print nothing but the status line. */

@@ -14,7 +14,7 @@ type GatewayName = "model" | "proxy" | "git";
 
 export type BrokerOptions = Omit<ModelGatewayOptions, "modelAgent"> &
   Omit<ProxyGatewayOptions, "agent"> &
-  GitGatewayOptions;
+  Omit<GitGatewayOptions, "gitAgents">;
 
 /**
  * One session's gate to everything outside: the model's API and the repository with the user's credentials, and the
@@ -22,16 +22,17 @@ export type BrokerOptions = Omit<ModelGatewayOptions, "modelAgent"> &
  */
 export class Broker implements Disposable {
   readonly #servers: Record<GatewayName, Server>;
-  readonly #agents: { modelAgent: Agent; agent: Agent };
+  readonly #agents: Agent[];
   readonly #connections = new Set<Duplex>();
 
   constructor(options: BrokerOptions) {
     const ModelAgent = options.endpoint.protocol === "https:" ? TlsAgent : Agent;
-    this.#agents = {
-      modelAgent: new ModelAgent({ keepAlive: true, maxSockets: MAX_REQUESTS }),
-      agent: new Agent({ maxSockets: MAX_REQUESTS }),
-    };
-    const complete = { ...options, ...this.#agents };
+    const kept = { keepAlive: true, maxSockets: MAX_REQUESTS };
+    const modelAgent = new ModelAgent(kept);
+    const agent = new Agent({ maxSockets: MAX_REQUESTS });
+    const gitAgents = { http: new Agent(kept), https: new TlsAgent(kept) };
+    this.#agents = [modelAgent, agent, gitAgents.http, gitAgents.https];
+    const complete = { ...options, modelAgent, agent, gitAgents };
     this.#servers = {
       model: createModelGateway(complete),
       proxy: createProxyGateway(complete),
@@ -54,6 +55,6 @@ export class Broker implements Disposable {
 
   [Symbol.dispose](): void {
     for (const connection of this.#connections) connection.destroy();
-    for (const agent of Object.values(this.#agents)) agent.destroy();
+    for (const agent of this.#agents) agent.destroy();
   }
 }

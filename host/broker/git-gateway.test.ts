@@ -1,7 +1,8 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, request as httpRequest } from "node:http";
+import { Agent, createServer, type IncomingHttpHeaders, type IncomingMessage, request as httpRequest } from "node:http";
+import { Agent as TlsAgent } from "node:https";
 import { connect, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -66,7 +67,12 @@ async function startGateway(
     approve: note("approve"),
     reject: note("reject"),
   };
+  const gitAgents = { http: new Agent({ keepAlive: true }), https: new TlsAgent() };
   const gateway = createGitGateway({
+    gitAgents,
+    egress: { allowedPrivate: new Set() },
+    // Whatever the name, it is this machine.
+    resolve: () => Promise.resolve(["127.0.0.1"]),
     repositories,
     pushRefs,
     gitCredentials,
@@ -77,6 +83,7 @@ async function startGateway(
   gateway.listen(0, "127.0.0.1");
   await once(gateway, "listening");
   cleanups.push(() => {
+    gitAgents.http.destroy();
     gateway.closeAllConnections();
     return new Promise((resolve) => gateway.close(resolve));
   });
@@ -422,3 +429,49 @@ test("keeps the places and tokens of LFS objects to itself", async () => {
   const other = `/http/${authority}/other.git/info/lfs/objects/batch`;
   expect((await rig.send({ method: "POST", path: other, body })).status).toBe(403);
 });
+
+/** A server of LFS objects that are where `href` says, on connections that are kept. */
+async function startLfs(href: (authority: string) => string) {
+  const seen: string[] = [];
+  const lfs = createServer((request, response) => {
+    void text(request).then((body) => {
+      seen.push(`${request.method} ${request.url} ${request.headers["content-length"] ?? ""}${body && "+"}`);
+      const actions = { download: { href: href(request.headers.host!) } };
+      return response.end(JSON.stringify({ objects: [{ oid: "1", size: 1, actions }] }));
+    });
+  });
+  lfs.listen(0, "127.0.0.1");
+  await once(lfs, "listening");
+  cleanups.push(() => new Promise((resolve) => lfs.close(resolve)));
+  const authority = `127.0.0.1:${(lfs.address() as AddressInfo).port}`;
+  const rig = await startGateway({ repositories: [`http://${authority}/own.git`] });
+  const place = async () => {
+    const path = `/http/${authority}/own.git/info/lfs/objects/batch`;
+    const { body } = await rig.send({ method: "POST", path, body: "{}" });
+    const { objects } = JSON.parse(body) as { objects: { actions: { download: { href: string } } }[] };
+    return new URL(objects[0]!.actions.download.href).pathname;
+  };
+  return { rig, seen, place };
+}
+
+test("does not have the next request of a connection taken for the body of an object's", async () => {
+  const { rig, seen, place } = await startLfs((authority) => `http://${authority}/store/1`);
+  const path = await place();
+  expect((await rig.send({ path, headers: { "content-length": "3" }, body: "abc" })).status).toBe(200);
+  await place();
+  expect(seen).toEqual([
+    "POST /own.git/info/lfs/objects/batch 23+",
+    "GET /store/1 ",
+    "POST /own.git/info/lfs/objects/batch 23+",
+  ]);
+});
+
+test.each(["https://10.0.0.1/admin", "https://inside.test/admin", "https://[::1]:8443/", "https://169.254.169.254/"])(
+  "asks nobody for an object that is said to be at %s",
+  async (href) => {
+    const { rig, place } = await startLfs(() => href);
+    const answer = await rig.send({ path: await place() });
+    expect([answer.status, answer.body]).toEqual([403, expect.stringContaining("no public address")]);
+    expect(rig.decisions.at(-1)).toMatch(/^-.*no public address/);
+  },
+);

@@ -1,4 +1,5 @@
 import {
+  type Agent,
   createServer,
   type IncomingMessage,
   type OutgoingHttpHeaders,
@@ -7,9 +8,11 @@ import {
   type ServerResponse,
 } from "node:http";
 import { request as httpsRequest } from "node:https";
+import { isIPv6, type LookupFunction } from "node:net";
 import { pipeline, type Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import type { Logger } from "pino";
+import { type EgressRules, findDestination, repositoryAuthority, type Resolve } from "./egress-rules.ts";
 import type { GitCredentialSource } from "./git-credential.ts";
 import { LfsObjects } from "./git-lfs.ts";
 import { MAX_COMMAND_BYTES, type Push, readPush, refusePush, rejection } from "./git-push.ts";
@@ -25,14 +28,23 @@ export interface GitGatewayOptions {
   gitCredentials: GitCredentialSource;
   /** Told of every decision. */
   onDecision: (decision: { destination: string; allowed: boolean; reason: string }) => void;
+  /** The session's own: what one session does to a connection must not meet another's request. */
+  gitAgents: { http: Agent; https: Agent };
+  /** LFS objects that are on another server must be in public, or where the user says that his own network may be reached. */
+  egress: Pick<EgressRules, "allowedPrivate">;
+  /** Default: the system's. */
+  resolve?: Resolve;
   logger: Logger;
 }
 
 const MAX_REDIRECTS = 3;
 const MAX_BATCH_BYTES = 1024 * 1024;
-const MAX_BATCH_ANSWER_BYTES = 8 * 1024 * 1024;
+/** git-lfs asks for 100 objects at once. */
+const MAX_BATCH_ANSWER_BYTES = 2 * 1024 * 1024;
 /** Passed on to the server; the rest is made anew. */
 const REQUEST_HEADERS = ["accept", "accept-encoding", "accept-language", "content-encoding", "content-length", "range"];
+/** Of these what belongs to a request without a body: a length without one would take the connection's next request for it. */
+const READ_HEADERS = ["accept", "accept-encoding", "accept-language", "range"];
 /** Passed back. */
 const ANSWER_HEADERS = ["content-type", "content-length", "content-encoding", "content-range", "cache-control"];
 
@@ -126,7 +138,7 @@ class GitGateway {
       let target = below(repository?.url ?? url, `info/refs?service=${service}`);
       for (let count = 0; ; count++) {
         const headers = { ...protocolHeaders(request, service), ...authorization(repository) };
-        const answer = await ask(target, { headers, request, response });
+        const answer = await this.#ask(target, { headers, request, response });
         const next = redirection(answer, target);
         if (next === undefined) return answer;
         answer.destroy();
@@ -177,7 +189,7 @@ class GitGateway {
       ...authorization(repository),
     };
     const target = below(repository?.url ?? url, "git-upload-pack");
-    passBack(await ask(target, { method: "POST", headers, body: request, request, response }), response);
+    passBack(await this.#ask(target, { method: "POST", headers, body: request, request, response }), response);
   }
 
   async #passPush(repository: GitRepository, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -201,7 +213,7 @@ class GitGateway {
       ...authorization(repository),
     };
     const target = below(repository.url, "git-receive-pack");
-    passBack(await ask(target, { method: "POST", headers, head, body, request, response }), response);
+    passBack(await this.#ask(target, { method: "POST", headers, head, body, request, response }), response);
   }
 
   async #passBatch(repository: GitRepository, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -210,7 +222,7 @@ class GitGateway {
     const body = Buffer.from(JSON.stringify({ ...wish, transfers: ["basic"] }));
     const type = "application/vnd.git-lfs+json";
     const send = () =>
-      ask(below(repository.url, "info/lfs/objects/batch"), {
+      this.#ask(below(repository.url, "info/lfs/objects/batch"), {
         method: "POST",
         headers: {
           ...userAgent(request),
@@ -242,15 +254,57 @@ class GitGateway {
     const { method = "" } = request;
     if (object === undefined || !["GET", "PUT", "POST"].includes(method)) throw new Refusal(404, "no such object");
     const own = object.target.origin === object.repository.origin;
+    const lookup = own ? undefined : await this.#lookUp(object.target);
     const type = request.headers["content-type"];
     const headers = {
-      ...passedHeaders(request),
+      ...(method === "GET" ? { ...pick(request, READ_HEADERS), ...userAgent(request) } : passedHeaders(request)),
       ...(type !== undefined && { "content-type": type }),
       ...(own && authorization(this.#repositories.find(object.repository))),
       ...lowerCase(object.headers),
     };
     const body = method === "GET" ? undefined : request;
-    passBack(await ask(object.target, { method, headers, body, request, response }), response);
+    passBack(await this.#ask(object.target, { method, headers, body, request, response, lookup }), response);
+  }
+
+  /** Looks up where a git server says that an object is, which may be anywhere. Throws a Refusal. */
+  async #lookUp(target: URL): Promise<LookupFunction> {
+    const { egress, resolve } = this.#options;
+    const authority = repositoryAuthority(target.href);
+    const rules = { open: true, allowed: new Set<string>(), allowedPrivate: egress.allowedPrivate };
+    const found = await findDestination(authority, rules, resolve);
+    if ("refused" in found) {
+      this.#options.onDecision({ destination: authority, allowed: false, reason: found.refused });
+      throw new Refusal(403, `the server says that the object is at ${authority}: ${found.refused}`);
+    }
+    const { address } = found;
+    const family = isIPv6(address) ? 6 : 4;
+    return (_host, { all }, callback) =>
+      all === true ? callback(null, [{ address, family }]) : callback(null, address, family);
+  }
+
+  /** Asks the server. Rejects if it is not reached. */
+  #ask(target: URL, { method = "GET", headers, head, body, request, response, lookup }: Question) {
+    const { gitAgents } = this.#options;
+    return new Promise<IncomingMessage>((resolve, reject) => {
+      if (response.destroyed) return reject(new Refusal(499, "nobody waits for this"));
+      const [send, agent] =
+        target.protocol === "https:" ? [httpsRequest, gitAgents.https] : [httpRequest, gitAgents.http];
+      const upstream = send(target, { method, headers, agent, lookup });
+      upstream.once("response", resolve);
+      upstream.on("error", (error) => {
+        reject(error);
+        // Too late for an answer of ours.
+        if (response.headersSent) response.destroy();
+      });
+      endWith(request, response, upstream);
+      if (head !== undefined) upstream.write(head);
+      if (body === undefined) upstream.end();
+      else {
+        body.once("error", () => upstream.destroy());
+        // Not a pipeline, which would cut the connection that an early answer is to go by.
+        body.pipe(upstream);
+      }
+    });
   }
 
   #decide(url: URL, reason?: string, ref?: string): void {
@@ -275,29 +329,8 @@ interface Question {
   /** Those that it is asked for: it ends with them. */
   request: IncomingMessage;
   response: ServerResponse;
-}
-
-/** Asks the server. Rejects if it is not reached. */
-function ask(target: URL, { method = "GET", headers, head, body, request, response }: Question) {
-  return new Promise<IncomingMessage>((resolve, reject) => {
-    if (response.destroyed) return reject(new Refusal(499, "nobody waits for this"));
-    const send = target.protocol === "https:" ? httpsRequest : httpRequest;
-    const upstream = send(target, { method, headers });
-    upstream.once("response", resolve);
-    upstream.on("error", (error) => {
-      reject(error);
-      // Too late for an answer of ours.
-      if (response.headersSent) response.destroy();
-    });
-    endWith(request, response, upstream);
-    if (head !== undefined) upstream.write(head);
-    if (body === undefined) upstream.end();
-    else {
-      body.once("error", () => upstream.destroy());
-      // Not a pipeline, which would cut the connection that an early answer is to go by.
-      body.pipe(upstream);
-    }
-  });
+  /** Default: the system's. */
+  lookup?: LookupFunction | undefined;
 }
 
 function passBack(answer: IncomingMessage, response: ServerResponse): void {

@@ -7,13 +7,14 @@ export interface LfsObject {
   headers: Record<string, string>;
 }
 
-/** Places that are remembered; the oldest go first. A batch has at most 100 objects of two or three places each. */
-const MAX_OBJECTS = 10_000;
+/** What is remembered of places, as text; the oldest go first. A batch has at most 100 objects of two or three places each. */
+const MAX_CHARS = 8 * 1024 * 1024;
 const MAX_HEADERS = 20;
 
 /** Gives the places of LFS objects names that mean nothing outside of this session. */
 export class LfsObjects {
   readonly #known = new Map<string, LfsObject>();
+  #chars = 0;
 
   get(id: string): LfsObject | undefined {
     return this.#known.get(id);
@@ -43,12 +44,26 @@ export class LfsObjects {
       const target = readTarget(action["href"], repository);
       if (target === undefined) continue;
       const id = randomUUID();
-      this.#known.set(id, { repository, target, headers: readHeaders(action["header"]) });
-      if (this.#known.size > MAX_OBJECTS) this.#known.delete(this.#known.keys().next().value!);
+      this.#remember(id, { repository, target, headers: readHeaders(action["header"]) });
       rewritten[name] = { href: `${gatewayOrigin}/lfs/${id}` };
     }
     return rewritten;
   }
+
+  #remember(id: string, object: LfsObject): void {
+    this.#known.set(id, object);
+    this.#chars += charsOf(object);
+    for (const [oldest, known] of this.#known) {
+      if (this.#chars <= MAX_CHARS) return;
+      this.#known.delete(oldest);
+      this.#chars -= charsOf(known);
+    }
+  }
+}
+
+/** With what an entry takes beside its texts. */
+function charsOf({ target, headers }: LfsObject): number {
+  return 500 + target.href.length + JSON.stringify(headers).length;
 }
 
 /** The repository's own server, or any by https; never plain http to another. */

@@ -7,8 +7,13 @@ import { SafeHttp2SessionManager, WINDOW_BYTES } from "./safe-session-manager.ts
 
 /** A frozen or vanished agent is noticed after at most twice this; long enough for a host that is itself held up. */
 const PING_MS = 3000;
-/** The largest message is a batch of events or a piece of a patch; far below this. */
-const READ_MAX_BYTES = 8 * 1024 * 1024;
+/**
+ * No message is above these (bytes): pieces of something larger, batches of events, a session with its whole result. What
+ * is read takes a hundred times as much memory, and time in which the host does nothing else, if it is made for that.
+ */
+const PIECE_BYTES = 128 * 1024;
+const BATCH_BYTES = 1024 * 1024;
+const SESSION_BYTES = 4 * 1024 * 1024;
 
 /** The agent's service as a typed client. */
 export type AgentClient = Client<typeof AgentService>;
@@ -48,15 +53,20 @@ export class AgentConnection implements Disposable {
         },
       },
     );
-    this.client = createClient(
-      AgentService,
-      createGrpcTransport({
-        baseUrl: "http://agent",
-        sessionManager: this.#manager,
-        acceptCompression: [],
-        readMaxBytes: READ_MAX_BYTES,
-      }),
-    );
+    const { getSession, startSession } = this.#clientFor(SESSION_BYTES);
+    const { attach, watchEvents } = this.#clientFor(BATCH_BYTES);
+    this.client = { ...this.#clientFor(PIECE_BYTES), getSession, startSession, attach, watchEvents };
+  }
+
+  #clientFor(readMaxBytes: number): AgentClient {
+    const transport = createGrpcTransport({
+      baseUrl: "http://agent",
+      sessionManager: this.#manager,
+      acceptCompression: [],
+      readMaxBytes,
+      binaryOptions: { readUnknownFields: false },
+    });
+    return createClient(AgentService, transport);
   }
 
   [Symbol.dispose](): void {

@@ -1,8 +1,17 @@
 import type { ClientHttp2Stream } from "node:http2";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { Http2SessionManager } from "@connectrpc/connect-node";
 
 /** Bytes that the agent may send before we have read them, for a stream and for the connection. */
 export const WINDOW_BYTES = 4 * 1024 * 1024;
+
+/**
+ * What is handed on at once (bytes). As many messages as fit are handled without a look at anything else, and an agent may
+ * send thousands that hold nothing: while these take long it becomes less.
+ */
+const SLICE_BYTES = { first: 4 * 1024, min: 1024, max: 64 * 1024 };
+/** After this long (ms) the host's other work has its turn. */
+const TURN_MS = 5;
 
 /**
  * connect-node's session manager, made safe for connections that are not sockets.
@@ -10,7 +19,8 @@ export const WINDOW_BYTES = 4 * 1024 * 1024;
  * From 24.20 on, Node's async iterator of an HTTP/2 stream that has closed with data still
  * buffered throws ERR_STREAM_PREMATURE_CLOSE (https://github.com/nodejs/node/issues/65677); over a
  * plain Duplex that fails most short answers. So the listeners are attached at once and the
- * iterator is replaced by a read loop.
+ * iterator is replaced by a read loop. That also lets others have their turn: everything between what has arrived and its
+ * reader runs without a pause otherwise, for as long as an agent that floods us keeps it filled.
  */
 export class SafeHttp2SessionManager extends Http2SessionManager {
   readonly #guarded = new WeakSet<object>();
@@ -53,11 +63,24 @@ function makeIterable(stream: ClientHttp2Stream): void {
     wake();
   });
   const read = async function* (): AsyncGenerator<Buffer, undefined> {
+    let turnMs = performance.now();
+    let sliceBytes = SLICE_BYTES.first;
     try {
       for (;;) {
         const chunk = stream.read() as Buffer | null;
         if (chunk !== null) {
-          yield chunk;
+          for (let at = 0; at < chunk.length;) {
+            const slice = chunk.subarray(at, at + sliceBytes);
+            at += slice.length;
+            yield slice;
+            if (performance.now() - turnMs < TURN_MS) {
+              sliceBytes = Math.min(2 * sliceBytes, SLICE_BYTES.max);
+              continue;
+            }
+            sliceBytes = Math.max(sliceBytes / 2, SLICE_BYTES.min);
+            await nextTurn();
+            turnMs = performance.now();
+          }
           continue;
         }
         if (failure !== undefined) throw failure;
@@ -65,6 +88,7 @@ function makeIterable(stream: ClientHttp2Stream): void {
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
+        turnMs = performance.now();
       }
     } finally {
       if (!ended && !closed) stream.destroy();

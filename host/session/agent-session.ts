@@ -35,6 +35,8 @@ export interface AgentResult {
 
 /** The agent keeps its events until they are acknowledged: at most 64 KiB each, so it may be in lots of this many. */
 const ACKNOWLEDGE_EVENTS = 32;
+/** No agent sends nearly as many at once. */
+const MAX_BATCH_EVENTS = 1000;
 
 export interface AgentSessionOptions {
   container: Container;
@@ -167,6 +169,7 @@ export class AgentSession {
     try {
       for await (const { response } of client.attach(requests, { signal })) {
         if (response.case !== "events") continue;
+        if (response.value.events.length > MAX_BATCH_EVENTS) throw batchTooLong();
         const finished = log.appendFromAgent(response.value.events);
         if (finished !== undefined) {
           this.#finished = true;
@@ -223,6 +226,12 @@ const KEPT: ReadonlySet<string> = new Set(["userMessage", "stop", "permissionDec
 
 function isKept(request: AttachRequest["request"]): boolean {
   return request.case !== undefined && KEPT.has(request.case);
+}
+
+function batchTooLong(): AppError {
+  return new AppError("AGENT_INVALID", "The agent sent more events at once than any agent may.", {
+    help: "Use an image with an agent that keeps to the contract.",
+  });
 }
 
 async function* inPieces(requests: Iterable<RestoreSessionRequest>): AsyncGenerator<RestoreSessionRequest> {

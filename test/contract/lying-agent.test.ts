@@ -90,7 +90,8 @@ function lyingAgent({ batches, occurTimeMs = 1, result = {}, patch, announcement
             },
         }),
     });
-    const server = createServer(handler);
+    // Resets of calls that it refuses are its own doing.
+    const server = createServer({ streamResetBurst: 10_000, streamResetRate: 10_000 }, handler);
     return {
       exited,
       kill: () => resolve({ exitCode: 137 }),
@@ -192,27 +193,33 @@ test("times out of all bounds are no harm to anybody", async () => {
 });
 
 test("a flood of events costs the store no more than a session may have, and the log says what it lacks", async () => {
-  const big = "x".repeat(1024 * 1024);
+  const big = "x".repeat(256 * 1024);
   const batches = function* (): Generator<[number, EventBody][]> {
-    for (let number = 1; number <= 80; number += 4) yield [0, 1, 2, 3].map((each) => [number + each, text(big)]);
-    yield [[81, end]];
+    for (let number = 1; number <= 320; number += 2) yield [0, 1].map((each) => [number + each, text(big)]);
+    yield [[321, end]];
   };
   const { events, session } = await runBesideHonest({ batches }, { maxLiveBytes: 64 * 1024 * 1024 });
   expect(session.state).toBe(Session_State.SUCCEEDED);
   const stored = events.filter(({ event }) => event.case === "assistantText").length;
-  expect(stored).toBeGreaterThan(40);
-  expect(stored).toBeLessThan(65);
+  expect(stored).toBeGreaterThan(160);
+  expect(stored).toBeLessThan(260);
   expect(events.at(-2)?.event).toMatchObject({ case: "outputTruncated", value: { source: "log" } });
 });
 
 test("a message above every bound is the end of its session", async () => {
-  const huge = text("x".repeat(9 * 1024 * 1024));
+  const huge = text("x".repeat(1024 * 1024));
   const { session } = await runBesideHonest({ batches: () => [[[1, huge]]] });
   expect(session.state).toBe(Session_State.FAILED);
 });
 
+test("a batch of more events than any agent has is the end of its session", async () => {
+  const many = Array.from({ length: 2000 }, (_, index): [number, EventBody] => [index + 1, text("")]);
+  const { session } = await runBesideHonest({ batches: () => [many, [[2001, end]]] });
+  expect(session.result?.outcome).toMatchObject({ case: "failure", value: { reason: "AGENT_INVALID" } });
+});
+
 test("a patch without an end is cut off, and the session says so", async () => {
-  const data = new Uint8Array(4 * 1024 * 1024);
+  const data = new Uint8Array(64 * 1024);
   const patch = async function* () {
     for (;;) yield { data: await Promise.resolve(data) };
   };

@@ -100,7 +100,7 @@ test("adds the key, rebuilds the headers and writes the body anew", async () => 
     "x-forwarded-for": "1.2.3.4",
     "anthropic-version": "2023-06-01",
     "anthropic-beta": "one,two",
-    "content-type": "application/json",
+    "content-type": "application/json; charset=utf-16",
   };
   const answer = await send("model", {
     path: "/v1/messages?beta=true&x=y",
@@ -112,6 +112,8 @@ test("adds the key, rebuilds the headers and writes the body anew", async () => 
   expect(seen?.url).toBe("/v1/messages?beta=true");
   expect(seen?.headers).toMatchObject({
     "x-api-key": "real-key",
+    // What was read is what is sent, and nobody is told to read it in another way.
+    "content-type": "application/json",
     "anthropic-beta": "one,two",
     "anthropic-version": "2023-06-01",
   });
@@ -210,6 +212,19 @@ function observed() {
 }
 
 const MESSAGE = { path: "/v1/messages", body: '{"model":"claude-opus-4-8"}' };
+
+test("reads no body that would hold up the host while it is read", async () => {
+  const api = await fakeApi();
+  const { send, decisions } = createBroker(api.url);
+  const body = `{"model":"a","messages":[${"{},".repeat(300_000)}{}]}`;
+  const answer = await send("model", { path: "/v1/messages", body });
+  expect(answer).toMatchObject({
+    status: 400,
+    body: expect.stringContaining("more values than any request") as string,
+  });
+  expect(api.requests).toHaveLength(0);
+  expect(decisions).toHaveLength(1);
+});
 
 test("asks again where the endpoint is busy or breaks the connection, and counts the answer once", async () => {
   const api = await answering(failing(529), cut, failing(429, { "retry-after": "0" }), well);

@@ -15,6 +15,7 @@ import type { Logger } from "pino";
 import { type EgressRules, findDestination, repositoryAuthority, type Resolve } from "./egress-rules.ts";
 import type { GitCredentialSource } from "./git-credential.ts";
 import { LfsObjects } from "./git-lfs.ts";
+import { isReasonable } from "./json-size.ts";
 import { MAX_COMMAND_BYTES, type Push, readPush, refusePush, rejection } from "./git-push.ts";
 import { authorization, GitRepositories, type GitRepository } from "./git-repositories.ts";
 import { type GitRequest, type GitService, readGitRequest } from "./git-request.ts";
@@ -372,7 +373,7 @@ async function readHead(body: Readable): Promise<{ push: Push; head: Buffer }> {
   throw new Refusal(403, "that push has no end of its commands");
 }
 
-async function readAll(stream: Readable, maxBytes: number): Promise<string> {
+async function readAll(stream: Readable, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of stream) {
@@ -380,12 +381,14 @@ async function readAll(stream: Readable, maxBytes: number): Promise<string> {
     size += (chunk as Buffer).length;
     if (size > maxBytes) throw new Refusal(413, "that is too large");
   }
-  return Buffer.concat(chunks).toString();
+  return Buffer.concat(chunks);
 }
 
-function parseJson(text: string): unknown {
+/** Undefined for what is no JSON, or no message of LFS by its shape. */
+function parseJson(json: Buffer): unknown {
+  if (!isReasonable(json)) return undefined;
   try {
-    return JSON.parse(text);
+    return JSON.parse(json.toString());
   } catch {
     return undefined;
   }

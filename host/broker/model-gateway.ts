@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { MeteredUsage } from "../../proto/index.ts";
 import type { Credential, CredentialSource } from "./credential.ts";
 import { exchange, goneSignal, guard, statusOf } from "./http-exchange.ts";
+import { isReasonable } from "./json-size.ts";
 import { callModel, isOverloaded, type Retry } from "./model-call.ts";
 import { headersToClaude, headersToModel } from "./model-headers.ts";
 import { checkModelRequest, type Members, type ModelPolicy } from "./model-policy.ts";
@@ -89,7 +90,9 @@ class ModelGateway {
       return refuse(response, 413, "request_too_large", message);
     }
     const { endpoint, policy, onDecision } = this.#options;
-    const checked = checkModelRequest(parse(content), policy);
+    const checked = isReasonable(content)
+      ? checkModelRequest(parse(content), policy)
+      : { refused: "the body has more values than any request" };
     if ("refused" in checked) {
       const reason = `model request refused: ${checked.refused}`;
       onDecision({ destination: authorityOf(endpoint), allowed: false, reason });

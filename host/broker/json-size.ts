@@ -1,0 +1,42 @@
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const OPENING = new Set([0x5b, 0x7b]);
+const CLOSING = new Set([0x5d, 0x7d]);
+
+/** Far above any request: the longest conversation has some ten thousand values, and no schema is as deep. */
+const MAX_VALUES = 200_000;
+const MAX_DEPTH = 200;
+
+/**
+ * Whether a JSON text has no more values, and is no deeper, than any request. Those that are made of nothing else take
+ * seconds and thirty times their size in memory to be parsed, for which everything else would wait. Says nothing of
+ * whether it is JSON.
+ */
+export function isReasonable(json: Buffer): boolean {
+  let values = 0;
+  let depth = 0;
+  for (let at = 0; at < json.length; at++) {
+    const byte = json[at]!;
+    if (byte === QUOTE) at = endOfString(json, at);
+    else if (byte === COMMA) values++;
+    else if (OPENING.has(byte)) {
+      values++;
+      depth++;
+    } else if (CLOSING.has(byte)) depth--;
+    if (values > MAX_VALUES || depth > MAX_DEPTH) return false;
+  }
+  return true;
+}
+
+/** Where the string that starts here ends; the end of all if it does not. */
+function endOfString(json: Buffer, start: number): number {
+  for (let from = start + 1; ;) {
+    const end = json.indexOf(QUOTE, from);
+    if (end < 0) return json.length;
+    let before = end;
+    while (json[before - 1] === BACKSLASH && before > from) before--;
+    if ((end - before) % 2 === 0) return end;
+    from = end + 1;
+  }
+}

@@ -1,7 +1,29 @@
+import { existsSync } from "node:fs";
 import { defineConfig } from "vitest/config";
 
+// What docker/setup/newer-engine.mjs needs, and what it takes to start an engine.
+const CAN_START_ENGINE = process.platform === "linux" && process.getuid?.() === 0 && existsSync("/usr/bin/apt-get");
+
+/** The sealed container, attacked, and a session in it; the whole runtime's contract in `npm run soak`. */
+const NEWER_ENGINE = {
+  name: "newer-engine",
+  include: [
+    "test/newer-engine/*.test.ts",
+    `test/contract/${process.env["NEWER_ENGINE"] === "whole" ? "*docker*" : "sealed-docker"}.test.ts`,
+    "test/attack/attack.test.ts",
+    "test/e2e/result.test.ts",
+  ],
+  globalSetup: ["test/support/leaves-nothing.ts", "test/support/require-rig.ts", "test/newer-engine/start.ts"],
+  setupFiles: ["test/newer-engine/use.ts"],
+  fileParallelism: false,
+  testTimeout: 180_000,
+  hookTimeout: 120_000,
+  sequence: { groupOrder: 3 },
+};
+
 // unit: beside the files, seconds. docker: real engine. e2e: real engine, real Claude Code,
-// scripted model. The last two share one machine, so their files run one after the other.
+// scripted model. newer-engine: some of both on another engine. These share one machine, so their files run one after
+// the other.
 export default defineConfig({
   test: {
     reporters: ["default", "./test/support/closing-line-reporter.ts"],
@@ -38,6 +60,7 @@ export default defineConfig({
           sequence: { groupOrder: 2 },
         },
       },
+      ...(CAN_START_ENGINE ? [{ test: NEWER_ENGINE }] : []),
     ],
   },
 });

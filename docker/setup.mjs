@@ -2,17 +2,19 @@
 // node docker/setup.mjs [--test]
 //
 // Makes this machine ready to build, test and demonstrate ClaudeCluster: npm packages, bundles, a Docker engine, the agent
-// image, and with --test the host image and the programs that only tests use. Runs on any Node from 20, before anything
+// image, and with --test the host image and the programs that only tests use, root's a second, newer engine among them. Runs on any Node from 20, before anything
 // is installed.
 // Promises: quick and silent where nothing is to do; one at a time; exit code 3 and what to do where it cannot go on.
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { agentImage } from "./image/agent-image.mjs";
 import { hostImage } from "./image/host-image.mjs";
+import { canInstall } from "./setup/apt.mjs";
 import { bundle } from "./setup/bundle.mjs";
 import { engine } from "./setup/engine.mjs";
 import { withLock } from "./setup/lock.mjs";
 import { main } from "./setup/main.mjs";
+import { newerEngine } from "./setup/newer-engine.mjs";
 import { npmCi } from "./setup/npm-ci.mjs";
 import { say, seconds, SetupError } from "./setup/say.mjs";
 import { testTools } from "./setup/test-tools.mjs";
@@ -31,6 +33,8 @@ export async function setup({ test = false, root = ROOT } = {}) {
     if (test) {
       await hostImage(root);
       await testTools();
+      // Only root can start it, and only then its tests are part of the suite.
+      if (canInstall()) await newerEngine();
     }
   });
   if (Date.now() - started > QUIET_MS) say(`set up in ${seconds(started)}`);

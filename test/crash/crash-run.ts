@@ -10,7 +10,7 @@ import { kill, type KillKind, REASONS } from "./kills.ts";
 import { leftovers } from "./leftovers.ts";
 import { observeAgent, type Observer } from "./observer.ts";
 import { SeededRandom } from "./random.ts";
-import { type SecondEngine, startSecondEngine } from "./second-engine.ts";
+import { type SecondEngine, newerPrograms, startSecondEngine } from "./second-engine.ts";
 import { readStoredLog } from "./stored-log.ts";
 
 const IMAGE = process.env["CLAUDECLUSTER_IMAGE"] ?? "claudecluster/agent:latest";
@@ -18,6 +18,9 @@ const SESSION_MS = 300_000;
 /** Two looks of the sweep, and some. */
 const CLEAN_UP_MS = 90_000;
 const NEEDS_CONTAINER = new Set<KillKind>(["bridge", "agent", "container", "remove", "pause", "long-pause"]);
+
+export const OWN_ENGINES = ["live", "plain", "newer"] as const;
+export type OwnEngine = (typeof OWN_ENGINES)[number];
 
 export interface CrashOptions {
   seed: number;
@@ -27,8 +30,8 @@ export interface CrashOptions {
   concurrent: number;
   /** Picked from at random; the more often it is there the more often it is done. */
   kinds: readonly KillKind[];
-  /** "live" and "plain": an engine of our own, with and without live-restore. Default: the machine's. */
-  engine?: "live" | "plain";
+  /** "live" and "plain": an engine of our own, with and without live-restore; "newer": a newer one, with. Default: the machine's. */
+  engine?: OwnEngine;
   task?: string;
   say?: (line: string) => void;
 }
@@ -59,7 +62,9 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
   let engine: SecondEngine | undefined;
   if (options.engine !== undefined) {
     say("starting an engine of our own");
-    engine = stack.use(await startSecondEngine({ images: [IMAGE], liveRestore: options.engine === "live" }));
+    const programs = options.engine === "newer" ? { programs: await newerPrograms() } : {};
+    const liveRestore = options.engine !== "plain";
+    engine = stack.use(await startSecondEngine({ images: [IMAGE], liveRestore, ...programs }));
   }
   const rig = stack.use(
     await startHostRig({

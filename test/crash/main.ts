@@ -1,7 +1,7 @@
 // The crash suite in full: real sessions, killed at random. Started by `npm run soak`.
-// Options: --kills N, --seed N, --concurrent N, --engine live|plain|machine, --kinds host,bridge,…
+// Options: --kills N, --seed N, --concurrent N, --engine live|plain|newer|machine, --kinds host,bridge,…
 import { inspect, parseArgs } from "node:util";
-import { runCrashes } from "./crash-run.ts";
+import { OWN_ENGINES, runCrashes } from "./crash-run.ts";
 import type { KillKind } from "./kills.ts";
 
 const { values } = parseArgs({
@@ -15,7 +15,7 @@ const { values } = parseArgs({
 });
 // Pauses apart: an exec that meets one in the wrong moment locks a container of old engines up for good.
 const common: KillKind[] = ["host", "host", "host", "bridge", "bridge", "bridge", "agent", "container", "remove"];
-const engine = values.engine === "live" || values.engine === "plain" ? values.engine : undefined;
+const engine = OWN_ENGINES.find((name) => name === values.engine);
 process.stdout.write(`seed ${values.seed}\n`);
 const startMs = Date.now();
 const run = runCrashes({

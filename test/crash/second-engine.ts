@@ -6,39 +6,63 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
+import { fileURLToPath } from "node:url";
 import { runningProcesses } from "../support/processes.ts";
 
 const execFileAsync = promisify(execFile);
 const ANSWER_MS = 60_000;
+const FETCH = fileURLToPath(new URL("../../docker/setup/newer-engine.mjs", import.meta.url));
 
 /** A Docker engine of our own, that may be killed: other roots and another socket than the machine's. */
 export interface SecondEngine extends AsyncDisposable {
   /** For DOCKER_HOST. */
   address: string;
+  /** Where its data, sockets and log are; gone once it is disposed of. */
+  root: string;
   /** Ends dockerd with SIGKILL and starts it again. Resolves once it answers. */
   killAndRestart(): Promise<void>;
 }
 
-/** Starts dockerd with the images of the machine's own engine. Needs root. */
-export async function startSecondEngine(options: { images: string[]; liveRestore: boolean }): Promise<SecondEngine> {
+export interface SecondEngineOptions {
+  /** Copied from the engine in use. */
+  images: string[];
+  liveRestore: boolean;
+  /** The directory of its programs, see `newerPrograms`. Default: the machine's. */
+  programs?: string;
+}
+
+/** The directory of an engine newer than the machine's; fetched by the set-up, or now. */
+export async function newerPrograms(): Promise<string> {
+  return (await execFileAsync(process.execPath, [FETCH])).stdout.trim();
+}
+
+/** Starts a dockerd of our own. Needs root. */
+export async function startSecondEngine(options: SecondEngineOptions): Promise<SecondEngine> {
+  const { images, liveRestore, programs } = options;
   const root = await mkdtemp(join(tmpdir(), "claudecluster-engine-"));
   const address = `unix://${root}/docker.sock`;
   const docker = (...args: string[]) => execFileAsync("docker", ["-H", address, ...args]);
   const containerdPid = join(root, "exec", "containerd", "containerd.pid");
+  // dockerd, containerd and its shims each find the next program there.
+  const path = [
+    ...(programs === undefined ? [] : [`${programs}/usr/sbin`, `${programs}/usr/bin`]),
+    process.env["PATH"],
+  ];
+  const env = { ...process.env, PATH: path.join(":") };
   let daemon: ChildProcess;
 
   async function start(): Promise<void> {
     const log = openSync(join(root, "log"), "a");
-    // In a network of its own: even with --bridge=none it would remove the other engine's bridge.
+    // In a network of its own, since it makes and removes bridges and rules as if it were the only one.
     daemon = spawn(
       "unshare",
       [
         ...["--net", "--", "dockerd"],
         ...["--data-root", join(root, "data"), "--exec-root", join(root, "exec"), "--pidfile", join(root, "pid")],
-        ...["--host", address, "--bridge=none", "--iptables=false", `--live-restore=${options.liveRestore}`],
+        ...["--host", address, "--iptables=false", `--live-restore=${liveRestore}`],
         ...["--cgroup-parent", "/claudecluster-second"],
       ],
-      { stdio: ["ignore", log, log] },
+      { stdio: ["ignore", log, log], env },
     );
     closeSync(log);
     const exited = once(daemon, "exit");
@@ -68,12 +92,13 @@ export async function startSecondEngine(options: { images: string[]; liveRestore
 
   await mkdir(join(root, "data"));
   await start();
-  const save = spawn("docker", ["save", ...options.images], { stdio: ["ignore", "pipe", "inherit"] });
+  const save = spawn("docker", ["save", ...images], { stdio: ["ignore", "pipe", "inherit"] });
   const load = spawn("docker", ["-H", address, "load"], { stdio: [save.stdout, "ignore", "inherit"] });
   const [code] = (await once(load, "exit")) as [number];
   if (code !== 0) throw new Error("The images could not be loaded into the second engine.");
   return {
     address,
+    root,
     async killAndRestart() {
       await kill("SIGKILL");
       // It dies with its dockerd, a little later, and a new dockerd would take it for a living one.

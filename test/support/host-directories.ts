@@ -24,11 +24,13 @@ export async function makeHostDirectories(): Promise<TestDirectories> {
     runtimeDirectory: join(root, "run"),
   };
   await mkdir(directories.configDirectory, { mode: 0o700 });
+  const engine = process.env["DOCKER_HOST"];
   return {
     directories,
     env: {
       PATH: process.env["PATH"] ?? "",
       HOME: process.env["HOME"] ?? "",
+      ...(engine !== undefined && { DOCKER_HOST: engine }),
       CLAUDECLUSTER_CONFIG_DIR: directories.configDirectory,
       CLAUDECLUSTER_STATE_DIR: directories.stateDirectory,
       CLAUDECLUSTER_RUNTIME_DIR: directories.runtimeDirectory,

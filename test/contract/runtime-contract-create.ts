@@ -24,7 +24,8 @@ export function describeCreate(bench: () => Bench): void {
         signal,
         onProgress: (step) => progress.push(step),
       });
-      expect(progress.map(({ phase }) => phase)).toEqual(["image", "create", "start"]);
+      // More than once where the runtime has something to remark.
+      expect([...new Set(progress.map(({ phase }) => phase))]).toEqual(["image", "create", "start"]);
       expect(progress.every(({ message }) => message !== "")).toBe(true);
     });
 

@@ -3,6 +3,7 @@ import type { RuntimeHealth } from "../runtime.ts";
 import { engineError } from "./engine-error.ts";
 import { limitsNotEnforced, missingLimits, weaknesses } from "./engine-limits.ts";
 import type { Engine, EngineInfo } from "./engine.ts";
+import { engineName, untestedEngine } from "./tested-engines.ts";
 
 const CHECK_MS = 5_000;
 
@@ -22,12 +23,17 @@ export async function checkEngine(
 }
 
 function healthOf(info: EngineInfo, allowWeakLimits: boolean): RuntimeHealth {
-  const { ServerVersion = "of unknown version", OSType = "linux", Architecture = "" } = info;
+  const { OSType = "linux", Architecture = "" } = info;
   if (OSType !== "linux") return unhealthy(wrongSystem(OSType));
   const missing = missingLimits(info);
   if (missing.length > 0 && !allowWeakLimits) return unhealthy(limitsNotEnforced(missing));
   const platform = Architecture === "" ? OSType : `${OSType}/${Architecture}`;
-  return { healthy: true, description: `Docker ${ServerVersion} (${platform})`, warnings: weaknesses(info) };
+  return { healthy: true, description: `${engineName(info)} (${platform})`, warnings: engineWarnings(info) };
+}
+
+/** What somebody who relies on the engine should know, and does not stop us. */
+export function engineWarnings(info: EngineInfo): string[] {
+  return [...weaknesses(info), ...[untestedEngine(info)].filter((warning) => warning !== undefined)];
 }
 
 function unhealthy({ reason, message, help }: AppError): RuntimeHealth {

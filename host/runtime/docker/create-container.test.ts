@@ -40,6 +40,7 @@ beforeEach(async () => {
       return { Id: "c1", Warnings: [] };
     },
     "POST /containers/c1/start": undefined,
+    "GET /containers/c1/json": () => ({ HostConfig: bodies.at(-1)!.HostConfig }),
     "POST /containers/c1/wait": new Promise(() => {}),
     "DELETE /containers/c1": undefined,
   };
@@ -80,24 +81,58 @@ test("refuses an engine that says that it cannot limit memory, and creates nothi
   expect(calls).not.toContain("POST /containers/create");
 });
 
-test("refuses a container that was given without a limit, and removes it", async () => {
-  const create = answers["POST /containers/create"] as () => object;
-  answers["POST /containers/create"] = () => ({ ...create(), Warnings: ["Limitation discarded."] });
-  answers["GET /containers/c1/json"] = { HostConfig: { Memory: 2 ** 30, NanoCpus: 1e9, PidsLimit: null } };
+/** An engine that takes everything and drops some of it without a word. */
+function gives(changes: Record<string, unknown>): void {
+  answers["GET /containers/c1/json"] = () => ({ HostConfig: { ...bodies.at(-1)!.HostConfig, ...changes } });
+}
+
+test("refuses a container that was given without a limit, and removes it, also without a warning", async () => {
+  gives({ PidsLimit: null });
   await using strict = runtime();
   await expect(strict.create(request, { signal })).rejects.toMatchObject({
     reason: "LIMITS_NOT_ENFORCED",
     metadata: { limits: "processes" },
   });
   expect(calls.at(-1)).toBe("DELETE /containers/c1");
-  expect(calls).not.toContain("POST /containers/c1/start");
+  await using lenient = runtime(true);
+  await lenient.create(request, { signal });
+});
+
+test.each([
+  [{ Privileged: true }, "capabilities"],
+  [{ CapDrop: null }, "capabilities"],
+  [{ CapAdd: ["CAP_SETUID", "CAP_SETGID", "CAP_KILL", "CAP_SYS_ADMIN"] }, "capabilities"],
+  [{ SecurityOpt: [] }, "new privileges"],
+  [{ ReadonlyRootfs: false }, "a writable root"],
+  [{ NetworkMode: "bridge" }, "a network"],
+])("refuses a container that is not sealed, and removes it, whatever limits are allowed: %o", async (changes, what) => {
+  gives(changes);
+  await using lenient = runtime(true);
+  await expect(lenient.create(request, { signal })).rejects.toThrow(`may have ${what}.`);
+  expect(calls.at(-1)).toBe("DELETE /containers/c1");
+});
+
+test("takes the engine's own spelling of what was asked for", async () => {
+  gives({ CapDrop: ["all"], CapAdd: ["CAP_KILL", "CAP_SETGID", "CAP_SETUID"] });
+  await using strict = runtime();
+  await strict.create(request, { signal });
+});
+
+test("says what the engine cannot do or is not known to, and goes on", async () => {
+  gives({ MemorySwap: -1 });
+  await using strict = runtime();
+  const progress: CreateProgress[] = [];
+  await strict.create(request, { signal, onProgress: (step) => progress.push(step) });
+  expect(progress).toContainEqual({ phase: "image", message: expect.stringContaining("not among the tested ones") });
+  expect(progress).toContainEqual({ phase: "start", message: expect.stringContaining("swap") });
 });
 
 test("goes on where weak limits are allowed, without the limit that the engine would refuse", async () => {
   answers["GET /info"] = { MemoryLimit: true, CpuCfsQuota: false, PidsLimit: true };
   await using lenient = runtime(true);
   expect(lenient.capabilities.enforcesLimits).toBe(false);
-  expect(await lenient.check({ signal })).toMatchObject({ healthy: true, warnings: [expect.stringContaining("CPU")] });
+  const warnings = expect.arrayContaining([expect.stringContaining("CPU")]) as string[];
+  expect(await lenient.check({ signal })).toMatchObject({ healthy: true, warnings });
   await lenient.create(request, { signal });
   expect(bodies[0]?.HostConfig).toMatchObject({ Memory: 2 ** 30 });
   expect(bodies[0]?.HostConfig).not.toHaveProperty("NanoCpus");
@@ -116,7 +151,6 @@ test("passes on a warning that is not about limits", async () => {
   const create = answers["POST /containers/create"] as () => object;
   const warning = "The requested image's platform (linux/amd64) does not match the host's";
   answers["POST /containers/create"] = () => ({ ...create(), Warnings: [warning] });
-  answers["GET /containers/c1/json"] = { HostConfig: { Memory: 2 ** 30, NanoCpus: 1e9, PidsLimit: 512 } };
   await using strict = runtime();
   const progress: CreateProgress[] = [];
   await strict.create(request, { signal, onProgress: (step) => progress.push(step) });

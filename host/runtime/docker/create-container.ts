@@ -1,16 +1,18 @@
 import { randomBytes } from "node:crypto";
-import type { ContainerCreateOptions } from "dockerode";
+import type { HostConfig } from "dockerode";
 import { AppError } from "../../../proto/index.ts";
 import type { ContainerRef, ContainerRequest, CreateProgress } from "../runtime.ts";
 import type { BackgroundTasks } from "./background-tasks.ts";
+import { engineWarnings } from "./check-engine.ts";
 import { type ContainerPlan, containerConfig } from "./container-config.ts";
 import { engineError, imageNotFound, statusOf } from "./engine-error.ts";
-import { droppedLimits, limitsNotEnforced } from "./engine-limits.ts";
+import { UNLIMITED_SWAP, droppedLimits, limitsNotEnforced, missingLimits } from "./engine-limits.ts";
 import type { Engine } from "./engine.ts";
-import type { KnownLimits } from "./known-limits.ts";
+import type { KnownEngine } from "./known-engine.ts";
 import { LABELS, type Owner, RUNTIME, uidIn } from "./labels.ts";
 import { raceSignal } from "../race-signal.ts";
 import { removeContainer } from "./remove-container.ts";
+import { notSealed, openings } from "./seal-check.ts";
 import { sendCreate } from "./send-create.ts";
 import { pickSessionUid } from "./session-uid.ts";
 
@@ -19,7 +21,7 @@ const ATTEMPTS = 5;
 
 export interface CreateContext {
   engine: Engine;
-  knownLimits: KnownLimits;
+  knownEngine: KnownEngine;
   owner: Owner;
   allowWeakLimits: boolean;
   random: () => number;
@@ -41,7 +43,7 @@ export async function createContainer(
   const { signal, onProgress } = options;
   try {
     onProgress?.({ phase: "image", message: `Looking for the image ${request.image}` });
-    const looking = lookAround(context, request, signal);
+    const looking = lookAround(context, request, options);
     looking.catch(() => {}); // Awaited below, where the other has not failed first.
     const firstUid = freeUid(context, signal);
     firstUid.catch(() => {});
@@ -64,15 +66,17 @@ export async function createContainer(
 
 /** Looks whether it can work at all, and at what the configuration depends on. */
 async function lookAround(
-  { engine, knownLimits, allowWeakLimits }: CreateContext,
+  { engine, knownEngine, allowWeakLimits }: CreateContext,
   { image }: ContainerRequest,
-  signal: AbortSignal,
+  { signal, onProgress }: CreateOptions,
 ): Promise<Pick<ContainerPlan, "imageVolumes" | "limitsCpu" | "filtersSystemCalls">> {
-  const [missing, { Config }] = await Promise.all([
-    knownLimits.missing({ signal }),
+  const [info, { Config }] = await Promise.all([
+    knownEngine.info({ signal }),
     engine.inspectImage(image, { signal }).catch(explainMissing(image)),
   ]);
+  const missing = missingLimits(info);
   refuseWeakLimits(missing, allowWeakLimits);
+  for (const message of engineWarnings(info)) onProgress?.({ phase: "image", message });
   return {
     imageVolumes: Object.keys(Config?.Volumes ?? {}),
     limitsCpu: !missing.includes("CPU"),
@@ -105,7 +109,7 @@ async function createOnce(
   plan: ContainerPlan,
   { signal, onProgress }: CreateOptions,
 ): Promise<ContainerRef | undefined> {
-  const { engine, background } = context;
+  const { engine, background, allowWeakLimits } = context;
   const { request, sessionUid } = plan;
   const config = containerConfig(plan);
   onProgress?.({ phase: "create", message: "Creating the container" });
@@ -119,13 +123,15 @@ async function createOnce(
   };
   try {
     for (const message of warnings) onProgress?.({ phase: "create", message });
-    if (warnings.length > 0) await refuseDroppedLimits(context, id, config, signal);
     onProgress?.({ phase: "start", message: "Starting the container" });
     // At once, since nothing runs under the uid before the host has reached the agent.
-    const [containers] = await Promise.all([
+    const [containers, { HostConfig: given }] = await Promise.all([
       engine.listContainers([`${LABELS.uid}=${sessionUid}`], { signal }),
+      engine.inspectContainer(id, { signal }),
       engine.startContainer(id, { signal }),
     ]);
+    refuseLess(config.HostConfig ?? {}, given, allowWeakLimits);
+    if (given.MemorySwap !== config.HostConfig?.MemorySwap) onProgress?.({ phase: "start", message: UNLIMITED_SWAP });
     const own = containers.find((container) => container.Id === id);
     // Whoever lists last sees the other, so to give way to anybody is what is safe.
     if (own === undefined || containers.length > 1) {
@@ -140,14 +146,10 @@ async function createOnce(
   }
 }
 
-/** The kernel may lack what a limit needs; then the engine warns, and the container says what was dropped. */
-async function refuseDroppedLimits(
-  { engine, allowWeakLimits }: CreateContext,
-  id: string,
-  { HostConfig: asked = {} }: ContainerCreateOptions,
-  signal: AbortSignal,
-): Promise<void> {
-  const { HostConfig: given } = await engine.inspectContainer(id, { signal });
+/** An engine may drop what it or its kernel cannot do, and say so or not; what the container has, it shows. */
+function refuseLess(asked: HostConfig, given: HostConfig, allowWeakLimits: boolean): void {
+  const open = openings(asked, given);
+  if (open.length > 0) throw notSealed(open);
   refuseWeakLimits(droppedLimits(asked, given), allowWeakLimits);
 }
 

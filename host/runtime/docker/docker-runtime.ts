@@ -18,7 +18,7 @@ import { DockerContainer } from "./docker-container.ts";
 import type { EngineAddress } from "./engine-address.ts";
 import { engineError, statusOf } from "./engine-error.ts";
 import { Engine } from "./engine.ts";
-import { KnownLimits } from "./known-limits.ts";
+import { KnownEngine } from "./known-engine.ts";
 import { LABELS, type Owner, RUNTIME, refFrom } from "./labels.ts";
 
 /** How the runtime is set up. */
@@ -43,7 +43,7 @@ export class DockerRuntime implements Runtime {
   readonly name = RUNTIME;
   readonly capabilities: RuntimeCapabilities;
   readonly #engine: Engine;
-  readonly #knownLimits: KnownLimits;
+  readonly #knownEngine: KnownEngine;
   readonly #owner: Owner;
   readonly #allowWeakLimits: boolean;
   readonly #random: () => number;
@@ -54,7 +54,7 @@ export class DockerRuntime implements Runtime {
     const { hostId = defaultHostId(), address, allowWeakLimits = false, logger, random = Math.random } = options;
     this.capabilities = { enforcesLimits: !allowWeakLimits };
     this.#engine = new Engine(address);
-    this.#knownLimits = new KnownLimits(this.#engine);
+    this.#knownEngine = new KnownEngine(this.#engine);
     this.#owner = { hostId, version: VERSION };
     this.#allowWeakLimits = allowWeakLimits;
     this.#random = random;
@@ -79,7 +79,7 @@ export class DockerRuntime implements Runtime {
   ): Promise<Container> {
     const context = {
       engine: this.#engine,
-      knownLimits: this.#knownLimits,
+      knownEngine: this.#knownEngine,
       owner: this.#owner,
       allowWeakLimits: this.#allowWeakLimits,
       random: this.#random,

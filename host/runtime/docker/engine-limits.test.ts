@@ -20,6 +20,9 @@ test("names the limits that a container was given without", () => {
   const asked = { Memory: 1024, NanoCpus: 5, PidsLimit: 512 };
   expect(droppedLimits(asked, { ...asked })).toEqual([]);
   expect(droppedLimits(asked, { Memory: 0, NanoCpus: 5 })).toEqual(["memory", "processes"]);
+  const filtered = { ...asked, SecurityOpt: ["no-new-privileges", "seccomp={}"] };
+  expect(droppedLimits(filtered, { ...filtered })).toEqual([]);
+  expect(droppedLimits(filtered, { ...asked, SecurityOpt: ["seccomp=unconfined"] })).toEqual(["system calls"]);
 });
 
 test("warns of swap without a limit, which stops nothing", () => {

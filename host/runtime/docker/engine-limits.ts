@@ -2,6 +2,8 @@ import type { HostConfig } from "dockerode";
 import { AppError } from "../../../proto/index.ts";
 import type { EngineInfo } from "./engine.ts";
 
+export const UNLIMITED_SWAP = "The engine cannot limit swap: a container may use the machine's swap beyond its memory.";
+
 /** The limits that an engine says it cannot enforce. */
 export function missingLimits({ MemoryLimit, CpuCfsQuota, PidsLimit, SecurityOptions }: EngineInfo): string[] {
   // Only a plain no counts: other engines leave the fields out, and then the container itself is looked at.
@@ -14,12 +16,15 @@ export function missingLimits({ MemoryLimit, CpuCfsQuota, PidsLimit, SecurityOpt
   ];
 }
 
-/** The limits that a container was given without: the engine drops what its kernel cannot do, with a warning. */
+/** The limits that a container was given without: an engine drops what its kernel cannot do, with a warning or none. */
 export function droppedLimits(asked: HostConfig, given: HostConfig): string[] {
+  const filtered = ({ SecurityOpt }: HostConfig) =>
+    (SecurityOpt as string[] | undefined)?.find((option) => option.startsWith("seccomp="));
   return [
     ...(asked.Memory !== given.Memory ? ["memory"] : []),
     ...(asked.NanoCpus !== given.NanoCpus ? ["CPU"] : []),
     ...(asked.PidsLimit !== given.PidsLimit ? ["processes"] : []),
+    ...(filtered(asked) !== filtered(given) ? ["system calls"] : []),
   ];
 }
 
@@ -28,9 +33,7 @@ export function weaknesses(info: EngineInfo): string[] {
   const missing = missingLimits(info);
   return [
     ...(missing.length > 0 ? [`The engine does not enforce limits of: ${missing.join(", ")}.`] : []),
-    ...(info.SwapLimit === false && info.MemoryLimit !== false
-      ? ["The engine cannot limit swap: a container may use the machine's swap beyond its memory."]
-      : []),
+    ...(info.SwapLimit === false && info.MemoryLimit !== false ? [UNLIMITED_SWAP] : []),
   ];
 }
 

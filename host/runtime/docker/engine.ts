@@ -7,12 +7,20 @@ import { type Transport, openTransport } from "./engine-transport.ts";
 export interface EngineInfo {
   ServerVersion?: string;
   OSType?: string;
+  OperatingSystem?: string;
   Architecture?: string;
   MemoryLimit?: boolean;
   SwapLimit?: boolean;
   CpuCfsQuota?: boolean;
   PidsLimit?: boolean;
   SecurityOptions?: string[];
+  CgroupVersion?: string;
+  CgroupDriver?: string;
+  /** Of storage. */
+  Driver?: string;
+  DefaultRuntime?: string;
+  /** Only Podman says it. */
+  BuildahVersion?: string;
 }
 
 interface Call {

@@ -1,0 +1,65 @@
+import type { EngineInfo } from "./engine.ts";
+
+/** What of an engine decides how its containers behave, in the words that people are shown. */
+interface EngineTraits {
+  /** Product, major and minor version. */
+  engine: string;
+  cgroups: string;
+  storage: string;
+  runtime: string;
+  architecture: string;
+  /** What else changes what a container may do: rootless, userns, apparmor, selinux. */
+  modes: string[];
+}
+
+const RIG = {
+  cgroups: "cgroup v1 (cgroupfs)",
+  storage: "overlay2",
+  runtime: "runc",
+  architecture: "x86_64",
+  modes: [],
+};
+
+/** The engines that the suites are run on. CONTRIBUTING.md says what adds one. */
+const TESTED: readonly EngineTraits[] = [
+  { engine: "Docker 20.10", ...RIG },
+  { engine: "Docker 26.1", ...RIG },
+];
+
+/** Product and version, as the engine reports them. */
+export function engineName({ ServerVersion, OperatingSystem, BuildahVersion }: EngineInfo): string {
+  const product =
+    BuildahVersion !== undefined ? "Podman" : OperatingSystem === "Docker Desktop" ? OperatingSystem : "Docker";
+  return `${product} ${ServerVersion ?? "of unknown version"}`;
+}
+
+/** What the engine is and which ones are tested, where it is not one of these. Undefined: it is. */
+export function untestedEngine(info: EngineInfo): string | undefined {
+  const found = describe(traitsOf(info));
+  const tested = TESTED.map(describe);
+  if (tested.includes(found)) return undefined;
+  return `This engine is not among the tested ones: ${found}. Tested: ${tested.join("; ")}.`;
+}
+
+function traitsOf(info: EngineInfo): EngineTraits {
+  const { CgroupVersion, CgroupDriver, Driver, DefaultRuntime, Architecture, SecurityOptions } = info;
+  return {
+    engine: engineName(info).replace(/(\d+\.\d+).*$/, "$1"),
+    // Podman writes v2, Docker 2.
+    cgroups: CgroupVersion ? `cgroup v${CgroupVersion.replace(/^v/, "")} (${CgroupDriver})` : "unknown cgroup version",
+    storage: Driver ?? "unknown storage driver",
+    runtime: DefaultRuntime ?? "unknown runtime",
+    architecture: Architecture ?? "unknown architecture",
+    modes: modesIn(SecurityOptions ?? []),
+  };
+}
+
+/** Of "name=seccomp,profile=builtin" and the like; every container brings its own profile, and v2 its namespace. */
+function modesIn(securityOptions: string[]): string[] {
+  const names = securityOptions.map((option) => /(?:^|,)name=([^,]*)/.exec(option)?.[1] ?? option);
+  return names.filter((name) => name !== "seccomp" && name !== "cgroupns").sort();
+}
+
+function describe({ engine, cgroups, storage, runtime, architecture, modes }: EngineTraits): string {
+  return [engine, cgroups, storage, runtime, architecture, ...modes].join(", ");
+}

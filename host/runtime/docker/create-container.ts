@@ -1,10 +1,10 @@
-import { randomBytes } from "node:crypto";
 import type { HostConfig } from "dockerode";
 import { AppError } from "../../../proto/index.ts";
 import type { ContainerRef, ContainerRequest, CreateProgress } from "../runtime.ts";
 import type { BackgroundTasks } from "./background-tasks.ts";
 import { engineWarnings } from "./check-engine.ts";
 import { type ContainerPlan, containerConfig } from "./container-config.ts";
+import { containerName } from "./container-name.ts";
 import { engineError, imageNotFound, statusOf } from "./engine-error.ts";
 import { UNLIMITED_SWAP, droppedLimits, limitsNotEnforced, missingLimits } from "./engine-limits.ts";
 import type { Engine } from "./engine.ts";
@@ -155,9 +155,4 @@ function refuseLess(asked: HostConfig, given: HostConfig, allowWeakLimits: boole
 
 function refuseWeakLimits(limits: string[], allowed: boolean): void {
   if (limits.length > 0 && !allowed) throw limitsNotEnforced(limits);
-}
-
-/** For people, and to find a container whose create was never answered. */
-function containerName(sessionId: string): string {
-  return `claudecluster-${sessionId.replace(/[^A-Za-z0-9_.-]/g, "_")}-${randomBytes(4).toString("hex")}`;
 }

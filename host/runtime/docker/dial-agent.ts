@@ -5,12 +5,11 @@ import type { ContainerExit } from "../runtime.ts";
 import { AgentStream } from "../agent-stream.ts";
 import { engineError, statusOf } from "./engine-error.ts";
 import type { Engine } from "./engine.ts";
+import { BRIDGE } from "./exec-config.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
 import { awaitMagic } from "./magic-line.ts";
 import { printable } from "./printable.ts";
 
-/** In the agent image; waits ten seconds for the agent to listen. */
-const BRIDGE = ["dial-stdio"];
 const ATTEMPT_MS = 15_000;
 const POLL_MS = 200;
 const LOOK_MS = 5_000;

@@ -2,6 +2,7 @@ import { type Duplex, type Readable, addAbortSignal } from "node:stream";
 import type { ContainerCreateOptions, ContainerInfo, ContainerInspectInfo, ImageInspectInfo } from "dockerode";
 import type { EngineAddress } from "./engine-address.ts";
 import { type Transport, openTransport } from "./engine-transport.ts";
+import { EXEC_START, execConfig } from "./exec-config.ts";
 
 /** What `GET /info` says that we look at; all of it may be missing in another engine. */
 export interface EngineInfo {
@@ -115,21 +116,13 @@ export class Engine {
 
   /** Prepares a command in a running container. Status 409: it is paused or does not run. */
   async createExec(id: string, command: string[], options: CallOptions): Promise<string> {
-    // Never a tty: it mangles bytes, and the engine looks for detach keys in the input.
-    const body = { AttachStdin: true, AttachStdout: true, AttachStderr: true, Tty: false, Cmd: command };
-    const answer = await this.#call<{ Id: string }>({
-      method: "POST",
-      path: `/containers/${id}/exec`,
-      body,
-      ...options,
-    });
-    return answer.Id;
+    const call = { method: "POST", path: `/containers/${id}/exec`, body: execConfig(command), ...options } as const;
+    return (await this.#call<{ Id: string }>(call)).Id;
   }
 
   /** Starts the command. The stream takes raw input and gives output in the engine's frames. */
   async startExec(execId: string, options: CallOptions): Promise<Duplex> {
-    const body = { Detach: false, Tty: false };
-    const call = { method: "POST", path: `/exec/${execId}/start`, body, ...options } as const;
+    const call = { method: "POST", path: `/exec/${execId}/start`, body: EXEC_START, ...options } as const;
     return (await this.#dial(call, { hijack: true, openStdin: true })) as Duplex;
   }
 

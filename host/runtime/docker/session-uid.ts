@@ -13,3 +13,8 @@ export function pickSessionUid(taken: ReadonlySet<number>, random: () => number)
   const free = Array.from({ length: SLOTS }, (_, slot) => FIRST_UID + slot).filter((uid) => !taken.has(uid));
   return free[Math.floor(random() * free.length)];
 }
+
+/** Whether sessions run under that uid. */
+export function isSessionUid(uid: number): boolean {
+  return uid >= FIRST_UID && uid < FIRST_UID + SLOTS;
+}

@@ -61,11 +61,11 @@ export default tseslint.config(
   forbid(
     ["host/**/*.ts"],
     [agent, dockerode, mcp, concrete],
-    ["host/app.ts", "host/mcp/**", "host/runtime/**", "**/*.test.ts"],
+    ["host/app.ts", "host/engine-filter/**", "host/mcp/**", "host/runtime/**", "**/*.test.ts"],
   ),
   forbid(["host/mcp/**/*.ts"], [agent, dockerode, concrete], ["**/*.test.ts"]),
   forbid(["host/runtime/*.ts", "host/runtime/fake/**/*.ts"], [agent, dockerode, mcp, boundaries], ["**/*.test.ts"]),
-  forbid(["host/runtime/docker/**/*.ts"], [agent, mcp, boundaries], ["**/*.test.ts"]),
+  forbid(["host/{engine-filter,runtime/docker}/**/*.ts"], [agent, mcp, boundaries], ["**/*.test.ts"]),
   forbid(
     ["host/{session,store,broker,agent-client}/**/*.ts"],
     [agent, dockerode, mcp, concrete, boundaries],

@@ -9,6 +9,7 @@ import { VERSION } from "../version.ts";
 import { type CommandContext, hostLink } from "./command-context.ts";
 import { EXIT } from "./command-io.ts";
 import { removeCredentialCommand, setCredentialCommand, showCredentialCommand } from "./credential.ts";
+import type { EngineFilterFlags } from "./engine-filter.ts";
 import type { ServeFlags } from "./serve.ts";
 import { shutdownCommand, statusCommand } from "./status.ts";
 
@@ -50,6 +51,17 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .action(async (flags: ServeFlags) => {
       const { serveCommand, toServeOptions } = await import("./serve.ts");
       setExitCode(await serveCommand(() => readConfig(io.env), await toServeOptions(flags), io));
+    });
+
+  program
+    .command("engine-filter")
+    .description("stand between a host and the Docker engine, and pass on only what sessions need")
+    .requiredOption("--listen <socket>", "the socket to make for the host (its DOCKER_HOST)")
+    .option("--engine <socket>", "the engine's socket", "/var/run/docker.sock")
+    .option("--image <name...>", "the images that containers may be made from; otherwise the configured one")
+    .action(async (flags: EngineFilterFlags) => {
+      const { engineFilterCommand } = await import("./engine-filter.ts");
+      setExitCode(await engineFilterCommand(readConfig(io.env), flags, io));
     });
 
   program

@@ -1,10 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { homedir } from "node:os";
-import { readFileSync } from "node:fs";
 import { DockerRuntime, type DockerRuntimeOptions } from "../../host/runtime/docker/docker-runtime.ts";
-import { findEngineAddress } from "../../host/runtime/docker/engine-address.ts";
 import type { ContainerRef, ContainerRequest, Runtime } from "../../host/runtime/runtime.ts";
 import { type ContractImages, docker } from "./contract-image.ts";
+import { enginePath } from "./engine-path.ts";
 import { EngineProxy } from "./engine-proxy.ts";
 import type { Hold, RuntimeHarness } from "./runtime-harness.ts";
 
@@ -13,7 +11,8 @@ const CREATE = /^POST \/containers\/create/;
 
 /** Runtimes on the real engine, reached through a proxy that can be slow or break. */
 export class DockerHarness implements RuntimeHarness {
-  readonly missingImage = "claudecluster-contract/none-such:latest";
+  static readonly missingImage = "claudecluster-contract/none-such:latest";
+  readonly missingImage = DockerHarness.missingImage;
   readonly proxy: EngineProxy;
   readonly #images: ContractImages;
   readonly #hostId = `contract-${randomUUID()}`;
@@ -25,8 +24,9 @@ export class DockerHarness implements RuntimeHarness {
     this.#images = images;
   }
 
-  static async open(images: ContractImages): Promise<DockerHarness> {
-    return new DockerHarness(await EngineProxy.open(enginePath()), images);
+  /** With `engine`, the path of a socket, the runtimes reach the engine through what listens there. */
+  static async open(images: ContractImages, engine = enginePath()): Promise<DockerHarness> {
+    return new DockerHarness(await EngineProxy.open(engine), images);
   }
 
   openRuntime({ otherHost = false, ...options }: { otherHost?: boolean } & DockerRuntimeOptions = {}): DockerRuntime {
@@ -137,22 +137,4 @@ export class DockerHarness implements RuntimeHarness {
     );
     return ids.split("\n").filter((id) => id !== "" && !this.#foreign.includes(id));
   }
-}
-
-function enginePath(): string {
-  const readText = (path: string) => {
-    try {
-      return readFileSync(path, "utf8");
-    } catch {
-      return undefined;
-    }
-  };
-  const address = findEngineAddress({
-    env: process.env,
-    homeDirectory: homedir(),
-    platform: process.platform,
-    readText,
-  });
-  if (address.kind === "socket") return address.path;
-  throw new Error("The contract needs an engine on a local socket. Unset DOCKER_HOST, or: docker context use default");
 }

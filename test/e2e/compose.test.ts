@@ -70,13 +70,63 @@ test("the compose file starts a host that serves MCP over HTTP to callers with t
     await client.close();
     expect(result.structuredContent, JSON.stringify(result.content)).toMatchObject({ state: "succeeded" });
     expect(progressCount).toBeGreaterThan(3);
+    await expectSealed(await compose("ps", "-q", "host"), await compose("ps", "-q", "engine-filter"));
     const log = await compose("logs");
+    expect(log).toContain("call refused");
     expect(log.includes(key) || log.includes(token)).toBe(false);
   } finally {
     await compose("down", "--volumes", "--timeout", "5");
     await rm(directory, { recursive: true });
   }
 });
+
+/** Run in the host's container, as a hole in the host would let it be: what of the machine can be had? */
+const ATTACK = `
+  const { existsSync, readFileSync, writeFileSync } = require("node:fs");
+  const { request } = require("node:http");
+  const call = (method, path, body) => new Promise((resolve, reject) => {
+    const sent = request({ socketPath: "/run/engine/docker.sock", method, path }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode);
+    });
+    sent.once("error", reject).end(body && JSON.stringify(body));
+  });
+  const fails = (work) => { try { work(); return "done"; } catch (error) { return error.code; } };
+  (async () => console.log(JSON.stringify({
+    socket: existsSync("/var/run/docker.sock"),
+    capabilities: /CapBnd:\\s*(\\w+)/.exec(readFileSync("/proc/self/status", "utf8"))[1],
+    replace: fails(() => writeFileSync("/run/engine/own.sock", "")),
+    info: await call("GET", "/info"),
+    list: await call("GET", "/containers/json?all=true"),
+    self: await call("GET", "/containers/" + process.argv[1] + "/json"),
+    enter: await call("POST", "/containers/" + process.argv[1] + "/exec", { Cmd: ["id"] }),
+    create: await call("POST", "/containers/create?name=" + process.argv[2], {
+      Image: "claudecluster/host:latest", HostConfig: { Privileged: true, Binds: ["/:/host"] },
+    }),
+  })))();
+`;
+
+/** The host has no way to the engine but the filter, which has no way to anything but the engine. */
+async function expectSealed(host: string, filter: string): Promise<void> {
+  const name = `claudecluster-hostile-${randomBytes(4).toString("hex")}`;
+  expect(JSON.parse(await docker("exec", host, "node", "-e", ATTACK, filter, name))).toEqual({
+    socket: false,
+    capabilities: "0000000000000002", // DAC_OVERRIDE
+    replace: "EROFS",
+    info: 200,
+    list: 403,
+    self: 404,
+    enter: 403,
+    create: 403,
+  });
+  expect(await docker("ps", "--all", "--quiet", "--filter", `name=${name}`)).toBe("");
+  expect(await docker("inspect", "--format", "{{range .Mounts}}{{.Source}} {{end}}", host)).not.toContain(
+    "docker.sock",
+  );
+  const limits =
+    "{{.HostConfig.NetworkMode}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.CapAdd}}";
+  expect(await docker("inspect", "--format", limits, filter)).toBe("none true [ALL] []");
+}
 
 async function composeCommand(): Promise<[string, ...string[]]> {
   try {

@@ -25,6 +25,8 @@ test("tells an answer that says no in the engine's words, without the library's"
   expect(error).toMatchObject({ reason: "CONTAINER_CREATE_FAILED", kind: "INTERNAL", metadata: { status: "409" } });
   expect(error.message).toBe("The Docker engine made no container: Conflict. The name is in use.");
   expect(engineError(withStatus(400, "bad"), otherwise).kind).toBe("INVALID_ARGUMENT");
+  const filtered = { kind: "PERMISSION_DENIED", help: expect.stringContaining("engine filter") };
+  expect(engineError(withStatus(403, "refused"), otherwise)).toMatchObject(filtered);
 });
 
 test("passes our own errors on", () => {

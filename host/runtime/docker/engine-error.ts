@@ -1,4 +1,4 @@
-import { AppError, asAppError } from "../../../proto/index.ts";
+import { AppError, asAppError, type ErrorKind } from "../../../proto/index.ts";
 
 /** Nothing was sent: the engine was not reached at all. */
 const NOT_REACHED = new Set([
@@ -57,15 +57,25 @@ export function engineError(error: unknown, { reason, what }: { reason: string; 
     });
   }
   if (status === undefined) return asAppError(error);
-  const wrong = status === 400;
   return new AppError(reason, `${what}: ${answerOf(error)}.`, {
-    kind: wrong ? "INVALID_ARGUMENT" : "INTERNAL",
+    ...adviceOn(status),
     metadata: { status: String(status) },
     // The engine's own failures are often a matter of the moment.
     retryable: status >= 500,
-    help: wrong ? "Change the limits or the image." : "Look at the engine: `claudecluster doctor`, `docker info`.",
     cause: error,
   });
+}
+
+function adviceOn(status: number): { kind: ErrorKind; help: string } {
+  switch (status) {
+    case 400:
+      return { kind: "INVALID_ARGUMENT", help: "Change the limits or the image." };
+    case 403:
+      // No engine says so by itself.
+      return { kind: "PERMISSION_DENIED", help: "The engine filter refused it: its log and its --image say more." };
+    default:
+      return { kind: "INTERNAL", help: "Look at the engine: `claudecluster doctor`, `docker info`." };
+  }
 }
 
 /** The error of an image that the engine does not have. */

@@ -1,0 +1,32 @@
+import { once } from "node:events";
+import type { HostConfig } from "../config.ts";
+import { EngineFilter } from "../engine-filter/engine-filter.ts";
+import { readHostId } from "../host-id.ts";
+import { createLogger } from "../logger.ts";
+import { type CommandIo, EXIT } from "./command-io.ts";
+
+/** The options as they are given on the command line. */
+export interface EngineFilterFlags {
+  listen: string;
+  engine: string;
+  image?: string[];
+}
+
+/** Stands between a host and the engine until a signal comes. */
+export async function engineFilterCommand(
+  { defaultImage, logLevel, stateDirectory }: HostConfig,
+  { listen, engine, image: images = [defaultImage] }: EngineFilterFlags,
+  io: CommandIo,
+): Promise<number> {
+  const logger = createLogger(logLevel);
+  await using _filter = await EngineFilter.open({
+    listen,
+    engine,
+    images,
+    identity: readHostId(stateDirectory),
+    logger,
+  });
+  io.stderr.write(`engine filter on ${listen}\n`);
+  if (!io.signal.aborted) await once(io.signal, "abort");
+  return EXIT.done;
+}

@@ -1,0 +1,107 @@
+import type { ContainerCreateOptions } from "dockerode";
+import { z } from "zod";
+import { containerConfig } from "../runtime/docker/container-config.ts";
+import { isContainerName } from "../runtime/docker/container-name.ts";
+import { LABELS } from "../runtime/docker/labels.ts";
+import { printable } from "../runtime/docker/printable.ts";
+import { isSessionUid } from "../runtime/docker/session-uid.ts";
+import { refused } from "./refused.ts";
+
+const MIB = 2 ** 20;
+
+/** All that may differ between the containers of two sessions; the rest follows from it. */
+const Variables = z.object({
+  Image: z.string(),
+  Env: z.array(z.string().regex(/^[A-Z][A-Z0-9_]{0,63}=[^\0]{0,4096}$/)).max(64),
+  Labels: z.object({
+    [LABELS.session]: z.string().regex(/^[\w.-]{1,128}$/),
+    [LABELS.host]: z.string().regex(/^[\w.@-]{1,128}$/),
+    [LABELS.uid]: z.string().transform(Number).refine(isSessionUid),
+    [LABELS.version]: z.string().regex(/^[\w.+-]{1,64}$/),
+  }),
+  HostConfig: z.object({
+    Memory: z
+      .int()
+      .min(16 * MIB)
+      .max(2 ** 20 * MIB),
+    NanoCpus: z.int().min(1e7).max(1024e9),
+    Tmpfs: z.object({
+      "/workspace": z.string().transform((options) => Number(/,size=([1-9][0-9]{0,9})k,/.exec(options)?.[1])),
+    }),
+  }),
+});
+
+/** What a create is held against. */
+export interface CreateRules {
+  /** The container's, which is the session's. */
+  name: string;
+  /** Where the image declares volumes. */
+  imageVolumes: string[];
+}
+
+/** Returns the image that a create asks for. Throws ENGINE_CALL_REFUSED. */
+export function imageOf(body: unknown): string {
+  return readVariables(body).Image;
+}
+
+/**
+ * Returns the configuration to create a container with: made anew by the same code that makes it in the host, from the
+ * few values that sessions differ in, each within bounds. Throws ENGINE_CALL_REFUSED for whatever differs from that.
+ */
+export function checkCreate(body: unknown, { name, imageVolumes }: CreateRules): ContainerCreateOptions {
+  const { Image: image, Env, Labels: labels, HostConfig: limits } = readVariables(body);
+  const workspaceKib = limits.Tmpfs["/workspace"];
+  if (!(workspaceKib <= Math.max(1024, limits.Memory / 1024 + 1))) throw differs("HostConfig.Tmpfs./workspace");
+  const sessionId = labels[LABELS.session];
+  if (!isContainerName(name, sessionId)) throw differs("name");
+  const config = containerConfig({
+    request: {
+      sessionId,
+      image,
+      memoryBytes: limits.Memory,
+      cpuCount: limits.NanoCpus / 1e9,
+      workspaceSizeBytes: workspaceKib * 1024,
+      environment: Object.fromEntries(Env.map((entry) => splitAt(entry, entry.indexOf("=")))),
+    },
+    sessionUid: labels[LABELS.uid],
+    owner: { hostId: labels[LABELS.host], version: labels[LABELS.version] },
+    imageVolumes,
+    limitsCpu: true,
+    filtersSystemCalls: true,
+  });
+  const difference = firstDifference(body, config, "");
+  if (difference !== undefined) throw differs(difference);
+  return config;
+}
+
+function readVariables(body: unknown): z.infer<typeof Variables> {
+  const { data, error } = Variables.safeParse(body);
+  if (data !== undefined) return data;
+  throw differs(error?.issues[0]?.path.join(".") ?? "");
+}
+
+function differs(path: string): Error {
+  const where = path === "" ? "The body" : printable(path, 100);
+  return refused(`${where} is not what a session's container has.`);
+}
+
+function splitAt(text: string, at: number): [string, string] {
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** Names the first place where one is not the other; case counts, as it does not for the engine. */
+function firstDifference(given: unknown, expected: unknown, path: string): string | undefined {
+  if (Object.is(given, expected)) return undefined;
+  if (!isObject(given) || !isObject(expected) || Array.isArray(given) !== Array.isArray(expected)) return path;
+  for (const key of new Set([...Object.keys(given), ...Object.keys(expected)])) {
+    const at = path === "" ? key : `${path}.${key}`;
+    if (!Object.hasOwn(given, key) || !Object.hasOwn(expected, key)) return at;
+    const difference = firstDifference(given[key], expected[key], at);
+    if (difference !== undefined) return difference;
+  }
+  return undefined;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}

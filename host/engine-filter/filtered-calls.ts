@@ -1,0 +1,157 @@
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { isDeepStrictEqual } from "node:util";
+import type { Logger } from "pino";
+import { BRIDGE, EXEC_START, execConfig } from "../runtime/docker/exec-config.ts";
+import { LABELS } from "../runtime/docker/labels.ts";
+import { printable } from "../runtime/docker/printable.ts";
+import { checkCreate, imageOf } from "./check-create.ts";
+import type { EngineAnswer, EngineClient } from "./engine-client.ts";
+import { IssuedExecs } from "./issued-execs.ts";
+import type { Call, CallKind } from "./read-call.ts";
+import {
+  FILTER_LABEL,
+  type Inspected,
+  isOurs,
+  type Listed,
+  reduceImage,
+  reduceInfo,
+  reduceInspected,
+  reduceList,
+} from "./reduce-answer.ts";
+import { notOurs, refused } from "./refused.ts";
+
+type Json = Record<string, unknown>;
+type Options = { signal: AbortSignal };
+
+/** Passes calls on to the engine, if what they are about may be. Rejects with ENGINE_CALL_REFUSED, or as the client does. */
+export class FilteredCalls {
+  readonly #engine: EngineClient;
+  readonly #images: ReadonlySet<string>;
+  readonly #identity: string;
+  readonly #logger: Logger;
+  readonly #execs = new IssuedExecs();
+
+  constructor(engine: EngineClient, given: { images: readonly string[]; identity: string; logger: Logger }) {
+    this.#engine = engine;
+    this.#images = new Set(given.images);
+    this.#identity = given.identity;
+    this.#logger = given.logger;
+  }
+
+  /** Resolves with the answer for the host, reduced to what it looks at; a log comes as it is read. */
+  async pass(
+    call: Call,
+    body: unknown,
+    options: Options,
+  ): Promise<EngineAnswer | { status: number; stream: IncomingMessage }> {
+    const { kind, query } = call;
+    if (body !== undefined && kind !== "create" && kind !== "exec") throw refused(`This call (${kind}) has no body.`);
+    switch (kind) {
+      case "info":
+        return answer(await this.#engine.call(call, options), reduceInfo);
+      case "image":
+        return answer(await this.#inspectImage(call.target, options), reduceImage);
+      case "list":
+        return answer(await this.#engine.call({ ...call, query: this.#listQuery(query) }, options), (list: Listed[]) =>
+          reduceList(list, this.#identity),
+        );
+      case "create":
+        return await this.#create(call, body, options);
+      case "inspect":
+        return answer(await this.#inspect(call.target, options), reduceInspected);
+      case "wait":
+        return answer(await this.#callOwn(call, options), ({ StatusCode }: Json) => ({ StatusCode }));
+      case "start":
+      case "stop":
+      case "kill":
+      case "remove":
+        return answer(await this.#callOwn(call, options), () => undefined);
+      case "logs": {
+        const target = await this.#own(call.target, options);
+        const stream = await this.#engine.stream({ ...call, target }, options);
+        return { status: stream.statusCode ?? 500, stream };
+      }
+      case "exec":
+        return await this.#createExec(call, body, options);
+      case "startExec":
+        throw refused("An exec is started by turning the connection into a stream (Upgrade: tcp).");
+    }
+  }
+
+  /** Resolves with the stream to an exec that was created through the filter, or with what the engine says instead. */
+  async startExec(call: Call, body: unknown, options: Options): Promise<Duplex | EngineAnswer> {
+    if (call.kind !== "startExec") throw refused(`This call (${call.kind}) does not turn into a stream.`);
+    if (!isDeepStrictEqual(body, EXEC_START)) throw refused("An exec is not started like that.");
+    if (!this.#execs.take(call.target)) throw notOurs("exec");
+    const started = await this.#engine.upgrade({ ...call, body: EXEC_START }, options);
+    return "status" in started ? answer(started, () => undefined) : started;
+  }
+
+  async #create({ method, query }: Call, body: unknown, options: Options): Promise<EngineAnswer> {
+    const name = query["name"]!;
+    const image = await this.#inspectImage(imageOf(body), options);
+    if (image.status !== 200) return answer(image, () => undefined);
+    const { Config } = image.json as { Config?: { Volumes?: Json | null } | null };
+    const config = checkCreate(body, { name, imageVolumes: Object.keys(Config?.Volumes ?? {}) });
+    const marked = { ...config, Labels: { ...config.Labels, [FILTER_LABEL]: this.#identity } };
+    const created = await this.#engine.call({ kind: "create", method, query: { name }, body: marked }, options);
+    this.#logger.info({ name, image: config.Image, status: created.status }, "container created");
+    return answer(created, ({ Id, Warnings }: Json) => ({ Id, Warnings }));
+  }
+
+  async #createExec(call: Call, body: unknown, options: Options): Promise<EngineAnswer> {
+    if (!isDeepStrictEqual(body, execConfig(BRIDGE)))
+      throw refused(`No command but ${BRIDGE.join(" ")} is run like that.`);
+    const created = await this.#callOwn({ ...call, body: execConfig(BRIDGE) }, options);
+    return answer(created, ({ Id }: Json) => {
+      this.#execs.add(String(Id));
+      return { Id };
+    });
+  }
+
+  async #inspectImage(image: string, options: Options): Promise<EngineAnswer> {
+    if (!this.#images.has(image))
+      throw refused(`The image "${printable(image, 100)}" is not one of the engine filter's.`);
+    return await this.#engine.call({ kind: "image", method: "GET", target: image }, options);
+  }
+
+  /** Our containers only, but for a uid, which no two containers on an engine may share. */
+  #listQuery(query: Call["query"]): Call["query"] {
+    const { label } = JSON.parse(query["filters"]!) as { label: [string] };
+    const ours = `${FILTER_LABEL}=${this.#identity}`;
+    const labels = label[0].startsWith(LABELS.uid) ? label : [...label, ours];
+    return { ...query, filters: JSON.stringify({ label: labels }) };
+  }
+
+  async #callOwn(
+    call: Omit<Call, "kind"> & { kind: CallKind; body?: object },
+    options: Options,
+  ): Promise<EngineAnswer> {
+    const target = await this.#own(call.target, options);
+    return await this.#engine.call({ ...call, target }, options);
+  }
+
+  /** Resolves with the id of a container of ours. Ids are not given twice, so what is asked now holds for the call. */
+  async #own(target: string, options: Options): Promise<string> {
+    const { status, json } = await this.#inspect(target, options);
+    if (status !== 200) throw new Error(`The engine answered ${status} to an inspection.`);
+    return (json as Inspected).Id;
+  }
+
+  async #inspect(target: string, options: Options): Promise<EngineAnswer> {
+    const found = await this.#engine.call({ kind: "inspect", method: "GET", target }, options);
+    if (found.status === 404) throw notOurs("container");
+    if (found.status !== 200 || isOurs((found.json as Inspected).Config.Labels, this.#identity)) return found;
+    this.#logger.warn({ container: target }, "a container that was not created here was asked for");
+    throw notOurs("container");
+  }
+}
+
+/** Returns a success reduced, and of everything else the engine's sentence. */
+function answer<T>({ status, json }: EngineAnswer, reduce: (json: T) => unknown): EngineAnswer {
+  if (status >= 200 && status < 300) return { status, json: reduce(json as T) };
+  if (status === 304) return { status, json: undefined };
+  const { message } = (json ?? {}) as { message?: unknown };
+  return { status, json: { message: printable(String(message ?? "The engine gave no reason."), 1_000) } };
+}

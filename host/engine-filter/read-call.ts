@@ -1,0 +1,119 @@
+import { LABELS } from "../runtime/docker/labels.ts";
+import { refused } from "./refused.ts";
+
+/** A call that may be passed on, if what it is about may be. */
+export interface Call {
+  kind: CallKind;
+  method: "GET" | "POST" | "DELETE";
+  /** The image, the container's id or name, the exec's id. Empty where there is none. */
+  target: string;
+  /** Exactly the parameters of this kind of call, each checked. */
+  query: Readonly<Record<string, string>>;
+}
+
+export type CallKind =
+  | "info"
+  | "image"
+  | "list"
+  | "create"
+  | "inspect"
+  | "start"
+  | "wait"
+  | "stop"
+  | "kill"
+  | "remove"
+  | "logs"
+  | "exec"
+  | "startExec";
+
+interface Shape {
+  kind: CallKind;
+  method: Call["method"];
+  /** Its group, if it has one, is the target. */
+  path: RegExp;
+  query: Record<string, RegExp>;
+}
+
+const escaped = (text: string) => text.replaceAll(".", "\\.");
+const LIST_FILTERS = new RegExp(
+  `^\\{"label":\\["(?:${escaped(LABELS.uid)}(?:=[1-9][0-9]{0,9})?|${escaped(LABELS.host)}=[\\w.@-]{1,128})"\\]\\}$`,
+);
+const SECONDS = /^[0-9]{1,4}$/;
+const TRUE = /^true$/;
+
+/** All that `host/runtime/docker/engine.ts` calls. Nothing in a path is decoded: it is what is written here or refused. */
+const SHAPES: readonly Shape[] = [
+  { kind: "info", method: "GET", path: /^\/info$/, query: {} },
+  { kind: "image", method: "GET", path: /^\/images\/(.{1,255})\/json$/, query: {} },
+  { kind: "list", method: "GET", path: /^\/containers\/json$/, query: { all: TRUE, filters: LIST_FILTERS } },
+  { kind: "create", method: "POST", path: /^\/containers\/create$/, query: { name: /^[\w.-]{1,200}$/ } },
+  onContainer("inspect", "GET", "/json"),
+  onContainer("start", "POST", "/start"),
+  onContainer("wait", "POST", "/wait"),
+  onContainer("stop", "POST", "/stop", { t: SECONDS }),
+  onContainer("kill", "POST", "/kill"),
+  onContainer("logs", "GET", "/logs", { stdout: TRUE, stderr: TRUE, tail: /^[1-9][0-9]{0,2}$/ }),
+  onContainer("exec", "POST", "/exec"),
+  // By its name, too: of a create that was never answered nothing else is known.
+  {
+    kind: "remove",
+    method: "DELETE",
+    path: /^\/containers\/([0-9a-f]{64}|claudecluster-[\w.-]{1,200})$/,
+    query: { force: TRUE, v: TRUE },
+  },
+  { kind: "startExec", method: "POST", path: /^\/exec\/([0-9a-f]{64})\/start$/, query: {} },
+];
+
+function onContainer(kind: CallKind, method: Call["method"], end: string, query: Record<string, RegExp> = {}): Shape {
+  return { kind, method, path: new RegExp(`^/containers/([0-9a-f]{64})${end}$`), query };
+}
+
+/** Reads a request's first line. Throws ENGINE_CALL_REFUSED unless it is one of the calls that sessions need. */
+export function readCall(method: string, url: string): Call {
+  const [path = "", search, ...more] = url.split("?");
+  const shape = SHAPES.find((each) => each.method === method && each.path.test(path));
+  if (shape === undefined || more.length > 0) throw refused("The engine filter does not pass on this call.");
+  const { kind } = shape;
+  return { kind, method: shape.method, target: shape.path.exec(path)?.[1] ?? "", query: readQuery(shape, search) };
+}
+
+function readQuery({ query, kind }: Shape, search: string | undefined): Record<string, string> {
+  const given = [...new URLSearchParams(search)];
+  const names = Object.keys(query);
+  const exact = given.length === names.length && names.every((name) => given.some(([key]) => key === name));
+  const wrong = given.find(([name, value]) => !query[name]?.test(value));
+  if (exact && wrong === undefined) return Object.fromEntries(given);
+  throw refused(`The engine filter does not pass on the parameters of this call (${kind}).`);
+}
+
+/** Returns the first line's target for the engine, written anew. `target` and `query` are what the call is to have. */
+export function engineUrl(kind: CallKind, target: string, query: Readonly<Record<string, string>> = {}): string {
+  const search = new URLSearchParams(query).toString();
+  return search === "" ? enginePath(kind, target) : `${enginePath(kind, target)}?${search}`;
+}
+
+function enginePath(kind: CallKind, target: string): string {
+  switch (kind) {
+    case "info":
+      return "/info";
+    case "image":
+      return `/images/${target}/json`;
+    case "list":
+      return "/containers/json";
+    case "create":
+      return "/containers/create";
+    case "inspect":
+      return `/containers/${target}/json`;
+    case "remove":
+      return `/containers/${target}`;
+    case "startExec":
+      return `/exec/${target}/start`;
+    case "start":
+    case "wait":
+    case "stop":
+    case "kill":
+    case "logs":
+    case "exec":
+      return `/containers/${target}/${kind}`;
+  }
+}

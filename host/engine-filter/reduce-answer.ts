@@ -1,0 +1,75 @@
+import type { EngineInfo } from "../runtime/docker/engine.ts";
+import { LABELS } from "../runtime/docker/labels.ts";
+
+/** The label of containers that were created through a filter. Its value is the filter's identity. */
+export const FILTER_LABEL = "dev.claudecluster.filter";
+
+type Json = Record<string, unknown>;
+type Labels = Record<string, string> | null | undefined;
+
+/** What is looked at of a container that is inspected. */
+export interface Inspected {
+  Id: string;
+  Created: string;
+  State: Json;
+  Config: { Labels: Labels };
+  HostConfig: Json;
+}
+
+/** What is looked at of one in a list. */
+export interface Listed extends Json {
+  Id: string;
+  Labels: Labels;
+}
+
+const INFO = [
+  "ServerVersion",
+  "OSType",
+  "Architecture",
+  "MemoryLimit",
+  "SwapLimit",
+  "CpuCfsQuota",
+  "PidsLimit",
+  "SecurityOptions",
+] as const satisfies (keyof EngineInfo)[];
+const STATE = ["Status", "Running", "Paused", "ExitCode", "OOMKilled"];
+const LIMITS = ["Memory", "NanoCpus", "PidsLimit"];
+
+/** Whether a container was created through the filter with that identity. */
+export function isOurs(labels: Labels, identity: string): boolean {
+  return labels?.[FILTER_LABEL] === identity;
+}
+
+/** What the host is told of the engine: nothing of the machine. */
+export function reduceInfo(info: Json): Json {
+  return pick(info, INFO);
+}
+
+/** What it is told of an image. */
+export function reduceImage({ Created, Config }: Json): Json {
+  return { Created, Config: pick((Config ?? {}) as Json, ["Labels", "Volumes"]) };
+}
+
+/** What it is told of a container of ours. */
+export function reduceInspected({ Id, Created, State, Config, HostConfig }: Inspected): Json {
+  return {
+    Id,
+    Created,
+    State: pick(State, STATE),
+    Config: { Labels: pick(Config.Labels ?? {}, Object.values(LABELS)) },
+    HostConfig: pick(HostConfig, LIMITS),
+  };
+}
+
+/** What it is told of several: of others than ours only which uid they take. */
+export function reduceList(containers: Listed[], identity: string): Json[] {
+  return containers.map((container) => {
+    const labels = container.Labels ?? {};
+    if (!isOurs(labels, identity)) return { Labels: pick(labels, [LABELS.uid]) };
+    return { ...pick(container, ["Id", "Created", "State"]), Labels: pick(labels, Object.values(LABELS)) };
+  });
+}
+
+function pick(from: Json, keys: readonly string[]): Json {
+  return Object.fromEntries(keys.flatMap((key) => (Object.hasOwn(from, key) ? [[key, from[key]]] : [])));
+}

@@ -1,7 +1,9 @@
 import { clone, create } from "@bufbuild/protobuf";
 import { durationFromMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
-import type { SessionEvent } from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
+import type { PermissionRequested, SessionEvent } from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
 import {
+  PendingRequest_Kind,
+  PendingRequestSchema,
   PhaseTimingSchema,
   type Session,
   SessionSchema,
@@ -21,6 +23,9 @@ export function isFinal(state: Session_State): boolean {
 
 /** Far more than a session has; the rest comes from a container that wants the host to grow. */
 const MAX_PHASE_TIMINGS = 1000;
+/** As many as an agent keeps, and longer names than it gives them. */
+const MAX_PENDING_REQUESTS = 100;
+const MAX_REQUEST_ID_LENGTH = 256;
 
 /** The kinds that `foldEvent` looks into; of all others it takes the number. */
 const FOLDED = new Set<SessionEvent["event"]["case"]>([
@@ -30,6 +35,10 @@ const FOLDED = new Set<SessionEvent["event"]["case"]>([
   "containerProgress",
   "turnStarted",
   "claudeReady",
+  "permissionRequested",
+  "permissionDecided",
+  "questionAsked",
+  "questionAnswered",
   "sessionFinished",
 ]);
 
@@ -72,7 +81,20 @@ export function foldEvent(session: Session, entry: SessionEvent): void {
     case "claudeReady":
       session.conversationId = event.value.conversationId;
       break;
+    case "permissionRequested":
+      addPending(session, PendingRequest_Kind.PERMISSION, entry.sequence, event.value);
+      break;
+    case "questionAsked":
+      addPending(session, PendingRequest_Kind.QUESTION, entry.sequence, event.value);
+      break;
+    case "permissionDecided":
+    case "questionAnswered": {
+      const { requestId } = event.value;
+      session.pendingRequests = session.pendingRequests.filter((pending) => pending.requestId !== requestId);
+      break;
+    }
     case "sessionFinished":
+      session.pendingRequests = [];
       endPhase(session, entry.occurTime);
       session.state = event.value.state;
       if (event.value.result !== undefined) session.result = clone(SessionResultSchema, event.value.result);
@@ -81,6 +103,16 @@ export function foldEvent(session: Session, entry: SessionEvent): void {
     default:
       break;
   }
+}
+
+function addPending(
+  { pendingRequests }: Session,
+  kind: PendingRequest_Kind,
+  sequence: number,
+  { requestId, expireTime }: Pick<PermissionRequested, "requestId" | "expireTime">,
+): void {
+  if (pendingRequests.length >= MAX_PENDING_REQUESTS || requestId.length > MAX_REQUEST_ID_LENGTH) return;
+  pendingRequests.push(create(PendingRequestSchema, { requestId, kind, sequence, ...(expireTime && { expireTime }) }));
 }
 
 function endPhase(session: Session, at: Timestamp | undefined): void {

@@ -255,7 +255,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     { requestId, allow, message = "" }: { requestId: string; allow: boolean; message?: string },
   ): Promise<void> {
     const run = await this.#liveRun(sessionId);
-    this.#pendingDecisions(sessionId).require(requestId, "permission");
+    this.#pending(sessionId, requestId).require(requestId, "permission");
     run.decide(requestId, {
       case: "permissionDecision",
       value: create(PermissionDecisionSchema, { requestId, allow, message }),
@@ -267,15 +267,22 @@ export class SessionManager implements Sessions, AsyncDisposable {
     { requestId, answers: given }: { requestId: string; answers: readonly (readonly string[])[] },
   ): Promise<void> {
     const run = await this.#liveRun(sessionId);
-    const { questions } = this.#pendingDecisions(sessionId).require(requestId, "question").request;
+    const { questions } = this.#pending(sessionId, requestId).require(requestId, "question").request;
     const answers = given.map((values) => create(QuestionAnswerSchema, { values: [...values] }));
     checkAnswers(answers, questions.length);
     run.decide(requestId, { case: "answer", value: create(AnswerSchema, { requestId, answers }) });
   }
 
-  #pendingDecisions(sessionId: string): PendingDecisions {
+  /** What is known of one request: the event that it waits with, or the whole log, which says why it does not. */
+  #pending(sessionId: string, requestId: string): PendingDecisions {
+    const { store } = this.#options;
+    const waiting = store.getSession(sessionId)?.pendingRequests.find((known) => known.requestId === requestId);
+    const events =
+      waiting === undefined
+        ? new SessionLog(store, sessionId).all()
+        : store.read(sessionId, { afterSequence: waiting.sequence - 1, limit: 1 });
     const pending = new PendingDecisions();
-    for (const event of new SessionLog(this.#options.store, sessionId).all()) pending.add(event);
+    for (const event of events) pending.add(event);
     return pending;
   }
 

@@ -186,6 +186,11 @@ export function sessionsContract(start: () => Promise<SessionsHarness>): void {
     const questions = [{ question: "Which?" }, { question: "Which others?", multiSelect: true }];
     const question = create(QuestionAskedSchema, { requestId: "q1", questions });
     driver.say(id, { case: "permissionRequested", value: permission }, { case: "questionAsked", value: question });
+    const { pendingRequests } = await sessions.get(id);
+    expect(pendingRequests).toMatchObject([
+      { requestId: "p1", sequence: 2 },
+      { requestId: "q1", sequence: 3 },
+    ]);
     await expect(sessions.decide(id, { requestId: "other", allow: true })).rejects.toMatchObject({
       reason: "DECISION_UNKNOWN",
       kind: "FAILED_PRECONDITION",

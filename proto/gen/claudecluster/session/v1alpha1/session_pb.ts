@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/session/v1alpha1/session.proto.
  */
 export const file_claudecluster_session_v1alpha1_session: GenFile = /*@__PURE__*/
-  fileDesc("CixjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbi5wcm90bxIeY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExIqwGCgdTZXNzaW9uEgoKAmlkGAEgASgJEhQKDGNvbnRhaW5lcl9pZBgCIAEoCRIOCgZwYXJlbnQYAyABKAkSOQoEc3BlYxgEIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uU3BlYxI8CgVzdGF0ZRgFIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uLlN0YXRlEjQKBXBoYXNlGAYgASgOMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlEkIKDXBoYXNlX3RpbWluZ3MYByADKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGhhc2VUaW1pbmcSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0X3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1sYXN0X3NlcXVlbmNlGAsgASgFEj0KBnJlc3VsdBgMIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uUmVzdWx0EhcKD2NvbnZlcnNhdGlvbl9pZBgNIAEoCRISCgp0dXJuX2NvdW50GA4gASgFEh0KFWFja25vd2xlZGdlZF9zZXF1ZW5jZRgPIAEoBSLKAQoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIQCgxTVEFURV9RVUVVRUQQARITCg9TVEFURV9QUkVQQVJJTkcQAhIRCg1TVEFURV9SVU5OSU5HEAMSDgoKU1RBVEVfSURMRRAEEhEKDVNUQVRFX1dBSVRJTkcQBRISCg5TVEFURV9TVE9QUElORxAGEhMKD1NUQVRFX1NVQ0NFRURFRBAHEhAKDFNUQVRFX0ZBSUxFRBAIEhIKDlNUQVRFX0NBTkNFTEVEEAkinwEKC1BoYXNlVGltaW5nEjQKBXBoYXNlGAEgASgOMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKB2VsYXBzZWQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24q1wEKBVBoYXNlEhUKEVBIQVNFX1VOU1BFQ0lGSUVEEAASEAoMUEhBU0VfUVVFVUVEEAESDwoLUEhBU0VfSU1BR0UQAhIQCgxQSEFTRV9DUkVBVEUQAxIPCgtQSEFTRV9TVEFSVBAEEg4KClBIQVNFX0RJQUwQBRITCg9QSEFTRV9XT1JLU1BBQ0UQBhIQCgxQSEFTRV9DTEFVREUQBxIXChNQSEFTRV9GSVJTVF9SRVFVRVNUEAgSDgoKUEhBU0VfV09SSxAJEhEKDVBIQVNFX0NPTExFQ1QQCmIGcHJvdG8z", [file_claudecluster_session_v1alpha1_session_result, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CixjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbi5wcm90bxIeY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExIvYGCgdTZXNzaW9uEgoKAmlkGAEgASgJEhQKDGNvbnRhaW5lcl9pZBgCIAEoCRIOCgZwYXJlbnQYAyABKAkSOQoEc3BlYxgEIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uU3BlYxI8CgVzdGF0ZRgFIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uLlN0YXRlEjQKBXBoYXNlGAYgASgOMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlEkIKDXBoYXNlX3RpbWluZ3MYByADKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGhhc2VUaW1pbmcSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0X3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1sYXN0X3NlcXVlbmNlGAsgASgFEj0KBnJlc3VsdBgMIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uUmVzdWx0EhcKD2NvbnZlcnNhdGlvbl9pZBgNIAEoCRISCgp0dXJuX2NvdW50GA4gASgFEh0KFWFja25vd2xlZGdlZF9zZXF1ZW5jZRgPIAEoBRJIChBwZW5kaW5nX3JlcXVlc3RzGBAgAygLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBlbmRpbmdSZXF1ZXN0IsoBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhAKDFNUQVRFX1FVRVVFRBABEhMKD1NUQVRFX1BSRVBBUklORxACEhEKDVNUQVRFX1JVTk5JTkcQAxIOCgpTVEFURV9JRExFEAQSEQoNU1RBVEVfV0FJVElORxAFEhIKDlNUQVRFX1NUT1BQSU5HEAYSEwoPU1RBVEVfU1VDQ0VFREVEEAcSEAoMU1RBVEVfRkFJTEVEEAgSEgoOU1RBVEVfQ0FOQ0VMRUQQCSLwAQoOUGVuZGluZ1JlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRJBCgRraW5kGAIgASgOMjMuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBlbmRpbmdSZXF1ZXN0LktpbmQSEAoIc2VxdWVuY2UYAyABKAUSLwoLZXhwaXJlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkQKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEhMKD0tJTkRfUEVSTUlTU0lPThABEhEKDUtJTkRfUVVFU1RJT04QAiKfAQoLUGhhc2VUaW1pbmcSNAoFcGhhc2UYASABKA4yJS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGhhc2USLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoHZWxhcHNlZBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbirXAQoFUGhhc2USFQoRUEhBU0VfVU5TUEVDSUZJRUQQABIQCgxQSEFTRV9RVUVVRUQQARIPCgtQSEFTRV9JTUFHRRACEhAKDFBIQVNFX0NSRUFURRADEg8KC1BIQVNFX1NUQVJUEAQSDgoKUEhBU0VfRElBTBAFEhMKD1BIQVNFX1dPUktTUEFDRRAGEhAKDFBIQVNFX0NMQVVERRAHEhcKE1BIQVNFX0ZJUlNUX1JFUVVFU1QQCBIOCgpQSEFTRV9XT1JLEAkSEQoNUEhBU0VfQ09MTEVDVBAKYgZwcm90bzM", [file_claudecluster_session_v1alpha1_session_result, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * One task given to one Claude in one container. Output only; a fold of the session's events.
@@ -128,6 +128,13 @@ export type Session = Message<"claudecluster.session.v1alpha1.Session"> & {
    * @generated from field: int32 acknowledged_sequence = 15;
    */
   acknowledgedSequence: number;
+
+  /**
+   * The decisions that it waits for, oldest first; at most 100 of them.
+   *
+   * @generated from field: repeated claudecluster.session.v1alpha1.PendingRequest pending_requests = 16;
+   */
+  pendingRequests: PendingRequest[];
 };
 
 /**
@@ -221,6 +228,82 @@ export const Session_StateSchema: GenEnum<Session_State> = /*@__PURE__*/
   enumDesc(file_claudecluster_session_v1alpha1_session, 0, 0);
 
 /**
+ * A decision that a session waits for.
+ *
+ * @generated from message claudecluster.session.v1alpha1.PendingRequest
+ */
+export type PendingRequest = Message<"claudecluster.session.v1alpha1.PendingRequest"> & {
+  /**
+   * What a decision is to name.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * What is to be decided.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.PendingRequest.Kind kind = 2;
+   */
+  kind: PendingRequest_Kind;
+
+  /**
+   * Number of the permission_requested or question_asked that says the rest.
+   *
+   * @generated from field: int32 sequence = 3;
+   */
+  sequence: number;
+
+  /**
+   * When it is denied, or left to Claude.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 4;
+   */
+  expireTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.PendingRequest.
+ * Use `create(PendingRequestSchema)` to create a new message.
+ */
+export const PendingRequestSchema: GenMessage<PendingRequest> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session, 1);
+
+/**
+ * What is to be decided.
+ *
+ * @generated from enum claudecluster.session.v1alpha1.PendingRequest.Kind
+ */
+export enum PendingRequest_Kind {
+  /**
+   * Never set.
+   *
+   * @generated from enum value: KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Whether Claude may use a tool.
+   *
+   * @generated from enum value: KIND_PERMISSION = 1;
+   */
+  PERMISSION = 1,
+
+  /**
+   * What Claude asks.
+   *
+   * @generated from enum value: KIND_QUESTION = 2;
+   */
+  QUESTION = 2,
+}
+
+/**
+ * Describes the enum claudecluster.session.v1alpha1.PendingRequest.Kind.
+ */
+export const PendingRequest_KindSchema: GenEnum<PendingRequest_Kind> = /*@__PURE__*/
+  enumDesc(file_claudecluster_session_v1alpha1_session, 1, 0);
+
+/**
  * When a phase was entered and how long it took.
  *
  * @generated from message claudecluster.session.v1alpha1.PhaseTiming
@@ -253,7 +336,7 @@ export type PhaseTiming = Message<"claudecluster.session.v1alpha1.PhaseTiming"> 
  * Use `create(PhaseTimingSchema)` to create a new message.
  */
 export const PhaseTimingSchema: GenMessage<PhaseTiming> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session, 1);
+  messageDesc(file_claudecluster_session_v1alpha1_session, 2);
 
 /**
  * What a session is doing, for people and timelines. Nobody branches on it.

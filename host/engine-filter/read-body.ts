@@ -29,8 +29,8 @@ export async function readUpgradeBody(request: IncomingMessage, socket: Duplex, 
   if (request.headers["transfer-encoding"] !== undefined) throw refused("A body in chunks is not passed on here.");
   if (!(Number(length) <= MAX_BODY_BYTES)) throw tooLarge();
   if (Number(length) === 0) return undefined;
-  // Before 26, Node leaves the body of such a request in its connection and calls the request complete.
-  const source: Readable = request.complete ? socket : request;
+  // Before 26, Node leaves the body of such a request in its connection and calls the empty request complete.
+  const source: Readable = request.complete && request.readableLength === 0 ? socket : request;
   socket.unshift(head);
   const body = await readExactly(source, Number(length));
   // From 26 on, the stream begins where the request has been read to its end.

@@ -4,7 +4,6 @@ import { type Server, createServer as createHttpServer, request } from "node:htt
 import { type Socket, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openFilteredEngine, type FilteredEngine } from "../../test/contract/filtered-engine.ts";
 import { sendBytes, sendRaw } from "../../test/contract/raw-engine.ts";
@@ -85,12 +84,20 @@ async function openStream(): Promise<Socket> {
   return socket;
 }
 
+/** What comes until the end of this direction; the other stays open. */
+async function read(socket: Socket): Promise<string> {
+  let all = "";
+  socket.on("data", (chunk: Buffer) => (all += chunk.toString()));
+  await once(socket, "end");
+  return all;
+}
+
 test("joins both sides of an exec; the end of one direction leaves the other open", async () => {
   const socket = await openStream();
   const [stream] = streams as [Socket];
-  const received = text(socket);
+  const [given, received] = [read(stream), read(socket)];
   socket.end("in");
-  expect((await text(stream)).endsWith("in")).toBe(true);
+  expect(await given).toMatch(/in$/); // Before 26, Node has left the request's body before it.
   stream.end("out");
   expect(await received).toBe("first out");
 });

@@ -22,27 +22,33 @@ export interface Listed extends Json {
   Labels: Labels;
 }
 
-const INFO = [
-  "ServerVersion",
-  "OSType",
-  "Architecture",
-  "MemoryLimit",
-  "SwapLimit",
-  "CpuCfsQuota",
-  "PidsLimit",
-  "SecurityOptions",
-] as const satisfies (keyof EngineInfo)[];
+/** All that the host looks at; the compiler says what is missing. */
+const INFO = {
+  ServerVersion: true,
+  OSType: true,
+  OperatingSystem: true,
+  Architecture: true,
+  MemoryLimit: true,
+  SwapLimit: true,
+  CpuCfsQuota: true,
+  PidsLimit: true,
+  SecurityOptions: true,
+  CgroupVersion: true,
+  CgroupDriver: true,
+  Driver: true,
+  DefaultRuntime: true,
+  BuildahVersion: true,
+} satisfies Record<keyof EngineInfo, true>;
 const STATE = ["Status", "Running", "Paused", "ExitCode", "OOMKilled"];
-const LIMITS = ["Memory", "NanoCpus", "PidsLimit"];
 
 /** Whether a container was created through the filter with that identity. */
 export function isOurs(labels: Labels, identity: string): boolean {
   return labels?.[FILTER_LABEL] === identity;
 }
 
-/** What the host is told of the engine: nothing of the machine. */
+/** What the host is told of the engine: nothing of the machine but what it runs. */
 export function reduceInfo(info: Json): Json {
-  return pick(info, INFO);
+  return pick(info, Object.keys(INFO));
 }
 
 /** What it is told of an image. */
@@ -57,7 +63,8 @@ export function reduceInspected({ Id, Created, State, Config, HostConfig }: Insp
     Created,
     State: pick(State, STATE),
     Config: { Labels: pick(Config.Labels ?? {}, Object.values(LABELS)) },
-    HostConfig: pick(HostConfig, LIMITS),
+    // What was asked for, or what the engine made of it: that is what the host wants to know.
+    HostConfig,
   };
 }
 

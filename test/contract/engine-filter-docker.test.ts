@@ -430,16 +430,10 @@ describe("another filter", () => {
 
 test("the host is told nothing of the machine", async () => {
   const info = await call(filtered.path, "GET", "/info");
-  expect(Object.keys(info.json).toSorted()).toEqual([
-    "Architecture",
-    "CpuCfsQuota",
-    "MemoryLimit",
-    "OSType",
-    "PidsLimit",
-    "SecurityOptions",
-    "ServerVersion",
-    "SwapLimit",
-  ]);
+  expect(Object.keys(info.json)).toContain("ServerVersion");
+  for (const key of ["Name", "DockerRootDir", "RegistryConfig", "HttpProxy", "Containers", "MemTotal", "Labels"]) {
+    expect(info.json).not.toHaveProperty(key);
+  }
   const container = await created();
   const inspected = await call(filtered.path, "GET", `/containers/${container}/json`);
   expect(Object.keys(inspected.json).toSorted()).toEqual(["Config", "Created", "HostConfig", "Id", "State"]);

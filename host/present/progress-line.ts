@@ -37,6 +37,7 @@ const KIND_SIGNS: Record<FileChange_Kind, string> = {
 
 /** The longest line that progress is worth. */
 const LINE_LENGTH = 160;
+const MAX_INPUT_CHARS = 64 * 1024;
 
 /** Says an event in one line for people; undefined for what they need not see. */
 export function progressLine({ event }: SessionEvent): string | undefined {
@@ -141,6 +142,8 @@ export function changeLine(change: FileChange): string {
 
 /** What a tool is used on: the value that says most. */
 function toolSubject(inputJson: string): string {
+  // No agent's is as long, and this one may be made to take long.
+  if (inputJson.length > MAX_INPUT_CHARS) return inputJson.slice(0, MAX_INPUT_CHARS);
   let input: unknown;
   try {
     input = JSON.parse(inputJson);

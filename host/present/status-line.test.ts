@@ -35,6 +35,14 @@ function progressOf(...events: EventBody[]): SessionProgress {
   return progress;
 }
 
+test("shows nothing of a reason that a terminal would obey", () => {
+  const reason = "\x1b]0;owned\x07\nFAILED\u202e";
+  const result = create(SessionResultSchema, { outcome: { case: "failure", value: { reason } } });
+  const value = create(SessionFinishedSchema, { state: Session_State.FAILED, result });
+  const failed = statusLine(progressOf({ case: "sessionFinished", value }), { paint: plain, nowMs: NOW_MS });
+  expect(failed).toMatch(/ {2}\]0;owned FAILED$/);
+});
+
 test("says where a session waits, what it does, and what it has come to", () => {
   const queued = progressOf({
     case: "queuePositionChanged",

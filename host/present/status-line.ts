@@ -1,4 +1,5 @@
 import { isFinal, Session_State } from "../../proto/index.ts";
+import { oneLine } from "./plain-text.ts";
 import { plural } from "./plural.ts";
 import type { SessionProgress } from "./session-progress.ts";
 import { elapsedSeconds, stateName } from "./session-summary.ts";
@@ -6,6 +7,7 @@ import type { Paint } from "./terminal.ts";
 
 const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 const FRAME_MS = 120;
+const REASON_LENGTH = 100;
 
 /** A session in one line: where it stands, how long it has taken, what it has come to, what it is doing. */
 export function statusLine(progress: SessionProgress, { paint, nowMs }: { paint: Paint; nowMs: number }): string {
@@ -48,9 +50,8 @@ export function clock(seconds: number): string {
 function ending({ session: { result } }: SessionProgress): string {
   switch (result?.outcome.case) {
     case "failure":
-      return result.outcome.value.reason;
     case "cancellation":
-      return result.outcome.value.reason;
+      return oneLine(result.outcome.value.reason, REASON_LENGTH);
     default:
       return "";
   }

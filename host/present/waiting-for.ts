@@ -1,4 +1,4 @@
-import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
 import type { PendingDecision } from "../../proto/index.ts";
 import { plainText } from "./plain-text.ts";
 
@@ -25,8 +25,7 @@ export interface WaitingFor {
 /** Returns a pending decision as plain JSON. */
 export function waitingFor(decision: PendingDecision): WaitingFor {
   const { request, kind } = decision;
-  const expires = request.expireTime === undefined ? "" : timestampDate(request.expireTime).toISOString();
-  const common = { request_id: request.requestId, kind, expire_time: expires };
+  const common = { request_id: plainText(request.requestId), kind, expire_time: isoTime(request.expireTime) };
   if (decision.kind === "permission") {
     const { toolName, inputJson, description } = decision.request;
     const said = description !== "" && { description: plainText(description) };
@@ -44,4 +43,10 @@ export function waitingFor(decision: PendingDecision): WaitingFor {
       multi_select: multiSelect,
     })),
   };
+}
+
+/** Empty for a time that is none: a container may say anything. */
+function isoTime(time: Timestamp | undefined): string {
+  const date = time === undefined ? undefined : timestampDate(time);
+  return date === undefined || Number.isNaN(date.getTime()) ? "" : date.toISOString();
 }

@@ -1,5 +1,5 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import {
   type AttachRequest,
   AttachRequestSchema,
@@ -24,6 +24,9 @@ const HOSTS_OWN = new Set([
   "budgetReached",
   "queuePositionChanged",
 ]);
+
+/** The year 9999: https://protobuf.dev/reference/protobuf/google.protobuf/#timestamp */
+const MAX_TIME_MS = 253_402_300_799_000;
 
 function isAgents(event: SessionEvent["event"]): event is EventBody {
   if (event.case === undefined || HOSTS_OWN.has(event.case)) return false;
@@ -84,8 +87,7 @@ export class SessionLog {
       const { sequence, occurTime, event } = entry;
       if (event.case === "sessionFinished") finished = entry;
       else if (sequence > known && isAgents(event)) {
-        const occurTimeMs = occurTime === undefined ? Date.now() : timestampMs(occurTime);
-        fresh.push({ event, agentSequence: sequence, occurTimeMs });
+        fresh.push({ event, agentSequence: sequence, occurTimeMs: timeMs(occurTime) });
         known = sequence;
       }
     }
@@ -122,6 +124,12 @@ export class SessionLog {
       afterSequence = page.at(-1)!.sequence;
     }
   }
+}
+
+/** A time as a container gives it; now, if no calendar has it. */
+function timeMs(time: Timestamp | undefined): number {
+  const ms = time === undefined ? -1 : timestampMs(time);
+  return ms >= 0 && ms <= MAX_TIME_MS ? ms : Date.now();
 }
 
 /** The kept request that an event shows to have arrived. */

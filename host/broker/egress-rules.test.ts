@@ -53,6 +53,17 @@ test("an open session reaches every public host", async () => {
   expect(await findDestination("127.0.0.1:22", rules({ open: true }))).toHaveProperty("refused");
 });
 
+test("refuses this machine by its public address, where its listeners are, unless the user says so", async () => {
+  const ownNetworks = [{ address: "203.0.113.7", prefix: 24 }];
+  for (const given of [{ allowed: ["a.test:443"] }, { open: true }]) {
+    expect(await findDestination("a.test:443", { ...rules(given), ownNetworks }, resolvesTo("203.0.113.7"))).toEqual({
+      refused: "it resolves to 203.0.113.7, which is this machine or beside it",
+    });
+  }
+  const listed = { ...rules({ allowedPrivate: ["a.test:443"] }), ownNetworks };
+  expect(await findDestination("a.test:443", listed, resolvesTo("203.0.113.7"))).toHaveProperty("address");
+});
+
 test("refuses what does not resolve", async () => {
   const given = rules({ open: true });
   expect(await findDestination("a.test:1", given, () => Promise.reject(new Error("no")))).toHaveProperty("refused");

@@ -1,6 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
-import { isMetadataAddress, isPublicAddress } from "./public-address.ts";
+import { isMetadataAddress, isOwnAddress, isPublicAddress, type OwnNetworks } from "./public-address.ts";
 
 /** Where a session's connections may go. Destinations are "host:port", in lower case. */
 export interface EgressRules {
@@ -13,6 +13,8 @@ export interface EgressRules {
    * git goes by the proxy.
    */
   allowedPrivate: Set<string>;
+  /** Of this machine. Default: those that it has then. */
+  ownNetworks?: OwnNetworks;
 }
 
 /** A destination that was looked at. */
@@ -61,6 +63,8 @@ export async function findDestination(
   if (wrong !== undefined) {
     return { refused: `it resolves to ${wrong}, which is no public address` };
   }
+  const own = mayBePrivate ? undefined : addresses.find((each) => isOwnAddress(each, rules.ownNetworks));
+  if (own !== undefined) return { refused: `it resolves to ${own}, which is this machine or beside it` };
   const [address] = addresses;
   return address === undefined ? { refused: "the name does not resolve" } : { host, port, address };
 }

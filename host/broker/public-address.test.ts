@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isMetadataAddress, isPublicAddress } from "./public-address.ts";
+import { isMetadataAddress, isOwnAddress, isPublicAddress, ownNetworks } from "./public-address.ts";
 
 test.each(["1.1.1.1", "93.184.216.34", "172.15.0.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "2a00:1450::1"])(
   "%s is public",
@@ -43,3 +43,22 @@ test.each(["169.254.169.254", "::ffff:169.254.169.254", "fe80::1", "fd00:ec2::25
 test.each(["10.0.0.1", "127.0.0.1", "192.168.0.10", "fd12::1"])("%s does not", (address) =>
   expect(isMetadataAddress(address)).toBe(false),
 );
+
+const networks = [
+  { address: "203.0.113.7", prefix: 24 },
+  { address: "2a00:1450:1:2::7", prefix: 64 },
+  { address: "fe80::1%eth0", prefix: 64 },
+];
+
+test.each(["203.0.113.7", "2a00:1450:1:2::7", "2a00:1450:1:2::8"])("%s is of this machine", (address) =>
+  expect(isOwnAddress(address, networks)).toBe(true),
+);
+
+test.each(["203.0.113.8", "2a00:1450:1:3::7", "1.1.1.1"])("%s is not of this machine", (address) =>
+  expect(isOwnAddress(address, networks)).toBe(false),
+);
+
+test("knows the machine's own addresses", () => {
+  expect(ownNetworks().map(({ address }) => address)).toContain("127.0.0.1");
+  expect(isOwnAddress("127.0.0.1")).toBe(true);
+});

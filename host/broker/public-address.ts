@@ -1,4 +1,5 @@
 import { BlockList, isIPv6 } from "node:net";
+import { networkInterfaces } from "node:os";
 
 /**
  * Addresses that lead to this machine, its network or nobody, also inside of other addresses:
@@ -39,6 +40,31 @@ LINK_LOCAL.addSubnet("169.254.0.0", 16, "ipv4");
 LINK_LOCAL.addSubnet("fe80::", 10, "ipv6");
 LINK_LOCAL.addSubnet("fd00:ec2::", 32, "ipv6");
 LINK_LOCAL.addAddress("100.100.100.200", "ipv4");
+
+/** What this machine's interfaces say of themselves: its addresses, each with the length of its network's prefix. */
+export type OwnNetworks = readonly { address: string; prefix: number }[];
+
+/** Returns the networks that this machine is in now. */
+export function ownNetworks(): OwnNetworks {
+  return Object.values(networkInterfaces()).flatMap((addresses = []) =>
+    addresses.map(({ address, cidr }) => ({ address, prefix: Number(cidr?.split("/")[1] ?? "128") })),
+  );
+}
+
+/**
+ * Whether an IP address is this machine's own, or one of its neighbours', also where these are public: what listens
+ * there is not meant for the internet, and no firewall is in between. Of IPv4 networks only the machine's own address: they
+ * are shared with strangers where they are public.
+ */
+export function isOwnAddress(address: string, networks: OwnNetworks = ownNetworks()): boolean {
+  const own = { ipv4: new BlockList(), ipv6: new BlockList() };
+  for (const { address: each, prefix } of networks) {
+    const [plain = ""] = each.split("%");
+    if (isIPv6(plain)) own.ipv6.addSubnet(plain, prefix, "ipv6");
+    else own.ipv4.addAddress(plain, "ipv4");
+  }
+  return own[family(address)].check(address, family(address));
+}
 
 /** Whether an IP address belongs to the internet. */
 export function isPublicAddress(address: string): boolean {

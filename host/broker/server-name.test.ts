@@ -50,6 +50,8 @@ test.each([
   ["another handshake message", Buffer.from([22, 3, 1, 0, 4, 2, 0, 0, 0])],
   ["a version that never was", Buffer.from([22, 9, 1, 0, 4])],
   ["a hello without end", Buffer.concat([Buffer.from([22, 3, 1, 0, 4, 1, 255, 255, 255])])],
+  ["records without anything in them", Buffer.from([22, 3, 1, 0, 0, 22, 3, 1, 0, 0])],
+  ["a hello larger than any client's", Buffer.concat([Buffer.from([22, 3, 1, 0, 4, 1, 0, 0x50, 0])])],
   ["records without a hello", fragmented(Buffer.alloc(80_000, 1), 1000)],
 ])("takes %s for no TLS", (_what, bytes) => {
   expect(readServerName(bytes)).toEqual({ kind: "other" });

@@ -11,16 +11,20 @@ const HANDSHAKE = 22;
 const CLIENT_HELLO = 1;
 const SERVER_NAME = 0;
 const HOST_NAME = 0;
+/** Type and length of a handshake message. */
+const HEAD_BYTES = 4;
 /** Larger than any client's; keys for a quantum computer's time take some thousand bytes. */
-const MAX_HELLO_BYTES = 64 * 1024;
+const MAX_HELLO_BYTES = 16 * 1024;
 
 /**
  * Reads the name that a TLS client asks for (RFC 8446, sections 4.1.2 and 5.1; RFC 6066, section 3). A hello that is cut
  * over several records is put together; one that is too large, or broken, is no TLS.
  */
 export function readServerName(bytes: Buffer): FirstBytes {
-  const hello = new Reader(Buffer.alloc(0));
   const records = new Reader(bytes);
+  const parts: Buffer[] = [];
+  let size = 0;
+  let wanted = HEAD_BYTES;
   try {
     for (;;) {
       if (records.isAtEnd) return { kind: "incomplete" };
@@ -28,24 +32,22 @@ export function readServerName(bytes: Buffer): FirstBytes {
       if (records.isAtEnd) return { kind: "incomplete" };
       if (records.number(1) !== 3) return { kind: "other" };
       records.skip(1);
-      hello.add(records.take(records.number(2)));
-      const whole = wholeHello(hello.bytes);
-      if (whole === "other") return { kind: "other" };
-      if (whole !== undefined) return { kind: "tls", serverName: nameIn(whole) };
+      const part = records.take(records.number(2));
+      if (part.length === 0) return { kind: "other" };
+      parts.push(part);
+      size += part.length;
+      // Put together only when it is long enough: it may come in any number of parts.
+      if (size < wanted) continue;
+      const hello = Buffer.concat(parts);
+      if (hello[0] !== CLIENT_HELLO) return { kind: "other" };
+      wanted = HEAD_BYTES + hello.readUIntBE(1, 3);
+      if (wanted > MAX_HELLO_BYTES) return { kind: "other" };
+      if (size >= wanted) return { kind: "tls", serverName: nameIn(hello.subarray(HEAD_BYTES, wanted)) };
     }
   } catch (error) {
     if (error instanceof RangeError) return { kind: bytes.length < MAX_HELLO_BYTES ? "incomplete" : "other" };
     throw error;
   }
-}
-
-/** The hello's body; undefined until it is there. */
-function wholeHello(handshake: Buffer): Buffer | "other" | undefined {
-  if (handshake.length < 4) return undefined;
-  if (handshake[0] !== CLIENT_HELLO) return "other";
-  const length = handshake.readUIntBE(1, 3);
-  if (length > MAX_HELLO_BYTES) return "other";
-  return handshake.length < 4 + length ? undefined : handshake.subarray(4, 4 + length);
 }
 
 /** Throws nothing: where the hello is broken it has no name. */
@@ -77,31 +79,27 @@ function nameIn(hello: Buffer): string | undefined {
 
 /** Reads from the front; throws RangeError where there is too little. */
 class Reader {
-  bytes: Buffer;
+  readonly #bytes: Buffer;
   #at = 0;
 
   constructor(bytes: Buffer) {
-    this.bytes = bytes;
+    this.#bytes = bytes;
   }
 
   get isAtEnd(): boolean {
-    return this.#at >= this.bytes.length;
-  }
-
-  add(more: Buffer): void {
-    this.bytes = Buffer.concat([this.bytes, more]);
+    return this.#at >= this.#bytes.length;
   }
 
   number(byteCount: number): number {
-    const value = this.bytes.readUIntBE(this.#at, byteCount);
+    const value = this.#bytes.readUIntBE(this.#at, byteCount);
     this.#at += byteCount;
     return value;
   }
 
   take(byteCount: number): Buffer {
-    if (this.#at + byteCount > this.bytes.length) throw new RangeError("too little");
+    if (this.#at + byteCount > this.#bytes.length) throw new RangeError("too little");
     this.#at += byteCount;
-    return this.bytes.subarray(this.#at - byteCount, this.#at);
+    return this.#bytes.subarray(this.#at - byteCount, this.#at);
   }
 
   skip(byteCount: number): void {

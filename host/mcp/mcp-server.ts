@@ -3,7 +3,9 @@ import { serveStdio, type StdioServerHandle } from "@modelcontextprotocol/server
 import type { Logger } from "pino";
 import { asAppError } from "../../proto/index.ts";
 import type { Sessions } from "../session/sessions.ts";
+import { CONTAINER_TEXT_NOTE } from "../present/session-summary.ts";
 import { ContainerSpawnerTool } from "./container-spawner.ts";
+import { patchContents } from "./patch-contents.ts";
 import { registerSessionTools } from "./session-tools.ts";
 
 const INSTRUCTIONS = `Runs other Claude Code instances in sealed containers. Use spawn_claude_container for a task that can be done on a fresh clone of a repository, several calls at once for several tasks. It returns a patch: review it before you apply it. Sessions outlive the call that started them and Claude Code itself: list_sessions finds them again, wait_session and get_session bring their results.`;
@@ -64,13 +66,13 @@ export class MCPServer {
       new ResourceTemplate("claudecluster://sessions/{session_id}/patch", { list: undefined }),
       {
         title: "A session's patch",
-        description: "The unified diff of all changes of a session, as git apply takes it.",
+        description: `The unified diff of all changes of a session, as git apply takes it. ${CONTAINER_TEXT_NOTE}`,
         mimeType: "text/x-diff",
       },
       async (uri, { session_id }) => {
         try {
           const patch = Buffer.from(await sessions.readChanges(String(session_id)));
-          return { contents: [toContents(uri.href, patch)] };
+          return { contents: [patchContents(uri.href, patch)] };
         } catch (error) {
           throw new Error(asAppError(error).toSentence(), { cause: error });
         }
@@ -78,12 +80,4 @@ export class MCPServer {
     );
     return server;
   }
-}
-
-/** A patch may hold any bytes: as text where it is UTF-8, otherwise whole as bytes. */
-function toContents(uri: string, patch: Buffer) {
-  const text = patch.toString("utf8");
-  const mimeType = "text/x-diff";
-  if (Buffer.from(text, "utf8").equals(patch)) return { uri, mimeType, text };
-  return { uri, mimeType, blob: patch.toString("base64") };
 }

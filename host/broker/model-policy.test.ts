@@ -41,6 +41,10 @@ test.each([
   ["an MCP toolset", { ...plain, tools: [{ type: "mcp_toolset" }] }],
   ["a type that is no text", { ...plain, tools: [{ type: ["custom"], name: "x" }] }],
   ["an image by URL", { ...plain, messages: [message({ type: "image", source: { type: "url", url: "x" } })] }],
+  [
+    "a source of a kind that is not known",
+    { ...plain, messages: [message({ type: "image", source: { type: "bucket", uri: "x" } })] },
+  ],
   ["a file", { ...plain, messages: [message({ type: "document", source: { type: "file", file_id: "x" } })] }],
   [
     "an image by URL in a tool's result",

@@ -27,8 +27,8 @@ const REFUSED_MEMBERS = new Set(["container", "mcp_servers"]);
 /** Tools without a type are Claude's own. Of those that the API knows these run where Claude runs, or only choose tools. */
 const TOOL_TYPES = ["custom", "bash_", "text_editor_", "computer_", "memory_", "tool_search_tool_"];
 
-/** The API would fetch these. */
-const SOURCE_TYPES = new Set(["url", "file"]);
+/** Sources that are in the request itself. The API would fetch others. */
+const SOURCE_TYPES = new Set<unknown>(["base64", "text", "content"]);
 
 /** Betas of what is refused; others only change how the API answers. */
 const REFUSED_BETAS = ["code-execution-", "files-api-", "mcp-client-", "skills-", "web-fetch-", "web-search-"];
@@ -103,8 +103,8 @@ function refusedSource(value: unknown, depth: number): string | undefined {
   }
   if (!isMembers(value)) return undefined;
   const { source } = value;
-  if (isMembers(source) && SOURCE_TYPES.has(String(source["type"]))) {
-    return `a source of type ${String(source["type"])} would be fetched by the API`;
+  if (isMembers(source) && !SOURCE_TYPES.has(source["type"])) {
+    return `a source of type ${String(JSON.stringify(source["type"])).slice(0, 60)} would be fetched by the API`;
   }
   for (const [name, member] of Object.entries(value)) {
     // What a tool was called with is Claude's text, whatever it looks like.

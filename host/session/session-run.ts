@@ -34,6 +34,7 @@ import type { SessionStore } from "../store/session-store.ts";
 import { type AgentResult, AgentSession } from "./agent-session.ts";
 import type { ContainerLimits } from "./container-limits.ts";
 import { restoreRequests } from "./continuation.ts";
+import { DecisionLog } from "./decision-log.ts";
 import { type EgressConfig, egressRules } from "./egress.ts";
 import { cancellation, exitFailure, failure, finalState } from "./ending.ts";
 import type { RuntimeHealth } from "./runtime-health.ts";
@@ -53,8 +54,6 @@ const PHASES: Record<CreateProgress["phase"], Phase> = {
 /** Events are for looking; the whole is in the store. */
 const EVENT_TEXT_BYTES = 16 * 1024;
 const EVENT_CHANGE_COUNT = 100;
-/** A container can ask for endlessly many hosts. */
-const MAX_EGRESS_EVENTS = 200;
 /** More than any build downloads. */
 const MAX_EGRESS_BYTES = 16 * 1024 ** 3;
 
@@ -411,7 +410,7 @@ export class SessionRun {
   #createBroker({ repository }: SessionSpec, egress: EgressRules): Broker {
     const { logger, model, git, maxEgressBytes = MAX_EGRESS_BYTES } = this.#options;
     const { endpoint, credentials, policy, fallbackModel } = model;
-    const told = new Set<string>();
+    const decisions = new DecisionLog();
     return new Broker({
       endpoint,
       credentials,
@@ -429,11 +428,9 @@ export class SessionRun {
       pushRefs: git.pushRefs,
       gitCredentials: git.credentials,
       maxEgressBytes,
-      onDecision: ({ destination, allowed, reason }) => {
-        const known = `${destination} ${reason}`;
-        if (told.has(known) || told.size >= MAX_EGRESS_EVENTS || this.#kill.signal.aborted) return;
-        told.add(known);
-        this.#tell({ case: "egressDecided", value: create(EgressDecidedSchema, { destination, allowed, reason }) });
+      onDecision: (decision) => {
+        const told = this.#kill.signal.aborted ? undefined : decisions.next(decision);
+        if (told !== undefined) this.#tell({ case: "egressDecided", value: create(EgressDecidedSchema, told) });
       },
     });
   }

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { fileURLToPath } from "node:url";
@@ -49,6 +49,7 @@ export async function startSecondEngine(options: SecondEngineOptions): Promise<S
     process.env["PATH"],
   ];
   const env = { ...process.env, PATH: path.join(":") };
+  const cgroup = `/${basename(root)}`;
   let daemon: ChildProcess;
 
   async function start(): Promise<void> {
@@ -60,7 +61,7 @@ export async function startSecondEngine(options: SecondEngineOptions): Promise<S
         ...["--net", "--", "dockerd"],
         ...["--data-root", join(root, "data"), "--exec-root", join(root, "exec"), "--pidfile", join(root, "pid")],
         ...["--host", address, "--iptables=false", `--live-restore=${liveRestore}`],
-        ...["--cgroup-parent", "/claudecluster-second"],
+        ...["--cgroup-parent", cgroup],
       ],
       { stdio: ["ignore", log, log], env },
     );
@@ -115,7 +116,8 @@ export async function startSecondEngine(options: SecondEngineOptions): Promise<S
       for (const { pid, command } of runningProcesses()) if (command.includes(root)) process.kill(pid, "SIGKILL");
       await execFileAsync("sh", [
         "-c",
-        `awk -v r="${root}/" 'index($2, r) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r umount -l`,
+        `awk -v r="${root}/" 'index($2, r) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r umount -l
+         for d in /sys/fs/cgroup${cgroup} /sys/fs/cgroup/*${cgroup}; do [ ! -d $d ] || rmdir $d || :; done`,
       ]);
       await rm(root, { recursive: true, force: true });
     },

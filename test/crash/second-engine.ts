@@ -117,7 +117,7 @@ export async function startSecondEngine(options: SecondEngineOptions): Promise<S
       await execFileAsync("sh", [
         "-c",
         `awk -v r="${root}/" 'index($2, r) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r umount -l
-         for d in /sys/fs/cgroup${cgroup} /sys/fs/cgroup/*${cgroup}; do [ ! -d $d ] || rmdir $d || :; done`,
+         for d in /sys/fs/cgroup${cgroup}/*/ /sys/fs/cgroup/*${cgroup}/*/ /sys/fs/cgroup${cgroup} /sys/fs/cgroup/*${cgroup}; do [ ! -d $d ] || rmdir $d || :; done`,
       ]);
       await rm(root, { recursive: true, force: true });
     },

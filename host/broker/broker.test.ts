@@ -309,6 +309,62 @@ test("counts what came where Claude hangs up in the middle of an answer", async 
   expect(await counted.promise).toMatchObject({ inputTokenCount: 900n, outputTokenCount: 1n });
 });
 
+/** Sends a request of which Claude gives up; `hangUp` ends its connection and resolves when all has been counted. */
+function claudeThatGivesUp(endpoint: string, model: Partial<BrokerOptions>) {
+  const counted: MeteredUsage[] = [];
+  const { broker } = createBroker(endpoint, [], undefined, {
+    spending: { refusal: () => undefined, add: (usage) => counted.push(usage) },
+    retryDelaysMs: [1e6],
+    ...model,
+  });
+  const [claude, connection] = duplexPair();
+  broker.accept("model", connection);
+  const body = JSON.stringify({ model: "claude-opus-4-8", messages: "x".repeat(900) });
+  claude.write(`POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+  return async () => {
+    await new Promise(setImmediate);
+    connection.destroy();
+    await once(connection, "close");
+    await new Promise(setImmediate);
+    return counted;
+  };
+}
+
+async function refusingEndpoint(): Promise<string> {
+  const server = createTcpServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return `http://127.0.0.1:${port}`;
+}
+
+test.each([
+  ["was not reached", refusingEndpoint],
+  ["has no address", () => Promise.resolve("http://model.invalid")],
+  ["does not speak TLS", async () => (await answering(well)).url.replace("http:", "https:")],
+  ["was busy", async () => (await answering(failing(429))).url],
+])("counts nothing where Claude gives up and the endpoint %s", async (_what, endpoint) => {
+  const retried = Promise.withResolvers<undefined>();
+  const hangUp = claudeThatGivesUp(await endpoint(), { onRetry: () => retried.resolve(undefined) });
+  await retried.promise;
+  expect(await hangUp()).toEqual([]);
+});
+
+test.each([
+  ["was sent", 1],
+  ["was sent on a connection that had served one before", 2],
+])("counts a request that %s where Claude gives up before an answer", async (_what, requestCount) => {
+  const arrived = Promise.withResolvers<undefined>();
+  let count = 0;
+  const api = await answering((response) => {
+    if (++count === requestCount) arrived.resolve(undefined);
+    else failing(529)(response);
+  });
+  const hangUp = claudeThatGivesUp(api.url, { retryDelaysMs: [0] });
+  await arrived.promise;
+  expect(await hangUp()).toMatchObject([{ requestCount: 1, outputTokenCount: 0n }]);
+});
+
 test("ends the request to the model when Claude hangs up", async () => {
   const closed = Promise.withResolvers<undefined>();
   const arrived = Promise.withResolvers<undefined>();

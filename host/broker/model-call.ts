@@ -23,6 +23,16 @@ export interface Retry {
   reason: string;
 }
 
+/** What is to be known of a call while it is under way. */
+export interface CallObserver {
+  /** Told of every attempt that failed and is followed by another. */
+  onRetry: (retry: Retry) => void;
+  /** Told when a request begins to go out on a connection (true), and when an answer to it has begun to come (false). */
+  onOwed: (owed: boolean) => void;
+  /** Times between attempts. Default RETRY_DELAYS_MS. */
+  retryDelaysMs?: readonly number[] | undefined;
+}
+
 /** Of an endpoint that is busy or was not reached; what it takes longer is left to Claude, which can show it. */
 export const RETRY_DELAYS_MS: readonly number[] = [500, 1000, 2000];
 /** An endpoint that names a time is obeyed up to this much. */
@@ -36,13 +46,10 @@ const OVERLOADED = 529;
  */
 export async function callModel(
   call: ModelCall,
-  {
-    onRetry,
-    retryDelaysMs = RETRY_DELAYS_MS,
-  }: { onRetry: (retry: Retry) => void; retryDelaysMs?: readonly number[] | undefined },
+  { onRetry, onOwed, retryDelaysMs = RETRY_DELAYS_MS }: CallObserver,
 ): Promise<IncomingMessage> {
   for (let attempt = 1; ; attempt++) {
-    const outcome = await sendOnce(call).then(
+    const outcome = await sendOnce(call, onOwed).then(
       (answer) => ({ answer }),
       (error: unknown) => ({ error }),
     );
@@ -62,12 +69,27 @@ export function isOverloaded(answer: IncomingMessage): boolean {
   return answer.statusCode === OVERLOADED;
 }
 
-function sendOnce({ target, headers, content, agent, signal }: ModelCall): Promise<IncomingMessage> {
-  const send = target.protocol === "https:" ? httpsRequest : httpRequest;
+function sendOnce(
+  { target, headers, content, agent, signal }: ModelCall,
+  onOwed: CallObserver["onOwed"],
+): Promise<IncomingMessage> {
+  const tls = target.protocol === "https:";
+  const send = tls ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
     const request = send(target, { method: "POST", headers, agent, signal });
+    request.on("socket", (socket) => {
+      if (!socket.connecting) return onOwed(true);
+      const open = tls ? "secureConnect" : "connect";
+      const onOpen = () => onOwed(true);
+      socket.once(open, onOpen);
+      request.once("close", () => socket.off(open, onOpen));
+    });
+    request.on("response", (answer) => {
+      onOwed(false);
+      resolve(answer);
+    });
     // It stays: what goes wrong with an answer that is under way is told to the answer too.
-    request.on("response", resolve).on("error", reject).end(content);
+    request.on("error", reject).end(content);
   });
 }
 

@@ -118,16 +118,18 @@ class ModelGateway {
     }
     this.#underWay++;
     const model = typeof body["model"] === "string" ? body["model"] : "";
+    let owed = false;
     try {
       const passed = await this.#passOn(request, response, {
         target,
         body,
+        onOwed: (now) => (owed = now),
         onAnswer: async (answer) => {
           if (answer.statusCode === 200) spending.add(await readUsage(answer, model));
         },
       });
-      // It may have been paid for all the same.
-      if (passed === "gone") spending.add(unansweredUsage(model, { bodyBytes }));
+      // What the endpoint was sent may have to be paid for all the same.
+      if (passed === "gone" && owed) spending.add(unansweredUsage(model, { bodyBytes }));
     } finally {
       this.#underWay--;
     }
@@ -137,7 +139,12 @@ class ModelGateway {
   async #passOn(
     request: IncomingMessage,
     response: ServerResponse,
-    given: { target: URL; body: Members; onAnswer?: (answer: IncomingMessage) => Promise<void> },
+    given: {
+      target: URL;
+      body: Members;
+      onOwed?: (owed: boolean) => void;
+      onAnswer?: (answer: IncomingMessage) => Promise<void>;
+    },
   ): Promise<"answered" | "refused" | "gone"> {
     const { credentials, logger, endpoint } = this.#options;
     const signal = goneSignal(request, response);
@@ -176,14 +183,20 @@ class ModelGateway {
   /** Asks the model, and where that is overloaded the other one. */
   async #ask(
     request: IncomingMessage,
-    { target, body, credential, signal }: { target: URL; body: Members; credential: Credential; signal: AbortSignal },
+    {
+      target,
+      body,
+      credential,
+      signal,
+      onOwed = () => {},
+    }: { target: URL; body: Members; credential: Credential; signal: AbortSignal; onOwed?: (owed: boolean) => void },
   ): Promise<IncomingMessage> {
     const { modelAgent: agent, fallbackModel, onRetry, retryDelaysMs } = this.#options;
     const call = (asked: Members) => {
       // What was looked at is what is sent: of two members with one name, say, the one that counts here.
       const content = Buffer.from(JSON.stringify(asked));
       const headers = { ...headersToModel(request, credential), "content-length": content.length };
-      return callModel({ target, headers, content, agent, signal }, { onRetry, retryDelaysMs });
+      return callModel({ target, headers, content, agent, signal }, { onRetry, onOwed, retryDelaysMs });
     };
     const answer = await call(body);
     if (!isOverloaded(answer) || fallbackModel === undefined || fallbackModel === body["model"]) return answer;

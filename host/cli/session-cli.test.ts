@@ -3,12 +3,21 @@ import { expect, test } from "vitest";
 import { MemorySessions } from "../../test/contract/memory-sessions.ts";
 import { saying } from "../../test/contract/sessions-contract.ts";
 import { Plain, Screen } from "../../test/support/screen.ts";
-import { ContainerSpecSchema, SessionSpecSchema, Session_State } from "../../proto/index.ts";
+import {
+  ContainerSpecSchema,
+  SessionFinishedSchema,
+  SessionResultSchema,
+  SessionSpecSchema,
+  Session_State,
+  UsageSchema,
+  UsageUpdatedSchema,
+} from "../../proto/index.ts";
 import type { CommandIo } from "./command-io.ts";
 import { followSessions } from "./follow.ts";
 import { listCommand } from "./list.ts";
 import { resolveSession } from "./resolve-session.ts";
 import { runCommand } from "./run.ts";
+import { showCommand } from "./show.ts";
 import { removeCommand } from "./steer.ts";
 import { watchCommand } from "./watch.ts";
 
@@ -127,6 +136,29 @@ test("remove --force that is left does not remove what has not ended", async () 
   left.abort(new Error("SIGINT"));
   expect(await removing).toBe(130);
   expect((await sessions.get(id)).id).toBe(id);
+});
+
+test("shows what a session cost as the host counted it, and nothing until then", async () => {
+  using sessions = new MemorySessions();
+  const id = await start(sessions);
+  const usage = create(UsageSchema, { inputTokenCount: 7n, costUsd: 3 });
+  sessions.say(id, { case: "usageUpdated", value: create(UsageUpdatedSchema, { usage }) });
+  const shown = async () => {
+    const stdout = new Plain();
+    await showCommand(sessions, id, { json: false }, ioOf({ stdout }));
+    await showCommand(sessions, id, { json: true }, ioOf({ stdout }));
+    await listCommand(sessions, { limit: 1, json: true }, ioOf({ stdout }));
+    return stdout.text;
+  };
+  const before = await shown();
+  expect(before).toContain("7 tokens in");
+  expect(before).not.toMatch(/\$3|cost_usd/);
+  const result = create(SessionResultSchema, { usage, meteredUsage: { costUsd: 0.25 } });
+  const value = create(SessionFinishedSchema, { state: Session_State.SUCCEEDED, result });
+  sessions.say(id, { case: "sessionFinished", value });
+  const after = await shown();
+  expect(after).toContain("$0.2500");
+  expect(after.match(/"cost_usd": [\d.]+/g)).toEqual(Array.from({ length: 3 }, () => '"cost_usd": 0.25'));
 });
 
 test("list shows the newest first, cut to the terminal, and as JSON", async () => {

@@ -1,6 +1,7 @@
 import type { SessionSummary } from "./session-summary.ts";
 import { plainText } from "./plain-text.ts";
 import { plural } from "./plural.ts";
+import { usageText } from "./usage-text.ts";
 
 /**
  * Prints a finished session: the patch, the answer, and what it took. The patch is printed as it is
@@ -14,10 +15,9 @@ export function printResult(summary: SessionSummary, patch: Uint8Array, out: Nod
   for (const change of summary.changes) {
     out.write(`  ${change.kind.padEnd(8)} ${change.path}  +${change.added_lines} -${change.deleted_lines}\n`);
   }
-  const { usage } = summary;
   out.write(
     `\n${summary.state}: ${plural(summary.change_count, "file")} changed, ${summary.elapsed_seconds.toFixed(1)} s, ` +
-      `${usage.input_tokens} tokens in, ${usage.output_tokens} out, $${usage.cost_usd.toFixed(4)}\n`,
+      `${usageText(summary.usage)}\n`,
   );
   out.write(`timeline: ${summary.phases.map(({ phase, seconds }) => `${phase} ${seconds.toFixed(2)}s`).join(", ")}\n`);
 }

@@ -5,6 +5,7 @@ import type { SessionSummary } from "./session-summary.ts";
 import { clock, styleOf } from "./status-line.ts";
 import type { WaitingFor } from "./waiting-for.ts";
 import { type Output, painterFor } from "./terminal.ts";
+import { usageText } from "./usage-text.ts";
 
 function decisionText({ request_id: id, expire_time: until, tool, input, questions = [] }: WaitingFor): string {
   const what =
@@ -24,7 +25,6 @@ export function printSession(
 ): void {
   const paint = painterFor(stdout, env);
   const { repository, create_time: created, parent } = sessionEntry(session);
-  const { usage } = summary;
   const rows: [string, string][] = [
     ["session", session.id],
     ["state", paint(styleOf(session.state), summary.state)],
@@ -37,7 +37,7 @@ export function printSession(
     ["settings", summary.project_settings === true ? "with those of the repository" : ""],
     ["egress", summary.egress ?? ""],
     ["container", summary.container_id.slice(0, 12)],
-    ["usage", `${usage.input_tokens} tokens in, ${usage.output_tokens} out, $${usage.cost_usd.toFixed(4)}`],
+    ["usage", usageText(summary.usage)],
     ["timeline", summary.phases.map(({ phase, seconds }) => `${phase} ${seconds.toFixed(2)}s`).join(", ")],
   ];
   for (const [name, text] of rows) if (text !== "") stdout.write(`${paint("dim", name.padEnd(13))}${text}\n`);

@@ -15,7 +15,8 @@ export interface SessionEntry {
   create_time: string;
   elapsed_seconds: number;
   change_count: number;
-  cost_usd: number;
+  /** As the host has counted it; absent until the end. */
+  cost_usd?: number;
   /** Reason of a failure, or who canceled it. */
   ended_by?: string;
 }
@@ -33,7 +34,7 @@ export function sessionEntry(session: Session): SessionEntry {
     create_time: createTime === undefined ? "" : timestampDate(createTime).toISOString(),
     elapsed_seconds: elapsedSeconds(session),
     change_count: result?.changeCount ?? 0,
-    cost_usd: (result?.meteredUsage ?? result?.usage)?.costUsd ?? 0,
+    ...(result?.meteredUsage !== undefined && { cost_usd: result.meteredUsage.costUsd }),
     ...(outcome?.case === "failure" && { ended_by: oneLine(outcome.value.reason, 64) }),
     ...(outcome?.case === "cancellation" && { ended_by: oneLine(outcome.value.reason, 100) }),
   };

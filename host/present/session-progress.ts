@@ -17,7 +17,10 @@ export class SessionProgress {
   readonly session: Session;
   changes: readonly FileChange[] = [];
   changeCount = 0;
+  /** What Claude says that it has used; what it cost is the host's to say. */
   usage: Usage | undefined;
+  /** In USD, as the host has counted it. Undefined until that is known, at the end. */
+  costUsd: number | undefined;
   /** Claude's answer at the end of the last turn. */
   answer = "";
   /** The newest lines of progress, oldest first. */
@@ -59,6 +62,7 @@ export class SessionProgress {
           this.changes = event.value.result.changes;
           this.changeCount = event.value.result.changeCount;
           this.usage = event.value.result.usage ?? this.usage;
+          this.costUsd = event.value.result.meteredUsage?.costUsd;
         }
         break;
       default:

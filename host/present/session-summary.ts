@@ -58,7 +58,8 @@ export interface SessionSummary {
     cache_write_tokens: number;
     cache_read_tokens: number;
     steps: number;
-    cost_usd: number;
+    /** As the host has counted it; absent until the end. */
+    cost_usd?: number;
   };
   phases: { phase: string; seconds: number }[];
   elapsed_seconds: number;
@@ -112,7 +113,7 @@ export function summarizeSession(session: Session, patch: Uint8Array, progress?:
       cache_write_tokens: Number(counted?.cacheWriteTokenCount ?? 0),
       cache_read_tokens: Number(counted?.cacheReadTokenCount ?? 0),
       steps: usage?.stepCount ?? 0,
-      cost_usd: counted?.costUsd ?? 0,
+      ...(result?.meteredUsage !== undefined && { cost_usd: result.meteredUsage.costUsd }),
     },
     phases: session.phaseTimings.map(({ phase, elapsed }) => ({
       phase: enumName(Phase[phase]),

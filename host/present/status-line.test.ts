@@ -5,6 +5,7 @@ import {
   AssistantTextSchema,
   ChangesUpdatedSchema,
   type EventBody,
+  MeteredUsageSchema,
   PhaseChangedSchema,
   Phase,
   QueuePositionChangedSchema,
@@ -58,14 +59,18 @@ test("says where a session waits, what it does, and what it has come to", () => 
     { case: "usageUpdated", value: create(UsageUpdatedSchema, { usage: { costUsd: 0.256 } }) },
     { case: "assistantText", value: create(AssistantTextSchema, { text: "I look\nat it \x1b[31m" }) },
   );
-  expect(statusLine(working, { paint: plain, nowMs: NOW_MS })).toMatch(
-    /running {3}.*2 files {2}\$0\.26 {2}Claude: I look at it/,
-  );
+  expect(statusLine(working, { paint: plain, nowMs: NOW_MS })).toMatch(/running {3}.*2 files {2}Claude: I look at it/);
   expect(statusLine(working, { paint: plain, nowMs: NOW_MS })).not.toContain("\x1b");
-  const result = create(SessionResultSchema, { outcome: { case: "failure", value: { reason: "TIMED_OUT" } } });
+  const result = create(SessionResultSchema, {
+    outcome: { case: "failure", value: { reason: "TIMED_OUT" } },
+    usage: { costUsd: 3 },
+  });
   const value = create(SessionFinishedSchema, { state: Session_State.FAILED, result });
   const failed = progressOf({ case: "sessionFinished", value });
   expect(statusLine(failed, { paint: plain, nowMs: NOW_MS })).toBe("✘  …9G5FAV  failed     1s  TIMED_OUT");
+  result.meteredUsage = create(MeteredUsageSchema, { costUsd: 0.256 });
+  const counted = progressOf({ case: "sessionFinished", value });
+  expect(statusLine(counted, { paint: plain, nowMs: NOW_MS })).toBe("✘  …9G5FAV  failed     1s  $0.26  TIMED_OUT");
 });
 
 test("shows time as a clock", () => {

@@ -11,12 +11,12 @@ const REASON_LENGTH = 100;
 
 /** A session in one line: where it stands, how long it has taken, what it has come to, what it is doing. */
 export function statusLine(progress: SessionProgress, { paint, nowMs }: { paint: Paint; nowMs: number }): string {
-  const { session, changeCount, usage, queuePosition } = progress;
+  const { session, changeCount, costUsd = 0, queuePosition } = progress;
   const { state } = session;
   const facts = [
     clock(elapsedSeconds(session, nowMs)),
     ...(changeCount > 0 ? [plural(changeCount, "file")] : []),
-    ...((usage?.costUsd ?? 0) > 0 ? [`$${usage!.costUsd.toFixed(2)}`] : []),
+    ...(costUsd > 0 ? [`$${costUsd.toFixed(2)}`] : []),
   ];
   const doing = isFinal(state)
     ? ending(progress)

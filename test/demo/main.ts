@@ -1,4 +1,5 @@
 // One real session through the real MCP server, on a sample repository. Started by `npm run demo`.
+import { usageText } from "../../host/present/usage-text.ts";
 import { SMALL_REPOSITORY } from "../model/small-repository.ts";
 import { startScriptedModel } from "../model/scripted-model.ts";
 import { startGitServer } from "../support/git-server.ts";
@@ -55,8 +56,6 @@ if (summary === undefined || isError) {
   say(`\nsession   ${summary.session_id} (${summary.state})`);
   say(`container ${summary.container_id.slice(0, 12)} (removed)`);
   say(`changes   ${summary.changes.map(({ kind, path }) => `${kind} ${path}`).join(", ")}`);
-  say(
-    `usage     ${summary.usage.input_tokens} tokens in, ${summary.usage.output_tokens} out, $${summary.usage.cost_usd.toFixed(4)}`,
-  );
+  say(`usage     ${usageText(summary.usage)}`);
   say(`timeline  ${summary.phases.map(({ phase, seconds }) => `${phase} ${seconds.toFixed(2)} s`).join(", ")}`);
 }

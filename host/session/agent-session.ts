@@ -114,7 +114,9 @@ export class AgentSession {
         // The agent keeps what there is no room for here.
         const noRoom = isNoRoom(known);
         if (!lost && !noRoom) throw known;
-        if (!this.#contacted && Date.now() - startMs > TIMEOUTS.firstContactMs) throw known;
+        if (!this.#contacted && Date.now() - startMs > TIMEOUTS.firstContactMs) {
+          throw known.reason === "CONNECTION_LOST" ? unanswered(this.#options.container, known) : known;
+        }
         if (!noRoom) this.#connectionLost(known.cause instanceof Error ? known.cause.message : known.message);
         if (this.#options.log.lastAgentSequence > stored) delayMs = TIMEOUTS.redialFirstMs;
       }
@@ -226,6 +228,22 @@ const KEPT: ReadonlySet<string> = new Set(["userMessage", "stop", "permissionDec
 
 function isKept(request: AttachRequest["request"]): boolean {
   return request.case !== undefined && KEPT.has(request.case);
+}
+
+/** Something listens in the container, which is not to be taken for an agent. */
+function unanswered({ ref: { id } }: Container, cause: AppError): AppError {
+  const seconds = TIMEOUTS.firstContactMs / 1000;
+  return new AppError(
+    "AGENT_UNREACHABLE",
+    `The agent in container ${id.slice(0, 12)} was dialled, but gave no answer within ${seconds} s.`,
+    {
+      kind: "UNAVAILABLE",
+      metadata: { container: id },
+      retryable: true,
+      help: "Try again if the machine is busy; otherwise build the image anew: claudecluster image",
+      cause,
+    },
+  );
 }
 
 function batchTooLong(): AppError {

@@ -7,15 +7,23 @@ export const PACKAGE_REGISTRIES: readonly string[] = [
   // npm, yarn
   "registry.npmjs.org:443",
   "registry.yarnpkg.com:443",
+  // Node's headers, for packages that are compiled
+  "nodejs.org:443",
   // pip
   "pypi.org:443",
   "files.pythonhosted.org:443",
   // cargo
   "index.crates.io:443",
   "static.crates.io:443",
-  // go
+  // go: this one asks any server that the path of a module names
   "proxy.golang.org:443",
   "sum.golang.org:443",
+  // maven, gradle
+  "repo.maven.apache.org:443",
+  "repo1.maven.org:443",
+  "plugins.gradle.org:443",
+  // nuget
+  "api.nuget.org:443",
   // gem
   "rubygems.org:443",
   "index.rubygems.org:443",

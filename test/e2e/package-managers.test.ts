@@ -1,6 +1,4 @@
 import { existsSync, readFileSync } from "node:fs";
-import { createServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
@@ -11,7 +9,8 @@ import {
   RepositorySpecSchema,
   SessionSpecSchema,
 } from "../../proto/index.ts";
-import { type Certificate, makeCertificate } from "../support/certificate.ts";
+import { makeCertificate } from "../support/certificate.ts";
+import { startPackageIndex, WHEEL } from "../support/package-index.ts";
 import { type HostRig, startHostRig } from "../support/rig.ts";
 
 // From a container without a network, through the host's proxy: the real tools and the real registries.
@@ -22,31 +21,22 @@ const AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt";
 /** Python is not in the image: what it and pip need, as Debian has it. */
 const PYTHON =
   "python3.11-minimal libpython3.11-minimal libpython3.11-stdlib python3-pip python3-distutils python3-lib2to3 python3-setuptools python3-pkg-resources libexpat1";
+/** Neither are cargo, the one that Debian builds browsers with, since it is the newest, and go; these bring no compiler. */
+const CARGO = "cargo-web libgit2-1.5 libhttp-parser2.9 libmbedtls14 libmbedx509-1 libmbedcrypto7 libsqlite3-0";
+const GO = "golang-1.19-go";
+const GO_ROOT = "usr/lib/go-1.19";
+const MANIFEST = String.raw`[package]\nname = "probe"\nversion = "0.1.0"\n[dependencies]\nclaudecluster-probe = { version = "1", registry = "probe" }\n`;
 /** apt as somebody who is not root, in directories of his own. */
 const APT = "apt-get -qq -o Dir::State::Lists=/tmp/apt/lists -o Dir::Cache=/tmp/apt/cache -o APT::Sandbox::User=";
 
-/** An empty package, built with Python's own tools. */
-const WHEEL = "claudecluster_probe-1.0-py3-none-any.whl";
-const WHEEL_BASE64 =
-  "UEsDBBQAAAAIAAAAIVxkpGYTDAAAAAoAAAAWAAAAY2xhdWRlY2x1c3Rlcl9wcm9iZS5weQtz9Al1VbBVMOQCAFBLAwQUAAAACAAAACFc0SW7+DgAAAA9AAAAKgAAAGNsYXVkZWNsdXN0ZXJfcHJvYmUtMS4wLmRpc3QtaW5mby9NRVRBREFUQfNNLUlMSSxJ1A1LLSrOzM+zUjDSM+TyS8xNtVJIzkksTUlNziktLkkt0i0oyk9K5YIrM9Qz4AIAUEsDBBQAAAAIAAAAIVx7g7/BPQAAADsAAAAnAAAAY2xhdWRlY2x1c3Rlcl9wcm9iZS0xLjAuZGlzdC1pbmZvL1dIRUVMC89ITc3RDUstKs7Mz7NSMNQz4ArKzy/R9SzWDSgtSs3JTLJSKCkqTeUKSUy3UiioNNbNy89L1U3Mq+QCAFBLAwQUAAAACAAAACFcQW0ywM0AAAA3AQAAKAAAAGNsYXVkZWNsdXN0ZXJfcHJvYmUtMS4wLmRpc3QtaW5mby9SRUNPUkSNzb1ygjAAAODdZwlICEEzdEDI6XlQLCDoxMUIJxDKTwxFn75dnLr4At/HBVPXggsl78WY92N3KfT+AeSNmdj+sBJkzXSEaNg1tHEw9Vs+s/jgB5NZtez5acBB8RXOt0cAjQX/j2lQN/RrJe9a9V12y4AmjuckzisYyCU/rsVGrWryYFE2oF5qZy/ezpMQVpj9lNapucV1aXfAhm8E2Y5S/6Xv3fREnutUq6XJUjy0X5FJUVm5f4dC0yEkkLubNoT7AGDyhh5RN4w8ABa/UEsBAhQDFAAAAAgAAAAhXGSkZhMMAAAACgAAABYAAAAAAAAAAAAAAIABAAAAAGNsYXVkZWNsdXN0ZXJfcHJvYmUucHlQSwECFAMUAAAACAAAACFc0SW7+DgAAAA9AAAAKgAAAAAAAAAAAAAAgAFAAAAAY2xhdWRlY2x1c3Rlcl9wcm9iZS0xLjAuZGlzdC1pbmZvL01FVEFEQVRBUEsBAhQDFAAAAAgAAAAhXHuDv8E9AAAAOwAAACcAAAAAAAAAAAAAAIABwAAAAGNsYXVkZWNsdXN0ZXJfcHJvYmUtMS4wLmRpc3QtaW5mby9XSEVFTFBLAQIUAxQAAAAIAAAAIVxBbTLAzQAAADcBAAAoAAAAAAAAAAAAAACAAUIBAABjbGF1ZGVjbHVzdGVyX3Byb2JlLTEuMC5kaXN0LWluZm8vUkVDT1JEUEsFBgAAAAAEAAQARwEAAFUCAAAAAA==";
-
-/** A package index of one package, over TLS. */
-async function startIndex({ key, cert }: Certificate): Promise<AsyncDisposable & { authority: string }> {
-  const server = createServer({ key, cert }, (request, response) => {
-    if (request.url === "/simple/claudecluster-probe/") {
-      response.writeHead(200, { "content-type": "text/html" }).end(`<a href="/${WHEEL}">${WHEEL}</a>`);
-    } else if (request.url === `/${WHEEL}`) response.end(Buffer.from(WHEEL_BASE64, "base64"));
-    else response.writeHead(404).end();
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return {
-    authority: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-}
+/** Has every tool trust the authorities in a file. */
+const trust = (file: string) => ({
+  NODE_EXTRA_CA_CERTS: file,
+  npm_config_cafile: file,
+  PIP_CERT: file,
+  CARGO_HTTP_CAINFO: file,
+  SSL_CERT_FILE: file,
+});
 
 /** Runs commands as Claude does, and returns what each printed and what was decided of their connections. */
 async function run(
@@ -55,12 +45,11 @@ async function run(
 ): Promise<{ outputs: string[]; decisions: string[] }> {
   const uri = await rig.git.addRepository(`tools-${mode}`, { "ca.pem": authorities });
   const calls = commands.map((command) => ({ name: "Bash", input: { command, timeout: 120_000 } }));
-  const trusted = "/workspace/repo/ca.pem";
   const spec = create(SessionSpecSchema, {
     task: `[scenario: call-tools ${JSON.stringify(calls)}]`,
     repository: create(RepositorySpecSchema, { uri }),
     timeout: durationFromMs(280_000),
-    environment: { NODE_EXTRA_CA_CERTS: trusted, npm_config_cafile: trusted, PIP_CERT: trusted, APT },
+    environment: { ...trust("/workspace/repo/ca.pem"), APT },
     egress: create(EgressSpecSchema, { mode }),
   });
   const { id } = await rig.sessions.create({ spec, container: create(ContainerSpecSchema) });
@@ -76,17 +65,20 @@ async function run(
   return { outputs, decisions };
 }
 
-test("npm installs a package with a native binary, apt-get and pip download; what is not listed is refused, clearly", async () => {
+test("npm installs a package with a native binary, apt-get, pip, cargo and go download; what is not listed is refused, clearly", async () => {
   const certificate = await makeCertificate();
-  await using index = await startIndex(certificate);
+  await using index = await startPackageIndex(certificate);
   await using rig = await startHostRig({ config: { egress_private: [index.authority] } });
   const authorities = certificate.cert + (existsSync(AUTHORITIES) ? readFileSync(AUTHORITIES, "utf8") : "");
   const python = "PYTHONPATH=root/usr/lib/python3/dist-packages PYTHONHOME=root/usr root/usr/bin/python3.11";
+  // Of go one program is enough, which comes early in a large archive.
+  const tools = `$APT download ${CARGO} ${GO} && for deb in cargo*.deb lib*.deb; do dpkg -x $deb root; done && dpkg --fsys-tarfile golang*.deb 2>/dev/null | tar -x -C root --occurrence=1 ./${GO_ROOT}/bin/go; rm *.deb; export LD_LIBRARY_PATH=$(echo root/usr/lib/*-linux-*)`;
   const commands = [
     "mkdir /tmp/p && cd /tmp/p && npm init -y >/dev/null && npm install --no-audit --no-fund esbuild && npx esbuild --version",
     `mkdir -p /tmp/apt/lists/partial /tmp/apt/cache/archives/partial && cd /tmp/apt && $APT update && $APT download ${PYTHON} && for deb in *.deb; do dpkg -x $deb root; done; ls *.deb | wc -l`,
-    // The index is on the host's loopback, which the container's own is not.
-    `cd /tmp/apt && export LD_LIBRARY_PATH=$(dirname root/usr/lib/*/libexpat.so.1):$(dirname root/lib/*/libexpat.so.1); NO_PROXY= no_proxy= ${python} -m pip download --index-url https://${index.authority}/simple claudecluster-probe 2>&1; ls *.whl`,
+    `cd /tmp/apt && export LD_LIBRARY_PATH=$(dirname root/usr/lib/*/libexpat.so.1):$(dirname root/lib/*/libexpat.so.1); ${python} -m pip download --index-url https://${index.authority}/simple claudecluster-probe 2>&1; ls *.whl`,
+    `mkdir /workspace/crate && cd /workspace/crate && ${tools} && mkdir src && touch src/lib.rs && printf '${MANIFEST}' > Cargo.toml && export CARGO_REGISTRIES_PROBE_INDEX=sparse+https://${index.authority}/crates/ && root/usr/bin/cargo vendor 2>&1; ls vendor`,
+    `cd /workspace/crate && export GOROOT=$PWD/root/${GO_ROOT} GOPATH=/tmp/go GOPROXY=https://${index.authority}/modules GOSUMDB=off && printf 'module probe\\nrequire claudecluster.test/probe v1.0.0\\n' > go.mod && $GOROOT/bin/go mod download -x 2>&1; ls /tmp/go/pkg/mod/claudecluster.test`,
     "curl -sS https://example.com/ 2>&1; curl -sS -i http://example.com/ 2>&1 | head -1",
     "npm view left-pad version --registry https://registry.example.com 2>&1",
   ];
@@ -95,9 +87,11 @@ test("npm installs a package with a native binary, apt-get and pip download; wha
   expect(outputs[0]).toMatch(/^\d+\.\d+\.\d+$/m);
   expect(outputs[1]).toMatch(/^9$/m);
   expect(outputs[2]).toMatch(new RegExp(`^${WHEEL}$`, "m"));
-  expect(outputs[3]).toContain("CONNECT tunnel failed, response 403");
-  expect(outputs[3]).toContain("HTTP/1.1 403 Refused by ClaudeCluster: example.com:80, not on the list");
-  expect(outputs[4]).toContain("403 Refused by ClaudeCluster: registry.example.com:443, not on the list");
+  expect(outputs[3]).toMatch(/^claudecluster-probe$/m);
+  expect(outputs[4]).toMatch(/^probe@v1.0.0$/m);
+  expect(outputs[5]).toContain("CONNECT tunnel failed, response 403");
+  expect(outputs[5]).toContain("HTTP/1.1 403 Refused by ClaudeCluster: example.com:80, not on the list");
+  expect(outputs[6]).toContain("403 Refused by ClaudeCluster: registry.example.com:443, not on the list");
   expect(decisions).toContain("-example.com:443 not on the list");
   expect(decisions).toContain("-registry.example.com:443 not on the list");
 

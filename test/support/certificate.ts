@@ -10,12 +10,17 @@ export interface Certificate {
   cert: string;
 }
 
-/** Makes a certificate for 127.0.0.1 and localhost that is its own authority. */
+/** Makes a certificate for 127.0.0.1, 0.0.0.0 and localhost that is its own authority. */
 export async function makeCertificate(): Promise<Certificate> {
   const directory = await mkdtemp(join(tmpdir(), "claudecluster-certificate-"));
   const at = (name: string) => join(directory, name);
   try {
-    const subject = ["-subj", "/CN=claudecluster-test", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"];
+    const subject = [
+      "-subj",
+      "/CN=claudecluster-test",
+      "-addext",
+      "subjectAltName=IP:127.0.0.1,IP:0.0.0.0,DNS:localhost",
+    ];
     const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
     await promisify(execFile)("openssl", [
       "req",

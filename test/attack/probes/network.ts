@@ -1,9 +1,11 @@
+import { execFileSync } from "node:child_process";
 import { lookup } from "node:dns/promises";
 import { readdirSync, readFileSync } from "node:fs";
-import { request } from "node:http";
-import { connect } from "node:net";
+import { createSocket } from "node:dgram";
+import { connect, createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { Probe } from "./probe.ts";
+import type { Targets } from "./targets.ts";
 
 const CONNECT_MS = 2_000;
 
@@ -19,74 +21,24 @@ function connects(target: { host: string; port: number } | { path: string }): Pr
   });
 }
 
-/** Claude's own environment: the relay's ports are in it. */
-function proxyPort(): number {
-  return Number(new URL(process.env["HTTPS_PROXY"] ?? "http://127.0.0.1:9").port);
+function sends(host: string, port: number): Promise<boolean> {
+  const socket = createSocket(host.includes(":") ? "udp6" : "udp4");
+  return new Promise<boolean>((resolve) => {
+    socket.once("error", () => resolve(false));
+    socket.send("x", port, host, (error) => resolve(error === null));
+  }).finally(() => socket.close());
 }
 
-/** Whether the proxy carries a CONNECT; without a proxy it is whether the host is reached by itself. */
-function carries(authority: string): Promise<boolean> {
-  if (process.env["HTTPS_PROXY"] === undefined) {
-    const { hostname: host, port } = new URL(`http://${authority}`);
-    return connects({ host: host.replace(/^\[|\]$/g, ""), port: Number(port) });
-  }
-  return new Promise((resolve, reject) => {
-    const call = request({ host: "127.0.0.1", port: proxyPort(), method: "CONNECT", path: authority });
-    call.once("connect", (answer, socket) => {
-      socket.destroy();
-      resolve(answer.statusCode === 200);
-    });
-    call.once("response", (answer) => {
-      answer.resume();
-      resolve(false);
-    });
-    call.once("error", reject).end();
-  });
+function listens(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise<boolean>((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen({ host: "127.0.0.1", port, reusePort: true }, () => resolve(true));
+  }).finally(() => server.close());
 }
-
-/** Whether the model's gate lets a request through; what it refuses has status 404 or 400. */
-function gated(method: string, path: string, headers: Record<string, string> = {}): Promise<boolean> {
-  const base = new URL(process.env["ANTHROPIC_BASE_URL"] ?? "http://127.0.0.1:9");
-  return new Promise((resolve, reject) => {
-    const call = request({ host: base.hostname, port: base.port, method, path, headers });
-    call.once("response", (answer) => {
-      answer.resume();
-      resolve(answer.statusCode !== 404 && answer.statusCode !== 400);
-    });
-    call.once("error", reject).end();
-  });
-}
-
-const FORBIDDEN = [
-  ["127.0.0.1:22", "no service of the host's own"],
-  ["localhost:2375", "no engine"],
-  ["[::1]:22", "no service of the host's own"],
-  ["0.0.0.0:22", "no service of the host's own"],
-  ["169.254.169.254:80", "no credentials of the machine's cloud"],
-  ["metadata.google.internal:80", "no credentials of the machine's cloud"],
-  ["172.17.0.1:22", "no gateway of the engine's"],
-  ["10.0.0.1:443", "no private networks"],
-  ["192.168.1.1:80", "no private networks"],
-  ["example.com:443", "no host that nobody listed"],
-  ["api.anthropic.com:443", "no way to the model round the gate"],
-  ["2130706433:22", "no address in other clothes"],
-  ["0x7f000001:22", "no address in other clothes"],
-  ["127.1:22", "no address in other clothes"],
-] as const;
-
-const PATHS = [
-  ["GET", "/v1/models"],
-  ["POST", "/v1/files"],
-  ["GET", "/v1/organizations/me"],
-  ["POST", "/v1/messages/batches"],
-  ["POST", "/v1/messages/../files"],
-  ["POST", "/v1/messages%2f..%2ffiles"],
-  ["POST", "//v1/messages"],
-  ["DELETE", "/v1/messages"],
-] as const;
 
 /** Ways out. */
-export const NETWORK_PROBES: readonly Probe[] = [
+export const networkProbes = ({ host, sibling, abstractSocket }: Targets): Probe[] => [
   {
     name: "have an interface",
     proves: "there is no network",
@@ -118,18 +70,62 @@ export const NETWORK_PROBES: readonly Probe[] = [
     attempt: () => / @\/?(containerd|docker|tmp\/dbus|tmp\/\.X11)/.test(readFileSync("/proc/net/unix", "utf8")),
   },
   {
+    name: "reach an abstract socket of the host",
+    proves: "no sockets of the host",
+    attempt: () => connects({ path: `\0${abstractSocket}` }),
+  },
+  {
+    name: "reach the host by its gateway",
+    proves: "no services of the host's own",
+    attempt: () => connects({ host: host.address, port: host.port }),
+  },
+  {
+    name: "reach the host's loopback",
+    proves: "no services of the host's own",
+    attempt: () => connects({ host: "127.0.0.1", port: host.port }),
+  },
+  {
+    name: "reach another container",
+    proves: "sessions do not see each other",
+    attempt: () => connects({ host: sibling.address, port: sibling.port }),
+  },
+  {
+    name: "send to a name server",
+    proves: "nothing leaves by DNS",
+    attempt: () => sends("9.9.9.9", 53),
+  },
+  {
+    name: "send to the local network",
+    proves: "no neighbours are called",
+    attempt: () => sends("224.0.0.251", 5353),
+  },
+  {
+    name: "send to the local network by IPv6",
+    proves: "no neighbours are called",
+    attempt: () => sends("ff02::1%eth0", 5353),
+  },
+  {
+    name: "take the model gate's place",
+    proves: "nobody stands between Claude and the gate",
+    attempt: () => "HTTPS_PROXY" in process.env && listens(Number(new URL(process.env["ANTHROPIC_BASE_URL"]!).port)),
+  },
+  {
+    name: "take the proxy's place",
+    proves: "nobody stands between Claude and the gate",
+    attempt: () => "HTTPS_PROXY" in process.env && listens(Number(new URL(process.env["HTTPS_PROXY"]!).port)),
+  },
+  {
+    name: "find somebody's socket",
+    proves: "no way to another's service by a file",
+    attempt: () => {
+      const places = "/ /run /tmp /dev/shm /base /workspace";
+      const find = `find ${places} -xdev -type s ! -user $(id -u) 2>/dev/null; true`;
+      return execFileSync("sh", ["-c", find], { encoding: "utf8" }) !== "";
+    },
+  },
+  {
     name: "see devices of the network",
     proves: "no hardware of the host",
     attempt: () => readdirSync("/sys/class/net").some((name) => name !== "lo"),
   },
-  ...FORBIDDEN.map(([authority, proves]) => ({
-    name: `CONNECT ${authority}`,
-    proves,
-    attempt: () => carries(authority),
-  })),
-  ...PATHS.map(([method, path]) => ({
-    name: `model ${method} ${path}`,
-    proves: "the key opens nothing but messages",
-    attempt: () => gated(method, path, { "x-api-key": "of an attacker" }),
-  })),
 ];

@@ -141,6 +141,43 @@ export const PROCESS_PROBES: readonly Probe[] = [
     attempt: () =>
       Number(execFileSync("sh", ["-c", "df -i /tmp | tail -1 | awk '{print $2}'"], { encoding: "utf8" })) > 1_000_000,
   },
+  ...["auxv", "io", "maps", "personality", "stack", "syscall", "timers"].map((name) => ({
+    name: `read the agent's ${name}`,
+    proves: "where its memory is and what it does stays its own",
+    attempt: can(() => readFileSync(`/proc/${agent}/${name}`)),
+  })),
+  ...["exe", "ns/mnt", "ns/pid"].map((name) => ({
+    name: `follow the agent's ${name}`,
+    proves: "no way into its namespaces or its program",
+    attempt: can(() => readlinkSync(`/proc/${agent}/${name}`)),
+  })),
+  {
+    name: "have the agent go behind others",
+    proves: "the agent answers while Claude is busy",
+    attempt: can(() => setPriority(agent, 19)),
+  },
+  {
+    name: "have the agent run on one CPU",
+    proves: "the agent answers while Claude is busy",
+    attempt: can(() => execFileSync("taskset", ["-p", "1", String(agent)], { stdio: "ignore" })),
+  },
+  {
+    name: "take the agent's descriptors away",
+    proves: "the agent's limits are its own",
+    attempt: can(() =>
+      execFileSync("prlimit", ["--pid", String(agent), "--nofile=3:3"], { stdio: ["ignore", "ignore", "ignore"] }),
+    ),
+  },
+  {
+    name: "raise one's own limits",
+    proves: "a limit is hard",
+    attempt: can(() => execFileSync("sh", ["-c", "ulimit -Hn 1048576"], { stdio: "ignore" })),
+  },
+  {
+    name: "signal a process of root's",
+    proves: "nothing of another user is ended",
+    attempt: can(() => process.kill(1, 0)),
+  },
   {
     name: "see the agent",
     proves: "processes of other users are hidden",

@@ -1,10 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import type { Probe } from "./probe.ts";
+import type { Targets } from "./targets.ts";
 
-/** Looks for the word that only the host knows: in all that this user can read. The word comes in two halves. */
-export function secretProbes(halves: readonly [string, string]): Probe[] {
-  const secret = halves.join("");
+/** Looks for the word that only the host knows: in all that this user can read. */
+export function secretProbes(targets: Targets): Probe[] {
+  const secret = targets.secret.join("");
   const grep = (...places: string[]) => {
     const script = `grep -rlF -- "$0" ${places.join(" ")} 2>/dev/null | head -3; true`;
     return execFileSync("sh", ["-c", script, secret], { encoding: "utf8" }) !== "";

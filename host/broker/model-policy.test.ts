@@ -39,6 +39,7 @@ test.each([
   ["a web fetch", { ...plain, tools: [{ type: "web_fetch_20250910", name: "web_fetch" }] }],
   ["code execution", { ...plain, tools: [{ type: "code_execution_20250825", name: "x" }] }],
   ["an MCP toolset", { ...plain, tools: [{ type: "mcp_toolset" }] }],
+  ["tools that are no list", { ...plain, tools: { 0: { type: "web_search_20250305", name: "web_search" } } }],
   ["a type that is no text", { ...plain, tools: [{ type: ["custom"], name: "x" }] }],
   ["an image by URL", { ...plain, messages: [message({ type: "image", source: { type: "url", url: "x" } })] }],
   [
@@ -57,6 +58,11 @@ test.each([
   ["too many tokens", { ...plain, max_tokens: 10_000_000 }],
 ])("refuses %s", (_, body) => {
   expect(check(body)).toHaveProperty("refused");
+});
+
+test.each(["base64", "content", "text"])("passes on a source of type %s, which is in the request", (type) => {
+  const body = { ...plain, messages: [message({ type: "document", source: { type, data: "eA==" } })] };
+  expect(check(body)).toEqual({ body });
 });
 
 test("takes what a tool was called with for what it is: text", () => {

@@ -80,7 +80,8 @@ function matches(model: unknown, allowed: string): boolean {
 }
 
 function refusedTool(tools: unknown): string | undefined {
-  if (!Array.isArray(tools)) return undefined;
+  if (tools === undefined || tools === null) return undefined;
+  if (!Array.isArray(tools)) return "of an unknown kind";
   for (const tool of tools as unknown[]) {
     if (!isMembers(tool)) return "of an unknown kind";
     const { type } = tool;

@@ -121,6 +121,8 @@ test("nothing that somebody tries in a sealed container works", async ({ task })
   expect(open.filter((name) => !INFORMATIONAL.includes(name)).sort()).toEqual(ALLOWED);
   expect(blocked.length).toBeGreaterThan(380);
   expect(JSON.stringify(rig.model.requests)).not.toContain(MARK);
+  const asked = new Set(rig.model.requests.map(({ method, path }) => `${method} ${path}`));
+  expect([...asked].filter((line) => !/^POST \/v1\/messages(\/count_tokens)?(\?beta=true)?$/.test(line))).toEqual([]);
   expect(rig.model.requests.every(({ headers }) => headers["x-api-key"] === rig.key)).toBe(true);
   {
     await using _taken = await takeInotify(container, user);

@@ -5,6 +5,7 @@ import { create, toJsonString } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { expect, test, vi } from "vitest";
+import { plainText } from "../../host/present/plain-text.ts";
 import { summarizeSession } from "../../host/present/session-summary.ts";
 import type { CreateFakeAgent } from "../../host/runtime/fake/fake-agent.ts";
 import {
@@ -226,6 +227,31 @@ test("a patch without an end is cut off, and the session says so", async () => {
   };
   const { session } = await runBesideHonest({ patch });
   expect(session.result?.outcome).toMatchObject({ case: "failure", value: { reason: "PATCH_TOO_LARGE" } });
+});
+
+test("a patch is nothing but bytes to the host: one that would fill a disk, lead elsewhere or fool a terminal is kept as it is", async () => {
+  const written = Buffer.from(
+    [
+      "diff --git a/\u001b]0;owned\u0007 b/../../etc/passwd",
+      "new file mode 120000",
+      "GIT binary patch",
+      "literal 1099511627776",
+      "zcmZQz0000000000",
+      "",
+      "diff --git a/.git/hooks/post-checkout b/.git/hooks/post-checkout",
+      "\u202e+++ /dev/tty",
+    ].join("\n"),
+  );
+  const given = async function* () {
+    yield await Promise.resolve({ data: written });
+  };
+  const { session, patch } = await runBesideHonest({ patch: given });
+  expect(session.state).toBe(Session_State.SUCCEEDED);
+  expect(Buffer.from(patch)).toEqual(written);
+  const summary = summarizeSession(session, patch);
+  expect(summary.patch).toBeUndefined();
+  expect(summary.patch_size_bytes).toBe(written.length);
+  expect(plainText(written.toString())).not.toMatch(/[\x00-\x08\x0b-\x1f\x7f\u202e]/);
 });
 
 test("announcements of connections that are not there end nothing but themselves", async () => {

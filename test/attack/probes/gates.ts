@@ -214,6 +214,7 @@ function nested(depth: number): unknown {
   return value;
 }
 
+const marked = { metadata: { user_id: MARK } };
 const plainBody = { model: "claude-x", max_tokens: 16, messages: [{ role: "user", content: "hello" }] };
 
 function messages(body: string, ...headers: string[]): Promise<string> {
@@ -314,7 +315,7 @@ export function gateProbes({ host, tls }: Targets): Probe[] {
       name: `model with ${name}`,
       proves,
       attempt: async () =>
-        isFine(await messages(JSON.stringify(Array.isArray(body) ? body : { ...plainBody, ...body }))),
+        isFine(await messages(JSON.stringify(Array.isArray(body) ? body : { ...plainBody, ...marked, ...body }))),
     })),
     ...SMUGGLED.map(([name, bytes]) => ({
       name: `smuggle a request ${name}`,

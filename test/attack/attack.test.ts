@@ -158,7 +158,6 @@ test("the same succeeds many times where a container is not sealed", async ({ ta
       "read the agent's memory",
       "signal the agent",
       "have an interface",
-      "reach the host by its gateway",
       "reach another container",
       "send to a name server",
       "call ptrace",

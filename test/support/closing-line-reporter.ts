@@ -8,7 +8,7 @@ declare module "vitest" {
 }
 
 /**
- * Closes a run with what its tests have measured, one line each, and the plain line `N passed, N failed`. A skipped test
+ * Closes a run with what its tests have measured, a line each, and the plain line `N passed, N failed`. A skipped test
  * counts as failed: nothing is skipped here.
  */
 class ClosingLineReporter implements Reporter {
@@ -21,7 +21,7 @@ class ClosingLineReporter implements Reporter {
         if (test.result().state === "passed") passed++;
         else failed++;
         const { figure } = test.meta();
-        if (figure !== undefined) figures.push(figure);
+        if (figure !== undefined) figures.push(`${test.project.name}: ${figure}`);
       }
       failed += module.errors().length;
     }

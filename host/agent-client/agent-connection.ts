@@ -8,10 +8,11 @@ import { SafeHttp2SessionManager, WINDOW_BYTES } from "./safe-session-manager.ts
 /** A frozen or vanished agent is noticed after at most twice this; long enough for a host that is itself held up. */
 const PING_MS = 3000;
 /**
- * No message is above these (bytes): pieces of something larger, batches of events, a session with its whole result. What
- * is read takes a hundred times as much memory, and time in which the host does nothing else, if it is made for that.
+ * No message is above these (bytes): pieces of something larger (256 KiB, and what is said of it), batches of events, a
+ * session with its whole result. What is read takes a hundred times as much memory, and time in which the host does
+ * nothing else, if it is made for that.
  */
-const PIECE_BYTES = 128 * 1024;
+const PIECE_BYTES = 320 * 1024;
 const BATCH_BYTES = 1024 * 1024;
 const SESSION_BYTES = 4 * 1024 * 1024;
 

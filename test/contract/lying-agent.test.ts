@@ -39,7 +39,7 @@ interface Lies {
   batches?: () => Iterable<[number, EventBody][]>;
   occurTimeMs?: number;
   result?: object;
-  patch?: () => AsyncIterable<{ data: Uint8Array }>;
+  patch?: () => AsyncIterable<{ data: Uint8Array; totalSizeBytes?: bigint; sha256?: Uint8Array }>;
   announcements?: () => AsyncIterable<{ connectionId: string }>;
   /** Takes the connection over before there is any gRPC on it. */
   serve?: (stream: Duplex) => void;
@@ -218,6 +218,17 @@ test("a batch of more events than any agent has is the end of its session", asyn
   const many = Array.from({ length: 2000 }, (_, index): [number, EventBody] => [index + 1, text("")]);
   const { session } = await runBesideHonest({ batches: () => [many, [[2001, end]]] });
   expect(session.result?.outcome).toMatchObject({ case: "failure", value: { reason: "AGENT_INVALID" } });
+});
+
+test("a patch in pieces as large as the contract lets them be is taken whole", async () => {
+  const data = new Uint8Array(256 * 1024).fill(97);
+  const patch = async function* () {
+    yield { data, totalSizeBytes: BigInt(2 * data.length), sha256: new Uint8Array(32) };
+    yield { data: await Promise.resolve(data) };
+  };
+  const { session, patch: taken } = await runBesideHonest({ patch });
+  expect(session.state).toBe(Session_State.SUCCEEDED);
+  expect(taken.length).toBe(2 * data.length);
 });
 
 test("a patch without an end is cut off, and the session says so", async () => {

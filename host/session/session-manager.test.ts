@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { pino } from "pino";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { NO_GIT_CREDENTIALS } from "../../test/support/no-git-credentials.ts";
 import { openModel } from "../../test/support/open-model.ts";
 import { ContainerSpecSchema, SessionSpecSchema } from "../../proto/index.ts";
@@ -42,6 +42,18 @@ test("creates one session for a request id, however many ask at once", async () 
   const created = await Promise.all(Array.from({ length: 3 }, () => host.sessions.create(request)));
   expect(new Set(created.map(({ id }) => id)).size).toBe(1);
   expect((await host.sessions.list({})).sessions).toHaveLength(1);
+});
+
+test("lists sessions of the same millisecond newest first", async () => {
+  await using host = start();
+  vi.useFakeTimers({ toFake: ["Date"] });
+  using _clock = { [Symbol.dispose]: () => vi.useRealTimers() };
+  const ids: string[] = [];
+  for (let index = 0; index < 8; index++) {
+    const spec = create(SessionSpecSchema, { task: "x" });
+    ids.push((await host.sessions.create({ spec, container: create(ContainerSpecSchema) })).id);
+  }
+  expect((await host.sessions.list({})).sessions.map(({ id }) => id)).toEqual(ids.toReversed());
 });
 
 test("tells a late reader that the session was removed meanwhile", async () => {

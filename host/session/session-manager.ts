@@ -1,7 +1,7 @@
 import { availableParallelism, totalmem } from "node:os";
 import { create, fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
-import { ulid } from "ulid";
+import { monotonicFactory } from "ulid";
 import {
   AnswerSchema,
   AppError,
@@ -26,6 +26,7 @@ import type { SessionStore } from "../store/session-store.ts";
 import { type ContainerLimits, completeLimits } from "./container-limits.ts";
 import { continueSpec } from "./continuation.ts";
 import { checkEgress, type EgressConfig } from "./egress.ts";
+import { listPage } from "./list-page.ts";
 import { RuntimeHealth } from "./runtime-health.ts";
 import { salvageChanges } from "./salvage.ts";
 import { SessionLog } from "./session-log.ts";
@@ -51,6 +52,8 @@ export interface SessionManagerOptions {
   queue?: Partial<QueueLimits>;
 }
 
+/** In the order of their creation, also within a millisecond: a list shows the newest first. */
+const ulid = monotonicFactory();
 /** How many events a reader gets from the store at a time. */
 const PAGE = 200;
 
@@ -174,17 +177,8 @@ export class SessionManager implements Sessions, AsyncDisposable {
     return session;
   }
 
-  list(request: ListSessionsRequest): Promise<ListSessionsPage> {
-    const { states = [], parent, pageSize = 100, pageToken } = request;
-    if (!Number.isInteger(pageSize) || pageSize < 1 || pageSize > 1000) {
-      return Promise.reject(
-        new AppError("PAGE_SIZE_INVALID", "The page size must be 1 to 1000.", { kind: "INVALID_ARGUMENT" }),
-      );
-    }
-    const sessions = this.#options.store.listSessions({ states, parent, beforeId: pageToken, limit: pageSize + 1 });
-    const more = sessions.length > pageSize;
-    if (more) sessions.pop();
-    return Promise.resolve({ sessions, nextPageToken: more ? sessions.at(-1)!.id : "" });
+  async list(request: ListSessionsRequest): Promise<ListSessionsPage> {
+    return listPage(this.#options.store, request);
   }
 
   async delete(sessionId: string): Promise<void> {
@@ -226,8 +220,11 @@ export class SessionManager implements Sessions, AsyncDisposable {
         if (page.length > 0 || (await store.changed(sessionId, { afterSequence, signal: over.signal }))) continue;
         if (options.signal.aborted) return;
         if (store.read(sessionId, { afterSequence, limit: 1 }).length > 0) continue;
+        const session = store.getSession(sessionId);
+        // Whoever asks has seen the last event.
+        if (session !== undefined && isFinal(session.state)) return;
         if (failed.reason instanceof AppError) throw failed.reason;
-        if (store.getSession(sessionId) === undefined) throw notFound(sessionId);
+        if (session === undefined) throw notFound(sessionId);
         throw new AppError("SESSION_NOT_LIVE", `Nobody runs session ${sessionId} any more; its log ends here.`, {
           kind: "ABORTED",
           help: "The host that ran it was killed. Start a new session.",
@@ -322,8 +319,8 @@ export class SessionManager implements Sessions, AsyncDisposable {
 
   /** The session's run; undefined if it is over. Throws NOT_FOUND. */
   async #run(sessionId: string): Promise<SessionRun | undefined> {
-    await this.get(sessionId);
-    return this.#runs.get(sessionId);
+    const { state } = await this.get(sessionId);
+    return isFinal(state) ? undefined : this.#runs.get(sessionId);
   }
 }
 

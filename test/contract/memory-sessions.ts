@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { monotonicFactory } from "ulid";
+import { listPage } from "../../host/session/list-page.ts";
 import type {
   CreateSessionRequest,
   ListSessionsPage,
@@ -86,14 +87,7 @@ export class MemorySessions implements Sessions, Disposable {
   }
 
   async list(request: ListSessionsRequest): Promise<ListSessionsPage> {
-    const { states = [], parent, pageSize = 100, pageToken } = request;
-    if (pageSize < 1 || pageSize > 1000) {
-      throw new AppError("PAGE_SIZE_INVALID", "The page size must be 1 to 1000.", { kind: "INVALID_ARGUMENT" });
-    }
-    const sessions = this.#store.listSessions({ states, parent, beforeId: pageToken, limit: pageSize + 1 });
-    const more = sessions.length > pageSize;
-    if (more) sessions.pop();
-    return { sessions, nextPageToken: more ? sessions.at(-1)!.id : "" };
+    return listPage(this.#store, request);
   }
 
   async *watch(

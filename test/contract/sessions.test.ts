@@ -7,6 +7,7 @@ import { ControlClient } from "../../host/control/control-client.ts";
 import { ControlServer } from "../../host/control/control-server.ts";
 import { RemoteSessions } from "../../host/control/remote-sessions.ts";
 import { MemorySessions } from "./memory-sessions.ts";
+import { startManagedSessions } from "./managed-sessions.ts";
 import { sessionsContract } from "./sessions-contract.ts";
 
 describe("sessions in process", () => {
@@ -15,6 +16,8 @@ describe("sessions in process", () => {
     return { sessions: driver, driver, [Symbol.asyncDispose]: async () => driver[Symbol.dispose]() };
   });
 });
+
+describe("sessions of the manager", () => sessionsContract(startManagedSessions));
 
 describe("sessions over the control API", () => {
   sessionsContract(async () => {

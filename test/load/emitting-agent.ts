@@ -7,6 +7,7 @@ import {
   AssistantTextSchema,
   type AttachRequest,
   type AttachResponseSchema,
+  CancellationSchema,
   type EventBody,
   EventLog,
   FileChange_Kind,
@@ -28,12 +29,23 @@ const TEXT_BYTES = 300;
 /** Every so many events there is a file's diff of this size. */
 const PATCH_EVERY = 20;
 const PATCH_BYTES = 8 * 1024;
+const PIECE_BYTES = 64 * 1024;
 
 export interface EmittingAgentOptions {
   /** 0: it says nothing until it is stopped. */
   eventsPerSecond: number;
   /** It finishes by itself after as many. */
   eventCount: number;
+  /** Told of all that its owner asks for. */
+  onRequest?: (request: AttachRequest) => void;
+}
+
+/** How a session ends. */
+export interface EmittedEnd {
+  /** Why it was canceled. Undefined: it succeeded. */
+  canceled?: string | undefined;
+  /** Default: none. */
+  patch?: Uint8Array | undefined;
 }
 
 /**
@@ -48,6 +60,8 @@ export class EmittingAgent {
   #timer: NodeJS.Timeout | undefined;
   #emitted = 0;
   #startMs = 0;
+  #end: EmittedEnd = {};
+  readonly #started = Promise.withResolvers<undefined>();
 
   constructor(options: EmittingAgentOptions) {
     this.#options = options;
@@ -61,9 +75,7 @@ export class EmittingAgent {
           },
           attach: (requests, { signal }) => this.#attach(requests, signal),
           getSession: () => ({ session: this.#session() }),
-          async *readChanges() {
-            yield { data: new Uint8Array() };
-          },
+          readChanges: () => this.#readChanges(),
           async *acceptConnections(_request, { signal }) {
             yield { connectionId: "" };
             await aborted(signal);
@@ -91,15 +103,24 @@ export class EmittingAgent {
     this.#server.emit("connection", stream);
   }
 
+  /** Resolves once it has its session. */
+  get started(): Promise<unknown> {
+    return this.#started.promise;
+  }
+
+  /** Emits one more event. */
+  emit(event: EventBody): void {
+    this.#log.append(event);
+  }
+
   /** Ends the session. */
-  finish(): void {
+  finish(end: EmittedEnd = {}): void {
     clearTimeout(this.#timer);
     if (this.#log.ended) return;
-    this.#emit({ case: "turnFinished", value: create(TurnFinishedSchema, { turn: 1, text: "done" }) });
-    this.#emit({
-      case: "sessionFinished",
-      value: create(SessionFinishedSchema, { state: Session_State.SUCCEEDED, result: this.#result() }),
-    });
+    this.#end = end;
+    const state = end.canceled === undefined ? Session_State.SUCCEEDED : Session_State.CANCELED;
+    this.emit({ case: "turnFinished", value: create(TurnFinishedSchema, { turn: 1, text: "done" }) });
+    this.emit({ case: "sessionFinished", value: create(SessionFinishedSchema, { state, result: this.#result() }) });
   }
 
   /** Emits nothing more. */
@@ -109,11 +130,12 @@ export class EmittingAgent {
 
   #start(sessionId: string): void {
     this.#sessionId = sessionId;
-    this.#emit({ case: "stateChanged", value: create(StateChangedSchema, { state: Session_State.RUNNING }) });
-    this.#emit({ case: "turnStarted", value: create(TurnStartedSchema, { turn: 1 }) });
+    this.emit({ case: "stateChanged", value: create(StateChangedSchema, { state: Session_State.RUNNING }) });
+    this.emit({ case: "turnStarted", value: create(TurnStartedSchema, { turn: 1 }) });
     // Each at its own beat: real agents know nothing of each other.
     this.#startMs = performance.now() - Math.random() * 1000;
     if (this.#options.eventsPerSecond > 0) this.#emitDue();
+    this.#started.resolve(undefined);
   }
 
   /** Emits one event, or as many as a busy machine has kept it from. */
@@ -121,18 +143,14 @@ export class EmittingAgent {
     const { eventsPerSecond, eventCount } = this.#options;
     const due = Math.floor(((performance.now() - this.#startMs) / 1000) * eventsPerSecond);
     for (; this.#emitted < Math.min(due, eventCount); this.#emitted++) {
-      if (this.#emitted % PATCH_EVERY === PATCH_EVERY - 1) this.#emit(diff(this.#emitted));
+      if (this.#emitted % PATCH_EVERY === PATCH_EVERY - 1) this.emit(diff(this.#emitted));
       const text = `${process.hrtime.bigint()} `.padEnd(TEXT_BYTES, "x");
-      this.#emit({ case: "assistantText", value: create(AssistantTextSchema, { text }) });
+      this.emit({ case: "assistantText", value: create(AssistantTextSchema, { text }) });
     }
     if (this.#emitted >= eventCount) return this.finish();
     // By the clock and not by the event before, or agents that were held up together would stay together.
     const nextMs = this.#startMs + ((due + 1) / eventsPerSecond) * 1000;
     this.#timer = setTimeout(() => this.#emitDue(), Math.max(1, nextMs - performance.now()));
-  }
-
-  #emit(event: EventBody): void {
-    this.#log.append(event);
   }
 
   async *#attach(
@@ -151,10 +169,18 @@ export class EmittingAgent {
   }
 
   async #obey(requests: AsyncIterable<AttachRequest>): Promise<void> {
-    for await (const { request } of requests) {
+    for await (const message of requests) {
+      this.#options.onRequest?.(message);
+      const { request } = message;
       if (request.case === "acknowledge") this.#log.acknowledge(request.value.sequence);
-      if (request.case === "stop") this.finish();
+      if (request.case === "stop") this.finish({ canceled: request.value.reason });
     }
+  }
+
+  async *#readChanges() {
+    const { patch = new Uint8Array() } = this.#end;
+    for (let from = 0; from < patch.length; from += PIECE_BYTES)
+      yield { data: patch.subarray(from, from + PIECE_BYTES) };
   }
 
   #session() {
@@ -166,7 +192,13 @@ export class EmittingAgent {
   }
 
   #result() {
-    return create(SessionResultSchema, { outcome: { case: "success", value: create(SuccessSchema) } });
+    const { canceled: reason } = this.#end;
+    return create(SessionResultSchema, {
+      outcome:
+        reason === undefined
+          ? { case: "success", value: create(SuccessSchema) }
+          : { case: "cancellation", value: create(CancellationSchema, { reason }) },
+    });
   }
 }
 

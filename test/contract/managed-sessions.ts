@@ -1,0 +1,130 @@
+import { create } from "@bufbuild/protobuf";
+import { pino } from "pino";
+import { vi } from "vitest";
+import type { FakeAgent } from "../../host/runtime/fake/fake-agent.ts";
+import { FakeMachine } from "../../host/runtime/fake/fake-machine.ts";
+import { FakeRuntime } from "../../host/runtime/fake/fake-runtime.ts";
+import { SessionManager } from "../../host/session/session-manager.ts";
+import { SqliteStore } from "../../host/store/sqlite-store.ts";
+import {
+  type AttachRequest,
+  Decider,
+  type EventBody,
+  PermissionDecidedSchema,
+  QuestionAnsweredSchema,
+  type SessionEvent,
+} from "../../proto/index.ts";
+import { EmittingAgent } from "../load/emitting-agent.ts";
+import { NO_GIT_CREDENTIALS } from "../support/no-git-credentials.ts";
+import { openModel } from "../support/open-model.ts";
+import type { SessionsDriver, SessionsHarness } from "./sessions-contract.ts";
+
+/** The real manager; it counts who reads. */
+class CountingManager extends SessionManager {
+  readCount = 0;
+  watcherCount = 0;
+
+  override async *watch(...given: Parameters<SessionManager["watch"]>): AsyncGenerator<SessionEvent, undefined> {
+    this.watcherCount += 1;
+    try {
+      for await (const event of super.watch(...given)) {
+        this.readCount += 1;
+        yield event;
+      }
+    } finally {
+      this.watcherCount -= 1;
+    }
+  }
+}
+
+/** The agents of a fake machine, which say what a test says and do what they are asked. */
+class DrivenAgents {
+  readonly messages: string[] = [];
+  readonly interrupted: string[] = [];
+  readonly #agents = new Map<string, EmittingAgent>();
+
+  create(sessionId: string): FakeAgent {
+    const { promise: exited, resolve } = Promise.withResolvers<{ exitCode: number }>();
+    const agent = new EmittingAgent({
+      eventsPerSecond: 0,
+      eventCount: Infinity,
+      onRequest: (request) => this.#obey(sessionId, agent, request),
+    });
+    this.#agents.set(sessionId, agent);
+    return { exited, serve: (stream) => agent.serve(stream), kill: () => resolve({ exitCode: 137 }) };
+  }
+
+  /** The agent of a session, which has taken it. */
+  async of(sessionId: string): Promise<EmittingAgent> {
+    const agent = await vi.waitUntil(() => this.#agents.get(sessionId), { interval: 1, timeout: 20_000 });
+    await agent.started;
+    return agent;
+  }
+
+  #obey(sessionId: string, agent: EmittingAgent, { request }: AttachRequest): void {
+    switch (request.case) {
+      case "userMessage":
+        this.messages.push(request.value.text);
+        break;
+      case "interrupt":
+        this.interrupted.push(sessionId);
+        break;
+      case "permissionDecision": {
+        const { requestId, allow: allowed, message } = request.value;
+        const fields = { requestId, allowed, message, decider: Decider.CALLER };
+        agent.emit({ case: "permissionDecided", value: create(PermissionDecidedSchema, fields) });
+        break;
+      }
+      case "answer": {
+        const { requestId, answers } = request.value;
+        const fields = { requestId, answers, decider: Decider.CALLER };
+        agent.emit({ case: "questionAnswered", value: create(QuestionAnsweredSchema, fields) });
+        break;
+      }
+      default:
+        break;
+    }
+  }
+}
+
+/** The real session manager on the fake runtime. */
+export async function startManagedSessions(): Promise<SessionsHarness> {
+  await using stack = new AsyncDisposableStack();
+  const store = stack.use(new SqliteStore(":memory:"));
+  const agents = new DrivenAgents();
+  const machine = new FakeMachine({ createAgent: ({ sessionId }) => agents.create(sessionId) });
+  const runtime = stack.use(new FakeRuntime({ machine }));
+  const sessions = stack.use(
+    new CountingManager({
+      runtime,
+      store,
+      defaultImage: "agent:test",
+      model: openModel("http://127.0.0.1:9"),
+      git: NO_GIT_CREDENTIALS,
+      egress: { mode: "none", allowed: [], allowedPrivate: [] },
+      logger: pino({ level: "silent" }),
+      queue: { maxRunning: Infinity, maxMemoryBytes: Infinity },
+    }),
+  );
+  const driver: SessionsDriver = {
+    messages: agents.messages,
+    interrupted: agents.interrupted,
+    get readCount() {
+      return sessions.readCount;
+    },
+    get watcherCount() {
+      return sessions.watcherCount;
+    },
+    async say(sessionId: string, ...events: EventBody[]) {
+      const agent = await agents.of(sessionId);
+      for (const event of events) agent.emit(event);
+      const sequence = agent.lastSequence;
+      await vi.waitUntil(() => store.lastAgentSequence(sessionId) >= sequence, { interval: 1, timeout: 20_000 });
+    },
+    async finish(sessionId: string, patch?: Uint8Array) {
+      (await agents.of(sessionId)).finish({ patch });
+    },
+  };
+  const owned = stack.move();
+  return { sessions, driver, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}

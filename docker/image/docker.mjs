@@ -19,7 +19,8 @@ export async function inspectImage(reference) {
 }
 
 /**
- * Builds an image and gives it its tags; an image that thereby loses its last tag is removed, unless a container uses it.
+ * Builds an image and gives it its tags; an image that thereby loses its last tag is removed, unless a container uses it:
+ * then a later build removes it.
  * Classic builder first: it works without the buildx plug-in. An engine that has none left never prints a step of it,
  * and is asked again for its own default.
  * @param {{ title: string, context: string, dockerfile: string, tags: string[], target?: string,
@@ -42,6 +43,20 @@ export async function buildImage(build) {
     await run(["build", ...buildArguments(build)], {});
   }
   for (const id of new Set(before.flatMap((image) => (image ? [image.id] : [])))) await removeUntagged(id);
+  await pruneSuperseded();
+}
+
+/** Removes what a container used when it lost its last tag, and no longer does. Younger ones may be of a build under way. */
+async function pruneSuperseded() {
+  await ask("docker", [
+    "image",
+    "prune",
+    "--force",
+    "--filter",
+    "label=dev.claudecluster.inputs",
+    "--filter",
+    "until=1h",
+  ]);
 }
 
 function buildArguments({ context, dockerfile, tags, target, args = {}, labels = {}, fresh = false }) {

@@ -39,7 +39,7 @@ const INFO = {
   DefaultRuntime: true,
   BuildahVersion: true,
 } satisfies Record<keyof EngineInfo, true>;
-const STATE = ["Status", "Running", "Paused", "ExitCode", "OOMKilled"];
+const STATE = ["Status", "Running", "Paused", "ExitCode", "OOMKilled", "FinishedAt"];
 
 /** Whether a container was created through the filter with that identity. */
 export function isOurs(labels: Labels, identity: string): boolean {

@@ -87,6 +87,16 @@ export interface Runtime extends AsyncDisposable {
   adopt(ref: ContainerRef, options: { signal: AbortSignal }): Promise<Container | undefined>;
   /** Every container of ours, running or not; never a foreign one. */
   list(options: { signal: AbortSignal }): Promise<ContainerRef[]>;
+  /**
+   * Removes containers of sessions that ended before a time (ms since 1970), whichever host they were of: one whose state
+   * is lost leaves them for good. Never one that runs or is paused, of a session that is live, or without our labels.
+   * Returns their ids. Throws, once it has tried them all, if one would not go.
+   */
+  removeAbandoned(options: {
+    endedBeforeMs: number;
+    isLive: (sessionId: string) => boolean;
+    signal: AbortSignal;
+  }): Promise<string[]>;
 }
 
 /** A container with an agent in it. Whoever created or adopted it disposes of it. */

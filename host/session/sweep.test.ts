@@ -13,6 +13,38 @@ class StubbornRuntime extends FakeRuntime {
   }
 }
 
+test("removes what another host left long ago, but not again and again", async () => {
+  const machine = new FakeMachine({
+    createAgent: () => ({ serve: () => {}, exited: new Promise(() => {}), kill: () => {} }),
+  });
+  const runtime = new FakeRuntime({ machine });
+  const lost = new FakeRuntime({ machine, hostId: "lost" });
+  const limits = { image: "agent:test", memoryBytes: 1, cpuCount: 1, workspaceSizeBytes: 1, environment: {} };
+  const signal = new AbortController().signal;
+  for (const sessionId of ["ses_ENDED", "ses_RUNNING"]) await lost.create({ sessionId, ...limits }, { signal });
+  machine.box("ses_ENDED")!.exit({ exitCode: 0 });
+  const list = vi.spyOn(runtime, "list");
+  const removeAbandoned = vi.spyOn(runtime, "removeAbandoned");
+  const sweep = async (abandonedMs?: number) => {
+    const done = new AbortController();
+    const sweeping = sweepContainers(runtime, {
+      signal: done.signal,
+      logger: pino({ level: "silent" }),
+      isLive: () => false,
+      intervalMs: 1,
+      ...(abandonedMs !== undefined && { abandonedMs }),
+    });
+    const known = list.mock.calls.length;
+    await vi.waitFor(() => expect(list.mock.calls.length).toBeGreaterThanOrEqual(known + 3));
+    done.abort();
+    await sweeping;
+    return machine.boxes.map(({ ref }) => ref.sessionId);
+  };
+  expect(await sweep()).toEqual(["ses_ENDED", "ses_RUNNING"]);
+  expect(await sweep(-1000)).toEqual(["ses_RUNNING"]);
+  expect(removeAbandoned).toHaveBeenCalledTimes(2);
+});
+
 test("removes what it has seen twice and whose session is not live, one that will not go notwithstanding", async () => {
   const machine = new FakeMachine({
     createAgent: () => ({ serve: () => {}, exited: new Promise(() => {}), kill: () => {} }),

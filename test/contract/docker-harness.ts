@@ -74,6 +74,11 @@ export class DockerHarness implements RuntimeHarness {
     }
   }
 
+  async countForeignContainers(): Promise<number> {
+    const ids = await docker("ps", "--all", "--quiet", "--no-trunc");
+    return this.#foreign.filter((id) => ids.includes(id)).length;
+  }
+
   holdCreates(): Hold {
     return this.proxy.hold("reply", CREATE);
   }

@@ -48,6 +48,10 @@ export class FakeHarness implements RuntimeHarness {
     this.#foreign++;
   }
 
+  countForeignContainers(): Promise<number> {
+    return Promise.resolve(this.#machine.boxes.filter(({ hostId }) => hostId === "elsewhere").length);
+  }
+
   holdCreates(): Hold {
     return this.#machine.holdCreates();
   }

@@ -2,6 +2,8 @@ import { describe, expect, test } from "vitest";
 import { echo } from "./echo.ts";
 import type { Bench } from "./runtime-contract.ts";
 
+const HOUR_MS = 3_600_000;
+
 export function describeFind(bench: () => Bench): void {
   describe("list", () => {
     test("shows every container of ours as it is, and no other", async () => {
@@ -65,6 +67,32 @@ export function describeFind(bench: () => Bench): void {
       await using container = await create();
       expect(await harness.openRuntime({ otherHost: true }).adopt(container.ref, { signal })).toBeUndefined();
       expect(await runtime.adopt({ ...container.ref, sessionId: "another" }, { signal })).toBeUndefined();
+    });
+  });
+
+  describe("removeAbandoned", () => {
+    test("removes what ended long ago, whichever host it was of, and nothing that runs, is paused or live", async () => {
+      const { runtime, harness, signal, create } = bench();
+      await harness.addForeignContainers();
+      const before = await harness.countForeignContainers();
+      const lost = await harness.openRuntime({ otherHost: true }).create(harness.request(), { signal });
+      await using live = await create();
+      await using running = await create();
+      await using paused = await create();
+      await harness.pause(paused.ref);
+      for (const { ref, exited } of [lost, live]) {
+        await harness.exitAgent(ref, 1);
+        await exited;
+      }
+      // Others may work on the same machine.
+      const known = new Set([lost, running, paused].map(({ ref }) => ref.sessionId));
+      const remove = (endedBeforeMs: number) =>
+        runtime.removeAbandoned({ endedBeforeMs, isLive: (id) => !known.has(id), signal });
+      expect(await remove(Date.now() - HOUR_MS)).toEqual([]);
+      expect(await remove(Date.now() + HOUR_MS)).toEqual([lost.ref.id]);
+      expect(await harness.countContainers()).toBe(3);
+      expect(await harness.countForeignContainers()).toBe(before);
+      await harness.resume(paused.ref);
     });
   });
 

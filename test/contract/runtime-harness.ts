@@ -35,6 +35,8 @@ export interface RuntimeHarness extends AsyncDisposable {
   countContainers(): Promise<number>;
   /** Containers of other programs, and some that look almost like ours. */
   addForeignContainers(): Promise<void>;
+  /** How many of those there are. */
+  countForeignContainers(): Promise<number>;
 
   /** The machine does not answer creates until it is released. */
   holdCreates(): Hold;

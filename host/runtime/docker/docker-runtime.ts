@@ -19,6 +19,7 @@ import type { EngineAddress } from "./engine-address.ts";
 import { engineError, statusOf } from "./engine-error.ts";
 import { Engine } from "./engine.ts";
 import { KnownEngine } from "./known-engine.ts";
+import { removeAbandoned } from "./remove-abandoned.ts";
 import { LABELS, type Owner, RUNTIME, refFrom } from "./labels.ts";
 
 /** How the runtime is set up. */
@@ -105,6 +106,18 @@ export class DockerRuntime implements Runtime {
       const running = State === "running" || State === "paused";
       return refFrom({ id, createTimeMs: Created * 1000, running, labels: Labels ?? {} }, this.#owner.hostId) ?? [];
     });
+  }
+
+  async removeAbandoned(options: {
+    endedBeforeMs: number;
+    isLive: (sessionId: string) => boolean;
+    signal: AbortSignal;
+  }): Promise<string[]> {
+    const signal = this.#alive(options.signal);
+    const removed = await this.#ask("The Docker engine did not show what is abandoned", signal, () =>
+      removeAbandoned(this.#engine, { ...options, signal }),
+    );
+    return removed ?? [];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -16,6 +16,8 @@ interface BoxOptions {
 export class FakeBox {
   readonly hostId: string;
   readonly exited: Promise<ContainerExit>;
+  /** When it ended, ms since 1970. Undefined while it runs or is paused. */
+  endTimeMs: number | undefined;
   readonly #ref: ContainerRef;
   readonly #agent: FakeAgent;
   readonly #gate: { opened: Promise<void>; open?: (() => void) | undefined } = { opened: Promise.resolve() };
@@ -64,6 +66,7 @@ export class FakeBox {
   /** Ends the container, with these facts. Later facts are not looked at. */
   exit(facts: Partial<ContainerExit>): void {
     if (this.#exit !== undefined) return;
+    this.endTimeMs = Date.now();
     this.#exit = {
       exitCode: undefined,
       outOfMemory: this.#outOfMemory,

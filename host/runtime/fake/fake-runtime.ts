@@ -77,6 +77,20 @@ export class FakeRuntime implements Runtime {
     return Promise.resolve(this.machine.boxes.filter((box) => box.hostId === this.#hostId).map((box) => box.ref));
   }
 
+  removeAbandoned({
+    endedBeforeMs,
+    isLive,
+  }: {
+    endedBeforeMs: number;
+    isLive: (sessionId: string) => boolean;
+  }): Promise<string[]> {
+    const abandoned = this.machine.boxes.filter(
+      ({ endTimeMs = Infinity, ref }) => endTimeMs < endedBeforeMs && !isLive(ref.sessionId),
+    );
+    for (const box of abandoned) box.remove();
+    return Promise.resolve(abandoned.map(({ ref }) => ref.id));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#late);
   }

@@ -83,6 +83,10 @@ test.each([
 ])("refuses %s without repeating a secret", async (_name, config) => {
   await write(config);
   expect(() => readConfigFile(directory)).toThrow(
-    expect.objectContaining({ reason: "CONFIG_INVALID", message: expect.not.stringContaining("sk-secret") }),
+    expect.objectContaining({
+      reason: "CONFIG_INVALID",
+      kind: "FAILED_PRECONDITION",
+      message: expect.not.stringContaining("sk-secret"),
+    }),
   );
 });

@@ -57,7 +57,7 @@ export function configFilePath(configDirectory: string): string {
 
 /**
  * Reads config.json; empty if there is none. Throws FAILED_PRECONDITION for one that others could
- * have written, or could read although it holds a secret, and INVALID_ARGUMENT for wrong entries.
+ * have written, or could read although it holds a secret, or that has wrong entries.
  * No error repeats what the file holds.
  */
 export function readConfigFile(configDirectory: string): ConfigFile {
@@ -68,7 +68,7 @@ export function readConfigFile(configDirectory: string): ConfigFile {
   if (!parsed.success) {
     const where = parsed.error.issues.map(({ path: at, code }) => `${at.join(".") || "the whole"} (${code})`);
     throw new AppError("CONFIG_INVALID", `${path} is wrong at: ${where.join(", ")}.`, {
-      kind: "INVALID_ARGUMENT",
+      kind: "FAILED_PRECONDITION",
       help: "The README lists its entries.",
       metadata: { path },
     });
@@ -118,6 +118,6 @@ function parseJson(path: string, text: string): unknown {
     return JSON.parse(text);
   } catch {
     // The parser's message repeats parts of the text.
-    throw new AppError("CONFIG_INVALID", `${path} is not JSON.`, { kind: "INVALID_ARGUMENT", metadata: { path } });
+    throw new AppError("CONFIG_INVALID", `${path} is not JSON.`, { kind: "FAILED_PRECONDITION", metadata: { path } });
   }
 }

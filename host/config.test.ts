@@ -48,6 +48,10 @@ test.each([
   [{ CLAUDECLUSTER_EGRESS_ALLOW: "*.example.com" }, "EGRESS_INVALID"],
 ])("refuses %j without repeating a secret", (env, reason) => {
   expect(() => readConfig(env)).toThrow(
-    expect.objectContaining({ reason, message: expect.not.stringContaining("two words") }),
+    expect.objectContaining({
+      reason,
+      kind: "FAILED_PRECONDITION",
+      message: expect.not.stringContaining("two words"),
+    }),
   );
 });

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
-import { AppError, type Budget, BudgetSchema, checkRepositoryUri } from "../proto/index.ts";
+import { AppError, asAppError, type Budget, BudgetSchema, checkRepositoryUri } from "../proto/index.ts";
 import { checkCredential, type Credential } from "./broker/credential.ts";
 import { parseAuthority } from "./broker/egress-rules.ts";
 import { PACKAGE_REGISTRIES } from "./broker/package-registries.ts";
@@ -51,7 +51,7 @@ export interface HostConfig extends HostDirectories {
 const DEFAULT_IDLE_TIMEOUT_SECONDS = 30 * 60;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** Reads the configuration. Throws INVALID_ARGUMENT naming the entry that is wrong, FAILED_PRECONDITION for an unsafe file. */
+/** Reads the configuration. Throws FAILED_PRECONDITION naming the entry that is wrong, or for an unsafe file. */
 export function readConfig(given: NodeJS.ProcessEnv): HostConfig {
   // Empty is as good as not set.
   const env = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== ""));
@@ -69,7 +69,7 @@ export function readConfig(given: NodeJS.ProcessEnv): HostConfig {
       day: toBudget(file.daily_budget, readNumber(env, "CLAUDECLUSTER_DAILY_BUDGET_USD", { min: 0.01 })),
     },
     environmentCredential: readCredential(env),
-    gitRepositories: (file.git_repositories ?? []).map((uri) => checkRepositoryUri(uri)),
+    gitRepositories: readRepositories(file.git_repositories ?? []),
     gitPushRefs: readPushRefs(file.git_push_refs ?? ["refs/heads/claude/*"]),
     egress: {
       mode: readEgressMode(env["CLAUDECLUSTER_EGRESS"] ?? file.egress ?? "listed"),
@@ -114,16 +114,25 @@ function readNumber(env: NodeJS.ProcessEnv, name: string, { min }: { min: number
   const value = Number(text);
   if (Number.isFinite(value) && value >= min) return value;
   throw new AppError("NUMBER_INVALID", `${name} is "${text.slice(0, 40)}".`, {
-    kind: "INVALID_ARGUMENT",
+    kind: "FAILED_PRECONDITION",
     help: `Use a number from ${min}.`,
   });
+}
+
+function readRepositories(uris: readonly string[]): string[] {
+  try {
+    return uris.map((uri) => checkRepositoryUri(uri));
+  } catch (error) {
+    const { reason, message, help } = asAppError(error);
+    throw new AppError(reason, `git_repositories: ${message}`, { kind: "FAILED_PRECONDITION", help, cause: error });
+  }
 }
 
 function readPushRefs(refs: readonly string[]): string[] {
   const wrong = refs.find((ref) => !/^refs\/[\x21-\x7e]+$/.test(ref) || ref.slice(0, -1).includes("*"));
   if (wrong === undefined) return [...refs];
   throw new AppError("PUSH_REF_INVALID", `git_push_refs holds "${wrong.slice(0, 100)}".`, {
-    kind: "INVALID_ARGUMENT",
+    kind: "FAILED_PRECONDITION",
     help: 'Use whole refs such as "refs/heads/claude/*"; "*" may stand at the end.',
   });
 }
@@ -134,7 +143,7 @@ function readEgressMode(text: string): EgressConfig["mode"] {
   const mode = EGRESS_MODES.find((known) => known === text);
   if (mode !== undefined) return mode;
   throw new AppError("EGRESS_INVALID", `"${text.slice(0, 40)}" (CLAUDECLUSTER_EGRESS, egress) is unknown.`, {
-    kind: "INVALID_ARGUMENT",
+    kind: "FAILED_PRECONDITION",
     help: `Use one of ${EGRESS_MODES.join(", ")}.`,
   });
 }
@@ -144,7 +153,7 @@ const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"];
 function readLogLevel(level: string): string {
   if (LOG_LEVELS.includes(level)) return level;
   throw new AppError("LOG_LEVEL_INVALID", `CLAUDECLUSTER_LOG_LEVEL is "${level.slice(0, 40)}".`, {
-    kind: "INVALID_ARGUMENT",
+    kind: "FAILED_PRECONDITION",
     help: `Use one of ${LOG_LEVELS.join(", ")}.`,
   });
 }
@@ -187,7 +196,7 @@ export function readEndpoint(value: string | undefined): URL {
       "ENDPOINT_INVALID",
       "The model's endpoint (ANTHROPIC_BASE_URL, base_url) is not an http(s) URL without credentials.",
       {
-        kind: "INVALID_ARGUMENT",
+        kind: "FAILED_PRECONDITION",
         help: "Use one such as https://api.anthropic.com.",
       },
     );
@@ -195,7 +204,7 @@ export function readEndpoint(value: string | undefined): URL {
   const provider = OTHER_PROVIDERS.find(([host]) => host.test(url.hostname))?.[1];
   if (provider !== undefined) {
     throw new AppError("PROVIDER_UNSUPPORTED", `The model's endpoint ${url.hostname} is one of ${provider}.`, {
-      kind: "INVALID_ARGUMENT",
+      kind: "FAILED_PRECONDITION",
       help: "ClaudeCluster speaks the Anthropic Messages API only: use that, or a gateway that speaks it and reaches the provider.",
     });
   }
@@ -218,7 +227,7 @@ function readAllowList(given: readonly string[]): string[] {
       "EGRESS_INVALID",
       `The list of allowed hosts (egress_allow, egress_private, or their variables) holds "${entry.slice(0, 100)}".`,
       {
-        kind: "INVALID_ARGUMENT",
+        kind: "FAILED_PRECONDITION",
         help: "Use exact host:port entries.",
       },
     );

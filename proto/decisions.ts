@@ -108,7 +108,7 @@ export function checkAnswers(answers: readonly Pick<QuestionAnswer, "values">[],
   else if (bytes + 8 * values.length > ANSWER_BYTES) problem = `the answers have more than ${ANSWER_BYTES} bytes`;
   if (problem === undefined) return;
   const help = "Send one answer for each question, in their order, with at least one value each.";
-  throw refused("ANSWER_INVALID", `The answer does not fit: ${problem}.`, help);
+  throw new AppError("ANSWER_INVALID", `The answer does not fit: ${problem}.`, { kind: "INVALID_ARGUMENT", help });
 }
 
 function refused(reason: string, message: string, help: string, metadata: Record<string, string> = {}): AppError {

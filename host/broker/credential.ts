@@ -4,12 +4,16 @@ import { AppError } from "../../proto/index.ts";
 export type Credential =
   { kind: "api-key"; value: string } | { kind: "auth-token"; value: string } | { kind: "oauth-token"; value: string };
 
-/** Throws CREDENTIAL_INVALID for what cannot be one, without repeating it. */
+/** Whether it can be one. It becomes a header; a line break in it would be refused by Node with the value in the message. */
+export function isCredential(value: string): boolean {
+  return /^[\x21-\x7e]+$/.test(value);
+}
+
+/** Throws CREDENTIAL_INVALID for a configured one that cannot be one, without repeating it. */
 export function checkCredential(value: string): string {
-  // It becomes a header; a line break in it would be refused by Node with the value in the message.
-  if (/^[\x21-\x7e]+$/.test(value)) return value;
+  if (isCredential(value)) return value;
   throw new AppError("CREDENTIAL_INVALID", "The configured credential holds characters that no credential has.", {
-    kind: "INVALID_ARGUMENT",
+    kind: "FAILED_PRECONDITION",
     help: "Set it again, without quotes or line breaks.",
   });
 }

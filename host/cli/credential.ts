@@ -1,6 +1,6 @@
 import { text } from "node:stream/consumers";
 import { AppError } from "../../proto/index.ts";
-import { checkCredential, type Credential } from "../broker/credential.ts";
+import { type Credential, isCredential } from "../broker/credential.ts";
 import type { HostConfig } from "../config.ts";
 import { ConfiguredCredential } from "../configured-credential.ts";
 import type { HostDirectories } from "../directories.ts";
@@ -25,7 +25,12 @@ export async function setCredentialCommand(
       help: "For example: printenv ANTHROPIC_API_KEY | claudecluster credential set",
     });
   }
-  checkCredential(value);
+  if (!isCredential(value)) {
+    throw new AppError("CREDENTIAL_INVALID", "What came holds characters that no credential has.", {
+      kind: "INVALID_ARGUMENT",
+      help: "Give it without quotes or line breaks.",
+    });
+  }
   const kind = options.kind ?? (value.startsWith("sk-ant-oat") ? "oauth-token" : "api-key");
   const path = updateConfigFile(configDirectory, (config) => {
     if (kind === "api-key") config.credential = { api_key: value };

@@ -14,7 +14,7 @@ import { isMeant } from "./resolve-session.ts";
  */
 export async function dialCommand(runtime: Runtime, sessionId: string, io: CommandIo): Promise<number> {
   const container = await findContainer(runtime, sessionId, io.signal);
-  const directory = await mkdtemp(join(io.env["XDG_RUNTIME_DIR"] || tmpdir(), "claudecluster-"));
+  const directory = await makeDirectory(io.env["XDG_RUNTIME_DIR"] || tmpdir());
   const path = join(directory, "agent.sock");
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -48,6 +48,20 @@ export async function dialCommand(runtime: Runtime, sessionId: string, io: Comma
     for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => server.close(resolve));
     await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** A directory of this user alone. */
+async function makeDirectory(parent: string): Promise<string> {
+  try {
+    return await mkdtemp(join(parent, "claudecluster-"));
+  } catch (cause) {
+    throw new AppError("SOCKET_DIR_UNUSABLE", `No socket can be made in ${parent}.`, {
+      kind: "FAILED_PRECONDITION",
+      help: "Set XDG_RUNTIME_DIR to a directory that you may write to, or unset it.",
+      metadata: { path: parent },
+      cause,
+    });
   }
 }
 

@@ -170,7 +170,7 @@ test("a host that cannot start says why to the front", async () => {
   await using place = await makeHostDirectories();
   await place.configure({ credential: { api_key: "k" }, no_such_entry: true });
   using link = linkTo(place);
-  await expect(link.connect()).rejects.toMatchObject({ reason: "CONFIG_INVALID", kind: "INVALID_ARGUMENT" });
+  await expect(link.connect()).rejects.toMatchObject({ reason: "CONFIG_INVALID", kind: "FAILED_PRECONDITION" });
   await expect(link.sessions.list({})).rejects.toMatchObject({ reason: "CONFIG_INVALID" });
   using broken = linkTo(place, { command: [process.execPath, "-e", "process.exit(1)", "--"] });
   await expect(broken.connect()).rejects.toMatchObject({ reason: "HOST_START_FAILED" });

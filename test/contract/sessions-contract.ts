@@ -241,6 +241,7 @@ export function sessionsContract(start: () => Promise<SessionsHarness>): void {
     });
     await expect(sessions.answer(id, { requestId: "q1", answers: [["a"]] })).rejects.toMatchObject({
       reason: "ANSWER_INVALID",
+      kind: "INVALID_ARGUMENT",
     });
     await sessions.answer(id, { requestId: "q1", answers: [["a"], ["b", "c"]] });
     await expect.poll(async () => (await sessions.get(id)).pendingRequests).toEqual([]);

@@ -46,7 +46,7 @@ test.each([
   [["serve", "--mcp-http", "127.0.0.1:0"], {}, 2, "TOKEN_FILE_MISSING"],
   [["serve", "--listen", "127.0.0.1:0", "--token-file", "/nowhere"], {}, 3, "TOKEN_FILE_UNREADABLE"],
   [["serve", "--listen", "0.0.0.0:0", "--token-file", "/nowhere"], {}, 2, "ADDRESS_NOT_LOOPBACK"],
-  [["serve"], { ANTHROPIC_BASE_URL: "nonsense" }, 2, "ENDPOINT_INVALID"],
+  [["serve"], { ANTHROPIC_BASE_URL: "nonsense" }, 3, "ENDPOINT_INVALID"],
   [["serve"], {}, 3, "HOST_RUNNING"],
   [["show", "ses_NOSUCH"], {}, 4, "SESSION_NOT_FOUND"],
   [["watch", "xy"], {}, 4, "SESSION_NOT_FOUND"],

@@ -769,7 +769,8 @@ export const SessionService: GenService<{
     output: typeof DecidePermissionResponseSchema;
   },
   /**
-   * Answers what Claude asks. As DecidePermission; also ANSWER_INVALID if the answers do not fit.
+   * Answers what Claude asks. As DecidePermission; also INVALID_ARGUMENT (ANSWER_INVALID) if the
+   * answers do not fit.
    *
    * @generated from rpc claudecluster.control.v1alpha1.SessionService.AnswerQuestion
    */

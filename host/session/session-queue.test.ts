@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { queueLimits, SessionQueue } from "./session-queue.ts";
 
 const never = new AbortController().signal;
@@ -71,6 +71,36 @@ test("counts containers that run already", async () => {
   expect(next.told).toEqual(["1"]);
   adopted[Symbol.dispose]();
   await next.place;
+});
+
+test("tells the first at once and those far behind once a second, with their newest place", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  using _clock = { [Symbol.dispose]: () => vi.useRealTimers() };
+  const queue = new SessionQueue({ maxRunning: 1, maxMemoryBytes: 1000 });
+  let running = await enter(queue).place;
+  const waiting = Array.from({ length: 30 }, () => enter(queue));
+  // Each learns its first place at once.
+  expect(waiting.map(({ told }) => told)).toEqual(waiting.map((_, index) => [String(index + 1)]));
+  const admitNext = async (index: number) => {
+    running[Symbol.dispose]();
+    running = await waiting[index]!.place;
+  };
+  for (let index = 0; index < 5; index++) await admitNext(index);
+  // Among the first 20 by now: told every time from there.
+  expect(waiting[20]!.told).toEqual(["21", "20", "19", "18", "17", "16"]);
+  expect(waiting[24]!.told).toEqual(["25", "20"]);
+  expect(waiting[29]!.told).toEqual(["30"]);
+  vi.advanceTimersByTime(1000);
+  expect(waiting[29]!.told).toEqual(["30", "25"]);
+  expect(waiting[24]!.told).toEqual(["25", "20"]);
+  // Nothing has changed since.
+  vi.advanceTimersByTime(5000);
+  expect(waiting[29]!.told).toEqual(["30", "25"]);
+  expect(vi.getTimerCount()).toBe(0);
+  queue.hold("no engine");
+  expect(waiting[29]!.told).toEqual(["30", "25"]);
+  vi.advanceTimersByTime(1000);
+  expect(waiting[29]!.told).toEqual(["30", "25", "25 no engine"]);
 });
 
 test("derives what may run from the machine", () => {

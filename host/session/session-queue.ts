@@ -3,9 +3,15 @@ interface Entry {
   memoryBytes: number;
   admit(): void;
   tell(place: { position: number; reason: string }): void;
+  /** What it was told last. */
   position: number;
   reason: string;
 }
+
+/** Each admission changes every place, and each change is an event to store: only these are told of all of them. */
+const NEAR_COUNT = 20;
+/** The others are told of several changes together (ms). */
+const FAR_MS = 1_000;
 
 /** What may run at once. */
 export interface QueueLimits {
@@ -18,7 +24,10 @@ export interface QueueLimits {
 export interface EnterOptions {
   memoryBytes: number;
   signal: AbortSignal;
-  /** Called when the place in the queue or the reason to wait changes; never for who is admitted at once. */
+  /**
+   * Called when the place in the queue or the reason to wait changes, far behind once a second at most; never for who
+   * is admitted at once.
+   */
   onPosition(place: { position: number; reason: string }): void;
 }
 
@@ -29,6 +38,7 @@ export class SessionQueue {
   #running = 0;
   #memoryBytes = 0;
   #holdReason: string | undefined;
+  #farTimer: NodeJS.Timeout | undefined;
 
   constructor(limits: QueueLimits) {
     this.limits = limits;
@@ -93,9 +103,21 @@ export class SessionQueue {
 
   #advance(): void {
     while (this.#waiting[0] !== undefined && this.#fits(this.#waiting[0])) this.#waiting.shift()!.admit();
+    this.#tell(({ position }, index) => index < NEAR_COUNT || position === 0);
+  }
+
+  /** Tells who does not know their place yet; the others a little later. */
+  #tell(isDue: (entry: Entry, index: number) => boolean): void {
     const reason = this.#holdReason ?? "";
     for (const [index, entry] of this.#waiting.entries()) {
       if (entry.position === index + 1 && entry.reason === reason) continue;
+      if (!isDue(entry, index)) {
+        this.#farTimer ??= setTimeout(() => {
+          this.#farTimer = undefined;
+          this.#tell(() => true);
+        }, FAR_MS).unref();
+        continue;
+      }
       entry.position = index + 1;
       entry.reason = reason;
       entry.tell({ position: entry.position, reason });

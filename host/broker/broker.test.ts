@@ -22,13 +22,15 @@ async function listen(server: Server | ReturnType<typeof createTcpServer>): Prom
   return (server.address() as AddressInfo).port;
 }
 
+const free = () => Promise.resolve({ held: { [Symbol.dispose]: () => {} } });
+
 interface Rig {
   broker: Broker;
   decisions: string[];
   send(
     listener: "model" | "proxy",
     options: { method?: string; path: string; headers?: Record<string, string>; body?: string },
-  ): Promise<{ status: number; body: string }>;
+  ): Promise<{ status: number; body: string; retry?: string }>;
   connect(listener: "model" | "proxy"): Duplex;
 }
 
@@ -55,7 +57,7 @@ function createBroker(
     onDecision: ({ destination, allowed: yes }) => decisions.push(`${yes ? "+" : "-"}${destination}`),
     policy: { allowedModels: undefined },
     fallbackModel: undefined,
-    spending: { refusal: () => undefined, add: () => {} },
+    spending: { reserve: free, add: () => {} },
     onRetry: () => {},
     retryDelaysMs: [0, 0, 0],
     ...model,
@@ -74,7 +76,8 @@ function createBroker(
       const call = request({ method, path, headers, createConnection: () => connect(listener) as never });
       call.end(body);
       const [answer] = (await once(call, "response")) as [IncomingMessage];
-      return { status: answer.statusCode ?? 0, body: await text(answer) };
+      const retry = answer.headers["x-should-retry"] as string | undefined;
+      return { status: answer.statusCode ?? 0, body: await text(answer), ...(retry !== undefined && { retry }) };
     },
   };
 }
@@ -204,7 +207,7 @@ function observed() {
   const usages: MeteredUsage[] = [];
   const retries: string[] = [];
   const options: Partial<BrokerOptions> = {
-    spending: { refusal: () => undefined, add: (usage) => usages.push(usage) },
+    spending: { reserve: free, add: (usage) => usages.push(usage) },
     onRetry: ({ attempt, maxAttemptCount, httpStatus, reason }) =>
       retries.push(`${attempt}/${maxAttemptCount} ${httpStatus} ${reason}`),
   };
@@ -267,11 +270,48 @@ test("asks the other model where one is overloaded, and says so", async () => {
 
 test("asks nothing once the budget is used up, and says why", async () => {
   const api = await answering(well);
-  const spending = { refusal: () => "The session's budget of $1.00 is used up ($1.02).", add: () => {} };
+  const refused = "The session's budget of $1.00 is used up ($1.02).";
+  const spending = { reserve: () => Promise.resolve({ refused }), add: () => {} };
   const { send } = createBroker(api.url, [], undefined, { spending });
   const answer = await send("model", MESSAGE);
   expect(answer.status).toBe(400);
   expect(answer.body).toContain("budget of $1.00 is used up");
+  expect(api.bodies).toEqual([]);
+});
+
+test("sets aside what a request may come to until its answer has been counted", async () => {
+  const api = await answering(well);
+  const steps: string[] = [];
+  const ended = Promise.withResolvers<undefined>();
+  const held = { [Symbol.dispose]: () => ended.resolve(void steps.push("ended")) };
+  const spending = {
+    reserve: ({ inputTokenCount, outputTokenCount, costUsd }: MeteredUsage) => {
+      steps.push(`${inputTokenCount} ${outputTokenCount} $${costUsd.toFixed(2)}`);
+      return Promise.resolve({ held });
+    },
+    add: () => steps.push("counted"),
+  };
+  const { send } = createBroker(api.url, [], undefined, { spending, fallbackModel: "claude-opus-4-1" });
+  const body = JSON.stringify({ model: "claude-haiku-4-5", max_tokens: 20_000 });
+  await send("model", { ...MESSAGE, body });
+  await ended.promise;
+  // Of the models that may answer the dearest counts: 20 000 tokens at $75 for a million.
+  expect(steps).toEqual(["16 20000 $1.50", "counted", "ended"]);
+  // What is no number of tokens is not believed to be few.
+  await send("model", { ...MESSAGE, body: JSON.stringify({ max_tokens: -1.5 }) });
+  expect(steps[3]).toMatch(/^7 256000 /);
+});
+
+test("has Claude try again where others under way may use up the budget", async () => {
+  const api = await answering(well);
+  const occupied = "What is left of the budget may be used up by the requests under way.";
+  const spending = { reserve: () => Promise.resolve({ occupied }), add: () => {} };
+  const { send } = createBroker(api.url, [], undefined, { spending });
+  expect(await send("model", MESSAGE)).toMatchObject({
+    status: 503,
+    retry: "true",
+    body: expect.stringContaining(occupied) as string,
+  });
   expect(api.bodies).toEqual([]);
 });
 
@@ -299,7 +339,7 @@ test("counts what came where Claude hangs up in the middle of an answer", async 
     );
   });
   const { broker } = createBroker(api.url, [], undefined, {
-    spending: { refusal: () => undefined, add: counted.resolve },
+    spending: { reserve: free, add: counted.resolve },
   });
   const [claude, connection] = duplexPair();
   broker.accept("model", connection);
@@ -313,7 +353,7 @@ test("counts what came where Claude hangs up in the middle of an answer", async 
 function claudeThatGivesUp(endpoint: string, model: Partial<BrokerOptions>) {
   const counted: MeteredUsage[] = [];
   const { broker } = createBroker(endpoint, [], undefined, {
-    spending: { refusal: () => undefined, add: (usage) => counted.push(usage) },
+    spending: { reserve: free, add: (usage) => counted.push(usage) },
     retryDelaysMs: [1e6],
     ...model,
   });

@@ -6,17 +6,26 @@ import { exchange, goneSignal, guard, statusOf } from "./http-exchange.ts";
 import { isReasonable } from "./json-size.ts";
 import { callModel, isOverloaded, type Retry } from "./model-call.ts";
 import { headersToClaude, headersToModel } from "./model-headers.ts";
-import { checkModelRequest, type Members, type ModelPolicy } from "./model-policy.ts";
+import { checkModelRequest, MAX_TOKENS, type Members, type ModelPolicy } from "./model-policy.ts";
 import { RequestBodies } from "./request-bodies.ts";
-import { unansweredUsage, UsageReader } from "./usage-reader.ts";
+import { unansweredUsage, UsageReader, worstUsage } from "./usage-reader.ts";
 
-/** What the session uses, and whether it may use more. Does not throw. */
+/** What the session uses, and whether it may use more. `add` does not throw. */
 export interface ModelSpending {
-  /** Why the model may not be asked again, as a sentence. Undefined: it may. */
-  refusal(): string | undefined;
+  /** Sets aside what a request may come to, waiting for others to be counted if need be; not beyond an abort. */
+  reserve(worst: MeteredUsage, options: { signal: AbortSignal }): Promise<Reservation>;
   /** Counts one answer. */
   add(usage: MeteredUsage): void;
 }
+
+/** Whether a request may be sent. Reasons are sentences. */
+export type Reservation =
+  /** It may. To be disposed of once it has been counted. */
+  | { held: Disposable }
+  /** The model may not be asked again. */
+  | { refused: string }
+  /** Not now, but perhaps once the others under way have been counted. */
+  | { occupied: string };
 
 export interface ModelGatewayOptions {
   /** The model's endpoint, without /v1/messages. */
@@ -40,7 +49,7 @@ export interface ModelGatewayOptions {
 /** What Claude needs, and nothing else: every other path of the API would be reached with the user's key. */
 const MESSAGES = "/v1/messages";
 const PATHS = new Set([MESSAGES, `${MESSAGES}/count_tokens`]);
-/** Requests of a session that are under way at once. Each of them may end above a budget that it began below. */
+/** Requests of a session that are under way or wait for others at once. */
 const MAX_UNDER_WAY = 16;
 
 /**
@@ -111,15 +120,22 @@ class ModelGateway {
     { target, body, bodyBytes }: { target: URL; body: Members; bodyBytes: number },
   ): Promise<void> {
     const { spending } = this.#options;
-    const overdrawn = spending.refusal();
-    if (overdrawn !== undefined) return refuse(response, 400, "invalid_request_error", `ClaudeCluster: ${overdrawn}`);
     if (this.#underWay >= MAX_UNDER_WAY) {
       return refuse(response, 429, "rate_limit_error", `ClaudeCluster passes on ${MAX_UNDER_WAY} requests at once.`);
     }
     this.#underWay++;
-    const model = typeof body["model"] === "string" ? body["model"] : "";
-    let owed = false;
+    let reserved: Disposable | undefined;
     try {
+      const reservation = await spending.reserve(this.#worstOf(body, bodyBytes), {
+        signal: goneSignal(request, response),
+      });
+      if ("refused" in reservation) {
+        return refuse(response, 400, "invalid_request_error", `ClaudeCluster: ${reservation.refused}`);
+      }
+      if ("occupied" in reservation) return refuseForNow(response, `ClaudeCluster: ${reservation.occupied}`);
+      reserved = reservation.held;
+      const model = modelOf(body);
+      let owed = false;
       const passed = await this.#passOn(request, response, {
         target,
         body,
@@ -131,8 +147,19 @@ class ModelGateway {
       // What the endpoint was sent may have to be paid for all the same.
       if (passed === "gone" && owed) spending.add(unansweredUsage(model, { bodyBytes }));
     } finally {
+      reserved?.[Symbol.dispose]();
       this.#underWay--;
     }
+  }
+
+  #worstOf(body: Members, bodyBytes: number): MeteredUsage {
+    const { fallbackModel } = this.#options;
+    const { max_tokens: maxTokens } = body;
+    return worstUsage(fallbackModel === undefined ? [modelOf(body)] : [modelOf(body), fallbackModel], {
+      bodyBytes,
+      // Anything else is the endpoint's to refuse.
+      maxTokens: Number.isInteger(maxTokens) && (maxTokens as number) > 0 ? (maxTokens as number) : MAX_TOKENS,
+    });
   }
 
   /** Resolves once the answer has been passed on, one was made here, or Claude has gone before there was one. */
@@ -212,6 +239,10 @@ function readUsage(answer: IncomingMessage, model: string): Promise<MeteredUsage
   const reader = new UsageReader(model, { streamed: !/json/.test(answer.headers["content-type"] ?? "") });
   answer.on("data", (chunk: Buffer) => reader.push(chunk));
   return new Promise((resolve) => answer.once("close", () => resolve(reader.usage())));
+}
+
+function modelOf({ model }: Members): string {
+  return typeof model === "string" ? model : "";
 }
 
 function parse(body: Buffer): unknown {

@@ -34,7 +34,7 @@ const SOURCE_TYPES = new Set<unknown>(["base64", "text", "content"]);
 const REFUSED_BETAS = ["code-execution-", "files-api-", "mcp-client-", "skills-", "web-fetch-", "web-search-"];
 
 /** No model of today answers with more. */
-const MAX_TOKENS = 256_000;
+export const MAX_TOKENS = 256_000;
 
 /** Deeper than any message; a body may not exhaust the stack. */
 const MAX_DEPTH = 64;

@@ -101,6 +101,18 @@ export function unansweredUsage(model: string, { bodyBytes }: { bodyBytes: numbe
   return meter(model, { input, output: 0, cacheRead: 0, cacheWrite: 0, cacheWriteHour: 0 });
 }
 
+/** What a request may come to where each of the models may answer, with as much as it is allowed. */
+export function worstUsage(
+  models: readonly string[],
+  { bodyBytes, maxTokens }: { bodyBytes: number; maxTokens: number },
+): MeteredUsage {
+  const input = Math.ceil(bodyBytes / BYTES_PER_TOKEN);
+  const counts = { input, output: maxTokens, cacheRead: 0, cacheWrite: 0, cacheWriteHour: 0 };
+  return models
+    .map((model) => meter(model, counts))
+    .reduce((first, other) => (other.costUsd > first.costUsd ? other : first));
+}
+
 type Members = Record<string, unknown>;
 
 function membersOf(value: unknown): Members | undefined {

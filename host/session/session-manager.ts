@@ -27,6 +27,7 @@ import { type ContainerLimits, completeLimits } from "./container-limits.ts";
 import { continueSpec } from "./continuation.ts";
 import { checkEgress, type EgressConfig } from "./egress.ts";
 import { listPage } from "./list-page.ts";
+import { Reservations } from "./reservations.ts";
 import { RuntimeHealth } from "./runtime-health.ts";
 import { salvageChanges } from "./salvage.ts";
 import { SessionLog } from "./session-log.ts";
@@ -63,6 +64,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
   readonly #runs = new Map<string, SessionRun>();
   readonly #closing = new AbortController();
   readonly #queue: SessionQueue;
+  readonly #reservations = new Reservations();
   readonly #health: RuntimeHealth;
   readonly #sweep: Promise<void>;
 
@@ -129,6 +131,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
       egress,
       maxEgressBytes,
       model,
+      reservations: this.#reservations,
       logger: logger.child({ sessionId }),
     });
     this.#runs.set(sessionId, run);

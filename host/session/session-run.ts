@@ -39,6 +39,7 @@ import { type EgressConfig, egressRules } from "./egress.ts";
 import { cancellation, exitFailure, failure, finalState } from "./ending.ts";
 import type { RuntimeHealth } from "./runtime-health.ts";
 import { isNoRoom } from "./no-room.ts";
+import type { Reservations } from "./reservations.ts";
 import { salvageChanges } from "./salvage.ts";
 import type { SessionLog } from "./session-log.ts";
 import type { SessionQueue } from "./session-queue.ts";
@@ -80,6 +81,8 @@ export interface SessionRunOptions {
   queue: SessionQueue;
   health: RuntimeHealth;
   model: ModelAccess;
+  /** The host's. */
+  reservations: Reservations;
   git: GitAccess;
   egress: EgressConfig;
   /** Default 16 GiB. */
@@ -112,10 +115,11 @@ export class SessionRun {
 
   constructor(options: SessionRunOptions) {
     this.#options = options;
-    const { log, store, model, spec } = options;
+    const { log, store, model, spec, reservations } = options;
     this.#spending = new Spending({
       sessionId: log.sessionId,
       store,
+      reservations,
       budgets: { ...model.budgets, session: tighterBudget(model.budgets.session, spec.budget) },
       onReached: (value) => this.#tell({ case: "budgetReached", value }),
     });
@@ -417,7 +421,7 @@ export class SessionRun {
       policy,
       fallbackModel,
       spending: {
-        refusal: () => this.#spending.refusal(),
+        reserve: (worst, options) => this.#spending.reserve(worst, options),
         add: (usage) => this.#orEnd(() => this.#spending.add(usage)),
       },
       onRetry: ({ delayMs, ...retry }) =>

@@ -10,6 +10,7 @@ import {
 } from "../../proto/index.ts";
 import { SqliteStore } from "../store/sqlite-store.ts";
 import { storeError } from "../store/store-error.ts";
+import { Reservations } from "./reservations.ts";
 import { Spending } from "./spending.ts";
 
 const usage = (costUsd: number) =>
@@ -21,10 +22,16 @@ function openStore(): SqliteStore {
   return store;
 }
 
-function spend({ session = {}, day = {}, sessionId = "ses_a", store = openStore() }) {
+function spend({
+  session = {},
+  day = {},
+  sessionId = "ses_a",
+  store = openStore(),
+  reservations = new Reservations(),
+}) {
   const events: BudgetReached[] = [];
   const budgets = { session: create(BudgetSchema, session), day: create(BudgetSchema, day) };
-  const spending = new Spending({ sessionId, store, budgets, onReached: (event) => events.push(event) });
+  const spending = new Spending({ sessionId, store, reservations, budgets, onReached: (event) => events.push(event) });
   return { spending, events, store };
 }
 
@@ -46,6 +53,54 @@ test.each([
     reason: "BUDGET_REACHED",
     message: expect.stringContaining(sentence) as string,
   });
+});
+
+const never = { signal: new AbortController().signal };
+
+test.each([[{ maxCostUsd: 1 }], [{ maxTokenCount: 40n }], [{ maxRequestCount: 2 }]])(
+  "lets no request begin that may exceed a budget together with those under way: %o",
+  async (session) => {
+    const { spending } = spend({ session });
+    spending.add(usage(0.3));
+    const first = await spending.reserve(usage(0.4), never);
+    const order: string[] = [];
+    const second = spending.reserve(usage(0.4), never).then((reservation) => {
+      order.push("second");
+      return reservation;
+    });
+    await new Promise(setImmediate);
+    expect(order).toEqual([]);
+    // It came to less than it might have.
+    spending.add({ ...usage(0.1), requestCount: 0, inputTokenCount: 0n });
+    if ("held" in first) first.held[Symbol.dispose]();
+    expect(await second).toHaveProperty("held");
+  },
+);
+
+test("refuses those that waited where the budget has been used up meanwhile", async () => {
+  const { spending, events } = spend({ session: { maxCostUsd: 1 } });
+  const first = await spending.reserve(usage(5), never);
+  const others = [spending.reserve(usage(0.1), never), spending.reserve(usage(0.1), never)];
+  spending.add(usage(1.2));
+  if ("held" in first) first.held[Symbol.dispose]();
+  const refused = "The session's budget of $1.00 is used up ($1.20).";
+  expect(await Promise.all(others)).toEqual([{ refused }, { refused }]);
+  expect(events).toHaveLength(1);
+});
+
+test("holds what all sessions have under way to the host's budget, and forgets who waits no more", async () => {
+  const store = openStore();
+  const reservations = new Reservations();
+  const day = { maxCostUsd: 1 };
+  const one = spend({ store, reservations, day }).spending;
+  const other = spend({ store, reservations, day, sessionId: "ses_b" }).spending;
+  await one.reserve(usage(0.7), never);
+  expect(await other.reserve(usage(0.2), never)).toHaveProperty("held");
+  const gone = new AbortController();
+  const waiting = other.reserve(usage(0.2), { signal: gone.signal });
+  gone.abort();
+  expect(await waiting).toHaveProperty("occupied");
+  expect(reservations.held()).toHaveLength(2);
 });
 
 test("goes on counting where the host before stopped", () => {

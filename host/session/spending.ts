@@ -13,8 +13,12 @@ import {
   type MeteredUsage,
   MeteredUsageSchema,
 } from "../../proto/index.ts";
+import type { Reservation } from "../broker/model-gateway.ts";
+import { raceSignal } from "../runtime/race-signal.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { isNoRoom } from "./no-room.ts";
+import type { Reservations } from "./reservations.ts";
+import { TIMEOUTS } from "./timeouts.ts";
 
 /** What the host allows: each session, and all of them on one day (UTC). 0 is no bound. */
 export interface Budgets {
@@ -26,6 +30,8 @@ export interface SpendingOptions {
   sessionId: string;
   budgets: Budgets;
   store: Pick<SessionStore, "addUsage" | "usageOfSession" | "usageOfDay">;
+  /** The host's. */
+  reservations: Reservations;
   /** Called once for each budget that is used up. */
   onReached: (event: BudgetReached) => void;
 }
@@ -62,12 +68,42 @@ export class Spending {
     this.refusal();
   }
 
+  /**
+   * Sets aside what a request may come to. While it might not fit beside what others under way may come to, it waits
+   * for them to be counted; one that is alone is only held to what has been used.
+   */
+  async reserve(worst: MeteredUsage, { signal }: { signal: AbortSignal }): Promise<Reservation> {
+    const { sessionId, reservations } = this.#options;
+    let ended: AbortSignal | undefined;
+    for (;;) {
+      const refused = this.refusal();
+      if (refused !== undefined) return { refused };
+      if (this.#fits(worst)) return { held: reservations.hold(sessionId, worst) };
+      ended ??= AbortSignal.any([signal, AbortSignal.timeout(TIMEOUTS.budgetWaitMs)]);
+      if (ended.aborted) return { occupied: "What is left of the budget may be used up by the requests under way." };
+      // Why it ends is looked at above.
+      await raceSignal(reservations.nextEnd(), ended).catch(() => {});
+    }
+  }
+
+  #fits(worst: MeteredUsage): boolean {
+    const { sessionId, reservations, budgets } = this.#options;
+    return (
+      fits(budgets.session, reservations.held(sessionId), worst, () => this.used) &&
+      fits(budgets.day, reservations.held(), worst, () => this.#usedToday())
+    );
+  }
+
+  #usedToday(): MeteredUsage {
+    return sumUsage(this.#options.store.usageOfDay(today()), this.#unstored);
+  }
+
   /** Why the model may not be asked again, as a sentence. Undefined: it may. */
   refusal(): string | undefined {
-    const { store, budgets } = this.#options;
+    const { budgets } = this.#options;
     const event =
       reached(BudgetReached_Scope.SESSION, budgets.session, () => this.used) ??
-      reached(BudgetReached_Scope.HOST, budgets.day, () => sumUsage(store.usageOfDay(today()), this.#unstored));
+      reached(BudgetReached_Scope.HOST, budgets.day, () => this.#usedToday());
     if (event === undefined) return undefined;
     this.#reached = event;
     if (!this.#told.has(event.scope)) {
@@ -93,12 +129,30 @@ export class Spending {
   }
 }
 
-function reached(
-  scope: BudgetReached_Scope,
-  { maxCostUsd, maxTokenCount, maxRequestCount }: Budget,
+function isBounded({ maxCostUsd, maxTokenCount, maxRequestCount }: Budget): boolean {
+  return maxCostUsd > 0 || maxTokenCount > 0n || maxRequestCount > 0;
+}
+
+/** Whether a request stays within a budget even if it and those under way come to what they may. */
+function fits(
+  budget: Budget,
+  held: readonly MeteredUsage[],
+  worst: MeteredUsage,
   readUsed: () => MeteredUsage,
-): BudgetReached | undefined {
-  if (maxCostUsd === 0 && maxTokenCount === 0n && maxRequestCount === 0) return undefined;
+): boolean {
+  if (held.length === 0 || !isBounded(budget)) return true;
+  const { maxCostUsd, maxTokenCount, maxRequestCount } = budget;
+  const most = held.reduce(sumUsage, sumUsage(readUsed(), worst));
+  return (
+    (maxCostUsd === 0 || most.costUsd <= maxCostUsd) &&
+    (maxTokenCount === 0n || tokensOf(most) <= maxTokenCount) &&
+    (maxRequestCount === 0 || most.requestCount <= maxRequestCount)
+  );
+}
+
+function reached(scope: BudgetReached_Scope, budget: Budget, readUsed: () => MeteredUsage): BudgetReached | undefined {
+  if (!isBounded(budget)) return undefined;
+  const { maxCostUsd, maxTokenCount, maxRequestCount } = budget;
   const used = readUsed();
   const limit =
     maxCostUsd > 0 && used.costUsd >= maxCostUsd

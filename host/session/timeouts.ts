@@ -19,6 +19,8 @@ export const TIMEOUTS = {
   /** Between attempts to reach a container that runs: the first, then twice as long up to the last. */
   redialFirstMs: 50,
   redialLastMs: 2_000,
+  /** For others under way to be counted, where the budget may not be enough for all; Claude's client then asks again. */
+  budgetWaitMs: 60_000,
   /** Between attempts to store a session's end where there is no room. */
   storeRetryMs: 1_000,
   /** A lost connection shows before the runtime has noticed that the container is gone. */

@@ -77,7 +77,7 @@ async function startBroker(endpoint: string): Promise<AsyncDisposable & { url: s
     repositories: [],
     pushRefs: [],
     gitCredentials: NO_GIT_CREDENTIALS.credentials,
-    spending: { refusal: () => undefined, add: () => {} },
+    spending: { reserve: () => Promise.resolve({ held: { [Symbol.dispose]: () => {} } }), add: () => {} },
     onDecision: () => {},
     onRetry: () => {},
   });

@@ -49,7 +49,7 @@ test("a killed bridge and a host that goes away while an answer streams lose no 
     const gone = new AbortController();
     const options = {
       ...openModel(model.url, { kind: "api-key", value: KEY }),
-      spending: { refusal: () => undefined, add: () => {} },
+      spending: { reserve: () => Promise.resolve({ held: { [Symbol.dispose]: () => {} } }), add: () => {} },
       logger,
       onDecision: () => {},
       onRetry: () => {},

@@ -37,10 +37,15 @@ export function agentError(error: unknown): AppError {
 /** A call that the agent does not know: gRPC's own answer, without details of ours. */
 function outdated(error: unknown): AppError | undefined {
   if (!(error instanceof ConnectError) || error.code !== Code.Unimplemented) return undefined;
+  return agentOutdated(error);
+}
+
+/** The error of an agent that does not know what every session needs. */
+export function agentOutdated(cause?: unknown): AppError {
   return new AppError("AGENT_OUTDATED", "The agent in the image is too old for this host.", {
     kind: "FAILED_PRECONDITION",
     help: "Build the image again: claudecluster image",
-    cause: error,
+    cause,
   });
 }
 

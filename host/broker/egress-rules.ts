@@ -8,11 +8,8 @@ export interface EgressRules {
   open: boolean;
   /** Listed ones. What they resolve to must be public. */
   allowed: ReadonlySet<string>;
-  /**
-   * Listed ones that may be anywhere but on the link: what the user says is on his own network, and the repository's where
-   * git goes by the proxy.
-   */
-  allowedPrivate: Set<string>;
+  /** Listed ones that may be anywhere but on the link: what the user says is on his own network. */
+  allowedPrivate: ReadonlySet<string>;
   /** Of this machine. Default: those that it has then. */
   ownNetworks?: OwnNetworks;
 }

@@ -39,7 +39,7 @@ test("an agent that is dialled and never answers is said to be unreachable, with
     spec: create(SessionSpecSchema, { task: "x" }),
     log: new SessionLog(store, "ses_1"),
     broker: { accept: () => {} },
-    git: { prefixes: [], onProxied: () => {} },
+    gitPrefixes: [],
   });
   await expect(agent.run(AbortSignal.timeout(20_000))).rejects.toMatchObject({
     reason: "AGENT_UNREACHABLE",

@@ -15,7 +15,7 @@ import {
 } from "../../proto/index.ts";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type AgentClient, AgentConnection } from "../agent-client/agent-connection.ts";
-import { agentError } from "../agent-client/agent-error.ts";
+import { agentError, agentOutdated } from "../agent-client/agent-error.ts";
 import { AsyncQueue } from "../agent-client/async-queue.ts";
 import { type ConnectionSink, serveConnections } from "../agent-client/serve-connections.ts";
 import type { Container } from "../runtime/runtime.ts";
@@ -43,12 +43,8 @@ export interface AgentSessionOptions {
   spec: SessionSpec;
   log: SessionLog;
   broker: ConnectionSink;
-  git: {
-    /** Beginnings of URLs that git is to reach by its own listener. */
-    prefixes: readonly string[];
-    /** The agent does not know that: git goes by the proxy. */
-    onProxied(): unknown;
-  };
+  /** Beginnings of URLs that git reaches by its own listener, and by no other way. */
+  gitPrefixes: readonly string[];
   /** What the session continues, for RestoreSession. Undefined: nothing. */
   restore?: (() => Iterable<RestoreSessionRequest>) | undefined;
   /** Another host has followed it before, and its log goes on. Default false. */
@@ -97,7 +93,7 @@ export class AgentSession {
     else if (!isKept(request)) this.#unsaid.push(message);
   }
 
-  /** Runs to the session's end. Rejects with the signal's reason, or AGENT_UNREACHABLE. */
+  /** Runs to the session's end. Rejects with the signal's reason, AGENT_UNREACHABLE or AGENT_OUTDATED. */
   async run(signal: AbortSignal): Promise<AgentResult> {
     const startMs = Date.now();
     let delayMs: number = TIMEOUTS.redialFirstMs;
@@ -126,7 +122,7 @@ export class AgentSession {
   }
 
   async #runConnection(signal: AbortSignal): Promise<AgentResult> {
-    const { container, spec, log, broker, git } = this.#options;
+    const { container, spec, log, broker, gitPrefixes } = this.#options;
     const duplex = await container.dial({ signal });
     using connection = new AgentConnection(duplex);
     const { client } = connection;
@@ -137,9 +133,10 @@ export class AgentSession {
       if (!this.#started) {
         const { restore } = this.#options;
         if (restore !== undefined) await client.restoreSession(inPieces(restore()), { signal: callSignal });
-        const start = { sessionId: log.sessionId, spec, gitPrefixes: [...git.prefixes] };
+        const start = { sessionId: log.sessionId, spec, gitPrefixes: [...gitPrefixes] };
         const { usesGitListener } = await client.startSession(start, { signal: callSignal });
-        if (!usesGitListener) git.onProxied();
+        // Where git goes by the proxy, nothing that it sends is looked at.
+        if (gitPrefixes.length > 0 && !usesGitListener) throw agentOutdated();
       }
       this.#started = true;
       this.#connectionMade();

@@ -27,7 +27,7 @@ import {
   UserMessageSchema,
 } from "../../proto/index.ts";
 import { Broker, type BrokerOptions } from "../broker/broker.ts";
-import { type EgressRules, repositoryAuthority } from "../broker/egress-rules.ts";
+import type { EgressRules } from "../broker/egress-rules.ts";
 import type { GitCredentialSource } from "../broker/git-credential.ts";
 import type { Container, ContainerRef, CreateProgress, Runtime } from "../runtime/runtime.ts";
 import type { SessionStore } from "../store/session-store.ts";
@@ -368,18 +368,14 @@ export class SessionRun {
   async #inContainer(container: Container, resumed: boolean): Promise<AgentResult> {
     const { spec, log, store } = this.#options;
     const { previousSessionId } = spec;
-    const rules = egressRules(spec, this.#options.egress);
-    using broker = this.#createBroker(spec, rules);
+    using broker = this.#createBroker(spec, egressRules(spec, this.#options.egress));
     const uri = spec.repository?.uri;
     const agent = new AgentSession({
       container,
       spec,
       log,
       broker,
-      git: {
-        prefixes: uri === undefined ? [] : [`${new URL(uri).origin}/`],
-        onProxied: () => uri !== undefined && rules.allowedPrivate.add(repositoryAuthority(uri)),
-      },
+      gitPrefixes: uri === undefined ? [] : [`${new URL(uri).origin}/`],
       restore:
         previousSessionId === ""
           ? undefined

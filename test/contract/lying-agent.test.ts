@@ -113,7 +113,7 @@ function aborted(signal: AbortSignal): Promise<void> {
 /** Runs one session with a lying agent beside one with an honest agent, and returns the former as it ended. */
 async function runBesideHonest(
   lies: Lies,
-  { stop = false, maxLiveBytes }: { stop?: boolean; maxLiveBytes?: number } = {},
+  { stop = false, maxLiveBytes, uri }: { stop?: boolean; maxLiveBytes?: number; uri?: string } = {},
 ) {
   let count = 0;
   const lying = lyingAgent(lies);
@@ -127,14 +127,14 @@ async function runBesideHonest(
     { maxLiveBytes },
   );
   const { sessions } = host;
-  const start = async () => {
+  const start = async (repository?: { uri: string }) => {
     const { id } = await sessions.create({
-      spec: create(SessionSpecSchema, { task: "x" }),
+      spec: create(SessionSpecSchema, { task: "x", ...(repository && { repository }) }),
       container: create(ContainerSpecSchema),
     });
     return id;
   };
-  const liar = await start();
+  const liar = await start(uri === undefined ? undefined : { uri });
   const neighbour = await start();
   const signal = AbortSignal.timeout(SESSION_MS - 5_000);
   const watch = async (id: string) => {
@@ -174,6 +174,11 @@ test("an agent cannot say what is the host's to say, nor end its session twice",
   expect(events.some(({ event }) => event.case === "egressDecided")).toBe(false);
   expect(events.filter(({ event }) => event.case === "sessionFinished")).toHaveLength(1);
   expect(session.state).toBe(Session_State.SUCCEEDED);
+});
+
+test("an agent whose git would go by the proxy gets no repository", async () => {
+  const { session } = await runBesideHonest({}, { uri: "https://git.test/a" });
+  expect(session.result?.outcome).toMatchObject({ case: "failure", value: { reason: "AGENT_OUTDATED" } });
 });
 
 test.each([

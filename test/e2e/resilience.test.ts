@@ -60,8 +60,8 @@ test("a killed bridge and a host that goes away while an answer streams lose no 
       maxEgressBytes: GIB,
     };
     const broker = new Broker(options);
-    const git = { prefixes: [`${new URL(uri).origin}/`], onProxied: () => {} };
-    const result = new AgentSession({ container: hosted, spec, log, broker, git }).run(gone.signal);
+    const gitPrefixes = [`${new URL(uri).origin}/`];
+    const result = new AgentSession({ container: hosted, spec, log, broker, gitPrefixes }).run(gone.signal);
     result.catch(() => {});
     const vanish = async () => {
       gone.abort(new Error("the host is gone"));

@@ -35,12 +35,22 @@ test.each([
   "ff02::1",
 ])("%s is not", (address) => expect(isPublicAddress(address)).toBe(false));
 
-test.each(["169.254.169.254", "::ffff:169.254.169.254", "fe80::1", "fd00:ec2::254", "100.100.100.200"])(
-  "%s gives out credentials",
-  (address) => expect(isMetadataAddress(address)).toBe(true),
-);
+test.each([
+  "169.254.169.254",
+  "::ffff:169.254.169.254",
+  "::169.254.169.254",
+  "::ffff:0:169.254.169.254",
+  "64:ff9b::a9fe:a9fe",
+  "64:ff9b:1::1",
+  "2002:a9fe:a9fe::1",
+  "fe80::1",
+  "fd00:ec2::254",
+  "100.100.100.200",
+  "::ffff:100.100.100.200",
+  "64:ff9b::6464:64c8",
+])("%s gives out credentials", (address) => expect(isMetadataAddress(address)).toBe(true));
 
-test.each(["10.0.0.1", "127.0.0.1", "192.168.0.10", "fd12::1"])("%s does not", (address) =>
+test.each(["10.0.0.1", "127.0.0.1", "::1", "192.168.0.10", "fd12::1", "64:ff9b::a00:1", "2002:a00:1::1"])("%s does not", (address) =>
   expect(isMetadataAddress(address)).toBe(false),
 );
 

@@ -36,10 +36,20 @@ for (const [network, prefix] of [
 
 /** Addresses of the link itself, of which clouds give out credentials. */
 const LINK_LOCAL = new BlockList();
+// Node holds ::ffff:0:0/96 against these too.
 LINK_LOCAL.addSubnet("169.254.0.0", 16, "ipv4");
+LINK_LOCAL.addAddress("100.100.100.200", "ipv4");
 LINK_LOCAL.addSubnet("fe80::", 10, "ipv6");
 LINK_LOCAL.addSubnet("fd00:ec2::", 32, "ipv6");
-LINK_LOCAL.addAddress("100.100.100.200", "ipv4");
+// The same inside of others: compatible, translated, NAT64, 6to4.
+for (const prefix of ["::", "::ffff:0:", "64:ff9b::"]) {
+  LINK_LOCAL.addSubnet(`${prefix}a9fe:0`, 112, "ipv6");
+  LINK_LOCAL.addAddress(`${prefix}6464:64c8`, "ipv6");
+}
+LINK_LOCAL.addSubnet("2002:a9fe::", 32, "ipv6");
+LINK_LOCAL.addSubnet("2002:6464:64c8::", 48, "ipv6");
+// Where a network's own NAT64 keeps the address in it is not known: https://www.rfc-editor.org/rfc/rfc8215
+LINK_LOCAL.addSubnet("64:ff9b:1::", 48, "ipv6");
 
 /** What this machine's interfaces say of themselves: its addresses, each with the length of its network's prefix. */
 export type OwnNetworks = readonly { address: string; prefix: number }[];

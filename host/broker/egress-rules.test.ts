@@ -53,6 +53,14 @@ test("an open session reaches every public host", async () => {
   expect(await findDestination("127.0.0.1:22", rules({ open: true }))).toHaveProperty("refused");
 });
 
+test.each([25, 465, 587])("an open session sends no mail by port %d, unless that is listed", async (port) => {
+  const destination = `any.test:${port}`;
+  const refused = "mail may be sent to listed destinations only";
+  expect(await findDestination(destination, rules({ open: true }), resolvesTo("1.1.1.1"))).toEqual({ refused });
+  const listed = rules({ open: true, allowed: [destination] });
+  expect(await findDestination(destination, listed, resolvesTo("1.1.1.1"))).toHaveProperty("address");
+});
+
 test("refuses this machine by its public address, where its listeners are, unless the user says so", async () => {
   const ownNetworks = [{ address: "203.0.113.7", prefix: 24 }];
   for (const given of [{ allowed: ["a.test:443"] }, { open: true }]) {

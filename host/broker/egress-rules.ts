@@ -4,7 +4,7 @@ import { isMetadataAddress, isOwnAddress, isPublicAddress, type OwnNetworks } fr
 
 /** Where a session's connections may go. Destinations are "host:port", in lower case. */
 export interface EgressRules {
-  /** Every public host, and not only those that are listed. */
+  /** Every public host, and not only those that are listed; but none to send mail to. */
   open: boolean;
   /** Listed ones. What they resolve to must be public. */
   allowed: ReadonlySet<string>;
@@ -40,6 +40,9 @@ export function repositoryAuthority(uri: string): string {
   return `${url.hostname.toLowerCase()}:${port}`;
 }
 
+/** Ports by which mail is sent: what has no list is no place to send it from. */
+const MAIL_PORTS = new Set([25, 465, 587]);
+
 /** Looks a destination up, once, and says which address is to be dialled, or why none is. Never rejects. */
 export async function findDestination(
   authority: string,
@@ -47,8 +50,11 @@ export async function findDestination(
   resolve: Resolve = systemResolve,
 ): Promise<Destination> {
   const mayBePrivate = rules.allowedPrivate.has(authority);
-  if (!mayBePrivate && !rules.open && !rules.allowed.has(authority)) return { refused: "not on the list" };
   const { host, port } = split(authority);
+  if (!mayBePrivate && !rules.allowed.has(authority)) {
+    if (!rules.open) return { refused: "not on the list" };
+    if (MAIL_PORTS.has(port)) return { refused: "mail may be sent to listed destinations only" };
+  }
   let addresses: string[];
   try {
     addresses = isIP(host) === 0 ? await resolve(host) : [host];

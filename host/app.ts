@@ -33,7 +33,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
   const store = new SqliteStore(join(config.stateDirectory, "sessions.db"), config.retention);
   const closing = new AbortController();
   const pruning = pruneRegularly(store, { signal: closing.signal, logger });
-  const { defaultImage, modelEndpoint, allowedModels, fallbackModel, budgets } = config;
+  const { defaultImage, modelEndpoint, modelPolicy: policy, fallbackModel, budgets } = config;
   const { gitRepositories, gitPushRefs, egress, maxEgressBytes, maxRunning, configDirectory, environmentCredential } =
     config;
   const endpoint = config.endpointFromEnvironment ? undefined : modelEndpoint;
@@ -43,7 +43,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
     store,
     logger,
     defaultImage,
-    model: { endpoint: modelEndpoint, credentials, policy: { allowedModels }, fallbackModel, budgets },
+    model: { endpoint: modelEndpoint, credentials, policy, fallbackModel, budgets },
     git: {
       credentials: new ConfiguredGitCredential({ configDirectory }),
       repositories: gitRepositories,

@@ -37,12 +37,14 @@ test("the file says what the environment does not", async () => {
     git_credentials: { "git.test": { token: "t" } },
     git_push_refs: ["refs/heads/bots/*"],
     allowed_models: ["claude-sonnet-*"],
+    allowed_betas: ["new"],
+    max_output_tokens: 64_000,
     fallback_model: "claude-sonnet-5",
     session_budget: { usd: 2.5, tokens: 1000 },
     daily_budget: { requests: 7 },
   });
   expect(readConfig(env({ CLAUDECLUSTER_DAILY_BUDGET_USD: "20" }))).toMatchObject({
-    allowedModels: ["claude-sonnet-*"],
+    modelPolicy: { allowedModels: ["claude-sonnet-*"], allowedBetas: ["new"], maxOutputTokens: 64_000 },
     fallbackModel: "claude-sonnet-5",
     budgets: {
       session: { maxCostUsd: 2.5, maxTokenCount: 1000n, maxRequestCount: 0 },

@@ -29,6 +29,8 @@ const fileSchema = z.strictObject({
   git_push_refs: z.array(z.string()).optional(),
   base_url: z.string().optional(),
   allowed_models: z.array(z.string()).optional(),
+  allowed_betas: z.array(z.string()).optional(),
+  max_output_tokens: z.int().min(1).optional(),
   fallback_model: z.string().optional(),
   session_budget: budgetSchema.optional(),
   daily_budget: budgetSchema.optional(),

@@ -3,6 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import { AppError, asAppError, type Budget, BudgetSchema, checkRepositoryUri } from "../proto/index.ts";
 import { checkCredential, type Credential } from "./broker/credential.ts";
 import { parseAuthority } from "./broker/egress-rules.ts";
+import { DEFAULT_MAX_OUTPUT_TOKENS, type ModelPolicy } from "./broker/model-policy.ts";
 import { PACKAGE_REGISTRIES } from "./broker/package-registries.ts";
 import type { EgressConfig } from "./session/egress.ts";
 import { type ConfigFile, readConfigFile } from "./config-file.ts";
@@ -15,8 +16,7 @@ export interface HostConfig extends HostDirectories {
   modelEndpoint: URL;
   /** It is the environment's, whatever config.json says. */
   endpointFromEnvironment: boolean;
-  /** Names of models, or their beginnings with a "*" behind them. Undefined: every model. */
-  allowedModels: string[] | undefined;
+  modelPolicy: ModelPolicy;
   /** Asked instead of a model that is overloaded. */
   fallbackModel: string | undefined;
   /** What each session may use of the model, and all of them on one day. */
@@ -62,7 +62,11 @@ export function readConfig(given: NodeJS.ProcessEnv): HostConfig {
     defaultImage: env["CLAUDECLUSTER_IMAGE"] ?? file.image ?? "claudecluster/agent:latest",
     modelEndpoint: readEndpoint(env["ANTHROPIC_BASE_URL"] ?? file.base_url),
     endpointFromEnvironment: env["ANTHROPIC_BASE_URL"] !== undefined,
-    allowedModels: env["CLAUDECLUSTER_ALLOWED_MODELS"]?.split(",").map((name) => name.trim()) ?? file.allowed_models,
+    modelPolicy: {
+      allowedModels: env["CLAUDECLUSTER_ALLOWED_MODELS"]?.split(",").map((name) => name.trim()) ?? file.allowed_models,
+      allowedBetas: file.allowed_betas ?? [],
+      maxOutputTokens: file.max_output_tokens ?? DEFAULT_MAX_OUTPUT_TOKENS,
+    },
     fallbackModel: env["CLAUDECLUSTER_FALLBACK_MODEL"] ?? file.fallback_model,
     budgets: {
       session: toBudget(file.session_budget, readNumber(env, "CLAUDECLUSTER_SESSION_BUDGET_USD", { min: 0.01 })),

@@ -55,7 +55,7 @@ function createBroker(
       reject: () => Promise.resolve(),
     },
     onDecision: ({ destination, allowed: yes }) => decisions.push(`${yes ? "+" : "-"}${destination}`),
-    policy: { allowedModels: undefined },
+    policy: { allowedModels: undefined, allowedBetas: ["one"], maxOutputTokens: 256_000 },
     fallbackModel: undefined,
     spending: { reserve: free, add: () => {} },
     onRetry: () => {},
@@ -102,7 +102,7 @@ test("adds the key, rebuilds the headers and writes the body anew", async () => 
     cookie: "a=b",
     "x-forwarded-for": "1.2.3.4",
     "anthropic-version": "2023-06-01",
-    "anthropic-beta": "one,two",
+    "anthropic-beta": "one,effort-2025-11-24",
     "content-type": "application/json; charset=utf-16",
   };
   const answer = await send("model", {
@@ -117,7 +117,7 @@ test("adds the key, rebuilds the headers and writes the body anew", async () => 
     "x-api-key": "real-key",
     // What was read is what is sent, and nobody is told to read it in another way.
     "content-type": "application/json",
-    "anthropic-beta": "one,two",
+    "anthropic-beta": "one,effort-2025-11-24",
     "anthropic-version": "2023-06-01",
   });
   expect(Object.keys(seen!.headers)).not.toEqual(expect.arrayContaining(["authorization"]));
@@ -215,6 +215,16 @@ function observed() {
 }
 
 const MESSAGE = { path: "/v1/messages", body: '{"model":"claude-opus-4-8"}' };
+
+test("leaves out betas that it does not know, and says so once", async () => {
+  const api = await fakeApi();
+  const { send, decisions } = createBroker(api.url);
+  const headers = { "anthropic-beta": "files-api-2025-04-14, one" };
+  for (let count = 0; count < 2; count++)
+    expect(await send("model", { ...MESSAGE, headers })).toMatchObject({ status: 200 });
+  expect(api.requests.map((seen) => seen.headers["anthropic-beta"])).toEqual(["one", "one"]);
+  expect(decisions).toEqual([`+${new URL(api.url).host}`]);
+});
 
 test("reads no body that would hold up the host while it is read", async () => {
   const api = await fakeApi();

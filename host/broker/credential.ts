@@ -35,8 +35,7 @@ export function fixedCredential(credential: Credential | undefined): CredentialS
 const OAUTH_BETA = "oauth-2025-04-20";
 
 /** Returns the headers that show the credential. */
-export function credentialHeaders(credential: Credential, beta: string | undefined): Record<string, string> {
-  const betas = beta === undefined || beta === "" ? [] : [beta];
+export function credentialHeaders(credential: Credential, betas: readonly string[]): Record<string, string> {
   switch (credential.kind) {
     case "api-key":
       return { "x-api-key": credential.value, ...withBeta(betas) };
@@ -47,6 +46,6 @@ export function credentialHeaders(credential: Credential, beta: string | undefin
   }
 }
 
-function withBeta(betas: string[]): Record<string, string> {
+function withBeta(betas: readonly string[]): Record<string, string> {
   return betas.length === 0 ? {} : { "anthropic-beta": betas.join(",") };
 }

@@ -6,7 +6,8 @@ import { exchange, goneSignal, guard, statusOf } from "./http-exchange.ts";
 import { isReasonable } from "./json-size.ts";
 import { callModel, isOverloaded, type Retry } from "./model-call.ts";
 import { headersToClaude, headersToModel } from "./model-headers.ts";
-import { checkModelRequest, MAX_TOKENS, type Members, type ModelPolicy } from "./model-policy.ts";
+import { sortBetas } from "./model-betas.ts";
+import { checkModelRequest, type Members, type ModelPolicy } from "./model-policy.ts";
 import { RequestBodies } from "./request-bodies.ts";
 import { unansweredUsage, UsageReader, worstUsage } from "./usage-reader.ts";
 
@@ -38,7 +39,7 @@ export interface ModelGatewayOptions {
   /** Bounds and keeps the connections to the endpoint. */
   modelAgent: Agent;
   logger: Logger;
-  /** Told of every request that is refused for what it asks for. */
+  /** Told of every request that is refused for what it asks for, and of what is left out. */
   onDecision: (decision: { destination: string; allowed: boolean; reason: string }) => void;
   /** Told of every request that failed and is sent again. */
   onRetry: (retry: Retry) => void;
@@ -51,6 +52,9 @@ const MESSAGES = "/v1/messages";
 const PATHS = new Set([MESSAGES, `${MESSAGES}/count_tokens`]);
 /** Requests of a session that are under way or wait for others at once. */
 const MAX_UNDER_WAY = 16;
+
+/** Betas of a session that it is told of; Claude Code knows fewer. */
+const MAX_TOLD_BETAS = 50;
 
 /**
  * Stands between Claude and the model's API: plain HTTP on the container's side, the real
@@ -74,6 +78,7 @@ export function createModelGateway(options: ModelGatewayOptions): Server {
 class ModelGateway {
   readonly #options: ModelGatewayOptions;
   readonly #bodies = new RequestBodies();
+  readonly #leftBetas = new Set<string>();
   #underWay = 0;
 
   constructor(options: ModelGatewayOptions) {
@@ -153,12 +158,13 @@ class ModelGateway {
   }
 
   #worstOf(body: Members, bodyBytes: number): MeteredUsage {
-    const { fallbackModel } = this.#options;
+    const { fallbackModel, policy } = this.#options;
     const { max_tokens: maxTokens } = body;
     return worstUsage(fallbackModel === undefined ? [modelOf(body)] : [modelOf(body), fallbackModel], {
       bodyBytes,
       // Anything else is the endpoint's to refuse.
-      maxTokens: Number.isInteger(maxTokens) && (maxTokens as number) > 0 ? (maxTokens as number) : MAX_TOKENS,
+      maxTokens:
+        Number.isInteger(maxTokens) && (maxTokens as number) > 0 ? (maxTokens as number) : policy.maxOutputTokens,
     });
   }
 
@@ -207,6 +213,19 @@ class ModelGateway {
     return "answered";
   }
 
+  /** The betas that are passed on; of the others it is told, once. */
+  #betasOf({ headers }: IncomingMessage): string[] {
+    const { policy, endpoint, onDecision } = this.#options;
+    const { passed, left } = sortBetas([headers["anthropic-beta"] ?? []].flat().join(","), policy.allowedBetas);
+    for (const beta of left) {
+      if (this.#leftBetas.size >= MAX_TOLD_BETAS || this.#leftBetas.has(beta)) continue;
+      this.#leftBetas.add(beta);
+      const reason = `without the beta ${beta.slice(0, 60)}, which is not in allowed_betas`;
+      onDecision({ destination: authorityOf(endpoint), allowed: true, reason });
+    }
+    return passed;
+  }
+
   /** Asks the model, and where that is overloaded the other one. */
   async #ask(
     request: IncomingMessage,
@@ -219,10 +238,11 @@ class ModelGateway {
     }: { target: URL; body: Members; credential: Credential; signal: AbortSignal; onOwed?: (owed: boolean) => void },
   ): Promise<IncomingMessage> {
     const { modelAgent: agent, fallbackModel, onRetry, retryDelaysMs } = this.#options;
+    const betas = this.#betasOf(request);
     const call = (asked: Members) => {
       // What was looked at is what is sent: of two members with one name, say, the one that counts here.
       const content = Buffer.from(JSON.stringify(asked));
-      const headers = { ...headersToModel(request, credential), "content-length": content.length };
+      const headers = { ...headersToModel(request, { credential, betas }), "content-length": content.length };
       return callModel({ target, headers, content, agent, signal }, { onRetry, onOwed, retryDelaysMs });
     };
     const answer = await call(body);

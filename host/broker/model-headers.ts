@@ -1,22 +1,22 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { type Credential, credentialHeaders } from "./credential.ts";
 import { endToEndHeaders } from "./http-exchange.ts";
-import { allowedBetas } from "./model-policy.ts";
 
 /** Passed on as they are. The rest is left out or made anew. */
 const REQUEST_HEADERS = ["accept", "anthropic-version", "user-agent", "x-app", "x-claude-code-session-id"];
 const REQUEST_HEADER_PREFIX = "x-stainless-";
 
 /** Returns what the endpoint is told of a request: its own headers as far as they matter, and the credential. */
-export function headersToModel({ headers }: IncomingMessage, credential: Credential): Record<string, string> {
+export function headersToModel(
+  { headers }: IncomingMessage,
+  { credential, betas }: { credential: Credential; betas: readonly string[] },
+): Record<string, string> {
   const kept: Record<string, string> = { "accept-encoding": "identity", "content-type": "application/json" };
   for (const [name, value] of Object.entries(headers)) {
     if (typeof value === "string" && (REQUEST_HEADERS.includes(name) || name.startsWith(REQUEST_HEADER_PREFIX))) {
       kept[name] = value;
     }
   }
-  const beta = headers["anthropic-beta"];
-  const betas = allowedBetas(Array.isArray(beta) ? beta.join(",") : (beta ?? ""));
   return { ...kept, ...credentialHeaders(credential, betas) };
 }
 

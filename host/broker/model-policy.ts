@@ -30,11 +30,8 @@ const TOOL_TYPES = ["custom", "bash_", "text_editor_", "computer_", "memory_", "
 /** Sources that are in the request itself. The API would fetch others. */
 const SOURCE_TYPES = new Set<unknown>(["base64", "text", "content"]);
 
-/** Betas of what is refused; others only change how the API answers. */
-const REFUSED_BETAS = ["code-execution-", "files-api-", "mcp-client-", "skills-", "web-fetch-", "web-search-"];
-
 /** No model of today answers with more. */
-export const MAX_TOKENS = 256_000;
+export const DEFAULT_MAX_OUTPUT_TOKENS = 256_000;
 
 /** Deeper than any message; a body may not exhaust the stack. */
 const MAX_DEPTH = 64;
@@ -46,12 +43,16 @@ export type Members = Record<string, unknown>;
 export interface ModelPolicy {
   /** Names of models, or their beginnings with a "*" behind them. Undefined: every model. */
   allowedModels: readonly string[] | undefined;
+  /** Betas beside those that are passed on anyway, with or without a date. */
+  allowedBetas: readonly string[];
+  /** What one answer may be asked for (max_tokens). */
+  maxOutputTokens: number;
 }
 
 /** Returns what is passed on of a request's body, or why it is refused. */
 export function checkModelRequest(
   body: unknown,
-  { allowedModels }: ModelPolicy,
+  { allowedModels, maxOutputTokens }: ModelPolicy,
 ): { body: Members } | { refused: string } {
   if (!isMembers(body)) return { refused: "the body is not a JSON object" };
   if (allowedModels?.some((allowed) => matches(body["model"], allowed)) === false) {
@@ -60,18 +61,14 @@ export function checkModelRequest(
   const given = Object.keys(body).find((name) => REFUSED_MEMBERS.has(name));
   if (given !== undefined) return { refused: `${given} is not allowed` };
   const { max_tokens: maxTokens } = body;
-  if (typeof maxTokens === "number" && maxTokens > MAX_TOKENS) return { refused: `max_tokens is above ${MAX_TOKENS}` };
+  if (typeof maxTokens === "number" && maxTokens > maxOutputTokens) {
+    return { refused: `max_tokens is above ${maxOutputTokens}` };
+  }
   const tool = refusedTool(body["tools"]);
   if (tool !== undefined) return { refused: `the tool ${tool} runs outside of the container` };
   const source = refusedSource([body["messages"], body["system"]], 0);
   if (source !== undefined) return { refused: source };
   return { body: Object.fromEntries(Object.entries(body).filter(([name]) => MEMBERS.has(name))) };
-}
-
-/** Returns the betas that are passed on, of a header's value. */
-export function allowedBetas(header: string): string {
-  const betas = header.split(",").map((beta) => beta.trim());
-  return betas.filter((beta) => beta !== "" && !REFUSED_BETAS.some((prefix) => beta.startsWith(prefix))).join(",");
 }
 
 function matches(model: unknown, allowed: string): boolean {

@@ -50,8 +50,9 @@ test.each([
   "64:ff9b::6464:64c8",
 ])("%s gives out credentials", (address) => expect(isMetadataAddress(address)).toBe(true));
 
-test.each(["10.0.0.1", "127.0.0.1", "::1", "192.168.0.10", "fd12::1", "64:ff9b::a00:1", "2002:a00:1::1"])("%s does not", (address) =>
-  expect(isMetadataAddress(address)).toBe(false),
+test.each(["10.0.0.1", "127.0.0.1", "::1", "192.168.0.10", "fd12::1", "64:ff9b::a00:1", "2002:a00:1::1"])(
+  "%s does not",
+  (address) => expect(isMetadataAddress(address)).toBe(false),
 );
 
 const networks = [

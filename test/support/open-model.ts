@@ -8,7 +8,7 @@ export function openModel(url: string, credential: Credential = { kind: "api-key
   return {
     endpoint: new URL(url),
     credentials: fixedCredential(credential),
-    policy: { allowedModels: undefined },
+    policy: { allowedModels: undefined, allowedBetas: [], maxOutputTokens: 256_000 },
     fallbackModel: undefined,
     budgets: { session: create(BudgetSchema), day: create(BudgetSchema) },
   };

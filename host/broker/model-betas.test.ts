@@ -11,6 +11,9 @@ test("passes on what Claude Code sends, whatever its date", () => {
     "prompt-caching-scope-2026-01-05",
     "mid-conversation-system-2026-04-07",
     "effort-2025-11-24",
+    "per-turn-control-2026-07-01",
+    "mid-conversation-tool-changes-2026-07-01",
+    "advanced-tool-use-2025-11-20",
   ];
   expect(sortBetas(passed.join(", "), [])).toEqual({ passed, left: [] });
 });
@@ -25,7 +28,6 @@ test.each([
   "advisor-tool-2026-03-01",
   "server-side-fallback-2026-07-01",
   "fast-mode-2026-02-01",
-  "inline-tools-2026-09-15",
   "effort-x-2025-11-24",
   "effort-2025-11-24-x",
   "new-thing",

@@ -2,8 +2,7 @@
  * Betas that are passed on, without their dates: those that Claude Code 2.1.330 knows and that only change how the model
  * answers, or what its requests may look like. Others are left out, above all what has the API itself fetch, run, store or
  * connect (code execution, files, MCP, web search and fetch, the advisor), answer with another model (server-side
- * fallback) or at another price (fast mode), or takes tools from where they are not looked at (inline tools, tool
- * changes in a conversation).
+ * fallback) or at another price (fast mode).
  */
 const BETAS: ReadonlySet<string> = new Set([
   "advanced-tool-use",
@@ -20,9 +19,11 @@ const BETAS: ReadonlySet<string> = new Set([
   "effort",
   "extended-cache-ttl",
   "fine-grained-tool-streaming",
+  "inline-tools",
   "interleaved-thinking",
   "mid-conversation-system",
   "mid-conversation-system-clear-at",
+  "mid-conversation-tool-changes",
   "per-turn-control",
   "prompt-caching",
   "prompt-caching-evict",

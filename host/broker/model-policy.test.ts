@@ -66,6 +66,26 @@ test.each(["base64", "content", "text"])("passes on a source of type %s, which i
   expect(check(body)).toEqual({ body });
 });
 
+test("looks at tools that are added in the conversation, too", () => {
+  const adding = (tool: unknown) => ({ ...plain, messages: [message({ type: "tool_addition", tool })] });
+  for (const tool of [
+    { type: "tool_reference", name: "x" },
+    { type: "tool_definition", definition: { name: "x", input_schema: {} } },
+  ]) {
+    expect(check(adding(tool))).toEqual({ body: adding(tool) });
+  }
+  for (const tool of [
+    { type: "tool_definition", definition: { type: "web_search_20250305", name: "web_search" } },
+    { type: "tool_definition" },
+    { type: "web_search_20250305" },
+    "web_search",
+  ]) {
+    expect(check(adding(tool))).toEqual({
+      refused: expect.stringContaining("runs outside of the container") as string,
+    });
+  }
+});
+
 test("takes what a tool was called with for what it is: text", () => {
   const input = { source: { type: "url", url: "https://example.com" } };
   const body = { ...plain, messages: [message({ type: "tool_use", name: "Write", input })] };

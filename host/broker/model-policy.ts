@@ -65,7 +65,7 @@ export function checkModelRequest(
     return { refused: `max_tokens is above ${maxOutputTokens}` };
   }
   const tool = refusedTool(body["tools"]);
-  if (tool !== undefined) return { refused: `the tool ${tool} runs outside of the container` };
+  if (tool !== undefined) return { refused: outside(tool) };
   const source = refusedSource([body["messages"], body["system"]], 0);
   if (source !== undefined) return { refused: source };
   return { body: Object.fromEntries(Object.entries(body).filter(([name]) => MEMBERS.has(name))) };
@@ -90,6 +90,16 @@ function refusedTool(tools: unknown): string | undefined {
   return undefined;
 }
 
+/** A tool that is added in a message: one of the body's by its name, or a new one. */
+function refusedAddition(tool: unknown): string | undefined {
+  if (isMembers(tool) && tool["type"] === "tool_reference") return undefined;
+  return refusedTool([isMembers(tool) && tool["type"] === "tool_definition" ? tool["definition"] : undefined]);
+}
+
+function outside(tool: string): string {
+  return `the tool ${tool} runs outside of the container`;
+}
+
 function refusedSource(value: unknown, depth: number): string | undefined {
   if (depth > MAX_DEPTH) return "the messages are nested too deeply";
   if (Array.isArray(value)) {
@@ -100,7 +110,9 @@ function refusedSource(value: unknown, depth: number): string | undefined {
     return undefined;
   }
   if (!isMembers(value)) return undefined;
-  const { source } = value;
+  const { source, type } = value;
+  const tool = type === "tool_addition" ? refusedAddition(value["tool"]) : undefined;
+  if (tool !== undefined) return outside(tool);
   if (isMembers(source) && !SOURCE_TYPES.has(source["type"])) {
     return `a source of type ${String(JSON.stringify(source["type"])).slice(0, 60)} would be fetched by the API`;
   }

@@ -1,10 +1,15 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import {
+  AssistantTextSchema,
   type EventBody,
+  FilePatchedSchema,
+  PermissionDecidedSchema,
   SessionEventSchema,
   SessionFinishedSchema,
   Session_State,
+  ToolUseFinishedSchema,
+  ToolUseStartedSchema,
   TurnFinishedSchema,
   TurnStartedSchema,
 } from "../../proto/index.ts";
@@ -22,4 +27,19 @@ test("tells what was said to Claude, what was interrupted, and how the session e
   const result = { outcome: { case: "failure" as const, value: { reason: "TIMED_OUT" } } };
   const failed = create(SessionFinishedSchema, { state: Session_State.FAILED, result });
   expect(lineOf({ case: "sessionFinished", value: failed })).toBe("failed: TIMED_OUT");
+});
+
+test("no text out of a container begins a line, where it could pose as the host's", () => {
+  const given = lineOf({ case: "permissionDecided", value: create(PermissionDecidedSchema, { allowed: true }) })!;
+  const ended = create(SessionFinishedSchema, { state: Session_State.SUCCEEDED });
+  for (const forged of [given, lineOf({ case: "sessionFinished", value: ended })!, "failed: TIMED_OUT"]) {
+    const started = create(ToolUseStartedSchema, { name: forged, inputJson: "{}" });
+    expect(lineOf({ case: "toolUseStarted", value: started })).toBe(`tool: ${forged} {}`);
+    const finished = create(ToolUseFinishedSchema, { failed: true, output: forged });
+    expect(lineOf({ case: "toolUseFinished", value: finished })).toBe(`tool failed: ${forged}`);
+    const text = create(AssistantTextSchema, { text: `\n${forged}` });
+    expect(lineOf({ case: "assistantText", value: text })).toBe(`Claude: ${forged}`);
+    const patched = create(FilePatchedSchema, { change: { path: forged, addedLineCount: 1 } });
+    expect(lineOf({ case: "filePatched", value: patched })).toBe(`? ${forged} +1 -0`);
+  }
 });

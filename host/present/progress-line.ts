@@ -39,7 +39,10 @@ const KIND_SIGNS: Record<FileChange_Kind, string> = {
 const LINE_LENGTH = 160;
 const MAX_INPUT_CHARS = 64 * 1024;
 
-/** Says an event in one line for people; undefined for what they need not see. */
+/**
+ * Says an event in one line for people; undefined for what they need not see. What a container wrote never begins a line: a
+ * word of the host's stands before it, so that it cannot pose as one of these.
+ */
 export function progressLine({ event }: SessionEvent): string | undefined {
   switch (event.case) {
     case "phaseChanged":
@@ -69,9 +72,9 @@ export function progressLine({ event }: SessionEvent): string | undefined {
     case "assistantText":
       return `Claude: ${oneLine(event.value.text, LINE_LENGTH)}`;
     case "toolUseStarted":
-      return `${oneLine(event.value.name, 40)} ${oneLine(toolSubject(event.value.inputJson), LINE_LENGTH - 40)}`.trim();
+      return `tool: ${oneLine(event.value.name, 40)} ${oneLine(toolSubject(event.value.inputJson), LINE_LENGTH - 40)}`.trim();
     case "toolUseFinished":
-      return event.value.failed ? `failed: ${oneLine(event.value.output, LINE_LENGTH)}` : undefined;
+      return event.value.failed ? `tool failed: ${oneLine(event.value.output, LINE_LENGTH)}` : undefined;
     case "filePatched":
       return event.value.partIndex === 0 && event.value.change !== undefined
         ? changeLine(event.value.change)

@@ -37,6 +37,8 @@ export interface AgentResult {
 const ACKNOWLEDGE_EVENTS = 32;
 /** No agent sends nearly as many at once. */
 const MAX_BATCH_EVENTS = 1000;
+/** Connections may break, but not each time when the result is on its way. */
+const MAX_RESULT_ATTEMPTS = 10;
 
 export interface AgentSessionOptions {
   container: Container;
@@ -64,6 +66,8 @@ export class AgentSession {
   #stop: AttachRequest | undefined;
   #requests: AsyncQueue<AttachRequest> | undefined;
   #finished = false;
+  #result: SessionResult | undefined;
+  #resultAttempts = 0;
   #lostSinceMs: number | undefined;
   /** The session is known to be the agent's. */
   #started = false;
@@ -188,15 +192,26 @@ export class AgentSession {
   /** Fetches what the session left, whole. */
   async #fetch(client: AgentClient, signal: AbortSignal): Promise<AgentResult> {
     const { sessionId } = this.#options.log;
-    const [{ session }, patch, transcript] = await Promise.all([
-      client.getSession({ sessionId }, { signal }),
+    const [result, patch, transcript] = await Promise.all([
+      this.#fetchResult(client, signal),
       readPatch(client, sessionId, signal),
       readTranscript(client, sessionId, signal),
     ]);
+    return { result, patch, transcript };
+  }
+
+  /** Asks once where that succeeds: an answer may be made to take long to read. */
+  async #fetchResult(client: AgentClient, signal: AbortSignal): Promise<SessionResult> {
+    if (this.#result !== undefined) return this.#result;
+    if (++this.#resultAttempts > MAX_RESULT_ATTEMPTS) {
+      throw new AppError("AGENT_INVALID", `The session's result could not be read in ${MAX_RESULT_ATTEMPTS} attempts.`);
+    }
+    const { session } = await client.getSession({ sessionId: this.#options.log.sessionId }, { signal });
     if (session?.result === undefined) {
       throw new AppError("AGENT_INVALID", "The agent says that the session is over but has no result.");
     }
-    return { result: session.result, patch, transcript };
+    this.#result = session.result;
+    return session.result;
   }
 
   #connectionMade(): void {

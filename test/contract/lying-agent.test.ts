@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { setImmediate as turn } from "node:timers/promises";
 import { create, toJsonString } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { expect, test, vi } from "vitest";
 import { plainText } from "../../host/present/plain-text.ts";
@@ -39,6 +40,8 @@ interface Lies {
   batches?: () => Iterable<[number, EventBody][]>;
   occurTimeMs?: number;
   result?: object;
+  /** Called instead of an answer to GetSession. */
+  onGetSession?: () => never;
   patch?: () => AsyncIterable<{ data: Uint8Array; totalSizeBytes?: bigint; sha256?: Uint8Array }>;
   announcements?: () => AsyncIterable<{ connectionId: string }>;
   /** Takes the connection over before there is any gRPC on it. */
@@ -54,7 +57,15 @@ const end: EventBody = {
   value: create(SessionFinishedSchema, { state: Session_State.SUCCEEDED }),
 };
 
-function lyingAgent({ batches, occurTimeMs = 1, result = {}, patch, announcements, serve }: Lies): CreateFakeAgent {
+function lyingAgent({
+  batches,
+  occurTimeMs = 1,
+  result = {},
+  onGetSession,
+  patch,
+  announcements,
+  serve,
+}: Lies): CreateFakeAgent {
   return () => {
     const { promise: exited, resolve } = Promise.withResolvers<{ exitCode: number }>();
     const session = () =>
@@ -68,7 +79,7 @@ function lyingAgent({ batches, occurTimeMs = 1, result = {}, patch, announcement
         router.service(AgentService, {
           getAgentInfo: () => ({ agentVersion: "\u001b[2J", instanceId: "x" }),
           startSession: () => ({ session: session() }),
-          getSession: () => ({ session: session() }),
+          getSession: () => onGetSession?.() ?? { session: session() },
           async *attach(_requests, { signal }) {
             yield { response: { case: "hello" as const, value: { session: session(), instanceId: "x" } } };
             for (const batch of batches?.() ?? [[[1, end]] as [number, EventBody][]]) {
@@ -179,6 +190,17 @@ test("an agent cannot say what is the host's to say, nor end its session twice",
 test("an agent whose git would go by the proxy gets no repository", async () => {
   const { session } = await runBesideHonest({}, { uri: "https://git.test/a" });
   expect(session.result?.outcome).toMatchObject({ case: "failure", value: { reason: "AGENT_OUTDATED" } });
+});
+
+test("an agent whose result cannot be read is not asked for it without end", async () => {
+  let count = 0;
+  const onGetSession = () => {
+    count++;
+    throw new ConnectError("as if the connection had broken", Code.Internal);
+  };
+  const { session } = await runBesideHonest({ onGetSession });
+  expect(session.result?.outcome).toMatchObject({ case: "failure", value: { reason: "AGENT_INVALID" } });
+  expect(count).toBe(10);
 });
 
 test.each([

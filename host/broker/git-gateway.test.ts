@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { Agent, createServer, type IncomingHttpHeaders, type IncomingMessage, request as httpRequest } from "node:http";
-import { Agent as TlsAgent } from "node:https";
+import { Agent as TlsAgent, createServer as createTlsServer } from "node:https";
 import { connect, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +11,7 @@ import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { makeCertificate } from "../../test/support/certificate.ts";
 import { type GitServer, startGitServer } from "../../test/support/git-server.ts";
 import type { GitCredential, GitCredentialSource } from "./git-credential.ts";
 import { createGitGateway } from "./git-gateway.ts";
@@ -53,7 +54,13 @@ interface Rig {
 }
 
 async function startGateway(
-  options: { repositories?: string[]; pushRefs?: string[]; password?: string; at?: string } = {},
+  options: {
+    repositories?: string[];
+    pushRefs?: string[];
+    password?: string;
+    /** A server beside, by https, that the user says may be private. */
+    beside?: { authority: string; cert: string };
+  } = {},
 ): Promise<Rig> {
   const { repositories = [`${origin}/own.git`], pushRefs = ["refs/heads/claude/*"], password = TOKEN } = options;
   const decisions: string[] = [];
@@ -67,10 +74,13 @@ async function startGateway(
     approve: note("approve"),
     reject: note("reject"),
   };
-  const gitAgents = { http: new Agent({ keepAlive: true }), https: new TlsAgent() };
+  const gitAgents = {
+    http: new Agent({ keepAlive: true }),
+    https: new TlsAgent(options.beside && { ca: options.beside.cert }),
+  };
   const gateway = createGitGateway({
     gitAgents,
-    egress: { allowedPrivate: new Set() },
+    egress: { allowedPrivate: new Set(options.beside && [options.beside.authority]) },
     // Whatever the name, it is this machine.
     resolve: () => Promise.resolve(["127.0.0.1"]),
     repositories,
@@ -426,8 +436,103 @@ test("keeps the places and tokens of LFS objects to itself", async () => {
   expect(place.port).toBe(String(rig.port));
   expect((await rig.send({ path: place.pathname })).body).toBe("object ");
   expect(seen.at(-1)).toBe("GET /store/1?signature=geheim RemoteAuth geheim");
-  const other = `/http/${authority}/other.git/info/lfs/objects/batch`;
-  expect((await rig.send({ method: "POST", path: other, body })).status).toBe(403);
+});
+
+test("asks for the LFS objects of other repositories without a credential, and stores none there", async () => {
+  const seen: string[] = [];
+  const lfs = createServer((request, response) => {
+    seen.push(`${request.method} ${request.url} ${String(request.headers.authorization)}`);
+    const actions = { download: { href: `http://${request.headers.host}/store/1` } };
+    if (request.url!.startsWith("/private")) response.writeHead(401).end();
+    else response.end(JSON.stringify({ objects: [{ oid: "1", size: 1, actions }] }));
+  });
+  lfs.listen(0, "127.0.0.1");
+  await once(lfs, "listening");
+  cleanups.push(() => new Promise((resolve) => lfs.close(resolve)));
+  const authority = `127.0.0.1:${(lfs.address() as AddressInfo).port}`;
+  const rig = await startGateway({ repositories: [`http://${authority}/own.git`] });
+  const ask = (name: string, operation: string) => {
+    const path = `/http/${authority}/${name}/info/lfs/objects/batch`;
+    return rig.send({ method: "POST", path, body: JSON.stringify({ operation }) });
+  };
+  const { objects } = JSON.parse((await ask("open.git", "download")).body) as {
+    objects: { actions: { download: { href: string } } }[];
+  };
+  await rig.send({ path: new URL(objects[0]!.actions.download.href).pathname });
+  expect((await ask("private.git", "download")).status).toBe(403);
+  expect((await ask("open.git", "upload")).status).toBe(403);
+  expect(seen).toEqual([
+    "POST /open.git/info/lfs/objects/batch undefined",
+    "GET /store/1 undefined",
+    "POST /private.git/info/lfs/objects/batch undefined",
+  ]);
+  expect(rig.helper).toEqual([]);
+});
+
+test("follows an object to where its server keeps it, without what was meant for the server", async () => {
+  const seen: string[] = [];
+  const certificate = await makeCertificate();
+  const hear = (request: IncomingMessage) => {
+    const { authorization, "x-token": token } = request.headers;
+    seen.push(`${request.url} ${String(authorization)} ${String(token)}`);
+  };
+  const storage = createTlsServer(certificate, (request, response) => {
+    hear(request);
+    if (request.url === "/object") response.end("object");
+    else response.writeHead(302, { location: request.url === "/back" ? home("/secret") : "/object" }).end();
+  }).listen(0, "127.0.0.1");
+  await once(storage, "listening");
+  const beside = `localhost:${(storage.address() as AddressInfo).port}`;
+  const lfs = createServer((request, response) => {
+    const [, name] = request.url!.split("/");
+    if (name === "own.git") {
+      const places = ["step", "back", "plain", "round"];
+      const objects = places.map((place) => {
+        const header = { Authorization: "RemoteAuth geheim", "X-Token": "geheim" };
+        return { oid: place, size: 1, actions: { download: { href: home(`/${place}`), header } } };
+      });
+      return response.end(JSON.stringify({ objects }));
+    }
+    hear(request);
+    const locations: Record<string, string> = {
+      step: "/stairs",
+      stairs: `https://${beside}/step`,
+      back: `https://${beside}/back`,
+      plain: `http://${beside}/object`,
+      round: "/round",
+    };
+    return response.writeHead(302, { location: locations[name!] ?? "/" }).end();
+  }).listen(0, "127.0.0.1");
+  await once(lfs, "listening");
+  const authority = `127.0.0.1:${(lfs.address() as AddressInfo).port}`;
+  const home = (path: string) => `http://${authority}${path}`;
+  for (const server of [storage, lfs]) {
+    cleanups.push(() => {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(resolve));
+    });
+  }
+  const rig = await startGateway({
+    repositories: [home("/own.git")],
+    beside: { authority: beside, cert: certificate.cert },
+  });
+  const { body } = await rig.send({
+    method: "POST",
+    path: `/http/${authority}/own.git/info/lfs/objects/batch`,
+    body: "{}",
+  });
+  const { objects } = JSON.parse(body) as { objects: { actions: { download: { href: string } } }[] };
+  const answers = [];
+  for (const { actions } of objects) answers.push(await rig.send({ path: new URL(actions.download.href).pathname }));
+  expect(answers.map(({ status }) => status)).toEqual([200, 502, 502, 502]);
+  expect(answers[0]!.body).toBe("object");
+  const told = "RemoteAuth geheim geheim";
+  const round = `/round ${told}`;
+  expect(seen).toEqual([
+    ...[`/step ${told}`, `/stairs ${told}`, "/step undefined undefined", "/object undefined undefined"],
+    ...[`/back ${told}`, "/back undefined undefined", `/plain ${told}`],
+    ...[round, round, round, round],
+  ]);
 });
 
 /** A server of LFS objects that are where `href` says, on connections that are kept. */

@@ -112,9 +112,8 @@ class GitGateway {
       this.#decide(url, "not a server of the session's repositories");
       throw new Refusal(403, `${url.host} is not a server of this session's repositories`);
     }
-    if (repository === undefined && (asked.kind === "lfs-batch" || asked.service === "git-receive-pack")) {
-      this.#decide(url, "not a repository of the session");
-      throw new Refusal(403, "this session may push only to its own repositories");
+    if (repository === undefined && asked.kind !== "lfs-batch" && asked.service === "git-receive-pack") {
+      throw this.#refusePush(url);
     }
     this.#decide(url);
     switch (asked.kind) {
@@ -124,8 +123,13 @@ class GitGateway {
         if (asked.service === "git-receive-pack") return this.#passPush(repository!, request, response);
         return this.#passFetch({ url, repository }, request, response);
       case "lfs-batch":
-        return this.#passBatch(repository!, request, response);
+        return this.#passBatch({ url, repository }, request, response);
     }
+  }
+
+  #refusePush(url: URL): Refusal {
+    this.#decide(url, "not a repository of the session");
+    return new Refusal(403, "this session may push only to its own repositories");
   }
 
   /** The first request of every clone, fetch and push: here the server's wish for a credential is met. */
@@ -217,13 +221,20 @@ class GitGateway {
     passBack(await this.#ask(target, { method: "POST", headers, head, body, request, response }), response);
   }
 
-  async #passBatch(repository: GitRepository, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #passBatch(
+    { url, repository }: { url: URL; repository: GitRepository | undefined },
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
     const wish = parseJson(await readAll(request, MAX_BATCH_BYTES));
     if (typeof wish !== "object" || wish === null) throw new Refusal(400, "that is no LFS request");
+    const reads = "operation" in wish && wish.operation === "download";
+    if (repository === undefined && !reads) throw this.#refusePush(url);
+    const place = () => repository?.url ?? url;
     const body = Buffer.from(JSON.stringify({ ...wish, transfers: ["basic"] }));
     const type = "application/vnd.git-lfs+json";
     const send = () =>
-      this.#ask(below(repository.url, "info/lfs/objects/batch"), {
+      this.#ask(below(place(), "info/lfs/objects/batch"), {
         method: "POST",
         headers: {
           ...userAgent(request),
@@ -238,14 +249,14 @@ class GitGateway {
         response,
       });
     let answer = await send();
-    if (answer.statusCode === 401 && (await this.#unlock(repository))) {
+    if (answer.statusCode === 401 && repository !== undefined && (await this.#unlock(repository))) {
       answer.destroy();
       answer = await send();
     }
     if (answer.statusCode !== 200) return passBack(answer, response);
     const origin = `http://${request.headers.host ?? ""}`;
     const said = parseJson(await readAll(answer, MAX_BATCH_ANSWER_BYTES));
-    const rewritten = this.#objects.rewrite(said, repository.url, origin);
+    const rewritten = this.#objects.rewrite(said, place(), origin);
     if (rewritten === undefined) throw new Refusal(502, "the server's LFS answer is not understood");
     response.writeHead(200, { "content-type": type }).end(JSON.stringify(rewritten));
   }
@@ -254,17 +265,31 @@ class GitGateway {
     const object = this.#objects.get(id);
     const { method = "" } = request;
     if (object === undefined || !["GET", "PUT", "POST"].includes(method)) throw new Refusal(404, "no such object");
-    const own = object.target.origin === object.repository.origin;
-    const lookup = own ? undefined : await this.#lookUp(object.target);
+    let { target } = object;
+    let own = target.origin === object.repository.origin;
     const type = request.headers["content-type"];
-    const headers = {
+    const plain = {
       ...(method === "GET" ? { ...pick(request, READ_HEADERS), ...userAgent(request) } : passedHeaders(request)),
       ...(type !== undefined && { "content-type": type }),
+    };
+    let headers: OutgoingHttpHeaders = {
+      ...plain,
       ...(own && authorization(this.#repositories.find(object.repository))),
       ...lowerCase(object.headers),
     };
     const body = method === "GET" ? undefined : request;
-    passBack(await this.#ask(object.target, { method, headers, body, request, response, lookup }), response);
+    for (let count = 0; ; count++) {
+      const lookup = own ? undefined : await this.#lookUp(target);
+      const answer = await this.#ask(target, { method, headers, body, request, response, lookup });
+      const next = method === "GET" && count < MAX_REDIRECTS ? redirection(answer, target) : undefined;
+      if (next === undefined) return passBack(answer, response);
+      answer.destroy();
+      // What another server names is not the repository's own, wherever it is; plain http goes to no other.
+      own &&= next.origin === object.repository.origin;
+      if (!own && next.protocol !== "https:") throw new Refusal(502, "the server redirects where it must not");
+      if (next.origin !== target.origin) headers = plain;
+      target = next;
+    }
   }
 
   /** Looks up where a git server says that an object is, which may be anywhere. Throws a Refusal. */

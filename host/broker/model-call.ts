@@ -76,7 +76,13 @@ function sendOnce(
   const tls = target.protocol === "https:";
   const send = tls ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
-    const request = send(target, { method: "POST", headers, agent, signal });
+    if (signal.aborted) return reject(signal.reason as Error);
+    const request = send(target, { method: "POST", headers, agent });
+    // Not by Node's own option, nor with an error: as the answer ends, that would be one of a socket that nobody listens to.
+    const abort = () => void request.destroy();
+    const over = () => signal.removeEventListener("abort", abort);
+    signal.addEventListener("abort", abort);
+    request.once("close", over);
     request.on("socket", (socket) => {
       if (!socket.connecting) return onOwed(true);
       const open = tls ? "secureConnect" : "connect";
@@ -86,6 +92,7 @@ function sendOnce(
     });
     request.on("response", (answer) => {
       onOwed(false);
+      answer.once("end", over);
       resolve(answer);
     });
     // It stays: what goes wrong with an answer that is under way is told to the answer too.

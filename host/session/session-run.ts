@@ -1,20 +1,16 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import type { Logger } from "pino";
 import { ulid } from "ulid";
 import {
   AppError,
-  asAppError,
   type AttachRequest,
   AttachRequestSchema,
-  ContainerProgressSchema,
   cutText,
   decisionMade,
   EgressDecidedSchema,
   type EventBody,
   InterruptSchema,
-  Phase,
   QueuePositionChangedSchema,
   RetryingSchema,
   SessionFinishedSchema,
@@ -29,29 +25,19 @@ import {
 import { Broker, type BrokerOptions } from "../broker/broker.ts";
 import type { EgressRules } from "../broker/egress-rules.ts";
 import type { GitCredentialSource } from "../broker/git-credential.ts";
-import type { Container, ContainerRef, CreateProgress, Runtime } from "../runtime/runtime.ts";
-import type { SessionStore } from "../store/session-store.ts";
+import type { Container } from "../runtime/runtime.ts";
 import { type AgentResult, AgentSession } from "./agent-session.ts";
-import type { ContainerLimits } from "./container-limits.ts";
+import { ContainerSource, type ContainerSourceOptions } from "./container-source.ts";
 import { restoreRequests } from "./continuation.ts";
 import { DecisionLog } from "./decision-log.ts";
 import { type EgressConfig, egressRules } from "./egress.ts";
 import { cancellation, exitFailure, failure, finalState } from "./ending.ts";
-import type { RuntimeHealth } from "./runtime-health.ts";
 import { isNoRoom } from "./no-room.ts";
 import type { Reservations } from "./reservations.ts";
 import { salvageChanges } from "./salvage.ts";
-import type { SessionLog } from "./session-log.ts";
-import type { SessionQueue } from "./session-queue.ts";
-import { sleep } from "./sleep.ts";
 import { type Budgets, Spending } from "./spending.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
-const PHASES: Record<CreateProgress["phase"], Phase> = {
-  image: Phase.IMAGE,
-  create: Phase.CREATE,
-  start: Phase.START,
-};
 /** Events are for looking; the whole is in the store. */
 const EVENT_TEXT_BYTES = 16 * 1024;
 const EVENT_CHANGE_COUNT = 100;
@@ -72,14 +58,8 @@ export interface GitAccess {
   pushRefs: readonly string[];
 }
 
-export interface SessionRunOptions {
+export interface SessionRunOptions extends Omit<ContainerSourceOptions, "onPosition" | "stop" | "kill"> {
   spec: SessionSpec;
-  limits: ContainerLimits;
-  log: SessionLog;
-  store: SessionStore;
-  runtime: Runtime;
-  queue: SessionQueue;
-  health: RuntimeHealth;
   model: ModelAccess;
   /** The host's. */
   reservations: Reservations;
@@ -87,9 +67,6 @@ export interface SessionRunOptions {
   egress: EgressConfig;
   /** Default 16 GiB. */
   maxEgressBytes?: number | undefined;
-  logger: Logger;
-  /** A host before this one has had the session. Default false. */
-  resumed?: boolean;
 }
 
 /** One session from its creation, or from where the last host left it, to its last event. Owns the container. */
@@ -104,8 +81,6 @@ export class SessionRun {
   #agent: AgentSession | undefined;
   #deadline: NodeJS.Timeout | undefined;
   #stopReason: string | undefined;
-  /** Its place among those that run; given back at the end. */
-  #place: Disposable | undefined;
   #detached = false;
   #killed = false;
   /** Resolves after the session's last event has been stored and the container is gone, or after `detach`. Never rejects. */
@@ -208,18 +183,23 @@ export class SessionRun {
 
   /** True once the log is complete; false if the session was let go of. */
   async #run(): Promise<boolean> {
-    const { log, logger, store, queue, limits } = this.#options;
-    using _place = { [Symbol.dispose]: () => this.#place?.[Symbol.dispose]() };
+    const { log, logger, store } = this.#options;
+    using source = new ContainerSource({
+      ...this.#options,
+      kill: this.#kill.signal,
+      stop: this.#stop.signal,
+      onPosition: (place) =>
+        this.#tell({ case: "queuePositionChanged", value: create(QueuePositionChangedSchema, place) }),
+    });
     let container: Container | undefined;
     let ended: AgentResult;
     try {
-      container = await this.#adoptContainer();
-      if (container !== undefined) this.#place = queue.take(limits.memoryBytes);
+      container = await source.adopt();
       // The host before us came as far as that.
       const kept = store.getLeft(log.sessionId);
       if (kept === undefined) {
         const resumed = container !== undefined;
-        container ??= await this.#createContainer();
+        container ??= await source.create();
         ended = await this.#inContainer(container, resumed);
       } else {
         ended = kept;
@@ -278,91 +258,6 @@ export class SessionRun {
     await container?.[Symbol.asyncDispose]().catch((error: unknown) => {
       this.#options.logger.error({ err: error, containerId: container.ref.id }, "container could not be removed");
     });
-  }
-
-  /** The container that the host before us left. Undefined: none, so that the session starts over. */
-  async #adoptContainer(): Promise<Container | undefined> {
-    const { log, store, runtime, resumed } = this.#options;
-    if (resumed !== true) return undefined;
-    const known = store.getContainerRef(log.sessionId);
-    const signal = this.#kill.signal;
-    return await this.#whileRuntimeWorks(async () => {
-      if (known !== undefined) {
-        const container = await runtime.adopt(JSON.parse(known) as ContainerRef, { signal });
-        if (container === undefined && store.getResult(log.sessionId) === undefined) throw goneMeanwhile();
-        return container;
-      }
-      // One whose create was not answered in time has not been given the session yet.
-      for (const ref of await runtime.list({ signal })) {
-        if (ref.sessionId === log.sessionId) await (await runtime.adopt(ref, { signal }))?.[Symbol.asyncDispose]();
-      }
-      return undefined;
-    });
-  }
-
-  /** Does it again, once the runtime is back, for as long as that is away. */
-  async #whileRuntimeWorks<T>(work: () => Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await work();
-      } catch (error) {
-        const known = asAppError(error);
-        if (known.reason !== "RUNTIME_UNAVAILABLE" || this.#kill.signal.aborted) throw error;
-        await this.#options.health.returned(known, this.#kill.signal);
-      }
-    }
-  }
-
-  /** Waits for a place and creates the container. */
-  async #createContainer(): Promise<Container> {
-    const { log, limits, store, queue, logger } = this.#options;
-    this.#place = await queue.enter({
-      memoryBytes: limits.memoryBytes,
-      signal: this.#stop.signal,
-      onPosition: (place) =>
-        this.#tell({ case: "queuePositionChanged", value: create(QueuePositionChangedSchema, place) }),
-    });
-    log.state(Session_State.PREPARING);
-    const container = await this.#tryCreate();
-    const { id } = container.ref;
-    store.putContainerRef(log.sessionId, JSON.stringify(container.ref));
-    log.append({
-      case: "containerProgress",
-      value: create(ContainerProgressSchema, { message: "Container started.", containerId: id }),
-    });
-    log.phase(Phase.DIAL);
-    logger.info({ containerId: id }, "container started");
-    return container;
-  }
-
-  async #tryCreate(): Promise<Container> {
-    const { log, limits, runtime, health } = this.#options;
-    for (let attempt = 1; ; attempt++) {
-      const creating = new AbortController();
-      const slow = setTimeout(() => creating.abort(createTimedOut()), TIMEOUTS.createMs);
-      try {
-        const container = await runtime.create(
-          { sessionId: log.sessionId, ...limits, environment: {} },
-          {
-            signal: AbortSignal.any([this.#stop.signal, creating.signal]),
-            onProgress: (progress) => this.#containerProgress(progress),
-          },
-        );
-        health.succeeded();
-        return container;
-      } catch (error) {
-        const known = asAppError(error);
-        const away = known.reason === "RUNTIME_UNAVAILABLE";
-        const attempts = away ? TIMEOUTS.createAttemptsWhileAway : TIMEOUTS.createAttempts;
-        if (this.#stop.signal.aborted || !known.retryable || attempt >= attempts) throw error;
-        const message = `${known.message} It is tried again.`;
-        log.append({ case: "containerProgress", value: create(ContainerProgressSchema, { message }) });
-        if (away) await health.recovered(known, this.#stop.signal);
-        else await sleep(TIMEOUTS.createRetryMs * 2 ** (attempt - 1), this.#stop.signal);
-      } finally {
-        clearTimeout(slow);
-      }
-    }
   }
 
   async #inContainer(container: Container, resumed: boolean): Promise<AgentResult> {
@@ -455,11 +350,6 @@ export class SessionRun {
     }
   }
 
-  #containerProgress({ phase, message }: CreateProgress): void {
-    this.#options.log.phase(PHASES[phase]);
-    this.#options.log.append({ case: "containerProgress", value: create(ContainerProgressSchema, { message }) });
-  }
-
   /** The agent ends the session by itself; this is for one that does not. */
   #setDeadline(ms: number): void {
     clearTimeout(this.#deadline);
@@ -503,20 +393,6 @@ function hostClosing(): AppError {
   return new AppError("HOST_CLOSING", "The host is shutting down; its sessions go on.", {
     kind: "UNAVAILABLE",
     retryable: true,
-  });
-}
-
-function goneMeanwhile(): AppError {
-  return new AppError("CONTAINER_REMOVED", "The container was removed while no host was there.", {
-    help: "The changes that had been streamed were kept.",
-  });
-}
-
-function createTimedOut(): AppError {
-  return new AppError("CONTAINER_CREATE_TIMED_OUT", `No container was started within ${TIMEOUTS.createMs / 1000} s.`, {
-    kind: "UNAVAILABLE",
-    retryable: true,
-    help: "The engine is overloaded or hangs: `docker info` shows whether it answers.",
   });
 }
 

@@ -3,11 +3,17 @@ import {
   type AppError,
   asAppError,
   CancellationSchema,
+  cutText,
   FailureSchema,
   type SessionResult,
+  SessionResultSchema,
   Session_State,
 } from "../../proto/index.ts";
 import type { ContainerExit } from "../runtime/runtime.ts";
+
+/** Events are for looking; the whole is in the store. */
+const EVENT_TEXT_BYTES = 16 * 1024;
+const EVENT_CHANGE_COUNT = 100;
 
 type Outcome = SessionResult["outcome"];
 
@@ -57,4 +63,16 @@ export function finalState(outcome: Outcome): Session_State {
     case undefined:
       return Session_State.FAILED;
   }
+}
+
+/** Returns what the last event shows of a result. */
+export function resultForEvent(result: SessionResult): SessionResult {
+  const text = cutText(result.finalText, EVENT_TEXT_BYTES);
+  return create(SessionResultSchema, {
+    ...result,
+    finalText: text.text,
+    finalTextTruncated: result.finalTextTruncated || text.truncated,
+    changes: result.changes.slice(0, EVENT_CHANGE_COUNT),
+    unreadablePaths: result.unreadablePaths.slice(0, EVENT_CHANGE_COUNT),
+  });
 }

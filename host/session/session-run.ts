@@ -6,7 +6,6 @@ import {
   AppError,
   type AttachRequest,
   AttachRequestSchema,
-  cutText,
   decisionMade,
   EgressDecidedSchema,
   type EventBody,
@@ -31,16 +30,13 @@ import { ContainerSource, type ContainerSourceOptions } from "./container-source
 import { restoreRequests } from "./continuation.ts";
 import { DecisionLog } from "./decision-log.ts";
 import { type EgressConfig, egressRules } from "./egress.ts";
-import { cancellation, exitFailure, failure, finalState } from "./ending.ts";
+import { cancellation, exitFailure, failure, finalState, resultForEvent } from "./ending.ts";
 import { isNoRoom } from "./no-room.ts";
 import type { Reservations } from "./reservations.ts";
 import { salvageChanges } from "./salvage.ts";
 import { type Budgets, Spending } from "./spending.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
-/** Events are for looking; the whole is in the store. */
-const EVENT_TEXT_BYTES = 16 * 1024;
-const EVENT_CHANGE_COUNT = 100;
 /** More than any build downloads. */
 const MAX_EGRESS_BYTES = 16 * 1024 ** 3;
 
@@ -220,7 +216,7 @@ export class SessionRun {
     await this.#removeContainer(container);
     const { result } = ended;
     const state = finalState(result.outcome);
-    const value = create(SessionFinishedSchema, { state, result: forEvent(result) });
+    const value = create(SessionFinishedSchema, { state, result: resultForEvent(result) });
     if (!(await this.#onceThereIsRoom(() => log.append({ case: "sessionFinished", value })))) return false;
     logger.info({ outcome: Session_State[state], elapsedMs: Date.now() - this.#startMs }, "session finished");
     return true;
@@ -393,16 +389,5 @@ function hostClosing(): AppError {
   return new AppError("HOST_CLOSING", "The host is shutting down; its sessions go on.", {
     kind: "UNAVAILABLE",
     retryable: true,
-  });
-}
-
-function forEvent(result: SessionResult): SessionResult {
-  const text = cutText(result.finalText, EVENT_TEXT_BYTES);
-  return create(SessionResultSchema, {
-    ...result,
-    finalText: text.text,
-    finalTextTruncated: result.finalTextTruncated || text.truncated,
-    changes: result.changes.slice(0, EVENT_CHANGE_COUNT),
-    unreadablePaths: result.unreadablePaths.slice(0, EVENT_CHANGE_COUNT),
   });
 }

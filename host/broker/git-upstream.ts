@@ -1,0 +1,123 @@
+import {
+  type Agent,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  request as httpRequest,
+  type ServerResponse,
+} from "node:http";
+import { request as httpsRequest } from "node:https";
+import type { LookupFunction } from "node:net";
+import { pipeline, type Readable } from "node:stream";
+import { endWith, statusOf } from "./http-exchange.ts";
+
+/** Redirects of one request that are followed. */
+export const MAX_REDIRECTS = 3;
+/** Passed on to the server; the rest is made anew. */
+const REQUEST_HEADERS = ["accept", "accept-encoding", "accept-language", "content-encoding", "content-length", "range"];
+const READ_HEADERS = ["accept", "accept-encoding", "accept-language", "range"];
+/** Passed back. */
+const ANSWER_HEADERS = ["content-type", "content-length", "content-encoding", "content-range", "cache-control"];
+
+/** Connections to git servers, by their scheme. */
+export interface GitAgents {
+  http: Agent;
+  https: Agent;
+}
+
+/** An answer that is given instead of the server's. What it says is shown by git as "remote: ...". */
+export class Refusal extends Error {
+  readonly status: number;
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** What a git server is asked, and for whom. */
+export interface GitQuestion {
+  method?: string;
+  headers: OutgoingHttpHeaders;
+  /** Sent before the body. */
+  head?: Buffer;
+  body?: Readable | undefined;
+  /** Those that it is asked for: it ends with them. */
+  request: IncomingMessage;
+  response: ServerResponse;
+  /** Default: the system's. */
+  lookup?: LookupFunction | undefined;
+}
+
+/** Asks a git server. Rejects if it is not reached. */
+export function askGitServer(
+  agents: GitAgents,
+  target: URL,
+  { method = "GET", headers, head, body, request, response, lookup }: GitQuestion,
+): Promise<IncomingMessage> {
+  return new Promise<IncomingMessage>((resolve, reject) => {
+    if (response.destroyed) return reject(new Refusal(499, "nobody waits for this"));
+    const [send, agent] = target.protocol === "https:" ? [httpsRequest, agents.https] : [httpRequest, agents.http];
+    const upstream = send(target, { method, headers, agent, lookup });
+    upstream.once("response", resolve);
+    upstream.on("error", (error) => {
+      reject(error);
+      // Too late for an answer of ours.
+      if (response.headersSent) response.destroy();
+    });
+    endWith(request, response, upstream);
+    if (head !== undefined) upstream.write(head);
+    if (body === undefined) upstream.end();
+    else {
+      body.once("error", () => upstream.destroy());
+      // Not a pipeline, which would cut the connection that an early answer is to go by.
+      body.pipe(upstream);
+    }
+  });
+}
+
+/** Passes a server's answer back, unless it is a redirect: throws a Refusal then. */
+export function passBack(answer: IncomingMessage, response: ServerResponse): void {
+  const status = statusOf(answer);
+  if (status >= 300 && status < 400) {
+    answer.destroy();
+    throw new Refusal(502, "the server redirects where it must not");
+  }
+  // Without the wish for a credential: there is nobody who could give it.
+  const passed = status === 401 ? 403 : status;
+  response.writeHead(passed, pick(answer, ANSWER_HEADERS));
+  pipeline(answer, response, () => {});
+}
+
+/** Returns where a redirect leads to; undefined for any other answer. */
+export function redirection(answer: IncomingMessage, from: URL): URL | undefined {
+  const { statusCode = 0, headers } = answer;
+  const { location } = headers;
+  if (statusCode < 300 || statusCode >= 400 || location === undefined || !URL.canParse(location, from.href))
+    return undefined;
+  return new URL(location, from);
+}
+
+/** Returns a URL below a repository's. */
+export function below(repository: URL, rest: string): URL {
+  return new URL(`${repository.origin}${repository.pathname.replace(/\/+$/, "")}/${rest}`);
+}
+
+/** Returns how git calls itself. Servers look at it: some speak git only to what calls itself so. */
+export function userAgent(request: IncomingMessage): Record<string, string> {
+  const given = request.headers["user-agent"] ?? "";
+  return { "user-agent": /^git(?:-lfs)?\/[\w.]{1,40}$/.test(given) ? given : "git/2.0" };
+}
+
+/** Returns what is passed on of the headers of a request with a body. */
+export function passedHeaders(request: IncomingMessage): Record<string, string> {
+  return { ...pick(request, REQUEST_HEADERS), ...userAgent(request) };
+}
+
+/** Returns what is passed on of one without: a length would take the connection's next request for its body. */
+export function readHeaders(request: IncomingMessage): Record<string, string> {
+  return { ...pick(request, READ_HEADERS), ...userAgent(request) };
+}
+
+function pick(message: IncomingMessage, names: readonly string[]): Record<string, string> {
+  const pairs = names.map((name) => [name, message.headers[name]]);
+  return Object.fromEntries(pairs.filter((pair): pair is [string, string] => typeof pair[1] === "string"));
+}

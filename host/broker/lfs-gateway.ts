@@ -1,0 +1,177 @@
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import { isIPv6, type LookupFunction } from "node:net";
+import type { Readable } from "node:stream";
+import { type EgressRules, findDestination, repositoryAuthority, type Resolve } from "./egress-rules.ts";
+import { LfsObjects } from "./git-lfs.ts";
+import { authorization, type GitRepositories, type GitRepository } from "./git-repositories.ts";
+import {
+  askGitServer,
+  below,
+  type GitAgents,
+  MAX_REDIRECTS,
+  passBack,
+  passedHeaders,
+  readHeaders,
+  redirection,
+  Refusal,
+  userAgent,
+} from "./git-upstream.ts";
+import { isReasonable } from "./json-size.ts";
+import type { EgressDecision } from "./proxy-gateway.ts";
+
+const MAX_BATCH_BYTES = 1024 * 1024;
+/** git-lfs asks for 100 objects at once. */
+const MAX_BATCH_ANSWER_BYTES = 2 * 1024 * 1024;
+
+export interface LfsGatewayOptions {
+  /** Told of every decision. */
+  onDecision: (decision: EgressDecision) => void;
+  /** The session's own: what one session does to a connection must not meet another's request. */
+  gitAgents: GitAgents;
+  /** LFS objects that are on another server must be in public, or where the user says that his own network may be reached. */
+  egress: Pick<EgressRules, "allowedPrivate">;
+  /** Default: the system's. */
+  resolve?: Resolve;
+}
+
+/** What the git gateway knows of the session's repositories. */
+export interface LfsSession {
+  repositories: GitRepositories;
+  /** Gets the credential that a server asks for. False if there is none. */
+  unlock: (repository: GitRepository) => Promise<boolean>;
+  /** Says of a repository that it may not be pushed to. */
+  refusePush: (url: URL) => Refusal;
+}
+
+/** The part of the git gateway that is for LFS objects. Rejects with a Refusal, or where a server is not reached. */
+export class LfsGateway {
+  readonly #options: LfsGatewayOptions;
+  readonly #session: LfsSession;
+  readonly #objects = new LfsObjects();
+
+  constructor(options: LfsGatewayOptions, session: LfsSession) {
+    this.#options = options;
+    this.#session = session;
+  }
+
+  /** Passes on a request for the places of objects; the answer names places of the gateway instead. */
+  async passBatch(
+    { url, repository }: { url: URL; repository: GitRepository | undefined },
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    const wish = parseJson(await readAll(request, MAX_BATCH_BYTES));
+    if (typeof wish !== "object" || wish === null) throw new Refusal(400, "that is no LFS request");
+    const reads = "operation" in wish && wish.operation === "download";
+    if (repository === undefined && !reads) throw this.#session.refusePush(url);
+    const place = () => repository?.url ?? url;
+    const body = Buffer.from(JSON.stringify({ ...wish, transfers: ["basic"] }));
+    const type = "application/vnd.git-lfs+json";
+    const send = () =>
+      askGitServer(this.#options.gitAgents, below(place(), "info/lfs/objects/batch"), {
+        method: "POST",
+        headers: {
+          ...userAgent(request),
+          "content-type": type,
+          accept: type,
+          "accept-encoding": "identity",
+          "content-length": body.length,
+          ...authorization(repository),
+        },
+        head: body,
+        request,
+        response,
+      });
+    let answer = await send();
+    if (answer.statusCode === 401 && repository !== undefined && (await this.#session.unlock(repository))) {
+      answer.destroy();
+      answer = await send();
+    }
+    if (answer.statusCode !== 200) return passBack(answer, response);
+    const origin = `http://${request.headers.host ?? ""}`;
+    const said = parseJson(await readAll(answer, MAX_BATCH_ANSWER_BYTES));
+    const rewritten = this.#objects.rewrite(said, place(), origin);
+    if (rewritten === undefined) throw new Refusal(502, "the server's LFS answer is not understood");
+    response.writeHead(200, { "content-type": type }).end(JSON.stringify(rewritten));
+  }
+
+  /** Passes an object, from or to where its server says that it is. */
+  async passObject(id: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const object = this.#objects.get(id);
+    const { method = "" } = request;
+    if (object === undefined || !["GET", "PUT", "POST"].includes(method)) throw new Refusal(404, "no such object");
+    let { target } = object;
+    let own = target.origin === object.repository.origin;
+    const type = request.headers["content-type"];
+    const plain = {
+      ...(method === "GET" ? readHeaders(request) : passedHeaders(request)),
+      ...(type !== undefined && { "content-type": type }),
+    };
+    let headers: OutgoingHttpHeaders = {
+      ...plain,
+      ...(own && authorization(this.#session.repositories.find(object.repository))),
+      ...lowerCase(object.headers),
+    };
+    const body = method === "GET" ? undefined : request;
+    for (let count = 0; ; count++) {
+      const lookup = own ? undefined : await this.#lookUp(target);
+      const answer = await askGitServer(this.#options.gitAgents, target, {
+        method,
+        headers,
+        body,
+        request,
+        response,
+        lookup,
+      });
+      const next = method === "GET" && count < MAX_REDIRECTS ? redirection(answer, target) : undefined;
+      if (next === undefined) return passBack(answer, response);
+      answer.destroy();
+      // What another server names is not the repository's own, wherever it is; plain http goes to no other.
+      own &&= next.origin === object.repository.origin;
+      if (!own && next.protocol !== "https:") throw new Refusal(502, "the server redirects where it must not");
+      if (next.origin !== target.origin) headers = plain;
+      target = next;
+    }
+  }
+
+  /** Looks up where a git server says that an object is, which may be anywhere. Throws a Refusal. */
+  async #lookUp(target: URL): Promise<LookupFunction> {
+    const { egress, resolve } = this.#options;
+    const authority = repositoryAuthority(target.href);
+    const rules = { open: true, allowed: new Set<string>(), allowedPrivate: egress.allowedPrivate };
+    const found = await findDestination(authority, rules, resolve);
+    if ("refused" in found) {
+      this.#options.onDecision({ destination: authority, allowed: false, reason: found.refused });
+      throw new Refusal(403, `the server says that the object is at ${authority}: ${found.refused}`);
+    }
+    const { address } = found;
+    const family = isIPv6(address) ? 6 : 4;
+    return (_host, { all }, callback) =>
+      all === true ? callback(null, [{ address, family }]) : callback(null, address, family);
+  }
+}
+
+async function readAll(stream: Readable, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of stream) {
+    chunks.push(chunk as Buffer);
+    size += (chunk as Buffer).length;
+    if (size > maxBytes) throw new Refusal(413, "that is too large");
+  }
+  return Buffer.concat(chunks);
+}
+
+/** Undefined for what is no JSON, or no message of LFS by its shape. */
+function parseJson(json: Buffer): unknown {
+  if (!isReasonable(json)) return undefined;
+  try {
+    return JSON.parse(json.toString());
+  } catch {
+    return undefined;
+  }
+}
+
+function lowerCase(headers: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+}

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type EgressRules, findDestination, parseAuthority, repositoryAuthority } from "./egress-rules.ts";
+import { type EgressRules, authorityOf, findDestination, parseAuthority } from "./egress-rules.ts";
 
 const rules = (given: { open?: boolean; allowed?: string[]; allowedPrivate?: string[] }): EgressRules => ({
   open: given.open ?? false,
@@ -89,6 +89,6 @@ test.each(["a.test", "a.test:0", "a.test:65536", "a.test:443:80", "a b:1", "a\0b
 );
 
 test("knows where a repository is", () => {
-  expect(repositoryAuthority("https://git.test/a")).toBe("git.test:443");
-  expect(repositoryAuthority("http://git.test:8080/a")).toBe("git.test:8080");
+  expect(authorityOf(new URL("https://git.test/a"))).toBe("git.test:443");
+  expect(authorityOf(new URL("http://git.test:8080/a"))).toBe("git.test:8080");
 });

@@ -33,11 +33,9 @@ export function parseAuthority(authority: string): string | undefined {
   return `${match[1]!.replace(/\.$/, "")}:${port}`;
 }
 
-/** Returns the "host:port" that a repository's URI is fetched from. */
-export function repositoryAuthority(uri: string): string {
-  const url = new URL(uri);
-  const port = url.port === "" ? (url.protocol === "https:" ? 443 : 80) : url.port;
-  return `${url.hostname.toLowerCase()}:${port}`;
+/** Returns the "host:port" that an http or https URL leads to, in the form of the rules. */
+export function authorityOf({ hostname, port, protocol }: URL): string {
+  return `${hostname}:${port === "" ? (protocol === "https:" ? 443 : 80) : port}`;
 }
 
 /** Ports by which mail is sent: what has no list is no place to send it from. */

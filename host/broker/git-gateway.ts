@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { pipeline, type Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import type { Logger } from "pino";
+import { authorityOf } from "./egress-rules.ts";
 import type { GitCredentialSource } from "./git-credential.ts";
 import { MAX_COMMAND_BYTES, type Push, readPush, refusePush, rejection } from "./git-push.ts";
 import { authorization, GitRepositories, type GitRepository } from "./git-repositories.ts";
@@ -209,8 +210,7 @@ class GitGateway {
   }
 
   #decide(url: URL, reason?: string, ref?: string): void {
-    const port = url.port === "" ? (url.protocol === "https:" ? "443" : "80") : url.port;
-    const host = `${url.hostname}:${port}`;
+    const host = authorityOf(url);
     const what = ref === undefined ? host : `${host}${url.pathname} ${printable(ref)}`;
     const destination = ref === undefined && reason !== undefined ? `${host}${url.pathname}` : what;
     this.#options.onDecision({ destination, allowed: reason === undefined, reason: reason ?? "" });

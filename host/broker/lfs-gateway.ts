@@ -1,7 +1,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { isIPv6, type LookupFunction } from "node:net";
 import type { Readable } from "node:stream";
-import { type EgressRules, findDestination, repositoryAuthority, type Resolve } from "./egress-rules.ts";
+import { authorityOf, type EgressRules, findDestination, type Resolve } from "./egress-rules.ts";
 import { LfsObjects } from "./git-lfs.ts";
 import { authorization, type GitRepositories, type GitRepository } from "./git-repositories.ts";
 import {
@@ -137,7 +137,7 @@ export class LfsGateway {
   /** Looks up where a git server says that an object is, which may be anywhere. Throws a Refusal. */
   async #lookUp(target: URL): Promise<LookupFunction> {
     const { egress, resolve } = this.#options;
-    const authority = repositoryAuthority(target.href);
+    const authority = authorityOf(target);
     const rules = { open: true, allowed: new Set<string>(), allowedPrivate: egress.allowedPrivate };
     const found = await findDestination(authority, rules, resolve);
     if ("refused" in found) {

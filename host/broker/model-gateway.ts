@@ -2,12 +2,14 @@ import { type Agent, createServer, type IncomingMessage, type Server, type Serve
 import type { Logger } from "pino";
 import type { MeteredUsage } from "../../proto/index.ts";
 import type { Credential, CredentialSource } from "./credential.ts";
+import { authorityOf } from "./egress-rules.ts";
 import { exchange, goneSignal, guard, statusOf } from "./http-exchange.ts";
 import { isReasonable } from "./json-size.ts";
 import { callModel, isOverloaded, type Retry } from "./model-call.ts";
 import { headersToClaude, headersToModel } from "./model-headers.ts";
 import { sortBetas } from "./model-betas.ts";
 import { checkModelRequest, type Members, type ModelPolicy } from "./model-policy.ts";
+import type { EgressDecision } from "./proxy-gateway.ts";
 import { RequestBodies } from "./request-bodies.ts";
 import { unansweredUsage, UsageReader, worstUsage } from "./usage-reader.ts";
 
@@ -40,7 +42,7 @@ export interface ModelGatewayOptions {
   modelAgent: Agent;
   logger: Logger;
   /** Told of every request that is refused for what it asks for, and of what is left out. */
-  onDecision: (decision: { destination: string; allowed: boolean; reason: string }) => void;
+  onDecision: (decision: EgressDecision) => void;
   /** Told of every request that failed and is sent again. */
   onRetry: (retry: Retry) => void;
   /** Times between attempts. Default RETRY_DELAYS_MS. */
@@ -114,15 +116,16 @@ class ModelGateway {
     }
     const target = new URL(endpoint.pathname.replace(/\/$/, "") + url.pathname, endpoint);
     if (url.searchParams.get("beta") === "true") target.searchParams.set("beta", "true");
-    if (url.pathname !== MESSAGES) await this.#passOn(request, response, { target, body: checked.body });
-    else await this.#meter(request, response, { target, body: checked.body, bodyBytes: content.length });
+    const passed = { target, body: checked.body, signal: goneSignal(request, response) };
+    if (url.pathname !== MESSAGES) await this.#passOn(request, response, passed);
+    else await this.#meter(request, response, { ...passed, bodyBytes: content.length });
   }
 
   /** Passes on a request that costs something. */
   async #meter(
     request: IncomingMessage,
     response: ServerResponse,
-    { target, body, bodyBytes }: { target: URL; body: Members; bodyBytes: number },
+    { target, body, signal, bodyBytes }: { target: URL; body: Members; signal: AbortSignal; bodyBytes: number },
   ): Promise<void> {
     const { spending } = this.#options;
     if (this.#underWay >= MAX_UNDER_WAY) {
@@ -131,9 +134,7 @@ class ModelGateway {
     this.#underWay++;
     let reserved: Disposable | undefined;
     try {
-      const reservation = await spending.reserve(this.#worstOf(body, bodyBytes), {
-        signal: goneSignal(request, response),
-      });
+      const reservation = await spending.reserve(this.#worstOf(body, bodyBytes), { signal });
       if ("refused" in reservation) {
         return refuse(response, 400, "invalid_request_error", `ClaudeCluster: ${reservation.refused}`);
       }
@@ -144,6 +145,7 @@ class ModelGateway {
       const passed = await this.#passOn(request, response, {
         target,
         body,
+        signal,
         onOwed: (now) => (owed = now),
         onAnswer: async (answer) => {
           if (answer.statusCode === 200) spending.add(await readUsage(answer, model));
@@ -175,12 +177,14 @@ class ModelGateway {
     given: {
       target: URL;
       body: Members;
+      /** See goneSignal. */
+      signal: AbortSignal;
       onOwed?: (owed: boolean) => void;
       onAnswer?: (answer: IncomingMessage) => Promise<void>;
     },
   ): Promise<"answered" | "refused" | "gone"> {
     const { credentials, logger, endpoint } = this.#options;
-    const signal = goneSignal(request, response);
+    const { signal } = given;
     const credential = await readCredential(credentials, logger);
     if (signal.aborted) return "gone";
     if (credential === undefined) {
@@ -190,7 +194,7 @@ class ModelGateway {
     const startMs = Date.now();
     let answer: IncomingMessage;
     try {
-      answer = await this.#ask(request, { ...given, credential, signal });
+      answer = await this.#ask(request, { ...given, credential });
     } catch (error) {
       if (signal.aborted) return "gone";
       logger.warn({ code: (error as NodeJS.ErrnoException).code }, "model endpoint not reached");
@@ -271,10 +275,6 @@ function parse(body: Buffer): unknown {
   } catch {
     return undefined;
   }
-}
-
-function authorityOf({ hostname, port, protocol }: URL): string {
-  return `${hostname}:${port === "" ? (protocol === "https:" ? 443 : 80) : port}`;
 }
 
 /** Never rejects: a credential that cannot be read is none. */

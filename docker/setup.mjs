@@ -2,8 +2,8 @@
 // node docker/setup.mjs [--test]
 //
 // Makes this machine ready to build, test and demonstrate ClaudeCluster: npm packages, bundles, a Docker engine, the agent
-// image, and with --test the host image and the programs that only tests use, root's a second, newer engine among them. Runs on any Node from 20, before anything
-// is installed.
+// image, and with --test the host image and the programs that only tests use, root's a second, newer engine among them.
+// Runs on any Node from 20, before anything is installed.
 // Promises: quick and silent where nothing is to do; one at a time; exit code 3 and what to do where it cannot go on.
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -92,11 +92,14 @@ export interface Runtime extends AsyncDisposable {
    * is lost leaves them for good. Never one that runs or is paused, of a session that is live, or without our labels.
    * Returns their ids. Throws, once it has tried them all, if one would not go.
    */
-  removeAbandoned(options: {
-    endedBeforeMs: number;
-    isLive: (sessionId: string) => boolean;
-    signal: AbortSignal;
-  }): Promise<string[]>;
+  removeAbandoned(options: RemoveAbandonedOptions): Promise<string[]>;
+}
+
+/** Which of the containers that have ended are abandoned. */
+export interface RemoveAbandonedOptions {
+  endedBeforeMs: number;
+  isLive: (sessionId: string) => boolean;
+  signal: AbortSignal;
 }
 
 /** A container with an agent in it. Whoever created or adopted it disposes of it. */

@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { type Credential, fixedCredential } from "../../host/broker/credential.ts";
+import { DEFAULT_MAX_OUTPUT_TOKENS } from "../../host/broker/model-policy.ts";
 import type { ModelAccess } from "../../host/session/session-run.ts";
 import { BudgetSchema } from "../../proto/index.ts";
 
@@ -8,7 +9,7 @@ export function openModel(url: string, credential: Credential = { kind: "api-key
   return {
     endpoint: new URL(url),
     credentials: fixedCredential(credential),
-    policy: { allowedModels: undefined, allowedBetas: [], maxOutputTokens: 256_000 },
+    policy: { allowedModels: undefined, allowedBetas: [], maxOutputTokens: DEFAULT_MAX_OUTPUT_TOKENS },
     fallbackModel: undefined,
     budgets: { session: create(BudgetSchema), day: create(BudgetSchema) },
   };

@@ -5,6 +5,7 @@ import type {
   ContainerRequest,
   CreateProgress,
   ImageFacts,
+  RemoveAbandonedOptions,
   Runtime,
   RuntimeCapabilities,
   RuntimeHealth,
@@ -108,11 +109,7 @@ export class DockerRuntime implements Runtime {
     });
   }
 
-  async removeAbandoned(options: {
-    endedBeforeMs: number;
-    isLive: (sessionId: string) => boolean;
-    signal: AbortSignal;
-  }): Promise<string[]> {
+  async removeAbandoned(options: RemoveAbandonedOptions): Promise<string[]> {
     const signal = this.#alive(options.signal);
     const removed = await this.#ask("The Docker engine did not show what is abandoned", signal, () =>
       removeAbandoned(this.#engine, { ...options, signal }),

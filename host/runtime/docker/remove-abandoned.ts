@@ -1,3 +1,4 @@
+import type { RemoveAbandonedOptions } from "../runtime.ts";
 import type { Engine } from "./engine.ts";
 import { LABELS, refFrom } from "./labels.ts";
 import { removeContainer } from "./remove-container.ts";
@@ -5,11 +6,7 @@ import { removeContainer } from "./remove-container.ts";
 /** See Runtime.removeAbandoned. */
 export async function removeAbandoned(
   engine: Engine,
-  {
-    endedBeforeMs,
-    isLive,
-    signal,
-  }: { endedBeforeMs: number; isLive: (sessionId: string) => boolean; signal: AbortSignal },
+  { endedBeforeMs, isLive, signal }: RemoveAbandonedOptions,
 ): Promise<string[]> {
   const removed: string[] = [];
   const failures: unknown[] = [];

@@ -7,6 +7,7 @@ import type {
   ContainerRequest,
   CreateProgress,
   ImageFacts,
+  RemoveAbandonedOptions,
   Runtime,
   RuntimeCapabilities,
   RuntimeHealth,
@@ -77,13 +78,7 @@ export class FakeRuntime implements Runtime {
     return Promise.resolve(this.machine.boxes.filter((box) => box.hostId === this.#hostId).map((box) => box.ref));
   }
 
-  removeAbandoned({
-    endedBeforeMs,
-    isLive,
-  }: {
-    endedBeforeMs: number;
-    isLive: (sessionId: string) => boolean;
-  }): Promise<string[]> {
+  removeAbandoned({ endedBeforeMs, isLive }: RemoveAbandonedOptions): Promise<string[]> {
     const abandoned = this.machine.boxes.filter(
       ({ endTimeMs = Infinity, ref }) => endTimeMs < endedBeforeMs && !isLive(ref.sessionId),
     );

@@ -10,9 +10,9 @@ import {
 /** Time for a session unless it asks for another. */
 export const DEFAULT_TIMEOUT_MS = 300_000;
 /** A day: longer is taken for a mistake in the unit. */
-export const MAX_TIMEOUT_MS = 24 * 60 * 60 * 1000;
+const MAX_TIMEOUT_MS = 24 * 60 * 60 * 1000;
 /** How long a permission or a question waits unless the session says otherwise. */
-export const DEFAULT_DECISION_TIMEOUT_MS = 60_000;
+const DEFAULT_DECISION_TIMEOUT_MS = 60_000;
 /** Claude Code takes its prompt in one line of its input; this much is a book. */
 export const MAX_TASK_BYTES = 1024 * 1024;
 

@@ -26,7 +26,7 @@ export interface GitPlace {
 export type GitOptions = Pick<RunOptions, "signal" | "input" | "maxOutputBytes" | "onStderr">;
 
 /** Returns the whole environment of a git command: no configuration but ours, no prompt, no language, no helper. */
-export function gitEnvironment(place: GitPlace): Record<string, string> {
+function gitEnvironment(place: GitPlace): Record<string, string> {
   const single = { "core.hooksPath": "/dev/null", "gc.auto": "0", "core.fsync": "none", ...place.config };
   const config = [...Object.entries(single), ...(place.repeatedConfig ?? [])];
   const env: Record<string, string> = {

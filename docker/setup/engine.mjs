@@ -35,7 +35,7 @@ async function configuredEndpoint() {
 }
 
 /** Tells "may not" from "nobody there" by connecting, since the client's texts change from version to version. */
-export function socketState(endpoint) {
+function socketState(endpoint) {
   if (!endpoint.startsWith("unix://")) return Promise.resolve("remote");
   return new Promise((resolve) => {
     const socket = connect(endpoint.slice("unix://".length));

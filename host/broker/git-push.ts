@@ -54,7 +54,7 @@ export function readPush(bytes: Buffer): Push | undefined {
 }
 
 /** Whether a ref is one of these; "*" at the end of a pattern stands for anything. */
-export function isPushable(ref: string, patterns: readonly string[]): boolean {
+function isPushable(ref: string, patterns: readonly string[]): boolean {
   // The rules of git check-ref-format; a server without them might take such a name for a path.
   if (/[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{|\/\/|\/\.|\.lock(?:\/|$)|[./]$/.test(ref)) return false;
   return patterns.some((pattern) =>

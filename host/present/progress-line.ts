@@ -137,7 +137,7 @@ function deciderText(decider: Decider): string {
 }
 
 /** One changed file as git's short status has it, with its line counts. */
-export function changeLine(change: FileChange): string {
+function changeLine(change: FileChange): string {
   const from = change.previousPath === "" ? "" : `${oneLine(change.previousPath, 200)} → `;
   const counts = change.binary ? "binary" : `+${change.addedLineCount} -${change.deletedLineCount}`;
   return `${KIND_SIGNS[change.kind] ?? "?"} ${from}${oneLine(change.path, 200)} ${counts}`;

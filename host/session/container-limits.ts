@@ -4,8 +4,8 @@ const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
 
 /** What a container gets when nobody says otherwise. */
-export const DEFAULT_MEMORY_BYTES = 2 * GIB;
-export const DEFAULT_CPU_COUNT = 2;
+const DEFAULT_MEMORY_BYTES = 2 * GIB;
+const DEFAULT_CPU_COUNT = 2;
 /** Claude Code alone needs about 160 MiB; below this nothing works. */
 const MIN_MEMORY_BYTES = 256 * MIB;
 const MAX_MEMORY_BYTES = 1024 * GIB;

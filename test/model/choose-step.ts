@@ -19,7 +19,7 @@ interface Segment {
 }
 
 /** Name of the scenario that is played when nobody has named one. */
-export const DEFAULT_SCENARIO = "small-edit";
+const DEFAULT_SCENARIO = "small-edit";
 
 /**
  * Finds scenario and step from the request alone. A person's message with a marker begins that scenario; one

@@ -101,7 +101,7 @@ export async function converse(
   }
 }
 
-export function toolResult(call: WireBlock, result: string | Error): WireBlock {
+function toolResult(call: WireBlock, result: string | Error): WireBlock {
   const failed = result instanceof Error;
   return { type: "tool_result", tool_use_id: call["id"], content: failed ? result.message : result, is_error: failed };
 }

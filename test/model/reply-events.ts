@@ -64,7 +64,7 @@ export function replyMessage(step: Step, { model, seed }: ReplyContext): Readonl
   };
 }
 
-export function stopReasonOf(step: Step): string {
+function stopReasonOf(step: Step): string {
   return step.stopReason ?? (step.blocks.some((block) => block.type === "tool_use") ? "tool_use" : "end_turn");
 }
 

@@ -2,41 +2,21 @@ import { createServer } from "node:net";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { DockerRuntime } from "../../host/runtime/docker/docker-runtime.ts";
-import { type ContractImages, buildContractImages } from "./contract-image.ts";
-import { DockerHarness } from "./docker-harness.ts";
+import { dockerRig } from "./docker-rig.ts";
 
 const signal = AbortSignal.timeout(600_000);
-let images: ContractImages;
-let harness: DockerHarness;
-let runtime: DockerRuntime;
-
-beforeAll(async () => {
-  images = await buildContractImages();
-});
-afterAll(async () => {
-  await images[Symbol.asyncDispose]();
-});
-beforeEach(async () => {
-  harness = await DockerHarness.open(images);
-  runtime = harness.openRuntime();
-});
-afterEach(async () => {
-  await runtime[Symbol.asyncDispose]();
-  const left = await harness.countContainers();
-  await harness[Symbol.asyncDispose]();
-  expect(left, "containers left behind").toBe(0);
-});
+const rig = dockerRig();
 
 describe("the uid of a session", () => {
   test("is given up by whoever finds another container with it", async () => {
     const [first, second] = [scriptedRuntime([0.1, 0.2]), scriptedRuntime([0.1, 0.3])];
-    const held = harness.proxy.hold("request", /^POST \/containers\/create/);
-    const creations = [first, second].map((each) => each.create(harness.request(), { signal }));
+    const held = rig.harness.proxy.hold("request", /^POST \/containers\/create/);
+    const creations = [first, second].map((each) => each.create(rig.harness.request(), { signal }));
     await held.matched;
     // Both have looked, and both have picked the same.
-    await expect.poll(() => harness.proxy.held).toBe(2);
+    await expect.poll(() => rig.harness.proxy.held).toBe(2);
     held.release();
     const containers = await Promise.all(creations);
     const uids = containers.map(({ ref }) => ref.sessionUid);
@@ -45,7 +25,7 @@ describe("the uid of a session", () => {
   });
 
   function scriptedRuntime(chances: number[]): DockerRuntime {
-    return harness.openRuntime({ random: () => chances.shift() ?? Math.random() });
+    return rig.harness.openRuntime({ random: () => chances.shift() ?? Math.random() });
   }
 });
 
@@ -55,9 +35,9 @@ describe("a slow engine", () => {
     ["looking for a uid", /^GET \/containers\/json/],
     ["starting the container", /^POST \/containers\/.*\/start/],
   ])("does not keep a canceled create that is %s", async (_what, pattern) => {
-    const held = harness.proxy.hold("request", pattern);
+    const held = rig.harness.proxy.hold("request", pattern);
     const controller = new AbortController();
-    const creation = runtime.create(harness.request(), { signal: controller.signal });
+    const creation = rig.runtime.create(rig.harness.request(), { signal: controller.signal });
     await held.matched;
     const reason = new Error("enough");
     const start = performance.now();
@@ -65,30 +45,30 @@ describe("a slow engine", () => {
     await expect(creation).rejects.toBe(reason);
     expect(performance.now() - start).toBeLessThan(1000);
     held.release();
-    await runtime[Symbol.asyncDispose]();
-    expect(await harness.countContainers()).toBe(0);
+    await rig.runtime[Symbol.asyncDispose]();
+    expect(await rig.harness.countContainers()).toBe(0);
   });
 
   test("makes no check longer than five seconds", async () => {
-    harness.proxy.hold("request", /./);
+    rig.harness.proxy.hold("request", /./);
     const start = performance.now();
-    expect(await runtime.check({ signal })).toMatchObject({ healthy: false, reason: "RUNTIME_UNAVAILABLE" });
+    expect(await rig.runtime.check({ signal })).toMatchObject({ healthy: false, reason: "RUNTIME_UNAVAILABLE" });
     expect(performance.now() - start).toBeLessThan(6000);
   });
 });
 
 describe("the end of a container", () => {
   test("is still told when the connection to the engine was lost in between", async () => {
-    await using container = await runtime.create(harness.request(), { signal });
-    await expect.poll(() => harness.proxy.cut(/\/wait$/)).toBe(1);
-    await harness.exitAgent(container.ref, 4);
+    await using container = await rig.runtime.create(rig.harness.request(), { signal });
+    await expect.poll(() => rig.harness.proxy.cut(/\/wait$/)).toBe(1);
+    await rig.harness.exitAgent(container.ref, 4);
     expect(await container.exited).toMatchObject({ exitCode: 4, removed: false });
   });
 
   test("is told as a removal when the container is gone before it could be looked at", async () => {
-    await using container = await runtime.create(harness.request(), { signal });
-    const held = harness.proxy.hold("request", /^GET \/containers\/.*\/json/);
-    await harness.removeBehindBack(container.ref);
+    await using container = await rig.runtime.create(rig.harness.request(), { signal });
+    const held = rig.harness.proxy.hold("request", /^GET \/containers\/.*\/json/);
+    await rig.harness.removeBehindBack(container.ref);
     await held.matched;
     held.release();
     expect(await container.exited).toMatchObject({ exitCode: 137, removed: true, lastLogLines: [] });
@@ -96,7 +76,7 @@ describe("the end of a container", () => {
 });
 
 test("an image without the bridge is told from an agent that is down", async () => {
-  await using container = await runtime.create(harness.request({ image: images.bridgeless }), { signal });
+  await using container = await rig.runtime.create(rig.harness.request({ image: rig.images.bridgeless }), { signal });
   const failure = container.dial({ signal });
   await expect(failure).rejects.toMatchObject({ reason: "AGENT_UNREACHABLE", retryable: true });
   await expect(failure).rejects.toThrow(/dial-stdio/);
@@ -117,7 +97,7 @@ describe("without an engine", () => {
     await using missing = new DockerRuntime({ address: { kind: "socket", path } });
     const unavailable = { reason: "RUNTIME_UNAVAILABLE", help: expect.stringContaining("docker") };
     expect(await missing.check({ signal })).toMatchObject({ healthy: false, ...unavailable });
-    await expect(missing.create(harness.request(), { signal })).rejects.toMatchObject(unavailable);
+    await expect(missing.create(rig.harness.request(), { signal })).rejects.toMatchObject(unavailable);
     await expect(missing.list({ signal })).rejects.toMatchObject(unavailable);
     await expect(missing.inspectImage("x", { signal })).rejects.toMatchObject(unavailable);
   });

@@ -1,36 +1,16 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import type { DockerRuntime } from "../../host/runtime/docker/docker-runtime.ts";
-import { type ContractImages, buildContractImages, docker } from "./contract-image.ts";
-import { DockerHarness } from "./docker-harness.ts";
+import { expect, test } from "vitest";
+import { docker } from "./contract-image.ts";
+import { dockerRig } from "./docker-rig.ts";
 
 const signal = AbortSignal.timeout(600_000);
-let images: ContractImages;
-let harness: DockerHarness;
-let runtime: DockerRuntime;
-
-beforeAll(async () => {
-  images = await buildContractImages();
-});
-afterAll(async () => {
-  await images[Symbol.asyncDispose]();
-});
-beforeEach(async () => {
-  harness = await DockerHarness.open(images);
-  runtime = harness.openRuntime();
-});
-afterEach(async () => {
-  await runtime[Symbol.asyncDispose]();
-  const left = await harness.countContainers();
-  await harness[Symbol.asyncDispose]();
-  expect(left, "containers left behind").toBe(0);
-});
+const rig = dockerRig();
 
 async function run(id: string, script: string): Promise<string[]> {
   return (await docker("exec", id, "/bin/sh", "-c", script)).split("\n");
 }
 
 test("a container is sealed, as seen from inside", async () => {
-  await using container = await runtime.create(harness.request(), { signal });
+  await using container = await rig.runtime.create(rig.harness.request(), { signal });
   const { id } = container.ref;
   expect(await run(id, "ls /sys/class/net; touch /x 2>&1 || true; id -u")).toEqual([
     "lo",
@@ -45,8 +25,8 @@ test("a container is sealed, as seen from inside", async () => {
 });
 
 test("a container is held to its limits by the kernel", async () => {
-  const request = harness.request({ cpuCount: 1.5 });
-  await using container = await runtime.create(request, { signal });
+  const request = rig.harness.request({ cpuCount: 1.5 });
+  await using container = await rig.runtime.create(request, { signal });
   const memory = String(request.memoryBytes);
   const [v2, v1] = [
     ["memory.max", "memory.swap.max", "pids.max", "cpu.max"],
@@ -64,7 +44,7 @@ test("a container is held to its limits by the kernel", async () => {
 });
 
 test("a container can write where it must, each directory with its owner", async () => {
-  await using container = await runtime.create(harness.request(), { signal });
+  await using container = await rig.runtime.create(rig.harness.request(), { signal });
   const { id, sessionUid: uid } = container.ref;
   const base = uid + 1000;
   const paths = "/tmp /home/claude /workspace /base /scan /run/agent /declared";
@@ -83,8 +63,8 @@ test("a container can write where it must, each directory with its owner", async
 });
 
 test("a container carries the labels that it is found by, and the agent's settings", async () => {
-  const request = harness.request({ environment: { LOG_LEVEL: "debug" } });
-  await using container = await runtime.create(request, { signal });
+  const request = rig.harness.request({ environment: { LOG_LEVEL: "debug" } });
+  await using container = await rig.runtime.create(request, { signal });
   const { id, sessionUid } = container.ref;
   const { Config } = JSON.parse(await docker("inspect", "--format", "{{json .}}", id)) as {
     Config: { Labels: Record<string, string>; Env: string[] };
@@ -99,7 +79,7 @@ test("a container carries the labels that it is found by, and the agent's settin
 });
 
 test("a container leaves no volume behind, though its image declares one", async () => {
-  const container = await runtime.create(harness.request(), { signal });
+  const container = await rig.runtime.create(rig.harness.request(), { signal });
   const format = "{{range .Mounts}}{{.Name}} {{end}}";
   const names = (await docker("inspect", "--format", format, container.ref.id))
     .split(" ")

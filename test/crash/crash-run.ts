@@ -17,6 +17,7 @@ const IMAGE = process.env["CLAUDECLUSTER_IMAGE"] ?? "claudecluster/agent:latest"
 const SESSION_MS = 300_000;
 /** Two looks of the sweep, and some. */
 const CLEAN_UP_MS = 90_000;
+const EXIT_MS = 10_000;
 const NEEDS_CONTAINER = new Set<KillKind>(["bridge", "agent", "container", "remove", "pause", "long-pause"]);
 
 export const OWN_ENGINES = ["live", "plain", "newer"] as const;
@@ -199,11 +200,19 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
 
   await link.connect();
   const host = { engineAddress: engine?.address, hostId, ...directories };
-  for (const lastMs = Date.now() + CLEAN_UP_MS; Date.now() < lastMs; await delay(500)) {
-    if (!(await leftovers(host)).some((line) => line.startsWith("container"))) break;
-  }
+  const containers = async () => (await leftovers(host)).filter((line) => line.startsWith("container"));
+  await untilNone(containers, CLEAN_UP_MS);
   await link.stopHost({ onlyWithoutLiveSessions: true });
   await link.gone();
-  for (const line of await leftovers(host)) report.wrong.push(`left behind: ${line}`);
+  // A host lets go of its directories before its process has ended.
+  for (const line of await untilNone(() => leftovers(host), EXIT_MS)) report.wrong.push(`left behind: ${line}`);
   return report;
+}
+
+/** Looks until there is nothing, or for so long; returns what there is then. */
+async function untilNone(look: () => Promise<string[]>, waitMs: number): Promise<string[]> {
+  for (const lastMs = Date.now() + waitMs; ; await delay(500)) {
+    const found = await look();
+    if (found.length === 0 || Date.now() > lastMs) return found;
+  }
 }

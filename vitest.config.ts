@@ -4,6 +4,9 @@ import { defineConfig } from "vitest/config";
 // What docker/setup/newer-engine.mjs needs, and what it takes to start an engine.
 const CAN_START_ENGINE = process.platform === "linux" && process.getuid?.() === 0 && existsSync("/usr/bin/apt-get");
 
+/** Their files wait for containers most of the time, and two at once leave each other time enough. */
+const WORKERS = 2;
+
 /** The sealed container, attacked, and a session in it; the whole runtime's contract in `npm run soak`. */
 const NEWER_ENGINE = {
   name: "newer-engine",
@@ -15,15 +18,14 @@ const NEWER_ENGINE = {
   ],
   globalSetup: ["test/support/leaves-nothing.ts", "test/support/require-rig.ts", "test/newer-engine/start.ts"],
   setupFiles: ["test/newer-engine/use.ts"],
-  fileParallelism: false,
+  maxWorkers: WORKERS,
   testTimeout: 180_000,
   hookTimeout: 120_000,
   sequence: { groupOrder: 3 },
 };
 
 // unit: beside the files, seconds. docker: real engine. e2e: real engine, real Claude Code,
-// scripted model. newer-engine: some of both on another engine. These share one machine, so their files run one after
-// the other.
+// scripted model. newer-engine: some of both on another engine.
 export default defineConfig({
   test: {
     reporters: ["default", "./test/support/closing-line-reporter.ts"],
@@ -43,7 +45,7 @@ export default defineConfig({
           name: "docker",
           include: ["test/contract/*docker*.test.ts", "test/docker/**/*.test.ts"],
           globalSetup: ["test/support/leaves-nothing.ts", "test/support/require-rig.ts"],
-          fileParallelism: false,
+          maxWorkers: WORKERS,
           testTimeout: 120_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 1 },
@@ -54,7 +56,7 @@ export default defineConfig({
           name: "e2e",
           include: ["test/{agent,attack,conformance,e2e}/**/*.test.ts", "test/model/claude-cli.test.ts"],
           globalSetup: ["test/support/leaves-nothing.ts", "test/support/require-rig.ts"],
-          fileParallelism: false,
+          maxWorkers: WORKERS,
           testTimeout: 180_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 2 },

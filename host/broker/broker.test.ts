@@ -59,6 +59,7 @@ function createBroker(
     fallbackModel: undefined,
     spending: { reserve: free, add: () => {} },
     onRetry: () => {},
+    onReach: () => {},
     retryDelaysMs: [0, 0, 0],
     ...model,
   });
@@ -206,12 +207,14 @@ const cut = (response: ServerResponse) => response.destroy();
 function observed() {
   const usages: MeteredUsage[] = [];
   const retries: string[] = [];
+  const reaches: (string | undefined)[] = [];
   const options: Partial<BrokerOptions> = {
     spending: { reserve: free, add: (usage) => usages.push(usage) },
     onRetry: ({ attempt, maxAttemptCount, httpStatus, reason }) =>
       retries.push(`${attempt}/${maxAttemptCount} ${httpStatus} ${reason}`),
+    onReach: (unreached) => reaches.push(unreached),
   };
-  return { usages, retries, options };
+  return { usages, retries, reaches, options };
 }
 
 const MESSAGE = { path: "/v1/messages", body: '{"model":"claude-opus-4-8"}' };
@@ -241,10 +244,12 @@ test("reads no body that would hold up the host while it is read", async () => {
 
 test("asks again where the endpoint is busy or breaks the connection, and counts the answer once", async () => {
   const api = await answering(failing(529), cut, failing(429, { "retry-after": "0" }), well);
-  const { usages, retries, options } = observed();
+  const { usages, retries, reaches, options } = observed();
   const { send } = createBroker(api.url, [], undefined, options);
   expect((await send("model", MESSAGE)).status).toBe(200);
-  expect(retries).toEqual(["1/4 529 overloaded", "2/4 0 not_reached", "3/4 429 rate_limit"]);
+  const unreached = `model endpoint ${new URL(api.url).host} not reached (ECONNRESET)`;
+  expect(retries).toEqual(["1/4 529 overloaded", `2/4 0 ${unreached}`, "3/4 429 rate_limit"]);
+  expect(reaches).toEqual([undefined, unreached, undefined, undefined]);
   expect(usages).toMatchObject([{ requestCount: 1, inputTokenCount: 10n, outputTokenCount: 20n }]);
   // Counting tokens costs nothing.
   expect((await send("model", { ...MESSAGE, path: "/v1/messages/count_tokens" })).status).toBe(200);

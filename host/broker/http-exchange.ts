@@ -88,6 +88,12 @@ export function goneSignal(request: IncomingMessage, response: ServerResponse): 
   return gone.signal;
 }
 
+/** Returns in a word why a server was not reached: the system's code, where there is one. */
+export function causeOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code ?? message.slice(0, 100);
+}
+
 /** A server may send a status that Node would refuse to pass on. */
 export function statusOf(answer: IncomingMessage): number {
   const status = answer.statusCode ?? 502;

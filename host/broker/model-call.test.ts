@@ -20,7 +20,7 @@ test("an abort in the moment in which the answer ends is no error that nobody ca
   for (let count = 0; count < 3; count++) {
     const abort = new AbortController();
     const call = { target, headers: {}, content: Buffer.from("{}"), agent, signal: abort.signal };
-    const answer = await callModel(call, { onRetry: () => {}, onOwed: () => {} });
+    const answer = await callModel(call, { onRetry: () => {}, onReach: () => {}, onOwed: () => {} });
     expect(answer.statusCode).toBe(200);
     answer.prependOnceListener("end", () => abort.abort()).resume();
     await once(answer, "close");

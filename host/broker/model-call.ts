@@ -1,6 +1,7 @@
 import { type Agent, type IncomingMessage, request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { setTimeout as delay } from "node:timers/promises";
+import { causeOf } from "./http-exchange.ts";
 
 /** A request to the model's endpoint, ready to be sent, more than once if need be. */
 export interface ModelCall {
@@ -27,6 +28,8 @@ export interface Retry {
 export interface CallObserver {
   /** Told of every attempt that failed and is followed by another. */
   onRetry: (retry: Retry) => void;
+  /** Told after every attempt that somebody waited for: why the endpoint was not reached, in a few words; undefined if it was. */
+  onReach: (unreached: string | undefined) => void;
   /** Told when a request begins to go out on a connection (true), and when an answer to it has begun to come (false). */
   onOwed: (owed: boolean) => void;
   /** Times between attempts. Default RETRY_DELAYS_MS. */
@@ -46,13 +49,14 @@ const OVERLOADED = 529;
  */
 export async function callModel(
   call: ModelCall,
-  { onRetry, onOwed, retryDelaysMs = RETRY_DELAYS_MS }: CallObserver,
+  { onRetry, onReach, onOwed, retryDelaysMs = RETRY_DELAYS_MS }: CallObserver,
 ): Promise<IncomingMessage> {
   for (let attempt = 1; ; attempt++) {
     const outcome = await sendOnce(call, onOwed).then(
       (answer) => ({ answer }),
-      (error: unknown) => ({ error }),
+      (error: unknown) => ({ error, unreached: notReached(call.target, error) }),
     );
+    if (!call.signal.aborted) onReach("error" in outcome ? outcome.unreached : undefined);
     const retry = call.signal.aborted ? undefined : retryOf(outcome, retryDelaysMs[attempt - 1]);
     if (retry === undefined) {
       if ("error" in outcome) throw outcome.error;
@@ -62,6 +66,11 @@ export async function callModel(
     onRetry({ ...retry, attempt, maxAttemptCount: retryDelaysMs.length + 1 });
     await delay(retry.delayMs, undefined, { signal: call.signal });
   }
+}
+
+/** Says which endpoint was not reached, and why. */
+export function notReached(target: URL, error: unknown): string {
+  return `model endpoint ${target.host} not reached (${causeOf(error)})`;
 }
 
 /** The endpoint has more to do than it can. */
@@ -101,11 +110,11 @@ function sendOnce(
 }
 
 function retryOf(
-  outcome: { answer: IncomingMessage } | { error: unknown },
+  outcome: { answer: IncomingMessage } | { unreached: string },
   delayMs: number | undefined,
 ): Pick<Retry, "delayMs" | "httpStatus" | "reason"> | undefined {
   if (delayMs === undefined) return undefined;
-  if ("error" in outcome) return { delayMs, httpStatus: 0, reason: "not_reached" };
+  if ("unreached" in outcome) return { delayMs, httpStatus: 0, reason: outcome.unreached };
   const { statusCode: httpStatus = 0, headers } = outcome.answer;
   if (httpStatus !== 429 && httpStatus !== OVERLOADED) return undefined;
   if (headers["x-should-retry"] === "false") return undefined;

@@ -5,7 +5,7 @@ import type { Credential, CredentialSource } from "./credential.ts";
 import { authorityOf } from "./egress-rules.ts";
 import { exchange, goneSignal, guard, statusOf } from "./http-exchange.ts";
 import { isReasonable } from "./json-size.ts";
-import { callModel, isOverloaded, type Retry } from "./model-call.ts";
+import { callModel, type CallObserver, isOverloaded, notReached, type Retry } from "./model-call.ts";
 import { headersToClaude, headersToModel } from "./model-headers.ts";
 import { sortBetas } from "./model-betas.ts";
 import { checkModelRequest, type Members, type ModelPolicy } from "./model-policy.ts";
@@ -45,6 +45,8 @@ export interface ModelGatewayOptions {
   onDecision: (decision: EgressDecision) => void;
   /** Told of every request that failed and is sent again. */
   onRetry: (retry: Retry) => void;
+  /** See CallObserver. */
+  onReach: CallObserver["onReach"];
   /** Times between attempts. Default RETRY_DELAYS_MS. */
   retryDelaysMs?: readonly number[];
 }
@@ -198,7 +200,7 @@ class ModelGateway {
     } catch (error) {
       if (signal.aborted) return "gone";
       logger.warn({ code: (error as NodeJS.ErrnoException).code }, "model endpoint not reached");
-      refuse(response, 502, "api_error", `ClaudeCluster could not reach the model endpoint ${endpoint.host}.`);
+      refuse(response, 502, "api_error", `ClaudeCluster: ${notReached(endpoint, error)}.`);
       return "refused";
     }
     logger.debug({ status: answer.statusCode, elapsedMs: Date.now() - startMs }, "model request");
@@ -241,13 +243,13 @@ class ModelGateway {
       onOwed = () => {},
     }: { target: URL; body: Members; credential: Credential; signal: AbortSignal; onOwed?: (owed: boolean) => void },
   ): Promise<IncomingMessage> {
-    const { modelAgent: agent, fallbackModel, onRetry, retryDelaysMs } = this.#options;
+    const { modelAgent: agent, fallbackModel, onRetry, onReach, retryDelaysMs } = this.#options;
     const betas = this.#betasOf(request);
     const call = (asked: Members) => {
       // What was looked at is what is sent: of two members with one name, say, the one that counts here.
       const content = Buffer.from(JSON.stringify(asked));
       const headers = { ...headersToModel(request, { credential, betas }), "content-length": content.length };
-      return callModel({ target, headers, content, agent, signal }, { onRetry, onOwed, retryDelaysMs });
+      return callModel({ target, headers, content, agent, signal }, { onRetry, onReach, onOwed, retryDelaysMs });
     };
     const answer = await call(body);
     if (!isOverloaded(answer) || fallbackModel === undefined || fallbackModel === body["model"]) return answer;

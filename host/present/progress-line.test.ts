@@ -1,10 +1,12 @@
 import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import {
   AssistantTextSchema,
   type EventBody,
   FilePatchedSchema,
   PermissionDecidedSchema,
+  RetryingSchema,
   SessionEventSchema,
   SessionFinishedSchema,
   Session_State,
@@ -27,6 +29,25 @@ test("tells what was said to Claude, what was interrupted, and how the session e
   const result = { outcome: { case: "failure" as const, value: { reason: "TIMED_OUT" } } };
   const failed = create(SessionFinishedSchema, { state: Session_State.FAILED, result });
   expect(lineOf({ case: "sessionFinished", value: failed })).toBe("failed: TIMED_OUT");
+});
+
+test.each([
+  [
+    0,
+    "model endpoint 127.0.0.1:4711 not reached (ECONNREFUSED)",
+    "model endpoint 127.0.0.1:4711 not reached (ECONNREFUSED)",
+  ],
+  [529, "overloaded", "529 overloaded"],
+  [0, "", "no answer"],
+])("says why the model is asked again: %i %s", (httpStatus, reason, why) => {
+  const value = create(RetryingSchema, {
+    attempt: 1,
+    maxAttemptCount: 4,
+    httpStatus,
+    reason,
+    delay: durationFromMs(500),
+  });
+  expect(lineOf({ case: "retrying", value })).toBe(`model request failed: ${why}, attempt 1 of 4, next in 0.5 s`);
 });
 
 test("no text out of a container begins a line, where it could pose as the host's", () => {

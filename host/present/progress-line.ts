@@ -86,7 +86,8 @@ export function progressLine({ event }: SessionEvent): string | undefined {
     case "retrying": {
       const { attempt, maxAttemptCount, httpStatus, reason, delay } = event.value;
       const seconds = delay === undefined ? "" : ` in ${(durationMs(delay) / 1000).toFixed(1)} s`;
-      return `model request failed (${httpStatus === 0 ? "no answer" : httpStatus}, ${oneLine(reason, 60)}), attempt ${attempt} of ${maxAttemptCount}, next${seconds}`;
+      const why = `${httpStatus === 0 ? "" : httpStatus} ${oneLine(reason, LINE_LENGTH)}`.trim() || "no answer";
+      return `model request failed: ${why}, attempt ${attempt} of ${maxAttemptCount}, next${seconds}`;
     }
     case "permissionRequested": {
       const { toolName, inputJson } = event.value;

@@ -31,6 +31,7 @@ import { restoreRequests } from "./continuation.ts";
 import { DecisionLog } from "./decision-log.ts";
 import { type EgressConfig, egressRules } from "./egress.ts";
 import { cancellation, exitFailure, failure, finalState, resultForEvent } from "./ending.ts";
+import { explainModelTrouble } from "./model-trouble.ts";
 import { isNoRoom } from "./no-room.ts";
 import type { Reservations } from "./reservations.ts";
 import { salvageChanges } from "./salvage.ts";
@@ -79,6 +80,8 @@ export class SessionRun {
   #stopReason: string | undefined;
   #detached = false;
   #killed = false;
+  /** See BrokerOptions.onReach: of the last attempt. */
+  #unreached: string | undefined;
   /** Resolves after the session's last event has been stored and the container is gone, or after `detach`. Never rejects. */
   readonly finished: Promise<void>;
   /** Aborted, with the error, if the log is not completed by this host, so that nobody waits here for an end that will not come. */
@@ -241,12 +244,21 @@ export class SessionRun {
     result.elapsed = durationFromMs(Math.max(0, Date.now() - this.#startMs));
     result.patch = new Uint8Array();
     result.meteredUsage = this.#spending.used;
+    this.#explain(result);
     const overdrawn = this.#spending.failure();
     // What Claude says of it is that the model refused.
     if (overdrawn !== undefined && isModelFailure(result)) result.outcome = { case: "failure", value: overdrawn };
     result.patchInlined = false;
     result.patchSizeBytes = BigInt(patch.length);
     this.#options.store.putLeft(this.#options.log.sessionId, { result, patch, transcript });
+  }
+
+  /** The host knows of the model's endpoint what the agent does not. */
+  #explain({ outcome }: SessionResult): void {
+    const { model, spec } = this.#options;
+    if (outcome.case !== "failure") return;
+    const facts = { endpoint: model.endpoint, unreached: this.#unreached, timeoutMs: durationMs(spec.timeout!) };
+    outcome.value.message = explainModelTrouble(outcome.value, facts);
   }
 
   async #removeContainer(container: Container | undefined): Promise<void> {
@@ -311,6 +323,7 @@ export class SessionRun {
         reserve: (worst, options) => this.#spending.reserve(worst, options),
         add: (usage) => this.#orEnd(() => this.#spending.add(usage)),
       },
+      onReach: (unreached) => (this.#unreached = unreached),
       onRetry: ({ delayMs, ...retry }) =>
         this.#tell({ case: "retrying", value: create(RetryingSchema, { ...retry, delay: durationFromMs(delayMs) }) }),
       logger,

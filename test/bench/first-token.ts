@@ -80,6 +80,7 @@ async function startBroker(endpoint: string): Promise<AsyncDisposable & { url: s
     spending: { reserve: () => Promise.resolve({ held: { [Symbol.dispose]: () => {} } }), add: () => {} },
     onDecision: () => {},
     onRetry: () => {},
+    onReach: () => {},
   });
   // As the relay does: answers come in small pieces.
   const server = createServer({ noDelay: true }, (socket) => broker.accept("model", socket));

@@ -53,6 +53,7 @@ test("a killed bridge and a host that goes away while an answer streams lose no 
       logger,
       onDecision: () => {},
       onRetry: () => {},
+      onReach: () => {},
       egress: egressRules(spec, { mode: "none", allowed: [], allowedPrivate: [] }),
       repositories: [uri],
       pushRefs: [],

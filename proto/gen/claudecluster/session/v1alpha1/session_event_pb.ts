@@ -1212,7 +1212,7 @@ export type Retrying = Message<"claudecluster.session.v1alpha1.Retrying"> & {
   httpStatus: number;
 
   /**
-   * A word for the cause.
+   * A few words for the cause.
    *
    * @generated from field: string reason = 5;
    */

@@ -200,9 +200,10 @@ test("tells apart why a repository cannot be cloned", async () => {
   server.intercept = (request, response) => {
     const status = /^\/status-(\d+)/.exec(request.url ?? "")?.[1];
     if (status === undefined) return false;
+    const type = status === "502" ? "text/plain" : "text/html";
     response
-      .writeHead(Number(status), { "content-type": "text/html", "www-authenticate": "Basic" })
-      .end("<html>git</html>");
+      .writeHead(Number(status), { "content-type": type, "www-authenticate": "Basic" })
+      .end(status === "502" ? "a.test was not reached (ENOTFOUND).\n" : "<html>git</html>");
     return true;
   };
   const clone = (uri: string, ref = ""): Promise<unknown> =>
@@ -226,6 +227,10 @@ test("tells apart why a repository cannot be cloned", async () => {
   await expect(clone(`${server.url}/status-503`)).rejects.toMatchObject({
     reason: "REPOSITORY_UNREACHABLE",
     retryable: true,
+  });
+  await expect(clone(`${server.url}/status-502`)).rejects.toMatchObject({
+    reason: "REPOSITORY_UNREACHABLE",
+    message: `Could not clone ${server.url}/status-502: a.test was not reached (ENOTFOUND).`,
   });
   await expect(clone("http://127.0.0.1:9/x")).rejects.toMatchObject({
     reason: "REPOSITORY_UNREACHABLE",

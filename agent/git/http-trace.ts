@@ -1,3 +1,5 @@
+import { lastLine } from "./git.ts";
+
 /** The last answer of HTTP that git got. */
 export interface HttpAnswer {
   status: number;
@@ -26,10 +28,13 @@ export function speaksGit(trace: string): boolean {
   return /<= Recv header: content-type: application\/x-git-upload-pack-/i.test(trace);
 }
 
-/** Returns what git itself said, without the trace. */
-export function withoutTrace(stderr: string): string {
-  return stderr
-    .split("\n")
-    .filter((line) => !/^\d\d:\d\d:\d\d\.\d+ /.test(line))
-    .join("\n");
+/**
+ * Returns what was said at last, in one line: the answer's own words where git shows them ("remote: ..."), otherwise git's,
+ * without the URL, which may be one that leads through the container.
+ */
+export function spokenLine(stderr: string): string {
+  const lines = stderr.split("\n").filter((line) => !/^\d\d:\d\d:\d\d\.\d+ /.test(line));
+  const remote = lines.findLast((line) => /^remote: *\S/.test(line))?.replace(/^remote: */, "");
+  const said = lastLine(remote ?? lines.join("\n").replace(/^fatal: unable to access '[^']*': /gm, ""));
+  return said.replace(/\.$/, "");
 }

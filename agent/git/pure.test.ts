@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { type Progress, progressReader } from "./clone-progress.ts";
 import { runGit } from "./fixtures/work-area.ts";
-import { readHttpAnswer, speaksGit, withoutTrace } from "./http-trace.ts";
+import { readHttpAnswer, speaksGit, spokenLine } from "./http-trace.ts";
 import { inotifyReader } from "./inotify-events.ts";
 import { parseDiff, sectionCount, splitPatch } from "./raw-diff.ts";
 import { joinPaths, quotePath, splitPaths } from "./raw-path.ts";
@@ -40,7 +40,16 @@ test("reads the server's last answer out of git's trace", () => {
   expect(readHttpAnswer(REDIRECTED)).toEqual({ status: 200, fromProxy: false });
   expect(readHttpAnswer("fatal: unable to access: Could not resolve host")).toBe(undefined);
   expect([NOT_FOUND, REFUSED, REDIRECTED].map(speaksGit)).toEqual([false, false, true]);
-  expect(withoutTrace(NOT_FOUND)).toBe("fatal: repository 'http://127.0.0.1:37407/none/' not found\n");
+});
+
+test("tells what was said without the trace and without the URL that git was led to", () => {
+  expect(spokenLine(NOT_FOUND)).toBe("fatal: repository 'http://127.0.0.1:37407/none/' not found");
+  expect(spokenLine(REFUSED)).toBe("CONNECT tunnel failed, response 403");
+  const relayed =
+    "fatal: unable to access 'http://127.0.0.1:9418/https/a.test/b/': The requested URL returned error: 502\n";
+  expect(spokenLine(relayed)).toBe("The requested URL returned error: 502");
+  const said = "remote: ClaudeCluster: a.test was not reached (ENOTFOUND).        \n";
+  expect(spokenLine(said + relayed)).toBe("ClaudeCluster: a.test was not reached (ENOTFOUND)");
 });
 
 test("quotes paths as git does", () => {

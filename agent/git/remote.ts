@@ -1,6 +1,6 @@
 import { AppError, redactUri } from "../../proto/index.ts";
-import { type GitPlace, lastLine, tryGit } from "./git.ts";
-import { type HttpAnswer, readHttpAnswer, speaksGit, withoutTrace } from "./http-trace.ts";
+import { type GitPlace, tryGit } from "./git.ts";
+import { type HttpAnswer, readHttpAnswer, speaksGit, spokenLine } from "./http-trace.ts";
 import { retryCut, type RetryCutOptions } from "./retry-cut.ts";
 
 /** What a remote says about the ref that a session starts from. */
@@ -84,7 +84,7 @@ async function listRemote(
   const run = () => tryGit({ ...place, variables }, args, { signal: options.signal });
   const result = await retryCut(options, run, ({ code, stderr }) => code === 0 && speaksGit(stderr));
   if (result.code !== 0 || !speaksGit(result.stderr)) {
-    const said = lastLine(withoutTrace(result.stderr));
+    const said = spokenLine(result.stderr);
     throw remoteError(uri, readHttpAnswer(result.stderr), said === "" ? "it speaks another protocol" : said);
   }
   const ids = new Map<string, string>();
@@ -137,6 +137,15 @@ function remoteError(uri: string, answer: HttpAnswer | undefined, said: string):
       return new AppError("REPOSITORY_NOT_FOUND", `${could} the server has no such repository (status ${status}).`, {
         kind: "NOT_FOUND",
         help: "Check the URI.",
+        metadata,
+      });
+    // Who answers stands between, as the host does, and says why.
+    case 502:
+    case 504:
+      return new AppError("REPOSITORY_UNREACHABLE", `${could} ${said}.`, {
+        kind: "UNAVAILABLE",
+        retryable: true,
+        help: "Check the host name and port, and that the server is up.",
         metadata,
       });
     case 200:

@@ -580,3 +580,9 @@ test.each(["https://10.0.0.1/admin", "https://inside.test/admin", "https://[::1]
     expect(rig.decisions.at(-1)).toMatch(/^-.*no public address/);
   },
 );
+
+test("names a server that is not reached, and why", async () => {
+  const rig = await startGateway({ repositories: ["http://127.0.0.1:1/own.git"] });
+  const answer = await rig.send({ path: "/http/127.0.0.1:1/own.git/info/refs?service=git-upload-pack" });
+  expect([answer.status, answer.body]).toEqual([502, "ClaudeCluster: 127.0.0.1:1 was not reached (ECONNREFUSED).\n"]);
+});

@@ -68,10 +68,10 @@ class GitGateway {
       if (asked === undefined) throw new Refusal(404, "only git's own requests are passed on");
       await this.#pass(asked, request, response);
     } catch (error) {
-      if (!(error instanceof Refusal)) {
+      if (!(error instanceof Refusal) || error.cause !== undefined) {
         this.#options.logger.warn({ err: error }, "git request failed");
       }
-      const { status, message } = error instanceof Refusal ? error : new Refusal(502, "the git server was not reached");
+      const { status, message } = error instanceof Refusal ? error : new Refusal(502, "the request failed");
       request.resume();
       if (response.headersSent) response.destroy();
       else if (!response.destroyed) {

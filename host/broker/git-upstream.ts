@@ -8,7 +8,7 @@ import {
 import { request as httpsRequest } from "node:https";
 import type { LookupFunction } from "node:net";
 import { pipeline, type Readable } from "node:stream";
-import { endWith, statusOf } from "./http-exchange.ts";
+import { causeOf, endWith, statusOf } from "./http-exchange.ts";
 
 /** Redirects of one request that are followed. */
 export const MAX_REDIRECTS = 3;
@@ -27,8 +27,8 @@ export interface GitAgents {
 /** An answer that is given instead of the server's. What it says is shown by git as "remote: ...". */
 export class Refusal extends Error {
   readonly status: number;
-  constructor(status: number, message: string) {
-    super(message);
+  constructor(status: number, message: string, options?: ErrorOptions) {
+    super(message, options);
     this.status = status;
   }
 }
@@ -47,7 +47,7 @@ export interface GitQuestion {
   lookup?: LookupFunction | undefined;
 }
 
-/** Asks a git server. Rejects if it is not reached. */
+/** Asks a git server. Rejects with a Refusal that says why if it is not reached. */
 export function askGitServer(
   agents: GitAgents,
   target: URL,
@@ -59,7 +59,7 @@ export function askGitServer(
     const upstream = send(target, { method, headers, agent, lookup });
     upstream.once("response", resolve);
     upstream.on("error", (error) => {
-      reject(error);
+      reject(new Refusal(502, `${target.host} was not reached (${causeOf(error)})`, { cause: error }));
       // Too late for an answer of ours.
       if (response.headersSent) response.destroy();
     });

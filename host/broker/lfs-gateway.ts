@@ -43,7 +43,7 @@ export interface LfsSession {
   refusePush: (url: URL) => Refusal;
 }
 
-/** The part of the git gateway that is for LFS objects. Rejects with a Refusal, or where a server is not reached. */
+/** The part of the git gateway that is for LFS objects. Rejects with a Refusal, or where an answer breaks off. */
 export class LfsGateway {
   readonly #options: LfsGatewayOptions;
   readonly #session: LfsSession;

@@ -48,3 +48,11 @@ test("says what failed, with the API's words, and what to do", () => {
   expect(failure?.message).toContain("Check");
   expect(failure?.metadata).toEqual({ api_error_status: "529", text: "Overloaded" });
 });
+
+test("a request that the API refuses is not to be tried again, and its sentence ends once", () => {
+  const result = "API Error: 400 the model is not in allowed_models (a).";
+  const line = { subtype: "success", is_error: true, api_error_status: 400, result };
+  expect(turnFailure(readResult(line))?.message).toBe(
+    `The model API failed: ${result} Change what it names; the same request is refused again.`,
+  );
+});

@@ -9,6 +9,7 @@ export function turnFailure(result: ClaudeResult): Failure | undefined {
   // API errors come with the subtype "success", so only is_error counts.
   if (!result.isError) return undefined;
   const { text } = cutText(result.text, TEXT_BYTES);
+  const said = text.replace(/\.+$/, "");
   if (isRefusedCredential(result.apiErrorStatus)) return authenticationFailure(result.apiErrorStatus);
   if (result.subtype === "error_max_turns") {
     return failure("STEP_LIMIT_REACHED", "Claude used all the model steps that one turn may take.", {
@@ -23,13 +24,16 @@ export function turnFailure(result: ClaudeResult): Failure | undefined {
   if (result.apiErrorStatus !== 0 || result.terminalReason === "api_error") {
     const status = String(result.apiErrorStatus);
     const metadata = { api_error_status: status, text };
-    return failure("MODEL_ERROR", `The model API failed: ${text || `HTTP ${status}`}.`, {
+    return failure("MODEL_ERROR", `The model API failed: ${said || `HTTP ${status}`}.`, {
       metadata,
-      help: "Check the model's name and the API's state, then try again.",
+      help:
+        status === "400"
+          ? "Change what it names; the same request is refused again."
+          : "Check the model's name and the API's state, then try again.",
     });
   }
   const { subtype, terminalReason } = result;
-  return failure("CLAUDE_ERROR", `Claude ended the turn with an error (${subtype}): ${text || terminalReason}.`, {
+  return failure("CLAUDE_ERROR", `Claude ended the turn with an error (${subtype}): ${said || terminalReason}.`, {
     metadata: { subtype, terminal_reason: terminalReason, text },
     help: "The events before say what it was doing.",
   });

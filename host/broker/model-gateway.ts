@@ -112,7 +112,7 @@ class ModelGateway {
       ? checkModelRequest(parse(content), policy)
       : { refused: "the body has more values than any request" };
     if ("refused" in checked) {
-      const reason = `model request refused: ${checked.refused}`;
+      const reason = `model request: ${checked.refused}`;
       onDecision({ destination: authorityOf(endpoint), allowed: false, reason });
       return refuse(response, 400, "invalid_request_error", `ClaudeCluster does not pass this on: ${checked.refused}.`);
     }

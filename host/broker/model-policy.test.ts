@@ -105,7 +105,7 @@ test("passes on only the models that the user allows", () => {
   expect(check({ ...plain, model }, allowed)).toEqual({ body: { ...plain, model } });
   for (const other of ["claude-x-2", "Claude-x", undefined, ["claude-x"]]) {
     expect(check({ ...plain, model: other }, allowed)).toEqual({
-      refused: expect.stringContaining("allowed_models") as string,
+      refused: expect.stringContaining("allowed_models (") as string,
     });
   }
 });

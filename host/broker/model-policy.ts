@@ -56,7 +56,8 @@ export function checkModelRequest(
 ): { body: Members } | { refused: string } {
   if (!isMembers(body)) return { refused: "the body is not a JSON object" };
   if (allowedModels?.some((allowed) => matches(body["model"], allowed)) === false) {
-    return { refused: `the model ${JSON.stringify(body["model"] ?? "")?.slice(0, 60)} is not in allowed_models` };
+    const asked = JSON.stringify(body["model"] ?? "")?.slice(0, 60);
+    return { refused: `the model ${asked} is not in allowed_models (${allowedModels.join(", ").slice(0, 300)})` };
   }
   const given = Object.keys(body).find((name) => REFUSED_MEMBERS.has(name));
   if (given !== undefined) return { refused: `${given} is not allowed` };

@@ -3,6 +3,7 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import {
   AssistantTextSchema,
+  EgressDecidedSchema,
   type EventBody,
   FilePatchedSchema,
   PermissionDecidedSchema,
@@ -48,6 +49,11 @@ test.each([
     delay: durationFromMs(500),
   });
   expect(lineOf({ case: "retrying", value })).toBe(`model request failed: ${why}, attempt 1 of 4, next in 0.5 s`);
+});
+
+test("says what was refused, be it a connection, a push or a request to the model", () => {
+  const value = create(EgressDecidedSchema, { destination: "a.test:443", reason: "model request: no such model" });
+  expect(lineOf({ case: "egressDecided", value })).toBe("refused access to a.test:443: model request: no such model");
 });
 
 test("no text out of a container begins a line, where it could pose as the host's", () => {

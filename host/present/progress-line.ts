@@ -60,7 +60,7 @@ export function progressLine({ event }: SessionEvent): string | undefined {
     case "egressDecided":
       return event.value.allowed
         ? undefined
-        : `refused a connection to ${oneLine(event.value.destination, 80)}: ${oneLine(event.value.reason, 100)}`;
+        : `refused access to ${oneLine(event.value.destination, 80)}: ${oneLine(event.value.reason, LINE_LENGTH)}`;
     case "budgetReached":
       return describeReached(event.value);
     case "cloneProgress": {

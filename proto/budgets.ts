@@ -19,11 +19,17 @@ export function describeReached({ scope, limit, used }: BudgetReached): string {
   if (limit === undefined || used === undefined) return `${whose} is used up.`;
   const [bound, spent] =
     limit.maxCostUsd > 0
-      ? [`$${limit.maxCostUsd.toFixed(2)}`, `$${used.costUsd.toFixed(2)}`]
+      ? [dollars(limit.maxCostUsd), dollars(used.costUsd)]
       : limit.maxTokenCount > 0
         ? [`${limit.maxTokenCount} tokens`, `${tokensOf(used)}`]
         : [`${limit.maxRequestCount} model requests`, `${used.requestCount}`];
   return `${whose} of ${bound} is used up (${spent}).`;
+}
+
+/** Returns an amount of USD in cents, or with as many digits as a smaller one needs to be told from nothing. */
+export function dollars(usd: number): string {
+  const digits = usd > 0 ? 1 - Math.floor(Math.log10(usd)) : 2;
+  return `$${usd.toFixed(Math.min(Math.max(digits, 2), 10))}`;
 }
 
 /** Adds up. */

@@ -1,4 +1,4 @@
-import { isFinal, Session_State } from "../../proto/index.ts";
+import { dollars, isFinal, Session_State } from "../../proto/index.ts";
 import { oneLine } from "./plain-text.ts";
 import { plural } from "./plural.ts";
 import type { SessionProgress } from "./session-progress.ts";
@@ -16,7 +16,7 @@ export function statusLine(progress: SessionProgress, { paint, nowMs }: { paint:
   const facts = [
     clock(elapsedSeconds(session, nowMs)),
     ...(changeCount > 0 ? [plural(changeCount, "file")] : []),
-    ...(costUsd > 0 ? [`$${costUsd.toFixed(2)}`] : []),
+    ...(costUsd > 0 ? [dollars(costUsd)] : []),
   ];
   const doing = isFinal(state)
     ? ending(progress)

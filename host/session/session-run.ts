@@ -18,7 +18,6 @@ import {
   type SessionSpec,
   Session_State,
   StopSchema,
-  tighterBudget,
   UserMessageSchema,
 } from "../../proto/index.ts";
 import { Broker, type BrokerOptions } from "../broker/broker.ts";
@@ -94,7 +93,8 @@ export class SessionRun {
       sessionId: log.sessionId,
       store,
       reservations,
-      budgets: { ...model.budgets, session: tighterBudget(model.budgets.session, spec.budget) },
+      budgets: model.budgets,
+      wanted: spec.budget,
       onReached: (value) => this.#tell({ case: "budgetReached", value }),
     });
     const { createTime } = options.store.getSession(options.log.sessionId)!;

@@ -25,13 +25,21 @@ function openStore(): SqliteStore {
 function spend({
   session = {},
   day = {},
+  wanted = {},
   sessionId = "ses_a",
   store = openStore(),
   reservations = new Reservations(),
 }) {
   const events: BudgetReached[] = [];
   const budgets = { session: create(BudgetSchema, session), day: create(BudgetSchema, day) };
-  const spending = new Spending({ sessionId, store, reservations, budgets, onReached: (event) => events.push(event) });
+  const spending = new Spending({
+    sessionId,
+    store,
+    reservations,
+    budgets,
+    wanted: create(BudgetSchema, wanted),
+    onReached: (event) => events.push(event),
+  });
   return { spending, events, store };
 }
 
@@ -53,6 +61,16 @@ test.each([
     reason: "BUDGET_REACHED",
     message: expect.stringContaining(sentence) as string,
   });
+});
+
+test.each([
+  [{ maxRequestCount: 1 }, {}, "with a higher budget, within"],
+  [{ maxRequestCount: 9 }, { maxRequestCount: 1 }, "That is the host's session_budget"],
+  [{ maxTokenCount: 10n }, { maxTokenCount: 99n }, "with a higher budget, within"],
+])("says whose bound was reached: %o wanted of %o", (wanted, session, help) => {
+  const { spending } = spend({ wanted, session });
+  spending.add(usage(0.3));
+  expect(spending.failure()?.message).toContain(help);
 });
 
 const never = { signal: new AbortController().signal };

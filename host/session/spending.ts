@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import {
   describeReached,
   sumUsage,
+  tighterBudget,
   tokensOf,
   type Budget,
   type BudgetReached,
@@ -29,6 +30,8 @@ export interface Budgets {
 export interface SpendingOptions {
   sessionId: string;
   budgets: Budgets;
+  /** The session's own, within what the host allows. */
+  wanted?: Budget | undefined;
   store: Pick<SessionStore, "addUsage" | "usageOfSession" | "usageOfDay">;
   /** The host's. */
   reservations: Reservations;
@@ -39,6 +42,8 @@ export interface SpendingOptions {
 /** Counts what a session uses of the model, and says when it may not use more. */
 export class Spending {
   readonly #options: SpendingOptions;
+  /** The tighter of the host's and its own. */
+  readonly #session: Budget;
   readonly #told = new Set<BudgetReached_Scope>();
   /** What the store had no room for. */
   #unstored = create(MeteredUsageSchema);
@@ -46,6 +51,7 @@ export class Spending {
 
   constructor(options: SpendingOptions) {
     this.#options = options;
+    this.#session = tighterBudget(options.budgets.session, options.wanted);
   }
 
   /** What the session has used, also under a host before this one. */
@@ -89,7 +95,7 @@ export class Spending {
   #fits(worst: MeteredUsage): boolean {
     const { sessionId, reservations, budgets } = this.#options;
     return (
-      fits(budgets.session, reservations.held(sessionId), worst, () => this.used) &&
+      fits(this.#session, reservations.held(sessionId), worst, () => this.used) &&
       fits(budgets.day, reservations.held(), worst, () => this.#usedToday())
     );
   }
@@ -102,7 +108,7 @@ export class Spending {
   refusal(): string | undefined {
     const { budgets } = this.#options;
     const event =
-      reached(BudgetReached_Scope.SESSION, budgets.session, () => this.used) ??
+      reached(BudgetReached_Scope.SESSION, this.#session, () => this.used) ??
       reached(BudgetReached_Scope.HOST, budgets.day, () => this.#usedToday());
     if (event === undefined) return undefined;
     this.#reached = event;
@@ -118,15 +124,26 @@ export class Spending {
     const event = this.#reached;
     if (event === undefined) return undefined;
     const help =
-      event.scope === BudgetReached_Scope.SESSION
-        ? "Continue the session with a higher budget (max_cost_usd, max_tokens, max_requests), within what the host allows."
-        : "Continue the session tomorrow, or raise the host's daily_budget.";
+      event.scope === BudgetReached_Scope.HOST
+        ? "Continue the session tomorrow, or raise the host's daily_budget."
+        : includes(this.#options.budgets.session, event.limit)
+          ? "That is the host's session_budget: continue the session, or raise it in the host's config.json."
+          : "Continue the session with a higher budget, within the host's session_budget.";
     return create(FailureSchema, {
       reason: "BUDGET_REACHED",
       message: `${describeReached(event)} What it did so far is in the changes. ${help}`,
       metadata: { scope: event.scope === BudgetReached_Scope.SESSION ? "session" : "host" },
     });
   }
+}
+
+/** Whether a bound that was reached is one of these. */
+function includes(budget: Budget, bound: Budget | undefined): boolean {
+  return (
+    (budget.maxCostUsd > 0 && budget.maxCostUsd === bound?.maxCostUsd) ||
+    (budget.maxTokenCount > 0n && budget.maxTokenCount === bound?.maxTokenCount) ||
+    (budget.maxRequestCount > 0 && budget.maxRequestCount === bound?.maxRequestCount)
+  );
 }
 
 function isBounded({ maxCostUsd, maxTokenCount, maxRequestCount }: Budget): boolean {

@@ -37,12 +37,14 @@ test("a session is open only where it asks for that and the host allows it", () 
 });
 
 test.each([
-  [spec(EgressSpec_Mode.OPEN), config("listed")],
-  [spec(EgressSpec_Mode.OPEN), config("none")],
-  [spec(EgressSpec_Mode.LISTED), config("none")],
-  [spec(EgressSpec_Mode.UNSPECIFIED, ["a.test:443"]), config("none")],
-])("a session that wants more than the host gives is refused", (given, host) => {
-  expect(() => checkEgress(given, host)).toThrow(/no more than/);
+  ["egress", spec(EgressSpec_Mode.OPEN), config("listed")],
+  ["egress", spec(EgressSpec_Mode.OPEN), config("none")],
+  ["egress", spec(EgressSpec_Mode.LISTED), config("none")],
+  ["the allowed destinations", spec(EgressSpec_Mode.UNSPECIFIED, ["a.test:443"]), config("none")],
+  ["egress and the allowed destinations", spec(EgressSpec_Mode.LISTED, ["a.test:443"]), config("none")],
+])("a session that wants more than the host gives is refused, and told to leave out %s", (asked, given, host) => {
+  const help = expect.stringContaining(`Leave out ${asked}, or`) as string;
+  expect(() => checkEgress(given, host)).toThrow(expect.objectContaining({ reason: "EGRESS_FORBIDDEN", help }));
 });
 
 test.each([

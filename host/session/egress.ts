@@ -16,9 +16,13 @@ export function checkEgress({ egress }: SessionSpec, { mode }: EgressConfig): vo
   if (egress === undefined || mode === "open") return;
   const wantsList = egress.mode === EgressSpec_Mode.LISTED || egress.allowedDestinations.length > 0;
   if (egress.mode !== EgressSpec_Mode.OPEN && !(wantsList && mode === "none")) return;
+  const asked = [
+    ...(egress.mode === EgressSpec_Mode.UNSPECIFIED ? [] : ["egress"]),
+    ...(egress.allowedDestinations.length === 0 ? [] : ["the allowed destinations"]),
+  ];
   throw new AppError("EGRESS_FORBIDDEN", `The host gives sessions no more than "${mode}" connections.`, {
     kind: "PERMISSION_DENIED",
-    help: 'Leave egress out, or set "egress" in the host\'s config.json to what is wanted.',
+    help: `Leave out ${asked.join(" and ")}, or set "egress" in the host's config.json to what is wanted.`,
     metadata: { mode },
   });
 }

@@ -20,6 +20,10 @@ test.each(["TIMED_OUT", "MODEL_ERROR"])("%s names an endpoint that was not reach
   expect(message).not.toContain("Allow more");
 });
 
+test("names an endpoint that refused the credential, and the command for another one", () => {
+  expect(explain("AUTHENTICATION_FAILED")).toMatch(/127\.0\.0\.1:4711 refused .*claudecluster credential set/);
+});
+
 test("leaves alone what has another cause", () => {
   expect(explain("TIMED_OUT")).toBe("As the agent says.");
   expect(explain("OUT_OF_MEMORY", { unreached })).toBe("As the agent says.");

@@ -22,6 +22,8 @@ export function explainModelTrouble(
       return unreached === undefined
         ? message
         : `The model did not answer: ${unreached}. Check base_url, and that the endpoint is up.`;
+    case "AUTHENTICATION_FAILED":
+      return `The model endpoint ${endpoint.host} refused the host's credential. Give the host a valid one (claudecluster credential set), and start the session again.`;
     default:
       return message;
   }

@@ -66,10 +66,14 @@ test("says whose sub-agent speaks", () => {
 });
 
 test("tells retries and why", () => {
-  const lines = recording("api-error-401");
-  const [retry] = events(lines, "retrying");
-  expect(retry).toMatchObject({ attempt: 1, httpStatus: 401, reason: "authentication_failed" });
+  const [retry] = events(recording("api-error-429"), "retrying");
+  expect(retry).toMatchObject({ attempt: 1, httpStatus: 429, reason: "rate_limit" });
   expect(durationMs(retry!.delay!)).toBeGreaterThan(0);
+});
+
+test("tells of no retry with a refused credential, which ends the session", () => {
+  const lines = recording("api-error-401");
+  expect(events(lines, "retrying")).toEqual([]);
   expect(lines.find(({ notice }) => notice?.kind === "retry")?.notice).toMatchObject({ httpStatus: 401 });
 });
 

@@ -14,6 +14,7 @@ import {
 import { type ClaudeResult, readResult } from "./claude-result.ts";
 import { countOf, type JsonObject, listOf, objectOf, textOf } from "./json.ts";
 import { shortenJson } from "./shorten.ts";
+import { isRefusedCredential } from "./turn-failure.ts";
 
 /** What a line means for the conversation itself. */
 export type Notice =
@@ -134,7 +135,9 @@ function parseRetry(line: JsonObject): ParsedLine {
     httpStatus,
     reason,
   });
-  return { events: [{ case: "retrying", value }], notice: { kind: "retry", httpStatus, reason } };
+  // The session ends with a refused credential, whatever Claude Code means to do.
+  const tried = !isRefusedCredential(httpStatus);
+  return { events: tried ? [{ case: "retrying", value }] : [], notice: { kind: "retry", httpStatus, reason } };
 }
 
 function parseBackgroundTasks(line: JsonObject): ParsedLine {

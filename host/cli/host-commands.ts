@@ -13,6 +13,10 @@ import type { EngineFilterFlags } from "./engine-filter.ts";
 import type { ServeFlags } from "./serve.ts";
 import { shutdownCommand, statusCommand } from "./status.ts";
 
+const CREDENTIAL_USAGE =
+  "error: this is not understood; a credential is given on standard input, never as an argument\n" +
+  "See claudecluster credential --help.\n";
+
 /**
  * Adds the commands that are the host, or are about it and the machine. What takes time to load, the
  * engine's client above all, is loaded by the commands that need it.
@@ -82,7 +86,11 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
       setExitCode(await shutdownCommand(link, { whenIdle }, io));
     });
 
-  const credential = program.command("credential").description("the host's credential for the model");
+  const credential = program
+    .command("credential")
+    .description("the host's credential for the model")
+    // The parser would repeat what it does not understand, and that may be the credential.
+    .configureOutput({ outputError: (_text, write) => write(CREDENTIAL_USAGE) });
   credential
     .command("set")
     .description("store the credential that is given on standard input, readable for this user only")

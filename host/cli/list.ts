@@ -46,7 +46,7 @@ function printTable(sessions: readonly Session[], { stdout, env }: CommandIo): v
   const head = ["SESSION".padEnd(30), "STATE".padEnd(9), "TIME".padStart(7), "FILES".padStart(5), "TASK"];
   stdout.write(`${paint("dim", head.join("  "))}\n`);
   for (const session of sessions) {
-    const { session_id: id, elapsed_seconds: seconds, change_count: files, task } = sessionEntry(session);
+    const { session_id: id, elapsed_seconds: seconds, change_count: files = "-", task } = sessionEntry(session);
     const start = `${id}  `;
     const rest = `  ${clock(seconds).padStart(7)}  ${String(files).padStart(5)}  ${task}`;
     const state = stateName(session.state).padEnd(9);

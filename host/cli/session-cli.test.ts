@@ -5,6 +5,8 @@ import { saying } from "../../test/contract/sessions-contract.ts";
 import { Plain, Screen } from "../../test/support/screen.ts";
 import {
   ContainerSpecSchema,
+  Phase,
+  PhaseChangedSchema,
   SessionFinishedSchema,
   SessionResultSchema,
   SessionSpecSchema,
@@ -15,6 +17,7 @@ import {
 import type { CommandIo } from "./command-io.ts";
 import { followSessions } from "./follow.ts";
 import { listCommand } from "./list.ts";
+import { main } from "./program.ts";
 import { resolveSession } from "./resolve-session.ts";
 import { runCommand } from "./run.ts";
 import { showCommand } from "./show.ts";
@@ -160,6 +163,36 @@ test("shows what a session cost as the host counted it, and nothing until then",
   expect(after).toContain("$0.2500");
   expect(after.match(/"cost_usd": [\d.]+/g)).toEqual(Array.from({ length: 3 }, () => '"cost_usd": 0.25'));
 });
+
+test("what is not known of a live session yet is not said to be none", async () => {
+  using sessions = new MemorySessions();
+  const id = await start(sessions);
+  sessions.say(id, { case: "phaseChanged", value: create(PhaseChangedSchema, { phase: Phase.WORK }) });
+  const shown = async (run: (io: CommandIo) => Promise<number>) => {
+    const stdout = new Plain();
+    await run(ioOf({ stdout }));
+    return stdout.text;
+  };
+  const list = (json: boolean) => shown((io) => listCommand(sessions, { limit: 1, json }, io));
+  const show = () => shown((io) => showCommand(sessions, id, { json: false }, io));
+  expect(await list(false)).toMatch(/ {2}- {2}x$/m);
+  expect(await list(true)).not.toContain("change_count");
+  expect(await show()).toMatch(/^timeline +work [1-9]/m);
+  expect(await show()).not.toContain("tokens");
+  sessions.finish(id);
+  expect(await list(false)).toMatch(/ {2}0 {2}x$/m);
+  expect(await show()).toContain("0 tokens in, 0 out");
+});
+
+test.each([["set", "SECRET"], ["set", "--key=SECRET"], ["set", "--kind", "SECRET"], ["SECRET"]])(
+  "credential %j %j does not repeat what may be a secret, and says where it goes",
+  async (...args) => {
+    const [stdout, stderr] = [new Plain(), new Plain()];
+    expect(await main(["credential", ...args], ioOf({ stdout, stderr }))).toBe(2);
+    expect(stderr.text).toContain("on standard input");
+    expect(stdout.text + stderr.text).not.toContain("SECRET");
+  },
+);
 
 test("list shows the newest first, cut to the terminal, and as JSON", async () => {
   using sessions = new MemorySessions();

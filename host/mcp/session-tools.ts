@@ -30,7 +30,7 @@ const listOutputSchema = z.object({
       repository: z.string(),
       create_time: z.string(),
       elapsed_seconds: z.number(),
-      change_count: z.number(),
+      change_count: z.number().optional(),
     }),
   ),
   next_page_token: z.string().optional(),

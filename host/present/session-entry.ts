@@ -14,7 +14,8 @@ export interface SessionEntry {
   /** ISO 8601. */
   create_time: string;
   elapsed_seconds: number;
-  change_count: number;
+  /** Absent until the end. */
+  change_count?: number;
   /** As the host has counted it; absent until the end. */
   cost_usd?: number;
   /** Reason of a failure, or who canceled it. */
@@ -33,7 +34,7 @@ export function sessionEntry(session: Session): SessionEntry {
     parent: oneLine(session.parent, 64),
     create_time: createTime === undefined ? "" : timestampDate(createTime).toISOString(),
     elapsed_seconds: elapsedSeconds(session),
-    change_count: result?.changeCount ?? 0,
+    ...(result !== undefined && { change_count: result.changeCount }),
     ...(result?.meteredUsage !== undefined && { cost_usd: result.meteredUsage.costUsd }),
     ...(outcome?.case === "failure" && { ended_by: oneLine(outcome.value.reason, 64) }),
     ...(outcome?.case === "cancellation" && { ended_by: oneLine(outcome.value.reason, 100) }),

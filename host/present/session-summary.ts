@@ -4,6 +4,7 @@ import {
   EgressSpec_Mode,
   FileChange_Kind,
   Phase,
+  type PhaseTiming,
   type Session,
   Session_State,
 } from "../../proto/index.ts";
@@ -52,7 +53,8 @@ export interface SessionSummary {
   /** The patch lacks changes. */
   patch_incomplete?: boolean;
   unreadable_paths?: string[];
-  usage: {
+  /** Absent until Claude has told of any. */
+  usage?: {
     input_tokens: number;
     output_tokens: number;
     cache_write_tokens: number;
@@ -61,6 +63,7 @@ export interface SessionSummary {
     /** As the host has counted it; absent until the end. */
     cost_usd?: number;
   };
+  /** The last one of a live session: until now. */
   phases: { phase: string; seconds: number }[];
   elapsed_seconds: number;
   permission_mode: string;
@@ -81,7 +84,12 @@ export function patchUri(sessionId: string): string {
  * Returns a session with its patch as plain JSON; cut parts say so. Of a live one `progress` says what
  * it has come to so far.
  */
-export function summarizeSession(session: Session, patch: Uint8Array, progress?: SessionProgress): SessionSummary {
+export function summarizeSession(
+  session: Session,
+  patch: Uint8Array,
+  progress?: SessionProgress,
+  nowMs = Date.now(),
+): SessionSummary {
   const { result } = session;
   const usage = result?.usage ?? progress?.usage;
   // What the host counted counts, and not what the container says.
@@ -107,19 +115,21 @@ export function summarizeSession(session: Session, patch: Uint8Array, progress?:
     change_count: result?.changeCount ?? progress?.changeCount ?? 0,
     patch_uri: patchUri(session.id),
     patch_size_bytes: patch.length,
-    usage: {
-      input_tokens: Number(counted?.inputTokenCount ?? 0),
-      output_tokens: Number(counted?.outputTokenCount ?? 0),
-      cache_write_tokens: Number(counted?.cacheWriteTokenCount ?? 0),
-      cache_read_tokens: Number(counted?.cacheReadTokenCount ?? 0),
-      steps: usage?.stepCount ?? 0,
-      ...(result?.meteredUsage !== undefined && { cost_usd: result.meteredUsage.costUsd }),
-    },
-    phases: session.phaseTimings.map(({ phase, elapsed }) => ({
-      phase: enumName(Phase[phase]),
-      seconds: elapsed === undefined ? 0 : Math.round(durationMs(elapsed)) / 1000,
+    ...((counted !== undefined || result !== undefined) && {
+      usage: {
+        input_tokens: Number(counted?.inputTokenCount ?? 0),
+        output_tokens: Number(counted?.outputTokenCount ?? 0),
+        cache_write_tokens: Number(counted?.cacheWriteTokenCount ?? 0),
+        cache_read_tokens: Number(counted?.cacheReadTokenCount ?? 0),
+        steps: usage?.stepCount ?? 0,
+        ...(result?.meteredUsage !== undefined && { cost_usd: result.meteredUsage.costUsd }),
+      },
+    }),
+    phases: session.phaseTimings.map((timing) => ({
+      phase: enumName(Phase[timing.phase]),
+      seconds: phaseSeconds(timing, nowMs),
     })),
-    elapsed_seconds: elapsedSeconds(session),
+    elapsed_seconds: elapsedSeconds(session, nowMs),
     permission_mode: session.spec?.permissionMode ?? "",
     ...(session.spec?.loadProjectSettings === true && { project_settings: true }),
     ...(session.spec?.egress !== undefined && { egress: egressText(session.spec.egress) }),
@@ -170,6 +180,11 @@ export function elapsedSeconds({ result, createTime, endTime }: Session, nowMs =
   const endMs = endTime === undefined ? nowMs : timestampMs(endTime);
   // The clocks of two machines may differ a little.
   return Math.max(0, Math.round(endMs - timestampMs(createTime)) / 1000);
+}
+
+function phaseSeconds({ startTime, elapsed }: PhaseTiming, nowMs: number): number {
+  if (elapsed !== undefined) return Math.round(durationMs(elapsed)) / 1000;
+  return startTime === undefined ? 0 : Math.max(0, Math.round(nowMs - timestampMs(startTime)) / 1000);
 }
 
 function enumName(name: string | undefined): string {

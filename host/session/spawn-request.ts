@@ -109,7 +109,9 @@ export const sessionOutputSchema = z.looseObject({
   patch: z.string().optional(),
   patch_uri: z.string(),
   patch_size_bytes: z.number(),
-  usage: z.looseObject({ input_tokens: z.number(), output_tokens: z.number(), cost_usd: z.number().optional() }),
+  usage: z
+    .looseObject({ input_tokens: z.number(), output_tokens: z.number(), cost_usd: z.number().optional() })
+    .optional(),
   phases: z.array(z.object({ phase: z.string(), seconds: z.number() })),
   elapsed_seconds: z.number(),
 });

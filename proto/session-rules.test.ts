@@ -36,6 +36,11 @@ test.each([
     spec({ egress: create(EgressSpecSchema, { allowedDestinations: ["*.a.test"] }) }),
     "DESTINATION_INVALID",
   ],
+  [
+    "a word as a host",
+    spec({ egress: create(EgressSpecSchema, { allowedDestinations: ["foo"] }) }),
+    "DESTINATION_INVALID",
+  ],
   ["no time", spec({ timeout: durationFromMs(0) }), "TIMEOUT_INVALID"],
   ["a negative time", spec({ timeout: durationFromMs(-5000) }), "TIMEOUT_INVALID"],
   ["a year", spec({ timeout: durationFromMs(365 * 86_400_000) }), "TIMEOUT_INVALID"],

@@ -125,7 +125,8 @@ export function completeSpec(given: SessionSpec): SessionSpec {
 
 /** Returns "host:port" in lower case. */
 function checkDestination(given: string): string {
-  const authority = (given.includes(":") ? given : `${given}:443`).toLowerCase();
+  // A word alone is a slip: no public host is called so.
+  const authority = (given.includes(":") || !given.includes(".") ? given : `${given}:443`).toLowerCase();
   const match = /^[a-z0-9._-]{1,253}:(\d{1,5})$/.exec(authority);
   if (match !== null && Number(match[1]) >= 1 && Number(match[1]) <= 65535) return authority;
   throw invalid(
@@ -170,7 +171,7 @@ export function checkRepositoryUri(uri: string): string {
     throw invalid(
       "REPOSITORY_URI_INVALID",
       `"${redactUri(uri)}" is not a repository URI that can be cloned.`,
-      "Use an https URI such as https://github.com/owner/name.",
+      "Use an https URI such as https://github.com/owner/name; ssh and local paths are not supported.",
     );
   }
   if (url.username !== "" || url.password !== "") {

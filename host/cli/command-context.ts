@@ -2,7 +2,7 @@ import { HostLink } from "../daemon/host-link.ts";
 import { readDirectories } from "../directories.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { CommandIo } from "./command-io.ts";
-import { resolveSession } from "./resolve-session.ts";
+import { resolveEach, resolveSession } from "./resolve-session.ts";
 
 /** What the commands are registered with. */
 export interface CommandContext {
@@ -34,14 +34,13 @@ export function withSession(
   return withSessions(context, async (sessions) => run(sessions, await resolveSession(sessions, given)));
 }
 
-/** Runs a command on several sessions. */
+/** Runs a command on several sessions: on none of them if one does not exist. */
 export function withEachSession(
   context: CommandContext,
   given: readonly string[],
   run: (sessions: Sessions, ids: string[]) => Promise<number>,
 ): Promise<void> {
   return withSessions(context, async (sessions) => {
-    const ids = await Promise.all(given.map((each) => resolveSession(sessions, each)));
-    return run(sessions, [...new Set(ids)]);
+    return run(sessions, await resolveEach(sessions, given));
   });
 }

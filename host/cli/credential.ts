@@ -32,12 +32,14 @@ export async function setCredentialCommand(
     });
   }
   const kind = options.kind ?? (value.startsWith("sk-ant-oat") ? "oauth-token" : "api-key");
+  let replaced = false;
   const path = updateConfigFile(configDirectory, (config) => {
+    replaced = config.credential !== undefined;
     if (kind === "api-key") config.credential = { api_key: value };
     else if (kind === "auth-token") config.credential = { auth_token: value };
     else config.credential = { oauth_token: value };
   });
-  io.stdout.write(`Stored the ${kind} in ${path}.\n`);
+  io.stdout.write(`Stored the ${kind} in ${path}${replaced ? ", in place of the one before" : ""}.\n`);
   return EXIT.done;
 }
 
@@ -57,7 +59,11 @@ export function showCredentialCommand(
 
 /** Forgets the stored credential. */
 export function removeCredentialCommand({ configDirectory }: HostDirectories, io: CommandIo): number {
-  const path = updateConfigFile(configDirectory, (config) => delete config.credential);
-  io.stdout.write(`Removed the credential from ${path}.\n`);
+  let removed = false;
+  const path = updateConfigFile(configDirectory, (config) => {
+    removed = config.credential !== undefined;
+    delete config.credential;
+  });
+  io.stdout.write(removed ? `Removed the credential from ${path}.\n` : `No credential is stored in ${path}.\n`);
   return EXIT.done;
 }

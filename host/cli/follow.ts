@@ -1,6 +1,7 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { isFinal, type SessionEvent, type Session_State } from "../../proto/index.ts";
 import { LiveLines } from "../present/live-lines.ts";
+import { nextStep } from "../present/next-step.ts";
 import { SessionProgress } from "../present/session-progress.ts";
 import { shortId, statusLine } from "../present/status-line.ts";
 import { isTerminal, painterFor } from "../present/terminal.ts";
@@ -33,10 +34,16 @@ export async function followSessions(
   const print = (progress: SessionProgress, event: SessionEvent, line: string) => {
     const text = `${sinceStart(progress, event)}  ${line}`;
     if (live === undefined) io.stderr.write(`${alone ? "" : `${shortId(progress.session.id)}  `}${text}\n`);
-    // The status line says how it ended.
-    else if (alone && event.event.case !== "sessionFinished") live.print(paint("dim", text));
+    else live.print(paint("dim", text));
   };
-  await Promise.all(all.map((progress) => followOne(sessions, progress, { ...options, signal }, print)));
+  const show = (progress: SessionProgress, event: SessionEvent, line: string) => {
+    // On a terminal the status line says how it ended.
+    if (line !== "" && (live === undefined || (alone && event.event.case !== "sessionFinished")))
+      print(progress, event, line);
+    const step = nextStep(progress.session, event);
+    if (step !== undefined) print(progress, event, step);
+  };
+  await Promise.all(all.map((progress) => followOne(sessions, progress, { ...options, signal }, show)));
   return all.map(({ session }) => (isFinal(session.state) ? session.state : undefined));
 }
 
@@ -44,13 +51,17 @@ async function followOne(
   sessions: Sessions,
   progress: SessionProgress,
   { signal, past = true }: FollowOptions,
-  print: (progress: SessionProgress, event: SessionEvent, line: string) => void,
+  show: (progress: SessionProgress, event: SessionEvent, line: string) => void,
 ): Promise<void> {
   const { id } = progress.session;
-  const shownAfter = past ? 0 : (await sessions.get(id)).lastSequence;
+  const known = past ? undefined : await sessions.get(id);
+  // Of what happened before, what it still waits for and how it ended.
+  const waiting = new Set(known?.pendingRequests.map(({ sequence }) => sequence));
+  const isShown = ({ sequence, event }: SessionEvent) =>
+    sequence > (known?.lastSequence ?? 0) || waiting.has(sequence) || event.case === "sessionFinished";
   for await (const event of sessions.watch(id, { afterSequence: 0, signal })) {
-    const line = progress.add(event);
-    if (line !== undefined && line !== "" && event.sequence > shownAfter) print(progress, event, line);
+    const line = progress.add(event) ?? "";
+    if (isShown(event)) show(progress, event, line);
   }
 }
 

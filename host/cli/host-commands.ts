@@ -43,7 +43,7 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .command("serve")
     .description("be the host in the foreground; other commands start one in the background by themselves")
     .option("--mcp-http <host:port>", "also serve MCP over HTTP, for callers with the token")
-    .option("--allow-host <name...>", "further names that MCP callers may use for this server", [])
+    .option("--allow-host <name...>", "further names that MCP callers may use for this server")
     .option("--listen <host:port>", "also serve the control API on TCP, for callers with the token")
     .option(
       "--token-file <file>",

@@ -1,11 +1,14 @@
 import type { Session } from "../../proto/index.ts";
 import { sessionEntry } from "../present/session-entry.ts";
+import { oneLine } from "../present/plain-text.ts";
 import { clock, styleOf } from "../present/status-line.ts";
 import { stateName } from "../present/session-summary.ts";
 import { painterFor } from "../present/terminal.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { FINAL_STATES, LIVE_STATES } from "../session/states.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
+
+const MAX_ENDING_LENGTH = 28;
 
 export interface ListOptions {
   /** Only live or only finished ones. Undefined: both. */
@@ -43,12 +46,19 @@ function printTable(sessions: readonly Session[], { stdout, env }: CommandIo): v
   if (sessions.length === 0) return void stdout.write("No sessions.\n");
   const paint = painterFor(stdout, env);
   const width = stdout.isTTY === true ? (stdout.columns ?? 80) : Infinity;
-  const head = ["SESSION".padEnd(30), "STATE".padEnd(9), "TIME".padStart(7), "FILES".padStart(5), "TASK"];
+  const entries = sessions.map(sessionEntry);
+  const endings = entries.map(({ ended_by: by }) => (by === undefined ? "" : oneLine(by, MAX_ENDING_LENGTH)));
+  const longest = Math.max(...endings.map(({ length }) => length));
+  // No column where nothing is to be said.
+  const endingColumn = (text: string) =>
+    longest === 0 ? "" : `${text.padEnd(Math.max(longest, "ENDED BY".length))}  `;
+  const head = ["SESSION".padEnd(30), "STATE".padEnd(9), "TIME".padStart(7), "FILES".padStart(5)];
+  head.push(`${endingColumn("ENDED BY")}TASK`);
   stdout.write(`${paint("dim", head.join("  "))}\n`);
-  for (const session of sessions) {
-    const { session_id: id, elapsed_seconds: seconds, change_count: files = "-", task } = sessionEntry(session);
+  for (const [index, session] of sessions.entries()) {
+    const { session_id: id, elapsed_seconds: seconds, change_count: files = "-", task } = entries[index]!;
     const start = `${id}  `;
-    const rest = `  ${clock(seconds).padStart(7)}  ${String(files).padStart(5)}  ${task}`;
+    const rest = `  ${clock(seconds).padStart(7)}  ${String(files).padStart(5)}  ${endingColumn(endings[index]!)}${task}`;
     const state = stateName(session.state).padEnd(9);
     const room = width - start.length - state.length;
     stdout.write(`${start}${paint(styleOf(session.state), state)}${rest.slice(0, Math.max(0, room))}\n`);

@@ -31,8 +31,14 @@ export async function main(args: string[], io: CommandIo): Promise<number> {
 }
 
 function usageError(error: z.ZodError): AppError {
-  return new AppError("ARGUMENT_INVALID", z.prettifyError(error), {
+  const said = error.issues.map(({ path, message }) => `${optionOf(String(path[0] ?? ""))}: ${message}`).join("\n");
+  return new AppError("ARGUMENT_INVALID", said, {
     kind: "INVALID_ARGUMENT",
     help: "See claudecluster run --help.",
   });
+}
+
+/** The option that gives a field of a spawn request. */
+function optionOf(field: string): string {
+  return `--${field.replace(/_(seconds|usd)$/, "").replaceAll("_", "-")}`;
 }

@@ -1,4 +1,4 @@
-import { AppError } from "../../proto/index.ts";
+import { AppError, asAppError } from "../../proto/index.ts";
 import type { Sessions } from "../session/sessions.ts";
 
 const WHOLE_ID = /^ses_[0-9A-HJKMNP-TV-Z]{26}$/;
@@ -25,6 +25,19 @@ export async function resolveSession(sessions: Sessions, given: string): Promise
     help: `See claudecluster list. An id may be shortened to its start or end, ${MIN_LENGTH} characters or more.`,
     metadata: { session_id: given.slice(0, 64) },
   });
+}
+
+/** Returns the ids of the sessions that are meant, each once. Throws as resolveSession, also for a whole id. */
+export async function resolveEach(sessions: Sessions, given: readonly string[]): Promise<string[]> {
+  try {
+    const ids = [...new Set(await Promise.all(given.map((each) => resolveSession(sessions, each))))];
+    if (ids.length > 1) await Promise.all(ids.map((id) => sessions.get(id)));
+    return ids;
+  } catch (error) {
+    if (given.length < 2) throw error;
+    const { reason, message, kind, help, metadata } = asAppError(error);
+    throw new AppError(reason, `${message} Nothing was done to the others.`, { kind, help, metadata });
+  }
 }
 
 /** Whether a session is meant by its id, or by the start or end of it. */

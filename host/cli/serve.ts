@@ -24,7 +24,7 @@ export interface ServeOptions {
 /** The options as they are given on the command line. */
 export interface ServeFlags {
   mcpHttp?: string;
-  allowHost: string[];
+  allowHost?: string[];
   listen?: string;
   tokenFile?: string;
   listenAnywhere?: boolean;
@@ -33,7 +33,7 @@ export interface ServeFlags {
 
 /** Reads the options. Throws INVALID_ARGUMENT for an address that is none or not loopback, and for a missing token. */
 export async function toServeOptions(flags: ServeFlags): Promise<ServeOptions> {
-  const { listen, mcpHttp, allowHost: allowedHosts } = flags;
+  const { listen, mcpHttp, allowHost: allowedHosts = [] } = flags;
   const onDemand = flags.onDemand === true;
   if (listen === undefined && mcpHttp === undefined) return { onDemand };
   for (const address of [listen, mcpHttp]) if (address !== undefined) checkAddress(address, flags);

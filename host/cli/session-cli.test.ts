@@ -1,27 +1,34 @@
+import { Readable } from "node:stream";
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { MemorySessions } from "../../test/contract/memory-sessions.ts";
 import { saying } from "../../test/contract/sessions-contract.ts";
+import { makeHostDirectories } from "../../test/support/host-directories.ts";
 import { Plain, Screen } from "../../test/support/screen.ts";
 import {
   ContainerSpecSchema,
   Phase,
   PhaseChangedSchema,
+  QuestionAskedSchema,
   SessionFinishedSchema,
   SessionResultSchema,
   SessionSpecSchema,
   Session_State,
+  StateChangedSchema,
   UsageSchema,
   UsageUpdatedSchema,
 } from "../../proto/index.ts";
+import { printResult } from "../present/print-result.ts";
+import { readSummary } from "../present/read-session.ts";
 import type { CommandIo } from "./command-io.ts";
+import { removeCredentialCommand, setCredentialCommand } from "./credential.ts";
 import { followSessions } from "./follow.ts";
 import { listCommand } from "./list.ts";
 import { main } from "./program.ts";
-import { resolveSession } from "./resolve-session.ts";
+import { resolveEach, resolveSession } from "./resolve-session.ts";
 import { runCommand } from "./run.ts";
 import { showCommand } from "./show.ts";
-import { removeCommand } from "./steer.ts";
+import { interruptCommand, removeCommand, sendCommand, stopCommand } from "./steer.ts";
 import { watchCommand } from "./watch.ts";
 
 function ioOf(options: { stdout?: Plain | Screen; stderr?: Plain | Screen; signal?: AbortSignal } = {}): CommandIo {
@@ -193,6 +200,96 @@ test.each([["set", "SECRET"], ["set", "--key=SECRET"], ["set", "--kind", "SECRET
     expect(stdout.text + stderr.text).not.toContain("SECRET");
   },
 );
+
+test("sessions of which one does not exist are all left alone, and that is said", async () => {
+  using sessions = new MemorySessions();
+  const id = await start(sessions);
+  for (const given of ["nosuch", id.slice(0, -4) + "ZZZZ"]) {
+    await expect(resolveEach(sessions, [id, given])).rejects.toMatchObject({
+      reason: "SESSION_NOT_FOUND",
+      message: expect.stringContaining("Nothing was done to the others.") as string,
+    });
+  }
+  expect(await resolveEach(sessions, [id, id.slice(-8)])).toEqual([id]);
+});
+
+test("send, interrupt and stop say what they did", async () => {
+  using sessions = new MemorySessions();
+  const id = await start(sessions);
+  const stdout = new Plain();
+  const io = ioOf({ stdout });
+  await sendCommand(sessions, id, "more", io);
+  await interruptCommand(sessions, id, io);
+  sessions.say(id, { case: "stateChanged", value: create(StateChangedSchema, { state: Session_State.IDLE }) });
+  await interruptCommand(sessions, id, io);
+  await stopCommand(sessions, [id], { reason: "x", wait: true }, io);
+  await stopCommand(sessions, [id], { reason: "x", wait: true }, io);
+  expect(stdout.text.trim().split("\n")).toEqual([
+    `Sent to ${id}.`,
+    `Interrupted ${id}.`,
+    `${id} is idle: no turn is running.`,
+    `Stopped ${id}.`,
+    `${id} was over already: canceled.`,
+  ]);
+});
+
+test("watch says what a session waited for before and what to answer with, and how a finished one ended", async () => {
+  using sessions = new MemorySessions();
+  const id = await start(sessions);
+  const questions = [{ question: "Which?", options: [{ label: "Hello" }, { label: "Bonjour" }] }];
+  const value = create(QuestionAskedSchema, { requestId: "1", questions });
+  sessions.say(id, saying("long ago"), { case: "questionAsked", value });
+  const stderr = new Plain();
+  const watching = watchCommand(sessions, [id], { json: false }, ioOf({ stderr }));
+  await expect
+    .poll(() => stderr.text)
+    .toMatch(/asks: Which\? \(Hello \| Bonjour\)\n.*to answer: claudecluster answer ses_/);
+  sessions.fail(id, "NO_LUCK");
+  await watching;
+  expect(stderr.text).not.toContain("long ago");
+  const later = new Plain();
+  expect(await watchCommand(sessions, [id], { json: false }, ioOf({ stderr: later }))).toBe(1);
+  expect(later.text).toMatch(/failed: NO_LUCK\n.*have the result/);
+  expect(later.text).not.toContain("asks");
+  const stdout = new Plain();
+  await listCommand(sessions, { limit: 1, json: false }, ioOf({ stdout }));
+  expect(stdout.text).toMatch(/ENDED BY {2}TASK\n.* NO_LUCK {3}x\n$/);
+});
+
+test.each([
+  [["--timeout", "abc"], "--timeout <seconds>' argument 'abc' is invalid. It must be a number."],
+  [["--max-steps", "0"], "ARGUMENT_INVALID: --max-steps: "],
+])("run %j is refused by the option's name", async (flags, text) => {
+  const stderr = new Plain();
+  expect(await main(["run", "x", ...flags], ioOf({ stderr }))).toBe(2);
+  expect(stderr.text).toContain(text);
+});
+
+test("a credential that replaces another and one that is not there to remove are said to be so", async () => {
+  await using place = await makeHostDirectories();
+  const stdout = new Plain();
+  const set = () => {
+    const stdin = Readable.from(["sk-ant-x"]) as NodeJS.ReadStream;
+    return setCredentialCommand(place.directories, {}, { ...ioOf({ stdout }), stdin });
+  };
+  await set();
+  expect(stdout.text).not.toContain("in place of");
+  await set();
+  expect(stdout.text).toContain(", in place of the one before.\n");
+  removeCredentialCommand(place.directories, ioOf({ stdout }));
+  removeCredentialCommand(place.directories, ioOf({ stdout }));
+  expect(stdout.text).toMatch(/Removed the credential from .*\nNo credential is stored in .*\n$/);
+});
+
+test("a result without changes begins with its outcome", async () => {
+  using sessions = new MemorySessions();
+  const id = await start(sessions);
+  sessions.fail(id, "NO_LUCK");
+  const stdout = new Plain();
+  const { summary, patch } = await readSummary(sessions, id);
+  printResult(summary, patch, stdout);
+  expect(stdout.text).toMatch(/^failed: 0 files changed/);
+});
 
 test("list shows the newest first, cut to the terminal, and as JSON", async () => {
   using sessions = new MemorySessions();

@@ -1,4 +1,4 @@
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { AppError } from "../../proto/index.ts";
 import type { SpawnInput } from "../session/spawn-request.ts";
 import { type CommandContext, withEachSession, withSession, withSessions } from "./command-context.ts";
@@ -34,7 +34,7 @@ interface RunFlags {
   maxRequests?: number;
   loadProjectSettings?: boolean;
   continue?: string;
-  env: Record<string, string>;
+  env?: Record<string, string>;
   detach?: boolean;
   json?: boolean;
 }
@@ -50,28 +50,28 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .option("-r, --repository <url>", "http(s) URL of the repository to clone")
     .option("--ref <ref>", "branch, tag or full commit id")
     .option("-m, --model <model>", "model name or alias")
-    .option("-t, --timeout <seconds>", "time for the session (default: 300)", Number)
-    .option("--idle-timeout <seconds>", "how long it takes further messages after a turn (default: 0)", Number)
-    .option("--decision-timeout <seconds>", "how long it waits for a permission or an answer (default: 60)", Number)
+    .option("-t, --timeout <seconds>", "time for the session (default: 300)", number)
+    .option("--idle-timeout <seconds>", "how long it takes further messages after a turn (default: 0)", number)
+    .option("--decision-timeout <seconds>", "how long it waits for a permission or an answer (default: 60)", number)
     .option("--permission-mode <mode>", "Claude Code's permission mode (default: bypassPermissions)")
     .option("--image <image>", "image with the agent")
     .option("--memory <size>", 'memory limit (default: "2g")')
-    .option("--cpus <count>", "CPU limit (default: 2)", Number)
-    .option("--max-steps <count>", "most model steps", Number)
+    .option("--cpus <count>", "CPU limit (default: 2)", number)
+    .option("--max-steps <count>", "most model steps", number)
     .option(
       "--egress <mode>",
       "none, listed or open: what the container may connect to (default: what the host is set to)",
     )
-    .option("--allow <host:port>", "one more destination; may be repeated", collect)
-    .option("--max-cost <usd>", "most that it may cost, in USD from list prices", Number)
-    .option("--max-tokens <count>", "most tokens, sent and received", Number)
-    .option("--max-requests <count>", "most model requests", Number)
+    .option("--allow <host[:port]>", "one more destination, at port 443 if none is given; may be repeated", collect)
+    .option("--max-cost <usd>", "most that it may cost, in USD from list prices", number)
+    .option("--max-tokens <count>", "most tokens, sent and received", number)
+    .option("--max-requests <count>", "most model requests", number)
     .option("--load-project-settings", "load the repository's own settings, hooks and MCP servers for Claude Code")
     .option(
       "--continue <session>",
       "go on with a finished session (its id, or start or end): its changes and its conversation",
     )
-    .option("-e, --env <name=value>", "variable for Claude's environment; may be repeated", collectVariable, {})
+    .option("-e, --env <name=value>", "variable for Claude's environment; may be repeated", collectVariable)
     .option("--json", "print the result as JSON")
     .action((task: string, flags: RunFlags) =>
       withSessions(context, async (sessions) => {
@@ -147,7 +147,7 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .argument("<session>", SESSION)
     .argument("<message>", "what to say")
     .action((given: string, text: string) =>
-      withSession(context, given, (sessions, id) => sendCommand(sessions, id, text)),
+      withSession(context, given, (sessions, id) => sendCommand(sessions, id, text, io)),
     );
 
   for (const [verb, allow] of [
@@ -179,7 +179,7 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .command("interrupt")
     .description("end the running turn of a session")
     .argument("<session>", SESSION)
-    .action((given: string) => withSession(context, given, interruptCommand));
+    .action((given: string) => withSession(context, given, (sessions, id) => interruptCommand(sessions, id, io)));
 
   program
     .command("stop")
@@ -248,11 +248,17 @@ function toInput(task: string, flags: RunFlags): SpawnInput {
   };
 }
 
+function number(given: string): number {
+  const value = Number(given);
+  if (given.trim() === "" || Number.isNaN(value)) throw new InvalidArgumentError("It must be a number.");
+  return value;
+}
+
 function collect(entry: string, known: string[] = []): string[] {
   return [...known, entry];
 }
 
-function collectVariable(entry: string, known: Record<string, string>): Record<string, string> {
+function collectVariable(entry: string, known: Record<string, string> = {}): Record<string, string> {
   const equals = entry.indexOf("=");
   if (equals < 1) {
     throw new AppError("ENVIRONMENT_INVALID", `"${entry.slice(0, 40)}" is not NAME=VALUE.`, {

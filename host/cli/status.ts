@@ -30,7 +30,7 @@ export async function statusCommand(link: HostLink, options: { json: boolean }, 
     io.stdout.write("No host is running. The next command that needs one starts it.\n");
     return EXIT.done;
   }
-  const started = info.startTime === undefined ? "" : `, since ${timestampDate(info.startTime).toLocaleString()}`;
+  const started = info.startTime === undefined ? "" : `, since ${timestampDate(info.startTime).toISOString()}`;
   const lines = [
     ["host", `${info.hostVersion}, process ${info.processId}${started}`],
     ["sessions", `${info.liveSessionCount} live, ${info.queuedSessionCount} of them queued`],

@@ -1,16 +1,22 @@
-import { isFinal } from "../../proto/index.ts";
+import { isFinal, Session_State } from "../../proto/index.ts";
+import { stateName } from "../present/session-summary.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 
 /** Sends a session another message; queued while a turn runs. */
-export async function sendCommand(sessions: Sessions, sessionId: string, text: string): Promise<number> {
+export async function sendCommand(sessions: Sessions, sessionId: string, text: string, io: CommandIo): Promise<number> {
   await sessions.sendMessage(sessionId, { text });
+  io.stdout.write(`Sent to ${sessionId}.\n`);
   return EXIT.done;
 }
 
 /** Ends the running turn of a session. */
-export async function interruptCommand(sessions: Sessions, sessionId: string): Promise<number> {
+export async function interruptCommand(sessions: Sessions, sessionId: string, io: CommandIo): Promise<number> {
+  const { state } = await sessions.get(sessionId);
   await sessions.interrupt(sessionId);
+  io.stdout.write(
+    state === Session_State.IDLE ? `${sessionId} is idle: no turn is running.\n` : `Interrupted ${sessionId}.\n`,
+  );
   return EXIT.done;
 }
 
@@ -21,10 +27,17 @@ export async function stopCommand(
   { reason, wait }: { reason: string; wait: boolean },
   io: CommandIo,
 ): Promise<number> {
-  await Promise.all(ids.map((id) => sessions.stop(id, { reason })));
-  if (!wait) return EXIT.done;
-  await Promise.all(ids.map((id) => ended(sessions, id, io.signal)));
+  await Promise.all(ids.map(stop));
   return io.signal.aborted ? EXIT.canceled : EXIT.done;
+
+  async function stop(id: string): Promise<void> {
+    const { state } = await sessions.get(id);
+    await sessions.stop(id, { reason });
+    if (isFinal(state)) return void io.stdout.write(`${id} was over already: ${stateName(state)}.\n`);
+    if (!wait) return void io.stdout.write(`Asked ${id} to stop.\n`);
+    await ended(sessions, id, io.signal);
+    if (!io.signal.aborted) io.stdout.write(`Stopped ${id}.\n`);
+  }
 }
 
 /** Removes what is stored of finished sessions; with `force`, ends them first. */

@@ -9,14 +9,17 @@ import { usageText } from "./usage-text.ts";
  */
 export function printResult(summary: SessionSummary, patch: Uint8Array, out: NodeJS.WritableStream): void {
   const terminal = "isTTY" in out && out.isTTY === true;
-  if (patch.length > 0) out.write(terminal ? plainText(new TextDecoder().decode(patch)) : patch);
-  out.write("\n");
+  if (patch.length > 0) {
+    out.write(terminal ? plainText(new TextDecoder().decode(patch)) : patch);
+    out.write("\n");
+  }
   if (summary.result !== "") out.write(`${summary.result}\n\n`);
   for (const change of summary.changes) {
     out.write(`  ${change.kind.padEnd(8)} ${change.path}  +${change.added_lines} -${change.deleted_lines}\n`);
   }
+  if (summary.changes.length > 0) out.write("\n");
   out.write(
-    `\n${summary.state}: ${plural(summary.change_count, "file")} changed, ${summary.elapsed_seconds.toFixed(1)} s, ` +
+    `${summary.state}: ${plural(summary.change_count, "file")} changed, ${summary.elapsed_seconds.toFixed(1)} s, ` +
       `${usageText(summary.usage)}\n`,
   );
   out.write(`timeline: ${summary.phases.map(({ phase, seconds }) => `${phase} ${seconds.toFixed(2)}s`).join(", ")}\n`);

@@ -1,4 +1,5 @@
-import type { Session } from "../../proto/index.ts";
+import { type Session, Session_State } from "../../proto/index.ts";
+import { decideWith } from "./next-step.ts";
 import { plainText } from "./plain-text.ts";
 import { sessionEntry } from "./session-entry.ts";
 import type { SessionSummary } from "./session-summary.ts";
@@ -7,14 +8,15 @@ import type { WaitingFor } from "./waiting-for.ts";
 import { type Output, painterFor } from "./terminal.ts";
 import { usageText } from "./usage-text.ts";
 
-function decisionText({ request_id: id, expire_time: until, tool, input, questions = [] }: WaitingFor): string {
+function decisionText(sessionId: string, decision: WaitingFor): string {
+  const { request_id: id, kind, expire_time: until, tool, input, questions = [] } = decision;
   const what =
     tool !== undefined
       ? `permission to use ${tool} ${input ?? ""}`
       : questions
           .map(({ question, options }) => `${question} (${options.map(({ label }) => label).join(" | ")})`)
           .join("\n  ");
-  return `${id}, until ${until}\n  ${what}`;
+  return `${id}, until ${until}\n  ${what}\n  ${decideWith(sessionId, kind)}`;
 }
 
 /** Prints what is known of a session, for people. */
@@ -29,7 +31,7 @@ export function printSession(
     ["session", session.id],
     ["state", paint(styleOf(session.state), summary.state)],
     ["failure", summary.failure === undefined ? "" : `${summary.failure.reason}: ${summary.failure.message}`],
-    ["canceled by", summary.canceled_by ?? ""],
+    ["canceled", summary.canceled_by ?? ""],
     ["created", created],
     ["elapsed", clock(summary.elapsed_seconds)],
     ["parent", parent],
@@ -42,7 +44,8 @@ export function printSession(
   ];
   for (const [name, text] of rows) if (text !== "") stdout.write(`${paint("dim", name.padEnd(13))}${text}\n`);
   section("task", plainText(session.spec?.task ?? ""));
-  section("waits for", (summary.waiting_for ?? []).map(decisionText).join("\n"));
+  if (session.state === Session_State.IDLE) section("waits for", `a message: claudecluster send ${session.id} …`);
+  section("waits for", (summary.waiting_for ?? []).map((each) => decisionText(session.id, each)).join("\n"));
   section("progress", (summary.recent_progress ?? []).join("\n"));
   section("answer", summary.result);
   const files = summary.changes.map(

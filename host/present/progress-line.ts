@@ -5,6 +5,7 @@ import {
   type FileChange,
   FileChange_Kind,
   Phase,
+  type Question,
   type SessionEvent,
   type SessionFinished,
 } from "../../proto/index.ts";
@@ -96,7 +97,7 @@ export function progressLine({ event }: SessionEvent): string | undefined {
     case "permissionDecided":
       return `permission ${event.value.allowed ? "given" : "denied"}${deciderText(event.value.decider)}`;
     case "questionAsked":
-      return `asks: ${oneLine(event.value.questions.map(({ question }) => question).join(" / "), LINE_LENGTH)}`;
+      return `asks: ${oneLine(event.value.questions.map(questionText).join(" / "), LINE_LENGTH)}`;
     case "questionAnswered": {
       const answers = event.value.answers.map(({ values }) => values.join(", ")).join(" / ");
       return answers === ""
@@ -130,6 +131,10 @@ function endLine({ state, result }: SessionFinished): string {
   if (outcome?.case === "failure") return `failed: ${oneLine(outcome.value.reason, 64)}`;
   if (outcome?.case === "cancellation") return `canceled: ${oneLine(outcome.value.reason, LINE_LENGTH)}`;
   return stateName(state);
+}
+
+function questionText({ question, options }: Question): string {
+  return options.length === 0 ? question : `${question} (${options.map(({ label }) => label).join(" | ")})`;
 }
 
 function deciderText(decider: Decider): string {

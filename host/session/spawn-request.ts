@@ -80,7 +80,7 @@ export const spawnInputSchema = z.strictObject({
     .optional()
     .describe("Most tokens, sent and received, those of the cache included. Default: what the host allows."),
   max_requests: z.int32().min(1).optional().describe("Most model requests. Default: what the host allows."),
-  max_steps: z.int32().min(0).optional().describe("Most model steps. Default: no limit."),
+  max_steps: z.int32().min(1).optional().describe("Most model steps. Default: no limit."),
   idle_timeout_seconds: z
     .number()
     .optional()

@@ -1,0 +1,36 @@
+import { durationMs, type Timestamp, timestampDate, timestampMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { type Session, type SessionEvent, Session_State } from "../../proto/index.ts";
+
+/**
+ * Says how a session goes on that begins to wait for its user: with which command, and until when.
+ * Undefined for all other events.
+ */
+export function nextStep({ id, spec }: Session, { event, occurTime }: SessionEvent): string | undefined {
+  switch (event.case) {
+    case "permissionRequested":
+      return `to decide${until(event.value.expireTime)}: ${decideWith(id, "permission")}`;
+    case "questionAsked":
+      return `to answer${until(event.value.expireTime)}: ${decideWith(id, "question")}`;
+    case "stateChanged": {
+      const patienceMs = spec?.idleTimeout === undefined ? 0 : durationMs(spec.idleTimeout);
+      if (event.value.state !== Session_State.IDLE || patienceMs === 0) return undefined;
+      const end = occurTime === undefined ? undefined : timestampFromMs(timestampMs(occurTime) + patienceMs);
+      return `to go on${until(end)}: claudecluster send ${id} …`;
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** The command that decides what a session waits for. Nothing out of a container is in it: it will be pasted. */
+export function decideWith(sessionId: string, kind: "permission" | "question"): string {
+  return kind === "question"
+    ? `claudecluster answer ${sessionId} …`
+    : `claudecluster allow ${sessionId}, or claudecluster deny`;
+}
+
+/** Empty for a time that is none: a container may say anything. */
+function until(time: Timestamp | undefined): string {
+  const date = time === undefined ? undefined : timestampDate(time);
+  return date === undefined || Number.isNaN(date.getTime()) ? "" : ` until ${date.toISOString()}`;
+}

@@ -1,5 +1,6 @@
+import type { Readable } from "node:stream";
 import { createMcpHandler, type McpHttpHandler, McpServer, ResourceTemplate } from "@modelcontextprotocol/server";
-import { serveStdio, type StdioServerHandle } from "@modelcontextprotocol/server/stdio";
+import { serveStdio, type StdioServerHandle, StdioServerTransport } from "@modelcontextprotocol/server/stdio";
 import type { Logger } from "pino";
 import { asAppError } from "../../proto/index.ts";
 import type { Sessions } from "../session/sessions.ts";
@@ -29,15 +30,18 @@ export class MCPServer {
     this.#tool = new ContainerSpawnerTool(options.sessions, options.logger);
   }
 
-  /** Serves one client on this process's standard input and output. `onClose` is called once it has gone. */
-  serveStdio(options: { onClose: () => void }): StdioServerHandle {
+  /** Serves one client on `stdin` and this process's standard output. `onClose` is called once it has gone, if it has said anything. */
+  serveStdio(options: { stdin: Readable; onClose: () => void }): StdioServerHandle {
     return serveStdio(
       () => {
         const server = this.#createServer();
         server.server.onclose = options.onClose;
         return server;
       },
-      { onerror: (error) => this.#options.logger.warn({ err: error }, "mcp transport") },
+      {
+        transport: new StdioServerTransport(options.stdin),
+        onerror: (error) => this.#options.logger.warn({ err: error }, "mcp transport"),
+      },
     );
   }
 

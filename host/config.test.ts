@@ -39,6 +39,7 @@ test.each([
   [{ CLAUDECLUSTER_RETENTION_DAYS: "soon" }, "NUMBER_INVALID"],
   [{ ANTHROPIC_BASE_URL: "ftp://x" }, "ENDPOINT_INVALID"],
   [{ ANTHROPIC_BASE_URL: "http://u:p@x" }, "ENDPOINT_INVALID"],
+  [{ ANTHROPIC_API_KEY_FILE: "/dev/null" }, "CREDENTIAL_EMPTY"],
   [{ ANTHROPIC_API_KEY: "two words" }, "CREDENTIAL_INVALID"],
   [{ ANTHROPIC_BASE_URL: "https://bedrock-runtime.us-east-1.amazonaws.com" }, "PROVIDER_UNSUPPORTED"],
   [{ ANTHROPIC_BASE_URL: "https://us-east5-aiplatform.googleapis.com/v1" }, "PROVIDER_UNSUPPORTED"],

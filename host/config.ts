@@ -180,8 +180,9 @@ function readSecret(env: NodeJS.ProcessEnv, name: string): string | undefined {
   const value = env[name];
   const path = env[`${name}_FILE`];
   if ((value ?? "") !== "" || path === undefined || path === "") return value;
+  let text: string;
   try {
-    return readFileSync(path, "utf8");
+    text = readFileSync(path, "utf8");
   } catch (error) {
     throw new AppError("CREDENTIAL_UNREADABLE", `${name}_FILE names ${path}, which cannot be read.`, {
       kind: "FAILED_PRECONDITION",
@@ -189,6 +190,11 @@ function readSecret(env: NodeJS.ProcessEnv, name: string): string | undefined {
       cause: error,
     });
   }
+  if (text.trim() !== "") return text;
+  throw new AppError("CREDENTIAL_EMPTY", `${name}_FILE names ${path}, which is empty.`, {
+    kind: "FAILED_PRECONDITION",
+    help: "Write the credential into it, or unset the variable.",
+  });
 }
 
 /** Reads the model's endpoint, by default the API's own. Throws ENDPOINT_INVALID, PROVIDER_UNSUPPORTED. */

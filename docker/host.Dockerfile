@@ -17,6 +17,9 @@ LABEL dev.claudecluster.host-version=${VERSION} \
       org.opencontainers.image.description="MCP server that starts Claude Code sessions in sealed containers." \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version=${VERSION}
+# For `docker exec`.
+RUN printf '#!/bin/sh\nexec node /opt/claudecluster/claudecluster.mjs "$@"\n' > /usr/local/bin/claudecluster \
+ && chmod 755 /usr/local/bin/claudecluster
 COPY dist/claudecluster.mjs /opt/claudecluster/claudecluster.mjs
 WORKDIR /
 # Serves on every address of the container: which of them can be reached is up to how its port is published.

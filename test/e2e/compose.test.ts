@@ -70,6 +70,7 @@ test("the compose file starts a host that serves MCP over HTTP to callers with t
     await client.close();
     expect(result.structuredContent, JSON.stringify(result.content)).toMatchObject({ state: "succeeded" });
     expect(progressCount).toBeGreaterThan(3);
+    expect(await compose("exec", "-T", "host", "claudecluster", "list")).toContain("succeeded");
     await compose("restart", "--timeout", "5", "engine-filter");
     await expectSealed(await compose("ps", "-q", "host"), await compose("ps", "-q", "engine-filter"));
     const log = await compose("logs");

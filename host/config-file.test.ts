@@ -92,3 +92,27 @@ test.each([
     }),
   );
 });
+
+test.each([
+  [{ egres: "none" }, '"egres" is not known'],
+  [{ session_budget: { euro: 5 } }, 'session_budget: "euro" is not known'],
+  [{ "sk-secret-1": 5 }, "an entry with another name is not known"],
+  [{ max_running: 0 }, "max_running must be at least 1"],
+  [{ max_running: 1.5 }, "max_running must be a whole number"],
+  [{ daily_budget: { usd: 0 } }, "daily_budget → usd must be more than 0"],
+  [{ egress_allow: "a.test" }, 'egress_allow must be a list: ["…"]'],
+  [{ egress_allow: [7] }, 'egress_allow → 1 must be text: "…"'],
+  [{ egress_registries: "no" }, "egress_registries must be true or false"],
+  [
+    { git_credentials: { "git.test": { token: "" } } },
+    "git_credentials → git.test → token must be longer: it is empty",
+  ],
+  [{ credential: { key: "sk-secret" } }, "credential must be as in the README"],
+  [[], "the whole must be an object: { … }"],
+  ['{\n"image": sk-secret\n}', "is not JSON: line 2 is wrong"],
+])("says what is wrong with %j", async (config, message) => {
+  await write(config);
+  expect(() => readConfigFile(directory)).toThrow(
+    expect.objectContaining({ reason: "CONFIG_INVALID", message: expect.stringContaining(message) as string }),
+  );
+});

@@ -2,6 +2,8 @@ import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { AppError } from "../proto/index.ts";
+import { describeIssue } from "./config-issue.ts";
+import { jsonErrorLine } from "./json-error-line.ts";
 
 const kindSchema = z.enum(["api_key", "auth_token", "oauth_token"]);
 
@@ -60,7 +62,7 @@ export function configFilePath(configDirectory: string): string {
 /**
  * Reads config.json; empty if there is none. Throws FAILED_PRECONDITION for one that others could
  * have written, or could read although it holds a secret, or that has wrong entries.
- * No error repeats what the file holds.
+ * No error repeats a value that the file holds.
  */
 export function readConfigFile(configDirectory: string): ConfigFile {
   const path = configFilePath(configDirectory);
@@ -68,8 +70,7 @@ export function readConfigFile(configDirectory: string): ConfigFile {
   if (read === undefined) return {};
   const parsed = fileSchema.safeParse(parseJson(path, read.text));
   if (!parsed.success) {
-    const where = parsed.error.issues.map(({ path: at, code }) => `${at.join(".") || "the whole"} (${code})`);
-    throw new AppError("CONFIG_INVALID", `${path} is wrong at: ${where.join(", ")}.`, {
+    throw new AppError("CONFIG_INVALID", `${path}: ${parsed.error.issues.map(describeIssue).join("; ")}.`, {
       kind: "FAILED_PRECONDITION",
       help: "The README lists its entries.",
       metadata: { path },
@@ -120,6 +121,10 @@ function parseJson(path: string, text: string): unknown {
     return JSON.parse(text);
   } catch {
     // The parser's message repeats parts of the text.
-    throw new AppError("CONFIG_INVALID", `${path} is not JSON.`, { kind: "FAILED_PRECONDITION", metadata: { path } });
+    throw new AppError("CONFIG_INVALID", `${path} is not JSON: line ${jsonErrorLine(text)} is wrong.`, {
+      kind: "FAILED_PRECONDITION",
+      help: "Names and texts stand in double quotes, a comma between two entries and none behind the last; no comments.",
+      metadata: { path },
+    });
   }
 }

@@ -19,8 +19,10 @@ export interface App extends AsyncDisposable {
 }
 
 /** Returns the runtime that the configuration asks for. */
-export function createRuntime(config: HostConfig, logger: Logger): Runtime {
-  const { stateDirectory, allowWeakLimits } = config;
+export function createRuntime(
+  { stateDirectory, allowWeakLimits }: Pick<HostConfig, "stateDirectory" | "allowWeakLimits">,
+  logger: Logger,
+): Runtime {
   return new DockerRuntime({ logger, allowWeakLimits, hostId: readHostId(stateDirectory) });
 }
 

@@ -1,8 +1,9 @@
 import { statfs } from "node:fs/promises";
-import { asAppError } from "../../proto/index.ts";
+import { AppError, asAppError } from "../../proto/index.ts";
 import { ConfiguredCredential } from "../configured-credential.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { HostConfig } from "../config.ts";
+import type { HostDirectories } from "../directories.ts";
 import { VERSION } from "../version.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 
@@ -17,18 +18,23 @@ interface Finding {
   help?: string;
 }
 
-/** Looks at everything that a session needs and says what to do about what is missing. */
+/**
+ * Looks at everything that a session needs and says what to do about what is missing. Of a configuration
+ * that cannot be read it says why, and looks at what needs none.
+ */
 export async function doctorCommand(
   runtime: Runtime,
-  config: HostConfig,
+  directories: HostDirectories,
+  config: HostConfig | AppError,
   options: { json: boolean },
   io: CommandIo,
 ): Promise<number> {
   const findings: Finding[] = [
     { subject: "claudecluster", ok: true, message: `${VERSION}, Node ${process.versions.node}` },
-    ...(await checkRuntime(runtime, config, io.signal)),
-    await checkCredential(config),
-    await checkDisk(config),
+    ...(config instanceof AppError ? [problem("configuration", config)] : []),
+    ...(await checkEngine(runtime, config, io.signal)),
+    ...(config instanceof AppError ? [] : [await checkCredential(config)]),
+    await checkDisk(directories),
   ];
   if (options.json) io.stdout.write(`${JSON.stringify(findings, undefined, 2)}\n`);
   else {
@@ -40,10 +46,16 @@ export async function doctorCommand(
   return findings.every(({ ok }) => ok) ? EXIT.done : EXIT.environment;
 }
 
-async function checkRuntime(runtime: Runtime, config: HostConfig, signal: AbortSignal): Promise<Finding[]> {
+function problem(subject: string, error: unknown): Finding {
+  const { message, help } = asAppError(error);
+  return { subject, ok: false, message, ...(help !== "" && { help }) };
+}
+
+async function checkEngine(runtime: Runtime, config: HostConfig | AppError, signal: AbortSignal): Promise<Finding[]> {
   const health = await runtime.check({ signal });
   if (!health.healthy) return [{ subject: "engine", ok: false, message: health.message, help: health.help }];
   const engine: Finding = { subject: "engine", ok: true, message: [health.description, ...health.warnings].join("; ") };
+  if (config instanceof AppError) return [engine];
   const subject = "image";
   const image = await runtime.inspectImage(config.defaultImage, { signal });
   if (image === undefined) {
@@ -71,8 +83,7 @@ async function checkCredential({
     const credential = await new ConfiguredCredential({ configDirectory, environmentCredential }).read();
     if (credential !== undefined) return { subject, ok: true, message: `${credential.kind} for ${modelEndpoint.host}` };
   } catch (error) {
-    const { message, help } = asAppError(error);
-    return { subject, ok: false, message, help };
+    return problem(subject, error);
   }
   return {
     subject,
@@ -82,17 +93,17 @@ async function checkCredential({
   };
 }
 
-async function checkDisk(config: HostConfig): Promise<Finding> {
+async function checkDisk({ stateDirectory }: HostDirectories): Promise<Finding> {
   const subject = "disk";
   try {
-    const { bavail, bsize } = await statfs(config.stateDirectory);
+    const { bavail, bsize } = await statfs(stateDirectory);
     const free = bavail * bsize;
-    const message = `${(free / 1024 ** 3).toFixed(1)} GiB free for ${config.stateDirectory}`;
+    const message = `${(free / 1024 ** 3).toFixed(1)} GiB free for ${stateDirectory}`;
     return free >= LOW_DISK_BYTES
       ? { subject, ok: true, message }
       : { subject, ok: false, message, help: "Free some space." };
   } catch {
     // Made by the first session.
-    return { subject, ok: true, message: `${config.stateDirectory} does not exist yet` };
+    return { subject, ok: true, message: `${stateDirectory} does not exist yet` };
   }
 }

@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { type Command, Option } from "commander";
-import { readConfig } from "../config.ts";
+import { AppError, asAppError } from "../../proto/index.ts";
+import { type HostConfig, readConfig } from "../config.ts";
 import { hostEnvironment } from "../daemon/host-environment.ts";
 import { readDirectories } from "../directories.ts";
 import { createLogger } from "../logger.ts";
@@ -130,8 +131,12 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .option("--json", "print the findings as JSON")
     .action(async ({ json = false }: { json?: boolean }) => {
       const { doctorCommand } = await import("./doctor.ts");
-      await using runtime = await createRuntime();
-      setExitCode(await doctorCommand(runtime, config(), { json }, io));
+      const { createRuntime } = await import("../app.ts");
+      const found = readOrProblem(config);
+      const { stateDirectory } = directories();
+      const { logLevel, allowWeakLimits } = found instanceof AppError ? UNCONFIGURED : found;
+      await using runtime = createRuntime({ stateDirectory, allowWeakLimits }, createLogger(logLevel));
+      setExitCode(await doctorCommand(runtime, directories(), found, { json }, io));
     });
 
   program
@@ -145,6 +150,17 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .command("version")
     .description("print the version")
     .action(() => void io.stdout.write(`${VERSION}\n`));
+}
+
+/** What the doctor looks at the engine with where the configuration cannot be read. */
+const UNCONFIGURED = { logLevel: "warn", allowWeakLimits: false };
+
+function readOrProblem(config: () => HostConfig): HostConfig | AppError {
+  try {
+    return config();
+  } catch (error) {
+    return asAppError(error);
+  }
 }
 
 /** The image is built by the same script as in a clone. */

@@ -1,0 +1,29 @@
+import { expect, test } from "vitest";
+import { Plain } from "../../test/support/screen.ts";
+import { AppError } from "../../proto/index.ts";
+import { FakeMachine } from "../runtime/fake/fake-machine.ts";
+import { FakeRuntime } from "../runtime/fake/fake-runtime.ts";
+import { doctorCommand } from "./doctor.ts";
+
+const DIRECTORIES = { configDirectory: "/nowhere", stateDirectory: "/nowhere", runtimeDirectory: "/nowhere" };
+
+test("finds a configuration that cannot be read, and looks at the rest", async () => {
+  const machine = new FakeMachine({
+    createAgent: () => ({ serve: () => {}, exited: new Promise(() => {}), kill: () => {} }),
+  });
+  await using runtime = new FakeRuntime({ machine });
+  const invalid = new AppError("CONFIG_INVALID", 'config.json: "egres" is not known.', {
+    kind: "FAILED_PRECONDITION",
+    help: "The README lists its entries.",
+  });
+  const stdout = new Plain();
+  const { signal } = new AbortController();
+  const io = { stdin: process.stdin, stdout, stderr: new Plain(), env: {}, signal };
+  expect(await doctorCommand(runtime, DIRECTORIES, invalid, { json: true }, io)).toBe(3);
+  expect(JSON.parse(stdout.text)).toEqual([
+    expect.objectContaining({ subject: "claudecluster", ok: true }),
+    { subject: "configuration", ok: false, message: invalid.message, help: invalid.help },
+    expect.objectContaining({ subject: "engine", ok: true }),
+    expect.objectContaining({ subject: "disk", ok: true }),
+  ]);
+});

@@ -16,10 +16,11 @@ test("finds a configuration that cannot be read, and looks at the rest", async (
     kind: "FAILED_PRECONDITION",
     help: "The README lists its entries.",
   });
+  const noHost = { find: () => Promise.resolve(undefined) };
   const stdout = new Plain();
   const { signal } = new AbortController();
   const io = { stdin: process.stdin, stdout, stderr: new Plain(), env: {}, signal };
-  expect(await doctorCommand(runtime, DIRECTORIES, invalid, { json: true }, io)).toBe(3);
+  expect(await doctorCommand(runtime, noHost, DIRECTORIES, invalid, { json: true }, io)).toBe(3);
   expect(JSON.parse(stdout.text)).toEqual([
     expect.objectContaining({ subject: "claudecluster", ok: true }),
     { subject: "configuration", ok: false, message: invalid.message, help: invalid.help },

@@ -3,9 +3,11 @@ import { AppError, asAppError } from "../../proto/index.ts";
 import { ConfiguredCredential } from "../configured-credential.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { HostConfig } from "../config.ts";
+import type { HostLink } from "../daemon/host-link.ts";
 import type { HostDirectories } from "../directories.ts";
 import { VERSION } from "../version.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
+import { newerConfig } from "./newer-config.ts";
 
 /** Claude Code is released on most weekdays; one much older than this misses fixes. */
 const OLD_CLI_DAYS = 30;
@@ -24,6 +26,7 @@ interface Finding {
  */
 export async function doctorCommand(
   runtime: Runtime,
+  link: Pick<HostLink, "find">,
   directories: HostDirectories,
   config: HostConfig | AppError,
   options: { json: boolean },
@@ -35,6 +38,7 @@ export async function doctorCommand(
     ...(await checkEngine(runtime, config, io.signal)),
     ...(config instanceof AppError ? [] : [await checkCredential(config)]),
     await checkDisk(directories),
+    ...(await checkHost(link, directories)),
   ];
   if (options.json) io.stdout.write(`${JSON.stringify(findings, undefined, 2)}\n`);
   else {
@@ -91,6 +95,19 @@ async function checkCredential({
     message: "No credential for the model is configured.",
     help: "Store an API key, or a token from `claude setup-token`: claudecluster credential set",
   };
+}
+
+/** Nothing where none is running. */
+async function checkHost(link: Pick<HostLink, "find">, { configDirectory }: HostDirectories): Promise<Finding[]> {
+  const subject = "host";
+  try {
+    const info = await link.find();
+    if (info === undefined) return [];
+    const help = newerConfig(info, configDirectory);
+    return [{ subject, ok: true, message: `${info.hostVersion} is running`, ...(help !== undefined && { help }) }];
+  } catch (error) {
+    return [problem(subject, error)];
+  }
 }
 
 async function checkDisk({ stateDirectory }: HostDirectories): Promise<Finding> {

@@ -75,7 +75,7 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .option("--json", "print it as JSON")
     .action(async ({ json = false }: { json?: boolean }) => {
       using link = hostLink(io);
-      setExitCode(await statusCommand(link, { json }, io));
+      setExitCode(await statusCommand(link, directories(), { json }, io));
     });
 
   program
@@ -132,11 +132,12 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .action(async ({ json = false }: { json?: boolean }) => {
       const { doctorCommand } = await import("./doctor.ts");
       const { createRuntime } = await import("../app.ts");
+      using link = hostLink(io);
       const found = readOrProblem(config);
       const { stateDirectory } = directories();
       const { logLevel, allowWeakLimits } = found instanceof AppError ? UNCONFIGURED : found;
       await using runtime = createRuntime({ stateDirectory, allowWeakLimits }, createLogger(logLevel));
-      setExitCode(await doctorCommand(runtime, directories(), found, { json }, io));
+      setExitCode(await doctorCommand(runtime, link, directories(), found, { json }, io));
     });
 
   program

@@ -1,10 +1,18 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import type { HostLink } from "../daemon/host-link.ts";
+import type { HostDirectories } from "../directories.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
+import { newerConfig } from "./newer-config.ts";
 
 /** Shows the host that is running; starts none. */
-export async function statusCommand(link: HostLink, options: { json: boolean }, io: CommandIo): Promise<number> {
+export async function statusCommand(
+  link: HostLink,
+  { configDirectory }: HostDirectories,
+  options: { json: boolean },
+  io: CommandIo,
+): Promise<number> {
   const info = await link.find();
+  const newer = info && newerConfig(info, configDirectory);
   if (options.json) {
     const status =
       info === undefined
@@ -19,8 +27,10 @@ export async function statusCommand(link: HostLink, options: { json: boolean }, 
             max_running_sessions: info.maxRunningSessionCount,
             engine_healthy: info.engineHealthy,
             engine_problem: info.engineProblem,
+            model_endpoint: info.modelEndpoint,
             credential: info.credentialKind,
             credential_problem: info.credentialProblem,
+            config_problem: newer ?? "",
             state_directory: info.stateDirectory,
           };
     io.stdout.write(`${JSON.stringify(status, undefined, 2)}\n`);
@@ -35,8 +45,11 @@ export async function statusCommand(link: HostLink, options: { json: boolean }, 
     ["host", `${info.hostVersion}, process ${info.processId}${started}`],
     ["sessions", `${info.liveSessionCount} live, ${info.queuedSessionCount} of them queued`],
     ["engine", info.engineHealthy ? "ok" : info.engineProblem],
+    // A host of before says none.
+    ...(info.modelEndpoint === "" ? [] : [["model", info.modelEndpoint]]),
     ["credential", info.credentialKind || info.credentialProblem || "none: claudecluster credential set"],
     ["state", info.stateDirectory],
+    ...(newer === undefined ? [] : [["restart", newer]]),
   ];
   for (const [name, text] of lines) io.stdout.write(`${name!.padEnd(12)}${text}\n`);
   return EXIT.done;

@@ -105,6 +105,7 @@ function hostControl(
         engineHealthy: problem === "",
         engineProblem: problem,
         ...credentialInfo(credentials),
+        modelEndpoint: config.modelEndpoint.href,
         stateDirectory: config.stateDirectory,
         processId: process.pid,
       };

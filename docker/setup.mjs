@@ -4,7 +4,7 @@
 // Makes this machine ready to build, test and demonstrate ClaudeCluster: npm packages, bundles, a Docker engine, the agent
 // image, and with --test the host image and the programs that only tests use, root's a second, newer engine among them.
 // Runs on any Node from 20, before anything is installed.
-// Promises: quick and silent where nothing is to do; one at a time; exit code 3 and what to do where it cannot go on.
+// Promises: quick, with one line, where nothing is to do; one at a time; exit code 3 and what to do where it cannot go on.
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { agentImage } from "./image/agent-image.mjs";
@@ -20,7 +20,7 @@ import { say, seconds, SetupError } from "./setup/say.mjs";
 import { testTools } from "./setup/test-tools.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
-const QUIET_MS = 3000;
+const QUICK_MS = 3000;
 
 /** All steps in order; `test` adds what only the tests need. */
 export async function setup({ test = false, root = ROOT } = {}) {
@@ -37,7 +37,7 @@ export async function setup({ test = false, root = ROOT } = {}) {
       if (canInstall()) await newerEngine();
     }
   });
-  if (Date.now() - started > QUIET_MS) say(`set up in ${seconds(started)}`);
+  say(Date.now() - started > QUICK_MS ? `set up in ${seconds(started)}` : "everything is set up");
 }
 
 await main(import.meta.url, async (args) => {

@@ -58,4 +58,5 @@ if (summary === undefined || isError) {
   say(`changes   ${summary.changes.map(({ kind, path }) => `${kind} ${path}`).join(", ")}`);
   say(`usage     ${usageText(summary.usage)}`);
   say(`timeline  ${summary.phases.map(({ phase, seconds }) => `${phase} ${seconds.toFixed(2)} s`).join(", ")}`);
+  say('\nnext      README.md, "Add it to Claude Code": two commands.');
 }

@@ -1,6 +1,6 @@
 import { createServer, type ServerHttp2Stream } from "node:http2";
 import { duplexPair } from "node:stream";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { AgentConnection } from "./agent-connection.ts";
 
 /** gRPC's frame of a message without fields. */
@@ -37,4 +37,27 @@ test("lets others have their turn while an agent floods it with messages that ho
   }
   expect(total).toBe(COUNT);
   expect(Math.max(most, inTurn)).toBeLessThan(COUNT / 10);
+});
+
+test("leaves nothing that keeps it in memory a minute after it was closed", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const [near, far] = duplexPair();
+  const server = createServer();
+  server.on("stream", (stream: ServerHttp2Stream) => {
+    stream.on("error", () => {});
+    stream.respond({ ":status": 200, "content-type": "application/grpc+proto" });
+    stream.write(Buffer.alloc(EMPTY_MESSAGE_BYTES));
+  });
+  far.on("error", () => {});
+  far.once("end", () => far.destroy());
+  server.emit("connection", far);
+  const connection = new AgentConnection(near);
+  const messages = connection.client.acceptConnections({})[Symbol.asyncIterator]();
+  await messages.next();
+  connection[Symbol.dispose]();
+  await expect(messages.next()).rejects.toThrow();
+  await new Promise(setImmediate);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(vi.getTimerCount()).toBe(0);
 });

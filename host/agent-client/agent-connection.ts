@@ -5,6 +5,11 @@ import { AgentService } from "../../proto/index.ts";
 import { connectionLost } from "./agent-error.ts";
 import { SafeHttp2SessionManager, WINDOW_BYTES } from "./safe-session-manager.ts";
 
+/**
+ * Without a call for so long, nobody uses the connection. Not longer: connect-node 2.2 starts this timer once more when the
+ * calls of a connection end with it, and until it is over what the connection was stays in memory.
+ */
+const IDLE_MS = 60_000;
 /** A frozen or vanished agent is noticed after at most twice this; long enough for a host that is itself held up. */
 const PING_MS = 3000;
 /**
@@ -43,7 +48,7 @@ export class AgentConnection implements Disposable {
         pingIntervalMs: PING_MS,
         pingTimeoutMs: PING_MS,
         pingIdleConnection: true,
-        idleConnectionTimeoutMs: 2 ** 31 - 1,
+        idleConnectionTimeoutMs: IDLE_MS,
       },
       {
         settings: { initialWindowSize: WINDOW_BYTES },

@@ -128,7 +128,7 @@ test("a host whose configuration was broken meanwhile can be used, and says what
   const info = await link.connect();
   expect(info).toMatchObject({
     credentialKind: "",
-    credentialProblem: expect.stringContaining("config.json is wrong"),
+    credentialProblem: expect.stringContaining("no_such_entry"),
   });
   expect((await link.sessions.list({})).sessions).toEqual([]);
 });

@@ -1,8 +1,6 @@
 import { create } from "@bufbuild/protobuf";
-import { pino } from "pino";
 import { expect, test, vi } from "vitest";
-import { NO_GIT_CREDENTIALS } from "../../test/support/no-git-credentials.ts";
-import { openModel } from "../../test/support/open-model.ts";
+import { managerOptions } from "../../test/support/manager-options.ts";
 import { ContainerSpecSchema, SessionSpecSchema } from "../../proto/index.ts";
 import { FakeMachine } from "../runtime/fake/fake-machine.ts";
 import { FakeRuntime } from "../runtime/fake/fake-runtime.ts";
@@ -25,11 +23,7 @@ function start() {
     new SessionManager({
       runtime,
       store,
-      defaultImage: "agent:test",
-      model: openModel("http://127.0.0.1:9"),
-      git: NO_GIT_CREDENTIALS,
-      egress: { mode: "none", allowed: [], allowedPrivate: [] },
-      logger: pino({ level: "silent" }),
+      ...managerOptions(),
     }),
   );
   return { store, sessions, [Symbol.asyncDispose]: () => stack.disposeAsync() };

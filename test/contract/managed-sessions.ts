@@ -1,5 +1,4 @@
 import { create } from "@bufbuild/protobuf";
-import { pino } from "pino";
 import { vi } from "vitest";
 import type { FakeAgent } from "../../host/runtime/fake/fake-agent.ts";
 import { FakeMachine } from "../../host/runtime/fake/fake-machine.ts";
@@ -15,8 +14,7 @@ import {
   type SessionEvent,
 } from "../../proto/index.ts";
 import { EmittingAgent } from "../load/emitting-agent.ts";
-import { NO_GIT_CREDENTIALS } from "../support/no-git-credentials.ts";
-import { openModel } from "../support/open-model.ts";
+import { managerOptions } from "../support/manager-options.ts";
 import type { SessionsDriver, SessionsHarness } from "./sessions-contract.ts";
 
 /** The real manager; it counts who reads. */
@@ -98,11 +96,7 @@ export async function startManagedSessions(): Promise<SessionsHarness> {
     new CountingManager({
       runtime,
       store,
-      defaultImage: "agent:test",
-      model: openModel("http://127.0.0.1:9"),
-      git: NO_GIT_CREDENTIALS,
-      egress: { mode: "none", allowed: [], allowedPrivate: [] },
-      logger: pino({ level: "silent" }),
+      ...managerOptions(),
       queue: { maxRunning: Infinity, maxMemoryBytes: Infinity },
     }),
   );

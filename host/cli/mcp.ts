@@ -1,6 +1,7 @@
 import { finished } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { createLogger } from "../logger.ts";
+import { ClientPipe } from "../mcp/client-pipe.ts";
 import { MCPServer } from "../mcp/mcp-server.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { VERSION } from "../version.ts";
@@ -24,7 +25,7 @@ export async function mcpCommand(link: McpLink, io: CommandIo): Promise<number> 
   const server = new MCPServer({ sessions: link.sessions, version: VERSION, logger });
   const closed = Promise.withResolvers<undefined>();
   const done = () => closed.resolve(undefined);
-  const handle = server.serveStdio({ stdin: io.stdin, onClose: done });
+  const handle = server.serveStdio(new ClientPipe(io, done));
   // Not its "close": Node leaves files and devices open, and all may have ended before.
   finished(io.stdin, { writable: false, signal: io.signal }, done);
   // The first call need not wait for it; a host that cannot start is that call's error.

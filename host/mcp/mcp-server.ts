@@ -1,10 +1,10 @@
-import type { Readable } from "node:stream";
 import { createMcpHandler, type McpHttpHandler, McpServer, ResourceTemplate } from "@modelcontextprotocol/server";
-import { serveStdio, type StdioServerHandle, StdioServerTransport } from "@modelcontextprotocol/server/stdio";
+import { serveStdio, type StdioServerHandle } from "@modelcontextprotocol/server/stdio";
 import type { Logger } from "pino";
 import { asAppError } from "../../proto/index.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { CONTAINER_TEXT_NOTE } from "../present/session-summary.ts";
+import type { ClientPipe } from "./client-pipe.ts";
 import { ContainerSpawnerTool } from "./container-spawner.ts";
 import { patchContents } from "./patch-contents.ts";
 import { registerSessionTools } from "./session-tools.ts";
@@ -30,19 +30,12 @@ export class MCPServer {
     this.#tool = new ContainerSpawnerTool(options.sessions, options.logger);
   }
 
-  /** Serves one client on `stdin` and this process's standard output. `onClose` is called once it has gone, if it has said anything. */
-  serveStdio(options: { stdin: Readable; onClose: () => void }): StdioServerHandle {
-    return serveStdio(
-      () => {
-        const server = this.#createServer();
-        server.server.onclose = options.onClose;
-        return server;
-      },
-      {
-        transport: new StdioServerTransport(options.stdin),
-        onerror: (error) => this.#options.logger.warn({ err: error }, "mcp transport"),
-      },
-    );
+  /** Serves one client over its pipe, for as long as that is open. */
+  serveStdio(pipe: ClientPipe): StdioServerHandle {
+    return serveStdio(() => this.#createServer(), {
+      transport: pipe,
+      onerror: (error) => this.#options.logger.warn({ err: error }, "mcp transport"),
+    });
   }
 
   /** Resolves once what closing the transports has set off is done. */

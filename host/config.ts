@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
-import { AppError, asAppError, type Budget, BudgetSchema, checkRepositoryUri } from "../proto/index.ts";
+import { AppError, asAppError, type Budget, BudgetSchema, checkRepositoryUri, cutChars } from "../proto/index.ts";
 import { checkCredential, type Credential } from "./broker/credential.ts";
 import { parseAuthority } from "./broker/egress-rules.ts";
 import { DEFAULT_MAX_OUTPUT_TOKENS, type ModelPolicy } from "./broker/model-policy.ts";
@@ -117,7 +117,7 @@ function readNumber(env: NodeJS.ProcessEnv, name: string, { min }: { min: number
   if (text === undefined) return undefined;
   const value = Number(text);
   if (Number.isFinite(value) && value >= min) return value;
-  throw new AppError("NUMBER_INVALID", `${name} is "${text.slice(0, 40)}".`, {
+  throw new AppError("NUMBER_INVALID", `${name} is "${cutChars(text, 40)}".`, {
     kind: "FAILED_PRECONDITION",
     help: `Use a number from ${min}.`,
   });
@@ -135,7 +135,7 @@ function readRepositories(uris: readonly string[]): string[] {
 function readPushRefs(refs: readonly string[]): string[] {
   const wrong = refs.find((ref) => !/^refs\/[\x21-\x7e]+$/.test(ref) || ref.slice(0, -1).includes("*"));
   if (wrong === undefined) return [...refs];
-  throw new AppError("PUSH_REF_INVALID", `git_push_refs holds "${wrong.slice(0, 100)}".`, {
+  throw new AppError("PUSH_REF_INVALID", `git_push_refs holds "${cutChars(wrong, 100)}".`, {
     kind: "FAILED_PRECONDITION",
     help: 'Use whole refs such as "refs/heads/claude/*"; "*" may stand at the end.',
   });
@@ -146,7 +146,7 @@ const EGRESS_MODES = ["none", "listed", "open"] as const;
 function readEgressMode(text: string): EgressConfig["mode"] {
   const mode = EGRESS_MODES.find((known) => known === text);
   if (mode !== undefined) return mode;
-  throw new AppError("EGRESS_INVALID", `"${text.slice(0, 40)}" (CLAUDECLUSTER_EGRESS, egress) is unknown.`, {
+  throw new AppError("EGRESS_INVALID", `"${cutChars(text, 40)}" (CLAUDECLUSTER_EGRESS, egress) is unknown.`, {
     kind: "FAILED_PRECONDITION",
     help: `Use one of ${EGRESS_MODES.join(", ")}.`,
   });
@@ -156,7 +156,7 @@ const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"];
 
 function readLogLevel(level: string): string {
   if (LOG_LEVELS.includes(level)) return level;
-  throw new AppError("LOG_LEVEL_INVALID", `CLAUDECLUSTER_LOG_LEVEL is "${level.slice(0, 40)}".`, {
+  throw new AppError("LOG_LEVEL_INVALID", `CLAUDECLUSTER_LOG_LEVEL is "${cutChars(level, 40)}".`, {
     kind: "FAILED_PRECONDITION",
     help: `Use one of ${LOG_LEVELS.join(", ")}.`,
   });
@@ -235,7 +235,7 @@ function readAllowList(given: readonly string[]): string[] {
     if (authority !== undefined) return authority;
     throw new AppError(
       "EGRESS_INVALID",
-      `The list of allowed hosts (egress_allow, egress_private, or their variables) holds "${entry.slice(0, 100)}".`,
+      `The list of allowed hosts (egress_allow, egress_private, or their variables) holds "${cutChars(entry, 100)}".`,
       {
         kind: "FAILED_PRECONDITION",
         help: "Use exact host:port entries.",

@@ -20,3 +20,23 @@ export function cutText(text: string, maxBytes: number): Cut {
   while (end > 0 && (bytes[end]! & 0xc0) === 0x80) end--;
   return { text: decoder.decode(bytes.subarray(0, end)), truncated: true, sizeBytes: bytes.length };
 }
+
+/**
+ * Cuts a text to at most `maxLength` UTF-16 units, never inside a character. Halves of characters that it
+ * has already are replaced: an API that is given one refuses the whole conversation.
+ */
+export function cutChars(text: string, maxLength: number): string {
+  const splits = text.length > maxLength && isHighSurrogate(text.charCodeAt(maxLength - 1));
+  return text.slice(0, Math.max(0, splits ? maxLength - 1 : maxLength)).toWellFormed();
+}
+
+/** Returns the end of a text, at most `maxLength` UTF-16 units of it, as `cutChars` does the start. */
+export function lastChars(text: string, maxLength: number): string {
+  const start = Math.max(0, text.length - maxLength);
+  const splits = start > 0 && isHighSurrogate(text.charCodeAt(start - 1));
+  return text.slice(splits ? start + 1 : start).toWellFormed();
+}
+
+function isHighSurrogate(unit: number): boolean {
+  return (unit & 0xfc00) === 0xd800;
+}

@@ -5,6 +5,7 @@ import type {
   QuestionAsked,
   SessionEvent,
 } from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
+import { cutChars } from "./cut.ts";
 
 /** Most bytes of all answers to one request. */
 const ANSWER_BYTES = 32 * 1024;
@@ -39,7 +40,7 @@ export function requirePending(
 ): void {
   const { waiting, decided } = known;
   if (waiting === kind) return;
-  const metadata = { request_id: requestId.slice(0, 64) };
+  const metadata = { request_id: cutChars(requestId, 64) };
   if (waiting !== undefined) {
     const [wrong, right] =
       kind === "question" ? ["an answer", "permission_decision"] : ["a permission_decision", "answer"];
@@ -93,7 +94,7 @@ export class PendingDecisions {
 /** The error of a second decision on one request. */
 export function decisionMade(requestId: string): AppError {
   const help = "The first decision counts; the events say which it was.";
-  return refused("DECISION_MADE", "This request is decided already.", help, { request_id: requestId.slice(0, 64) });
+  return refused("DECISION_MADE", "This request is decided already.", help, { request_id: cutChars(requestId, 64) });
 }
 
 /** Throws ANSWER_INVALID if the answers do not fit the questions. */

@@ -6,6 +6,7 @@ import {
   type SessionSpec,
   SessionSpecSchema,
 } from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
+import { cutChars } from "./cut.ts";
 
 /** Time for a session unless it asks for another. */
 export const DEFAULT_TIMEOUT_MS = 300_000;
@@ -63,7 +64,7 @@ export function completeSpec(given: SessionSpec): SessionSpec {
   if (spec.model !== "" && !/^[A-Za-z0-9][\w.:@/[\]-]{0,127}$/.test(spec.model)) {
     throw invalid(
       "MODEL_INVALID",
-      `"${spec.model.slice(0, 128)}" is not a model name.`,
+      `"${cutChars(spec.model, 128)}" is not a model name.`,
       'Use a name such as "sonnet" or "claude-opus-5-5".',
     );
   }
@@ -109,7 +110,7 @@ export function completeSpec(given: SessionSpec): SessionSpec {
   if (!/^[A-Za-z0-9_-]{0,64}$/.test(spec.previousSessionId)) {
     throw invalid(
       "PREVIOUS_SESSION_INVALID",
-      `"${spec.previousSessionId.slice(0, 64)}" cannot be a session's id.`,
+      `"${cutChars(spec.previousSessionId, 64)}" cannot be a session's id.`,
       "Use the id of a finished session.",
     );
   }
@@ -131,7 +132,7 @@ function checkDestination(given: string): string {
   if (match !== null && Number(match[1]) >= 1 && Number(match[1]) <= 65535) return authority;
   throw invalid(
     "DESTINATION_INVALID",
-    `"${given.slice(0, 100)}" is not a host and a port.`,
+    `"${cutChars(given, 100)}" is not a host and a port.`,
     'Use exact hosts such as "files.example.com" or "files.example.com:8443".',
   );
 }
@@ -149,7 +150,7 @@ function checkVariable(name: string, value: string): void {
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || value.includes("\0")) {
     throw invalid(
       "ENVIRONMENT_INVALID",
-      `"${name.slice(0, 64)}" is not a variable that can be set.`,
+      `"${cutChars(name, 64)}" is not a variable that can be set.`,
       "Use letters, digits and underscores.",
     );
   }
@@ -195,7 +196,7 @@ export function checkRepositoryUri(uri: string): string {
 
 /** Takes whatever may be a password out of a URI. */
 export function redactUri(uri: string): string {
-  return uri.slice(0, 256).replace(/\/\/[^/\s]*@/, "//***@");
+  return cutChars(uri, 256).replace(/\/\/[^/\s]*@/, "//***@");
 }
 
 function checkRef(ref: string): string {
@@ -208,9 +209,9 @@ function checkRef(ref: string): string {
   ) {
     throw invalid(
       "REF_INVALID",
-      `"${ref.slice(0, 64)}" is not a branch, tag or commit.`,
+      `"${cutChars(ref, 64)}" is not a branch, tag or commit.`,
       'Use a name such as "main" or a full commit id.',
-      { ref: ref.slice(0, 64) },
+      { ref: cutChars(ref, 64) },
     );
   }
   return ref;

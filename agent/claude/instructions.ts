@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { AppError } from "../../proto/index.ts";
+import { AppError, lastChars } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import { run } from "../process/run.ts";
 
@@ -29,7 +29,7 @@ export async function importInstructions(options: {
   const child = { identity, env: { PATH: path, LC_ALL: "C" }, umask: "077" };
   const { code, stderr } = await run("sh", ["-c", WRITE, "sh", join(home, ".claude")], { ...child, input, signal });
   if (code === 0) return;
-  const said = stderr.trim().slice(-500);
+  const said = lastChars(stderr.trim(), 500);
   throw new AppError("INSTRUCTIONS_NOT_WRITTEN", `Claude's home directory cannot be written: ${said}.`, {
     metadata: { stderr: said },
     help: "Use an image in which the session's user owns its home.",

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { AppError } from "../../proto/index.ts";
+import { AppError, lastChars } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import { run } from "../process/run.ts";
 
@@ -84,7 +84,7 @@ function childOf({ identity, path }: TranscriptPlace) {
 }
 
 function failed(reason: string, verb: string, stderr: string): AppError {
-  const said = stderr.trim().slice(-500);
+  const said = lastChars(stderr.trim(), 500);
   return new AppError(reason, `Could not ${verb} the transcript of the conversation: ${said}.`, {
     metadata: { stderr: said },
   });

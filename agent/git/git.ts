@@ -1,4 +1,4 @@
-import { AppError } from "../../proto/index.ts";
+import { AppError, cutChars } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import { run, type RunOptions, type RunResult } from "../process/run.ts";
 
@@ -104,5 +104,5 @@ export function gitFailed(args: readonly string[], result: RunResult): AppError 
 /** Returns the last line that says something, without control characters. */
 export function lastLine(text: string): string {
   const lines = text.split(/[\r\n]+/).map((line) => line.replace(/[\x00-\x1f\x7f]/g, " ").trim());
-  return lines.findLast((line) => line !== "")?.slice(0, 500) ?? "";
+  return cutChars(lines.findLast((line) => line !== "") ?? "", 500);
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, type StdioOptions } from "node:child_process";
-import { AppError } from "../../proto/index.ts";
+import { AppError, lastChars } from "../../proto/index.ts";
 import type { Identity } from "./identity.ts";
 
 /** Time between TERM and KILL for a command whose signal was aborted. */
@@ -122,7 +122,7 @@ export async function run(command: string, args: readonly string[], options: Run
       });
       child.stderr?.setEncoding("utf8");
       child.stderr?.on("data", (chunk: string) => {
-        stderr = (stderr + chunk).slice(-MAX_STDERR_CHARS);
+        stderr = lastChars(stderr + chunk, MAX_STDERR_CHARS);
         options.onStderr?.(chunk);
       });
       // A command need not read its input: EPIPE is its business, and shows in how it ends.

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { AcceptConnectionsResponse_Listener as Listener, AppError } from "../../proto/index.ts";
+import { AcceptConnectionsResponse_Listener as Listener, AppError, cutChars } from "../../proto/index.ts";
 import { RelayedConnection } from "./relayed-connection.ts";
 
 /** Connections that are read, announced or carried at a time: each may hold a little memory. */
@@ -112,9 +112,9 @@ export class Relay implements AsyncDisposable {
   take(connectionId: string): RelayedConnection {
     const connection = this.#waiting.get(connectionId);
     if (connection === undefined) {
-      throw new AppError("CONNECTION_NOT_FOUND", `There is no connection "${connectionId.slice(0, 64)}" that waits.`, {
+      throw new AppError("CONNECTION_NOT_FOUND", `There is no connection "${cutChars(connectionId, 64)}" that waits.`, {
         kind: "NOT_FOUND",
-        metadata: { connection_id: connectionId.slice(0, 64) },
+        metadata: { connection_id: cutChars(connectionId, 64) },
         help: "Its program may have given up; wait for the next announcement.",
       });
     }

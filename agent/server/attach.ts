@@ -5,6 +5,7 @@ import {
   type AttachResponse,
   type AttachStart,
   AttachStart_Role as Role,
+  cutChars,
   RequestRefusedSchema,
 } from "../../proto/index.ts";
 import type { AgentCore } from "../agent-core.ts";
@@ -95,10 +96,10 @@ function obey(session: AgentSession, role: Role, request: AttachRequest["request
 function idOf(request: AttachRequest["request"]): string {
   switch (request.case) {
     case "userMessage":
-      return request.value.messageId.slice(0, MAX_REFUSED_ID_LENGTH);
+      return cutChars(request.value.messageId, MAX_REFUSED_ID_LENGTH);
     case "permissionDecision":
     case "answer":
-      return request.value.requestId.slice(0, MAX_REFUSED_ID_LENGTH);
+      return cutChars(request.value.requestId, MAX_REFUSED_ID_LENGTH);
     default:
       return "";
   }

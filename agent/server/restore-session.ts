@@ -1,4 +1,4 @@
-import { AppError, type RestoreSessionRequest, type RestoreStart } from "../../proto/index.ts";
+import { AppError, cutChars, type RestoreSessionRequest, type RestoreStart } from "../../proto/index.ts";
 import type { AgentCore } from "../agent-core.ts";
 import { isConversationId } from "../claude/transcript.ts";
 import { AnnouncedBytes, MAX_PATCH_BYTES, MAX_TRANSCRIPT_BYTES, type Restore } from "../session/restore.ts";
@@ -38,7 +38,7 @@ function readStart({ start }: RestoreSessionRequest): RestoreStart {
   if (start === undefined) throw startExpected();
   // It becomes a file's name, and an argument.
   if (start.conversationId === "" || isConversationId(start.conversationId)) return start;
-  throw new AppError("RESTORE_INVALID", `"${start.conversationId.slice(0, 64)}" cannot be a conversation's id.`, {
+  throw new AppError("RESTORE_INVALID", `"${cutChars(start.conversationId, 64)}" cannot be a conversation's id.`, {
     kind: "INVALID_ARGUMENT",
     help: "Send the conversation_id of the session before, or none.",
   });

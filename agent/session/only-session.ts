@@ -1,4 +1,4 @@
-import { AppError, completeSpec, type SessionSpec } from "../../proto/index.ts";
+import { AppError, completeSpec, cutChars, type SessionSpec } from "../../proto/index.ts";
 import type { Restore } from "./restore.ts";
 import type { AgentSession } from "./session.ts";
 
@@ -64,8 +64,8 @@ export class OnlySession {
   /** Returns the session of that id; an empty id means whichever there is. Throws NOT_FOUND. */
   require(id: string): AgentSession {
     if (this.#session !== undefined && (id === "" || id === this.#session.id)) return this.#session;
-    const what = id === "" ? "There is no session yet." : `There is no session "${id.slice(0, 64)}" here.`;
-    throw new AppError("SESSION_NOT_FOUND", what, { kind: "NOT_FOUND", metadata: { session_id: id.slice(0, 64) } });
+    const what = id === "" ? "There is no session yet." : `There is no session "${cutChars(id, 64)}" here.`;
+    throw new AppError("SESSION_NOT_FOUND", what, { kind: "NOT_FOUND", metadata: { session_id: cutChars(id, 64) } });
   }
 
   #restoreFor(id: string, { previousSessionId }: SessionSpec): Restore | undefined {
@@ -94,7 +94,7 @@ function checkPrefixes(prefixes: readonly string[]): readonly string[] {
 
 function checkId(id: string): void {
   if (/^[A-Za-z0-9_-]{1,64}$/.test(id)) return;
-  throw new AppError("SESSION_ID_INVALID", `"${id.slice(0, 64)}" cannot be a session's id.`, {
+  throw new AppError("SESSION_ID_INVALID", `"${cutChars(id, 64)}" cannot be a session's id.`, {
     kind: "INVALID_ARGUMENT",
     help: "Use 1 to 64 characters of A-Z, a-z, 0-9, _ and -.",
   });

@@ -1,5 +1,6 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { cutChars } from "../../proto/index.ts";
 
 /** Belong to one connection and not to a message: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1 */
 const HOP_HEADERS = new Set([
@@ -91,7 +92,7 @@ export function goneSignal(request: IncomingMessage, response: ServerResponse): 
 /** Returns in a word why a server was not reached: the system's code, where there is one. */
 export function causeOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
-  return code ?? message.slice(0, 100);
+  return code ?? cutChars(message, 100);
 }
 
 /** A server may send a status that Node would refuse to pass on. */

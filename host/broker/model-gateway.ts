@@ -12,6 +12,7 @@ import { checkModelRequest, type Members, type ModelPolicy } from "./model-polic
 import type { EgressDecision } from "./proxy-gateway.ts";
 import { RequestBodies } from "./request-bodies.ts";
 import { unansweredUsage, UsageReader, worstUsage } from "./usage-reader.ts";
+import { cutChars } from "../../proto/index.ts";
 
 /** What the session uses, and whether it may use more. `add` does not throw. */
 export interface ModelSpending {
@@ -226,7 +227,7 @@ class ModelGateway {
     for (const beta of left) {
       if (this.#leftBetas.size >= MAX_TOLD_BETAS || this.#leftBetas.has(beta)) continue;
       this.#leftBetas.add(beta);
-      const reason = `without the beta ${beta.slice(0, 60)}, which is not in allowed_betas`;
+      const reason = `without the beta ${cutChars(beta, 60)}, which is not in allowed_betas`;
       onDecision({ destination: authorityOf(endpoint), allowed: true, reason });
     }
     return passed;

@@ -1,3 +1,4 @@
+import { cutChars } from "../../proto/index.ts";
 // What a request to the model may ask for, as data. The API can fetch, run and connect by itself: such a request would
 // walk around the list of allowed hosts. https://platform.claude.com/docs/en/api/messages
 
@@ -56,8 +57,8 @@ export function checkModelRequest(
 ): { body: Members } | { refused: string } {
   if (!isMembers(body)) return { refused: "the body is not a JSON object" };
   if (allowedModels?.some((allowed) => matches(body["model"], allowed)) === false) {
-    const asked = JSON.stringify(body["model"] ?? "")?.slice(0, 60);
-    return { refused: `the model ${asked} is not in allowed_models (${allowedModels.join(", ").slice(0, 300)})` };
+    const asked = cutChars(JSON.stringify(body["model"] ?? ""), 60);
+    return { refused: `the model ${asked} is not in allowed_models (${cutChars(allowedModels.join(", "), 300)})` };
   }
   const given = Object.keys(body).find((name) => REFUSED_MEMBERS.has(name));
   if (given !== undefined) return { refused: `${given} is not allowed` };
@@ -85,7 +86,7 @@ function refusedTool(tools: unknown): string | undefined {
     const { type } = tool;
     if (type === undefined || type === null) continue;
     if (typeof type !== "string" || !TOOL_TYPES.some((known) => type.startsWith(known))) {
-      return JSON.stringify(type).slice(0, 60);
+      return cutChars(JSON.stringify(type), 60);
     }
   }
   return undefined;
@@ -115,7 +116,7 @@ function refusedSource(value: unknown, depth: number): string | undefined {
   const tool = type === "tool_addition" ? refusedAddition(value["tool"]) : undefined;
   if (tool !== undefined) return outside(tool);
   if (isMembers(source) && !SOURCE_TYPES.has(source["type"])) {
-    return `a source of type ${String(JSON.stringify(source["type"])).slice(0, 60)} would be fetched by the API`;
+    return `a source of type ${cutChars(String(JSON.stringify(source["type"])), 60)} would be fetched by the API`;
   }
   for (const [name, member] of Object.entries(value)) {
     // What a tool was called with is Claude's text, whatever it looks like.

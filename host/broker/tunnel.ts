@@ -1,6 +1,7 @@
 import { connect, isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import { readServerName } from "./server-name.ts";
+import { cutChars } from "../../proto/index.ts";
 
 /** How long a destination may take to accept a connection. */
 const CONNECT_TIMEOUT_MS = 15_000;
@@ -107,5 +108,5 @@ function noTls(mustBeTls: boolean): string | undefined {
 function otherName(serverName: string | undefined, host: string): string | undefined {
   // Names are for names: clients leave out addresses.
   if (serverName === host || (serverName === undefined && isIP(host) !== 0)) return undefined;
-  return serverName === undefined ? "TLS asks for no name" : `TLS asks for ${serverName.slice(0, 100)}`;
+  return serverName === undefined ? "TLS asks for no name" : `TLS asks for ${cutChars(serverName, 100)}`;
 }

@@ -2,6 +2,7 @@ import { plainText } from "../present/plain-text.ts";
 import { readSummary } from "../present/read-session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
+import { printJson } from "./print-json.ts";
 
 /**
  * Prints a session's patch, as it is now or as it was left: byte by byte where no terminal could be
@@ -17,7 +18,7 @@ export async function diffCommand(
   if (json) {
     const { session_id, state, changes, change_count, patch_size_bytes, patch_incomplete = false } = summary;
     const value = { session_id, state, changes, change_count, patch_size_bytes, patch_incomplete };
-    io.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
+    printJson(io.stdout, value);
     return EXIT.done;
   }
   io.stdout.write(io.stdout.isTTY === true ? plainText(new TextDecoder().decode(patch)) : patch);

@@ -8,6 +8,7 @@ import type { HostDirectories } from "../directories.ts";
 import { VERSION } from "../version.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { newerConfig } from "./newer-config.ts";
+import { printJson } from "./print-json.ts";
 
 /** Claude Code is released on most weekdays; one much older than this misses fixes. */
 const OLD_CLI_DAYS = 30;
@@ -40,7 +41,7 @@ export async function doctorCommand(
     await checkDisk(directories),
     ...(await checkHost(link, directories)),
   ];
-  if (options.json) io.stdout.write(`${JSON.stringify(findings, undefined, 2)}\n`);
+  if (options.json) printJson(io.stdout, findings);
   else {
     for (const { subject, ok, message, help } of findings) {
       io.stdout.write(`${ok ? "ok     " : "PROBLEM"}  ${subject.padEnd(14)} ${message}\n`);

@@ -1,5 +1,6 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { isFinal, type SessionEvent, type Session_State } from "../../proto/index.ts";
+import { hang } from "../present/indent.ts";
 import { LiveLines } from "../present/live-lines.ts";
 import { nextStep } from "../present/next-step.ts";
 import { SessionProgress } from "../present/session-progress.ts";
@@ -32,9 +33,9 @@ export async function followSessions(
   const render = () => all.map((progress) => statusLine(progress, { paint, nowMs: Date.now() }));
   using live = isTerminal(io.stderr, io.env) ? new LiveLines(io.stderr, render) : undefined;
   const print = (progress: SessionProgress, event: SessionEvent, line: string) => {
-    const text = `${sinceStart(progress, event)}  ${line}`;
-    if (live === undefined) io.stderr.write(`${alone ? "" : `${shortId(progress.session.id)}  `}${text}\n`);
-    else live.print(paint("dim", text));
+    const time = `${sinceStart(progress, event)}  `;
+    if (live === undefined) io.stderr.write(`${alone ? "" : `${shortId(progress.session.id)}  `}${time}${line}\n`);
+    else live.print(paint("dim", hang(time, line, io.stderr.columns)));
   };
   const show = (progress: SessionProgress, event: SessionEvent, line: string) => {
     // On a terminal the status line says how it ended.

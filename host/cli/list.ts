@@ -1,5 +1,6 @@
 import type { Session } from "../../proto/index.ts";
 import { sessionEntry } from "../present/session-entry.ts";
+import { wrap } from "../present/indent.ts";
 import { oneLine } from "../present/plain-text.ts";
 import { clock, styleOf } from "../present/status-line.ts";
 import { stateName } from "../present/session-summary.ts";
@@ -7,6 +8,7 @@ import { painterFor } from "../present/terminal.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { FINAL_STATES, LIVE_STATES } from "../session/states.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
+import { printJson } from "./print-json.ts";
 
 const MAX_ENDING_LENGTH = 28;
 
@@ -37,7 +39,7 @@ export async function listCommand(
     pageToken = page.nextPageToken;
     if (pageToken === "") break;
   }
-  if (json) io.stdout.write(`${JSON.stringify(found.map(sessionEntry), undefined, 2)}\n`);
+  if (json) printJson(io.stdout, found.map(sessionEntry));
   else printTable(found, io);
   return EXIT.done;
 }
@@ -61,6 +63,6 @@ function printTable(sessions: readonly Session[], { stdout, env }: CommandIo): v
     const rest = `  ${clock(seconds).padStart(7)}  ${String(files).padStart(5)}  ${endingColumn(endings[index]!)}${task}`;
     const state = stateName(session.state).padEnd(9);
     const room = width - start.length - state.length;
-    stdout.write(`${start}${paint(styleOf(session.state), state)}${rest.slice(0, Math.max(0, room))}\n`);
+    stdout.write(`${start}${paint(styleOf(session.state), state)}${wrap(rest, room)[0]}\n`);
   }
 }

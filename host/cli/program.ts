@@ -1,6 +1,8 @@
 import { Command, CommanderError } from "commander";
 import { z } from "zod";
 import { AppError, asAppError } from "../../proto/index.ts";
+import { indent } from "../present/indent.ts";
+import { oneLine, plainText } from "../present/plain-text.ts";
 import { VERSION } from "../version.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { exitCodeOf } from "./exit-codes.ts";
@@ -24,8 +26,9 @@ export async function main(args: string[], io: CommandIo): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
     const known = error instanceof z.ZodError ? usageError(error) : asAppError(error);
-    io.stderr.write(`${known.reason}: ${known.message}\n`);
-    if (known.help !== "") io.stderr.write(`${known.help}\n`);
+    // What comes from elsewhere may have lines of its own: they begin below the first.
+    io.stderr.write(`${oneLine(known.reason)}: ${indent(plainText(known.message), 2).trimStart()}\n`);
+    if (known.help !== "") io.stderr.write(`${oneLine(known.help)}\n`);
     return exitCodeOf(known);
   }
 }

@@ -1,4 +1,4 @@
-import { AppError, asAppError } from "../../proto/index.ts";
+import { AppError, asAppError, cutChars } from "../../proto/index.ts";
 import type { Sessions } from "../session/sessions.ts";
 
 const WHOLE_ID = /^ses_[0-9A-HJKMNP-TV-Z]{26}$/;
@@ -15,15 +15,15 @@ export async function resolveSession(sessions: Sessions, given: string): Promise
   for await (const id of allIds(sessions)) if (isMeant(id, given)) found.push(id);
   if (found.length === 1) return found[0]!;
   if (found.length > 1) {
-    throw new AppError("SESSION_AMBIGUOUS", `"${given.slice(0, 40)}" may be any of ${found.slice(0, 5).join(", ")}.`, {
+    throw new AppError("SESSION_AMBIGUOUS", `"${cutChars(given, 40)}" may be any of ${found.slice(0, 5).join(", ")}.`, {
       kind: "INVALID_ARGUMENT",
       help: "Give more of the id.",
     });
   }
-  throw new AppError("SESSION_NOT_FOUND", `No session is called "${given.slice(0, 64)}".`, {
+  throw new AppError("SESSION_NOT_FOUND", `No session is called "${cutChars(given, 64)}".`, {
     kind: "NOT_FOUND",
     help: `See claudecluster list. An id may be shortened to its start or end, ${MIN_LENGTH} characters or more.`,
-    metadata: { session_id: given.slice(0, 64) },
+    metadata: { session_id: cutChars(given, 64) },
   });
 }
 

@@ -6,6 +6,7 @@ import { type SpawnInput, spawnInputSchema, toCreateRequest } from "../session/s
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { exitCodeOfState } from "./exit-codes.ts";
 import { followSessions } from "./follow.ts";
+import { printJson } from "./print-json.ts";
 
 export interface RunOptions {
   /** Print the id and leave the session to itself. */
@@ -49,8 +50,8 @@ export async function runCommand(
     return EXIT.canceled;
   }
   const { session, summary, patch } = await readSummary(sessions, id);
-  if (json) io.stdout.write(`${JSON.stringify(summary, undefined, 2)}\n`);
-  else printResult(summary, patch, io.stdout);
+  if (json) printJson(io.stdout, summary);
+  else printResult(summary, patch, io);
   if (session.state !== Session_State.SUCCEEDED && summary.failure !== undefined) {
     io.stderr.write(`${summary.failure.reason}: ${summary.failure.message}\n`);
   }

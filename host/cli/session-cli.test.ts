@@ -92,6 +92,31 @@ test("a single session on a terminal has its progress above its status line", as
   ]);
 });
 
+test("what a container says goes on below itself on a terminal, and not where the host's lines begin", async () => {
+  using sessions = new MemorySessions();
+  const id = await start(sessions);
+  const screen = new Screen();
+  const following = followSessions(sessions, [id], { signal: AbortSignal.timeout(20_000) }, ioOf({ stderr: screen }));
+  sessions.say(id, saying(`${"a".repeat(63)}   0.0s  succeeded`));
+  sessions.finish(id);
+  await following;
+  expect(screen.lines[0]).toContain(`Claude: ${"a".repeat(63)}`);
+  expect(screen.lines[1]).toMatch(/^ {9} ?0\.0s succeeded/);
+});
+
+test("events as JSON hold nothing that a terminal would obey, and lose nothing", async () => {
+  using sessions = new MemorySessions();
+  const id = await start(sessions);
+  sessions.say(id, saying("a\x9b2J\u202eb\u2028"));
+  sessions.finish(id);
+  const stdout = new Plain();
+  await watchCommand(sessions, [id], { json: true }, ioOf({ stdout }));
+  expect(stdout.text).not.toMatch(/[\x7f-\x9f\u202e\u2028]/);
+  expect(stdout.text.split("\n").map((line) => (line === "" ? {} : (JSON.parse(line) as object)))).toContainEqual(
+    expect.objectContaining({ assistantText: expect.objectContaining({ text: "a\x9b2J\u202eb\u2028" }) as object }),
+  );
+});
+
 test("watch ends with what became of the sessions, and with 130 when it is left", async () => {
   using sessions = new MemorySessions();
   expect(await watchCommand(sessions, [], { json: false }, ioOf())).toBe(0);
@@ -285,10 +310,10 @@ test("a result without changes begins with its outcome", async () => {
   using sessions = new MemorySessions();
   const id = await start(sessions);
   sessions.fail(id, "NO_LUCK");
-  const stdout = new Plain();
+  const stderr = new Plain();
   const { summary, patch } = await readSummary(sessions, id);
-  printResult(summary, patch, stdout);
-  expect(stdout.text).toMatch(/^failed: 0 files changed/);
+  printResult(summary, patch, ioOf({ stderr }));
+  expect(stderr.text).toMatch(/^failed: 0 files changed/);
 });
 
 test("list shows the newest first, cut to the terminal, and as JSON", async () => {

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { AppError } from "../../proto/index.ts";
+import { AppError, cutChars } from "../../proto/index.ts";
 import type { SpawnInput } from "../session/spawn-request.ts";
 import { type CommandContext, withEachSession, withSession, withSessions } from "./command-context.ts";
 import { answerCommand, decideCommand } from "./decide.ts";
@@ -44,7 +44,9 @@ export function addSessionCommands(program: Command, context: CommandContext): v
   const { io } = context;
   program
     .command("run")
-    .description("run one session to its end: progress on stderr, patch and answer on stdout; Ctrl-C ends the session")
+    .description(
+      "run one session to its end; where stdout is no terminal it holds the patch alone. Ctrl-C ends the session",
+    )
     .argument("<task>", "what Claude is to do")
     .option("-d, --detach", "print the session's id and leave it to itself")
     .option("-r, --repository <url>", "http(s) URL of the repository to clone")
@@ -261,7 +263,7 @@ function collect(entry: string, known: string[] = []): string[] {
 function collectVariable(entry: string, known: Record<string, string> = {}): Record<string, string> {
   const equals = entry.indexOf("=");
   if (equals < 1) {
-    throw new AppError("ENVIRONMENT_INVALID", `"${entry.slice(0, 40)}" is not NAME=VALUE.`, {
+    throw new AppError("ENVIRONMENT_INVALID", `"${cutChars(entry, 40)}" is not NAME=VALUE.`, {
       kind: "INVALID_ARGUMENT",
     });
   }

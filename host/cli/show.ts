@@ -3,6 +3,7 @@ import { readSummary } from "../present/read-session.ts";
 import { sessionEntry } from "../present/session-entry.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
+import { printJson } from "./print-json.ts";
 
 /** Shows one session as it is now. */
 export async function showCommand(
@@ -12,7 +13,7 @@ export async function showCommand(
   io: CommandIo,
 ): Promise<number> {
   const { session, summary } = await readSummary(sessions, sessionId);
-  if (json) io.stdout.write(`${JSON.stringify({ ...sessionEntry(session), ...summary }, undefined, 2)}\n`);
+  if (json) printJson(io.stdout, { ...sessionEntry(session), ...summary });
   else printSession(session, summary, io);
   return EXIT.done;
 }

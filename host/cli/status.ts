@@ -3,6 +3,7 @@ import type { HostLink } from "../daemon/host-link.ts";
 import type { HostDirectories } from "../directories.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { newerConfig } from "./newer-config.ts";
+import { printJson } from "./print-json.ts";
 
 /** Shows the host that is running; starts none. */
 export async function statusCommand(
@@ -33,7 +34,7 @@ export async function statusCommand(
             config_problem: newer ?? "",
             state_directory: info.stateDirectory,
           };
-    io.stdout.write(`${JSON.stringify(status, undefined, 2)}\n`);
+    printJson(io.stdout, status);
     return EXIT.done;
   }
   if (info === undefined) {

@@ -1,5 +1,6 @@
 import { toJsonString } from "@bufbuild/protobuf";
 import { type SessionEvent, SessionEventSchema, type Session_State } from "../../proto/index.ts";
+import { plainJson } from "../present/plain-text.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { LIVE_STATES } from "../session/states.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
@@ -54,7 +55,7 @@ export async function printEvents(
 }
 
 function eventLine(sessionId: string, event: SessionEvent): string {
-  return `{"sessionId":${JSON.stringify(sessionId)},${toJsonString(SessionEventSchema, event).slice(1)}`;
+  return plainJson(`{"sessionId":${JSON.stringify(sessionId)},${toJsonString(SessionEventSchema, event).slice(1)}`);
 }
 
 async function liveIds(sessions: Sessions): Promise<string[]> {

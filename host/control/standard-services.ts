@@ -1,6 +1,6 @@
 import type { DescService } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
-import { AppError } from "../../proto/index.ts";
+import { AppError, cutChars } from "../../proto/index.ts";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "../../proto/gen/health/v1/health_pb.ts";
 import { describeServices, REFLECTION_SERVICES, type ReflectionRequest } from "../../proto/reflection.ts";
 
@@ -19,7 +19,7 @@ export function addStandardServices(
   router.service(Health, {
     check({ service }) {
       if (names.has(service)) return { status: status(service) };
-      throw new AppError("SERVICE_UNKNOWN", `There is no service "${service.slice(0, 100)}".`, { kind: "NOT_FOUND" });
+      throw new AppError("SERVICE_UNKNOWN", `There is no service "${cutChars(service, 100)}".`, { kind: "NOT_FOUND" });
     },
     list: () => ({ statuses: Object.fromEntries([...names].map((name) => [name, { status: status(name) }])) }),
     async *watch({ service }, { signal }) {

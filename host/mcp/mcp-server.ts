@@ -3,6 +3,7 @@ import { serveStdio, type StdioServerHandle } from "@modelcontextprotocol/server
 import type { Logger } from "pino";
 import { asAppError } from "../../proto/index.ts";
 import type { Sessions } from "../session/sessions.ts";
+import { oneLine } from "../present/plain-text.ts";
 import { CONTAINER_TEXT_NOTE } from "../present/session-summary.ts";
 import type { ClientPipe } from "./client-pipe.ts";
 import { ContainerSpawnerTool } from "./container-spawner.ts";
@@ -71,7 +72,7 @@ export class MCPServer {
           const patch = Buffer.from(await sessions.readChanges(String(session_id)));
           return { contents: [patchContents(uri.href, patch)] };
         } catch (error) {
-          throw new Error(asAppError(error).toSentence(), { cause: error });
+          throw new Error(oneLine(asAppError(error).toSentence()), { cause: error });
         }
       },
     );

@@ -1,6 +1,7 @@
 import type { CallToolResult } from "@modelcontextprotocol/server";
 import type { Logger } from "pino";
 import { asAppError, isFinal, Session_State } from "../../proto/index.ts";
+import { oneLine } from "../present/plain-text.ts";
 import { readSummary } from "../present/read-session.ts";
 import { patchUri } from "../present/session-summary.ts";
 import type { Sessions } from "../session/sessions.ts";
@@ -29,7 +30,7 @@ export async function answering(logger: Logger, run: () => Promise<CallToolResul
   } catch (error) {
     const known = asAppError(error);
     if (known.kind === "INTERNAL") logger.error({ err: error }, "tool failed");
-    return { isError: true, content: [{ type: "text", text: `${known.reason}: ${known.toSentence()}` }] };
+    return { isError: true, content: [{ type: "text", text: oneLine(`${known.reason}: ${known.toSentence()}`) }] };
   }
 }
 

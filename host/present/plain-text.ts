@@ -1,14 +1,38 @@
+import { cutChars } from "../../proto/index.ts";
+
 /**
- * Takes everything out of a text that a terminal or a reader could be fooled with: control
- * characters but newline and tab, and the invisible ones that reorder text. What comes out of a
- * container is shown in no other way.
+ * What a terminal would obey and what no reader sees: control characters but newline and tab, and what Unicode shows as
+ * nothing (soft hyphens, joiners, marks of direction, fillers, tags, annotations). A character may have one emoji
+ * variation selector, as emoji are written; a row of them can carry a text.
+ */
+const HIDDEN =
+  /[[\p{Cc}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]--[\n\t\ufe0e\ufe0f]]|(?<=[\ufe0e\ufe0f])[\ufe0e\ufe0f]/gv;
+
+/**
+ * Takes everything out of a text that a terminal or a reader could be fooled with; newlines of every kind become
+ * ordinary ones, halves of characters are replaced. What comes out of a container is shown in no other way.
  */
 export function plainText(text: string): string {
-  return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g, "");
+  return text
+    .toWellFormed()
+    .replace(/[\u2028\u2029]/g, "\n")
+    .replace(HIDDEN, "");
 }
 
-/** Puts a text on one line of at most `maxLength` characters. */
-export function oneLine(text: string, maxLength: number): string {
+/** Puts a text on one line of at most `maxLength` UTF-16 units. Default: as long as it is. */
+export function oneLine(text: string, maxLength = Infinity): string {
   const line = plainText(text).replace(/\s+/g, " ").trim();
-  return line.length <= maxLength ? line : `${line.slice(0, maxLength - 1)}…`;
+  return line.length <= maxLength ? line : `${cutChars(line, maxLength - 1)}…`;
+}
+
+/** Returns JSON of the same value in which everything that `plainText` takes out is escaped. */
+export function plainJson(json: string): string {
+  return escapeHidden(json, (hidden) =>
+    hidden.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`),
+  );
+}
+
+/** Replaces everything that `plainText` takes out, and the ends of lines that JSON and git do not escape. */
+export function escapeHidden(text: string, escape: (hidden: string) => string): string {
+  return text.replace(/[\u2028\u2029]/g, escape).replace(HIDDEN, escape);
 }

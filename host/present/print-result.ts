@@ -1,21 +1,32 @@
-import type { SessionSummary } from "./session-summary.ts";
+import { indent } from "./indent.ts";
 import { plainText } from "./plain-text.ts";
 import { plural } from "./plural.ts";
+import type { SessionSummary } from "./session-summary.ts";
+import type { Output } from "./terminal.ts";
 import { usageText } from "./usage-text.ts";
 
 /**
- * Prints a finished session: the patch, the answer, and what it took. The patch is printed as it is
- * where no terminal could be fooled by it, so that it can be piped into git apply.
+ * Prints a finished session: the patch, the answer, and what it took. Where standard output is no terminal it holds the
+ * patch alone, byte for byte as git apply takes it, and the rest goes to standard error: what a container says must not
+ * become part of a patch.
  */
-export function printResult(summary: SessionSummary, patch: Uint8Array, out: NodeJS.WritableStream): void {
-  const terminal = "isTTY" in out && out.isTTY === true;
-  if (patch.length > 0) {
-    out.write(terminal ? plainText(new TextDecoder().decode(patch)) : patch);
-    out.write("\n");
-  }
-  if (summary.result !== "") out.write(`${summary.result}\n\n`);
+export function printResult(
+  summary: SessionSummary,
+  patch: Uint8Array,
+  { stdout, stderr }: { stdout: Output; stderr: Output },
+): void {
+  const terminal = stdout.isTTY === true;
+  if (!terminal) stdout.write(patch);
+  else if (patch.length > 0) stdout.write(`${indent(plainText(new TextDecoder().decode(patch)), 2, stdout.columns)}\n`);
+  printOutcome(summary, terminal ? stdout : stderr);
+}
+
+function printOutcome(summary: SessionSummary, out: Output): void {
+  const columns = out.isTTY === true ? out.columns : undefined;
+  if (summary.result !== "") out.write(`${indent(summary.result, 2, columns)}\n\n`);
   for (const change of summary.changes) {
-    out.write(`  ${change.kind.padEnd(8)} ${change.path}  +${change.added_lines} -${change.deleted_lines}\n`);
+    const line = `${change.kind.padEnd(8)} ${change.path}  +${change.added_lines} -${change.deleted_lines}`;
+    out.write(`${indent(line, 2, columns)}\n`);
   }
   if (summary.changes.length > 0) out.write("\n");
   out.write(

@@ -1,6 +1,7 @@
 import { type Session, Session_State } from "../../proto/index.ts";
+import { hang, indent } from "./indent.ts";
 import { decideWith } from "./next-step.ts";
-import { plainText } from "./plain-text.ts";
+import { oneLine, plainText } from "./plain-text.ts";
 import { sessionEntry } from "./session-entry.ts";
 import type { SessionSummary } from "./session-summary.ts";
 import { clock, styleOf } from "./status-line.ts";
@@ -12,9 +13,11 @@ function decisionText(sessionId: string, decision: WaitingFor): string {
   const { request_id: id, kind, expire_time: until, tool, input, questions = [] } = decision;
   const what =
     tool !== undefined
-      ? `permission to use ${tool} ${input ?? ""}`
+      ? `permission to use ${tool} ${oneLine(input ?? "")}`
       : questions
-          .map(({ question, options }) => `${question} (${options.map(({ label }) => label).join(" | ")})`)
+          .map(
+            ({ question, options }) => `asks: ${oneLine(question)} (${options.map(({ label }) => label).join(" | ")})`,
+          )
           .join("\n  ");
   return `${id}, until ${until}\n  ${what}\n  ${decideWith(sessionId, kind)}`;
 }
@@ -26,6 +29,7 @@ export function printSession(
   { stdout, env }: { stdout: Output; env: NodeJS.ProcessEnv },
 ): void {
   const paint = painterFor(stdout, env);
+  const columns = stdout.isTTY === true ? stdout.columns : undefined;
   const { repository, create_time: created, parent } = sessionEntry(session);
   const rows: [string, string][] = [
     ["session", session.id],
@@ -42,7 +46,10 @@ export function printSession(
     ["usage", usageText(summary.usage)],
     ["timeline", summary.phases.map(({ phase, seconds }) => `${phase} ${seconds.toFixed(2)}s`).join(", ")],
   ];
-  for (const [name, text] of rows) if (text !== "") stdout.write(`${paint("dim", name.padEnd(13))}${text}\n`);
+  for (const [name, text] of rows) {
+    const lead = name.padEnd(13);
+    if (text !== "") stdout.write(`${paint("dim", lead)}${hang(lead, text, columns).slice(lead.length)}\n`);
+  }
   section("task", plainText(session.spec?.task ?? ""));
   if (session.state === Session_State.IDLE) section("waits for", `a message: claudecluster send ${session.id} …`);
   section("waits for", (summary.waiting_for ?? []).map((each) => decisionText(session.id, each)).join("\n"));
@@ -55,6 +62,6 @@ export function printSession(
   section("changes", files.join("\n"));
 
   function section(name: string, text: string): void {
-    if (text !== "") stdout.write(`\n${paint("dim", name)}\n${text.replace(/^/gm, "  ")}\n`);
+    if (text !== "") stdout.write(`\n${paint("dim", name)}\n${indent(text, 2, columns)}\n`);
   }
 }

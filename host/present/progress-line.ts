@@ -1,5 +1,6 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import {
+  cutChars,
   Decider,
   describeReached,
   type FileChange,
@@ -9,6 +10,7 @@ import {
   type SessionEvent,
   type SessionFinished,
 } from "../../proto/index.ts";
+import { pathText } from "./path-text.ts";
 import { oneLine } from "./plain-text.ts";
 import { stateName } from "./session-summary.ts";
 
@@ -144,15 +146,15 @@ function deciderText(decider: Decider): string {
 
 /** One changed file as git's short status has it, with its line counts. */
 function changeLine(change: FileChange): string {
-  const from = change.previousPath === "" ? "" : `${oneLine(change.previousPath, 200)} → `;
+  const from = change.previousPath === "" ? "" : `${pathText(change.previousPath, 200)} → `;
   const counts = change.binary ? "binary" : `+${change.addedLineCount} -${change.deletedLineCount}`;
-  return `${KIND_SIGNS[change.kind] ?? "?"} ${from}${oneLine(change.path, 200)} ${counts}`;
+  return `${KIND_SIGNS[change.kind] ?? "?"} ${from}${pathText(change.path, 200)} ${counts}`;
 }
 
 /** What a tool is used on: the value that says most. */
 function toolSubject(inputJson: string): string {
   // No agent's is as long, and this one may be made to take long.
-  if (inputJson.length > MAX_INPUT_CHARS) return inputJson.slice(0, MAX_INPUT_CHARS);
+  if (inputJson.length > MAX_INPUT_CHARS) return cutChars(inputJson, MAX_INPUT_CHARS);
   let input: unknown;
   try {
     input = JSON.parse(inputJson);

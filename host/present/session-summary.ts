@@ -1,5 +1,6 @@
 import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import {
+  cutChars,
   type EgressSpec,
   EgressSpec_Mode,
   FileChange_Kind,
@@ -8,7 +9,8 @@ import {
   type Session,
   Session_State,
 } from "../../proto/index.ts";
-import { plainText } from "./plain-text.ts";
+import { pathText } from "./path-text.ts";
+import { oneLine, plainText } from "./plain-text.ts";
 import type { SessionProgress } from "./session-progress.ts";
 import { type WaitingFor, waitingFor } from "./waiting-for.ts";
 
@@ -103,10 +105,10 @@ export function summarizeSession(
     note: CONTAINER_TEXT_NOTE,
     ...(waiting.length > 0 && { waiting_for: waiting.map(waitingFor) }),
     ...(result === undefined && progress !== undefined && { recent_progress: [...progress.lines] }),
-    result: cutChars(plainText(result?.finalText ?? progress?.answer ?? ""), MAX_TEXT_CHARS),
+    result: cutAnswer(plainText(result?.finalText ?? progress?.answer ?? "")),
     changes: changes.slice(0, MAX_CHANGES).map((change) => ({
-      path: plainText(change.path),
-      ...(change.previousPath !== "" && { previous_path: plainText(change.previousPath) }),
+      path: pathText(change.path),
+      ...(change.previousPath !== "" && { previous_path: pathText(change.previousPath) }),
       kind: enumName(FileChange_Kind[change.kind]),
       added_lines: change.addedLineCount,
       deleted_lines: change.deletedLineCount,
@@ -134,16 +136,16 @@ export function summarizeSession(
     ...(session.spec?.loadProjectSettings === true && { project_settings: true }),
     ...(session.spec?.egress !== undefined && { egress: egressText(session.spec.egress) }),
     base_commit: result?.baseCommitId ?? "",
-    conversation_id: plainText(session.conversationId),
+    conversation_id: oneLine(session.conversationId),
   };
   if (result?.outcome.case === "failure") {
     const { reason, message } = result.outcome.value;
-    summary.failure = { reason: plainText(reason), message: cutChars(plainText(message), MAX_TEXT_CHARS) };
+    summary.failure = { reason: oneLine(reason), message: oneLine(message, MAX_TEXT_CHARS) };
   }
-  if (result?.outcome.case === "cancellation") summary.canceled_by = plainText(result.outcome.value.reason);
+  if (result?.outcome.case === "cancellation") summary.canceled_by = oneLine(result.outcome.value.reason);
   if (result?.patchTruncated === true) summary.patch_incomplete = true;
   if (result !== undefined && result.unreadablePaths.length > 0) {
-    summary.unreadable_paths = result.unreadablePaths.slice(0, MAX_CHANGES).map(plainText);
+    summary.unreadable_paths = result.unreadablePaths.slice(0, MAX_CHANGES).map((path) => pathText(path));
   }
   const inline = inlinePatch(patch);
   if (inline !== undefined) summary.patch = inline;
@@ -162,10 +164,10 @@ function inlinePatch(patch: Uint8Array): string | undefined {
   }
 }
 
-function cutChars(text: string, maxLength: number): string {
-  return text.length <= maxLength
-    ? text
-    : `${text.slice(0, maxLength)}\n[cut: ${text.length - maxLength} more characters]`;
+function cutAnswer(text: string): string {
+  if (text.length <= MAX_TEXT_CHARS) return text;
+  const start = cutChars(text, MAX_TEXT_CHARS);
+  return `${start}\n[cut: ${text.length - start.length} more characters]`;
 }
 
 /** A state as it is written everywhere: in lower case. */
@@ -193,5 +195,5 @@ function enumName(name: string | undefined): string {
 
 function egressText({ mode, allowedDestinations }: EgressSpec): string {
   const own = mode === EgressSpec_Mode.UNSPECIFIED ? EgressSpec_Mode.LISTED : mode;
-  return plainText([enumName(EgressSpec_Mode[own]), ...allowedDestinations].join(" "));
+  return oneLine([enumName(EgressSpec_Mode[own]), ...allowedDestinations].join(" "));
 }

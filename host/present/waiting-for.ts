@@ -1,6 +1,6 @@
 import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
 import type { PendingDecision } from "../../proto/index.ts";
-import { plainText } from "./plain-text.ts";
+import { oneLine, plainText } from "./plain-text.ts";
 
 /** A decision that a session waits for, as plain JSON. Written in the container. */
 export interface WaitingFor {
@@ -25,19 +25,19 @@ export interface WaitingFor {
 /** Returns a pending decision as plain JSON. */
 export function waitingFor(decision: PendingDecision): WaitingFor {
   const { request, kind } = decision;
-  const common = { request_id: plainText(request.requestId), kind, expire_time: isoTime(request.expireTime) };
+  const common = { request_id: oneLine(request.requestId), kind, expire_time: isoTime(request.expireTime) };
   if (decision.kind === "permission") {
     const { toolName, inputJson, description } = decision.request;
     const said = description !== "" && { description: plainText(description) };
-    return { ...common, tool: plainText(toolName), input: plainText(inputJson), ...said };
+    return { ...common, tool: oneLine(toolName), input: plainText(inputJson), ...said };
   }
   return {
     ...common,
     questions: decision.request.questions.map(({ question, header, options, multiSelect }) => ({
       question: plainText(question),
-      header: plainText(header),
+      header: oneLine(header),
       options: options.map(({ label, description }) => ({
-        label: plainText(label),
+        label: oneLine(label),
         description: plainText(description),
       })),
       multi_select: multiSelect,

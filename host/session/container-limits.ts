@@ -1,4 +1,4 @@
-import { AppError, type ContainerSpec } from "../../proto/index.ts";
+import { AppError, type ContainerSpec, cutChars } from "../../proto/index.ts";
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
@@ -56,7 +56,7 @@ export function completeLimits(
   if (!/^[a-z0-9][\w.:/@-]{0,254}$/i.test(image)) {
     throw invalid(
       "IMAGE_INVALID",
-      `"${image.slice(0, 128)}" is not an image name.`,
+      `"${cutChars(image, 128)}" is not an image name.`,
       "Use a name such as claudecluster/agent:latest.",
     );
   }

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { clone, create } from "@bufbuild/protobuf";
 import {
   AppError,
+  cutChars,
   isFinal,
   RepositorySpecSchema,
   type RestoreSessionRequest,
@@ -24,10 +25,10 @@ export function continueSpec(store: SessionStore, given: SessionSpec): SessionSp
   if (id === "") return given;
   const previous = store.getSession(id);
   if (previous?.spec === undefined) {
-    throw new AppError("PREVIOUS_SESSION_NOT_FOUND", `There is no session "${id.slice(0, 64)}" to continue.`, {
+    throw new AppError("PREVIOUS_SESSION_NOT_FOUND", `There is no session "${cutChars(id, 64)}" to continue.`, {
       kind: "NOT_FOUND",
       help: "`claudecluster list` shows those that are stored.",
-      metadata: { session_id: id.slice(0, 64) },
+      metadata: { session_id: cutChars(id, 64) },
     });
   }
   if (!isFinal(previous.state)) {

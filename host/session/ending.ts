@@ -3,11 +3,12 @@ import {
   type AppError,
   asAppError,
   CancellationSchema,
+  cutChars,
   cutText,
   FailureSchema,
+  Session_State,
   type SessionResult,
   SessionResultSchema,
-  Session_State,
 } from "../../proto/index.ts";
 import type { ContainerExit } from "../runtime/runtime.ts";
 
@@ -33,7 +34,7 @@ export function cancellation(reason: string): Outcome {
 export function exitFailure(exit: ContainerExit): Outcome {
   const [reason, message] = describeExit(exit);
   const metadata: Record<string, string> = { exit_code: String(exit.exitCode ?? "unknown") };
-  if (exit.lastLogLines.length > 0) metadata["last_log_line"] = exit.lastLogLines.at(-1)!.slice(0, 500);
+  if (exit.lastLogLines.length > 0) metadata["last_log_line"] = cutChars(exit.lastLogLines.at(-1)!, 500);
   return { case: "failure", value: create(FailureSchema, { reason, message, metadata }) };
 }
 

@@ -9,6 +9,7 @@ import {
   completeSpec,
   type ContainerSpec,
   ContainerSpecSchema,
+  cutChars,
   isFinal,
   PendingDecisions,
   PermissionDecisionSchema,
@@ -16,9 +17,9 @@ import {
   PhaseChangedSchema,
   QuestionAnswerSchema,
   type Session,
+  Session_State,
   type SessionEvent,
   SessionStartedSchema,
-  Session_State,
   StateChangedSchema,
 } from "../../proto/index.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -328,8 +329,8 @@ export class SessionManager implements Sessions, AsyncDisposable {
 }
 
 function notFound(sessionId: string): AppError {
-  return new AppError("SESSION_NOT_FOUND", `There is no session "${sessionId.slice(0, 64)}".`, {
+  return new AppError("SESSION_NOT_FOUND", `There is no session "${cutChars(sessionId, 64)}".`, {
     kind: "NOT_FOUND",
-    metadata: { session_id: sessionId.slice(0, 64) },
+    metadata: { session_id: cutChars(sessionId, 64) },
   });
 }

@@ -5,6 +5,7 @@ import {
   AppError,
   BudgetSchema,
   ContainerSpecSchema,
+  cutChars,
   EgressSpec_Mode,
   EgressSpecSchema,
   PERMISSION_MODES,
@@ -187,7 +188,7 @@ export function parseSize(text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$/i.exec(text.trim());
   const bytes = match === null ? NaN : Math.round(Number(match[1]) * UNITS[match[2]!.toLowerCase()]!);
   if (!(bytes > 0 && bytes <= Number.MAX_SAFE_INTEGER)) {
-    throw new AppError("MEMORY_INVALID", `"${text.slice(0, 40)}" is not a size.`, {
+    throw new AppError("MEMORY_INVALID", `"${cutChars(text, 40)}" is not a size.`, {
       kind: "INVALID_ARGUMENT",
       help: 'Use a size such as "512m" or "2g".',
     });

@@ -20,11 +20,11 @@ test("the command is a program of its own, as Claude Code starts it", async () =
   expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
 
-test("run prints patch and answer on stdout, progress on stderr, and exits 0", async () => {
+test("run prints the patch on stdout, progress and answer on stderr, and exits 0", async () => {
   const { code, stdout, stderr } = await cli(["run", "[scenario: multi-file-change]", "--repository", rig.repository]);
   expect(code, stderr).toBe(0);
   expect(stdout).toMatch(/^diff --git /m);
-  expect(stdout).toMatch(/^succeeded: \d+ files? changed/m);
+  expect(stderr).toMatch(/^succeeded: \d+ files? changed/m);
   expect(stderr).toContain("Claude is working");
 });
 

@@ -1,5 +1,8 @@
-/** Text from a container, for people: without control characters, which a terminal would obey, and cut. */
+import { plainText } from "../../present/plain-text.ts";
+import { cutChars } from "../../../proto/index.ts";
+
+/** Text from a container, for people: without what could fool a terminal or a reader, and cut. */
 export function printable(text: string, maxLength: number): string {
-  const clean = text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, "").trim();
-  return clean.length <= maxLength ? clean : `${clean.slice(0, maxLength)}…`;
+  const clean = plainText(text).trim();
+  return clean.length <= maxLength ? clean : `${cutChars(clean, maxLength)}…`;
 }

@@ -1,0 +1,59 @@
+import { cutChars } from "../../proto/index.ts";
+import { escapeHidden, oneLine } from "./plain-text.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** The bytes that git's escapes of one character stand for, beside octal numbers. */
+const ESCAPES: Record<string, number> = { a: 7, b: 8, t: 9, n: 10, v: 11, f: 12, r: 13, '"': 34, "\\": 92 };
+/** What a path of 4096 bytes comes to at most. */
+const MAX_LENGTH = 4 * 4096 + 2;
+/** Spaces that are none, and characters that pose as "/", "\", "." and '"'. */
+const POSING = /[\p{Zs}--\x20]|[\u2800\u2024\ufe52\uff0e\u2044\u2215\u29f8\uff0f\u2216\u29f5\ufe68\uff3c\uff02]/gv;
+const WORD = /\p{L}+/gu;
+const LATIN = /\p{Script=Latin}/u;
+/** Letters of which many look like Latin ones. */
+const LIKE_LATIN = /[\p{Script=Cyrillic}\p{Script=Greek}]/gu;
+
+/**
+ * Returns a path in git's quoted form as people read it: größe.txt, and not "gr\303\266\303\237e.txt". A path stays
+ * quoted, with its readable characters as they are, where it holds control or invisible characters or ones that pose as
+ * others; it stays as it was given where its bytes are no text. It is cut above `maxLength` UTF-16 units, by default
+ * above what any system has.
+ */
+export function pathText(path: string, maxLength = MAX_LENGTH): string {
+  const text = textOf(path);
+  if (text === undefined) return oneLine(path, maxLength);
+  const shown = escapeHidden(text.replace(/["\\]/g, "\\$&"), octal)
+    .replace(/\n/g, "\\n")
+    .replace(/\t/g, "\\t")
+    .replace(POSING, octal)
+    .replace(WORD, (word) => (LATIN.test(word) ? word.replace(LIKE_LATIN, octal) : word));
+  const line = shown === text ? text : `"${shown}"`;
+  return line.length <= maxLength ? line : `${cutChars(line, maxLength - 1)}…`;
+}
+
+/** The path that is meant; undefined if its bytes are no text, or it is not as git writes it. */
+function textOf(path: string): string | undefined {
+  try {
+    return decoder.decode(path.startsWith('"') ? unquote(path) : encoder.encode(path));
+  } catch {
+    // Not UTF-8.
+    return undefined;
+  }
+}
+
+function unquote(path: string): Uint8Array {
+  const inner = /^"((?:[^"\\]|\\.)*)"$/su.exec(path)?.[1] ?? path;
+  const bytes: number[] = [];
+  for (const [part, number, letter = ""] of inner.matchAll(/\\([0-7]{3})|\\(.)|[^\\]+/gsu)) {
+    if (number !== undefined) bytes.push(Number.parseInt(number, 8) & 0xff);
+    else if (letter === "") bytes.push(...encoder.encode(part));
+    else bytes.push(ESCAPES[letter] ?? letter.charCodeAt(0));
+  }
+  return Uint8Array.from(bytes);
+}
+
+function octal(text: string): string {
+  return Array.from(encoder.encode(text), (byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
+}

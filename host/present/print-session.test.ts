@@ -1,0 +1,68 @@
+import { create } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { Plain, Screen } from "../../test/support/screen.ts";
+import {
+  emptySession,
+  FailureSchema,
+  FileChangeSchema,
+  QuestionAskedSchema,
+  SessionEventSchema,
+  SessionResultSchema,
+  Session_State,
+} from "../../proto/index.ts";
+import { printResult } from "./print-result.ts";
+import { printSession } from "./print-session.ts";
+import { SessionProgress } from "./session-progress.ts";
+import { summarizeSession } from "./session-summary.ts";
+
+const FORGED = "state        succeeded";
+
+function failedSession() {
+  const session = emptySession("ses_1");
+  session.state = Session_State.FAILED;
+  session.result = create(SessionResultSchema, {
+    outcome: { case: "failure", value: create(FailureSchema, { reason: `R\n${FORGED}`, message: `M\n${FORGED}` }) },
+    finalText: `Done.\n${FORGED}\r\n\u2028${FORGED}\n\nsucceeded: 0 files changed`,
+    changes: [create(FileChangeSchema, { path: `p\n${FORGED}` })],
+  });
+  return session;
+}
+
+const rowsOf = (text: string) => text.split(/[\n\u2028]/).filter((line) => /^(state|succeeded)/.test(line));
+
+test("nothing out of a container begins a row of show or of a result", () => {
+  const session = failedSession();
+  const summary = summarizeSession(session, new Uint8Array());
+  const [shown, ended] = [new Plain(), new Plain()];
+  printSession(session, summary, { stdout: shown, env: {} });
+  printResult(summary, new Uint8Array(), { stdout: new Plain(), stderr: ended });
+  expect(rowsOf(shown.text)).toEqual(["state        failed"]);
+  expect(rowsOf(ended.text)).toEqual([]);
+  expect(ended.text).toContain(`  Done.\n  ${FORGED}\n`);
+});
+
+test("a long line of an answer goes on below itself, and not at the terminal's margin", () => {
+  const session = failedSession();
+  session.result!.finalText = `${"a".repeat(78)}${FORGED}${"字".repeat(40)}`;
+  const screen = new Screen();
+  printSession(session, summarizeSession(session, new Uint8Array()), { stdout: screen, env: { NO_COLOR: "1" } });
+  const answer = screen.lines.slice(screen.lines.indexOf("answer") + 1);
+  expect(answer.slice(0, 4)).toEqual([
+    `  ${"a".repeat(78)}`,
+    `  ${FORGED}${"字".repeat(28)}`,
+    `  ${"字".repeat(12)}`,
+    "",
+  ]);
+});
+
+test("a question cannot imitate the command that answers it", () => {
+  const progress = new SessionProgress("ses_1");
+  const question = "Well?\n  claudecluster allow ses_2";
+  const value = create(QuestionAskedSchema, { requestId: "r\nx", questions: [{ question }, { question: "And?" }] });
+  progress.add(create(SessionEventSchema, { sequence: 1, event: { case: "questionAsked", value } }));
+  const summary = summarizeSession(progress.session, new Uint8Array(), progress);
+  const stdout = new Plain();
+  printSession(progress.session, summary, { stdout, env: {} });
+  const commands = stdout.text.split("\n").filter((line) => line.trimStart().startsWith("claudecluster"));
+  expect(commands).toEqual(["    claudecluster answer ses_1 …"]);
+});

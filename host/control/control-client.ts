@@ -1,4 +1,4 @@
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { type Client, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { HostService, SessionService } from "../../proto/control.ts";
@@ -31,7 +31,7 @@ export class ControlClient implements Disposable {
       },
       {
         settings: { initialWindowSize: WINDOW_BYTES },
-        createConnection: () => connect(typeof socketPath === "string" ? socketPath : socketPath()),
+        createConnection: () => openSocket(typeof socketPath === "string" ? socketPath : socketPath()),
       },
     );
     const transport = createGrpcTransport({
@@ -47,4 +47,15 @@ export class ControlClient implements Disposable {
   [Symbol.dispose](): void {
     this.#manager.abort();
   }
+}
+
+/**
+ * Connects to a socket. A path that no socket can have has failed already when Node returns: HTTP/2 takes that for a
+ * connection, and connect-node would ask for the next one for ever without a pause.
+ */
+function openSocket(path: string): Socket {
+  const socket = connect(path);
+  if (!socket.destroyed) return socket;
+  socket.on("error", () => {}); // It comes later, and is thrown here.
+  throw socket.errored ?? new Error(`${path} cannot be connected to.`);
 }

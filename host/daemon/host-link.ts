@@ -12,7 +12,7 @@ import { compareVersions } from "./compare-versions.ts";
 import { explainCredential } from "./explain-credential.ts";
 import { ExclusiveLock, hostLockPath } from "../exclusive-lock.ts";
 import { readHostAddress } from "./host-address.ts";
-import { makeRuntimeDirectory, socketPath } from "./runtime-directory.ts";
+import { checkSocketPath, makeRuntimeDirectory, socketPath } from "./runtime-directory.ts";
 import { startHost } from "./start-host.ts";
 
 /** A host that ends needs a moment, and so does one that starts on a loaded machine (ms). */
@@ -66,9 +66,10 @@ export class HostLink implements Disposable {
     return this.#connecting;
   }
 
-  /** The host that answers now; undefined if none does. Starts none. */
+  /** The host that answers now; undefined if none is there. Starts none. Throws RUNTIME_DIR_TOO_LONG. */
   async find(): Promise<GetHostInfoResponse | undefined> {
     const { runtimeDirectory, stateDirectory } = this.#options.directories;
+    checkSocketPath(runtimeDirectory);
     const own = socketPath(runtimeDirectory);
     // It may have been started where the environment has another runtime directory.
     for (const path of new Set([own, readHostAddress(stateDirectory) ?? own])) {

@@ -10,22 +10,26 @@ export function socketPath(runtimeDirectory: string): string {
   return join(runtimeDirectory, "host.sock");
 }
 
+/** Checks that a socket in the runtime directory could be reached. Throws RUNTIME_DIR_TOO_LONG. */
+export function checkSocketPath(runtimeDirectory: string): void {
+  const bytes = Buffer.byteLength(socketPath(runtimeDirectory));
+  if (bytes <= MAX_SOCKET_PATH_BYTES) return;
+  throw refused(runtimeDirectory, {
+    reason: "RUNTIME_DIR_TOO_LONG",
+    what: `has too long a path for a socket: ${bytes} bytes with the socket's name, and the system takes ${MAX_SOCKET_PATH_BYTES}`,
+    help: "Set CLAUDECLUSTER_RUNTIME_DIR to a shorter one.",
+  });
+}
+
 /**
  * Makes the directory of the host's socket, or takes the one that is there if it is ours alone:
  * whoever could write to it could put a socket of their own in the host's place. Throws
  * FAILED_PRECONDITION.
  */
 export function makeRuntimeDirectory(path: string): void {
+  checkSocketPath(path);
   const refuse = (reason: string, what: string, help: string, cause?: unknown) =>
-    new AppError(reason, `The runtime directory ${path} ${what}.`, {
-      kind: "FAILED_PRECONDITION",
-      help,
-      metadata: { path },
-      cause,
-    });
-  if (Buffer.byteLength(socketPath(path)) > MAX_SOCKET_PATH_BYTES) {
-    throw refuse("RUNTIME_DIR_TOO_LONG", "has too long a path for a socket", "Set CLAUDECLUSTER_RUNTIME_DIR.");
-  }
+    refused(path, { reason, what, help, cause });
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
@@ -40,4 +44,16 @@ export function makeRuntimeDirectory(path: string): void {
       "Remove it, or chmod 700 it if it is yours, or set CLAUDECLUSTER_RUNTIME_DIR to another one.",
     );
   }
+}
+
+function refused(
+  path: string,
+  { reason, what, help, cause }: { reason: string; what: string; help: string; cause?: unknown },
+): AppError {
+  return new AppError(reason, `The runtime directory ${path} ${what}.`, {
+    kind: "FAILED_PRECONDITION",
+    help,
+    metadata: { path },
+    cause,
+  });
 }

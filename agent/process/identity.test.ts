@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, expect, test } from "vitest";
@@ -52,6 +53,49 @@ test("kills stopped processes, and those that only ever were of the user by thei
   stopped.kill("SIGSTOP");
   await killAllOf(SESSION);
   await expect.poll(() => stopped.signalCode).toBe("SIGKILL");
+});
+
+test.each([
+  ["whose name ends its line and says that it is a zombie", "printf '\\rState:\\tZ' > /proc/self/comm; :"],
+  ["whose name ends its line and says that it is root's", "printf '\\rUid:\\t0 0 0 0' > /proc/self/comm; :"],
+])("kills a process %s", async (_, disguise) => {
+  const child = spawnAs("sh", ["-c", `${disguise}; echo; read forever`], { identity: SESSION, env });
+  await once(child.stdout!, "data");
+  expect(processesOf(SESSION.uid)).toEqual([child.pid]);
+  await killAllOf(SESSION);
+  await expect.poll(() => child.signalCode).toBe("SIGKILL");
+});
+
+test("kills a process whose first thread has ended while another goes on", async () => {
+  const program = `import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(600,)).start()
+print(flush=True)
+ctypes.CDLL(None).pthread_exit(None)`;
+  const child = spawnAs("python3", ["-c", program], { identity: SESSION, env });
+  await once(child.stdout!, "data");
+  await expect.poll(() => readFileSync(`/proc/${child.pid}/status`, "latin1")).toMatch(/^State:\tZ/m);
+  expect(processesOf(SESSION.uid)).toEqual([child.pid]);
+  await killAllOf(SESSION);
+  await expect.poll(() => child.signalCode).toBe("SIGKILL");
+});
+
+test.each([
+  ["is gone as soon as it can be seen, and leaves another one", ""],
+  ["does so and kills all others of its user each time", "kill 'KILL', -1;"],
+])("ends a process that %s", async (_, attack) => {
+  // Each one starts the next and ends: the ids in a list of processes are those of the past. It ends some day, since
+  // whoever collects orphans on this machine may take its time.
+  const hops = `$| = 1; for (my $n = 0; $n < 20_000; $n++) { print "."; exit if fork; ${attack} }`;
+  const child = spawnAs("perl", ["-e", hops], { identity: SESSION, env });
+  let count = 0;
+  child.stdout!.on("data", (dots: Buffer) => (count += dots.length));
+  const closed = once(child, "close");
+  await expect.poll(() => count).toBeGreaterThan(10);
+  await killAllOf(SESSION);
+  expect(processesOf(SESSION.uid)).toEqual([]);
+  // Its successors have the pipe.
+  await closed;
+  expect(count).toBeLessThan(20_000);
 });
 
 test("does nothing where there is nothing, and does not wait for zombies", async () => {

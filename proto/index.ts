@@ -12,4 +12,5 @@ export * from "./cut.ts";
 export * from "./decisions.ts";
 export * from "./event-log.ts";
 export * from "./fold.ts";
+export * from "./patch-check.ts";
 export * from "./session-rules.ts";

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { AppError } from "../../proto/index.ts";
 import type { AgentClient } from "../agent-client/agent-connection.ts";
@@ -39,21 +40,33 @@ export async function readTranscript(client: AgentClient, sessionId: string, sig
 }
 
 async function readAll(
-  call: (options: { signal: AbortSignal }) => AsyncIterable<{ data: Uint8Array }>,
+  call: (options: { signal: AbortSignal }) => AsyncIterable<{ data: Uint8Array; sha256: Uint8Array }>,
   options: { signal: AbortSignal; maxBytes: number; tooLarge: () => AppError },
 ): Promise<Uint8Array> {
   const abort = new AbortController();
   const chunks: Uint8Array[] = [];
+  const hash = createHash("sha256");
+  let announced: Uint8Array | undefined;
   let size = 0;
   try {
-    for await (const { data } of call({ signal: AbortSignal.any([options.signal, abort.signal]) })) {
+    for await (const { data, sha256 } of call({ signal: AbortSignal.any([options.signal, abort.signal]) })) {
       size += data.length;
       if (size > options.maxBytes) throw options.tooLarge();
+      // The first message says it for all of them.
+      announced ??= sha256;
+      hash.update(data);
       chunks.push(data);
     }
+    if (announced !== undefined && announced.length > 0 && !hash.digest().equals(announced)) throw otherBytes();
     return Buffer.concat(chunks);
   } finally {
     // Leaving the loop does not end the call.
     abort.abort();
   }
+}
+
+function otherBytes(): AppError {
+  return new AppError("AGENT_INVALID", "The agent sent other bytes than it had announced.", {
+    help: "Use an image with an agent that keeps to the contract.",
+  });
 }

@@ -24,21 +24,43 @@ function patched(
   return create(SessionEventSchema, { event: { case: "filePatched", value } });
 }
 
-test("keeps the newest whole diff of every file, deleted files first", () => {
-  const { changes, patch } = salvageChanges([
-    patched("b", "old b\n"),
-    patched("a", "a1\n", { part: 0, of: 2 }),
-    patched("a", "a2\n", { part: 1, of: 2 }),
-    patched("b", "new b\n"),
-    patched("gone", "gone\n", { kind: FileChange_Kind.DELETED }),
-    patched("c", "c\n"),
+/** Turns the file's only line into another. */
+function diff(path: string, line: string): string {
+  return `diff --git a/${path} b/${path}\nindex 1..2 100644\n--- a/${path}\n+++ b/${path}\n@@ -1 +1 @@\n-old\n+${line}\n`;
+}
+
+function removal(path: string): string {
+  return `diff --git a/${path} b/${path}\ndeleted file mode 100644\nindex 1..0\n--- a/${path}\n+++ /dev/null\n@@ -1 +0,0 @@\n-old\n`;
+}
+
+test("keeps the newest whole diff of every file, deleted files first", async () => {
+  const a = diff("a", "a");
+  const { changes, patch } = await salvageChanges([
+    patched("b", diff("b", "old b")),
+    patched("a", a.slice(0, 50), { part: 0, of: 2 }),
+    patched("a", a.slice(50), { part: 1, of: 2 }),
+    patched("b", diff("b", "new b")),
+    patched("gone", removal("gone"), { kind: FileChange_Kind.DELETED }),
+    patched("c", diff("c", "c")),
     patched("c", "", { kind: FileChange_Kind.REVERTED }),
   ]);
-  expect(Buffer.from(patch).toString()).toBe("gone\na1\na2\nnew b\n");
+  expect(Buffer.from(patch).toString()).toBe(removal("gone") + a + diff("b", "new b"));
   expect(changes.map(({ path }) => path)).toEqual(["gone", "a", "b"]);
 });
 
-test("keeps the diff before when the newest one did not come whole", () => {
-  const { patch } = salvageChanges([patched("a", "whole\n"), patched("a", "half", { part: 0, of: 2 })]);
-  expect(Buffer.from(patch).toString()).toBe("whole\n");
+test("keeps the diff before when the newest one did not come whole", async () => {
+  const whole = diff("a", "whole");
+  const { patch } = await salvageChanges([patched("a", whole), patched("a", "half", { part: 0, of: 2 })]);
+  expect(Buffer.from(patch).toString()).toBe(whole);
+});
+
+test("leaves out a diff that is another file's, and says that the patch lacks something", async () => {
+  const { changes, patch, patchTruncated } = await salvageChanges([
+    patched("a", diff("a", "a")),
+    patched("harmless", diff(".git/hooks/post-checkout", "evil")),
+    patched("b", diff("b", "b") + diff("c", "c")),
+  ]);
+  expect(Buffer.from(patch).toString()).toBe(diff("a", "a"));
+  expect(changes.map(({ path }) => path)).toEqual(["a"]);
+  expect(patchTruncated).toBe(true);
 });

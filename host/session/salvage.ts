@@ -1,5 +1,10 @@
-import type { FileChange, SessionEvent, Usage } from "../../proto/index.ts";
-import { FileChange_Kind } from "../../proto/index.ts";
+import {
+  type FileChange,
+  FileChange_Kind,
+  findPatchMismatch,
+  type SessionEvent,
+  type Usage,
+} from "../../proto/index.ts";
 
 /** What is known of a session's result from its log alone. */
 export interface Salvage {
@@ -20,9 +25,9 @@ interface Parts {
 
 /**
  * Puts the changes together from the diffs that were streamed: what is left when the container is
- * gone. A file whose diff had not come whole keeps the one before.
+ * gone. A file whose diff had not come whole keeps the one before; one whose diff is another file's is left out.
  */
-export function salvageChanges(events: Iterable<SessionEvent>): Salvage {
+export async function salvageChanges(events: Iterable<SessionEvent>): Promise<Salvage> {
   const files = new Map<string, Parts>();
   let incoming: Parts | undefined;
   const known: Pick<Salvage, "patchTruncated" | "usage" | "finalText" | "conversationId" | "baseCommitId"> = {
@@ -49,6 +54,12 @@ export function salvageChanges(events: Iterable<SessionEvent>): Salvage {
     if (incoming?.change.path !== change.path || incoming.parts.length !== partIndex) continue;
     incoming.parts.push(patch);
     if (incoming.parts.length === partCount) files.set(change.path, incoming);
+  }
+  for (const [path, { change, parts }] of files) {
+    const mismatch = await findPatchMismatch(Buffer.concat(parts), { changes: [change], changeCount: 1 });
+    if (mismatch === undefined) continue;
+    files.delete(path);
+    known.patchTruncated = true;
   }
   // Deleted files first, so that a file may take the place of a directory.
   const sorted = [...files.values()].sort(

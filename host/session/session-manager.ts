@@ -291,7 +291,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     await this.get(sessionId);
     return (
       this.#options.store.getPatch(sessionId) ??
-      salvageChanges(new SessionLog(this.#options.store, sessionId).all()).patch
+      (await salvageChanges(new SessionLog(this.#options.store, sessionId).all())).patch
     );
   }
 

@@ -9,6 +9,7 @@ import {
   decisionMade,
   EgressDecidedSchema,
   type EventBody,
+  findPatchMismatch,
   InterruptSchema,
   QueuePositionChangedSchema,
   RetryingSchema,
@@ -205,7 +206,7 @@ export class SessionRun {
       }
     } catch (error) {
       if (this.#detached) return false;
-      ended = this.#salvage(this.#stopReason === undefined ? failure(error) : cancellation(this.#stopReason));
+      ended = await this.#salvage(this.#stopReason === undefined ? failure(error) : cancellation(this.#stopReason));
     } finally {
       clearTimeout(this.#deadline);
     }
@@ -296,14 +297,14 @@ export class SessionRun {
       // What is still on its way from a container that has ended is read first.
       const late = exited.then((outcome) => delay(TIMEOUTS.exitNoticeMs, outcome));
       const first = await Promise.race([running, late]);
-      if ("result" in first) return this.#complete(first);
-      return this.#salvage(this.#stopReason === undefined ? first : cancellation(this.#stopReason));
+      if ("result" in first) return await this.#complete(first);
+      return await this.#salvage(this.#stopReason === undefined ? first : cancellation(this.#stopReason));
     } catch (error) {
       if (this.#kill.signal.aborted) throw error;
       // The container's end is the cause, the lost connection only its sign.
       const exit = await Promise.race([exited, delay(TIMEOUTS.exitLookMs, undefined)]);
       if (exit === undefined) throw error;
-      return this.#salvage(exit);
+      return await this.#salvage(exit);
     } finally {
       over.abort(new Error("the session is over"));
       await running.catch(() => {});
@@ -373,17 +374,22 @@ export class SessionRun {
   }
 
   /** Where the agent could not compute the patch, the streamed diffs are what there is. */
-  #complete(ended: AgentResult): AgentResult {
-    if (!ended.result.patchTruncated || ended.patch.length > 0) return ended;
-    const { changes, patch } = salvageChanges(this.#options.log.all());
+  async #complete(ended: AgentResult): Promise<AgentResult> {
+    const { result } = ended;
+    if (!result.patchTruncated || ended.patch.length > 0) {
+      const mismatch = await findPatchMismatch(ended.patch, result);
+      if (mismatch !== undefined) result.outcome = failure(patchMismatch(mismatch));
+      return ended;
+    }
+    const { changes, patch } = await salvageChanges(this.#options.log.all());
     ended.result.changes = changes;
     ended.result.changeCount = changes.length;
     return { ...ended, patch };
   }
 
   /** What is known from the log of a session whose agent is gone. */
-  #salvage(outcome: SessionResult["outcome"]): AgentResult {
-    const { changes, patch, ...known } = salvageChanges(this.#options.log.all());
+  async #salvage(outcome: SessionResult["outcome"]): Promise<AgentResult> {
+    const { changes, patch, ...known } = await salvageChanges(this.#options.log.all());
     const result = create(SessionResultSchema, { ...known, outcome, changes, changeCount: changes.length });
     return { result, patch, transcript: new Uint8Array() };
   }
@@ -396,6 +402,13 @@ function alike(uri: string, others: readonly string[]): string[] {
 
 function isModelFailure({ outcome }: SessionResult): boolean {
   return outcome.case === "failure" && ["MODEL_ERROR", "CLAUDE_ERROR"].includes(outcome.value.reason);
+}
+
+function patchMismatch(mismatch: string): AppError {
+  return new AppError("PATCH_MISMATCH", `The patch is not what the list of changes says: ${mismatch}.`, {
+    metadata: { mismatch },
+    help: "Something in the container has changed one of them: do not apply it.",
+  });
 }
 
 function hostClosing(): AppError {

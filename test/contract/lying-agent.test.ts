@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { createServer } from "node:http2";
 import type { Duplex } from "node:stream";
 import { setImmediate as turn } from "node:timers/promises";
@@ -15,6 +16,7 @@ import {
   ContainerSpecSchema,
   EgressDecidedSchema,
   type EventBody,
+  FileChange_Kind,
   FileChangeSchema,
   isFinal,
   SessionEventSchema,
@@ -247,15 +249,53 @@ test("a batch of more events than any agent has is the end of its session", asyn
   expect(session.result?.outcome).toMatchObject({ case: "failure", value: { reason: "AGENT_INVALID" } });
 });
 
+/** A new file of `lines` lines. */
+function addition(path: string, lines: number): Buffer {
+  const head = `diff --git a/${path} b/${path}\nnew file mode 100644\nindex 0..1\n--- /dev/null\n+++ b/${path}\n`;
+  return Buffer.from(`${head}@@ -0,0 +1,${lines} @@\n${"+a line\n".repeat(lines)}`);
+}
+
+function listing(path: string) {
+  return { changes: [create(FileChangeSchema, { path, kind: FileChange_Kind.ADDED })], changeCount: 1 };
+}
+
 test("a patch in pieces as large as the contract lets them be is taken whole", async () => {
-  const data = new Uint8Array(256 * 1024).fill(97);
+  const bytes = addition("made", 65_000);
+  const pieceBytes = 256 * 1024;
+  const sha256 = createHash("sha256").update(bytes).digest();
   const patch = async function* () {
-    yield { data, totalSizeBytes: BigInt(2 * data.length), sha256: new Uint8Array(32) };
-    yield { data: await Promise.resolve(data) };
+    yield { data: bytes.subarray(0, pieceBytes), totalSizeBytes: BigInt(bytes.length), sha256 };
+    yield { data: await Promise.resolve(bytes.subarray(pieceBytes)) };
   };
-  const { session, patch: taken } = await runBesideHonest({ patch });
+  const { session, patch: taken } = await runBesideHonest({ patch, result: listing("made") });
   expect(session.state).toBe(Session_State.SUCCEEDED);
-  expect(taken.length).toBe(2 * data.length);
+  expect(Buffer.from(taken)).toEqual(bytes);
+});
+
+test("a patch of other bytes than were announced is none", async () => {
+  const patch = async function* () {
+    yield await Promise.resolve({ data: addition("made", 1), sha256: new Uint8Array(32) });
+  };
+  const { session, patch: taken } = await runBesideHonest({ patch, result: listing("made") });
+  expect(session.result?.outcome).toMatchObject({ case: "failure", value: { reason: "AGENT_INVALID" } });
+  expect(taken).toHaveLength(0);
+});
+
+test.each([
+  ["names another file than the list", addition(".git/hooks/post-checkout", 1)],
+  ["touches a file more than the list", Buffer.concat([addition("made", 1), addition("more", 1)])],
+  ["is empty although the list is not", Buffer.alloc(0)],
+  [
+    "has a second file hidden behind the lines of the first",
+    Buffer.from(`${addition("made", 1)}--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+y\n`),
+  ],
+])("a patch that %s is kept for looking, and its session has failed", async (_, bytes) => {
+  const patch = async function* () {
+    yield await Promise.resolve({ data: bytes });
+  };
+  const { session, patch: taken } = await runBesideHonest({ patch, result: listing("made") });
+  expect(session.result?.outcome).toMatchObject({ case: "failure", value: { reason: "PATCH_MISMATCH" } });
+  expect(Buffer.from(taken)).toEqual(bytes);
 });
 
 test("a patch without an end is cut off, and the session says so", async () => {
@@ -267,7 +307,7 @@ test("a patch without an end is cut off, and the session says so", async () => {
   expect(session.result?.outcome).toMatchObject({ case: "failure", value: { reason: "PATCH_TOO_LARGE" } });
 });
 
-test("a patch is nothing but bytes to the host: one that would fill a disk, lead elsewhere or fool a terminal is kept as it is", async () => {
+test("a patch is never more than bytes to the host: one that would fill a disk, lead elsewhere or fool a terminal is kept as it is", async () => {
   const written = Buffer.from(
     [
       "diff --git a/\u001b]0;owned\u0007 b/../../etc/passwd",
@@ -284,7 +324,7 @@ test("a patch is nothing but bytes to the host: one that would fill a disk, lead
     yield await Promise.resolve({ data: written });
   };
   const { session, patch } = await runBesideHonest({ patch: given });
-  expect(session.state).toBe(Session_State.SUCCEEDED);
+  expect(session.result?.outcome).toMatchObject({ case: "failure", value: { reason: "PATCH_MISMATCH" } });
   expect(Buffer.from(patch)).toEqual(written);
   const summary = summarizeSession(session, patch);
   expect(summary.patch).toBeUndefined();

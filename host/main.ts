@@ -1,3 +1,5 @@
+import { EXIT } from "./cli/command-io.ts";
+import { outputFailed, StandardStream } from "./cli/output.ts";
 import { main } from "./cli/program.ts";
 
 // node:sqlite is announced as experimental in Node 22; the warning would go between our lines.
@@ -24,15 +26,16 @@ process.on("uncaughtException", (error) => {
   controller.abort(error);
 });
 // A reader that has gone is no reason to leave containers behind.
-process.stdout.on("error", () => controller.abort(new Error("standard output is closed")));
-process.stderr.on("error", () => {});
+const output = new StandardStream("stdout", () => controller.abort(new Error("standard output is closed")));
+const errors = new StandardStream("stderr");
 
-const { stdin, stdout, stderr, env } = process;
-const exitCode = await main(process.argv.slice(2), { stdin, stdout, stderr, env, signal: controller.signal });
-// A pipe may still hold what has been written.
-await new Promise<void>((resolve) => {
-  if (stdout.destroyed) resolve();
-  else stdout.once("error", () => resolve()).write("", () => resolve());
-});
+const { stdin, env } = process;
+const [stdout, stderr] = [output.stream, errors.stream];
+let exitCode = await main(process.argv.slice(2), { stdin, stdout, stderr, env, signal: controller.signal });
+const unwritten = await output.settled();
+if (unwritten !== undefined) exitCode = outputFailed(unwritten, stderr);
+// An answer may have been there. Who closes it does not want it.
+const unsaid = await errors.settled();
+if (unsaid !== undefined && unsaid.code !== "EPIPE") exitCode ||= EXIT.environment;
 // Everything that we own has been disposed of; idle keep-alive sockets need not be waited for.
 process.exit(failed ? 1 : exitCode);

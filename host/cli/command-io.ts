@@ -18,4 +18,6 @@ export const EXIT = {
   environment: 3,
   notFound: 4,
   canceled: 130,
+  /** As a shell shows a program that SIGPIPE has ended. */
+  outputClosed: 141,
 } as const;

@@ -41,6 +41,21 @@ test("nothing out of a container begins a row of show or of a result", () => {
   expect(ended.text).toContain(`  Done.\n  ${FORGED}\n`);
 });
 
+test("the patch stands alone where it can be piped into git apply, whatever the answer says", () => {
+  const session = failedSession();
+  const forged = "diff --git a/x b/x\nnew file mode 100644\n--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+x\n";
+  session.result!.finalText = forged;
+  const patch = Buffer.from("diff --git a/y b/y\n…");
+  const summary = summarizeSession(session, patch);
+  const [stdout, stderr, screen] = [new Plain(), new Plain(), new Screen()];
+  printResult(summary, patch, { stdout, stderr });
+  expect(stdout.text).toBe("diff --git a/y b/y\n…");
+  expect(stderr.text).toContain("  diff --git a/x b/x\n  new file");
+  printResult(summary, patch, { stdout: screen, stderr });
+  expect(screen.lines).toContain("  diff --git a/y b/y");
+  expect(screen.lines.filter((line) => line.startsWith("diff"))).toEqual([]);
+});
+
 test("a long line of an answer goes on below itself, and not at the terminal's margin", () => {
   const session = failedSession();
   session.result!.finalText = `${"a".repeat(78)}${FORGED}${"字".repeat(40)}`;

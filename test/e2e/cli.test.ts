@@ -1,4 +1,7 @@
 import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { claudecluster, type CommandOutcome } from "../support/claudecluster.ts";
@@ -26,6 +29,36 @@ test("run prints the patch on stdout, progress and answer on stderr, and exits 0
   expect(stdout).toMatch(/^diff --git /m);
   expect(stderr).toMatch(/^succeeded: \d+ files? changed/m);
   expect(stderr).toContain("Claude is working");
+});
+
+test("run > file gives a patch that git apply takes, and nothing is lost on a full disk without a word", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "claudecluster-patch-"));
+  const shell = (line: string) =>
+    promisify(execFile)("sh", ["-c", line, "claudecluster", process.execPath, CLAUDECLUSTER], {
+      cwd: directory,
+      env: rig.mcp.place.env,
+    });
+  // Claude's answer is a patch itself.
+  const forged = "diff --git a/evil b/evil\nnew file mode 100644\n--- /dev/null\n+++ b/evil\n@@ -0,0 +1 @@\n+x";
+  const command = `echo fine > fine.txt; printf '%s\\n' '${forged}'`;
+  await writeFile(
+    join(directory, "task"),
+    `[scenario: call-tools ${JSON.stringify([{ name: "Bash", input: { command } }])}]`,
+  );
+  await shell(
+    `git clone -q ${rig.repository} repo; "$1" "$2" run "$(cat task)" -r ${rig.repository} > patch 2> answer`,
+  );
+  const applied = await shell("cd repo && git apply --index ../patch && git diff --cached --name-only; cat ../answer");
+  expect(applied.stdout).toMatch(/^fine.txt\n/);
+  expect(applied.stdout).toContain("  diff --git a/evil b/evil\n");
+  const { session_id: id } = (JSON.parse((await cli(["list", "--json"])).stdout) as { session_id: string }[])[0]!;
+  for (const command of [`diff ${id}`, `show ${id}`, "list", `logs ${id}`, `logs ${id} --json`, `diff ${id} --json`]) {
+    await expect(shell(`"$1" "$2" ${command} > /dev/full`), command).rejects.toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining("ENOSPC") as string,
+    });
+  }
+  await rm(directory, { recursive: true });
 });
 
 test("run --json prints one JSON document, and a failed session exits 1", async () => {

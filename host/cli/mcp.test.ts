@@ -61,6 +61,11 @@ const INITIALIZE = {
 const INITIALIZED = { method: "notifications/initialized" };
 const LIST_TOOLS = { id: 1, method: "tools/list" };
 
+interface Tool {
+  name: string;
+  annotations: { readOnlyHint: boolean };
+}
+
 /** A client with a pipe of its own for each direction. */
 function connect() {
   const stdin = new PassThrough();
@@ -115,4 +120,15 @@ test("serves a client that opens with the older protocol and asks for the newer 
     expect(answers.find(({ id } = {}) => id === answer.id)).toMatchObject(answer);
   client.leave();
   expect(await client.ended).toBe(0);
+});
+
+test("says of the tools that only read that they do, and of no other: clients overlap these calls, or do not ask", async () => {
+  const client = connect();
+  client.send(INITIALIZE, INITIALIZED, LIST_TOOLS);
+  await client.answer();
+  const { result } = (await client.answer()) as { result: { tools: Tool[] } };
+  const reading = result.tools.filter(({ annotations }) => annotations.readOnlyHint).map(({ name }) => name);
+  expect(reading).toEqual(["list_sessions", "get_session", "wait_session"]);
+  client.leave();
+  await client.ended;
 });

@@ -10,7 +10,7 @@ import { ContainerSpawnerTool } from "./container-spawner.ts";
 import { patchContents } from "./patch-contents.ts";
 import { registerSessionTools } from "./session-tools.ts";
 
-const INSTRUCTIONS = `Runs other Claude Code instances in sealed containers. Use spawn_claude_container for a task that can be done on a fresh clone of a repository, several calls at once for several tasks. It returns a patch: review it before you apply it. Sessions outlive the call that started them and Claude Code itself: list_sessions finds them again, wait_session and get_session bring their results.`;
+const INSTRUCTIONS = `Runs other Claude Code instances in sealed containers. Use spawn_claude_container for a task that can be done on a fresh clone of a repository. It returns a patch: review it before you apply it. For several tasks at once: spawn each with wait: false, then wait_session for each, all waits in one message. Sessions outlive the call that started them and Claude Code itself: list_sessions finds them again, wait_session and get_session bring their results.`;
 
 export interface MCPServerOptions {
   sessions: Sessions;

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -7,31 +7,30 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { git } from "../model/small-repository.ts";
 import { CLAUDECLUSTER } from "../support/mcp-client.ts";
-import { startRig } from "../support/rig.ts";
+import { type Rig, startRig } from "../support/rig.ts";
 
 const CLAUDE = fileURLToPath(new URL("../../node_modules/.bin/claude", import.meta.url));
 
-test("a real Claude Code with our server in its .mcp.json has a second one change a repository", async () => {
-  await using rig = await startRig();
+interface Listed {
+  sessions: { session_id: string; state: string; create_time: string }[];
+}
+
+/** Runs `prompt` in a real Claude Code with our server in its .mcp.json, and returns what it printed. */
+async function runParent(
+  rig: Rig,
+  prompt: string,
+  server = { command: process.execPath, args: [CLAUDECLUSTER, "mcp"] },
+): Promise<Record<string, unknown>[]> {
   const home = await mkdtemp(join(tmpdir(), "claudecluster-parent-"));
   try {
     const project = join(home, "project");
     await git(home, "init", "-q", project);
     const env = { ANTHROPIC_BASE_URL: rig.model.url, ANTHROPIC_API_KEY: rig.key };
-    const server = { type: "stdio", command: process.execPath, args: [CLAUDECLUSTER, "mcp"], env: rig.mcp.place.env };
-    await writeFile(join(project, ".mcp.json"), JSON.stringify({ mcpServers: { claudecluster: server } }));
-    const call = { task: "[scenario: multi-file-change] Improve the greeter.", repository: rig.repository };
+    const claudecluster = { type: "stdio", ...server, env: rig.mcp.place.env };
+    await writeFile(join(project, ".mcp.json"), JSON.stringify({ mcpServers: { claudecluster } }));
     const child = spawn(
       CLAUDE,
-      [
-        "-p",
-        `[scenario: spawn-child ${JSON.stringify(call)}]`,
-        "--output-format",
-        "stream-json",
-        "--verbose",
-        "--permission-mode",
-        "bypassPermissions",
-      ],
+      ["-p", prompt, "--output-format", "stream-json", "--verbose", "--permission-mode", "bypassPermissions"],
       {
         cwd: project,
         env: {
@@ -49,17 +48,62 @@ test("a real Claude Code with our server in its .mcp.json has a second one chang
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line) as Record<string, unknown>);
-    const result = messages.find(({ type }) => type === "result");
-    expect(result, err).toMatchObject({ is_error: false });
-    expect(messages.find(({ subtype }) => subtype === "init")).toMatchObject({
-      // Pending where this machine is busy: the call below waits for it.
-      mcp_servers: [{ name: "claudecluster", status: expect.stringMatching(/^(connected|pending)$/) }],
-    });
-    // The scripted parent reports the tool's result: the child's session, its changes, its patch.
-    expect(String(result?.["result"])).toMatch(/ses_[0-9A-Z]{26}/);
-    expect(String(result?.["result"])).toContain("src/greet.js");
-    expect(String(result?.["result"])).toContain("diff --git");
+    expect(
+      messages.find(({ type }) => type === "result"),
+      err,
+    ).toMatchObject({ is_error: false });
+    return messages;
   } finally {
     await rm(home, { recursive: true, force: true });
   }
+}
+
+function answer(messages: readonly Record<string, unknown>[]): string {
+  return String(messages.find(({ type }) => type === "result")?.["result"]);
+}
+
+test("a real Claude Code with our server in its .mcp.json has a second one change a repository", async () => {
+  await using rig = await startRig();
+  const call = { task: "[scenario: multi-file-change] Improve the greeter.", repository: rig.repository };
+  const messages = await runParent(rig, `[scenario: spawn-child ${JSON.stringify(call)}]`);
+  expect(messages.find(({ subtype }) => subtype === "init")).toMatchObject({
+    // Pending where this machine is busy: the call below waits for it.
+    mcp_servers: [{ name: "claudecluster", status: expect.stringMatching(/^(connected|pending)$/) }],
+  });
+  // The scripted parent reports the tool's result: the child's session, its changes, its patch.
+  expect(answer(messages)).toMatch(/ses_[0-9A-Z]{26}/);
+  expect(answer(messages)).toContain("src/greet.js");
+  expect(answer(messages)).toContain("diff --git");
+});
+
+test("a real Claude Code starts several sessions with one message, and waits for them with the next", async () => {
+  await using rig = await startRig();
+  const tool = (name: string, input: object) => ({ name: `mcp__claudecluster__${name}`, input });
+  const numbers = [1, 2, 3];
+  const spawns = numbers.map((number) =>
+    tool("spawn_claude_container", {
+      task: `[scenario: long-run seconds=5 steps=5] ${number}`,
+      repository: rig.repository,
+      wait: false,
+    }),
+  );
+  const waits = numbers.map((number) => tool("wait_session", { session_id: `{{session ${number}}}` }));
+  const messages = await runParent(rig, `[scenario: call-tools ${JSON.stringify([spawns, waits])}]`);
+  expect(answer(messages)).toContain("succeeded");
+  const listed = await rig.mcp.client.callTool({ name: "list_sessions", arguments: {} });
+  const { sessions } = listed.structuredContent as unknown as Listed;
+  expect(sessions.map(({ state }) => state)).toEqual(["succeeded", "succeeded", "succeeded"]);
+  const createTimes = sessions.map(({ create_time }) => Date.parse(create_time));
+  expect(Math.max(...createTimes) - Math.min(...createTimes)).toBeLessThan(1000);
+});
+
+test("a real Claude Code reaches a server that is slow to start at once: it has asked twice by then", async () => {
+  await using rig = await startRig();
+  const starts = join(rig.mcp.stateDirectory, "starts");
+  // Claude Code falls back to the older protocol after some 2.6 s, and starts a server that has ended again.
+  const args = ["-c", 'echo >> "$0"; sleep 4; exec "$@"', starts, process.execPath, CLAUDECLUSTER, "mcp"];
+  const list = [{ name: "mcp__claudecluster__list_sessions", input: {} }];
+  const messages = await runParent(rig, `[scenario: call-tools ${JSON.stringify(list)}]`, { command: "sh", args });
+  expect(answer(messages)).toContain('"sessions":[]');
+  expect(await readFile(starts, "utf8")).toBe("\n");
 });

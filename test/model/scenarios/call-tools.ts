@@ -2,19 +2,24 @@ import { z } from "zod";
 import { MarkerError } from "../marker.ts";
 import { call, defineScenario, say, type Step, type Turn } from "../scenario.ts";
 
-const listed = z.array(z.object({ name: z.string(), input: z.record(z.string(), z.unknown()).default({}) }));
+const toolCall = z.object({ name: z.string(), input: z.record(z.string(), z.unknown()).default({}) });
+const listed = z.array(z.union([toolCall, z.array(toolCall).min(1)]));
+
+/** The calls of one message. */
+type Together = readonly z.infer<typeof toolCall>[];
 
 export const callTools = defineScenario({
   name: "call-tools",
   summary:
-    'Calls the tools listed as JSON, [{"name": "…", "input": {…}}, …], one per step, then reports the last result. {{session}} and {{result}} in an input stand for the newest session id in the results so far and the newest result.',
+    'Calls the tools listed as JSON, [{"name": "…", "input": {…}}, …], one per step (those of a list in the list in one), then reports the last result. {{session}} and {{result}} in an input stand for the newest session id in the results so far and the newest result, {{session 1}} for the first session id.',
   steps: (_, turn) => {
     const parsed = listed.safeParse(turn.json);
     if (!parsed.success)
       throw new MarkerError(
         `Scenario "call-tools" needs a JSON list of {"name", "input"}: ${parsed.error.issues[0]?.message ?? ""}`,
       );
-    return [...callSteps(parsed.data, turn), report(turn)];
+    const steps = parsed.data.map((step) => (Array.isArray(step) ? step : [step]));
+    return [...callSteps(steps, turn), report(turn)];
   },
 });
 
@@ -33,7 +38,7 @@ export const spawnChild = defineScenario({
       tool ||
       (turn.tools.find((known) => known.endsWith("__spawn_claude_container")) ??
         "mcp__claudecluster__spawn_claude_container");
-    return [...callSteps([{ name, input: input.data }], turn), report(turn)];
+    return [...callSteps([[{ name, input: input.data }]], turn), report(turn)];
   },
 });
 
@@ -44,12 +49,13 @@ export const askQuestion = defineScenario({
   steps: ({ question, first, second }, turn) => {
     const options = [first, second].map((label) => ({ label, description: `Use ${label}` }));
     const input = { questions: [{ question, header: "Greeting", options, multiSelect: false }] };
-    return [...callSteps([{ name: "AskUserQuestion", input }], turn), report(turn)];
+    return [...callSteps([[{ name: "AskUserQuestion", input }]], turn), report(turn)];
   },
 });
 
 /** The calls, before them ToolSearch for those that Claude Code has deferred: it refuses a tool whose schema was not loaded. */
-function callSteps(calls: z.infer<typeof listed>, turn: Turn): readonly Step[] {
+function callSteps(messages: readonly Together[], turn: Turn): readonly Step[] {
+  const calls = messages.flat();
   const searched = turn.calls.some((done) => done.name === "ToolSearch");
   const maySearch = turn.calls.length === 0 && turn.tools.includes("ToolSearch");
   const deferred = maySearch ? calls.map(({ name }) => name).filter((name) => !turn.tools.includes(name)) : [];
@@ -57,7 +63,12 @@ function callSteps(calls: z.infer<typeof listed>, turn: Turn): readonly Step[] {
     "ToolSearch",
     { query: `select:${[...new Set(deferred)].join(",")}`, max_results: 10 },
   ]);
-  const steps = calls.map(({ name, input }) => call(`Calling ${name}.`, [name, fill(input, turn)]));
+  const steps = messages.map((together) =>
+    call(
+      `Calling ${together.map(({ name }) => name).join(", ")}.`,
+      ...together.map(({ name, input }) => [name, fill(input, turn)] as const),
+    ),
+  );
   return searched || deferred.length > 0 ? [search, ...steps] : steps;
 }
 
@@ -69,11 +80,13 @@ const SESSION_ID = /ses_[0-9A-HJKMNP-TV-Z]{26}/gi;
 
 function fill(input: Readonly<Record<string, unknown>>, turn: Turn): unknown {
   const results = [...turn.earlierResults, ...turn.calls.map((done) => done.result?.text ?? "")];
-  const session = results.flatMap((text) => text.match(SESSION_ID) ?? []).at(-1) ?? "{{session}}";
+  const sessions = results.flatMap((text) => text.match(SESSION_ID) ?? []);
+  const distinct = [...new Set(sessions)];
   return replaceIn(
     input,
     new Map([
-      ["{{session}}", session],
+      ["{{session}}", sessions.at(-1) ?? "{{session}}"],
+      ...distinct.map((session, index) => [`{{session ${index + 1}}}`, session] as const),
       ["{{result}}", results.at(-1) ?? ""],
     ]),
   );

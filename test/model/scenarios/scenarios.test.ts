@@ -101,6 +101,25 @@ describe("call-tools", () => {
     ]);
   });
 
+  it("calls several tools with one message, and fills in the session that each of an earlier one has named", async () => {
+    const ids = ["ses_01JD0000000000000000000001", "ses_01JD0000000000000000000002"];
+    const starts = [{ name: "start" }, { name: "start" }];
+    const waits = [1, 2].map((number) => ({ name: "wait", input: { id: `{{session ${number}}}` } }));
+    const task = `[scenario: call-tools ${JSON.stringify([starts, waits])}]`;
+    await using model = await startScriptedModel();
+    const messages = await converse({ url: model.url, task, run: () => `it is ${ids.shift() ?? ""}` });
+    expect(messages.map(toolInputs).filter((made) => made.length > 0)).toEqual([
+      [
+        ["start", {}],
+        ["start", {}],
+      ],
+      [
+        ["wait", { id: "ses_01JD0000000000000000000001" }],
+        ["wait", { id: "ses_01JD0000000000000000000002" }],
+      ],
+    ]);
+  });
+
   it("finds the spawn tool under a plugin's name", async () => {
     const tool = "mcp__plugin_claudecluster_claudecluster__spawn_claude_container";
     expect(await calls('[scenario: spawn-child {"task":"x"}]', undefined, [tool])).toEqual([[tool, { task: "x" }]]);

@@ -28,6 +28,8 @@ const INFO = {
   OSType: true,
   OperatingSystem: true,
   Architecture: true,
+  NCPU: true,
+  MemTotal: true,
   MemoryLimit: true,
   SwapLimit: true,
   CpuCfsQuota: true,
@@ -46,7 +48,7 @@ export function isOurs(labels: Labels, identity: string): boolean {
   return labels?.[FILTER_LABEL] === identity;
 }
 
-/** What the host is told of the engine: nothing of the machine but what it runs. */
+/** What the host is told of the engine: nothing of the machine but what it runs, and its CPUs and memory. */
 export function reduceInfo(info: Json): Json {
   return pick(info, Object.keys(INFO));
 }

@@ -6,6 +6,8 @@ export interface ContainerRequest {
   image: string;
   memoryBytes: number;
   cpuCount: number;
+  /** Where the runtime has fewer CPUs it gives all of them. Default false: it refuses. */
+  fewerCpusWillDo?: boolean;
   /** Part of the memory. */
   workspaceSizeBytes: number;
   /** The agent's settings. Never a secret. */
@@ -45,9 +47,15 @@ export interface CreateProgress {
   message: string;
 }
 
+/** What a runtime's machine has for all containers together, as far as the runtime says it. */
+export interface RuntimeCapacity {
+  cpuCount?: number;
+  memoryBytes?: number;
+}
+
 /** A runtime's state of health. */
 export type RuntimeHealth =
-  | { healthy: true; description: string; warnings: string[] }
+  | { healthy: true; description: string; warnings: string[]; capacity?: RuntimeCapacity }
   | { healthy: false; reason: string; message: string; help: string };
 
 /** What is known of an image. */
@@ -77,7 +85,7 @@ export interface Runtime extends AsyncDisposable {
   /**
    * Gives a started container or leaves nothing behind. Rejects within a second of an abort, with
    * the signal's reason. Throws AppError: IMAGE_NOT_FOUND, RUNTIME_UNAVAILABLE,
-   * RUNTIME_PERMISSION_DENIED, LIMITS_NOT_ENFORCED, CONTAINER_CREATE_FAILED.
+   * RUNTIME_UNSUPPORTED, RUNTIME_PERMISSION_DENIED, LIMITS_NOT_ENFORCED, CONTAINER_CREATE_FAILED.
    */
   create(
     request: ContainerRequest,

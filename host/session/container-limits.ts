@@ -17,6 +17,8 @@ export interface ContainerLimits {
   image: string;
   memoryBytes: number;
   cpuCount: number;
+  /** Nobody has asked for so many: where there are fewer, these will do. */
+  fewerCpusWillDo: boolean;
   workspaceSizeBytes: number;
 }
 
@@ -25,10 +27,7 @@ function invalid(reason: string, message: string, help: string): AppError {
 }
 
 /** Fills in the defaults. Throws INVALID_ARGUMENT for limits that cannot be meant. */
-export function completeLimits(
-  spec: ContainerSpec,
-  defaults: { image: string; hostCpuCount: number },
-): ContainerLimits {
+export function completeLimits(spec: ContainerSpec, defaults: { image: string }): ContainerLimits {
   const memoryBytes = spec.memoryBytes === 0n ? DEFAULT_MEMORY_BYTES : Number(spec.memoryBytes);
   if (!(memoryBytes >= MIN_MEMORY_BYTES && memoryBytes <= MAX_MEMORY_BYTES)) {
     throw invalid(
@@ -37,8 +36,9 @@ export function completeLimits(
       "Use 256 MiB to 1 TiB.",
     );
   }
-  // The engine refuses more CPUs than there are; the default gives way, a wish does not.
-  const cpuCount = spec.cpuCount === 0 ? Math.min(DEFAULT_CPU_COUNT, defaults.hostCpuCount) : spec.cpuCount;
+  // The runtime refuses more CPUs than it has; the default gives way, a wish does not.
+  const fewerCpusWillDo = spec.cpuCount === 0;
+  const cpuCount = fewerCpusWillDo ? DEFAULT_CPU_COUNT : spec.cpuCount;
   if (!(cpuCount >= MIN_CPU_COUNT && cpuCount <= MAX_CPU_COUNT)) {
     throw invalid("CPU_INVALID", `The CPU limit is ${spec.cpuCount}.`, "Use 0.1 or more.");
   }
@@ -60,5 +60,5 @@ export function completeLimits(
       "Use a name such as claudecluster/agent:latest.",
     );
   }
-  return { image, memoryBytes, cpuCount, workspaceSizeBytes };
+  return { image, memoryBytes, cpuCount, fewerCpusWillDo, workspaceSizeBytes };
 }

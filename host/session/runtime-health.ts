@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { AppError } from "../../proto/index.ts";
 import { raceSignal } from "../runtime/race-signal.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Runtime, RuntimeCapacity } from "../runtime/runtime.ts";
 import type { SessionQueue } from "./session-queue.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
@@ -15,18 +15,26 @@ export class RuntimeHealth {
   readonly #queue: SessionQueue;
   readonly #signal: AbortSignal;
   readonly #logger: Logger;
+  readonly #onCapacity: (capacity: RuntimeCapacity) => void;
   /** It has worked before, so that it may well come back. */
   #worked = false;
   readonly #firstLook: Promise<void>;
   #problem: string | undefined;
   #recovery: Promise<void> | undefined;
 
-  /** `signal` ends the probing. */
-  constructor(options: { runtime: Runtime; queue: SessionQueue; signal: AbortSignal; logger: Logger }) {
+  /** `signal` ends the probing. `onCapacity` is told what a healthy runtime's machine has. */
+  constructor(options: {
+    runtime: Runtime;
+    queue: SessionQueue;
+    signal: AbortSignal;
+    logger: Logger;
+    onCapacity?: (capacity: RuntimeCapacity) => void;
+  }) {
     this.#runtime = options.runtime;
     this.#queue = options.queue;
     this.#signal = options.signal;
     this.#logger = options.logger;
+    this.#onCapacity = options.onCapacity ?? (() => {});
     this.#firstLook = this.#look();
   }
 
@@ -63,7 +71,10 @@ export class RuntimeHealth {
 
   /** A host that starts while there is a runtime may rely on it. */
   async #look(): Promise<void> {
-    if ((await this.#runtime.check({ signal: this.#signal })).healthy) this.#worked = true;
+    const health = await this.#runtime.check({ signal: this.#signal });
+    if (!health.healthy) return;
+    this.#worked = true;
+    this.#onCapacity(health.capacity ?? {});
   }
 
   /** Asks until it is healthy; ends with the host. */
@@ -72,7 +83,10 @@ export class RuntimeHealth {
     for (;;) {
       await delay(TIMEOUTS.runtimeProbeMs, undefined, { signal: this.#signal });
       const health = await this.#runtime.check({ signal: this.#signal });
-      if (health.healthy) break;
+      if (health.healthy) {
+        this.#onCapacity(health.capacity ?? {});
+        break;
+      }
       this.#problem = `${health.message} ${health.help}`.trim();
       this.#queue.hold(this.#problem);
     }

@@ -4,12 +4,15 @@ import { managerOptions } from "../../test/support/manager-options.ts";
 import { ContainerSpecSchema, SessionSpecSchema } from "../../proto/index.ts";
 import { FakeMachine } from "../runtime/fake/fake-machine.ts";
 import { FakeRuntime } from "../runtime/fake/fake-runtime.ts";
+import type { RuntimeHealth } from "../runtime/runtime.ts";
 import { finished, NEW, said } from "../store/fixtures.ts";
 import { SqliteStore } from "../store/sqlite-store.ts";
 import { SessionManager } from "./session-manager.ts";
 
-/** A manager on an engine that is not there: its sessions end at once. */
-function start() {
+const NO_ENGINE: RuntimeHealth = { healthy: false, reason: "RUNTIME_UNAVAILABLE", message: "No engine.", help: "" };
+
+/** A manager, by default on an engine that is not there: its sessions end at once. */
+function start(health: RuntimeHealth = NO_ENGINE) {
   const stack = new AsyncDisposableStack();
   const store = stack.use(new SqliteStore(":memory:"));
   const machine = new FakeMachine({
@@ -18,7 +21,7 @@ function start() {
     },
   });
   const runtime = stack.use(new FakeRuntime({ machine }));
-  runtime.health = { healthy: false, reason: "RUNTIME_UNAVAILABLE", message: "No engine.", help: "" };
+  runtime.health = health;
   const sessions = stack.use(
     new SessionManager({
       runtime,
@@ -61,4 +64,10 @@ test("tells a late reader that the session was removed meanwhile", async () => {
     for await (const _event of reading);
   };
   await expect(rest()).rejects.toMatchObject({ reason: "SESSION_NOT_FOUND" });
+});
+
+test("runs as many sessions as the engine's machine can bear, not this one's", async () => {
+  const capacity = { cpuCount: 1000, memoryBytes: 2 ** 50 };
+  await using host = start({ healthy: true, description: "fake", warnings: [], capacity });
+  await expect.poll(() => host.sessions.status().maxRunning).toBe(4000);
 });

@@ -22,7 +22,7 @@ import {
   SessionStartedSchema,
   StateChangedSchema,
 } from "../../proto/index.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Runtime, RuntimeCapacity } from "../runtime/runtime.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { type ContainerLimits, completeLimits } from "./container-limits.ts";
 import { continueSpec } from "./continuation.ts";
@@ -73,9 +73,14 @@ export class SessionManager implements Sessions, AsyncDisposable {
     this.#options = options;
     const { runtime, logger } = options;
     const { signal } = this.#closing;
-    const machine = queueLimits({ memoryBytes: totalmem(), cpuCount: availableParallelism() });
-    this.#queue = new SessionQueue({ ...machine, ...options.queue });
-    this.#health = new RuntimeHealth({ runtime, queue: this.#queue, signal, logger });
+    // Of this machine, until the runtime says what its own has.
+    const limitsOf = ({ memoryBytes = totalmem(), cpuCount = availableParallelism() }: RuntimeCapacity) => ({
+      ...queueLimits({ memoryBytes, cpuCount }),
+      ...options.queue,
+    });
+    this.#queue = new SessionQueue(limitsOf({}));
+    const onCapacity = (capacity: RuntimeCapacity) => (this.#queue.limits = limitsOf(capacity));
+    this.#health = new RuntimeHealth({ runtime, queue: this.#queue, signal, logger, onCapacity });
     this.#sweep = sweepContainers(runtime, { signal, logger, isLive: (id) => this.#isLive(id) });
   }
 
@@ -116,7 +121,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
   }
 
   #completeLimits(spec: ContainerSpec): ContainerLimits {
-    return completeLimits(spec, { image: this.#options.defaultImage, hostCpuCount: availableParallelism() });
+    return completeLimits(spec, { image: this.#options.defaultImage });
   }
 
   #start(session: Pick<SessionRunOptions, "spec" | "limits" | "log" | "resumed">): void {

@@ -106,3 +106,18 @@ test("tells the first at once and those far behind once a second, with their new
 test("derives what may run from the machine", () => {
   expect(queueLimits({ memoryBytes: 16, cpuCount: 2 })).toEqual({ maxRunning: 8, maxMemoryBytes: 12 });
 });
+
+test("admits those who wait when there is room for more, and ends nobody when there is for fewer", async () => {
+  const queue = new SessionQueue({ maxRunning: 1, maxMemoryBytes: 10 });
+  const first = enter(queue);
+  const second = enter(queue);
+  await first.place;
+  queue.limits = { maxRunning: 2, maxMemoryBytes: 10 };
+  await second.place;
+  queue.limits = { maxRunning: 1, maxMemoryBytes: 10 };
+  const third = enter(queue);
+  (await first.place)[Symbol.dispose]();
+  expect(queue.waitingCount).toBe(1);
+  (await second.place)[Symbol.dispose]();
+  await third.place;
+});

@@ -33,7 +33,7 @@ export interface EnterOptions {
 
 /** First come, first served: sessions run while there is room for them, the others wait in order. */
 export class SessionQueue {
-  readonly limits: QueueLimits;
+  #limits: QueueLimits;
   readonly #waiting: Entry[] = [];
   #running = 0;
   #memoryBytes = 0;
@@ -41,7 +41,17 @@ export class SessionQueue {
   #farTimer: NodeJS.Timeout | undefined;
 
   constructor(limits: QueueLimits) {
-    this.limits = limits;
+    this.#limits = limits;
+  }
+
+  get limits(): QueueLimits {
+    return this.#limits;
+  }
+
+  /** What may run from now on; who runs already goes on. */
+  set limits(limits: QueueLimits) {
+    this.#limits = limits;
+    this.#advance();
   }
 
   get waitingCount(): number {

@@ -34,15 +34,17 @@ test("refuses a ref without a repository", () => {
 });
 
 const limits = (input: Parameters<typeof toCreateRequest>[0]) =>
-  completeLimits(toCreateRequest(input).container, { image: "agent:1", hostCpuCount: 1 });
+  completeLimits(toCreateRequest(input).container, { image: "agent:1" });
 
-test("gives 2 GiB and as many CPUs as there are, up to two", () => {
+test("gives 2 GiB and two CPUs, or as many as there are; a wish is one", () => {
   expect(limits({ task: "x" })).toEqual({
     image: "agent:1",
     memoryBytes: 2 * 1024 ** 3,
-    cpuCount: 1,
+    cpuCount: 2,
+    fewerCpusWillDo: true,
     workspaceSizeBytes: 1024 ** 3,
   });
+  expect(limits({ task: "x", cpus: 1.5 })).toMatchObject({ cpuCount: 1.5, fewerCpusWillDo: false });
 });
 
 test.each([

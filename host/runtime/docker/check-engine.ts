@@ -1,9 +1,10 @@
 import { AppError } from "../../../proto/index.ts";
-import type { RuntimeHealth } from "../runtime.ts";
+import type { RuntimeCapacity, RuntimeHealth } from "../runtime.ts";
 import { engineError } from "./engine-error.ts";
 import { limitsNotEnforced, missingLimits, weaknesses } from "./engine-limits.ts";
 import type { Engine, EngineInfo } from "./engine.ts";
 import { engineName, untestedEngine } from "./tested-engines.ts";
+import { unsupportedEngine } from "./unsupported-engine.ts";
 
 const CHECK_MS = 5_000;
 
@@ -25,10 +26,29 @@ export async function checkEngine(
 function healthOf(info: EngineInfo, allowWeakLimits: boolean): RuntimeHealth {
   const { OSType = "linux", Architecture = "" } = info;
   if (OSType !== "linux") return unhealthy(wrongSystem(OSType));
+  const unsupported = unsupportedEngine(info);
+  if (unsupported !== undefined) return unhealthy(unsupported);
   const missing = missingLimits(info);
   if (missing.length > 0 && !allowWeakLimits) return unhealthy(limitsNotEnforced(missing));
   const platform = Architecture === "" ? OSType : `${OSType}/${Architecture}`;
-  return { healthy: true, description: `${engineName(info)} (${platform})`, warnings: engineWarnings(info) };
+  const capacity = engineCapacity(info);
+  const description = [`${engineName(info)} (${platform})`, ...describe(capacity)].join(", ");
+  return { healthy: true, description, warnings: engineWarnings(info), capacity };
+}
+
+/** What containers may share, as the engine says it; what it does not say is left out. */
+function engineCapacity({ NCPU, MemTotal }: EngineInfo): RuntimeCapacity {
+  return {
+    ...(NCPU !== undefined && NCPU > 0 && { cpuCount: NCPU }),
+    ...(MemTotal !== undefined && MemTotal > 0 && { memoryBytes: MemTotal }),
+  };
+}
+
+function describe({ cpuCount, memoryBytes }: RuntimeCapacity): string[] {
+  return [
+    ...(cpuCount === undefined ? [] : [`${cpuCount} CPU${cpuCount === 1 ? "" : "s"}`]),
+    ...(memoryBytes === undefined ? [] : [`${(memoryBytes / 1024 ** 3).toFixed(1)} GiB of memory`]),
+  ];
 }
 
 /** What somebody who relies on the engine should know, and does not stop us. */

@@ -185,3 +185,40 @@ test("does not wait for ever for a uid that others take each time", async () => 
   });
   expect(calls.filter((call) => call === "DELETE /containers/c1")).toHaveLength(5);
 });
+
+test.each([
+  ["nobody's wish", true, 1e9],
+  ["a wish", false, 2e9],
+])("asks for the engine's CPUs where more are %s: %s", async (_what, fewerCpusWillDo, NanoCpus) => {
+  answers["GET /info"] = { MemoryLimit: true, CpuCfsQuota: true, PidsLimit: true, NCPU: 1, MemTotal: 2 ** 30 };
+  await using small = runtime();
+  await small.create({ ...request, cpuCount: 2, fewerCpusWillDo }, { signal });
+  expect(bodies[0]?.HostConfig).toMatchObject({ NanoCpus });
+});
+
+test("says what the engine's machine has, and nothing of what it does not say", async () => {
+  answers["GET /info"] = { ServerVersion: "26.1.5", NCPU: 1, MemTotal: 6.5 * 2 ** 30 };
+  await using engine = runtime();
+  expect(await engine.check({ signal })).toMatchObject({
+    description: "Docker 26.1.5 (linux), 1 CPU, 6.5 GiB of memory",
+    capacity: { cpuCount: 1, memoryBytes: 6.5 * 2 ** 30 },
+  });
+  answers["GET /info"] = { ServerVersion: "26.1.5" };
+  expect(await engine.check({ signal })).toMatchObject({ description: "Docker 26.1.5 (linux)", capacity: {} });
+});
+
+test.each([false, true])(
+  "refuses Podman with the reason, whatever limits are accepted (%s)",
+  async (allowWeakLimits) => {
+    answers["GET /info"] = { ServerVersion: "5.4.2", BuildahVersion: "1.39.4", Architecture: "amd64", NCPU: 2 };
+    await using podman = runtime(allowWeakLimits);
+    const unsupported = {
+      reason: "RUNTIME_UNSUPPORTED",
+      message: expect.stringMatching(/^Podman 5\.4\.2 is not supported: .*seccomp profile.*tmpfs/),
+      help: expect.stringContaining("DOCKER_HOST"),
+    };
+    expect(await podman.check({ signal })).toMatchObject({ healthy: false, ...unsupported });
+    await expect(podman.create(request, { signal })).rejects.toMatchObject(unsupported);
+    expect(calls).not.toContain("POST /containers/create");
+  },
+);

@@ -7,7 +7,7 @@ import { type ContainerPlan, containerConfig } from "./container-config.ts";
 import { containerName } from "./container-name.ts";
 import { engineError, imageNotFound, statusOf } from "./engine-error.ts";
 import { UNLIMITED_SWAP, droppedLimits, limitsNotEnforced, missingLimits } from "./engine-limits.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine, EngineInfo } from "./engine.ts";
 import type { KnownEngine } from "./known-engine.ts";
 import { LABELS, type Owner, RUNTIME, uidIn } from "./labels.ts";
 import { raceSignal } from "../race-signal.ts";
@@ -15,6 +15,7 @@ import { removeContainer } from "./remove-container.ts";
 import { notSealed, openings } from "./seal-check.ts";
 import { sendCreate } from "./send-create.ts";
 import { pickSessionUid } from "./session-uid.ts";
+import { unsupportedEngine } from "./unsupported-engine.ts";
 
 /** Two hosts that pick the same uid at the same time both try again; thrice is beyond chance. */
 const ATTEMPTS = 5;
@@ -50,7 +51,7 @@ export async function createContainer(
     const found = await looking;
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const sessionUid = attempt === 1 ? await firstUid : await freeUid(context, signal);
-      const plan = { ...found, request, sessionUid, owner: context.owner };
+      const plan = { ...found, sessionUid, owner: context.owner };
       const ref = await createOnce(context, plan, options);
       if (ref !== undefined) return ref;
     }
@@ -67,21 +68,30 @@ export async function createContainer(
 /** Looks whether it can work at all, and at what the configuration depends on. */
 async function lookAround(
   { engine, knownEngine, allowWeakLimits }: CreateContext,
-  { image }: ContainerRequest,
+  request: ContainerRequest,
   { signal, onProgress }: CreateOptions,
-): Promise<Pick<ContainerPlan, "imageVolumes" | "limitsCpu" | "filtersSystemCalls">> {
+): Promise<Pick<ContainerPlan, "request" | "imageVolumes" | "limitsCpu" | "filtersSystemCalls">> {
+  const { image } = request;
   const [info, { Config }] = await Promise.all([
     knownEngine.info({ signal }),
     engine.inspectImage(image, { signal }).catch(explainMissing(image)),
   ]);
+  const unsupported = unsupportedEngine(info);
+  if (unsupported !== undefined) throw unsupported;
   const missing = missingLimits(info);
   refuseWeakLimits(missing, allowWeakLimits);
   for (const message of engineWarnings(info)) onProgress?.({ phase: "image", message });
   return {
+    request: request.fewerCpusWillDo === true ? withinCpus(request, info) : request,
     imageVolumes: Object.keys(Config?.Volumes ?? {}),
     limitsCpu: !missing.includes("CPU"),
     filtersSystemCalls: !missing.includes("system calls"),
   };
+}
+
+/** An engine refuses more CPUs than it has, which may be fewer than this machine's. */
+function withinCpus(request: ContainerRequest, { NCPU = Infinity }: EngineInfo): ContainerRequest {
+  return { ...request, cpuCount: Math.min(request.cpuCount, NCPU) };
 }
 
 /** At an image, and at a create, "not found" means the image. */

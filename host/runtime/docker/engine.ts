@@ -10,6 +10,10 @@ export interface EngineInfo {
   OSType?: string;
   OperatingSystem?: string;
   Architecture?: string;
+  /** CPUs that the engine may use, which may be in another machine than ours. */
+  NCPU?: number;
+  /** In bytes. */
+  MemTotal?: number;
   MemoryLimit?: boolean;
   SwapLimit?: boolean;
   CpuCfsQuota?: boolean;
@@ -20,7 +24,7 @@ export interface EngineInfo {
   /** Of storage. */
   Driver?: string;
   DefaultRuntime?: string;
-  /** Only Podman says it. */
+  /** Only Podman says it, in every version. */
   BuildahVersion?: string;
 }
 

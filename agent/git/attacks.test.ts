@@ -178,8 +178,13 @@ test("leaves a submodule alone, takes ordinary files in its place, and says when
   claude("rm sub");
   expect((await look(workspace)).kinds).toEqual(["D sub"]);
   claude("git init -q sub; cd sub; echo x > file; git add file; git -c user.name=a -c user.email=a@b commit -qm x");
-  expect(kinds(await workspace.scan({ signal }))).toEqual([]);
-  expect(await workspace.collect({ signal })).toMatchObject({ changes: [], unreadablePaths: ["sub"] });
+  // Its commit is in the patch, and nowhere else.
+  expect(kinds(await workspace.scan({ signal }))).toEqual(["M sub"]);
+  const collected = await workspace.collect({ signal });
+  expect({ kinds: kinds(collected), unreadable: collected.unreadablePaths }).toEqual({
+    kinds: ["M sub"],
+    unreadable: ["sub"],
+  });
 });
 
 test("starts over when somebody damages what it stored", async () => {

@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { AppError, type FileChange } from "../../proto/index.ts";
 import { diffFiles, patchApplies } from "./change-diff.ts";
-import { runIn } from "./git.ts";
 import { PrivateIndex, type PrivateIndexOptions } from "./private-index.ts";
 import { quotePath } from "./raw-path.ts";
 import { listChangedSubmodules } from "./submodule.ts";
@@ -11,8 +10,6 @@ import { readChanges } from "./tree-changes.ts";
 const MAX_PATCH_BYTES = 256 * 1024 * 1024;
 /** Applying a patch takes several times its size. */
 const MAX_CHECKED_PATCH_BYTES = 32 * 1024 * 1024;
-/** For asking Claude's repository what it has checked out: it may be anything, also a trap. */
-const HEAD_TIMEOUT_S = 5;
 
 /** What the session leaves behind. */
 export interface Collected {
@@ -66,7 +63,7 @@ export async function collectChanges(
       const changes = diffed.files.map(({ change }) => change);
       const changed = await listChangedSubmodules(index, { signal });
       const unreadablePaths = [...new Set([...unreadable, ...changed])].sort().map(quotePath);
-      const headCommitId = await readHead(index, { signal });
+      const { headCommitId } = await index.readClaims({ signal });
       return { changes, patch: diffed.patch, headCommitId, unreadablePaths, crowded: index.crowded };
     };
     try {
@@ -79,12 +76,4 @@ export async function collectChanges(
     // Also after an abort: what is left in the scan directory is memory. Not worth losing the result for.
     await index.dispose({ signal: AbortSignal.timeout(10_000) }).catch(() => undefined);
   }
-}
-
-async function readHead(index: PrivateIndex, options: { signal: AbortSignal }): Promise<string> {
-  const place = { identity: index.place.identity, variables: { GIT_DIR: `${index.workTree}/.git` } };
-  const args = ["-s", "KILL", String(HEAD_TIMEOUT_S), "git", "rev-parse", "--verify", "--quiet", "HEAD"];
-  const { stdout } = await runIn(place, "timeout", args, options);
-  const id = stdout.toString("latin1").trim();
-  return /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(id) ? id : "";
 }

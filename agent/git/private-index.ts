@@ -3,12 +3,13 @@ import type { Identity } from "../process/identity.ts";
 import type { RunResult } from "../process/run.ts";
 import { type BaseRepository, OBJECT_FORMATS } from "./base-repository.ts";
 import { objectSizes } from "./change-diff.ts";
+import { type Claims, claimsStamp, NO_CLAIMS, readClaims } from "./claims.ts";
 import { git, gitFailed, type GitOptions, type GitPlace, runIn, type Script, shell, tryGit } from "./git.ts";
 import { findLargeFiles, lookAt } from "./path-facts.ts";
 import { ABSENT, GITLINK, parseRawDiff, type RawDiffEntry } from "./raw-diff.ts";
 import { joinPaths, type RawPath, splitPaths } from "./raw-path.ts";
 import { type Room, roomIn, throwIfFull } from "./room.ts";
-import type { SubmoduleState } from "./submodule.ts";
+import type { SubmodulePlace } from "./submodule.ts";
 import { withoutBlocking } from "./unblock-fifos.ts";
 
 /** What GitHub refuses too. Larger files are left out of the patch, and said to be. */
@@ -32,6 +33,8 @@ mkdir -p -- "$1/objects"
 { [ -r "$3" ] && [ -w "$3" ] && [ -x "$3" ]; } || chmod u+rwx -- "$3"`,
 };
 const REMOVE: Script = { name: "clean", text: 'rm -rf -- "$1"' };
+/** What .gitmodules says now. Claude may have made anything of it. */
+const REGISTERED = ["config", "-z", "--no-includes", "-f", ".gitmodules", "--get-regexp", "^submodule\\..*\\.path$"];
 const LIST_SUBMODULES: Script = { name: "ls-files", text: `git ls-files -s -z | { grep -z "^${GITLINK} " || true; }` };
 
 /** Version 4 is smaller: the index of a large repository is written for every change of one file. */
@@ -101,8 +104,10 @@ export class PrivateIndex {
   held = new Set<RawPath>();
   /** Submodules of the start commit. */
   readonly submodules: { path: RawPath; id: string }[] = [];
-  /** Those whose place in the index has been taken by something else, or may have been. */
-  #displacedSubmodules = new Map<RawPath, SubmoduleState>();
+  /** What the index holds for each submodule, of the start commit or new. */
+  #submodulePlaces = new Map<RawPath, SubmodulePlace>();
+  #claims: Claims = NO_CLAIMS;
+  #claimsStamp: string | undefined;
   /** What the index holds differs so from the start commit. Undefined: not known. */
   #diff: RawDiffEntry[] | undefined;
   /** Some files found no room when last looked at. */
@@ -151,7 +156,9 @@ export class PrivateIndex {
       this.held = await this.#chooseHeld({ signal });
     }
     for (const line of splitPaths(await shell(this.place, LIST_SUBMODULES, [], { signal }))) {
-      this.submodules.push({ path: line.slice(line.indexOf("\t") + 1), id: line.split(" ")[1] ?? "" });
+      const submodule = { path: line.slice(line.indexOf("\t") + 1), id: line.split(" ")[1] ?? "" };
+      this.submodules.push(submodule);
+      this.#submodulePlaces.set(submodule.path, { commitId: submodule.id });
     }
     await this.edit({ forget: this.held, mark: [""], signal });
     if (copyOf === undefined) await this.refresh({ signal });
@@ -220,18 +227,46 @@ export class PrivateIndex {
     await this.#write(EDIT_FLAGS, { input: Buffer.from(text, "latin1"), signal: options.signal });
   }
 
-  /** Lets ordinary files take a submodule's place where they did so, and gives it back where they are gone. */
-  async placeSubmodules(states: ReadonlyMap<RawPath, SubmoduleState>, options: { signal: AbortSignal }): Promise<void> {
-    const restored = this.submodules.filter(
-      ({ path }) => states.get(path) === "directory" && this.#displacedSubmodules.has(path),
+  /** Returns what Claude's repository says, read anew if its index has been written since the last time. */
+  async readClaims(options: { signal: AbortSignal }): Promise<Claims> {
+    const stamp = await claimsStamp(this.workTree);
+    if (stamp !== undefined && stamp === this.#claimsStamp) return this.#claims;
+    const read = { workTree: this.workTree, startTree: this.#base.treeId };
+    this.#claims = await withoutBlocking(this.place, this.workTree, options.signal, (signal) =>
+      readClaims(this.place, { ...read, signal }),
     );
-    const input = Buffer.from(restored.map(({ path, id }) => `${GITLINK} ${id}\t${path}\0`).join(""), "latin1");
-    if (restored.length > 0) await this.#write(EDIT_FLAGS, { ...options, input });
-    const mark = [...states].filter(
-      ([path, state]) => state === "files" && this.#displacedSubmodules.get(path) !== "files",
-    );
-    await this.edit({ mark: mark.map(([path]) => `${path}/`), ...options });
-    this.#displacedSubmodules = new Map([...states].filter(([, state]) => state !== "directory"));
+    this.#claimsStamp = stamp;
+    return this.#claims;
+  }
+
+  /** Returns the paths that .gitmodules names. */
+  async listRegisteredSubmodules(options: { signal: AbortSignal }): Promise<Set<RawPath>> {
+    const { stdout } = await this.#inWorkTree(REGISTERED, options);
+    return new Set(splitPaths(stdout).map((line) => line.slice(line.indexOf("\n") + 1)));
+  }
+
+  /** Gives submodules their place in the index, or lets ordinary files take it. */
+  async placeSubmodules(places: ReadonlyMap<RawPath, SubmodulePlace>, options: { signal: AbortSignal }): Promise<void> {
+    const before = this.#submodulePlaces;
+    const commitId = (place: SubmodulePlace | undefined): string => (typeof place === "object" ? place.commitId : "");
+    let text = "";
+    const mark: RawPath[] = [];
+    for (const [path, place] of places) {
+      const known = before.get(path);
+      if (typeof place === "object") {
+        if (commitId(known) !== place.commitId) text += `${GITLINK} ${place.commitId}\t${path}\0`;
+      } else if (place === "files" && known !== "files") mark.push(`${path}/`);
+    }
+    const forget = [...before].filter(([path, place]) => !places.has(path) && commitId(place) !== "");
+    await this.edit({ forget: forget.map(([path]) => path), ...options });
+    if (text !== "") await this.#write(EDIT_FLAGS, { ...options, input: Buffer.from(text, "latin1") });
+    await this.edit({ mark, ...options });
+    this.#submodulePlaces = new Map(places);
+  }
+
+  /** Submodules that the index holds as such. */
+  get placedSubmodules(): RawPath[] {
+    return [...this.#submodulePlaces].filter(([, place]) => typeof place === "object").map(([path]) => path);
   }
 
   /**

@@ -74,3 +74,25 @@ test("restores into an empty repository", async () => {
   expect(differences(readTree(after.workTree), readTree(before.workTree))).toEqual([]);
   expect((await after.collect({ signal })).patch.equals(patch)).toBe(true);
 });
+
+test("goes on with ignored files that are tracked and with submodules' commits", async () => {
+  await using area = new WorkArea();
+  const [first, second] = ["1".repeat(40), "2".repeat(40)];
+  area.source("start", (directory, git) => {
+    fillSource(directory, git);
+    git("update-index", "--add", "--cacheinfo", `160000,${first},old`, "--cacheinfo", `160000,${first},gone`);
+    git("commit", "-qm", "submodules");
+  });
+  const before = await area.open(await area.spec("start"));
+  asClaude(
+    before.workTree,
+    `mkdir dir; echo 1 > dir/forced.ignored; echo 2 > plain.ignored; git add -f dir; git rm -q --cached gone; rmdir gone
+    git update-index --add --cacheinfo 160000,${second},old --cacheinfo 160000,${second},new`,
+  );
+  const { patch, changes } = await before.collect({ signal });
+  expect(changes.map(({ path }) => path)).toEqual(["dir/forced.ignored", "gone", "new", "old"]);
+  const after = await area.open(await area.spec("start"));
+  await after.restore(patch, { signal });
+  expect((await after.collect({ signal })).patch.toString()).toBe(patch.toString());
+  expect(asClaude(after.workTree, "git diff --cached --name-only")).toBe("dir/forced.ignored\ngone\nnew\nold\n");
+});

@@ -2,7 +2,7 @@ import { type PathFact, findClosedDirectories, lookAt } from "./path-facts.ts";
 import { MAX_FILE_BYTES, type PrivateIndex } from "./private-index.ts";
 import { ABSENT, GITLINK, type RawDiffEntry } from "./raw-diff.ts";
 import type { RawPath } from "./raw-path.ts";
-import { listSubmodules } from "./submodule.ts";
+import { findSubmodules } from "./submodule.ts";
 import { together } from "./together.ts";
 
 /** What a file takes besides its bytes: a block, an inode. */
@@ -31,29 +31,37 @@ export async function readChanges(
   const looked = new Set(only);
   const left = (path: RawPath): boolean => only !== undefined && !looked.has(path);
   const unreadable = new Set(index.unreadable.filter(left));
-  await index.placeSubmodules(await listSubmodules(index, { signal }), { signal });
+  const claims = await index.readClaims({ signal });
+  const submodules = await findSubmodules(index, claims, { signal });
+  await index.placeSubmodules(submodules.places, { signal });
+  const placed = new Set(index.placedSubmodules);
   const [dirty, listed, ignored] = await together(signal, (signal) => [
     index.listDirty({ only, signal }),
     index.listOthers({ only, signal }),
     index.listIgnored(only === undefined ? index.added : [], { signal }),
   ]);
-  // What was new and is ignored by now counts no more. Where git cannot say, all that was new is looked for again.
-  const forget = new Set(ignored ?? index.added);
+  // What was new and is ignored by now counts no more, unless Claude has added it all the same. Where git cannot say,
+  // all that was new is looked for again.
+  const forget = new Set(ignored?.filter((path) => !claims.added.has(path)) ?? index.added);
+  for (const path of placed) forget.delete(path);
 
   const gone = new Map<RawPath, RawDiffEntry>();
   const modified = new Map<RawPath, RawDiffEntry>();
   for (const entry of dirty.entries) {
+    if (placed.has(entry.path)) continue;
     if (entry.newMode === ABSENT) gone.set(entry.path, entry);
     else if (entry.newMode !== GITLINK) modified.set(entry.path, entry);
     else if (entry.oldMode !== GITLINK) gone.set(entry.path, entry); // A repository took the file's place.
   }
   for (const path of forget) modified.delete(path);
+  const claimed = [...claims.added].filter((path) => !index.added.has(path) || forget.has(path));
   const facts = await lookAt(
     index.place,
     index.workTree,
     [
       ...[...modified.keys(), ...gone.keys(), ...index.displaced, ...index.held],
       ...listed.paths.filter((path) => !path.endsWith("/")),
+      ...claimed,
     ],
     { signal },
   );
@@ -73,7 +81,10 @@ export async function readChanges(
 
   // Files of the start commit whose place something else had taken: they are tracked, even if they are ignored.
   const returned = [...index.displaced].filter((path) => /[fl]/.test(facts.get(path)?.type ?? ""));
-  const candidates = new Set([...modified.keys(), ...others, ...returned]);
+  const tracked = await chooseTracked(index, claimed, facts, { signal });
+  const within = (path: RawPath): boolean => parentsOf(path).some((directory) => placed.has(directory));
+  const found = [...returned, ...tracked].filter((path) => !within(path));
+  const candidates = new Set([...modified.keys(), ...others, ...found]);
   const staging = await chooseFiles([...candidates], facts, index, {
     still,
     unreadable,
@@ -93,7 +104,7 @@ export async function readChanges(
     index,
     staging.filter((path) => !modified.has(path) && !entries.has(path)),
     unreadable,
-    { signal },
+    { tracked: new Set(tracked), signal },
   );
   for (const [path, entry] of gone) {
     if (!index.added.has(path)) entries.set(path, index.goneEntry(entries.get(path) ?? entry));
@@ -103,9 +114,14 @@ export async function readChanges(
     entries.delete(path);
     unreadable.add(path);
   }
+  for (const [path, oldId] of submodules.removed) {
+    const entry = { path, oldPath: path, oldMode: GITLINK, oldId, newMode: ABSENT, newId: "" };
+    entries.set(path, index.goneEntry(entry));
+  }
+  const unseen = claimed.filter((path) => still && !facts.has(path));
   const lost = [...modified.keys(), ...others].some((path) => !facts.has(path));
-  if (dirty.complaints || listed.complaints || lost) {
-    const closed = await listClosed(index, { signal });
+  if (dirty.complaints || listed.complaints || lost || unseen.length > 0) {
+    const closed = await listClosed(index, unseen, { signal });
     const hidden = [...unreadable].filter((path) => closed.some((directory) => path.startsWith(`${directory}/`)));
     for (const path of hidden) unreadable.delete(path);
     for (const directory of closed) unreadable.add(directory);
@@ -177,25 +193,49 @@ async function chooseFiles(
   return candidates.map(({ path }) => path);
 }
 
-/** Finds out which new files git passed over: they still count as other. */
+/** Returns those of the paths that are files, and not behind a symbolic link. */
+async function chooseTracked(
+  index: PrivateIndex,
+  claimed: readonly RawPath[],
+  facts: ReadonlyMap<RawPath, PathFact>,
+  options: { signal: AbortSignal },
+): Promise<RawPath[]> {
+  const files = claimed.filter((path) => /[fl]/.test(facts.get(path)?.type ?? ""));
+  const parents = new Set(files.flatMap(parentsOf));
+  const above = await lookAt(index.place, index.workTree, [...parents], options);
+  return files.filter((path) => parentsOf(path).every((directory) => above.get(directory)?.type === "d"));
+}
+
+function parentsOf(path: RawPath): RawPath[] {
+  const parts = path.split("/");
+  return parts.slice(1).map((_, at) => parts.slice(0, at + 1).join("/"));
+}
+
+/** Finds out which new files git passed over: they still count as other, or are tracked by Claude. */
 async function noteRefused(
   index: PrivateIndex,
   missing: readonly RawPath[],
   unreadable: Set<RawPath>,
-  options: { signal: AbortSignal },
+  options: { tracked: ReadonlySet<RawPath>; signal: AbortSignal },
 ): Promise<void> {
   const suspects = missing.filter((path) => !unreadable.has(path));
   if (suspects.length === 0) return;
   const others = new Set((await index.listOthers(options)).paths);
   for (const path of suspects) {
-    if (!others.has(path)) continue;
+    if (!others.has(path) && !options.tracked.has(path)) continue;
     index.refused.add(path);
     unreadable.add(path);
   }
 }
 
-async function listClosed(index: PrivateIndex, options: { signal: AbortSignal }): Promise<RawPath[]> {
+/** Returns the directories that could not be looked into, and those that git ignores only if one of `within` is there. */
+async function listClosed(
+  index: PrivateIndex,
+  within: readonly RawPath[],
+  options: { signal: AbortSignal },
+): Promise<RawPath[]> {
   const closed = await findClosedDirectories(index.place, index.workTree, options);
   const ignored = new Set(await index.listIgnored(closed, options));
-  return closed.filter((path) => !ignored.has(path));
+  const counts = (path: RawPath): boolean => within.some((claimed) => claimed.startsWith(`${path}/`));
+  return closed.filter((path) => !ignored.has(path) || counts(path));
 }

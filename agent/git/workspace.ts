@@ -1,11 +1,11 @@
-import { AppError, asAppError, type RepositorySpec } from "../../proto/index.ts";
+import { asAppError, type RepositorySpec } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import { type BaseRepository, openBase } from "./base-repository.ts";
 import type { Progress } from "./clone-progress.ts";
 import { type Collected, collectChanges, PatchTooLargeError } from "./final-changes.ts";
-import { gitFailed, tryGit } from "./git.ts";
 import type { UrlConfig } from "./remote.ts";
 import { LiveChanges, type Scan } from "./live-changes.ts";
+import { restorePatch } from "./restore-patch.ts";
 import type { RetryCutOptions } from "./retry-cut.ts";
 import { throwIfFull } from "./room.ts";
 import { makeSessionRepository } from "./session-repository.ts";
@@ -84,21 +84,11 @@ export class Workspace {
   /** Applies the patch of an earlier session that began with the same commit. Throws PATCH_NOT_APPLIED, WORKSPACE_FULL. */
   async restore(patch: Buffer, { signal }: { signal: AbortSignal }): Promise<void> {
     if (patch.length === 0) return;
-    const { identity, workTree } = this.#comparison;
-    const variables = { GIT_DIR: `${workTree}/.git`, GIT_WORK_TREE: workTree };
-    const args = ["-C", workTree, "apply", "--whitespace=nowarn", "-"];
-    const result = await tryGit({ identity, variables }, args, { signal, input: patch });
-    this.#touched.addUnknown();
-    if (result.code === 0) return;
-    const cause = gitFailed(["apply"], result);
-    await throwIfFull([workTree], cause);
-    const said = cause.metadata["said"] ?? "";
-    throw new AppError("PATCH_NOT_APPLIED", `The changes of the session before could not be applied: ${said}.`, {
-      kind: "FAILED_PRECONDITION",
-      cause,
-      metadata: { base_commit_id: this.baseCommitId, ...cause.metadata },
-      help: "They fit the commit that the session before began with: let the repository's ref name that.",
-    });
+    try {
+      await restorePatch(this.#comparison, patch, { signal });
+    } finally {
+      this.#touched.addUnknown();
+    }
   }
 
   /** Returns what differs now, and what of it is new since the last scan. Waits for other scans. */

@@ -1,0 +1,103 @@
+import { lstat } from "node:fs/promises";
+import { type GitPlace, runIn } from "./git.ts";
+import { ABSENT, GITLINK, parseDiff, type RawDiffEntry } from "./raw-diff.ts";
+import type { RawPath } from "./raw-path.ts";
+
+/** For asking Claude's repository anything: it may be whatever Claude made of it, also a trap. */
+const TIMEOUT_S = 5;
+/** Comparing the index of a million files takes a few seconds. */
+const COMPARE_TIMEOUT_S = 60;
+/** Names of half a million files. */
+const MAX_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Writes what HEAD is, whether the index could be read, and how index and HEAD differ from the start, each with a NUL
+ * after it. Nothing but the places of files is asked of Claude's repository: they are then read with the base as the
+ * git directory, whose configuration is ours. $1 is the work tree, $2 the start tree.
+ */
+const COMPARE = `cd -- "$1" || exit
+theirs() { timeout -s KILL ${TIMEOUT_S} env -u GIT_INDEX_FILE -u GIT_OBJECT_DIRECTORY GIT_DIR="$PWD/.git" \\
+  git rev-parse --path-format=absolute "$@" 2>/dev/null; }
+head=$(theirs --verify --quiet HEAD)
+index=$(theirs --git-path index)
+GIT_OBJECT_DIRECTORY=$(theirs --git-path objects)
+export GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES="$GIT_DIR/objects"
+compare() { timeout -s KILL ${COMPARE_TIMEOUT_S} git "$@" --raw -z --no-abbrev --no-renames 2>/dev/null; }
+printf '%s\\0' "$head"
+[ -e "$index" ] && GIT_INDEX_FILE=$index compare diff-index --cached --ita-visible-in-index "$2"
+printf '\\0%s\\0' "$?"
+[ -z "$head" ] || compare diff-tree -r "$2" "$head"
+printf '\\0'`;
+
+/**
+ * What Claude's own repository says, in its index and in the commit that it has checked out. Only names are taken from
+ * it: what a file holds is in the work tree.
+ */
+export interface Claims {
+  /** The commit that is checked out. "" if it does not say. */
+  headCommitId: string;
+  /** Files that are tracked there and not in the start commit: .gitignore does not apply to them. */
+  added: ReadonlySet<RawPath>;
+  /** The commits of submodules that are others than in the start commit. "": it is tracked no more. */
+  submodules: ReadonlyMap<RawPath, string>;
+}
+
+export const NO_CLAIMS: Claims = { headCommitId: "", added: new Set(), submodules: new Map() };
+
+/** Returns what Claude's repository says. What cannot be read says nothing. */
+export async function readClaims(
+  place: GitPlace,
+  options: { workTree: string; startTree: string; signal: AbortSignal },
+): Promise<Claims> {
+  const { workTree, startTree, signal } = options;
+  const run = { signal, maxOutputBytes: MAX_BYTES };
+  try {
+    return parseClaims((await runIn(place, "sh", ["-c", COMPARE, "sh", workTree, startTree], run)).stdout);
+  } catch {
+    signal.throwIfAborted();
+    return NO_CLAIMS; // Too much of it, or cut off by its time limit.
+  }
+}
+
+/** Returns something that is another value once Claude's index has been written. Undefined: it cannot be seen. */
+export async function claimsStamp(workTree: string): Promise<string | undefined> {
+  try {
+    const { ino, size, mtimeNs, ctimeNs } = await lstat(`${workTree}/.git/index`, { bigint: true });
+    return [ino, size, mtimeNs, ctimeNs].join(" ");
+  } catch {
+    return undefined;
+  }
+}
+
+function parseClaims(output: Buffer): Claims {
+  const idEnd = output.indexOf(0);
+  const id = output.toString("latin1", 0, Math.max(idEnd, 0));
+  const index = parseDiff(output.subarray(idEnd + 1));
+  const statusEnd = index.patch.indexOf(0);
+  const indexWasRead = index.patch.toString("latin1", 0, statusEnd) === "0";
+  const head = parseDiff(index.patch.subarray(statusEnd + 1));
+  const added = new Set<RawPath>();
+  const submodules = new Map<RawPath, string>();
+  const note = (entry: RawDiffEntry, pointers: boolean): void => {
+    const { path, oldMode, newMode, newId } = entry;
+    if (!isPathOfFile(path)) return;
+    if (newMode === GITLINK) {
+      if (pointers) submodules.set(path, newId);
+    } else if (newMode === ABSENT) {
+      if (pointers && oldMode === GITLINK) submodules.set(path, "");
+    } else if (oldMode === ABSENT) added.add(path);
+  };
+  for (const entry of head.entries) note(entry, !indexWasRead);
+  for (const entry of index.entries) note(entry, true);
+  return { headCommitId: isObjectId(id) ? id : "", added, submodules };
+}
+
+/** Says whether this is the id of an object. */
+export function isObjectId(text: string): boolean {
+  return /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(text);
+}
+
+/** Says whether git would have written the path: an index that somebody made can hold any. */
+function isPathOfFile(path: RawPath): boolean {
+  return !path.split("/").some((part) => part === "" || part === "." || part === ".." || /^\.git$/i.test(part));
+}

@@ -114,12 +114,19 @@ export class Conversation {
     return this.#progress.running;
   }
 
-  /** Gives Claude a message. Only when it is not busy. */
+  /** Gives Claude a message, as the text that it is. Only when it is not busy. */
   say(text: string): void {
     this.#progress.begin();
     const content = this.#note === undefined ? text : [this.#note, text].map((text) => ({ type: "text", text }));
     this.#note = undefined;
-    this.#write({ type: "user", message: { role: "user", content }, parent_tool_use_id: null, session_id: "" });
+    this.#write({
+      type: "user",
+      message: { role: "user", content },
+      // Nobody typed it: "/clear" is no command, and "@file" reads none. See SDKUserMessage of the Agent SDK.
+      client_composed: true,
+      parent_tool_use_id: null,
+      session_id: "",
+    });
   }
 
   /** Claude may use the tool that it has asked for, with this input. */

@@ -91,3 +91,41 @@ test("limits the steps of each turn, not of all of them", async () => {
   expect(all(owner, "turnFinished").map(({ failure }) => failure?.reason)).toEqual([undefined, undefined]);
   expect((await live.session()).result?.usage?.stepCount).toBe(6);
 });
+
+/** What people have said so far, as the model was asked last; and what Claude Code has put around it. */
+function lastAsked(): { said: string[]; reminders: string[] } {
+  const { messages } = live.model.requests.at(-1)!.body as {
+    messages: { role: string; content: string | { text?: string }[] }[];
+  };
+  const texts = messages
+    .filter(({ role }) => role === "user")
+    .flatMap(({ content }) => (typeof content === "string" ? content : content.map(({ text = "" }) => text)))
+    .filter((text) => text !== "");
+  const isReminder = (text: string) => text.startsWith("<system-reminder>");
+  return { said: texts.filter((text) => !isReminder(text)), reminders: texts.filter(isReminder) };
+}
+
+test("a task and a message are text, whatever they begin with or name", async () => {
+  const texts = [
+    "/cost",
+    "/clear",
+    "/model opus",
+    "/init",
+    "/etc/hosts names whom?",
+    "# Remember this",
+    "!ls",
+    "@NOTES.md says what?",
+    "Ultrathink about @NOTES.md",
+    "  /cost\n",
+  ];
+  await live.start(texts[0]!, patient);
+  await using owner = attach(live.connection);
+  for (const [index, text] of texts.entries()) {
+    if (index > 0) say(owner, text);
+    const { failure } = await owner.event("turnFinished", ({ turn }) => turn === index + 1);
+    expect(failure).toBeUndefined();
+    const { said, reminders } = lastAsked();
+    expect(said).toEqual(texts.slice(0, index + 1));
+    expect(reminders.join("\n")).not.toMatch(/Called the Read tool|ultrathink/i);
+  }
+});

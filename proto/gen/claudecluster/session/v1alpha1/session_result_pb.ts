@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/session/v1alpha1/session_result.proto.
  */
 export const file_claudecluster_session_v1alpha1_session_result: GenFile = /*@__PURE__*/
-  fileDesc("CjNjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9yZXN1bHQucHJvdG8SHmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMSKiBgoNU2Vzc2lvblJlc3VsdBI6CgdzdWNjZXNzGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlN1Y2Nlc3NIABI6CgdmYWlsdXJlGAIgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZhaWx1cmVIABJECgxjYW5jZWxsYXRpb24YAyABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ2FuY2VsbGF0aW9uSAASEgoKZmluYWxfdGV4dBgEIAEoCRIcChRmaW5hbF90ZXh0X3RydW5jYXRlZBgFIAEoCBI7CgdjaGFuZ2VzGAYgAygLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZpbGVDaGFuZ2USFAoMY2hhbmdlX2NvdW50GAcgASgFEhYKDmJhc2VfY29tbWl0X2lkGAggASgJEhYKDmhlYWRfY29tbWl0X2lkGAkgASgJEg0KBXBhdGNoGAogASgMEhUKDXBhdGNoX2lubGluZWQYCyABKAgSGAoQcGF0Y2hfc2l6ZV9ieXRlcxgMIAEoAxIXCg9wYXRjaF90cnVuY2F0ZWQYDSABKAgSGAoQdW5yZWFkYWJsZV9wYXRocxgOIAMoCRI0CgV1c2FnZRgPIAEoCzIlLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Vc2FnZRJBCgxwcm9jZXNzX2V4aXQYECABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUHJvY2Vzc0V4aXQSKgoHZWxhcHNlZBgRIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIXCg9jb252ZXJzYXRpb25faWQYEiABKAkSHQoVdHJhbnNjcmlwdF9zaXplX2J5dGVzGBMgASgDEkMKDW1ldGVyZWRfdXNhZ2UYFCABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuTWV0ZXJlZFVzYWdlQgkKB291dGNvbWUirwEKDE1ldGVyZWRVc2FnZRIVCg1yZXF1ZXN0X2NvdW50GAEgASgFEhkKEWlucHV0X3Rva2VuX2NvdW50GAIgASgDEhoKEm91dHB1dF90b2tlbl9jb3VudBgDIAEoAxIfChdjYWNoZV93cml0ZV90b2tlbl9jb3VudBgEIAEoAxIeChZjYWNoZV9yZWFkX3Rva2VuX2NvdW50GAUgASgDEhAKCGNvc3RfdXNkGAYgASgBIgkKB1N1Y2Nlc3MipAEKB0ZhaWx1cmUSDgoGcmVhc29uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSRwoIbWV0YWRhdGEYAyADKAsyNS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmFpbHVyZS5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIeCgxDYW5jZWxsYXRpb24SDgoGcmVhc29uGAEgASgJIqUBCgVVc2FnZRIZChFpbnB1dF90b2tlbl9jb3VudBgBIAEoAxIaChJvdXRwdXRfdG9rZW5fY291bnQYAiABKAMSHwoXY2FjaGVfd3JpdGVfdG9rZW5fY291bnQYAyABKAMSHgoWY2FjaGVfcmVhZF90b2tlbl9jb3VudBgEIAEoAxISCgpzdGVwX2NvdW50GAUgASgFEhAKCGNvc3RfdXNkGAYgASgBImgKC1Byb2Nlc3NFeGl0EhYKCWV4aXRfY29kZRgBIAEoBUgAiAEBEg4KBnNpZ25hbBgCIAEoCRIRCgl0aW1lZF9vdXQYAyABKAgSEAoIY2FuY2VsZWQYBCABKAhCDAoKX2V4aXRfY29kZSLaAgoKRmlsZUNoYW5nZRIMCgRwYXRoGAEgASgJEhUKDXByZXZpb3VzX3BhdGgYAiABKAkSPQoEa2luZBgDIAEoDjIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5GaWxlQ2hhbmdlLktpbmQSGAoQYWRkZWRfbGluZV9jb3VudBgEIAEoBRIaChJkZWxldGVkX2xpbmVfY291bnQYBSABKAUSDgoGYmluYXJ5GAYgASgIEhIKCnNpemVfYnl0ZXMYByABKAMijQEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg4KCktJTkRfQURERUQQARIRCg1LSU5EX01PRElGSUVEEAISEAoMS0lORF9ERUxFVEVEEAMSEAoMS0lORF9SRU5BTUVEEAQSFQoRS0lORF9NT0RFX0NIQU5HRUQQBRIRCg1LSU5EX1JFVkVSVEVEEAZiBnByb3RvMw", [file_google_protobuf_duration]);
+  fileDesc("CjNjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9yZXN1bHQucHJvdG8SHmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMSKpCAoNU2Vzc2lvblJlc3VsdBI6CgdzdWNjZXNzGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlN1Y2Nlc3NIABI6CgdmYWlsdXJlGAIgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZhaWx1cmVIABJECgxjYW5jZWxsYXRpb24YAyABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ2FuY2VsbGF0aW9uSAASEgoKZmluYWxfdGV4dBgEIAEoCRIcChRmaW5hbF90ZXh0X3RydW5jYXRlZBgFIAEoCBI7CgdjaGFuZ2VzGAYgAygLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZpbGVDaGFuZ2USFAoMY2hhbmdlX2NvdW50GAcgASgFEhYKDmJhc2VfY29tbWl0X2lkGAggASgJEhYKDmhlYWRfY29tbWl0X2lkGAkgASgJEg0KBXBhdGNoGAogASgMEhUKDXBhdGNoX2lubGluZWQYCyABKAgSGAoQcGF0Y2hfc2l6ZV9ieXRlcxgMIAEoAxIXCg9wYXRjaF90cnVuY2F0ZWQYDSABKAgSGAoQdW5yZWFkYWJsZV9wYXRocxgOIAMoCRI0CgV1c2FnZRgPIAEoCzIlLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Vc2FnZRJBCgxwcm9jZXNzX2V4aXQYECABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUHJvY2Vzc0V4aXQSKgoHZWxhcHNlZBgRIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIXCg9jb252ZXJzYXRpb25faWQYEiABKAkSHQoVdHJhbnNjcmlwdF9zaXplX2J5dGVzGBMgASgDEkMKDW1ldGVyZWRfdXNhZ2UYFCABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuTWV0ZXJlZFVzYWdlEj4KDXBhdGNoX2ZhaWx1cmUYFSABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmFpbHVyZRI7CglsZWZ0X3dvcmsYFiABKAsyKC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuTGVmdFdvcmsSQwoNaWdub3JlZF9maWxlcxgXIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5JZ25vcmVkRmlsZXMSQwoSdW5yZWFkYWJsZV9yZWFzb25zGBggAygOMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkxlZnRPdXRCCQoHb3V0Y29tZSKoAwoITGVmdFdvcmsSPAoFaXRlbXMYASADKAsyLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuTGVmdFdvcmsuSXRlbRISCgppdGVtX2NvdW50GAIgASgFEhIKCmluY29tcGxldGUYAyABKAgatQIKBEl0ZW0SQAoEa2luZBgBIAEoDjIyLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5MZWZ0V29yay5JdGVtLktpbmQSDAoEbmFtZRgCIAEoCRIOCgZicmFuY2gYAyABKAkSEQoJY29tbWl0X2lkGAQgASgJEg8KB3N1YmplY3QYBSABKAkSFAoMY29tbWl0X2NvdW50GAYgASgFEhIKCmZpbGVfY291bnQYByABKAUifwoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDgoKS0lORF9TVEFTSBABEg8KC0tJTkRfQlJBTkNIEAISDAoIS0lORF9SRUYQAxIPCgtLSU5EX0NPTU1JVBAEEhEKDUtJTkRfV09SS1RSRUUQBRIOCgpLSU5EX0NMT05FEAYiRQoMSWdub3JlZEZpbGVzEg0KBXBhdGhzGAEgAygJEhIKCmZpbGVfY291bnQYAiABKAUSEgoKaW5jb21wbGV0ZRgDIAEoCCKvAQoMTWV0ZXJlZFVzYWdlEhUKDXJlcXVlc3RfY291bnQYASABKAUSGQoRaW5wdXRfdG9rZW5fY291bnQYAiABKAMSGgoSb3V0cHV0X3Rva2VuX2NvdW50GAMgASgDEh8KF2NhY2hlX3dyaXRlX3Rva2VuX2NvdW50GAQgASgDEh4KFmNhY2hlX3JlYWRfdG9rZW5fY291bnQYBSABKAMSEAoIY29zdF91c2QYBiABKAEiCQoHU3VjY2VzcyKkAQoHRmFpbHVyZRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRJHCghtZXRhZGF0YRgDIAMoCzI1LmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5GYWlsdXJlLk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIh4KDENhbmNlbGxhdGlvbhIOCgZyZWFzb24YASABKAkipQEKBVVzYWdlEhkKEWlucHV0X3Rva2VuX2NvdW50GAEgASgDEhoKEm91dHB1dF90b2tlbl9jb3VudBgCIAEoAxIfChdjYWNoZV93cml0ZV90b2tlbl9jb3VudBgDIAEoAxIeChZjYWNoZV9yZWFkX3Rva2VuX2NvdW50GAQgASgDEhIKCnN0ZXBfY291bnQYBSABKAUSEAoIY29zdF91c2QYBiABKAEiaAoLUHJvY2Vzc0V4aXQSFgoJZXhpdF9jb2RlGAEgASgFSACIAQESDgoGc2lnbmFsGAIgASgJEhEKCXRpbWVkX291dBgDIAEoCBIQCghjYW5jZWxlZBgEIAEoCEIMCgpfZXhpdF9jb2RlItoCCgpGaWxlQ2hhbmdlEgwKBHBhdGgYASABKAkSFQoNcHJldmlvdXNfcGF0aBgCIAEoCRI9CgRraW5kGAMgASgOMi8uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZpbGVDaGFuZ2UuS2luZBIYChBhZGRlZF9saW5lX2NvdW50GAQgASgFEhoKEmRlbGV0ZWRfbGluZV9jb3VudBgFIAEoBRIOCgZiaW5hcnkYBiABKAgSEgoKc2l6ZV9ieXRlcxgHIAEoAyKNAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDgoKS0lORF9BRERFRBABEhEKDUtJTkRfTU9ESUZJRUQQAhIQCgxLSU5EX0RFTEVURUQQAxIQCgxLSU5EX1JFTkFNRUQQBBIVChFLSU5EX01PREVfQ0hBTkdFRBAFEhEKDUtJTkRfUkVWRVJURUQQBipqCgdMZWZ0T3V0EhgKFExFRlRfT1VUX1VOU1BFQ0lGSUVEEAASFwoTTEVGVF9PVVRfVU5SRUFEQUJMRRABEhYKEkxFRlRfT1VUX1RPT19MQVJHRRACEhQKEExFRlRfT1VUX1JFRlVTRUQQA2IGcHJvdG8z", [file_google_protobuf_duration]);
 
 /**
  * What a session left behind. Present for every outcome: a failed run usually has useful changes.
@@ -115,8 +115,7 @@ export type SessionResult = Message<"claudecluster.session.v1alpha1.SessionResul
   patchSizeBytes: bigint;
 
   /**
-   * The patch lacks changes: some files could not be read, or it was put together from the diffs
-   * that had been streamed before the container was lost. failure or unreadable_paths say why.
+   * The patch lacks changes, or may lack some: patch_failure and unreadable_paths say why.
    *
    * @generated from field: bool patch_truncated = 13;
    */
@@ -171,6 +170,36 @@ export type SessionResult = Message<"claudecluster.session.v1alpha1.SessionResul
    * @generated from field: claudecluster.session.v1alpha1.MeteredUsage metered_usage = 20;
    */
   meteredUsage?: MeteredUsage | undefined;
+
+  /**
+   * Why the patch could not be computed, however the session ended. Where there is one all the same,
+   * it was put together from the diffs that had been streamed, and may lack some. Absent: it was.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.Failure patch_failure = 21;
+   */
+  patchFailure?: Failure | undefined;
+
+  /**
+   * What Claude's repository holds and the patch does not: it goes with the container. Absent: not
+   * known, since the container was lost or could not be asked.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.LeftWork left_work = 22;
+   */
+  leftWork?: LeftWork | undefined;
+
+  /**
+   * New files that git ignores. Absent: not known.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.IgnoredFiles ignored_files = 23;
+   */
+  ignoredFiles?: IgnoredFiles | undefined;
+
+  /**
+   * Why each of unreadable_paths is not in the patch, in their order. Those beyond are not known.
+   *
+   * @generated from field: repeated claudecluster.session.v1alpha1.LeftOut unreadable_reasons = 24;
+   */
+  unreadableReasons: LeftOut[];
 };
 
 /**
@@ -179,6 +208,206 @@ export type SessionResult = Message<"claudecluster.session.v1alpha1.SessionResul
  */
 export const SessionResultSchema: GenMessage<SessionResult> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_result, 0);
+
+/**
+ * What is not in the work tree but in the repository around it, as far as Claude's repository tells:
+ * it can hide what it likes. What was fetched is not Claude's work; neither is what the work tree has
+ * as well, or what was replaced (git commit --amend, git rebase, git stash drop).
+ *
+ * @generated from message claudecluster.session.v1alpha1.LeftWork
+ */
+export type LeftWork = Message<"claudecluster.session.v1alpha1.LeftWork"> & {
+  /**
+   * Cut, first to last.
+   *
+   * @generated from field: repeated claudecluster.session.v1alpha1.LeftWork.Item items = 1;
+   */
+  items: LeftWork_Item[];
+
+  /**
+   * How many there are, also when items was cut.
+   *
+   * @generated from field: int32 item_count = 2;
+   */
+  itemCount: number;
+
+  /**
+   * There may be more: something in the repository could not be read, or not in time.
+   *
+   * @generated from field: bool incomplete = 3;
+   */
+  incomplete: boolean;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.LeftWork.
+ * Use `create(LeftWorkSchema)` to create a new message.
+ */
+export const LeftWorkSchema: GenMessage<LeftWork> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 1);
+
+/**
+ * A place that holds some.
+ *
+ * @generated from message claudecluster.session.v1alpha1.LeftWork.Item
+ */
+export type LeftWork_Item = Message<"claudecluster.session.v1alpha1.LeftWork.Item"> & {
+  /**
+   * What it is.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.LeftWork.Item.Kind kind = 1;
+   */
+  kind: LeftWork_Item_Kind;
+
+  /**
+   * "stash@{0}"; a branch without "refs/heads/"; another ref's whole name; of a worktree or a clone
+   * its path, from the top of the work tree where it is inside of it. Empty for a commit. At most
+   * 1024 bytes, with paths in git's quoted form.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * The branch that a worktree is on. Empty: none, or it is no worktree.
+   *
+   * @generated from field: string branch = 3;
+   */
+  branch: string;
+
+  /**
+   * Its newest commit. Empty: it has none of its own.
+   *
+   * @generated from field: string commit_id = 4;
+   */
+  commitId: string;
+
+  /**
+   * First line of that commit's message, cut.
+   *
+   * @generated from field: string subject = 5;
+   */
+  subject: string;
+
+  /**
+   * Commits that are nowhere else.
+   *
+   * @generated from field: int32 commit_count = 6;
+   */
+  commitCount: number;
+
+  /**
+   * Files that these commits, the stash, or what is not committed leave otherwise than the work
+   * tree has them.
+   *
+   * @generated from field: int32 file_count = 7;
+   */
+  fileCount: number;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.LeftWork.Item.
+ * Use `create(LeftWork_ItemSchema)` to create a new message.
+ */
+export const LeftWork_ItemSchema: GenMessage<LeftWork_Item> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 1, 0);
+
+/**
+ * What it is.
+ *
+ * @generated from enum claudecluster.session.v1alpha1.LeftWork.Item.Kind
+ */
+export enum LeftWork_Item_Kind {
+  /**
+   * Never set.
+   *
+   * @generated from enum value: KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A stash.
+   *
+   * @generated from enum value: KIND_STASH = 1;
+   */
+  STASH = 1,
+
+  /**
+   * A branch.
+   *
+   * @generated from enum value: KIND_BRANCH = 2;
+   */
+  BRANCH = 2,
+
+  /**
+   * Another ref, such as a tag.
+   *
+   * @generated from enum value: KIND_REF = 3;
+   */
+  REF = 3,
+
+  /**
+   * A commit that no ref holds.
+   *
+   * @generated from enum value: KIND_COMMIT = 4;
+   */
+  COMMIT = 4,
+
+  /**
+   * A worktree of the repository, with its own branch and files.
+   *
+   * @generated from enum value: KIND_WORKTREE = 5;
+   */
+  WORKTREE = 5,
+
+  /**
+   * A clone of the repository inside of the work tree.
+   *
+   * @generated from enum value: KIND_CLONE = 6;
+   */
+  CLONE = 6,
+}
+
+/**
+ * Describes the enum claudecluster.session.v1alpha1.LeftWork.Item.Kind.
+ */
+export const LeftWork_Item_KindSchema: GenEnum<LeftWork_Item_Kind> = /*@__PURE__*/
+  enumDesc(file_claudecluster_session_v1alpha1_session_result, 1, 0, 0);
+
+/**
+ * Files that are new, and not in the patch since git ignores them.
+ *
+ * @generated from message claudecluster.session.v1alpha1.IgnoredFiles
+ */
+export type IgnoredFiles = Message<"claudecluster.session.v1alpha1.IgnoredFiles"> & {
+  /**
+   * The first of them; a directory that is ignored as a whole ends in a slash. In git's quoted form.
+   *
+   * @generated from field: repeated string paths = 1;
+   */
+  paths: string[];
+
+  /**
+   * How many files there are.
+   *
+   * @generated from field: int32 file_count = 2;
+   */
+  fileCount: number;
+
+  /**
+   * There are more than that.
+   *
+   * @generated from field: bool incomplete = 3;
+   */
+  incomplete: boolean;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.IgnoredFiles.
+ * Use `create(IgnoredFilesSchema)` to create a new message.
+ */
+export const IgnoredFilesSchema: GenMessage<IgnoredFiles> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 2);
 
 /**
  * What the model was used for, as the host counts it in the model's answers, where nothing in the
@@ -235,7 +464,7 @@ export type MeteredUsage = Message<"claudecluster.session.v1alpha1.MeteredUsage"
  * Use `create(MeteredUsageSchema)` to create a new message.
  */
 export const MeteredUsageSchema: GenMessage<MeteredUsage> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 1);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 3);
 
 /**
  * The last turn ended well.
@@ -250,7 +479,7 @@ export type Success = Message<"claudecluster.session.v1alpha1.Success"> & {
  * Use `create(SuccessSchema)` to create a new message.
  */
 export const SuccessSchema: GenMessage<Success> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 2);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 4);
 
 /**
  * The task could not be done.
@@ -285,7 +514,7 @@ export type Failure = Message<"claudecluster.session.v1alpha1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 3);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 5);
 
 /**
  * Somebody asked for the end. The first reason is the one that is kept.
@@ -306,7 +535,7 @@ export type Cancellation = Message<"claudecluster.session.v1alpha1.Cancellation"
  * Use `create(CancellationSchema)` to create a new message.
  */
 export const CancellationSchema: GenMessage<Cancellation> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 4);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 6);
 
 /**
  * What the model was used for, as Claude Code reports it at the end of each turn.
@@ -362,7 +591,7 @@ export type Usage = Message<"claudecluster.session.v1alpha1.Usage"> & {
  * Use `create(UsageSchema)` to create a new message.
  */
 export const UsageSchema: GenMessage<Usage> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 5);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 7);
 
 /**
  * How a process ended: independent facts.
@@ -404,7 +633,7 @@ export type ProcessExit = Message<"claudecluster.session.v1alpha1.ProcessExit"> 
  * Use `create(ProcessExitSchema)` to create a new message.
  */
 export const ProcessExitSchema: GenMessage<ProcessExit> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 6);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 8);
 
 /**
  * A file that differs from the start commit.
@@ -467,7 +696,7 @@ export type FileChange = Message<"claudecluster.session.v1alpha1.FileChange"> & 
  * Use `create(FileChangeSchema)` to create a new message.
  */
 export const FileChangeSchema: GenMessage<FileChange> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 7);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 9);
 
 /**
  * What happened to it.
@@ -529,5 +758,46 @@ export enum FileChange_Kind {
  * Describes the enum claudecluster.session.v1alpha1.FileChange.Kind.
  */
 export const FileChange_KindSchema: GenEnum<FileChange_Kind> = /*@__PURE__*/
-  enumDesc(file_claudecluster_session_v1alpha1_session_result, 7, 0);
+  enumDesc(file_claudecluster_session_v1alpha1_session_result, 9, 0);
+
+/**
+ * Why a file is not in a patch.
+ *
+ * @generated from enum claudecluster.session.v1alpha1.LeftOut
+ */
+export enum LeftOut {
+  /**
+   * Not known.
+   *
+   * @generated from enum value: LEFT_OUT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Its permissions do not let the session's own user read it, or the directory that it is in.
+   *
+   * @generated from enum value: LEFT_OUT_UNREADABLE = 1;
+   */
+  UNREADABLE = 1,
+
+  /**
+   * It is larger than a file in a patch may be.
+   *
+   * @generated from enum value: LEFT_OUT_TOO_LARGE = 2;
+   */
+  TOO_LARGE = 2,
+
+  /**
+   * git takes no file of that name, or none that is where it is.
+   *
+   * @generated from enum value: LEFT_OUT_REFUSED = 3;
+   */
+  REFUSED = 3,
+}
+
+/**
+ * Describes the enum claudecluster.session.v1alpha1.LeftOut.
+ */
+export const LeftOutSchema: GenEnum<LeftOut> = /*@__PURE__*/
+  enumDesc(file_claudecluster_session_v1alpha1_session_result, 0);
 

@@ -39,7 +39,7 @@ function kinds(found: Pick<Scan, "changes">): string[] {
 /** Scans and collects; both have to say the same. */
 async function look(workspace: Workspace): Promise<{ kinds: string[]; unreadable: string[]; patch: string }> {
   const scan = await workspace.scan({ signal });
-  const collected = await workspace.collect({ signal });
+  const collected = await workspace.collect({ signal, last: true });
   expect(kinds(scan)).toEqual(kinds(collected));
   expect(scan.unreadablePaths).toEqual(collected.unreadablePaths);
   return { kinds: kinds(collected), unreadable: collected.unreadablePaths, patch: collected.patch.toString("latin1") };
@@ -58,7 +58,7 @@ test("names what it cannot read, and goes on with the rest", async () => {
   claude("chmod 700 noread noenter none ignored.log; chmod 000 src");
   // What cannot be seen counts as it was, not as deleted.
   const { kinds: left, unreadable } = await look(workspace).catch(async () => {
-    const collected = await workspace.collect({ signal });
+    const collected = await workspace.collect({ signal, last: true });
     return { kinds: kinds(collected), unreadable: collected.unreadablePaths };
   });
   expect(unreadable).toContain("src");
@@ -180,7 +180,7 @@ test("leaves a submodule alone, takes ordinary files in its place, and says when
   claude("git init -q sub; cd sub; echo x > file; git add file; git -c user.name=a -c user.email=a@b commit -qm x");
   // Its commit is in the patch, and nowhere else.
   expect(kinds(await workspace.scan({ signal }))).toEqual(["M sub"]);
-  const collected = await workspace.collect({ signal });
+  const collected = await workspace.collect({ signal, last: true });
   expect({ kinds: kinds(collected), unreadable: collected.unreadablePaths }).toEqual({
     kinds: ["M sub"],
     unreadable: ["sub"],
@@ -218,7 +218,7 @@ test("starts over when somebody damages what it stored", async () => {
     // What was told before is not told again.
     expect(scan.delta.map(({ change }) => change.path)).toEqual([`file${at}`, "src/b.txt"]);
   }
-  expect(kinds(await workspace.collect({ signal }))).toEqual(kinds(await workspace.scan({ signal })));
+  expect(kinds(await workspace.collect({ signal, last: true }))).toEqual(kinds(await workspace.scan({ signal })));
 });
 
 test("does not believe the scans' index when it collects", async () => {
@@ -231,7 +231,7 @@ test("does not believe the scans' index when it collects", async () => {
     `export GIT_DIR=${paths.base}/repo.git GIT_WORK_TREE=$PWD GIT_INDEX_FILE=${paths.scan}/live/index
     git update-index --assume-unchanged src/a.txt; git update-index --skip-worktree top.txt; echo 2 >> src/a.txt; echo 2 >> top.txt`,
   );
-  const { patch } = await workspace.collect({ signal });
+  const { patch } = await workspace.collect({ signal, last: true });
   expect(patch.toString()).toMatch(/^\+2$[\s\S]*^\+2$/m);
 });
 
@@ -250,7 +250,7 @@ test("works without the work tree's .git, and when the work tree itself was repl
   await using area = new WorkArea();
   const { workspace, claude } = await open(area);
   claude("rm -rf .git; echo 1 >> top.txt");
-  expect(await workspace.collect({ signal })).toMatchObject({ headCommitId: "" });
+  expect(await workspace.collect({ signal, last: true })).toMatchObject({ headCommitId: "" });
   expect((await look(workspace)).kinds).toEqual(["M top.txt"]);
   chmodSync(join(workspace.workTree, ".."), 0o777);
   claude("mv ../repo ../moved; ln -s moved ../repo");

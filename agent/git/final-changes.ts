@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { AppError, type FileChange } from "../../proto/index.ts";
+import type { Identity } from "../process/identity.ts";
 import { diffFiles, patchApplies } from "./change-diff.ts";
+import { type Script, shell } from "./git.ts";
 import { PrivateIndex, type PrivateIndexOptions } from "./private-index.ts";
 import { quotePath } from "./raw-path.ts";
 import { listChangedSubmodules } from "./submodule.ts";
@@ -10,6 +12,22 @@ import { readChanges } from "./tree-changes.ts";
 const MAX_PATCH_BYTES = 256 * 1024 * 1024;
 /** Applying a patch takes several times its size. */
 const MAX_CHECKED_PATCH_BYTES = 32 * 1024 * 1024;
+
+/**
+ * Lets another user read all that the session's can, and make an index of its own: git runs as somebody that Claude never
+ * was. $1 work tree, $2 scan directory, $3 the directory of that index.
+ */
+const OPEN_UP: Script = {
+  name: "chmod",
+  text: `set -e
+[ -d "$1" ] || mkdir -p -- "$1"
+chmod u+rwx,o+rx -- "$1" || :
+find "$1/" -mindepth 1 "(" -type d -readable -executable ! -perm -o=rx -o -type f -readable ! -perm -o=r ")" \\
+  -exec chmod o+rX -- {} + || :
+chmod o+x -- "$2"
+mkdir -m 777 -- "$3"`,
+};
+const REMOVE: Script = { name: "rm", text: 'rm -rf -- "$1"' };
 
 /** What the session leaves behind. */
 export interface Collected {
@@ -39,15 +57,33 @@ export class PatchTooLargeError extends AppError {
   }
 }
 
+export interface CollectOptions extends Omit<PrivateIndexOptions, "copyOf" | "name" | "owner"> {
+  /** Nothing of the session runs any more, and nothing will: this user makes the comparison. Default: the session's own. */
+  finalIdentity?: Identity | undefined;
+  maxPatchBytes?: number;
+}
+
 /**
  * Compares the work tree with the start commit, from nothing: every file is read, and no earlier scan is believed.
  * Exact once no process of the session is left; before, it is as good as a photograph of something that moves.
  */
-export async function collectChanges(
-  options: Omit<PrivateIndexOptions, "copyOf" | "name"> & { maxPatchBytes?: number },
-): Promise<Collected> {
+export async function collectChanges({ finalIdentity, ...options }: CollectOptions): Promise<Collected> {
+  const { signal, scanDirectory, workTree, identity } = options;
+  const name = `collect-${randomBytes(8).toString("hex")}`;
+  if (finalIdentity === undefined) return await collectWith({ ...options, name });
+  const directory = `${scanDirectory}/${name}`;
+  await shell({ identity }, OPEN_UP, [workTree, scanDirectory, directory], { signal });
+  try {
+    const place = { identity: finalIdentity, owner: identity, scanDirectory: directory, name: "index" };
+    return await collectWith({ ...options, ...place });
+  } finally {
+    await shell({ identity }, REMOVE, [directory], { signal: AbortSignal.timeout(10_000) }).catch(() => undefined);
+  }
+}
+
+async function collectWith(options: PrivateIndexOptions & { maxPatchBytes?: number }): Promise<Collected> {
   const { signal } = options;
-  const index = await PrivateIndex.create({ ...options, name: `collect-${randomBytes(8).toString("hex")}` });
+  const index = await PrivateIndex.create(options);
   try {
     const { entries, unreadable } = await readChanges(index, { still: true, signal });
     const { directory, emptyTree } = index;

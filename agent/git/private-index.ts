@@ -30,7 +30,7 @@ rm -rf -- "$1"
 mkdir -p -- "$1/objects"
 [ ! -e "$2" ] || cp --preserve=timestamps -- "$2" "$1/index"
 [ -d "$3" ] || mkdir -p -- "$3"
-{ [ -r "$3" ] && [ -w "$3" ] && [ -x "$3" ]; } || chmod u+rwx -- "$3"`,
+{ [ -r "$3" ] && [ -x "$3" ]; } || chmod u+rwx -- "$3"`,
 };
 const REMOVE: Script = { name: "clean", text: 'rm -rf -- "$1"' };
 /** What .gitmodules says now. Claude may have made anything of it. */
@@ -69,6 +69,8 @@ export interface PrivateIndexOptions {
   scanDirectory: string;
   name: string;
   identity: Identity | undefined;
+  /** Whose the work tree is, if that is somebody else. Default: the identity. */
+  owner?: Identity | undefined;
   /** An index of the start commit with the facts of a fresh checkout, to be copied. */
   copyOf?: string;
   signal: AbortSignal;
@@ -76,7 +78,7 @@ export interface PrivateIndexOptions {
 
 /**
  * An index of our own, with an object directory of its own, for comparing the work tree with the start commit. git
- * runs as the session's user here, with the base as its git directory: the session's own .git plays no part.
+ * runs as a user who may read the work tree, with the base as its git directory: the session's own .git plays no part.
  *
  * Some entries of the index are markers, files that never exist. One is at the top: if it is gone, somebody else
  * wrote the index. The others are in nested repositories: git does not look into a directory that is a repository
@@ -84,6 +86,8 @@ export interface PrivateIndexOptions {
  */
 export class PrivateIndex {
   readonly place: GitPlace;
+  /** The same as the work tree's owner: for what Claude's own repositories are asked. */
+  readonly ownerPlace: GitPlace;
   readonly workTree: string;
   readonly directory: string;
   readonly #base: BaseRepository;
@@ -132,6 +136,7 @@ export class PrivateIndex {
       },
       config: SCAN_CONFIG,
     };
+    this.ownerPlace = { ...this.place, identity: options.owner ?? options.identity };
   }
 
   /** Makes the index, replacing one of the same name, or leaves nothing behind. */
@@ -232,8 +237,8 @@ export class PrivateIndex {
     const stamp = await claimsStamp(this.workTree);
     if (stamp !== undefined && stamp === this.#claimsStamp) return this.#claims;
     const read = { workTree: this.workTree, startTree: this.#base.treeId };
-    this.#claims = await withoutBlocking(this.place, this.workTree, options.signal, (signal) =>
-      readClaims(this.place, { ...read, signal }),
+    this.#claims = await withoutBlocking(this.ownerPlace, this.workTree, options.signal, (signal) =>
+      readClaims(this.ownerPlace, { ...read, signal }),
     );
     this.#claimsStamp = stamp;
     return this.#claims;
@@ -365,7 +370,7 @@ export class PrivateIndex {
   }
 
   #blocking(signal: AbortSignal, work: (signal: AbortSignal) => Promise<RunResult>): Promise<RunResult> {
-    return withoutBlocking(this.place, this.workTree, signal, work);
+    return withoutBlocking(this.ownerPlace, this.workTree, signal, work);
   }
 }
 

@@ -117,7 +117,7 @@ async function ask(
   // xargs passes names that Node could not.
   const each = `cd -- "$0" || exit; answer=$(${script}); printf '%s\\0%s\\0' "$1" "$answer"`;
   const args = ["-0", "-n", "2", "sh", "-c", each, index.workTree];
-  const fields = splitPaths((await runIn(index.place, "xargs", args, { ...options, input })).stdout);
+  const fields = splitPaths((await runIn(index.ownerPlace, "xargs", args, { ...options, input })).stdout);
   return new Map(
     Array.from({ length: fields.length / 2 }, (_, at) => [fields[2 * at] ?? "", fields[2 * at + 1] ?? ""]),
   );

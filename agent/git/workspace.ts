@@ -44,7 +44,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
   try {
     const base = await openBase({ ...options, directory: paths.base, identity: options.baseIdentity });
     await makeSessionRepository(base, paths.workTree, { identity: sessionIdentity, onProgress, signal });
-    const workspace = new Workspace(base, paths, sessionIdentity);
+    const workspace = new Workspace(base, paths, { session: sessionIdentity, base: options.baseIdentity });
     await workspace.open({ signal });
     return workspace;
   } catch (error) {
@@ -64,11 +64,18 @@ export class Workspace {
     scanDirectory: string;
     identity: Identity | undefined;
   };
+  /** Nobody's but ours, and may read the base. */
+  readonly #finalIdentity: Identity | undefined;
   readonly #live: LiveChanges;
   readonly #turns = new TurnTaking();
   readonly #touched = new TouchedPaths();
 
-  constructor(base: BaseRepository, paths: WorkspacePaths, identity: Identity | undefined) {
+  constructor(
+    base: BaseRepository,
+    paths: WorkspacePaths,
+    { session: identity, base: finalIdentity }: { session: Identity | undefined; base: Identity | undefined },
+  ) {
+    this.#finalIdentity = finalIdentity;
     this.workTree = paths.workTree;
     this.baseCommitId = base.commitId;
     this.#comparison = { base, workTree: paths.workTree, scanDirectory: paths.scan, identity };
@@ -104,19 +111,23 @@ export class Workspace {
     });
   }
 
-  /** Returns the whole difference, trusting nothing that a scan left. Throws PatchTooLargeError. Waits for scans. */
-  collect(options: { signal: AbortSignal }): Promise<Collected> {
-    return this.#turns.run(options.signal, async () => {
+  /**
+   * Returns the whole difference, trusting nothing that a scan left. Throws PatchTooLargeError. Waits for scans. `last`:
+   * nothing of the session runs any more.
+   */
+  collect({ signal, last = false }: { signal: AbortSignal; last?: boolean }): Promise<Collected> {
+    const options = { ...this.#comparison, finalIdentity: last ? this.#finalIdentity : undefined, signal };
+    return this.#turns.run(signal, async () => {
       try {
-        const collected = await collectChanges({ ...this.#comparison, ...options });
+        const collected = await collectChanges(options);
         if (!collected.crowded || this.#live.stagedBytes === 0) return collected;
       } catch (error) {
-        options.signal.throwIfAborted();
+        signal.throwIfAborted();
         if (error instanceof PatchTooLargeError || this.#live.stagedBytes === 0) throw error;
       }
       // The scans have stored things in the same directory, and the result comes first.
-      await this.#live.release(options);
-      return await collectChanges({ ...this.#comparison, ...options });
+      await this.#live.release({ signal });
+      return await collectChanges(options);
     });
   }
 

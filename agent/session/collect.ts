@@ -42,7 +42,7 @@ export async function collectChanges(
     log.warn({ err: error }, "the last scan failed");
   }
   try {
-    return { ...(await workspace.collect({ signal })), failure: undefined };
+    return { ...(await workspace.collect({ signal, last: true })), failure: undefined };
   } catch (error) {
     log.error({ err: error }, "collecting the changes failed");
     if (error instanceof PatchTooLargeError) return { ...error.collected, failure: failureOf(error) };

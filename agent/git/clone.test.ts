@@ -349,14 +349,17 @@ test("stops when told to, and leaves no process behind", async () => {
   const { port } = silent.address() as { port: number };
   const controller = new AbortController();
   const reason = new Error("enough");
+  // Nobody else's: other files' processes do not count here.
+  const base = { uid: 26008, gid: 26008 };
+  const place = { paths: area.paths({ session: SESSION, base }), baseIdentity: base };
   try {
     const opening = openWorkspace(
-      options(area, { repository: spec(`http://127.0.0.1:${port}/x`), signal: controller.signal }),
+      options(area, { ...place, repository: spec(`http://127.0.0.1:${port}/x`), signal: controller.signal }),
     );
-    await expect.poll(() => processesOf(BASE.uid).length).toBeGreaterThan(0);
+    await expect.poll(() => processesOf(base.uid).length).toBeGreaterThan(0);
     controller.abort(reason);
     await expect(opening).rejects.toBe(reason);
-    await expect.poll(() => processesOf(BASE.uid)).toEqual([]);
+    await expect.poll(() => processesOf(base.uid)).toEqual([]);
   } finally {
     silent.close();
   }

@@ -1,8 +1,10 @@
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
-import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { type Duplex, duplexPair } from "node:stream";
 import { text } from "node:stream/consumers";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import { pino } from "pino";
 import { afterEach, expect, test } from "vitest";
 import type { MeteredUsage } from "../../proto/index.ts";
@@ -242,18 +244,104 @@ test("reads no body that would hold up the host while it is read", async () => {
   expect(decisions).toHaveLength(1);
 });
 
-test("asks again where the endpoint is busy or breaks the connection, and counts the answer once", async () => {
-  const api = await answering(failing(529), cut, failing(429, { "retry-after": "0" }), well);
+test("asks again where the endpoint is busy, and counts the answer once", async () => {
+  const api = await answering(failing(529), failing(429, { "retry-after": "0" }), well);
   const { usages, retries, reaches, options } = observed();
   const { send } = createBroker(api.url, [], undefined, options);
   expect((await send("model", MESSAGE)).status).toBe(200);
-  const unreached = `model endpoint ${new URL(api.url).host} not reached (ECONNRESET)`;
-  expect(retries).toEqual(["1/4 529 overloaded", `2/4 0 ${unreached}`, "3/4 429 rate_limit"]);
-  expect(reaches).toEqual([undefined, unreached, undefined, undefined]);
+  expect(retries).toEqual(["1/4 529 overloaded", "2/4 429 rate_limit"]);
+  expect(reaches).toEqual([undefined, undefined, undefined]);
   expect(usages).toMatchObject([{ requestCount: 1, inputTokenCount: 10n, outputTokenCount: 20n }]);
   // Counting tokens costs nothing.
   expect((await send("model", { ...MESSAGE, path: "/v1/messages/count_tokens" })).status).toBe(200);
   expect(usages).toHaveLength(1);
+});
+
+/** As Claude asks: what is set aside are 15 tokens and 1000 more. */
+const WHOLE = { path: "/v1/messages", body: '{"model":"claude-opus-4-8","max_tokens":1000}' };
+const STREAMED = { ...WHOLE, body: '{"model":"claude-opus-4-8","max_tokens":1000,"stream":true}' };
+const BEGUN = { "content-type": "application/json", "content-length": "1000" };
+
+test("leaves it to Claude to send again what was sent and not answered, and counts it", async () => {
+  const api = await answering(cut, well);
+  const { usages, retries, reaches, options } = observed();
+  const { send } = createBroker(api.url, [], undefined, options);
+  const unreached = `model endpoint ${new URL(api.url).host} not reached (ECONNRESET)`;
+  expect(await send("model", WHOLE)).toMatchObject({ status: 502, body: expect.stringContaining(unreached) as string });
+  expect(retries).toEqual([]);
+  expect(reaches).toEqual([unreached]);
+  expect(usages).toMatchObject([{ requestCount: 1, inputTokenCount: 15n, outputTokenCount: 1000n }]);
+  expect((await send("model", WHOLE)).status).toBe(200);
+  expect(usages[1]).toMatchObject({ inputTokenCount: 10n, outputTokenCount: 20n });
+});
+
+test("asks again at no cost where a kept connection turns out to be closed", async () => {
+  const closing: Socket[] = [];
+  const port = await listen(
+    createServer((request, response) => {
+      request.resume();
+      // From the second on: as a server does whose patience ends in that moment.
+      if (closing.includes(request.socket)) return void request.socket.destroy();
+      closing.push(request.socket);
+      well(response);
+    }),
+  );
+  const { usages, retries, options } = observed();
+  const { send } = createBroker(`http://127.0.0.1:${port}`, [], undefined, options);
+  for (let count = 0; count < 2; count++) expect((await send("model", WHOLE)).status).toBe(200);
+  expect(retries).toHaveLength(1);
+  expect(usages).toMatchObject([{ outputTokenCount: 20n }, { outputTokenCount: 20n }]);
+});
+
+/** Sends a request whose answer is cut, and resolves with what is counted. */
+async function countCut(message: typeof WHOLE, answer: (response: ServerResponse) => void): Promise<MeteredUsage> {
+  const counted = Promise.withResolvers<MeteredUsage>();
+  const api = await answering(answer);
+  const { send } = createBroker(api.url, [], undefined, { spending: { reserve: free, add: counted.resolve } });
+  await send("model", message).catch(() => {});
+  return counted.promise;
+}
+
+const setAside = { requestCount: 1, inputTokenCount: 15n, outputTokenCount: 1000n };
+test.each([
+  ["a whole answer", WHOLE, BEGUN, "{", setAside],
+  ["a whole answer with another status", WHOLE, BEGUN, "{", setAside, 201],
+  ["a whole answer in an encoding that is not known", WHOLE, { ...BEGUN, "content-encoding": "x" }, "{", setAside],
+  [
+    "a stream before its first event",
+    STREAMED,
+    { "content-type": "text/event-stream" },
+    "event: mess",
+    { requestCount: 1, inputTokenCount: 20n, outputTokenCount: 0n },
+  ],
+])(
+  "counts what was set aside where the endpoint cuts %s",
+  async (_what, message, headers, text, expected, status = 200) => {
+    expect(
+      await countCut(message, (response) => {
+        response.writeHead(status, headers).write(text, () => response.destroy());
+      }),
+    ).toMatchObject(expected);
+  },
+);
+
+test.each([
+  ["gzip", gzipSync],
+  ["br", brotliCompressSync],
+] as const)("reads what an answer in %s used, also where it is cut", async (encoding, compress) => {
+  const usage = 'data: {"type":"message_start","message":{"usage":{"input_tokens":900,"output_tokens":3}}}\n\n';
+  const headers = { "content-type": "text/event-stream", "content-encoding": encoding };
+  const bytes = compress(usage);
+  expect(await countCut(STREAMED, (response) => void response.writeHead(200, headers).end(bytes))).toMatchObject({
+    inputTokenCount: 900n,
+    outputTokenCount: 3n,
+  });
+  const long = compress(usage + randomBytes(100_000).toString("hex"));
+  expect(
+    await countCut(STREAMED, (response) => {
+      response.writeHead(200, headers).write(long.subarray(0, 60_000), () => response.destroy());
+    }),
+  ).toMatchObject({ inputTokenCount: 900n });
 });
 
 test.each([
@@ -365,7 +453,7 @@ test("counts what came where Claude hangs up in the middle of an answer", async 
 });
 
 /** Sends a request of which Claude gives up; `hangUp` ends its connection and resolves when all has been counted. */
-function claudeThatGivesUp(endpoint: string, model: Partial<BrokerOptions>) {
+function claudeThatGivesUp(endpoint: string, model: Partial<BrokerOptions>, { stream = true } = {}) {
   const counted: MeteredUsage[] = [];
   const { broker } = createBroker(endpoint, [], undefined, {
     spending: { reserve: free, add: (usage) => counted.push(usage) },
@@ -374,7 +462,7 @@ function claudeThatGivesUp(endpoint: string, model: Partial<BrokerOptions>) {
   });
   const [claude, connection] = duplexPair();
   broker.accept("model", connection);
-  const body = JSON.stringify({ model: "claude-opus-4-8", messages: "x".repeat(900) });
+  const body = JSON.stringify({ model: "claude-opus-4-8", stream, messages: "x".repeat(900) });
   claude.write(`POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
   return async () => {
     await new Promise(setImmediate);
@@ -406,18 +494,19 @@ test.each([
 });
 
 test.each([
-  ["was sent", 1],
-  ["was sent on a connection that had served one before", 2],
-])("counts a request that %s where Claude gives up before an answer", async (_what, requestCount) => {
+  ["a request for a stream that was sent", 1, true, 0n],
+  ["a request for a stream that was sent on a connection that had served one before", 2, true, 0n],
+  ["what was set aside for a request that was sent", 1, false, 256_000n],
+])("counts %s where Claude gives up before an answer", async (_what, requestCount, stream, outputTokenCount) => {
   const arrived = Promise.withResolvers<undefined>();
   let count = 0;
   const api = await answering((response) => {
     if (++count === requestCount) arrived.resolve(undefined);
     else failing(529)(response);
   });
-  const hangUp = claudeThatGivesUp(api.url, { retryDelaysMs: [0] });
+  const hangUp = claudeThatGivesUp(api.url, { retryDelaysMs: [0] }, { stream });
   await arrived.promise;
-  expect(await hangUp()).toMatchObject([{ requestCount: 1, outputTokenCount: 0n }]);
+  expect(await hangUp()).toMatchObject([{ requestCount: 1, outputTokenCount }]);
 });
 
 test("ends the request to the model when Claude hangs up", async () => {

@@ -30,7 +30,10 @@ export interface CallObserver {
   onRetry: (retry: Retry) => void;
   /** Told after every attempt that somebody waited for: why the endpoint was not reached, in a few words; undefined if it was. */
   onReach: (unreached: string | undefined) => void;
-  /** Told when a request begins to go out on a connection (true), and when an answer to it has begun to come (false). */
+  /**
+   * Told when a request begins to go out on a connection (true), and when an answer to it has begun to come, or the
+   * connection turns out to have been closed before (false). What is owed may have to be paid for.
+   */
   onOwed: (owed: boolean) => void;
   /** Times between attempts. Default RETRY_DELAYS_MS. */
   retryDelaysMs?: readonly number[] | undefined;
@@ -44,20 +47,22 @@ const OVERLOADED = 529;
 
 /**
  * Sends a request and resolves with the head of the answer. It is sent again, a little later, where the endpoint was
- * not reached (no answer), or said that it is busy (429, 529) without naming a long time. Rejects with the error of the last
- * attempt, or on abort.
+ * not reached, or said that it is busy (429, 529) without naming a long time. One that was sent and not answered is not: it
+ * may have to be paid for. Rejects with the error of the last attempt, or on abort.
  */
 export async function callModel(
   call: ModelCall,
   { onRetry, onReach, onOwed, retryDelaysMs = RETRY_DELAYS_MS }: CallObserver,
 ): Promise<IncomingMessage> {
+  let owed = false;
+  const tellOwed = (now: boolean) => onOwed((owed = now));
   for (let attempt = 1; ; attempt++) {
-    const outcome = await sendOnce(call, onOwed).then(
+    const outcome = await sendOnce(call, tellOwed).then(
       (answer) => ({ answer }),
       (error: unknown) => ({ error, unreached: notReached(call.target, error) }),
     );
     if (!call.signal.aborted) onReach("error" in outcome ? outcome.unreached : undefined);
-    const retry = call.signal.aborted ? undefined : retryOf(outcome, retryDelaysMs[attempt - 1]);
+    const retry = call.signal.aborted || owed ? undefined : retryOf(outcome, retryDelaysMs[attempt - 1]);
     if (retry === undefined) {
       if ("error" in outcome) throw outcome.error;
       return outcome.answer;
@@ -105,8 +110,17 @@ function sendOnce(
       resolve(answer);
     });
     // It stays: what goes wrong with an answer that is under way is told to the answer too.
-    request.on("error", reject).end(content);
+    request.on("error", (error) => {
+      // The endpoint closed a connection that it had served before as this came: https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1
+      if (request.reusedSocket && isReset(error) && !signal.aborted) onOwed(false);
+      reject(error);
+    });
+    request.end(content);
   });
+}
+
+function isReset({ code }: NodeJS.ErrnoException): boolean {
+  return code === "ECONNRESET" || code === "EPIPE";
 }
 
 function retryOf(

@@ -1,7 +1,9 @@
 import { type Agent, createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { finished } from "node:stream/promises";
 import type { Logger } from "pino";
 import type { MeteredUsage } from "../../proto/index.ts";
 import type { Credential, CredentialSource } from "./credential.ts";
+import { decoded } from "./decoded.ts";
 import { authorityOf } from "./egress-rules.ts";
 import { exchange, goneSignal, guard, statusOf } from "./http-exchange.ts";
 import { isReasonable } from "./json-size.ts";
@@ -11,7 +13,7 @@ import { sortBetas } from "./model-betas.ts";
 import { checkModelRequest, type Members, type ModelPolicy } from "./model-policy.ts";
 import type { EgressDecision } from "./proxy-gateway.ts";
 import { RequestBodies } from "./request-bodies.ts";
-import { unansweredUsage, UsageReader, worstUsage } from "./usage-reader.ts";
+import { UsageReader, worstUsage } from "./usage-reader.ts";
 import { cutChars } from "../../proto/index.ts";
 
 /** What the session uses, and whether it may use more. `add` does not throw. */
@@ -137,13 +139,15 @@ class ModelGateway {
     this.#underWay++;
     let reserved: Disposable | undefined;
     try {
-      const reservation = await spending.reserve(this.#worstOf(body, bodyBytes), { signal });
+      const worst = this.#worstOf(body, bodyBytes);
+      const reservation = await spending.reserve(worst, { signal });
       if ("refused" in reservation) {
         return refuse(response, 400, "invalid_request_error", `ClaudeCluster: ${reservation.refused}`);
       }
       if ("occupied" in reservation) return refuseForNow(response, `ClaudeCluster: ${reservation.occupied}`);
       reserved = reservation.held;
-      const model = modelOf(body);
+      // A stream says what it used before the first of it is made; all of another answer may have been made when it is cut.
+      const unread = body["stream"] === true ? this.#worstOf({ ...body, max_tokens: 0 }, bodyBytes) : worst;
       let owed = false;
       const passed = await this.#passOn(request, response, {
         target,
@@ -151,11 +155,11 @@ class ModelGateway {
         signal,
         onOwed: (now) => (owed = now),
         onAnswer: async (answer) => {
-          if (answer.statusCode === 200) spending.add(await readUsage(answer, model));
+          if (isSuccess(answer)) spending.add(await readUsage(answer, modelOf(body), unread));
         },
       });
       // What the endpoint was sent may have to be paid for all the same.
-      if (passed === "gone" && owed) spending.add(unansweredUsage(model, { bodyBytes }));
+      if (passed !== "answered" && owed) spending.add(unread);
     } finally {
       reserved?.[Symbol.dispose]();
       this.#underWay--;
@@ -169,7 +173,7 @@ class ModelGateway {
       bodyBytes,
       // Anything else is the endpoint's to refuse.
       maxTokens:
-        Number.isInteger(maxTokens) && (maxTokens as number) > 0 ? (maxTokens as number) : policy.maxOutputTokens,
+        Number.isInteger(maxTokens) && (maxTokens as number) >= 0 ? (maxTokens as number) : policy.maxOutputTokens,
     });
   }
 
@@ -262,10 +266,17 @@ class ModelGateway {
 }
 
 /** Counts what an answer used while it passes. Resolves when it has come, or was broken off. */
-function readUsage(answer: IncomingMessage, model: string): Promise<MeteredUsage> {
-  const reader = new UsageReader(model, { streamed: !/json/.test(answer.headers["content-type"] ?? "") });
-  answer.on("data", (chunk: Buffer) => reader.push(chunk));
-  return new Promise((resolve) => answer.once("close", () => resolve(reader.usage())));
+async function readUsage(answer: IncomingMessage, model: string, unread: MeteredUsage): Promise<MeteredUsage> {
+  const streamed = /^text\/event-stream\b/.test(answer.headers["content-type"] ?? "");
+  const reader = new UsageReader(model, { streamed, unread });
+  const plain = decoded(answer);
+  plain?.on("data", (chunk: Buffer) => reader.push(chunk));
+  await finished(plain ?? answer).catch(() => {});
+  return reader.usage();
+}
+
+function isSuccess({ statusCode = 0 }: IncomingMessage): boolean {
+  return statusCode >= 200 && statusCode < 300;
 }
 
 function modelOf({ model }: Members): string {

@@ -14,21 +14,25 @@ const MAX_TOKENS = 100_000_000;
 
 /**
  * Reads from an answer of the model what it used, while it passes: server-sent events
- * (https://platform.claude.com/docs/en/build-with-claude/streaming), or one JSON body. An answer that is broken off
+ * (https://platform.claude.com/docs/en/build-with-claude/streaming), or one JSON body. A stream that is broken off
  * before it says how much it was counts by the size of what came.
  */
 export class UsageReader {
   readonly #streamed: boolean;
+  readonly #unread: MeteredUsage;
   #model: string;
   #counts: TokenCounts = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0, cacheWriteHour: 0 };
   #pending: Buffer[] = [];
   #pendingBytes = 0;
   #estimatedOutput = 0;
   #complete = false;
+  #progress: "nothing" | "usage" | "failed" = "nothing";
 
-  constructor(requestedModel: string, { streamed }: { streamed: boolean }) {
+  /** `unread` is what counts where the answer says neither what it used nor that it failed. */
+  constructor(requestedModel: string, { streamed, unread }: { streamed: boolean; unread: MeteredUsage }) {
     this.#model = requestedModel;
     this.#streamed = streamed;
+    this.#unread = unread;
   }
 
   /** Looks at the next piece; keeps no reference to it beyond its line. */
@@ -47,6 +51,10 @@ export class UsageReader {
   /** What the answer used, as far as it has come. */
   usage(): MeteredUsage {
     if (!this.#streamed) this.#readBody();
+    if (this.#progress === "nothing") {
+      if (!this.#streamed || this.#estimatedOutput === 0) return this.#unread;
+      this.#counts.input = Number(this.#unread.inputTokenCount);
+    }
     const output = this.#complete ? this.#counts.output : Math.max(this.#counts.output, this.#estimatedOutput);
     return meter(this.#model, { ...this.#counts, output });
   }
@@ -67,7 +75,7 @@ export class UsageReader {
   #readLine(): void {
     const bytes = this.#pendingBytes;
     const line = this.#take();
-    if (line.startsWith("data:") && line.includes('"usage"')) this.#readMessage(parse(line.slice(5)));
+    if (line.startsWith("data:") && /"(?:usage|error)"/.test(line)) this.#readMessage(parse(line.slice(5)));
     else if (bytes > FRAME_BYTES || line.includes("content_block_delta")) {
       this.#estimatedOutput += Math.max(1, Math.ceil((bytes - FRAME_BYTES) / BYTES_PER_TOKEN));
     }
@@ -77,11 +85,13 @@ export class UsageReader {
     if (this.#pendingBytes > 0) this.#readMessage(parse(this.#take()));
   }
 
-  /** A message_start event, a message_delta event, or the message itself. */
+  /** A message_start event, a message_delta event, the message itself, or an error instead of any of them. */
   #readMessage(value: Members): void {
+    if (value["type"] === "error" && this.#progress === "nothing") this.#progress = "failed";
     const message = membersOf(value["message"]) ?? value;
     const usage = membersOf(message["usage"]);
     if (usage === undefined) return;
+    this.#progress = "usage";
     if (typeof message["model"] === "string") this.#model = message["model"];
     if (value["type"] !== "message_start") this.#complete = true;
     const hour = countOf(membersOf(usage["cache_creation"])?.["ephemeral_1h_input_tokens"]);
@@ -93,12 +103,6 @@ export class UsageReader {
     if (hour !== undefined) counts.cacheWriteHour = hour;
     if (written !== undefined) counts.cacheWrite = Math.max(0, written - counts.cacheWriteHour);
   }
-}
-
-/** What a request used at most that was broken off before an answer came. */
-export function unansweredUsage(model: string, { bodyBytes }: { bodyBytes: number }): MeteredUsage {
-  const input = Math.ceil(bodyBytes / BYTES_PER_TOKEN);
-  return meter(model, { input, output: 0, cacheRead: 0, cacheWrite: 0, cacheWriteHour: 0 });
 }
 
 /** What a request may come to where each of the models may answer, with as much as it is allowed. */

@@ -14,3 +14,4 @@ export * from "./event-log.ts";
 export * from "./fold.ts";
 export * from "./patch-check.ts";
 export * from "./session-rules.ts";
+export * from "./turn-answers.ts";

@@ -8,14 +8,24 @@ export interface TokenCounts {
   cacheRead: number;
 }
 
+/** What a turn has come to. */
+export interface TurnEnd extends ClaudeResult {
+  /** Claude's answer, whole; of a turn that failed what Claude said last. */
+  readonly answer: string;
+  /** What kind of error Claude Code says that it was ("max_output_tokens"). Empty: none, or it does not say. */
+  readonly errorKind: string;
+}
+
 /** A result line: Claude has ended what it did on its own terms. */
 export interface ClaudeResult {
   readonly isError: boolean;
   readonly subtype: string;
   readonly terminalReason: string;
+  /** Why the model stopped, as its API says it. */
+  readonly stopReason: string;
   /** HTTP status of the model API's answer; 0 if it was not that. */
   readonly apiErrorStatus: number;
-  /** Claude's answer, or what it says about the error. */
+  /** The last block of Claude's answer, or what Claude Code says about the error. */
   readonly text: string;
   readonly stepCount: number;
   /** Since the process started, side requests and sub-agents included. Undefined: not said. */
@@ -34,6 +44,7 @@ export function readResult(line: JsonObject): ClaudeResult {
     isError: line["is_error"] === true,
     subtype: textOf(line["subtype"]),
     terminalReason: textOf(line["terminal_reason"]),
+    stopReason: textOf(line["stop_reason"]),
     apiErrorStatus: countOf(line["api_error_status"]),
     text: textOf(line["result"]) || listOf(line["errors"]).map(textOf).join("\n"),
     stepCount: countOf(line["num_turns"]),

@@ -1,9 +1,10 @@
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { createLogger } from "../log.ts";
 import { expect, onTestFinished, test } from "vitest";
 import type { EventBody } from "../../proto/index.ts";
 import { TIMEOUTS, type Timeouts } from "../timeouts.ts";
-import type { ClaudeResult } from "./claude-result.ts";
+import type { TurnEnd } from "./claude-result.ts";
 import { Conversation } from "./conversation.ts";
 import type { PermissionRequest } from "./parse.ts";
 
@@ -16,7 +17,7 @@ interface Started {
   /** What Claude has asked for, and the ids of what it has withdrawn. */
   asked: (PermissionRequest | string)[];
   /** Resolves at the end of the turn that these actions make. */
-  turn(...actions: [name: string, value?: unknown][]): Promise<ClaudeResult>;
+  turn(...actions: [name: string, value?: unknown][]): Promise<TurnEnd>;
 }
 
 interface Options {
@@ -34,7 +35,7 @@ async function start({
 }: Options = {}): Promise<Started> {
   const events: EventBody[] = [];
   const asked: (PermissionRequest | string)[] = [];
-  let turnEnded: (result: ClaudeResult) => void = () => {};
+  let turnEnded: (result: TurnEnd) => void = () => {};
   const conversation = await Conversation.start({
     command: process.execPath,
     args: [FAKE_CLAUDE, behavior],
@@ -58,7 +59,7 @@ async function start({
     events,
     asked,
     turn(...actions) {
-      const ended = new Promise<ClaudeResult>((resolve) => (turnEnded = resolve));
+      const ended = new Promise<TurnEnd>((resolve) => (turnEnded = resolve));
       conversation.say(JSON.stringify(actions));
       return ended;
     },
@@ -231,4 +232,35 @@ test("refuses what nobody here can answer", async () => {
   const request = { type: "control_request", request_id: "r1", request: { subtype: "elicitation" } };
   await turn(["line", request], ["result", "done"]);
   expect(await turn(["result", "still there"])).toMatchObject({ text: "still there" });
+});
+
+/** What Claude Code said in a recorded turn, as it was. */
+function recorded(name: string): [name: string, value?: unknown][] {
+  const file = new URL(`../../test/model/recordings/${name}.jsonl`, import.meta.url);
+  const lines = readFileSync(file, "utf8").trimEnd().split("\n");
+  return lines.filter((line) => !line.includes('"control_response"')).map((line) => ["line", line]);
+}
+
+const CUT = "This answer ends before its";
+
+test.each([
+  ["multi-file-change", expect.stringMatching(/^.+$/)],
+  ["quiet-end", "The answer is 42."],
+  ["two-blocks", "The first half.\n\nThe second half."],
+  ["stop-reason-max-tokens", `${CUT}I had been cut short; this is the rest.`],
+  ["stop-reason-max-tokens-always", CUT.repeat(4)],
+  ["stop-reason-refusal", "I had been cut short; this is the rest."],
+  ["stop-reason-refusal-always", ""],
+  ["no-answer", ""],
+  ["background-task", "The background command is done."],
+  ["cut-off", "The API answered after all."],
+])("the answer of %s is all that was said for it, and nothing else", async (name, answer) => {
+  const { turn } = await start();
+  expect((await turn(...recorded(name))).answer).toEqual(answer);
+});
+
+test("says what kind of error a turn ended with", async () => {
+  const { turn } = await start();
+  expect(await turn(...recorded("stop-reason-max-tokens-always"))).toMatchObject({ errorKind: "max_output_tokens" });
+  expect(await turn(...recorded("quiet-end"))).toMatchObject({ errorKind: "" });
 });

@@ -8,11 +8,12 @@ import type { Identity } from "../process/identity.ts";
 import { signalGroup, spawnAs } from "../process/run.ts";
 import type { Timeouts } from "../timeouts.ts";
 import { within } from "../wait.ts";
-import type { ClaudeResult } from "./claude-result.ts";
+import type { ClaudeResult, TurnEnd } from "./claude-result.ts";
 import type { JsonObject } from "./json.ts";
 import { type Line, LineSplitter } from "./line-splitter.ts";
 import { type Notice, parseLine, type PermissionRequest, unrecognized } from "./parse.ts";
 import { StderrEvents } from "./stderr-events.ts";
+import { TurnAnswer } from "./turn-answer.ts";
 import { TurnProgress } from "./turn-progress.ts";
 
 /** How the process ended: independent facts. */
@@ -39,7 +40,7 @@ export interface ConversationOptions {
   /** Resolves when more may be emitted, with false if there will be no room. Output is not read meanwhile. */
   roomy(): Promise<boolean>;
   /** Called before anything that comes after the result is emitted. */
-  onTurnEnd(result: ClaudeResult): void;
+  onTurnEnd(end: TurnEnd): void;
   /** Claude has ended something: a turn, or what it did by itself between two turns. */
   onResult(result: ClaudeResult): void;
   onRetry(retry: { httpStatus: number }): void;
@@ -60,6 +61,9 @@ export class Conversation {
   readonly #options: ConversationOptions;
   readonly #stderr = new StderrEvents();
   readonly #progress: TurnProgress;
+  #answer = new TurnAnswer();
+  /** See TurnEnd. */
+  #errorKind = "";
   readonly #answers = new Map<string, (error: string | undefined) => void>();
   #exit: ClaudeExit | undefined;
   #note: string | undefined;
@@ -117,6 +121,8 @@ export class Conversation {
   /** Gives Claude a message, as the text that it is. Only when it is not busy. */
   say(text: string): void {
     this.#progress.begin();
+    this.#answer = new TurnAnswer();
+    this.#errorKind = "";
     const content = this.#note === undefined ? text : [this.#note, text].map((text) => ({ type: "text", text }));
     this.#note = undefined;
     this.#write({
@@ -265,10 +271,19 @@ export class Conversation {
   #notice(notice: Notice): void {
     switch (notice.kind) {
       case "activity":
+        if (notice.step !== undefined) this.#answer.add(notice.step);
+        return this.#progress.activity();
+      case "goOn":
+        return this.#answer.goOn();
+      case "refused":
+        return this.#answer.takeBack();
+      case "error":
+        this.#errorKind = notice.error;
+        if (notice.refused) this.#answer.takeBack();
         return this.#progress.activity();
       case "result":
         this.#options.onResult(notice.result);
-        return this.#progress.result(notice.result);
+        return this.#progress.result(this.#turnEnd(notice.result));
       case "backgroundTasks":
         return this.#progress.backgroundTasks(notice.ids);
       case "retry":
@@ -294,6 +309,11 @@ export class Conversation {
       default:
         notice satisfies never;
     }
+  }
+
+  #turnEnd(result: ClaudeResult): TurnEnd {
+    const answer = this.#answer.whole(result.isError ? "" : result.text);
+    return { ...result, answer, errorKind: result.isError ? this.#errorKind : "" };
   }
 
   /** Resolves with the answer's error, or undefined if all is well; never if Claude goes before. */

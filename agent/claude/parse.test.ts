@@ -40,6 +40,27 @@ test.each(readdirSync(RECORDINGS).map((file) => file.replace(".jsonl", "")))("ev
   for (const event of all) expect(sizeOf(event)).toBeLessThan(MAX_EVENT_BYTES);
 });
 
+// Nobody asks for partial messages here.
+const FULL = readdirSync(RECORDINGS).filter((file) => file !== "partial-messages.jsonl");
+
+test.each(FULL.map((file) => file.replace(".jsonl", "")))("knows every line of %s", (name) => {
+  expect(events(recording(name), "unrecognizedLine").map(({ line }) => Buffer.from(line).toString())).toEqual([]);
+});
+
+test("tells what Claude Code does to an answer that was cut or stopped, or not given", () => {
+  const told = (name: string) =>
+    events(recording(name), "claudeNotice").map(({ text, saidToClaude }) => [saidToClaude, text]);
+  expect(told("stop-reason-max-tokens")).toEqual([[true, expect.stringMatching(/^Output token limit hit/)]]);
+  expect(told("stop-reason-refusal")).toEqual([
+    [false, expect.stringContaining("safeguards stopped the response")],
+    [true, expect.stringMatching(/^Your response above was stopped/)],
+  ]);
+  expect(told("stop-reason-refusal-always").at(-1)).toEqual([false, expect.stringMatching(/^API Error: .*safeguards/)]);
+  expect(told("no-answer")).toEqual([[true, expect.stringContaining("no visible output")]]);
+  expect(told("background-task")).toEqual([[false, expect.stringContaining("completed (exit code 0)")]]);
+  expect(told("long-command")).toEqual([]);
+});
+
 test("tells what Claude says and does, in order", () => {
   const lines = recording("failing-command");
   expect(lines.flatMap((line) => line.events.map((event) => event.case))).toEqual([

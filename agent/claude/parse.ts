@@ -2,7 +2,9 @@ import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import {
   AssistantTextSchema,
+  AssistantThinkingSchema,
   BackgroundTasksChangedSchema,
+  ClaudeNoticeSchema,
   ClaudeReadySchema,
   cutText,
   type EventBody,
@@ -14,12 +16,19 @@ import {
 import { type ClaudeResult, readResult } from "./claude-result.ts";
 import { countOf, type JsonObject, listOf, objectOf, textOf } from "./json.ts";
 import { shortenJson } from "./shorten.ts";
+import type { StepLine } from "./turn-answer.ts";
 import { isRefusedCredential } from "./turn-failure.ts";
 
 /** What a line means for the conversation itself. */
 export type Notice =
   /** Claude works: a turn has begun or goes on. */
-  | { kind: "activity" }
+  | { kind: "activity"; step?: StepLine }
+  /** Claude Code tells Claude to go on: after a step that was cut, or that said nothing. */
+  | { kind: "goOn" }
+  /** The model's provider has stopped what Claude said last. */
+  | { kind: "refused" }
+  /** Claude Code gives up a turn, and this kind of error is why: perhaps that the provider has stopped Claude. */
+  | { kind: "error"; error: string; refused: boolean }
   | { kind: "controlResponse"; requestId: string; error: string | undefined }
   | { kind: "controlRequest"; requestId: string; subtype: string }
   | { kind: "permissionRequest"; request: PermissionRequest }
@@ -48,6 +57,7 @@ export interface ParsedLine {
 const TEXT_BYTES = 48 * 1024;
 const JSON_BYTES = 32 * 1024;
 const LINE_BYTES = 32 * 1024;
+const NOTICE_BYTES = 4 * 1024;
 const NAME_BYTES = 256;
 const MAX_ID_LENGTH = 128;
 const MAX_LIST_LENGTH = 200;
@@ -79,6 +89,7 @@ export function parseLine(bytes: Buffer): ParsedLine {
     case "control_cancel_request":
       return { events: [], notice: { kind: "requestCanceled", requestId: textOf(line["request_id"]) } };
     // Nothing but signs of life, and echoes of what was sent.
+    case "tool_progress":
     case "keep_alive":
     case "command_lifecycle":
       return SILENT;
@@ -106,6 +117,17 @@ function parseSystem(line: JsonObject): ParsedLine | undefined {
       return parseRetry(line);
     case "background_tasks_changed":
       return parseBackgroundTasks(line);
+    case "informational":
+      return { events: [claudeNotice(line["content"])] };
+    case "task_notification":
+      // Of a command that was waited for only its description comes, and no file with its output.
+      return textOf(line["output_file"]) === "" ? SILENT : { events: [claudeNotice(line["summary"])] };
+    // What is told of these tasks otherwise: their list when it changes, their tools, their ends.
+    case "task_started":
+    case "task_progress":
+    case "task_updated":
+    // The error that follows says it.
+    case "model_refusal_no_fallback":
     // A guess at the size of the thinking, many times a second.
     case "thinking_tokens":
       return SILENT;
@@ -148,14 +170,33 @@ function parseBackgroundTasks(line: JsonObject): ParsedLine {
   return { events: [{ case: "backgroundTasksChanged", value }], notice: { kind: "backgroundTasks", ids } };
 }
 
+function claudeNotice(text: unknown, { saidToClaude = false }: { saidToClaude?: boolean } = {}): EventBody {
+  const value = create(ClaudeNoticeSchema, { text: cutText(textOf(text), NOTICE_BYTES).text, saidToClaude });
+  return { case: "claudeNotice", value };
+}
+
 function parseAssistant(line: JsonObject): ParsedLine | undefined {
+  const message = objectOf(line["message"]);
+  const blocks = listOf(message["content"]).map(objectOf);
+  const error = textOf(line["error"]);
+  // Claude Code's own words in Claude's place.
+  if (error !== "") {
+    const events = blocks.map(({ text }) => claudeNotice(text));
+    return { events, notice: { kind: "error", error: name(error), refused: isRefused(line) } };
+  }
   const parentToolUseId = name(line["parent_tool_use_id"]);
   const events: EventBody[] = [];
-  for (const block of listOf(objectOf(line["message"])["content"]).map(objectOf)) {
+  const said: string[] = [];
+  for (const block of blocks) {
     if (block["type"] === "text") {
       const { text, truncated, sizeBytes } = cutText(textOf(block["text"]), TEXT_BYTES);
       const fields = { text, truncated, sizeBytes: BigInt(sizeBytes), parentToolUseId };
       events.push({ case: "assistantText", value: create(AssistantTextSchema, fields) });
+      said.push(textOf(block["text"]));
+    } else if (block["type"] === "thinking" || block["type"] === "redacted_thinking") {
+      const { text, truncated, sizeBytes } = cutText(textOf(block["thinking"]), TEXT_BYTES);
+      const fields = { text, truncated, sizeBytes: BigInt(sizeBytes), parentToolUseId };
+      events.push({ case: "assistantThinking", value: create(AssistantThinkingSchema, fields) });
     } else if (block["type"] === "tool_use") {
       const { text: inputJson, truncated, sizeBytes } = shortenJson(block["input"], JSON_BYTES);
       const fields = { toolUseId: name(block["id"]), name: name(block["name"]), inputJson, truncated };
@@ -165,11 +206,16 @@ function parseAssistant(line: JsonObject): ParsedLine | undefined {
       return undefined;
     }
   }
-  return events.length === 0 ? undefined : { events, notice: { kind: "activity" } };
+  if (events.length === 0) return undefined;
+  if (parentToolUseId !== "") return { events, notice: { kind: "activity" } };
+  const usesTool = events.some((event) => event.case === "toolUseStarted");
+  const step = { messageId: name(message["id"]), text: said.join("\n\n"), usesTool };
+  return { events, notice: { kind: "activity", step } };
 }
 
 function parseUser(line: JsonObject): ParsedLine | undefined {
   const content = objectOf(line["message"])["content"];
+  if (line["isSynthetic"] === true) return parsePrompt(line, content);
   const events: EventBody[] = [];
   for (const block of listOf(content).map(objectOf)) {
     if (block["type"] === "text" && textOf(block["text"]).startsWith("[Request interrupted by user")) return SILENT;
@@ -180,6 +226,19 @@ function parseUser(line: JsonObject): ParsedLine | undefined {
     events.push({ case: "toolUseFinished", value });
   }
   return events.length === 0 ? undefined : { events };
+}
+
+/** Claude Code speaks in the user's place. */
+function parsePrompt(line: JsonObject, content: unknown): ParsedLine | undefined {
+  const blocks = typeof content === "string" ? [{ type: "text", text: content }] : listOf(content).map(objectOf);
+  if (blocks.length === 0 || blocks.some(({ type }) => type !== "text")) return undefined;
+  const events = blocks.map(({ text }) => claudeNotice(text, { saidToClaude: true }));
+  if (textOf(line["parent_tool_use_id"]) !== "") return { events };
+  return { events, notice: { kind: isRefused(line) ? "refused" : "goOn" } };
+}
+
+function isRefused(line: JsonObject): boolean {
+  return textOf(line["refused_message_id"]) !== "";
 }
 
 /** What the model was told: text, and a word for what is none. */

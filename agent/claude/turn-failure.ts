@@ -1,11 +1,11 @@
 import { create } from "@bufbuild/protobuf";
 import { cutText, type Failure, FailureSchema } from "../../proto/index.ts";
-import type { ClaudeResult } from "./claude-result.ts";
+import type { TurnEnd } from "./claude-result.ts";
 
 const TEXT_BYTES = 2048;
 
 /** Says why a turn failed, by what Claude's result says. Undefined if it did not. */
-export function turnFailure(result: ClaudeResult): Failure | undefined {
+export function turnFailure(result: TurnEnd): Failure | undefined {
   // API errors come with the subtype "success", so only is_error counts.
   if (!result.isError) return undefined;
   const { text } = cutText(result.text, TEXT_BYTES);
@@ -19,6 +19,19 @@ export function turnFailure(result: ClaudeResult): Failure | undefined {
   if (result.terminalReason === "prompt_too_long") {
     return failure("PROMPT_TOO_LONG", "The conversation does not fit into the model's context any more.", {
       help: "Split the task, or start a new session on the changes.",
+    });
+  }
+  if (result.stopReason === "refusal") {
+    const why = said.replace(/^API Error: /, "");
+    return failure("MODEL_REFUSED", `The model refused to go on: ${why || "it does not say why"}.`, {
+      metadata: { text },
+      help: "Say the task in other words, or use another model. What it did before is in the changes.",
+    });
+  }
+  if (result.errorKind === "max_output_tokens") {
+    return failure("ANSWER_CUT", "Claude's answer was longer than the model may write, each time that it went on.", {
+      metadata: { text },
+      help: "What it said is the answer so far. Ask for less at once, or for files instead of one long text.",
     });
   }
   if (result.apiErrorStatus !== 0 || result.terminalReason === "api_error") {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { ClaudeResult } from "./claude-result.ts";
+import type { TurnEnd } from "./claude-result.ts";
 import { TurnProgress } from "./turn-progress.ts";
 
 let ended: string[];
@@ -16,10 +16,20 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-function result(text: string, rest: Partial<ClaudeResult> = {}): ClaudeResult {
+function result(text: string, rest: Partial<TurnEnd> = {}): TurnEnd {
   const none = { input: 0, output: 0, cacheWrite: 0, cacheRead: 0 };
   const facts = { subtype: "success", terminalReason: "completed", apiErrorStatus: 0, stepCount: 1, costUsd: 0 };
-  return { isError: false, text, totalTokens: undefined, turnTokens: none, unprompted: false, ...facts, ...rest };
+  const said = { answer: text, stopReason: "end_turn", errorKind: "" };
+  return {
+    isError: false,
+    text,
+    totalTokens: undefined,
+    turnTokens: none,
+    unprompted: false,
+    ...said,
+    ...facts,
+    ...rest,
+  };
 }
 
 test("ends with the result", () => {

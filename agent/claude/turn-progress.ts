@@ -1,10 +1,10 @@
-import type { ClaudeResult } from "./claude-result.ts";
+import type { TurnEnd } from "./claude-result.ts";
 
 export interface TurnProgressOptions {
   /** How long Claude may say nothing before it is believed that nothing follows. */
   settleMs: number;
   /** The turn is over; `result` is the last one. */
-  onEnd(result: ClaudeResult): void;
+  onEnd(result: TurnEnd): void;
 }
 
 /**
@@ -17,7 +17,7 @@ export class TurnProgress {
   #interrupted = false;
   /** The result of the message itself has come, not only one of a wake-up before. */
   #answered = false;
-  #last: ClaudeResult | undefined;
+  #last: TurnEnd | undefined;
   #tasks: readonly string[] = [];
   #settling: NodeJS.Timeout | undefined;
   #waiters: (() => void)[] = [];
@@ -59,7 +59,7 @@ export class TurnProgress {
     if (ids.length === 0 && this.#last !== undefined) this.#settle();
   }
 
-  result(result: ClaudeResult): void {
+  result(result: TurnEnd): void {
     clearTimeout(this.#settling);
     if (!this.#running) return;
     this.#last = result;

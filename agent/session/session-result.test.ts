@@ -54,7 +54,9 @@ test("cuts what does not fit and says so, wherever it is too large", () => {
   const outcome = { case: "failure", value: failure("CLAUDE_EXITED", "m".repeat(100_000), { metadata }) } as const;
   const options = { outcome, finalText: "ü".repeat(3_000_000), changes, patch: Buffer.alloc(1024 * 1024) };
   const whole = wholeResult({ ...options, unreadablePaths: Array<string>(10_000).fill("path/".repeat(20)) }, {});
-  expect(whole).toMatchObject({ finalTextTruncated: true, changeCount: 20_000, patchInlined: true });
+  // The patch can be read in pieces, the rest cannot.
+  expect(whole).toMatchObject({ finalTextTruncated: true, changeCount: 20_000, patchInlined: false });
+  expect(whole.finalText.length).toBe(1024 * 1024);
   expect(whole.changes.length).toBeGreaterThan(5000);
   expect(toBinary(SessionResultSchema, whole).length).toBeLessThan(3.8 * 1024 * 1024);
   const event = eventResult(whole);

@@ -6,6 +6,7 @@ import {
   type FileChange,
   FileChangeSchema,
   type SessionResult,
+  MAX_ANSWER_BYTES,
   SessionResultSchema,
 } from "../../proto/index.ts";
 
@@ -33,7 +34,7 @@ type RestOfResult = Omit<Partial<SessionResult>, "$typeName" | "$unknown" | keyo
 /** Returns the result as GetSession holds it: whole, the patch inlined where there is room for it. */
 export function wholeResult(options: ResultOptions, rest: RestOfResult): SessionResult {
   const { outcome, patch, changes } = options;
-  const finalText = cutText(options.finalText, WHOLE_PART_BYTES);
+  const finalText = cutText(options.finalText, MAX_ANSWER_BYTES);
   const result = create(SessionResultSchema, {
     ...rest,
     outcome: outcome.case === "failure" ? { case: "failure", value: cutFailure(outcome.value) } : outcome,

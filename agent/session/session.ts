@@ -319,6 +319,7 @@ export class AgentSession {
       { outcome, finalText: this.#turns.finalText, changes, patch, unreadablePaths },
       {
         baseCommitId: this.#workspace?.baseCommitId ?? "",
+        finalTextTurn: this.#turns.finalTextTurn,
         headCommitId,
         patchTruncated: incomplete !== undefined || unreadablePaths.length > 0,
         usage: this.#turns.usage.usage(),

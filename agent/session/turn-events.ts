@@ -1,8 +1,10 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import {
+  AnswerPartSchema,
   cutText,
   type EventBody,
+  MAX_ANSWER_BYTES,
   MessageQueuedSchema,
   TurnFinishedSchema,
   TurnStartedSchema,
@@ -23,6 +25,19 @@ export function turnStarted(turn: number, message: QueuedMessage): EventBody {
   const { text, truncated } = cutText(message.text, TEXT_BYTES);
   const value = create(TurnStartedSchema, { turn, text, truncated, messageId: message.messageId });
   return { case: "turnStarted", value };
+}
+
+/** Returns the events of an answer that is too long for its turn's last event; none if it is not. */
+export function answerParts(turn: number, said: string): EventBody[] {
+  if (!cutText(said, TEXT_BYTES).truncated) return [];
+  const { text: whole, truncated } = cutText(said, MAX_ANSWER_BYTES);
+  const texts: string[] = [];
+  for (let rest = whole; rest !== ""; rest = rest.slice(texts.at(-1)!.length))
+    texts.push(cutText(rest, TEXT_BYTES).text);
+  return texts.map((text, partIndex) => {
+    const value = create(AnswerPartSchema, { turn, text, partIndex, partCount: texts.length, truncated });
+    return { case: "answerPart", value };
+  });
 }
 
 export function turnFinished(

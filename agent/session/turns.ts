@@ -7,13 +7,13 @@ import {
   type SessionSpec,
   UsageUpdatedSchema,
 } from "../../proto/index.ts";
-import type { ClaudeResult } from "../claude/claude-result.ts";
+import type { ClaudeResult, TurnEnd } from "../claude/claude-result.ts";
 import type { ClaudeExit, Conversation } from "../claude/conversation.ts";
 import { turnFailure } from "../claude/turn-failure.ts";
 import { UsageMeter } from "../claude/usage-meter.ts";
 import type { MessageQueue, QueuedMessage } from "./message-queue.ts";
 import { type EndReason, exitFailure, type TurnOutcome, turnOutcomeOfEnd } from "./outcome.ts";
-import { turnFinished, turnStarted } from "./turn-events.ts";
+import { answerParts, turnFinished, turnStarted } from "./turn-events.ts";
 
 export interface TurnsOptions {
   spec: Pick<SessionSpec, "idleTimeout" | "maxTurnCount">;
@@ -41,6 +41,7 @@ export class Turns {
   #turn: RunningTurn | undefined;
   #last: TurnOutcome | undefined;
   #finalText = "";
+  #finalTextTurn = 0;
   /** Aborted when the session has waited long enough for another message. */
   readonly #idleOver = new AbortController();
 
@@ -65,6 +66,11 @@ export class Turns {
   /** The last answer. */
   get finalText(): string {
     return this.#finalText;
+  }
+
+  /** Which turn's that is; 0 if there is none. */
+  get finalTextTurn(): number {
+    return this.#finalTextTurn;
   }
 
   /** The running turn counts as interrupted, however it ends. Returns false if none is running. */
@@ -98,16 +104,18 @@ export class Turns {
   }
 
   /** The running turn is over, if one is running. */
-  finish(how: { result?: ClaudeResult; exit?: ClaudeExit }): void {
+  finish(how: { result?: TurnEnd; exit?: ClaudeExit }): void {
     const turn = this.#turn;
     if (turn === undefined) return;
     this.#turn = undefined;
     const outcome = this.#outcome(turn, how);
     this.#last = outcome;
-    // An interrupted Claude says nothing worth keeping over the answer before.
-    const said = how.result?.isError === false ? how.result.text : "";
-    if (said !== "") this.#finalText = said;
+    // A turn that did not come to its end says nothing worth keeping over the answer before, but for a cut answer.
+    const answered = how.result?.isError === false || outcome.failure?.reason === "ANSWER_CUT";
+    const said = answered ? (how.result?.answer ?? "") : "";
+    if (said !== "") [this.#finalText, this.#finalTextTurn] = [said, turn.number];
     const elapsedMs = performance.now() - turn.startMs;
+    for (const part of answerParts(turn.number, said)) this.#options.emit(part);
     this.#options.emit(turnFinished(turn.number, { outcome, said, elapsedMs, usage: this.usage.usage() }));
     turn.over();
   }
@@ -150,7 +158,7 @@ export class Turns {
     if (endReason() === undefined && conversation.exit !== undefined) this.finish({ exit: conversation.exit });
   }
 
-  #outcome(turn: RunningTurn, { result, exit }: { result?: ClaudeResult; exit?: ClaudeExit }): TurnOutcome {
+  #outcome(turn: RunningTurn, { result, exit }: { result?: TurnEnd; exit?: ClaudeExit }): TurnOutcome {
     const end = this.#options.endReason();
     // A turn that ended well in the last moment ended well.
     if (result?.isError === false && !turn.interrupted) return { failure: undefined, interrupted: false };

@@ -8,7 +8,7 @@ import { listCommand } from "./list.ts";
 import { logsCommand } from "./logs.ts";
 import { resolveSession } from "./resolve-session.ts";
 import { runCommand } from "./run.ts";
-import { showCommand } from "./show.ts";
+import { showAnswerCommand, showCommand } from "./show.ts";
 import { interruptCommand, removeCommand, sendCommand, stopCommand } from "./steer.ts";
 import { watchCommand } from "./watch.ts";
 
@@ -110,9 +110,12 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .command("show")
     .description("show one session: state, answer, changed files, usage")
     .argument("<session>", SESSION)
+    .option("--answer", "Claude's last answer alone, whole")
     .option("--json", JSON_TEXT)
-    .action((given: string, { json = false }: JsonFlag) =>
-      withSession(context, given, (sessions, id) => showCommand(sessions, id, { json }, io)),
+    .action((given: string, { answer = false, json = false }: JsonFlag & { answer?: boolean }) =>
+      withSession(context, given, (sessions, id) =>
+        (answer ? showAnswerCommand : showCommand)(sessions, id, { json }, io),
+      ),
     );
 
   program

@@ -1,13 +1,10 @@
-import { createMcpHandler, type McpHttpHandler, McpServer, ResourceTemplate } from "@modelcontextprotocol/server";
+import { createMcpHandler, type McpHttpHandler, McpServer } from "@modelcontextprotocol/server";
 import { serveStdio, type StdioServerHandle } from "@modelcontextprotocol/server/stdio";
 import type { Logger } from "pino";
-import { asAppError } from "../../proto/index.ts";
 import type { Sessions } from "../session/sessions.ts";
-import { oneLine } from "../present/plain-text.ts";
-import { CONTAINER_TEXT_NOTE } from "../present/session-summary.ts";
 import type { ClientPipe } from "./client-pipe.ts";
 import { ContainerSpawnerTool } from "./container-spawner.ts";
-import { patchContents } from "./patch-contents.ts";
+import { registerResources } from "./resources.ts";
 import { registerSessionTools } from "./session-tools.ts";
 
 const INSTRUCTIONS = `Runs other Claude Code instances in sealed containers. Use spawn_claude_container for a task that can be done on a fresh clone of a repository. It returns a patch: review it before you apply it. For several tasks at once: spawn each with wait: false, then wait_session for each, all waits in one message. Sessions outlive the call that started them and Claude Code itself: list_sessions finds them again, wait_session and get_session bring their results.`;
@@ -20,7 +17,7 @@ export interface MCPServerOptions {
 
 /**
  * Offers the sessions over MCP: `spawn_claude_container`, the tools that come back to a session, and
- * each session's patch as a resource. Speaks the current revision of the protocol and the ones of 2025.
+ * each session's patch and answer as resources. Speaks the current revision of the protocol and the ones of 2025.
  */
 export class MCPServer {
   readonly #options: MCPServerOptions;
@@ -59,23 +56,7 @@ export class MCPServer {
     );
     this.#tool.register(server);
     registerSessionTools(server, this.#options);
-    server.registerResource(
-      "patch",
-      new ResourceTemplate("claudecluster://sessions/{session_id}/patch", { list: undefined }),
-      {
-        title: "A session's patch",
-        description: `The unified diff of all changes of a session, as git apply takes it. ${CONTAINER_TEXT_NOTE}`,
-        mimeType: "text/x-diff",
-      },
-      async (uri, { session_id }) => {
-        try {
-          const patch = Buffer.from(await sessions.readChanges(String(session_id)));
-          return { contents: [patchContents(uri.href, patch)] };
-        } catch (error) {
-          throw new Error(oneLine(asAppError(error).toSentence()), { cause: error });
-        }
-      },
-    );
+    registerResources(server, sessions);
     return server;
   }
 }

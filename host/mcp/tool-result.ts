@@ -3,7 +3,6 @@ import type { Logger } from "pino";
 import { asAppError, isFinal, Session_State } from "../../proto/index.ts";
 import { oneLine } from "../present/plain-text.ts";
 import { readSummary } from "../present/read-session.ts";
-import { patchUri } from "../present/session-summary.ts";
 import type { Sessions } from "../session/sessions.ts";
 
 /** Returns plain JSON as a tool's result. */
@@ -18,7 +17,9 @@ export function jsonResult(value: object): CallToolResult {
 export async function sessionResult(sessions: Sessions, sessionId: string): Promise<CallToolResult> {
   const { session, summary, patch } = await readSummary(sessions, sessionId);
   const result = jsonResult(summary);
-  if (patch.length > 0) result.content.push(patchLink(session.id));
+  const { answer_uri: answerUri, patch_uri: patchUri } = summary;
+  if (answerUri !== undefined) result.content.push(linkTo(answerUri, `${session.id}.answer`, "text/plain"));
+  if (patch.length > 0) result.content.push(linkTo(patchUri, `${session.id}.patch`, "text/x-diff"));
   const failed = isFinal(session.state) && session.state !== Session_State.SUCCEEDED;
   return { ...result, ...(failed && { isError: true }) };
 }
@@ -34,6 +35,6 @@ export async function answering(logger: Logger, run: () => Promise<CallToolResul
   }
 }
 
-function patchLink(id: string) {
-  return { type: "resource_link" as const, uri: patchUri(id), name: `${id}.patch`, mimeType: "text/x-diff" };
+function linkTo(uri: string, name: string, mimeType: string) {
+  return { type: "resource_link" as const, uri, name, mimeType };
 }

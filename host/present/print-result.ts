@@ -23,6 +23,7 @@ export function printResult(
 
 function printOutcome(summary: SessionSummary, out: Output): void {
   const columns = out.isTTY === true ? out.columns : undefined;
+  if (summary.no_answer !== undefined) out.write(`${summary.no_answer}\n\n`);
   if (summary.result !== "") out.write(`${indent(summary.result, 2, columns)}\n\n`);
   for (const change of summary.changes) {
     const line = `${change.kind.padEnd(8)} ${change.path}  +${change.added_lines} -${change.deleted_lines}`;

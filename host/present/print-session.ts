@@ -54,6 +54,7 @@ export function printSession(
   if (session.state === Session_State.IDLE) section("waits for", `a message: claudecluster send ${session.id} …`);
   section("waits for", (summary.waiting_for ?? []).map((each) => decisionText(session.id, each)).join("\n"));
   section("progress", (summary.recent_progress ?? []).join("\n"));
+  section("no answer", summary.no_answer ?? "");
   section("answer", summary.result);
   const files = summary.changes.map(
     ({ kind, path, added_lines: added, deleted_lines: deleted }) => `${kind.padEnd(8)} ${path}  +${added} -${deleted}`,

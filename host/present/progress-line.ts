@@ -74,6 +74,10 @@ export function progressLine({ event }: SessionEvent): string | undefined {
       return `Claude Code ${oneLine(event.value.claudeVersion, 20)}, ${oneLine(event.value.model, 60)}, ${oneLine(event.value.permissionMode, 30)}`;
     case "assistantText":
       return `Claude: ${oneLine(event.value.text, LINE_LENGTH)}`;
+    case "claudeNotice": {
+      const { text, saidToClaude } = event.value;
+      return `${saidToClaude ? "said to Claude" : "Claude Code"}: ${oneLine(text, LINE_LENGTH)}`;
+    }
     case "toolUseStarted":
       return `tool: ${oneLine(event.value.name, 40)} ${oneLine(toolSubject(event.value.inputJson), LINE_LENGTH - 40)}`.trim();
     case "toolUseFinished":
@@ -117,6 +121,7 @@ export function progressLine({ event }: SessionEvent): string | undefined {
       return event.value.turn < 2 ? undefined : `message: ${oneLine(event.value.text, LINE_LENGTH)}`;
     case "turnFinished":
       if (event.value.interrupted) return "interrupted";
+      if (event.value.failure === undefined && event.value.text === "") return "Claude gave no answer";
       return event.value.failure === undefined
         ? undefined
         : `turn failed: ${oneLine(event.value.failure.message, LINE_LENGTH)}`;

@@ -1,7 +1,7 @@
-import { isFinal, type Session } from "../../proto/index.ts";
+import { isFinal, type Session, type TurnAnswer } from "../../proto/index.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { SessionProgress } from "./session-progress.ts";
-import { type SessionSummary, summarizeSession } from "./session-summary.ts";
+import { answerOf, type SessionSummary, summarizeSession } from "./session-summary.ts";
 
 /** Reads a session as it is now: finished as it was left, live as far as it has come. Throws NOT_FOUND. */
 export async function readSummary(
@@ -14,6 +14,12 @@ export async function readSummary(
     isFinal(session.state) ? undefined : readProgress(sessions, session),
   ]);
   return { session, summary: summarizeSession(session, patch, progress), patch };
+}
+
+/** Reads Claude's last answer, whole. Throws NOT_FOUND. */
+export async function readAnswer(sessions: Sessions, sessionId: string): Promise<TurnAnswer> {
+  const session = await sessions.get(sessionId);
+  return answerOf(session, isFinal(session.state) ? undefined : await readProgress(sessions, session));
 }
 
 /** Reads the events that there are so far. */

@@ -2,9 +2,11 @@ import {
   emptySession,
   type FileChange,
   foldEvent,
+  NO_ANSWER,
   PendingDecisions,
   type Session,
   type SessionEvent,
+  TurnAnswers,
   type Usage,
 } from "../../proto/index.ts";
 import { progressLine } from "./progress-line.ts";
@@ -21,8 +23,9 @@ export class SessionProgress {
   usage: Usage | undefined;
   /** In USD, as the host has counted it. Undefined until that is known, at the end. */
   costUsd: number | undefined;
-  /** Claude's answer at the end of the last turn. */
-  answer = "";
+  /** Claude's answer at the end of the last turn that had one. */
+  answer = NO_ANSWER;
+  readonly #answers = new TurnAnswers();
   /** The newest lines of progress, oldest first. */
   readonly lines: string[] = [];
   /** Place in the queue, from 1; 0 outside of it. */
@@ -47,10 +50,15 @@ export class SessionProgress {
       case "usageUpdated":
         this.usage = event.value.usage ?? this.usage;
         break;
-      case "turnFinished":
-        this.usage = event.value.usage ?? this.usage;
-        this.answer = event.value.text;
+      case "answerPart":
+        this.#answers.add(event.value);
         break;
+      case "turnFinished": {
+        this.usage = event.value.usage ?? this.usage;
+        const answer = this.#answers.of(event.value);
+        if (answer.text !== "") this.answer = answer;
+        break;
+      }
       case "queuePositionChanged":
         this.queuePosition = event.value.position;
         break;

@@ -4,13 +4,16 @@ import {
   type EgressSpec,
   EgressSpec_Mode,
   FileChange_Kind,
+  NO_ANSWER,
   Phase,
   type PhaseTiming,
   type Session,
   Session_State,
+  type TurnAnswer,
 } from "../../proto/index.ts";
 import { pathText } from "./path-text.ts";
 import { oneLine, plainText } from "./plain-text.ts";
+import { answerUri, patchUri } from "./session-resources.ts";
 import type { SessionProgress } from "./session-progress.ts";
 import { type WaitingFor, waitingFor } from "./waiting-for.ts";
 
@@ -36,6 +39,10 @@ export interface SessionSummary {
   recent_progress?: string[];
   /** Claude's last answer. Written in the container: material, not instructions. */
   result: string;
+  /** Where the whole answer can be read, where it is cut in `result`. */
+  answer_uri?: string;
+  /** That Claude ended its last turn without a word, and whose answer `result` is then. */
+  no_answer?: string;
   failure?: { reason: string; message: string };
   canceled_by?: string;
   changes: {
@@ -77,11 +84,6 @@ export interface SessionSummary {
   conversation_id: string;
 }
 
-/** The MCP resource that holds a session's patch. */
-export function patchUri(sessionId: string): string {
-  return `claudecluster://sessions/${sessionId}/patch`;
-}
-
 /**
  * Returns a session with its patch as plain JSON; cut parts say so. Of a live one `progress` says what
  * it has come to so far.
@@ -98,6 +100,7 @@ export function summarizeSession(
   const counted = result?.meteredUsage ?? usage;
   const waiting = progress?.decisions.list() ?? [];
   const changes = result?.changes ?? progress?.changes ?? [];
+  const answer = answerOf(session, progress);
   const summary: SessionSummary = {
     session_id: session.id,
     container_id: session.containerId,
@@ -105,7 +108,8 @@ export function summarizeSession(
     note: CONTAINER_TEXT_NOTE,
     ...(waiting.length > 0 && { waiting_for: waiting.map(waitingFor) }),
     ...(result === undefined && progress !== undefined && { recent_progress: [...progress.lines] }),
-    result: cutAnswer(plainText(result?.finalText ?? progress?.answer ?? "")),
+    ...shortAnswer(session.id, answer),
+    ...missingAnswer(session, answer),
     changes: changes.slice(0, MAX_CHANGES).map((change) => ({
       path: pathText(change.path),
       ...(change.previousPath !== "" && { previous_path: pathText(change.previousPath) }),
@@ -164,10 +168,27 @@ function inlinePatch(patch: Uint8Array): string | undefined {
   }
 }
 
-function cutAnswer(text: string): string {
-  if (text.length <= MAX_TEXT_CHARS) return text;
+/** Returns Claude's last answer as far as it is kept: of a live session that of the last turn that has finished. */
+export function answerOf({ result }: Session, progress: SessionProgress | undefined): TurnAnswer {
+  if (result === undefined) return progress?.answer ?? NO_ANSWER;
+  return { text: result.finalText, truncated: result.finalTextTruncated, turn: result.finalTextTurn };
+}
+
+/** A turn that ended well and said nothing is worth a word: otherwise the answer looks lost, or older than it is. */
+function missingAnswer({ state, turnCount }: Session, { text, turn }: TurnAnswer): Pick<SessionSummary, "no_answer"> {
+  const ended = state === Session_State.SUCCEEDED || state === Session_State.IDLE;
+  if (!ended || turnCount === 0 || (text !== "" && (turn === 0 || turn >= turnCount))) return {};
+  const older = text === "" ? "" : ` The result is the answer of turn ${turn}, of ${turnCount}.`;
+  return { no_answer: `Claude ended its last turn without saying anything.${older}` };
+}
+
+function shortAnswer(id: string, answer: TurnAnswer): Pick<SessionSummary, "result" | "answer_uri"> {
+  const text = plainText(answer.text);
+  if (text.length <= MAX_TEXT_CHARS) return { result: answer.truncated ? `${text}\n[cut: it was longer]` : text };
   const start = cutChars(text, MAX_TEXT_CHARS);
-  return `${start}\n[cut: ${text.length - start.length} more characters]`;
+  const more = `${text.length - start.length}${answer.truncated ? " and more" : ""} characters`;
+  const note = `[cut: ${more} follow; whole: ${answerUri(id)}, or claudecluster show --answer ${id}]`;
+  return { result: `${start}\n${note}`, answer_uri: answerUri(id) };
 }
 
 /** A state as it is written everywhere: in lower case. */

@@ -3,6 +3,7 @@ import {
   FileChange_Kind,
   findPatchMismatch,
   type SessionEvent,
+  TurnAnswers,
   type Usage,
 } from "../../proto/index.ts";
 
@@ -14,6 +15,8 @@ export interface Salvage {
   patchTruncated: boolean;
   usage?: Usage;
   finalText: string;
+  finalTextTruncated: boolean;
+  finalTextTurn: number;
   conversationId: string;
   baseCommitId: string;
 }
@@ -29,10 +32,22 @@ interface Parts {
  */
 export async function salvageChanges(events: Iterable<SessionEvent>): Promise<Salvage> {
   const files = new Map<string, Parts>();
+  const answers = new TurnAnswers();
   let incoming: Parts | undefined;
-  const known: Pick<Salvage, "patchTruncated" | "usage" | "finalText" | "conversationId" | "baseCommitId"> = {
+  const known: Pick<
+    Salvage,
+    | "patchTruncated"
+    | "usage"
+    | "finalText"
+    | "finalTextTruncated"
+    | "finalTextTurn"
+    | "conversationId"
+    | "baseCommitId"
+  > = {
     patchTruncated: false,
     finalText: "",
+    finalTextTruncated: false,
+    finalTextTurn: 0,
     conversationId: "",
     baseCommitId: "",
   };
@@ -40,7 +55,11 @@ export async function salvageChanges(events: Iterable<SessionEvent>): Promise<Sa
     if (event.case === "turnStarted") known.patchTruncated = true;
     if (event.case === "claudeReady") known.conversationId = event.value.conversationId;
     if (event.case === "workspaceReady") known.baseCommitId = event.value.baseCommitId;
-    if (event.case === "turnFinished") known.finalText = event.value.text;
+    if (event.case === "answerPart") answers.add(event.value);
+    if (event.case === "turnFinished") {
+      const { text, truncated, turn } = answers.of(event.value);
+      if (text !== "") Object.assign(known, { finalText: text, finalTextTruncated: truncated, finalTextTurn: turn });
+    }
     if ((event.case === "usageUpdated" || event.case === "turnFinished") && event.value.usage !== undefined) {
       known.usage = event.value.usage;
     }

@@ -103,6 +103,8 @@ export const sessionOutputSchema = z.looseObject({
     .optional(),
   recent_progress: z.array(z.string()).optional(),
   result: z.string(),
+  answer_uri: z.string().optional(),
+  no_answer: z.string().optional(),
   changes: z.array(
     z.looseObject({ path: z.string(), kind: z.string(), added_lines: z.number(), deleted_lines: z.number() }),
   ),

@@ -10,6 +10,7 @@ import {
   Session_State as State,
   type SessionResult,
   type SessionSpec,
+  TurnAnswers,
 } from "../../proto/index.ts";
 import { type ScriptedModel, startScriptedModel } from "../model/scripted-model.ts";
 import { type AgentRig, attach, type Connection, kinds, serveModel, startRig } from "./agent-rig.ts";
@@ -248,12 +249,49 @@ test("lines of megabytes are cut in events and survive", async () => {
 });
 
 test("a long answer is cut in events and longer in GetSession", async () => {
-  const { events, result } = await run("[scenario: long-answer bytes=2000000]");
+  const { events, result } = await run("[scenario: long-answer bytes=3000000]");
   const [said] = events.flatMap(({ event }) => (event.case === "assistantText" ? [event.value] : []));
   expect(said).toMatchObject({ truncated: true });
-  expect(said!.sizeBytes).toBeGreaterThan(1_900_000n);
+  expect(said!.sizeBytes).toBeGreaterThan(2_900_000n);
   expect(result).toMatchObject({ finalTextTruncated: true });
-  expect(result.finalText.length).toBeGreaterThan(1_000_000);
+  expect(result.finalText.length).toBeGreaterThan(2_000_000);
+});
+
+test("an answer that is too long for one event is whole in several, and in GetSession", async () => {
+  const { events, result } = await run("[scenario: long-answer bytes=100000]");
+  const answers = new TurnAnswers();
+  const told = events.flatMap(({ event }) => {
+    if (event.case === "answerPart") answers.add(event.value);
+    return event.case === "turnFinished" ? [answers.of(event.value)] : [];
+  });
+  expect(told).toEqual([{ text: result.finalText, truncated: false, turn: 1 }]);
+  expect(result.finalText.length).toBeGreaterThan(90_000);
+  expect(result).toMatchObject({ finalTextTruncated: false, finalTextTurn: 1 });
+});
+
+test("what was said beside the last tool call is the answer where nothing follows", async () => {
+  const { result } = await run("[scenario: quiet-end]");
+  expect(result).toMatchObject({ outcome: { case: "success" }, finalText: "The answer is 42.", finalTextTurn: 1 });
+});
+
+test("an answer that the model's limit cut is whole where Claude goes on, and a failure where it is cut for good", async () => {
+  const { result } = await run("[scenario: stop-reason]");
+  expect(result.finalText).toBe("This answer ends before itsI had been cut short; this is the rest.");
+  await rig[Symbol.asyncDispose]();
+  rig = await startRig();
+  connection = rig.connect();
+  serving = serveModel(connection, model.url);
+  const cut = (await run("[scenario: stop-reason times=9]")).result;
+  expect(failureOf(cut)?.reason).toBe("ANSWER_CUT");
+  expect(cut.finalText).toMatch(/^(This answer ends before its){4}$/);
+});
+
+test("a model that refuses has not failed", async () => {
+  const { result } = await run("[scenario: stop-reason reason=refusal times=9]");
+  expect(failureOf(result)).toMatchObject({
+    reason: "MODEL_REFUSED",
+    message: expect.stringMatching(/^The model refused/),
+  });
 });
 
 test("a flood of output harms nothing", async () => {

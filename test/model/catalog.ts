@@ -11,7 +11,7 @@ import { multiFileChange } from "./scenarios/multi-file-change.ts";
 import { invalidUtf8 } from "./scenarios/odd-bytes.ts";
 import { slowStream } from "./scenarios/slow-stream.ts";
 import { smallEdit } from "./scenarios/small-edit.ts";
-import { stopReason } from "./scenarios/stop-reason.ts";
+import { quietEnd, stopReason, twoBlocks } from "./scenarios/stop-reason.ts";
 import { writeFiles } from "./scenarios/write-files.ts";
 
 /** The scenarios every scripted model knows. */
@@ -28,6 +28,8 @@ export const CATALOG: readonly Scenario[] = [
   askQuestion,
   apiError,
   stopReason,
+  quietEnd,
+  twoBlocks,
   hang,
   crash,
   silentExit,

@@ -33,7 +33,14 @@ const RECORDINGS: Readonly<Record<string, Recording>> = {
   "api-error-429": { task: "[scenario: api-error status=429 retry-after=1 times=1]" },
   "cut-off": { task: "[scenario: api-error status=drop events=5 times=1]" },
   "stop-reason-max-tokens": { task: "[scenario: stop-reason]" },
+  "stop-reason-max-tokens-always": { task: "[scenario: stop-reason times=9]" },
   "stop-reason-refusal": { task: "[scenario: stop-reason reason=refusal]" },
+  "stop-reason-refusal-always": { task: "[scenario: stop-reason reason=refusal times=9]" },
+  "quiet-end": { task: "[scenario: quiet-end]" },
+  "no-answer": { task: '[scenario: quiet-end text=""]' },
+  "two-blocks": { task: "[scenario: two-blocks]" },
+  // Long enough for a sign of life of the tool.
+  "long-command": { task: bash("timeout 32 tail -f /dev/null; true") },
   "silent-exit": { task: "[scenario: silent-exit]", drive: (claude) => claude.exited.then(() => undefined) },
   "interrupted-text": {
     task: "[scenario: slow-stream seconds=20 interval-ms=100]",

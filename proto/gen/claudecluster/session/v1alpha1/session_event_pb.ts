@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/session/v1alpha1/session_event.proto.
  */
 export const file_claudecluster_session_v1alpha1_session_event: GenFile = /*@__PURE__*/
-  fileDesc("CjJjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9ldmVudC5wcm90bxIeY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExIpMUCgxTZXNzaW9uRXZlbnQSEAoIc2VxdWVuY2UYASABKAUSLgoKb2NjdXJfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASSQoPc2Vzc2lvbl9zdGFydGVkGAogASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TdGFydGVkSAASRQoNc3RhdGVfY2hhbmdlZBgLIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TdGF0ZUNoYW5nZWRIABJFCg1waGFzZV9jaGFuZ2VkGAwgASgLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlQ2hhbmdlZEgAEkMKDHR1cm5fc3RhcnRlZBgNIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5UdXJuU3RhcnRlZEgAEkUKDXR1cm5fZmluaXNoZWQYDiABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVHVybkZpbmlzaGVkSAASSwoQc2Vzc2lvbl9maW5pc2hlZBgPIAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uRmluaXNoZWRIABJHCg5tZXNzYWdlX3F1ZXVlZBgQIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5NZXNzYWdlUXVldWVkSAASSwoQc2Vzc2lvbl9yZXN0b3JlZBgRIAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uUmVzdG9yZWRIABJPChJjb250YWluZXJfcHJvZ3Jlc3MYFCABKAsyMS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ29udGFpbmVyUHJvZ3Jlc3NIABJJCg9jb25uZWN0aW9uX2xvc3QYFSABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ29ubmVjdGlvbkxvc3RIABJRChNjb25uZWN0aW9uX3Jlc3RvcmVkGBYgASgLMjIuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNvbm5lY3Rpb25SZXN0b3JlZEgAEkcKDmVncmVzc19kZWNpZGVkGBcgASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkVncmVzc0RlY2lkZWRIABJWChZxdWV1ZV9wb3NpdGlvbl9jaGFuZ2VkGBggASgLMjQuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXVlUG9zaXRpb25DaGFuZ2VkSAASSQoPY29ubmVjdGlvbl9tYWRlGBkgASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNvbm5lY3Rpb25NYWRlSAASRwoOYnVkZ2V0X3JlYWNoZWQYGiABKAsyLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQnVkZ2V0UmVhY2hlZEgAEkcKDmNsb25lX3Byb2dyZXNzGB4gASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNsb25lUHJvZ3Jlc3NIABJJCg9jaGFuZ2VzX3VwZGF0ZWQYHyABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ2hhbmdlc1VwZGF0ZWRIABJDCgxmaWxlX3BhdGNoZWQYICABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmlsZVBhdGNoZWRIABJJCg93b3Jrc3BhY2VfcmVhZHkYISABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuV29ya3NwYWNlUmVhZHlIABJDCgxjbGF1ZGVfcmVhZHkYKCABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ2xhdWRlUmVhZHlIABJHCg5hc3Npc3RhbnRfdGV4dBgpIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Bc3Npc3RhbnRUZXh0SAASSgoQdG9vbF91c2Vfc3RhcnRlZBgqIAEoCzIuLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Ub29sVXNlU3RhcnRlZEgAEkwKEXRvb2xfdXNlX2ZpbmlzaGVkGCsgASgLMi8uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlRvb2xVc2VGaW5pc2hlZEgAEkUKDXVzYWdlX3VwZGF0ZWQYLCABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVXNhZ2VVcGRhdGVkSAASPAoIcmV0cnlpbmcYLSABKAsyKC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUmV0cnlpbmdIABJaChhiYWNrZ3JvdW5kX3Rhc2tzX2NoYW5nZWQYLiABKAsyNi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQmFja2dyb3VuZFRhc2tzQ2hhbmdlZEgAElMKFHBlcm1pc3Npb25fcmVxdWVzdGVkGC8gASgLMjMuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBlcm1pc3Npb25SZXF1ZXN0ZWRIABJPChJwZXJtaXNzaW9uX2RlY2lkZWQYMCABKAsyMS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGVybWlzc2lvbkRlY2lkZWRIABJHCg5xdWVzdGlvbl9hc2tlZBgxIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5RdWVzdGlvbkFza2VkSAASTQoRcXVlc3Rpb25fYW5zd2VyZWQYMiABKAsyMC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUXVlc3Rpb25BbnN3ZXJlZEgAEkUKDXN0ZGVycl9vdXRwdXQYPCABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU3RkZXJyT3V0cHV0SAASTQoRdW5yZWNvZ25pemVkX2xpbmUYPSABKAsyMC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVW5yZWNvZ25pemVkTGluZUgAEksKEG91dHB1dF90cnVuY2F0ZWQYPiABKAsyLy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuT3V0cHV0VHJ1bmNhdGVkSABCBwoFZXZlbnQibwoOU2Vzc2lvblN0YXJ0ZWQSEgoKc2Vzc2lvbl9pZBgBIAEoCRI5CgRzcGVjGAIgASgLMisuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjEg4KBnBhcmVudBgDIAEoCSJMCgxTdGF0ZUNoYW5nZWQSPAoFc3RhdGUYASABKA4yLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbi5TdGF0ZSJECgxQaGFzZUNoYW5nZWQSNAoFcGhhc2UYASABKA4yJS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGhhc2UiUAoLVHVyblN0YXJ0ZWQSDAoEdHVybhgBIAEoBRIMCgR0ZXh0GAIgASgJEhEKCXRydW5jYXRlZBgDIAEoCBISCgptZXNzYWdlX2lkGAQgASgJIu4BCgxUdXJuRmluaXNoZWQSDAoEdHVybhgBIAEoBRI4CgdmYWlsdXJlGAIgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZhaWx1cmUSEwoLaW50ZXJydXB0ZWQYAyABKAgSDAoEdGV4dBgEIAEoCRIRCgl0cnVuY2F0ZWQYBSABKAgSKgoHZWxhcHNlZBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI0CgV1c2FnZRgHIAEoCzIlLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Vc2FnZSI6Cg1NZXNzYWdlUXVldWVkEhIKCm1lc3NhZ2VfaWQYASABKAkSFQoNd2FpdGluZ19jb3VudBgCIAEoBSKuAQoPU2Vzc2lvblJlc3RvcmVkEhsKE3ByZXZpb3VzX3Nlc3Npb25faWQYASABKAkSGAoQcGF0Y2hfc2l6ZV9ieXRlcxgCIAEoAxIdChVjb252ZXJzYXRpb25fcmVzdG9yZWQYAyABKAgSRQoUY29udmVyc2F0aW9uX2ZhaWx1cmUYBCABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmFpbHVyZSKOAQoPU2Vzc2lvbkZpbmlzaGVkEjwKBXN0YXRlGAEgASgOMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24uU3RhdGUSPQoGcmVzdWx0GAIgASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25SZXN1bHQiOgoRQ29udGFpbmVyUHJvZ3Jlc3MSDwoHbWVzc2FnZRgBIAEoCRIUCgxjb250YWluZXJfaWQYAiABKAkiIAoOQ29ubmVjdGlvbkxvc3QSDgoGcmVhc29uGAEgASgJIkAKEkNvbm5lY3Rpb25SZXN0b3JlZBIqCgdlbGFwc2VkGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIkUKDUVncmVzc0RlY2lkZWQSEwoLZGVzdGluYXRpb24YASABKAkSDwoHYWxsb3dlZBgCIAEoCBIOCgZyZWFzb24YAyABKAkiEAoOQ29ubmVjdGlvbk1hZGUiiQIKDUJ1ZGdldFJlYWNoZWQSQgoFc2NvcGUYASABKA4yMy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQnVkZ2V0UmVhY2hlZC5TY29wZRI1CgVsaW1pdBgCIAEoCzImLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5CdWRnZXQSOgoEdXNlZBgDIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5NZXRlcmVkVXNhZ2UiQQoFU2NvcGUSFQoRU0NPUEVfVU5TUEVDSUZJRUQQABIRCg1TQ09QRV9TRVNTSU9OEAESDgoKU0NPUEVfSE9TVBACIjgKFFF1ZXVlUG9zaXRpb25DaGFuZ2VkEhAKCHBvc2l0aW9uGAEgASgFEg4KBnJlYXNvbhgCIAEoCSIoCg5Xb3Jrc3BhY2VSZWFkeRIWCg5iYXNlX2NvbW1pdF9pZBgBIAEoCSJACg1DbG9uZVByb2dyZXNzEg0KBXN0YWdlGAEgASgJEhQKB3BlcmNlbnQYAiABKAVIAIgBAUIKCghfcGVyY2VudCJjCg5DaGFuZ2VzVXBkYXRlZBI7CgdjaGFuZ2VzGAEgAygLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZpbGVDaGFuZ2USFAoMY2hhbmdlX2NvdW50GAIgASgFIpYBCgtGaWxlUGF0Y2hlZBI6CgZjaGFuZ2UYASABKAsyKi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmlsZUNoYW5nZRINCgVwYXRjaBgCIAEoDBISCgpwYXJ0X2luZGV4GAMgASgFEhIKCnBhcnRfY291bnQYBCABKAUSFAoMcGF0Y2hfc2hhMjU2GAUgASgMInUKC0NsYXVkZVJlYWR5EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRINCgVtb2RlbBgCIAEoCRIXCg9wZXJtaXNzaW9uX21vZGUYAyABKAkSFgoOY2xhdWRlX3ZlcnNpb24YBCABKAkSDQoFdG9vbHMYBSADKAkiYAoNQXNzaXN0YW50VGV4dBIMCgR0ZXh0GAEgASgJEhEKCXRydW5jYXRlZBgCIAEoCBISCgpzaXplX2J5dGVzGAMgASgDEhoKEnBhcmVudF90b29sX3VzZV9pZBgEIAEoCSKKAQoOVG9vbFVzZVN0YXJ0ZWQSEwoLdG9vbF91c2VfaWQYASABKAkSDAoEbmFtZRgCIAEoCRISCgppbnB1dF9qc29uGAMgASgJEhEKCXRydW5jYXRlZBgEIAEoCBISCgpzaXplX2J5dGVzGAUgASgDEhoKEnBhcmVudF90b29sX3VzZV9pZBgGIAEoCSJtCg9Ub29sVXNlRmluaXNoZWQSEwoLdG9vbF91c2VfaWQYASABKAkSDgoGZmFpbGVkGAIgASgIEg4KBm91dHB1dBgDIAEoCRIRCgl0cnVuY2F0ZWQYBCABKAgSEgoKc2l6ZV9ieXRlcxgFIAEoAyJECgxVc2FnZVVwZGF0ZWQSNAoFdXNhZ2UYASABKAsyJS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVXNhZ2UihQEKCFJldHJ5aW5nEg8KB2F0dGVtcHQYASABKAUSGQoRbWF4X2F0dGVtcHRfY291bnQYAiABKAUSKAoFZGVsYXkYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoLaHR0cF9zdGF0dXMYBCABKAUSDgoGcmVhc29uGAUgASgJIi4KFkJhY2tncm91bmRUYXNrc0NoYW5nZWQSFAoMZGVzY3JpcHRpb25zGAEgAygJIr4BChNQZXJtaXNzaW9uUmVxdWVzdGVkEhIKCnJlcXVlc3RfaWQYASABKAkSEwoLdG9vbF91c2VfaWQYAiABKAkSEQoJdG9vbF9uYW1lGAMgASgJEhIKCmlucHV0X2pzb24YBCABKAkSEQoJdHJ1bmNhdGVkGAUgASgIEhMKC2Rlc2NyaXB0aW9uGAYgASgJEi8KC2V4cGlyZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKDAQoRUGVybWlzc2lvbkRlY2lkZWQSEgoKcmVxdWVzdF9pZBgBIAEoCRIPCgdhbGxvd2VkGAIgASgIEg8KB21lc3NhZ2UYAyABKAkSOAoHZGVjaWRlchgEIAEoDjInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5EZWNpZGVyIqYBCg1RdWVzdGlvbkFza2VkEhIKCnJlcXVlc3RfaWQYASABKAkSEwoLdG9vbF91c2VfaWQYAiABKAkSOwoJcXVlc3Rpb25zGAMgAygLMiguY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXN0aW9uEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKDAQoIUXVlc3Rpb24SEAoIcXVlc3Rpb24YASABKAkSDgoGaGVhZGVyGAIgASgJEj8KB29wdGlvbnMYAyADKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUXVlc3Rpb25PcHRpb24SFAoMbXVsdGlfc2VsZWN0GAQgASgIIjQKDlF1ZXN0aW9uT3B0aW9uEg0KBWxhYmVsGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJIiAKDlF1ZXN0aW9uQW5zd2VyEg4KBnZhbHVlcxgBIAMoCSKhAQoQUXVlc3Rpb25BbnN3ZXJlZBISCgpyZXF1ZXN0X2lkGAEgASgJEj8KB2Fuc3dlcnMYAiADKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUXVlc3Rpb25BbnN3ZXISOAoHZGVjaWRlchgDIAEoDjInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5EZWNpZGVyIhwKDFN0ZGVyck91dHB1dBIMCgRkYXRhGAEgASgMIkcKEFVucmVjb2duaXplZExpbmUSDAoEbGluZRgBIAEoDBIRCgl0cnVuY2F0ZWQYAiABKAgSEgoKc2l6ZV9ieXRlcxgDIAEoAyI1Cg9PdXRwdXRUcnVuY2F0ZWQSEgoKc2l6ZV9ieXRlcxgBIAEoAxIOCgZzb3VyY2UYAiABKAkqXAoHRGVjaWRlchIXChNERUNJREVSX1VOU1BFQ0lGSUVEEAASEgoOREVDSURFUl9DQUxMRVIQARITCg9ERUNJREVSX1RJTUVPVVQQAhIPCgtERUNJREVSX0VORBADYgZwcm90bzM", [file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_result, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CjJjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9ldmVudC5wcm90bxIeY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExIu4VCgxTZXNzaW9uRXZlbnQSEAoIc2VxdWVuY2UYASABKAUSLgoKb2NjdXJfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASSQoPc2Vzc2lvbl9zdGFydGVkGAogASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TdGFydGVkSAASRQoNc3RhdGVfY2hhbmdlZBgLIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TdGF0ZUNoYW5nZWRIABJFCg1waGFzZV9jaGFuZ2VkGAwgASgLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlQ2hhbmdlZEgAEkMKDHR1cm5fc3RhcnRlZBgNIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5UdXJuU3RhcnRlZEgAEkUKDXR1cm5fZmluaXNoZWQYDiABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVHVybkZpbmlzaGVkSAASSwoQc2Vzc2lvbl9maW5pc2hlZBgPIAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uRmluaXNoZWRIABJHCg5tZXNzYWdlX3F1ZXVlZBgQIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5NZXNzYWdlUXVldWVkSAASSwoQc2Vzc2lvbl9yZXN0b3JlZBgRIAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uUmVzdG9yZWRIABJPChJjb250YWluZXJfcHJvZ3Jlc3MYFCABKAsyMS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ29udGFpbmVyUHJvZ3Jlc3NIABJJCg9jb25uZWN0aW9uX2xvc3QYFSABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ29ubmVjdGlvbkxvc3RIABJRChNjb25uZWN0aW9uX3Jlc3RvcmVkGBYgASgLMjIuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNvbm5lY3Rpb25SZXN0b3JlZEgAEkcKDmVncmVzc19kZWNpZGVkGBcgASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkVncmVzc0RlY2lkZWRIABJWChZxdWV1ZV9wb3NpdGlvbl9jaGFuZ2VkGBggASgLMjQuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXVlUG9zaXRpb25DaGFuZ2VkSAASSQoPY29ubmVjdGlvbl9tYWRlGBkgASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNvbm5lY3Rpb25NYWRlSAASRwoOYnVkZ2V0X3JlYWNoZWQYGiABKAsyLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQnVkZ2V0UmVhY2hlZEgAEkcKDmNsb25lX3Byb2dyZXNzGB4gASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNsb25lUHJvZ3Jlc3NIABJJCg9jaGFuZ2VzX3VwZGF0ZWQYHyABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ2hhbmdlc1VwZGF0ZWRIABJDCgxmaWxlX3BhdGNoZWQYICABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmlsZVBhdGNoZWRIABJJCg93b3Jrc3BhY2VfcmVhZHkYISABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuV29ya3NwYWNlUmVhZHlIABJDCgxjbGF1ZGVfcmVhZHkYKCABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ2xhdWRlUmVhZHlIABJHCg5hc3Npc3RhbnRfdGV4dBgpIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Bc3Npc3RhbnRUZXh0SAASSgoQdG9vbF91c2Vfc3RhcnRlZBgqIAEoCzIuLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Ub29sVXNlU3RhcnRlZEgAEkwKEXRvb2xfdXNlX2ZpbmlzaGVkGCsgASgLMi8uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlRvb2xVc2VGaW5pc2hlZEgAEkUKDXVzYWdlX3VwZGF0ZWQYLCABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVXNhZ2VVcGRhdGVkSAASPAoIcmV0cnlpbmcYLSABKAsyKC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUmV0cnlpbmdIABJaChhiYWNrZ3JvdW5kX3Rhc2tzX2NoYW5nZWQYLiABKAsyNi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQmFja2dyb3VuZFRhc2tzQ2hhbmdlZEgAElMKFHBlcm1pc3Npb25fcmVxdWVzdGVkGC8gASgLMjMuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBlcm1pc3Npb25SZXF1ZXN0ZWRIABJPChJwZXJtaXNzaW9uX2RlY2lkZWQYMCABKAsyMS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGVybWlzc2lvbkRlY2lkZWRIABJHCg5xdWVzdGlvbl9hc2tlZBgxIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5RdWVzdGlvbkFza2VkSAASTQoRcXVlc3Rpb25fYW5zd2VyZWQYMiABKAsyMC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUXVlc3Rpb25BbnN3ZXJlZEgAEkEKC2Fuc3dlcl9wYXJ0GDMgASgLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkFuc3dlclBhcnRIABJFCg1jbGF1ZGVfbm90aWNlGDQgASgLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNsYXVkZU5vdGljZUgAEk8KEmFzc2lzdGFudF90aGlua2luZxg1IAEoCzIxLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Bc3Npc3RhbnRUaGlua2luZ0gAEkUKDXN0ZGVycl9vdXRwdXQYPCABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU3RkZXJyT3V0cHV0SAASTQoRdW5yZWNvZ25pemVkX2xpbmUYPSABKAsyMC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVW5yZWNvZ25pemVkTGluZUgAEksKEG91dHB1dF90cnVuY2F0ZWQYPiABKAsyLy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuT3V0cHV0VHJ1bmNhdGVkSABCBwoFZXZlbnQibwoOU2Vzc2lvblN0YXJ0ZWQSEgoKc2Vzc2lvbl9pZBgBIAEoCRI5CgRzcGVjGAIgASgLMisuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjEg4KBnBhcmVudBgDIAEoCSJMCgxTdGF0ZUNoYW5nZWQSPAoFc3RhdGUYASABKA4yLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbi5TdGF0ZSJECgxQaGFzZUNoYW5nZWQSNAoFcGhhc2UYASABKA4yJS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGhhc2UiUAoLVHVyblN0YXJ0ZWQSDAoEdHVybhgBIAEoBRIMCgR0ZXh0GAIgASgJEhEKCXRydW5jYXRlZBgDIAEoCBISCgptZXNzYWdlX2lkGAQgASgJIu4BCgxUdXJuRmluaXNoZWQSDAoEdHVybhgBIAEoBRI4CgdmYWlsdXJlGAIgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZhaWx1cmUSEwoLaW50ZXJydXB0ZWQYAyABKAgSDAoEdGV4dBgEIAEoCRIRCgl0cnVuY2F0ZWQYBSABKAgSKgoHZWxhcHNlZBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI0CgV1c2FnZRgHIAEoCzIlLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Vc2FnZSI6Cg1NZXNzYWdlUXVldWVkEhIKCm1lc3NhZ2VfaWQYASABKAkSFQoNd2FpdGluZ19jb3VudBgCIAEoBSKuAQoPU2Vzc2lvblJlc3RvcmVkEhsKE3ByZXZpb3VzX3Nlc3Npb25faWQYASABKAkSGAoQcGF0Y2hfc2l6ZV9ieXRlcxgCIAEoAxIdChVjb252ZXJzYXRpb25fcmVzdG9yZWQYAyABKAgSRQoUY29udmVyc2F0aW9uX2ZhaWx1cmUYBCABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmFpbHVyZSKOAQoPU2Vzc2lvbkZpbmlzaGVkEjwKBXN0YXRlGAEgASgOMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24uU3RhdGUSPQoGcmVzdWx0GAIgASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25SZXN1bHQiOgoRQ29udGFpbmVyUHJvZ3Jlc3MSDwoHbWVzc2FnZRgBIAEoCRIUCgxjb250YWluZXJfaWQYAiABKAkiIAoOQ29ubmVjdGlvbkxvc3QSDgoGcmVhc29uGAEgASgJIkAKEkNvbm5lY3Rpb25SZXN0b3JlZBIqCgdlbGFwc2VkGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIkUKDUVncmVzc0RlY2lkZWQSEwoLZGVzdGluYXRpb24YASABKAkSDwoHYWxsb3dlZBgCIAEoCBIOCgZyZWFzb24YAyABKAkiEAoOQ29ubmVjdGlvbk1hZGUiiQIKDUJ1ZGdldFJlYWNoZWQSQgoFc2NvcGUYASABKA4yMy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQnVkZ2V0UmVhY2hlZC5TY29wZRI1CgVsaW1pdBgCIAEoCzImLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5CdWRnZXQSOgoEdXNlZBgDIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5NZXRlcmVkVXNhZ2UiQQoFU2NvcGUSFQoRU0NPUEVfVU5TUEVDSUZJRUQQABIRCg1TQ09QRV9TRVNTSU9OEAESDgoKU0NPUEVfSE9TVBACIjgKFFF1ZXVlUG9zaXRpb25DaGFuZ2VkEhAKCHBvc2l0aW9uGAEgASgFEg4KBnJlYXNvbhgCIAEoCSIoCg5Xb3Jrc3BhY2VSZWFkeRIWCg5iYXNlX2NvbW1pdF9pZBgBIAEoCSJACg1DbG9uZVByb2dyZXNzEg0KBXN0YWdlGAEgASgJEhQKB3BlcmNlbnQYAiABKAVIAIgBAUIKCghfcGVyY2VudCJjCg5DaGFuZ2VzVXBkYXRlZBI7CgdjaGFuZ2VzGAEgAygLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZpbGVDaGFuZ2USFAoMY2hhbmdlX2NvdW50GAIgASgFIpYBCgtGaWxlUGF0Y2hlZBI6CgZjaGFuZ2UYASABKAsyKi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmlsZUNoYW5nZRINCgVwYXRjaBgCIAEoDBISCgpwYXJ0X2luZGV4GAMgASgFEhIKCnBhcnRfY291bnQYBCABKAUSFAoMcGF0Y2hfc2hhMjU2GAUgASgMInUKC0NsYXVkZVJlYWR5EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRINCgVtb2RlbBgCIAEoCRIXCg9wZXJtaXNzaW9uX21vZGUYAyABKAkSFgoOY2xhdWRlX3ZlcnNpb24YBCABKAkSDQoFdG9vbHMYBSADKAkiYAoNQXNzaXN0YW50VGV4dBIMCgR0ZXh0GAEgASgJEhEKCXRydW5jYXRlZBgCIAEoCBISCgpzaXplX2J5dGVzGAMgASgDEhoKEnBhcmVudF90b29sX3VzZV9pZBgEIAEoCSJjCgpBbnN3ZXJQYXJ0EgwKBHR1cm4YASABKAUSDAoEdGV4dBgCIAEoCRISCgpwYXJ0X2luZGV4GAMgASgFEhIKCnBhcnRfY291bnQYBCABKAUSEQoJdHJ1bmNhdGVkGAUgASgIIjQKDENsYXVkZU5vdGljZRIMCgR0ZXh0GAEgASgJEhYKDnNhaWRfdG9fY2xhdWRlGAIgASgIImQKEUFzc2lzdGFudFRoaW5raW5nEgwKBHRleHQYASABKAkSEQoJdHJ1bmNhdGVkGAIgASgIEhIKCnNpemVfYnl0ZXMYAyABKAMSGgoScGFyZW50X3Rvb2xfdXNlX2lkGAQgASgJIooBCg5Ub29sVXNlU3RhcnRlZBITCgt0b29sX3VzZV9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEhIKCmlucHV0X2pzb24YAyABKAkSEQoJdHJ1bmNhdGVkGAQgASgIEhIKCnNpemVfYnl0ZXMYBSABKAMSGgoScGFyZW50X3Rvb2xfdXNlX2lkGAYgASgJIm0KD1Rvb2xVc2VGaW5pc2hlZBITCgt0b29sX3VzZV9pZBgBIAEoCRIOCgZmYWlsZWQYAiABKAgSDgoGb3V0cHV0GAMgASgJEhEKCXRydW5jYXRlZBgEIAEoCBISCgpzaXplX2J5dGVzGAUgASgDIkQKDFVzYWdlVXBkYXRlZBI0CgV1c2FnZRgBIAEoCzIlLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Vc2FnZSKFAQoIUmV0cnlpbmcSDwoHYXR0ZW1wdBgBIAEoBRIZChFtYXhfYXR0ZW1wdF9jb3VudBgCIAEoBRIoCgVkZWxheRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhITCgtodHRwX3N0YXR1cxgEIAEoBRIOCgZyZWFzb24YBSABKAkiLgoWQmFja2dyb3VuZFRhc2tzQ2hhbmdlZBIUCgxkZXNjcmlwdGlvbnMYASADKAkivgEKE1Blcm1pc3Npb25SZXF1ZXN0ZWQSEgoKcmVxdWVzdF9pZBgBIAEoCRITCgt0b29sX3VzZV9pZBgCIAEoCRIRCgl0b29sX25hbWUYAyABKAkSEgoKaW5wdXRfanNvbhgEIAEoCRIRCgl0cnVuY2F0ZWQYBSABKAgSEwoLZGVzY3JpcHRpb24YBiABKAkSLwoLZXhwaXJlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoMBChFQZXJtaXNzaW9uRGVjaWRlZBISCgpyZXF1ZXN0X2lkGAEgASgJEg8KB2FsbG93ZWQYAiABKAgSDwoHbWVzc2FnZRgDIAEoCRI4CgdkZWNpZGVyGAQgASgOMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkRlY2lkZXIipgEKDVF1ZXN0aW9uQXNrZWQSEgoKcmVxdWVzdF9pZBgBIAEoCRITCgt0b29sX3VzZV9pZBgCIAEoCRI7CglxdWVzdGlvbnMYAyADKAsyKC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUXVlc3Rpb24SLwoLZXhwaXJlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoMBCghRdWVzdGlvbhIQCghxdWVzdGlvbhgBIAEoCRIOCgZoZWFkZXIYAiABKAkSPwoHb3B0aW9ucxgDIAMoCzIuLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5RdWVzdGlvbk9wdGlvbhIUCgxtdWx0aV9zZWxlY3QYBCABKAgiNAoOUXVlc3Rpb25PcHRpb24SDQoFbGFiZWwYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkiIAoOUXVlc3Rpb25BbnN3ZXISDgoGdmFsdWVzGAEgAygJIqEBChBRdWVzdGlvbkFuc3dlcmVkEhIKCnJlcXVlc3RfaWQYASABKAkSPwoHYW5zd2VycxgCIAMoCzIuLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5RdWVzdGlvbkFuc3dlchI4CgdkZWNpZGVyGAMgASgOMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkRlY2lkZXIiHAoMU3RkZXJyT3V0cHV0EgwKBGRhdGEYASABKAwiRwoQVW5yZWNvZ25pemVkTGluZRIMCgRsaW5lGAEgASgMEhEKCXRydW5jYXRlZBgCIAEoCBISCgpzaXplX2J5dGVzGAMgASgDIjUKD091dHB1dFRydW5jYXRlZBISCgpzaXplX2J5dGVzGAEgASgDEg4KBnNvdXJjZRgCIAEoCSpcCgdEZWNpZGVyEhcKE0RFQ0lERVJfVU5TUEVDSUZJRUQQABISCg5ERUNJREVSX0NBTExFUhABEhMKD0RFQ0lERVJfVElNRU9VVBACEg8KC0RFQ0lERVJfRU5EEANiBnByb3RvMw", [file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_result, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * One numbered entry of a session's log. The log is all there is to know of a session: its state
@@ -301,6 +301,30 @@ export type SessionEvent = Message<"claudecluster.session.v1alpha1.SessionEvent"
     case: "questionAnswered";
   } | {
     /**
+     * A part of an answer that is too long for its turn_finished.
+     *
+     * @generated from field: claudecluster.session.v1alpha1.AnswerPart answer_part = 51;
+     */
+    value: AnswerPart;
+    case: "answerPart";
+  } | {
+    /**
+     * Claude Code tells of something beside what Claude says.
+     *
+     * @generated from field: claudecluster.session.v1alpha1.ClaudeNotice claude_notice = 52;
+     */
+    value: ClaudeNotice;
+    case: "claudeNotice";
+  } | {
+    /**
+     * Claude thought aloud.
+     *
+     * @generated from field: claudecluster.session.v1alpha1.AssistantThinking assistant_thinking = 53;
+     */
+    value: AssistantThinking;
+    case: "assistantThinking";
+  } | {
+    /**
      * Claude wrote to its standard error.
      *
      * @generated from field: claudecluster.session.v1alpha1.StderrOutput stderr_output = 60;
@@ -487,7 +511,7 @@ export type TurnFinished = Message<"claudecluster.session.v1alpha1.TurnFinished"
   text: string;
 
   /**
-   * text was cut.
+   * text was cut. The whole is in the answer_part events right before this one, up to 2 MiB.
    *
    * @generated from field: bool truncated = 5;
    */
@@ -1052,6 +1076,127 @@ export const AssistantTextSchema: GenMessage<AssistantText> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 21);
 
 /**
+ * A part of a turn's answer, where the answer is too long for turn_finished: all parts come right
+ * before that, in their order.
+ *
+ * @generated from message claudecluster.session.v1alpha1.AnswerPart
+ */
+export type AnswerPart = Message<"claudecluster.session.v1alpha1.AnswerPart"> & {
+  /**
+   * Which turn.
+   *
+   * @generated from field: int32 turn = 1;
+   */
+  turn: number;
+
+  /**
+   * The part; the whole answer is all of them without anything between.
+   *
+   * @generated from field: string text = 2;
+   */
+  text: string;
+
+  /**
+   * Which part, from 0.
+   *
+   * @generated from field: int32 part_index = 3;
+   */
+  partIndex: number;
+
+  /**
+   * How many parts there are.
+   *
+   * @generated from field: int32 part_count = 4;
+   */
+  partCount: number;
+
+  /**
+   * The answer is longer than all parts together, which have 2 MiB of it.
+   *
+   * @generated from field: bool truncated = 5;
+   */
+  truncated: boolean;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.AnswerPart.
+ * Use `create(AnswerPartSchema)` to create a new message.
+ */
+export const AnswerPartSchema: GenMessage<AnswerPart> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 22);
+
+/**
+ * Claude Code tells of something beside what Claude says: an answer that was stopped, cut or begun
+ * anew, a background command that has ended, a tool that was not allowed.
+ *
+ * @generated from message claudecluster.session.v1alpha1.ClaudeNotice
+ */
+export type ClaudeNotice = Message<"claudecluster.session.v1alpha1.ClaudeNotice"> & {
+  /**
+   * What, cut.
+   *
+   * @generated from field: string text = 1;
+   */
+  text: string;
+
+  /**
+   * Claude is told this, as if its user had said it.
+   *
+   * @generated from field: bool said_to_claude = 2;
+   */
+  saidToClaude: boolean;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.ClaudeNotice.
+ * Use `create(ClaudeNoticeSchema)` to create a new message.
+ */
+export const ClaudeNoticeSchema: GenMessage<ClaudeNotice> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 23);
+
+/**
+ * Claude thought, as far as the model shows it.
+ *
+ * @generated from message claudecluster.session.v1alpha1.AssistantThinking
+ */
+export type AssistantThinking = Message<"claudecluster.session.v1alpha1.AssistantThinking"> & {
+  /**
+   * What, cut. Empty: the model does not show it.
+   *
+   * @generated from field: string text = 1;
+   */
+  text: string;
+
+  /**
+   * text was cut.
+   *
+   * @generated from field: bool truncated = 2;
+   */
+  truncated: boolean;
+
+  /**
+   * Size of the whole text.
+   *
+   * @generated from field: int64 size_bytes = 3;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * The tool use whose sub-agent thinks. Empty: Claude itself.
+   *
+   * @generated from field: string parent_tool_use_id = 4;
+   */
+  parentToolUseId: string;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.AssistantThinking.
+ * Use `create(AssistantThinkingSchema)` to create a new message.
+ */
+export const AssistantThinkingSchema: GenMessage<AssistantThinking> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 24);
+
+/**
  * Claude uses a tool.
  *
  * @generated from message claudecluster.session.v1alpha1.ToolUseStarted
@@ -1105,7 +1250,7 @@ export type ToolUseStarted = Message<"claudecluster.session.v1alpha1.ToolUseStar
  * Use `create(ToolUseStartedSchema)` to create a new message.
  */
 export const ToolUseStartedSchema: GenMessage<ToolUseStarted> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 22);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 25);
 
 /**
  * The tool is done.
@@ -1154,7 +1299,7 @@ export type ToolUseFinished = Message<"claudecluster.session.v1alpha1.ToolUseFin
  * Use `create(ToolUseFinishedSchema)` to create a new message.
  */
 export const ToolUseFinishedSchema: GenMessage<ToolUseFinished> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 23);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 26);
 
 /**
  * What the session has used so far.
@@ -1175,7 +1320,7 @@ export type UsageUpdated = Message<"claudecluster.session.v1alpha1.UsageUpdated"
  * Use `create(UsageUpdatedSchema)` to create a new message.
  */
 export const UsageUpdatedSchema: GenMessage<UsageUpdated> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 24);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 27);
 
 /**
  * A model request failed and is tried again, by Claude Code or, before that notices, by the host.
@@ -1224,7 +1369,7 @@ export type Retrying = Message<"claudecluster.session.v1alpha1.Retrying"> & {
  * Use `create(RetryingSchema)` to create a new message.
  */
 export const RetryingSchema: GenMessage<Retrying> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 25);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 28);
 
 /**
  * Commands that Claude left running.
@@ -1245,7 +1390,7 @@ export type BackgroundTasksChanged = Message<"claudecluster.session.v1alpha1.Bac
  * Use `create(BackgroundTasksChangedSchema)` to create a new message.
  */
 export const BackgroundTasksChangedSchema: GenMessage<BackgroundTasksChanged> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 26);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 29);
 
 /**
  * Claude wants to use a tool that its permission mode does not simply allow. The session is
@@ -1309,7 +1454,7 @@ export type PermissionRequested = Message<"claudecluster.session.v1alpha1.Permis
  * Use `create(PermissionRequestedSchema)` to create a new message.
  */
 export const PermissionRequestedSchema: GenMessage<PermissionRequested> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 27);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 30);
 
 /**
  * The tool may be used, or not.
@@ -1351,7 +1496,7 @@ export type PermissionDecided = Message<"claudecluster.session.v1alpha1.Permissi
  * Use `create(PermissionDecidedSchema)` to create a new message.
  */
 export const PermissionDecidedSchema: GenMessage<PermissionDecided> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 28);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 31);
 
 /**
  * Claude asks something. The session is WAITING until somebody sends an Answer with this
@@ -1394,7 +1539,7 @@ export type QuestionAsked = Message<"claudecluster.session.v1alpha1.QuestionAske
  * Use `create(QuestionAskedSchema)` to create a new message.
  */
 export const QuestionAskedSchema: GenMessage<QuestionAsked> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 29);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 32);
 
 /**
  * One thing that Claude wants to know. Texts are cut.
@@ -1436,7 +1581,7 @@ export type Question = Message<"claudecluster.session.v1alpha1.Question"> & {
  * Use `create(QuestionSchema)` to create a new message.
  */
 export const QuestionSchema: GenMessage<Question> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 30);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 33);
 
 /**
  * An answer that Claude offers.
@@ -1464,7 +1609,7 @@ export type QuestionOption = Message<"claudecluster.session.v1alpha1.QuestionOpt
  * Use `create(QuestionOptionSchema)` to create a new message.
  */
 export const QuestionOptionSchema: GenMessage<QuestionOption> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 31);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 34);
 
 /**
  * The answer to one question.
@@ -1485,7 +1630,7 @@ export type QuestionAnswer = Message<"claudecluster.session.v1alpha1.QuestionAns
  * Use `create(QuestionAnswerSchema)` to create a new message.
  */
 export const QuestionAnswerSchema: GenMessage<QuestionAnswer> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 32);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 35);
 
 /**
  * Claude has its answer.
@@ -1521,7 +1666,7 @@ export type QuestionAnswered = Message<"claudecluster.session.v1alpha1.QuestionA
  * Use `create(QuestionAnsweredSchema)` to create a new message.
  */
 export const QuestionAnsweredSchema: GenMessage<QuestionAnswered> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 33);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 36);
 
 /**
  * Claude wrote to its standard error.
@@ -1542,7 +1687,7 @@ export type StderrOutput = Message<"claudecluster.session.v1alpha1.StderrOutput"
  * Use `create(StderrOutputSchema)` to create a new message.
  */
 export const StderrOutputSchema: GenMessage<StderrOutput> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 34);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 37);
 
 /**
  * Claude wrote a line that the agent does not model.
@@ -1577,7 +1722,7 @@ export type UnrecognizedLine = Message<"claudecluster.session.v1alpha1.Unrecogni
  * Use `create(UnrecognizedLineSchema)` to create a new message.
  */
 export const UnrecognizedLineSchema: GenMessage<UnrecognizedLine> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 35);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 38);
 
 /**
  * Output of Claude was lost on purpose.
@@ -1605,7 +1750,7 @@ export type OutputTruncated = Message<"claudecluster.session.v1alpha1.OutputTrun
  * Use `create(OutputTruncatedSchema)` to create a new message.
  */
 export const OutputTruncatedSchema: GenMessage<OutputTruncated> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 36);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 39);
 
 /**
  * Who made a decision that Claude waited for.

@@ -1,4 +1,36 @@
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import { AppError } from "../proto/index.ts";
+
+/** Why nothing could be listened on, by the system's code: the end of a sentence, and what to do. */
+const LISTEN_PROBLEMS: Readonly<Record<string, [why: string, help: string]>> = {
+  EADDRINUSE: ["something is there already", "Take another one, or end what listens there."],
+  EADDRNOTAVAIL: ["this machine does not have that address", "Take one that it has, such as 127.0.0.1."],
+  ENOTFOUND: ["there is no such name", "Take an address that this machine has, such as 127.0.0.1."],
+  EAI_AGAIN: ["the name is not resolved", "Take an address that this machine has, such as 127.0.0.1."],
+  EACCES: ["this user may not", "Take a port from 1024 on, or a directory that this user can write."],
+  EPERM: ["this user may not", "Take a port from 1024 on, or a directory that this user can write."],
+  ENOENT: ["its directory is missing", "Make the directory."],
+  ENOTDIR: ["something on the way is not a directory", "Take another path."],
+  EROFS: ["its file system is read-only", "Take another path."],
+  EINVAL: ["no socket can have that path; it may be too long", "Take a path of at most 103 bytes."],
+};
+
+/** Returns the error, LISTEN_FAILED, of an address or a socket's path that could not be listened on. */
+export function listenError(address: string, cause: NodeJS.ErrnoException): AppError {
+  // libuv says EACCES of a socket whose directory is missing.
+  const missing = address.includes("/") && !existsSync(dirname(address));
+  const [why, help] = LISTEN_PROBLEMS[missing ? "ENOENT" : (cause.code ?? "")] ?? [
+    cause.message,
+    "Take another address.",
+  ];
+  return new AppError("LISTEN_FAILED", `Cannot listen on ${address}: ${why}.`, {
+    kind: "FAILED_PRECONDITION",
+    help,
+    metadata: { address },
+    cause,
+  });
+}
 
 /** Reads "host:port". Throws INVALID_ARGUMENT for what is none. */
 export function parseAddress(address: string): { hostname: string; port: number } {

@@ -18,12 +18,12 @@ export interface App extends AsyncDisposable {
   logger: Logger;
 }
 
-/** Returns the runtime that the configuration asks for. */
+/** Returns the runtime that the configuration asks for. Without a host's id it is for looking only. */
 export function createRuntime(
-  { stateDirectory, allowWeakLimits }: Pick<HostConfig, "stateDirectory" | "allowWeakLimits">,
+  { hostId, allowWeakLimits }: { hostId: string | undefined; allowWeakLimits: boolean },
   logger: Logger,
 ): Runtime {
-  return new DockerRuntime({ logger, allowWeakLimits, hostId: readHostId(stateDirectory) });
+  return new DockerRuntime({ logger, allowWeakLimits, ...(hostId !== undefined && { hostId }) });
 }
 
 /**
@@ -31,7 +31,8 @@ export function createRuntime(
  * have not finished when it is disposed of.
  */
 export function createApp(config: HostConfig, logger: Logger): App {
-  const runtime = createRuntime(config, logger);
+  const { stateDirectory, allowWeakLimits } = config;
+  const runtime = createRuntime({ hostId: readHostId(stateDirectory), allowWeakLimits }, logger);
   const store = new SqliteStore(join(config.stateDirectory, "sessions.db"), config.retention);
   const closing = new AbortController();
   const pruning = pruneRegularly(store, { signal: closing.signal, logger });

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { AppError } from "../proto/index.ts";
+import { readProblem } from "./file-problem.ts";
 
 /** A token shorter than this can be guessed. */
 const MIN_TOKEN_LENGTH = 16;
@@ -11,7 +12,7 @@ export async function readToken(path: string): Promise<string> {
   try {
     token = (await readFile(path, "utf8")).trim();
   } catch (error) {
-    throw new AppError("TOKEN_FILE_UNREADABLE", `The token file ${path} cannot be read.`, {
+    throw new AppError("TOKEN_FILE_UNREADABLE", `The token file ${path} cannot be read: ${readProblem(error)}.`, {
       kind: "FAILED_PRECONDITION",
       help: "Make one that only you can read: openssl rand -hex 32.",
       cause: error,

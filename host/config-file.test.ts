@@ -116,3 +116,8 @@ test.each([
     expect.objectContaining({ reason: "CONFIG_INVALID", message: expect.stringContaining(message) as string }),
   );
 });
+
+test("reads past the byte order mark that some editors write", async () => {
+  await write('\ufeff{ "image": "i" }');
+  expect(readConfigFile(directory)).toEqual({ image: "i" });
+});

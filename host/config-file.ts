@@ -1,8 +1,9 @@
-import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { AppError } from "../proto/index.ts";
 import { describeIssue } from "./config-issue.ts";
+import { isLink, makeProblem } from "./file-problem.ts";
 import { jsonErrorLine } from "./json-error-line.ts";
 
 const kindSchema = z.enum(["api_key", "auth_token", "oauth_token"]);
@@ -88,30 +89,46 @@ export function readConfigFile(configDirectory: string): ConfigFile {
 function readOwnFile(path: string): { text: string; mode: number } | undefined {
   let descriptor: number;
   try {
-    descriptor = openSync(path, "r");
+    // A pipe would be waited for.
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw new AppError("CONFIG_UNREADABLE", `${path} cannot be read.`, {
-      kind: "FAILED_PRECONDITION",
-      help: "Make it readable for its owner.",
-      cause: error,
-    });
+    if ((error as NodeJS.ErrnoException).code === "ENOENT" && !isLink(path)) return undefined;
+    const { why, cure } = makeProblem(path, error);
+    throw unreadable(path, why, `${cure}, or set CLAUDECLUSTER_CONFIG_DIR to another directory.`, error);
   }
   try {
-    const { mode, uid } = fstatSync(descriptor);
+    const facts = fstatSync(descriptor);
+    const { mode, uid } = facts;
     const own = process.getuid?.();
-    if (own !== undefined && uid !== own) throw unsafe(path, "belongs to another user");
+    if (facts.isDirectory()) throw unreadable(path, "it is a directory", NOT_A_FILE);
+    if (!facts.isFile()) throw unreadable(path, "it is not a file", NOT_A_FILE);
+    if (own !== undefined && uid !== own) {
+      const what = `belongs to another user (uid ${uid}, this is uid ${own})`;
+      throw unsafe(path, what, `sudo chown ${own} ${path}`);
+    }
     if ((mode & 0o022) !== 0) throw unsafe(path, "can be written by others");
-    return { text: readFileSync(descriptor, "utf8"), mode };
+    // Editors on Windows put a byte order mark before it.
+    return { text: readFileSync(descriptor, "utf8").replace(/^\ufeff/, ""), mode };
   } finally {
     closeSync(descriptor);
   }
 }
 
-function unsafe(path: string, what: string): AppError {
+const NOT_A_FILE = "Move it away, and write the configuration as a file.";
+
+function unreadable(path: string, why: string, help: string, cause?: unknown): AppError {
+  return new AppError("CONFIG_UNREADABLE", `${path} cannot be read: ${why}.`, {
+    kind: "FAILED_PRECONDITION",
+    help,
+    metadata: { path },
+    cause,
+  });
+}
+
+function unsafe(path: string, what: string, command = `chmod 600 ${path}`): AppError {
   return new AppError("CONFIG_UNSAFE", `${path} ${what}.`, {
     kind: "FAILED_PRECONDITION",
-    help: `Make it yours alone: chmod 600 ${path}`,
+    help: `Make it yours alone: ${command}`,
     metadata: { path },
   });
 }

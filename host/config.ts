@@ -8,6 +8,7 @@ import { PACKAGE_REGISTRIES } from "./broker/package-registries.ts";
 import type { EgressConfig } from "./session/egress.ts";
 import { type ConfigFile, readConfigFile } from "./config-file.ts";
 import { type HostDirectories, readDirectories } from "./directories.ts";
+import { readProblem } from "./file-problem.ts";
 
 /** What the host is set to: by the environment, otherwise by config.json. Read once. */
 export interface HostConfig extends HostDirectories {
@@ -184,11 +185,15 @@ function readSecret(env: NodeJS.ProcessEnv, name: string): string | undefined {
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    throw new AppError("CREDENTIAL_UNREADABLE", `${name}_FILE names ${path}, which cannot be read.`, {
-      kind: "FAILED_PRECONDITION",
-      help: "Make the file, readable by this user only.",
-      cause: error,
-    });
+    throw new AppError(
+      "CREDENTIAL_UNREADABLE",
+      `${name}_FILE names ${path}, which cannot be read: ${readProblem(error)}.`,
+      {
+        kind: "FAILED_PRECONDITION",
+        help: "Make the file, readable by this user only.",
+        cause: error,
+      },
+    );
   }
   if (text.trim() !== "") return text;
   throw new AppError("CREDENTIAL_EMPTY", `${name}_FILE names ${path}, which is empty.`, {

@@ -1,5 +1,6 @@
-import { homedir, tmpdir, userInfo } from "node:os";
+import { tmpdir, userInfo } from "node:os";
 import { join, resolve } from "node:path";
+import { AppError } from "../proto/index.ts";
 
 /** Where a host keeps what is its own. All absolute. */
 export interface HostDirectories {
@@ -11,17 +12,32 @@ export interface HostDirectories {
   runtimeDirectory: string;
 }
 
-/** Reads where things are from the environment. Empty is as good as not set. */
+/** Reads where things are from the environment. Empty is as good as not set. Throws HOME_UNKNOWN. */
 export function readDirectories(env: NodeJS.ProcessEnv): HostDirectories {
   const home = (variable: string, ...otherwise: string[]) =>
-    join(env[variable] || join(homedir(), ...otherwise), "claudecluster");
+    join(env[variable] || join(homeDirectory(env), ...otherwise), "claudecluster");
   const runtime = env["XDG_RUNTIME_DIR"];
   return {
     configDirectory: resolve(env["CLAUDECLUSTER_CONFIG_DIR"] || home("XDG_CONFIG_HOME", ".config")),
     stateDirectory: resolve(env["CLAUDECLUSTER_STATE_DIR"] || home("XDG_STATE_HOME", ".local", "state")),
     runtimeDirectory: resolve(
       env["CLAUDECLUSTER_RUNTIME_DIR"] ||
-        (runtime ? join(runtime, "claudecluster") : join(tmpdir(), `claudecluster-${userInfo().uid}`)),
+        (runtime ? join(runtime, "claudecluster") : join(tmpdir(), `claudecluster-${process.getuid?.() ?? "user"}`)),
     ),
   };
+}
+
+/** The user's home. A user who is not in the list of users has none but by the variable. Throws HOME_UNKNOWN. */
+export function homeDirectory(env: NodeJS.ProcessEnv): string {
+  if (env["HOME"]) return env["HOME"];
+  try {
+    // Not homedir(), to which an empty variable is a home.
+    return userInfo().homedir;
+  } catch (error) {
+    throw new AppError("HOME_UNKNOWN", "This user has no home directory: HOME is not set, and the system knows none.", {
+      kind: "FAILED_PRECONDITION",
+      help: "Set HOME, or all of CLAUDECLUSTER_CONFIG_DIR, CLAUDECLUSTER_STATE_DIR and CLAUDECLUSTER_RUNTIME_DIR.",
+      cause: error,
+    });
+  }
 }

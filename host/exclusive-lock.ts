@@ -1,10 +1,12 @@
-import { mkdirSync } from "node:fs";
+import { chmodSync, closeSync, openSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { AppError } from "../proto/index.ts";
+import { fileProblem } from "./file-problem.ts";
+import { makeDirectory } from "./make-directory.ts";
 
 /** SQLite's code for "somebody else has it". */
 const SQLITE_BUSY = 5;
-
 /** What a host holds as long as it uses a directory. */
 export function hostLockPath(directory: string): string {
   return join(directory, "host.lock");
@@ -22,17 +24,22 @@ export class ExclusiveLock implements Disposable {
     this.#database = database;
   }
 
-  /** Takes the lock; undefined if somebody has it. Makes the file and its directory. */
+  /**
+   * Takes the lock; undefined if somebody has it. Makes the file, readable by this user only, and its directory. Throws
+   * LOCK_UNUSABLE.
+   */
   static take(path: string): ExclusiveLock | undefined {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    const database = new DatabaseSync(path, { timeout: 0 });
+    let database: DatabaseSync | undefined;
     try {
+      makeDirectory(dirname(path));
+      makePrivate(path);
+      database = new DatabaseSync(path, { timeout: 0 });
       database.exec("BEGIN EXCLUSIVE");
       return new ExclusiveLock(database);
     } catch (error) {
-      database.close();
-      if ((error as { errcode?: number }).errcode === SQLITE_BUSY) return undefined;
-      throw error;
+      database?.close();
+      if (primaryCode(error) === SQLITE_BUSY) return undefined;
+      throw unusable(path, error);
     }
   }
 
@@ -41,4 +48,31 @@ export class ExclusiveLock implements Disposable {
     this.#held = false;
     this.#database.close();
   }
+}
+
+/**
+ * SQLite makes files that others can read, and may be asked to share. One that is there is never opened here: to close it
+ * again would take away a lock that this process has.
+ */
+function makePrivate(path: string): void {
+  const facts = statSync(path, { throwIfNoEntry: false });
+  if (facts === undefined) closeSync(openSync(path, "a", 0o600));
+  else if ((facts.mode & 0o077) !== 0) chmodSync(path, 0o600);
+}
+
+function primaryCode(error: unknown): number {
+  return ((error as { errcode?: number }).errcode ?? 0) & 0xff;
+}
+
+function unusable(path: string, error: unknown): AppError {
+  const { why, cure } = fileProblem(error) ?? {
+    why: error instanceof Error ? error.message : String(error),
+    cure: "Remove it, since it holds nothing",
+  };
+  return new AppError("LOCK_UNUSABLE", `${path} cannot be used as a lock: ${why}.`, {
+    kind: "FAILED_PRECONDITION",
+    help: `${cure}, or use other directories: CLAUDECLUSTER_STATE_DIR, CLAUDECLUSTER_RUNTIME_DIR.`,
+    metadata: { path },
+    cause: error,
+  });
 }

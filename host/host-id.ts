@@ -1,23 +1,31 @@
 import { randomUUID } from "node:crypto";
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { makeStateDirectory, onStateFile } from "./state-directory.ts";
 
 /**
  * Returns the name that this host labels its containers with: random, made once, kept in the state
- * directory. Another host on the same engine has another one.
+ * directory. Another host on the same engine has another one. Throws STATE_DIR_UNUSABLE, STATE_DIR_UNSAFE,
+ * STATE_FILE_UNUSABLE.
  */
 export function readHostId(stateDirectory: string): string {
   const path = join(stateDirectory, "host-id");
-  mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
+  makeStateDirectory(stateDirectory);
+  return onStateFile(path, () => {
+    makeOnce(path);
+    return readFileSync(path, "utf8");
+  });
+}
+
+function makeOnce(path: string): void {
   const own = `${path}.${process.pid}`;
-  writeFileSync(own, randomUUID(), { mode: 0o600 });
   try {
+    writeFileSync(own, randomUUID(), { mode: 0o600 });
     // Fails where there is one, and is never seen half written: of two processes one wins.
     linkSync(own, path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   } finally {
-    rmSync(own);
+    rmSync(own, { force: true });
   }
-  return readFileSync(path, "utf8");
 }

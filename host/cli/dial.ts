@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream";
 import { AppError } from "../../proto/index.ts";
+import { listenError } from "../address.ts";
+import { makeProblem } from "../file-problem.ts";
 import type { Container, Runtime } from "../runtime/runtime.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { isMeant } from "./resolve-session.ts";
@@ -33,7 +35,9 @@ export async function dialCommand(runtime: Runtime, sessionId: string, io: Comma
     );
   });
   try {
-    await new Promise<void>((resolve, reject) => server.once("error", reject).listen(path, resolve));
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", (error) => reject(listenError(path, error))).listen(path, resolve);
+    });
     io.stdout.write(`${path}\n`);
     io.stderr.write(usage(path));
     await Promise.race([
@@ -56,12 +60,16 @@ async function makeDirectory(parent: string): Promise<string> {
   try {
     return await mkdtemp(join(parent, "claudecluster-"));
   } catch (cause) {
-    throw new AppError("SOCKET_DIR_UNUSABLE", `No socket can be made in ${parent}.`, {
-      kind: "FAILED_PRECONDITION",
-      help: "Set XDG_RUNTIME_DIR to a directory that you may write to, or unset it.",
-      metadata: { path: parent },
-      cause,
-    });
+    throw new AppError(
+      "SOCKET_DIR_UNUSABLE",
+      `No socket can be made in ${parent}: ${makeProblem(parent, cause).why}.`,
+      {
+        kind: "FAILED_PRECONDITION",
+        help: "Set XDG_RUNTIME_DIR to a directory that you may write to, or unset it.",
+        metadata: { path: parent },
+        cause,
+      },
+    );
   }
 }
 

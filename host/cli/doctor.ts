@@ -1,10 +1,14 @@
-import { statfs } from "node:fs/promises";
-import { AppError, asAppError } from "../../proto/index.ts";
+import { stat, statfs } from "node:fs/promises";
+import { dirname } from "node:path";
+import { AppError } from "../../proto/index.ts";
 import { ConfiguredCredential } from "../configured-credential.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { ImageFacts, Runtime } from "../runtime/runtime.ts";
 import type { HostConfig } from "../config.ts";
 import type { HostLink } from "../daemon/host-link.ts";
 import type { HostDirectories } from "../directories.ts";
+import { asExplainedError } from "../file-problem.ts";
+import { tryRuntimeDirectory } from "../daemon/runtime-directory.ts";
+import { tryStateDirectory } from "../state-directory.ts";
 import { VERSION } from "../version.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { newerConfig } from "./newer-config.ts";
@@ -21,25 +25,30 @@ interface Finding {
   help?: string;
 }
 
+/** What the doctor looks at. An error in the place of something that could not be read is a finding itself. */
+export interface DoctorOptions {
+  runtime: Runtime;
+  /** Where a host keeps its own, and the way to it. */
+  place: { directories: HostDirectories; link: Pick<HostLink, "find"> } | AppError;
+  config: HostConfig | AppError;
+}
+
 /**
- * Looks at everything that a session needs and says what to do about what is missing. Of a configuration
- * that cannot be read it says why, and looks at what needs none.
+ * Looks at everything that a session needs and says what to do about what is missing. Whatever it finds is one of its
+ * lines, and it looks at the rest.
  */
 export async function doctorCommand(
-  runtime: Runtime,
-  link: Pick<HostLink, "find">,
-  directories: HostDirectories,
-  config: HostConfig | AppError,
+  { runtime, place, config }: DoctorOptions,
   options: { json: boolean },
   io: CommandIo,
 ): Promise<number> {
+  const configured = config instanceof AppError ? undefined : config;
   const findings: Finding[] = [
     { subject: "claudecluster", ok: true, message: `${VERSION}, Node ${process.versions.node}` },
-    ...(config instanceof AppError ? [problem("configuration", config)] : []),
-    ...(await checkEngine(runtime, config, io.signal)),
-    ...(config instanceof AppError ? [] : [await checkCredential(config)]),
-    await checkDisk(directories),
-    ...(await checkHost(link, directories)),
+    ...(config === place || configured !== undefined ? [] : [problem("configuration", config)]),
+    ...(await checkEngine(runtime, configured, io.signal)),
+    ...(configured === undefined ? [] : [await checkCredential(configured)]),
+    ...(place instanceof AppError ? [problem("directories", place)] : await checkPlace(place)),
   ];
   if (options.json) printJson(io.stdout, findings);
   else {
@@ -52,17 +61,22 @@ export async function doctorCommand(
 }
 
 function problem(subject: string, error: unknown): Finding {
-  const { message, help } = asAppError(error);
+  const { message, help } = asExplainedError(error);
   return { subject, ok: false, message, ...(help !== "" && { help }) };
 }
 
-async function checkEngine(runtime: Runtime, config: HostConfig | AppError, signal: AbortSignal): Promise<Finding[]> {
+async function checkEngine(runtime: Runtime, config: HostConfig | undefined, signal: AbortSignal): Promise<Finding[]> {
   const health = await runtime.check({ signal });
   if (!health.healthy) return [{ subject: "engine", ok: false, message: health.message, help: health.help }];
   const engine: Finding = { subject: "engine", ok: true, message: [health.description, ...health.warnings].join("; ") };
-  if (config instanceof AppError) return [engine];
+  if (config === undefined) return [engine];
   const subject = "image";
-  const image = await runtime.inspectImage(config.defaultImage, { signal });
+  let image: ImageFacts | undefined;
+  try {
+    image = await runtime.inspectImage(config.defaultImage, { signal });
+  } catch (error) {
+    return [engine, problem(subject, error)];
+  }
   if (image === undefined) {
     return [
       engine,
@@ -98,13 +112,31 @@ async function checkCredential({
   };
 }
 
-/** Nothing where none is running. */
-async function checkHost(link: Pick<HostLink, "find">, { configDirectory }: HostDirectories): Promise<Finding[]> {
+async function checkPlace({ directories, link }: Exclude<DoctorOptions["place"], AppError>): Promise<Finding[]> {
+  return [checkState(directories), await checkDisk(directories), ...(await checkHost(link, directories))];
+}
+
+/** Makes the directory as any command would, and writes in it. */
+function checkState({ stateDirectory }: HostDirectories): Finding {
+  const subject = "state";
+  try {
+    tryStateDirectory(stateDirectory);
+    return { subject, ok: true, message: stateDirectory };
+  } catch (error) {
+    return problem(subject, error);
+  }
+}
+
+/** Nothing where none is running and one could. */
+async function checkHost(link: Pick<HostLink, "find">, directories: HostDirectories): Promise<Finding[]> {
   const subject = "host";
   try {
     const info = await link.find();
-    if (info === undefined) return [];
-    const help = newerConfig(info, configDirectory);
+    if (info === undefined) {
+      tryRuntimeDirectory(directories.runtimeDirectory);
+      return [];
+    }
+    const help = newerConfig(info, directories.configDirectory);
     return [{ subject, ok: true, message: `${info.hostVersion} is running`, ...(help !== undefined && { help }) }];
   } catch (error) {
     return [problem(subject, error)];
@@ -114,14 +146,22 @@ async function checkHost(link: Pick<HostLink, "find">, { configDirectory }: Host
 async function checkDisk({ stateDirectory }: HostDirectories): Promise<Finding> {
   const subject = "disk";
   try {
-    const { bavail, bsize } = await statfs(stateDirectory);
+    const { bavail, bsize } = await statfs(await existing(stateDirectory));
     const free = bavail * bsize;
     const message = `${(free / 1024 ** 3).toFixed(1)} GiB free for ${stateDirectory}`;
     return free >= LOW_DISK_BYTES
       ? { subject, ok: true, message }
       : { subject, ok: false, message, help: "Free some space." };
-  } catch {
-    // Made by the first session.
-    return { subject, ok: true, message: `${stateDirectory} does not exist yet` };
+  } catch (error) {
+    return problem(subject, error);
   }
+}
+
+/** The directory, or the nearest above it that is there: what keeps it from being made is told by itself. */
+async function existing(directory: string): Promise<string> {
+  const above = dirname(directory);
+  return await stat(directory).then(
+    () => directory,
+    () => (above === directory ? directory : existing(above)),
+  );
 }

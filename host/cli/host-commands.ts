@@ -1,10 +1,12 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { type Command, Option } from "commander";
-import { AppError, asAppError } from "../../proto/index.ts";
-import { type HostConfig, readConfig } from "../config.ts";
+import { AppError } from "../../proto/index.ts";
+import { readConfig } from "../config.ts";
 import { hostEnvironment } from "../daemon/host-environment.ts";
 import { readDirectories } from "../directories.ts";
+import { asExplainedError } from "../file-problem.ts";
+import { readHostId } from "../host-id.ts";
 import { createLogger } from "../logger.ts";
 import { VERSION } from "../version.ts";
 import { type CommandContext, hostLink } from "./command-context.ts";
@@ -28,7 +30,8 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
   const directories = () => readDirectories(io.env);
   const createRuntime = async () => {
     const app = await import("../app.ts");
-    return app.createRuntime(config(), createLogger(config().logLevel));
+    const { stateDirectory, allowWeakLimits, logLevel } = config();
+    return app.createRuntime({ hostId: readHostId(stateDirectory), allowWeakLimits }, createLogger(logLevel));
   };
 
   program
@@ -132,12 +135,15 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .action(async ({ json = false }: { json?: boolean }) => {
       const { doctorCommand } = await import("./doctor.ts");
       const { createRuntime } = await import("../app.ts");
-      using link = hostLink(io);
-      const found = readOrProblem(config);
-      const { stateDirectory } = directories();
-      const { logLevel, allowWeakLimits } = found instanceof AppError ? UNCONFIGURED : found;
-      await using runtime = createRuntime({ stateDirectory, allowWeakLimits }, createLogger(logLevel));
-      setExitCode(await doctorCommand(runtime, link, directories(), found, { json }, io));
+      const found = readOrProblem(directories);
+      const configured = found instanceof AppError ? found : readOrProblem(config);
+      const { logLevel, allowWeakLimits } = configured instanceof AppError ? UNCONFIGURED : configured;
+      // It makes no container, and needs no name for its own.
+      await using runtime = createRuntime({ hostId: undefined, allowWeakLimits }, createLogger(logLevel));
+      using link = found instanceof AppError ? undefined : hostLink(io);
+      const place =
+        found instanceof AppError || link === undefined ? (found as AppError) : { directories: found, link };
+      setExitCode(await doctorCommand({ runtime, place, config: configured }, { json }, io));
     });
 
   program
@@ -156,11 +162,11 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
 /** What the doctor looks at the engine with where the configuration cannot be read. */
 const UNCONFIGURED = { logLevel: "warn", allowWeakLimits: false };
 
-function readOrProblem(config: () => HostConfig): HostConfig | AppError {
+function readOrProblem<T>(read: () => T): T | AppError {
   try {
-    return config();
+    return read();
   } catch (error) {
-    return asAppError(error);
+    return asExplainedError(error);
   }
 }
 

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { z } from "zod";
-import { AppError, asAppError } from "../../proto/index.ts";
+import { AppError } from "../../proto/index.ts";
+import { asExplainedError } from "../file-problem.ts";
 import { indent } from "../present/indent.ts";
 import { oneLine, plainText } from "../present/plain-text.ts";
 import { VERSION } from "../version.ts";
@@ -25,7 +26,7 @@ export async function main(args: string[], io: CommandIo): Promise<number> {
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-    const known = error instanceof z.ZodError ? usageError(error) : asAppError(error);
+    const known = error instanceof z.ZodError ? usageError(error) : asExplainedError(error);
     // What comes from elsewhere may have lines of its own: they begin below the first.
     io.stderr.write(`${oneLine(known.reason)}: ${indent(plainText(known.message), 2).trimStart()}\n`);
     if (known.help !== "") io.stderr.write(`${oneLine(known.help)}\n`);

@@ -6,7 +6,7 @@ import {
   type ServerHttp2Session,
 } from "node:http2";
 import { createServer, type ListenOptions, type Socket } from "node:net";
-import { AppError } from "../../proto/index.ts";
+import { listenError } from "../address.ts";
 
 /** A request of either version of HTTP, as connect-node takes them. */
 export type AnyRequest = IncomingMessage | Http2ServerRequest;
@@ -63,7 +63,7 @@ export class AnyHttpServer {
   /** Listens. Throws LISTEN_FAILED. Returns the port, 0 for a unix socket. */
   async listen(address: ListenOptions): Promise<number> {
     await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(address, error)));
+      this.#server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(nameOf(address), error)));
       this.#server.listen(address, resolve);
     });
     const bound = this.#server.address();
@@ -117,12 +117,6 @@ export class AnyHttpServer {
   }
 }
 
-function listenError(address: ListenOptions, cause: NodeJS.ErrnoException): AppError {
-  const name = address.path ?? `${address.host ?? ""}:${address.port ?? ""}`;
-  return new AppError("LISTEN_FAILED", `Cannot listen on ${name} (${cause.code}).`, {
-    kind: "FAILED_PRECONDITION",
-    help: "Check that the directory exists, or that the port is free.",
-    metadata: { address: name },
-    cause,
-  });
+function nameOf({ path, host, port }: ListenOptions): string {
+  return path ?? `${host ?? ""}:${port ?? ""}`;
 }

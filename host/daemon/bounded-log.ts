@@ -1,19 +1,18 @@
-import { closeSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
-import { dirname } from "node:path";
+import { closeSync, fstatSync, openSync, renameSync, writeSync } from "node:fs";
+import { onStateFile } from "../state-directory.ts";
 
 /** Two files of this size are more than anybody reads (bytes). */
 const MAX_BYTES = 4 * 1024 * 1024;
 
-/** A log file that is bounded: what is full becomes the one before, with ".1" behind its name. */
+/** A log file in the state directory that is bounded: what is full becomes the one before, with ".1" behind its name. */
 export class BoundedLog {
   readonly #path: string;
   #descriptor: number;
   #size: number;
 
   constructor(path: string) {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     this.#path = path;
-    this.#descriptor = openSync(path, "a", 0o600);
+    this.#descriptor = onStateFile(path, () => openSync(path, "a", 0o600));
     this.#size = fstatSync(this.#descriptor).size;
   }
 

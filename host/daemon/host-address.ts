@@ -1,5 +1,6 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { onStateFile } from "../state-directory.ts";
 
 /** Where the host of a state directory says which socket it listens on. */
 function addressPath(stateDirectory: string): string {
@@ -12,8 +13,10 @@ function addressPath(stateDirectory: string): string {
  */
 export function writeHostAddress(stateDirectory: string, socket: string): void {
   const path = addressPath(stateDirectory);
-  writeFileSync(`${path}.new`, socket, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
+  onStateFile(path, () => {
+    writeFileSync(`${path}.new`, socket, { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  });
 }
 
 /** The socket of the last host of a state directory, which may be gone. Undefined if there was none. */

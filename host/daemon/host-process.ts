@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { rm } from "node:fs/promises";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Logger } from "pino";
 import { AppError, asAppError } from "../../proto/index.ts";
@@ -13,7 +12,8 @@ import { ExclusiveLock, hostLockPath } from "../exclusive-lock.ts";
 import { writeHostAddress } from "./host-address.ts";
 import { idleFor } from "./idle-watch.ts";
 import { filesReplaced } from "./replaced-files.ts";
-import { makeRuntimeDirectory, socketPath } from "./runtime-directory.ts";
+import { makeStateDirectory } from "../state-directory.ts";
+import { makeRuntimeDirectory, removeSocket, socketPath } from "./runtime-directory.ts";
 
 /** What the engine is asked at most this often (ms). */
 const ENGINE_CHECK_MS = 10_000;
@@ -39,6 +39,7 @@ export interface HostProcessOptions {
 export async function runHost(options: HostProcessOptions): Promise<void> {
   const { config, logger, idleTimeoutMs, tcp, signal } = options;
   makeRuntimeDirectory(config.runtimeDirectory);
+  makeStateDirectory(config.stateDirectory);
   using _socketLock = takeLock(config.runtimeDirectory);
   using _stateLock = takeLock(config.stateDirectory);
   await using app = createApp(config, logger);
@@ -47,7 +48,7 @@ export async function runHost(options: HostProcessOptions): Promise<void> {
   await using server = new ControlServer({ sessions: app.sessions, host, logger });
   const path = socketPath(config.runtimeDirectory);
   // We hold the lock: whoever made it is gone.
-  await rm(path, { force: true });
+  removeSocket(path);
   await server.listenUnix(path);
   writeHostAddress(config.stateDirectory, path);
   const tcpPort = tcp === undefined ? undefined : await server.listenTcp(tcp);

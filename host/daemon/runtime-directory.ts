@@ -1,6 +1,8 @@
-import { lstatSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { lstatSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { AppError } from "../../proto/index.ts";
+import { makeProblem, tryToWriteIn } from "../file-problem.ts";
+import { makeDirectory } from "../make-directory.ts";
 
 /** Longest path of a unix socket on Linux is 107 bytes, on macOS 103. */
 const MAX_SOCKET_PATH_BYTES = 103;
@@ -16,7 +18,7 @@ export function checkSocketPath(runtimeDirectory: string): void {
   if (bytes <= MAX_SOCKET_PATH_BYTES) return;
   throw refused(runtimeDirectory, {
     reason: "RUNTIME_DIR_TOO_LONG",
-    what: `has too long a path for a socket: ${bytes} bytes with the socket's name, and the system takes ${MAX_SOCKET_PATH_BYTES}`,
+    what: `has too long a path for a socket: ${bytes} bytes with the socket's name, of ${MAX_SOCKET_PATH_BYTES} that are possible`,
     help: "Set CLAUDECLUSTER_RUNTIME_DIR to a shorter one.",
   });
 }
@@ -31,9 +33,10 @@ export function makeRuntimeDirectory(path: string): void {
   const refuse = (reason: string, what: string, help: string, cause?: unknown) =>
     refused(path, { reason, what, help, cause });
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeDirectory(path);
   } catch (error) {
-    throw refuse("RUNTIME_DIR_UNUSABLE", "cannot be made", "Set CLAUDECLUSTER_RUNTIME_DIR to one that can.", error);
+    const { why, cure } = makeProblem(path, error);
+    throw refuse("RUNTIME_DIR_UNUSABLE", `cannot be made: ${why}`, `${cure}, or set CLAUDECLUSTER_RUNTIME_DIR.`, error);
   }
   const facts = lstatSync(path);
   const uid = process.getuid?.();
@@ -44,6 +47,42 @@ export function makeRuntimeDirectory(path: string): void {
       "Remove it, or chmod 700 it if it is yours, or set CLAUDECLUSTER_RUNTIME_DIR to another one.",
     );
   }
+}
+
+/**
+ * Makes the directory of the host's socket and looks whether a socket can be made in it. To be called where no host
+ * listens there. Leaves nothing. Throws FAILED_PRECONDITION.
+ */
+export function tryRuntimeDirectory(path: string): void {
+  makeRuntimeDirectory(path);
+  const socket = socketPath(path);
+  const facts = lstatSync(socket, { throwIfNoEntry: false });
+  if (facts?.isDirectory() === true) throw inTheWay(socket, "it is a directory");
+  try {
+    tryToWriteIn(path);
+  } catch (error) {
+    const { why, cure } = makeProblem(path, error);
+    const help = `${cure}, or set CLAUDECLUSTER_RUNTIME_DIR.`;
+    throw refused(path, { reason: "RUNTIME_DIR_UNUSABLE", what: `cannot be written: ${why}`, help, cause: error });
+  }
+}
+
+/** Removes the socket that a host before has left. Throws RUNTIME_DIR_UNUSABLE. */
+export function removeSocket(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch (error) {
+    throw inTheWay(path, makeProblem(path, error).why, error);
+  }
+}
+
+function inTheWay(socket: string, why: string, cause?: unknown): AppError {
+  return refused(dirname(socket), {
+    reason: "RUNTIME_DIR_UNUSABLE",
+    what: `holds something that is in the way of the socket, ${socket}: ${why}`,
+    help: "Move it away, or set CLAUDECLUSTER_RUNTIME_DIR to another directory.",
+    cause,
+  });
 }
 
 function refused(

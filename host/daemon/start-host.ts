@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import type { HostDirectories } from "../directories.ts";
+import { makeStateDirectory, onStateFile } from "../state-directory.ts";
 import { hostEnvironment } from "./host-environment.ts";
 import { readStartReport } from "./start-report.ts";
 
@@ -22,8 +23,8 @@ export async function startHost(
 ): Promise<void> {
   const { command, env } = options;
   const logPath = hostLogPath(directories.stateDirectory);
-  mkdirSync(directories.stateDirectory, { recursive: true, mode: 0o700 });
-  const log = openSync(logPath, "a", 0o600);
+  makeStateDirectory(directories.stateDirectory);
+  const log = onStateFile(logPath, () => openSync(logPath, "a", 0o600));
   try {
     const child = spawn(command[0]!, [...command.slice(1), "serve", "--on-demand"], {
       detached: true,

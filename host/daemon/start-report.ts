@@ -2,7 +2,8 @@ import { createWriteStream, fstatSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { z } from "zod";
-import { AppError, asAppError, type ErrorKind } from "../../proto/index.ts";
+import { AppError, type ErrorKind } from "../../proto/index.ts";
+import { asExplainedError } from "../file-problem.ts";
 
 /** The descriptor on which a host that was started on demand says how that went. */
 const DESCRIPTOR = 3;
@@ -22,7 +23,7 @@ const reportSchema = z.discriminatedUnion("outcome", [
 export function reportStart(error?: unknown): Promise<void> {
   let report: z.infer<typeof reportSchema> = { outcome: "ready" };
   if (error !== undefined) {
-    const { reason, kind, message, help } = asAppError(error);
+    const { reason, kind, message, help } = asExplainedError(error);
     report = { outcome: "failed", reason, kind, message, help };
   }
   return new Promise((resolve) => {

@@ -210,5 +210,5 @@ test("takes the place of a socket that was left, and of nothing else", async () 
   const options = { listen: path, engine: "", images: [], identity, logger: undefined as never };
   await (await EngineFilter.open(options))[Symbol.asyncDispose]();
   left.close();
-  await expect(EngineFilter.open({ ...options, listen: directory })).rejects.toMatchObject({ code: "EADDRINUSE" });
+  await expect(EngineFilter.open({ ...options, listen: directory })).rejects.toMatchObject({ reason: "LISTEN_FAILED" });
 });

@@ -4,6 +4,7 @@ import { type IncomingMessage, STATUS_CODES, type Server, type ServerResponse, c
 import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
 import { AppError } from "../../proto/index.ts";
+import { listenError } from "../address.ts";
 import { EngineClient } from "./engine-client.ts";
 import { FilteredCalls } from "./filtered-calls.ts";
 import { joinStreams } from "./join-streams.ts";
@@ -58,17 +59,22 @@ export class EngineFilter implements AsyncDisposable {
     this.#server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
   }
 
-  /** Resolves once it listens, for its own user alone. A socket that a former filter has left is replaced. */
+  /** Resolves once it listens, for its own user alone. A socket that a former filter has left is replaced. Throws LISTEN_FAILED. */
   static async open(options: EngineFilterOptions): Promise<EngineFilter> {
     const filter = new EngineFilter(options);
-    if (lstatSync(options.listen, { throwIfNoEntry: false })?.isSocket()) rmSync(options.listen);
-    const mask = process.umask(0o177);
+    const { listen } = options;
     try {
-      filter.#server.listen(options.listen);
-    } finally {
-      process.umask(mask);
+      if (lstatSync(listen, { throwIfNoEntry: false })?.isSocket()) rmSync(listen);
+      const mask = process.umask(0o177);
+      try {
+        filter.#server.listen(listen);
+      } finally {
+        process.umask(mask);
+      }
+      await once(filter.#server, "listening");
+    } catch (error) {
+      throw listenError(listen, error as NodeJS.ErrnoException);
     }
-    await once(filter.#server, "listening");
     return filter;
   }
 

@@ -2,8 +2,7 @@ import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { hostHeaderValidation, originValidation, toNodeHandler } from "@modelcontextprotocol/node";
 import type { McpHttpHandler } from "@modelcontextprotocol/server";
-import { AppError } from "../../proto/index.ts";
-import { parseAddress } from "../address.ts";
+import { listenError, parseAddress } from "../address.ts";
 import { showsToken } from "../bearer-token.ts";
 
 export interface HttpOptions {
@@ -39,15 +38,7 @@ export async function serveHttp(
   });
   server.requestTimeout = 0;
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => {
-      reject(
-        new AppError("LISTEN_FAILED", `Cannot listen on ${options.address} (${error.code}).`, {
-          kind: "FAILED_PRECONDITION",
-          help: "Choose another address with --http.",
-          cause: error,
-        }),
-      );
-    });
+    server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(options.address, error)));
     server.listen(port, hostname, resolve);
   });
   return {

@@ -113,7 +113,13 @@ export class StoreFile implements Disposable {
 
 /** Whatever else two hosts would do to each other: what is known of a live session is in the memory of one. */
 function takeLock(path: string): ExclusiveLock {
-  const lock = ExclusiveLock.take(`${path}.lock`);
+  let lock: ExclusiveLock | undefined;
+  try {
+    lock = ExclusiveLock.take(`${path}.lock`);
+  } catch (error) {
+    // What keeps it from being taken keeps the store from being opened, and is told as that.
+    throw error instanceof AppError ? error.cause : error;
+  }
   if (lock !== undefined) return lock;
   throw new AppError("STORE_IN_USE", `Another process is using ${path}.`, {
     kind: "FAILED_PRECONDITION",

@@ -83,8 +83,21 @@ test.each([
   expect(parseEndpoint(endpoint, "DOCKER_HOST", undefined)).toMatchObject(expected);
 });
 
-test.each(["unix://", "tcp://", "fd://", "tcp://a b"])("refuses %s, and says how to write it", (endpoint) => {
+test.each([
+  ["/var/run/docker.sock", "path without a scheme", "Write it as unix:///var/run/docker.sock."],
+  ["~/docker.sock", "path without a scheme", "Write it as unix:// and the path from the root on."],
+  [`unix:///${"x".repeat(107)}`, "too long for a socket", "Use a shorter one, or a link to it."],
+])("refuses the path %s, and says what it lacks", (endpoint, what, help) => {
   expect(() => parseEndpoint(endpoint, "DOCKER_HOST", undefined)).toThrow(
-    expect.objectContaining({ reason: "RUNTIME_UNAVAILABLE", help: expect.stringContaining("unix:///path") }),
+    expect.objectContaining({ message: expect.stringContaining(what), help }),
   );
 });
+
+test.each(["unix://", "unix://docker.sock", "tcp://", "fd://", "tcp://a b"])(
+  "refuses %s, and says how to write it",
+  (endpoint) => {
+    expect(() => parseEndpoint(endpoint, "DOCKER_HOST", undefined)).toThrow(
+      expect.objectContaining({ reason: "RUNTIME_UNAVAILABLE", help: expect.stringContaining("unix:///path") }),
+    );
+  },
+);

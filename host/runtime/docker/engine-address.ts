@@ -5,6 +5,9 @@ import { AppError } from "../../../proto/index.ts";
 const SET_CERT_PATH =
   "Set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the directory with ca.pem, cert.pem and key.pem.";
 
+/** Linux takes no longer path of a socket, and other systems less. */
+const MAX_SOCKET_PATH_BYTES = 107;
+
 /** Where the Docker engine listens. */
 export type EngineAddress =
   { kind: "socket"; path: string } | { kind: "tcp"; host: string; port: number; tls: EngineTls | undefined };
@@ -63,8 +66,23 @@ function defaultAddress({ platform }: Surroundings): EngineAddress {
 
 /** Reads an endpoint such as unix:///run/docker.sock or tcp://host:2375; `source` is named in errors. */
 export function parseEndpoint(endpoint: string, source: string, tls: EngineTls | undefined): EngineAddress {
+  if (/^[~./]/.test(endpoint)) {
+    throw unusable(
+      `${source} is a path without a scheme: "${endpoint}".`,
+      `Write it as ${endpoint.startsWith("/") ? `unix://${endpoint}` : "unix:// and the path from the root on"}.`,
+    );
+  }
   const [, scheme, rest] = /^(?:([a-z]+):\/\/)?(.*)$/s.exec(endpoint) ?? [];
-  if ((scheme === "unix" || scheme === "npipe") && rest) return { kind: "socket", path: rest };
+  // The host's working directory is not the caller's.
+  if ((scheme === "unix" && rest?.startsWith("/")) || (scheme === "npipe" && rest)) {
+    if (scheme === "unix" && Buffer.byteLength(rest!) > MAX_SOCKET_PATH_BYTES) {
+      throw unusable(
+        `${source} names a path that is too long for a socket: "${rest}".`,
+        "Use a shorter one, or a link to it.",
+      );
+    }
+    return { kind: "socket", path: rest! };
+  }
   if (scheme === "ssh") {
     throw unusable(
       `${source} names an engine behind ssh (${endpoint}), which is not supported.`,

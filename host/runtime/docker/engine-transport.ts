@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import { Socket } from "node:net";
-import { homedir } from "node:os";
 import type { DockerOptions } from "dockerode";
+import { homeDirectory } from "../../directories.ts";
 import { type EngineAddress, findEngineAddress } from "./engine-address.ts";
 
 /** What we use of docker-modem, the transport in dockerode. */
@@ -28,7 +28,7 @@ const NOTHING: DockerOptions = {
 /** Loads dockerode (0.2 s, once) and points it at an engine, by default the one the docker CLI would take. */
 export async function openTransport(given: EngineAddress | undefined): Promise<Transport> {
   const address =
-    given ?? findEngineAddress({ env: process.env, homeDirectory: homedir(), platform: process.platform, readText });
+    given ?? findEngineAddress({ env: process.env, homeDirectory: homeOrNone(), platform: process.platform, readText });
   const { default: Dockerode } = await import("dockerode");
   const transport = new Dockerode(dockerOptions(address)).modem as Transport;
   // No connection is used twice: a kept one may have died, and then nobody knows whether a create was received.
@@ -58,5 +58,14 @@ function readText(path: string): string | undefined {
     return readFileSync(path, "utf8");
   } catch {
     return undefined; // Not there, or not for us: the search goes on.
+  }
+}
+
+/** Where there is none, docker has no configuration to read. */
+function homeOrNone(): string {
+  try {
+    return homeDirectory(process.env);
+  } catch {
+    return "/nonexistent";
   }
 }

@@ -2,6 +2,7 @@ import { createMcpHandler, type McpHttpHandler, McpServer } from "@modelcontextp
 import { serveStdio, type StdioServerHandle } from "@modelcontextprotocol/server/stdio";
 import type { Logger } from "pino";
 import type { Sessions } from "../session/sessions.ts";
+import { cancelingByPost } from "./cancel-by-post.ts";
 import type { ClientPipe } from "./client-pipe.ts";
 import { ContainerSpawnerTool } from "./container-spawner.ts";
 import { registerResources } from "./resources.ts";
@@ -43,9 +44,10 @@ export class MCPServer {
 
   /** Returns a handler for MCP over HTTP. Authorization is up to whoever calls it. */
   httpHandler(): McpHttpHandler {
-    return createMcpHandler(() => this.#createServer(), {
+    const handler = createMcpHandler(() => this.#createServer(), {
       onerror: (error) => this.#options.logger.warn({ err: error }, "mcp request"),
     });
+    return { ...handler, fetch: cancelingByPost(handler.fetch) };
   }
 
   #createServer(): McpServer {

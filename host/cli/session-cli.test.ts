@@ -244,15 +244,15 @@ test("send, interrupt and stop say what they did", async () => {
   const stdout = new Plain();
   const io = ioOf({ stdout });
   await sendCommand(sessions, id, "more", io);
+  sessions.say(id, { case: "stateChanged", value: create(StateChangedSchema, { state: Session_State.RUNNING }) });
   await interruptCommand(sessions, id, io);
   sessions.say(id, { case: "stateChanged", value: create(StateChangedSchema, { state: Session_State.IDLE }) });
-  await interruptCommand(sessions, id, io);
+  await expect(interruptCommand(sessions, id, io)).rejects.toMatchObject({ reason: "TURN_NOT_RUNNING" });
   await stopCommand(sessions, [id], { reason: "x", wait: true }, io);
   await stopCommand(sessions, [id], { reason: "x", wait: true }, io);
   expect(stdout.text.trim().split("\n")).toEqual([
     `Sent to ${id}.`,
     `Interrupted ${id}.`,
-    `${id} is idle: no turn is running.`,
     `Stopped ${id}.`,
     `${id} was over already: canceled.`,
   ]);

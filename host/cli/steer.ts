@@ -1,4 +1,4 @@
-import { isFinal, Session_State } from "../../proto/index.ts";
+import { isFinal } from "../../proto/index.ts";
 import { stateName } from "../present/session-summary.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
@@ -10,13 +10,10 @@ export async function sendCommand(sessions: Sessions, sessionId: string, text: s
   return EXIT.done;
 }
 
-/** Ends the running turn of a session. */
+/** Ends the running turn of a session. Throws TURN_NOT_RUNNING. */
 export async function interruptCommand(sessions: Sessions, sessionId: string, io: CommandIo): Promise<number> {
-  const { state } = await sessions.get(sessionId);
   await sessions.interrupt(sessionId);
-  io.stdout.write(
-    state === Session_State.IDLE ? `${sessionId} is idle: no turn is running.\n` : `Interrupted ${sessionId}.\n`,
-  );
+  io.stdout.write(`Interrupted ${sessionId}.\n`);
   return EXIT.done;
 }
 

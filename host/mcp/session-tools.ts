@@ -180,7 +180,7 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
     {
       title: "Interrupt a session",
       description:
-        "Ends the running turn of a session. The session goes on with the next message, or ends if there is none and it has no idle time.",
+        "Ends the running turn of a session; an error if none is running. The session goes on with the next message, or ends if there is none and it has no idle time.",
       inputSchema: z.strictObject({ session_id: sessionId }),
       outputSchema: sessionOutputSchema,
       annotations: { readOnlyHint: false, destructiveHint: false, openWorldHint: false },

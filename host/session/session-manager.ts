@@ -34,6 +34,7 @@ import { salvageChanges } from "./salvage.ts";
 import { SessionLog } from "./session-log.ts";
 import { type QueueLimits, queueLimits, SessionQueue } from "./session-queue.ts";
 import { type GitAccess, type ModelAccess, SessionRun, type SessionRunOptions } from "./session-run.ts";
+import { requireTurn } from "./states.ts";
 import type { CreateSessionRequest, ListSessionsPage, ListSessionsRequest, Sessions } from "./sessions.ts";
 import { sweepContainers } from "./sweep.ts";
 
@@ -249,7 +250,9 @@ export class SessionManager implements Sessions, AsyncDisposable {
   }
 
   async interrupt(sessionId: string): Promise<void> {
-    (await this.#run(sessionId))?.interrupt();
+    const run = await this.#liveRun(sessionId);
+    requireTurn(await this.get(sessionId));
+    run.interrupt();
   }
 
   async sendMessage(sessionId: string, message: { text: string; messageId?: string }): Promise<void> {
@@ -336,6 +339,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
 function notFound(sessionId: string): AppError {
   return new AppError("SESSION_NOT_FOUND", `There is no session "${cutChars(sessionId, 64)}".`, {
     kind: "NOT_FOUND",
+    help: "list_sessions, or claudecluster list, shows those that there are.",
     metadata: { session_id: cutChars(sessionId, 64) },
   });
 }

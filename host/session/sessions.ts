@@ -44,7 +44,7 @@ export interface Sessions {
   watch(sessionId: string, options: { afterSequence: number; signal: AbortSignal }): AsyncIterable<SessionEvent>;
   /** Asks for the end of a session; the changes are still collected. The first reason is kept. */
   stop(sessionId: string, options: { reason: string }): Promise<void>;
-  /** Ends the running turn. */
+  /** Ends the running turn. Throws SESSION_OVER, TURN_NOT_RUNNING. */
   interrupt(sessionId: string): Promise<void>;
   /** Sends Claude another message, queued while a turn runs. Throws SESSION_OVER. */
   sendMessage(sessionId: string, message: { text: string; messageId?: string }): Promise<void>;

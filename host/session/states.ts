@@ -1,4 +1,4 @@
-import { isFinal, Session_State } from "../../proto/index.ts";
+import { AppError, isFinal, type Session, Session_State } from "../../proto/index.ts";
 
 const ALL = Object.values(Session_State).filter(
   (state): state is Session_State => typeof state === "number" && state !== Session_State.UNSPECIFIED,
@@ -8,3 +8,14 @@ const ALL = Object.values(Session_State).filter(
 export const LIVE_STATES: readonly Session_State[] = ALL.filter((state) => !isFinal(state));
 /** The states that sessions end in. */
 export const FINAL_STATES: readonly Session_State[] = ALL.filter(isFinal);
+
+/** Throws TURN_NOT_RUNNING where there is nothing to interrupt: before the first turn, between two, at the end. */
+export function requireTurn({ id, state }: Session): void {
+  if (state === Session_State.RUNNING || state === Session_State.WAITING) return;
+  const name = Session_State[state].toLowerCase();
+  throw new AppError("TURN_NOT_RUNNING", `No turn of session ${id} is running: it is ${name}.`, {
+    kind: "FAILED_PRECONDITION",
+    help: "To end the session, stop it: stop_session, or claudecluster stop.",
+    metadata: { session_id: id, state: name },
+  });
+}

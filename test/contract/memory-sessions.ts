@@ -7,6 +7,7 @@ import type {
   ListSessionsRequest,
   Sessions,
 } from "../../host/session/sessions.ts";
+import { requireTurn } from "../../host/session/states.ts";
 import { SqliteStore } from "../../host/store/sqlite-store.ts";
 import {
   AppError,
@@ -82,6 +83,7 @@ export class MemorySessions implements Sessions, Disposable {
     if (session !== undefined) return session;
     throw new AppError("SESSION_NOT_FOUND", `There is no session "${sessionId}".`, {
       kind: "NOT_FOUND",
+      help: "list_sessions, or claudecluster list, shows those that there are.",
       metadata: { session_id: sessionId },
     });
   }
@@ -119,15 +121,13 @@ export class MemorySessions implements Sessions, Disposable {
   }
 
   async interrupt(sessionId: string): Promise<void> {
-    await this.get(sessionId);
+    const session = await this.#live(sessionId);
+    requireTurn(session);
     this.interrupted.push(sessionId);
   }
 
   async sendMessage(sessionId: string, message: { text: string; messageId?: string }): Promise<void> {
-    const session = await this.get(sessionId);
-    if (isFinal(session.state)) {
-      throw new AppError("SESSION_OVER", `Session ${sessionId} is over.`, { kind: "FAILED_PRECONDITION" });
-    }
+    const session = await this.#live(sessionId);
     this.messages.push(create(UserMessageSchema, message).text);
     const value = create(TurnStartedSchema, { turn: session.turnCount + 1, text: message.text });
     this.say(sessionId, { case: "turnStarted", value });
@@ -151,6 +151,12 @@ export class MemorySessions implements Sessions, Disposable {
     checkAnswers(answers, questions.length);
     const value = create(QuestionAnsweredSchema, { requestId, answers, decider: Decider.CALLER });
     this.say(sessionId, { case: "questionAnswered", value });
+  }
+
+  async #live(sessionId: string): Promise<Session> {
+    const session = await this.get(sessionId);
+    if (!isFinal(session.state)) return session;
+    throw new AppError("SESSION_OVER", `Session ${sessionId} is over.`, { kind: "FAILED_PRECONDITION" });
   }
 
   #pending(sessionId: string): PendingDecisions {

@@ -11,6 +11,7 @@ import {
   type SessionEvent,
   Session_State,
   SessionSpecSchema,
+  StateChangedSchema,
 } from "../../proto/index.ts";
 
 /** What makes things happen in sessions, and has seen what was asked of them. */
@@ -37,6 +38,10 @@ export interface SessionsHarness extends AsyncDisposable {
 /** Something that Claude says. */
 export function saying(text: string): EventBody {
   return { case: "assistantText", value: create(AssistantTextSchema, { text }) };
+}
+
+function inState(state: Session_State): EventBody {
+  return { case: "stateChanged", value: create(StateChangedSchema, { state }) };
 }
 
 const request = (task: string) => ({
@@ -93,7 +98,12 @@ export function sessionsContract(start: () => Promise<SessionsHarness>): void {
         kind: "INVALID_ARGUMENT",
       });
     }
-    const unknown = { reason: "SESSION_NOT_FOUND", kind: "NOT_FOUND", metadata: { session_id: "ses_NONE" } };
+    const unknown = {
+      reason: "SESSION_NOT_FOUND",
+      kind: "NOT_FOUND",
+      metadata: { session_id: "ses_NONE" },
+      help: expect.stringMatching(/list_sessions.*claudecluster list/) as string,
+    };
     await expect(sessions.get("ses_NONE")).rejects.toMatchObject(unknown);
     await expect(sessions.stop("ses_NONE", { reason: "" })).rejects.toMatchObject(unknown);
     await expect(sessions.readChanges("ses_NONE")).rejects.toMatchObject(unknown);
@@ -193,6 +203,7 @@ export function sessionsContract(start: () => Promise<SessionsHarness>): void {
     const { id } = await sessions.create(request("x"));
     await driver.say(id, saying("I am at it"));
     await sessions.sendMessage(id, { text: "and then?" });
+    await driver.say(id, inState(Session_State.RUNNING));
     await sessions.interrupt(id);
     await expect.poll(() => driver.messages).toEqual(["and then?"]);
     await expect.poll(() => driver.interrupted).toEqual([id]);
@@ -204,6 +215,30 @@ export function sessionsContract(start: () => Promise<SessionsHarness>): void {
     });
     await sessions.delete(id);
     await expect(sessions.get(id)).rejects.toMatchObject({ kind: "NOT_FOUND" });
+  });
+
+  test("interrupts a turn that runs or waits, and says where there is none", async () => {
+    await using harness = await start();
+    const { sessions, driver } = harness;
+    const { id } = await sessions.create(request("x"));
+    const refused = (state: string) => ({
+      reason: "TURN_NOT_RUNNING",
+      kind: "FAILED_PRECONDITION",
+      message: expect.stringContaining(`is ${state}`) as string,
+      help: expect.stringContaining("stop_session") as string,
+    });
+    await driver.say(id, inState(Session_State.PREPARING));
+    await expect(sessions.interrupt(id)).rejects.toMatchObject(refused("preparing"));
+    await driver.say(id, inState(Session_State.RUNNING));
+    await sessions.interrupt(id);
+    await driver.say(id, inState(Session_State.WAITING));
+    await sessions.interrupt(id);
+    await driver.say(id, inState(Session_State.IDLE));
+    await expect(sessions.interrupt(id)).rejects.toMatchObject(refused("idle"));
+    await expect.poll(() => driver.interrupted).toEqual([id, id]);
+    await end(sessions, id, "enough");
+    await expect(sessions.interrupt(id)).rejects.toMatchObject({ reason: "SESSION_OVER" });
+    await expect(sessions.interrupt("ses_NONE")).rejects.toMatchObject({ reason: "SESSION_NOT_FOUND" });
   });
 
   test("takes one decision and one answer for each request that waits", async () => {

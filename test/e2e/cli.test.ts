@@ -146,11 +146,13 @@ test("a session takes messages, is interrupted and stopped from the command line
   const { session_id: id } = JSON.parse(stdout) as { session_id: string };
   expect((await cli(["remove", id])).stderr).toContain("SESSION_LIVE");
   expect((await cli(["send", id, "[scenario: small-edit]"])).code).toBe(0);
-  expect((await cli(["interrupt", id])).code).toBe(0);
+  const show = async () => JSON.parse((await cli(["show", id, "--json"])).stdout) as { state: string };
+  await expect.poll(async () => (await show()).state, { timeout: 60_000 }).toBe("running");
+  expect((await cli(["interrupt", id])).stdout).toBe(`Interrupted ${id}.\n`);
   const stopped = await cli(["stop", id, "--reason", "seen enough"]);
   expect(stopped.code, stopped.stderr).toBe(0);
-  const shown = JSON.parse((await cli(["show", id, "--json"])).stdout) as object;
-  expect(shown).toMatchObject({ state: "canceled", canceled_by: "seen enough" });
+  expect(await show()).toMatchObject({ state: "canceled", canceled_by: "seen enough" });
+  expect((await cli(["interrupt", id])).stderr).toContain("SESSION_OVER");
   expect((await cli(["watch", id])).code).toBe(130);
 });
 

@@ -31,8 +31,13 @@ export function callerOf(values: ContextValues): Caller {
 /** Refuses every call, of whatever service, of a caller that may not call. */
 export const requireAuthorization: Interceptor = (next) => async (request) => {
   if (callerOf(request.contextValues).authorized) return next(request);
-  throw new AppError("TOKEN_INVALID", "The call does not carry this host's token.", {
+  throw tokenInvalid();
+};
+
+/** The error of a caller on TCP who has not shown the token. */
+export function tokenInvalid(): AppError {
+  return new AppError("TOKEN_INVALID", "The call does not carry this host's token.", {
     kind: "UNAUTHENTICATED",
     help: 'Send the header "authorization: Bearer <token>".',
   });
-};
+}

@@ -22,7 +22,7 @@ const CODES: Readonly<Record<ErrorKind, Code>> = {
 };
 
 /** Returns the error as it is sent: a gRPC status with one ErrorInfo. */
-function toConnectError(error: AppError): ConnectError {
+export function toConnectError(error: AppError): ConnectError {
   const details = [{ desc: ErrorInfoSchema, value: error.toErrorInfo(ERROR_DOMAIN) }];
   return new ConnectError(error.message.toWellFormed(), CODES[error.kind], undefined, details, error);
 }

@@ -6,8 +6,8 @@ import { AppError } from "../../proto/index.ts";
 import { HostService, SessionService } from "../../proto/control.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { type AnyRequest, type AnyResponse, AnyHttpServer } from "./any-http-server.ts";
-import { localCaller, remoteCaller, requireAuthorization } from "./caller.ts";
-import { sendErrors } from "./control-error.ts";
+import { callerOf as readCaller, localCaller, remoteCaller, requireAuthorization, tokenInvalid } from "./caller.ts";
+import { sendErrors, toConnectError } from "./control-error.ts";
 import { type HostControl, hostService } from "./host-service.ts";
 import { sessionService } from "./session-service.ts";
 import { addStandardServices } from "./standard-services.ts";
@@ -16,6 +16,8 @@ import { addStandardServices } from "./standard-services.ts";
 const HEARTBEAT_MS = 5_000;
 /** For answers that are on their way when the host ends (ms). */
 const DRAIN_MS = 1_000;
+/** For what a caller without the token had on its way (ms). */
+const REFUSED_MS = 1_000;
 /** A request holds a task and its variables at most. */
 const READ_MAX_BYTES = 8 * 1024 * 1024;
 
@@ -101,7 +103,13 @@ export class ControlServer implements AsyncDisposable {
         return;
       }
       const serve = async () => {
-        const universal = universalRequestFromNodeRequest(request, response, undefined, callerOf(request));
+        const caller = callerOf(request);
+        let universal = universalRequestFromNodeRequest(request, response, undefined, caller);
+        if (!readCaller(caller).authorized) {
+          // Nothing of it is read: not even its length is a stranger's to choose.
+          universal = { ...universal, body: refusedBody() };
+          response.once("finish", () => letGo(request));
+        }
         await universalResponseToNodeResponse(await handler(universal), response);
       };
       serve().catch((error: unknown) => {
@@ -110,4 +118,17 @@ export class ControlServer implements AsyncDisposable {
       });
     };
   }
+}
+
+/** Throws away what a caller still sends, so that they get to read the answer; not for long. */
+function letGo(request: AnyRequest): void {
+  if (request.readableEnded || request.destroyed) return;
+  const timer = setTimeout(() => request.destroy(), REFUSED_MS);
+  request.once("end", () => clearTimeout(timer)).once("close", () => clearTimeout(timer));
+  request.resume();
+}
+
+/** In the place of a request of a caller that may not call: to read it is to be told so, in whatever the caller speaks. */
+async function* refusedBody(): AsyncGenerator<Uint8Array> {
+  yield await Promise.reject<Uint8Array>(toConnectError(tokenInvalid()));
 }

@@ -12,7 +12,6 @@ const plan: ContainerPlan = {
     memoryBytes: 2048 * MIB,
     cpuCount: 2,
     workspaceSizeBytes: 1024 * MIB,
-    environment: {},
   },
   sessionUid: 20_007,
   owner: { hostId: "host-1", version: "1.2.3" },
@@ -39,11 +38,10 @@ test("takes whatever the host makes of a session, unchanged", () => {
   }
 });
 
-test("takes the agent's settings, the image's volumes and every session uid", () => {
-  const environment = { LOG_LEVEL: "debug", TEXT: "a=b\nc", EMPTY: "", CLAUDECLUSTER_SESSION_UID: "0" };
+test("takes the image's volumes and every session uid", () => {
   const imageVolumes = ["/data", "/workspace"];
   for (const sessionUid of [20_000, 20_999]) {
-    const body = bodyOf({ ...plan, sessionUid, imageVolumes, request: { ...plan.request, environment } });
+    const body = bodyOf({ ...plan, sessionUid, imageVolumes });
     expect(checkCreate(body, { name, imageVolumes })).toEqual(body);
     expect(imageOf(body)).toBe("claudecluster/agent:latest");
   }

@@ -12,7 +12,6 @@ const MIB = 2 ** 20;
 /** All that may differ between the containers of two sessions; the rest follows from it. */
 const Variables = z.object({
   Image: z.string(),
-  Env: z.array(z.string().regex(/^[A-Z][A-Z0-9_]{0,63}=[^\0]{0,4096}$/)).max(64),
   Labels: z.object({
     [LABELS.session]: z.string().regex(/^[\w.-]{1,128}$/),
     [LABELS.host]: z.string().regex(/^[\w.@-]{1,128}$/),
@@ -49,7 +48,7 @@ export function imageOf(body: unknown): string {
  * few values that sessions differ in, each within bounds. Throws ENGINE_CALL_REFUSED for whatever differs from that.
  */
 export function checkCreate(body: unknown, { name, imageVolumes }: CreateRules): ContainerCreateOptions {
-  const { Image: image, Env, Labels: labels, HostConfig: limits } = readVariables(body);
+  const { Image: image, Labels: labels, HostConfig: limits } = readVariables(body);
   const workspaceKib = limits.Tmpfs["/workspace"];
   if (!(workspaceKib <= Math.max(1024, limits.Memory / 1024 + 1))) throw differs("HostConfig.Tmpfs./workspace");
   const sessionId = labels[LABELS.session];
@@ -61,7 +60,6 @@ export function checkCreate(body: unknown, { name, imageVolumes }: CreateRules):
       memoryBytes: limits.Memory,
       cpuCount: limits.NanoCpus / 1e9,
       workspaceSizeBytes: workspaceKib * 1024,
-      environment: Object.fromEntries(Env.map((entry) => splitAt(entry, entry.indexOf("=")))),
     },
     sessionUid: labels[LABELS.uid],
     owner: { hostId: labels[LABELS.host], version: labels[LABELS.version] },
@@ -83,10 +81,6 @@ function readVariables(body: unknown): z.infer<typeof Variables> {
 function differs(path: string): Error {
   const where = path === "" ? "The body" : printable(path, 100);
   return refused(`${where} is not what a session's container has.`);
-}
-
-function splitAt(text: string, at: number): [string, string] {
-  return [text.slice(0, at), text.slice(at + 1)];
 }
 
 /** Names the first place where one is not the other; case counts, as it does not for the engine. */

@@ -8,6 +8,7 @@ import { printable } from "../runtime/docker/printable.ts";
 import { checkCreate, imageOf } from "./check-create.ts";
 import type { EngineAnswer, EngineClient } from "./engine-client.ts";
 import { IssuedExecs } from "./issued-execs.ts";
+import { MEMORY_LABEL, MemoryBound, type MemoryState } from "./memory-bound.ts";
 import type { Call, CallKind } from "./read-call.ts";
 import {
   FILTER_LABEL,
@@ -31,6 +32,7 @@ export class FilteredCalls {
   readonly #identity: string;
   readonly #logger: Logger;
   readonly #execs = new IssuedExecs();
+  readonly #memory = new MemoryBound();
 
   constructor(engine: EngineClient, given: { images: readonly string[]; identity: string; logger: Logger }) {
     this.#engine = engine;
@@ -94,10 +96,25 @@ export class FilteredCalls {
     if (image.status !== 200) return answer(image, () => undefined);
     const { Config } = image.json as { Config?: { Volumes?: Json | null } | null };
     const config = checkCreate(body, { name, imageVolumes: Object.keys(Config?.Volumes ?? {}) });
-    const marked = { ...config, Labels: { ...config.Labels, [FILTER_LABEL]: this.#identity } };
+    const memoryBytes = config.HostConfig!.Memory!;
+    using _memory = this.#memory.take(memoryBytes, await this.#memoryState(options));
+    const marks = { [FILTER_LABEL]: this.#identity, [MEMORY_LABEL]: String(memoryBytes) };
+    const marked = { ...config, Labels: { ...config.Labels, ...marks } };
     const created = await this.#engine.call({ kind: "create", method, query: { name }, body: marked }, options);
     this.#logger.info({ name, image: config.Image, status: created.status }, "container created");
     return answer(created, ({ Id, Warnings }: Json) => ({ Id, Warnings }));
+  }
+
+  async #memoryState(options: Options): Promise<MemoryState> {
+    const filters = JSON.stringify({ label: [`${FILTER_LABEL}=${this.#identity}`] });
+    const [info, list] = await Promise.all([
+      this.#engine.call({ kind: "info", method: "GET" }, options),
+      this.#engine.call({ kind: "list", method: "GET", query: { all: "true", filters } }, options),
+    ]);
+    if (info.status !== 200 || list.status !== 200) throw new Error("The engine did not say what there is.");
+    // An engine that does not say it bounds nothing.
+    const { MemTotal: machineBytes = Infinity } = info.json as { MemTotal?: number };
+    return { containers: list.json as Listed[], machineBytes };
   }
 
   async #createExec(call: Call, body: unknown, options: Options): Promise<EngineAnswer> {

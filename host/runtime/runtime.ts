@@ -10,8 +10,6 @@ export interface ContainerRequest {
   fewerCpusWillDo?: boolean;
   /** Part of the memory. */
   workspaceSizeBytes: number;
-  /** The agent's settings. Never a secret. */
-  environment: Record<string, string>;
 }
 
 /** Plain JSON that names a container of ours, also after a restart of the host. */

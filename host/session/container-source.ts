@@ -108,7 +108,7 @@ export class ContainerSource implements Disposable {
       const slow = setTimeout(() => creating.abort(createTimedOut()), TIMEOUTS.createMs);
       try {
         const container = await runtime.create(
-          { sessionId: log.sessionId, ...limits, environment: {} },
+          { sessionId: log.sessionId, ...limits },
           {
             signal: AbortSignal.any([stop, creating.signal]),
             onProgress: (progress) => this.#progress(progress),

@@ -1,12 +1,11 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import type { ContractAgent } from "./runtime-harness.ts";
 
 const run = promisify(execFile);
 
 /** The agent image's file system and bridge, with agents in it that the contract can tell what to do. */
-export interface ContractImages extends AsyncDisposable {
-  /** Its agent echoes. */
-  agent: string;
+export interface ContractImages extends AsyncDisposable, Record<ContractAgent, string> {
   /** Runs, but has no bridge. */
   bridgeless: string;
 }
@@ -41,13 +40,19 @@ export async function buildContractImages(): Promise<ContractImages> {
     return `${tag}:${name}`;
   };
   const entrypoint = (...argv: string[]) => `ENTRYPOINT ${JSON.stringify(argv)}`;
-  const agent = await build("agent", entrypoint("/bin/sh", "-c", AGENT), "VOLUME /declared");
+  const buildAgent = (name: string, ...lines: string[]) =>
+    build(name, ...lines, entrypoint("/bin/sh", "-c", AGENT), "VOLUME /declared");
+  const agent = await buildAgent("agent");
+  const deafAgent = await buildAgent("deaf", "ENV CONTRACT_IGNORE_TERM=1");
+  const floodingAgent = await buildAgent("flooding", "ENV CONTRACT_FLOOD=1");
   const bridgeless = await build("bridgeless", "ENV PATH=/bin", entrypoint("/bin/sleep", "infinity"));
   return {
     agent,
+    deafAgent,
+    floodingAgent,
     bridgeless,
     async [Symbol.asyncDispose]() {
-      await docker("image", "rm", agent, bridgeless);
+      await docker("image", "rm", agent, deafAgent, floodingAgent, bridgeless);
     },
   };
 }

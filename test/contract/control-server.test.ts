@@ -1,7 +1,9 @@
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { request as httpRequest } from "node:http";
+import { type IncomingMessage, request as httpRequest } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
@@ -119,6 +121,28 @@ test.each(Object.entries(TRANSPORTS))("serves %s on one port, to callers with th
       expect(hostError(error)).toMatchObject({ reason: "TOKEN_INVALID" });
     }
   }
+});
+
+test.each([
+  ["Connect", "application/proto", 401],
+  ["gRPC", "application/grpc", 200],
+  ["gRPC-web", "application/grpc-web+proto", 200],
+])("a caller on TCP without the token is refused before anything that it sends is read (%s)", async (...given) => {
+  const [, type, status] = given;
+  await using rig = await startServer();
+  const headers = { "content-type": type, "content-length": String(7 * 1024 * 1024) };
+  const call = httpRequest(`${rig.baseUrl}/claudecluster.control.v1alpha1.SessionService/CreateSession`, {
+    method: "POST",
+    headers,
+  });
+  call.on("error", () => {}); // The server ends the connection: what was announced never comes.
+  call.flushHeaders();
+  const [answer] = (await once(call, "response")) as [IncomingMessage];
+  const body = await text(answer);
+  expect(answer.statusCode).toBe(status);
+  const said = JSON.stringify([body, answer.headers, answer.trailers]).replaceAll("%20", " ");
+  expect(said).toContain("does not carry this host's token");
+  call.destroy();
 });
 
 test("callers on TCP may neither end the host nor see where it is; callers on the socket may", async () => {

@@ -4,7 +4,7 @@ import type { ContainerRef, ContainerRequest, Runtime } from "../../host/runtime
 import { type ContractImages, docker } from "./contract-image.ts";
 import { enginePath } from "./engine-path.ts";
 import { EngineProxy } from "./engine-proxy.ts";
-import type { Hold, RuntimeHarness } from "./runtime-harness.ts";
+import type { Hold, RequestOptions, RuntimeHarness } from "./runtime-harness.ts";
 
 const MIB = 2 ** 20;
 const CREATE = /^POST \/containers\/create/;
@@ -39,14 +39,13 @@ export class DockerHarness implements RuntimeHarness {
     return runtime;
   }
 
-  request(overrides: Partial<ContainerRequest> = {}): ContainerRequest {
+  request({ agent = "agent", ...overrides }: RequestOptions = {}): ContainerRequest {
     return {
       sessionId: randomUUID(),
-      image: this.#images.agent,
+      image: this.#images[agent],
       memoryBytes: 128 * MIB,
       cpuCount: 1,
       workspaceSizeBytes: 64 * MIB,
-      environment: {},
       ...overrides,
     };
   }

@@ -42,16 +42,12 @@ async function ours(): Promise<string[]> {
 }
 
 /** As an honest host asks for it. */
-function body(image = images.agent): ContainerCreateOptions & { HostConfig: Record<string, unknown> } {
+function body(
+  image = images.agent,
+  { memoryBytes = 128 * MIB } = {},
+): ContainerCreateOptions & { HostConfig: Record<string, unknown> } {
   const config = containerConfig({
-    request: {
-      sessionId,
-      image,
-      memoryBytes: 128 * MIB,
-      cpuCount: 1,
-      workspaceSizeBytes: 64 * MIB,
-      environment: { LOG_LEVEL: "debug" },
-    },
+    request: { sessionId, image, memoryBytes, cpuCount: 1, workspaceSizeBytes: 64 * MIB },
     sessionUid: 20_000 + (randomBytes(2).readUInt16BE() % 1000),
     owner: { hostId, version: "1.2.3" },
     imageVolumes: ["/declared"],
@@ -131,6 +127,18 @@ describe("a create", () => {
     const id = await createdByEngineAlone(given);
     if (id === undefined) return;
     expect(await docker("inspect", "--format", "{{.HostConfig.Privileged}}", id)).toBe("true");
+  });
+
+  test("has no more memory than the machine, together with the others that are not over", async () => {
+    const machineBytes = Number(await docker("info", "--format", "{{.MemTotal}}"));
+    const half = Math.floor(machineBytes / 2 / 4096) * 4096;
+    const withMemory = (memoryBytes: number) => body(images.agent, { memoryBytes });
+    expect(await create(filtered.path, withMemory(machineBytes + 2 ** 30))).toMatchObject(refusal());
+    const answers = await Promise.all([half, half, half].map((bytes) => create(filtered.path, withMemory(bytes))));
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([201, 201, 403]);
+    const [first] = await ours();
+    await docker("rm", "--force", first!);
+    expect(await create(filtered.path, withMemory(half))).toMatchObject({ status: 201 });
   });
 
   test("has an image of the list, by its name there", async () => {

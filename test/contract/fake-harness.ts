@@ -6,7 +6,14 @@ import type { FakeBox } from "../../host/runtime/fake/fake-box.ts";
 import { FakeMachine } from "../../host/runtime/fake/fake-machine.ts";
 import { FakeRuntime } from "../../host/runtime/fake/fake-runtime.ts";
 import type { ContainerRef, ContainerRequest } from "../../host/runtime/runtime.ts";
-import { AGENT_SETTINGS, type Hold, type RuntimeHarness, TERM_EXIT_CODE, exitLogLine } from "./runtime-harness.ts";
+import {
+  type ContractAgent,
+  type Hold,
+  type RequestOptions,
+  type RuntimeHarness,
+  TERM_EXIT_CODE,
+  exitLogLine,
+} from "./runtime-harness.ts";
 
 /** Fake runtimes on a fake machine. */
 export class FakeHarness implements RuntimeHarness {
@@ -22,14 +29,13 @@ export class FakeHarness implements RuntimeHarness {
     return new FakeRuntime({ machine: this.#machine, hostId: otherHost ? "other" : "host" });
   }
 
-  request(overrides: Partial<ContainerRequest> = {}): ContainerRequest {
+  request({ agent = "agent", ...overrides }: RequestOptions = {}): ContainerRequest {
     return {
       sessionId: randomUUID(),
-      image: "agent:latest",
+      image: agent,
       memoryBytes: 2 ** 27,
       cpuCount: 1,
       workspaceSizeBytes: 2 ** 26,
-      environment: {},
       ...overrides,
     };
   }
@@ -100,25 +106,25 @@ export class FakeHarness implements RuntimeHarness {
     return box;
   }
 
-  #createAgent({ sessionId, environment }: ContainerRequest): FakeAgent {
+  #createAgent({ sessionId, image }: ContainerRequest): FakeAgent {
     const { promise: exited, resolve } = Promise.withResolvers<{ exitCode: number }>();
     const logLines = ["agent: listening"];
     this.#agents.set(sessionId, (exitCode) => {
       logLines.push(exitLogLine(exitCode));
       resolve({ exitCode });
     });
-    const has = (setting: Record<string, string>) => Object.keys(setting).every((name) => name in environment);
+    const is = (agent: ContractAgent) => image === agent;
     return {
       serve: (stream) => {
         stream.on("error", () => {});
-        if (has(AGENT_SETTINGS.flood)) Readable.from(zeros()).pipe(stream);
+        if (is("floodingAgent")) Readable.from(zeros()).pipe(stream);
         else stream.pipe(stream);
       },
       exited,
       logLines,
       kill: () => resolve({ exitCode: 137 }),
       terminate: () => {
-        if (!has(AGENT_SETTINGS.ignoreTerm)) resolve({ exitCode: TERM_EXIT_CODE });
+        if (!is("deafAgent")) resolve({ exitCode: TERM_EXIT_CODE });
       },
     };
   }

@@ -94,6 +94,10 @@ export const ESCAPES: HostileCreate[] = [
   ["the uid of another container's session", labels({ "dev.claudecluster.uid": "20001" })],
   ["the filter's own label", labels({ "dev.claudecluster.filter": "mine" })],
   ["a variable taken from nowhere", env("PATH")],
+  ["a program that Node runs first", env("NODE_OPTIONS=--import=data:text/javascript,globalThis.x=1")],
+  ["another directory of programs", env("PATH=/workspace")],
+  ["another program for the agent to start", env("CLAUDECLUSTER_CLAUDE_COMMAND=/workspace/claude")],
+  ["a setting of the agent, harmless as it may be", env("CLAUDECLUSTER_LOG_LEVEL=debug")],
   ["the same variable twice", env("TWICE=1", "TWICE=2")],
   ["variables without end", env(...Array.from({ length: 65 }, (_, index) => `V${index}=1`))],
   // Go reads names in any case, also with letters that only become the same one when folded.

@@ -3,7 +3,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { echo, exchange, readAll, writeUntilStalled } from "./echo.ts";
 import type { Bench } from "./runtime-contract.ts";
-import { AGENT_SETTINGS } from "./runtime-harness.ts";
 
 const MIB = 2 ** 20;
 
@@ -37,7 +36,7 @@ export function describeDial(bench: () => Bench): void {
 
     test("keeps little of what an agent sends that nobody reads", async () => {
       const { create, signal } = bench();
-      await using container = await create({ environment: AGENT_SETTINGS.flood });
+      await using container = await create({ agent: "floodingAgent" });
       const stream = await container.dial({ signal });
       await once(stream, "readable");
       const before = process.memoryUsage();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Bench } from "./runtime-contract.ts";
-import { AGENT_SETTINGS, TERM_EXIT_CODE, exitLogLine } from "./runtime-harness.ts";
+import { TERM_EXIT_CODE, exitLogLine } from "./runtime-harness.ts";
 
 export function describeEnd(bench: () => Bench): void {
   describe("exited", () => {
@@ -55,7 +55,7 @@ export function describeEnd(bench: () => Bench): void {
 
     test("ends an agent that does not listen, when the grace is over", async () => {
       const { create, signal } = bench();
-      await using container = await create({ environment: AGENT_SETTINGS.ignoreTerm });
+      await using container = await create({ agent: "deafAgent" });
       (await container.dial({ signal })).destroy(); // It is there, so it has had the time to stop listening.
       const start = performance.now();
       await container.stop({ graceMs: 500 });

@@ -9,7 +9,8 @@ let filtered: FilteredEngine;
 
 beforeAll(async () => {
   images = await buildContractImages();
-  filtered = await openFilteredEngine({ images: [images.agent, DockerHarness.missingImage] });
+  const { agent, deafAgent, floodingAgent } = images;
+  filtered = await openFilteredEngine({ images: [agent, deafAgent, floodingAgent, DockerHarness.missingImage] });
 });
 
 afterAll(async () => {

@@ -1,12 +1,10 @@
 import type { ContainerRef, ContainerRequest, Runtime } from "../../host/runtime/runtime.ts";
 
-/** Settings of the contract's agent, given in the container's environment. */
-export const AGENT_SETTINGS = {
-  /** Does not end when asked to. */
-  ignoreTerm: { CONTRACT_IGNORE_TERM: "1" },
-  /** Sends without an end instead of echoing. */
-  flood: { CONTRACT_FLOOD: "1" },
-} as const;
+/** The contract's agents: one that echoes, one that does not end when asked to, one that sends without an end instead. */
+export type ContractAgent = "agent" | "deafAgent" | "floodingAgent";
+
+/** What a request differs in from the usual one. */
+export type RequestOptions = Partial<ContainerRequest> & { agent?: ContractAgent };
 
 /** Exit code of the contract's agent when it is asked to end. */
 export const TERM_EXIT_CODE = 143;
@@ -27,7 +25,7 @@ export interface Hold {
 export interface RuntimeHarness extends AsyncDisposable {
   /** Every runtime of the same host is as the one before after a restart. Closed with the harness. */
   openRuntime(options?: { otherHost?: boolean }): Runtime;
-  request(overrides?: Partial<ContainerRequest>): ContainerRequest;
+  request(overrides?: RequestOptions): ContainerRequest;
   /** The next container that is created from this cannot be started. */
   requestThatFails(): ContainerRequest;
   readonly missingImage: string;

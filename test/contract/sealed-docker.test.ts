@@ -62,8 +62,8 @@ test("a container can write where it must, each directory with its owner", async
   expect(mounted).toEqual(Array(7).fill("1"));
 });
 
-test("a container carries the labels that it is found by, and the agent's settings", async () => {
-  const request = rig.harness.request({ environment: { LOG_LEVEL: "debug" } });
+test("a container carries the labels that it is found by, and its session's uid for the agent", async () => {
+  const request = rig.harness.request();
   await using container = await rig.runtime.create(request, { signal });
   const { id, sessionUid } = container.ref;
   const { Config } = JSON.parse(await docker("inspect", "--format", "{{json .}}", id)) as {
@@ -75,7 +75,7 @@ test("a container carries the labels that it is found by, and the agent's settin
     "dev.claudecluster.uid": String(sessionUid),
     "dev.claudecluster.version": expect.stringMatching(/^\d/),
   });
-  expect(Config.Env).toEqual(expect.arrayContaining(["LOG_LEVEL=debug", `CLAUDECLUSTER_SESSION_UID=${sessionUid}`]));
+  expect(Config.Env).toContain(`CLAUDECLUSTER_SESSION_UID=${sessionUid}`);
 });
 
 test("a container leaves no volume behind, though its image declares one", async () => {

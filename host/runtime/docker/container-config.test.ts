@@ -9,7 +9,6 @@ const request: ContainerRequest = {
   memoryBytes: 2 * GIB,
   cpuCount: 1.5,
   workspaceSizeBytes: GIB,
-  environment: { LOG_LEVEL: "info", CLAUDECLUSTER_SESSION_UID: "0" },
 };
 const owner = { hostId: "host-1", version: "1.2.3" };
 const plan: ContainerPlan = {
@@ -69,13 +68,12 @@ test("keeps what a session can fill below its memory", () => {
   }
 });
 
-test("tells the agent its uids; the request cannot say otherwise", () => {
+test("tells the agent its uids and nothing else", () => {
   expect(containerConfig(plan).Env?.toSorted()).toEqual([
     "CLAUDECLUSTER_BASE_GID=21007",
     "CLAUDECLUSTER_BASE_UID=21007",
     "CLAUDECLUSTER_SESSION_GID=20007",
     "CLAUDECLUSTER_SESSION_UID=20007",
-    "LOG_LEVEL=info",
   ]);
 });
 

@@ -33,7 +33,6 @@ export function containerConfig(plan: ContainerPlan): ContainerCreateOptions {
   const { request, sessionUid, owner } = plan;
   const baseUid = sessionUid + BASE_UID_OFFSET;
   const environment = {
-    ...request.environment,
     CLAUDECLUSTER_SESSION_UID: sessionUid,
     CLAUDECLUSTER_SESSION_GID: sessionUid,
     CLAUDECLUSTER_BASE_UID: baseUid,

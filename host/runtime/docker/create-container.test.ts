@@ -16,7 +16,6 @@ const request: ContainerRequest = {
   memoryBytes: 2 ** 30,
   cpuCount: 1,
   workspaceSizeBytes: 2 ** 29,
-  environment: {},
 };
 const ours = { Id: "c1", Created: 1_700_000_000, State: "created", Labels: { "dev.claudecluster.uid": "20000" } };
 

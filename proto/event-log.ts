@@ -18,6 +18,17 @@ export interface EventLogOptions {
 /** No event on the wire is above this (bytes). */
 export const MAX_EVENT_BYTES = 64 * 1024;
 
+/** Two clocks that tell of one thing, or one that is set right, differ by less (ms). */
+const CLOCK_NOISE_MS = 1000;
+
+/**
+ * Returns the time to write to a log behind an event of `lastMs`: not a little before that one, for which clocks and
+ * ways of different length are to blame. What is told much later keeps its time.
+ */
+export function steadyTime(lastMs: number, timeMs: number): number {
+  return timeMs < lastMs && lastMs - timeMs < CLOCK_NOISE_MS ? lastMs : timeMs;
+}
+
 /** What an event takes in memory beside its bytes: a flood of tiny ones is as heavy as a few large ones. */
 const ENTRY_BYTES = 1024;
 /** A batch is one message: far below gRPC's usual 4 MiB, and small enough not to hold up others. */
@@ -40,6 +51,7 @@ export class EventLog {
   /** Bytes of all entries, and of those that have not been acknowledged. */
   #bytes = 0;
   #unacknowledgedBytes = 0;
+  #lastMs = 0;
   #ended = false;
   #waiters: (() => void)[] = [];
 
@@ -67,7 +79,8 @@ export class EventLog {
   /** Adds an event and returns it numbered. Throws once the log has ended. */
   append(event: EventBody): SessionEvent {
     if (this.#ended) throw new AppError("LOG_ENDED", `The session is over; "${event.case}" came too late.`);
-    const occurTime: Timestamp = timestampFromMs(this.#now());
+    this.#lastMs = steadyTime(this.#lastMs, this.#now());
+    const occurTime: Timestamp = timestampFromMs(this.#lastMs);
     const entry = create(SessionEventSchema, { sequence: this.lastSequence + 1, occurTime, event });
     const size = toBinary(SessionEventSchema, entry).length + ENTRY_BYTES;
     this.#entries.push({ event: entry, size });

@@ -293,6 +293,34 @@ test("asks again at no cost where a kept connection turns out to be closed", asy
   expect(usages).toMatchObject([{ outputTokenCount: 20n }, { outputTokenCount: 20n }]);
 });
 
+const EVENTS = { "content-type": "text/event-stream" };
+const STARTED = `data: {"type":"message_start","message":{"usage":{"input_tokens":1}}}\n\n`;
+
+test.each([
+  [
+    "an overload",
+    (response: ServerResponse) =>
+      response.writeHead(200, EVENTS).end(`${STARTED}data: {"type":"error","error":{"type":"overloaded_error"}}\n\n`),
+    ["1/0 0 overloaded_error in the middle of an answer"],
+  ],
+  [
+    "a lost connection",
+    (response: ServerResponse) => response.writeHead(200, EVENTS).write(STARTED, () => response.destroy()),
+    ["1/0 0 connection closed in the middle of an answer"],
+  ],
+  ["nothing", (response: ServerResponse) => response.writeHead(200, EVENTS).end(STARTED), []],
+])("tells of %s in the middle of an answer, which Claude Code may pass over", async (_what, answer, told) => {
+  const counted = Promise.withResolvers<MeteredUsage>();
+  const { retries, options } = observed();
+  const api = await answering((response) => void answer(response));
+  const spending = { reserve: free, add: counted.resolve };
+  await createBroker(api.url, [], undefined, { ...options, spending })
+    .send("model", STREAMED)
+    .catch(() => {});
+  await counted.promise;
+  expect(retries).toEqual(told);
+});
+
 /** Sends a request whose answer is cut, and resolves with what is counted. */
 async function countCut(message: typeof WHOLE, answer: (response: ServerResponse) => void): Promise<MeteredUsage> {
   const counted = Promise.withResolvers<MeteredUsage>();
@@ -507,6 +535,22 @@ test.each([
   const hangUp = claudeThatGivesUp(api.url, { retryDelaysMs: [0] }, { stream });
   await arrived.promise;
   expect(await hangUp()).toMatchObject([{ requestCount: 1, outputTokenCount }]);
+});
+
+test("says nothing of an answer that Claude gives up", async () => {
+  const { retries, options } = observed();
+  const begun = Promise.withResolvers<undefined>();
+  const counted = Promise.withResolvers<MeteredUsage>();
+  const api = await answering((response) => {
+    response.writeHead(200, EVENTS).write(STARTED, () => begun.resolve(undefined));
+  });
+  const spending = { reserve: free, add: counted.resolve };
+  const hangUp = claudeThatGivesUp(api.url, { ...options, spending });
+  await begun.promise;
+  await hangUp();
+  await counted.promise;
+  await new Promise(setImmediate);
+  expect(retries).toEqual([]);
 });
 
 test("ends the request to the model when Claude hangs up", async () => {

@@ -132,7 +132,7 @@ class ModelGateway {
     response: ServerResponse,
     { target, body, signal, bodyBytes }: { target: URL; body: Members; signal: AbortSignal; bodyBytes: number },
   ): Promise<void> {
-    const { spending } = this.#options;
+    const { spending, onRetry } = this.#options;
     if (this.#underWay >= MAX_UNDER_WAY) {
       return refuse(response, 429, "rate_limit_error", `ClaudeCluster passes on ${MAX_UNDER_WAY} requests at once.`);
     }
@@ -155,7 +155,11 @@ class ModelGateway {
         signal,
         onOwed: (now) => (owed = now),
         onAnswer: async (answer) => {
-          if (isSuccess(answer)) spending.add(await readUsage(answer, modelOf(body), unread));
+          if (!isSuccess(answer)) return;
+          const { usage, failure } = await readAnswer(answer, { model: modelOf(body), unread, signal });
+          spending.add(usage);
+          // Claude Code may ask again without a word.
+          if (failure !== undefined) onRetry(brokenOff(failure));
         },
       });
       // What the endpoint was sent may have to be paid for all the same.
@@ -265,14 +269,25 @@ class ModelGateway {
   }
 }
 
-/** Counts what an answer used while it passes. Resolves when it has come, or was broken off. */
-async function readUsage(answer: IncomingMessage, model: string, unread: MeteredUsage): Promise<MeteredUsage> {
+/** An answer that had begun and then failed: whether and when it is asked for again is Claude Code's to decide. */
+function brokenOff(failure: string): Retry {
+  const reason = `${failure} in the middle of an answer`;
+  return { attempt: 1, maxAttemptCount: 0, delayMs: 0, httpStatus: 0, reason };
+}
+
+/** Counts what an answer used while it passes. Resolves when it has come, or was broken off: with why, unless Claude gave it up. */
+async function readAnswer(
+  answer: IncomingMessage,
+  { model, unread, signal }: { model: string; unread: MeteredUsage; signal: AbortSignal },
+): Promise<{ usage: MeteredUsage; failure: string | undefined }> {
   const streamed = /^text\/event-stream\b/.test(answer.headers["content-type"] ?? "");
   const reader = new UsageReader(model, { streamed, unread });
   const plain = decoded(answer);
   plain?.on("data", (chunk: Buffer) => reader.push(chunk));
+  let closed: string | undefined;
+  answer.once("error", () => (closed = signal.aborted ? undefined : "connection closed"));
   await finished(plain ?? answer).catch(() => {});
-  return reader.usage();
+  return { usage: reader.usage(), failure: reader.failure ?? closed };
 }
 
 function isSuccess({ statusCode = 0 }: IncomingMessage): boolean {

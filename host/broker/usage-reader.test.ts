@@ -87,6 +87,18 @@ test("counts nothing but the request where the answer is that it failed", () => 
   expect(read(`${START}event: error\ndata: ${error}\n\n`)).toMatchObject({ inputTokenCount: 100n });
 });
 
+test("tells what broke off a stream, and nothing of one that came whole", () => {
+  const failureOf = (text: string) => {
+    const reader = new UsageReader("claude-opus-4-1", { streamed: true, unread });
+    reader.push(Buffer.from(text));
+    reader.usage();
+    return reader.failure;
+  };
+  const error = JSON.stringify({ type: "error", error: { type: "overloaded_error", message: "Overloaded" } });
+  expect(failureOf(`${START}event: error\ndata: ${error}\n\n`)).toBe("overloaded_error");
+  expect(failureOf(`${START}${DELTA}`)).toBeUndefined();
+});
+
 test.each([
   [
     "counts that are none",

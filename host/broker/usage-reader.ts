@@ -1,4 +1,4 @@
-import type { MeteredUsage } from "../../proto/index.ts";
+import { cutChars, type MeteredUsage } from "../../proto/index.ts";
 import { meter, type TokenCounts } from "./model-prices.ts";
 
 const NEWLINE = 10;
@@ -11,6 +11,7 @@ const FRAME_BYTES = 100;
 const BYTES_PER_TOKEN = 3;
 /** No answer uses more; an endpoint that says so is not believed. */
 const MAX_TOKENS = 100_000_000;
+const MAX_FAILURE_LENGTH = 64;
 
 /**
  * Reads from an answer of the model what it used, while it passes: server-sent events
@@ -27,6 +28,7 @@ export class UsageReader {
   #estimatedOutput = 0;
   #complete = false;
   #progress: "nothing" | "usage" | "failed" = "nothing";
+  #failure: string | undefined;
 
   /** `unread` is what counts where the answer says neither what it used nor that it failed. */
   constructor(requestedModel: string, { streamed, unread }: { streamed: boolean; unread: MeteredUsage }) {
@@ -59,6 +61,11 @@ export class UsageReader {
     return meter(this.#model, { ...this.#counts, output });
   }
 
+  /** What kind of error ended a stream that had begun well ("overloaded_error"); undefined if none did. */
+  get failure(): string | undefined {
+    return this.#streamed ? this.#failure : undefined;
+  }
+
   #keep(part: Buffer): void {
     this.#pendingBytes += part.length;
     if (this.#pendingBytes <= (this.#streamed ? MAX_LINE_BYTES : MAX_BODY_BYTES)) this.#pending.push(part);
@@ -87,7 +94,10 @@ export class UsageReader {
 
   /** A message_start event, a message_delta event, the message itself, or an error instead of any of them. */
   #readMessage(value: Members): void {
-    if (value["type"] === "error" && this.#progress === "nothing") this.#progress = "failed";
+    if (value["type"] === "error") {
+      this.#failure ??= cutChars(String(membersOf(value["error"])?.["type"] ?? "error"), MAX_FAILURE_LENGTH);
+      if (this.#progress === "nothing") this.#progress = "failed";
+    }
     const message = membersOf(value["message"]) ?? value;
     const usage = membersOf(message["usage"]);
     if (usage === undefined) return;

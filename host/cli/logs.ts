@@ -1,5 +1,5 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
-import { progressLine } from "../present/progress-line.ts";
+import { SessionProgress } from "../present/session-progress.ts";
 import { painterFor } from "../present/terminal.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
@@ -25,11 +25,12 @@ export async function logsCommand(
     return io.signal.aborted ? EXIT.canceled : EXIT.done;
   }
   const paint = painterFor(io.stdout, io.env);
+  const progress = new SessionProgress(sessionId);
   const done = new AbortController();
   try {
     const signal = AbortSignal.any([io.signal, done.signal]);
     for await (const event of sessions.watch(sessionId, { afterSequence: 0, signal })) {
-      const line = progressLine(event);
+      const line = progress.add(event);
       const time = event.occurTime === undefined ? "" : timestampDate(event.occurTime).toISOString();
       if (line !== undefined && line !== "") io.stdout.write(`${paint("dim", time)}  ${line}\n`);
       if (event.sequence >= until) break;

@@ -2,7 +2,7 @@ import type { ServerContext } from "@modelcontextprotocol/server";
 import { awaitSession } from "../session/await-session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { Session, Session_State } from "../../proto/index.ts";
-import { progressLine } from "../present/progress-line.ts";
+import { SessionProgress } from "../present/session-progress.ts";
 import { stateName } from "../present/session-summary.ts";
 import { ProgressReporter } from "./progress-reporter.ts";
 
@@ -34,6 +34,7 @@ export async function followSession(
   { timeoutMs, messageId }: FollowOptions = {},
 ): Promise<void> {
   const { id, state, lastSequence: afterSequence } = session;
+  const progress = new SessionProgress(id);
   using reporter = new ProgressReporter(context);
   const signals = [context.mcpReq.signal, ...(timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)])];
   reporter.report(afterSequence === 0 ? `session ${id}` : `session ${id} is ${stateName(state)}`, { force: true });
@@ -43,7 +44,7 @@ export async function followSession(
     ...(messageId !== undefined && { messageId }),
     signal: AbortSignal.any(signals),
     onEvent: (event) => {
-      const line = progressLine(event);
+      const line = progress.add(event);
       if (line !== undefined) reporter.report(line, { force: NEVER_DROPPED.has(event.event.case ?? "") });
     },
   });

@@ -94,6 +94,7 @@ export function progressLine({ event }: SessionEvent): string | undefined {
       const { attempt, maxAttemptCount, httpStatus, reason, delay } = event.value;
       const seconds = delay === undefined ? "" : ` in ${(durationMs(delay) / 1000).toFixed(1)} s`;
       const why = `${httpStatus === 0 ? "" : httpStatus} ${oneLine(reason, LINE_LENGTH)}`.trim() || "no answer";
+      if (maxAttemptCount === 0) return `model request failed: ${why}`;
       return `model request failed: ${why}, attempt ${attempt} of ${maxAttemptCount}, next${seconds}`;
     }
     case "permissionRequested": {

@@ -30,6 +30,8 @@ export class SessionProgress {
   readonly lines: string[] = [];
   /** Place in the queue, from 1; 0 outside of it. */
   queuePosition = 0;
+  /** What was said last of the queue. */
+  #toldPlace = { position: Infinity, reason: "" };
   /** What Claude waits for. */
   readonly decisions = new PendingDecisions();
 
@@ -76,11 +78,20 @@ export class SessionProgress {
       default:
         break;
     }
-    const line = progressLine(entry);
+    const line = this.#isWorthALine(entry) ? progressLine(entry) : undefined;
     if (line !== undefined && line !== "") {
       this.lines.push(line);
       if (this.lines.length > MAX_LINES) this.lines.shift();
     }
     return line;
+  }
+
+  /** A place in the queue is told again once it has halved, or the reason to wait is another: who wants each asks for events. */
+  #isWorthALine({ event }: SessionEvent): boolean {
+    if (event.case !== "queuePositionChanged") return true;
+    const { position, reason } = event.value;
+    if (position * 2 > this.#toldPlace.position && reason === this.#toldPlace.reason) return false;
+    this.#toldPlace = { position, reason };
+    return true;
   }
 }

@@ -84,3 +84,17 @@ test("paints on a terminal only, and not where NO_COLOR is set", () => {
   expect(painterFor(screen, { TERM: "dumb" })("red", "x")).toBe("x");
   expect(painterFor(new Plain(), {})("red", "x")).toBe("x");
 });
+
+test("of a long queue not every place is a line, but the newest is known", () => {
+  const progress = new SessionProgress("ses_1");
+  const tell = (position: number, reason = "") => {
+    const value = create(QueuePositionChangedSchema, { position, reason });
+    return progress.add(create(SessionEventSchema, { event: { case: "queuePositionChanged", value } }));
+  };
+  const lines = Array.from({ length: 300 }, (_, index) => tell(300 - index)).filter((line) => line !== undefined);
+  expect(lines.map((line) => Number(/\d+/.exec(line)))).toEqual([300, 150, 75, 37, 18, 9, 4, 2, 1]);
+  expect(progress.queuePosition).toBe(1);
+  expect(tell(1, "the engine is away")).toContain("the engine is away");
+  expect(tell(1, "the engine is away")).toBeUndefined();
+  expect(tell(1)).toBe("place 1 in the queue");
+});

@@ -10,6 +10,7 @@ import {
   type SessionEvent,
   type Session_State,
   StateChangedSchema,
+  steadyTime,
 } from "../../proto/index.ts";
 import type { NewEvent, SessionStore } from "../store/session-store.ts";
 
@@ -25,9 +26,6 @@ const HOSTS_OWN = new Set([
   "queuePositionChanged",
 ]);
 
-/** The year 9999: https://protobuf.dev/reference/protobuf/google.protobuf/#timestamp */
-const MAX_TIME_MS = 253_402_300_799_000;
-
 function isAgents(event: SessionEvent["event"]): event is EventBody {
   if (event.case === undefined || HOSTS_OWN.has(event.case)) return false;
   // The final state comes with the host's own last event.
@@ -38,6 +36,8 @@ function isAgents(event: SessionEvent["event"]): event is EventBody {
 export class SessionLog {
   readonly #store: SessionStore;
   readonly sessionId: string;
+  /** Time of the newest event. */
+  #lastMs = 0;
 
   constructor(store: SessionStore, sessionId: string) {
     this.#store = store;
@@ -62,7 +62,14 @@ export class SessionLog {
 
   /** Stores events of the host. */
   append(...events: EventBody[]): void {
-    this.#store.append(this.sessionId, now(events));
+    this.#write(now(events));
+  }
+
+  #write(events: NewEvent[]): void {
+    let lastMs = this.#lastMs;
+    const steady = events.map((event) => ({ ...event, occurTimeMs: (lastMs = steadyTime(lastMs, event.occurTimeMs)) }));
+    this.#store.append(this.sessionId, steady);
+    this.#lastMs = lastMs;
   }
 
   /** The session enters a phase. */
@@ -91,7 +98,7 @@ export class SessionLog {
         known = sequence;
       }
     }
-    this.#store.append(this.sessionId, fresh);
+    this.#write(fresh);
     for (const { event } of fresh) {
       const arrived = nameOfArrived(event);
       if (arrived !== undefined) this.#store.removeRequest(this.sessionId, arrived);
@@ -126,10 +133,10 @@ export class SessionLog {
   }
 }
 
-/** A time as a container gives it; now, if no calendar has it. */
+/** A time as a container gives it; now, if that is none or is still to come. */
 function timeMs(time: Timestamp | undefined): number {
   const ms = time === undefined ? -1 : timestampMs(time);
-  return ms >= 0 && ms <= MAX_TIME_MS ? ms : Date.now();
+  return ms >= 0 && ms <= Date.now() ? ms : Date.now();
 }
 
 /** The kept request that an event shows to have arrived. */

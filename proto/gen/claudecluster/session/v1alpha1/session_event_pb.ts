@@ -47,7 +47,8 @@ export type SessionEvent = Message<"claudecluster.session.v1alpha1.SessionEvent"
   sequence: number;
 
   /**
-   * When it happened, by the clock of who wrote it.
+   * When it happened, by the clock of who wrote it; not before the event before, unless it is told
+   * later by a second or more, as after a lost connection.
    *
    * @generated from field: google.protobuf.Timestamp occur_time = 2;
    */
@@ -1336,14 +1337,14 @@ export type Retrying = Message<"claudecluster.session.v1alpha1.Retrying"> & {
   attempt: number;
 
   /**
-   * How many there will be at most.
+   * How many there will be at most. 0: not known; Claude Code decides.
    *
    * @generated from field: int32 max_attempt_count = 2;
    */
   maxAttemptCount: number;
 
   /**
-   * Until the next one.
+   * Until the next one, where max_attempt_count is known.
    *
    * @generated from field: google.protobuf.Duration delay = 3;
    */

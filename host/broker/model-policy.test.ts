@@ -41,6 +41,10 @@ test.each([
   ["code execution", { ...plain, tools: [{ type: "code_execution_20250825", name: "x" }] }],
   ["an MCP toolset", { ...plain, tools: [{ type: "mcp_toolset" }] }],
   ["tools that are no list", { ...plain, tools: { 0: { type: "web_search_20250305", name: "web_search" } } }],
+  ["code execution by a shell", { ...plain, tools: [{ type: "bash_code_execution_20250825", name: "x" }] }],
+  ["code execution by an editor", { ...plain, tools: [{ type: "text_editor_code_execution_20250825", name: "x" }] }],
+  ["a tool that is called nearly like a known one", { ...plain, tools: [{ type: "tool_search_tool_web_20260101" }] }],
+  ["a memory of the API's", { ...plain, tools: [{ type: "memory_store_20260101", name: "x" }] }],
   ["a type that is no text", { ...plain, tools: [{ type: ["custom"], name: "x" }] }],
   ["an image by URL", { ...plain, messages: [message({ type: "image", source: { type: "url", url: "x" } })] }],
   [
@@ -48,6 +52,25 @@ test.each([
     { ...plain, messages: [message({ type: "image", source: { type: "bucket", uri: "x" } })] },
   ],
   ["a file", { ...plain, messages: [message({ type: "document", source: { type: "file", file_id: "x" } })] }],
+  ["a bare file", { ...plain, messages: [message({ type: "image", file_id: "x" })] }],
+  ["an upload to a container", { ...plain, messages: [message({ type: "container_upload", file_id: "x" })] }],
+  [
+    "a source that is a list",
+    { ...plain, messages: [message({ type: "image", source: [{ type: "url", url: "x" }] })] },
+  ],
+  ["a source that is a text", { ...plain, messages: [message({ type: "image", source: "https://example.com/x" })] }],
+  ["a block that is a text", { ...plain, messages: [message("https://example.com/x")] }],
+  ["a block without a type", { ...plain, messages: [message({ url: "x" })] }],
+  ["content that is no list", { ...plain, messages: [{ role: "user", content: { type: "container_upload" } }] }],
+  ["a block of the API's connectors", { ...plain, messages: [message({ type: "mcp_tool_use", name: "x" })] }],
+  ["a call of a web search", { ...plain, messages: [message({ type: "server_tool_use", name: "web_search" })] }],
+  [
+    "a block that is not known in a document",
+    {
+      ...plain,
+      messages: [message({ type: "document", source: { type: "content", content: [{ type: "web_page", url: "x" }] } })],
+    },
+  ],
   [
     "an image by URL in a tool's result",
     {
@@ -63,6 +86,48 @@ test.each([
 
 test.each(["base64", "content", "text"])("passes on a source of type %s, which is in the request", (type) => {
   const body = { ...plain, messages: [message({ type: "document", source: { type, data: "eA==" } })] };
+  expect(check(body)).toEqual({ body });
+});
+
+test("passes on every block that holds what it says", () => {
+  const content = [
+    { type: "text", text: "x", citations: [{ type: "search_result_location", source: "https://example.com" }] },
+    { type: "text", text: "x", citations: [{ type: "char_location", document_title: "x", file_id: null }] },
+    { type: "image", source: { type: "base64", media_type: "image/png", data: "eA==" } },
+    { type: "document", source: { type: "content", content: [{ type: "text", text: "x" }] } },
+    { type: "search_result", source: "https://example.com", title: "x", content: [{ type: "text", text: "x" }] },
+    { type: "thinking", thinking: "x", signature: "x" },
+    { type: "redacted_thinking", data: "x" },
+    { type: "tool_use", id: "x", name: "Read", input: { file_id: "x" } },
+    { type: "tool_result", tool_use_id: "x", content: "x" },
+    { type: "tool_result", tool_use_id: "x", content: [{ type: "tool_reference", tool_name: "x" }] },
+    { type: "server_tool_use", id: "x", name: "tool_search_tool_regex", input: { query: "x" } },
+    {
+      type: "tool_search_tool_result",
+      content: {
+        type: "tool_search_tool_search_result",
+        tool_references: [{ type: "tool_reference", tool_name: "x" }],
+      },
+    },
+    { type: "tool_removal", tool: { type: "tool_reference", name: "x" } },
+    { type: "compaction", content: "x" },
+  ];
+  const tools = ["bash_20250124", "text_editor_20250728", "memory_20250818", "tool_search_tool_bm25"];
+  const body = {
+    ...plain,
+    messages: [message(...content), { role: "system", content: "x" }],
+    tools: tools.map((type) => ({ type, name: "x" })),
+  };
+  expect(check(body)).toEqual({ body });
+});
+
+test("takes what a tool takes for what it is, also where it is added", () => {
+  const definition = { name: "x", input_schema: { properties: { source: { type: "string" }, file_id: {} } } };
+  const body = {
+    ...plain,
+    messages: [message({ type: "tool_addition", tool: { type: "tool_definition", definition } })],
+    tools: [definition],
+  };
   expect(check(body)).toEqual({ body });
 });
 

@@ -26,10 +26,45 @@ const MEMBERS = new Set([
 const REFUSED_MEMBERS = new Set(["container", "mcp_servers"]);
 
 /** Tools without a type are Claude's own. Of those that the API knows these run where Claude runs, or only choose tools. */
-const TOOL_TYPES = ["custom", "bash_", "text_editor_", "computer_", "memory_", "tool_search_tool_"];
+const TOOL_TYPE = /^(?:custom|(?:bash|text_editor|computer|memory)_\d{8}|tool_search_tool_(?:regex|bm25)(?:_\d{8})?)$/;
+
+/** Of the tools that the API runs by itself: the one that only chooses tools. */
+const SERVER_TOOL_NAME = /^tool_search_tool_(?:regex|bm25)$/;
+
+/**
+ * Blocks of a message that hold all that they say, or come from Claude and say what was done. Others name what lies
+ * with the API, or belong to tools that it runs.
+ */
+const BLOCK_TYPES = new Set<unknown>([
+  "compaction",
+  "connector_text",
+  "document",
+  "fallback",
+  "image",
+  "mid_conv_system",
+  "redacted_thinking",
+  "search_result",
+  "server_tool_use",
+  "text",
+  "thinking",
+  "tool_addition",
+  "tool_reference",
+  "tool_removal",
+  "tool_result",
+  "tool_search_tool_result",
+  "tool_search_tool_result_error",
+  "tool_search_tool_search_result",
+  "tool_use",
+]);
 
 /** Sources that are in the request itself. The API would fetch others. */
 const SOURCE_TYPES = new Set<unknown>(["base64", "text", "content"]);
+
+/** Those whose source is a text that says where something is from. */
+const NAMED_SOURCES = new Set<unknown>(["search_result", "search_result_location"]);
+
+/** Texts of Claude and its tools, whatever they look like: what a tool was called with, and what it takes. */
+const FREE_MEMBERS = new Set(["input", "input_schema"]);
 
 /** No model of today answers with more. */
 export const DEFAULT_MAX_OUTPUT_TOKENS = 256_000;
@@ -68,8 +103,8 @@ export function checkModelRequest(
   }
   const tool = refusedTool(body["tools"]);
   if (tool !== undefined) return { refused: outside(tool) };
-  const source = refusedSource([body["messages"], body["system"]], 0);
-  if (source !== undefined) return { refused: source };
+  const block = refusedBlock(body["system"]) ?? refusedContent([body["messages"], body["system"]], 0);
+  if (block !== undefined) return { refused: block };
   return { body: Object.fromEntries(Object.entries(body).filter(([name]) => MEMBERS.has(name))) };
 }
 
@@ -85,7 +120,7 @@ function refusedTool(tools: unknown): string | undefined {
     if (!isMembers(tool)) return "of an unknown kind";
     const { type } = tool;
     if (type === undefined || type === null) continue;
-    if (typeof type !== "string" || !TOOL_TYPES.some((known) => type.startsWith(known))) {
+    if (typeof type !== "string" || !TOOL_TYPE.test(type)) {
       return cutChars(JSON.stringify(type), 60);
     }
   }
@@ -102,29 +137,48 @@ function outside(tool: string): string {
   return `the tool ${tool} runs outside of the container`;
 }
 
-function refusedSource(value: unknown, depth: number): string | undefined {
+/** Why not what a member is or holds, however deep; undefined if it may pass. */
+function refusedContent(value: unknown, depth: number): string | undefined {
   if (depth > MAX_DEPTH) return "the messages are nested too deeply";
   if (Array.isArray(value)) {
     for (const each of value as unknown[]) {
-      const refused = refusedSource(each, depth + 1);
+      const refused = refusedContent(each, depth + 1);
       if (refused !== undefined) return refused;
     }
     return undefined;
   }
   if (!isMembers(value)) return undefined;
-  const { source, type } = value;
+  const { type, content, file_id: fileId } = value;
   const tool = type === "tool_addition" ? refusedAddition(value["tool"]) : undefined;
   if (tool !== undefined) return outside(tool);
-  if (isMembers(source) && !SOURCE_TYPES.has(source["type"])) {
-    return `a source of type ${cutChars(String(JSON.stringify(source["type"])), 60)} would be fetched by the API`;
-  }
+  if (type === "server_tool_use" && !SERVER_TOOL_NAME.test(String(value["name"]))) return outside(short(value["name"]));
+  if ((fileId ?? null) !== null) return "a file_id names what lies with the API";
+  const refused = refusedSource(value) ?? refusedBlock(content);
+  if (refused !== undefined) return refused;
   for (const [name, member] of Object.entries(value)) {
-    // What a tool was called with is Claude's text, whatever it looks like.
-    if (name === "input") continue;
-    const refused = refusedSource(member, depth + 1);
+    if (FREE_MEMBERS.has(name)) continue;
+    const refused = refusedContent(member, depth + 1);
     if (refused !== undefined) return refused;
   }
   return undefined;
+}
+
+function refusedSource({ source, type }: Members): string | undefined {
+  if ((source ?? null) === null || (typeof source === "string" && NAMED_SOURCES.has(type))) return undefined;
+  if (isMembers(source) && SOURCE_TYPES.has(source["type"])) return undefined;
+  return `a source of type ${short(isMembers(source) ? source["type"] : source)} would be fetched by the API`;
+}
+
+/** Of a message's or a block's content, or the system's. */
+function refusedBlock(content: unknown): string | undefined {
+  const blocks = Array.isArray(content) ? (content as unknown[]) : isMembers(content) ? [content] : [];
+  const wrong = blocks.find((block) => !isMembers(block) || !BLOCK_TYPES.has(block["type"]));
+  if (wrong === undefined) return undefined;
+  return `a block of type ${short(isMembers(wrong) ? wrong["type"] : wrong)} is not known`;
+}
+
+function short(value: unknown): string {
+  return cutChars(String(JSON.stringify(value)), 60);
 }
 
 function isMembers(value: unknown): value is Members {

@@ -3,8 +3,15 @@ import { Agent, createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { type Duplex, duplexPair } from "node:stream";
 import { text } from "node:stream/consumers";
-import { connect as connectTls } from "node:tls";
+import {
+  connect as connectTls,
+  type ConnectionOptions,
+  createServer as createTlsServer,
+  type TLSSocket,
+} from "node:tls";
 import { expect, onTestFinished, test } from "vitest";
+import { makeCertificate } from "../../test/support/certificate.ts";
+import { extended, helloOf } from "../../test/support/client-hello.ts";
 import { createProxyGateway, type ProxyGatewayOptions } from "./proxy-gateway.ts";
 
 function createProxy(options: Partial<ProxyGatewayOptions> & { allowedPrivate?: string[]; allowed?: string[] }) {
@@ -74,6 +81,48 @@ test.each([
   connectTls({ socket, ...(servername !== undefined && { servername }) }).on("error", () => {});
   expect(await received).toHaveLength(0);
   expect(decisions).toEqual([`+a.test:${port} `, `-a.test:${port} ${reason}`]);
+});
+
+test("lets nobody hide the name that TLS asks for", async () => {
+  const hello = extended(await helloOf("a.test"), 0xfe0d, Buffer.alloc(100));
+  const { port, received } = await listening();
+  const listed = createProxy({ allowedPrivate: [`a.test:${port}`] });
+  (await listed.tunnel(`a.test:${port}`)).socket.write(hello);
+  expect(await received).toHaveLength(0);
+  expect(listed.decisions[1]).toContain("TLS may hide the name that it asks for");
+});
+
+/** A tunnel to a TLS server that sends back what comes, and what a client has of it. */
+async function speak(client: ConnectionOptions, server: object): Promise<{ decisions: string[]; secure: TLSSocket }> {
+  const tls = createTlsServer({ ...(await makeCertificate()), ...server }, (socket) => {
+    socket.on("error", () => {});
+    socket.pipe(socket);
+  });
+  const port = await listen(tls);
+  const { tunnel, decisions } = createProxy({ allowedPrivate: [`localhost:${port}`] });
+  const { socket } = await tunnel(`localhost:${port}`);
+  const secure = connectTls({ socket, servername: "localhost", rejectUnauthorized: false, ...client });
+  onTestFinished(() => void secure.destroy());
+  await once(secure, "secureConnect");
+  secure.write("hello");
+  expect(String((await once(secure, "data"))[0])).toBe("hello");
+  return { decisions, secure };
+}
+
+test.each([
+  ["TLS 1.3", {}],
+  ["TLS 1.3 that needs a second hello", { ecdhCurve: "P-384" }],
+  ["TLS 1.2", { maxVersion: "TLSv1.2" }],
+])("passes on %s whole", async (_what, server) => {
+  const { decisions } = await speak({ ecdhCurve: "X25519:P-384:P-256" }, server);
+  expect(decisions).toHaveLength(1);
+});
+
+test("lets no TLS be negotiated anew, in which the name would not be seen", async () => {
+  const { decisions, secure } = await speak({ maxVersion: "TLSv1.2" }, {});
+  secure.on("error", () => {});
+  secure.renegotiate({ rejectUnauthorized: false }, () => {});
+  await expect.poll(() => decisions[1]).toMatch(/^-localhost:\d+ TLS is negotiated anew$/);
 });
 
 test("refuses a listed name that leads to this machine, and says why to the tool", async () => {

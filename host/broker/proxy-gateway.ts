@@ -69,6 +69,7 @@ class ProxyGateway {
   }
 
   async connect(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const { egress } = this.#options;
     const authority = parseAuthority(request.url ?? "");
     const destination = await this.#decide(authority);
     if (socket.destroyed) return;
@@ -80,6 +81,7 @@ class ProxyGateway {
       socket,
       head,
       destination,
+      mayHideName: egress.open && !egress.allowedPrivate.has(authority!),
       onConnected: () => socket.write("HTTP/1.1 200 Connection Established\r\n\r\n"),
       onFailed: () => answer(socket, 502, `ClaudeCluster could not reach ${authority}`),
       onRefused: (reason) => this.#tell(authority, reason),

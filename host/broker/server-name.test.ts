@@ -1,19 +1,6 @@
-import { once } from "node:events";
-import { connect as connectTls } from "node:tls";
-import { duplexPair } from "node:stream";
 import { expect, test } from "vitest";
+import { extended, helloOf } from "../../test/support/client-hello.ts";
 import { readServerName } from "./server-name.ts";
-
-/** What a real TLS client says first. */
-async function helloOf(servername: string | undefined): Promise<Buffer> {
-  const [ours, theirs] = duplexPair();
-  const client = connectTls({ socket: ours, ...(servername !== undefined && { servername }) });
-  client.on("error", () => {});
-  const [hello] = (await once(theirs, "data")) as [Buffer];
-  client.destroy();
-  theirs.destroy();
-  return hello;
-}
 
 /** The same hello in records of a few bytes. */
 function fragmented(hello: Buffer, size: number): Buffer {
@@ -28,13 +15,52 @@ function fragmented(hello: Buffer, size: number): Buffer {
 
 test("reads the name that a client asks for", async () => {
   const hello = await helloOf("Registry.Example");
-  expect(readServerName(hello)).toEqual({ kind: "tls", serverName: "registry.example" });
-  expect(readServerName(fragmented(hello, 11))).toEqual({ kind: "tls", serverName: "registry.example" });
-  expect(readServerName(Buffer.concat([hello, Buffer.from("more")]))).toMatchObject({ serverName: "registry.example" });
+  const found = { kind: "tls", serverName: "registry.example", mayHideName: false };
+  expect(readServerName(hello)).toEqual({ ...found, length: hello.length });
+  const parts = fragmented(hello, 11);
+  expect(readServerName(parts)).toEqual({ ...found, length: parts.length });
+  expect(readServerName(Buffer.concat([hello, Buffer.from("more")]))).toEqual({ ...found, length: hello.length });
 });
 
 test("says that a client asks for none", async () => {
-  expect(readServerName(await helloOf(undefined))).toEqual({ kind: "tls", serverName: undefined });
+  expect(readServerName(await helloOf(undefined))).toMatchObject({ kind: "tls", serverName: undefined });
+});
+
+test("says that a hello may hide another name", async () => {
+  const hello = extended(await helloOf("registry.example"), 0xfe0d, Buffer.alloc(200, 7));
+  expect(readServerName(hello)).toMatchObject({ kind: "tls", serverName: "registry.example", mayHideName: true });
+});
+
+/** An extension that asks for names of hosts. */
+function names(...hosts: string[]): Buffer {
+  const list = Buffer.concat(hosts.map((host) => Buffer.concat([Buffer.from([0, 0, host.length]), Buffer.from(host)])));
+  return Buffer.concat([Buffer.from([list.length >> 8, list.length & 255]), list]);
+}
+
+test.each([
+  ["a second list of names", (hello: Buffer) => extended(hello, 0, names("b.example"))],
+  [
+    "a second extension of another kind",
+    (hello: Buffer) => extended(extended(hello, 0xfafa, names()), 0xfafa, names()),
+  ],
+  [
+    "something behind it in its record",
+    (hello: Buffer) => {
+      const longer = Buffer.concat([hello, Buffer.from([20, 0, 0, 0])]);
+      longer.writeUInt16BE(longer.length - 5, 3);
+      return longer;
+    },
+  ],
+])("takes no name from a hello with %s", async (_what, change) => {
+  expect(readServerName(change(await helloOf("a.example")))).toEqual({ kind: "unclear" });
+});
+
+test("takes one name for a name, and no more", async () => {
+  const plain = await helloOf(undefined);
+  expect(readServerName(extended(plain, 0, names("a.example")))).toMatchObject({ serverName: "a.example" });
+  for (const other of [names(), names("a.example", "b.example"), Buffer.concat([names("a.example"), names()])]) {
+    expect(readServerName(extended(plain, 0, other))).toEqual({ kind: "unclear" });
+  }
 });
 
 test("waits for the rest, wherever it is cut", async () => {
@@ -63,10 +89,10 @@ test("finds no name in a broken hello, and one only where there is one", async (
   const two = Buffer.from(hello);
   // The list claims to hold more than the name.
   two.writeUInt16BE(4, at - 2);
-  expect(readServerName(two)).toEqual({ kind: "tls", serverName: undefined });
+  expect(readServerName(two)).toEqual({ kind: "unclear" });
   for (let position = 5; position < hello.length; position++) {
     const broken = Buffer.from(hello);
     broken[position] = 255;
-    expect(["tls", "other", "incomplete"]).toContain(readServerName(broken).kind);
+    expect(["tls", "other", "incomplete", "unclear"]).toContain(readServerName(broken).kind);
   }
 });

@@ -4,12 +4,25 @@ export type FirstBytes =
   | { kind: "incomplete" }
   /** No TLS. */
   | { kind: "other" }
-  /** A TLS ClientHello; without a name if it brings none. */
-  | { kind: "tls"; serverName: string | undefined };
+  | ClientHello
+  /** A TLS ClientHello that is broken, or that two readers may read in two ways. */
+  | { kind: "unclear" };
+
+/** A whole TLS ClientHello. */
+export interface ClientHello {
+  kind: "tls";
+  /** Undefined: it brings none. */
+  serverName: string | undefined;
+  /** Another name may be inside, encrypted (ECH): https://www.rfc-editor.org/rfc/rfc9849 */
+  mayHideName: boolean;
+  /** What it takes, in bytes, with its records. */
+  length: number;
+}
 
 const HANDSHAKE = 22;
 const CLIENT_HELLO = 1;
 const SERVER_NAME = 0;
+const ENCRYPTED_CLIENT_HELLO = 0xfe0d;
 const HOST_NAME = 0;
 /** Type and length of a handshake message. */
 const HEAD_BYTES = 4;
@@ -17,8 +30,8 @@ const HEAD_BYTES = 4;
 const MAX_HELLO_BYTES = 16 * 1024;
 
 /**
- * Reads the name that a TLS client asks for (RFC 8446, sections 4.1.2 and 5.1; RFC 6066, section 3). A hello that is cut
- * over several records is put together; one that is too large, or broken, is no TLS.
+ * Reads the name that a TLS client asks for (RFC 8446, sections 4.1.2, 4.2 and 5.1; RFC 6066, section 3). A hello that is
+ * cut over several records is put together; one that is too large is no TLS.
  */
 export function readServerName(bytes: Buffer): FirstBytes {
   const records = new Reader(bytes);
@@ -42,7 +55,9 @@ export function readServerName(bytes: Buffer): FirstBytes {
       if (hello[0] !== CLIENT_HELLO) return { kind: "other" };
       wanted = HEAD_BYTES + hello.readUIntBE(1, 3);
       if (wanted > MAX_HELLO_BYTES) return { kind: "other" };
-      if (size >= wanted) return { kind: "tls", serverName: nameIn(hello.subarray(HEAD_BYTES, wanted)) };
+      // Nothing may be behind it in its record: a server could read it as something else.
+      if (size > wanted) return { kind: "unclear" };
+      if (size === wanted) return readHello(hello.subarray(HEAD_BYTES), { length: records.at });
     }
   } catch (error) {
     if (error instanceof RangeError) return { kind: bytes.length < MAX_HELLO_BYTES ? "incomplete" : "other" };
@@ -50,8 +65,7 @@ export function readServerName(bytes: Buffer): FirstBytes {
   }
 }
 
-/** Throws nothing: where the hello is broken it has no name. */
-function nameIn(hello: Buffer): string | undefined {
+function readHello(hello: Buffer, { length }: { length: number }): FirstBytes {
   try {
     const reader = new Reader(hello);
     // Version and random, session id, cipher suites, compression methods.
@@ -59,22 +73,31 @@ function nameIn(hello: Buffer): string | undefined {
     reader.skip(reader.number(1));
     reader.skip(reader.number(2));
     reader.skip(reader.number(1));
-    const extensions = new Reader(reader.take(reader.number(2)));
+    const extensions = reader.isAtEnd ? reader : new Reader(reader.take(reader.number(2)));
+    const seen = new Map<number, Buffer>();
     while (!extensions.isAtEnd) {
       const type = extensions.number(2);
-      const content = extensions.take(extensions.number(2));
-      if (type !== SERVER_NAME) continue;
-      const names = new Reader(content);
-      names.skip(2);
-      if (names.number(1) !== HOST_NAME) return undefined;
-      const name = names.take(names.number(2));
-      // One name, and nothing behind it that another reader might take.
-      return names.isAtEnd ? name.toString("latin1").toLowerCase() : undefined;
+      if (seen.has(type)) return { kind: "unclear" };
+      seen.set(type, extensions.take(extensions.number(2)));
     }
+    if (!reader.isAtEnd) return { kind: "unclear" };
+    const names = seen.get(SERVER_NAME);
+    const serverName = names === undefined ? undefined : onlyName(names);
+    return { kind: "tls", serverName, mayHideName: seen.has(ENCRYPTED_CLIENT_HELLO), length };
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
+    if (error instanceof RangeError) return { kind: "unclear" };
+    throw error;
   }
-  return undefined;
+}
+
+/** Throws RangeError unless it is a list of one name, of a host. */
+function onlyName(list: Buffer): string {
+  const all = new Reader(list);
+  const names = new Reader(all.take(all.number(2)));
+  const type = names.number(1);
+  const name = names.take(names.number(2));
+  if (type !== HOST_NAME || !names.isAtEnd || !all.isAtEnd) throw new RangeError("not one name");
+  return name.toString("latin1").toLowerCase();
 }
 
 /** Reads from the front; throws RangeError where there is too little. */
@@ -84,6 +107,11 @@ class Reader {
 
   constructor(bytes: Buffer) {
     this.#bytes = bytes;
+  }
+
+  /** How far it has read. */
+  get at(): number {
+    return this.#at;
   }
 
   get isAtEnd(): boolean {

@@ -1,6 +1,7 @@
 import { connect, isIP } from "node:net";
-import type { Duplex } from "node:stream";
-import { readServerName } from "./server-name.ts";
+import { type Duplex, Transform } from "node:stream";
+import { ClientRecords, UNCLEAR } from "./client-records.ts";
+import { type ClientHello, readServerName } from "./server-name.ts";
 import { cutChars } from "../../proto/index.ts";
 
 /** How long a destination may take to accept a connection. */
@@ -15,6 +16,8 @@ export interface TunnelOptions {
   /** What came on it after the request. */
   head: Buffer;
   destination: { host: string; port: number; address: string };
+  /** Every name at the destination's address may be asked for in secret. */
+  mayHideName: boolean;
   /** Called once the destination has accepted the connection. */
   onConnected: () => void;
   /** Called if it did not. */
@@ -26,11 +29,11 @@ export interface TunnelOptions {
 }
 
 /**
- * Carries bytes between a container and a destination that is allowed. TLS must ask for the name that was allowed, and on
- * port 443 it must be TLS: else a listed host's address would lead to its neighbours.
+ * Carries bytes between a container and a destination that is allowed. TLS must ask for the name that was allowed, each
+ * time that it asks, and on port 443 it must be TLS: else a listed host's address would lead to its neighbours.
  */
 export function openTunnel(options: TunnelOptions): void {
-  const { socket, head, destination, onConnected, onFailed, onBytes } = options;
+  const { socket, head, destination, onConnected, onFailed, onRefused, onBytes } = options;
   const { address, port } = destination;
   const upstream = connect({ host: address, port, allowHalfOpen: true, noDelay: true, timeout: CONNECT_TIMEOUT_MS });
   const fail = () => {
@@ -58,51 +61,87 @@ export function openTunnel(options: TunnelOptions): void {
     upstream.on("data", count).pipe(socket);
     void firstBytes(socket, head, options).then((first) => {
       if (first === undefined) return upstream.destroy();
-      if (first.length > 0) {
-        count(first);
-        upstream.write(first);
+      const { bytes, records } = first;
+      if (bytes.length > 0) {
+        count(bytes);
+        upstream.write(bytes);
       }
-      if (socket.readableEnded) upstream.end();
-      else socket.on("data", count).pipe(upstream);
+      if (socket.readableEnded) return upstream.end();
+      if (records === undefined) return socket.on("data", count).pipe(upstream);
+      const watched = watch(records, onRefused);
+      // What is refused ends both.
+      watched.once("error", () => upstream.destroy());
+      return socket.on("data", count).pipe(watched).pipe(upstream);
     });
   });
+}
+
+interface First {
+  bytes: Buffer;
+  /** Those of TLS that follow. */
+  records?: ClientRecords;
 }
 
 /** Resolves with what the client says first, once that may be passed on. Undefined: it may not, or the client has gone. */
 function firstBytes(
   socket: Duplex,
   head: Buffer,
-  { destination, onRefused }: TunnelOptions,
-): Promise<Buffer | undefined> {
+  { destination, mayHideName, onRefused }: TunnelOptions,
+): Promise<First | undefined> {
   const mustBeTls = destination.port === HTTPS_PORT;
+  const wrongIn = (hello: ClientHello) => {
+    if (hello.mayHideName && !mayHideName) return "TLS may hide the name that it asks for (encrypted client hello)";
+    return otherName(hello.serverName, destination.host);
+  };
   return new Promise((resolve) => {
     let bytes = head;
-    const settle = (first: Buffer | undefined) => {
+    const settle = (first: First | undefined) => {
       socket.off("data", take).off("end", end).off("close", gone);
       socket.pause();
       resolve(first);
     };
+    const refuse = (reason: string) => {
+      onRefused(reason);
+      settle(undefined);
+    };
     const look = () => {
       const seen = readServerName(bytes);
-      if (seen.kind === "incomplete") return;
-      const wrong = seen.kind === "other" ? noTls(mustBeTls) : otherName(seen.serverName, destination.host);
-      if (wrong !== undefined) onRefused(wrong);
-      settle(wrong === undefined ? bytes : undefined);
+      switch (seen.kind) {
+        case "incomplete":
+          return;
+        case "other":
+          return mustBeTls ? refuse("on port 443 only TLS is passed on") : settle({ bytes });
+        case "unclear":
+          return refuse(UNCLEAR);
+        case "tls": {
+          const records = new ClientRecords(wrongIn);
+          const wrong = wrongIn(seen) ?? records.push(bytes.subarray(seen.length));
+          return wrong === undefined ? settle({ bytes, records }) : refuse(wrong);
+        }
+      }
     };
     const take = (chunk: Buffer) => {
       bytes = Buffer.concat([bytes, chunk]);
       look();
     };
     // It has nothing more to say; what it said was no whole hello.
-    const end = () => settle(mustBeTls ? undefined : bytes);
+    const end = () => settle(mustBeTls ? undefined : { bytes });
     const gone = () => settle(undefined);
     socket.on("data", take).on("end", end).on("close", gone);
     look();
   });
 }
 
-function noTls(mustBeTls: boolean): string | undefined {
-  return mustBeTls ? "on port 443 only TLS is passed on" : undefined;
+/** Passes on what follows a hello, as long as it may be. */
+function watch(records: ClientRecords, onRefused: (reason: string) => void): Transform {
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      const wrong = records.push(chunk);
+      if (wrong === undefined) return done(null, chunk);
+      onRefused(wrong);
+      done(new Error(wrong));
+    },
+  });
 }
 
 function otherName(serverName: string | undefined, host: string): string | undefined {

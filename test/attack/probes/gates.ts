@@ -1,5 +1,6 @@
 import { connect } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { extended, helloOf } from "../../support/client-hello.ts";
 import type { Probe } from "./probe.ts";
 import type { Targets } from "./targets.ts";
 
@@ -83,6 +84,37 @@ async function speaksTls(authority: string, servername: string | undefined): Pro
     client.once("close", () => end(false));
   });
 }
+
+/** Whether what a client says first is answered by a server's hello. */
+async function isGreeted(authority: string, hello: Buffer): Promise<boolean> {
+  const socket = await tunnel(authority);
+  if (socket === undefined) return false;
+  return new Promise((resolve) => {
+    socket.once("data", ([type]: Buffer) => resolve(type === 22)).once("close", () => resolve(false));
+    socket.write(hello);
+  }).finally(() => socket.destroy()) as Promise<boolean>;
+}
+
+const SERVER_NAME = 0;
+const ENCRYPTED_CLIENT_HELLO = 0xfe0d;
+/** Hellos that ask for one name before the proxy, and perhaps for another behind it. */
+const HELLOS: readonly (readonly [string, string, () => Promise<Buffer>])[] = [
+  [
+    "hide a name in an encrypted hello",
+    "the name that is asked for is the one that was looked at",
+    async () => extended(await helloOf(undefined), ENCRYPTED_CLIENT_HELLO, Buffer.alloc(200, 7)),
+  ],
+  [
+    "ask for two names in two lists",
+    "the first and the last are one",
+    async () => extended(await helloOf("a.example"), SERVER_NAME, Buffer.from([0, 4, 0, 0, 1, 98])),
+  ],
+  [
+    "ask for another name in a second hello",
+    "what is asked again is looked at again",
+    async () => Buffer.concat([await helloOf(undefined), await helloOf(`${MARK}.example`)]),
+  ],
+];
 
 async function speaksPlainly(authority: string): Promise<boolean> {
   const socket = await tunnel(authority);
@@ -183,6 +215,34 @@ const BODIES: readonly (readonly [string, string, object])[] = [
   ["a web search", "the API does not go out instead", { tools: [{ type: "web_search_20250305", name: "web_search" }] }],
   ["a web fetch", "the API does not go out instead", { tools: [{ type: "web_fetch_20250910", name: "web_fetch" }] }],
   ["code execution", "nothing runs elsewhere", { tools: [{ type: "code_execution_20250825", name: "x" }] }],
+  [
+    "code execution by a shell",
+    "nothing runs elsewhere",
+    { tools: [{ type: "bash_code_execution_20250825", name: "x" }] },
+  ],
+  [
+    "code execution by an editor",
+    "nothing runs elsewhere",
+    { tools: [{ type: "text_editor_code_execution_1", name: "x" }] },
+  ],
+  ["a bare file", "no files of the account", { messages: [ask({ type: "image", file_id: MARK })] }],
+  [
+    "an upload to a container",
+    "no files of the account",
+    { messages: [ask({ type: "container_upload", file_id: MARK })] },
+  ],
+  ["a list of sources", "the API fetches nothing", { messages: [ask({ type: "image", source: [url.source] })] }],
+  [
+    "a source that is an address",
+    "the API fetches nothing",
+    { messages: [ask({ type: "image", source: url.source.url })] },
+  ],
+  ["a block of no known type", "new blocks are refused until they are known", { messages: [ask({ type: "new_1" })] }],
+  [
+    "a call of a tool of the API's",
+    "nothing is taken up elsewhere",
+    { messages: [ask({ type: "server_tool_use", name: "web_fetch" })] },
+  ],
   ["a tool of no known type", "new tools of the API are refused until they are known", { tools: [{ type: "new_1" }] }],
   ["tools that are no list", "nothing is passed on unread", { tools: { 0: { type: "web_search_20250305" } } }],
   ["an MCP server", "the API connects to nobody", { mcp_servers: [{ type: "url", url: `https://${MARK}.example` }] }],
@@ -294,6 +354,11 @@ export function gateProbes({ host, tls }: Targets): Probe[] {
       proves: "an address on the list is no way to its neighbours",
       attempt: () => speaksTls(tls, `${MARK}.example`),
     },
+    ...HELLOS.map(([name, proves, hello]) => ({
+      name,
+      proves,
+      attempt: async () => isGreeted(tls, await hello()),
+    })),
     {
       name: "talk TLS to a listed host",
       proves: "what is listed is let through, so that the others' failures mean something",

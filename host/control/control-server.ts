@@ -51,6 +51,8 @@ export class ControlServer implements AsyncDisposable {
       // Compressing costs six times what it saves on a local socket.
       acceptCompression: [],
       readMaxBytes: READ_MAX_BYTES,
+      // A restriction that is misspelt would be none.
+      jsonOptions: { ignoreUnknownFields: false },
       interceptors: [sendErrors(logger), requireAuthorization],
       shutdownSignal: closing,
     });

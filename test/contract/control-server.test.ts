@@ -311,3 +311,37 @@ test("serves plain curl on the unix socket", async () => {
   });
   expect(JSON.parse(answer)).toMatchObject({ session: { id: host.id } });
 });
+
+test("refuses members of a JSON request that it does not know, by name: a misspelt restriction would be none", async () => {
+  await using rig = await startServer();
+  const post = async (method: string, body: object) => {
+    const response = await fetch(`${rig.baseUrl}/${SessionService.typeName}/${method}`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    return { status: response.status, text: await response.text() };
+  };
+  const count = async () => (await rig.sessions.list({})).sessions.length;
+  const before = await count();
+  for (const [body, name] of [
+    [{ spec: { task: "x", permision_mode: "plan" } }, "permision_mode"],
+    [{ spec: { task: "x", egress: { allowed_destination: [] } } }, "allowed_destination"],
+    [{ spec: { task: "x", egress: { mode: "MODE_NOEN" } } }, "MODE_NOEN"],
+    [{ spec: { task: "x" }, container: { memoryByte: "1" } }, "memoryByte"],
+    [{ spec: { task: "x" }, request_Id: "1" }, "request_Id"],
+  ] as const) {
+    const { status, text } = await post("CreateSession", body);
+    expect(status, text).toBe(400);
+    expect(JSON.parse(text)).toMatchObject({
+      code: "invalid_argument",
+      message: expect.stringContaining(name) as string,
+    });
+  }
+  expect(await count()).toBe(before);
+  // Both spellings that JSON has for a field.
+  expect(await post("CreateSession", { spec: { task: "x", permission_mode: "plan" }, requestId: "1" })).toMatchObject({
+    status: 200,
+    text: expect.stringContaining('"permissionMode":"plan"') as string,
+  });
+});

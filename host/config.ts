@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
-import { AppError, asAppError, type Budget, BudgetSchema, checkRepositoryUri, cutChars } from "../proto/index.ts";
+import { AppError, asAppError, type Budget, BudgetSchema, cutChars, readRepositoryAddress } from "../proto/index.ts";
 import { checkCredential, type Credential } from "./broker/credential.ts";
 import { parseAuthority } from "./broker/egress-rules.ts";
 import { DEFAULT_MAX_OUTPUT_TOKENS, type ModelPolicy } from "./broker/model-policy.ts";
@@ -126,7 +126,7 @@ function readNumber(env: NodeJS.ProcessEnv, name: string, { min }: { min: number
 
 function readRepositories(uris: readonly string[]): string[] {
   try {
-    return uris.map((uri) => checkRepositoryUri(uri));
+    return uris.map((uri) => readRepositoryAddress({ uri, ref: "" }).uri);
   } catch (error) {
     const { reason, message, help } = asAppError(error);
     throw new AppError(reason, `git_repositories: ${message}`, { kind: "FAILED_PRECONDITION", help, cause: error });

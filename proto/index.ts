@@ -13,5 +13,6 @@ export * from "./decisions.ts";
 export * from "./event-log.ts";
 export * from "./fold.ts";
 export * from "./patch-check.ts";
+export * from "./repository-address.ts";
 export * from "./session-rules.ts";
 export * from "./turn-answers.ts";

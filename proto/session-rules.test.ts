@@ -7,7 +7,8 @@ import {
   RepositorySpecSchema,
   SessionSpecSchema,
 } from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
-import { completeSpec, redactUri } from "./session-rules.ts";
+import { redactUri } from "./repository-address.ts";
+import { completeSpec } from "./session-rules.ts";
 
 const spec = (init: Parameters<typeof create<typeof SessionSpecSchema>>[1]) =>
   create(SessionSpecSchema, { task: "x", ...init });
@@ -52,7 +53,7 @@ test.each([
   ["another place for the transcript", spec({ environment: { CLAUDE_CONFIG_DIR: "/tmp" } }), "ENVIRONMENT_RESERVED"],
   ["a session that cannot be", spec({ previousSessionId: "../x" }), "PREVIOUS_SESSION_INVALID"],
   ["a path as repository", repository("/etc"), "REPOSITORY_URI_INVALID"],
-  ["ssh", repository("git@github.com:a/b.git"), "REPOSITORY_URI_INVALID"],
+  ["ssh", repository("git@example.com:a/b.git"), "REPOSITORY_URI_INVALID"],
   ["a helper protocol", repository("ext::sh -c id"), "REPOSITORY_URI_INVALID"],
   ["a file", repository("file:///etc"), "REPOSITORY_URI_INVALID"],
   ["credentials in the URI", repository("https://user:secret@example.com/a"), "REPOSITORY_URI_CREDENTIALS"],
@@ -62,8 +63,23 @@ test.each([
   expect(() => completeSpec(given)).toThrow(expect.objectContaining({ reason, kind: "INVALID_ARGUMENT" }));
 });
 
+test("takes a page's branch for the ref, and an id in capitals for the id", () => {
+  const id = "0123456789ABCDEF0123456789abcdef01234567";
+  expect(completeSpec(repository("https://github.com/o/r/tree/main/")).repository).toMatchObject({
+    uri: "https://github.com/o/r",
+    ref: "main",
+  });
+  expect(completeSpec(repository("https://example.com/r", id)).repository?.ref).toBe(id.toLowerCase());
+  expect(completeSpec(repository("https://example.com/r", "MAIN")).repository?.ref).toBe("MAIN");
+  expect(() => completeSpec(repository("https://github.com/o/r/tree/a..b"))).toThrow(
+    expect.objectContaining({ reason: "REF_INVALID" }),
+  );
+});
+
 test("never repeats a password", () => {
   expect(redactUri("ssh://me:secret@host/x")).toBe("ssh://***@host/x");
+  expect(redactUri("me:secret@host:x")).toBe("***@host:x");
+  expect(redactUri("git@host:x")).toBe("git@host:x");
   expect(() => completeSpec(repository("https://user:hunter2@example.com/a"))).toThrow(
     expect.objectContaining({ message: expect.not.stringContaining("hunter2") }),
   );

@@ -6,6 +6,7 @@ import {
   type SessionSpec,
   SessionSpecSchema,
 } from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
+import { readRepositoryAddress } from "./repository-address.ts";
 import { cutChars } from "./cut.ts";
 
 /** Time for a session unless it asks for another. */
@@ -117,8 +118,9 @@ export function completeSpec(given: SessionSpec): SessionSpec {
   for (const name of Object.keys(spec.environment)) checkVariable(name, spec.environment[name]!);
   if (spec.repository !== undefined) {
     const { repository } = spec;
-    repository.uri = checkRepositoryUri(repository.uri);
-    repository.ref = checkRef(repository.ref);
+    const { uri, ref } = readRepositoryAddress(repository);
+    repository.uri = uri;
+    repository.ref = checkRef(ref);
     if (repository.depth === 0) repository.depth = 1;
   }
   return spec;
@@ -165,40 +167,6 @@ function checkVariable(name: string, value: string): void {
   }
 }
 
-/** Returns the URI in normal form. Throws for all but http and https without credentials. */
-export function checkRepositoryUri(uri: string): string {
-  const url = URL.canParse(uri) ? new URL(uri) : undefined;
-  if (url === undefined || (url.protocol !== "https:" && url.protocol !== "http:") || url.hostname === "") {
-    throw invalid(
-      "REPOSITORY_URI_INVALID",
-      `"${redactUri(uri)}" is not a repository URI that can be cloned.`,
-      "Use an https URI such as https://github.com/owner/name; ssh and local paths are not supported.",
-    );
-  }
-  if (url.username !== "" || url.password !== "") {
-    throw invalid(
-      "REPOSITORY_URI_CREDENTIALS",
-      `The repository URI for ${url.host} holds credentials.`,
-      "Leave them out: nothing secret may enter a container.",
-      { host: url.host },
-    );
-  }
-  if (url.search !== "" || url.hash !== "") {
-    throw invalid(
-      "REPOSITORY_URI_INVALID",
-      `The repository URI for ${url.host} has a query or a fragment.`,
-      "Leave it out: what is secret in it would enter the container.",
-      { host: url.host },
-    );
-  }
-  return url.href;
-}
-
-/** Takes whatever may be a password out of a URI. */
-export function redactUri(uri: string): string {
-  return cutChars(uri, 256).replace(/\/\/[^/\s]*@/, "//***@");
-}
-
 function checkRef(ref: string): string {
   // The rules of git check-ref-format, and no option in disguise.
   if (
@@ -214,5 +182,6 @@ function checkRef(ref: string): string {
       { ref: cutChars(ref, 64) },
     );
   }
-  return ref;
+  // Some sites show ids in capitals; git knows none of these.
+  return /^(?:[0-9A-F]{40}|[0-9A-F]{64})$/i.test(ref) ? ref.toLowerCase() : ref;
 }

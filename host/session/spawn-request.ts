@@ -22,7 +22,9 @@ export const spawnInputSchema = z.strictObject({
   repository: z
     .string()
     .optional()
-    .describe("http(s) URL of the git repository to clone. Without it the workspace starts empty."),
+    .describe(
+      "http(s) URL of the git repository to clone, or its address on a well-known site. Without it the workspace starts empty.",
+    ),
   ref: z.string().optional().describe("Branch, tag or full commit id to start from. Default: the remote's HEAD."),
   model: z.string().optional().describe("Model name or alias, as Claude Code takes it. Default: Claude Code's own."),
   timeout_seconds: z

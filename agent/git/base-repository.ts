@@ -1,7 +1,17 @@
 import { AppError, redactUri, type RepositorySpec } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import { type Progress, progressReader } from "./clone-progress.ts";
-import { git, gitFailed, type GitPlace, lastLine, RAW_ATTRIBUTES, type Script, shell, tryGit } from "./git.ts";
+import {
+  git,
+  gitFailed,
+  type GitPlace,
+  lastLine,
+  OUR_ATTRIBUTES,
+  RAW_ATTRIBUTES,
+  type Script,
+  shell,
+  tryGit,
+} from "./git.ts";
 import { refNotFound, type RemoteRef, remotePlace, resolveRemoteRef, type UrlConfig } from "./remote.ts";
 import { retryCut, type RetryCutOptions } from "./retry-cut.ts";
 import { throwIfFull } from "./room.ts";
@@ -9,6 +19,8 @@ import { throwIfFull } from "./room.ts";
 /** The start of a session: a bare repository that the session can read and not write. */
 export interface BaseRepository {
   gitDir: string;
+  /** A git directory without objects that leaves every byte as it is, whatever attributes say. */
+  rawGitDir: string;
   /** "" if there is none: the session starts empty. */
   commitId: string;
   /** The tree of that commit, or git's empty tree. */
@@ -41,9 +53,15 @@ const DEFAULT_BRANCH = "main";
 /** Under which the base keeps a start that is no branch. */
 const START_REF = "refs/claudecluster/start";
 
+/** Also makes a git directory without conversions; what it is used for has its objects elsewhere. $1 and $2 are attributes. */
 const WRITE_ATTRIBUTES: Script = {
   name: "init",
-  text: 'mkdir -p "$GIT_DIR/info" && cat > "$GIT_DIR/info/attributes"',
+  text: `set -e
+cd -- "$GIT_DIR"
+mkdir -p info raw/info raw/refs raw/objects
+cp HEAD config raw
+printf '%s' "$1" > info/attributes
+printf '%s' "$2" > raw/info/attributes`,
 };
 
 /**
@@ -109,11 +127,12 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
     `--object-format=${objectFormat}`,
   ];
   await git(place, init, { signal });
-  await shell(place, WRITE_ATTRIBUTES, [], { input: RAW_ATTRIBUTES, signal });
+  await shell(place, WRITE_ATTRIBUTES, [OUR_ATTRIBUTES, RAW_ATTRIBUTES], { signal });
 
   const wholeHistory = repository !== undefined && repository.depth < 0;
   const base: BaseRepository = {
     gitDir,
+    rawGitDir: `${gitDir}/raw`,
     commitId: "",
     treeId: OBJECT_FORMATS[objectFormat].emptyTree,
     objectFormat,

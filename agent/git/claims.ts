@@ -38,11 +38,13 @@ export interface Claims {
   headCommitId: string;
   /** Files that are tracked there and not in the start commit: .gitignore does not apply to them. */
   added: ReadonlySet<RawPath>;
+  /** Files of the start commit whose content is another one there, with the id of that. */
+  modified: ReadonlyMap<RawPath, string>;
   /** The commits of submodules that are others than in the start commit. "": it is tracked no more. */
   submodules: ReadonlyMap<RawPath, string>;
 }
 
-export const NO_CLAIMS: Claims = { headCommitId: "", added: new Set(), submodules: new Map() };
+export const NO_CLAIMS: Claims = { headCommitId: "", added: new Set(), modified: new Map(), submodules: new Map() };
 
 /** Returns what Claude's repository says. What cannot be read says nothing. */
 export async function readClaims(
@@ -77,19 +79,21 @@ function parseClaims(output: Buffer): Claims {
   const indexWasRead = index.patch.toString("latin1", 0, statusEnd) === "0";
   const head = parseDiff(index.patch.subarray(statusEnd + 1));
   const added = new Set<RawPath>();
+  const modified = new Map<RawPath, string>();
   const submodules = new Map<RawPath, string>();
   const note = (entry: RawDiffEntry, pointers: boolean): void => {
-    const { path, oldMode, newMode, newId } = entry;
+    const { path, oldMode, newMode, oldId, newId } = entry;
     if (!isPathOfFile(path)) return;
     if (newMode === GITLINK) {
       if (pointers) submodules.set(path, newId);
     } else if (newMode === ABSENT) {
       if (pointers && oldMode === GITLINK) submodules.set(path, "");
     } else if (oldMode === ABSENT) added.add(path);
+    else if (oldId !== newId) modified.set(path, newId);
   };
   for (const entry of head.entries) note(entry, !indexWasRead);
   for (const entry of index.entries) note(entry, true);
-  return { headCommitId: isObjectId(id) ? id : "", added, submodules };
+  return { headCommitId: isObjectId(id) ? id : "", added, modified, submodules };
 }
 
 /** Says whether this is the id of an object. */

@@ -124,28 +124,27 @@ test("keeps the start commit out of Claude's reach, and open to its eyes", async
   expect([writable, unreadable]).toEqual(["", ""]);
 });
 
-test("checks out the bytes that were committed, whatever .gitattributes say, and stays clean", async () => {
+test("checks out as the repository's attributes say, without filters, and stays clean", async () => {
   await using area = new WorkArea();
-  const bytes = {
-    "crlf.txt": "a\r\nb\r\n",
-    "lf.txt": "a\nb\n",
-    "id.c": "$Id$\n",
-    "u.u16": "plain\n",
-    "f.lfs": "version https://git-lfs\n",
-  };
-  area.source("attributes", (directory, git) => {
-    for (const [name, content] of Object.entries(bytes)) writeFileSync(join(directory, name), content);
-    git("add", "-A");
+  const source = area.source("attributes", (directory, git) => {
     writeFileSync(
       join(directory, ".gitattributes"),
       "*.txt text eol=crlf\n*.c ident\n*.u16 working-tree-encoding=UTF-16\n*.lfs filter=lfs\n",
     );
-    git("add", ".gitattributes");
+    writeFileSync(join(directory, "crlf.txt"), "a\r\nb\r\n");
+    writeFileSync(join(directory, "id.c"), "$Id$\n");
+    writeFileSync(join(directory, "u.u16"), Buffer.from("\ufeffwide\n", "utf16le"));
+    writeFileSync(join(directory, "f.lfs"), "version https://git-lfs\n");
+    git("add", "-A");
     git("commit", "-qm", "x");
+    git("rm", "-rqf", ".");
+    git("reset", "-q", "--hard");
   });
   const workspace = await area.open(await area.spec("attributes"));
-  for (const [name, content] of Object.entries(bytes))
-    expect(readFileSync(join(workspace.workTree, name), "utf8")).toBe(content);
+  expect(readFileSync(join(workspace.workTree, "crlf.txt"), "latin1")).toBe("a\r\nb\r\n");
+  for (const name of ["crlf.txt", "id.c", "u.u16", "f.lfs"]) {
+    expect(readFileSync(join(workspace.workTree, name))).toEqual(readFileSync(join(source, name)));
+  }
   expect(
     asClaude(workspace.workTree, "sleep 1.1; touch *; git status --porcelain; git add -A; git status --porcelain"),
   ).toBe("");

@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { AppError, type FileChange } from "../../proto/index.ts";
+import { create } from "@bufbuild/protobuf";
+import { AppError, type FileChange, type SkippedFilter, SkippedFilterSchema } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import { diffFiles, patchApplies } from "./change-diff.ts";
 import { type Script, shell } from "./git.ts";
 import { PrivateIndex, type PrivateIndexOptions } from "./private-index.ts";
-import { quotePath } from "./raw-path.ts";
+import { quotePath, type RawPath } from "./raw-path.ts";
 import { listChangedSubmodules } from "./submodule.ts";
 import { readChanges } from "./tree-changes.ts";
 
@@ -29,6 +30,11 @@ mkdir -m 777 -- "$3"`,
 };
 const REMOVE: Script = { name: "rm", text: 'rm -rf -- "$1"' };
 
+/** Claude may ask for any number of filters. */
+const MAX_FILTERS = 10;
+const MAX_FILTER_NAME_CHARS = 100;
+const MAX_EXAMPLE_CHARS = 1000;
+
 /** What the session leaves behind. */
 export interface Collected {
   /** Every file that differs from the start commit. */
@@ -38,6 +44,9 @@ export interface Collected {
   /** As Claude's own repository claims. "" if it does not say. */
   headCommitId: string;
   unreadablePaths: string[];
+  /** What is not in the encoding that its attributes name, and is in the patch as it is. */
+  unconvertedPaths: string[];
+  skippedFilters: SkippedFilter[];
   /** Some of these did not fit into the scan directory. */
   crowded: boolean;
 }
@@ -85,7 +94,7 @@ async function collectWith(options: PrivateIndexOptions & { maxPatchBytes?: numb
   const { signal } = options;
   const index = await PrivateIndex.create(options);
   try {
-    const { entries, unreadable } = await readChanges(index, { still: true, signal });
+    const { entries, unreadable, unconverted } = await readChanges(index, { still: true, signal });
     const { directory, emptyTree } = index;
     const diff = { directory, emptyTree, signal, maxPatchBytes: options.maxPatchBytes ?? MAX_PATCH_BYTES };
     const collect = async (patch: boolean): Promise<Collected> => {
@@ -100,7 +109,11 @@ async function collectWith(options: PrivateIndexOptions & { maxPatchBytes?: numb
       const changed = await listChangedSubmodules(index, { signal });
       const unreadablePaths = [...new Set([...unreadable, ...changed])].sort().map(quotePath);
       const { headCommitId } = await index.readClaims({ signal });
-      return { changes, patch: diffed.patch, headCommitId, unreadablePaths, crowded: index.crowded };
+      const unconvertedPaths = unconverted.map(quotePath);
+      const skippedFilters = countFilters(await index.listFilters({ signal }));
+      const { crowded } = index;
+      const { patch: bytes } = diffed;
+      return { changes, patch: bytes, headCommitId, unreadablePaths, unconvertedPaths, skippedFilters, crowded };
     };
     try {
       return await collect(true);
@@ -112,4 +125,19 @@ async function collectWith(options: PrivateIndexOptions & { maxPatchBytes?: numb
     // Also after an abort: what is left in the scan directory is memory. Not worth losing the result for.
     await index.dispose({ signal: AbortSignal.timeout(10_000) }).catch(() => undefined);
   }
+}
+
+/** The most frequent ones. */
+function countFilters(filters: ReadonlyMap<RawPath, string>): SkippedFilter[] {
+  const byName = Map.groupBy(filters, ([, name]) => name);
+  return [...byName]
+    .sort(([, a], [, b]) => b.length - a.length)
+    .slice(0, MAX_FILTERS)
+    .map(([name, files]) =>
+      create(SkippedFilterSchema, {
+        name: quotePath(name).slice(0, MAX_FILTER_NAME_CHARS),
+        fileCount: files.length,
+        examplePath: quotePath(files[0]?.[0] ?? "").slice(0, MAX_EXAMPLE_CHARS),
+      }),
+    );
 }

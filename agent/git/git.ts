@@ -6,10 +6,13 @@ import { run, type RunOptions, type RunResult } from "../process/run.ts";
 const GIT_OOM_SCORE_ADJUST = 500;
 
 /**
- * Attributes that leave every byte as it is, whatever a repository's own .gitattributes say: info/attributes of a git
- * directory has the last word on each attribute that it names. working-tree-encoding and diff have no "off": they are
- * made unspecified.
+ * What info/attributes of a git directory holds: it has the last word on each attribute that it names. Line ends,
+ * encodings and ident are left to the repository's own .gitattributes. What these say of diffs does not count.
  */
+export const OUR_ATTRIBUTES = "* !diff\n";
+/** For Claude's repository: whatever Claude configures, the files are what we compare them with. */
+export const SESSION_ATTRIBUTES = `* -filter\n${OUR_ATTRIBUTES}`;
+/** Leaves every byte as it is. working-tree-encoding has no "off": it is made unspecified. */
 export const RAW_ATTRIBUTES = "* -text -crlf !eol -filter -ident !working-tree-encoding !diff\n";
 
 /** Where a git command works, and as whom. */

@@ -48,6 +48,8 @@ export class LiveChanges {
   /** How much a new index had stored once it was up to date. */
   #freshBytes = 0;
   #reported = new Map<RawPath, Reported>();
+  /** What was in .gitattributes files when the index was made. */
+  #attributes = "";
 
   constructor(options: Omit<PrivateIndexOptions, "signal" | "name">) {
     this.#options = options;
@@ -74,7 +76,7 @@ export class LiveChanges {
     const known = this.#index;
     if (known !== undefined) {
       try {
-        const scan = await this.#scan(known, { only, signal });
+        const scan = await this.#scan(known, { only, fresh: false, signal });
         // Old versions of files take the room that new ones need: the next scan starts over.
         const enough = known.crowded ? 1.5 * this.#freshBytes : Math.max(4 * this.#freshBytes, MAX_STAGED_BYTES);
         const outgrown = known.stagedBytes > enough;
@@ -92,7 +94,7 @@ export class LiveChanges {
     const index = await PrivateIndex.create({ ...fresh, name: "live", signal });
     this.#settled = true;
     this.#index = index;
-    const scan = await this.#scan(index, { signal });
+    const scan = await this.#scan(index, { fresh: true, signal });
     this.#freshBytes = index.stagedBytes;
     return scan;
   }
@@ -106,14 +108,16 @@ export class LiveChanges {
 
   async #scan(
     index: PrivateIndex,
-    options: { only?: readonly RawPath[] | undefined; signal: AbortSignal },
+    options: { only?: readonly RawPath[] | undefined; fresh: boolean; signal: AbortSignal },
   ): Promise<Scan> {
-    const { only, signal } = options;
+    const { only, fresh: first, signal } = options;
     if (!this.#settled && performance.now() - this.#startedAt > SETTLE_AFTER_MS) {
       await index.refresh({ signal });
       this.#settled = true;
     }
-    const { entries, unreadable } = await readChanges(index, { still: false, only, signal });
+    const { entries, unreadable, attributes } = await readChanges(index, { still: false, only, signal });
+    if (!first && attributes !== this.#attributes) throw new Error("all files have to be read with other attributes");
+    this.#attributes = attributes;
     if (only === undefined) this.#wholeAt = performance.now();
     const fresh = entries.filter((entry) => {
       const known = this.#reported.get(entry.path);

@@ -62,9 +62,9 @@ test("shows a live view that comes to what is collected, whatever is done", asyn
       execFileSync("chown", ["-Rh", `${SESSION.uid}:${SESSION.gid}`, workspace.workTree]);
       if (seed % 5 !== 0) continue;
       const { patch } = await workspace.collect({ signal });
-      const expected = clean.apply(patch);
+      const expected = clean.blobs(patch);
       const live = (): string[] =>
-        differences(clean.apply(Buffer.from([...streamed.values()].join(""), "latin1")), expected);
+        differences(clean.blobs(Buffer.from([...streamed.values()].join(""), "latin1")), expected);
       await expect.poll(live, { timeout: 10_000, interval: 200 }).toEqual([]);
     }
   });

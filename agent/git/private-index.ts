@@ -10,6 +10,7 @@ import { ABSENT, GITLINK, parseRawDiff, type RawDiffEntry } from "./raw-diff.ts"
 import { joinPaths, type RawPath, splitPaths } from "./raw-path.ts";
 import { type Room, roomIn, throwIfFull } from "./room.ts";
 import type { SubmodulePlace } from "./submodule.ts";
+import { findUntouched } from "./untouched.ts";
 import { withoutBlocking } from "./unblock-fifos.ts";
 
 /** What GitHub refuses too. Larger files are left out of the patch, and said to be. */
@@ -18,7 +19,7 @@ export const MAX_FILE_BYTES = 100 * 1024 * 1024;
 const MAX_BYTES_PER_READ = 1024 * 1024 * 1024;
 /** git spreads its objects over so many directories. */
 const OBJECT_DIRECTORIES = 256;
-/** How often staging narrows down which file git cannot take, before it gives up. */
+/** How often staging narrows down which file git cannot take, before the rest counts as such. */
 const MAX_STAGE_ATTEMPTS = 1000;
 
 /** $1 the index's directory, $2 what it starts from, if anything, $3 the work tree: Claude may have removed or closed it. */
@@ -35,7 +36,14 @@ mkdir -p -- "$1/objects"
 const REMOVE: Script = { name: "clean", text: 'rm -rf -- "$1"' };
 /** What .gitmodules says now. Claude may have made anything of it. */
 const REGISTERED = ["config", "-z", "--no-includes", "-f", ".gitmodules", "--get-regexp", "^submodule\\..*\\.path$"];
-const LIST_SUBMODULES: Script = { name: "ls-files", text: `git ls-files -s -z | { grep -z "^${GITLINK} " || true; }` };
+/** Submodules and .gitattributes. */
+const LIST_SPECIAL: Script = {
+  name: "ls-files",
+  text: `git ls-files -s -z | { grep -z -e "^${GITLINK} " -e "[	/]\\.gitattributes$" || true; }`,
+};
+
+/** $1 is the work tree. */
+const LIST_FILTERS = 'cd -- "$1" && git ls-files -z | git check-attr -z --stdin filter';
 
 /** Version 4 is smaller: the index of a large repository is written for every change of one file. */
 const EDIT_FLAGS = ["update-index", "-z", "--index-version", "4", "--index-info"];
@@ -43,6 +51,9 @@ const STAGE_FLAGS = ["update-index", "-z", "--add", "--remove", "--replace", "--
 const DIFF_FLAGS = ["diff-index", "--cached", "-z", "--raw", "--no-abbrev", "--no-renames"];
 /** Both in one: each start of a process from Node costs more than the process. $1 work tree, $2 start tree. */
 const STAGE_AND_DIFF = `git -C "$1" ${STAGE_FLAGS.join(" ")} && exec git ${DIFF_FLAGS.join(" ")} "$2"`;
+
+/** "text=auto" leaves alone what was committed with other line ends. */
+const CONVERTING = /\b(?:text(?!=auto)|crlf|eol|ident|working-tree-encoding)\b/;
 
 const SCAN_CONFIG = {
   "core.looseCompression": "1",
@@ -88,6 +99,7 @@ export class PrivateIndex {
   readonly place: GitPlace;
   /** The same as the work tree's owner: for what Claude's own repositories are asked. */
   readonly ownerPlace: GitPlace;
+  readonly #rawPlace: GitPlace;
   readonly workTree: string;
   readonly directory: string;
   readonly #base: BaseRepository;
@@ -100,6 +112,17 @@ export class PrivateIndex {
   gone: ReadonlyMap<RawPath, RawDiffEntry> = new Map();
   /** Files of the start commit that are not in the index either: something else took their place. */
   displaced: ReadonlySet<RawPath> = new Set();
+  /** Files that are in the index as they are, since they are not in the encoding that their attributes name. */
+  unconverted = new Set<RawPath>();
+  /** There are .gitattributes, in the start commit or new. */
+  hasAttributes = false;
+  /** They may make files differ from what was committed. */
+  #converts = false;
+  #hasFilters = false;
+  /** Whether files that look changed have the bytes of the checkout, by path and what they look like. */
+  #untouched = new Map<RawPath, { newId: string; untouched: boolean }>();
+  /** The commits' ids for which files have been normalized. */
+  #normalized = new Map<RawPath, string>();
   /** What could not be read when last looked at. */
   unreadable: readonly RawPath[] = [];
   /** Paths that git does not take at all, such as ".GIT/config". */
@@ -137,6 +160,8 @@ export class PrivateIndex {
       config: SCAN_CONFIG,
     };
     this.ownerPlace = { ...this.place, identity: options.owner ?? options.identity };
+    const variables = { ...this.place.variables, GIT_DIR: base.rawGitDir };
+    this.#rawPlace = { ...this.place, variables };
   }
 
   /** Makes the index, replacing one of the same name, or leaves nothing behind. */
@@ -160,12 +185,30 @@ export class PrivateIndex {
       await git(this.place, ["read-tree", commitId === "" ? "--empty" : commitId], { signal });
       this.held = await this.#chooseHeld({ signal });
     }
-    for (const line of splitPaths(await shell(this.place, LIST_SUBMODULES, [], { signal }))) {
-      const submodule = { path: line.slice(line.indexOf("\t") + 1), id: line.split(" ")[1] ?? "" };
+    const attributes = new Map<RawPath, string>();
+    for (const line of splitPaths(await shell(this.place, LIST_SPECIAL, [], { signal }))) {
+      const path = line.slice(line.indexOf("\t") + 1);
+      if (!line.startsWith(GITLINK)) {
+        attributes.set(path, line.split(" ")[1] ?? "");
+        continue;
+      }
+      const submodule = { path, id: line.split(" ")[1] ?? "" };
       this.submodules.push(submodule);
       this.#submodulePlaces.set(submodule.path, { commitId: submodule.id });
     }
-    await this.edit({ forget: this.held, mark: [""], signal });
+    if (attributes.size > 0) {
+      const input = [...attributes.values()].map((id) => `${id}\n`).join("");
+      const texts = (await git(this.place, ["cat-file", "--batch"], { signal, input })).toString("latin1");
+      this.hasAttributes = true;
+      this.#converts = CONVERTING.test(texts);
+      this.#hasFilters = texts.includes("filter");
+    }
+    if (copyOf === undefined) {
+      // git takes a .gitattributes from the index where there is none in the work tree.
+      const facts = await lookAt(this.place, this.workTree, [...attributes.keys()], { signal });
+      this.displaced = new Set([...attributes.keys()].filter((path) => facts.get(path)?.type !== "f"));
+    }
+    await this.edit({ forget: new Set([...this.held, ...this.displaced]), mark: [""], signal });
     if (copyOf === undefined) await this.refresh({ signal });
   }
 
@@ -211,6 +254,29 @@ export class PrivateIndex {
     const result = await this.#inWorkTree(args, options);
     if (result.code !== 0) throw gitFailed(flags, result);
     return { paths: splitPaths(result.stdout), complaints: result.stderr !== "" };
+  }
+
+  /** Takes note that attributes are others than in the start commit. */
+  noteAttributes(): void {
+    this.hasAttributes = true;
+    this.#converts = true;
+    this.#hasFilters = true;
+  }
+
+  /** Returns the filter of each file of the index that attributes give one. */
+  async listFilters(options: { signal: AbortSignal }): Promise<Map<RawPath, string>> {
+    const filters = new Map<RawPath, string>();
+    if (!this.#hasFilters) return filters;
+    const args = [this.workTree];
+    const result = await this.#blocking(options.signal, (signal) =>
+      runIn(this.place, "sh", ["-c", LIST_FILTERS, "sh", ...args], { ...options, signal }),
+    );
+    const fields = splitPaths(result.stdout);
+    for (let at = 0; at + 2 < fields.length; at += 3) {
+      const [path = "", , name = ""] = fields.slice(at, at + 3);
+      if (!/^(?:unspecified|unset|set)$/.test(name) && !this.#isMarker(path)) filters.set(path, name);
+    }
+    return filters;
   }
 
   /** Returns which of the paths are ignored. Undefined: git could not tell, as for a path behind a symbolic link. */
@@ -282,6 +348,7 @@ export class PrivateIndex {
     paths: readonly RawPath[],
     options: { signal: AbortSignal },
   ): Promise<{ entries: RawDiffEntry[]; failed: RawPath[] }> {
+    for (const path of paths) this.unconverted.delete(path);
     if (paths.length === 0 && this.#diff !== undefined) return { entries: this.#diff, failed: [] };
     const args = [this.workTree, this.#base.treeId];
     // It may be cut off between the two.
@@ -292,24 +359,85 @@ export class PrivateIndex {
     let failed: RawPath[] = [];
     let output = result.stdout;
     if (result.code !== 0) {
-      failed = await this.#stageByHalves(paths, options);
+      const hard = await this.#stageByHalves(paths, this.place, options);
+      failed = await this.#stageByHalves(hard, this.#rawPlace, options);
+      for (const path of hard) if (!failed.includes(path)) this.unconverted.add(path);
       output = await git(this.place, [...DIFF_FLAGS, this.#base.treeId], options);
     }
     this.#diff = parseRawDiff(output).filter(({ path }) => !this.#isMarker(path));
     return { entries: this.#diff, failed };
   }
 
+  /**
+   * Returns which of the entries are files that Claude has not touched. Some look changed: see findUntouched. Those
+   * whose content Claude's repository says to be another one count as touched.
+   */
+  async listUntouched(
+    entries: readonly RawDiffEntry[],
+    options: { claims: Claims; signal: AbortSignal },
+  ): Promise<Set<RawPath>> {
+    const { claims, signal } = options;
+    if (!this.#converts) return new Set();
+    const suspects = entries.filter(
+      ({ path, oldMode, newMode, oldId, newId }) =>
+        oldMode === newMode && /^100/.test(newMode) && oldId !== newId && !claims.modified.has(path),
+    );
+    const fresh = suspects.filter(({ path, newId }) => this.#untouched.get(path)?.newId !== newId);
+    if (fresh.length > 0) {
+      const sizes = await objectSizes(this.place, fresh, { signal });
+      const bytes = fresh.reduce((sum, { oldId }) => sum + (sizes.get(oldId) ?? 0), 0);
+      const { directory, workTree } = this;
+      const where = { directory, workTree, startTree: this.#base.treeId, signal };
+      // Other encodings take up to four times as much. What there is no room for counts as touched.
+      const roomy = 4 * bytes < (await this.room()).bytes;
+      const found = roomy ? await findUntouched(this.place, fresh.map(({ path }) => path), where) : new Set(); // prettier-ignore
+      for (const { path, newId } of fresh) this.#untouched.set(path, { newId, untouched: found.has(path) });
+    }
+    return new Set(suspects.map(({ path }) => path).filter((path) => this.#untouched.get(path)?.untouched === true));
+  }
+
+  /**
+   * Puts files that look unchanged into the index as git add --renormalize would, if Claude's repository says that they
+   * are changed: git does not normalize by itself what was committed otherwise. Returns whether there were any.
+   */
+  async normalize(
+    entries: readonly RawDiffEntry[],
+    options: { claims: Claims; missing: ReadonlySet<RawPath>; signal: AbortSignal },
+  ): Promise<boolean> {
+    const { claims, missing } = options;
+    const differing = new Set(entries.map(({ path }) => path));
+    const paths = [...claims.modified].filter(
+      ([path, id]) => !differing.has(path) && !missing.has(path) && this.#normalized.get(path) !== id,
+    );
+    for (const [path, id] of paths) this.#normalized.set(path, id);
+    if (paths.length === 0) return false;
+    const args = ["--literal-pathspecs", "add", "--renormalize", "--pathspec-from-file=-", "--pathspec-file-nul"];
+    const input = joinPaths(paths.map(([path]) => path));
+    this.#diff = undefined;
+    // It is all or nothing: what git cannot convert stays as it was.
+    await this.#inWorkTree(args, { signal: options.signal, input });
+    return true;
+  }
+
   /** Stages what can be staged. Which file git could not take is only in its messages: this looks for it by halves. */
-  async #stageByHalves(paths: readonly RawPath[], options: { signal: AbortSignal }): Promise<RawPath[]> {
+  async #stageByHalves(
+    paths: readonly RawPath[],
+    place: GitPlace,
+    options: { signal: AbortSignal },
+  ): Promise<RawPath[]> {
+    if (paths.length === 0) return [];
     // Fails if the paths have nothing to do with it.
     await this.#write(["update-index", "--force-write-index"], options);
     const failed: RawPath[] = [];
     const pending: (readonly RawPath[])[] = [paths];
     for (let attempt = 0, batch = pending.pop(); batch !== undefined; attempt++, batch = pending.pop()) {
-      const result = await this.#inWorkTree(STAGE_FLAGS, { ...options, input: joinPaths(batch) });
+      if (attempt >= MAX_STAGE_ATTEMPTS) {
+        failed.push(...batch);
+        continue;
+      }
+      const result = await this.#inWorkTree(STAGE_FLAGS, { ...options, input: joinPaths(batch) }, place);
       if (result.code === 0) continue;
       await throwIfFull([this.#scanDirectory], gitFailed(STAGE_FLAGS, result));
-      if (attempt === MAX_STAGE_ATTEMPTS) throw gitFailed(STAGE_FLAGS, result);
       if (batch.length === 1) failed.push(...batch);
       else pending.push(batch.slice(0, batch.length >> 1), batch.slice(batch.length >> 1));
     }
@@ -364,9 +492,9 @@ export class PrivateIndex {
     if (result.code !== 0) throw gitFailed(args, result);
   }
 
-  #inWorkTree(args: readonly string[], options: GitOptions): Promise<RunResult> {
+  #inWorkTree(args: readonly string[], options: GitOptions, place = this.place): Promise<RunResult> {
     const inWorkTree = ["-C", this.workTree, ...args];
-    return this.#blocking(options.signal, (signal) => tryGit(this.place, inWorkTree, { ...options, signal }));
+    return this.#blocking(options.signal, (signal) => tryGit(place, inWorkTree, { ...options, signal }));
   }
 
   #blocking(signal: AbortSignal, work: (signal: AbortSignal) => Promise<RunResult>): Promise<RunResult> {

@@ -6,7 +6,10 @@ import { ABSENT, GITLINK, parseRawDiff } from "./raw-diff.ts";
 import { joinPaths, splitPaths } from "./raw-path.ts";
 import { throwIfFull } from "./room.ts";
 
-/** Applies the patch in stdin to a copy of the index and writes how that differs then. $1 is the start tree. */
+/**
+ * Applies the patch in stdin to a copy of the index and writes how that differs then. Where the patch has other
+ * attributes, writes its files once more: git apply has gone by those from before. $1 is the start tree.
+ */
 const DIFF_APPLIED: Script = {
   name: "apply",
   text: `set -e
@@ -14,7 +17,11 @@ export GIT_INDEX_FILE="$GIT_DIR/index.restored"
 trap 'rm -f "$GIT_INDEX_FILE"' EXIT
 [ ! -e "$GIT_DIR/index" ] || cp -- "$GIT_DIR/index" "$GIT_INDEX_FILE"
 git apply --cached --whitespace=nowarn
-git diff-index --cached --raw -z --no-abbrev --no-renames "$1"`,
+git diff-index --cached --raw -z --no-abbrev --no-renames "$1"
+files() { git diff-index --cached --name-only -z --no-renames "$@"; }
+if files "$1" | grep -zqE '(^|/)\\.gitattributes$'; then
+  files --diff-filter=d "$1" | git -C "$GIT_WORK_TREE" checkout-index -f -q -z --stdin
+fi`,
 };
 
 /**

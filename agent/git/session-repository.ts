@@ -2,7 +2,7 @@ import { AppError, redactUri } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import type { BaseRepository } from "./base-repository.ts";
 import { type Progress, progressReader } from "./clone-progress.ts";
-import { git, gitFailed, RAW_ATTRIBUTES, type Script, shell, tryGit } from "./git.ts";
+import { git, gitFailed, type Script, SESSION_ATTRIBUTES, shell, tryGit } from "./git.ts";
 import { throwIfFull } from "./room.ts";
 
 /** The author of what Claude commits. */
@@ -27,8 +27,8 @@ cat > packed-refs`,
 };
 
 /**
- * Makes the session's own repository around the work tree and checks the start commit out, byte for byte. It is an
- * ordinary repository to Claude, but has its objects from the base. Nothing that we rely on later is in it.
+ * Makes the session's own repository around the work tree and checks the start commit out, as its attributes say,
+ * without filters. It is an ordinary repository to Claude, but has its objects from the base. Nothing that we rely on later is in it.
  */
 export async function makeSessionRepository(
   base: BaseRepository,
@@ -49,7 +49,7 @@ export async function makeSessionRepository(
   ];
   await git(here, init, { signal });
   const head = base.branch === undefined ? base.commitId : `ref: refs/heads/${base.branch}`;
-  const facts = [base.gitDir, head, configuration(base), RAW_ATTRIBUTES, remoteHead(base)];
+  const facts = [base.gitDir, head, configuration(base), SESSION_ATTRIBUTES, remoteHead(base)];
   await shell(inside, FURNISH, facts, { input: base.packedRefs, signal });
   if (base.commitId === "") return;
 

@@ -16,6 +16,10 @@ export interface TreeChanges {
   entries: RawDiffEntry[];
   /** What could not be read, or is too large, or has a name that git refuses. */
   unreadable: readonly RawPath[];
+  /** What is not in the encoding that its attributes name, and is taken as it is. */
+  unconverted: readonly RawPath[];
+  /** Another value where .gitattributes files differ in another way: what has been read has to be read again. */
+  attributes: string;
 }
 
 /**
@@ -85,6 +89,7 @@ export async function readChanges(
   const within = (path: RawPath): boolean => parentsOf(path).some((directory) => placed.has(directory));
   const found = [...returned, ...tracked].filter((path) => !within(path));
   const candidates = new Set([...modified.keys(), ...others, ...found]);
+  if ([...candidates, ...gone.keys()].some(isAttributes)) index.noteAttributes();
   const staging = await chooseFiles([...candidates], facts, index, {
     still,
     unreadable,
@@ -97,8 +102,17 @@ export async function readChanges(
   const staged = await index.stage(staging, { signal });
   for (const path of staged.failed) unreadable.add(path);
 
-  const entries = new Map(staged.entries.map((entry) => [entry.path, entry]));
-  const absent = staged.entries.filter(({ path, newMode }) => newMode === ABSENT && !index.held.has(path));
+  let differing = staged.entries;
+  if (index.hasAttributes) {
+    const missing = new Set([...gone.keys(), ...unreadable]);
+    if (await index.normalize(differing, { claims, missing, signal }))
+      differing = (await index.stage([], { signal })).entries;
+    const untouched = await index.listUntouched(differing, { claims, signal });
+    differing = differing.filter(({ path }) => !untouched.has(path));
+  }
+  const known = new Map(staged.entries.map((entry) => [entry.path, entry]));
+  const entries = new Map(differing.map((entry) => [entry.path, entry]));
+  const absent = differing.filter(({ path, newMode }) => newMode === ABSENT && !index.held.has(path));
   index.displaced = new Set(absent.map(({ path }) => path));
   await noteRefused(
     index,
@@ -107,7 +121,7 @@ export async function readChanges(
     { tracked: new Set(tracked), signal },
   );
   for (const [path, entry] of gone) {
-    if (!index.added.has(path)) entries.set(path, index.goneEntry(entries.get(path) ?? entry));
+    if (!index.added.has(path)) entries.set(path, index.goneEntry(known.get(path) ?? entry));
   }
   for (const path of index.held) {
     if (entries.get(path)?.newMode !== ABSENT || !facts.has(path)) continue;
@@ -130,7 +144,17 @@ export async function readChanges(
   index.unreadable = [...unreadable].sort();
   const sorted = [...entries.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   index.added = new Set(sorted.filter(({ oldMode }) => oldMode === ABSENT).map(({ path }) => path));
-  return { entries: sorted, unreadable: index.unreadable };
+  const differs = new Set(sorted.map(({ path }) => path));
+  return {
+    entries: sorted,
+    unreadable: index.unreadable,
+    unconverted: [...index.unconverted].filter((path) => differs.has(path)).sort(),
+    attributes: sorted.flatMap(({ path, newId }) => (isAttributes(path) ? [`${newId} ${path}`] : [])).join("\0"),
+  };
+}
+
+function isAttributes(path: RawPath): boolean {
+  return /(?:^|\/)\.gitattributes$/.test(path);
 }
 
 /** Returns the other files once the index has markers in all nested repositories, whose files count as any other. */

@@ -1,5 +1,5 @@
 import type { Logger } from "../log.ts";
-import { AppError, type Failure, type FileChange } from "../../proto/index.ts";
+import { AppError, type Failure, type FileChange, type SkippedFilter } from "../../proto/index.ts";
 import { PatchTooLargeError } from "../git/final-changes.ts";
 import { isConversationId } from "../claude/transcript.ts";
 import type { Workspace } from "../git/workspace.ts";
@@ -13,6 +13,8 @@ export interface Collected {
   readonly patch: Buffer;
   readonly changes: readonly FileChange[];
   readonly unreadablePaths: readonly string[];
+  readonly unconvertedPaths: readonly string[];
+  readonly skippedFilters: readonly SkippedFilter[];
   readonly headCommitId: string;
   /** Why the patch is not all there is. Undefined: it is. */
   readonly failure: Failure | undefined;
@@ -22,6 +24,8 @@ export const NOTHING_COLLECTED: Collected = {
   patch: Buffer.alloc(0),
   changes: [],
   unreadablePaths: [],
+  unconvertedPaths: [],
+  skippedFilters: [],
   headCommitId: "",
   failure: undefined,
 };

@@ -10,6 +10,8 @@ import {
   SessionResultSchema,
   SessionSpecSchema,
   SessionStartedSchema,
+  type SkippedFilter,
+  SkippedFilterSchema,
   SuccessSchema,
 } from "../../proto/index.ts";
 import { failure } from "../claude/turn-failure.ts";
@@ -19,6 +21,7 @@ import { eventResult, wholeResult } from "./session-result.ts";
 const changes = Array.from({ length: 20_000 }, (_, index) =>
   create(FileChangeSchema, { path: `src/generated/${"directory/".repeat(5)}file-${index}.ts`, kind: Kind.ADDED }),
 );
+const NONE = { unreadablePaths: [], unconvertedPaths: [], skippedFilters: [] };
 const success = { case: "success", value: create(SuccessSchema) } as const;
 
 function finishedBytes(result: ReturnType<typeof eventResult>): number {
@@ -28,10 +31,7 @@ function finishedBytes(result: ReturnType<typeof eventResult>): number {
 
 test("keeps everything of an ordinary result, the patch inside", () => {
   const patch = Buffer.from("diff --git a/x b/x\n");
-  const result = wholeResult(
-    { outcome: success, finalText: "done", changes: changes.slice(0, 3), unreadablePaths: [], patch },
-    {},
-  );
+  const result = wholeResult({ outcome: success, finalText: "done", changes: changes.slice(0, 3), ...NONE, patch }, {});
   expect(result).toMatchObject({
     finalText: "done",
     changeCount: 3,
@@ -53,7 +53,17 @@ test("cuts what does not fit and says so, wherever it is too large", () => {
   const metadata = Object.fromEntries(Array.from({ length: 500 }, (_, index) => [`name-${index}`, "v".repeat(100)]));
   const outcome = { case: "failure", value: failure("CLAUDE_EXITED", "m".repeat(100_000), { metadata }) } as const;
   const options = { outcome, finalText: "ü".repeat(3_000_000), changes, patch: Buffer.alloc(1024 * 1024) };
-  const whole = wholeResult({ ...options, unreadablePaths: Array<string>(10_000).fill("path/".repeat(20)) }, {});
+  const whole = wholeResult(
+    {
+      ...options,
+      unreadablePaths: Array<string>(10_000).fill("path/".repeat(20)),
+      unconvertedPaths: Array<string>(10_000).fill("path/".repeat(20)),
+      skippedFilters: Array<SkippedFilter>(10).fill(
+        create(SkippedFilterSchema, { name: "n".repeat(100), fileCount: 5, examplePath: "p".repeat(1000) }),
+      ),
+    },
+    {},
+  );
   // The patch can be read in pieces, the rest cannot.
   expect(whole).toMatchObject({ finalTextTruncated: true, changeCount: 20_000, patchInlined: false });
   expect(whole.finalText.length).toBe(1024 * 1024);
@@ -67,7 +77,7 @@ test("cuts what does not fit and says so, wherever it is too large", () => {
 
 test("leaves a large patch to ReadChanges", () => {
   const patch = Buffer.alloc(1024 * 1024 + 1);
-  const result = wholeResult({ outcome: success, finalText: "", changes: [], unreadablePaths: [], patch }, {});
+  const result = wholeResult({ outcome: success, finalText: "", changes: [], ...NONE, patch }, {});
   expect(result).toMatchObject({ patchInlined: false, patchSizeBytes: BigInt(patch.length) });
   expect(result.patch).toHaveLength(0);
 });

@@ -8,6 +8,7 @@ import {
   type SessionResult,
   MAX_ANSWER_BYTES,
   SessionResultSchema,
+  type SkippedFilter,
 } from "../../proto/index.ts";
 
 /** Answers with everything in them must stay below gRPC's usual 4 MiB. */
@@ -26,6 +27,8 @@ export interface ResultOptions {
   finalText: string;
   changes: readonly FileChange[];
   unreadablePaths: readonly string[];
+  unconvertedPaths: readonly string[];
+  skippedFilters: readonly SkippedFilter[];
   patch: Uint8Array;
 }
 
@@ -43,6 +46,8 @@ export function wholeResult(options: ResultOptions, rest: RestOfResult): Session
     changes: cutChanges(changes, WHOLE_PART_BYTES),
     changeCount: changes.length,
     unreadablePaths: cutPaths(options.unreadablePaths, EVENT_PATHS_BYTES * 8),
+    unconvertedPaths: cutPaths(options.unconvertedPaths, EVENT_PATHS_BYTES * 8),
+    skippedFilters: [...options.skippedFilters],
     patchSizeBytes: BigInt(patch.length),
   });
   const room = WHOLE_BYTES - toBinary(SessionResultSchema, result).length;
@@ -61,6 +66,8 @@ export function eventResult(whole: SessionResult): SessionResult {
   result.finalTextTruncated = whole.finalTextTruncated || truncated;
   result.changes = cutChanges(whole.changes, EVENT_CHANGES_BYTES);
   result.unreadablePaths = cutPaths(whole.unreadablePaths, EVENT_PATHS_BYTES);
+  result.unconvertedPaths = cutPaths(whole.unconvertedPaths, EVENT_PATHS_BYTES / 2);
+  result.skippedFilters = whole.skippedFilters.slice(0, 1);
   return result;
 }
 

@@ -308,7 +308,8 @@ export class AgentSession {
 
   #finish(facts: { end: EndReason | undefined; error: unknown; exit: ClaudeExit | undefined }): void {
     const { end, error, exit } = facts;
-    const { changes, patch, unreadablePaths, headCommitId, failure: incomplete } = this.#collected;
+    const { failure: incomplete, headCommitId, ...collected } = this.#collected;
+    const { changes, unreadablePaths } = collected;
     let outcome = outcomeOf({
       end,
       error: error === undefined ? undefined : failureOf(error),
@@ -316,7 +317,7 @@ export class AgentSession {
     });
     if (outcome.case === "success" && incomplete !== undefined) outcome = { case: "failure", value: incomplete };
     const result = wholeResult(
-      { outcome, finalText: this.#turns.finalText, changes, patch, unreadablePaths },
+      { outcome, finalText: this.#turns.finalText, ...collected },
       {
         baseCommitId: this.#workspace?.baseCommitId ?? "",
         finalTextTurn: this.#turns.finalTextTurn,

@@ -16,6 +16,8 @@ export function cutSession(session: Session): Session {
     result.finalTextTruncated ||= truncated;
     result.changes = [];
     result.unreadablePaths = [];
+    result.unconvertedPaths = [];
+    result.skippedFilters = [];
   }
   return session;
 }

@@ -30,6 +30,7 @@ function printOutcome(summary: SessionSummary, out: Output): void {
     out.write(`${indent(line, 2, columns)}\n`);
   }
   if (summary.changes.length > 0) out.write("\n");
+  for (const note of summary.patch_notes ?? []) out.write(`patch: ${note}\n`);
   out.write(
     `${summary.state}: ${plural(summary.change_count, "file")} changed, ${summary.elapsed_seconds.toFixed(1)} s, ` +
       `${usageText(summary.usage)}\n`,

@@ -11,6 +11,7 @@ import {
   Session_State,
   type TurnAnswer,
 } from "../../proto/index.ts";
+import { patchNotes } from "./patch-notes.ts";
 import { pathText } from "./path-text.ts";
 import { oneLine, plainText } from "./plain-text.ts";
 import { answerUri, patchUri } from "./session-resources.ts";
@@ -62,6 +63,8 @@ export interface SessionSummary {
   /** The patch lacks changes. */
   patch_incomplete?: boolean;
   unreadable_paths?: string[];
+  /** What has to be known of the patch before it is applied. */
+  patch_notes?: string[];
   /** Absent until Claude has told of any. */
   usage?: {
     input_tokens: number;
@@ -151,6 +154,8 @@ export function summarizeSession(
   if (result !== undefined && result.unreadablePaths.length > 0) {
     summary.unreadable_paths = result.unreadablePaths.slice(0, MAX_CHANGES).map((path) => pathText(path));
   }
+  const notes = result === undefined ? [] : patchNotes(result);
+  if (notes.length > 0) summary.patch_notes = notes;
   const inline = inlinePatch(patch);
   if (inline !== undefined) summary.patch = inline;
   return summary;

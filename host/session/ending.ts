@@ -75,5 +75,7 @@ export function resultForEvent(result: SessionResult): SessionResult {
     finalTextTruncated: result.finalTextTruncated || text.truncated,
     changes: result.changes.slice(0, EVENT_CHANGE_COUNT),
     unreadablePaths: result.unreadablePaths.slice(0, EVENT_CHANGE_COUNT),
+    unconvertedPaths: result.unconvertedPaths.slice(0, EVENT_CHANGE_COUNT),
+    skippedFilters: result.skippedFilters.slice(0, 1),
   });
 }

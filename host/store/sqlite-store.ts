@@ -379,6 +379,8 @@ function withoutLargeParts(session: Session): Session {
   if (session.result !== undefined) {
     session.result.changes = [];
     session.result.unreadablePaths = [];
+    session.result.unconvertedPaths = [];
+    session.result.skippedFilters = [];
     session.result.finalText = "";
     session.result.finalTextTruncated = true;
   }

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/session/v1alpha1/session_result.proto.
  */
 export const file_claudecluster_session_v1alpha1_session_result: GenFile = /*@__PURE__*/
-  fileDesc("CjNjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9yZXN1bHQucHJvdG8SHmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMSLCCAoNU2Vzc2lvblJlc3VsdBI6CgdzdWNjZXNzGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlN1Y2Nlc3NIABI6CgdmYWlsdXJlGAIgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZhaWx1cmVIABJECgxjYW5jZWxsYXRpb24YAyABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ2FuY2VsbGF0aW9uSAASEgoKZmluYWxfdGV4dBgEIAEoCRIcChRmaW5hbF90ZXh0X3RydW5jYXRlZBgFIAEoCBI7CgdjaGFuZ2VzGAYgAygLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZpbGVDaGFuZ2USFAoMY2hhbmdlX2NvdW50GAcgASgFEhYKDmJhc2VfY29tbWl0X2lkGAggASgJEhYKDmhlYWRfY29tbWl0X2lkGAkgASgJEg0KBXBhdGNoGAogASgMEhUKDXBhdGNoX2lubGluZWQYCyABKAgSGAoQcGF0Y2hfc2l6ZV9ieXRlcxgMIAEoAxIXCg9wYXRjaF90cnVuY2F0ZWQYDSABKAgSGAoQdW5yZWFkYWJsZV9wYXRocxgOIAMoCRI0CgV1c2FnZRgPIAEoCzIlLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Vc2FnZRJBCgxwcm9jZXNzX2V4aXQYECABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUHJvY2Vzc0V4aXQSKgoHZWxhcHNlZBgRIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIXCg9jb252ZXJzYXRpb25faWQYEiABKAkSHQoVdHJhbnNjcmlwdF9zaXplX2J5dGVzGBMgASgDEkMKDW1ldGVyZWRfdXNhZ2UYFCABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuTWV0ZXJlZFVzYWdlEj4KDXBhdGNoX2ZhaWx1cmUYFSABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmFpbHVyZRI7CglsZWZ0X3dvcmsYFiABKAsyKC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuTGVmdFdvcmsSQwoNaWdub3JlZF9maWxlcxgXIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5JZ25vcmVkRmlsZXMSQwoSdW5yZWFkYWJsZV9yZWFzb25zGBggAygOMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkxlZnRPdXQSFwoPZmluYWxfdGV4dF90dXJuGBkgASgFQgkKB291dGNvbWUiqAMKCExlZnRXb3JrEjwKBWl0ZW1zGAEgAygLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkxlZnRXb3JrLkl0ZW0SEgoKaXRlbV9jb3VudBgCIAEoBRISCgppbmNvbXBsZXRlGAMgASgIGrUCCgRJdGVtEkAKBGtpbmQYASABKA4yMi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuTGVmdFdvcmsuSXRlbS5LaW5kEgwKBG5hbWUYAiABKAkSDgoGYnJhbmNoGAMgASgJEhEKCWNvbW1pdF9pZBgEIAEoCRIPCgdzdWJqZWN0GAUgASgJEhQKDGNvbW1pdF9jb3VudBgGIAEoBRISCgpmaWxlX2NvdW50GAcgASgFIn8KBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg4KCktJTkRfU1RBU0gQARIPCgtLSU5EX0JSQU5DSBACEgwKCEtJTkRfUkVGEAMSDwoLS0lORF9DT01NSVQQBBIRCg1LSU5EX1dPUktUUkVFEAUSDgoKS0lORF9DTE9ORRAGIkUKDElnbm9yZWRGaWxlcxINCgVwYXRocxgBIAMoCRISCgpmaWxlX2NvdW50GAIgASgFEhIKCmluY29tcGxldGUYAyABKAgirwEKDE1ldGVyZWRVc2FnZRIVCg1yZXF1ZXN0X2NvdW50GAEgASgFEhkKEWlucHV0X3Rva2VuX2NvdW50GAIgASgDEhoKEm91dHB1dF90b2tlbl9jb3VudBgDIAEoAxIfChdjYWNoZV93cml0ZV90b2tlbl9jb3VudBgEIAEoAxIeChZjYWNoZV9yZWFkX3Rva2VuX2NvdW50GAUgASgDEhAKCGNvc3RfdXNkGAYgASgBIgkKB1N1Y2Nlc3MipAEKB0ZhaWx1cmUSDgoGcmVhc29uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSRwoIbWV0YWRhdGEYAyADKAsyNS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmFpbHVyZS5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIeCgxDYW5jZWxsYXRpb24SDgoGcmVhc29uGAEgASgJIqUBCgVVc2FnZRIZChFpbnB1dF90b2tlbl9jb3VudBgBIAEoAxIaChJvdXRwdXRfdG9rZW5fY291bnQYAiABKAMSHwoXY2FjaGVfd3JpdGVfdG9rZW5fY291bnQYAyABKAMSHgoWY2FjaGVfcmVhZF90b2tlbl9jb3VudBgEIAEoAxISCgpzdGVwX2NvdW50GAUgASgFEhAKCGNvc3RfdXNkGAYgASgBImgKC1Byb2Nlc3NFeGl0EhYKCWV4aXRfY29kZRgBIAEoBUgAiAEBEg4KBnNpZ25hbBgCIAEoCRIRCgl0aW1lZF9vdXQYAyABKAgSEAoIY2FuY2VsZWQYBCABKAhCDAoKX2V4aXRfY29kZSLaAgoKRmlsZUNoYW5nZRIMCgRwYXRoGAEgASgJEhUKDXByZXZpb3VzX3BhdGgYAiABKAkSPQoEa2luZBgDIAEoDjIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5GaWxlQ2hhbmdlLktpbmQSGAoQYWRkZWRfbGluZV9jb3VudBgEIAEoBRIaChJkZWxldGVkX2xpbmVfY291bnQYBSABKAUSDgoGYmluYXJ5GAYgASgIEhIKCnNpemVfYnl0ZXMYByABKAMijQEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg4KCktJTkRfQURERUQQARIRCg1LSU5EX01PRElGSUVEEAISEAoMS0lORF9ERUxFVEVEEAMSEAoMS0lORF9SRU5BTUVEEAQSFQoRS0lORF9NT0RFX0NIQU5HRUQQBRIRCg1LSU5EX1JFVkVSVEVEEAYqagoHTGVmdE91dBIYChRMRUZUX09VVF9VTlNQRUNJRklFRBAAEhcKE0xFRlRfT1VUX1VOUkVBREFCTEUQARIWChJMRUZUX09VVF9UT09fTEFSR0UQAhIUChBMRUZUX09VVF9SRUZVU0VEEANiBnByb3RvMw", [file_google_protobuf_duration]);
+  fileDesc("CjNjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9yZXN1bHQucHJvdG8SHmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMSKlCQoNU2Vzc2lvblJlc3VsdBI6CgdzdWNjZXNzGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlN1Y2Nlc3NIABI6CgdmYWlsdXJlGAIgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZhaWx1cmVIABJECgxjYW5jZWxsYXRpb24YAyABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ2FuY2VsbGF0aW9uSAASEgoKZmluYWxfdGV4dBgEIAEoCRIcChRmaW5hbF90ZXh0X3RydW5jYXRlZBgFIAEoCBI7CgdjaGFuZ2VzGAYgAygLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZpbGVDaGFuZ2USFAoMY2hhbmdlX2NvdW50GAcgASgFEhYKDmJhc2VfY29tbWl0X2lkGAggASgJEhYKDmhlYWRfY29tbWl0X2lkGAkgASgJEg0KBXBhdGNoGAogASgMEhUKDXBhdGNoX2lubGluZWQYCyABKAgSGAoQcGF0Y2hfc2l6ZV9ieXRlcxgMIAEoAxIXCg9wYXRjaF90cnVuY2F0ZWQYDSABKAgSGAoQdW5yZWFkYWJsZV9wYXRocxgOIAMoCRI0CgV1c2FnZRgPIAEoCzIlLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Vc2FnZRJBCgxwcm9jZXNzX2V4aXQYECABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUHJvY2Vzc0V4aXQSKgoHZWxhcHNlZBgRIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIXCg9jb252ZXJzYXRpb25faWQYEiABKAkSHQoVdHJhbnNjcmlwdF9zaXplX2J5dGVzGBMgASgDEkMKDW1ldGVyZWRfdXNhZ2UYFCABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuTWV0ZXJlZFVzYWdlEj4KDXBhdGNoX2ZhaWx1cmUYFSABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmFpbHVyZRI7CglsZWZ0X3dvcmsYFiABKAsyKC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuTGVmdFdvcmsSQwoNaWdub3JlZF9maWxlcxgXIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5JZ25vcmVkRmlsZXMSQwoSdW5yZWFkYWJsZV9yZWFzb25zGBggAygOMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkxlZnRPdXQSFwoPZmluYWxfdGV4dF90dXJuGBkgASgFEkYKD3NraXBwZWRfZmlsdGVycxgcIAMoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Ta2lwcGVkRmlsdGVyEhkKEXVuY29udmVydGVkX3BhdGhzGB0gAygJQgkKB291dGNvbWUiqAMKCExlZnRXb3JrEjwKBWl0ZW1zGAEgAygLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkxlZnRXb3JrLkl0ZW0SEgoKaXRlbV9jb3VudBgCIAEoBRISCgppbmNvbXBsZXRlGAMgASgIGrUCCgRJdGVtEkAKBGtpbmQYASABKA4yMi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuTGVmdFdvcmsuSXRlbS5LaW5kEgwKBG5hbWUYAiABKAkSDgoGYnJhbmNoGAMgASgJEhEKCWNvbW1pdF9pZBgEIAEoCRIPCgdzdWJqZWN0GAUgASgJEhQKDGNvbW1pdF9jb3VudBgGIAEoBRISCgpmaWxlX2NvdW50GAcgASgFIn8KBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg4KCktJTkRfU1RBU0gQARIPCgtLSU5EX0JSQU5DSBACEgwKCEtJTkRfUkVGEAMSDwoLS0lORF9DT01NSVQQBBIRCg1LSU5EX1dPUktUUkVFEAUSDgoKS0lORF9DTE9ORRAGIkUKDElnbm9yZWRGaWxlcxINCgVwYXRocxgBIAMoCRISCgpmaWxlX2NvdW50GAIgASgFEhIKCmluY29tcGxldGUYAyABKAgiRwoNU2tpcHBlZEZpbHRlchIMCgRuYW1lGAEgASgJEhIKCmZpbGVfY291bnQYAiABKAUSFAoMZXhhbXBsZV9wYXRoGAMgASgJIq8BCgxNZXRlcmVkVXNhZ2USFQoNcmVxdWVzdF9jb3VudBgBIAEoBRIZChFpbnB1dF90b2tlbl9jb3VudBgCIAEoAxIaChJvdXRwdXRfdG9rZW5fY291bnQYAyABKAMSHwoXY2FjaGVfd3JpdGVfdG9rZW5fY291bnQYBCABKAMSHgoWY2FjaGVfcmVhZF90b2tlbl9jb3VudBgFIAEoAxIQCghjb3N0X3VzZBgGIAEoASIJCgdTdWNjZXNzIqQBCgdGYWlsdXJlEg4KBnJlYXNvbhgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEkcKCG1ldGFkYXRhGAMgAygLMjUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZhaWx1cmUuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiHgoMQ2FuY2VsbGF0aW9uEg4KBnJlYXNvbhgBIAEoCSKlAQoFVXNhZ2USGQoRaW5wdXRfdG9rZW5fY291bnQYASABKAMSGgoSb3V0cHV0X3Rva2VuX2NvdW50GAIgASgDEh8KF2NhY2hlX3dyaXRlX3Rva2VuX2NvdW50GAMgASgDEh4KFmNhY2hlX3JlYWRfdG9rZW5fY291bnQYBCABKAMSEgoKc3RlcF9jb3VudBgFIAEoBRIQCghjb3N0X3VzZBgGIAEoASJoCgtQcm9jZXNzRXhpdBIWCglleGl0X2NvZGUYASABKAVIAIgBARIOCgZzaWduYWwYAiABKAkSEQoJdGltZWRfb3V0GAMgASgIEhAKCGNhbmNlbGVkGAQgASgIQgwKCl9leGl0X2NvZGUi2gIKCkZpbGVDaGFuZ2USDAoEcGF0aBgBIAEoCRIVCg1wcmV2aW91c19wYXRoGAIgASgJEj0KBGtpbmQYAyABKA4yLy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmlsZUNoYW5nZS5LaW5kEhgKEGFkZGVkX2xpbmVfY291bnQYBCABKAUSGgoSZGVsZXRlZF9saW5lX2NvdW50GAUgASgFEg4KBmJpbmFyeRgGIAEoCBISCgpzaXplX2J5dGVzGAcgASgDIo0BCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIOCgpLSU5EX0FEREVEEAESEQoNS0lORF9NT0RJRklFRBACEhAKDEtJTkRfREVMRVRFRBADEhAKDEtJTkRfUkVOQU1FRBAEEhUKEUtJTkRfTU9ERV9DSEFOR0VEEAUSEQoNS0lORF9SRVZFUlRFRBAGKmoKB0xlZnRPdXQSGAoUTEVGVF9PVVRfVU5TUEVDSUZJRUQQABIXChNMRUZUX09VVF9VTlJFQURBQkxFEAESFgoSTEVGVF9PVVRfVE9PX0xBUkdFEAISFAoQTEVGVF9PVVRfUkVGVVNFRBADYgZwcm90bzM", [file_google_protobuf_duration]);
 
 /**
  * What a session left behind. Present for every outcome: a failed run usually has useful changes.
@@ -208,6 +208,22 @@ export type SessionResult = Message<"claudecluster.session.v1alpha1.SessionResul
    * @generated from field: int32 final_text_turn = 25;
    */
   finalTextTurn: number;
+
+  /**
+   * Filters that .gitattributes ask for, such as Git LFS: they are not run in a container. At most
+   * ten.
+   *
+   * @generated from field: repeated claudecluster.session.v1alpha1.SkippedFilter skipped_filters = 28;
+   */
+  skippedFilters: SkippedFilter[];
+
+  /**
+   * Files that are not in the working-tree-encoding that .gitattributes name. The patch holds them
+   * as they are; git writes them in that encoding where it can.
+   *
+   * @generated from field: repeated string unconverted_paths = 29;
+   */
+  unconvertedPaths: string[];
 };
 
 /**
@@ -418,6 +434,42 @@ export const IgnoredFilesSchema: GenMessage<IgnoredFiles> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_result, 2);
 
 /**
+ * A filter that .gitattributes ask for and that was not run: its files are what git stores of them,
+ * for Git LFS pointers, and what was written to them is in the patch as it is.
+ *
+ * @generated from message claudecluster.session.v1alpha1.SkippedFilter
+ */
+export type SkippedFilter = Message<"claudecluster.session.v1alpha1.SkippedFilter"> & {
+  /**
+   * Its name in .gitattributes.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * How many files of the work tree have it, with those that were added.
+   *
+   * @generated from field: int32 file_count = 2;
+   */
+  fileCount: number;
+
+  /**
+   * One of them.
+   *
+   * @generated from field: string example_path = 3;
+   */
+  examplePath: string;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.SkippedFilter.
+ * Use `create(SkippedFilterSchema)` to create a new message.
+ */
+export const SkippedFilterSchema: GenMessage<SkippedFilter> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 3);
+
+/**
  * What the model was used for, as the host counts it in the model's answers, where nothing in the
  * container can change it.
  *
@@ -472,7 +524,7 @@ export type MeteredUsage = Message<"claudecluster.session.v1alpha1.MeteredUsage"
  * Use `create(MeteredUsageSchema)` to create a new message.
  */
 export const MeteredUsageSchema: GenMessage<MeteredUsage> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 3);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 4);
 
 /**
  * The last turn ended well.
@@ -487,7 +539,7 @@ export type Success = Message<"claudecluster.session.v1alpha1.Success"> & {
  * Use `create(SuccessSchema)` to create a new message.
  */
 export const SuccessSchema: GenMessage<Success> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 4);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 5);
 
 /**
  * The task could not be done.
@@ -522,7 +574,7 @@ export type Failure = Message<"claudecluster.session.v1alpha1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 5);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 6);
 
 /**
  * Somebody asked for the end. The first reason is the one that is kept.
@@ -543,7 +595,7 @@ export type Cancellation = Message<"claudecluster.session.v1alpha1.Cancellation"
  * Use `create(CancellationSchema)` to create a new message.
  */
 export const CancellationSchema: GenMessage<Cancellation> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 6);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 7);
 
 /**
  * What the model was used for, as Claude Code reports it at the end of each turn.
@@ -599,7 +651,7 @@ export type Usage = Message<"claudecluster.session.v1alpha1.Usage"> & {
  * Use `create(UsageSchema)` to create a new message.
  */
 export const UsageSchema: GenMessage<Usage> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 7);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 8);
 
 /**
  * How a process ended: independent facts.
@@ -641,7 +693,7 @@ export type ProcessExit = Message<"claudecluster.session.v1alpha1.ProcessExit"> 
  * Use `create(ProcessExitSchema)` to create a new message.
  */
 export const ProcessExitSchema: GenMessage<ProcessExit> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 8);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 9);
 
 /**
  * A file that differs from the start commit.
@@ -704,7 +756,7 @@ export type FileChange = Message<"claudecluster.session.v1alpha1.FileChange"> & 
  * Use `create(FileChangeSchema)` to create a new message.
  */
 export const FileChangeSchema: GenMessage<FileChange> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 9);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 10);
 
 /**
  * What happened to it.
@@ -766,7 +818,7 @@ export enum FileChange_Kind {
  * Describes the enum claudecluster.session.v1alpha1.FileChange.Kind.
  */
 export const FileChange_KindSchema: GenEnum<FileChange_Kind> = /*@__PURE__*/
-  enumDesc(file_claudecluster_session_v1alpha1_session_result, 9, 0);
+  enumDesc(file_claudecluster_session_v1alpha1_session_result, 10, 0);
 
 /**
  * Why a file is not in a patch.

@@ -1,0 +1,25 @@
+import type { SessionResult } from "../../proto/index.ts";
+import { pathText } from "./path-text.ts";
+import { oneLine } from "./plain-text.ts";
+import { plural } from "./plural.ts";
+
+/** Paths that one note names. */
+const MAX_PATHS = 5;
+/** What an agent of ours tells at most. */
+const MAX_FILTERS = 10;
+
+/** Says in a line each what has to be known of a patch before it is applied: what git would have made otherwise. */
+export function patchNotes(result: SessionResult): string[] {
+  const { unconvertedPaths, skippedFilters } = result;
+  const notes = skippedFilters.slice(0, MAX_FILTERS).map(({ name, fileCount, examplePath }) => {
+    const files = `${plural(fileCount, "file")}${examplePath === "" ? "" : `, such as ${pathText(examplePath)}`}`;
+    return `filter ${oneLine(name)} of .gitattributes does not run in a container: ${files}, stayed as git stores them`;
+  });
+  if (unconvertedPaths.length > 0) {
+    const paths = unconvertedPaths.slice(0, MAX_PATHS).map((path) => pathText(path));
+    const more = unconvertedPaths.length - paths.length;
+    const named = `${paths.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+    notes.push(`not in the encoding that .gitattributes name, and in the patch as it is: ${named}`);
+  }
+  return notes;
+}

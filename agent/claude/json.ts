@@ -12,8 +12,9 @@ export function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }
 
+/** A text; halves of characters, which JSON can hold and nobody takes from us, are replaced. */
 export function textOf(value: unknown): string {
-  return typeof value === "string" ? value : "";
+  return typeof value === "string" ? value.toWellFormed() : "";
 }
 
 /** A finite number, otherwise 0. */

@@ -86,6 +86,11 @@ test("says whose sub-agent speaks", () => {
   expect(parents).toEqual(new Set(["", agent!.toolUseId]));
 });
 
+test("takes no half of a character over from a line", () => {
+  const line = String.raw`{"type":"control_request","request_id":"r\ud83d","request":{"subtype":"can_use_tool","tool_name":"T\ude00"}}`;
+  expect(parse(line).notice).toMatchObject({ request: { requestId: "r\ufffd", toolName: "T\ufffd" } });
+});
+
 test("tells retries and why", () => {
   const [retry] = events(recording("api-error-429"), "retrying");
   expect(retry).toMatchObject({ attempt: 1, httpStatus: 429, reason: "rate_limit" });

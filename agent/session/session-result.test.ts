@@ -75,6 +75,14 @@ test("cuts what does not fit and says so, wherever it is too large", () => {
   expect(finishedBytes(event)).toBeLessThan(MAX_EVENT_BYTES);
 });
 
+test("a failure can be sent whatever Claude wrote into it", () => {
+  const outcome = { case: "failure", value: failure("X", "a\ud83d", { metadata: { said: "b\ud83d" } }) } as const;
+  const options = { ...NONE, finalText: "c\ud83d", changes: [], patch: Buffer.alloc(0) };
+  const event = eventResult(wholeResult({ ...options, outcome }, {}));
+  expect(event.outcome.value).toMatchObject({ message: "a\ufffd", metadata: { said: "b\ufffd" } });
+  expect(event.finalText).toBe("c\ufffd");
+});
+
 test("leaves a large patch to ReadChanges", () => {
   const patch = Buffer.alloc(1024 * 1024 + 1);
   const result = wholeResult({ outcome: success, finalText: "", changes: [], ...NONE, patch }, {});

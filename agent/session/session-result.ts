@@ -79,7 +79,8 @@ export function cutChanges(changes: readonly FileChange[], maxBytes: number): Fi
 /** Returns a failure that fits into an event, whatever a program in the container has put into it. */
 export function cutFailure(failure: Failure): Failure {
   const metadata = takeWhileFits(
-    Object.entries(failure.metadata),
+    // As the wire needs it: what Claude wrote may hold halves of characters.
+    Object.entries(failure.metadata).map(([name, value]) => [name, value.toWellFormed()] as const),
     FAILURE_METADATA_BYTES,
     ([name, value]) => Buffer.byteLength(name) + Buffer.byteLength(value),
   );

@@ -39,7 +39,7 @@ export function printSession(
     ["created", created],
     ["elapsed", clock(summary.elapsed_seconds)],
     ["parent", parent],
-    ["repository", repository === "" ? "" : `${repository} ${session.spec?.repository?.ref ?? ""}`.trim()],
+    ["repository", repository === "" ? "" : `${repository} ${oneLine(session.spec?.repository?.ref ?? "")}`.trim()],
     ["settings", summary.project_settings === true ? "with those of the repository" : ""],
     ["egress", summary.egress ?? ""],
     ["container", summary.container_id.slice(0, 12)],

@@ -139,10 +139,10 @@ export function summarizeSession(
       seconds: phaseSeconds(timing, nowMs),
     })),
     elapsed_seconds: elapsedSeconds(session, nowMs),
-    permission_mode: session.spec?.permissionMode ?? "",
+    permission_mode: oneLine(session.spec?.permissionMode ?? ""),
     ...(session.spec?.loadProjectSettings === true && { project_settings: true }),
     ...(session.spec?.egress !== undefined && { egress: egressText(session.spec.egress) }),
-    base_commit: result?.baseCommitId ?? "",
+    base_commit: oneLine(result?.baseCommitId ?? "", 64),
     conversation_id: oneLine(session.conversationId),
   };
   if (result?.outcome.case === "failure") {

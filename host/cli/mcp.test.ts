@@ -132,3 +132,13 @@ test("says of the tools that only read that they do, and of no other: clients ov
   client.leave();
   await client.ended;
 });
+
+test("an argument that a tool does not know is refused with the one that was meant", async () => {
+  const client = connect();
+  const params = { name: "spawn_claude_container", arguments: { task: "x", end_with_cal: true } };
+  client.send(INITIALIZE, INITIALIZED, { id: 1, method: "tools/call", params });
+  await client.answer();
+  expect(JSON.stringify(await client.answer())).toMatch(/no argument .*end_with_cal.* Did you mean end_with_call\?/);
+  client.leave();
+  await client.ended;
+});

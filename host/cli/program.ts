@@ -21,6 +21,8 @@ export async function main(args: string[], io: CommandIo): Promise<number> {
   const context = { io, setExitCode: (code: number) => (exitCode = code) };
   addSessionCommands(program, context);
   addHostCommands(program, context);
+  // Not of the commands: theirs say what is wrong with them.
+  program.showHelpAfterError("See claudecluster --help.");
   try {
     await program.parseAsync(args, { from: "user" });
     return exitCode;

@@ -329,3 +329,13 @@ test("list shows the newest first, cut to the terminal, and as JSON", async () =
   await listCommand(sessions, { limit: 10, json: true, only: "live" }, ioOf({ stdout }));
   expect(JSON.parse(stdout.text)).toMatchObject([{ state: "queued" }, {}, {}]);
 });
+
+test.each([
+  [["lst"], /unknown command 'lst'\n\(Did you mean one of list, ls\?\)\nSee claudecluster --help\.\n$/],
+  [["spawn"], /unknown command 'spawn'\nSee claudecluster --help\.\n$/],
+  [["run", "x", "--repositry", "y"], /unknown option '--repositry'\n\(Did you mean --repository\?\)\n$/],
+])("%j is answered with what is nearest, or with where all are", async (args, text) => {
+  const stderr = new Plain();
+  expect(await main(args, ioOf({ stderr }))).toBe(2);
+  expect(stderr.text).toMatch(text);
+});

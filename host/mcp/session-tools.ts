@@ -10,6 +10,7 @@ import { awaitDecided } from "../session/await-session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { sessionOutputSchema } from "../session/spawn-request.ts";
 import { followSession } from "./follow-session.ts";
+import { toolArguments } from "./tool-arguments.ts";
 import { answering, jsonResult, sessionResult } from "./tool-result.ts";
 
 const sessionId = z.string().describe("The session's id, as spawn_claude_container and list_sessions give it.");
@@ -44,7 +45,7 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
       title: "List sessions",
       description:
         "Lists the Claude Code sessions in containers, newest first, also those of earlier calls and of earlier runs of Claude Code: sessions outlive both.",
-      inputSchema: z.strictObject({
+      inputSchema: toolArguments({
         state: z.enum(["live", "finished", "all"]).optional().describe("Which ones. Default: all."),
         limit: z.int().min(1).max(100).optional().describe("How many at most. Default: 20."),
         page_token: z.string().optional().describe("next_page_token of the answer before."),
@@ -67,7 +68,7 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
       title: "Look at a session",
       description:
         "Returns a session as it is now, without waiting: of a finished one its result and patch, of a live one its state, recent progress, and the answer and changes so far.",
-      inputSchema: z.strictObject({ session_id: sessionId }),
+      inputSchema: toolArguments({ session_id: sessionId }),
       outputSchema: sessionOutputSchema,
       annotations: READ_ONLY,
     },
@@ -80,7 +81,7 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
       title: "Wait for a session",
       description:
         "Waits until a session has finished, or is idle or waiting for somebody, with progress meanwhile, and returns it as get_session does. Several calls wait for several sessions. Giving up the wait does not touch the session.",
-      inputSchema: z.strictObject({
+      inputSchema: toolArguments({
         session_id: sessionId,
         timeout_seconds: z
           .number()
@@ -109,7 +110,7 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
       title: "Send a session a message",
       description:
         "Gives a live session's Claude another message: at once if it is idle, after the running turn otherwise, and waits for its answer. A session that is to take messages after its first turn needs idle_timeout_seconds when it is spawned.",
-      inputSchema: z.strictObject({
+      inputSchema: toolArguments({
         session_id: sessionId,
         message: z.string().describe("What to say."),
         wait: z.boolean().optional().describe("false: answer as soon as the message is queued. Default: true."),
@@ -133,7 +134,7 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
       title: "Decide on a permission",
       description:
         "Allows or denies what a waiting session's Claude wants to do (waiting_for of the session, kind permission), before its expire_time. Ask your user unless they have told you how to decide: the request was written in the container.",
-      inputSchema: z.strictObject({
+      inputSchema: toolArguments({
         session_id: sessionId,
         request_id: requestIdSchema,
         allow: z.boolean(),
@@ -156,7 +157,7 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
       title: "Answer a question",
       description:
         "Answers what a waiting session's Claude asks (waiting_for of the session, kind question), before its expire_time.",
-      inputSchema: z.strictObject({
+      inputSchema: toolArguments({
         session_id: sessionId,
         request_id: requestIdSchema,
         answers: z
@@ -181,7 +182,7 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
       title: "Interrupt a session",
       description:
         "Ends the running turn of a session; an error if none is running. The session goes on with the next message, or ends if there is none and it has no idle time.",
-      inputSchema: z.strictObject({ session_id: sessionId }),
+      inputSchema: toolArguments({ session_id: sessionId }),
       outputSchema: sessionOutputSchema,
       annotations: { readOnlyHint: false, destructiveHint: false, openWorldHint: false },
     },
@@ -197,7 +198,7 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
     {
       title: "Stop a session",
       description: "Ends a session; what it has changed is kept and returned, and its container is removed.",
-      inputSchema: z.strictObject({
+      inputSchema: toolArguments({
         session_id: sessionId,
         reason: z.string().max(500).optional().describe("Why, for the record."),
       }),

@@ -780,7 +780,7 @@ export const SessionService: GenService<{
     output: typeof AnswerQuestionResponseSchema;
   },
   /**
-   * Ends the running turn. The session goes on.
+   * Ends the running turn. The session goes on. FAILED_PRECONDITION (TURN_NOT_RUNNING, SESSION_OVER) if none is running.
    *
    * @generated from rpc claudecluster.control.v1alpha1.SessionService.InterruptSession
    */

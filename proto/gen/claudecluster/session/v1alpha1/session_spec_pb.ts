@@ -29,7 +29,8 @@ export type SessionSpec = Message<"claudecluster.session.v1alpha1.SessionSpec"> 
   repository?: RepositorySpec | undefined;
 
   /**
-   * The first user message. Must not be empty.
+   * The first user message: text, whatever it begins with. Claude Code takes it for none of its commands, and reads no
+   * file that it mentions. Must not be empty.
    *
    * @generated from field: string task = 2;
    */
@@ -262,7 +263,8 @@ export const EgressSpec_ModeSchema: GenEnum<EgressSpec_Mode> = /*@__PURE__*/
  */
 export type RepositorySpec = Message<"claudecluster.session.v1alpha1.RepositorySpec"> & {
   /**
-   * An http or https URI without credentials.
+   * An http or https URI without credentials. The control API also takes what well-known sites show for cloning or as a
+   * page, and gives the URI that it means.
    *
    * @generated from field: string uri = 1;
    */

@@ -6,24 +6,19 @@ import type { ImageFacts, Runtime } from "../runtime/runtime.ts";
 import type { HostConfig } from "../config.ts";
 import type { HostLink } from "../daemon/host-link.ts";
 import type { HostDirectories } from "../directories.ts";
-import { asExplainedError } from "../file-problem.ts";
 import { tryRuntimeDirectory } from "../daemon/runtime-directory.ts";
 import { tryStateDirectory } from "../state-directory.ts";
 import { VERSION } from "../version.ts";
+import type { Credential } from "../broker/credential.ts";
+import { checkEndpoint } from "./check-endpoint.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
+import { type Finding, problem } from "./finding.ts";
 import { newerConfig } from "./newer-config.ts";
 import { printJson } from "./print-json.ts";
 
 /** Claude Code is released on most weekdays; one much older than this misses fixes. */
 const OLD_CLI_DAYS = 30;
 const LOW_DISK_BYTES = 2 * 1024 ** 3;
-
-interface Finding {
-  subject: string;
-  ok: boolean;
-  message: string;
-  help?: string;
-}
 
 /** What the doctor looks at. An error in the place of something that could not be read is a finding itself. */
 export interface DoctorOptions {
@@ -47,7 +42,7 @@ export async function doctorCommand(
     { subject: "claudecluster", ok: true, message: `${VERSION}, Node ${process.versions.node}` },
     ...(config === place || configured !== undefined ? [] : [problem("configuration", config)]),
     ...(await checkEngine(runtime, configured, io.signal)),
-    ...(configured === undefined ? [] : [await checkCredential(configured)]),
+    ...(configured === undefined ? [] : await checkModel(configured, io.signal)),
     ...(place instanceof AppError ? [problem("directories", place)] : await checkPlace(place)),
   ];
   if (options.json) printJson(io.stdout, findings);
@@ -58,11 +53,6 @@ export async function doctorCommand(
     }
   }
   return findings.every(({ ok }) => ok) ? EXIT.done : EXIT.environment;
-}
-
-function problem(subject: string, error: unknown): Finding {
-  const { message, help } = asExplainedError(error);
-  return { subject, ok: false, message, ...(help !== "" && { help }) };
 }
 
 async function checkEngine(runtime: Runtime, config: HostConfig | undefined, signal: AbortSignal): Promise<Finding[]> {
@@ -92,24 +82,28 @@ async function checkEngine(runtime: Runtime, config: HostConfig | undefined, sig
   return [engine, { subject, ok: true, message, ...old }];
 }
 
-async function checkCredential({
-  configDirectory,
-  environmentCredential,
-  modelEndpoint,
-}: HostConfig): Promise<Finding> {
+/** Looks at the credential, and whether the endpoint takes it. */
+async function checkModel(
+  { configDirectory, environmentCredential, modelEndpoint }: HostConfig,
+  signal: AbortSignal,
+): Promise<Finding[]> {
   const subject = "credential";
-  try {
-    const credential = await new ConfiguredCredential({ configDirectory, environmentCredential }).read();
-    if (credential !== undefined) return { subject, ok: true, message: `${credential.kind} for ${modelEndpoint.host}` };
-  } catch (error) {
-    return problem(subject, error);
-  }
-  return {
+  let credential: Credential | undefined;
+  let finding: Finding = {
     subject,
     ok: false,
     message: "No credential for the model is configured.",
     help: "Store an API key, or a token from `claude setup-token`: claudecluster credential set",
   };
+  try {
+    credential = await new ConfiguredCredential({ configDirectory, environmentCredential }).read();
+    if (credential !== undefined) {
+      finding = { subject, ok: true, message: `${credential.kind} for ${modelEndpoint.host}` };
+    }
+  } catch (error) {
+    finding = problem(subject, error);
+  }
+  return [finding, await checkEndpoint(modelEndpoint, credential, { signal })];
 }
 
 async function checkPlace({ directories, link }: Exclude<DoctorOptions["place"], AppError>): Promise<Finding[]> {

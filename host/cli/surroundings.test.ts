@@ -53,6 +53,7 @@ async function run({ env }: TestDirectories, args: string[], options: RunOptions
 
 test.each(["status", "shutdown", "list", "doctor"])("%s says that the socket's path is too long", async (command) => {
   await using place = await makeHostDirectories();
+  askNobody(place);
   const long = `${place.directories.runtimeDirectory}/${"x".repeat(120)}`;
   const { end, all } = await run(place, [command], { env: { CLAUDECLUSTER_RUNTIME_DIR: long } });
   expect(all).toContain(`${long} has too long a path for a socket`);
@@ -337,6 +338,12 @@ const OTHERS: [what: string, fault: Fault][] = [
   ],
 ];
 
+/** Keeps the doctor from asking the real model's endpoint. */
+function askNobody(place: TestDirectories, uid = 0): void {
+  writeFileSync(configOf(place), JSON.stringify({ base_url: "http://127.0.0.1:9" }), { mode: 0o600 });
+  chownSync(configOf(place), uid, uid);
+}
+
 /** Leaves directories that the host of a test can be looked for in. */
 function repair(place: TestDirectories): void {
   rmSync(socketOf(place), { recursive: true, force: true });
@@ -358,6 +365,7 @@ describe.each<[string, Fault]>([
   test.each(["doctor", "list"])("%s says which path, why, and what to do", async (command) => {
     await using place = await makeHostDirectories();
     const { undo = () => {}, ...options } = fault.make(place);
+    if (fault.subject !== "configuration") askNobody(place, options.uid);
     try {
       const { end, stdout, all } = await run(place, [command], options);
       const lines = all.split("\n");
@@ -452,6 +460,7 @@ test.each([
   ["tcp://no-such-host.invalid:2375", /the name no-such-host\.invalid is not resolved\.\n +Start it/],
 ])("the doctor says what is wrong with the engine at %s", async (engine, says) => {
   await using place = await makeHostDirectories();
+  askNobody(place);
   const { end, stdout } = await run(place, ["doctor"], { env: { DOCKER_HOST: engine } });
   expect(stdout).toMatch(says);
   expect(stdout).not.toMatch(ERRNO);

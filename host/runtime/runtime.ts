@@ -94,8 +94,9 @@ export interface Runtime extends AsyncDisposable {
   /** Every container of ours, running or not; never a foreign one. */
   list(options: { signal: AbortSignal }): Promise<ContainerRef[]>;
   /**
-   * Removes containers of sessions that ended before a time (ms since 1970), whichever host they were of: one whose state
-   * is lost leaves them for good. Never one that runs or is paused, of a session that is live, or without our labels.
+   * Removes containers of sessions that ended before a time (ms since 1970), or were created before it and never started,
+   * whichever host they were of: one whose state is lost leaves them for good. Never one that runs or is paused, of a
+   * session that is live, or without our labels.
    * Returns their ids. Throws, once it has tried them all, if one would not go.
    */
   removeAbandoned(options: RemoveAbandonedOptions): Promise<string[]>;

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { DockerRuntime, type DockerRuntimeOptions } from "../../host/runtime/docker/docker-runtime.ts";
 import type { ContainerRef, ContainerRequest, Runtime } from "../../host/runtime/runtime.ts";
+import { markedHostId } from "../support/run-mark.ts";
 import { type ContractImages, docker } from "./contract-image.ts";
 import { enginePath } from "./engine-path.ts";
 import { EngineProxy } from "./engine-proxy.ts";
@@ -15,7 +16,7 @@ export class DockerHarness implements RuntimeHarness {
   readonly missingImage = DockerHarness.missingImage;
   readonly proxy: EngineProxy;
   readonly #images: ContractImages;
-  readonly #hostId = `contract-${randomUUID()}`;
+  readonly #hostId = markedHostId();
   readonly #runtimes: Runtime[] = [];
   readonly #foreign: string[] = [];
 

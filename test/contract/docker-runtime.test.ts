@@ -1,9 +1,11 @@
+import { randomUUID } from "node:crypto";
 import { createServer } from "node:net";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { DockerRuntime } from "../../host/runtime/docker/docker-runtime.ts";
+import { docker } from "./contract-image.ts";
 import { dockerRig } from "./docker-rig.ts";
 
 const signal = AbortSignal.timeout(600_000);
@@ -80,6 +82,21 @@ test("an image without the bridge is told from an agent that is down", async () 
   const failure = container.dial({ signal });
   await expect(failure).rejects.toMatchObject({ reason: "AGENT_UNREACHABLE", retryable: true });
   await expect(failure).rejects.toThrow(/dial-stdio/);
+});
+
+test("a container that was created and never started is abandoned like one that has ended", async () => {
+  const sessionId = `lost-${randomUUID()}`;
+  const labels = { session: sessionId, host: "a-host-that-is-lost", uid: "20000", version: "1.2.3" };
+  const given = Object.entries(labels).flatMap(([name, value]) => ["--label", `dev.claudecluster.${name}=${value}`]);
+  const id = await docker("create", "--network", "none", ...given, rig.images.agent);
+  const remove = (endedBeforeMs: number) =>
+    rig.runtime.removeAbandoned({ endedBeforeMs, isLive: (each) => each !== sessionId, signal });
+  try {
+    expect(await remove(Date.now() - 60_000)).toEqual([]);
+    expect(await remove(Date.now() + 60_000)).toEqual([id]);
+  } finally {
+    await docker("rm", "--force", id).catch(() => {});
+  }
 });
 
 describe("without an engine", () => {

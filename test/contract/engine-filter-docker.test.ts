@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { containerConfig } from "../../host/runtime/docker/container-config.ts";
 import { containerName } from "../../host/runtime/docker/container-name.ts";
 import { EXEC_START, execConfig } from "../../host/runtime/docker/exec-config.ts";
+import { markedHostId } from "../support/run-mark.ts";
 import { type ContractImages, buildContractImages, docker } from "./contract-image.ts";
 import { enginePath } from "./engine-path.ts";
 import { type FilteredEngine, openFilteredEngine } from "./filtered-engine.ts";
@@ -14,7 +15,7 @@ import { type RawAnswer, sendRaw } from "./raw-engine.ts";
 
 const MIB = 2 ** 20;
 const engine = enginePath();
-const hostId = `filter-${randomUUID()}`;
+const hostId = markedHostId();
 let images: ContractImages;
 let filtered: FilteredEngine;
 let sessionId: string;

@@ -71,7 +71,7 @@ test("a container carries the labels that it is found by, and its session's uid 
   };
   expect(Config.Labels).toMatchObject({
     "dev.claudecluster.session": request.sessionId,
-    "dev.claudecluster.host": expect.stringMatching(/^contract-/),
+    "dev.claudecluster.host": expect.stringMatching(/^run-/),
     "dev.claudecluster.uid": String(sessionUid),
     "dev.claudecluster.version": expect.stringMatching(/^\d/),
   });

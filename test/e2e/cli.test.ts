@@ -96,8 +96,10 @@ test.each([
 test("doctor finds everything in order, and says what to do about what is not", async () => {
   const good = await cli(["doctor"]);
   expect(good.code, good.stdout).toBe(0);
+  expect(good.stdout).toMatch(/model .* answers and takes the credential/);
   expect(good.stdout).toMatch(/image .* with Claude Code \d+\.\d+\.\d+/);
   await using bare = await makeHostDirectories();
+  await bare.configure({ base_url: rig.model.url });
   const bad = await claudecluster(bare, ["doctor", "--json"], {
     env: { ANTHROPIC_API_KEY: "of no use to a host", DOCKER_HOST: "unix:///nowhere.sock" },
   });

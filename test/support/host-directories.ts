@@ -5,13 +5,14 @@ import { HostLink } from "../../host/daemon/host-link.ts";
 import type { HostDirectories } from "../../host/directories.ts";
 import type { Sessions } from "../../host/session/sessions.ts";
 import { isFinal } from "../../proto/index.ts";
+import { markedHostId } from "./run-mark.ts";
 
 /** Directories of one host's own, with everything that they need to be used. */
 export interface TestDirectories extends AsyncDisposable {
   directories: HostDirectories;
   /** The variables that name them. */
   env: Record<string, string>;
-  /** Writes config.json. The image is that of CLAUDECLUSTER_IMAGE unless it names one. */
+  /** Writes config.json, and gives the host an id of this run. The image is that of CLAUDECLUSTER_IMAGE unless it names one. */
   configure(config: object): Promise<void>;
 }
 
@@ -35,10 +36,15 @@ export async function makeHostDirectories(): Promise<TestDirectories> {
       CLAUDECLUSTER_STATE_DIR: directories.stateDirectory,
       CLAUDECLUSTER_RUNTIME_DIR: directories.runtimeDirectory,
     },
-    configure: (config) => {
+    async configure(config) {
       const image = process.env["CLAUDECLUSTER_IMAGE"];
       const whole = { ...(image !== undefined && { image }), ...config };
-      return writeFile(join(directories.configDirectory, "config.json"), JSON.stringify(whole), { mode: 0o600 });
+      await writeFile(join(directories.configDirectory, "config.json"), JSON.stringify(whole), { mode: 0o600 });
+      await mkdir(directories.stateDirectory, { recursive: true, mode: 0o700 });
+      // Kept if there is one.
+      await writeFile(join(directories.stateDirectory, "host-id"), markedHostId(), { mode: 0o600, flag: "wx" }).catch(
+        () => {},
+      );
     },
     async [Symbol.asyncDispose]() {
       using link = new HostLink({ directories, env: {} });

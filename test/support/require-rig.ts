@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
+import { isOfAnotherRun } from "./run-mark.ts";
 
 /** Longer than a session of the demo or of another run of the suite. */
 const OTHERS_MS = 90_000;
@@ -23,14 +24,16 @@ export function setup(): () => Promise<void> {
   };
 }
 
+/** Not what belongs to another run that says so. */
 function leftovers(): string[] {
   return OURS.flatMap((kind) => {
-    const all = kind === "container" ? ["--all"] : [];
-    const ids = docker(kind, "ls", ...all, "-q", "--filter", "label=dev.claudecluster.session");
-    return ids
+    const [all, id] = kind === "container" ? [["--all"], "{{.ID}}"] : [[], kind === "volume" ? "{{.Name}}" : "{{.ID}}"];
+    const format = `${id} {{.Label "dev.claudecluster.host"}}`;
+    const lines = docker(kind, "ls", ...all, "--format", format, "--filter", "label=dev.claudecluster.session");
+    return lines
       .split("\n")
-      .filter((id) => id !== "")
-      .map((id) => `${kind} ${id}`);
+      .filter((line) => line !== "" && !isOfAnotherRun(line.split(" ")[1] ?? ""))
+      .map((line) => `${kind} ${line.split(" ")[0]}`);
   });
 }
 

@@ -48,15 +48,18 @@ export async function startRig({ listen }: { listen?: string } = {}): Promise<Ri
   return { ...world, mcp, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-/** Starts a scripted model and a git server, with a way to a host of its own. */
-export async function startHostRig(options: { config?: object; env?: Record<string, string> } = {}): Promise<HostRig> {
+/** Starts a scripted model and a git server, with a way to a host of its own, which Node is started for with these options. */
+export async function startHostRig(
+  options: { config?: object; env?: Record<string, string>; nodeOptions?: string[] } = {},
+): Promise<HostRig> {
   await using stack = new AsyncDisposableStack();
   const world = stack.use(await startWorld());
   const place = stack.use(await makeHostDirectories());
   await place.configure({ base_url: world.model.url, credential: { api_key: world.key }, ...options.config });
   const { directories } = place;
   const env = { ...place.env, ...options.env };
-  const link = stack.use(new HostLink({ directories, env, command: [process.execPath, CLAUDECLUSTER] }));
+  const command = [process.execPath, ...(options.nodeOptions ?? []), CLAUDECLUSTER];
+  const link = stack.use(new HostLink({ directories, env, command }));
   const owned = stack.move();
   return { ...world, place, link, sessions: link.sessions, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

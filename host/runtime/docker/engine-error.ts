@@ -1,4 +1,5 @@
 import { AppError, asAppError, type ErrorKind } from "../../../proto/index.ts";
+import { connectProblem } from "../../connect-problem.ts";
 
 /** Nothing was sent: the engine was not reached at all. */
 const NOT_REACHED = new Set([
@@ -46,7 +47,7 @@ export function engineError(error: unknown, { reason, what }: { reason: string; 
     const what = NOT_REACHED.has(code)
       ? "The Docker engine is not running"
       : "The connection to the Docker engine broke";
-    const message = `${what}: ${whyBroken(error, code)}.`;
+    const message = `${what}: ${connectProblem(error)}.`;
     return new AppError("RUNTIME_UNAVAILABLE", message, {
       kind: "UNAVAILABLE",
       metadata: { code },
@@ -91,29 +92,6 @@ function codeOf(error: unknown): string {
   return typeof error === "object" && error !== null && "code" in error && typeof error.code === "string"
     ? error.code
     : "";
-}
-
-/** Says in words what Node's codes mean, and where. */
-function whyBroken(error: unknown, code: string): string {
-  const { address = "", port, hostname = "" } = error as { address?: string; port?: number; hostname?: string };
-  const at = port === undefined ? address : `${address}:${port}`;
-  switch (code) {
-    case "ENOENT":
-      return `there is no socket at ${at}`;
-    case "ENOTDIR":
-      return `something on the way to ${at} is not a directory`;
-    case "ECONNREFUSED":
-      return `nothing listens at ${at}`;
-    case "ENOTFOUND":
-    case "EAI_AGAIN":
-      return `the name ${hostname} is not resolved`;
-    case "EHOSTUNREACH":
-    case "EHOSTDOWN":
-    case "ENETUNREACH":
-      return `there is no way to ${at}`;
-    default:
-      return error instanceof Error ? error.message : code;
-  }
 }
 
 /** The sentence in the engine's answer, without docker-modem's wrapping "(HTTP code 409) unexpected - … ". */

@@ -3,6 +3,9 @@ import type { Engine } from "./engine.ts";
 import { LABELS, refFrom } from "./labels.ts";
 import { removeContainer } from "./remove-container.ts";
 
+/** States of containers in which nothing runs, and nothing will by itself: of "dead" ones a removal has failed. */
+const OVER: ReadonlySet<string> = new Set(["created", "exited", "dead"]);
+
 /** See Runtime.removeAbandoned. */
 export async function removeAbandoned(
   engine: Engine,
@@ -14,11 +17,12 @@ export async function removeAbandoned(
   for (const { Id: id, State, Labels } of await engine.listContainers([LABELS.uid], { signal })) {
     const labels = Labels ?? {};
     const ref = refFrom({ id, createTimeMs: 0, running: false, labels }, labels[LABELS.host] ?? "");
-    if (State !== "exited" || ref === undefined || isLive(ref.sessionId)) continue;
+    if (!OVER.has(State) || ref === undefined || isLive(ref.sessionId)) continue;
     try {
-      const { State: state } = await engine.inspectContainer(id, { signal });
+      const { State: state, Created } = await engine.inspectContainer(id, { signal });
+      const endTime = state.Status === "created" ? Created : state.FinishedAt;
       // A time that is not told is none.
-      if (state.Status !== "exited" || !(Date.parse(state.FinishedAt) < endedBeforeMs)) continue;
+      if (!OVER.has(state.Status) || !(Date.parse(endTime) < endedBeforeMs)) continue;
       await removeContainer(engine, id);
       removed.push(id);
     } catch (error) {

@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, expect, test, vi } from "vitest";
 import { SessionSpecSchema } from "../../proto/index.ts";
@@ -25,9 +26,31 @@ test("leads everything to the relay, with a key that is none", () => {
     ANTHROPIC_API_KEY: "placeholder",
     HTTPS_PROXY: "http://127.0.0.1:3128",
     https_proxy: "http://127.0.0.1:3128",
-    NO_PROXY: "127.0.0.1,localhost",
     HOME: "/home/claude",
     PATH: "/usr/bin:/bin",
+  });
+});
+
+test("leads nothing to the relay that is the container's own", () => {
+  const { NO_PROXY = "", no_proxy: lower } = claudeEnvironment(create(SessionSpecSchema), options);
+  expect(NO_PROXY).toBe(lower);
+  expect(NO_PROXY.split(",")).toEqual(
+    expect.arrayContaining(["localhost", ".localhost", "127.0.0.1", "127.0.0.0/8", "0.0.0.0", "::1", hostname()]),
+  );
+  // Python's httpx cannot be used where it reads this.
+  expect(NO_PROXY).not.toContain("[");
+});
+
+test("has Node and Java use the relay, too, unless the session thinks otherwise", () => {
+  const plain = claudeEnvironment(create(SessionSpecSchema), options);
+  expect(plain).toMatchObject({ NODE_USE_ENV_PROXY: "1" });
+  expect(plain["JAVA_TOOL_OPTIONS"]).toMatch(
+    /^-Dhttp\.proxyHost=127\.0\.0\.1 -Dhttp\.proxyPort=3128 -Dhttps\..*127\.\*\|/,
+  );
+  const environment = { NODE_USE_ENV_PROXY: "0", JAVA_TOOL_OPTIONS: "-Dhttp.proxyHost=" };
+  expect(claudeEnvironment(create(SessionSpecSchema, { environment }), options)).toMatchObject({
+    NODE_USE_ENV_PROXY: "0",
+    JAVA_TOOL_OPTIONS: expect.stringMatching(/ -Dhttp\.nonProxyHosts=\S+ -Dhttp\.proxyHost=$/) as string,
   });
 });
 

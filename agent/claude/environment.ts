@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import type { SessionSpec } from "../../proto/index.ts";
 
 export interface EnvironmentOptions {
@@ -17,8 +18,10 @@ export interface EnvironmentOptions {
  */
 export function claudeEnvironment(spec: SessionSpec, options: EnvironmentOptions): Record<string, string> {
   const proxy = `http://127.0.0.1:${options.proxyPort}`;
-  const direct = "127.0.0.1,localhost";
+  const direct = own.join(",");
   return {
+    // A session may think otherwise.
+    NODE_USE_ENV_PROXY: "1",
     ...spec.environment,
     PATH: options.path,
     HOME: options.home,
@@ -35,6 +38,7 @@ export function claudeEnvironment(spec: SessionSpec, options: EnvironmentOptions
     https_proxy: proxy,
     NO_PROXY: direct,
     no_proxy: direct,
+    JAVA_TOOL_OPTIONS: javaOptions(spec, options.proxyPort),
     // Updates, telemetry and error reports have nowhere to go.
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
     DISABLE_AUTOUPDATER: "1",
@@ -43,6 +47,29 @@ export function claudeEnvironment(spec: SessionSpec, options: EnvironmentOptions
     ...gitConfig(spec, options.urlConfig ?? []),
     ...extra(spec, options),
   };
+}
+
+/**
+ * The container's own names and addresses, in the forms that programs know: names with what is below them, networks (curl,
+ * Go, Python's requests), ranges (Node's http), and addresses for the rest, which knows no more. Not "[::1]", on which
+ * Python's httpx breaks.
+ */
+const own = [
+  ...new Set([
+    ...["localhost", ".localhost", "127.0.0.1", "127.0.0.2", "127.0.0.0/8", "127.0.0.1-127.255.255.254"],
+    ...["0.0.0.0", "::1", "::", hostname()],
+  ]),
+];
+
+/** Java knows no variables for proxies. What the session brings counts after it, and so before it. */
+function javaOptions({ environment }: SessionSpec, proxyPort: number): string {
+  const given = environment["JAVA_TOOL_OPTIONS"];
+  const direct = ["localhost", "*.localhost", "127.*", "0.0.0.0", "[::1]", "[::]", hostname()];
+  return [
+    ...["http", "https"].flatMap((scheme) => [`-D${scheme}.proxyHost=127.0.0.1`, `-D${scheme}.proxyPort=${proxyPort}`]),
+    `-Dhttp.nonProxyHosts=${direct.join("|")}`,
+    ...(given === undefined ? [] : [given]),
+  ].join(" ");
 }
 
 /** The session may bring entries of its own: https://git-scm.com/docs/git-config#ENVIRONMENT */

@@ -30,6 +30,15 @@ test.each(["b.test:443", "a.test:80", "x.a.test:443", "test:443", "1.1.1.1:443"]
   },
 );
 
+test.each(["127.0.0.2:80", "0.0.0.0:3000", "[::1]:80", "app.localhost:5173", "localhost:80"])(
+  "says of %s that the container is to reach itself",
+  async (authority) => {
+    expect(await findDestination(authority, rules({}))).toEqual({
+      refused: "not on the list; reach your own servers without the proxy",
+    });
+  },
+);
+
 test.each([[["10.0.0.1"]], [["1.1.1.1", "127.0.0.1"]], [["::ffff:192.168.0.1"]], [["169.254.169.254"]]])(
   "refuses a listed name that resolves to %j",
   async (addresses) => {

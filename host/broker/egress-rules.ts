@@ -50,7 +50,10 @@ export async function findDestination(
   const mayBePrivate = rules.allowedPrivate.has(authority);
   const { host, port } = split(authority);
   if (!mayBePrivate && !rules.allowed.has(authority)) {
-    if (!rules.open) return { refused: "not on the list" };
+    if (!rules.open)
+      return {
+        refused: isInside(host) ? "not on the list; reach your own servers without the proxy" : "not on the list",
+      };
     if (MAIL_PORTS.has(port)) return { refused: "mail may be sent to listed destinations only" };
   }
   let addresses: string[];
@@ -68,6 +71,11 @@ export async function findDestination(
   if (own !== undefined) return { refused: `it resolves to ${own}, which is this machine or beside it` };
   const [address] = addresses;
   return address === undefined ? { refused: "the name does not resolve" } : { host, port, address };
+}
+
+/** Whether a container that asks for it means itself. */
+function isInside(host: string): boolean {
+  return /^(?:127(?:\.\d{1,3}){3}|0\.0\.0\.0|::1?|(?:.+\.)?localhost)$/.test(host);
 }
 
 function split(authority: string): { host: string; port: number } {

@@ -29,6 +29,24 @@ const MANIFEST = String.raw`[package]\nname = "probe"\nversion = "0.1.0"\n[depen
 /** apt as somebody who is not root, in directories of his own. */
 const APT = "apt-get -qq -o Dir::State::Lists=/tmp/apt/lists -o Dir::Cache=/tmp/apt/cache -o APT::Sandbox::User=";
 
+/** Programs that are not told of the proxy use it. */
+const NODE_FETCH = `node -e 'fetch("https://registry.npmjs.org/left-pad").then((answer) => answer.json()).then(({ name }) => console.log(name))'`;
+/** The container itself, as programs call it. */
+const OWN_NAMES = ["localhost", "127.0.0.1", "127.0.0.2", "0.0.0.0", "$(hostname)"];
+const GET = `require("http").get(process.argv[1], (answer) => answer.pipe(process.stdout))`;
+const FETCH = `fetch(process.argv[1]).then((answer) => answer.text()).then((text) => process.stdout.write(text))`;
+/** What is served inside is reached under each of them, by curl and by both of Node's ways. */
+const OWN_SERVERS = [
+  `node -e 'require("http").createServer((_, answer) => answer.end("answers")).listen(8000, "::", () => console.log("up"))' > /tmp/up &`,
+  "until grep -q up /tmp/up; do sleep 0.1; done",
+  ...OWN_NAMES.map((name) =>
+    ["curl -sS", `node -e '${GET}'`, `node -e '${FETCH}'`]
+      .map((get) => `echo '${name}' $(${get} "http://${name}:8000/" 2>&1)`)
+      .join("; "),
+  ),
+  "kill %1",
+].join("\n");
+
 /** Has every tool trust the authorities in a file. */
 const trust = (file: string) => ({
   NODE_EXTRA_CA_CERTS: file,
@@ -72,13 +90,15 @@ test("npm installs a package with a native binary, apt-get, pip, cargo and go do
   const authorities = certificate.cert + (existsSync(AUTHORITIES) ? readFileSync(AUTHORITIES, "utf8") : "");
   const python = "PYTHONPATH=root/usr/lib/python3/dist-packages PYTHONHOME=root/usr root/usr/bin/python3.11";
   // Of go one program is enough, which comes early in a large archive.
+  // The index is at an address which is the container's own by its looks.
+  const far = "export NO_PROXY= no_proxy=;";
   const tools = `$APT download ${CARGO} ${GO} && for deb in cargo*.deb lib*.deb; do dpkg -x $deb root; done && dpkg --fsys-tarfile golang*.deb 2>/dev/null | tar -x -C root --occurrence=1 ./${GO_ROOT}/bin/go; rm *.deb; export LD_LIBRARY_PATH=$(echo root/usr/lib/*-linux-*)`;
   const commands = [
     "mkdir /tmp/p && cd /tmp/p && npm init -y >/dev/null && npm install --no-audit --no-fund esbuild && npx esbuild --version",
     `mkdir -p /tmp/apt/lists/partial /tmp/apt/cache/archives/partial && cd /tmp/apt && $APT update && $APT download ${PYTHON} && for deb in *.deb; do dpkg -x $deb root; done; ls *.deb | wc -l`,
-    `cd /tmp/apt && export LD_LIBRARY_PATH=$(dirname root/usr/lib/*/libexpat.so.1):$(dirname root/lib/*/libexpat.so.1); ${python} -m pip download --index-url https://${index.authority}/simple claudecluster-probe 2>&1; ls *.whl`,
-    `mkdir /workspace/crate && cd /workspace/crate && ${tools} && mkdir src && touch src/lib.rs && printf '${MANIFEST}' > Cargo.toml && export CARGO_REGISTRIES_PROBE_INDEX=sparse+https://${index.authority}/crates/ && root/usr/bin/cargo vendor 2>&1; ls vendor`,
-    `cd /workspace/crate && export GOROOT=$PWD/root/${GO_ROOT} GOPATH=/tmp/go GOPROXY=https://${index.authority}/modules GOSUMDB=off && printf 'module probe\\nrequire claudecluster.test/probe v1.0.0\\n' > go.mod && $GOROOT/bin/go mod download -x 2>&1; ls /tmp/go/pkg/mod/claudecluster.test`,
+    `${far} cd /tmp/apt && export LD_LIBRARY_PATH=$(dirname root/usr/lib/*/libexpat.so.1):$(dirname root/lib/*/libexpat.so.1); ${python} -m pip download --index-url https://${index.authority}/simple claudecluster-probe 2>&1; ls *.whl`,
+    `${far} mkdir /workspace/crate && cd /workspace/crate && ${tools} && mkdir src && touch src/lib.rs && printf '${MANIFEST}' > Cargo.toml && export CARGO_REGISTRIES_PROBE_INDEX=sparse+https://${index.authority}/crates/ && root/usr/bin/cargo vendor 2>&1; ls vendor`,
+    `${far} cd /workspace/crate && export GOROOT=$PWD/root/${GO_ROOT} GOPATH=/tmp/go GOPROXY=https://${index.authority}/modules GOSUMDB=off && printf 'module probe\\nrequire claudecluster.test/probe v1.0.0\\n' > go.mod && $GOROOT/bin/go mod download -x 2>&1; ls /tmp/go/pkg/mod/claudecluster.test`,
     "curl -sS https://example.com/ 2>&1; curl -sS -i http://example.com/ 2>&1 | head -1",
     "npm view left-pad version --registry https://registry.example.com 2>&1",
   ];
@@ -104,3 +124,12 @@ test("npm installs a package with a native binary, apt-get, pip, cargo and go do
   expect(none.outputs[0]).toContain("403 Refused by ClaudeCluster");
   expect(none.decisions.filter((decision) => decision.startsWith("+"))).toEqual([`+127.0.0.1:${rig.git.port}`]);
 }, 300_000);
+
+test("Node's own clients use the proxy, and what is served inside is reached under all its names", async () => {
+  await using rig = await startHostRig();
+  const authorities = existsSync(AUTHORITIES) ? readFileSync(AUTHORITIES, "utf8") : "";
+  const commands = [NODE_FETCH, OWN_SERVERS];
+  const { outputs } = await run(rig, { commands, authorities, mode: EgressSpec_Mode.LISTED });
+  expect(outputs[0]).toMatch(/^left-pad$/m);
+  expect(outputs[1]!.trim().split("\n")).toEqual(OWN_NAMES.flatMap((name) => Array(3).fill(`${name} answers`)));
+}, 120_000);

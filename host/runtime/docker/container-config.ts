@@ -41,6 +41,8 @@ export function containerConfig(plan: ContainerPlan): ContainerCreateOptions {
   return {
     Image: request.image,
     User: "0:0",
+    // Resolves without a network, and needs no proxy.
+    Hostname: "localhost",
     Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
     Labels: labelsOf(request.sessionId, sessionUid, owner),
     HostConfig: hostConfig(plan, baseUid),

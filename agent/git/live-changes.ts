@@ -1,15 +1,22 @@
 import { create } from "@bufbuild/protobuf";
 import { AppError, type FileChange, FileChange_Kind, FileChangeSchema } from "../../proto/index.ts";
+import { OBJECT_FORMATS } from "./base-repository.ts";
+import { claimsStamp } from "./claims.ts";
 import { diffFiles, type FileDiff, objectSizes } from "./change-diff.ts";
-import { PrivateIndex, type PrivateIndexOptions } from "./private-index.ts";
+import { lookAtFew } from "./few-files.ts";
+import type { GitPlace } from "./git.ts";
+import { PrivateIndex, type PrivateIndexOptions, removeDirectory, scanPlace } from "./private-index.ts";
 import type { RawDiffEntry } from "./raw-diff.ts";
 import { quotePath, type RawPath } from "./raw-path.ts";
+import type { Touched } from "./touched-paths.ts";
 import { readChanges } from "./tree-changes.ts";
 
 /** The start commit's files are as old as the checkout: a second later git can tell them from later writes by time. */
 const SETTLE_AFTER_MS = 1100;
-/** Looking at the touched files alone trusts the kernel to have told of all of them. */
-const WHOLE_EVERY_MS = 10_000;
+/** Looking at the touched files alone trusts the kernel to have told of all of them: while there are any, for so long. */
+const WHOLE_EVERY_MS = 30_000;
+/** A look at everything that takes no longer than this is not worth avoiding. */
+const SHORT_MS = 150;
 /** Old versions stay in the object directory, which is memory, until it is thrown away: above this. */
 const MAX_STAGED_BYTES = 64 * 1024 * 1024;
 /** What one scan returns at most: the rest comes with the next ones. */
@@ -17,6 +24,8 @@ const MAX_DELTA_BYTES = 32 * 1024 * 1024;
 const MAX_DELTA_FILES = 2000;
 /** So few are diffed without asking for their sizes first. */
 const FEW_FILES = 20;
+/** What a look at a few files calls its directory. */
+const FEW = "few";
 
 /** What a scan of the work tree found. */
 export interface Scan {
@@ -29,7 +38,16 @@ export interface Scan {
   delta: { change: FileChange; patch: Buffer }[];
   /** More has changed than one scan returns: scan again. */
   more: boolean;
+  /** As the last whole scan found. */
   unreadablePaths: string[];
+}
+
+/** What a look at what was touched found. */
+export interface Look extends Scan {
+  /** It was a whole scan. */
+  whole: boolean;
+  /** Only a whole scan can tell of some of it. */
+  wholeIsDue: boolean;
 }
 
 interface Reported {
@@ -44,10 +62,17 @@ export class LiveChanges {
   readonly #startedAt = performance.now();
   #index: PrivateIndex | undefined;
   #settled = false;
+  #wholeIsDue = true;
   #wholeAt = -Infinity;
+  #wholeMs = 0;
+  /** Of Claude's own index at the last whole scan. */
+  #stamp: string | undefined;
   /** How much a new index had stored once it was up to date. */
   #freshBytes = 0;
-  #reported = new Map<RawPath, Reported>();
+  /** How much the last look at a few files has stored. */
+  #fewBytes = 0;
+  readonly #reported = new Map<RawPath, Reported>();
+  #unreadable = new Set<RawPath>();
   /** What was in .gitattributes files when the index was made. */
   #attributes = "";
 
@@ -57,7 +82,7 @@ export class LiveChanges {
 
   /** How much the scans have stored. */
   get stagedBytes(): number {
-    return this.#index?.stagedBytes ?? 0;
+    return this.#fewBytes + (this.#index?.stagedBytes ?? 0);
   }
 
   /** Makes the index while the checkout's can still be trusted. */
@@ -65,18 +90,50 @@ export class LiveChanges {
     this.#index = await PrivateIndex.create({ ...this.#options, name: "live", signal: options.signal });
   }
 
+  /** Looks at everything and returns what changed. Calls, of `look` too, must not overlap. */
+  async scan(options: { signal: AbortSignal }): Promise<Scan> {
+    const start = performance.now();
+    this.#stamp = await claimsStamp(this.#options.workTree);
+    const scan = await this.#scanOrStartOver(options);
+    this.#wholeAt = performance.now();
+    this.#wholeMs = this.#wholeAt - start;
+    this.#wholeIsDue = scan.more;
+    return scan;
+  }
+
   /**
-   * Returns what changed. `touched` are the files that may have: it looks at those alone, but now and then at all.
-   * Calls must not overlap.
+   * Looks at what was touched and returns what changed. Where only a whole scan can tell, it scans if `mayScan`, and
+   * otherwise says that one is due. Looks at few files first where a whole scan would make them wait.
    */
-  async scan(options: { touched?: readonly RawPath[] | undefined; signal: AbortSignal }): Promise<Scan> {
-    const { signal } = options;
-    const wholeIsDue = performance.now() - this.#wholeAt > WHOLE_EVERY_MS;
-    const only = wholeIsDue || !this.#settled ? undefined : options.touched;
+  async look(options: { touched: Touched; mayScan: boolean; signal: AbortSignal }): Promise<Look> {
+    const { touched, mayScan, signal } = options;
+    const { paths } = touched;
+    if (touched.all || this.#index === undefined) this.#wholeIsDue = true;
+    if (paths.length > 0 && performance.now() - this.#wholeAt > WHOLE_EVERY_MS) this.#wholeIsDue = true;
+    if ((await claimsStamp(this.#options.workTree)) !== this.#stamp) this.#wholeIsDue = true;
+    const waits = this.#index !== undefined && paths.length > 0 && this.#wholeMs > SHORT_MS;
+    if (this.#wholeIsDue && mayScan && !waits) {
+      return { ...(await this.scan({ signal })), whole: true, wholeIsDue: this.#wholeIsDue };
+    }
+    const delta = paths.length > 0 ? await this.#lookAtFew(paths, { signal }) : [];
+    return { ...this.#told(delta, { more: false }), whole: false, wholeIsDue: this.#wholeIsDue };
+  }
+
+  /** Frees what the scans take. The next one makes a new index. */
+  async release(options: { signal: AbortSignal }): Promise<void> {
+    const index = this.#index;
+    this.#index = undefined;
+    this.#fewBytes = 0;
+    await index?.dispose(options);
+    const { directory, place } = scanPlace({ ...this.#options, name: FEW });
+    await removeDirectory(place, directory, options);
+  }
+
+  async #scanOrStartOver({ signal }: { signal: AbortSignal }): Promise<Scan> {
     const known = this.#index;
     if (known !== undefined) {
       try {
-        const scan = await this.#scan(known, { only, fresh: false, signal });
+        const scan = await this.#scan(known, { fresh: false, signal });
         // Old versions of files take the room that new ones need: the next scan starts over.
         const enough = known.crowded ? 1.5 * this.#freshBytes : Math.max(4 * this.#freshBytes, MAX_STAGED_BYTES);
         const outgrown = known.stagedBytes > enough;
@@ -99,46 +156,87 @@ export class LiveChanges {
     return scan;
   }
 
-  /** Frees what the index takes. The next scan makes a new one. */
-  async release(options: { signal: AbortSignal }): Promise<void> {
-    const index = this.#index;
-    this.#index = undefined;
-    await index?.dispose(options);
-  }
-
-  async #scan(
-    index: PrivateIndex,
-    options: { only?: readonly RawPath[] | undefined; fresh: boolean; signal: AbortSignal },
-  ): Promise<Scan> {
-    const { only, fresh: first, signal } = options;
+  async #scan(index: PrivateIndex, options: { fresh: boolean; signal: AbortSignal }): Promise<Scan> {
+    const { fresh: first, signal } = options;
     if (!this.#settled && performance.now() - this.#startedAt > SETTLE_AFTER_MS) {
       await index.refresh({ signal });
       this.#settled = true;
     }
-    const { entries, unreadable, attributes } = await readChanges(index, { still: false, only, signal });
+    const { entries, unreadable, attributes } = await readChanges(index, { still: false, signal });
     if (!first && attributes !== this.#attributes) throw new Error("all files have to be read with other attributes");
     this.#attributes = attributes;
-    if (only === undefined) this.#wholeAt = performance.now();
-    const fresh = entries.filter((entry) => {
-      const known = this.#reported.get(entry.path);
-      return known?.newMode !== entry.newMode || known.newId !== entry.newId;
-    });
+    this.#unreadable = new Set(unreadable);
+    const fresh = entries.filter((entry) => this.#isNew(entry));
     const many = fresh.length > FEW_FILES;
     const sizes = many ? await objectSizes(index.place, fresh.slice(0, MAX_DELTA_FILES), { signal }) : undefined;
     const batch = sizes === undefined ? fresh : limit(fresh, sizes);
-    const delta: Scan["delta"] = [];
-    for (const { entry, change, patch } of await diff(index, batch, { sizes, signal })) {
-      this.#reported.set(entry.path, { newMode: entry.newMode, newId: entry.newId, change });
-      delta.push({ change, patch });
-    }
+    const delta = await this.#report(index.place, batch, { directory: index.directory, sizes, signal });
     const current = new Set(entries.map(({ path }) => path));
-    for (const path of this.#reported.keys()) {
-      if (current.has(path)) continue;
-      this.#reported.delete(path);
-      delta.push({ change: reverted(path), patch: Buffer.alloc(0) });
+    for (const path of this.#reported.keys()) if (!current.has(path)) delta.push(this.#revert(path));
+    return this.#told(delta, { more: batch.length < fresh.length });
+  }
+
+  /** Looks at these files alone. What it cannot tell of them makes a whole scan due. */
+  async #lookAtFew(paths: readonly RawPath[], { signal }: { signal: AbortSignal }): Promise<Scan["delta"]> {
+    const index = this.#index;
+    const odd = (path: RawPath): boolean =>
+      index === undefined ||
+      this.#unreadable.has(path) ||
+      [index.held, index.displaced, index.refused].some((paths) => paths.has(path));
+    const asked = paths.filter((path) => !odd(path));
+    if (asked.length < paths.length) this.#wholeIsDue = true;
+    if (asked.length === 0) return [];
+    try {
+      const differed = (path: RawPath): boolean => this.#reported.has(path);
+      const attributes = this.#attributes !== "" ? "changed" : index?.hasAttributes === true ? "some" : "none";
+      const few = await lookAtFew(asked, { ...this.#options, name: FEW, differed, attributes, signal });
+      this.#fewBytes = few.stagedBytes;
+      if (few.left.length > 0) this.#wholeIsDue = true;
+      const fresh = [...few.entries.values()].filter((entry) => entry !== undefined && this.#isNew(entry));
+      const batch = fresh as RawDiffEntry[];
+      const delta = await this.#report(few.place, batch, { directory: few.directory, sizes: undefined, signal });
+      for (const [path, entry] of few.entries) {
+        if (entry === undefined && this.#reported.has(path)) delta.push(this.#revert(path));
+      }
+      return delta;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof AppError && error.reason === "WORK_TREE_STUCK") throw error;
+      // Claude was quicker, or there is no room: the whole scan knows what to do.
+      this.#wholeIsDue = true;
+      return [];
     }
-    const changes = entries.flatMap(({ path }) => this.#reported.get(path)?.change ?? []);
-    return { changes, delta, more: batch.length < fresh.length, unreadablePaths: unreadable.map(quotePath) };
+  }
+
+  #isNew(entry: RawDiffEntry): boolean {
+    const known = this.#reported.get(entry.path);
+    return known?.newMode !== entry.newMode || known.newId !== entry.newId;
+  }
+
+  /** Diffs the files, and takes note of how they are told. */
+  async #report(
+    place: GitPlace,
+    batch: readonly RawDiffEntry[],
+    options: { directory: string; sizes: ReadonlyMap<string, number> | undefined; signal: AbortSignal },
+  ): Promise<Scan["delta"]> {
+    const { emptyTree } = OBJECT_FORMATS[this.#options.base.objectFormat];
+    const files = await diff(place, batch, { emptyTree, ...options });
+    return files.map(({ entry, change, patch }) => {
+      this.#reported.set(entry.path, { newMode: entry.newMode, newId: entry.newId, change });
+      return { change, patch };
+    });
+  }
+
+  #revert(path: RawPath): Scan["delta"][number] {
+    this.#reported.delete(path);
+    const change = create(FileChangeSchema, { path: quotePath(path), kind: FileChange_Kind.REVERTED });
+    return { change, patch: Buffer.alloc(0) };
+  }
+
+  #told(delta: Scan["delta"], { more }: { more: boolean }): Scan {
+    const paths = [...this.#reported.keys()].sort();
+    const changes = paths.flatMap((path) => this.#reported.get(path)?.change ?? []);
+    return { changes, delta, more, unreadablePaths: [...this.#unreadable].map(quotePath) };
   }
 }
 
@@ -155,20 +253,20 @@ function limit(entries: readonly RawDiffEntry[], sizes: ReadonlyMap<string, numb
 
 /** Diffs the files. One whose diff is above all limits gets an empty one. */
 async function diff(
-  index: PrivateIndex,
-  batch: RawDiffEntry[],
-  options: { sizes: ReadonlyMap<string, number> | undefined; signal: AbortSignal },
+  place: GitPlace,
+  batch: readonly RawDiffEntry[],
+  options: {
+    directory: string;
+    emptyTree: string;
+    sizes: ReadonlyMap<string, number> | undefined;
+    signal: AbortSignal;
+  },
 ): Promise<FileDiff[]> {
-  const { directory, emptyTree } = index;
-  const common = { directory, emptyTree, renames: false, maxPatchBytes: 4 * MAX_DELTA_BYTES, ...options };
+  const common = { renames: false, maxPatchBytes: 4 * MAX_DELTA_BYTES, ...options };
   try {
-    return (await diffFiles(index.place, batch, { ...common, patch: true })).files;
+    return (await diffFiles(place, batch, { ...common, patch: true })).files;
   } catch (error) {
     if (!(error instanceof AppError) || error.reason !== "OUTPUT_TOO_LARGE") throw error;
-    return (await diffFiles(index.place, batch, { ...common, patch: false })).files;
+    return (await diffFiles(place, batch, { ...common, patch: false })).files;
   }
-}
-
-function reverted(path: RawPath): FileChange {
-  return create(FileChangeSchema, { path: quotePath(path), kind: FileChange_Kind.REVERTED });
 }

@@ -6,12 +6,12 @@ import { beforeAll, expect, test } from "vitest";
 import { FileChange_Kind } from "../../proto/index.ts";
 import { CleanCheckout, differences } from "./fixtures/clean-checkout.ts";
 import { editRandomly, randomFrom } from "./fixtures/random-edits.ts";
-import { asClaude, requireRoot, SESSION, WorkArea } from "./fixtures/work-area.ts";
-import type { Workspace } from "./workspace.ts";
+import { asClaude, BASE, requireRoot, SESSION, WorkArea } from "./fixtures/work-area.ts";
+import type { Workspace, WorkspacePaths } from "./workspace.ts";
 
 beforeAll(requireRoot);
 
-/** Scans at every tick, as the agent does, and keeps the last diff of each file. */
+/** Looks at every tick, as the agent does, and keeps the last diff of each file. */
 async function follow(
   workspace: Workspace,
   body: (streamed: ReadonlyMap<string, string>, lookups: () => number) => Promise<void>,
@@ -22,9 +22,10 @@ async function follow(
   let scans = 0;
   const following = (async () => {
     for await (const _ of workspace.watch({ signal })) {
-      const { delta } = await workspace.scan({ signal });
+      const look = await workspace.look({ mayScan: true, signal });
       scans++;
-      for (const { change, patch } of delta) {
+      const rest = look.wholeIsDue ? await workspace.scan({ signal }) : { delta: [] };
+      for (const { change, patch } of [...look.delta, ...rest.delta]) {
         if (change.kind === FileChange_Kind.REVERTED) streamed.delete(change.path);
         else streamed.set(change.path, patch.toString("latin1"));
       }
@@ -38,7 +39,7 @@ async function follow(
   }
 }
 
-async function open(area: WorkArea): Promise<Workspace> {
+async function open(area: WorkArea, paths?: WorkspacePaths): Promise<Workspace> {
   area.source("repo", (directory, git) => {
     for (const name of ["lib", "dir", "out"]) {
       mkdirSync(join(directory, name));
@@ -48,7 +49,7 @@ async function open(area: WorkArea): Promise<Workspace> {
     git("add", "-A", "-f");
     git("commit", "-qm", "start");
   });
-  return await area.open(await area.spec("repo"));
+  return await area.open(await area.spec("repo"), paths);
 }
 
 test("shows a live view that comes to what is collected, whatever is done", async () => {
@@ -109,6 +110,48 @@ test("sees single files change, also when it looks at these alone", async () => 
     await expect.poll(isStill, { timeout: 15_000 }).toBe(true);
   });
 }, 60_000);
+
+test("tells of a touched file without the index of the whole", async () => {
+  await using area = new WorkArea();
+  const paths = area.paths({ session: SESSION, base: BASE });
+  const workspace = await open(area, paths);
+  const over = new AbortController();
+  const ticks = workspace.watch({ signal: over.signal });
+  await ticks.next();
+  await ticks.next(); // It is set up for certain.
+  await workspace.scan({ signal: over.signal });
+  asClaude(paths.scan, "for file in live/index few/index; do [ ! -e $file ] || echo nonsense > $file; done");
+  for (const [script, path] of [
+    ["echo more >> lib/a", "lib/a"],
+    ["echo new > dir/new", "dir/new"],
+    ["rm out/plain.txt", "out/plain.txt"],
+    ["mkdir fresh; sleep 0.5; echo x > fresh/file", "fresh/file"],
+  ] as const) {
+    asClaude(workspace.workTree, script);
+    const told = new Set<string>();
+    while (!told.has(path)) {
+      await ticks.next();
+      const { delta, whole } = await workspace.look({ mayScan: false, signal: over.signal });
+      expect(whole).toBe(false);
+      for (const { change } of delta) told.add(change.path);
+    }
+  }
+  over.abort();
+  await ticks.next();
+}, 30_000);
+
+test("says that a whole scan is due when Claude has added a file that git ignores", async () => {
+  await using area = new WorkArea();
+  const workspace = await open(area);
+  const signal = AbortSignal.timeout(20_000);
+  const look = async (): Promise<boolean> => (await workspace.look({ mayScan: false, signal })).wholeIsDue;
+  await workspace.scan({ signal });
+  expect(await look()).toBe(false);
+  asClaude(workspace.workTree, "echo x > forced.ignored; git add -f forced.ignored");
+  expect(await look()).toBe(true);
+  expect(pathsOf(await workspace.look({ mayScan: true, signal }))).toEqual(["forced.ignored"]);
+  expect(await look()).toBe(false);
+});
 
 test("tells of a file whose scan was cut off after git had taken the file in", async () => {
   await using area = new WorkArea();

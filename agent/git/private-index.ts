@@ -67,12 +67,6 @@ const SCAN_CONFIG = {
   "core.excludesFile": "/dev/null",
 };
 
-export interface ListOptions {
-  /** Paths of files, valid UTF-8. Default: everything. */
-  only?: readonly RawPath[] | undefined;
-  signal: AbortSignal;
-}
-
 export interface PrivateIndexOptions {
   base: BaseRepository;
   workTree: string;
@@ -85,6 +79,31 @@ export interface PrivateIndexOptions {
   /** An index of the start commit with the facts of a fresh checkout, to be copied. */
   copyOf?: string;
   signal: AbortSignal;
+}
+
+/** Returns the place for an index of our own with an object directory of its own, and the directory for both. */
+export function scanPlace(
+  options: Pick<PrivateIndexOptions, "base" | "workTree" | "scanDirectory" | "name" | "identity">,
+): { place: GitPlace; directory: string } {
+  const { base, workTree, identity } = options;
+  const directory = `${options.scanDirectory}/${options.name}`;
+  const variables = {
+    GIT_DIR: base.gitDir,
+    GIT_WORK_TREE: workTree,
+    GIT_INDEX_FILE: `${directory}/index`,
+    GIT_OBJECT_DIRECTORY: `${directory}/objects`,
+    GIT_ALTERNATE_OBJECT_DIRECTORIES: `${base.gitDir}/objects`,
+  };
+  return { place: { identity, variables, config: SCAN_CONFIG }, directory };
+}
+
+/** Removes a directory of ours, as the place's identity. */
+export async function removeDirectory(
+  place: GitPlace,
+  directory: string,
+  options: { signal: AbortSignal },
+): Promise<void> {
+  await shell(place, REMOVE, [directory], options);
 }
 
 /**
@@ -106,10 +125,8 @@ export class PrivateIndex {
   readonly #scanDirectory: string;
   readonly #marker = `.claudecluster-${randomBytes(12).toString("hex")}`;
 
-  /** Paths in the index that are not in the start commit. */
+  /** Paths in the index that are not in the start commit. Files of that commit stay in it when they are gone: see `goneEntry`. */
   added = new Set<RawPath>();
-  /** Files of the start commit that are gone from the work tree. They stay in the index: see `goneEntry`. */
-  gone: ReadonlyMap<RawPath, RawDiffEntry> = new Map();
   /** Files of the start commit that are not in the index either: something else took their place. */
   displaced: ReadonlySet<RawPath> = new Set();
   /** Files that are in the index as they are, since they are not in the encoding that their attributes name. */
@@ -123,8 +140,6 @@ export class PrivateIndex {
   #untouched = new Map<RawPath, { newId: string; untouched: boolean }>();
   /** The commits' ids for which files have been normalized. */
   #normalized = new Map<RawPath, string>();
-  /** What could not be read when last looked at. */
-  unreadable: readonly RawPath[] = [];
   /** Paths that git does not take at all, such as ".GIT/config". */
   readonly refused = new Set<RawPath>();
   /** Too large already when the index was made, and therefore not in it. */
@@ -143,25 +158,15 @@ export class PrivateIndex {
   stagedBytes = 0;
 
   private constructor(options: PrivateIndexOptions) {
-    const { base, workTree, scanDirectory } = options;
-    this.workTree = workTree;
-    this.directory = `${scanDirectory}/${options.name}`;
-    this.#base = base;
-    this.#scanDirectory = scanDirectory;
-    this.place = {
-      identity: options.identity,
-      variables: {
-        GIT_DIR: base.gitDir,
-        GIT_WORK_TREE: workTree,
-        GIT_INDEX_FILE: `${this.directory}/index`,
-        GIT_OBJECT_DIRECTORY: `${this.directory}/objects`,
-        GIT_ALTERNATE_OBJECT_DIRECTORIES: `${base.gitDir}/objects`,
-      },
-      config: SCAN_CONFIG,
-    };
-    this.ownerPlace = { ...this.place, identity: options.owner ?? options.identity };
-    const variables = { ...this.place.variables, GIT_DIR: base.rawGitDir };
-    this.#rawPlace = { ...this.place, variables };
+    this.workTree = options.workTree;
+    this.#base = options.base;
+    this.#scanDirectory = options.scanDirectory;
+    const { place, directory } = scanPlace(options);
+    this.place = place;
+    this.directory = directory;
+    this.ownerPlace = { ...place, identity: options.owner ?? options.identity };
+    const variables = { ...place.variables, GIT_DIR: options.base.rawGitDir };
+    this.#rawPlace = { ...place, variables };
   }
 
   /** Makes the index, replacing one of the same name, or leaves nothing behind. */
@@ -214,7 +219,7 @@ export class PrivateIndex {
 
   /** Removes the index and everything it stored. */
   async dispose(options: { signal: AbortSignal }): Promise<void> {
-    await shell(this.place, REMOVE, [this.directory], options);
+    await removeDirectory(this.place, this.directory, options);
   }
 
   /**
@@ -228,15 +233,12 @@ export class PrivateIndex {
   }
 
   /**
-   * Returns what differs between index and work tree by stat alone, of the given paths or of all. Complaints: some
-   * paths could not be looked at.
+   * Returns what differs between index and work tree by stat alone. Complaints: some paths could not be looked at.
    */
-  async listDirty(options: ListOptions): Promise<{ entries: RawDiffEntry[]; complaints: boolean }> {
-    const { only } = options;
-    const flags = ["diff-files", "-z", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=dirty"];
-    const args = ["--literal-pathspecs", ...flags, ...(only === undefined ? [] : asArguments([this.#marker, ...only]))];
+  async listDirty(options: { signal: AbortSignal }): Promise<{ entries: RawDiffEntry[]; complaints: boolean }> {
+    const args = ["diff-files", "-z", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=dirty"];
     const result = await this.#inWorkTree(args, options);
-    if (result.code !== 0) throw gitFailed(flags, result);
+    if (result.code !== 0) throw gitFailed(args, result);
     const entries = parseRawDiff(result.stdout);
     const ours = entries.some(({ path }) => path === this.#marker);
     if (!ours) throw new Error("the private index is not the one we wrote");
@@ -244,15 +246,12 @@ export class PrivateIndex {
   }
 
   /**
-   * Returns the files that are neither in the index nor ignored, of the given paths or of all. A nested repository is
-   * one path that ends in a slash.
+   * Returns the files that are neither in the index nor ignored. A nested repository is one path that ends in a slash.
    */
-  async listOthers(options: ListOptions): Promise<{ paths: RawPath[]; complaints: boolean }> {
-    const { only } = options;
-    const flags = ["ls-files", "-z", "--others", "--exclude-standard"];
-    const args = ["--literal-pathspecs", ...flags, ...(only === undefined ? [] : asArguments(only))];
+  async listOthers(options: { signal: AbortSignal }): Promise<{ paths: RawPath[]; complaints: boolean }> {
+    const args = ["ls-files", "-z", "--others", "--exclude-standard"];
     const result = await this.#inWorkTree(args, options);
-    if (result.code !== 0) throw gitFailed(flags, result);
+    if (result.code !== 0) throw gitFailed(args, result);
     return { paths: splitPaths(result.stdout), complaints: result.stderr !== "" };
   }
 
@@ -500,8 +499,4 @@ export class PrivateIndex {
   #blocking(signal: AbortSignal, work: (signal: AbortSignal) => Promise<RunResult>): Promise<RunResult> {
     return withoutBlocking(this.ownerPlace, this.workTree, signal, work);
   }
-}
-
-function asArguments(paths: readonly RawPath[]): string[] {
-  return ["--", ...paths.map((path) => Buffer.from(path, "latin1").toString("utf8"))];
 }

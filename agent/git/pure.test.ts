@@ -111,19 +111,19 @@ test("reads from inotifywait which files were touched, and when it cannot be sai
 
 test("keeps a few touched files, and says when they are not all", () => {
   const touched = new TouchedPaths();
-  expect(touched.take()).toBe(undefined);
+  expect(touched.take()).toEqual({ paths: [], all: true });
   touched.add("a");
   touched.add("a");
   touched.add("b");
-  expect(touched.take()).toEqual(["a", "b"]);
-  expect(touched.take()).toBe(undefined);
+  expect(touched.take()).toEqual({ paths: ["a", "b"], all: false });
+  expect(touched.take()).toEqual({ paths: [], all: false });
   touched.add("a");
   touched.add("\xff");
-  expect(touched.take()).toBe(undefined);
-  for (let n = 0; n < 100; n++) touched.add(String(n));
-  expect(touched.take()).toBe(undefined);
+  expect(touched.take()).toEqual({ paths: ["a"], all: true });
+  for (let n = 0; n <= 64; n++) touched.add(String(n));
+  expect(touched.take()).toEqual({ paths: [], all: true });
   touched.add("c");
-  expect(touched.take()).toEqual(["c"]);
+  expect(touched.take()).toEqual({ paths: ["c"], all: false });
 });
 
 test("reports progress in steps, from any pieces", () => {

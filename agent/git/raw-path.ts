@@ -38,3 +38,14 @@ export function splitPaths(output: Buffer): RawPath[] {
   paths.pop();
   return paths;
 }
+
+/** Returns the directories that a path is in, from the top one on. */
+export function parentsOf(path: RawPath): RawPath[] {
+  const parts = path.split("/");
+  return parts.slice(1).map((_, at) => parts.slice(0, at + 1).join("/"));
+}
+
+/** Returns the paths, valid UTF-8 all of them, as arguments of a command. */
+export function asArguments(paths: readonly RawPath[]): string[] {
+  return ["--", ...paths.map((path) => Buffer.from(path, "latin1").toString("utf8"))];
+}

@@ -4,30 +4,39 @@ import type { RawPath } from "./raw-path.ts";
 /** More than that, and looking at everything is quicker. */
 const MAX_PATHS = 64;
 
+/** What may have been touched in the work tree. */
+export interface Touched {
+  /** Files, valid UTF-8. */
+  paths: RawPath[];
+  /** Anything else may have been, too. */
+  all: boolean;
+}
+
 /** What the kernel said has been touched in the work tree since somebody last asked. */
 export class TouchedPaths {
   #paths = new Set<RawPath>();
-  #known = false;
+  #all = true;
 
   /** Notes a file. */
   add(path: RawPath): void {
     // Only what can go through an argument list.
     if (isUtf8(Buffer.from(path, "latin1"))) this.#paths.add(path);
-    else this.#known = false;
-    if (this.#paths.size > MAX_PATHS) this.addUnknown();
+    else this.#all = true;
+    if (this.#paths.size <= MAX_PATHS) return;
+    this.#paths.clear();
+    this.#all = true;
   }
 
   /** Notes that anything may have been touched. */
   addUnknown(): void {
-    this.#known = false;
-    this.#paths.clear();
+    this.#all = true;
   }
 
-  /** Returns the files touched since the last call. Undefined: these are not all, or there are none. */
-  take(): RawPath[] | undefined {
-    const paths = this.#known && this.#paths.size > 0 ? [...this.#paths] : undefined;
+  /** Returns what was touched since the last call. */
+  take(): Touched {
+    const touched = { paths: [...this.#paths], all: this.#all };
     this.#paths.clear();
-    this.#known = true;
-    return paths;
+    this.#all = false;
+    return touched;
   }
 }

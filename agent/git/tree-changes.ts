@@ -1,7 +1,7 @@
 import { type PathFact, findClosedDirectories, lookAt } from "./path-facts.ts";
 import { MAX_FILE_BYTES, type PrivateIndex } from "./private-index.ts";
 import { ABSENT, GITLINK, type RawDiffEntry } from "./raw-diff.ts";
-import type { RawPath } from "./raw-path.ts";
+import { parentsOf, type RawPath } from "./raw-path.ts";
 import { findSubmodules } from "./submodule.ts";
 import { together } from "./together.ts";
 
@@ -24,25 +24,22 @@ export interface TreeChanges {
 
 /**
  * Brings the index up to date with the work tree and returns how that differs from the start commit. With `still`
- * nobody changes the work tree meanwhile, and a file that cannot be found again is one that cannot be read. With
- * `only` it looks at those files; everything else counts as it was when last looked at, ignore rules included.
+ * nobody changes the work tree meanwhile, and a file that cannot be found again is one that cannot be read.
  */
 export async function readChanges(
   index: PrivateIndex,
-  options: { still: boolean; only?: readonly RawPath[] | undefined; signal: AbortSignal },
+  options: { still: boolean; signal: AbortSignal },
 ): Promise<TreeChanges> {
-  const { still, only, signal } = options;
-  const looked = new Set(only);
-  const left = (path: RawPath): boolean => only !== undefined && !looked.has(path);
-  const unreadable = new Set(index.unreadable.filter(left));
+  const { still, signal } = options;
+  const unreadable = new Set<RawPath>();
   const claims = await index.readClaims({ signal });
   const submodules = await findSubmodules(index, claims, { signal });
   await index.placeSubmodules(submodules.places, { signal });
   const placed = new Set(index.placedSubmodules);
   const [dirty, listed, ignored] = await together(signal, (signal) => [
-    index.listDirty({ only, signal }),
-    index.listOthers({ only, signal }),
-    index.listIgnored(only === undefined ? index.added : [], { signal }),
+    index.listDirty({ signal }),
+    index.listOthers({ signal }),
+    index.listIgnored(index.added, { signal }),
   ]);
   // What was new and is ignored by now counts no more, unless Claude has added it all the same. Where git cannot say,
   // all that was new is looked for again.
@@ -98,7 +95,6 @@ export async function readChanges(
   });
   for (const path of gone.keys()) if (index.added.has(path)) forget.add(path);
   await index.edit({ forget, signal });
-  for (const [path, entry] of index.gone) if (left(path)) gone.set(path, entry);
   const staged = await index.stage(staging, { signal });
   for (const path of staged.failed) unreadable.add(path);
 
@@ -140,20 +136,19 @@ export async function readChanges(
     for (const path of hidden) unreadable.delete(path);
     for (const directory of closed) unreadable.add(directory);
   }
-  index.gone = new Map([...gone].filter(([path]) => !index.added.has(path)));
-  index.unreadable = [...unreadable].sort();
   const sorted = [...entries.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   index.added = new Set(sorted.filter(({ oldMode }) => oldMode === ABSENT).map(({ path }) => path));
   const differs = new Set(sorted.map(({ path }) => path));
   return {
     entries: sorted,
-    unreadable: index.unreadable,
+    unreadable: [...unreadable].sort(),
     unconverted: [...index.unconverted].filter((path) => differs.has(path)).sort(),
     attributes: sorted.flatMap(({ path, newId }) => (isAttributes(path) ? [`${newId} ${path}`] : [])).join("\0"),
   };
 }
 
-function isAttributes(path: RawPath): boolean {
+/** Says whether it is a file of attributes. */
+export function isAttributes(path: RawPath): boolean {
   return /(?:^|\/)\.gitattributes$/.test(path);
 }
 
@@ -228,11 +223,6 @@ async function chooseTracked(
   const parents = new Set(files.flatMap(parentsOf));
   const above = await lookAt(index.place, index.workTree, [...parents], options);
   return files.filter((path) => parentsOf(path).every((directory) => above.get(directory)?.type === "d"));
-}
-
-function parentsOf(path: RawPath): RawPath[] {
-  const parts = path.split("/");
-  return parts.slice(1).map((_, at) => parts.slice(0, at + 1).join("/"));
 }
 
 /** Finds out which new files git passed over: they still count as other, or are tracked by Claude. */

@@ -4,12 +4,12 @@ import { type BaseRepository, openBase } from "./base-repository.ts";
 import type { Progress } from "./clone-progress.ts";
 import { type Collected, collectChanges, PatchTooLargeError } from "./final-changes.ts";
 import type { UrlConfig } from "./remote.ts";
-import { LiveChanges, type Scan } from "./live-changes.ts";
+import { LiveChanges, type Look, type Scan } from "./live-changes.ts";
 import { restorePatch } from "./restore-patch.ts";
 import type { RetryCutOptions } from "./retry-cut.ts";
 import { throwIfFull } from "./room.ts";
 import { makeSessionRepository } from "./session-repository.ts";
-import { TouchedPaths } from "./touched-paths.ts";
+import { type Touched, TouchedPaths } from "./touched-paths.ts";
 import { TurnTaking } from "./turn-taking.ts";
 import { watchTree } from "./watch-tree.ts";
 
@@ -98,17 +98,27 @@ export class Workspace {
     }
   }
 
-  /** Returns what differs now, and what of it is new since the last scan. Waits for other scans. */
+  /** Returns what differs now, and what of it is new since the last scan or look. Waits for others. */
   scan(options: { signal: AbortSignal }): Promise<Scan> {
-    return this.#turns.run(options.signal, async () => {
-      try {
-        return await this.#live.scan({ touched: this.#touched.take(), ...options });
-      } catch (error) {
-        // What was taken has not been looked at.
-        this.#touched.addUnknown();
-        throw error;
-      }
-    });
+    return this.#turns.run(options.signal, () => this.#whileTouched(() => this.#live.scan(options)));
+  }
+
+  /** Looks at what `watch` has told of, as LiveChanges does. Waits for others. */
+  look(options: { mayScan: boolean; signal: AbortSignal }): Promise<Look> {
+    return this.#turns.run(options.signal, () =>
+      this.#whileTouched((touched) => this.#live.look({ touched, ...options })),
+    );
+  }
+
+  async #whileTouched<T>(work: (touched: Touched) => Promise<T>): Promise<T> {
+    const touched = this.#touched.take();
+    try {
+      return await work(touched);
+    } catch (error) {
+      // What was taken has not been looked at.
+      this.#touched.addUnknown();
+      throw error;
+    }
   }
 
   /**

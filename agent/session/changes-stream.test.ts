@@ -16,21 +16,36 @@ import { toBinary } from "@bufbuild/protobuf";
 import { ChangesStream, type ChangesStreamOptions } from "./changes-stream.ts";
 
 type Scan = Awaited<ReturnType<ChangesStreamOptions["workspace"]["scan"]>>;
+type Look = Awaited<ReturnType<ChangesStreamOptions["workspace"]["look"]>>;
 
 /** A workspace in memory: what is put into `pending` is what the next scan finds. */
 class FakeWorkspace {
   readonly pending: { change: FileChange; patch: Buffer }[] = [];
+  /** Whole scans, and looks at what was touched. */
   readonly scans: number[] = [];
+  readonly looks: number[] = [];
+  scanIsDue = false;
   readonly known: FileChange[] = [];
   scanMs = 0;
+  lookMs = 0;
   failures = 0;
   running = 0;
   tick = () => {};
 
   async scan(): Promise<Scan> {
+    this.scanIsDue = false;
+    return await this.#find(this.scans, this.scanMs);
+  }
+
+  async look(): Promise<Look> {
+    const found = await this.#find(this.looks, this.lookMs);
+    return { ...found, whole: false, wholeIsDue: this.scanIsDue };
+  }
+
+  async #find(times: number[], ms: number): Promise<Scan> {
     expect(++this.running).toBe(1);
-    this.scans.push(Date.now());
-    if (this.scanMs > 0) await new Promise((resolve) => setTimeout(resolve, this.scanMs));
+    times.push(Date.now());
+    if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
     this.running -= 1;
     if (this.failures-- > 0) throw new Error("git was killed");
     const delta = this.pending.splice(0);
@@ -82,16 +97,16 @@ function patched(): string[] {
   return events.flatMap((event) => (event.case === "filePatched" ? [event.value.change!.path] : []));
 }
 
-test("makes one scan of many file events, and tells diffs before the list", async () => {
+test("makes one look of many file events, and tells diffs before the list", async () => {
   change("a.txt");
   change("b.txt");
   workspace.tick();
   await vi.advanceTimersByTimeAsync(10);
   workspace.tick();
   await vi.advanceTimersByTimeAsync(39);
-  expect(workspace.scans).toHaveLength(0);
+  expect(workspace.looks).toHaveLength(0);
   await vi.advanceTimersByTimeAsync(11);
-  expect(workspace.scans).toHaveLength(1);
+  expect(workspace.looks).toHaveLength(1);
   expect(events.map((event) => event.case)).toEqual(["filePatched", "filePatched", "changesUpdated"]);
   expect(events.at(-1)!.value).toMatchObject({ changeCount: 2 });
 });
@@ -99,7 +114,7 @@ test("makes one scan of many file events, and tells diffs before the list", asyn
 test("says nothing when nothing has changed", async () => {
   workspace.tick();
   await vi.advanceTimersByTimeAsync(1000);
-  expect(workspace.scans.length).toBeGreaterThan(0);
+  expect(workspace.looks.length).toBeGreaterThan(0);
   expect(events).toEqual([]);
 });
 
@@ -111,20 +126,56 @@ test("scans after tools that may change files, and not after those that only rea
   use("t1", "Read");
   use("t2", "Grep");
   await vi.advanceTimersByTimeAsync(1000);
-  expect(workspace.scans).toHaveLength(0);
+  expect(workspace.looks).toHaveLength(0);
   use("t3", "Bash");
   await vi.advanceTimersByTimeAsync(1000);
-  expect(workspace.scans).toHaveLength(1);
+  expect(workspace.looks).toHaveLength(1);
 });
 
-test("spends a tenth of the time on scans, however many events there are", async () => {
-  workspace.scanMs = 200;
-  for (let ms = 0; ms < 20_000; ms += 10) {
+/** Has something touched all the time. */
+async function touch({ ms }: { ms: number }): Promise<void> {
+  for (const end = Date.now() + ms; Date.now() < end;) {
     workspace.tick();
     await vi.advanceTimersByTimeAsync(10);
   }
-  expect(workspace.scans.length).toBeGreaterThan(5);
-  expect(workspace.scans.length).toBeLessThanOrEqual(11);
+}
+
+test("spends a tenth of the time on looks, however many events there are", async () => {
+  workspace.lookMs = 200;
+  await touch({ ms: 2000 });
+  const before = workspace.looks.length;
+  await touch({ ms: 20_000 });
+  expect(workspace.looks.length - before).toBeGreaterThan(5);
+  expect(workspace.looks.length - before).toBeLessThanOrEqual(11);
+});
+
+test("looks again at once after a while without", async () => {
+  workspace.lookMs = 100;
+  for (let count = 1; count <= 10; count++) {
+    workspace.tick();
+    await vi.advanceTimersByTimeAsync(50);
+    expect(workspace.looks).toHaveLength(count);
+    await vi.advanceTimersByTimeAsync(950);
+  }
+});
+
+test("spends a tenth of the time on whole scans, and does not let looks wait for their rest", async () => {
+  workspace.scanMs = 1000;
+  workspace.scanIsDue = true;
+  workspace.tick();
+  await vi.advanceTimersByTimeAsync(1100);
+  expect(workspace.scans).toHaveLength(1);
+  const firstAt = workspace.scans[0]!;
+  workspace.scanIsDue = true;
+  change("a.txt");
+  workspace.tick();
+  await vi.advanceTimersByTimeAsync(60);
+  expect(patched()).toEqual(["a.txt"]);
+  expect(workspace.scans).toHaveLength(1);
+  // Nothing more happens, and it comes all the same.
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(workspace.scans).toHaveLength(2);
+  expect(workspace.scans[1]! - firstAt).toBeGreaterThanOrEqual(10_000);
 });
 
 test("tries a failed scan again, by itself and less and less often", async () => {
@@ -133,7 +184,7 @@ test("tries a failed scan again, by itself and less and less often", async () =>
   workspace.tick();
   await vi.advanceTimersByTimeAsync(30_000);
   expect(patched()).toEqual(["a.txt"]);
-  expect(workspace.scans).toHaveLength(4);
+  expect(workspace.looks).toHaveLength(4);
 });
 
 test("sends a large diff in parts that fit, each with the hash of the whole", async () => {

@@ -2,15 +2,18 @@ import { createHash } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import type { Logger } from "../log.ts";
 import { ChangesUpdatedSchema, type EventBody, type FileChange, FilePatchedSchema } from "../../proto/index.ts";
+import type { Scan } from "../git/live-changes.ts";
 import type { Workspace } from "../git/workspace.ts";
-import { rest } from "../wait.ts";
+import { rest, within } from "../wait.ts";
 import { cutChanges } from "./session-result.ts";
 
 /** One save is several file events; together they make one scan. */
 const DEBOUNCE_MS = 50;
-/** After a scan of one unit of time come nine without: a tenth of the time at most. */
+/** After a look of one unit of time come nine without: a tenth of the time at most. The same for whole scans, by themselves. */
 const REST_FACTOR = 9;
-const MAX_REST_MS = 10_000;
+/** Rest that may be owed: looks now and then need not wait for each other. */
+const MAX_OWED_MS = 2000;
+const MAX_REST_MS = 30_000;
 const MAX_RETRY_MS = 30_000;
 /** With the path twice and the rest this stays below the 64 KiB of an event. */
 const PART_BYTES = 48 * 1024;
@@ -20,7 +23,7 @@ const LIST_BYTES = 48 * 1024;
 /** They change no file. */
 const READING_TOOLS = new Set(["Read", "Glob", "Grep", "WebFetch", "WebSearch", "TodoWrite", "ToolSearch"]);
 
-type ScannedWorkspace = Pick<Workspace, "scan" | "watch">;
+type ScannedWorkspace = Pick<Workspace, "scan" | "look" | "watch">;
 
 export interface ChangesStreamOptions {
   workspace: ScannedWorkspace;
@@ -38,6 +41,11 @@ export class ChangesStream {
   #running: Promise<unknown> = Promise.resolve();
   #dirty = false;
   #wake = () => {};
+  #scanIsDue = false;
+  /** When everything may be scanned again. */
+  #scanFromMs = -Infinity;
+  /** When all rest will have been taken. */
+  #restedMs = -Infinity;
 
   constructor(options: ChangesStreamOptions) {
     this.#options = options;
@@ -70,18 +78,21 @@ export class ChangesStream {
     await this.#running;
   }
 
-  /** Scans now and emits what is new. Throws what the workspace throws. */
+  /** Scans everything now and emits what is new. Throws what the workspace throws. */
   async scan({ signal }: { signal: AbortSignal }): Promise<void> {
-    const { workspace, emit } = this.#options;
     for (let more = true; more;) {
-      const scan = await workspace.scan({ signal });
-      more = scan.more;
-      if (scan.delta.length === 0) return;
-      for (const { change, patch } of scan.delta) await this.#emitPatch(change, patch);
-      const changes = cutChanges(scan.changes, LIST_BYTES);
-      const value = create(ChangesUpdatedSchema, { changes, changeCount: scan.changes.length });
-      emit({ case: "changesUpdated", value });
+      const scan = await this.#options.workspace.scan({ signal });
+      await this.#emitScan(scan);
+      more = scan.more && scan.delta.length > 0;
     }
+  }
+
+  async #emitScan(scan: Scan): Promise<void> {
+    if (scan.delta.length === 0) return;
+    for (const { change, patch } of scan.delta) await this.#emitPatch(change, patch);
+    const changes = cutChanges(scan.changes, LIST_BYTES);
+    const value = create(ChangesUpdatedSchema, { changes, changeCount: scan.changes.length });
+    this.#options.emit({ case: "changesUpdated", value });
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
@@ -98,24 +109,61 @@ export class ChangesStream {
     while (await this.#dirtied(signal)) {
       if (!(await rest(DEBOUNCE_MS, signal))) return;
       this.#dirty = false;
-      const start = performance.now();
+      let retryMs = 0;
       try {
-        await this.scan({ signal });
+        await this.#look(signal);
         failures = 0;
       } catch (error) {
         if (signal.aborted) return;
         failures += 1;
         this.#options.log.warn({ err: error, failures }, "scanning the workspace failed");
         this.#dirty = true;
+        retryMs = Math.min(500 * 2 ** failures, MAX_RETRY_MS);
       }
-      const retryMs = failures === 0 ? 0 : Math.min(500 * 2 ** failures, MAX_RETRY_MS);
-      const restMs = Math.min(REST_FACTOR * (performance.now() - start), MAX_REST_MS);
+      const restMs = this.#restedMs - MAX_OWED_MS - performance.now();
       if (!(await rest(Math.max(restMs, retryMs), signal))) return;
     }
   }
 
+  /** Looks at what was touched, and scans everything if that is due and was not done so lately. */
+  async #look(signal: AbortSignal): Promise<void> {
+    const mayScan = performance.now() >= this.#scanFromMs;
+    await this.#timed(async () => {
+      const look = await this.#options.workspace.look({ mayScan, signal });
+      this.#scanIsDue = look.wholeIsDue;
+      await this.#emitScan(look);
+      return look.whole;
+    });
+    if (!this.#scanIsDue || !mayScan) return;
+    await this.#timed(async () => {
+      await this.scan({ signal });
+      this.#scanIsDue = false;
+      return true;
+    });
+  }
+
+  /** Does work, which returns whether it was a whole scan, and has it followed by its rest. */
+  async #timed(work: () => Promise<boolean>): Promise<void> {
+    const start = performance.now();
+    let whole = true;
+    try {
+      whole = await work();
+    } finally {
+      const now = performance.now();
+      const restMs = Math.min(REST_FACTOR * (now - start), MAX_REST_MS);
+      if (whole) this.#scanFromMs = now + restMs;
+      else this.#restedMs = Math.max(this.#restedMs, now) + restMs;
+    }
+  }
+
+  /** Resolves when there is something to look at. False: it is over. */
   async #dirtied(signal: AbortSignal): Promise<boolean> {
-    if (!this.#dirty && !signal.aborted) await new Promise<void>((resolve) => (this.#wake = resolve));
+    while (!this.#dirty && !signal.aborted) {
+      const woken = new Promise<void>((resolve) => (this.#wake = resolve));
+      const waitMs = Math.max(0, this.#scanFromMs - performance.now());
+      if (!this.#scanIsDue) await woken;
+      else if (!(await within(woken, waitMs, signal))) this.#dirty = true;
+    }
     return !signal.aborted;
   }
 

@@ -7,12 +7,14 @@ import { parseArgs } from "node:util";
 import { download } from "./download.ts";
 import { Figures } from "./figures.ts";
 import { firstToken } from "./first-token.ts";
+import { live } from "./live.ts";
 import { long } from "./long.ts";
 import type { Part } from "./part.ts";
 import { sealing } from "./sealing.ts";
 import { spawn } from "./spawn.ts";
+import { workspace } from "./workspace.ts";
 
-const PARTS: Record<string, Part> = { spawn, sealing, download, "first-token": firstToken, long };
+const PARTS: Record<string, Part> = { spawn, sealing, download, "first-token": firstToken, long, workspace, live };
 const { values } = parseArgs({
   options: {
     only: { type: "string", default: Object.keys(PARTS).join(",") },

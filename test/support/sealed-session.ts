@@ -20,20 +20,22 @@ export interface SealedSessionOptions {
   until: EventBody["case"];
   /** The session stays after its turn for this long. Default: it ends. */
   idleMs?: number;
+  /** Default: the rig's. */
+  repository?: string;
 }
 
 /** Longer than anybody needs one. */
 const TIMEOUT_MS = 3_600_000;
 
-/** Starts a session on the rig's repository. The rig ends it. */
+/** Starts a session. The rig ends it. */
 export async function startSealedSession(
   rig: HostRig,
-  { task, until, idleMs = 0 }: SealedSessionOptions,
+  { task, until, idleMs = 0, repository = rig.repository }: SealedSessionOptions,
 ): Promise<SealedSession> {
   const { id } = await rig.sessions.create({
     spec: create(SessionSpecSchema, {
       task,
-      repository: create(RepositorySpecSchema, { uri: rig.repository }),
+      repository: create(RepositorySpecSchema, { uri: repository }),
       timeout: durationFromMs(TIMEOUT_MS),
       idleTimeout: durationFromMs(idleMs),
     }),

@@ -1,10 +1,20 @@
 import { randomBytes } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
-import { AppError, type FileChange, type SkippedFilter, SkippedFilterSchema } from "../../proto/index.ts";
+import {
+  AppError,
+  type FileChange,
+  type IgnoredFiles,
+  type LeftOut,
+  type SkippedFilter,
+  SkippedFilterSchema,
+} from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import { diffFiles, patchApplies } from "./change-diff.ts";
 import { type Script, shell } from "./git.ts";
+import { countIgnored } from "./ignored-files.ts";
+import { reasonsFor } from "./left-out.ts";
 import { PrivateIndex, type PrivateIndexOptions } from "./private-index.ts";
+import type { RawDiffEntry } from "./raw-diff.ts";
 import { quotePath, type RawPath } from "./raw-path.ts";
 import { listChangedSubmodules } from "./submodule.ts";
 import { readChanges } from "./tree-changes.ts";
@@ -47,6 +57,12 @@ export interface Collected {
   /** What is not in the encoding that its attributes name, and is in the patch as it is. */
   unconvertedPaths: string[];
   skippedFilters: SkippedFilter[];
+  /** Why, for each of them. */
+  unreadableReasons: LeftOut[];
+  /** New files that git ignores. Undefined: not known. */
+  ignoredFiles: IgnoredFiles | undefined;
+  /** How the work tree differs from the start commit, without renames. */
+  entries: readonly RawDiffEntry[];
   /** Some of these did not fit into the scan directory. */
   crowded: boolean;
 }
@@ -107,13 +123,16 @@ async function collectWith(options: PrivateIndexOptions & { maxPatchBytes?: numb
       }
       const changes = diffed.files.map(({ change }) => change);
       const changed = await listChangedSubmodules(index, { signal });
-      const unreadablePaths = [...new Set([...unreadable, ...changed])].sort().map(quotePath);
+      const leftOut = [...new Set([...unreadable, ...changed])].sort();
+      const unreadableReasons = await reasonsFor(index, leftOut, { submodules: new Set(changed), signal });
+      const unreadablePaths = leftOut.map(quotePath);
+      const ignoredFiles = await countIgnored(index, { signal });
       const { headCommitId } = await index.readClaims({ signal });
       const unconvertedPaths = unconverted.map(quotePath);
       const skippedFilters = countFilters(await index.listFilters({ signal }));
-      const { crowded } = index;
-      const { patch: bytes } = diffed;
-      return { changes, patch: bytes, headCommitId, unreadablePaths, unconvertedPaths, skippedFilters, crowded };
+      const leftOutOfIt = { unreadablePaths, unreadableReasons, ignoredFiles };
+      const asItIs = { unconvertedPaths, skippedFilters, entries, crowded: index.crowded };
+      return { changes, patch: diffed.patch, headCommitId, ...leftOutOfIt, ...asItIs };
     };
     try {
       return await collect(true);

@@ -1,9 +1,10 @@
-import { asAppError, type RepositorySpec } from "../../proto/index.ts";
+import { asAppError, type LeftWork, type RepositorySpec } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import { type BaseRepository, openBase } from "./base-repository.ts";
 import type { Progress } from "./clone-progress.ts";
 import { type Collected, collectChanges, PatchTooLargeError } from "./final-changes.ts";
 import type { UrlConfig } from "./remote.ts";
+import { findLeftWork } from "./left-work.ts";
 import { LiveChanges, type Look, type Scan } from "./live-changes.ts";
 import { restorePatch } from "./restore-patch.ts";
 import type { RetryCutOptions } from "./retry-cut.ts";
@@ -139,6 +140,13 @@ export class Workspace {
       await this.#live.release({ signal });
       return await collectChanges(options);
     });
+  }
+
+  /** Says what Claude's repository holds that was not collected with the work tree. */
+  findLeftWork({ entries }: Pick<Collected, "entries">, options: { signal: AbortSignal }): Promise<LeftWork> {
+    return this.#turns.run(options.signal, () =>
+      findLeftWork({ ...this.#comparison, entries, checkouts: [], ...options }),
+    );
   }
 
   /** Yields when something in the work tree may have changed, once for any number of changes. Ends with the signal. */

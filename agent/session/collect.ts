@@ -1,6 +1,14 @@
 import type { Logger } from "../log.ts";
-import { AppError, type Failure, type FileChange, type SkippedFilter } from "../../proto/index.ts";
-import { PatchTooLargeError } from "../git/final-changes.ts";
+import {
+  AppError,
+  type Failure,
+  type FileChange,
+  type IgnoredFiles,
+  type LeftOut,
+  type LeftWork,
+  type SkippedFilter,
+} from "../../proto/index.ts";
+import { type Collected as WorkspaceChanges, PatchTooLargeError } from "../git/final-changes.ts";
 import { isConversationId } from "../claude/transcript.ts";
 import type { Workspace } from "../git/workspace.ts";
 import type { ChangesStream } from "./changes-stream.ts";
@@ -15,7 +23,12 @@ export interface Collected {
   readonly unreadablePaths: readonly string[];
   readonly unconvertedPaths: readonly string[];
   readonly skippedFilters: readonly SkippedFilter[];
+  readonly unreadableReasons: readonly LeftOut[];
   readonly headCommitId: string;
+  /** Undefined: not known. */
+  readonly ignoredFiles: IgnoredFiles | undefined;
+  /** How the work tree differs from the start commit. Undefined: it could not be compared. */
+  readonly entries: WorkspaceChanges["entries"] | undefined;
   /** Why the patch is not all there is. Undefined: it is. */
   readonly failure: Failure | undefined;
 }
@@ -26,7 +39,10 @@ export const NOTHING_COLLECTED: Collected = {
   unreadablePaths: [],
   unconvertedPaths: [],
   skippedFilters: [],
+  unreadableReasons: [],
   headCommitId: "",
+  ignoredFiles: undefined,
+  entries: undefined,
   failure: undefined,
 };
 
@@ -51,6 +67,24 @@ export async function collectChanges(
     log.error({ err: error }, "collecting the changes failed");
     if (error instanceof PatchTooLargeError) return { ...error.collected, failure: failureOf(error) };
     return { ...NOTHING_COLLECTED, failure: failureOf(collectError(error, signal)) };
+  }
+}
+
+/**
+ * Says what Claude's repository holds beside the work tree. Does not throw: undefined is for what is not known. Also of a
+ * session whose patch is too large.
+ */
+export async function collectLeftWork(
+  workspace: Pick<Workspace, "findLeftWork">,
+  { entries }: Pick<Collected, "entries">,
+  { signal, log }: { signal: AbortSignal; log: Logger },
+): Promise<LeftWork | undefined> {
+  if (entries === undefined) return undefined;
+  try {
+    return await workspace.findLeftWork({ entries }, { signal });
+  } catch (error) {
+    log.warn({ err: error }, "looking for work beside the work tree failed");
+    return undefined;
   }
 }
 

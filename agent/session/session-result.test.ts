@@ -4,6 +4,9 @@ import {
   completeSpec,
   FileChange_Kind as Kind,
   FileChangeSchema,
+  IgnoredFilesSchema,
+  LeftOut,
+  LeftWorkSchema,
   MAX_EVENT_BYTES,
   SessionEventSchema,
   SessionFinishedSchema,
@@ -53,6 +56,7 @@ test("cuts what does not fit and says so, wherever it is too large", () => {
   const metadata = Object.fromEntries(Array.from({ length: 500 }, (_, index) => [`name-${index}`, "v".repeat(100)]));
   const outcome = { case: "failure", value: failure("CLAUDE_EXITED", "m".repeat(100_000), { metadata }) } as const;
   const options = { outcome, finalText: "ü".repeat(3_000_000), changes, patch: Buffer.alloc(1024 * 1024) };
+  const items = Array.from({ length: 100 }, () => ({ name: "n".repeat(1000), branch: "b".repeat(1000) }));
   const whole = wholeResult(
     {
       ...options,
@@ -62,7 +66,12 @@ test("cuts what does not fit and says so, wherever it is too large", () => {
         create(SkippedFilterSchema, { name: "n".repeat(100), fileCount: 5, examplePath: "p".repeat(1000) }),
       ),
     },
-    {},
+    {
+      patchFailure: failure("COLLECT_FAILED", "m".repeat(100_000), { metadata }),
+      leftWork: create(LeftWorkSchema, { items, itemCount: 100 }),
+      ignoredFiles: create(IgnoredFilesSchema, { paths: Array<string>(100).fill("p".repeat(4000)), fileCount: 100 }),
+      unreadableReasons: Array<LeftOut>(10_000).fill(LeftOut.UNREADABLE),
+    },
   );
   // The patch can be read in pieces, the rest cannot.
   expect(whole).toMatchObject({ finalTextTruncated: true, changeCount: 20_000, patchInlined: false });
@@ -72,6 +81,8 @@ test("cuts what does not fit and says so, wherever it is too large", () => {
   const event = eventResult(whole);
   expect(event).toMatchObject({ changeCount: 20_000, finalTextTruncated: true });
   expect(event.outcome).toMatchObject({ case: "failure", value: { reason: "CLAUDE_EXITED" } });
+  expect(event).toMatchObject({ leftWork: { itemCount: 100 }, ignoredFiles: { fileCount: 100 } });
+  expect(event.unreadableReasons.length).toBe(event.unreadablePaths.length);
   expect(finishedBytes(event)).toBeLessThan(MAX_EVENT_BYTES);
 });
 

@@ -5,6 +5,7 @@ import {
   FailureSchema,
   type FileChange,
   FileChangeSchema,
+  LeftWork_ItemSchema,
   type SessionResult,
   MAX_ANSWER_BYTES,
   SessionResultSchema,
@@ -16,9 +17,10 @@ const WHOLE_BYTES = 3.75 * 1024 * 1024;
 const WHOLE_PART_BYTES = 1024 * 1024;
 
 /** What an event may hold of each part; together well below 64 KiB. */
-const EVENT_TEXT_BYTES = 20 * 1024;
+const EVENT_TEXT_BYTES = 16 * 1024;
 const EVENT_CHANGES_BYTES = 20 * 1024;
-const EVENT_PATHS_BYTES = 8 * 1024;
+const EVENT_PATHS_BYTES = 6 * 1024;
+const EVENT_LEFT_BYTES = 2 * 1024;
 const FAILURE_MESSAGE_BYTES = 6 * 1024;
 const FAILURE_METADATA_BYTES = 4 * 1024;
 
@@ -50,6 +52,7 @@ export function wholeResult(options: ResultOptions, rest: RestOfResult): Session
     skippedFilters: [...options.skippedFilters],
     patchSizeBytes: BigInt(patch.length),
   });
+  cutLeft(result, EVENT_LEFT_BYTES * 16);
   const room = WHOLE_BYTES - toBinary(SessionResultSchema, result).length;
   if (patch.length > WHOLE_PART_BYTES || patch.length > room) return result;
   result.patch = patch;
@@ -68,7 +71,19 @@ export function eventResult(whole: SessionResult): SessionResult {
   result.unreadablePaths = cutPaths(whole.unreadablePaths, EVENT_PATHS_BYTES);
   result.unconvertedPaths = cutPaths(whole.unconvertedPaths, EVENT_PATHS_BYTES / 2);
   result.skippedFilters = whole.skippedFilters.slice(0, 1);
+  cutLeft(result, EVENT_LEFT_BYTES);
   return result;
+}
+
+/** Shortens what says what is not in the patch, and why. The counts stay. */
+function cutLeft(result: SessionResult, maxBytes: number): void {
+  const { leftWork, ignoredFiles, patchFailure } = result;
+  result.unreadableReasons = result.unreadableReasons.slice(0, result.unreadablePaths.length);
+  if (patchFailure !== undefined) result.patchFailure = cutFailure(patchFailure, maxBytes);
+  if (leftWork !== undefined) {
+    leftWork.items = takeWhileFits(leftWork.items, maxBytes, (item) => toBinary(LeftWork_ItemSchema, item).length);
+  }
+  if (ignoredFiles !== undefined) ignoredFiles.paths = cutPaths(ignoredFiles.paths, maxBytes);
 }
 
 /** Returns as many changes as fit, from the first. */
@@ -77,14 +92,14 @@ export function cutChanges(changes: readonly FileChange[], maxBytes: number): Fi
 }
 
 /** Returns a failure that fits into an event, whatever a program in the container has put into it. */
-export function cutFailure(failure: Failure): Failure {
+export function cutFailure(failure: Failure, maxBytes = FAILURE_MESSAGE_BYTES): Failure {
   const metadata = takeWhileFits(
     // As the wire needs it: what Claude wrote may hold halves of characters.
     Object.entries(failure.metadata).map(([name, value]) => [name, value.toWellFormed()] as const),
-    FAILURE_METADATA_BYTES,
+    Math.min(maxBytes, FAILURE_METADATA_BYTES),
     ([name, value]) => Buffer.byteLength(name) + Buffer.byteLength(value),
   );
-  const message = cutText(failure.message, FAILURE_MESSAGE_BYTES).text;
+  const message = cutText(failure.message, Math.min(maxBytes, FAILURE_MESSAGE_BYTES)).text;
   return create(FailureSchema, { reason: failure.reason, message, metadata: Object.fromEntries(metadata) });
 }
 

@@ -86,7 +86,10 @@ test("an agent that is killed ends its session at once, and says what is missing
   rig.agent.kill();
   await rig.agent.exited;
   await owner.done;
-  expect(owner.events.at(-1)!.event.value).toMatchObject({ state: State.CANCELED, result: { patchTruncated: true } });
+  expect(owner.events.at(-1)!.event.value).toMatchObject({
+    state: State.CANCELED,
+    result: { patchTruncated: true, patchFailure: { reason: "COLLECT_FAILED" } },
+  });
 });
 
 test("a Claude that goes while it waits for a decision leaves nothing waiting", async () => {

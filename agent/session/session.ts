@@ -7,6 +7,7 @@ import {
   DEFAULT_TIMEOUT_MS,
   type EventBody,
   type EventLog,
+  type LeftWork,
   Phase,
   type Session,
   Session_State as State,
@@ -20,7 +21,7 @@ import type { Workspace } from "../git/workspace.ts";
 import { afterRunning } from "../running-time.ts";
 import type { Timeouts } from "../timeouts.ts";
 import { ChangesStream } from "./changes-stream.ts";
-import { type Collected, collectChanges, collectTranscript, NOTHING_COLLECTED } from "./collect.ts";
+import { type Collected, collectChanges, collectLeftWork, collectTranscript, NOTHING_COLLECTED } from "./collect.ts";
 import { Decisions } from "./decisions.ts";
 import { MessageQueue } from "./message-queue.ts";
 import { openConversation } from "./open-conversation.ts";
@@ -78,6 +79,7 @@ export class AgentSession {
   #changes: ChangesStream | undefined;
   #workspace: Workspace | undefined;
   #collected: Collected = NOTHING_COLLECTED;
+  #leftWork: LeftWork | undefined;
   #transcript: Buffer = Buffer.alloc(0);
 
   constructor({ restore, ...options }: SessionOptions) {
@@ -301,6 +303,7 @@ export class AgentSession {
     try {
       this.#collected = await collectChanges(workspace, changes, options);
       this.#transcript = await collectTranscript(this.#options.place, this.#record.conversationId, options);
+      this.#leftWork = await collectLeftWork(workspace, this.#collected, options);
     } finally {
       cancel();
     }
@@ -309,7 +312,8 @@ export class AgentSession {
   #finish(facts: { end: EndReason | undefined; error: unknown; exit: ClaudeExit | undefined }): void {
     const { end, error, exit } = facts;
     const { failure: incomplete, headCommitId, ...collected } = this.#collected;
-    const { changes, unreadablePaths } = collected;
+    const { changes, unreadablePaths, unreadableReasons, ignoredFiles } = collected;
+    const leftWork = this.#leftWork;
     let outcome = outcomeOf({
       end,
       error: error === undefined ? undefined : failureOf(error),
@@ -323,6 +327,10 @@ export class AgentSession {
         finalTextTurn: this.#turns.finalTextTurn,
         headCommitId,
         patchTruncated: incomplete !== undefined || unreadablePaths.length > 0,
+        ...(incomplete !== undefined && { patchFailure: incomplete }),
+        unreadableReasons: [...unreadableReasons],
+        ...(leftWork !== undefined && { leftWork }),
+        ...(ignoredFiles !== undefined && { ignoredFiles }),
         usage: this.#turns.usage.usage(),
         ...(exit !== undefined && { processExit: processExit(exit, end) }),
         elapsed: durationFromMs(Math.max(0, Math.round(Date.now() - this.#record.createTimeMs))),

@@ -17,11 +17,12 @@ export async function diffCommand(
   const { summary, patch } = await readSummary(sessions, sessionId);
   if (json) {
     const { session_id, state, changes, change_count, patch_size_bytes, patch_incomplete = false } = summary;
-    const value = { session_id, state, changes, change_count, patch_size_bytes, patch_incomplete };
+    const { not_in_patch = [] } = summary;
+    const value = { session_id, state, changes, change_count, patch_size_bytes, patch_incomplete, not_in_patch };
     printJson(io.stdout, value);
     return EXIT.done;
   }
   io.stdout.write(io.stdout.isTTY === true ? plainText(new TextDecoder().decode(patch)) : patch);
-  if (summary.patch_incomplete === true) io.stderr.write("The patch lacks changes: see claudecluster show.\n");
+  for (const line of summary.not_in_patch ?? []) io.stderr.write(`${line}\n`);
   return EXIT.done;
 }

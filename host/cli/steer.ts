@@ -1,4 +1,5 @@
 import { isFinal } from "../../proto/index.ts";
+import { notInPatch } from "../present/not-in-patch.ts";
 import { stateName } from "../present/session-summary.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
@@ -33,7 +34,10 @@ export async function stopCommand(
     if (isFinal(state)) return void io.stdout.write(`${id} was over already: ${stateName(state)}.\n`);
     if (!wait) return void io.stdout.write(`Asked ${id} to stop.\n`);
     await ended(sessions, id, io.signal);
-    if (!io.signal.aborted) io.stdout.write(`Stopped ${id}.\n`);
+    if (io.signal.aborted) return;
+    const { result } = await sessions.get(id);
+    const missing = result === undefined ? [] : notInPatch(result);
+    io.stdout.write(`Stopped ${id}.\n${missing.map((line) => `  ${line}\n`).join("")}`);
   }
 }
 

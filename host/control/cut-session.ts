@@ -18,6 +18,9 @@ export function cutSession(session: Session): Session {
     result.unreadablePaths = [];
     result.unconvertedPaths = [];
     result.skippedFilters = [];
+    result.unreadableReasons = [];
+    if (result.leftWork !== undefined) result.leftWork.items = [];
+    if (result.ignoredFiles !== undefined) result.ignoredFiles.paths = [];
   }
   return session;
 }

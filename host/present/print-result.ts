@@ -1,4 +1,4 @@
-import { indent } from "./indent.ts";
+import { hang, indent } from "./indent.ts";
 import { plainText } from "./plain-text.ts";
 import { plural } from "./plural.ts";
 import type { SessionSummary } from "./session-summary.ts";
@@ -35,5 +35,6 @@ function printOutcome(summary: SessionSummary, out: Output): void {
     `${summary.state}: ${plural(summary.change_count, "file")} changed, ${summary.elapsed_seconds.toFixed(1)} s, ` +
       `${usageText(summary.usage)}\n`,
   );
+  for (const line of summary.not_in_patch ?? []) out.write(`${hang("  ", line, columns)}\n`);
   out.write(`timeline: ${summary.phases.map(({ phase, seconds }) => `${phase} ${seconds.toFixed(2)}s`).join(", ")}\n`);
 }

@@ -62,6 +62,7 @@ export function printSession(
   if (summary.change_count > files.length) files.push(`and ${summary.change_count - files.length} more`);
   section("changes", files.join("\n"));
   section("patch", (summary.patch_notes ?? []).join("\n"));
+  section("beside the patch", (summary.not_in_patch ?? []).join("\n"));
 
   function section(name: string, text: string): void {
     if (text !== "") stdout.write(`\n${paint("dim", name)}\n${indent(text, 2, columns)}\n`);

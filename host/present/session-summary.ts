@@ -12,6 +12,7 @@ import {
   type TurnAnswer,
 } from "../../proto/index.ts";
 import { patchNotes } from "./patch-notes.ts";
+import { notInPatch } from "./not-in-patch.ts";
 import { pathText } from "./path-text.ts";
 import { oneLine, plainText } from "./plain-text.ts";
 import { answerUri, patchUri } from "./session-resources.ts";
@@ -65,6 +66,8 @@ export interface SessionSummary {
   unreadable_paths?: string[];
   /** What has to be known of the patch before it is applied. */
   patch_notes?: string[];
+  /** What the patch does not hold and why, in sentences: stashes, other branches, worktrees, files that git ignores. */
+  not_in_patch?: string[];
   /** Absent until Claude has told of any. */
   usage?: {
     input_tokens: number;
@@ -156,6 +159,8 @@ export function summarizeSession(
   }
   const notes = result === undefined ? [] : patchNotes(result);
   if (notes.length > 0) summary.patch_notes = notes;
+  const missing = result === undefined ? [] : notInPatch(result);
+  if (missing.length > 0) summary.not_in_patch = missing;
   const inline = inlinePatch(patch);
   if (inline !== undefined) summary.patch = inline;
   return summary;

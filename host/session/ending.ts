@@ -5,6 +5,7 @@ import {
   CancellationSchema,
   cutChars,
   cutText,
+  type Failure,
   FailureSchema,
   Session_State,
   type SessionResult,
@@ -15,6 +16,7 @@ import type { ContainerExit } from "../runtime/runtime.ts";
 /** Events are for looking; the whole is in the store. */
 const EVENT_TEXT_BYTES = 16 * 1024;
 const EVENT_CHANGE_COUNT = 100;
+const EVENT_LEFT_COUNT = 20;
 
 type Outcome = SessionResult["outcome"];
 
@@ -66,9 +68,16 @@ export function finalState(outcome: Outcome): Session_State {
   }
 }
 
+/** Says why the patch of a session is what had been streamed of it: its container was lost before it was made. */
+export function patchLost(): Failure {
+  const message = "The container was gone before the changes were collected; these were streamed before.";
+  return create(FailureSchema, { reason: "CHANGES_NOT_COLLECTED", message });
+}
+
 /** Returns what the last event shows of a result. */
 export function resultForEvent(result: SessionResult): SessionResult {
   const text = cutText(result.finalText, EVENT_TEXT_BYTES);
+  const { leftWork, ignoredFiles } = result;
   return create(SessionResultSchema, {
     ...result,
     finalText: text.text,
@@ -77,5 +86,8 @@ export function resultForEvent(result: SessionResult): SessionResult {
     unreadablePaths: result.unreadablePaths.slice(0, EVENT_CHANGE_COUNT),
     unconvertedPaths: result.unconvertedPaths.slice(0, EVENT_CHANGE_COUNT),
     skippedFilters: result.skippedFilters.slice(0, 1),
+    unreadableReasons: result.unreadableReasons.slice(0, EVENT_CHANGE_COUNT),
+    ...(leftWork && { leftWork: { ...leftWork, items: leftWork.items.slice(0, EVENT_LEFT_COUNT) } }),
+    ...(ignoredFiles && { ignoredFiles: { ...ignoredFiles, paths: ignoredFiles.paths.slice(0, EVENT_LEFT_COUNT) } }),
   });
 }

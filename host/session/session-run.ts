@@ -30,7 +30,7 @@ import { ContainerSource, type ContainerSourceOptions } from "./container-source
 import { restoreRequests } from "./continuation.ts";
 import { DecisionLog } from "./decision-log.ts";
 import { type EgressConfig, egressRules } from "./egress.ts";
-import { cancellation, exitFailure, failure, finalState, resultForEvent } from "./ending.ts";
+import { cancellation, exitFailure, failure, finalState, patchLost, resultForEvent } from "./ending.ts";
 import { explainModelTrouble } from "./model-trouble.ts";
 import { isNoRoom } from "./no-room.ts";
 import type { Reservations } from "./reservations.ts";
@@ -390,7 +390,8 @@ export class SessionRun {
   /** What is known from the log of a session whose agent is gone. */
   async #salvage(outcome: SessionResult["outcome"]): Promise<AgentResult> {
     const { changes, patch, ...known } = await salvageChanges(this.#options.log.all());
-    const result = create(SessionResultSchema, { ...known, outcome, changes, changeCount: changes.length });
+    const lost = known.patchTruncated && { patchFailure: patchLost() };
+    const result = create(SessionResultSchema, { ...known, ...lost, outcome, changes, changeCount: changes.length });
     return { result, patch, transcript: new Uint8Array() };
   }
 }

@@ -114,6 +114,10 @@ export const sessionOutputSchema = z.looseObject({
   patch: z.string().optional(),
   patch_uri: z.string(),
   patch_size_bytes: z.number(),
+  not_in_patch: z
+    .array(z.string())
+    .optional()
+    .describe("What the patch does not hold and why. It is gone with the container: tell your user."),
   usage: z
     .looseObject({ input_tokens: z.number(), output_tokens: z.number(), cost_usd: z.number().optional() })
     .optional(),

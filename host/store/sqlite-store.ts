@@ -381,6 +381,7 @@ function withoutLargeParts(session: Session): Session {
     session.result.unreadablePaths = [];
     session.result.unconvertedPaths = [];
     session.result.skippedFilters = [];
+    session.result.unreadableReasons = [];
     session.result.finalText = "";
     session.result.finalTextTruncated = true;
   }

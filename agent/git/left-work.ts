@@ -1,0 +1,286 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { cutText, type LeftWork, type LeftWork_Item, LeftWork_Item_Kind as Kind, LeftWork_ItemSchema, LeftWorkSchema } from "../../proto/index.ts"; // prettier-ignore
+import { OBJECT_FORMATS } from "./base-repository.ts";
+import { shell } from "./git.ts";
+import { describeCommits, diffTrees, OwnCommits, peelToCommits } from "./own-commits.ts";
+import { PrivateIndex, type PrivateIndexOptions } from "./private-index.ts";
+import { ABSENT, type RawDiffEntry } from "./raw-diff.ts";
+import { quotePath, type RawPath } from "./raw-path.ts";
+import { commitsOnce } from "./reflog.ts";
+import { type Head, openWindow, type RepositoryWindow, type Worktree } from "./repository-window.ts";
+import { readChanges } from "./tree-changes.ts";
+
+/** All of it together: the end of a session waits for it. */
+const TIME_MS = 20_000;
+/** So many are looked at; the rest is counted. */
+const MAX_ITEMS = 100;
+const MAX_NAME_BYTES = 1024;
+const MAX_SUBJECT_BYTES = 300;
+
+export interface LeftWorkOptions extends Omit<PrivateIndexOptions, "copyOf" | "name"> {
+  /** How the work tree differs from the start commit: what a place has as well is not left there. */
+  entries: readonly RawDiffEntry[];
+  /** Checkouts of the same repository in the work tree, with a slash at the end. */
+  checkouts: readonly RawPath[];
+}
+
+/**
+ * Says what Claude's repository holds that the work tree does not: stashes, commits on other branches or on none, and
+ * worktrees. It is read by our rules, as the session's user, and only once nothing of the session runs any more.
+ */
+export async function findLeftWork({ signal, ...options }: LeftWorkOptions): Promise<LeftWork> {
+  const search = new Search({ ...options, signal: AbortSignal.any([signal, AbortSignal.timeout(TIME_MS)]) });
+  await search.run();
+  await search.clear({ signal: AbortSignal.timeout(10_000) }).catch(() => undefined);
+  signal.throwIfAborted();
+  return search.found();
+}
+
+/** What a file is somewhere: mode and id. SAME: as in the start commit. */
+type FileState = string;
+const SAME: FileState = "=";
+
+class Search {
+  readonly #options: LeftWorkOptions;
+  readonly #final: ReadonlyMap<RawPath, FileState>;
+  readonly #items: LeftWork_Item[] = [];
+  #count = 0;
+  #incomplete = false;
+  #indexes = 0;
+
+  constructor(options: LeftWorkOptions) {
+    this.#options = options;
+    this.#final = statesOf(options.entries);
+  }
+
+  found(): LeftWork {
+    return create(LeftWorkSchema, { items: this.#items, itemCount: this.#count, incomplete: this.#incomplete });
+  }
+
+  async run(): Promise<void> {
+    const { base, workTree, identity, scanDirectory, checkouts, signal } = this.#options;
+    await this.#trying(async () => {
+      const gitDir = `${scanDirectory}/left-work`;
+      const window = await openWindow({ workTree, base, identity, gitDir, signal });
+      if (window === undefined) return;
+      const known = this.#knownIn(window);
+      await this.#trying(() => this.#searchStashes(window));
+      await this.#trying(() => this.#searchCommits(window, known));
+      const seen = [...known, ...window.refs.values(), ...window.worktrees.map(({ head }) => head.commitId)];
+      for (const [at, path] of checkouts.entries()) {
+        const directory = `${workTree}/${path.slice(0, -1)}`;
+        if (window.worktrees.some((worktree) => worktree.path === directory)) continue;
+        const alternates = [`${gitDir}/objects`];
+        await this.#trying(async () => {
+          const own = { workTree: utf8Of(directory), base, identity, gitDir: `${gitDir}-${at}`, alternates, signal };
+          const clone = await openWindow(own);
+          if (clone !== undefined) await this.#searchClone(clone, path, seen);
+        });
+      }
+    });
+  }
+
+  /** Removes what the search has stored. */
+  async clear(options: { signal: AbortSignal }): Promise<void> {
+    const { identity, scanDirectory } = this.#options;
+    const script = { name: "clean", text: 'rm -rf -- "$1"/left-work*' };
+    await shell({ identity }, script, [scanDirectory], options);
+  }
+
+  /** What cannot be read must not hide the rest. */
+  async #trying(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch {
+      this.#incomplete = true;
+    }
+  }
+
+  /** Returns what is not Claude's, and what it has checked out: of that the work tree counts. */
+  #knownIn({ refs, head, fetched }: RepositoryWindow): string[] {
+    const { commitId, packedRefs } = this.#options.base;
+    const start = packedRefs.split("\n").map((line) => line.split(" ")[0] ?? "");
+    const remote = [...refs].filter(([name]) => name.startsWith("refs/remotes/")).map(([, id]) => id);
+    return [commitId, head.commitId, ...start, ...remote, ...fetched].filter((id) => id !== "");
+  }
+
+  async #searchStashes(window: RepositoryWindow): Promise<void> {
+    const { signal } = this.#options;
+    const about = await describeCommits(window, window.stashes, { signal });
+    for (const [at, id] of window.stashes.entries()) {
+      const { subject = "", parents = [] } = about.get(id) ?? {};
+      const [before, staged, untracked] = parents;
+      if (before === undefined) continue;
+      await this.#trying(async () => {
+        const touched = new Set((await diffTrees(window, before, id, { signal })).map(({ path }) => path));
+        if (staged !== undefined) {
+          for (const { path } of await diffTrees(window, before, staged, { signal })) touched.add(path);
+        }
+        const states = await this.#statesIn(window, id);
+        if (untracked !== undefined) {
+          const { emptyTree } = OBJECT_FORMATS[this.#options.base.objectFormat];
+          for (const entry of await diffTrees(window, emptyTree, untracked, { signal })) {
+            touched.add(entry.path);
+            states.set(entry.path, stateOf(entry));
+          }
+        }
+        const fileCount = this.#countLeft(touched, states);
+        if (fileCount > 0) this.#add({ kind: Kind.STASH, name: `stash@{${at}}`, commitId: id, subject, fileCount });
+      });
+    }
+  }
+
+  async #searchCommits(window: RepositoryWindow, known: readonly string[]): Promise<void> {
+    const { workTree, signal } = this.#options;
+    const isKnown = new Set(known);
+    const worktrees = window.worktrees.filter(({ path }) => path !== "" && utf8Of(path) !== workTree);
+    const gone = window.worktrees.filter(({ path }) => path === "");
+    const refs = [...window.refs].filter(([name, id]) => !isKnown.has(id) && !/^refs\/(?:remotes\/|stash$)/.test(name));
+    // An annotated tag has an id of its own.
+    const peeled = await peelToCommits(window, [...new Set(refs.map(([, id]) => id))], { signal });
+    const once = [window.reflog, ...window.worktrees.map(({ reflog }) => reflog)].flatMap((log) => [
+      ...commitsOnce(log),
+    ]);
+    for (const { head } of gone) if (head.commitId !== "") once.push(head.commitId);
+    const held = [...peeled.values(), ...worktrees.map(({ head }) => head.commitId)].filter((id) => id !== "");
+    const own = await OwnCommits.find(window, [...held, ...once], known, { signal });
+    const lost = refs.some(([name, id]) => isBranch(name) && !peeled.has(id));
+    this.#incomplete ||= window.incomplete || own.cut || lost;
+    const elsewhere = own.from(held);
+    const loose = own.newestOf(once.filter((id) => !elsewhere.has(id)));
+    const inWorktree = new Set(worktrees.map(({ head }) => head.ref));
+    const branches = new Set(refs.filter(([name]) => isBranch(name)).map(([, id]) => id));
+
+    for (const [name, id] of refs) {
+      const commitId = peeled.get(id) ?? id;
+      if (!own.has(commitId) || inWorktree.has(name)) continue;
+      // Said once, by the branch.
+      if (!isBranch(name) && branches.has(commitId)) continue;
+      const kind = isBranch(name) ? Kind.BRANCH : Kind.REF;
+      await this.#trying(() => this.#addCommits(window, own, { kind, name: name.replace(BRANCHES, ""), commitId }));
+    }
+    for (const worktree of worktrees) {
+      await this.#trying(() => this.#addWorktree(window, own, worktree, { kind: Kind.WORKTREE }));
+    }
+    for (const commitId of loose) {
+      await this.#trying(() => this.#addCommits(window, own, { kind: Kind.COMMIT, name: "", commitId }));
+    }
+  }
+
+  /** A clone has commits of its own if the repository around it has them nowhere. */
+  async #searchClone(clone: RepositoryWindow, path: RawPath, seen: readonly string[]): Promise<void> {
+    const { workTree, signal } = this.#options;
+    const known = [...this.#knownIn(clone).filter((id) => id !== clone.head.commitId), ...seen];
+    const tips = [...clone.refs].filter(([name]) => !name.startsWith("refs/remotes/")).map(([, id]) => id);
+    if (clone.head.commitId !== "") tips.push(clone.head.commitId);
+    const own = await OwnCommits.find(clone, tips, known, { signal });
+    this.#incomplete ||= clone.incomplete || own.cut;
+    const worktree = { path: `${workTree}/${path.slice(0, -1)}`, head: clone.head };
+    await this.#addWorktree(clone, own, worktree, { kind: Kind.CLONE, tips });
+  }
+
+  async #addCommits(
+    window: RepositoryWindow,
+    own: OwnCommits,
+    item: { kind: Kind; name: string; commitId: string },
+  ): Promise<void> {
+    const { signal } = this.#options;
+    const commits = own.from([item.commitId]);
+    const touched = await own.touchedBy(commits, { signal });
+    const fileCount = this.#countLeft(touched, await this.#statesIn(window, item.commitId));
+    if (fileCount === 0) return;
+    const about = await describeCommits(window, [item.commitId], { signal });
+    const subject = about.get(item.commitId)?.subject ?? "";
+    this.#add({ ...item, name: utf8Of(item.name), subject, commitCount: commits.size, fileCount });
+  }
+
+  /** Adds what a worktree or a clone has: its commits, and what is not committed there. */
+  async #addWorktree(
+    window: RepositoryWindow,
+    own: OwnCommits,
+    { path, head }: Pick<Worktree, "path"> & { head: Head },
+    { kind, tips = [head.commitId] }: { kind: Kind; tips?: readonly string[] },
+  ): Promise<void> {
+    const { signal } = this.#options;
+    const commits = own.from(tips);
+    const touched = await own.touchedBy(commits, { signal });
+    const states = head.commitId === "" ? new Map<RawPath, FileState>() : await this.#statesIn(window, head.commitId);
+    for (const [file, state] of await this.#uncommittedIn(window, path, head)) {
+      touched.add(file);
+      states.set(file, state);
+    }
+    const fileCount = this.#countLeft(touched, states);
+    if (fileCount === 0) return;
+    const [newest] = own.newestOf(tips);
+    const subject = newest && (await describeCommits(window, [newest], { signal })).get(newest)?.subject;
+    this.#add({
+      kind,
+      name: quotePath(this.#fromTop(path)),
+      branch: utf8Of(head.ref.replace(BRANCHES, "")),
+      commitId: newest ?? "",
+      subject: subject ?? "",
+      commitCount: commits.size,
+      fileCount,
+    });
+  }
+
+  /** Returns the files that are otherwise in a checkout than in its commit, also those that cannot be read. */
+  async #uncommittedIn(window: RepositoryWindow, path: string, head: Head): Promise<Map<RawPath, FileState>> {
+    const { base, scanDirectory, identity, signal } = this.#options;
+    const { emptyTree } = OBJECT_FORMATS[base.objectFormat];
+    const start = { ...base, gitDir: window.gitDir, commitId: head.commitId, treeId: head.commitId || emptyTree };
+    const name = `left-work-index-${this.#indexes++}`;
+    const options = { base: start, workTree: utf8Of(path), scanDirectory, identity, name, signal };
+    const index = await PrivateIndex.create(options);
+    try {
+      const { entries, unreadable } = await readChanges(index, { still: true, signal });
+      return new Map([...statesOf(entries), ...unreadable.map((file) => [file, "unreadable"] as const)]);
+    } finally {
+      await index.dispose({ signal: AbortSignal.timeout(10_000) }).catch(() => undefined);
+    }
+  }
+
+  async #statesIn(window: RepositoryWindow, commitId: string): Promise<Map<RawPath, FileState>> {
+    const { base, signal } = this.#options;
+    return statesOf(await diffTrees(window, base.treeId, commitId, { signal }));
+  }
+
+  /** Counts the files that the work tree has otherwise. */
+  #countLeft(touched: ReadonlySet<RawPath>, states: ReadonlyMap<RawPath, FileState>): number {
+    return [...touched].filter((path) => (states.get(path) ?? SAME) !== (this.#final.get(path) ?? SAME)).length;
+  }
+
+  #add(item: Omit<MessageInitShape<typeof LeftWork_ItemSchema>, "$typeName">): void {
+    this.#count++;
+    if (this.#items.length >= MAX_ITEMS) return;
+    const { name = "", branch = "", subject = "" } = item;
+    const cut = { name: cutText(name, MAX_NAME_BYTES).text, branch: cutText(branch, MAX_NAME_BYTES).text };
+    this.#items.push(
+      create(LeftWork_ItemSchema, { ...item, ...cut, subject: cutText(subject, MAX_SUBJECT_BYTES).text }),
+    );
+  }
+
+  #fromTop(path: string): RawPath {
+    const top = `${this.#options.workTree}/`;
+    return path.startsWith(top) ? path.slice(top.length) : path;
+  }
+}
+
+const BRANCHES = /^refs\/heads\//;
+
+function isBranch(name: string): boolean {
+  return BRANCHES.test(name);
+}
+
+function stateOf({ newMode, newId }: RawDiffEntry): FileState {
+  return newMode === ABSENT ? ABSENT : `${newMode} ${newId}`;
+}
+
+function statesOf(entries: readonly RawDiffEntry[]): Map<RawPath, FileState> {
+  return new Map(entries.map((entry) => [entry.path, stateOf(entry)]));
+}
+
+/** The text of bytes, for what has to be text: an argument, a field of a message. */
+function utf8Of(bytes: string): string {
+  return Buffer.from(bytes, "latin1").toString("utf8");
+}

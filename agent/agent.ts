@@ -60,6 +60,7 @@ export async function createAgent(config: AgentConfig, options: AgentOptions): P
     proxyPort,
     gitPort,
     takeMs: timeouts.takeConnectionMs,
+    keepMs: timeouts.keepConnectionMs,
     onModelRequest,
   });
   const place = options.place ?? sessionPlace({ config, relay, timeouts });

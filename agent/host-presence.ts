@@ -1,4 +1,4 @@
-import { afterRunning } from "./running-time.ts";
+import { afterRunning } from "../proto/index.ts";
 
 export interface HostPresenceOptions {
   /** Time in which this process ran and no host was there. */

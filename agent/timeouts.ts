@@ -2,11 +2,13 @@
 export const TIMEOUTS = {
   /** Between two messages of an idle stream: a caller takes three missed ones for a lost connection. */
   heartbeatMs: 5_000,
-  /** Pings to callers, and the wait for their answer: a dead bridge is dropped within ten seconds, a busy host is not. */
+  /** Of silence until a caller is asked for a sign of life, and then until it is dropped: only the time in which this process ran. */
   pingIntervalMs: 5_000,
-  pingTimeoutMs: 5_000,
+  pingTimeoutMs: 25_000,
   /** For a host to open a tunnel that was announced to it; it does so at once, unless it does not want it. */
   takeConnectionMs: 30_000,
+  /** For a host to come back to a connection whose call it has lost: as long as a session does without a host. */
+  keepConnectionMs: 60_000,
   /** For `claude --version` and `git --version` (10 ms each); only a broken image takes longer. */
   versionMs: 5_000,
   /** Claude's first sign of life takes 0.6 s on a quiet machine; ten containers starting at once took 12 s. */

@@ -1,4 +1,4 @@
-import { afterRunning } from "./running-time.ts";
+import { afterRunning } from "../proto/index.ts";
 
 /** Waits until this process has run for so long. Returns false at once when the signal is aborted. */
 export function rest(ms: number, signal?: AbortSignal): Promise<boolean> {

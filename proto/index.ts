@@ -14,5 +14,8 @@ export * from "./event-log.ts";
 export * from "./fold.ts";
 export * from "./patch-check.ts";
 export * from "./repository-address.ts";
+export * from "./running-time.ts";
 export * from "./session-rules.ts";
+export * from "./silence.ts";
 export * from "./turn-answers.ts";
+export * from "./unacknowledged-bytes.ts";

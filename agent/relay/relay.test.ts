@@ -4,6 +4,7 @@ import { setImmediate as tick } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { AcceptConnectionsResponse_Listener as Listener } from "../../proto/index.ts";
 import { type Announcement, Relay } from "./relay.ts";
+import type { RelayedConnection } from "./relayed-connection.ts";
 
 interface Rig extends AsyncDisposable {
   readonly relay: Relay;
@@ -12,13 +13,14 @@ interface Rig extends AsyncDisposable {
   program(port?: number): Promise<Socket>;
 }
 
-async function startRelay(takeMs = 60_000): Promise<Rig> {
+async function startRelay({ takeMs = 60_000, keepMs = 60_000 } = {}): Promise<Rig> {
   let modelRequests = 0;
   const relay = await Relay.listen({
     modelPort: 0,
     proxyPort: 0,
     gitPort: 0,
     takeMs,
+    keepMs,
     onModelRequest: () => (modelRequests += 1),
   });
   const sockets: Socket[] = [];
@@ -56,6 +58,18 @@ function listen(relay: Relay): AsyncDisposable & { next(): Promise<Announcement>
   };
 }
 
+/** Reads a connection as a host does that loses nothing. */
+async function* read(connection: RelayedConnection): AsyncGenerator<Buffer> {
+  let position = 0;
+  for await (const { data, end } of connection.messages(position, new AbortController().signal)) {
+    if (end === true) return;
+    if (data === undefined || data.length === 0) continue;
+    yield Buffer.from(data);
+    position += data.length;
+    connection.acknowledge(position);
+  }
+}
+
 async function readAll(socket: Socket): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of socket.iterator({ destroyOnReturn: false })) chunks.push(chunk as Buffer);
@@ -69,14 +83,14 @@ test("carries bytes and half-closes in both directions", async () => {
   program.end("a question");
   const { connectionId, listener } = await host.next();
   expect(listener).toBe(Listener.MODEL);
-  const connection = rig.relay.take(connectionId);
+  const { connection } = rig.relay.take(connectionId);
   let question = "";
-  for await (const chunk of connection.read()) question += chunk.toString();
+  for await (const chunk of read(connection)) question += chunk.toString();
   expect(question).toBe("a question");
-  await connection.write(Buffer.from("an answer"));
+  connection.write(Buffer.from("an answer"));
   connection.end();
   expect(await readAll(program)).toBe("an answer");
-  await connection.finished();
+  await expect.poll(() => connection.endedWell).toBe(true);
 });
 
 test("keeps a connection until a host comes, and announces it to each new one", async () => {
@@ -89,8 +103,8 @@ test("keeps a connection until a host comes, and announces it to each new one", 
   }
   await using second = listen(rig.relay);
   const { connectionId } = await second.next();
-  const connection = rig.relay.take(connectionId);
-  const { value } = await connection.read().next();
+  const { connection } = rig.relay.take(connectionId);
+  const { value } = await read(connection).next();
   expect(String(value)).toBe("early");
   connection.reset();
 });
@@ -107,7 +121,7 @@ test("forgets a connection whose program gives up before a host takes it", async
 });
 
 test("cuts a connection that a host does not want", async () => {
-  await using rig = await startRelay(100);
+  await using rig = await startRelay({ takeMs: 100 });
   const patient = await rig.program();
   const unwanted = new Promise<NodeJS.ErrnoException>((resolve) => patient.once("error", resolve));
   await using host = listen(rig.relay);
@@ -121,15 +135,15 @@ test("lets the program see a reset when the host goes in the middle", async () =
   await using host = listen(rig.relay);
   const program = await rig.program();
   const { connectionId } = await host.next();
-  const connection = rig.relay.take(connectionId);
-  await connection.write(Buffer.from("half an"));
+  const { connection } = rig.relay.take(connectionId);
+  connection.write(Buffer.from("half an"));
   await once(program, "data");
   const failed = once(program, "error");
   connection.reset();
   const [error] = (await failed) as [NodeJS.ErrnoException];
   expect(error.code).toBe("ECONNRESET");
-  await expect(connection.read().next()).rejects.toMatchObject({ reason: "CONNECTION_CLOSED" });
-  await expect(connection.write(Buffer.from("more"))).rejects.toMatchObject({ reason: "CONNECTION_CLOSED" });
+  await expect(read(connection).next()).rejects.toMatchObject({ reason: "CONNECTION_CLOSED" });
+  expect(reasonOf(() => connection.write(Buffer.from("more")))).toBe("CONNECTION_CLOSED");
 });
 
 test("reads no further than a little ahead of the host", async () => {
@@ -140,17 +154,17 @@ test("reads no further than a little ahead of the host", async () => {
   const total = 64 * 1024 * 1024;
   program.write(Buffer.alloc(total));
   const { connectionId } = await host.next();
-  const connection = rig.relay.take(connectionId);
-  const reading = connection.read();
+  const { connection } = rig.relay.take(connectionId);
+  const reading = read(connection);
   await reading.next();
   await stable(() => program.bytesWritten - program.writableLength);
   expect(program.writableLength).toBeGreaterThan(0);
-  let read = 0;
+  let size = 0;
   for await (const chunk of reading) {
-    read += chunk.length;
+    size += chunk.length;
     if (program.writableLength === 0 && program.writable) program.end();
   }
-  expect(read).toBeGreaterThan(total / 2);
+  expect(size).toBeGreaterThan(total / 2);
 });
 
 test("makes the host wait while the program does not read", async () => {
@@ -159,12 +173,13 @@ test("makes the host wait while the program does not read", async () => {
   const program = await rig.program();
   program.pause();
   const { connectionId } = await host.next();
-  const connection = rig.relay.take(connectionId);
+  const { connection } = rig.relay.take(connectionId);
   const chunk = Buffer.alloc(64 * 1024);
   let written = 0;
   const writing = (async () => {
     for (let count = 0; count < 512; count++) {
-      await connection.write(chunk);
+      connection.write(chunk);
+      await connection.drained();
       written += chunk.length;
     }
     connection.end();
@@ -176,7 +191,7 @@ test("makes the host wait while the program does not read", async () => {
   await writing;
   expect((await received).length).toBe(512 * chunk.length);
   program.end();
-  await connection.finished();
+  await expect.poll(() => connection.endedWell).toBe(true);
 });
 
 test("carries at most 256 connections at a time and lets the others wait", async () => {
@@ -189,7 +204,7 @@ test("carries at most 256 connections at a time and lets the others wait", async
   const nobody = await Promise.race([next, tick("nobody yet")]);
   expect(nobody).toBe("nobody yet");
   const [firstId] = ids;
-  rig.relay.take(firstId!).reset();
+  rig.relay.take(firstId!).connection.reset();
   expect(ids.has((await next).connectionId)).toBe(false);
   expect(programs).toHaveLength(300);
 });
@@ -210,7 +225,14 @@ test("says when the first bytes of a model request have come, and of nothing els
 test("refuses to listen on a port that is taken", async () => {
   await using rig = await startRelay();
   await expect(
-    Relay.listen({ modelPort: 0, proxyPort: rig.relay.modelPort, gitPort: 0, takeMs: 1, onModelRequest: () => {} }),
+    Relay.listen({
+      modelPort: 0,
+      proxyPort: rig.relay.modelPort,
+      gitPort: 0,
+      takeMs: 1,
+      keepMs: 1,
+      onModelRequest: () => {},
+    }),
   ).rejects.toMatchObject({ reason: "PORT_UNAVAILABLE" });
 });
 

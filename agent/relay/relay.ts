@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { AcceptConnectionsResponse_Listener as Listener, AppError, cutChars } from "../../proto/index.ts";
+import { AcceptConnectionsResponse_Listener as Listener, AppError, cutChars, TunnelMemory } from "../../proto/index.ts";
 import { RelayedConnection } from "./relayed-connection.ts";
+import { type Carriage, TakenConnections } from "./taken-connections.ts";
 
 /** Connections that are read, announced or carried at a time: each may hold a little memory. */
 const MAX_ACTIVE_CONNECTIONS = 256;
@@ -21,6 +22,8 @@ export interface RelayOptions {
   gitPort: number;
   /** How long a host may take to open a tunnel for what was announced to it. */
   takeMs: number;
+  /** How long a resumable connection that has lost its call waits for another. */
+  keepMs: number;
   /** Claude has sent the first bytes of a model request. Called for each connection. */
   onModelRequest(): void;
 }
@@ -38,6 +41,8 @@ export class Relay implements AsyncDisposable {
   readonly #servers: readonly Server[];
   readonly #takeMs: number;
   readonly #onModelRequest: () => void;
+  readonly #memory = new TunnelMemory();
+  readonly #taken: TakenConnections;
   readonly #sockets = new Set<Socket>();
   /** Accepted, but beyond the number of active ones. */
   readonly #parked: { socket: Socket; listener: Listener }[] = [];
@@ -50,6 +55,7 @@ export class Relay implements AsyncDisposable {
   private constructor(servers: { model: Server; proxy: Server; git: Server }, options: RelayOptions) {
     this.#servers = Object.values(servers);
     this.#takeMs = options.takeMs;
+    this.#taken = new TakenConnections({ keepMs: options.keepMs, onCut: () => (this.cutCount += 1) });
     this.#onModelRequest = options.onModelRequest;
     this.modelPort = (servers.model.address() as AddressInfo).port;
     this.proxyPort = (servers.proxy.address() as AddressInfo).port;
@@ -108,9 +114,9 @@ export class Relay implements AsyncDisposable {
     }
   }
 
-  /** Hands out a waiting connection; whoever takes it ends or resets it. Throws NOT_FOUND. */
-  take(connectionId: string): RelayedConnection {
-    const connection = this.#waiting.get(connectionId);
+  /** Hands out a connection that waits, for a host or for another call of it. Throws NOT_FOUND. */
+  take(connectionId: string, { resumable = false }: { resumable?: boolean } = {}): Carriage {
+    const connection = this.#waiting.get(connectionId) ?? (resumable ? this.#taken.find(connectionId) : undefined);
     if (connection === undefined) {
       throw new AppError("CONNECTION_NOT_FOUND", `There is no connection "${cutChars(connectionId, 64)}" that waits.`, {
         kind: "NOT_FOUND",
@@ -120,13 +126,19 @@ export class Relay implements AsyncDisposable {
     }
     this.#waiting.delete(connectionId);
     connection.take();
-    return connection;
+    return this.#taken.carry(connection, { resumable });
+  }
+
+  /** Another host has come, or the same one again: of the resumable connections it carries these on, and nobody the others. */
+  keepOnly(connectionIds: readonly string[]): void {
+    this.#taken.keepOnly(connectionIds);
   }
 
   /** Cuts every connection and frees the ports. */
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
     this.#parked.length = 0;
+    this.#taken.clear();
     for (const socket of this.#sockets) socket.resetAndDestroy();
     await Promise.all(closed);
   }
@@ -150,6 +162,7 @@ export class Relay implements AsyncDisposable {
     const connection = new RelayedConnection(socket, {
       id: `${Listener[listener].toLowerCase()}-${++this.#count}`,
       listener,
+      memory: this.#memory,
       onFirstBytes: () => listener === Listener.MODEL && this.#onModelRequest(),
       onAbandoned: () => connection.reset(),
       onClosed: () => {

@@ -1,13 +1,21 @@
 import type { Socket } from "node:net";
-import type { AcceptConnectionsResponse_Listener as Listener } from "../../proto/index.ts";
-import { AppError } from "../../proto/index.ts";
+import {
+  AppError,
+  type AcceptConnectionsResponse_Listener as Listener,
+  ACKNOWLEDGE_BYTES,
+  type TunnelMemory,
+  TUNNEL_WINDOW_BYTES,
+  UnacknowledgedBytes,
+} from "../../proto/index.ts";
 
-/** What is read ahead of the host, for each connection (bytes). */
-const READ_AHEAD_BYTES = 64 * 1024;
+/** Proto: at most this many bytes a message. */
+const MAX_DATA_BYTES = 64 * 1024;
 
 export interface RelayedConnectionOptions {
   id: string;
   listener: Listener;
+  /** The relay's. */
+  memory: TunnelMemory;
   /** The first bytes have come. */
   onFirstBytes(): void;
   /** The program in the container is not interested any more, before a host took the connection. */
@@ -16,48 +24,68 @@ export interface RelayedConnectionOptions {
   onClosed(): void;
 }
 
+/** What a call that carries a connection tells its host. */
+export interface OutwardMessage {
+  data?: Uint8Array;
+  end?: boolean;
+  receivedSizeBytes?: bigint;
+}
+
 /**
  * A program's connection to one of the loopback listeners. It is read a little ahead, so that its
- * end is noticed while it waits for a host; the rest stays with the kernel.
+ * end is noticed while it waits for a host; the rest stays with the kernel. What it has written is
+ * held until the host has it.
  */
 export class RelayedConnection {
   readonly id: string;
   readonly listener: Listener;
   readonly #socket: Socket;
-  readonly #chunks: Buffer[] = [];
-  #heldBytes = 0;
+  readonly #out: UnacknowledgedBytes;
+  /** Bytes for the program: given to the socket, and taken by it. */
+  #givenBytes = 0;
+  #takenBytes = 0;
+  #endGiven = false;
   #ended = false;
   #taken = false;
+  #closed = false;
+  #cut = false;
   #failure: AppError | undefined;
-  #wake = () => {};
+  /** Told of every change. */
+  readonly #wakes = new Set<() => void>();
 
   constructor(socket: Socket, options: RelayedConnectionOptions) {
     this.id = options.id;
     this.listener = options.listener;
     this.#socket = socket;
+    this.#out = new UnacknowledgedBytes(options.memory);
+    const forgetRoom = options.memory.onRoom(() => this.#resumeReading());
     socket.setNoDelay(true);
     socket.once("data", options.onFirstBytes);
     socket.on("data", (chunk: Buffer) => {
-      this.#chunks.push(chunk);
-      this.#heldBytes += chunk.length;
-      if (this.#heldBytes >= READ_AHEAD_BYTES) socket.pause();
-      this.#wake();
+      this.#out.append(chunk);
+      if (!this.#out.roomy) socket.pause();
+      this.#changed();
     });
     socket.once("end", () => {
       this.#ended = true;
       // HTTP clients do not half-close: this one has given up, and must not cost a model request later.
       if (!this.#taken) options.onAbandoned();
-      this.#wake();
+      this.#changed();
     });
     // Its "close" follows.
     socket.on("error", () => {});
     socket.once("close", () => {
-      this.#failure ??= new AppError("CONNECTION_CLOSED", `Connection ${this.id} was closed in the container.`, {
-        kind: "ABORTED",
-        metadata: { connection_id: this.id },
-      });
+      this.#closed = true;
+      if (!this.endedWell) {
+        this.#failure ??= new AppError("CONNECTION_CLOSED", `Connection ${this.id} was closed in the container.`, {
+          kind: "ABORTED",
+          metadata: { connection_id: this.id },
+        });
+      }
+      if (!this.#taken) this.forget();
+      forgetRoom();
       options.onClosed();
-      this.#wake();
+      this.#changed();
     });
     socket.resume();
   }
@@ -67,51 +95,138 @@ export class RelayedConnection {
     this.#taken = true;
   }
 
-  /** Yields what the program writes, up to its end. Throws CONNECTION_CLOSED if it goes before. */
-  async *read(): AsyncGenerator<Buffer> {
-    for (;;) {
-      const chunk = this.#chunks.shift();
-      if (chunk !== undefined) {
-        yield chunk;
-        // Only now is there room: what has been yielded was still on its way.
-        this.#heldBytes -= chunk.length;
-        if (this.#heldBytes < READ_AHEAD_BYTES && !this.#ended) this.#socket.resume();
-      } else if (this.#ended) {
-        return;
-      } else if (this.#failure !== undefined) {
-        throw this.#failure;
-      } else {
-        await new Promise<void>((resolve) => (this.#wake = resolve));
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** It has been reset by us. */
+  get cut(): boolean {
+    return this.#cut;
+  }
+
+  /** Both sides have said all, and the program has been given it. */
+  get endedWell(): boolean {
+    return this.#ended && this.#endGiven && this.#socket.writableFinished;
+  }
+
+  /** Bytes for the program that its socket has taken. */
+  get takenBytes(): number {
+    return this.#takenBytes;
+  }
+
+  /** Whether the program's bytes are held from this number on. */
+  holds(from: number): boolean {
+    return this.#out.holds(from);
+  }
+
+  /** The host has the program's bytes up to this number. */
+  acknowledge(upTo: number): void {
+    this.#out.acknowledge(upTo);
+    this.#resumeReading();
+  }
+
+  /**
+   * Yields what the host is to be told: the program's bytes after number `from` up to its end, and how many of the host's
+   * have been taken. Returns once both sides have ended. Throws CONNECTION_CLOSED if the program goes before, and the
+   * signal's reason.
+   */
+  async *messages(from: number, signal: AbortSignal): AsyncGenerator<OutwardMessage> {
+    let wake = () => {};
+    const onChange = () => wake();
+    this.#wakes.add(onChange);
+    signal.addEventListener("abort", onChange);
+    let position = from;
+    let told = this.#takenBytes;
+    let endTold = false;
+    try {
+      for (;;) {
+        signal.throwIfAborted();
+        const data = this.#out.holds(position) ? this.#out.read(position, MAX_DATA_BYTES) : undefined;
+        const taken = this.#takenBytes;
+        if ((data?.length ?? 0) > 0 || taken >= told + ACKNOWLEDGE_BYTES) {
+          told = taken;
+          position += data?.length ?? 0;
+          yield { ...(data !== undefined && { data }), receivedSizeBytes: BigInt(taken) };
+        } else if (this.#failure !== undefined) {
+          throw this.#failure;
+        } else if (this.#ended && !endTold) {
+          endTold = true;
+          yield { end: true };
+        } else if (endTold && this.#closed) {
+          return;
+        } else {
+          await new Promise<void>((resolve) => (wake = resolve));
+        }
       }
+    } finally {
+      this.#wakes.delete(onChange);
+      signal.removeEventListener("abort", onChange);
     }
   }
 
-  /** Resolves when there is room for more. Throws CONNECTION_CLOSED if the program has gone. */
-  async write(data: Uint8Array): Promise<void> {
+  /**
+   * Gives the program more, of which the first byte has number `from`; what it has had is left out. Throws
+   * CONNECTION_CLOSED if the program has gone.
+   */
+  write(data: Uint8Array, from = this.#givenBytes): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    const fresh = data.subarray(Math.min(data.length, this.#givenBytes - from));
+    if (fresh.length === 0) return;
+    this.#givenBytes += fresh.length;
+    this.#socket.write(fresh, (error) => {
+      if (error) return;
+      this.#takenBytes += fresh.length;
+      this.#changed();
+    });
+  }
+
+  /** Resolves when the program has taken what it was given. Throws CONNECTION_CLOSED if it goes before. */
+  async drained(): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       const settle = () => {
         this.#socket.off("drain", settle).off("close", settle);
         if (this.#failure === undefined) resolve();
         else reject(this.#failure);
       };
-      if (this.#failure !== undefined) return settle();
-      if (this.#socket.write(data)) return resolve();
+      if (this.#failure !== undefined || !this.#socket.writableNeedDrain) return settle();
       this.#socket.on("drain", settle).on("close", settle);
     });
   }
 
+  /** More is given to the program than a host may have under way. */
+  get overfull(): boolean {
+    return this.#socket.writableLength > TUNNEL_WINDOW_BYTES;
+  }
+
   /** No more bytes follow towards the program. */
   end(): void {
+    if (this.#endGiven) return;
+    this.#endGiven = true;
     this.#socket.end();
   }
 
-  /** Resolves once everything has been written and both sides have ended, or the program has gone. */
-  async finished(): Promise<void> {
-    if (!this.#socket.closed) await new Promise<void>((resolve) => this.#socket.once("close", () => resolve()));
+  /** Whether the host has ended its direction. */
+  get endGiven(): boolean {
+    return this.#endGiven;
   }
 
   /** Cuts the connection, so that the program sees a failure and not a short answer. */
   reset(): void {
+    this.#cut = true;
     if (!this.#socket.destroyed) this.#socket.resetAndDestroy();
+    this.forget();
+  }
+
+  /** Nobody will ask for what is held. */
+  forget(): void {
+    this.#out.clear();
+  }
+
+  #changed(): void {
+    for (const wake of this.#wakes) wake();
+  }
+
+  #resumeReading(): void {
+    if (this.#out.roomy && !this.#ended) this.#socket.resume();
   }
 }

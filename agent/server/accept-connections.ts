@@ -1,3 +1,4 @@
+import type { AcceptConnectionsRequest } from "../../proto/index.ts";
 import type { AgentCore } from "../agent-core.ts";
 import type { Announcement } from "../relay/relay.ts";
 import type { CallContext } from "./grpc-service.ts";
@@ -5,9 +6,11 @@ import type { CallContext } from "./grpc-service.ts";
 /** Announces connections to the newest caller; the one before is replaced. */
 export async function* acceptConnections(
   core: AgentCore,
+  { resumedConnectionIds }: AcceptConnectionsRequest,
   { signal }: CallContext,
 ): AsyncGenerator<Announcement | Record<string, never>> {
   using seat = core.connectionTaker.take();
+  core.relay.keepOnly(resumedConnectionIds);
   yield {};
   yield* core.relay.announcements({ signal: AbortSignal.any([signal, seat.signal]) });
   seat.signal.throwIfAborted();

@@ -25,7 +25,7 @@ export function agentService(core: AgentCore, options: GrpcServiceOptions): Grpc
       getSession: (request) => getSession(core, request),
       readChanges: (request, context) => readChanges(core, request, context),
       readTranscript: (request) => readTranscript(core, request),
-      acceptConnections: (_request, context) => acceptConnections(core, context),
+      acceptConnections: (request, context) => acceptConnections(core, request, context),
       tunnel: (requests, context) => tunnel(core, requests, context),
     },
     options,

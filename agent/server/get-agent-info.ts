@@ -12,7 +12,14 @@ interface AgentInfo {
 }
 
 /** What this agent can do beyond the package's first version; agent/README.md says what each is. */
-const CAPABILITIES = ["decisions", "queued-messages", "turn-limit", "continuation", "git-listener"];
+const CAPABILITIES = [
+  "decisions",
+  "queued-messages",
+  "turn-limit",
+  "continuation",
+  "git-listener",
+  "resumable-tunnels",
+];
 
 /** Says what this agent is. */
 export async function getAgentInfo(core: AgentCore): Promise<AgentInfo> {

@@ -1,5 +1,6 @@
 import type { Http2Server, ServerHttp2Session } from "node:http2";
 import type * as grpc from "@grpc/grpc-js";
+import { type SilenceOptions, watchSilence } from "../../proto/index.ts";
 
 /**
  * With 64 KiB, the default, a caller 20 ms away sends 1.7 MB/s. A stream gets a quarter: so much is
@@ -9,13 +10,19 @@ const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
 const STREAM_WINDOW_BYTES = 1024 * 1024;
 
 /**
- * The HTTP/2 sessions of grpc-js servers, with wider windows. grpc-js 1.14 offers neither: its
- * option for windows is the client's only, and it does not end its sessions when forced to. Both go
- * by a private field; without it windows stay as they are, and sessions end with the process.
+ * The HTTP/2 sessions of grpc-js servers, with wider windows, and dropped where their caller is dead. grpc-js 1.14 offers
+ * none of it as it is needed: its option for windows is the client's only, it does not end its sessions when forced to, and
+ * its keepalive takes an answer that is not read yet for none. It goes by a private field; without it windows stay as they
+ * are, and sessions end with the process.
  */
 export class Http2Sessions {
+  readonly #silence: SilenceOptions;
   readonly #watched = new WeakSet<Http2Server>();
   readonly #sessions = new Set<ServerHttp2Session>();
+
+  constructor(silence: SilenceOptions) {
+    this.#silence = silence;
+  }
 
   /** Watches what the server has bound so far; to be called again after each new address. */
   watch(server: grpc.Server): void {
@@ -38,5 +45,6 @@ export class Http2Sessions {
     session.once("close", () => this.#sessions.delete(session));
     session.settings({ initialWindowSize: STREAM_WINDOW_BYTES });
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
+    watchSilence(session, this.#silence, () => session.destroy());
   }
 }

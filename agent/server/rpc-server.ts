@@ -18,7 +18,7 @@ export interface RpcServerOptions {
 export class RpcServer {
   readonly #options: RpcServerOptions;
   readonly #servers: grpc.Server[] = [];
-  readonly #sessions = new Http2Sessions();
+  readonly #sessions: Http2Sessions;
   readonly #streams = new Set<Duplex>();
   /** For callers that are trusted by the way they come in. */
   readonly #trusted: grpc.Server;
@@ -26,6 +26,8 @@ export class RpcServer {
 
   constructor(options: RpcServerOptions) {
     this.#options = options;
+    const { pingIntervalMs: pingMs, pingTimeoutMs: answerMs } = options.timeouts;
+    this.#sessions = new Http2Sessions({ pingMs, answerMs });
     this.#trusted = this.#newServer([]);
     this.#injector = this.#trusted.createConnectionInjector(grpc.ServerCredentials.createInsecure());
     this.#sessions.watch(this.#trusted);
@@ -72,13 +74,8 @@ export class RpcServer {
   }
 
   #newServer(interceptors: grpc.ServerInterceptor[]): grpc.Server {
-    const { services, timeouts } = this.#options;
-    const server = new grpc.Server({
-      interceptors,
-      "grpc.keepalive_time_ms": timeouts.pingIntervalMs,
-      "grpc.keepalive_timeout_ms": timeouts.pingTimeoutMs,
-      "grpc.enable_channelz": 0,
-    });
+    const { services } = this.#options;
+    const server = new grpc.Server({ interceptors, "grpc.enable_channelz": 0 });
     for (const { definition, implementation } of services) server.addService(definition, implementation);
     this.#servers.push(server);
     return server;

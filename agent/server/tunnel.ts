@@ -1,20 +1,19 @@
 import { AppError, type TunnelRequest } from "../../proto/index.ts";
 import type { AgentCore } from "../agent-core.ts";
-import type { RelayedConnection } from "../relay/relayed-connection.ts";
+import type { Carriage } from "../relay/taken-connections.ts";
+import type { OutwardMessage } from "../relay/relayed-connection.ts";
 import type { CallContext } from "./grpc-service.ts";
 
-/** Proto: at most this many bytes a message. */
-const MAX_DATA_BYTES = 64 * 1024;
-
 /**
- * Carries one connection. Ends well only when both sides have said that they are done; when the
- * host goes before, the program sees a reset.
+ * Carries one connection. Ends well only when both sides have said that they are done. When the
+ * host goes before, the program sees a reset; that of a resumable connection sees nothing, and
+ * another call goes on where this one was.
  */
 export async function* tunnel(
   core: AgentCore,
   requests: AsyncIterable<TunnelRequest>,
   { signal }: CallContext,
-): AsyncGenerator<{ data?: Uint8Array; end?: boolean }> {
+): AsyncGenerator<OutwardMessage & { resumable?: boolean }> {
   const iterator = requests[Symbol.asyncIterator]();
   const first = await iterator.next();
   if (first.done === true) {
@@ -22,53 +21,74 @@ export async function* tunnel(
       kind: "INVALID_ARGUMENT",
     });
   }
-  const connection = core.relay.take(first.value.connectionId);
-  let over = false;
-  const reset = () => {
-    if (!over) core.relay.cutCount += 1;
-    over = true;
-    connection.reset();
-  };
-  signal.addEventListener("abort", reset, { once: true });
+  const { connectionId, resumable, receivedSizeBytes } = first.value;
+  using carriage = core.relay.take(connectionId, { resumable });
+  const { connection } = carriage;
+  const from = resumable ? Number(receivedSizeBytes) : 0;
+  if (!connection.holds(from)) throw notHeld(connectionId, from);
+  connection.acknowledge(from);
+  /** The number of the host's next byte. */
+  const position = connection.takenBytes;
+  const over = new AbortController();
+  const ended = AbortSignal.any([signal, carriage.signal, over.signal]);
+  // A program is told at once, also one that has nothing to say.
+  const cut = () => carriage.cut();
+  if (!resumable) signal.addEventListener("abort", cut, { once: true });
   try {
-    yield {};
-    const towardsProgram = carryIn(connection, first.value, iterator, reset);
-    // The loop below meets the same failure: carryIn resets the connection when it fails.
-    towardsProgram.catch(() => {});
-    for await (const chunk of connection.read()) {
-      for (let start = 0; start < chunk.length; start += MAX_DATA_BYTES) {
-        yield { data: chunk.subarray(start, start + MAX_DATA_BYTES) };
+    yield resumable ? { resumable, receivedSizeBytes: BigInt(position) } : {};
+    const inwards = carryIn(carriage, { first: first.value, iterator, position });
+    inwards.catch((error: unknown) => over.abort(error));
+    let told = from;
+    for await (const message of connection.messages(from, ended)) {
+      told += message.data?.length ?? 0;
+      const { data, end } = message;
+      if (resumable) yield message;
+      else if (end === true) yield { end };
+      else if (data !== undefined && data.length > 0) {
+        yield { data };
+        connection.acknowledge(told);
       }
     }
-    yield { end: true };
-    await towardsProgram;
-    await connection.finished();
-    over = true;
+    await inwards;
   } finally {
-    signal.removeEventListener("abort", reset);
-    reset();
+    signal.removeEventListener("abort", cut);
   }
 }
 
+/** Takes what the host says, to the end of the call. */
 async function carryIn(
-  connection: RelayedConnection,
-  first: TunnelRequest,
-  rest: AsyncIterator<TunnelRequest>,
-  reset: () => void,
+  carriage: Carriage,
+  { first, iterator, position }: { first: TunnelRequest; iterator: AsyncIterator<TunnelRequest>; position: number },
 ): Promise<void> {
-  try {
-    for (let request = first; ;) {
-      if (request.data.length > 0) await connection.write(request.data);
-      if (request.end) return connection.end();
-      const next = await rest.next();
-      if (next.done === true) {
-        // The end of the stream alone is no proof of a good end: a canceled call looks the same.
-        throw new AppError("TUNNEL_ENDED", "The tunnel ended without saying so.", { kind: "ABORTED" });
-      }
-      request = next.value;
+  const { connection } = carriage;
+  const { resumable } = first;
+  let next = position;
+  for (let request = first; ;) {
+    if (resumable && request.reset) return carriage.cut();
+    if (resumable) connection.acknowledge(Number(request.receivedSizeBytes));
+    if (request.data.length > 0) {
+      connection.write(request.data, next);
+      next += request.data.length;
+      // Behind what a program does not read there may be acknowledgements, without which it may not go on to write.
+      if (!resumable || connection.overfull) await connection.drained();
     }
-  } catch (error) {
-    reset();
-    throw error;
+    if (request.end) connection.end();
+    if (request.end && !resumable) return;
+    const result = await iterator.next();
+    if (result.done === true) {
+      if (connection.endGiven) return;
+      // The end of the stream alone is no proof of a good end: a canceled call looks the same.
+      if (!resumable) carriage.cut();
+      throw new AppError("TUNNEL_ENDED", "The tunnel ended without saying so.", { kind: "ABORTED" });
+    }
+    request = result.value;
   }
+}
+
+function notHeld(connectionId: string, from: number): AppError {
+  return new AppError("RECEIVED_SIZE_INVALID", `Connection "${connectionId}" cannot go on after ${from} bytes.`, {
+    kind: "INVALID_ARGUMENT",
+    metadata: { connection_id: connectionId },
+    help: "received_size_bytes is what was received in all, and never falls.",
+  });
 }

@@ -18,7 +18,7 @@ import type { Opening } from "../claude/opening.ts";
 import type { ClaudeExit, Conversation } from "../claude/conversation.ts";
 import { authenticationFailure, isRefusedCredential } from "../claude/turn-failure.ts";
 import type { Workspace } from "../git/workspace.ts";
-import { afterRunning } from "../running-time.ts";
+import { afterRunning } from "../../proto/index.ts";
 import type { Timeouts } from "../timeouts.ts";
 import { ChangesStream } from "./changes-stream.ts";
 import { type Collected, collectChanges, collectLeftWork, collectTranscript, NOTHING_COLLECTED } from "./collect.ts";

@@ -1,8 +1,9 @@
 import type { Duplex } from "node:stream";
 import { type Client, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { AgentService } from "../../proto/index.ts";
-import { connectionLost } from "./agent-error.ts";
+import { AgentService, type SilenceOptions, watchSilence } from "../../proto/index.ts";
+import { connectionLost, connectionSilent } from "./agent-error.ts";
+import { writeEagerly } from "./eager-writes.ts";
 import { SafeHttp2SessionManager, WINDOW_BYTES } from "./safe-session-manager.ts";
 
 /**
@@ -10,8 +11,11 @@ import { SafeHttp2SessionManager, WINDOW_BYTES } from "./safe-session-manager.ts
  * calls of a connection end with it, and until it is over what the connection was stays in memory.
  */
 const IDLE_MS = 60_000;
-/** A frozen or vanished agent is noticed after at most twice this; long enough for a host that is itself held up. */
-const PING_MS = 3000;
+/**
+ * A vanished agent is noticed after the sum of these. Not sooner: on a machine with more to do than it can, an agent may get
+ * no processor for seconds, and a connection that is given up by mistake costs more than one that is given up late.
+ */
+const SILENCE = { pingMs: 5_000, answerMs: 25_000 };
 /**
  * No message is above these (bytes): pieces of something larger (256 KiB, and what is said of it), batches of events, a
  * session with its whole result. What is read takes a hundred times as much memory, and time in which the host does
@@ -34,22 +38,18 @@ export class AgentConnection implements Disposable {
   readonly #duplex: Duplex;
   readonly #manager: SafeHttp2SessionManager;
 
-  constructor(duplex: Duplex) {
+  constructor(duplex: Duplex, silence: SilenceOptions = SILENCE) {
     this.#duplex = duplex;
     // Without a listener an error after the last call would end the process.
     duplex.on("error", () => {});
     // Node answers an end with an end and may then write a GOAWAY, which fails an assertion of its own
     // where the stream is no socket. No half of an agent's connection is of use without the other.
     duplex.once("end", () => duplex.destroy());
+    writeEagerly(duplex);
     let used = false;
     this.#manager = new SafeHttp2SessionManager(
       "http://agent",
-      {
-        pingIntervalMs: PING_MS,
-        pingTimeoutMs: PING_MS,
-        pingIdleConnection: true,
-        idleConnectionTimeoutMs: IDLE_MS,
-      },
+      { idleConnectionTimeoutMs: IDLE_MS },
       {
         settings: { initialWindowSize: WINDOW_BYTES },
         createConnection: () => {
@@ -59,6 +59,7 @@ export class AgentConnection implements Disposable {
         },
       },
     );
+    this.#manager.onSession = (session) => watchSilence(session, silence, () => duplex.destroy(connectionSilent()));
     const { getSession, startSession } = this.#clientFor(SESSION_BYTES);
     const { attach, watchEvents } = this.#clientFor(BATCH_BYTES);
     this.client = { ...this.#clientFor(PIECE_BYTES), getSession, startSession, attach, watchEvents };

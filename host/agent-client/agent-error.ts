@@ -24,6 +24,11 @@ export function connectionLost(cause?: unknown): AppError {
   });
 }
 
+/** The cause of a connection's loss where the agent says nothing any more. */
+export function connectionSilent(): AppError {
+  return connectionLost(new Error("Nothing came from the agent any more."));
+}
+
 /**
  * Tells what the agent answered from a connection that broke. Only what carries the agent's
  * ErrorInfo is an answer: a lost connection has no code that can be relied on (it shows as

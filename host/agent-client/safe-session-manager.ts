@@ -1,4 +1,4 @@
-import type { ClientHttp2Stream } from "node:http2";
+import type { ClientHttp2Stream, Http2Session } from "node:http2";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Http2SessionManager } from "@connectrpc/connect-node";
 
@@ -24,6 +24,8 @@ const TURN_MS = 5;
  */
 export class SafeHttp2SessionManager extends Http2SessionManager {
   readonly #guarded = new WeakSet<object>();
+  /** Told of each session, with its first request. */
+  onSession: (session: Http2Session) => void = () => {};
 
   override async request(
     ...args: Parameters<Http2SessionManager["request"]>
@@ -35,9 +37,7 @@ export class SafeHttp2SessionManager extends Http2SessionManager {
       // connect-node drops its own listener before a dying session has emitted its error.
       session.on("error", () => {});
       session.setLocalWindowSize(WINDOW_BYTES);
-      // Its ping timer may fire between a session's destruction and its close; Node throws then.
-      const ping = session.ping.bind(session) as (...pingArgs: unknown[]) => boolean;
-      session.ping = (...pingArgs: unknown[]) => !session.destroyed && ping(...pingArgs);
+      this.onSession(session);
     }
     makeIterable(stream);
     return stream;

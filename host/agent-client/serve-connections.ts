@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import { AcceptConnectionsResponse_Listener as Listener } from "../../proto/index.ts";
 import { type AgentClient } from "./agent-connection.ts";
-import { TunnelDuplex } from "./tunnel-duplex.ts";
+import type { Tunnels } from "./tunnels.ts";
 
 /** Where a container's connections go. */
 export interface ConnectionSink {
@@ -9,14 +9,23 @@ export interface ConnectionSink {
   accept(listener: "model" | "proxy" | "git", connection: Duplex): void;
 }
 
+export interface ServeConnectionsOptions {
+  signal: AbortSignal;
+  /** Those that connections to the agent before this one have left are carried on; new ones are added. */
+  tunnels: Tunnels;
+}
+
 /** Gives every connection that the agent announces to the sink. Rejects when the call is lost or aborted. */
-export async function serveConnections(client: AgentClient, sink: ConnectionSink, signal: AbortSignal): Promise<void> {
-  for await (const { connectionId, listener } of client.acceptConnections({}, { signal })) {
+export async function serveConnections(
+  client: AgentClient,
+  sink: ConnectionSink,
+  { signal, tunnels }: ServeConnectionsOptions,
+): Promise<void> {
+  const resumedConnectionIds = tunnels.resume(client, { signal });
+  for await (const { connectionId, listener } of client.acceptConnections({ resumedConnectionIds }, { signal })) {
     // The first message only says that the agent listens.
     if (connectionId === "") continue;
-    const connection = new TunnelDuplex(client, connectionId);
-    // Whoever reads or writes sees the error too; without a listener it would end the process.
-    connection.on("error", () => {});
+    const connection = tunnels.open(connectionId, client, { signal });
     if (listener === Listener.MODEL) sink.accept("model", connection);
     else if (listener === Listener.PROXY) sink.accept("proxy", connection);
     else if (listener === Listener.GIT) sink.accept("git", connection);

@@ -1,92 +1,248 @@
 import { Duplex } from "node:stream";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { TunnelRequestSchema } from "../../proto/index.ts";
+import {
+  ACKNOWLEDGE_BYTES,
+  afterRunning,
+  AppError,
+  type TunnelMemory,
+  type TunnelRequestSchema,
+  UnacknowledgedBytes,
+} from "../../proto/index.ts";
 import type { AgentClient } from "./agent-connection.ts";
+import { agentError, connectionLost } from "./agent-error.ts";
 
 /** Most bytes in one message, as the proto says. */
 const CHUNK_BYTES = 64 * 1024;
 
 type Request = MessageInitShape<typeof TunnelRequestSchema>;
 
+export interface TunnelOptions {
+  connectionId: string;
+  /** The session's. */
+  memory: TunnelMemory;
+  /** How long it waits for another connection to the agent when it has lost one. */
+  keepMs: number;
+  /** No more bytes are to be taken in before some have been read. */
+  full(): boolean;
+  /** Nothing is left to be carried. */
+  onOver(): void;
+}
+
+/** One call that carries it. */
+interface Call {
+  readonly abort: AbortController;
+  /** The number of the first byte out of the container that it brings. */
+  readonly from: number;
+  /** The agent has answered. */
+  answered: boolean;
+  /** The agent keeps the connection if the call is lost. */
+  resumable: boolean;
+  /** The number of the next byte that goes into the container. */
+  position: number;
+  wake(): void;
+}
+
 /**
- * A relayed connection as a stream: what is written goes into the container. Each has HTTP/2 flow
- * control of its own, so a slow end holds up only itself. Destroying it ends the call.
+ * A relayed connection as a stream: what is written goes into the container. One call after the other carries it: where a
+ * call is lost, the next one goes on with the bytes that the agent does not have, and neither end notices. With an agent
+ * that cannot do that the stream is destroyed. Destroying it cuts the connection.
  */
 export class TunnelDuplex extends Duplex {
-  readonly #abort = new AbortController();
-  /** What waits to be taken by the call; its callback runs once it has been. */
-  #pending: { request: Request; taken: () => void } | undefined;
-  #wake = () => {};
+  readonly connectionId: string;
+  readonly #options: TunnelOptions;
+  /** What was written and the agent does not have. */
+  readonly #in: UnacknowledgedBytes;
+  readonly #forgetRoom: () => void;
+  /** Bytes out of the container, in all. */
+  #receivedBytes = 0;
+  #endReceived = false;
+  #endWritten = false;
+  #cut = false;
+  #over = false;
+  #call: Call | undefined;
+  #written: (() => void) | undefined;
   #resume = () => {};
+  #giveUp = () => {};
 
-  constructor(client: AgentClient, connectionId: string) {
+  constructor(options: TunnelOptions) {
     super({ allowHalfOpen: true, readableHighWaterMark: CHUNK_BYTES, writableHighWaterMark: CHUNK_BYTES });
-    void this.#receive(client, connectionId).catch((error: unknown) => {
-      this.destroy(error instanceof Error ? error : new Error(String(error)));
-    });
+    this.connectionId = options.connectionId;
+    this.#options = options;
+    this.#in = new UnacknowledgedBytes(options.memory);
+    this.#forgetRoom = options.memory.onRoom(() => this.#goOnWriting());
+    // Whoever reads or writes sees the error too; without a listener it would end the process.
+    this.on("error", () => {});
   }
 
-  override _write(chunk: Buffer, _encoding: string, callback: (error?: Error | null) => void): void {
-    const send = (offset: number) => {
-      if (offset >= chunk.length) return callback();
-      this.#put({ data: chunk.subarray(offset, offset + CHUNK_BYTES) }, () => send(offset + CHUNK_BYTES));
-    };
-    send(0);
+  /** Carries it by one call, to the end of that. Never rejects. */
+  async carry(client: AgentClient, { signal }: { signal: AbortSignal }): Promise<void> {
+    this.#giveUp();
+    this.#call?.abort.abort();
+    const abort = new AbortController();
+    const call: Call = { abort, from: this.#readBytes, answered: false, resumable: true, position: 0, wake: () => {} };
+    this.#call = call;
+    try {
+      const callSignal = AbortSignal.any([signal, abort.signal]);
+      await this.#receive(client.tunnel(this.#requests(call), { signal: callSignal }), call);
+      this.#finish();
+      if (!this.#endReceived) this.push(null);
+      // The agent has closed the connection: nobody reads what is still written.
+      if (!this.writableFinished) this.destroy();
+    } catch (error) {
+      if (this.#call !== call) return;
+      const lost = agentError(error);
+      if (lost.reason === "CONNECTION_LOST" && call.resumable && !this.#cut) return this.#waitForAnother();
+      this.#finish();
+      this.destroy(error instanceof Error ? error : lost);
+    } finally {
+      abort.abort();
+      call.wake();
+    }
   }
 
-  override _final(callback: (error?: Error | null) => void): void {
-    this.#put({ end: true }, callback);
+  /** Waits for no other call. */
+  abandon(): void {
+    this.destroy();
+    this.#finish();
+  }
+
+  /** Bytes that the agent need not keep: they have been read. */
+  get #readBytes(): number {
+    return this.#receivedBytes - this.readableLength;
+  }
+
+  override _write(chunk: Buffer, _encoding: string, callback: () => void): void {
+    this.#in.append(chunk);
+    this.#written = callback;
+    this.#goOnWriting();
+    this.#call?.wake();
+  }
+
+  override _final(callback: () => void): void {
+    this.#endWritten = true;
+    this.#call?.wake();
+    callback();
   }
 
   override _read(): void {
     this.#resume();
+    // There may be something to acknowledge.
+    this.#call?.wake();
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#abort.abort(error ?? undefined);
-    this.#wake();
+    // Otherwise both ends have been said, and what is still on its way arrives.
+    if (!(this.#endWritten && this.#endReceived)) {
+      this.#cut = true;
+      // The agent is told by a call that goes on, or sees that there is none.
+      if (this.#call?.resumable !== true) {
+        this.#call?.abort.abort();
+        this.#finish();
+      }
+    }
+    this.#call?.wake();
     this.#resume();
     callback(error);
   }
 
-  #put(request: Request, taken: () => void): void {
-    this.#pending = { request, taken };
-    this.#wake();
+  #goOnWriting(): void {
+    const written = this.#written;
+    if (written === undefined || !this.#in.roomy) return;
+    this.#written = undefined;
+    written();
   }
 
-  async *#requests(connectionId: string): AsyncGenerator<Request, undefined> {
-    yield { connectionId };
-    while (!this.destroyed) {
-      const pending = this.#pending;
-      if (pending === undefined) {
-        await new Promise<void>((resolve) => (this.#wake = resolve));
-        continue;
+  #acknowledged(upTo: number): void {
+    this.#in.acknowledge(upTo);
+    this.#goOnWriting();
+  }
+
+  async *#requests(call: Call): AsyncGenerator<Request, undefined> {
+    let told = call.from;
+    let endSaid = false;
+    yield { connectionId: this.connectionId, resumable: true, receivedSizeBytes: BigInt(told) };
+    while (!call.abort.signal.aborted) {
+      const data =
+        call.answered && this.#in.holds(call.position) ? this.#in.read(call.position, CHUNK_BYTES) : Buffer.alloc(0);
+      const read = this.#readBytes;
+      const due = read >= told + ACKNOWLEDGE_BYTES || (this.#endReceived && read > told);
+      if (call.resumable && this.#cut) {
+        yield { reset: true };
+        return;
+      } else if (data.length > 0 || (call.answered && call.resumable && due)) {
+        call.position += data.length;
+        told = read;
+        yield call.resumable ? { data, receivedSizeBytes: BigInt(read) } : { data };
+        // Asked for the next one: this one has been written.
+        if (!call.resumable) this.#acknowledged(call.position);
+      } else if (call.answered && this.#endWritten && !endSaid) {
+        endSaid = true;
+        yield { end: true };
+      } else if (endSaid && (!call.resumable || (this.#endReceived && read === told))) {
+        return;
+      } else {
+        await new Promise<void>((resolve) => (call.wake = resolve));
       }
-      this.#pending = undefined;
-      yield pending.request;
-      // Asked for the next one: this one has been written.
-      pending.taken();
-      if (pending.request.end === true) return;
     }
   }
 
-  async #receive(client: AgentClient, connectionId: string): Promise<void> {
-    try {
-      for await (const { data, end } of client.tunnel(this.#requests(connectionId), { signal: this.#abort.signal })) {
-        // A view into a larger buffer: copied, since it may be kept for long.
-        if (data.length > 0 && !this.push(Buffer.from(data))) {
-          await new Promise<void>((resolve) => (this.#resume = resolve));
-        }
-        if (end) this.push(null);
-        if (this.destroyed) return;
+  async #receive(responses: AsyncIterable<{ data: Uint8Array } & Answer>, call: Call): Promise<void> {
+    /** What comes again, since it was not acknowledged. */
+    let again = this.#receivedBytes - call.from;
+    for await (const { data, end, resumable, receivedSizeBytes } of responses) {
+      if (this.#call !== call) return;
+      if (!call.answered) {
+        call.resumable = resumable;
+        call.position = Number(receivedSizeBytes);
+        if (!this.#in.holds(call.position)) throw unsent();
+        call.answered = true;
       }
-      if (!this.readableEnded) this.push(null);
-      // The agent has closed the connection: nobody reads what is still written.
-      if (!this.writableFinished) this.destroy();
-    } catch (error) {
-      if (!this.destroyed) throw error;
-    } finally {
-      this.#abort.abort();
+      if (call.resumable) this.#acknowledged(Number(receivedSizeBytes));
+      call.wake();
+      const fresh = data.subarray(Math.min(again, data.length));
+      again -= data.length - fresh.length;
+      this.#receivedBytes += fresh.length;
+      // A view into a larger buffer: copied, since it may be kept for long.
+      const roomy = fresh.length === 0 || this.push(Buffer.from(fresh));
+      if (end && !this.#endReceived) {
+        this.#endReceived = true;
+        this.push(null);
+      }
+      // Behind what nobody reads there may be acknowledgements, without which nothing may be written.
+      if (!roomy && !this.destroyed && (!call.resumable || this.#options.full())) {
+        await new Promise<void>((resolve) => (this.#resume = resolve));
+      }
     }
   }
+
+  #waitForAnother(): void {
+    this.#call = undefined;
+    if (this.#over) return;
+    this.#giveUp = afterRunning(this.#options.keepMs, () => {
+      this.#finish();
+      this.destroy(connectionLost());
+    });
+  }
+
+  #finish(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#call = undefined;
+    this.#giveUp();
+    this.#forgetRoom();
+    this.#in.clear();
+    this.#options.onOver();
+  }
+}
+
+function unsent(): AppError {
+  return new AppError("AGENT_INVALID", "The agent says that it has received what it was not sent.", {
+    help: "Use an image with an agent that keeps to the contract.",
+  });
+}
+
+interface Answer {
+  end: boolean;
+  resumable: boolean;
+  receivedSizeBytes: bigint;
 }

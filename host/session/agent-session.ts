@@ -18,6 +18,7 @@ import { type AgentClient, AgentConnection } from "../agent-client/agent-connect
 import { agentError, agentOutdated } from "../agent-client/agent-error.ts";
 import { AsyncQueue } from "../agent-client/async-queue.ts";
 import { type ConnectionSink, serveConnections } from "../agent-client/serve-connections.ts";
+import { Tunnels } from "../agent-client/tunnels.ts";
 import type { Container } from "../runtime/runtime.ts";
 import { isNoRoom } from "./no-room.ts";
 import { readPatch, readTranscript } from "./read-left.ts";
@@ -56,7 +57,7 @@ export interface AgentSessionOptions {
 /**
  * The host's end of a session: starts it in the agent, stores its events, serves its connections,
  * and fetches what it left. A lost connection is dialled again and resumed after the last stored
- * event; only the container's exit or the caller's signal ends it before the session's own end.
+ * event, and the connections out of the container go on where they were; only the container's exit or the caller's signal ends it before the session's own end.
  */
 export class AgentSession {
   readonly #options: AgentSessionOptions;
@@ -99,12 +100,13 @@ export class AgentSession {
 
   /** Runs to the session's end. Rejects with the signal's reason, AGENT_UNREACHABLE or AGENT_OUTDATED. */
   async run(signal: AbortSignal): Promise<AgentResult> {
+    using tunnels = new Tunnels();
     const startMs = Date.now();
     let delayMs: number = TIMEOUTS.redialFirstMs;
     for (;;) {
       const stored = this.#options.log.lastAgentSequence;
       try {
-        return await this.#runConnection(signal);
+        return await this.#runConnection(tunnels, signal);
       } catch (error) {
         signal.throwIfAborted();
         const known = agentError(error);
@@ -125,7 +127,7 @@ export class AgentSession {
     }
   }
 
-  async #runConnection(signal: AbortSignal): Promise<AgentResult> {
+  async #runConnection(tunnels: Tunnels, signal: AbortSignal): Promise<AgentResult> {
     const { container, spec, log, broker, gitPrefixes } = this.#options;
     const duplex = await container.dial({ signal });
     using connection = new AgentConnection(duplex);
@@ -144,7 +146,7 @@ export class AgentSession {
       }
       this.#started = true;
       this.#connectionMade();
-      const serving = serveConnections(client, broker, callSignal).then(() => {
+      const serving = serveConnections(client, broker, { signal: callSignal, tunnels }).then(() => {
         throw new AppError("CONNECTION_LOST", "The agent stopped announcing connections.", { kind: "UNAVAILABLE" });
       });
       // Its failure matters only while we wait for it below.

@@ -14,6 +14,7 @@ import type { AgentConfig } from "../../agent/config.ts";
 import type { AgentClient } from "../../host/agent-client/agent-connection.ts";
 import { SafeHttp2SessionManager } from "../../host/agent-client/safe-session-manager.ts";
 import { serveConnections } from "../../host/agent-client/serve-connections.ts";
+import { Tunnels } from "../../host/agent-client/tunnels.ts";
 import {
   AgentService,
   type AttachRequest,
@@ -257,6 +258,7 @@ export function attach(
 /** Carries the container's connections to the model at `url`, until disposed of. The proxy refuses. */
 export function serveModel(connection: Connection, url: string): AsyncDisposable {
   const abort = new AbortController();
+  const tunnels = new Tunnels();
   const { hostname, port } = new URL(url);
   const serving = serveConnections(
     connection.client,
@@ -270,11 +272,12 @@ export function serveModel(connection: Connection, url: string): AsyncDisposable
         tunnel.pipe(socket).pipe(tunnel);
       },
     },
-    abort.signal,
+    { signal: abort.signal, tunnels },
   ).catch(() => {});
   return {
     async [Symbol.asyncDispose]() {
       abort.abort();
+      tunnels[Symbol.dispose]();
       await serving;
     },
   };

@@ -21,7 +21,7 @@ const logger = pino({ level: "silent" });
 const KEY = "sk-ant-resilience-0123456789";
 const GIB = 1024 ** 3;
 
-test("a killed bridge and a host that goes away while an answer streams lose no event, and Claude finishes its task", async () => {
+test("Claude does not notice that bridges are killed while an answer streams, nor is an event lost when its host goes away", async () => {
   await using model = await startScriptedModel({ key: KEY });
   await using git = await startGitServer();
   const uri = await git.addRepository("greeter", SMALL_REPOSITORY);
@@ -76,10 +76,12 @@ test("a killed bridge and a host that goes away while an answer streams lose no 
 
   const first = startHost(container);
   await vi.waitFor(() => expect(requestCount()).toBe(1), { timeout: 30_000, interval: 20 });
-  await killBridges(container.ref.id);
-  await vi.waitFor(() => expect(kinds()).toContain("connectionRestored"), { timeout: 20_000, interval: 20 });
-  // The answer that was cut is asked for again, through the new connection.
-  await vi.waitFor(() => expect(requestCount()).toBe(2), { timeout: 30_000, interval: 20 });
+  const restored = () => kinds().filter((kind) => kind === "connectionRestored").length;
+  for (const kill of [1, 2]) {
+    await killBridges(container.ref.id);
+    await vi.waitFor(() => expect(restored()).toBe(kill), { timeout: 20_000, interval: 20 });
+  }
+  expect(requestCount()).toBe(1);
 
   await first.vanish();
   // Nobody is there: what Claude asks for now is held, not refused.
@@ -88,7 +90,8 @@ test("a killed bridge and a host that goes away while an answer streams lose no 
   const second = startHost(again);
   const { result }: AgentResult = await second.result;
   expect(result.outcome.case, JSON.stringify(result.outcome.value)).toBe("success");
-  expect(requestCount()).toBe(3);
+  // The answer that was cut with the host is asked for again.
+  expect(requestCount()).toBe(2);
   // Gapless: the agent's numbers are all there, each once.
   expect(log.lastAgentSequence).toBeGreaterThan(5);
   const ours = ["connectionMade", "connectionLost", "connectionRestored"];

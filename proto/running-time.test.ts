@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { afterRunning } from "./running-time.ts";
+import { afterRunning, afterStandstill } from "./running-time.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -31,5 +31,30 @@ test("does not call back once it has been taken back", () => {
   vi.advanceTimersByTime(2_000);
   cancel();
   vi.advanceTimersByTime(60_000);
+  expect(onElapsed).not.toHaveBeenCalled();
+});
+
+test("counts only the time in which nothing moves", () => {
+  const onElapsed = vi.fn();
+  let moved = 0;
+  afterStandstill({ ms: 3_000, progress: () => moved }, onElapsed);
+  for (let second = 0; second < 10; second++) {
+    moved++;
+    vi.advanceTimersByTime(1_100);
+  }
+  vi.advanceTimersByTime(2_000);
+  expect(onElapsed).not.toHaveBeenCalled();
+  vi.advanceTimersByTime(2_000);
+  expect(onElapsed).toHaveBeenCalledTimes(1);
+});
+
+test("looks at what has moved before it says that nothing has", () => {
+  const onElapsed = vi.fn();
+  let moved = 0;
+  afterStandstill({ ms: 1_000, progress: () => moved }, onElapsed);
+  // As after a thaw: the timer is due before anything that arrived has been read.
+  setTimeout(() => setImmediate(() => moved++), 0);
+  vi.setSystemTime(Date.now() + 65_000);
+  vi.advanceTimersByTime(1_000);
   expect(onElapsed).not.toHaveBeenCalled();
 });

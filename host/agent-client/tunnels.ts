@@ -1,0 +1,40 @@
+import type { Duplex } from "node:stream";
+import { TUNNEL_WINDOW_BYTES, TunnelMemory } from "../../proto/index.ts";
+import { type AgentClient } from "./agent-connection.ts";
+import { TunnelDuplex } from "./tunnel-duplex.ts";
+
+/** How long a connection out of the container waits for the agent to be reached again: as long as the agent keeps it. */
+const KEEP_MS = 60_000;
+/** What may have come out of a session's container and not been read yet (bytes); an honest agent sends less. */
+const MAX_UNREAD_BYTES = 4 * TUNNEL_WINDOW_BYTES;
+
+/** The tunnels of one session: they outlive the connections to its agent. */
+export class Tunnels implements Disposable {
+  readonly #memory = new TunnelMemory();
+  readonly #open = new Map<string, TunnelDuplex>();
+
+  /** Carries one that was announced. */
+  open(connectionId: string, client: AgentClient, options: { signal: AbortSignal }): Duplex {
+    const tunnel = new TunnelDuplex({
+      connectionId,
+      memory: this.#memory,
+      keepMs: KEEP_MS,
+      full: () => [...this.#open.values()].reduce((sum, each) => sum + each.readableLength, 0) > MAX_UNREAD_BYTES,
+      onOver: () => this.#open.delete(connectionId),
+    });
+    this.#open.set(connectionId, tunnel);
+    void tunnel.carry(client, options);
+    return tunnel;
+  }
+
+  /** Carries all of them on by another connection. Returns their ids. */
+  resume(client: AgentClient, options: { signal: AbortSignal }): string[] {
+    for (const tunnel of this.#open.values()) void tunnel.carry(client, options);
+    return [...this.#open.keys()];
+  }
+
+  /** Ends all of them. */
+  [Symbol.dispose](): void {
+    for (const tunnel of this.#open.values()) tunnel.abandon();
+  }
+}

@@ -1,0 +1,41 @@
+/** A container that is paused, or a machine that sleeps, does not run: at most this is counted at a time. */
+const STEP_MS = 1_000;
+
+/** Calls back once this process has run for so long. Returns what takes the call back. */
+export function afterRunning(ms: number, onElapsed: () => void): () => void {
+  let timer: NodeJS.Timeout;
+  const countDown = (leftMs: number) => {
+    const stepMs = Math.min(leftMs, STEP_MS);
+    timer = setTimeout(() => (leftMs > stepMs ? countDown(leftMs - stepMs) : onElapsed()), stepMs);
+  };
+  countDown(ms);
+  return () => clearTimeout(timer);
+}
+
+/**
+ * Calls back once something has stood still for so long, counted in the time in which this process ran. `progress` returns
+ * another value each time than before where something has moved. Returns what takes the call back.
+ */
+export function afterStandstill(
+  { ms, progress }: { ms: number; progress: () => unknown },
+  onElapsed: () => void,
+): () => void {
+  const stepMs = Math.min(ms, STEP_MS);
+  let timer: NodeJS.Timeout | NodeJS.Immediate;
+  let before = progress();
+  let stillMs = 0;
+  const look = () => {
+    const now = progress();
+    stillMs = now === before ? stillMs + stepMs : 0;
+    before = now;
+    if (stillMs < ms) timer = setTimeout(step, stepMs);
+    else onElapsed();
+  };
+  // What came while this process did not run, or was busy, is read first.
+  const step = () => (timer = setImmediate(look));
+  timer = setTimeout(step, stepMs);
+  return () => {
+    clearTimeout(timer as NodeJS.Timeout);
+    clearImmediate(timer as NodeJS.Immediate);
+  };
+}

@@ -1,0 +1,107 @@
+import { create } from "@bufbuild/protobuf";
+import { ContainerSpecSchema, RepositorySpecSchema, Session_State, SessionSpecSchema } from "../../proto/index.ts";
+import { SeededRandom } from "../crash/random.ts";
+import { type HostRig, startHostRig } from "../support/rig.ts";
+import { Child } from "./child.ts";
+
+export interface BusyMachineOptions {
+  /** Processes that do nothing but compute. */
+  busyCount: number;
+  /** Sessions at a time. */
+  concurrent: number;
+  /** No session is begun after so long. */
+  seconds: number;
+  /** What the sessions do, and for how long. */
+  seed: number;
+  /** Seconds that a session's model answers take, at least and at most. */
+  answerSeconds: readonly [number, number];
+  /** Told of what goes wrong, as it does. */
+  say?: (line: string) => void;
+}
+
+/** What a run on a busy machine saw. */
+export interface BusyMachineFigures {
+  sessions: number;
+  /** One line for each session that did not succeed. */
+  failures: string[];
+  connectionsLost: number;
+  /** Model requests beyond those that the tasks take: each is an answer that was cut. */
+  answersCut: number;
+  /** Time from a session's creation to Claude's first model request, the longest. */
+  longestStartSeconds: number;
+}
+
+/** Real sessions, one after the other in each place, while other processes want the processors. */
+export async function runOnBusyMachine(options: BusyMachineOptions): Promise<BusyMachineFigures> {
+  await using stack = new AsyncDisposableStack();
+  const rig = stack.use(await startHostRig());
+  await rig.link.connect();
+  for (let count = 0; count < options.busyCount; count++) stack.use(new Child("./busy-process.ts"));
+  const random = new SeededRandom(options.seed);
+  const figures: BusyMachineFigures = {
+    sessions: 0,
+    failures: [],
+    connectionsLost: 0,
+    answersCut: 0,
+    longestStartSeconds: 0,
+  };
+  const endMs = Date.now() + options.seconds * 1000;
+  const place = async () => {
+    do await runOne(rig, taskOf(random, options.answerSeconds), figures, options.say);
+    while (Date.now() < endMs);
+  };
+  await Promise.all(Array.from({ length: options.concurrent }, place));
+  return figures;
+}
+
+interface Task {
+  text: string;
+  scenario: string;
+  /** Model requests that it takes. */
+  requestCount: number;
+}
+
+/** One long answer, or several with tools between them. */
+function taskOf(random: SeededRandom, [least, most]: readonly [number, number]): Task {
+  const seconds = Math.round(random.between(least, most));
+  return random.next() < 0.5
+    ? { text: `[scenario: slow-stream seconds=${seconds}]`, scenario: "slow-stream", requestCount: 1 }
+    : { text: `[scenario: long-run seconds=${seconds} steps=4]`, scenario: "long-run", requestCount: 5 };
+}
+
+async function runOne(
+  { link, model, repository: uri }: HostRig,
+  { text, scenario, requestCount }: Task,
+  figures: BusyMachineFigures,
+  say: (line: string) => void = () => {},
+): Promise<void> {
+  const repository = create(RepositorySpecSchema, { uri });
+  const startMs = Date.now();
+  const { id } = await link.sessions.create({
+    spec: create(SessionSpecSchema, { task: text, repository }),
+    container: create(ContainerSpecSchema),
+  });
+  for await (const { event } of link.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(1_800_000) })) {
+    if (event.case === "connectionLost") {
+      figures.connectionsLost++;
+      say(`${id}: connection lost: ${event.value.reason}`);
+    }
+    if (event.case === "turnStarted") {
+      figures.longestStartSeconds = Math.max(figures.longestStartSeconds, (Date.now() - startMs) / 1000);
+    }
+    if (event.case === "sessionFinished") break;
+  }
+  const { state, result } = await link.sessions.get(id);
+  figures.sessions++;
+  if (state !== Session_State.SUCCEEDED) {
+    figures.failures.push(`${id}: ${JSON.stringify(result?.outcome.value)}`);
+    say(figures.failures.at(-1)!);
+    return;
+  }
+  const asked = model.requests.filter(
+    ({ headers, scenario: played }) =>
+      played === scenario && headers["x-claude-code-session-id"] === result!.conversationId,
+  );
+  if (asked.length > requestCount) say(`${id}: ${asked.length} model requests instead of ${requestCount}`);
+  figures.answersCut += Math.max(0, asked.length - requestCount);
+}

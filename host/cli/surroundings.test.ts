@@ -476,3 +476,21 @@ test("a user that the machine does not know is one like any other, with a home",
   expect(await run(place, ["list"], options)).toMatchObject({ end: 0, stderr: "" });
   expect(await run(place, ["shutdown"], options)).toMatchObject({ end: 0 });
 });
+
+test("a host that was stopped is said not to answer, and which process it is", async () => {
+  await using place = await makeHostDirectories();
+  askNobody(place);
+  expect(await run(place, ["list"])).toMatchObject({ end: 0 });
+  const { process_id: pid } = JSON.parse((await run(place, ["status", "--json"])).stdout) as { process_id: number };
+  process.kill(pid, "SIGSTOP");
+  try {
+    for (const { end, all } of await Promise.all(["status", "shutdown", "doctor"].map((name) => run(place, [name])))) {
+      expect(all).toContain("A host is running, but it does not answer.");
+      expect(all).toContain(`end its process: kill ${pid}`);
+      expect(end).toBe(3);
+    }
+  } finally {
+    process.kill(pid, "SIGCONT");
+  }
+  expect(await run(place, ["shutdown"])).toMatchObject({ end: 0 });
+});

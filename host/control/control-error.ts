@@ -56,7 +56,7 @@ export function sendErrors(logger: Logger): Interceptor {
 
 /**
  * Returns what the host has answered as an AppError. What it has not answered is CONNECTION_LOST,
- * which is retryable; a call that it does not know is HOST_OUTDATED.
+ * which is retryable; a call that it does not know is HOST_OUTDATED; one that was not answered in time is HOST_UNRESPONSIVE.
  */
 export function hostError(error: unknown): AppError {
   if (error instanceof AppError) return error;
@@ -66,6 +66,14 @@ export function hostError(error: unknown): AppError {
     return new AppError("HOST_OUTDATED", "The running host is too old for this call.", {
       kind: "FAILED_PRECONDITION",
       help: "End it once its sessions are done: claudecluster shutdown. The next command starts the installed version.",
+      cause: error,
+    });
+  }
+  if (error instanceof ConnectError && error.code === Code.DeadlineExceeded) {
+    return new AppError("HOST_UNRESPONSIVE", "A host is running, but it does not answer.", {
+      kind: "UNAVAILABLE",
+      retryable: true,
+      help: "Look at its log (host.log in the state directory), or end its process.",
       cause: error,
     });
   }

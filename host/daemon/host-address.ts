@@ -7,22 +7,31 @@ function addressPath(stateDirectory: string): string {
   return join(stateDirectory, "host.address");
 }
 
+/** Where a host is reached, and which process it is. */
+export interface HostAddress {
+  socket: string;
+  /** Undefined: a version before has left no word of it. */
+  processId: number | undefined;
+}
+
 /**
- * Leaves word of the host's socket in its state directory, for fronts whose environment has another
- * runtime directory. Only whoever holds the state directory's lock may call it.
+ * Leaves word of the host's socket and process in its state directory, for fronts whose environment has another runtime
+ * directory, and for a host that does not answer. Only whoever holds the state directory's lock may call it.
  */
 export function writeHostAddress(stateDirectory: string, socket: string): void {
   const path = addressPath(stateDirectory);
   onStateFile(path, () => {
-    writeFileSync(`${path}.new`, socket, { mode: 0o600 });
+    writeFileSync(`${path}.new`, `${socket}\n${process.pid}\n`, { mode: 0o600 });
     renameSync(`${path}.new`, path);
   });
 }
 
-/** The socket of the last host of a state directory, which may be gone. Undefined if there was none. */
-export function readHostAddress(stateDirectory: string): string | undefined {
+/** The address of the last host of a state directory, which may be gone. Undefined if there was none. */
+export function readHostAddress(stateDirectory: string): HostAddress | undefined {
   try {
-    return readFileSync(addressPath(stateDirectory), "utf8") || undefined;
+    const [socket = "", processId = ""] = readFileSync(addressPath(stateDirectory), "utf8").split("\n");
+    if (socket === "") return undefined;
+    return { socket, processId: /^[1-9]\d*$/.test(processId) ? Number(processId) : undefined };
   } catch {
     // None has been there, or it is not ours to read: then there is no host for us.
     return undefined;

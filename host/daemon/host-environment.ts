@@ -1,16 +1,23 @@
 import type { HostDirectories } from "../directories.ts";
 
-/** What Claude Code sets for programs that it starts, and what holds credentials. */
-const FRONTS_OWN = /^(ANTHROPIC_|CLAUDE_|CLAUDECODE$)/;
+/** Where things are, in which language, and who the user is. */
+const USER = ["HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TMP", "TEMP"];
+/** How the network is reached, and whom to trust there; proxies are written either way. */
+const NETWORK = ["HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"].flatMap((name) => [name, name.toLowerCase()]);
+const TRUST = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+/** What the user's own credential helpers find their key stores and agents by. */
+const HELPERS = ["DBUS_SESSION_BUS_ADDRESS", "GNUPGHOME", "SSH_AUTH_SOCK", "PASSWORD_STORE_DIR", "GIT_CONFIG_GLOBAL"];
+const KEPT = new Set([...USER, ...NETWORK, ...TRUST, ...HELPERS]);
+const KEPT_PREFIX = /^(CLAUDECLUSTER_|DOCKER_|XDG_|LC_)/;
 
 /**
- * Returns the environment of a host that is started on demand: the front's, without credentials and
- * everything else that is the business of the Claude Code session which happened to come first. The
- * host has its own configuration.
+ * Returns the environment of a host that is started on demand: of the front's what says where things are and how the network
+ * is reached, and nothing else. The host serves everybody for as long as it lives; what the one who came first had set for a
+ * program of his own (NODE_OPTIONS, NODE_TLS_REJECT_UNAUTHORIZED, a credential) is none of its business.
  */
 export function hostEnvironment(env: NodeJS.ProcessEnv, directories: HostDirectories): NodeJS.ProcessEnv {
   return {
-    ...Object.fromEntries(Object.entries(env).filter(([name]) => !FRONTS_OWN.test(name))),
+    ...Object.fromEntries(Object.entries(env).filter(([name]) => KEPT.has(name) || KEPT_PREFIX.test(name))),
     // Absolute, and the same whatever the host's own home may be.
     CLAUDECLUSTER_CONFIG_DIR: directories.configDirectory,
     CLAUDECLUSTER_STATE_DIR: directories.stateDirectory,

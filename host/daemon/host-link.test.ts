@@ -93,21 +93,39 @@ test("a host ends by itself when nobody is connected for a while, and not before
   expect(await log()).toContain('"reason":"idle"');
 });
 
-test("a host knows nothing of the credentials and of the Claude Code of the front that started it", async () => {
+test("a host has of the front's environment what says where things are, and nothing that was meant for the front", async () => {
   await using place = await makeHostDirectories();
+  const kept = {
+    DOCKER_HOST: "unix:///x",
+    XDG_DATA_HOME: "/data",
+    LC_ALL: "C.UTF-8",
+    TMPDIR: process.env["TMPDIR"] ?? "/tmp",
+    HTTPS_PROXY: "http://proxy.test:1",
+    no_proxy: "own.test",
+    NODE_EXTRA_CA_CERTS: "/dev/null",
+    SSL_CERT_FILE: "/dev/null",
+    SSH_AUTH_SOCK: "/agent",
+  };
   const more = {
+    ...kept,
     ANTHROPIC_API_KEY: "sk-front",
     CLAUDE_CODE_OAUTH_TOKEN: "o",
     CLAUDECODE: "1",
-    DOCKER_HOST: "unix:///x",
+    NODE_OPTIONS: "--no-warnings",
+    NODE_TLS_REJECT_UNAUTHORIZED: "0",
+    NODE_PATH: "/modules",
+    LD_PRELOAD: "",
+    GH_TOKEN: "t",
+    npm_config_registry: "http://registry.test",
   };
   using link = linkTo(place, { more });
   const info = await link.connect();
   expect(info.credentialKind).toBe("");
-  const environment = (await readFile(`/proc/${info.processId}/environ`, "utf8")).split("\0");
-  const names = environment.map((entry) => entry.split("=")[0]);
-  expect(names).not.toEqual(expect.arrayContaining([expect.stringMatching(/^(ANTHROPIC|CLAUDE_|CLAUDECODE$)/)]));
-  expect(names).toContain("DOCKER_HOST");
+  const entries = (await readFile(`/proc/${info.processId}/environ`, "utf8")).split("\0").filter((each) => each !== "");
+  const environment = Object.fromEntries(entries.map((entry) => entry.split(/=(.*)/s, 2)));
+  expect(environment).toMatchObject(kept);
+  const others = Object.keys(environment).filter((name) => !(name in kept) && !name.startsWith("CLAUDECLUSTER_"));
+  expect(others.toSorted()).toEqual(["HOME", "PATH"]);
 });
 
 test("a host has the credential of its configuration, and says only its kind", async () => {
@@ -247,7 +265,9 @@ test("a host that hangs is an error with advice, and no second one is started", 
   process.kill(processId, "SIGSTOP");
   try {
     using another = linkTo(place, { timeoutMs: 300 });
-    await expect(another.connect()).rejects.toMatchObject({ reason: "HOST_UNRESPONSIVE", retryable: true });
+    const unresponsive = { reason: "HOST_UNRESPONSIVE", help: expect.stringContaining(`kill ${processId}`) };
+    await expect(another.find()).rejects.toMatchObject(unresponsive);
+    await expect(another.connect()).rejects.toMatchObject({ ...unresponsive, retryable: true });
   } finally {
     process.kill(processId, "SIGCONT");
   }

@@ -13,7 +13,7 @@ import { explainCredential } from "./explain-credential.ts";
 import { ExclusiveLock, hostLockPath } from "../exclusive-lock.ts";
 import { readHostAddress } from "./host-address.ts";
 import { checkSocketPath, makeRuntimeDirectory, socketPath } from "./runtime-directory.ts";
-import { startHost } from "./start-host.ts";
+import { hostLogPath, startHost } from "./start-host.ts";
 
 /** A host that ends needs a moment, and so does one that starts on a loaded machine (ms). */
 const TIMEOUT_MS = 30_000;
@@ -66,13 +66,13 @@ export class HostLink implements Disposable {
     return this.#connecting;
   }
 
-  /** The host that answers now; undefined if none is there. Starts none. Throws RUNTIME_DIR_TOO_LONG. */
+  /** The host that answers now; undefined if none is there. Starts none. Throws HOST_UNRESPONSIVE, RUNTIME_DIR_TOO_LONG. */
   async find(): Promise<GetHostInfoResponse | undefined> {
     const { runtimeDirectory, stateDirectory } = this.#options.directories;
     checkSocketPath(runtimeDirectory);
     const own = socketPath(runtimeDirectory);
     // It may have been started where the environment has another runtime directory.
-    for (const path of new Set([own, readHostAddress(stateDirectory) ?? own])) {
+    for (const path of new Set([own, readHostAddress(stateDirectory)?.socket ?? own])) {
       this.#socket = path;
       const info = await this.#ask();
       if (info !== undefined) return info;
@@ -87,7 +87,7 @@ export class HostLink implements Disposable {
     } catch (error) {
       const known = hostError(error);
       if (known.reason === "CONNECTION_LOST" || known.reason === "HOST_CLOSING") return undefined;
-      throw known;
+      throw known.reason === "HOST_UNRESPONSIVE" ? this.#unresponsive() : known;
     }
   }
 
@@ -106,7 +106,7 @@ export class HostLink implements Disposable {
       using socketLock = ExclusiveLock.take(hostLockPath(runtimeDirectory));
       if (stateLock !== undefined && socketLock !== undefined) return;
     }
-    throw unresponsive(runtimeDirectory);
+    throw this.#unresponsive();
   }
 
   [Symbol.dispose](): void {
@@ -118,9 +118,9 @@ export class HostLink implements Disposable {
     makeRuntimeDirectory(runtimeDirectory);
     const endMs = performance.now() + this.#timeoutMs;
     for (;;) {
-      const info = (await this.find()) ?? (await this.#start());
+      const info = (await this.#look()) ?? (await this.#start());
       if (info !== undefined && (await this.#fits(info))) return info;
-      if (performance.now() > endMs) throw unresponsive(runtimeDirectory);
+      if (performance.now() > endMs) throw this.#unresponsive();
       await delay(LOOK_AGAIN_MS);
     }
   }
@@ -130,7 +130,7 @@ export class HostLink implements Disposable {
     const { directories, env, command = ownCommand() } = this.#options;
     using lock = ExclusiveLock.take(join(directories.runtimeDirectory, "start.lock"));
     if (lock === undefined) return undefined;
-    const found = await this.find();
+    const found = await this.#look();
     if (found !== undefined) return found;
     try {
       await startHost(directories, { command, env });
@@ -139,7 +139,27 @@ export class HostLink implements Disposable {
       // One that is ending, or that somebody has started by hand just now.
       return undefined;
     }
-    return this.find();
+    return this.#look();
+  }
+
+  /** As `find`; a host that does not answer yet may do so later. */
+  async #look(): Promise<GetHostInfoResponse | undefined> {
+    return await this.find().catch((error: unknown) => {
+      if (asAppError(error).reason === "HOST_UNRESPONSIVE") return undefined;
+      throw error;
+    });
+  }
+
+  #unresponsive(): AppError {
+    const { runtimeDirectory, stateDirectory } = this.#options.directories;
+    const processId = readHostAddress(stateDirectory)?.processId;
+    const which = processId === undefined ? "its process" : `its process: kill ${processId}`;
+    return new AppError("HOST_UNRESPONSIVE", "A host is running, but it does not answer.", {
+      kind: "UNAVAILABLE",
+      retryable: true,
+      help: `Look at its log (${hostLogPath(stateDirectory)}), or end ${which}`,
+      metadata: { runtime_directory: runtimeDirectory },
+    });
   }
 
   /** Whether to go on with this host. An older one without sessions is asked to make room for ours. */
@@ -174,15 +194,6 @@ export class HostLink implements Disposable {
       },
     );
   }
-}
-
-function unresponsive(runtimeDirectory: string): AppError {
-  return new AppError("HOST_UNRESPONSIVE", "A host is running, but it does not answer.", {
-    kind: "UNAVAILABLE",
-    retryable: true,
-    help: "Look at its log (host.log in the state directory), or end its process.",
-    metadata: { runtime_directory: runtimeDirectory },
-  });
 }
 
 /** How this process was started, to start another of the same. */

@@ -97,6 +97,15 @@ async function listRemote(
   return { ids, defaultName };
 }
 
+function isRedirect(said: string): boolean {
+  return / redirects /.test(said);
+}
+
+/** As libcurl says that less came than http.lowSpeedLimit. */
+function isSlow(said: string): boolean {
+  return /Operation too slow/.test(said);
+}
+
 function remoteError(uri: string, answer: HttpAnswer | undefined, said: string): AppError {
   const shown = redactUri(uri);
   const metadata = { uri: shown, said, ...(answer === undefined ? {} : { http_status: String(answer.status) }) };
@@ -144,11 +153,21 @@ function remoteError(uri: string, answer: HttpAnswer | undefined, said: string):
     case 504:
       return new AppError("REPOSITORY_UNREACHABLE", `${could} ${said}.`, {
         kind: "UNAVAILABLE",
-        retryable: true,
-        help: "Check the host name and port, and that the server is up.",
+        retryable: !isRedirect(said),
+        help: isRedirect(said)
+          ? "Give the repository's own address."
+          : "Check the host name and port, and that the server is up.",
         metadata,
       });
     case 200:
+      if (isSlow(said)) {
+        return new AppError("REPOSITORY_UNREACHABLE", `${could} the server began to answer and stopped (${said}).`, {
+          kind: "UNAVAILABLE",
+          retryable: true,
+          help: "Check that the server, and what is between, is well; try again later.",
+          metadata,
+        });
+      }
       // The proxy's own 200 to CONNECT and nothing after it: TLS failed, or the server hung up.
       if (fromProxy) break;
       return new AppError("REPOSITORY_INVALID", `${could} what answers there is not a git repository (${said}).`, {

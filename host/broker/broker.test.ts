@@ -553,6 +553,59 @@ test("says nothing of an answer that Claude gives up", async () => {
   expect(retries).toEqual([]);
 });
 
+const SHORT = { noticeMs: 50, streamedMs: 1000, wholeMs: 1000 };
+
+test("names an endpoint that takes a request and says nothing, and gives up in the end", async () => {
+  const api = await answering(() => {});
+  const { usages, reaches, options } = observed();
+  const { send } = createBroker(api.url, [], undefined, { ...options, silence: SHORT });
+  const answer = await send("model", STREAMED);
+  const { host } = new URL(api.url);
+  const unreached = `model endpoint ${host} not reached (it said nothing for 1 s)`;
+  expect(answer).toMatchObject({ status: 502, body: expect.stringContaining(unreached) as string });
+  expect(reaches).toEqual([`model endpoint ${host} has said nothing for 0.05 s`, unreached]);
+  expect(usages).toMatchObject([{ inputTokenCount: 20n, outputTokenCount: 0n }]);
+});
+
+test.each([
+  ["bytes of a line, one by one", "x", 10],
+  ["pings", 'event: ping\ndata: {"type": "ping"}\n\n', 10],
+])("names an endpoint that sends nothing but %s, and says when it goes on", async (_what, piece, intervalMs) => {
+  const told = Promise.withResolvers<string | undefined>();
+  const again = Promise.withResolvers<undefined>();
+  const server = answering((response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    const timer = setInterval(() => response.write(piece), intervalMs);
+    void told.promise.then(() => {
+      clearInterval(timer);
+      response.end(`\ndata: {"type":"message_delta","usage":{"output_tokens":1}}\n\n`);
+    });
+  });
+  const { url } = await server;
+  const onReach = (unreached: string | undefined) => {
+    if (unreached !== undefined) told.resolve(unreached);
+    else void told.promise.then(() => again.resolve(undefined));
+  };
+  const { send } = createBroker(url, [], undefined, { onReach, silence: SHORT });
+  expect((await send("model", STREAMED)).status).toBe(200);
+  expect(await told.promise).toContain("has said nothing for 0.05 s");
+  await again.promise;
+});
+
+test("says where an endpoint redirects to, which Claude could not follow", async () => {
+  const api = await answering(failing(308, { location: "https://api.example/v1/messages?key=x" }));
+  const { usages, reaches, options } = observed();
+  const { send } = createBroker(api.url, [], undefined, options);
+  const reason = `model endpoint ${new URL(api.url).host} redirects to https://api.example/v1/messages`;
+  expect(await send("model", STREAMED)).toMatchObject({
+    status: 502,
+    retry: "false",
+    body: expect.stringContaining(`${reason}.`) as string,
+  });
+  expect(reaches.at(-1)).toBe(reason);
+  expect(usages).toEqual([]);
+});
+
 test("ends the request to the model when Claude hangs up", async () => {
   const closed = Promise.withResolvers<undefined>();
   const arrived = Promise.withResolvers<undefined>();

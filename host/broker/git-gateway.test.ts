@@ -60,6 +60,7 @@ async function startGateway(
     password?: string;
     /** A server beside, by https, that the user says may be private. */
     beside?: { authority: string; cert: string };
+    silenceMs?: number;
   } = {},
 ): Promise<Rig> {
   const { repositories = [`${origin}/own.git`], pushRefs = ["refs/heads/claude/*"], password = TOKEN } = options;
@@ -77,6 +78,7 @@ async function startGateway(
   const gitAgents = {
     http: new Agent({ keepAlive: true }),
     https: new TlsAgent(options.beside && { ca: options.beside.cert }),
+    ...(options.silenceMs !== undefined && { silenceMs: options.silenceMs }),
   };
   const gateway = createGitGateway({
     gitAgents,
@@ -585,4 +587,15 @@ test("names a server that is not reached, and why", async () => {
   const rig = await startGateway({ repositories: ["http://127.0.0.1:1/own.git"] });
   const answer = await rig.send({ path: "/http/127.0.0.1:1/own.git/info/refs?service=git-upload-pack" });
   expect([answer.status, answer.body]).toEqual([502, "ClaudeCluster: 127.0.0.1:1 was not reached (ECONNREFUSED).\n"]);
+});
+
+test("names a server that takes a request and says nothing, in time for git to hear of it", async () => {
+  const silent = createServer(() => {});
+  silent.listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  cleanups.push(() => new Promise((resolve) => silent.close(resolve)));
+  const authority = `127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  const rig = await startGateway({ repositories: [`http://${authority}/own.git`], silenceMs: 100 });
+  const answer = await rig.send({ path: `/http/${authority}/own.git/info/refs?service=git-upload-pack` });
+  expect([answer.status, answer.body]).toEqual([504, `ClaudeCluster: ${authority} did not answer within 0.1 s.\n`]);
 });

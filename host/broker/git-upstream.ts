@@ -18,10 +18,15 @@ const READ_HEADERS = ["accept", "accept-encoding", "accept-language", "range"];
 /** Passed back. */
 const ANSWER_HEADERS = ["content-type", "content-length", "content-encoding", "content-range", "cache-control"];
 
+/** How long a git server may say nothing before it answers: git itself, inside, waits for a minute. */
+const SILENCE_MS = 45_000;
+
 /** Connections to git servers, by their scheme. */
 export interface GitAgents {
   http: Agent;
   https: Agent;
+  /** Default 45 000. */
+  silenceMs?: number;
 }
 
 /** An answer that is given instead of the server's. What it says is shown by git as "remote: ...". */
@@ -56,8 +61,17 @@ export function askGitServer(
   return new Promise<IncomingMessage>((resolve, reject) => {
     if (response.destroyed) return reject(new Refusal(499, "nobody waits for this"));
     const [send, agent] = target.protocol === "https:" ? [httpsRequest, agents.https] : [httpRequest, agents.http];
-    const upstream = send(target, { method, headers, agent, lookup });
-    upstream.once("response", resolve);
+    const { silenceMs = SILENCE_MS } = agents;
+    const upstream = send(target, { method, headers, agent, lookup, timeout: silenceMs });
+    upstream.once("timeout", () => {
+      reject(new Refusal(504, `${target.host} did not answer within ${silenceMs / 1000} s`));
+      upstream.destroy();
+    });
+    upstream.once("response", (answer) => {
+      // A transfer that stands still is git's to end.
+      upstream.setTimeout(0);
+      resolve(answer);
+    });
     upstream.on("error", (error) => {
       reject(new Refusal(502, `${target.host} was not reached (${causeOf(error)})`, { cause: error }));
       // Too late for an answer of ours.

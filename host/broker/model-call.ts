@@ -9,6 +9,8 @@ export interface ModelCall {
   headers: Record<string, string | number>;
   content: Buffer;
   agent: Agent;
+  /** How long nothing may come, in ms; then the connection ends. Default: for ever. */
+  silenceMs?: number;
   /** Aborted when nobody waits for the answer any more. */
   signal: AbortSignal;
 }
@@ -84,14 +86,14 @@ export function isOverloaded(answer: IncomingMessage): boolean {
 }
 
 function sendOnce(
-  { target, headers, content, agent, signal }: ModelCall,
+  { target, headers, content, agent, silenceMs, signal }: ModelCall,
   onOwed: CallObserver["onOwed"],
 ): Promise<IncomingMessage> {
   const tls = target.protocol === "https:";
   const send = tls ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason as Error);
-    const request = send(target, { method: "POST", headers, agent });
+    const request = send(target, { method: "POST", headers, agent, timeout: silenceMs ?? 0 });
     // Not by Node's own option, nor with an error: as the answer ends, that would be one of a socket that nobody listens to.
     const abort = () => void request.destroy();
     const over = () => signal.removeEventListener("abort", abort);
@@ -103,6 +105,11 @@ function sendOnce(
       const onOpen = () => onOwed(true);
       socket.once(open, onOpen);
       request.once("close", () => socket.off(open, onOpen));
+    });
+    request.on("timeout", () => {
+      const error = new Error(`it said nothing for ${(silenceMs ?? 0) / 1000} s`);
+      // Before an answer it is the request's; the answer's own is told to whoever reads it.
+      request.destroy(error);
     });
     request.on("response", (answer) => {
       onOwed(false);

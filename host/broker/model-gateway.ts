@@ -13,6 +13,7 @@ import { sortBetas } from "./model-betas.ts";
 import { checkModelRequest, type Members, type ModelPolicy } from "./model-policy.ts";
 import type { EgressDecision } from "./proxy-gateway.ts";
 import { RequestBodies } from "./request-bodies.ts";
+import { Silence, SILENCE_LIMITS, type SilenceLimits } from "./silence.ts";
 import { UsageReader, worstUsage } from "./usage-reader.ts";
 import { cutChars } from "../../proto/index.ts";
 
@@ -52,6 +53,8 @@ export interface ModelGatewayOptions {
   onReach: CallObserver["onReach"];
   /** Times between attempts. Default RETRY_DELAYS_MS. */
   retryDelaysMs?: readonly number[];
+  /** Default SILENCE_LIMITS. */
+  silence?: SilenceLimits;
 }
 
 /** What Claude needs, and nothing else: every other path of the API would be reached with the user's key. */
@@ -194,7 +197,7 @@ class ModelGateway {
       onAnswer?: (answer: IncomingMessage) => Promise<void>;
     },
   ): Promise<"answered" | "refused" | "gone"> {
-    const { credentials, logger, endpoint } = this.#options;
+    const { credentials, logger, endpoint, onReach, silence: limits = SILENCE_LIMITS } = this.#options;
     const { signal } = given;
     const credential = await readCredential(credentials, logger);
     if (signal.aborted) return "gone";
@@ -203,13 +206,25 @@ class ModelGateway {
       return "refused";
     }
     const startMs = Date.now();
+    const quiet = `model endpoint ${endpoint.host} has said nothing for ${limits.noticeMs / 1000} s`;
+    using silence = new Silence(limits.noticeMs, (silent) => onReach(silent ? quiet : undefined));
     let answer: IncomingMessage;
     try {
-      answer = await this.#ask(request, { ...given, credential });
+      answer = await this.#ask(request, { ...given, credential, onRetry: () => silence.end() });
+      silence.end();
     } catch (error) {
       if (signal.aborted) return "gone";
       logger.warn({ code: (error as NodeJS.ErrnoException).code }, "model endpoint not reached");
       refuse(response, 502, "api_error", `ClaudeCluster: ${notReached(endpoint, error)}.`);
+      return "refused";
+    }
+    const place = redirect(answer, given.target);
+    if (place !== undefined) {
+      answer.resume();
+      const reason = `model endpoint ${endpoint.host} redirects to ${place}`;
+      onReach(reason);
+      response.setHeader("x-should-retry", "false");
+      refuse(response, 502, "api_error", `ClaudeCluster: ${reason}.`);
       return "refused";
     }
     logger.debug({ status: answer.statusCode, elapsedMs: Date.now() - startMs }, "model request");
@@ -219,6 +234,7 @@ class ModelGateway {
       refuseForNow(response, "ClaudeCluster has another credential for the model now.");
       return "refused";
     }
+    answer.on("data", (chunk: Buffer) => silence.read(chunk));
     const counted = given.onAnswer?.(answer);
     guard(response, () => {
       response.writeHead(statusOf(answer), headersToClaude(answer.headers));
@@ -250,15 +266,32 @@ class ModelGateway {
       credential,
       signal,
       onOwed = () => {},
-    }: { target: URL; body: Members; credential: Credential; signal: AbortSignal; onOwed?: (owed: boolean) => void },
+      onRetry: onSilenceEnd,
+    }: {
+      target: URL;
+      body: Members;
+      credential: Credential;
+      signal: AbortSignal;
+      onOwed?: (owed: boolean) => void;
+      /** Told of every attempt that failed, too. */
+      onRetry: () => void;
+    },
   ): Promise<IncomingMessage> {
-    const { modelAgent: agent, fallbackModel, onRetry, onReach, retryDelaysMs } = this.#options;
+    const { modelAgent: agent, fallbackModel, onReach, retryDelaysMs, silence = SILENCE_LIMITS } = this.#options;
+    const silenceMs = body["stream"] === true ? silence.streamedMs : silence.wholeMs;
+    const onRetry = (retry: Retry) => {
+      onSilenceEnd();
+      this.#options.onRetry(retry);
+    };
     const betas = this.#betasOf(request);
     const call = (asked: Members) => {
       // What was looked at is what is sent: of two members with one name, say, the one that counts here.
       const content = Buffer.from(JSON.stringify(asked));
       const headers = { ...headersToModel(request, { credential, betas }), "content-length": content.length };
-      return callModel({ target, headers, content, agent, signal }, { onRetry, onReach, onOwed, retryDelaysMs });
+      return callModel(
+        { target, headers, content, agent, silenceMs, signal },
+        { onRetry, onReach, onOwed, retryDelaysMs },
+      );
     };
     const answer = await call(body);
     if (!isOverloaded(answer) || fallbackModel === undefined || fallbackModel === body["model"]) return answer;
@@ -288,6 +321,13 @@ async function readAnswer(
   answer.once("error", () => (closed = signal.aborted ? undefined : "connection closed"));
   await finished(plain ?? answer).catch(() => {});
   return { usage: reader.usage(), failure: reader.failure ?? closed };
+}
+
+/** Where an answer leads instead of being one; undefined if it is one. Claude could not follow. */
+function redirect({ statusCode = 0, headers: { location } }: IncomingMessage, from: URL): string | undefined {
+  if (statusCode < 300 || statusCode >= 400 || statusCode === 304) return undefined;
+  const place = location !== undefined && URL.canParse(location, from.href) ? new URL(location, from) : undefined;
+  return place === undefined ? "nowhere" : cutChars(place.origin + place.pathname, 200);
 }
 
 function isSuccess({ statusCode = 0 }: IncomingMessage): boolean {

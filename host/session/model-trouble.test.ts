@@ -24,6 +24,13 @@ test("names an endpoint that refused the credential, and the command for another
   expect(explain("AUTHENTICATION_FAILED")).toMatch(/127\.0\.0\.1:4711 refused .*claudecluster credential set/);
 });
 
+test("calls the endpoint by the name that the user gave", () => {
+  const message = "API Error: Unable to connect to http://127.0.0.1:8080/v1/messages";
+  const facts = { endpoint, unreached: undefined, timeoutMs: 60_000 };
+  const told = explainModelTrouble({ reason: "MODEL_ERROR", message }, facts);
+  expect(told).toBe("API Error: Unable to connect to http://127.0.0.1:4711/v1/messages");
+});
+
 test("leaves alone what has another cause", () => {
   expect(explain("TIMED_OUT")).toBe("As the agent says.");
   expect(explain("OUT_OF_MEMORY", { unreached })).toBe("As the agent says.");

@@ -8,23 +8,27 @@ export interface ModelFacts {
   timeoutMs: number;
 }
 
+/** What Claude calls the endpoint, inside; it tells nobody else anything. */
+const INSIDE = "127.0.0.1:8080";
+
 /** Returns a failure's message; where the model's endpoint is the cause it names that, and what to do about it. */
 export function explainModelTrouble(
   { reason, message }: Pick<Failure, "reason" | "message">,
   { endpoint, unreached, timeoutMs }: ModelFacts,
 ): string {
+  const said = message.replaceAll(INSIDE, endpoint.host);
   switch (reason) {
     case "TIMED_OUT":
       return unreached === undefined
-        ? message
+        ? said
         : `The session's time of ${timeoutMs / 1000} s was over: ${unreached}. Check base_url, and that the endpoint is up. What Claude did so far is in the changes.`;
     case "MODEL_ERROR":
       return unreached === undefined
-        ? message
+        ? said
         : `The model did not answer: ${unreached}. Check base_url, and that the endpoint is up.`;
     case "AUTHENTICATION_FAILED":
       return `The model endpoint ${endpoint.host} refused the host's credential. Give the host a valid one (claudecluster credential set), and start the session again.`;
     default:
-      return message;
+      return said;
   }
 }

@@ -11,7 +11,13 @@ const link = { sessions: {} as Sessions, connect: () => Promise.resolve() };
 
 function ioOn(stdin: NodeJS.ReadableStream, stdout: NodeJS.WritableStream = new Plain()) {
   const { signal } = new AbortController();
-  return { stdin: stdin as NodeJS.ReadStream, stdout, stderr: new Plain(), env: {}, signal };
+  return {
+    stdin: stdin as NodeJS.ReadStream,
+    stdout,
+    stderr: new Plain(),
+    env: { CLAUDECLUSTER_LOG_LEVEL: "silent" },
+    signal,
+  };
 }
 
 test("ends once its input has ended, also where nothing closes it", async () => {

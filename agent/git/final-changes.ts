@@ -63,6 +63,8 @@ export interface Collected {
   ignoredFiles: IgnoredFiles | undefined;
   /** How the work tree differs from the start commit, without renames. */
   entries: readonly RawDiffEntry[];
+  /** Other checkouts of the same repository in the work tree. */
+  checkouts: readonly RawPath[];
   /** Some of these did not fit into the scan directory. */
   crowded: boolean;
 }
@@ -110,7 +112,7 @@ async function collectWith(options: PrivateIndexOptions & { maxPatchBytes?: numb
   const { signal } = options;
   const index = await PrivateIndex.create(options);
   try {
-    const { entries, unreadable, unconverted } = await readChanges(index, { still: true, signal });
+    const { entries, unreadable, unconverted, checkouts } = await readChanges(index, { still: true, signal });
     const { directory, emptyTree } = index;
     const diff = { directory, emptyTree, signal, maxPatchBytes: options.maxPatchBytes ?? MAX_PATCH_BYTES };
     const collect = async (patch: boolean): Promise<Collected> => {
@@ -131,7 +133,7 @@ async function collectWith(options: PrivateIndexOptions & { maxPatchBytes?: numb
       const unconvertedPaths = unconverted.map(quotePath);
       const skippedFilters = countFilters(await index.listFilters({ signal }));
       const leftOutOfIt = { unreadablePaths, unreadableReasons, ignoredFiles };
-      const asItIs = { unconvertedPaths, skippedFilters, entries, crowded: index.crowded };
+      const asItIs = { unconvertedPaths, skippedFilters, entries, checkouts, crowded: index.crowded };
       return { changes, patch: diffed.patch, headCommitId, ...leftOutOfIt, ...asItIs };
     };
     try {

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { type IgnoredFiles, IgnoredFilesSchema } from "../../proto/index.ts";
 import { runIn, tryGit } from "./git.ts";
+import { findOwnCheckouts } from "./own-checkouts.ts";
 import type { PrivateIndex } from "./private-index.ts";
 import { joinPaths, quotePath, type RawPath, splitPaths } from "./raw-path.ts";
 import { withoutBlocking } from "./unblock-fifos.ts";
@@ -13,6 +14,9 @@ const MAX_PATHS = 100;
 
 /** Writes a byte for each file below the paths of stdin. */
 const COUNT = ["-name", ".git", "-prune", "-o", "(", "-type", "f", "-o", "-type", "l", ")", "-printf", "."];
+
+/** Writes the directories that are repositories. */
+const REPOSITORIES = ["-name", ".git", "-prune", "-printf", "%h/\\0"];
 
 /** git lists a directory and the ignored files in it, where these are ignored one by one. */
 function outermost(paths: readonly RawPath[]): RawPath[] {
@@ -50,10 +54,18 @@ export async function countIgnored(
   if (directories.length === 0) return ignored;
   try {
     const input = joinPaths(directories.map((path) => `${workTree}/${path}`));
-    const find = { input, signal: limited, maxOutputBytes: MAX_OUTPUT_BYTES };
-    const { code, stdout } = await runIn(place, "find", ["-files0-from", "-", ...COUNT], find);
-    ignored.fileCount += stdout.length;
-    ignored.incomplete = code !== 0;
+    const find = async (input: Buffer, expression: readonly string[]) => {
+      const options = { input, signal: limited, maxOutputBytes: MAX_OUTPUT_BYTES };
+      return await runIn(place, "find", ["-files0-from", "-", ...expression], options);
+    };
+    const below = await find(input, COUNT);
+    // Other checkouts of the same repository are named elsewhere.
+    const found = splitPaths((await find(input, REPOSITORIES)).stdout).map((path) => path.slice(workTree.length + 1));
+    const checkouts = outermost(await findOwnCheckouts(index, found.slice(0, MAX_PATHS), { signal: limited }));
+    const within = joinPaths(checkouts.map((path) => `${workTree}/${path}`));
+    const elsewhere = checkouts.length === 0 ? 0 : (await find(within, COUNT)).stdout.length;
+    ignored.fileCount += below.stdout.length - elsewhere;
+    ignored.incomplete = below.code !== 0;
   } catch {
     options.signal.throwIfAborted();
     ignored.incomplete = true;

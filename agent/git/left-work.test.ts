@@ -178,7 +178,7 @@ test("leaves nothing in the scan directory, and gives up when it is told to", as
   expect((await left()).itemCount).toBe(1);
   expect(asClaude(join(workspace.workTree, "../scan"), "ls -a")).not.toContain("left-work");
   const aborted = { signal: AbortSignal.abort(new Error("enough")) };
-  await expect(workspace.findLeftWork({ entries: [] }, aborted)).rejects.toThrow("enough");
+  await expect(workspace.findLeftWork({ entries: [], checkouts: [] }, aborted)).rejects.toThrow("enough");
 });
 
 test("counts what it does not list", async () => {
@@ -188,4 +188,39 @@ test("counts what it does not list", async () => {
     for n in $(seq 130); do git update-ref refs/heads/b$n $(git commit-tree -m $n -p HEAD $tree); done`);
   const { items, itemCount, incomplete } = await left();
   expect([items.length, itemCount, incomplete]).toEqual([100, 130, false]);
+}, 60_000);
+
+test("takes a checkout of the same repository in the work tree for no addition, and names what was changed in it", async () => {
+  await using area = new WorkArea();
+  const { workspace, claude, left } = await open(area);
+  const paths = async () => {
+    const scan = await workspace.scan({ signal });
+    const { changes } = await workspace.collect({ signal, last: true });
+    expect(scan.changes.map(({ path }) => path)).toEqual(changes.map(({ path }) => path));
+    return changes.map(({ path }) => path);
+  };
+  claude("git worktree add -q .claude/worktrees/x -b wt; git clone -q . copies/one; echo mine > copies/mine.txt");
+  expect(await paths()).toEqual(["copies/mine.txt"]);
+  expect(await left()).toMatchObject(NOTHING);
+  claude(`echo n > .claude/worktrees/x/new.txt; cd .claude/worktrees/x; echo c > c.txt; git add c.txt; git commit -qm 'in it'
+    cd ../../../copies/one; echo u > untracked.txt; git checkout -q -b inner; echo i >> README.md; git -c user.name=a -c user.email=a@b commit -qam 'of the clone'`);
+  expect(await paths()).toEqual(["copies/mine.txt"]);
+  expect(said(await left())).toEqual([
+    "WORKTREE .claude/worktrees/x on wt 1c 2f in it",
+    "CLONE copies/one on inner 1c 2f of the clone",
+  ]);
+  // One that git adds by its commit, as it does with a warning.
+  claude("git add -A 2>/dev/null; git commit -qm all");
+  expect(await paths()).toEqual(["copies/mine.txt"]);
+  // A repository of another kind, also within one of the same, and in place of a file.
+  claude(`git init -q other; echo o > other/o.txt; git init -q .claude/worktrees/x/deep; echo d > .claude/worktrees/x/deep/d.txt
+    rm src/a.txt; git clone -q . src/a.txt`);
+  expect(await paths()).toEqual(["copies/mine.txt", "other/o.txt", "src/a.txt"]);
+  // Where git ignores it, its files are not counted among those that it ignores.
+  claude("echo .claude/ > .gitignore; echo x > .claude/own.txt");
+  expect((await workspace.collect({ signal, last: true })).ignoredFiles).toMatchObject({ fileCount: 1 });
+  claude(
+    "git rm -rq --cached .claude copies; git worktree remove --force .claude/worktrees/x; rm -rf copies/one src/a.txt; git checkout -q src/a.txt",
+  );
+  expect(await paths()).toEqual([".gitignore", "copies/mine.txt", "other/o.txt"]);
 }, 60_000);

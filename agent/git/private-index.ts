@@ -449,6 +449,11 @@ export class PrivateIndex {
     return { bytes: Math.min(bytes * 0.8, MAX_BYTES_PER_READ), files: files * 0.8 - OBJECT_DIRECTORIES };
   }
 
+  /** The commit that the work tree is compared with. "": none. */
+  get startCommitId(): string {
+    return this.#base.commitId;
+  }
+
   /** The tree without anything. */
   get emptyTree(): string {
     return OBJECT_FORMATS[this.#base.objectFormat].emptyTree;

@@ -15,26 +15,36 @@ const MAX_MEMORY_KIB = 1024 * 1024;
 const MAX_WORKTREES = 100;
 
 /**
- * Finds the repository of a directory, in its .git, and makes a git directory of our own around its refs and objects;
- * then writes what else is to be known of it, in fields that end with a NUL. $1 is our git directory, $2 the directory,
- * $3 the base, $4 the configuration. Nothing but ordinary files is read.
+ * For scripts: `line FILE` writes a file's first line, `find_repository DIRECTORY` sets `dir` to the git directory that
+ * the directory's .git is or names, and `common` to the one that it shares with other worktrees. Nothing but ordinary
+ * files is read.
+ */
+export const FIND_REPOSITORY = `line() { head -c 4096 -- "$1" | tr -d '\\000' | head -n 1; }
+find_repository() {
+  if [ -d "$1/.git" ]; then dir=$1/.git
+  else
+    [ -f "$1/.git" ] || return 1
+    dir=$(line "$1/.git")
+    case $dir in "gitdir: /"*) dir=\${dir#gitdir: } ;; "gitdir: "*) dir=$1/\${dir#gitdir: } ;; *) return 1 ;; esac
+  fi
+  common=$dir
+  if [ -f "$dir/commondir" ]; then
+    common=$(line "$dir/commondir")
+    case $common in /*) ;; *) common=$dir/$common ;; esac
+  fi
+  [ -d "$common/objects" ] && [ -d "$common/refs" ]
+}`;
+
+/**
+ * Makes a git directory of our own around a repository's refs and objects; then writes what else is to be known of it, in
+ * fields that end with a NUL. $1 is our git directory, $2 the directory whose repository it is, $3 the base, $4 the
+ * configuration.
  */
 const OPEN = `set -u
 ulimit -v ${MAX_MEMORY_KIB}
-line() { head -c 4096 -- "$1" | tr -d '\\000' | head -n 1; }
+${FIND_REPOSITORY}
 text() { [ ! -f "$1" ] || tail -c 1048576 -- "$1" | tr -d '\\000'; printf '\\0'; }
-if [ -d "$2/.git" ]; then dir=$2/.git
-else
-  [ -f "$2/.git" ] || exit ${NONE}
-  dir=$(line "$2/.git")
-  case $dir in "gitdir: /"*) dir=\${dir#gitdir: } ;; "gitdir: "*) dir=$2/\${dir#gitdir: } ;; *) exit ${NONE} ;; esac
-fi
-common=$dir
-if [ -f "$dir/commondir" ]; then
-  common=$(line "$dir/commondir")
-  case $common in /*) ;; *) common=$dir/$common ;; esac
-fi
-[ -d "$common/objects" ] && [ -d "$common/refs" ] || exit ${NONE}
+find_repository "$2" || exit ${NONE}
 rm -rf -- "$1"
 mkdir -p -- "$1/info" &&
 printf 'ref: refs/heads/none\\n' > "$1/HEAD" && printf '%s' "$4" > "$1/config" || exit 1

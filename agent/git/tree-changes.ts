@@ -2,6 +2,7 @@ import { type PathFact, findClosedDirectories, lookAt } from "./path-facts.ts";
 import { MAX_FILE_BYTES, type PrivateIndex } from "./private-index.ts";
 import { ABSENT, GITLINK, type RawDiffEntry } from "./raw-diff.ts";
 import { parentsOf, type RawPath } from "./raw-path.ts";
+import { findOwnCheckouts } from "./own-checkouts.ts";
 import { findSubmodules } from "./submodule.ts";
 import { together } from "./together.ts";
 
@@ -16,6 +17,8 @@ export interface TreeChanges {
   entries: RawDiffEntry[];
   /** What could not be read, or is too large, or has a name that git refuses. */
   unreadable: readonly RawPath[];
+  /** Other checkouts of the same repository, with a slash at the end: their files are not this work tree's. */
+  checkouts: readonly RawPath[];
   /** What is not in the encoding that its attributes name, and is taken as it is. */
   unconverted: readonly RawPath[];
   /** Another value where .gitattributes files differ in another way: what has been read has to be read again. */
@@ -68,12 +71,13 @@ export async function readChanges(
   );
   const directories = [...gone.keys()].filter((path) => facts.get(path)?.type === "d");
   let others = listed.paths;
+  const checkouts = new Set<RawPath>();
   if (ignored === undefined || directories.length > 0 || others.some((path) => path.endsWith("/"))) {
     await index.edit({ forget, signal });
     others = await listNested(
       index,
       directories.map((path) => `${path}/`),
-      unreadable,
+      { unreadable, checkouts },
       { signal },
     );
     const unseen = others.filter((path) => !facts.has(path));
@@ -142,6 +146,7 @@ export async function readChanges(
   return {
     entries: sorted,
     unreadable: [...unreadable].sort(),
+    checkouts: [...checkouts].sort(),
     unconverted: [...index.unconverted].filter((path) => differs.has(path)).sort(),
     attributes: sorted.flatMap(({ path, newId }) => (isAttributes(path) ? [`${newId} ${path}`] : [])).join("\0"),
   };
@@ -152,17 +157,22 @@ export function isAttributes(path: RawPath): boolean {
   return /(?:^|\/)\.gitattributes$/.test(path);
 }
 
-/** Returns the other files once the index has markers in all nested repositories, whose files count as any other. */
+/**
+ * Returns the other files once the index has markers in all nested repositories, whose files count as any other, but
+ * for those that are checkouts of the same repository.
+ */
 async function listNested(
   index: PrivateIndex,
   mark: readonly RawPath[],
-  unreadable: Set<RawPath>,
+  { unreadable, checkouts }: { unreadable: Set<RawPath>; checkouts: Set<RawPath> },
   options: { signal: AbortSignal },
 ): Promise<RawPath[]> {
+  const isOther = (path: RawPath): boolean => !checkouts.has(path);
   let nested = mark;
   for (let round = 0; ; round++) {
-    await index.edit({ mark: nested, ...options });
-    const { paths } = await index.listOthers(options);
+    for (const path of await findOwnCheckouts(index, nested, options)) checkouts.add(path);
+    await index.edit({ mark: nested.filter(isOther), ...options });
+    const paths = (await index.listOthers(options)).paths.filter(isOther);
     nested = paths.filter((path) => path.endsWith("/"));
     if (nested.length === 0) return paths;
     if (round < MAX_NESTING) continue;

@@ -143,10 +143,11 @@ export class Workspace {
   }
 
   /** Says what Claude's repository holds that was not collected with the work tree. */
-  findLeftWork({ entries }: Pick<Collected, "entries">, options: { signal: AbortSignal }): Promise<LeftWork> {
-    return this.#turns.run(options.signal, () =>
-      findLeftWork({ ...this.#comparison, entries, checkouts: [], ...options }),
-    );
+  findLeftWork(
+    { entries, checkouts }: Pick<Collected, "entries" | "checkouts">,
+    options: { signal: AbortSignal },
+  ): Promise<LeftWork> {
+    return this.#turns.run(options.signal, () => findLeftWork({ ...this.#comparison, entries, checkouts, ...options }));
   }
 
   /** Yields when something in the work tree may have changed, once for any number of changes. Ends with the signal. */

@@ -27,8 +27,8 @@ export interface Collected {
   readonly headCommitId: string;
   /** Undefined: not known. */
   readonly ignoredFiles: IgnoredFiles | undefined;
-  /** How the work tree differs from the start commit. Undefined: it could not be compared. */
-  readonly entries: WorkspaceChanges["entries"] | undefined;
+  /** What the search for left work needs. Undefined: the work tree could not be compared. */
+  readonly compared: Pick<WorkspaceChanges, "entries" | "checkouts"> | undefined;
   /** Why the patch is not all there is. Undefined: it is. */
   readonly failure: Failure | undefined;
 }
@@ -42,7 +42,7 @@ export const NOTHING_COLLECTED: Collected = {
   unreadableReasons: [],
   headCommitId: "",
   ignoredFiles: undefined,
-  entries: undefined,
+  compared: undefined,
   failure: undefined,
 };
 
@@ -62,10 +62,13 @@ export async function collectChanges(
     log.warn({ err: error }, "the last scan failed");
   }
   try {
-    return { ...(await workspace.collect({ signal, last: true })), failure: undefined };
+    const collected = await workspace.collect({ signal, last: true });
+    return { ...collected, compared: collected, failure: undefined };
   } catch (error) {
     log.error({ err: error }, "collecting the changes failed");
-    if (error instanceof PatchTooLargeError) return { ...error.collected, failure: failureOf(error) };
+    if (error instanceof PatchTooLargeError) {
+      return { ...error.collected, compared: error.collected, failure: failureOf(error) };
+    }
     return { ...NOTHING_COLLECTED, failure: failureOf(collectError(error, signal)) };
   }
 }
@@ -76,12 +79,12 @@ export async function collectChanges(
  */
 export async function collectLeftWork(
   workspace: Pick<Workspace, "findLeftWork">,
-  { entries }: Pick<Collected, "entries">,
+  { compared }: Pick<Collected, "compared">,
   { signal, log }: { signal: AbortSignal; log: Logger },
 ): Promise<LeftWork | undefined> {
-  if (entries === undefined) return undefined;
+  if (compared === undefined) return undefined;
   try {
-    return await workspace.findLeftWork({ entries }, { signal });
+    return await workspace.findLeftWork(compared, { signal });
   } catch (error) {
     log.warn({ err: error }, "looking for work beside the work tree failed");
     return undefined;

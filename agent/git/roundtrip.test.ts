@@ -5,11 +5,11 @@ import { beforeAll, expect, test } from "vitest";
 import { FileChange_Kind } from "../../proto/index.ts";
 import { CleanCheckout } from "./fixtures/clean-checkout.ts";
 import { editRandomly, randomFrom } from "./fixtures/random-edits.ts";
+import { seedGroups } from "./fixtures/seeds.ts";
 import { readTree } from "./fixtures/tree-snapshot.ts";
 import { requireRoot, SESSION, WorkArea } from "./fixtures/work-area.ts";
 import { RAW_ATTRIBUTES } from "./git.ts";
 
-const SEEDS_PER_RUN = 30;
 const EVIL = "/tmp/cc-evil-ran";
 beforeAll(requireRoot);
 
@@ -52,8 +52,8 @@ function fillSource(directory: string, git: (...args: string[]) => string): void
   rmSync(join(directory, ".git/info/attributes"));
 }
 
-for (let first = 1; first <= 120; first += SEEDS_PER_RUN) {
-  test(`gives back exactly what the session left, by patch and by streamed diffs (seeds ${first} to ${first + SEEDS_PER_RUN - 1})`, async () => {
+for (const seeds of seedGroups({ first: 1, last: 60, perGroup: 20 })) {
+  test(`gives back exactly what the session left, by patch and by streamed diffs (seeds ${seeds[0]} to ${seeds.at(-1)})`, async () => {
     rmSync(EVIL, { force: true });
     await using area = new WorkArea();
     const source = area.source("start", fillSource);
@@ -64,7 +64,7 @@ for (let first = 1; first <= 120; first += SEEDS_PER_RUN) {
     const ignored = (path: string): boolean => /\.ignored(\/|$)|(^|\/)out\//.test(path) && !tracked.has(path);
     const signal = AbortSignal.timeout(120_000);
     const streamed = new Map<string, Buffer>();
-    for (let seed = first; seed < first + SEEDS_PER_RUN; seed++) {
+    for (const seed of seeds) {
       editRandomly(workspace.workTree, randomFrom(seed));
       execFileSync("chown", ["-Rh", `${SESSION.uid}:${SESSION.gid}`, workspace.workTree]);
       const expected = readTree(workspace.workTree, ignored);

@@ -1,7 +1,9 @@
-import { duplexPair } from "node:stream";
+import { createServer } from "node:http2";
+import { type Duplex, duplexPair } from "node:stream";
 import { create } from "@bufbuild/protobuf";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { expect, test, vi } from "vitest";
-import { SessionSpecSchema } from "../../proto/index.ts";
+import { AgentService, AttachResponseSchema, SessionEventSchema, SessionSpecSchema } from "../../proto/index.ts";
 import type { Container } from "../runtime/runtime.ts";
 import { NEW } from "../store/fixtures.ts";
 import { SqliteStore } from "../store/sqlite-store.ts";
@@ -12,28 +14,14 @@ import { TIMEOUTS } from "./timeouts.ts";
 test("an agent that is dialled and never answers is said to be unreachable, with what to do about it", async () => {
   using store = new SqliteStore(":memory:");
   store.createSession("ses_1", NEW);
-  vi.useFakeTimers({ toFake: ["Date"] });
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   using _clock = { [Symbol.dispose]: () => vi.useRealTimers() };
-  const container: Container = {
-    ref: {
-      version: 1,
-      runtime: "test",
-      id: "c0ffee",
-      sessionId: "ses_1",
-      sessionUid: 1,
-      createTimeMs: 0,
-      running: true,
-    },
-    exited: new Promise(() => {}),
-    dial: async () => {
-      vi.setSystemTime(Date.now() + TIMEOUTS.firstContactMs + 1);
-      const [ours, theirs] = duplexPair();
-      theirs.destroy();
-      return ours;
-    },
-    stop: async () => {},
-    [Symbol.asyncDispose]: async () => {},
-  };
+  const container = containerOf(async () => {
+    await vi.advanceTimersByTimeAsync(TIMEOUTS.firstContactMs + 1);
+    const [ours, theirs] = duplexPair();
+    theirs.destroy();
+    return ours;
+  });
   const agent = new AgentSession({
     container,
     spec: create(SessionSpecSchema, { task: "x" }),
@@ -49,3 +37,79 @@ test("an agent that is dialled and never answers is said to be unreachable, with
     cause: { reason: "CONNECTION_LOST" },
   });
 });
+
+/** An agent from before there was a listener for git, and tunnels that can be carried on; its session is over. */
+function olderAgent(): Container {
+  const server = createServer(
+    connectNodeAdapter({
+      routes: (router) =>
+        router.service(AgentService, {
+          startSession: () => ({}),
+          async *attach() {
+            yield create(AttachResponseSchema, { response: { case: "hello", value: {} } });
+            const events = [{ sequence: 2, event: { case: "sessionFinished" as const, value: {} } }];
+            yield await Promise.resolve(
+              create(AttachResponseSchema, { response: { case: "events", value: { events } } }),
+            );
+          },
+          async *acceptConnections(_request, { signal }) {
+            yield { connectionId: "" };
+            await new Promise((resolve) => signal.addEventListener("abort", resolve));
+          },
+          getSession: () => ({ session: { result: { outcome: { case: "success" as const, value: {} } } } }),
+          async *readChanges() {
+            yield await Promise.resolve({ data: Buffer.from("the patch") });
+          },
+        }),
+    }),
+  );
+  return containerOf(() => {
+    const [ours, theirs] = duplexPair();
+    theirs.on("error", () => {});
+    theirs.once("end", () => theirs.destroy());
+    server.emit("connection", theirs);
+    return Promise.resolve(ours);
+  });
+}
+
+test.each([
+  ["an older agent's session that was begun by an older host goes on", true],
+  ["an older agent is given no new session with a repository", false],
+])("%s", async (_name, resumed) => {
+  using store = new SqliteStore(":memory:");
+  store.createSession("ses_1", NEW);
+  const log = new SessionLog(store, "ses_1");
+  const agent = new AgentSession({
+    container: olderAgent(),
+    spec: create(SessionSpecSchema, { task: "x" }),
+    log,
+    broker: { accept: () => {} },
+    gitPrefixes: ["https://git.test/"],
+    resumed,
+  });
+  if (resumed)
+    log.appendFromAgent([create(SessionEventSchema, { sequence: 1, event: { case: "claudeReady", value: {} } })]);
+  const running = agent.run(AbortSignal.timeout(20_000));
+  if (!resumed) return await expect(running).rejects.toMatchObject({ reason: "AGENT_OUTDATED" });
+  const { patch, result } = await running;
+  expect(Buffer.from(patch).toString()).toBe("the patch");
+  expect(result.outcome.case).toBe("success");
+});
+
+function containerOf(dial: () => Promise<Duplex>): Container {
+  return {
+    ref: {
+      version: 1,
+      runtime: "test",
+      id: "c0ffee",
+      sessionId: "ses_1",
+      sessionUid: 1,
+      createTimeMs: 0,
+      running: true,
+    },
+    exited: new Promise(() => {}),
+    dial,
+    stop: async () => {},
+    [Symbol.asyncDispose]: async () => {},
+  };
+}

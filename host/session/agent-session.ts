@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import {
   AcknowledgeSchema,
+  afterRunning,
   AppError,
   AttachRequestSchema,
   AttachStartSchema,
@@ -70,6 +71,8 @@ export class AgentSession {
   #result: SessionResult | undefined;
   #resultAttempts = 0;
   #lostSinceMs: number | undefined;
+  /** Another host has followed it before, perhaps an older one with an older agent. */
+  readonly #resumed: boolean;
   /** The session is known to be the agent's. */
   #started = false;
   /** The agent has been reached, by us or by the host before us. */
@@ -77,7 +80,8 @@ export class AgentSession {
 
   constructor(options: AgentSessionOptions) {
     this.#options = options;
-    if (options.resumed !== true) return;
+    this.#resumed = options.resumed === true;
+    if (!this.#resumed) return;
     this.#contacted = true;
     this.#connectionLost("The host was restarted.");
   }
@@ -101,7 +105,10 @@ export class AgentSession {
   /** Runs to the session's end. Rejects with the signal's reason, AGENT_UNREACHABLE or AGENT_OUTDATED. */
   async run(signal: AbortSignal): Promise<AgentResult> {
     using tunnels = new Tunnels();
-    const startMs = Date.now();
+    let late = false;
+    // A host that waits for a processor, or was suspended, must not blame the agent.
+    const forget = afterRunning(TIMEOUTS.firstContactMs, () => (late = true));
+    using _patience = { [Symbol.dispose]: forget };
     let delayMs: number = TIMEOUTS.redialFirstMs;
     for (;;) {
       const stored = this.#options.log.lastAgentSequence;
@@ -116,7 +123,7 @@ export class AgentSession {
         // The agent keeps what there is no room for here.
         const noRoom = isNoRoom(known);
         if (!lost && !noRoom) throw known;
-        if (!this.#contacted && Date.now() - startMs > TIMEOUTS.firstContactMs) {
+        if (!this.#contacted && late) {
           throw known.reason === "CONNECTION_LOST" ? unanswered(this.#options.container, known) : known;
         }
         if (!noRoom) this.#connectionLost(known.cause instanceof Error ? known.cause.message : known.message);
@@ -141,8 +148,9 @@ export class AgentSession {
         if (restore !== undefined) await client.restoreSession(inPieces(restore()), { signal: callSignal });
         const start = { sessionId: log.sessionId, spec, gitPrefixes: [...gitPrefixes] };
         const { usesGitListener } = await client.startSession(start, { signal: callSignal });
-        // Where git goes by the proxy, nothing that it sends is looked at.
-        if (gitPrefixes.length > 0 && !usesGitListener) throw agentOutdated();
+        // Where git goes by the proxy, nothing that it sends is looked at. A session that an older host has begun so goes on:
+        // its clone is done, and no credential goes that way.
+        if (gitPrefixes.length > 0 && !usesGitListener && !this.#resumed) throw agentOutdated();
       }
       this.#started = true;
       this.#connectionMade();

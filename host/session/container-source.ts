@@ -84,10 +84,10 @@ export class ContainerSource implements Disposable {
     }
   }
 
-  /** Waits for a place and creates the container. */
+  /** Waits for a place, unless it has one, and creates the container. */
   async create(): Promise<Container> {
     const { log, limits, store, queue, logger, stop: signal, onPosition } = this.#options;
-    this.#place = await queue.enter({ memoryBytes: limits.memoryBytes, signal, onPosition });
+    this.#place ??= await queue.enter({ memoryBytes: limits.memoryBytes, signal, onPosition });
     log.state(Session_State.PREPARING);
     const container = await this.#tryCreate();
     const { id } = container.ref;

@@ -4,8 +4,10 @@ import { durationFromMs, durationMs, timestampMs } from "@bufbuild/protobuf/wkt"
 import { ulid } from "ulid";
 import {
   AppError,
+  asAppError,
   type AttachRequest,
   AttachRequestSchema,
+  ContainerProgressSchema,
   decisionMade,
   EgressDecidedSchema,
   type EventBody,
@@ -199,8 +201,17 @@ export class SessionRun {
       const kept = store.getLeft(log.sessionId);
       if (kept === undefined) {
         const resumed = container !== undefined;
-        container ??= await source.create();
-        ended = await this.#inContainer(container, resumed);
+        for (let attempt = 1; ; attempt++) {
+          container ??= await source.create();
+          try {
+            ended = await this.#inContainer(container, resumed);
+            break;
+          } catch (error) {
+            if (attempt >= TIMEOUTS.startAttempts || !this.#mayStartAnew(error)) throw error;
+          }
+          await this.#removeContainer(container);
+          container = undefined;
+        }
       } else {
         ended = kept;
       }
@@ -223,6 +234,15 @@ export class SessionRun {
     const value = create(SessionFinishedSchema, { state, result: resultForEvent(result) });
     if (!(await this.#onceThereIsRoom(() => log.append({ case: "sessionFinished", value })))) return false;
     logger.info({ outcome: Session_State[state], elapsedMs: Date.now() - this.#startMs }, "session finished");
+    return true;
+  }
+
+  /** Nothing has happened yet but that no agent answered: on a busy machine another container may fare better. */
+  #mayStartAnew(error: unknown): boolean {
+    const { reason, message } = asAppError(error);
+    if (reason !== "AGENT_UNREACHABLE" || this.#agent?.reached === true || this.#stop.signal.aborted) return false;
+    const value = create(ContainerProgressSchema, { message: `${message} It is tried again in another container.` });
+    this.#tell({ case: "containerProgress", value });
     return true;
   }
 

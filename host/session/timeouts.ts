@@ -1,7 +1,11 @@
 /** Every time limit of the session layer, in ms, each with its reason. */
 export const TIMEOUTS = {
-  /** From the container's start to the agent's first answer; a loaded machine needs seconds, an engine's restart more. */
+  /**
+   * From the container's start to the agent's first answer, in the time in which the host ran; a loaded machine needs seconds,
+   * an engine's restart more. How many containers get that time, one after the other.
+   */
   firstContactMs: 60_000,
+  startAttempts: 3,
   /** An engine that is busy with other containers needs seconds; one that hangs never answers. */
   createMs: 120_000,
   /** A create that the runtime failed at by chance is tried again: how often in all, and after how long. */

@@ -53,6 +53,7 @@ function runExample(...args: string[]): Example {
     PYTHONUNBUFFERED: "1",
     ANTHROPIC_API_KEY: KEY,
     ANTHROPIC_BASE_URL: model.url,
+    ...(process.env["DOCKER_HOST"] !== undefined && { DOCKER_HOST: process.env["DOCKER_HOST"] }),
   };
   const words = [join(EXAMPLE, "run_session.py"), "--repository", repository, ...args];
   const child = spawn("/usr/bin/python3", words, { cwd: directory, env, stdio: ["ignore", "pipe", "inherit"] });

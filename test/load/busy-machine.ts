@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { ContainerSpecSchema, RepositorySpecSchema, Session_State, SessionSpecSchema } from "../../proto/index.ts";
 import { SeededRandom } from "../crash/random.ts";
+import { docker } from "../support/docker.ts";
 import { type HostRig, startHostRig } from "../support/rig.ts";
 import { Child } from "./child.ts";
 
@@ -15,6 +17,8 @@ export interface BusyMachineOptions {
   seed: number;
   /** Seconds that a session's model answers take, at least and at most. */
   answerSeconds: readonly [number, number];
+  /** How often a container's processes, the way to its agent included, get no processor at all, and for how many seconds. */
+  starve?: { everySeconds: number; seconds: readonly [number, number] };
   /** Told of what goes wrong, as it does. */
   say?: (line: string) => void;
 }
@@ -22,6 +26,8 @@ export interface BusyMachineOptions {
 /** What a run on a busy machine saw. */
 export interface BusyMachineFigures {
   sessions: number;
+  /** How often a container got no processor. */
+  starved: number;
   /** One line for each session that did not succeed. */
   failures: string[];
   connectionsLost: number;
@@ -40,6 +46,7 @@ export async function runOnBusyMachine(options: BusyMachineOptions): Promise<Bus
   const random = new SeededRandom(options.seed);
   const figures: BusyMachineFigures = {
     sessions: 0,
+    starved: 0,
     failures: [],
     connectionsLost: 0,
     answersCut: 0,
@@ -50,8 +57,52 @@ export async function runOnBusyMachine(options: BusyMachineOptions): Promise<Bus
     do await runOne(rig, taskOf(random, options.answerSeconds), figures, options.say);
     while (Date.now() < endMs);
   };
-  await Promise.all(Array.from({ length: options.concurrent }, place));
+  const places = Promise.all(Array.from({ length: options.concurrent }, place));
+  const over = new AbortController();
+  // The last ones would get all of it.
+  const enough = setTimeout(() => over.abort(), options.seconds * 1000);
+  const starving = options.starve === undefined ? undefined : starve(options.starve, { random, figures, over });
+  await places.finally(() => over.abort());
+  clearTimeout(enough);
+  await starving;
   return figures;
+}
+
+/** Stops the processes of one container after the other, as a machine does that has none of its processors for them. */
+async function starve(
+  { everySeconds, seconds: [least, most] }: NonNullable<BusyMachineOptions["starve"]>,
+  { random, figures, over }: { random: SeededRandom; figures: BusyMachineFigures; over: AbortController },
+): Promise<void> {
+  const { signal } = over;
+  const rest = (seconds: number) => sleep(seconds * 1000, undefined, { signal }).catch(() => {});
+  while (!signal.aborted) {
+    await rest(everySeconds);
+    const containers = (await docker("ps", "--quiet", "--filter", "label=dev.claudecluster.session")).split("\n");
+    const id = random.pick(containers);
+    const seconds = random.between(least, most);
+    // One that has ended meanwhile has no processes.
+    const pids = id === "" ? [] : await docker("top", id, "-eo", "pid").then(pidsIn, () => []);
+    if (pids.length === 0) continue;
+    figures.starved++;
+    try {
+      for (const pid of pids) signalTo(pid, "SIGSTOP");
+      await rest(seconds);
+    } finally {
+      for (const pid of pids) signalTo(pid, "SIGCONT");
+    }
+  }
+}
+
+function pidsIn(top: string): number[] {
+  return top.split("\n").slice(1).map(Number);
+}
+
+function signalTo(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended.
+  }
 }
 
 interface Task {

@@ -1,5 +1,6 @@
 // Sessions on a machine whose processors others want too: none may lose its connection, have an answer cut, or fail for
-// load. Started by `npm run soak:busy`. Options: --busy N, --concurrent N, --seconds N, --seed N.
+// load. Started by `npm run soak:busy`. Options: --busy N, --concurrent N, --seconds N, --seed N,
+// --starve N: every so many seconds a container gets no processor for four to ten; 0: never.
 import { parseArgs } from "node:util";
 import { runOnBusyMachine } from "./busy-machine.ts";
 
@@ -8,6 +9,7 @@ const { values } = parseArgs({
     busy: { type: "string", default: "20" },
     concurrent: { type: "string", default: "8" },
     seconds: { type: "string", default: "600" },
+    starve: { type: "string", default: "15" },
     seed: { type: "string", default: String(Math.floor(Date.now() / 1000)) },
   },
 });
@@ -19,6 +21,7 @@ const figures = await runOnBusyMachine({
   seconds: Number(values.seconds),
   seed: Number(values.seed),
   answerSeconds: [15, 45],
+  ...(Number(values.starve) > 0 && { starve: { everySeconds: Number(values.starve), seconds: [4, 10] as const } }),
   say: (line) => process.stdout.write(`${((Date.now() - startMs) / 1000).toFixed(0).padStart(5)}s  ${line}\n`),
 });
 process.stdout.write(`${JSON.stringify(figures, undefined, 2)}\n`);

@@ -58,11 +58,14 @@ function printTable(sessions: readonly Session[], { stdout, env }: CommandIo): v
   head.push(`${endingColumn("ENDED BY")}TASK`);
   stdout.write(`${paint("dim", head.join("  "))}\n`);
   for (const [index, session] of sessions.entries()) {
-    const { session_id: id, elapsed_seconds: seconds, change_count: files = "-", task } = entries[index]!;
+    const { session_id: id, elapsed_seconds: seconds, change_count: count = "-", task, beside_patch } = entries[index]!;
+    const files = `${count}${beside_patch === true ? "+" : ""}`;
     const start = `${id}  `;
-    const rest = `  ${clock(seconds).padStart(7)}  ${String(files).padStart(5)}  ${endingColumn(endings[index]!)}${task}`;
+    const rest = `  ${clock(seconds).padStart(7)}  ${files.padStart(5)}  ${endingColumn(endings[index]!)}${task}`;
     const state = stateName(session.state).padEnd(9);
     const room = width - start.length - state.length;
     stdout.write(`${start}${paint(styleOf(session.state), state)}${wrap(rest, room)[0]}\n`);
   }
+  if (!entries.some(({ beside_patch: beside }) => beside === true)) return;
+  stdout.write(paint("dim", "+ beside the patch there is more, or may be: claudecluster show <session>") + "\n");
 }

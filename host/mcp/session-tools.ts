@@ -32,6 +32,10 @@ const listOutputSchema = z.object({
       create_time: z.string(),
       elapsed_seconds: z.number(),
       change_count: z.number().optional(),
+      beside_patch: z
+        .boolean()
+        .optional()
+        .describe("There is work that the patch does not hold, or it may lack changes: see get_session."),
     }),
   ),
   next_page_token: z.string().optional(),

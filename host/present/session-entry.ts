@@ -1,5 +1,5 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
-import type { Session } from "../../proto/index.ts";
+import type { Session, SessionResult } from "../../proto/index.ts";
 import { oneLine } from "./plain-text.ts";
 import { elapsedSeconds, stateName } from "./session-summary.ts";
 
@@ -16,6 +16,8 @@ export interface SessionEntry {
   elapsed_seconds: number;
   /** Absent until the end. */
   change_count?: number;
+  /** There is work that the patch does not hold, or it may lack changes: the session itself says which. */
+  beside_patch?: true;
   /** As the host has counted it; absent until the end. */
   cost_usd?: number;
   /** Reason of a failure, or who canceled it. */
@@ -35,8 +37,13 @@ export function sessionEntry(session: Session): SessionEntry {
     create_time: createTime === undefined ? "" : timestampDate(createTime).toISOString(),
     elapsed_seconds: elapsedSeconds(session),
     ...(result !== undefined && { change_count: result.changeCount }),
+    ...(result !== undefined && hasWorkBeside(result) && { beside_patch: true }),
     ...(result?.meteredUsage !== undefined && { cost_usd: result.meteredUsage.costUsd }),
     ...(outcome?.case === "failure" && { ended_by: oneLine(outcome.value.reason, 64) }),
     ...(outcome?.case === "cancellation" && { ended_by: oneLine(outcome.value.reason, 100) }),
   };
+}
+
+function hasWorkBeside({ leftWork, patchTruncated }: SessionResult): boolean {
+  return patchTruncated || (leftWork?.itemCount ?? 0) > 0;
 }

@@ -46,6 +46,7 @@ test("a stash is named in every answer", async () => {
   expect(JSON.parse((await cli("diff", id, "--json")).stdout)).toMatchObject({ not_in_patch: [line] });
   const run = await cli("run", task, "-r", rig.repository);
   expect(run.code).toBe(0);
+  expect((await cli("list")).stdout).toMatch(/ 0\+ .*\n(?:.*\n)*\+ beside the patch/);
   expect(run.stderr).toMatch(/^succeeded: 0 files changed, .*\n {2}Not in the patch, in stash@\{0\}: 1 file/m);
 });
 
@@ -68,4 +69,22 @@ test("commits on another branch, a worktree outside and ignored files are named,
     "Not in the patch, in worktree /tmp/elsewhere (branch side): 1 file",
     "3 new files that git ignores are not in the patch: a.log, b.log, logs/",
   ]);
+});
+
+test("Claude's own worktree in the work tree is no addition, and a session that is stopped says what it leaves", async () => {
+  const { summary } = await mcp.spawn({
+    task: commands(
+      "git worktree add -q .claude/worktrees/x -b wt && echo x > .claude/worktrees/x/new.txt && echo y > mine.txt",
+    ),
+    repository: rig.repository,
+    idle_timeout_seconds: 300,
+  });
+  expect(summary?.state, JSON.stringify(summary?.failure)).toBe("idle");
+  expect(summary!.changes.map(({ path }) => path)).toEqual(["mine.txt"]);
+  const stop = await claudecluster(rig.place, ["stop", summary!.session_id]);
+  const line = "Not in the patch, in worktree .claude/worktrees/x (branch wt): 1 file";
+  expect(stop).toMatchObject({ code: 0, stdout: `Stopped ${summary!.session_id}.\n  ${line}\n` });
+  const { changes, outcome } = await resultOf(summary!.session_id);
+  expect(outcome.case).toBe("cancellation");
+  expect(changes.map(({ path }) => path)).toEqual(["mine.txt"]);
 });

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { AppError, ContainerSpecSchema, Session_State, SessionSpecSchema } from "../../proto/index.ts";
+import { notInPatch } from "../../host/present/not-in-patch.ts";
 import { SMALL_REPOSITORY } from "../model/small-repository.ts";
 import { applyPatch } from "../support/apply-patch.ts";
 import { startFakeHost } from "../support/fake-host.ts";
@@ -13,7 +14,8 @@ test("a container that dies leaves the changes that were streamed, and the true 
   const { session } = await host.follow(id, "filePatched", (box) => box?.exit({ exitCode: 137, outOfMemory: true }));
   expect(session.state).toBe(Session_State.FAILED);
   expect(session.result?.outcome).toMatchObject({ case: "failure", value: { reason: "OUT_OF_MEMORY" } });
-  expect(session.result?.patchTruncated).toBe(true);
+  expect(session.result).toMatchObject({ patchTruncated: true, patchFailure: { reason: "CHANGES_NOT_COLLECTED" } });
+  expect(notInPatch(session.result!).join("\n")).toMatch(/^The patch may lack changes: .*\nWhether .* is not known\.$/);
   expect(session.result?.changes.length).toBeGreaterThan(0);
   const files = await applyPatch(host.bareRepository, await host.sessions.readChanges(id));
   expect(Object.keys(files).length).toBeGreaterThanOrEqual(Object.keys(SMALL_REPOSITORY).length);

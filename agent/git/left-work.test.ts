@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, expect, test } from "vitest";
-import { type LeftWork, LeftWork_Item_Kind as Kind } from "../../proto/index.ts";
+import { LeftOut, type LeftWork, LeftWork_Item_Kind as Kind } from "../../proto/index.ts";
 import { asClaude, requireRoot, SESSION, WorkArea } from "./fixtures/work-area.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -224,3 +224,36 @@ test("takes a checkout of the same repository in the work tree for no addition, 
   );
   expect(await paths()).toEqual([".gitignore", "copies/mine.txt", "other/o.txt"]);
 }, 60_000);
+
+test("says why a file is not in the patch, and counts the new files that git ignores", async () => {
+  await using area = new WorkArea();
+  const { workspace, claude } = await open(area);
+  claude(`truncate -s 200M big.bin; echo x > closed.txt; chmod 000 closed.txt; mkdir shut .GIT; chmod 000 shut; echo x > .GIT/config
+    echo 'node_modules/' >> .gitignore; mkdir -p node_modules/a/.git src/logs; touch node_modules/a/one node_modules/a/.git/x
+    touch node_modules/two src/logs/a.log src/logs/b.log c.log forced.log; ln -s nowhere node_modules/three; git add -f forced.log`);
+  const collected = await workspace.collect({ signal, last: true });
+  const { unreadablePaths, unreadableReasons, ignoredFiles } = collected;
+  expect(unreadablePaths.map((path, at) => `${path} ${LeftOut[unreadableReasons[at]!]}`)).toEqual([
+    ".GIT/config REFUSED",
+    "big.bin TOO_LARGE",
+    "closed.txt UNREADABLE",
+    "shut UNREADABLE",
+  ]);
+  expect(ignoredFiles).toMatchObject({ fileCount: 6, incomplete: false });
+  expect(ignoredFiles!.paths).toEqual(["c.log", "node_modules/", "src/logs/"]);
+  expect(collected.changes.map(({ path }) => path)).toEqual([".gitignore", "forced.log"]);
+});
+
+test("names in a continued session what it leaves itself, and nothing of what was restored", async () => {
+  await using area = new WorkArea();
+  const first = await open(area);
+  first.claude("git checkout -q -b wip; echo w > wip.txt; git add .; git commit -qm wip; echo more > more.txt");
+  const { patch } = await first.workspace.collect({ signal, last: true });
+  const workspace = await area.open(await area.spec("repo"));
+  await workspace.restore(patch, { signal });
+  const left = async () =>
+    said(await workspace.findLeftWork(await workspace.collect({ signal, last: true }), { signal }));
+  expect(await left()).toEqual([]);
+  asClaude(workspace.workTree, "git stash -q -u");
+  expect(await left()).toMatchObject([expect.stringMatching(/^STASH stash@\{0\} 0c 2f /)]);
+});

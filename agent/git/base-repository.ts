@@ -1,6 +1,7 @@
 import { AppError, redactUri, type RepositorySpec } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
-import { type Progress, progressReader } from "./clone-progress.ts";
+import type { RunResult } from "../process/run.ts";
+import { type Progress, progressReader, wholeSize } from "./clone-progress.ts";
 import {
   git,
   gitFailed,
@@ -203,10 +204,14 @@ async function fetchRef(
   const args = ["fetch", ...flags, ...history, "--", uri, ...everything, wanted];
   const config = { ...place.config, ...FETCH_CONFIG };
   const fetch = () => tryGit({ ...place, config }, args, { signal, onStderr: progressReader(options.onProgress) });
-  const result = await retryCut(options, fetch, ({ code }) => code === 0);
+  // A git that finds no room goes, and cuts its connection itself.
+  const isOver = ({ code, stderr }: RunResult) => code === 0 || stderr.includes("No space left on device");
+  const result = await retryCut(options, fetch, isOver);
   if (result.code === 0) return;
 
-  await throwIfFull([options.directory], gitFailed(args, result));
+  const neededBytes = () => Promise.resolve(wholeSize(result.stderr));
+  const base = { directory: options.directory, use: "base", neededBytes } as const;
+  await throwIfFull([base], gitFailed(args, result));
   // The remote knew the ref a moment ago: if it does not answer now, this is what has to be told.
   await resolveRemoteRef(remotePlace({ identity: place.identity }, options), uri, repository.ref, options);
   const help = "Check that it is a commit of this repository and that the server gives out commits by id.";

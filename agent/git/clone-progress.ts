@@ -28,3 +28,13 @@ export function progressReader(report: (progress: Progress) => void): (chunk: st
     }
   };
 }
+
+const UNITS: Record<string, number> = { bytes: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
+
+/** Returns what the pack will have or would have had in all, about, by the last that git's stderr says. Bytes. */
+export function wholeSize(stderr: string): number | undefined {
+  const seen = [...stderr.matchAll(/Receiving objects:\s+(\d{1,3})% [^\r\n]*?, ([\d.]+) (bytes|KiB|MiB|GiB)/g)].at(-1);
+  if (seen === undefined) return undefined;
+  const [, percent, count, unit = ""] = seen;
+  return (Number(count) * (UNITS[unit] ?? 0)) / (Math.max(1, Number(percent)) / 100);
+}

@@ -436,7 +436,7 @@ export class PrivateIndex {
       }
       const result = await this.#inWorkTree(STAGE_FLAGS, { ...options, input: joinPaths(batch) }, place);
       if (result.code === 0) continue;
-      await throwIfFull([this.#scanDirectory], gitFailed(STAGE_FLAGS, result));
+      await throwIfFull([{ directory: this.#scanDirectory, use: "scan" }], gitFailed(STAGE_FLAGS, result));
       if (batch.length === 1) failed.push(...batch);
       else pending.push(batch.slice(0, batch.length >> 1), batch.slice(batch.length >> 1));
     }

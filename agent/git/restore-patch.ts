@@ -39,7 +39,7 @@ export async function restorePatch(
   const result = await tryGit(place, args, { signal, input: patch });
   if (result.code === 0) return await track(place, { workTree, startTree: base.treeId, patch, signal });
   const cause = gitFailed(["apply"], result);
-  await throwIfFull([workTree], cause);
+  await throwIfFull([{ directory: workTree, use: "workTree" }], cause);
   const said = cause.metadata["said"] ?? "";
   throw new AppError("PATCH_NOT_APPLIED", `The changes of the session before could not be applied: ${said}.`, {
     kind: "FAILED_PRECONDITION",

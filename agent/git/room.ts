@@ -3,11 +3,23 @@ import { AppError } from "../../proto/index.ts";
 
 /** Less than this is none. */
 const NO_BYTES = 1024 * 1024;
+const GIB = 1024 ** 3;
+/** The part of a session's memory that its host gives each of the three directories, unless it is told otherwise. */
+const MEMORY_SHARES = { workTree: 1 / 2, base: 1 / 4, scan: 1 / 8 };
 
 /** What still fits into a directory's file system. */
 export interface Room {
   bytes: number;
   files: number;
+}
+
+/** A directory that may be full. */
+export interface Bounded {
+  directory: string;
+  /** What it is for. */
+  use: keyof typeof MEMORY_SHARES;
+  /** Returns how much all of it would take, at least (bytes). Undefined: nobody knows. */
+  neededBytes?: () => Promise<number | undefined>;
 }
 
 /** Returns how much room is left. */
@@ -17,16 +29,43 @@ export async function roomIn(directory: string): Promise<Room> {
   return { bytes: bavail * bsize, files: files === 0 ? Infinity : ffree };
 }
 
-/** Throws WORKSPACE_FULL if that is why something failed: one of the directories has no room left. */
-export async function throwIfFull(directories: readonly string[], cause: unknown): Promise<void> {
-  for (const directory of directories) {
-    const { bytes, files } = await roomIn(directory);
-    if (bytes >= NO_BYTES && files > 0) continue;
-    throw new AppError("WORKSPACE_FULL", `There is no room left in ${directory}.`, {
-      kind: "RESOURCE_EXHAUSTED",
-      help: "Give the container a larger workspace, or fetch less history.",
-      metadata: { directory },
-      cause,
-    });
-  }
+/** Says whether a directory has no room left. One that is not there is not full. */
+export async function isFull(directory: string): Promise<boolean> {
+  const room = await roomIn(directory).catch(() => undefined);
+  return room !== undefined && (room.bytes < NO_BYTES || room.files <= 0);
+}
+
+/**
+ * Throws WORKSPACE_FULL if that is why something failed: one of the directories has no room left, or less in all than
+ * is needed (what did not fit in the end may have been one large file, and git does not always say why it could not
+ * write it). Says what is needed and what to ask for.
+ */
+export async function throwIfFull(places: readonly Bounded[], cause: unknown): Promise<void> {
+  for (const place of places) await throwIfThisIsFull(place, cause);
+}
+
+async function throwIfThisIsFull({ directory, use, neededBytes }: Bounded, cause: unknown): Promise<void> {
+  const { blocks, bsize } = await statfs(directory);
+  const size = blocks * bsize;
+  const needed = await neededBytes?.().catch(() => undefined);
+  const needs = needed !== undefined && needed > size ? needed : undefined;
+  if (needs === undefined && !(await isFull(directory))) return;
+  // A little more than that: git's own files are in there, too.
+  const memory = Math.ceil((1.1 * (needs ?? 2 * size)) / MEMORY_SHARES[use] / GIB);
+  const wants = needs === undefined ? "more is needed" : `about ${amount(needs)} are needed`;
+  throw new AppError("WORKSPACE_FULL", `There is no room left in ${directory}: it has ${amount(size)}, ${wants}.`, {
+    kind: "RESOURCE_EXHAUSTED",
+    help: `Give the session more memory: ${memory}g (--memory ${memory}g). Half of it is for files, a quarter for what is fetched; less history takes less.`,
+    metadata: {
+      directory,
+      size_bytes: String(size),
+      ...(needs !== undefined && { needed_bytes: String(Math.round(needs)) }),
+      memory_bytes: String(memory * GIB),
+    },
+    cause,
+  });
+}
+
+function amount(bytes: number): string {
+  return bytes >= GIB ? `${(bytes / GIB).toFixed(1)} GiB` : `${Math.ceil(bytes / 1024 ** 2)} MiB`;
 }

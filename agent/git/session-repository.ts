@@ -2,11 +2,14 @@ import { AppError, redactUri } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import type { BaseRepository } from "./base-repository.ts";
 import { type Progress, progressReader } from "./clone-progress.ts";
-import { git, gitFailed, type Script, SESSION_ATTRIBUTES, shell, tryGit } from "./git.ts";
+import { git, gitFailed, type GitPlace, type Script, SESSION_ATTRIBUTES, shell, tryGit } from "./git.ts";
+import { splitPaths } from "./raw-path.ts";
 import { throwIfFull } from "./room.ts";
 
 /** The author of what Claude commits. */
 const AUTHOR = { name: "Claude", email: "noreply@anthropic.com" };
+
+const BLOCK_BYTES = 4096;
 
 /** Two write files at once: a container has two processors by default, and a few more would not help. */
 const CHECKOUT_CONFIG = { "checkout.workers": "2" };
@@ -60,7 +63,8 @@ export async function makeSessionRepository(
   });
   if (result.code === 0) return;
   const cause = gitFailed(["checkout"], result);
-  await throwIfFull([workTree], cause);
+  const neededBytes = () => treeSize(inside, base, { signal });
+  await throwIfFull([{ directory: workTree, use: "workTree", neededBytes }], cause);
   const uri = redactUri(base.origin?.uri ?? "");
   const help = "A repository with paths that git refuses cannot be used.";
   throw new AppError(
@@ -73,6 +77,17 @@ export async function makeSessionRepository(
       metadata: { uri, commit_id: base.commitId, ...cause.metadata },
     },
   );
+}
+
+/** Returns what the files of the start commit take, by whole blocks. */
+async function treeSize(
+  place: GitPlace,
+  { treeId }: BaseRepository,
+  options: { signal: AbortSignal },
+): Promise<number> {
+  const lines = splitPaths(await git(place, ["ls-tree", "-r", "-l", "-z", treeId], options));
+  const sizes = lines.map((line) => Number(/^\d+ blob [0-9a-f]+ +(\d+)\t/.exec(line)?.[1] ?? 0));
+  return sizes.reduce((sum, size) => sum + Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES, 0);
 }
 
 /** Returns the default branch if it was fetched: a symbolic ref to nothing would be in Claude's way. */

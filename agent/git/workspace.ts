@@ -49,7 +49,10 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
     await workspace.open({ signal });
     return workspace;
   } catch (error) {
-    if (asAppError(error).reason === "GIT_FAILED") await throwIfFull([paths.base, paths.scan], error);
+    if (asAppError(error).reason === "GIT_FAILED") {
+      const places = [{ directory: paths.base, use: "base" } as const, { directory: paths.scan, use: "scan" } as const];
+      await throwIfFull(places, error);
+    }
     throw error;
   }
 }

@@ -77,6 +77,16 @@ export function failureOf(error: unknown): Failure {
   return failure("INTERNAL", "The agent failed; its log says more.");
 }
 
+/** Adds to a failure that directories had no room left when it came to that: Claude and its tools may not say so. */
+export function withFullDirectories(outcome: Outcome, directories: readonly string[]): Outcome {
+  if (outcome.case !== "failure" || directories.length === 0) return outcome;
+  const { reason, message, metadata } = outcome.value;
+  const full = directories.join(" and ");
+  const help = "Give the session more memory (--memory), of which an eighth is for each of them, up to 256 MiB.";
+  const more = { metadata: { ...metadata, full_directories: directories.join(" ") }, help };
+  return { case: "failure", value: failure(reason, `${message} There is no room left in ${full}.`, more) };
+}
+
 /** Says how Claude ended. */
 export function processExit({ code, signal }: ClaudeExit, end: EndReason | undefined): ProcessExit {
   return create(ProcessExitSchema, {

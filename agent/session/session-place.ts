@@ -9,6 +9,7 @@ import { type Opening, openingNote } from "../claude/opening.ts";
 import { readTranscript, writeTranscript } from "../claude/transcript.ts";
 import type { AgentConfig } from "../config.ts";
 import { listenerUrls } from "../git/listener-urls.ts";
+import { isFull } from "../git/room.ts";
 import { openWorkspace, type Workspace } from "../git/workspace.ts";
 import { killAllOf } from "../process/identity.ts";
 import type { Timeouts } from "../timeouts.ts";
@@ -48,6 +49,8 @@ export interface SessionPlace {
   ): Promise<void>;
   /** Returns the transcript that Claude has left, empty if there is none. Throws OUTPUT_TOO_LARGE, TRANSCRIPT_NOT_READ. */
   readTranscript(conversationId: string, options: { maxBytes: number; signal: AbortSignal }): Promise<Buffer>;
+  /** Returns those of the directories that Claude and its tools write to, the workspace aside, that have no room left. */
+  fullDirectories(): Promise<string[]>;
   /** Ends every process of the session. */
   killLeftovers(): Promise<void>;
 }
@@ -97,6 +100,11 @@ export function sessionPlace(options: {
     writeTranscript: (conversationId, transcript, options) =>
       writeTranscript(transcripts, conversationId, transcript, options),
     readTranscript: (conversationId, options) => readTranscript(transcripts, conversationId, options),
+    async fullDirectories() {
+      const directories = ["/tmp", home];
+      const full = await Promise.all(directories.map(isFull));
+      return directories.filter((_, at) => full[at]);
+    },
     async killLeftovers() {
       if (sessionIdentity !== undefined) await killAllOf(sessionIdentity);
     },

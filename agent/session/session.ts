@@ -25,7 +25,7 @@ import { type Collected, collectChanges, collectLeftWork, collectTranscript, NOT
 import { Decisions } from "./decisions.ts";
 import { MessageQueue } from "./message-queue.ts";
 import { openConversation } from "./open-conversation.ts";
-import { type EndReason, failureOf, finalState, outcomeOf, processExit } from "./outcome.ts";
+import { type EndReason, failureOf, finalState, outcomeOf, processExit, withFullDirectories } from "./outcome.ts";
 import type { Restore } from "./restore.ts";
 import { SessionRecord } from "./session-record.ts";
 import { wholeResult } from "./session-result.ts";
@@ -206,6 +206,7 @@ export class AgentSession {
     this.#record.enterState(State.STOPPING);
     this.#record.enterPhase(Phase.COLLECT);
     let exit: ClaudeExit | undefined;
+    const fullDirectories = await this.#options.place.fullDirectories();
     try {
       exit = await this.#endClaude();
       await this.#collect();
@@ -215,7 +216,7 @@ export class AgentSession {
       error ??= cause;
     }
     patience();
-    this.#finish({ end, error, exit });
+    this.#finish({ end, error, exit, fullDirectories });
   }
 
   /** Prepares, then runs one turn after the other until there is nothing more to do. */
@@ -309,8 +310,13 @@ export class AgentSession {
     }
   }
 
-  #finish(facts: { end: EndReason | undefined; error: unknown; exit: ClaudeExit | undefined }): void {
-    const { end, error, exit } = facts;
+  #finish(facts: {
+    end: EndReason | undefined;
+    error: unknown;
+    exit: ClaudeExit | undefined;
+    fullDirectories: readonly string[];
+  }): void {
+    const { end, error, exit, fullDirectories } = facts;
     const { failure: incomplete, headCommitId, ...collected } = this.#collected;
     const { changes, unreadablePaths, unreadableReasons, ignoredFiles } = collected;
     const leftWork = this.#leftWork;
@@ -320,6 +326,7 @@ export class AgentSession {
       lastTurn: this.#turns.last,
     });
     if (outcome.case === "success" && incomplete !== undefined) outcome = { case: "failure", value: incomplete };
+    outcome = withFullDirectories(outcome, fullDirectories);
     const result = wholeResult(
       { outcome, finalText: this.#turns.finalText, ...collected },
       {

@@ -21,6 +21,7 @@ export function preparingPlace(): PreparingPlace {
     startClaude: () => Promise.reject(new Error("There is no Claude here.")),
     writeTranscript: async () => {},
     readTranscript: async () => Buffer.alloc(0),
+    fullDirectories: async () => [],
     killLeftovers: async () => {},
   };
 }

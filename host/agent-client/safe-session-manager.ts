@@ -37,6 +37,9 @@ export class SafeHttp2SessionManager extends Http2SessionManager {
       // connect-node drops its own listener before a dying session has emitted its error.
       session.on("error", () => {});
       session.setLocalWindowSize(WINDOW_BYTES);
+      // A timer of connect-node's may ping a session that is gone, above all one that was asked to end; Node throws then.
+      const ping = session.ping.bind(session) as (...pingArgs: unknown[]) => boolean;
+      session.ping = (...pingArgs: unknown[]) => !session.destroyed && ping(...pingArgs);
       this.onSession(session);
     }
     makeIterable(stream);

@@ -7,6 +7,7 @@ import { makeDirectory } from "./make-directory.ts";
 
 /** SQLite's code for "somebody else has it". */
 const SQLITE_BUSY = 5;
+
 /** What a host holds as long as it uses a directory. */
 export function hostLockPath(directory: string): string {
   return join(directory, "host.lock");

@@ -58,7 +58,7 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .option("--permission-mode <mode>", "Claude Code's permission mode (default: bypassPermissions)")
     .option("--image <image>", "image with the agent")
     .option("--memory <size>", 'memory limit (default: "2g")')
-    .option("--cpus <count>", "CPU limit (default: 2)", number)
+    .option("--cpus <count>", "CPU limit (default: 2, or as many as the engine has)", number)
     .option("--max-steps <count>", "most model steps", number)
     .option(
       "--egress <mode>",

@@ -40,7 +40,7 @@ export const spawnInputSchema = z.strictObject({
     .optional()
     .describe("Image with the ClaudeCluster agent. Default: the one that this host is set to."),
   memory: z.string().optional().describe('Memory limit, such as "512m" or "4g". Default: "2g".'),
-  cpus: z.number().optional().describe("CPU limit. Default: 2."),
+  cpus: z.number().optional().describe("CPU limit. Default: 2, or as many as the engine has."),
   egress: z
     .enum(["none", "listed", "open"])
     .optional()

@@ -33,7 +33,7 @@ export type ContainerSpec = Message<"claudecluster.control.v1alpha1.ContainerSpe
   memoryBytes: bigint;
 
   /**
-   * CPUs. 0: 2.
+   * CPUs. 0: 2, or as many as the engine has.
    *
    * @generated from field: double cpu_count = 3;
    */

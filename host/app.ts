@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
+import { WayOut } from "./broker/way-out.ts";
 import type { HostConfig } from "./config.ts";
 import { ConfiguredCredential } from "./configured-credential.ts";
 import { ConfiguredGitCredential } from "./configured-git-credential.ts";
@@ -37,6 +38,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
   const closing = new AbortController();
   const pruning = pruneRegularly(store, { signal: closing.signal, logger });
   const { defaultImage, modelEndpoint, modelPolicy: policy, fallbackModel, budgets } = config;
+  const wayOut = new WayOut(config.wayOut);
   const { gitRepositories, gitPushRefs, egress, maxEgressBytes, maxRunning, configDirectory, environmentCredential } =
     config;
   const endpoint = config.endpointFromEnvironment ? undefined : modelEndpoint;
@@ -53,6 +55,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
       pushRefs: gitPushRefs,
     },
     egress,
+    wayOut,
     maxEgressBytes,
     ...(maxRunning !== undefined && { queue: { maxRunning } }),
   });

@@ -5,6 +5,8 @@ import { checkCredential, type Credential } from "./broker/credential.ts";
 import { parseAuthority } from "./broker/egress-rules.ts";
 import { DEFAULT_MAX_OUTPUT_TOKENS, type ModelPolicy } from "./broker/model-policy.ts";
 import { PACKAGE_REGISTRIES } from "./broker/package-registries.ts";
+import type { WayOutSettings } from "./broker/way-out.ts";
+import { readWayOut } from "./read-way-out.ts";
 import type { EgressConfig } from "./session/egress.ts";
 import { type ConfigFile, readConfigFile } from "./config-file.ts";
 import { type HostDirectories, readDirectories } from "./directories.ts";
@@ -31,6 +33,8 @@ export interface HostConfig extends HostDirectories {
   egress: EgressConfig;
   /** Bytes that one session may move through the proxy. Undefined: the default. */
   maxEgressBytes: number | undefined;
+  /** Proxies, and authorities to be trusted. */
+  wayOut: WayOutSettings;
   logLevel: string;
   /** Containers may run where the engine cannot enforce their limits. */
   allowWeakLimits: boolean;
@@ -85,6 +89,7 @@ export function readConfig(given: NodeJS.ProcessEnv): HostConfig {
       allowedPrivate: readAllowList(env["CLAUDECLUSTER_EGRESS_PRIVATE"]?.split(",") ?? file.egress_private ?? []),
     },
     maxEgressBytes: file.egress_max_bytes,
+    wayOut: readWayOut(env, file),
     logLevel: readLogLevel(env["CLAUDECLUSTER_LOG_LEVEL"] ?? file.log_level ?? "warn"),
     allowWeakLimits: (env["CLAUDECLUSTER_ALLOW_WEAK_LIMITS"] ?? (file.allow_weak_limits === true ? "1" : "")) === "1",
     idleTimeoutMs:

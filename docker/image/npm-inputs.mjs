@@ -30,7 +30,9 @@ function credentials(text) {
 }
 
 function authorities(cafile) {
-  const paths = new Set([cafile, process.env.NODE_EXTRA_CA_CERTS].filter((path) => path && existsSync(path)));
+  const paths = new Set(
+    [cafile, process.env.NODE_EXTRA_CA_CERTS, process.env.SSL_CERT_FILE].filter((path) => path && existsSync(path)),
+  );
   return [...paths].map((path) => readFileSync(path, "utf8")).join("\n");
 }
 

@@ -1,9 +1,9 @@
-import { Agent, type Server } from "node:http";
-import { Agent as TlsAgent } from "node:https";
+import type { Agent, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { createGitGateway, type GitGatewayOptions } from "./git-gateway.ts";
 import { createModelGateway, type ModelGatewayOptions } from "./model-gateway.ts";
 import { createProxyGateway, type ProxyGatewayOptions } from "./proxy-gateway.ts";
+import { WayOut } from "./way-out.ts";
 
 /** Connections of one session at a time; a container that opens more is up to no good. */
 const MAX_CONNECTIONS = 256;
@@ -12,9 +12,12 @@ const MAX_REQUESTS = 64;
 
 type GatewayName = "model" | "proxy" | "git";
 
-export type BrokerOptions = Omit<ModelGatewayOptions, "modelAgent"> &
-  Omit<ProxyGatewayOptions, "agent"> &
-  Omit<GitGatewayOptions, "gitAgents">;
+export type BrokerOptions = Omit<ModelGatewayOptions, "modelAgents" | "wayOut"> &
+  Omit<ProxyGatewayOptions, "agents" | "wayOut"> &
+  Omit<GitGatewayOptions, "gitAgents" | "wayOut"> & {
+    /** Default: directly. */
+    wayOut?: WayOut | undefined;
+  };
 
 /**
  * One session's gate to everything outside: the model's API and the repository with the user's credentials, and the
@@ -26,13 +29,13 @@ export class Broker implements Disposable {
   readonly #connections = new Set<Duplex>();
 
   constructor(options: BrokerOptions) {
-    const ModelAgent = options.endpoint.protocol === "https:" ? TlsAgent : Agent;
+    const { wayOut = new WayOut() } = options;
     const kept = { keepAlive: true, maxSockets: MAX_REQUESTS };
-    const modelAgent = new ModelAgent(kept);
-    const agent = new Agent({ maxSockets: MAX_REQUESTS });
-    const gitAgents = { http: new Agent(kept), https: new TlsAgent(kept) };
-    this.#agents = [modelAgent, agent, gitAgents.http, gitAgents.https];
-    const complete = { ...options, modelAgent, agent, gitAgents };
+    const modelAgents = wayOut.createAgents(kept);
+    const agents = wayOut.createAgents({ maxSockets: MAX_REQUESTS });
+    const gitAgents = wayOut.createAgents(kept);
+    this.#agents = [modelAgents, agents, gitAgents].flatMap(({ http, https }) => [http, https]);
+    const complete = { ...options, wayOut, modelAgents, agents, gitAgents };
     this.#servers = {
       model: createModelGateway(complete),
       proxy: createProxyGateway(complete),

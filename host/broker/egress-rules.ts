@@ -16,8 +16,8 @@ export interface EgressRules {
 
 /** A destination that was looked at. */
 export type Destination =
-  /** The address that was checked is the one to be dialled. */
-  { host: string; port: number; address: string } | { refused: string };
+  /** The address that was checked is the one to be dialled. Undefined: only the proxy knows it. */
+  { host: string; port: number; address: string | undefined } | { refused: string };
 
 /** Resolves a name to all its addresses. */
 export type Resolve = (host: string) => Promise<string[]>;
@@ -41,11 +41,15 @@ export function authorityOf({ hostname, port, protocol }: URL): string {
 /** Ports by which mail is sent: what has no list is no place to send it from. */
 const MAIL_PORTS = new Set([25, 465, 587]);
 
-/** Looks a destination up, once, and says which address is to be dialled, or why none is. Never rejects. */
+/**
+ * Looks a destination up, once, and says which address is to be dialled, or why none is. Where a proxy leads there the name
+ * is the proxy's to resolve: what it is here is checked all the same, and one that is listed need not resolve here. Never
+ * rejects.
+ */
 export async function findDestination(
   authority: string,
   rules: EgressRules,
-  resolve: Resolve = systemResolve,
+  { resolve = systemResolve, proxied = false }: { resolve?: Resolve | undefined; proxied?: boolean } = {},
 ): Promise<Destination> {
   const mayBePrivate = rules.allowedPrivate.has(authority);
   const { host, port } = split(authority);
@@ -60,7 +64,8 @@ export async function findDestination(
   try {
     addresses = isIP(host) === 0 ? await resolve(host) : [host];
   } catch {
-    return { refused: "the name does not resolve" };
+    const listed = mayBePrivate || rules.allowed.has(authority);
+    return proxied && listed ? { host, port, address: undefined } : { refused: "the name does not resolve" };
   }
   // One that is not public among others is somebody's try to get in by a name.
   const wrong = addresses.find((each) => (mayBePrivate ? isMetadataAddress(each) : !isPublicAddress(each)));

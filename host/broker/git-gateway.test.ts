@@ -14,6 +14,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { makeCertificate } from "../../test/support/certificate.ts";
 import { type GitServer, startGitServer } from "../../test/support/git-server.ts";
 import type { GitCredential, GitCredentialSource } from "./git-credential.ts";
+import { WayOut } from "./way-out.ts";
 import { createGitGateway } from "./git-gateway.ts";
 import { FLUSH, packet } from "./pkt-line.ts";
 
@@ -81,6 +82,7 @@ async function startGateway(
     ...(options.silenceMs !== undefined && { silenceMs: options.silenceMs }),
   };
   const gateway = createGitGateway({
+    wayOut: new WayOut(),
     gitAgents,
     egress: { allowedPrivate: new Set(options.beside && [options.beside.authority]) },
     // Whatever the name, it is this machine.

@@ -119,7 +119,7 @@ class GitGateway {
       let target = below(repository?.url ?? url, `info/refs?service=${service}`);
       for (let count = 0; ; count++) {
         const headers = { ...protocolHeaders(request, service), ...authorization(repository) };
-        const answer = await askGitServer(this.#options.gitAgents, target, { headers, request, response });
+        const answer = await askGitServer(this.#options, target, { headers, request, response });
         const next = redirection(answer, target);
         if (next === undefined) return answer;
         answer.destroy();
@@ -171,7 +171,7 @@ class GitGateway {
     };
     const target = below(repository?.url ?? url, "git-upload-pack");
     passBack(
-      await askGitServer(this.#options.gitAgents, target, {
+      await askGitServer(this.#options, target, {
         method: "POST",
         headers,
         body: request,
@@ -204,7 +204,7 @@ class GitGateway {
     };
     const target = below(repository.url, "git-receive-pack");
     passBack(
-      await askGitServer(this.#options.gitAgents, target, { method: "POST", headers, head, body, request, response }),
+      await askGitServer(this.#options, target, { method: "POST", headers, head, body, request, response }),
       response,
     );
   }

@@ -1,14 +1,8 @@
-import {
-  type Agent,
-  type IncomingMessage,
-  type OutgoingHttpHeaders,
-  request as httpRequest,
-  type ServerResponse,
-} from "node:http";
-import { request as httpsRequest } from "node:https";
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { LookupFunction } from "node:net";
 import { pipeline, type Readable } from "node:stream";
 import { causeOf, endWith, statusOf } from "./http-exchange.ts";
+import type { Agents, WayOut } from "./way-out.ts";
 
 /** Redirects of one request that are followed. */
 export const MAX_REDIRECTS = 3;
@@ -22,9 +16,7 @@ const ANSWER_HEADERS = ["content-type", "content-length", "content-encoding", "c
 const SILENCE_MS = 45_000;
 
 /** Connections to git servers, by their scheme. */
-export interface GitAgents {
-  http: Agent;
-  https: Agent;
+export interface GitAgents extends Agents {
   /** Default 45 000. */
   silenceMs?: number;
 }
@@ -52,17 +44,23 @@ export interface GitQuestion {
   lookup?: LookupFunction | undefined;
 }
 
+/** How git servers are reached. */
+export interface GitWay {
+  wayOut: WayOut;
+  /** The session's own: what one session does to a connection must not meet another's request. */
+  gitAgents: GitAgents;
+}
+
 /** Asks a git server. Rejects with a Refusal that says why if it is not reached. */
 export function askGitServer(
-  agents: GitAgents,
+  { wayOut, gitAgents }: GitWay,
   target: URL,
   { method = "GET", headers, head, body, request, response, lookup }: GitQuestion,
 ): Promise<IncomingMessage> {
   return new Promise<IncomingMessage>((resolve, reject) => {
     if (response.destroyed) return reject(new Refusal(499, "nobody waits for this"));
-    const [send, agent] = target.protocol === "https:" ? [httpsRequest, agents.https] : [httpRequest, agents.http];
-    const { silenceMs = SILENCE_MS } = agents;
-    const upstream = send(target, { method, headers, agent, lookup, timeout: silenceMs });
+    const { silenceMs = SILENCE_MS } = gitAgents;
+    const upstream = wayOut.request(target, { method, headers, lookup, timeout: silenceMs }, gitAgents);
     upstream.once("timeout", () => {
       reject(new Refusal(504, `${target.host} did not answer within ${silenceMs / 1000} s`));
       upstream.destroy();

@@ -7,7 +7,7 @@ import { authorization, type GitRepositories, type GitRepository } from "./git-r
 import {
   askGitServer,
   below,
-  type GitAgents,
+  type GitWay,
   MAX_REDIRECTS,
   passBack,
   passedHeaders,
@@ -23,11 +23,9 @@ const MAX_BATCH_BYTES = 1024 * 1024;
 /** git-lfs asks for 100 objects at once. */
 const MAX_BATCH_ANSWER_BYTES = 2 * 1024 * 1024;
 
-export interface LfsGatewayOptions {
+export interface LfsGatewayOptions extends GitWay {
   /** Told of every decision. */
   onDecision: (decision: EgressDecision) => void;
-  /** The session's own: what one session does to a connection must not meet another's request. */
-  gitAgents: GitAgents;
   /** LFS objects that are on another server must be in public, or where the user says that his own network may be reached. */
   egress: Pick<EgressRules, "allowedPrivate">;
   /** Default: the system's. */
@@ -68,7 +66,7 @@ export class LfsGateway {
     const body = Buffer.from(JSON.stringify({ ...wish, transfers: ["basic"] }));
     const type = "application/vnd.git-lfs+json";
     const send = () =>
-      askGitServer(this.#options.gitAgents, below(place(), "info/lfs/objects/batch"), {
+      askGitServer(this.#options, below(place(), "info/lfs/objects/batch"), {
         method: "POST",
         headers: {
           ...userAgent(request),
@@ -115,7 +113,7 @@ export class LfsGateway {
     const body = method === "GET" ? undefined : request;
     for (let count = 0; ; count++) {
       const lookup = own ? undefined : await this.#lookUp(target);
-      const answer = await askGitServer(this.#options.gitAgents, target, {
+      const answer = await askGitServer(this.#options, target, {
         method,
         headers,
         body,
@@ -135,16 +133,18 @@ export class LfsGateway {
   }
 
   /** Looks up where a git server says that an object is, which may be anywhere. Throws a Refusal. */
-  async #lookUp(target: URL): Promise<LookupFunction> {
+  async #lookUp(target: URL): Promise<LookupFunction | undefined> {
     const { egress, resolve } = this.#options;
     const authority = authorityOf(target);
-    const rules = { open: true, allowed: new Set<string>(), allowedPrivate: egress.allowedPrivate };
-    const found = await findDestination(authority, rules, resolve);
+    const rules = { open: false, allowed: new Set([authority]), allowedPrivate: egress.allowedPrivate };
+    const proxied = this.#options.wayOut.proxyFor(target) !== undefined;
+    const found = await findDestination(authority, rules, { resolve, proxied });
     if ("refused" in found) {
       this.#options.onDecision({ destination: authority, allowed: false, reason: found.refused });
       throw new Refusal(403, `the server says that the object is at ${authority}: ${found.refused}`);
     }
     const { address } = found;
+    if (address === undefined) return undefined;
     const family = isIPv6(address) ? 6 : 4;
     return (_host, { all }, callback) =>
       all === true ? callback(null, [{ address, family }]) : callback(null, address, family);

@@ -1,14 +1,15 @@
-import { type Agent, type IncomingMessage, request as httpRequest } from "node:http";
-import { request as httpsRequest } from "node:https";
+import type { IncomingMessage } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { causeOf } from "./http-exchange.ts";
+import type { Agents, WayOut } from "./way-out.ts";
 
 /** A request to the model's endpoint, ready to be sent, more than once if need be. */
 export interface ModelCall {
   target: URL;
   headers: Record<string, string | number>;
   content: Buffer;
-  agent: Agent;
+  wayOut: WayOut;
+  agents: Agents;
   /** How long nothing may come, in ms; then the connection ends. Default: for ever. */
   silenceMs?: number;
   /** Aborted when nobody waits for the answer any more. */
@@ -86,21 +87,21 @@ export function isOverloaded(answer: IncomingMessage): boolean {
 }
 
 function sendOnce(
-  { target, headers, content, agent, silenceMs, signal }: ModelCall,
+  { target, headers, content, wayOut, agents, silenceMs, signal }: ModelCall,
   onOwed: CallObserver["onOwed"],
 ): Promise<IncomingMessage> {
   const tls = target.protocol === "https:";
-  const send = tls ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason as Error);
-    const request = send(target, { method: "POST", headers, agent, timeout: silenceMs ?? 0 });
+    const request = wayOut.request(target, { method: "POST", headers, timeout: silenceMs ?? 0 }, agents);
     // Not by Node's own option, nor with an error: as the answer ends, that would be one of a socket that nobody listens to.
     const abort = () => void request.destroy();
     const over = () => signal.removeEventListener("abort", abort);
     signal.addEventListener("abort", abort);
     request.once("close", over);
     request.on("socket", (socket) => {
-      if (!socket.connecting) return onOwed(true);
+      // A connection of TLS that is new is not agreed on yet, also where it comes through a proxy.
+      if (tls ? request.reusedSocket : !socket.connecting) return onOwed(true);
       const open = tls ? "secureConnect" : "connect";
       const onOpen = () => onOwed(true);
       socket.once(open, onOpen);

@@ -1,4 +1,4 @@
-import { type Agent, createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { finished } from "node:stream/promises";
 import type { Logger } from "pino";
 import type { MeteredUsage } from "../../proto/index.ts";
@@ -15,6 +15,7 @@ import type { EgressDecision } from "./proxy-gateway.ts";
 import { RequestBodies } from "./request-bodies.ts";
 import { Silence, SILENCE_LIMITS, type SilenceLimits } from "./silence.ts";
 import { UsageReader, worstUsage } from "./usage-reader.ts";
+import type { Agents, WayOut } from "./way-out.ts";
 import { cutChars } from "../../proto/index.ts";
 
 /** What the session uses, and whether it may use more. `add` does not throw. */
@@ -42,8 +43,9 @@ export interface ModelGatewayOptions {
   /** Asked instead of a model that is overloaded. Undefined: none. */
   fallbackModel: string | undefined;
   spending: ModelSpending;
-  /** Bounds and keeps the connections to the endpoint. */
-  modelAgent: Agent;
+  wayOut: WayOut;
+  /** Bound and keep the connections to the endpoint. */
+  modelAgents: Agents;
   logger: Logger;
   /** Told of every request that is refused for what it asks for, and of what is left out. */
   onDecision: (decision: EgressDecision) => void;
@@ -277,7 +279,14 @@ class ModelGateway {
       onRetry: () => void;
     },
   ): Promise<IncomingMessage> {
-    const { modelAgent: agent, fallbackModel, onReach, retryDelaysMs, silence = SILENCE_LIMITS } = this.#options;
+    const {
+      wayOut,
+      modelAgents: agents,
+      fallbackModel,
+      onReach,
+      retryDelaysMs,
+      silence = SILENCE_LIMITS,
+    } = this.#options;
     const silenceMs = body["stream"] === true ? silence.streamedMs : silence.wholeMs;
     const onRetry = (retry: Retry) => {
       onSilenceEnd();
@@ -289,7 +298,7 @@ class ModelGateway {
       const content = Buffer.from(JSON.stringify(asked));
       const headers = { ...headersToModel(request, { credential, betas }), "content-length": content.length };
       return callModel(
-        { target, headers, content, agent, silenceMs, signal },
+        { target, headers, content, wayOut, agents, silenceMs, signal },
         { onRetry, onReach, onOwed, retryDelaysMs },
       );
     };

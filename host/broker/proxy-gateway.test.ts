@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { Agent, createServer as createHttpServer } from "node:http";
+import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { type Duplex, duplexPair } from "node:stream";
 import { text } from "node:stream/consumers";
@@ -13,15 +13,18 @@ import { expect, onTestFinished, test } from "vitest";
 import { makeCertificate } from "../../test/support/certificate.ts";
 import { extended, helloOf } from "../../test/support/client-hello.ts";
 import { createProxyGateway, type ProxyGatewayOptions } from "./proxy-gateway.ts";
+import { WayOut } from "./way-out.ts";
 
 function createProxy(options: Partial<ProxyGatewayOptions> & { allowedPrivate?: string[]; allowed?: string[] }) {
   const decisions: string[] = [];
-  const agent = new Agent();
-  onTestFinished(() => agent.destroy());
+  const { wayOut = new WayOut() } = options;
+  const agents = wayOut.createAgents({});
+  onTestFinished(() => agents.http.destroy());
   const server = createProxyGateway({
     egress: { open: false, allowed: new Set(options.allowed), allowedPrivate: new Set(options.allowedPrivate) },
     maxEgressBytes: 1e9,
-    agent,
+    wayOut,
+    agents,
     onDecision: ({ destination, allowed, reason }) => decisions.push(`${allowed ? "+" : "-"}${destination} ${reason}`),
     // Whatever the name, it is this machine.
     resolve: () => Promise.resolve(["127.0.0.1"]),

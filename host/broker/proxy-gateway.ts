@@ -1,15 +1,16 @@
 import {
-  type Agent,
   createServer,
   type IncomingMessage,
   request as httpRequest,
   type Server,
   type ServerResponse,
 } from "node:http";
+import type { Socket } from "node:net";
 import { type Duplex, pipeline } from "node:stream";
 import { type Destination, type EgressRules, findDestination, parseAuthority, type Resolve } from "./egress-rules.ts";
 import { bodyFraming, endToEndHeaders, endWith, exchange, guard, statusOf } from "./http-exchange.ts";
 import { openTunnel } from "./tunnel.ts";
+import { type Agents, openThroughProxy, type WayOut } from "./way-out.ts";
 
 /** What was decided of a destination. */
 export interface EgressDecision {
@@ -24,8 +25,9 @@ export interface ProxyGatewayOptions {
   egress: EgressRules;
   /** Bytes that the session may send and receive through the proxy, together. */
   maxEgressBytes: number;
-  /** Bounds the connections to hosts that speak plain HTTP: a container may pipeline any number of requests. */
-  agent: Agent;
+  wayOut: WayOut;
+  /** Bound the connections to hosts that speak plain HTTP: a container may pipeline any number of requests. */
+  agents: Agents;
   /** Told of every decision. */
   onDecision: (decision: EgressDecision) => void;
   /** Default: the system's. */
@@ -81,9 +83,10 @@ class ProxyGateway {
       socket,
       head,
       destination,
+      dial: this.#dial(authority!),
       mayHideName: egress.open && !egress.allowedPrivate.has(authority!),
       onConnected: () => socket.write("HTTP/1.1 200 Connection Established\r\n\r\n"),
-      onFailed: () => answer(socket, 502, `ClaudeCluster could not reach ${authority}`),
+      onFailed: (reason) => answer(socket, 502, `ClaudeCluster could not reach ${authority}${reason}`),
       onRefused: (reason) => this.#tell(authority, reason),
       onBytes: (count) => this.#count(authority, count),
     });
@@ -103,14 +106,20 @@ class ProxyGateway {
       response.writeHead(403, text, { "content-type": "text/plain" }).end(`${text}\n`);
       return;
     }
-    const upstream = httpRequest({
-      host: destination.address,
-      port: destination.port,
-      method: request.method,
-      path: url.pathname + url.search,
-      headers: { ...endToEndHeaders(request.headers), ...bodyFraming(request), host: url.host },
-      agent: this.#options.agent,
-    });
+    const { wayOut, agents } = this.#options;
+    const { method } = request;
+    const headers = { ...endToEndHeaders(request.headers), ...bodyFraming(request), host: url.host };
+    const upstream =
+      wayOut.proxyFor(url) === undefined
+        ? httpRequest({
+            host: destination.address,
+            port: destination.port,
+            method,
+            path: url.pathname + url.search,
+            headers,
+            agent: agents.http,
+          })
+        : wayOut.request(url, { method, headers }, agents);
     upstream.on("response", (received) => {
       received.on("data", (chunk: Buffer) => this.#count(authority, chunk.length) || upstream.destroy());
       guard(response, () => {
@@ -137,9 +146,22 @@ class ProxyGateway {
     } else if (plainMethod === undefined && authority.endsWith(":80") && isOnlyListed(authority, egress)) {
       // What it carries would not be looked at: any method, and any host of those that share the address.
       destination = { refused: "plain HTTP is not tunnelled" };
-    } else destination = await findDestination(authority, egress, resolve);
+    } else {
+      const proxied = this.#proxyFor(authority, plainMethod === undefined ? "https:" : "http:") !== undefined;
+      destination = await findDestination(authority, egress, { resolve, proxied });
+    }
     this.#tell(authority, "refused" in destination ? destination.refused : "");
     return destination;
+  }
+
+  /** Tunnels go by the proxy for https, whatever they carry. */
+  #proxyFor(authority: string, protocol: "https:" | "http:"): URL | undefined {
+    return this.#options.wayOut.proxyFor({ protocol, ...splitAuthority(authority) });
+  }
+
+  #dial(authority: string): (() => Promise<Socket>) | undefined {
+    const proxy = this.#proxyFor(authority, "https:");
+    return proxy === undefined ? undefined : () => openThroughProxy(proxy, authority);
   }
 
   #tell(authority: string | undefined, reason: string): void {
@@ -155,6 +177,11 @@ class ProxyGateway {
     if (before <= maxEgressBytes) this.#tell(authority, `the session has moved ${maxEgressBytes} bytes`);
     return false;
   }
+}
+
+function splitAuthority(authority: string): { hostname: string; port: string } {
+  const colon = authority.lastIndexOf(":");
+  return { hostname: authority.slice(0, colon), port: authority.slice(colon + 1) };
 }
 
 function isOnlyListed(authority: string, { open, allowedPrivate }: EgressRules): boolean {

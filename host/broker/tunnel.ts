@@ -1,4 +1,4 @@
-import { connect, isIP } from "node:net";
+import { connect, isIP, type Socket } from "node:net";
 import { type Duplex, Transform } from "node:stream";
 import { ClientRecords, UNCLEAR } from "./client-records.ts";
 import { type ClientHello, readServerName } from "./server-name.ts";
@@ -15,13 +15,15 @@ export interface TunnelOptions {
   socket: Duplex;
   /** What came on it after the request. */
   head: Buffer;
-  destination: { host: string; port: number; address: string };
+  destination: { host: string; port: number; address: string | undefined };
+  /** Opens the connection, by a proxy. Undefined: it is made to the destination's address. */
+  dial?: (() => Promise<Socket>) | undefined;
   /** Every name at the destination's address may be asked for in secret. */
   mayHideName: boolean;
   /** Called once the destination has accepted the connection. */
   onConnected: () => void;
-  /** Called if it did not. */
-  onFailed: () => void;
+  /** Called if it did not; the reason is empty, or follows what failed. */
+  onFailed: (reason: string) => void;
   /** Called if the first bytes are not what may be sent there. */
   onRefused: (reason: string) => void;
   /** Called with the size of everything that passes, either way. False ends it. */
@@ -33,19 +35,18 @@ export interface TunnelOptions {
  * time that it asks, and on port 443 it must be TLS: else a listed host's address would lead to its neighbours.
  */
 export function openTunnel(options: TunnelOptions): void {
-  const { socket, head, destination, onConnected, onFailed, onRefused, onBytes } = options;
-  const { address, port } = destination;
-  const upstream = connect({ host: address, port, allowHalfOpen: true, noDelay: true, timeout: CONNECT_TIMEOUT_MS });
-  const fail = () => {
-    upstream.destroy();
-    onFailed();
-  };
-  upstream.once("error", fail);
-  upstream.once("timeout", fail);
-  socket.once("close", () => upstream.destroy());
-  upstream.once("connect", () => {
-    upstream.off("error", fail);
-    upstream.off("timeout", fail);
+  const { socket, head, destination, dial, onConnected, onFailed, onRefused, onBytes } = options;
+  (dial ?? (() => connectTo(destination)))().then(carry, (error: Error) => {
+    // What the proxy says is worth telling; of an address there is no more to say.
+    onFailed(dial === undefined ? "" : `: ${error.message}`);
+  });
+
+  function carry(upstream: Socket): void {
+    if (socket.destroyed) {
+      upstream.destroy();
+      return;
+    }
+    socket.once("close", () => upstream.destroy());
     upstream.on("error", () => socket.destroy());
     upstream.once("close", () => {
       if (!socket.writableEnded) socket.destroy();
@@ -72,6 +73,19 @@ export function openTunnel(options: TunnelOptions): void {
       // What is refused ends both.
       watched.once("error", () => upstream.destroy());
       return socket.on("data", count).pipe(watched).pipe(upstream);
+    });
+  }
+}
+
+/** Rejects if it is not accepted in time. */
+function connectTo({ address = "", port }: TunnelOptions["destination"]): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const upstream = connect({ host: address, port, allowHalfOpen: true, noDelay: true, timeout: CONNECT_TIMEOUT_MS });
+    upstream.once("timeout", () => upstream.destroy(new Error("it takes too long")));
+    upstream.once("error", reject);
+    upstream.once("connect", () => {
+      upstream.off("error", reject).setTimeout(0).removeAllListeners("timeout");
+      resolve(upstream);
     });
   });
 }

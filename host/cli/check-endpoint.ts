@@ -1,8 +1,7 @@
 import type { IncomingMessage } from "node:http";
-import { Agent as HttpAgent } from "node:http";
-import { Agent as HttpsAgent } from "node:https";
 import { type Credential, credentialHeaders } from "../broker/credential.ts";
 import { callModel } from "../broker/model-call.ts";
+import { WayOut } from "../broker/way-out.ts";
 import { connectProblem } from "../connect-problem.ts";
 import { oneLine } from "../present/plain-text.ts";
 import { VERSION } from "../version.ts";
@@ -22,12 +21,13 @@ const subject = "model";
 export async function checkEndpoint(
   endpoint: URL,
   credential: Credential | undefined,
-  options: { signal: AbortSignal; timeoutMs?: number },
+  options: { signal: AbortSignal; timeoutMs?: number; wayOut?: WayOut },
 ): Promise<Finding> {
   const target = new URL(`${endpoint.pathname.replace(/\/$/, "")}/v1/messages`, endpoint);
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
   const timeout = AbortSignal.timeout(timeoutMs);
-  const agent = target.protocol === "https:" ? new HttpsAgent() : new HttpAgent();
+  const { wayOut = new WayOut() } = options;
+  const agents = wayOut.createAgents({});
   const call = {
     target,
     headers: {
@@ -38,7 +38,8 @@ export async function checkEndpoint(
       ...(credential !== undefined && credentialHeaders(credential, [])),
     },
     content: EMPTY,
-    agent,
+    wayOut,
+    agents,
     signal: AbortSignal.any([options.signal, timeout]),
   };
   const ignore = () => {};
@@ -50,7 +51,7 @@ export async function checkEndpoint(
     const why = timeout.aborted ? `no answer within ${timeoutMs / 1000} s` : connectProblem(firstOf(error));
     return bad(`${target.host} is not reached: ${why}.`, "Look at the network, at a proxy, and at base_url.");
   } finally {
-    agent.destroy();
+    for (const agent of [agents.http, agents.https]) agent.destroy();
   }
 }
 

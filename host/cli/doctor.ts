@@ -10,6 +10,7 @@ import { tryRuntimeDirectory } from "../daemon/runtime-directory.ts";
 import { tryStateDirectory } from "../state-directory.ts";
 import { VERSION } from "../version.ts";
 import type { Credential } from "../broker/credential.ts";
+import { WayOut } from "../broker/way-out.ts";
 import { checkEndpoint } from "./check-endpoint.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { type Finding, problem } from "./finding.ts";
@@ -42,6 +43,7 @@ export async function doctorCommand(
     { subject: "claudecluster", ok: true, message: `${VERSION}, Node ${process.versions.node}` },
     ...(config === place || configured !== undefined ? [] : [problem("configuration", config)]),
     ...(await checkEngine(runtime, configured, io.signal)),
+    ...(configured === undefined ? [] : describeWayOut(configured)),
     ...(configured === undefined ? [] : await checkModel(configured, io.signal)),
     ...(place instanceof AppError ? [problem("directories", place)] : await checkPlace(place)),
   ];
@@ -82,9 +84,22 @@ async function checkEngine(runtime: Runtime, config: HostConfig | undefined, sig
   return [engine, { subject, ok: true, message, ...old }];
 }
 
+/** Says which proxies are used and what is trusted beside Node's authorities; nothing where there are none. */
+function describeWayOut({ wayOut: { httpsProxy, httpProxy, noProxy = [], authorities = [] } }: HostConfig): Finding[] {
+  const parts = [
+    ...(httpsProxy === undefined ? [] : [`https by the proxy ${httpsProxy.host}`]),
+    ...(httpProxy === undefined ? [] : [`http by the proxy ${httpProxy.host}`]),
+    ...(noProxy.length === 0 || (httpsProxy ?? httpProxy) === undefined ? [] : [`not for ${noProxy.join(", ")}`]),
+    ...(authorities.length === 0 ? [] : ["the network's own authorities are trusted"]),
+  ];
+  if (parts.length === 0) return [];
+  const help = "A host that is running has what it was started with; config.json holds for every one.";
+  return [{ subject: "network", ok: true, message: parts.join("; "), help }];
+}
+
 /** Looks at the credential, and whether the endpoint takes it. */
 async function checkModel(
-  { configDirectory, environmentCredential, modelEndpoint }: HostConfig,
+  { configDirectory, environmentCredential, modelEndpoint, wayOut }: HostConfig,
   signal: AbortSignal,
 ): Promise<Finding[]> {
   const subject = "credential";
@@ -103,7 +118,7 @@ async function checkModel(
   } catch (error) {
     finding = problem(subject, error);
   }
-  return [finding, await checkEndpoint(modelEndpoint, credential, { signal })];
+  return [finding, await checkEndpoint(modelEndpoint, credential, { signal, wayOut: new WayOut(wayOut) })];
 }
 
 async function checkPlace({ directories, link }: Exclude<DoctorOptions["place"], AppError>): Promise<Finding[]> {

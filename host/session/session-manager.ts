@@ -22,6 +22,7 @@ import {
   SessionStartedSchema,
   StateChangedSchema,
 } from "../../proto/index.ts";
+import type { WayOut } from "../broker/way-out.ts";
 import type { Runtime, RuntimeCapacity } from "../runtime/runtime.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { type ContainerLimits, completeLimits } from "./container-limits.ts";
@@ -48,6 +49,8 @@ export interface SessionManagerOptions {
   git: GitAccess;
   /** What containers may reach beside the model and their repository. */
   egress: EgressConfig;
+  /** Default: directly. */
+  wayOut?: WayOut | undefined;
   /** Bytes that one session may move there and back. Default 16 GiB. */
   maxEgressBytes?: number | undefined;
   logger: Logger;
@@ -126,7 +129,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
   }
 
   #start(session: Pick<SessionRunOptions, "spec" | "limits" | "log" | "resumed">): void {
-    const { store, runtime, git, egress, maxEgressBytes, model, logger } = this.#options;
+    const { store, runtime, git, egress, wayOut, maxEgressBytes, model, logger } = this.#options;
     const { sessionId } = session.log;
     const run = new SessionRun({
       ...session,
@@ -136,6 +139,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
       health: this.#health,
       git,
       egress,
+      wayOut,
       maxEgressBytes,
       model,
       reservations: this.#reservations,

@@ -26,6 +26,7 @@ import {
 import { Broker, type BrokerOptions } from "../broker/broker.ts";
 import type { EgressRules } from "../broker/egress-rules.ts";
 import type { GitCredentialSource } from "../broker/git-credential.ts";
+import type { WayOut } from "../broker/way-out.ts";
 import type { Container } from "../runtime/runtime.ts";
 import { type AgentResult, AgentSession } from "./agent-session.ts";
 import { ContainerSource, type ContainerSourceOptions } from "./container-source.ts";
@@ -64,6 +65,8 @@ export interface SessionRunOptions extends Omit<ContainerSourceOptions, "onPosit
   reservations: Reservations;
   git: GitAccess;
   egress: EgressConfig;
+  /** Default: directly. */
+  wayOut?: WayOut | undefined;
   /** Default 16 GiB. */
   maxEgressBytes?: number | undefined;
 }
@@ -332,7 +335,7 @@ export class SessionRun {
   }
 
   #createBroker({ repository }: SessionSpec, egress: EgressRules): Broker {
-    const { logger, model, git, maxEgressBytes = MAX_EGRESS_BYTES } = this.#options;
+    const { logger, model, git, wayOut, maxEgressBytes = MAX_EGRESS_BYTES } = this.#options;
     const { endpoint, credentials, policy, fallbackModel } = model;
     const decisions = new DecisionLog();
     return new Broker({
@@ -348,6 +351,7 @@ export class SessionRun {
       onRetry: ({ delayMs, ...retry }) =>
         this.#tell({ case: "retrying", value: create(RetryingSchema, { ...retry, delay: durationFromMs(delayMs) }) }),
       logger,
+      wayOut,
       egress,
       repositories: repository === undefined ? [] : [repository.uri, ...alike(repository.uri, git.repositories)],
       pushRefs: git.pushRefs,

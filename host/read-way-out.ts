@@ -1,0 +1,64 @@
+import { readFileSync } from "node:fs";
+import { AppError } from "../proto/index.ts";
+import type { WayOutSettings } from "./broker/way-out.ts";
+import type { ConfigFile } from "./config-file.ts";
+
+/** Variables that name files of authorities, as Node and OpenSSL know them. */
+const TRUST = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"];
+
+/**
+ * Reads how the host gets out: the usual variables, in lower case first, otherwise config.json. Authorities are all that are
+ * named; a variable that names a file which is not there names none, as it does for Node. Throws PROXY_INVALID, CA_UNREADABLE.
+ */
+export function readWayOut(env: NodeJS.ProcessEnv, file: ConfigFile): WayOutSettings {
+  const read = (name: string, configured: string | undefined) => env[name] ?? env[name.toUpperCase()] ?? configured;
+  const others = TRUST.map((name) => env[name]).filter((path) => path !== undefined && path !== file.ca_file);
+  return {
+    httpsProxy: readProxy("https_proxy", read("https_proxy", file.https_proxy)),
+    httpProxy: readProxy("http_proxy", read("http_proxy", file.http_proxy)),
+    noProxy: (read("no_proxy", file.no_proxy) ?? "")
+      .toLowerCase()
+      .split(/[\s,]+/)
+      .filter((entry) => entry !== ""),
+    authorities: [
+      ...(file.ca_file === undefined ? [] : [readAuthorities(file.ca_file)]),
+      ...others.flatMap((path) => tryRead(path!) ?? []).filter(isPem),
+    ],
+  };
+}
+
+/** Says nothing of the value: it may hold a password. */
+function readProxy(name: string, value: string | undefined): URL | undefined {
+  if (value === undefined || value.trim() === "") return undefined;
+  const text = value.includes("://") ? value : `http://${value}`;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol === "http:" && url.hostname !== "") return url;
+  const what = url === undefined ? "is no URL" : `is a proxy that is asked by ${url.protocol.slice(0, -1)}`;
+  throw new AppError("PROXY_INVALID", `${name} (${name.toUpperCase()}) ${what}.`, {
+    kind: "FAILED_PRECONDITION",
+    help: "Use the address of an HTTP proxy, such as http://proxy.example:3128.",
+  });
+}
+
+function readAuthorities(path: string): string {
+  const text = tryRead(path);
+  if (text !== undefined && isPem(text)) return text;
+  const what = text === undefined ? "cannot be read" : "holds no certificate in PEM";
+  throw new AppError("CA_UNREADABLE", `ca_file names ${path}, which ${what}.`, {
+    kind: "FAILED_PRECONDITION",
+    help: "Name a file with the authorities of your network, as text (-----BEGIN CERTIFICATE-----).",
+    metadata: { path },
+  });
+}
+
+function isPem(text: string): boolean {
+  return text.includes("-----BEGIN CERTIFICATE-----");
+}
+
+function tryRead(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}

@@ -11,7 +11,10 @@ export const TIMEOUTS = {
   keepConnectionMs: 60_000,
   /** For `claude --version` and `git --version` (10 ms each); only a broken image takes longer. */
   versionMs: 5_000,
-  /** Claude's first sign of life takes 0.6 s on a quiet machine; ten containers starting at once took 12 s. */
+  /**
+   * Claude's first sign of life takes 0.6 s on a quiet machine; ten containers starting at once took 12 s. Counted is the time
+   * in which it does not compute, and five times as much in all.
+   */
   claudeReadyMs: 60_000,
   /** An interrupted Claude answers within 0.1 s; a tool that ignores its end keeps it longer. */
   interruptMs: 5_000,
@@ -23,7 +26,10 @@ export const TIMEOUTS = {
   pipesMs: 1_000,
   /** Claude begins a turn of its own about a finished background command within 0.1 s. */
   backgroundSettleMs: 3_000,
-  /** For the last scan and the patch: a repository of 50,000 files takes 2 s. */
+  /**
+   * For the last scan and the patch: a repository of 50,000 files takes 2 s, one of 1 GB 42 s. Counted is the time in which
+   * git does not compute, and five times as much in all.
+   */
   collectMs: 60_000,
   /** All of an agent's shutdown: docker stop kills after 10 s. */
   shutdownMs: 9_000,

@@ -1,4 +1,4 @@
-import { afterRunning } from "../proto/index.ts";
+import { afterRunning, afterStandstill } from "../proto/index.ts";
 
 /** Waits until this process has run for so long. Returns false at once when the signal is aborted. */
 export function rest(ms: number, signal?: AbortSignal): Promise<boolean> {
@@ -25,5 +25,39 @@ export async function within(promise: Promise<unknown>, ms: number, signal?: Abo
     return await Promise.race([promise.then(() => true), late]);
   } finally {
     over.abort();
+  }
+}
+
+/** However much something moves, it is not waited for longer than so many times the time that it may stand still. */
+const MAX_TIMES = 5;
+
+export interface Patience {
+  /** How long it may stand still, counted in the time in which this process ran. */
+  ms: number;
+  /** Another value each time than before where something has moved. */
+  progress: () => unknown;
+}
+
+/** Calls back once something has stood still for too long, or has taken five times as long. Returns what takes it back. */
+export function afterPatience({ ms, progress }: Patience, onElapsed: () => void): () => void {
+  const cancels = [afterStandstill({ ms, progress }, onElapsed), afterRunning(MAX_TIMES * ms, onElapsed)];
+  return () => cancels.forEach((cancel) => cancel());
+}
+
+/** Waits for a promise that does not reject, for as long as there is progress. Returns whether it came in time. */
+export async function withPatience(
+  promise: Promise<unknown>,
+  { signal, ...patience }: Patience & { signal: AbortSignal },
+): Promise<boolean> {
+  const late = Promise.withResolvers<boolean>();
+  const giveUp = () => late.resolve(false);
+  const cancel = afterPatience(patience, giveUp);
+  if (signal.aborted) giveUp();
+  signal.addEventListener("abort", giveUp, { once: true });
+  try {
+    return await Promise.race([promise.then(() => true), late.promise]);
+  } finally {
+    cancel();
+    signal.removeEventListener("abort", giveUp);
   }
 }

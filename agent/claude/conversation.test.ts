@@ -104,6 +104,11 @@ test("does not wait for ever for a Claude that says nothing, and ends it", async
   });
 });
 
+test("waits for a Claude that is slow for all that it has to compute", async () => {
+  const { conversation } = await start({ behavior: "slow", timeouts: { claudeReadyMs: 1000 } });
+  expect(conversation.exit).toBeUndefined();
+});
+
 test("does not take a refusal for readiness", async () => {
   await expect(start({ behavior: "refuses" })).rejects.toMatchObject({
     reason: "CLAUDE_NOT_READY",

@@ -5,9 +5,10 @@ import { create } from "@bufbuild/protobuf";
 import type { Logger } from "../log.ts";
 import { AppError, type EventBody, OutputTruncatedSchema } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
+import { cpuTicksOf } from "../process/cpu-time.ts";
 import { signalGroup, spawnAs } from "../process/run.ts";
 import type { Timeouts } from "../timeouts.ts";
-import { within } from "../wait.ts";
+import { within, withPatience } from "../wait.ts";
 import type { ClaudeResult, TurnEnd } from "./claude-result.ts";
 import type { JsonObject } from "./json.ts";
 import { type Line, LineSplitter } from "./line-splitter.ts";
@@ -179,11 +180,14 @@ export class Conversation {
   async #initialize(signal: AbortSignal): Promise<void> {
     const answered = this.#request({ subtype: "initialize" });
     const { claudeReadyMs } = this.#options.timeouts;
-    const ready = await within(Promise.race([answered, this.exited]), claudeReadyMs, signal);
+    // On a busy machine it starts slowly, but it does start.
+    const progress = () => cpuTicksOf(this.#child.pid);
+    const ready = await withPatience(Promise.race([answered, this.exited]), { ms: claudeReadyMs, progress, signal });
     signal.throwIfAborted();
     if (this.#exit !== undefined) throw this.#notStarted(this.#exit);
     if (!ready) {
       throw new AppError("CLAUDE_NOT_READY", `Claude did not answer within ${claudeReadyMs / 1000} s of its start.`, {
+        retryable: true,
         help: "The machine may be overloaded, or the image holds a Claude Code that this agent does not know.",
       });
     }

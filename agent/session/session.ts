@@ -19,7 +19,9 @@ import type { ClaudeExit, Conversation } from "../claude/conversation.ts";
 import { authenticationFailure, isRefusedCredential } from "../claude/turn-failure.ts";
 import type { Workspace } from "../git/workspace.ts";
 import { afterRunning } from "../../proto/index.ts";
+import { childrenCpuTicks } from "../process/cpu-time.ts";
 import type { Timeouts } from "../timeouts.ts";
+import { afterPatience } from "../wait.ts";
 import { ChangesStream } from "./changes-stream.ts";
 import { type Collected, collectChanges, collectLeftWork, collectTranscript, NOTHING_COLLECTED } from "./collect.ts";
 import { Decisions } from "./decisions.ts";
@@ -261,20 +263,28 @@ export class AgentSession {
   }
 
   async #startClaude(options: { opening: Opening; cwd: string; signal: AbortSignal }): Promise<Conversation> {
-    const conversation = await this.#options.place.startClaude({
-      ...options,
-      spec: this.#options.spec,
-      gitPrefixes: this.#options.gitPrefixes,
-      log: this.#logger,
-      emit: (event) => this.#emit(event),
-      roomy: () => this.#roomy(),
-      onTurnEnd: (result) => this.#turns.finish({ result }),
-      onResult: (result) => this.#turns.countUsage(result),
-      onRetry: ({ httpStatus }) => {
-        if (isRefusedCredential(httpStatus)) this.#end({ kind: "failed", failure: authenticationFailure(httpStatus) });
-      },
-      onPermissionRequest: (request) => this.decisions.ask(request),
-      onRequestCanceled: (requestId) => this.decisions.withdraw(requestId),
+    const start = () =>
+      this.#options.place.startClaude({
+        ...options,
+        spec: this.#options.spec,
+        gitPrefixes: this.#options.gitPrefixes,
+        log: this.#logger,
+        emit: (event) => this.#emit(event),
+        roomy: () => this.#roomy(),
+        onTurnEnd: (result) => this.#turns.finish({ result }),
+        onResult: (result) => this.#turns.countUsage(result),
+        onRetry: ({ httpStatus }) => {
+          if (isRefusedCredential(httpStatus))
+            this.#end({ kind: "failed", failure: authenticationFailure(httpStatus) });
+        },
+        onPermissionRequest: (request) => this.decisions.ask(request),
+        onRequestCanceled: (requestId) => this.decisions.withdraw(requestId),
+      });
+    const conversation = await start().catch((error: unknown) => {
+      // It never began with anything: on a busy machine another one may fare better.
+      if (options.signal.aborted || !(error instanceof AppError) || !error.retryable) throw error;
+      this.#logger.warn({ err: error }, "Claude is started again");
+      return start();
     });
     // Before the turn ends with it.
     void conversation.exited.then(() => this.decisions.close());
@@ -299,7 +309,8 @@ export class AgentSession {
     });
     if (workspace === undefined || changes === undefined) return;
     const late = new AbortController();
-    const cancel = afterRunning(this.#options.timeouts.collectMs, () => late.abort());
+    const patience = { ms: this.#options.timeouts.collectMs, progress: childrenCpuTicks };
+    const cancel = afterPatience(patience, () => late.abort());
     const options = { signal: AbortSignal.any([this.#hurry.signal, late.signal]), log: this.#logger };
     try {
       this.#collected = await collectChanges(workspace, changes, options);

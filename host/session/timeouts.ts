@@ -16,10 +16,10 @@ export const TIMEOUTS = {
   runtimeProbeMs: 1_000,
   runtimeReturnMs: 180_000,
   /**
-   * After the session's own timeout or a stop: longer than the agent's own ladder (interrupt, end and
-   * kill Claude, then up to a minute to collect the changes) and the transfer of the patch.
+   * After the session's own timeout or a stop: longer than the agent's own ladder (interrupt, end and kill Claude, then a
+   * minute without progress, or five minutes in all, to collect the changes) and the transfer of the patch.
    */
-  collectMs: 120_000,
+  collectMs: 420_000,
   /** Between attempts to reach a container that runs: the first, then twice as long up to the last. */
   redialFirstMs: 50,
   redialLastMs: 2_000,

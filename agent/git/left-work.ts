@@ -66,7 +66,8 @@ class Search {
       const known = this.#knownIn(window);
       await this.#trying(() => this.#searchStashes(window));
       await this.#trying(() => this.#searchCommits(window, known));
-      const seen = [...known, ...window.refs.values(), ...window.worktrees.map(({ head }) => head.commitId)];
+      const heads = window.worktrees.map(({ head }) => head.commitId).filter((id) => id !== "");
+      const seen = [...known, ...window.refs.values(), ...heads];
       for (const [at, path] of checkouts.entries()) {
         const directory = `${workTree}/${path.slice(0, -1)}`;
         if (window.worktrees.some((worktree) => worktree.path === directory)) continue;

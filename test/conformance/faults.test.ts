@@ -60,6 +60,7 @@ const RULES = {
   fold: "GetSession answers with what the events add up to.",
   hash: "ReadChanges says size and SHA-256 of the patch in its first message, and sends at most 256 KiB in each.",
   empty: "Without a repository the session starts in an empty one, and its patch makes every file.",
+  files: "The patch touches the files of changes in their order, as their kinds say, and no other.",
 };
 
 test.for<[what: string, faults: Faults, failed: string[]]>([
@@ -67,7 +68,7 @@ test.for<[what: string, faults: Faults, failed: string[]]>([
   [
     "sends no hello and a wrong hash",
     { WatchEvents: withoutHello, ReadChanges: withAnotherHash },
-    [RULES.hello, RULES.after, RULES.hash, RULES.empty],
+    [RULES.hello, RULES.after, RULES.hash, RULES.empty, RULES.files],
   ],
   [
     "doubles events and counts wrong",

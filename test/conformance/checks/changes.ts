@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { FileChange_Kind as Kind, type FilePatched } from "../../../proto/index.ts";
+import { FileChange_Kind as Kind, type FilePatched, findPatchMismatch } from "../../../proto/index.ts";
+import type { Bench } from "../bench.ts";
 import type { Check } from "../check.ts";
 
 const CHUNK_BYTES = 256 * 1024;
@@ -46,6 +47,15 @@ export const CHANGES: readonly Check[] = [
     },
   },
   {
+    rule: "The patch touches the files of changes in their order, as their kinds say, and no other.",
+    needs: "finished",
+    async run(bench) {
+      const { bytes: patch } = await bench.readChanges();
+      const { result } = await bench.getSession();
+      assert.equal(await findPatchMismatch(patch, result!), undefined);
+    },
+  },
+  {
     rule: "The patch applies to base_commit_id, the commit that was cloned.",
     needs: "own",
     async run(bench) {
@@ -66,6 +76,30 @@ export const CHANGES: readonly Check[] = [
     },
   },
   {
+    rule: "What Claude's index or HEAD holds counts as tracked, whatever .gitignore says.",
+    needs: "own",
+    async run(bench) {
+      const patch = await patchAfter(
+        bench,
+        "echo '*.out' > .gitignore; echo x > forced.out; echo x > left.out; git add -f forced.out",
+      );
+      assert.ok(patch.includes("b/forced.out"), "a file that was added by force is missing");
+      assert.ok(!patch.includes("b/left.out"), "an ignored file is there");
+    },
+  },
+  {
+    rule: "Files are checked out and compared as .gitattributes say: text, eol, working-tree-encoding, ident.",
+    needs: "own",
+    async run(bench) {
+      const patch = await patchAfter(
+        bench,
+        "printf '*.txt eol=crlf\\n*.utf working-tree-encoding=UTF-16LE\\n' > .gitattributes; printf 'one\\r\\n' > a.txt; printf 'o\\0n\\0e\\0\\n\\0' > b.utf",
+      );
+      assert.ok(patch.includes("b/a.txt") && patch.includes("+one\n") && !patch.includes("\r"), patch);
+      assert.ok(patch.includes("b/b.utf") && !patch.includes("GIT binary patch"), patch);
+    },
+  },
+  {
     rule: "While Claude works, ReadChanges sends the patch as it is now.",
     needs: "own",
     async run(bench) {
@@ -79,6 +113,15 @@ export const CHANGES: readonly Check[] = [
     },
   },
 ];
+
+/** Has Claude run a command in an empty workspace, and returns the patch that comes of it. */
+async function patchAfter(bench: Bench, command: string): Promise<string> {
+  await bench.start(`[scenario: call-tools ${JSON.stringify([{ name: "Bash", input: { command } }])}]`);
+  const owner = bench.attach();
+  bench.serve();
+  await owner.done;
+  return (await bench.readChanges()).bytes.toString("latin1");
+}
 
 /** The newest whole diff of each path that still differs. Throws where the parts do not fit together. */
 function joinParts(events: readonly FilePatched[]): Map<string, { parts: number }> {

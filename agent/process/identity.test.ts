@@ -98,6 +98,24 @@ test.each([
   expect(count).toBeLessThan(20_000);
 });
 
+test("ends a process whose threads are gone as soon as they can be seen, each leaving another one", async () => {
+  const program = `import ctypes, sys, threading
+def hop(left):
+  sys.stdout.write("."); sys.stdout.flush()
+  if left > 0: threading.Thread(target=hop, args=(left - 1,)).start()
+threading.Thread(target=hop, args=(100_000,)).start()
+ctypes.CDLL(None).pthread_exit(None)`;
+  const child = spawnAs("python3", ["-c", program], { identity: SESSION, env });
+  let count = 0;
+  child.stdout!.on("data", (dots: Buffer) => (count += dots.length));
+  const closed = once(child, "close");
+  await expect.poll(() => count).toBeGreaterThan(10);
+  await killAllOf(SESSION);
+  await closed;
+  expect(child.signalCode).toBe("SIGKILL");
+  expect(count).toBeLessThan(100_000);
+});
+
 test("does nothing where there is nothing, and does not wait for zombies", async () => {
   await killAllOf(SESSION);
   // A parent that never collects its child.

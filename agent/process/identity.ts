@@ -58,6 +58,7 @@ export async function killAllOf(identity: Identity): Promise<void> {
   const left = processesOf(uid);
   throw new AppError("PROCESSES_LEFT", `${left.length} processes of uid ${uid} could not be killed.`, {
     metadata: { uid: String(uid), process_count: String(left.length) },
+    help: "They may have changed the patch since: do not apply it unread.",
   });
 }
 
@@ -72,7 +73,7 @@ interface Look {
   alive: number[];
   /** The user's zombies. */
   ended: Set<number>;
-  /** Some process was gone before it could be looked at. */
+  /** Some process or thread was gone before it could be looked at. */
   vanished: boolean;
 }
 
@@ -85,11 +86,8 @@ function lookFor(uid: number): Look {
   const look: Look = { alive: [], ended: new Set(), vanished: false };
   for (const pid of numbersIn("/proc") ?? []) {
     if (pid === process.pid) continue;
-    const threads = threadsOf(pid);
-    if (threads === undefined) {
-      look.vanished = true;
-      continue;
-    }
+    const { threads, vanished } = threadsOf(pid);
+    look.vanished ||= vanished;
     const own = threads.filter(({ uids }) => uids.includes(uid));
     if (own.some(({ dead }) => !dead)) look.alive.push(pid);
     else if (own.length > 0) look.ended.add(pid);
@@ -106,12 +104,14 @@ interface Thread {
 
 /**
  * Returns a process's threads: its first one may have ended while another goes on, and each has uids of its own.
- * Undefined: it is gone.
+ * `vanished`: one of them, or all, were gone before they could be looked at.
  */
-function threadsOf(pid: number): Thread[] | undefined {
-  const threads = numbersIn(`/proc/${pid}/task`)?.map((tid) => readThread(`/proc/${pid}/task/${tid}/status`));
-  const found = threads?.filter((thread) => thread !== undefined);
-  return found === undefined || found.length === 0 ? undefined : found;
+function threadsOf(pid: number): { threads: Thread[]; vanished: boolean } {
+  const listed = numbersIn(`/proc/${pid}/task`) ?? [];
+  const threads = listed
+    .map((tid) => readThread(`/proc/${pid}/task/${tid}/status`))
+    .filter((each) => each !== undefined);
+  return { threads, vanished: threads.length === 0 || threads.length < listed.length };
 }
 
 /**

@@ -7,6 +7,7 @@ import {
   DEFAULT_TIMEOUT_MS,
   type EventBody,
   type EventLog,
+  type Failure,
   type LeftWork,
   Phase,
   type Session,
@@ -304,8 +305,10 @@ export class AgentSession {
     const changes = this.#changes;
     await changes?.stop();
     // From here on nothing runs that could change a file.
+    let left: Failure | undefined;
     await this.#options.place.killLeftovers().catch((error: unknown) => {
       this.#logger.error({ err: error }, "some processes of the session could not be ended");
+      left = failureOf(error);
     });
     if (workspace === undefined || changes === undefined) return;
     const late = new AbortController();
@@ -313,7 +316,8 @@ export class AgentSession {
     const cancel = afterPatience(patience, () => late.abort());
     const options = { signal: AbortSignal.any([this.#hurry.signal, late.signal]), log: this.#logger };
     try {
-      this.#collected = await collectChanges(workspace, changes, options);
+      const collected = await collectChanges(workspace, changes, options);
+      this.#collected = { ...collected, failure: collected.failure ?? left };
       this.#transcript = await collectTranscript(this.#options.place, this.#record.conversationId, options);
       this.#leftWork = await collectLeftWork(workspace, this.#collected, options);
     } finally {

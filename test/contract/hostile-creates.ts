@@ -39,7 +39,8 @@ export const ESCAPES: HostileCreate[] = [
   ["the machine's processes", host({ PidMode: "host" })],
   ["the machine's network", host({ NetworkMode: "host" })],
   ["the machine's IPC", host({ IpcMode: "host" })],
-  ["the machine's host name", host({ UTSMode: "host" })],
+  // An engine refuses it where there is another name as well.
+  ["the machine's host name", (body) => top({ Hostname: "" })(host({ UTSMode: "host" })(body))],
   ["the machine's users", host({ UsernsMode: "host" })],
   ["the machine's cgroups", host({ CgroupnsMode: "host" })],
   ["CAP_SYS_ADMIN", host({ CapAdd: ["SETUID", "SETGID", "KILL", "SYS_ADMIN"] })],

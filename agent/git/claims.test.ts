@@ -155,3 +155,27 @@ test("believes Claude's repository nothing but names", async () => {
   }
   expect(existsSync(EVIL)).toBe(false);
 }, 120_000);
+
+test("has files that Claude's index does not want in the work tree as they were", async () => {
+  await using area = new WorkArea();
+  const { workspace, claude, look } = await open(area);
+  claude(
+    "git sparse-checkout set --cone dist; test ! -e src/a.txt; git update-index --skip-worktree kept.out; rm kept.out",
+  );
+  expect((await look()).kinds).toEqual([]);
+  claude("echo new > new.txt");
+  expect((await look()).kinds).toEqual(["A new.txt"]);
+  claude("git sparse-checkout set --cone --sparse-index dist; git ls-files --sparse | grep -q '^src/$'");
+  expect((await look()).kinds).toEqual(["A new.txt"]);
+  // What is there counts, and so does what took their place, and what the index has no more.
+  claude("mkdir src; echo b > src/a.txt");
+  expect((await look()).kinds).toEqual(["A new.txt", "M src/a.txt"]);
+  claude("rm -r src; echo file > src");
+  expect((await look()).kinds).toEqual(["A new.txt", "A src", "D src/a.txt"]);
+  claude("rm src; git rm -q --cached --sparse src/a.txt");
+  expect((await look()).kinds).toEqual(["A new.txt", "D src/a.txt"]);
+  expect((await workspace.collect({ signal, last: true })).changes.map(({ path }) => path)).toEqual([
+    "new.txt",
+    "src/a.txt",
+  ]);
+}, 60_000);

@@ -1,7 +1,7 @@
 import { lstat } from "node:fs/promises";
 import { type GitPlace, runIn } from "./git.ts";
 import { ABSENT, GITLINK, parseDiff, type RawDiffEntry } from "./raw-diff.ts";
-import type { RawPath } from "./raw-path.ts";
+import { type RawPath, splitPaths } from "./raw-path.ts";
 
 /** For asking Claude's repository anything: it may be whatever Claude made of it, also a trap. */
 const TIMEOUT_S = 5;
@@ -10,9 +10,12 @@ const COMPARE_TIMEOUT_S = 60;
 /** Names of half a million files. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
+/** What git ls-files -t puts before files with the skip-worktree flag, of git sparse-checkout for one. */
+const SKIPPED = "S ";
+
 /**
- * Writes what HEAD is, whether the index could be read, and how index and HEAD differ from the start, each with a NUL
- * after it. Nothing but the places of files is asked of Claude's repository: they are then read with the base as the
+ * Writes what HEAD is, whether the index could be read, how index and HEAD differ from the start, and which files the
+ * index has without their being in the work tree, each with a NUL after it. Nothing but the places of files is asked of Claude's repository: they are then read with the base as the
  * git directory, whose configuration is ours. $1 is the work tree, $2 the start tree.
  */
 const COMPARE = `cd -- "$1" || exit
@@ -22,12 +25,15 @@ head=$(theirs --verify --quiet HEAD)
 index=$(theirs --git-path index)
 GIT_OBJECT_DIRECTORY=$(theirs --git-path objects)
 export GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES="$GIT_DIR/objects"
-compare() { timeout -s KILL ${COMPARE_TIMEOUT_S} git "$@" --raw -z --no-abbrev --no-renames 2>/dev/null; }
+ours() { timeout -s KILL ${COMPARE_TIMEOUT_S} git "$@" 2>/dev/null; }
+compare() { ours "$@" --raw -z --no-abbrev --no-renames; }
 printf '%s\\0' "$head"
 [ -e "$index" ] && GIT_INDEX_FILE=$index compare diff-index --cached --ita-visible-in-index "$2"
 printf '\\0%s\\0' "$?"
 [ -z "$head" ] || compare diff-tree -r "$2" "$head"
-printf '\\0'`;
+printf '\\0'
+[ -e "$index" ] && GIT_INDEX_FILE=$index ours ls-files -t -z | LC_ALL=C grep -az '^${SKIPPED}'
+:`;
 
 /**
  * What Claude's own repository says, in its index and in the commit that it has checked out. Only names are taken from
@@ -42,9 +48,17 @@ export interface Claims {
   modified: ReadonlyMap<RawPath, string>;
   /** The commits of submodules that are others than in the start commit. "": it is tracked no more. */
   submodules: ReadonlyMap<RawPath, string>;
+  /** Files that are tracked there and need not be in the work tree: absent, they are not deleted. */
+  skipped: ReadonlySet<RawPath>;
 }
 
-export const NO_CLAIMS: Claims = { headCommitId: "", added: new Set(), modified: new Map(), submodules: new Map() };
+export const NO_CLAIMS: Claims = {
+  headCommitId: "",
+  added: new Set(),
+  modified: new Map(),
+  submodules: new Map(),
+  skipped: new Set(),
+};
 
 /** Returns what Claude's repository says. What cannot be read says nothing. */
 export async function readClaims(
@@ -93,7 +107,9 @@ function parseClaims(output: Buffer): Claims {
   };
   for (const entry of head.entries) note(entry, !indexWasRead);
   for (const entry of index.entries) note(entry, true);
-  return { headCommitId: isObjectId(id) ? id : "", added, modified, submodules };
+  const listed = splitPaths(head.patch).filter((line) => line.startsWith(SKIPPED));
+  const skipped = new Set(listed.map((line) => line.slice(SKIPPED.length)).filter(isPathOfFile));
+  return { headCommitId: isObjectId(id) ? id : "", added, modified, submodules, skipped };
 }
 
 /** Says whether this is the id of an object. */

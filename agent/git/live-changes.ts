@@ -182,7 +182,7 @@ export class LiveChanges {
     const odd = (path: RawPath): boolean =>
       index === undefined ||
       this.#unreadable.has(path) ||
-      [index.held, index.displaced, index.refused].some((paths) => paths.has(path));
+      [index.held, index.displaced, index.refused, index.skipped].some((paths) => paths.has(path));
     const asked = paths.filter((path) => !odd(path));
     if (asked.length < paths.length) this.#wholeIsDue = true;
     if (asked.length === 0) return [];

@@ -211,7 +211,10 @@ export class PrivateIndex {
     if (copyOf === undefined) {
       // git takes a .gitattributes from the index where there is none in the work tree.
       const facts = await lookAt(this.place, this.workTree, [...attributes.keys()], { signal });
-      this.displaced = new Set([...attributes.keys()].filter((path) => facts.get(path)?.type !== "f"));
+      const { skipped } = await this.readClaims({ signal });
+      const holds = (path: RawPath): boolean =>
+        facts.get(path)?.type === "f" || (skipped.has(path) && !facts.has(path));
+      this.displaced = new Set([...attributes.keys()].filter((path) => !holds(path)));
     }
     await this.edit({ forget: new Set([...this.held, ...this.displaced]), mark: [""], signal });
     if (copyOf === undefined) await this.refresh({ signal });
@@ -307,6 +310,11 @@ export class PrivateIndex {
     );
     this.#claimsStamp = stamp;
     return this.#claims;
+  }
+
+  /** Files that need not be in the work tree, as Claude's repository said when it was last read. */
+  get skipped(): ReadonlySet<RawPath> {
+    return this.#claims.skipped;
   }
 
   /** Returns the paths that .gitmodules names. */

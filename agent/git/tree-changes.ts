@@ -132,6 +132,7 @@ export async function readChanges(
     const entry = { path, oldPath: path, oldMode: GITLINK, oldId, newMode: ABSENT, newId: "" };
     entries.set(path, index.goneEntry(entry));
   }
+  for (const path of leftToIndex(entries, claims.skipped, facts)) entries.delete(path);
   const unseen = claimed.filter((path) => still && !facts.has(path));
   const lost = [...modified.keys(), ...others].some((path) => !facts.has(path));
   if (dirty.complaints || listed.complaints || lost || unseen.length > 0) {
@@ -233,6 +234,19 @@ async function chooseTracked(
   const parents = new Set(files.flatMap(parentsOf));
   const above = await lookAt(index.place, index.workTree, [...parents], options);
   return files.filter((path) => parentsOf(path).every((directory) => above.get(directory)?.type === "d"));
+}
+
+/** Returns the files that are absent since Claude's index says so, and not since something else took their place. */
+function leftToIndex(
+  entries: ReadonlyMap<RawPath, RawDiffEntry>,
+  skipped: ReadonlySet<RawPath>,
+  facts: ReadonlyMap<RawPath, PathFact>,
+): RawPath[] {
+  const isThere = (path: RawPath): boolean => (entries.get(path)?.newMode ?? ABSENT) !== ABSENT;
+  return [...entries.values()]
+    .filter(({ path, newMode }) => newMode === ABSENT && skipped.has(path) && !facts.has(path))
+    .map(({ path }) => path)
+    .filter((path) => !parentsOf(path).some(isThere));
 }
 
 /** Finds out which new files git passed over: they still count as other, or are tracked by Claude. */

@@ -1,3 +1,4 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { Session_State, type Session, type SessionEvent } from "../../proto/index.ts";
 import { applyPatch } from "../support/apply-patch.ts";
 import { bytesOf } from "./observer.ts";
@@ -5,6 +6,9 @@ import type { StoredEvent } from "./stored-log.ts";
 
 /** The agent's first and last words, which the host says itself. */
 const HOSTS_OWN = new Set<SessionEvent["event"]["case"]>(["sessionStarted", "sessionFinished"]);
+
+/** See steadyTime. */
+const MAX_LATER_MS = 1000;
 
 export interface SessionFacts {
   session: Session;
@@ -90,8 +94,11 @@ function isFinalState({ event }: SessionEvent): boolean {
   return event.case === "stateChanged" && event.value.state >= Session_State.SUCCEEDED;
 }
 
-function same(a: SessionEvent, b: SessionEvent): boolean {
-  return Buffer.from(bytesOf(a)).equals(bytesOf(b));
+/** The same but for the host's log being steady: an event that comes a little before the one before it has that one's time. */
+function same(seen: SessionEvent, stored: SessionEvent): boolean {
+  const laterMs = timestampMs(stored.occurTime!) - timestampMs(seen.occurTime!);
+  const steady = { ...stored, occurTime: seen.occurTime! };
+  return laterMs >= 0 && laterMs < MAX_LATER_MS && Buffer.from(bytesOf(seen)).equals(bytesOf(steady));
 }
 
 function equal(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {

@@ -26,6 +26,9 @@ test.each([
   ["the last part is missing", [part(0, "a"), part(1, "b")]],
   ["they are of another turn", [0, 1, 2].map((index) => part(index, "x", { turn: 2 }))],
   ["they are too long", [part(0, "a".repeat(MAX_ANSWER_BYTES)), part(1, "b"), part(2, "c")]],
+  ["one is empty", [part(0, "a"), part(1, ""), part(2, "c")]],
+  ["there are more than was said", [0, 1, 2].map((index) => part(index, "x", { partCount: index === 2 ? 3 : 1 }))],
+  ["there are more than any agent sends", Array.from({ length: 5000 }, (_, i) => part(i, "x", { partCount: 5000 }))],
   ["there are none", []],
 ])("keeps what the turn's end says where %s", (_, parts) => {
   expect(answerOf(parts)).toEqual({ text: "a", truncated: true, turn: 1 });

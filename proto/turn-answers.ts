@@ -3,6 +3,9 @@ import type { AnswerPart, TurnFinished } from "./gen/claudecluster/session/v1alp
 /** The longest answer that is kept; longer ones are cut (bytes of UTF-8). No model writes as much at once. */
 export const MAX_ANSWER_BYTES = 2 * 1024 * 1024;
 
+/** Most parts of one answer: an agent's parts are hardly ever smaller than a kilobyte. */
+const MAX_PARTS = 2048;
+
 /** An answer of Claude's, and whether it is only the start of it. */
 export interface TurnAnswer {
   text: string;
@@ -19,12 +22,13 @@ export class TurnAnswers {
   #parts: AnswerPart[] = [];
   #length = 0;
 
-  /** Takes the next part. One that does not follow the part before spoils the answer. */
+  /** Takes the next part. One that does not follow the part before, is empty or one more than was said spoils the answer. */
   add(part: AnswerPart): void {
     if (part.partIndex === 0) this.#clear();
     this.#length += part.text.length;
-    // No agent sends more: this one means to fill its reader's memory.
-    if (part.partIndex !== this.#parts.length || this.#length > MAX_ANSWER_BYTES) this.#clear();
+    // No agent sends more, nor nothing: this one means to fill its reader's memory.
+    const refused = part.text === "" || part.partIndex >= part.partCount || this.#parts.length >= MAX_PARTS;
+    if (refused || part.partIndex !== this.#parts.length || this.#length > MAX_ANSWER_BYTES) this.#clear();
     else this.#parts.push(part);
   }
 

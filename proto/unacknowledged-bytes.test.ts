@@ -54,3 +54,16 @@ test("has room for a window, for less where others hold much, and for a little i
   expect(onRoom).toHaveBeenCalledTimes(1);
   expect(third!.roomy).toBe(true);
 });
+
+test("takes little memory once little is held, although it was never empty", () => {
+  const bytes = new UnacknowledgedBytes(new TunnelMemory());
+  const all = Buffer.from(Array.from({ length: TUNNEL_WINDOW_BYTES }, (_, index) => (index * 7) % 251));
+  bytes.append(all);
+  for (let upTo = 0; upTo < all.length; upTo += 4096) {
+    bytes.acknowledge(upTo);
+    expect(bytes.bufferBytes).toBeLessThanOrEqual(Math.max(4 * (all.length - upTo), 8 * 1024));
+  }
+  bytes.acknowledge(all.length - 3);
+  expect(bytes.bufferBytes).toBeLessThanOrEqual(8 * 1024);
+  expect(bytes.read(all.length - 3, 100).equals(all.subarray(-3))).toBe(true);
+});

@@ -66,11 +66,7 @@ export class UnacknowledgedBytes {
     const needed = held + bytes.length;
     if (this.#offset + needed > this.#buffer.length) {
       // Half empty: what is there moves to the front, at most once for each time that it was filled.
-      const size = needed * 2 > this.#buffer.length ? needed * 2 : this.#buffer.length;
-      const buffer = Buffer.allocUnsafeSlow(size);
-      this.#buffer.copy(buffer, 0, this.#offset, this.#offset + held);
-      this.#buffer = buffer;
-      this.#offset = 0;
+      this.#move(Math.max(needed * 2, this.#buffer.length));
     }
     this.#buffer.set(bytes, this.#offset + held);
     this.#end += bytes.length;
@@ -97,15 +93,27 @@ export class UnacknowledgedBytes {
     const bytes = upTo - this.#start;
     this.#start = upTo;
     this.#offset += bytes;
-    if (this.#start === this.#end) {
-      this.#buffer = NOTHING;
-      this.#offset = 0;
-    }
+    const held = this.#end - this.#start;
+    // What is counted is what is held: the room for it may be four times as much, or a little.
+    if (held === 0 || (this.#buffer.length > LEAST_BYTES && held * 4 < this.#buffer.length)) this.#move(held * 2);
     this.#memory.count(-bytes);
   }
 
   /** Forgets all of it. */
   clear(): void {
     this.acknowledge(this.#end);
+  }
+
+  /** What it takes in memory (bytes): a small multiple of what is held. */
+  get bufferBytes(): number {
+    return this.#buffer.length;
+  }
+
+  /** Moves what is held to the front of a buffer of this size. */
+  #move(size: number): void {
+    const buffer = size === 0 ? NOTHING : Buffer.allocUnsafeSlow(size);
+    this.#buffer.copy(buffer, 0, this.#offset, this.#offset + this.#end - this.#start);
+    this.#buffer = buffer;
+    this.#offset = 0;
   }
 }

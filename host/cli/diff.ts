@@ -1,17 +1,23 @@
 import { plainText } from "../present/plain-text.ts";
 import { readSummary } from "../present/read-session.ts";
+import type { SessionSummary } from "../present/session-summary.ts";
+import { isPatchWithheld } from "../present/withheld-patch.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { printJson } from "./print-json.ts";
 
-/**
- * Prints a session's patch, as it is now or as it was left: byte by byte where no terminal could be
- * fooled by it, so that it can be piped into git apply. With `json`, the changed files.
- */
+export interface DiffOptions {
+  /** Print the changed files instead. */
+  json: boolean;
+  /** Print also a patch that contradicts the session's list of changes. */
+  force: boolean;
+}
+
+/** Prints a session's patch, as it is now or as it was left. With `json`, the changed files. */
 export async function diffCommand(
   sessions: Sessions,
   sessionId: string,
-  { json }: { json: boolean },
+  { json, force }: DiffOptions,
   io: CommandIo,
 ): Promise<number> {
   const { summary, patch } = await readSummary(sessions, sessionId);
@@ -22,7 +28,27 @@ export async function diffCommand(
     printJson(io.stdout, value);
     return EXIT.done;
   }
-  io.stdout.write(io.stdout.isTTY === true ? plainText(new TextDecoder().decode(patch)) : patch);
-  for (const line of summary.not_in_patch ?? []) io.stderr.write(`${line}\n`);
-  return EXIT.done;
+  return printPatch(summary, patch, { force }, io);
+}
+
+/**
+ * Prints a patch byte by byte where no terminal could be fooled by it, so that it can be piped into git apply, and what
+ * has to be known of it to standard error. Returns the exit code: one that contradicts the list of changes has failed,
+ * and is printed only with `force`.
+ */
+export function printPatch(
+  summary: SessionSummary,
+  patch: Uint8Array,
+  { force }: Pick<DiffOptions, "force">,
+  { stdout, stderr }: Pick<CommandIo, "stdout" | "stderr">,
+): number {
+  const withheld = isPatchWithheld(summary);
+  if (summary.failure !== undefined && withheld) {
+    const { reason, message } = summary.failure;
+    stderr.write(`${reason}: ${message}\nDo not apply this patch.${force ? "" : " To look at it: --force."}\n`);
+  }
+  if (!withheld || force) stdout.write(stdout.isTTY === true ? plainText(new TextDecoder().decode(patch)) : patch);
+  for (const line of summary.patch_notes ?? []) stderr.write(`patch: ${line}\n`);
+  for (const line of summary.not_in_patch ?? []) stderr.write(`${line}\n`);
+  return withheld ? EXIT.sessionFailed : EXIT.done;
 }

@@ -141,9 +141,10 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .command("diff")
     .description("print a session's patch, as it is now or as it was left")
     .argument("<session>", SESSION)
+    .option("-f, --force", "also one that is not what the list of changes says (PATCH_MISMATCH): not to be applied")
     .option("--json", "print the changed files as JSON")
-    .action((given: string, { json = false }: JsonFlag) =>
-      withSession(context, given, (sessions, id) => diffCommand(sessions, id, { json }, io)),
+    .action((given: string, { json = false, force = false }: JsonFlag & { force?: boolean }) =>
+      withSession(context, given, (sessions, id) => diffCommand(sessions, id, { json, force }, io)),
     );
 
   program

@@ -4,11 +4,12 @@ import { plural } from "./plural.ts";
 import type { SessionSummary } from "./session-summary.ts";
 import type { Output } from "./terminal.ts";
 import { usageText } from "./usage-text.ts";
+import { isPatchWithheld } from "./withheld-patch.ts";
 
 /**
  * Prints a finished session: the patch, the answer, and what it took. Where standard output is no terminal it holds the
  * patch alone, byte for byte as git apply takes it, and the rest goes to standard error: what a container says must not
- * become part of a patch.
+ * become part of a patch. A patch that contradicts the list of changes is not printed.
  */
 export function printResult(
   summary: SessionSummary,
@@ -16,7 +17,9 @@ export function printResult(
   { stdout, stderr }: { stdout: Output; stderr: Output },
 ): void {
   const terminal = stdout.isTTY === true;
-  if (!terminal) stdout.write(patch);
+  const withheld = isPatchWithheld(summary);
+  if (withheld) stderr.write(`The patch is not printed: claudecluster diff --force ${summary.session_id} shows it.\n`);
+  else if (!terminal) stdout.write(patch);
   else if (patch.length > 0) stdout.write(`${indent(plainText(new TextDecoder().decode(patch)), 2, stdout.columns)}\n`);
   printOutcome(summary, terminal ? stdout : stderr);
 }

@@ -12,6 +12,7 @@ import {
   type TurnAnswer,
 } from "../../proto/index.ts";
 import { patchNotes } from "./patch-notes.ts";
+import { isPatchWithheld } from "./withheld-patch.ts";
 import { notInPatch } from "./not-in-patch.ts";
 import { pathText } from "./path-text.ts";
 import { oneLine, plainText } from "./plain-text.ts";
@@ -161,7 +162,7 @@ export function summarizeSession(
   if (notes.length > 0) summary.patch_notes = notes;
   const missing = result === undefined ? [] : notInPatch(result);
   if (missing.length > 0) summary.not_in_patch = missing;
-  const inline = inlinePatch(patch);
+  const inline = isPatchWithheld(summary) ? undefined : inlinePatch(patch);
   if (inline !== undefined) summary.patch = inline;
   return summary;
 }

@@ -1,4 +1,5 @@
 import { lstat } from "node:fs/promises";
+import { OBJECT_FORMATS } from "./base-repository.ts";
 import { type GitPlace, runIn } from "./git.ts";
 import { ABSENT, GITLINK, parseDiff, type RawDiffEntry } from "./raw-diff.ts";
 import { type RawPath, splitPaths } from "./raw-path.ts";
@@ -50,6 +51,8 @@ export interface Claims {
   submodules: ReadonlyMap<RawPath, string>;
   /** Files that are tracked there and need not be in the work tree: absent, they are not deleted. */
   skipped: ReadonlySet<RawPath>;
+  /** Files whose content there is neither the start commit's nor, unless they are skipped, that of the checked out one. */
+  staged: readonly RawDiffEntry[];
 }
 
 export const NO_CLAIMS: Claims = {
@@ -58,6 +61,7 @@ export const NO_CLAIMS: Claims = {
   modified: new Map(),
   submodules: new Map(),
   skipped: new Set(),
+  staged: [],
 };
 
 /** Returns what Claude's repository says. What cannot be read says nothing. */
@@ -109,7 +113,17 @@ function parseClaims(output: Buffer): Claims {
   for (const entry of index.entries) note(entry, true);
   const listed = splitPaths(head.patch).filter((line) => line.startsWith(SKIPPED));
   const skipped = new Set(listed.map((line) => line.slice(SKIPPED.length)).filter(isPathOfFile));
-  return { headCommitId: isObjectId(id) ? id : "", added, modified, submodules, skipped };
+  const committed = new Map(head.entries.map(({ path, newId }) => [path, newId]));
+  const staged = index.entries.filter(
+    (entry) => holdsContent(entry) && (skipped.has(entry.path) || committed.get(entry.path) !== entry.newId),
+  );
+  return { headCommitId: isObjectId(id) ? id : "", added, modified, submodules, skipped, staged };
+}
+
+/** Says whether the entry is a file whose content is another one. A new one of git add --intent-to-add has none. */
+function holdsContent({ path, oldMode, newMode, oldId, newId }: RawDiffEntry): boolean {
+  if (newMode === ABSENT || newMode === GITLINK || newId === oldId || !isPathOfFile(path)) return false;
+  return oldMode !== ABSENT || !Object.values(OBJECT_FORMATS).some(({ emptyBlob }) => emptyBlob === newId);
 }
 
 /** Says whether this is the id of an object. */

@@ -65,6 +65,8 @@ export interface Collected {
   entries: readonly RawDiffEntry[];
   /** Other checkouts of the same repository in the work tree. */
   checkouts: readonly RawPath[];
+  /** What Claude's index holds of files, where the work tree has something else. */
+  staged: readonly RawDiffEntry[];
   /** Some of these did not fit into the scan directory. */
   crowded: boolean;
 }
@@ -112,7 +114,7 @@ async function collectWith(options: PrivateIndexOptions & { maxPatchBytes?: numb
   const { signal } = options;
   const index = await PrivateIndex.create(options);
   try {
-    const { entries, unreadable, unconverted, checkouts } = await readChanges(index, { still: true, signal });
+    const { entries, unreadable, unconverted, checkouts, staged } = await readChanges(index, { still: true, signal });
     const { directory, emptyTree } = index;
     const diff = { directory, emptyTree, signal, maxPatchBytes: options.maxPatchBytes ?? MAX_PATCH_BYTES };
     const collect = async (patch: boolean): Promise<Collected> => {
@@ -133,7 +135,7 @@ async function collectWith(options: PrivateIndexOptions & { maxPatchBytes?: numb
       const unconvertedPaths = unconverted.map(quotePath);
       const skippedFilters = countFilters(await index.listFilters({ signal }));
       const leftOutOfIt = { unreadablePaths, unreadableReasons, ignoredFiles };
-      const asItIs = { unconvertedPaths, skippedFilters, entries, checkouts, crowded: index.crowded };
+      const asItIs = { unconvertedPaths, skippedFilters, entries, checkouts, staged, crowded: index.crowded };
       return { changes, patch: diffed.patch, headCommitId, ...leftOutOfIt, ...asItIs };
     };
     try {

@@ -77,6 +77,27 @@ test("names stashes, with what was staged and untracked in them", async () => {
   expect(await left()).toMatchObject(NOTHING);
 });
 
+test("names content that is in the index alone", async () => {
+  await using area = new WorkArea();
+  const { workspace, claude, left } = await open(area);
+  claude("echo x > f; git add f; rm f; echo v2 > README.md; git add README.md; echo start > README.md");
+  expect((await workspace.collect({ signal })).changes).toEqual([]);
+  const work = await left();
+  expect(said(work)).toEqual(["INDEX the index 0c 2f"]);
+  expect(work.items[0]!.paths).toEqual(["README.md", "f"]);
+  // What is committed is what was replaced; what has no content cannot be lost.
+  claude(
+    "git commit -qm v2; echo v3 > README.md; touch e; git add e; rm e; echo n > n; git add -N n; git rm -q --cached src/a.txt",
+  );
+  expect(await left()).toMatchObject(NOTHING);
+  // A sparse checkout has it nowhere else.
+  claude("git reset -q --hard; echo b > src/a.txt; git add .; git commit -qm b; git sparse-checkout set --cone none");
+  expect((await workspace.collect({ signal })).changes.map(({ path }) => path)).not.toContain("src/a.txt");
+  expect(said(await left())).toEqual(["INDEX the index 0c 1f"]);
+  claude("git sparse-checkout disable; git worktree add -q wt -b wt; cd wt; echo w > w; git add w; rm w");
+  expect(said(await left())).toEqual(["WORKTREE wt on wt 0c 1f"]);
+}, 60_000);
+
 test("names branches, tags and commits that no ref holds, with their commits and files", async () => {
   await using area = new WorkArea();
   const { claude, left } = await open(area);
@@ -178,7 +199,7 @@ test("leaves nothing in the scan directory, and gives up when it is told to", as
   expect((await left()).itemCount).toBe(1);
   expect(asClaude(join(workspace.workTree, "../scan"), "ls -a")).not.toContain("left-work");
   const aborted = { signal: AbortSignal.abort(new Error("enough")) };
-  await expect(workspace.findLeftWork({ entries: [], checkouts: [] }, aborted)).rejects.toThrow("enough");
+  await expect(workspace.findLeftWork({ entries: [], checkouts: [], staged: [] }, aborted)).rejects.toThrow("enough");
 });
 
 test("counts what it does not list", async () => {

@@ -14,6 +14,8 @@ import { readChanges } from "./tree-changes.ts";
 const TIME_MS = 20_000;
 /** So many are looked at; the rest is counted. */
 const MAX_ITEMS = 100;
+/** Enough to see what kind of files they are. */
+const MAX_PATHS = 20;
 const MAX_NAME_BYTES = 1024;
 const MAX_SUBJECT_BYTES = 300;
 
@@ -22,11 +24,13 @@ export interface LeftWorkOptions extends Omit<PrivateIndexOptions, "copyOf" | "n
   entries: readonly RawDiffEntry[];
   /** Checkouts of the same repository in the work tree, with a slash at the end. */
   checkouts: readonly RawPath[];
+  /** What Claude's index holds of files, where the work tree has something else. */
+  staged: readonly RawDiffEntry[];
 }
 
 /**
- * Says what Claude's repository holds that the work tree does not: stashes, commits on other branches or on none, and
- * worktrees. It is read by our rules, as the session's user, and only once nothing of the session runs any more.
+ * Says what Claude's repository holds that the work tree does not: what is only staged, stashes, commits on other branches or
+ * on none, and worktrees. It is read by our rules, as the session's user, and only once nothing of the session runs any more.
  */
 export async function findLeftWork({ signal, ...options }: LeftWorkOptions): Promise<LeftWork> {
   const search = new Search({ ...options, signal: AbortSignal.any([signal, AbortSignal.timeout(TIME_MS)]) });
@@ -59,6 +63,7 @@ class Search {
 
   async run(): Promise<void> {
     const { base, workTree, identity, scanDirectory, checkouts, signal } = this.#options;
+    this.#addStaged();
     await this.#trying(async () => {
       const gitDir = `${scanDirectory}/left-work`;
       const window = await openWindow({ workTree, base, identity, gitDir, signal });
@@ -103,6 +108,12 @@ class Search {
     const start = packedRefs.split("\n").map((line) => line.split(" ")[0] ?? "");
     const remote = [...refs].filter(([name]) => name.startsWith("refs/remotes/")).map(([, id]) => id);
     return [commitId, head.commitId, ...start, ...remote, ...fetched].filter((id) => id !== "");
+  }
+
+  #addStaged(): void {
+    const { staged } = this.#options;
+    const paths = staged.slice(0, MAX_PATHS).map(({ path }) => cutText(quotePath(path), MAX_NAME_BYTES).text);
+    if (staged.length > 0) this.#add({ kind: Kind.INDEX, name: "the index", fileCount: staged.length, paths });
   }
 
   async #searchStashes(window: RepositoryWindow): Promise<void> {
@@ -234,8 +245,13 @@ class Search {
     const options = { base: start, workTree: utf8Of(path), scanDirectory, identity, name, signal };
     const index = await PrivateIndex.create(options);
     try {
-      const { entries, unreadable } = await readChanges(index, { still: true, signal });
-      return new Map([...statesOf(entries), ...unreadable.map((file) => [file, "unreadable"] as const)]);
+      const { entries, unreadable, staged } = await readChanges(index, { still: true, signal });
+      const own = staged.filter((entry) => stateOf(entry) !== this.#final.get(entry.path));
+      return new Map([
+        ...statesOf(entries),
+        ...unreadable.map((file) => [file, "unreadable"] as const),
+        ...statesOf(own),
+      ]);
     } finally {
       await index.dispose({ signal: AbortSignal.timeout(10_000) }).catch(() => undefined);
     }

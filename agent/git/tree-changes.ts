@@ -19,6 +19,8 @@ export interface TreeChanges {
   unreadable: readonly RawPath[];
   /** Other checkouts of the same repository, with a slash at the end: their files are not this work tree's. */
   checkouts: readonly RawPath[];
+  /** What Claude's index holds of files, where the work tree has something else that could be read. */
+  staged: readonly RawDiffEntry[];
   /** What is not in the encoding that its attributes name, and is taken as it is. */
   unconverted: readonly RawPath[];
   /** Another value where .gitattributes files differ in another way: what has been read has to be read again. */
@@ -148,6 +150,7 @@ export async function readChanges(
     entries: sorted,
     unreadable: [...unreadable].sort(),
     checkouts: [...checkouts].sort(),
+    staged: claims.staged.filter(({ path, newId }) => entries.get(path)?.newId !== newId && !unreadable.has(path)),
     unconverted: [...index.unconverted].filter((path) => differs.has(path)).sort(),
     attributes: sorted.flatMap(({ path, newId }) => (isAttributes(path) ? [`${newId} ${path}`] : [])).join("\0"),
   };

@@ -147,10 +147,12 @@ export class Workspace {
 
   /** Says what Claude's repository holds that was not collected with the work tree. */
   findLeftWork(
-    { entries, checkouts }: Pick<Collected, "entries" | "checkouts">,
+    { entries, checkouts, staged }: Pick<Collected, "entries" | "checkouts" | "staged">,
     options: { signal: AbortSignal },
   ): Promise<LeftWork> {
-    return this.#turns.run(options.signal, () => findLeftWork({ ...this.#comparison, entries, checkouts, ...options }));
+    return this.#turns.run(options.signal, () =>
+      findLeftWork({ ...this.#comparison, entries, checkouts, staged, ...options }),
+    );
   }
 
   /** Yields when something in the work tree may have changed, once for any number of changes. Ends with the signal. */

@@ -28,7 +28,7 @@ export interface Collected {
   /** Undefined: not known. */
   readonly ignoredFiles: IgnoredFiles | undefined;
   /** What the search for left work needs. Undefined: the work tree could not be compared. */
-  readonly compared: Pick<WorkspaceChanges, "entries" | "checkouts"> | undefined;
+  readonly compared: Pick<WorkspaceChanges, "entries" | "checkouts" | "staged"> | undefined;
   /** Why the patch is not all there is. Undefined: it is. */
   readonly failure: Failure | undefined;
 }

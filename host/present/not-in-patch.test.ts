@@ -20,14 +20,16 @@ test("names each place with its commits, files and newest subject", () => {
     { kind: Kind.COMMIT, commitId: "0123456789abcdef0123", commitCount: 1, fileCount: 1, subject: "loose" },
     { kind: Kind.REF, name: "refs/tags/v1", commitCount: 1, fileCount: 1 },
     { kind: Kind.CLONE, name: '"gr\\303\\266\\303\\237e"', commitCount: 1, fileCount: 1 },
+    { kind: Kind.INDEX, name: "the index", fileCount: 30, paths: ["a", '"\\303\\266"', "c", "d", "e", "f"] },
   ];
-  expect(said({ leftWork: { items, itemCount: 9, incomplete: true } })).toEqual([
+  expect(said({ leftWork: { items, itemCount: 10, incomplete: true } })).toEqual([
     'Not in the patch, in stash@{0}: 1 file ("WIP on main: 1234567 start")',
     'Not in the patch, on branch wip: 2 commits, 3 files ("half")',
     "Not in the patch, in worktree .claude/worktrees/x (branch wt): 2 files",
     'Not in the patch, in commit 0123456789a…, which no branch holds: 1 commit, 1 file ("loose")',
     "Not in the patch, in refs/tags/v1: 1 commit, 1 file",
     "Not in the patch, in clone größe: 1 commit, 1 file",
+    "Not in the patch, in the index: 30 files: a, ö, c, d, e, and more",
     "3 more places with work that is not in the patch.",
     "There may be more in the repository: not all of it could be read.",
   ]);
@@ -70,7 +72,13 @@ test("keeps each line one line, and short, whatever a container says", () => {
     unreadablePaths: [evil],
     unreadableReasons: [99 as LeftOut],
     leftWork: {
-      items: Array.from({ length: 1000 }, () => ({ kind: 99 as Kind, name: evil, branch: evil, subject: evil })),
+      items: Array.from({ length: 1000 }, () => ({
+        kind: 99 as Kind,
+        name: evil,
+        branch: evil,
+        subject: evil,
+        paths: [evil],
+      })),
       itemCount: 5,
     },
     ignoredFiles: { paths: [evil], fileCount: 1 },

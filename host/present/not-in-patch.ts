@@ -57,11 +57,11 @@ function leftOutLines({ unreadablePaths, unreadableReasons }: SessionResult): st
   );
 }
 
-function itemLine({ kind, name, branch, commitId, subject, commitCount, fileCount }: LeftWork_Item): string {
+function itemLine({ kind, name, branch, commitId, subject, commitCount, fileCount, paths }: LeftWork_Item): string {
   const what = [commitCount === 0 ? "" : plural(commitCount, "commit"), plural(fileCount, "file")];
   const about = subject === "" ? "" : ` ("${oneLine(subject, NAME_LENGTH)}")`;
   const holds = `${what.filter((part) => part !== "").join(", ")}${about}`;
-  return `Not in the patch, ${placeText()}: ${holds}`;
+  return `Not in the patch, ${placeText()}: ${holds}${paths.length === 0 ? "" : `: ${names(paths, false)}`}`;
 
   function placeText(): string {
     const shown = oneLine(name, NAME_LENGTH);
@@ -77,6 +77,8 @@ function itemLine({ kind, name, branch, commitId, subject, commitCount, fileCoun
         return `in worktree ${pathText(name, NAME_LENGTH)}${on}`;
       case Kind.CLONE:
         return `in clone ${pathText(name, NAME_LENGTH)}${on}`;
+      case Kind.INDEX:
+        return "in the index";
       case Kind.REF:
       default:
         return `in ${shown}`;

@@ -7,6 +7,7 @@ import {
   cutText,
   type Failure,
   FailureSchema,
+  type LeftWork_Item,
   Session_State,
   type SessionResult,
   SessionResultSchema,
@@ -74,6 +75,10 @@ export function patchLost(): Failure {
   return create(FailureSchema, { reason: "CHANGES_NOT_COLLECTED", message });
 }
 
+function cutItem(item: LeftWork_Item): LeftWork_Item {
+  return { ...item, paths: item.paths.slice(0, EVENT_LEFT_COUNT) };
+}
+
 /** Returns what the last event shows of a result. */
 export function resultForEvent(result: SessionResult): SessionResult {
   const text = cutText(result.finalText, EVENT_TEXT_BYTES);
@@ -87,7 +92,7 @@ export function resultForEvent(result: SessionResult): SessionResult {
     unconvertedPaths: result.unconvertedPaths.slice(0, EVENT_CHANGE_COUNT),
     skippedFilters: result.skippedFilters.slice(0, 1),
     unreadableReasons: result.unreadableReasons.slice(0, EVENT_CHANGE_COUNT),
-    ...(leftWork && { leftWork: { ...leftWork, items: leftWork.items.slice(0, EVENT_LEFT_COUNT) } }),
+    ...(leftWork && { leftWork: { ...leftWork, items: leftWork.items.slice(0, EVENT_LEFT_COUNT).map(cutItem) } }),
     ...(ignoredFiles && { ignoredFiles: { ...ignoredFiles, paths: ignoredFiles.paths.slice(0, EVENT_LEFT_COUNT) } }),
   });
 }

@@ -143,6 +143,7 @@ test("believes Claude's repository nothing but names", async () => {
   expect((await look()).kinds.filter((line) => line !== "A dist")).toEqual(["A real.out"]);
   const { patch } = await workspace.collect({ signal });
   expect(patch.toString()).toContain("+real");
+  expect((await workspace.collect({ signal })).incomplete).toBe(false);
   for (const trap of [
     "mkfifo .git/index2; mv .git/index2 .git/index",
     "rm .git/index; mkdir .git/index",
@@ -152,6 +153,7 @@ test("believes Claude's repository nothing but names", async () => {
   ]) {
     claude(trap);
     expect((await look()).kinds.filter((line) => line !== "A dist")).toEqual([]);
+    expect((await workspace.collect({ signal })).incomplete).toBe(true);
   }
   expect(existsSync(EVIL)).toBe(false);
 }, 120_000);
@@ -179,3 +181,13 @@ test("has files that Claude's index does not want in the work tree as they were"
     "src/a.txt",
   ]);
 }, 60_000);
+
+test("is complete where a session began with nothing, and has committed or not", async () => {
+  await using area = new WorkArea();
+  const workspace = await area.open(undefined);
+  expect((await workspace.collect({ signal })).incomplete).toBe(false);
+  asClaude(workspace.workTree, "echo a > a; git add a; git -c user.name=a -c user.email=a@b commit -qm a");
+  expect((await workspace.collect({ signal, last: true })).incomplete).toBe(false);
+  asClaude(workspace.workTree, "rm -rf .git");
+  expect((await workspace.collect({ signal, last: true })).incomplete).toBe(false);
+});

@@ -13,28 +13,36 @@ const MAX_BYTES = 64 * 1024 * 1024;
 
 /** What git ls-files -t puts before files with the skip-worktree flag, of git sparse-checkout for one. */
 const SKIPPED = "S ";
+const COMPLETE = "complete";
+/** Of a command that a signal ended. */
+const KILLED = 128 + 9;
 
 /**
  * Writes what HEAD is, whether the index could be read, how index and HEAD differ from the start, and which files the
- * index has without their being in the work tree, each with a NUL after it. Nothing but the places of files is asked of Claude's repository: they are then read with the base as the
- * git directory, whose configuration is ours. $1 is the work tree, $2 the start tree.
+ * index has without their being in the work tree, each with a NUL after it, and at last whether all could be read.
+ * Nothing but the places of files is asked of Claude's repository: they are then read with the base as the git
+ * directory, whose configuration is ours. $1 is the work tree, $2 the start tree.
  */
 const COMPARE = `cd -- "$1" || exit
 theirs() { timeout -s KILL ${TIMEOUT_S} env -u GIT_INDEX_FILE -u GIT_OBJECT_DIRECTORY GIT_DIR="$PWD/.git" \\
   git rev-parse --path-format=absolute "$@" 2>/dev/null; }
-head=$(theirs --verify --quiet HEAD)
-index=$(theirs --git-path index)
+failed=
+head=$(theirs --verify --quiet HEAD) || [ $? -lt ${KILLED} ] || failed=1
+index=$(theirs --git-path index) || [ ! -e .git ] || failed=1
 GIT_OBJECT_DIRECTORY=$(theirs --git-path objects)
 export GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES="$GIT_DIR/objects"
 ours() { timeout -s KILL ${COMPARE_TIMEOUT_S} git "$@" 2>/dev/null; }
 compare() { ours "$@" --raw -z --no-abbrev --no-renames; }
+skipped() { ours ls-files -t -z || printf '\\0${SKIPPED}\\0'; }
 printf '%s\\0' "$head"
 [ -e "$index" ] && GIT_INDEX_FILE=$index compare diff-index --cached --ita-visible-in-index "$2"
-printf '\\0%s\\0' "$?"
-[ -z "$head" ] || compare diff-tree -r "$2" "$head"
+status=$?
+[ ! -e "$index" ] || [ $status = 0 ] || failed=1
+printf '\\0%s\\0' $status
+[ -z "$head" ] || compare diff-tree -r "$2" "$head" || failed=1
 printf '\\0'
-[ -e "$index" ] && GIT_INDEX_FILE=$index ours ls-files -t -z | LC_ALL=C grep -az '^${SKIPPED}'
-:`;
+[ -e "$index" ] && GIT_INDEX_FILE=$index skipped | LC_ALL=C grep -az '^${SKIPPED}'
+[ -n "$failed" ] || printf '${COMPLETE}\\0'`;
 
 /**
  * What Claude's own repository says, in its index and in the commit that it has checked out. Only names are taken from
@@ -53,6 +61,8 @@ export interface Claims {
   skipped: ReadonlySet<RawPath>;
   /** Files whose content there is neither the start commit's nor, unless they are skipped, that of the checked out one. */
   staged: readonly RawDiffEntry[];
+  /** It may say more: some of it could not be read, or not in time. */
+  incomplete: boolean;
 }
 
 export const NO_CLAIMS: Claims = {
@@ -62,9 +72,10 @@ export const NO_CLAIMS: Claims = {
   submodules: new Map(),
   skipped: new Set(),
   staged: [],
+  incomplete: false,
 };
 
-/** Returns what Claude's repository says. What cannot be read says nothing. */
+/** Returns what Claude's repository says. What cannot be read says nothing but that it is incomplete. */
 export async function readClaims(
   place: GitPlace,
   options: { workTree: string; startTree: string; signal: AbortSignal },
@@ -75,7 +86,7 @@ export async function readClaims(
     return parseClaims((await runIn(place, "sh", ["-c", COMPARE, "sh", workTree, startTree], run)).stdout);
   } catch {
     signal.throwIfAborted();
-    return NO_CLAIMS; // Too much of it, or cut off by its time limit.
+    return { ...NO_CLAIMS, incomplete: true }; // Too much of it, or cut off by its time limit.
   }
 }
 
@@ -111,13 +122,15 @@ function parseClaims(output: Buffer): Claims {
   };
   for (const entry of head.entries) note(entry, !indexWasRead);
   for (const entry of index.entries) note(entry, true);
-  const listed = splitPaths(head.patch).filter((line) => line.startsWith(SKIPPED));
+  const lines = splitPaths(head.patch);
+  const incomplete = lines.at(-1) !== COMPLETE || lines.includes(SKIPPED);
+  const listed = lines.filter((line) => line.startsWith(SKIPPED));
   const skipped = new Set(listed.map((line) => line.slice(SKIPPED.length)).filter(isPathOfFile));
   const committed = new Map(head.entries.map(({ path, newId }) => [path, newId]));
   const staged = index.entries.filter(
     (entry) => holdsContent(entry) && (skipped.has(entry.path) || committed.get(entry.path) !== entry.newId),
   );
-  return { headCommitId: isObjectId(id) ? id : "", added, modified, submodules, skipped, staged };
+  return { headCommitId: isObjectId(id) ? id : "", added, modified, submodules, skipped, staged, incomplete };
 }
 
 /** Says whether the entry is a file whose content is another one. A new one of git add --intent-to-add has none. */

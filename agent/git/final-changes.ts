@@ -67,6 +67,8 @@ export interface Collected {
   checkouts: readonly RawPath[];
   /** What Claude's index holds of files, where the work tree has something else. */
   staged: readonly RawDiffEntry[];
+  /** The patch may lack files: not all that Claude's repository tracks could be read. */
+  incomplete: boolean;
   /** Some of these did not fit into the scan directory. */
   crowded: boolean;
 }
@@ -131,11 +133,19 @@ async function collectWith(options: PrivateIndexOptions & { maxPatchBytes?: numb
       const unreadableReasons = await reasonsFor(index, leftOut, { submodules: new Set(changed), signal });
       const unreadablePaths = leftOut.map(quotePath);
       const ignoredFiles = await countIgnored(index, { signal });
-      const { headCommitId } = await index.readClaims({ signal });
+      const { headCommitId, incomplete } = await index.readClaims({ signal });
       const unconvertedPaths = unconverted.map(quotePath);
       const skippedFilters = countFilters(await index.listFilters({ signal }));
       const leftOutOfIt = { unreadablePaths, unreadableReasons, ignoredFiles };
-      const asItIs = { unconvertedPaths, skippedFilters, entries, checkouts, staged, crowded: index.crowded };
+      const asItIs = {
+        unconvertedPaths,
+        skippedFilters,
+        entries,
+        checkouts,
+        staged,
+        incomplete,
+        crowded: index.crowded,
+      };
       return { changes, patch: diffed.patch, headCommitId, ...leftOutOfIt, ...asItIs };
     };
     try {

@@ -29,6 +29,8 @@ export interface Collected {
   readonly ignoredFiles: IgnoredFiles | undefined;
   /** What the search for left work needs. Undefined: the work tree could not be compared. */
   readonly compared: Pick<WorkspaceChanges, "entries" | "checkouts" | "staged"> | undefined;
+  /** The patch may lack files. */
+  readonly incomplete: boolean;
   /** Why the patch is not all there is. Undefined: it is. */
   readonly failure: Failure | undefined;
 }
@@ -43,6 +45,7 @@ export const NOTHING_COLLECTED: Collected = {
   headCommitId: "",
   ignoredFiles: undefined,
   compared: undefined,
+  incomplete: false,
   failure: undefined,
 };
 

@@ -348,7 +348,7 @@ export class AgentSession {
         baseCommitId: this.#workspace?.baseCommitId ?? "",
         finalTextTurn: this.#turns.finalTextTurn,
         headCommitId,
-        patchTruncated: incomplete !== undefined || unreadablePaths.length > 0,
+        patchTruncated: incomplete !== undefined || collected.incomplete || unreadablePaths.length > 0,
         ...(incomplete !== undefined && { patchFailure: incomplete }),
         unreadableReasons: [...unreadableReasons],
         ...(leftWork !== undefined && { leftWork }),

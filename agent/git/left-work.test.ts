@@ -122,6 +122,21 @@ test("names branches, tags and commits that no ref holds, with their commits and
   ]);
 });
 
+test("names what came from another repository in the container, fetched by its path or as a remote", async () => {
+  await using area = new WorkArea();
+  const { claude, left } = await open(area, { depth: -1 });
+  const made = `${OUTSIDE}-fetched`;
+  try {
+    claude(`git clone -q . ${made}; git -C ${made} checkout -q -b topic; echo t > ${made}/t; git -C ${made} add t
+      git -C ${made} -c user.name=C -c user.email=c@example.org commit -qm topic; git fetch -q ${made} topic:topic`);
+    expect(said(await left())).toEqual(["BRANCH topic 1c 1f topic"]);
+    claude(`git branch -qD topic; git remote add near file://${made}; git fetch -q near`);
+    expect(said(await left())).toEqual(["REF refs/remotes/near/topic 1c 1f topic"]);
+  } finally {
+    rmSync(made, { recursive: true, force: true });
+  }
+});
+
 test("names the branch that was left where HEAD is on another one in the end, and not what it has in common", async () => {
   await using area = new WorkArea();
   const { claude, left } = await open(area, { depth: -1 });

@@ -103,11 +103,10 @@ class Search {
   }
 
   /** Returns what is not Claude's, and what it has checked out: of that the work tree counts. */
-  #knownIn({ refs, head, fetched }: RepositoryWindow): string[] {
+  #knownIn({ head, fetched }: RepositoryWindow): string[] {
     const { commitId, packedRefs } = this.#options.base;
     const start = packedRefs.split("\n").map((line) => line.split(" ")[0] ?? "");
-    const remote = [...refs].filter(([name]) => name.startsWith("refs/remotes/")).map(([, id]) => id);
-    return [commitId, head.commitId, ...start, ...remote, ...fetched].filter((id) => id !== "");
+    return [commitId, head.commitId, ...start, ...fetched].filter((id) => id !== "");
   }
 
   #addStaged(): void {
@@ -147,7 +146,7 @@ class Search {
     const isKnown = new Set(known);
     const worktrees = window.worktrees.filter(({ path }) => path !== "" && utf8Of(path) !== workTree);
     const gone = window.worktrees.filter(({ path }) => path === "");
-    const refs = [...window.refs].filter(([name, id]) => !isKnown.has(id) && !/^refs\/(?:remotes\/|stash$)/.test(name));
+    const refs = [...window.refs].filter(([name, id]) => !isKnown.has(id) && name !== "refs/stash");
     // An annotated tag has an id of its own.
     const peeled = await peelToCommits(window, [...new Set(refs.map(([, id]) => id))], { signal });
     const once = [window.reflog, ...window.worktrees.map(({ reflog }) => reflog)].flatMap((log) => [
@@ -183,7 +182,7 @@ class Search {
   async #searchClone(clone: RepositoryWindow, path: RawPath, seen: readonly string[]): Promise<void> {
     const { workTree, signal } = this.#options;
     const known = [...this.#knownIn(clone).filter((id) => id !== clone.head.commitId), ...seen];
-    const tips = [...clone.refs].filter(([name]) => !name.startsWith("refs/remotes/")).map(([, id]) => id);
+    const tips = [...clone.refs.values()];
     if (clone.head.commitId !== "") tips.push(clone.head.commitId);
     const own = await OwnCommits.find(clone, tips, known, { signal });
     this.#incomplete ||= clone.incomplete || own.cut;

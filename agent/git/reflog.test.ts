@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { fetchedByNetwork, Remotes } from "./network-remotes.ts";
 import { commitsOnce, fetchedCommits, parseReflog } from "./reflog.ts";
 
 const id = (digit: string): string => digit.repeat(40);
@@ -25,15 +26,36 @@ test("takes rebased commits for replaced once the rebase has finished, and its s
   expect(once(["2", "3", "pull --rebase origin main (start): checkout abc"], ["3", "4", "pull --rebase origin main (finish): returning to refs/heads/x"])).toBe("34"); // prettier-ignore
 });
 
-test("knows what was fetched", () => {
+const REMOTES = new Remotes(`remote.origin.url https://example.org/x
+remote.near.url /tmp/c
+remote.both.url git@example.org:x
+remote.both.url file:///tmp/c
+`);
+
+test("knows what was fetched over the network", () => {
   const text = log(
     ["0", "1", "clone: from https://example.org/x"],
     ["1", "2", "commit: fetch: storing head"],
     ["2", "3", "pull origin main: Fast-forward"],
     ["0", "4", "fetch -q origin topic:topic: storing head"],
     ["3", "5", "pull: Merge made by the 'ort' strategy."],
+    ["0", "6", "fetch --depth 1 ssh://git@example.org/x topic:topic: storing head"],
+    ["0", "7", "fetch /tmp/c origin:origin: storing head"],
+    ["0", "8", "fetch near topic:topic: storing head"],
+    ["0", "9", "clone: from /tmp/c"],
+    ["0", "a", "pull file:///tmp/c main: Fast-forward"],
+    ["0", "b", "fetch both topic:topic: storing head"],
   );
-  expect(fetchedCommits(parseReflog(text)).map((commit) => commit.charAt(0))).toEqual(["1", "3", "4"]);
+  expect(fetchedCommits(parseReflog(text), REMOTES).map((commit) => commit.charAt(0))).toEqual(["1", "3", "4", "6"]);
+  expect(["origin/a", "near/a", "both/a", "other/a"].filter((name) => REMOTES.tracks(`refs/remotes/${name}`))).toEqual(["origin/a"]); // prettier-ignore
+  const heads = `${id("1")}\t\tbranch 'main' of https://example.org/x
+${id("2")}\tnot-for-merge\ttag 'v1' of git@example.org:x
+${id("3")}\t\thttp://example.org/x
+${id("4")}\t\tbranch 'main' of /tmp/c
+${id("5")}\t\tbranch 'main' of /tmp/c of https://example.org/x
+${id("6")}\t\t../c
+`;
+  expect(fetchedByNetwork(heads).map((commit) => commit.charAt(0))).toEqual(["1", "2", "3"]);
 });
 
 test("passes over what is no entry", () => {

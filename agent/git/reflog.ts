@@ -1,3 +1,5 @@
+import type { Remotes } from "./network-remotes.ts";
+
 /** A line of a reflog: what a ref was, what it became, and why. */
 export interface ReflogEntry {
   oldId: string;
@@ -9,7 +11,7 @@ const LINE = /^([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) [^\t]*(?:
 /** "rebase (pick): …", "rebase -i (finish): …", "pull --rebase origin main (start): …" */
 const REBASE_STEP = /^(?:rebase|pull)\b[^:]*\((\w+)\)/;
 /** "clone: from …", "pull: Fast-forward", "fetch origin topic:topic: storing head" */
-const FETCHED = /^clone: |^(?:fetch|pull)\b.*: (?:fast-forward|forced-update|storing head)/i;
+const FETCHED = /^clone: from (.*)$|^(?:fetch|pull) (.*): (?:fast-forward|forced-update|storing head)/i;
 
 /** Reads a reflog, oldest first. What is no entry is passed over: a log may be cut at its start. */
 export function parseReflog(text: string): ReflogEntry[] {
@@ -38,7 +40,14 @@ export function commitsOnce(log: readonly ReflogEntry[]): Set<string> {
   return new Set(ids.filter((id) => !replaced.has(id) && !/^0+$/.test(id)));
 }
 
-/** Returns the commits of a reflog that it says were fetched. */
-export function fetchedCommits(log: readonly ReflogEntry[]): string[] {
-  return log.filter(({ message }) => FETCHED.test(message)).map(({ newId }) => newId);
+/** Returns the commits of a reflog that it says were fetched over the network. */
+export function fetchedCommits(log: readonly ReflogEntry[], remotes: Remotes): string[] {
+  return log
+    .filter(({ message }) => {
+      const [, cloned, args = ""] = FETCHED.exec(message) ?? [];
+      // The first that is no option and no number, such as the one of --depth.
+      const from = cloned ?? args.split(" ").find((arg) => !/^(?:-.*|\d*)$/.test(arg));
+      return from !== undefined && remotes.isNetwork(from);
+    })
+    .map(({ newId }) => newId);
 }

@@ -2,6 +2,7 @@ import type { Identity } from "../process/identity.ts";
 import type { BaseRepository } from "./base-repository.ts";
 import { isObjectId } from "./claims.ts";
 import { gitFailed, type GitPlace, runIn } from "./git.ts";
+import { fetchedByNetwork, Remotes } from "./network-remotes.ts";
 import { fetchedCommits, parseReflog, type ReflogEntry } from "./reflog.ts";
 
 /** For reading what a repository holds, which may be anything that Claude made of it, also a trap. */
@@ -59,6 +60,9 @@ text "$common/logs/refs/stash"
 text "$dir/FETCH_HEAD"
 grep -rhaE '\t(fetch|pull) ' -- "$common/logs/refs" 2>/dev/null | head -c 1048576 | tr -d '\\000'
 printf '\\0'
+[ ! -f "$common/config" ] || head -c 1048576 -- "$common/config" |
+  git config --file - --no-includes --get-regexp '^remote\\..*\\.url$' 2>/dev/null | tr -d '\\000'
+printf '\\0'
 git for-each-ref --format='%(objectname) %(refname)'
 printf '\\0%s\\0' "$?"
 count=0
@@ -91,7 +95,7 @@ export interface Worktree {
 
 /**
  * A repository of Claude's, read through a git directory of our own: it has the repository's refs and objects, and
- * nothing of its configuration, hooks, attributes, grafts and remotes. So none of these can run or fetch anything.
+ * nothing of its configuration, hooks, attributes and grafts; its remotes' URLs are read and not used. So none of these can run or fetch anything.
  */
 export interface RepositoryWindow {
   place: GitPlace;
@@ -102,7 +106,7 @@ export interface RepositoryWindow {
   reflog: ReflogEntry[];
   /** The stashes' ids, newest first. */
   stashes: string[];
-  /** What was fetched, as far as the repository tells. */
+  /** What was fetched over the network, as far as the repository tells: its remotes' branches, and more. */
   fetched: string[];
   worktrees: Worktree[];
   /** Some refs could not be read. */
@@ -140,9 +144,17 @@ export async function openWindow(options: WindowOptions): Promise<RepositoryWind
   });
   if (result.code === NONE) return undefined;
   if (result.code !== 0) throw gitFailed(["for-each-ref"], result);
-  const [head = "", log = "", stashLog = "", fetchHead = "", fetchLog = "", list = "", status = "", ...rest] = fieldsOf(
-    result.stdout,
-  );
+  const [
+    head = "",
+    log = "",
+    stashLog = "",
+    fetchHead = "",
+    fetchLog = "",
+    urls = "",
+    list = "",
+    status = "",
+    ...rest
+  ] = fieldsOf(result.stdout);
   const refs = new Map<string, string>();
   for (const line of list.split("\n")) {
     const id = line.slice(0, line.indexOf(" "));
@@ -152,6 +164,7 @@ export async function openWindow(options: WindowOptions): Promise<RepositoryWind
   const stash = refs.get("refs/stash");
   if (stash !== undefined && stashes.at(-1) !== stash) stashes.push(stash);
   const reflog = parseReflog(log);
+  const remotes = new Remotes(urls);
   const worktrees: Worktree[] = [];
   for (let at = 0; at + 2 < rest.length; at += 3) {
     const [path = "", treeHead = "", treeLog = ""] = rest.slice(at, at + 3);
@@ -165,8 +178,9 @@ export async function openWindow(options: WindowOptions): Promise<RepositoryWind
     reflog,
     stashes: stash === undefined ? [] : stashes.reverse(),
     fetched: [
-      ...fetchHead.split("\n").map((line) => line.slice(0, line.indexOf("\t"))),
-      ...fetchedCommits([...reflog, ...parseReflog(fetchLog)]),
+      ...[...refs].filter(([name]) => remotes.tracks(name)).map(([, id]) => id),
+      ...fetchedByNetwork(fetchHead),
+      ...fetchedCommits([...reflog, ...parseReflog(fetchLog)], remotes),
     ].filter(isObjectId),
     worktrees,
     incomplete: status !== "0",

@@ -26,6 +26,7 @@ export async function serveConnections(
     // The first message only says that the agent listens.
     if (connectionId === "") continue;
     const connection = tunnels.open(connectionId, client, { signal });
+    if (connection === undefined) continue;
     if (listener === Listener.MODEL) sink.accept("model", connection);
     else if (listener === Listener.PROXY) sink.accept("proxy", connection);
     else if (listener === Listener.GIT) sink.accept("git", connection);

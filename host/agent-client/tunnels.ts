@@ -8,13 +8,20 @@ const KEEP_MS = 60_000;
 /** What may have come out of a session's container and not been read yet (bytes); an honest agent sends less. */
 const MAX_UNREAD_BYTES = 4 * TUNNEL_WINDOW_BYTES;
 
+/** How many are carried at a time; an honest agent has half as many. */
+const MAX_OPEN = 512;
+
 /** The tunnels of one session: they outlive the connections to its agent. */
 export class Tunnels implements Disposable {
   readonly #memory = new TunnelMemory();
   readonly #open = new Map<string, TunnelDuplex>();
 
-  /** Carries one that was announced. */
-  open(connectionId: string, client: AgentClient, options: { signal: AbortSignal }): Duplex {
+  /**
+   * Carries one that was announced. Returns undefined for one that is carried already, as one is that the agent announces
+   * again after its connection was lost, and where there are more than any honest agent has.
+   */
+  open(connectionId: string, client: AgentClient, options: { signal: AbortSignal }): Duplex | undefined {
+    if (this.#open.has(connectionId) || this.#open.size >= MAX_OPEN) return undefined;
     const tunnel = new TunnelDuplex({
       connectionId,
       memory: this.#memory,

@@ -1,0 +1,47 @@
+import { createClient, createRouterTransport } from "@connectrpc/connect";
+import { expect, onTestFinished, test } from "vitest";
+import { AgentService } from "../../proto/index.ts";
+import { Tunnels } from "./tunnels.ts";
+
+/** Tunnels to an agent that answers as it likes. Counts the calls that go on, and the messages that were taken. */
+function lyingAgent({ answer }: { answer?: { data: Uint8Array; count: number } } = {}) {
+  const seen = { calls: 0, live: 0, messages: 0 };
+  const transport = createRouterTransport((router) =>
+    router.service(AgentService, {
+      async *tunnel(_requests, { signal }) {
+        seen.calls++;
+        seen.live++;
+        signal.addEventListener("abort", () => seen.live--, { once: true });
+        if (answer === undefined) await new Promise((resolve) => signal.addEventListener("abort", resolve));
+        for (let count = 0; count < (answer?.count ?? 0); count++) {
+          yield { data: answer!.data, resumable: true };
+          seen.messages++;
+        }
+      },
+    }),
+  );
+  const abort = new AbortController();
+  const tunnels = new Tunnels();
+  onTestFinished(() => {
+    abort.abort();
+    tunnels[Symbol.dispose]();
+  });
+  const client = createClient(AgentService, transport);
+  const options = { signal: abort.signal };
+  return { seen, client, options, tunnels, open: (id: string) => tunnels.open(id, client, options) };
+}
+
+test("a connection that is announced twice is carried once", async () => {
+  const { seen, tunnels, client, options, open } = lyingAgent();
+  expect(open("a")).toBeDefined();
+  expect(open("a")).toBeUndefined();
+  expect(open("b")).toBeDefined();
+  await expect.poll(() => seen.calls).toBe(2);
+  expect(tunnels.resume(client, options)).toEqual(["a", "b"]);
+});
+
+test("no more connections are carried at a time than an honest agent has", () => {
+  const { open } = lyingAgent();
+  const taken = Array.from({ length: 2_000 }, (_, index) => open(`${index}`)).filter((each) => each !== undefined);
+  expect(taken).toHaveLength(512);
+});

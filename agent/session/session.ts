@@ -318,6 +318,10 @@ export class AgentSession {
     try {
       const collected = await collectChanges(workspace, changes, options);
       this.#collected = { ...collected, failure: collected.failure ?? left };
+      // Asking a submodule what it is may have run a filter of its configuration.
+      await this.#options.place.killLeftovers().catch((error: unknown) => {
+        this.#logger.error({ err: error }, "a program of a submodule's could not be ended");
+      });
       this.#transcript = await collectTranscript(this.#options.place, this.#record.conversationId, options);
       this.#leftWork = await collectLeftWork(workspace, this.#collected, options);
     } finally {

@@ -84,7 +84,7 @@ async function startGateway(
   const gateway = createGitGateway({
     wayOut: new WayOut(),
     gitAgents,
-    egress: { allowedPrivate: new Set(options.beside && [options.beside.authority]) },
+    egress: { allowed: new Set(), allowedPrivate: new Set(options.beside && [options.beside.authority]) },
     // Whatever the name, it is this machine.
     resolve: () => Promise.resolve(["127.0.0.1"]),
     repositories,
@@ -600,4 +600,27 @@ test("names a server that takes a request and says nothing, in time for git to h
   const rig = await startGateway({ repositories: [`http://${authority}/own.git`], silenceMs: 100 });
   const answer = await rig.send({ path: `/http/${authority}/own.git/info/refs?service=git-upload-pack` });
   expect([answer.status, answer.body]).toEqual([504, `ClaudeCluster: ${authority} did not answer within 0.1 s.\n`]);
+});
+
+test("gives a server that was sent a push ten times as long, and does not blame it for a container that pauses", async () => {
+  const requests: string[] = [];
+  const slow = createServer((request, response) => {
+    requests.push(request.url ?? "");
+    request.resume().once("end", () => setTimeout(() => response.end("0000"), 250));
+  });
+  slow.listen(0, "127.0.0.1");
+  await once(slow, "listening");
+  cleanups.push(() => new Promise((resolve) => slow.close(resolve)));
+  const authority = `127.0.0.1:${(slow.address() as AddressInfo).port}`;
+  const repository = `http://${authority}/own.git`;
+  const rig = await startGateway({ repositories: [repository], silenceMs: 100 });
+  const id = "1".repeat(40);
+  const line = `${"0".repeat(40)} ${id} refs/heads/claude/x\0report-status\n`;
+  const body = `${(line.length + 4).toString(16).padStart(4, "0")}${line}0000`;
+  const headers = { "content-type": "application/x-git-receive-pack-request" };
+  const path = `/http/${authority}/own.git/git-receive-pack`;
+  expect((await rig.send({ method: "POST", path, headers, body })).status).toBe(200);
+  expect(requests).toHaveLength(1);
+  const fetched = await rig.send({ path: `/http/${authority}/own.git/info/refs?service=git-upload-pack` });
+  expect(fetched.status).toBe(504);
 });

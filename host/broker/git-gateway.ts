@@ -204,7 +204,7 @@ class GitGateway {
     };
     const target = below(repository.url, "git-receive-pack");
     passBack(
-      await askGitServer(this.#options, target, { method: "POST", headers, head, body, request, response }),
+      await askGitServer(this.#options, target, { method: "POST", headers, head, body, push: true, request, response }),
       response,
     );
   }

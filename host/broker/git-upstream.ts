@@ -14,6 +14,8 @@ const ANSWER_HEADERS = ["content-type", "content-length", "content-encoding", "c
 
 /** How long a git server may say nothing before it answers: git itself, inside, waits for a minute. */
 const SILENCE_MS = 45_000;
+/** So many times as long may one that was sent a push: its hooks may test what came. */
+const PUSH_PATIENCE = 10;
 
 /** Connections to git servers, by their scheme. */
 export interface GitAgents extends Agents {
@@ -37,6 +39,8 @@ export interface GitQuestion {
   /** Sent before the body. */
   head?: Buffer;
   body?: Readable | undefined;
+  /** It is a push. */
+  push?: boolean;
   /** Those that it is asked for: it ends with them. */
   request: IncomingMessage;
   response: ServerResponse;
@@ -55,16 +59,19 @@ export interface GitWay {
 export function askGitServer(
   { wayOut, gitAgents }: GitWay,
   target: URL,
-  { method = "GET", headers, head, body, request, response, lookup }: GitQuestion,
+  { method = "GET", headers, head, body, push = false, request, response, lookup }: GitQuestion,
 ): Promise<IncomingMessage> {
   return new Promise<IncomingMessage>((resolve, reject) => {
     if (response.destroyed) return reject(new Refusal(499, "nobody waits for this"));
-    const { silenceMs = SILENCE_MS } = gitAgents;
+    const silenceMs = (gitAgents.silenceMs ?? SILENCE_MS) * (push ? PUSH_PATIENCE : 1);
     const upstream = wayOut.request(target, { method, headers, lookup, timeout: silenceMs }, gitAgents);
-    upstream.once("timeout", () => {
+    upstream.on("timeout", () => {
+      // The container has not sent all of it: it is not the server that is silent.
+      if (body !== undefined && !body.readableEnded && !upstream.writableNeedDrain) return;
       reject(new Refusal(504, `${target.host} did not answer within ${silenceMs / 1000} s`));
       upstream.destroy();
     });
+    if (body !== undefined) upstream.once("finish", () => upstream.setTimeout(silenceMs));
     upstream.once("response", (answer) => {
       // A transfer that stands still is git's to end.
       upstream.setTimeout(0);

@@ -27,7 +27,7 @@ export interface LfsGatewayOptions extends GitWay {
   /** Told of every decision. */
   onDecision: (decision: EgressDecision) => void;
   /** LFS objects that are on another server must be in public, or where the user says that his own network may be reached. */
-  egress: Pick<EgressRules, "allowedPrivate">;
+  egress: Pick<EgressRules, "allowed" | "allowedPrivate">;
   /** Default: the system's. */
   resolve?: Resolve;
 }
@@ -137,7 +137,9 @@ export class LfsGateway {
     const { egress, resolve } = this.#options;
     const authority = authorityOf(target);
     const rules = { open: false, allowed: new Set([authority]), allowedPrivate: egress.allowedPrivate };
-    const proxied = this.#options.wayOut.proxyFor(target) !== undefined;
+    // What the user has not listed has to resolve here: the address that is checked is the one that is dialled.
+    const listed = egress.allowed.has(authority) || egress.allowedPrivate.has(authority);
+    const proxied = listed && this.#options.wayOut.proxyFor(target) !== undefined;
     const found = await findDestination(authority, rules, { resolve, proxied });
     if ("refused" in found) {
       this.#options.onDecision({ destination: authority, allowed: false, reason: found.refused });

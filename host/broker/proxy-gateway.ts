@@ -5,7 +5,7 @@ import {
   type Server,
   type ServerResponse,
 } from "node:http";
-import type { Socket } from "node:net";
+import { isIPv6, type Socket } from "node:net";
 import { type Duplex, pipeline } from "node:stream";
 import { type Destination, type EgressRules, findDestination, parseAuthority, type Resolve } from "./egress-rules.ts";
 import { bodyFraming, endToEndHeaders, endWith, exchange, guard, statusOf } from "./http-exchange.ts";
@@ -61,6 +61,9 @@ export function createProxyGateway(options: ProxyGatewayOptions): Server {
   return server;
 }
 
+/** Where a connection may go. */
+type Place = Exclude<Destination, { refused: string }>;
+
 class ProxyGateway {
   readonly #options: ProxyGatewayOptions;
   #tunnelCount = 0;
@@ -83,7 +86,7 @@ class ProxyGateway {
       socket,
       head,
       destination,
-      dial: this.#dial(authority!),
+      dial: this.#dial(authority!, destination),
       mayHideName: egress.open && !egress.allowedPrivate.has(authority!),
       onConnected: () => socket.write("HTTP/1.1 200 Connection Established\r\n\r\n"),
       onFailed: (reason) => answer(socket, 502, `ClaudeCluster could not reach ${authority}${reason}`),
@@ -119,7 +122,11 @@ class ProxyGateway {
             headers,
             agent: agents.http,
           })
-        : wayOut.request(url, { method, headers }, agents);
+        : wayOut.request(
+            new URL(`http://${this.#placeFor(authority!, destination)}${url.pathname}${url.search}`),
+            { method, headers },
+            agents,
+          );
     upstream.on("response", (received) => {
       received.on("data", (chunk: Buffer) => this.#count(authority, chunk.length) || upstream.destroy());
       guard(response, () => {
@@ -159,9 +166,16 @@ class ProxyGateway {
     return this.#options.wayOut.proxyFor({ protocol, ...splitAuthority(authority) });
   }
 
-  #dial(authority: string): (() => Promise<Socket>) | undefined {
+  #dial(authority: string, destination: Place): (() => Promise<Socket>) | undefined {
     const proxy = this.#proxyFor(authority, "https:");
-    return proxy === undefined ? undefined : () => openThroughProxy(proxy, authority);
+    return proxy === undefined ? undefined : () => openThroughProxy(proxy, this.#placeFor(authority, destination));
+  }
+
+  /** What a proxy is asked for. What nobody has listed it does not look up: the address that was checked is dialled. */
+  #placeFor(authority: string, { address, port }: Place): string {
+    const { allowed, allowedPrivate } = this.#options.egress;
+    if (address === undefined || allowed.has(authority) || allowedPrivate.has(authority)) return authority;
+    return `${isIPv6(address) ? `[${address}]` : address}:${port}`;
   }
 
   #tell(authority: string | undefined, reason: string): void {

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer as createHttpServer, type IncomingMessage } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo, Server } from "node:net";
+import type { AddressInfo, LookupFunction, Server } from "node:net";
 import { duplexPair } from "node:stream";
 import { text } from "node:stream/consumers";
 import { connect as connectTls } from "node:tls";
@@ -127,4 +127,46 @@ test("carries a container's tunnels and plain requests through the proxies, and 
   socket.write(`GET http://a.test:${plain}/x HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
   expect(await text(socket)).toContain("hello");
   expect(proxy.asked).toEqual([`CONNECT a.test:${port}`, `CONNECT a.test:${port}`, `GET http://a.test:${plain}/x`]);
+});
+
+test("has the proxy dial the address that was checked where the user has not listed the name", async () => {
+  const { port } = await tlsServer();
+  const plain = await listen(createHttpServer((request, response) => void response.end(request.headers.host)));
+  await using proxy = await startForwardProxy();
+  const wayOut = new WayOut({ httpsProxy: proxy.url, httpProxy: proxy.url });
+  const agents = wayOut.createAgents({});
+  onTestFinished(() => agents.http.destroy());
+  const gateway = createProxyGateway({
+    egress: { open: true, allowed: new Set(), allowedPrivate: new Set() },
+    maxEgressBytes: 1e9,
+    wayOut,
+    agents,
+    onDecision: () => {},
+    resolve: (host) => (host === "a.test" ? Promise.resolve(["1.1.1.1"]) : Promise.reject(new Error("unknown"))),
+  });
+  const ask = (lines: string) => {
+    const [ours, theirs] = duplexPair();
+    gateway.emit("connection", theirs);
+    ours.write(`${lines} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
+    return ours;
+  };
+  const first = async (lines: string) => String((await once(ask(lines), "data"))[0]);
+  expect(await first(`CONNECT a.test:${port}`)).toContain("200 Connection Established");
+  expect(await first(`CONNECT b.test:${port}`)).toContain("403");
+  expect(await text(ask(`GET http://a.test:${plain}/x`))).toContain(`a.test:${plain}`);
+  expect(proxy.asked).toEqual([`CONNECT 1.1.1.1:${port}`, `GET http://1.1.1.1:${plain}/x`]);
+});
+
+test("has the proxy dial the address that the caller has looked up", async () => {
+  const { cert, port } = await tlsServer();
+  await using proxy = await startForwardProxy();
+  const wayOut = new WayOut({ httpsProxy: proxy.url, authorities: [cert] });
+  const agents = wayOut.createAgents({});
+  onTestFinished(() => agents.https.destroy());
+  const lookup: LookupFunction = (_host, { all }, callback) =>
+    all === true ? callback(null, [{ address: "1.1.1.1", family: 4 }]) : callback(null, "1.1.1.1", 4);
+  const request = wayOut.request(new URL(`https://0.0.0.0.nip.test:${port}/`), { lookup }, agents);
+  request.on("error", () => {}).end();
+  await expect.poll(() => proxy.asked).toEqual([`CONNECT 1.1.1.1:${port}`]);
+  request.destroy();
 });

@@ -64,7 +64,7 @@ export class WayOut {
     if (target.protocol === "https:") return httpsRequest(target, { ...options, agent: agents.https });
     const proxy = this.proxyFor(target);
     if (proxy === undefined) return httpRequest(target, { ...options, agent: agents.http });
-    const headers = { ...options.headers, host: target.host, ...authorization(proxy) };
+    const headers = { host: target.host, ...options.headers, ...authorization(proxy) };
     const { lookup: _ours, ...rest } = options;
     const path = `${target.origin}${target.pathname}${target.search}`;
     return httpRequest({ ...rest, ...address(proxy), path, headers, agent: agents.http });
@@ -121,12 +121,27 @@ class TunnelingAgent extends TlsAgent {
     const port = String(options.port ?? 443);
     const proxy = this.#wayOut.proxyFor({ protocol: "https:", hostname, port });
     if (proxy === undefined) return super.createConnection(options, callback);
-    openThroughProxy(proxy, `${isIPv6(hostname) ? `[${hostname}]` : hostname}:${port}`).then(
-      (socket) => callback?.(null, super.createConnection({ ...options, socket } as RequestOptions)!),
-      (error: Error) => callback?.(error, undefined as never),
-    );
+    // Where an address was looked up and checked, the proxy is not asked to look the name up again.
+    lookUp(options, hostname)
+      .then((place) => openThroughProxy(proxy, authority(place, port)))
+      .then(
+        (socket) => callback?.(null, super.createConnection({ ...options, socket } as RequestOptions)!),
+        (error: Error) => callback?.(error, undefined as never),
+      );
     return undefined;
   }
+}
+
+/** Returns the address that the caller wants for the name; without its wish, the name. */
+function lookUp({ lookup }: RequestOptions, hostname: string): Promise<string> {
+  if (lookup === undefined) return Promise.resolve(hostname);
+  return new Promise((resolve, reject) => {
+    lookup(hostname, {}, (error, found) => (error === null ? resolve(String(found)) : reject(error)));
+  });
+}
+
+function authority(host: string, port: string): string {
+  return `${isIPv6(host) ? `[${host}]` : host}:${port}`;
 }
 
 function address({ hostname, port }: URL): { host: string; port: number } {

@@ -14,6 +14,9 @@ import { agentError, connectionLost } from "./agent-error.ts";
 /** Most bytes in one message, as the proto says. */
 const CHUNK_BYTES = 64 * 1024;
 
+/** How long an agent may take to end the call of a connection that was cut. */
+const CUT_MS = 5000;
+
 type Request = MessageInitShape<typeof TunnelRequestSchema>;
 
 export interface TunnelOptions {
@@ -63,6 +66,7 @@ export class TunnelDuplex extends Duplex {
   #written: (() => void) | undefined;
   #resume = () => {};
   #giveUp = () => {};
+  #cutOff = () => {};
 
   constructor(options: TunnelOptions) {
     super({ allowHalfOpen: true, readableHighWaterMark: CHUNK_BYTES, writableHighWaterMark: CHUNK_BYTES });
@@ -135,10 +139,8 @@ export class TunnelDuplex extends Duplex {
     if (!(this.#endWritten && this.#endReceived)) {
       this.#cut = true;
       // The agent is told by a call that goes on, or sees that there is none.
-      if (this.#call?.resumable !== true) {
-        this.#call?.abort.abort();
-        this.#finish();
-      }
+      if (this.#call?.resumable === true) this.#cutOff = afterRunning(CUT_MS, () => this.#end());
+      else this.#end();
     }
     this.#call?.wake();
     this.#resume();
@@ -224,11 +226,17 @@ export class TunnelDuplex extends Duplex {
     });
   }
 
+  #end(): void {
+    this.#call?.abort.abort();
+    this.#finish();
+  }
+
   #finish(): void {
     if (this.#over) return;
     this.#over = true;
     this.#call = undefined;
     this.#giveUp();
+    this.#cutOff();
     this.#forgetRoom();
     this.#in.clear();
     this.#options.onOver();

@@ -1,5 +1,5 @@
 import { createClient, createRouterTransport } from "@connectrpc/connect";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { AgentService } from "../../proto/index.ts";
 import { Tunnels } from "./tunnels.ts";
 
@@ -44,4 +44,15 @@ test("no more connections are carried at a time than an honest agent has", () =>
   const { open } = lyingAgent();
   const taken = Array.from({ length: 2_000 }, (_, index) => open(`${index}`)).filter((each) => each !== undefined);
   expect(taken).toHaveLength(512);
+});
+
+test("a destroyed connection that the agent never answered is forgotten, and its call ends", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { seen, tunnels, client, options, open } = lyingAgent();
+  for (let index = 0; index < 20; index++) open(`${index}`)!.destroy();
+  await vi.waitFor(() => expect(seen.live).toBe(20));
+  await vi.advanceTimersByTimeAsync(10_000);
+  await vi.waitFor(() => expect(seen.live).toBe(0));
+  expect(tunnels.resume(client, options)).toEqual([]);
 });

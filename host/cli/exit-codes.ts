@@ -13,6 +13,7 @@ export function exitCodeOf(error: AppError): number {
     case "FAILED_PRECONDITION":
     case "UNAVAILABLE":
     case "UNAUTHENTICATED":
+    case "PERMISSION_DENIED":
       return EXIT.environment;
     default:
       return EXIT.sessionFailed;

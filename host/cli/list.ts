@@ -1,6 +1,6 @@
 import type { Session } from "../../proto/index.ts";
 import { sessionEntry } from "../present/session-entry.ts";
-import { wrap } from "../present/indent.ts";
+import { UNKNOWN_COLUMNS, wrap } from "../present/indent.ts";
 import { oneLine } from "../present/plain-text.ts";
 import { clock, styleOf } from "../present/status-line.ts";
 import { stateName } from "../present/session-summary.ts";
@@ -47,7 +47,7 @@ export async function listCommand(
 function printTable(sessions: readonly Session[], { stdout, env }: CommandIo): void {
   if (sessions.length === 0) return void stdout.write("No sessions.\n");
   const paint = painterFor(stdout, env);
-  const width = stdout.isTTY === true ? (stdout.columns ?? 80) : Infinity;
+  const width = stdout.isTTY === true ? stdout.columns || UNKNOWN_COLUMNS : Infinity;
   const entries = sessions.map(sessionEntry);
   const endings = entries.map(({ ended_by: by }) => (by === undefined ? "" : oneLine(by, MAX_ENDING_LENGTH)));
   const longest = Math.max(...endings.map(({ length }) => length));

@@ -1,14 +1,16 @@
 /** From here on characters may be two columns wide; one that is counted too wide only ends its line early. */
 const FIRST_WIDE = 0x1100;
 const TAB_COLUMNS = 8;
+/** As terminals are where they do not say. */
+export const UNKNOWN_COLUMNS = 80;
 
 /**
  * Indents every line of a text. A line that is wider than `columns` goes on below itself: a terminal would let it go on
- * at its margin, where the host's own rows begin.
+ * at its margin, where the host's own rows begin. A terminal that says it has no columns does not know how many.
  */
 export function indent(text: string, by: number, columns = Infinity): string {
   const lead = " ".repeat(by);
-  return wrap(text, columns - by)
+  return wrap(text, (columns || UNKNOWN_COLUMNS) - by)
     .map((line) => (line === "" ? line : lead + line))
     .join("\n");
 }

@@ -1,7 +1,7 @@
 import { hang, indent } from "./indent.ts";
 import { plainText } from "./plain-text.ts";
 import { plural } from "./plural.ts";
-import type { SessionSummary } from "./session-summary.ts";
+import { extent, type SessionSummary } from "./session-summary.ts";
 import type { Output } from "./terminal.ts";
 import { usageText } from "./usage-text.ts";
 import { isPatchWithheld } from "./withheld-patch.ts";
@@ -29,7 +29,7 @@ function printOutcome(summary: SessionSummary, out: Output): void {
   if (summary.no_answer !== undefined) out.write(`${summary.no_answer}\n\n`);
   if (summary.result !== "") out.write(`${indent(summary.result, 2, columns)}\n\n`);
   for (const change of summary.changes) {
-    const line = `${change.kind.padEnd(8)} ${change.path}  +${change.added_lines} -${change.deleted_lines}`;
+    const line = `${change.kind.padEnd(8)} ${change.path}  ${extent(change)}`;
     out.write(`${indent(line, 2, columns)}\n`);
   }
   if (summary.changes.length > 0) out.write("\n");

@@ -4,6 +4,7 @@ import { Plain, Screen } from "../../test/support/screen.ts";
 import {
   emptySession,
   FailureSchema,
+  FileChange_Kind,
   FileChangeSchema,
   QuestionAskedSchema,
   SessionEventSchema,
@@ -80,4 +81,17 @@ test("a question cannot imitate the command that answers it", () => {
   printSession(progress.session, summary, { stdout, env: {} });
   const commands = stdout.text.split("\n").filter((line) => line.trimStart().startsWith("claudecluster"));
   expect(commands).toEqual(["    claudecluster answer ses_1 …"]);
+});
+
+test("a terminal that says it has no columns gets whole lines, and a binary file is called one", () => {
+  const session = failedSession();
+  session.result!.finalText = "an answer of some words";
+  session.result!.changes = [
+    create(FileChangeSchema, { path: "bin.dat", kind: FileChange_Kind.ADDED, binary: true, sizeBytes: 3n }),
+  ];
+  const screen = new Screen();
+  Object.assign(screen, { columns: 0 });
+  printSession(session, summarizeSession(session, new Uint8Array()), { stdout: screen, env: { NO_COLOR: "1" } });
+  expect(screen.lines).toContain("  an answer of some words");
+  expect(screen.lines).toContain("  added    bin.dat  binary");
 });

@@ -3,7 +3,7 @@ import { hang, indent } from "./indent.ts";
 import { decideWith } from "./next-step.ts";
 import { oneLine, plainText } from "./plain-text.ts";
 import { sessionEntry } from "./session-entry.ts";
-import type { SessionSummary } from "./session-summary.ts";
+import { extent, type SessionSummary } from "./session-summary.ts";
 import { clock, styleOf } from "./status-line.ts";
 import type { WaitingFor } from "./waiting-for.ts";
 import { type Output, painterFor } from "./terminal.ts";
@@ -56,9 +56,7 @@ export function printSession(
   section("progress", (summary.recent_progress ?? []).join("\n"));
   section("no answer", summary.no_answer ?? "");
   section("answer", summary.result);
-  const files = summary.changes.map(
-    ({ kind, path, added_lines: added, deleted_lines: deleted }) => `${kind.padEnd(8)} ${path}  +${added} -${deleted}`,
-  );
+  const files = summary.changes.map((change) => `${change.kind.padEnd(8)} ${change.path}  ${extent(change)}`);
   if (summary.change_count > files.length) files.push(`and ${summary.change_count - files.length} more`);
   section("changes", files.join("\n"));
   section("patch", (summary.patch_notes ?? []).join("\n"));

@@ -229,3 +229,10 @@ function egressText({ mode, allowedDestinations }: EgressSpec): string {
   const own = mode === EgressSpec_Mode.UNSPECIFIED ? EgressSpec_Mode.LISTED : mode;
   return oneLine([enumName(EgressSpec_Mode[own]), ...allowedDestinations].join(" "));
 }
+
+/** Says how much of a file has changed. */
+export function extent(
+  change: Pick<SessionSummary["changes"][number], "binary" | "added_lines" | "deleted_lines">,
+): string {
+  return change.binary === true ? "binary" : `+${change.added_lines} -${change.deleted_lines}`;
+}

@@ -31,6 +31,8 @@ export const TIMEOUTS = {
    * git does not compute, and five times as much in all.
    */
   collectMs: 60_000,
+  /** For the scan after a turn, counted in the same way: what it would have told then comes later. */
+  tellChangesMs: 10_000,
   /** All of an agent's shutdown: docker stop kills after 10 s. */
   shutdownMs: 9_000,
   /** The part of it that Claude gets; the rest is for the changes. */

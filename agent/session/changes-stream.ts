@@ -3,6 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import type { Logger } from "../log.ts";
 import { ChangesUpdatedSchema, type EventBody, type FileChange, FilePatchedSchema } from "../../proto/index.ts";
 import type { Scan } from "../git/live-changes.ts";
+import { TurnTaking } from "../git/turn-taking.ts";
 import type { Workspace } from "../git/workspace.ts";
 import { rest, within } from "../wait.ts";
 import { cutChanges } from "./session-result.ts";
@@ -37,6 +38,8 @@ export interface ChangesStreamOptions {
 export class ChangesStream {
   readonly #options: ChangesStreamOptions;
   readonly #stopping = new AbortController();
+  /** What one look finds is told before the next one begins. */
+  readonly #turns = new TurnTaking();
   readonly #readingToolUses = new Set<string>();
   #running: Promise<unknown> = Promise.resolve();
   #dirty = false;
@@ -78,13 +81,15 @@ export class ChangesStream {
     await this.#running;
   }
 
-  /** Scans everything now and emits what is new. Throws what the workspace throws. */
-  async scan({ signal }: { signal: AbortSignal }): Promise<void> {
-    for (let more = true; more;) {
-      const scan = await this.#options.workspace.scan({ signal });
-      await this.#emitScan(scan);
-      more = scan.more && scan.delta.length > 0;
-    }
+  /** Scans everything now and emits what is new. Waits for looks under way. Throws what the workspace throws. */
+  scan({ signal }: { signal: AbortSignal }): Promise<void> {
+    return this.#turns.run(signal, async () => {
+      for (let more = true; more;) {
+        const scan = await this.#options.workspace.scan({ signal });
+        await this.#emitScan(scan);
+        more = scan.more && scan.delta.length > 0;
+      }
+    });
   }
 
   async #emitScan(scan: Scan): Promise<void> {
@@ -128,12 +133,14 @@ export class ChangesStream {
   /** Looks at what was touched, and scans everything if that is due and was not done so lately. */
   async #look(signal: AbortSignal): Promise<void> {
     const mayScan = performance.now() >= this.#scanFromMs;
-    await this.#timed(async () => {
-      const look = await this.#options.workspace.look({ mayScan, signal });
-      this.#scanIsDue = look.wholeIsDue;
-      await this.#emitScan(look);
-      return look.whole;
-    });
+    await this.#turns.run(signal, () =>
+      this.#timed(async () => {
+        const look = await this.#options.workspace.look({ mayScan, signal });
+        this.#scanIsDue = look.wholeIsDue;
+        await this.#emitScan(look);
+        return look.whole;
+      }),
+    );
     if (!this.#scanIsDue || !mayScan) return;
     await this.#timed(async () => {
       await this.scan({ signal });

@@ -120,6 +120,25 @@ test("nothing changes any more once the changes are collected", async () => {
   expect(Buffer.concat(chunks)).toEqual(patch);
 });
 
+test("a session that says it is idle has told what its turn changed", async () => {
+  await start(
+    [
+      ["file", { path: "a.txt", text: "a\n" }],
+      ["result", "done"],
+    ],
+    { idleMs: 10_000 },
+  );
+  await using owner = attach(connection);
+  await expect.poll(() => idleAt(owner)).toBeGreaterThan(0);
+  const told = owner.events.slice(0, idleAt(owner)).findLast(({ event }) => event.case === "changesUpdated");
+  expect(told?.event.value).toMatchObject({ changeCount: 1, changes: [{ path: "a.txt" }] });
+});
+
+/** Where among the events the session says that it is idle; -1 if it has not. */
+function idleAt({ events }: Attached): number {
+  return events.findIndex(({ event }) => event.case === "stateChanged" && event.value.state === State.IDLE);
+}
+
 test("a message that a Claude left unanswered when it went is a failure", async () => {
   await start(
     [

@@ -100,6 +100,7 @@ export class AgentSession {
       emit: (event) => this.#emit(event),
       enterState: (state) => this.#record.enterState(state),
       endReason: () => this.#endReason,
+      changesTold: (signal) => this.#tellChanges(signal),
       onHopeless: (failure) => this.#end({ kind: "failed", failure }),
     });
     this.#record.enterState(State.PREPARING);
@@ -292,6 +293,20 @@ export class AgentSession {
     return conversation;
   }
 
+  /** Tells what has changed so far. What cannot be read now is told later, or with the result. */
+  async #tellChanges(signal: AbortSignal): Promise<void> {
+    const late = new AbortController();
+    const patience = { ms: this.#options.timeouts.tellChangesMs, progress: childrenCpuTicks };
+    const cancel = afterPatience(patience, () => late.abort());
+    try {
+      await this.#changes?.scan({ signal: AbortSignal.any([signal, late.signal]) });
+    } catch (error) {
+      if (!signal.aborted) this.#logger.warn({ err: error }, "scanning the workspace after a turn failed");
+    } finally {
+      cancel();
+    }
+  }
+
   async #endClaude(): Promise<ClaudeExit | undefined> {
     const conversation = this.#conversation;
     if (conversation === undefined) return undefined;
@@ -371,7 +386,7 @@ export class AgentSession {
 
   #timeOut(): void {
     // No turn can end in time any more; the one before has.
-    if (this.#record.state === State.IDLE) this.#turns.endIdling();
+    if (this.#turns.count > 0 && !this.#turns.running) this.#turns.endIdling();
     else this.#end({ kind: "timedOut", timeoutMs: this.#timeoutMs });
   }
 

@@ -22,6 +22,8 @@ export interface TurnsOptions {
   enterState(state: State): void;
   /** Why the session is being ended. Undefined: it is not. */
   endReason(): EndReason | undefined;
+  /** Resolves when what the last turn changed has been told. Never rejects; ends early when the signal aborts. */
+  changesTold(signal: AbortSignal): Promise<void>;
   /** A turn has ended in a way that lets no other turn succeed. */
   onHopeless(failure: Failure): void;
 }
@@ -129,9 +131,16 @@ export class Turns {
 
   /** Waits as IDLE for a message, as long as the session allows. */
   async #nextMessage(over: AbortSignal): Promise<QueuedMessage | undefined> {
-    const { messages, spec, enterState } = this.#options;
+    const { messages, spec, enterState, changesTold } = this.#options;
     const idleMs = spec.idleTimeout === undefined ? 0 : durationMs(spec.idleTimeout);
     if (idleMs === 0 || this.#idleOver.signal.aborted || this.#count === spec.maxTurnCount) return undefined;
+    // Whoever waits for the state looks at the changes next.
+    const early = new AbortController();
+    const soon = AbortSignal.any([over, this.#idleOver.signal, early.signal]);
+    await Promise.race([changesTold(soon), messages.filled(soon)]);
+    early.abort();
+    if (over.aborted) return undefined;
+    if (this.#idleOver.signal.aborted || messages.length > 0) return messages.take();
     enterState(State.IDLE);
     const timer = setTimeout(() => this.#idleOver.abort(), idleMs);
     await messages.filled(AbortSignal.any([over, this.#idleOver.signal]));

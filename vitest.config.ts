@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { defineConfig } from "vitest/config";
 
-// What docker/setup/newer-engine.mjs needs, and what it takes to start an engine.
+// What test/setup/newer-engine.mjs needs, and what it takes to start an engine.
 const CAN_START_ENGINE = process.platform === "linux" && process.getuid?.() === 0 && existsSync("/usr/bin/apt-get");
 
 /** Their files wait for containers most of the time, and two at once leave each other time enough. */

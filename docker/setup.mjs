@@ -14,10 +14,8 @@ import { bundle } from "./setup/bundle.mjs";
 import { engine } from "./setup/engine.mjs";
 import { withLock } from "./setup/lock.mjs";
 import { main } from "./setup/main.mjs";
-import { newerEngine } from "./setup/newer-engine.mjs";
 import { npmCi } from "./setup/npm-ci.mjs";
 import { say, seconds, SetupError } from "./setup/say.mjs";
-import { testTools } from "./setup/test-tools.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const QUICK_MS = 3000;
@@ -32,6 +30,9 @@ export async function setup({ test = false, root = ROOT } = {}) {
     await agentImage(root);
     if (test) {
       await hostImage(root);
+      // Not in the package, as the tests are not.
+      const { testTools } = await import("../test/setup/test-tools.mjs");
+      const { newerEngine } = await import("../test/setup/newer-engine.mjs");
       await testTools();
       // Only root can start it, and only then its tests are part of the suite.
       if (canInstall()) await newerEngine();

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { hashPaths } from "./hash.mjs";
 import { environment, readStamp } from "./npm-ci.mjs";
@@ -19,12 +19,10 @@ export async function bundle(root) {
   writeFileSync(join(root, STAMP), wanted);
 }
 
-// Besides the source folders: the compiler's settings, and the files that the build script names.
+// Besides the source folders: what builds, and the compiler's settings.
 function sources(root) {
-  const script = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).scripts?.build ?? "";
-  const named = script.split(/\s+/).filter((word) => /\.[cm]?[jt]s$/.test(word));
   const settings = readdirSync(root)
     .filter((name) => /^tsconfig.*\.json$/.test(name))
     .sort();
-  return ["agent", "host", "proto", "package.json", "package-lock.json", ...settings, ...named];
+  return ["agent", "host", "proto", "docker/build.mjs", "package.json", "package-lock.json", ...settings];
 }

@@ -11,7 +11,7 @@ import { runningProcesses } from "../support/processes.ts";
 
 const execFileAsync = promisify(execFile);
 const ANSWER_MS = 60_000;
-const FETCH = fileURLToPath(new URL("../../docker/setup/newer-engine.mjs", import.meta.url));
+const FETCH = fileURLToPath(new URL("../../test/setup/newer-engine.mjs", import.meta.url));
 
 /** A Docker engine of our own, that may be killed: other roots and another socket than the machine's. */
 export interface SecondEngine extends AsyncDisposable {

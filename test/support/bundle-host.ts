@@ -1,8 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { bundleProgram } from "../../docker/build.mjs";
 
 /** The program of these sources, as a file that starts quickly. */
 export interface BundledHost extends AsyncDisposable {
@@ -14,18 +13,7 @@ export interface BundledHost extends AsyncDisposable {
 export async function bundleHost(options: { version: string }): Promise<BundledHost> {
   const directory = await mkdtemp(join(tmpdir(), "claudecluster-bundle-"));
   const outfile = join(directory, "claudecluster.mjs");
-  await build({
-    entryPoints: [fileURLToPath(new URL("../../host/main.ts", import.meta.url))],
-    bundle: true,
-    platform: "node",
-    target: "node22",
-    format: "esm",
-    outfile,
-    logLevel: "error",
-    banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
-    define: { "process.env.CLAUDECLUSTER_VERSION": JSON.stringify(options.version) },
-    external: ["ssh2", "cpu-features"],
-  });
+  await bundleProgram({ entry: "host/main.ts", outfile, version: options.version });
   return {
     command: [process.execPath, outfile],
     [Symbol.asyncDispose]: () => rm(directory, { recursive: true }),

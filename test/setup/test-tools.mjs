@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
-import { aptInstall, canInstall, onPath } from "./apt.mjs";
-import { ask } from "./run.mjs";
-import { SetupError } from "./say.mjs";
+import { aptInstall, canInstall, onPath } from "../../docker/setup/apt.mjs";
+import { ask } from "../../docker/setup/run.mjs";
+import { SetupError } from "../../docker/setup/say.mjs";
 
 const HAS_GRPC =
   'import importlib.util as u, sys; sys.exit(not (u.find_spec("grpc") and u.find_spec("google.protobuf")))';

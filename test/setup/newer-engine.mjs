@@ -1,4 +1,4 @@
-// node docker/setup/newer-engine.mjs
+// node test/setup/newer-engine.mjs
 //
 // A Docker engine that is newer than Debian 12's, for the tests: Debian 13's, unpacked into a directory of this user's and
 // not installed. Prints that directory, and fetches it first where it is missing. Needs root on Debian, Ubuntu or a relative.
@@ -15,14 +15,14 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { debianMirror } from "../base/debian-mirror.mjs";
-import { aptInstall, onPath } from "./apt.mjs";
-import { hashPaths } from "./hash.mjs";
-import { withLock } from "./lock.mjs";
-import { main } from "./main.mjs";
-import { ask, work } from "./run.mjs";
-import { SetupError, say } from "./say.mjs";
-import { stateDirectory, withDirectory } from "./state.mjs";
+import { debianMirror } from "../../docker/base/debian-mirror.mjs";
+import { aptInstall, onPath } from "../../docker/setup/apt.mjs";
+import { hashPaths } from "../../docker/setup/hash.mjs";
+import { withLock } from "../../docker/setup/lock.mjs";
+import { main } from "../../docker/setup/main.mjs";
+import { ask, work } from "../../docker/setup/run.mjs";
+import { SetupError, say } from "../../docker/setup/say.mjs";
+import { stateDirectory, withDirectory } from "../../docker/setup/state.mjs";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const SUITE = "trixie";
@@ -34,7 +34,7 @@ const PACKAGES = ["docker.io", "containerd", "runc", "tini", "libc6", "libseccom
 export async function newerEngine() {
   const directory = join(stateDirectory(), "newer-engine");
   const marker = join(directory, "recipe");
-  const recipe = hashPaths(ROOT, ["docker/setup/newer-engine.mjs"]);
+  const recipe = hashPaths(ROOT, ["test/setup/newer-engine.mjs"]);
   if (existsSync(marker) && readFileSync(marker, "utf8") === recipe) return directory;
   await tools();
   say(`fetching Docker of Debian's ${SUITE}, for the tests only`);

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Duplex } from "node:stream";
 import type { Logger } from "./log.ts";
-import { AgentService, AppError } from "../proto/index.ts";
+import { AgentService, AppError, type ErrorReason } from "../proto/index.ts";
 import type { AgentCore } from "./agent-core.ts";
 import type { AgentConfig } from "./config.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
@@ -158,6 +158,6 @@ export async function createAgent(config: AgentConfig, options: AgentOptions): P
   };
 }
 
-function replaced(reason: string, message: string): AppError {
+function replaced(reason: ErrorReason, message: string): AppError {
   return new AppError(reason, message, { kind: "ABORTED" });
 }

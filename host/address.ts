@@ -25,7 +25,6 @@ export function listenError(address: string, cause: NodeJS.ErrnoException): AppE
     "Take another address.",
   ];
   return new AppError("LISTEN_FAILED", `Cannot listen on ${address}: ${why}.`, {
-    kind: "FAILED_PRECONDITION",
     help,
     metadata: { address },
     cause,
@@ -38,7 +37,6 @@ export function parseAddress(address: string): { hostname: string; port: number 
   const port = Number(match?.[2]);
   if (match !== null && port <= 65535) return { hostname: match[1]!.replace(/^\[|\]$/g, ""), port };
   throw new AppError("ADDRESS_INVALID", `"${address}" is not an address to listen on.`, {
-    kind: "INVALID_ARGUMENT",
     help: "Use host:port, such as 127.0.0.1:8811.",
   });
 }

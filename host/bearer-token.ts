@@ -13,14 +13,12 @@ export async function readToken(path: string): Promise<string> {
     token = (await readFile(path, "utf8")).trim();
   } catch (error) {
     throw new AppError("TOKEN_FILE_UNREADABLE", `The token file ${path} cannot be read: ${readProblem(error)}.`, {
-      kind: "FAILED_PRECONDITION",
       help: "Make one that only you can read: openssl rand -hex 32.",
       cause: error,
     });
   }
   if (token.length >= MIN_TOKEN_LENGTH) return token;
   throw new AppError("TOKEN_TOO_SHORT", `The token in ${path} has fewer than ${MIN_TOKEN_LENGTH} characters.`, {
-    kind: "FAILED_PRECONDITION",
     help: "Make a new one: openssl rand -hex 32.",
   });
 }

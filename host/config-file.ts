@@ -76,7 +76,6 @@ export function readConfigFile(configDirectory: string): ConfigFile {
   const parsed = fileSchema.safeParse(parseJson(path, read.text));
   if (!parsed.success) {
     throw new AppError("CONFIG_INVALID", `${path}: ${parsed.error.issues.map(describeIssue).join("; ")}.`, {
-      kind: "FAILED_PRECONDITION",
       help: "The README lists its entries.",
       metadata: { path },
     });
@@ -122,7 +121,6 @@ const NOT_A_FILE = "Move it away, and write the configuration as a file.";
 
 function unreadable(path: string, why: string, help: string, cause?: unknown): AppError {
   return new AppError("CONFIG_UNREADABLE", `${path} cannot be read: ${why}.`, {
-    kind: "FAILED_PRECONDITION",
     help,
     metadata: { path },
     cause,
@@ -131,7 +129,6 @@ function unreadable(path: string, why: string, help: string, cause?: unknown): A
 
 function unsafe(path: string, what: string, command = `chmod 600 ${path}`): AppError {
   return new AppError("CONFIG_UNSAFE", `${path} ${what}.`, {
-    kind: "FAILED_PRECONDITION",
     help: `Make it yours alone: ${command}`,
     metadata: { path },
   });
@@ -143,7 +140,6 @@ function parseJson(path: string, text: string): unknown {
   } catch {
     // The parser's message repeats parts of the text.
     throw new AppError("CONFIG_INVALID", `${path} is not JSON: line ${jsonErrorLine(text)} is wrong.`, {
-      kind: "FAILED_PRECONDITION",
       help: "Names and texts stand in double quotes, a comma between two entries and none behind the last; no comments.",
       metadata: { path },
     });

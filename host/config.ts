@@ -124,7 +124,6 @@ function readNumber(env: NodeJS.ProcessEnv, name: string, { min }: { min: number
   const value = Number(text);
   if (Number.isFinite(value) && value >= min) return value;
   throw new AppError("NUMBER_INVALID", `${name} is "${cutChars(text, 40)}".`, {
-    kind: "FAILED_PRECONDITION",
     help: `Use a number from ${min}.`,
   });
 }
@@ -142,7 +141,6 @@ function readPushRefs(refs: readonly string[]): string[] {
   const wrong = refs.find((ref) => !/^refs\/[\x21-\x7e]+$/.test(ref) || ref.slice(0, -1).includes("*"));
   if (wrong === undefined) return [...refs];
   throw new AppError("PUSH_REF_INVALID", `git_push_refs holds "${cutChars(wrong, 100)}".`, {
-    kind: "FAILED_PRECONDITION",
     help: 'Use whole refs such as "refs/heads/claude/*"; "*" may stand at the end.',
   });
 }
@@ -153,7 +151,6 @@ function readEgressMode(text: string): EgressConfig["mode"] {
   const mode = EGRESS_MODES.find((known) => known === text);
   if (mode !== undefined) return mode;
   throw new AppError("EGRESS_INVALID", `"${cutChars(text, 40)}" (CLAUDECLUSTER_EGRESS, egress) is unknown.`, {
-    kind: "FAILED_PRECONDITION",
     help: `Use one of ${EGRESS_MODES.join(", ")}.`,
   });
 }
@@ -163,7 +160,6 @@ const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"];
 function readLogLevel(level: string): string {
   if (LOG_LEVELS.includes(level)) return level;
   throw new AppError("LOG_LEVEL_INVALID", `CLAUDECLUSTER_LOG_LEVEL is "${cutChars(level, 40)}".`, {
-    kind: "FAILED_PRECONDITION",
     help: `Use one of ${LOG_LEVELS.join(", ")}.`,
   });
 }
@@ -194,7 +190,6 @@ function readSecret(env: NodeJS.ProcessEnv, name: string): string | undefined {
       "CREDENTIAL_UNREADABLE",
       `${name}_FILE names ${path}, which cannot be read: ${readProblem(error)}.`,
       {
-        kind: "FAILED_PRECONDITION",
         help: "Make the file, readable by this user only.",
         cause: error,
       },
@@ -202,7 +197,6 @@ function readSecret(env: NodeJS.ProcessEnv, name: string): string | undefined {
   }
   if (text.trim() !== "") return text;
   throw new AppError("CREDENTIAL_EMPTY", `${name}_FILE names ${path}, which is empty.`, {
-    kind: "FAILED_PRECONDITION",
     help: "Write the credential into it, or unset the variable.",
   });
 }
@@ -216,7 +210,6 @@ export function readEndpoint(value: string | undefined): URL {
       "ENDPOINT_INVALID",
       "The model's endpoint (ANTHROPIC_BASE_URL, base_url) is not an http(s) URL without credentials.",
       {
-        kind: "FAILED_PRECONDITION",
         help: "Use one such as https://api.anthropic.com.",
       },
     );
@@ -224,7 +217,6 @@ export function readEndpoint(value: string | undefined): URL {
   const provider = OTHER_PROVIDERS.find(([host]) => host.test(url.hostname))?.[1];
   if (provider !== undefined) {
     throw new AppError("PROVIDER_UNSUPPORTED", `The model's endpoint ${url.hostname} is one of ${provider}.`, {
-      kind: "FAILED_PRECONDITION",
       help: "ClaudeCluster speaks the Anthropic Messages API only: use that, or a gateway that speaks it and reaches the provider.",
     });
   }
@@ -247,7 +239,6 @@ function readAllowList(given: readonly string[]): string[] {
       "EGRESS_INVALID",
       `The list of allowed hosts (egress_allow, egress_private, or their variables) holds "${cutChars(entry, 100)}".`,
       {
-        kind: "FAILED_PRECONDITION",
         help: "Use exact host:port entries.",
       },
     );

@@ -82,7 +82,6 @@ export class ConfiguredCredential implements CredentialSource {
 
 function changed(endpoint: URL): AppError {
   return new AppError("CONFIG_CHANGED", `The model's endpoint in config.json is no longer ${endpoint.host}.`, {
-    kind: "FAILED_PRECONDITION",
     help: "End the host, so that the next one takes it: claudecluster shutdown. Its sessions go on.",
   });
 }

@@ -36,7 +36,6 @@ function failed(program: string, { code, killed }: { code?: unknown; killed?: bo
           ? `it took longer than ${TIMEOUT_MS / 1000} s`
           : `exit code ${String(code)}`;
   return new AppError("CREDENTIAL_HELPER_FAILED", `The credential helper ${program} failed: ${why}.`, {
-    kind: "FAILED_PRECONDITION",
     help: "Run it yourself to see what it says, or change `credential` in config.json.",
     metadata: { program },
   });

@@ -35,7 +35,6 @@ export function homeDirectory(env: NodeJS.ProcessEnv): string {
     return userInfo().homedir;
   } catch (error) {
     throw new AppError("HOME_UNKNOWN", "This user has no home directory: HOME is not set, and the system knows none.", {
-      kind: "FAILED_PRECONDITION",
       help: "Set HOME, or all of CLAUDECLUSTER_CONFIG_DIR, CLAUDECLUSTER_STATE_DIR and CLAUDECLUSTER_RUNTIME_DIR.",
       cause: error,
     });

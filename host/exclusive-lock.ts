@@ -71,7 +71,6 @@ function unusable(path: string, error: unknown): AppError {
     cure: "Remove it, since it holds nothing",
   };
   return new AppError("LOCK_UNUSABLE", `${path} cannot be used as a lock: ${why}.`, {
-    kind: "FAILED_PRECONDITION",
     help: `${cure}, or use other directories: CLAUDECLUSTER_STATE_DIR, CLAUDECLUSTER_RUNTIME_DIR.`,
     metadata: { path },
     cause: error,

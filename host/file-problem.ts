@@ -86,7 +86,6 @@ export function asExplainedError(error: unknown): AppError {
   const { path } = (error ?? {}) as NodeJS.ErrnoException;
   if (problem === undefined || path === undefined) return asAppError(error);
   return new AppError("FILE_UNUSABLE", `${path} cannot be used: ${problem.why}.`, {
-    kind: "FAILED_PRECONDITION",
     help: "`claudecluster doctor` says which directories are used, and how to have others.",
     metadata: { path },
     cause: error,

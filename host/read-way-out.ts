@@ -35,7 +35,6 @@ function readProxy(name: string, value: string | undefined): URL | undefined {
   if (url?.protocol === "http:" && url.hostname !== "") return url;
   const what = url === undefined ? "is no URL" : `is a proxy that is asked by ${url.protocol.slice(0, -1)}`;
   throw new AppError("PROXY_INVALID", `${name} (${name.toUpperCase()}) ${what}.`, {
-    kind: "FAILED_PRECONDITION",
     help: "Use the address of an HTTP proxy, such as http://proxy.example:3128.",
   });
 }
@@ -45,7 +44,6 @@ function readAuthorities(path: string): string {
   if (text !== undefined && isPem(text)) return text;
   const what = text === undefined ? "cannot be read" : "holds no certificate in PEM";
   throw new AppError("CA_UNREADABLE", `ca_file names ${path}, which ${what}.`, {
-    kind: "FAILED_PRECONDITION",
     help: "Name a file with the authorities of your network, as text (-----BEGIN CERTIFICATE-----).",
     metadata: { path },
   });

@@ -40,7 +40,6 @@ export function onStateFile<T>(path: string, act: () => T): T {
     const problem = fileProblem(error);
     if (problem === undefined) throw error;
     throw new AppError("STATE_FILE_UNUSABLE", `${path} cannot be written: ${problem.why}.`, {
-      kind: "FAILED_PRECONDITION",
       help: `${problem.cure}, ${ELSEWHERE}.`,
       metadata: { path },
       cause: error,
@@ -50,7 +49,6 @@ export function onStateFile<T>(path: string, act: () => T): T {
 
 function unusable(path: string, why: string, help: string, cause?: unknown): AppError {
   return new AppError("STATE_DIR_UNUSABLE", `The state directory ${path} cannot be used: ${why}.`, {
-    kind: "FAILED_PRECONDITION",
     help,
     metadata: { path },
     cause,
@@ -59,7 +57,6 @@ function unusable(path: string, why: string, help: string, cause?: unknown): App
 
 function unsafe(path: string, what: string, command: string): AppError {
   return new AppError("STATE_DIR_UNSAFE", `The state directory ${path} ${what}.`, {
-    kind: "FAILED_PRECONDITION",
     help: `Make it yours alone (${command}), ${ELSEWHERE}.`,
     metadata: { path },
   });

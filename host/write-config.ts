@@ -19,7 +19,6 @@ export function updateConfigFile(configDirectory: string, change: (config: Confi
     const problem = fileProblem(error);
     if (problem === undefined) throw error;
     throw new AppError("CONFIG_NOT_WRITABLE", `${path} cannot be written: ${problem.why}.`, {
-      kind: "FAILED_PRECONDITION",
       help: `${problem.cure}, or set CLAUDECLUSTER_CONFIG_DIR to another directory.`,
       metadata: { path },
       cause: error,

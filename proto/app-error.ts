@@ -1,23 +1,9 @@
 import { create } from "@bufbuild/protobuf";
+import { ERROR_REASONS, type ErrorKind, type ErrorReason } from "./error-reasons.ts";
 import { type ErrorInfo, ErrorInfoSchema } from "./gen/claudecluster/error/v1alpha1/error_info_pb.ts";
 
-/** How an error is told to a caller; the names of the gRPC codes that are used for it. */
-export type ErrorKind =
-  | "INVALID_ARGUMENT"
-  | "FAILED_PRECONDITION"
-  | "NOT_FOUND"
-  | "ABORTED"
-  | "OUT_OF_RANGE"
-  | "RESOURCE_EXHAUSTED"
-  | "UNAVAILABLE"
-  | "UNAUTHENTICATED"
-  | "PERMISSION_DENIED"
-  | "DEADLINE_EXCEEDED"
-  | "CANCELED"
-  | "INTERNAL";
-
 export interface AppErrorOptions {
-  /** Default INTERNAL. */
+  /** Default: the reason's own. Another one where the same fault lies elsewhere, as in a setting and not in an argument. */
   kind?: ErrorKind;
   /** The dynamic values of the message, by name. Never a secret. */
   metadata?: Record<string, string>;
@@ -34,19 +20,27 @@ export interface AppErrorOptions {
  */
 export class AppError extends Error {
   override readonly name = "AppError";
-  readonly reason: string;
+  readonly reason: ErrorReason;
   readonly kind: ErrorKind;
   readonly metadata: Record<string, string>;
   readonly retryable: boolean;
   readonly help: string;
 
-  constructor(reason: string, message: string, options: AppErrorOptions = {}) {
+  constructor(reason: ErrorReason, message: string, options: AppErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.reason = reason;
-    this.kind = options.kind ?? "INTERNAL";
+    this.kind = options.kind ?? ERROR_REASONS[reason];
     this.metadata = options.metadata ?? {};
     this.retryable = options.retryable ?? false;
     this.help = options.help ?? "";
+  }
+
+  /** Returns an error that another program has sent. Its reason may be one that this version does not know. */
+  static received(
+    error: { reason: string; message: string; kind: ErrorKind } & Omit<AppErrorOptions, "kind">,
+  ): AppError {
+    const { reason, message, ...options } = error;
+    return new AppError(reason as ErrorReason, message, options);
   }
 
   /** Returns the error as it is sent beside a gRPC status. */

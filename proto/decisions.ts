@@ -1,4 +1,5 @@
 import { AppError } from "./app-error.ts";
+import type { ErrorReason } from "./error-reasons.ts";
 import type {
   PermissionRequested,
   QuestionAnswer,
@@ -109,9 +110,9 @@ export function checkAnswers(answers: readonly Pick<QuestionAnswer, "values">[],
   else if (bytes + 8 * values.length > ANSWER_BYTES) problem = `the answers have more than ${ANSWER_BYTES} bytes`;
   if (problem === undefined) return;
   const help = "Send one answer for each question, in their order, with at least one value each.";
-  throw new AppError("ANSWER_INVALID", `The answer does not fit: ${problem}.`, { kind: "INVALID_ARGUMENT", help });
+  throw new AppError("ANSWER_INVALID", `The answer does not fit: ${problem}.`, { help });
 }
 
-function refused(reason: string, message: string, help: string, metadata: Record<string, string> = {}): AppError {
+function refused(reason: ErrorReason, message: string, help: string, metadata: Record<string, string> = {}): AppError {
   return new AppError(reason, message, { kind: "FAILED_PRECONDITION", help, metadata });
 }

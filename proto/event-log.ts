@@ -125,14 +125,12 @@ export class EventLog {
     let after = options.afterSequence;
     if (after < 0 || after > this.lastSequence) {
       throw new AppError("SEQUENCE_UNKNOWN", `There is no event ${after}; the newest is ${this.lastSequence}.`, {
-        kind: "OUT_OF_RANGE",
         metadata: { after_sequence: String(after), last_sequence: String(this.lastSequence) },
       });
     }
     while (!signal.aborted) {
       if (after < this.#first - 1) {
         throw new AppError("EVENTS_DROPPED", `Events ${after + 1} to ${this.#first - 1} are not kept any more.`, {
-          kind: "OUT_OF_RANGE",
           metadata: { first_sequence: String(this.#first) },
           help: `Read them from the host, or start after ${this.#first - 1}.`,
         });

@@ -10,6 +10,7 @@ export * from "./app-error.ts";
 export * from "./budgets.ts";
 export * from "./cut.ts";
 export * from "./decisions.ts";
+export * from "./error-reasons.ts";
 export * from "./event-log.ts";
 export * from "./fold.ts";
 export * from "./patch-check.ts";

@@ -31,7 +31,6 @@ export function readRepositoryAddress(given: RepositoryAddress): RepositoryAddre
   const { host, hostname, origin } = url;
   if (url.password !== "" || (url.username !== "" && !SITES_WITH_ACCOUNT.has(hostname))) {
     throw new AppError("REPOSITORY_URI_CREDENTIALS", `The repository URI for ${host} holds credentials.`, {
-      kind: "INVALID_ARGUMENT",
       help: `Leave them out: nothing secret may enter a container. Use ${plain(url)}.`,
       metadata: { host },
     });
@@ -134,5 +133,5 @@ function plain(url: URL): string {
 }
 
 function invalid(message: string, help: string, metadata: Record<string, string> = {}): AppError {
-  return new AppError("REPOSITORY_URI_INVALID", message, { kind: "INVALID_ARGUMENT", help, metadata });
+  return new AppError("REPOSITORY_URI_INVALID", message, { help, metadata });
 }

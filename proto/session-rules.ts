@@ -1,6 +1,7 @@
 import { clone } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { AppError } from "./app-error.ts";
+import type { ErrorReason } from "./error-reasons.ts";
 import {
   type Budget,
   type SessionSpec,
@@ -37,7 +38,7 @@ const RESERVED_VARIABLES = new Set([
 ]);
 const RESERVED_PREFIXES = ["ANTHROPIC_", "CLAUDE_CODE_", "CLAUDECLUSTER_"];
 
-function invalid(reason: string, message: string, help: string, metadata: Record<string, string> = {}): AppError {
+function invalid(reason: ErrorReason, message: string, help: string, metadata: Record<string, string> = {}): AppError {
   return new AppError(reason, message, { kind: "INVALID_ARGUMENT", help, metadata });
 }
 

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { AppError, lastChars } from "../../proto/index.ts";
+import { AppError, type ErrorReason, lastChars } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import { run } from "../process/run.ts";
 
@@ -83,7 +83,7 @@ function childOf({ identity, path }: TranscriptPlace) {
   return { identity, env: { PATH: path, LC_ALL: "C" } };
 }
 
-function failed(reason: string, verb: string, stderr: string): AppError {
+function failed(reason: ErrorReason, verb: string, stderr: string): AppError {
   const said = lastChars(stderr.trim(), 500);
   return new AppError(reason, `Could not ${verb} the transcript of the conversation: ${said}.`, {
     metadata: { stderr: said },

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { cutText, type Failure, FailureSchema } from "../../proto/index.ts";
+import { cutText, type ErrorReason, type Failure, FailureSchema } from "../../proto/index.ts";
 import type { TurnEnd } from "./claude-result.ts";
 
 const TEXT_BYTES = 2048;
@@ -67,7 +67,7 @@ export function authenticationFailure(httpStatus: number): Failure {
 
 /** Builds a failure: what failed, with what, what to do. */
 export function failure(
-  reason: string,
+  reason: ErrorReason,
   message: string,
   { metadata = {}, help = "" }: { metadata?: Record<string, string>; help?: string } = {},
 ): Failure {

@@ -153,7 +153,6 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
     const help = "Name a branch, a tag of a commit, or a commit.";
     const metadata = { uri: redactUri(repository.uri), ref: repository.ref };
     throw new AppError("REF_NOT_A_COMMIT", `'${repository.ref}' of ${metadata.uri} is not a commit.`, {
-      kind: "FAILED_PRECONDITION",
       help,
       metadata,
     });
@@ -219,7 +218,6 @@ async function fetchRef(
   const said = lastLine(result.stderr);
   const metadata = { uri: redactUri(uri), ref: repository.ref, said };
   throw new AppError("REPOSITORY_FETCH_FAILED", `Could not fetch ${metadata.uri}: ${said}.`, {
-    kind: "UNAVAILABLE",
     retryable: true,
     help: "Try again; if it stays, check the repository with git fsck.",
     metadata,

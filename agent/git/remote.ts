@@ -70,7 +70,7 @@ export async function resolveRemoteRef(
 /** Returns the error for a ref that the remote does not have. */
 export function refNotFound(uri: string, ref: string, help: string): AppError {
   const message = `Could not clone ${redactUri(uri)} at '${ref}': there is no such branch, tag or commit.`;
-  return new AppError("REF_NOT_FOUND", message, { kind: "NOT_FOUND", help, metadata: { uri: redactUri(uri), ref } });
+  return new AppError("REF_NOT_FOUND", message, { help, metadata: { uri: redactUri(uri), ref } });
 }
 
 async function listRemote(
@@ -113,7 +113,6 @@ function remoteError(uri: string, answer: HttpAnswer | undefined, said: string):
   if (answer === undefined) {
     const help = "Check the host name and that the host's egress rules allow it.";
     return new AppError("REPOSITORY_UNREACHABLE", `${could} the server was not reached (${said}).`, {
-      kind: "UNAVAILABLE",
       retryable: true,
       help,
       metadata,
@@ -127,7 +126,6 @@ function remoteError(uri: string, answer: HttpAnswer | undefined, said: string):
       ? "Allow the host in the egress rules."
       : "Check the host name and port, and that the server is up.";
     return new AppError("REPOSITORY_UNREACHABLE", `${could} ${why} (status ${status} of the proxy).`, {
-      kind: "UNAVAILABLE",
       help,
       metadata,
     });
@@ -137,14 +135,12 @@ function remoteError(uri: string, answer: HttpAnswer | undefined, said: string):
     case 403:
     case 407:
       return new AppError("REPOSITORY_UNAUTHORIZED", `${could} the server wants credentials (status ${status}).`, {
-        kind: "UNAUTHENTICATED",
         help: "Check the spelling (private and missing repositories look alike) or give the host's broker a credential for it.",
         metadata,
       });
     case 404:
     case 410:
       return new AppError("REPOSITORY_NOT_FOUND", `${could} the server has no such repository (status ${status}).`, {
-        kind: "NOT_FOUND",
         help: "Check the URI.",
         metadata,
       });
@@ -152,7 +148,6 @@ function remoteError(uri: string, answer: HttpAnswer | undefined, said: string):
     case 502:
     case 504:
       return new AppError("REPOSITORY_UNREACHABLE", `${could} ${said}.`, {
-        kind: "UNAVAILABLE",
         retryable: !isRedirect(said),
         help: isRedirect(said)
           ? "Give the repository's own address."
@@ -162,7 +157,6 @@ function remoteError(uri: string, answer: HttpAnswer | undefined, said: string):
     case 200:
       if (isSlow(said)) {
         return new AppError("REPOSITORY_UNREACHABLE", `${could} the server began to answer and stopped (${said}).`, {
-          kind: "UNAVAILABLE",
           retryable: true,
           help: "Check that the server, and what is between, is well; try again later.",
           metadata,
@@ -171,13 +165,11 @@ function remoteError(uri: string, answer: HttpAnswer | undefined, said: string):
       // The proxy's own 200 to CONNECT and nothing after it: TLS failed, or the server hung up.
       if (fromProxy) break;
       return new AppError("REPOSITORY_INVALID", `${could} what answers there is not a git repository (${said}).`, {
-        kind: "FAILED_PRECONDITION",
         help: "Check the URI.",
         metadata,
       });
   }
   return new AppError("REPOSITORY_UNREACHABLE", `${could} the server failed (status ${status}: ${said}).`, {
-    kind: "UNAVAILABLE",
     retryable: true,
     help: "Try again later.",
     metadata,

@@ -42,7 +42,6 @@ export async function restorePatch(
   await throwIfFull([{ directory: workTree, use: "workTree" }], cause);
   const said = cause.metadata["said"] ?? "";
   throw new AppError("PATCH_NOT_APPLIED", `The changes of the session before could not be applied: ${said}.`, {
-    kind: "FAILED_PRECONDITION",
     cause,
     metadata: { base_commit_id: base.commitId, ...cause.metadata },
     help: "They fit the commit that the session before began with: let the repository's ref name that.",

@@ -54,7 +54,6 @@ async function throwIfThisIsFull({ directory, use, neededBytes }: Bounded, cause
   const memory = Math.ceil((1.1 * (needs ?? 2 * size)) / MEMORY_SHARES[use] / GIB);
   const wants = needs === undefined ? "more is needed" : `about ${amount(needs)} are needed`;
   throw new AppError("WORKSPACE_FULL", `There is no room left in ${directory}: it has ${amount(size)}, ${wants}.`, {
-    kind: "RESOURCE_EXHAUSTED",
     help: `Give the session more memory: ${memory}g (--memory ${memory}g). Half of it is for files, a quarter for what is fetched; less history takes less.`,
     metadata: {
       directory,

@@ -71,7 +71,6 @@ export async function makeSessionRepository(
     "REPOSITORY_INVALID",
     `Could not check out ${base.commitId} of ${uri}: ${cause.metadata["said"] ?? ""}.`,
     {
-      kind: "FAILED_PRECONDITION",
       help,
       cause,
       metadata: { uri, commit_id: base.commitId, ...cause.metadata },

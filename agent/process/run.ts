@@ -150,7 +150,6 @@ function notStarted(command: string, cause: Error): AppError {
 function outputTooLarge(command: string, args: readonly string[], limit: number): AppError {
   const what = `${command} ${args[0] ?? ""}`.trim();
   return new AppError("OUTPUT_TOO_LARGE", `${what} wrote more than ${limit} bytes.`, {
-    kind: "RESOURCE_EXHAUSTED",
     metadata: { command: what, limit_bytes: String(limit) },
   });
 }

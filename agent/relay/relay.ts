@@ -119,7 +119,6 @@ export class Relay implements AsyncDisposable {
     const connection = this.#waiting.get(connectionId) ?? (resumable ? this.#taken.find(connectionId) : undefined);
     if (connection === undefined) {
       throw new AppError("CONNECTION_NOT_FOUND", `There is no connection "${cutChars(connectionId, 64)}" that waits.`, {
-        kind: "NOT_FOUND",
         metadata: { connection_id: cutChars(connectionId, 64) },
         help: "Its program may have given up; wait for the next announcement.",
       });

@@ -78,7 +78,6 @@ export class RelayedConnection {
       this.#closed = true;
       if (!this.endedWell) {
         this.#failure ??= new AppError("CONNECTION_CLOSED", `Connection ${this.id} was closed in the container.`, {
-          kind: "ABORTED",
           metadata: { connection_id: this.id },
         });
       }

@@ -104,7 +104,6 @@ function isBroken(connection: RelayedConnection): boolean {
 
 function replaced({ id }: RelayedConnection): AppError {
   return new AppError("TUNNEL_REPLACED", `Another call carries connection ${id} now.`, {
-    kind: "ABORTED",
     metadata: { connection_id: id },
   });
 }

@@ -44,7 +44,7 @@ export async function* attach(
 async function readStart(iterator: AsyncIterator<AttachRequest>): Promise<AttachStart> {
   const first = await iterator.next();
   if (first.done !== true && first.value.request.case === "attach") return first.value.request.value;
-  throw new AppError("ATTACH_EXPECTED", "The first message of Attach must be attach.", { kind: "INVALID_ARGUMENT" });
+  throw new AppError("ATTACH_EXPECTED", "The first message of Attach must be attach.");
 }
 
 /** Does what is asked for and yields what it refuses. A caller that says no more goes on watching. */

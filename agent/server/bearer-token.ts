@@ -15,7 +15,6 @@ export function requireBearerToken(token: string): grpc.ServerInterceptor {
             // Digests have one length, and say nothing about how much of the token was right.
             if (timingSafeEqual(digest(String(given)), expected)) return proceed(metadata);
             const error = new AppError("TOKEN_INVALID", "The call does not carry this agent's token.", {
-              kind: "UNAUTHENTICATED",
               help: 'Send the header "authorization: Bearer <token>".',
             });
             call.sendStatus(statusOf(error));

@@ -61,7 +61,7 @@ test("answers when a caller has said everything", async () => {
 
 test("tells our errors with their reason, whatever the kind of call", async () => {
   const fail = () => {
-    throw new AppError("NO_LUCK", 'There is no "lück" \ud800.', {
+    throw new AppError("SESSION_OVER", 'There is no "lück" \ud800.', {
       kind: "FAILED_PRECONDITION",
       metadata: { what: "lück" },
       retryable: true,
@@ -94,7 +94,7 @@ test("tells our errors with their reason, whatever the kind of call", async () =
   for (const call of calls) {
     const error = await errorOf(call);
     expect(error).toMatchObject({ code: Code.FailedPrecondition, rawMessage: 'There is no "lück" \ufffd.' });
-    const info = { reason: "NO_LUCK", metadata: { what: "lück" }, retryable: true, help: "Try again." };
+    const info = { reason: "SESSION_OVER", metadata: { what: "lück" }, retryable: true, help: "Try again." };
     expect(error.findDetails(ErrorInfoSchema)).toMatchObject([{ domain: "agent.claudecluster.dev", ...info }]);
   }
   expect(unexpected).toEqual([]);

@@ -128,7 +128,7 @@ function handleCall(method: DescMethod, handler: AnyHandler, options: GrpcServic
 /** Runs `body` with a signal that is aborted when the caller cancels, and at the end. */
 async function withSignal(call: EventEmitter, body: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const controller = new AbortController();
-  const cancel = () => controller.abort(new AppError("CALL_CANCELED", "The caller has gone.", { kind: "CANCELED" }));
+  const cancel = () => controller.abort(new AppError("CALL_CANCELED", "The caller has gone."));
   call.once("cancelled", cancel);
   try {
     await body(controller.signal);

@@ -33,7 +33,6 @@ export class HealthState {
         async check({ service }) {
           if (status(service) === Status.SERVICE_UNKNOWN) {
             throw new AppError("SERVICE_UNKNOWN", `There is no service "${service}".`, {
-              kind: "NOT_FOUND",
               metadata: { service },
             });
           }

@@ -39,13 +39,10 @@ function readStart({ start }: RestoreSessionRequest): RestoreStart {
   // It becomes a file's name, and an argument.
   if (start.conversationId === "" || isConversationId(start.conversationId)) return start;
   throw new AppError("RESTORE_INVALID", `"${cutChars(start.conversationId, 64)}" cannot be a conversation's id.`, {
-    kind: "INVALID_ARGUMENT",
     help: "Send the conversation_id of the session before, or none.",
   });
 }
 
 function startExpected(): AppError {
-  return new AppError("RESTORE_INVALID", "The first message of RestoreSession must hold start.", {
-    kind: "INVALID_ARGUMENT",
-  });
+  return new AppError("RESTORE_INVALID", "The first message of RestoreSession must hold start.");
 }

@@ -17,9 +17,7 @@ export async function* tunnel(
   const iterator = requests[Symbol.asyncIterator]();
   const first = await iterator.next();
   if (first.done === true) {
-    throw new AppError("CONNECTION_ID_EXPECTED", "The first message of Tunnel must name a connection.", {
-      kind: "INVALID_ARGUMENT",
-    });
+    throw new AppError("CONNECTION_ID_EXPECTED", "The first message of Tunnel must name a connection.");
   }
   const { connectionId, resumable, receivedSizeBytes } = first.value;
   using carriage = core.relay.take(connectionId, { resumable });
@@ -79,7 +77,7 @@ async function carryIn(
       if (connection.endGiven) return;
       // The end of the stream alone is no proof of a good end: a canceled call looks the same.
       if (!resumable) carriage.cut();
-      throw new AppError("TUNNEL_ENDED", "The tunnel ended without saying so.", { kind: "ABORTED" });
+      throw new AppError("TUNNEL_ENDED", "The tunnel ended without saying so.");
     }
     request = result.value;
   }
@@ -87,7 +85,6 @@ async function carryIn(
 
 function notHeld(connectionId: string, from: number): AppError {
   return new AppError("RECEIVED_SIZE_INVALID", `Connection "${connectionId}" cannot go on after ${from} bytes.`, {
-    kind: "INVALID_ARGUMENT",
     metadata: { connection_id: connectionId },
     help: "received_size_bytes is what was received in all, and never falls.",
   });

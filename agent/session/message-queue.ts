@@ -1,4 +1,4 @@
-import { AppError, MAX_TASK_BYTES } from "../../proto/index.ts";
+import { AppError, type ErrorReason, MAX_TASK_BYTES } from "../../proto/index.ts";
 
 /** A user message that waits for its turn. */
 export interface QueuedMessage {
@@ -44,7 +44,6 @@ export class MessageQueue {
     }
     if (this.#waiting.length >= MAX_WAITING) {
       throw new AppError("QUEUE_FULL", `${MAX_WAITING} messages are waiting already.`, {
-        kind: "RESOURCE_EXHAUSTED",
         retryable: true,
         help: "Wait for a turn to finish.",
       });
@@ -82,12 +81,11 @@ export class MessageQueue {
 
 function turnLimit(maxCount: number): AppError {
   return new AppError("TURN_LIMIT_REACHED", `The session takes ${maxCount} messages, and has them.`, {
-    kind: "FAILED_PRECONDITION",
     metadata: { max_turn_count: String(maxCount) },
     help: "Allow more with max_turn_count, or continue it with a new session.",
   });
 }
 
-function invalid(reason: string, message: string): AppError {
+function invalid(reason: ErrorReason, message: string): AppError {
   return new AppError(reason, message, { kind: "INVALID_ARGUMENT" });
 }

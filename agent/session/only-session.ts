@@ -28,13 +28,12 @@ export class OnlySession {
     checkId(id);
     if (this.#session !== undefined && this.#session.id !== id) {
       throw new AppError("SESSION_EXISTS", `This agent has session "${this.#session.id}" already.`, {
-        kind: "FAILED_PRECONDITION",
         metadata: { session_id: this.#session.id },
         help: "An agent runs one session; start another container for another one.",
       });
     }
     if (this.#session === undefined && this.#closed) {
-      throw new AppError("AGENT_ENDING", "The agent is ending and starts nothing.", { kind: "UNAVAILABLE" });
+      throw new AppError("AGENT_ENDING", "The agent is ending and starts nothing.");
     }
   }
 
@@ -50,7 +49,6 @@ export class OnlySession {
     if (this.#session !== undefined) return this.#session;
     if (spec === undefined) {
       throw new AppError("SPEC_MISSING", "StartSession needs a spec.", {
-        kind: "INVALID_ARGUMENT",
         help: "Say at least what the task is.",
       });
     }
@@ -65,14 +63,13 @@ export class OnlySession {
   require(id: string): AgentSession {
     if (this.#session !== undefined && (id === "" || id === this.#session.id)) return this.#session;
     const what = id === "" ? "There is no session yet." : `There is no session "${cutChars(id, 64)}" here.`;
-    throw new AppError("SESSION_NOT_FOUND", what, { kind: "NOT_FOUND", metadata: { session_id: cutChars(id, 64) } });
+    throw new AppError("SESSION_NOT_FOUND", what, { metadata: { session_id: cutChars(id, 64) } });
   }
 
   #restoreFor(id: string, { previousSessionId }: SessionSpec): Restore | undefined {
     if (previousSessionId === "") return undefined;
     if (this.#restore?.id === id) return this.#restore.restore;
     throw new AppError("RESTORE_MISSING", `What session "${previousSessionId}" left is not here.`, {
-      kind: "FAILED_PRECONDITION",
       metadata: { previous_session_id: previousSessionId },
       help: "Send it with RestoreSession first; it may be empty.",
     });
@@ -87,7 +84,6 @@ export class OnlySession {
 function checkPrefixes(prefixes: readonly string[]): readonly string[] {
   if (prefixes.length <= 64 && prefixes.every((prefix) => /^https?:\/\/[^/\s@]+\/$/i.test(prefix))) return prefixes;
   throw new AppError("GIT_PREFIX_INVALID", "There are git_prefixes that are no beginnings of URLs, or too many.", {
-    kind: "INVALID_ARGUMENT",
     help: 'Use at most 64 of the form "https://host/".',
   });
 }
@@ -95,7 +91,6 @@ function checkPrefixes(prefixes: readonly string[]): readonly string[] {
 function checkId(id: string): void {
   if (/^[A-Za-z0-9_-]{1,64}$/.test(id)) return;
   throw new AppError("SESSION_ID_INVALID", `"${cutChars(id, 64)}" cannot be a session's id.`, {
-    kind: "INVALID_ARGUMENT",
     help: "Use 1 to 64 characters of A-Z, a-z, 0-9, _ and -.",
   });
 }

@@ -1,9 +1,10 @@
-import { create } from "@bufbuild/protobuf";
+import { clone, create } from "@bufbuild/protobuf";
 import {
   AppError,
   CancellationSchema,
   cutText,
   type Failure,
+  FailureSchema,
   type ProcessExit,
   ProcessExitSchema,
   Session_State as State,
@@ -80,11 +81,12 @@ export function failureOf(error: unknown): Failure {
 /** Adds to a failure that directories had no room left when it came to that: Claude and its tools may not say so. */
 export function withFullDirectories(outcome: Outcome, directories: readonly string[]): Outcome {
   if (outcome.case !== "failure" || directories.length === 0) return outcome;
-  const { reason, message, metadata } = outcome.value;
-  const full = directories.join(" and ");
-  const help = "Give the session more memory (--memory), of which an eighth is for each of them, up to 256 MiB.";
-  const more = { metadata: { ...metadata, full_directories: directories.join(" ") }, help };
-  return { case: "failure", value: failure(reason, `${message} There is no room left in ${full}.`, more) };
+  const value = clone(FailureSchema, outcome.value);
+  value.message +=
+    ` There is no room left in ${directories.join(" and ")}.` +
+    " Give the session more memory (--memory), of which an eighth is for each of them, up to 256 MiB.";
+  value.metadata["full_directories"] = directories.join(" ");
+  return { case: "failure", value };
 }
 
 /** Says how Claude ended. */

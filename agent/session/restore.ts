@@ -36,7 +36,6 @@ export class AnnouncedBytes {
     if (announced.sizeBytes < 0n) throw invalid(`The ${what} cannot have ${announced.sizeBytes} bytes.`);
     if (announced.sizeBytes <= maxBytes) return;
     throw new AppError("RESTORE_TOO_LARGE", `The ${what} has more than ${maxBytes} bytes.`, {
-      kind: "RESOURCE_EXHAUSTED",
       metadata: { size_bytes: String(announced.sizeBytes), limit_bytes: String(maxBytes) },
       help: "Start a new session on a branch that has the changes.",
     });
@@ -67,7 +66,6 @@ export class AnnouncedBytes {
 
 function invalid(message: string): AppError {
   return new AppError("RESTORE_INVALID", message, {
-    kind: "INVALID_ARGUMENT",
     help: "Send what the session before left, unchanged.",
   });
 }

@@ -87,7 +87,10 @@ test("cuts what does not fit and says so, wherever it is too large", () => {
 });
 
 test("a failure can be sent whatever Claude wrote into it", () => {
-  const outcome = { case: "failure", value: failure("X", "a\ud83d", { metadata: { said: "b\ud83d" } }) } as const;
+  const outcome = {
+    case: "failure",
+    value: failure("CLAUDE_ERROR", "a\ud83d", { metadata: { said: "b\ud83d" } }),
+  } as const;
   const options = { ...NONE, finalText: "c\ud83d", changes: [], patch: Buffer.alloc(0) };
   const event = eventResult(wholeResult({ ...options, outcome }, {}));
   expect(event.outcome.value).toMatchObject({ message: "a\ufffd", metadata: { said: "b\ufffd" } });

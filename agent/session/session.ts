@@ -182,10 +182,8 @@ export class AgentSession {
   /** Claude Code's own record of the conversation. Throws SESSION_NOT_FINISHED, TRANSCRIPT_MISSING. */
   transcript(): Buffer {
     if (this.over && this.#transcript.length > 0) return this.#transcript;
-    if (this.over) throw new AppError("TRANSCRIPT_MISSING", "Claude left no transcript.", { kind: "NOT_FOUND" });
-    throw new AppError("SESSION_NOT_FINISHED", "The transcript is there once the session has finished.", {
-      kind: "FAILED_PRECONDITION",
-    });
+    if (this.over) throw new AppError("TRANSCRIPT_MISSING", "Claude left no transcript.");
+    throw new AppError("SESSION_NOT_FINISHED", "The transcript is there once the session has finished.");
   }
 
   /** Claude has written to the model API. */
@@ -419,7 +417,6 @@ export class AgentSession {
 
 function sessionEnded(): AppError {
   return new AppError("SESSION_ENDED", "The session is ending or over and takes no more messages.", {
-    kind: "FAILED_PRECONDITION",
     help: "Continue it with a new session.",
   });
 }

@@ -18,7 +18,6 @@ const KINDS: Partial<Record<Code, ErrorKind>> = {
 /** The error of a connection that is gone. */
 export function connectionLost(cause?: unknown): AppError {
   return new AppError("CONNECTION_LOST", "The connection to the agent is lost.", {
-    kind: "UNAVAILABLE",
     retryable: true,
     cause,
   });
@@ -48,7 +47,6 @@ function outdated(error: unknown): AppError | undefined {
 /** The error of an agent that does not know what every session needs. */
 export function agentOutdated(cause?: unknown): AppError {
   return new AppError("AGENT_OUTDATED", "The agent in the image is too old for this host.", {
-    kind: "FAILED_PRECONDITION",
     help: "Build the image again: claudecluster image",
     cause,
   });
@@ -69,7 +67,9 @@ export function carriedError(error: unknown): AppError | undefined {
   if (!(error instanceof ConnectError)) return undefined;
   const [info] = error.findDetails(ErrorInfoSchema);
   if (info === undefined) return undefined;
-  return new AppError(info.reason, error.rawMessage, {
+  return AppError.received({
+    reason: info.reason,
+    message: error.rawMessage,
     kind: KINDS[error.code] ?? "INTERNAL",
     metadata: info.metadata,
     retryable: info.retryable,

@@ -13,7 +13,6 @@ export function isCredential(value: string): boolean {
 export function checkCredential(value: string): string {
   if (isCredential(value)) return value;
   throw new AppError("CREDENTIAL_INVALID", "The configured credential holds characters that no credential has.", {
-    kind: "FAILED_PRECONDITION",
     help: "Set it again, without quotes or line breaks.",
   });
 }

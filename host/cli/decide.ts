@@ -35,13 +35,11 @@ async function onlyPending(sessions: Sessions, sessionId: string, kind: PendingD
   if (pending.length === 1) return pending[0]!.request.requestId;
   if (pending.length === 0) {
     throw new AppError("DECISION_UNKNOWN", `Session ${sessionId} waits for no ${kind}.`, {
-      kind: "FAILED_PRECONDITION",
       help: "See claudecluster show.",
     });
   }
   const ids = pending.map(({ request }) => request.requestId).join(", ");
   throw new AppError("DECISION_AMBIGUOUS", `Session ${sessionId} waits for ${pending.length} of them: ${ids}.`, {
-    kind: "INVALID_ARGUMENT",
     help: "Say which with --request.",
   });
 }

@@ -64,7 +64,6 @@ async function makeDirectory(parent: string): Promise<string> {
       "SOCKET_DIR_UNUSABLE",
       `No socket can be made in ${parent}: ${makeProblem(parent, cause).why}.`,
       {
-        kind: "FAILED_PRECONDITION",
         help: "Set XDG_RUNTIME_DIR to a directory that you may write to, or unset it.",
         metadata: { path: parent },
         cause,
@@ -81,7 +80,6 @@ async function findContainer(runtime: Runtime, sessionId: string, signal: AbortS
   if (container !== undefined) return container;
   const running = refs.map((known) => known.sessionId).join(", ");
   throw new AppError("SESSION_NOT_RUNNING", `No running session is called "${sessionId}".`, {
-    kind: "NOT_FOUND",
     help: running === "" ? "No session is running." : `Running: ${running}.`,
     metadata: { session_id: sessionId },
   });

@@ -12,7 +12,6 @@ test("finds a configuration that cannot be read, and looks at the rest", async (
   });
   await using runtime = new FakeRuntime({ machine });
   const invalid = new AppError("CONFIG_INVALID", 'config.json: "egres" is not known.', {
-    kind: "FAILED_PRECONDITION",
     help: "The README lists its entries.",
   });
   await using place = await makeHostDirectories();

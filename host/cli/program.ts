@@ -39,7 +39,6 @@ export async function main(args: string[], io: CommandIo): Promise<number> {
 function usageError(error: z.ZodError): AppError {
   const said = error.issues.map(({ path, message }) => `${optionOf(String(path[0] ?? ""))}: ${message}`).join("\n");
   return new AppError("ARGUMENT_INVALID", said, {
-    kind: "INVALID_ARGUMENT",
     help: "See claudecluster run --help.",
   });
 }

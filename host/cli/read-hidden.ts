@@ -12,7 +12,7 @@ export async function readHidden(question: string, { stdin, stderr }: CommandIo)
     let typed = "";
     for await (const chunk of stdin.iterator({ destroyOnReturn: false })) {
       typed += String(chunk);
-      if (typed.includes(CTRL_C)) throw new AppError("CANCELED", "Nothing was stored.", { kind: "CANCELED" });
+      if (typed.includes(CTRL_C)) throw new AppError("CANCELED", "Nothing was stored.");
       if (ENTER.test(typed)) return typed.split(ENTER, 1)[0]!.replace(/.[\x7f\b]/g, "");
     }
     return typed;

@@ -16,12 +16,10 @@ export async function resolveSession(sessions: Sessions, given: string): Promise
   if (found.length === 1) return found[0]!;
   if (found.length > 1) {
     throw new AppError("SESSION_AMBIGUOUS", `"${cutChars(given, 40)}" may be any of ${found.slice(0, 5).join(", ")}.`, {
-      kind: "INVALID_ARGUMENT",
       help: "Give more of the id.",
     });
   }
   throw new AppError("SESSION_NOT_FOUND", `No session is called "${cutChars(given, 64)}".`, {
-    kind: "NOT_FOUND",
     help: `See claudecluster list. An id may be shortened to its start or end, ${MIN_LENGTH} characters or more.`,
     metadata: { session_id: cutChars(given, 64) },
   });

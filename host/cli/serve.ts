@@ -39,7 +39,6 @@ export async function toServeOptions(flags: ServeFlags): Promise<ServeOptions> {
   for (const address of [listen, mcpHttp]) if (address !== undefined) checkAddress(address, flags);
   if (flags.tokenFile === undefined) {
     throw new AppError("TOKEN_FILE_MISSING", "Callers on TCP need a bearer token.", {
-      kind: "INVALID_ARGUMENT",
       help: "Make one (openssl rand -hex 32 > token; chmod 600 token) and pass --token-file token.",
     });
   }
@@ -56,7 +55,6 @@ export async function toServeOptions(flags: ServeFlags): Promise<ServeOptions> {
 function checkAddress(address: string, { listenAnywhere = false }: ServeFlags): void {
   if (isLoopback(parseAddress(address).hostname) || listenAnywhere) return;
   throw new AppError("ADDRESS_NOT_LOOPBACK", `"${address}" can be reached from other machines.`, {
-    kind: "INVALID_ARGUMENT",
     help: "Put a TLS proxy in front of 127.0.0.1, or say --listen-anywhere if you mean it.",
   });
 }
@@ -66,7 +64,6 @@ function requireDirectories({ runtimeDirectory, stateDirectory }: HostConfig): v
   const gone = [runtimeDirectory, stateDirectory].find((directory) => !existsSync(directory));
   if (gone === undefined) return;
   throw new AppError("DIRECTORIES_GONE", `${gone} was removed while the host was starting.`, {
-    kind: "FAILED_PRECONDITION",
     help: "Start it again.",
   });
 }

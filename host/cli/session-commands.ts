@@ -94,7 +94,7 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .option("--json", JSON_TEXT)
     .action(({ live, finished, parent, limit, json }: ListFlags) => {
       if (!Number.isInteger(limit) || limit < 1) {
-        throw new AppError("LIMIT_INVALID", "The limit must be a number from 1.", { kind: "INVALID_ARGUMENT" });
+        throw new AppError("LIMIT_INVALID", "The limit must be a number from 1.");
       }
       const options = {
         limit,
@@ -267,9 +267,7 @@ function collect(entry: string, known: string[] = []): string[] {
 function collectVariable(entry: string, known: Record<string, string> = {}): Record<string, string> {
   const equals = entry.indexOf("=");
   if (equals < 1) {
-    throw new AppError("ENVIRONMENT_INVALID", `"${cutChars(entry, 40)}" is not NAME=VALUE.`, {
-      kind: "INVALID_ARGUMENT",
-    });
+    throw new AppError("ENVIRONMENT_INVALID", `"${cutChars(entry, 40)}" is not NAME=VALUE.`);
   }
   return { ...known, [entry.slice(0, equals)]: entry.slice(equals + 1) };
 }

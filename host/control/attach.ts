@@ -31,12 +31,11 @@ export async function* attach(
 async function readStart(iterator: AsyncIterator<AttachRequest>): Promise<AttachStart> {
   const first = await iterator.next();
   if (first.done === true || first.value.request.case !== "attach") {
-    throw new AppError("ATTACH_EXPECTED", "The first message of Attach must be attach.", { kind: "INVALID_ARGUMENT" });
+    throw new AppError("ATTACH_EXPECTED", "The first message of Attach must be attach.");
   }
   const start = first.value.request.value;
   if (start.role === Role.OWNER) {
     throw new AppError("ROLE_RESERVED", "The owner of every session is the host itself.", {
-      kind: "PERMISSION_DENIED",
       help: "Attach as controller or observer.",
     });
   }

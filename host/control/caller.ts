@@ -37,7 +37,6 @@ export const requireAuthorization: Interceptor = (next) => async (request) => {
 /** The error of a caller on TCP who has not shown the token. */
 export function tokenInvalid(): AppError {
   return new AppError("TOKEN_INVALID", "The call does not carry this host's token.", {
-    kind: "UNAUTHENTICATED",
     help: 'Send the header "authorization: Bearer <token>".',
   });
 }

@@ -64,21 +64,18 @@ export function hostError(error: unknown): AppError {
   if (carried !== undefined) return carried;
   if (error instanceof ConnectError && error.code === Code.Unimplemented) {
     return new AppError("HOST_OUTDATED", "The running host is too old for this call.", {
-      kind: "FAILED_PRECONDITION",
       help: "End it once its sessions are done: claudecluster shutdown. The next command starts the installed version.",
       cause: error,
     });
   }
   if (error instanceof ConnectError && error.code === Code.DeadlineExceeded) {
     return new AppError("HOST_UNRESPONSIVE", "A host is running, but it does not answer.", {
-      kind: "UNAVAILABLE",
       retryable: true,
       help: "Look at its log (host.log in the state directory), or end its process.",
       cause: error,
     });
   }
   return new AppError("CONNECTION_LOST", "The connection to the host is lost.", {
-    kind: "UNAVAILABLE",
     retryable: true,
     cause: error,
   });

@@ -79,9 +79,7 @@ export class ControlServer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closing.abort(
-      new AppError("HOST_CLOSING", "The host is shutting down.", { kind: "UNAVAILABLE", retryable: true }),
-    );
+    this.#closing.abort(new AppError("HOST_CLOSING", "The host is shutting down.", { retryable: true }));
     await Promise.all(this.#servers.map((server) => server.close({ graceMs: DRAIN_MS })));
   }
 

@@ -20,9 +20,7 @@ export function hostService(host: HostControl): ServiceImpl<typeof HostService> 
     },
     async stopHost({ onlyWithoutLiveSessions }, context) {
       if (!callerOf(context.values).local) {
-        throw new AppError("CALLER_REMOTE", "Only callers on the host's private socket may end it.", {
-          kind: "PERMISSION_DENIED",
-        });
+        throw new AppError("CALLER_REMOTE", "Only callers on the host's private socket may end it.");
       }
       await host.stop({ onlyWithoutLiveSessions });
       return {};

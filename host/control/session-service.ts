@@ -34,9 +34,7 @@ export function sessionService(options: SessionServiceOptions): ServiceImpl<type
   return {
     async createSession({ spec, container, parent, requestId }) {
       if (Buffer.byteLength(requestId) > MAX_REQUEST_ID_BYTES) {
-        throw new AppError("REQUEST_ID_TOO_LONG", `The request id has more than ${MAX_REQUEST_ID_BYTES} bytes.`, {
-          kind: "INVALID_ARGUMENT",
-        });
+        throw new AppError("REQUEST_ID_TOO_LONG", `The request id has more than ${MAX_REQUEST_ID_BYTES} bytes.`);
       }
       const session = await sessions.create({
         spec: spec ?? create(SessionSpecSchema),
@@ -114,7 +112,6 @@ export async function openFeed(
   const { lastSequence } = session;
   if (afterSequence < 0 || afterSequence > lastSequence) {
     throw new AppError("SEQUENCE_UNKNOWN", `There is no event ${afterSequence}; the newest is ${lastSequence}.`, {
-      kind: "OUT_OF_RANGE",
       metadata: { after_sequence: String(afterSequence), last_sequence: String(lastSequence) },
     });
   }

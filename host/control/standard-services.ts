@@ -19,7 +19,7 @@ export function addStandardServices(
   router.service(Health, {
     check({ service }) {
       if (names.has(service)) return { status: status(service) };
-      throw new AppError("SERVICE_UNKNOWN", `There is no service "${cutChars(service, 100)}".`, { kind: "NOT_FOUND" });
+      throw new AppError("SERVICE_UNKNOWN", `There is no service "${cutChars(service, 100)}".`);
     },
     list: () => ({ statuses: Object.fromEntries([...names].map((name) => [name, { status: status(name) }])) }),
     async *watch({ service }, { signal }) {

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { AppError } from "../../proto/index.ts";
 import { explainCredential } from "./explain-credential.ts";
 
-const none = new AppError("NO_CREDENTIAL", "None.", { kind: "FAILED_PRECONDITION" });
+const none = new AppError("NO_CREDENTIAL", "None.");
 
 test("tells how to store the credential that the environment holds, without repeating it", () => {
   const told = explainCredential(none, { ANTHROPIC_AUTH_TOKEN: "tok", CLAUDE_CODE_USE_BEDROCK: "1" });
@@ -22,6 +22,6 @@ test.each(["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE
 );
 
 test("leaves other errors as they are", () => {
-  const other = new AppError("OTHER", "Other.");
+  const other = new AppError("CONFIG_INVALID", "Other.");
   expect(explainCredential(other, { ANTHROPIC_API_KEY: "k" })).toBe(other);
 });

@@ -16,7 +16,6 @@ export function explainCredential(error: AppError, env: NodeJS.ProcessEnv): AppE
   const provider = Object.keys(PROVIDERS).find((name) => !["", "0", "false"].includes(env[name] ?? ""));
   if (provider !== undefined && variable === undefined) {
     return new AppError("PROVIDER_UNSUPPORTED", `Claude Code is set to use ${PROVIDERS[provider]} (${provider}).`, {
-      kind: "FAILED_PRECONDITION",
       metadata: { variable: provider },
       help: "ClaudeCluster speaks the Anthropic Messages API only. Store a credential for that, or for a gateway that speaks it (base_url): claudecluster credential set",
       cause: error,

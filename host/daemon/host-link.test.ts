@@ -216,7 +216,7 @@ async function playHost(place: TestDirectories, { protocolVersion = PROTOCOL_VER
     protocolVersion,
     stateDirectory: stateDirectory || place.directories.stateDirectory,
   };
-  const stop = () => Promise.reject(new AppError("HOST_BUSY", "It is.", { kind: "FAILED_PRECONDITION" }));
+  const stop = () => Promise.reject(new AppError("HOST_BUSY", "It is."));
   const logger = pino({ level: "silent" });
   const server = stack.use(new ControlServer({ sessions, host: { info: async () => info, stop }, logger }));
   await server.listenUnix(socketPath(runtimeDirectory));

@@ -155,7 +155,6 @@ export class HostLink implements Disposable {
     const processId = readHostAddress(stateDirectory)?.processId;
     const which = processId === undefined ? "its process" : `its process: kill ${processId}`;
     return new AppError("HOST_UNRESPONSIVE", "A host is running, but it does not answer.", {
-      kind: "UNAVAILABLE",
       retryable: true,
       help: `Look at its log (${hostLogPath(stateDirectory)}), or end ${which}`,
       metadata: { runtime_directory: runtimeDirectory },
@@ -167,7 +166,6 @@ export class HostLink implements Disposable {
     const { directories, version = VERSION } = this.#options;
     if (info.stateDirectory !== directories.stateDirectory) {
       throw new AppError("HOST_STATE_DIFFERS", `The running host keeps its sessions in ${info.stateDirectory}.`, {
-        kind: "FAILED_PRECONDITION",
         help: `Set CLAUDECLUSTER_RUNTIME_DIR too, to have one for ${directories.stateDirectory}.`,
       });
     }
@@ -186,7 +184,6 @@ export class HostLink implements Disposable {
       "HOST_INCOMPATIBLE",
       `The running host is version ${info.hostVersion}, this is ${version}, and they do not understand each other.`,
       {
-        kind: "FAILED_PRECONDITION",
         help: newer
           ? "It has live sessions. Once they are done, this version takes its place by itself."
           : "Update this one, or end the host: claudecluster shutdown.",

@@ -76,7 +76,6 @@ function takeLock(directory: string): ExclusiveLock {
   const lock = ExclusiveLock.take(hostLockPath(directory));
   if (lock !== undefined) return lock;
   throw new AppError("HOST_RUNNING", `A host is running that uses ${directory}.`, {
-    kind: "FAILED_PRECONDITION",
     help: "`claudecluster status` shows it, `claudecluster shutdown` ends it. For a second one set CLAUDECLUSTER_STATE_DIR and CLAUDECLUSTER_RUNTIME_DIR.",
     metadata: { directory },
   });
@@ -115,7 +114,6 @@ function hostControl(
       const { liveCount: live } = sessions.status();
       if (onlyWithoutLiveSessions && live > 0) {
         throw new AppError("HOST_BUSY", `The host has ${live} live session${live === 1 ? "" : "s"}.`, {
-          kind: "FAILED_PRECONDITION",
           help: "Wait for them, or stop them.",
           metadata: { live_session_count: String(live) },
         });

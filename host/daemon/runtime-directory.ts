@@ -1,6 +1,6 @@
 import { lstatSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { AppError } from "../../proto/index.ts";
+import { AppError, type ErrorReason } from "../../proto/index.ts";
 import { makeProblem, tryToWriteIn } from "../file-problem.ts";
 import { makeDirectory } from "../make-directory.ts";
 
@@ -30,7 +30,7 @@ export function checkSocketPath(runtimeDirectory: string): void {
  */
 export function makeRuntimeDirectory(path: string): void {
   checkSocketPath(path);
-  const refuse = (reason: string, what: string, help: string, cause?: unknown) =>
+  const refuse = (reason: ErrorReason, what: string, help: string, cause?: unknown) =>
     refused(path, { reason, what, help, cause });
   try {
     makeDirectory(path);
@@ -87,7 +87,7 @@ function inTheWay(socket: string, why: string, cause?: unknown): AppError {
 
 function refused(
   path: string,
-  { reason, what, help, cause }: { reason: string; what: string; help: string; cause?: unknown },
+  { reason, what, help, cause }: { reason: ErrorReason; what: string; help: string; cause?: unknown },
 ): AppError {
   return new AppError(reason, `The runtime directory ${path} ${what}.`, {
     kind: "FAILED_PRECONDITION",

@@ -46,12 +46,11 @@ export async function readStartReport(stream: Readable, options: { logPath: stri
   const parsed = written === "" ? undefined : reportSchema.safeParse(JSON.parse(written));
   if (parsed?.success !== true) {
     throw new AppError("HOST_START_FAILED", "The host ended before it was ready.", {
-      kind: "UNAVAILABLE",
       help: `Its log may say why: ${options.logPath}`,
       metadata: { log: options.logPath },
     });
   }
   if (parsed.data.outcome === "ready") return;
   const { reason, kind, message, help } = parsed.data;
-  throw new AppError(reason, message, { kind: kind as ErrorKind, help });
+  throw AppError.received({ reason, message, kind: kind as ErrorKind, help });
 }

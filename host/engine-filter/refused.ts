@@ -2,7 +2,7 @@ import { AppError } from "../../proto/index.ts";
 
 /** The error of a call that is not passed on: it asks for something that no session needs. */
 export function refused(message: string): AppError {
-  return new AppError("ENGINE_CALL_REFUSED", message, { kind: "PERMISSION_DENIED" });
+  return new AppError("ENGINE_CALL_REFUSED", message);
 }
 
 /** The error of a call on something that was not made through this filter, whether it exists or not. */

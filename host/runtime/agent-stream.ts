@@ -95,7 +95,6 @@ export class AgentStream extends Duplex {
 
 function connectionLost(cause: unknown): AppError {
   return new AppError("CONNECTION_LOST", "The connection to the agent is lost.", {
-    kind: "UNAVAILABLE",
     retryable: true,
     ...(cause === undefined ? {} : { cause }),
   });

@@ -1,3 +1,4 @@
+import type { ErrorReason } from "../../proto/index.ts";
 import type { Duplex } from "node:stream";
 
 /** What a session's container gets. Limits are hard: a runtime that cannot apply one refuses. */
@@ -54,7 +55,7 @@ export interface RuntimeCapacity {
 /** A runtime's state of health. */
 export type RuntimeHealth =
   | { healthy: true; description: string; warnings: string[]; capacity?: RuntimeCapacity }
-  | { healthy: false; reason: string; message: string; help: string };
+  | { healthy: false; reason: ErrorReason; message: string; help: string };
 
 /** What is known of an image. */
 export interface ImageFacts {

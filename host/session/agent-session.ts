@@ -155,7 +155,7 @@ export class AgentSession {
       this.#started = true;
       this.#connectionMade();
       const serving = serveConnections(client, broker, { signal: callSignal, tunnels }).then(() => {
-        throw new AppError("CONNECTION_LOST", "The agent stopped announcing connections.", { kind: "UNAVAILABLE" });
+        throw new AppError("CONNECTION_LOST", "The agent stopped announcing connections.");
       });
       // Its failure matters only while we wait for it below.
       serving.catch(() => {});
@@ -193,7 +193,7 @@ export class AgentSession {
         acknowledged = sequence;
         requests.push(toRequest({ case: "acknowledge", value: create(AcknowledgeSchema, { sequence }) }));
       }
-      throw new AppError("CONNECTION_LOST", "The agent ended the stream early.", { kind: "UNAVAILABLE" });
+      throw new AppError("CONNECTION_LOST", "The agent ended the stream early.");
     } finally {
       requests.end();
     }
@@ -259,7 +259,6 @@ function unanswered({ ref: { id } }: Container, cause: AppError): AppError {
     "AGENT_UNREACHABLE",
     `The agent in container ${id.slice(0, 12)} was dialled, but gave no answer within ${seconds} s.`,
     {
-      kind: "UNAVAILABLE",
       metadata: { container: id },
       retryable: true,
       help: "Try again if the machine is busy; otherwise build the image anew: claudecluster image",

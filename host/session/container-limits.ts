@@ -1,4 +1,4 @@
-import { AppError, type ContainerSpec, cutChars } from "../../proto/index.ts";
+import { AppError, type ContainerSpec, cutChars, type ErrorReason } from "../../proto/index.ts";
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
@@ -22,7 +22,7 @@ export interface ContainerLimits {
   workspaceSizeBytes: number;
 }
 
-function invalid(reason: string, message: string, help: string): AppError {
+function invalid(reason: ErrorReason, message: string, help: string): AppError {
   return new AppError(reason, message, { kind: "INVALID_ARGUMENT", help });
 }
 

@@ -145,7 +145,6 @@ function goneMeanwhile(): AppError {
 
 function createTimedOut(): AppError {
   return new AppError("CONTAINER_CREATE_TIMED_OUT", `No container was started within ${TIMEOUTS.createMs / 1000} s.`, {
-    kind: "UNAVAILABLE",
     retryable: true,
     help: "The engine is overloaded or hangs: `docker info` shows whether it answers.",
   });

@@ -26,14 +26,12 @@ export function continueSpec(store: SessionStore, given: SessionSpec): SessionSp
   const previous = store.getSession(id);
   if (previous?.spec === undefined) {
     throw new AppError("PREVIOUS_SESSION_NOT_FOUND", `There is no session "${cutChars(id, 64)}" to continue.`, {
-      kind: "NOT_FOUND",
       help: "`claudecluster list` shows those that are stored.",
       metadata: { session_id: cutChars(id, 64) },
     });
   }
   if (!isFinal(previous.state)) {
     throw new AppError("PREVIOUS_SESSION_LIVE", `Session ${id} has not finished.`, {
-      kind: "FAILED_PRECONDITION",
       help: "Send it a message instead: it goes on with that.",
       metadata: { session_id: id },
     });
@@ -42,7 +40,6 @@ export function continueSpec(store: SessionStore, given: SessionSpec): SessionSp
   const { repository } = previous.spec;
   if (spec.repository !== undefined && spec.repository.uri !== repository?.uri) {
     throw new AppError("REPOSITORY_DIFFERS", `Session ${id} worked in another repository.`, {
-      kind: "INVALID_ARGUMENT",
       help: "Leave the repository out: it is the one of the session that is continued.",
     });
   }
@@ -63,9 +60,7 @@ export function* restoreRequests(
   const { sessionId, previousSessionId } = session;
   const kept = store.getLeft(previousSessionId);
   if (kept === undefined) {
-    throw new AppError("PREVIOUS_SESSION_NOT_FOUND", `What session ${previousSessionId} left is not stored any more.`, {
-      kind: "NOT_FOUND",
-    });
+    throw new AppError("PREVIOUS_SESSION_NOT_FOUND", `What session ${previousSessionId} left is not stored any more.`);
   }
   const { result, patch, transcript } = kept;
   const start = create(RestoreStartSchema, {

@@ -21,7 +21,6 @@ export function checkEgress({ egress }: SessionSpec, { mode }: EgressConfig): vo
     ...(egress.allowedDestinations.length === 0 ? [] : ["the allowed destinations"]),
   ];
   throw new AppError("EGRESS_FORBIDDEN", `The host gives sessions no more than "${mode}" connections.`, {
-    kind: "PERMISSION_DENIED",
     help: `Leave out ${asked.join(" and ")}, or set "egress" in the host's config.json to what is wanted.`,
     metadata: { mode },
   });

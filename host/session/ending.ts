@@ -5,6 +5,7 @@ import {
   CancellationSchema,
   cutChars,
   cutText,
+  type ErrorReason,
   type Failure,
   FailureSchema,
   type LeftWork_Item,
@@ -41,7 +42,7 @@ export function exitFailure(exit: ContainerExit): Outcome {
   return { case: "failure", value: create(FailureSchema, { reason, message, metadata }) };
 }
 
-function describeExit(exit: ContainerExit): [reason: string, message: string] {
+function describeExit(exit: ContainerExit): [reason: ErrorReason, message: string] {
   if (exit.removed) return ["CONTAINER_REMOVED", "Somebody else removed the container while the session was running."];
   if (exit.runtimeLost === true)
     return ["RUNTIME_RESTARTED", "The container ended when its engine was restarted or went down."];

@@ -11,11 +11,10 @@ export function listPage(
   { states = [], parent, pageSize = 100, pageToken }: ListSessionsRequest,
 ): ListSessionsPage {
   if (!Number.isInteger(pageSize) || pageSize < 1 || pageSize > 1000) {
-    throw new AppError("PAGE_SIZE_INVALID", "The page size must be 1 to 1000.", { kind: "INVALID_ARGUMENT" });
+    throw new AppError("PAGE_SIZE_INVALID", "The page size must be 1 to 1000.");
   }
   if (pageToken !== undefined && !PAGE_TOKEN.test(pageToken)) {
     throw new AppError("PAGE_TOKEN_INVALID", "The page token is none that a list has given.", {
-      kind: "INVALID_ARGUMENT",
       help: "Begin without one, and go on with the token of the page before.",
     });
   }

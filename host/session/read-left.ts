@@ -23,7 +23,7 @@ export async function readPatch(client: AgentClient, sessionId: string, signal: 
 
 /** Reads the transcript of a session that has finished; empty where the agent has none or does not give one. */
 export async function readTranscript(client: AgentClient, sessionId: string, signal: AbortSignal): Promise<Uint8Array> {
-  const tooLarge = () => new AppError("TRANSCRIPT_TOO_LARGE", "The transcript is too large.", { kind: "NOT_FOUND" });
+  const tooLarge = () => new AppError("TRANSCRIPT_TOO_LARGE", "The transcript is too large.");
   try {
     return await readAll((options) => client.readTranscript({ sessionId }, options), {
       signal,

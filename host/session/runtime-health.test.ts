@@ -7,7 +7,7 @@ import { RuntimeHealth } from "./runtime-health.ts";
 import { SessionQueue } from "./session-queue.ts";
 
 const never = new AbortController().signal;
-const away = new AppError("RUNTIME_UNAVAILABLE", "No engine.", { kind: "UNAVAILABLE", help: "Start it." });
+const away = new AppError("RUNTIME_UNAVAILABLE", "No engine.", { help: "Start it." });
 
 function start({ healthy = true } = {}) {
   const machine = new FakeMachine({

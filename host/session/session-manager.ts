@@ -155,13 +155,12 @@ export class SessionManager implements Sessions, AsyncDisposable {
     const known = findKnown();
     if (known !== undefined) return this.get(known);
     if (this.#closing.signal.aborted)
-      throw new AppError("HOST_CLOSING", "The host is shutting down.", { kind: "UNAVAILABLE", retryable: true });
+      throw new AppError("HOST_CLOSING", "The host is shutting down.", { retryable: true });
     const spec = continueSpec(store, completeSpec(request.spec));
     checkEgress(spec, this.#options.egress);
     const limits = this.#completeLimits(request.container);
     if ((await model.credentials.read()) === undefined) {
       throw new AppError("NO_CREDENTIAL", "No credential for the model is configured.", {
-        kind: "FAILED_PRECONDITION",
         help: "Store one, an API key or a token from `claude setup-token`: claudecluster credential set. It stays on the host.",
       });
     }
@@ -199,7 +198,6 @@ export class SessionManager implements Sessions, AsyncDisposable {
     const session = await this.get(sessionId);
     if (!isFinal(session.state)) {
       throw new AppError("SESSION_LIVE", `Session ${sessionId} has not finished.`, {
-        kind: "FAILED_PRECONDITION",
         help: "Stop it first.",
       });
     }
@@ -328,7 +326,6 @@ export class SessionManager implements Sessions, AsyncDisposable {
     const run = await this.#run(sessionId);
     if (run !== undefined) return run;
     throw new AppError("SESSION_OVER", `Session ${sessionId} is over.`, {
-      kind: "FAILED_PRECONDITION",
       help: "Go on with it in a new one: claudecluster run --continue, or continue_session.",
     });
   }
@@ -342,7 +339,6 @@ export class SessionManager implements Sessions, AsyncDisposable {
 
 function notFound(sessionId: string): AppError {
   return new AppError("SESSION_NOT_FOUND", `There is no session "${cutChars(sessionId, 64)}".`, {
-    kind: "NOT_FOUND",
     help: "list_sessions, or claudecluster list, shows those that there are.",
     metadata: { session_id: cutChars(sessionId, 64) },
   });

@@ -438,7 +438,6 @@ function patchMismatch(mismatch: string): AppError {
 
 function hostClosing(): AppError {
   return new AppError("HOST_CLOSING", "The host is shutting down; its sessions go on.", {
-    kind: "UNAVAILABLE",
     retryable: true,
   });
 }

@@ -130,7 +130,6 @@ export function toCreateRequest(input: SpawnInput): CreateSessionRequest {
   const { repository, ref } = input;
   if (repository === undefined && ref !== undefined) {
     throw new AppError("REF_WITHOUT_REPOSITORY", "There is a ref but no repository.", {
-      kind: "INVALID_ARGUMENT",
       help: "Give both, or neither.",
     });
   }
@@ -182,7 +181,6 @@ const EGRESS_MODES = {
 function toDuration(seconds: number) {
   if (!Number.isFinite(seconds) || Math.abs(seconds) > 1e9) {
     throw new AppError("TIMEOUT_INVALID", `The timeout is ${seconds} s.`, {
-      kind: "INVALID_ARGUMENT",
       help: "Use 1 to 86400 s.",
     });
   }
@@ -197,7 +195,6 @@ export function parseSize(text: string): number {
   const bytes = match === null ? NaN : Math.round(Number(match[1]) * UNITS[match[2]!.toLowerCase()]!);
   if (!(bytes > 0 && bytes <= Number.MAX_SAFE_INTEGER)) {
     throw new AppError("MEMORY_INVALID", `"${cutChars(text, 40)}" is not a size.`, {
-      kind: "INVALID_ARGUMENT",
       help: 'Use a size such as "512m" or "2g".',
     });
   }

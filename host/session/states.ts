@@ -14,7 +14,6 @@ export function requireTurn({ id, state }: Session): void {
   if (state === Session_State.RUNNING || state === Session_State.WAITING) return;
   const name = Session_State[state].toLowerCase();
   throw new AppError("TURN_NOT_RUNNING", `No turn of session ${id} is running: it is ${name}.`, {
-    kind: "FAILED_PRECONDITION",
     help: "To end the session, stop it: stop_session, or claudecluster stop.",
     metadata: { session_id: id, state: name },
   });

@@ -78,7 +78,6 @@ export function migrate(database: DatabaseSync, path: string): void {
   const version = Number(database.prepare("PRAGMA user_version").get()!["user_version"]);
   if (version > MIGRATIONS.length) {
     throw new AppError("STORE_TOO_NEW", `${path} was written by a newer ClaudeCluster.`, {
-      kind: "FAILED_PRECONDITION",
       help: "Update ClaudeCluster, or set CLAUDECLUSTER_STATE_DIR to another directory.",
       metadata: { path },
     });

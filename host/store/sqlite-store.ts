@@ -52,7 +52,6 @@ export class SqliteStore implements SessionStore {
   createSession(sessionId: string, { requestId, container, events }: NewSession): void {
     if (requestId !== undefined && this.findByRequest(requestId) !== undefined) {
       throw new AppError("REQUEST_ID_TAKEN", `There is a session of the request id "${requestId}".`, {
-        kind: "FAILED_PRECONDITION",
         help: "Use another id.",
       });
     }
@@ -300,7 +299,6 @@ export class SqliteStore implements SessionStore {
     const live = this.#find(sessionId);
     if (live !== undefined) return live;
     throw new AppError("SESSION_NOT_LIVE", `Session ${sessionId} is over.`, {
-      kind: "FAILED_PRECONDITION",
       metadata: { session_id: sessionId },
     });
   }

@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import { AppError, type AppErrorOptions } from "../../proto/index.ts";
+import { AppError, type AppErrorOptions, type ErrorReason } from "../../proto/index.ts";
 
 /** SQLite's result codes, as far as they are told apart (https://sqlite.org/rescode.html). */
 const BUSY = 5;
@@ -21,7 +21,7 @@ export function storeError(error: unknown, { path, failed }: { path: string; fai
   if (error instanceof AppError) return error;
   const { errcode = 0, code = "" } = error as { errcode?: number; code?: string };
   const primary = errcode & 0xff;
-  const make = (reason: string, why: string, options: AppErrorOptions) =>
+  const make = (reason: ErrorReason, why: string, options: AppErrorOptions) =>
     new AppError(reason, `${failed} ${why}`, { metadata: { path }, cause: error, ...options });
   if (primary === FULL || errcode === IO_SHM_SIZE || code === "ENOSPC" || code === "EDQUOT") {
     return make("STORE_FAILED", `There is no room left in ${dirname(path)}.`, {

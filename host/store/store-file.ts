@@ -122,7 +122,6 @@ function takeLock(path: string): ExclusiveLock {
   }
   if (lock !== undefined) return lock;
   throw new AppError("STORE_IN_USE", `Another process is using ${path}.`, {
-    kind: "FAILED_PRECONDITION",
     help: "End the other claudecluster, or set CLAUDECLUSTER_STATE_DIR to another directory.",
     metadata: { path },
   });

@@ -292,7 +292,7 @@ test("a host that does not come back is an error, and so is one that cannot be s
   await host.server[Symbol.asyncDispose]();
   const failing = new RemoteSessions({
     client: host.client,
-    connect: () => Promise.reject(new AppError("HOST_START_FAILED", "It does not start.", { kind: "UNAVAILABLE" })),
+    connect: () => Promise.reject(new AppError("HOST_START_FAILED", "It does not start.")),
   });
   await expect(failing.get(host.id)).rejects.toMatchObject({ reason: "HOST_START_FAILED" });
 });

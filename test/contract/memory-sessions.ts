@@ -82,7 +82,6 @@ export class MemorySessions implements Sessions, Disposable {
     const session = this.#store.getSession(sessionId);
     if (session !== undefined) return session;
     throw new AppError("SESSION_NOT_FOUND", `There is no session "${sessionId}".`, {
-      kind: "NOT_FOUND",
       help: "list_sessions, or claudecluster list, shows those that there are.",
       metadata: { session_id: sessionId },
     });
@@ -156,7 +155,7 @@ export class MemorySessions implements Sessions, Disposable {
   async #live(sessionId: string): Promise<Session> {
     const session = await this.get(sessionId);
     if (!isFinal(session.state)) return session;
-    throw new AppError("SESSION_OVER", `Session ${sessionId} is over.`, { kind: "FAILED_PRECONDITION" });
+    throw new AppError("SESSION_OVER", `Session ${sessionId} is over.`);
   }
 
   #pending(sessionId: string): PendingDecisions {
@@ -168,7 +167,6 @@ export class MemorySessions implements Sessions, Disposable {
   async delete(sessionId: string): Promise<void> {
     if (!isFinal((await this.get(sessionId)).state)) {
       throw new AppError("SESSION_LIVE", `Session ${sessionId} has not finished.`, {
-        kind: "FAILED_PRECONDITION",
         help: "Stop it first.",
       });
     }

@@ -69,9 +69,7 @@ test("a create that the engine failed at by chance is tried again, and said so",
 
 test("an engine that was never there is not waited for", async () => {
   await using host = await startFakeHost({ healthy: false });
-  host.machine.failNextCreate(
-    new AppError("RUNTIME_UNAVAILABLE", "No engine.", { kind: "UNAVAILABLE", retryable: true }),
-  );
+  host.machine.failNextCreate(new AppError("RUNTIME_UNAVAILABLE", "No engine.", { retryable: true }));
   const { id } = await host.start("[scenario: small-edit]");
   const { session } = await host.follow(id);
   expect(session.result?.outcome).toMatchObject({ value: { reason: "RUNTIME_UNAVAILABLE" } });

@@ -56,7 +56,6 @@ export async function createContainer(
       if (ref !== undefined) return ref;
     }
     throw new AppError("CONTAINER_CREATE_FAILED", `Others took the same session uid ${ATTEMPTS} times.`, {
-      kind: "ABORTED",
       retryable: true,
     });
   } catch (error) {

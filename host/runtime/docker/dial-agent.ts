@@ -92,7 +92,6 @@ async function unreachable(target: DialTarget, { text, cause }: Failure): Promis
     "AGENT_UNREACHABLE",
     `The agent in container ${target.id.slice(0, 12)} cannot be reached: ${why}`,
     {
-      kind: "UNAVAILABLE",
       metadata: { container: target.id },
       retryable: true,
       help: "The image must hold the agent and dial-stdio: build it with `claudecluster image`.",
@@ -106,7 +105,6 @@ async function containerExited({ id, exited }: DialTarget): Promise<AppError> {
   const code = exit?.exitCode === undefined ? "" : ` with code ${exit.exitCode}`;
   const why = exit?.outOfMemory ? " after running out of memory" : exit?.removed ? " and was removed" : "";
   return new AppError("CONTAINER_EXITED", `The container ${id.slice(0, 12)} has ended${code}${why}.`, {
-    kind: "FAILED_PRECONDITION",
     metadata: { container: id, ...(exit?.exitCode === undefined ? {} : { exitCode: String(exit.exitCode) }) },
     help: "A container that has ended does not come back: continue the session in a new one.",
   });

@@ -118,7 +118,7 @@ export class DockerRuntime implements Runtime {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closing.abort(new AppError("RUNTIME_UNAVAILABLE", "The Docker runtime is closed.", { kind: "UNAVAILABLE" }));
+    this.#closing.abort(new AppError("RUNTIME_UNAVAILABLE", "The Docker runtime is closed."));
     await this.#background.settled();
   }
 

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { AppError } from "../../../proto/index.ts";
 import { engineError, isDefinite } from "./engine-error.ts";
 
-const otherwise = { reason: "CONTAINER_CREATE_FAILED", what: "The Docker engine made no container" };
+const otherwise = { reason: "CONTAINER_CREATE_FAILED", what: "The Docker engine made no container" } as const;
 const withCode = (code: string) => Object.assign(new Error(`connect ${code}`), { code });
 /** As docker-modem 5.0.7 makes it. */
 const withStatus = (statusCode: number, message: string) =>

@@ -1,4 +1,4 @@
-import { AppError, asAppError, type ErrorKind } from "../../../proto/index.ts";
+import { AppError, asAppError, type ErrorKind, type ErrorReason } from "../../../proto/index.ts";
 import { connectProblem } from "../../connect-problem.ts";
 
 /** Nothing was sent: the engine was not reached at all. */
@@ -31,12 +31,11 @@ export function isDefinite(error: unknown): boolean {
  * Says what went wrong with the engine, by error and status codes. `reason` and `what` are for an
  * answer that says no; a signal's own reason and our own errors pass unchanged.
  */
-export function engineError(error: unknown, { reason, what }: { reason: string; what: string }): AppError {
+export function engineError(error: unknown, { reason, what }: { reason: ErrorReason; what: string }): AppError {
   if (error instanceof AppError) return error;
   const code = codeOf(error);
   if (FORBIDDEN.has(code)) {
     return new AppError("RUNTIME_PERMISSION_DENIED", "This user may not talk to the Docker engine.", {
-      kind: "FAILED_PRECONDITION",
       metadata: { code },
       help: "Add the user to the group that owns its socket (sudo usermod -aG docker $USER, then log in again), or use a rootless engine.",
       cause: error,
@@ -49,7 +48,6 @@ export function engineError(error: unknown, { reason, what }: { reason: string; 
       : "The connection to the Docker engine broke";
     const message = `${what}: ${connectProblem(error)}.`;
     return new AppError("RUNTIME_UNAVAILABLE", message, {
-      kind: "UNAVAILABLE",
       metadata: { code },
       retryable: true,
       help: "Start it (Docker Desktop, or: sudo systemctl start docker); `docker info` shows whether it answers.",
@@ -81,7 +79,6 @@ function adviceOn(status: number): { kind: ErrorKind; help: string } {
 /** The error of an image that the engine does not have. */
 export function imageNotFound(image: string, cause: unknown): AppError {
   return new AppError("IMAGE_NOT_FOUND", `The image "${image}" is not on this engine.`, {
-    kind: "FAILED_PRECONDITION",
     metadata: { image },
     help: `Build the agent image with \`claudecluster image\`, or fetch this one with \`docker pull ${image}\`.`,
     cause,

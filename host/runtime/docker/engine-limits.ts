@@ -40,7 +40,6 @@ export function weaknesses(info: EngineInfo): string[] {
 /** The error for limits that would not hold. */
 export function limitsNotEnforced(limits: string[]): AppError {
   return new AppError("LIMITS_NOT_ENFORCED", `The Docker engine does not enforce limits of: ${limits.join(", ")}.`, {
-    kind: "FAILED_PRECONDITION",
     metadata: { limits: limits.join(",") },
     help: "Rootless engines need cgroup v2 with systemd, others the cgroup controllers memory, cpu and pids; system calls need a kernel and an engine with seccomp. Or accept it: CLAUDECLUSTER_ALLOW_WEAK_LIMITS=1.",
   });

@@ -40,7 +40,6 @@ function notRemoved(id: string, failure: unknown): AppError {
   const what = `The container ${id} could not be removed`;
   const { message } = engineError(failure, { reason: "CONTAINER_REMOVE_FAILED", what });
   return new AppError("CONTAINER_REMOVE_FAILED", message.startsWith(what) ? message : `${what}: ${message}`, {
-    kind: "UNAVAILABLE",
     metadata: { container: id },
     retryable: true,
     help: `Remove it by hand: docker rm -fv ${id}`,

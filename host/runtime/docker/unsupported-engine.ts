@@ -11,7 +11,6 @@ export function unsupportedEngine(info: EngineInfo): AppError | undefined {
   if (!isPodman(info)) return undefined;
   const message = `${engineName(info)} is not supported: it takes neither a container's own seccomp profile nor tmpfs with an owner and a bound on files, and both are part of the seal.`;
   return new AppError("RUNTIME_UNSUPPORTED", message, {
-    kind: "FAILED_PRECONDITION",
     metadata: { engine: engineName(info) },
     help: "Use Docker Engine, also rootless, or Docker Desktop: set DOCKER_HOST to its socket, or choose it with `docker context use`.",
   });

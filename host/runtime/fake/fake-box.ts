@@ -124,7 +124,6 @@ export class FakeBox {
 function ended(id: string, { exitCode }: ContainerExit): AppError {
   const code = exitCode === undefined ? "" : ` with code ${exitCode}`;
   return new AppError("CONTAINER_EXITED", `The container ${id} has ended${code}.`, {
-    kind: "FAILED_PRECONDITION",
     metadata: { container: id },
     help: "A container that has ended does not come back: continue the session in a new one.",
   });

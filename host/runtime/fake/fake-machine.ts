@@ -83,6 +83,6 @@ export class FakeMachine {
     this.#boxes.set(id, box);
     if (!this.#losesNextReply) return box;
     this.#losesNextReply = false;
-    throw new AppError("RUNTIME_UNAVAILABLE", "The fake machine broke the connection.", { kind: "UNAVAILABLE" });
+    throw new AppError("RUNTIME_UNAVAILABLE", "The fake machine broke the connection.");
   }
 }

@@ -102,7 +102,6 @@ export class FakeRuntime implements Runtime {
 
 function imageNotFound(image: string): AppError {
   return new AppError("IMAGE_NOT_FOUND", `The image "${image}" is not on the fake machine.`, {
-    kind: "FAILED_PRECONDITION",
     metadata: { image },
     help: "Give the machine another findImage.",
   });

@@ -1,0 +1,423 @@
+/** How an error is told to a caller; the names of the gRPC codes that are used for it. */
+export type ErrorKind =
+  | "INVALID_ARGUMENT"
+  | "FAILED_PRECONDITION"
+  | "NOT_FOUND"
+  | "ABORTED"
+  | "OUT_OF_RANGE"
+  | "RESOURCE_EXHAUSTED"
+  | "UNAVAILABLE"
+  | "UNAUTHENTICATED"
+  | "PERMISSION_DENIED"
+  | "DEADLINE_EXCEEDED"
+  | "CANCELED"
+  | "INTERNAL";
+
+/**
+ * The reasons that ErrorInfo and Failure carry, each with its gRPC code. Programs decide by them: a reason is never used
+ * again for something else. A failure of a session that no call answers with has INTERNAL.
+ */
+export const ERROR_REASONS = {
+  // Anywhere.
+  /** A fault of the program; its log says more. */
+  INTERNAL: "INTERNAL",
+  /** The caller has given the call up. */
+  CALL_CANCELED: "CANCELED",
+  /** The person at the terminal has given up. */
+  CANCELED: "CANCELED",
+  /** The token of a call on TCP is missing or another one. */
+  TOKEN_INVALID: "UNAUTHENTICATED",
+  /** The health service does not know the service's name. */
+  SERVICE_UNKNOWN: "NOT_FOUND",
+  /** An address or a port cannot be listened on. */
+  LISTEN_FAILED: "FAILED_PRECONDITION",
+
+  // What a session is asked to be.
+  /** The task is empty. */
+  TASK_EMPTY: "INVALID_ARGUMENT",
+  /** The task is longer than a session takes. */
+  TASK_TOO_LONG: "INVALID_ARGUMENT",
+  /** No session specification came with the call. */
+  SPEC_MISSING: "INVALID_ARGUMENT",
+  /** The session id is no id. */
+  SESSION_ID_INVALID: "INVALID_ARGUMENT",
+  /** Claude Code has no such permission mode. */
+  PERMISSION_MODE_UNKNOWN: "INVALID_ARGUMENT",
+  /** The model's name is no name. */
+  MODEL_INVALID: "INVALID_ARGUMENT",
+  /** A tool's name is no name. */
+  TOOL_INVALID: "INVALID_ARGUMENT",
+  /** The number of model steps is negative. */
+  STEP_COUNT_INVALID: "INVALID_ARGUMENT",
+  /** The number of turns is negative. */
+  TURN_COUNT_INVALID: "INVALID_ARGUMENT",
+  /** The timeout is out of bounds. */
+  TIMEOUT_INVALID: "INVALID_ARGUMENT",
+  /** The idle timeout is out of bounds. */
+  IDLE_TIMEOUT_INVALID: "INVALID_ARGUMENT",
+  /** The decision timeout is out of bounds. */
+  DECISION_TIMEOUT_INVALID: "INVALID_ARGUMENT",
+  /** A budget is negative or no number. */
+  BUDGET_INVALID: "INVALID_ARGUMENT",
+  /** An environment variable is none. */
+  ENVIRONMENT_INVALID: "INVALID_ARGUMENT",
+  /** An environment variable belongs to the agent. */
+  ENVIRONMENT_RESERVED: "INVALID_ARGUMENT",
+  /** An egress destination is no host and port. */
+  DESTINATION_INVALID: "INVALID_ARGUMENT",
+  /** The memory limit is out of bounds. */
+  MEMORY_INVALID: "INVALID_ARGUMENT",
+  /** The CPU limit is out of bounds. */
+  CPU_INVALID: "INVALID_ARGUMENT",
+  /** The workspace size is out of bounds. */
+  WORKSPACE_SIZE_INVALID: "INVALID_ARGUMENT",
+  /** The image's name is no image reference. */
+  IMAGE_INVALID: "INVALID_ARGUMENT",
+  /** The repository's address is none, or of a kind that does not work. */
+  REPOSITORY_URI_INVALID: "INVALID_ARGUMENT",
+  /** The repository's address holds a password or token. */
+  REPOSITORY_URI_CREDENTIALS: "INVALID_ARGUMENT",
+  /** The ref is no ref or commit id. */
+  REF_INVALID: "INVALID_ARGUMENT",
+  /** A ref without a repository. */
+  REF_WITHOUT_REPOSITORY: "INVALID_ARGUMENT",
+  /** A URL prefix for git's listener is none. */
+  GIT_PREFIX_INVALID: "INVALID_ARGUMENT",
+  /** The continued session had another repository. */
+  REPOSITORY_DIFFERS: "INVALID_ARGUMENT",
+  /** The id of the continued session is none. */
+  PREVIOUS_SESSION_INVALID: "INVALID_ARGUMENT",
+  /** The continued session is not known. */
+  PREVIOUS_SESSION_NOT_FOUND: "NOT_FOUND",
+  /** The continued session has not ended. */
+  PREVIOUS_SESSION_LIVE: "FAILED_PRECONDITION",
+  /** The host's rules do not allow what the session is to reach. */
+  EGRESS_FORBIDDEN: "PERMISSION_DENIED",
+  /** The request id is longer than ids are. */
+  REQUEST_ID_TOO_LONG: "INVALID_ARGUMENT",
+  /** The request id was used for another request. */
+  REQUEST_ID_TAKEN: "FAILED_PRECONDITION",
+
+  // What is asked of a session.
+  /** There is no such session. */
+  SESSION_NOT_FOUND: "NOT_FOUND",
+  /** The shortened id means several sessions. */
+  SESSION_AMBIGUOUS: "INVALID_ARGUMENT",
+  /** The agent has its one session already. */
+  SESSION_EXISTS: "FAILED_PRECONDITION",
+  /** The session has not ended, and what was asked needs that. */
+  SESSION_LIVE: "FAILED_PRECONDITION",
+  /** The session is no longer, or not yet, under way on this host. */
+  SESSION_NOT_LIVE: "FAILED_PRECONDITION",
+  /** The session has no container that runs. */
+  SESSION_NOT_RUNNING: "NOT_FOUND",
+  /** What was asked is there when the session has ended. */
+  SESSION_NOT_FINISHED: "FAILED_PRECONDITION",
+  /** The session is ending and takes no more messages. */
+  SESSION_ENDED: "FAILED_PRECONDITION",
+  /** The session has ended. */
+  SESSION_OVER: "FAILED_PRECONDITION",
+  /** The message is empty. */
+  MESSAGE_EMPTY: "INVALID_ARGUMENT",
+  /** The message is longer than a session takes. */
+  MESSAGE_TOO_LONG: "INVALID_ARGUMENT",
+  /** The message's id is no id. */
+  MESSAGE_ID_INVALID: "INVALID_ARGUMENT",
+  /** Too many messages wait already. */
+  QUEUE_FULL: "RESOURCE_EXHAUSTED",
+  /** The session has had all the messages that it takes. */
+  TURN_LIMIT_REACHED: "FAILED_PRECONDITION",
+  /** No turn is running that could be interrupted. */
+  TURN_NOT_RUNNING: "FAILED_PRECONDITION",
+  /** The answers do not fit the questions. */
+  ANSWER_INVALID: "INVALID_ARGUMENT",
+  /** Nothing waits for this decision. */
+  DECISION_UNKNOWN: "FAILED_PRECONDITION",
+  /** Several requests wait, and the command does not say which is meant. */
+  DECISION_AMBIGUOUS: "INVALID_ARGUMENT",
+  /** The request waits for another kind of decision. */
+  DECISION_MISMATCH: "FAILED_PRECONDITION",
+  /** The request is decided already. */
+  DECISION_MADE: "FAILED_PRECONDITION",
+  /** The page size is out of bounds. */
+  PAGE_SIZE_INVALID: "INVALID_ARGUMENT",
+  /** The page token is none of ours. */
+  PAGE_TOKEN_INVALID: "INVALID_ARGUMENT",
+  /** The log has no event of that number yet. */
+  SEQUENCE_UNKNOWN: "OUT_OF_RANGE",
+  /** The events asked for are no longer kept. */
+  EVENTS_DROPPED: "OUT_OF_RANGE",
+  /** The log takes no more events. */
+  LOG_ENDED: "INTERNAL",
+
+  // Attach and the other streams.
+  /** The stream does not begin with an attach message. */
+  ATTACH_EXPECTED: "INVALID_ARGUMENT",
+  /** A second attach message on one stream. */
+  ATTACHED_ALREADY: "INTERNAL",
+  /** The stream's message is none that is known. */
+  REQUEST_UNKNOWN: "INTERNAL",
+  /** Only the owner may do that. */
+  ROLE_INSUFFICIENT: "INTERNAL",
+  /** The host itself is the owner of its sessions. */
+  ROLE_RESERVED: "PERMISSION_DENIED",
+  /** Another owner has taken the session over. */
+  OWNER_REPLACED: "ABORTED",
+  /** The same caller has called again. */
+  CALLER_REPLACED: "ABORTED",
+  /** Only a caller on this machine may do that. */
+  CALLER_REMOTE: "PERMISSION_DENIED",
+  /** The tunnel does not begin with a connection's id. */
+  CONNECTION_ID_EXPECTED: "INVALID_ARGUMENT",
+  /** No connection of that id waits or is kept. */
+  CONNECTION_NOT_FOUND: "NOT_FOUND",
+  /** The connection inside the container is closed. */
+  CONNECTION_CLOSED: "ABORTED",
+  /** More was acknowledged than was sent. */
+  RECEIVED_SIZE_INVALID: "INVALID_ARGUMENT",
+  /** The tunnel's other end has ended it. */
+  TUNNEL_ENDED: "ABORTED",
+  /** Another call carries the connection now. */
+  TUNNEL_REPLACED: "ABORTED",
+  /** A listener inside the container found its port taken. */
+  PORT_UNAVAILABLE: "INTERNAL",
+
+  // The agent.
+  /** The agent's environment variables do not say what it needs. */
+  CONFIGURATION_INVALID: "INTERNAL",
+  /** The agent is ending and takes no session. */
+  AGENT_ENDING: "UNAVAILABLE",
+  /** The agent in the image is too old for this host. */
+  AGENT_OUTDATED: "FAILED_PRECONDITION",
+  /** The agent does not keep to the contract. */
+  AGENT_INVALID: "INTERNAL",
+  /** No agent answers in the container. */
+  AGENT_UNREACHABLE: "UNAVAILABLE",
+  /** The agent did not end the session in time. */
+  AGENT_UNRESPONSIVE: "INTERNAL",
+  /** The session would run under the agent's own uid. */
+  IDENTITY_OWN: "INTERNAL",
+  /** Programs of the session could not be ended. */
+  PROCESSES_LEFT: "INTERNAL",
+  /** A program could not be started. */
+  COMMAND_NOT_STARTED: "INTERNAL",
+  /** A program wrote more than is read. */
+  OUTPUT_TOO_LARGE: "RESOURCE_EXHAUSTED",
+  /** What is to be restored does not come as announced. */
+  RESTORE_INVALID: "INVALID_ARGUMENT",
+  /** The continued session's state did not come before the session. */
+  RESTORE_MISSING: "FAILED_PRECONDITION",
+  /** What is to be restored is larger than is taken. */
+  RESTORE_TOO_LARGE: "RESOURCE_EXHAUSTED",
+
+  // The repository and the changes.
+  /** The repository is not there, or not for this credential. */
+  REPOSITORY_NOT_FOUND: "NOT_FOUND",
+  /** The repository's server wants another credential. */
+  REPOSITORY_UNAUTHORIZED: "UNAUTHENTICATED",
+  /** The repository's server cannot be reached. */
+  REPOSITORY_UNREACHABLE: "UNAVAILABLE",
+  /** The repository's server broke off. */
+  REPOSITORY_FETCH_FAILED: "UNAVAILABLE",
+  /** The repository is damaged or refuses what is needed. */
+  REPOSITORY_INVALID: "FAILED_PRECONDITION",
+  /** The repository has no such ref. */
+  REF_NOT_FOUND: "NOT_FOUND",
+  /** The ref names something other than a commit. */
+  REF_NOT_A_COMMIT: "FAILED_PRECONDITION",
+  /** A git command failed. */
+  GIT_FAILED: "INTERNAL",
+  /** The workspace has no room left. */
+  WORKSPACE_FULL: "RESOURCE_EXHAUSTED",
+  /** Reading the work tree does not come to an end. */
+  WORK_TREE_STUCK: "INTERNAL",
+  /** The patch does not fit the start commit. */
+  PATCH_NOT_APPLIED: "FAILED_PRECONDITION",
+  /** The patch is larger than is kept. */
+  PATCH_TOO_LARGE: "INTERNAL",
+  /** The patch is not what the list of changes says. */
+  PATCH_MISMATCH: "INTERNAL",
+  /** The changes could not be collected. */
+  COLLECT_FAILED: "INTERNAL",
+  /** The container was gone before the changes were collected. */
+  CHANGES_NOT_COLLECTED: "INTERNAL",
+
+  // Claude Code and the model.
+  /** The image has no Claude Code. */
+  CLAUDE_NOT_FOUND: "INTERNAL",
+  /** Claude Code could not be started. */
+  CLAUDE_NOT_STARTED: "INTERNAL",
+  /** Claude Code gave no sign of life in time. */
+  CLAUDE_NOT_READY: "INTERNAL",
+  /** Claude Code ended with a message unanswered. */
+  CLAUDE_EXITED: "INTERNAL",
+  /** Claude Code ended a turn with an error of its own. */
+  CLAUDE_ERROR: "INTERNAL",
+  /** Claude Code's instructions could not be written. */
+  INSTRUCTIONS_NOT_WRITTEN: "INTERNAL",
+  /** The conversation's record is not there. */
+  TRANSCRIPT_MISSING: "NOT_FOUND",
+  /** The conversation's record is larger than is kept. */
+  TRANSCRIPT_TOO_LARGE: "NOT_FOUND",
+  /** The conversation's record could not be read. */
+  TRANSCRIPT_NOT_READ: "INTERNAL",
+  /** The conversation's record could not be written. */
+  TRANSCRIPT_NOT_WRITTEN: "INTERNAL",
+  /** The model API failed. */
+  MODEL_ERROR: "INTERNAL",
+  /** The model refused to go on. */
+  MODEL_REFUSED: "INTERNAL",
+  /** The model API refused the credential. */
+  AUTHENTICATION_FAILED: "INTERNAL",
+  /** The answer was longer than the model may write. */
+  ANSWER_CUT: "INTERNAL",
+  /** The conversation does not fit into the model's context. */
+  PROMPT_TOO_LONG: "INTERNAL",
+  /** One turn used all the model steps that it may take. */
+  STEP_LIMIT_REACHED: "INTERNAL",
+  /** A budget of the session or of the host is used up. */
+  BUDGET_REACHED: "INTERNAL",
+  /** The session's time is over. */
+  TIMED_OUT: "INTERNAL",
+
+  // Containers and the engine.
+  /** The runtime cannot be reached. */
+  RUNTIME_UNAVAILABLE: "UNAVAILABLE",
+  /** The runtime is of a kind or version that does not do. */
+  RUNTIME_UNSUPPORTED: "FAILED_PRECONDITION",
+  /** This user may not use the runtime. */
+  RUNTIME_PERMISSION_DENIED: "FAILED_PRECONDITION",
+  /** The runtime does not enforce limits. */
+  LIMITS_NOT_ENFORCED: "FAILED_PRECONDITION",
+  /** The image is not there. */
+  IMAGE_NOT_FOUND: "FAILED_PRECONDITION",
+  /** The runtime made no container. */
+  CONTAINER_CREATE_FAILED: "ABORTED",
+  /** The runtime made no container in time. */
+  CONTAINER_CREATE_TIMED_OUT: "UNAVAILABLE",
+  /** The container ended by itself. */
+  CONTAINER_EXITED: "FAILED_PRECONDITION",
+  /** The container was killed from outside. */
+  CONTAINER_KILLED: "INTERNAL",
+  /** Somebody else removed the container. */
+  CONTAINER_REMOVED: "INTERNAL",
+  /** The container could not be stopped. */
+  CONTAINER_STOP_FAILED: "INTERNAL",
+  /** The container could not be removed. */
+  CONTAINER_REMOVE_FAILED: "UNAVAILABLE",
+  /** The container ran out of memory. */
+  OUT_OF_MEMORY: "INTERNAL",
+  /** The container ended when its engine did. */
+  RUNTIME_RESTARTED: "INTERNAL",
+  /** A connection to an agent or to the host is lost. */
+  CONNECTION_LOST: "UNAVAILABLE",
+  /** The engine filter does not pass the call on. */
+  ENGINE_CALL_REFUSED: "PERMISSION_DENIED",
+
+  // The host.
+  /** The host is shutting down; its sessions go on. */
+  HOST_CLOSING: "UNAVAILABLE",
+  /** A host of this state directory is running already. */
+  HOST_RUNNING: "FAILED_PRECONDITION",
+  /** The host has sessions under way. */
+  HOST_BUSY: "FAILED_PRECONDITION",
+  /** The host could not be started. */
+  HOST_START_FAILED: "UNAVAILABLE",
+  /** The host is running and does not answer. */
+  HOST_UNRESPONSIVE: "UNAVAILABLE",
+  /** The host is too old for the call. */
+  HOST_OUTDATED: "FAILED_PRECONDITION",
+  /** The host and this program cannot work together. */
+  HOST_INCOMPATIBLE: "FAILED_PRECONDITION",
+  /** The host has another state directory than this program. */
+  HOST_STATE_DIFFERS: "FAILED_PRECONDITION",
+  /** The host does not keep to the contract. */
+  HOST_INVALID: "INTERNAL",
+  /** The host's directories were removed. */
+  DIRECTORIES_GONE: "FAILED_PRECONDITION",
+  /** The user's home directory is not known. */
+  HOME_UNKNOWN: "FAILED_PRECONDITION",
+  /** The state directory may be changed by others. */
+  STATE_DIR_UNSAFE: "FAILED_PRECONDITION",
+  /** The state directory cannot be used. */
+  STATE_DIR_UNUSABLE: "FAILED_PRECONDITION",
+  /** A file in the state directory cannot be used. */
+  STATE_FILE_UNUSABLE: "FAILED_PRECONDITION",
+  /** The runtime directory may be changed by others. */
+  RUNTIME_DIR_UNSAFE: "FAILED_PRECONDITION",
+  /** The runtime directory's path is too long for a socket. */
+  RUNTIME_DIR_TOO_LONG: "FAILED_PRECONDITION",
+  /** The runtime directory cannot be used. */
+  RUNTIME_DIR_UNUSABLE: "FAILED_PRECONDITION",
+  /** The directory for a socket cannot be used. */
+  SOCKET_DIR_UNUSABLE: "FAILED_PRECONDITION",
+  /** A lock file cannot be used. */
+  LOCK_UNUSABLE: "FAILED_PRECONDITION",
+  /** A file that was named cannot be used. */
+  FILE_UNUSABLE: "FAILED_PRECONDITION",
+  /** The store cannot be read or written now. */
+  STORE_FAILED: "INTERNAL",
+  /** The store is damaged. */
+  STORE_CORRUPT: "FAILED_PRECONDITION",
+  /** The store may not be written. */
+  STORE_NOT_WRITABLE: "FAILED_PRECONDITION",
+  /** Another host has the store open. */
+  STORE_IN_USE: "FAILED_PRECONDITION",
+  /** The store was written by a newer version. */
+  STORE_TOO_NEW: "FAILED_PRECONDITION",
+
+  // Settings and arguments.
+  /** config.json does not say what it may. */
+  CONFIG_INVALID: "FAILED_PRECONDITION",
+  /** config.json was changed while the host was running. */
+  CONFIG_CHANGED: "FAILED_PRECONDITION",
+  /** config.json cannot be written. */
+  CONFIG_NOT_WRITABLE: "FAILED_PRECONDITION",
+  /** config.json cannot be read. */
+  CONFIG_UNREADABLE: "FAILED_PRECONDITION",
+  /** config.json may be changed by others. */
+  CONFIG_UNSAFE: "FAILED_PRECONDITION",
+  /** The CA bundle cannot be read. */
+  CA_UNREADABLE: "FAILED_PRECONDITION",
+  /** The proxy's address is none. */
+  PROXY_INVALID: "FAILED_PRECONDITION",
+  /** No credential for the model is configured. */
+  NO_CREDENTIAL: "FAILED_PRECONDITION",
+  /** The credential is empty. */
+  CREDENTIAL_EMPTY: "FAILED_PRECONDITION",
+  /** The credential is none. */
+  CREDENTIAL_INVALID: "FAILED_PRECONDITION",
+  /** The credential cannot be read. */
+  CREDENTIAL_UNREADABLE: "FAILED_PRECONDITION",
+  /** The command that gives a credential failed. */
+  CREDENTIAL_HELPER_FAILED: "FAILED_PRECONDITION",
+  /** The provider of the model is not supported. */
+  PROVIDER_UNSUPPORTED: "FAILED_PRECONDITION",
+  /** The model's endpoint is no URL that works. */
+  ENDPOINT_INVALID: "FAILED_PRECONDITION",
+  /** The egress settings do not fit together. */
+  EGRESS_INVALID: "FAILED_PRECONDITION",
+  /** A ref that may be pushed to is none. */
+  PUSH_REF_INVALID: "FAILED_PRECONDITION",
+  /** The log level is none. */
+  LOG_LEVEL_INVALID: "FAILED_PRECONDITION",
+  /** A setting is no number, or out of bounds. */
+  NUMBER_INVALID: "FAILED_PRECONDITION",
+  /** An address to listen on is none. */
+  ADDRESS_INVALID: "INVALID_ARGUMENT",
+  /** An address to listen on can be reached from outside. */
+  ADDRESS_NOT_LOOPBACK: "INVALID_ARGUMENT",
+  /** An argument of a command is none. */
+  ARGUMENT_INVALID: "INVALID_ARGUMENT",
+  /** A count that bounds a list is none. */
+  LIMIT_INVALID: "INVALID_ARGUMENT",
+  /** Listening on TCP needs a token file. */
+  TOKEN_FILE_MISSING: "INVALID_ARGUMENT",
+  /** The token file cannot be read. */
+  TOKEN_FILE_UNREADABLE: "FAILED_PRECONDITION",
+  /** The token is too short. */
+  TOKEN_TOO_SHORT: "FAILED_PRECONDITION",
+} as const satisfies Record<string, ErrorKind>;
+
+/** The reason of an error, or of a session's failure. */
+export type ErrorReason = keyof typeof ERROR_REASONS;

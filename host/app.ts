@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { WayOut } from "./broker/way-out.ts";
-import type { HostConfig } from "./config.ts";
-import { ConfiguredCredential } from "./configured-credential.ts";
-import { ConfiguredGitCredential } from "./configured-git-credential.ts";
+import type { HostConfig } from "./config/config.ts";
+import { ConfiguredCredential } from "./config/configured-credential.ts";
+import { ConfiguredGitCredential } from "./config/configured-git-credential.ts";
 import { readHostId } from "./host-id.ts";
 import { DockerRuntime } from "./runtime/docker/docker-runtime.ts";
 import type { Runtime } from "./runtime/runtime.ts";

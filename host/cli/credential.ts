@@ -1,10 +1,10 @@
 import { text } from "node:stream/consumers";
 import { AppError } from "../../proto/index.ts";
 import { type Credential, isCredential } from "../broker/credential.ts";
-import type { HostConfig } from "../config.ts";
-import { ConfiguredCredential } from "../configured-credential.ts";
+import type { HostConfig } from "../config/config.ts";
+import { ConfiguredCredential } from "../config/configured-credential.ts";
 import type { HostDirectories } from "../directories.ts";
-import { updateConfigFile } from "../write-config.ts";
+import { updateConfigFile } from "../config/write-config.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { readHidden } from "./read-hidden.ts";
 

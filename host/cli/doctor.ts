@@ -1,9 +1,9 @@
 import { stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { AppError } from "../../proto/index.ts";
-import { ConfiguredCredential } from "../configured-credential.ts";
+import { ConfiguredCredential } from "../config/configured-credential.ts";
 import type { ImageFacts, Runtime } from "../runtime/runtime.ts";
-import type { HostConfig } from "../config.ts";
+import type { HostConfig } from "../config/config.ts";
 import type { HostLink } from "../daemon/host-link.ts";
 import type { HostDirectories } from "../directories.ts";
 import { tryRuntimeDirectory } from "../daemon/runtime-directory.ts";

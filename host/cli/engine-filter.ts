@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import type { HostConfig } from "../config.ts";
+import type { HostConfig } from "../config/config.ts";
 import { EngineFilter } from "../engine-filter/engine-filter.ts";
 import { readHostId } from "../host-id.ts";
 import { createLogger } from "../logger.ts";

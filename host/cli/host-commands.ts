@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { type Command, Option } from "commander";
 import { AppError } from "../../proto/index.ts";
-import { readConfig } from "../config.ts";
+import { readConfig } from "../config/config.ts";
 import { hostEnvironment } from "../daemon/host-environment.ts";
 import { readDirectories } from "../directories.ts";
 import { asExplainedError } from "../file-problem.ts";

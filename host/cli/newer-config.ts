@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { GetHostInfoResponse } from "../../proto/control.ts";
-import { configFilePath } from "../config-file.ts";
+import { configFilePath } from "../config/config-file.ts";
 
 /** What to do where config.json was written after the host that runs had read it. Undefined: nothing. */
 export function newerConfig(

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { AppError } from "../../proto/index.ts";
 import { isLoopback, parseAddress } from "../address.ts";
 import { readToken } from "../bearer-token.ts";
-import type { HostConfig } from "../config.ts";
+import type { HostConfig } from "../config/config.ts";
 import { createLogger } from "../logger.ts";
 import { BoundedLog } from "../daemon/bounded-log.ts";
 import { runHost } from "../daemon/host-process.ts";

@@ -3,7 +3,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Logger } from "pino";
 import { AppError, asAppError } from "../../proto/index.ts";
 import { type App, createApp } from "../app.ts";
-import type { HostConfig } from "../config.ts";
+import type { HostConfig } from "../config/config.ts";
 import { ControlServer } from "../control/control-server.ts";
 import type { HostControl } from "../control/host-service.ts";
 import { PROTOCOL_VERSION } from "../control/protocol-version.ts";

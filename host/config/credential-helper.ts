@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { AppError } from "../proto/index.ts";
+import { AppError } from "../../proto/index.ts";
 
 /** A helper may ask a key store, or a person for a finger (ms). */
 const TIMEOUT_MS = 60_000;

@@ -1,16 +1,16 @@
 import { readFileSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
-import { AppError, asAppError, type Budget, BudgetSchema, cutChars, readRepositoryAddress } from "../proto/index.ts";
-import { checkCredential, type Credential } from "./broker/credential.ts";
-import { parseAuthority } from "./broker/egress-rules.ts";
-import { DEFAULT_MAX_OUTPUT_TOKENS, type ModelPolicy } from "./broker/model-policy.ts";
-import { PACKAGE_REGISTRIES } from "./broker/package-registries.ts";
-import type { WayOutSettings } from "./broker/way-out.ts";
+import { AppError, asAppError, type Budget, BudgetSchema, cutChars, readRepositoryAddress } from "../../proto/index.ts";
+import { checkCredential, type Credential } from "../broker/credential.ts";
+import { parseAuthority } from "../broker/egress-rules.ts";
+import { DEFAULT_MAX_OUTPUT_TOKENS, type ModelPolicy } from "../broker/model-policy.ts";
+import { PACKAGE_REGISTRIES } from "../broker/package-registries.ts";
+import type { WayOutSettings } from "../broker/way-out.ts";
 import { readWayOut } from "./read-way-out.ts";
-import type { EgressConfig } from "./session/egress.ts";
+import type { EgressConfig } from "../session/egress.ts";
 import { type ConfigFile, readConfigFile } from "./config-file.ts";
-import { type HostDirectories, readDirectories } from "./directories.ts";
-import { readProblem } from "./file-problem.ts";
+import { type HostDirectories, readDirectories } from "../directories.ts";
+import { readProblem } from "../file-problem.ts";
 
 /** What the host is set to: by the environment, otherwise by config.json. Read once. */
 export interface HostConfig extends HostDirectories {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { AppError } from "../proto/index.ts";
-import type { WayOutSettings } from "./broker/way-out.ts";
+import { AppError } from "../../proto/index.ts";
+import type { WayOutSettings } from "../broker/way-out.ts";
 import type { ConfigFile } from "./config-file.ts";
 
 /** Variables that name files of authorities, as Node and OpenSSL know them. */

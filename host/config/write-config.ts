@@ -1,7 +1,7 @@
 import { renameSync, rmSync, writeFileSync } from "node:fs";
-import { AppError } from "../proto/index.ts";
-import { fileProblem } from "./file-problem.ts";
-import { makeDirectory } from "./make-directory.ts";
+import { AppError } from "../../proto/index.ts";
+import { fileProblem } from "../file-problem.ts";
+import { makeDirectory } from "../make-directory.ts";
 import { type ConfigFile, configFilePath, readConfigFile } from "./config-file.ts";
 
 /** Changes config.json, and nothing else in it, such that only this user can read it and no reader sees half of it. Throws CONFIG_NOT_WRITABLE, and what reading it throws. */

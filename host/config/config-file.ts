@@ -1,9 +1,9 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { AppError } from "../proto/index.ts";
+import { AppError } from "../../proto/index.ts";
 import { describeIssue } from "./config-issue.ts";
-import { isLink, makeProblem } from "./file-problem.ts";
+import { isLink, makeProblem } from "../file-problem.ts";
 import { jsonErrorLine } from "./json-error-line.ts";
 
 const kindSchema = z.enum(["api_key", "auth_token", "oauth_token"]);

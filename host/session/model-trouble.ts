@@ -8,15 +8,17 @@ export interface ModelFacts {
   timeoutMs: number;
 }
 
-/** What Claude calls the endpoint, inside; it tells nobody else anything. */
-const INSIDE = "127.0.0.1:8080";
+/** What Claude calls the endpoint, inside; the port is the agent's to choose. */
+const INSIDE = /(?<![\d.])127\.0\.0\.1:\d{1,5}(?!\d)/g;
+/** Failures in Claude's own words. In others it may be git's listener that is named. */
+const CLAUDES = new Set(["MODEL_ERROR", "CLAUDE_ERROR"]);
 
 /** Returns a failure's message; where the model's endpoint is the cause it names that, and what to do about it. */
 export function explainModelTrouble(
   { reason, message }: Pick<Failure, "reason" | "message">,
   { endpoint, unreached, timeoutMs }: ModelFacts,
 ): string {
-  const said = message.replaceAll(INSIDE, endpoint.host);
+  const said = CLAUDES.has(reason) ? message.replace(INSIDE, () => endpoint.host) : message;
   switch (reason) {
     case "TIMED_OUT":
       return unreached === undefined

@@ -93,6 +93,8 @@ export const ERROR_REASONS = {
   PREVIOUS_SESSION_LIVE: "FAILED_PRECONDITION",
   /** The host's rules do not allow what the session is to reach. */
   EGRESS_FORBIDDEN: "PERMISSION_DENIED",
+  /** The bytes of an artifact are not those that were announced. */
+  ARTIFACT_INVALID: "INVALID_ARGUMENT",
   /** The request id is longer than ids are. */
   REQUEST_ID_TOO_LONG: "INVALID_ARGUMENT",
   /** The request id was used for another request. */
@@ -234,7 +236,7 @@ export const ERROR_REASONS = {
   /** The patch does not fit the start commit. */
   PATCH_NOT_APPLIED: "FAILED_PRECONDITION",
   /** The patch is larger than is kept. */
-  PATCH_TOO_LARGE: "INTERNAL",
+  PATCH_TOO_LARGE: "RESOURCE_EXHAUSTED",
   /** The patch is not what the list of changes says. */
   PATCH_MISMATCH: "INTERNAL",
   /** The changes could not be collected. */
@@ -258,7 +260,7 @@ export const ERROR_REASONS = {
   /** The conversation's record is not there. */
   TRANSCRIPT_MISSING: "NOT_FOUND",
   /** The conversation's record is larger than is kept. */
-  TRANSCRIPT_TOO_LARGE: "NOT_FOUND",
+  TRANSCRIPT_TOO_LARGE: "RESOURCE_EXHAUSTED",
   /** The conversation's record could not be read. */
   TRANSCRIPT_NOT_READ: "INTERNAL",
   /** The conversation's record could not be written. */

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { FileChange_Kind } from "./gen/claudecluster/session/v1alpha1/session_result_pb.ts";
+import { pieces } from "./artifacts.ts";
 import { findPatchMismatch } from "./patch-check.ts";
 
 type Listed = [kind: keyof typeof FileChange_Kind, path: string, previousPath?: string];
@@ -10,7 +11,7 @@ function check(patch: string, ...listed: Listed[]): Promise<string | undefined> 
     path,
     previousPath,
   }));
-  return findPatchMismatch(Buffer.from(patch, "latin1"), { changes, changeCount: changes.length });
+  return findPatchMismatch(pieces(Buffer.from(patch, "latin1")), { changes, changeCount: changes.length });
 }
 
 const edit = (a: string, b = a) =>
@@ -88,15 +89,33 @@ test.each<[string, string, Listed]>([
 test("holds what a cut list has against the first files, and counts the others", async () => {
   const patch = Buffer.from(A + A.replaceAll("/a", "/b") + A.replaceAll("/a", "/c"));
   const changes = [{ kind: FileChange_Kind.MODIFIED, path: "a", previousPath: "" }];
-  expect(await findPatchMismatch(patch, { changes, changeCount: 3 })).toBe(undefined);
-  expect(await findPatchMismatch(patch, { changes, changeCount: 2 })).toMatch(/3 files, its list 2/);
+  expect(await findPatchMismatch(pieces(patch), { changes, changeCount: 3 })).toBe(undefined);
+  expect(await findPatchMismatch(pieces(patch), { changes, changeCount: 2 })).toMatch(/3 files, its list 2/);
 });
 
 test("lets others have their turn while it reads a large patch", async () => {
   const patch = Buffer.from(A.repeat(200_000));
   let turns = 0;
   const timer = setInterval(() => (turns += 1), 1);
-  await findPatchMismatch(patch, { changes: [], changeCount: 0 });
+  await findPatchMismatch(pieces(patch), { changes: [], changeCount: 0 });
   clearInterval(timer);
   expect(turns).toBeGreaterThan(5);
+});
+
+test("reads what comes byte by byte as it reads the whole", async () => {
+  const long = `diff --git a/long b/long\nnew file mode 100644\nindex 0..1\n--- /dev/null\n+++ b/long\n@@ -0,0 +1 @@\n+${"x".repeat(1_000_000)}\n`;
+  const listed = {
+    changes: [
+      { kind: FileChange_Kind.MODIFIED, path: "a", previousPath: "" },
+      { kind: FileChange_Kind.ADDED, path: "long", previousPath: "" },
+    ],
+    changeCount: 2,
+  };
+  const inBytes = function* (patch: string) {
+    for (const byte of Buffer.from(patch)) yield Uint8Array.of(byte);
+  };
+  expect(await findPatchMismatch(inBytes(A + long.slice(0, 200) + long.slice(-200)), listed)).toBe(undefined);
+  expect(await findPatchMismatch(inBytes(A + long.slice(0, 200)), listed)).toMatch(/file 2 of the patch: it ends/);
+  // A line is never held, however long it is.
+  expect(await findPatchMismatch(pieces(Buffer.from(A + long)), listed)).toBe(undefined);
 });

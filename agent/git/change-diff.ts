@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { type FileChange, FileChange_Kind, FileChangeSchema, findPatchMismatch } from "../../proto/index.ts";
+import { type FileChange, FileChange_Kind, FileChangeSchema, findPatchMismatch, pieces } from "../../proto/index.ts";
 import { git, type GitPlace, runIn, type Script, shell } from "./git.ts";
 import {
   ABSENT,
@@ -117,7 +117,7 @@ export async function diffFiles(
 /** Throws where git's patch is not what its list says: somebody has been at one of them, or it is written in a way unknown to us. */
 async function requireAgreement(files: readonly FileDiff[], patch: Buffer): Promise<void> {
   const changes = files.map(({ change }) => change);
-  const mismatch = await findPatchMismatch(patch, { changes, changeCount: changes.length });
+  const mismatch = await findPatchMismatch(pieces(patch), { changes, changeCount: changes.length });
   if (mismatch !== undefined) throw new Error(`the patch is not what its list says: ${mismatch}`);
 }
 

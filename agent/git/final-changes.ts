@@ -79,7 +79,6 @@ export class PatchTooLargeError extends AppError {
 
   constructor(collected: Collected, cause: unknown) {
     super("PATCH_TOO_LARGE", `The patch of ${collected.changes.length} files has more than ${MAX_PATCH_BYTES} bytes.`, {
-      kind: "RESOURCE_EXHAUSTED",
       help: "Have large generated files ignored with .gitignore.",
       metadata: { change_count: String(collected.changes.length), limit_bytes: String(MAX_PATCH_BYTES) },
       cause,

@@ -1,5 +1,6 @@
 import { createServer } from "node:http2";
 import { type Duplex, duplexPair } from "node:stream";
+import { buffer } from "node:stream/consumers";
 import { create } from "@bufbuild/protobuf";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { expect, test, vi } from "vitest";
@@ -26,6 +27,7 @@ test("an agent that is dialled and never answers is said to be unreachable, with
     container,
     spec: create(SessionSpecSchema, { task: "x" }),
     log: new SessionLog(store, "ses_1"),
+    store,
     broker: { accept: () => {} },
     gitPrefixes: [],
   });
@@ -83,6 +85,7 @@ test.each([
     container: olderAgent(),
     spec: create(SessionSpecSchema, { task: "x" }),
     log,
+    store,
     broker: { accept: () => {} },
     gitPrefixes: ["https://git.test/"],
     resumed,
@@ -92,7 +95,7 @@ test.each([
   const running = agent.run(AbortSignal.timeout(20_000));
   if (!resumed) return await expect(running).rejects.toMatchObject({ reason: "AGENT_OUTDATED" });
   const { patch, result } = await running;
-  expect(Buffer.from(patch).toString()).toBe("the patch");
+  expect((await buffer(patch.read())).toString()).toBe("the patch");
   expect(result.outcome.case).toBe("success");
 });
 

@@ -3,6 +3,7 @@ import {
   AcknowledgeSchema,
   afterRunning,
   AppError,
+  Artifact_Kind,
   AttachRequestSchema,
   AttachStartSchema,
   type AttachRequest,
@@ -21,8 +22,9 @@ import { AsyncQueue } from "../agent-client/async-queue.ts";
 import { type ConnectionSink, serveConnections } from "../agent-client/serve-connections.ts";
 import { Tunnels } from "../agent-client/tunnels.ts";
 import type { Container } from "../runtime/runtime.ts";
+import type { SessionStore, StoredArtifact } from "../store/session-store.ts";
+import { ArtifactFetch, fetchTranscript } from "./fetch-artifact.ts";
 import { isNoRoom } from "./no-room.ts";
-import { readPatch, readTranscript } from "./read-left.ts";
 import type { SessionLog } from "./session-log.ts";
 import { sleep } from "./sleep.ts";
 import { TIMEOUTS } from "./timeouts.ts";
@@ -30,9 +32,9 @@ import { TIMEOUTS } from "./timeouts.ts";
 /** What an agent handed over at the end of its session. */
 export interface AgentResult {
   result: SessionResult;
-  patch: Uint8Array;
-  /** Claude Code's own, for a session that continues this one. Empty: there is none. */
-  transcript: Uint8Array;
+  patch: StoredArtifact;
+  /** Claude Code's own, for a session that continues this one. Undefined: there is none. */
+  transcript: StoredArtifact | undefined;
 }
 
 /** The agent keeps its events until they are acknowledged: at most 64 KiB each, so it may be in lots of this many. */
@@ -46,13 +48,17 @@ export interface AgentSessionOptions {
   container: Container;
   spec: SessionSpec;
   log: SessionLog;
+  /** Where its artifacts go. */
+  store: Pick<SessionStore, "createArtifact">;
   broker: ConnectionSink;
   /** Beginnings of URLs that git reaches by its own listener, and by no other way. */
   gitPrefixes: readonly string[];
   /** What the session continues, for RestoreSession. Undefined: nothing. */
-  restore?: (() => Iterable<RestoreSessionRequest>) | undefined;
+  restore?: (() => AsyncIterable<RestoreSessionRequest>) | undefined;
   /** Another host has followed it before, and its log goes on. Default false. */
   resumed?: boolean;
+  /** Called when there is no room for what the session left, each time. */
+  onNoRoom?: (error: AppError) => void;
 }
 
 /**
@@ -69,6 +75,8 @@ export class AgentSession {
   #requests: AsyncQueue<AttachRequest> | undefined;
   #finished = false;
   #result: SessionResult | undefined;
+  readonly #patch: ArtifactFetch;
+  readonly #transcript: ArtifactFetch;
   #resultAttempts = 0;
   #lostSinceMs: number | undefined;
   /** Another host has followed it before, perhaps an older one with an older agent. */
@@ -80,6 +88,9 @@ export class AgentSession {
 
   constructor(options: AgentSessionOptions) {
     this.#options = options;
+    const { store, log } = options;
+    this.#patch = new ArtifactFetch({ store, sessionId: log.sessionId, kind: Artifact_Kind.PATCH });
+    this.#transcript = new ArtifactFetch({ store, sessionId: log.sessionId, kind: Artifact_Kind.TRANSCRIPT });
     this.#resumed = options.resumed === true;
     if (!this.#resumed) return;
     this.#contacted = true;
@@ -126,6 +137,7 @@ export class AgentSession {
         if (!this.#contacted && late) {
           throw known.reason === "CONNECTION_LOST" ? unanswered(this.#options.container, known) : known;
         }
+        if (noRoom && this.#finished) this.#options.onNoRoom?.(known);
         if (!noRoom) this.#connectionLost(known.cause instanceof Error ? known.cause.message : known.message);
         if (this.#options.log.lastAgentSequence > stored) delayMs = TIMEOUTS.redialFirstMs;
       }
@@ -145,7 +157,7 @@ export class AgentSession {
     try {
       if (!this.#started) {
         const { restore } = this.#options;
-        if (restore !== undefined) await client.restoreSession(inPieces(restore()), { signal: callSignal });
+        if (restore !== undefined) await client.restoreSession(restore(), { signal: callSignal });
         const start = { sessionId: log.sessionId, spec, gitPrefixes: [...gitPrefixes] };
         const { usesGitListener } = await client.startSession(start, { signal: callSignal });
         // Where git goes by the proxy, nothing that it sends is looked at. A session that an older host has begun so goes on:
@@ -201,13 +213,10 @@ export class AgentSession {
 
   /** Fetches what the session left, whole. */
   async #fetch(client: AgentClient, signal: AbortSignal): Promise<AgentResult> {
-    const { sessionId } = this.#options.log;
-    const [result, patch, transcript] = await Promise.all([
-      this.#fetchResult(client, signal),
-      readPatch(client, sessionId, signal),
-      readTranscript(client, sessionId, signal),
-    ]);
-    return { result, patch, transcript };
+    // One after the other: none is under way when the next connection asks for it.
+    const result = await this.#fetchResult(client, signal);
+    const patch = await this.#patch.run(client, signal);
+    return { result, patch, transcript: await fetchTranscript(this.#transcript, client, signal) };
   }
 
   /** Asks once where that succeeds: an answer may be made to take long to read. */
@@ -271,10 +280,6 @@ function batchTooLong(): AppError {
   return new AppError("AGENT_INVALID", "The agent sent more events at once than any agent may.", {
     help: "Use an image with an agent that keeps to the contract.",
   });
-}
-
-async function* inPieces(requests: Iterable<RestoreSessionRequest>): AsyncGenerator<RestoreSessionRequest> {
-  for (const request of requests) yield await Promise.resolve(request);
 }
 
 function toRequest(request: AttachRequest["request"]): AttachRequest {

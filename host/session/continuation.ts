@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
 import { clone, create } from "@bufbuild/protobuf";
 import {
   AppError,
+  Artifact_Kind,
   cutChars,
   isFinal,
   RepositorySpecSchema,
@@ -12,8 +12,6 @@ import {
   SessionSpecSchema,
 } from "../../proto/index.ts";
 import type { SessionStore } from "../store/session-store.ts";
-
-const PIECE_BYTES = 256 * 1024;
 
 /**
  * Returns the spec of a session that continues another one: in the same repository, from the commit
@@ -52,34 +50,27 @@ export function continueSpec(store: SessionStore, given: SessionSpec): SessionSp
   return spec;
 }
 
-/** What the session before left, as RestoreSession takes it. Throws PREVIOUS_SESSION_NOT_FOUND. */
-export function* restoreRequests(
+/** Yields what the session before left, as RestoreSession takes it. Throws PREVIOUS_SESSION_NOT_FOUND, STORE_CORRUPT. */
+export async function* restoreRequests(
   store: SessionStore,
   session: { sessionId: string; previousSessionId: string },
-): Generator<RestoreSessionRequest> {
+): AsyncGenerator<RestoreSessionRequest> {
   const { sessionId, previousSessionId } = session;
-  const kept = store.getLeft(previousSessionId);
-  if (kept === undefined) {
+  const result = store.getResult(previousSessionId);
+  if (result === undefined) {
     throw new AppError("PREVIOUS_SESSION_NOT_FOUND", `What session ${previousSessionId} left is not stored any more.`);
   }
-  const { result, patch, transcript } = kept;
+  const patch = store.getArtifact(previousSessionId, Artifact_Kind.PATCH);
+  const transcript = store.getArtifact(previousSessionId, Artifact_Kind.TRANSCRIPT);
   const start = create(RestoreStartSchema, {
     sessionId,
     conversationId: result.conversationId,
-    patchSizeBytes: BigInt(patch.length),
-    patchSha256: sha256(patch),
-    transcriptSizeBytes: BigInt(transcript.length),
-    transcriptSha256: sha256(transcript),
+    patchSizeBytes: patch?.artifact.sizeBytes ?? 0n,
+    patchSha256: patch?.artifact.sha256 ?? new Uint8Array(),
+    transcriptSizeBytes: transcript?.artifact.sizeBytes ?? 0n,
+    transcriptSha256: transcript?.artifact.sha256 ?? new Uint8Array(),
   });
   yield create(RestoreSessionRequestSchema, { start });
-  for (const piece of pieces(patch)) yield create(RestoreSessionRequestSchema, { patch: piece });
-  for (const piece of pieces(transcript)) yield create(RestoreSessionRequestSchema, { transcript: piece });
-}
-
-function* pieces(bytes: Uint8Array): Generator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
-}
-
-function sha256(bytes: Uint8Array): Uint8Array {
-  return createHash("sha256").update(bytes).digest();
+  for await (const piece of patch?.read() ?? []) yield create(RestoreSessionRequestSchema, { patch: piece });
+  for await (const piece of transcript?.read() ?? []) yield create(RestoreSessionRequestSchema, { transcript: piece });
 }

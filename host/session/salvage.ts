@@ -75,7 +75,7 @@ export async function salvageChanges(events: Iterable<SessionEvent>): Promise<Sa
     if (incoming.parts.length === partCount) files.set(change.path, incoming);
   }
   for (const [path, { change, parts }] of files) {
-    const mismatch = await findPatchMismatch(Buffer.concat(parts), { changes: [change], changeCount: 1 });
+    const mismatch = await findPatchMismatch(parts, { changes: [change], changeCount: 1 });
     if (mismatch === undefined) continue;
     files.delete(path);
     known.patchTruncated = true;

@@ -1,10 +1,12 @@
 import { availableParallelism, totalmem } from "node:os";
+import { buffer } from "node:stream/consumers";
 import { create, fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import { monotonicFactory } from "ulid";
 import {
   AnswerSchema,
   AppError,
+  Artifact_Kind,
   checkAnswers,
   completeSpec,
   type ContainerSpec,
@@ -299,10 +301,9 @@ export class SessionManager implements Sessions, AsyncDisposable {
 
   async readChanges(sessionId: string): Promise<Uint8Array> {
     await this.get(sessionId);
-    return (
-      this.#options.store.getPatch(sessionId) ??
-      (await salvageChanges(new SessionLog(this.#options.store, sessionId).all())).patch
-    );
+    const stored = this.#options.store.getArtifact(sessionId, Artifact_Kind.PATCH);
+    if (stored !== undefined) return await buffer(stored.read());
+    return (await salvageChanges(new SessionLog(this.#options.store, sessionId).all())).patch;
   }
 
   /** Lets go of every session as it is; their containers run on, and the next host takes them up. */

@@ -4,6 +4,7 @@ import { durationFromMs, durationMs, timestampMs } from "@bufbuild/protobuf/wkt"
 import { ulid } from "ulid";
 import {
   AppError,
+  Artifact_Kind,
   asAppError,
   type AttachRequest,
   AttachRequestSchema,
@@ -13,6 +14,7 @@ import {
   type EventBody,
   findPatchMismatch,
   InterruptSchema,
+  pieces,
   QueuePositionChangedSchema,
   RetryingSchema,
   SessionFinishedSchema,
@@ -28,6 +30,7 @@ import type { EgressRules } from "../broker/egress-rules.ts";
 import type { GitCredentialSource } from "../broker/git-credential.ts";
 import type { WayOut } from "../broker/way-out.ts";
 import type { Container } from "../runtime/runtime.ts";
+import type { StoredArtifact } from "../store/session-store.ts";
 import { type AgentResult, AgentSession } from "./agent-session.ts";
 import { ContainerSource, type ContainerSourceOptions } from "./container-source.ts";
 import { restoreRequests } from "./continuation.ts";
@@ -69,6 +72,13 @@ export interface SessionRunOptions extends Omit<ContainerSourceOptions, "onPosit
   wayOut?: WayOut | undefined;
   /** Default 16 GiB. */
   maxEgressBytes?: number | undefined;
+}
+
+/** What a session has come to; the patch may still have to be stored. */
+interface Ended {
+  result: SessionResult;
+  patch: StoredArtifact | Uint8Array;
+  transcript: StoredArtifact | undefined;
 }
 
 /** One session from its creation, or from where the last host left it, to its last event. Owns the container. */
@@ -188,7 +198,7 @@ export class SessionRun {
 
   /** True once the log is complete; false if the session was let go of. */
   async #run(): Promise<boolean> {
-    const { log, logger, store } = this.#options;
+    const { log, logger } = this.#options;
     using source = new ContainerSource({
       ...this.#options,
       kill: this.#kill.signal,
@@ -197,11 +207,11 @@ export class SessionRun {
         this.#tell({ case: "queuePositionChanged", value: create(QueuePositionChangedSchema, place) }),
     });
     let container: Container | undefined;
-    let ended: AgentResult;
+    let ended: Ended;
     try {
       container = await source.adopt();
       // The host before us came as far as that.
-      const kept = store.getLeft(log.sessionId);
+      const kept = this.#kept();
       if (kept === undefined) {
         const resumed = container !== undefined;
         for (let attempt = 1; ; attempt++) {
@@ -240,6 +250,14 @@ export class SessionRun {
     return true;
   }
 
+  #kept(): Ended | undefined {
+    const { store, log } = this.#options;
+    const result = store.getResult(log.sessionId);
+    const patch = store.getArtifact(log.sessionId, Artifact_Kind.PATCH);
+    if (result === undefined || patch === undefined) return undefined;
+    return { result, patch, transcript: store.getArtifact(log.sessionId, Artifact_Kind.TRANSCRIPT) };
+  }
+
   /** Nothing has happened yet but that no agent answered: on a busy machine another container may fare better. */
   #mayStartAnew(error: unknown): boolean {
     const { reason, message } = asAppError(error);
@@ -250,10 +268,10 @@ export class SessionRun {
   }
 
   /** Stores something, waiting for room if need be. False if the session was let go of meanwhile. */
-  async #onceThereIsRoom(store: () => void): Promise<boolean> {
+  async #onceThereIsRoom(store: () => void | Promise<void>): Promise<boolean> {
     for (let attempt = 1; ; attempt++) {
       try {
-        store();
+        await store();
         return true;
       } catch (error) {
         if (!isNoRoom(error) || this.#killed) throw error;
@@ -264,7 +282,9 @@ export class SessionRun {
     }
   }
 
-  #keepResult({ result, patch, transcript }: AgentResult): void {
+  async #keepResult({ result, patch: left, transcript }: Ended): Promise<void> {
+    const { store, log } = this.#options;
+    const patch = left instanceof Uint8Array ? await this.#storePatch(left) : left;
     result.elapsed = durationFromMs(Math.max(0, Date.now() - this.#startMs));
     result.patch = new Uint8Array();
     result.meteredUsage = this.#spending.used;
@@ -273,8 +293,15 @@ export class SessionRun {
     // What Claude says of it is that the model refused.
     if (overdrawn !== undefined && isModelFailure(result)) result.outcome = { case: "failure", value: overdrawn };
     result.patchInlined = false;
-    result.patchSizeBytes = BigInt(patch.length);
-    this.#options.store.putLeft(this.#options.log.sessionId, { result, patch, transcript });
+    result.patchSizeBytes = patch.artifact.sizeBytes;
+    store.putLeft(log.sessionId, { result, artifacts: transcript === undefined ? [patch] : [patch, transcript] });
+  }
+
+  async #storePatch(bytes: Uint8Array): Promise<StoredArtifact> {
+    const { store, log } = this.#options;
+    await using incoming = await store.createArtifact(log.sessionId, Artifact_Kind.PATCH);
+    for (const piece of pieces(bytes)) await incoming.append(piece);
+    return await incoming.complete();
   }
 
   /** The host knows of the model's endpoint what the agent does not. */
@@ -292,7 +319,7 @@ export class SessionRun {
     });
   }
 
-  async #inContainer(container: Container, resumed: boolean): Promise<AgentResult> {
+  async #inContainer(container: Container, resumed: boolean): Promise<Ended> {
     const { spec, log, store } = this.#options;
     const { previousSessionId } = spec;
     using broker = this.#createBroker(spec, egressRules(spec, this.#options.egress));
@@ -308,6 +335,12 @@ export class SessionRun {
           ? undefined
           : () => restoreRequests(store, { sessionId: log.sessionId, previousSessionId }),
       resumed: resumed && log.lastAgentSequence > 0,
+      store,
+      onNoRoom: (error) => {
+        this.#options.logger.warn({ err: error }, "the end of a session waits for room");
+        // It is not the agent that lets it wait.
+        this.#setDeadline(TIMEOUTS.collectMs);
+      },
     });
     this.#agent = agent;
     if (this.#stopReason === undefined) {
@@ -398,10 +431,10 @@ export class SessionRun {
   }
 
   /** Where the agent could not compute the patch, the streamed diffs are what there is. */
-  async #complete(ended: AgentResult): Promise<AgentResult> {
+  async #complete(ended: AgentResult): Promise<Ended> {
     const { result } = ended;
-    if (!result.patchTruncated || ended.patch.length > 0) {
-      const mismatch = await findPatchMismatch(ended.patch, result);
+    if (!result.patchTruncated || ended.patch.artifact.sizeBytes > 0n) {
+      const mismatch = await findPatchMismatch(ended.patch.read(), result);
       if (mismatch !== undefined) result.outcome = failure(patchMismatch(mismatch));
       return ended;
     }
@@ -412,11 +445,11 @@ export class SessionRun {
   }
 
   /** What is known from the log of a session whose agent is gone. */
-  async #salvage(outcome: SessionResult["outcome"]): Promise<AgentResult> {
+  async #salvage(outcome: SessionResult["outcome"]): Promise<Ended> {
     const { changes, patch, ...known } = await salvageChanges(this.#options.log.all());
     const lost = known.patchTruncated && { patchFailure: patchLost() };
     const result = create(SessionResultSchema, { ...known, ...lost, outcome, changes, changeCount: changes.length });
-    return { result, patch, transcript: new Uint8Array() };
+    return { result, patch, transcript: undefined };
   }
 }
 

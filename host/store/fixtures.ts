@@ -1,15 +1,17 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
 import { create } from "@bufbuild/protobuf";
 import {
   AssistantTextSchema,
+  type ArtifactKind,
   type EventBody,
   SessionFinishedSchema,
   Session_State,
   StateChangedSchema,
 } from "../../proto/index.ts";
-import type { NewEvent } from "./session-store.ts";
+import type { NewEvent, SessionStore, StoredArtifact } from "./session-store.ts";
 
 /** A directory for one test, and the path that a host gives its store in it. */
 export function temporaryStore(): Disposable & { directory: string; path: string } {
@@ -39,4 +41,19 @@ export function entered(state: Session_State, agentSequence?: number): NewEvent 
 export function finished(occurTimeMs = 3000): NewEvent {
   const value = create(SessionFinishedSchema, { state: Session_State.SUCCEEDED });
   return { event: { case: "sessionFinished", value }, occurTimeMs };
+}
+
+/** Stores an artifact of a session, which counts once `putLeft` names it. */
+export async function storeArtifact(
+  store: SessionStore,
+  { sessionId, kind, bytes }: { sessionId: string; kind: ArtifactKind; bytes: Uint8Array },
+): Promise<StoredArtifact> {
+  await using incoming = await store.createArtifact(sessionId, kind);
+  await incoming.append(bytes);
+  return await incoming.complete();
+}
+
+/** Reads a whole artifact. */
+export async function readWhole(stored: StoredArtifact, offset = 0): Promise<Buffer> {
+  return await buffer(stored.read({ offset }));
 }

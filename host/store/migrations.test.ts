@@ -1,11 +1,12 @@
-import { mkdirSync } from "node:fs";
-import { dirname } from "node:path";
+import { mkdirSync, readdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
-import { SessionSchema, Session_State } from "../../proto/index.ts";
-import { temporaryStore } from "./fixtures.ts";
+import { Artifact_Kind, SessionResultSchema, SessionSchema, Session_State } from "../../proto/index.ts";
+import { ArtifactFiles } from "./artifact-files.ts";
+import { readWhole, temporaryStore } from "./fixtures.ts";
 import { migrate } from "./migrations.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
@@ -36,11 +37,39 @@ test("a file of the first version knows its sessions' states, parents and ends",
     toBinary(SessionSchema, create(SessionSchema, value));
   insert.run("ses_1", snapshot({ state: Session_State.FAILED, parent: "p", endTime: timestampFromMs(5000) }));
   insert.run("ses_2", snapshot({ state: Session_State.RUNNING }));
-  migrate(database, "x");
+  using files = ArtifactFiles.open(":memory:");
+  migrate(database, { path: "x", files });
   expect(database.prepare("SELECT id, state, parent, end_time_ms, request_id, container FROM session").all()).toEqual([
     { id: "ses_1", state: Session_State.FAILED, parent: "p", end_time_ms: 5000, request_id: null, container: "{}" },
     { id: "ses_2", state: Session_State.RUNNING, parent: "", end_time_ms: null, request_id: null, container: "{}" },
   ]);
   // Again is fine.
-  migrate(database, "x");
+  migrate(database, { path: "x", files });
+});
+
+test("patches and transcripts of a file from before artifacts are in files of their own, and readable", async () => {
+  using place = temporaryStore();
+  mkdirSync(dirname(place.path));
+  {
+    using database = new DatabaseSync(place.path);
+    database.exec(FIRST);
+    const result = toBinary(SessionResultSchema, create(SessionResultSchema, { finalText: "done" }));
+    const snapshot = toBinary(SessionSchema, create(SessionSchema, { id: "x", state: Session_State.SUCCEEDED }));
+    for (const [id, patch] of [
+      ["ses_1", Buffer.alloc(1_000_003, "patch")],
+      ["ses_2", Buffer.alloc(0)],
+    ] as const) {
+      database.prepare("INSERT INTO session (id, snapshot) VALUES (?, ?)").run(id, snapshot);
+      database.prepare("INSERT INTO result (session_id, result, patch) VALUES (?, ?, ?)").run(id, result, patch);
+    }
+  }
+  using store = new SqliteStore(place.path);
+  expect(store.getResult("ses_1")?.finalText).toBe("done");
+  const patch = store.getArtifact("ses_1", Artifact_Kind.PATCH)!;
+  expect((await readWhole(patch)).equals(Buffer.alloc(1_000_003, "patch"))).toBe(true);
+  expect(store.getArtifact("ses_2", Artifact_Kind.PATCH)?.artifact.sizeBytes).toBe(0n);
+  const directory = join(dirname(place.path), "artifacts");
+  expect(readdirSync(directory)).toEqual(["ses_1.patch"]);
+  expect(statSync(directory).mode & 0o777).toBe(0o700);
+  expect(statSync(join(directory, "ses_1.patch")).mode & 0o777).toBe(0o600);
 });

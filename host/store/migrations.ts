@@ -1,9 +1,10 @@
 import type { DatabaseSync } from "node:sqlite";
 import { fromBinary } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { AppError, isFinal, SessionSchema } from "../../proto/index.ts";
+import { AppError, Artifact_Kind, isFinal, SessionSchema } from "../../proto/index.ts";
+import type { ArtifactFiles } from "./artifact-files.ts";
 
-type Migration = string | ((database: DatabaseSync) => void);
+type Migration = string | ((database: DatabaseSync, files: ArtifactFiles) => void);
 
 /** Each one leads to the next version. Never change one that was released. */
 const MIGRATIONS: Migration[] = [
@@ -51,6 +52,7 @@ const MIGRATIONS: Migration[] = [
      PRIMARY KEY (day, session_id)
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX model_usage_by_session ON model_usage (session_id);`,
+  moveArtifacts,
 ];
 
 /** What a restarted host needs of the sessions that have not finished: no end_time_ms. */
@@ -72,8 +74,37 @@ function forRestart(database: DatabaseSync): void {
   }
 }
 
+/** Patches and transcripts go from the table of results into files, and are counted there. */
+function moveArtifacts(database: DatabaseSync, files: ArtifactFiles): void {
+  database.exec(
+    `CREATE TABLE artifact (
+       session_id TEXT NOT NULL,
+       kind INTEGER NOT NULL,
+       size_bytes INTEGER NOT NULL,
+       sha256 BLOB NOT NULL,
+       PRIMARY KEY (session_id, kind)
+     ) STRICT, WITHOUT ROWID;`,
+  );
+  const insert = database.prepare("INSERT INTO artifact (session_id, kind, size_bytes, sha256) VALUES (?, ?, ?, ?)");
+  for (const row of database.prepare("SELECT session_id, patch, transcript FROM result").iterate()) {
+    const sessionId = row["session_id"] as string;
+    const move = (kind: Artifact_Kind.PATCH | Artifact_Kind.TRANSCRIPT, bytes: Uint8Array) =>
+      insert.run(sessionId, kind, bytes.length, files.writeNow({ sessionId, kind }, bytes));
+    move(Artifact_Kind.PATCH, row["patch"] as Uint8Array);
+    move(Artifact_Kind.TRANSCRIPT, row["transcript"] as Uint8Array);
+  }
+  files.sync();
+  // Dropping columns would write what is left of each row anew, and these first.
+  database.exec(
+    `CREATE TABLE kept_result (session_id TEXT PRIMARY KEY, result BLOB NOT NULL) STRICT;
+     INSERT INTO kept_result SELECT session_id, result FROM result;
+     DROP TABLE result;
+     ALTER TABLE kept_result RENAME TO result;`,
+  );
+}
+
 /** Brings a file to the newest version. Throws STORE_TOO_NEW for one of a later program. Close it after a throw. */
-export function migrate(database: DatabaseSync, path: string): void {
+export function migrate(database: DatabaseSync, { path, files }: { path: string; files: ArtifactFiles }): void {
   database.exec("BEGIN IMMEDIATE");
   const version = Number(database.prepare("PRAGMA user_version").get()!["user_version"]);
   if (version > MIGRATIONS.length) {
@@ -84,7 +115,7 @@ export function migrate(database: DatabaseSync, path: string): void {
   }
   for (const migration of MIGRATIONS.slice(version)) {
     if (typeof migration === "string") database.exec(migration);
-    else migration(database);
+    else migration(database, files);
   }
   database.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
   database.exec("COMMIT");

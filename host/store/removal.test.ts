@@ -1,9 +1,10 @@
-import { statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { SessionResultSchema } from "../../proto/index.ts";
-import { finished, NEW, said, temporaryStore } from "./fixtures.ts";
+import { Artifact_Kind, SessionResultSchema } from "../../proto/index.ts";
+import { finished, NEW, said, storeArtifact, temporaryStore } from "./fixtures.ts";
 import type { SessionStore } from "./session-store.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
@@ -17,32 +18,36 @@ beforeEach(() => {
 afterEach(() => place[Symbol.dispose]());
 
 /** A session of about 2 MiB, finished at a time or live. */
-function add(store: SessionStore, id: string, endTimeMs?: number): void {
+async function add(store: SessionStore, id: string, endTimeMs?: number): Promise<void> {
   store.createSession(id, { ...NEW, requestId: `request of ${id}` });
   for (let sequence = 0; sequence < 100; sequence++) store.append(id, [said("x".repeat(10_000))]);
-  store.putLeft(id, { result: create(SessionResultSchema), patch: Buffer.alloc(MIB), transcript: Buffer.alloc(0) });
+  const bytes = Buffer.alloc(MIB);
+  const patch = await storeArtifact(store, { sessionId: id, kind: Artifact_Kind.PATCH, bytes });
+  store.putLeft(id, { result: create(SessionResultSchema), artifacts: [patch] });
   if (endTimeMs !== undefined) store.append(id, [finished(endTimeMs)]);
 }
 
 const ids = (store: SessionStore) =>
   store.listSessions({ states: [], parent: undefined, beforeId: undefined, limit: 99 }).map(({ id }) => id);
 
-/** The size of the file once everything is in it. */
+/** The size of the file once everything is in it, and of the artifacts beside it. */
 async function fileBytes(): Promise<number> {
   const database = new DatabaseSync(path);
   const checkpoint = database.prepare("PRAGMA wal_checkpoint(TRUNCATE)");
   // The store's own thread may be at it, and nobody is made to wait for that.
   await vi.waitFor(() => expect(checkpoint.get()).toMatchObject({ busy: 0 }), { timeout: 20_000 });
   database.close();
-  return statSync(path).size;
+  const directory = join(dirname(path), "artifacts");
+  const sizes = readdirSync(directory).map((name) => statSync(join(directory, name)).size);
+  return sizes.reduce((sum, size) => sum + size, statSync(path).size);
 }
 
 test("removes what ended too long ago, and never a live session", async () => {
   using store = new SqliteStore(path, { maxAgeMs: 1000 });
-  add(store, "ses_1", 5000);
-  add(store, "ses_2");
-  add(store, "ses_3", 4000);
-  add(store, "ses_4", 5001);
+  await add(store, "ses_1", 5000);
+  await add(store, "ses_2");
+  await add(store, "ses_3", 4000);
+  await add(store, "ses_4", 5001);
   const full = await fileBytes();
   const { sessionIds, freedBytes } = await store.prune({ nowMs: 6001 });
   expect(sessionIds).toEqual(["ses_3", "ses_1"]);
@@ -57,15 +62,15 @@ test("removes what ended too long ago, and never a live session", async () => {
 
 test("removes those that ended first until the rest fits, and never a live session", async () => {
   using store = new SqliteStore(path, { maxBytes: 5 * MIB });
-  add(store, "ses_1");
-  add(store, "ses_2", 7000);
-  add(store, "ses_3", 6000);
-  add(store, "ses_4", 8000);
+  await add(store, "ses_1");
+  await add(store, "ses_2", 7000);
+  await add(store, "ses_3", 6000);
+  await add(store, "ses_4", 8000);
   expect((await store.prune({ nowMs: 9000 })).sessionIds).toEqual(["ses_3", "ses_2"]);
   expect(ids(store)).toEqual(["ses_4", "ses_1"]);
   expect(await fileBytes()).toBeLessThan(5 * MIB);
-  add(store, "ses_5");
-  add(store, "ses_6");
+  await add(store, "ses_5");
+  await add(store, "ses_6");
   expect((await store.prune({ nowMs: 9000 })).sessionIds).toEqual(["ses_4"]);
   expect(ids(store)).toEqual(["ses_6", "ses_5", "ses_1"]);
 });
@@ -73,8 +78,8 @@ test("removes those that ended first until the rest fits, and never a live sessi
 test("a session that is being removed is gone at once, and its room with the next host at the latest", async () => {
   {
     using store = new SqliteStore(path);
-    add(store, "ses_1", 1000);
-    add(store, "ses_2", 1000);
+    await add(store, "ses_1", 1000);
+    await add(store, "ses_2", 1000);
     void store.deleteSession("ses_1");
     expect(ids(store)).toEqual(["ses_2"]);
     expect(store.getSession("ses_1")).toBeUndefined();
@@ -91,7 +96,7 @@ test("a session that is being removed is gone at once, and its room with the nex
 test("live sessions go on while others are removed", async () => {
   using store = new SqliteStore(path, { maxAgeMs: 0 });
   store.createSession("ses_0", NEW);
-  for (let index = 1; index <= 5; index++) add(store, `ses_${index}`, 1000);
+  for (let index = 1; index <= 5; index++) await add(store, `ses_${index}`, 1000);
   let done = false;
   const pruning = store.prune({ nowMs: 2000 }).finally(() => (done = true));
   let count = 0;

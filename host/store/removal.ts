@@ -1,4 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { ArtifactKind } from "../../proto/index.ts";
+import type { ArtifactFiles } from "./artifact-files.ts";
 import type { Pruned } from "./session-store.ts";
 import type { StoreFile } from "./store-file.ts";
 
@@ -16,9 +18,11 @@ const PAUSE_MS = 1;
  */
 export class Removal {
   readonly #file: StoreFile;
+  readonly #files: ArtifactFiles;
 
-  constructor(file: StoreFile) {
+  constructor(file: StoreFile, files: ArtifactFiles) {
     this.#file = file;
+    this.#files = files;
   }
 
   /** From now on there is no such session. Its rows are removed by `clear`. */
@@ -39,18 +43,25 @@ export class Removal {
       `DELETE FROM event WHERE session_id = ? AND sequence IN
        (SELECT sequence FROM event WHERE session_id = ? ORDER BY sequence LIMIT ${EVENTS})`,
     );
+    const artifacts = database.prepare("SELECT kind FROM artifact WHERE session_id = ?");
+    const removeArtifacts = database.prepare("DELETE FROM artifact WHERE session_id = ?");
     const removeResult = database.prepare("DELETE FROM result WHERE session_id = ?");
     const removeRequests = database.prepare("DELETE FROM request WHERE session_id = ?");
     const done = database.prepare("DELETE FROM removed WHERE session_id = ?");
     for (;;) {
       const sessionId = this.#file.read(() => next.get())?.["session_id"] as string | undefined;
       if (sessionId === undefined) break;
-      this.#file.write({ failed }, () => {
-        if (removeEvents.run(sessionId, sessionId).changes > 0) return;
-        removeResult.run(sessionId);
-        removeRequests.run(sessionId);
-        done.run(sessionId);
-      });
+      const removed = this.#file.write({ failed }, () => removeEvents.run(sessionId, sessionId).changes);
+      if (removed === 0) {
+        for (const { kind } of this.#file.read(() => artifacts.all(sessionId))) {
+          await this.#files.remove({ sessionId, kind: kind as ArtifactKind });
+        }
+        if (!this.#file.isOpen) return;
+        // Last, since they say which files there are.
+        this.#file.write({ failed }, () => {
+          for (const remove of [removeArtifacts, removeResult, removeRequests, done]) remove.run(sessionId);
+        });
+      }
       await delay(PAUSE_MS);
       if (!this.#file.isOpen) return;
     }
@@ -84,7 +95,11 @@ export class Removal {
   }
 
   #usedBytes(): number {
-    return (this.#pragma("page_count") - this.#pragma("freelist_count")) * this.#pragma("page_size");
+    const inFiles = this.#file.read(() =>
+      this.#file.database.prepare("SELECT COALESCE(SUM(size_bytes), 0) AS bytes FROM artifact").get(),
+    );
+    const pages = this.#pragma("page_count") - this.#pragma("freelist_count");
+    return pages * this.#pragma("page_size") + Number(inFiles!["bytes"]);
   }
 
   #pragma(name: string): number {

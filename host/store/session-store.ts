@@ -1,4 +1,6 @@
 import type {
+  Artifact,
+  ArtifactKind,
   EventBody,
   MeteredUsage,
   Session,
@@ -25,12 +27,31 @@ export interface NewSession {
   events: NewEvent[];
 }
 
+/** Artifact in a file of the store. */
+export interface StoredArtifact {
+  readonly artifact: Artifact;
+  /** Reads its bytes from an offset on, in pieces for a message. Throws STORE_CORRUPT where they are not there any more. */
+  read(options?: { offset?: number }): AsyncIterable<Uint8Array>;
+}
+
+/** Artifact on its way into a file of the store. Disposing of it removes what has come, unless it is complete. */
+export interface IncomingArtifact extends AsyncDisposable {
+  /** How many bytes have come. */
+  readonly sizeBytes: number;
+  /** Stores the next bytes. Throws PATCH_TOO_LARGE, TRANSCRIPT_TOO_LARGE, ARTIFACT_INVALID, STORE_FAILED (retryable: there is no room). */
+  append(data: Uint8Array): Promise<void>;
+  /**
+   * Resolves once all is on the disk. It counts from putLeft on; until then the next host removes it. Throws
+   * ARTIFACT_INVALID where it is not what was announced, STORE_FAILED.
+   */
+  complete(): Promise<StoredArtifact>;
+}
+
 /** What a session left, whole. */
 export interface SessionLeft {
   result: SessionResult;
-  patch: Uint8Array;
-  /** Claude Code's own, for a session that continues it. Empty: there is none. */
-  transcript: Uint8Array;
+  /** At most one of each kind. */
+  artifacts: readonly StoredArtifact[];
 }
 
 /** Which sessions a list is to hold. */
@@ -107,12 +128,15 @@ export interface SessionStore extends Disposable {
   usageOfSession(sessionId: string): MeteredUsage;
   /** What all sessions together used of it on a day. */
   usageOfDay(day: string): MeteredUsage;
+  /**
+   * Begins an artifact of a session. Throws PATCH_TOO_LARGE, TRANSCRIPT_TOO_LARGE, ARTIFACT_INVALID for what is announced and cannot be,
+   * STORE_FAILED (retryable) where there is no room for it.
+   */
+  createArtifact(sessionId: string, kind: ArtifactKind, announced?: Artifact): Promise<IncomingArtifact>;
   /** Keeps all that a session left. */
   putLeft(sessionId: string, left: SessionLeft): void;
-  /** All that it left; undefined until it is kept. */
-  getLeft(sessionId: string): SessionLeft | undefined;
-  /** Of all that it left the result alone: patch and transcript may be large. */
+  /** The result of a session; undefined until what it left is kept. */
   getResult(sessionId: string): SessionResult | undefined;
-  /** The patch alone. */
-  getPatch(sessionId: string): Uint8Array | undefined;
+  /** An artifact that a session left; undefined if there is none, or until it is kept. */
+  getArtifact(sessionId: string, kind: ArtifactKind): StoredArtifact | undefined;
 }

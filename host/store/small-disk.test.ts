@@ -1,8 +1,11 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { finished, NEW, said, temporaryStore } from "./fixtures.ts";
+import { Artifact_Kind, ArtifactSchema } from "../../proto/index.ts";
+import { finished, NEW, readWhole, said, storeArtifact, temporaryStore } from "./fixtures.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
 // A file system of its own: needs root, as the agent's tests do.
@@ -52,6 +55,24 @@ test("a full disk is said to be full, loses nothing, and takes more once there i
   }
   expect(sequences).toEqual(Array.from({ length: sequences.length }, (_, index) => index + 1));
   expect(store.liveSessionIds()).toEqual([]);
+});
+
+test("an artifact that finds no room leaves nothing, and is taken once there is some", async () => {
+  const directory = join(disk, "state", "artifacts");
+  const bytes = Buffer.alloc(1024 * 1024, "patch");
+  using store = new SqliteStore(path);
+  store.createSession("ses_1", NEW);
+  const ballast = join(disk, "ballast");
+  writeFileSync(ballast, Buffer.alloc(1024 * 1024));
+  const storing = () => storeArtifact(store, { sessionId: "ses_1", kind: Artifact_Kind.PATCH, bytes });
+  await expect(storing()).rejects.toThrow(noRoom);
+  expect(readdirSync(directory)).toEqual([]);
+  const sha256 = createHash("sha256").update(bytes).digest();
+  const announced = create(ArtifactSchema, { kind: Artifact_Kind.PATCH, sizeBytes: 1048576n, sha256 });
+  // Before any of it has come.
+  await expect(store.createArtifact("ses_1", Artifact_Kind.PATCH, announced)).rejects.toThrow(noRoom);
+  rmSync(ballast);
+  expect((await readWhole(await storing())).equals(bytes)).toBe(true);
 });
 
 test("a full disk is said to be full at the start, too", () => {

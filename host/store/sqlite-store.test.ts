@@ -1,8 +1,8 @@
 import { DatabaseSync } from "node:sqlite";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { SessionResultSchema, Session_State } from "../../proto/index.ts";
-import { entered, finished, NEW, never, said, temporaryStore } from "./fixtures.ts";
+import { Artifact_Kind, type ArtifactKind, SessionResultSchema, Session_State } from "../../proto/index.ts";
+import { entered, finished, NEW, never, readWhole, said, storeArtifact, temporaryStore } from "./fixtures.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
 let place: ReturnType<typeof temporaryStore>;
@@ -58,18 +58,19 @@ test("wakes those who wait for the next event, and only then", async () => {
   await aborted;
 });
 
-test("keeps the whole result beside the log and takes nothing after the last event", () => {
+test("keeps the whole result beside the log and takes nothing after the last event", async () => {
   using store = new SqliteStore(path);
   store.createSession("ses_1", NEW);
+  const store1 = (kind: ArtifactKind, text: string) =>
+    storeArtifact(store, { sessionId: "ses_1", kind, bytes: Buffer.from(text) });
   store.putLeft("ses_1", {
     result: create(SessionResultSchema, { finalText: "done" }),
-    patch: Buffer.from("patch"),
-    transcript: Buffer.from("transcript"),
+    artifacts: [await store1(Artifact_Kind.PATCH, "patch"), await store1(Artifact_Kind.TRANSCRIPT, "transcript")],
   });
-  expect(Buffer.from(store.getLeft("ses_1")!.transcript).toString()).toBe("transcript");
+  expect((await readWhole(store.getArtifact("ses_1", Artifact_Kind.TRANSCRIPT)!)).toString()).toBe("transcript");
   store.append("ses_1", [finished()]);
   expect(store.getResult("ses_1")?.finalText).toBe("done");
-  expect(Buffer.from(store.getPatch("ses_1")!).toString()).toBe("patch");
+  expect((await readWhole(store.getArtifact("ses_1", Artifact_Kind.PATCH)!)).toString()).toBe("patch");
   expect(store.getSession("ses_1")?.state).toBe(Session_State.SUCCEEDED);
   expect(() => store.append("ses_1", [said("late")])).toThrow(expect.objectContaining({ reason: "SESSION_NOT_LIVE" }));
 });

@@ -2,6 +2,9 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   AppError,
+  type Artifact,
+  type ArtifactKind,
+  ArtifactSchema,
   emptySession,
   type MeteredUsage,
   MeteredUsageSchema,
@@ -12,9 +15,19 @@ import {
   SessionResultSchema,
   SessionSchema,
 } from "../../proto/index.ts";
+import { ArtifactFiles, type ArtifactPlace } from "./artifact-files.ts";
 import { type Batch, ENTRY_BYTES, LiveSession } from "./live-session.ts";
 import { Removal } from "./removal.ts";
-import type { ListFilter, NewEvent, NewSession, Pruned, SessionLeft, SessionStore } from "./session-store.ts";
+import type {
+  IncomingArtifact,
+  ListFilter,
+  NewEvent,
+  NewSession,
+  Pruned,
+  SessionLeft,
+  SessionStore,
+  StoredArtifact,
+} from "./session-store.ts";
 import { StoreFile } from "./store-file.ts";
 
 const MIB = 1024 * 1024;
@@ -36,6 +49,7 @@ export interface SqliteStoreOptions {
 /** The store in one SQLite file, or in memory with the path ":memory:". Throws what StoreFile throws. */
 export class SqliteStore implements SessionStore {
   readonly #file: StoreFile;
+  readonly #files: ArtifactFiles;
   readonly #limits: { maxAgeMs: number; maxBytes: number; maxLiveBytes: number };
   readonly #live = new Map<string, LiveSession>();
   readonly #statements: ReturnType<typeof prepareStatements>;
@@ -44,9 +58,11 @@ export class SqliteStore implements SessionStore {
   constructor(path: string, options: SqliteStoreOptions = {}) {
     const { maxAgeMs = 30 * DAY_MS, maxBytes = 2048 * MIB, maxLiveBytes = 512 * MIB } = options;
     this.#limits = { maxAgeMs, maxBytes, maxLiveBytes };
-    this.#file = new StoreFile(path);
+    this.#files = ArtifactFiles.open(path);
+    this.#file = new StoreFile(path, this.#files);
     this.#statements = prepareStatements(this.#file.database);
-    this.#removal = new Removal(this.#file);
+    this.#removal = new Removal(this.#file, this.#files);
+    this.#files.sweep(this.#file.read(() => this.#statements.listArtifacts.all() as unknown as ArtifactPlace[]));
   }
 
   createSession(sessionId: string, { requestId, container, events }: NewSession): void {
@@ -213,10 +229,16 @@ export class SqliteStore implements SessionStore {
     return toUsage(this.#get("usageOfDay", day)!);
   }
 
-  putLeft(sessionId: string, { result, patch, transcript }: SessionLeft): void {
-    const failed = `The result of ${sessionId} could not be stored.`;
-    this.#file.write({ failed, bytes: patch.length + transcript.length }, () => {
-      this.#statements.putLeft.run(sessionId, toBinary(SessionResultSchema, result), patch, transcript);
+  createArtifact(sessionId: string, kind: ArtifactKind, announced?: Artifact): Promise<IncomingArtifact> {
+    return this.#files.create({ sessionId, kind }, announced);
+  }
+
+  putLeft(sessionId: string, { result, artifacts }: SessionLeft): void {
+    this.#file.write({ failed: `The result of ${sessionId} could not be stored.` }, () => {
+      this.#statements.putResult.run(sessionId, toBinary(SessionResultSchema, result));
+      for (const { artifact } of artifacts) {
+        this.#statements.putArtifact.run(sessionId, artifact.kind, artifact.sizeBytes, artifact.sha256);
+      }
     });
   }
 
@@ -225,22 +247,20 @@ export class SqliteStore implements SessionStore {
     return row && fromBinary(SessionResultSchema, row["result"] as Uint8Array);
   }
 
-  getPatch(sessionId: string): Uint8Array | undefined {
-    return this.#get("getPatch", sessionId)?.["patch"] as Uint8Array | undefined;
-  }
-
-  getLeft(sessionId: string): SessionLeft | undefined {
-    const row = this.#get("getLeft", sessionId);
+  getArtifact(sessionId: string, kind: ArtifactKind): StoredArtifact | undefined {
+    const row = this.#file.read(() => this.#statements.getArtifact.get(sessionId, kind));
     if (row === undefined) return undefined;
-    return {
-      result: fromBinary(SessionResultSchema, row["result"] as Uint8Array),
-      patch: row["patch"] as Uint8Array,
-      transcript: row["transcript"] as Uint8Array,
-    };
+    const artifact = create(ArtifactSchema, {
+      kind,
+      sizeBytes: BigInt(row["size_bytes"] as number),
+      sha256: row["sha256"] as Uint8Array,
+    });
+    return this.#files.stored({ sessionId, kind }, artifact);
   }
 
   [Symbol.dispose](): void {
     this.#file[Symbol.dispose]();
+    this.#files[Symbol.dispose]();
   }
 
   #insert(sessionId: string, { entries, after, session, endTimeMs }: Batch): void {
@@ -366,10 +386,11 @@ function prepareStatements(database: DatabaseSync) {
     usageOfSession: prepare(`${SUM_USAGE} WHERE session_id = ?`),
     usageOfDay: prepare(`${SUM_USAGE} WHERE day = ?`),
     removeUsage: prepare("DELETE FROM model_usage WHERE day < ?"),
-    putLeft: prepare("INSERT OR REPLACE INTO result (session_id, result, patch, transcript) VALUES (?, ?, ?, ?)"),
+    putResult: prepare("INSERT OR REPLACE INTO result (session_id, result) VALUES (?, ?)"),
     getResult: prepare("SELECT result FROM result WHERE session_id = ?"),
-    getPatch: prepare("SELECT patch FROM result WHERE session_id = ?"),
-    getLeft: prepare("SELECT result, patch, transcript FROM result WHERE session_id = ?"),
+    putArtifact: prepare("INSERT OR REPLACE INTO artifact (session_id, kind, size_bytes, sha256) VALUES (?, ?, ?, ?)"),
+    getArtifact: prepare("SELECT size_bytes, sha256 FROM artifact WHERE session_id = ? AND kind = ?"),
+    listArtifacts: prepare("SELECT session_id AS sessionId, kind FROM artifact"),
   };
 }
 

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { AppError } from "../../proto/index.ts";
 import { ExclusiveLock } from "../exclusive-lock.ts";
+import type { ArtifactFiles } from "./artifact-files.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { migrate } from "./migrations.ts";
 import { storeError } from "./store-error.ts";
@@ -23,7 +24,7 @@ const INCREMENTAL = 2;
 
 /**
  * A store's SQLite file (WAL), or one in memory with the path ":memory:". Made where there is none,
- * readable by its user only; checked, brought to the newest version, and this process's alone. Throws
+ * readable by its user only; checked, brought to the newest version, and this process's alone. A migration may write to the files of artifacts. Throws
  * STORE_CORRUPT, STORE_NOT_WRITABLE, STORE_TOO_NEW, STORE_IN_USE, STORE_FAILED.
  */
 export class StoreFile implements Disposable {
@@ -35,7 +36,7 @@ export class StoreFile implements Disposable {
   readonly #commit: StatementSync;
   #open = true;
 
-  constructor(path: string) {
+  constructor(path: string, files: ArtifactFiles) {
     this.#path = path;
     const onDisk = path !== ":memory:";
     let database: DatabaseSync | undefined;
@@ -46,7 +47,7 @@ export class StoreFile implements Disposable {
       }
       database = new DatabaseSync(path);
       if (onDisk) chmodSync(path, 0o600);
-      prepare(database, path);
+      prepare(database, { path, files });
     } catch (error) {
       database?.close();
       this.#lock?.[Symbol.dispose]();
@@ -135,7 +136,7 @@ function rollBack(database: DatabaseSync): void {
   }
 }
 
-function prepare(database: DatabaseSync, path: string): void {
+function prepare(database: DatabaseSync, { path, files }: { path: string; files: ArtifactFiles }): void {
   const get = (pragma: string) => database.prepare(`PRAGMA ${pragma}`).get()?.[pragma];
   database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
   // Has to come before the first table is made.
@@ -148,7 +149,7 @@ function prepare(database: DatabaseSync, path: string): void {
      PRAGMA cache_size = -${CACHE_KIB};`,
   );
   check(database, path);
-  migrate(database, path);
+  migrate(database, { path, files });
   if (get("auto_vacuum") === INCREMENTAL) return;
   try {
     database.exec("PRAGMA auto_vacuum = INCREMENTAL; VACUUM;");

@@ -62,7 +62,7 @@ test("Claude does not notice that bridges are killed while an answer streams, no
     };
     const broker = new Broker(options);
     const gitPrefixes = [`${new URL(uri).origin}/`];
-    const result = new AgentSession({ container: hosted, spec, log, broker, gitPrefixes }).run(gone.signal);
+    const result = new AgentSession({ container: hosted, spec, log, store, broker, gitPrefixes }).run(gone.signal);
     result.catch(() => {});
     const vanish = async () => {
       gone.abort(new Error("the host is gone"));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { FileChange_Kind as Kind, type FilePatched, findPatchMismatch } from "../../../proto/index.ts";
+import { FileChange_Kind as Kind, type FilePatched, findPatchMismatch, pieces } from "../../../proto/index.ts";
 import type { Bench } from "../bench.ts";
 import type { Check } from "../check.ts";
 
@@ -52,7 +52,7 @@ export const CHANGES: readonly Check[] = [
     async run(bench) {
       const { bytes: patch } = await bench.readChanges();
       const { result } = await bench.getSession();
-      assert.equal(await findPatchMismatch(patch, result!), undefined);
+      assert.equal(await findPatchMismatch(pieces(patch), result!), undefined);
     },
   },
   {

@@ -1,0 +1,117 @@
+import { create } from "@bufbuild/protobuf";
+import { AppError } from "./app-error.ts";
+import { type Artifact, Artifact_Kind, ArtifactSchema } from "./gen/claudecluster/session/v1alpha1/artifact_pb.ts";
+
+const MIB = 1024 * 1024;
+
+/** Most bytes of an artifact in one message. */
+export const PIECE_BYTES = 256 * 1024;
+
+/** Most bytes of a patch: more is nothing that anybody reviews. */
+export const MAX_PATCH_BYTES = 256 * MIB;
+/** Most bytes of a transcript: a day of work leaves less than ten MiB. */
+export const MAX_TRANSCRIPT_BYTES = 64 * MIB;
+
+const KINDS = {
+  [Artifact_Kind.PATCH]: { name: "patch", maxBytes: MAX_PATCH_BYTES, tooLarge: "PATCH_TOO_LARGE" },
+  [Artifact_Kind.TRANSCRIPT]: {
+    name: "transcript",
+    maxBytes: MAX_TRANSCRIPT_BYTES,
+    tooLarge: "TRANSCRIPT_TOO_LARGE",
+  },
+} as const;
+
+/** Kinds that an artifact can have. */
+export type ArtifactKind = keyof typeof KINDS;
+
+/** Returns whether something can be of this kind; one that a newer program has made may be of another. */
+export function isArtifactKind(kind: Artifact_Kind): kind is ArtifactKind {
+  return kind in KINDS;
+}
+
+/** Returns the word for a kind of artifacts, as in messages and files' names. */
+export function artifactName(kind: ArtifactKind): string {
+  return KINDS[kind].name;
+}
+
+/** Yields bytes from an offset on, in pieces for a message. None where there are no bytes. */
+export function* pieces(bytes: Uint8Array, offset = 0): Generator<Uint8Array> {
+  for (let at = offset; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
+}
+
+/** SHA-256 as node:crypto has it. */
+interface Hash {
+  update(data: Uint8Array): unknown;
+  digest(): Uint8Array;
+}
+
+/** Artifact as its bytes come: counted, hashed, and held against what was announced, if anything was. */
+export class ArtifactCheck {
+  readonly kind: ArtifactKind;
+  readonly #announced: Artifact | undefined;
+  readonly #hash: Hash;
+  #sizeBytes = 0;
+
+  /** Throws PATCH_TOO_LARGE, TRANSCRIPT_TOO_LARGE, ARTIFACT_INVALID for what is announced and cannot be. */
+  constructor(kind: ArtifactKind, { announced, hash }: { announced?: Artifact | undefined; hash: Hash }) {
+    this.kind = kind;
+    this.#announced = announced;
+    this.#hash = hash;
+    if (announced === undefined) return;
+    if (announced.sizeBytes < 0n) throw invalid(kind, `cannot have ${announced.sizeBytes} bytes`);
+    if (announced.sizeBytes > KINDS[kind].maxBytes) throw tooLarge(kind);
+  }
+
+  /** How many bytes have come. */
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  /** Takes the next bytes. Throws PATCH_TOO_LARGE, TRANSCRIPT_TOO_LARGE, and ARTIFACT_INVALID where these are more than was announced. */
+  add(data: Uint8Array): void {
+    this.#sizeBytes += data.length;
+    if (this.#announced !== undefined && this.#sizeBytes > this.#announced.sizeBytes) {
+      throw invalid(this.kind, `has more than the announced ${this.#announced.sizeBytes} bytes`);
+    }
+    if (this.#sizeBytes > KINDS[this.kind].maxBytes) throw tooLarge(this.kind);
+    this.#hash.update(data);
+  }
+
+  /** Returns what has come, once all has. Throws ARTIFACT_INVALID where it is not what was announced. */
+  finish(): Artifact {
+    const sizeBytes = BigInt(this.#sizeBytes);
+    const sha256 = new Uint8Array(this.#hash.digest());
+    const announced = this.#announced;
+    if (announced !== undefined && announced.sizeBytes !== sizeBytes) {
+      throw invalid(this.kind, `has ${sizeBytes} of the announced ${announced.sizeBytes} bytes`);
+    }
+    if (announced !== undefined && !sameBytes(announced.sha256, sha256)) {
+      throw invalid(this.kind, "does not have the announced hash");
+    }
+    return create(ArtifactSchema, { kind: this.kind, sizeBytes, sha256 });
+  }
+}
+
+/** Returns whether two artifacts hold the same bytes. */
+export function sameArtifact(a: Artifact, b: Artifact): boolean {
+  return a.kind === b.kind && a.sizeBytes === b.sizeBytes && sameBytes(a.sha256, b.sha256);
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+}
+
+function tooLarge(kind: ArtifactKind): AppError {
+  const { name, maxBytes, tooLarge: reason } = KINDS[kind];
+  return new AppError(reason, `The ${name} is larger than ${maxBytes / MIB} MiB.`, {
+    metadata: { kind: name, limit_bytes: String(maxBytes) },
+    help: "Have build output ignored by .gitignore.",
+  });
+}
+
+function invalid(kind: ArtifactKind, what: string): AppError {
+  return new AppError("ARTIFACT_INVALID", `The ${KINDS[kind].name} ${what}.`, {
+    metadata: { kind: KINDS[kind].name },
+    help: "Send it as it is, from the first byte to the last.",
+  });
+}

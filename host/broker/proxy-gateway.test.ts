@@ -11,7 +11,7 @@ import {
 } from "node:tls";
 import { expect, onTestFinished, test } from "vitest";
 import { makeCertificate } from "../../test/support/certificate.ts";
-import { extended, helloOf } from "../../test/support/client-hello.ts";
+import { extended, fragmented, helloOf } from "../../test/support/client-hello.ts";
 import { createProxyGateway, type ProxyGatewayOptions } from "./proxy-gateway.ts";
 import { WayOut } from "./way-out.ts";
 
@@ -52,14 +52,18 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** A server that tells of what comes, and answers nothing. */
-async function listening(): Promise<{ port: number; received: Promise<Buffer> }> {
+/** A server that tells of the first bytes that come, so many at least, and answers nothing. */
+async function listening({ bytes = 1 } = {}): Promise<{ port: number; received: Promise<Buffer> }> {
   const received = Promise.withResolvers<Buffer>();
   const port = await listen(
     createServer((socket: Socket) => {
+      let seen: Buffer = Buffer.alloc(0);
       socket.on("error", () => {});
-      socket.once("data", received.resolve);
-      socket.once("close", () => received.resolve(Buffer.alloc(0)));
+      socket.on("data", (chunk: Buffer) => {
+        seen = Buffer.concat([seen, chunk]);
+        if (seen.length >= bytes) received.resolve(seen);
+      });
+      socket.once("close", () => received.resolve(seen));
     }),
   );
   return { port, received: received.promise };
@@ -84,6 +88,51 @@ test.each([
   connectTls({ socket, ...(servername !== undefined && { servername }) }).on("error", () => {});
   expect(await received).toHaveLength(0);
   expect(decisions).toEqual([`+a.test:${port} `, `-a.test:${port} ${reason}`]);
+});
+
+const PADDING = 21;
+/** Hellos for b.test, whose name a server may know that is not as strict as the proxy. */
+const HELLOS: readonly (readonly [string, (hello: Buffer) => Buffer])[] = [
+  ["is larger than any client's", (hello) => fragmented(extended(hello, PADDING, Buffer.alloc(20_000)), 16_000)],
+  ["comes in records of one byte", (hello) => fragmented(extended(hello, PADDING, Buffer.alloc(3000)), 1)],
+  ["comes behind a warning", (hello) => Buffer.concat([Buffer.from([21, 3, 1, 0, 2, 1, 90]), hello])],
+  ["comes behind a change of cipher", (hello) => Buffer.concat([Buffer.from([20, 3, 3, 0, 1, 1]), hello])],
+  ["comes behind an empty record", (hello) => Buffer.concat([Buffer.from([22, 3, 1, 0, 0]), hello])],
+  ["comes behind an empty record of data", (hello) => Buffer.concat([Buffer.from([23, 3, 1, 0, 0]), hello])],
+  ["comes behind another message", (hello) => Buffer.concat([Buffer.from([22, 3, 1, 0, 4, 0, 0, 0, 0]), hello])],
+  ["is of a version that never was", (hello) => Buffer.concat([Buffer.from([22, 2, 0]), hello.subarray(3)])],
+  ["has no name, in the manner of SSL 2", () => Buffer.from([0x80, 0x2e, 1, 3, 3, 0, 3, 0, 0, 0, 32, 0, 0, 0x9c])],
+];
+
+test.each(HELLOS)("ends TLS whose hello %s, on any port", async (_what, change) => {
+  const { port, received } = await listening();
+  const { tunnel, decisions } = createProxy({ allowedPrivate: [`a.test:${port}`] });
+  const { socket } = await tunnel(`a.test:${port}`);
+  socket.on("error", () => {});
+  socket.write(change(await helloOf("b.test")));
+  expect(await received).toHaveLength(0);
+  expect(decisions[1]).toMatch(/^-a\.test:\d+ TLS /);
+});
+
+test("ends TLS whose hello breaks off", async () => {
+  const { port, received } = await listening();
+  const { tunnel, decisions } = createProxy({ allowedPrivate: [`a.test:${port}`] });
+  const { socket } = await tunnel(`a.test:${port}`);
+  socket.end((await helloOf("b.test")).subarray(0, 100));
+  expect(await received).toHaveLength(0);
+  expect(decisions[1]).toMatch(/^-a\.test:\d+ TLS /);
+});
+
+test("passes on a large hello for the name that was allowed, whatever its records", async () => {
+  const hello = extended(await helloOf("a.test"), PADDING, Buffer.alloc(12_000));
+  for (const records of [hello, fragmented(hello, 1)]) {
+    const { port, received } = await listening({ bytes: records.length });
+    const { tunnel } = createProxy({ allowedPrivate: [`a.test:${port}`] });
+    const { socket } = await tunnel(`a.test:${port}`);
+    for (let at = 0; at < records.length; at += 1000) socket.write(records.subarray(at, at + 1000));
+    expect((await received).equals(records)).toBe(true);
+    socket.destroy();
+  }
 });
 
 test("lets nobody hide the name that TLS asks for", async () => {

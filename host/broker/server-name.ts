@@ -1,71 +1,21 @@
-/** What the first bytes of a connection say of themselves. */
-export type FirstBytes =
-  /** There is more to come before it can be said. */
-  | { kind: "incomplete" }
-  /** No TLS. */
-  | { kind: "other" }
-  | ClientHello
-  /** A TLS ClientHello that is broken, or that two readers may read in two ways. */
-  | { kind: "unclear" };
-
-/** A whole TLS ClientHello. */
+/** What a TLS ClientHello asks for. */
 export interface ClientHello {
-  kind: "tls";
   /** Undefined: it brings none. */
   serverName: string | undefined;
   /** Another name may be inside, encrypted (ECH): https://www.rfc-editor.org/rfc/rfc9849 */
   mayHideName: boolean;
-  /** What it takes, in bytes, with its records. */
-  length: number;
 }
 
-const HANDSHAKE = 22;
-const CLIENT_HELLO = 1;
 const SERVER_NAME = 0;
-const ENCRYPTED_CLIENT_HELLO = 0xfe0d;
+/** As the RFC says, and as its drafts said: https://datatracker.ietf.org/doc/draft-ietf-tls-esni/history */
+const ENCRYPTED_CLIENT_HELLO = [0xfe0d, 0xfe0c, 0xfe0b, 0xfe0a, 0xfe09, 0xfe08, 0xff02, 0xffce];
 const HOST_NAME = 0;
-/** Type and length of a handshake message. */
-const HEAD_BYTES = 4;
-/** Larger than any client's; keys for a quantum computer's time take some thousand bytes. */
-const MAX_HELLO_BYTES = 16 * 1024;
 
 /**
- * Reads the name that a TLS client asks for (RFC 8446, sections 4.1.2, 4.2 and 5.1; RFC 6066, section 3). A hello that is
- * cut over several records is put together; one that is too large is no TLS.
+ * Reads the name that a TLS client asks for, out of a ClientHello without its head (RFC 8446, sections 4.1.2 and 4.2; RFC 6066,
+ * section 3). Undefined: it is broken, or two readers may read it in two ways.
  */
-export function readServerName(bytes: Buffer): FirstBytes {
-  const records = new Reader(bytes);
-  const parts: Buffer[] = [];
-  let size = 0;
-  let wanted = HEAD_BYTES;
-  try {
-    for (;;) {
-      if (records.isAtEnd) return { kind: "incomplete" };
-      if (records.number(1) !== HANDSHAKE) return { kind: "other" };
-      if (records.isAtEnd) return { kind: "incomplete" };
-      if (records.number(1) !== 3) return { kind: "other" };
-      records.skip(1);
-      const part = records.take(records.number(2));
-      if (part.length === 0) return { kind: "other" };
-      parts.push(part);
-      size += part.length;
-      // Put together only when it is long enough: it may come in any number of parts.
-      if (size < wanted) continue;
-      const hello = Buffer.concat(parts);
-      if (hello[0] !== CLIENT_HELLO) return { kind: "other" };
-      wanted = HEAD_BYTES + hello.readUIntBE(1, 3);
-      if (wanted > MAX_HELLO_BYTES) return { kind: "other" };
-      // Nothing may be behind it in its record: a server could read it as something else.
-      if (size > wanted) return { kind: "unclear" };
-      if (size === wanted) return readHello(hello.subarray(HEAD_BYTES), { length: records.at });
-    }
-  } catch (error) {
-    if (error instanceof RangeError) return { kind: bytes.length < MAX_HELLO_BYTES ? "incomplete" : "other" };
-    throw error;
-  }
-}
-
-function readHello(hello: Buffer, { length }: { length: number }): FirstBytes {
+export function readServerName(hello: Buffer): ClientHello | undefined {
   try {
     const reader = new Reader(hello);
     // Version and random, session id, cipher suites, compression methods.
@@ -77,15 +27,15 @@ function readHello(hello: Buffer, { length }: { length: number }): FirstBytes {
     const seen = new Map<number, Buffer>();
     while (!extensions.isAtEnd) {
       const type = extensions.number(2);
-      if (seen.has(type)) return { kind: "unclear" };
+      if (seen.has(type)) return undefined;
       seen.set(type, extensions.take(extensions.number(2)));
     }
-    if (!reader.isAtEnd) return { kind: "unclear" };
+    if (!reader.isAtEnd) return undefined;
     const names = seen.get(SERVER_NAME);
     const serverName = names === undefined ? undefined : onlyName(names);
-    return { kind: "tls", serverName, mayHideName: seen.has(ENCRYPTED_CLIENT_HELLO), length };
+    return { serverName, mayHideName: ENCRYPTED_CLIENT_HELLO.some((type) => seen.has(type)) };
   } catch (error) {
-    if (error instanceof RangeError) return { kind: "unclear" };
+    if (error instanceof RangeError) return undefined;
     throw error;
   }
 }
@@ -107,11 +57,6 @@ class Reader {
 
   constructor(bytes: Buffer) {
     this.#bytes = bytes;
-  }
-
-  /** How far it has read. */
-  get at(): number {
-    return this.#at;
   }
 
   get isAtEnd(): boolean {

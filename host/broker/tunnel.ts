@@ -1,7 +1,8 @@
 import { connect, isIP, type Socket } from "node:net";
 import { type Duplex, Transform } from "node:stream";
-import { ClientRecords, UNCLEAR } from "./client-records.ts";
-import { type ClientHello, readServerName } from "./server-name.ts";
+import { beginsTls, ClientRecords, UNCLEAR } from "./client-records.ts";
+import { GatheredBytes } from "./gathered-bytes.ts";
+import type { ClientHello } from "./server-name.ts";
 import { cutChars } from "../../proto/index.ts";
 
 /** How long a destination may take to accept a connection. */
@@ -108,7 +109,8 @@ function firstBytes(
     return otherName(hello.serverName, destination.host);
   };
   return new Promise((resolve) => {
-    let bytes = head;
+    const gathered = new GatheredBytes();
+    let records: ClientRecords | undefined;
     const settle = (first: First | undefined) => {
       socket.off("data", take).off("end", end).off("close", gone);
       socket.pause();
@@ -118,31 +120,30 @@ function firstBytes(
       onRefused(reason);
       settle(undefined);
     };
-    const look = () => {
-      const seen = readServerName(bytes);
-      switch (seen.kind) {
-        case "incomplete":
-          return;
-        case "other":
-          return mustBeTls ? refuse("on port 443 only TLS is passed on") : settle({ bytes });
-        case "unclear":
-          return refuse(UNCLEAR);
-        case "tls": {
-          const records = new ClientRecords(wrongIn);
-          const wrong = wrongIn(seen) ?? records.push(bytes.subarray(seen.length));
-          return wrong === undefined ? settle({ bytes, records }) : refuse(wrong);
-        }
-      }
-    };
     const take = (chunk: Buffer) => {
-      bytes = Buffer.concat([bytes, chunk]);
-      look();
+      gathered.push(chunk);
+      const { bytes } = gathered;
+      let next = chunk;
+      if (records === undefined) {
+        const isTls = beginsTls(bytes);
+        if (isTls === undefined) return;
+        if (!isTls) return mustBeTls ? refuse("on port 443 only TLS is passed on") : settle({ bytes });
+        records = new ClientRecords(wrongIn);
+        next = bytes;
+      }
+      const wrong = records.push(next);
+      if (wrong !== undefined) return refuse(wrong);
+      if (records.hasSaidHello) settle({ bytes, records });
     };
-    // It has nothing more to say; what it said was no whole hello.
-    const end = () => settle(mustBeTls ? undefined : { bytes });
+    const end = () => {
+      const { bytes } = gathered;
+      // What it said was no whole hello, and could have become one.
+      if (bytes.length > 0) return refuse(UNCLEAR);
+      return settle(mustBeTls ? undefined : { bytes });
+    };
     const gone = () => settle(undefined);
     socket.on("data", take).on("end", end).on("close", gone);
-    look();
+    take(head);
   });
 }
 

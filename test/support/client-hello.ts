@@ -30,3 +30,14 @@ export function extended(hello: Buffer, type: number, content: Buffer): Buffer {
   longer.writeUInt16BE(longer.length - at - 2, at);
   return longer;
 }
+
+/** Returns the same hello in records of so many bytes. */
+export function fragmented(hello: Buffer, size: number): Buffer {
+  const body = hello.subarray(5);
+  const records: Buffer[] = [];
+  for (let at = 0; at < body.length; at += size) {
+    const part = body.subarray(at, at + size);
+    records.push(Buffer.from([22, 3, 1, part.length >> 8, part.length & 255]), part);
+  }
+  return Buffer.concat(records);
+}

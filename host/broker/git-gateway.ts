@@ -4,7 +4,7 @@ import { createGunzip } from "node:zlib";
 import type { Logger } from "pino";
 import { authorityOf } from "./egress-rules.ts";
 import type { GitCredentialSource } from "./git-credential.ts";
-import { MAX_COMMAND_BYTES, type Push, readPush, refusePush, rejection } from "./git-push.ts";
+import { type Push, PushReader, refusePush, rejection } from "./git-push.ts";
 import { authorization, GitRepositories, type GitRepository } from "./git-repositories.ts";
 import { type GitRequest, type GitService, readGitRequest } from "./git-request.ts";
 import {
@@ -234,13 +234,11 @@ function reject(push: Push, reason: string, body: Readable, response: ServerResp
 
 /** Reads the commands of a push; the rest stays in the stream. */
 async function readHead(body: Readable): Promise<{ push: Push; head: Buffer }> {
-  let head: Buffer = Buffer.alloc(0);
+  const reader = new PushReader();
   try {
     for await (const chunk of body.iterator({ destroyOnReturn: false })) {
-      head = Buffer.concat([head, chunk as Buffer]);
-      const push = readPush(head);
-      if (push !== undefined) return { push, head };
-      if (head.length > MAX_COMMAND_BYTES) break;
+      const push = reader.push(chunk as Buffer);
+      if (push !== undefined) return { push, head: reader.bytes };
     }
   } catch (error) {
     throw new Refusal(403, error instanceof RangeError ? error.message : "that push cannot be read");

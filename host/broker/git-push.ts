@@ -1,4 +1,4 @@
-import { FLUSH, packet, readSection, sideBand } from "./pkt-line.ts";
+import { FLUSH, packet, SectionReader, sideBand } from "./pkt-line.ts";
 
 /** What a push wants to change. */
 export interface PushCommand {
@@ -10,12 +10,10 @@ export interface PushCommand {
 export interface Push {
   commands: readonly PushCommand[];
   capabilities: ReadonlySet<string>;
-  /** What of the bytes was looked at; the pack follows. */
-  bytes: number;
 }
 
 /** The commands of a push; beyond this it is refused. */
-export const MAX_COMMAND_BYTES = 256 * 1024;
+const MAX_COMMAND_BYTES = 256 * 1024;
 
 const COMMAND = /^([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) (refs\/[\x21-\x7e\x80-\xff]{1,500})$/;
 const SHALLOW = /^shallow (?:[0-9a-f]{40}|[0-9a-f]{64})$/;
@@ -23,34 +21,38 @@ const SHALLOW = /^shallow (?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 const CAPABILITY =
   /^(?:report-status|report-status-v2|delete-refs|quiet|atomic|ofs-delta|side-band-64k|agent=.*|session-id=.*|object-format=(?:sha1|sha256))$/;
 
-/**
- * Reads the beginning of a receive-pack request, strictly: what git would read in another way than we do is refused.
- * Undefined: more bytes are needed. Throws a RangeError saying what is not accepted.
- */
-export function readPush(bytes: Buffer): Push | undefined {
-  const section = readSection(bytes);
-  if (section === undefined) {
-    if (bytes.length > MAX_COMMAND_BYTES) throw new RangeError("too many refs in one push");
+/** Reads the beginning of a receive-pack request, strictly: what git would read in another way than we do is refused. */
+export class PushReader {
+  readonly #commands: PushCommand[] = [];
+  readonly #capabilities = new Set<string>();
+  readonly #section = new SectionReader((line) => this.#readLine(line));
+
+  /** All that has come. */
+  get bytes(): Buffer {
+    return this.#section.bytes;
+  }
+
+  /** Takes the next piece. Undefined: more are needed. Throws a RangeError saying what is not accepted. */
+  push(piece: Buffer): Push | undefined {
+    if (this.#section.push(piece)) return { commands: this.#commands, capabilities: this.#capabilities };
+    if (this.bytes.length > MAX_COMMAND_BYTES) throw new RangeError("too many refs in one push");
     return undefined;
   }
-  const commands: PushCommand[] = [];
-  const capabilities = new Set<string>();
-  for (const line of section.packets) {
+
+  #readLine(line: Buffer): void {
+    const isFirst = this.#commands.length === 0;
     const [text = "", said, ...more] = line.toString("latin1").replace(/\n$/, "").split("\0");
-    if (said === undefined && SHALLOW.test(text) && commands.length === 0) continue;
+    if (said === undefined && SHALLOW.test(text) && isFirst) return;
     if (text === "push-cert") throw new RangeError("signed pushes are not accepted");
     const match = COMMAND.exec(text);
-    if (match === null || more.length > 0 || (said !== undefined && commands.length > 0)) {
-      throw new RangeError("not a push");
-    }
+    if (match === null || more.length > 0 || (said !== undefined && !isFirst)) throw new RangeError("not a push");
     for (const capability of (said ?? "").split(" ").filter((each) => each !== "")) {
       if (capability === "push-options") throw new RangeError("push options are not accepted");
       if (!CAPABILITY.test(capability)) throw new RangeError("not a push that is understood");
-      capabilities.add(capability);
+      this.#capabilities.add(capability);
     }
-    commands.push({ ref: Buffer.from(match[3]!, "latin1").toString(), deletes: /^0+$/.test(match[2]!) });
+    this.#commands.push({ ref: Buffer.from(match[3]!, "latin1").toString(), deletes: /^0+$/.test(match[2]!) });
   }
-  return { commands, capabilities, bytes: section.bytes };
 }
 
 /** Whether a ref is one of these; "*" at the end of a pattern stands for anything. */

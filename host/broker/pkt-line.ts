@@ -1,26 +1,40 @@
+import { GatheredBytes } from "./gathered-bytes.ts";
+
 /** Longest packet, its four digits of length included: https://git-scm.com/docs/protocol-common */
 const MAX_PACKET_BYTES = 65_520;
 
-/** The packets up to the first flush packet, and how many bytes they took with it. */
-export interface PacketSection {
-  packets: Buffer[];
-  bytes: number;
-}
+/** Reads packets up to the first flush out of pieces of any size, each byte once. */
+export class SectionReader {
+  readonly #gathered = new GatheredBytes();
+  readonly #take: (packet: Buffer) => void;
+  #at = 0;
 
-/** Reads packets up to the first flush. Undefined: more bytes are needed. Throws a RangeError for what is no such thing. */
-export function readSection(bytes: Buffer): PacketSection | undefined {
-  const packets: Buffer[] = [];
-  for (let at = 0; at + 4 <= bytes.length;) {
-    const digits = bytes.toString("latin1", at, at + 4);
-    const length = /^[0-9a-fA-F]{4}$/.test(digits) ? Number.parseInt(digits, 16) : NaN;
-    if (length === 0) return { packets, bytes: at + 4 };
-    // 1 to 3 are delimiters of protocol 2, and nobody sends an empty packet.
-    if (!(length > 4 && length <= MAX_PACKET_BYTES)) throw new RangeError("not a packet");
-    if (at + length > bytes.length) return undefined;
-    packets.push(bytes.subarray(at + 4, at + length));
-    at += length;
+  /** `take` is given each packet, without its length, as soon as it is whole. */
+  constructor(take: (packet: Buffer) => void) {
+    this.#take = take;
   }
-  return undefined;
+
+  /** All that has come, with what is behind the flush. */
+  get bytes(): Buffer {
+    return this.#gathered.bytes;
+  }
+
+  /** Takes the next piece. Returns whether the flush has come. Throws a RangeError for what is no packet. */
+  push(piece: Buffer): boolean {
+    this.#gathered.push(piece);
+    const { bytes } = this.#gathered;
+    while (this.#at + 4 <= bytes.length) {
+      const digits = bytes.toString("latin1", this.#at, this.#at + 4);
+      const length = /^[0-9a-fA-F]{4}$/.test(digits) ? Number.parseInt(digits, 16) : NaN;
+      if (length === 0) return true;
+      // 1 to 3 are delimiters of protocol 2, and nobody sends an empty packet.
+      if (!(length > 4 && length <= MAX_PACKET_BYTES)) throw new RangeError("not a packet");
+      if (this.#at + length > bytes.length) return false;
+      this.#take(bytes.subarray(this.#at + 4, this.#at + length));
+      this.#at += length;
+    }
+    return false;
+  }
 }
 
 /** Returns one packet. */

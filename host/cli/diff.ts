@@ -21,14 +21,18 @@ export async function diffCommand(
   io: CommandIo,
 ): Promise<number> {
   const { summary, patch } = await readSummary(sessions, sessionId);
+  const { waiting } = summary;
+  if (waiting !== undefined) io.stderr.write(`What was changed of late is missing here. Waiting: ${waiting}.\n`);
+  const code = waiting === undefined ? EXIT.done : EXIT.environment;
   if (json) {
-    const { session_id, state, changes, change_count, patch_size_bytes, patch_incomplete = false } = summary;
+    const { session_id, state, changes, change_count, patch_size_bytes } = summary;
+    const patch_incomplete = summary.patch_incomplete === true || waiting !== undefined;
     const { not_in_patch = [] } = summary;
     const value = { session_id, state, changes, change_count, patch_size_bytes, patch_incomplete, not_in_patch };
     printJson(io.stdout, value);
-    return EXIT.done;
+    return code;
   }
-  return printPatch(summary, patch, { force }, io);
+  return printPatch(summary, patch, { force }, io) || code;
 }
 
 /**

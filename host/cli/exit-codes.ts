@@ -12,6 +12,7 @@ export function exitCodeOf(error: AppError): number {
       return EXIT.canceled;
     case "FAILED_PRECONDITION":
     case "UNAVAILABLE":
+    case "RESOURCE_EXHAUSTED":
     case "UNAUTHENTICATED":
     case "PERMISSION_DENIED":
       return EXIT.environment;

@@ -1,4 +1,4 @@
-import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { timestampMs, timestampNow } from "@bufbuild/protobuf/wkt";
 import { isFinal, type SessionEvent, type Session_State } from "../../proto/index.ts";
 import { hang } from "../present/indent.ts";
 import { LiveLines } from "../present/live-lines.ts";
@@ -7,6 +7,7 @@ import { SessionProgress } from "../present/session-progress.ts";
 import { shortId, statusLine } from "../present/status-line.ts";
 import { isTerminal, painterFor } from "../present/terminal.ts";
 import type { Sessions } from "../session/sessions.ts";
+import { watchWaiting } from "../session/watch-waiting.ts";
 import type { CommandIo } from "./command-io.ts";
 
 export interface FollowOptions {
@@ -32,7 +33,7 @@ export async function followSessions(
   const alone = ids.length === 1;
   const render = () => all.map((progress) => statusLine(progress, { paint, nowMs: Date.now() }));
   using live = isTerminal(io.stderr, io.env) ? new LiveLines(io.stderr, render) : undefined;
-  const print = (progress: SessionProgress, event: SessionEvent, line: string) => {
+  const print = (progress: SessionProgress, event: Pick<SessionEvent, "occurTime">, line: string) => {
     const time = `${sinceStart(progress, event)}  `;
     if (live === undefined) io.stderr.write(`${alone ? "" : `${shortId(progress.session.id)}  `}${time}${line}\n`);
     else live.print(paint("dim", hang(time, line, io.stderr.columns)));
@@ -44,7 +45,14 @@ export async function followSessions(
     const step = nextStep(progress.session, event);
     if (step !== undefined) print(progress, event, step);
   };
-  await Promise.all(all.map((progress) => followOne(sessions, progress, { ...options, signal }, show)));
+  const follow = async (progress: SessionProgress) => {
+    using _waiting = watchWaiting(sessions, progress.session.id, (line, waiting) => {
+      progress.waiting = waiting ? line : "";
+      if (live === undefined || alone) print(progress, { occurTime: timestampNow() }, line);
+    });
+    await followOne(sessions, progress, { ...options, signal }, show);
+  };
+  await Promise.all(all.map(follow));
   return all.map(({ session }) => (isFinal(session.state) ? session.state : undefined));
 }
 
@@ -66,7 +74,7 @@ async function followOne(
   }
 }
 
-function sinceStart({ session }: SessionProgress, { occurTime }: SessionEvent): string {
+function sinceStart({ session }: SessionProgress, { occurTime }: Pick<SessionEvent, "occurTime">): string {
   const { createTime } = session;
   const ms = occurTime === undefined || createTime === undefined ? 0 : timestampMs(occurTime) - timestampMs(createTime);
   return `${(Math.max(0, ms) / 1000).toFixed(1).padStart(6)}s`;

@@ -2,7 +2,7 @@ import type { Session } from "../../proto/index.ts";
 import { sessionEntry } from "../present/session-entry.ts";
 import { UNKNOWN_COLUMNS, wrap } from "../present/indent.ts";
 import { oneLine } from "../present/plain-text.ts";
-import { clock, styleOf } from "../present/status-line.ts";
+import { clock, shortId, styleOf } from "../present/status-line.ts";
 import { stateName } from "../present/session-summary.ts";
 import { painterFor } from "../present/terminal.ts";
 import type { Sessions } from "../session/sessions.ts";
@@ -65,6 +65,9 @@ function printTable(sessions: readonly Session[], { stdout, env }: CommandIo): v
     const state = stateName(session.state).padEnd(9);
     const room = width - start.length - state.length;
     stdout.write(`${start}${paint(styleOf(session.state), state)}${wrap(rest, room)[0]}\n`);
+  }
+  for (const { session_id: id, waiting } of entries) {
+    if (waiting !== undefined) stdout.write(`${shortId(id)} is waiting: ${waiting}\n`);
   }
   if (!entries.some(({ beside_patch: beside }) => beside === true)) return;
   stdout.write(paint("dim", "+ beside the patch there is more, or may be: claudecluster show <session>") + "\n");

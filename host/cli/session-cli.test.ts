@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { create } from "@bufbuild/protobuf";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { MemorySessions } from "../../test/contract/memory-sessions.ts";
 import { saying } from "../../test/contract/sessions-contract.ts";
 import { makeHostDirectories } from "../../test/support/host-directories.ts";
@@ -256,6 +256,35 @@ test("send, interrupt and stop say what they did", async () => {
     `Stopped ${id}.`,
     `${id} was over already: canceled.`,
   ]);
+});
+
+test("what a session waits for that no event says is in list, show, progress and stop, and so is that it goes on", async () => {
+  using sessions = new MemorySessions();
+  const id = await start(sessions);
+  const reason = "no room in /full; free some there, and it goes on by itself";
+  sessions.waitingReasons.set(id, reason);
+  const list = new Plain();
+  await listCommand(sessions, { limit: 10, json: false }, ioOf({ stdout: list }));
+  expect(list.text).toContain(`…${id.slice(-6)} is waiting: ${reason}\n`);
+  const show = new Plain();
+  await showCommand(sessions, id, { json: false }, ioOf({ stdout: show }));
+  expect(show.text).toContain(`waiting      ${reason}\n`);
+
+  const [plain, screen, stopped] = [new Plain(), new Screen(), new Plain()];
+  const signal = AbortSignal.timeout(20_000);
+  const following = [plain, screen].map((stderr) => followSessions(sessions, [id], { signal }, ioOf({ stderr })));
+  // Asked for, and not stored.
+  sessions.stop = () => Promise.resolve();
+  const stopping = stopCommand(sessions, [id], { reason: "x", wait: true }, ioOf({ stderr: stopped, signal }));
+  const said = (text: string) => vi.waitFor(() => expect(plain.text + stopped.text).toContain(text), 10_000);
+  await said(`waiting: ${reason}\n`);
+  await said(`${id}: waiting: ${reason}\n`);
+  await vi.waitFor(() => expect(screen.lines.at(-2)).toContain(`waiting: ${reason}`.slice(0, 30)), 10_000);
+  sessions.waitingReasons.clear();
+  await said(`${id}: it goes on\n`);
+  await vi.waitFor(() => expect(plain.text).toMatch(/s  it goes on\n/), 10_000);
+  sessions.finish(id);
+  await Promise.all([...following, stopping]);
 });
 
 test("watch says what a session waited for before and what to answer with, and how a finished one ended", async () => {

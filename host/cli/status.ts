@@ -3,6 +3,7 @@ import type { HostLink } from "../daemon/host-link.ts";
 import type { HostDirectories } from "../directories.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { newerConfig } from "./newer-config.ts";
+import { oneLine } from "../present/plain-text.ts";
 import { printJson } from "./print-json.ts";
 
 /** Shows the host that is running; starts none. */
@@ -33,6 +34,7 @@ export async function statusCommand(
             credential_problem: info.credentialProblem,
             config_problem: newer ?? "",
             state_directory: info.stateDirectory,
+            store_problem: info.storeProblem,
           };
     printJson(io.stdout, status);
     return EXIT.done;
@@ -50,6 +52,7 @@ export async function statusCommand(
     ...(info.modelEndpoint === "" ? [] : [["model", info.modelEndpoint]]),
     ["credential", info.credentialKind || info.credentialProblem || "none: claudecluster credential set"],
     ["state", info.stateDirectory],
+    ...(info.storeProblem === "" ? [] : [["store", oneLine(info.storeProblem)]]),
     ...(newer === undefined ? [] : [["restart", newer]]),
   ];
   for (const [name, text] of lines) io.stdout.write(`${name!.padEnd(12)}${text}\n`);

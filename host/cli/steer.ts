@@ -2,6 +2,7 @@ import { isFinal } from "../../proto/index.ts";
 import { notInPatch } from "../present/not-in-patch.ts";
 import { stateName } from "../present/session-summary.ts";
 import type { Sessions } from "../session/sessions.ts";
+import { watchWaiting } from "../session/watch-waiting.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 
 /** Sends a session another message; queued while a turn runs. */
@@ -33,7 +34,7 @@ export async function stopCommand(
     await sessions.stop(id, { reason });
     if (isFinal(state)) return void io.stdout.write(`${id} was over already: ${stateName(state)}.\n`);
     if (!wait) return void io.stdout.write(`Asked ${id} to stop.\n`);
-    await ended(sessions, id, io.signal);
+    await ended(sessions, id, io);
     if (io.signal.aborted) return;
     const { result } = await sessions.get(id);
     const missing = result === undefined ? [] : notInPatch(result);
@@ -51,7 +52,7 @@ export async function removeCommand(
   for (const id of ids) {
     if (force) {
       await sessions.stop(id, { reason: "Removed on the command line." });
-      await ended(sessions, id, io.signal);
+      await ended(sessions, id, io);
       if (io.signal.aborted) return EXIT.canceled;
     }
     await sessions.delete(id);
@@ -60,9 +61,11 @@ export async function removeCommand(
   return EXIT.done;
 }
 
-async function ended(sessions: Sessions, sessionId: string, signal: AbortSignal): Promise<void> {
+/** Waits for a session's end, and says what that waits for. */
+async function ended(sessions: Sessions, sessionId: string, { stderr, signal }: CommandIo): Promise<void> {
   const { state, lastSequence } = await sessions.get(sessionId);
   if (isFinal(state)) return;
+  using _waiting = watchWaiting(sessions, sessionId, (line) => stderr.write(`${sessionId}: ${line}\n`));
   // The last event ends the loop.
   for await (const _event of sessions.watch(sessionId, { afterSequence: lastSequence, signal }));
 }

@@ -16,7 +16,7 @@ export function hostService(host: HostControl): ServiceImpl<typeof HostService> 
   return {
     async getHostInfo(_request, context) {
       const info = await host.info();
-      return callerOf(context.values).local ? info : { ...info, stateDirectory: "", processId: 0 };
+      return callerOf(context.values).local ? info : { ...info, stateDirectory: "", storeProblem: "", processId: 0 };
     },
     async stopHost({ onlyWithoutLiveSessions }, context) {
       if (!callerOf(context.values).local) {

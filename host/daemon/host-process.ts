@@ -12,7 +12,7 @@ import { ExclusiveLock, hostLockPath } from "../exclusive-lock.ts";
 import { writeHostAddress } from "./host-address.ts";
 import { idleFor } from "./idle-watch.ts";
 import { filesReplaced } from "./replaced-files.ts";
-import { makeStateDirectory } from "../state-directory.ts";
+import { makeStateDirectory, tryStateDirectory } from "../state-directory.ts";
 import { makeRuntimeDirectory, removeSocket, socketPath } from "./runtime-directory.ts";
 
 /** What the engine is asked at most this often (ms). */
@@ -92,7 +92,7 @@ function hostControl(
   return {
     async info() {
       const health = await engine();
-      const { liveCount, queuedCount, maxRunning, runtimeProblem } = sessions.status();
+      const { liveCount, queuedCount, maxRunning, runtimeProblem, storeProblem } = sessions.status();
       const problem = runtimeProblem ?? (health.healthy ? "" : `${health.message} ${health.help}`);
       return {
         hostVersion: VERSION,
@@ -107,6 +107,7 @@ function hostControl(
         ...credentialInfo(credentials),
         modelEndpoint: config.modelEndpoint.href,
         stateDirectory: config.stateDirectory,
+        storeProblem: storeProblem ?? stateProblem(config.stateDirectory),
         processId: process.pid,
       };
     },
@@ -122,6 +123,16 @@ function hostControl(
       setTimeout(() => ending.abort(new Error("a caller asked for it")), 20);
     },
   };
+}
+
+/** Why nothing can be written there and what to do; empty where it can. */
+function stateProblem(directory: string): string {
+  try {
+    tryStateDirectory(directory);
+    return "";
+  } catch (error) {
+    return asAppError(error).toSentence();
+  }
 }
 
 /** What is wrong with it is no reason not to answer. */

@@ -9,12 +9,14 @@ const KEEP_ALIVE_MS = 15_000;
 export class ProgressReporter implements Disposable {
   readonly #context: ServerContext;
   readonly #keepAlive: NodeJS.Timeout;
+  /** What is told while nothing happens. Undefined: that it is still working. */
+  idleText: string | undefined;
   #count = 0;
   #lastMs = 0;
 
   constructor(context: ServerContext) {
     this.#context = context;
-    this.#keepAlive = setInterval(() => this.report("still working", { force: true }), KEEP_ALIVE_MS);
+    this.#keepAlive = setInterval(() => this.report(this.idleText ?? "still working", { force: true }), KEEP_ALIVE_MS);
   }
 
   /** Tells a line; dropped if it is not forced and follows another one closely. */

@@ -31,6 +31,7 @@ const listOutputSchema = z.object({
       repository: z.string(),
       create_time: z.string(),
       elapsed_seconds: z.number(),
+      waiting: z.string().optional().describe("What the host waits for before it can go on with it, and what to do."),
       change_count: z.number().optional(),
       beside_patch: z
         .boolean()

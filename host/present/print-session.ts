@@ -36,6 +36,7 @@ export function printSession(
     ["state", paint(styleOf(session.state), summary.state)],
     ["failure", summary.failure === undefined ? "" : `${summary.failure.reason}: ${summary.failure.message}`],
     ["canceled", summary.canceled_by ?? ""],
+    ["waiting", summary.waiting ?? ""],
     ["created", created],
     ["elapsed", clock(summary.elapsed_seconds)],
     ["parent", parent],

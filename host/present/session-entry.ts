@@ -14,6 +14,8 @@ export interface SessionEntry {
   /** ISO 8601. */
   create_time: string;
   elapsed_seconds: number;
+  /** What the host waits for before it can go on, and what to do. */
+  waiting?: string;
   /** Absent until the end. */
   change_count?: number;
   /** There is work that the patch does not hold, or it may lack changes: the session itself says which. */
@@ -36,6 +38,7 @@ export function sessionEntry(session: Session): SessionEntry {
     parent: oneLine(session.parent, 64),
     create_time: createTime === undefined ? "" : timestampDate(createTime).toISOString(),
     elapsed_seconds: elapsedSeconds(session),
+    ...(session.waitingReason !== "" && { waiting: oneLine(session.waitingReason) }),
     ...(result !== undefined && { change_count: result.changeCount }),
     ...(result !== undefined && hasWorkBeside(result) && { beside_patch: true }),
     ...(result?.meteredUsage !== undefined && { cost_usd: result.meteredUsage.costUsd }),

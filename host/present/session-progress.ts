@@ -30,6 +30,8 @@ export class SessionProgress {
   readonly lines: string[] = [];
   /** Place in the queue, from 1; 0 outside of it. */
   queuePosition = 0;
+  /** What it waits for that no event can say, as a line. Empty: nothing. */
+  waiting = "";
   /** What was said last of the queue. */
   #toldPlace = { position: Infinity, reason: "" };
   /** What Claude waits for. */

@@ -36,6 +36,8 @@ export interface SessionSummary {
   /** queued, preparing, running, idle, waiting, stopping, or final: succeeded, failed, canceled. */
   state: string;
   note: string;
+  /** What the host waits for before it can go on, and what to do. What is said of the session may be older. */
+  waiting?: string;
   /** Decisions that it waits for. */
   waiting_for?: WaitingFor[];
   /** What it has been doing, newest last. Only while it is live. */
@@ -113,6 +115,7 @@ export function summarizeSession(
     container_id: session.containerId,
     state: stateName(session.state),
     note: CONTAINER_TEXT_NOTE,
+    ...(session.waitingReason !== "" && { waiting: oneLine(session.waitingReason) }),
     ...(waiting.length > 0 && { waiting_for: waiting.map(waitingFor) }),
     ...(result === undefined && progress !== undefined && { recent_progress: [...progress.lines] }),
     ...shortAnswer(session.id, answer),

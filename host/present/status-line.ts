@@ -11,7 +11,7 @@ const REASON_LENGTH = 100;
 
 /** A session in one line: where it stands, how long it has taken, what it has come to, what it is doing. */
 export function statusLine(progress: SessionProgress, { paint, nowMs }: { paint: Paint; nowMs: number }): string {
-  const { session, changeCount, costUsd = 0, queuePosition } = progress;
+  const { session, changeCount, costUsd = 0, queuePosition, waiting } = progress;
   const { state } = session;
   const facts = [
     clock(elapsedSeconds(session, nowMs)),
@@ -20,9 +20,11 @@ export function statusLine(progress: SessionProgress, { paint, nowMs }: { paint:
   ];
   const doing = isFinal(state)
     ? ending(progress)
-    : queuePosition > 0
-      ? `place ${queuePosition} in the queue`
-      : (progress.lines.at(-1) ?? "");
+    : waiting !== ""
+      ? waiting
+      : queuePosition > 0
+        ? `place ${queuePosition} in the queue`
+        : (progress.lines.at(-1) ?? "");
   return [
     sign(state, paint, nowMs),
     shortId(session.id),

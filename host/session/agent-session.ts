@@ -57,8 +57,8 @@ export interface AgentSessionOptions {
   restore?: (() => AsyncIterable<RestoreSessionRequest>) | undefined;
   /** Another host has followed it before, and its log goes on. Default false. */
   resumed?: boolean;
-  /** Called when there is no room for what the session left, each time. */
-  onNoRoom?: (error: AppError) => void;
+  /** Told each time when something finds no room in the store, after the session's last event or before, and with nothing once it does. */
+  onRoom?: (room: { missing: AppError | undefined; finished: boolean }) => void;
 }
 
 /**
@@ -137,7 +137,7 @@ export class AgentSession {
         if (!this.#contacted && late) {
           throw known.reason === "CONNECTION_LOST" ? unanswered(this.#options.container, known) : known;
         }
-        if (noRoom && this.#finished) this.#options.onNoRoom?.(known);
+        if (noRoom) this.#options.onRoom?.({ missing: known, finished: this.#finished });
         if (!noRoom) this.#connectionLost(known.cause instanceof Error ? known.cause.message : known.message);
         if (this.#options.log.lastAgentSequence > stored) delayMs = TIMEOUTS.redialFirstMs;
       }
@@ -181,7 +181,7 @@ export class AgentSession {
 
   /** Stores the session's events until its last one. */
   async #follow(client: AgentClient, signal: AbortSignal): Promise<void> {
-    const { log } = this.#options;
+    const { log, onRoom } = this.#options;
     const requests = new AsyncQueue<AttachRequest>();
     const attach = { role: AttachStart_Role.OWNER, sessionId: log.sessionId, afterSequence: log.lastAgentSequence };
     requests.push(toRequest({ case: "attach", value: create(AttachStartSchema, attach) }));
@@ -193,9 +193,15 @@ export class AgentSession {
     let acknowledged = log.lastAgentSequence;
     try {
       for await (const { response } of client.attach(requests, { signal })) {
-        if (response.case !== "events") continue;
+        if (response.case === "hello") continue;
+        if (response.case !== "events") {
+          // It would send first what could not be stored.
+          onRoom?.({ missing: undefined, finished: false });
+          continue;
+        }
         if (response.value.events.length > MAX_BATCH_EVENTS) throw batchTooLong();
         const finished = log.appendFromAgent(response.value.events);
+        onRoom?.({ missing: undefined, finished: false });
         if (finished !== undefined) {
           this.#finished = true;
           return;

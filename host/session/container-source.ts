@@ -24,6 +24,8 @@ export interface ContainerSourceOptions extends Pick<EnterOptions, "onPosition">
   queue: SessionQueue;
   health: RuntimeHealth;
   logger: Logger;
+  /** Told what it waits for where no event says it, as an engine that is away; with nothing once it goes on. */
+  onWaiting?: (reason: string) => void;
   /** A host before this one has had the session. Default false. */
   resumed?: boolean;
   /** Aborted when the session is to end: no container is made any more. */
@@ -79,8 +81,18 @@ export class ContainerSource implements Disposable {
       } catch (error) {
         const known = asAppError(error);
         if (known.reason !== "RUNTIME_UNAVAILABLE" || kill.aborted) throw error;
-        await health.returned(known, kill);
+        await this.#waiting(known, health.returned(known, kill));
       }
+    }
+  }
+
+  async #waiting(error: AppError, returned: Promise<void>): Promise<void> {
+    const { onWaiting } = this.#options;
+    onWaiting?.(error.toSentence());
+    try {
+      await returned;
+    } finally {
+      onWaiting?.("");
     }
   }
 
@@ -123,7 +135,7 @@ export class ContainerSource implements Disposable {
         if (stop.aborted || !known.retryable || attempt >= attempts) throw error;
         const message = `${known.message} It is tried again.`;
         log.append({ case: "containerProgress", value: create(ContainerProgressSchema, { message }) });
-        if (away) await health.recovered(known, stop);
+        if (away) await this.#waiting(known, health.recovered(known, stop));
         else await sleep(TIMEOUTS.createRetryMs * 2 ** (attempt - 1), stop);
       } finally {
         clearTimeout(slow);

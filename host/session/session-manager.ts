@@ -100,11 +100,21 @@ export class SessionManager implements Sessions, AsyncDisposable {
     }
   }
 
-  /** How busy it is. The problem is the runtime's, where it is known to have one. */
-  status(): { liveCount: number; queuedCount: number; maxRunning: number; runtimeProblem: string | undefined } {
+  /** How busy it is, and what is known to be wrong with the runtime and the store. */
+  status(): {
+    liveCount: number;
+    queuedCount: number;
+    maxRunning: number;
+    runtimeProblem: string | undefined;
+    storeProblem: string | undefined;
+  } {
     const { waitingCount: queuedCount, limits } = this.#queue;
     const liveCount = this.#options.store.liveSessionIds().length;
-    return { liveCount, queuedCount, maxRunning: limits.maxRunning, runtimeProblem: this.#health.problem };
+    const storeProblem =
+      [...this.#runs.values()].map((run) => run.waitingReason).find((reason) => reason !== "") ??
+      this.#options.store.findProblem()?.toSentence();
+    const { problem: runtimeProblem } = this.#health;
+    return { liveCount, queuedCount, maxRunning: limits.maxRunning, runtimeProblem, storeProblem };
   }
 
   #isLive(sessionId: string): boolean {
@@ -189,11 +199,17 @@ export class SessionManager implements Sessions, AsyncDisposable {
     // The log holds what fits into an event; the whole is beside it.
     const kept = isFinal(session.state) ? this.#options.store.getResult(sessionId) : undefined;
     if (kept !== undefined) session.result = kept;
-    return session;
+    return this.#withWaiting(session);
   }
 
   async list(request: ListSessionsRequest): Promise<ListSessionsPage> {
-    return listPage(this.#options.store, request);
+    const page = listPage(this.#options.store, request);
+    return { ...page, sessions: page.sessions.map((session) => this.#withWaiting(session)) };
+  }
+
+  /** With what no event says of it. */
+  #withWaiting(session: Session): Session {
+    return Object.assign(session, { waitingReason: this.#runs.get(session.id)?.waitingReason ?? "" });
   }
 
   async delete(sessionId: string): Promise<void> {

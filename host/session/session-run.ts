@@ -38,7 +38,7 @@ import { DecisionLog } from "./decision-log.ts";
 import { type EgressConfig, egressRules } from "./egress.ts";
 import { cancellation, exitFailure, failure, finalState, patchLost, resultForEvent } from "./ending.ts";
 import { explainModelTrouble } from "./model-trouble.ts";
-import { isNoRoom } from "./no-room.ts";
+import { isNoRoom, roomAwaited } from "./no-room.ts";
 import type { Reservations } from "./reservations.ts";
 import { salvageChanges } from "./salvage.ts";
 import { type Budgets, Spending } from "./spending.ts";
@@ -61,7 +61,7 @@ export interface GitAccess {
   pushRefs: readonly string[];
 }
 
-export interface SessionRunOptions extends Omit<ContainerSourceOptions, "onPosition" | "stop" | "kill"> {
+export interface SessionRunOptions extends Omit<ContainerSourceOptions, "onPosition" | "onWaiting" | "stop" | "kill"> {
   spec: SessionSpec;
   model: ModelAccess;
   /** The host's. */
@@ -95,6 +95,7 @@ export class SessionRun {
   #stopReason: string | undefined;
   #detached = false;
   #killed = false;
+  #waitingReason = "";
   /** See BrokerOptions.onReach: of the last attempt. */
   #unreached: string | undefined;
   /** Resolves after the session's last event has been stored and the container is gone, or after `detach`. Never rejects. */
@@ -129,6 +130,11 @@ export class SessionRun {
       () => {},
       (error: unknown) => options.logger.error({ err: error }, "session log could not be completed"),
     );
+  }
+
+  /** What it waits for that no event can say, and what to do. Empty: nothing. */
+  get waitingReason(): string {
+    return this.#waitingReason;
   }
 
   /** Ends the session, with its changes collected. The first reason is kept. */
@@ -203,6 +209,7 @@ export class SessionRun {
       ...this.#options,
       kill: this.#kill.signal,
       stop: this.#stop.signal,
+      onWaiting: (reason) => (this.#waitingReason = reason),
       onPosition: (place) =>
         this.#tell({ case: "queuePositionChanged", value: create(QueuePositionChangedSchema, place) }),
     });
@@ -269,17 +276,27 @@ export class SessionRun {
 
   /** Stores something, waiting for room if need be. False if the session was let go of meanwhile. */
   async #onceThereIsRoom(store: () => void | Promise<void>): Promise<boolean> {
-    for (let attempt = 1; ; attempt++) {
+    for (;;) {
       try {
         await store();
+        this.#noteRoom(undefined);
         return true;
       } catch (error) {
         if (!isNoRoom(error) || this.#killed) throw error;
         if (this.#detached) return false;
-        if (attempt === 1) this.#options.logger.error({ err: error }, "the end of a session waits for room");
+        this.#noteRoom(asAppError(error));
       }
       await delay(TIMEOUTS.storeRetryMs, undefined);
     }
+  }
+
+  /** Remembers that something found no room, or has found some again. Each is logged once. */
+  #noteRoom(noRoom: AppError | undefined): void {
+    const reason = noRoom === undefined ? "" : roomAwaited(noRoom);
+    const { logger } = this.#options;
+    if (noRoom !== undefined && this.#waitingReason === "") logger.error({ err: noRoom }, "session waits for room");
+    if (noRoom === undefined && this.#waitingReason !== "") logger.info("there is room again, the session goes on");
+    this.#waitingReason = reason;
   }
 
   async #keepResult({ result, patch: left, transcript }: Ended): Promise<void> {
@@ -336,10 +353,10 @@ export class SessionRun {
           : () => restoreRequests(store, { sessionId: log.sessionId, previousSessionId }),
       resumed: resumed && log.lastAgentSequence > 0,
       store,
-      onNoRoom: (error) => {
-        this.#options.logger.warn({ err: error }, "the end of a session waits for room");
-        // It is not the agent that lets it wait.
-        this.#setDeadline(TIMEOUTS.collectMs);
+      onRoom: ({ missing, finished }) => {
+        this.#noteRoom(missing);
+        // It is not the agent that lets its end wait.
+        if (missing !== undefined && finished) this.#setDeadline(TIMEOUTS.collectMs);
       },
     });
     this.#agent = agent;

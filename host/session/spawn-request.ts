@@ -103,6 +103,10 @@ export const sessionOutputSchema = z.looseObject({
   waiting_for: z
     .array(z.looseObject({ request_id: z.string(), kind: z.enum(["permission", "question"]), expire_time: z.string() }))
     .optional(),
+  waiting: z
+    .string()
+    .optional()
+    .describe("What the host waits for before it can go on with the session, and what to do; the rest may be older."),
   recent_progress: z.array(z.string()).optional(),
   result: z.string(),
   answer_uri: z.string().optional(),

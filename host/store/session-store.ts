@@ -1,4 +1,5 @@
 import type {
+  AppError,
   Artifact,
   ArtifactKind,
   EventBody,
@@ -93,6 +94,8 @@ export interface SessionStore extends Disposable {
   getRequests(sessionId: string): { name: string; data: Uint8Array }[];
   /** It has arrived. */
   removeRequest(sessionId: string, name: string): void;
+  /** Returns STORE_FAILED where there is no room to begin a session, although events may find some for a while. */
+  findProblem(): AppError | undefined;
   /** The sessions that have not finished, oldest first. */
   liveSessionIds(): string[];
   /**

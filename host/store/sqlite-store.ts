@@ -71,6 +71,8 @@ export class SqliteStore implements SessionStore {
         help: "Use another id.",
       });
     }
+    const problem = this.findProblem();
+    if (problem !== undefined) throw problem;
     const snapshot = toBinary(SessionSchema, emptySession(sessionId));
     const live = new LiveSession({
       snapshot,
@@ -86,6 +88,10 @@ export class SqliteStore implements SessionStore {
     });
     live.commit(batch);
     if (batch.endTimeMs === undefined) this.#live.set(sessionId, live);
+  }
+
+  findProblem(): AppError | undefined {
+    return this.#file.findProblem();
   }
 
   findByRequest(requestId: string): string | undefined {

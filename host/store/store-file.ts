@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, statSync } from "node:fs";
+import { chmodSync, mkdirSync, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { AppError } from "../../proto/index.ts";
@@ -20,6 +20,8 @@ const LOG_PAGES = (2 * LOG_BYTES) / PAGE_BYTES;
 const CHECKED_BYTES = 256 * 1024 * 1024;
 /** Room for the ends of a thousand logs that are written to by turns (KiB). */
 const CACHE_KIB = 16 * 1024;
+/** What a session's start takes, and some more: with less it would fail or wait before it has begun (bytes). */
+const NEW_SESSION_BYTES = 256 * 1024;
 const INCREMENTAL = 2;
 
 /**
@@ -82,6 +84,14 @@ export class StoreFile implements Disposable {
     }
     this.#checkpoints?.noteWrite(bytes);
     return value;
+  }
+
+  /** Returns STORE_FAILED where a new session would soon find no room, although SQLite goes on for a while. */
+  findProblem(): AppError | undefined {
+    if (this.#path === ":memory:") return undefined;
+    const { bavail, bsize } = statfsSync(dirname(this.#path));
+    if (bavail * bsize >= NEW_SESSION_BYTES) return undefined;
+    return storeError({ code: "ENOSPC" }, { path: this.#path, failed: "No session can be begun." });
   }
 
   /** Gives up to as many pages that nothing uses back to the disk. False: there are none left. */

@@ -41,6 +41,8 @@ const ulid = monotonicFactory();
 export class MemorySessions implements Sessions, Disposable {
   readonly #store = new SqliteStore(":memory:");
   readonly #patches = new Map<string, Uint8Array>();
+  /** What sessions wait for that no event says, by their ids. */
+  readonly waitingReasons = new Map<string, string>();
   readonly messages: string[] = [];
   readonly interrupted: string[] = [];
   /** How many events readers have been given. */
@@ -80,7 +82,7 @@ export class MemorySessions implements Sessions, Disposable {
 
   async get(sessionId: string): Promise<Session> {
     const session = this.#store.getSession(sessionId);
-    if (session !== undefined) return session;
+    if (session !== undefined) return this.#withWaiting(session);
     throw new AppError("SESSION_NOT_FOUND", `There is no session "${sessionId}".`, {
       help: "list_sessions, or claudecluster list, shows those that there are.",
       metadata: { session_id: sessionId },
@@ -88,7 +90,12 @@ export class MemorySessions implements Sessions, Disposable {
   }
 
   async list(request: ListSessionsRequest): Promise<ListSessionsPage> {
-    return listPage(this.#store, request);
+    const page = listPage(this.#store, request);
+    return { ...page, sessions: page.sessions.map((session) => this.#withWaiting(session)) };
+  }
+
+  #withWaiting(session: Session): Session {
+    return Object.assign(session, { waitingReason: this.waitingReasons.get(session.id) ?? "" });
   }
 
   async *watch(

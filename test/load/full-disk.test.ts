@@ -4,6 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Session_State } from "../../proto/index.ts";
+import { diffCommand } from "../../host/cli/diff.ts";
+import { watchWaiting } from "../../host/session/watch-waiting.ts";
+import { Plain } from "../support/screen.ts";
 import { startLoadHost } from "./load-host.ts";
 import { localAgents } from "./local-agent.ts";
 import { watch } from "./watcher.ts";
@@ -34,6 +37,8 @@ test.each([
   const watching = watch(host.sessions, id!, { signal: AbortSignal.timeout(25_000) });
   await until(async () => (await host.sessions.get(id!)).lastSequence > 30);
   const [agent] = createAgent.agents;
+  const told: string[] = [];
+  using _waiting = watchWaiting(host.sessions, id!, (line) => told.push(line), { lookMs: 10 });
 
   const { bavail, bsize } = statfsSync(disk);
   writeFileSync(join(disk, "ballast"), Buffer.alloc(bavail * bsize));
@@ -44,11 +49,23 @@ test.each([
     if (lastSequence > full.sequence) Object.assign(full, { sequence: lastSequence, agent: agent!.lastSequence });
     return agent!.lastSequence >= Math.min(full.agent + 50, eventCount);
   });
+  const waiting = `no room in ${host.directory}; free some there, and it goes on by itself`;
+  await until(() => told.length > 0);
+  expect(await host.sessions.get(id!)).toMatchObject({ waitingReason: waiting });
+  expect((await host.sessions.list({})).sessions).toMatchObject([{ waitingReason: waiting }]);
+  const diff = { stdout: new Plain(), stderr: new Plain(), stdin: process.stdin, env: {} };
+  const io = { ...diff, signal: new AbortController().signal };
+  expect(await diffCommand(host.sessions, id!, { json: false, force: false }, io)).toBe(3);
+  expect(diff.stderr.text).toContain(`is missing here. Waiting: ${waiting}.\n`);
+  await expect(host.create(1)).rejects.toMatchObject({ reason: "STORE_FAILED", retryable: true });
   rmSync(join(disk, "ballast"));
 
+  await until(() => told.length > 1);
+  expect(told).toEqual([`waiting: ${waiting}`, "it goes on"]);
   const seen = await watching;
   expect(seen).toMatchObject({ gapCount: 0, finished: true });
   expect(seen.eventCount).toBeGreaterThan(eventCount);
+  expect(await host.sessions.get(id!)).toMatchObject({ waitingReason: "" });
   expect((await host.sessions.get(id!)).state).toBe(Session_State.SUCCEEDED);
 });
 

@@ -53,7 +53,10 @@ export async function startLoadHost(
   );
   const host = { info: () => Promise.resolve({}), stop: () => Promise.resolve() };
   const server = stack.use(new ControlServer({ sessions, host, logger }));
-  const socketPath = join(directory, "host.sock");
+  // Not below TMPDIR, which may have too long a path for a socket.
+  const socketDirectory = mkdtempSync("/tmp/cc-load-");
+  stack.defer(() => rmSync(socketDirectory, { recursive: true }));
+  const socketPath = join(socketDirectory, "host.sock");
   await server.listenUnix(socketPath);
   const owned = stack.move();
   return {

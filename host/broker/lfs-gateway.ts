@@ -2,6 +2,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:
 import { isIPv6, type LookupFunction } from "node:net";
 import type { Readable } from "node:stream";
 import { authorityOf, type EgressRules, findDestination, type Resolve } from "./egress-rules.ts";
+import { GatheredBytes } from "./gathered-bytes.ts";
 import { LfsObjects } from "./git-lfs.ts";
 import { authorization, type GitRepositories, type GitRepository } from "./git-repositories.ts";
 import {
@@ -154,14 +155,12 @@ export class LfsGateway {
 }
 
 async function readAll(stream: Readable, maxBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
+  const body = new GatheredBytes();
   for await (const chunk of stream) {
-    chunks.push(chunk as Buffer);
-    size += (chunk as Buffer).length;
-    if (size > maxBytes) throw new Refusal(413, "that is too large");
+    body.push(chunk as Buffer);
+    if (body.bytes.length > maxBytes) throw new Refusal(413, "that is too large");
   }
-  return Buffer.concat(chunks);
+  return body.bytes;
 }
 
 /** Undefined for what is no JSON, or no message of LFS by its shape. */

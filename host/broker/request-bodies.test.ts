@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import { createServer, request, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { expect, onTestFinished, test } from "vitest";
 import { RequestBodies } from "./request-bodies.ts";
 
@@ -43,4 +45,36 @@ test("holds no more than it may, and again as much once the answers are out", as
   first.response.end();
   await closed;
   expect((await send("0123456")).size).toBe(7);
+});
+
+test("holds a body that comes in pieces of a byte in not much more than its size", async () => {
+  const size = 200_000;
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const bodies = new RequestBodies();
+  const used = Promise.withResolvers<number>();
+  const server = createServer((incoming, response) => {
+    collect();
+    const before = process.memoryUsage();
+    let seen = 0;
+    incoming.on("data", (chunk: Buffer) => {
+      seen += chunk.length;
+      if (seen < size) return;
+      collect();
+      const { heapUsed, arrayBuffers } = process.memoryUsage();
+      used.resolve(heapUsed + arrayBuffers - before.heapUsed - before.arrayBuffers);
+    });
+    void bodies.read(incoming, response);
+  });
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const socket = connect((server.address() as AddressInfo).port).on("error", () => {});
+  socket.write("POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n");
+  socket.write("1\r\nx\r\n".repeat(size));
+  expect(await used.promise).toBeLessThan(20 * size);
+  socket.destroy();
 });

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { finished } from "node:stream/promises";
+import { GatheredBytes } from "./gathered-bytes.ts";
 
 const MIB = 1024 * 1024;
 
@@ -22,7 +23,7 @@ export class RequestBodies {
 
   /** A request's body, which counts as held until its response has closed; undefined if it is too large. Rejects when it is cut. */
   async read(request: IncomingMessage, response: ServerResponse): Promise<Buffer | undefined> {
-    const chunks: Buffer[] = [];
+    let body = new GatheredBytes();
     let heldBytes = 0;
     let tooLarge = false;
     response.once("close", () => (this.#freeBytes += heldBytes));
@@ -31,14 +32,14 @@ export class RequestBodies {
       tooLarge ||= heldBytes + chunk.length > this.#maxBytes || chunk.length > this.#freeBytes;
       // It is read to its end all the same, or the answer would not be.
       if (tooLarge) {
-        chunks.length = 0;
+        body = new GatheredBytes();
         return;
       }
       heldBytes += chunk.length;
       this.#freeBytes -= chunk.length;
-      chunks.push(chunk);
+      body.push(chunk);
     });
     await finished(request, { writable: false });
-    return tooLarge ? undefined : Buffer.concat(chunks);
+    return tooLarge ? undefined : body.bytes;
   }
 }

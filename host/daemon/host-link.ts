@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import semver from "semver";
 import { AppError, asAppError } from "../../proto/index.ts";
 import type { GetHostInfoResponse } from "../../proto/control.ts";
 import type { HostDirectories } from "../directories.ts";
@@ -8,7 +9,6 @@ import { hostError } from "../control/control-error.ts";
 import { PROTOCOL_VERSION } from "../control/protocol-version.ts";
 import { RemoteSessions } from "../control/remote-sessions.ts";
 import { VERSION } from "../version.ts";
-import { compareVersions } from "./compare-versions.ts";
 import { explainCredential } from "./explain-credential.ts";
 import { ExclusiveLock, hostLockPath } from "../exclusive-lock.ts";
 import { readHostAddress } from "./host-address.ts";
@@ -169,7 +169,8 @@ export class HostLink implements Disposable {
         help: `Set CLAUDECLUSTER_RUNTIME_DIR too, to have one for ${directories.stateDirectory}.`,
       });
     }
-    const newer = compareVersions(version, info.hostVersion) > 0;
+    // What is no version is not older.
+    const newer = semver.gt(version, semver.parse(info.hostVersion) ?? version);
     if (newer) {
       try {
         await this.stopHost({ onlyWithoutLiveSessions: true });

@@ -7,6 +7,7 @@ import { connect, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { pino } from "pino";
@@ -62,6 +63,10 @@ async function startGateway(
     /** A server beside, by https, that the user says may be private. */
     beside?: { authority: string; cert: string };
     silenceMs?: number;
+    /** Leads to all that is https; no name resolves here. */
+    httpsProxy?: URL;
+    /** Listed destinations. */
+    allowed?: string[];
   } = {},
 ): Promise<Rig> {
   const { repositories = [`${origin}/own.git`], pushRefs = ["refs/heads/claude/*"], password = TOKEN } = options;
@@ -76,17 +81,25 @@ async function startGateway(
     approve: note("approve"),
     reject: note("reject"),
   };
+  const { httpsProxy } = options;
+  const wayOut = new WayOut({ httpsProxy });
   const gitAgents = {
     http: new Agent({ keepAlive: true }),
-    https: new TlsAgent(options.beside && { ca: options.beside.cert }),
+    https:
+      httpsProxy === undefined
+        ? new TlsAgent(options.beside && { ca: options.beside.cert })
+        : wayOut.createAgents({}).https,
     ...(options.silenceMs !== undefined && { silenceMs: options.silenceMs }),
   };
   const gateway = createGitGateway({
-    wayOut: new WayOut(),
+    wayOut,
     gitAgents,
-    egress: { allowed: new Set(), allowedPrivate: new Set(options.beside && [options.beside.authority]) },
+    egress: {
+      allowed: new Set(options.allowed),
+      allowedPrivate: new Set(options.beside && [options.beside.authority]),
+    },
     // Whatever the name, it is this machine.
-    resolve: () => Promise.resolve(["127.0.0.1"]),
+    resolve: () => (httpsProxy === undefined ? Promise.resolve(["127.0.0.1"]) : Promise.reject(new Error("ENOTFOUND"))),
     repositories,
     pushRefs,
     gitCredentials,
@@ -475,6 +488,10 @@ test("asks for the LFS objects of other repositories without a credential, and s
 
 test("follows an object to where its server keeps it, without what was meant for the server", async () => {
   const seen: string[] = [];
+  const warnings: string[] = [];
+  const warn = ({ message }: Error) => warnings.push(message);
+  process.on("warning", warn);
+  cleanups.push(() => Promise.resolve(process.off("warning", warn)));
   const certificate = await makeCertificate();
   const hear = (request: IncomingMessage) => {
     const { authorization, "x-token": token } = request.headers;
@@ -537,10 +554,12 @@ test("follows an object to where its server keeps it, without what was meant for
     ...[`/back ${told}`, "/back undefined undefined", `/plain ${told}`],
     ...[round, round, round, round],
   ]);
+  // Node would warn of listeners that stay with each step.
+  expect(warnings).toEqual([]);
 });
 
 /** A server of LFS objects that are where `href` says, on connections that are kept. */
-async function startLfs(href: (authority: string) => string) {
+async function startLfs(href: (authority: string) => string, options: Parameters<typeof startGateway>[0] = {}) {
   const seen: string[] = [];
   const lfs = createServer((request, response) => {
     void text(request).then((body) => {
@@ -553,7 +572,7 @@ async function startLfs(href: (authority: string) => string) {
   await once(lfs, "listening");
   cleanups.push(() => new Promise((resolve) => lfs.close(resolve)));
   const authority = `127.0.0.1:${(lfs.address() as AddressInfo).port}`;
-  const rig = await startGateway({ repositories: [`http://${authority}/own.git`] });
+  const rig = await startGateway({ ...options, repositories: [`http://${authority}/own.git`] });
   const place = async () => {
     const path = `/http/${authority}/own.git/info/lfs/objects/batch`;
     const { body } = await rig.send({ method: "POST", path, body: "{}" });
@@ -585,6 +604,27 @@ test.each(["https://10.0.0.1/admin", "https://inside.test/admin", "https://[::1]
   },
 );
 
+test("has a proxy look up where an object is for listed destinations only", async () => {
+  const asked: string[] = [];
+  const proxy = createServer().on("connect", ({ url = "" }, socket) => {
+    asked.push(url);
+    socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+  });
+  proxy.listen(0, "127.0.0.1");
+  await once(proxy, "listening");
+  cleanups.push(() => new Promise((resolve) => proxy.close(resolve)));
+  const httpsProxy = new URL(`http://127.0.0.1:${(proxy.address() as AddressInfo).port}`);
+  const ask = async (allowed: string[]) => {
+    const { rig, place } = await startLfs(() => "https://objects.test/1", { httpsProxy, allowed });
+    return rig.send({ path: await place() });
+  };
+  const refused = await ask(["objects.test:8443"]);
+  expect([refused.status, refused.body]).toEqual([403, expect.stringContaining("the name does not resolve")]);
+  expect(asked).toEqual([]);
+  expect((await ask(["objects.test:443"])).body).toContain("objects.test was not reached");
+  expect(asked).toEqual(["objects.test:443"]);
+});
+
 test("names a server that is not reached, and why", async () => {
   const rig = await startGateway({ repositories: ["http://127.0.0.1:1/own.git"] });
   const answer = await rig.send({ path: "/http/127.0.0.1:1/own.git/info/refs?service=git-upload-pack" });
@@ -612,15 +652,19 @@ test("gives a server that was sent a push ten times as long, and does not blame 
   await once(slow, "listening");
   cleanups.push(() => new Promise((resolve) => slow.close(resolve)));
   const authority = `127.0.0.1:${(slow.address() as AddressInfo).port}`;
-  const repository = `http://${authority}/own.git`;
-  const rig = await startGateway({ repositories: [repository], silenceMs: 100 });
-  const id = "1".repeat(40);
-  const line = `${"0".repeat(40)} ${id} refs/heads/claude/x\0report-status\n`;
-  const body = `${(line.length + 4).toString(16).padStart(4, "0")}${line}0000`;
+  const rig = await startGateway({ repositories: [`http://${authority}/own.git`], silenceMs: 100 });
+  const command = packet(`${ZERO} ${"1".repeat(40)} refs/heads/claude/x\0report-status\n`);
   const headers = { "content-type": "application/x-git-receive-pack-request" };
   const path = `/http/${authority}/own.git/git-receive-pack`;
-  expect((await rig.send({ method: "POST", path, headers, body })).status).toBe(200);
-  expect(requests).toHaveLength(1);
+  const push = httpRequest({ host: "127.0.0.1", port: rig.port, method: "POST", path, headers });
+  const answered = once(push, "response") as Promise<[IncomingMessage]>;
+  push.write(Buffer.concat([command, FLUSH]));
+  await expect.poll(() => requests).toHaveLength(1);
+  // Longer than the server may be silent.
+  await pause(1300);
+  push.end("PACK");
+  const [answer] = await answered;
+  expect([answer.statusCode, await text(answer)]).toEqual([200, "0000"]);
   const fetched = await rig.send({ path: `/http/${authority}/own.git/info/refs?service=git-upload-pack` });
   expect(fetched.status).toBe(504);
 });

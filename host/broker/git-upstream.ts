@@ -12,7 +12,11 @@ const READ_HEADERS = ["accept", "accept-encoding", "accept-language", "range"];
 /** Passed back. */
 const ANSWER_HEADERS = ["content-type", "content-length", "content-encoding", "content-range", "cache-control"];
 
-/** How long a git server may say nothing before it answers: git itself, inside, waits for a minute. */
+/**
+ * How long a git server may say nothing before it answers: git itself, inside, waits for a minute. For a fetch that is long:
+ * git's own server begins its answer before it thinks, and says something every five seconds while it packs
+ * (https://git-scm.com/docs/git-config, uploadpack.keepAlive). git-lfs gives a server up after half a minute.
+ */
 const SILENCE_MS = 45_000;
 /** So many times as long may one that was sent a push: its hooks may test what came. */
 const PUSH_PATIENCE = 10;

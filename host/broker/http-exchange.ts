@@ -66,11 +66,13 @@ export function exchange(request: IncomingMessage, response: ServerResponse, han
 export function endWith(request: IncomingMessage, response: ServerResponse, upstream: ClientRequest): void {
   const { socket } = request;
   const end = () => upstream.destroy();
-  socket.setMaxListeners(4 * MAX_PIPELINED).once("close", end);
   // A response that waits for the one before it is never told that the connection has gone.
-  response.once("close", () => {
+  socket.setMaxListeners(4 * MAX_PIPELINED).once("close", end);
+  response.once("close", end);
+  // One answer may take several requests of ours.
+  upstream.once("close", () => {
     socket.off("close", end);
-    end();
+    response.off("close", end);
   });
 }
 

@@ -1,6 +1,6 @@
 /** What is told while the repository is fetched and checked out. */
 export interface Progress {
-  /** In git's words: "Receiving objects". */
+  /** In git's words, "Receiving objects", or in ours. */
   stage: string;
   /** 0 to 100. */
   percent?: number;

@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
+import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -75,6 +76,39 @@ test("starts at the branch, tag, commit or other ref that was asked for, as deep
     expect([ref, said]).toEqual([ref, `${commit}\n${head}\n${count}\n`]);
   }
 }, 60_000);
+
+test.each([
+  ["most", 50, [expect.stringMatching(/^files take 8\d% of their 60 MiB; memory 1g gives more$/)]],
+  ["some", 30, []],
+])(
+  "says at the start that the checkout takes %s of its room, if it is most",
+  async (_how, mebibytes, said) => {
+    await using area = new WorkArea();
+    area.source("large", (directory, git) => {
+      writeFileSync(join(directory, "large"), randomBytes(mebibytes * 1024 ** 2));
+      git("add", "-A");
+      git("commit", "-qm", "large");
+    });
+    const paths = area.paths({ session: SESSION, base: BASE });
+    execFileSync("mount", [
+      "-t",
+      "tmpfs",
+      "-o",
+      `size=60m,uid=${SESSION.uid},gid=${SESSION.gid}`,
+      "tmpfs",
+      paths.workTree,
+    ]);
+    const seen: Progress[] = [];
+    try {
+      const onProgress = (progress: Progress) => void seen.push(progress);
+      await openWorkspace(options(area, { repository: await area.spec("large"), paths, onProgress }));
+    } finally {
+      execFileSync("umount", [paths.workTree]);
+    }
+    expect(seen.map(({ stage }) => stage).filter((stage) => stage.startsWith("files take"))).toEqual(said);
+  },
+  60_000,
+);
 
 test("gives Claude an ordinary repository: it can commit, and push and fetch would go to the origin", async () => {
   await using area = new WorkArea();

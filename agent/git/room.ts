@@ -4,6 +4,8 @@ import { AppError } from "../../proto/index.ts";
 /** Less than this is none. */
 const NO_BYTES = 1024 * 1024;
 const GIB = 1024 ** 3;
+/** A checkout that takes more of its room than this is worth a word: a build will not fit. */
+const CROWDED_SHARE = 0.8;
 /** The part of a session's memory that its host gives each of the three directories, unless it is told otherwise. */
 const MEMORY_SHARES = { workTree: 1 / 2, base: 1 / 4, scan: 1 / 8 };
 
@@ -63,6 +65,18 @@ async function throwIfThisIsFull({ directory, use, neededBytes }: Bounded, cause
     },
     cause,
   });
+}
+
+/**
+ * Says that a checkout has taken most of the room that there was before it, and which memory gives more. Undefined: it
+ * has not.
+ */
+export async function crowdedNotice(directory: string, before: Room): Promise<string | undefined> {
+  const taken = before.bytes - (await roomIn(directory)).bytes;
+  const share = taken / before.bytes;
+  if (!(share > CROWDED_SHARE)) return undefined;
+  const memory = Math.ceil((2 * taken) / MEMORY_SHARES.workTree / GIB);
+  return `files take ${Math.round(100 * share)}% of their ${amount(before.bytes)}; memory ${memory}g gives more`;
 }
 
 function amount(bytes: number): string {

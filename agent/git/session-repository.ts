@@ -4,7 +4,7 @@ import type { BaseRepository } from "./base-repository.ts";
 import { type Progress, progressReader } from "./clone-progress.ts";
 import { git, gitFailed, type GitPlace, type Script, SESSION_ATTRIBUTES, shell, tryGit } from "./git.ts";
 import { splitPaths } from "./raw-path.ts";
-import { throwIfFull } from "./room.ts";
+import { crowdedNotice, roomIn, throwIfFull } from "./room.ts";
 
 /** The author of what Claude commits. */
 const AUTHOR = { name: "Claude", email: "noreply@anthropic.com" };
@@ -56,12 +56,17 @@ export async function makeSessionRepository(
   await shell(inside, FURNISH, facts, { input: base.packedRefs, signal });
   if (base.commitId === "") return;
 
+  const room = await roomIn(workTree);
   const args = ["-C", workTree, "checkout", "--progress", "-f"];
   const result = await tryGit({ ...inside, config: CHECKOUT_CONFIG }, args, {
     signal,
     onStderr: progressReader(options.onProgress),
   });
-  if (result.code === 0) return;
+  if (result.code === 0) {
+    const stage = await crowdedNotice(workTree, room);
+    if (stage !== undefined) options.onProgress({ stage });
+    return;
+  }
   const cause = gitFailed(["checkout"], result);
   const neededBytes = () => treeSize(inside, base, { signal });
   await throwIfFull([{ directory: workTree, use: "workTree", neededBytes }], cause);

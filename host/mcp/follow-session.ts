@@ -2,7 +2,7 @@ import type { ServerContext } from "@modelcontextprotocol/server";
 import { awaitSession } from "../session/await-session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { watchWaiting } from "../session/watch-waiting.ts";
-import type { Session, Session_State } from "../../proto/index.ts";
+import type { Session, Session_State, SessionEvent } from "../../proto/index.ts";
 import { SessionProgress } from "../present/session-progress.ts";
 import { stateName } from "../present/session-summary.ts";
 import { ProgressReporter } from "./progress-reporter.ts";
@@ -50,7 +50,12 @@ export async function followSession(
     signal: AbortSignal.any(signals),
     onEvent: (event) => {
       const line = progress.add(event);
-      if (line !== undefined) reporter.report(line, { force: NEVER_DROPPED.has(event.event.case ?? "") });
+      if (line !== undefined) reporter.report(line, { force: isNeverDropped(event.event) });
     },
   });
+}
+
+function isNeverDropped({ case: kind, value }: SessionEvent["event"]): boolean {
+  // Without a percentage it says something once, as that the checkout has taken most of its room.
+  return NEVER_DROPPED.has(kind ?? "") || (kind === "cloneProgress" && value.percent === undefined);
 }

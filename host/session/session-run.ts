@@ -295,7 +295,7 @@ export class SessionRun {
     const reason = noRoom === undefined ? "" : roomAwaited(noRoom);
     const { logger } = this.#options;
     if (noRoom !== undefined && this.#waitingReason === "") logger.error({ err: noRoom }, "session waits for room");
-    if (noRoom === undefined && this.#waitingReason !== "") logger.info("there is room again, the session goes on");
+    if (noRoom === undefined && this.#waitingReason !== "") logger.warn("there is room again, the session goes on");
     this.#waitingReason = reason;
   }
 

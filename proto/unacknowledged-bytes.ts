@@ -11,11 +11,17 @@ const NOTHING = Buffer.alloc(0);
 
 /** What the tunnels of one session hold together. */
 export class TunnelMemory {
+  readonly #totalBytes: number;
   #heldBytes = 0;
   readonly #waiting = new Set<() => void>();
 
+  /** For so many bytes; 2 MiB by default. */
+  constructor(totalBytes = TOTAL_BYTES) {
+    this.#totalBytes = totalBytes;
+  }
+
   get full(): boolean {
-    return this.#heldBytes >= TOTAL_BYTES;
+    return this.#heldBytes >= this.#totalBytes;
   }
 
   /** Counts bytes in, or out where negative. */
@@ -55,14 +61,19 @@ export class UnacknowledgedBytes {
     return this.#end;
   }
 
+  /** How many are held. */
+  get heldBytes(): number {
+    return this.#end - this.#start;
+  }
+
   /** There may be more. A whole piece may be appended then, however large. */
   get roomy(): boolean {
-    const held = this.#end - this.#start;
+    const held = this.heldBytes;
     return held < LEAST_BYTES || (held < TUNNEL_WINDOW_BYTES && !this.#memory.full);
   }
 
   append(bytes: Uint8Array): void {
-    const held = this.#end - this.#start;
+    const held = this.heldBytes;
     const needed = held + bytes.length;
     if (this.#offset + needed > this.#buffer.length) {
       // Half empty: what is there moves to the front, at most once for each time that it was filled.
@@ -93,7 +104,7 @@ export class UnacknowledgedBytes {
     const bytes = upTo - this.#start;
     this.#start = upTo;
     this.#offset += bytes;
-    const held = this.#end - this.#start;
+    const held = this.heldBytes;
     // What is counted is what is held: the room for it may be four times as much, or a little.
     if (held === 0 || (this.#buffer.length > LEAST_BYTES && held * 4 < this.#buffer.length)) this.#move(held * 2);
     this.#memory.count(-bytes);

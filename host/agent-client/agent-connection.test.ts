@@ -1,6 +1,9 @@
 import { createServer, type ServerHttp2Stream } from "node:http2";
 import { duplexPair } from "node:stream";
+import { Code } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { expect, onTestFinished, test, vi } from "vitest";
+import { AgentService } from "../../proto/index.ts";
 import { AgentConnection } from "./agent-connection.ts";
 
 /** gRPC's frame of a message without fields. */
@@ -37,6 +40,34 @@ test("lets others have their turn while an agent floods it with messages that ho
   }
   expect(total).toBe(COUNT);
   expect(Math.max(most, inTurn)).toBeLessThan(COUNT / 10);
+});
+
+test("takes no more in one message of a tunnel than the contract lets an agent say", async () => {
+  const [near, far] = duplexPair();
+  const server = createServer(
+    connectNodeAdapter({
+      routes: (router) =>
+        router.service(AgentService, {
+          async *tunnel(requests) {
+            for await (const { data } of requests) yield { data: Buffer.alloc(data.length + 64 * 1024) };
+          },
+        }),
+    }),
+  );
+  far.on("error", () => {});
+  far.once("end", () => far.destroy());
+  server.emit("connection", far);
+  using connection = new AgentConnection(near);
+  const say = async function* (size: number) {
+    yield await Promise.resolve({ data: Buffer.alloc(size) });
+  };
+  const answers = async (size: number) => {
+    let bytes = 0;
+    for await (const { data } of connection.client.tunnel(say(size))) bytes += data.length;
+    return bytes;
+  };
+  expect(await answers(0)).toBe(64 * 1024);
+  await expect(answers(32 * 1024)).rejects.toMatchObject({ code: Code.ResourceExhausted });
 });
 
 test("leaves nothing that keeps it in memory a minute after it was closed", async () => {

@@ -17,10 +17,11 @@ const IDLE_MS = 60_000;
  */
 const SILENCE = { pingMs: 5_000, answerMs: 25_000 };
 /**
- * No message is above these (bytes): pieces of something larger (256 KiB, and what is said of it), batches of events, a
- * session with its whole result. What is read takes a hundred times as much memory, and time in which the host does
+ * No message is above these (bytes): a tunnel's (64 KiB, and what is said of it), pieces of something larger (256 KiB, and
+ * what is said of it), batches of events, a session with its whole result. What is read takes a hundred times as much memory, and time in which the host does
  * nothing else, if it is made for that.
  */
+const TUNNEL_BYTES = 65 * 1024;
 const PIECE_BYTES = 320 * 1024;
 const BATCH_BYTES = 1024 * 1024;
 const SESSION_BYTES = 4 * 1024 * 1024;
@@ -62,7 +63,8 @@ export class AgentConnection implements Disposable {
     this.#manager.onSession = (session) => watchSilence(session, silence, () => duplex.destroy(connectionSilent()));
     const { getSession, startSession } = this.#clientFor(SESSION_BYTES);
     const { attach, watchEvents } = this.#clientFor(BATCH_BYTES);
-    this.client = { ...this.#clientFor(PIECE_BYTES), getSession, startSession, attach, watchEvents };
+    const { tunnel } = this.#clientFor(TUNNEL_BYTES);
+    this.client = { ...this.#clientFor(PIECE_BYTES), tunnel, getSession, startSession, attach, watchEvents };
   }
 
   #clientFor(readMaxBytes: number): AgentClient {

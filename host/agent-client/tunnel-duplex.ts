@@ -21,12 +21,12 @@ type Request = MessageInitShape<typeof TunnelRequestSchema>;
 
 export interface TunnelOptions {
   connectionId: string;
-  /** The session's. */
+  /** The session's, for what goes into the container. */
   memory: TunnelMemory;
+  /** The session's, for what came out and was not read: while it is full no more is taken in. */
+  unread: TunnelMemory;
   /** How long it waits for another connection to the agent when it has lost one. */
   keepMs: number;
-  /** No more bytes are to be taken in before some have been read. */
-  full(): boolean;
   /** Nothing is left to be carried. */
   onOver(): void;
 }
@@ -55,10 +55,19 @@ export class TunnelDuplex extends Duplex {
   readonly #options: TunnelOptions;
   /** What was written and the agent does not have. */
   readonly #in: UnacknowledgedBytes;
-  readonly #forgetRoom: () => void;
+  readonly #forgetRoom: (() => void)[];
+  /**
+   * What came out of the container and was not asked for. It is not the stream that holds it: a stream that was destroyed
+   * keeps its bytes for as long as anybody keeps the stream, and each of a thousand pieces of one byte as an object.
+   */
+  readonly #out: UnacknowledgedBytes;
   /** Bytes out of the container, in all. */
   #receivedBytes = 0;
+  /** The reader wants more. */
+  #asked = false;
   #endReceived = false;
+  /** Nothing follows what is held. */
+  #outOver = false;
   #endWritten = false;
   #cut = false;
   #over = false;
@@ -69,11 +78,12 @@ export class TunnelDuplex extends Duplex {
   #cutOff = () => {};
 
   constructor(options: TunnelOptions) {
-    super({ allowHalfOpen: true, readableHighWaterMark: CHUNK_BYTES, writableHighWaterMark: CHUNK_BYTES });
+    super({ allowHalfOpen: true, readableHighWaterMark: 1, writableHighWaterMark: CHUNK_BYTES });
     this.connectionId = options.connectionId;
     this.#options = options;
     this.#in = new UnacknowledgedBytes(options.memory);
-    this.#forgetRoom = options.memory.onRoom(() => this.#goOnWriting());
+    this.#out = new UnacknowledgedBytes(options.unread);
+    this.#forgetRoom = [options.memory.onRoom(() => this.#goOnWriting()), options.unread.onRoom(() => this.#resume())];
     // Whoever reads or writes sees the error too; without a listener it would end the process.
     this.on("error", () => {});
   }
@@ -85,11 +95,12 @@ export class TunnelDuplex extends Duplex {
     const abort = new AbortController();
     const call: Call = { abort, from: this.#readBytes, answered: false, resumable: true, position: 0, wake: () => {} };
     this.#call = call;
+    this.#resume();
     try {
       const callSignal = AbortSignal.any([signal, abort.signal]);
       await this.#receive(client.tunnel(this.#requests(call), { signal: callSignal }), call);
       this.#finish();
-      if (!this.#endReceived) this.push(null);
+      this.#endOut();
       // The agent has closed the connection: nobody reads what is still written.
       if (!this.writableFinished) this.destroy();
     } catch (error) {
@@ -112,7 +123,7 @@ export class TunnelDuplex extends Duplex {
 
   /** Bytes that the agent need not keep: they have been read. */
   get #readBytes(): number {
-    return this.#receivedBytes - this.readableLength;
+    return this.#receivedBytes - this.#out.heldBytes - this.readableLength;
   }
 
   override _write(chunk: Buffer, _encoding: string, callback: () => void): void {
@@ -129,6 +140,8 @@ export class TunnelDuplex extends Duplex {
   }
 
   override _read(): void {
+    this.#asked = true;
+    this.#passOn();
     this.#resume();
     // There may be something to acknowledge.
     this.#call?.wake();
@@ -142,9 +155,41 @@ export class TunnelDuplex extends Duplex {
       if (this.#call?.resumable === true) this.#cutOff = afterRunning(CUT_MS, () => this.#end());
       else this.#end();
     }
+    this.#out.clear();
     this.#call?.wake();
     this.#resume();
     callback(error);
+  }
+
+  #takesMore(call: Call): boolean {
+    if (this.#asked || this.destroyed || this.#call !== call) return true;
+    return call.resumable ? !this.#options.unread.full : this.#out.heldBytes === 0;
+  }
+
+  #takeOut(bytes: Uint8Array): void {
+    if (bytes.length === 0 || this.destroyed || this.#outOver) return;
+    // A view into a larger buffer: copied, since it may be kept for long.
+    if (this.#asked && this.#out.heldBytes === 0) this.#asked = this.push(Buffer.from(bytes));
+    else this.#out.append(bytes);
+  }
+
+  /** Gives the reader what it asks for. */
+  #passOn(): void {
+    while (this.#asked && this.#out.heldBytes > 0) {
+      const from = this.#out.totalBytes - this.#out.heldBytes;
+      const next = this.#out.read(from, CHUNK_BYTES);
+      this.#out.acknowledge(from + next.length);
+      // It may ask for more before this returns.
+      this.#asked = false;
+      this.#asked = this.push(next) || this.#asked;
+    }
+    if (this.#outOver && this.#out.heldBytes === 0) this.push(null);
+  }
+
+  #endOut(): void {
+    if (this.#outOver) return;
+    this.#outOver = true;
+    this.#passOn();
   }
 
   #goOnWriting(): void {
@@ -203,16 +248,15 @@ export class TunnelDuplex extends Duplex {
       call.wake();
       const fresh = data.subarray(Math.min(again, data.length));
       again -= data.length - fresh.length;
-      this.#receivedBytes += fresh.length;
-      // A view into a larger buffer: copied, since it may be kept for long.
-      const roomy = fresh.length === 0 || this.push(Buffer.from(fresh));
-      if (end && !this.#endReceived) {
-        this.#endReceived = true;
-        this.push(null);
-      }
       // Behind what nobody reads there may be acknowledgements, without which nothing may be written.
-      if (!roomy && !this.destroyed && (!call.resumable || this.#options.full())) {
-        await new Promise<void>((resolve) => (this.#resume = resolve));
+      while (fresh.length > 0 && !this.#takesMore(call)) await new Promise<void>((resolve) => (this.#resume = resolve));
+      // Then it comes again by the next one.
+      if (this.#call !== call) return;
+      this.#receivedBytes += fresh.length;
+      this.#takeOut(fresh);
+      if (end) {
+        this.#endReceived = true;
+        this.#endOut();
       }
     }
   }
@@ -237,7 +281,7 @@ export class TunnelDuplex extends Duplex {
     this.#call = undefined;
     this.#giveUp();
     this.#cutOff();
-    this.#forgetRoom();
+    for (const forget of this.#forgetRoom) forget();
     this.#in.clear();
     this.#options.onOver();
   }

@@ -14,6 +14,8 @@ const MAX_OPEN = 512;
 /** The tunnels of one session: they outlive the connections to its agent. */
 export class Tunnels implements Disposable {
   readonly #memory = new TunnelMemory();
+  /** Also of those that are open no more. */
+  readonly #unread = new TunnelMemory(MAX_UNREAD_BYTES);
   readonly #open = new Map<string, TunnelDuplex>();
 
   /**
@@ -26,7 +28,7 @@ export class Tunnels implements Disposable {
       connectionId,
       memory: this.#memory,
       keepMs: KEEP_MS,
-      full: () => [...this.#open.values()].reduce((sum, each) => sum + each.readableLength, 0) > MAX_UNREAD_BYTES,
+      unread: this.#unread,
       onOver: () => this.#open.delete(connectionId),
     });
     this.#open.set(connectionId, tunnel);

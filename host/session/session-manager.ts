@@ -111,7 +111,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     const { waitingCount: queuedCount, limits } = this.#queue;
     const liveCount = this.#options.store.liveSessionIds().length;
     const storeProblem =
-      [...this.#runs.values()].map((run) => run.waitingReason).find((reason) => reason !== "") ??
+      [...this.#runs.values()].map((run) => run.roomAwaited).find((reason) => reason !== "") ??
       this.#options.store.findProblem()?.toSentence();
     const { problem: runtimeProblem } = this.#health;
     return { liveCount, queuedCount, maxRunning: limits.maxRunning, runtimeProblem, storeProblem };

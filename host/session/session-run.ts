@@ -95,7 +95,8 @@ export class SessionRun {
   #stopReason: string | undefined;
   #detached = false;
   #killed = false;
-  #waitingReason = "";
+  #roomAwaited = "";
+  #runtimeAwaited = "";
   /** See BrokerOptions.onReach: of the last attempt. */
   #unreached: string | undefined;
   /** Resolves after the session's last event has been stored and the container is gone, or after `detach`. Never rejects. */
@@ -134,7 +135,12 @@ export class SessionRun {
 
   /** What it waits for that no event can say, and what to do. Empty: nothing. */
   get waitingReason(): string {
-    return this.#waitingReason;
+    return this.#roomAwaited || this.#runtimeAwaited;
+  }
+
+  /** The part of it that is the store's. */
+  get roomAwaited(): string {
+    return this.#roomAwaited;
   }
 
   /** Ends the session, with its changes collected. The first reason is kept. */
@@ -209,7 +215,7 @@ export class SessionRun {
       ...this.#options,
       kill: this.#kill.signal,
       stop: this.#stop.signal,
-      onWaiting: (reason) => (this.#waitingReason = reason),
+      onWaiting: (reason) => (this.#runtimeAwaited = reason),
       onPosition: (place) =>
         this.#tell({ case: "queuePositionChanged", value: create(QueuePositionChangedSchema, place) }),
     });
@@ -294,9 +300,9 @@ export class SessionRun {
   #noteRoom(noRoom: AppError | undefined): void {
     const reason = noRoom === undefined ? "" : roomAwaited(noRoom);
     const { logger } = this.#options;
-    if (noRoom !== undefined && this.#waitingReason === "") logger.error({ err: noRoom }, "session waits for room");
-    if (noRoom === undefined && this.#waitingReason !== "") logger.warn("there is room again, the session goes on");
-    this.#waitingReason = reason;
+    if (noRoom !== undefined && this.#roomAwaited === "") logger.error({ err: noRoom }, "session waits for room");
+    if (noRoom === undefined && this.#roomAwaited !== "") logger.warn("there is room again, the session goes on");
+    this.#roomAwaited = reason;
   }
 
   async #keepResult({ result, patch: left, transcript }: Ended): Promise<void> {

@@ -99,6 +99,7 @@ export class TunnelDuplex extends Duplex {
     try {
       const callSignal = AbortSignal.any([signal, abort.signal]);
       await this.#receive(client.tunnel(this.#requests(call), { signal: callSignal }), call);
+      if (this.#call !== call) return;
       this.#finish();
       this.#endOut();
       // The agent has closed the connection: nobody reads what is still written.
@@ -169,7 +170,7 @@ export class TunnelDuplex extends Duplex {
   #takeOut(bytes: Uint8Array): void {
     if (bytes.length === 0 || this.destroyed || this.#outOver) return;
     // A view into a larger buffer: copied, since it may be kept for long.
-    if (this.#asked && this.#out.heldBytes === 0) this.#asked = this.push(Buffer.from(bytes));
+    if (this.#asked && this.#out.heldBytes === 0) this.#give(Buffer.from(bytes));
     else this.#out.append(bytes);
   }
 
@@ -179,11 +180,16 @@ export class TunnelDuplex extends Duplex {
       const from = this.#out.totalBytes - this.#out.heldBytes;
       const next = this.#out.read(from, CHUNK_BYTES);
       this.#out.acknowledge(from + next.length);
-      // It may ask for more before this returns.
-      this.#asked = false;
-      this.#asked = this.push(next) || this.#asked;
+      this.#give(next);
     }
     if (this.#outOver && this.#out.heldBytes === 0) this.push(null);
+  }
+
+  #give(bytes: Buffer): void {
+    this.#asked = false;
+    const more = this.push(bytes);
+    // It may have asked before that returned.
+    this.#asked ||= more;
   }
 
   #endOut(): void {

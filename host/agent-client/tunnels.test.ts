@@ -89,6 +89,18 @@ test.each([
   },
 );
 
+test("a connection whose unread bytes fill the memory is carried on by the next call", async () => {
+  const { seen, open, tunnels, client, options } = lyingAgent({
+    answer: { data: new Uint8Array(64 * 1024), count: 80 },
+  });
+  const connection = open("a")!;
+  await settled(seen);
+  tunnels.resume(client, options);
+  await settled(seen);
+  expect(connection.destroyed).toBe(false);
+  expect(tunnels.resume(client, options)).toEqual(["a"]);
+});
+
 test("a destroyed connection that the agent never answered is forgotten, and its call ends", async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   onTestFinished(() => void vi.useRealTimers());

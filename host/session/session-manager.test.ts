@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test, vi } from "vitest";
 import { managerOptions } from "../../test/support/manager-options.ts";
-import { ContainerSpecSchema, SessionSpecSchema } from "../../proto/index.ts";
+import { AppError, ContainerSpecSchema, SessionSpecSchema } from "../../proto/index.ts";
 import { FakeMachine } from "../runtime/fake/fake-machine.ts";
 import { FakeRuntime } from "../runtime/fake/fake-runtime.ts";
 import type { RuntimeHealth } from "../runtime/runtime.ts";
@@ -29,7 +29,7 @@ function start(health: RuntimeHealth = NO_ENGINE) {
       ...managerOptions(),
     }),
   );
-  return { store, sessions, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  return { store, runtime, sessions, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
 test("creates one session for a request id, however many ask at once", async () => {
@@ -70,4 +70,17 @@ test("runs as many sessions as the engine's machine can bear, not this one's", a
   const capacity = { cpuCount: 1000, memoryBytes: 2 ** 50 };
   await using host = start({ healthy: true, description: "fake", warnings: [], capacity });
   await expect.poll(() => host.sessions.status().maxRunning).toBe(4000);
+});
+
+test("a session that waits for its engine says so, and is no problem of the store", async () => {
+  await using host = start({ healthy: true, description: "fake", warnings: [] });
+  host.runtime.health = NO_ENGINE;
+  const away = new AppError("RUNTIME_UNAVAILABLE", "No engine.", { retryable: true });
+  host.runtime.create = () => Promise.reject(away);
+  const spec = create(SessionSpecSchema, { task: "x" });
+  const { id } = await host.sessions.create({ spec, container: create(ContainerSpecSchema) });
+  await vi.waitFor(async () => expect((await host.sessions.get(id)).waitingReason).toContain("No engine."), 10_000);
+  expect(host.sessions.status().storeProblem).toBeUndefined();
+  await host.sessions.stop(id, { reason: "enough" });
+  await vi.waitFor(async () => expect((await host.sessions.get(id)).waitingReason).toBe(""), 10_000);
 });

@@ -48,9 +48,9 @@ export class RemoteSessions implements Sessions {
   }
 
   async list({ states = [], parent, pageSize, pageToken }: ListSessionsRequest): Promise<ListSessionsPage> {
-    // 0 means the default on the wire; here it is as wrong as in process.
-    const request = { states: [...states], parent: parent ?? "", pageSize: pageSize === 0 ? -1 : (pageSize ?? 0) };
-    return this.#call(() => this.#client.listSessions({ ...request, pageToken: pageToken ?? "" }));
+    const size = pageSize === undefined ? {} : { pageSize };
+    const request = { states: [...states], parent: parent ?? "", pageToken: pageToken ?? "", ...size };
+    return this.#call(() => this.#client.listSessions(request));
   }
 
   async *watch(

@@ -18,7 +18,6 @@ import { SessionFeed } from "./session-feed.ts";
 /** Most bytes in one message, as the proto says. */
 const CHUNK_BYTES = 256 * 1024;
 const MAX_REQUEST_ID_BYTES = 128;
-const DEFAULT_PAGE_SIZE = 100;
 
 export interface SessionServiceOptions {
   sessions: Sessions;
@@ -50,7 +49,7 @@ export function sessionService(options: SessionServiceOptions): ServiceImpl<type
     async listSessions({ states, parent, pageSize, pageToken }) {
       const page = await sessions.list({
         states,
-        pageSize: pageSize === 0 ? DEFAULT_PAGE_SIZE : pageSize,
+        ...(pageSize !== undefined && { pageSize }),
         ...(parent !== "" && { parent }),
         ...(pageToken !== "" && { pageToken }),
       });

@@ -4,6 +4,7 @@ import { oneLine, plainText } from "../present/plain-text.ts";
 import { readAnswer } from "../present/read-session.ts";
 import { answerUri, patchUri } from "../present/session-resources.ts";
 import { CONTAINER_TEXT_NOTE } from "../present/session-summary.ts";
+import { patchWarning } from "../present/withheld-patch.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { patchContents } from "./patch-contents.ts";
 
@@ -18,7 +19,12 @@ export function registerResources(server: McpServer, sessions: Sessions): void {
       mimeType: "text/x-diff",
     },
     (uri, { session_id: id }) =>
-      reading(async () => patchContents(uri.href, Buffer.from(await sessions.readChanges(String(id))))),
+      reading(async () => {
+        const { result } = await sessions.get(String(id));
+        const patch = patchContents(uri.href, Buffer.from(await sessions.readChanges(String(id))));
+        const warning = patchWarning(result?.outcome);
+        return warning === undefined ? [patch] : [{ uri: uri.href, mimeType: "text/plain", text: warning }, patch];
+      }),
   );
   server.registerResource(
     "answer",
@@ -31,15 +37,15 @@ export function registerResources(server: McpServer, sessions: Sessions): void {
     (uri, { session_id: id }) =>
       reading(async () => {
         const { text } = await readAnswer(sessions, String(id));
-        return { uri: uri.href, mimeType: "text/plain", text: plainText(text) };
+        return [{ uri: uri.href, mimeType: "text/plain", text: plainText(text) }];
       }),
   );
 }
 
 /** Reads a resource; an error says what is wrong and what to do. */
-async function reading<Contents>(read: () => Promise<Contents>): Promise<{ contents: Contents[] }> {
+async function reading<Contents>(read: () => Promise<Contents[]>): Promise<{ contents: Contents[] }> {
   try {
-    return { contents: [await read()] };
+    return { contents: await read() };
   } catch (error) {
     throw new Error(oneLine(asAppError(error).toSentence()), { cause: error });
   }

@@ -1,4 +1,5 @@
 import { AppError, type ContainerSpec, cutChars, type ErrorReason } from "../../proto/index.ts";
+import type { RuntimeCapacity } from "../runtime/runtime.ts";
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
@@ -26,6 +27,22 @@ function invalid(reason: ErrorReason, message: string, help: string): AppError {
   return new AppError(reason, message, { kind: "INVALID_ARGUMENT", help });
 }
 
+/** Throws INVALID_ARGUMENT for limits that the runtime's machine can never give, as far as it is known. */
+export function checkCapacity(limits: ContainerLimits, { memoryBytes, cpuCount }: RuntimeCapacity): void {
+  if (memoryBytes !== undefined && limits.memoryBytes > memoryBytes) {
+    const [asked, there] = [limits.memoryBytes, memoryBytes].map((bytes) => (bytes / GIB).toFixed(1));
+    throw invalid(
+      "MEMORY_INVALID",
+      `The memory limit is ${asked} GiB, and the containers' machine has ${there} GiB.`,
+      "Use less; sessions share three quarters of it.",
+    );
+  }
+  if (cpuCount !== undefined && limits.cpuCount > cpuCount && !limits.fewerCpusWillDo) {
+    const message = `The CPU limit is ${limits.cpuCount}, and the containers' machine has ${cpuCount} CPUs.`;
+    throw invalid("CPU_INVALID", message, "Use fewer.");
+  }
+}
+
 /** Fills in the defaults. Throws INVALID_ARGUMENT for limits that cannot be meant. */
 export function completeLimits(spec: ContainerSpec, defaults: { image: string }): ContainerLimits {
   const memoryBytes = spec.memoryBytes === 0n ? DEFAULT_MEMORY_BYTES : Number(spec.memoryBytes);
@@ -37,10 +54,10 @@ export function completeLimits(spec: ContainerSpec, defaults: { image: string })
     );
   }
   // The runtime refuses more CPUs than it has; the default gives way, a wish does not.
-  const fewerCpusWillDo = spec.cpuCount === 0;
-  const cpuCount = fewerCpusWillDo ? DEFAULT_CPU_COUNT : spec.cpuCount;
+  const fewerCpusWillDo = spec.cpuCount === undefined;
+  const cpuCount = spec.cpuCount ?? DEFAULT_CPU_COUNT;
   if (!(cpuCount >= MIN_CPU_COUNT && cpuCount <= MAX_CPU_COUNT)) {
-    throw invalid("CPU_INVALID", `The CPU limit is ${spec.cpuCount}.`, "Use 0.1 or more.");
+    throw invalid("CPU_INVALID", `The CPU limit is ${cpuCount}.`, "Use 0.1 or more.");
   }
   const workspaceSizeBytes =
     spec.workspaceSizeBytes === 0n ? Math.floor(memoryBytes / 2) : Number(spec.workspaceSizeBytes);

@@ -20,6 +20,7 @@ export class RuntimeHealth {
   #worked = false;
   readonly #firstLook: Promise<void>;
   #problem: string | undefined;
+  #capacity: RuntimeCapacity = {};
   #recovery: Promise<void> | undefined;
 
   /** `signal` ends the probing. `onCapacity` is told what a healthy runtime's machine has. */
@@ -41,6 +42,11 @@ export class RuntimeHealth {
   /** What is wrong and what to do. Undefined: nothing is known to be. */
   get problem(): string | undefined {
     return this.#problem;
+  }
+
+  /** What its machine has for all containers, as far as it has said. */
+  get capacity(): RuntimeCapacity {
+    return this.#capacity;
   }
 
   /** The runtime did what it was asked for. */
@@ -74,7 +80,7 @@ export class RuntimeHealth {
     const health = await this.#runtime.check({ signal: this.#signal });
     if (!health.healthy) return;
     this.#worked = true;
-    this.#onCapacity(health.capacity ?? {});
+    this.#onCapacity((this.#capacity = health.capacity ?? {}));
   }
 
   /** Asks until it is healthy; ends with the host. */
@@ -84,7 +90,7 @@ export class RuntimeHealth {
       await delay(TIMEOUTS.runtimeProbeMs, undefined, { signal: this.#signal });
       const health = await this.#runtime.check({ signal: this.#signal });
       if (health.healthy) {
-        this.#onCapacity(health.capacity ?? {});
+        this.#onCapacity((this.#capacity = health.capacity ?? {}));
         break;
       }
       this.#problem = `${health.message} ${health.help}`.trim();

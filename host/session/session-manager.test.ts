@@ -84,3 +84,23 @@ test("a session that waits for its engine says so, and is no problem of the stor
   await host.sessions.stop(id, { reason: "enough" });
   await vi.waitFor(async () => expect((await host.sessions.get(id)).waitingReason).toBe(""), 10_000);
 });
+
+test("refuses limits that the engine's machine can never give, before there is a session", async () => {
+  const capacity = { cpuCount: 4, memoryBytes: 8 * 2 ** 30 };
+  await using host = start({ healthy: true, description: "fake", warnings: [], capacity });
+  await expect.poll(() => host.sessions.status().maxRunning).toBe(16);
+  const ask = (limits: { cpuCount?: number; memoryBytes?: bigint }) =>
+    host.sessions.create({
+      spec: create(SessionSpecSchema, { task: "x" }),
+      container: create(ContainerSpecSchema, limits),
+    });
+  await expect(ask({ memoryBytes: 900n * 2n ** 30n })).rejects.toMatchObject({
+    reason: "MEMORY_INVALID",
+    message: "The memory limit is 900.0 GiB, and the containers' machine has 8.0 GiB.",
+  });
+  await expect(ask({ cpuCount: 99 })).rejects.toMatchObject({
+    reason: "CPU_INVALID",
+    message: "The CPU limit is 99, and the containers' machine has 4 CPUs.",
+  });
+  expect((await host.sessions.list({})).sessions).toEqual([]);
+});

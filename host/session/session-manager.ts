@@ -27,7 +27,7 @@ import {
 import type { WayOut } from "../broker/way-out.ts";
 import type { Runtime, RuntimeCapacity } from "../runtime/runtime.ts";
 import type { SessionStore } from "../store/session-store.ts";
-import { type ContainerLimits, completeLimits } from "./container-limits.ts";
+import { checkCapacity, type ContainerLimits, completeLimits } from "./container-limits.ts";
 import { continueSpec } from "./continuation.ts";
 import { checkEgress, type EgressConfig } from "./egress.ts";
 import { listPage } from "./list-page.ts";
@@ -171,6 +171,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     const spec = continueSpec(store, completeSpec(request.spec));
     checkEgress(spec, this.#options.egress);
     const limits = this.#completeLimits(request.container);
+    checkCapacity(limits, this.#health.capacity);
     if ((await model.credentials.read()) === undefined) {
       throw new AppError("NO_CREDENTIAL", "No credential for the model is configured.", {
         help: "Store one, an API key or a token from `claude setup-token`: claudecluster credential set. It stays on the host.",

@@ -169,8 +169,7 @@ export function toCreateRequest(input: SpawnInput): CreateSessionRequest {
     container: create(ContainerSpecSchema, {
       image: input.image ?? "",
       memoryBytes: BigInt(input.memory === undefined ? 0 : parseSize(input.memory)),
-      // 0 would mean the default: a wish for none is wrong, and is said to be.
-      cpuCount: input.cpus === undefined ? 0 : input.cpus === 0 ? -1 : input.cpus,
+      ...(input.cpus !== undefined && { cpuCount: input.cpus }),
     }),
   };
 }

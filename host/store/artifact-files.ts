@@ -96,6 +96,7 @@ export class ArtifactFiles implements Disposable {
 
   /** Removes an artifact's file, if it has one. Whoever reads it goes on. */
   async remove(place: ArtifactPlace): Promise<void> {
+    if (this.#stays === undefined && this.#temporary === undefined) return;
     await rm(this.#pathOf(place), { force: true });
   }
 

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/control/v1alpha1/container_spec.proto.
  */
 export const file_claudecluster_control_v1alpha1_container_spec: GenFile = /*@__PURE__*/
-  fileDesc("CjNjbGF1ZGVjbHVzdGVyL2NvbnRyb2wvdjFhbHBoYTEvY29udGFpbmVyX3NwZWMucHJvdG8SHmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMSJlCg1Db250YWluZXJTcGVjEg0KBWltYWdlGAEgASgJEhQKDG1lbW9yeV9ieXRlcxgCIAEoAxIRCgljcHVfY291bnQYAyABKAESHAoUd29ya3NwYWNlX3NpemVfYnl0ZXMYBCABKANiBnByb3RvMw");
+  fileDesc("CjNjbGF1ZGVjbHVzdGVyL2NvbnRyb2wvdjFhbHBoYTEvY29udGFpbmVyX3NwZWMucHJvdG8SHmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMSJ4Cg1Db250YWluZXJTcGVjEg0KBWltYWdlGAEgASgJEhQKDG1lbW9yeV9ieXRlcxgCIAEoAxIWCgljcHVfY291bnQYAyABKAFIAIgBARIcChR3b3Jrc3BhY2Vfc2l6ZV9ieXRlcxgEIAEoA0IMCgpfY3B1X2NvdW50YgZwcm90bzM");
 
 /**
  * What a session's container gets. Chosen by who creates the session; the agent never sees it.
@@ -33,11 +33,11 @@ export type ContainerSpec = Message<"claudecluster.control.v1alpha1.ContainerSpe
   memoryBytes: bigint;
 
   /**
-   * CPUs. 0: 2, or as many as the engine has.
+   * CPUs, from 0.1. Absent: 2, or as many as the engine has.
    *
-   * @generated from field: double cpu_count = 3;
+   * @generated from field: optional double cpu_count = 3;
    */
-  cpuCount: number;
+  cpuCount?: number | undefined;
 
   /**
    * Size of the workspace, in bytes, part of the memory. 0: half of the memory.

@@ -1,0 +1,40 @@
+import { type McpServer } from "@modelcontextprotocol/server";
+import { create } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { FailureSchema, SessionResultSchema, SessionSchema, type SessionResult } from "../../proto/index.ts";
+import type { Sessions } from "../session/sessions.ts";
+import { registerResources } from "./resources.ts";
+
+const URI = "claudecluster://sessions/ses_1/patch";
+const PATCH = "diff --git a/a b/a\n";
+
+/** Reads the patch of a session that ended with an outcome, as the server would be asked for it. */
+async function readPatch(outcome: SessionResult["outcome"]): Promise<unknown> {
+  const readers = new Map<string, (uri: URL, variables: Record<string, string>) => Promise<{ contents: unknown }>>();
+  const server = {
+    registerResource: (name: string, ...[, , read]: [unknown, unknown, never]) => void readers.set(name, read),
+  };
+  const session = create(SessionSchema, { id: "ses_1", result: create(SessionResultSchema, { outcome }) });
+  const sessions = {
+    get: async () => session,
+    readChanges: async () => Buffer.from(PATCH),
+  };
+  registerResources(server as unknown as McpServer, sessions as unknown as Sessions);
+  return (await readers.get("patch")!(new URL(URI), { session_id: "ses_1" })).contents;
+}
+
+test("gives a patch as it is", async () => {
+  expect(await readPatch({ case: undefined })).toEqual([{ uri: URI, mimeType: "text/x-diff", text: PATCH }]);
+});
+
+test("says before a patch that contradicts its session's list of changes that it is not to be applied", async () => {
+  const value = create(FailureSchema, { reason: "PATCH_MISMATCH", message: "The patch is not what the list says." });
+  expect(await readPatch({ case: "failure", value })).toEqual([
+    {
+      uri: URI,
+      mimeType: "text/plain",
+      text: "PATCH_MISMATCH: The patch is not what the list says.\nDo not apply this patch.",
+    },
+    { uri: URI, mimeType: "text/x-diff", text: PATCH },
+  ]);
+});

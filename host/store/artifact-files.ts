@@ -89,6 +89,7 @@ export class ArtifactFiles implements Disposable {
 
   /** Has the disk keep the names of files that were written at once. */
   sync(): void {
+    if (!this.#isThere) return;
     const directory = openSync(this.#directory, "r");
     fsyncSync(directory);
     closeSync(directory);
@@ -96,7 +97,7 @@ export class ArtifactFiles implements Disposable {
 
   /** Removes an artifact's file, if it has one. Whoever reads it goes on. */
   async remove(place: ArtifactPlace): Promise<void> {
-    if (this.#stays === undefined && this.#temporary === undefined) return;
+    if (!this.#isThere) return;
     await rm(this.#pathOf(place), { force: true });
   }
 
@@ -112,6 +113,10 @@ export class ArtifactFiles implements Disposable {
   [Symbol.dispose](): void {
     if (this.#temporary !== undefined) rmSync(this.#temporary, { recursive: true, force: true });
     this.#temporary = undefined;
+  }
+
+  get #isThere(): boolean {
+    return this.#stays !== undefined || this.#temporary !== undefined;
   }
 
   get #directory(): string {

@@ -1,8 +1,12 @@
+import { rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { ContainerSpecSchema, RepositorySpecSchema, Session_State, SessionSpecSchema } from "../../proto/index.ts";
+import { readHostId } from "../../host/host-id.ts";
 import { SeededRandom } from "../crash/random.ts";
 import { docker } from "../support/docker.ts";
+import { runningProcesses } from "../support/processes.ts";
 import { type HostRig, startHostRig } from "../support/rig.ts";
 import { Child } from "./child.ts";
 
@@ -21,6 +25,8 @@ export interface BusyMachineOptions {
   starve?: { everySeconds: number; seconds: readonly [number, number] };
   /** Told of what goes wrong, as it does. */
   say?: (line: string) => void;
+  /** Ends it early, with its reason. */
+  signal?: AbortSignal;
 }
 
 /** What a run on a busy machine saw. */
@@ -37,10 +43,19 @@ export interface BusyMachineFigures {
   longestStartSeconds: number;
 }
 
-/** Real sessions, one after the other in each place, while other processes want the processors. */
+/**
+ * Real sessions, one after the other in each place, while other processes want the processors. However it ends, nothing is
+ * left of the host and its sessions.
+ */
 export async function runOnBusyMachine(options: BusyMachineOptions): Promise<BusyMachineFigures> {
   await using stack = new AsyncDisposableStack();
+  let removeAll = async () => {};
+  // Comes last, whatever the rig's own end has come to.
+  stack.defer(() => removeAll());
   const rig = stack.use(await startHostRig());
+  const { stateDirectory } = rig.place.directories;
+  const hostId = readHostId(stateDirectory);
+  removeAll = () => removeHost({ stateDirectory, hostId });
   await rig.link.connect();
   for (let count = 0; count < options.busyCount; count++) stack.use(new Child("./busy-process.ts"));
   const random = new SeededRandom(options.seed);
@@ -53,31 +68,59 @@ export async function runOnBusyMachine(options: BusyMachineOptions): Promise<Bus
     longestStartSeconds: 0,
   };
   const endMs = Date.now() + options.seconds * 1000;
+  const over = new AbortController();
+  const signal = AbortSignal.any([over.signal, ...(options.signal === undefined ? [] : [options.signal])]);
   const place = async () => {
-    do await runOne(rig, taskOf(random, options.answerSeconds), figures, options.say);
+    do await runOne(rig, taskOf(random, options.answerSeconds), { figures, say: options.say, signal });
     while (Date.now() < endMs);
   };
-  const places = Promise.all(Array.from({ length: options.concurrent }, place));
-  const over = new AbortController();
+  const starving = new AbortController();
   // The last ones would get all of it.
-  const enough = setTimeout(() => over.abort(), options.seconds * 1000);
-  const starving = options.starve === undefined ? undefined : starve(options.starve, { random, figures, over });
-  await places.finally(() => over.abort());
-  clearTimeout(enough);
-  await starving;
+  const enough = setTimeout(() => starving.abort(), options.seconds * 1000);
+  const starved =
+    options.starve === undefined
+      ? undefined
+      : starve(options.starve, { random, figures, signal: AbortSignal.any([signal, starving.signal]), hostId });
+  // Its failure matters once the sessions have ended.
+  starved?.catch(() => {});
+  try {
+    await Promise.all(Array.from({ length: options.concurrent }, place));
+  } finally {
+    over.abort();
+    clearTimeout(enough);
+    // A container that gets no processor could not be ended.
+    await starved;
+  }
   return figures;
+}
+
+/** Ends a host that has not ended by itself, and removes its containers and its directories. */
+async function removeHost({ stateDirectory, hostId }: { stateDirectory: string; hostId: string }): Promise<void> {
+  for (const { pid } of runningProcesses().filter(({ environment }) =>
+    environment.includes(`CLAUDECLUSTER_STATE_DIR=${stateDirectory}`),
+  ))
+    signalTo(pid, "SIGKILL");
+  const ids = await docker("ps", "--all", "--quiet", "--filter", `label=dev.claudecluster.host=${hostId}`);
+  if (ids !== "") await docker("rm", "--force", ...ids.split("\n"));
+  await rm(dirname(stateDirectory), { recursive: true, force: true });
 }
 
 /** Stops the processes of one container after the other, as a machine does that has none of its processors for them. */
 async function starve(
   { everySeconds, seconds: [least, most] }: NonNullable<BusyMachineOptions["starve"]>,
-  { random, figures, over }: { random: SeededRandom; figures: BusyMachineFigures; over: AbortController },
+  {
+    random,
+    figures,
+    signal,
+    hostId,
+  }: { random: SeededRandom; figures: BusyMachineFigures; signal: AbortSignal; hostId: string },
 ): Promise<void> {
-  const { signal } = over;
   const rest = (seconds: number) => sleep(seconds * 1000, undefined, { signal }).catch(() => {});
   while (!signal.aborted) {
     await rest(everySeconds);
-    const containers = (await docker("ps", "--quiet", "--filter", "label=dev.claudecluster.session")).split("\n");
+    const containers = (await docker("ps", "--quiet", "--filter", `label=dev.claudecluster.host=${hostId}`)).split(
+      "\n",
+    );
     const id = random.pick(containers);
     const seconds = random.between(least, most);
     // One that has ended meanwhile has no processes.
@@ -123,8 +166,11 @@ function taskOf(random: SeededRandom, [least, most]: readonly [number, number]):
 async function runOne(
   { link, model, repository: uri }: HostRig,
   { text, scenario, requestCount }: Task,
-  figures: BusyMachineFigures,
-  say: (line: string) => void = () => {},
+  {
+    figures,
+    say = () => {},
+    signal,
+  }: { figures: BusyMachineFigures; say: ((line: string) => void) | undefined; signal: AbortSignal },
 ): Promise<void> {
   const repository = create(RepositorySpecSchema, { uri });
   const startMs = Date.now();
@@ -132,7 +178,8 @@ async function runOne(
     spec: create(SessionSpecSchema, { task: text, repository }),
     container: create(ContainerSpecSchema),
   });
-  for await (const { event } of link.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(1_800_000) })) {
+  const watching = AbortSignal.any([signal, AbortSignal.timeout(1_800_000)]);
+  for await (const { event } of link.sessions.watch(id, { afterSequence: 0, signal: watching })) {
     if (event.case === "connectionLost") {
       figures.connectionsLost++;
       say(`${id}: connection lost: ${event.value.reason}`);
@@ -142,6 +189,7 @@ async function runOne(
     }
     if (event.case === "sessionFinished") break;
   }
+  signal.throwIfAborted();
   const { state, result } = await link.sessions.get(id);
   figures.sessions++;
   if (state !== Session_State.SUCCEEDED) {

@@ -15,6 +15,10 @@ const { values } = parseArgs({
 });
 process.stdout.write(`seed ${values.seed}\n`);
 const startMs = Date.now();
+const stopping = new AbortController();
+for (const name of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+  process.on(name, () => stopping.abort(new Error(`The run was ended by ${name}.`)));
+}
 const figures = await runOnBusyMachine({
   busyCount: Number(values.busy),
   concurrent: Number(values.concurrent),
@@ -22,6 +26,7 @@ const figures = await runOnBusyMachine({
   seed: Number(values.seed),
   answerSeconds: [15, 45],
   ...(Number(values.starve) > 0 && { starve: { everySeconds: Number(values.starve), seconds: [4, 10] as const } }),
+  signal: stopping.signal,
   say: (line) => process.stdout.write(`${((Date.now() - startMs) / 1000).toFixed(0).padStart(5)}s  ${line}\n`),
 });
 process.stdout.write(`${JSON.stringify(figures, undefined, 2)}\n`);

@@ -12,7 +12,7 @@ test("finds a configuration that cannot be read, and looks at the rest", async (
   });
   await using runtime = new FakeRuntime({ machine });
   const invalid = new AppError("CONFIG_INVALID", 'config.json: "egres" is not known.', {
-    help: "The README lists its entries.",
+    help: "host/README.md lists its entries.",
   });
   await using place = await makeHostDirectories();
   const noHost = { directories: place.directories, link: { find: () => Promise.resolve(undefined) } };

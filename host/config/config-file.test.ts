@@ -107,7 +107,7 @@ test.each([
     { git_credentials: { "git.test": { token: "" } } },
     "git_credentials → git.test → token must be longer: it is empty",
   ],
-  [{ credential: { key: "sk-secret" } }, "credential must be as in the README"],
+  [{ credential: { key: "sk-secret" } }, "credential must be as in host/README.md"],
   [[], "the whole must be an object: { … }"],
   ['{\n"image": sk-secret\n}', "is not JSON: line 2 is wrong"],
 ])("says what is wrong with %j", async (config, message) => {

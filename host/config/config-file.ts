@@ -76,7 +76,7 @@ export function readConfigFile(configDirectory: string): ConfigFile {
   const parsed = fileSchema.safeParse(parseJson(path, read.text));
   if (!parsed.success) {
     throw new AppError("CONFIG_INVALID", `${path}: ${parsed.error.issues.map(describeIssue).join("; ")}.`, {
-      help: "The README lists its entries.",
+      help: "host/README.md lists its entries.",
       metadata: { path },
     });
   }

@@ -27,7 +27,7 @@ function expected(issue: Issue): string {
     case "invalid_value":
       return `one of ${issue.values.map(String).join(", ")}`;
     default:
-      return "as in the README";
+      return "as in host/README.md";
   }
 }
 

@@ -409,8 +409,6 @@ export const ERROR_REASONS = {
   ADDRESS_INVALID: "INVALID_ARGUMENT",
   /** An address to listen on can be reached from outside. */
   ADDRESS_NOT_LOOPBACK: "INVALID_ARGUMENT",
-  /** An argument of a command is none. */
-  ARGUMENT_INVALID: "INVALID_ARGUMENT",
   /** A count that bounds a list is none. */
   LIMIT_INVALID: "INVALID_ARGUMENT",
   /** Listening on TCP needs a token file. */

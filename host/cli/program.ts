@@ -1,6 +1,4 @@
 import { Command, CommanderError } from "commander";
-import { z } from "zod";
-import { AppError } from "../../proto/index.ts";
 import { asExplainedError } from "../file-problem.ts";
 import { indent } from "../present/indent.ts";
 import { oneLine, plainText } from "../present/plain-text.ts";
@@ -28,22 +26,10 @@ export async function main(args: string[], io: CommandIo): Promise<number> {
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-    const known = error instanceof z.ZodError ? usageError(error) : asExplainedError(error);
+    const known = asExplainedError(error);
     // What comes from elsewhere may have lines of its own: they begin below the first.
     io.stderr.write(`${oneLine(known.reason)}: ${indent(plainText(known.message), 2).trimStart()}\n`);
     if (known.help !== "") io.stderr.write(`${oneLine(known.help)}\n`);
     return exitCodeOf(known);
   }
-}
-
-function usageError(error: z.ZodError): AppError {
-  const said = error.issues.map(({ path, message }) => `${optionOf(String(path[0] ?? ""))}: ${message}`).join("\n");
-  return new AppError("ARGUMENT_INVALID", said, {
-    help: "See claudecluster run --help.",
-  });
-}
-
-/** The option that gives a field of a spawn request. */
-function optionOf(field: string): string {
-  return `--${field.replace(/_(seconds|usd)$/, "").replaceAll("_", "-")}`;
 }

@@ -1,8 +1,7 @@
 import { Session_State } from "../../proto/index.ts";
 import { printResult } from "../present/print-result.ts";
 import { readSummary } from "../present/read-session.ts";
-import type { Sessions } from "../session/sessions.ts";
-import { type SpawnInput, spawnInputSchema, toCreateRequest } from "../session/spawn-request.ts";
+import type { CreateSessionRequest, Sessions } from "../session/sessions.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { exitCodeOfState } from "./exit-codes.ts";
 import { followSessions } from "./follow.ts";
@@ -20,11 +19,11 @@ export interface RunOptions {
  */
 export async function runCommand(
   sessions: Sessions,
-  input: SpawnInput,
+  request: CreateSessionRequest,
   { detach, json }: RunOptions,
   io: CommandIo,
 ): Promise<number> {
-  const { id } = await sessions.create(toCreateRequest(spawnInputSchema.parse(input)));
+  const { id } = await sessions.create(request);
   if (detach) {
     io.stdout.write(json ? `${JSON.stringify({ session_id: id })}\n` : `${id}\n`);
     return EXIT.done;

@@ -144,7 +144,7 @@ test("run ends its session on Ctrl-C, and leaves it when its terminal goes away"
     const abort = new AbortController();
     const running = runCommand(
       sessions,
-      { task: "x" },
+      { spec: create(SessionSpecSchema, { task: "x" }), container: create(ContainerSpecSchema) },
       { detach: false, json: true },
       ioOf({ stderr, signal: abort.signal }),
     );
@@ -312,7 +312,16 @@ test("watch says what a session waited for before and what to answer with, and h
 
 test.each([
   [["--timeout", "abc"], "--timeout <seconds>' argument 'abc' is invalid. It must be a number."],
-  [["--max-steps", "0"], "ARGUMENT_INVALID: --max-steps: "],
+  [["--timeout", "Infinity"], "--timeout <seconds>' argument 'Infinity' is invalid. It must be a number."],
+  [
+    ["--max-steps", "0"],
+    "--max-steps <count>' argument '0' is invalid. It must be a whole number from 1 to 2147483647.",
+  ],
+  [["--max-requests", "2147483648"], "--max-requests <count>' argument '2147483648' is invalid."],
+  [["--max-tokens", "1.5"], "--max-tokens <count>' argument '1.5' is invalid."],
+  [["--max-cost", "0"], "--max-cost <usd>' argument '0' is invalid. It must be above 0."],
+  [["--egress", "all"], "--egress <mode>' argument 'all' is invalid. Allowed choices are none, listed, open."],
+  [["--permission-mode", "yolo"], "--permission-mode <mode>' argument 'yolo' is invalid. Allowed choices are "],
 ])("run %j is refused by the option's name", async (flags, text) => {
   const stderr = new Plain();
   expect(await main(["run", "x", ...flags], ioOf({ stderr }))).toBe(2);

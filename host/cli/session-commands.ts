@@ -1,12 +1,12 @@
-import { type Command, InvalidArgumentError, Option } from "commander";
-import { AppError, cutChars } from "../../proto/index.ts";
-import type { SpawnInput } from "../session/spawn-request.ts";
+import { type Command, Option } from "commander";
+import { AppError } from "../../proto/index.ts";
 import { type CommandContext, withEachSession, withSession, withSessions } from "./command-context.ts";
 import { answerCommand, decideCommand } from "./decide.ts";
 import { diffCommand } from "./diff.ts";
 import { listCommand } from "./list.ts";
 import { logsCommand } from "./logs.ts";
 import { resolveSession } from "./resolve-session.ts";
+import { addRunFlags, type RunFlags, toRunRequest } from "./run-flags.ts";
 import { runCommand } from "./run.ts";
 import { showAnswerCommand, showCommand } from "./show.ts";
 import { interruptCommand, removeCommand, sendCommand, stopCommand } from "./steer.ts";
@@ -15,73 +15,22 @@ import { watchCommand } from "./watch.ts";
 const SESSION = "the session's id, or its start or end";
 const JSON_TEXT = "print it as JSON";
 
-interface RunFlags {
-  repository?: string;
-  ref?: string;
-  model?: string;
-  timeout?: number;
-  idleTimeout?: number;
-  decisionTimeout?: number;
-  permissionMode?: SpawnInput["permission_mode"];
-  image?: string;
-  memory?: string;
-  cpus?: number;
-  maxSteps?: number;
-  egress?: SpawnInput["egress"];
-  allow?: string[];
-  maxCost?: number;
-  maxTokens?: number;
-  maxRequests?: number;
-  loadProjectSettings?: boolean;
-  continue?: string;
-  env?: Record<string, string>;
-  detach?: boolean;
-  json?: boolean;
-}
-
 /** Adds the commands that start sessions, look at them and steer them. */
 export function addSessionCommands(program: Command, context: CommandContext): void {
   const { io } = context;
-  program
+  const run = program
     .command("run")
     .description(
       "run one session to its end; where stdout is no terminal it holds the patch alone. Ctrl-C ends the session",
     )
-    .argument("<task>", "what Claude is to do")
-    .option("-d, --detach", "print the session's id and leave it to itself")
-    .option("-r, --repository <url>", "http(s) URL of the repository to clone")
-    .option("--ref <ref>", "branch, tag or full commit id")
-    .option("-m, --model <model>", "model name or alias")
-    .option("-t, --timeout <seconds>", "time for the session (default: 300)", number)
-    .option("--idle-timeout <seconds>", "how long it takes further messages after a turn (default: 0)", number)
-    .option("--decision-timeout <seconds>", "how long it waits for a permission or an answer (default: 60)", number)
-    .option("--permission-mode <mode>", "Claude Code's permission mode (default: bypassPermissions)")
-    .option("--image <image>", "image with the agent")
-    .option("--memory <size>", 'memory limit (default: "2g")')
-    .option("--cpus <count>", "CPU limit (default: 2, or as many as the engine has)", number)
-    .option("--max-steps <count>", "most model steps", number)
-    .option(
-      "--egress <mode>",
-      "none, listed or open: what the container may connect to (default: what the host is set to)",
-    )
-    .option("--allow <host[:port]>", "one more destination, at port 443 if none is given; may be repeated", collect)
-    .option("--max-cost <usd>", "most that it may cost, in USD from list prices", number)
-    .option("--max-tokens <count>", "most tokens, sent and received", number)
-    .option("--max-requests <count>", "most model requests", number)
-    .option("--load-project-settings", "load the repository's own settings, hooks and MCP servers for Claude Code")
-    .option(
-      "--continue <session>",
-      "go on with a finished session (its id, or start or end): its changes and its conversation",
-    )
-    .option("-e, --env <name=value>", "variable for Claude's environment; may be repeated", collectVariable)
-    .option("--json", "print the result as JSON")
-    .action((task: string, flags: RunFlags) =>
-      withSessions(context, async (sessions) => {
-        const { continue: given, detach = false, json = false } = flags;
-        const previous = given === undefined ? undefined : await resolveSession(sessions, given);
-        return runCommand(sessions, { ...toInput(task, flags), continue_session: previous }, { detach, json }, io);
-      }),
-    );
+    .argument("<task>", "what Claude is to do");
+  addRunFlags(run).action((task: string, flags: RunFlags) =>
+    withSessions(context, async (sessions) => {
+      const { continue: given, detach = false, json = false } = flags;
+      const previousSessionId = given === undefined ? "" : await resolveSession(sessions, given);
+      return runCommand(sessions, toRunRequest(task, flags, { previousSessionId }), { detach, json }, io);
+    }),
+  );
 
   program
     .command("list")
@@ -217,57 +166,4 @@ interface ListFlags extends JsonFlag {
   finished?: boolean;
   parent?: string;
   limit: number;
-}
-
-function toInput(task: string, flags: RunFlags): SpawnInput {
-  const {
-    repository,
-    ref,
-    model,
-    timeout,
-    idleTimeout,
-    decisionTimeout,
-    permissionMode,
-    image,
-    memory,
-    cpus,
-    maxSteps,
-    env,
-  } = flags;
-  const input = { task, repository, ref, model, image, memory, cpus, environment: env };
-  const times = {
-    timeout_seconds: timeout,
-    idle_timeout_seconds: idleTimeout,
-    decision_timeout_seconds: decisionTimeout,
-  };
-  return {
-    ...input,
-    ...times,
-    permission_mode: permissionMode,
-    max_steps: maxSteps,
-    egress: flags.egress,
-    allowed_destinations: flags.allow,
-    max_cost_usd: flags.maxCost,
-    max_tokens: flags.maxTokens,
-    max_requests: flags.maxRequests,
-    load_project_settings: flags.loadProjectSettings,
-  };
-}
-
-function number(given: string): number {
-  const value = Number(given);
-  if (given.trim() === "" || Number.isNaN(value)) throw new InvalidArgumentError("It must be a number.");
-  return value;
-}
-
-function collect(entry: string, known: string[] = []): string[] {
-  return [...known, entry];
-}
-
-function collectVariable(entry: string, known: Record<string, string> = {}): Record<string, string> {
-  const equals = entry.indexOf("=");
-  if (equals < 1) {
-    throw new AppError("ENVIRONMENT_INVALID", `"${cutChars(entry, 40)}" is not NAME=VALUE.`);
-  }
-  return { ...known, [entry.slice(0, equals)]: entry.slice(equals + 1) };
 }

@@ -3,8 +3,9 @@ import type { Logger } from "pino";
 import { z } from "zod";
 import { Session_State } from "../../proto/index.ts";
 import type { Sessions } from "../session/sessions.ts";
-import { sessionOutputSchema, spawnInputSchema, toCreateRequest } from "../session/spawn-request.ts";
 import { followSession } from "./follow-session.ts";
+import { sessionOutputSchema } from "./session-output.ts";
+import { spawnInputSchema, toCreateRequest } from "./spawn-input.ts";
 import { toolArguments } from "./tool-arguments.ts";
 import { answering, sessionResult } from "./tool-result.ts";
 

@@ -8,8 +8,8 @@ import { sessionEntry } from "../present/session-entry.ts";
 import { FINAL_STATES, LIVE_STATES } from "../session/states.ts";
 import { awaitDecided } from "../session/await-session.ts";
 import type { Sessions } from "../session/sessions.ts";
-import { sessionOutputSchema } from "../session/spawn-request.ts";
 import { followSession } from "./follow-session.ts";
+import { sessionOutputSchema } from "./session-output.ts";
 import { toolArguments } from "./tool-arguments.ts";
 import { answering, jsonResult, sessionResult } from "./tool-result.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { spawnInputSchema } from "../session/spawn-request.ts";
+import { spawnInputSchema } from "./spawn-input.ts";
 import { nearestName, toolArguments } from "./tool-arguments.ts";
 
 const known = Object.keys(spawnInputSchema.shape);

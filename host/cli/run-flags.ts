@@ -1,0 +1,158 @@
+import { create } from "@bufbuild/protobuf";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import {
+  AppError,
+  BudgetSchema,
+  ContainerSpecSchema,
+  cutChars,
+  PERMISSION_MODES,
+  SessionSpecSchema,
+} from "../../proto/index.ts";
+import {
+  EGRESS_NAMES,
+  type EgressName,
+  MAX_DESTINATIONS,
+  parseSize,
+  toDuration,
+  toEgress,
+  toRepository,
+} from "../session/request-parts.ts";
+import type { CreateSessionRequest } from "../session/sessions.ts";
+
+/** The flags of `run`, as the command line gives them. Undefined: not given. */
+export interface RunFlags {
+  repository?: string;
+  ref?: string;
+  model?: string;
+  timeout?: number;
+  idleTimeout?: number;
+  decisionTimeout?: number;
+  permissionMode?: string;
+  image?: string;
+  memory?: string;
+  cpus?: number;
+  maxSteps?: number;
+  egress?: EgressName;
+  allow?: string[];
+  maxCost?: number;
+  maxTokens?: number;
+  maxRequests?: number;
+  loadProjectSettings?: boolean;
+  /** Id of the session to go on with, or its start or end. */
+  continue?: string;
+  env?: Record<string, string>;
+  detach?: boolean;
+  json?: boolean;
+}
+
+const MAX_INT32 = 0x7fffffff;
+
+/** Adds the flags of `run` to a command. A value that cannot be meant is refused by the flag's name. */
+export function addRunFlags(command: Command): Command {
+  return command
+    .option("-d, --detach", "print the session's id and leave it to itself")
+    .option("-r, --repository <url>", "http(s) URL of the repository to clone")
+    .option("--ref <ref>", "branch, tag or full commit id")
+    .option("-m, --model <model>", "model name or alias")
+    .option("-t, --timeout <seconds>", "time for the session (default: 300)", number)
+    .option("--idle-timeout <seconds>", "how long it takes further messages after a turn (default: 0)", number)
+    .option("--decision-timeout <seconds>", "how long it waits for a permission or an answer (default: 60)", number)
+    .addOption(
+      new Option("--permission-mode <mode>", "Claude Code's permission mode (default: bypassPermissions)").choices(
+        PERMISSION_MODES,
+      ),
+    )
+    .option("--image <image>", "image with the agent")
+    .option("--memory <size>", 'memory limit (default: "2g")')
+    .option("--cpus <count>", "CPU limit (default: 2, or as many as the engine has)", number)
+    .option("--max-steps <count>", "most model steps", count(MAX_INT32))
+    .addOption(
+      new Option("--egress <mode>", "what the container may connect to (default: what the host is set to)").choices(
+        EGRESS_NAMES,
+      ),
+    )
+    .option("--allow <host[:port]>", "one more destination, at port 443 if none is given; may be repeated", collect)
+    .option("--max-cost <usd>", "most that it may cost, in USD from list prices", amount)
+    .option("--max-tokens <count>", "most tokens, sent and received", count(Number.MAX_SAFE_INTEGER))
+    .option("--max-requests <count>", "most model requests", count(MAX_INT32))
+    .option("--load-project-settings", "load the repository's own settings, hooks and MCP servers for Claude Code")
+    .option(
+      "--continue <session>",
+      "go on with a finished session (its id, or start or end): its changes and its conversation",
+    )
+    .option("-e, --env <name=value>", "variable for Claude's environment; may be repeated", collectVariable)
+    .option("--json", "print the result as JSON");
+}
+
+/**
+ * Returns the request that a task and its flags make; `previousSessionId` is the whole id of the session to go on with,
+ * empty for none. Throws INVALID_ARGUMENT for a size, a time or a ref that cannot be meant.
+ */
+export function toRunRequest(
+  task: string,
+  flags: RunFlags,
+  { previousSessionId }: { previousSessionId: string },
+): CreateSessionRequest {
+  const { memory } = flags;
+  return {
+    spec: create(SessionSpecSchema, {
+      task,
+      repository: toRepository(flags.repository, flags.ref),
+      model: flags.model ?? "",
+      permissionMode: flags.permissionMode ?? "",
+      maxStepCount: flags.maxSteps ?? 0,
+      environment: flags.env ?? {},
+      budget: create(BudgetSchema, {
+        maxCostUsd: flags.maxCost ?? 0,
+        maxTokenCount: BigInt(flags.maxTokens ?? 0),
+        maxRequestCount: flags.maxRequests ?? 0,
+      }),
+      egress: toEgress(flags.egress, flags.allow),
+      loadProjectSettings: flags.loadProjectSettings ?? false,
+      previousSessionId,
+      timeout: toDuration(flags.timeout),
+      decisionTimeout: toDuration(flags.decisionTimeout),
+      idleTimeout: toDuration(flags.idleTimeout),
+    }),
+    container: create(ContainerSpecSchema, {
+      image: flags.image ?? "",
+      memoryBytes: BigInt(memory === undefined ? 0 : parseSize(memory)),
+      cpuCount: flags.cpus,
+    }),
+  };
+}
+
+function number(given: string): number {
+  const value = given.trim() === "" ? NaN : Number(given);
+  if (!Number.isFinite(value)) throw new InvalidArgumentError("It must be a number.");
+  return value;
+}
+
+function amount(given: string): number {
+  const value = number(given);
+  if (value <= 0) throw new InvalidArgumentError("It must be above 0.");
+  return value;
+}
+
+function count(max: number): (given: string) => number {
+  return (given) => {
+    const value = number(given);
+    if (!Number.isInteger(value) || value < 1 || value > max) {
+      throw new InvalidArgumentError(`It must be a whole number from 1 to ${max}.`);
+    }
+    return value;
+  };
+}
+
+function collect(entry: string, known: string[] = []): string[] {
+  if (known.length === MAX_DESTINATIONS) throw new InvalidArgumentError(`There may be ${MAX_DESTINATIONS} of them.`);
+  return [...known, entry];
+}
+
+function collectVariable(entry: string, known: Record<string, string> = {}): Record<string, string> {
+  const equals = entry.indexOf("=");
+  if (equals < 1) {
+    throw new AppError("ENVIRONMENT_INVALID", `"${cutChars(entry, 40)}" is not NAME=VALUE.`);
+  }
+  return { ...known, [entry.slice(0, equals)]: entry.slice(equals + 1) };
+}

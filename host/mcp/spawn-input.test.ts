@@ -1,0 +1,15 @@
+import { durationMs } from "@bufbuild/protobuf/wkt";
+import { expect, test } from "vitest";
+import { spawnInputSchema, toCreateRequest } from "./spawn-input.ts";
+
+test("refuses unknown arguments by name", () => {
+  const parsed = spawnInputSchema.safeParse({ task: "x", tmieout: 3 });
+  expect(parsed.error?.message).toContain("tmieout");
+});
+
+test("leaves defaults to those who own them", () => {
+  const { spec, container } = toCreateRequest({ task: "x" });
+  expect(spec.timeout).toBeUndefined();
+  expect(container.memoryBytes).toBe(0n);
+  expect(durationMs(toCreateRequest({ task: "x", timeout_seconds: 1.5 }).spec.timeout!)).toBe(1500);
+});

@@ -1,0 +1,60 @@
+import { create } from "@bufbuild/protobuf";
+import { type Duration, durationFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  AppError,
+  cutChars,
+  type EgressSpec,
+  EgressSpec_Mode,
+  EgressSpecSchema,
+  type RepositorySpec,
+  RepositorySpecSchema,
+} from "../../proto/index.ts";
+
+/** The most destinations that one request may list. */
+export const MAX_DESTINATIONS = 100;
+
+/** The names of what a session may connect to beside the model and its repository. */
+export const EGRESS_NAMES = ["none", "listed", "open"] as const;
+
+export type EgressName = (typeof EGRESS_NAMES)[number];
+
+const EGRESS_MODES: Record<EgressName, EgressSpec_Mode> = {
+  none: EgressSpec_Mode.NONE,
+  listed: EgressSpec_Mode.LISTED,
+  open: EgressSpec_Mode.OPEN,
+};
+
+/** The rules that a name and a list of destinations ask for. Undefined where neither is given: the host's own. */
+export function toEgress(name: EgressName | undefined, destinations: string[] | undefined): EgressSpec | undefined {
+  if (name === undefined && destinations === undefined) return undefined;
+  const mode = name === undefined ? EgressSpec_Mode.UNSPECIFIED : EGRESS_MODES[name];
+  return create(EgressSpecSchema, { mode, allowedDestinations: destinations ?? [] });
+}
+
+/** The repository to clone, from its address and a ref. Undefined without both. Throws REF_WITHOUT_REPOSITORY. */
+export function toRepository(uri: string | undefined, ref: string | undefined): RepositorySpec | undefined {
+  if (uri !== undefined) return create(RepositorySpecSchema, { uri, ref: ref ?? "" });
+  if (ref === undefined) return undefined;
+  throw new AppError("REF_WITHOUT_REPOSITORY", "There is a ref but no repository.", { help: "Give both, or neither." });
+}
+
+/** A duration of seconds. Undefined for undefined. Throws TIMEOUT_INVALID for what no duration can hold. */
+export function toDuration(seconds: number | undefined): Duration | undefined {
+  if (seconds === undefined) return undefined;
+  if (Number.isFinite(seconds) && Math.abs(seconds) <= 1e9) return durationFromMs(Math.round(seconds * 1000));
+  throw new AppError("TIMEOUT_INVALID", `The timeout is ${seconds} s.`, { help: "Use 1 to 86400 s." });
+}
+
+const UNITS: Record<string, number> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 };
+
+/** The bytes of a size as Docker writes it: "512m", "2g", "1.5GiB", or bytes. Throws MEMORY_INVALID for what is none. */
+export function parseSize(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$/i.exec(text.trim());
+  const bytes = match === null ? NaN : Math.round(Number(match[1]) * UNITS[match[2]!.toLowerCase()]!);
+  if (!(bytes > 0 && bytes <= Number.MAX_SAFE_INTEGER)) {
+    throw new AppError("MEMORY_INVALID", `"${cutChars(text, 40)}" is not a size.`, {
+      help: 'Use a size such as "512m" or "2g".',
+    });
+  }
+  return bytes;
+}

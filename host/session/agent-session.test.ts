@@ -40,6 +40,33 @@ test("an agent that is dialled and never answers is said to be unreachable, with
   });
 });
 
+test("time in which the host itself did not run is not an agent's silence", async () => {
+  using store = new SqliteStore(":memory:");
+  store.createSession("ses_1", NEW);
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
+  using _clock = { [Symbol.dispose]: () => vi.useRealTimers() };
+  const enough = new AbortController();
+  let dialCount = 0;
+  const container = containerOf(() => {
+    // After a machine's sleep the clock has jumped, and the timer that was set before it is late.
+    vi.setSystemTime(Date.now() + 100 * TIMEOUTS.firstContactMs);
+    vi.advanceTimersToNextTimer();
+    if (++dialCount === 3) enough.abort(new Error("dialled three times"));
+    const [ours, theirs] = duplexPair();
+    theirs.destroy();
+    return Promise.resolve(ours);
+  });
+  const agent = new AgentSession({
+    container,
+    spec: create(SessionSpecSchema, { task: "x" }),
+    log: new SessionLog(store, "ses_1"),
+    store,
+    broker: { accept: () => {} },
+    gitPrefixes: [],
+  });
+  await expect(agent.run(enough.signal)).rejects.toThrow("dialled three times");
+});
+
 /** An agent from before there was a listener for git, and tunnels that can be carried on; its session is over. */
 function olderAgent(): Container {
   const server = createServer(

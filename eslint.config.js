@@ -20,6 +20,16 @@ const boundaries = {
   message: "Boundaries use the session layer, never the other way.",
 };
 
+/** Imports of the broker's files beside their own room, broker/ itself and proto. */
+const beside = {
+  regex: String.raw`^\.\./(?:[a-z-]+/|\.\./(?!\.\./proto/))`,
+  message: "A gateway knows neither the others nor the rest of the host.",
+};
+const rooms = {
+  regex: String.raw`^(?:\./[a-z-]+/|\.\./(?!\.\./proto/))`,
+  message: "What the gateways share knows none of them, nor the rest of the host; broker.ts puts them together.",
+};
+
 export default tseslint.config(
   { ignores: ["dist/", "node_modules/", "proto/gen/", "**/recordings/"] },
   ...tseslint.configs.strict,
@@ -67,8 +77,11 @@ export default tseslint.config(
   forbid(["host/runtime/*.ts", "host/runtime/fake/**/*.ts"], [agent, dockerode, mcp, boundaries], ["**/*.test.ts"]),
   forbid(["host/{engine-filter,runtime/docker}/**/*.ts"], [agent, mcp, boundaries], ["**/*.test.ts"]),
   forbid(
-    ["host/{session,store,broker,agent-client}/**/*.ts"],
+    ["host/{session,store,agent-client}/**/*.ts"],
     [agent, dockerode, mcp, concrete, boundaries],
     ["**/*.test.ts"],
   ),
+  forbid(["host/broker/*/*.ts"], [dockerode, mcp, beside], ["**/*.test.ts"]),
+  forbid(["host/broker/*.ts"], [dockerode, mcp, rooms], ["host/broker/broker.ts", "**/*.test.ts"]),
+  forbid(["host/broker/broker.ts"], [agent, dockerode, mcp, concrete, boundaries]),
 );

@@ -8,8 +8,9 @@ import { brotliCompressSync, gzipSync } from "node:zlib";
 import { pino } from "pino";
 import { afterEach, expect, test } from "vitest";
 import type { MeteredUsage } from "../../proto/index.ts";
+import { NO_GIT_CREDENTIALS } from "../../test/support/no-git-credentials.ts";
 import { Broker, type BrokerOptions } from "./broker.ts";
-import { type Credential, type CredentialSource, fixedCredential } from "./credential.ts";
+import { type Credential, type CredentialSource, fixedCredential } from "./model/credential.ts";
 
 const logger = pino({ level: "silent" });
 const cleanups: (() => Promise<unknown>)[] = [];
@@ -40,30 +41,26 @@ function createBroker(
   endpoint: string,
   allowed: string[] = [],
   credential: Credential | CredentialSource = { kind: "api-key", value: "real-key" },
-  model: Partial<BrokerOptions> = {},
+  model: Partial<BrokerOptions["model"]> = {},
 ): Rig {
   const decisions: string[] = [];
   const broker = new Broker({
-    endpoint: new URL(endpoint),
-    credentials: "read" in credential ? credential : fixedCredential(credential),
-    logger,
-    egress: { open: false, allowed: new Set(), allowedPrivate: new Set(allowed) },
-    maxEgressBytes: 1e9,
-    repositories: [],
-    pushRefs: [],
-    gitCredentials: {
-      fill: () => Promise.resolve(undefined),
-      approve: () => Promise.resolve(),
-      reject: () => Promise.resolve(),
+    model: {
+      endpoint: new URL(endpoint),
+      credentials: "read" in credential ? credential : fixedCredential(credential),
+      policy: { allowedModels: undefined, allowedBetas: ["one"], maxOutputTokens: 256_000 },
+      fallbackModel: undefined,
+      spending: { reserve: free, add: () => {} },
+      onRetry: () => {},
+      onReach: () => {},
+      retryDelaysMs: [0, 0, 0],
+      ...model,
     },
+    git: NO_GIT_CREDENTIALS,
+    proxy: { maxEgressBytes: 1e9 },
+    egress: { open: false, allowed: new Set(), allowedPrivate: new Set(allowed) },
+    logger,
     onDecision: ({ destination, allowed: yes }) => decisions.push(`${yes ? "+" : "-"}${destination}`),
-    policy: { allowedModels: undefined, allowedBetas: ["one"], maxOutputTokens: 256_000 },
-    fallbackModel: undefined,
-    spending: { reserve: free, add: () => {} },
-    onRetry: () => {},
-    onReach: () => {},
-    retryDelaysMs: [0, 0, 0],
-    ...model,
   });
   cleanups.push(async () => broker[Symbol.dispose]());
   const connect = (listener: "model" | "proxy") => {
@@ -210,7 +207,7 @@ function observed() {
   const usages: MeteredUsage[] = [];
   const retries: string[] = [];
   const reaches: (string | undefined)[] = [];
-  const options: Partial<BrokerOptions> = {
+  const options: Partial<BrokerOptions["model"]> = {
     spending: { reserve: free, add: (usage) => usages.push(usage) },
     onRetry: ({ attempt, maxAttemptCount, httpStatus, reason }) =>
       retries.push(`${attempt}/${maxAttemptCount} ${httpStatus} ${reason}`),
@@ -481,7 +478,7 @@ test("counts what came where Claude hangs up in the middle of an answer", async 
 });
 
 /** Sends a request of which Claude gives up; `hangUp` ends its connection and resolves when all has been counted. */
-function claudeThatGivesUp(endpoint: string, model: Partial<BrokerOptions>, { stream = true } = {}) {
+function claudeThatGivesUp(endpoint: string, model: Partial<BrokerOptions["model"]>, { stream = true } = {}) {
   const counted: MeteredUsage[] = [];
   const { broker } = createBroker(endpoint, [], undefined, {
     spending: { reserve: free, add: (usage) => counted.push(usage) },

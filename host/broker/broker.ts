@@ -1,8 +1,11 @@
-import type { Agent, Server } from "node:http";
+import type { Agent, AgentOptions, Server } from "node:http";
 import type { Duplex } from "node:stream";
-import { createGitGateway, type GitGatewayOptions } from "./git-gateway.ts";
-import { createModelGateway, type ModelGatewayOptions } from "./model-gateway.ts";
-import { createProxyGateway, type ProxyGatewayOptions } from "./proxy-gateway.ts";
+import type { Logger } from "pino";
+import { createProxyGateway, type ProxyGatewayOptions } from "./egress/proxy-gateway.ts";
+import type { EgressDecision } from "./egress-decision.ts";
+import type { EgressRules } from "./egress-rules.ts";
+import { createGitGateway, type GitGatewayOptions } from "./git/git-gateway.ts";
+import { createModelGateway, type ModelGatewayOptions } from "./model/model-gateway.ts";
 import { WayOut } from "./way-out.ts";
 
 /** Connections of one session at a time; a container that opens more is up to no good. */
@@ -12,12 +15,21 @@ const MAX_REQUESTS = 64;
 
 type GatewayName = "model" | "proxy" | "git";
 
-export type BrokerOptions = Omit<ModelGatewayOptions, "modelAgents" | "wayOut"> &
-  Omit<ProxyGatewayOptions, "agents" | "wayOut"> &
-  Omit<GitGatewayOptions, "gitAgents" | "wayOut"> & {
-    /** Default: directly. */
-    wayOut?: WayOut | undefined;
-  };
+/** Options of a gateway that the broker sets by itself, or for all of them. */
+type Shared = "agents" | "wayOut" | "egress" | "resolve" | "logger" | "onDecision";
+
+/** What a broker needs: each gateway's own options, which no other one is given, and what they share. */
+export interface BrokerOptions {
+  model: Omit<ModelGatewayOptions, Shared>;
+  git: Omit<GitGatewayOptions, Shared>;
+  proxy: Omit<ProxyGatewayOptions, Shared>;
+  egress: EgressRules;
+  /** Default: directly. */
+  wayOut?: WayOut | undefined;
+  logger: Logger;
+  /** Told of every decision of any gateway. */
+  onDecision: (decision: EgressDecision) => void;
+}
 
 /**
  * One session's gate to everything outside: the model's API and the repository with the user's credentials, and the
@@ -25,21 +37,21 @@ export type BrokerOptions = Omit<ModelGatewayOptions, "modelAgents" | "wayOut"> 
  */
 export class Broker implements Disposable {
   readonly #servers: Record<GatewayName, Server>;
-  readonly #agents: Agent[];
+  readonly #agents: Agent[] = [];
   readonly #connections = new Set<Duplex>();
 
-  constructor(options: BrokerOptions) {
-    const { wayOut = new WayOut() } = options;
-    const kept = { keepAlive: true, maxSockets: MAX_REQUESTS };
-    const modelAgents = wayOut.createAgents(kept);
-    const agents = wayOut.createAgents({ maxSockets: MAX_REQUESTS });
-    const gitAgents = wayOut.createAgents(kept);
-    this.#agents = [modelAgents, agents, gitAgents].flatMap(({ http, https }) => [http, https]);
-    const complete = { ...options, wayOut, modelAgents, agents, gitAgents };
+  constructor({ model, git, proxy, egress, wayOut = new WayOut(), logger, onDecision }: BrokerOptions) {
+    // None of one gateway's connections serves another.
+    const open = (options: AgentOptions) => {
+      const agents = wayOut.createAgents({ ...options, maxSockets: MAX_REQUESTS });
+      this.#agents.push(agents.http, agents.https);
+      return agents;
+    };
+    const shared = { wayOut, logger, onDecision };
     this.#servers = {
-      model: createModelGateway(complete),
-      proxy: createProxyGateway(complete),
-      git: createGitGateway(complete),
+      model: createModelGateway({ ...model, ...shared, agents: open({ keepAlive: true }) }),
+      proxy: createProxyGateway({ ...proxy, wayOut, onDecision, egress, agents: open({}) }),
+      git: createGitGateway({ ...git, ...shared, egress, agents: open({ keepAlive: true }) }),
     };
     for (const server of Object.values(this.#servers)) server.on("clientError", (_error, socket) => socket.destroy());
   }

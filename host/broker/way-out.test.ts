@@ -8,7 +8,7 @@ import { connect as connectTls } from "node:tls";
 import { expect, onTestFinished, test } from "vitest";
 import { type Certificate, makeCertificate } from "../../test/support/certificate.ts";
 import { startForwardProxy } from "../../test/support/forward-proxy.ts";
-import { createProxyGateway } from "./proxy-gateway.ts";
+import { createProxyGateway } from "./egress/proxy-gateway.ts";
 import { WayOut, type WayOutSettings } from "./way-out.ts";
 
 async function listen(server: Server): Promise<number> {

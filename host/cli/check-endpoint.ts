@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
-import { type Credential, credentialHeaders } from "../broker/credential.ts";
-import { callModel } from "../broker/model-call.ts";
+import { type Credential, credentialHeaders } from "../broker/model/credential.ts";
+import { callModel } from "../broker/model/model-call.ts";
 import { WayOut } from "../broker/way-out.ts";
 import { connectProblem } from "../connect-problem.ts";
 import { oneLine } from "../present/plain-text.ts";

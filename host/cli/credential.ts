@@ -1,6 +1,6 @@
 import { text } from "node:stream/consumers";
 import { AppError } from "../../proto/index.ts";
-import { type Credential, isCredential } from "../broker/credential.ts";
+import { type Credential, isCredential } from "../broker/model/credential.ts";
 import type { HostConfig } from "../config/config.ts";
 import { ConfiguredCredential } from "../config/configured-credential.ts";
 import type { HostDirectories } from "../directories.ts";

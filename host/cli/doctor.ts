@@ -9,7 +9,7 @@ import type { HostDirectories } from "../directories.ts";
 import { tryRuntimeDirectory } from "../daemon/runtime-directory.ts";
 import { tryStateDirectory } from "../state-directory.ts";
 import { VERSION } from "../version.ts";
-import type { Credential } from "../broker/credential.ts";
+import type { Credential } from "../broker/model/credential.ts";
 import { WayOut } from "../broker/way-out.ts";
 import { checkEndpoint } from "./check-endpoint.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";

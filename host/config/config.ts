@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
 import { AppError, asAppError, type Budget, BudgetSchema, cutChars, readRepositoryAddress } from "../../proto/index.ts";
-import { checkCredential, type Credential } from "../broker/credential.ts";
+import { checkCredential, type Credential } from "../broker/model/credential.ts";
 import { parseAuthority } from "../broker/egress-rules.ts";
-import { DEFAULT_MAX_OUTPUT_TOKENS, type ModelPolicy } from "../broker/model-policy.ts";
-import { PACKAGE_REGISTRIES } from "../broker/package-registries.ts";
+import { DEFAULT_MAX_OUTPUT_TOKENS, type ModelPolicy } from "../broker/model/model-policy.ts";
+import { PACKAGE_REGISTRIES } from "../broker/egress/package-registries.ts";
 import type { WayOutSettings } from "../broker/way-out.ts";
 import { readWayOut } from "./read-way-out.ts";
 import type { EgressConfig } from "../session/egress.ts";

@@ -1,5 +1,5 @@
 import { AppError } from "../../proto/index.ts";
-import { checkCredential, type Credential, type CredentialSource } from "../broker/credential.ts";
+import { checkCredential, type Credential, type CredentialSource } from "../broker/model/credential.ts";
 import { readEndpoint } from "./config.ts";
 import { type ConfigFile, readConfigFile } from "./config-file.ts";
 import { runCredentialHelper } from "./credential-helper.ts";

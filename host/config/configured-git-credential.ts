@@ -1,4 +1,4 @@
-import { type GitCredential, type GitCredentialSource, isExposed } from "../broker/git-credential.ts";
+import { type GitCredential, type GitCredentialSource, isExposed } from "../broker/git/git-credential.ts";
 import { readConfigFile } from "./config-file.ts";
 import { type AskGit, describeRepository, readAnswer, runGitCredential } from "./git-credential-helper.ts";
 

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import type { GitCredential } from "../broker/git-credential.ts";
+import type { GitCredential } from "../broker/git/git-credential.ts";
 
 /** A helper may ask a key store, or a person for a finger (ms). */
 const TIMEOUT_MS = 60_000;

@@ -1,4 +1,4 @@
-import type { EgressDecision } from "../broker/proxy-gateway.ts";
+import type { EgressDecision } from "../broker/egress-decision.ts";
 
 /** A container can ask for endlessly many hosts. */
 const MAX_OF_EACH = 200;

@@ -25,9 +25,10 @@ import {
   StopSchema,
   UserMessageSchema,
 } from "../../proto/index.ts";
-import { Broker, type BrokerOptions } from "../broker/broker.ts";
+import { Broker } from "../broker/broker.ts";
 import type { EgressRules } from "../broker/egress-rules.ts";
-import type { GitCredentialSource } from "../broker/git-credential.ts";
+import type { GitCredentialSource } from "../broker/git/git-credential.ts";
+import type { ModelGatewayOptions } from "../broker/model/model-gateway.ts";
 import type { WayOut } from "../broker/way-out.ts";
 import type { Container } from "../runtime/runtime.ts";
 import type { StoredArtifact } from "../store/session-store.ts";
@@ -48,7 +49,10 @@ import { TIMEOUTS } from "./timeouts.ts";
 const MAX_EGRESS_BYTES = 16 * 1024 ** 3;
 
 /** How sessions reach the model, and what they may use of it. */
-export interface ModelAccess extends Pick<BrokerOptions, "endpoint" | "credentials" | "policy" | "fallbackModel"> {
+export interface ModelAccess extends Pick<
+  ModelGatewayOptions,
+  "endpoint" | "credentials" | "policy" | "fallbackModel"
+> {
   budgets: Budgets;
 }
 
@@ -97,7 +101,7 @@ export class SessionRun {
   #killed = false;
   #roomAwaited = "";
   #runtimeAwaited = "";
-  /** See BrokerOptions.onReach: of the last attempt. */
+  /** See ModelGatewayOptions.onReach: of the last attempt. */
   #unreached: string | undefined;
   /** Resolves after the session's last event has been stored and the container is gone, or after `detach`. Never rejects. */
   readonly finished: Promise<void>;
@@ -395,24 +399,27 @@ export class SessionRun {
     const { endpoint, credentials, policy, fallbackModel } = model;
     const decisions = new DecisionLog();
     return new Broker({
-      endpoint,
-      credentials,
-      policy,
-      fallbackModel,
-      spending: {
-        reserve: (worst, options) => this.#spending.reserve(worst, options),
-        add: (usage) => this.#orEnd(() => this.#spending.add(usage)),
+      model: {
+        endpoint,
+        credentials,
+        policy,
+        fallbackModel,
+        spending: {
+          reserve: (worst, options) => this.#spending.reserve(worst, options),
+          add: (usage) => this.#orEnd(() => this.#spending.add(usage)),
+        },
+        onReach: (unreached) => (this.#unreached = unreached),
+        onRetry: ({ delayMs, ...retry }) =>
+          this.#tell({ case: "retrying", value: create(RetryingSchema, { ...retry, delay: durationFromMs(delayMs) }) }),
       },
-      onReach: (unreached) => (this.#unreached = unreached),
-      onRetry: ({ delayMs, ...retry }) =>
-        this.#tell({ case: "retrying", value: create(RetryingSchema, { ...retry, delay: durationFromMs(delayMs) }) }),
-      logger,
-      wayOut,
+      git: {
+        ...git,
+        repositories: repository === undefined ? [] : [repository.uri, ...alike(repository.uri, git.repositories)],
+      },
+      proxy: { maxEgressBytes },
       egress,
-      repositories: repository === undefined ? [] : [repository.uri, ...alike(repository.uri, git.repositories)],
-      pushRefs: git.pushRefs,
-      gitCredentials: git.credentials,
-      maxEgressBytes,
+      wayOut,
+      logger,
       onDecision: (decision) => {
         const told = this.#kill.signal.aborted ? undefined : decisions.next(decision);
         if (told !== undefined) this.#tell({ case: "egressDecided", value: create(EgressDecidedSchema, told) });

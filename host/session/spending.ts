@@ -14,7 +14,7 @@ import {
   type MeteredUsage,
   MeteredUsageSchema,
 } from "../../proto/index.ts";
-import type { Reservation } from "../broker/model-gateway.ts";
+import type { Reservation } from "../broker/model/model-gateway.ts";
 import { raceSignal } from "../runtime/race-signal.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { isNoRoom } from "./no-room.ts";

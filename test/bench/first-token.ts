@@ -70,17 +70,17 @@ export const firstToken: Part = async ({ image, requests, figures, say }) => {
 /** A broker as sessions have it, that listens on loopback. */
 async function startBroker(endpoint: string): Promise<AsyncDisposable & { url: string }> {
   const broker = new Broker({
-    ...openModel(endpoint),
+    model: {
+      ...openModel(endpoint),
+      spending: { reserve: () => Promise.resolve({ held: { [Symbol.dispose]: () => {} } }), add: () => {} },
+      onRetry: () => {},
+      onReach: () => {},
+    },
+    git: NO_GIT_CREDENTIALS,
+    proxy: { maxEgressBytes: 0 },
     logger: pino({ level: "silent" }),
     egress: { open: false, allowed: new Set(), allowedPrivate: new Set() },
-    maxEgressBytes: 0,
-    repositories: [],
-    pushRefs: [],
-    gitCredentials: NO_GIT_CREDENTIALS.credentials,
-    spending: { reserve: () => Promise.resolve({ held: { [Symbol.dispose]: () => {} } }), add: () => {} },
     onDecision: () => {},
-    onRetry: () => {},
-    onReach: () => {},
   });
   // As the relay does: answers come in small pieces.
   const server = createServer({ noDelay: true }, (socket) => broker.accept("model", socket));

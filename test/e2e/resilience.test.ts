@@ -48,17 +48,17 @@ test("Claude does not notice that bridges are killed while an answer streams, no
   const startHost = (hosted: Container) => {
     const gone = new AbortController();
     const options = {
-      ...openModel(model.url, { kind: "api-key", value: KEY }),
-      spending: { reserve: () => Promise.resolve({ held: { [Symbol.dispose]: () => {} } }), add: () => {} },
+      model: {
+        ...openModel(model.url, { kind: "api-key", value: KEY }),
+        spending: { reserve: () => Promise.resolve({ held: { [Symbol.dispose]: () => {} } }), add: () => {} },
+        onRetry: () => {},
+        onReach: () => {},
+      },
+      git: { ...NO_GIT_CREDENTIALS, repositories: [uri] },
+      proxy: { maxEgressBytes: GIB },
       logger,
       onDecision: () => {},
-      onRetry: () => {},
-      onReach: () => {},
       egress: egressRules(spec, { mode: "none", allowed: [], allowedPrivate: [] }),
-      repositories: [uri],
-      pushRefs: [],
-      gitCredentials: NO_GIT_CREDENTIALS.credentials,
-      maxEgressBytes: GIB,
     };
     const broker = new Broker(options);
     const gitPrefixes = [`${new URL(uri).origin}/`];

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
-import { type Credential, fixedCredential } from "../../host/broker/credential.ts";
-import { DEFAULT_MAX_OUTPUT_TOKENS } from "../../host/broker/model-policy.ts";
+import { type Credential, fixedCredential } from "../../host/broker/model/credential.ts";
+import { DEFAULT_MAX_OUTPUT_TOKENS } from "../../host/broker/model/model-policy.ts";
 import type { ModelAccess } from "../../host/session/session-run.ts";
 import { BudgetSchema } from "../../proto/index.ts";
 

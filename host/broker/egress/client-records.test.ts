@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test, vi } from "vitest";
-import { extended, fragmented, helloOf } from "../../test/support/client-hello.ts";
+import { extended, fragmented, helloOf } from "../../../test/support/client-hello.ts";
 import { beginsTls, ClientRecords, UNCLEAR } from "./client-records.ts";
-import { GatheredBytes } from "./gathered-bytes.ts";
+import { GatheredBytes } from "../gathered-bytes.ts";
 
 const PADDING = 21;
 

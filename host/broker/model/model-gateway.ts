@@ -1,22 +1,22 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { finished } from "node:stream/promises";
 import type { Logger } from "pino";
-import type { MeteredUsage } from "../../proto/index.ts";
+import type { MeteredUsage } from "../../../proto/index.ts";
 import type { Credential, CredentialSource } from "./credential.ts";
 import { decoded } from "./decoded.ts";
-import { authorityOf } from "./egress-rules.ts";
-import { exchange, goneSignal, guard, statusOf } from "./http-exchange.ts";
-import { isReasonable } from "./json-size.ts";
+import { authorityOf } from "../egress-rules.ts";
+import { exchange, goneSignal, guard, statusOf } from "../http-exchange.ts";
+import { isReasonable } from "../json.ts";
 import { callModel, type CallObserver, isOverloaded, notReached, type Retry } from "./model-call.ts";
 import { headersToClaude, headersToModel } from "./model-headers.ts";
 import { sortBetas } from "./model-betas.ts";
 import { checkModelRequest, type Members, type ModelPolicy } from "./model-policy.ts";
-import type { EgressDecision } from "./proxy-gateway.ts";
+import type { EgressDecision } from "../egress-decision.ts";
 import { RequestBodies } from "./request-bodies.ts";
 import { Silence, SILENCE_LIMITS, type SilenceLimits } from "./silence.ts";
 import { UsageReader, worstUsage } from "./usage-reader.ts";
-import type { Agents, WayOut } from "./way-out.ts";
-import { cutChars } from "../../proto/index.ts";
+import type { Agents, WayOut } from "../way-out.ts";
+import { cutChars } from "../../../proto/index.ts";
 
 /** What the session uses, and whether it may use more. `add` does not throw. */
 export interface ModelSpending {
@@ -45,7 +45,7 @@ export interface ModelGatewayOptions {
   spending: ModelSpending;
   wayOut: WayOut;
   /** Bound and keep the connections to the endpoint. */
-  modelAgents: Agents;
+  agents: Agents;
   logger: Logger;
   /** Told of every request that is refused for what it asks for, and of what is left out. */
   onDecision: (decision: EgressDecision) => void;
@@ -279,14 +279,7 @@ class ModelGateway {
       onRetry: () => void;
     },
   ): Promise<IncomingMessage> {
-    const {
-      wayOut,
-      modelAgents: agents,
-      fallbackModel,
-      onReach,
-      retryDelaysMs,
-      silence = SILENCE_LIMITS,
-    } = this.#options;
+    const { wayOut, agents, fallbackModel, onReach, retryDelaysMs, silence = SILENCE_LIMITS } = this.#options;
     const silenceMs = body["stream"] === true ? silence.streamedMs : silence.wholeMs;
     const onRetry = (retry: Retry) => {
       onSilenceEnd();

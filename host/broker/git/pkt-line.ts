@@ -1,4 +1,4 @@
-import { GatheredBytes } from "./gathered-bytes.ts";
+import { GatheredBytes } from "../gathered-bytes.ts";
 
 /** Longest packet, its four digits of length included: https://git-scm.com/docs/protocol-common */
 const MAX_PACKET_BYTES = 65_520;

@@ -1,9 +1,9 @@
 import { connect, isIP, type Socket } from "node:net";
 import { type Duplex, Transform } from "node:stream";
 import { beginsTls, ClientRecords, UNCLEAR } from "./client-records.ts";
-import { GatheredBytes } from "./gathered-bytes.ts";
+import { GatheredBytes } from "../gathered-bytes.ts";
 import type { ClientHello } from "./server-name.ts";
-import { cutChars } from "../../proto/index.ts";
+import { cutChars } from "../../../proto/index.ts";
 
 /** How long a destination may take to accept a connection. */
 const CONNECT_TIMEOUT_MS = 15_000;

@@ -1,4 +1,4 @@
-import { cutChars, type MeteredUsage } from "../../proto/index.ts";
+import { cutChars, type MeteredUsage } from "../../../proto/index.ts";
 import { meter, type TokenCounts } from "./model-prices.ts";
 
 const NEWLINE = 10;

@@ -1,4 +1,4 @@
-import { AppError } from "../../proto/index.ts";
+import { AppError } from "../../../proto/index.ts";
 
 /** The user's credential for the model. It never leaves the host but to the model's endpoint. */
 export type Credential =

@@ -12,10 +12,10 @@ import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { makeCertificate } from "../../test/support/certificate.ts";
-import { type GitServer, startGitServer } from "../../test/support/git-server.ts";
+import { makeCertificate } from "../../../test/support/certificate.ts";
+import { type GitServer, startGitServer } from "../../../test/support/git-server.ts";
 import type { GitCredential, GitCredentialSource } from "./git-credential.ts";
-import { WayOut } from "./way-out.ts";
+import { WayOut } from "../way-out.ts";
 import { createGitGateway } from "./git-gateway.ts";
 import { FLUSH, packet } from "./pkt-line.ts";
 
@@ -73,7 +73,7 @@ async function startGateway(
   const decisions: string[] = [];
   const helper: string[] = [];
   const note = (what: string) => (url: URL) => Promise.resolve(void helper.push(`${what} ${url.pathname}`));
-  const gitCredentials: GitCredentialSource = {
+  const credentials: GitCredentialSource = {
     fill(url): Promise<GitCredential | undefined> {
       helper.push(`fill ${url.pathname}`);
       return Promise.resolve(password === "" ? undefined : { username: "user", password });
@@ -83,7 +83,7 @@ async function startGateway(
   };
   const { httpsProxy } = options;
   const wayOut = new WayOut({ httpsProxy });
-  const gitAgents = {
+  const agents = {
     http: new Agent({ keepAlive: true }),
     https:
       httpsProxy === undefined
@@ -93,7 +93,7 @@ async function startGateway(
   };
   const gateway = createGitGateway({
     wayOut,
-    gitAgents,
+    agents,
     egress: {
       allowed: new Set(options.allowed),
       allowedPrivate: new Set(options.beside && [options.beside.authority]),
@@ -102,7 +102,7 @@ async function startGateway(
     resolve: () => (httpsProxy === undefined ? Promise.resolve(["127.0.0.1"]) : Promise.reject(new Error("ENOTFOUND"))),
     repositories,
     pushRefs,
-    gitCredentials,
+    credentials,
     logger: pino({ level: "silent" }),
     onDecision: ({ destination, allowed, reason }) =>
       decisions.push(allowed ? `+${destination}` : `-${destination} (${reason})`),
@@ -110,7 +110,7 @@ async function startGateway(
   gateway.listen(0, "127.0.0.1");
   await once(gateway, "listening");
   cleanups.push(() => {
-    gitAgents.http.destroy();
+    agents.http.destroy();
     gateway.closeAllConnections();
     return new Promise((resolve) => gateway.close(resolve));
   });

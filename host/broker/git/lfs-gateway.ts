@@ -1,8 +1,8 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { isIPv6, type LookupFunction } from "node:net";
 import type { Readable } from "node:stream";
-import { authorityOf, type EgressRules, findDestination, type Resolve } from "./egress-rules.ts";
-import { GatheredBytes } from "./gathered-bytes.ts";
+import { authorityOf, type EgressRules, findDestination, type Resolve } from "../egress-rules.ts";
+import { GatheredBytes } from "../gathered-bytes.ts";
 import { LfsObjects } from "./git-lfs.ts";
 import { authorization, type GitRepositories, type GitRepository } from "./git-repositories.ts";
 import {
@@ -17,8 +17,8 @@ import {
   Refusal,
   userAgent,
 } from "./git-upstream.ts";
-import { isReasonable } from "./json-size.ts";
-import type { EgressDecision } from "./proxy-gateway.ts";
+import { isReasonable } from "../json.ts";
+import type { EgressDecision } from "../egress-decision.ts";
 
 const MAX_BATCH_BYTES = 1024 * 1024;
 /** git-lfs asks for 100 objects at once. */

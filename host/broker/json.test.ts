@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isReasonable } from "./json-size.ts";
+import { isReasonable } from "./json.ts";
 
 const MIB = 1024 * 1024;
 

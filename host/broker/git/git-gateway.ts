@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { pipeline, type Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import type { Logger } from "pino";
-import { authorityOf } from "./egress-rules.ts";
+import { authorityOf } from "../egress-rules.ts";
 import type { GitCredentialSource } from "./git-credential.ts";
 import { type Push, PushReader, refusePush, rejection } from "./git-push.ts";
 import { authorization, GitRepositories, type GitRepository } from "./git-repositories.ts";
@@ -17,7 +17,7 @@ import {
   Refusal,
   userAgent,
 } from "./git-upstream.ts";
-import { exchange } from "./http-exchange.ts";
+import { exchange } from "../http-exchange.ts";
 import { LfsGateway, type LfsGatewayOptions } from "./lfs-gateway.ts";
 
 export interface GitGatewayOptions extends LfsGatewayOptions {
@@ -25,7 +25,7 @@ export interface GitGatewayOptions extends LfsGatewayOptions {
   repositories: readonly string[];
   /** Refs that may be pushed to; "*" at the end stands for anything. */
   pushRefs: readonly string[];
-  gitCredentials: GitCredentialSource;
+  credentials: GitCredentialSource;
   logger: Logger;
 }
 
@@ -53,7 +53,7 @@ class GitGateway {
 
   constructor(options: GitGatewayOptions) {
     this.#options = options;
-    this.#repositories = new GitRepositories(options.repositories, options.gitCredentials);
+    this.#repositories = new GitRepositories(options.repositories, options.credentials);
     this.#lfs = new LfsGateway(options, {
       repositories: this.#repositories,
       unlock: (repository) => this.#unlock(repository),

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { extended, helloOf } from "../../test/support/client-hello.ts";
+import { extended, helloOf } from "../../../test/support/client-hello.ts";
 import { readServerName } from "./server-name.ts";
 
 /** What is read in a hello, without the heads of record and message. */

@@ -7,19 +7,11 @@ import {
 } from "node:http";
 import { isIPv6, type Socket } from "node:net";
 import { type Duplex, pipeline } from "node:stream";
-import { type Destination, type EgressRules, findDestination, parseAuthority, type Resolve } from "./egress-rules.ts";
-import { bodyFraming, endToEndHeaders, endWith, exchange, guard, statusOf } from "./http-exchange.ts";
+import type { EgressDecision } from "../egress-decision.ts";
+import { type Destination, type EgressRules, findDestination, parseAuthority, type Resolve } from "../egress-rules.ts";
+import { bodyFraming, endToEndHeaders, endWith, exchange, guard, statusOf } from "../http-exchange.ts";
 import { openTunnel } from "./tunnel.ts";
-import { type Agents, openThroughProxy, type WayOut } from "./way-out.ts";
-
-/** What was decided of a destination. */
-export interface EgressDecision {
-  /** "host:port", or "(malformed)". */
-  destination: string;
-  allowed: boolean;
-  /** Why not. Empty if it is allowed. */
-  reason: string;
-}
+import { type Agents, openThroughProxy, type WayOut } from "../way-out.ts";
 
 export interface ProxyGatewayOptions {
   egress: EgressRules;

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { type MeteredUsage, MeteredUsageSchema } from "../../proto/index.ts";
+import { type MeteredUsage, MeteredUsageSchema } from "../../../proto/index.ts";
 
 interface Price {
   input: number;

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
-import { causeOf } from "./http-exchange.ts";
-import type { Agents, WayOut } from "./way-out.ts";
+import { causeOf } from "../http-exchange.ts";
+import type { Agents, WayOut } from "../way-out.ts";
 
 /** A request to the model's endpoint, ready to be sent, more than once if need be. */
 export interface ModelCall {

@@ -10,10 +10,10 @@ import {
   type TLSSocket,
 } from "node:tls";
 import { expect, onTestFinished, test } from "vitest";
-import { makeCertificate } from "../../test/support/certificate.ts";
-import { extended, fragmented, helloOf } from "../../test/support/client-hello.ts";
+import { makeCertificate } from "../../../test/support/certificate.ts";
+import { extended, fragmented, helloOf } from "../../../test/support/client-hello.ts";
 import { createProxyGateway, type ProxyGatewayOptions } from "./proxy-gateway.ts";
-import { WayOut } from "./way-out.ts";
+import { WayOut } from "../way-out.ts";
 
 function createProxy(options: Partial<ProxyGatewayOptions> & { allowedPrivate?: string[]; allowed?: string[] }) {
   const decisions: string[] = [];

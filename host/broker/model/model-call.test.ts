@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { callModel } from "./model-call.ts";
-import { WayOut } from "./way-out.ts";
+import { WayOut } from "../way-out.ts";
 
 test("an abort in the moment in which the answer ends is no error that nobody catches", async () => {
   const server = createServer((request, response) => {

@@ -1,8 +1,8 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { LookupFunction } from "node:net";
 import { pipeline, type Readable } from "node:stream";
-import { causeOf, endWith, statusOf } from "./http-exchange.ts";
-import type { Agents, WayOut } from "./way-out.ts";
+import { causeOf, endWith, statusOf } from "../http-exchange.ts";
+import type { Agents, WayOut } from "../way-out.ts";
 
 /** Redirects of one request that are followed. */
 export const MAX_REDIRECTS = 3;
@@ -56,19 +56,19 @@ export interface GitQuestion {
 export interface GitWay {
   wayOut: WayOut;
   /** The session's own: what one session does to a connection must not meet another's request. */
-  gitAgents: GitAgents;
+  agents: GitAgents;
 }
 
 /** Asks a git server. Rejects with a Refusal that says why if it is not reached. */
 export function askGitServer(
-  { wayOut, gitAgents }: GitWay,
+  { wayOut, agents }: GitWay,
   target: URL,
   { method = "GET", headers, head, body, push = false, request, response, lookup }: GitQuestion,
 ): Promise<IncomingMessage> {
   return new Promise<IncomingMessage>((resolve, reject) => {
     if (response.destroyed) return reject(new Refusal(499, "nobody waits for this"));
-    const silenceMs = (gitAgents.silenceMs ?? SILENCE_MS) * (push ? PUSH_PATIENCE : 1);
-    const upstream = wayOut.request(target, { method, headers, lookup, timeout: silenceMs }, gitAgents);
+    const silenceMs = (agents.silenceMs ?? SILENCE_MS) * (push ? PUSH_PATIENCE : 1);
+    const upstream = wayOut.request(target, { method, headers, lookup, timeout: silenceMs }, agents);
     upstream.on("timeout", () => {
       // The container has not sent all of it: it is not the server that is silent.
       if (body !== undefined && !body.readableEnded && !upstream.writableNeedDrain) return;

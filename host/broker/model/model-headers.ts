@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { type Credential, credentialHeaders } from "./credential.ts";
-import { endToEndHeaders } from "./http-exchange.ts";
+import { endToEndHeaders } from "../http-exchange.ts";
 
 /** Passed on as they are. The rest is left out or made anew. */
 const REQUEST_HEADERS = ["accept", "anthropic-version", "user-agent", "x-app", "x-claude-code-session-id"];

@@ -2,6 +2,8 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { AppError } from "./app-error.ts";
 import { type SessionEvent, SessionEventSchema } from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
+import { checkSequence, type LogReader, type ReadOptions } from "./log-reader.ts";
+import { Notifier } from "./notifier.ts";
 
 /** What happened, not yet numbered: the `event` oneof of a SessionEvent. */
 export type EventBody = Exclude<SessionEvent["event"], { case: undefined }>;
@@ -41,7 +43,7 @@ const MAX_BATCH_BYTES = 512 * 1024;
  * each other. Nothing that is not acknowledged is dropped: a writer that fills the log is to wait
  * for `roomy` before it produces more.
  */
-export class EventLog {
+export class EventLog implements LogReader {
   readonly #entries: { event: SessionEvent; size: number }[] = [];
   readonly #maxBytes: number;
   readonly #keptBytes: number;
@@ -53,7 +55,7 @@ export class EventLog {
   #unacknowledgedBytes = 0;
   #lastMs = 0;
   #ended = false;
-  #waiters: (() => void)[] = [];
+  readonly #changed = new Notifier();
 
   constructor(options: EventLogOptions = {}) {
     this.#maxBytes = options.maxUnacknowledgedBytes ?? 64 * 1024 * 1024;
@@ -87,7 +89,7 @@ export class EventLog {
     this.#bytes += size;
     this.#unacknowledgedBytes += size;
     this.#ended = event.case === "sessionFinished";
-    this.#wake();
+    this.#changed.notify();
     return entry;
   }
 
@@ -103,31 +105,22 @@ export class EventLog {
     }
     this.#entries.splice(0, count);
     this.#first += count;
-    this.#wake();
+    this.#changed.notify();
   }
 
   /** Resolves when there is room for more. Rejects with the signal's reason. */
   async roomy(signal: AbortSignal): Promise<void> {
-    while (this.#unacknowledgedBytes > this.#maxBytes) await this.#changed(signal);
+    while (this.#unacknowledgedBytes > this.#maxBytes) {
+      if (!(await this.#changed.next({ signal }))) signal.throwIfAborted();
+    }
   }
 
   /**
-   * Yields the events after `afterSequence` in batches that fit one message, for ever or until the
-   * log has ended; an empty batch when there was nothing for `idleMs`. Ends silently when the signal
-   * is aborted. Throws EVENTS_DROPPED if the next event has been acknowledged and forgotten.
+   * Reads the log. Throws EVENTS_DROPPED, too, if the next event has been acknowledged and forgotten.
    */
-  async *read(options: {
-    afterSequence: number;
-    signal: AbortSignal;
-    idleMs?: number;
-  }): AsyncGenerator<SessionEvent[]> {
-    const { signal, idleMs } = options;
-    let after = options.afterSequence;
-    if (after < 0 || after > this.lastSequence) {
-      throw new AppError("SEQUENCE_UNKNOWN", `There is no event ${after}; the newest is ${this.lastSequence}.`, {
-        metadata: { after_sequence: String(after), last_sequence: String(this.lastSequence) },
-      });
-    }
+  async *read({ afterSequence, signal }: ReadOptions): AsyncGenerator<SessionEvent[], undefined> {
+    let after = afterSequence;
+    checkSequence(after, this.lastSequence);
     while (!signal.aborted) {
       if (after < this.#first - 1) {
         throw new AppError("EVENTS_DROPPED", `Events ${after + 1} to ${this.#first - 1} are not kept any more.`, {
@@ -141,8 +134,8 @@ export class EventLog {
         yield batch;
       } else if (this.#ended) {
         return;
-      } else if (!(await this.#changedOrIdle(signal, idleMs))) {
-        yield [];
+      } else {
+        await this.#changed.next({ signal });
       }
     }
   }
@@ -156,34 +149,5 @@ export class EventLog {
       events.push(event);
     }
     return events;
-  }
-
-  #wake(): void {
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const wake of waiters) wake();
-  }
-
-  async #changed(signal: AbortSignal): Promise<void> {
-    await this.#changedOrIdle(signal, undefined);
-    signal.throwIfAborted();
-  }
-
-  /** Resolves true on a change or an abort, false when `idleMs` have passed without. */
-  #changedOrIdle(signal: AbortSignal, idleMs: number | undefined): Promise<boolean> {
-    return new Promise((resolve) => {
-      const settle = (changed: boolean) => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", wake);
-        const index = this.#waiters.indexOf(wake);
-        if (index >= 0) this.#waiters.splice(index, 1);
-        resolve(changed);
-      };
-      const wake = () => settle(true);
-      const timer = idleMs === undefined ? undefined : setTimeout(() => settle(false), idleMs);
-      if (signal.aborted) return wake();
-      signal.addEventListener("abort", wake, { once: true });
-      this.#waiters.push(wake);
-    });
   }
 }

@@ -68,9 +68,11 @@ async function followOne(
   const waiting = new Set(known?.pendingRequests.map(({ sequence }) => sequence));
   const isShown = ({ sequence, event }: SessionEvent) =>
     sequence > (known?.lastSequence ?? 0) || waiting.has(sequence) || event.case === "sessionFinished";
-  for await (const event of sessions.watch(id, { afterSequence: 0, signal })) {
-    const line = progress.add(event) ?? "";
-    if (isShown(event)) show(progress, event, line);
+  for await (const batch of sessions.watch(id, { afterSequence: 0, signal })) {
+    for (const event of batch) {
+      const line = progress.add(event) ?? "";
+      if (isShown(event)) show(progress, event, line);
+    }
   }
 }
 

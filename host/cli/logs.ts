@@ -1,4 +1,5 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
+import type { SessionEvent } from "../../proto/index.ts";
 import { SessionProgress } from "../present/session-progress.ts";
 import { painterFor } from "../present/terminal.ts";
 import type { Sessions } from "../session/sessions.ts";
@@ -26,17 +27,14 @@ export async function logsCommand(
   }
   const paint = painterFor(io.stdout, io.env);
   const progress = new SessionProgress(sessionId);
-  const done = new AbortController();
-  try {
-    const signal = AbortSignal.any([io.signal, done.signal]);
-    for await (const event of sessions.watch(sessionId, { afterSequence: 0, signal })) {
-      const line = progress.add(event);
-      const time = event.occurTime === undefined ? "" : timestampDate(event.occurTime).toISOString();
-      if (line !== undefined && line !== "") io.stdout.write(`${paint("dim", time)}  ${line}\n`);
-      if (event.sequence >= until) break;
-    }
-  } finally {
-    done.abort();
+  const print = (event: SessionEvent) => {
+    const line = progress.add(event);
+    const time = event.occurTime === undefined ? "" : timestampDate(event.occurTime).toISOString();
+    if (line !== undefined && line !== "") io.stdout.write(`${paint("dim", time)}  ${line}\n`);
+  };
+  for await (const batch of sessions.watch(sessionId, { afterSequence: 0, signal: io.signal })) {
+    for (const event of batch) if (event.sequence <= until) print(event);
+    if (batch.at(-1)!.sequence >= until) break;
   }
   return io.signal.aborted ? EXIT.canceled : EXIT.done;
 }

@@ -67,5 +67,5 @@ async function ended(sessions: Sessions, sessionId: string, { stderr, signal }: 
   if (isFinal(state)) return;
   using _waiting = watchWaiting(sessions, sessionId, (line) => stderr.write(`${sessionId}: ${line}\n`));
   // The last event ends the loop.
-  for await (const _event of sessions.watch(sessionId, { afterSequence: lastSequence, signal }));
+  for await (const _batch of sessions.watch(sessionId, { afterSequence: lastSequence, signal }));
 }

@@ -38,20 +38,16 @@ export async function printEvents(
   options: { afterSequence: number; signal: AbortSignal; until?: number },
   io: CommandIo,
 ): Promise<Session_State | undefined> {
-  const done = new AbortController();
-  const { afterSequence, until = Infinity } = options;
+  const { afterSequence, until = Infinity, signal } = options;
   if (afterSequence >= until) return undefined;
-  try {
-    const signal = AbortSignal.any([options.signal, done.signal]);
-    for await (const event of sessions.watch(sessionId, { afterSequence, signal })) {
+  for await (const batch of sessions.watch(sessionId, { afterSequence, signal })) {
+    for (const event of batch) {
       io.stdout.write(`${eventLine(sessionId, event)}\n`);
       if (event.event.case === "sessionFinished") return event.event.value.state;
       if (event.sequence >= until) return undefined;
     }
-    return undefined;
-  } finally {
-    done.abort();
   }
+  return undefined;
 }
 
 function eventLine(sessionId: string, event: SessionEvent): string {

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { AppError, type Session, type SessionEvent } from "../../proto/index.ts";
+import { AppError, type ReadOptions, type Session, type SessionEvent } from "../../proto/index.ts";
 import type { CreateSessionRequest, ListSessionsPage, ListSessionsRequest, Sessions } from "../session/sessions.ts";
 import type { ControlClient } from "./control-client.ts";
 import { hostError } from "./control-error.ts";
@@ -53,10 +53,7 @@ export class RemoteSessions implements Sessions {
     return this.#call(() => this.#client.listSessions(request));
   }
 
-  async *watch(
-    sessionId: string,
-    options: { afterSequence: number; signal: AbortSignal },
-  ): AsyncGenerator<SessionEvent, undefined> {
+  async *watch(sessionId: string, options: ReadOptions): AsyncGenerator<SessionEvent[], undefined> {
     const { signal } = options;
     let { afterSequence } = options;
     for (let attempt = 0; !signal.aborted;) {
@@ -68,12 +65,11 @@ export class RemoteSessions implements Sessions {
         const callSignal = AbortSignal.any([signal, over.signal]);
         for await (const { response } of this.#client.watchEvents(request, { signal: callSignal })) {
           attempt = 0;
+          if (signal.aborted) return;
           if (response.case !== "events") continue;
-          for (const event of response.value.events) {
-            if (signal.aborted) return;
-            afterSequence = event.sequence;
-            yield event;
-          }
+          const { events } = response.value;
+          afterSequence = events.at(-1)?.sequence ?? afterSequence;
+          yield events;
         }
         return;
       } catch (error) {

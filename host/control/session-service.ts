@@ -4,7 +4,10 @@ import {
   type Answer,
   AnswerSchema,
   AppError,
+  checkSequence,
   ContainerSpecSchema,
+  eventFeed,
+  type FeedItem,
   PermissionDecisionSchema,
   type Session,
   SessionSpecSchema,
@@ -13,7 +16,6 @@ import type { SessionService } from "../../proto/control.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { attach } from "./attach.ts";
 import { cutSession } from "./cut-session.ts";
-import { SessionFeed } from "./session-feed.ts";
 
 /** Most bytes in one message, as the proto says. */
 const CHUNK_BYTES = 256 * 1024;
@@ -57,10 +59,7 @@ export function sessionService(options: SessionServiceOptions): ServiceImpl<type
     },
     attach: (requests, context) => attach(options, requests, context),
     async *watchEvents({ sessionId, afterSequence }, context) {
-      const { session, feed } = await openFeed(options, { sessionId, afterSequence }, context);
-      yield { response: { case: "session", value: session } };
-      for await (const response of feed.read()) if (response.case !== "requestRefused") yield { response };
-      options.closing.throwIfAborted();
+      for await (const response of streamEvents(options, { sessionId, afterSequence }, { context })) yield { response };
     },
     async sendMessage({ sessionId, message }) {
       await sessions.sendMessage(sessionId, { text: message?.text ?? "", messageId: message?.messageId ?? "" });
@@ -101,23 +100,19 @@ export function toAnswer({ requestId, answers }: Answer): { requestId: string; a
   return { requestId, answers: answers.map(({ values }) => values) };
 }
 
-/** Opens one reader's stream: the session as it is now, and what follows. Throws NOT_FOUND, OUT_OF_RANGE. */
-export async function openFeed(
+/**
+ * Streams a session as it is now, what follows, and what else is to be told. Throws NOT_FOUND, OUT_OF_RANGE, and with what the
+ * host ends.
+ */
+export async function* streamEvents<Other = never>(
   { sessions, heartbeatMs, closing }: SessionServiceOptions,
   { sessionId, afterSequence }: { sessionId: string; afterSequence: number },
-  context: HandlerContext,
-): Promise<{ session: Session; feed: SessionFeed }> {
+  { context, others }: { context: HandlerContext; others?: AsyncGenerator<Other> },
+): AsyncGenerator<{ case: "session"; value: Session } | FeedItem | Other> {
   const session = await sessions.get(sessionId);
-  const { lastSequence } = session;
-  if (afterSequence < 0 || afterSequence > lastSequence) {
-    throw new AppError("SEQUENCE_UNKNOWN", `There is no event ${afterSequence}; the newest is ${lastSequence}.`, {
-      metadata: { after_sequence: String(afterSequence), last_sequence: String(lastSequence) },
-    });
-  }
-  const feed = new SessionFeed({
-    open: (signal) => sessions.watch(sessionId, { afterSequence, signal }),
-    heartbeatMs,
-    signal: AbortSignal.any([context.signal, closing]),
-  });
-  return { session: cutSession(session), feed };
+  checkSequence(afterSequence, session.lastSequence);
+  yield { case: "session", value: cutSession(session) };
+  const signal = AbortSignal.any([context.signal, closing]);
+  yield* eventFeed(sessions.watch(sessionId, { afterSequence, signal }), { heartbeatMs, others });
+  closing.throwIfAborted();
 }

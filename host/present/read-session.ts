@@ -25,15 +25,10 @@ export async function readAnswer(sessions: Sessions, sessionId: string): Promise
 /** Reads the events that there are so far. */
 export async function readProgress(sessions: Sessions, { id, lastSequence }: Session): Promise<SessionProgress> {
   const progress = new SessionProgress(id);
-  const done = new AbortController();
-  try {
-    if (lastSequence === 0) return progress;
-    for await (const event of sessions.watch(id, { afterSequence: 0, signal: done.signal })) {
-      progress.add(event);
-      if (event.sequence >= lastSequence) break;
-    }
-    return progress;
-  } finally {
-    done.abort();
+  if (lastSequence === 0) return progress;
+  for await (const batch of sessions.watch(id, { afterSequence: 0, signal: new AbortController().signal })) {
+    for (const event of batch) progress.add(event);
+    if (batch.at(-1)!.sequence >= lastSequence) break;
   }
+  return progress;
 }

@@ -22,10 +22,8 @@ export async function awaitSession(sessions: Sessions, sessionId: string, option
   let begun = messageId === undefined;
   const settled = () => isFinal(state) || state === Session_State.WAITING || (state === Session_State.IDLE && begun);
   if (settled()) return;
-  const done = new AbortController();
-  try {
-    const watchSignal = AbortSignal.any([signal, done.signal]);
-    for await (const event of sessions.watch(sessionId, { afterSequence, signal: watchSignal })) {
+  for await (const batch of sessions.watch(sessionId, { afterSequence, signal })) {
+    for (const event of batch) {
       onEvent(event);
       const body = event.event;
       if (body.case === "turnStarted" && body.value.messageId === messageId) {
@@ -36,8 +34,6 @@ export async function awaitSession(sessions: Sessions, sessionId: string, option
       if (body.case === "stateChanged" || body.case === "sessionFinished") state = body.value.state;
       if (settled()) return;
     }
-  } finally {
-    done.abort();
   }
 }
 
@@ -56,10 +52,9 @@ export async function awaitDecided(
   const pending = new PendingDecisions();
   let decided = false;
   let state: Session_State = Session_State.WAITING;
-  const done = new AbortController();
-  try {
-    const watchSignal = AbortSignal.any([signal, done.signal, AbortSignal.timeout(DECIDED_MS)]);
-    for await (const event of sessions.watch(sessionId, { afterSequence: 0, signal: watchSignal })) {
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(DECIDED_MS)]);
+  for await (const batch of sessions.watch(sessionId, { afterSequence: 0, signal: patience })) {
+    for (const event of batch) {
       pending.add(event);
       const body = event.event;
       if (body.case === "permissionDecided" || body.case === "questionAnswered") {
@@ -68,7 +63,5 @@ export async function awaitDecided(
       if (body.case === "stateChanged" || body.case === "sessionFinished") state = body.value.state;
       if (decided && (state !== Session_State.WAITING || pending.list().length > 0)) return;
     }
-  } finally {
-    done.abort();
   }
 }

@@ -3,10 +3,13 @@ import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import {
   type AttachRequest,
   AttachRequestSchema,
+  checkSequence,
   type EventBody,
   isFinal,
+  type LogReader,
   type Phase,
   PhaseChangedSchema,
+  type ReadOptions,
   type SessionEvent,
   type Session_State,
   StateChangedSchema,
@@ -32,8 +35,16 @@ function isAgents(event: SessionEvent["event"]): event is EventBody {
   return event.case !== "stateChanged" || !isFinal(event.value.state);
 }
 
-/** Writes one session's events to the store: the host's own and those of the agent. */
-export class SessionLog {
+/** How many events a reader gets at a time. */
+const BATCH_LENGTH = 256;
+
+export interface StoredReadOptions extends ReadOptions {
+  /** Default: never. */
+  abandoned?: AbortSignal | undefined;
+}
+
+/** One session's log in the store: of the host's own events and those of the agent. */
+export class SessionLog implements LogReader {
   readonly #store: SessionStore;
   readonly sessionId: string;
   /** Time of the newest event. */
@@ -119,6 +130,27 @@ export class SessionLog {
   /** What the agent is not known to have, oldest first. */
   keptRequests(): AttachRequest[] {
     return this.#store.getRequests(this.sessionId).map(({ data }) => fromBinary(AttachRequestSchema, data));
+  }
+
+  /**
+   * Reads the log. Once `abandoned` is aborted nobody writes it any more: then it ends after what there is, as it does where
+   * the session is removed meanwhile.
+   */
+  async *read({ afterSequence, signal, abandoned }: StoredReadOptions): AsyncGenerator<SessionEvent[], undefined> {
+    checkSequence(afterSequence, this.#store.getSession(this.sessionId)?.lastSequence ?? 0);
+    const over = abandoned === undefined ? signal : AbortSignal.any([signal, abandoned]);
+    let after = afterSequence;
+    while (!signal.aborted) {
+      const batch = this.#store.read(this.sessionId, { afterSequence: after, limit: BATCH_LENGTH });
+      const last = batch.at(-1);
+      if (last === undefined) {
+        if (!(await this.#store.changed(this.sessionId, { afterSequence: after, signal: over }))) return;
+        continue;
+      }
+      yield batch;
+      if (last.event.case === "sessionFinished") return;
+      after = last.sequence;
+    }
   }
 
   /** Every event so far, oldest first, a page at a time. */

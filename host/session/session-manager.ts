@@ -18,6 +18,7 @@ import {
   Phase,
   PhaseChangedSchema,
   QuestionAnswerSchema,
+  type ReadOptions,
   type Session,
   Session_State,
   type SessionEvent,
@@ -62,8 +63,6 @@ export interface SessionManagerOptions {
 
 /** In the order of their creation, also within a millisecond: a list shows the newest first. */
 const ulid = monotonicFactory();
-/** How many events a reader gets from the store at a time. */
-const PAGE = 200;
 
 /** Runs sessions in this process. Owns their containers: disposing of it ends them all, `detach` leaves them. */
 export class SessionManager implements Sessions, AsyncDisposable {
@@ -223,47 +222,22 @@ export class SessionManager implements Sessions, AsyncDisposable {
     await this.#options.store.deleteSession(sessionId);
   }
 
-  async *watch(
-    sessionId: string,
-    options: { afterSequence: number; signal: AbortSignal },
-  ): AsyncGenerator<SessionEvent, undefined> {
+  async *watch(sessionId: string, options: ReadOptions): AsyncGenerator<SessionEvent[], undefined> {
     const { store } = this.#options;
     await this.get(sessionId);
     // Without a run there is only what is stored.
-    const failed = this.#runs.get(sessionId)?.failed ?? AbortSignal.abort();
-    // One plain signal for all that ends the watch: a race with a promise that stays keeps every loser for ever.
-    const over = new AbortController();
-    const end = () => over.abort();
-    const ends = [options.signal, failed];
-    for (const signal of ends) {
-      if (signal.aborted) end();
-      else signal.addEventListener("abort", end, { once: true });
-    }
-    try {
-      let { afterSequence } = options;
-      while (!options.signal.aborted) {
-        const page = store.read(sessionId, { afterSequence, limit: PAGE });
-        for (const event of page) {
-          yield event;
-          if (event.event.case === "sessionFinished") return;
-          afterSequence = event.sequence;
-        }
-        if (page.length > 0 || (await store.changed(sessionId, { afterSequence, signal: over.signal }))) continue;
-        if (options.signal.aborted) return;
-        if (store.read(sessionId, { afterSequence, limit: 1 }).length > 0) continue;
-        const session = store.getSession(sessionId);
-        // Whoever asks has seen the last event.
-        if (session !== undefined && isFinal(session.state)) return;
-        if (failed.reason instanceof AppError) throw failed.reason;
-        if (session === undefined) throw notFound(sessionId);
-        throw new AppError("SESSION_NOT_LIVE", `Nobody runs session ${sessionId} any more; its log ends here.`, {
-          kind: "ABORTED",
-          help: "The host that ran it was killed. Start a new session.",
-        });
-      }
-    } finally {
-      for (const signal of ends) signal.removeEventListener("abort", end);
-    }
+    const abandoned = this.#runs.get(sessionId)?.failed ?? AbortSignal.abort();
+    yield* new SessionLog(store, sessionId).read({ ...options, abandoned });
+    if (options.signal.aborted) return;
+    const session = store.getSession(sessionId);
+    // Whoever asks has seen the last event.
+    if (session !== undefined && isFinal(session.state)) return;
+    if (abandoned.reason instanceof AppError) throw abandoned.reason;
+    if (session === undefined) throw notFound(sessionId);
+    throw new AppError("SESSION_NOT_LIVE", `Nobody runs session ${sessionId} any more; its log ends here.`, {
+      kind: "ABORTED",
+      help: "The host that ran it was killed. Start a new session.",
+    });
   }
 
   async stop(sessionId: string, options: { reason: string }): Promise<void> {

@@ -1,4 +1,11 @@
-import type { ContainerSpec, Session, Session_State, SessionEvent, SessionSpec } from "../../proto/index.ts";
+import type {
+  ContainerSpec,
+  ReadOptions,
+  Session,
+  Session_State,
+  SessionEvent,
+  SessionSpec,
+} from "../../proto/index.ts";
 
 /** What a session is created from. */
 export interface CreateSessionRequest {
@@ -40,8 +47,8 @@ export interface Sessions {
   get(sessionId: string): Promise<Session>;
   /** Newest first. Throws INVALID_ARGUMENT for a wrong token or size. */
   list(request: ListSessionsRequest): Promise<ListSessionsPage>;
-  /** Yields every event after `afterSequence` up to the last one; ends silently on abort. */
-  watch(sessionId: string, options: { afterSequence: number; signal: AbortSignal }): AsyncIterable<SessionEvent>;
+  /** Reads a session's log: see LogReader. Leaving the loop ends it. Throws NOT_FOUND, SEQUENCE_UNKNOWN. */
+  watch(sessionId: string, options: ReadOptions): AsyncGenerator<SessionEvent[], undefined>;
   /** Asks for the end of a session; the changes are still collected. The first reason is kept. */
   stop(sessionId: string, options: { reason: string }): Promise<void>;
   /** Ends the running turn. Throws SESSION_OVER, TURN_NOT_RUNNING. */

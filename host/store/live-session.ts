@@ -3,6 +3,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   changesSession,
   foldEvent,
+  Notifier,
   OutputTruncatedSchema,
   type Session,
   type SessionEvent,
@@ -48,7 +49,7 @@ export class LiveSession {
   /** The newest events, all of them up to the last. */
   #tail: { entry: SessionEvent; size: number }[] = [];
   #tailBytes = 0;
-  readonly #waiters = new Set<() => void>();
+  readonly #changed = new Notifier();
 
   constructor(known: Known) {
     this.#known = known;
@@ -118,7 +119,7 @@ export class LiveSession {
     this.#known = after;
     if (entries.length === 0) return;
     this.#keepTail(entries);
-    for (const wake of [...this.#waiters]) wake();
+    this.#changed.notify();
   }
 
   /** The events after a number, if they are all in memory. */
@@ -145,15 +146,6 @@ export class LiveSession {
   /** See SessionStore.changed. */
   changed({ afterSequence, signal }: { afterSequence: number; signal: AbortSignal }): Promise<boolean> {
     if (signal.aborted) return Promise.resolve(false);
-    if (this.#known.lastSequence > afterSequence) return Promise.resolve(true);
-    return new Promise((resolve) => {
-      const wake = () => {
-        this.#waiters.delete(wake);
-        signal.removeEventListener("abort", wake);
-        resolve(!signal.aborted);
-      };
-      this.#waiters.add(wake);
-      signal.addEventListener("abort", wake, { once: true });
-    });
+    return this.#known.lastSequence > afterSequence ? Promise.resolve(true) : this.#changed.next({ signal });
   }
 }

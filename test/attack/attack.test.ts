@@ -14,6 +14,7 @@ import { startSealedSession } from "../support/sealed-session.ts";
 import { MARK } from "./probes/gates.ts";
 import type { Findings } from "./probes/probe.ts";
 import type { Targets } from "./probes/targets.ts";
+import { eachEvent } from "../support/each-event.ts";
 
 const IMAGE = process.env["CLAUDECLUSTER_IMAGE"] ?? "claudecluster/agent:latest";
 /** What shows that the gates let through what they should. */
@@ -133,7 +134,9 @@ test("nothing that somebody tries in a sealed container works", async ({ task })
   // The agent has outlived it all, and the session goes on.
   await rig.sessions.stop(id, { reason: "The attack is over." });
   const refused: string[] = [];
-  for await (const { event } of rig.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(60_000) })) {
+  for await (const { event } of eachEvent(
+    rig.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(60_000) }),
+  )) {
     if (event.case === "egressDecided" && !event.value.allowed) refused.push(event.value.reason);
     if (event.case === "sessionFinished") break;
   }

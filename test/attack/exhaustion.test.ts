@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { ContainerSpecSchema, RepositorySpecSchema, SessionSpecSchema } from "../../proto/index.ts";
 import { containersOf } from "../support/docker.ts";
 import { startHostRig } from "../support/rig.ts";
+import { eachEvent } from "../support/each-event.ts";
 
 /** Every place that a session's user can write to. */
 const PLACES = "/tmp /home/claude /workspace /scan /dev/shm";
@@ -51,7 +52,9 @@ test("a session that takes all processes, memory, disk, inodes and descriptors g
     container: create(ContainerSpecSchema),
   });
   const outputs: string[] = [];
-  for await (const { event } of rig.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(160_000) })) {
+  for await (const { event } of eachEvent(
+    rig.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(160_000) }),
+  )) {
     if (event.case === "toolUseFinished") outputs.push(event.value.output);
   }
   expect(outputs).toHaveLength(BOMBS.length);

@@ -5,6 +5,7 @@ import { type SealedSession, startSealedSession } from "../support/sealed-sessio
 import { fillRepository, largePath } from "./large-repository.ts";
 import type { Part } from "./part.ts";
 import { SHORT_TASK } from "./sessions.ts";
+import { eachEvent } from "../support/each-event.ts";
 
 const FILES = 50_000;
 const CHANGES = 60;
@@ -28,7 +29,7 @@ export const live: Part = async ({ figures, say }) => {
   const over = new AbortController();
   const watching = (async () => {
     const watch = rig.sessions.watch(session.id, { afterSequence: 0, signal: over.signal });
-    for await (const { event } of watch) {
+    for await (const { event } of eachEvent(watch)) {
       if (event.case === "filePatched" && event.value.partIndex === event.value.partCount - 1) {
         arrived.set(event.value.change?.path ?? "", Date.now());
       }

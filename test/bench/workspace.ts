@@ -10,6 +10,7 @@ import { type HostRig, startHostRig } from "../support/rig.ts";
 import { fillRepository, type LargeRepository } from "./large-repository.ts";
 import { inTurn, type Part } from "./part.ts";
 import { SHORT_TASK } from "./sessions.ts";
+import { eachEvent } from "../support/each-event.ts";
 
 const REPOSITORIES: Record<string, LargeRepository & { memoryBytes: bigint }> = {
   "50,000 files": { files: 50_000, fileBytes: 4_000, memoryBytes: 2n ** 31n },
@@ -54,7 +55,9 @@ async function workspacePhase(rig: HostRig, uri: string, memoryBytes: bigint): P
     spec: create(SessionSpecSchema, { task: SHORT_TASK, repository: create(RepositorySpecSchema, { uri }) }),
     container: create(ContainerSpecSchema, { memoryBytes }),
   });
-  for await (const { event } of rig.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(600_000) })) {
+  for await (const { event } of eachEvent(
+    rig.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(600_000) }),
+  )) {
     if (event.case === "sessionFinished") break;
   }
   const { phaseTimings, state, result } = await rig.sessions.get(id);

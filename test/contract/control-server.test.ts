@@ -34,6 +34,7 @@ import {
 } from "../../proto/index.ts";
 import { MemorySessions } from "./memory-sessions.ts";
 import { saying } from "./sessions-contract.ts";
+import { eachEvent } from "../support/each-event.ts";
 
 const TOKEN = "a-token-of-the-tests";
 const SPEC = create(SessionSpecSchema, { task: "x" });
@@ -269,7 +270,9 @@ test("a host that ends and comes back is not noticed: calls are made again, watc
   const seen: number[] = [];
   const first = Promise.withResolvers<undefined>();
   const watching = (async () => {
-    for await (const { sequence } of remote.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(20_000) })) {
+    for await (const { sequence } of eachEvent(
+      remote.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(20_000) }),
+    )) {
       seen.push(sequence);
       first.resolve(undefined);
     }

@@ -31,6 +31,7 @@ import {
 } from "../../proto/index.ts";
 import { EmittingAgent } from "../load/emitting-agent.ts";
 import { startLoadHost } from "../load/load-host.ts";
+import { eachEvent } from "../support/each-event.ts";
 
 /** The largest lies are hundreds of megabytes, on a machine that may have other things to do. */
 const SESSION_MS = 90_000;
@@ -152,7 +153,7 @@ async function runBesideHonest(
   const signal = AbortSignal.timeout(SESSION_MS - 5_000);
   const watch = async (id: string) => {
     const events = [];
-    for await (const event of sessions.watch(id, { afterSequence: 0, signal })) events.push(event);
+    for await (const event of eachEvent(sessions.watch(id, { afterSequence: 0, signal }))) events.push(event);
     return events;
   };
   const ended = watch(liar);

@@ -22,12 +22,12 @@ class CountingManager extends SessionManager {
   readCount = 0;
   watcherCount = 0;
 
-  override async *watch(...given: Parameters<SessionManager["watch"]>): AsyncGenerator<SessionEvent, undefined> {
+  override async *watch(...given: Parameters<SessionManager["watch"]>): AsyncGenerator<SessionEvent[], undefined> {
     this.watcherCount += 1;
     try {
-      for await (const event of super.watch(...given)) {
-        this.readCount += 1;
-        yield event;
+      for await (const batch of super.watch(...given)) {
+        this.readCount += batch.length;
+        yield batch;
       }
     } finally {
       this.watcherCount -= 1;

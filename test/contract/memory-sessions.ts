@@ -7,6 +7,7 @@ import type {
   ListSessionsRequest,
   Sessions,
 } from "../../host/session/sessions.ts";
+import { SessionLog } from "../../host/session/session-log.ts";
 import { requireTurn } from "../../host/session/states.ts";
 import { SqliteStore } from "../../host/store/sqlite-store.ts";
 import {
@@ -22,6 +23,7 @@ import {
   PermissionDecidedSchema,
   QuestionAnsweredSchema,
   QuestionAnswerSchema,
+  type ReadOptions,
   type Session,
   type SessionEvent,
   SessionFinishedSchema,
@@ -98,22 +100,13 @@ export class MemorySessions implements Sessions, Disposable {
     return Object.assign(session, { waitingReason: this.waitingReasons.get(session.id) ?? "" });
   }
 
-  async *watch(
-    sessionId: string,
-    { afterSequence, signal }: { afterSequence: number; signal: AbortSignal },
-  ): AsyncGenerator<SessionEvent, undefined> {
+  async *watch(sessionId: string, options: ReadOptions): AsyncGenerator<SessionEvent[], undefined> {
     await this.get(sessionId);
     this.watcherCount += 1;
     try {
-      while (!signal.aborted) {
-        for (const event of this.#store.read(sessionId, { afterSequence, limit: 100 })) {
-          this.readCount += 1;
-          yield event;
-          afterSequence = event.sequence;
-        }
-        if (!(await this.#store.changed(sessionId, { afterSequence, signal }))) {
-          if (this.#store.read(sessionId, { afterSequence, limit: 1 }).length === 0) return;
-        }
+      for await (const batch of new SessionLog(this.#store, sessionId).read(options)) {
+        this.readCount += batch.length;
+        yield batch;
       }
     } finally {
       this.watcherCount -= 1;

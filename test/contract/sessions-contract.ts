@@ -13,6 +13,7 @@ import {
   SessionSpecSchema,
   StateChangedSchema,
 } from "../../proto/index.ts";
+import { eachEvent } from "../support/each-event.ts";
 
 /** What makes things happen in sessions, and has seen what was asked of them. */
 export interface SessionsDriver {
@@ -54,7 +55,7 @@ export function sessionsContract(start: () => Promise<SessionsHarness>): void {
   /** Reads to the end of the log. */
   const readAll = async (sessions: Sessions, id: string, afterSequence = 0) => {
     const events: SessionEvent[] = [];
-    for await (const event of sessions.watch(id, { afterSequence, signal: AbortSignal.timeout(20_000) })) {
+    for await (const event of eachEvent(sessions.watch(id, { afterSequence, signal: AbortSignal.timeout(20_000) }))) {
       events.push(event);
     }
     return events;
@@ -137,7 +138,9 @@ export function sessionsContract(start: () => Promise<SessionsHarness>): void {
     const seen = Promise.withResolvers<undefined>();
     const live = (async () => {
       const texts: string[] = [];
-      for await (const { event } of sessions.watch(id, { afterSequence: 1, signal: AbortSignal.timeout(20_000) })) {
+      for await (const { event } of eachEvent(
+        sessions.watch(id, { afterSequence: 1, signal: AbortSignal.timeout(20_000) }),
+      )) {
         if (event.case === "assistantText") texts.push(event.value.text);
         if (texts.length === 1) seen.resolve(undefined);
       }
@@ -162,13 +165,15 @@ export function sessionsContract(start: () => Promise<SessionsHarness>): void {
     await using harness = await start();
     const { sessions, driver } = harness;
     const { id } = await sessions.create(request("x"));
-    for await (const event of sessions.watch(id, { afterSequence: 0, signal: new AbortController().signal })) {
+    for await (const event of eachEvent(
+      sessions.watch(id, { afterSequence: 0, signal: new AbortController().signal }),
+    )) {
       expect(event.event.case).toBe("sessionStarted");
       break;
     }
     const abort = new AbortController();
     const waiting = (async () => {
-      for await (const event of sessions.watch(id, { afterSequence: 0, signal: abort.signal })) {
+      for await (const event of eachEvent(sessions.watch(id, { afterSequence: 0, signal: abort.signal }))) {
         if (event.event.case === "assistantText") throw new Error("nothing was said");
         abort.abort();
       }
@@ -183,9 +188,7 @@ export function sessionsContract(start: () => Promise<SessionsHarness>): void {
     const { id } = await sessions.create(request("x"));
     const patch = new Uint8Array(32 * 1024);
     const value = create(FilePatchedSchema, { patch, partCount: 1 });
-    const stalled = sessions
-      .watch(id, { afterSequence: 0, signal: AbortSignal.timeout(20_000) })
-      [Symbol.asyncIterator]();
+    const stalled = sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(20_000) });
     await stalled.next();
     const count = 1000;
     await driver.say(id, ...Array.from({ length: count }, () => ({ case: "filePatched" as const, value })));
@@ -194,7 +197,7 @@ export function sessionsContract(start: () => Promise<SessionsHarness>): void {
     expect(readByTheOther).toBeGreaterThan(count);
     // What fits into windows and the batches under way: far less than the 32 MB that there are.
     expect(driver.readCount - readByTheOther).toBeLessThan(400);
-    await stalled.return?.();
+    await stalled.return(undefined);
   });
 
   test("stops, interrupts, sends messages, and deletes", async () => {
@@ -256,10 +259,12 @@ export function sessionsContract(start: () => Promise<SessionsHarness>): void {
     const { pendingRequests } = await sessions.get(id);
     expect(pendingRequests.map(({ requestId }) => requestId)).toEqual(["p1", "q1"]);
     const { sequence } = pendingRequests[0]!;
-    for await (const event of sessions.watch(id, {
-      afterSequence: sequence - 1,
-      signal: AbortSignal.timeout(20_000),
-    })) {
+    for await (const event of eachEvent(
+      sessions.watch(id, {
+        afterSequence: sequence - 1,
+        signal: AbortSignal.timeout(20_000),
+      }),
+    )) {
       expect(event).toMatchObject({ sequence, event: { case: "permissionRequested" } });
       break;
     }

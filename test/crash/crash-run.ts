@@ -12,6 +12,7 @@ import { observeAgent, type Observer } from "./observer.ts";
 import { SeededRandom } from "./random.ts";
 import { type SecondEngine, newerPrograms, startSecondEngine } from "./second-engine.ts";
 import { readStoredLog } from "./stored-log.ts";
+import { eachEvent } from "../support/each-event.ts";
 
 const IMAGE = process.env["CLAUDECLUSTER_IMAGE"] ?? "claudecluster/agent:latest";
 const SESSION_MS = 300_000;
@@ -96,7 +97,9 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
     running.add(known);
     const events: SessionEvent[] = [];
     try {
-      for await (const event of sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(SESSION_MS) })) {
+      for await (const event of eachEvent(
+        sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(SESSION_MS) }),
+      )) {
         events.push(event);
         if (event.event.case === "connectionMade") known.started = true;
         if (event.event.case === "containerProgress" && event.event.value.containerId !== "") {

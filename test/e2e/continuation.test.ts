@@ -11,6 +11,7 @@ import { SMALL_REPOSITORY } from "../model/small-repository.ts";
 import { applyPatch } from "../support/apply-patch.ts";
 import { docker } from "../support/docker.ts";
 import { startHostRig } from "../support/rig.ts";
+import { eachEvent } from "../support/each-event.ts";
 
 async function startHost() {
   const rig = await startHostRig();
@@ -28,7 +29,9 @@ async function startHost() {
         container: create(ContainerSpecSchema),
       });
       const events: SessionEvent[] = [];
-      for await (const event of sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(90_000) })) {
+      for await (const event of eachEvent(
+        sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(90_000) }),
+      )) {
         events.push(event);
         await act?.(event, id);
       }

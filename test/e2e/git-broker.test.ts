@@ -10,6 +10,7 @@ import { git, SMALL_REPOSITORY } from "../model/small-repository.ts";
 import { makeCertificate } from "../support/certificate.ts";
 import { startGitServer } from "../support/git-server.ts";
 import { startHostRig } from "../support/rig.ts";
+import { eachEvent } from "../support/each-event.ts";
 
 test("a session clones, fetches and pushes a private repository over https, to claude/* only, with a token that it never sees", async () => {
   const token = `ghp-${randomBytes(24).toString("hex")}`;
@@ -56,7 +57,9 @@ test("a session clones, fetches and pushes a private repository over https, to c
   const outputs: string[] = [];
   const refused: string[] = [];
   const events: string[] = [];
-  for await (const { event } of rig.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(120_000) })) {
+  for await (const { event } of eachEvent(
+    rig.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(120_000) }),
+  )) {
     events.push(JSON.stringify(event, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value)));
     if (event.case === "toolUseFinished") outputs.push(event.value.output);
     if (event.case === "egressDecided" && !event.value.allowed) {

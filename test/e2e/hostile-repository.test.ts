@@ -10,6 +10,7 @@ import { ContainerSpecSchema, RepositorySpecSchema, Session_State, SessionSpecSc
 import { git, writeRepository } from "../model/small-repository.ts";
 import { claudecluster } from "../support/claudecluster.ts";
 import { type HostRig, startHostRig } from "../support/rig.ts";
+import { eachEvent } from "../support/each-event.ts";
 
 /** On this machine nothing may ever make it; in a container, which has a /tmp too, it says what ran there. */
 const MARKER = `/tmp/claudecluster-ran-${process.pid}`;
@@ -108,7 +109,9 @@ async function runHostile(repository: string, loadProjectSettings: boolean) {
   });
   const destinations: string[] = [];
   let printed = "";
-  for await (const { event } of rig.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(90_000) })) {
+  for await (const { event } of eachEvent(
+    rig.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(90_000) }),
+  )) {
     if (event.case === "egressDecided" && event.value.allowed) destinations.push(event.value.destination);
     if (event.case === "toolUseFinished") printed += event.value.output;
   }

@@ -12,6 +12,7 @@ import {
 import { makeCertificate } from "../support/certificate.ts";
 import { startPackageIndex, WHEEL } from "../support/package-index.ts";
 import { type HostRig, startHostRig } from "../support/rig.ts";
+import { eachEvent } from "../support/each-event.ts";
 
 // From a container without a network, through the host's proxy: the real tools and the real registries.
 
@@ -73,7 +74,9 @@ async function run(
   const { id } = await rig.sessions.create({ spec, container: create(ContainerSpecSchema) });
   const outputs: string[] = [];
   const decisions: string[] = [];
-  for await (const { event } of rig.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(290_000) })) {
+  for await (const { event } of eachEvent(
+    rig.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(290_000) }),
+  )) {
     if (event.case === "toolUseFinished") outputs.push(event.value.output);
     if (event.case === "egressDecided") {
       const { allowed, destination, reason } = event.value;

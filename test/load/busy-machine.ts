@@ -9,6 +9,7 @@ import { docker } from "../support/docker.ts";
 import { runningProcesses } from "../support/processes.ts";
 import { type HostRig, startHostRig } from "../support/rig.ts";
 import { Child } from "./child.ts";
+import { eachEvent } from "../support/each-event.ts";
 
 export interface BusyMachineOptions {
   /** Processes that do nothing but compute. */
@@ -179,7 +180,7 @@ async function runOne(
     container: create(ContainerSpecSchema),
   });
   const watching = AbortSignal.any([signal, AbortSignal.timeout(1_800_000)]);
-  for await (const { event } of link.sessions.watch(id, { afterSequence: 0, signal: watching })) {
+  for await (const { event } of eachEvent(link.sessions.watch(id, { afterSequence: 0, signal: watching }))) {
     if (event.case === "connectionLost") {
       figures.connectionsLost++;
       say(`${id}: connection lost: ${event.value.reason}`);

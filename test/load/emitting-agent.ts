@@ -9,6 +9,7 @@ import {
   type AttachResponseSchema,
   CancellationSchema,
   type EventBody,
+  eventFeed,
   EventLog,
   FileChange_Kind,
   FileChangeSchema,
@@ -162,10 +163,8 @@ export class EmittingAgent {
     const afterSequence = first?.request.case === "attach" ? first.request.value.afterSequence : 0;
     yield { response: { case: "hello", value: { session: this.#session(), instanceId: "load" } } };
     void this.#obey({ [Symbol.asyncIterator]: () => iterator }).catch(() => {}); // ends with the call
-    for await (const events of this.#log.read({ afterSequence, signal, idleMs: HEARTBEAT_MS })) {
-      if (events.length === 0) yield { response: { case: "heartbeat", value: {} } };
-      else yield { response: { case: "events", value: { events } } };
-    }
+    const feed = eventFeed(this.#log.read({ afterSequence, signal }), { heartbeatMs: HEARTBEAT_MS });
+    for await (const response of feed) yield { response };
   }
 
   async #obey(requests: AsyncIterable<AttachRequest>): Promise<void> {

@@ -12,6 +12,7 @@ import { readHostId } from "../../host/host-id.ts";
 import { startHostRig } from "../support/rig.ts";
 import { growsLinearly, growthPerSession } from "./growth.ts";
 import { HostMemory, INSPECTED } from "./host-memory.ts";
+import { eachEvent } from "../support/each-event.ts";
 
 const { values } = parseArgs({ options: { sessions: { type: "string", default: "200" } } });
 const count = Number(values.sessions);
@@ -49,7 +50,9 @@ async function runOne(): Promise<void> {
     }),
     container: create(ContainerSpecSchema),
   });
-  for await (const event of link.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(120_000) })) {
+  for await (const event of eachEvent(
+    link.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(120_000) }),
+  )) {
     if (event.event.case === "sessionFinished") break;
   }
   const { state, result } = await link.sessions.get(id);

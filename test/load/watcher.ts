@@ -1,5 +1,6 @@
 import type { Sessions } from "../../host/session/sessions.ts";
 import { emissionTime } from "./emitting-agent.ts";
+import { eachEvent } from "../support/each-event.ts";
 
 /** What a watcher has seen of a session. */
 export interface Seen {
@@ -23,7 +24,7 @@ export async function watch(sessions: Sessions, sessionId: string, options: Watc
   const { signal, onLatency, onFirst, stalledUntil } = options;
   const seen: Seen = { eventCount: 0, gapCount: 0, finished: false };
   let last = 0;
-  for await (const { sequence, event } of sessions.watch(sessionId, { afterSequence: 0, signal })) {
+  for await (const { sequence, event } of eachEvent(sessions.watch(sessionId, { afterSequence: 0, signal }))) {
     if (sequence !== last + 1) seen.gapCount++;
     last = sequence;
     seen.finished = event.case === "sessionFinished";

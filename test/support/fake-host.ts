@@ -13,6 +13,7 @@ import { startScriptedModel } from "../model/scripted-model.ts";
 import { startGitServer } from "./git-server.ts";
 import { NO_GIT_CREDENTIALS } from "./no-git-credentials.ts";
 import { openModel } from "./open-model.ts";
+import { eachEvent } from "./each-event.ts";
 
 /** The session layer on a fake runtime that holds the real agent and the real Claude Code. */
 export async function startFakeHost({
@@ -72,7 +73,9 @@ export async function startFakeHost({
     async follow(id: string, kind?: SessionEvent["event"]["case"], act?: (box: FakeBox | undefined) => void) {
       let acted = kind === undefined;
       const events: SessionEvent[] = [];
-      for await (const event of sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(100_000) })) {
+      for await (const event of eachEvent(
+        sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(100_000) }),
+      )) {
         events.push(event);
         if (acted || event.event.case !== kind) continue;
         acted = true;

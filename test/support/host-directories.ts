@@ -6,6 +6,7 @@ import type { HostDirectories } from "../../host/directories.ts";
 import type { Sessions } from "../../host/session/sessions.ts";
 import { isFinal } from "../../proto/index.ts";
 import { markedHostId } from "./run-mark.ts";
+import { eachEvent } from "./each-event.ts";
 
 /** Directories of one host's own, with everything that they need to be used. */
 export interface TestDirectories extends AsyncDisposable {
@@ -67,7 +68,7 @@ async function endSessions(sessions: Sessions): Promise<void> {
       .map(async ({ id, lastSequence }) => {
         await sessions.stop(id, { reason: "The test is over." });
         const signal = AbortSignal.timeout(60_000);
-        for await (const event of sessions.watch(id, { afterSequence: lastSequence, signal })) {
+        for await (const event of eachEvent(sessions.watch(id, { afterSequence: lastSequence, signal }))) {
           if (event.event.case === "sessionFinished") return;
         }
       }),

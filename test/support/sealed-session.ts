@@ -3,6 +3,7 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { ContainerSpecSchema, type EventBody, RepositorySpecSchema, SessionSpecSchema } from "../../proto/index.ts";
 import { containersOf, docker } from "./docker.ts";
 import type { HostRig } from "./rig.ts";
+import { eachEvent } from "./each-event.ts";
 
 /** A live session, and what it takes to run programs in its container as Claude would. */
 export interface SealedSession {
@@ -41,7 +42,9 @@ export async function startSealedSession(
     }),
     container: create(ContainerSpecSchema),
   });
-  for await (const { event } of rig.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(60_000) })) {
+  for await (const { event } of eachEvent(
+    rig.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(60_000) }),
+  )) {
     if (event.case === until) break;
     if (event.case === "sessionFinished") throw new Error(`Session ${id} ended before ${until}.`);
   }

@@ -16,10 +16,6 @@ test.each([
   "172.16.0.1",
   "172.31.255.255",
   "192.0.0.192",
-  "192.0.2.1",
-  "203.0.113.1",
-  "2001:db8::1",
-  "4000::1",
   "192.168.1.1",
   "198.18.0.1",
   "224.0.0.1",
@@ -60,16 +56,16 @@ test.each(["10.0.0.1", "127.0.0.1", "::1", "192.168.0.10", "fd12::1", "64:ff9b::
 );
 
 const networks = [
-  { address: "93.184.216.7", prefix: 24 },
+  { address: "203.0.113.7", prefix: 24 },
   { address: "2a00:1450:1:2::7", prefix: 64 },
   { address: "fe80::1%eth0", prefix: 64 },
 ];
 
-test.each(["93.184.216.7", "2a00:1450:1:2::7", "2a00:1450:1:2::8"])("%s is of this machine", (address) =>
+test.each(["203.0.113.7", "2a00:1450:1:2::7", "2a00:1450:1:2::8"])("%s is of this machine", (address) =>
   expect(isOwnAddress(address, networks)).toBe(true),
 );
 
-test.each(["93.184.216.8", "2a00:1450:1:3::7", "1.1.1.1"])("%s is not of this machine", (address) =>
+test.each(["203.0.113.8", "2a00:1450:1:3::7", "1.1.1.1"])("%s is not of this machine", (address) =>
   expect(isOwnAddress(address, networks)).toBe(false),
 );
 

@@ -1,9 +1,39 @@
 import { BlockList, isIPv6 } from "node:net";
 import { networkInterfaces } from "node:os";
-import ipaddr from "ipaddr.js";
 
-/** The unicast addresses of the internet: https://www.iana.org/assignments/ipv6-address-space */
-const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR("2000::/3");
+/**
+ * Addresses that lead to this machine, its network or nobody, also inside of other addresses:
+ * https://www.iana.org/assignments/iana-ipv4-special-registry, https://www.iana.org/assignments/iana-ipv6-special-registry
+ * Networks for documentation are not among them: laboratories and test networks use them as the internet.
+ */
+const NOT_PUBLIC = { ipv4: new BlockList(), ipv6: new BlockList() };
+for (const [network, prefix] of [
+  ["0.0.0.0", 8],
+  ["10.0.0.0", 8],
+  ["100.64.0.0", 10],
+  ["127.0.0.0", 8],
+  ["169.254.0.0", 16],
+  ["172.16.0.0", 12],
+  ["192.0.0.0", 24],
+  ["192.88.99.0", 24],
+  ["192.168.0.0", 16],
+  ["198.18.0.0", 15],
+  ["224.0.0.0", 4],
+  ["240.0.0.0", 4],
+] as const) {
+  NOT_PUBLIC.ipv4.addSubnet(network, prefix, "ipv4");
+}
+// All but the unicast addresses of the internet, and of those what carries IPv4 addresses or is set aside.
+for (const [network, prefix] of [
+  ["::", 3],
+  ["4000::", 2],
+  ["8000::", 1],
+  ["2001::", 23],
+  ["2002::", 16],
+  ["3fff::", 20],
+] as const) {
+  NOT_PUBLIC.ipv6.addSubnet(network, prefix, "ipv6");
+}
 
 /** Addresses of the link itself, of which clouds give out credentials. */
 const LINK_LOCAL = new BlockList();
@@ -47,13 +77,10 @@ export function isOwnAddress(address: string, networks: OwnNetworks = ownNetwork
   return own[family(address)].check(address, family(address));
 }
 
-/**
- * Whether an IP address belongs to the internet, by IANA's registries of special addresses. Not one that carries an IPv4
- * address: where that leads is not known.
- */
+/** Whether an IP address belongs to the internet. */
 export function isPublicAddress(address: string): boolean {
-  const parsed = ipaddr.parse(address);
-  return parsed.range() === "unicast" && (parsed instanceof ipaddr.IPv4 || parsed.match(GLOBAL_UNICAST));
+  // One list for each: Node holds an IPv4 address against the rules for IPv6 too, as ::ffff:0:0/96.
+  return !NOT_PUBLIC[family(address)].check(address, family(address));
 }
 
 /** Whether an IP address is of the link or a known metadata service: nobody's repository or registry. */

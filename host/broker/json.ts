@@ -29,6 +29,23 @@ export function isReasonable(json: Buffer): boolean {
   return true;
 }
 
+/** The members of a JSON object. */
+export type Members = Record<string, unknown>;
+
+/** Whether a value is a JSON object: neither an array nor null. */
+export function isMembers(value: unknown): value is Members {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Returns what a JSON text says; undefined for what is no JSON. */
+export function parseJson(json: Buffer | string): unknown {
+  try {
+    return JSON.parse(json.toString());
+  } catch {
+    return undefined;
+  }
+}
+
 /** Where the string that starts here ends; the end of all if it does not. */
 function endOfString(json: Buffer, start: number): number {
   for (let from = start + 1; ;) {

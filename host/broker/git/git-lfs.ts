@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { isMembers, type Members } from "../json.ts";
 
 /** Where an LFS object really is, and what that server wants to see. Stays with the host. */
 export interface LfsObject {
@@ -25,22 +26,22 @@ export class LfsObjects {
    * Undefined for what is no batch answer. See https://github.com/git-lfs/git-lfs/blob/main/docs/api/batch.md
    */
   rewrite(answer: unknown, repository: URL, gatewayOrigin: string): unknown {
-    if (!isRecord(answer) || !Array.isArray(answer["objects"])) return undefined;
-    const objects = answer["objects"].filter(isRecord).map(({ oid, size, error, actions }) => ({
+    if (!isMembers(answer) || !Array.isArray(answer["objects"])) return undefined;
+    const objects = answer["objects"].filter(isMembers).map(({ oid, size, error, actions }) => ({
       oid,
       size,
       authenticated: true,
       ...(error !== undefined && { error }),
-      ...(isRecord(actions) && { actions: this.#rewriteActions(actions, repository, gatewayOrigin) }),
+      ...(isMembers(actions) && { actions: this.#rewriteActions(actions, repository, gatewayOrigin) }),
     }));
     return { transfer: "basic", objects };
   }
 
-  #rewriteActions(actions: Record<string, unknown>, repository: URL, gatewayOrigin: string): Record<string, unknown> {
-    const rewritten: Record<string, unknown> = {};
+  #rewriteActions(actions: Members, repository: URL, gatewayOrigin: string): Members {
+    const rewritten: Members = {};
     for (const name of ["download", "upload", "verify"]) {
       const action = actions[name];
-      if (!isRecord(action)) continue;
+      if (!isMembers(action)) continue;
       const target = readTarget(action["href"], repository);
       if (target === undefined) continue;
       const id = randomUUID();
@@ -74,7 +75,7 @@ function readTarget(href: unknown, repository: URL): URL | undefined {
 }
 
 function readHeaders(given: unknown): Record<string, string> {
-  if (!isRecord(given)) return {};
+  if (!isMembers(given)) return {};
   const pairs = Object.entries(given).slice(0, MAX_HEADERS);
   return Object.fromEntries(
     pairs.filter(
@@ -85,8 +86,4 @@ function readHeaders(given: unknown): Record<string, string> {
         /^[\x20-\x7e]*$/.test(pair[1]),
     ),
   );
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -17,7 +17,7 @@ import {
   Refusal,
   userAgent,
 } from "./git-upstream.ts";
-import { isReasonable } from "../json.ts";
+import { isMembers, isReasonable, type Members, parseJson } from "../json.ts";
 import type { EgressDecision } from "../egress-decision.ts";
 
 const MAX_BATCH_BYTES = 1024 * 1024;
@@ -59,9 +59,9 @@ export class LfsGateway {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> {
-    const wish = parseJson(await readAll(request, MAX_BATCH_BYTES));
-    if (typeof wish !== "object" || wish === null) throw new Refusal(400, "that is no LFS request");
-    const reads = "operation" in wish && wish.operation === "download";
+    const wish = parseMessage(await readAll(request, MAX_BATCH_BYTES));
+    if (wish === undefined) throw new Refusal(400, "that is no LFS request");
+    const reads = wish["operation"] === "download";
     if (repository === undefined && !reads) throw this.#session.refusePush(url);
     const place = () => repository?.url ?? url;
     const body = Buffer.from(JSON.stringify({ ...wish, transfers: ["basic"] }));
@@ -88,7 +88,7 @@ export class LfsGateway {
     }
     if (answer.statusCode !== 200) return passBack(answer, response);
     const origin = `http://${request.headers.host ?? ""}`;
-    const said = parseJson(await readAll(answer, MAX_BATCH_ANSWER_BYTES));
+    const said = parseMessage(await readAll(answer, MAX_BATCH_ANSWER_BYTES));
     const rewritten = this.#objects.rewrite(said, place(), origin);
     if (rewritten === undefined) throw new Refusal(502, "the server's LFS answer is not understood");
     response.writeHead(200, { "content-type": type }).end(JSON.stringify(rewritten));
@@ -163,14 +163,10 @@ async function readAll(stream: Readable, maxBytes: number): Promise<Buffer> {
   return body.bytes;
 }
 
-/** Undefined for what is no JSON, or no message of LFS by its shape. */
-function parseJson(json: Buffer): unknown {
-  if (!isReasonable(json)) return undefined;
-  try {
-    return JSON.parse(json.toString());
-  } catch {
-    return undefined;
-  }
+/** Returns the members of a message of LFS; undefined for what is none by its shape. */
+function parseMessage(json: Buffer): Members | undefined {
+  const message = isReasonable(json) ? parseJson(json) : undefined;
+  return isMembers(message) ? message : undefined;
 }
 
 function lowerCase(headers: Record<string, string>): Record<string, string> {

@@ -6,11 +6,11 @@ import type { Credential, CredentialSource } from "./credential.ts";
 import { decoded } from "./decoded.ts";
 import { authorityOf } from "../egress-rules.ts";
 import { exchange, goneSignal, guard, statusOf } from "../http-exchange.ts";
-import { isReasonable } from "../json.ts";
+import { isReasonable, type Members, parseJson } from "../json.ts";
 import { callModel, type CallObserver, isOverloaded, notReached, type Retry } from "./model-call.ts";
 import { headersToClaude, headersToModel } from "./model-headers.ts";
 import { sortBetas } from "./model-betas.ts";
-import { checkModelRequest, type Members, type ModelPolicy } from "./model-policy.ts";
+import { checkModelRequest, type ModelPolicy } from "./model-policy.ts";
 import type { EgressDecision } from "../egress-decision.ts";
 import { RequestBodies } from "./request-bodies.ts";
 import { Silence, SILENCE_LIMITS, type SilenceLimits } from "./silence.ts";
@@ -117,7 +117,7 @@ class ModelGateway {
     }
     const { endpoint, policy, onDecision } = this.#options;
     const checked = isReasonable(content)
-      ? checkModelRequest(parse(content), policy)
+      ? checkModelRequest(parseJson(content), policy)
       : { refused: "the body has more values than any request" };
     if ("refused" in checked) {
       const reason = `model request: ${checked.refused}`;
@@ -338,14 +338,6 @@ function isSuccess({ statusCode = 0 }: IncomingMessage): boolean {
 
 function modelOf({ model }: Members): string {
   return typeof model === "string" ? model : "";
-}
-
-function parse(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString());
-  } catch {
-    return undefined;
-  }
 }
 
 /** Never rejects: a credential that cannot be read is none. */

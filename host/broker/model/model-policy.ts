@@ -1,4 +1,6 @@
 import { cutChars } from "../../../proto/index.ts";
+import { isMembers, type Members } from "../json.ts";
+
 // What a request to the model may ask for, as data. The API can fetch, run and connect by itself: such a request would
 // walk around the list of allowed hosts. https://platform.claude.com/docs/en/api/messages
 
@@ -71,9 +73,6 @@ export const DEFAULT_MAX_OUTPUT_TOKENS = 256_000;
 
 /** Deeper than any message; a body may not exhaust the stack. */
 const MAX_DEPTH = 64;
-
-/** The members of a JSON object. */
-export type Members = Record<string, unknown>;
 
 /** What the user decides of it. */
 export interface ModelPolicy {
@@ -179,8 +178,4 @@ function refusedBlock(content: unknown): string | undefined {
 
 function short(value: unknown): string {
   return cutChars(String(JSON.stringify(value)), 60);
-}
-
-function isMembers(value: unknown): value is Members {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,5 @@
 import { cutChars, type MeteredUsage } from "../../../proto/index.ts";
+import { isMembers, type Members, parseJson } from "../json.ts";
 import { meter, type TokenCounts } from "./model-prices.ts";
 
 const NEWLINE = 10;
@@ -82,18 +83,19 @@ export class UsageReader {
   #readLine(): void {
     const bytes = this.#pendingBytes;
     const line = this.#take();
-    if (line.startsWith("data:") && /"(?:usage|error)"/.test(line)) this.#readMessage(parse(line.slice(5)));
+    if (line.startsWith("data:") && /"(?:usage|error)"/.test(line)) this.#readMessage(line.slice(5));
     else if (bytes > FRAME_BYTES || line.includes("content_block_delta")) {
       this.#estimatedOutput += Math.max(1, Math.ceil((bytes - FRAME_BYTES) / BYTES_PER_TOKEN));
     }
   }
 
   #readBody(): void {
-    if (this.#pendingBytes > 0) this.#readMessage(parse(this.#take()));
+    if (this.#pendingBytes > 0) this.#readMessage(this.#take());
   }
 
   /** A message_start event, a message_delta event, the message itself, or an error instead of any of them. */
-  #readMessage(value: Members): void {
+  #readMessage(json: string): void {
+    const value = membersOf(parseJson(json)) ?? {};
     if (value["type"] === "error") {
       this.#failure ??= cutChars(String(membersOf(value["error"])?.["type"] ?? "error"), MAX_FAILURE_LENGTH);
       if (this.#progress === "nothing") this.#progress = "failed";
@@ -127,18 +129,8 @@ export function worstUsage(
     .reduce((first, other) => (other.costUsd > first.costUsd ? other : first));
 }
 
-type Members = Record<string, unknown>;
-
 function membersOf(value: unknown): Members | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Members) : undefined;
-}
-
-function parse(text: string): Members {
-  try {
-    return membersOf(JSON.parse(text)) ?? {};
-  } catch {
-    return {};
-  }
+  return isMembers(value) ? value : undefined;
 }
 
 function countOf(value: unknown): number | undefined {

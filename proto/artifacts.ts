@@ -24,9 +24,12 @@ const KINDS = {
 /** Kinds that an artifact can have. */
 export type ArtifactKind = keyof typeof KINDS;
 
-/** Returns whether something can be of this kind; one that a newer program has made may be of another. */
-export function isArtifactKind(kind: Artifact_Kind): kind is ArtifactKind {
-  return kind in KINDS;
+/** Returns a kind that a caller has named. Throws ARTIFACT_KIND_UNKNOWN. */
+export function requireArtifactKind(kind: Artifact_Kind): ArtifactKind {
+  if (kind in KINDS) return kind as ArtifactKind;
+  throw new AppError("ARTIFACT_KIND_UNKNOWN", `There are no artifacts of kind ${kind}.`, {
+    help: "Ask for a patch or a transcript.",
+  });
 }
 
 /** Returns the word for a kind of artifacts, as in messages and files' names. */
@@ -34,9 +37,43 @@ export function artifactName(kind: ArtifactKind): string {
   return KINDS[kind].name;
 }
 
+/** Artifact that can be read. */
+export interface ReadableArtifact {
+  readonly artifact: Artifact;
+  /** Reads its bytes from an offset on, by default all, in pieces for a message. */
+  read(options?: { offset?: number }): AsyncIterable<Uint8Array>;
+}
+
 /** Yields bytes from an offset on, in pieces for a message. None where there are no bytes. */
 export function* pieces(bytes: Uint8Array, offset = 0): Generator<Uint8Array> {
   for (let at = offset; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
+}
+
+/**
+ * Yields the messages of ReadArtifact: what is read, then its bytes from the caller's offset on. Throws OFFSET_INVALID
+ * where the artifact has not as many bytes.
+ */
+export async function* artifactMessages(
+  artifact: Artifact,
+  offset: bigint,
+  read: (offset: number) => Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): AsyncGenerator<{ artifact?: Artifact; data: Uint8Array }> {
+  const { kind, sizeBytes } = artifact;
+  if (offset < 0n || offset > sizeBytes) {
+    throw wrongOffset(requireArtifactKind(kind), { offset, receivedBytes: Number(sizeBytes) });
+  }
+  yield { artifact, data: new Uint8Array() };
+  for await (const data of read(Number(offset))) yield { data };
+}
+
+/** Returns the error for an offset that is beyond the bytes that there are. */
+export function wrongOffset(kind: ArtifactKind, facts: { offset: bigint; receivedBytes: number }): AppError {
+  const { offset, receivedBytes } = facts;
+  const { name } = KINDS[kind];
+  return new AppError("OFFSET_INVALID", `The ${name} has ${receivedBytes} bytes so far, and none at ${offset}.`, {
+    metadata: { kind: name, offset: String(offset), received_size_bytes: String(receivedBytes) },
+    help: "Go on from received_size_bytes.",
+  });
 }
 
 /** SHA-256 as node:crypto has it. */
@@ -85,7 +122,7 @@ export class ArtifactCheck {
     if (announced !== undefined && announced.sizeBytes !== sizeBytes) {
       throw invalid(this.kind, `has ${sizeBytes} of the announced ${announced.sizeBytes} bytes`);
     }
-    if (announced !== undefined && !sameBytes(announced.sha256, sha256)) {
+    if (announced !== undefined && sizeBytes > 0n && !sameBytes(announced.sha256, sha256)) {
       throw invalid(this.kind, "does not have the announced hash");
     }
     return create(ArtifactSchema, { kind: this.kind, sizeBytes, sha256 });

@@ -95,6 +95,12 @@ export const ERROR_REASONS = {
   EGRESS_FORBIDDEN: "PERMISSION_DENIED",
   /** The bytes of an artifact are not those that were announced. */
   ARTIFACT_INVALID: "INVALID_ARGUMENT",
+  /** The patch of a live session is another one than before. */
+  ARTIFACT_CHANGED: "ABORTED",
+  /** There are no artifacts of this kind. */
+  ARTIFACT_KIND_UNKNOWN: "INVALID_ARGUMENT",
+  /** An artifact has not as many bytes as its reader or writer says. */
+  OFFSET_INVALID: "OUT_OF_RANGE",
   /** The request id is longer than ids are. */
   REQUEST_ID_TOO_LONG: "INVALID_ARGUMENT",
   /** The request id was used for another request. */
@@ -205,12 +211,10 @@ export const ERROR_REASONS = {
   COMMAND_NOT_STARTED: "INTERNAL",
   /** A program wrote more than is read. */
   OUTPUT_TOO_LARGE: "RESOURCE_EXHAUSTED",
-  /** What is to be restored does not come as announced. */
+  /** The id of the conversation to be continued is none. */
   RESTORE_INVALID: "INVALID_ARGUMENT",
   /** The continued session's state did not come before the session. */
   RESTORE_MISSING: "FAILED_PRECONDITION",
-  /** What is to be restored is larger than is taken. */
-  RESTORE_TOO_LARGE: "RESOURCE_EXHAUSTED",
 
   // The repository and the changes.
   /** The repository is not there, or not for this credential. */

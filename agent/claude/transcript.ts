@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { AppError, type ErrorReason, lastChars } from "../../proto/index.ts";
+import { AppError, cutChars, type ErrorReason, lastChars } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import { run } from "../process/run.ts";
 
@@ -9,6 +9,14 @@ import { run } from "../process/run.ts";
 /** Says whether Claude Code could have named a conversation so; otherwise it is no name for a file. */
 export function isConversationId(id: string): boolean {
   return /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/.test(id);
+}
+
+/** Returns a conversation's id that a caller has given; empty for none. It becomes a file's name. Throws RESTORE_INVALID. */
+export function requireConversationId(id: string): string {
+  if (id === "" || isConversationId(id)) return id;
+  throw new AppError("RESTORE_INVALID", `"${cutChars(id, 64)}" cannot be a conversation's id.`, {
+    help: "Send the conversation_id of the session before, or none.",
+  });
 }
 
 /** Whose conversations. */

@@ -5,6 +5,7 @@ import {
   type FileChange,
   type IgnoredFiles,
   type LeftOut,
+  MAX_PATCH_BYTES,
   type SkippedFilter,
   SkippedFilterSchema,
 } from "../../proto/index.ts";
@@ -19,8 +20,6 @@ import { quotePath, type RawPath } from "./raw-path.ts";
 import { listChangedSubmodules } from "./submodule.ts";
 import { readChanges } from "./tree-changes.ts";
 
-/** The agent holds the patch in memory. */
-const MAX_PATCH_BYTES = 256 * 1024 * 1024;
 /** Applying a patch takes several times its size. */
 const MAX_CHECKED_PATCH_BYTES = 32 * 1024 * 1024;
 

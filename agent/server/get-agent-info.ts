@@ -19,6 +19,7 @@ const CAPABILITIES = [
   "continuation",
   "git-listener",
   "resumable-tunnels",
+  "artifacts",
 ];
 
 /** Says what this agent is. */

@@ -1,48 +1,53 @@
-import { AppError, cutChars, type RestoreSessionRequest, type RestoreStart } from "../../proto/index.ts";
+import { create } from "@bufbuild/protobuf";
+import {
+  AppError,
+  type Artifact,
+  Artifact_Kind,
+  type ArtifactKind,
+  ArtifactSchema,
+  type RestoreSessionRequest,
+  type RestoreStart,
+} from "../../proto/index.ts";
 import type { AgentCore } from "../agent-core.ts";
-import { isConversationId } from "../claude/transcript.ts";
-import { AnnouncedBytes, MAX_PATCH_BYTES, MAX_TRANSCRIPT_BYTES, type Restore } from "../session/restore.ts";
+import { requireConversationId } from "../claude/transcript.ts";
+import type { ArtifactWriter } from "../session/incoming-artifacts.ts";
+import type { CallContext } from "./grpc-service.ts";
 
-/** Takes what the session to come continues. */
+const { PATCH, TRANSCRIPT } = Artifact_Kind;
+
+/** Takes what the session to come continues, as the hosts from before WriteArtifact send it. */
 export async function restoreSession(
   core: AgentCore,
   requests: AsyncIterable<RestoreSessionRequest>,
+  { signal }: CallContext,
 ): Promise<Record<string, never>> {
-  let start: RestoreStart | undefined;
-  let patch: AnnouncedBytes | undefined;
-  let transcript: AnnouncedBytes | undefined;
-  for await (const request of requests) {
-    if (start === undefined) {
-      start = readStart(request);
-      core.sessions.requireFree(start.sessionId);
-      const { patchSizeBytes, patchSha256, transcriptSizeBytes, transcriptSha256 } = start;
-      const patchFacts = { sizeBytes: patchSizeBytes, sha256: patchSha256 };
-      patch = new AnnouncedBytes("patch", patchFacts, { maxBytes: MAX_PATCH_BYTES });
-      const transcriptFacts = { sizeBytes: transcriptSizeBytes, sha256: transcriptSha256 };
-      transcript = new AnnouncedBytes("transcript", transcriptFacts, { maxBytes: MAX_TRANSCRIPT_BYTES });
-    }
-    patch!.push(request.patch);
-    transcript!.push(request.transcript);
+  let writers: { patch: ArtifactWriter; transcript: ArtifactWriter } | undefined;
+  for await (const { start, patch, transcript } of requests) {
+    writers ??= begin(core, start);
+    writers.patch.push(patch);
+    writers.transcript.push(transcript);
   }
-  if (start === undefined) throw startExpected();
-  const restore: Restore = {
-    conversationId: start.conversationId,
-    patch: patch!.bytes(),
-    transcript: transcript!.bytes(),
-  };
-  core.sessions.restore(start.sessionId, restore);
+  signal.throwIfAborted();
+  if (writers === undefined) throw startExpected();
+  writers.patch.finish();
+  writers.transcript.finish();
   return {};
 }
 
-function readStart({ start }: RestoreSessionRequest): RestoreStart {
+function begin(core: AgentCore, start: RestoreStart | undefined) {
   if (start === undefined) throw startExpected();
-  // It becomes a file's name, and an argument.
-  if (start.conversationId === "" || isConversationId(start.conversationId)) return start;
-  throw new AppError("RESTORE_INVALID", `"${cutChars(start.conversationId, 64)}" cannot be a conversation's id.`, {
-    help: "Send the conversation_id of the session before, or none.",
-  });
+  const incoming = core.sessions.incoming(start.sessionId);
+  incoming.conversationId = requireConversationId(start.conversationId);
+  return {
+    patch: incoming.begin(PATCH, announced(PATCH, start.patchSizeBytes, start.patchSha256)),
+    transcript: incoming.begin(TRANSCRIPT, announced(TRANSCRIPT, start.transcriptSizeBytes, start.transcriptSha256)),
+  };
+}
+
+function announced(kind: ArtifactKind, sizeBytes: bigint, sha256: Uint8Array): Artifact {
+  return create(ArtifactSchema, { kind, sizeBytes, sha256 });
 }
 
 function startExpected(): AppError {
-  return new AppError("RESTORE_INVALID", "The first message of RestoreSession must hold start.");
+  return new AppError("ARTIFACT_INVALID", "The first message of RestoreSession must hold start.");
 }

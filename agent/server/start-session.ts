@@ -6,6 +6,6 @@ export async function startSession(
   core: AgentCore,
   request: StartSessionRequest,
 ): Promise<{ session: Session; usesGitListener: boolean }> {
-  const session = core.sessions.start(request.sessionId, request.spec, request.gitPrefixes);
+  const session = core.sessions.start(request);
   return { session: session.snapshot(), usesGitListener: session.usesGitListener };
 }

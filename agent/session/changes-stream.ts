@@ -19,7 +19,7 @@ const MAX_RETRY_MS = 30_000;
 /** With the path twice and the rest this stays below the 64 KiB of an event. */
 const PART_BYTES = 48 * 1024;
 /** A larger diff is no reading matter; it is in the patch. */
-const MAX_PATCH_BYTES = 4 * 1024 * 1024;
+const MAX_FILE_DIFF_BYTES = 4 * 1024 * 1024;
 const LIST_BYTES = 48 * 1024;
 /** They change no file. */
 const READING_TOOLS = new Set(["Read", "Glob", "Grep", "WebFetch", "WebSearch", "TodoWrite", "ToolSearch"]);
@@ -175,7 +175,7 @@ export class ChangesStream {
   }
 
   async #emitPatch(change: FileChange, patch: Uint8Array): Promise<void> {
-    if (patch.length > MAX_PATCH_BYTES) return;
+    if (patch.length > MAX_FILE_DIFF_BYTES) return;
     const partCount = Math.max(1, Math.ceil(patch.length / PART_BYTES));
     const patchSha256 = createHash("sha256").update(patch).digest();
     for (let partIndex = 0; partIndex < partCount; partIndex++) {

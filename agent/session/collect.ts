@@ -6,6 +6,7 @@ import {
   type IgnoredFiles,
   type LeftOut,
   type LeftWork,
+  MAX_TRANSCRIPT_BYTES,
   type SkippedFilter,
 } from "../../proto/index.ts";
 import { type Collected as WorkspaceChanges, PatchTooLargeError } from "../git/final-changes.ts";
@@ -13,7 +14,6 @@ import { isConversationId } from "../claude/transcript.ts";
 import type { Workspace } from "../git/workspace.ts";
 import type { ChangesStream } from "./changes-stream.ts";
 import { failureOf } from "./outcome.ts";
-import { MAX_TRANSCRIPT_BYTES } from "./restore.ts";
 import type { SessionPlace } from "./session-place.ts";
 
 /** What a session leaves behind in its workspace. */

@@ -1,5 +1,6 @@
-import { AppError, completeSpec, cutChars, type SessionSpec } from "../../proto/index.ts";
-import type { Restore } from "./restore.ts";
+import { AppError, completeSpec, cutChars, type SessionSpec, type StartSessionRequest } from "../../proto/index.ts";
+import { requireConversationId } from "../claude/transcript.ts";
+import { IncomingArtifacts, type Restore } from "./incoming-artifacts.ts";
 import type { AgentSession } from "./session.ts";
 
 type CreateSession = (
@@ -7,12 +8,14 @@ type CreateSession = (
   options: { spec: SessionSpec; restore: Restore | undefined; gitPrefixes: readonly string[] },
 ) => AgentSession;
 
+type StartRequest = Pick<StartSessionRequest, "sessionId" | "spec" | "gitPrefixes" | "previousConversationId">;
+
 /** The agent's one session, once there is one. */
 export class OnlySession {
   readonly #create: CreateSession;
   #session: AgentSession | undefined;
   /** For the session to come. */
-  #restore: { readonly id: string; readonly restore: Restore } | undefined;
+  #incoming: { readonly id: string; readonly artifacts: IncomingArtifacts } | undefined;
   #closed = false;
 
   constructor(create: CreateSession) {
@@ -24,7 +27,7 @@ export class OnlySession {
   }
 
   /** Throws if no session of that id can be started, or is there already. */
-  requireFree(id: string): void {
+  #requireFree(id: string): void {
     checkId(id);
     if (this.#session !== undefined && this.#session.id !== id) {
       throw new AppError("SESSION_EXISTS", `This agent has session "${this.#session.id}" already.`, {
@@ -37,15 +40,18 @@ export class OnlySession {
     }
   }
 
-  /** Keeps what the session of that id is to continue; nothing if it has been started. Throws as `requireFree`. */
-  restore(id: string, restore: Restore): void {
-    this.requireFree(id);
-    if (this.#session === undefined) this.#restore = { id, restore };
+  /** What is sent for the session of that id to continue; it counts for nothing once that has been started. */
+  incoming(id: string): IncomingArtifacts {
+    this.#requireFree(id);
+    if (this.#session !== undefined) return new IncomingArtifacts();
+    if (this.#incoming?.id !== id) this.#incoming = { id, artifacts: new IncomingArtifacts() };
+    return this.#incoming.artifacts;
   }
 
   /** Starts the session, or returns the one that has the id already. */
-  start(id: string, spec: SessionSpec | undefined, gitPrefixes: readonly string[] = []): AgentSession {
-    this.requireFree(id);
+  start(request: StartRequest): AgentSession {
+    const { sessionId: id, spec, gitPrefixes } = request;
+    this.#requireFree(id);
     if (this.#session !== undefined) return this.#session;
     if (spec === undefined) {
       throw new AppError("SPEC_MISSING", "StartSession needs a spec.", {
@@ -53,8 +59,8 @@ export class OnlySession {
       });
     }
     const complete = completeSpec(spec);
-    const restore = this.#restoreFor(id, complete);
-    this.#restore = undefined;
+    const restore = this.#restoreFor(id, complete, requireConversationId(request.previousConversationId));
+    this.#incoming = undefined;
     this.#session = this.#create(id, { spec: complete, restore, gitPrefixes: checkPrefixes(gitPrefixes) });
     return this.#session;
   }
@@ -66,12 +72,13 @@ export class OnlySession {
     throw new AppError("SESSION_NOT_FOUND", what, { metadata: { session_id: cutChars(id, 64) } });
   }
 
-  #restoreFor(id: string, { previousSessionId }: SessionSpec): Restore | undefined {
+  #restoreFor(id: string, { previousSessionId }: SessionSpec, conversationId: string): Restore | undefined {
     if (previousSessionId === "") return undefined;
-    if (this.#restore?.id === id) return this.#restore.restore;
+    const restore = this.#incoming?.id === id ? this.#incoming.artifacts.restore(conversationId) : undefined;
+    if (restore !== undefined) return restore;
     throw new AppError("RESTORE_MISSING", `What session "${previousSessionId}" left is not here.`, {
       metadata: { previous_session_id: previousSessionId },
-      help: "Send it with RestoreSession first; it may be empty.",
+      help: "Send its patch with WriteArtifact first; it may be empty.",
     });
   }
 

@@ -4,7 +4,7 @@ import { AppError, type Failure, SessionRestoredSchema, type SessionRestored } f
 import type { Opening } from "../claude/opening.ts";
 import type { Conversation } from "../claude/conversation.ts";
 import { failureOf } from "./outcome.ts";
-import type { Restore } from "./restore.ts";
+import type { Restore } from "./incoming-artifacts.ts";
 import type { SessionPlace } from "./session-place.ts";
 import { cutFailure } from "./session-result.ts";
 

@@ -38,18 +38,15 @@ test("keeps everything of an ordinary result, the patch inside", () => {
   expect(result).toMatchObject({
     finalText: "done",
     changeCount: 3,
-    patchInlined: true,
     patchSizeBytes: BigInt(patch.length),
   });
   const event = eventResult(result);
   expect(event).toMatchObject({
     finalText: "done",
     finalTextTruncated: false,
-    patchInlined: false,
     patchSizeBytes: BigInt(patch.length),
   });
   expect(event.changes).toEqual(result.changes);
-  expect(event.patch).toHaveLength(0);
 });
 
 test("cuts what does not fit and says so, wherever it is too large", () => {
@@ -74,7 +71,7 @@ test("cuts what does not fit and says so, wherever it is too large", () => {
     },
   );
   // The patch can be read in pieces, the rest cannot.
-  expect(whole).toMatchObject({ finalTextTruncated: true, changeCount: 20_000, patchInlined: false });
+  expect(whole).toMatchObject({ finalTextTruncated: true, changeCount: 20_000 });
   expect(whole.finalText.length).toBe(1024 * 1024);
   expect(whole.changes.length).toBeGreaterThan(5000);
   expect(toBinary(SessionResultSchema, whole).length).toBeLessThan(3.8 * 1024 * 1024);
@@ -95,13 +92,6 @@ test("a failure can be sent whatever Claude wrote into it", () => {
   const event = eventResult(wholeResult({ ...options, outcome }, {}));
   expect(event.outcome.value).toMatchObject({ message: "a\ufffd", metadata: { said: "b\ufffd" } });
   expect(event.finalText).toBe("c\ufffd");
-});
-
-test("leaves a large patch to ReadChanges", () => {
-  const patch = Buffer.alloc(1024 * 1024 + 1);
-  const result = wholeResult({ outcome: success, finalText: "", changes: [], ...NONE, patch }, {});
-  expect(result).toMatchObject({ patchInlined: false, patchSizeBytes: BigInt(patch.length) });
-  expect(result.patch).toHaveLength(0);
 });
 
 test("a spec of any size fits an event", () => {

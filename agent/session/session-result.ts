@@ -12,8 +12,7 @@ import {
   type SkippedFilter,
 } from "../../proto/index.ts";
 
-/** Answers with everything in them must stay below gRPC's usual 4 MiB. */
-const WHOLE_BYTES = 3.75 * 1024 * 1024;
+/** Answers with everything in them, the text up to 2 MiB, must stay below gRPC's usual 4 MiB. */
 const WHOLE_PART_BYTES = 1024 * 1024;
 
 /** What an event may hold of each part; together well below 64 KiB. */
@@ -36,7 +35,7 @@ export interface ResultOptions {
 
 type RestOfResult = Omit<Partial<SessionResult>, "$typeName" | "$unknown" | keyof ResultOptions>;
 
-/** Returns the result as GetSession holds it: whole, the patch inlined where there is room for it. */
+/** Returns the result as GetSession holds it: whole, as far as it stays below gRPC's usual 4 MiB. */
 export function wholeResult(options: ResultOptions, rest: RestOfResult): SessionResult {
   const { outcome, patch, changes } = options;
   const finalText = cutText(options.finalText, MAX_ANSWER_BYTES);
@@ -53,18 +52,13 @@ export function wholeResult(options: ResultOptions, rest: RestOfResult): Session
     patchSizeBytes: BigInt(patch.length),
   });
   cutLeft(result, EVENT_LEFT_BYTES * 16);
-  const room = WHOLE_BYTES - toBinary(SessionResultSchema, result).length;
-  if (patch.length > WHOLE_PART_BYTES || patch.length > room) return result;
-  result.patch = patch;
-  result.patchInlined = true;
   return result;
 }
 
 /** Returns the result as the last event holds it: everything cut, the patch left out. */
 export function eventResult(whole: SessionResult): SessionResult {
   const { text, truncated } = cutText(whole.finalText, EVENT_TEXT_BYTES);
-  const result = clone(SessionResultSchema, { ...whole, patch: new Uint8Array(), changes: [] });
-  result.patchInlined = false;
+  const result = clone(SessionResultSchema, { ...whole, changes: [] });
   result.finalText = text;
   result.finalTextTruncated = whole.finalTextTruncated || truncated;
   result.changes = cutChanges(whole.changes, EVENT_CHANGES_BYTES);

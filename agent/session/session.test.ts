@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { Decider, type SessionResult, Session_State as State } from "../../proto/index.ts";
+import { Artifact_Kind, Decider, type SessionResult, Session_State as State } from "../../proto/index.ts";
+import { readArtifact } from "../../test/agent/artifacts.ts";
 import { type AgentRig, attach, type Attached, type Connection, kinds, startRig } from "../../test/agent/agent-rig.ts";
 
 const claudeCommand = fileURLToPath(new URL("../claude/fixtures/fake-claude.mjs", import.meta.url));
@@ -113,11 +114,10 @@ test("nothing changes any more once the changes are collected", async () => {
   const scribbler: Action[] = rig.config.sessionIdentity === undefined ? [] : [["scribbler", "a.txt"]];
   await start([...scribbler, ["file", { path: "b.txt", text: "b\n" }], ["result", "done"]]);
   const { result } = await finished();
-  const patch = Buffer.from(result.patch);
   expect(result.changes.map(({ path }) => path)).toContain("b.txt");
-  const chunks: Uint8Array[] = [];
-  for await (const { data } of connection.client.readChanges({})) chunks.push(data);
-  expect(Buffer.concat(chunks)).toEqual(patch);
+  const patch = await readArtifact(connection.client, Artifact_Kind.PATCH);
+  expect(BigInt(patch.length)).toBe(result.patchSizeBytes);
+  expect(await readArtifact(connection.client, Artifact_Kind.PATCH)).toEqual(patch);
 });
 
 test("a session that says it is idle has told what its turn changed", async () => {

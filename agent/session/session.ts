@@ -3,6 +3,8 @@ import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import type { Logger } from "../log.ts";
 import {
   AppError,
+  Artifact_Kind,
+  type ArtifactKind,
   CloneProgressSchema,
   DEFAULT_TIMEOUT_MS,
   type EventBody,
@@ -29,7 +31,7 @@ import { Decisions } from "./decisions.ts";
 import { MessageQueue } from "./message-queue.ts";
 import { openConversation } from "./open-conversation.ts";
 import { type EndReason, failureOf, finalState, outcomeOf, processExit, withFullDirectories } from "./outcome.ts";
-import type { Restore } from "./restore.ts";
+import type { Restore } from "./incoming-artifacts.ts";
 import { SessionRecord } from "./session-record.ts";
 import { wholeResult } from "./session-result.ts";
 import type { SessionPlace } from "./session-place.ts";
@@ -173,14 +175,14 @@ export class AgentSession {
     clearTimeout(timer);
   }
 
-  /** The patch as it is now, or as it was left. */
-  async readPatch({ signal }: { signal: AbortSignal }): Promise<Buffer> {
+  /** An artifact: the patch as it is now or as it was left. Throws SESSION_NOT_FINISHED, TRANSCRIPT_MISSING. */
+  async readArtifact(kind: ArtifactKind, { signal }: { signal: AbortSignal }): Promise<Buffer> {
+    if (kind === Artifact_Kind.TRANSCRIPT) return this.#requireTranscript();
     if (this.over || this.#workspace === undefined) return this.#collected.patch;
     return (await this.#workspace.collect({ signal })).patch;
   }
 
-  /** Claude Code's own record of the conversation. Throws SESSION_NOT_FINISHED, TRANSCRIPT_MISSING. */
-  transcript(): Buffer {
+  #requireTranscript(): Buffer {
     if (this.over && this.#transcript.length > 0) return this.#transcript;
     if (this.over) throw new AppError("TRANSCRIPT_MISSING", "Claude left no transcript.");
     throw new AppError("SESSION_NOT_FINISHED", "The transcript is there once the session has finished.");

@@ -1,7 +1,10 @@
+import { text } from "node:stream/consumers";
+import { Artifact_Kind } from "../../proto/index.ts";
 import { plainText } from "../present/plain-text.ts";
 import { readSummary } from "../present/read-session.ts";
 import type { SessionSummary } from "../present/session-summary.ts";
 import { isPatchWithheld } from "../present/withheld-patch.ts";
+import { writePieces } from "../present/write-pieces.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { printJson } from "./print-json.ts";
@@ -20,7 +23,7 @@ export async function diffCommand(
   { json, force }: DiffOptions,
   io: CommandIo,
 ): Promise<number> {
-  const { summary, patch } = await readSummary(sessions, sessionId);
+  const { summary } = await readSummary(sessions, sessionId);
   const { waiting } = summary;
   if (waiting !== undefined) io.stderr.write(`What was changed of late is missing here. Waiting: ${waiting}.\n`);
   const code = waiting === undefined ? EXIT.done : EXIT.environment;
@@ -32,7 +35,8 @@ export async function diffCommand(
     printJson(io.stdout, value);
     return code;
   }
-  return printPatch(summary, patch, { force }, io) || code;
+  using patch = await sessions.openArtifact(sessionId, Artifact_Kind.PATCH);
+  return (await printPatch(summary, patch.read(), { force }, io)) || code;
 }
 
 /**
@@ -40,19 +44,24 @@ export async function diffCommand(
  * has to be known of it to standard error. Returns the exit code: one that contradicts the list of changes has failed,
  * and is printed only with `force`.
  */
-export function printPatch(
+export async function printPatch(
   summary: SessionSummary,
-  patch: Uint8Array,
+  patch: AsyncIterable<Uint8Array>,
   { force }: Pick<DiffOptions, "force">,
   { stdout, stderr }: Pick<CommandIo, "stdout" | "stderr">,
-): number {
+): Promise<number> {
   const withheld = isPatchWithheld(summary);
   if (summary.failure !== undefined && withheld) {
     const { reason, message } = summary.failure;
     stderr.write(`${reason}: ${message}\nDo not apply this patch.${force ? "" : " To look at it: --force."}\n`);
   }
-  if (!withheld || force) stdout.write(stdout.isTTY === true ? plainText(new TextDecoder().decode(patch)) : patch);
+  if (!withheld || force) await writePatch(patch, stdout);
   for (const line of summary.patch_notes ?? []) stderr.write(`patch: ${line}\n`);
   for (const line of summary.not_in_patch ?? []) stderr.write(`${line}\n`);
   return withheld ? EXIT.sessionFailed : EXIT.done;
+}
+
+async function writePatch(patch: AsyncIterable<Uint8Array>, stdout: CommandIo["stdout"]): Promise<void> {
+  if (stdout.isTTY === true) stdout.write(plainText(await text(patch)));
+  else await writePieces(stdout, patch);
 }

@@ -1,4 +1,4 @@
-import { Session_State } from "../../proto/index.ts";
+import { Artifact_Kind, Session_State } from "../../proto/index.ts";
 import { printResult } from "../present/print-result.ts";
 import { readSummary } from "../present/read-session.ts";
 import type { CreateSessionRequest, Sessions } from "../session/sessions.ts";
@@ -48,9 +48,12 @@ export async function runCommand(
     io.stderr.write(`The session goes on: claudecluster watch ${id}\n`);
     return EXIT.canceled;
   }
-  const { session, summary, patch } = await readSummary(sessions, id);
+  const { session, summary } = await readSummary(sessions, id);
   if (json) printJson(io.stdout, summary);
-  else printResult(summary, patch, io);
+  else {
+    using patch = await sessions.openArtifact(id, Artifact_Kind.PATCH);
+    await printResult(summary, patch.read(), io);
+  }
   if (session.state !== Session_State.SUCCEEDED && summary.failure !== undefined) {
     io.stderr.write(`${summary.failure.reason}: ${summary.failure.message}\n`);
   }

@@ -349,8 +349,8 @@ test("a result without changes begins with its outcome", async () => {
   const id = await start(sessions);
   sessions.fail(id, "NO_LUCK");
   const stderr = new Plain();
-  const { summary, patch } = await readSummary(sessions, id);
-  printResult(summary, patch, ioOf({ stderr }));
+  const { summary } = await readSummary(sessions, id);
+  await printResult(summary, Readable.from([]), ioOf({ stderr }));
   expect(stderr.text).toMatch(/^failed: 0 files changed/);
 });
 

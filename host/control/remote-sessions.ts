@@ -1,7 +1,24 @@
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { AppError, type ReadOptions, type Session, type SessionEvent } from "../../proto/index.ts";
-import type { CreateSessionRequest, ListSessionsPage, ListSessionsRequest, Sessions } from "../session/sessions.ts";
+import {
+  AppError,
+  type Artifact,
+  ArtifactCheck,
+  type ArtifactKind,
+  type ReadOptions,
+  requireArtifactKind,
+  sameArtifact,
+  type Session,
+  type SessionEvent,
+} from "../../proto/index.ts";
+import type {
+  CreateSessionRequest,
+  ListSessionsPage,
+  ListSessionsRequest,
+  OpenArtifact,
+  Sessions,
+} from "../session/sessions.ts";
+import { type ArtifactCall, openArtifactCall } from "./artifact-call.ts";
 import type { ControlClient } from "./control-client.ts";
 import { hostError } from "./control-error.ts";
 
@@ -122,18 +139,48 @@ export class RemoteSessions implements Sessions {
     );
   }
 
-  async readChanges(sessionId: string): Promise<Uint8Array> {
-    return this.#call(async () => {
-      const over = new AbortController();
-      const chunks: Uint8Array[] = [];
+  async openArtifact(sessionId: string, kind: ArtifactKind): Promise<OpenArtifact> {
+    const open = (offset: number) => openArtifactCall(this.#client, { sessionId, kind, offset });
+    const first = await this.#call(() => open(0));
+    const { artifact } = first;
+    return {
+      artifact,
+      read: ({ offset = 0 } = {}) => this.#readArtifact(artifact, { offset, first, open }),
+      [Symbol.dispose]: () => first[Symbol.dispose](),
+    };
+  }
+
+  /** Reads on after a lost connection where the artifact is still the same. */
+  async *#readArtifact(
+    artifact: Artifact,
+    { offset, first, open }: { offset: number; first: ArtifactCall; open: (offset: number) => Promise<ArtifactCall> },
+  ): AsyncGenerator<Uint8Array, undefined> {
+    const kind = requireArtifactKind(artifact.kind);
+    const check = new ArtifactCheck(kind, { announced: artifact, hash: createHash("sha256") });
+    let call = offset === 0 ? first : undefined;
+    for (let at = offset, attempt = 0; ;) {
       try {
-        for await (const { data } of this.#client.readChanges({ sessionId }, { signal: over.signal }))
-          chunks.push(data);
+        if (call === undefined) {
+          await this.#ready();
+          call = await open(at);
+        }
+        if (!sameArtifact(call.artifact, artifact)) throw changed();
+        for await (const data of call.data) {
+          attempt = 0;
+          at += data.length;
+          // What is read from the middle has no hash that is known.
+          if (offset === 0) check.add(data);
+          yield data;
+        }
+        if (offset === 0) check.finish();
+        return;
+      } catch (error) {
+        await this.#recover(error, attempt++);
       } finally {
-        over.abort();
+        call?.[Symbol.dispose]();
+        call = undefined;
       }
-      return Buffer.concat(chunks);
-    });
+    }
   }
 
   /** A call that is refused the second time: `again` says that its answer may have been lost with the connection. */
@@ -178,4 +225,11 @@ export class RemoteSessions implements Sessions {
 function given(session: Session | undefined): Session {
   if (session !== undefined) return session;
   throw new AppError("HOST_INVALID", "The host has answered without a session.");
+}
+
+function changed(): AppError {
+  return new AppError("ARTIFACT_CHANGED", "The patch has changed while it was read.", {
+    retryable: true,
+    help: "Read it again.",
+  });
 }

@@ -5,10 +5,13 @@ import {
   AnswerSchema,
   AppError,
   checkSequence,
+  Artifact_Kind,
+  artifactMessages,
   ContainerSpecSchema,
   eventFeed,
   type FeedItem,
   PermissionDecisionSchema,
+  requireArtifactKind,
   type Session,
   SessionSpecSchema,
 } from "../../proto/index.ts";
@@ -17,8 +20,6 @@ import type { Sessions } from "../session/sessions.ts";
 import { attach } from "./attach.ts";
 import { cutSession } from "./cut-session.ts";
 
-/** Most bytes in one message, as the proto says. */
-const CHUNK_BYTES = 256 * 1024;
 const MAX_REQUEST_ID_BYTES = 128;
 
 export interface SessionServiceOptions {
@@ -85,12 +86,14 @@ export function sessionService(options: SessionServiceOptions): ServiceImpl<type
       await sessions.delete(sessionId);
       return {};
     },
+    async *readArtifact({ sessionId, kind, offset }) {
+      using opened = await sessions.openArtifact(sessionId, requireArtifactKind(kind));
+      yield* artifactMessages(opened.artifact, offset, (offset) => opened.read({ offset }));
+    },
     async *readChanges({ sessionId }) {
-      const patch = await sessions.readChanges(sessionId);
-      yield { data: patch.subarray(0, CHUNK_BYTES), totalSizeBytes: BigInt(patch.length) };
-      for (let start = CHUNK_BYTES; start < patch.length; start += CHUNK_BYTES) {
-        yield { data: patch.subarray(start, start + CHUNK_BYTES) };
-      }
+      using opened = await sessions.openArtifact(sessionId, Artifact_Kind.PATCH);
+      yield { totalSizeBytes: opened.artifact.sizeBytes };
+      for await (const data of opened.read()) yield { data };
     },
   };
 }

@@ -1,7 +1,14 @@
 import { type McpServer } from "@modelcontextprotocol/server";
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { FailureSchema, SessionResultSchema, SessionSchema, type SessionResult } from "../../proto/index.ts";
+import {
+  type ArtifactKind,
+  FailureSchema,
+  SessionResultSchema,
+  SessionSchema,
+  type SessionResult,
+} from "../../proto/index.ts";
+import { memoryArtifact } from "../session/memory-artifact.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { registerResources } from "./resources.ts";
 
@@ -17,7 +24,7 @@ async function readPatch(outcome: SessionResult["outcome"]): Promise<unknown> {
   const session = create(SessionSchema, { id: "ses_1", result: create(SessionResultSchema, { outcome }) });
   const sessions = {
     get: async () => session,
-    readChanges: async () => Buffer.from(PATCH),
+    openArtifact: async (_id: string, kind: ArtifactKind) => memoryArtifact(kind, Buffer.from(PATCH)),
   };
   registerResources(server as unknown as McpServer, sessions as unknown as Sessions);
   return (await readers.get("patch")!(new URL(URI), { session_id: "ses_1" })).contents;

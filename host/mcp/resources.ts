@@ -1,7 +1,7 @@
 import { type McpServer, ResourceTemplate } from "@modelcontextprotocol/server";
 import { asAppError } from "../../proto/index.ts";
 import { oneLine, plainText } from "../present/plain-text.ts";
-import { readAnswer } from "../present/read-session.ts";
+import { readAnswer, readPatch } from "../present/read-session.ts";
 import { answerUri, patchUri } from "../present/session-resources.ts";
 import { CONTAINER_TEXT_NOTE } from "../present/session-summary.ts";
 import { patchWarning } from "../present/withheld-patch.ts";
@@ -21,7 +21,7 @@ export function registerResources(server: McpServer, sessions: Sessions): void {
     (uri, { session_id: id }) =>
       reading(async () => {
         const { result } = await sessions.get(String(id));
-        const patch = patchContents(uri.href, Buffer.from(await sessions.readChanges(String(id))));
+        const patch = patchContents(uri.href, await readPatch(sessions, String(id)));
         const warning = patchWarning(result?.outcome);
         return warning === undefined ? [patch] : [{ uri: uri.href, mimeType: "text/plain", text: warning }, patch];
       }),

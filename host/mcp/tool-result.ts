@@ -15,11 +15,11 @@ export function jsonResult(value: object): CallToolResult {
 
 /** Reads a session and returns it as a tool's result: an error if it has failed or was canceled. */
 export async function sessionResult(sessions: Sessions, sessionId: string): Promise<CallToolResult> {
-  const { session, summary, patch } = await readSummary(sessions, sessionId);
+  const { session, summary } = await readSummary(sessions, sessionId);
   const result = jsonResult(summary);
   const { answer_uri: answerUri, patch_uri: patchUri } = summary;
   if (answerUri !== undefined) result.content.push(linkTo(answerUri, `${session.id}.answer`, "text/plain"));
-  if (patch.length > 0) result.content.push(linkTo(patchUri, `${session.id}.patch`, "text/x-diff"));
+  if (summary.patch_size_bytes > 0) result.content.push(linkTo(patchUri, `${session.id}.patch`, "text/x-diff"));
   const failed = isFinal(session.state) && session.state !== Session_State.SUCCEEDED;
   return { ...result, ...(failed && { isError: true }) };
 }

@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import { create, type DescField, type DescMessage, type Message } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { Plain } from "../../test/support/screen.ts";
@@ -15,7 +16,7 @@ import { printSession } from "./print-session.ts";
 import { progressLine } from "./progress-line.ts";
 import { sessionEntry } from "./session-entry.ts";
 import { SessionProgress } from "./session-progress.ts";
-import { summarizeSession } from "./session-summary.ts";
+import { EMPTY_PATCH, summarizeSession } from "./session-summary.ts";
 
 const ROW = "state        succeeded";
 /** What a container may put wherever the contract has a text: a forged row, and characters that nobody should see. */
@@ -92,7 +93,7 @@ function hostileSession(choice: number) {
 
 test.each([Session_State.SUCCEEDED, Session_State.FAILED, Session_State.CANCELED, Session_State.RUNNING])(
   "no text of a session in state %i poses as a row of the host's, or hides something",
-  (state) => {
+  async (state) => {
     for (let choice = 0; choice < 6; choice++) {
       const session = hostileSession(choice);
       session.state = state;
@@ -103,11 +104,11 @@ test.each([Session_State.SUCCEEDED, Session_State.FAILED, Session_State.CANCELED
       const progress = new SessionProgress("ses_1");
       KINDS.forEach((_, index) => progress.add(eventOf(index, choice)));
       if (state === Session_State.RUNNING) delete session.result;
-      const summary = summarizeSession(session, new Uint8Array(), progress);
+      const summary = summarizeSession(session, EMPTY_PATCH, progress);
       for (const text of textsOf([summary, sessionEntry(session)])) expectPlain(text);
       const [shown, ended] = [new Plain(), new Plain()];
       printSession(session, summary, { stdout: shown, env: {} });
-      printResult(summary, new Uint8Array(), { stdout: new Plain(), stderr: ended });
+      await printResult(summary, Readable.from([]), { stdout: new Plain(), stderr: ended });
       expectPlain(shown.text + ended.text);
       expect(shown.text.split("\n").filter((line) => line.startsWith("state"))).toHaveLength(1);
       expect(ended.text).not.toContain(`\n${ROW}`);

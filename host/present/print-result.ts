@@ -1,3 +1,4 @@
+import { text } from "node:stream/consumers";
 import { hang, indent } from "./indent.ts";
 import { plainText } from "./plain-text.ts";
 import { plural } from "./plural.ts";
@@ -5,22 +6,23 @@ import { extent, type SessionSummary } from "./session-summary.ts";
 import type { Output } from "./terminal.ts";
 import { usageText } from "./usage-text.ts";
 import { isPatchWithheld } from "./withheld-patch.ts";
+import { writePieces } from "./write-pieces.ts";
 
 /**
  * Prints a finished session: the patch, the answer, and what it took. Where standard output is no terminal it holds the
  * patch alone, byte for byte as git apply takes it, and the rest goes to standard error: what a container says must not
  * become part of a patch. A patch that contradicts the list of changes is not printed.
  */
-export function printResult(
+export async function printResult(
   summary: SessionSummary,
-  patch: Uint8Array,
+  patch: AsyncIterable<Uint8Array>,
   { stdout, stderr }: { stdout: Output; stderr: Output },
-): void {
+): Promise<void> {
   const terminal = stdout.isTTY === true;
   const withheld = isPatchWithheld(summary);
   if (withheld) stderr.write(`The patch is not printed: claudecluster diff --force ${summary.session_id} shows it.\n`);
-  else if (!terminal) stdout.write(patch);
-  else if (patch.length > 0) stdout.write(`${indent(plainText(new TextDecoder().decode(patch)), 2, stdout.columns)}\n`);
+  else if (!terminal) await writePieces(stdout, patch);
+  else if (summary.patch_size_bytes > 0) stdout.write(`${indent(plainText(await text(patch)), 2, stdout.columns)}\n`);
   printOutcome(summary, terminal ? stdout : stderr);
 }
 

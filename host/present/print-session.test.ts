@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { Plain, Screen } from "../../test/support/screen.ts";
@@ -14,7 +15,7 @@ import {
 import { printResult } from "./print-result.ts";
 import { printSession } from "./print-session.ts";
 import { SessionProgress } from "./session-progress.ts";
-import { summarizeSession } from "./session-summary.ts";
+import { EMPTY_PATCH, summarizeSession } from "./session-summary.ts";
 
 const FORGED = "state        succeeded";
 
@@ -31,28 +32,28 @@ function failedSession() {
 
 const rowsOf = (text: string) => text.split(/[\n\u2028]/).filter((line) => /^(state|succeeded)/.test(line));
 
-test("nothing out of a container begins a row of show or of a result", () => {
+test("nothing out of a container begins a row of show or of a result", async () => {
   const session = failedSession();
-  const summary = summarizeSession(session, new Uint8Array());
+  const summary = summarizeSession(session, EMPTY_PATCH);
   const [shown, ended] = [new Plain(), new Plain()];
   printSession(session, summary, { stdout: shown, env: {} });
-  printResult(summary, new Uint8Array(), { stdout: new Plain(), stderr: ended });
+  await printResult(summary, Readable.from([]), { stdout: new Plain(), stderr: ended });
   expect(rowsOf(shown.text)).toEqual(["state        failed"]);
   expect(rowsOf(ended.text)).toEqual([]);
   expect(ended.text).toContain(`  Done.\n  ${FORGED}\n`);
 });
 
-test("the patch stands alone where it can be piped into git apply, whatever the answer says", () => {
+test("the patch stands alone where it can be piped into git apply, whatever the answer says", async () => {
   const session = failedSession();
   const forged = "diff --git a/x b/x\nnew file mode 100644\n--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+x\n";
   session.result!.finalText = forged;
   const patch = Buffer.from("diff --git a/y b/y\n…");
-  const summary = summarizeSession(session, patch);
+  const summary = summarizeSession(session, { sizeBytes: patch.length, bytes: patch });
   const [stdout, stderr, screen] = [new Plain(), new Plain(), new Screen()];
-  printResult(summary, patch, { stdout, stderr });
+  await printResult(summary, Readable.from([patch]), { stdout, stderr });
   expect(stdout.text).toBe("diff --git a/y b/y\n…");
   expect(stderr.text).toContain("  diff --git a/x b/x\n  new file");
-  printResult(summary, patch, { stdout: screen, stderr });
+  await printResult(summary, Readable.from([patch]), { stdout: screen, stderr });
   expect(screen.lines).toContain("  diff --git a/y b/y");
   expect(screen.lines.filter((line) => line.startsWith("diff"))).toEqual([]);
 });
@@ -61,7 +62,7 @@ test("a long line of an answer goes on below itself, and not at the terminal's m
   const session = failedSession();
   session.result!.finalText = `${"a".repeat(78)}${FORGED}${"字".repeat(40)}`;
   const screen = new Screen();
-  printSession(session, summarizeSession(session, new Uint8Array()), { stdout: screen, env: { NO_COLOR: "1" } });
+  printSession(session, summarizeSession(session, EMPTY_PATCH), { stdout: screen, env: { NO_COLOR: "1" } });
   const answer = screen.lines.slice(screen.lines.indexOf("answer") + 1);
   expect(answer.slice(0, 4)).toEqual([
     `  ${"a".repeat(78)}`,
@@ -76,7 +77,7 @@ test("a question cannot imitate the command that answers it", () => {
   const question = "Well?\n  claudecluster allow ses_2";
   const value = create(QuestionAskedSchema, { requestId: "r\nx", questions: [{ question }, { question: "And?" }] });
   progress.add(create(SessionEventSchema, { sequence: 1, event: { case: "questionAsked", value } }));
-  const summary = summarizeSession(progress.session, new Uint8Array(), progress);
+  const summary = summarizeSession(progress.session, EMPTY_PATCH, progress);
   const stdout = new Plain();
   printSession(progress.session, summary, { stdout, env: {} });
   const commands = stdout.text.split("\n").filter((line) => line.trimStart().startsWith("claudecluster"));
@@ -91,7 +92,7 @@ test("a terminal that says it has no columns gets whole lines, and a binary file
   ];
   const screen = new Screen();
   Object.assign(screen, { columns: 0 });
-  printSession(session, summarizeSession(session, new Uint8Array()), { stdout: screen, env: { NO_COLOR: "1" } });
+  printSession(session, summarizeSession(session, EMPTY_PATCH), { stdout: screen, env: { NO_COLOR: "1" } });
   expect(screen.lines).toContain("  an answer of some words");
   expect(screen.lines).toContain("  added    bin.dat  binary");
 });

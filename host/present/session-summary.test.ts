@@ -9,7 +9,7 @@ import {
   SessionResultSchema,
   Session_State,
 } from "../../proto/index.ts";
-import { summarizeSession } from "./session-summary.ts";
+import { EMPTY_PATCH, summarizeSession } from "./session-summary.ts";
 
 type Result = Partial<NonNullable<Session["result"]>>;
 
@@ -17,7 +17,7 @@ function summaryOf(result: Result) {
   const session = emptySession("ses_1");
   session.state = Session_State.FAILED;
   session.result = create(SessionResultSchema, result as object);
-  return summarizeSession(session, new Uint8Array());
+  return summarizeSession(session, EMPTY_PATCH);
 }
 
 test.each([16_000, 15_999, 15_998])("cuts an answer of %i characters and an emoji between characters", (length) => {
@@ -41,7 +41,7 @@ test("says that Claude gave no answer, and whose answer is shown then", () => {
   const session = emptySession("ses_1");
   const shown = (turnCount: number, state: Session_State, result: Result) => {
     Object.assign(session, { turnCount, state, result: create(SessionResultSchema, result as object) });
-    return summarizeSession(session, new Uint8Array()).no_answer;
+    return summarizeSession(session, EMPTY_PATCH).no_answer;
   };
   const { SUCCEEDED, FAILED } = Session_State;
   expect(shown(1, SUCCEEDED, {})).toBe("Claude ended its last turn without saying anything.");

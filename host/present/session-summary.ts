@@ -21,7 +21,7 @@ import type { SessionProgress } from "./session-progress.ts";
 import { type WaitingFor, waitingFor } from "./waiting-for.ts";
 
 /** Claude Code keeps results up to about 50,000 characters in the conversation; these fit together. */
-const MAX_INLINE_PATCH_CHARS = 20_000;
+export const MAX_INLINE_PATCH_BYTES = 20_000;
 const MAX_TEXT_CHARS = 16_000;
 const MAX_CHANGES = 100;
 
@@ -93,13 +93,23 @@ export interface SessionSummary {
   conversation_id: string;
 }
 
+/** Patch as far as a summary needs it. */
+export interface ShownPatch {
+  sizeBytes: number;
+  /** Undefined: it is larger than a summary holds. */
+  bytes: Uint8Array | undefined;
+}
+
+/** Patch without a change. */
+export const EMPTY_PATCH: ShownPatch = { sizeBytes: 0, bytes: new Uint8Array() };
+
 /**
  * Returns a session with its patch as plain JSON; cut parts say so. Of a live one `progress` says what
  * it has come to so far.
  */
 export function summarizeSession(
   session: Session,
-  patch: Uint8Array,
+  patch: ShownPatch,
   progress?: SessionProgress,
   nowMs = Date.now(),
 ): SessionSummary {
@@ -130,7 +140,7 @@ export function summarizeSession(
     })),
     change_count: result?.changeCount ?? progress?.changeCount ?? 0,
     patch_uri: patchUri(session.id),
-    patch_size_bytes: patch.length,
+    patch_size_bytes: patch.sizeBytes,
     ...((counted !== undefined || result !== undefined) && {
       usage: {
         input_tokens: Number(counted?.inputTokenCount ?? 0),
@@ -171,10 +181,10 @@ export function summarizeSession(
 }
 
 /** The patch as text where that loses nothing: small, valid UTF-8, nothing that had to be taken out. */
-function inlinePatch(patch: Uint8Array): string | undefined {
-  if (patch.length === 0 || patch.length > MAX_INLINE_PATCH_CHARS) return undefined;
+function inlinePatch({ sizeBytes, bytes }: ShownPatch): string | undefined {
+  if (sizeBytes === 0 || sizeBytes > MAX_INLINE_PATCH_BYTES) return undefined;
   try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(patch);
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     return plainText(text) === text ? text : undefined;
   } catch {
     // Not UTF-8: to be read as bytes.

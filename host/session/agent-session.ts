@@ -11,7 +11,7 @@ import {
   ConnectionLostSchema,
   ConnectionMadeSchema,
   ConnectionRestoredSchema,
-  type RestoreSessionRequest,
+  type ReadableArtifact,
   type SessionResult,
   type SessionSpec,
 } from "../../proto/index.ts";
@@ -22,19 +22,21 @@ import { AsyncQueue } from "../agent-client/async-queue.ts";
 import { type ConnectionSink, serveConnections } from "../agent-client/serve-connections.ts";
 import { Tunnels } from "../agent-client/tunnels.ts";
 import type { Container } from "../runtime/runtime.ts";
-import type { SessionStore, StoredArtifact } from "../store/session-store.ts";
+import type { SessionStore } from "../store/session-store.ts";
+import type { PreviousSession } from "./continuation.ts";
 import { ArtifactFetch, fetchTranscript } from "./fetch-artifact.ts";
 import { isNoRoom } from "./no-room.ts";
 import type { SessionLog } from "./session-log.ts";
+import { sendArtifact } from "./send-artifact.ts";
 import { sleep } from "./sleep.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
 /** What an agent handed over at the end of its session. */
 export interface AgentResult {
   result: SessionResult;
-  patch: StoredArtifact;
+  patch: ReadableArtifact;
   /** Claude Code's own, for a session that continues this one. Undefined: there is none. */
-  transcript: StoredArtifact | undefined;
+  transcript: ReadableArtifact | undefined;
 }
 
 /** The agent keeps its events until they are acknowledged: at most 64 KiB each, so it may be in lots of this many. */
@@ -53,8 +55,8 @@ export interface AgentSessionOptions {
   broker: ConnectionSink;
   /** Beginnings of URLs that git reaches by its own listener, and by no other way. */
   gitPrefixes: readonly string[];
-  /** What the session continues, for RestoreSession. Undefined: nothing. */
-  restore?: (() => AsyncIterable<RestoreSessionRequest>) | undefined;
+  /** What the session continues. Undefined: nothing. */
+  restore?: (() => PreviousSession) | undefined;
   /** Another host has followed it before, and its log goes on. Default false. */
   resumed?: boolean;
   /** Told each time when something finds no room in the store, after the session's last event or before, and with nothing once it does. */
@@ -73,6 +75,7 @@ export class AgentSession {
   /** Said on every connection: where there is no room the log has not kept it, and twice does no harm. */
   #stop: AttachRequest | undefined;
   #requests: AsyncQueue<AttachRequest> | undefined;
+  readonly #begunToSend = new Set<Artifact_Kind>();
   #finished = false;
   #result: SessionResult | undefined;
   readonly #patch: ArtifactFetch;
@@ -116,6 +119,8 @@ export class AgentSession {
   /** Runs to the session's end. Rejects with the signal's reason, AGENT_UNREACHABLE or AGENT_OUTDATED. */
   async run(signal: AbortSignal): Promise<AgentResult> {
     using tunnels = new Tunnels();
+    await using _patch = this.#patch;
+    await using _transcript = this.#transcript;
     let late = false;
     // A host that waits for a processor, or was suspended, must not blame the agent.
     const forget = afterRunning(TIMEOUTS.firstContactMs, () => (late = true));
@@ -156,9 +161,11 @@ export class AgentSession {
     const callSignal = AbortSignal.any([signal, calls.signal]);
     try {
       if (!this.#started) {
-        const { restore } = this.#options;
-        if (restore !== undefined) await client.restoreSession(restore(), { signal: callSignal });
-        const start = { sessionId: log.sessionId, spec, gitPrefixes: [...gitPrefixes] };
+        // An agent that has the session already has what it continues.
+        const previous = this.#resumed ? undefined : this.#options.restore?.();
+        for (const stored of previous?.artifacts ?? []) await this.#send(client, stored, callSignal);
+        const previousConversationId = previous?.conversationId ?? "";
+        const start = { sessionId: log.sessionId, spec, gitPrefixes: [...gitPrefixes], previousConversationId };
         const { usesGitListener } = await client.startSession(start, { signal: callSignal });
         // Where git goes by the proxy, nothing that it sends is looked at. A session that an older host has begun so goes on:
         // its clone is done, and no credential goes that way.
@@ -177,6 +184,13 @@ export class AgentSession {
       calls.abort();
       this.#requests = undefined;
     }
+  }
+
+  async #send(client: AgentClient, stored: ReadableArtifact, signal: AbortSignal): Promise<void> {
+    const { kind } = stored.artifact;
+    const again = this.#begunToSend.has(kind);
+    this.#begunToSend.add(kind);
+    await sendArtifact(client, stored, { sessionId: this.#options.log.sessionId, again, signal });
   }
 
   /** Stores the session's events until its last one. */

@@ -4,10 +4,8 @@ import {
   Artifact_Kind,
   cutChars,
   isFinal,
+  type ReadableArtifact,
   RepositorySpecSchema,
-  type RestoreSessionRequest,
-  RestoreSessionRequestSchema,
-  RestoreStartSchema,
   type SessionSpec,
   SessionSpecSchema,
 } from "../../proto/index.ts";
@@ -50,27 +48,22 @@ export function continueSpec(store: SessionStore, given: SessionSpec): SessionSp
   return spec;
 }
 
-/** Yields what the session before left, as RestoreSession takes it. Throws PREVIOUS_SESSION_NOT_FOUND, STORE_CORRUPT. */
-export async function* restoreRequests(
-  store: SessionStore,
-  session: { sessionId: string; previousSessionId: string },
-): AsyncGenerator<RestoreSessionRequest> {
-  const { sessionId, previousSessionId } = session;
+/** What a finished session left for the one that continues it. */
+export interface PreviousSession {
+  /** Empty: it had none. */
+  conversationId: string;
+  /** Its patch, and its transcript if there is one. */
+  artifacts: ReadableArtifact[];
+}
+
+/** Returns what a session left for the one that continues it. Throws PREVIOUS_SESSION_NOT_FOUND. */
+export function restoreOf(store: SessionStore, previousSessionId: string): PreviousSession {
   const result = store.getResult(previousSessionId);
-  if (result === undefined) {
+  const patch = store.getArtifact(previousSessionId, Artifact_Kind.PATCH);
+  if (result === undefined || patch === undefined) {
     throw new AppError("PREVIOUS_SESSION_NOT_FOUND", `What session ${previousSessionId} left is not stored any more.`);
   }
-  const patch = store.getArtifact(previousSessionId, Artifact_Kind.PATCH);
   const transcript = store.getArtifact(previousSessionId, Artifact_Kind.TRANSCRIPT);
-  const start = create(RestoreStartSchema, {
-    sessionId,
-    conversationId: result.conversationId,
-    patchSizeBytes: patch?.artifact.sizeBytes ?? 0n,
-    patchSha256: patch?.artifact.sha256 ?? new Uint8Array(),
-    transcriptSizeBytes: transcript?.artifact.sizeBytes ?? 0n,
-    transcriptSha256: transcript?.artifact.sha256 ?? new Uint8Array(),
-  });
-  yield create(RestoreSessionRequestSchema, { start });
-  for await (const piece of patch?.read() ?? []) yield create(RestoreSessionRequestSchema, { patch: piece });
-  for await (const piece of transcript?.read() ?? []) yield create(RestoreSessionRequestSchema, { transcript: piece });
+  const { conversationId } = result;
+  return { conversationId, artifacts: transcript === undefined ? [patch] : [patch, transcript] };
 }

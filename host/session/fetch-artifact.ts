@@ -1,9 +1,17 @@
-import { Code, ConnectError } from "@connectrpc/connect";
 import { create } from "@bufbuild/protobuf";
-import { AppError, Artifact_Kind, type ArtifactKind, ArtifactSchema } from "../../proto/index.ts";
+import { Code, ConnectError } from "@connectrpc/connect";
+import {
+  AppError,
+  type Artifact,
+  Artifact_Kind,
+  type ArtifactKind,
+  ArtifactSchema,
+  type ReadableArtifact,
+  sameArtifact,
+} from "../../proto/index.ts";
 import type { AgentClient } from "../agent-client/agent-connection.ts";
 import { agentError } from "../agent-client/agent-error.ts";
-import type { SessionStore, StoredArtifact } from "../store/session-store.ts";
+import type { IncomingArtifact, SessionStore } from "../store/session-store.ts";
 import { isNoRoom } from "./no-room.ts";
 
 export interface ArtifactFetchOptions {
@@ -12,10 +20,23 @@ export interface ArtifactFetchOptions {
   kind: ArtifactKind;
 }
 
-/** One artifact's way from an agent into the store. It crosses once, however often it is asked for. */
-export class ArtifactFetch {
+/** A message of ReadArtifact. */
+interface Message {
+  data: Uint8Array;
+  artifact?: Artifact | undefined;
+}
+
+/**
+ * One artifact's way from an agent into the store. Each of its bytes crosses once: where a connection is lost, the next
+ * one brings the rest. Dispose of it to remove what has come of one that did not come whole.
+ */
+export class ArtifactFetch implements AsyncDisposable {
   readonly #options: ArtifactFetchOptions;
-  #stored: StoredArtifact | undefined;
+  #announced: Artifact | undefined;
+  #incoming: IncomingArtifact | undefined;
+  #stored: ReadableArtifact | undefined;
+  /** The agent is from before ReadArtifact. */
+  #older = false;
 
   constructor(options: ArtifactFetchOptions) {
     this.#options = options;
@@ -25,31 +46,57 @@ export class ArtifactFetch {
    * Resolves once the artifact is stored. Throws what the agent answers, AGENT_INVALID where its bytes are not those that
    * it has announced, PATCH_TOO_LARGE, TRANSCRIPT_TOO_LARGE, STORE_FAILED.
    */
-  async run(client: AgentClient, signal: AbortSignal): Promise<StoredArtifact> {
-    this.#stored ??= await this.#fetch(client, signal).catch((error: unknown) => {
-      throw error instanceof AppError && error.reason === "ARTIFACT_INVALID" ? agentInvalid(error) : error;
-    });
-    return this.#stored;
+  async run(client: AgentClient, signal: AbortSignal): Promise<ReadableArtifact> {
+    if (this.#stored !== undefined) return this.#stored;
+    try {
+      return (this.#stored = await this.#fetch(client, signal));
+    } catch (error) {
+      if (!this.#older && isUnknownCall(error)) {
+        this.#older = true;
+        return await this.run(client, signal);
+      }
+      // Only what a lost connection has brought is worth something: there may be no room, and the rest is not believed.
+      if (this.#older || agentError(error).kind !== "UNAVAILABLE") await this[Symbol.asyncDispose]();
+      throw error instanceof AppError && error.reason === "ARTIFACT_INVALID" ? otherBytes(error) : error;
+    }
   }
 
-  async #fetch(client: AgentClient, signal: AbortSignal): Promise<StoredArtifact> {
-    const { store, sessionId, kind } = this.#options;
+  async [Symbol.asyncDispose](): Promise<void> {
+    const incoming = this.#incoming;
+    this.#incoming = undefined;
+    await incoming?.[Symbol.asyncDispose]();
+  }
+
+  async #fetch(client: AgentClient, signal: AbortSignal): Promise<ReadableArtifact> {
     // Leaving the loop does not end the call.
     const over = new AbortController();
     using _call = { [Symbol.dispose]: () => over.abort() };
-    const options = { signal: AbortSignal.any([signal, over.signal]) };
-    const messages =
-      kind === Artifact_Kind.PATCH
-        ? client.readChanges({ sessionId }, options)
-        : client.readTranscript({ sessionId }, options);
-    const iterator = messages[Symbol.asyncIterator]();
-    let next = await iterator.next();
-    // The first message says it for all of them.
-    const { totalSizeBytes: sizeBytes = 0n, sha256 = new Uint8Array() } = next.value ?? {};
-    const announced = sha256.length === 0 ? undefined : create(ArtifactSchema, { kind, sizeBytes, sha256 });
-    await using incoming = await store.createArtifact(sessionId, kind, announced);
-    for (; next.done !== true; next = await iterator.next()) await incoming.append(next.value.data);
-    return await incoming.complete();
+    let first = true;
+    for await (const { data, artifact } of this.#read(client, AbortSignal.any([signal, over.signal]))) {
+      if (first) await this.#begin(artifact);
+      first = false;
+      await this.#incoming!.append(data);
+    }
+    if (first) await this.#begin(undefined);
+    return await this.#incoming!.complete();
+  }
+
+  #read(client: AgentClient, signal: AbortSignal): AsyncIterable<Message> {
+    const { sessionId, kind } = this.#options;
+    if (this.#older) return readFromOlder(client, { sessionId, kind }, signal);
+    return client.readArtifact({ sessionId, kind, offset: BigInt(this.#incoming?.sizeBytes ?? 0) }, { signal });
+  }
+
+  /** The first message says what comes. */
+  async #begin(artifact: Artifact | undefined): Promise<void> {
+    const { store, sessionId, kind } = this.#options;
+    if (!this.#older && artifact?.kind !== kind) throw agentInvalid("The agent did not say what it sends.");
+    if (this.#incoming !== undefined) {
+      if (artifact !== undefined && this.#announced !== undefined && sameArtifact(artifact, this.#announced)) return;
+      throw agentInvalid("The agent has another artifact than before.");
+    }
+    this.#announced = artifact;
+    this.#incoming = await store.createArtifact(sessionId, kind, artifact);
   }
 }
 
@@ -58,20 +105,47 @@ export async function fetchTranscript(
   fetch: ArtifactFetch,
   client: AgentClient,
   signal: AbortSignal,
-): Promise<StoredArtifact | undefined> {
+): Promise<ReadableArtifact | undefined> {
   try {
     return await fetch.run(client, signal);
   } catch (error) {
     // An agent from before there were transcripts. Without an ErrorInfo it looks like a lost connection otherwise.
-    if (error instanceof ConnectError && error.code === Code.Unimplemented) return undefined;
+    if (isUnknownCall(error)) return undefined;
     // A session is worth its result without it; only a lost connection and room are worth another try.
     if (signal.aborted || isNoRoom(error) || agentError(error).kind === "UNAVAILABLE") throw error;
     return undefined;
   }
 }
 
-function agentInvalid(cause: AppError): AppError {
-  return new AppError("AGENT_INVALID", `The agent sent other bytes than it had announced: ${cause.message}`, {
+/** Reads an artifact from an agent whose session was begun by a host from before ReadArtifact. */
+async function* readFromOlder(
+  client: AgentClient,
+  { sessionId, kind }: Pick<ArtifactFetchOptions, "sessionId" | "kind">,
+  signal: AbortSignal,
+): AsyncGenerator<Message> {
+  const messages =
+    kind === Artifact_Kind.PATCH
+      ? client.readChanges({ sessionId }, { signal })
+      : client.readTranscript({ sessionId }, { signal });
+  let first = true;
+  for await (const { data, totalSizeBytes: sizeBytes, sha256 } of messages) {
+    // The oldest ones announce nothing.
+    const announced = first && sha256.length > 0;
+    first = false;
+    yield announced ? { data, artifact: create(ArtifactSchema, { kind, sizeBytes, sha256 }) } : { data };
+  }
+}
+
+function isUnknownCall(error: unknown): boolean {
+  return error instanceof ConnectError && error.code === Code.Unimplemented;
+}
+
+function otherBytes(cause: AppError): AppError {
+  return agentInvalid(`The agent sent other bytes than it had announced: ${cause.message}`, cause);
+}
+
+function agentInvalid(message: string, cause?: AppError): AppError {
+  return new AppError("AGENT_INVALID", message, {
     help: "Use an image with an agent that keeps to the contract.",
     cause,
   });

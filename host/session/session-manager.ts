@@ -1,5 +1,4 @@
 import { availableParallelism, totalmem } from "node:os";
-import { buffer } from "node:stream/consumers";
 import { create, fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import { monotonicFactory } from "ulid";
@@ -7,6 +6,7 @@ import {
   AnswerSchema,
   AppError,
   Artifact_Kind,
+  type ArtifactKind,
   checkAnswers,
   completeSpec,
   type ContainerSpec,
@@ -19,6 +19,7 @@ import {
   PhaseChangedSchema,
   QuestionAnswerSchema,
   type ReadOptions,
+  type ReadableArtifact,
   type Session,
   Session_State,
   type SessionEvent,
@@ -32,6 +33,7 @@ import { checkCapacity, type ContainerLimits, completeLimits } from "./container
 import { continueSpec } from "./continuation.ts";
 import { checkEgress, type EgressConfig } from "./egress.ts";
 import { listPage } from "./list-page.ts";
+import { memoryArtifact } from "./memory-artifact.ts";
 import { Reservations } from "./reservations.ts";
 import { RuntimeHealth } from "./runtime-health.ts";
 import { salvageChanges } from "./salvage.ts";
@@ -39,7 +41,13 @@ import { SessionLog } from "./session-log.ts";
 import { type QueueLimits, queueLimits, SessionQueue } from "./session-queue.ts";
 import { type GitAccess, type ModelAccess, SessionRun, type SessionRunOptions } from "./session-run.ts";
 import { requireTurn } from "./states.ts";
-import type { CreateSessionRequest, ListSessionsPage, ListSessionsRequest, Sessions } from "./sessions.ts";
+import type {
+  CreateSessionRequest,
+  ListSessionsPage,
+  ListSessionsRequest,
+  OpenArtifact,
+  Sessions,
+} from "./sessions.ts";
 import { sweepContainers } from "./sweep.ts";
 
 export interface SessionManagerOptions {
@@ -290,11 +298,16 @@ export class SessionManager implements Sessions, AsyncDisposable {
     return pending;
   }
 
-  async readChanges(sessionId: string): Promise<Uint8Array> {
-    await this.get(sessionId);
-    const stored = this.#options.store.getArtifact(sessionId, Artifact_Kind.PATCH);
-    if (stored !== undefined) return await buffer(stored.read());
-    return (await salvageChanges(new SessionLog(this.#options.store, sessionId).all())).patch;
+  async openArtifact(sessionId: string, kind: ArtifactKind): Promise<OpenArtifact> {
+    const { state } = await this.get(sessionId);
+    const stored = this.#options.store.getArtifact(sessionId, kind);
+    if (stored !== undefined && (kind === Artifact_Kind.PATCH || stored.artifact.sizeBytes > 0n)) return opened(stored);
+    if (kind === Artifact_Kind.PATCH) {
+      const { patch } = await salvageChanges(new SessionLog(this.#options.store, sessionId).all());
+      return memoryArtifact(kind, patch);
+    }
+    if (isFinal(state)) throw new AppError("TRANSCRIPT_MISSING", "Claude left no transcript.");
+    throw new AppError("SESSION_NOT_FINISHED", "The transcript is there once the session has finished.");
   }
 
   /** Lets go of every session as it is; their containers run on, and the next host takes them up. */
@@ -334,4 +347,8 @@ function notFound(sessionId: string): AppError {
     help: "list_sessions, or claudecluster list, shows those that there are.",
     metadata: { session_id: cutChars(sessionId, 64) },
   });
+}
+
+function opened(artifact: ReadableArtifact): OpenArtifact {
+  return { ...artifact, [Symbol.dispose]: () => {} };
 }

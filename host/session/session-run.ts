@@ -16,6 +16,7 @@ import {
   InterruptSchema,
   pieces,
   QueuePositionChangedSchema,
+  type ReadableArtifact,
   RetryingSchema,
   SessionFinishedSchema,
   type SessionResult,
@@ -31,10 +32,9 @@ import type { GitCredentialSource } from "../broker/git/git-credential.ts";
 import type { ModelGatewayOptions } from "../broker/model/model-gateway.ts";
 import type { WayOut } from "../broker/way-out.ts";
 import type { Container } from "../runtime/runtime.ts";
-import type { StoredArtifact } from "../store/session-store.ts";
 import { type AgentResult, AgentSession } from "./agent-session.ts";
 import { ContainerSource, type ContainerSourceOptions } from "./container-source.ts";
-import { restoreRequests } from "./continuation.ts";
+import { restoreOf } from "./continuation.ts";
 import { DecisionLog } from "./decision-log.ts";
 import { type EgressConfig, egressRules } from "./egress.ts";
 import { cancellation, exitFailure, failure, finalState, patchLost, resultForEvent } from "./ending.ts";
@@ -81,8 +81,8 @@ export interface SessionRunOptions extends Omit<ContainerSourceOptions, "onPosit
 /** What a session has come to; the patch may still have to be stored. */
 interface Ended {
   result: SessionResult;
-  patch: StoredArtifact | Uint8Array;
-  transcript: StoredArtifact | undefined;
+  patch: ReadableArtifact | Uint8Array;
+  transcript: ReadableArtifact | undefined;
 }
 
 /** One session from its creation, or from where the last host left it, to its last event. Owns the container. */
@@ -313,18 +313,16 @@ export class SessionRun {
     const { store, log } = this.#options;
     const patch = left instanceof Uint8Array ? await this.#storePatch(left) : left;
     result.elapsed = durationFromMs(Math.max(0, Date.now() - this.#startMs));
-    result.patch = new Uint8Array();
     result.meteredUsage = this.#spending.used;
     this.#explain(result);
     const overdrawn = this.#spending.failure();
     // What Claude says of it is that the model refused.
     if (overdrawn !== undefined && isModelFailure(result)) result.outcome = { case: "failure", value: overdrawn };
-    result.patchInlined = false;
     result.patchSizeBytes = patch.artifact.sizeBytes;
     store.putLeft(log.sessionId, { result, artifacts: transcript === undefined ? [patch] : [patch, transcript] });
   }
 
-  async #storePatch(bytes: Uint8Array): Promise<StoredArtifact> {
+  async #storePatch(bytes: Uint8Array): Promise<ReadableArtifact> {
     const { store, log } = this.#options;
     await using incoming = await store.createArtifact(log.sessionId, Artifact_Kind.PATCH);
     for (const piece of pieces(bytes)) await incoming.append(piece);
@@ -357,10 +355,7 @@ export class SessionRun {
       log,
       broker,
       gitPrefixes: uri === undefined ? [] : [`${new URL(uri).origin}/`],
-      restore:
-        previousSessionId === ""
-          ? undefined
-          : () => restoreRequests(store, { sessionId: log.sessionId, previousSessionId }),
+      restore: previousSessionId === "" ? undefined : () => restoreOf(store, previousSessionId),
       resumed: resumed && log.lastAgentSequence > 0,
       store,
       onRoom: ({ missing, finished }) => {

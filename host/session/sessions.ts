@@ -1,5 +1,7 @@
 import type {
+  ArtifactKind,
   ContainerSpec,
+  ReadableArtifact,
   ReadOptions,
   Session,
   Session_State,
@@ -36,6 +38,9 @@ export interface ListSessionsPage {
   nextPageToken: string;
 }
 
+/** Artifact that somebody is about to read. */
+export type OpenArtifact = ReadableArtifact & Disposable;
+
 /**
  * All sessions, as the control API offers them. The boundaries (cli, mcp) know nothing else of the
  * session layer, so that it can live in another process.
@@ -67,6 +72,10 @@ export interface Sessions {
   answer(sessionId: string, answer: { requestId: string; answers: readonly (readonly string[])[] }): Promise<void>;
   /** Removes everything that is stored of a finished session. Throws SESSION_LIVE. */
   delete(sessionId: string): Promise<void>;
-  /** The whole patch, or what is known of it so far. */
-  readChanges(sessionId: string): Promise<Uint8Array>;
+  /**
+   * Opens an artifact: the patch as it is now or as it was left, or the transcript of a session that has finished. Dispose
+   * of it, read or not. Throws NOT_FOUND, SESSION_NOT_FINISHED, TRANSCRIPT_MISSING; reading it ARTIFACT_INVALID,
+   * ARTIFACT_CHANGED (the patch of a live session; read it again), STORE_CORRUPT.
+   */
+  openArtifact(sessionId: string, kind: ArtifactKind): Promise<OpenArtifact>;
 }

@@ -3,9 +3,14 @@ import { readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { Artifact_Kind, ArtifactSchema, PIECE_BYTES, SessionResultSchema } from "../../proto/index.ts";
+import {
+  Artifact_Kind,
+  ArtifactSchema,
+  PIECE_BYTES,
+  type ReadableArtifact,
+  SessionResultSchema,
+} from "../../proto/index.ts";
 import { finished, NEW, readWhole, storeArtifact, temporaryStore } from "./fixtures.ts";
-import type { StoredArtifact } from "./session-store.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
 const { PATCH } = Artifact_Kind;
@@ -21,7 +26,7 @@ afterEach(() => place[Symbol.dispose]());
 
 const patchOf = (store: SqliteStore, bytes: Uint8Array) =>
   storeArtifact(store, { sessionId: "ses_1", kind: PATCH, bytes });
-const keep = (store: SqliteStore, ...artifacts: StoredArtifact[]) =>
+const keep = (store: SqliteStore, ...artifacts: ReadableArtifact[]) =>
   store.putLeft("ses_1", { result: create(SessionResultSchema), artifacts });
 const announce = (bytes: Uint8Array, sizeBytes = bytes.length) =>
   create(ArtifactSchema, {

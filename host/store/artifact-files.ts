@@ -10,9 +10,10 @@ import {
   type ArtifactKind,
   artifactName,
   PIECE_BYTES,
+  type ReadableArtifact,
 } from "../../proto/index.ts";
 import { makeDirectory } from "../make-directory.ts";
-import type { IncomingArtifact, StoredArtifact } from "./session-store.ts";
+import type { IncomingArtifact } from "./session-store.ts";
 import { storeError } from "./store-error.ts";
 
 /** Where an artifact belongs. */
@@ -63,7 +64,7 @@ export class ArtifactFiles implements Disposable {
   }
 
   /** Returns an artifact whose row is there. */
-  stored(place: ArtifactPlace, artifact: Artifact): StoredArtifact {
+  stored(place: ArtifactPlace, artifact: Artifact): ReadableArtifact {
     const path = this.#pathOf(place);
     return { artifact, read: ({ offset = 0 } = {}) => readFile(path, { artifact, offset }) };
   }
@@ -150,14 +151,14 @@ class IncomingFile implements IncomingArtifact {
   readonly #path: string;
   readonly #check: ArtifactCheck;
   readonly #failed: string;
-  readonly #toStored: (artifact: Artifact) => StoredArtifact;
+  readonly #toStored: (artifact: Artifact) => ReadableArtifact;
   #file: FileHandle | undefined;
 
   constructor(options: {
     path: string;
     check: ArtifactCheck;
     failed: string;
-    toStored: (artifact: Artifact) => StoredArtifact;
+    toStored: (artifact: Artifact) => ReadableArtifact;
   }) {
     this.#path = options.path;
     this.#check = options.check;
@@ -178,7 +179,7 @@ class IncomingFile implements IncomingArtifact {
     });
   }
 
-  async complete(): Promise<StoredArtifact> {
+  async complete(): Promise<ReadableArtifact> {
     const artifact = this.#check.finish();
     const file = this.#file;
     await this.#storing(async () => {

@@ -7,11 +7,12 @@ import {
   AssistantTextSchema,
   type ArtifactKind,
   type EventBody,
+  type ReadableArtifact,
   SessionFinishedSchema,
   Session_State,
   StateChangedSchema,
 } from "../../proto/index.ts";
-import type { NewEvent, SessionStore, StoredArtifact } from "./session-store.ts";
+import type { NewEvent, SessionStore } from "./session-store.ts";
 
 /** A directory for one test, and the path that a host gives its store in it. */
 export function temporaryStore(): Disposable & { directory: string; path: string } {
@@ -47,13 +48,13 @@ export function finished(occurTimeMs = 3000): NewEvent {
 export async function storeArtifact(
   store: SessionStore,
   { sessionId, kind, bytes }: { sessionId: string; kind: ArtifactKind; bytes: Uint8Array },
-): Promise<StoredArtifact> {
+): Promise<ReadableArtifact> {
   await using incoming = await store.createArtifact(sessionId, kind);
   await incoming.append(bytes);
   return await incoming.complete();
 }
 
 /** Reads a whole artifact. */
-export async function readWhole(stored: StoredArtifact, offset = 0): Promise<Buffer> {
+export async function readWhole(stored: ReadableArtifact, offset = 0): Promise<Buffer> {
   return await buffer(stored.read({ offset }));
 }

@@ -4,6 +4,7 @@ import type {
   ArtifactKind,
   EventBody,
   MeteredUsage,
+  ReadableArtifact,
   Session,
   SessionEvent,
   SessionResult,
@@ -28,13 +29,6 @@ export interface NewSession {
   events: NewEvent[];
 }
 
-/** Artifact in a file of the store. */
-export interface StoredArtifact {
-  readonly artifact: Artifact;
-  /** Reads its bytes from an offset on, in pieces for a message. Throws STORE_CORRUPT where they are not there any more. */
-  read(options?: { offset?: number }): AsyncIterable<Uint8Array>;
-}
-
 /** Artifact on its way into a file of the store. Disposing of it removes what has come, unless it is complete. */
 export interface IncomingArtifact extends AsyncDisposable {
   /** How many bytes have come. */
@@ -45,14 +39,14 @@ export interface IncomingArtifact extends AsyncDisposable {
    * Resolves once all is on the disk. It counts from putLeft on; until then the next host removes it. Throws
    * ARTIFACT_INVALID where it is not what was announced, STORE_FAILED.
    */
-  complete(): Promise<StoredArtifact>;
+  complete(): Promise<ReadableArtifact>;
 }
 
 /** What a session left, whole. */
 export interface SessionLeft {
   result: SessionResult;
   /** At most one of each kind. */
-  artifacts: readonly StoredArtifact[];
+  artifacts: readonly ReadableArtifact[];
 }
 
 /** Which sessions a list is to hold. */
@@ -140,6 +134,9 @@ export interface SessionStore extends Disposable {
   putLeft(sessionId: string, left: SessionLeft): void;
   /** The result of a session; undefined until what it left is kept. */
   getResult(sessionId: string): SessionResult | undefined;
-  /** An artifact that a session left; undefined if there is none, or until it is kept. */
-  getArtifact(sessionId: string, kind: ArtifactKind): StoredArtifact | undefined;
+  /**
+   * An artifact that a session left; undefined if there is none, or until it is kept. Reading it throws STORE_CORRUPT where
+   * its bytes are not there any more.
+   */
+  getArtifact(sessionId: string, kind: ArtifactKind): ReadableArtifact | undefined;
 }

@@ -8,6 +8,7 @@ import {
   emptySession,
   type MeteredUsage,
   MeteredUsageSchema,
+  type ReadableArtifact,
   type Session,
   type SessionEvent,
   SessionEventSchema,
@@ -26,7 +27,6 @@ import type {
   Pruned,
   SessionLeft,
   SessionStore,
-  StoredArtifact,
 } from "./session-store.ts";
 import { StoreFile } from "./store-file.ts";
 
@@ -253,7 +253,7 @@ export class SqliteStore implements SessionStore {
     return row && fromBinary(SessionResultSchema, row["result"] as Uint8Array);
   }
 
-  getArtifact(sessionId: string, kind: ArtifactKind): StoredArtifact | undefined {
+  getArtifact(sessionId: string, kind: ArtifactKind): ReadableArtifact | undefined {
     const row = this.#file.read(() => this.#statements.getArtifact.get(sessionId, kind));
     if (row === undefined) return undefined;
     const artifact = create(ArtifactSchema, {

@@ -1,7 +1,13 @@
 import { expect, test } from "vitest";
 import { EXIT_CODES } from "../../agent/exit-codes.ts";
-import { AttachStart_Role as Role, Session_State as State } from "../../proto/index.ts";
+import {
+  Artifact_Kind,
+  type ArtifactKind,
+  AttachStart_Role as Role,
+  Session_State as State,
+} from "../../proto/index.ts";
 import { attach, kinds, serveModel } from "./agent-rig.ts";
+import { readArtifact } from "./artifacts.ts";
 import { startLiveAgent } from "./live-agent.ts";
 
 const ABSENCE_MS = 6_000;
@@ -33,13 +39,9 @@ test("keeps what a session left that finished while no host was there, until it 
   expect(kinds(owner.events)).toBe(kinds(observer.events));
   const { session } = await back.client.getSession({});
   expect(session).toMatchObject({ state: State.SUCCEEDED, result: { changeCount: 1 } });
-  const read = async (stream: AsyncIterable<{ data: Uint8Array }>) => {
-    let size = 0;
-    for await (const { data } of stream) size += data.length;
-    return BigInt(size);
-  };
-  expect(await read(back.client.readChanges({}))).toBe(session!.result!.patchSizeBytes);
-  expect(await read(back.client.readTranscript({}))).toBe(session!.result!.transcriptSizeBytes);
+  const read = async (kind: ArtifactKind) => BigInt((await readArtifact(back.client, kind)).length);
+  expect(await read(Artifact_Kind.PATCH)).toBe(session!.result!.patchSizeBytes);
+  expect(await read(Artifact_Kind.TRANSCRIPT)).toBe(session!.result!.transcriptSizeBytes);
   const { exitCode, at } = await exited;
   expect(exitCode).toBe(EXIT_CODES.hostAbsent);
   // Since it was read, not since the host had gone before.

@@ -2,10 +2,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { AttachStart_Role as Role, type Session, Session_State as State } from "../../proto/index.ts";
+import { Artifact_Kind, AttachStart_Role as Role, type Session, Session_State as State } from "../../proto/index.ts";
 import { type Attached, attach, kinds } from "./agent-rig.ts";
 import { type LiveAgent, startLiveAgent } from "./live-agent.ts";
-import { type Left, restoreRequests } from "./restore-requests.ts";
+import { type Left, readArtifact, writeLeft } from "./artifacts.ts";
 
 /** Where every container has its workspace: the same for all of them. */
 const root = join(tmpdir(), `continuation-${process.pid}`);
@@ -21,11 +21,8 @@ async function newAgent(): Promise<LiveAgent> {
   return (agent = await startLiveAgent({ root }));
 }
 
-async function whole(stream: AsyncIterable<{ data: Uint8Array }>): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  for await (const { data } of stream) chunks.push(data);
-  return Buffer.concat(chunks);
-}
+const patchOf = async ({ connection }: LiveAgent) =>
+  (await readArtifact(connection.client, Artifact_Kind.PATCH)).toString();
 
 /** What a finished session leaves, read as the host does. */
 async function leftOf(agent: LiveAgent): Promise<Left> {
@@ -33,8 +30,9 @@ async function leftOf(agent: LiveAgent): Promise<Left> {
   const { client } = agent.connection;
   return {
     conversationId: result!.conversationId,
-    patch: await whole(client.readChanges({})),
-    transcript: result!.transcriptSizeBytes === 0n ? Buffer.alloc(0) : await whole(client.readTranscript({})),
+    patch: await readArtifact(client, Artifact_Kind.PATCH),
+    transcript:
+      result!.transcriptSizeBytes === 0n ? Buffer.alloc(0) : await readArtifact(client, Artifact_Kind.TRANSCRIPT),
   };
 }
 
@@ -50,8 +48,8 @@ async function first(task: string): Promise<{ session: Session; left: Left }> {
 /** Continues it in another one, and waits for its end. */
 async function next(left: Left, task: string): Promise<{ agent: LiveAgent; owner: Attached }> {
   const agent = await newAgent();
-  await agent.connection.client.restoreSession(restoreRequests("ses_1", left));
-  await agent.start(task, { previousSessionId: "ses_0" });
+  await writeLeft(agent.connection.client, "ses_1", left);
+  await agent.start(task, { previousSessionId: "ses_0" }, left.conversationId);
   await using owner = attach(agent.connection);
   await owner.done;
   return { agent, owner };
@@ -76,7 +74,7 @@ test("continues with the files, the conversation and one patch for both", async 
     conversationRestored: true,
   });
   // The file that the first session made was there to be edited, and told before Claude did anything.
-  const patch = Buffer.from(result!.patch).toString();
+  const patch = await patchOf(agent);
   expect(patch).toContain("+- first wish\n+- second wish");
   expect(result!.changes).toMatchObject([{ path: "NOTES.md", addedLineCount: 4 }]);
   const [told] = owner.events.flatMap(({ event }) => (event.case === "filePatched" ? [event.value] : []));
@@ -98,7 +96,7 @@ test("continues what was continued", async () => {
   const { agent: second } = await next(left, "[scenario: small-edit] two");
   const { agent, owner } = await next(await leftOf(second), "[scenario: small-edit] three");
   expect(await owner.event("sessionRestored")).toMatchObject({ conversationRestored: true });
-  expect(Buffer.from((await agent.session()).result!.patch).toString()).toContain("+- one\n+- two\n+- three");
+  expect(await patchOf(agent)).toContain("+- one\n+- two\n+- three");
   const heard = modelHeard(agent);
   for (const said of ["] one", "] two", "] three"]) expect(heard.includes(said), said).toBe(true);
 });
@@ -126,7 +124,7 @@ test.each([
   });
   const { state, result } = await agent.session();
   expect(state).toBe(State.SUCCEEDED);
-  expect(Buffer.from(result!.patch).toString()).toContain("+- first wish\n+- second wish");
+  expect(await patchOf(agent)).toContain("+- first wish\n+- second wish");
   expect(result!.conversationId).not.toBe(left.conversationId);
   expect(modelHeard(agent).includes("could not be restored")).toBe(true);
   const order = kinds(owner.events).split(" ");
@@ -146,7 +144,7 @@ test("has the transcript once the session has finished, whoever reads, and not b
   await agent.start("[scenario: small-edit] x", { idleTimeout: durationFromMs(30_000) });
   await using owner = attach(agent.connection);
   await owner.event("stateChanged", ({ state }) => state === State.IDLE);
-  const read = () => whole(agent.connection.client.readTranscript({}));
+  const read = () => readArtifact(agent.connection.client, Artifact_Kind.TRANSCRIPT);
   await expect(read()).rejects.toThrow("once the session has finished");
   owner.send({ case: "stop", value: {} });
   await owner.done;

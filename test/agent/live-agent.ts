@@ -8,7 +8,11 @@ export interface LiveAgent extends AsyncDisposable {
   readonly rig: AgentRig;
   readonly model: ScriptedModel;
   readonly connection: Connection;
-  start(task: string, spec?: MessageInitShape<typeof SessionSpecSchema>): Promise<void>;
+  start(
+    task: string,
+    spec?: MessageInitShape<typeof SessionSpecSchema>,
+    previousConversationId?: string,
+  ): Promise<void>;
   /** Takes the host away: nobody carries the container's connections. */
   disconnect(): Promise<void>;
   /** The session as GetSession tells it. */
@@ -24,8 +28,8 @@ export async function startLiveAgent(options: Parameters<typeof startRig>[0] = {
     rig,
     model,
     connection,
-    async start(task, spec = {}) {
-      await connection.client.startSession({ sessionId: "ses_1", spec: { task, ...spec } });
+    async start(task, spec = {}, previousConversationId = "") {
+      await connection.client.startSession({ sessionId: "ses_1", spec: { task, ...spec }, previousConversationId });
     },
     async disconnect() {
       await serving[Symbol.asyncDispose]();

@@ -3,6 +3,8 @@ import { create } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import {
+  type Artifact,
+  Artifact_Kind,
   FileChange_Kind as Kind,
   Phase,
   RepositorySpecSchema,
@@ -14,6 +16,7 @@ import {
 } from "../../proto/index.ts";
 import { type ScriptedModel, startScriptedModel } from "../model/scripted-model.ts";
 import { type AgentRig, attach, type Connection, kinds, serveModel, startRig } from "./agent-rig.ts";
+import { artifactOf, readArtifact } from "./artifacts.ts";
 
 let model: ScriptedModel;
 let rig: AgentRig;
@@ -63,12 +66,11 @@ test("runs a task and leaves its answer, its changes and a timeline", async () =
   expect(result).toMatchObject({
     outcome: { case: "success" },
     changeCount: 1,
-    patchInlined: true,
     patchTruncated: false,
   });
   expect(result.finalText).toContain("NOTES.md");
   expect(result.changes).toMatchObject([{ path: "NOTES.md", kind: Kind.ADDED, addedLineCount: 3 }]);
-  expect(Buffer.from(result.patch).toString()).toContain("+- hello");
+  expect((await readArtifact(connection.client, Artifact_Kind.PATCH)).toString()).toContain("+- hello");
   expect(result.usage).toMatchObject({ stepCount: 3 });
   expect(result.usage!.outputTokenCount).toBeGreaterThan(0n);
   expect(result.processExit).toMatchObject({ exitCode: 0, timedOut: false, canceled: false });
@@ -106,15 +108,18 @@ test("streams every changed file's diff while Claude works, and the patch can be
   const work = events.findIndex(({ event }) => event.case === "turnFinished");
   expect(events.findIndex(({ event }) => event.case === "filePatched")).toBeLessThan(work);
   const chunks: Uint8Array[] = [];
-  let head: { totalSizeBytes: bigint; sha256: Uint8Array } | undefined;
-  for await (const chunk of connection.client.readChanges({})) {
-    head ??= chunk;
-    chunks.push(chunk.data);
+  let head: Artifact | undefined;
+  for await (const { artifact, data } of connection.client.readArtifact({ kind: Artifact_Kind.PATCH })) {
+    head ??= artifact;
+    chunks.push(data);
   }
   const patch = Buffer.concat(chunks);
-  expect(patch).toEqual(Buffer.from(result.patch));
-  expect(head?.totalSizeBytes).toBe(BigInt(patch.length));
-  expect(Buffer.from(head!.sha256)).toEqual(createHash("sha256").update(patch).digest());
+  expect(result.patchSizeBytes).toBe(BigInt(patch.length));
+  expect(head).toEqual(artifactOf(Artifact_Kind.PATCH, patch));
+  const rest: Uint8Array[] = [];
+  for await (const { data } of connection.client.readArtifact({ kind: Artifact_Kind.PATCH, offset: 10n }))
+    rest.push(data);
+  expect(Buffer.concat(rest)).toEqual(patch.subarray(10));
 });
 
 test("takes one message after the other, each once, and finishes when it was idle long enough", async () => {
@@ -131,7 +136,7 @@ test("takes one message after the other, each once, and finishes when it was idl
   expect(finished.map(({ turn, failure }) => [turn, failure])).toEqual([1, 2, 3].map((turn) => [turn, undefined]));
   const { session } = await connection.client.getSession({});
   expect(session).toMatchObject({ state: State.SUCCEEDED, turnCount: 3 });
-  const patch = Buffer.from(session!.result!.patch).toString();
+  const patch = (await readArtifact(connection.client, Artifact_Kind.PATCH)).toString();
   for (const line of ["+- one", "+- two", "+- three"]) expect(patch).toContain(line);
   // Cumulative as Claude tells it, and not added up again.
   expect(session!.result!.usage!.stepCount).toBe(9);

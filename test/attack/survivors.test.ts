@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { processesOf } from "../../agent/process/identity.ts";
+import { Artifact_Kind } from "../../proto/index.ts";
 import { attach, serveModel, startRig } from "../agent/agent-rig.ts";
+import { readArtifact } from "../agent/artifacts.ts";
 import { startScriptedModel } from "../model/scripted-model.ts";
 
 /**
@@ -73,7 +75,9 @@ test("no process of a session outlives its last kill, and none gets at the patch
   expect(processesOf(sessionIdentity!.uid)).toEqual([]);
   const { session } = await connection.client.getSession({});
   expect(session?.result?.changes.map(({ path }) => path)).toEqual(["honest.txt"]);
-  expect(Buffer.from(session!.result!.patch).toString()).toMatch(/^diff --git a\/honest.txt b\/honest.txt\n/);
+  expect((await readArtifact(connection.client, Artifact_Kind.PATCH)).toString()).toMatch(
+    /^diff --git a\/honest.txt b\/honest.txt\n/,
+  );
 });
 
 /** What is in the pipe; the kernel also says whether anybody has it open for writing. */

@@ -3,6 +3,9 @@ import { createHash, randomUUID } from "node:crypto";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
   AgentService,
+  type Artifact,
+  Artifact_Kind,
+  type ArtifactKind,
   type AttachRequestSchema,
   AttachStart_Role as Role,
   type Session,
@@ -62,8 +65,9 @@ export interface AttachOptions {
   readonly acknowledge?: boolean;
 }
 
-/** What ReadChanges or ReadTranscript sent. */
+/** What ReadArtifact sent. */
 export interface ReadBytes {
+  readonly artifact: Artifact;
   readonly bytes: Buffer;
   readonly chunkSizes: readonly number[];
 }
@@ -131,14 +135,18 @@ export class Bench implements AsyncDisposable {
     return (await this.client.call(AgentService.method.getSession)).session!;
   }
 
-  /** Reads the patch. Throws where it is not what the first message says. */
-  async readChanges(): Promise<ReadBytes> {
-    return await readWhole(this.client.stream(AgentService.method.readChanges));
+  /** Reads an artifact, from an offset on. Throws where the whole is not what the first message says. */
+  async readArtifact(kind: ArtifactKind, offset = 0): Promise<ReadBytes> {
+    return await readWhole(this.client.stream(AgentService.method.readArtifact, { kind, offset: BigInt(offset) }));
   }
 
-  /** Reads the transcript, likewise. */
-  async readTranscript(): Promise<ReadBytes> {
-    return await readWhole(this.client.stream(AgentService.method.readTranscript));
+  /** Reads the patch, also of an agent from before ReadArtifact. */
+  async readPatch(): Promise<Buffer> {
+    const { capabilities } = await this.client.call(AgentService.method.getAgentInfo);
+    if (capabilities.includes("artifacts")) return (await this.readArtifact(Artifact_Kind.PATCH)).bytes;
+    const chunks: Uint8Array[] = [];
+    for await (const { data } of this.client.stream(AgentService.method.readChanges)) chunks.push(data);
+    return Buffer.concat(chunks);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -148,20 +156,22 @@ export class Bench implements AsyncDisposable {
 
 interface Chunk {
   readonly data: Uint8Array;
-  readonly totalSizeBytes: bigint;
-  readonly sha256: Uint8Array;
+  readonly artifact?: Artifact | undefined;
 }
 
 async function readWhole(messages: AsyncIterable<Chunk>): Promise<ReadBytes> {
   const chunks: Uint8Array[] = [];
-  let head: Chunk | undefined;
+  let artifact: Artifact | undefined;
   for await (const message of messages) {
-    head ??= message;
+    artifact ??= message.artifact;
     chunks.push(message.data);
   }
-  assert.ok(head !== undefined, "there was no message");
-  const bytes = Buffer.concat(chunks);
-  assert.equal(BigInt(bytes.length), head.totalSizeBytes, "total_size_bytes");
-  assert.deepEqual(Buffer.from(head.sha256), createHash("sha256").update(bytes).digest(), "sha256");
-  return { bytes, chunkSizes: chunks.map(({ length }) => length) };
+  assert.ok(artifact !== undefined, "artifact in the first message");
+  return { artifact, bytes: Buffer.concat(chunks), chunkSizes: chunks.map(({ length }) => length) };
+}
+
+/** Fails where bytes are not those of an artifact. */
+export function requireBytes({ sizeBytes, sha256 }: Artifact, bytes: Buffer): void {
+  assert.equal(BigInt(bytes.length), sizeBytes, "size_bytes");
+  assert.deepEqual(Buffer.from(sha256), createHash("sha256").update(bytes).digest(), "sha256");
 }

@@ -3,7 +3,7 @@ import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import {
   GetSessionResponseSchema,
-  ReadChangesResponseSchema,
+  ReadArtifactResponseSchema,
   type WatchEventsResponse,
   WatchEventsResponseSchema,
 } from "../../proto/index.ts";
@@ -43,9 +43,9 @@ const withTheNewestEventTwice = watching((message) => {
   return [message];
 });
 const withAnotherHash: Fault = (bytes) => {
-  const message = fromBinary(ReadChangesResponseSchema, bytes);
-  if (message.sha256.length > 0) message.sha256[0]! ^= 1;
-  return [Buffer.from(toBinary(ReadChangesResponseSchema, message))];
+  const message = fromBinary(ReadArtifactResponseSchema, bytes);
+  if (message.artifact !== undefined) message.artifact.sha256[0]! ^= 1;
+  return [Buffer.from(toBinary(ReadArtifactResponseSchema, message))];
 };
 const withAnotherState: Fault = (bytes) => {
   const message = fromBinary(GetSessionResponseSchema, bytes);
@@ -58,17 +58,16 @@ const RULES = {
   same: "Every reader, early or late, gets the same events.",
   after: "A reader gets exactly the events after after_sequence; 0 means all of them.",
   fold: "GetSession answers with what the events add up to.",
-  hash: "ReadChanges says size and SHA-256 of the patch in its first message, and sends at most 256 KiB in each.",
-  empty: "Without a repository the session starts in an empty one, and its patch makes every file.",
-  files: "The patch touches the files of changes in their order, as their kinds say, and no other.",
+  hash: "ReadArtifact says size and SHA-256 in its first message, and sends at most 256 KiB in each.",
+  offset: "ReadArtifact sends what follows the caller's offset; beyond the end is OUT_OF_RANGE, OFFSET_INVALID.",
 };
 
 test.for<[what: string, faults: Faults, failed: string[]]>([
   ["does nothing wrong", {}, []],
   [
     "sends no hello and a wrong hash",
-    { WatchEvents: withoutHello, ReadChanges: withAnotherHash },
-    [RULES.hello, RULES.after, RULES.hash, RULES.empty, RULES.files],
+    { WatchEvents: withoutHello, ReadArtifact: withAnotherHash },
+    [RULES.hello, RULES.after, RULES.hash, RULES.offset],
   ],
   [
     "doubles events and counts wrong",

@@ -11,7 +11,7 @@ import { openDoor } from "./door.ts";
 /** Changes one message that an agent sends: returns those that are sent in its place. `index` counts in its stream. */
 export type Fault = (message: Buffer, index: number) => readonly Buffer[];
 
-/** Faults by the name of the method, such as "ReadChanges". */
+/** Faults by the name of the method, such as "ReadArtifact". */
 export type Faults = Readonly<Record<string, Fault>>;
 
 const asItIs = (bytes: Buffer) => bytes;

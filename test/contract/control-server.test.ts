@@ -25,6 +25,7 @@ import { ServerReflection } from "../../proto/gen/grpc/reflection/v1/reflection_
 import { Health } from "../../proto/gen/health/v1/health_pb.ts";
 import {
   AppError,
+  Artifact_Kind,
   AttachStart_Role as Role,
   AttachStartSchema,
   ContainerSpecSchema,
@@ -288,6 +289,31 @@ test("a host that ends and comes back is not noticed: calls are made again, watc
   expect(seen).toEqual([1, 2, 3, 4]);
   expect(sessions.messages).toEqual(["hello?"]);
   expect(connects).toBeGreaterThanOrEqual(2);
+});
+
+test("a patch that is being read when the host ends is read on with the next one, as long as it is the same", async () => {
+  await using host = await startServer();
+  const { id, sessions } = host;
+  const patch = Buffer.alloc(8 * 1024 * 1024, "patch");
+  sessions.change(id, patch);
+  const remote = new RemoteSessions({ client: host.client });
+  using opened = await remote.openArtifact(id, Artifact_Kind.PATCH);
+  const reading = opened.read()[Symbol.asyncIterator]();
+  const pieces = [(await reading.next()).value as Uint8Array];
+  await host.server[Symbol.asyncDispose]();
+  await using again = await host.listen();
+  for (let next = await reading.next(); next.done !== true; next = await reading.next()) pieces.push(next.value);
+  expect(Buffer.concat(pieces).equals(patch)).toBe(true);
+  using other = await remote.openArtifact(id, Artifact_Kind.PATCH);
+  const late = other.read()[Symbol.asyncIterator]();
+  await late.next();
+  sessions.change(id, Buffer.alloc(patch.length));
+  await again[Symbol.asyncDispose]();
+  await using _third = await host.listen();
+  const rest = async () => {
+    while ((await late.next()).done !== true);
+  };
+  await expect(rest()).rejects.toMatchObject({ reason: "ARTIFACT_CHANGED", retryable: true });
 });
 
 test("a host that does not come back is an error, and so is one that cannot be started", async () => {

@@ -1,17 +1,19 @@
-import { createHash } from "node:crypto";
 import { createServer } from "node:http2";
 import type { Duplex } from "node:stream";
 import { setImmediate as turn } from "node:timers/promises";
-import { create, toJsonString } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toJsonString } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { expect, test, vi } from "vitest";
+import { readPatch } from "../../host/present/read-session.ts";
 import { plainText } from "../../host/present/plain-text.ts";
 import { summarizeSession } from "../../host/present/session-summary.ts";
 import type { CreateFakeAgent } from "../../host/runtime/fake/fake-agent.ts";
 import {
   AgentService,
+  type Artifact,
+  Artifact_Kind,
   AssistantTextSchema,
   ContainerSpecSchema,
   EgressDecidedSchema,
@@ -19,6 +21,7 @@ import {
   FileChange_Kind,
   FileChangeSchema,
   isFinal,
+  type ReadArtifactResponseSchema,
   SessionEventSchema,
   SessionFinishedSchema,
   SessionResultSchema,
@@ -29,6 +32,7 @@ import {
   StateChangedSchema,
   SuccessSchema,
 } from "../../proto/index.ts";
+import { artifactOf } from "../agent/artifacts.ts";
 import { EmittingAgent } from "../load/emitting-agent.ts";
 import { startLoadHost } from "../load/load-host.ts";
 import { eachEvent } from "../support/each-event.ts";
@@ -36,6 +40,8 @@ import { eachEvent } from "../support/each-event.ts";
 /** The largest lies are hundreds of megabytes, on a machine that may have other things to do. */
 const SESSION_MS = 90_000;
 vi.setConfig({ testTimeout: SESSION_MS });
+
+const { PATCH } = Artifact_Kind;
 
 /** What a lying agent says, and how. What it leaves out it does as it should. */
 interface Lies {
@@ -45,7 +51,7 @@ interface Lies {
   result?: object;
   /** Called instead of an answer to GetSession. */
   onGetSession?: () => never;
-  patch?: () => AsyncIterable<{ data: Uint8Array; totalSizeBytes?: bigint; sha256?: Uint8Array }>;
+  patch?: () => AsyncIterable<MessageInitShape<typeof ReadArtifactResponseSchema>>;
   announcements?: () => AsyncIterable<{ connectionId: string }>;
   /** Takes the connection over before there is any gRPC on it. */
   serve?: (stream: Duplex) => void;
@@ -95,8 +101,7 @@ function lyingAgent({
             }
             await aborted(signal);
           },
-          readChanges: patch ?? async function* () {},
-          readTranscript: async function* () {},
+          readArtifact: patch ?? (() => sent(artifactOf(PATCH, Buffer.alloc(0)))),
           acceptConnections:
             announcements ??
             async function* (_request, { signal }) {
@@ -166,7 +171,7 @@ async function runBesideHonest(
   const session = await sessions.get(liar);
   expect(isFinal(session.state)).toBe(true);
   expect(session.id).toBe(liar);
-  return { events, session, patch: await sessions.readChanges(liar) };
+  return { events, session, patch: await readPatch(sessions, liar) };
 }
 
 test("an agent cannot say what is the host's to say, nor end its session twice", async () => {
@@ -263,23 +268,13 @@ function listing(path: string) {
 test("a patch in pieces as large as the contract lets them be is taken whole", async () => {
   const bytes = addition("made", 65_000);
   const pieceBytes = 256 * 1024;
-  const sha256 = createHash("sha256").update(bytes).digest();
   const patch = async function* () {
-    yield { data: bytes.subarray(0, pieceBytes), totalSizeBytes: BigInt(bytes.length), sha256 };
+    yield { artifact: artifactOf(PATCH, bytes), data: bytes.subarray(0, pieceBytes) };
     yield { data: await Promise.resolve(bytes.subarray(pieceBytes)) };
   };
   const { session, patch: taken } = await runBesideHonest({ patch, result: listing("made") });
   expect(session.state).toBe(Session_State.SUCCEEDED);
   expect(Buffer.from(taken)).toEqual(bytes);
-});
-
-test("a patch of other bytes than were announced is none", async () => {
-  const patch = async function* () {
-    yield await Promise.resolve({ data: addition("made", 1), sha256: new Uint8Array(32) });
-  };
-  const { session, patch: taken } = await runBesideHonest({ patch, result: listing("made") });
-  expect(session.result?.outcome).toMatchObject({ case: "failure", value: { reason: "AGENT_INVALID" } });
-  expect(taken).toHaveLength(0);
 });
 
 test.each([
@@ -291,21 +286,45 @@ test.each([
     Buffer.from(`${addition("made", 1)}--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+y\n`),
   ],
 ])("a patch that %s is kept for looking, and its session has failed", async (_, bytes) => {
-  const patch = async function* () {
-    yield await Promise.resolve({ data: bytes });
-  };
+  const patch = () => sent(artifactOf(PATCH, bytes), bytes);
   const { session, patch: taken } = await runBesideHonest({ patch, result: listing("made") });
   expect(session.result?.outcome).toMatchObject({ case: "failure", value: { reason: "PATCH_MISMATCH" } });
   expect(Buffer.from(taken)).toEqual(bytes);
 });
 
+/** Sends what it likes after what it announces. */
+async function* sent(artifact: Artifact | undefined, ...pieces: Uint8Array[]) {
+  yield { artifact };
+  for (const data of pieces) yield { data: await Promise.resolve(data) };
+}
+
+const KIB = Buffer.alloc(1024);
+
+test.each<[string, () => AsyncIterable<MessageInitShape<typeof ReadArtifactResponseSchema>>, string]>([
+  ["says nothing of what it sends", () => sent(undefined, KIB), "AGENT_INVALID"],
+  ["sends other bytes", () => sent(artifactOf(PATCH, KIB), Buffer.alloc(1024, 1)), "AGENT_INVALID"],
+  ["sends fewer bytes", () => sent(artifactOf(PATCH, KIB), KIB.subarray(1)), "AGENT_INVALID"],
+  ["sends more bytes", () => sent(artifactOf(PATCH, KIB), KIB, KIB), "AGENT_INVALID"],
+  ["sends another kind", () => sent(artifactOf(Artifact_Kind.TRANSCRIPT, KIB), KIB), "AGENT_INVALID"],
+  ["announces less than nothing", () => sent({ ...artifactOf(PATCH, KIB), sizeBytes: -1n }, KIB), "AGENT_INVALID"],
+  [
+    "announces more than fits anywhere",
+    () => sent({ ...artifactOf(PATCH, KIB), sizeBytes: 2n ** 62n }, KIB),
+    "PATCH_TOO_LARGE",
+  ],
+])("an agent that %s has no patch, and its session says so", async (_, patch, reason) => {
+  const { session } = await runBesideHonest({ patch });
+  expect(session.result?.outcome).toMatchObject({ case: "failure", value: { reason } });
+});
+
 test("a patch without an end is cut off, and the session says so", async () => {
   const data = new Uint8Array(64 * 1024);
   const patch = async function* () {
+    yield { artifact: { ...artifactOf(PATCH, data), sizeBytes: 100n * 1024n * 1024n } };
     for (;;) yield { data: await Promise.resolve(data) };
   };
   const { session } = await runBesideHonest({ patch });
-  expect(session.result?.outcome).toMatchObject({ case: "failure", value: { reason: "PATCH_TOO_LARGE" } });
+  expect(session.result?.outcome).toMatchObject({ case: "failure", value: { reason: "AGENT_INVALID" } });
 });
 
 test("a patch is never more than bytes to the host: one that would fill a disk, lead elsewhere or fool a terminal is kept as it is", async () => {
@@ -321,13 +340,11 @@ test("a patch is never more than bytes to the host: one that would fill a disk, 
       "\u202e+++ /dev/tty",
     ].join("\n"),
   );
-  const given = async function* () {
-    yield await Promise.resolve({ data: written });
-  };
+  const given = () => sent(artifactOf(PATCH, written), written);
   const { session, patch } = await runBesideHonest({ patch: given });
   expect(session.result?.outcome).toMatchObject({ case: "failure", value: { reason: "PATCH_MISMATCH" } });
   expect(Buffer.from(patch)).toEqual(written);
-  const summary = summarizeSession(session, patch);
+  const summary = summarizeSession(session, { sizeBytes: patch.length, bytes: patch });
   expect(summary.patch).toBeUndefined();
   expect(summary.patch_size_bytes).toBe(written.length);
   expect(plainText(written.toString())).not.toMatch(/[\x00-\x08\x0b-\x1f\x7f\u202e]/);
@@ -350,7 +367,7 @@ test("a result of control characters and a million files is shown short and plai
   const { session, patch } = await runBesideHonest({
     result: { finalText: "\u001b[2J\u202e".repeat(50_000), changes, changeCount: -7 },
   });
-  const summary = JSON.stringify(summarizeSession(session, patch));
+  const summary = JSON.stringify(summarizeSession(session, { sizeBytes: patch.length, bytes: patch }));
   expect(summary.length).toBeLessThan(200_000);
   expect(summary).not.toMatch(/\\u001b|\\u0007|\u202e/);
 });

@@ -1,10 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import { monotonicFactory } from "ulid";
+import { memoryArtifact } from "../../host/session/memory-artifact.ts";
 import { listPage } from "../../host/session/list-page.ts";
 import type {
   CreateSessionRequest,
   ListSessionsPage,
   ListSessionsRequest,
+  OpenArtifact,
   Sessions,
 } from "../../host/session/sessions.ts";
 import { SessionLog } from "../../host/session/session-log.ts";
@@ -12,6 +14,8 @@ import { requireTurn } from "../../host/session/states.ts";
 import { SqliteStore } from "../../host/store/sqlite-store.ts";
 import {
   AppError,
+  Artifact_Kind,
+  type ArtifactKind,
   CancellationSchema,
   checkAnswers,
   completeSpec,
@@ -69,6 +73,11 @@ export class MemorySessions implements Sessions, Disposable {
       sessionId,
       events.map((event) => ({ event, occurTimeMs: 1_700_000_000_000 })),
     );
+  }
+
+  /** The patch of a session is another one from now on. */
+  change(sessionId: string, patch: Uint8Array): void {
+    this.#patches.set(sessionId, patch);
   }
 
   /** A session ends well, with this patch. */
@@ -173,9 +182,10 @@ export class MemorySessions implements Sessions, Disposable {
     await this.#store.deleteSession(sessionId);
   }
 
-  async readChanges(sessionId: string): Promise<Uint8Array> {
-    await this.get(sessionId);
-    return this.#patches.get(sessionId) ?? new Uint8Array();
+  async openArtifact(sessionId: string, kind: ArtifactKind): Promise<OpenArtifact> {
+    const { state } = await this.get(sessionId);
+    if (kind === Artifact_Kind.PATCH) return memoryArtifact(kind, this.#patches.get(sessionId) ?? new Uint8Array());
+    throw new AppError(isFinal(state) ? "TRANSCRIPT_MISSING" : "SESSION_NOT_FINISHED", "There is no transcript.");
   }
 
   [Symbol.dispose](): void {

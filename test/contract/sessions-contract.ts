@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
+import { readPatch } from "../../host/present/read-session.ts";
 import type { Sessions } from "../../host/session/sessions.ts";
 import {
   AssistantTextSchema,
@@ -107,7 +108,7 @@ export function sessionsContract(start: () => Promise<SessionsHarness>): void {
     };
     await expect(sessions.get("ses_NONE")).rejects.toMatchObject(unknown);
     await expect(sessions.stop("ses_NONE", { reason: "" })).rejects.toMatchObject(unknown);
-    await expect(sessions.readChanges("ses_NONE")).rejects.toMatchObject(unknown);
+    await expect(readPatch(sessions, "ses_NONE")).rejects.toMatchObject(unknown);
     await expect(readAll(sessions, "ses_NONE")).rejects.toMatchObject(unknown);
   });
 
@@ -300,10 +301,10 @@ export function sessionsContract(start: () => Promise<SessionsHarness>): void {
     await using harness = await start();
     const { sessions, driver } = harness;
     const { id } = await sessions.create(request("x"));
-    expect(await sessions.readChanges(id)).toHaveLength(0);
+    expect(await readPatch(sessions, id)).toHaveLength(0);
     const patch = new Uint8Array(1_000_003).map((_value, index) => (index * 31) % 256);
     await driver.finish(id, patch);
     await readAll(sessions, id);
-    expect(Buffer.from(await sessions.readChanges(id)).equals(patch)).toBe(true);
+    expect(Buffer.from(await readPatch(sessions, id)).equals(patch)).toBe(true);
   });
 }

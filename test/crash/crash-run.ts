@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { setTimeout as delay } from "node:timers/promises";
+import { readPatch } from "../../host/present/read-session.ts";
 import { readHostId } from "../../host/host-id.ts";
 import { DockerRuntime } from "../../host/runtime/docker/docker-runtime.ts";
 import { ContainerSpecSchema, RepositorySpecSchema, type SessionEvent, SessionSpecSchema } from "../../proto/index.ts";
@@ -131,7 +132,7 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
   async function check(expectedFiles: Record<string, string>): Promise<void> {
     const { events, running: known } = await runSession();
     const session = await sessions.get(known.id);
-    const patch = await sessions.readChanges(known.id);
+    const patch = await readPatch(sessions, known.id);
     report.sessions += 1;
     report.events += events.length;
     if (session.result?.outcome.case === "success") report.succeeded += 1;
@@ -188,7 +189,7 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
 
   say("one session undisturbed");
   const calm = await runSession();
-  const expectedFiles = await applyPatch(git.directoryOf("greeter"), await sessions.readChanges(calm.running.id));
+  const expectedFiles = await applyPatch(git.directoryOf("greeter"), await readPatch(sessions, calm.running.id));
   say(`it made ${calm.events.length} events and ${Object.keys(expectedFiles).length} files`);
   const endMs = Date.now() + kills * 100_000;
   const goesOn = () => killCount() < kills && Date.now() < endMs;

@@ -7,6 +7,7 @@ import {
   Session_State,
   SessionSpecSchema,
 } from "../../proto/index.ts";
+import { readPatch } from "../../host/present/read-session.ts";
 import { SMALL_REPOSITORY } from "../model/small-repository.ts";
 import { applyPatch } from "../support/apply-patch.ts";
 import { docker } from "../support/docker.ts";
@@ -35,7 +36,7 @@ async function startHost() {
         events.push(event);
         await act?.(event, id);
       }
-      return { id, events, session: await sessions.get(id), patch: await sessions.readChanges(id) };
+      return { id, events, session: await sessions.get(id), patch: await readPatch(sessions, id) };
     },
     [Symbol.asyncDispose]: () => rig[Symbol.asyncDispose](),
   };

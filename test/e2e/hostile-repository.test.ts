@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { readPatch } from "../../host/present/read-session.ts";
 import { ContainerSpecSchema, RepositorySpecSchema, Session_State, SessionSpecSchema } from "../../proto/index.ts";
 import { git, writeRepository } from "../model/small-repository.ts";
 import { claudecluster } from "../support/claudecluster.ts";
@@ -139,7 +140,7 @@ test("a hostile repository's instructions count; nothing else of it runs, in the
     // A patch that goes into a file or a pipe is the patch, byte for byte.
     if (args[0] !== "diff") expect(stdout + stderr).not.toMatch(/[\x00-\x08\x0b-\x1f\x7f\u202e]/);
   }
-  const patch = await rig.sessions.readChanges(id);
+  const patch = await readPatch(rig.sessions, id);
   expect(Buffer.from(patch).toString("latin1")).toContain("+/etc/shadow");
   expect(evilRequests).toBe(0);
   for (const what of ["hook", "filter", "fsmonitor", "submodule", "bare", "diff", "git-hook", "mcp-server"]) {

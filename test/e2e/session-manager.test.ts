@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
+import { readPatch } from "../../host/present/read-session.ts";
 import { AppError, ContainerSpecSchema, Session_State, SessionSpecSchema } from "../../proto/index.ts";
 import { notInPatch } from "../../host/present/not-in-patch.ts";
 import { SMALL_REPOSITORY } from "../model/small-repository.ts";
@@ -17,7 +18,7 @@ test("a container that dies leaves the changes that were streamed, and the true 
   expect(session.result).toMatchObject({ patchTruncated: true, patchFailure: { reason: "CHANGES_NOT_COLLECTED" } });
   expect(notInPatch(session.result!).join("\n")).toMatch(/^The patch may lack changes: .*\nWhether .* is not known\.$/);
   expect(session.result?.changes.length).toBeGreaterThan(0);
-  const files = await applyPatch(host.bareRepository, await host.sessions.readChanges(id));
+  const files = await applyPatch(host.bareRepository, await readPatch(host.sessions, id));
   expect(Object.keys(files).length).toBeGreaterThanOrEqual(Object.keys(SMALL_REPOSITORY).length);
   expect(host.machine.boxes).toEqual([]);
 });

@@ -1,9 +1,13 @@
+import { createHash } from "node:crypto";
 import { createServer } from "node:http2";
 import type { Duplex } from "node:stream";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import {
   AgentService,
+  Artifact_Kind,
+  artifactMessages,
+  ArtifactSchema,
   AssistantTextSchema,
   type AttachRequest,
   type AttachResponseSchema,
@@ -14,6 +18,8 @@ import {
   FileChange_Kind,
   FileChangeSchema,
   FilePatchedSchema,
+  pieces,
+  type ReadArtifactRequest,
   SessionFinishedSchema,
   SessionResultSchema,
   SessionSchema,
@@ -30,7 +36,6 @@ const TEXT_BYTES = 300;
 /** Every so many events there is a file's diff of this size. */
 const PATCH_EVERY = 20;
 const PATCH_BYTES = 8 * 1024;
-const PIECE_BYTES = 64 * 1024;
 
 export interface EmittingAgentOptions {
   /** 0: it says nothing until it is stopped. */
@@ -76,7 +81,7 @@ export class EmittingAgent {
           },
           attach: (requests, { signal }) => this.#attach(requests, signal),
           getSession: () => ({ session: this.#session() }),
-          readChanges: () => this.#readChanges(),
+          readArtifact: (request) => this.#readArtifact(request),
           async *acceptConnections(_request, { signal }) {
             yield { connectionId: "" };
             await aborted(signal);
@@ -176,10 +181,11 @@ export class EmittingAgent {
     }
   }
 
-  async *#readChanges() {
-    const { patch = new Uint8Array() } = this.#end;
-    for (let from = 0; from < patch.length; from += PIECE_BYTES)
-      yield { data: patch.subarray(from, from + PIECE_BYTES) };
+  async *#readArtifact({ kind, offset }: ReadArtifactRequest) {
+    const { patch = new Uint8Array() } = kind === Artifact_Kind.PATCH ? this.#end : {};
+    const sha256 = createHash("sha256").update(patch).digest();
+    const artifact = create(ArtifactSchema, { kind, sizeBytes: BigInt(patch.length), sha256 });
+    yield* artifactMessages(artifact, offset, (from) => pieces(patch, from));
   }
 
   #session() {

@@ -20,6 +20,7 @@ import grpc
 from claudecluster.agent.v1alpha1 import agent_service_pb2 as pb
 from claudecluster.agent.v1alpha1.agent_service_pb2_grpc import AgentServiceStub
 from claudecluster.session.v1alpha1 import session_spec_pb2 as spec_pb
+from claudecluster.session.v1alpha1.artifact_pb2 import Artifact
 from claudecluster.session.v1alpha1.session_pb2 import Session
 
 from agent_container import agent_container
@@ -90,8 +91,8 @@ async def follow(agent, follow_up):
 async def read_patch(agent):
     """Reads the patch against the commit that was cloned, and checks that it is whole."""
     patch, sha256 = b"", b""
-    async for message in agent.ReadChanges(pb.ReadChangesRequest()):
-        sha256 = sha256 or message.sha256
+    async for message in agent.ReadArtifact(pb.ReadArtifactRequest(kind=Artifact.KIND_PATCH)):
+        sha256 = sha256 or message.artifact.sha256
         patch += message.data
     if hashlib.sha256(patch).digest() != sha256:
         raise RuntimeError("the patch arrived broken")

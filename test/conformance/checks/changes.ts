@@ -1,30 +1,50 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { FileChange_Kind as Kind, type FilePatched, findPatchMismatch, pieces } from "../../../proto/index.ts";
-import type { Bench } from "../bench.ts";
+import {
+  Artifact_Kind,
+  FileChange_Kind as Kind,
+  type FilePatched,
+  findPatchMismatch,
+  PIECE_BYTES,
+  pieces,
+} from "../../../proto/index.ts";
+import { type Bench, requireBytes } from "../bench.ts";
+import { refused } from "../call-failed.ts";
 import type { Check } from "../check.ts";
-
-const CHUNK_BYTES = 256 * 1024;
 
 /** What a session does to files, and how it comes out. */
 export const CHANGES: readonly Check[] = [
   {
-    rule: "ReadChanges says size and SHA-256 of the patch in its first message, and sends at most 256 KiB in each.",
+    rule: "ReadArtifact says size and SHA-256 in its first message, and sends at most 256 KiB in each.",
     needs: "finished",
+    capability: "artifacts",
     async run(bench) {
-      const { bytes, chunkSizes } = await bench.readChanges();
-      assert.ok(bytes.length > CHUNK_BYTES, "the tour's patch takes more than one message");
-      assert.ok(Math.max(...chunkSizes) <= CHUNK_BYTES, `messages of ${chunkSizes.join(", ")} bytes`);
-      const { result } = await bench.getSession();
-      assert.equal(result?.patchSizeBytes, BigInt(bytes.length), "patch_size_bytes of the result");
-      if (result?.patchInlined) assert.ok(bytes.equals(result.patch), "the result's patch is another");
+      const { artifact, bytes, chunkSizes } = await bench.readArtifact(Artifact_Kind.PATCH);
+      requireBytes(artifact, bytes);
+      assert.ok(bytes.length > PIECE_BYTES, "the tour's patch takes more than one message");
+      assert.ok(Math.max(...chunkSizes) <= PIECE_BYTES, `messages of ${chunkSizes.join(", ")} bytes`);
+      assert.equal((await bench.getSession()).result?.patchSizeBytes, artifact.sizeBytes, "patch_size_bytes");
+    },
+  },
+  {
+    rule: "ReadArtifact sends what follows the caller's offset; beyond the end is OUT_OF_RANGE, OFFSET_INVALID.",
+    needs: "finished",
+    capability: "artifacts",
+    async run(bench) {
+      const { artifact, bytes } = await bench.readArtifact(Artifact_Kind.PATCH);
+      for (const offset of [1, PIECE_BYTES + 7, bytes.length]) {
+        const rest = await bench.readArtifact(Artifact_Kind.PATCH, offset);
+        requireBytes(rest.artifact, Buffer.concat([bytes.subarray(0, offset), rest.bytes]));
+        assert.deepEqual(rest.artifact, artifact, "artifact");
+      }
+      await refused(bench.readArtifact(Artifact_Kind.PATCH, bytes.length + 1), "OUT_OF_RANGE", "OFFSET_INVALID");
     },
   },
   {
     rule: "Without a repository the session starts in an empty one, and its patch makes every file.",
     needs: "finished",
     async run(bench) {
-      const { bytes: patch } = await bench.readChanges();
+      const patch = await bench.readPatch();
       const files = await bench.world.apply(patch, "nothing");
       const { result } = await bench.getSession();
       const expected = ["NOTES.md", "file-001.txt", "file-002.txt", "file-003.txt", "huge.txt"];
@@ -50,7 +70,7 @@ export const CHANGES: readonly Check[] = [
     rule: "The patch touches the files of changes in their order, as their kinds say, and no other.",
     needs: "finished",
     async run(bench) {
-      const { bytes: patch } = await bench.readChanges();
+      const patch = await bench.readPatch();
       const { result } = await bench.getSession();
       assert.equal(await findPatchMismatch(pieces(patch), result!), undefined);
     },
@@ -66,7 +86,7 @@ export const CHANGES: readonly Check[] = [
       const { result } = await bench.getSession();
       assert.equal(result?.outcome.case, "success");
       assert.equal(result.baseCommitId, bench.world.commitId, "base_commit_id");
-      const files = await bench.world.apply((await bench.readChanges()).bytes, "repository");
+      const files = await bench.world.apply(await bench.readPatch(), "repository");
       assert.ok("src/languages.js" in files && !("src/legacy.js" in files), Object.keys(files).join(" "));
       assert.ok(files["README.md"]!.includes("Greets in English"), "the edit of README.md");
       const kinds = new Map(result.changes.map(({ path, kind }) => [path, kind]));
@@ -100,14 +120,14 @@ export const CHANGES: readonly Check[] = [
     },
   },
   {
-    rule: "While Claude works, ReadChanges sends the patch as it is now.",
+    rule: "While Claude works, the patch is what it is now.",
     needs: "own",
     async run(bench) {
       await bench.start("[scenario: long-run seconds=100 steps=100]");
       const owner = bench.attach();
       bench.serve();
       await owner.event("filePatched");
-      const { bytes: patch } = await bench.readChanges();
+      const patch = await bench.readPatch();
       assert.ok(patch.includes("+step 1 of 100"), patch.toString());
       assert.ok(!owner.events.some(({ event }) => event.case === "sessionFinished"), "it finished meanwhile");
     },
@@ -120,7 +140,7 @@ async function patchAfter(bench: Bench, command: string): Promise<string> {
   const owner = bench.attach();
   bench.serve();
   await owner.done;
-  return (await bench.readChanges()).bytes.toString("latin1");
+  return (await bench.readPatch()).toString("latin1");
 }
 
 /** The newest whole diff of each path that still differs. Throws where the parts do not fit together. */

@@ -1,21 +1,31 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { AgentService, type RestoreSessionRequestSchema, Session_State as State } from "../../../proto/index.ts";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import {
+  AgentService,
+  type Artifact,
+  Artifact_Kind,
+  type ArtifactKind,
+  ArtifactSchema,
+  pieces,
+  Session_State as State,
+  type WriteArtifactRequestSchema,
+} from "../../../proto/index.ts";
+import { requireBytes } from "../bench.ts";
 import { refused } from "../call-failed.ts";
 import type { Check } from "../check.ts";
 
 const { method } = AgentService;
-const capability = "continuation";
-const CHUNK_BYTES = 256 * 1024;
+const { PATCH, TRANSCRIPT } = Artifact_Kind;
+const capability = "artifacts";
 const NEXT = "ses_next";
 
-type Request = MessageInitShape<typeof RestoreSessionRequestSchema>;
+type Request = MessageInitShape<typeof WriteArtifactRequestSchema>;
 
 /** A session that goes on where another one ended, in another container. */
 export const CONTINUATION: readonly Check[] = [
   {
-    rule: "A previous_session_id without RestoreSession before is refused: FAILED_PRECONDITION, RESTORE_MISSING.",
+    rule: "A previous_session_id whose patch has not come is refused: FAILED_PRECONDITION, RESTORE_MISSING.",
     needs: "unused",
     capability,
     async run({ client }) {
@@ -25,29 +35,46 @@ export const CONTINUATION: readonly Check[] = [
     },
   },
   {
-    rule: "RestoreSession refuses what is not as its first message says: INVALID_ARGUMENT, RESTORE_INVALID.",
+    rule: "WriteArtifact refuses what is not as its first message says: INVALID_ARGUMENT, ARTIFACT_INVALID.",
     needs: "unused",
     capability,
     async run({ client }) {
       const patch = Buffer.from("a patch");
-      const [start, ...data] = restoreRequests({ patch, transcript: Buffer.alloc(0), conversationId: "" });
-      const otherHash = { start: { ...start!.start, patchSha256: Buffer.alloc(32) } };
-      for (const messages of [[otherHash, ...data], [start!], [start!, ...data, ...data], data, []]) {
-        await refused(client.upload(method.restoreSession, messages), "INVALID_ARGUMENT", "RESTORE_INVALID");
+      const [start, ...data] = writeRequests(PATCH, patch);
+      const other = { start: { ...start!.start, artifact: artifactOf(PATCH, Buffer.from("another")) } };
+      for (const messages of [[other, ...data], [start!], [start!, ...data, ...data], data, []]) {
+        await refused(client.upload(method.writeArtifact, messages), "INVALID_ARGUMENT", "ARTIFACT_INVALID");
       }
     },
   },
   {
-    rule: "ReadTranscript sends Claude Code's own transcript once the session has finished; before it is FAILED_PRECONDITION, SESSION_NOT_FINISHED.",
+    rule: "WriteArtifact goes on from an offset that has come; beyond it is OUT_OF_RANGE, OFFSET_INVALID.",
+    needs: "unused",
+    capability,
+    async run({ client }) {
+      const patch = Buffer.from("another patch");
+      await refused(
+        client.upload(method.writeArtifact, writeRequests(PATCH, patch, 5)),
+        "OUT_OF_RANGE",
+        "OFFSET_INVALID",
+      );
+      await client.upload(method.writeArtifact, writeRequests(PATCH, patch));
+      await client.upload(method.writeArtifact, writeRequests(PATCH, patch, 5));
+      await client.upload(method.writeArtifact, writeRequests(PATCH, patch, patch.length));
+    },
+  },
+  {
+    rule: "The transcript is Claude Code's own, once the session has finished; before it is FAILED_PRECONDITION, SESSION_NOT_FINISHED.",
     needs: "own",
     capability,
     async run(bench) {
       await bench.start("[scenario: small-edit] Words of the task.");
       const owner = bench.attach();
-      await refused(bench.readTranscript(), "FAILED_PRECONDITION", "SESSION_NOT_FINISHED");
+      await refused(bench.readArtifact(TRANSCRIPT), "FAILED_PRECONDITION", "SESSION_NOT_FINISHED");
       bench.serve();
       await owner.done;
-      const { bytes } = await bench.readTranscript();
+      const { artifact, bytes } = await bench.readArtifact(TRANSCRIPT);
+      requireBytes(artifact, bytes);
       assert.equal((await bench.getSession()).result?.transcriptSizeBytes, BigInt(bytes.length));
       for (const line of bytes.toString().trimEnd().split("\n")) JSON.parse(line);
       assert.ok(bytes.includes("Words of the task."), "the task in the transcript");
@@ -63,18 +90,17 @@ export const CONTINUATION: readonly Check[] = [
       bench.serve();
       await owner.done;
       const { result } = await bench.getSession();
-      const left = {
-        conversationId: result!.conversationId,
-        patch: (await bench.readChanges()).bytes,
-        transcript: (await bench.readTranscript()).bytes,
-      };
+      const { conversationId } = result!;
+      const patch = await bench.readPatch();
+      const { bytes: transcript } = await bench.readArtifact(TRANSCRIPT);
 
       const next = await another();
-      await next.client.upload(method.restoreSession, restoreRequests(left));
+      await next.client.upload(method.writeArtifact, writeRequests(PATCH, patch));
+      await next.client.upload(method.writeArtifact, writeRequests(TRANSCRIPT, transcript));
       // By the shell, which knows no paths of the conversation before: an agent may have its workspace elsewhere.
       const task = "[scenario: write-files count=1 via=bash prefix=second] Second.";
       const spec = { task, previousSessionId: id };
-      await next.client.call(method.startSession, { sessionId: NEXT, spec });
+      await next.client.call(method.startSession, { sessionId: NEXT, spec, previousConversationId: conversationId });
       const reader = next.attach();
       next.serve();
       await reader.done;
@@ -82,39 +108,25 @@ export const CONTINUATION: readonly Check[] = [
       assert.ok(kinds.indexOf("sessionRestored") < kinds.indexOf("turnStarted"), kinds.join(" "));
       const [restored] = reader.all("sessionRestored");
       assert.equal(restored?.previousSessionId, id);
-      assert.equal(restored.patchSizeBytes, BigInt(left.patch.length));
+      assert.equal(restored.patchSizeBytes, BigInt(patch.length));
       assert.ok(restored.conversationRestored, restored.conversationFailure?.message);
       const session = await next.getSession();
       assert.equal(session.state, State.SUCCEEDED);
-      assert.equal(session.conversationId, left.conversationId, "conversation_id");
-      const files = await next.world.apply((await next.readChanges()).bytes, "nothing");
+      assert.equal(session.conversationId, conversationId, "conversation_id");
+      const files = await next.world.apply(await next.readPatch(), "nothing");
       assert.deepEqual(Object.keys(files).toSorted(), ["NOTES.md", "second-001.txt"]);
       assert.ok(files["NOTES.md"]!.endsWith("- First.\n"), files["NOTES.md"]);
     },
   },
 ];
 
-/** What RestoreSession is sent. */
-function restoreRequests(left: { conversationId: string; patch: Buffer; transcript: Buffer }): Request[] {
-  const { conversationId, patch, transcript } = left;
-  const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest();
-  return [
-    {
-      start: {
-        sessionId: NEXT,
-        conversationId,
-        patchSizeBytes: BigInt(patch.length),
-        patchSha256: sha256(patch),
-        transcriptSizeBytes: BigInt(transcript.length),
-        transcriptSha256: sha256(transcript),
-      },
-    },
-    ...chunks(patch).map((data) => ({ patch: data })),
-    ...chunks(transcript).map((data) => ({ transcript: data })),
-  ];
+/** What WriteArtifact is sent. */
+function writeRequests(kind: ArtifactKind, bytes: Buffer, offset = 0): Request[] {
+  const start = { sessionId: NEXT, artifact: artifactOf(kind, bytes), offset: BigInt(offset) };
+  return [{ start }, ...[...pieces(bytes, offset)].map((data) => ({ data }))];
 }
 
-function chunks(bytes: Buffer): Buffer[] {
-  const count = Math.ceil(bytes.length / CHUNK_BYTES);
-  return Array.from({ length: count }, (_, index) => bytes.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES));
+function artifactOf(kind: ArtifactKind, bytes: Buffer): Artifact {
+  const sha256 = createHash("sha256").update(bytes).digest();
+  return create(ArtifactSchema, { kind, sizeBytes: BigInt(bytes.length), sha256 });
 }

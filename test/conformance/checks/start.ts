@@ -45,7 +45,7 @@ export const START: readonly Check[] = [
     async run(bench) {
       const expected = ["NOT_FOUND", "SESSION_NOT_FOUND"] as const;
       await refused(bench.getSession(), ...expected);
-      await refused(bench.readChanges(), ...expected);
+      await refused(bench.readPatch(), ...expected);
       await refused(bench.watch().done, ...expected);
       await refused(bench.attach().done, ...expected);
     },

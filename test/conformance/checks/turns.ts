@@ -128,7 +128,7 @@ export const TURNS: readonly Check[] = [
       assert.equal((await bench.getSession()).state, State.FAILED);
       assert.match(outcome.case === "failure" ? outcome.value.reason : "no failure", /^REPOSITORY_/);
       assert.equal(processExit, undefined, "process_exit of a Claude that never started");
-      assert.equal((await bench.readChanges()).bytes.length, 0, "the patch");
+      assert.equal((await bench.readPatch()).length, 0, "the patch");
     },
   },
 ];

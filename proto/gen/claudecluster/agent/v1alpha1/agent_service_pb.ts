@@ -4,6 +4,8 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Artifact, Artifact_Kind } from "../../session/v1alpha1/artifact_pb.ts";
+import { file_claudecluster_session_v1alpha1_artifact } from "../../session/v1alpha1/artifact_pb.ts";
 import type { Session } from "../../session/v1alpha1/session_pb.ts";
 import { file_claudecluster_session_v1alpha1_session } from "../../session/v1alpha1/session_pb.ts";
 import type { QuestionAnswer, SessionEvent } from "../../session/v1alpha1/session_event_pb.ts";
@@ -18,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/agent/v1alpha1/agent_service.proto.
  */
 export const file_claudecluster_agent_v1alpha1_agent_service: GenFile = /*@__PURE__*/
-  fileDesc("CjBjbGF1ZGVjbHVzdGVyL2FnZW50L3YxYWxwaGExL2FnZW50X3NlcnZpY2UucHJvdG8SHGNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEiFQoTR2V0QWdlbnRJbmZvUmVxdWVzdCLSAQoUR2V0QWdlbnRJbmZvUmVzcG9uc2USFQoNYWdlbnRfdmVyc2lvbhgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRIWCg5jbGF1ZGVfdmVyc2lvbhgDIAEoCRITCgtnaXRfdmVyc2lvbhgEIAEoCRIUCgxjYXBhYmlsaXRpZXMYBSADKAkSEgoKc2Vzc2lvbl9pZBgGIAEoCRI3ChRob3N0X2Fic2VuY2VfdGltZW91dBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJ1ChVSZXN0b3JlU2Vzc2lvblJlcXVlc3QSOQoFc3RhcnQYASABKAsyKi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlc3RvcmVTdGFydBINCgVwYXRjaBgCIAEoDBISCgp0cmFuc2NyaXB0GAMgASgMIqUBCgxSZXN0b3JlU3RhcnQSEgoKc2Vzc2lvbl9pZBgBIAEoCRIXCg9jb252ZXJzYXRpb25faWQYAiABKAkSGAoQcGF0Y2hfc2l6ZV9ieXRlcxgDIAEoAxIUCgxwYXRjaF9zaGEyNTYYBCABKAwSHQoVdHJhbnNjcmlwdF9zaXplX2J5dGVzGAUgASgDEhkKEXRyYW5zY3JpcHRfc2hhMjU2GAYgASgMIhgKFlJlc3RvcmVTZXNzaW9uUmVzcG9uc2UiegoTU3RhcnRTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEjkKBHNwZWMYAiABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvblNwZWMSFAoMZ2l0X3ByZWZpeGVzGAMgAygJImsKFFN0YXJ0U2Vzc2lvblJlc3BvbnNlEjgKB3Nlc3Npb24YASABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbhIZChF1c2VzX2dpdF9saXN0ZW5lchgCIAEoCCLXAwoNQXR0YWNoUmVxdWVzdBI7CgZhdHRhY2gYASABKAsyKS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkF0dGFjaFN0YXJ0SAASQAoLYWNrbm93bGVkZ2UYAiABKAsyKS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkFja25vd2xlZGdlSAASQQoMdXNlcl9tZXNzYWdlGAMgASgLMikuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5Vc2VyTWVzc2FnZUgAEjwKCWludGVycnVwdBgEIAEoCzInLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuSW50ZXJydXB0SAASMgoEc3RvcBgFIAEoCzIiLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuU3RvcEgAEk8KE3Blcm1pc3Npb25fZGVjaXNpb24YBiABKAsyMC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlBlcm1pc3Npb25EZWNpc2lvbkgAEjYKBmFuc3dlchgHIAEoCzIkLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQW5zd2VySABCCQoHcmVxdWVzdCLNAQoLQXR0YWNoU3RhcnQSEgoKc2Vzc2lvbl9pZBgBIAEoCRI8CgRyb2xlGAIgASgOMi4uY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BdHRhY2hTdGFydC5Sb2xlEhYKDmFmdGVyX3NlcXVlbmNlGAMgASgFIlQKBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg4KClJPTEVfT1dORVIQARITCg9ST0xFX0NPTlRST0xMRVIQAhIRCg1ST0xFX09CU0VSVkVSEAMiHwoLQWNrbm93bGVkZ2USEAoIc2VxdWVuY2UYASABKAUiLwoLVXNlck1lc3NhZ2USDAoEdGV4dBgBIAEoCRISCgptZXNzYWdlX2lkGAIgASgJIgsKCUludGVycnVwdCIWCgRTdG9wEg4KBnJlYXNvbhgBIAEoCSJIChJQZXJtaXNzaW9uRGVjaXNpb24SEgoKcmVxdWVzdF9pZBgBIAEoCRINCgVhbGxvdxgCIAEoCBIPCgdtZXNzYWdlGAMgASgJIl0KBkFuc3dlchISCgpyZXF1ZXN0X2lkGAEgASgJEj8KB2Fuc3dlcnMYAiADKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUXVlc3Rpb25BbnN3ZXIilQIKDkF0dGFjaFJlc3BvbnNlEjQKBWhlbGxvGAEgASgLMiMuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWxsb0gAEjoKBmV2ZW50cxgCIAEoCzIoLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuRXZlbnRCYXRjaEgAEjwKCWhlYXJ0YmVhdBgDIAEoCzInLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuSGVhcnRiZWF0SAASRwoPcmVxdWVzdF9yZWZ1c2VkGAQgASgLMiwuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZXF1ZXN0UmVmdXNlZEgAQgoKCHJlc3BvbnNlIlYKBUhlbGxvEjgKB3Nlc3Npb24YASABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbhITCgtpbnN0YW5jZV9pZBgCIAEoCSJKCgpFdmVudEJhdGNoEjwKBmV2ZW50cxgBIAMoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uRXZlbnQiCwoJSGVhcnRiZWF0IkUKDlJlcXVlc3RSZWZ1c2VkEg4KBnJlYXNvbhgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEhIKCnJlZnVzZWRfaWQYAyABKAkiQAoSV2F0Y2hFdmVudHNSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSFgoOYWZ0ZXJfc2VxdWVuY2UYAiABKAUi0QEKE1dhdGNoRXZlbnRzUmVzcG9uc2USNAoFaGVsbG8YASABKAsyIy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkhlbGxvSAASOgoGZXZlbnRzGAIgASgLMiguY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5FdmVudEJhdGNoSAASPAoJaGVhcnRiZWF0GAMgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWFydGJlYXRIAEIKCghyZXNwb25zZSInChFHZXRTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIk4KEkdldFNlc3Npb25SZXNwb25zZRI4CgdzZXNzaW9uGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24iKAoSUmVhZENoYW5nZXNSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiTQoTUmVhZENoYW5nZXNSZXNwb25zZRIMCgRkYXRhGAEgASgMEhgKEHRvdGFsX3NpemVfYnl0ZXMYAiABKAMSDgoGc2hhMjU2GAMgASgMIisKFVJlYWRUcmFuc2NyaXB0UmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIlAKFlJlYWRUcmFuc2NyaXB0UmVzcG9uc2USDAoEZGF0YRgBIAEoDBIYChB0b3RhbF9zaXplX2J5dGVzGAIgASgDEg4KBnNoYTI1NhgDIAEoDCI6ChhBY2NlcHRDb25uZWN0aW9uc1JlcXVlc3QSHgoWcmVzdW1lZF9jb25uZWN0aW9uX2lkcxgBIAMoCSLmAQoZQWNjZXB0Q29ubmVjdGlvbnNSZXNwb25zZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJElIKCGxpc3RlbmVyGAIgASgOMkAuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BY2NlcHRDb25uZWN0aW9uc1Jlc3BvbnNlLkxpc3RlbmVyIl4KCExpc3RlbmVyEhgKFExJU1RFTkVSX1VOU1BFQ0lGSUVEEAASEgoOTElTVEVORVJfTU9ERUwQARISCg5MSVNURU5FUl9QUk9YWRACEhAKDExJU1RFTkVSX0dJVBADIoABCg1UdW5uZWxSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSDAoEZGF0YRgCIAEoDBILCgNlbmQYAyABKAgSEQoJcmVzdW1hYmxlGAQgASgIEhsKE3JlY2VpdmVkX3NpemVfYnl0ZXMYBSABKAMSDQoFcmVzZXQYBiABKAgiWwoOVHVubmVsUmVzcG9uc2USDAoEZGF0YRgBIAEoDBILCgNlbmQYAiABKAgSGwoTcmVjZWl2ZWRfc2l6ZV9ieXRlcxgDIAEoAxIRCglyZXN1bWFibGUYBCABKAgysgkKDEFnZW50U2VydmljZRJ1CgxHZXRBZ2VudEluZm8SMS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkdldEFnZW50SW5mb1JlcXVlc3QaMi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkdldEFnZW50SW5mb1Jlc3BvbnNlEn0KDlJlc3RvcmVTZXNzaW9uEjMuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZXN0b3JlU2Vzc2lvblJlcXVlc3QaNC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlc3RvcmVTZXNzaW9uUmVzcG9uc2UoARJ1CgxTdGFydFNlc3Npb24SMS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlN0YXJ0U2Vzc2lvblJlcXVlc3QaMi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlN0YXJ0U2Vzc2lvblJlc3BvbnNlEmcKBkF0dGFjaBIrLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQXR0YWNoUmVxdWVzdBosLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQXR0YWNoUmVzcG9uc2UoATABEnQKC1dhdGNoRXZlbnRzEjAuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5XYXRjaEV2ZW50c1JlcXVlc3QaMS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLldhdGNoRXZlbnRzUmVzcG9uc2UwARJvCgpHZXRTZXNzaW9uEi8uY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5HZXRTZXNzaW9uUmVxdWVzdBowLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuR2V0U2Vzc2lvblJlc3BvbnNlEnQKC1JlYWRDaGFuZ2VzEjAuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZWFkQ2hhbmdlc1JlcXVlc3QaMS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlYWRDaGFuZ2VzUmVzcG9uc2UwARJ9Cg5SZWFkVHJhbnNjcmlwdBIzLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUmVhZFRyYW5zY3JpcHRSZXF1ZXN0GjQuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZWFkVHJhbnNjcmlwdFJlc3BvbnNlMAEShgEKEUFjY2VwdENvbm5lY3Rpb25zEjYuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BY2NlcHRDb25uZWN0aW9uc1JlcXVlc3QaNy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkFjY2VwdENvbm5lY3Rpb25zUmVzcG9uc2UwARJnCgZUdW5uZWwSKy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlR1bm5lbFJlcXVlc3QaLC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlR1bm5lbFJlc3BvbnNlKAEwAWIGcHJvdG8z", [file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_event, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration]);
+  fileDesc("CjBjbGF1ZGVjbHVzdGVyL2FnZW50L3YxYWxwaGExL2FnZW50X3NlcnZpY2UucHJvdG8SHGNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEiFQoTR2V0QWdlbnRJbmZvUmVxdWVzdCLSAQoUR2V0QWdlbnRJbmZvUmVzcG9uc2USFQoNYWdlbnRfdmVyc2lvbhgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRIWCg5jbGF1ZGVfdmVyc2lvbhgDIAEoCRITCgtnaXRfdmVyc2lvbhgEIAEoCRIUCgxjYXBhYmlsaXRpZXMYBSADKAkSEgoKc2Vzc2lvbl9pZBgGIAEoCRI3ChRob3N0X2Fic2VuY2VfdGltZW91dBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJlChRXcml0ZUFydGlmYWN0UmVxdWVzdBI/CgVzdGFydBgBIAEoCzIwLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuV3JpdGVBcnRpZmFjdFN0YXJ0EgwKBGRhdGEYAiABKAwidAoSV3JpdGVBcnRpZmFjdFN0YXJ0EhIKCnNlc3Npb25faWQYASABKAkSOgoIYXJ0aWZhY3QYAiABKAsyKC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQXJ0aWZhY3QSDgoGb2Zmc2V0GAMgASgDIhcKFVdyaXRlQXJ0aWZhY3RSZXNwb25zZSJ1ChVSZXN0b3JlU2Vzc2lvblJlcXVlc3QSOQoFc3RhcnQYASABKAsyKi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlc3RvcmVTdGFydBINCgVwYXRjaBgCIAEoDBISCgp0cmFuc2NyaXB0GAMgASgMIqUBCgxSZXN0b3JlU3RhcnQSEgoKc2Vzc2lvbl9pZBgBIAEoCRIXCg9jb252ZXJzYXRpb25faWQYAiABKAkSGAoQcGF0Y2hfc2l6ZV9ieXRlcxgDIAEoAxIUCgxwYXRjaF9zaGEyNTYYBCABKAwSHQoVdHJhbnNjcmlwdF9zaXplX2J5dGVzGAUgASgDEhkKEXRyYW5zY3JpcHRfc2hhMjU2GAYgASgMIhgKFlJlc3RvcmVTZXNzaW9uUmVzcG9uc2UinAEKE1N0YXJ0U2Vzc2lvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRI5CgRzcGVjGAIgASgLMisuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjEhQKDGdpdF9wcmVmaXhlcxgDIAMoCRIgChhwcmV2aW91c19jb252ZXJzYXRpb25faWQYBCABKAkiawoUU3RhcnRTZXNzaW9uUmVzcG9uc2USOAoHc2Vzc2lvbhgBIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uEhkKEXVzZXNfZ2l0X2xpc3RlbmVyGAIgASgIItcDCg1BdHRhY2hSZXF1ZXN0EjsKBmF0dGFjaBgBIAEoCzIpLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQXR0YWNoU3RhcnRIABJACgthY2tub3dsZWRnZRgCIAEoCzIpLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQWNrbm93bGVkZ2VIABJBCgx1c2VyX21lc3NhZ2UYAyABKAsyKS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlVzZXJNZXNzYWdlSAASPAoJaW50ZXJydXB0GAQgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5JbnRlcnJ1cHRIABIyCgRzdG9wGAUgASgLMiIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5TdG9wSAASTwoTcGVybWlzc2lvbl9kZWNpc2lvbhgGIAEoCzIwLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUGVybWlzc2lvbkRlY2lzaW9uSAASNgoGYW5zd2VyGAcgASgLMiQuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BbnN3ZXJIAEIJCgdyZXF1ZXN0Is0BCgtBdHRhY2hTdGFydBISCgpzZXNzaW9uX2lkGAEgASgJEjwKBHJvbGUYAiABKA4yLi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkF0dGFjaFN0YXJ0LlJvbGUSFgoOYWZ0ZXJfc2VxdWVuY2UYAyABKAUiVAoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDgoKUk9MRV9PV05FUhABEhMKD1JPTEVfQ09OVFJPTExFUhACEhEKDVJPTEVfT0JTRVJWRVIQAyIfCgtBY2tub3dsZWRnZRIQCghzZXF1ZW5jZRgBIAEoBSIvCgtVc2VyTWVzc2FnZRIMCgR0ZXh0GAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkiCwoJSW50ZXJydXB0IhYKBFN0b3ASDgoGcmVhc29uGAEgASgJIkgKElBlcm1pc3Npb25EZWNpc2lvbhISCgpyZXF1ZXN0X2lkGAEgASgJEg0KBWFsbG93GAIgASgIEg8KB21lc3NhZ2UYAyABKAkiXQoGQW5zd2VyEhIKCnJlcXVlc3RfaWQYASABKAkSPwoHYW5zd2VycxgCIAMoCzIuLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5RdWVzdGlvbkFuc3dlciKVAgoOQXR0YWNoUmVzcG9uc2USNAoFaGVsbG8YASABKAsyIy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkhlbGxvSAASOgoGZXZlbnRzGAIgASgLMiguY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5FdmVudEJhdGNoSAASPAoJaGVhcnRiZWF0GAMgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWFydGJlYXRIABJHCg9yZXF1ZXN0X3JlZnVzZWQYBCABKAsyLC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlcXVlc3RSZWZ1c2VkSABCCgoIcmVzcG9uc2UiVgoFSGVsbG8SOAoHc2Vzc2lvbhgBIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uEhMKC2luc3RhbmNlX2lkGAIgASgJIkoKCkV2ZW50QmF0Y2gSPAoGZXZlbnRzGAEgAygLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25FdmVudCILCglIZWFydGJlYXQiRQoOUmVxdWVzdFJlZnVzZWQSDgoGcmVhc29uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSEgoKcmVmdXNlZF9pZBgDIAEoCSJAChJXYXRjaEV2ZW50c1JlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRIWCg5hZnRlcl9zZXF1ZW5jZRgCIAEoBSLRAQoTV2F0Y2hFdmVudHNSZXNwb25zZRI0CgVoZWxsbxgBIAEoCzIjLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuSGVsbG9IABI6CgZldmVudHMYAiABKAsyKC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkV2ZW50QmF0Y2hIABI8CgloZWFydGJlYXQYAyABKAsyJy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkhlYXJ0YmVhdEgAQgoKCHJlc3BvbnNlIicKEUdldFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiTgoSR2V0U2Vzc2lvblJlc3BvbnNlEjgKB3Nlc3Npb24YASABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbiJ2ChNSZWFkQXJ0aWZhY3RSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSOwoEa2luZBgCIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5BcnRpZmFjdC5LaW5kEg4KBm9mZnNldBgDIAEoAyJgChRSZWFkQXJ0aWZhY3RSZXNwb25zZRIMCgRkYXRhGAEgASgMEjoKCGFydGlmYWN0GAIgASgLMiguY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkFydGlmYWN0IigKElJlYWRDaGFuZ2VzUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIk0KE1JlYWRDaGFuZ2VzUmVzcG9uc2USDAoEZGF0YRgBIAEoDBIYChB0b3RhbF9zaXplX2J5dGVzGAIgASgDEg4KBnNoYTI1NhgDIAEoDCIrChVSZWFkVHJhbnNjcmlwdFJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCSJQChZSZWFkVHJhbnNjcmlwdFJlc3BvbnNlEgwKBGRhdGEYASABKAwSGAoQdG90YWxfc2l6ZV9ieXRlcxgCIAEoAxIOCgZzaGEyNTYYAyABKAwiOgoYQWNjZXB0Q29ubmVjdGlvbnNSZXF1ZXN0Eh4KFnJlc3VtZWRfY29ubmVjdGlvbl9pZHMYASADKAki5gEKGUFjY2VwdENvbm5lY3Rpb25zUmVzcG9uc2USFQoNY29ubmVjdGlvbl9pZBgBIAEoCRJSCghsaXN0ZW5lchgCIAEoDjJALmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQWNjZXB0Q29ubmVjdGlvbnNSZXNwb25zZS5MaXN0ZW5lciJeCghMaXN0ZW5lchIYChRMSVNURU5FUl9VTlNQRUNJRklFRBAAEhIKDkxJU1RFTkVSX01PREVMEAESEgoOTElTVEVORVJfUFJPWFkQAhIQCgxMSVNURU5FUl9HSVQQAyKAAQoNVHVubmVsUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgwKBGRhdGEYAiABKAwSCwoDZW5kGAMgASgIEhEKCXJlc3VtYWJsZRgEIAEoCBIbChNyZWNlaXZlZF9zaXplX2J5dGVzGAUgASgDEg0KBXJlc2V0GAYgASgIIlsKDlR1bm5lbFJlc3BvbnNlEgwKBGRhdGEYASABKAwSCwoDZW5kGAIgASgIEhsKE3JlY2VpdmVkX3NpemVfYnl0ZXMYAyABKAMSEQoJcmVzdW1hYmxlGAQgASgIMrgLCgxBZ2VudFNlcnZpY2USdQoMR2V0QWdlbnRJbmZvEjEuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5HZXRBZ2VudEluZm9SZXF1ZXN0GjIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5HZXRBZ2VudEluZm9SZXNwb25zZRJ6Cg1Xcml0ZUFydGlmYWN0EjIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5Xcml0ZUFydGlmYWN0UmVxdWVzdBozLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuV3JpdGVBcnRpZmFjdFJlc3BvbnNlKAESggEKDlJlc3RvcmVTZXNzaW9uEjMuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZXN0b3JlU2Vzc2lvblJlcXVlc3QaNC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlc3RvcmVTZXNzaW9uUmVzcG9uc2UiA4gCASgBEnUKDFN0YXJ0U2Vzc2lvbhIxLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuU3RhcnRTZXNzaW9uUmVxdWVzdBoyLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuU3RhcnRTZXNzaW9uUmVzcG9uc2USZwoGQXR0YWNoEisuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BdHRhY2hSZXF1ZXN0GiwuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BdHRhY2hSZXNwb25zZSgBMAESdAoLV2F0Y2hFdmVudHMSMC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLldhdGNoRXZlbnRzUmVxdWVzdBoxLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuV2F0Y2hFdmVudHNSZXNwb25zZTABEm8KCkdldFNlc3Npb24SLy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkdldFNlc3Npb25SZXF1ZXN0GjAuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5HZXRTZXNzaW9uUmVzcG9uc2USdwoMUmVhZEFydGlmYWN0EjEuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZWFkQXJ0aWZhY3RSZXF1ZXN0GjIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZWFkQXJ0aWZhY3RSZXNwb25zZTABEnkKC1JlYWRDaGFuZ2VzEjAuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZWFkQ2hhbmdlc1JlcXVlc3QaMS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlYWRDaGFuZ2VzUmVzcG9uc2UiA4gCATABEoIBCg5SZWFkVHJhbnNjcmlwdBIzLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUmVhZFRyYW5zY3JpcHRSZXF1ZXN0GjQuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZWFkVHJhbnNjcmlwdFJlc3BvbnNlIgOIAgEwARKGAQoRQWNjZXB0Q29ubmVjdGlvbnMSNi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkFjY2VwdENvbm5lY3Rpb25zUmVxdWVzdBo3LmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQWNjZXB0Q29ubmVjdGlvbnNSZXNwb25zZTABEmcKBlR1bm5lbBIrLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuVHVubmVsUmVxdWVzdBosLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuVHVubmVsUmVzcG9uc2UoATABYgZwcm90bzM", [file_claudecluster_session_v1alpha1_artifact, file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_event, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration]);
 
 /**
  * Asks for nothing.
@@ -99,6 +101,86 @@ export const GetAgentInfoResponseSchema: GenMessage<GetAgentInfoResponse> = /*@_
   messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 1);
 
 /**
+ * An artifact for a session to come, piece by piece.
+ *
+ * @generated from message claudecluster.agent.v1alpha1.WriteArtifactRequest
+ */
+export type WriteArtifactRequest = Message<"claudecluster.agent.v1alpha1.WriteArtifactRequest"> & {
+  /**
+   * Says what follows. In the first message only.
+   *
+   * @generated from field: claudecluster.agent.v1alpha1.WriteArtifactStart start = 1;
+   */
+  start?: WriteArtifactStart | undefined;
+
+  /**
+   * The next bytes, at most 256 KiB.
+   *
+   * @generated from field: bytes data = 2;
+   */
+  data: Uint8Array;
+};
+
+/**
+ * Describes the message claudecluster.agent.v1alpha1.WriteArtifactRequest.
+ * Use `create(WriteArtifactRequestSchema)` to create a new message.
+ */
+export const WriteArtifactRequestSchema: GenMessage<WriteArtifactRequest> = /*@__PURE__*/
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 2);
+
+/**
+ * What follows.
+ *
+ * @generated from message claudecluster.agent.v1alpha1.WriteArtifactStart
+ */
+export type WriteArtifactStart = Message<"claudecluster.agent.v1alpha1.WriteArtifactStart"> & {
+  /**
+   * The session that will be started, not the one before.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * What is sent, as ReadArtifact of the session before gave it. The patch is against the commit
+   * that the repository's ref in the spec names: best the base_commit_id of the session before. It
+   * may have no bytes.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.Artifact artifact = 2;
+   */
+  artifact?: Artifact | undefined;
+
+  /**
+   * Where in it the data begins. Not more than has come of the same artifact before.
+   *
+   * @generated from field: int64 offset = 3;
+   */
+  offset: bigint;
+};
+
+/**
+ * Describes the message claudecluster.agent.v1alpha1.WriteArtifactStart.
+ * Use `create(WriteArtifactStartSchema)` to create a new message.
+ */
+export const WriteArtifactStartSchema: GenMessage<WriteArtifactStart> = /*@__PURE__*/
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 3);
+
+/**
+ * It is whole, and kept for StartSession.
+ *
+ * @generated from message claudecluster.agent.v1alpha1.WriteArtifactResponse
+ */
+export type WriteArtifactResponse = Message<"claudecluster.agent.v1alpha1.WriteArtifactResponse"> & {
+};
+
+/**
+ * Describes the message claudecluster.agent.v1alpha1.WriteArtifactResponse.
+ * Use `create(WriteArtifactResponseSchema)` to create a new message.
+ */
+export const WriteArtifactResponseSchema: GenMessage<WriteArtifactResponse> = /*@__PURE__*/
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 4);
+
+/**
  * What an earlier session left, piece by piece.
  *
  * @generated from message claudecluster.agent.v1alpha1.RestoreSessionRequest
@@ -131,7 +213,7 @@ export type RestoreSessionRequest = Message<"claudecluster.agent.v1alpha1.Restor
  * Use `create(RestoreSessionRequestSchema)` to create a new message.
  */
 export const RestoreSessionRequestSchema: GenMessage<RestoreSessionRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 2);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 5);
 
 /**
  * What follows.
@@ -188,7 +270,7 @@ export type RestoreStart = Message<"claudecluster.agent.v1alpha1.RestoreStart"> 
  * Use `create(RestoreStartSchema)` to create a new message.
  */
 export const RestoreStartSchema: GenMessage<RestoreStart> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 3);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 6);
 
 /**
  * It is kept for StartSession.
@@ -203,7 +285,7 @@ export type RestoreSessionResponse = Message<"claudecluster.agent.v1alpha1.Resto
  * Use `create(RestoreSessionResponseSchema)` to create a new message.
  */
 export const RestoreSessionResponseSchema: GenMessage<RestoreSessionResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 4);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 7);
 
 /**
  * Names the session and says what it is to do.
@@ -233,6 +315,14 @@ export type StartSessionRequest = Message<"claudecluster.agent.v1alpha1.StartSes
    * @generated from field: repeated string git_prefixes = 3;
    */
   gitPrefixes: string[];
+
+  /**
+   * The conversation_id of the session that spec continues, whose transcript was sent with
+   * WriteArtifact. Empty, or without a transcript: Claude begins a new conversation.
+   *
+   * @generated from field: string previous_conversation_id = 4;
+   */
+  previousConversationId: string;
 };
 
 /**
@@ -240,7 +330,7 @@ export type StartSessionRequest = Message<"claudecluster.agent.v1alpha1.StartSes
  * Use `create(StartSessionRequestSchema)` to create a new message.
  */
 export const StartSessionRequestSchema: GenMessage<StartSessionRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 5);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 8);
 
 /**
  * The session as it is now.
@@ -269,7 +359,7 @@ export type StartSessionResponse = Message<"claudecluster.agent.v1alpha1.StartSe
  * Use `create(StartSessionResponseSchema)` to create a new message.
  */
 export const StartSessionResponseSchema: GenMessage<StartSessionResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 6);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 9);
 
 /**
  * What somebody attached says.
@@ -346,7 +436,7 @@ export type AttachRequest = Message<"claudecluster.agent.v1alpha1.AttachRequest"
  * Use `create(AttachRequestSchema)` to create a new message.
  */
 export const AttachRequestSchema: GenMessage<AttachRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 7);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 10);
 
 /**
  * How to attach.
@@ -381,7 +471,7 @@ export type AttachStart = Message<"claudecluster.agent.v1alpha1.AttachStart"> & 
  * Use `create(AttachStartSchema)` to create a new message.
  */
 export const AttachStartSchema: GenMessage<AttachStart> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 8);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 11);
 
 /**
  * What the caller may do.
@@ -423,7 +513,7 @@ export enum AttachStart_Role {
  * Describes the enum claudecluster.agent.v1alpha1.AttachStart.Role.
  */
 export const AttachStart_RoleSchema: GenEnum<AttachStart_Role> = /*@__PURE__*/
-  enumDesc(file_claudecluster_agent_v1alpha1_agent_service, 8, 0);
+  enumDesc(file_claudecluster_agent_v1alpha1_agent_service, 11, 0);
 
 /**
  * Events up to this number are stored.
@@ -444,7 +534,7 @@ export type Acknowledge = Message<"claudecluster.agent.v1alpha1.Acknowledge"> & 
  * Use `create(AcknowledgeSchema)` to create a new message.
  */
 export const AcknowledgeSchema: GenMessage<Acknowledge> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 9);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 12);
 
 /**
  * Another message for Claude.
@@ -472,7 +562,7 @@ export type UserMessage = Message<"claudecluster.agent.v1alpha1.UserMessage"> & 
  * Use `create(UserMessageSchema)` to create a new message.
  */
 export const UserMessageSchema: GenMessage<UserMessage> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 10);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 13);
 
 /**
  * Ends the running turn.
@@ -487,7 +577,7 @@ export type Interrupt = Message<"claudecluster.agent.v1alpha1.Interrupt"> & {
  * Use `create(InterruptSchema)` to create a new message.
  */
 export const InterruptSchema: GenMessage<Interrupt> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 11);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 14);
 
 /**
  * Ends the session.
@@ -508,7 +598,7 @@ export type Stop = Message<"claudecluster.agent.v1alpha1.Stop"> & {
  * Use `create(StopSchema)` to create a new message.
  */
 export const StopSchema: GenMessage<Stop> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 12);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 15);
 
 /**
  * Decides on a permission_requested. Refused with DECISION_UNKNOWN if there is no such request,
@@ -544,7 +634,7 @@ export type PermissionDecision = Message<"claudecluster.agent.v1alpha1.Permissio
  * Use `create(PermissionDecisionSchema)` to create a new message.
  */
 export const PermissionDecisionSchema: GenMessage<PermissionDecision> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 13);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 16);
 
 /**
  * Answers a question_asked. Refused with DECISION_UNKNOWN if there is no such question, with
@@ -573,7 +663,7 @@ export type Answer = Message<"claudecluster.agent.v1alpha1.Answer"> & {
  * Use `create(AnswerSchema)` to create a new message.
  */
 export const AnswerSchema: GenMessage<Answer> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 14);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 17);
 
 /**
  * What somebody attached is told.
@@ -626,7 +716,7 @@ export type AttachResponse = Message<"claudecluster.agent.v1alpha1.AttachRespons
  * Use `create(AttachResponseSchema)` to create a new message.
  */
 export const AttachResponseSchema: GenMessage<AttachResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 15);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 18);
 
 /**
  * The session when the stream began.
@@ -654,7 +744,7 @@ export type Hello = Message<"claudecluster.agent.v1alpha1.Hello"> & {
  * Use `create(HelloSchema)` to create a new message.
  */
 export const HelloSchema: GenMessage<Hello> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 16);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 19);
 
 /**
  * New events, oldest first.
@@ -675,7 +765,7 @@ export type EventBatch = Message<"claudecluster.agent.v1alpha1.EventBatch"> & {
  * Use `create(EventBatchSchema)` to create a new message.
  */
 export const EventBatchSchema: GenMessage<EventBatch> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 17);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 20);
 
 /**
  * Nothing is new.
@@ -690,7 +780,7 @@ export type Heartbeat = Message<"claudecluster.agent.v1alpha1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 18);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 21);
 
 /**
  * A request on this stream was refused.
@@ -726,7 +816,7 @@ export type RequestRefused = Message<"claudecluster.agent.v1alpha1.RequestRefuse
  * Use `create(RequestRefusedSchema)` to create a new message.
  */
 export const RequestRefusedSchema: GenMessage<RequestRefused> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 19);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 22);
 
 /**
  * What to watch.
@@ -754,7 +844,7 @@ export type WatchEventsRequest = Message<"claudecluster.agent.v1alpha1.WatchEven
  * Use `create(WatchEventsRequestSchema)` to create a new message.
  */
 export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 20);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 23);
 
 /**
  * What somebody who watches is told.
@@ -799,7 +889,7 @@ export type WatchEventsResponse = Message<"claudecluster.agent.v1alpha1.WatchEve
  * Use `create(WatchEventsResponseSchema)` to create a new message.
  */
 export const WatchEventsResponseSchema: GenMessage<WatchEventsResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 21);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 24);
 
 /**
  * Which session.
@@ -820,7 +910,7 @@ export type GetSessionRequest = Message<"claudecluster.agent.v1alpha1.GetSession
  * Use `create(GetSessionRequestSchema)` to create a new message.
  */
 export const GetSessionRequestSchema: GenMessage<GetSessionRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 22);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 25);
 
 /**
  * The session as it is now.
@@ -841,7 +931,71 @@ export type GetSessionResponse = Message<"claudecluster.agent.v1alpha1.GetSessio
  * Use `create(GetSessionResponseSchema)` to create a new message.
  */
 export const GetSessionResponseSchema: GenMessage<GetSessionResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 23);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 26);
+
+/**
+ * What to read.
+ *
+ * @generated from message claudecluster.agent.v1alpha1.ReadArtifactRequest
+ */
+export type ReadArtifactRequest = Message<"claudecluster.agent.v1alpha1.ReadArtifactRequest"> & {
+  /**
+   * Empty: the agent's only session.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * PATCH or TRANSCRIPT.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.Artifact.Kind kind = 2;
+   */
+  kind: Artifact_Kind;
+
+  /**
+   * How many bytes the caller has: those after them are sent. They are of the same artifact if the
+   * first message says what it said before.
+   *
+   * @generated from field: int64 offset = 3;
+   */
+  offset: bigint;
+};
+
+/**
+ * Describes the message claudecluster.agent.v1alpha1.ReadArtifactRequest.
+ * Use `create(ReadArtifactRequestSchema)` to create a new message.
+ */
+export const ReadArtifactRequestSchema: GenMessage<ReadArtifactRequest> = /*@__PURE__*/
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 27);
+
+/**
+ * A piece of an artifact.
+ *
+ * @generated from message claudecluster.agent.v1alpha1.ReadArtifactResponse
+ */
+export type ReadArtifactResponse = Message<"claudecluster.agent.v1alpha1.ReadArtifactResponse"> & {
+  /**
+   * The next bytes, at most 256 KiB. The first message may have none.
+   *
+   * @generated from field: bytes data = 1;
+   */
+  data: Uint8Array;
+
+  /**
+   * The whole artifact. In the first message only.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.Artifact artifact = 2;
+   */
+  artifact?: Artifact | undefined;
+};
+
+/**
+ * Describes the message claudecluster.agent.v1alpha1.ReadArtifactResponse.
+ * Use `create(ReadArtifactResponseSchema)` to create a new message.
+ */
+export const ReadArtifactResponseSchema: GenMessage<ReadArtifactResponse> = /*@__PURE__*/
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 28);
 
 /**
  * Whose changes.
@@ -862,7 +1016,7 @@ export type ReadChangesRequest = Message<"claudecluster.agent.v1alpha1.ReadChang
  * Use `create(ReadChangesRequestSchema)` to create a new message.
  */
 export const ReadChangesRequestSchema: GenMessage<ReadChangesRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 24);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 29);
 
 /**
  * A piece of the patch.
@@ -897,7 +1051,7 @@ export type ReadChangesResponse = Message<"claudecluster.agent.v1alpha1.ReadChan
  * Use `create(ReadChangesResponseSchema)` to create a new message.
  */
 export const ReadChangesResponseSchema: GenMessage<ReadChangesResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 25);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 30);
 
 /**
  * Whose transcript.
@@ -918,7 +1072,7 @@ export type ReadTranscriptRequest = Message<"claudecluster.agent.v1alpha1.ReadTr
  * Use `create(ReadTranscriptRequestSchema)` to create a new message.
  */
 export const ReadTranscriptRequestSchema: GenMessage<ReadTranscriptRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 26);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 31);
 
 /**
  * A piece of the transcript.
@@ -953,7 +1107,7 @@ export type ReadTranscriptResponse = Message<"claudecluster.agent.v1alpha1.ReadT
  * Use `create(ReadTranscriptResponseSchema)` to create a new message.
  */
 export const ReadTranscriptResponseSchema: GenMessage<ReadTranscriptResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 27);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 32);
 
 /**
  * Asks for connections.
@@ -975,7 +1129,7 @@ export type AcceptConnectionsRequest = Message<"claudecluster.agent.v1alpha1.Acc
  * Use `create(AcceptConnectionsRequestSchema)` to create a new message.
  */
 export const AcceptConnectionsRequestSchema: GenMessage<AcceptConnectionsRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 28);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 33);
 
 /**
  * A connection that wants to go out. The first message of the stream has no id: it only says that
@@ -1004,7 +1158,7 @@ export type AcceptConnectionsResponse = Message<"claudecluster.agent.v1alpha1.Ac
  * Use `create(AcceptConnectionsResponseSchema)` to create a new message.
  */
 export const AcceptConnectionsResponseSchema: GenMessage<AcceptConnectionsResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 29);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 34);
 
 /**
  * What is at the container's end.
@@ -1046,7 +1200,7 @@ export enum AcceptConnectionsResponse_Listener {
  * Describes the enum claudecluster.agent.v1alpha1.AcceptConnectionsResponse.Listener.
  */
 export const AcceptConnectionsResponse_ListenerSchema: GenEnum<AcceptConnectionsResponse_Listener> = /*@__PURE__*/
-  enumDesc(file_claudecluster_agent_v1alpha1_agent_service, 29, 0);
+  enumDesc(file_claudecluster_agent_v1alpha1_agent_service, 34, 0);
 
 /**
  * Bytes into the container.
@@ -1105,7 +1259,7 @@ export type TunnelRequest = Message<"claudecluster.agent.v1alpha1.TunnelRequest"
  * Use `create(TunnelRequestSchema)` to create a new message.
  */
 export const TunnelRequestSchema: GenMessage<TunnelRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 30);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 35);
 
 /**
  * Bytes out of the container. The first message has none.
@@ -1149,7 +1303,7 @@ export type TunnelResponse = Message<"claudecluster.agent.v1alpha1.TunnelRespons
  * Use `create(TunnelResponseSchema)` to create a new message.
  */
 export const TunnelResponseSchema: GenMessage<TunnelResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 31);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 36);
 
 /**
  * The agent inside a container: runs one session. Errors are gRPC statuses with one
@@ -1172,13 +1326,26 @@ export const AgentService: GenService<{
     output: typeof GetAgentInfoResponseSchema;
   },
   /**
-   * Takes what an earlier session left, for the one that continues it: before StartSession with
-   * previous_session_id. Idempotent: the last call before StartSession counts, later ones for the
-   * same session_id change nothing. FAILED_PRECONDITION (SESSION_EXISTS) if the agent runs another
-   * session, RESOURCE_EXHAUSTED (RESTORE_TOO_LARGE) above 256 MiB of patch or 64 MiB of transcript,
-   * INVALID_ARGUMENT (RESTORE_INVALID) if the bytes are not those that start announces.
+   * Takes an artifact of an earlier session, for the one that continues it: before StartSession with
+   * previous_session_id. Another one of the same kind takes its place; once the session is started
+   * it changes nothing. A call that was broken off goes on with another one for the same artifact,
+   * from its offset. FAILED_PRECONDITION (SESSION_EXISTS) if the agent runs another session,
+   * RESOURCE_EXHAUSTED (PATCH_TOO_LARGE, TRANSCRIPT_TOO_LARGE), INVALID_ARGUMENT (ARTIFACT_INVALID)
+   * if the bytes are not those that start announces, OUT_OF_RANGE (OFFSET_INVALID) with
+   * received_size_bytes in its metadata if those before offset have not come.
+   *
+   * @generated from rpc claudecluster.agent.v1alpha1.AgentService.WriteArtifact
+   */
+  writeArtifact: {
+    methodKind: "client_streaming";
+    input: typeof WriteArtifactRequestSchema;
+    output: typeof WriteArtifactResponseSchema;
+  },
+  /**
+   * WriteArtifact for patch and transcript in one call, as hosts from before it use it.
    *
    * @generated from rpc claudecluster.agent.v1alpha1.AgentService.RestoreSession
+   * @deprecated
    */
   restoreSession: {
     methodKind: "client_streaming";
@@ -1188,8 +1355,8 @@ export const AgentService: GenService<{
   /**
    * Starts the session. Idempotent by session_id: a repeated call answers with the session as it
    * is. FAILED_PRECONDITION (SESSION_EXISTS) if the agent runs another one, or (RESTORE_MISSING) if
-   * spec has a previous_session_id and there was no RestoreSession; INVALID_ARGUMENT if the spec is
-   * wrong.
+   * spec has a previous_session_id and its patch has not come, or not whole; INVALID_ARGUMENT if the
+   * spec is wrong.
    *
    * @generated from rpc claudecluster.agent.v1alpha1.AgentService.StartSession
    */
@@ -1233,9 +1400,23 @@ export const AgentService: GenService<{
     output: typeof GetSessionResponseSchema;
   },
   /**
-   * Reads the patch, as it is now or, once the session has finished, as it was left.
+   * Reads an artifact: the patch as it is now or, once the session has finished, as it was left; the
+   * transcript once the session has finished, FAILED_PRECONDITION (SESSION_NOT_FINISHED) before,
+   * NOT_FOUND (TRANSCRIPT_MISSING) if there is none, or if it is too large. OUT_OF_RANGE
+   * (OFFSET_INVALID) if it has not as many bytes as offset.
+   *
+   * @generated from rpc claudecluster.agent.v1alpha1.AgentService.ReadArtifact
+   */
+  readArtifact: {
+    methodKind: "server_streaming";
+    input: typeof ReadArtifactRequestSchema;
+    output: typeof ReadArtifactResponseSchema;
+  },
+  /**
+   * ReadArtifact for the patch, as hosts from before it use it.
    *
    * @generated from rpc claudecluster.agent.v1alpha1.AgentService.ReadChanges
+   * @deprecated
    */
   readChanges: {
     methodKind: "server_streaming";
@@ -1243,11 +1424,10 @@ export const AgentService: GenService<{
     output: typeof ReadChangesResponseSchema;
   },
   /**
-   * Reads Claude Code's own transcript of the conversation (JSON lines), as RestoreSession takes it,
-   * once the session has finished: FAILED_PRECONDITION (SESSION_NOT_FINISHED) before, NOT_FOUND
-   * (TRANSCRIPT_MISSING) if there is none, or if it has more than 64 MiB.
+   * ReadArtifact for the transcript, as hosts from before it use it.
    *
    * @generated from rpc claudecluster.agent.v1alpha1.AgentService.ReadTranscript
+   * @deprecated
    */
   readTranscript: {
     methodKind: "server_streaming";

@@ -1,0 +1,23 @@
+import type { Output } from "./terminal.ts";
+
+/** Writes bytes as they come, as fast as they are taken. Stops where nothing is taken any more. */
+export async function writePieces(
+  output: Output & { destroyed?: boolean },
+  pieces: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  for await (const piece of pieces) {
+    if (output.destroyed === true) return;
+    if (!output.write(piece)) await taken(output);
+  }
+}
+
+function taken(output: Output): Promise<void> {
+  return new Promise((resolve) => {
+    const events = ["drain", "close", "error"];
+    const done = () => {
+      for (const event of events) output.off(event, done);
+      resolve();
+    };
+    for (const event of events) output.on(event, done);
+  });
+}

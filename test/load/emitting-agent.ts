@@ -15,6 +15,7 @@ import {
   type EventBody,
   eventFeed,
   EventLog,
+  type FileChange,
   FileChange_Kind,
   FileChangeSchema,
   FilePatchedSchema,
@@ -52,6 +53,8 @@ export interface EmittedEnd {
   canceled?: string | undefined;
   /** Default: none. */
   patch?: Uint8Array | undefined;
+  /** Every file of the patch. Default: none. */
+  changes?: FileChange[];
 }
 
 /**
@@ -197,8 +200,10 @@ export class EmittingAgent {
   }
 
   #result() {
-    const { canceled: reason } = this.#end;
+    const { canceled: reason, changes = [] } = this.#end;
     return create(SessionResultSchema, {
+      changes,
+      changeCount: changes.length,
       outcome:
         reason === undefined
           ? { case: "success", value: create(SuccessSchema) }

@@ -11,6 +11,7 @@ export * from "./app-error.ts";
 export * from "./artifacts.ts";
 export * from "./budgets.ts";
 export * from "./cut.ts";
+export * from "./cut-result.ts";
 export * from "./decisions.ts";
 export * from "./error-reasons.ts";
 export * from "./event-feed.ts";

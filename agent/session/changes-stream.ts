@@ -1,12 +1,17 @@
 import { createHash } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import type { Logger } from "../log.ts";
-import { ChangesUpdatedSchema, type EventBody, type FileChange, FilePatchedSchema } from "../../proto/index.ts";
+import {
+  ChangesUpdatedSchema,
+  type EventBody,
+  type FileChange,
+  FilePatchedSchema,
+  cutChanges,
+} from "../../proto/index.ts";
 import type { Scan } from "../git/live-changes.ts";
 import { TurnTaking } from "../git/turn-taking.ts";
 import type { Workspace } from "../git/workspace.ts";
 import { rest, within } from "../wait.ts";
-import { cutChanges } from "./session-result.ts";
 
 /** One save is several file events; together they make one scan. */
 const DEBOUNCE_MS = 50;

@@ -1,12 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
-import { AppError, type Failure, SessionRestoredSchema, type SessionRestored } from "../../proto/index.ts";
+import { AppError, type Failure, SessionRestoredSchema, type SessionRestored, cutFailure } from "../../proto/index.ts";
 import type { Opening } from "../claude/opening.ts";
 import type { Conversation } from "../claude/conversation.ts";
 import { failureOf } from "./outcome.ts";
 import type { Restore } from "./incoming-artifacts.ts";
 import type { SessionPlace } from "./session-place.ts";
-import { cutFailure } from "./session-result.ts";
 
 export interface OpeningOptions {
   /** What the session continues. Undefined: it is the first. */

@@ -13,9 +13,10 @@ import {
   type SessionSpec,
   SessionStartedSchema,
   StateChangedSchema,
+  cutResult,
+  EVENT_RESULT,
 } from "../../proto/index.ts";
 import { cutSpec } from "./cut-spec.ts";
-import { eventResult } from "./session-result.ts";
 
 /** What is known of a session: its log, and the state that the log amounts to. */
 export class SessionRecord {
@@ -65,7 +66,7 @@ export class SessionRecord {
     this.#result = result;
     this.emit({
       case: "sessionFinished",
-      value: create(SessionFinishedSchema, { state, result: eventResult(result) }),
+      value: create(SessionFinishedSchema, { state, result: cutResult(result, EVENT_RESULT) }),
     });
   }
 

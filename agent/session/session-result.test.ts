@@ -2,6 +2,8 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import {
   completeSpec,
+  cutResult,
+  EVENT_RESULT,
   FileChange_Kind as Kind,
   FileChangeSchema,
   IgnoredFilesSchema,
@@ -19,7 +21,7 @@ import {
 } from "../../proto/index.ts";
 import { failure } from "../claude/turn-failure.ts";
 import { cutSpec } from "./cut-spec.ts";
-import { eventResult, wholeResult } from "./session-result.ts";
+import { wholeResult } from "./session-result.ts";
 
 const changes = Array.from({ length: 20_000 }, (_, index) =>
   create(FileChangeSchema, { path: `src/generated/${"directory/".repeat(5)}file-${index}.ts`, kind: Kind.ADDED }),
@@ -27,7 +29,7 @@ const changes = Array.from({ length: 20_000 }, (_, index) =>
 const NONE = { unreadablePaths: [], unconvertedPaths: [], skippedFilters: [] };
 const success = { case: "success", value: create(SuccessSchema) } as const;
 
-function finishedBytes(result: ReturnType<typeof eventResult>): number {
+function finishedBytes(result: ReturnType<typeof wholeResult>): number {
   const value = create(SessionFinishedSchema, { result });
   return toBinary(SessionEventSchema, create(SessionEventSchema, { event: { case: "sessionFinished", value } })).length;
 }
@@ -40,7 +42,7 @@ test("keeps everything of an ordinary result, the patch inside", () => {
     changeCount: 3,
     patchSizeBytes: BigInt(patch.length),
   });
-  const event = eventResult(result);
+  const event = cutResult(result, EVENT_RESULT);
   expect(event).toMatchObject({
     finalText: "done",
     finalTextTruncated: false,
@@ -75,7 +77,7 @@ test("cuts what does not fit and says so, wherever it is too large", () => {
   expect(whole.finalText.length).toBe(1024 * 1024);
   expect(whole.changes.length).toBeGreaterThan(5000);
   expect(toBinary(SessionResultSchema, whole).length).toBeLessThan(3.8 * 1024 * 1024);
-  const event = eventResult(whole);
+  const event = cutResult(whole, EVENT_RESULT);
   expect(event).toMatchObject({ changeCount: 20_000, finalTextTruncated: true });
   expect(event.outcome).toMatchObject({ case: "failure", value: { reason: "CLAUDE_EXITED" } });
   expect(event).toMatchObject({ leftWork: { itemCount: 100 }, ignoredFiles: { fileCount: 100 } });
@@ -89,7 +91,7 @@ test("a failure can be sent whatever Claude wrote into it", () => {
     value: failure("CLAUDE_ERROR", "a\ud83d", { metadata: { said: "b\ud83d" } }),
   } as const;
   const options = { ...NONE, finalText: "c\ud83d", changes: [], patch: Buffer.alloc(0) };
-  const event = eventResult(wholeResult({ ...options, outcome }, {}));
+  const event = cutResult(wholeResult({ ...options, outcome }, {}), EVENT_RESULT);
   expect(event.outcome.value).toMatchObject({ message: "a\ufffd", metadata: { said: "b\ufffd" } });
   expect(event.finalText).toBe("c\ufffd");
 });

@@ -9,10 +9,10 @@ import {
   TurnFinishedSchema,
   TurnStartedSchema,
   type Usage,
+  cutFailure,
 } from "../../proto/index.ts";
 import type { QueuedMessage } from "./message-queue.ts";
 import type { TurnOutcome } from "./outcome.ts";
-import { cutFailure } from "./session-result.ts";
 
 /** What an event may hold of what was said. */
 const TEXT_BYTES = 32 * 1024;

@@ -4,21 +4,13 @@ import {
   asAppError,
   CancellationSchema,
   cutChars,
-  cutText,
   type ErrorReason,
   type Failure,
   FailureSchema,
-  type LeftWork_Item,
   Session_State,
   type SessionResult,
-  SessionResultSchema,
 } from "../../proto/index.ts";
 import type { ContainerExit } from "../runtime/runtime.ts";
-
-/** Events are for looking; the whole is in the store. */
-const EVENT_TEXT_BYTES = 16 * 1024;
-const EVENT_CHANGE_COUNT = 100;
-const EVENT_LEFT_COUNT = 20;
 
 type Outcome = SessionResult["outcome"];
 
@@ -74,26 +66,4 @@ export function finalState(outcome: Outcome): Session_State {
 export function patchLost(): Failure {
   const message = "The container was gone before the changes were collected; these were streamed before.";
   return create(FailureSchema, { reason: "CHANGES_NOT_COLLECTED", message });
-}
-
-function cutItem(item: LeftWork_Item): LeftWork_Item {
-  return { ...item, paths: item.paths.slice(0, EVENT_LEFT_COUNT) };
-}
-
-/** Returns what the last event shows of a result. */
-export function resultForEvent(result: SessionResult): SessionResult {
-  const text = cutText(result.finalText, EVENT_TEXT_BYTES);
-  const { leftWork, ignoredFiles } = result;
-  return create(SessionResultSchema, {
-    ...result,
-    finalText: text.text,
-    finalTextTruncated: result.finalTextTruncated || text.truncated,
-    changes: result.changes.slice(0, EVENT_CHANGE_COUNT),
-    unreadablePaths: result.unreadablePaths.slice(0, EVENT_CHANGE_COUNT),
-    unconvertedPaths: result.unconvertedPaths.slice(0, EVENT_CHANGE_COUNT),
-    skippedFilters: result.skippedFilters.slice(0, 1),
-    unreadableReasons: result.unreadableReasons.slice(0, EVENT_CHANGE_COUNT),
-    ...(leftWork && { leftWork: { ...leftWork, items: leftWork.items.slice(0, EVENT_LEFT_COUNT).map(cutItem) } }),
-    ...(ignoredFiles && { ignoredFiles: { ...ignoredFiles, paths: ignoredFiles.paths.slice(0, EVENT_LEFT_COUNT) } }),
-  });
 }

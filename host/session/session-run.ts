@@ -9,8 +9,10 @@ import {
   type AttachRequest,
   AttachRequestSchema,
   ContainerProgressSchema,
+  cutResult,
   decisionMade,
   EgressDecidedSchema,
+  EVENT_RESULT,
   type EventBody,
   findPatchMismatch,
   InterruptSchema,
@@ -37,7 +39,7 @@ import { ContainerSource, type ContainerSourceOptions } from "./container-source
 import { restoreOf } from "./continuation.ts";
 import { DecisionLog } from "./decision-log.ts";
 import { type EgressConfig, egressRules } from "./egress.ts";
-import { cancellation, exitFailure, failure, finalState, patchLost, resultForEvent } from "./ending.ts";
+import { cancellation, exitFailure, failure, finalState, patchLost } from "./ending.ts";
 import { explainModelTrouble } from "./model-trouble.ts";
 import { isNoRoom, roomAwaited } from "./no-room.ts";
 import type { Reservations } from "./reservations.ts";
@@ -261,7 +263,7 @@ export class SessionRun {
     await this.#removeContainer(container);
     const { result } = ended;
     const state = finalState(result.outcome);
-    const value = create(SessionFinishedSchema, { state, result: resultForEvent(result) });
+    const value = create(SessionFinishedSchema, { state, result: cutResult(result, EVENT_RESULT) });
     if (!(await this.#onceThereIsRoom(() => log.append({ case: "sessionFinished", value })))) return false;
     logger.info({ outcome: Session_State[state], elapsedMs: Date.now() - this.#startMs }, "session finished");
     return true;

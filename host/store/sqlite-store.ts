@@ -5,7 +5,9 @@ import {
   type Artifact,
   type ArtifactKind,
   ArtifactSchema,
+  cutResult,
   emptySession,
+  LISTED_RESULT,
   type MeteredUsage,
   MeteredUsageSchema,
   type ReadableArtifact,
@@ -190,7 +192,11 @@ export class SqliteStore implements SessionStore {
     const sql = `SELECT id, snapshot, end_time_ms FROM session WHERE ${where.join(" AND ")} ORDER BY id DESC LIMIT ?`;
     return this.#file.read(() => {
       const rows = this.#file.database.prepare(sql).all(...values, limit);
-      return rows.map((row) => withoutLargeParts(this.#readSession(row)));
+      return rows.map((row) => {
+        const session = this.#readSession(row);
+        if (session.result !== undefined) session.result = cutResult(session.result, LISTED_RESULT);
+        return session;
+      });
     });
   }
 
@@ -398,17 +404,4 @@ function prepareStatements(database: DatabaseSync) {
     getArtifact: prepare("SELECT size_bytes, sha256 FROM artifact WHERE session_id = ? AND kind = ?"),
     listArtifacts: prepare("SELECT session_id AS sessionId, kind FROM artifact"),
   };
-}
-
-function withoutLargeParts(session: Session): Session {
-  if (session.result !== undefined) {
-    session.result.changes = [];
-    session.result.unreadablePaths = [];
-    session.result.unconvertedPaths = [];
-    session.result.skippedFilters = [];
-    session.result.unreadableReasons = [];
-    session.result.finalText = "";
-    session.result.finalTextTruncated = true;
-  }
-  return session;
 }

@@ -1,0 +1,121 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { cutText } from "./cut.ts";
+import {
+  type Failure,
+  FailureSchema,
+  type FileChange,
+  FileChangeSchema,
+  LeftWork_ItemSchema,
+  type SessionResult,
+  SessionResultSchema,
+} from "./gen/claudecluster/session/v1alpha1/session_result_pb.ts";
+import { MAX_ANSWER_BYTES } from "./turn-answers.ts";
+
+const KIB = 1024;
+const FAILURE_MESSAGE_BYTES = 6 * KIB;
+const FAILURE_METADATA_BYTES = 4 * KIB;
+
+/** Most bytes of a result's parts. */
+export interface ResultSize {
+  textBytes: number;
+  changesBytes: number;
+  unreadableBytes: number;
+  unconvertedBytes: number;
+  /** What is said of work that is not in the patch: each of left_work and ignored_files. */
+  leftBytes: number;
+  patchFailureBytes: number;
+  filterCount: number;
+}
+
+/** Size of a result where it is asked for: together below gRPC's usual 4 MiB. */
+export const WHOLE_RESULT: ResultSize = {
+  textBytes: MAX_ANSWER_BYTES,
+  changesBytes: 1024 * KIB,
+  unreadableBytes: 48 * KIB,
+  unconvertedBytes: 48 * KIB,
+  leftBytes: 32 * KIB,
+  patchFailureBytes: FAILURE_MESSAGE_BYTES,
+  filterCount: 10,
+};
+
+/** Size of a result in a session's last event: together well below 64 KiB. */
+export const EVENT_RESULT: ResultSize = {
+  textBytes: 16 * KIB,
+  changesBytes: 20 * KIB,
+  unreadableBytes: 6 * KIB,
+  unconvertedBytes: 3 * KIB,
+  leftBytes: 2 * KIB,
+  patchFailureBytes: 2 * KIB,
+  filterCount: 1,
+};
+
+/** Size of a result where a session is only named: enough to know it by. */
+export const BRIEF_RESULT: ResultSize = {
+  textBytes: 4 * KIB,
+  changesBytes: 0,
+  unreadableBytes: 0,
+  unconvertedBytes: 0,
+  leftBytes: 0,
+  patchFailureBytes: 2 * KIB,
+  filterCount: 0,
+};
+
+/** Size of a result in a list of many: no texts. */
+export const LISTED_RESULT: ResultSize = { ...BRIEF_RESULT, textBytes: 0 };
+
+/** Returns a result whose lists and texts are cut to a size, whatever a container has put into it. The counts stay. */
+export function cutResult(result: SessionResult, size: ResultSize): SessionResult {
+  const { outcome, leftWork, ignoredFiles, patchFailure } = result;
+  const { text, truncated } = cutText(result.finalText, size.textBytes);
+  const unreadablePaths = cutPaths(result.unreadablePaths, size.unreadableBytes);
+  return create(SessionResultSchema, {
+    ...result,
+    outcome: outcome.case === "failure" ? { case: "failure", value: cutFailure(outcome.value) } : outcome,
+    finalText: text,
+    finalTextTruncated: result.finalTextTruncated || truncated,
+    changes: cutChanges(result.changes, size.changesBytes),
+    unreadablePaths,
+    unreadableReasons: result.unreadableReasons.slice(0, unreadablePaths.length),
+    unconvertedPaths: cutPaths(result.unconvertedPaths, size.unconvertedBytes),
+    skippedFilters: result.skippedFilters.slice(0, size.filterCount),
+    ...(patchFailure && { patchFailure: cutFailure(patchFailure, size.patchFailureBytes) }),
+    ...(leftWork && {
+      leftWork: {
+        ...leftWork,
+        items: takeWhileFits(leftWork.items, size.leftBytes, (item) => toBinary(LeftWork_ItemSchema, item).length),
+      },
+    }),
+    ...(ignoredFiles && {
+      ignoredFiles: { ...ignoredFiles, paths: cutPaths(ignoredFiles.paths, size.leftBytes) },
+    }),
+  });
+}
+
+/** Returns as many changes as fit, from the first. */
+export function cutChanges(changes: readonly FileChange[], maxBytes: number): FileChange[] {
+  return takeWhileFits(changes, maxBytes, (change) => toBinary(FileChangeSchema, change).length);
+}
+
+/** Returns a failure that fits into an event, whatever a program in the container has put into it. */
+export function cutFailure(failure: Failure, maxBytes = FAILURE_MESSAGE_BYTES): Failure {
+  const metadata = takeWhileFits(
+    // As the wire needs it: what Claude wrote may hold halves of characters.
+    Object.entries(failure.metadata).map(([name, value]) => [name, value.toWellFormed()] as const),
+    Math.min(maxBytes, FAILURE_METADATA_BYTES),
+    ([name, value]) => encoder.encode(name).length + encoder.encode(value).length,
+  );
+  const message = cutText(failure.message, Math.min(maxBytes, FAILURE_MESSAGE_BYTES)).text;
+  return create(FailureSchema, { reason: failure.reason, message, metadata: Object.fromEntries(metadata) });
+}
+
+const encoder = new TextEncoder();
+
+function cutPaths(paths: readonly string[], maxBytes: number): string[] {
+  return takeWhileFits(paths, maxBytes, (path) => encoder.encode(path).length);
+}
+
+function takeWhileFits<T>(items: readonly T[], maxBytes: number, sizeOf: (item: T) => number): T[] {
+  let bytes = 0;
+  const end = items.findIndex((item) => (bytes += sizeOf(item) + 4) > maxBytes);
+  return end < 0 ? [...items] : items.slice(0, end);
+}

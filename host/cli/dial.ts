@@ -3,19 +3,18 @@ import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream";
-import { AppError } from "../../proto/index.ts";
+import { AppError, type Session } from "../../proto/index.ts";
 import { listenError } from "../address.ts";
 import { makeProblem } from "../file-problem.ts";
 import type { Container, Runtime } from "../runtime/runtime.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
-import { isMeant } from "./resolve-session.ts";
 
 /**
  * Offers a private socket whose every connection is one connection to a session's agent, so that
  * any gRPC tool can talk to it. Runs until a signal comes or the container is gone.
  */
-export async function dialCommand(runtime: Runtime, sessionId: string, io: CommandIo): Promise<number> {
-  const container = await findContainer(runtime, sessionId, io.signal);
+export async function dialCommand(runtime: Runtime, session: Session, io: CommandIo): Promise<number> {
+  const container = await findContainer(runtime, session, io.signal);
   const directory = await makeDirectory(io.env["XDG_RUNTIME_DIR"] || tmpdir());
   const path = join(directory, "agent.sock");
   const sockets = new Set<Socket>();
@@ -72,16 +71,13 @@ async function makeDirectory(parent: string): Promise<string> {
   }
 }
 
-async function findContainer(runtime: Runtime, sessionId: string, signal: AbortSignal): Promise<Container> {
-  const refs = (await runtime.list({ signal })).filter((ref) => ref.running);
-  const matching = refs.filter((ref) => isMeant(ref.sessionId, sessionId));
-  const ref = matching.length === 1 ? matching[0] : undefined;
-  const container = ref === undefined ? undefined : await runtime.adopt(ref, { signal });
+async function findContainer(runtime: Runtime, { id, containerId }: Session, signal: AbortSignal): Promise<Container> {
+  const ref = { version: 1 as const, runtime: runtime.name, id: containerId };
+  const container = containerId === "" ? undefined : await runtime.adopt(ref, { signal });
   if (container !== undefined) return container;
-  const running = refs.map((known) => known.sessionId).join(", ");
-  throw new AppError("SESSION_NOT_RUNNING", `No running session is called "${sessionId}".`, {
-    help: running === "" ? "No session is running." : `Running: ${running}.`,
-    metadata: { session_id: sessionId },
+  throw new AppError("SESSION_NOT_RUNNING", `Session ${id} has no container now.`, {
+    help: "claudecluster list --live shows those that run.",
+    metadata: { session_id: id },
   });
 }
 

@@ -9,7 +9,7 @@ import { asExplainedError } from "../file-problem.ts";
 import { readHostId } from "../host-id.ts";
 import { createLogger } from "../logger.ts";
 import { VERSION } from "../version.ts";
-import { type CommandContext, hostLink } from "./command-context.ts";
+import { type CommandContext, hostLink, withSession } from "./command-context.ts";
 import { EXIT } from "./command-io.ts";
 import { removeCredentialCommand, setCredentialCommand, showCredentialCommand } from "./credential.ts";
 import type { EngineFilterFlags } from "./engine-filter.ts";
@@ -122,11 +122,13 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .command("dial")
     .description("offer a private socket to a running session's agent, for grpcurl or buf curl")
     .argument("<session>", "the session's id, or its start or end")
-    .action(async (sessionId: string) => {
-      const { dialCommand } = await import("./dial.ts");
-      await using runtime = await createRuntime();
-      setExitCode(await dialCommand(runtime, sessionId, io));
-    });
+    .action((session: string) =>
+      withSession({ io, setExitCode }, session, async (sessions, id) => {
+        const { dialCommand } = await import("./dial.ts");
+        await using runtime = await createRuntime();
+        return await dialCommand(runtime, await sessions.get(id), io);
+      }),
+    );
 
   program
     .command("doctor")

@@ -4,10 +4,10 @@ import { type ContainerPlan, containerConfig } from "../runtime/docker/container
 import { checkCreate, imageOf } from "./check-create.ts";
 
 const MIB = 2 ** 20;
-const name = "claudecluster-ses_1-0123abcd";
+const name = "claudecluster-0123456789abcdef";
 const plan: ContainerPlan = {
-  request: {
-    sessionId: "ses_1",
+  key: "0123456789abcdef",
+  shape: {
     image: "claudecluster/agent:latest",
     memoryBytes: 2048 * MIB,
     cpuCount: 2,
@@ -30,8 +30,8 @@ test("takes whatever the host makes of a session, unchanged", () => {
     for (const workspaceSizeBytes of [1, MIB, 10_000_001, 16 * MIB, memoryBytes]) {
       if (workspaceSizeBytes > memoryBytes) continue;
       for (const cpuCount of [0.1, 1 / 3, 1.5, 64]) {
-        const request = { ...plan.request, memoryBytes, workspaceSizeBytes, cpuCount };
-        const body = bodyOf({ ...plan, request });
+        const shape = { ...plan.shape, memoryBytes, workspaceSizeBytes, cpuCount };
+        const body = bodyOf({ ...plan, shape });
         expect(checkCreate(body, { name, imageVolumes: [] })).toEqual(body);
       }
     }

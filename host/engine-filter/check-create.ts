@@ -1,7 +1,7 @@
 import type { ContainerCreateOptions } from "dockerode";
 import { z } from "zod";
 import { containerConfig } from "../runtime/docker/container-config.ts";
-import { isContainerName } from "../runtime/docker/container-name.ts";
+import { containerName, isContainerKey } from "../runtime/docker/container-name.ts";
 import { LABELS } from "../runtime/docker/labels.ts";
 import { printable } from "../runtime/docker/printable.ts";
 import { isSessionUid } from "../runtime/docker/session-uid.ts";
@@ -9,11 +9,11 @@ import { refused } from "./refused.ts";
 
 const MIB = 2 ** 20;
 
-/** All that may differ between the containers of two sessions; the rest follows from it. */
+/** All that may differ between two containers; the rest follows from it. */
 const Variables = z.object({
   Image: z.string(),
   Labels: z.object({
-    [LABELS.session]: z.string().regex(/^[\w.-]{1,128}$/),
+    [LABELS.container]: z.string().refine(isContainerKey),
     [LABELS.host]: z.string().regex(/^[\w.@-]{1,128}$/),
     [LABELS.uid]: z.string().transform(Number).refine(isSessionUid),
     [LABELS.version]: z.string().regex(/^[\w.+-]{1,64}$/),
@@ -32,7 +32,7 @@ const Variables = z.object({
 
 /** What a create is held against. */
 export interface CreateRules {
-  /** The container's, which is the session's. */
+  /** The container's. */
   name: string;
   /** Where the image declares volumes. */
   imageVolumes: string[];
@@ -45,17 +45,17 @@ export function imageOf(body: unknown): string {
 
 /**
  * Returns the configuration to create a container with: made anew by the same code that makes it in the host, from the
- * few values that sessions differ in, each within bounds. Throws ENGINE_CALL_REFUSED for whatever differs from that.
+ * few values that containers differ in, each within bounds. Throws ENGINE_CALL_REFUSED for whatever differs from that.
  */
 export function checkCreate(body: unknown, { name, imageVolumes }: CreateRules): ContainerCreateOptions {
   const { Image: image, Labels: labels, HostConfig: limits } = readVariables(body);
   const workspaceKib = limits.Tmpfs["/workspace"];
   if (!(workspaceKib <= Math.max(1024, limits.Memory / 1024 + 1))) throw differs("HostConfig.Tmpfs./workspace");
-  const sessionId = labels[LABELS.session];
-  if (!isContainerName(name, sessionId)) throw differs("name");
+  const key = labels[LABELS.container];
+  if (name !== containerName(key)) throw differs("name");
   const config = containerConfig({
-    request: {
-      sessionId,
+    key,
+    shape: {
       image,
       memoryBytes: limits.Memory,
       cpuCount: limits.NanoCpus / 1e9,

@@ -65,7 +65,6 @@ export class FilteredCalls {
       case "wait":
         return answer(await this.#callOwn(call, options), ({ StatusCode }: Json) => ({ StatusCode }));
       case "start":
-      case "stop":
       case "kill":
       case "remove":
         return answer(await this.#callOwn(call, options), () => undefined);

@@ -19,7 +19,6 @@ export type CallKind =
   | "inspect"
   | "start"
   | "wait"
-  | "stop"
   | "kill"
   | "remove"
   | "logs"
@@ -38,7 +37,6 @@ const escaped = (text: string) => text.replaceAll(".", "\\.");
 const LIST_FILTERS = new RegExp(
   `^\\{"label":\\["(?:${escaped(LABELS.uid)}(?:=[1-9][0-9]{0,9})?|${escaped(LABELS.host)}=[\\w.@-]{1,128})"\\]\\}$`,
 );
-const SECONDS = /^[0-9]{1,4}$/;
 const TRUE = /^true$/;
 
 /** All that `host/runtime/docker/engine.ts` calls. Nothing in a path is decoded: it is what is written here or refused. */
@@ -50,7 +48,6 @@ const SHAPES: readonly Shape[] = [
   onContainer("inspect", "GET", "/json"),
   onContainer("start", "POST", "/start"),
   onContainer("wait", "POST", "/wait"),
-  onContainer("stop", "POST", "/stop", { t: SECONDS }),
   onContainer("kill", "POST", "/kill"),
   onContainer("logs", "GET", "/logs", { stdout: TRUE, stderr: TRUE, tail: /^[1-9][0-9]{0,2}$/ }),
   onContainer("exec", "POST", "/exec"),
@@ -110,7 +107,6 @@ function enginePath(kind: CallKind, target: string): string {
       return `/exec/${target}/start`;
     case "start":
     case "wait":
-    case "stop":
     case "kill":
     case "logs":
     case "exec":

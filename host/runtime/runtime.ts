@@ -1,9 +1,7 @@
-import type { ErrorReason } from "../../proto/index.ts";
 import type { Duplex } from "node:stream";
 
-/** What a session's container gets. Limits are hard: a runtime that cannot apply one refuses. */
-export interface ContainerRequest {
-  sessionId: string;
+/** What is fixed of a container when it is made. Limits are hard: a runtime that cannot apply one refuses. */
+export interface ContainerShape {
   image: string;
   memoryBytes: number;
   cpuCount: number;
@@ -13,36 +11,40 @@ export interface ContainerRequest {
   workspaceSizeBytes: number;
 }
 
-/** Plain JSON that names a container of ours, also after a restart of the host. */
+/** Plain JSON that names a container, also after a restart of the host. */
 export interface ContainerRef {
   version: 1;
+  /** The runtime that made it; no other one knows it. */
   runtime: string;
   /** The runtime's name of the container. */
   id: string;
-  sessionId: string;
-  /** The uid that Claude runs under. */
-  sessionUid: number;
-  /** When it was created, ms since 1970. */
-  createTimeMs: number;
-  running: boolean;
+}
+
+/** A container of ours as a runtime lists it. */
+export interface ListedContainer {
+  ref: ContainerRef;
+  /** When it ended, ms since 1970; when it was made, if it never started. Undefined: it runs, or is paused. */
+  endTimeMs: number | undefined;
 }
 
 /** How a container ended. */
 export interface ContainerExit {
+  /**
+   * What ended it. `exited`: the agent did, by itself. `killed`: somebody did from outside. `outOfMemory`: its memory limit
+   * did. `removed`: somebody removed it before its end could be looked at. `evicted`: the runtime needed its place.
+   * `runtimeLost`: the runtime itself was away when it ended, and most likely its restart ended it.
+   */
+  cause: "exited" | "killed" | "outOfMemory" | "removed" | "evicted" | "runtimeLost";
+  /** Undefined where the runtime does not know it. */
   exitCode: number | undefined;
-  /** Something in it was killed for want of memory. */
-  outOfMemory: boolean;
-  /** Somebody removed it before its end could be looked at. */
-  removed: boolean;
-  /** The runtime itself was away when it ended: most likely its own restart ended it. Default false. */
-  runtimeLost?: boolean;
   /** The end of what the agent wrote to its log; from inside, so not to be trusted. */
   lastLogLines: string[];
 }
 
 /** What a runtime is doing, for people and for the session's phases. */
 export interface CreateProgress {
-  phase: "image" | "create" | "start";
+  /** The runtime's own word; they come in any order, and more than once. */
+  phase: string;
   message: string;
 }
 
@@ -52,10 +54,23 @@ export interface RuntimeCapacity {
   memoryBytes?: number;
 }
 
+/** Keeps containers from the network: `noInterface` gives them none but loopback, `policy` has the network drop their packets. */
+export type NetworkSeal = "noInterface" | "policy";
+
+/** Limits that a runtime may be able to hold its containers to. */
+export type EnforcedLimit = "memory" | "CPU" | "processes" | "system calls";
+
 /** A runtime's state of health. */
 export type RuntimeHealth =
-  | { healthy: true; description: string; warnings: string[]; capacity?: RuntimeCapacity }
-  | { healthy: false; reason: ErrorReason; message: string; help: string };
+  | {
+      healthy: true;
+      description: string;
+      warnings: string[];
+      capacity: RuntimeCapacity;
+      networkSeal: NetworkSeal;
+      enforcedLimits: EnforcedLimit[];
+    }
+  | { healthy: false; reason: string; message: string; help: string };
 
 /** What is known of an image. */
 export interface ImageFacts {
@@ -64,50 +79,33 @@ export interface ImageFacts {
   labels: Record<string, string>;
 }
 
-/** Abilities as data: nobody asks which runtime it is. */
-export interface RuntimeCapabilities {
-  /** Memory, CPU and process limits are enforced. */
-  enforcesLimits: boolean;
-}
-
 /**
- * Creates containers with an agent in them. Every implementation passes
+ * Makes containers with an agent in them, and knows nothing of what they are for. Every implementation passes
  * `test/contract/runtime-contract.ts`.
  */
 export interface Runtime extends AsyncDisposable {
   readonly name: string;
-  readonly capabilities: RuntimeCapabilities;
-  /** Looks whether containers can be created. Does not throw. */
+  /** Looks whether containers can be created. Takes some seconds at most. Does not throw. */
   check(options: { signal: AbortSignal }): Promise<RuntimeHealth>;
   /** Looks at an image. Undefined if it is not there. */
   inspectImage(image: string, options: { signal: AbortSignal }): Promise<ImageFacts | undefined>;
   /**
-   * Gives a started container or leaves nothing behind. Rejects within a second of an abort, with
-   * the signal's reason. Throws AppError: IMAGE_NOT_FOUND, RUNTIME_UNAVAILABLE,
-   * RUNTIME_UNSUPPORTED, RUNTIME_PERMISSION_DENIED, LIMITS_NOT_ENFORCED, CONTAINER_CREATE_FAILED.
+   * Gives a started container or leaves nothing behind. May take minutes, but not for ever. Rejects within a second of
+   * an abort, with the signal's reason. Throws AppError: IMAGE_NOT_FOUND, RUNTIME_UNAVAILABLE,
+   * RUNTIME_UNSUPPORTED, RUNTIME_PERMISSION_DENIED, LIMITS_NOT_ENFORCED, CONTAINER_CREATE_FAILED,
+   * CONTAINER_CREATE_TIMED_OUT.
    */
   create(
-    request: ContainerRequest,
+    shape: ContainerShape,
     options: { signal: AbortSignal; onProgress?: (progress: CreateProgress) => void },
   ): Promise<Container>;
-  /** Takes over a container of ours. Undefined if it is not there any more. */
+  /** Takes over a container of ours. Undefined if it is not there any more, or was another runtime's. */
   adopt(ref: ContainerRef, options: { signal: AbortSignal }): Promise<Container | undefined>;
-  /** Every container of ours, running or not; never a foreign one. */
-  list(options: { signal: AbortSignal }): Promise<ContainerRef[]>;
   /**
-   * Removes containers of sessions that ended before a time (ms since 1970), or were created before it and never started,
-   * whichever host they were of: one whose state is lost leaves them for good. Never one that runs or is paused, of a
-   * session that is live, or without our labels.
-   * Returns their ids. Throws, once it has tried them all, if one would not go.
+   * Lists the containers of this host, running or not, but for those that are still being created here; with `everyHost`
+   * those of all hosts. Never a foreign one.
    */
-  removeAbandoned(options: RemoveAbandonedOptions): Promise<string[]>;
-}
-
-/** Which of the containers that have ended are abandoned. */
-export interface RemoveAbandonedOptions {
-  endedBeforeMs: number;
-  isLive: (sessionId: string) => boolean;
-  signal: AbortSignal;
+  list(options: { everyHost?: boolean; signal: AbortSignal }): Promise<ListedContainer[]>;
 }
 
 /** A container with an agent in it. Whoever created or adopted it disposes of it. */
@@ -122,8 +120,6 @@ export interface Container extends AsyncDisposable {
   dial(options: { signal: AbortSignal }): Promise<Duplex>;
   /** Resolves exactly once, also after dispose. Never rejects. Pending once the runtime is disposed of. */
   readonly exited: Promise<ContainerExit>;
-  /** Asks the agent to end, then ends it. Resolves once it has exited. */
-  stop(options: { graceMs: number }): Promise<void>;
   /** Stops and removes. Twice is fine; "already gone" is fine; does not throw for it. */
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -128,18 +128,9 @@ test.each([
 
 function containerOf(dial: () => Promise<Duplex>): Container {
   return {
-    ref: {
-      version: 1,
-      runtime: "test",
-      id: "c0ffee",
-      sessionId: "ses_1",
-      sessionUid: 1,
-      createTimeMs: 0,
-      running: true,
-    },
+    ref: { version: 1, runtime: "test", id: "c0ffee" },
     exited: new Promise(() => {}),
     dial,
-    stop: async () => {},
     [Symbol.asyncDispose]: async () => {},
   };
 }

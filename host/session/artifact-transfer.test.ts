@@ -66,18 +66,9 @@ class CutAgent {
 
   get container(): Container {
     return {
-      ref: {
-        version: 1,
-        runtime: "test",
-        id: "c0ffee",
-        sessionId: "ses_1",
-        sessionUid: 1,
-        createTimeMs: 0,
-        running: true,
-      },
+      ref: { version: 1, runtime: "test", id: "c0ffee" },
       exited: new Promise(() => {}),
       dial: () => Promise.resolve(this.#dial()),
-      stop: async () => {},
       [Symbol.asyncDispose]: async () => {},
     };
   }

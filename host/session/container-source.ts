@@ -10,7 +10,8 @@ import type { EnterOptions, SessionQueue } from "./session-queue.ts";
 import { sleep } from "./sleep.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
-const PHASES: Record<CreateProgress["phase"], Phase> = {
+/** What a runtime's own words are in a session's timeline; a word that is not here is told by its message alone. */
+const PHASES: Readonly<Record<string, Phase>> = {
   image: Phase.IMAGE,
   create: Phase.CREATE,
   start: Phase.START,
@@ -58,17 +59,12 @@ export class ContainerSource implements Disposable {
   async #find(): Promise<Container | undefined> {
     const { log, store, runtime, kill: signal } = this.#options;
     const known = store.getContainerRef(log.sessionId);
+    // One whose create was not answered in time has not been given the session: nobody holds it.
+    if (known === undefined) return undefined;
     return await this.#whileRuntimeWorks(async () => {
-      if (known !== undefined) {
-        const container = await runtime.adopt(JSON.parse(known) as ContainerRef, { signal });
-        if (container === undefined && store.getResult(log.sessionId) === undefined) throw goneMeanwhile();
-        return container;
-      }
-      // One whose create was not answered in time has not been given the session yet.
-      for (const ref of await runtime.list({ signal })) {
-        if (ref.sessionId === log.sessionId) await (await runtime.adopt(ref, { signal }))?.[Symbol.asyncDispose]();
-      }
-      return undefined;
+      const container = await runtime.adopt(JSON.parse(known) as ContainerRef, { signal });
+      if (container === undefined && store.getResult(log.sessionId) === undefined) throw goneMeanwhile();
+      return container;
     });
   }
 
@@ -116,16 +112,11 @@ export class ContainerSource implements Disposable {
   async #tryCreate(): Promise<Container> {
     const { log, limits, runtime, health, stop } = this.#options;
     for (let attempt = 1; ; attempt++) {
-      const creating = new AbortController();
-      const slow = setTimeout(() => creating.abort(createTimedOut()), TIMEOUTS.createMs);
       try {
-        const container = await runtime.create(
-          { sessionId: log.sessionId, ...limits },
-          {
-            signal: AbortSignal.any([stop, creating.signal]),
-            onProgress: (progress) => this.#progress(progress),
-          },
-        );
+        const container = await runtime.create(limits, {
+          signal: stop,
+          onProgress: (progress) => this.#progress(progress),
+        });
         health.succeeded();
         return container;
       } catch (error) {
@@ -137,14 +128,13 @@ export class ContainerSource implements Disposable {
         log.append({ case: "containerProgress", value: create(ContainerProgressSchema, { message }) });
         if (away) await this.#waiting(known, health.recovered(known, stop));
         else await sleep(TIMEOUTS.createRetryMs * 2 ** (attempt - 1), stop);
-      } finally {
-        clearTimeout(slow);
       }
     }
   }
 
   #progress({ phase, message }: CreateProgress): void {
-    this.#options.log.phase(PHASES[phase]);
+    const known = PHASES[phase];
+    if (known !== undefined) this.#options.log.phase(known);
     this.#options.log.append({ case: "containerProgress", value: create(ContainerProgressSchema, { message }) });
   }
 }
@@ -152,12 +142,5 @@ export class ContainerSource implements Disposable {
 function goneMeanwhile(): AppError {
   return new AppError("CONTAINER_REMOVED", "The container was removed while no host was there.", {
     help: "The changes that had been streamed were kept.",
-  });
-}
-
-function createTimedOut(): AppError {
-  return new AppError("CONTAINER_CREATE_TIMED_OUT", `No container was started within ${TIMEOUTS.createMs / 1000} s.`, {
-    retryable: true,
-    help: "The engine is overloaded or hangs: `docker info` shows whether it answers.",
   });
 }

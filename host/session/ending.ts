@@ -28,25 +28,42 @@ export function cancellation(reason: string): Outcome {
 
 /** Returns the outcome of a session whose container ended before the session did. */
 export function exitFailure(exit: ContainerExit): Outcome {
-  const [reason, message] = describeExit(exit);
+  const { reason, message } = describeExit(exit);
   const metadata: Record<string, string> = { exit_code: String(exit.exitCode ?? "unknown") };
   if (exit.lastLogLines.length > 0) metadata["last_log_line"] = cutChars(exit.lastLogLines.at(-1)!, 500);
   return { case: "failure", value: create(FailureSchema, { reason, message, metadata }) };
 }
 
-function describeExit(exit: ContainerExit): [reason: ErrorReason, message: string] {
-  if (exit.removed) return ["CONTAINER_REMOVED", "Somebody else removed the container while the session was running."];
-  if (exit.runtimeLost === true)
-    return ["RUNTIME_RESTARTED", "The container ended when its engine was restarted or went down."];
-  // The engine's flag says that something was killed for want of memory, the code that it was the agent.
-  if (exit.outOfMemory && exit.exitCode === 137) {
-    return ["OUT_OF_MEMORY", "The container ran out of memory. Start the session with a higher memory limit."];
+function describeExit({ cause, exitCode }: ContainerExit): { reason: ErrorReason; message: string } {
+  switch (cause) {
+    case "removed":
+      return {
+        reason: "CONTAINER_REMOVED",
+        message: "Somebody else removed the container while the session was running.",
+      };
+    case "runtimeLost":
+      return {
+        reason: "RUNTIME_RESTARTED",
+        message: "The container ended when its engine was restarted or went down.",
+      };
+    case "outOfMemory":
+      return {
+        reason: "OUT_OF_MEMORY",
+        message: "The container ran out of memory. Start the session with a higher memory limit.",
+      };
+    case "killed":
+      return { reason: "CONTAINER_KILLED", message: "The container was killed from outside." };
+    case "evicted":
+      return {
+        reason: "CONTAINER_EVICTED",
+        message: "The container was ended for want of room where it ran. Start the session again.",
+      };
+    case "exited":
+      return {
+        reason: "CONTAINER_EXITED",
+        message: `The container ended by itself with exit code ${exitCode ?? "unknown"}. Its last log line may say why.`,
+      };
   }
-  if (exit.exitCode === 137) return ["CONTAINER_KILLED", "The container was killed from outside."];
-  return [
-    "CONTAINER_EXITED",
-    `The container ended by itself with exit code ${exit.exitCode ?? "unknown"}. Its last log line may say why.`,
-  ];
 }
 
 /** Returns the final state that an outcome means. */

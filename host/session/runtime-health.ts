@@ -80,7 +80,7 @@ export class RuntimeHealth {
     const health = await this.#runtime.check({ signal: this.#signal });
     if (!health.healthy) return;
     this.#worked = true;
-    this.#onCapacity((this.#capacity = health.capacity ?? {}));
+    this.#onCapacity((this.#capacity = health.capacity));
   }
 
   /** Asks until it is healthy; ends with the host. */
@@ -90,7 +90,7 @@ export class RuntimeHealth {
       await delay(TIMEOUTS.runtimeProbeMs, undefined, { signal: this.#signal });
       const health = await this.#runtime.check({ signal: this.#signal });
       if (health.healthy) {
-        this.#onCapacity((this.#capacity = health.capacity ?? {}));
+        this.#onCapacity((this.#capacity = health.capacity));
         break;
       }
       this.#problem = `${health.message} ${health.help}`.trim();

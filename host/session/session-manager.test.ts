@@ -3,7 +3,7 @@ import { expect, test, vi } from "vitest";
 import { managerOptions } from "../../test/support/manager-options.ts";
 import { AppError, ContainerSpecSchema, SessionSpecSchema } from "../../proto/index.ts";
 import { FakeMachine } from "../runtime/fake/fake-machine.ts";
-import { FakeRuntime } from "../runtime/fake/fake-runtime.ts";
+import { FakeRuntime, HEALTHY } from "../runtime/fake/fake-runtime.ts";
 import type { RuntimeHealth } from "../runtime/runtime.ts";
 import { finished, NEW, said } from "../store/fixtures.ts";
 import { SqliteStore } from "../store/sqlite-store.ts";
@@ -68,12 +68,12 @@ test("tells a late reader that the session was removed meanwhile", async () => {
 
 test("runs as many sessions as the engine's machine can bear, not this one's", async () => {
   const capacity = { cpuCount: 1000, memoryBytes: 2 ** 50 };
-  await using host = start({ healthy: true, description: "fake", warnings: [], capacity });
+  await using host = start({ ...HEALTHY, capacity });
   await expect.poll(() => host.sessions.status().maxRunning).toBe(4000);
 });
 
 test("a session that waits for its engine says so, and is no problem of the store", async () => {
-  await using host = start({ healthy: true, description: "fake", warnings: [] });
+  await using host = start(HEALTHY);
   host.runtime.health = NO_ENGINE;
   const away = new AppError("RUNTIME_UNAVAILABLE", "No engine.", { retryable: true });
   host.runtime.create = () => Promise.reject(away);
@@ -87,7 +87,7 @@ test("a session that waits for its engine says so, and is no problem of the stor
 
 test("refuses limits that the engine's machine can never give, before there is a session", async () => {
   const capacity = { cpuCount: 4, memoryBytes: 8 * 2 ** 30 };
-  await using host = start({ healthy: true, description: "fake", warnings: [], capacity });
+  await using host = start({ ...HEALTHY, capacity });
   await expect.poll(() => host.sessions.status().maxRunning).toBe(16);
   const ask = (limits: { cpuCount?: number; memoryBytes?: bigint }) =>
     host.sessions.create({

@@ -27,7 +27,7 @@ import {
   StateChangedSchema,
 } from "../../proto/index.ts";
 import type { WayOut } from "../broker/way-out.ts";
-import type { Runtime, RuntimeCapacity } from "../runtime/runtime.ts";
+import type { ContainerRef, Runtime, RuntimeCapacity } from "../runtime/runtime.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { checkCapacity, type ContainerLimits, completeLimits } from "./container-limits.ts";
 import { continueSpec } from "./continuation.ts";
@@ -94,7 +94,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     this.#queue = new SessionQueue(limitsOf({}));
     const onCapacity = (capacity: RuntimeCapacity) => (this.#queue.limits = limitsOf(capacity));
     this.#health = new RuntimeHealth({ runtime, queue: this.#queue, signal, logger, onCapacity });
-    this.#sweep = sweepContainers(runtime, { signal, logger, isLive: (id) => this.#isLive(id) });
+    this.#sweep = sweepContainers(runtime, { signal, logger, held: () => this.#heldContainers() });
   }
 
   /**
@@ -124,9 +124,11 @@ export class SessionManager implements Sessions, AsyncDisposable {
     return { liveCount, queuedCount, maxRunning: limits.maxRunning, runtimeProblem, storeProblem };
   }
 
-  #isLive(sessionId: string): boolean {
-    const session = this.#options.store.getSession(sessionId);
-    return session !== undefined && !isFinal(session.state);
+  /** Which container is whose is the store's knowledge. */
+  #heldContainers(): ReadonlySet<string> {
+    const { store } = this.#options;
+    const refs = store.liveSessionIds().map((sessionId) => store.getContainerRef(sessionId));
+    return new Set(refs.flatMap((ref) => (ref === undefined ? [] : (JSON.parse(ref) as ContainerRef).id)));
   }
 
   #resumeOne(sessionId: string): void {

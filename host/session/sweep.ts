@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
-import type { ContainerRef, Runtime } from "../runtime/runtime.ts";
+import type { ListedContainer, Runtime } from "../runtime/runtime.ts";
 
-/** Between looks; what is to go must have been seen twice, so that a create has time to be answered. */
+/** Between looks. */
 const INTERVAL_MS = 20_000;
 const ABANDONED_INTERVAL_MS = 3_600_000;
 /** A host that is only away for a while comes back to what it left. */
@@ -11,64 +11,59 @@ const ABANDONED_MS = 7 * 86_400_000;
 export interface SweepOptions {
   signal: AbortSignal;
   logger: Logger;
-  isLive: (sessionId: string) => boolean;
+  /** Ids of the containers of the sessions that are live. */
+  held: () => ReadonlySet<string>;
   /** Default 20 s. */
   intervalMs?: number;
-  /** How long ago a container of no known host has ended that is removed. Default a week. */
+  /** How long ago a container of another host must have ended to be taken for abandoned. Default a week. */
   abandonedMs?: number;
 }
 
 /**
- * Removes, until the signal, the containers of ours whose session is not live: left by a removal
- * that failed, or by a create whose reply was lost. At first and every hour also what hosts have left
- * that do not come back.
+ * Removes, until the signal, the containers that nobody holds: those of this host at once, since what is still being created
+ * is not listed (a removal that failed left them, a create whose reply was lost, a host that was killed); those of other
+ * hosts, whose state may be lost, at first and every hour, once they have ended long ago.
  */
 export async function sweepContainers(runtime: Runtime, options: SweepOptions): Promise<void> {
-  const { signal, logger, isLive, intervalMs = INTERVAL_MS } = options;
-  let before = new Set<string>();
+  const { signal, abandonedMs = ABANDONED_MS, intervalMs = INTERVAL_MS } = options;
   let nextAbandonedMs = 0;
   while (!signal.aborted) {
+    await removeUnheld(runtime, { ...options, choose: (listed) => listed });
     if (performance.now() >= nextAbandonedMs) {
-      await removeAbandoned(runtime, options);
+      const endedBeforeMs = Date.now() - abandonedMs;
+      const choose = (listed: ListedContainer[]) =>
+        listed.filter(({ endTimeMs = Infinity }) => endTimeMs < endedBeforeMs);
+      await removeUnheld(runtime, { ...options, everyHost: true, choose });
       nextAbandonedMs = performance.now() + ABANDONED_INTERVAL_MS;
-    }
-    try {
-      const orphans = (await runtime.list({ signal })).filter(({ sessionId }) => !isLive(sessionId));
-      for (const ref of orphans.filter(({ id }) => before.has(id))) await remove(runtime, ref, { signal, logger });
-      before = new Set(orphans.map(({ id }) => id));
-    } catch (error) {
-      // Without an engine there is nothing to sweep; sessions say so themselves.
-      if (!signal.aborted) logger.debug({ err: error }, "sweep failed");
     }
     await delay(intervalMs, undefined, { signal }).catch(() => {});
   }
 }
 
-/** Never rejects: what stays is tried again. */
-async function removeAbandoned(
-  runtime: Runtime,
-  { signal, logger, isLive, abandonedMs = ABANDONED_MS }: SweepOptions,
-): Promise<void> {
-  try {
-    const removed = await runtime.removeAbandoned({ endedBeforeMs: Date.now() - abandonedMs, isLive, signal });
-    for (const containerId of removed) logger.info({ containerId }, "removed a container that no host came back to");
-  } catch (error) {
-    if (!signal.aborted) logger.debug({ err: error }, "abandoned containers stay");
-  }
+interface RemoveOptions extends SweepOptions {
+  everyHost?: boolean;
+  choose: (listed: ListedContainer[]) => ListedContainer[];
 }
 
-/** One that will not go must not keep those behind it; it is tried again at the next look. */
-async function remove(
-  runtime: Runtime,
-  ref: ContainerRef,
-  { signal, logger }: { signal: AbortSignal; logger: Logger },
-): Promise<void> {
-  const { sessionId, id: containerId } = ref;
+/** Never rejects: what stays is tried again. One that will not go does not keep those behind it. */
+async function removeUnheld(runtime: Runtime, { choose, everyHost = false, ...options }: RemoveOptions): Promise<void> {
+  const { signal, logger, held } = options;
+  let listed: ListedContainer[] = [];
   try {
-    const container = await runtime.adopt(ref, { signal });
-    await container?.[Symbol.asyncDispose]();
-    logger.info({ sessionId, containerId }, "removed a container that was left behind");
+    listed = await runtime.list({ everyHost, signal });
   } catch (error) {
-    if (!signal.aborted) logger.warn({ err: error, sessionId, containerId }, "a container that was left behind stays");
+    // Without a runtime there is nothing to sweep; sessions say so themselves.
+    if (!signal.aborted) logger.debug({ err: error }, "sweep failed");
+  }
+  const known = held();
+  for (const { ref } of choose(listed).filter((each) => !known.has(each.ref.id))) {
+    try {
+      const container = await runtime.adopt(ref, { signal });
+      if (container === undefined || held().has(ref.id)) continue;
+      await container[Symbol.asyncDispose]();
+      logger.info({ containerId: ref.id }, "removed a container that nobody held");
+    } catch (error) {
+      if (!signal.aborted) logger.warn({ err: error, containerId: ref.id }, "a container that nobody holds stays");
+    }
   }
 }

@@ -6,8 +6,6 @@ export const TIMEOUTS = {
    */
   firstContactMs: 60_000,
   startAttempts: 3,
-  /** An engine that is busy with other containers needs seconds; one that hangs never answers. */
-  createMs: 120_000,
   /** A create that the runtime failed at by chance is tried again: how often in all, and after how long. */
   createAttempts: 3,
   createAttemptsWhileAway: 10,

@@ -63,5 +63,5 @@ test("a session that takes all processes, memory, disk, inodes and descriptors g
   expect(result?.outcome).toMatchObject({ case: "failure", value: { reason: "CLAUDE_EXITED" } });
   expect(result?.outcome.value).toMatchObject({ message: expect.stringContaining("out of memory") as string });
   expect(result?.changes.map(({ path }) => path)).toEqual(["before.txt"]);
-  expect(await containersOf(id)).toEqual([]);
+  expect(await containersOf(rig.place)).toEqual([]);
 });

@@ -11,7 +11,8 @@ const GIB = 1024 ** 3;
 /** `docker run --rm` of the agent's image, with the host configuration that a session's container has, running `true`. */
 function sealedRunArguments(image: string): string[] {
   const { Env = [], HostConfig } = containerConfig({
-    request: { sessionId: "bench", image, memoryBytes: 2 * GIB, cpuCount: 2, workspaceSizeBytes: GIB },
+    key: "bench",
+    shape: { image, memoryBytes: 2 * GIB, cpuCount: 2, workspaceSizeBytes: GIB },
     sessionUid: 20999,
     owner: { hostId: "bench", version: "bench" },
     imageVolumes: [],

@@ -43,7 +43,8 @@ test("the script starts a container as the host does", async () => {
     const memoryBytes = 2 * 2 ** 30;
     const limits = { memoryBytes, cpuCount: 2, workspaceSizeBytes: memoryBytes / 2 };
     const expected = containerConfig({
-      request: { sessionId: "ses_1", image: config.Image, ...limits },
+      key: "",
+      shape: { image: config.Image, ...limits },
       sessionUid,
       owner: { hostId: "", version: "" },
       imageVolumes: [],

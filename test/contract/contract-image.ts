@@ -12,7 +12,6 @@ export interface ContractImages extends AsyncDisposable, Record<ContractAgent, s
 
 /** Echoes on the socket, ends with the code that it reads from a pipe. */
 const AGENT = `
-[ -n "$CONTRACT_IGNORE_TERM" ] && trap '' TERM
 serve=cat; [ -n "$CONTRACT_FLOOD" ] && serve='cat /dev/zero'
 mkfifo -m 600 /run/agent/control
 socat -t 60 -b 65536 UNIX-LISTEN:/run/agent/agent.sock,fork,mode=600,backlog=64 EXEC:"$serve" 2>/dev/null &
@@ -43,16 +42,14 @@ export async function buildContractImages(): Promise<ContractImages> {
   const buildAgent = (name: string, ...lines: string[]) =>
     build(name, ...lines, entrypoint("/bin/sh", "-c", AGENT), "VOLUME /declared");
   const agent = await buildAgent("agent");
-  const deafAgent = await buildAgent("deaf", "ENV CONTRACT_IGNORE_TERM=1");
   const floodingAgent = await buildAgent("flooding", "ENV CONTRACT_FLOOD=1");
   const bridgeless = await build("bridgeless", "ENV PATH=/bin", entrypoint("/bin/sleep", "infinity"));
   return {
     agent,
-    deafAgent,
     floodingAgent,
     bridgeless,
     async [Symbol.asyncDispose]() {
-      await docker("image", "rm", agent, deafAgent, floodingAgent, bridgeless);
+      await docker("image", "rm", agent, floodingAgent, bridgeless);
     },
   };
 }

@@ -1,11 +1,10 @@
-import { randomUUID } from "node:crypto";
 import { DockerRuntime, type DockerRuntimeOptions } from "../../host/runtime/docker/docker-runtime.ts";
-import type { ContainerRef, ContainerRequest, Runtime } from "../../host/runtime/runtime.ts";
+import type { ContainerRef, ContainerShape, Runtime } from "../../host/runtime/runtime.ts";
 import { markedHostId } from "../support/run-mark.ts";
 import { type ContractImages, docker } from "./contract-image.ts";
 import { enginePath } from "./engine-path.ts";
 import { EngineProxy } from "./engine-proxy.ts";
-import type { Hold, RequestOptions, RuntimeHarness } from "./runtime-harness.ts";
+import type { Hold, ShapeOptions, RuntimeHarness } from "./runtime-harness.ts";
 
 const MIB = 2 ** 20;
 const CREATE = /^POST \/containers\/create/;
@@ -40,9 +39,8 @@ export class DockerHarness implements RuntimeHarness {
     return runtime;
   }
 
-  request({ agent = "agent", ...overrides }: RequestOptions = {}): ContainerRequest {
+  shape({ agent = "agent", ...overrides }: ShapeOptions = {}): ContainerShape {
     return {
-      sessionId: randomUUID(),
       image: this.#images[agent],
       memoryBytes: 128 * MIB,
       cpuCount: 1,
@@ -51,9 +49,9 @@ export class DockerHarness implements RuntimeHarness {
     };
   }
 
-  requestThatFails(): ContainerRequest {
+  shapeThatFails(): ContainerShape {
     // The engine takes any size; the kernel does not, at the start.
-    return this.request({ workspaceSizeBytes: Number.NaN });
+    return this.shape({ workspaceSizeBytes: Number.NaN });
   }
 
   async countContainers(): Promise<number> {
@@ -66,9 +64,9 @@ export class DockerHarness implements RuntimeHarness {
     for (const labels of [
       [],
       ["--label", "com.example.session=1"],
-      [...label("host", "elsewhere"), ...label("session", "s"), ...label("uid", "20000")],
+      [...label("host", "elsewhere"), ...label("container", "c"), ...label("uid", "20000")],
       label("host", this.#hostId),
-      [...label("host", this.#hostId), ...label("session", "s"), ...label("uid", "root")],
+      [...label("host", this.#hostId), ...label("version", "1"), ...label("uid", "root")],
     ]) {
       this.#foreign.push(await docker("create", "--network", "none", ...labels, this.#images.agent));
     }
@@ -91,6 +89,10 @@ export class DockerHarness implements RuntimeHarness {
     const script = `until [ -p /run/agent/control ]; do sleep 0.02; done; echo ${exitCode} > /run/agent/control`;
     // The command may die with its container.
     await docker("exec", id, "/bin/sh", "-c", script).catch(() => {});
+  }
+
+  async kill({ id }: ContainerRef): Promise<void> {
+    await docker("kill", id);
   }
 
   async exhaustMemory({ id }: ContainerRef): Promise<void> {

@@ -3,15 +3,14 @@ import { Readable } from "node:stream";
 import { AppError } from "../../proto/index.ts";
 import type { FakeAgent } from "../../host/runtime/fake/fake-agent.ts";
 import type { FakeBox } from "../../host/runtime/fake/fake-box.ts";
-import { FakeMachine } from "../../host/runtime/fake/fake-machine.ts";
+import { FOREIGN, FakeMachine } from "../../host/runtime/fake/fake-machine.ts";
 import { FakeRuntime } from "../../host/runtime/fake/fake-runtime.ts";
-import type { ContainerRef, ContainerRequest } from "../../host/runtime/runtime.ts";
+import type { ContainerRef, ContainerShape } from "../../host/runtime/runtime.ts";
 import {
   type ContractAgent,
   type Hold,
-  type RequestOptions,
   type RuntimeHarness,
-  TERM_EXIT_CODE,
+  type ShapeOptions,
   exitLogLine,
 } from "./runtime-harness.ts";
 
@@ -20,7 +19,7 @@ export class FakeHarness implements RuntimeHarness {
   readonly missingImage = "none-such:latest";
   readonly #agents = new Map<string, (exitCode: number) => void>();
   readonly #machine = new FakeMachine({
-    createAgent: (request) => this.#createAgent(request),
+    createAgent: (shape, id) => this.#createAgent(shape, id),
     findImage: (image) => (image === this.missingImage ? undefined : { createTimeMs: 0, labels: {} }),
   });
   #foreign = 0;
@@ -29,9 +28,8 @@ export class FakeHarness implements RuntimeHarness {
     return new FakeRuntime({ machine: this.#machine, hostId: otherHost ? "other" : "host" });
   }
 
-  request({ agent = "agent", ...overrides }: RequestOptions = {}): ContainerRequest {
+  shape({ agent = "agent", ...overrides }: ShapeOptions = {}): ContainerShape {
     return {
-      sessionId: randomUUID(),
       image: agent,
       memoryBytes: 2 ** 27,
       cpuCount: 1,
@@ -40,9 +38,9 @@ export class FakeHarness implements RuntimeHarness {
     };
   }
 
-  requestThatFails(): ContainerRequest {
+  shapeThatFails(): ContainerShape {
     this.#machine.failNextCreate(new AppError("CONTAINER_CREATE_FAILED", "As the test wants it."));
-    return this.request();
+    return this.shape();
   }
 
   countContainers(): Promise<number> {
@@ -50,12 +48,12 @@ export class FakeHarness implements RuntimeHarness {
   }
 
   async addForeignContainers(): Promise<void> {
-    await this.#machine.create(randomUUID(), this.request(), "elsewhere");
+    await this.#machine.create(randomUUID(), this.shape(), FOREIGN);
     this.#foreign++;
   }
 
   countForeignContainers(): Promise<number> {
-    return Promise.resolve(this.#machine.boxes.filter(({ hostId }) => hostId === "elsewhere").length);
+    return Promise.resolve(this.#machine.boxes.filter(({ hostId }) => hostId === FOREIGN).length);
   }
 
   holdCreates(): Hold {
@@ -66,8 +64,13 @@ export class FakeHarness implements RuntimeHarness {
     this.#machine.loseNextCreateReply();
   }
 
-  exitAgent({ sessionId }: ContainerRef, exitCode: number): Promise<void> {
-    this.#agents.get(sessionId)?.(exitCode);
+  exitAgent({ id }: ContainerRef, exitCode: number): Promise<void> {
+    this.#agents.get(id)?.(exitCode);
+    return Promise.resolve();
+  }
+
+  kill(ref: ContainerRef): Promise<void> {
+    this.#box(ref).kill();
     return Promise.resolve();
   }
 
@@ -106,10 +109,10 @@ export class FakeHarness implements RuntimeHarness {
     return box;
   }
 
-  #createAgent({ sessionId, image }: ContainerRequest): FakeAgent {
+  #createAgent({ image }: ContainerShape, id: string): FakeAgent {
     const { promise: exited, resolve } = Promise.withResolvers<{ exitCode: number }>();
     const logLines = ["agent: listening"];
-    this.#agents.set(sessionId, (exitCode) => {
+    this.#agents.set(id, (exitCode) => {
       logLines.push(exitLogLine(exitCode));
       resolve({ exitCode });
     });
@@ -123,9 +126,6 @@ export class FakeHarness implements RuntimeHarness {
       exited,
       logLines,
       kill: () => resolve({ exitCode: 137 }),
-      terminate: () => {
-        if (!is("deafAgent")) resolve({ exitCode: TERM_EXIT_CODE });
-      },
     };
   }
 }

@@ -90,7 +90,7 @@ export const ESCAPES: HostileCreate[] = [
   ["a tmpfs with devices", tmpfs({ "/tmp": "rw,exec,dev,suid" })],
   ["a tmpfs without bounds", tmpfs({ "/workspace": "rw,exec,nosuid,nodev" })],
   ["the label of another program", labels({ "com.docker.compose.project": "other" })],
-  ["no label of the session", labels({ "dev.claudecluster.session": undefined })],
+  ["no label of its own id", labels({ "dev.claudecluster.container": undefined })],
   ["the uid of nobody's session", labels({ "dev.claudecluster.uid": "0" })],
   ["the uid of another container's session", labels({ "dev.claudecluster.uid": "20001" })],
   ["the filter's own label", labels({ "dev.claudecluster.filter": "mine" })],
@@ -146,7 +146,7 @@ export const MALFORMED: HostileCreate[] = [
     "an option hidden in the workspace's",
     tmpfs({ "/workspace": "rw,exec,suid,dev,size=65536k,nr_inodes=32768,mode=755" }),
   ],
-  ["a session with a path's name", labels({ "dev.claudecluster.session": "../x" })],
+  ["an id with a path's name", labels({ "dev.claudecluster.container": "../x" })],
   ["a variable with a zero byte", env("A=\0")],
   ["a variable of another language", env("lower=1")],
 ];

@@ -139,8 +139,8 @@ async function runBesideHonest(
   const honest = new EmittingAgent({ eventsPerSecond: 200, eventCount: 100 });
   const { promise: exited } = Promise.withResolvers<{ exitCode: number }>();
   await using host = await startLoadHost(
-    () => (options) => {
-      if (count++ === 0) return lying(options);
+    () => (shape, id) => {
+      if (count++ === 0) return lying(shape, id);
       return { exited, serve: (stream) => honest.serve(stream), kill: () => honest.kill() };
     },
     { maxLiveBytes },

@@ -39,33 +39,32 @@ class CountingManager extends SessionManager {
 class DrivenAgents {
   readonly messages: string[] = [];
   readonly interrupted: string[] = [];
-  readonly #agents = new Map<string, EmittingAgent>();
+  readonly #agents: EmittingAgent[] = [];
 
-  create(sessionId: string): FakeAgent {
+  create(): FakeAgent {
     const { promise: exited, resolve } = Promise.withResolvers<{ exitCode: number }>();
     const agent = new EmittingAgent({
       eventsPerSecond: 0,
       eventCount: Infinity,
-      onRequest: (request) => this.#obey(sessionId, agent, request),
+      onRequest: (request) => this.#obey(agent, request),
     });
-    this.#agents.set(sessionId, agent);
+    this.#agents.push(agent);
     return { exited, serve: (stream) => agent.serve(stream), kill: () => resolve({ exitCode: 137 }) };
   }
 
   /** The agent of a session, which has taken it. */
   async of(sessionId: string): Promise<EmittingAgent> {
-    const agent = await vi.waitUntil(() => this.#agents.get(sessionId), { interval: 1, timeout: 20_000 });
-    await agent.started;
-    return agent;
+    const find = () => this.#agents.find((agent) => agent.sessionId === sessionId);
+    return await vi.waitUntil(find, { interval: 1, timeout: 20_000 });
   }
 
-  #obey(sessionId: string, agent: EmittingAgent, { request }: AttachRequest): void {
+  #obey(agent: EmittingAgent, { request }: AttachRequest): void {
     switch (request.case) {
       case "userMessage":
         this.messages.push(request.value.text);
         break;
       case "interrupt":
-        this.interrupted.push(sessionId);
+        this.interrupted.push(agent.sessionId);
         break;
       case "permissionDecision": {
         const { requestId, allow: allowed, message } = request.value;
@@ -90,7 +89,7 @@ export async function startManagedSessions(): Promise<SessionsHarness> {
   await using stack = new AsyncDisposableStack();
   const store = stack.use(new SqliteStore(":memory:"));
   const agents = new DrivenAgents();
-  const machine = new FakeMachine({ createAgent: ({ sessionId }) => agents.create(sessionId) });
+  const machine = new FakeMachine({ createAgent: () => agents.create() });
   const runtime = stack.use(new FakeRuntime({ machine }));
   const sessions = stack.use(
     new CountingManager({

@@ -7,26 +7,21 @@ export function describeCreate(bench: () => Bench): void {
   describe("create", () => {
     test("gives a running container whose agent answers", async () => {
       const { runtime, harness, signal } = bench();
-      const request = harness.request();
-      await using container = await runtime.create(request, { signal });
-      expect(container.ref).toMatchObject({ version: 1, runtime: runtime.name, sessionId: request.sessionId });
-      expect(container.ref.running).toBe(true);
-      expect(container.ref.sessionUid).toBeGreaterThanOrEqual(1000);
-      expect(Math.abs(container.ref.createTimeMs - Date.now())).toBeLessThan(60_000);
+      await using container = await runtime.create(harness.shape(), { signal });
+      expect(container.ref).toMatchObject({ version: 1, runtime: runtime.name });
       expect(JSON.parse(JSON.stringify(container.ref))).toEqual(container.ref);
       expect(await echo(await container.dial({ signal }), "hello")).toBe("hello");
     });
 
-    test("tells of the image, the create and the start, in this order", async () => {
+    test("tells what it is doing, in words of its own", async () => {
       const { runtime, harness, signal } = bench();
       const progress: CreateProgress[] = [];
-      await using _container = await runtime.create(harness.request(), {
+      await using _container = await runtime.create(harness.shape(), {
         signal,
         onProgress: (step) => progress.push(step),
       });
-      // More than once where the runtime has something to remark.
-      expect([...new Set(progress.map(({ phase }) => phase))]).toEqual(["image", "create", "start"]);
-      expect(progress.every(({ message }) => message !== "")).toBe(true);
+      expect(progress.length).toBeGreaterThan(0);
+      expect(progress.every(({ phase, message }) => phase !== "" && message !== "")).toBe(true);
     });
 
     test("refuses an image that is not there, with advice, and leaves nothing behind", async () => {
@@ -39,13 +34,13 @@ export function describeCreate(bench: () => Bench): void {
 
     test("knows the images that are there from those that are not", async () => {
       const { runtime, harness, signal } = bench();
-      expect(await runtime.inspectImage(harness.request().image, { signal })).toMatchObject({ labels: {} });
+      expect(await runtime.inspectImage(harness.shape().image, { signal })).toMatchObject({ labels: {} });
       expect(await runtime.inspectImage(harness.missingImage, { signal })).toBeUndefined();
     });
 
     test("leaves nothing behind when the container cannot be started", async () => {
       const { runtime, harness, signal } = bench();
-      const refusal = runtime.create(harness.requestThatFails(), { signal });
+      const refusal = runtime.create(harness.shapeThatFails(), { signal });
       await expect(refusal).rejects.toMatchObject({ reason: "CONTAINER_CREATE_FAILED" });
       expect(await harness.countContainers()).toBe(0);
     });
@@ -53,7 +48,7 @@ export function describeCreate(bench: () => Bench): void {
     test("does nothing when it is canceled before", async () => {
       const { runtime, harness } = bench();
       const reason = new Error("changed my mind");
-      const refusal = runtime.create(harness.request(), { signal: AbortSignal.abort(reason) });
+      const refusal = runtime.create(harness.shape(), { signal: AbortSignal.abort(reason) });
       await expect(refusal).rejects.toBe(reason);
       expect(await harness.countContainers()).toBe(0);
     });
@@ -62,7 +57,7 @@ export function describeCreate(bench: () => Bench): void {
       const { runtime, harness } = bench();
       const held = harness.holdCreates();
       const controller = new AbortController();
-      const creation = runtime.create(harness.request(), { signal: controller.signal });
+      const creation = runtime.create(harness.shape(), { signal: controller.signal });
       await held.matched;
       const start = performance.now();
       const reason = new Error("changed my mind");
@@ -76,17 +71,19 @@ export function describeCreate(bench: () => Bench): void {
 
     test("leaves nothing behind wherever it is canceled", async () => {
       const { runtime, harness } = bench();
-      for (const phase of ["image", "create", "start"]) {
+      // At its first step, at its second, and so on, until there was no such step.
+      for (let step = 1, steps = 1; step <= steps; step++) {
         const controller = new AbortController();
-        const creation = runtime.create(harness.request(), {
+        steps = 0;
+        const creation = runtime.create(harness.shape(), {
           signal: controller.signal,
-          onProgress: (step) => {
-            if (step.phase === phase) queueMicrotask(() => controller.abort(new Error(phase)));
+          onProgress: () => {
+            if (++steps === step) queueMicrotask(() => controller.abort(new Error(`step ${step}`)));
           },
         });
         await creation.then(
           (container) => container[Symbol.asyncDispose](),
-          (error: unknown) => expect(error).toEqual(new Error(phase)),
+          (error: unknown) => expect(error).toEqual(new Error(`step ${step}`)),
         );
       }
       await runtime[Symbol.asyncDispose]();
@@ -101,13 +98,15 @@ export function describeCreate(bench: () => Bench): void {
       expect(await harness.countContainers()).toBe(0);
     });
 
-    test("gives every session a uid of its own, also at the same time", async () => {
-      const { harness, signal } = bench();
-      const runtimes = [harness.openRuntime(), harness.openRuntime(), harness.openRuntime({ otherHost: true })];
-      const containers = await Promise.all(runtimes.map((each) => each.create(harness.request(), { signal })));
-      const uids = containers.map(({ ref }) => ref.sessionUid);
-      await Promise.all(containers.map((container) => container[Symbol.asyncDispose]()));
-      expect(new Set(uids).size).toBe(3);
+    test("does not list what is still being created, which nobody can hold yet", async () => {
+      const { runtime, harness, signal, create } = bench();
+      const held = harness.holdCreates();
+      const creation = create();
+      await held.matched;
+      expect(await runtime.list({ signal })).toEqual([]);
+      held.release();
+      await using container = await creation;
+      expect((await runtime.list({ signal })).map(({ ref }) => ref)).toEqual([container.ref]);
     });
   });
 }

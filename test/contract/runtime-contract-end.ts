@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { echo } from "./echo.ts";
 import type { Bench } from "./runtime-contract.ts";
-import { TERM_EXIT_CODE, exitLogLine } from "./runtime-harness.ts";
+import { exitLogLine } from "./runtime-harness.ts";
 
 export function describeEnd(bench: () => Bench): void {
   describe("exited", () => {
@@ -9,25 +10,34 @@ export function describeEnd(bench: () => Bench): void {
       await using container = await create();
       await harness.exitAgent(container.ref, 7);
       const exit = await container.exited;
-      expect(exit).toMatchObject({ exitCode: 7, outOfMemory: false, removed: false });
+      expect(exit).toMatchObject({ cause: "exited", exitCode: 7 });
       expect(exit.lastLogLines.at(-1)).toBe(exitLogLine(7));
     });
 
-    test("tells that something was killed for want of memory", async () => {
+    test("tells an agent that was killed for want of memory from one that lived on when something else was", async () => {
+      const { create, harness } = bench();
+      await using killed = await create();
+      await using living = await create();
+      for (const { ref } of [killed, living]) await harness.exhaustMemory(ref);
+      await harness.kill(killed.ref);
+      await harness.exitAgent(living.ref, 3);
+      expect(await killed.exited).toMatchObject({ cause: "outOfMemory" });
+      expect(await living.exited).toMatchObject({ cause: "exited", exitCode: 3 });
+    });
+
+    test("tells that somebody killed the container", async () => {
       const { create, harness } = bench();
       await using container = await create();
-      await harness.exhaustMemory(container.ref);
-      await harness.exitAgent(container.ref, 3);
-      expect(await container.exited).toMatchObject({ exitCode: 3, outOfMemory: true, removed: false });
+      await harness.kill(container.ref);
+      expect(await container.exited).toMatchObject({ cause: "killed" });
     });
 
     test("resolves when somebody else removes the container", async () => {
       const { create, harness } = bench();
       await using container = await create();
       await harness.removeBehindBack(container.ref);
-      const { removed, exitCode } = await container.exited;
       // What was quicker: a look at the end, or the removal.
-      expect(removed || exitCode === 137).toBe(true);
+      expect(["removed", "killed"]).toContain((await container.exited).cause);
     });
 
     test("resolves once, the same for everybody, also after the container is gone", async () => {
@@ -38,46 +48,10 @@ export function describeEnd(bench: () => Bench): void {
       const adopted = await harness.openRuntime().adopt(container.ref, { signal });
       await container[Symbol.asyncDispose]();
       const exit = await container.exited;
-      expect(exit).toMatchObject({ exitCode: 137, removed: false });
+      expect(exit).toMatchObject({ cause: "killed" });
       expect(await container.exited).toBe(exit);
       await adopted?.exited;
       expect(resolved).toBe(1);
-    });
-  });
-
-  describe("stop", () => {
-    test("asks the agent first", async () => {
-      const { create } = bench();
-      await using container = await create();
-      await container.stop({ graceMs: 20_000 });
-      expect(await container.exited).toMatchObject({ exitCode: TERM_EXIT_CODE, removed: false });
-    });
-
-    test("ends an agent that does not listen, when the grace is over", async () => {
-      const { create, signal } = bench();
-      await using container = await create({ agent: "deafAgent" });
-      (await container.dial({ signal })).destroy(); // It is there, so it has had the time to stop listening.
-      const start = performance.now();
-      await container.stop({ graceMs: 500 });
-      expect(performance.now() - start).toBeGreaterThan(450);
-      expect(await container.exited).toMatchObject({ exitCode: 137, removed: false });
-    });
-
-    test("is fine twice, at once, and after the end", async () => {
-      const { create } = bench();
-      await using container = await create();
-      await Promise.all([container.stop({ graceMs: 10_000 }), container.stop({ graceMs: 10_000 })]);
-      await container.stop({ graceMs: 0 });
-      await container[Symbol.asyncDispose]();
-      await container.stop({ graceMs: 0 });
-    });
-
-    test("ends a paused container", async () => {
-      const { create, harness } = bench();
-      await using container = await create();
-      await harness.pause(container.ref);
-      await container.stop({ graceMs: 1000 });
-      expect(await container.exited).toMatchObject({ removed: false });
     });
   });
 
@@ -115,7 +89,7 @@ export function describeEnd(bench: () => Bench): void {
       await runtime[Symbol.asyncDispose]();
       await runtime[Symbol.asyncDispose]();
       await using adopted = await harness.openRuntime().adopt(ref, { signal });
-      expect(adopted?.ref.running).toBe(true);
+      expect(await echo(await adopted!.dial({ signal }), "still there")).toBe("still there");
     });
   });
 }

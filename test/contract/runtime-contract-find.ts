@@ -2,24 +2,38 @@ import { describe, expect, test } from "vitest";
 import { echo } from "./echo.ts";
 import type { Bench } from "./runtime-contract.ts";
 
-const HOUR_MS = 3_600_000;
-
 export function describeFind(bench: () => Bench): void {
   describe("list", () => {
-    test("shows every container of ours as it is, and no other", async () => {
+    test("shows every container of this host, when it ended, and no other", async () => {
       const { runtime, harness, signal, create } = bench();
       await harness.addForeignContainers();
-      await using other = await harness.openRuntime({ otherHost: true }).create(harness.request(), { signal });
+      await using _other = await harness.openRuntime({ otherHost: true }).create(harness.shape(), { signal });
       expect(await runtime.list({ signal })).toEqual([]);
-      await using first = await create();
-      await using second = await create();
-      await harness.exitAgent(second.ref, 0);
-      await second.exited;
-      const refs = await runtime.list({ signal });
-      expect(refs).toHaveLength(2);
-      expect(refs).toContainEqual(first.ref);
-      expect(refs).toContainEqual({ ...second.ref, running: false });
-      expect(refs).not.toContainEqual(other.ref);
+      await using running = await create();
+      await using paused = await create();
+      await using ended = await create();
+      await harness.pause(paused.ref);
+      await harness.exitAgent(ended.ref, 0);
+      await ended.exited;
+      const listed = await runtime.list({ signal });
+      expect(listed).toHaveLength(3);
+      for (const { ref } of [running, paused]) expect(listed).toContainEqual({ ref, endTimeMs: undefined });
+      const { endTimeMs } = listed.find(({ ref }) => ref.id === ended.ref.id)!;
+      expect(Math.abs(endTimeMs! - Date.now())).toBeLessThan(60_000);
+      await harness.resume(paused.ref);
+    });
+
+    test("shows those of every host where they are asked for, and never a foreign one", async () => {
+      const { runtime, harness, signal, create } = bench();
+      const known = async () => new Set((await runtime.list({ everyHost: true, signal })).map(({ ref }) => ref.id));
+      // Others may work on the same machine.
+      const before = await known();
+      await harness.addForeignContainers();
+      expect([...(await known())].filter((id) => !before.has(id))).toEqual([]);
+      await using own = await create();
+      await using other = await harness.openRuntime({ otherHost: true }).create(harness.shape(), { signal });
+      const found = await known();
+      expect([own, other].map(({ ref }) => found.has(ref.id))).toEqual([true, true]);
     });
 
     test("no longer shows a container once it has been disposed of", async () => {
@@ -37,12 +51,12 @@ export function describeFind(bench: () => Bench): void {
       await runtime[Symbol.asyncDispose]();
       const restarted = harness.openRuntime();
       const [found] = await restarted.list({ signal });
-      expect(found).toEqual(ref);
-      await using container = await restarted.adopt(JSON.parse(JSON.stringify(found)), { signal });
+      expect(found?.ref).toEqual(ref);
+      await using container = await restarted.adopt(JSON.parse(JSON.stringify(ref)), { signal });
       expect(container?.ref).toEqual(ref);
       expect(await echo(await container!.dial({ signal }), "still there")).toBe("still there");
       await harness.exitAgent(ref, 5);
-      expect(await container!.exited).toMatchObject({ exitCode: 5, removed: false });
+      expect(await container!.exited).toMatchObject({ cause: "exited", exitCode: 5 });
     });
 
     test("still tells how a container ended that ended before", async () => {
@@ -51,7 +65,6 @@ export function describeFind(bench: () => Bench): void {
       await harness.exitAgent(container.ref, 6);
       const exit = await container.exited;
       const adopted = await harness.openRuntime().adopt(container.ref, { signal });
-      expect(adopted?.ref.running).toBe(false);
       expect(await adopted?.exited).toEqual(exit);
     });
 
@@ -62,37 +75,19 @@ export function describeFind(bench: () => Bench): void {
       expect(await runtime.adopt(container.ref, { signal })).toBeUndefined();
     });
 
-    test("does not touch another host's container, nor another session's", async () => {
-      const { runtime, harness, signal, create } = bench();
-      await using container = await create();
-      expect(await harness.openRuntime({ otherHost: true }).adopt(container.ref, { signal })).toBeUndefined();
-      expect(await runtime.adopt({ ...container.ref, sessionId: "another" }, { signal })).toBeUndefined();
+    test("takes over what another host has left, to remove it", async () => {
+      const { runtime, harness, signal } = bench();
+      const { ref } = await harness.openRuntime({ otherHost: true }).create(harness.shape(), { signal });
+      await (await runtime.adopt(ref, { signal }))![Symbol.asyncDispose]();
+      expect(await harness.countContainers()).toBe(0);
     });
-  });
 
-  describe("removeAbandoned", () => {
-    test("removes what ended long ago, whichever host it was of, and nothing that runs, is paused or live", async () => {
-      const { runtime, harness, signal, create } = bench();
-      await harness.addForeignContainers();
-      const before = await harness.countForeignContainers();
-      const lost = await harness.openRuntime({ otherHost: true }).create(harness.request(), { signal });
-      await using live = await create();
-      await using running = await create();
-      await using paused = await create();
-      await harness.pause(paused.ref);
-      for (const { ref, exited } of [lost, live]) {
-        await harness.exitAgent(ref, 1);
-        await exited;
-      }
-      // Others may work on the same machine.
-      const known = new Set([lost, running, paused].map(({ ref }) => ref.sessionId));
-      const remove = (endedBeforeMs: number) =>
-        runtime.removeAbandoned({ endedBeforeMs, isLive: (id) => !known.has(id), signal });
-      expect(await remove(Date.now() - HOUR_MS)).toEqual([]);
-      expect(await remove(Date.now() + HOUR_MS)).toEqual([lost.ref.id]);
-      expect(await harness.countContainers()).toBe(3);
-      expect(await harness.countForeignContainers()).toBe(before);
-      await harness.resume(paused.ref);
+    test("knows nothing of another runtime's container, nor of what a later version wrote", async () => {
+      const { runtime, signal, create } = bench();
+      await using container = await create();
+      expect(await runtime.adopt({ ...container.ref, runtime: "another" }, { signal })).toBeUndefined();
+      const later = { ...container.ref, version: 2 } as unknown as typeof container.ref;
+      expect(await runtime.adopt(later, { signal })).toBeUndefined();
     });
   });
 
@@ -102,6 +97,9 @@ export function describeFind(bench: () => Bench): void {
       expect(await runtime.check({ signal })).toMatchObject({
         healthy: true,
         description: expect.stringMatching(/.+/),
+        capacity: expect.any(Object),
+        networkSeal: expect.stringMatching(/^(noInterface|policy)$/),
+        enforcedLimits: expect.any(Array),
       });
     });
   });

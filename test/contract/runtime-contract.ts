@@ -4,7 +4,7 @@ import { describeCreate } from "./runtime-contract-create.ts";
 import { describeDial } from "./runtime-contract-dial.ts";
 import { describeEnd } from "./runtime-contract-end.ts";
 import { describeFind } from "./runtime-contract-find.ts";
-import type { RequestOptions, RuntimeHarness } from "./runtime-harness.ts";
+import type { ShapeOptions, RuntimeHarness } from "./runtime-harness.ts";
 
 /** What a test of the contract works with; made anew for each. */
 export interface Bench {
@@ -12,7 +12,7 @@ export interface Bench {
   runtime: Runtime;
   /** Bounds everything that waits. */
   signal: AbortSignal;
-  create(overrides?: RequestOptions): Promise<Container>;
+  create(overrides?: ShapeOptions): Promise<Container>;
 }
 
 /** The promises of the runtime port. Every implementation keeps them. */
@@ -24,7 +24,7 @@ export function describeRuntimeContract(name: string, openHarness: () => Promise
       const harness = await openHarness();
       const runtime = harness.openRuntime();
       const signal = AbortSignal.timeout(100_000);
-      const create = (overrides?: RequestOptions) => runtime.create(harness.request(overrides), { signal });
+      const create = (overrides?: ShapeOptions) => runtime.create(harness.shape(overrides), { signal });
       bench = { harness, runtime, signal, create };
     });
 

@@ -9,8 +9,8 @@ let filtered: FilteredEngine;
 
 beforeAll(async () => {
   images = await buildContractImages();
-  const { agent, deafAgent, floodingAgent } = images;
-  filtered = await openFilteredEngine({ images: [agent, deafAgent, floodingAgent, DockerHarness.missingImage] });
+  const { agent, floodingAgent } = images;
+  filtered = await openFilteredEngine({ images: [agent, floodingAgent, DockerHarness.missingImage] });
 });
 
 afterAll(async () => {

@@ -1,13 +1,11 @@
-import type { ContainerRef, ContainerRequest, Runtime } from "../../host/runtime/runtime.ts";
+import type { ContainerRef, ContainerShape, Runtime } from "../../host/runtime/runtime.ts";
 
-/** The contract's agents: one that echoes, one that does not end when asked to, one that sends without an end instead. */
-export type ContractAgent = "agent" | "deafAgent" | "floodingAgent";
+/** The contract's agents: one that echoes, one that sends without an end instead. */
+export type ContractAgent = "agent" | "floodingAgent";
 
-/** What a request differs in from the usual one. */
-export type RequestOptions = Partial<ContainerRequest> & { agent?: ContractAgent };
+/** What a shape differs in from the usual one. */
+export type ShapeOptions = Partial<ContainerShape> & { agent?: ContractAgent };
 
-/** Exit code of the contract's agent when it is asked to end. */
-export const TERM_EXIT_CODE = 143;
 /** What the contract's agent writes to its log when it is told to exit with a code. */
 export const exitLogLine = (exitCode: number): string => `agent: exiting with ${exitCode}`;
 
@@ -25,9 +23,9 @@ export interface Hold {
 export interface RuntimeHarness extends AsyncDisposable {
   /** Every runtime of the same host is as the one before after a restart. Closed with the harness. */
   openRuntime(options?: { otherHost?: boolean }): Runtime;
-  request(overrides?: RequestOptions): ContainerRequest;
+  shape(overrides?: ShapeOptions): ContainerShape;
   /** The next container that is created from this cannot be started. */
-  requestThatFails(): ContainerRequest;
+  shapeThatFails(): ContainerShape;
   readonly missingImage: string;
   /** Containers of all the hosts of this harness. */
   countContainers(): Promise<number>;
@@ -42,6 +40,8 @@ export interface RuntimeHarness extends AsyncDisposable {
   loseCreateReply(): void;
 
   exitAgent(ref: ContainerRef, exitCode: number): Promise<void>;
+  /** Kills the container from outside. */
+  kill(ref: ContainerRef): Promise<void>;
   /** Has something in the container killed for want of memory; the agent lives on. */
   exhaustMemory(ref: ContainerRef): Promise<void>;
   removeBehindBack(ref: ContainerRef): Promise<void>;

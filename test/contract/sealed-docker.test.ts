@@ -9,8 +9,12 @@ async function run(id: string, script: string): Promise<string[]> {
   return (await docker("exec", id, "/bin/sh", "-c", script)).split("\n");
 }
 
+async function uidOf(id: string): Promise<number> {
+  return Number(await docker("inspect", "--format", '{{index .Config.Labels "dev.claudecluster.uid"}}', id));
+}
+
 test("a container is sealed, as seen from inside", async () => {
-  await using container = await rig.runtime.create(rig.harness.request(), { signal });
+  await using container = await rig.runtime.create(rig.harness.shape(), { signal });
   const { id } = container.ref;
   expect(await run(id, "ls /sys/class/net; touch /x 2>&1 || true; id -u")).toEqual([
     "lo",
@@ -25,9 +29,9 @@ test("a container is sealed, as seen from inside", async () => {
 });
 
 test("a container is held to its limits by the kernel", async () => {
-  const request = rig.harness.request({ cpuCount: 0.5 });
-  await using container = await rig.runtime.create(request, { signal });
-  const memory = String(request.memoryBytes);
+  const shape = rig.harness.shape({ cpuCount: 0.5 });
+  await using container = await rig.runtime.create(shape, { signal });
+  const memory = String(shape.memoryBytes);
   const [v2, v1] = [
     ["memory.max", "memory.swap.max", "pids.max", "cpu.max"],
     ["memory/memory.limit_in_bytes", "memory/memory.memsw.limit_in_bytes", "pids/pids.max", "cpu/cpu.cfs_quota_us"],
@@ -44,8 +48,9 @@ test("a container is held to its limits by the kernel", async () => {
 });
 
 test("a container can write where it must, each directory with its owner", async () => {
-  await using container = await rig.runtime.create(rig.harness.request(), { signal });
-  const { id, sessionUid: uid } = container.ref;
+  await using container = await rig.runtime.create(rig.harness.shape(), { signal });
+  const { id } = container.ref;
+  const uid = await uidOf(id);
   const base = uid + 1000;
   const paths = "/tmp /home/claude /workspace /base /scan /run/agent /declared";
   expect(await run(id, `stat -c '%n %u:%g %a' ${paths}`)).toEqual([
@@ -63,14 +68,14 @@ test("a container can write where it must, each directory with its owner", async
 });
 
 test("a container carries the labels that it is found by, and its session's uid for the agent", async () => {
-  const request = rig.harness.request();
-  await using container = await rig.runtime.create(request, { signal });
-  const { id, sessionUid } = container.ref;
+  await using container = await rig.runtime.create(rig.harness.shape(), { signal });
+  const { id } = container.ref;
+  const sessionUid = await uidOf(id);
   const { Config } = JSON.parse(await docker("inspect", "--format", "{{json .}}", id)) as {
     Config: { Labels: Record<string, string>; Env: string[] };
   };
   expect(Config.Labels).toMatchObject({
-    "dev.claudecluster.session": request.sessionId,
+    "dev.claudecluster.container": expect.stringMatching(/^[0-9a-f]{16}$/),
     "dev.claudecluster.host": expect.stringMatching(/^run-/),
     "dev.claudecluster.uid": String(sessionUid),
     "dev.claudecluster.version": expect.stringMatching(/^\d/),
@@ -79,7 +84,7 @@ test("a container carries the labels that it is found by, and its session's uid 
 });
 
 test("a container leaves no volume behind, though its image declares one", async () => {
-  const container = await rig.runtime.create(rig.harness.request(), { signal });
+  const container = await rig.runtime.create(rig.harness.shape(), { signal });
   const format = "{{range .Mounts}}{{.Name}} {{end}}";
   const names = (await docker("inspect", "--format", format, container.ref.id))
     .split(" ")

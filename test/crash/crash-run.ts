@@ -115,9 +115,8 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
     return { events, running: known };
   }
 
-  async function observe({ id, containerId }: Running): Promise<Observer | undefined> {
-    const known = { version: 1 as const, runtime: "docker", id: containerId!, sessionId: id };
-    const ref = { ...known, sessionUid: 0, createTimeMs: 0, running: true };
+  async function observe({ containerId }: Running): Promise<Observer | undefined> {
+    const ref = { version: 1 as const, runtime: "docker", id: containerId! };
     for (let tries = 0; tries < 100; tries++, await delay(100)) {
       try {
         const container = await runtime.adopt(ref, { signal: AbortSignal.timeout(10_000) });

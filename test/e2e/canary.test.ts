@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { SMALL_REPOSITORY } from "../model/small-repository.ts";
 import { claudecluster } from "../support/claudecluster.ts";
-import { containersOf, docker } from "../support/docker.ts";
+import { docker } from "../support/docker.ts";
 import { startGitServer } from "../support/git-server.ts";
 import { startMcpServer } from "../support/mcp-client.ts";
 import { searchMemory } from "../support/process-memory.ts";
@@ -107,26 +107,26 @@ test("key and git token are nowhere inside: not in environments, command lines, 
   await configure({ oauth_token: rig.key });
   await shows(({ authorization, "anthropic-beta": beta }) => authorization === bearer && oauth(beta));
   const sessionId = await id.promise;
-  const [containerId] = await containersOf(sessionId);
+  const { container_id: containerId } = (await rig.mcp.call("get_session", { session_id: sessionId })).summary!;
   const inside: Record<string, string> = {
-    inspect: await docker("inspect", containerId!),
-    logs: await docker("logs", containerId!),
-    "seen by root inside": await docker("exec", containerId!, "sh", "-c", LOOK_EVERYWHERE),
+    inspect: await docker("inspect", containerId),
+    logs: await docker("logs", containerId),
+    "seen by root inside": await docker("exec", containerId, "sh", "-c", LOOK_EVERYWHERE),
     "seen by Claude's uid": await docker(
       "exec",
       "--user",
-      await sessionUid(containerId!),
-      containerId!,
+      await sessionUid(containerId),
+      containerId,
       "sh",
       "-c",
       LOOK_EVERYWHERE,
     ),
-    "layer of the container": await docker("diff", containerId!),
+    "layer of the container": await docker("diff", containerId),
     progress: lines.join("\n"),
     result: text,
     "the server's log": rig.mcp.stderr(),
   };
-  const pids = (await docker("top", containerId!, "-eo", "pid")).split("\n").slice(1).map(Number);
+  const pids = (await docker("top", containerId, "-eo", "pid")).split("\n").slice(1).map(Number);
   expect(pids.length).toBeGreaterThan(2);
   const remembered: string[] = [];
   for (const pid of pids) {
@@ -142,7 +142,7 @@ test("key and git token are nowhere inside: not in environments, command lines, 
   }
   expect(new Set(remembered), "what the processes remember").toEqual(new Set([CONTROL]));
   const engineDirectory = await docker("info", "--format", "{{.DockerRootDir}}");
-  Object.assign(inside, await filesBelow(join(engineDirectory, "containers", containerId!)));
+  Object.assign(inside, await filesBelow(join(engineDirectory, "containers", containerId)));
   stop.abort();
   await rig.mcp.call("stop_session", { session_id: sessionId });
   for (const args of [["logs"], ["logs", "--json"], ["show", "--json"], ["diff"]]) {

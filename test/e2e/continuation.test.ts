@@ -19,6 +19,7 @@ async function startHost() {
   const { sessions, repository: uri } = rig;
   return {
     model: rig.model,
+    sessions,
     bareRepository: rig.git.directoryOf("greeter"),
     async run(
       spec: { task: string; previousSessionId?: string },
@@ -69,9 +70,7 @@ test("a session whose container was killed is continued from the changes that ha
   let removed: Promise<unknown> | undefined;
   const first = await host.run({ task: "[scenario: long-run seconds=60 steps=30]" }, ({ event }, id) => {
     if (event.case !== "filePatched" || removed !== undefined) return undefined;
-    removed = docker("ps", "-q", "--filter", `label=dev.claudecluster.session=${id}`).then((ids) =>
-      docker("rm", "-f", ...ids.trim().split("\n")),
-    );
+    removed = host.sessions.get(id).then(({ containerId }) => docker("rm", "-f", containerId));
     return removed;
   });
   expect(first.session.state).toBe(Session_State.FAILED);

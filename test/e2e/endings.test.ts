@@ -28,7 +28,10 @@ test("a call that was to end its session does so when it is canceled: the change
   await expect(call).rejects.toThrow();
   // The patch is there as soon as the session has ended.
   const uri = `claudecluster://sessions/${sessionId}/patch`;
-  await vi.waitFor(async () => expect(await containersOf(sessionId)).toEqual([]), { timeout: 30_000, interval: 200 });
+  await vi.waitFor(async () => expect(await containersOf(rig.mcp.place)).toEqual([]), {
+    timeout: 30_000,
+    interval: 200,
+  });
   const { contents } = await rig.mcp.client.readResource({ uri });
   expect((contents[0] as { text: string }).text).toContain("diff --git");
 });
@@ -63,7 +66,7 @@ test.each([
   expect(summary?.state, text).toBe("failed");
   expect(summary?.failure?.reason).toContain(reason);
   expect(summary?.failure?.message).toMatch(/\. \S.+/);
-  expect(await containersOf(summary!.session_id)).toEqual([]);
+  expect(await containersOf(rig.mcp.place)).toEqual([]);
 });
 
 test("says that a repository is not there", async () => {
@@ -83,7 +86,7 @@ test.each([
   expect(isError).toBe(true);
   expect(summary?.state).toBe("failed");
   expect(summary?.failure?.reason).toContain(reason);
-  expect(await containersOf(summary!.session_id)).toEqual([]);
+  expect(await containersOf(rig.mcp.place)).toEqual([]);
 });
 
 test("a timeout interrupts a hanging Claude and still returns what was changed", async () => {

@@ -24,7 +24,7 @@ const STASH = /^Not in the patch, in stash@\{0\}: 1 file \("WIP on main: [0-9a-f
 
 /** The result as the control API has it, once no container is left. */
 async function resultOf(sessionId: string): Promise<SessionResult> {
-  expect(await containersOf(sessionId)).toEqual([]);
+  expect(await containersOf(rig.place)).toEqual([]);
   return (await rig.sessions.get(sessionId)).result!;
 }
 

@@ -46,7 +46,7 @@ test("closing Claude Code in the middle of four running sessions and opening it 
   for (const { summary } of outcomes) {
     const files = await applyPatch(rig.git.directoryOf("greeter"), summary!.patch!);
     expect(Object.keys(files).length).toBeGreaterThan(0);
-    expect(await containersOf(summary!.session_id)).toEqual([]);
+    expect(await containersOf(place)).toEqual([]);
   }
 });
 

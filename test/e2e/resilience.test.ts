@@ -34,15 +34,13 @@ test("Claude does not notice that bridges are killed while an answer streams, no
   store.createSession(sessionId, { container: "{}", events: [] });
   const log = new SessionLog(store, sessionId);
   await using runtime = new DockerRuntime();
-  const request = {
-    sessionId,
+  const shape = {
     image: "claudecluster/agent:latest",
     memoryBytes: 2 * GIB,
     cpuCount: 2,
     workspaceSizeBytes: GIB,
-    environment: {},
   };
-  await using container = await runtime.create(request, { signal: AbortSignal.timeout(30_000) });
+  await using container = await runtime.create(shape, { signal: AbortSignal.timeout(30_000) });
 
   // A host, as far as the container can tell: a connection, and a broker with the key.
   const startHost = (hosted: Container) => {

@@ -39,7 +39,7 @@ test("returns ids, result, usage, timeline and an exact patch, shows progress, a
     lines.some((line) => /^[AM] \S+ \+\d+ -\d+$/.test(line)),
     lines.join("\n"),
   ).toBe(true);
-  expect(await containersOf(summary!.session_id)).toEqual([]);
+  expect(await containersOf(rig.mcp.place)).toEqual([]);
 
   const { contents } = await rig.mcp.client.readResource({ uri: summary!.patch_uri });
   expect((contents[0] as { text: string }).text).toBe(summary!.patch);

@@ -12,7 +12,7 @@ const TASK = "[scenario: long-run seconds=8 steps=8]";
 test("a container that dies leaves the changes that were streamed, and the true cause", async () => {
   await using host = await startFakeHost();
   const { id } = await host.start("[scenario: long-run seconds=60 steps=30]");
-  const { session } = await host.follow(id, "filePatched", (box) => box?.exit({ exitCode: 137, outOfMemory: true }));
+  const { session } = await host.follow(id, "filePatched", (box) => box?.exit({ cause: "outOfMemory", exitCode: 137 }));
   expect(session.state).toBe(Session_State.FAILED);
   expect(session.result?.outcome).toMatchObject({ case: "failure", value: { reason: "OUT_OF_MEMORY" } });
   expect(session.result).toMatchObject({ patchTruncated: true, patchFailure: { reason: "CHANGES_NOT_COLLECTED" } });

@@ -31,9 +31,9 @@ test("a container that went while no host was there is said to be gone, with the
   await using host = await startFakeHost();
   const { id } = await host.start("[scenario: long-run seconds=60 steps=30]");
   await host
-    .follow(id, "filePatched", () => {
+    .follow(id, "filePatched", (box) => {
       void host.sessions.detach();
-      host.machine.box(id)?.remove();
+      box?.remove();
     })
     .catch(() => {});
   await host.restart();

@@ -66,11 +66,11 @@ export class EmittingAgent {
   readonly #log = new EventLog();
   readonly #server;
   #sessionId = "";
+  readonly #started = Promise.withResolvers<undefined>();
   #timer: NodeJS.Timeout | undefined;
   #emitted = 0;
   #startMs = 0;
   #end: EmittedEnd = {};
-  readonly #started = Promise.withResolvers<undefined>();
 
   constructor(options: EmittingAgentOptions) {
     this.#options = options;
@@ -115,6 +115,11 @@ export class EmittingAgent {
   /** Resolves once it has its session. */
   get started(): Promise<unknown> {
     return this.#started.promise;
+  }
+
+  /** Of the session that it has taken; empty before. */
+  get sessionId(): string {
+    return this.#sessionId;
   }
 
   /** Emits one more event. */

@@ -4,14 +4,14 @@ import type { CreateFakeAgent } from "../../host/runtime/fake/fake-agent.ts";
 
 /** Makes fake containers whose agents are in another process that listens on a socket. */
 export function remoteAgents(socketPath: string): CreateFakeAgent {
-  return ({ sessionId }) => {
+  return (_shape, id) => {
     const { promise: exited, resolve } = Promise.withResolvers<{ exitCode: number }>();
     return {
       exited,
       kill: () => resolve({ exitCode: 137 }),
       serve(stream) {
         const socket = connect(socketPath);
-        socket.write(`${sessionId}\n`);
+        socket.write(`${id}\n`);
         for (const [from, to] of [
           [stream, socket],
           [socket, stream],

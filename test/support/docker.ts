@@ -1,5 +1,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import { readHostId } from "../../host/host-id.ts";
+import type { TestDirectories } from "./host-directories.ts";
 
 const execFileAsync = promisify(execFile);
 
@@ -9,8 +11,8 @@ export async function docker(...args: string[]): Promise<string> {
   return stdout.trim();
 }
 
-/** Ids of the containers of a session, running or not. */
-export async function containersOf(sessionId: string): Promise<string[]> {
+/** Ids of the containers of the host of these directories, running or not. */
+export async function containersOf({ directories }: TestDirectories): Promise<string[]> {
   const ids = await docker(
     "container",
     "ls",
@@ -18,7 +20,7 @@ export async function containersOf(sessionId: string): Promise<string[]> {
     "--quiet",
     "--no-trunc",
     "--filter",
-    `label=dev.claudecluster.session=${sessionId}`,
+    `label=dev.claudecluster.host=${readHostId(directories.stateDirectory)}`,
   );
   return ids.split("\n").filter((id) => id !== "");
 }

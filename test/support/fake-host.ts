@@ -29,7 +29,6 @@ export async function startFakeHost({
       serve: (stream) => agent.serve(stream),
       exited: agent.exited,
       kill: () => agent.kill(),
-      terminate: () => void agent.close(),
       logLines: ["the agent's last words"],
     }),
   });
@@ -79,7 +78,7 @@ export async function startFakeHost({
         events.push(event);
         if (acted || event.event.case !== kind) continue;
         acted = true;
-        act?.(machine.box(id));
+        act?.(machine.box((await sessions.get(id)).containerId));
       }
       return { events, session: await sessions.get(id) };
     },

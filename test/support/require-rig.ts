@@ -29,7 +29,7 @@ function leftovers(): string[] {
   return OURS.flatMap((kind) => {
     const [all, id] = kind === "container" ? [["--all"], "{{.ID}}"] : [[], kind === "volume" ? "{{.Name}}" : "{{.ID}}"];
     const format = `${id} {{.Label "dev.claudecluster.host"}}`;
-    const lines = docker(kind, "ls", ...all, "--format", format, "--filter", "label=dev.claudecluster.session");
+    const lines = docker(kind, "ls", ...all, "--format", format, "--filter", "label=dev.claudecluster.host");
     return lines
       .split("\n")
       .filter((line) => line !== "" && !isOfAnotherRun(line.split(" ")[1] ?? ""))

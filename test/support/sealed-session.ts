@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { ContainerSpecSchema, type EventBody, RepositorySpecSchema, SessionSpecSchema } from "../../proto/index.ts";
-import { containersOf, docker } from "./docker.ts";
+import { docker } from "./docker.ts";
 import type { HostRig } from "./rig.ts";
 import { eachEvent } from "./each-event.ts";
 
@@ -48,9 +48,9 @@ export async function startSealedSession(
     if (event.case === until) break;
     if (event.case === "sessionFinished") throw new Error(`Session ${id} ended before ${until}.`);
   }
-  const [container] = await containersOf(id);
-  const user = await docker("inspect", "--format", '{{index .Config.Labels "dev.claudecluster.uid"}}', container!);
-  return { id, container: container!, user, environment: await claudeEnvironment(container!, user) };
+  const { containerId: container } = await rig.sessions.get(id);
+  const user = await docker("inspect", "--format", '{{index .Config.Labels "dev.claudecluster.uid"}}', container);
+  return { id, container, user, environment: await claudeEnvironment(container, user) };
 }
 
 /** What Claude's own user reads of its process. */

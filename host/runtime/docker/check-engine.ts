@@ -1,7 +1,7 @@
 import { AppError } from "../../../proto/index.ts";
 import type { RuntimeCapacity, RuntimeHealth } from "../runtime.ts";
 import { engineError } from "./engine-error.ts";
-import { limitsNotEnforced, missingLimits, weaknesses } from "./engine-limits.ts";
+import { LIMITS, limitsNotEnforced, missingLimits, weaknesses } from "./engine-limits.ts";
 import type { Engine, EngineInfo } from "./engine.ts";
 import { engineName, untestedEngine } from "./tested-engines.ts";
 import { unsupportedEngine } from "./unsupported-engine.ts";
@@ -33,7 +33,14 @@ function healthOf(info: EngineInfo, allowWeakLimits: boolean): RuntimeHealth {
   const platform = Architecture === "" ? OSType : `${OSType}/${Architecture}`;
   const capacity = engineCapacity(info);
   const description = [`${engineName(info)} (${platform})`, ...describe(capacity)].join(", ");
-  return { healthy: true, description, warnings: engineWarnings(info), capacity };
+  return {
+    healthy: true,
+    description,
+    warnings: engineWarnings(info),
+    capacity,
+    networkSeal: "noInterface",
+    enforcedLimits: LIMITS.filter((limit) => !missing.includes(limit)),
+  };
 }
 
 /** What containers may share, as the engine says it; what it does not say is left out. */

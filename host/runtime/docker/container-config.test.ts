@@ -1,10 +1,9 @@
 import { expect, test } from "vitest";
-import type { ContainerRequest } from "../runtime.ts";
+import type { ContainerShape } from "../runtime.ts";
 import { type ContainerPlan, containerConfig } from "./container-config.ts";
 
 const GIB = 2 ** 30;
-const request: ContainerRequest = {
-  sessionId: "ses_1",
+const shape: ContainerShape = {
   image: "claudecluster/agent:latest",
   memoryBytes: 2 * GIB,
   cpuCount: 1.5,
@@ -12,7 +11,8 @@ const request: ContainerRequest = {
 };
 const owner = { hostId: "host-1", version: "1.2.3" };
 const plan: ContainerPlan = {
-  request,
+  key: "0123456789abcdef",
+  shape,
   sessionUid: 20007,
   owner,
   imageVolumes: [],
@@ -60,8 +60,8 @@ test("gives each writable directory its size, its owner and its mode", () => {
 
 test("keeps what a session can fill below its memory", () => {
   for (const memoryBytes of [GIB / 4, 2 * GIB, 16 * GIB]) {
-    const sized = { ...request, memoryBytes, workspaceSizeBytes: memoryBytes / 2 };
-    const { Tmpfs = {}, ShmSize = 0 } = containerConfig({ ...plan, request: sized }).HostConfig ?? {};
+    const sized = { ...shape, memoryBytes, workspaceSizeBytes: memoryBytes / 2 };
+    const { Tmpfs = {}, ShmSize = 0 } = containerConfig({ ...plan, shape: sized }).HostConfig ?? {};
     const fillable = Object.values(Tmpfs).filter((options) => !options.includes("uid=21007"));
     const kib = fillable.map((options) => Number(/size=(\d+)k/.exec(options)?.[1] ?? 0));
     expect(kib.reduce((sum, each) => sum + each * 1024, ShmSize)).toBeLessThan(memoryBytes);
@@ -79,7 +79,7 @@ test("tells the agent its uids and nothing else", () => {
 
 test("labels the container with whose it is", () => {
   expect(containerConfig(plan).Labels).toEqual({
-    "dev.claudecluster.session": "ses_1",
+    "dev.claudecluster.container": "0123456789abcdef",
     "dev.claudecluster.host": "host-1",
     "dev.claudecluster.uid": "20007",
     "dev.claudecluster.version": "1.2.3",

@@ -1,6 +1,6 @@
 import type { ContainerCreateOptions, HostConfig } from "dockerode";
 import seccompProfile from "../../../docker/seccomp.json" with { type: "json" };
-import type { ContainerRequest } from "../runtime.ts";
+import type { ContainerShape } from "../runtime.ts";
 import { type Owner, labelsOf } from "./labels.ts";
 import { BASE_UID_OFFSET } from "./session-uid.ts";
 
@@ -18,7 +18,9 @@ const PARENT = "rw,noexec,nosuid,nodev,size=64k,mode=755";
 
 /** What the configuration is made from. */
 export interface ContainerPlan {
-  request: ContainerRequest;
+  /** Our own id of the container. */
+  key: string;
+  shape: ContainerShape;
   sessionUid: number;
   owner: Owner;
   /** Where the image declares volumes. */
@@ -30,7 +32,7 @@ export interface ContainerPlan {
 
 /** The configuration of a sealed container: no network, no mount of the host, nothing writable but memory. */
 export function containerConfig(plan: ContainerPlan): ContainerCreateOptions {
-  const { request, sessionUid, owner } = plan;
+  const { key, shape, sessionUid, owner } = plan;
   const baseUid = sessionUid + BASE_UID_OFFSET;
   const environment = {
     CLAUDECLUSTER_SESSION_UID: sessionUid,
@@ -39,18 +41,18 @@ export function containerConfig(plan: ContainerPlan): ContainerCreateOptions {
     CLAUDECLUSTER_BASE_GID: baseUid,
   };
   return {
-    Image: request.image,
+    Image: shape.image,
     User: "0:0",
     // Resolves without a network, and needs no proxy.
     Hostname: "localhost",
     Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
-    Labels: labelsOf(request.sessionId, sessionUid, owner),
+    Labels: labelsOf(key, sessionUid, owner),
     HostConfig: hostConfig(plan, baseUid),
   };
 }
 
 function hostConfig(plan: ContainerPlan, baseUid: number): HostConfig {
-  const { request, sessionUid, imageVolumes, limitsCpu, filtersSystemCalls } = plan;
+  const { shape, sessionUid, imageVolumes, limitsCpu, filtersSystemCalls } = plan;
   return {
     NetworkMode: "none",
     ReadonlyRootfs: true,
@@ -61,9 +63,9 @@ function hostConfig(plan: ContainerPlan, baseUid: number): HostConfig {
     CapAdd: ["SETUID", "SETGID", "KILL"],
     SecurityOpt: ["no-new-privileges", ...(filtersSystemCalls ? [SECCOMP] : [])],
     PidsLimit: PIDS_LIMIT,
-    Memory: request.memoryBytes,
-    MemorySwap: request.memoryBytes, // memory and swap together: no swap
-    ...(limitsCpu ? { NanoCpus: Math.round(request.cpuCount * 1e9) } : {}),
+    Memory: shape.memoryBytes,
+    MemorySwap: shape.memoryBytes, // memory and swap together: no swap
+    ...(limitsCpu ? { NanoCpus: Math.round(shape.cpuCount * 1e9) } : {}),
     OomScoreAdj: 0,
     Ulimits: [
       { Name: "core", Soft: 0, Hard: 0 }, // the kernel's core handler runs on the host
@@ -75,7 +77,7 @@ function hostConfig(plan: ContainerPlan, baseUid: number): HostConfig {
     Tmpfs: {
       // A volume of the image would be unbounded disk of the host.
       ...Object.fromEntries(imageVolumes.map((path) => [path, "rw,noexec,nosuid,nodev,size=1m,mode=755"])),
-      ...tmpfs(request, sessionUid, baseUid),
+      ...tmpfs(shape, sessionUid, baseUid),
     },
   };
 }
@@ -84,8 +86,8 @@ function hostConfig(plan: ContainerPlan, baseUid: number): HostConfig {
  * What can be written. All of it counts as the container's memory; what the session's uid can fill
  * stays below the limit with the default sizes, so that a full disk is ENOSPC and not the end.
  */
-function tmpfs(request: ContainerRequest, sessionUid: number, baseUid: number): Record<string, string> {
-  const { memoryBytes, workspaceSizeBytes } = request;
+function tmpfs(shape: ContainerShape, sessionUid: number, baseUid: number): Record<string, string> {
+  const { memoryBytes, workspaceSizeBytes } = shape;
   const scratch = Math.min(256 * MIB, memoryBytes / 8);
   const session = `uid=${sessionUid},gid=${sessionUid}`;
   return {

@@ -1,15 +1,16 @@
 import { randomBytes } from "node:crypto";
 
-/** Names a session's container: for people, and to find one whose create was never answered. */
-export function containerName(sessionId: string): string {
-  return `${prefix(sessionId)}${randomBytes(4).toString("hex")}`;
+/** Returns an id of our own for a new container: it is known before the engine has answered. */
+export function newContainerKey(): string {
+  return randomBytes(8).toString("hex");
 }
 
-/** Whether it is the name of a session's container. */
-export function isContainerName(name: string, sessionId: string): boolean {
-  return name.startsWith(prefix(sessionId)) && /^[0-9a-f]{8}$/.test(name.slice(prefix(sessionId).length));
+/** Whether a text has the form of such an id. */
+export function isContainerKey(key: string): boolean {
+  return /^[0-9a-f]{16}$/.test(key);
 }
 
-function prefix(sessionId: string): string {
-  return `claudecluster-${sessionId.replace(/[^A-Za-z0-9_.-]/g, "_")}-`;
+/** Names a container: for people, and to find one whose create was never answered. */
+export function containerName(key: string): string {
+  return `claudecluster-${key}`;
 }

@@ -4,14 +4,13 @@ import { type Server, createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { ContainerRequest, CreateProgress } from "../runtime.ts";
+import type { ContainerShape, CreateProgress } from "../runtime.ts";
 import { DockerRuntime } from "./docker-runtime.ts";
 
 // What a real engine cannot be made to answer on a machine where everything works.
 
 const signal = AbortSignal.timeout(20_000);
-const request: ContainerRequest = {
-  sessionId: "ses_1",
+const shape: ContainerShape = {
   image: "agent",
   memoryBytes: 2 ** 30,
   cpuCount: 1,
@@ -75,7 +74,7 @@ function runtime(allowWeakLimits = false): DockerRuntime {
 test("refuses an engine that says that it cannot limit memory, and creates nothing", async () => {
   answers["GET /info"] = { MemoryLimit: false, CpuCfsQuota: true, PidsLimit: true };
   await using strict = runtime();
-  await expect(strict.create(request, { signal })).rejects.toMatchObject({ reason: "LIMITS_NOT_ENFORCED" });
+  await expect(strict.create(shape, { signal })).rejects.toMatchObject({ reason: "LIMITS_NOT_ENFORCED" });
   expect(await strict.check({ signal })).toMatchObject({ healthy: false, reason: "LIMITS_NOT_ENFORCED" });
   expect(calls).not.toContain("POST /containers/create");
 });
@@ -88,13 +87,13 @@ function gives(changes: Record<string, unknown>): void {
 test("refuses a container that was given without a limit, and removes it, also without a warning", async () => {
   gives({ PidsLimit: null });
   await using strict = runtime();
-  await expect(strict.create(request, { signal })).rejects.toMatchObject({
+  await expect(strict.create(shape, { signal })).rejects.toMatchObject({
     reason: "LIMITS_NOT_ENFORCED",
     metadata: { limits: "processes" },
   });
   expect(calls.at(-1)).toBe("DELETE /containers/c1");
   await using lenient = runtime(true);
-  await lenient.create(request, { signal });
+  await lenient.create(shape, { signal });
 });
 
 test.each([
@@ -107,21 +106,21 @@ test.each([
 ])("refuses a container that is not sealed, and removes it, whatever limits are allowed: %o", async (changes, what) => {
   gives(changes);
   await using lenient = runtime(true);
-  await expect(lenient.create(request, { signal })).rejects.toThrow(`may have ${what}.`);
+  await expect(lenient.create(shape, { signal })).rejects.toThrow(`may have ${what}.`);
   expect(calls.at(-1)).toBe("DELETE /containers/c1");
 });
 
 test("takes the engine's own spelling of what was asked for", async () => {
   gives({ CapDrop: ["all"], CapAdd: ["CAP_KILL", "CAP_SETGID", "CAP_SETUID"] });
   await using strict = runtime();
-  await strict.create(request, { signal });
+  await strict.create(shape, { signal });
 });
 
 test("says what the engine cannot do or is not known to, and goes on", async () => {
   gives({ MemorySwap: -1 });
   await using strict = runtime();
   const progress: CreateProgress[] = [];
-  await strict.create(request, { signal, onProgress: (step) => progress.push(step) });
+  await strict.create(shape, { signal, onProgress: (step) => progress.push(step) });
   expect(progress).toContainEqual({ phase: "image", message: expect.stringContaining("not among the tested ones") });
   expect(progress).toContainEqual({ phase: "start", message: expect.stringContaining("swap") });
 });
@@ -129,10 +128,10 @@ test("says what the engine cannot do or is not known to, and goes on", async () 
 test("goes on where weak limits are allowed, without the limit that the engine would refuse", async () => {
   answers["GET /info"] = { MemoryLimit: true, CpuCfsQuota: false, PidsLimit: true };
   await using lenient = runtime(true);
-  expect(lenient.capabilities.enforcesLimits).toBe(false);
   const warnings = expect.arrayContaining([expect.stringContaining("CPU")]) as string[];
-  expect(await lenient.check({ signal })).toMatchObject({ healthy: true, warnings });
-  await lenient.create(request, { signal });
+  const enforcedLimits = ["memory", "processes", "system calls"];
+  expect(await lenient.check({ signal })).toMatchObject({ healthy: true, warnings, enforcedLimits });
+  await lenient.create(shape, { signal });
   expect(bodies[0]?.HostConfig).toMatchObject({ Memory: 2 ** 30 });
   expect(bodies[0]?.HostConfig).not.toHaveProperty("NanoCpus");
 });
@@ -140,9 +139,9 @@ test("goes on where weak limits are allowed, without the limit that the engine w
 test("gives no profile to an engine that could not start a container with one, where that is allowed", async () => {
   answers["GET /info"] = { MemoryLimit: true, CpuCfsQuota: true, PidsLimit: true, SecurityOptions: [] };
   await using strict = runtime();
-  await expect(strict.create(request, { signal })).rejects.toMatchObject({ metadata: { limits: "system calls" } });
+  await expect(strict.create(shape, { signal })).rejects.toMatchObject({ metadata: { limits: "system calls" } });
   await using lenient = runtime(true);
-  await lenient.create(request, { signal });
+  await lenient.create(shape, { signal });
   expect(bodies[0]?.HostConfig?.SecurityOpt).toEqual(["no-new-privileges"]);
 });
 
@@ -152,14 +151,14 @@ test("passes on a warning that is not about limits", async () => {
   answers["POST /containers/create"] = () => ({ ...create(), Warnings: [warning] });
   await using strict = runtime();
   const progress: CreateProgress[] = [];
-  await strict.create(request, { signal, onProgress: (step) => progress.push(step) });
+  await strict.create(shape, { signal, onProgress: (step) => progress.push(step) });
   expect(progress).toContainEqual({ phase: "create", message: warning });
 });
 
 test("tells an image that goes between the look and the create from a failure of the engine", async () => {
   answers["POST /containers/create"] = { status: 404, message: "No such image: agent" };
   await using strict = runtime();
-  await expect(strict.create(request, { signal })).rejects.toMatchObject({ reason: "IMAGE_NOT_FOUND" });
+  await expect(strict.create(shape, { signal })).rejects.toMatchObject({ reason: "IMAGE_NOT_FOUND" });
 });
 
 test("says so when every uid is taken", async () => {
@@ -168,7 +167,7 @@ test("says so when every uid is taken", async () => {
     Labels: { "dev.claudecluster.uid": String(20_000 + slot) },
   }));
   await using strict = runtime();
-  await expect(strict.create(request, { signal })).rejects.toMatchObject({
+  await expect(strict.create(shape, { signal })).rejects.toMatchObject({
     reason: "CONTAINER_CREATE_FAILED",
     kind: "RESOURCE_EXHAUSTED",
   });
@@ -178,7 +177,7 @@ test("does not wait for ever for a uid that others take each time", async () => 
   answers["GET /containers/json"] = () =>
     calls.includes("POST /containers/create") ? [ours, { ...ours, Id: "c2" }] : [];
   await using strict = runtime();
-  await expect(strict.create(request, { signal })).rejects.toMatchObject({
+  await expect(strict.create(shape, { signal })).rejects.toMatchObject({
     reason: "CONTAINER_CREATE_FAILED",
     retryable: true,
   });
@@ -191,7 +190,7 @@ test.each([
 ])("asks for the engine's CPUs where more are %s: %s", async (_what, fewerCpusWillDo, NanoCpus) => {
   answers["GET /info"] = { MemoryLimit: true, CpuCfsQuota: true, PidsLimit: true, NCPU: 1, MemTotal: 2 ** 30 };
   await using small = runtime();
-  await small.create({ ...request, cpuCount: 2, fewerCpusWillDo }, { signal });
+  await small.create({ ...shape, cpuCount: 2, fewerCpusWillDo }, { signal });
   expect(bodies[0]?.HostConfig).toMatchObject({ NanoCpus });
 });
 
@@ -217,7 +216,7 @@ test.each([false, true])(
       help: expect.stringContaining("DOCKER_HOST"),
     };
     expect(await podman.check({ signal })).toMatchObject({ healthy: false, ...unsupported });
-    await expect(podman.create(request, { signal })).rejects.toMatchObject(unsupported);
+    await expect(podman.create(shape, { signal })).rejects.toMatchObject(unsupported);
     expect(calls).not.toContain("POST /containers/create");
   },
 );

@@ -1,15 +1,15 @@
 import type { HostConfig } from "dockerode";
 import { AppError } from "../../../proto/index.ts";
-import type { ContainerRef, ContainerRequest, CreateProgress } from "../runtime.ts";
+import type { ContainerRef, ContainerShape, CreateProgress } from "../runtime.ts";
 import type { BackgroundTasks } from "./background-tasks.ts";
 import { engineWarnings } from "./check-engine.ts";
 import { type ContainerPlan, containerConfig } from "./container-config.ts";
-import { containerName } from "./container-name.ts";
+import { containerName, newContainerKey } from "./container-name.ts";
 import { engineError, imageNotFound, statusOf } from "./engine-error.ts";
 import { UNLIMITED_SWAP, droppedLimits, limitsNotEnforced, missingLimits } from "./engine-limits.ts";
 import type { Engine, EngineInfo } from "./engine.ts";
 import type { KnownEngine } from "./known-engine.ts";
-import { LABELS, type Owner, RUNTIME, uidIn } from "./labels.ts";
+import { LABELS, type Owner, refOf, uidIn } from "./labels.ts";
 import { raceSignal } from "../race-signal.ts";
 import { removeContainer } from "./remove-container.ts";
 import { notSealed, openings } from "./seal-check.ts";
@@ -28,6 +28,8 @@ export interface CreateContext {
   random: () => number;
   /** Takes removals that the caller does not wait for. */
   background: BackgroundTasks;
+  /** Our own ids of the containers that are being created: nobody else is to touch them. */
+  underWay: Set<string>;
 }
 
 interface CreateOptions {
@@ -35,25 +37,30 @@ interface CreateOptions {
   onProgress?: ((progress: CreateProgress) => void) | undefined;
 }
 
-/** Creates and starts a session's container, or leaves nothing behind. */
+/** Creates and starts a container, or leaves nothing behind. */
 export async function createContainer(
   context: CreateContext,
-  request: ContainerRequest,
+  shape: ContainerShape,
   options: CreateOptions,
 ): Promise<ContainerRef> {
   const { signal, onProgress } = options;
   try {
-    onProgress?.({ phase: "image", message: `Looking for the image ${request.image}` });
-    const looking = lookAround(context, request, options);
+    onProgress?.({ phase: "image", message: `Looking for the image ${shape.image}` });
+    const looking = lookAround(context, shape, options);
     looking.catch(() => {}); // Awaited below, where the other has not failed first.
     const firstUid = freeUid(context, signal);
     firstUid.catch(() => {});
     const found = await looking;
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const sessionUid = attempt === 1 ? await firstUid : await freeUid(context, signal);
-      const plan = { ...found, sessionUid, owner: context.owner };
-      const ref = await createOnce(context, plan, options);
-      if (ref !== undefined) return ref;
+      const key = newContainerKey();
+      context.underWay.add(key);
+      try {
+        const ref = await createOnce(context, { ...found, key, sessionUid, owner: context.owner }, options);
+        if (ref !== undefined) return ref;
+      } finally {
+        context.underWay.delete(key);
+      }
     }
     throw new AppError("CONTAINER_CREATE_FAILED", `Others took the same session uid ${ATTEMPTS} times.`, {
       retryable: true,
@@ -67,10 +74,10 @@ export async function createContainer(
 /** Looks whether it can work at all, and at what the configuration depends on. */
 async function lookAround(
   { engine, knownEngine, allowWeakLimits }: CreateContext,
-  request: ContainerRequest,
+  shape: ContainerShape,
   { signal, onProgress }: CreateOptions,
-): Promise<Pick<ContainerPlan, "request" | "imageVolumes" | "limitsCpu" | "filtersSystemCalls">> {
-  const { image } = request;
+): Promise<Pick<ContainerPlan, "shape" | "imageVolumes" | "limitsCpu" | "filtersSystemCalls">> {
+  const { image } = shape;
   const [info, { Config }] = await Promise.all([
     knownEngine.info({ signal }),
     engine.inspectImage(image, { signal }).catch(explainMissing(image)),
@@ -81,7 +88,7 @@ async function lookAround(
   refuseWeakLimits(missing, allowWeakLimits);
   for (const message of engineWarnings(info)) onProgress?.({ phase: "image", message });
   return {
-    request: request.fewerCpusWillDo === true ? withinCpus(request, info) : request,
+    shape: shape.fewerCpusWillDo === true ? withinCpus(shape, info) : shape,
     imageVolumes: Object.keys(Config?.Volumes ?? {}),
     limitsCpu: !missing.includes("CPU"),
     filtersSystemCalls: !missing.includes("system calls"),
@@ -89,8 +96,8 @@ async function lookAround(
 }
 
 /** An engine refuses more CPUs than it has, which may be fewer than this machine's. */
-function withinCpus(request: ContainerRequest, { NCPU = Infinity }: EngineInfo): ContainerRequest {
-  return { ...request, cpuCount: Math.min(request.cpuCount, NCPU) };
+function withinCpus(shape: ContainerShape, { NCPU = Infinity }: EngineInfo): ContainerShape {
+  return { ...shape, cpuCount: Math.min(shape.cpuCount, NCPU) };
 }
 
 /** At an image, and at a create, "not found" means the image. */
@@ -119,12 +126,11 @@ async function createOnce(
   { signal, onProgress }: CreateOptions,
 ): Promise<ContainerRef | undefined> {
   const { engine, background, allowWeakLimits } = context;
-  const { request, sessionUid } = plan;
+  const { key, shape, sessionUid } = plan;
   const config = containerConfig(plan);
   onProgress?.({ phase: "create", message: "Creating the container" });
-  const name = containerName(request.sessionId);
-  const creation = sendCreate(engine, name, config, { signal, background });
-  const { id, warnings } = await creation.catch(explainMissing(request.image));
+  const creation = sendCreate(engine, containerName(key), config, { signal, background });
+  const { id, warnings } = await creation.catch(explainMissing(shape.image));
   const remove = () => {
     const removal = removeContainer(engine, id);
     background.add(removal);
@@ -141,14 +147,12 @@ async function createOnce(
     ]);
     refuseLess(config.HostConfig ?? {}, given, allowWeakLimits);
     if (given.MemorySwap !== config.HostConfig?.MemorySwap) onProgress?.({ phase: "start", message: UNLIMITED_SWAP });
-    const own = containers.find((container) => container.Id === id);
     // Whoever lists last sees the other, so to give way to anybody is what is safe.
-    if (own === undefined || containers.length > 1) {
+    if (containers.length !== 1 || containers[0]!.Id !== id) {
       await remove();
       return undefined;
     }
-    const { sessionId } = request;
-    return { version: 1, runtime: RUNTIME, id, sessionId, sessionUid, createTimeMs: own.Created * 1000, running: true };
+    return refOf(id);
   } catch (error) {
     await remove().catch(() => {}); // What went wrong first is what is told.
     throw error;

@@ -100,10 +100,15 @@ async function unreachable(target: DialTarget, { text, cause }: Failure): Promis
   );
 }
 
+const WHY: Partial<Record<ContainerExit["cause"], string>> = {
+  outOfMemory: " after running out of memory",
+  removed: " and was removed",
+};
+
 async function containerExited({ id, exited }: DialTarget): Promise<AppError> {
   const exit = await Promise.race([exited, sleep(DEATH_MS, undefined, { ref: false })]);
   const code = exit?.exitCode === undefined ? "" : ` with code ${exit.exitCode}`;
-  const why = exit?.outOfMemory ? " after running out of memory" : exit?.removed ? " and was removed" : "";
+  const why = WHY[exit?.cause ?? "exited"] ?? "";
   return new AppError("CONTAINER_EXITED", `The container ${id.slice(0, 12)} has ended${code}${why}.`, {
     metadata: { container: id, ...(exit?.exitCode === undefined ? {} : { exitCode: String(exit.exitCode) }) },
     help: "A container that has ended does not come back: continue the session in a new one.",

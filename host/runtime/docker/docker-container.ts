@@ -5,18 +5,15 @@ import { dialAgent } from "./dial-agent.ts";
 import { engineError, statusOf } from "./engine-error.ts";
 import type { Engine } from "./engine.ts";
 import { watchExit } from "./exit-watch.ts";
-import { raceSignal } from "../race-signal.ts";
 import { removeContainer } from "./remove-container.ts";
 
-/** For the engine's own kill after the grace, and its answer. */
-const KILL_MS = 10_000;
 /**
  * Removal destroys what can be known of the end, so that is read first; but not at any price: twice
  * this and the removal's ten seconds are the fifteen that a dispose may take.
  */
 const FACTS_MS = 2_500;
 
-/** A session's container on a Docker engine. */
+/** A container of ours on a Docker engine. */
 export class DockerContainer implements Container {
   readonly ref: ContainerRef;
   readonly exited: Promise<ContainerExit>;
@@ -35,17 +32,6 @@ export class DockerContainer implements Container {
   async dial({ signal }: { signal: AbortSignal }): Promise<Duplex> {
     const target = { engine: this.#engine, id: this.ref.id, exited: this.exited };
     return await dialAgent(target, { signal: AbortSignal.any([signal, this.#closed]) });
-  }
-
-  async stop({ graceMs }: { graceMs: number }): Promise<void> {
-    const timeoutSeconds = Math.ceil(graceMs / 1000);
-    const signal = AbortSignal.timeout(timeoutSeconds * 1000 + KILL_MS);
-    try {
-      await this.#engine.stopContainer(this.ref.id, { timeoutSeconds, signal });
-    } catch (error) {
-      if (statusOf(error) !== 404) await this.#kill(AbortSignal.timeout(KILL_MS));
-    }
-    await raceSignal(this.exited, this.#closed);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

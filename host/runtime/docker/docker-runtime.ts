@@ -2,12 +2,11 @@ import { hostname } from "node:os";
 import type {
   Container,
   ContainerRef,
-  ContainerRequest,
+  ContainerShape,
   CreateProgress,
   ImageFacts,
-  RemoveAbandonedOptions,
+  ListedContainer,
   Runtime,
-  RuntimeCapabilities,
   RuntimeHealth,
 } from "../runtime.ts";
 import { AppError } from "../../../proto/index.ts";
@@ -20,8 +19,11 @@ import type { EngineAddress } from "./engine-address.ts";
 import { engineError, statusOf } from "./engine-error.ts";
 import { Engine } from "./engine.ts";
 import { KnownEngine } from "./known-engine.ts";
-import { removeAbandoned } from "./remove-abandoned.ts";
-import { LABELS, type Owner, RUNTIME, refFrom } from "./labels.ts";
+import { LABELS, type Owner, RUNTIME, areOurs, refOf } from "./labels.ts";
+import { listOurs } from "./list-containers.ts";
+
+/** An engine that is busy with other containers needs seconds; one that hangs never answers. */
+const CREATE_MS = 120_000;
 
 /** How the runtime is set up. */
 export interface DockerRuntimeOptions {
@@ -43,18 +45,17 @@ export interface DockerRuntimeOptions {
 /** Containers on a Docker engine, found by their labels. Disposing of it does not end containers. */
 export class DockerRuntime implements Runtime {
   readonly name = RUNTIME;
-  readonly capabilities: RuntimeCapabilities;
   readonly #engine: Engine;
   readonly #knownEngine: KnownEngine;
   readonly #owner: Owner;
   readonly #allowWeakLimits: boolean;
   readonly #random: () => number;
   readonly #background: BackgroundTasks;
+  readonly #underWay = new Set<string>();
   readonly #closing = new AbortController();
 
   constructor(options: DockerRuntimeOptions = {}) {
     const { hostId = defaultHostId(), address, allowWeakLimits = false, logger, random = Math.random } = options;
-    this.capabilities = { enforcesLimits: !allowWeakLimits };
     this.#engine = new Engine(address);
     this.#knownEngine = new KnownEngine(this.#engine);
     this.#owner = { hostId, version: VERSION };
@@ -76,7 +77,7 @@ export class DockerRuntime implements Runtime {
   }
 
   async create(
-    request: ContainerRequest,
+    shape: ContainerShape,
     { signal, onProgress }: { signal: AbortSignal; onProgress?: (progress: CreateProgress) => void },
   ): Promise<Container> {
     const context = {
@@ -86,52 +87,42 @@ export class DockerRuntime implements Runtime {
       allowWeakLimits: this.#allowWeakLimits,
       random: this.#random,
       background: this.#background,
+      underWay: this.#underWay,
     };
-    const ref = await createContainer(context, request, { signal: this.#alive(signal), onProgress });
-    return new DockerContainer(this.#engine, ref, this.#closing.signal);
+    const slow = new AbortController();
+    const timer = setTimeout(() => slow.abort(createTimedOut()), CREATE_MS);
+    const inTime = AbortSignal.any([this.#alive(signal), slow.signal]);
+    try {
+      const ref = await createContainer(context, shape, { signal: inTime, onProgress });
+      return new DockerContainer(this.#engine, ref, this.#closing.signal);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async adopt(ref: ContainerRef, { signal }: { signal: AbortSignal }): Promise<Container | undefined> {
-    const current = await this.#inspect(ref.id, this.#alive(signal));
-    if (current === undefined || current.sessionId !== ref.sessionId) return undefined;
-    return new DockerContainer(this.#engine, current, this.#closing.signal);
-  }
-
-  async list({ signal }: { signal: AbortSignal }): Promise<ContainerRef[]> {
+    if (ref.version !== 1 || ref.runtime !== RUNTIME) return undefined;
     const alive = this.#alive(signal);
-    const labels = [`${LABELS.host}=${this.#owner.hostId}`];
-    const containers = await this.#ask("The Docker engine did not list containers", alive, () =>
-      this.#engine.listContainers(labels, { signal: alive }),
+    const found = await this.#ask(`The Docker engine did not show the container ${ref.id}`, alive, () =>
+      this.#engine.inspectContainer(ref.id, { signal: alive }),
     );
-    return (containers ?? []).flatMap(({ Id: id, Created, State, Labels }) => {
-      const running = State === "running" || State === "paused";
-      return refFrom({ id, createTimeMs: Created * 1000, running, labels: Labels ?? {} }, this.#owner.hostId) ?? [];
-    });
+    if (found === undefined || !areOurs(found.Config.Labels ?? {})) return undefined;
+    return new DockerContainer(this.#engine, refOf(found.Id), this.#closing.signal);
   }
 
-  async removeAbandoned(options: RemoveAbandonedOptions): Promise<string[]> {
-    const signal = this.#alive(options.signal);
-    const removed = await this.#ask("The Docker engine did not show what is abandoned", signal, () =>
-      removeAbandoned(this.#engine, { ...options, signal }),
+  async list({ everyHost = false, signal }: { everyHost?: boolean; signal: AbortSignal }): Promise<ListedContainer[]> {
+    const alive = this.#alive(signal);
+    // By the label that every container of ours has; an engine filter shows nothing else of those that are not its own.
+    const label = everyHost ? LABELS.uid : `${LABELS.host}=${this.#owner.hostId}`;
+    const containers = await this.#ask("The Docker engine did not list containers", alive, () =>
+      listOurs(this.#engine, label, { signal: alive }),
     );
-    return removed ?? [];
+    return (containers ?? []).flatMap(({ key, ...listed }) => (this.#underWay.has(key) ? [] : listed));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new AppError("RUNTIME_UNAVAILABLE", "The Docker runtime is closed."));
     await this.#background.settled();
-  }
-
-  /** What the engine says of a container, undefined if it is not one of ours. */
-  async #inspect(id: string, signal: AbortSignal): Promise<ContainerRef | undefined> {
-    const found = await this.#ask(`The Docker engine did not show the container ${id}`, signal, () =>
-      this.#engine.inspectContainer(id, { signal }),
-    );
-    if (found === undefined) return undefined;
-    const { Id, Created, State, Config } = found;
-    // Whole seconds, as in lists: a container's ref is the same wherever it comes from.
-    const createTimeMs = Math.floor(Date.parse(Created) / 1000) * 1000;
-    return refFrom({ id: Id, createTimeMs, running: State.Running, labels: Config.Labels ?? {} }, this.#owner.hostId);
   }
 
   /** Undefined if the engine says that there is no such thing. */
@@ -152,4 +143,11 @@ export class DockerRuntime implements Runtime {
 
 function defaultHostId(): string {
   return `${process.getuid?.() ?? "user"}@${hostname()}`;
+}
+
+function createTimedOut(): AppError {
+  return new AppError("CONTAINER_CREATE_TIMED_OUT", `No container was started within ${CREATE_MS / 1000} s.`, {
+    retryable: true,
+    help: "The engine is overloaded or hangs: `docker info` shows whether it answers.",
+  });
 }

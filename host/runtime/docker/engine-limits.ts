@@ -1,19 +1,24 @@
 import type { HostConfig } from "dockerode";
 import { AppError } from "../../../proto/index.ts";
+import type { EnforcedLimit } from "../runtime.ts";
 import type { EngineInfo } from "./engine.ts";
+
+/** What containers are held to on an engine that can. */
+export const LIMITS: readonly EnforcedLimit[] = ["memory", "CPU", "processes", "system calls"];
 
 export const UNLIMITED_SWAP = "The engine cannot limit swap: a container may use the machine's swap beyond its memory.";
 
 /** The limits that an engine says it cannot enforce. */
-export function missingLimits({ MemoryLimit, CpuCfsQuota, PidsLimit, SecurityOptions }: EngineInfo): string[] {
+export function missingLimits({ MemoryLimit, CpuCfsQuota, PidsLimit, SecurityOptions }: EngineInfo): EnforcedLimit[] {
   // Only a plain no counts: other engines leave the fields out, and then the container itself is looked at.
-  return [
-    ...(MemoryLimit === false ? ["memory"] : []),
-    ...(CpuCfsQuota === false ? ["CPU"] : []),
-    ...(PidsLimit === false ? ["processes"] : []),
+  const missing: Record<EnforcedLimit, boolean> = {
+    memory: MemoryLimit === false,
+    CPU: CpuCfsQuota === false,
+    processes: PidsLimit === false,
     // Our profile would keep the container from starting.
-    ...(SecurityOptions?.some((option) => option.startsWith("name=seccomp")) === false ? ["system calls"] : []),
-  ];
+    "system calls": SecurityOptions?.some((option) => option.startsWith("name=seccomp")) === false,
+  };
+  return LIMITS.filter((limit) => missing[limit]);
 }
 
 /** The limits that a container was given without: an engine drops what its kernel cannot do, with a warning or none. */

@@ -98,10 +98,6 @@ export class Engine {
     return { exitCode };
   }
 
-  stopContainer(id: string, { timeoutSeconds, ...options }: CallOptions & { timeoutSeconds: number }): Promise<void> {
-    return this.#call({ method: "POST", path: `/containers/${id}/stop`, query: { t: timeoutSeconds }, ...options });
-  }
-
   killContainer(id: string, options: CallOptions): Promise<void> {
     return this.#call({ method: "POST", path: `/containers/${id}/kill`, ...options });
   }

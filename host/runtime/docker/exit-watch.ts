@@ -5,6 +5,8 @@ import type { Engine } from "./engine.ts";
 import { lastLines } from "./log-lines.ts";
 
 const LOG_LINES = 20;
+/** 128 and the number of SIGKILL. */
+const KILLED_CODE = 137;
 const LONGEST_PAUSE_MS = 5_000;
 
 /**
@@ -17,7 +19,7 @@ export async function watchExit(engine: Engine, id: string, signal: AbortSignal)
     try {
       if (lost) {
         const ended = await readExit(engine, id, signal, undefined);
-        if (ended !== undefined) return { ...ended, runtimeLost: true };
+        if (ended !== undefined) return ended.cause === "removed" ? ended : { ...ended, cause: "runtimeLost" };
         lost = false;
       }
       const { exitCode } = await engine.waitContainer(id, { signal });
@@ -44,15 +46,20 @@ async function readExit(
     const { State: state } = await engine.inspectContainer(id, { signal });
     if (state.Running) return undefined;
     return {
+      cause: causeOf(state),
       exitCode: state.Status === "created" ? undefined : state.ExitCode,
-      outOfMemory: state.OOMKilled,
-      removed: false,
       lastLogLines: await readLastLines(engine, id, signal),
     };
   } catch (error) {
     if (statusOf(error) === 404) return removed(waitedCode);
     throw error;
   }
+}
+
+/** The engine's flag says that something was killed for want of memory, the code that it was the agent. */
+function causeOf({ ExitCode, OOMKilled }: { ExitCode: number; OOMKilled: boolean }): ContainerExit["cause"] {
+  if (ExitCode !== KILLED_CODE) return "exited";
+  return OOMKilled ? "outOfMemory" : "killed";
 }
 
 async function readLastLines(engine: Engine, id: string, signal: AbortSignal): Promise<string[]> {
@@ -65,5 +72,5 @@ async function readLastLines(engine: Engine, id: string, signal: AbortSignal): P
 }
 
 function removed(exitCode: number | undefined): ContainerExit {
-  return { exitCode, outOfMemory: false, removed: true, lastLogLines: [] };
+  return { cause: "removed", exitCode, lastLogLines: [] };
 }

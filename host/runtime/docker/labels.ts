@@ -5,7 +5,7 @@ export const RUNTIME = "docker";
 
 /** What our containers are found by. */
 export const LABELS = {
-  session: "dev.claudecluster.session",
+  container: "dev.claudecluster.container",
   host: "dev.claudecluster.host",
   uid: "dev.claudecluster.uid",
   version: "dev.claudecluster.version",
@@ -20,10 +20,10 @@ export interface Owner {
   version: string;
 }
 
-/** The labels of a session's container. */
-export function labelsOf(sessionId: string, sessionUid: number, { hostId, version }: Owner): Record<string, string> {
+/** The labels of a container of ours. `key` is our own id of it. */
+export function labelsOf(key: string, sessionUid: number, { hostId, version }: Owner): Record<string, string> {
   return {
-    [LABELS.session]: sessionId,
+    [LABELS.container]: key,
     [LABELS.host]: hostId,
     [LABELS.uid]: String(sessionUid),
     [LABELS.version]: version,
@@ -36,13 +36,12 @@ export function uidIn(labels: Labels): number | undefined {
   return /^[1-9][0-9]{0,9}$/.test(uid) ? Number(uid) : undefined;
 }
 
-/** Names a container by its labels; undefined if it is not one of this host's. */
-export function refFrom(
-  { id, createTimeMs, running, labels }: { id: string; createTimeMs: number; running: boolean; labels: Labels },
-  hostId: string,
-): ContainerRef | undefined {
-  const sessionId = labels[LABELS.session];
-  const sessionUid = uidIn(labels);
-  if (labels[LABELS.host] !== hostId || !sessionId || sessionUid === undefined) return undefined;
-  return { version: 1, runtime: RUNTIME, id, sessionId, sessionUid, createTimeMs, running };
+/** Whether labels are those of a container of ours, of any host and any version. */
+export function areOurs(labels: Labels): boolean {
+  return Boolean(labels[LABELS.host]) && Boolean(labels[LABELS.version]) && uidIn(labels) !== undefined;
+}
+
+/** Names a container by the engine's id. */
+export function refOf(id: string): ContainerRef {
+  return { version: 1, runtime: RUNTIME, id };
 }

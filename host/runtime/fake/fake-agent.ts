@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import type { ContainerRequest } from "../runtime.ts";
+import type { ContainerShape } from "../runtime.ts";
 
 /** What a test puts into a fake container. */
 export interface FakeAgent {
@@ -9,11 +9,9 @@ export interface FakeAgent {
   readonly exited: Promise<{ exitCode: number }>;
   /** Ends it at once, whatever it is doing. */
   kill(): void;
-  /** Asks it to end. Default: kill. */
-  terminate?(): void;
   /** What it has written to its log so far. */
   readonly logLines?: readonly string[];
 }
 
-/** Makes the agent of a container that is being started. */
-export type CreateFakeAgent = (request: ContainerRequest) => FakeAgent;
+/** Makes the agent of a container that is being started. `id` is the container's. */
+export type CreateFakeAgent = (shape: ContainerShape, id: string) => FakeAgent;

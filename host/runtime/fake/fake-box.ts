@@ -15,10 +15,10 @@ interface BoxOptions {
 /** A fake container as its machine sees it; a test does to it what may happen to a real one. */
 export class FakeBox {
   readonly hostId: string;
+  readonly ref: ContainerRef;
   readonly exited: Promise<ContainerExit>;
   /** When it ended, ms since 1970. Undefined while it runs or is paused. */
   endTimeMs: number | undefined;
-  readonly #ref: ContainerRef;
   readonly #agent: FakeAgent;
   readonly #gate: { opened: Promise<void>; open?: (() => void) | undefined } = { opened: Promise.resolve() };
   readonly #connections = new Set<FakeConnection>();
@@ -29,17 +29,13 @@ export class FakeBox {
 
   constructor({ ref, hostId, agent, onRemoved }: BoxOptions) {
     this.hostId = hostId;
-    this.#ref = ref;
+    this.ref = ref;
     this.#agent = agent;
     this.#onRemoved = onRemoved;
     this.exited = new Promise((resolve) => {
       this.#resolveExited = resolve;
     });
     void agent.exited.then(({ exitCode }) => this.exit({ exitCode })); // an agent's end never rejects
-  }
-
-  get ref(): ContainerRef {
-    return { ...this.#ref, running: this.#exit === undefined };
   }
 
   get paused(): boolean {
@@ -55,7 +51,7 @@ export class FakeBox {
   async connect(signal: AbortSignal): Promise<Duplex> {
     while (this.paused) await raceSignal(this.#gate.opened, signal);
     signal.throwIfAborted();
-    if (this.#exit !== undefined) throw ended(this.#ref.id, this.#exit);
+    if (this.#exit !== undefined) throw ended(this.ref.id, this.#exit);
     const connection = new FakeConnection(this.#gate);
     this.#connections.add(connection);
     connection.host.once("close", () => this.#connections.delete(connection));
@@ -67,10 +63,10 @@ export class FakeBox {
   exit(facts: Partial<ContainerExit>): void {
     if (this.#exit !== undefined) return;
     this.endTimeMs = Date.now();
+    const killed = this.#outOfMemory ? "outOfMemory" : "killed";
     this.#exit = {
+      cause: facts.exitCode === 137 ? killed : "exited",
       exitCode: undefined,
-      outOfMemory: this.#outOfMemory,
-      removed: false,
       lastLogLines: [...(this.#agent.logLines ?? [])].slice(-20),
       ...facts,
     };
@@ -89,16 +85,9 @@ export class FakeBox {
     this.exit({ exitCode: 137 });
   }
 
-  /** Asks the agent to end; does not reach it while it is paused. */
-  terminate(): void {
-    if (this.#exit !== undefined || this.paused) return;
-    if (this.#agent.terminate === undefined) this.kill();
-    else this.#agent.terminate();
-  }
-
   /** Removes it as if behind the host's back. */
   remove(): void {
-    this.exit({ removed: true, lastLogLines: [] });
+    this.exit({ cause: "removed", lastLogLines: [] });
     this.#onRemoved();
   }
 

@@ -1,5 +1,4 @@
 import type { Duplex } from "node:stream";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Container, ContainerExit, ContainerRef } from "../runtime.ts";
 import type { FakeBox } from "./fake-box.ts";
 
@@ -18,18 +17,6 @@ export class FakeContainer implements Container {
   async dial({ signal }: { signal: AbortSignal }): Promise<Duplex> {
     signal.throwIfAborted();
     return await this.#box.connect(signal);
-  }
-
-  async stop({ graceMs }: { graceMs: number }): Promise<void> {
-    const over = new AbortController();
-    try {
-      this.#box.terminate();
-      await Promise.race([this.exited, sleep(graceMs, undefined, { signal: over.signal })]);
-    } finally {
-      over.abort();
-    }
-    this.#box.kill();
-    await this.exited;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

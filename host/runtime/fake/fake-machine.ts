@@ -1,10 +1,11 @@
 import { AppError } from "../../../proto/index.ts";
-import type { ContainerRequest, ImageFacts } from "../runtime.ts";
+import type { ContainerShape, ImageFacts } from "../runtime.ts";
 import type { CreateFakeAgent } from "./fake-agent.ts";
 import { FakeBox } from "./fake-box.ts";
 
 export const FAKE_RUNTIME = "fake";
-const FIRST_UID = 20_000;
+/** In the place of a host's id: the container is another program's. */
+export const FOREIGN = "";
 
 export interface FakeMachineOptions {
   createAgent: CreateFakeAgent;
@@ -20,7 +21,6 @@ export class FakeMachine {
   readonly findImage: (image: string) => ImageFacts | undefined;
   readonly #createAgent: CreateFakeAgent;
   readonly #boxes = new Map<string, FakeBox>();
-  #created = 0;
   #held: (() => Promise<void>) | undefined;
   #nextFailure: Error | undefined;
   #losesNextReply = false;
@@ -34,9 +34,9 @@ export class FakeMachine {
     return [...this.#boxes.values()];
   }
 
-  /** The container with this id, or of this session. */
-  box(idOrSessionId: string): FakeBox | undefined {
-    return this.#boxes.get(idOrSessionId) ?? this.boxes.find(({ ref }) => ref.sessionId === idOrSessionId);
+  /** The container with this id. */
+  box(id: string): FakeBox | undefined {
+    return this.#boxes.get(id);
   }
 
   /** Creates get no answer until it is released. `matched` resolves at the first that waits. */
@@ -67,17 +67,15 @@ export class FakeMachine {
   }
 
   /** Makes and starts a container; `id` is the caller's, so that it can look for one whose reply was lost. */
-  async create(id: string, request: ContainerRequest, hostId: string): Promise<FakeBox> {
+  async create(id: string, shape: ContainerShape, hostId: string): Promise<FakeBox> {
     await this.#held?.();
     const failure = this.#nextFailure;
     this.#nextFailure = undefined;
     if (failure !== undefined) throw failure;
-    const { sessionId } = request;
-    const sessionUid = FIRST_UID + (this.#created++ % 1000);
     const box = new FakeBox({
-      ref: { version: 1, runtime: FAKE_RUNTIME, id, sessionId, sessionUid, createTimeMs: Date.now(), running: true },
+      ref: { version: 1, runtime: FAKE_RUNTIME, id },
       hostId,
-      agent: this.#createAgent(request),
+      agent: this.#createAgent(shape, id),
       onRemoved: () => this.#boxes.delete(id),
     });
     this.#boxes.set(id, box);

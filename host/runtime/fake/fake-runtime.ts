@@ -4,17 +4,16 @@ import { raceSignal } from "../race-signal.ts";
 import type {
   Container,
   ContainerRef,
-  ContainerRequest,
+  ContainerShape,
   CreateProgress,
   ImageFacts,
-  RemoveAbandonedOptions,
+  ListedContainer,
   Runtime,
-  RuntimeCapabilities,
   RuntimeHealth,
 } from "../runtime.ts";
 import type { FakeBox } from "./fake-box.ts";
 import { FakeContainer } from "./fake-container.ts";
-import { FAKE_RUNTIME, type FakeMachine } from "./fake-machine.ts";
+import { FAKE_RUNTIME, FOREIGN, type FakeMachine } from "./fake-machine.ts";
 
 export interface FakeRuntimeOptions {
   machine: FakeMachine;
@@ -22,17 +21,27 @@ export interface FakeRuntimeOptions {
   hostId?: string;
 }
 
+/** What a fake runtime says of itself unless a test says otherwise. */
+export const HEALTHY = {
+  healthy: true,
+  description: "fake",
+  warnings: [],
+  capacity: {},
+  networkSeal: "noInterface",
+  enforcedLimits: [],
+} satisfies RuntimeHealth;
+
 /**
  * A runtime for tests: containers are agents in this process, connections are in memory. Passes
  * the contract of real ones; the machine makes things go wrong.
  */
 export class FakeRuntime implements Runtime {
   readonly name = FAKE_RUNTIME;
-  readonly capabilities: RuntimeCapabilities = { enforcesLimits: false };
   readonly machine: FakeMachine;
   /** What `check` answers; a test may set it. */
-  health: RuntimeHealth = { healthy: true, description: "fake", warnings: [] };
+  health: RuntimeHealth = HEALTHY;
   readonly #hostId: string;
+  readonly #underWay = new Set<string>();
   readonly #late = new Set<Promise<void>>();
 
   constructor({ machine, hostId = "host" }: FakeRuntimeOptions) {
@@ -49,41 +58,39 @@ export class FakeRuntime implements Runtime {
   }
 
   async create(
-    request: ContainerRequest,
+    shape: ContainerShape,
     { signal, onProgress }: { signal: AbortSignal; onProgress?: (progress: CreateProgress) => void },
   ): Promise<Container> {
     signal.throwIfAborted();
-    onProgress?.({ phase: "image", message: `Looking for the image ${request.image}` });
-    if (this.machine.findImage(request.image) === undefined) throw imageNotFound(request.image);
+    onProgress?.({ phase: "image", message: `Looking for the image ${shape.image}` });
+    if (this.machine.findImage(shape.image) === undefined) throw imageNotFound(shape.image);
     onProgress?.({ phase: "create", message: "Creating the container" });
     const id = randomUUID();
-    const creation = this.machine.create(id, request, this.#hostId);
+    const creation = this.machine.create(id, shape, this.#hostId);
     let box: FakeBox;
+    this.#underWay.add(id);
     try {
       box = await raceSignal(creation, signal);
     } catch (error) {
       this.#removeLate(id, creation);
       throw error;
+    } finally {
+      this.#underWay.delete(id);
     }
     onProgress?.({ phase: "start", message: "Starting the container" });
     return new FakeContainer(box);
   }
 
-  adopt(ref: ContainerRef): Promise<Container | undefined> {
-    const box = this.machine.boxes.find((each) => each.ref.id === ref.id && each.hostId === this.#hostId);
-    return Promise.resolve(box?.ref.sessionId === ref.sessionId ? new FakeContainer(box) : undefined);
+  adopt({ version, runtime, id }: ContainerRef): Promise<Container | undefined> {
+    const box = version === 1 && runtime === FAKE_RUNTIME ? this.machine.box(id) : undefined;
+    return Promise.resolve(box === undefined || box.hostId === FOREIGN ? undefined : new FakeContainer(box));
   }
 
-  list(): Promise<ContainerRef[]> {
-    return Promise.resolve(this.machine.boxes.filter((box) => box.hostId === this.#hostId).map((box) => box.ref));
-  }
-
-  removeAbandoned({ endedBeforeMs, isLive }: RemoveAbandonedOptions): Promise<string[]> {
-    const abandoned = this.machine.boxes.filter(
-      ({ endTimeMs = Infinity, ref }) => endTimeMs < endedBeforeMs && !isLive(ref.sessionId),
+  list({ everyHost = false }: { everyHost?: boolean } = {}): Promise<ListedContainer[]> {
+    const shown = this.machine.boxes.filter(
+      ({ hostId, ref }) => (everyHost ? hostId !== FOREIGN : hostId === this.#hostId) && !this.#underWay.has(ref.id),
     );
-    for (const box of abandoned) box.remove();
-    return Promise.resolve(abandoned.map(({ ref }) => ref.id));
+    return Promise.resolve(shown.map(({ ref, endTimeMs }) => ({ ref, endTimeMs })));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

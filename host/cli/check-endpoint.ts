@@ -59,6 +59,7 @@ function judge(target: URL, { statusCode = 0, headers }: IncomingMessage, creden
   const { host, href } = target;
   const server = typeof headers.server === "string" ? `${oneLine(headers.server, 40)}, ` : "";
   const who = `${host} (${server}status ${statusCode})`;
+  const well = (says: string): Finding => ({ subject, ok: true, message: `${host} ${says}` });
   if (statusCode >= 300 && statusCode < 400) {
     const to = oneLine(headers.location ?? "nowhere", 100);
     return bad(`${who} redirects to ${to}, which is not followed.`, "Set base_url to the endpoint itself.");
@@ -73,14 +74,14 @@ function judge(target: URL, { statusCode = 0, headers }: IncomingMessage, creden
     return bad(`${who} answers, but not as the Messages API does.`, "Look at base_url, and at a proxy on the way.");
   }
   if (statusCode === 401 || statusCode === 403) {
-    if (credential === undefined) return { subject, ok: true, message: `${who} answers` };
+    if (credential === undefined) return well("answers");
     const refused = `${who} refuses the ${credential.kind}.`;
     return bad(refused, "Store another one: claudecluster credential set");
   }
   if (statusCode === 429 || statusCode === OVERLOADED) {
-    return { subject, ok: true, message: `${who} answers, and is busy` };
+    return well("answers, and is busy");
   }
-  return { subject, ok: true, message: `${who} answers${credential === undefined ? "" : " and takes the credential"}` };
+  return well(`answers${credential === undefined ? "" : " and takes the credential"}`);
 }
 
 const OVERLOADED = 529;

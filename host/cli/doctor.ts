@@ -1,12 +1,15 @@
 import { stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
+import type { GetHostInfoResponse } from "../../proto/control.ts";
 import { AppError } from "../../proto/index.ts";
 import { ConfiguredCredential } from "../config/configured-credential.ts";
+import { explainCredential } from "../daemon/explain-credential.ts";
 import type { ImageFacts, Runtime } from "../runtime/runtime.ts";
 import type { HostConfig } from "../config/config.ts";
 import type { HostLink } from "../daemon/host-link.ts";
 import type { HostDirectories } from "../directories.ts";
 import { tryRuntimeDirectory } from "../daemon/runtime-directory.ts";
+import { asExplainedError } from "../file-problem.ts";
 import { tryStateDirectory } from "../state-directory.ts";
 import { VERSION } from "../version.ts";
 import type { Credential } from "../broker/model/credential.ts";
@@ -39,13 +42,15 @@ export async function doctorCommand(
   io: CommandIo,
 ): Promise<number> {
   const configured = config instanceof AppError ? undefined : config;
+  const host = place instanceof AppError ? undefined : await findHost(place.link);
+  const info = host instanceof AppError ? undefined : host;
   const findings: Finding[] = [
     { subject: "claudecluster", ok: true, message: `${VERSION}, Node ${process.versions.node}` },
     ...(config === place || configured !== undefined ? [] : [problem("configuration", config)]),
     ...(await checkEngine(runtime, configured, io.signal)),
     ...(configured === undefined ? [] : describeWayOut(configured)),
-    ...(configured === undefined ? [] : await checkModel(configured, io.signal)),
-    ...(place instanceof AppError ? [problem("directories", place)] : await checkPlace(place)),
+    ...(configured === undefined ? [] : await checkModel(configured, info, io)),
+    ...(place instanceof AppError ? [problem("directories", place)] : await checkPlace(place, host)),
   ];
   if (options.json) printJson(io.stdout, findings);
   else {
@@ -97,23 +102,23 @@ function describeWayOut({ wayOut: { httpsProxy, httpProxy, noProxy = [], authori
   return [{ subject: "network", ok: true, message: parts.join("; "), help }];
 }
 
-/** Looks at the credential, and whether the endpoint takes it. */
+/** Looks at the credential, that of a running host too, and whether the endpoint takes what is configured. */
 async function checkModel(
   { configDirectory, environmentCredential, modelEndpoint, wayOut }: HostConfig,
-  signal: AbortSignal,
+  info: GetHostInfoResponse | undefined,
+  { env, signal }: CommandIo,
 ): Promise<Finding[]> {
   const subject = "credential";
   let credential: Credential | undefined;
-  let finding: Finding = {
-    subject,
-    ok: false,
-    message: "No credential for the model is configured.",
-    help: "Store an API key, or a token from `claude setup-token`: claudecluster credential set",
-  };
+  let finding: Finding;
   try {
     credential = await new ConfiguredCredential({ configDirectory, environmentCredential }).read();
     if (credential !== undefined) {
       finding = { subject, ok: true, message: `${credential.kind} for ${modelEndpoint.host}` };
+    } else if (info !== undefined && info.credentialKind !== "") {
+      finding = { subject, ok: true, message: ofRunningHost(info) };
+    } else {
+      finding = problem(subject, explainCredential(NO_CREDENTIAL, env));
     }
   } catch (error) {
     finding = problem(subject, error);
@@ -121,8 +126,32 @@ async function checkModel(
   return [finding, await checkEndpoint(modelEndpoint, credential, { signal, wayOut: new WayOut(wayOut) })];
 }
 
-async function checkPlace({ directories, link }: Exclude<DoctorOptions["place"], AppError>): Promise<Finding[]> {
-  return [checkState(directories), await checkDisk(directories), ...(await checkHost(link, directories))];
+const NO_CREDENTIAL = new AppError("NO_CREDENTIAL", "No credential for the model is configured.", {
+  help: "Store an API key, or a token from `claude setup-token`: claudecluster credential set",
+});
+
+/** One that was started in the foreground has what its own environment held. */
+function ofRunningHost({ credentialKind, modelEndpoint }: GetHostInfoResponse): string {
+  const endpoint = URL.canParse(modelEndpoint) ? `, for ${new URL(modelEndpoint).host}` : "";
+  return `${credentialKind} of the host that is running${endpoint}`;
+}
+
+async function checkPlace(
+  { directories }: Exclude<DoctorOptions["place"], AppError>,
+  host: FoundHost,
+): Promise<Finding[]> {
+  return [checkState(directories), await checkDisk(directories), ...checkHost(host, directories)];
+}
+
+/** The host that is running, or why that cannot be known. Undefined: none is. */
+type FoundHost = GetHostInfoResponse | AppError | undefined;
+
+async function findHost(link: Pick<HostLink, "find">): Promise<FoundHost> {
+  try {
+    return await link.find();
+  } catch (error) {
+    return asExplainedError(error);
+  }
 }
 
 /** Makes the directory as any command would, and writes in it. */
@@ -137,10 +166,10 @@ function checkState({ stateDirectory }: HostDirectories): Finding {
 }
 
 /** Nothing where none is running and one could. */
-async function checkHost(link: Pick<HostLink, "find">, directories: HostDirectories): Promise<Finding[]> {
+function checkHost(info: FoundHost, directories: HostDirectories): Finding[] {
   const subject = "host";
+  if (info instanceof AppError) return [problem(subject, info)];
   try {
-    const info = await link.find();
     if (info === undefined) {
       tryRuntimeDirectory(directories.runtimeDirectory);
       return [];
@@ -157,7 +186,8 @@ async function checkDisk({ stateDirectory }: HostDirectories): Promise<Finding> 
   try {
     const { bavail, bsize } = await statfs(await existing(stateDirectory));
     const free = bavail * bsize;
-    const message = `${(free / 1024 ** 3).toFixed(1)} GiB free for ${stateDirectory}`;
+    const amount = free < 1024 ** 3 ? `${Math.floor(free / 1024 ** 2)} MiB` : `${(free / 1024 ** 3).toFixed(1)} GiB`;
+    const message = `${amount} free for ${stateDirectory}`;
     return free >= LOW_DISK_BYTES
       ? { subject, ok: true, message }
       : { subject, ok: false, message, help: "Free some space." };

@@ -38,7 +38,17 @@ export async function followSessions(
     if (live === undefined) io.stderr.write(`${alone ? "" : `${shortId(progress.session.id)}  `}${time}${line}\n`);
     else live.print(paint("dim", hang(time, line, io.stderr.columns)));
   };
-  const show = (progress: SessionProgress, event: SessionEvent, line: string) => {
+  const stages = new Map<string, string>();
+  /** Elsewhere than on a terminal a stage of the clone is one line: nothing there is overwritten by the next percent. */
+  const shorten = (id: string, { event }: SessionEvent, line: string) => {
+    if (live !== undefined || event.case !== "cloneProgress") return line;
+    const stage = line.replace(/ \d+%$/, "");
+    if (stages.get(id) === stage) return "";
+    stages.set(id, stage);
+    return stage;
+  };
+  const show = (progress: SessionProgress, event: SessionEvent, said: string) => {
+    const line = shorten(progress.session.id, event, said);
     // On a terminal the status line says how it ended.
     if (line !== "" && (live === undefined || (alone && event.event.case !== "sessionFinished")))
       print(progress, event, line);

@@ -150,10 +150,13 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
 
   program
     .command("image")
-    .description("build the agent's image, with --claude-version for another Claude Code")
-    .allowUnknownOption()
-    .allowExcessArguments()
-    .action(async (_options: unknown, command: Command) => setExitCode(await buildImage(command.args)));
+    .description("build the agent's image")
+    .option("--claude-version <version>", "another Claude Code than the one that was tested")
+    .option("--base <image>", "Debian 12 with Node 24 and npm, to build on")
+    .option("--tag <name>", "the image's name (default: claudecluster/agent with this version, and as the latest)")
+    .option("--force", "build also where an image of the same parts is there")
+    .addOption(new Option("--host", "build the host's image instead").hideHelp())
+    .action(async (flags: Record<string, string | true>) => setExitCode(await buildImage(flags)));
 
   program
     .command("version")
@@ -173,7 +176,11 @@ function readOrProblem<T>(read: () => T): T | AppError {
 }
 
 /** The image is built by the same script as in a clone. */
-function buildImage(args: string[]): Promise<number> {
+function buildImage(flags: Record<string, string | true>): Promise<number> {
+  const args = Object.entries(flags).flatMap(([name, value]) => {
+    const option = `--${name === "claudeVersion" ? "claude-version" : name}`;
+    return value === true ? [option] : [`${option}=${value}`];
+  });
   const script = fileURLToPath(new URL("../docker/build-image.mjs", import.meta.url));
   const child = spawn(process.execPath, [script, ...args], { stdio: "inherit" });
   return new Promise((resolve, reject) => {

@@ -10,7 +10,10 @@ import { FINAL_STATES, LIVE_STATES } from "../session/states.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { printJson } from "./print-json.ts";
 
-const MAX_ENDING_LENGTH = 28;
+const ENDED_BY = "ENDED BY";
+const MAX_ENDING_COLUMNS = 28;
+/** What a terminal has at least for the task, before there is a column for how sessions ended. */
+const MIN_TASK_COLUMNS = 20;
 
 export interface ListOptions {
   /** Only live or only finished ones. Undefined: both. */
@@ -49,14 +52,14 @@ function printTable(sessions: readonly Session[], { stdout, env }: CommandIo): v
   const paint = painterFor(stdout, env);
   const width = stdout.isTTY === true ? stdout.columns || UNKNOWN_COLUMNS : Infinity;
   const entries = sessions.map(sessionEntry);
-  const endings = entries.map(({ ended_by: by }) => (by === undefined ? "" : oneLine(by, MAX_ENDING_LENGTH)));
+  const head = ["SESSION".padEnd(30), "STATE".padEnd(9), "TIME".padStart(7), "FILES".padStart(5), ""].join("  ");
+  const endingRoom = Math.min(MAX_ENDING_COLUMNS, width - head.length - MIN_TASK_COLUMNS - 2);
+  const endings = entries.map(({ ended_by: by }) => (by === undefined ? "" : oneLine(by, Math.max(endingRoom, 1))));
   const longest = Math.max(...endings.map(({ length }) => length));
-  // No column where nothing is to be said.
+  // No column where nothing is to be said, or where it would take the task's.
   const endingColumn = (text: string) =>
-    longest === 0 ? "" : `${text.padEnd(Math.max(longest, "ENDED BY".length))}  `;
-  const head = ["SESSION".padEnd(30), "STATE".padEnd(9), "TIME".padStart(7), "FILES".padStart(5)];
-  head.push(`${endingColumn("ENDED BY")}TASK`);
-  stdout.write(`${paint("dim", head.join("  "))}\n`);
+    longest === 0 || endingRoom < ENDED_BY.length ? "" : `${text.padEnd(Math.max(longest, ENDED_BY.length))}  `;
+  stdout.write(`${paint("dim", wrap(`${head}${endingColumn(ENDED_BY)}TASK`, width)[0] ?? "")}\n`);
   for (const [index, session] of sessions.entries()) {
     const { session_id: id, elapsed_seconds: seconds, change_count: count = "-", task, beside_patch } = entries[index]!;
     const files = `${count}${beside_patch === true ? "+" : ""}`;

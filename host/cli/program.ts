@@ -19,8 +19,10 @@ export async function main(args: string[], io: CommandIo): Promise<number> {
   const context = { io, setExitCode: (code: number) => (exitCode = code) };
   addSessionCommands(program, context);
   addHostCommands(program, context);
-  // Not of the commands: theirs say what is wrong with them.
   program.showHelpAfterError("See claudecluster --help.");
+  for (const command of program.commands) {
+    command.showHelpAfterError(`See claudecluster ${command.name()} --help.`);
+  }
   try {
     await program.parseAsync(args, { from: "user" });
     return exitCode;

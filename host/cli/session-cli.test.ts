@@ -6,6 +6,7 @@ import { saying } from "../../test/contract/sessions-contract.ts";
 import { makeHostDirectories } from "../../test/support/host-directories.ts";
 import { Plain, Screen } from "../../test/support/screen.ts";
 import {
+  CloneProgressSchema,
   ContainerSpecSchema,
   Phase,
   PhaseChangedSchema,
@@ -76,6 +77,27 @@ test("progress is plain lines where there is no terminal, and redrawn status lin
   ]);
 });
 
+test("progress of the clone is one line a stage where there is no terminal, and all of it where there is one", async () => {
+  using sessions = new MemorySessions();
+  const id = await start(sessions);
+  const [plain, screen] = [new Plain(), new Screen()];
+  const signal = AbortSignal.timeout(20_000);
+  const following = [plain, screen].map((stderr) => followSessions(sessions, [id], { signal }, ioOf({ stderr })));
+  for (const [stage, percent] of [
+    ["receiving", 1],
+    ["receiving", 50],
+    ["receiving", 100],
+    ["checking out", 3],
+    ["checking out", 100],
+  ] as const) {
+    sessions.say(id, { case: "cloneProgress", value: create(CloneProgressSchema, { stage, percent }) });
+  }
+  sessions.finish(id);
+  await Promise.all(following);
+  expect(plain.text.match(/clone: .*/g)).toEqual(["clone: receiving", "clone: checking out"]);
+  expect(screen.lines.filter((line) => line.includes("clone: "))).toHaveLength(5);
+});
+
 test("a single session on a terminal has its progress above its status line", async () => {
   using sessions = new MemorySessions();
   const id = await start(sessions);
@@ -122,9 +144,11 @@ test("watch ends with what became of the sessions, and with 130 when it is left"
   expect(await watchCommand(sessions, [], { json: false }, ioOf())).toBe(0);
   const ids = [await start(sessions), await start(sessions)];
   const left = new AbortController();
-  const leaving = watchCommand(sessions, [], { json: false }, ioOf({ signal: left.signal }));
+  const stderr = new Plain();
+  const leaving = watchCommand(sessions, [], { json: false }, ioOf({ stderr, signal: left.signal }));
   left.abort(new Error("SIGINT"));
   expect(await leaving).toBe(130);
+  expect(stderr.text).toContain(`2 sessions go on: claudecluster watch ${ids.join(" ")}\n`);
   expect((await sessions.get(ids[0]!)).state).toBe(Session_State.QUEUED);
   sessions.finish(ids[0]!);
   sessions.fail(ids[1]!, "NO_LUCK");
@@ -368,10 +392,38 @@ test("list shows the newest first, cut to the terminal, and as JSON", async () =
   expect(JSON.parse(stdout.text)).toMatchObject([{ state: "queued" }, {}, {}]);
 });
 
+test("list keeps room for the task: a long ending is cut, or left out where the terminal is narrow", async () => {
+  using sessions = new MemorySessions();
+  const id = await start(sessions, "add tests to the parser");
+  sessions.fail(id, "A_REASON_THAT_IS_RATHER_LONG");
+  const shown = async (columns: number) => {
+    const screen = Object.assign(new Screen(), { columns });
+    await listCommand(sessions, { limit: 1, json: false }, ioOf({ stdout: screen }));
+    return screen.lines.map((line) => line.replace(/\x1b\[\d+m/g, ""));
+  };
+  expect(await shown(80)).toEqual([
+    expect.stringMatching(/FILES {2}TASK$/),
+    expect.stringMatching(/ {2}add tests to the pars$/),
+    "",
+  ]);
+  expect(await shown(100)).toEqual([
+    expect.stringMatching(/FILES {2}ENDED BY +TASK$/),
+    expect.stringMatching(/ {2}A_REASON_THAT_IS_R… +add tests to the/),
+    "",
+  ]);
+  expect((await shown(130))[1]).toMatch(/ {2}A_REASON_THAT_IS_RATHER_LONG {2}add tests to the parser$/);
+  expect(Math.max(...(await shown(50)).map(({ length }) => length))).toBe(50);
+});
+
 test.each([
   [["lst"], /unknown command 'lst'\n\(Did you mean one of list, ls\?\)\nSee claudecluster --help\.\n$/],
   [["spawn"], /unknown command 'spawn'\nSee claudecluster --help\.\n$/],
-  [["run", "x", "--repositry", "y"], /unknown option '--repositry'\n\(Did you mean --repository\?\)\n$/],
+  [
+    ["run", "x", "--repositry", "y"],
+    /unknown option '--repositry'\n\(Did you mean --repository\?\)\nSee claudecluster run --help\.\n$/,
+  ],
+  [["show"], /missing required argument 'session'\nSee claudecluster show --help\.\n$/],
+  [["image", "--foo"], /unknown option '--foo'\nSee claudecluster image --help\.\n$/],
 ])("%j is answered with what is nearest, or with where all are", async (args, text) => {
   const stderr = new Plain();
   expect(await main(args, ioOf({ stderr }))).toBe(2);

@@ -25,6 +25,11 @@ export async function watchCommand(
   if (!json && ids.length === 1 && states[0] !== undefined) {
     io.stderr.write(`claudecluster show ${ids[0]} and claudecluster diff ${ids[0]} have the result.\n`);
   }
+  const left = ids.filter((_, index) => states[index] === undefined);
+  if (!json && left.length > 0) {
+    const who = left.length === 1 ? "The session goes on" : `${left.length} sessions go on`;
+    io.stderr.write(`${who}: claudecluster watch ${left.join(" ")}\n`);
+  }
   return exitCodeOfAll(states);
 }
 

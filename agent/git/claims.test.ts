@@ -191,3 +191,16 @@ test("is complete where a session began with nothing, and has committed or not",
   asClaude(workspace.workTree, "rm -rf .git");
   expect((await workspace.collect({ signal, last: true })).incomplete).toBe(false);
 });
+
+test("is incomplete where an index names more than can be read, and still has what the work tree shows", async () => {
+  await using area = new WorkArea();
+  const { workspace, claude } = await open(area);
+  // 20,000 names of 4,000 characters: more than the 64 MiB that are read of it.
+  claude(`echo changed > src/a.txt; blob=$(git rev-parse HEAD:kept.out)
+    part=$(printf '%0199d' 0); long=$part
+    for _ in $(seq 19); do long=$long/$part; done
+    seq 20000 | sed "s,.*,100644 $blob\\t$long/&," | git update-index --index-info`);
+  const { incomplete, changes } = await workspace.collect({ signal, last: true });
+  expect(incomplete).toBe(true);
+  expect(changes.map(({ path }) => path)).toContain("src/a.txt");
+}, 120_000);

@@ -1,6 +1,9 @@
+import { buffer } from "node:stream/consumers";
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
+import { artifactOf } from "../../test/agent/artifacts.ts";
 import {
+  Artifact_Kind,
   FileChange_Kind,
   FileChangeSchema,
   FilePatchedSchema,
@@ -8,6 +11,7 @@ import {
   SessionEventSchema,
 } from "../../proto/index.ts";
 import { salvageChanges } from "./salvage.ts";
+import type { SessionLog } from "./session-log.ts";
 
 function patched(
   path: string,
@@ -33,9 +37,22 @@ function removal(path: string): string {
   return `diff --git a/${path} b/${path}\ndeleted file mode 100644\nindex 1..0\n--- a/${path}\n+++ /dev/null\n@@ -1 +0,0 @@\n-old\n`;
 }
 
+/** Salvages the changes of a log, and reads their patch. */
+async function salvage(events: SessionEvent[]) {
+  events.forEach((event, index) => (event.sequence = index + 1));
+  const log = { all: () => events.values(), event: (sequence: number) => events[sequence - 1] };
+  const { patch, ...known } = await salvageChanges(log as unknown as SessionLog);
+  const bytes = await buffer(patch.read());
+  expect(patch.artifact).toEqual(artifactOf(Artifact_Kind.PATCH, bytes));
+  for (const offset of [1, 70, bytes.length]) {
+    expect((await buffer(patch.read({ offset }))).equals(bytes.subarray(offset))).toBe(true);
+  }
+  return { ...known, patch: bytes };
+}
+
 test("keeps the newest whole diff of every file, deleted files first", async () => {
   const a = diff("a", "a");
-  const { changes, patch } = await salvageChanges([
+  const { changes, patch } = await salvage([
     patched("b", diff("b", "old b")),
     patched("a", a.slice(0, 50), { part: 0, of: 2 }),
     patched("a", a.slice(50), { part: 1, of: 2 }),
@@ -50,12 +67,12 @@ test("keeps the newest whole diff of every file, deleted files first", async () 
 
 test("keeps the diff before when the newest one did not come whole", async () => {
   const whole = diff("a", "whole");
-  const { patch } = await salvageChanges([patched("a", whole), patched("a", "half", { part: 0, of: 2 })]);
+  const { patch } = await salvage([patched("a", whole), patched("a", "half", { part: 0, of: 2 })]);
   expect(Buffer.from(patch).toString()).toBe(whole);
 });
 
 test("leaves out a diff that is another file's, and says that the patch lacks something", async () => {
-  const { changes, patch, patchTruncated } = await salvageChanges([
+  const { changes, patch, patchTruncated } = await salvage([
     patched("a", diff("a", "a")),
     patched("harmless", diff(".git/hooks/post-checkout", "evil")),
     patched("b", diff("b", "b") + diff("c", "c")),

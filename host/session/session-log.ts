@@ -153,6 +153,11 @@ export class SessionLog implements LogReader {
     }
   }
 
+  /** The event of a number; undefined if there is none. */
+  event(sequence: number): SessionEvent | undefined {
+    return this.#store.read(this.sessionId, { afterSequence: sequence - 1, limit: 1 })[0];
+  }
+
   /** Every event so far, oldest first, a page at a time. */
   *all(): Generator<SessionEvent> {
     let afterSequence = 0;

@@ -33,7 +33,6 @@ import { checkCapacity, type ContainerLimits, completeLimits } from "./container
 import { continueSpec } from "./continuation.ts";
 import { checkEgress, type EgressConfig } from "./egress.ts";
 import { listPage } from "./list-page.ts";
-import { memoryArtifact } from "./memory-artifact.ts";
 import { Reservations } from "./reservations.ts";
 import { RuntimeHealth } from "./runtime-health.ts";
 import { salvageChanges } from "./salvage.ts";
@@ -305,8 +304,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     const stored = this.#options.store.getArtifact(sessionId, kind);
     if (stored !== undefined && (kind === Artifact_Kind.PATCH || stored.artifact.sizeBytes > 0n)) return opened(stored);
     if (kind === Artifact_Kind.PATCH) {
-      const { patch } = await salvageChanges(new SessionLog(this.#options.store, sessionId).all());
-      return memoryArtifact(kind, patch);
+      return opened((await salvageChanges(new SessionLog(this.#options.store, sessionId))).patch);
     }
     if (isFinal(state)) throw new AppError("TRANSCRIPT_MISSING", "Claude left no transcript.");
     throw new AppError("SESSION_NOT_FINISHED", "The transcript is there once the session has finished.");
@@ -351,6 +349,6 @@ function notFound(sessionId: string): AppError {
   });
 }
 
-function opened(artifact: ReadableArtifact): OpenArtifact {
-  return { ...artifact, [Symbol.dispose]: () => {} };
+function opened(readable: ReadableArtifact): OpenArtifact {
+  return { artifact: readable.artifact, read: (options) => readable.read(options), [Symbol.dispose]: () => {} };
 }

@@ -16,7 +16,6 @@ import {
   type EventBody,
   findPatchMismatch,
   InterruptSchema,
-  pieces,
   QueuePositionChangedSchema,
   type ReadableArtifact,
   RetryingSchema,
@@ -43,7 +42,7 @@ import { cancellation, exitFailure, failure, finalState, patchLost } from "./end
 import { explainModelTrouble } from "./model-trouble.ts";
 import { isNoRoom, roomAwaited } from "./no-room.ts";
 import type { Reservations } from "./reservations.ts";
-import { salvageChanges } from "./salvage.ts";
+import { SalvagedPatch, salvageChanges } from "./salvage.ts";
 import { type Budgets, Spending } from "./spending.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
@@ -83,7 +82,7 @@ export interface SessionRunOptions extends Omit<ContainerSourceOptions, "onPosit
 /** What a session has come to; the patch may still have to be stored. */
 interface Ended {
   result: SessionResult;
-  patch: ReadableArtifact | Uint8Array;
+  patch: ReadableArtifact;
   transcript: ReadableArtifact | undefined;
 }
 
@@ -313,7 +312,7 @@ export class SessionRun {
 
   async #keepResult({ result, patch: left, transcript }: Ended): Promise<void> {
     const { store, log } = this.#options;
-    const patch = left instanceof Uint8Array ? await this.#storePatch(left) : left;
+    const patch = left instanceof SalvagedPatch ? await this.#storePatch(left) : left;
     result.elapsed = durationFromMs(Math.max(0, Date.now() - this.#startMs));
     result.meteredUsage = this.#spending.used;
     this.#explain(result);
@@ -324,10 +323,10 @@ export class SessionRun {
     store.putLeft(log.sessionId, { result, artifacts: transcript === undefined ? [patch] : [patch, transcript] });
   }
 
-  async #storePatch(bytes: Uint8Array): Promise<ReadableArtifact> {
+  async #storePatch(patch: SalvagedPatch): Promise<ReadableArtifact> {
     const { store, log } = this.#options;
     await using incoming = await store.createArtifact(log.sessionId, Artifact_Kind.PATCH);
-    for (const piece of pieces(bytes)) await incoming.append(piece);
+    for await (const piece of patch.read()) await incoming.append(piece);
     return await incoming.complete();
   }
 
@@ -465,7 +464,7 @@ export class SessionRun {
       if (mismatch !== undefined) result.outcome = failure(patchMismatch(mismatch));
       return ended;
     }
-    const { changes, patch } = await salvageChanges(this.#options.log.all());
+    const { changes, patch } = await salvageChanges(this.#options.log);
     ended.result.changes = changes;
     ended.result.changeCount = changes.length;
     return { ...ended, patch };
@@ -473,7 +472,7 @@ export class SessionRun {
 
   /** What is known from the log of a session whose agent is gone. */
   async #salvage(outcome: SessionResult["outcome"]): Promise<Ended> {
-    const { changes, patch, ...known } = await salvageChanges(this.#options.log.all());
+    const { changes, patch, ...known } = await salvageChanges(this.#options.log);
     const lost = known.patchTruncated && { patchFailure: patchLost() };
     const result = create(SessionResultSchema, { ...known, ...lost, outcome, changes, changeCount: changes.length });
     return { result, patch, transcript: undefined };

@@ -43,6 +43,7 @@ test.each([
   ["a negative memory limit", { memory: "-1g" }, "MEMORY_INVALID"],
   ["an absurd memory limit", { memory: "9000t" }, "MEMORY_INVALID"],
   ["a negative CPU limit", { cpus: -1 }, "CPU_INVALID"],
+  ["more CPUs than there are", { cpus: 512 }, "CPU_INVALID"],
   ["a negative timeout", { timeout_seconds: -5 }, "TIMEOUT_INVALID"],
   ["a reserved variable", { environment: { ANTHROPIC_API_KEY: "x" } }, "ENVIRONMENT_RESERVED"],
   ["an unknown argument", { timout: 5 }, "timout"],
@@ -56,7 +57,6 @@ test.each([
 
 test.each([
   ["an unknown image", { image: "claudecluster/no-such-image:1" }, "IMAGE_NOT_FOUND"],
-  ["more CPUs than there are", { cpus: 512 }, "CONTAINER_CREATE_FAILED"],
   ["an unknown ref", { ref: "no-such-branch" }, "REF_NOT_FOUND"],
   ["a port where nobody listens", { repository: "http://127.0.0.1:1/x.git" }, "REPOSITORY_UNREACHABLE"],
   ["a host that does not exist", { repository: "https://no-such-host.invalid/x.git" }, "REPOSITORY_UNREACHABLE"],

@@ -8,7 +8,7 @@ import {
   SessionSchema,
   type SessionResult,
 } from "../../proto/index.ts";
-import { memoryArtifact } from "../session/memory-artifact.ts";
+import { memoryArtifact } from "../../test/support/memory-artifact.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { registerResources } from "./resources.ts";
 

@@ -21,7 +21,7 @@ import { NEW } from "../store/fixtures.ts";
 import { SqliteStore } from "../store/sqlite-store.ts";
 import { AgentSession } from "./agent-session.ts";
 import type { PreviousSession } from "./continuation.ts";
-import { memoryArtifact } from "./memory-artifact.ts";
+import { memoryArtifact } from "../../test/support/memory-artifact.ts";
 import { SessionLog } from "./session-log.ts";
 
 const { PATCH } = Artifact_Kind;

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { monotonicFactory } from "ulid";
-import { memoryArtifact } from "../../host/session/memory-artifact.ts";
+import { memoryArtifact } from "../support/memory-artifact.ts";
 import { listPage } from "../../host/session/list-page.ts";
 import type {
   CreateSessionRequest,

@@ -1,15 +1,18 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Session_State } from "../../proto/index.ts";
 import { diffCommand } from "../../host/cli/diff.ts";
+import { readPatch } from "../../host/present/read-session.ts";
 import { watchWaiting } from "../../host/session/watch-waiting.ts";
 import { Plain } from "../support/screen.ts";
 import { startLoadHost } from "./load-host.ts";
 import { localAgents } from "./local-agent.ts";
 import { watch } from "./watcher.ts";
+
+const MIB = 1024 * 1024;
 
 // A file system of its own: needs root, as the agent's tests do.
 let disk: string;
@@ -82,4 +85,25 @@ test("a session can be stopped while the disk is full", async () => {
   await until(() => agent!.ended);
   rmSync(join(disk, "ballast"));
   expect(await watching).toMatchObject({ gapCount: 0, finished: true });
+});
+
+test("a patch that finds no room waits for it in the container, and takes none meanwhile", async () => {
+  const patch = Buffer.alloc(4 * MIB, "patch");
+  const createAgent = localAgents({ eventsPerSecond: 0, eventCount: Infinity });
+  await using host = await startLoadHost(() => createAgent, { parent: disk });
+  const [id] = await host.create(1);
+  const watching = watch(host.sessions, id!, { signal: AbortSignal.timeout(25_000) });
+  await until(async () => (await host.sessions.get(id!)).state === Session_State.RUNNING);
+  // Room for events, and not for the patch.
+  const { bavail, bsize } = statfsSync(disk);
+  writeFileSync(join(disk, "ballast"), Buffer.alloc(bavail * bsize - 2 * MIB));
+  createAgent.agents[0]!.finish({ patch });
+  const artifacts = join(host.directory, "artifacts");
+  const waitingReason = `no room in ${artifacts}; free some there, and it goes on by itself`;
+  await until(async () => (await host.sessions.get(id!)).waitingReason === waitingReason);
+  expect(readdirSync(artifacts)).toEqual([]);
+  rmSync(join(disk, "ballast"));
+  expect(await watching).toMatchObject({ gapCount: 0, finished: true });
+  expect((await readPatch(host.sessions, id!)).equals(patch)).toBe(true);
+  expect(readdirSync(artifacts)).toEqual([`${id}.patch`]);
 });

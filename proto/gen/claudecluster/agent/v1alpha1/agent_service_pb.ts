@@ -251,7 +251,7 @@ export type RestoreStart = Message<"claudecluster.agent.v1alpha1.RestoreStart"> 
   patchSha256: Uint8Array;
 
   /**
-   * Size of the transcript, as ReadTranscript gave it. 0: Claude begins a new conversation.
+   * Size of the transcript. 0: Claude begins a new conversation.
    *
    * @generated from field: int64 transcript_size_bytes = 5;
    */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import { type ArtifactKind, ArtifactSchema, pieces } from "../../proto/index.ts";
-import type { OpenArtifact } from "./sessions.ts";
+import type { OpenArtifact } from "../../host/session/sessions.ts";
 
 /** Returns an artifact whose bytes are in memory. */
 export function memoryArtifact(kind: ArtifactKind, bytes: Uint8Array): OpenArtifact {

@@ -7,6 +7,11 @@ import type {
   SessionEvent,
 } from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
 import { cutChars } from "./cut.ts";
+import {
+  type PendingRequest,
+  PendingRequest_Kind,
+  type Session,
+} from "./gen/claudecluster/session/v1alpha1/session_pb.ts";
 
 /** Most bytes of all answers to one request. */
 const ANSWER_BYTES = 32 * 1024;
@@ -52,44 +57,21 @@ export function requirePending(
   throw refused("DECISION_UNKNOWN", `No request "${metadata.request_id}" waits for a decision.`, help, metadata);
 }
 
-/** Which decisions a session waits for: a fold of its events. */
-export class PendingDecisions {
-  readonly #pending = new Map<string, PendingDecision>();
-  readonly #decided = new RememberedIds();
+/** Returns what an event asks to be decided, if it does. */
+export function decisionAsked({ event }: SessionEvent): PendingDecision | undefined {
+  if (event.case === "permissionRequested") return { kind: "permission", request: event.value };
+  return event.case === "questionAsked" ? { kind: "question", request: event.value } : undefined;
+}
 
-  /** Takes the next event. */
-  add({ event }: SessionEvent): void {
-    switch (event.case) {
-      case "permissionRequested":
-        this.#pending.set(event.value.requestId, { kind: "permission", request: event.value });
-        break;
-      case "questionAsked":
-        this.#pending.set(event.value.requestId, { kind: "question", request: event.value });
-        break;
-      case "permissionDecided":
-      case "questionAnswered":
-        this.#pending.delete(event.value.requestId);
-        this.#decided.add(event.value.requestId);
-        break;
-      case "sessionFinished":
-        this.#pending.clear();
-        break;
-      default:
-        break;
-    }
-  }
-
-  /** All that wait, oldest first. */
-  list(): PendingDecision[] {
-    return [...this.#pending.values()];
-  }
-
-  /** The one with this id. Throws DECISION_UNKNOWN, DECISION_MADE, DECISION_MISMATCH. */
-  require<K extends PendingDecision["kind"]>(requestId: string, kind: K): Extract<PendingDecision, { kind: K }> {
-    const pending = this.#pending.get(requestId);
-    requirePending(requestId, kind, { waiting: pending?.kind, decided: this.#decided.has(requestId) });
-    return pending as Extract<PendingDecision, { kind: K }>;
-  }
+/**
+ * Returns where a session's log asks for a decision. Throws DECISION_UNKNOWN, DECISION_MADE or DECISION_MISMATCH unless it
+ * waits for one of that kind under the id.
+ */
+export function requireDecision(session: Session, requestId: string, kind: PendingDecision["kind"]): PendingRequest {
+  const pending = session.pendingRequests.find((known) => known.requestId === requestId);
+  const waiting = pending && (pending.kind === PendingRequest_Kind.QUESTION ? "question" : "permission");
+  requirePending(requestId, kind, { waiting, decided: session.decidedRequestIds.includes(requestId) });
+  return pending!;
 }
 
 /** The error of a second decision on one request. */

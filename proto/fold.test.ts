@@ -3,13 +3,19 @@ import { expect, test } from "vitest";
 import { changesSession, emptySession, foldEvent } from "./fold.ts";
 import { type SessionEvent, SessionEventSchema } from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
 import {
+  AnswerPartSchema,
+  ChangesUpdatedSchema,
   PendingRequest_Kind,
   PermissionDecidedSchema,
   PermissionRequestedSchema,
   PhaseChangedSchema,
   Phase,
   QuestionAskedSchema,
+  QueuePositionChangedSchema,
   SessionFinishedSchema,
+  TurnFinishedSchema,
+  UsageSchema,
+  UsageUpdatedSchema,
 } from "./index.ts";
 
 const kinds = SessionEventSchema.oneofs[0]!.fields;
@@ -40,6 +46,48 @@ test("knows what a session waits for until that is decided, and nothing once it 
   expect(session.pendingRequests).toMatchObject([{ requestId: "q" }]);
   fold({ case: "sessionFinished", value: create(SessionFinishedSchema) });
   expect(session.pendingRequests).toEqual([]);
+});
+
+test("knows what a live session has come to, and leaves that to the result once it has finished", () => {
+  const session = emptySession("ses_1");
+  let sequence = 0;
+  const fold = (event: SessionEvent["event"]) =>
+    foldEvent(session, create(SessionEventSchema, { sequence: ++sequence, event }));
+  const usage = (inputTokenCount: bigint) => create(UsageSchema, { inputTokenCount });
+  const part = (partIndex: number) =>
+    fold({ case: "answerPart", value: create(AnswerPartSchema, { turn: 1, text: "x", partIndex, partCount: 2 }) });
+  fold({ case: "queuePositionChanged", value: create(QueuePositionChangedSchema, { position: 4 }) });
+  expect(session.live?.queuePosition).toBe(4);
+  fold({ case: "phaseChanged", value: create(PhaseChangedSchema, { phase: Phase.WORK }) });
+  const changes = Array.from({ length: 500 }, (_, index) => ({ path: String(index) }));
+  fold({ case: "changesUpdated", value: create(ChangesUpdatedSchema, { changes, changeCount: 700 }) });
+  fold({ case: "usageUpdated", value: create(UsageUpdatedSchema, { usage: usage(5n) }) });
+  part(0);
+  part(1);
+  const said = { turn: 1, text: "x", truncated: true, usage: usage(6n) };
+  fold({ case: "turnFinished", value: create(TurnFinishedSchema, said) });
+  fold({ case: "turnFinished", value: create(TurnFinishedSchema, { turn: 2 }) });
+  expect(session.live).toMatchObject({
+    changeCount: 700,
+    usage: { inputTokenCount: 6n },
+    answer: { text: "x", truncated: true, turn: 1, firstSequence: 5, lastSequence: 7 },
+    queuePosition: 0,
+  });
+  expect(session.live?.changes).toHaveLength(100);
+  fold({ case: "turnFinished", value: create(TurnFinishedSchema, { turn: 3, text: "short" }) });
+  expect(session.live?.answer).toMatchObject({ text: "short", turn: 3, firstSequence: 9, lastSequence: 9 });
+  fold({ case: "sessionFinished", value: create(SessionFinishedSchema) });
+  expect(session.live).toBeUndefined();
+});
+
+test("remembers what was decided, as far as a late second decision is to be told from a wrong one", () => {
+  const session = emptySession("ses_1");
+  for (let count = 1; count <= 150; count++) {
+    const requestId = count === 150 ? "x".repeat(60_000) : String(count);
+    const value = create(PermissionDecidedSchema, { requestId });
+    foldEvent(session, create(SessionEventSchema, { sequence: count, event: { case: "permissionDecided", value } }));
+  }
+  expect(session.decidedRequestIds).toEqual(Array.from({ length: 100 }, (_, index) => String(index + 50)));
 });
 
 test("keeps what a session waits for bounded, however much an agent asks", () => {

@@ -1,7 +1,14 @@
 import { clone, create } from "@bufbuild/protobuf";
 import { durationFromMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
-import type { PermissionRequested, SessionEvent } from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
+import type {
+  PermissionRequested,
+  SessionEvent,
+  TurnFinished,
+} from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
 import {
+  LastAnswerSchema,
+  type LiveSummary,
+  LiveSummarySchema,
   PendingRequest_Kind,
   PendingRequestSchema,
   PhaseTimingSchema,
@@ -13,7 +20,7 @@ import { SessionResultSchema } from "./gen/claudecluster/session/v1alpha1/sessio
 
 /** Returns a session of which nothing is known but its id. */
 export function emptySession(id: string): Session {
-  return create(SessionSchema, { id, state: Session_State.QUEUED });
+  return create(SessionSchema, { id, state: Session_State.QUEUED, live: create(LiveSummarySchema) });
 }
 
 /** The session is over: nothing about it will change. */
@@ -26,6 +33,8 @@ const MAX_PHASE_TIMINGS = 1000;
 /** As many as an agent keeps, and longer names than it gives them. */
 const MAX_PENDING_REQUESTS = 100;
 const MAX_REQUEST_ID_LENGTH = 256;
+/** What a session is shown with; its result has them all. */
+const MAX_LIVE_CHANGES = 100;
 
 /** The kinds that `foldEvent` looks into; of all others it takes the number. */
 const FOLDED = new Set<SessionEvent["event"]["case"]>([
@@ -33,7 +42,12 @@ const FOLDED = new Set<SessionEvent["event"]["case"]>([
   "stateChanged",
   "phaseChanged",
   "containerProgress",
+  "queuePositionChanged",
   "turnStarted",
+  "turnFinished",
+  "answerPart",
+  "changesUpdated",
+  "usageUpdated",
   "claudeReady",
   "permissionRequested",
   "permissionDecided",
@@ -53,6 +67,7 @@ export function changesSession(kind: SessionEvent["event"]["case"]): boolean {
  */
 export function foldEvent(session: Session, entry: SessionEvent): void {
   session.lastSequence = entry.sequence;
+  if (session.live !== undefined) foldLive(session.live, entry);
   const { event } = entry;
   switch (event.case) {
     case "sessionStarted":
@@ -91,10 +106,14 @@ export function foldEvent(session: Session, entry: SessionEvent): void {
     case "questionAnswered": {
       const { requestId } = event.value;
       session.pendingRequests = session.pendingRequests.filter((pending) => pending.requestId !== requestId);
+      if (requestId.length > MAX_REQUEST_ID_LENGTH) break;
+      session.decidedRequestIds.push(requestId);
+      if (session.decidedRequestIds.length > MAX_PENDING_REQUESTS) session.decidedRequestIds.shift();
       break;
     }
     case "sessionFinished":
       session.pendingRequests = [];
+      delete session.live;
       endPhase(session, entry.occurTime);
       session.state = event.value.state;
       if (event.value.result !== undefined) session.result = clone(SessionResultSchema, event.value.result);
@@ -103,6 +122,42 @@ export function foldEvent(session: Session, entry: SessionEvent): void {
     default:
       break;
   }
+}
+
+function foldLive(live: LiveSummary, { sequence, event }: SessionEvent): void {
+  switch (event.case) {
+    case "queuePositionChanged":
+      live.queuePosition = event.value.position;
+      break;
+    case "phaseChanged":
+      live.queuePosition = 0;
+      break;
+    case "changesUpdated":
+      live.changes = event.value.changes.slice(0, MAX_LIVE_CHANGES);
+      live.changeCount = event.value.changeCount;
+      break;
+    case "usageUpdated":
+      if (event.value.usage !== undefined) live.usage = event.value.usage;
+      break;
+    case "answerPart":
+      if (event.value.partIndex === 0) live.answerPartSequence = sequence;
+      break;
+    case "turnFinished":
+      if (event.value.usage !== undefined) live.usage = event.value.usage;
+      foldAnswer(live, sequence, event.value);
+      break;
+    default:
+      break;
+  }
+}
+
+/** A turn without an answer leaves the one before. */
+function foldAnswer(live: LiveSummary, lastSequence: number, { text, truncated, turn }: TurnFinished): void {
+  if (text !== "") {
+    const firstSequence = truncated && live.answerPartSequence > 0 ? live.answerPartSequence : lastSequence;
+    live.answer = create(LastAnswerSchema, { text, truncated, turn, firstSequence, lastSequence });
+  }
+  live.answerPartSequence = 0;
 }
 
 function addPending(

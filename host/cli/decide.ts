@@ -1,5 +1,4 @@
-import { AppError, type PendingDecision } from "../../proto/index.ts";
-import { readProgress } from "../present/read-session.ts";
+import { AppError, type PendingDecision, PendingRequest_Kind } from "../../proto/index.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { EXIT } from "./command-io.ts";
 
@@ -29,16 +28,16 @@ export async function answerCommand(
 
 /** The only request of a kind that waits. Throws DECISION_UNKNOWN, DECISION_AMBIGUOUS. */
 async function onlyPending(sessions: Sessions, sessionId: string, kind: PendingDecision["kind"]): Promise<string> {
-  const pending = (await readProgress(sessions, await sessions.get(sessionId))).decisions
-    .list()
-    .filter((decision) => decision.kind === kind);
-  if (pending.length === 1) return pending[0]!.request.requestId;
+  const { pendingRequests } = await sessions.get(sessionId);
+  const wanted = kind === "question" ? PendingRequest_Kind.QUESTION : PendingRequest_Kind.PERMISSION;
+  const pending = pendingRequests.filter((request) => request.kind === wanted);
+  if (pending.length === 1) return pending[0]!.requestId;
   if (pending.length === 0) {
     throw new AppError("DECISION_UNKNOWN", `Session ${sessionId} waits for no ${kind}.`, {
       help: "See claudecluster show.",
     });
   }
-  const ids = pending.map(({ request }) => request.requestId).join(", ");
+  const ids = pending.map(({ requestId }) => requestId).join(", ");
   throw new AppError("DECISION_AMBIGUOUS", `Session ${sessionId} waits for ${pending.length} of them: ${ids}.`, {
     help: "Say which with --request.",
   });

@@ -3,6 +3,7 @@ import { isFinal, type SessionEvent, type Session_State } from "../../proto/inde
 import { hang } from "../present/indent.ts";
 import { LiveLines } from "../present/live-lines.ts";
 import { nextStep } from "../present/next-step.ts";
+import { readRecent } from "../present/read-session.ts";
 import { SessionProgress } from "../present/session-progress.ts";
 import { shortId, statusLine } from "../present/status-line.ts";
 import { isTerminal, painterFor } from "../present/terminal.ts";
@@ -27,8 +28,8 @@ export async function followSessions(
   options: FollowOptions,
   io: CommandIo,
 ): Promise<(Session_State | undefined)[]> {
-  const { signal } = options;
-  const all = ids.map((id) => new SessionProgress(id));
+  const { signal, past = true } = options;
+  const all = await Promise.all(ids.map(async (id) => new SessionProgress(past ? id : await sessions.get(id))));
   const paint = painterFor(io.stderr, io.env);
   const alone = ids.length === 1;
   const render = () => all.map((progress) => statusLine(progress, { paint, nowMs: Date.now() }));
@@ -60,7 +61,7 @@ export async function followSessions(
       progress.waiting = waiting ? line : "";
       if (live === undefined || alone) print(progress, { occurTime: timestampNow() }, line);
     });
-    await followOne(sessions, progress, { ...options, signal }, show);
+    await followOne(sessions, progress, signal, show);
   };
   await Promise.all(all.map(follow));
   return all.map(({ session }) => (isFinal(session.state) ? session.state : undefined));
@@ -69,20 +70,19 @@ export async function followSessions(
 async function followOne(
   sessions: Sessions,
   progress: SessionProgress,
-  { signal, past = true }: FollowOptions,
+  signal: AbortSignal,
   show: (progress: SessionProgress, event: SessionEvent, line: string) => void,
 ): Promise<void> {
-  const { id } = progress.session;
-  const known = past ? undefined : await sessions.get(id);
+  const { session } = progress;
+  const { id, lastSequence: afterSequence, pendingRequests } = session;
   // Of what happened before, what it still waits for and how it ended.
-  const waiting = new Set(known?.pendingRequests.map(({ sequence }) => sequence));
-  const isShown = ({ sequence, event }: SessionEvent) =>
-    sequence > (known?.lastSequence ?? 0) || waiting.has(sequence) || event.case === "sessionFinished";
-  for await (const batch of sessions.watch(id, { afterSequence: 0, signal })) {
-    for (const event of batch) {
-      const line = progress.add(event) ?? "";
-      if (isShown(event)) show(progress, event, line);
-    }
+  const asked = new Set(pendingRequests.map(({ sequence }) => sequence));
+  for (const event of await readRecent(sessions, session)) {
+    const line = progress.note(event) ?? "";
+    if (asked.has(event.sequence) || event.event.case === "sessionFinished") show(progress, event, line);
+  }
+  for await (const batch of sessions.watch(id, { afterSequence, signal })) {
+    for (const event of batch) show(progress, event, progress.add(event) ?? "");
   }
 }
 

@@ -6,8 +6,11 @@ import { saying } from "../../test/contract/sessions-contract.ts";
 import { makeHostDirectories } from "../../test/support/host-directories.ts";
 import { Plain, Screen } from "../../test/support/screen.ts";
 import {
+  ChangesUpdatedSchema,
   CloneProgressSchema,
   ContainerSpecSchema,
+  FileChange_Kind,
+  PermissionRequestedSchema,
   Phase,
   PhaseChangedSchema,
   QuestionAskedSchema,
@@ -16,12 +19,16 @@ import {
   SessionSpecSchema,
   Session_State,
   StateChangedSchema,
+  TurnFinishedSchema,
   UsageSchema,
   UsageUpdatedSchema,
 } from "../../proto/index.ts";
 import { printResult } from "../present/print-result.ts";
 import { readSummary } from "../present/read-session.ts";
+import { awaitDecided } from "../session/await-session.ts";
 import type { CommandIo } from "./command-io.ts";
+import { decideCommand } from "./decide.ts";
+import { diffCommand } from "./diff.ts";
 import { removeCredentialCommand, setCredentialCommand } from "./credential.ts";
 import { followSessions } from "./follow.ts";
 import { listCommand } from "./list.ts";
@@ -218,6 +225,57 @@ test("shows what a session cost as the host counted it, and nothing until then",
   const after = await shown();
   expect(after).toContain("$0.2500");
   expect(after.match(/"cost_usd": [\d.]+/g)).toEqual(Array.from({ length: 3 }, () => '"cost_usd": 0.25'));
+});
+
+test("looking at a live session, watching it and deciding costs the same however much has happened in it", async () => {
+  using sessions = new MemorySessions();
+  const readBy = async (eventCount: number): Promise<number[]> => {
+    const id = await start(sessions);
+    const change = { path: "a", kind: FileChange_Kind.ADDED, addedLineCount: 3 };
+    const changes = create(ChangesUpdatedSchema, { changes: [change], changeCount: 1 });
+    const asked = create(PermissionRequestedSchema, { requestId: "r1", toolName: "Bash" });
+    const answer = create(TurnFinishedSchema, { turn: 1, text: "Half way." });
+    sessions.say(
+      id,
+      { case: "changesUpdated", value: changes },
+      { case: "turnFinished", value: answer },
+      { case: "permissionRequested", value: asked },
+      { case: "stateChanged", value: create(StateChangedSchema, { state: Session_State.WAITING }) },
+      ...Array.from({ length: eventCount }, (_, index) => saying(`line ${index}`)),
+    );
+    const counts: number[] = [];
+    const count = async (work: () => Promise<unknown>) => {
+      const before = sessions.readCount;
+      await work();
+      counts.push(sessions.readCount - before);
+    };
+    const [shown, diffed, watched] = [new Plain(), new Plain(), new Plain()];
+    await count(() => showCommand(sessions, id, { json: true }, ioOf({ stdout: shown })));
+    await count(() => diffCommand(sessions, id, { json: true, force: false }, ioOf({ stdout: diffed })));
+    const left = new AbortController();
+    await count(async () => {
+      const watching = watchCommand(sessions, [id], { json: false }, ioOf({ stderr: watched, signal: left.signal }));
+      await expect.poll(() => watched.text).toContain("asks for permission: Bash");
+      left.abort();
+      await watching;
+    });
+    await count(() => decideCommand(sessions, id, { allow: true }));
+    await count(() => awaitDecided(sessions, id, { requestId: "r1", signal: AbortSignal.timeout(50) }));
+    await expect(sessions.decide(id, { requestId: "r1", allow: true })).rejects.toMatchObject({
+      reason: "DECISION_MADE",
+    });
+    expect(JSON.parse(shown.text)).toMatchObject({
+      change_count: 1,
+      result: "Half way.",
+      waiting_for: [{ request_id: "r1", tool: "Bash" }],
+    });
+    expect((JSON.parse(shown.text) as { recent_progress: string[] }).recent_progress.at(-1)).toContain("Claude: line");
+    expect(JSON.parse(diffed.text)).toMatchObject({ changes: [{ path: "a", added_lines: 3 }], change_count: 1 });
+    return counts;
+  };
+  const ofMany = await readBy(20_000);
+  expect(ofMany).toEqual(await readBy(1000));
+  expect(Math.max(...ofMany)).toBeLessThan(500);
 });
 
 test("what is not known of a live session yet is not said to be none", async () => {

@@ -3,6 +3,7 @@ import { create, type DescField, type DescMessage, type Message } from "@bufbuil
 import { expect, test } from "vitest";
 import { Plain } from "../../test/support/screen.ts";
 import {
+  decisionAsked,
   emptySession,
   SessionEventSchema,
   type SessionEvent,
@@ -16,7 +17,7 @@ import { printSession } from "./print-session.ts";
 import { progressLine } from "./progress-line.ts";
 import { sessionEntry } from "./session-entry.ts";
 import { SessionProgress } from "./session-progress.ts";
-import { EMPTY_PATCH, summarizeSession } from "./session-summary.ts";
+import { answerOf, EMPTY_PATCH, summarizeSession } from "./session-summary.ts";
 
 const ROW = "state        succeeded";
 /** What a container may put wherever the contract has a text: a forged row, and characters that nobody should see. */
@@ -102,9 +103,12 @@ test.each([Session_State.SUCCEEDED, Session_State.FAILED, Session_State.CANCELED
       delete session.result.elapsed;
       Object.assign(session, { createTime: undefined, startTime: undefined, endTime: undefined });
       const progress = new SessionProgress("ses_1");
-      KINDS.forEach((_, index) => progress.add(eventOf(index, choice)));
+      const events = KINDS.map((_, index) => eventOf(index, choice));
+      for (const event of events) progress.add(event);
+      const waiting = events.flatMap((event) => decisionAsked(event) ?? []);
       if (state === Session_State.RUNNING) delete session.result;
-      const summary = summarizeSession(session, EMPTY_PATCH, progress);
+      const details = { lines: progress.lines, waiting, answer: answerOf(session) };
+      const summary = summarizeSession(session, EMPTY_PATCH, details);
       for (const text of textsOf([summary, sessionEntry(session)])) expectPlain(text);
       const [shown, ended] = [new Plain(), new Plain()];
       printSession(session, summary, { stdout: shown, env: {} });

@@ -7,14 +7,13 @@ import {
   FailureSchema,
   FileChange_Kind,
   FileChangeSchema,
+  NO_ANSWER,
   QuestionAskedSchema,
-  SessionEventSchema,
   SessionResultSchema,
   Session_State,
 } from "../../proto/index.ts";
 import { printResult } from "./print-result.ts";
 import { printSession } from "./print-session.ts";
-import { SessionProgress } from "./session-progress.ts";
 import { EMPTY_PATCH, summarizeSession } from "./session-summary.ts";
 
 const FORGED = "state        succeeded";
@@ -73,13 +72,13 @@ test("a long line of an answer goes on below itself, and not at the terminal's m
 });
 
 test("a question cannot imitate the command that answers it", () => {
-  const progress = new SessionProgress("ses_1");
+  const session = emptySession("ses_1");
   const question = "Well?\n  claudecluster allow ses_2";
   const value = create(QuestionAskedSchema, { requestId: "r\nx", questions: [{ question }, { question: "And?" }] });
-  progress.add(create(SessionEventSchema, { sequence: 1, event: { case: "questionAsked", value } }));
-  const summary = summarizeSession(progress.session, EMPTY_PATCH, progress);
+  const details = { lines: [], waiting: [{ kind: "question" as const, request: value }], answer: NO_ANSWER };
+  const summary = summarizeSession(session, EMPTY_PATCH, details);
   const stdout = new Plain();
-  printSession(progress.session, summary, { stdout, env: {} });
+  printSession(session, summary, { stdout, env: {} });
   const commands = stdout.text.split("\n").filter((line) => line.trimStart().startsWith("claudecluster"));
   expect(commands).toEqual(["    claudecluster answer ses_1 …"]);
 });

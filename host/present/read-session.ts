@@ -1,14 +1,27 @@
 import { buffer } from "node:stream/consumers";
-import { Artifact_Kind, isFinal, type Session, type TurnAnswer } from "../../proto/index.ts";
+import {
+  Artifact_Kind,
+  decisionAsked,
+  isFinal,
+  type PendingDecision,
+  type Session,
+  type SessionEvent,
+  type TurnAnswer,
+  TurnAnswers,
+} from "../../proto/index.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { SessionProgress } from "./session-progress.ts";
 import {
   answerOf,
+  type LiveDetails,
   MAX_INLINE_PATCH_BYTES,
   type SessionSummary,
   type ShownPatch,
   summarizeSession,
 } from "./session-summary.ts";
+
+/** So many of the newest events are looked at for what a session has been doing. */
+const RECENT_EVENTS = 100;
 
 /** Reads a session as it is now: finished as it was left, live as far as it has come. Throws NOT_FOUND. */
 export async function readSummary(
@@ -16,11 +29,11 @@ export async function readSummary(
   sessionId: string,
 ): Promise<{ session: Session; summary: SessionSummary }> {
   const session = await sessions.get(sessionId);
-  const [patch, progress] = await Promise.all([
+  const [patch, details] = await Promise.all([
     readShownPatch(sessions, sessionId),
-    isFinal(session.state) ? undefined : readProgress(sessions, session),
+    isFinal(session.state) ? undefined : readDetails(sessions, session),
   ]);
-  return { session, summary: summarizeSession(session, patch, progress) };
+  return { session, summary: summarizeSession(session, patch, details) };
 }
 
 /** Reads a patch as far as a summary shows it. */
@@ -36,19 +49,57 @@ export async function readPatch(sessions: Sessions, sessionId: string): Promise<
   return await buffer(patch.read());
 }
 
-/** Reads Claude's last answer, whole. Throws NOT_FOUND. */
+/** Reads Claude's last answer, whole as far as it is kept: of a live session that of the last turn that had one. Throws NOT_FOUND. */
 export async function readAnswer(sessions: Sessions, sessionId: string): Promise<TurnAnswer> {
-  const session = await sessions.get(sessionId);
-  return answerOf(session, isFinal(session.state) ? undefined : await readProgress(sessions, session));
+  return wholeAnswer(sessions, await sessions.get(sessionId));
 }
 
-/** Reads the events that there are so far. */
-export async function readProgress(sessions: Sessions, { id, lastSequence }: Session): Promise<SessionProgress> {
-  const progress = new SessionProgress(id);
-  if (lastSequence === 0) return progress;
-  for await (const batch of sessions.watch(id, { afterSequence: 0, signal: new AbortController().signal })) {
-    for (const event of batch) progress.add(event);
-    if (batch.at(-1)!.sequence >= lastSequence) break;
+/** Reads the newest events of a session, and those with what it waits for, oldest first. */
+export function readRecent(
+  sessions: Sessions,
+  { id, lastSequence, pendingRequests }: Pick<Session, "id" | "lastSequence" | "pendingRequests">,
+): Promise<SessionEvent[]> {
+  const from = Math.max(1, lastSequence - RECENT_EVENTS + 1);
+  const older = pendingRequests.map(({ sequence }) => sequence).filter((sequence) => sequence < from);
+  const ranges = [...older.map((sequence) => ({ from: sequence, to: sequence })), { from, to: lastSequence }];
+  return Promise.all(ranges.map((range) => readEvents(sessions, id, range))).then((events) => events.flat());
+}
+
+async function readDetails(sessions: Sessions, session: Session): Promise<LiveDetails> {
+  const [recent, answer] = await Promise.all([readRecent(sessions, session), wholeAnswer(sessions, session)]);
+  const progress = new SessionProgress(session.id);
+  for (const event of recent) progress.note(event);
+  return { lines: progress.lines, waiting: pendingOf(session, recent), answer };
+}
+
+function pendingOf({ pendingRequests }: Session, recent: readonly SessionEvent[]): PendingDecision[] {
+  const asked = new Set(pendingRequests.map(({ sequence }) => sequence));
+  return recent.filter(({ sequence }) => asked.has(sequence)).flatMap((event) => decisionAsked(event) ?? []);
+}
+
+async function wholeAnswer(sessions: Sessions, session: Session): Promise<TurnAnswer> {
+  const { result, live } = session;
+  if (result !== undefined || live?.answer?.truncated !== true) return answerOf(session);
+  const answers = new TurnAnswers();
+  const { firstSequence: from, lastSequence: to } = live.answer;
+  for (const { event } of await readEvents(sessions, session.id, { from, to })) {
+    if (event.case === "answerPart") answers.add(event.value);
+    if (event.case === "turnFinished") return answers.of(event.value);
   }
-  return progress;
+  return answerOf(session);
+}
+
+/** Reads the events between two numbers, both included, which are there. */
+async function readEvents(
+  sessions: Sessions,
+  id: string,
+  { from, to }: { from: number; to: number },
+): Promise<SessionEvent[]> {
+  const events: SessionEvent[] = [];
+  if (to < from) return events;
+  for await (const batch of sessions.watch(id, { afterSequence: from - 1, signal: new AbortController().signal })) {
+    events.push(...batch.filter(({ sequence }) => sequence <= to));
+    if (batch.at(-1)!.sequence >= to) break;
+  }
+  return events;
 }

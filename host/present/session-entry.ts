@@ -16,11 +16,11 @@ export interface SessionEntry {
   elapsed_seconds: number;
   /** What the host waits for before it can go on, and what to do. */
   waiting?: string;
-  /** Absent until the end. */
+  /** Of a live session: so far. */
   change_count?: number;
   /** There is work that the patch does not hold, or it may lack changes: the session itself says which. */
   beside_patch?: true;
-  /** As the host has counted it; absent until the end. */
+  /** As the host has counted it; absent until the model has answered once. */
   cost_usd?: number;
   /** Reason of a failure, or who canceled it. */
   ended_by?: string;
@@ -28,7 +28,10 @@ export interface SessionEntry {
 
 /** Returns a session as an entry of a list. */
 export function sessionEntry(session: Session): SessionEntry {
-  const { spec, result, createTime } = session;
+  const { spec, result, live, createTime } = session;
+  // A live one without changes may have some that have not been seen yet.
+  const changeCount = result?.changeCount ?? (live?.changeCount || undefined);
+  const { meteredUsage } = result ?? live ?? {};
   const outcome = result?.outcome;
   return {
     session_id: session.id,
@@ -39,9 +42,9 @@ export function sessionEntry(session: Session): SessionEntry {
     create_time: createTime === undefined ? "" : timestampDate(createTime).toISOString(),
     elapsed_seconds: elapsedSeconds(session),
     ...(session.waitingReason !== "" && { waiting: oneLine(session.waitingReason) }),
-    ...(result !== undefined && { change_count: result.changeCount }),
+    ...(changeCount !== undefined && { change_count: changeCount }),
     ...(result !== undefined && hasWorkBeside(result) && { beside_patch: true }),
-    ...(result?.meteredUsage !== undefined && { cost_usd: result.meteredUsage.costUsd }),
+    ...(meteredUsage !== undefined && { cost_usd: meteredUsage.costUsd }),
     ...(outcome?.case === "failure" && { ended_by: oneLine(outcome.value.reason, 64) }),
     ...(outcome?.case === "cancellation" && { ended_by: oneLine(outcome.value.reason, 100) }),
   };

@@ -5,6 +5,7 @@ import {
   EgressSpec_Mode,
   FileChange_Kind,
   NO_ANSWER,
+  type PendingDecision,
   Phase,
   type PhaseTiming,
   type Session,
@@ -17,7 +18,6 @@ import { notInPatch } from "./not-in-patch.ts";
 import { pathText } from "./path-text.ts";
 import { oneLine, plainText } from "./plain-text.ts";
 import { answerUri, patchUri } from "./session-resources.ts";
-import type { SessionProgress } from "./session-progress.ts";
 import { type WaitingFor, waitingFor } from "./waiting-for.ts";
 
 /** Claude Code keeps results up to about 50,000 characters in the conversation; these fit together. */
@@ -78,7 +78,7 @@ export interface SessionSummary {
     cache_write_tokens: number;
     cache_read_tokens: number;
     steps: number;
-    /** As the host has counted it; absent until the end. */
+    /** As the host has counted it; absent until the model has answered once. */
     cost_usd?: number;
   };
   /** The last one of a live session: until now. */
@@ -103,23 +103,29 @@ export interface ShownPatch {
 /** Patch without a change. */
 export const EMPTY_PATCH: ShownPatch = { sizeBytes: 0, bytes: new Uint8Array() };
 
-/**
- * Returns a session with its patch as plain JSON; cut parts say so. Of a live one `progress` says what
- * it has come to so far.
- */
+/** What a session's own snapshot does not say of it while it is live. */
+export interface LiveDetails {
+  /** What it has been doing, newest last. */
+  lines: readonly string[];
+  /** What it waits for, oldest first. */
+  waiting: readonly PendingDecision[];
+  /** Claude's last answer, whole. */
+  answer: TurnAnswer;
+}
+
+/** Returns a session with its patch as plain JSON; cut parts say so. Of a live one `details` say the rest. */
 export function summarizeSession(
   session: Session,
   patch: ShownPatch,
-  progress?: SessionProgress,
+  details?: LiveDetails,
   nowMs = Date.now(),
 ): SessionSummary {
-  const { result } = session;
-  const usage = result?.usage ?? progress?.usage;
+  const { result, live } = session;
+  const { usage, meteredUsage, changes = [], changeCount = 0 } = result ?? live ?? {};
   // What the host counted counts, and not what the container says.
-  const counted = result?.meteredUsage ?? usage;
-  const waiting = progress?.decisions.list() ?? [];
-  const changes = result?.changes ?? progress?.changes ?? [];
-  const answer = answerOf(session, progress);
+  const counted = meteredUsage ?? usage;
+  const waiting = details?.waiting ?? [];
+  const answer = details?.answer ?? answerOf(session);
   const summary: SessionSummary = {
     session_id: session.id,
     container_id: session.containerId,
@@ -127,7 +133,7 @@ export function summarizeSession(
     note: CONTAINER_TEXT_NOTE,
     ...(session.waitingReason !== "" && { waiting: oneLine(session.waitingReason) }),
     ...(waiting.length > 0 && { waiting_for: waiting.map(waitingFor) }),
-    ...(result === undefined && progress !== undefined && { recent_progress: [...progress.lines] }),
+    ...(result === undefined && details !== undefined && { recent_progress: [...details.lines] }),
     ...shortAnswer(session.id, answer),
     ...missingAnswer(session, answer),
     changes: changes.slice(0, MAX_CHANGES).map((change) => ({
@@ -138,7 +144,7 @@ export function summarizeSession(
       deleted_lines: change.deletedLineCount,
       ...(change.binary && { binary: true }),
     })),
-    change_count: result?.changeCount ?? progress?.changeCount ?? 0,
+    change_count: changeCount,
     patch_uri: patchUri(session.id),
     patch_size_bytes: patch.sizeBytes,
     ...((counted !== undefined || result !== undefined) && {
@@ -148,7 +154,7 @@ export function summarizeSession(
         cache_write_tokens: Number(counted?.cacheWriteTokenCount ?? 0),
         cache_read_tokens: Number(counted?.cacheReadTokenCount ?? 0),
         steps: usage?.stepCount ?? 0,
-        ...(result?.meteredUsage !== undefined && { cost_usd: result.meteredUsage.costUsd }),
+        ...(meteredUsage !== undefined && { cost_usd: meteredUsage.costUsd }),
       },
     }),
     phases: session.phaseTimings.map((timing) => ({
@@ -192,9 +198,9 @@ function inlinePatch({ sizeBytes, bytes }: ShownPatch): string | undefined {
   }
 }
 
-/** Returns Claude's last answer as far as it is kept: of a live session that of the last turn that has finished. */
-export function answerOf({ result }: Session, progress: SessionProgress | undefined): TurnAnswer {
-  if (result === undefined) return progress?.answer ?? NO_ANSWER;
+/** Returns Claude's last answer as the session has it, which may be cut: of a live one that of the last turn that had one. */
+export function answerOf({ result, live }: Session): TurnAnswer {
+  if (result === undefined) return live?.answer ?? NO_ANSWER;
   return { text: result.finalText, truncated: result.finalTextTruncated, turn: result.finalTextTurn };
 }
 

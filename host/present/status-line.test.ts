@@ -93,7 +93,7 @@ test("of a long queue not every place is a line, but the newest is known", () =>
   };
   const lines = Array.from({ length: 300 }, (_, index) => tell(300 - index)).filter((line) => line !== undefined);
   expect(lines.map((line) => Number(/\d+/.exec(line)))).toEqual([300, 150, 75, 37, 18, 9, 4, 2, 1]);
-  expect(progress.queuePosition).toBe(1);
+  expect(progress.session.live?.queuePosition).toBe(1);
   expect(tell(1, "the engine is away")).toContain("the engine is away");
   expect(tell(1, "the engine is away")).toBeUndefined();
   expect(tell(1)).toBe("place 1 in the queue");

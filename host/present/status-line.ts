@@ -11,8 +11,11 @@ const REASON_LENGTH = 100;
 
 /** A session in one line: where it stands, how long it has taken, what it has come to, what it is doing. */
 export function statusLine(progress: SessionProgress, { paint, nowMs }: { paint: Paint; nowMs: number }): string {
-  const { session, changeCount, costUsd = 0, queuePosition, waiting } = progress;
-  const { state } = session;
+  const { session, waiting } = progress;
+  const { state, result, live } = session;
+  const { changeCount = 0, meteredUsage } = result ?? live ?? {};
+  const { costUsd = 0 } = meteredUsage ?? {};
+  const { queuePosition = 0 } = live ?? {};
   const facts = [
     clock(elapsedSeconds(session, nowMs)),
     ...(changeCount > 0 ? [plural(changeCount, "file")] : []),

@@ -1,4 +1,4 @@
-import { isFinal, PendingDecisions, type SessionEvent, Session_State } from "../../proto/index.ts";
+import { foldEvent, isFinal, type SessionEvent, Session_State } from "../../proto/index.ts";
 import type { Sessions } from "./sessions.ts";
 
 export interface AwaitOptions {
@@ -49,19 +49,17 @@ export async function awaitDecided(
   sessionId: string,
   { requestId, signal }: { requestId: string; signal: AbortSignal },
 ): Promise<void> {
-  const pending = new PendingDecisions();
-  let decided = false;
-  let state: Session_State = Session_State.WAITING;
+  const session = await sessions.get(sessionId);
+  const settled = () =>
+    isFinal(session.state) ||
+    (session.decidedRequestIds.includes(requestId) &&
+      (session.state !== Session_State.WAITING || session.pendingRequests.length > 0));
+  if (settled()) return;
   const patience = AbortSignal.any([signal, AbortSignal.timeout(DECIDED_MS)]);
-  for await (const batch of sessions.watch(sessionId, { afterSequence: 0, signal: patience })) {
+  for await (const batch of sessions.watch(sessionId, { afterSequence: session.lastSequence, signal: patience })) {
     for (const event of batch) {
-      pending.add(event);
-      const body = event.event;
-      if (body.case === "permissionDecided" || body.case === "questionAnswered") {
-        decided ||= body.value.requestId === requestId;
-      }
-      if (body.case === "stateChanged" || body.case === "sessionFinished") state = body.value.state;
-      if (decided && (state !== Session_State.WAITING || pending.list().length > 0)) return;
+      foldEvent(session, event);
+      if (settled()) return;
     }
   }
 }

@@ -1,7 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test, vi } from "vitest";
 import { managerOptions } from "../../test/support/manager-options.ts";
-import { AppError, ContainerSpecSchema, SessionSpecSchema } from "../../proto/index.ts";
+import { AppError, ContainerSpecSchema, MeteredUsageSchema, SessionSpecSchema } from "../../proto/index.ts";
+import { sessionEntry } from "../present/session-entry.ts";
 import { FakeMachine } from "../runtime/fake/fake-machine.ts";
 import { FakeRuntime, HEALTHY } from "../runtime/fake/fake-runtime.ts";
 import type { RuntimeHealth } from "../runtime/runtime.ts";
@@ -103,4 +104,17 @@ test("refuses limits that the engine's machine can never give, before there is a
     message: "The CPU limit is 99, and the containers' machine has 4 CPUs.",
   });
   expect((await host.sessions.list({})).sessions).toEqual([]);
+});
+
+test("says what a live session has cost so far, as the host has counted it", async () => {
+  await using host = start();
+  const id = "ses_1";
+  host.store.createSession(id, NEW);
+  expect((await host.sessions.get(id)).live?.meteredUsage).toBeUndefined();
+  const usage = { requestCount: 2, inputTokenCount: 10n, outputTokenCount: 5n, costUsd: 0.25 };
+  host.store.addUsage(id, "2026-11-23", create(MeteredUsageSchema, usage));
+  for (const session of [await host.sessions.get(id), (await host.sessions.list({})).sessions[0]!]) {
+    expect(session.live?.meteredUsage).toMatchObject(usage);
+    expect(sessionEntry(session).cost_usd).toBe(0.25);
+  }
 });

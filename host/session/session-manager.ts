@@ -13,13 +13,13 @@ import {
   ContainerSpecSchema,
   cutChars,
   isFinal,
-  PendingDecisions,
   PermissionDecisionSchema,
   Phase,
   PhaseChangedSchema,
   QuestionAnswerSchema,
   type ReadOptions,
   type ReadableArtifact,
+  requireDecision,
   type Session,
   Session_State,
   type SessionEvent,
@@ -208,17 +208,21 @@ export class SessionManager implements Sessions, AsyncDisposable {
     // The log holds what fits into an event; the whole is beside it.
     const kept = isFinal(session.state) ? this.#options.store.getResult(sessionId) : undefined;
     if (kept !== undefined) session.result = kept;
-    return this.#withWaiting(session);
+    return this.#withHostsOwn(session);
   }
 
   async list(request: ListSessionsRequest): Promise<ListSessionsPage> {
     const page = listPage(this.#options.store, request);
-    return { ...page, sessions: page.sessions.map((session) => this.#withWaiting(session)) };
+    return { ...page, sessions: page.sessions.map((session) => this.#withHostsOwn(session)) };
   }
 
   /** With what no event says of it. */
-  #withWaiting(session: Session): Session {
-    return Object.assign(session, { waitingReason: this.#runs.get(session.id)?.waitingReason ?? "" });
+  #withHostsOwn(session: Session): Session {
+    session.waitingReason = this.#runs.get(session.id)?.waitingReason ?? "";
+    if (session.live === undefined) return session;
+    const used = this.#options.store.usageOfSession(session.id);
+    if (used.requestCount > 0) session.live.meteredUsage = used;
+    return session;
   }
 
   async delete(sessionId: string): Promise<void> {
@@ -268,7 +272,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     { requestId, allow, message = "" }: { requestId: string; allow: boolean; message?: string },
   ): Promise<void> {
     const run = await this.#liveRun(sessionId);
-    this.#pending(sessionId, requestId).require(requestId, "permission");
+    requireDecision(await this.get(sessionId), requestId, "permission");
     run.decide(requestId, {
       case: "permissionDecision",
       value: create(PermissionDecisionSchema, { requestId, allow, message }),
@@ -280,23 +284,11 @@ export class SessionManager implements Sessions, AsyncDisposable {
     { requestId, answers: given }: { requestId: string; answers: readonly (readonly string[])[] },
   ): Promise<void> {
     const run = await this.#liveRun(sessionId);
-    const { questions } = this.#pending(sessionId, requestId).require(requestId, "question").request;
+    const { sequence } = requireDecision(await this.get(sessionId), requestId, "question");
+    const [asked] = this.#options.store.read(sessionId, { afterSequence: sequence - 1, limit: 1 });
     const answers = given.map((values) => create(QuestionAnswerSchema, { values: [...values] }));
-    checkAnswers(answers, questions.length);
+    checkAnswers(answers, asked?.event.case === "questionAsked" ? asked.event.value.questions.length : 0);
     run.decide(requestId, { case: "answer", value: create(AnswerSchema, { requestId, answers }) });
-  }
-
-  /** What is known of one request: the event that it waits with, or the whole log, which says why it does not. */
-  #pending(sessionId: string, requestId: string): PendingDecisions {
-    const { store } = this.#options;
-    const waiting = store.getSession(sessionId)?.pendingRequests.find((known) => known.requestId === requestId);
-    const events =
-      waiting === undefined
-        ? new SessionLog(store, sessionId).all()
-        : store.read(sessionId, { afterSequence: waiting.sequence - 1, limit: 1 });
-    const pending = new PendingDecisions();
-    for (const event of events) pending.add(event);
-    return pending;
   }
 
   async openArtifact(sessionId: string, kind: ArtifactKind): Promise<OpenArtifact> {

@@ -7,6 +7,7 @@ import {
   ArtifactSchema,
   cutResult,
   emptySession,
+  foldEvent,
   LISTED_RESULT,
   type MeteredUsage,
   MeteredUsageSchema,
@@ -195,6 +196,10 @@ export class SqliteStore implements SessionStore {
       return rows.map((row) => {
         const session = this.#readSession(row);
         if (session.result !== undefined) session.result = cutResult(session.result, LISTED_RESULT);
+        if (session.live !== undefined) {
+          session.live.changes = [];
+          delete session.live.answer;
+        }
         return session;
       });
     });
@@ -304,7 +309,7 @@ export class SqliteStore implements SessionStore {
       const { bytes } = this.#statements.countBytes.get(sessionId)!;
       const newest = this.#statements.newestOfAgent.get(sessionId)?.["agent_sequence"] ?? 0;
       return new LiveSession({
-        snapshot: row["snapshot"] as Uint8Array,
+        snapshot: this.#completeSnapshot(sessionId, row["snapshot"] as Uint8Array),
         lastSequence: this.#lastSequence(sessionId),
         lastAgentSequence: Math.max(Number(row["last_agent_sequence"]), Number(newest)),
         storedBytes: Number(bytes),
@@ -313,6 +318,16 @@ export class SqliteStore implements SessionStore {
     });
     this.#live.set(sessionId, live);
     return live;
+  }
+
+  /** The snapshot of a live session; folded anew where an older host has left out what it has come to so far. */
+  #completeSnapshot(sessionId: string, snapshot: Uint8Array): Uint8Array {
+    if (fromBinary(SessionSchema, snapshot).live !== undefined) return snapshot;
+    const session = emptySession(sessionId);
+    for (const row of this.#statements.readEvents.iterate(sessionId, 0, sessionId, -1)) {
+      foldEvent(session, fromBinary(SessionEventSchema, (row as { data: Uint8Array }).data));
+    }
+    return toBinary(SessionSchema, session);
   }
 
   /** The session of a row. That of a live one is written only where an event changes it: its number lags behind. */

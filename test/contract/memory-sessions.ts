@@ -23,11 +23,11 @@ import {
   type EventBody,
   FailureSchema,
   isFinal,
-  PendingDecisions,
   PermissionDecidedSchema,
   QuestionAnsweredSchema,
   QuestionAnswerSchema,
   type ReadOptions,
+  requireDecision,
   type Session,
   type SessionEvent,
   SessionFinishedSchema,
@@ -143,8 +143,7 @@ export class MemorySessions implements Sessions, Disposable {
 
   async decide(sessionId: string, decision: { requestId: string; allow: boolean; message?: string }): Promise<void> {
     const { requestId, allow: allowed, message = "" } = decision;
-    await this.get(sessionId);
-    this.#pending(sessionId).require(requestId, "permission");
+    requireDecision(await this.get(sessionId), requestId, "permission");
     const fields = { requestId, allowed, message, decider: Decider.CALLER };
     this.say(sessionId, { case: "permissionDecided", value: create(PermissionDecidedSchema, fields) });
   }
@@ -153,8 +152,9 @@ export class MemorySessions implements Sessions, Disposable {
     sessionId: string,
     { requestId, answers: given }: { requestId: string; answers: readonly (readonly string[])[] },
   ): Promise<void> {
-    await this.get(sessionId);
-    const { questions } = this.#pending(sessionId).require(requestId, "question").request;
+    const { sequence } = requireDecision(await this.get(sessionId), requestId, "question");
+    const asked = this.#store.read(sessionId, { afterSequence: sequence - 1, limit: 1 })[0]!.event;
+    const questions = asked.case === "questionAsked" ? asked.value.questions : [];
     const answers = given.map((values) => create(QuestionAnswerSchema, { values: [...values] }));
     checkAnswers(answers, questions.length);
     const value = create(QuestionAnsweredSchema, { requestId, answers, decider: Decider.CALLER });
@@ -165,12 +165,6 @@ export class MemorySessions implements Sessions, Disposable {
     const session = await this.get(sessionId);
     if (!isFinal(session.state)) return session;
     throw new AppError("SESSION_OVER", `Session ${sessionId} is over.`);
-  }
-
-  #pending(sessionId: string): PendingDecisions {
-    const pending = new PendingDecisions();
-    for (const event of this.#store.read(sessionId, { afterSequence: 0, limit: 10_000 })) pending.add(event);
-    return pending;
   }
 
   async delete(sessionId: string): Promise<void> {

@@ -4,7 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { SessionResult } from "./session_result_pb.ts";
+import type { FileChange, MeteredUsage, SessionResult, Usage } from "./session_result_pb.ts";
 import { file_claudecluster_session_v1alpha1_session_result } from "./session_result_pb.ts";
 import type { SessionSpec } from "./session_spec_pb.ts";
 import { file_claudecluster_session_v1alpha1_session_spec } from "./session_spec_pb.ts";
@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/session/v1alpha1/session.proto.
  */
 export const file_claudecluster_session_v1alpha1_session: GenFile = /*@__PURE__*/
-  fileDesc("CixjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbi5wcm90bxIeY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExIo4HCgdTZXNzaW9uEgoKAmlkGAEgASgJEhQKDGNvbnRhaW5lcl9pZBgCIAEoCRIOCgZwYXJlbnQYAyABKAkSOQoEc3BlYxgEIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uU3BlYxI8CgVzdGF0ZRgFIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uLlN0YXRlEjQKBXBoYXNlGAYgASgOMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlEkIKDXBoYXNlX3RpbWluZ3MYByADKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGhhc2VUaW1pbmcSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0X3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1sYXN0X3NlcXVlbmNlGAsgASgFEj0KBnJlc3VsdBgMIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uUmVzdWx0EhcKD2NvbnZlcnNhdGlvbl9pZBgNIAEoCRISCgp0dXJuX2NvdW50GA4gASgFEh0KFWFja25vd2xlZGdlZF9zZXF1ZW5jZRgPIAEoBRJIChBwZW5kaW5nX3JlcXVlc3RzGBAgAygLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBlbmRpbmdSZXF1ZXN0EhYKDndhaXRpbmdfcmVhc29uGBEgASgJIsoBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhAKDFNUQVRFX1FVRVVFRBABEhMKD1NUQVRFX1BSRVBBUklORxACEhEKDVNUQVRFX1JVTk5JTkcQAxIOCgpTVEFURV9JRExFEAQSEQoNU1RBVEVfV0FJVElORxAFEhIKDlNUQVRFX1NUT1BQSU5HEAYSEwoPU1RBVEVfU1VDQ0VFREVEEAcSEAoMU1RBVEVfRkFJTEVEEAgSEgoOU1RBVEVfQ0FOQ0VMRUQQCSLwAQoOUGVuZGluZ1JlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRJBCgRraW5kGAIgASgOMjMuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBlbmRpbmdSZXF1ZXN0LktpbmQSEAoIc2VxdWVuY2UYAyABKAUSLwoLZXhwaXJlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkQKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEhMKD0tJTkRfUEVSTUlTU0lPThABEhEKDUtJTkRfUVVFU1RJT04QAiKfAQoLUGhhc2VUaW1pbmcSNAoFcGhhc2UYASABKA4yJS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGhhc2USLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoHZWxhcHNlZBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbirXAQoFUGhhc2USFQoRUEhBU0VfVU5TUEVDSUZJRUQQABIQCgxQSEFTRV9RVUVVRUQQARIPCgtQSEFTRV9JTUFHRRACEhAKDFBIQVNFX0NSRUFURRADEg8KC1BIQVNFX1NUQVJUEAQSDgoKUEhBU0VfRElBTBAFEhMKD1BIQVNFX1dPUktTUEFDRRAGEhAKDFBIQVNFX0NMQVVERRAHEhcKE1BIQVNFX0ZJUlNUX1JFUVVFU1QQCBIOCgpQSEFTRV9XT1JLEAkSEQoNUEhBU0VfQ09MTEVDVBAKYgZwcm90bzM", [file_claudecluster_session_v1alpha1_session_result, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CixjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbi5wcm90bxIeY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExIuYHCgdTZXNzaW9uEgoKAmlkGAEgASgJEhQKDGNvbnRhaW5lcl9pZBgCIAEoCRIOCgZwYXJlbnQYAyABKAkSOQoEc3BlYxgEIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uU3BlYxI8CgVzdGF0ZRgFIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uLlN0YXRlEjQKBXBoYXNlGAYgASgOMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlEkIKDXBoYXNlX3RpbWluZ3MYByADKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGhhc2VUaW1pbmcSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0X3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1sYXN0X3NlcXVlbmNlGAsgASgFEj0KBnJlc3VsdBgMIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uUmVzdWx0EhcKD2NvbnZlcnNhdGlvbl9pZBgNIAEoCRISCgp0dXJuX2NvdW50GA4gASgFEh0KFWFja25vd2xlZGdlZF9zZXF1ZW5jZRgPIAEoBRJIChBwZW5kaW5nX3JlcXVlc3RzGBAgAygLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBlbmRpbmdSZXF1ZXN0EhYKDndhaXRpbmdfcmVhc29uGBEgASgJEjkKBGxpdmUYEiABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuTGl2ZVN1bW1hcnkSGwoTZGVjaWRlZF9yZXF1ZXN0X2lkcxgTIAMoCSLKAQoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIQCgxTVEFURV9RVUVVRUQQARITCg9TVEFURV9QUkVQQVJJTkcQAhIRCg1TVEFURV9SVU5OSU5HEAMSDgoKU1RBVEVfSURMRRAEEhEKDVNUQVRFX1dBSVRJTkcQBRISCg5TVEFURV9TVE9QUElORxAGEhMKD1NUQVRFX1NVQ0NFRURFRBAHEhAKDFNUQVRFX0ZBSUxFRBAIEhIKDlNUQVRFX0NBTkNFTEVEEAkizQIKC0xpdmVTdW1tYXJ5EjsKB2NoYW5nZXMYASADKAsyKi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmlsZUNoYW5nZRIUCgxjaGFuZ2VfY291bnQYAiABKAUSNAoFdXNhZ2UYAyABKAsyJS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVXNhZ2USQwoNbWV0ZXJlZF91c2FnZRgEIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5NZXRlcmVkVXNhZ2USOgoGYW5zd2VyGAUgASgLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkxhc3RBbnN3ZXISFgoOcXVldWVfcG9zaXRpb24YBiABKAUSHAoUYW5zd2VyX3BhcnRfc2VxdWVuY2UYByABKAUiagoKTGFzdEFuc3dlchIMCgR0ZXh0GAEgASgJEhEKCXRydW5jYXRlZBgCIAEoCBIMCgR0dXJuGAMgASgFEhYKDmZpcnN0X3NlcXVlbmNlGAQgASgFEhUKDWxhc3Rfc2VxdWVuY2UYBSABKAUi8AEKDlBlbmRpbmdSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSQQoEa2luZBgCIAEoDjIzLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5QZW5kaW5nUmVxdWVzdC5LaW5kEhAKCHNlcXVlbmNlGAMgASgFEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJECgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABITCg9LSU5EX1BFUk1JU1NJT04QARIRCg1LSU5EX1FVRVNUSU9OEAIinwEKC1BoYXNlVGltaW5nEjQKBXBoYXNlGAEgASgOMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKB2VsYXBzZWQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24q1wEKBVBoYXNlEhUKEVBIQVNFX1VOU1BFQ0lGSUVEEAASEAoMUEhBU0VfUVVFVUVEEAESDwoLUEhBU0VfSU1BR0UQAhIQCgxQSEFTRV9DUkVBVEUQAxIPCgtQSEFTRV9TVEFSVBAEEg4KClBIQVNFX0RJQUwQBRITCg9QSEFTRV9XT1JLU1BBQ0UQBhIQCgxQSEFTRV9DTEFVREUQBxIXChNQSEFTRV9GSVJTVF9SRVFVRVNUEAgSDgoKUEhBU0VfV09SSxAJEhEKDVBIQVNFX0NPTExFQ1QQCmIGcHJvdG8z", [file_claudecluster_session_v1alpha1_session_result, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * One task given to one Claude in one container. Output only; a fold of the session's events.
@@ -143,6 +143,20 @@ export type Session = Message<"claudecluster.session.v1alpha1.Session"> & {
    * @generated from field: string waiting_reason = 17;
    */
   waitingReason: string;
+
+  /**
+   * What it has come to so far. Absent once it has finished: result says it then.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.LiveSummary live = 18;
+   */
+  live?: LiveSummary | undefined;
+
+  /**
+   * Ids of the permissions and questions that have been decided, the newest 100.
+   *
+   * @generated from field: repeated string decided_request_ids = 19;
+   */
+  decidedRequestIds: string[];
 };
 
 /**
@@ -236,6 +250,119 @@ export const Session_StateSchema: GenEnum<Session_State> = /*@__PURE__*/
   enumDesc(file_claudecluster_session_v1alpha1_session, 0, 0);
 
 /**
+ * What a session that has not finished has come to so far.
+ *
+ * @generated from message claudecluster.session.v1alpha1.LiveSummary
+ */
+export type LiveSummary = Message<"claudecluster.session.v1alpha1.LiveSummary"> & {
+  /**
+   * What differs from the start commit, at most 100 files of it.
+   *
+   * @generated from field: repeated claudecluster.session.v1alpha1.FileChange changes = 1;
+   */
+  changes: FileChange[];
+
+  /**
+   * How many files differ, also where changes was cut.
+   *
+   * @generated from field: int32 change_count = 2;
+   */
+  changeCount: number;
+
+  /**
+   * What it has used as Claude tells it. Absent until then.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.Usage usage = 3;
+   */
+  usage?: Usage | undefined;
+
+  /**
+   * What it has used as the host has counted it, with what that cost. In no event: set by the host only. Absent until the model
+   * has answered once.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.MeteredUsage metered_usage = 4;
+   */
+  meteredUsage?: MeteredUsage | undefined;
+
+  /**
+   * Claude's answer at the end of the last turn that had one. Absent until then.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.LastAnswer answer = 5;
+   */
+  answer?: LastAnswer | undefined;
+
+  /**
+   * Place in the queue, from 1. 0: not in the queue.
+   *
+   * @generated from field: int32 queue_position = 6;
+   */
+  queuePosition: number;
+
+  /**
+   * Number of the first answer_part of an answer that is being told. 0: none is.
+   *
+   * @generated from field: int32 answer_part_sequence = 7;
+   */
+  answerPartSequence: number;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.LiveSummary.
+ * Use `create(LiveSummarySchema)` to create a new message.
+ */
+export const LiveSummarySchema: GenMessage<LiveSummary> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session, 1);
+
+/**
+ * Claude's answer at the end of a turn, and where in the log the whole of it is.
+ *
+ * @generated from message claudecluster.session.v1alpha1.LastAnswer
+ */
+export type LastAnswer = Message<"claudecluster.session.v1alpha1.LastAnswer"> & {
+  /**
+   * The answer, cut.
+   *
+   * @generated from field: string text = 1;
+   */
+  text: string;
+
+  /**
+   * text was cut.
+   *
+   * @generated from field: bool truncated = 2;
+   */
+  truncated: boolean;
+
+  /**
+   * Which turn's it is.
+   *
+   * @generated from field: int32 turn = 3;
+   */
+  turn: number;
+
+  /**
+   * Number of the first event that holds a part of it: an answer_part, or the turn_finished where that holds the whole.
+   *
+   * @generated from field: int32 first_sequence = 4;
+   */
+  firstSequence: number;
+
+  /**
+   * Number of its turn_finished.
+   *
+   * @generated from field: int32 last_sequence = 5;
+   */
+  lastSequence: number;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.LastAnswer.
+ * Use `create(LastAnswerSchema)` to create a new message.
+ */
+export const LastAnswerSchema: GenMessage<LastAnswer> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session, 2);
+
+/**
  * A decision that a session waits for.
  *
  * @generated from message claudecluster.session.v1alpha1.PendingRequest
@@ -275,7 +402,7 @@ export type PendingRequest = Message<"claudecluster.session.v1alpha1.PendingRequ
  * Use `create(PendingRequestSchema)` to create a new message.
  */
 export const PendingRequestSchema: GenMessage<PendingRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session, 1);
+  messageDesc(file_claudecluster_session_v1alpha1_session, 3);
 
 /**
  * What is to be decided.
@@ -309,7 +436,7 @@ export enum PendingRequest_Kind {
  * Describes the enum claudecluster.session.v1alpha1.PendingRequest.Kind.
  */
 export const PendingRequest_KindSchema: GenEnum<PendingRequest_Kind> = /*@__PURE__*/
-  enumDesc(file_claudecluster_session_v1alpha1_session, 1, 0);
+  enumDesc(file_claudecluster_session_v1alpha1_session, 3, 0);
 
 /**
  * When a phase was entered and how long it took.
@@ -344,7 +471,7 @@ export type PhaseTiming = Message<"claudecluster.session.v1alpha1.PhaseTiming"> 
  * Use `create(PhaseTimingSchema)` to create a new message.
  */
 export const PhaseTimingSchema: GenMessage<PhaseTiming> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session, 2);
+  messageDesc(file_claudecluster_session_v1alpha1_session, 4);
 
 /**
  * What a session is doing, for people and timelines. Nobody branches on it.

@@ -6,7 +6,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { Artifact_Kind, SessionResultSchema, SessionSchema, Session_State } from "../../proto/index.ts";
 import { ArtifactFiles } from "./artifact-files.ts";
-import { readWhole, temporaryStore } from "./fixtures.ts";
+import { finished, NEW, readWhole, temporaryStore } from "./fixtures.ts";
 import { migrate } from "./migrations.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
@@ -47,29 +47,38 @@ test("a file of the first version knows its sessions' states, parents and ends",
   migrate(database, { path: "x", files });
 });
 
+/** What the sixth version kept patches and transcripts in. */
+const SIXTH = `
+  DROP TABLE artifact;
+  DROP TABLE result;
+  CREATE TABLE result (session_id TEXT PRIMARY KEY, result BLOB NOT NULL, patch BLOB NOT NULL,
+    transcript BLOB NOT NULL DEFAULT x'') STRICT;
+  PRAGMA user_version = 6;`;
+
 test("patches and transcripts of a file from before artifacts are in files of their own, and readable", async () => {
   using place = temporaryStore();
-  mkdirSync(dirname(place.path));
+  {
+    using store = new SqliteStore(place.path);
+    for (const id of ["ses_1", "ses_2"]) store.createSession(id, { ...NEW, events: [finished()] });
+  }
+  const bytes = Buffer.alloc(1_000_003, "patch");
   {
     using database = new DatabaseSync(place.path);
-    database.exec(FIRST);
+    database.exec(SIXTH);
     const result = toBinary(SessionResultSchema, create(SessionResultSchema, { finalText: "done" }));
-    const snapshot = toBinary(SessionSchema, create(SessionSchema, { id: "x", state: Session_State.SUCCEEDED }));
-    for (const [id, patch] of [
-      ["ses_1", Buffer.alloc(1_000_003, "patch")],
-      ["ses_2", Buffer.alloc(0)],
-    ] as const) {
-      database.prepare("INSERT INTO session (id, snapshot) VALUES (?, ?)").run(id, snapshot);
-      database.prepare("INSERT INTO result (session_id, result, patch) VALUES (?, ?, ?)").run(id, result, patch);
-    }
+    const insert = database.prepare("INSERT INTO result VALUES (?, ?, ?, ?)");
+    insert.run("ses_1", result, bytes, Buffer.from("{}\n"));
+    insert.run("ses_2", result, Buffer.alloc(0), Buffer.alloc(0));
   }
-  using store = new SqliteStore(place.path);
-  expect(store.getResult("ses_1")?.finalText).toBe("done");
-  const patch = store.getArtifact("ses_1", Artifact_Kind.PATCH)!;
-  expect((await readWhole(patch)).equals(Buffer.alloc(1_000_003, "patch"))).toBe(true);
-  expect(store.getArtifact("ses_2", Artifact_Kind.PATCH)?.artifact.sizeBytes).toBe(0n);
+  for (const _start of ["first", "again"]) {
+    using store = new SqliteStore(place.path);
+    expect(store.getResult("ses_1")?.finalText).toBe("done");
+    expect((await readWhole(store.getArtifact("ses_1", Artifact_Kind.PATCH)!)).equals(bytes)).toBe(true);
+    expect((await readWhole(store.getArtifact("ses_1", Artifact_Kind.TRANSCRIPT)!)).toString()).toBe("{}\n");
+    expect(store.getArtifact("ses_2", Artifact_Kind.PATCH)?.artifact.sizeBytes).toBe(0n);
+  }
   const directory = join(dirname(place.path), "artifacts");
-  expect(readdirSync(directory)).toEqual(["ses_1.patch"]);
+  expect(readdirSync(directory).toSorted()).toEqual(["ses_1.patch", "ses_1.transcript"]);
   expect(statSync(directory).mode & 0o777).toBe(0o700);
   expect(statSync(join(directory, "ses_1.patch")).mode & 0o777).toBe(0o600);
 });

@@ -15,6 +15,11 @@ const concrete = {
   group: ["**/runtime/docker/**", "**/runtime/fake/**", "**/store/sqlite-store.ts"],
   message: "Only app.ts names concrete classes.",
 };
+const above = {
+  group: ["**/session/**", "**/store/**", "**/broker/**", "**/agent-client/**"],
+  message: "Containers and runtimes know nothing of sessions and of what is theirs.",
+};
+const containers = { group: ["**/containers/**"], message: "A runtime knows nothing of who leases its containers." };
 const boundaries = {
   group: ["**/cli/**", "**/mcp/**", "**/control/**", "**/daemon/**"],
   message: "Boundaries use the session layer, never the other way.",
@@ -74,8 +79,17 @@ export default tseslint.config(
     ["host/app.ts", "host/engine-filter/**", "host/mcp/**", "host/runtime/**", "**/*.test.ts"],
   ),
   forbid(["host/mcp/**/*.ts"], [agent, dockerode, concrete], ["**/*.test.ts"]),
-  forbid(["host/runtime/*.ts", "host/runtime/fake/**/*.ts"], [agent, dockerode, mcp, boundaries], ["**/*.test.ts"]),
-  forbid(["host/{engine-filter,runtime/docker}/**/*.ts"], [agent, mcp, boundaries], ["**/*.test.ts"]),
+  forbid(
+    ["host/runtime/*.ts", "host/runtime/fake/**/*.ts"],
+    [agent, dockerode, mcp, boundaries, above, containers],
+    ["**/*.test.ts"],
+  ),
+  forbid(
+    ["host/{engine-filter,runtime/docker}/**/*.ts"],
+    [agent, mcp, boundaries, above, containers],
+    ["**/*.test.ts"],
+  ),
+  forbid(["host/containers/**/*.ts"], [agent, dockerode, mcp, concrete, boundaries, above], ["**/*.test.ts"]),
   forbid(
     ["host/{session,store,agent-client}/**/*.ts"],
     [agent, dockerode, mcp, concrete, boundaries],

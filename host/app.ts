@@ -4,6 +4,7 @@ import { WayOut } from "./broker/way-out.ts";
 import type { HostConfig } from "./config/config.ts";
 import { ConfiguredCredential } from "./config/configured-credential.ts";
 import { ConfiguredGitCredential } from "./config/configured-git-credential.ts";
+import { Containers } from "./containers/containers.ts";
 import { readHostId } from "./host-id.ts";
 import { DockerRuntime } from "./runtime/docker/docker-runtime.ts";
 import type { Runtime } from "./runtime/runtime.ts";
@@ -43,8 +44,14 @@ export function createApp(config: HostConfig, logger: Logger): App {
     config;
   const endpoint = config.endpointFromEnvironment ? undefined : modelEndpoint;
   const credentials = new ConfiguredCredential({ configDirectory, environmentCredential, endpoint });
-  const sessions = new SessionManager({
+  const containers = Containers.start({
     runtime,
+    handles: () => store.liveContainerRefs(),
+    limits: maxRunning === undefined ? {} : { maxRunning },
+    logger,
+  });
+  const sessions = new SessionManager({
+    containers,
     store,
     logger,
     defaultImage,
@@ -57,7 +64,6 @@ export function createApp(config: HostConfig, logger: Logger): App {
     egress,
     wayOut,
     maxEgressBytes,
-    ...(maxRunning !== undefined && { queue: { maxRunning } }),
   });
   sessions.resume();
   return {
@@ -68,6 +74,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
     async [Symbol.asyncDispose]() {
       closing.abort();
       await sessions.detach();
+      await containers[Symbol.asyncDispose]();
       await runtime[Symbol.asyncDispose]();
       store[Symbol.dispose]();
       await pruning;

@@ -305,6 +305,8 @@ export const ERROR_REASONS = {
   CONTAINER_EXITED: "FAILED_PRECONDITION",
   /** The container was killed from outside. */
   CONTAINER_KILLED: "INTERNAL",
+  /** The container is of a runtime that this host does not have. */
+  RUNTIME_DIFFERS: "FAILED_PRECONDITION",
   /** The container was ended for want of room where it ran. */
   CONTAINER_EVICTED: "INTERNAL",
   /** Somebody else removed the container. */

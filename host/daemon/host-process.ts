@@ -101,7 +101,7 @@ function hostControl(
         startTime,
         liveSessionCount: liveCount,
         queuedSessionCount: queuedCount,
-        maxRunningSessionCount: maxRunning,
+        maxRunningSessionCount: Number.isFinite(maxRunning) ? maxRunning : 0,
         engineHealthy: problem === "",
         engineProblem: problem,
         ...credentialInfo(credentials),

@@ -22,13 +22,13 @@ import { AsyncQueue } from "../agent-client/async-queue.ts";
 import { type ConnectionSink, serveConnections } from "../agent-client/serve-connections.ts";
 import { Tunnels } from "../agent-client/tunnels.ts";
 import type { Container } from "../runtime/runtime.ts";
+import { sleep } from "../sleep.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import type { PreviousSession } from "./continuation.ts";
 import { ArtifactFetch, fetchTranscript } from "./fetch-artifact.ts";
 import { isNoRoom } from "./no-room.ts";
 import type { SessionLog } from "./session-log.ts";
 import { sendArtifact } from "./send-artifact.ts";
-import { sleep } from "./sleep.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
 /** What an agent handed over at the end of its session. */

@@ -1,14 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
-import { AppError, asAppError, ContainerProgressSchema, Phase, Session_State } from "../../proto/index.ts";
-import type { Container, ContainerRef, CreateProgress, Runtime } from "../runtime/runtime.ts";
+import { AppError, ContainerProgressSchema, Phase, Session_State } from "../../proto/index.ts";
+import type { EnterOptions } from "../containers/container-queue.ts";
+import type { Containers } from "../containers/containers.ts";
+import type { Lease } from "../containers/lease.ts";
+import type { Container, ContainerShape, CreateProgress } from "../runtime/runtime.ts";
 import type { SessionStore } from "../store/session-store.ts";
-import type { ContainerLimits } from "./container-limits.ts";
-import type { RuntimeHealth } from "./runtime-health.ts";
 import type { SessionLog } from "./session-log.ts";
-import type { EnterOptions, SessionQueue } from "./session-queue.ts";
-import { sleep } from "./sleep.ts";
-import { TIMEOUTS } from "./timeouts.ts";
 
 /** What a runtime's own words are in a session's timeline; a word that is not here is told by its message alone. */
 const PHASES: Readonly<Record<string, Phase>> = {
@@ -18,12 +16,10 @@ const PHASES: Readonly<Record<string, Phase>> = {
 };
 
 export interface ContainerSourceOptions extends Pick<EnterOptions, "onPosition"> {
-  limits: ContainerLimits;
+  shape: ContainerShape;
   log: SessionLog;
   store: SessionStore;
-  runtime: Runtime;
-  queue: SessionQueue;
-  health: RuntimeHealth;
+  containers: Containers;
   logger: Logger;
   /** Told what it waits for where no event says it, as an engine that is away; with nothing once it goes on. */
   onWaiting?: (reason: string) => void;
@@ -35,107 +31,59 @@ export interface ContainerSourceOptions extends Pick<EnterOptions, "onPosition">
   kill: AbortSignal;
 }
 
-/** Where one session's container comes from. Holds its place among those that run; the container is the caller's. */
+/**
+ * Where one session's container comes from: tells the session's log of it, and stores which one it is. Holds its place among
+ * those that run; the container is the caller's.
+ */
 export class ContainerSource implements Disposable {
   readonly #options: ContainerSourceOptions;
-  #place: Disposable | undefined;
+  #lease: Lease | undefined;
+  /** The log says that it is being prepared. */
+  #preparing = false;
 
   constructor(options: ContainerSourceOptions) {
     this.#options = options;
   }
 
   [Symbol.dispose](): void {
-    this.#place?.[Symbol.dispose]();
+    this.#lease?.[Symbol.dispose]();
   }
 
   /** The container that the host before us left. Undefined: none, so that the session starts over. */
   async adopt(): Promise<Container | undefined> {
-    const { limits, queue, resumed } = this.#options;
-    const container = resumed === true ? await this.#find() : undefined;
-    if (container !== undefined) this.#place = queue.take(limits.memoryBytes);
-    return container;
+    const { log, store, containers, shape, resumed, kill: signal, onWaiting } = this.#options;
+    const handle = resumed === true ? store.getContainerRef(log.sessionId) : undefined;
+    if (handle === undefined) return undefined;
+    this.#lease = await containers.resume(handle, shape, { signal, onWaiting });
+    if (this.#lease === undefined && store.getResult(log.sessionId) === undefined) throw goneMeanwhile();
+    return this.#lease?.container;
   }
 
-  async #find(): Promise<Container | undefined> {
-    const { log, store, runtime, kill: signal } = this.#options;
-    const known = store.getContainerRef(log.sessionId);
-    // One whose create was not answered in time has not been given the session: nobody holds it.
-    if (known === undefined) return undefined;
-    return await this.#whileRuntimeWorks(async () => {
-      const container = await runtime.adopt(JSON.parse(known) as ContainerRef, { signal });
-      if (container === undefined && store.getResult(log.sessionId) === undefined) throw goneMeanwhile();
-      return container;
-    });
-  }
-
-  /** Does it again, once the runtime is back, for as long as that is away. */
-  async #whileRuntimeWorks<T>(work: () => Promise<T>): Promise<T> {
-    const { health, kill } = this.#options;
-    for (;;) {
-      try {
-        return await work();
-      } catch (error) {
-        const known = asAppError(error);
-        if (known.reason !== "RUNTIME_UNAVAILABLE" || kill.aborted) throw error;
-        await this.#waiting(known, health.returned(known, kill));
-      }
-    }
-  }
-
-  async #waiting(error: AppError, returned: Promise<void>): Promise<void> {
-    const { onWaiting } = this.#options;
-    onWaiting?.(error.toSentence());
-    try {
-      await returned;
-    } finally {
-      onWaiting?.("");
-    }
-  }
-
-  /** Waits for a place, unless it has one, and creates the container. */
+  /** Makes a container: once there is room for it, or in the place of the one before, which has been removed. */
   async create(): Promise<Container> {
-    const { log, limits, store, queue, logger, stop: signal, onPosition } = this.#options;
-    this.#place ??= await queue.enter({ memoryBytes: limits.memoryBytes, signal, onPosition });
-    log.state(Session_State.PREPARING);
-    const container = await this.#tryCreate();
-    const { id } = container.ref;
-    store.putContainerRef(log.sessionId, JSON.stringify(container.ref));
+    const { log, store, containers, shape, stop: signal, logger, onPosition, onWaiting } = this.#options;
+    const options = { signal, onWaiting, onProgress: (progress: CreateProgress) => this.#progress(progress) };
+    if (this.#lease === undefined) this.#lease = await containers.lease(shape, { ...options, onPosition });
+    else await this.#lease.replace(options);
+    const { container, handle } = this.#lease;
+    const { id: containerId } = container.ref;
+    store.putContainerRef(log.sessionId, handle);
     log.append({
       case: "containerProgress",
-      value: create(ContainerProgressSchema, { message: "Container started.", containerId: id }),
+      value: create(ContainerProgressSchema, { message: "Container started.", containerId }),
     });
     log.phase(Phase.DIAL);
-    logger.info({ containerId: id }, "container started");
+    logger.info({ containerId }, "container started");
     return container;
-  }
-
-  async #tryCreate(): Promise<Container> {
-    const { log, limits, runtime, health, stop } = this.#options;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const container = await runtime.create(limits, {
-          signal: stop,
-          onProgress: (progress) => this.#progress(progress),
-        });
-        health.succeeded();
-        return container;
-      } catch (error) {
-        const known = asAppError(error);
-        const away = known.reason === "RUNTIME_UNAVAILABLE";
-        const attempts = away ? TIMEOUTS.createAttemptsWhileAway : TIMEOUTS.createAttempts;
-        if (stop.aborted || !known.retryable || attempt >= attempts) throw error;
-        const message = `${known.message} It is tried again.`;
-        log.append({ case: "containerProgress", value: create(ContainerProgressSchema, { message }) });
-        if (away) await this.#waiting(known, health.recovered(known, stop));
-        else await sleep(TIMEOUTS.createRetryMs * 2 ** (attempt - 1), stop);
-      }
-    }
   }
 
   #progress({ phase, message }: CreateProgress): void {
+    const { log } = this.#options;
+    if (!this.#preparing) log.state(Session_State.PREPARING);
+    this.#preparing = true;
     const known = PHASES[phase];
-    if (known !== undefined) this.#options.log.phase(known);
-    this.#options.log.append({ case: "containerProgress", value: create(ContainerProgressSchema, { message }) });
+    if (known !== undefined) log.phase(known);
+    log.append({ case: "containerProgress", value: create(ContainerProgressSchema, { message }) });
   }
 }
 

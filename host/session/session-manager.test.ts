@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test, vi } from "vitest";
-import { managerOptions } from "../../test/support/manager-options.ts";
+import { managerOptions, startContainers } from "../../test/support/manager-options.ts";
 import { AppError, ContainerSpecSchema, MeteredUsageSchema, SessionSpecSchema } from "../../proto/index.ts";
 import { sessionEntry } from "../present/session-entry.ts";
 import { FakeMachine } from "../runtime/fake/fake-machine.ts";
@@ -23,13 +23,8 @@ function start(health: RuntimeHealth = NO_ENGINE) {
   });
   const runtime = stack.use(new FakeRuntime({ machine }));
   runtime.health = health;
-  const sessions = stack.use(
-    new SessionManager({
-      runtime,
-      store,
-      ...managerOptions(),
-    }),
-  );
+  const containers = stack.use(startContainers(runtime, store, {}));
+  const sessions = stack.use(new SessionManager({ containers, store, ...managerOptions() }));
   return { store, runtime, sessions, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 

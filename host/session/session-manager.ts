@@ -1,4 +1,3 @@
-import { availableParallelism, totalmem } from "node:os";
 import { create, fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import { monotonicFactory } from "ulid";
@@ -27,17 +26,16 @@ import {
   StateChangedSchema,
 } from "../../proto/index.ts";
 import type { WayOut } from "../broker/way-out.ts";
-import type { ContainerRef, Runtime, RuntimeCapacity } from "../runtime/runtime.ts";
+import { completeShape } from "../containers/container-shape.ts";
+import type { Containers } from "../containers/containers.ts";
+import type { ContainerShape } from "../runtime/runtime.ts";
 import type { SessionStore } from "../store/session-store.ts";
-import { checkCapacity, type ContainerLimits, completeLimits } from "./container-limits.ts";
 import { continueSpec } from "./continuation.ts";
 import { checkEgress, type EgressConfig } from "./egress.ts";
 import { listPage } from "./list-page.ts";
 import { Reservations } from "./reservations.ts";
-import { RuntimeHealth } from "./runtime-health.ts";
 import { salvageChanges } from "./salvage.ts";
 import { SessionLog } from "./session-log.ts";
-import { type QueueLimits, queueLimits, SessionQueue } from "./session-queue.ts";
 import { type GitAccess, type ModelAccess, SessionRun, type SessionRunOptions } from "./session-run.ts";
 import { requireTurn } from "./states.ts";
 import type {
@@ -47,10 +45,9 @@ import type {
   OpenArtifact,
   Sessions,
 } from "./sessions.ts";
-import { sweepContainers } from "./sweep.ts";
 
 export interface SessionManagerOptions {
-  runtime: Runtime;
+  containers: Containers;
   store: SessionStore;
   /** Image of sessions that name none. */
   defaultImage: string;
@@ -64,8 +61,6 @@ export interface SessionManagerOptions {
   /** Bytes that one session may move there and back. Default 16 GiB. */
   maxEgressBytes?: number | undefined;
   logger: Logger;
-  /** Default: what this machine can bear. */
-  queue?: Partial<QueueLimits>;
 }
 
 /** In the order of their creation, also within a millisecond: a list shows the newest first. */
@@ -76,24 +71,10 @@ export class SessionManager implements Sessions, AsyncDisposable {
   readonly #options: SessionManagerOptions;
   readonly #runs = new Map<string, SessionRun>();
   readonly #closing = new AbortController();
-  readonly #queue: SessionQueue;
   readonly #reservations = new Reservations();
-  readonly #health: RuntimeHealth;
-  readonly #sweep: Promise<void>;
 
   constructor(options: SessionManagerOptions) {
     this.#options = options;
-    const { runtime, logger } = options;
-    const { signal } = this.#closing;
-    // Of this machine, until the runtime says what its own has.
-    const limitsOf = ({ memoryBytes = totalmem(), cpuCount = availableParallelism() }: RuntimeCapacity) => ({
-      ...queueLimits({ memoryBytes, cpuCount }),
-      ...options.queue,
-    });
-    this.#queue = new SessionQueue(limitsOf({}));
-    const onCapacity = (capacity: RuntimeCapacity) => (this.#queue.limits = limitsOf(capacity));
-    this.#health = new RuntimeHealth({ runtime, queue: this.#queue, signal, logger, onCapacity });
-    this.#sweep = sweepContainers(runtime, { signal, logger, held: () => this.#heldContainers() });
   }
 
   /**
@@ -114,20 +95,12 @@ export class SessionManager implements Sessions, AsyncDisposable {
     runtimeProblem: string | undefined;
     storeProblem: string | undefined;
   } {
-    const { waitingCount: queuedCount, limits } = this.#queue;
+    const { queuedCount, maxRunning, problem: runtimeProblem } = this.#options.containers.status();
     const liveCount = this.#options.store.liveSessionIds().length;
     const storeProblem =
       [...this.#runs.values()].map((run) => run.roomAwaited).find((reason) => reason !== "") ??
       this.#options.store.findProblem()?.toSentence();
-    const { problem: runtimeProblem } = this.#health;
-    return { liveCount, queuedCount, maxRunning: limits.maxRunning, runtimeProblem, storeProblem };
-  }
-
-  /** Which container is whose is the store's knowledge. */
-  #heldContainers(): ReadonlySet<string> {
-    const { store } = this.#options;
-    const refs = store.liveSessionIds().map((sessionId) => store.getContainerRef(sessionId));
-    return new Set(refs.flatMap((ref) => (ref === undefined ? [] : (JSON.parse(ref) as ContainerRef).id)));
+    return { liveCount, queuedCount, maxRunning, runtimeProblem, storeProblem };
   }
 
   #resumeOne(sessionId: string): void {
@@ -140,23 +113,21 @@ export class SessionManager implements Sessions, AsyncDisposable {
       return;
     }
     logger.warn({ sessionId }, "taking up a session that was left behind");
-    const limits = this.#completeLimits(fromJsonString(ContainerSpecSchema, container));
-    this.#start({ spec, limits, log: new SessionLog(store, sessionId), resumed: true });
+    const shape = this.#completeShape(fromJsonString(ContainerSpecSchema, container));
+    this.#start({ spec, shape, log: new SessionLog(store, sessionId), resumed: true });
   }
 
-  #completeLimits(spec: ContainerSpec): ContainerLimits {
-    return completeLimits(spec, { image: this.#options.defaultImage });
+  #completeShape(spec: ContainerSpec): ContainerShape {
+    return completeShape(spec, { image: this.#options.defaultImage });
   }
 
-  #start(session: Pick<SessionRunOptions, "spec" | "limits" | "log" | "resumed">): void {
-    const { store, runtime, git, egress, wayOut, maxEgressBytes, model, logger } = this.#options;
+  #start(session: Pick<SessionRunOptions, "spec" | "shape" | "log" | "resumed">): void {
+    const { store, containers, git, egress, wayOut, maxEgressBytes, model, logger } = this.#options;
     const { sessionId } = session.log;
     const run = new SessionRun({
       ...session,
       store,
-      runtime,
-      queue: this.#queue,
-      health: this.#health,
+      containers,
       git,
       egress,
       wayOut,
@@ -178,8 +149,8 @@ export class SessionManager implements Sessions, AsyncDisposable {
       throw new AppError("HOST_CLOSING", "The host is shutting down.", { retryable: true });
     const spec = continueSpec(store, completeSpec(request.spec));
     checkEgress(spec, this.#options.egress);
-    const limits = this.#completeLimits(request.container);
-    checkCapacity(limits, this.#health.capacity);
+    const shape = this.#completeShape(request.container);
+    this.#options.containers.check(shape);
     if ((await model.credentials.read()) === undefined) {
       throw new AppError("NO_CREDENTIAL", "No credential for the model is configured.", {
         help: "Store one, an API key or a token from `claude setup-token`: claudecluster credential set. It stays on the host.",
@@ -198,7 +169,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
       { case: "phaseChanged", value: create(PhaseChangedSchema, { phase: Phase.QUEUED }) },
     );
     const session = store.getSession(sessionId)!;
-    this.#start({ spec, limits, log });
+    this.#start({ spec, shape, log });
     return session;
   }
 
@@ -307,7 +278,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     this.#closing.abort(new Error("the host is shutting down"));
     const runs = [...this.#runs.values()];
     for (const run of runs) run.detach();
-    await Promise.all([this.#sweep, ...runs.map((run) => run.finished)]);
+    await Promise.all(runs.map((run) => run.finished));
   }
 
   /** Ends every session at once and waits until their containers are gone. */
@@ -315,7 +286,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     this.#closing.abort();
     const runs = [...this.#runs.values()];
     for (const run of runs) run.kill("The host is shutting down.");
-    await Promise.all([this.#sweep, ...runs.map((run) => run.finished)]);
+    await Promise.all(runs.map((run) => run.finished));
   }
 
   /** Throws NOT_FOUND, SESSION_OVER. */

@@ -6,13 +6,6 @@ export const TIMEOUTS = {
    */
   firstContactMs: 60_000,
   startAttempts: 3,
-  /** A create that the runtime failed at by chance is tried again: how often in all, and after how long. */
-  createAttempts: 3,
-  createAttemptsWhileAway: 10,
-  createRetryMs: 500,
-  /** Between looks at a runtime that is down, and how long a session waits for one that worked before. */
-  runtimeProbeMs: 1_000,
-  runtimeReturnMs: 180_000,
   /**
    * After the session's own timeout or a stop: longer than the agent's own ladder (interrupt, end and kill Claude, then a
    * minute without progress, or five minutes in all, to collect the changes) and the transfer of the patch.

@@ -82,6 +82,8 @@ export interface SessionStore extends Disposable {
   putContainerRef(sessionId: string, containerRef: string): void;
   /** What names a session's container; undefined until it was put. */
   getContainerRef(sessionId: string): string | undefined;
+  /** What names the containers of all sessions that have not finished. */
+  liveContainerRefs(): string[];
   /** Keeps something that a caller said until it is known to have arrived. The first of a name is kept. */
   putRequest(sessionId: string, name: string, data: Uint8Array): void;
   /** What was kept and not removed, oldest first. */

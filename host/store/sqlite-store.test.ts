@@ -107,6 +107,7 @@ test("treats sessions that have not finished as live in the next process", async
   expect(store.liveSessionIds()).toEqual(["ses_0", "ses_1"]);
   expect(store.getContainer("ses_1")).toBe('{"image":"x"}');
   expect(store.getContainerRef("ses_1")).toBe('{"id":"c1"}');
+  expect(store.liveContainerRefs()).toEqual(['{"id":"c1"}']);
   expect(store.lastAgentSequence("ses_1")).toBe(7);
   const waiting = store.changed("ses_1", { afterSequence: 2, signal: never });
   expect(store.append("ses_1", [said("c")])[0]?.sequence).toBe(3);

@@ -139,6 +139,10 @@ export class SqliteStore implements SessionStore {
     return this.#file.read(() => this.#statements.listLive.all().map(({ id }) => id as string));
   }
 
+  liveContainerRefs(): string[] {
+    return this.#file.read(() => this.#statements.listLiveRefs.all().map(({ container_ref: ref }) => ref as string));
+  }
+
   append(sessionId: string, events: NewEvent[]): SessionEvent[] {
     if (events.length === 0) return [];
     const live = this.#require(sessionId);
@@ -386,6 +390,7 @@ function prepareStatements(database: DatabaseSync) {
     getRequests: prepare("SELECT name, data FROM request WHERE session_id = ? ORDER BY number"),
     removeRequest: prepare("DELETE FROM request WHERE session_id = ? AND name = ?"),
     listLive: prepare("SELECT id FROM session WHERE end_time_ms IS NULL ORDER BY id"),
+    listLiveRefs: prepare("SELECT container_ref FROM session WHERE end_time_ms IS NULL AND container_ref IS NOT NULL"),
     insertEvent: prepare("INSERT INTO event (session_id, sequence, agent_sequence, data) VALUES (?, ?, ?, ?)"),
     // A session that is being removed has none.
     readEvents: prepare(

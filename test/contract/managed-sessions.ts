@@ -14,7 +14,7 @@ import {
   type SessionEvent,
 } from "../../proto/index.ts";
 import { EmittingAgent } from "../load/emitting-agent.ts";
-import { managerOptions } from "../support/manager-options.ts";
+import { managerOptions, startContainers } from "../support/manager-options.ts";
 import type { SessionsDriver, SessionsHarness } from "./sessions-contract.ts";
 
 /** The real manager; it counts who reads. */
@@ -91,14 +91,8 @@ export async function startManagedSessions(): Promise<SessionsHarness> {
   const agents = new DrivenAgents();
   const machine = new FakeMachine({ createAgent: () => agents.create() });
   const runtime = stack.use(new FakeRuntime({ machine }));
-  const sessions = stack.use(
-    new CountingManager({
-      runtime,
-      store,
-      ...managerOptions(),
-      queue: { maxRunning: Infinity, maxMemoryBytes: Infinity },
-    }),
-  );
+  const containers = stack.use(startContainers(runtime, store));
+  const sessions = stack.use(new CountingManager({ containers, store, ...managerOptions() }));
   const driver: SessionsDriver = {
     messages: agents.messages,
     interrupted: agents.interrupted,

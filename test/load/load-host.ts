@@ -12,6 +12,7 @@ import { SessionManager } from "../../host/session/session-manager.ts";
 import type { Sessions } from "../../host/session/sessions.ts";
 import { SqliteStore } from "../../host/store/sqlite-store.ts";
 import { ContainerSpecSchema, SessionSpecSchema } from "../../proto/index.ts";
+import { startContainers } from "../support/manager-options.ts";
 import { NO_GIT_CREDENTIALS } from "../support/no-git-credentials.ts";
 import { openModel } from "../support/open-model.ts";
 
@@ -39,16 +40,16 @@ export async function startLoadHost(
   const store = stack.use(new SqliteStore(join(directory, "sessions.db"), { maxLiveBytes }));
   const machine = new FakeMachine({ createAgent: createAgent(directory) });
   const runtime = stack.use(new FakeRuntime({ machine }));
+  const containers = stack.use(startContainers(runtime, store));
   const sessions = stack.use(
     new SessionManager({
-      runtime,
+      containers,
       store,
       defaultImage: "agent:load",
       model: openModel("http://127.0.0.1:9"),
       git: NO_GIT_CREDENTIALS,
       egress: { mode: "none", allowed: [], allowedPrivate: [] },
       logger,
-      queue: { maxRunning: Infinity, maxMemoryBytes: Infinity },
     }),
   );
   const host = { info: () => Promise.resolve({}), stop: () => Promise.resolve() };

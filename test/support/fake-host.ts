@@ -3,7 +3,7 @@ import { pino } from "pino";
 import type { FakeBox } from "../../host/runtime/fake/fake-box.ts";
 import { FakeMachine } from "../../host/runtime/fake/fake-machine.ts";
 import { FakeRuntime } from "../../host/runtime/fake/fake-runtime.ts";
-import type { QueueLimits } from "../../host/session/session-queue.ts";
+import type { QueueLimits } from "../../host/containers/container-queue.ts";
 import { SessionManager } from "../../host/session/session-manager.ts";
 import { SqliteStore } from "../../host/store/sqlite-store.ts";
 import { ContainerSpecSchema, RepositorySpecSchema, type SessionEvent, SessionSpecSchema } from "../../proto/index.ts";
@@ -11,6 +11,7 @@ import { startRig as startAgentRig } from "../agent/agent-rig.ts";
 import { SMALL_REPOSITORY } from "../model/small-repository.ts";
 import { startScriptedModel } from "../model/scripted-model.ts";
 import { startGitServer } from "./git-server.ts";
+import { startContainers } from "./manager-options.ts";
 import { NO_GIT_CREDENTIALS } from "./no-git-credentials.ts";
 import { openModel } from "./open-model.ts";
 import { eachEvent } from "./each-event.ts";
@@ -18,7 +19,7 @@ import { eachEvent } from "./each-event.ts";
 /** The session layer on a fake runtime that holds the real agent and the real Claude Code. */
 export async function startFakeHost({
   healthy = true,
-  ...options
+  queue = {},
 }: { queue?: Partial<QueueLimits>; healthy?: boolean } = {}) {
   await using stack = new AsyncDisposableStack();
   const model = stack.use(await startScriptedModel());
@@ -35,19 +36,22 @@ export async function startFakeHost({
   const runtime = stack.use(new FakeRuntime({ machine }));
   if (!healthy) runtime.health = { healthy: false, reason: "RUNTIME_UNAVAILABLE", message: "No engine.", help: "" };
   const store = stack.use(new SqliteStore(":memory:"));
+  let containers = startContainers(runtime, store, queue);
   const startManager = () =>
     new SessionManager({
-      runtime,
+      containers,
       store,
       defaultImage: "agent:test",
       model: openModel(model.url),
       git: NO_GIT_CREDENTIALS,
       egress: { mode: "none", allowed: [], allowedPrivate: [] },
       logger: pino({ level: "silent" }),
-      ...options,
     });
   let sessions = startManager();
-  stack.defer(() => sessions[Symbol.asyncDispose]());
+  stack.defer(async () => {
+    await sessions[Symbol.asyncDispose]();
+    await containers[Symbol.asyncDispose]();
+  });
   const uri = await git.addRepository("greeter", SMALL_REPOSITORY);
   const owned = stack.move();
   return {
@@ -58,8 +62,11 @@ export async function startFakeHost({
     /** The host goes away, its containers do not; another one comes. */
     async restart() {
       await sessions.detach();
+      const before = containers;
+      containers = startContainers(runtime, store, queue);
       sessions = startManager();
       sessions.resume();
+      await before[Symbol.asyncDispose]();
     },
     store,
     bareRepository: git.directoryOf("greeter"),

@@ -3,7 +3,7 @@ import { expect, test, vi } from "vitest";
 import { FakeMachine } from "../runtime/fake/fake-machine.ts";
 import { FakeRuntime } from "../runtime/fake/fake-runtime.ts";
 import type { Container, ContainerRef } from "../runtime/runtime.ts";
-import { sweepContainers, type SweepOptions } from "./sweep.ts";
+import { Sweep, type SweepOptions } from "./sweep.ts";
 
 const shape = { image: "agent:test", memoryBytes: 1, cpuCount: 1, workspaceSizeBytes: 1 };
 const { signal } = new AbortController();
@@ -31,11 +31,11 @@ function start() {
     const done = new AbortController();
     const logger = pino({ level: "silent" });
     const given = { signal: done.signal, logger, held: () => new Set(held), intervalMs: 1, ...options };
-    const sweeping = sweepContainers(runtime, given);
+    const sweeping = Sweep.start(runtime, given);
     const known = list.mock.calls.length;
     await vi.waitFor(() => expect(list.mock.calls.length).toBeGreaterThanOrEqual(known + 4));
     done.abort();
-    await sweeping;
+    await sweeping.over;
     return machine.boxes.map(({ ref }) => ref.id);
   };
   return { machine, runtime, stranger, make, list, sweep };

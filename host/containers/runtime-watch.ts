@@ -3,16 +3,26 @@ import type { Logger } from "pino";
 import type { AppError } from "../../proto/index.ts";
 import { raceSignal } from "../runtime/race-signal.ts";
 import type { Runtime, RuntimeCapacity } from "../runtime/runtime.ts";
-import type { SessionQueue } from "./session-queue.ts";
+import type { ContainerQueue } from "./container-queue.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
+export interface RuntimeWatchOptions {
+  runtime: Runtime;
+  queue: ContainerQueue;
+  /** Ends the probing. */
+  signal: AbortSignal;
+  logger: Logger;
+  /** Told what a healthy runtime's machine has. */
+  onCapacity?: (capacity: RuntimeCapacity) => void;
+}
+
 /**
- * One state of the runtime for all sessions. While it is down nobody is admitted to the queue, and
+ * One state of a runtime for all who lease its containers. While it is down nobody is admitted to the queue, and
  * who waits there is told why.
  */
-export class RuntimeHealth {
+export class RuntimeWatch {
   readonly #runtime: Runtime;
-  readonly #queue: SessionQueue;
+  readonly #queue: ContainerQueue;
   readonly #signal: AbortSignal;
   readonly #logger: Logger;
   readonly #onCapacity: (capacity: RuntimeCapacity) => void;
@@ -23,20 +33,23 @@ export class RuntimeHealth {
   #capacity: RuntimeCapacity = {};
   #recovery: Promise<void> | undefined;
 
-  /** `signal` ends the probing. `onCapacity` is told what a healthy runtime's machine has. */
-  constructor(options: {
-    runtime: Runtime;
-    queue: SessionQueue;
-    signal: AbortSignal;
-    logger: Logger;
-    onCapacity?: (capacity: RuntimeCapacity) => void;
-  }) {
+  private constructor(options: RuntimeWatchOptions) {
     this.#runtime = options.runtime;
     this.#queue = options.queue;
     this.#signal = options.signal;
     this.#logger = options.logger;
     this.#onCapacity = options.onCapacity ?? (() => {});
     this.#firstLook = this.#look();
+  }
+
+  /** Looks at the runtime, and again whenever it was down. */
+  static start(options: RuntimeWatchOptions): RuntimeWatch {
+    return new RuntimeWatch(options);
+  }
+
+  /** Resolves once the runtime has been looked at. */
+  get firstLook(): Promise<void> {
+    return this.#firstLook;
   }
 
   /** What is wrong and what to do. Undefined: nothing is known to be. */
@@ -67,7 +80,7 @@ export class RuntimeHealth {
     });
   }
 
-  /** The same for a session whose container is there already: waits for as long as it takes. */
+  /** The same for a container that is there already: waits for as long as it takes. */
   async returned(error: AppError, signal: AbortSignal): Promise<void> {
     this.#problem = error.toSentence();
     this.#queue.hold(this.#problem);

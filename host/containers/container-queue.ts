@@ -1,4 +1,6 @@
-/** A session that waits for its place, or has one. */
+import type { RuntimeCapacity } from "../runtime/runtime.ts";
+
+/** Somebody who waits for a place. */
 interface Entry {
   memoryBytes: number;
   admit(): void;
@@ -16,7 +18,7 @@ const FAR_MS = 1_000;
 /** What may run at once. */
 export interface QueueLimits {
   maxRunning: number;
-  /** Sum of the memory limits of all that run. One session alone may exceed it. */
+  /** Sum of the memory limits of all that run. One container alone may exceed it. */
   maxMemoryBytes: number;
 }
 
@@ -31,8 +33,8 @@ export interface EnterOptions {
   onPosition(place: { position: number; reason: string }): void;
 }
 
-/** First come, first served: sessions run while there is room for them, the others wait in order. */
-export class SessionQueue {
+/** First come, first served: containers run while there is room for them, who wants another waits in order. */
+export class ContainerQueue {
   #limits: QueueLimits;
   readonly #waiting: Entry[] = [];
   #running = 0;
@@ -83,7 +85,7 @@ export class SessionQueue {
     });
   }
 
-  /** A place at once, for a session whose container runs already. */
+  /** A place at once, for a container that runs already. */
   take(memoryBytes: number): Disposable {
     this.#running += 1;
     this.#memoryBytes += memoryBytes;
@@ -143,9 +145,9 @@ export class SessionQueue {
 }
 
 /**
- * Returns what a machine can bear: three quarters of its memory, and four sessions for each CPU,
- * since a Claude that waits for its model needs next to none.
+ * Returns what a machine can bear: three quarters of its memory, and four containers for each CPU, since a Claude that waits
+ * for its model needs next to none. What a runtime does not say of its machine bounds nothing: it queues by itself.
  */
-export function queueLimits(machine: { memoryBytes: number; cpuCount: number }): QueueLimits {
-  return { maxRunning: Math.max(1, machine.cpuCount * 4), maxMemoryBytes: machine.memoryBytes * 0.75 };
+export function queueLimits({ memoryBytes = Infinity, cpuCount = Infinity }: RuntimeCapacity): QueueLimits {
+  return { maxRunning: Math.max(1, cpuCount * 4), maxMemoryBytes: memoryBytes * 0.75 };
 }

@@ -3,8 +3,8 @@ import { expect, test, vi } from "vitest";
 import { AppError } from "../../proto/index.ts";
 import { FakeMachine } from "../runtime/fake/fake-machine.ts";
 import { FakeRuntime } from "../runtime/fake/fake-runtime.ts";
-import { RuntimeHealth } from "./runtime-health.ts";
-import { SessionQueue } from "./session-queue.ts";
+import { RuntimeWatch } from "./runtime-watch.ts";
+import { ContainerQueue } from "./container-queue.ts";
 
 const never = new AbortController().signal;
 const away = new AppError("RUNTIME_UNAVAILABLE", "No engine.", { help: "Start it." });
@@ -17,8 +17,8 @@ function start({ healthy = true } = {}) {
   });
   const runtime = new FakeRuntime({ machine });
   if (!healthy) runtime.health = { healthy: false, reason: "RUNTIME_UNAVAILABLE", message: "No engine.", help: "" };
-  const queue = new SessionQueue({ maxRunning: 9, maxMemoryBytes: 9 });
-  return { queue, health: new RuntimeHealth({ runtime, queue, signal: never, logger: pino({ level: "silent" }) }) };
+  const queue = new ContainerQueue({ maxRunning: 9, maxMemoryBytes: 9 });
+  return { queue, health: RuntimeWatch.start({ runtime, queue, signal: never, logger: pino({ level: "silent" }) }) };
 }
 
 test("does not wait for a runtime that never worked", async () => {

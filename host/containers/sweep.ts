@@ -11,7 +11,7 @@ const ABANDONED_MS = 7 * 86_400_000;
 export interface SweepOptions {
   signal: AbortSignal;
   logger: Logger;
-  /** Ids of the containers of the sessions that are live. */
+  /** Ids of the containers that somebody has, or may come back to. */
   held: () => ReadonlySet<string>;
   /** Default 20 s. */
   intervalMs?: number;
@@ -24,11 +24,30 @@ export interface SweepOptions {
  * is not listed (a removal that failed left them, a create whose reply was lost, a host that was killed); those of other
  * hosts, whose state may be lost, at first and every hour, once they have ended long ago.
  */
-export async function sweepContainers(runtime: Runtime, options: SweepOptions): Promise<void> {
-  const { signal, abandonedMs = ABANDONED_MS, intervalMs = INTERVAL_MS } = options;
+export class Sweep {
+  /** Resolves once it has looked at this host's own for the first time, and removed what nobody holds. Never rejects. */
+  readonly firstLook: Promise<unknown>;
+  /** Resolves after the signal, once nothing is being removed any more. */
+  readonly over: Promise<void>;
+
+  private constructor(runtime: Runtime, options: SweepOptions) {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    this.firstLook = promise;
+    this.over = sweep(runtime, { ...options, onLook: () => resolve(undefined) });
+  }
+
+  /** Sweeps until the signal. */
+  static start(runtime: Runtime, options: SweepOptions): Sweep {
+    return new Sweep(runtime, options);
+  }
+}
+
+async function sweep(runtime: Runtime, options: SweepOptions & { onLook: () => void }): Promise<void> {
+  const { signal, abandonedMs = ABANDONED_MS, intervalMs = INTERVAL_MS, onLook } = options;
   let nextAbandonedMs = 0;
   while (!signal.aborted) {
     await removeUnheld(runtime, { ...options, choose: (listed) => listed });
+    onLook();
     if (performance.now() >= nextAbandonedMs) {
       const endedBeforeMs = Date.now() - abandonedMs;
       const choose = (listed: ListedContainer[]) =>

@@ -1,9 +1,9 @@
 import { expect, test, vi } from "vitest";
-import { queueLimits, SessionQueue } from "./session-queue.ts";
+import { queueLimits, ContainerQueue } from "./container-queue.ts";
 
 const never = new AbortController().signal;
 
-function enter(queue: SessionQueue, memoryBytes = 1, signal = never) {
+function enter(queue: ContainerQueue, memoryBytes = 1, signal = never) {
   const told: string[] = [];
   const place = queue.enter({
     memoryBytes,
@@ -15,7 +15,7 @@ function enter(queue: SessionQueue, memoryBytes = 1, signal = never) {
 }
 
 test("admits as many as may run, the others in the order in which they came, and tells them their place", async () => {
-  const queue = new SessionQueue({ maxRunning: 1, maxMemoryBytes: 100 });
+  const queue = new ContainerQueue({ maxRunning: 1, maxMemoryBytes: 100 });
   const first = enter(queue);
   const second = enter(queue);
   const third = enter(queue);
@@ -31,7 +31,7 @@ test("admits as many as may run, the others in the order in which they came, and
 });
 
 test("lets a large session wait for memory, and those behind it too, but runs one that never fits alone", async () => {
-  const queue = new SessionQueue({ maxRunning: 9, maxMemoryBytes: 10 });
+  const queue = new ContainerQueue({ maxRunning: 9, maxMemoryBytes: 10 });
   const small = await enter(queue, 4).place;
   const large = enter(queue, 20);
   const behind = enter(queue, 1);
@@ -45,7 +45,7 @@ test("lets a large session wait for memory, and those behind it too, but runs on
 });
 
 test("closes the gap when somebody gives up", async () => {
-  const queue = new SessionQueue({ maxRunning: 1, maxMemoryBytes: 10 });
+  const queue = new ContainerQueue({ maxRunning: 1, maxMemoryBytes: 10 });
   await enter(queue).place;
   const gone = new AbortController();
   const second = enter(queue, 1, gone.signal);
@@ -56,7 +56,7 @@ test("closes the gap when somebody gives up", async () => {
 });
 
 test("admits nobody while it is held, and says why", async () => {
-  const queue = new SessionQueue({ maxRunning: 2, maxMemoryBytes: 10 });
+  const queue = new ContainerQueue({ maxRunning: 2, maxMemoryBytes: 10 });
   queue.hold("no engine");
   const first = enter(queue);
   expect(first.told).toEqual(["1 no engine"]);
@@ -65,7 +65,7 @@ test("admits nobody while it is held, and says why", async () => {
 });
 
 test("counts containers that run already", async () => {
-  const queue = new SessionQueue({ maxRunning: 1, maxMemoryBytes: 10 });
+  const queue = new ContainerQueue({ maxRunning: 1, maxMemoryBytes: 10 });
   const adopted = queue.take(2);
   const next = enter(queue);
   expect(next.told).toEqual(["1"]);
@@ -76,7 +76,7 @@ test("counts containers that run already", async () => {
 test("tells the first at once and those far behind once a second, with their newest place", async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   using _clock = { [Symbol.dispose]: () => vi.useRealTimers() };
-  const queue = new SessionQueue({ maxRunning: 1, maxMemoryBytes: 1000 });
+  const queue = new ContainerQueue({ maxRunning: 1, maxMemoryBytes: 1000 });
   let running = await enter(queue).place;
   const waiting = Array.from({ length: 30 }, () => enter(queue));
   // Each learns its first place at once.
@@ -108,7 +108,7 @@ test("derives what may run from the machine", () => {
 });
 
 test("admits those who wait when there is room for more, and ends nobody when there is for fewer", async () => {
-  const queue = new SessionQueue({ maxRunning: 1, maxMemoryBytes: 10 });
+  const queue = new ContainerQueue({ maxRunning: 1, maxMemoryBytes: 10 });
   const first = enter(queue);
   const second = enter(queue);
   await first.place;

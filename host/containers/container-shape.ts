@@ -1,5 +1,5 @@
 import { AppError, type ContainerSpec, cutChars, type ErrorReason } from "../../proto/index.ts";
-import type { RuntimeCapacity } from "../runtime/runtime.ts";
+import type { ContainerShape, RuntimeCapacity } from "../runtime/runtime.ts";
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
@@ -13,38 +13,28 @@ const MAX_MEMORY_BYTES = 1024 * GIB;
 const MIN_CPU_COUNT = 0.1;
 const MAX_CPU_COUNT = 1024;
 
-/** A container's limits with the defaults filled in. */
-export interface ContainerLimits {
-  image: string;
-  memoryBytes: number;
-  cpuCount: number;
-  /** Nobody has asked for so many: where there are fewer, these will do. */
-  fewerCpusWillDo: boolean;
-  workspaceSizeBytes: number;
-}
-
 function invalid(reason: ErrorReason, message: string, help: string): AppError {
   return new AppError(reason, message, { kind: "INVALID_ARGUMENT", help });
 }
 
-/** Throws INVALID_ARGUMENT for limits that the runtime's machine can never give, as far as it is known. */
-export function checkCapacity(limits: ContainerLimits, { memoryBytes, cpuCount }: RuntimeCapacity): void {
-  if (memoryBytes !== undefined && limits.memoryBytes > memoryBytes) {
-    const [asked, there] = [limits.memoryBytes, memoryBytes].map((bytes) => (bytes / GIB).toFixed(1));
+/** Throws INVALID_ARGUMENT for a shape that the runtime's machine can never give, as far as it is known. */
+export function checkCapacity(shape: ContainerShape, { memoryBytes, cpuCount }: RuntimeCapacity): void {
+  if (memoryBytes !== undefined && shape.memoryBytes > memoryBytes) {
+    const [asked, there] = [shape.memoryBytes, memoryBytes].map((bytes) => (bytes / GIB).toFixed(1));
     throw invalid(
       "MEMORY_INVALID",
       `The memory limit is ${asked} GiB, and the containers' machine has ${there} GiB.`,
       "Use less; sessions share three quarters of it.",
     );
   }
-  if (cpuCount !== undefined && limits.cpuCount > cpuCount && !limits.fewerCpusWillDo) {
-    const message = `The CPU limit is ${limits.cpuCount}, and the containers' machine has ${cpuCount} CPUs.`;
+  if (cpuCount !== undefined && shape.cpuCount > cpuCount && !shape.fewerCpusWillDo) {
+    const message = `The CPU limit is ${shape.cpuCount}, and the containers' machine has ${cpuCount} CPUs.`;
     throw invalid("CPU_INVALID", message, "Use fewer.");
   }
 }
 
-/** Fills in the defaults. Throws INVALID_ARGUMENT for limits that cannot be meant. */
-export function completeLimits(spec: ContainerSpec, defaults: { image: string }): ContainerLimits {
+/** Returns the shape that is asked for, with the defaults filled in. Throws INVALID_ARGUMENT for limits that cannot be meant. */
+export function completeShape(spec: ContainerSpec, defaults: { image: string }): ContainerShape {
   const memoryBytes = spec.memoryBytes === 0n ? DEFAULT_MEMORY_BYTES : Number(spec.memoryBytes);
   if (!(memoryBytes >= MIN_MEMORY_BYTES && memoryBytes <= MAX_MEMORY_BYTES)) {
     throw invalid(

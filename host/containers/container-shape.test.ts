@@ -1,10 +1,10 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { ContainerSpecSchema } from "../../proto/index.ts";
-import { completeLimits } from "./container-limits.ts";
+import { completeShape } from "./container-shape.ts";
 
 const limits = (spec: MessageInitShape<typeof ContainerSpecSchema>) =>
-  completeLimits(create(ContainerSpecSchema, spec), { image: "agent:1" });
+  completeShape(create(ContainerSpecSchema, spec), { image: "agent:1" });
 
 test("gives 2 GiB and two CPUs, or as many as there are; a wish is one", () => {
   expect(limits({})).toEqual({

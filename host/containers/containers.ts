@@ -1,0 +1,160 @@
+import type { Logger } from "pino";
+import { AppError, asAppError } from "../../proto/index.ts";
+import { raceSignal } from "../runtime/race-signal.ts";
+import type { Container, ContainerRef, ContainerShape, Runtime } from "../runtime/runtime.ts";
+import { sleep } from "../sleep.ts";
+import { ContainerQueue, type QueueLimits, queueLimits } from "./container-queue.ts";
+import { checkCapacity } from "./container-shape.ts";
+import { Lease, type LeaseOptions } from "./lease.ts";
+import { RuntimeWatch } from "./runtime-watch.ts";
+import { Sweep } from "./sweep.ts";
+import { TIMEOUTS } from "./timeouts.ts";
+
+export interface ContainersOptions {
+  runtime: Runtime;
+  /** Handles of the leases that somebody may resume: their containers are not swept. */
+  handles: () => Iterable<string>;
+  /** Default: what the runtime's machine can bear. */
+  limits?: Partial<QueueLimits> | undefined;
+  logger: Logger;
+}
+
+/** What somebody who resumes a lease is told meanwhile. */
+type ResumeOptions = Pick<LeaseOptions, "signal" | "onWaiting">;
+
+/** Leases the containers of a runtime: one queue, one state of health and one sweep for all of them. */
+export class Containers implements AsyncDisposable {
+  readonly #runtime: Runtime;
+  readonly #queue: ContainerQueue;
+  readonly #watch: RuntimeWatch;
+  readonly #sweep: Sweep;
+  readonly #closing: AbortController;
+  /** Nobody is admitted before the runtime has been looked at, and what a host before this one left is gone. */
+  #starting: Promise<unknown> | undefined;
+
+  private constructor({ runtime, handles, limits, logger }: ContainersOptions) {
+    this.#runtime = runtime;
+    this.#closing = new AbortController();
+    const { signal } = this.#closing;
+    const queue = new ContainerQueue({ ...queueLimits({}), ...limits });
+    this.#queue = queue;
+    this.#watch = RuntimeWatch.start({
+      runtime,
+      queue,
+      signal,
+      logger,
+      onCapacity: (capacity) => (queue.limits = { ...queueLimits(capacity), ...limits }),
+    });
+    const held = () => new Set([...handles()].map((handle) => readHandle(handle).id));
+    this.#sweep = Sweep.start(runtime, { signal, logger, held });
+    const swept = raceSignal(this.#sweep.firstLook, AbortSignal.timeout(TIMEOUTS.firstSweepMs)).catch(() => {});
+    this.#starting = Promise.all([this.#watch.firstLook, swept]).finally(() => (this.#starting = undefined));
+    this.#starting.catch(() => {}); // Told to whoever waits for it.
+  }
+
+  /** Begins to look at the runtime and to sweep; both end when it is disposed of. */
+  static start(options: ContainersOptions): Containers {
+    return new Containers(options);
+  }
+
+  /** How busy it is. `maxRunning` is infinite where nothing bounds it. The problem is the runtime's, where it is known to have one. */
+  status(): { queuedCount: number; maxRunning: number; problem: string | undefined } {
+    const { waitingCount: queuedCount, limits } = this.#queue;
+    return { queuedCount, maxRunning: limits.maxRunning, problem: this.#watch.problem };
+  }
+
+  /** Throws INVALID_ARGUMENT for a shape that no container can ever have here, as far as it is known. */
+  check(shape: ContainerShape): void {
+    checkCapacity(shape, this.#watch.capacity);
+  }
+
+  /** Waits for a place and makes a container. What fails by chance is tried again. Rejects with the runtime's error, or the signal's reason. */
+  async lease(shape: ContainerShape, { onPosition, ...options }: LeaseOptions): Promise<Lease> {
+    const { signal } = options;
+    if (this.#starting !== undefined) await raceSignal(this.#starting, signal);
+    const place = await this.#queue.enter({ memoryBytes: shape.memoryBytes, signal, onPosition });
+    try {
+      return this.#toLease(await this.#create(shape, options), shape, place);
+    } catch (error) {
+      place[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /**
+   * Takes up a lease that a host before this one left, as soon as the runtime answers. Undefined: its container is not
+   * there any more. Throws RUNTIME_DIFFERS for one of a runtime that this host does not have.
+   */
+  async resume(handle: string, shape: ContainerShape, options: ResumeOptions): Promise<Lease | undefined> {
+    const ref = readHandle(handle);
+    if (ref.runtime !== this.#runtime.name) throw runtimeDiffers(ref, this.#runtime.name);
+    const container = await this.#adopt(ref, options);
+    return container && this.#toLease(container, shape, this.#queue.take(shape.memoryBytes));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new Error("the host is shutting down"));
+    await this.#sweep.over;
+  }
+
+  #toLease(container: Container, shape: ContainerShape, place: Disposable): Lease {
+    return new Lease({ container, place, create: (options) => this.#create(shape, options) });
+  }
+
+  async #create(shape: ContainerShape, options: Omit<LeaseOptions, "onPosition">): Promise<Container> {
+    const { signal, onProgress, onWaiting } = options;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const container = await this.#runtime.create(shape, { signal, onProgress });
+        this.#watch.succeeded();
+        return container;
+      } catch (error) {
+        const known = asAppError(error);
+        const away = known.reason === "RUNTIME_UNAVAILABLE";
+        const attempts = away ? TIMEOUTS.createAttemptsWhileAway : TIMEOUTS.createAttempts;
+        if (signal.aborted || !known.retryable || attempt >= attempts) throw error;
+        onProgress({ phase: "retry", message: `${known.message} It is tried again.` });
+        if (away) await waiting(known, this.#watch.recovered(known, signal), onWaiting);
+        else await sleep(TIMEOUTS.createRetryMs * 2 ** (attempt - 1), signal);
+      }
+    }
+  }
+
+  /** Asks again, once the runtime is back, for as long as that is away. */
+  async #adopt(ref: ContainerRef, { signal, onWaiting }: ResumeOptions): Promise<Container | undefined> {
+    for (;;) {
+      try {
+        return await this.#runtime.adopt(ref, { signal });
+      } catch (error) {
+        const known = asAppError(error);
+        if (known.reason !== "RUNTIME_UNAVAILABLE" || signal.aborted) throw error;
+        await waiting(known, this.#watch.returned(known, signal), onWaiting);
+      }
+    }
+  }
+}
+
+function readHandle(handle: string): ContainerRef {
+  return JSON.parse(handle) as ContainerRef;
+}
+
+/** Tells what is waited for, as long as it is. */
+async function waiting(error: AppError, returned: Promise<void>, onWaiting?: (reason: string) => void): Promise<void> {
+  onWaiting?.(error.toSentence());
+  try {
+    await returned;
+  } finally {
+    onWaiting?.("");
+  }
+}
+
+function runtimeDiffers({ runtime, id }: ContainerRef, own: string): AppError {
+  return new AppError(
+    "RUNTIME_DIFFERS",
+    `The container ${id} is of the runtime "${runtime}", and this host has "${own}".`,
+    {
+      metadata: { container: id },
+      help: "Start the host with the runtime that it had.",
+    },
+  );
+}

@@ -129,7 +129,7 @@ test("a session that says it is idle has told what its turn changed", async () =
     { idleMs: 10_000 },
   );
   await using owner = attach(connection);
-  await expect.poll(() => idleAt(owner)).toBeGreaterThan(0);
+  await expect.poll(() => idleAt(owner), { timeout: 20_000 }).toBeGreaterThan(0);
   const told = owner.events.slice(0, idleAt(owner)).findLast(({ event }) => event.case === "changesUpdated");
   expect(told?.event.value).toMatchObject({ changeCount: 1, changes: [{ path: "a.txt" }] });
 });

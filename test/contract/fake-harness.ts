@@ -5,7 +5,7 @@ import type { FakeAgent } from "../../host/runtime/fake/fake-agent.ts";
 import type { FakeBox } from "../../host/runtime/fake/fake-box.ts";
 import { FOREIGN, FakeMachine } from "../../host/runtime/fake/fake-machine.ts";
 import { FakeRuntime } from "../../host/runtime/fake/fake-runtime.ts";
-import type { ContainerRef, ContainerShape } from "../../host/runtime/runtime.ts";
+import type { ContainerRef, ContainerShape, ImageFacts, Runtime } from "../../host/runtime/runtime.ts";
 import {
   type ContractAgent,
   type Hold,
@@ -18,14 +18,18 @@ import {
 export class FakeHarness implements RuntimeHarness {
   readonly missingImage = "none-such:latest";
   readonly #agents = new Map<string, (exitCode: number) => void>();
-  readonly #machine = new FakeMachine({
+  protected readonly machine = new FakeMachine({
     createAgent: (shape, id) => this.#createAgent(shape, id),
-    findImage: (image) => (image === this.missingImage ? undefined : { createTimeMs: 0, labels: {} }),
+    findImage: (image) => this.findImage(image),
   });
   #foreign = 0;
 
-  openRuntime({ otherHost = false } = {}): FakeRuntime {
-    return new FakeRuntime({ machine: this.#machine, hostId: otherHost ? "other" : "host" });
+  protected findImage(image: string): ImageFacts | undefined {
+    return image === this.missingImage ? undefined : { createTimeMs: 0, labels: {} };
+  }
+
+  openRuntime({ otherHost = false } = {}): Runtime {
+    return new FakeRuntime({ machine: this.machine, hostId: otherHost ? "other" : "host" });
   }
 
   shape({ agent = "agent", ...overrides }: ShapeOptions = {}): ContainerShape {
@@ -39,29 +43,29 @@ export class FakeHarness implements RuntimeHarness {
   }
 
   shapeThatFails(): ContainerShape {
-    this.#machine.failNextCreate(new AppError("CONTAINER_CREATE_FAILED", "As the test wants it."));
+    this.machine.failNextCreate(new AppError("CONTAINER_CREATE_FAILED", "As the test wants it."));
     return this.shape();
   }
 
   countContainers(): Promise<number> {
-    return Promise.resolve(this.#machine.boxes.length - this.#foreign);
+    return Promise.resolve(this.machine.boxes.length - this.#foreign);
   }
 
   async addForeignContainers(): Promise<void> {
-    await this.#machine.create(randomUUID(), this.shape(), FOREIGN);
+    await this.machine.create(randomUUID(), this.shape(), FOREIGN);
     this.#foreign++;
   }
 
   countForeignContainers(): Promise<number> {
-    return Promise.resolve(this.#machine.boxes.filter(({ hostId }) => hostId === FOREIGN).length);
+    return Promise.resolve(this.machine.boxes.filter(({ hostId }) => hostId === FOREIGN).length);
   }
 
   holdCreates(): Hold {
-    return this.#machine.holdCreates();
+    return this.machine.holdCreates();
   }
 
   loseCreateReply(): void {
-    this.#machine.loseNextCreateReply();
+    this.machine.loseNextCreateReply();
   }
 
   exitAgent({ id }: ContainerRef, exitCode: number): Promise<void> {
@@ -80,7 +84,7 @@ export class FakeHarness implements RuntimeHarness {
   }
 
   removeBehindBack(ref: ContainerRef): Promise<void> {
-    this.#machine.box(ref.id)?.remove();
+    this.machine.box(ref.id)?.remove();
     return Promise.resolve();
   }
 
@@ -95,16 +99,16 @@ export class FakeHarness implements RuntimeHarness {
   }
 
   cutConnections(): void {
-    for (const box of this.#machine.boxes) box.cutConnections();
+    for (const box of this.machine.boxes) box.cutConnections();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    for (const box of this.#machine.boxes) box.remove();
+    for (const box of this.machine.boxes) box.remove();
     return Promise.resolve();
   }
 
   #box({ id }: ContainerRef): FakeBox {
-    const box = this.#machine.box(id);
+    const box = this.machine.box(id);
     if (box === undefined) throw new Error(`There is no container ${id}.`);
     return box;
   }

@@ -16,6 +16,8 @@ export interface EventFeedOptions<Other> {
   heartbeatMs: number;
   /** What is to be told between the events. Its end is not the feed's. Default: nothing. */
   others?: AsyncGenerator<Other> | undefined;
+  /** Makes the message of a batch. Default: one that holds the events as they are. */
+  pack?: ((events: SessionEvent[]) => EventBatch) | undefined;
 }
 
 /**
@@ -24,7 +26,7 @@ export interface EventFeedOptions<Other> {
  */
 export async function* eventFeed<Other = never>(
   batches: AsyncGenerator<SessionEvent[]>,
-  { heartbeatMs, others }: EventFeedOptions<Other>,
+  { heartbeatMs, others, pack = plainBatch }: EventFeedOptions<Other>,
 ): AsyncGenerator<FeedItem | Other> {
   const arrived = new Notifier();
   const events = new Pull(batches, arrived);
@@ -35,7 +37,7 @@ export async function* eventFeed<Other = never>(
       if (other?.done === false) yield other.value;
       const batch = events.take();
       if (batch?.done === true) return;
-      if (batch !== undefined) yield { case: "events", value: create(EventBatchSchema, { events: batch.value }) };
+      if (batch !== undefined) yield { case: "events", value: pack(batch.value) };
       else if (other?.done !== false && !(await arrived.next({ timeoutMs: heartbeatMs }))) {
         yield { case: "heartbeat", value: create(HeartbeatSchema) };
       }
@@ -44,6 +46,10 @@ export async function* eventFeed<Other = never>(
     events.leave();
     said?.leave();
   }
+}
+
+function plainBatch(events: SessionEvent[]): EventBatch {
+  return create(EventBatchSchema, { events });
 }
 
 /** Source that is asked for one value at a time, by whoever does not want to wait for it. */

@@ -13,6 +13,7 @@ export * from "./budgets.ts";
 export * from "./cut.ts";
 export * from "./cut-result.ts";
 export * from "./decisions.ts";
+export * from "./encoded-events.ts";
 export * from "./error-reasons.ts";
 export * from "./event-feed.ts";
 export * from "./event-log.ts";

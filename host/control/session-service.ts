@@ -8,6 +8,7 @@ import {
   Artifact_Kind,
   artifactMessages,
   ContainerSpecSchema,
+  encodedBatch,
   eventFeed,
   type FeedItem,
   PermissionDecisionSchema,
@@ -116,6 +117,12 @@ export async function* streamEvents<Other = never>(
   checkSequence(afterSequence, session.lastSequence);
   yield { case: "session", value: cutSession(session) };
   const signal = AbortSignal.any([context.signal, closing]);
-  yield* eventFeed(sessions.watch(sessionId, { afterSequence, signal }), { heartbeatMs, others });
+  // Of several readers each would have every event encoded again.
+  const pack = isJson(context) ? undefined : encodedBatch;
+  yield* eventFeed(sessions.watch(sessionId, { afterSequence, signal }), { heartbeatMs, others, pack });
   closing.throwIfAborted();
+}
+
+function isJson({ requestHeader }: HandlerContext): boolean {
+  return requestHeader.get("content-type")?.includes("json") === true;
 }

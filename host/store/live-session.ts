@@ -2,6 +2,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   changesSession,
+  encodeEvent,
   foldEvent,
   Notifier,
   OutputTruncatedSchema,
@@ -73,7 +74,7 @@ export class LiveSession {
     const add = ({ event, occurTimeMs, agentSequence }: NewEvent) => {
       const occurTime = timestampFromMs(occurTimeMs);
       const entry = create(SessionEventSchema, { sequence: lastSequence + 1, occurTime, event });
-      const data = toBinary(SessionEventSchema, entry);
+      const data = encodeEvent(entry);
       const size = data.length + ENTRY_BYTES;
       if (agentSequence !== undefined) {
         lastAgentSequence = agentSequence;

@@ -1,0 +1,28 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { type EventBatch, EventBatchSchema } from "./gen/claudecluster/agent/v1alpha1/agent_service_pb.ts";
+import { type SessionEvent, SessionEventSchema } from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
+
+/** Events as they stand in a batch, each after its length. */
+const fields = new WeakMap<SessionEvent, Uint8Array>();
+
+/** Encodes an event that does not change any more. Its batches do not encode it again as long as it is held. */
+export function encodeEvent(event: SessionEvent): Uint8Array {
+  const bytes = toBinary(SessionEventSchema, event);
+  fields.set(event, new BinaryWriter().bytes(bytes).finish());
+  return bytes;
+}
+
+/**
+ * Returns a batch whose events are encoded already: its bytes are those of any batch with them, its `events` are empty. For
+ * readers that are sent bytes, and not for JSON.
+ */
+export function encodedBatch(events: readonly SessionEvent[]): EventBatch {
+  const batch = create(EventBatchSchema);
+  const { number: no } = EventBatchSchema.field.events;
+  batch.$unknown = events.map((event) => {
+    if (!fields.has(event)) encodeEvent(event);
+    return { no, wireType: WireType.LengthDelimited, data: fields.get(event)! };
+  });
+  return batch;
+}

@@ -4,7 +4,7 @@ import type { GetHostInfoResponse } from "../../proto/control.ts";
 import { AppError } from "../../proto/index.ts";
 import { ConfiguredCredential } from "../config/configured-credential.ts";
 import { explainCredential } from "../daemon/explain-credential.ts";
-import type { ImageFacts, Runtime } from "../runtime/runtime.ts";
+import type { EnforcedLimit, ImageFacts, NetworkSeal, Runtime } from "../runtime/runtime.ts";
 import type { HostConfig } from "../config/config.ts";
 import type { HostLink } from "../daemon/host-link.ts";
 import type { HostDirectories } from "../directories.ts";
@@ -65,7 +65,8 @@ export async function doctorCommand(
 async function checkEngine(runtime: Runtime, config: HostConfig | undefined, signal: AbortSignal): Promise<Finding[]> {
   const health = await runtime.check({ signal });
   if (!health.healthy) return [{ subject: "engine", ok: false, message: health.message, help: health.help }];
-  const engine: Finding = { subject: "engine", ok: true, message: [health.description, ...health.warnings].join("; ") };
+  const parts = [health.description, SEALS[health.networkSeal], heldTo(health.enforcedLimits), ...health.warnings];
+  const engine: Finding = { subject: "engine", ok: true, message: parts.filter((part) => part !== "").join("; ") };
   if (config === undefined) return [engine];
   const subject = "image";
   let image: ImageFacts | undefined;
@@ -87,6 +88,15 @@ async function checkEngine(runtime: Runtime, config: HostConfig | undefined, sig
     help: "Rebuild it with a newer Claude Code: claudecluster image --claude-version latest",
   };
   return [engine, { subject, ok: true, message, ...old }];
+}
+
+const SEALS: Record<NetworkSeal, string> = {
+  noInterface: "containers have no network interface",
+  policy: "a policy of the network keeps containers from it",
+};
+
+function heldTo(limits: EnforcedLimit[]): string {
+  return limits.length === 0 ? "" : `held to limits of ${limits.join(", ")}`;
 }
 
 /** Says which proxies are used and what is trusted beside Node's authorities; nothing where there are none. */

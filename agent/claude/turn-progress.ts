@@ -1,3 +1,4 @@
+import { Notifier } from "../../proto/index.ts";
 import type { TurnEnd } from "./claude-result.ts";
 
 export interface TurnProgressOptions {
@@ -20,7 +21,7 @@ export class TurnProgress {
   #last: TurnEnd | undefined;
   #tasks: readonly string[] = [];
   #settling: NodeJS.Timeout | undefined;
-  #waiters: (() => void)[] = [];
+  readonly #over = new Notifier();
 
   constructor(options: TurnProgressOptions) {
     this.#options = options;
@@ -47,7 +48,7 @@ export class TurnProgress {
 
   /** Resolves when no turn is running. */
   async ended(): Promise<void> {
-    if (this.#running) await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    if (this.#running) await this.#over.next();
   }
 
   activity(): void {
@@ -73,7 +74,7 @@ export class TurnProgress {
   close(): void {
     clearTimeout(this.#settling);
     this.#running = false;
-    this.#release();
+    this.#over.notify();
   }
 
   #settle(): void {
@@ -86,10 +87,6 @@ export class TurnProgress {
     if (!this.#running || result === undefined) return;
     this.#running = false;
     this.#options.onEnd(result);
-    this.#release();
-  }
-
-  #release(): void {
-    for (const resume of this.#waiters.splice(0)) resume();
+    this.#over.notify();
   }
 }

@@ -1,4 +1,4 @@
-import { AppError, type ErrorReason, MAX_TASK_BYTES } from "../../proto/index.ts";
+import { AppError, type ErrorReason, MAX_TASK_BYTES, Notifier } from "../../proto/index.ts";
 
 /** A user message that waits for its turn. */
 export interface QueuedMessage {
@@ -17,7 +17,7 @@ export class MessageQueue {
   readonly #seenIds = new Set<string>();
   #count = 0;
   #closed: AppError | undefined;
-  #wake = () => {};
+  readonly #added = new Notifier();
 
   /** Takes at most `maxCount` messages in all; 0: any number. */
   constructor({ maxCount = 0 }: { maxCount?: number } = {}) {
@@ -51,7 +51,7 @@ export class MessageQueue {
     this.#seenIds.add(messageId);
     this.#waiting.push({ text, messageId });
     this.#count += 1;
-    this.#wake();
+    this.#added.notify();
     return true;
   }
 
@@ -62,15 +62,7 @@ export class MessageQueue {
 
   /** Resolves when there is a message, or with the signal. */
   async filled(signal: AbortSignal): Promise<void> {
-    if (this.#waiting.length > 0 || signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const settle = () => {
-        signal.removeEventListener("abort", settle);
-        resolve();
-      };
-      this.#wake = settle;
-      signal.addEventListener("abort", settle, { once: true });
-    });
+    if (this.#waiting.length === 0) await this.#added.next({ signal });
   }
 
   /** Refuses everything from here on. */

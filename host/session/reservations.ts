@@ -1,9 +1,9 @@
-import { type MeteredUsage } from "../../proto/index.ts";
+import { type MeteredUsage, Notifier } from "../../proto/index.ts";
 
 /** What the requests under way may come to, of all sessions of a host: set aside before one is sent, until it has been counted. */
 export class Reservations {
   readonly #held = new Set<{ sessionId: string; worst: MeteredUsage }>();
-  #ended = Promise.withResolvers<undefined>();
+  readonly #ended = new Notifier();
 
   /** What is set aside now, for one session or, without one, for all. */
   held(sessionId?: string): MeteredUsage[] {
@@ -18,15 +18,13 @@ export class Reservations {
     return {
       [Symbol.dispose]: () => {
         this.#held.delete(reservation);
-        const ended = this.#ended;
-        this.#ended = Promise.withResolvers();
-        ended.resolve(undefined);
+        this.#ended.notify();
       },
     };
   }
 
-  /** Resolves when the next reservation has ended, in the order of the calls. */
-  nextEnd(): Promise<unknown> {
-    return this.#ended.promise;
+  /** Resolves when the next reservation has ended, in the order of the calls, or with the signal. */
+  async nextEnd(signal: AbortSignal): Promise<void> {
+    await this.#ended.next({ signal });
   }
 }

@@ -15,7 +15,6 @@ import {
   MeteredUsageSchema,
 } from "../../proto/index.ts";
 import type { Reservation } from "../broker/model/model-gateway.ts";
-import { raceSignal } from "../runtime/race-signal.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { isNoRoom } from "./no-room.ts";
 import type { Reservations } from "./reservations.ts";
@@ -88,7 +87,7 @@ export class Spending {
       ended ??= AbortSignal.any([signal, AbortSignal.timeout(TIMEOUTS.budgetWaitMs)]);
       if (ended.aborted) return { occupied: "What is left of the budget may be used up by the requests under way." };
       // Why it ends is looked at above.
-      await raceSignal(reservations.nextEnd(), ended).catch(() => {});
+      await reservations.nextEnd(ended);
     }
   }
 

@@ -25,18 +25,18 @@ import {
   SessionStartedSchema,
   StateChangedSchema,
 } from "../../proto/index.ts";
-import type { WayOut } from "../broker/way-out.ts";
 import { completeShape } from "../containers/container-shape.ts";
 import type { Containers } from "../containers/containers.ts";
 import type { ContainerShape } from "../runtime/runtime.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { continueSpec } from "./continuation.ts";
-import { checkEgress, type EgressConfig } from "./egress.ts";
+import { checkEgress } from "./egress.ts";
 import { listPage } from "./list-page.ts";
 import { Reservations } from "./reservations.ts";
 import { salvageChanges } from "./salvage.ts";
 import { SessionLog } from "./session-log.ts";
-import { type GitAccess, type ModelAccess, SessionRun, type SessionRunOptions } from "./session-run.ts";
+import type { OutsideAccess } from "./session-broker.ts";
+import { SessionRun, type SessionRunOptions } from "./session-run.ts";
 import { requireTurn } from "./states.ts";
 import type {
   CreateSessionRequest,
@@ -46,20 +46,12 @@ import type {
   Sessions,
 } from "./sessions.ts";
 
-export interface SessionManagerOptions {
+/** What a manager runs its sessions with. Where the model has no credential, no session can start. */
+export interface SessionManagerOptions extends OutsideAccess {
   containers: Containers;
   store: SessionStore;
   /** Image of sessions that name none. */
   defaultImage: string;
-  /** Where it has no credential, no session can start. */
-  model: ModelAccess;
-  git: GitAccess;
-  /** What containers may reach beside the model and their repository. */
-  egress: EgressConfig;
-  /** Default: directly. */
-  wayOut?: WayOut | undefined;
-  /** Bytes that one session may move there and back. Default 16 GiB. */
-  maxEgressBytes?: number | undefined;
   logger: Logger;
 }
 
@@ -122,19 +114,12 @@ export class SessionManager implements Sessions, AsyncDisposable {
   }
 
   #start(session: Pick<SessionRunOptions, "spec" | "shape" | "log" | "resumed">): void {
-    const { store, containers, git, egress, wayOut, maxEgressBytes, model, logger } = this.#options;
     const { sessionId } = session.log;
-    const run = new SessionRun({
+    const run = SessionRun.start({
+      ...this.#options,
       ...session,
-      store,
-      containers,
-      git,
-      egress,
-      wayOut,
-      maxEgressBytes,
-      model,
       reservations: this.#reservations,
-      logger: logger.child({ sessionId }),
+      logger: this.#options.logger.child({ sessionId }),
     });
     this.#runs.set(sessionId, run);
     void run.finished.then(() => this.#runs.delete(sessionId));

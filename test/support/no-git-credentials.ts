@@ -1,4 +1,4 @@
-import type { GitAccess } from "../../host/session/session-run.ts";
+import type { GitAccess } from "../../host/session/session-broker.ts";
 
 /** A user without any credential for git servers. */
 export const NO_GIT_CREDENTIALS: GitAccess = {

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { type Credential, fixedCredential } from "../../host/broker/model/credential.ts";
 import { DEFAULT_MAX_OUTPUT_TOKENS } from "../../host/broker/model/model-policy.ts";
-import type { ModelAccess } from "../../host/session/session-run.ts";
+import type { ModelAccess } from "../../host/session/session-broker.ts";
 import { BudgetSchema } from "../../proto/index.ts";
 
 /** Access to a model without bounds. */

@@ -1,0 +1,85 @@
+import { AppError, type SessionResult } from "../../proto/index.ts";
+import { cancellation, failure } from "./ending.ts";
+
+/** Why a session's run ends before its agent has ended the session by itself. */
+export type EndReason =
+  /** Somebody ended the session: the agent collects its changes. */
+  | { kind: "stopped"; reason: string }
+  /** The agent is not waited for any more: the container goes, and what was streamed is kept. */
+  | { kind: "cutShort"; error: unknown }
+  /** The same, and nothing is waited for, not even room in the store. */
+  | { kind: "killed"; reason: string }
+  /** This host lets go of the session: container and log stay as they are for the next one. */
+  | { kind: "detached" };
+
+const URGENCY: Record<EndReason["kind"], number> = { stopped: 1, cutShort: 2, killed: 3, detached: 3 };
+
+/**
+ * The end of one session's run, from the first reason for it on. A later reason counts only where it is more urgent. The first
+ * says how the session ended, the last how much is still waited for.
+ */
+export class RunEnd {
+  readonly #stopping = new AbortController();
+  readonly #leaving = new AbortController();
+  #first: EndReason | undefined;
+  #last: EndReason | undefined;
+
+  /** Aborted at the first reason: nothing more is begun for the session. */
+  get stopping(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
+  /** Aborted with the first reason that is more than a stop: the agent is not waited for any more. */
+  get leaving(): AbortSignal {
+    return this.#leaving.signal;
+  }
+
+  /** The most urgent kind of reason so far; undefined while the run goes on. */
+  get kind(): EndReason["kind"] | undefined {
+    return this.#last?.kind;
+  }
+
+  /** Adds a reason. Returns false where one is known that is as urgent: then nothing changes. */
+  add(reason: EndReason): boolean {
+    if (this.#last !== undefined && URGENCY[reason.kind] <= URGENCY[this.#last.kind]) return false;
+    this.#first ??= reason;
+    this.#last = reason;
+    const error = errorOf(reason);
+    this.#stopping.abort(error);
+    if (reason.kind !== "stopped") this.#leaving.abort(error);
+    return true;
+  }
+
+  /** Returns the outcome that the first reason means; without one, the outcome given. */
+  outcome(otherwise: SessionResult["outcome"]): SessionResult["outcome"] {
+    switch (this.#first?.kind) {
+      case "stopped":
+      case "killed":
+        return cancellation(this.#first.reason);
+      case "cutShort":
+        return failure(this.#first.error);
+      case "detached":
+      case undefined:
+        return otherwise;
+    }
+  }
+}
+
+/** Returns what those who wait for a session are told when its host lets go of it. */
+export function hostClosing(): AppError {
+  return new AppError("HOST_CLOSING", "The host is shutting down; its sessions go on.", {
+    retryable: true,
+  });
+}
+
+function errorOf(reason: EndReason): unknown {
+  switch (reason.kind) {
+    case "stopped":
+    case "killed":
+      return new Error(reason.reason);
+    case "cutShort":
+      return reason.error;
+    case "detached":
+      return hostClosing();
+  }
+}

@@ -1,0 +1,133 @@
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { expect, test } from "vitest";
+import {
+  AppError,
+  Artifact_Kind,
+  type Failure,
+  FailureSchema,
+  FileChange_Kind,
+  FileChangeSchema,
+  FilePatchedSchema,
+  MeteredUsageSchema,
+  type SessionResult,
+  SessionResultSchema,
+  SuccessSchema,
+  TurnStartedSchema,
+} from "../../proto/index.ts";
+import { NEW, readWhole, storeArtifact } from "../store/fixtures.ts";
+import { SqliteStore } from "../store/sqlite-store.ts";
+import { cancellation } from "./ending.ts";
+import { checkEnded, editResult, salvageEnded, storeEnded } from "./final-result.ts";
+import { SessionLog } from "./session-log.ts";
+
+const PATCH = "diff --git a/a b/a\nindex 1..2 100644\n--- a/a\n+++ b/a\n@@ -1 +1 @@\n-old\n+new\n";
+const CHANGE = create(FileChangeSchema, { path: "a", kind: FileChange_Kind.MODIFIED });
+const SUCCESS = { case: "success" as const, value: create(SuccessSchema) };
+
+/** A session that has streamed the diff of one file. */
+function streamed() {
+  const store = new SqliteStore(":memory:");
+  store.createSession("ses_1", NEW);
+  const log = new SessionLog(store, "ses_1");
+  log.append(
+    { case: "turnStarted", value: create(TurnStartedSchema, { turn: 1 }) },
+    {
+      case: "filePatched",
+      value: create(FilePatchedSchema, { change: CHANGE, patch: Buffer.from(PATCH), partIndex: 0, partCount: 1 }),
+    },
+  );
+  const storedPatch = (text: string) =>
+    storeArtifact(store, { sessionId: "ses_1", kind: Artifact_Kind.PATCH, bytes: Buffer.from(text) });
+  return { store, log, storedPatch, [Symbol.dispose]: () => store[Symbol.dispose]() };
+}
+
+test("takes a patch that is what the list of changes says", async () => {
+  using session = streamed();
+  const result = create(SessionResultSchema, { outcome: SUCCESS, changes: [CHANGE], changeCount: 1 });
+  const handedOver = { result, patch: await session.storedPatch(PATCH), transcript: undefined };
+  const ended = await checkEnded(handedOver, session.log);
+  expect(ended).toBe(handedOver);
+  expect(ended.result.outcome.case).toBe("success");
+});
+
+test("a patch that is not what the list of changes says makes the session fail", async () => {
+  using session = streamed();
+  const result = create(SessionResultSchema, { outcome: SUCCESS, changes: [CHANGE], changeCount: 1 });
+  const patch = await session.storedPatch(
+    PATCH.replaceAll("a/a", "a/.git/hooks/x").replaceAll("b/a", "b/.git/hooks/x"),
+  );
+  const ended = await checkEnded({ result, patch, transcript: undefined }, session.log);
+  expect(failureOf(ended.result).reason).toBe("PATCH_MISMATCH");
+});
+
+test("the streamed diffs take the place of a patch that the agent could not compute", async () => {
+  using session = streamed();
+  const result = create(SessionResultSchema, { outcome: SUCCESS, patchTruncated: true, changeCount: 7 });
+  const handedOver = { result, patch: await session.storedPatch(""), transcript: undefined };
+  const { patch } = await checkEnded(handedOver, session.log);
+  expect((await readWhole(patch)).toString()).toBe(PATCH);
+  expect(result).toMatchObject({ changeCount: 1, patchTruncated: true, outcome: { case: "success" } });
+});
+
+test("without an agent the result is what the log tells, and says that the patch may lack something", async () => {
+  using session = streamed();
+  const { result, patch, transcript } = await salvageEnded(cancellation("enough"), session.log);
+  expect((await readWhole(patch)).toString()).toBe(PATCH);
+  expect(transcript).toBeUndefined();
+  expect(result).toMatchObject({ changeCount: 1, patchFailure: { reason: "CHANGES_NOT_COLLECTED" } });
+  expect(result.outcome.value).toMatchObject({ reason: "enough" });
+});
+
+test("stores what was salvaged as the session's patch", async () => {
+  using session = streamed();
+  const { store } = session;
+  const ended = await salvageEnded(cancellation("enough"), session.log);
+  await storeEnded(ended, { store, sessionId: "ses_1" });
+  expect((await readWhole(store.getArtifact("ses_1", Artifact_Kind.PATCH)!)).toString()).toBe(PATCH);
+  expect(store.getResult("ses_1")).toMatchObject({ changeCount: 1, patchSizeBytes: BigInt(PATCH.length) });
+});
+
+const OVERDRAWN = create(FailureSchema, { reason: "BUDGET_REACHED", message: "The budget is used up." });
+
+test.each([
+  ["MODEL_ERROR", "The model did not answer: it refused the connection. Check base_url, and that the endpoint is up."],
+  ["CLAUDE_ERROR", "It was model.test that said no."],
+])("says of a %s what the host knows, and its budget where that is the cause", (reason, message) => {
+  const given = { reason, message: "It was 127.0.0.1:8080 that said no." };
+  expect(failureOf(edited(given))).toMatchObject({ reason, message });
+  expect(failureOf(edited(given, OVERDRAWN))).toMatchObject({ reason: "BUDGET_REACHED" });
+});
+
+test("a budget is not to blame for what had another cause", () => {
+  const failed = edited({ reason: "CLONE_FAILED", message: "There is no such branch." }, OVERDRAWN);
+  expect(failureOf(failed)).toMatchObject({ reason: "CLONE_FAILED", message: "There is no such branch." });
+});
+
+test("editing a result twice does no harm", () => {
+  const failed = { reason: "MODEL_ERROR", message: "It was 127.0.0.1:8080 that said no." };
+  const once = edited(failed);
+  expect(edited({ reason: failureOf(once).reason, message: failureOf(once).message })).toEqual(once);
+});
+
+function edited(failed: { reason: string; message: string }, overdrawn?: Failure): SessionResult {
+  const result = create(SessionResultSchema, {
+    outcome: { case: "failure", value: create(FailureSchema, failed) },
+  });
+  editResult(result, {
+    spec: { timeout: durationFromMs(1000) },
+    elapsedMs: 1500,
+    endpoint: new URL("https://model.test"),
+    unreached: "it refused the connection",
+    used: create(MeteredUsageSchema, { costUsd: 0.5 }),
+    overdrawn,
+  });
+  expect(result).toMatchObject({ meteredUsage: { costUsd: 0.5 } });
+  expect(result.elapsed).toMatchObject({ seconds: 1n, nanos: 500_000_000 });
+  return result;
+}
+
+function failureOf({ outcome }: SessionResult): Failure {
+  if (outcome.case !== "failure") throw new AppError("INTERNAL", `It is a ${outcome.case}.`);
+  return outcome.value;
+}

@@ -1,0 +1,106 @@
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
+import {
+  AppError,
+  Artifact_Kind,
+  type Failure,
+  findPatchMismatch,
+  type MeteredUsage,
+  type ReadableArtifact,
+  type SessionResult,
+  SessionResultSchema,
+  type SessionSpec,
+} from "../../proto/index.ts";
+import type { SessionStore } from "../store/session-store.ts";
+import type { AgentResult } from "./agent-session.ts";
+import { failure, patchLost } from "./ending.ts";
+import { explainModelTrouble } from "./model-trouble.ts";
+import { SalvagedPatch, salvageChanges } from "./salvage.ts";
+import type { SessionLog } from "./session-log.ts";
+
+/** What a session has come to; the patch may still have to be stored. */
+export interface Ended {
+  result: SessionResult;
+  patch: ReadableArtifact;
+  transcript: ReadableArtifact | undefined;
+}
+
+/** What the host knows of a session's end, and its agent does not. */
+export interface HostFacts {
+  spec: Pick<SessionSpec, "timeout">;
+  elapsedMs: number;
+  /** The model's, without /v1/messages. */
+  endpoint: URL;
+  /** Why the model was not reached at last. Undefined: it was, or was not asked. */
+  unreached: string | undefined;
+  used: MeteredUsage;
+  /** The session could not go on for want of budget. */
+  overdrawn: Failure | undefined;
+}
+
+/**
+ * Checks what an agent handed over. A patch that is not what the list of changes says makes the session's failure
+ * PATCH_MISMATCH. Where the agent could not compute the patch, the streamed diffs take its place.
+ */
+export async function checkEnded(ended: AgentResult, log: SessionLog): Promise<Ended> {
+  const { result } = ended;
+  if (!result.patchTruncated || ended.patch.artifact.sizeBytes > 0n) {
+    const mismatch = await findPatchMismatch(ended.patch.read(), result);
+    if (mismatch !== undefined) result.outcome = failure(patchMismatch(mismatch));
+    return ended;
+  }
+  const { changes, patch } = await salvageChanges(log);
+  result.changes = changes;
+  result.changeCount = changes.length;
+  return { ...ended, patch };
+}
+
+/** Returns what is known from its log of a session whose agent is gone. */
+export async function salvageEnded(outcome: SessionResult["outcome"], log: SessionLog): Promise<Ended> {
+  const { changes, patch, ...known } = await salvageChanges(log);
+  const lost = known.patchTruncated && { patchFailure: patchLost() };
+  const result = create(SessionResultSchema, { ...known, ...lost, outcome, changes, changeCount: changes.length });
+  return { result, patch, transcript: undefined };
+}
+
+/** Adds what the host knows to a result. Doing it twice does no harm. */
+export function editResult(result: SessionResult, facts: HostFacts): void {
+  const { spec, elapsedMs, endpoint, unreached, used, overdrawn } = facts;
+  result.elapsed = durationFromMs(Math.max(0, elapsedMs));
+  result.meteredUsage = used;
+  const { outcome } = result;
+  if (outcome.case !== "failure") return;
+  const timeoutMs = durationMs(spec.timeout!);
+  outcome.value.message = explainModelTrouble(outcome.value, { endpoint, unreached, timeoutMs });
+  // What Claude says of it is that the model refused.
+  if (overdrawn !== undefined && isModels(outcome.value)) result.outcome = { case: "failure", value: overdrawn };
+}
+
+/** Stores all that a session left, its patch first where that is not stored yet. Throws STORE_FAILED. */
+export async function storeEnded(ended: Ended, to: { store: SessionStore; sessionId: string }): Promise<void> {
+  const { store, sessionId } = to;
+  const { result, patch: left, transcript } = ended;
+  const patch = left instanceof SalvagedPatch ? await storePatch(left, to) : left;
+  result.patchSizeBytes = patch.artifact.sizeBytes;
+  store.putLeft(sessionId, { result, artifacts: transcript === undefined ? [patch] : [patch, transcript] });
+}
+
+async function storePatch(
+  patch: SalvagedPatch,
+  to: { store: SessionStore; sessionId: string },
+): Promise<ReadableArtifact> {
+  await using incoming = await to.store.createArtifact(to.sessionId, Artifact_Kind.PATCH);
+  for await (const piece of patch.read()) await incoming.append(piece);
+  return await incoming.complete();
+}
+
+function isModels({ reason }: Failure): boolean {
+  return reason === "MODEL_ERROR" || reason === "CLAUDE_ERROR";
+}
+
+function patchMismatch(mismatch: string): AppError {
+  return new AppError("PATCH_MISMATCH", `The patch is not what the list of changes says: ${mismatch}.`, {
+    metadata: { mismatch },
+    help: "Something in the container has changed one of them: do not apply it.",
+  });
+}

@@ -1,0 +1,50 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Logger } from "pino";
+import { type AppError, asAppError } from "../../proto/index.ts";
+import type { RunEnd } from "./end-reason.ts";
+import { isNoRoom, roomAwaited } from "./no-room.ts";
+import { TIMEOUTS } from "./timeouts.ts";
+
+/** A session's wait for room in the store. Each wait is logged once, and once more when it is over. */
+export class RoomWait {
+  readonly #end: RunEnd;
+  readonly #logger: Logger;
+  #reason = "";
+
+  constructor({ end, logger }: { end: RunEnd; logger: Logger }) {
+    this.#end = end;
+    this.#logger = logger;
+  }
+
+  /** What is waited for, and what to do. Empty: nothing. */
+  get reason(): string {
+    return this.#reason;
+  }
+
+  /** Notes that something found no room; undefined: that it has found some. */
+  note(missing: AppError | undefined): void {
+    const reason = missing === undefined ? "" : roomAwaited(missing);
+    if (reason !== "" && this.#reason === "") this.#logger.error({ err: missing }, "session waits for room");
+    if (reason === "" && this.#reason !== "") this.#logger.warn("there is room again, the session goes on");
+    this.#reason = reason;
+  }
+
+  /**
+   * Stores something, again and again while there is no room for it. Returns false where the session was let go of meanwhile.
+   * Throws what `store` throws; for want of room only once the session was killed.
+   */
+  async store(store: () => void | Promise<void>): Promise<boolean> {
+    for (;;) {
+      try {
+        await store();
+        this.note(undefined);
+        return true;
+      } catch (error) {
+        if (!isNoRoom(error) || this.#end.kind === "killed") throw error;
+        if (this.#end.kind === "detached") return false;
+        this.note(asAppError(error));
+      }
+      await delay(TIMEOUTS.storeRetryMs);
+    }
+  }
+}

@@ -59,7 +59,7 @@ export class DockerHarness implements RuntimeHarness {
     return own.length + other.length;
   }
 
-  async addForeignContainers(): Promise<void> {
+  async addForeignContainers(): Promise<readonly string[]> {
     const label = (name: string, value: string) => ["--label", `dev.claudecluster.${name}=${value}`];
     for (const labels of [
       [],
@@ -70,6 +70,7 @@ export class DockerHarness implements RuntimeHarness {
     ]) {
       this.#foreign.push(await docker("create", "--network", "none", ...labels, this.#images.agent));
     }
+    return this.#foreign;
   }
 
   async countForeignContainers(): Promise<number> {

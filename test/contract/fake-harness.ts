@@ -51,9 +51,10 @@ export class FakeHarness implements RuntimeHarness {
     return Promise.resolve(this.machine.boxes.length - this.#foreign);
   }
 
-  async addForeignContainers(): Promise<void> {
-    await this.machine.create(randomUUID(), this.shape(), FOREIGN);
+  async addForeignContainers(): Promise<readonly string[]> {
+    const { ref } = await this.machine.create(randomUUID(), this.shape(), FOREIGN);
     this.#foreign++;
+    return [ref.id];
   }
 
   countForeignContainers(): Promise<number> {

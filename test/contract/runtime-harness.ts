@@ -29,8 +29,8 @@ export interface RuntimeHarness extends AsyncDisposable {
   readonly missingImage: string;
   /** Containers of all the hosts of this harness. */
   countContainers(): Promise<number>;
-  /** Containers of other programs, and some that look almost like ours. */
-  addForeignContainers(): Promise<void>;
+  /** Makes containers of other programs, and some that look almost like ours. Returns the runtime's names of all of them. */
+  addForeignContainers(): Promise<readonly string[]>;
   /** How many of those there are. */
   countForeignContainers(): Promise<number>;
 

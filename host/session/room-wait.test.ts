@@ -1,5 +1,5 @@
 import { pino } from "pino";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { AppError } from "../../proto/index.ts";
 import { type EndReason, RunEnd } from "./end-reason.ts";
 import { RoomWait } from "./room-wait.ts";
@@ -7,22 +7,20 @@ import { RoomWait } from "./room-wait.ts";
 const NO_ROOM = new AppError("STORE_FAILED", "The disk is full.", { retryable: true, help: "Make room." });
 
 function start() {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-  onTestFinished(() => void vi.useRealTimers());
   const lines: string[] = [];
   const logger = pino({}, { write: (line: string) => void lines.push((JSON.parse(line) as { msg: string }).msg) });
   const end = new RunEnd();
-  return { end, lines, room: new RoomWait({ end, logger }) };
+  return { end, lines, room: new RoomWait({ end, logger, retryMs: 1 }) };
 }
 
 test("stores again and again while there is no room, and says so once", async () => {
   const { room, lines } = start();
-  let failures = 3;
+  let failures = Infinity;
   const storing = room.store(() => {
     if (failures-- > 0) throw NO_ROOM;
   });
-  await vi.waitUntil(() => room.reason === "The disk is full. Make room.");
-  await vi.runAllTimersAsync();
+  await vi.waitUntil(() => room.reason === "The disk is full. Make room.", { interval: 0 });
+  failures = 3;
   await expect(storing).resolves.toBe(true);
   expect(room.reason).toBe("");
   expect(lines).toEqual(["session waits for room", "there is room again, the session goes on"]);
@@ -33,14 +31,11 @@ test.each<[string, EndReason]>([
   ["given up", { kind: "cutShort", error: new Error("too late") }],
 ])("goes on waiting for room when the session is %s: its log needs an end", async (_name, reason) => {
   const { room, end } = start();
-  let full = true;
-  const storing = room.store(() => {
-    if (full) throw NO_ROOM;
-  });
   end.add(reason);
-  await vi.advanceTimersByTimeAsync(60_000);
-  full = false;
-  await vi.runAllTimersAsync();
+  let failures = 3;
+  const storing = room.store(() => {
+    if (failures-- > 0) throw NO_ROOM;
+  });
   await expect(storing).resolves.toBe(true);
 });
 

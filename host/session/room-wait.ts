@@ -9,11 +9,14 @@ import { TIMEOUTS } from "./timeouts.ts";
 export class RoomWait {
   readonly #end: RunEnd;
   readonly #logger: Logger;
+  readonly #retryMs: number;
   #reason = "";
 
-  constructor({ end, logger }: { end: RunEnd; logger: Logger }) {
-    this.#end = end;
-    this.#logger = logger;
+  /** `retryMs` is the time between two attempts; default TIMEOUTS.storeRetryMs. */
+  constructor(options: { end: RunEnd; logger: Logger; retryMs?: number }) {
+    this.#end = options.end;
+    this.#logger = options.logger;
+    this.#retryMs = options.retryMs ?? TIMEOUTS.storeRetryMs;
   }
 
   /** What is waited for, and what to do. Empty: nothing. */
@@ -44,7 +47,7 @@ export class RoomWait {
         if (this.#end.kind === "detached") return false;
         this.note(asAppError(error));
       }
-      await delay(TIMEOUTS.storeRetryMs);
+      await delay(this.#retryMs);
     }
   }
 }

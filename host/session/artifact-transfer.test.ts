@@ -19,7 +19,7 @@ import { toConnectError } from "../control/control-error.ts";
 import type { Container } from "../runtime/runtime.ts";
 import { NEW } from "../store/fixtures.ts";
 import { SqliteStore } from "../store/sqlite-store.ts";
-import { AgentSession } from "./agent-session.ts";
+import { AgentLink } from "./agent-link.ts";
 import type { PreviousSession } from "./continuation.ts";
 import { memoryArtifact } from "../../test/support/memory-artifact.ts";
 import { SessionLog } from "./session-log.ts";
@@ -131,7 +131,7 @@ function startHost(store: SqliteStore) {
   };
   store.createSession("ses_1", NEW);
   const run = (agent: CutAgent, restore?: () => PreviousSession) =>
-    new AgentSession({
+    new AgentLink({
       container: agent.container,
       spec: create(SessionSpecSchema, { task: "x", ...(restore && { previousSessionId: "ses_0" }) }),
       log: new SessionLog(store, "ses_1"),

@@ -12,7 +12,7 @@ import {
   type SessionSpec,
 } from "../../proto/index.ts";
 import type { SessionStore } from "../store/session-store.ts";
-import type { AgentResult } from "./agent-session.ts";
+import type { AgentResult } from "./agent-link.ts";
 import { failure, patchLost } from "./ending.ts";
 import { explainModelTrouble } from "./model-trouble.ts";
 import { SalvagedPatch, salvageChanges } from "./salvage.ts";

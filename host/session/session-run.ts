@@ -23,7 +23,7 @@ import {
   UserMessageSchema,
 } from "../../proto/index.ts";
 import type { Container } from "../runtime/runtime.ts";
-import { AgentSession } from "./agent-session.ts";
+import { AgentLink } from "./agent-link.ts";
 import { ContainerSource, type ContainerSourceOptions } from "./container-source.ts";
 import { restoreOf } from "./continuation.ts";
 import { hostClosing, RunEnd } from "./end-reason.ts";
@@ -53,7 +53,7 @@ export class SessionRun {
   readonly #finished = Promise.withResolvers<undefined>();
   readonly #failed = new AbortController();
   #container: Container | undefined;
-  #agent: AgentSession | undefined;
+  #agent: AgentLink | undefined;
   #deadline: NodeJS.Timeout | undefined;
   #runtimeAwaited = "";
   /** See ModelGatewayOptions.onReach: of the last attempt. */
@@ -283,7 +283,7 @@ export class SessionRun {
       leaving: this.#end.leaving,
     });
     const uri = spec.repository?.uri;
-    const agent = new AgentSession({
+    const agent = new AgentLink({
       container,
       spec,
       log,

@@ -5,7 +5,7 @@ import { expect, test, vi } from "vitest";
 import { Broker } from "../../host/broker/broker.ts";
 import { DockerRuntime } from "../../host/runtime/docker/docker-runtime.ts";
 import type { Container } from "../../host/runtime/runtime.ts";
-import { type AgentResult, AgentSession } from "../../host/session/agent-session.ts";
+import { type AgentResult, AgentLink } from "../../host/session/agent-link.ts";
 import { egressRules } from "../../host/session/egress.ts";
 import { SessionLog } from "../../host/session/session-log.ts";
 import { SqliteStore } from "../../host/store/sqlite-store.ts";
@@ -60,7 +60,7 @@ test("Claude does not notice that bridges are killed while an answer streams, no
     };
     const broker = new Broker(options);
     const gitPrefixes = [`${new URL(uri).origin}/`];
-    const result = new AgentSession({ container: hosted, spec, log, store, broker, gitPrefixes }).run(gone.signal);
+    const result = new AgentLink({ container: hosted, spec, log, store, broker, gitPrefixes }).run(gone.signal);
     result.catch(() => {});
     const vanish = async () => {
       gone.abort(new Error("the host is gone"));

@@ -46,7 +46,7 @@ const MAX_BATCH_EVENTS = 1000;
 /** Connections may break, but not each time when the result is on its way. */
 const MAX_RESULT_ATTEMPTS = 10;
 
-export interface AgentSessionOptions {
+export interface AgentLinkOptions {
   container: Container;
   spec: SessionSpec;
   log: SessionLog;
@@ -64,12 +64,12 @@ export interface AgentSessionOptions {
 }
 
 /**
- * The host's end of a session: starts it in the agent, stores its events, serves its connections,
- * and fetches what it left. A lost connection is dialled again and resumed after the last stored
- * event, and the connections out of the container go on where they were; only the container's exit or the caller's signal ends it before the session's own end.
+ * The host's link to the agent that runs a session: starts the session there, stores its events, serves its connections, and
+ * fetches what it left. A lost connection is dialled again and resumed after the last stored event, and the connections out of
+ * the container go on where they were; only the container's exit or the caller's signal ends the link before the session's end.
  */
-export class AgentSession {
-  readonly #options: AgentSessionOptions;
+export class AgentLink {
+  readonly #options: AgentLinkOptions;
   /** What is to be said to the agent at its first connection. What must not get lost is in the log's kept requests. */
   readonly #unsaid: AttachRequest[] = [];
   /** Said on every connection: where there is no room the log has not kept it, and twice does no harm. */
@@ -87,17 +87,15 @@ export class AgentSession {
   /** The session is known to be the agent's. */
   #started = false;
   /** The agent has been reached, by us or by the host before us. */
-  #contacted = false;
+  #contacted: boolean;
 
-  constructor(options: AgentSessionOptions) {
+  constructor(options: AgentLinkOptions) {
     this.#options = options;
     const { store, log } = options;
     this.#patch = new ArtifactFetch({ store, sessionId: log.sessionId, kind: Artifact_Kind.PATCH });
     this.#transcript = new ArtifactFetch({ store, sessionId: log.sessionId, kind: Artifact_Kind.TRANSCRIPT });
     this.#resumed = options.resumed === true;
-    if (!this.#resumed) return;
-    this.#contacted = true;
-    this.#connectionLost("The host was restarted.");
+    this.#contacted = this.#resumed;
   }
 
   /** The agent has answered: it may have begun with the session. */
@@ -121,6 +119,7 @@ export class AgentSession {
     using tunnels = new Tunnels();
     await using _patch = this.#patch;
     await using _transcript = this.#transcript;
+    if (this.#resumed) this.#connectionLost("The host was restarted.");
     let late = false;
     // A host that waits for a processor, or was suspended, must not blame the agent.
     const forget = afterRunning(TIMEOUTS.firstContactMs, () => (late = true));

@@ -8,7 +8,7 @@ import { AgentService, AttachResponseSchema, SessionEventSchema, SessionSpecSche
 import type { Container } from "../runtime/runtime.ts";
 import { NEW } from "../store/fixtures.ts";
 import { SqliteStore } from "../store/sqlite-store.ts";
-import { AgentSession } from "./agent-session.ts";
+import { AgentLink } from "./agent-link.ts";
 import { SessionLog } from "./session-log.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
@@ -23,7 +23,7 @@ test("an agent that is dialled and never answers is said to be unreachable, with
     theirs.destroy();
     return ours;
   });
-  const agent = new AgentSession({
+  const agent = new AgentLink({
     container,
     spec: create(SessionSpecSchema, { task: "x" }),
     log: new SessionLog(store, "ses_1"),
@@ -56,7 +56,7 @@ test("time in which the host itself did not run is not an agent's silence", asyn
     theirs.destroy();
     return Promise.resolve(ours);
   });
-  const agent = new AgentSession({
+  const agent = new AgentLink({
     container,
     spec: create(SessionSpecSchema, { task: "x" }),
     log: new SessionLog(store, "ses_1"),
@@ -108,7 +108,7 @@ test.each([
   using store = new SqliteStore(":memory:");
   store.createSession("ses_1", NEW);
   const log = new SessionLog(store, "ses_1");
-  const agent = new AgentSession({
+  const agent = new AgentLink({
     container: olderAgent(),
     spec: create(SessionSpecSchema, { task: "x" }),
     log,

@@ -137,6 +137,19 @@ test("a session that was stopped, then let go of, is stopped by the next host", 
   expect(session.machine.boxes).toEqual([]);
 });
 
+test("a stop that comes when the session has been let go of is done by the next host", async () => {
+  const session = start();
+  const before = session.run();
+  await running(session);
+  before.detach();
+  before.stop("enough");
+  await before.finished;
+  expect(session.said).not.toContain("stop");
+  const next = session.run(true);
+  await next.finished;
+  expect(resultOf(session)?.outcome).toMatchObject({ case: "cancellation", value: { reason: "enough" } });
+});
+
 test("what an earlier host stored of a session's end is not changed when the next one finishes its log", async () => {
   const session = start();
   const before = session.run();

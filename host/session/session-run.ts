@@ -106,7 +106,9 @@ export class SessionRun {
 
   /** Ends the session, with its changes collected. The first reason is kept. */
   stop(reason: string): void {
-    if (!this.#end.add({ kind: "stopped", reason })) return;
+    const added = this.#end.add({ kind: "stopped", reason });
+    // Of a session that was let go of, the stop is for the next host.
+    if (!added && this.#end.kind !== "detached") return;
     const request = { case: "stop" as const, value: create(StopSchema, { reason }) };
     try {
       this.#keep("stop", request);
@@ -114,6 +116,7 @@ export class SessionRun {
       // It only does not survive this host then.
       if (!isNoRoom(error)) throw error;
     }
+    if (!added) return;
     this.#say(request);
     // An agent that never answered has nothing to collect.
     if (this.#agent?.reached === false) this.#end.add({ kind: "cutShort", error: new Error(reason) });

@@ -1,22 +1,6 @@
-import { create } from "@bufbuild/protobuf";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import {
-  AppError,
-  BudgetSchema,
-  ContainerSpecSchema,
-  cutChars,
-  PERMISSION_MODES,
-  SessionSpecSchema,
-} from "../../proto/index.ts";
-import {
-  EGRESS_NAMES,
-  type EgressName,
-  MAX_DESTINATIONS,
-  parseSize,
-  toDuration,
-  toEgress,
-  toRepository,
-} from "../session/request-parts.ts";
+import { AppError, cutChars, PERMISSION_MODES } from "../../proto/index.ts";
+import { EGRESS_NAMES, type EgressName, MAX_DESTINATIONS, toCreateRequest } from "../session/request-parts.ts";
 import type { CreateSessionRequest } from "../session/sessions.ts";
 
 /** The flags of `run`, as the command line gives them. Undefined: not given. */
@@ -93,33 +77,13 @@ export function toRunRequest(
   flags: RunFlags,
   { previousSessionId }: { previousSessionId: string },
 ): CreateSessionRequest {
-  const { memory } = flags;
-  return {
-    spec: create(SessionSpecSchema, {
-      task,
-      repository: toRepository(flags.repository, flags.ref),
-      model: flags.model ?? "",
-      permissionMode: flags.permissionMode ?? "",
-      maxStepCount: flags.maxSteps ?? 0,
-      environment: flags.env ?? {},
-      budget: create(BudgetSchema, {
-        maxCostUsd: flags.maxCost ?? 0,
-        maxTokenCount: BigInt(flags.maxTokens ?? 0),
-        maxRequestCount: flags.maxRequests ?? 0,
-      }),
-      egress: toEgress(flags.egress, flags.allow),
-      loadProjectSettings: flags.loadProjectSettings ?? false,
-      previousSessionId,
-      timeout: toDuration(flags.timeout),
-      decisionTimeout: toDuration(flags.decisionTimeout),
-      idleTimeout: toDuration(flags.idleTimeout),
-    }),
-    container: create(ContainerSpecSchema, {
-      image: flags.image ?? "",
-      memoryBytes: BigInt(memory === undefined ? 0 : parseSize(memory)),
-      cpuCount: flags.cpus,
-    }),
-  };
+  return toCreateRequest({
+    ...flags,
+    task,
+    environment: flags.env,
+    allowedDestinations: flags.allow,
+    previousSessionId,
+  });
 }
 
 function number(given: string): number {

@@ -5,7 +5,7 @@ import { Session_State } from "../../proto/index.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { followSession } from "./follow-session.ts";
 import { sessionOutputSchema } from "./session-output.ts";
-import { spawnInputSchema, toCreateRequest } from "./spawn-input.ts";
+import { spawnInputSchema, toSpawnRequest } from "./spawn-input.ts";
 import { toolArguments } from "./tool-arguments.ts";
 import { answering, sessionResult } from "./tool-result.ts";
 
@@ -65,7 +65,7 @@ export class ContainerSpawnerTool {
   }
 
   async #call({ wait = true, end_with_call: endWithCall = false, ...spec }: Input, context: ServerContext) {
-    const { id } = await this.#sessions.create(toCreateRequest(spec));
+    const { id } = await this.#sessions.create(toSpawnRequest(spec));
     if (!wait) return sessionResult(this.#sessions, id);
     return endWithCall ? this.#followAndEnd(id, context) : this.#follow(id, context);
   }

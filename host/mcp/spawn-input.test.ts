@@ -1,6 +1,6 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
-import { spawnInputSchema, toCreateRequest } from "./spawn-input.ts";
+import { spawnInputSchema, toSpawnRequest } from "./spawn-input.ts";
 
 test("refuses unknown arguments by name", () => {
   const parsed = spawnInputSchema.safeParse({ task: "x", tmieout: 3 });
@@ -8,8 +8,8 @@ test("refuses unknown arguments by name", () => {
 });
 
 test("leaves defaults to those who own them", () => {
-  const { spec, container } = toCreateRequest({ task: "x" });
+  const { spec, container } = toSpawnRequest({ task: "x" });
   expect(spec.timeout).toBeUndefined();
   expect(container.memoryBytes).toBe(0n);
-  expect(durationMs(toCreateRequest({ task: "x", timeout_seconds: 1.5 }).spec.timeout!)).toBe(1500);
+  expect(durationMs(toSpawnRequest({ task: "x", timeout_seconds: 1.5 }).spec.timeout!)).toBe(1500);
 });

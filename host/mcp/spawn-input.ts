@@ -1,14 +1,6 @@
-import { create } from "@bufbuild/protobuf";
 import { z } from "zod";
-import { BudgetSchema, ContainerSpecSchema, PERMISSION_MODES, SessionSpecSchema } from "../../proto/index.ts";
-import {
-  EGRESS_NAMES,
-  MAX_DESTINATIONS,
-  parseSize,
-  toDuration,
-  toEgress,
-  toRepository,
-} from "../session/request-parts.ts";
+import { PERMISSION_MODES } from "../../proto/index.ts";
+import { EGRESS_NAMES, MAX_DESTINATIONS, toCreateRequest } from "../session/request-parts.ts";
 import type { CreateSessionRequest } from "../session/sessions.ts";
 
 /** What `spawn_claude_container` takes. Unknown arguments are refused. */
@@ -92,31 +84,19 @@ export const spawnInputSchema = z.strictObject({
 export type SpawnInput = z.infer<typeof spawnInputSchema>;
 
 /** Turns the tool's arguments into a request. Throws INVALID_ARGUMENT for a size, a time or a ref that cannot be meant. */
-export function toCreateRequest(input: SpawnInput): CreateSessionRequest {
-  return {
-    spec: create(SessionSpecSchema, {
-      task: input.task,
-      repository: toRepository(input.repository, input.ref),
-      model: input.model ?? "",
-      permissionMode: input.permission_mode ?? "",
-      maxStepCount: input.max_steps ?? 0,
-      environment: input.environment ?? {},
-      budget: create(BudgetSchema, {
-        maxCostUsd: input.max_cost_usd ?? 0,
-        maxTokenCount: BigInt(input.max_tokens ?? 0),
-        maxRequestCount: input.max_requests ?? 0,
-      }),
-      egress: toEgress(input.egress, input.allowed_destinations),
-      loadProjectSettings: input.load_project_settings ?? false,
-      previousSessionId: input.continue_session ?? "",
-      timeout: toDuration(input.timeout_seconds),
-      decisionTimeout: toDuration(input.decision_timeout_seconds),
-      idleTimeout: toDuration(input.idle_timeout_seconds),
-    }),
-    container: create(ContainerSpecSchema, {
-      image: input.image ?? "",
-      memoryBytes: BigInt(input.memory === undefined ? 0 : parseSize(input.memory)),
-      cpuCount: input.cpus,
-    }),
-  };
+export function toSpawnRequest(input: SpawnInput): CreateSessionRequest {
+  return toCreateRequest({
+    ...input,
+    permissionMode: input.permission_mode,
+    maxSteps: input.max_steps,
+    maxCost: input.max_cost_usd,
+    maxTokens: input.max_tokens,
+    maxRequests: input.max_requests,
+    allowedDestinations: input.allowed_destinations,
+    loadProjectSettings: input.load_project_settings,
+    previousSessionId: input.continue_session,
+    timeout: input.timeout_seconds,
+    decisionTimeout: input.decision_timeout_seconds,
+    idleTimeout: input.idle_timeout_seconds,
+  });
 }

@@ -4,7 +4,8 @@ import { buffer } from "node:stream/consumers";
 import { create } from "@bufbuild/protobuf";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { expect, test, vi } from "vitest";
-import { AgentService, AttachResponseSchema, SessionEventSchema, SessionSpecSchema } from "../../proto/index.ts";
+import { ENDED_SESSION } from "../../test/support/ended-session.ts";
+import { AgentService, SessionEventSchema, SessionSpecSchema } from "../../proto/index.ts";
 import type { Container } from "../runtime/runtime.ts";
 import { NEW } from "../store/fixtures.ts";
 import { SqliteStore } from "../store/sqlite-store.ts";
@@ -23,14 +24,7 @@ test("an agent that is dialled and never answers is said to be unreachable, with
     theirs.destroy();
     return ours;
   });
-  const agent = new AgentLink({
-    container,
-    spec: create(SessionSpecSchema, { task: "x" }),
-    log: new SessionLog(store, "ses_1"),
-    store,
-    broker: { accept: () => {} },
-    gitPrefixes: [],
-  });
+  const agent = linkTo(container, store);
   await expect(agent.run(AbortSignal.timeout(20_000))).rejects.toMatchObject({
     reason: "AGENT_UNREACHABLE",
     kind: "UNAVAILABLE",
@@ -56,14 +50,7 @@ test("time in which the host itself did not run is not an agent's silence", asyn
     theirs.destroy();
     return Promise.resolve(ours);
   });
-  const agent = new AgentLink({
-    container,
-    spec: create(SessionSpecSchema, { task: "x" }),
-    log: new SessionLog(store, "ses_1"),
-    store,
-    broker: { accept: () => {} },
-    gitPrefixes: [],
-  });
+  const agent = linkTo(container, store);
   await expect(agent.run(enough.signal)).rejects.toThrow("dialled three times");
 });
 
@@ -73,19 +60,7 @@ function olderAgent(): Container {
     connectNodeAdapter({
       routes: (router) =>
         router.service(AgentService, {
-          startSession: () => ({}),
-          async *attach() {
-            yield create(AttachResponseSchema, { response: { case: "hello", value: {} } });
-            const events = [{ sequence: 2, event: { case: "sessionFinished" as const, value: {} } }];
-            yield await Promise.resolve(
-              create(AttachResponseSchema, { response: { case: "events", value: { events } } }),
-            );
-          },
-          async *acceptConnections(_request, { signal }) {
-            yield { connectionId: "" };
-            await new Promise((resolve) => signal.addEventListener("abort", resolve));
-          },
-          getSession: () => ({ session: { result: { outcome: { case: "success" as const, value: {} } } } }),
+          ...ENDED_SESSION,
           async *readChanges() {
             yield await Promise.resolve({ data: Buffer.from("the patch") });
           },
@@ -108,15 +83,7 @@ test.each([
   using store = new SqliteStore(":memory:");
   store.createSession("ses_1", NEW);
   const log = new SessionLog(store, "ses_1");
-  const agent = new AgentLink({
-    container: olderAgent(),
-    spec: create(SessionSpecSchema, { task: "x" }),
-    log,
-    store,
-    broker: { accept: () => {} },
-    gitPrefixes: ["https://git.test/"],
-    resumed,
-  });
+  const agent = linkTo(olderAgent(), store, { gitPrefixes: ["https://git.test/"], resumed });
   if (resumed)
     log.appendFromAgent([create(SessionEventSchema, { sequence: 1, event: { case: "claudeReady", value: {} } })]);
   const running = agent.run(AbortSignal.timeout(20_000));
@@ -125,6 +92,23 @@ test.each([
   expect((await buffer(patch.read())).toString()).toBe("the patch");
   expect(result.outcome.case).toBe("success");
 });
+
+/** The host's end of the stored session, in a container. */
+function linkTo(
+  container: Container,
+  store: SqliteStore,
+  options: { gitPrefixes?: string[]; resumed?: boolean } = {},
+): AgentLink {
+  return new AgentLink({
+    container,
+    spec: create(SessionSpecSchema, { task: "x" }),
+    log: new SessionLog(store, "ses_1"),
+    store,
+    broker: { accept: () => {} },
+    gitPrefixes: [],
+    ...options,
+  });
+}
 
 function containerOf(dial: () => Promise<Duplex>): Container {
   return {

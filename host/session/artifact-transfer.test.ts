@@ -4,11 +4,11 @@ import { buffer } from "node:stream/consumers";
 import { create } from "@bufbuild/protobuf";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { expect, test } from "vitest";
+import { ENDED_SESSION } from "../../test/support/ended-session.ts";
 import {
   AgentService,
   Artifact_Kind,
   artifactMessages,
-  AttachResponseSchema,
   PIECE_BYTES,
   pieces,
   SessionSpecSchema,
@@ -40,20 +40,8 @@ class CutAgent {
     connectNodeAdapter({
       routes: (router) =>
         router.service(AgentService, {
-          startSession: () => ({}),
+          ...ENDED_SESSION,
           writeArtifact: (requests) => this.#take(requests),
-          async *attach() {
-            yield create(AttachResponseSchema, { response: { case: "hello", value: {} } });
-            const events = [{ sequence: 2, event: { case: "sessionFinished" as const, value: {} } }];
-            yield await Promise.resolve(
-              create(AttachResponseSchema, { response: { case: "events", value: { events } } }),
-            );
-          },
-          async *acceptConnections(_request, { signal }) {
-            yield { connectionId: "" };
-            await new Promise((resolve) => signal.addEventListener("abort", resolve));
-          },
-          getSession: () => ({ session: { result: { outcome: { case: "success" as const, value: {} } } } }),
           readArtifact: ({ kind, offset }) => this.#send(kind, offset),
         }),
     }),

@@ -2,13 +2,17 @@ import { create } from "@bufbuild/protobuf";
 import { type Duration, durationFromMs } from "@bufbuild/protobuf/wkt";
 import {
   AppError,
+  BudgetSchema,
+  ContainerSpecSchema,
   cutChars,
   type EgressSpec,
   EgressSpec_Mode,
   EgressSpecSchema,
   type RepositorySpec,
   RepositorySpecSchema,
+  SessionSpecSchema,
 } from "../../proto/index.ts";
+import type { CreateSessionRequest } from "./sessions.ts";
 
 /** The most destinations that one request may list. */
 export const MAX_DESTINATIONS = 100;
@@ -23,6 +27,65 @@ const EGRESS_MODES: Record<EgressName, EgressSpec_Mode> = {
   listed: EgressSpec_Mode.LISTED,
   open: EgressSpec_Mode.OPEN,
 };
+
+/** What somebody asks of a session, as people write it. Undefined: the session's own default. */
+export interface SessionWish {
+  task: string;
+  repository?: string | undefined;
+  ref?: string | undefined;
+  model?: string | undefined;
+  permissionMode?: string | undefined;
+  maxSteps?: number | undefined;
+  environment?: Record<string, string> | undefined;
+  /** In USD. */
+  maxCost?: number | undefined;
+  maxTokens?: number | undefined;
+  maxRequests?: number | undefined;
+  egress?: EgressName | undefined;
+  allowedDestinations?: string[] | undefined;
+  loadProjectSettings?: boolean | undefined;
+  /** The whole id of the session to go on with. */
+  previousSessionId?: string | undefined;
+  /** In seconds, as the two below. */
+  timeout?: number | undefined;
+  decisionTimeout?: number | undefined;
+  idleTimeout?: number | undefined;
+  image?: string | undefined;
+  /** A size, as parseSize takes it. */
+  memory?: string | undefined;
+  cpus?: number | undefined;
+}
+
+/** Returns the request that a wish makes. Throws INVALID_ARGUMENT for a size, a time or a ref that cannot be meant. */
+export function toCreateRequest(wish: SessionWish): CreateSessionRequest {
+  const { memory } = wish;
+  return {
+    spec: create(SessionSpecSchema, {
+      task: wish.task,
+      repository: toRepository(wish.repository, wish.ref),
+      model: wish.model ?? "",
+      permissionMode: wish.permissionMode ?? "",
+      maxStepCount: wish.maxSteps ?? 0,
+      environment: wish.environment ?? {},
+      budget: create(BudgetSchema, {
+        maxCostUsd: wish.maxCost ?? 0,
+        maxTokenCount: BigInt(wish.maxTokens ?? 0),
+        maxRequestCount: wish.maxRequests ?? 0,
+      }),
+      egress: toEgress(wish.egress, wish.allowedDestinations),
+      loadProjectSettings: wish.loadProjectSettings ?? false,
+      previousSessionId: wish.previousSessionId ?? "",
+      timeout: toDuration(wish.timeout),
+      decisionTimeout: toDuration(wish.decisionTimeout),
+      idleTimeout: toDuration(wish.idleTimeout),
+    }),
+    container: create(ContainerSpecSchema, {
+      image: wish.image ?? "",
+      memoryBytes: BigInt(memory === undefined ? 0 : parseSize(memory)),
+      cpuCount: wish.cpus,
+    }),
+  };
+}
 
 /** The rules that a name and a list of destinations ask for. Undefined where neither is given: the host's own. */
 export function toEgress(name: EgressName | undefined, destinations: string[] | undefined): EgressSpec | undefined {

@@ -162,6 +162,23 @@ test.each(["owner", "connection taker"])("stays as long as there is an %s", asyn
   expect(await rig.agent.exited).toEqual({ exitCode: EXIT_CODES.hostAbsent });
 });
 
+test("stays without a session while somebody takes its connections, and is given away once", async () => {
+  await using rig = await startRig({ place: preparingPlace(), config: { hostAbsenceTimeoutMs: 300 } });
+  const connection = rig.connect();
+  const { client } = connection;
+  await using _host = serveModel(connection, "http://127.0.0.1:1");
+  const longAbsence = new Promise((resolve) => setTimeout(() => resolve("stayed"), 900));
+  expect(await Promise.race([rig.agent.exited, longAbsence])).toBe("stayed");
+  // What cannot be a session does not use it up.
+  await expect(client.startSession({ sessionId: "ses_0", spec: { task: " " } })).rejects.toThrow();
+  const start = (sessionId: string) => client.startSession({ sessionId, spec: { task: sessionId } });
+  const answers = await Promise.allSettled(["ses_1", "ses_2", "ses_3"].map(start));
+  const ids = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value.session?.id] : []));
+  expect(ids).toHaveLength(1);
+  expect((await client.getAgentInfo({})).sessionId).toBe(ids[0]);
+  expect((await client.getSession({})).session?.spec?.task).toBe(ids[0]);
+});
+
 test("gives a replaced taker of connections its reason, and the new one what waits", async () => {
   await using rig = await startRig({ place: preparingPlace() });
   const connection = rig.connect();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { AgentService, type SessionSpecSchema } from "../../../proto/index.ts";
+import { AgentService, Session_State as State, type SessionSpecSchema } from "../../../proto/index.ts";
 import { refused } from "../call-failed.ts";
 import type { Check } from "../check.ts";
 
@@ -82,6 +82,39 @@ export const START: readonly Check[] = [
     async run({ client }) {
       const another = client.call(method.startSession, { sessionId: "ses_another", spec: { task: "x" } });
       await refused(another, "FAILED_PRECONDITION", "SESSION_EXISTS");
+    },
+  },
+  {
+    rule: "Of several ids that are started at once one gets the agent; the others are FAILED_PRECONDITION, SESSION_EXISTS.",
+    needs: "own",
+    async run(bench) {
+      const other = bench.connect();
+      const starting = [bench.client, other, bench.client, other].map((client, at) => {
+        const request = { sessionId: `ses_${at}`, spec: { task: `[scenario: small-edit] ${at}` } };
+        return { ...request, answer: client.call(method.startSession, request) };
+      });
+      const answers = await Promise.allSettled(starting.map(({ answer }) => answer));
+      const given = starting.filter((_, at) => answers[at]!.status === "fulfilled");
+      assert.equal(given.length, 1, "how many got it");
+      const [{ sessionId, spec }] = given as [(typeof given)[0]];
+      for (const { answer } of starting.filter((each) => each !== given[0])) {
+        await refused(answer, "FAILED_PRECONDITION", "SESSION_EXISTS");
+      }
+      assert.equal((await bench.client.call(method.getAgentInfo)).sessionId, sessionId, "session_id in GetAgentInfo");
+      const session = await bench.getSession();
+      assert.deepEqual([session.id, session.spec?.task], [sessionId, spec.task]);
+    },
+  },
+  {
+    rule: "Connections may be accepted before there is a session, which then uses them.",
+    needs: "own",
+    async run(bench) {
+      await bench.serve().accepted;
+      assert.equal((await bench.client.call(method.getAgentInfo)).sessionId, "", "session_id in GetAgentInfo");
+      await refused(bench.getSession(), "NOT_FOUND", "SESSION_NOT_FOUND");
+      await bench.start("[scenario: small-edit]");
+      await bench.attach().done;
+      assert.equal((await bench.getSession()).state, State.SUCCEEDED);
     },
   },
   {

@@ -79,7 +79,7 @@ export type GetAgentInfoResponse = Message<"claudecluster.agent.v1alpha1.GetAgen
   capabilities: string[];
 
   /**
-   * Id of its session. Empty if none was started.
+   * Id of its session. Empty while it is prepared: none was started.
    *
    * @generated from field: string session_id = 6;
    */
@@ -1353,10 +1353,12 @@ export const AgentService: GenService<{
     output: typeof RestoreSessionResponseSchema;
   },
   /**
-   * Starts the session. Idempotent by session_id: a repeated call answers with the session as it
-   * is. FAILED_PRECONDITION (SESSION_EXISTS) if the agent runs another one, or (RESTORE_MISSING) if
-   * spec has a previous_session_id and its patch has not come, or not whole; INVALID_ARGUMENT if the
-   * spec is wrong.
+   * Starts the session. Until then the agent is prepared: it listens, and nothing is settled but what
+   * its container was made with. It is given away once: the first session_id counts for its whole
+   * life, of several at once one. Idempotent by session_id: a repeated call answers with the session
+   * as it is, and its spec is not looked at. FAILED_PRECONDITION (SESSION_EXISTS) if the agent has
+   * another one, or (RESTORE_MISSING) if spec has a previous_session_id and its patch has not come, or
+   * not whole; INVALID_ARGUMENT if the spec is wrong: then the agent is still to be had.
    *
    * @generated from rpc claudecluster.agent.v1alpha1.AgentService.StartSession
    */
@@ -1437,7 +1439,8 @@ export const AgentService: GenService<{
   /**
    * Announces connections that programs in the container want to have outside. The caller answers
    * each with one Tunnel. Connections wait while nobody calls this. One caller at a time: a newer
-   * one replaces it.
+   * one replaces it. May be called before StartSession, which keeps a prepared agent from ending for
+   * want of a host.
    *
    * @generated from rpc claudecluster.agent.v1alpha1.AgentService.AcceptConnections
    */

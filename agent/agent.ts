@@ -64,7 +64,7 @@ export async function createAgent(config: AgentConfig, options: AgentOptions): P
     onModelRequest,
   });
   const place = options.place ?? sessionPlace({ config, relay, timeouts });
-  const presence = new HostPresence({ timeoutMs: config.hostAbsenceTimeoutMs, onAbsent: () => void leave() });
+  const presence = HostPresence.watch({ timeoutMs: config.hostAbsenceTimeoutMs, onAbsent: () => void leave() });
   const onChange = (taken: boolean) => presence.change(taken);
   let versions: Promise<Versions> | undefined;
   const core: AgentCore = {
@@ -74,9 +74,9 @@ export async function createAgent(config: AgentConfig, options: AgentOptions): P
     presence,
     instanceId: randomUUID(),
     versions: () => (versions ??= readVersions(config, { timeouts, log })),
-    sessions: new OnlySession((id, options) => {
-      log.info({ sessionId: id }, "session started");
-      return new AgentSession({ id, ...options, place, timeouts, log });
+    sessions: new OnlySession((assignment) => {
+      log.info({ sessionId: assignment.id }, "session started");
+      return AgentSession.start(assignment, { place, timeouts, log });
     }),
     owner: new Seat({ onChange, replaced: () => replaced("OWNER_REPLACED", "Another owner has attached.") }),
     connectionTaker: new Seat({

@@ -6,7 +6,7 @@ afterEach(() => void vi.useRealTimers());
 
 test("reports once that no host has been there for the time, and again when it happens anew", () => {
   const onAbsent = vi.fn();
-  const presence = new HostPresence({ timeoutMs: 2_500, onAbsent });
+  const presence = HostPresence.watch({ timeoutMs: 2_500, onAbsent });
   vi.advanceTimersByTime(2_499);
   expect(onAbsent).not.toHaveBeenCalled();
   vi.advanceTimersByTime(10_000);
@@ -21,7 +21,7 @@ test("reports once that no host has been there for the time, and again when it h
 
 test("does not leave while somebody reads what a session has left", () => {
   const onAbsent = vi.fn();
-  const presence = new HostPresence({ timeoutMs: 1_000, onAbsent });
+  const presence = HostPresence.watch({ timeoutMs: 1_000, onAbsent });
   {
     using _here = presence.stay();
     vi.advanceTimersByTime(60_000);

@@ -14,9 +14,15 @@ export class HostPresence {
   #cancel = () => {};
   #closed = false;
 
-  constructor(options: HostPresenceOptions) {
+  private constructor(options: HostPresenceOptions) {
     this.#options = options;
-    this.#update();
+  }
+
+  /** Begins to watch. Nobody is there yet. */
+  static watch(options: HostPresenceOptions): HostPresence {
+    const presence = new HostPresence(options);
+    presence.#update();
+    return presence;
   }
 
   get present(): boolean {

@@ -12,11 +12,26 @@ const SETTINGS = { sandbox: { enabled: false } };
 const PLANNING_TOOLS = ["EnterPlanMode", "ExitPlanMode"];
 
 /**
- * Returns the arguments of `claude` for a session with completed spec. The task is not among them:
+ * What Claude is started with, of a completed spec. All but model and permission mode, which control requests change, is
+ * fixed from then on.
+ */
+export type ClaudeSpec = Pick<
+  SessionSpec,
+  | "model"
+  | "permissionMode"
+  | "decisionTimeout"
+  | "allowedTools"
+  | "maxStepCount"
+  | "loadProjectSettings"
+  | "environment"
+>;
+
+/**
+ * Returns the arguments that `claude` is started with. The task is not among them:
  * it goes through standard input, where no other process sees it.
  */
 export function claudeArguments(
-  spec: SessionSpec,
+  spec: ClaudeSpec,
   { conversationId, earlier }: Opening,
   { modelPort }: { modelPort: number },
 ): string[] {
@@ -54,6 +69,6 @@ function withProject(modelPort: number): string[] {
 }
 
 /** Claude asks for what it may not decide itself. Otherwise that is denied, and Claude cannot ask questions. */
-function asks({ permissionMode, decisionTimeout }: SessionSpec): boolean {
+function asks({ permissionMode, decisionTimeout }: ClaudeSpec): boolean {
   return permissionMode !== "dontAsk" && decisionTimeout !== undefined && durationMs(decisionTimeout) > 0;
 }

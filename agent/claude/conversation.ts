@@ -72,22 +72,14 @@ export class Conversation {
   #waitingForRoom = false;
   #startError: Error | undefined;
 
-  private constructor(options: ConversationOptions) {
-    const { command, args, cwd, environment: env, identity, timeouts } = options;
+  private constructor(child: ChildProcess, options: ConversationOptions) {
     this.#options = options;
     this.#note = options.firstNote;
     this.#progress = new TurnProgress({
-      settleMs: timeouts.backgroundSettleMs,
+      settleMs: options.timeouts.backgroundSettleMs,
       onEnd: (result) => options.onTurnEnd(result),
     });
-    this.#child = spawnAs(command, args, {
-      identity,
-      cwd,
-      env,
-      // The agent's own is stricter than what programs expect of their files.
-      umask: "022",
-      oomScoreAdjust: OOM_SCORE_ADJUST,
-    });
+    this.#child = child;
     // Claude may die before it has read what is sent; its exit says what happened.
     this.#child.stdin?.on("error", () => {});
     this.#child.once("error", (error) => (this.#startError = error));
@@ -99,7 +91,10 @@ export class Conversation {
    * and leaves nothing running then.
    */
   static async start(options: ConversationOptions & { signal: AbortSignal }): Promise<Conversation> {
-    const conversation = new Conversation(options);
+    const { command, args, cwd, environment: env, identity } = options;
+    // The agent's own umask is stricter than what programs expect of their files.
+    const child = spawnAs(command, args, { identity, cwd, env, umask: "022", oomScoreAdjust: OOM_SCORE_ADJUST });
+    const conversation = new Conversation(child, options);
     try {
       await conversation.#initialize(options.signal);
       return conversation;

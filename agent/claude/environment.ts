@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import type { SessionSpec } from "../../proto/index.ts";
+import type { ClaudeSpec } from "./argv.ts";
 
 export interface EnvironmentOptions {
   home: string;
@@ -16,7 +16,7 @@ export interface EnvironmentOptions {
  * Returns all variables of Claude's environment: nothing is inherited. The key is no key: the host
  * puts the real one in, outside of the container.
  */
-export function claudeEnvironment(spec: SessionSpec, options: EnvironmentOptions): Record<string, string> {
+export function claudeEnvironment(spec: ClaudeSpec, options: EnvironmentOptions): Record<string, string> {
   const proxy = `http://127.0.0.1:${options.proxyPort}`;
   const direct = own.join(",");
   return {
@@ -62,7 +62,7 @@ const own = [
 ];
 
 /** Java knows no variables for proxies. What the session brings counts after it, and so before it. */
-function javaOptions({ environment }: SessionSpec, proxyPort: number): string {
+function javaOptions({ environment }: ClaudeSpec, proxyPort: number): string {
   const given = environment["JAVA_TOOL_OPTIONS"];
   const direct = ["localhost", "*.localhost", "127.*", "0.0.0.0", "[::1]", "[::]", hostname()];
   return [
@@ -74,7 +74,7 @@ function javaOptions({ environment }: SessionSpec, proxyPort: number): string {
 
 /** The session may bring entries of its own: https://git-scm.com/docs/git-config#ENVIRONMENT */
 function gitConfig(
-  { environment }: SessionSpec,
+  { environment }: ClaudeSpec,
   entries: readonly (readonly [string, string])[],
 ): Record<string, string> {
   if (entries.length === 0) return {};
@@ -89,7 +89,7 @@ function gitConfig(
 }
 
 /** LANG and PATH are not reserved: a session may add to them. */
-function extra({ environment }: SessionSpec, { path }: EnvironmentOptions): Record<string, string> {
+function extra({ environment }: ClaudeSpec, { path }: EnvironmentOptions): Record<string, string> {
   const lang = environment["LANG"];
   const ownPath = environment["PATH"];
   return {

@@ -1,25 +1,21 @@
 import { AppError, completeSpec, cutChars, type SessionSpec, type StartSessionRequest } from "../../proto/index.ts";
 import { requireConversationId } from "../claude/transcript.ts";
 import { IncomingArtifacts, type Restore } from "./incoming-artifacts.ts";
-import type { AgentSession } from "./session.ts";
-
-type CreateSession = (
-  id: string,
-  options: { spec: SessionSpec; restore: Restore | undefined; gitPrefixes: readonly string[] },
-) => AgentSession;
+import type { AgentSession, Assignment } from "./session.ts";
 
 type StartRequest = Pick<StartSessionRequest, "sessionId" | "spec" | "gitPrefixes" | "previousConversationId">;
 
-/** The agent's one session, once there is one. */
+/** The agent's one session: none while the agent is prepared, then the first that it was assigned. */
 export class OnlySession {
-  readonly #create: CreateSession;
+  readonly #begin: (assignment: Assignment) => AgentSession;
   #session: AgentSession | undefined;
   /** For the session to come. */
   #incoming: { readonly id: string; readonly artifacts: IncomingArtifacts } | undefined;
   #closed = false;
 
-  constructor(create: CreateSession) {
-    this.#create = create;
+  /** `begin` is called once at most, with the session that was assigned. */
+  constructor(begin: (assignment: Assignment) => AgentSession) {
+    this.#begin = begin;
   }
 
   get current(): AgentSession | undefined {
@@ -61,7 +57,7 @@ export class OnlySession {
     const complete = completeSpec(spec);
     const restore = this.#restoreFor(id, complete, requireConversationId(request.previousConversationId));
     this.#incoming = undefined;
-    this.#session = this.#create(id, { spec: complete, restore, gitPrefixes: checkPrefixes(gitPrefixes) });
+    this.#session = this.#begin({ id, spec: complete, restore, gitPrefixes: checkPrefixes(gitPrefixes) });
     return this.#session;
   }
 

@@ -1,7 +1,7 @@
 import { access, constants } from "node:fs/promises";
 import { delimiter, isAbsolute, join } from "node:path";
-import { AppError, type SessionSpec } from "../../proto/index.ts";
-import { claudeArguments } from "../claude/argv.ts";
+import { AppError, type RepositorySpec } from "../../proto/index.ts";
+import { claudeArguments, type ClaudeSpec } from "../claude/argv.ts";
 import { Conversation, type ConversationOptions } from "../claude/conversation.ts";
 import { claudeEnvironment } from "../claude/environment.ts";
 import { importInstructions } from "../claude/instructions.ts";
@@ -24,10 +24,10 @@ type ClaudeCallbacks = Pick<
   "emit" | "roomy" | "onTurnEnd" | "onResult" | "onRetry" | "onPermissionRequest" | "onRequestCanceled" | "cwd" | "log"
 >;
 
-/** Where a session happens: this container, as it is configured. */
+/** Where a session happens: this container, as it is configured. It knows of no session: what one needs is in each call. */
 export interface SessionPlace {
   openWorkspace(options: {
-    spec: SessionSpec;
+    repository: RepositorySpec | undefined;
     gitPrefixes: readonly string[];
     signal: AbortSignal;
     onProgress(step: CloneStep): void;
@@ -35,7 +35,7 @@ export interface SessionPlace {
   /** Resolves once Claude answers. Throws CLAUDE_NOT_FOUND, CLAUDE_NOT_STARTED. */
   startClaude(
     options: ClaudeCallbacks & {
-      spec: SessionSpec;
+      spec: ClaudeSpec;
       gitPrefixes: readonly string[];
       opening: Opening;
       signal: AbortSignal;
@@ -69,9 +69,9 @@ export function sessionPlace(options: {
   const { sessionIdentity, baseIdentity, paths, home, path, claudeCommand } = config;
   const transcripts = { home, path, identity: sessionIdentity };
   return {
-    openWorkspace: ({ spec, gitPrefixes, signal, onProgress }) =>
+    openWorkspace: ({ repository, gitPrefixes, signal, onProgress }) =>
       openWorkspace({
-        ...(spec.repository !== undefined && { repository: spec.repository }),
+        ...(repository !== undefined && { repository }),
         paths,
         sessionIdentity,
         baseIdentity,

@@ -38,7 +38,8 @@ import type { SessionPlace } from "./session-place.ts";
 import { messageQueued } from "./turn-events.ts";
 import { Turns } from "./turns.ts";
 
-export interface SessionOptions {
+/** What an agent is given once in its life. */
+export interface Assignment {
   id: string;
   /** With its defaults filled in. */
   spec: SessionSpec;
@@ -46,25 +47,25 @@ export interface SessionOptions {
   restore: Restore | undefined;
   /** Beginnings of URLs that git reaches by its own listener. */
   gitPrefixes: readonly string[];
+}
+
+/** What an agent has before anybody knows which session it will run. */
+export interface SessionSurroundings {
   /** Where the session happens. */
   place: SessionPlace;
   timeouts: Timeouts;
   log: Logger;
 }
 
-/**
- * The session: a workspace, a Claude in it, and the log of what happens. It begins when it is
- * created, and ends with a result, whatever happens.
- */
+/** The session: a workspace, a Claude in it, and the log of what happens. It ends with a result, whatever happens. */
 export class AgentSession {
   readonly id: string;
   /** git goes by its own listener, for some URLs. */
   readonly usesGitListener: boolean;
-  /** Resolves when the result is there. Never rejects. */
-  readonly finished: Promise<void>;
   /** What Claude waits for. */
   readonly decisions: Decisions;
-  readonly #options: Omit<SessionOptions, "restore">;
+  readonly #options: Omit<Assignment, "restore"> & SessionSurroundings;
+  readonly #finished = Promise.withResolvers<undefined>();
   /** Undefined once it has been used: it may be large. */
   #restore: Restore | undefined;
   readonly #logger: Logger;
@@ -87,7 +88,8 @@ export class AgentSession {
   #leftWork: LeftWork | undefined;
   #transcript: Buffer = Buffer.alloc(0);
 
-  constructor({ restore, ...options }: SessionOptions) {
+  private constructor({ restore, ...assignment }: Assignment, surroundings: SessionSurroundings) {
+    const options = { ...assignment, ...surroundings };
     const { id, spec, log } = options;
     this.id = id;
     this.usesGitListener = options.gitPrefixes.length > 0;
@@ -105,7 +107,6 @@ export class AgentSession {
       changesTold: (signal) => this.#tellChanges(signal),
       onHopeless: (failure) => this.#end({ kind: "failed", failure }),
     });
-    this.#record.enterState(State.PREPARING);
     this.decisions = new Decisions({
       timeoutMs: spec.decisionTimeout === undefined ? 0 : durationMs(spec.decisionTimeout),
       emit: (event) => this.#emit(event),
@@ -117,8 +118,20 @@ export class AgentSession {
         if (this.#turns.running && !this.#collecting) this.#record.enterState(waiting ? State.WAITING : State.RUNNING);
       },
     });
-    this.#messages.add(spec.task, "");
-    this.finished = this.#run();
+  }
+
+  /** Starts the session that the agent is given. Its task is its first message. */
+  static start(assignment: Assignment, surroundings: SessionSurroundings): AgentSession {
+    const session = new AgentSession(assignment, surroundings);
+    session.#record.enterState(State.PREPARING);
+    session.#messages.add(assignment.spec.task, "");
+    void session.#run().then(() => session.#finished.resolve(undefined));
+    return session;
+  }
+
+  /** Resolves when the result is there. Never rejects. */
+  get finished(): Promise<unknown> {
+    return this.#finished.promise;
   }
 
   get log(): EventLog {
@@ -228,7 +241,7 @@ export class AgentSession {
     const { place, spec, gitPrefixes } = this.#options;
     this.#record.enterPhase(Phase.WORKSPACE);
     const workspace = (this.#workspace = await place.openWorkspace({
-      spec,
+      repository: spec.repository,
       gitPrefixes,
       signal,
       onProgress: ({ stage, percent }) =>

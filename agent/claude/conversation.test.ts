@@ -8,7 +8,7 @@ import type { TurnEnd } from "./claude-result.ts";
 import { Conversation } from "./conversation.ts";
 import type { PermissionRequest } from "./parse.ts";
 
-const FAKE_CLAUDE = fileURLToPath(new URL("fixtures/fake-claude.mjs", import.meta.url));
+const FAKE_CLAUDE = fileURLToPath(new URL("../../test/support/fake-claude.mjs", import.meta.url));
 const never = new AbortController().signal;
 
 interface Started {

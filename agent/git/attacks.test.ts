@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, expect, test } from "vitest";
 import { FileChange_Kind } from "../../proto/index.ts";
-import { asClaude, requireRoot, WorkArea } from "./fixtures/work-area.ts";
+import { asClaude, requireRoot, WorkArea } from "../../test/git/work-area.ts";
 import type { Scan } from "./live-changes.ts";
 import type { Workspace, WorkspacePaths } from "./workspace.ts";
 

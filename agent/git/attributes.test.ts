@@ -2,9 +2,9 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { FileChange_Kind } from "../../proto/index.ts";
-import { differences } from "./fixtures/clean-checkout.ts";
-import { readTree, type TreeSnapshot } from "./fixtures/tree-snapshot.ts";
-import { asClaude, requireRoot, runGit, WorkArea } from "./fixtures/work-area.ts";
+import { differences } from "../../test/git/clean-checkout.ts";
+import { readTree, type TreeSnapshot } from "../../test/git/tree-snapshot.ts";
+import { asClaude, requireRoot, runGit, WorkArea } from "../../test/git/work-area.ts";
 import type { Workspace } from "./workspace.ts";
 
 beforeAll(requireRoot);

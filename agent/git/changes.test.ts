@@ -4,7 +4,7 @@ import { beforeAll, expect, test } from "vitest";
 import { type FileChange, FileChange_Kind } from "../../proto/index.ts";
 import { openBase } from "./base-repository.ts";
 import { collectChanges, PatchTooLargeError } from "./final-changes.ts";
-import { asClaude, BASE, requireRoot, runGit, SESSION, WorkArea } from "./fixtures/work-area.ts";
+import { asClaude, BASE, requireRoot, runGit, SESSION, WorkArea } from "../../test/git/work-area.ts";
 
 beforeAll(requireRoot);
 const signal = AbortSignal.timeout(300_000);

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { FileChange_Kind } from "../../proto/index.ts";
-import { asClaude, requireRoot, runGit, WorkArea } from "./fixtures/work-area.ts";
+import { asClaude, requireRoot, runGit, WorkArea } from "../../test/git/work-area.ts";
 import type { Workspace } from "./workspace.ts";
 
 beforeAll(requireRoot);

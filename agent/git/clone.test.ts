@@ -10,8 +10,8 @@ import { RepositorySpecSchema } from "../../proto/index.ts";
 import { processesOf } from "../process/identity.ts";
 import { run } from "../process/run.ts";
 import type { Progress } from "./clone-progress.ts";
-import { startGitServer, startProxy } from "./fixtures/git-server.ts";
-import { asClaude, BASE, requireRoot, runGit, SESSION, WorkArea } from "./fixtures/work-area.ts";
+import { startGitServer, startProxy } from "../../test/git/git-server.ts";
+import { asClaude, BASE, requireRoot, runGit, SESSION, WorkArea } from "../../test/git/work-area.ts";
 import { openWorkspace, type WorkspaceOptions } from "./workspace.ts";
 
 beforeAll(requireRoot);

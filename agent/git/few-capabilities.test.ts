@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { build } from "esbuild";
 import { beforeAll, expect, test } from "vitest";
 import { run } from "../process/run.ts";
-import { requireRoot, WorkArea } from "./fixtures/work-area.ts";
+import { requireRoot, WorkArea } from "../../test/git/work-area.ts";
 
 beforeAll(requireRoot);
 
@@ -28,7 +28,7 @@ test("needs no more than the three capabilities that the agent has", async () =>
   }
   const outfile = join(area.directory, "agent.mjs");
   await build({
-    entryPoints: [join(import.meta.dirname, "fixtures/few-capabilities.ts")],
+    entryPoints: [join(import.meta.dirname, "../../test/git/few-capabilities.ts")],
     bundle: true,
     platform: "node",
     format: "esm",

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, expect, test } from "vitest";
 import { LeftOut, type LeftWork, LeftWork_Item_Kind as Kind } from "../../proto/index.ts";
-import { asClaude, requireRoot, SESSION, WorkArea } from "./fixtures/work-area.ts";
+import { asClaude, requireRoot, SESSION, WorkArea } from "../../test/git/work-area.ts";
 import type { Workspace } from "./workspace.ts";
 
 beforeAll(requireRoot);

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, expect, test } from "vitest";
 import { FileChange_Kind } from "../../proto/index.ts";
-import { CleanCheckout, differences } from "./fixtures/clean-checkout.ts";
-import { editRandomly, randomFrom } from "./fixtures/random-edits.ts";
-import { asClaude, BASE, requireRoot, SESSION, WorkArea } from "./fixtures/work-area.ts";
+import { CleanCheckout, differences } from "../../test/git/clean-checkout.ts";
+import { editRandomly, randomFrom } from "../../test/git/random-edits.ts";
+import { asClaude, BASE, requireRoot, SESSION, WorkArea } from "../../test/git/work-area.ts";
 import type { Workspace, WorkspacePaths } from "./workspace.ts";
 
 beforeAll(requireRoot);

@@ -1,11 +1,11 @@
 import { chownSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
-import { CleanCheckout } from "./fixtures/clean-checkout.ts";
-import { randomFrom } from "./fixtures/random-edits.ts";
-import { type Marks, workRandomly } from "./fixtures/random-work.ts";
-import { seedGroups } from "./fixtures/seeds.ts";
-import { asClaude, requireRoot, SESSION, WorkArea } from "./fixtures/work-area.ts";
+import { CleanCheckout } from "../../test/git/clean-checkout.ts";
+import { randomFrom } from "../../test/git/random-edits.ts";
+import { type Marks, workRandomly } from "../../test/git/random-work.ts";
+import { seedGroups } from "../../test/git/seeds.ts";
+import { asClaude, requireRoot, SESSION, WorkArea } from "../../test/git/work-area.ts";
 
 beforeAll(requireRoot);
 const signal = AbortSignal.timeout(3_000_000);

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { type Progress, progressReader } from "./clone-progress.ts";
-import { runGit } from "./fixtures/work-area.ts";
+import { runGit } from "../../test/git/work-area.ts";
 import { readHttpAnswer, speaksGit, spokenLine } from "./http-trace.ts";
 import { inotifyReader } from "./inotify-events.ts";
 import { parseDiff, sectionCount, splitPatch } from "./raw-diff.ts";

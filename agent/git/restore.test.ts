@@ -2,10 +2,10 @@ import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
-import { editRandomly, randomFrom } from "./fixtures/random-edits.ts";
-import { CleanCheckout, differences } from "./fixtures/clean-checkout.ts";
-import { readTree } from "./fixtures/tree-snapshot.ts";
-import { asClaude, requireRoot, SESSION, WorkArea } from "./fixtures/work-area.ts";
+import { editRandomly, randomFrom } from "../../test/git/random-edits.ts";
+import { CleanCheckout, differences } from "../../test/git/clean-checkout.ts";
+import { readTree } from "../../test/git/tree-snapshot.ts";
+import { asClaude, requireRoot, SESSION, WorkArea } from "../../test/git/work-area.ts";
 
 beforeAll(requireRoot);
 

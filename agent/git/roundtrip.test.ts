@@ -3,11 +3,11 @@ import { chmodSync, existsSync, lstatSync, mkdirSync, rmSync, symlinkSync, write
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { FileChange_Kind } from "../../proto/index.ts";
-import { CleanCheckout } from "./fixtures/clean-checkout.ts";
-import { editRandomly, randomFrom } from "./fixtures/random-edits.ts";
-import { seedGroups } from "./fixtures/seeds.ts";
-import { readTree } from "./fixtures/tree-snapshot.ts";
-import { requireRoot, SESSION, WorkArea } from "./fixtures/work-area.ts";
+import { CleanCheckout } from "../../test/git/clean-checkout.ts";
+import { editRandomly, randomFrom } from "../../test/git/random-edits.ts";
+import { seedGroups } from "../../test/git/seeds.ts";
+import { readTree } from "../../test/git/tree-snapshot.ts";
+import { requireRoot, SESSION, WorkArea } from "../../test/git/work-area.ts";
 import { RAW_ATTRIBUTES } from "./git.ts";
 
 const EVIL = "/tmp/cc-evil-ran";

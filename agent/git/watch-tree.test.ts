@@ -3,7 +3,7 @@ import { chownSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, expect, test } from "vitest";
 import { processesOf } from "../process/identity.ts";
-import { requireRoot } from "./fixtures/work-area.ts";
+import { requireRoot } from "../../test/git/work-area.ts";
 import { TouchedPaths } from "./touched-paths.ts";
 import { watchTree } from "./watch-tree.ts";
 

@@ -7,7 +7,7 @@ import { Artifact_Kind, Decider, type SessionResult, Session_State as State } fr
 import { readArtifact } from "../../test/agent/artifacts.ts";
 import { type AgentRig, attach, type Attached, type Connection, kinds, startRig } from "../../test/agent/agent-rig.ts";
 
-const claudeCommand = fileURLToPath(new URL("../claude/fixtures/fake-claude.mjs", import.meta.url));
+const claudeCommand = fileURLToPath(new URL("../../test/support/fake-claude.mjs", import.meta.url));
 
 let rig: AgentRig;
 let connection: Connection;

@@ -7,7 +7,7 @@ import { expect, test, vi } from "vitest";
 import { ENDED_SESSION } from "../../test/support/ended-session.ts";
 import { AgentService, SessionEventSchema, SessionSpecSchema } from "../../proto/index.ts";
 import type { Container } from "../runtime/runtime.ts";
-import { NEW } from "../store/fixtures.ts";
+import { NEW } from "../../test/support/stored-sessions.ts";
 import { SqliteStore } from "../store/sqlite-store.ts";
 import { AgentLink } from "./agent-link.ts";
 import { SessionLog } from "./session-log.ts";

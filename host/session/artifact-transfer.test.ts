@@ -17,7 +17,7 @@ import {
 import { artifactOf } from "../../test/agent/artifacts.ts";
 import { toConnectError } from "../control/control-error.ts";
 import type { Container } from "../runtime/runtime.ts";
-import { NEW } from "../store/fixtures.ts";
+import { NEW } from "../../test/support/stored-sessions.ts";
 import { SqliteStore } from "../store/sqlite-store.ts";
 import { AgentLink } from "./agent-link.ts";
 import type { PreviousSession } from "./continuation.ts";

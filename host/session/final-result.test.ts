@@ -15,7 +15,7 @@ import {
   SuccessSchema,
   TurnStartedSchema,
 } from "../../proto/index.ts";
-import { NEW, readWhole, storeArtifact } from "../store/fixtures.ts";
+import { NEW, readWhole, storeArtifact } from "../../test/support/stored-sessions.ts";
 import { SqliteStore } from "../store/sqlite-store.ts";
 import { cancellation } from "./ending.ts";
 import { checkEnded, editResult, salvageEnded, storeEnded } from "./final-result.ts";

@@ -6,7 +6,7 @@ import { sessionEntry } from "../present/session-entry.ts";
 import { FakeMachine } from "../runtime/fake/fake-machine.ts";
 import { FakeRuntime, HEALTHY } from "../runtime/fake/fake-runtime.ts";
 import type { RuntimeHealth } from "../runtime/runtime.ts";
-import { finished, NEW, said } from "../store/fixtures.ts";
+import { finished, NEW, said } from "../../test/support/stored-sessions.ts";
 import { SqliteStore } from "../store/sqlite-store.ts";
 import { SessionManager } from "./session-manager.ts";
 

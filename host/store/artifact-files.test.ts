@@ -10,7 +10,7 @@ import {
   type ReadableArtifact,
   SessionResultSchema,
 } from "../../proto/index.ts";
-import { finished, NEW, readWhole, storeArtifact, temporaryStore } from "./fixtures.ts";
+import { finished, NEW, readWhole, storeArtifact, temporaryStore } from "../../test/support/stored-sessions.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
 const { PATCH } = Artifact_Kind;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { type SessionEvent, Session_State } from "../../proto/index.ts";
-import { entered, finished, NEW, said } from "./fixtures.ts";
+import { entered, finished, NEW, said } from "../../test/support/stored-sessions.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
 const LIMIT = 100_000;

@@ -6,7 +6,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { Artifact_Kind, SessionResultSchema, SessionSchema, Session_State } from "../../proto/index.ts";
 import { ArtifactFiles } from "./artifact-files.ts";
-import { finished, NEW, readWhole, temporaryStore } from "./fixtures.ts";
+import { finished, NEW, readWhole, temporaryStore } from "../../test/support/stored-sessions.ts";
 import { migrate } from "./migrations.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 

@@ -4,7 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Artifact_Kind, SessionResultSchema } from "../../proto/index.ts";
-import { finished, NEW, said, storeArtifact, temporaryStore } from "./fixtures.ts";
+import { finished, NEW, said, storeArtifact, temporaryStore } from "../../test/support/stored-sessions.ts";
 import type { SessionStore } from "./session-store.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Artifact_Kind, ArtifactSchema } from "../../proto/index.ts";
-import { finished, NEW, readWhole, said, storeArtifact, temporaryStore } from "./fixtures.ts";
+import { finished, NEW, readWhole, said, storeArtifact, temporaryStore } from "../../test/support/stored-sessions.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
 // A file system of its own: needs root, as the agent's tests do.

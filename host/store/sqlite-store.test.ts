@@ -2,7 +2,16 @@ import { DatabaseSync } from "node:sqlite";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Artifact_Kind, type ArtifactKind, SessionResultSchema, Session_State } from "../../proto/index.ts";
-import { entered, finished, NEW, never, readWhole, said, storeArtifact, temporaryStore } from "./fixtures.ts";
+import {
+  entered,
+  finished,
+  NEW,
+  never,
+  readWhole,
+  said,
+  storeArtifact,
+  temporaryStore,
+} from "../../test/support/stored-sessions.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
 let place: ReturnType<typeof temporaryStore>;

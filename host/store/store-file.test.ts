@@ -11,7 +11,7 @@ import {
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { finished, NEW, said, temporaryStore } from "./fixtures.ts";
+import { finished, NEW, said, temporaryStore } from "../../test/support/stored-sessions.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
 let place: ReturnType<typeof temporaryStore>;

@@ -12,7 +12,7 @@ import {
   Session_State,
   StateChangedSchema,
 } from "../../proto/index.ts";
-import type { NewEvent, SessionStore } from "./session-store.ts";
+import type { NewEvent, SessionStore } from "../../host/store/session-store.ts";
 
 /** A directory for one test, and the path that a host gives its store in it. */
 export function temporaryStore(): Disposable & { directory: string; path: string } {

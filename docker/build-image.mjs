@@ -27,15 +27,16 @@ await main(import.meta.url, async (args) => {
   });
 });
 
+/** @param {string[]} args */
 function parse(args) {
-  const option = { type: "string" };
-  const flag = { type: "boolean", default: false };
+  const option = /** @type {const} */ ({ type: "string" });
+  const flag = /** @type {const} */ ({ type: "boolean", default: false });
   try {
     return parseArgs({
       args,
       options: { "claude-version": option, base: option, tag: option, force: flag, host: flag },
     }).values;
   } catch (error) {
-    throw new SetupError(error.message, { hint: USAGE, exitCode: 2, cause: error });
+    throw new SetupError(/** @type {Error} */ (error).message, { hint: USAGE, exitCode: 2, cause: error });
   }
 }

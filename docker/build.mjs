@@ -10,7 +10,10 @@ import { main } from "./setup/main.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** Makes one file of a program and all that it imports, for Node 22 and later. */
+/**
+ * Makes one file of a program and all that it imports, for Node 22 and later.
+ * @param {{ entry: string, outfile: string, version: string }} program
+ */
 export async function bundleProgram({ entry, outfile, version }) {
   await build({
     entryPoints: [join(ROOT, entry)],

@@ -7,7 +7,9 @@ import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 
-const [program, socket] = process.argv.slice(2);
+/** @import { ClientHttp2Session, IncomingHttpHeaders } from "node:http2" */
+
+const [program = "", socket = ""] = process.argv.slice(2);
 const agent = spawn(process.execPath, [program], { stdio: "inherit" });
 const exited = once(agent, "exit");
 exited.then(([code]) => (process.exitCode = code));
@@ -22,7 +24,11 @@ try {
   await exited;
 }
 
-/** The status of a call with an empty message: a refusal is an answer, too. */
+/**
+ * The status of a call with an empty message: a refusal is an answer, too.
+ * @param {ClientHttp2Session} session
+ * @param {string} method
+ */
 async function call(session, method) {
   const stream = session.request({
     ":method": "POST",
@@ -31,7 +37,8 @@ async function call(session, method) {
     te: "trailers",
   });
   const status = new Promise((resolve, reject) => {
-    const keep = (headers) => headers["grpc-status"] !== undefined && resolve(headers["grpc-status"]);
+    const keep = (/** @type {IncomingHttpHeaders} */ headers) =>
+      headers["grpc-status"] !== undefined && resolve(headers["grpc-status"]);
     stream
       .on("response", keep)
       .on("trailers", keep)

@@ -9,6 +9,8 @@ const PROBE_MS = 20_000;
 /**
  * Names the base image to build on: the public one where it is here or can be pulled, else one of our own, made here.
  * Which of the two is on this machine is also the memory of the answer, so that Docker Hub is probed once.
+ * @param {string} root
+ * @param {{ force?: boolean }} [options]
  */
 export async function chooseBase(root, { force = false } = {}) {
   if (!force && (await inspectImage(PUBLIC_BASE))) return PUBLIC_BASE;
@@ -19,12 +21,15 @@ export async function chooseBase(root, { force = false } = {}) {
   return OWN_BASE;
 }
 
-// The registry has as long as the probe to say its first line; a slow download after that is fine.
+/**
+ * The registry has as long as the probe to say its first line; a slow download after that is fine.
+ * @param {string} reference
+ */
 async function pull(reference) {
   say(`pulling ${reference}`);
   const silence = new AbortController();
   const timer = setTimeout(() => silence.abort(), PROBE_MS);
-  const step = (line) => {
+  const step = (/** @type {string} */ line) => {
     clearTimeout(timer);
     return line;
   };

@@ -13,6 +13,7 @@ export function debianMirror({ etc = "/etc" } = {}) {
   );
 }
 
+/** @param {string} apt */
 function sourceFiles(apt) {
   const directory = join(apt, "sources.list.d");
   const names = statSync(directory, { throwIfNoEntry: false }) ? readdirSync(directory).sort() : [];
@@ -22,11 +23,15 @@ function sourceFiles(apt) {
   ];
 }
 
-// deb [options] URI bookworm main: the suite is a plain code name, so that security and updates do not match.
+/**
+ * deb [options] URI bookworm main: the suite is a plain code name, so that security and updates do not match.
+ * @param {string} text
+ */
 function oneLineSources(text) {
-  return [...text.matchAll(/^deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+[a-z]+\s+.*\bmain\b/gm)].map(([, uri]) => plain(uri));
+  return [...text.matchAll(/^deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+[a-z]+\s+.*\bmain\b/gm)].map(([, uri = ""]) => plain(uri));
 }
 
+/** @param {string} text */
 function deb822Sources(text) {
   const stanzas = text
     .split(/\n\s*\n/)
@@ -37,10 +42,12 @@ function deb822Sources(text) {
     .map(plain);
 }
 
+/** @param {string} uri */
 function plain(uri) {
   return uri.replace(/\/+$/, "");
 }
 
+/** @param {string} path */
 function read(path) {
   try {
     return readFileSync(path, "utf8");

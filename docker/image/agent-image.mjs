@@ -10,6 +10,11 @@ import { buildImage, inspectImage, pruneStages } from "./docker.mjs";
 import { npmInputs } from "./npm-inputs.mjs";
 import { packageVersion } from "./manifest.mjs";
 
+/**
+ * How an image is built: on which base, under which tags, and with `force` although there is one with the same inputs.
+ * @typedef {{ base?: string | undefined, tags?: string[], force?: boolean | undefined }} ImageOptions
+ */
+
 const DOCKERFILE = "docker/agent.Dockerfile";
 const AGENT_FILES = ["docker/dial-stdio", "docker/warm-agent.mjs", "dist/agent.mjs"];
 
@@ -17,7 +22,7 @@ const AGENT_FILES = ["docker/dial-stdio", "docker/warm-agent.mjs", "dist/agent.m
  * Builds the agent image unless one with the same inputs is there; returns the tags of what it built. What seldom
  * changes (Debian packages, Claude Code) is an image of its own, so that a new agent takes seconds.
  * @param {string} root the package's root: the directory above docker/
- * @param {{ claudeVersion?: string, base?: string, tags?: string[], force?: boolean }} [options]
+ * @param {ImageOptions & { claudeVersion?: string | undefined }} [options]
  */
 export async function agentImage(root, { claudeVersion, base, tags = defaultTags(root), force = false } = {}) {
   const plan = inputs(root, { claudeVersion: await exactVersion(claudeVersion), base });
@@ -40,10 +45,16 @@ export async function agentImage(root, { claudeVersion, base, tags = defaultTags
   return tags;
 }
 
+/** @param {string} root */
 function defaultTags(root) {
   return [`claudecluster/agent:${packageVersion(root)}`, "claudecluster/agent:latest"];
 }
 
+/**
+ * @param {string} root
+ * @param {ReturnType<typeof inputs>} plan
+ * @param {{ base: string | undefined, force: boolean }} options
+ */
 async function buildTools(root, plan, { base, force }) {
   const from = base ?? (await chooseBase(root, { force }));
   const { npmrc, ca } = await npmInputs();
@@ -67,7 +78,11 @@ async function buildTools(root, plan, { base, force }) {
   }
 }
 
-// "latest" and ranges become the version that the registry means by them now.
+/**
+ * "latest" and ranges become the version that the registry means by them now.
+ * @param {string | undefined} wanted
+ * @returns {Promise<string | undefined>}
+ */
 async function exactVersion(wanted) {
   if (wanted === undefined || /^\d+\.\d+\.\d+/.test(wanted)) return wanted;
   const { code, stdout } = await ask("npm", ["view", `@anthropic-ai/claude-code@${wanted}`, "version", "--json"]);
@@ -78,11 +93,17 @@ async function exactVersion(wanted) {
   return [JSON.parse(stdout)].flat().at(-1);
 }
 
-/** What the image depends on. The last stage of the Dockerfile is cut off as a Dockerfile of its own. */
+/**
+ * What the image depends on. The last stage of the Dockerfile is cut off as a Dockerfile of its own.
+ * @param {string} root
+ * @param {{ claudeVersion: string | undefined, base: string | undefined }} options
+ */
 function inputs(root, { claudeVersion, base = "" }) {
   const dockerfile = readFileSync(join(root, DOCKERFILE), "utf8");
   const cut = dockerfile.lastIndexOf("\nFROM ");
-  const version = claudeVersion ?? /^ARG CLAUDE_CODE_VERSION=(.+)$/m.exec(dockerfile)[1];
+  const [, usual] = /^ARG CLAUDE_CODE_VERSION=(.+)$/m.exec(dockerfile) ?? [];
+  const version = claudeVersion ?? usual;
+  if (version === undefined) throw new Error(`${DOCKERFILE} names no version of Claude Code.`);
   const toolsKey = hashTexts([dockerfile.slice(0, cut), version, base, recipeKey(root)]);
   return {
     claudeVersion: version,

@@ -7,6 +7,7 @@ import { withDirectory } from "../setup/state.mjs";
  * Makes a build context in a private temporary directory, hands its path to `use`, and removes it however that ends.
  * @param {{ root: string, files?: string[], texts?: Record<string, string> }} content
  *   files keep their path below `root`; texts are written as given, readable by their owner only
+ * @param {(directory: string) => Promise<void>} use
  */
 export function withContext({ root, files = [], texts = {} }, use) {
   return withDirectory("context", async (directory) => {
@@ -16,6 +17,11 @@ export function withContext({ root, files = [], texts = {} }, use) {
   });
 }
 
+/**
+ * @param {string} root
+ * @param {string} directory
+ * @param {string} file
+ */
 function copy(root, directory, file) {
   if (!existsSync(join(root, file)))
     throw new SetupError(`${join(root, file)} is missing.`, { hint: "Build first: npm run build" });

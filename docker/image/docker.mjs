@@ -2,9 +2,19 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ask, work } from "../setup/run.mjs";
 import { say, SetupError } from "../setup/say.mjs";
 
+/**
+ * An image to build: from which Dockerfile and context, up to which stage, under which tags. `fresh` uses no cache.
+ * @typedef {{ title: string, context: string, dockerfile: string, tags: string[], target?: string,
+ *   args?: Record<string, string>, labels?: Record<string, string>, fresh?: boolean, hint?: string }} Build
+ */
+
 const PROXIES = ["http_proxy", "https_proxy", "no_proxy"].flatMap((name) => [name, name.toUpperCase()]);
 
-/** Returns id and labels of a local image, or undefined. */
+/**
+ * Returns id and labels of a local image, or undefined.
+ * @param {string} reference
+ * @returns {Promise<{ id: string, labels: Record<string, string> } | undefined>}
+ */
 export async function inspectImage(reference) {
   const { code, stdout } = await ask("docker", [
     "image",
@@ -23,19 +33,18 @@ export async function inspectImage(reference) {
  * then a later build removes it.
  * Classic builder first: it works without the buildx plug-in. An engine that has none left never prints a step of it,
  * and is asked again for its own default.
- * @param {{ title: string, context: string, dockerfile: string, tags: string[], target?: string,
- *   args?: Record<string, string>, labels?: Record<string, string>, fresh?: boolean, hint?: string }} build
+ * @param {Build} build
  */
 export async function buildImage(build) {
   const before = await Promise.all(build.tags.map(inspectImage));
   let steps = 0;
-  const step = (line) => {
+  const step = (/** @type {string} */ line) => {
     const found = /^(Step \d+\/\d+|#\d+ \[.*\d+\/\d+\])/.test(line);
     if (found) steps++;
     return found ? line : undefined;
   };
-  const run = (args, DOCKER_BUILDKIT) =>
-    work("docker", args, { title: build.title, hint: build.hint, step, env: { ...process.env, ...DOCKER_BUILDKIT } });
+  const run = (/** @type {string[]} */ args, /** @type {NodeJS.ProcessEnv} */ variables) =>
+    work("docker", args, { title: build.title, hint: build.hint, step, env: { ...process.env, ...variables } });
   try {
     await run(["build", "--force-rm", ...buildArguments(build)], { DOCKER_BUILDKIT: "0" });
   } catch (error) {
@@ -59,6 +68,7 @@ async function pruneSuperseded() {
   ]);
 }
 
+/** @param {Build} build */
 function buildArguments({ context, dockerfile, tags, target, args = {}, labels = {}, fresh = false }) {
   return [
     ...["--file", dockerfile, ...(fresh ? ["--no-cache"] : []), ...(target ? ["--target", target] : [])],
@@ -71,6 +81,7 @@ function buildArguments({ context, dockerfile, tags, target, args = {}, labels =
   ];
 }
 
+/** @param {string} id */
 async function removeUntagged(id) {
   const { code, stdout } = await ask("docker", ["image", "inspect", "--format", "{{len .RepoTags}}", id]);
   if (code === 0 && stdout === "0") await ask("docker", ["image", "rm", id]);

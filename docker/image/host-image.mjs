@@ -7,10 +7,16 @@ import { withContext } from "./context.mjs";
 import { buildImage, inspectImage } from "./docker.mjs";
 import { packageVersion } from "./manifest.mjs";
 
+/** @import { ImageOptions } from "./agent-image.mjs" */
+
 const DOCKERFILE = "docker/host.Dockerfile";
 const FILES = [DOCKERFILE, "dist/claudecluster.mjs"];
 
-/** Builds the host image unless one with the same inputs is there; returns the tags of what it built. Options as for the agent image. */
+/**
+ * Builds the host image unless one with the same inputs is there; returns the tags of what it built.
+ * @param {string} root the package's root: the directory above docker/
+ * @param {ImageOptions} [options]
+ */
 export async function hostImage(root, { base, tags = defaultTags(root), force = false } = {}) {
   const key = hashTexts([packageVersion(root), base ?? "", recipeKey(root), hashPaths(root, FILES)]);
   const current = await Promise.all(tags.map(inspectImage));
@@ -31,6 +37,7 @@ export async function hostImage(root, { base, tags = defaultTags(root), force = 
   return tags;
 }
 
+/** @param {string} root */
 function defaultTags(root) {
   return [`claudecluster/host:${packageVersion(root)}`, "claudecluster/host:latest"];
 }

@@ -20,7 +20,10 @@ export async function npmInputs() {
   return { npmrc: lines.map((line) => `${line}\n`).join(""), ca: authorities(config.cafile), config };
 }
 
-// `npm config list` hides the credentials of a registry ("//host/:_authToken"), so they come from the files.
+/**
+ * `npm config list` hides the credentials of a registry ("//host/:_authToken"), so they come from the files.
+ * @param {string} text
+ */
 function credentials(text) {
   const lines = text
     .split("\n")
@@ -29,13 +32,17 @@ function credentials(text) {
   return lines.map((line) => line.replaceAll(/\$\{([^}]+)\}/g, (whole, name) => process.env[name] ?? whole));
 }
 
+/** @param {string | undefined} cafile */
 function authorities(cafile) {
   const paths = new Set(
-    [cafile, process.env.NODE_EXTRA_CA_CERTS, process.env.SSL_CERT_FILE].filter((path) => path && existsSync(path)),
+    [cafile, process.env.NODE_EXTRA_CA_CERTS, process.env.SSL_CERT_FILE].flatMap((path) =>
+      path && existsSync(path) ? [path] : [],
+    ),
   );
   return [...paths].map((path) => readFileSync(path, "utf8")).join("\n");
 }
 
+/** @param {unknown} value */
 function isSet(value) {
   return value !== null && value !== "" && !(Array.isArray(value) && value.every((item) => item === ""));
 }

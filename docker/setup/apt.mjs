@@ -9,15 +9,22 @@ const PATIENCE_S = 300;
 
 /** True where this process may install packages by itself: root on Debian, Ubuntu or a relative. */
 export function canInstall() {
-  return process.platform === "linux" && process.getuid() === 0 && onPath("apt-get");
+  return process.platform === "linux" && process.getuid?.() === 0 && onPath("apt-get");
 }
 
+/**
+ * True where there is such a program on the path.
+ * @param {string} program
+ */
 export function onPath(program) {
   const directories = (process.env.PATH ?? "").split(delimiter);
   return directories.some((directory) => directory !== "" && existsSync(join(directory, program)));
 }
 
-/** Installs Debian packages, waiting up to five minutes for another apt or dpkg to finish. */
+/**
+ * Installs Debian packages, waiting up to five minutes for another apt or dpkg to finish.
+ * @param {readonly string[]} packages
+ */
 export async function aptInstall(packages) {
   say(`installing ${packages.join(", ")} (apt-get)`);
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
@@ -42,14 +49,17 @@ function install() {
   ];
 }
 
-// A broken source of somebody else's must not stop us: whether the lists are good enough, the install tells.
+/**
+ * Reads the package lists. A broken source of somebody else's must not stop us: whether they are good enough, the install tells.
+ * @param {NodeJS.ProcessEnv} env
+ */
 async function update(env) {
   await listsUnlocked();
   try {
     await work("apt-get", ["-o", "Acquire::Retries=3", "update", "-q"], { title: "apt-get update", env });
   } catch (error) {
     if (interrupted.aborted) throw error;
-    say(error.message);
+    say(/** @type {Error} */ (error).message);
   }
 }
 

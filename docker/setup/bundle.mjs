@@ -8,7 +8,10 @@ import { SetupError, say } from "./say.mjs";
 const STAMP = "dist/.claudecluster-built";
 const RESULTS = ["dist/agent.mjs", "dist/claudecluster.mjs"];
 
-/** Runs `npm run build` when a source changed since it last ran. */
+/**
+ * Runs `npm run build` when a source changed since it last ran.
+ * @param {string} root
+ */
 export async function bundle(root) {
   const wanted = hashPaths(root, sources(root), { skip: (path) => /\.(test|spec)\.[a-z]+$/.test(path) });
   const complete = () => RESULTS.every((path) => existsSync(join(root, path)));
@@ -19,7 +22,10 @@ export async function bundle(root) {
   writeFileSync(join(root, STAMP), wanted);
 }
 
-// Besides the source folders: what builds, and the compiler's settings.
+/**
+ * Besides the source folders: what builds, and the compiler's settings.
+ * @param {string} root
+ */
 function sources(root) {
   const settings = readdirSync(root)
     .filter((name) => /^tsconfig.*\.json$/.test(name))

@@ -25,6 +25,11 @@ function firstVersionControllers() {
     .map(([name]) => name);
 }
 
+/**
+ * @param {string} type
+ * @param {string} where
+ * @param {string} [options]
+ */
 function mount(type, where, options) {
   return spawnSync("mount", ["-t", type, ...(options ? ["-o", options] : []), type, where]).status === 0;
 }

@@ -12,9 +12,13 @@ const WAIT_MS = 90_000;
 const HEARTBEAT_MS = 5000;
 const PID_FILE = "/var/run/docker.pid";
 
-/** Starts the installed engine: through systemd where that runs, as a process of its own elsewhere; needs root. Returns when it answers. */
+/**
+ * Starts the installed engine: through systemd where that runs, as a process of its own elsewhere; needs root. Returns
+ * when it answers.
+ * @param {() => Promise<boolean>} answers
+ */
 export async function startEngine(answers) {
-  if (process.getuid() !== 0) {
+  if (process.getuid?.() !== 0) {
     const hint = "Start it as root (systemctl start docker), or run this as root.";
     throw new SetupError("Docker is installed but not running.", { hint, exitCode: 3 });
   }
@@ -30,8 +34,11 @@ export async function startEngine(answers) {
   return startDaemon(answers);
 }
 
-// A daemon that was killed a moment ago leaves a pid file and a containerd that is still going: the next one may give
-// up at first, so it gets three tries.
+/**
+ * A daemon that was killed a moment ago leaves a pid file and a containerd that is still going: the next one may give
+ * up at first, so it gets three tries.
+ * @param {() => Promise<boolean>} answers
+ */
 async function startDaemon(answers) {
   const log = existsSync("/var/log") ? "/var/log/claudecluster-dockerd.log" : join(stateDirectory(), "dockerd.log");
   say(`starting Docker (dockerd, log in ${log})`);
@@ -43,7 +50,10 @@ async function startDaemon(answers) {
   }
 }
 
-/** Starts dockerd as a process that outlives this one; the signal aborts when it ends while we are here. */
+/**
+ * Starts dockerd as a process that outlives this one; the signal aborts when it ends while we are here.
+ * @param {string} log
+ */
 function spawnDaemon(log) {
   const ended = new AbortController();
   const fd = openSync(log, "a");
@@ -54,7 +64,11 @@ function spawnDaemon(log) {
   return ended.signal;
 }
 
-/** Waits until the engine answers: true. Throws after a while, or when its process has ended; with `mayEnd` the latter is false. */
+/**
+ * Waits until the engine answers: true. Throws after a while, or when its process has ended; with `mayEnd` the latter is false.
+ * @param {() => Promise<boolean>} answers
+ * @param {{ log: string, ended?: AbortSignal, mayEnd?: boolean }} options
+ */
 export async function waitForEngine(answers, { log, ended, mayEnd = false }) {
   const started = Date.now();
   let told = started;
@@ -70,6 +84,7 @@ export async function waitForEngine(answers, { log, ended, mayEnd = false }) {
   throw new SetupError(`Docker does not answer.${complaint(log)}`, { hint: `See: ${log}`, exitCode: 3 });
 }
 
+/** @param {string} log */
 function complaint(log) {
   if (!existsSync(log)) return "";
   const lines = readFileSync(log, "utf8").trimEnd().split("\n");

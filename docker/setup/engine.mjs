@@ -5,7 +5,8 @@ import { startEngine, waitForEngine } from "./engine-start.mjs";
 import { ask } from "./run.mjs";
 import { SetupError } from "./say.mjs";
 
-const DEFAULT_SOCKETS = ["unix:///var/run/docker.sock", "unix:///run/docker.sock"];
+const DEFAULT_SOCKET = "unix:///var/run/docker.sock";
+const DEFAULT_SOCKETS = [DEFAULT_SOCKET, "unix:///run/docker.sock"];
 
 /**
  * Makes sure that `docker` reaches an engine. Takes the one that is configured (DOCKER_HOST, context); where the default
@@ -31,15 +32,21 @@ async function answers() {
 
 async function configuredEndpoint() {
   const { code, stdout } = await ask("docker", ["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]);
-  return code === 0 && stdout ? stdout : (process.env.DOCKER_HOST ?? DEFAULT_SOCKETS[0]);
+  return code === 0 && stdout ? stdout : (process.env.DOCKER_HOST ?? DEFAULT_SOCKET);
 }
 
-/** Tells "may not" from "nobody there" by connecting, since the client's texts change from version to version. */
+/**
+ * Tells "may not" from "nobody there" by connecting, since the client's texts change from version to version.
+ * @param {string} endpoint
+ * @returns {Promise<"remote" | "forbidden" | "absent" | "open">}
+ */
 function socketState(endpoint) {
   if (!endpoint.startsWith("unix://")) return Promise.resolve("remote");
   return new Promise((resolve) => {
     const socket = connect(endpoint.slice("unix://".length));
-    socket.once("error", (error) => resolve(error.code === "EACCES" ? "forbidden" : "absent"));
+    socket.once("error", (/** @type {NodeJS.ErrnoException} */ error) =>
+      resolve(error.code === "EACCES" ? "forbidden" : "absent"),
+    );
     socket.once("connect", () => {
       socket.destroy();
       resolve("open");
@@ -59,6 +66,7 @@ async function installEngine() {
   await aptInstall(["docker.io"]);
 }
 
+/** @param {string} message */
 function needed(message) {
   const hint =
     process.platform === "darwin"
@@ -67,6 +75,7 @@ function needed(message) {
   return new SetupError(message, { hint, exitCode: 3 });
 }
 
+/** @param {string} endpoint */
 function forbidden(endpoint) {
   return new SetupError(`Docker is running, but this user may not use ${endpoint}.`, {
     hint: "Add the user to the docker group (as root: usermod -aG docker USER, then log in again), or run this as root.",
@@ -74,6 +83,7 @@ function forbidden(endpoint) {
   });
 }
 
+/** @param {string} endpoint */
 function unreachable(endpoint) {
   const desktop = process.platform === "darwin" || existsSync("/opt/docker-desktop");
   return new SetupError(`No Docker engine answers at ${endpoint}.`, {

@@ -2,14 +2,22 @@ import { createHash } from "node:crypto";
 import { readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 
-/** One hash over named texts, in the order given. */
+/**
+ * One hash over named texts, in the order given.
+ * @param {readonly string[]} texts
+ */
 export function hashTexts(texts) {
   const hash = createHash("sha256");
   for (const text of texts) hash.update(`${text.length}:`).update(text);
   return hash.digest("hex");
 }
 
-/** One hash over the names and bytes of files and of everything below directories; what does not exist counts as absent. */
+/**
+ * One hash over the names and bytes of files and of everything below directories; what does not exist counts as absent.
+ * @param {string} root
+ * @param {readonly string[]} paths
+ * @param {{ skip?: (path: string) => boolean }} [options]
+ */
 export function hashPaths(root, paths, { skip = () => false } = {}) {
   const hash = createHash("sha256");
   for (const path of paths.flatMap((path) => listFiles(root, path)).filter((path) => !skip(path))) {
@@ -19,6 +27,11 @@ export function hashPaths(root, paths, { skip = () => false } = {}) {
   return hash.digest("hex");
 }
 
+/**
+ * @param {string} root
+ * @param {string} path
+ * @returns {string[]}
+ */
 function listFiles(root, path) {
   const stat = statSync(join(root, path), { throwIfNoEntry: false });
   if (stat === undefined) return [];

@@ -11,7 +11,11 @@ import { stateDirectory } from "./state.mjs";
 const POLL_MS = 300;
 const O_EXLOCK = 0x20; // macOS and BSD: open(2) takes the lock itself
 
-/** Runs `task` while holding the lock; says for whom it waits. */
+/**
+ * Runs `task` while holding the lock; says for whom it waits.
+ * @template T
+ * @param {() => Promise<T>} task
+ */
 export async function withLock(task) {
   const path = join(stateDirectory(), "lock");
   const fd = await acquire(path);
@@ -25,7 +29,9 @@ export async function withLock(task) {
   }
 }
 
+/** @param {string} path */
 async function acquire(path) {
+  /** @type {string | undefined} */
   let told;
   for (;;) {
     const fd = tryLock(path);
@@ -37,11 +43,15 @@ async function acquire(path) {
   }
 }
 
+/** @param {string} path */
 function tryLock(path) {
   return process.platform === "linux" ? flock(path) : openLocked(path);
 }
 
-// flock(1) locks the open file that it is handed, and leaves: the lock then belongs to our descriptor.
+/**
+ * flock(1) locks the open file that it is handed, and leaves: the lock then belongs to our descriptor.
+ * @param {string} path
+ */
 function flock(path) {
   const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
   const { status, error } = spawnSync("flock", ["-n", "-x", "3"], { stdio: ["ignore", "ignore", "ignore", fd] });
@@ -52,11 +62,12 @@ function flock(path) {
   return undefined;
 }
 
+/** @param {string} path */
 function openLocked(path) {
   try {
     return openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NONBLOCK | O_EXLOCK, 0o600);
   } catch (error) {
-    if (error.code === "EAGAIN") return undefined;
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === "EAGAIN") return undefined;
     throw error;
   }
 }

@@ -7,7 +7,11 @@ const interruption = new AbortController();
 /** Aborts at the first Ctrl-C or SIGTERM; every child process of these scripts listens to it. */
 export const interrupted = interruption.signal;
 
-/** Runs `program` when the file at `moduleUrl` was started from the command line, and turns its failure into an exit code. */
+/**
+ * Runs `program` when the file at `moduleUrl` was started from the command line, and turns its failure into an exit code.
+ * @param {string} moduleUrl
+ * @param {(args: string[]) => Promise<void>} program
+ */
 export async function main(moduleUrl, program) {
   if (!isEntry(moduleUrl)) return;
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(name, () => interruption.abort(new Error(name)));
@@ -18,14 +22,16 @@ export async function main(moduleUrl, program) {
   }
 }
 
+/** @param {string} moduleUrl */
 function isEntry(moduleUrl) {
   const entry = process.argv[1];
   return entry !== undefined && realpathSync(entry) === fileURLToPath(moduleUrl);
 }
 
+/** @param {unknown} error */
 function report(error) {
   if (!(error instanceof SetupError)) {
-    say(error.stack);
+    say(error instanceof Error ? (error.stack ?? error.message) : String(error));
     return 1;
   }
   say(error.message);

@@ -6,7 +6,10 @@ import { say } from "./say.mjs";
 
 const STAMP = "node_modules/.claudecluster-installed";
 
-/** Installs the npm packages of the lock file; does nothing where that was the last thing installed. */
+/**
+ * Installs the npm packages of the lock file; does nothing where that was the last thing installed.
+ * @param {string} root
+ */
 export async function npmCi(root) {
   const wanted = `${process.platform}-${process.arch} ${hashPaths(root, ["package-lock.json"])}`;
   if (readStamp(join(root, STAMP)) === wanted) return;
@@ -20,11 +23,18 @@ export async function npmCi(root) {
   writeFileSync(join(root, STAMP), wanted);
 }
 
-/** The environment in which `node` is the one that npm installed for this clone. */
+/**
+ * The environment in which `node` is the one that npm installed for this clone.
+ * @param {string} root
+ */
 export function environment(root) {
   return { ...process.env, PATH: `${ownBin(root)}${delimiter}${withoutOwnBin(root)}` };
 }
 
+/**
+ * The text of a stamp; undefined where there is none.
+ * @param {string} path
+ */
 export function readStamp(path) {
   try {
     return readFileSync(path, "utf8");
@@ -33,7 +43,10 @@ export function readStamp(path) {
   }
 }
 
-// npm ci removes node_modules first, so it must not run on the Node inside it.
+/**
+ * The path without our own programs: npm ci removes node_modules first, so it must not run on the Node inside it.
+ * @param {string} root
+ */
 function withoutOwnBin(root) {
   return (process.env.PATH ?? "")
     .split(delimiter)
@@ -41,6 +54,7 @@ function withoutOwnBin(root) {
     .join(delimiter);
 }
 
+/** @param {string} root */
 function ownBin(root) {
   return join(root, "node_modules", ".bin");
 }

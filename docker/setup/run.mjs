@@ -17,6 +17,10 @@ const MAX_BUFFER = 16 * 1024 * 1024;
 /**
  * Asks a short question. Never throws: a missing program is code 127, one that takes too long is code 1. An interruption
  * cuts it short, unless `signal` says otherwise (what cleans up must run then as well).
+ * @param {string} command
+ * @param {readonly string[]} args
+ * @param {{ timeoutMs?: number, signal?: AbortSignal }} [options]
+ * @returns {Promise<{ code: number, stdout: string, stderr: string }>}
  */
 export function ask(command, args, { timeoutMs = 30_000, signal = interrupted } = {}) {
   return new Promise((resolve) => {
@@ -31,13 +35,16 @@ export function ask(command, args, { timeoutMs = 30_000, signal = interrupted } 
 /**
  * Does a long piece of work. Its output goes to a log file; a line every few seconds says that it is still going.
  * Throws a SetupError with the last lines and the log's path.
- * @param {{ title: string, cwd?: string, env?: NodeJS.ProcessEnv, hint?: string, signal?: AbortSignal,
+ * @param {string} command
+ * @param {readonly string[]} args
+ * @param {{ title: string, cwd?: string, env?: NodeJS.ProcessEnv, hint?: string | undefined, signal?: AbortSignal,
  *   step?: (line: string) => string | undefined }} options
  *   `step` picks, from the output, the line that the next heartbeat shows
  */
 export async function work(command, args, { title, cwd, env, hint, step = () => undefined, signal }) {
   const log = join(stateDirectory(), `${title.replaceAll(/[^a-z0-9]+/gi, "-")}.log`);
   const started = Date.now();
+  /** @type {string | undefined} */
   let current;
   const heartbeat = setInterval(
     () => say(`  ${title}: ${seconds(started)}${current ? `, ${current}` : ""}`),
@@ -63,6 +70,13 @@ export async function work(command, args, { title, cwd, env, hint, step = () => 
   }
 }
 
+/**
+ * @param {string} command
+ * @param {readonly string[]} args
+ * @param {{ cwd: string | undefined, env: NodeJS.ProcessEnv | undefined, signal: AbortSignal | undefined,
+ *   onLine: (line: string) => void }} options
+ * @returns {Promise<number | NodeJS.Signals | null>}
+ */
 function finish(command, args, { cwd, env, signal, onLine }) {
   interrupted.throwIfAborted();
   return new Promise((resolve, reject) => {
@@ -85,6 +99,12 @@ function finish(command, args, { cwd, env, signal, onLine }) {
   });
 }
 
+/**
+ * @param {string} title
+ * @param {number | NodeJS.Signals | null} code
+ * @param {string} log
+ * @param {string | undefined} hint
+ */
 function failure(title, code, log, hint) {
   const lines = readFileSync(log, "utf8")
     .trimEnd()

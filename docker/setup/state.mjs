@@ -12,6 +12,7 @@ export function stateDirectory() {
   );
 }
 
+/** @param {string} directory */
 function usable(directory) {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -25,6 +26,9 @@ function usable(directory) {
 /**
  * Hands an empty private directory to `use` and removes it however that ends. One per name, under the set-up lock: what a
  * killed run left behind goes when the next one starts.
+ * @template T
+ * @param {string} name
+ * @param {(directory: string) => Promise<T>} use
  */
 export async function withDirectory(name, use) {
   const directory = join(stateDirectory(), name);

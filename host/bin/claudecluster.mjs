@@ -8,19 +8,20 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const { enableCompileCache = () => {} } = module;
+/** @type {[major: number, minor: number]} */
 const NEEDED = [22, 13];
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const program = join(root, "dist", "claudecluster.mjs");
 
-const fits = (version) => {
-  const [major, minor] = version.replace(/^v/, "").split(".").map(Number);
+const fits = (/** @type {string} */ version) => {
+  const [major = 0, minor = 0] = version.replace(/^v/, "").split(".").map(Number);
   return major > NEEDED[0] || (major === NEEDED[0] && minor >= NEEDED[1]);
 };
 
 /** Other Nodes that may be on this machine, likeliest first. */
 const candidates = () => {
   const name = process.platform === "win32" ? "node.exe" : "node";
-  const versions = (directory, rest) =>
+  const versions = (/** @type {string} */ directory, /** @type {string[]} */ rest) =>
     existsSync(directory)
       ? readdirSync(directory)
           .sort()
@@ -37,7 +38,7 @@ const candidates = () => {
     ...versions(join(homedir(), ".local", "share", "fnm", "node-versions"), ["installation", "bin"]),
     ...versions(join(homedir(), ".volta", "tools", "image", "node"), ["bin"]),
     ...versions(join(homedir(), ".asdf", "installs", "nodejs"), ["bin"]),
-  ].filter((path) => path && existsSync(path));
+  ].flatMap((path) => (path && existsSync(path) ? [path] : []));
 };
 
 const findNode = () =>
@@ -66,6 +67,7 @@ if (fits(process.versions.node)) {
   // Signals reach the child by themselves: it shares our terminal, or gets them passed on.
   const { spawn } = await import("node:child_process");
   const child = spawn(node, [program, ...process.argv.slice(2)], { stdio: "inherit" });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"]))
+    process.on(signal, () => child.kill(signal));
   child.on("exit", (code, signal) => process.exit(signal ? 1 : code));
 }

@@ -57,7 +57,10 @@ async function tools() {
   if (missing.length > 0) await aptInstall(missing);
 }
 
-// apt, with lists and a source of its own: it checks signatures and hashes as for an installation.
+/**
+ * apt, with lists and a source of its own: it checks signatures and hashes as for an installation.
+ * @param {string} directory
+ */
 async function fetchPackages(directory) {
   const packages = join(directory, "packages");
   for (const path of [packages, join(directory, "lists/partial"), join(directory, "cache/archives/partial")])
@@ -87,7 +90,11 @@ async function fetchPackages(directory) {
   return readdirSync(packages).map((name) => join(packages, name));
 }
 
-// By an absolute path: runc starts itself anew, without an environment that could say where to look.
+/**
+ * By an absolute path: runc starts itself anew, without an environment that could say where to look.
+ * @param {string} directory
+ * @param {string} program
+ */
 async function useOwnLibraries(directory, program) {
   const path = join(directory, program);
   const { stdout: interpreter } = await ask("patchelf", ["--print-interpreter", path]);
@@ -95,6 +102,10 @@ async function useOwnLibraries(directory, program) {
   await must("patchelf", ["--set-interpreter", loader, "--set-rpath", dirname(loader), path]);
 }
 
+/**
+ * @param {string} command
+ * @param {readonly string[]} args
+ */
 async function must(command, args) {
   const { code, stderr } = await ask(command, args);
   if (code !== 0) throw new SetupError(`${command} failed: ${stderr}`);

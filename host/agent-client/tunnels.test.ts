@@ -1,9 +1,8 @@
 import type { Duplex } from "node:stream";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { createClient, createRouterTransport } from "@connectrpc/connect";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { AgentService } from "../../proto/index.ts";
+import { collectGarbage } from "../../test/support/collect-garbage.ts";
 import { Tunnels } from "./tunnels.ts";
 
 /** Tunnels to an agent that answers as it likes. Counts the calls that go on, and the messages that were taken. */
@@ -37,9 +36,8 @@ function lyingAgent({ answer }: { answer?: { data: Uint8Array; count: number } }
 
 /** What is in use (bytes), after a collection. */
 async function usedBytes(): Promise<number> {
-  setFlagsFromString("--expose-gc");
   for (let round = 0; round < 3; round++) {
-    (runInNewContext("gc") as () => void)();
+    collectGarbage();
     await new Promise(setImmediate);
   }
   const { heapUsed, arrayBuffers } = process.memoryUsage();

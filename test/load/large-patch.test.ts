@@ -5,11 +5,12 @@ import { RemoteSessions } from "../../host/control/remote-sessions.ts";
 import { Artifact_Kind, FileChange_Kind, FileChangeSchema, Session_State } from "../../proto/index.ts";
 import { artifactOf } from "../agent/artifacts.ts";
 import { EmittingAgent } from "./emitting-agent.ts";
+import { collectGarbage } from "../support/collect-garbage.ts";
 import { startLoadHost } from "./load-host.ts";
 import { watch } from "./watcher.ts";
 
 const MIB = 1024 * 1024;
-/** What is on its way, in pieces of 256 KiB that wait for the collector. */
+/** What may be on its way at once. */
 const BOUND_BYTES = 96 * MIB;
 
 /** A patch that makes one file of 64-byte lines. */
@@ -18,12 +19,16 @@ function patchOf(lineCount: number): Buffer {
   return Buffer.concat([Buffer.from(head), Buffer.alloc(lineCount * 64, `+${"x".repeat(62)}\n`)]);
 }
 
-/** Looks at what buffers take, above what they take now. Returns the most so far. */
+/** Looks at what buffers in use take, above what they take now. Garbage does not count: when it goes is the collector's choice. */
 function watchBuffers(): Disposable & { readonly peakBytes: number } {
+  collectGarbage();
   const before = process.memoryUsage().arrayBuffers;
   let peakBytes = 0;
-  const look = () => (peakBytes = Math.max(peakBytes, process.memoryUsage().arrayBuffers - before));
-  const timer = setInterval(look, 2);
+  const look = () => {
+    collectGarbage();
+    peakBytes = Math.max(peakBytes, process.memoryUsage().arrayBuffers - before);
+  };
+  const timer = setInterval(look, 50);
   return {
     get peakBytes() {
       look();

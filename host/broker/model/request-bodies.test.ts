@@ -1,9 +1,8 @@
 import { once } from "node:events";
 import { createServer, request, type ServerResponse } from "node:http";
 import { type AddressInfo, connect } from "node:net";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { expect, onTestFinished, test } from "vitest";
+import { collectGarbage } from "../../../test/support/collect-garbage.ts";
 import { RequestBodies } from "./request-bodies.ts";
 
 async function serve(bodies: RequestBodies) {
@@ -49,18 +48,16 @@ test("holds no more than it may, and again as much once the answers are out", as
 
 test("holds a body that comes in pieces of a byte in not much more than its size", async () => {
   const size = 200_000;
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
   const bodies = new RequestBodies();
   const used = Promise.withResolvers<number>();
   const server = createServer((incoming, response) => {
-    collect();
+    collectGarbage();
     const before = process.memoryUsage();
     let seen = 0;
     incoming.on("data", (chunk: Buffer) => {
       seen += chunk.length;
       if (seen < size) return;
-      collect();
+      collectGarbage();
       const { heapUsed, arrayBuffers } = process.memoryUsage();
       used.resolve(heapUsed + arrayBuffers - before.heapUsed - before.arrayBuffers);
     });

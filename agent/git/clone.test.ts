@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeAll, expect, test, vi } from "vitest";
 import { RepositorySpecSchema } from "../../proto/index.ts";
-import { processesOf } from "../process/identity.ts";
+import { processesOf } from "../process/kill-all.ts";
 import { run } from "../process/run.ts";
 import type { Progress } from "./clone-progress.ts";
 import { startGitServer, startProxy } from "../../test/git/git-server.ts";

@@ -9,7 +9,7 @@ import { findLargeFiles, lookAt } from "./path-facts.ts";
 import { ABSENT, GITLINK, parseRawDiff, type RawDiffEntry } from "./raw-diff.ts";
 import { joinPaths, type RawPath, splitPaths } from "./raw-path.ts";
 import { type Room, roomIn, throwIfFull } from "./room.ts";
-import type { SubmodulePlace } from "./submodule.ts";
+import type { SubmodulePlace } from "./submodule-place.ts";
 import { findUntouched } from "./untouched.ts";
 import { withoutBlocking } from "./unblock-fifos.ts";
 

@@ -2,6 +2,7 @@ import { type Claims, isObjectId } from "./claims.ts";
 import { runIn } from "./git.ts";
 import type { PrivateIndex } from "./private-index.ts";
 import { joinPaths, type RawPath, splitPaths } from "./raw-path.ts";
+import type { SubmodulePlace } from "./submodule-place.ts";
 
 /** A path that is a submodule in the start commit or in Claude's index. */
 interface Candidate {
@@ -11,12 +12,6 @@ interface Candidate {
   /** The one that Claude's repository says. "": none. Undefined: the same. */
   claimedId: string | undefined;
 }
-
-/**
- * What is to stand for it: the commit that it is at; the ordinary files that are there; or, where it is neither,
- * whatever is found.
- */
-export type SubmodulePlace = { commitId: string } | "files" | "other";
 
 /** The submodules, as a scan found them. */
 export interface Submodules {

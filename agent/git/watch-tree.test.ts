@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { chownSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, expect, test } from "vitest";
-import { processesOf } from "../process/identity.ts";
+import { processesOf } from "../process/kill-all.ts";
 import { requireRoot } from "../../test/git/work-area.ts";
 import { TouchedPaths } from "./touched-paths.ts";
 import { watchTree } from "./watch-tree.ts";

@@ -3,7 +3,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { processesOf } from "./identity.ts";
+import { processesOf } from "./kill-all.ts";
 import { run, type RunOptions, signalGroup, spawnAs } from "./run.ts";
 
 const SESSION = { uid: 24007, gid: 24007 };

@@ -11,7 +11,7 @@ import type { AgentConfig } from "../config.ts";
 import { listenerUrls } from "../git/listener-urls.ts";
 import { isFull } from "../git/room.ts";
 import { openWorkspace, type Workspace } from "../git/workspace.ts";
-import { killAllOf } from "../process/identity.ts";
+import { killAllOf } from "../process/kill-all.ts";
 import type { Timeouts } from "../timeouts.ts";
 
 export interface CloneStep {

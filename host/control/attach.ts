@@ -3,11 +3,12 @@ import type { HandlerContext } from "@connectrpc/connect";
 import { AppError, AttachStart_Role as Role, readAttachStart, type Steering, steer } from "../../proto/index.ts";
 import type { AttachRequest, AttachResponseSchema } from "../../proto/control.ts";
 import type { Sessions } from "../session/sessions.ts";
-import { type SessionServiceOptions, streamEvents, toAnswer } from "./session-service.ts";
+import { type StreamOptions, streamEvents } from "./stream-events.ts";
+import { toAnswer } from "./to-answer.ts";
 
 /** Streams a session's events to somebody who may also steer it, as far as the role goes. */
 export async function* attach(
-  options: SessionServiceOptions,
+  options: StreamOptions,
   requests: AsyncIterable<AttachRequest>,
   context: HandlerContext,
 ): AsyncGenerator<MessageInitShape<typeof AttachResponseSchema>> {

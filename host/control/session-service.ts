@@ -1,38 +1,25 @@
 import { create } from "@bufbuild/protobuf";
-import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import type { ServiceImpl } from "@connectrpc/connect";
 import {
-  type Answer,
   AnswerSchema,
   AppError,
-  checkSequence,
   Artifact_Kind,
   artifactMessages,
   ContainerSpecSchema,
-  encodedBatch,
-  eventFeed,
-  type FeedItem,
   PermissionDecisionSchema,
   requireArtifactKind,
-  type Session,
   SessionSpecSchema,
 } from "../../proto/index.ts";
 import type { SessionService } from "../../proto/control.ts";
-import type { Sessions } from "../session/sessions.ts";
 import { attach } from "./attach.ts";
 import { cutSession } from "./cut-session.ts";
+import { type StreamOptions, streamEvents } from "./stream-events.ts";
+import { toAnswer } from "./to-answer.ts";
 
 const MAX_REQUEST_ID_BYTES = 128;
 
-export interface SessionServiceOptions {
-  sessions: Sessions;
-  /** After this long without anything else a stream carries a heartbeat, in ms. */
-  heartbeatMs: number;
-  /** Aborted, with the error that callers get, when the host ends. */
-  closing: AbortSignal;
-}
-
 /** Returns SessionService over the sessions. */
-export function sessionService(options: SessionServiceOptions): ServiceImpl<typeof SessionService> {
+export function sessionService(options: StreamOptions): ServiceImpl<typeof SessionService> {
   const { sessions } = options;
   return {
     async createSession({ spec, container, parent, requestId }) {
@@ -97,32 +84,4 @@ export function sessionService(options: SessionServiceOptions): ServiceImpl<type
       for await (const data of opened.read()) yield { data };
     },
   };
-}
-
-/** An answer as the session layer takes it. */
-export function toAnswer({ requestId, answers }: Answer): { requestId: string; answers: string[][] } {
-  return { requestId, answers: answers.map(({ values }) => values) };
-}
-
-/**
- * Streams a session as it is now, what follows, and what else is to be told. Throws NOT_FOUND, OUT_OF_RANGE, and with what the
- * host ends.
- */
-export async function* streamEvents<Other = never>(
-  { sessions, heartbeatMs, closing }: SessionServiceOptions,
-  { sessionId, afterSequence }: { sessionId: string; afterSequence: number },
-  { context, others }: { context: HandlerContext; others?: AsyncGenerator<Other> },
-): AsyncGenerator<{ case: "session"; value: Session } | FeedItem | Other> {
-  const session = await sessions.get(sessionId);
-  checkSequence(afterSequence, session.lastSequence);
-  yield { case: "session", value: cutSession(session) };
-  const signal = AbortSignal.any([context.signal, closing]);
-  // Of several readers each would have every event encoded again.
-  const pack = isJson(context) ? undefined : encodedBatch;
-  yield* eventFeed(sessions.watch(sessionId, { afterSequence, signal }), { heartbeatMs, others, pack });
-  closing.throwIfAborted();
-}
-
-function isJson({ requestHeader }: HandlerContext): boolean {
-  return requestHeader.get("content-type")?.includes("json") === true;
 }

@@ -1,9 +1,8 @@
 import type { SessionResult } from "../../proto/index.ts";
 import { oneLine } from "./plain-text.ts";
-import type { SessionSummary } from "./session-summary.ts";
 
 /** Patch that is not to be applied: it is another than the session's list of changes says. It is kept for looking. */
-export function isPatchWithheld({ failure }: Pick<SessionSummary, "failure">): boolean {
+export function isPatchWithheld({ failure }: { failure?: { reason: string } }): boolean {
   return failure?.reason === "PATCH_MISMATCH";
 }
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { processesOf } from "../../agent/process/identity.ts";
+import { processesOf } from "../../agent/process/kill-all.ts";
 import { EXIT_CODES } from "../../agent/exit-codes.ts";
 import { Session_State as State } from "../../proto/index.ts";
 import { type ScriptedModel, startScriptedModel } from "../model/scripted-model.ts";

@@ -3,7 +3,7 @@ import { chmodSync, closeSync, constants, openSync, readSync, writeFileSync } fr
 import { join } from "node:path";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
-import { processesOf } from "../../agent/process/identity.ts";
+import { processesOf } from "../../agent/process/kill-all.ts";
 import { Artifact_Kind } from "../../proto/index.ts";
 import { attach, serveModel, startRig } from "../agent/agent-rig.ts";
 import { readArtifact } from "../agent/artifacts.ts";

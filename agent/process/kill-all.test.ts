@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, expect, test } from "vitest";
-import { type Identity, killAllOf, processesOf } from "./identity.ts";
+import type { Identity } from "./identity.ts";
+import { killAllOf, processesOf } from "./kill-all.ts";
 import { signalGroup, spawnAs } from "./run.ts";
 
 const SESSION: Identity = { uid: 24001, gid: 24001 };

@@ -1,0 +1,36 @@
+import type { HandlerContext } from "@connectrpc/connect";
+import { checkSequence, encodedBatch, eventFeed, type FeedItem, type Session } from "../../proto/index.ts";
+import type { Sessions } from "../session/sessions.ts";
+import { cutSession } from "./cut-session.ts";
+
+/** Sessions, and how their events are streamed to callers. */
+export interface StreamOptions {
+  sessions: Sessions;
+  /** After this long without anything else a stream carries a heartbeat, in ms. */
+  heartbeatMs: number;
+  /** Aborted, with the error that callers get, when the host ends. */
+  closing: AbortSignal;
+}
+
+/**
+ * Streams a session as it is now, what follows, and what else is to be told. Throws NOT_FOUND, OUT_OF_RANGE, and with what the
+ * host ends.
+ */
+export async function* streamEvents<Other = never>(
+  { sessions, heartbeatMs, closing }: StreamOptions,
+  { sessionId, afterSequence }: { sessionId: string; afterSequence: number },
+  { context, others }: { context: HandlerContext; others?: AsyncGenerator<Other> },
+): AsyncGenerator<{ case: "session"; value: Session } | FeedItem | Other> {
+  const session = await sessions.get(sessionId);
+  checkSequence(afterSequence, session.lastSequence);
+  yield { case: "session", value: cutSession(session) };
+  const signal = AbortSignal.any([context.signal, closing]);
+  // Of several readers each would have every event encoded again.
+  const pack = isJson(context) ? undefined : encodedBatch;
+  yield* eventFeed(sessions.watch(sessionId, { afterSequence, signal }), { heartbeatMs, others, pack });
+  closing.throwIfAborted();
+}
+
+function isJson({ requestHeader }: HandlerContext): boolean {
+  return requestHeader.get("content-type")?.includes("json") === true;
+}

@@ -316,6 +316,8 @@ export class SessionRun {
       return await salvageEnded(this.#end.outcome(first), log);
     } catch (error) {
       if (this.#end.leaving.aborted) throw error;
+      // What an agent says that none may say is no sign of its container's end.
+      if (asAppError(error).reason === "AGENT_INVALID") throw error;
       // The container's end is the cause, the lost connection only its sign.
       const exit = await Promise.race([exited, delay(TIMEOUTS.exitLookMs, undefined)]);
       if (exit === undefined) throw error;

@@ -74,6 +74,7 @@ for (const seeds of seedGroups({ first: 1, last: 60, perGroup: 20 })) {
       const label = `seed ${seed}`;
       expect(clean.mismatches(collected.patch, expected, collected.unconvertedPaths), label).toEqual([]);
       expect(collected.unreadablePaths, label).toEqual([]);
+      expect(collected.treeId, label).toBe(clean.treeId(collected.patch));
 
       const scan = await workspace.scan({ signal });
       for (const { change, patch } of scan.delta) {

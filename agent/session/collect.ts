@@ -24,6 +24,8 @@ export interface Collected {
   readonly unconvertedPaths: readonly string[];
   readonly skippedFilters: readonly SkippedFilter[];
   readonly unreadableReasons: readonly LeftOut[];
+  /** The tree that the patch makes. Empty: not known. */
+  readonly treeId: string;
   readonly headCommitId: string;
   /** Undefined: not known. */
   readonly ignoredFiles: IgnoredFiles | undefined;
@@ -42,6 +44,7 @@ export const NOTHING_COLLECTED: Collected = {
   unconvertedPaths: [],
   skippedFilters: [],
   unreadableReasons: [],
+  treeId: "",
   headCommitId: "",
   ignoredFiles: undefined,
   compared: undefined,

@@ -364,7 +364,7 @@ export class AgentSession {
     fullDirectories: readonly string[];
   }): void {
     const { end, error, exit, fullDirectories } = facts;
-    const { failure: incomplete, headCommitId, ...collected } = this.#collected;
+    const { failure: incomplete, headCommitId, treeId, ...collected } = this.#collected;
     const { changes, unreadablePaths, unreadableReasons, ignoredFiles } = collected;
     const leftWork = this.#leftWork;
     let outcome = outcomeOf({
@@ -380,6 +380,7 @@ export class AgentSession {
         baseCommitId: this.#workspace?.baseCommitId ?? "",
         finalTextTurn: this.#turns.finalTextTurn,
         headCommitId,
+        treeId,
         patchTruncated: incomplete !== undefined || collected.incomplete || unreadablePaths.length > 0,
         ...(incomplete !== undefined && { patchFailure: incomplete }),
         unreadableReasons: [...unreadableReasons],

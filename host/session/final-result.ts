@@ -52,6 +52,7 @@ export async function checkEnded(ended: AgentResult, log: SessionLog): Promise<E
   const { changes, patch } = await salvageChanges(log);
   result.changes = changes;
   result.changeCount = changes.length;
+  result.treeId = "";
   return { ...ended, patch };
 }
 

@@ -24,6 +24,10 @@ const boundaries = {
   group: ["**/cli/**", "**/mcp/**", "**/control/**", "**/daemon/**"],
   message: "Boundaries use the session layer, never the other way.",
 };
+const alone = {
+  group: ["**/session/**", "**/store/**", "**/containers/**", "**/runtime/**", "**/broker/**", "**/agent-client/**"],
+  message: "A repository of the user's knows nothing of sessions, nor of what they run in.",
+};
 
 /** Imports of the broker's files beside their own room, broker/ itself and proto. */
 const beside = {
@@ -95,6 +99,7 @@ export default tseslint.config(
     [agent, dockerode, mcp, concrete, boundaries],
     ["**/*.test.ts"],
   ),
+  forbid(["host/repository/**/*.ts"], [agent, dockerode, mcp, boundaries, alone], ["**/*.test.ts"]),
   forbid(["host/broker/*/*.ts"], [dockerode, mcp, beside], ["**/*.test.ts"]),
   forbid(["host/broker/*.ts"], [dockerode, mcp, rooms], ["host/broker/broker.ts", "**/*.test.ts"]),
   forbid(["host/broker/broker.ts"], [agent, dockerode, mcp, concrete, boundaries]),

@@ -233,6 +233,8 @@ export const ERROR_REASONS = {
   REF_NOT_A_COMMIT: "FAILED_PRECONDITION",
   /** A git command failed. */
   GIT_FAILED: "INTERNAL",
+  /** There is no git where a repository lies. */
+  GIT_NOT_FOUND: "FAILED_PRECONDITION",
   /** The workspace has no room left. */
   WORKSPACE_FULL: "RESOURCE_EXHAUSTED",
   /** Reading the work tree does not come to an end. */

@@ -1,0 +1,220 @@
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { AppError, cutChars, lastChars } from "../../proto/index.ts";
+
+/** The paths of a million files or two. */
+const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
+/** Enough to say why a command failed. The end is kept: that is where the reason stands. */
+const MAX_STDERR_CHARS = 32 * 1024;
+/** Time between TERM and KILL for a git whose signal was aborted. */
+const KILL_AFTER_MS = 2000;
+
+/** What a git, and the filters that it starts, get of this process's environment. */
+const INHERITED = ["PATH", "HOME", "XDG_CONFIG_HOME", "USER", "LOGNAME", "TMPDIR", "GNUPGHOME"];
+/** The same where the user's settings count: where these lie, and how far up a repository is looked for. */
+const INHERITED_SETTINGS = [
+  "GIT_CONFIG_GLOBAL",
+  "GIT_CONFIG_SYSTEM",
+  "GIT_CONFIG_NOSYSTEM",
+  "GIT_CEILING_DIRECTORIES",
+  "GIT_DISCOVERY_ACROSS_FILESYSTEM",
+];
+const NO_SETTINGS = { GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_NOSYSTEM: "1", GIT_ATTR_NOSYSTEM: "1" };
+
+/** Nothing is run, fetched, repacked or refused on the side. */
+const CONFIG = {
+  "core.hooksPath": "/dev/null",
+  "core.fsmonitor": "false",
+  "core.safecrlf": "false",
+  "gc.auto": "0",
+  "maintenance.auto": "false",
+  "protocol.allow": "never",
+  "safe.bareRepository": "explicit",
+  "advice.detachedHead": "false",
+};
+
+/** Where a git command works, and whose settings count there. */
+export interface GitPlace {
+  /**
+   * "user": what the user has configured counts, as for a git that they run themselves. "none": nothing but what the
+   * repository's own config says, as for a repository of ours.
+   */
+  settings: "user" | "none";
+  /** Default: the root directory. */
+  cwd?: string | undefined;
+  /** Default: looked for from cwd upwards, with git's own check of who owns it. */
+  gitDirectory?: string | undefined;
+  /** What the git directory shares with others, if it is that of a linked work tree. */
+  commonDirectory?: string | undefined;
+  workTree?: string | undefined;
+  indexFile?: string | undefined;
+  /** Where objects are written to. Default: the repository's own. */
+  objectDirectory?: string | undefined;
+  /** Object directories that are only read, with what they borrow from in turn. */
+  alternates?: readonly string[] | undefined;
+  /** Configuration on top of everything. */
+  config?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface GitOptions {
+  signal: AbortSignal;
+  input?: Uint8Array | string;
+  /** Default: 256 MiB. */
+  maxOutputBytes?: number;
+}
+
+export interface GitResult {
+  /** Undefined: a signal ended it. */
+  code: number | undefined;
+  /** Undefined: it exited. */
+  endedBy: string | undefined;
+  stdout: Buffer;
+  /** The last part, if it was long. */
+  stderr: string;
+}
+
+/** Returns the whole environment of a git command: no hook, no fsmonitor, no prompt, no network, no lock that is not needed. */
+function gitEnvironment(place: GitPlace): Record<string, string> {
+  const user = place.settings === "user";
+  const config = Object.entries({ ...CONFIG, ...place.config });
+  const given: Record<string, string | undefined> = {
+    ...Object.fromEntries([...INHERITED, ...(user ? INHERITED_SETTINGS : [])].map((name) => [name, process.env[name]])),
+    ...(user ? {} : NO_SETTINGS),
+    LC_ALL: "C",
+    GIT_TERMINAL_PROMPT: "0",
+    GIT_OPTIONAL_LOCKS: "0",
+    GIT_NO_LAZY_FETCH: "1",
+    GIT_NO_REPLACE_OBJECTS: "1",
+    GIT_CONFIG_COUNT: String(config.length),
+    GIT_DIR: place.gitDirectory,
+    GIT_COMMON_DIR: place.commonDirectory,
+    GIT_WORK_TREE: place.workTree,
+    GIT_INDEX_FILE: place.indexFile,
+    GIT_OBJECT_DIRECTORY: place.objectDirectory,
+    GIT_ALTERNATE_OBJECT_DIRECTORIES: place.alternates?.map(quoteDirectory).join(":"),
+  };
+  config.forEach(([key, value], index) => {
+    given[`GIT_CONFIG_KEY_${index}`] = key;
+    given[`GIT_CONFIG_VALUE_${index}`] = value;
+  });
+  return Object.fromEntries(Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
+/** As git reads the paths of a list that colons separate. */
+function quoteDirectory(path: string): string {
+  return /[:"]/.test(path) ? `"${path.replace(/["\\]/g, "\\$&")}"` : path;
+}
+
+/**
+ * Starts git and returns the child, for commands that talk while they run. It leads its own process group. The caller
+ * ends it, with `endGit`.
+ */
+export function startGit(place: GitPlace, args: readonly string[]): ChildProcessWithoutNullStreams {
+  return spawn("git", args, { cwd: place.cwd ?? "/", env: gitEnvironment(place), detached: true });
+}
+
+/** Ends a git and what it has started. Nothing happens where it has ended already. */
+export function endGit(child: ChildProcessWithoutNullStreams, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, signal);
+  } catch {
+    // ESRCH: the group is empty.
+  }
+}
+
+/**
+ * Runs git and returns how it ended, whatever that is. When the signal aborts, the promise rejects with its reason once
+ * git is gone. Throws GIT_NOT_FOUND, and OUTPUT_TOO_LARGE above maxOutputBytes.
+ */
+export async function tryGit(place: GitPlace, args: readonly string[], options: GitOptions): Promise<GitResult> {
+  const { signal, maxOutputBytes = MAX_OUTPUT_BYTES } = options;
+  signal.throwIfAborted();
+  const child = startGit(place, args);
+  const chunks: Buffer[] = [];
+  let size = 0;
+  let stderr = "";
+  let failure: { error: unknown } | undefined;
+  let killTimer: NodeJS.Timeout | undefined;
+  const fail = (error: unknown): void => {
+    if (failure !== undefined) return;
+    failure = { error };
+    endGit(child, "SIGTERM");
+    killTimer = setTimeout(() => {
+      endGit(child, "SIGKILL");
+      // Whoever left the group may hold the pipes open for ever.
+      child.stdout.destroy();
+      child.stderr.destroy();
+    }, KILL_AFTER_MS);
+  };
+  const onAbort = (): void => fail(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await new Promise<GitResult>((resolve, reject) => {
+      child.on("error", (cause) => {
+        if (child.pid === undefined) reject(notStarted(place, cause));
+      });
+      child.stdout.on("data", (chunk: Buffer) => {
+        size += chunk.length;
+        if (size <= maxOutputBytes) chunks.push(chunk);
+        else fail(outputTooLarge(args, maxOutputBytes));
+      });
+      child.stderr.setEncoding("utf8");
+      child.stderr.on("data", (chunk: string) => {
+        stderr = lastChars(stderr + chunk, MAX_STDERR_CHARS);
+      });
+      // git need not read its input: EPIPE shows in how it ends.
+      child.stdin.on("error", () => undefined);
+      child.stdin.end(options.input);
+      child.on("close", (code, endedBy) => {
+        if (failure !== undefined) reject(failure.error as Error);
+        else resolve({ code: code ?? undefined, endedBy: endedBy ?? undefined, stdout: Buffer.concat(chunks), stderr });
+      });
+    });
+  } finally {
+    clearTimeout(killTimer);
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/** Runs git and returns what it wrote. Throws GIT_FAILED, and what `tryGit` throws. */
+export async function git(place: GitPlace, args: readonly string[], options: GitOptions): Promise<Buffer> {
+  const result = await tryGit(place, args, options);
+  if (result.code !== 0) throw gitFailed(args, result);
+  return result.stdout;
+}
+
+/** The same, for what is one line or none: without its end. */
+export async function gitLine(place: GitPlace, args: readonly string[], options: GitOptions): Promise<string> {
+  return (await git(place, args, options)).toString().replace(/\n$/, "");
+}
+
+/** Returns the error for a git command that ended badly. What git said is in the message, for people only. */
+export function gitFailed(args: readonly string[], result: GitResult): AppError {
+  const ended = result.endedBy === undefined ? `exit code ${result.code}` : `signal ${result.endedBy}`;
+  const said = lastLine(result.stderr);
+  const message = `git ${args[0] ?? ""} failed (${ended})${said === "" ? "." : `: ${said}`}`;
+  return new AppError("GIT_FAILED", message, { metadata: { command: args[0] ?? "", ended, said } });
+}
+
+/** Returns the last line that says something, without control characters. */
+export function lastLine(text: string): string {
+  const lines = text.split(/[\r\n]+/).map((line) => line.replace(/[\x00-\x1f\x7f]/g, " ").trim());
+  return cutChars(lines.findLast((line) => line !== "") ?? "", 500);
+}
+
+function notStarted(place: GitPlace, cause: Error): AppError {
+  const { code, syscall } = cause as NodeJS.ErrnoException;
+  const why = code === "ENOENT" ? "there is no git on this machine's PATH, or no such directory" : cause.message;
+  return new AppError("GIT_NOT_FOUND", `Could not start git in ${place.cwd ?? "/"}: ${why}.`, {
+    help: "Install git 2.38 or newer.",
+    metadata: { call: syscall ?? "" },
+    cause,
+  });
+}
+
+function outputTooLarge(args: readonly string[], limit: number): AppError {
+  const what = `git ${args[0] ?? ""}`;
+  return new AppError("OUTPUT_TOO_LARGE", `${what} wrote more than ${limit} bytes.`, {
+    metadata: { command: what, limit_bytes: String(limit) },
+  });
+}

@@ -1,8 +1,8 @@
 import { git, type GitPlace, type Script, shell, tryGit } from "./git.ts";
 import { lookAt, type PathFact } from "./path-facts.ts";
-import { type PrivateIndexOptions, scanPlace } from "./private-index.ts";
 import { ABSENT, type RawDiffEntry } from "./raw-diff.ts";
 import { asArguments, joinPaths, parentsOf, type RawPath, splitPaths } from "./raw-path.ts";
+import { scanPlace, type ScanPlaceOptions } from "./scan-place.ts";
 import { together } from "./together.ts";
 import { withoutBlocking } from "./unblock-fifos.ts";
 
@@ -39,11 +39,12 @@ export interface FewFiles {
   stagedBytes: number;
 }
 
-export interface FewFilesOptions extends Omit<PrivateIndexOptions, "copyOf"> {
+export interface FewFilesOptions extends ScanPlaceOptions {
   /** Says whether a look at everything has found that the file differs. */
   differed: (path: RawPath) => boolean;
   /** Whether there are any .gitattributes, and whether they are others than in the start commit. */
   attributes: "none" | "some" | "changed";
+  signal: AbortSignal;
 }
 
 /**

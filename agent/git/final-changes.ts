@@ -146,7 +146,7 @@ async function collectWith(options: PrivateIndexOptions & { maxPatchBytes?: numb
       const { headCommitId, incomplete } = await index.readClaims({ signal });
       const unconvertedPaths = unconverted.map(quotePath);
       const treeId = await writeTree(index, options.base, entries, { signal });
-      const skippedFilters = countFilters(await index.listFilters({ signal }));
+      const skippedFilters = countFilters(await index.attributes.listFilters({ signal }));
       const leftOutOfIt = { unreadablePaths, unreadableReasons, ignoredFiles };
       const asItIs = {
         unconvertedPaths,

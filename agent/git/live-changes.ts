@@ -5,9 +5,10 @@ import { claimsStamp } from "./claims.ts";
 import { diffFiles, type FileDiff, objectSizes } from "./change-diff.ts";
 import { lookAtFew } from "./few-files.ts";
 import type { GitPlace } from "./git.ts";
-import { PrivateIndex, type PrivateIndexOptions, removeDirectory, scanPlace } from "./private-index.ts";
+import { PrivateIndex, type PrivateIndexOptions } from "./private-index.ts";
 import type { RawDiffEntry } from "./raw-diff.ts";
 import { quotePath, type RawPath } from "./raw-path.ts";
+import { removeDirectory, scanPlace } from "./scan-place.ts";
 import type { Touched } from "./touched-paths.ts";
 import { readChanges } from "./tree-changes.ts";
 
@@ -188,7 +189,7 @@ export class LiveChanges {
     if (asked.length === 0) return [];
     try {
       const differed = (path: RawPath): boolean => this.#reported.has(path);
-      const attributes = this.#attributes !== "" ? "changed" : index?.hasAttributes === true ? "some" : "none";
+      const attributes = this.#attributes !== "" ? "changed" : index?.attributes.exist === true ? "some" : "none";
       const few = await lookAtFew(asked, { ...this.#options, name: FEW, differed, attributes, signal });
       this.#fewBytes = few.stagedBytes;
       if (few.left.length > 0) this.#wholeIsDue = true;

@@ -1,5 +1,6 @@
 import { type PathFact, findClosedDirectories, lookAt } from "./path-facts.ts";
-import { MAX_FILE_BYTES, type PrivateIndex } from "./private-index.ts";
+import { MAX_FILE_BYTES } from "./large-files.ts";
+import type { PrivateIndex } from "./private-index.ts";
 import { ABSENT, GITLINK, type RawDiffEntry } from "./raw-diff.ts";
 import { parentsOf, type RawPath } from "./raw-path.ts";
 import { findOwnCheckouts } from "./own-checkouts.ts";
@@ -92,7 +93,7 @@ export async function readChanges(
   const within = (path: RawPath): boolean => parentsOf(path).some((directory) => placed.has(directory));
   const found = [...returned, ...tracked].filter((path) => !within(path));
   const candidates = new Set([...modified.keys(), ...others, ...found]);
-  if ([...candidates, ...gone.keys()].some(isAttributes)) index.noteAttributes();
+  if ([...candidates, ...gone.keys()].some(isAttributes)) index.attributes.noteOthers();
   const staging = await chooseFiles([...candidates], facts, index, {
     still,
     unreadable,
@@ -101,15 +102,15 @@ export async function readChanges(
   });
   for (const path of gone.keys()) if (index.added.has(path)) forget.add(path);
   await index.edit({ forget, signal });
-  const staged = await index.stage(staging, { signal });
+  const staged = await index.staging.stage(staging, { signal });
   for (const path of staged.failed) unreadable.add(path);
 
   let differing = staged.entries;
-  if (index.hasAttributes) {
+  if (index.attributes.exist) {
     const missing = new Set([...gone.keys(), ...unreadable]);
-    if (await index.normalize(differing, { claims, missing, signal }))
-      differing = (await index.stage([], { signal })).entries;
-    const untouched = await index.listUntouched(differing, { claims, signal });
+    if (await index.staging.normalize(differing, { claims, missing, signal }))
+      differing = (await index.staging.stage([], { signal })).entries;
+    const untouched = await index.attributes.listUntouched(differing, { claims, signal });
     differing = differing.filter(({ path }) => !untouched.has(path));
   }
   const known = new Map(staged.entries.map((entry) => [entry.path, entry]));
@@ -151,7 +152,7 @@ export async function readChanges(
     unreadable: [...unreadable].sort(),
     checkouts: [...checkouts].sort(),
     staged: claims.staged.filter(({ path, newId }) => entries.get(path)?.newId !== newId && !unreadable.has(path)),
-    unconverted: [...index.unconverted].filter((path) => differs.has(path)).sort(),
+    unconverted: [...index.staging.unconverted].filter((path) => differs.has(path)).sort(),
     attributes: sorted.flatMap(({ path, newId }) => (isAttributes(path) ? [`${newId} ${path}`] : [])).join("\0"),
   };
 }

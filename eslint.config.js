@@ -28,6 +28,7 @@ const alone = {
   group: ["**/session/**", "**/store/**", "**/containers/**", "**/runtime/**", "**/broker/**", "**/agent-client/**"],
   message: "A repository of the user's knows nothing of sessions, nor of what they run in.",
 };
+const agentClient = { group: ["**/agent-client/**"], message: "Only the session layer talks to agents." };
 
 /** Imports of the broker's files beside their own room, broker/ itself and proto. */
 const beside = {
@@ -79,10 +80,10 @@ export default tseslint.config(
   ),
   forbid(
     ["host/**/*.ts"],
-    [agent, dockerode, mcp, concrete],
+    [agent, dockerode, mcp, concrete, agentClient],
     ["host/app.ts", "host/engine-filter/**", "host/mcp/**", "host/runtime/**", "**/*.test.ts"],
   ),
-  forbid(["host/mcp/**/*.ts"], [agent, dockerode, concrete], ["**/*.test.ts"]),
+  forbid(["host/mcp/**/*.ts"], [agent, dockerode, concrete, agentClient], ["**/*.test.ts"]),
   forbid(
     ["host/runtime/*.ts", "host/runtime/fake/**/*.ts"],
     [agent, dockerode, mcp, boundaries, above, containers],
@@ -100,6 +101,15 @@ export default tseslint.config(
     ["**/*.test.ts"],
   ),
   forbid(["host/repository/**/*.ts"], [agent, dockerode, mcp, boundaries, alone], ["**/*.test.ts"]),
+  forbid(
+    ["host/rpc/**/*.ts"],
+    [
+      dockerode,
+      mcp,
+      { regex: String.raw`^\.\./(?!\.\./proto/)`, message: "What any gRPC end needs knows none of them." },
+    ],
+    ["**/*.test.ts"],
+  ),
   forbid(["host/broker/*/*.ts"], [dockerode, mcp, beside], ["**/*.test.ts"]),
   forbid(["host/broker/*.ts"], [dockerode, mcp, rooms], ["host/broker/broker.ts", "**/*.test.ts"]),
   forbid(["host/broker/broker.ts"], [agent, dockerode, mcp, concrete, boundaries]),

@@ -1,17 +1,28 @@
-/** How an error is told to a caller; the names of the gRPC codes that are used for it. */
-export type ErrorKind =
-  | "INVALID_ARGUMENT"
-  | "FAILED_PRECONDITION"
-  | "NOT_FOUND"
-  | "ABORTED"
-  | "OUT_OF_RANGE"
-  | "RESOURCE_EXHAUSTED"
-  | "UNAVAILABLE"
-  | "UNAUTHENTICATED"
-  | "PERMISSION_DENIED"
-  | "DEADLINE_EXCEEDED"
-  | "CANCELED"
-  | "INTERNAL";
+/** The gRPC codes that errors are sent with, by name: https://grpc.io/docs/guides/status-codes */
+export const GRPC_CODES = {
+  CANCELED: 1,
+  INVALID_ARGUMENT: 3,
+  DEADLINE_EXCEEDED: 4,
+  NOT_FOUND: 5,
+  PERMISSION_DENIED: 7,
+  RESOURCE_EXHAUSTED: 8,
+  FAILED_PRECONDITION: 9,
+  ABORTED: 10,
+  OUT_OF_RANGE: 11,
+  INTERNAL: 13,
+  UNAVAILABLE: 14,
+  UNAUTHENTICATED: 16,
+} as const;
+
+/** How an error is told to a caller: the name of its gRPC code. */
+export type ErrorKind = keyof typeof GRPC_CODES;
+
+const KINDS = new Map<number, ErrorKind>(Object.entries(GRPC_CODES).map(([kind, code]) => [code, kind as ErrorKind]));
+
+/** Returns the kind of errors with a gRPC code. INTERNAL for a code that none of ours has. */
+export function kindOfCode(code: number): ErrorKind {
+  return KINDS.get(code) ?? "INTERNAL";
+}
 
 /**
  * The reasons that ErrorInfo and Failure carry, each with its gRPC code. Programs decide by them: a reason is never used

@@ -1,5 +1,6 @@
 import { type DescFile, type DescMessage, type DescService, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { GRPC_CODES } from "./error-reasons.ts";
 import { file_claudecluster_error_v1alpha1_error_info } from "./gen/claudecluster/error/v1alpha1/error_info_pb.ts";
 import {
   ServerReflection,
@@ -17,10 +18,6 @@ export type ReflectionRequest = ServerReflectionRequest | RequestV1alpha;
 /** The messages of both versions have the same fields. */
 export type ReflectionResponse = MessageInitShape<typeof ServerReflectionResponseSchema> &
   MessageInitShape<typeof ResponseV1alphaSchema>;
-
-/** gRPC's codes, as reflection has them in its answers. */
-const INVALID_ARGUMENT = 3;
-const NOT_FOUND = 5;
 
 /** Both versions of the reflection service. */
 export const REFLECTION_SERVICES = [ServerReflection, ServerReflectionV1alpha] as const;
@@ -51,9 +48,9 @@ export function describeServices(
         return describe(host, request.value, symbols.get(request.value.replace(/^\./, "")));
       case "fileContainingExtension":
       case "allExtensionNumbersOfType":
-        return refuse(host, NOT_FOUND, "Nothing here has extensions.");
+        return refuse(host, GRPC_CODES.NOT_FOUND, "Nothing here has extensions.");
       case undefined:
-        return refuse(host, INVALID_ARGUMENT, "The request asks for nothing.");
+        return refuse(host, GRPC_CODES.INVALID_ARGUMENT, "The request asks for nothing.");
       default:
         return request satisfies never;
     }
@@ -70,7 +67,7 @@ function listServices(host: string, services: readonly DescService[]): Reflectio
 
 /** Imports come along, so that no client has to ask again. */
 function describe(host: string, name: string, file: DescFile | undefined): ReflectionResponse {
-  if (file === undefined) return refuse(host, NOT_FOUND, `There is no "${name}" here.`);
+  if (file === undefined) return refuse(host, GRPC_CODES.NOT_FOUND, `There is no "${name}" here.`);
   const files = new Map<string, DescFile>();
   addWithImports(file, files);
   const fileDescriptorProto = [...files.values()].map((each) => toBinary(FileDescriptorProtoSchema, each.proto));

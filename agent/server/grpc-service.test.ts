@@ -2,7 +2,7 @@ import { duplexPair } from "node:stream";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterEach, expect, test } from "vitest";
-import { SafeHttp2SessionManager } from "../../host/agent-client/safe-session-manager.ts";
+import { SafeHttp2SessionManager } from "../../host/rpc/safe-session-manager.ts";
 import { AgentService, AppError, ErrorInfoSchema } from "../../proto/index.ts";
 import { TIMEOUTS } from "../timeouts.ts";
 import { type CallContext, grpcService, type Handlers } from "./grpc-service.ts";

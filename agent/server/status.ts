@@ -2,25 +2,10 @@ import { toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { anyPack, AnySchema } from "@bufbuild/protobuf/wkt";
 import * as grpc from "@grpc/grpc-js";
-import { type AppError, type ErrorInfo, ErrorInfoSchema, type ErrorKind } from "../../proto/index.ts";
+import { type AppError, type ErrorInfo, ErrorInfoSchema, GRPC_CODES } from "../../proto/index.ts";
 
 /** Who found the error, as ErrorInfo says it. */
 export const ERROR_DOMAIN = "agent.claudecluster.dev";
-
-const CODES: Readonly<Record<ErrorKind, grpc.status>> = {
-  INVALID_ARGUMENT: grpc.status.INVALID_ARGUMENT,
-  FAILED_PRECONDITION: grpc.status.FAILED_PRECONDITION,
-  NOT_FOUND: grpc.status.NOT_FOUND,
-  ABORTED: grpc.status.ABORTED,
-  OUT_OF_RANGE: grpc.status.OUT_OF_RANGE,
-  RESOURCE_EXHAUSTED: grpc.status.RESOURCE_EXHAUSTED,
-  UNAVAILABLE: grpc.status.UNAVAILABLE,
-  UNAUTHENTICATED: grpc.status.UNAUTHENTICATED,
-  PERMISSION_DENIED: grpc.status.PERMISSION_DENIED,
-  DEADLINE_EXCEEDED: grpc.status.DEADLINE_EXCEEDED,
-  CANCELED: grpc.status.CANCELLED,
-  INTERNAL: grpc.status.INTERNAL,
-};
 
 /** What grpc-js sends as the end of a call. */
 export interface CallStatus {
@@ -31,7 +16,7 @@ export interface CallStatus {
 
 /** Returns the gRPC status of an error: its sentence, and one ErrorInfo where clients look for details. */
 export function statusOf(error: AppError): CallStatus {
-  const code = CODES[error.kind];
+  const code = GRPC_CODES[error.kind];
   // grpc-js percent-encodes the text and would throw on half a character.
   const details = error.message.toWellFormed();
   const metadata = new grpc.Metadata();

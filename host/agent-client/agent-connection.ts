@@ -4,7 +4,7 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { AgentService, type SilenceOptions, watchSilence } from "../../proto/index.ts";
 import { connectionLost, connectionSilent } from "./agent-error.ts";
 import { writeEagerly } from "./eager-writes.ts";
-import { SafeHttp2SessionManager, WINDOW_BYTES } from "./safe-session-manager.ts";
+import { SafeHttp2SessionManager, WINDOW_BYTES } from "../rpc/safe-session-manager.ts";
 
 /**
  * Without a call for so long, nobody uses the connection. Not longer: connect-node 2.2 starts this timer once more when the

@@ -1,19 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { AppError, ErrorInfoSchema, type ErrorKind } from "../../proto/index.ts";
-
-const KINDS: Partial<Record<Code, ErrorKind>> = {
-  [Code.InvalidArgument]: "INVALID_ARGUMENT",
-  [Code.FailedPrecondition]: "FAILED_PRECONDITION",
-  [Code.NotFound]: "NOT_FOUND",
-  [Code.Aborted]: "ABORTED",
-  [Code.OutOfRange]: "OUT_OF_RANGE",
-  [Code.ResourceExhausted]: "RESOURCE_EXHAUSTED",
-  [Code.Unauthenticated]: "UNAUTHENTICATED",
-  [Code.PermissionDenied]: "PERMISSION_DENIED",
-  [Code.Unavailable]: "UNAVAILABLE",
-  [Code.DeadlineExceeded]: "DEADLINE_EXCEEDED",
-  [Code.Canceled]: "CANCELED",
-};
+import { AppError } from "../../proto/index.ts";
+import { carriedError } from "../rpc/carried-error.ts";
 
 /** The error of a connection that is gone. */
 export function connectionLost(cause?: unknown): AppError {
@@ -58,22 +45,6 @@ function tooLarge(error: unknown): AppError | undefined {
   if (!error.rawMessage.includes("larger than configured readMaxBytes")) return undefined;
   return new AppError("AGENT_INVALID", "The agent sent a message that is larger than any agent's may be.", {
     help: "Use an image with an agent that keeps to the contract.",
-    cause: error,
-  });
-}
-
-/** The AppError that a call's other end has sent; undefined if it has sent none. */
-export function carriedError(error: unknown): AppError | undefined {
-  if (!(error instanceof ConnectError)) return undefined;
-  const [info] = error.findDetails(ErrorInfoSchema);
-  if (info === undefined) return undefined;
-  return AppError.received({
-    reason: info.reason,
-    message: error.rawMessage,
-    kind: KINDS[error.code] ?? "INTERNAL",
-    metadata: info.metadata,
-    retryable: info.retryable,
-    help: info.help,
     cause: error,
   });
 }

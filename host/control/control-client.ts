@@ -2,7 +2,7 @@ import { connect, type Socket } from "node:net";
 import { type Client, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { HostService, SessionService } from "../../proto/control.ts";
-import { SafeHttp2SessionManager, WINDOW_BYTES } from "../agent-client/safe-session-manager.ts";
+import { SafeHttp2SessionManager, WINDOW_BYTES } from "../rpc/safe-session-manager.ts";
 
 /** A host that is frozen is noticed after at most twice this (ms). */
 const PING_MS = 15_000;

@@ -1,30 +1,15 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import type { Logger } from "pino";
-import { AppError, ErrorInfoSchema, type ErrorKind } from "../../proto/index.ts";
-import { carriedError } from "../agent-client/agent-error.ts";
+import { AppError, ErrorInfoSchema, GRPC_CODES } from "../../proto/index.ts";
+import { carriedError } from "../rpc/carried-error.ts";
 
 /** Who found the error, as ErrorInfo says it. */
 const ERROR_DOMAIN = "host.claudecluster.dev";
 
-const CODES: Readonly<Record<ErrorKind, Code>> = {
-  INVALID_ARGUMENT: Code.InvalidArgument,
-  FAILED_PRECONDITION: Code.FailedPrecondition,
-  NOT_FOUND: Code.NotFound,
-  ABORTED: Code.Aborted,
-  OUT_OF_RANGE: Code.OutOfRange,
-  RESOURCE_EXHAUSTED: Code.ResourceExhausted,
-  UNAVAILABLE: Code.Unavailable,
-  UNAUTHENTICATED: Code.Unauthenticated,
-  PERMISSION_DENIED: Code.PermissionDenied,
-  DEADLINE_EXCEEDED: Code.DeadlineExceeded,
-  CANCELED: Code.Canceled,
-  INTERNAL: Code.Internal,
-};
-
 /** Returns the error as it is sent: a gRPC status with one ErrorInfo. */
 export function toConnectError(error: AppError): ConnectError {
   const details = [{ desc: ErrorInfoSchema, value: error.toErrorInfo(ERROR_DOMAIN) }];
-  return new ConnectError(error.message.toWellFormed(), CODES[error.kind], undefined, details, error);
+  return new ConnectError(error.message.toWellFormed(), GRPC_CODES[error.kind], undefined, details, error);
 }
 
 /** Sends AppErrors as they are and everything else as INTERNAL, which is logged here. */

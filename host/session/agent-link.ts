@@ -18,7 +18,7 @@ import {
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type AgentClient, AgentConnection } from "../agent-client/agent-connection.ts";
 import { agentError, agentOutdated } from "../agent-client/agent-error.ts";
-import { AsyncQueue } from "../agent-client/async-queue.ts";
+import { AsyncQueue } from "../rpc/async-queue.ts";
 import { type ConnectionSink, serveConnections } from "../agent-client/serve-connections.ts";
 import { Tunnels } from "../agent-client/tunnels.ts";
 import type { Container } from "../runtime/runtime.ts";

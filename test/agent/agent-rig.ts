@@ -12,7 +12,7 @@ import { pino } from "pino";
 import { type Agent, type AgentOptions, createAgent } from "../../agent/agent.ts";
 import type { AgentConfig } from "../../agent/config.ts";
 import type { AgentClient } from "../../host/agent-client/agent-connection.ts";
-import { SafeHttp2SessionManager } from "../../host/agent-client/safe-session-manager.ts";
+import { SafeHttp2SessionManager } from "../../host/rpc/safe-session-manager.ts";
 import { serveConnections } from "../../host/agent-client/serve-connections.ts";
 import { Tunnels } from "../../host/agent-client/tunnels.ts";
 import {
@@ -24,7 +24,7 @@ import {
   type Session,
   type SessionEvent,
 } from "../../proto/index.ts";
-import { AsyncQueue } from "../../host/agent-client/async-queue.ts";
+import { AsyncQueue } from "../../host/rpc/async-queue.ts";
 
 const BIN = fileURLToPath(new URL("../../node_modules/.bin", import.meta.url));
 const asRoot = process.getuid?.() === 0;

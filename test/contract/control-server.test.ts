@@ -12,7 +12,7 @@ import { expect, test } from "vitest";
 import { ControlClient } from "../../host/control/control-client.ts";
 import { hostError } from "../../host/control/control-error.ts";
 import { ControlServer } from "../../host/control/control-server.ts";
-import { AsyncQueue } from "../../host/agent-client/async-queue.ts";
+import { AsyncQueue } from "../../host/rpc/async-queue.ts";
 import { RemoteSessions } from "../../host/control/remote-sessions.ts";
 import {
   type AttachRequest,

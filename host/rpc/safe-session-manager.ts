@@ -2,7 +2,7 @@ import type { ClientHttp2Stream, Http2Session } from "node:http2";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Http2SessionManager } from "@connectrpc/connect-node";
 
-/** Bytes that the agent may send before we have read them, for a stream and for the connection. */
+/** Bytes that the other end may send before we have read them, for a stream and for the connection. */
 export const WINDOW_BYTES = 4 * 1024 * 1024;
 
 /**

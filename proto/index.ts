@@ -21,6 +21,7 @@ export * from "./fold.ts";
 export * from "./log-reader.ts";
 export * from "./notifier.ts";
 export * from "./patch-check.ts";
+export * from "./raw-path.ts";
 export * from "./repository-address.ts";
 export * from "./running-time.ts";
 export * from "./session-rules.ts";

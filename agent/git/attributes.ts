@@ -1,9 +1,9 @@
+import { type RawPath, splitPaths } from "../../proto/index.ts";
 import { objectSizes } from "./change-diff.ts";
 import type { Claims } from "./claims.ts";
 import { git } from "./git.ts";
 import type { IndexFile } from "./index-file.ts";
 import type { RawDiffEntry } from "./raw-diff.ts";
-import { type RawPath, splitPaths } from "./raw-path.ts";
 import { findUntouched } from "./untouched.ts";
 
 /** $1 is the work tree. */

@@ -1,5 +1,12 @@
 import { create } from "@bufbuild/protobuf";
-import { type FileChange, FileChange_Kind, FileChangeSchema, findPatchMismatch, pieces } from "../../proto/index.ts";
+import {
+  type FileChange,
+  FileChange_Kind,
+  FileChangeSchema,
+  findPatchMismatch,
+  pieces,
+  quotePath,
+} from "../../proto/index.ts";
 import { git, type GitPlace, runIn, type Script, shell } from "./git.ts";
 import {
   ABSENT,
@@ -10,7 +17,6 @@ import {
   sectionCount,
   splitPatch,
 } from "./raw-diff.ts";
-import { quotePath } from "./raw-path.ts";
 import { together } from "./together.ts";
 
 /** Flags that fix the patch format, whatever the defaults of the installed git are. */

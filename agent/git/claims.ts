@@ -1,8 +1,8 @@
 import { lstat } from "node:fs/promises";
+import { type RawPath, splitPaths } from "../../proto/index.ts";
 import { OBJECT_FORMATS } from "./base-repository.ts";
 import { type GitPlace, runIn } from "./git.ts";
 import { ABSENT, GITLINK, parseDiff, type RawDiffEntry } from "./raw-diff.ts";
-import { type RawPath, splitPaths } from "./raw-path.ts";
 
 /** For asking Claude's repository anything: it may be whatever Claude made of it, also a trap. */
 const TIMEOUT_S = 5;

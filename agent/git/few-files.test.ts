@@ -7,9 +7,9 @@ import { lookAtFew } from "./few-files.ts";
 import { editRandomly, randomFrom } from "../../test/git/random-edits.ts";
 import { readTree } from "../../test/git/tree-snapshot.ts";
 import { asClaude, BASE, requireRoot, SESSION, WorkArea } from "../../test/git/work-area.ts";
+import type { RawPath } from "../../proto/index.ts";
 import { PrivateIndex } from "./private-index.ts";
 import type { RawDiffEntry } from "./raw-diff.ts";
-import type { RawPath } from "./raw-path.ts";
 import { makeSessionRepository } from "./session-repository.ts";
 import { isAttributes, readChanges } from "./tree-changes.ts";
 

@@ -1,7 +1,7 @@
+import { asArguments, joinPaths, parentsOf, type RawPath, splitPaths } from "../../proto/index.ts";
 import { git, type GitPlace, type Script, shell, tryGit } from "./git.ts";
 import { lookAt, type PathFact } from "./path-facts.ts";
 import { ABSENT, type RawDiffEntry } from "./raw-diff.ts";
-import { asArguments, joinPaths, parentsOf, type RawPath, splitPaths } from "./raw-path.ts";
 import { scanPlace, type ScanPlaceOptions } from "./scan-place.ts";
 import { together } from "./together.ts";
 import { withoutBlocking } from "./unblock-fifos.ts";

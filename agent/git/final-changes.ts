@@ -6,6 +6,8 @@ import {
   type IgnoredFiles,
   type LeftOut,
   MAX_PATCH_BYTES,
+  quotePath,
+  type RawPath,
   type SkippedFilter,
   SkippedFilterSchema,
 } from "../../proto/index.ts";
@@ -17,7 +19,6 @@ import { countIgnored } from "./ignored-files.ts";
 import { reasonsFor } from "./left-out.ts";
 import { PrivateIndex, type PrivateIndexOptions } from "./private-index.ts";
 import { ABSENT, type RawDiffEntry } from "./raw-diff.ts";
-import { quotePath, type RawPath } from "./raw-path.ts";
 import { listChangedSubmodules } from "./submodule.ts";
 import { readChanges } from "./tree-changes.ts";
 

@@ -1,9 +1,15 @@
 import { create } from "@bufbuild/protobuf";
-import { type IgnoredFiles, IgnoredFilesSchema } from "../../proto/index.ts";
+import {
+  type IgnoredFiles,
+  IgnoredFilesSchema,
+  joinPaths,
+  quotePath,
+  type RawPath,
+  splitPaths,
+} from "../../proto/index.ts";
 import { runIn, tryGit } from "./git.ts";
 import { findOwnCheckouts } from "./own-checkouts.ts";
 import type { PrivateIndex } from "./private-index.ts";
-import { joinPaths, quotePath, type RawPath, splitPaths } from "./raw-path.ts";
 import { withoutBlocking } from "./unblock-fifos.ts";
 
 /** Dependencies of a large project are counted in a second. */

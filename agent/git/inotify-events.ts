@@ -1,4 +1,4 @@
-import type { RawPath } from "./raw-path.ts";
+import type { RawPath } from "../../proto/index.ts";
 
 /** Longer than any path. What does not fit is not a path. */
 const MAX_EVENT_CHARS = 8192;

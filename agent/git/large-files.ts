@@ -1,8 +1,8 @@
+import { type RawPath, splitPaths } from "../../proto/index.ts";
 import { objectSizes } from "./change-diff.ts";
 import { git, type GitPlace } from "./git.ts";
 import { findLargeFiles, lookAt } from "./path-facts.ts";
 import { ABSENT } from "./raw-diff.ts";
-import { type RawPath, splitPaths } from "./raw-path.ts";
 
 /** What GitHub refuses too. Larger files are left out of the patch, and said to be. */
 export const MAX_FILE_BYTES = 100 * 1024 * 1024;

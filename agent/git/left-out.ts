@@ -1,8 +1,7 @@
-import { LeftOut } from "../../proto/index.ts";
+import { LeftOut, type RawPath } from "../../proto/index.ts";
 import { MAX_FILE_BYTES } from "./large-files.ts";
 import { lookAt } from "./path-facts.ts";
 import type { PrivateIndex } from "./private-index.ts";
-import type { RawPath } from "./raw-path.ts";
 
 /** Says why each of the paths is not in the patch. */
 export async function reasonsFor(

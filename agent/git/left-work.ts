@@ -1,11 +1,10 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { cutText, type LeftWork, type LeftWork_Item, LeftWork_Item_Kind as Kind, LeftWork_ItemSchema, LeftWorkSchema } from "../../proto/index.ts"; // prettier-ignore
+import { cutText, type LeftWork, type LeftWork_Item, LeftWork_Item_Kind as Kind, LeftWork_ItemSchema, LeftWorkSchema, quotePath, type RawPath } from "../../proto/index.ts"; // prettier-ignore
 import { OBJECT_FORMATS } from "./base-repository.ts";
 import { shell } from "./git.ts";
 import { describeCommits, diffTrees, OwnCommits, peelToCommits } from "./own-commits.ts";
 import { PrivateIndex, type PrivateIndexOptions } from "./private-index.ts";
 import { ABSENT, type RawDiffEntry } from "./raw-diff.ts";
-import { quotePath, type RawPath } from "./raw-path.ts";
 import { commitsOnce } from "./reflog.ts";
 import { type Head, openWindow, type RepositoryWindow, type Worktree } from "./repository-window.ts";
 import { readChanges } from "./tree-changes.ts";

@@ -1,5 +1,12 @@
 import { create } from "@bufbuild/protobuf";
-import { AppError, type FileChange, FileChange_Kind, FileChangeSchema } from "../../proto/index.ts";
+import {
+  AppError,
+  type FileChange,
+  FileChange_Kind,
+  FileChangeSchema,
+  quotePath,
+  type RawPath,
+} from "../../proto/index.ts";
 import { OBJECT_FORMATS } from "./base-repository.ts";
 import { claimsStamp } from "./claims.ts";
 import { diffFiles, type FileDiff, objectSizes } from "./change-diff.ts";
@@ -7,7 +14,6 @@ import { lookAtFew } from "./few-files.ts";
 import type { GitPlace } from "./git.ts";
 import { PrivateIndex, type PrivateIndexOptions } from "./private-index.ts";
 import type { RawDiffEntry } from "./raw-diff.ts";
-import { quotePath, type RawPath } from "./raw-path.ts";
 import { removeDirectory, scanPlace } from "./scan-place.ts";
 import type { Touched } from "./touched-paths.ts";
 import { readChanges } from "./tree-changes.ts";

@@ -1,6 +1,6 @@
+import { joinPaths, type RawPath, splitPaths } from "../../proto/index.ts";
 import { runIn } from "./git.ts";
 import type { PrivateIndex } from "./private-index.ts";
-import { joinPaths, type RawPath, splitPaths } from "./raw-path.ts";
 import { FIND_REPOSITORY } from "./repository-window.ts";
 
 /** For one repository, and for all: they may be anything that Claude made of them. */

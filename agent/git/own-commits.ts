@@ -1,6 +1,6 @@
+import type { RawPath } from "../../proto/index.ts";
 import { git } from "./git.ts";
 import { type RawDiffEntry, parseRawDiff } from "./raw-diff.ts";
-import type { RawPath } from "./raw-path.ts";
 import type { RepositoryWindow } from "./repository-window.ts";
 
 /** Most commits that are looked at. */

@@ -1,5 +1,5 @@
+import { joinPaths, type RawPath, splitPaths } from "../../proto/index.ts";
 import { type GitPlace, runIn } from "./git.ts";
-import { joinPaths, type RawPath, splitPaths } from "./raw-path.ts";
 
 /** What the session's user finds at a path, symbolic links not followed. */
 export interface PathFact {

@@ -1,3 +1,4 @@
+import { type RawPath, splitPaths } from "../../proto/index.ts";
 import { FileAttributes } from "./attributes.ts";
 import { type Claims, claimsStamp, NO_CLAIMS, readClaims } from "./claims.ts";
 import { git, type Script, shell } from "./git.ts";
@@ -5,7 +6,6 @@ import { IndexFile, type IndexFileOptions } from "./index-file.ts";
 import { findHeldFiles } from "./large-files.ts";
 import { lookAt } from "./path-facts.ts";
 import { GITLINK } from "./raw-diff.ts";
-import { type RawPath, splitPaths } from "./raw-path.ts";
 import { Staging } from "./staging.ts";
 import type { SubmodulePlace } from "./submodule-place.ts";
 

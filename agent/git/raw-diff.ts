@@ -1,4 +1,4 @@
-import type { RawPath } from "./raw-path.ts";
+import type { RawPath } from "../../proto/index.ts";
 
 /** The mode of a side that does not exist. */
 export const ABSENT = "000000";

@@ -1,9 +1,8 @@
-import { AppError } from "../../proto/index.ts";
+import { AppError, joinPaths, splitPaths } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import type { BaseRepository } from "./base-repository.ts";
 import { git, gitFailed, type GitPlace, runIn, type Script, shell, tryGit } from "./git.ts";
 import { ABSENT, GITLINK, parseRawDiff } from "./raw-diff.ts";
-import { joinPaths, splitPaths } from "./raw-path.ts";
 import { throwIfFull } from "./room.ts";
 
 /**

@@ -1,9 +1,8 @@
-import { AppError, redactUri } from "../../proto/index.ts";
+import { AppError, redactUri, splitPaths } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import type { BaseRepository } from "./base-repository.ts";
 import { type Progress, progressReader } from "./clone-progress.ts";
 import { git, gitFailed, type GitPlace, type Script, SESSION_ATTRIBUTES, shell, tryGit } from "./git.ts";
-import { splitPaths } from "./raw-path.ts";
 import { crowdedNotice, roomIn, throwIfFull } from "./room.ts";
 
 /** The author of what Claude commits. */

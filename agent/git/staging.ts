@@ -1,8 +1,8 @@
+import { joinPaths, type RawPath } from "../../proto/index.ts";
 import type { Claims } from "./claims.ts";
 import { git, gitFailed, type GitPlace } from "./git.ts";
 import type { IndexFile } from "./index-file.ts";
 import { parseRawDiff, type RawDiffEntry } from "./raw-diff.ts";
-import { joinPaths, type RawPath } from "./raw-path.ts";
 import { throwIfFull } from "./room.ts";
 
 /** How often staging narrows down which file git cannot take, before the rest counts as such. */

@@ -1,7 +1,7 @@
+import { joinPaths, type RawPath, splitPaths } from "../../proto/index.ts";
 import { type Claims, isObjectId } from "./claims.ts";
 import { runIn } from "./git.ts";
 import type { PrivateIndex } from "./private-index.ts";
-import { joinPaths, type RawPath, splitPaths } from "./raw-path.ts";
 import type { SubmodulePlace } from "./submodule-place.ts";
 
 /** A path that is a submodule in the start commit or in Claude's index. */

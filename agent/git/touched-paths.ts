@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import type { RawPath } from "./raw-path.ts";
+import type { RawPath } from "../../proto/index.ts";
 
 /** More than that, and looking at everything is quicker. */
 const MAX_PATHS = 64;

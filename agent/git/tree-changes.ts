@@ -1,8 +1,8 @@
+import { parentsOf, type RawPath } from "../../proto/index.ts";
 import { type PathFact, findClosedDirectories, lookAt } from "./path-facts.ts";
 import { MAX_FILE_BYTES } from "./large-files.ts";
 import type { PrivateIndex } from "./private-index.ts";
 import { ABSENT, GITLINK, type RawDiffEntry } from "./raw-diff.ts";
-import { parentsOf, type RawPath } from "./raw-path.ts";
 import { findOwnCheckouts } from "./own-checkouts.ts";
 import { findSubmodules } from "./submodule.ts";
 import { together } from "./together.ts";

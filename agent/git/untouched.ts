@@ -1,5 +1,5 @@
+import { joinPaths, type RawPath, splitPaths } from "../../proto/index.ts";
 import { type GitPlace, type Script, shell } from "./git.ts";
-import { joinPaths, type RawPath, splitPaths } from "./raw-path.ts";
 
 /** For reading what is known to be files: only somebody who makes a pipe of one meanwhile can hold it up. */
 const TIMEOUT_S = 60;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { quotePath } from "../../agent/git/raw-path.ts";
+import { quotePath } from "../../proto/index.ts";
 import { pathText } from "./path-text.ts";
 
 /** As an agent tells it: the bytes of the name, quoted as git does. */

@@ -103,7 +103,7 @@ function linkTo(
     container,
     spec: create(SessionSpecSchema, { task: "x" }),
     log: new SessionLog(store, "ses_1"),
-    store,
+    left: store.left,
     broker: { accept: () => {} },
     gitPrefixes: [],
     ...options,

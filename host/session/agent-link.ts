@@ -23,7 +23,7 @@ import { type ConnectionSink, serveConnections } from "../agent-client/serve-con
 import { Tunnels } from "../agent-client/tunnels.ts";
 import type { Container } from "../runtime/runtime.ts";
 import { sleep } from "../sleep.ts";
-import type { SessionStore } from "../store/session-store.ts";
+import type { LeftStore } from "../store/session-store.ts";
 import type { PreviousSession } from "./continuation.ts";
 import { ArtifactFetch, fetchTranscript } from "./fetch-artifact.ts";
 import { isNoRoom } from "./no-room.ts";
@@ -51,7 +51,7 @@ export interface AgentLinkOptions {
   spec: SessionSpec;
   log: SessionLog;
   /** Where its artifacts go. */
-  store: Pick<SessionStore, "createArtifact">;
+  left: Pick<LeftStore, "createArtifact">;
   broker: ConnectionSink;
   /** Beginnings of URLs that git reaches by its own listener, and by no other way. */
   gitPrefixes: readonly string[];
@@ -91,9 +91,9 @@ export class AgentLink {
 
   constructor(options: AgentLinkOptions) {
     this.#options = options;
-    const { store, log } = options;
-    this.#patch = new ArtifactFetch({ store, sessionId: log.sessionId, kind: Artifact_Kind.PATCH });
-    this.#transcript = new ArtifactFetch({ store, sessionId: log.sessionId, kind: Artifact_Kind.TRANSCRIPT });
+    const { left, log } = options;
+    this.#patch = new ArtifactFetch({ left, sessionId: log.sessionId, kind: Artifact_Kind.PATCH });
+    this.#transcript = new ArtifactFetch({ left, sessionId: log.sessionId, kind: Artifact_Kind.TRANSCRIPT });
     this.#resumed = options.resumed === true;
     this.#contacted = this.#resumed;
   }

@@ -18,6 +18,7 @@ import { artifactOf } from "../../test/agent/artifacts.ts";
 import { toConnectError } from "../control/control-error.ts";
 import type { Container } from "../runtime/runtime.ts";
 import { NEW } from "../../test/support/stored-sessions.ts";
+import type { LeftStore } from "../store/session-store.ts";
 import { SqliteStore } from "../store/sqlite-store.ts";
 import { AgentLink } from "./agent-link.ts";
 import type { PreviousSession } from "./continuation.ts";
@@ -106,9 +107,9 @@ class CutAgent {
 /** The host's end of a session, and a promise for the first bytes of its patch. */
 function startHost(store: SqliteStore) {
   const arrived = Promise.withResolvers<undefined>();
-  const counting: Pick<SqliteStore, "createArtifact"> = {
+  const counting: Pick<LeftStore, "createArtifact"> = {
     async createArtifact(...given) {
-      const incoming = await store.createArtifact(...given);
+      const incoming = await store.left.createArtifact(...given);
       const append = incoming.append.bind(incoming);
       incoming.append = async (data) => {
         await append(data);
@@ -123,7 +124,7 @@ function startHost(store: SqliteStore) {
       container: agent.container,
       spec: create(SessionSpecSchema, { task: "x", ...(restore && { previousSessionId: "ses_0" }) }),
       log: new SessionLog(store, "ses_1"),
-      store: counting,
+      left: counting,
       broker: { accept: () => {} },
       gitPrefixes: [],
       restore,

@@ -55,7 +55,7 @@ export class ContainerSource implements Disposable {
     const handle = resumed === true ? store.getContainerRef(log.sessionId) : undefined;
     if (handle === undefined) return undefined;
     this.#lease = await containers.resume(handle, shape, { signal, onWaiting });
-    if (this.#lease === undefined && store.getResult(log.sessionId) === undefined) throw goneMeanwhile();
+    if (this.#lease === undefined && store.left.getResult(log.sessionId) === undefined) throw goneMeanwhile();
     return this.#lease?.container;
   }
 

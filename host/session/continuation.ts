@@ -58,12 +58,12 @@ export interface PreviousSession {
 
 /** Returns what a session left for the one that continues it. Throws PREVIOUS_SESSION_NOT_FOUND. */
 export function restoreOf(store: SessionStore, previousSessionId: string): PreviousSession {
-  const result = store.getResult(previousSessionId);
-  const patch = store.getArtifact(previousSessionId, Artifact_Kind.PATCH);
+  const result = store.left.getResult(previousSessionId);
+  const patch = store.left.getArtifact(previousSessionId, Artifact_Kind.PATCH);
   if (result === undefined || patch === undefined) {
     throw new AppError("PREVIOUS_SESSION_NOT_FOUND", `What session ${previousSessionId} left is not stored any more.`);
   }
-  const transcript = store.getArtifact(previousSessionId, Artifact_Kind.TRANSCRIPT);
+  const transcript = store.left.getArtifact(previousSessionId, Artifact_Kind.TRANSCRIPT);
   const { conversationId } = result;
   return { conversationId, artifacts: transcript === undefined ? [patch] : [patch, transcript] };
 }

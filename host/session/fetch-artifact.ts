@@ -11,11 +11,11 @@ import {
 } from "../../proto/index.ts";
 import type { AgentClient } from "../agent-client/agent-connection.ts";
 import { agentError } from "../agent-client/agent-error.ts";
-import type { IncomingArtifact, SessionStore } from "../store/session-store.ts";
+import type { IncomingArtifact, LeftStore } from "../store/session-store.ts";
 import { isNoRoom } from "./no-room.ts";
 
 export interface ArtifactFetchOptions {
-  store: Pick<SessionStore, "createArtifact">;
+  left: Pick<LeftStore, "createArtifact">;
   sessionId: string;
   kind: ArtifactKind;
 }
@@ -89,14 +89,14 @@ export class ArtifactFetch implements AsyncDisposable {
 
   /** The first message says what comes. */
   async #begin(artifact: Artifact | undefined): Promise<void> {
-    const { store, sessionId, kind } = this.#options;
+    const { left, sessionId, kind } = this.#options;
     if (!this.#older && artifact?.kind !== kind) throw agentInvalid("The agent did not say what it sends.");
     if (this.#incoming !== undefined) {
       if (artifact !== undefined && this.#announced !== undefined && sameArtifact(artifact, this.#announced)) return;
       throw agentInvalid("The agent has another artifact than before.");
     }
     this.#announced = artifact;
-    this.#incoming = await store.createArtifact(sessionId, kind, artifact);
+    this.#incoming = await left.createArtifact(sessionId, kind, artifact);
   }
 }
 

@@ -84,8 +84,8 @@ test("stores what was salvaged as the session's patch", async () => {
   const { store } = session;
   const ended = await salvageEnded(cancellation("enough"), session.log);
   await storeEnded(ended, { store, sessionId: "ses_1" });
-  expect((await readWhole(store.getArtifact("ses_1", Artifact_Kind.PATCH)!)).toString()).toBe(PATCH);
-  expect(store.getResult("ses_1")).toMatchObject({ changeCount: 1, patchSizeBytes: BigInt(PATCH.length) });
+  expect((await readWhole(store.left.getArtifact("ses_1", Artifact_Kind.PATCH)!)).toString()).toBe(PATCH);
+  expect(store.left.getResult("ses_1")).toMatchObject({ changeCount: 1, patchSizeBytes: BigInt(PATCH.length) });
 });
 
 const OVERDRAWN = create(FailureSchema, { reason: "BUDGET_REACHED", message: "The budget is used up." });

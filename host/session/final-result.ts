@@ -83,14 +83,14 @@ export async function storeEnded(ended: Ended, to: { store: SessionStore; sessio
   const { result, patch: left, transcript } = ended;
   const patch = left instanceof SalvagedPatch ? await storePatch(left, to) : left;
   result.patchSizeBytes = patch.artifact.sizeBytes;
-  store.putLeft(sessionId, { result, artifacts: transcript === undefined ? [patch] : [patch, transcript] });
+  store.left.put(sessionId, { result, artifacts: transcript === undefined ? [patch] : [patch, transcript] });
 }
 
 async function storePatch(
   patch: SalvagedPatch,
   to: { store: SessionStore; sessionId: string },
 ): Promise<ReadableArtifact> {
-  await using incoming = await to.store.createArtifact(to.sessionId, Artifact_Kind.PATCH);
+  await using incoming = await to.store.left.createArtifact(to.sessionId, Artifact_Kind.PATCH);
   for await (const piece of patch.read()) await incoming.append(piece);
   return await incoming.complete();
 }

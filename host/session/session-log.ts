@@ -112,24 +112,24 @@ export class SessionLog implements LogReader {
     this.#write(fresh);
     for (const { event } of fresh) {
       const arrived = nameOfArrived(event);
-      if (arrived !== undefined) this.#store.removeRequest(this.sessionId, arrived);
+      if (arrived !== undefined) this.#store.requests.remove(this.sessionId, arrived);
     }
     return finished;
   }
 
   /** Keeps what a caller says to the session until the agent is known to have it. */
   keepRequest(name: string, request: AttachRequest): void {
-    this.#store.putRequest(this.sessionId, name, toBinary(AttachRequestSchema, request));
+    this.#store.requests.put(this.sessionId, name, toBinary(AttachRequestSchema, request));
   }
 
   /** What was said under this name has not arrived yet. */
   keepsRequest(name: string): boolean {
-    return this.#store.getRequests(this.sessionId).some((kept) => kept.name === name);
+    return this.#store.requests.list(this.sessionId).some((kept) => kept.name === name);
   }
 
   /** What the agent is not known to have, oldest first. */
   keptRequests(): AttachRequest[] {
-    return this.#store.getRequests(this.sessionId).map(({ data }) => fromBinary(AttachRequestSchema, data));
+    return this.#store.requests.list(this.sessionId).map(({ data }) => fromBinary(AttachRequestSchema, data));
   }
 
   /**

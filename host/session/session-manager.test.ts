@@ -107,7 +107,7 @@ test("says what a live session has cost so far, as the host has counted it", asy
   host.store.createSession(id, NEW);
   expect((await host.sessions.get(id)).live?.meteredUsage).toBeUndefined();
   const usage = { requestCount: 2, inputTokenCount: 10n, outputTokenCount: 5n, costUsd: 0.25 };
-  host.store.addUsage(id, "2026-11-23", create(MeteredUsageSchema, usage));
+  host.store.usage.add(id, "2026-11-23", create(MeteredUsageSchema, usage));
   for (const session of [await host.sessions.get(id), (await host.sessions.list({})).sessions[0]!]) {
     expect(session.live?.meteredUsage).toMatchObject(usage);
     expect(sessionEntry(session).cost_usd).toBe(0.25);

@@ -162,7 +162,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     const session = this.#options.store.getSession(sessionId);
     if (session === undefined) throw notFound(sessionId);
     // The log holds what fits into an event; the whole is beside it.
-    const kept = isFinal(session.state) ? this.#options.store.getResult(sessionId) : undefined;
+    const kept = isFinal(session.state) ? this.#options.store.left.getResult(sessionId) : undefined;
     if (kept !== undefined) session.result = kept;
     return this.#withHostsOwn(session);
   }
@@ -176,7 +176,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
   #withHostsOwn(session: Session): Session {
     session.waitingReason = this.#runs.get(session.id)?.waitingReason ?? "";
     if (session.live === undefined) return session;
-    const used = this.#options.store.usageOfSession(session.id);
+    const used = this.#options.store.usage.ofSession(session.id);
     if (used.requestCount > 0) session.live.meteredUsage = used;
     return session;
   }
@@ -249,7 +249,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
 
   async openArtifact(sessionId: string, kind: ArtifactKind): Promise<OpenArtifact> {
     const { state } = await this.get(sessionId);
-    const stored = this.#options.store.getArtifact(sessionId, kind);
+    const stored = this.#options.store.left.getArtifact(sessionId, kind);
     if (stored !== undefined && (kind === Artifact_Kind.PATCH || stored.artifact.sizeBytes > 0n)) return opened(stored);
     if (kind === Artifact_Kind.PATCH) {
       return opened((await salvageChanges(new SessionLog(this.#options.store, sessionId))).patch);

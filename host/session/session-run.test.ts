@@ -67,7 +67,7 @@ function start({ answers = true, maxRunning = 9 } = {}) {
 type Started = ReturnType<typeof start>;
 
 const stateOf = ({ store }: Started) => store.getSession("ses_1")!.state;
-const resultOf = ({ store }: Started) => store.getResult("ses_1");
+const resultOf = ({ store }: Started) => store.left.getResult("ses_1");
 
 /** Waits until the host has stored what the agent said first. */
 async function running(session: Started): Promise<void> {

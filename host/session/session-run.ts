@@ -64,7 +64,7 @@ export class SessionRun {
     const { log, store, model, spec, reservations, logger } = options;
     this.#spending = new Spending({
       sessionId: log.sessionId,
-      store,
+      usage: store.usage,
       reservations,
       budgets: model.budgets,
       wanted: spec.budget,
@@ -205,8 +205,8 @@ export class SessionRun {
     try {
       this.#container = await source.adopt();
       // The host before us came as far as that.
-      const kept = store.getResult(sessionId);
-      if (kept !== undefined && store.getArtifact(sessionId, Artifact_Kind.PATCH) !== undefined) return kept;
+      const kept = store.left.getResult(sessionId);
+      if (kept !== undefined && store.left.getArtifact(sessionId, Artifact_Kind.PATCH) !== undefined) return kept;
       ended = await this.#inContainers(source);
     } catch (error) {
       if (this.#end.kind === "detached") return undefined;
@@ -294,7 +294,7 @@ export class SessionRun {
       gitPrefixes: uri === undefined ? [] : [`${new URL(uri).origin}/`],
       restore: previousSessionId === "" ? undefined : () => restoreOf(store, previousSessionId),
       resumed: resumed && log.lastAgentSequence > 0,
-      store,
+      left: store.left,
       onRoom: ({ missing, finished }) => {
         this.#room.note(missing);
         // It is not the agent that lets its end wait.

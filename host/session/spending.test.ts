@@ -8,6 +8,7 @@ import {
   MeteredUsageSchema,
   tighterBudget,
 } from "../../proto/index.ts";
+import type { UsageStore } from "../store/session-store.ts";
 import { SqliteStore } from "../store/sqlite-store.ts";
 import { storeError } from "../store/store-error.ts";
 import { Reservations } from "./reservations.ts";
@@ -28,13 +29,14 @@ function spend({
   wanted = {},
   sessionId = "ses_a",
   store = openStore(),
+  usage = store.usage as UsageStore,
   reservations = new Reservations(),
 }) {
   const events: BudgetReached[] = [];
   const budgets = { session: create(BudgetSchema, session), day: create(BudgetSchema, day) };
   const spending = new Spending({
     sessionId,
-    store,
+    usage,
     reservations,
     budgets,
     wanted: create(BudgetSchema, wanted),
@@ -144,20 +146,20 @@ test("forgets nothing while the store has no room", () => {
   const store = openStore();
   let full = true;
   const cramped = {
-    addUsage(...args: [string, string, MeteredUsage]) {
+    add(...args: [string, string, MeteredUsage]) {
       if (full) throw storeError({ code: "ENOSPC" }, { path: "/x", failed: "Full." });
-      store.addUsage(...args);
+      store.usage.add(...args);
     },
-    usageOfSession: (id: string) => store.usageOfSession(id),
-    usageOfDay: (day: string) => store.usageOfDay(day),
+    ofSession: (id: string) => store.usage.ofSession(id),
+    ofDay: (day: string) => store.usage.ofDay(day),
   };
-  const { spending } = spend({ store: cramped as SqliteStore, session: { maxRequestCount: 2 } });
+  const { spending } = spend({ usage: cramped, session: { maxRequestCount: 2 } });
   spending.add(usage(0.1));
   spending.add(usage(0.1));
   expect(spending.refusal()).toBeDefined();
   full = false;
   spending.add(usage(0.1));
-  expect(store.usageOfSession("ses_a").requestCount).toBe(3);
+  expect(store.usage.ofSession("ses_a").requestCount).toBe(3);
   expect(spending.used.requestCount).toBe(3);
 });
 
@@ -170,9 +172,9 @@ test("takes the tighter of two budgets, bound by bound", () => {
 
 test("keeps what was used for some weeks", async () => {
   const store = openStore();
-  store.addUsage("ses_a", "2026-01-01", usage(1));
-  store.addUsage("ses_a", "2026-03-01", usage(1));
+  store.usage.add("ses_a", "2026-01-01", usage(1));
+  store.usage.add("ses_a", "2026-03-01", usage(1));
   await store.prune({ nowMs: Date.parse("2026-03-02") });
-  expect(store.usageOfDay("2026-01-01").requestCount).toBe(0);
-  expect(store.usageOfSession("ses_a")).toMatchObject({ requestCount: 1, costUsd: 1 });
+  expect(store.usage.ofDay("2026-01-01").requestCount).toBe(0);
+  expect(store.usage.ofSession("ses_a")).toMatchObject({ requestCount: 1, costUsd: 1 });
 });

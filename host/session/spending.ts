@@ -15,7 +15,7 @@ import {
   MeteredUsageSchema,
 } from "../../proto/index.ts";
 import type { Reservation } from "../broker/model/model-gateway.ts";
-import type { SessionStore } from "../store/session-store.ts";
+import type { UsageStore } from "../store/session-store.ts";
 import { isNoRoom } from "./no-room.ts";
 import type { Reservations } from "./reservations.ts";
 import { TIMEOUTS } from "./timeouts.ts";
@@ -31,7 +31,7 @@ export interface SpendingOptions {
   budgets: Budgets;
   /** The session's own, within what the host allows. */
   wanted?: Budget | undefined;
-  store: Pick<SessionStore, "addUsage" | "usageOfSession" | "usageOfDay">;
+  usage: UsageStore;
   /** The host's. */
   reservations: Reservations;
   /** Called once for each budget that is used up. */
@@ -55,16 +55,16 @@ export class Spending {
 
   /** What the session has used, also under a host before this one. */
   get used(): MeteredUsage {
-    const { store, sessionId } = this.#options;
-    return sumUsage(store.usageOfSession(sessionId), this.#unstored);
+    const { usage, sessionId } = this.#options;
+    return sumUsage(usage.ofSession(sessionId), this.#unstored);
   }
 
   /** Counts one answer. Throws what the store throws, but for want of room. */
   add(usage: MeteredUsage): void {
-    const { store, sessionId } = this.#options;
+    const { usage: stored, sessionId } = this.#options;
     const all = sumUsage(this.#unstored, usage);
     try {
-      store.addUsage(sessionId, today(), all);
+      stored.add(sessionId, today(), all);
       this.#unstored = create(MeteredUsageSchema);
     } catch (error) {
       if (!isNoRoom(error)) throw error;
@@ -100,7 +100,7 @@ export class Spending {
   }
 
   #usedToday(): MeteredUsage {
-    return sumUsage(this.#options.store.usageOfDay(today()), this.#unstored);
+    return sumUsage(this.#options.usage.ofDay(today()), this.#unstored);
   }
 
   /** Why the model may not be asked again, as a sentence. Undefined: it may. */

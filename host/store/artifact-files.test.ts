@@ -27,7 +27,7 @@ afterEach(() => place[Symbol.dispose]());
 const patchOf = (store: SqliteStore, bytes: Uint8Array) =>
   storeArtifact(store, { sessionId: "ses_1", kind: PATCH, bytes });
 const keep = (store: SqliteStore, ...artifacts: ReadableArtifact[]) =>
-  store.putLeft("ses_1", { result: create(SessionResultSchema), artifacts });
+  store.left.put("ses_1", { result: create(SessionResultSchema), artifacts });
 const announce = (bytes: Uint8Array, sizeBytes = bytes.length) =>
   create(ArtifactSchema, {
     kind: PATCH,
@@ -42,7 +42,7 @@ test("keeps an artifact in a private file, for the next host too, and reads it f
     keep(store, await patchOf(store, BYTES));
   }
   using store = new SqliteStore(place.path);
-  const stored = store.getArtifact("ses_1", PATCH)!;
+  const stored = store.left.getArtifact("ses_1", PATCH)!;
   expect(stored.artifact).toEqual(announce(BYTES));
   expect((await readWhole(stored)).equals(BYTES)).toBe(true);
   expect((await readWhole(stored, 5)).equals(BYTES.subarray(5))).toBe(true);
@@ -56,7 +56,7 @@ test("what a killed host had not come to an end with is removed by the next one,
   {
     using store = new SqliteStore(place.path);
     store.createSession("ses_1", NEW);
-    const incoming = await store.createArtifact("ses_1", PATCH);
+    const incoming = await store.left.createArtifact("ses_1", PATCH);
     await incoming.append(BYTES);
     expect(readdirSync(directory)).toEqual(["ses_1.patch.part"]);
   }
@@ -66,13 +66,13 @@ test("what a killed host had not come to an end with is removed by the next one,
     // All there, but no row says so.
     await patchOf(store, BYTES);
     expect(readdirSync(directory)).toEqual(["ses_1.patch"]);
-    expect(store.getArtifact("ses_1", PATCH)).toBeUndefined();
+    expect(store.left.getArtifact("ses_1", PATCH)).toBeUndefined();
   }
   using store = new SqliteStore(place.path);
   expect(readdirSync(directory)).toEqual([]);
   expect(store.liveSessionIds()).toEqual(["ses_1"]);
   keep(store, await patchOf(store, BYTES));
-  expect((await readWhole(store.getArtifact("ses_1", PATCH)!)).equals(BYTES)).toBe(true);
+  expect((await readWhole(store.left.getArtifact("ses_1", PATCH)!)).equals(BYTES)).toBe(true);
 });
 
 test("removing a session removes its files; whoever reads one has it to its end", async () => {
@@ -80,11 +80,11 @@ test("removing a session removes its files; whoever reads one has it to its end"
   store.createSession("ses_1", NEW);
   keep(store, await patchOf(store, BYTES));
   store.append("ses_1", [finished()]);
-  const reading = store.getArtifact("ses_1", PATCH)!.read()[Symbol.asyncIterator]();
+  const reading = store.left.getArtifact("ses_1", PATCH)!.read()[Symbol.asyncIterator]();
   const parts = [(await reading.next()).value as Uint8Array];
   await store.deleteSession("ses_1");
   expect(readdirSync(directory)).toEqual([]);
-  expect(store.getArtifact("ses_1", PATCH)).toBeUndefined();
+  expect(store.left.getArtifact("ses_1", PATCH)).toBeUndefined();
   for (let next = await reading.next(); next.done !== true; next = await reading.next()) parts.push(next.value);
   expect(Buffer.concat(parts).equals(BYTES)).toBe(true);
 });
@@ -100,7 +100,7 @@ test("a removal that was killed after the file was gone is brought to its end", 
   }
   using store = new SqliteStore(place.path);
   await store.prune({ nowMs: 0 });
-  expect(store.getArtifact("ses_1", PATCH)).toBeUndefined();
+  expect(store.left.getArtifact("ses_1", PATCH)).toBeUndefined();
 });
 
 test.each([
@@ -110,7 +110,7 @@ test.each([
 ])("%s than were announced are refused and leave nothing", async (_, announced, said) => {
   using store = new SqliteStore(place.path);
   const storing = async () => {
-    await using incoming = await store.createArtifact("ses_1", PATCH, announced);
+    await using incoming = await store.left.createArtifact("ses_1", PATCH, announced);
     await incoming.append(BYTES);
     await incoming.complete();
   };
@@ -123,7 +123,7 @@ test.each([
 
 test("an artifact that is announced larger than one may be is refused before it comes", async () => {
   using store = new SqliteStore(place.path);
-  const creating = store.createArtifact("ses_1", PATCH, announce(BYTES, 256 * 1024 * 1024 + 1));
+  const creating = store.left.createArtifact("ses_1", PATCH, announce(BYTES, 256 * 1024 * 1024 + 1));
   await expect(creating).rejects.toMatchObject({ reason: "PATCH_TOO_LARGE", kind: "RESOURCE_EXHAUSTED" });
 });
 
@@ -133,7 +133,7 @@ test("one without bytes takes the place of an earlier one and has no file", asyn
   await patchOf(store, BYTES);
   keep(store, await patchOf(store, Buffer.alloc(0)));
   expect(readdirSync(directory)).toEqual([]);
-  expect(await readWhole(store.getArtifact("ses_1", PATCH)!)).toHaveLength(0);
+  expect(await readWhole(store.left.getArtifact("ses_1", PATCH)!)).toHaveLength(0);
 });
 
 test("a file that somebody has cut or removed is said to be so", async () => {
@@ -143,7 +143,7 @@ test("a file that somebody has cut or removed is said to be so", async () => {
   const file = join(directory, "ses_1.patch");
   writeFileSync(file, BYTES.subarray(0, 10));
   const damaged = { reason: "STORE_CORRUPT", metadata: { path: file } };
-  await expect(readWhole(store.getArtifact("ses_1", PATCH)!)).rejects.toMatchObject(damaged);
+  await expect(readWhole(store.left.getArtifact("ses_1", PATCH)!)).rejects.toMatchObject(damaged);
   rmSync(file);
-  await expect(readWhole(store.getArtifact("ses_1", PATCH)!)).rejects.toMatchObject(damaged);
+  await expect(readWhole(store.left.getArtifact("ses_1", PATCH)!)).rejects.toMatchObject(damaged);
 });

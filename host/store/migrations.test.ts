@@ -72,10 +72,10 @@ test("patches and transcripts of a file from before artifacts are in files of th
   }
   for (const _start of ["first", "again"]) {
     using store = new SqliteStore(place.path);
-    expect(store.getResult("ses_1")?.finalText).toBe("done");
-    expect((await readWhole(store.getArtifact("ses_1", Artifact_Kind.PATCH)!)).equals(bytes)).toBe(true);
-    expect((await readWhole(store.getArtifact("ses_1", Artifact_Kind.TRANSCRIPT)!)).toString()).toBe("{}\n");
-    expect(store.getArtifact("ses_2", Artifact_Kind.PATCH)?.artifact.sizeBytes).toBe(0n);
+    expect(store.left.getResult("ses_1")?.finalText).toBe("done");
+    expect((await readWhole(store.left.getArtifact("ses_1", Artifact_Kind.PATCH)!)).equals(bytes)).toBe(true);
+    expect((await readWhole(store.left.getArtifact("ses_1", Artifact_Kind.TRANSCRIPT)!)).toString()).toBe("{}\n");
+    expect(store.left.getArtifact("ses_2", Artifact_Kind.PATCH)?.artifact.sizeBytes).toBe(0n);
   }
   const directory = join(dirname(place.path), "artifacts");
   expect(readdirSync(directory).toSorted()).toEqual(["ses_1.patch", "ses_1.transcript"]);

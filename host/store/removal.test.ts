@@ -23,7 +23,7 @@ async function add(store: SessionStore, id: string, endTimeMs?: number): Promise
   for (let sequence = 0; sequence < 100; sequence++) store.append(id, [said("x".repeat(10_000))]);
   const bytes = Buffer.alloc(MIB);
   const patch = await storeArtifact(store, { sessionId: id, kind: Artifact_Kind.PATCH, bytes });
-  store.putLeft(id, { result: create(SessionResultSchema), artifacts: [patch] });
+  store.left.put(id, { result: create(SessionResultSchema), artifacts: [patch] });
   if (endTimeMs !== undefined) store.append(id, [finished(endTimeMs)]);
 }
 
@@ -55,7 +55,7 @@ test("removes what ended too long ago, and never a live session", async () => {
   expect(freedBytes).toBeGreaterThan(4 * MIB);
   expect(await fileBytes()).toBeLessThan(full - 4 * MIB);
   expect(store.read("ses_1", { afterSequence: 0, limit: 1 })).toEqual([]);
-  expect(store.getResult("ses_1")).toBeUndefined();
+  expect(store.left.getResult("ses_1")).toBeUndefined();
   expect(store.findByRequest("request of ses_1")).toBeUndefined();
   expect(await store.prune({ nowMs: 6001 })).toEqual({ sessionIds: [], freedBytes: 0 });
 });

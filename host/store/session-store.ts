@@ -36,7 +36,7 @@ export interface IncomingArtifact extends AsyncDisposable {
   /** Stores the next bytes. Throws PATCH_TOO_LARGE, TRANSCRIPT_TOO_LARGE, ARTIFACT_INVALID, STORE_FAILED (retryable: there is no room). */
   append(data: Uint8Array): Promise<void>;
   /**
-   * Resolves once all is on the disk. It counts from putLeft on; until then the next host removes it. Throws
+   * Resolves once all is on the disk. It counts from LeftStore.put on; until then the next host removes it. Throws
    * ARTIFACT_INVALID where it is not what was announced, STORE_FAILED.
    */
   complete(): Promise<ReadableArtifact>;
@@ -66,12 +66,59 @@ export interface Pruned {
   freedBytes: number;
 }
 
+/** What sessions have used of the model. It outlives a session by some weeks. */
+export interface UsageStore {
+  /** Adds to what a session used on a day (UTC, "2026-11-23"). */
+  add(sessionId: string, day: string, usage: MeteredUsage): void;
+  /** What a session has used. */
+  ofSession(sessionId: string): MeteredUsage;
+  /** What all sessions together used on a day. */
+  ofDay(day: string): MeteredUsage;
+}
+
+/** Something that a caller said, as it is kept. */
+export interface KeptRequest {
+  name: string;
+  data: Uint8Array;
+}
+
+/** What callers said to sessions, until it is known to have arrived. */
+export interface RequestStore {
+  /** Keeps a request. The first of a name is kept. */
+  put(sessionId: string, name: string, data: Uint8Array): void;
+  /** What was kept and not removed, oldest first. */
+  list(sessionId: string): KeptRequest[];
+  /** It has arrived. */
+  remove(sessionId: string, name: string): void;
+}
+
+/** What sessions left. */
+export interface LeftStore {
+  /**
+   * Begins an artifact of a session. Throws PATCH_TOO_LARGE, TRANSCRIPT_TOO_LARGE, ARTIFACT_INVALID for what is announced and cannot be,
+   * STORE_FAILED (retryable) where there is no room for it.
+   */
+  createArtifact(sessionId: string, kind: ArtifactKind, announced?: Artifact): Promise<IncomingArtifact>;
+  /** Keeps all that a session left. */
+  put(sessionId: string, left: SessionLeft): void;
+  /** The result of a session; undefined until what it left is kept. */
+  getResult(sessionId: string): SessionResult | undefined;
+  /**
+   * An artifact that a session left; undefined if there is none, or until it is kept. Reading it throws STORE_CORRUPT where
+   * its bytes are not there any more.
+   */
+  getArtifact(sessionId: string, kind: ArtifactKind): ReadableArtifact | undefined;
+}
+
 /**
  * What the host knows of its sessions: a numbered log for each, stored before anyone sees it, and
  * what is too large for an event. Readers are numbers. A session is live until its log holds
  * sessionFinished, whichever process wrote the rest of it.
  */
 export interface SessionStore extends Disposable {
+  readonly usage: UsageStore;
+  readonly requests: RequestStore;
+  readonly left: LeftStore;
   /** Makes the log of a new session. Throws REQUEST_ID_TAKEN if another one has its request id. */
   createSession(sessionId: string, session: NewSession): void;
   /** The session that was created with a request id, as long as it is stored. */
@@ -84,12 +131,6 @@ export interface SessionStore extends Disposable {
   getContainerRef(sessionId: string): string | undefined;
   /** What names the containers of all sessions that have not finished. */
   liveContainerRefs(): string[];
-  /** Keeps something that a caller said until it is known to have arrived. The first of a name is kept. */
-  putRequest(sessionId: string, name: string, data: Uint8Array): void;
-  /** What was kept and not removed, oldest first. */
-  getRequests(sessionId: string): { name: string; data: Uint8Array }[];
-  /** It has arrived. */
-  removeRequest(sessionId: string, name: string): void;
   /** Returns STORE_FAILED where there is no room to begin a session, although events may find some for a while. */
   findProblem(): AppError | undefined;
   /** The sessions that have not finished, oldest first. */
@@ -121,24 +162,4 @@ export interface SessionStore extends Disposable {
   prune(options: { nowMs: number }): Promise<Pruned>;
   /** The agent's number of the newest event that came from it; 0 if there is none. */
   lastAgentSequence(sessionId: string): number;
-  /** Adds to what a session used of the model on a day (UTC, "2026-11-23"). It outlives the session by some weeks. */
-  addUsage(sessionId: string, day: string, usage: MeteredUsage): void;
-  /** What a session has used of the model. */
-  usageOfSession(sessionId: string): MeteredUsage;
-  /** What all sessions together used of it on a day. */
-  usageOfDay(day: string): MeteredUsage;
-  /**
-   * Begins an artifact of a session. Throws PATCH_TOO_LARGE, TRANSCRIPT_TOO_LARGE, ARTIFACT_INVALID for what is announced and cannot be,
-   * STORE_FAILED (retryable) where there is no room for it.
-   */
-  createArtifact(sessionId: string, kind: ArtifactKind, announced?: Artifact): Promise<IncomingArtifact>;
-  /** Keeps all that a session left. */
-  putLeft(sessionId: string, left: SessionLeft): void;
-  /** The result of a session; undefined until what it left is kept. */
-  getResult(sessionId: string): SessionResult | undefined;
-  /**
-   * An artifact that a session left; undefined if there is none, or until it is kept. Reading it throws STORE_CORRUPT where
-   * its bytes are not there any more.
-   */
-  getArtifact(sessionId: string, kind: ArtifactKind): ReadableArtifact | undefined;
 }

@@ -70,7 +70,7 @@ test("an artifact that finds no room leaves nothing, and is taken once there is 
   const sha256 = createHash("sha256").update(bytes).digest();
   const announced = create(ArtifactSchema, { kind: Artifact_Kind.PATCH, sizeBytes: 1048576n, sha256 });
   // Before any of it has come.
-  await expect(store.createArtifact("ses_1", Artifact_Kind.PATCH, announced)).rejects.toThrow(noRoom);
+  await expect(store.left.createArtifact("ses_1", Artifact_Kind.PATCH, announced)).rejects.toThrow(noRoom);
   rmSync(ballast);
   expect((await readWhole(await storing())).equals(bytes)).toBe(true);
 });

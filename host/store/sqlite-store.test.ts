@@ -72,14 +72,14 @@ test("keeps the whole result beside the log and takes nothing after the last eve
   store.createSession("ses_1", NEW);
   const store1 = (kind: ArtifactKind, text: string) =>
     storeArtifact(store, { sessionId: "ses_1", kind, bytes: Buffer.from(text) });
-  store.putLeft("ses_1", {
+  store.left.put("ses_1", {
     result: create(SessionResultSchema, { finalText: "done" }),
     artifacts: [await store1(Artifact_Kind.PATCH, "patch"), await store1(Artifact_Kind.TRANSCRIPT, "transcript")],
   });
-  expect((await readWhole(store.getArtifact("ses_1", Artifact_Kind.TRANSCRIPT)!)).toString()).toBe("transcript");
+  expect((await readWhole(store.left.getArtifact("ses_1", Artifact_Kind.TRANSCRIPT)!)).toString()).toBe("transcript");
   store.append("ses_1", [finished()]);
-  expect(store.getResult("ses_1")?.finalText).toBe("done");
-  expect((await readWhole(store.getArtifact("ses_1", Artifact_Kind.PATCH)!)).toString()).toBe("patch");
+  expect(store.left.getResult("ses_1")?.finalText).toBe("done");
+  expect((await readWhole(store.left.getArtifact("ses_1", Artifact_Kind.PATCH)!)).toString()).toBe("patch");
   expect(store.getSession("ses_1")?.state).toBe(Session_State.SUCCEEDED);
   expect(() => store.append("ses_1", [said("late")])).toThrow(expect.objectContaining({ reason: "SESSION_NOT_LIVE" }));
 });
@@ -173,11 +173,11 @@ test("writes a session's row only where an event changes it, and knows its newes
 test("keeps what was said to a session until it has arrived, in order, each name once", async () => {
   using store = new SqliteStore(path);
   store.createSession("ses_1", NEW);
-  for (const name of ["b", "a", "b"]) store.putRequest("ses_1", name, Buffer.from(`said ${name}`));
-  expect(store.getRequests("ses_1").map(({ name }) => name)).toEqual(["b", "a"]);
-  store.removeRequest("ses_1", "b");
-  expect(store.getRequests("ses_1").map(({ data }) => Buffer.from(data).toString())).toEqual(["said a"]);
+  for (const name of ["b", "a", "b"]) store.requests.put("ses_1", name, Buffer.from(`said ${name}`));
+  expect(store.requests.list("ses_1").map(({ name }) => name)).toEqual(["b", "a"]);
+  store.requests.remove("ses_1", "b");
+  expect(store.requests.list("ses_1").map(({ data }) => Buffer.from(data).toString())).toEqual(["said a"]);
   store.append("ses_1", [finished()]);
   await store.deleteSession("ses_1");
-  expect(store.getRequests("ses_1")).toEqual([]);
+  expect(store.requests.list("ses_1")).toEqual([]);
 });

@@ -1,44 +1,29 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   AppError,
-  type Artifact,
-  type ArtifactKind,
-  ArtifactSchema,
   cutResult,
   emptySession,
   foldEvent,
   LISTED_RESULT,
-  type MeteredUsage,
-  MeteredUsageSchema,
-  type ReadableArtifact,
   type Session,
   type SessionEvent,
   SessionEventSchema,
-  type SessionResult,
-  SessionResultSchema,
   SessionSchema,
 } from "../../proto/index.ts";
-import { ArtifactFiles, type ArtifactPlace } from "./artifact-files.ts";
+import { ArtifactFiles } from "./artifact-files.ts";
+import { LeftTables } from "./left-tables.ts";
 import { type Batch, ENTRY_BYTES, LiveSession } from "./live-session.ts";
 import { Removal } from "./removal.ts";
-import type {
-  IncomingArtifact,
-  ListFilter,
-  NewEvent,
-  NewSession,
-  Pruned,
-  SessionLeft,
-  SessionStore,
-} from "./session-store.ts";
+import { RequestTable } from "./request-table.ts";
+import type { ListFilter, NewEvent, NewSession, Pruned, SessionStore } from "./session-store.ts";
 import { StoreFile } from "./store-file.ts";
+import { UsageTable } from "./usage-table.ts";
 
 const MIB = 1024 * 1024;
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** A page of events that a reader gets stays about below this, however large they are. */
 const READ_BYTES = 128 * 1024;
-/** What was used of the model is known for this long. */
-const USAGE_DAYS = 40;
 
 export interface SqliteStoreOptions {
   /** Finished sessions are kept this long. Default 30 days. */
@@ -51,6 +36,9 @@ export interface SqliteStoreOptions {
 
 /** The store in one SQLite file, or in memory with the path ":memory:". Throws what StoreFile throws. */
 export class SqliteStore implements SessionStore {
+  readonly usage: UsageTable;
+  readonly requests: RequestTable;
+  readonly left: LeftTables;
   readonly #file: StoreFile;
   readonly #files: ArtifactFiles;
   readonly #limits: { maxAgeMs: number; maxBytes: number; maxLiveBytes: number };
@@ -65,7 +53,9 @@ export class SqliteStore implements SessionStore {
     this.#file = new StoreFile(path, this.#files);
     this.#statements = prepareStatements(this.#file.database);
     this.#removal = new Removal(this.#file, this.#files);
-    this.#files.sweep(this.#file.read(() => this.#statements.listArtifacts.all() as unknown as ArtifactPlace[]));
+    this.usage = new UsageTable(this.#file);
+    this.requests = new RequestTable(this.#file);
+    this.left = new LeftTables(this.#file, this.#files);
   }
 
   createSession(sessionId: string, { requestId, container, events }: NewSession): void {
@@ -113,26 +103,6 @@ export class SqliteStore implements SessionStore {
 
   getContainerRef(sessionId: string): string | undefined {
     return (this.#get("getContainer", sessionId)?.["container_ref"] ?? undefined) as string | undefined;
-  }
-
-  putRequest(sessionId: string, name: string, data: Uint8Array): void {
-    this.#file.write({ failed: `A request to ${sessionId} could not be stored.`, bytes: data.length }, () => {
-      this.#statements.putRequest.run(sessionId, name, data);
-    });
-  }
-
-  getRequests(sessionId: string): { name: string; data: Uint8Array }[] {
-    return this.#file.read(() =>
-      this.#statements.getRequests
-        .all(sessionId)
-        .map(({ name, data }) => ({ name: name as string, data: data as Uint8Array })),
-    );
-  }
-
-  removeRequest(sessionId: string, name: string): void {
-    this.#file.write({ failed: `A request to ${sessionId} could not be removed.` }, () => {
-      this.#statements.removeRequest.run(sessionId, name);
-    });
   }
 
   liveSessionIds(): string[] {
@@ -216,67 +186,12 @@ export class SqliteStore implements SessionStore {
 
   async prune({ nowMs }: { nowMs: number }): Promise<Pruned> {
     const { maxAgeMs, maxBytes } = this.#limits;
-    const oldestDay = new Date(nowMs - USAGE_DAYS * DAY_MS).toISOString().slice(0, 10);
-    this.#file.write({ failed: "Old usage could not be removed." }, () => {
-      this.#statements.removeUsage.run(oldestDay);
-    });
+    this.usage.prune({ nowMs });
     return this.#removal.prune({ endedBeforeMs: nowMs - maxAgeMs, maxBytes });
   }
 
   lastAgentSequence(sessionId: string): number {
     return this.#require(sessionId).known.lastAgentSequence;
-  }
-
-  addUsage(sessionId: string, day: string, usage: MeteredUsage): void {
-    this.#file.write({ failed: `What ${sessionId} used could not be stored.` }, () => {
-      this.#statements.addUsage.run(
-        day,
-        sessionId,
-        usage.requestCount,
-        usage.inputTokenCount,
-        usage.outputTokenCount,
-        usage.cacheWriteTokenCount,
-        usage.cacheReadTokenCount,
-        usage.costUsd,
-      );
-    });
-  }
-
-  usageOfSession(sessionId: string): MeteredUsage {
-    return toUsage(this.#get("usageOfSession", sessionId)!);
-  }
-
-  usageOfDay(day: string): MeteredUsage {
-    return toUsage(this.#get("usageOfDay", day)!);
-  }
-
-  createArtifact(sessionId: string, kind: ArtifactKind, announced?: Artifact): Promise<IncomingArtifact> {
-    return this.#files.create({ sessionId, kind }, announced);
-  }
-
-  putLeft(sessionId: string, { result, artifacts }: SessionLeft): void {
-    this.#file.write({ failed: `The result of ${sessionId} could not be stored.` }, () => {
-      this.#statements.putResult.run(sessionId, toBinary(SessionResultSchema, result));
-      for (const { artifact } of artifacts) {
-        this.#statements.putArtifact.run(sessionId, artifact.kind, artifact.sizeBytes, artifact.sha256);
-      }
-    });
-  }
-
-  getResult(sessionId: string): SessionResult | undefined {
-    const row = this.#get("getResult", sessionId);
-    return row && fromBinary(SessionResultSchema, row["result"] as Uint8Array);
-  }
-
-  getArtifact(sessionId: string, kind: ArtifactKind): ReadableArtifact | undefined {
-    const row = this.#file.read(() => this.#statements.getArtifact.get(sessionId, kind));
-    if (row === undefined) return undefined;
-    const artifact = create(ArtifactSchema, {
-      kind,
-      sizeBytes: BigInt(row["size_bytes"] as number),
-      sha256: row["sha256"] as Uint8Array,
-    });
-    return this.#files.stored({ sessionId, kind }, artifact);
   }
 
   [Symbol.dispose](): void {
@@ -355,26 +270,6 @@ export class SqliteStore implements SessionStore {
   }
 }
 
-const SUM_USAGE = `SELECT
-  COALESCE(SUM(request_count), 0) AS request_count,
-  COALESCE(SUM(input_token_count), 0) AS input_token_count,
-  COALESCE(SUM(output_token_count), 0) AS output_token_count,
-  COALESCE(SUM(cache_write_token_count), 0) AS cache_write_token_count,
-  COALESCE(SUM(cache_read_token_count), 0) AS cache_read_token_count,
-  COALESCE(SUM(cost_usd), 0.0) AS cost_usd
-  FROM model_usage`;
-
-function toUsage(row: Record<string, unknown>): MeteredUsage {
-  return create(MeteredUsageSchema, {
-    requestCount: Number(row["request_count"]),
-    inputTokenCount: BigInt(row["input_token_count"] as number),
-    outputTokenCount: BigInt(row["output_token_count"] as number),
-    cacheWriteTokenCount: BigInt(row["cache_write_token_count"] as number),
-    cacheReadTokenCount: BigInt(row["cache_read_token_count"] as number),
-    costUsd: Number(row["cost_usd"]),
-  });
-}
-
 function prepareStatements(database: DatabaseSync) {
   const prepare = (sql: string): StatementSync => database.prepare(sql);
   return {
@@ -386,9 +281,6 @@ function prepareStatements(database: DatabaseSync) {
     findByRequest: prepare("SELECT id FROM session WHERE request_id = ?"),
     getContainer: prepare("SELECT container, container_ref FROM session WHERE id = ?"),
     putContainerRef: prepare("UPDATE session SET container_ref = ? WHERE id = ?"),
-    putRequest: prepare("INSERT OR IGNORE INTO request (session_id, name, data) VALUES (?, ?, ?)"),
-    getRequests: prepare("SELECT name, data FROM request WHERE session_id = ? ORDER BY number"),
-    removeRequest: prepare("DELETE FROM request WHERE session_id = ? AND name = ?"),
     listLive: prepare("SELECT id FROM session WHERE end_time_ms IS NULL ORDER BY id"),
     listLiveRefs: prepare("SELECT container_ref FROM session WHERE end_time_ms IS NULL AND container_ref IS NOT NULL"),
     insertEvent: prepare("INSERT INTO event (session_id, sequence, agent_sequence, data) VALUES (?, ?, ?, ?)"),
@@ -406,22 +298,5 @@ function prepareStatements(database: DatabaseSync) {
     countBytes: prepare(
       `SELECT COALESCE(SUM(LENGTH(data) + ${ENTRY_BYTES}), 0) AS bytes FROM event WHERE session_id = ?`,
     ),
-    addUsage: prepare(
-      `INSERT INTO model_usage VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-         request_count = request_count + excluded.request_count,
-         input_token_count = input_token_count + excluded.input_token_count,
-         output_token_count = output_token_count + excluded.output_token_count,
-         cache_write_token_count = cache_write_token_count + excluded.cache_write_token_count,
-         cache_read_token_count = cache_read_token_count + excluded.cache_read_token_count,
-         cost_usd = cost_usd + excluded.cost_usd`,
-    ),
-    usageOfSession: prepare(`${SUM_USAGE} WHERE session_id = ?`),
-    usageOfDay: prepare(`${SUM_USAGE} WHERE day = ?`),
-    removeUsage: prepare("DELETE FROM model_usage WHERE day < ?"),
-    putResult: prepare("INSERT OR REPLACE INTO result (session_id, result) VALUES (?, ?)"),
-    getResult: prepare("SELECT result FROM result WHERE session_id = ?"),
-    putArtifact: prepare("INSERT OR REPLACE INTO artifact (session_id, kind, size_bytes, sha256) VALUES (?, ?, ?, ?)"),
-    getArtifact: prepare("SELECT size_bytes, sha256 FROM artifact WHERE session_id = ? AND kind = ?"),
-    listArtifacts: prepare("SELECT session_id AS sessionId, kind FROM artifact"),
   };
 }

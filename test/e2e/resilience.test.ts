@@ -60,7 +60,9 @@ test("Claude does not notice that bridges are killed while an answer streams, no
     };
     const broker = new Broker(options);
     const gitPrefixes = [`${new URL(uri).origin}/`];
-    const result = new AgentLink({ container: hosted, spec, log, store, broker, gitPrefixes }).run(gone.signal);
+    const result = new AgentLink({ container: hosted, spec, log, left: store.left, broker, gitPrefixes }).run(
+      gone.signal,
+    );
     result.catch(() => {});
     const vanish = async () => {
       gone.abort(new Error("the host is gone"));

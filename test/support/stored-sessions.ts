@@ -49,7 +49,7 @@ export async function storeArtifact(
   store: SessionStore,
   { sessionId, kind, bytes }: { sessionId: string; kind: ArtifactKind; bytes: Uint8Array },
 ): Promise<ReadableArtifact> {
-  await using incoming = await store.createArtifact(sessionId, kind);
+  await using incoming = await store.left.createArtifact(sessionId, kind);
   await incoming.append(bytes);
   return await incoming.complete();
 }

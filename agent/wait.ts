@@ -44,6 +44,20 @@ export function afterPatience({ ms, progress }: Patience, onElapsed: () => void)
   return () => cancels.forEach((cancel) => cancel());
 }
 
+/** Runs work, and aborts its signal too once it has stood still for too long. */
+export async function patiently<T>(
+  { signal, ...patience }: Patience & { signal: AbortSignal },
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const late = new AbortController();
+  const cancel = afterPatience(patience, () => late.abort());
+  try {
+    return await work(AbortSignal.any([signal, late.signal]));
+  } finally {
+    cancel();
+  }
+}
+
 /** Waits for a promise that does not reject, for as long as there is progress. Returns whether it came in time. */
 export async function withPatience(
   promise: Promise<unknown>,

@@ -52,6 +52,20 @@ export const NOTHING_COLLECTED: Collected = {
   failure: undefined,
 };
 
+/** Ends the processes that a session has left, and returns why some could not be. Does not throw. */
+export async function endLeftovers(
+  place: Pick<SessionPlace, "killLeftovers">,
+  log: Logger,
+): Promise<Failure | undefined> {
+  try {
+    await place.killLeftovers();
+    return undefined;
+  } catch (error) {
+    log.error({ err: error }, "some processes of the session could not be ended");
+    return failureOf(error);
+  }
+}
+
 /**
  * Emits the last diffs and takes the patch, once nothing runs that could change a file. Does not
  * throw: a session that cannot be collected still ends.

@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-import { AppError } from "../../proto/index.ts";
 import { MessageQueue } from "./message-queue.ts";
 
 const never = new AbortController().signal;
@@ -55,10 +54,10 @@ test("refuses what cannot be a message", () => {
   queue.add("x", "later");
 });
 
-test("takes nothing after it has been closed, with the reason, but knows what it had", () => {
+test("takes nothing after it has been closed, and says so, but knows what it had", () => {
   const queue = new MessageQueue();
   queue.add("one", "a");
-  queue.close(new AppError("SESSION_ENDED", "It is over."));
+  queue.close();
   queue.add("one", "a");
-  expect(() => queue.add("two", "b")).toThrow("It is over.");
+  expect(() => queue.add("two", "b")).toThrow("The session is ending or over");
 });

@@ -16,7 +16,7 @@ export class MessageQueue {
   readonly #waiting: QueuedMessage[] = [];
   readonly #seenIds = new Set<string>();
   #count = 0;
-  #closed: AppError | undefined;
+  #closed = false;
   readonly #added = new Notifier();
 
   /** Takes at most `maxCount` messages in all; 0: any number. */
@@ -32,7 +32,7 @@ export class MessageQueue {
   /** Ignores a message whose id was seen before, and returns false. Throws for one that cannot be taken. */
   add(text: string, messageId: string): boolean {
     if (messageId !== "" && this.#seenIds.has(messageId)) return false;
-    if (this.#closed !== undefined) throw this.#closed;
+    if (this.#closed) throw sessionEnded();
     if (this.#maxCount > 0 && this.#count >= this.#maxCount) throw turnLimit(this.#maxCount);
     if (text.trim() === "") throw invalid("MESSAGE_EMPTY", "The message is empty.");
     const bytes = Buffer.byteLength(text);
@@ -65,10 +65,16 @@ export class MessageQueue {
     if (this.#waiting.length === 0) await this.#added.next({ signal });
   }
 
-  /** Refuses everything from here on. */
-  close(reason: AppError): void {
-    this.#closed ??= reason;
+  /** Refuses everything from here on: the session is ending. */
+  close(): void {
+    this.#closed = true;
   }
+}
+
+function sessionEnded(): AppError {
+  return new AppError("SESSION_ENDED", "The session is ending or over and takes no more messages.", {
+    help: "Continue it with a new session.",
+  });
 }
 
 function turnLimit(maxCount: number): AppError {

@@ -1,7 +1,8 @@
 import { AppError, completeSpec, cutChars, type SessionSpec, type StartSessionRequest } from "../../proto/index.ts";
 import { requireConversationId } from "../claude/transcript.ts";
 import { IncomingArtifacts, type Restore } from "./incoming-artifacts.ts";
-import type { AgentSession, Assignment } from "./session.ts";
+import type { Assignment } from "./assignment.ts";
+import type { AgentSession } from "./session.ts";
 
 type StartRequest = Pick<StartSessionRequest, "sessionId" | "spec" | "gitPrefixes" | "previousConversationId">;
 

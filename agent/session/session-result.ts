@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import {
   cutResult,
   type FileChange,
@@ -7,6 +8,56 @@ import {
   type SkippedFilter,
   WHOLE_RESULT,
 } from "../../proto/index.ts";
+import type { ClaudeExit } from "../claude/conversation.ts";
+import { type EndReason, failureOf, outcomeOf, processExit, withFullDirectories } from "./outcome.ts";
+import type { SessionFiles } from "./session-files.ts";
+import type { Turns } from "./turns.ts";
+
+/** Facts that a session's result is made of. */
+export interface SessionFacts {
+  /** What ended it early. */
+  end: EndReason | undefined;
+  /** What went wrong before or beside Claude. */
+  error: unknown;
+  exit: ClaudeExit | undefined;
+  /** Directories without room when the session ended. */
+  fullDirectories: readonly string[];
+  files: Pick<SessionFiles, "baseCommitId" | "collected" | "leftWork" | "transcript">;
+  turns: Pick<Turns, "last" | "finalText" | "finalTextTurn" | "usage">;
+  elapsedMs: number;
+  conversationId: string;
+}
+
+/** Returns the result of a session, whole. */
+export function resultOf(facts: SessionFacts): SessionResult {
+  const { end, error, exit, files, turns, conversationId } = facts;
+  const { leftWork } = files;
+  const { failure: incomplete, headCommitId, treeId, ...collected } = files.collected;
+  const { unreadablePaths, unreadableReasons, ignoredFiles } = collected;
+  const failed = error === undefined ? undefined : failureOf(error);
+  let outcome = outcomeOf({ end, error: failed, lastTurn: turns.last });
+  if (outcome.case === "success" && incomplete !== undefined) outcome = { case: "failure", value: incomplete };
+  outcome = withFullDirectories(outcome, facts.fullDirectories);
+  return wholeResult(
+    { outcome, finalText: turns.finalText, ...collected },
+    {
+      baseCommitId: files.baseCommitId,
+      finalTextTurn: turns.finalTextTurn,
+      headCommitId,
+      treeId,
+      patchTruncated: incomplete !== undefined || collected.incomplete || unreadablePaths.length > 0,
+      ...(incomplete !== undefined && { patchFailure: incomplete }),
+      unreadableReasons: [...unreadableReasons],
+      ...(leftWork !== undefined && { leftWork }),
+      ...(ignoredFiles !== undefined && { ignoredFiles }),
+      usage: turns.usage.usage(),
+      ...(exit !== undefined && { processExit: processExit(exit, end) }),
+      elapsed: durationFromMs(facts.elapsedMs),
+      conversationId,
+      transcriptSizeBytes: BigInt(files.transcript.length),
+    },
+  );
+}
 
 export interface ResultOptions {
   outcome: SessionResult["outcome"];

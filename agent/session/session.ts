@@ -1,61 +1,30 @@
-import { create } from "@bufbuild/protobuf";
-import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
-import type { Logger } from "../log.ts";
+import { durationMs } from "@bufbuild/protobuf/wkt";
 import {
+  afterRunning,
   AppError,
   Artifact_Kind,
   type ArtifactKind,
-  CloneProgressSchema,
   DEFAULT_TIMEOUT_MS,
   type EventBody,
   type EventLog,
-  type Failure,
-  type LeftWork,
   Phase,
   type Session,
   Session_State as State,
-  type SessionSpec,
-  WorkspaceReadySchema,
 } from "../../proto/index.ts";
 import type { Opening } from "../claude/opening.ts";
 import type { ClaudeExit, Conversation } from "../claude/conversation.ts";
 import { authenticationFailure, isRefusedCredential } from "../claude/turn-failure.ts";
-import type { Workspace } from "../git/workspace.ts";
-import { afterRunning } from "../../proto/index.ts";
-import { childrenCpuTicks } from "../process/cpu-time.ts";
-import type { Timeouts } from "../timeouts.ts";
-import { afterPatience } from "../wait.ts";
-import { ChangesStream } from "./changes-stream.ts";
-import { type Collected, collectChanges, collectLeftWork, collectTranscript, NOTHING_COLLECTED } from "./collect.ts";
+import type { Assignment, SessionSurroundings } from "./assignment.ts";
 import { Decisions } from "./decisions.ts";
 import { MessageQueue } from "./message-queue.ts";
 import { openConversation } from "./open-conversation.ts";
-import { type EndReason, failureOf, finalState, outcomeOf, processExit, withFullDirectories } from "./outcome.ts";
-import type { Restore } from "./incoming-artifacts.ts";
+import { Ending } from "./ending.ts";
+import { type EndReason, finalState } from "./outcome.ts";
+import { SessionFiles } from "./session-files.ts";
 import { SessionRecord } from "./session-record.ts";
-import { wholeResult } from "./session-result.ts";
-import type { SessionPlace } from "./session-place.ts";
+import { resultOf, type SessionFacts } from "./session-result.ts";
 import { messageQueued } from "./turn-events.ts";
 import { Turns } from "./turns.ts";
-
-/** What an agent is given once in its life. */
-export interface Assignment {
-  id: string;
-  /** With its defaults filled in. */
-  spec: SessionSpec;
-  /** What it continues. */
-  restore: Restore | undefined;
-  /** Beginnings of URLs that git reaches by its own listener. */
-  gitPrefixes: readonly string[];
-}
-
-/** What an agent has before anybody knows which session it will run. */
-export interface SessionSurroundings {
-  /** Where the session happens. */
-  place: SessionPlace;
-  timeouts: Timeouts;
-  log: Logger;
-}
 
 /** The session: a workspace, a Claude in it, and the log of what happens. It ends with a result, whatever happens. */
 export class AgentSession {
@@ -67,26 +36,14 @@ export class AgentSession {
   readonly #options: Omit<Assignment, "restore"> & SessionSurroundings;
   readonly #finished = Promise.withResolvers<undefined>();
   /** Undefined once it has been used: it may be large. */
-  #restore: Restore | undefined;
-  readonly #logger: Logger;
+  #restore: Assignment["restore"];
+  readonly #logger: SessionSurroundings["log"];
   readonly #record: SessionRecord;
   readonly #messages: MessageQueue;
   readonly #turns: Turns;
-  /** Aborted with an EndReason when the session is to end before it ends by itself. */
-  readonly #ending = new AbortController();
-  /** Aborted when Claude gets no more time to end by itself, and when nothing does. */
-  readonly #hurryClaude = new AbortController();
-  readonly #hurry = new AbortController();
-  /** Aborted when a full log is not waited for any more: what has no room is left out. */
-  readonly #noMoreRoom = new AbortController();
-  /** How the session ends is settled. */
-  #collecting = false;
+  readonly #ending = new Ending();
+  readonly #files: SessionFiles;
   #conversation: Conversation | undefined;
-  #changes: ChangesStream | undefined;
-  #workspace: Workspace | undefined;
-  #collected: Collected = NOTHING_COLLECTED;
-  #leftWork: LeftWork | undefined;
-  #transcript: Buffer = Buffer.alloc(0);
 
   private constructor({ restore, ...assignment }: Assignment, surroundings: SessionSurroundings) {
     const options = { ...assignment, ...surroundings };
@@ -98,13 +55,19 @@ export class AgentSession {
     this.#logger = log.child({ sessionId: id });
     this.#record = new SessionRecord(id, spec);
     this.#messages = new MessageQueue({ maxCount: spec.maxTurnCount });
+    this.#files = new SessionFiles({
+      ...surroundings,
+      log: this.#logger,
+      emit: (event) => this.#emit(event),
+      roomy: () => this.#roomy(),
+    });
     this.#turns = new Turns({
       spec,
       messages: this.#messages,
       emit: (event) => this.#emit(event),
       enterState: (state) => this.#record.enterState(state),
-      endReason: () => this.#endReason,
-      changesTold: (signal) => this.#tellChanges(signal),
+      endReason: () => this.#ending.reason,
+      changesTold: (signal) => this.#files.tell(signal),
       onHopeless: (failure) => this.#end({ kind: "failed", failure }),
     });
     this.decisions = new Decisions({
@@ -115,7 +78,8 @@ export class AgentSession {
         else this.#conversation?.deny(requestId, verdict.message);
       },
       onWaiting: (waiting) => {
-        if (this.#turns.running && !this.#collecting) this.#record.enterState(waiting ? State.WAITING : State.RUNNING);
+        if (this.#turns.running && !this.#ending.settled)
+          this.#record.enterState(waiting ? State.WAITING : State.RUNNING);
       },
     });
   }
@@ -174,29 +138,19 @@ export class AgentSession {
    * Once the signal is aborted, nothing is waited for any more.
    */
   async shutDown({ signal }: { signal: AbortSignal }): Promise<void> {
-    this.#end({ kind: "shutDown" });
-    const timer = setTimeout(() => this.#hurryClaude.abort(), this.#options.timeouts.shutdownClaudeMs);
-    const hurry = () => {
-      this.#noMoreRoom.abort();
-      this.#hurryClaude.abort();
-      this.#hurry.abort();
-    };
-    if (signal.aborted) hurry();
-    signal.addEventListener("abort", hurry, { once: true });
-    await this.finished;
-    signal.removeEventListener("abort", hurry);
-    clearTimeout(timer);
+    this.#messages.close();
+    const claudeMs = this.#options.timeouts.shutdownClaudeMs;
+    await this.#ending.shutDown({ claudeMs, finished: this.finished, signal });
   }
 
   /** An artifact: the patch as it is now or as it was left. Throws SESSION_NOT_FINISHED, TRANSCRIPT_MISSING. */
   async readArtifact(kind: ArtifactKind, { signal }: { signal: AbortSignal }): Promise<Buffer> {
     if (kind === Artifact_Kind.TRANSCRIPT) return this.#requireTranscript();
-    if (this.over || this.#workspace === undefined) return this.#collected.patch;
-    return (await this.#workspace.collect({ signal })).patch;
+    return this.over ? this.#files.collected.patch : await this.#files.readPatch({ signal });
   }
 
   #requireTranscript(): Buffer {
-    if (this.over && this.#transcript.length > 0) return this.#transcript;
+    if (this.over && this.#files.transcript.length > 0) return this.#files.transcript;
     if (this.over) throw new AppError("TRANSCRIPT_MISSING", "Claude left no transcript.");
     throw new AppError("SESSION_NOT_FINISHED", "The transcript is there once the session has finished.");
   }
@@ -215,18 +169,19 @@ export class AgentSession {
       if (!this.#ending.signal.aborted) error = cause;
     }
     clearTimeout(timer);
-    const end = this.#endReason;
+    const end = this.#ending.reason;
     if (error !== undefined && !(error instanceof AppError)) this.#logger.error({ err: error }, "the session failed");
-    this.#messages.close(sessionEnded());
-    this.#collecting = true;
-    const patience = afterRunning(this.#options.timeouts.collectMs, () => this.#noMoreRoom.abort());
+    this.#messages.close();
+    this.#ending.settle();
+    const patience = afterRunning(this.#options.timeouts.collectMs, () => this.#ending.giveUpRoom());
     this.#record.enterState(State.STOPPING);
     this.#record.enterPhase(Phase.COLLECT);
     let exit: ClaudeExit | undefined;
     const fullDirectories = await this.#options.place.fullDirectories();
     try {
       exit = await this.#endClaude();
-      await this.#collect();
+      const { conversationId } = this.#record;
+      await this.#files.collect({ conversationId, signal: this.#ending.hurry });
     } catch (cause) {
       // Whatever it is, the session gets its end.
       this.#logger.error({ err: cause }, "ending the session failed");
@@ -240,37 +195,18 @@ export class AgentSession {
   async #work(signal: AbortSignal): Promise<void> {
     const { place, spec, gitPrefixes } = this.#options;
     this.#record.enterPhase(Phase.WORKSPACE);
-    const workspace = (this.#workspace = await place.openWorkspace({
-      repository: spec.repository,
-      gitPrefixes,
-      signal,
-      onProgress: ({ stage, percent }) =>
-        this.#emit({
-          case: "cloneProgress",
-          value: create(CloneProgressSchema, { stage, ...(percent !== undefined && { percent }) }),
-        }),
-    }));
-    const { baseCommitId } = workspace;
-    this.#emit({ case: "workspaceReady", value: create(WorkspaceReadySchema, { baseCommitId }) });
     const restore = this.#restore;
     this.#restore = undefined;
-    if (restore !== undefined) await workspace.restore(restore.patch, { signal });
-    this.#changes = new ChangesStream({
-      workspace,
-      emit: (event) => this.#emit(event),
-      roomy: () => this.#roomy(),
-      log: this.#logger,
-    });
-    this.#changes.start();
-    if (restore !== undefined) this.#changes.poke();
+    const { repository, previousSessionId } = spec;
+    const cwd = await this.#files.open({ repository, gitPrefixes, patch: restore?.patch, signal });
     this.#record.enterPhase(Phase.CLAUDE);
     this.#conversation = await openConversation({
       restore,
-      previousSessionId: spec.previousSessionId,
+      previousSessionId,
       place,
-      cwd: workspace.workTree,
+      cwd,
       signal,
-      start: (opening) => this.#startClaude({ opening, cwd: workspace.workTree, signal }),
+      start: (opening) => this.#startClaude({ opening, cwd, signal }),
       onRestored: (value) => this.#emit({ case: "sessionRestored", value }),
     });
     this.#record.enterPhase(Phase.FIRST_REQUEST);
@@ -306,96 +242,26 @@ export class AgentSession {
     return conversation;
   }
 
-  /** Tells what has changed so far. What cannot be read now is told later, or with the result. */
-  async #tellChanges(signal: AbortSignal): Promise<void> {
-    const late = new AbortController();
-    const patience = { ms: this.#options.timeouts.tellChangesMs, progress: childrenCpuTicks };
-    const cancel = afterPatience(patience, () => late.abort());
-    try {
-      await this.#changes?.scan({ signal: AbortSignal.any([signal, late.signal]) });
-    } catch (error) {
-      if (!signal.aborted) this.#logger.warn({ err: error }, "scanning the workspace after a turn failed");
-    } finally {
-      cancel();
-    }
-  }
-
   async #endClaude(): Promise<ClaudeExit | undefined> {
     const conversation = this.#conversation;
     if (conversation === undefined) return undefined;
-    const exit = await conversation.end({ signal: this.#hurryClaude.signal });
+    const exit = await conversation.end({ signal: this.#ending.hurryClaude });
     this.#turns.finish({ exit });
     return exit;
   }
 
-  async #collect(): Promise<void> {
-    const workspace = this.#workspace;
-    const changes = this.#changes;
-    await changes?.stop();
-    // From here on nothing runs that could change a file.
-    let left: Failure | undefined;
-    await this.#options.place.killLeftovers().catch((error: unknown) => {
-      this.#logger.error({ err: error }, "some processes of the session could not be ended");
-      left = failureOf(error);
+  #finish(facts: Pick<SessionFacts, "end" | "error" | "exit" | "fullDirectories">): void {
+    const result = resultOf({
+      ...facts,
+      files: this.#files,
+      turns: this.#turns,
+      elapsedMs: Math.max(0, Math.round(Date.now() - this.#record.createTimeMs)),
+      conversationId: this.#record.conversationId,
     });
-    if (workspace === undefined || changes === undefined) return;
-    const late = new AbortController();
-    const patience = { ms: this.#options.timeouts.collectMs, progress: childrenCpuTicks };
-    const cancel = afterPatience(patience, () => late.abort());
-    const options = { signal: AbortSignal.any([this.#hurry.signal, late.signal]), log: this.#logger };
-    try {
-      const collected = await collectChanges(workspace, changes, options);
-      this.#collected = { ...collected, failure: collected.failure ?? left };
-      // Asking a submodule what it is may have run a filter of its configuration.
-      await this.#options.place.killLeftovers().catch((error: unknown) => {
-        this.#logger.error({ err: error }, "a program of a submodule's could not be ended");
-      });
-      this.#transcript = await collectTranscript(this.#options.place, this.#record.conversationId, options);
-      this.#leftWork = await collectLeftWork(workspace, this.#collected, options);
-    } finally {
-      cancel();
-    }
-  }
-
-  #finish(facts: {
-    end: EndReason | undefined;
-    error: unknown;
-    exit: ClaudeExit | undefined;
-    fullDirectories: readonly string[];
-  }): void {
-    const { end, error, exit, fullDirectories } = facts;
-    const { failure: incomplete, headCommitId, treeId, ...collected } = this.#collected;
-    const { changes, unreadablePaths, unreadableReasons, ignoredFiles } = collected;
-    const leftWork = this.#leftWork;
-    let outcome = outcomeOf({
-      end,
-      error: error === undefined ? undefined : failureOf(error),
-      lastTurn: this.#turns.last,
-    });
-    if (outcome.case === "success" && incomplete !== undefined) outcome = { case: "failure", value: incomplete };
-    outcome = withFullDirectories(outcome, fullDirectories);
-    const result = wholeResult(
-      { outcome, finalText: this.#turns.finalText, ...collected },
-      {
-        baseCommitId: this.#workspace?.baseCommitId ?? "",
-        finalTextTurn: this.#turns.finalTextTurn,
-        headCommitId,
-        treeId,
-        patchTruncated: incomplete !== undefined || collected.incomplete || unreadablePaths.length > 0,
-        ...(incomplete !== undefined && { patchFailure: incomplete }),
-        unreadableReasons: [...unreadableReasons],
-        ...(leftWork !== undefined && { leftWork }),
-        ...(ignoredFiles !== undefined && { ignoredFiles }),
-        usage: this.#turns.usage.usage(),
-        ...(exit !== undefined && { processExit: processExit(exit, end) }),
-        elapsed: durationFromMs(Math.max(0, Math.round(Date.now() - this.#record.createTimeMs))),
-        conversationId: this.#record.conversationId,
-        transcriptSizeBytes: BigInt(this.#transcript.length),
-      },
-    );
-    const state = finalState(outcome);
+    const state = finalState(result.outcome);
     this.#record.finish(state, result);
-    this.#logger.info({ state: State[state], turns: this.#turns.count, changes: changes.length }, "session finished");
+    const counts = { turns: this.#turns.count, changes: this.#files.collected.changes.length };
+    this.#logger.info({ state: State[state], ...counts }, "session finished");
   }
 
   #timeOut(): void {
@@ -404,16 +270,9 @@ export class AgentSession {
     else this.#end({ kind: "timedOut", timeoutMs: this.#timeoutMs });
   }
 
-  /** The first reason is the one that counts. */
   #end(reason: EndReason): void {
-    if (this.#collecting || this.#ending.signal.aborted) return;
-    this.#messages.close(sessionEnded());
-    this.#noMoreRoom.abort();
-    this.#ending.abort(reason);
-  }
-
-  get #endReason(): EndReason | undefined {
-    return this.#ending.signal.aborted ? (this.#ending.signal.reason as EndReason) : undefined;
+    this.#messages.close();
+    this.#ending.begin(reason);
   }
 
   get #timeoutMs(): number {
@@ -423,16 +282,10 @@ export class AgentSession {
 
   #emit(event: EventBody): void {
     this.#record.emit(event);
-    this.#changes?.notice(event);
+    this.#files.notice(event);
   }
 
   #roomy(): Promise<boolean> {
-    return this.#record.roomy(this.#noMoreRoom.signal);
+    return this.#record.roomy(this.#ending.noMoreRoom);
   }
-}
-
-function sessionEnded(): AppError {
-  return new AppError("SESSION_ENDED", "The session is ending or over and takes no more messages.", {
-    help: "Continue it with a new session.",
-  });
 }

@@ -1,0 +1,134 @@
+import { create } from "@bufbuild/protobuf";
+import type { Logger } from "../log.ts";
+import {
+  CloneProgressSchema,
+  type EventBody,
+  type LeftWork,
+  type RepositorySpec,
+  WorkspaceReadySchema,
+} from "../../proto/index.ts";
+import type { Workspace } from "../git/workspace.ts";
+import { childrenCpuTicks } from "../process/cpu-time.ts";
+import type { Timeouts } from "../timeouts.ts";
+import { patiently } from "../wait.ts";
+import { ChangesStream } from "./changes-stream.ts";
+import {
+  type Collected,
+  collectChanges,
+  collectLeftWork,
+  collectTranscript,
+  endLeftovers,
+  NOTHING_COLLECTED,
+} from "./collect.ts";
+import type { SessionPlace } from "./session-place.ts";
+
+/** Surroundings of a session's files, and where the events about them go. */
+export interface SessionFilesOptions {
+  place: SessionPlace;
+  timeouts: Timeouts;
+  log: Logger;
+  emit(event: EventBody): void;
+  /** Resolves when more may be emitted, with false if there will be no room. */
+  roomy(): Promise<boolean>;
+}
+
+/** Files of a session: its workspace, told of while it runs, and what is left of it in the end. */
+export class SessionFiles {
+  readonly #options: SessionFilesOptions;
+  #workspace: Workspace | undefined;
+  #changes: ChangesStream | undefined;
+  #collected = NOTHING_COLLECTED;
+  #leftWork: LeftWork | undefined;
+  #transcript: Buffer = Buffer.alloc(0);
+
+  constructor(options: SessionFilesOptions) {
+    this.#options = options;
+  }
+
+  /** Commit that the session started from. Empty: there is none, or none yet. */
+  get baseCommitId(): string {
+    return this.#workspace?.baseCommitId ?? "";
+  }
+
+  /** Changes and patch, once they have been collected. */
+  get collected(): Collected {
+    return this.#collected;
+  }
+
+  /** Work beside the work tree, once it has been looked for. Undefined: not known. */
+  get leftWork(): LeftWork | undefined {
+    return this.#leftWork;
+  }
+
+  /** Transcript of the conversation, once it has been collected. Empty: there is none. */
+  get transcript(): Buffer {
+    return this.#transcript;
+  }
+
+  /** Opens the workspace, applies the patch of an earlier session, and begins to tell of changes. Returns the work tree. */
+  async open(options: {
+    repository: RepositorySpec | undefined;
+    gitPrefixes: readonly string[];
+    patch: Buffer | undefined;
+    signal: AbortSignal;
+  }): Promise<string> {
+    const { patch, signal, ...start } = options;
+    const { place, emit, roomy, log } = this.#options;
+    const workspace = (this.#workspace = await place.openWorkspace({
+      ...start,
+      signal,
+      onProgress: ({ stage, percent }) =>
+        emit({
+          case: "cloneProgress",
+          value: create(CloneProgressSchema, { stage, ...(percent !== undefined && { percent }) }),
+        }),
+    }));
+    emit({ case: "workspaceReady", value: create(WorkspaceReadySchema, { baseCommitId: workspace.baseCommitId }) });
+    if (patch !== undefined) await workspace.restore(patch, { signal });
+    this.#changes = new ChangesStream({ workspace, emit, roomy, log });
+    this.#changes.start();
+    if (patch !== undefined) this.#changes.poke();
+    return workspace.workTree;
+  }
+
+  /** Takes note of what Claude does: it may be about to change files. */
+  notice(event: EventBody): void {
+    this.#changes?.notice(event);
+  }
+
+  /** Tells what has changed so far. What cannot be read now is told later, or with the result. */
+  async tell(signal: AbortSignal): Promise<void> {
+    const { log, timeouts } = this.#options;
+    const patience = { ms: timeouts.tellChangesMs, progress: childrenCpuTicks, signal };
+    try {
+      await patiently(patience, async (signal) => this.#changes?.scan({ signal }));
+    } catch (error) {
+      if (!signal.aborted) log.warn({ err: error }, "scanning the workspace after a turn failed");
+    }
+  }
+
+  /** Returns the patch as it is now. Empty if there is no workspace yet. */
+  async readPatch(options: { signal: AbortSignal }): Promise<Buffer> {
+    return this.#workspace === undefined ? this.#collected.patch : (await this.#workspace.collect(options)).patch;
+  }
+
+  /** Ends what runs in the workspace and collects what is left: patch, transcript, left work. Claude is gone by then. */
+  async collect(options: { conversationId: string; signal: AbortSignal }): Promise<void> {
+    const { place, log, timeouts } = this.#options;
+    const workspace = this.#workspace;
+    const changes = this.#changes;
+    await changes?.stop();
+    // From here on nothing runs that could change a file.
+    const failure = await endLeftovers(place, log);
+    if (workspace === undefined || changes === undefined) return;
+    const patience = { ms: timeouts.collectMs, progress: childrenCpuTicks, signal: options.signal };
+    await patiently(patience, async (signal) => {
+      const collected = await collectChanges(workspace, changes, { signal, log });
+      this.#collected = { ...collected, failure: collected.failure ?? failure };
+      // Asking a submodule what it is may have run a filter of its configuration.
+      await endLeftovers(place, log);
+      this.#transcript = await collectTranscript(place, options.conversationId, { signal, log });
+      this.#leftWork = await collectLeftWork(workspace, this.#collected, { signal, log });
+    });
+  }
+}

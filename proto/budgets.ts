@@ -26,10 +26,19 @@ export function describeReached({ scope, limit, used }: BudgetReached): string {
   return `${whose} of ${bound} is used up (${spent}).`;
 }
 
-/** Returns an amount of USD in cents, or with as many digits as a smaller one needs to be told from nothing. */
+const DOLLARS = new Intl.NumberFormat("en-US", {
+  style: "currency",
+  currency: "USD",
+  minimumFractionDigits: 2,
+  maximumFractionDigits: 2,
+  minimumSignificantDigits: 2,
+  maximumSignificantDigits: 2,
+  roundingPriority: "morePrecision",
+});
+
+/** Dollars as everyone is shown them: "$1,234.50" in cents, "$0.0012" with two digits of what is below ten cents. */
 export function dollars(usd: number): string {
-  const digits = usd > 0 ? 1 - Math.floor(Math.log10(usd)) : 2;
-  return `$${usd.toFixed(Math.min(Math.max(digits, 2), 10))}`;
+  return usd > 0 && usd < 1e-6 ? "<$0.000001" : DOLLARS.format(usd);
 }
 
 /** Adds up. */

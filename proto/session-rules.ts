@@ -1,6 +1,7 @@
 import { clone } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { AppError } from "./app-error.ts";
+import { dollars } from "./budgets.ts";
 import type { ErrorReason } from "./error-reasons.ts";
 import {
   type Budget,
@@ -144,7 +145,7 @@ function checkBudget({ maxCostUsd, maxTokenCount, maxRequestCount }: Budget): vo
   if (Number.isFinite(maxCostUsd) && maxCostUsd >= 0 && maxTokenCount >= 0n && maxRequestCount >= 0) return;
   throw invalid(
     "BUDGET_INVALID",
-    `The budget is $${maxCostUsd}, ${maxTokenCount} tokens, ${maxRequestCount} requests.`,
+    `The budget is ${dollars(maxCostUsd)}, ${maxTokenCount} tokens, ${maxRequestCount} requests.`,
     "Use numbers above 0, or 0 for no bound.",
   );
 }

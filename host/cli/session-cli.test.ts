@@ -219,12 +219,12 @@ test("shows what a session cost as the host counted it, and nothing until then",
   const before = await shown();
   expect(before).toContain("7 tokens in");
   expect(before).not.toMatch(/\$3|cost_usd/);
-  const result = create(SessionResultSchema, { usage, meteredUsage: { costUsd: 0.25 } });
+  const result = create(SessionResultSchema, { usage, meteredUsage: { costUsd: 0.00003 } });
   const value = create(SessionFinishedSchema, { state: Session_State.SUCCEEDED, result });
   sessions.say(id, { case: "sessionFinished", value });
   const after = await shown();
-  expect(after).toContain("$0.2500");
-  expect(after.match(/"cost_usd": [\d.]+/g)).toEqual(Array.from({ length: 3 }, () => '"cost_usd": 0.25'));
+  expect(after).toContain("$0.000030");
+  expect(after.match(/"cost_usd": [\d.e-]+/g)).toEqual(Array.from({ length: 3 }, () => '"cost_usd": 0.00003'));
 });
 
 test("looking at a live session, watching it and deciding costs the same however much has happened in it", async () => {

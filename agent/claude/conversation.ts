@@ -1,45 +1,21 @@
-import type { ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
 import { create } from "@bufbuild/protobuf";
-import type { Logger } from "../log.ts";
-import { AppError, type EventBody, OutputTruncatedSchema } from "../../proto/index.ts";
-import type { Identity } from "../process/identity.ts";
+import { AppError, OutputTruncatedSchema } from "../../proto/index.ts";
 import { cpuTicksOf } from "../process/cpu-time.ts";
-import { signalGroup, spawnAs } from "../process/run.ts";
 import type { Timeouts } from "../timeouts.ts";
 import { within, withPatience } from "../wait.ts";
+import { type ClaudeExit, ClaudeProcess, type ClaudeProcessOptions } from "./claude-process.ts";
 import type { ClaudeResult, TurnEnd } from "./claude-result.ts";
 import type { JsonObject } from "./json.ts";
-import { type Line, LineSplitter } from "./line-splitter.ts";
+import type { Line } from "./line-splitter.ts";
 import { type Notice, parseLine, type PermissionRequest, unrecognized } from "./parse.ts";
-import { StderrEvents } from "./stderr-events.ts";
 import { TurnAnswer } from "./turn-answer.ts";
 import { TurnProgress } from "./turn-progress.ts";
 
-/** How the process ended: independent facts. */
-export interface ClaudeExit {
-  readonly code: number | undefined;
-  readonly signal: string;
-  /** The last lines that it wrote to its standard error. */
-  readonly stderrTail: string;
-}
-
-export interface ConversationOptions {
-  command: string;
-  args: readonly string[];
-  environment: Record<string, string>;
-  cwd: string;
-  /** Undefined: the agent's own. */
-  identity: Identity | undefined;
+export interface ConversationOptions extends Omit<ClaudeProcessOptions, "pipesMs" | "onLine" | "onOutputEnd"> {
   /** Said before the first message, in the same breath. */
   firstNote?: string | undefined;
   timeouts: Timeouts;
-  log: Logger;
-  /** Takes what Claude's output says, in order. */
-  emit(event: EventBody): void;
-  /** Resolves when more may be emitted, with false if there will be no room. Output is not read meanwhile. */
-  roomy(): Promise<boolean>;
   /** Called before anything that comes after the result is emitted. */
   onTurnEnd(end: TurnEnd): void;
   /** Claude has ended something: a turn, or what it did by itself between two turns. */
@@ -51,39 +27,36 @@ export interface ConversationOptions {
   onRequestCanceled(requestId: string): void;
 }
 
-/** Claude and its tools are the first to go when memory runs out: the agent must outlive them to say so. */
-const OOM_SCORE_ADJUST = 900;
-
 /** A running `claude -p` that takes one message after the other. Whoever starts it ends it. */
 export class Conversation {
   /** Resolves when the process is gone and all its output has been emitted. Never rejects. */
   readonly exited: Promise<ClaudeExit>;
-  readonly #child: ChildProcess;
+  readonly #process: ClaudeProcess;
   readonly #options: ConversationOptions;
-  readonly #stderr = new StderrEvents();
   readonly #progress: TurnProgress;
   #answer = new TurnAnswer();
   /** See TurnEnd. */
   #errorKind = "";
   readonly #answers = new Map<string, (error: string | undefined) => void>();
-  #exit: ClaudeExit | undefined;
   #note: string | undefined;
   #omittedBytes = 0;
-  #waitingForRoom = false;
-  #startError: Error | undefined;
 
-  private constructor(child: ChildProcess, options: ConversationOptions) {
+  private constructor(options: ConversationOptions) {
     this.#options = options;
     this.#note = options.firstNote;
     this.#progress = new TurnProgress({
       settleMs: options.timeouts.backgroundSettleMs,
       onEnd: (result) => options.onTurnEnd(result),
     });
-    this.#child = child;
-    // Claude may die before it has read what is sent; its exit says what happened.
-    this.#child.stdin?.on("error", () => {});
-    this.#child.once("error", (error) => (this.#startError = error));
-    this.exited = this.#follow();
+    this.#process = ClaudeProcess.start({
+      ...options,
+      pipesMs: options.timeouts.pipesMs,
+      onLine: (line, room) => this.#take(line, room),
+      onOutputEnd: () => {
+        if (this.#omittedBytes > 0) this.#emitTruncated(this.#omittedBytes);
+      },
+    });
+    this.exited = this.#process.exited.finally(() => this.#progress.close());
   }
 
   /**
@@ -91,10 +64,7 @@ export class Conversation {
    * and leaves nothing running then.
    */
   static async start(options: ConversationOptions & { signal: AbortSignal }): Promise<Conversation> {
-    const { command, args, cwd, environment: env, identity } = options;
-    // The agent's own umask is stricter than what programs expect of their files.
-    const child = spawnAs(command, args, { identity, cwd, env, umask: "022", oomScoreAdjust: OOM_SCORE_ADJUST });
-    const conversation = new Conversation(child, options);
+    const conversation = new Conversation(options);
     try {
       await conversation.#initialize(options.signal);
       return conversation;
@@ -106,7 +76,7 @@ export class Conversation {
 
   /** How it ended; undefined while it has not. */
   get exit(): ClaudeExit | undefined {
-    return this.#exit;
+    return this.#process.exit;
   }
 
   /** A message has been given to Claude and its result has not come. */
@@ -121,7 +91,7 @@ export class Conversation {
     this.#errorKind = "";
     const content = this.#note === undefined ? text : [this.#note, text].map((text) => ({ type: "text", text }));
     this.#note = undefined;
-    this.#write({
+    this.#process.write({
       type: "user",
       message: { role: "user", content },
       // Nobody typed it: "/clear" is no command, and "@file" reads none. See SDKUserMessage of the Agent SDK.
@@ -158,9 +128,9 @@ export class Conversation {
       this.interrupt();
       await within(Promise.race([this.#progress.ended(), this.exited]), interruptMs, signal);
     }
-    this.#child.stdin?.end();
+    this.#process.endInput();
     if (!(await within(this.exited, exitMs, signal))) {
-      signalGroup(this.#child, "SIGTERM");
+      this.#process.terminate();
       await within(this.exited, terminateMs, signal);
     }
     return await this.kill();
@@ -168,7 +138,7 @@ export class Conversation {
 
   /** Kills Claude and what it left in its process group. */
   async kill(): Promise<ClaudeExit> {
-    signalGroup(this.#child, "SIGKILL");
+    await this.#process.kill();
     return await this.exited;
   }
 
@@ -176,10 +146,10 @@ export class Conversation {
     const answered = this.#request({ subtype: "initialize" });
     const { claudeReadyMs } = this.#options.timeouts;
     // On a busy machine it starts slowly, but it does start.
-    const progress = () => cpuTicksOf(this.#child.pid);
+    const progress = () => cpuTicksOf(this.#process.pid);
     const ready = await withPatience(Promise.race([answered, this.exited]), { ms: claudeReadyMs, progress, signal });
     signal.throwIfAborted();
-    if (this.#exit !== undefined) throw this.#notStarted(this.#exit);
+    if (this.exit !== undefined) throw this.#process.notStarted(this.exit);
     if (!ready) {
       throw new AppError("CLAUDE_NOT_READY", `Claude did not answer within ${claudeReadyMs / 1000} s of its start.`, {
         retryable: true,
@@ -189,68 +159,6 @@ export class Conversation {
     const error = await answered;
     if (error === undefined) return;
     throw new AppError("CLAUDE_NOT_READY", `Claude refused to begin: ${error}.`, { metadata: { error } });
-  }
-
-  #notStarted({ code, signal, stderrTail }: ClaudeExit): AppError {
-    const how = this.#startError?.message ?? (signal === "" ? `exit code ${code}` : signal);
-    const said = stderrTail === "" ? "It wrote nothing." : `It wrote: ${stderrTail}`;
-    return new AppError("CLAUDE_NOT_STARTED", `Claude ended before it was ready (${how}). ${said}`, {
-      cause: this.#startError,
-      metadata: { exit_code: String(code ?? ""), signal, stderr: stderrTail },
-    });
-  }
-
-  async #follow(): Promise<ClaudeExit> {
-    const { stdout, stderr } = this.#child;
-    const output = Promise.all([
-      stdout === null ? undefined : this.#readOutput(stdout),
-      stderr === null ? undefined : this.#readErrors(stderr),
-    ]).catch((error: unknown) => this.#options.log.error({ err: error }, "reading Claude's output failed"));
-    const [code, signal] = await this.#ended();
-    // What a left-over process still holds open says nothing more about Claude; what is only not read yet does.
-    while (!(await within(output, this.#options.timeouts.pipesMs))) {
-      if (!this.#waitingForRoom) [stdout, stderr].forEach((pipe) => pipe?.destroy());
-    }
-    this.#exit = { code: code ?? undefined, signal: signal ?? "", stderrTail: this.#stderr.tail };
-    this.#progress.close();
-    return this.#exit;
-  }
-
-  async #ended(): Promise<[number | null, NodeJS.Signals | null]> {
-    const child = this.#child;
-    if (child.pid === undefined) {
-      // Spawning failed; "error" comes instead of "exit".
-      if (this.#startError === undefined) await once(child, "error").catch(() => {});
-      return [null, null];
-    }
-    return (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
-  }
-
-  async #readOutput(stdout: AsyncIterable<Buffer>): Promise<void> {
-    const splitter = new LineSplitter();
-    try {
-      for await (const chunk of stdout) {
-        this.#waitingForRoom = true;
-        const room = await this.#options.roomy();
-        this.#waitingForRoom = false;
-        for (const line of splitter.push(chunk)) this.#take(line, room);
-      }
-    } catch (error) {
-      // Destroyed by ourselves, after the exit.
-      if (this.#child.exitCode === null && this.#child.signalCode === null) throw error;
-    }
-    for (const line of splitter.flush()) this.#take(line, true);
-    if (this.#omittedBytes > 0) this.#emitTruncated(this.#omittedBytes);
-  }
-
-  async #readErrors(stderr: AsyncIterable<Buffer>): Promise<void> {
-    const { emit } = this.#options;
-    try {
-      for await (const chunk of stderr) this.#stderr.push(chunk).forEach(emit);
-    } catch (error) {
-      if (this.#child.exitCode === null && this.#child.signalCode === null) throw error;
-    }
-    this.#stderr.flush().forEach(emit);
   }
 
   /** Without room the line still counts for the conversation, but is not told. */
@@ -297,7 +205,7 @@ export class Conversation {
         return this.#options.onRequestCanceled(notice.requestId);
       case "controlRequest":
         // Nobody here can answer it, and Claude would wait for ever.
-        return this.#write({
+        return this.#process.write({
           type: "control_response",
           response: {
             subtype: "error",
@@ -320,16 +228,14 @@ export class Conversation {
     const requestId = randomUUID();
     return new Promise((resolve) => {
       this.#answers.set(requestId, resolve);
-      this.#write({ type: "control_request", request_id: requestId, request });
+      this.#process.write({ type: "control_request", request_id: requestId, request });
     });
   }
 
   #respond(requestId: string, response: JsonObject): void {
-    this.#write({ type: "control_response", response: { subtype: "success", request_id: requestId, response } });
-  }
-
-  #write(message: Record<string, unknown>): void {
-    const { stdin } = this.#child;
-    if (stdin?.writable === true) stdin.write(`${JSON.stringify(message)}\n`);
+    this.#process.write({
+      type: "control_response",
+      response: { subtype: "success", request_id: requestId, response },
+    });
   }
 }

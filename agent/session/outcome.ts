@@ -11,7 +11,7 @@ import {
   type SessionResult,
   SuccessSchema,
 } from "../../proto/index.ts";
-import type { ClaudeExit } from "../claude/conversation.ts";
+import type { ClaudeExit } from "../claude/claude-process.ts";
 import { failure } from "../claude/turn-failure.ts";
 
 /** Why a session is ended before it ends by itself. The first reason is the one that counts. */

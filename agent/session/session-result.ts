@@ -8,7 +8,7 @@ import {
   type SkippedFilter,
   WHOLE_RESULT,
 } from "../../proto/index.ts";
-import type { ClaudeExit } from "../claude/conversation.ts";
+import type { ClaudeExit } from "../claude/claude-process.ts";
 import { type EndReason, failureOf, outcomeOf, processExit, withFullDirectories } from "./outcome.ts";
 import type { SessionFiles } from "./session-files.ts";
 import type { Turns } from "./turns.ts";

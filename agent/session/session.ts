@@ -12,7 +12,8 @@ import {
   Session_State as State,
 } from "../../proto/index.ts";
 import type { Opening } from "../claude/opening.ts";
-import type { ClaudeExit, Conversation } from "../claude/conversation.ts";
+import type { ClaudeExit } from "../claude/claude-process.ts";
+import type { Conversation } from "../claude/conversation.ts";
 import { authenticationFailure, isRefusedCredential } from "../claude/turn-failure.ts";
 import type { Assignment, SessionSurroundings } from "./assignment.ts";
 import { Decisions } from "./decisions.ts";

@@ -8,7 +8,8 @@ import {
   UsageUpdatedSchema,
 } from "../../proto/index.ts";
 import type { ClaudeResult, TurnEnd } from "../claude/claude-result.ts";
-import type { ClaudeExit, Conversation } from "../claude/conversation.ts";
+import type { ClaudeExit } from "../claude/claude-process.ts";
+import type { Conversation } from "../claude/conversation.ts";
 import { turnFailure } from "../claude/turn-failure.ts";
 import { UsageMeter } from "../claude/usage-meter.ts";
 import type { MessageQueue, QueuedMessage } from "./message-queue.ts";

@@ -4,7 +4,8 @@ import { OBJECT_FORMATS } from "./base-repository.ts";
 import { shell } from "./git.ts";
 import { describeCommits, diffTrees, OwnCommits, peelToCommits } from "./own-commits.ts";
 import { PrivateIndex, type PrivateIndexOptions } from "./private-index.ts";
-import { ABSENT, type RawDiffEntry } from "./raw-diff.ts";
+import { countDiffering, type FileState, stateOf, statesOf } from "./file-states.ts";
+import type { RawDiffEntry } from "./raw-diff.ts";
 import { commitsOnce } from "./reflog.ts";
 import { type Head, openWindow, type RepositoryWindow, type Worktree } from "./repository-window.ts";
 import { readChanges } from "./tree-changes.ts";
@@ -38,10 +39,6 @@ export async function findLeftWork({ signal, ...options }: LeftWorkOptions): Pro
   signal.throwIfAborted();
   return search.found();
 }
-
-/** What a file is somewhere: mode and id. SAME: as in the start commit. */
-type FileState = string;
-const SAME: FileState = "=";
 
 class Search {
   readonly #options: LeftWorkOptions;
@@ -262,7 +259,7 @@ class Search {
 
   /** Counts the files that the work tree has otherwise. */
   #countLeft(touched: ReadonlySet<RawPath>, states: ReadonlyMap<RawPath, FileState>): number {
-    return [...touched].filter((path) => (states.get(path) ?? SAME) !== (this.#final.get(path) ?? SAME)).length;
+    return countDiffering(touched, states, this.#final);
   }
 
   #add(item: Omit<MessageInitShape<typeof LeftWork_ItemSchema>, "$typeName">): void {
@@ -285,14 +282,6 @@ const BRANCHES = /^refs\/heads\//;
 
 function isBranch(name: string): boolean {
   return BRANCHES.test(name);
-}
-
-function stateOf({ newMode, newId }: RawDiffEntry): FileState {
-  return newMode === ABSENT ? ABSENT : `${newMode} ${newId}`;
-}
-
-function statesOf(entries: readonly RawDiffEntry[]): Map<RawPath, FileState> {
-  return new Map(entries.map((entry) => [entry.path, stateOf(entry)]));
 }
 
 /** The text of bytes, for what has to be text: an argument, a field of a message. */

@@ -238,6 +238,16 @@ export const ERROR_REASONS = {
   REPOSITORY_FETCH_FAILED: "UNAVAILABLE",
   /** The repository is damaged or refuses what is needed. */
   REPOSITORY_INVALID: "FAILED_PRECONDITION",
+  /** There is nothing at the path of a repository on this machine. */
+  REPOSITORY_PATH_NOT_FOUND: "NOT_FOUND",
+  /** The path of a repository on this machine leads to none that can be worked in. */
+  REPOSITORY_PATH_INVALID: "FAILED_PRECONDITION",
+  /** Files of the repository are in conflict. */
+  REPOSITORY_UNMERGED: "FAILED_PRECONDITION",
+  /** Somebody else changes the repository all the time. */
+  REPOSITORY_BUSY: "ABORTED",
+  /** There is no such file that could be included. */
+  INCLUDE_NOT_FOUND: "INVALID_ARGUMENT",
   /** The repository has no such ref. */
   REF_NOT_FOUND: "NOT_FOUND",
   /** The ref names something other than a commit. */

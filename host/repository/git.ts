@@ -51,6 +51,8 @@ export interface GitPlace {
   objectDirectory?: string | undefined;
   /** Object directories that are only read, with what they borrow from in turn. */
   alternates?: readonly string[] | undefined;
+  /** git may write down in the index what it has found unchanged. Default: false. */
+  optionalLocks?: boolean | undefined;
   /** Configuration on top of everything. */
   config?: Readonly<Record<string, string>> | undefined;
 }
@@ -81,7 +83,7 @@ function gitEnvironment(place: GitPlace): Record<string, string> {
     ...(user ? {} : NO_SETTINGS),
     LC_ALL: "C",
     GIT_TERMINAL_PROMPT: "0",
-    GIT_OPTIONAL_LOCKS: "0",
+    GIT_OPTIONAL_LOCKS: place.optionalLocks === true ? "1" : "0",
     GIT_NO_LAZY_FETCH: "1",
     GIT_NO_REPLACE_OBJECTS: "1",
     GIT_CONFIG_COUNT: String(config.length),

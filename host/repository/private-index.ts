@@ -1,0 +1,116 @@
+import { copyFile, cp, mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { AppError } from "../../proto/index.ts";
+import type { GitPlace } from "./git.ts";
+import type { LocatedRepository } from "./locate.ts";
+import type { RepositoryStore } from "./repository-store.ts";
+
+/** How often the index is copied anew because it was replaced meanwhile. */
+const COPY_ATTEMPTS = 5;
+/** A copy is made this much older than it is, since times are rounded: git then reads again what may have changed at the same time. */
+const OLDER_NS = 1_000_000n;
+/** What belongs to one work tree and not to the repository, beside HEAD and the index. */
+const OWN_FILES = ["config.worktree", "info/sparse-checkout"];
+
+const CONFIG = { "core.splitIndex": "false", "core.untrackedCache": "keep" };
+
+/**
+ * A git directory of ours for the user's work tree, as a linked work tree has one: HEAD and the index are copies, the rest is
+ * the user's and is only read. What git writes goes to the store.
+ */
+export class PrivateIndex implements AsyncDisposable {
+  readonly directory: string;
+  /** Reads all objects, and what the index says of files is kept up to date. */
+  readonly place: GitPlace;
+  readonly #store: RepositoryStore;
+  #stamp = "";
+
+  private constructor(located: LocatedRepository, store: RepositoryStore, directory: string) {
+    this.directory = directory;
+    this.#store = store;
+    this.place = {
+      settings: "user",
+      cwd: located.root,
+      gitDirectory: directory,
+      commonDirectory: located.git?.commonDirectory ?? store.directory,
+      workTree: located.root,
+      indexFile: join(directory, "index"),
+      objectDirectory: store.objectDirectory,
+      alternates: store.borrowed,
+      optionalLocks: true,
+      config: CONFIG,
+    };
+  }
+
+  /** Copies what the work tree has now. `head` is what HEAD is to say: a commit's id, or a branch that is none yet. */
+  static async create(located: LocatedRepository, store: RepositoryStore, head: string): Promise<PrivateIndex> {
+    const directory = await mkdtemp(join(store.cacheDirectory, "work-"));
+    const index = new PrivateIndex(located, store, directory);
+    try {
+      await writeFile(join(directory, "HEAD"), `${head.startsWith("refs/") ? `ref: ${head}` : head}\n`);
+      if (located.git !== undefined) await index.#copyFrom(located.git.directory);
+      return index;
+    } catch (error) {
+      await index[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #copyFrom(gitDirectory: string): Promise<void> {
+    await mkdir(join(this.directory, "info"));
+    for (const name of OWN_FILES) await unlessMissing(copyFile(join(gitDirectory, name), join(this.directory, name)));
+    const source = join(gitDirectory, "index");
+    for (let attempt = 1; attempt <= COPY_ATTEMPTS; attempt++) {
+      this.#stamp = await stampOf(source);
+      if (this.#stamp === "") return; // Nothing was ever added.
+      if (await this.#store.takeIndex(this.#stamp, join(this.directory, "index"))) return;
+      for (const name of await readdir(gitDirectory)) {
+        if (name.startsWith("sharedindex.")) await cp(join(gitDirectory, name), join(this.directory, name));
+      }
+      await copyIndex(source, join(this.directory, "index"));
+      if ((await stampOf(source)) === this.#stamp) return;
+    }
+    throw new AppError("REPOSITORY_BUSY", `The index of ${gitDirectory} is written all the time.`, {
+      help: "Try again when whatever works in this repository is done.",
+      retryable: true,
+    });
+  }
+
+  /** Copies the index as it is now, and returns where git works on the copy. It reads from these object directories alone. */
+  async copy(name: string, alternates: readonly string[]): Promise<GitPlace> {
+    const indexFile = join(this.directory, name);
+    await unlessMissing(copyIndex(join(this.directory, "index"), indexFile));
+    return { ...this.place, indexFile, alternates, optionalLocks: false };
+  }
+
+  /** Keeps what is known of the files for the next time. */
+  async keep(): Promise<void> {
+    if (this.#stamp !== "") await this.#store.keepIndex(this.#stamp, join(this.directory, "index"));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** Copies an index with its time, by which git tells what it has to read again. */
+async function copyIndex(from: string, to: string): Promise<void> {
+  const { mtimeNs } = await stat(from, { bigint: true });
+  await copyFile(from, to);
+  const seconds = Number(mtimeNs - OLDER_NS) / 1e9;
+  await utimes(to, seconds, seconds);
+}
+
+async function stampOf(path: string): Promise<string> {
+  const facts = await unlessMissing(stat(path, { bigint: true }));
+  return facts === undefined ? "" : [facts.dev, facts.ino, facts.size, facts.mtimeNs, facts.ctimeNs].join(":");
+}
+
+async function unlessMissing<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}

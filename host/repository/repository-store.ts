@@ -1,0 +1,69 @@
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { makeDirectory } from "../make-directory.ts";
+import { git, type GitPlace } from "./git.ts";
+import type { LocatedRepository } from "./locate.ts";
+
+const KEPT_INDEX = "index-";
+
+/**
+ * What we keep of one repository of the user's: a bare repository of ours with the objects that the user's does not have. It
+ * is a cache. Nothing in it is kept from a `git gc` but what the caller makes refs for.
+ */
+export class RepositoryStore {
+  readonly directory: string;
+  readonly objectDirectory: string;
+  /** Where this machine's knowledge of the user's files is kept. */
+  readonly cacheDirectory: string;
+  /** The user's object directory, with whatever that one borrows from. */
+  readonly borrowed: readonly string[];
+
+  private constructor(directory: string, borrowed: readonly string[]) {
+    this.directory = directory;
+    this.objectDirectory = join(directory, "objects");
+    this.cacheDirectory = join(directory, "claudecluster");
+    this.borrowed = borrowed;
+  }
+
+  /** Opens the store, or makes it. */
+  static async open(
+    directory: string,
+    { located, signal }: { located: LocatedRepository; signal: AbortSignal },
+  ): Promise<RepositoryStore> {
+    const store = new RepositoryStore(directory, located.git === undefined ? [] : [located.git.objectDirectory]);
+    makeDirectory(directory);
+    if (!existsSync(join(directory, "HEAD"))) {
+      const args = ["init", "-q", "--bare", "--template=", `--object-format=${located.objectFormat}`, directory];
+      await git({ settings: "none" }, args, { signal });
+    }
+    await mkdir(store.cacheDirectory, { recursive: true, mode: 0o700 });
+    return store;
+  }
+
+  /** Where git works in the store, and also reads the user's objects. */
+  get place(): GitPlace {
+    return { settings: "none", gitDirectory: this.directory, alternates: this.borrowed };
+  }
+
+  /** Moves the index that was kept of an index with this stamp to a path. False: there is none, or somebody else has it. */
+  async takeIndex(stamp: string, path: string): Promise<boolean> {
+    return await rename(this.#keptIndex(stamp), path).then(
+      () => true,
+      () => false, // The user's own does as well.
+    );
+  }
+
+  /** Keeps an index for the next time, instead of what was kept before. */
+  async keepIndex(stamp: string, path: string): Promise<void> {
+    for (const name of await readdir(this.cacheDirectory)) {
+      if (name.startsWith(KEPT_INDEX)) await rm(join(this.cacheDirectory, name), { force: true });
+    }
+    await rename(path, this.#keptIndex(stamp));
+  }
+
+  #keptIndex(stamp: string): string {
+    return join(this.cacheDirectory, KEPT_INDEX + createHash("sha256").update(stamp).digest("hex").slice(0, 32));
+  }
+}

@@ -1,0 +1,201 @@
+import { AppError, quotePath, type RawPath } from "../../proto/index.ts";
+import { chooseFiles, UNTRACKED_LIMITS, type UntrackedLimits } from "./choose-files.ts";
+import { type GitOptions, type GitPlace, gitFailed, tryGit } from "./git.ts";
+import { type LocatedRepository, locateRepository, type ObjectFormat } from "./locate.ts";
+import { PrivateIndex } from "./private-index.ts";
+import { readFiles } from "./read-files.ts";
+import { LeftOutList, type SnapshotReceipt } from "./receipt.ts";
+import { RepositoryStore } from "./repository-store.ts";
+import { makeCommits, type TreeEntry } from "./synthetic-commits.ts";
+import { ABSENT, type ChangedFile, readWorkTreeStatus, type WorkTreeStatus } from "./work-tree-status.ts";
+
+/** How often everything is begun anew because another commit was checked out meanwhile. */
+const ATTEMPTS = 3;
+
+export interface SnapshotOptions {
+  /** Any directory of the work tree. */
+  path: string;
+  /** Files that go in although they are ignored, or look secret: their paths, from `path` on. */
+  include?: readonly string[];
+  limits?: Partial<UntrackedLimits>;
+  /** A directory of ours, one for each repository: see `RepositoryStore`. Made if it is not there. */
+  storeDirectory: string;
+  signal: AbortSignal;
+}
+
+/** A work tree as it lay on disk at some moment: HEAD, what was staged, what was changed, what was not tracked. */
+export interface Snapshot {
+  /** "directory": a plain one, in no repository. It has neither head nor branch. */
+  kind: LocatedRepository["kind"];
+  /** The top of the user's work tree. */
+  root: string;
+  /** What was named, from the root. Empty: the root. */
+  subdirectory: string;
+  objectFormat: ObjectFormat;
+  /** The commit that is checked out. Undefined: there is none yet. */
+  head: string | undefined;
+  /** The branch's full name. Undefined: HEAD is detached. */
+  branch: string | undefined;
+  /** The commit, on HEAD, of what is staged. */
+  index: string;
+  /** The commit, on that of the index, of the tracked files as they lie there. */
+  tracked: string;
+  /** The commit, on that of the tracked files, with the untracked ones: the work tree. */
+  untracked: string;
+  /** Files of the tracked commit that the index holds without content, as `git add --intent-to-add` makes them. */
+  intentToAdd: RawPath[];
+  /** Where the objects lie: ours, and the user's, which those only add to. */
+  objectDirectories: string[];
+  receipt: SnapshotReceipt;
+}
+
+/**
+ * Takes a snapshot of a work tree. The user's repository is only read: nothing in it is other afterwards, not even a time. The
+ * same state has the same ids. The user's clean filters run, as they do in their own `git status`; hooks do not.
+ *
+ * Throws what `locateRepository` throws, REPOSITORY_UNMERGED while files are in conflict, REPOSITORY_BUSY where other commits
+ * are checked out all the time, INCLUDE_NOT_FOUND, GIT_FAILED.
+ */
+export async function takeSnapshot(options: SnapshotOptions): Promise<Snapshot> {
+  const { signal } = options;
+  const located = await locateRepository(options.path, { signal });
+  const store = await RepositoryStore.open(options.storeDirectory, { located, signal });
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const head = await readHead(located, { signal });
+    const snapshot = await takeOnce(located, store, head, options);
+    const after = await readHead(located, { signal });
+    if (after.id === head.id && after.branch === head.branch) return snapshot;
+  }
+  throw new AppError("REPOSITORY_BUSY", `Other commits are checked out in ${located.root} all the time.`, {
+    help: "Try again when whatever works there is done.",
+    metadata: { path: located.root },
+    retryable: true,
+  });
+}
+
+interface Head {
+  id: string | undefined;
+  branch: string | undefined;
+}
+
+async function takeOnce(
+  located: LocatedRepository,
+  store: RepositoryStore,
+  head: Head,
+  { limits, signal }: SnapshotOptions,
+): Promise<Snapshot> {
+  const { root, objectFormat } = located;
+  await using index = await PrivateIndex.create(located, store, head.id ?? head.branch ?? NO_COMMIT);
+  const status = await readWorkTreeStatus(index.place, { signal });
+  if (status.headId !== head.id) throw unreadableHead(root);
+  if (status.unmerged.length > 0) throw unmerged(root, status.unmerged);
+  const leftOut = new LeftOutList();
+  for (const path of status.ignored) leftOut.add("ignored", path);
+  const included = new Set<RawPath>();
+  const chosen = await chooseFiles(root, status, { included, limits: { ...UNTRACKED_LIMITS, ...limits }, leftOut });
+  const base = head.id ?? EMPTY_TREES[objectFormat];
+  const read = await readFiles(index, store, { ...chosen, base, signal });
+  for (const path of read.unreadable) leftOut.add("unreadable", path);
+  const untracked = new Set(chosen.untracked.filter((path) => !read.unreadable.includes(path)));
+  const [indexCommit = "", trackedCommit = "", untrackedCommit = ""] = await makeCommits(store.place, {
+    parent: head.id,
+    commits: toCommits(status, read.entries, untracked),
+    objectFormat,
+    signal,
+  });
+  await index.keep();
+  return {
+    kind: located.kind,
+    root,
+    subdirectory: located.subdirectory,
+    objectFormat,
+    head: head.id,
+    branch: head.branch,
+    index: indexCommit,
+    tracked: trackedCommit,
+    untracked: untrackedCommit,
+    intentToAdd: status.changed.filter((file) => isIntentToAdd(file, read.entries)).map(({ path }) => path),
+    objectDirectories: [store.objectDirectory, ...store.borrowed],
+    receipt: {
+      commit: head.id,
+      branch: head.branch,
+      staged: status.changed.filter(({ staged }) => staged).length,
+      changed: status.changed.filter(({ changed }) => changed).length,
+      untracked: untracked.size,
+      bytes: chosen.bytes,
+      leftOut: leftOut.finish(),
+      included: [...included].map(quotePath),
+      changedWhileRead: read.changedWhileRead.map(quotePath),
+    },
+  };
+}
+
+/** What HEAD of a plain directory says. */
+const NO_COMMIT = "refs/claudecluster/none";
+/** git knows these without having them. */
+const EMPTY_TREES: Record<ObjectFormat, string> = {
+  sha1: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+  sha256: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+};
+
+/** Says what each of the three commits has that its parent does not have; what it has already does no harm. */
+function toCommits(
+  status: WorkTreeStatus,
+  workTree: ReadonlyMap<RawPath, TreeEntry>,
+  untracked: ReadonlySet<RawPath>,
+): { message: string; entries: Map<RawPath, TreeEntry> }[] {
+  const index = new Map<RawPath, TreeEntry>();
+  const tracked = new Map<RawPath, TreeEntry>();
+  const others = new Map<RawPath, TreeEntry>();
+  for (const { path, headMode, headId, indexMode, indexId, staged } of status.changed) {
+    if (!staged) continue;
+    index.set(path, { mode: indexMode, id: indexId });
+    // As HEAD has it, where nothing below says otherwise.
+    (untracked.has(path) ? others : tracked).set(path, { mode: headMode, id: headId });
+  }
+  for (const [path, entry] of workTree) (untracked.has(path) ? others : tracked).set(path, entry);
+  return [
+    { message: "What is staged", entries: index },
+    { message: "Tracked files as they lie in the work tree", entries: tracked },
+    { message: "Files that are not tracked", entries: others },
+  ];
+}
+
+/** Whether the index holds nothing of a file but its name, and the file is there. */
+function isIntentToAdd(
+  { path, changed, indexMode, headMode }: ChangedFile,
+  workTree: ReadonlyMap<RawPath, TreeEntry>,
+): boolean {
+  return changed && indexMode === ABSENT && (workTree.get(path)?.mode ?? headMode) !== ABSENT;
+}
+
+async function readHead({ git, root }: LocatedRepository, options: GitOptions): Promise<Head> {
+  if (git === undefined) return { id: undefined, branch: undefined };
+  const place: GitPlace = { settings: "user", gitDirectory: git.directory, workTree: root };
+  const ask = async (...args: string[]): Promise<string | undefined> => {
+    const result = await tryGit(place, args, options);
+    if (result.code !== 0 && result.code !== 1) throw gitFailed(args, result);
+    return result.code === 0 ? result.stdout.toString().replace(/\n$/, "") : undefined;
+  };
+  const [branch, id] = await Promise.all([
+    ask("symbolic-ref", "-q", "HEAD"),
+    ask("rev-parse", "-q", "--verify", "HEAD"),
+  ]);
+  return { id, branch };
+}
+
+function unreadableHead(root: string): AppError {
+  return new AppError("REPOSITORY_INVALID", `What HEAD of ${root} says cannot be read.`, {
+    help: "Refs in another format than files are not supported yet.",
+    metadata: { path: root },
+  });
+}
+
+function unmerged(root: string, paths: readonly RawPath[]): AppError {
+  const first = quotePath(paths[0]!);
+  const what = paths.length === 1 ? first : `${first} and ${paths.length - 1} more`;
+  return new AppError("REPOSITORY_UNMERGED", `Files in ${root} are in conflict: ${what}.`, {
+    help: "Finish the merge, or give it up, and try again: what is in conflict has no one content that could be worked on.",
+    metadata: { path: root, files: String(paths.length) },
+  });
+}

@@ -1,0 +1,88 @@
+import type { RawPath } from "../../proto/index.ts";
+import { git, type GitOptions, type GitPlace } from "./git.ts";
+
+/** The mode of a file that is not there. */
+export const ABSENT = "000000";
+/** The mode of a submodule. */
+export const GITLINK = "160000";
+
+/** A tracked file that differs between HEAD, index and work tree. */
+export interface ChangedFile {
+  path: RawPath;
+  headMode: string;
+  headId: string;
+  indexMode: string;
+  indexId: string;
+  /** What git takes the file for: something else may lie there by now. */
+  workTreeMode: string;
+  staged: boolean;
+  /** Between index and work tree. */
+  changed: boolean;
+}
+
+/** What `git status` says. */
+export interface WorkTreeStatus {
+  /** Undefined: no commit yet. */
+  headId: string | undefined;
+  changed: ChangedFile[];
+  /** Neither tracked nor ignored. A nested repository is one path that ends in a slash. */
+  untracked: RawPath[];
+  /** A directory that is ignored as a whole is one path that ends in a slash. */
+  ignored: RawPath[];
+  /** In conflict. */
+  unmerged: RawPath[];
+  /** git could not look at everything. */
+  complaints: string;
+}
+
+const ARGS = [
+  "status",
+  "--porcelain=v2",
+  "--branch",
+  "--no-ahead-behind",
+  "-z",
+  "--no-renames",
+  "--untracked-files=all",
+  "--ignored=matching",
+  "--ignore-submodules=dirty",
+];
+
+/** Asks git what it sees. Where optional locks are taken, it also notes down in the index what it has found unchanged. */
+export async function readWorkTreeStatus(place: GitPlace, options: GitOptions): Promise<WorkTreeStatus> {
+  return parseStatus(await git(place, ARGS, options));
+}
+
+/** Reads version 2 of the porcelain format without renames. https://git-scm.com/docs/git-status */
+export function parseStatus(output: Buffer): WorkTreeStatus {
+  const status: WorkTreeStatus = {
+    headId: undefined,
+    changed: [],
+    untracked: [],
+    ignored: [],
+    unmerged: [],
+    complaints: "",
+  };
+  for (const line of output.toString("latin1").split("\0")) {
+    if (line.startsWith("? ")) status.untracked.push(line.slice(2));
+    else if (line.startsWith("! ")) status.ignored.push(line.slice(2));
+    else if (line.startsWith("u ")) status.unmerged.push(pathAfter(line, 10));
+    else if (line.startsWith("1 ")) {
+      const [, xy = "", , headMode = "", indexMode = "", workTreeMode = "", headId = "", indexId = ""] =
+        line.split(" ");
+      const path = pathAfter(line, 8);
+      const staged = xy[0] !== ".";
+      status.changed.push({ path, headMode, headId, indexMode, indexId, workTreeMode, staged, changed: xy[1] !== "." });
+    } else if (line.startsWith("# branch.oid ")) {
+      const id = line.slice("# branch.oid ".length);
+      if (id !== "(initial)") status.headId = id;
+    }
+  }
+  return status;
+}
+
+/** What follows so many fields. */
+function pathAfter(line: string, fields: number): RawPath {
+  let at = 0;
+  for (let count = 0; count < fields; count++) at = line.indexOf(" ", at) + 1;
+  return line.slice(at);
+}

@@ -3,55 +3,53 @@ import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream";
-import { AppError, type Session } from "../../proto/index.ts";
+import { AppError, isFinal } from "../../proto/index.ts";
 import { listenError } from "../address.ts";
 import { makeProblem } from "../file-problem.ts";
-import type { Container, Runtime } from "../runtime/runtime.ts";
+import type { Sessions } from "../session/sessions.ts";
+import { notRunning } from "../session/states.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 
 /**
  * Offers a private socket whose every connection is one connection to a session's agent, so that
- * any gRPC tool can talk to it. Runs until a signal comes or the container is gone.
+ * any gRPC tool can talk to it. Runs until a signal comes or the session is over.
  */
-export async function dialCommand(runtime: Runtime, session: Session, io: CommandIo): Promise<number> {
-  const container = await findContainer(runtime, session, io.signal);
+export async function dialCommand(sessions: Sessions, sessionId: string, io: CommandIo): Promise<number> {
+  const { signal, stdout, stderr } = io;
+  const session = await sessions.get(sessionId);
+  if (session.containerId === "" || isFinal(session.state)) throw notRunning(sessionId);
   const directory = await makeDirectory(io.env["XDG_RUNTIME_DIR"] || tmpdir());
   const path = join(directory, "agent.sock");
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
-    socket.on("error", () => {});
-    container.dial({ signal: io.signal }).then(
-      (agent) => {
-        pipeline(socket, agent, () => {});
-        pipeline(agent, socket, () => socket.destroy());
-      },
-      (error: unknown) => {
-        io.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-        socket.destroy();
-      },
-    );
+    const toAgent = (bytes: AsyncIterable<Uint8Array>) => sessions.dial(sessionId, unclosed(bytes), { signal });
+    pipeline(socket, toAgent, socket, (error) => {
+      // What goes wrong with the tool's end is the tool's to tell.
+      if (error instanceof AppError) stderr.write(`${error.message}\n`);
+      socket.destroy();
+    });
   });
   try {
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error) => reject(listenError(path, error))).listen(path, resolve);
     });
-    io.stdout.write(`${path}\n`);
-    io.stderr.write(usage(path));
-    await Promise.race([
-      container.exited,
-      new Promise<void>((resolve) => {
-        if (io.signal.aborted) resolve();
-        else io.signal.addEventListener("abort", () => resolve(), { once: true });
-      }),
-    ]);
+    stdout.write(`${path}\n`);
+    stderr.write(usage(path));
+    for await (const _events of sessions.watch(sessionId, { afterSequence: session.lastSequence, signal }));
     return EXIT.done;
   } finally {
     for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => server.close(resolve));
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** The same bytes for a reader who cannot close their source: that would close the socket before it is known why. */
+function unclosed(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  const iterator = bytes[Symbol.asyncIterator]();
+  return { [Symbol.asyncIterator]: () => ({ next: () => iterator.next() }) };
 }
 
 /** A directory of this user alone. */
@@ -69,16 +67,6 @@ async function makeDirectory(parent: string): Promise<string> {
       },
     );
   }
-}
-
-async function findContainer(runtime: Runtime, { id, containerId }: Session, signal: AbortSignal): Promise<Container> {
-  const ref = { version: 1 as const, runtime: runtime.name, id: containerId };
-  const container = containerId === "" ? undefined : await runtime.adopt(ref, { signal });
-  if (container !== undefined) return container;
-  throw new AppError("SESSION_NOT_RUNNING", `Session ${id} has no container now.`, {
-    help: "claudecluster list --live shows those that run.",
-    metadata: { session_id: id },
-  });
 }
 
 function usage(path: string): string {

@@ -6,7 +6,6 @@ import { readConfig } from "../config/config.ts";
 import { hostEnvironment } from "../daemon/host-environment.ts";
 import { readDirectories } from "../directories.ts";
 import { asExplainedError } from "../file-problem.ts";
-import { readHostId } from "../host-id.ts";
 import { createLogger } from "../logger.ts";
 import { VERSION } from "../version.ts";
 import { type CommandContext, hostLink, withSession } from "./command-context.ts";
@@ -28,11 +27,6 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
   /** As a host that is started on demand is set, whatever Claude Code this runs in. */
   const config = () => readConfig(hostEnvironment(io.env, readDirectories(io.env)));
   const directories = () => readDirectories(io.env);
-  const createRuntime = async () => {
-    const app = await import("../app.ts");
-    const { stateDirectory, allowWeakLimits, logLevel } = config();
-    return app.createRuntime({ hostId: readHostId(stateDirectory), allowWeakLimits }, createLogger(logLevel));
-  };
 
   program
     .command("mcp")
@@ -125,8 +119,7 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .action((session: string) =>
       withSession({ io, setExitCode }, session, async (sessions, id) => {
         const { dialCommand } = await import("./dial.ts");
-        await using runtime = await createRuntime();
-        return await dialCommand(runtime, await sessions.get(id), io);
+        return await dialCommand(sessions, id, io);
       }),
     );
 

@@ -16,7 +16,7 @@ export type AnyResponse = ServerResponse | Http2ServerResponse;
 const PREFACE = "PRI";
 /** A connection that has not said what it speaks by then says nothing. */
 const FIRST_BYTES_MS = 10_000;
-/** Bytes that a caller may send before we have read them, for a stream and for a connection. */
+/** Bytes that a caller may send before we have read them, for a stream, and for a connection on TCP. */
 const WINDOW_BYTES = 1024 * 1024;
 
 /**
@@ -33,13 +33,18 @@ export class AnyHttpServer {
   readonly #answering = new Set<Socket>();
   readonly #plain = new Set<Socket>();
   readonly #onConnections: () => void;
+  /** It listens on a unix socket. */
+  #local = false;
 
   /** `onConnections` is called whenever a connection has come or gone. */
   constructor(handle: (request: AnyRequest, response: AnyResponse) => void, onConnections: () => void = () => {}) {
     this.#onConnections = onConnections;
     this.#http2 = createHttp2Server({ settings: { initialWindowSize: WINDOW_BYTES } }, handle);
     this.#http2.on("session", (session) => {
-      session.setLocalWindowSize(WINDOW_BYTES);
+      // Node reads nothing from a connection while a write of it is under way: with Node at both ends, and more on its way in
+      // both directions than the kernel takes, each would wait for the other, for ever. A unix socket takes the 64 KiB of
+      // HTTP/2's own window, and has no delay for which it would need more.
+      if (!this.#local) session.setLocalWindowSize(WINDOW_BYTES);
       this.#sessions.add(session);
       session.once("close", () => this.#sessions.delete(session));
     });
@@ -62,6 +67,7 @@ export class AnyHttpServer {
 
   /** Listens. Throws LISTEN_FAILED. Returns the port, 0 for a unix socket. */
   async listen(address: ListenOptions): Promise<number> {
+    this.#local = address.path !== undefined;
     await new Promise<void>((resolve, reject) => {
       this.#server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(nameOf(address), error)));
       this.#server.listen(address, resolve);

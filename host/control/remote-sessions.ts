@@ -21,6 +21,7 @@ import type {
 import { type ArtifactCall, openArtifactCall } from "./artifact-call.ts";
 import type { ControlClient } from "./control-client.ts";
 import { hostError } from "./control-error.ts";
+import { dialRequests } from "./dial.ts";
 
 export interface RemoteSessionsOptions {
   client: ControlClient;
@@ -180,6 +181,26 @@ export class RemoteSessions implements Sessions {
         call?.[Symbol.dispose]();
         call = undefined;
       }
+    }
+  }
+
+  async *dial(
+    sessionId: string,
+    bytes: AsyncIterable<Uint8Array>,
+    { signal }: { signal: AbortSignal },
+  ): AsyncGenerator<Uint8Array, undefined> {
+    // Finds the next host where the last one is gone: what has been dialled cannot be dialled again.
+    await this.get(sessionId);
+    // Leaving the loop below does not end the call.
+    const over = new AbortController();
+    const options = { signal: AbortSignal.any([signal, over.signal]) };
+    try {
+      for await (const { data } of this.#client.dial(dialRequests(sessionId, bytes), options)) yield data;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw this.#explain(hostError(error));
+    } finally {
+      over.abort();
     }
   }
 

@@ -13,6 +13,7 @@ import {
 import type { SessionService } from "../../proto/control.ts";
 import { attach } from "./attach.ts";
 import { cutSession } from "./cut-session.ts";
+import { dial } from "./dial.ts";
 import { type StreamOptions, streamEvents } from "./stream-events.ts";
 import { toAnswer } from "./to-answer.ts";
 
@@ -20,7 +21,7 @@ const MAX_REQUEST_ID_BYTES = 128;
 
 /** Returns SessionService over the sessions. */
 export function sessionService(options: StreamOptions): ServiceImpl<typeof SessionService> {
-  const { sessions } = options;
+  const { sessions, closing } = options;
   return {
     async createSession({ spec, container, parent, requestId }) {
       if (Buffer.byteLength(requestId) > MAX_REQUEST_ID_BYTES) {
@@ -78,6 +79,7 @@ export function sessionService(options: StreamOptions): ServiceImpl<typeof Sessi
       using opened = await sessions.openArtifact(sessionId, requireArtifactKind(kind));
       yield* artifactMessages(opened.artifact, offset, (offset) => opened.read({ offset }));
     },
+    dial: (requests, context) => dial(sessions, requests, { signal: AbortSignal.any([context.signal, closing]) }),
     async *readChanges({ sessionId }) {
       using opened = await sessions.openArtifact(sessionId, Artifact_Kind.PATCH);
       yield { totalSizeBytes: opened.artifact.sizeBytes };

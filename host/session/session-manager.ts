@@ -29,6 +29,7 @@ import { completeShape } from "../containers/container-shape.ts";
 import type { Containers } from "../containers/containers.ts";
 import type { ContainerShape } from "../runtime/runtime.ts";
 import type { SessionStore } from "../store/session-store.ts";
+import { carryBytes } from "./carry-bytes.ts";
 import { continueSpec } from "./continuation.ts";
 import { checkEgress } from "./egress.ts";
 import { listPage } from "./list-page.ts";
@@ -37,7 +38,7 @@ import { salvageChanges } from "./salvage.ts";
 import { SessionLog } from "./session-log.ts";
 import type { OutsideAccess } from "./session-broker.ts";
 import { SessionRun, type SessionRunOptions } from "./session-run.ts";
-import { requireTurn } from "./states.ts";
+import { notRunning, requireTurn } from "./states.ts";
 import type {
   CreateSessionRequest,
   ListSessionsPage,
@@ -256,6 +257,16 @@ export class SessionManager implements Sessions, AsyncDisposable {
     }
     if (isFinal(state)) throw new AppError("TRANSCRIPT_MISSING", "Claude left no transcript.");
     throw new AppError("SESSION_NOT_FINISHED", "The transcript is there once the session has finished.");
+  }
+
+  async *dial(
+    sessionId: string,
+    bytes: AsyncIterable<Uint8Array>,
+    options: { signal: AbortSignal },
+  ): AsyncGenerator<Uint8Array, undefined> {
+    const container = (await this.#run(sessionId))?.container;
+    if (container === undefined) throw notRunning(sessionId);
+    yield* carryBytes(container, bytes, options);
   }
 
   /** Lets go of every session as it is; their containers run on, and the next host takes them up. */

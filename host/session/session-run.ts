@@ -104,6 +104,11 @@ export class SessionRun {
     return this.#room.reason;
   }
 
+  /** Its container now. Undefined: none yet, or none any more. */
+  get container(): Container | undefined {
+    return this.#container;
+  }
+
   /** Ends the session, with its changes collected. The first reason is kept. */
   stop(reason: string): void {
     const added = this.#end.add({ kind: "stopped", reason });

@@ -78,4 +78,14 @@ export interface Sessions {
    * ARTIFACT_CHANGED (the patch of a live session; read it again), STORE_CORRUPT.
    */
   openArtifact(sessionId: string, kind: ArtifactKind): Promise<OpenArtifact>;
+  /**
+   * Carries bytes to a live session's agent, and yields what comes back: one connection of its own, each way no faster than it
+   * is taken. The end of `bytes` ends that half; it returns once the agent has ended the other. Leaving the loop, and an abort,
+   * cut the connection. Throws NOT_FOUND, SESSION_NOT_RUNNING, CONTAINER_EXITED, AGENT_UNREACHABLE, CONNECTION_LOST.
+   */
+  dial(
+    sessionId: string,
+    bytes: AsyncIterable<Uint8Array>,
+    options: { signal: AbortSignal },
+  ): AsyncGenerator<Uint8Array, undefined>;
 }

@@ -9,6 +9,14 @@ export const LIVE_STATES: readonly Session_State[] = ALL.filter((state) => !isFi
 /** The states that sessions end in. */
 export const FINAL_STATES: readonly Session_State[] = ALL.filter(isFinal);
 
+/** Returns the error of a session whose agent is asked for where there is none: before it has a container, and at its end. */
+export function notRunning(sessionId: string): AppError {
+  return new AppError("SESSION_NOT_RUNNING", `Session ${sessionId} has no container now.`, {
+    help: "claudecluster list --live shows those that run.",
+    metadata: { session_id: sessionId },
+  });
+}
+
 /** Throws TURN_NOT_RUNNING where there is nothing to interrupt: before the first turn, between two, at the end. */
 export function requireTurn({ id, state }: Session): void {
   if (state === Session_State.RUNNING || state === Session_State.WAITING) return;

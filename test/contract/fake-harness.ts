@@ -103,6 +103,11 @@ export class FakeHarness implements RuntimeHarness {
     for (const box of this.machine.boxes) box.cutConnections();
   }
 
+  /** Connections to agents that are open. */
+  get connectionCount(): number {
+    return this.machine.boxes.reduce((count, box) => count + box.connectionCount, 0);
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     for (const box of this.machine.boxes) box.remove();
     return Promise.resolve();

@@ -1,6 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { monotonicFactory } from "ulid";
 import { memoryArtifact } from "../support/memory-artifact.ts";
+import type { Container } from "../../host/runtime/runtime.ts";
+import { carryBytes } from "../../host/session/carry-bytes.ts";
 import { listPage } from "../../host/session/list-page.ts";
 import type {
   CreateSessionRequest,
@@ -10,7 +12,7 @@ import type {
   Sessions,
 } from "../../host/session/sessions.ts";
 import { SessionLog } from "../../host/session/session-log.ts";
-import { requireTurn } from "../../host/session/states.ts";
+import { notRunning, requireTurn } from "../../host/session/states.ts";
 import { SqliteStore } from "../../host/store/sqlite-store.ts";
 import {
   AppError,
@@ -43,12 +45,14 @@ import {
 /** In the order of their creation, also within a millisecond. */
 const ulid = monotonicFactory();
 
-/** Sessions without containers: everything that happens to them is what a test says. */
+/** Sessions without containers of their own: everything that happens to them is what a test says. */
 export class MemorySessions implements Sessions, Disposable {
   readonly #store = new SqliteStore(":memory:");
   readonly #patches = new Map<string, Uint8Array>();
   /** What sessions wait for that no event says, by their ids. */
   readonly waitingReasons = new Map<string, string>();
+  /** What their agents are dialled in, by their ids. */
+  readonly containers = new Map<string, Container>();
   readonly messages: string[] = [];
   readonly interrupted: string[] = [];
   /** How many events readers have been given. */
@@ -180,6 +184,17 @@ export class MemorySessions implements Sessions, Disposable {
     const { state } = await this.get(sessionId);
     if (kind === Artifact_Kind.PATCH) return memoryArtifact(kind, this.#patches.get(sessionId) ?? new Uint8Array());
     throw new AppError(isFinal(state) ? "TRANSCRIPT_MISSING" : "SESSION_NOT_FINISHED", "There is no transcript.");
+  }
+
+  async *dial(
+    sessionId: string,
+    bytes: AsyncIterable<Uint8Array>,
+    { signal }: { signal: AbortSignal },
+  ): AsyncGenerator<Uint8Array, undefined> {
+    const { state } = await this.get(sessionId);
+    const container = isFinal(state) ? undefined : this.containers.get(sessionId);
+    if (container === undefined) throw notRunning(sessionId);
+    yield* carryBytes(container, bytes, { signal });
   }
 
   [Symbol.dispose](): void {

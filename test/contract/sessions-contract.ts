@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { readPatch } from "../../host/present/read-session.ts";
@@ -294,6 +295,20 @@ export function sessionsContract(start: () => Promise<SessionsHarness>): void {
     });
     expect(told.find((event) => event.case === "questionAnswered")?.value).toMatchObject({
       answers: [{ values: ["a"] }, { values: ["b", "c"] }],
+    });
+  });
+
+  test("dials no session that there is not, or that has finished", async () => {
+    await using harness = await start();
+    const { sessions } = harness;
+    const dial = (id: string) => sessions.dial(id, Readable.from([]), { signal: AbortSignal.timeout(20_000) }).next();
+    await expect(dial("ses_NONE")).rejects.toMatchObject({ reason: "SESSION_NOT_FOUND", kind: "NOT_FOUND" });
+    const { id } = await sessions.create(request("x"));
+    await end(sessions, id, "enough");
+    await expect(dial(id)).rejects.toMatchObject({
+      reason: "SESSION_NOT_RUNNING",
+      kind: "NOT_FOUND",
+      help: expect.stringContaining("list --live") as string,
     });
   });
 

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
@@ -29,21 +29,29 @@ export async function claudecluster(
   return { code, stdout, stderr };
 }
 
-/** `claudecluster dial` on a running session: the path of the socket that it offers. */
+/** `claudecluster dial` on a running session. */
 export interface Dial extends AsyncDisposable {
+  /** The path of the socket that it offers. */
   socket: string;
+  /** What it has written to its standard error. */
+  stderr(): string;
+  /** Its exit code; null where a signal ended it. */
+  readonly closed: Promise<number | null>;
+  kill(signal: NodeJS.Signals): void;
 }
 
 /** Starts `claudecluster dial` and waits for its socket. */
 export async function startDial(sessionId: string, { env }: TestDirectories): Promise<Dial> {
-  const child: ChildProcess = spawn(process.execPath, [CLAUDECLUSTER, "dial", sessionId], {
-    env,
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const closed = once(child, "close");
-  const [socket] = (await once(createInterface({ input: child.stdout! }), "line")) as [string];
+  const child = spawn(process.execPath, [CLAUDECLUSTER, "dial", sessionId], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const closed = once(child, "close").then(([code]) => code as number | null);
+  let stderr = "";
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => (stderr += chunk));
+  const [socket] = (await once(createInterface({ input: child.stdout }), "line")) as [string];
   return {
     socket,
+    stderr: () => stderr,
+    closed,
+    kill: (signal) => void child.kill(signal),
     async [Symbol.asyncDispose]() {
       if (child.exitCode === null) child.kill("SIGTERM");
       await closed;

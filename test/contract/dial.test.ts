@@ -15,6 +15,7 @@ import { dialRequests } from "../../host/control/dial.ts";
 import { RemoteSessions } from "../../host/control/remote-sessions.ts";
 import { SessionService } from "../../proto/control.ts";
 import { ContainerSpecSchema, SessionSpecSchema } from "../../proto/index.ts";
+import { collectGarbage } from "../support/collect-garbage.ts";
 import { echo, exchange, readAll, writeUntilStalled } from "./echo.ts";
 import { FakeHarness } from "./fake-harness.ts";
 import { MemorySessions } from "./memory-sessions.ts";
@@ -87,8 +88,10 @@ describe("Dial", () => {
     await using host = await startHost({ agent: "floodingAgent" });
     const stream = host.dial();
     await new Promise((resolve) => stream.once("readable", resolve));
+    collectGarbage();
     const before = process.memoryUsage().arrayBuffers;
     await sleep(1500);
+    collectGarbage();
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(16 * MIB);
     stream.destroy();
     await expect.poll(() => host.machine.connectionCount).toBe(0);

@@ -2,21 +2,26 @@ import { create } from "@bufbuild/protobuf";
 import { ERROR_REASONS, type ErrorKind, type ErrorReason } from "./error-reasons.ts";
 import { type ErrorInfo, ErrorInfoSchema } from "./gen/claudecluster/error/v1alpha1/error_info_pb.ts";
 
+/** Details of an error beside its reason and message. */
 export interface AppErrorOptions {
-  /** Default: the reason's own. Another one where the same fault lies elsewhere, as in a setting and not in an argument. */
+  /**
+   * Kind of the error. Default: the one of its reason. Given where the same fault lies in a setting, say, and not in an
+   * argument.
+   */
   kind?: ErrorKind;
-  /** The dynamic values of the message, by name. Never a secret. */
+  /** Dynamic values of the message, by name. Never a secret. Default: none. */
   metadata?: Record<string, string>;
-  /** The same call may succeed later. Default false. */
+  /** Whether the same call may succeed later. Default: false. */
   retryable?: boolean;
-  /** One sentence on what to do. */
+  /** Sentence on what to do. Default: none. */
   help?: string;
+  /** Error that led to this one, for the log. */
   cause?: unknown;
 }
 
 /**
- * The one error of the project: a stable reason for programs, a sentence for people. Thrown where
- * the cause is known, mapped once at a boundary.
+ * Error of the whole project: a stable reason for programs, a sentence for people. It is thrown where the cause is
+ * known, and mapped once at a boundary.
  */
 export class AppError extends Error {
   override readonly name = "AppError";
@@ -35,7 +40,7 @@ export class AppError extends Error {
     this.help = options.help ?? "";
   }
 
-  /** Returns an error that another program has sent. Its reason may be one that this version does not know. */
+  /** Returns the error that another program has sent. Its reason may be one that this version does not know. */
   static received(
     error: { reason: string; message: string; kind: ErrorKind } & Omit<AppErrorOptions, "kind">,
   ): AppError {
@@ -55,7 +60,7 @@ export class AppError extends Error {
   }
 }
 
-/** Returns the error itself if it is one of ours, otherwise an INTERNAL one that wraps it. */
+/** Returns an error as an AppError: itself if it is one, otherwise an INTERNAL one with the same message. */
 export function asAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   const message = error instanceof Error ? error.message : String(error);

@@ -4,12 +4,12 @@ import { type Artifact, Artifact_Kind, ArtifactSchema } from "./gen/claudecluste
 
 const MIB = 1024 * 1024;
 
-/** Most bytes of an artifact in one message. */
+/** Most bytes of an artifact in one message: far below gRPC's usual 4 MiB. */
 export const PIECE_BYTES = 256 * 1024;
 
-/** Most bytes of a patch: more is nothing that anybody reviews. */
+/** Most bytes of a patch. Nobody reviews a larger one. */
 export const MAX_PATCH_BYTES = 256 * MIB;
-/** Most bytes of a transcript: a day of work leaves less than ten MiB. */
+/** Most bytes of a transcript. A day of work leaves less than ten MiB. */
 export const MAX_TRANSCRIPT_BYTES = 64 * MIB;
 
 const KINDS = {
@@ -24,7 +24,7 @@ const KINDS = {
 /** Kinds that an artifact can have. */
 export type ArtifactKind = keyof typeof KINDS;
 
-/** Returns a kind that a caller has named. Throws ARTIFACT_KIND_UNKNOWN. */
+/** Returns the kind that a caller has named. Throws ARTIFACT_KIND_UNKNOWN. */
 export function requireArtifactKind(kind: Artifact_Kind): ArtifactKind {
   if (kind in KINDS) return kind as ArtifactKind;
   throw new AppError("ARTIFACT_KIND_UNKNOWN", `There are no artifacts of kind ${kind}.`, {
@@ -32,26 +32,27 @@ export function requireArtifactKind(kind: Artifact_Kind): ArtifactKind {
   });
 }
 
-/** Returns the word for a kind of artifacts, as in messages and files' names. */
+/** Returns the word for a kind of artifacts, for messages and names of files. */
 export function artifactName(kind: ArtifactKind): string {
   return KINDS[kind].name;
 }
 
-/** Artifact that can be read. */
+/** Artifact whose bytes can be read. */
 export interface ReadableArtifact {
+  /** Description of the artifact: its kind, size and hash. */
   readonly artifact: Artifact;
-  /** Reads its bytes from an offset on, by default all, in pieces for a message. */
+  /** Reads the bytes from `offset` on, in pieces of at most PIECE_BYTES. Default: all. */
   read(options?: { offset?: number }): AsyncIterable<Uint8Array>;
 }
 
-/** Yields bytes from an offset on, in pieces for a message. None where there are no bytes. */
+/** Yields bytes from an offset on, in pieces of at most PIECE_BYTES. Without bytes there are no pieces. */
 export function* pieces(bytes: Uint8Array, offset = 0): Generator<Uint8Array> {
   for (let at = offset; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
 }
 
 /**
- * Yields the messages of ReadArtifact: what is read, then its bytes from the caller's offset on. Throws OFFSET_INVALID
- * where the artifact has not as many bytes.
+ * Yields the messages that answer ReadArtifact: first the artifact's description, then its bytes from `offset` on.
+ * Throws OFFSET_INVALID if the artifact has fewer bytes.
  */
 export async function* artifactMessages(
   artifact: Artifact,
@@ -66,7 +67,7 @@ export async function* artifactMessages(
   for await (const data of read(Number(offset))) yield { data };
 }
 
-/** Returns the error for an offset that is beyond the bytes that there are. */
+/** Returns the error for an offset beyond the bytes that have come. */
 export function wrongOffset(kind: ArtifactKind, facts: { offset: bigint; receivedBytes: number }): AppError {
   const { offset, receivedBytes } = facts;
   const { name } = KINDS[kind];
@@ -82,14 +83,18 @@ interface Hash {
   digest(): Uint8Array;
 }
 
-/** Artifact as its bytes come: counted, hashed, and held against what was announced, if anything was. */
+/** Check of an artifact while its bytes come: it counts and hashes them, and compares both with what was announced. */
 export class ArtifactCheck {
+  /** Kind of the artifact. It decides how large the artifact may be. */
   readonly kind: ArtifactKind;
   readonly #announced: Artifact | undefined;
   readonly #hash: Hash;
   #sizeBytes = 0;
 
-  /** Throws PATCH_TOO_LARGE, TRANSCRIPT_TOO_LARGE, ARTIFACT_INVALID for what is announced and cannot be. */
+  /**
+   * Starts the check. Without `announced` any content up to the kind's limit passes. Throws PATCH_TOO_LARGE,
+   * TRANSCRIPT_TOO_LARGE, or ARTIFACT_INVALID if what is announced cannot be.
+   */
   constructor(kind: ArtifactKind, { announced, hash }: { announced?: Artifact | undefined; hash: Hash }) {
     this.kind = kind;
     this.#announced = announced;
@@ -99,12 +104,15 @@ export class ArtifactCheck {
     if (announced.sizeBytes > KINDS[kind].maxBytes) throw tooLarge(kind);
   }
 
-  /** How many bytes have come. */
+  /** Number of bytes that have come. */
   get sizeBytes(): number {
     return this.#sizeBytes;
   }
 
-  /** Takes the next bytes. Throws PATCH_TOO_LARGE, TRANSCRIPT_TOO_LARGE, and ARTIFACT_INVALID where these are more than was announced. */
+  /**
+   * Takes the next bytes. Throws PATCH_TOO_LARGE, TRANSCRIPT_TOO_LARGE, or ARTIFACT_INVALID if there are more than
+   * announced.
+   */
   add(data: Uint8Array): void {
     this.#sizeBytes += data.length;
     if (this.#announced !== undefined && this.#sizeBytes > this.#announced.sizeBytes) {
@@ -114,7 +122,7 @@ export class ArtifactCheck {
     this.#hash.update(data);
   }
 
-  /** Returns what has come, once all has. Throws ARTIFACT_INVALID where it is not what was announced. */
+  /** Returns the description of the whole artifact. Throws ARTIFACT_INVALID if it is not the announced one. */
   finish(): Artifact {
     const sizeBytes = BigInt(this.#sizeBytes);
     const sha256 = new Uint8Array(this.#hash.digest());
@@ -129,7 +137,7 @@ export class ArtifactCheck {
   }
 }
 
-/** Returns whether two artifacts hold the same bytes. */
+/** Returns whether two artifacts have the same kind, size and hash. */
 export function sameArtifact(a: Artifact, b: Artifact): boolean {
   return a.kind === b.kind && a.sizeBytes === b.sizeBytes && sameBytes(a.sha256, b.sha256);
 }

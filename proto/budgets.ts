@@ -3,7 +3,7 @@ import { type BudgetReached, BudgetReached_Scope } from "./gen/claudecluster/ses
 import { type MeteredUsage, MeteredUsageSchema } from "./gen/claudecluster/session/v1alpha1/session_result_pb.ts";
 import { type Budget, BudgetSchema } from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
 
-/** Returns the tighter of two budgets, bound by bound. */
+/** Returns the tighter of two budgets: for each bound the smaller one. 0 is no bound. */
 export function tighterBudget(first: Budget, second: Budget | undefined): Budget {
   const tighter = <T extends number | bigint>(a: T, b: T | undefined): T => (!b ? a : !a || b < a ? b : a);
   return create(BudgetSchema, {
@@ -13,7 +13,7 @@ export function tighterBudget(first: Budget, second: Budget | undefined): Budget
   });
 }
 
-/** Says that a budget is used up, and which. */
+/** Returns the sentence that says which budget is used up, and by how much. */
 export function describeReached({ scope, limit, used }: BudgetReached): string {
   const whose = scope === BudgetReached_Scope.HOST ? "The host's budget for one day (UTC)" : "The session's budget";
   if (limit === undefined || used === undefined) return `${whose} is used up.`;
@@ -36,12 +36,12 @@ const DOLLARS = new Intl.NumberFormat("en-US", {
   roundingPriority: "morePrecision",
 });
 
-/** Dollars as everyone is shown them: "$1,234.50" in cents, "$0.0012" with two digits of what is below ten cents. */
+/** Returns an amount of dollars as users see it: "$1,234.50" in cents, below ten cents "$0.0012" with two digits. */
 export function dollars(usd: number): string {
   return usd > 0 && usd < 1e-6 ? "<$0.000001" : DOLLARS.format(usd);
 }
 
-/** Adds up. */
+/** Returns the sum of two usages. */
 export function sumUsage(first: MeteredUsage, second: MeteredUsage): MeteredUsage {
   return create(MeteredUsageSchema, {
     requestCount: first.requestCount + second.requestCount,
@@ -53,7 +53,7 @@ export function sumUsage(first: MeteredUsage, second: MeteredUsage): MeteredUsag
   });
 }
 
-/** All tokens of a use, sent and received. */
+/** Returns the number of all tokens in a usage, those of the cache included. */
 export function tokensOf(usage: MeteredUsage): bigint {
   const { inputTokenCount, outputTokenCount, cacheWriteTokenCount, cacheReadTokenCount } = usage;
   return inputTokenCount + outputTokenCount + cacheWriteTokenCount + cacheReadTokenCount;

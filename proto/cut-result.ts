@@ -15,19 +15,20 @@ const KIB = 1024;
 const FAILURE_MESSAGE_BYTES = 6 * KIB;
 const FAILURE_METADATA_BYTES = 4 * KIB;
 
-/** Most bytes of a result's parts. */
+/** Most bytes that each part of a result may have, and most skipped filters. */
 export interface ResultSize {
+  /** Bytes of the final text. */
   textBytes: number;
   changesBytes: number;
   unreadableBytes: number;
   unconvertedBytes: number;
-  /** What is said of work that is not in the patch: each of left_work and ignored_files. */
+  /** Bytes of left_work, and again of ignored_files: both tell of work that is not in the patch. */
   leftBytes: number;
   patchFailureBytes: number;
   filterCount: number;
 }
 
-/** Size of a result where it is asked for: together below gRPC's usual 4 MiB. */
+/** Size of a result in the answer of GetSession: altogether below gRPC's usual 4 MiB. */
 export const WHOLE_RESULT: ResultSize = {
   textBytes: MAX_ANSWER_BYTES,
   changesBytes: 1024 * KIB,
@@ -38,7 +39,7 @@ export const WHOLE_RESULT: ResultSize = {
   filterCount: 10,
 };
 
-/** Size of a result in a session's last event: together well below 64 KiB. */
+/** Size of a result in a session's last event: altogether well below 64 KiB. */
 export const EVENT_RESULT: ResultSize = {
   textBytes: 16 * KIB,
   changesBytes: 20 * KIB,
@@ -49,7 +50,7 @@ export const EVENT_RESULT: ResultSize = {
   filterCount: 1,
 };
 
-/** Size of a result where a session is only named: enough to know it by. */
+/** Size of a result where a session is only named: the start of its text, and no lists. */
 export const BRIEF_RESULT: ResultSize = {
   textBytes: 4 * KIB,
   changesBytes: 0,
@@ -60,10 +61,13 @@ export const BRIEF_RESULT: ResultSize = {
   filterCount: 0,
 };
 
-/** Size of a result in a list of many: no texts. */
+/** Size of a result in a list of sessions: no text, no lists. */
 export const LISTED_RESULT: ResultSize = { ...BRIEF_RESULT, textBytes: 0 };
 
-/** Returns a result whose lists and texts are cut to a size, whatever a container has put into it. The counts stay. */
+/**
+ * Returns a result with its lists and texts cut to a size. Its counts stay, so a reader sees what is missing. A
+ * container may have put anything into it.
+ */
 export function cutResult(result: SessionResult, size: ResultSize): SessionResult {
   const { outcome, leftWork, ignoredFiles, patchFailure } = result;
   const { text, truncated } = cutText(result.finalText, size.textBytes);
@@ -91,12 +95,12 @@ export function cutResult(result: SessionResult, size: ResultSize): SessionResul
   });
 }
 
-/** Returns as many changes as fit, from the first. */
+/** Returns the first changes, as many as fit. */
 export function cutChanges(changes: readonly FileChange[], maxBytes: number): FileChange[] {
   return takeWhileFits(changes, maxBytes, (change) => toBinary(FileChangeSchema, change).length);
 }
 
-/** Returns a failure that fits into an event, whatever a program in the container has put into it. */
+/** Returns a failure whose message and metadata are cut to a size. A container may have put anything into it. */
 export function cutFailure(failure: Failure, maxBytes = FAILURE_MESSAGE_BYTES): Failure {
   const metadata = takeWhileFits(
     // As the wire needs it: what Claude wrote may hold halves of characters.

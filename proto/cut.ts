@@ -1,11 +1,11 @@
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** A text that may have been shortened. */
+/** Text that may have been shortened. */
 export interface Cut {
   text: string;
   truncated: boolean;
-  /** UTF-8 bytes of the whole text. */
+  /** Bytes of UTF-8 that the whole text has. */
   sizeBytes: number;
 }
 
@@ -22,15 +22,17 @@ export function cutText(text: string, maxBytes: number): Cut {
 }
 
 /**
- * Cuts a text to at most `maxLength` UTF-16 units, never inside a character. Halves of characters that it
- * has already are replaced: an API that is given one refuses the whole conversation.
+ * Cuts a text to at most `maxLength` UTF-16 units, never inside a character. Halves of characters that were in it
+ * before are replaced: the model's API refuses a whole conversation with one in it.
  */
 export function cutChars(text: string, maxLength: number): string {
   const splits = text.length > maxLength && isHighSurrogate(text.charCodeAt(maxLength - 1));
   return text.slice(0, Math.max(0, splits ? maxLength - 1 : maxLength)).toWellFormed();
 }
 
-/** Returns the end of a text, at most `maxLength` UTF-16 units of it, as `cutChars` does the start. */
+/**
+ * Returns the end of a text, at most `maxLength` UTF-16 units of it. Halves of characters are treated as by `cutChars`.
+ */
 export function lastChars(text: string, maxLength: number): string {
   const start = Math.max(0, text.length - maxLength);
   const splits = start > 0 && isHighSurrogate(text.charCodeAt(start - 1));

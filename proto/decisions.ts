@@ -17,11 +17,11 @@ import {
 const ANSWER_BYTES = 32 * 1024;
 const MAX_REMEMBERED = 1000;
 
-/** What Claude waits for. */
+/** Decision that Claude waits for: a permission to use a tool, or an answer to its question. */
 export type PendingDecision =
   { kind: "permission"; request: PermissionRequested } | { kind: "question"; request: QuestionAsked };
 
-/** Remembers the newest of many ids. */
+/** Memory of the newest thousand ids. */
 export class RememberedIds {
   readonly #ids = new Set<string>();
 
@@ -36,8 +36,8 @@ export class RememberedIds {
 }
 
 /**
- * Throws DECISION_UNKNOWN, DECISION_MADE or DECISION_MISMATCH unless what waits under an id is of
- * the kind that is being decided. `waiting` is undefined where nothing waits.
+ * Checks that a decision is waited for. Throws DECISION_UNKNOWN if nothing waits under the id, DECISION_MADE if it has
+ * been decided, DECISION_MISMATCH if what waits is of the other kind. `known.waiting` is undefined where nothing waits.
  */
 export function requirePending(
   requestId: string,
@@ -57,15 +57,15 @@ export function requirePending(
   throw refused("DECISION_UNKNOWN", `No request "${metadata.request_id}" waits for a decision.`, help, metadata);
 }
 
-/** Returns what an event asks to be decided, if it does. */
+/** Returns the decision that an event asks for. Undefined: it asks for none. */
 export function decisionAsked({ event }: SessionEvent): PendingDecision | undefined {
   if (event.case === "permissionRequested") return { kind: "permission", request: event.value };
   return event.case === "questionAsked" ? { kind: "question", request: event.value } : undefined;
 }
 
 /**
- * Returns where a session's log asks for a decision. Throws DECISION_UNKNOWN, DECISION_MADE or DECISION_MISMATCH unless it
- * waits for one of that kind under the id.
+ * Returns the request under this id that a session waits to have decided. Throws DECISION_UNKNOWN, DECISION_MADE or
+ * DECISION_MISMATCH, as `requirePending` does.
  */
 export function requireDecision(session: Session, requestId: string, kind: PendingDecision["kind"]): PendingRequest {
   const pending = session.pendingRequests.find((known) => known.requestId === requestId);
@@ -74,13 +74,13 @@ export function requireDecision(session: Session, requestId: string, kind: Pendi
   return pending!;
 }
 
-/** The error of a second decision on one request. */
+/** Returns the error for a second decision on one request. */
 export function decisionMade(requestId: string): AppError {
   const help = "The first decision counts; the events say which it was.";
   return refused("DECISION_MADE", "This request is decided already.", help, { request_id: cutChars(requestId, 64) });
 }
 
-/** Throws ANSWER_INVALID if the answers do not fit the questions. */
+/** Checks that answers fit their questions. Throws ANSWER_INVALID. */
 export function checkAnswers(answers: readonly Pick<QuestionAnswer, "values">[], questionCount: number): void {
   const values = answers.flatMap((answer) => answer.values);
   const encoder = new TextEncoder();

@@ -6,7 +6,10 @@ import { type SessionEvent, SessionEventSchema } from "./gen/claudecluster/sessi
 /** Events as they stand in a batch, each after its length. */
 const fields = new WeakMap<SessionEvent, Uint8Array>();
 
-/** Encodes an event that does not change any more. Its batches do not encode it again as long as it is held. */
+/**
+ * Encodes an event that does not change any more. The bytes are remembered as long as the event is: batches with it do
+ * not encode it again.
+ */
 export function encodeEvent(event: SessionEvent): Uint8Array {
   const bytes = toBinary(SessionEventSchema, event);
   fields.set(event, new BinaryWriter().bytes(bytes).finish());
@@ -14,8 +17,8 @@ export function encodeEvent(event: SessionEvent): Uint8Array {
 }
 
 /**
- * Returns a batch whose events are encoded already: its bytes are those of any batch with them, its `events` are empty. For
- * readers that are sent bytes, and not for JSON.
+ * Returns a batch whose events are encoded already. On the wire it equals any other batch of them, but its field
+ * `events` is empty: it is for readers that are sent bytes, not for JSON.
  */
 export function encodedBatch(events: readonly SessionEvent[]): EventBatch {
   const batch = create(EventBatchSchema);

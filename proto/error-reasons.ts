@@ -1,4 +1,4 @@
-/** The gRPC codes that errors are sent with, by name: https://grpc.io/docs/guides/status-codes */
+/** Numbers of the gRPC codes that errors are sent with, by name: https://grpc.io/docs/guides/status-codes */
 export const GRPC_CODES = {
   CANCELED: 1,
   INVALID_ARGUMENT: 3,
@@ -14,19 +14,19 @@ export const GRPC_CODES = {
   UNAUTHENTICATED: 16,
 } as const;
 
-/** How an error is told to a caller: the name of its gRPC code. */
+/** Kind of an error: the name of the gRPC code that it is sent with. */
 export type ErrorKind = keyof typeof GRPC_CODES;
 
 const KINDS = new Map<number, ErrorKind>(Object.entries(GRPC_CODES).map(([kind, code]) => [code, kind as ErrorKind]));
 
-/** Returns the kind of errors with a gRPC code. INTERNAL for a code that none of ours has. */
+/** Returns the kind that a gRPC code stands for. INTERNAL stands for every code that is not in the table. */
 export function kindOfCode(code: number): ErrorKind {
   return KINDS.get(code) ?? "INTERNAL";
 }
 
 /**
- * The reasons that ErrorInfo and Failure carry, each with its gRPC code. Programs decide by them: a reason is never used
- * again for something else. A failure of a session that no call answers with has INTERNAL.
+ * Reasons that ErrorInfo and Failure carry, each with its gRPC code. Programs decide by them, so a reason is never used
+ * again for something else. A session's failure that no call is answered with has INTERNAL.
  */
 export const ERROR_REASONS = {
   // Anywhere.
@@ -450,5 +450,5 @@ export const ERROR_REASONS = {
   TOKEN_TOO_SHORT: "FAILED_PRECONDITION",
 } as const satisfies Record<string, ErrorKind>;
 
-/** The reason of an error, or of a session's failure. */
+/** Reason of an error, or of a session's failure. */
 export type ErrorReason = keyof typeof ERROR_REASONS;

@@ -8,21 +8,23 @@ import {
 import type { SessionEvent } from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
 import { Notifier } from "./notifier.ts";
 
-/** What follows the first message on every stream of events. */
+/** Message after the first one on a stream of events: a batch or a heartbeat. */
 export type FeedItem = { case: "events"; value: EventBatch } | { case: "heartbeat"; value: Heartbeat };
 
+/** Choices for a feed of events. */
 export interface EventFeedOptions<Other> {
-  /** A heartbeat comes after this long without anything else (ms). */
+  /** Time without any message after which a heartbeat is sent (ms). */
   heartbeatMs: number;
-  /** What is to be told between the events. Its end is not the feed's. Default: nothing. */
+  /** Messages to be sent between the events. The feed does not end with them. Default: none. */
   others?: AsyncGenerator<Other> | undefined;
-  /** Makes the message of a batch. Default: one that holds the events as they are. */
+  /** Function that makes the message of a batch. Default: the message holds the events as they are. */
   pack?: ((events: SessionEvent[]) => EventBatch) | undefined;
 }
 
 /**
- * Yields a reader's batches, as they are to be sent, up to the last one. Asks for a batch only once the one before has been
- * taken, so that events gather in the log and nowhere else. Throws what its sources throw. They are to end with the caller's signal.
+ * Yields a reader's batches as messages, up to the last batch, and heartbeats between them. It asks for a batch only
+ * when the one before has been taken, so that events gather in the log alone. It throws what its sources throw. The
+ * sources must end with the caller's signal.
  */
 export async function* eventFeed<Other = never>(
   batches: AsyncGenerator<SessionEvent[]>,

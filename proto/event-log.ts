@@ -5,27 +5,28 @@ import { type SessionEvent, SessionEventSchema } from "./gen/claudecluster/sessi
 import { checkSequence, type LogReader, type ReadOptions } from "./log-reader.ts";
 import { Notifier } from "./notifier.ts";
 
-/** What happened, not yet numbered: the `event` oneof of a SessionEvent. */
+/** Content of an event that has no number yet: the oneof `event` of a SessionEvent. */
 export type EventBody = Exclude<SessionEvent["event"], { case: undefined }>;
 
+/** Limits of an event log. */
 export interface EventLogOptions {
-  /** Above this many unacknowledged bytes `roomy` waits. Default 64 MiB. */
+  /** Bytes of unacknowledged events above which `roomy` waits. Default: 64 MiB. */
   maxUnacknowledgedBytes?: number;
-  /** Acknowledged events are kept for late readers up to this many bytes. Default 8 MiB. */
+  /** Bytes of events, all together, up to which acknowledged ones are kept for late readers. Default: 8 MiB. */
   keptBytes?: number;
-  /** Default: the system's clock. */
+  /** Clock, in milliseconds since 1970. Default: the system's. */
   now?: () => number;
 }
 
-/** No event on the wire is above this (bytes). */
+/** Most bytes of an event on the wire. */
 export const MAX_EVENT_BYTES = 64 * 1024;
 
 /** Two clocks that tell of one thing, or one that is set right, differ by less (ms). */
 const CLOCK_NOISE_MS = 1000;
 
 /**
- * Returns the time to write to a log behind an event of `lastMs`: not a little before that one, for which clocks and
- * ways of different length are to blame. What is told much later keeps its time.
+ * Returns the time to write for an event that follows one of `lastMs`. A time less than a second before that is noise
+ * between clocks, and becomes `lastMs`; any other is kept.
  */
 export function steadyTime(lastMs: number, timeMs: number): number {
   return timeMs < lastMs && lastMs - timeMs < CLOCK_NOISE_MS ? lastMs : timeMs;
@@ -38,10 +39,10 @@ const MAX_BATCH_LENGTH = 100;
 const MAX_BATCH_BYTES = 512 * 1024;
 
 /**
- * A session's events in memory: gapless numbers from 1, kept until acknowledged, and after that as
- * long as there is room. A reader is a number and a signal; readers never hold up the writer or
- * each other. Nothing that is not acknowledged is dropped: a writer that fills the log is to wait
- * for `roomy` before it produces more.
+ * Log of a session in memory. Its events are numbered from 1 without gaps.
+ *
+ * An event is kept until it is acknowledged, and after that while there is room. A writer has to wait for `roomy`
+ * before it produces more. Readers hold up neither the writer nor each other.
  */
 export class EventLog implements LogReader {
   readonly #entries: { event: SessionEvent; size: number }[] = [];
@@ -73,12 +74,12 @@ export class EventLog implements LogReader {
     return this.#acknowledged;
   }
 
-  /** No event will follow. */
+  /** Whether the log has ended: its last event is sessionFinished. */
   get ended(): boolean {
     return this.#ended;
   }
 
-  /** Adds an event and returns it numbered. Throws once the log has ended. */
+  /** Adds an event and returns it with its number. Throws LOG_ENDED. */
   append(event: EventBody): SessionEvent {
     if (this.#ended) throw new AppError("LOG_ENDED", `The session is over; "${event.case}" came too late.`);
     this.#lastMs = steadyTime(this.#lastMs, this.#now());
@@ -93,7 +94,7 @@ export class EventLog implements LogReader {
     return entry;
   }
 
-  /** The events up to `sequence` may be forgotten; they are once there is no room for them. */
+  /** Permits the log to forget the events up to `sequence`. It does so when it needs their room. */
   acknowledge(sequence: number): void {
     const last = Math.min(sequence, this.lastSequence);
     for (; this.#acknowledged < last; this.#acknowledged++) {
@@ -108,7 +109,7 @@ export class EventLog implements LogReader {
     this.#changed.notify();
   }
 
-  /** Resolves when there is room for more. Rejects with the signal's reason. */
+  /** Resolves when there is room for more events. Rejects with the signal's reason. */
   async roomy(signal: AbortSignal): Promise<void> {
     while (this.#unacknowledgedBytes > this.#maxBytes) {
       if (!(await this.#changed.next({ signal }))) signal.throwIfAborted();
@@ -116,7 +117,7 @@ export class EventLog implements LogReader {
   }
 
   /**
-   * Reads the log. Throws EVENTS_DROPPED, too, if the next event has been acknowledged and forgotten.
+   * Yields the events after a number, as LogReader says. Throws EVENTS_DROPPED if the next one is not kept any more.
    */
   async *read({ afterSequence, signal }: ReadOptions): AsyncGenerator<SessionEvent[], undefined> {
     let after = afterSequence;

@@ -18,12 +18,12 @@ import {
 } from "./gen/claudecluster/session/v1alpha1/session_pb.ts";
 import { SessionResultSchema } from "./gen/claudecluster/session/v1alpha1/session_result_pb.ts";
 
-/** Returns a session of which nothing is known but its id. */
+/** Returns a session of which nothing is known but its id. It is QUEUED. */
 export function emptySession(id: string): Session {
   return create(SessionSchema, { id, state: Session_State.QUEUED, live: create(LiveSummarySchema) });
 }
 
-/** The session is over: nothing about it will change. */
+/** Returns whether a session in this state is over: nothing about it will change. */
 export function isFinal(state: Session_State): boolean {
   return state === Session_State.SUCCEEDED || state === Session_State.FAILED || state === Session_State.CANCELED;
 }
@@ -56,14 +56,14 @@ const FOLDED = new Set<SessionEvent["event"]["case"]>([
   "sessionFinished",
 ]);
 
-/** An event of this kind may change more of a session than its newest number. */
+/** Returns whether an event of this kind may change a session beyond its last sequence number. */
 export function changesSession(kind: SessionEvent["event"]["case"]): boolean {
   return FOLDED.has(kind);
 }
 
 /**
- * Applies one event to a session, in place. The state of a session is this function over its
- * whole log; kinds that do not matter to it are skipped.
+ * Applies one event to a session, in place. A session is what this function makes of its whole log, event by event.
+ * Kinds that do not matter to it only move the last sequence number.
  */
 export function foldEvent(session: Session, entry: SessionEvent): void {
   session.lastSequence = entry.sequence;

@@ -1,28 +1,28 @@
 import { AppError } from "./app-error.ts";
 import type { SessionEvent } from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
 
-/** Where a reader of a session's log begins, and what ends it. */
+/** Start of a reader in a session's log, and its end. */
 export interface ReadOptions {
-  /** The last event that the reader has. 0: none. */
+  /** Number of the last event that the reader has. 0: it has none. */
   afterSequence: number;
-  /** Ends the reader, silently. */
+  /** Signal that ends the reader without an error. */
   signal: AbortSignal;
 }
 
 /**
- * Log of a session, to be read by any number of readers, each at its own pace. A reader is a number and a signal: it holds up
- * neither the writer nor other readers, and nothing is kept for it.
+ * Log of a session that any number of readers can read, each at its own pace. A reader is a number and a signal:
+ * nothing is kept for it, and it holds up neither the writer nor other readers.
  */
 export interface LogReader {
   /**
-   * Yields the events after a number in batches, each event once and in order, as soon as there are any: what has gathered
-   * since the batch before comes in one, as far as it fits one message. No batch is empty. Ends after sessionFinished. Throws
-   * SEQUENCE_UNKNOWN for a number that is yet to come.
+   * Yields the events after a number in batches, each event once and in order, and waits for more. A batch holds what
+   * has gathered since the one before, at least one event, as far as it fits one message. Ends after sessionFinished.
+   * Throws SEQUENCE_UNKNOWN for a number that has not come yet.
    */
   read(options: ReadOptions): AsyncGenerator<SessionEvent[], undefined>;
 }
 
-/** Throws SEQUENCE_UNKNOWN unless a reader may begin after this event. */
+/** Checks that a reader may begin after an event. Throws SEQUENCE_UNKNOWN. */
 export function checkSequence(afterSequence: number, lastSequence: number): void {
   if (afterSequence >= 0 && afterSequence <= lastSequence) return;
   throw new AppError("SEQUENCE_UNKNOWN", `There is no event ${afterSequence}; the newest is ${lastSequence}.`, {

@@ -1,8 +1,10 @@
-/** Wakes whoever waits for a change. What has changed is for the waiter to look at: it asks again each time that it waits. */
+/**
+ * Wake-up for whoever waits for a change. It carries no value: after each wake-up the waiter looks at what has changed.
+ */
 export class Notifier {
   readonly #waiters = new Set<() => void>();
 
-  /** Wakes all that wait now. */
+  /** Wakes all that wait at this moment. */
   notify(): void {
     const waiters = [...this.#waiters];
     this.#waiters.clear();
@@ -10,8 +12,8 @@ export class Notifier {
   }
 
   /**
-   * Resolves true at the next `notify`, false on an abort or after `timeoutMs`, of both of which there are none by
-   * default. Never rejects.
+   * Resolves with true at the next `notify`, with false on an abort or after `timeoutMs`. Default: no signal, no
+   * timeout. Never rejects.
    */
   next({ signal, timeoutMs }: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<boolean> {
     if (signal?.aborted === true) return Promise.resolve(false);

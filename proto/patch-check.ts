@@ -18,10 +18,11 @@ const PLAIN_HEADER =
   /^(?:(?:old|new) mode \d{6}|(?:dis)?similarity index \d+%|index [0-9a-f]+\.\.[0-9a-f]+(?: \d{6})?)$/;
 const BINARY_BLOCK = /^(?:literal|delta) \d+$/;
 
+/** Changes that a patch is said to make. */
 export interface ListedChanges {
-  /** In the patch's order: the first ones, where there are more. */
+  /** First changes in the patch's order. The list may be cut. */
   changes: readonly Pick<FileChange, "path" | "previousPath" | "kind">[];
-  /** How many files the patch has. */
+  /** Number of files that the patch changes. */
   changeCount: number;
 }
 
@@ -29,9 +30,12 @@ export interface ListedChanges {
 type Reading<T> = Generator<undefined, T, undefined>;
 
 /**
- * Holds a patch, as its bytes come, against the list of its changes: it must touch the files of the list, each as the list
- * says, and no other. Every line is accounted for, since git apply looks for further files in whatever it does not
- * understand. Returns what is wrong, or undefined. A large patch takes no memory and does not hold up everything else.
+ * Compares a patch with the list of its changes while its bytes come. The patch must change the listed files, each as
+ * listed, and no other. Every line must be understood, since git apply finds further files in what it does not
+ * understand.
+ *
+ * Returns the first mismatch as a clause. Undefined: there is none. Memory stays small for a patch of any size, and
+ * other work goes on meanwhile.
  */
 export async function findPatchMismatch(
   patch: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,

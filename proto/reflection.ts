@@ -13,19 +13,18 @@ import {
   type ServerReflectionResponseSchema as ResponseV1alphaSchema,
 } from "./gen/grpc/reflection/v1alpha/reflection_pb.ts";
 
-/** A reflection request of either version. */
+/** Request to the gRPC reflection service, in version v1 or v1alpha: https://grpc.io/docs/guides/reflection */
 export type ReflectionRequest = ServerReflectionRequest | RequestV1alpha;
-/** The messages of both versions have the same fields. */
+/** Response of the reflection service. Both versions have the same fields. */
 export type ReflectionResponse = MessageInitShape<typeof ServerReflectionResponseSchema> &
   MessageInitShape<typeof ResponseV1alphaSchema>;
 
-/** Both versions of the reflection service. */
+/** Reflection service in both versions. */
 export const REFLECTION_SERVICES = [ServerReflection, ServerReflectionV1alpha] as const;
 
 /**
- * Returns what answers reflection requests about the given services and reflection itself. Our own,
- * since the official package reads .proto files at run time and loses the imports of what it
- * describes.
+ * Returns the function that answers reflection requests about the given services and reflection itself. The official
+ * package is not used: it reads .proto files at run time, and loses the imports.
  */
 export function describeServices(
   described: readonly DescService[],

@@ -1,10 +1,10 @@
 import { AppError } from "./app-error.ts";
 import { cutChars } from "./cut.ts";
 
-/** A repository, and where to start in it, as a caller names them. */
+/** Address of a repository, and where to start in it, as a caller gives them. */
 export interface RepositoryAddress {
   uri: string;
-  /** Branch, tag or commit. Empty: not said. */
+  /** Branch, tag or commit. Empty: none is given. */
   ref: string;
 }
 
@@ -22,9 +22,10 @@ const SITES_WITH_ACCOUNT: ReadonlySet<string> = new Set(["bitbucket.org", "dev.a
 const PAGES = ["tree", "commit", "commits", "releases/tag", "src/branch", "src/tag", "src/commit", "src"];
 
 /**
- * Returns the address as an http or https URI in normal form, without credentials. Takes what well-known sites show for
- * cloning, and their pages of a repository, branch, tag or commit. Throws REPOSITORY_URI_INVALID, with the form that
- * works where there is one, and REPOSITORY_URI_CREDENTIALS.
+ * Returns the address as an http or https URI in normal form, without credentials. It understands what well-known sites
+ * show for cloning, and the addresses of their pages for a repository, branch, tag or commit.
+ *
+ * Throws REPOSITORY_URI_CREDENTIALS, or REPOSITORY_URI_INVALID with the form that works if there is one.
  */
 export function readRepositoryAddress(given: RepositoryAddress): RepositoryAddress {
   const url = parse(given.uri.trim());
@@ -48,7 +49,7 @@ export function readRepositoryAddress(given: RepositoryAddress): RepositoryAddre
   throw invalid(`"${plain(url)}" is a page of ${host}, not a repository.`, help, { host });
 }
 
-/** Takes whatever may be a password out of a URI. */
+/** Returns a URI without anything that may be a password. */
 export function redactUri(uri: string): string {
   return uri
     .slice(0, 256)

@@ -1,7 +1,10 @@
 /** A container that is paused, or a machine that sleeps, does not run: at most this is counted at a time. */
 const STEP_MS = 1_000;
 
-/** Calls back once this process has run for so long. Returns what takes the call back. */
+/**
+ * Calls back once this process has run for `ms`. Time in which it did not get to run does not count. Returns the
+ * function that cancels it.
+ */
 export function afterRunning(ms: number, onElapsed: () => void): () => void {
   let timer: NodeJS.Timeout;
   const countDown = (leftMs: number) => {
@@ -13,8 +16,8 @@ export function afterRunning(ms: number, onElapsed: () => void): () => void {
 }
 
 /**
- * Calls back once something has stood still for so long, counted in the time in which this process ran. `progress` returns
- * another value each time than before where something has moved. Returns what takes the call back.
+ * Calls back once something has stood still for `ms` of this process's running time. `progress` returns a new value
+ * whenever something has moved. Returns the function that cancels it.
  */
 export function afterStandstill(
   { ms, progress }: { ms: number; progress: () => unknown },

@@ -11,16 +11,16 @@ import {
 import { readRepositoryAddress } from "./repository-address.ts";
 import { cutChars } from "./cut.ts";
 
-/** Time for a session unless it asks for another. */
+/** Time that a session has if it asks for none. */
 export const DEFAULT_TIMEOUT_MS = 300_000;
 /** A day: longer is taken for a mistake in the unit. */
 const MAX_TIMEOUT_MS = 24 * 60 * 60 * 1000;
 /** How long a permission or a question waits unless the session says otherwise. */
 const DEFAULT_DECISION_TIMEOUT_MS = 60_000;
-/** Claude Code takes its prompt in one line of its input; this much is a book. */
+/** Most bytes of a task or message: as much as a book. Claude Code reads it as one line. */
 export const MAX_TASK_BYTES = 1024 * 1024;
 
-/** Claude Code's permission modes. */
+/** Permission modes that a session may have: values of Claude Code's flag --permission-mode. */
 export const PERMISSION_MODES = ["bypassPermissions", "acceptEdits", "plan", "default", "dontAsk"] as const;
 
 /** Variables that the agent sets itself, or that would lead Claude around the broker. */
@@ -43,7 +43,7 @@ function invalid(reason: ErrorReason, message: string, help: string, metadata: R
   return new AppError(reason, message, { kind: "INVALID_ARGUMENT", help, metadata });
 }
 
-/** Returns the spec with its defaults filled in. Throws INVALID_ARGUMENT for what cannot work. */
+/** Returns a copy of the spec with its defaults filled in. Throws an INVALID_ARGUMENT error for what cannot work. */
 export function completeSpec(given: SessionSpec): SessionSpec {
   const spec = clone(SessionSpecSchema, given);
   if (spec.task.trim() === "") throw invalid("TASK_EMPTY", "The task is empty.", "Say what Claude is to do.");

@@ -1,13 +1,14 @@
 import { afterStandstill } from "./running-time.ts";
 
+/** Times after which a silent connection is asked, and given up. */
 export interface SilenceOptions {
-  /** Without a byte for so long the other end is asked for one (ms). */
+  /** Time without a byte after which the other end is pinged (ms). */
   pingMs: number;
-  /** Without a byte for so long after that it is taken for dead (ms). */
+  /** Time without a byte after the ping until the connection is taken for dead (ms). */
   answerMs: number;
 }
 
-/** Of an HTTP/2 session, what is needed to watch it. */
+/** Part of an HTTP/2 session that is needed to watch it. */
 export interface Watched {
   readonly destroyed: boolean;
   readonly socket: { readonly bytesRead: number };
@@ -16,8 +17,8 @@ export interface Watched {
 }
 
 /**
- * Watches a connection for silence and calls back once it is taken for dead. Every byte that arrives is a sign of life, and
- * only the time counts in which this process ran: one that waits for a processor, or has much to do, must not blame the other.
+ * Watches a connection, and calls back once it is taken for dead. Every byte that arrives is a sign of life. Only this
+ * process's running time counts: a process that waits for a processor must not blame the other end.
  */
 export function watchSilence(session: Watched, options: SilenceOptions, onDead: () => void): void {
   const progress = () => (session.destroyed ? 0 : session.socket.bytesRead);

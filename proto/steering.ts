@@ -16,13 +16,13 @@ interface SteeringMessage {
   request: AttachRequest["request"];
 }
 
-/** What a caller that is attached may ask for, as far as its role goes. */
+/** Actions that a caller on Attach may ask for, as far as its role permits. */
 export type Steering<M extends SteeringMessage> = Exclude<
   M["request"],
   { case: "attach" } | { case: undefined } | undefined
 >;
 
-/** Reads the first message of an Attach. Returns it, and what is left to read. Throws ATTACH_EXPECTED. */
+/** Reads the first message of an Attach. Returns it, and the messages that follow. Throws ATTACH_EXPECTED. */
 export async function readAttachStart<M extends SteeringMessage>(
   messages: AsyncIterable<M>,
 ): Promise<{ start: AttachStart; rest: AsyncIterable<M> }> {
@@ -35,8 +35,7 @@ export async function readAttachStart<M extends SteeringMessage>(
 }
 
 /**
- * Has done what a caller asks for, one after the other, and yields what is refused. A caller that says no more, or breaks off,
- * has its events' end to learn that from.
+ * Does what a caller asks for, one request after the other, and yields the refusals. Ends with the caller's messages.
  */
 export async function* steer<M extends SteeringMessage>(
   messages: AsyncIterable<M>,

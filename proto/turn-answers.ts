@@ -1,28 +1,32 @@
 import type { AnswerPart, TurnFinished } from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
 
-/** The longest answer that is kept; longer ones are cut (bytes of UTF-8). No model writes as much at once. */
+/** Most bytes of UTF-8 of an answer: more than any model writes at once. Longer ones are cut. */
 export const MAX_ANSWER_BYTES = 2 * 1024 * 1024;
 
 /** Most parts of one answer: an agent's parts are hardly ever smaller than a kilobyte. */
 const MAX_PARTS = 2048;
 
-/** An answer of Claude's, and whether it is only the start of it. */
+/** Answer of Claude's. */
 export interface TurnAnswer {
   text: string;
+  /** Whether the text is only the start of the answer. */
   truncated: boolean;
-  /** Which turn's it is. 0: not known, or there is none. */
+  /** Number of the turn that it belongs to. 0: not known, or there is no answer. */
   turn: number;
 }
 
-/** No answer has been given. */
+/** Answer of a session that has none yet. */
 export const NO_ANSWER: TurnAnswer = { text: "", truncated: false, turn: 0 };
 
-/** Puts together the answers of a session's turns from its events, in their order. */
+/** Answers of a session's turns, put together from its events in their order. */
 export class TurnAnswers {
   #parts: AnswerPart[] = [];
   #length = 0;
 
-  /** Takes the next part. One that does not follow the part before, is empty or one more than was said spoils the answer. */
+  /**
+   * Takes the next part. The answer is lost if a part is missing, empty or more than announced; `of` then returns the
+   * event's text.
+   */
   add(part: AnswerPart): void {
     if (part.partIndex === 0) this.#clear();
     this.#length += part.text.length;
@@ -32,7 +36,7 @@ export class TurnAnswers {
     else this.#parts.push(part);
   }
 
-  /** Returns the answer of a turn that has finished: whole if all its parts have come, otherwise as its event has it. */
+  /** Returns the answer of a finished turn: whole if all its parts have come, otherwise as the event has it. */
   of({ turn, text, truncated }: TurnFinished): TurnAnswer {
     const last = this.#parts.at(-1);
     const whole = truncated && last?.turn === turn && last.partCount === this.#parts.length;

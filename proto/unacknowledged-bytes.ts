@@ -1,30 +1,34 @@
-/** What a tunnel may hold until the other end acknowledges it (bytes): a container 20 ms away still gets 50 MB/s. */
+/** Most bytes that one direction of a tunnel may hold unacknowledged: a container 20 ms away still gets 50 MB/s. */
 export const TUNNEL_WINDOW_BYTES = 1024 * 1024;
 /** What all tunnels of a session may hold together (bytes), beyond the least that each may. */
 const TOTAL_BYTES = 2 * 1024 * 1024;
 /** What each tunnel may hold in any case (bytes). */
 const LEAST_BYTES = 8 * 1024;
-/** After so many bytes the receiver acknowledges. Less than any sender may hold, which would wait for ever otherwise. */
+/**
+ * Number of bytes after which a receiver acknowledges. It is less than any sender may hold: otherwise both would wait
+ * for ever.
+ */
 export const ACKNOWLEDGE_BYTES = 4 * 1024;
 
 const NOTHING = Buffer.alloc(0);
 
-/** What the tunnels of one session hold together. */
+/** Memory that all tunnels of one session share. */
 export class TunnelMemory {
   readonly #totalBytes: number;
   #heldBytes = 0;
   readonly #waiting = new Set<() => void>();
 
-  /** For so many bytes; 2 MiB by default. */
+  /** Sets the limit in bytes. Default: 2 MiB. */
   constructor(totalBytes = TOTAL_BYTES) {
     this.#totalBytes = totalBytes;
   }
 
+  /** Whether the tunnels hold as much as they may. */
   get full(): boolean {
     return this.#heldBytes >= this.#totalBytes;
   }
 
-  /** Counts bytes in, or out where negative. */
+  /** Adds bytes to what is held. A negative number takes them away. */
   count(bytes: number): void {
     const wasFull = this.full;
     this.#heldBytes += bytes;
@@ -32,7 +36,7 @@ export class TunnelMemory {
     for (const wake of this.#waiting) wake();
   }
 
-  /** Calls back when it is not full any more, each time. Returns what ends that. */
+  /** Calls back each time that memory stops being full. Returns the function that ends this. */
   onRoom(wake: () => void): () => void {
     this.#waiting.add(wake);
     return () => this.#waiting.delete(wake);
@@ -40,8 +44,8 @@ export class TunnelMemory {
 }
 
 /**
- * The bytes of one direction of a tunnel that the other end has not acknowledged, numbered from the connection's first one:
- * what has to be sent again if the call that carries them is lost.
+ * Bytes of one direction of a tunnel that the other end has not acknowledged. They are numbered from the connection's
+ * first one, and sent again if the call that carries them is lost.
  */
 export class UnacknowledgedBytes {
   readonly #memory: TunnelMemory;
@@ -56,22 +60,23 @@ export class UnacknowledgedBytes {
     this.#memory = memory;
   }
 
-  /** How many there have been, in all. */
+  /** Number of bytes that there have been. */
   get totalBytes(): number {
     return this.#end;
   }
 
-  /** How many are held. */
+  /** Number of bytes that are held. */
   get heldBytes(): number {
     return this.#end - this.#start;
   }
 
-  /** There may be more. A whole piece may be appended then, however large. */
+  /** Whether more may be appended: then a whole piece of any size. */
   get roomy(): boolean {
     const held = this.heldBytes;
     return held < LEAST_BYTES || (held < TUNNEL_WINDOW_BYTES && !this.#memory.full);
   }
 
+  /** Adds bytes behind the last ones. */
   append(bytes: Uint8Array): void {
     const held = this.heldBytes;
     const needed = held + bytes.length;
@@ -84,7 +89,10 @@ export class UnacknowledgedBytes {
     this.#memory.count(bytes.length);
   }
 
-  /** Returns a copy of what follows number `from`, at most so much; empty if there is nothing. Throws RangeError where it is not held. */
+  /**
+   * Returns a copy of at most `maxBytes` from number `from` on; empty if there are none yet. Throws RangeError if they
+   * are not held.
+   */
   read(from: number, maxBytes: number): Buffer {
     if (!this.holds(from)) throw new RangeError(`Byte ${from} is not among ${this.#start} to ${this.#end}.`);
     const start = this.#offset + (from - this.#start);
@@ -93,12 +101,15 @@ export class UnacknowledgedBytes {
     );
   }
 
-  /** Whether it can go on from this number. */
+  /** Whether reading can go on from this number. */
   holds(from: number): boolean {
     return Number.isSafeInteger(from) && from >= this.#start && from <= this.#end;
   }
 
-  /** Forgets what comes before this number. One that has been acknowledged, or was never there, changes nothing. */
+  /**
+   * Forgets the bytes before this number. A number that has been acknowledged, or has never been reached, changes
+   * nothing.
+   */
   acknowledge(upTo: number): void {
     if (!this.holds(upTo)) return;
     const bytes = upTo - this.#start;
@@ -110,12 +121,12 @@ export class UnacknowledgedBytes {
     this.#memory.count(-bytes);
   }
 
-  /** Forgets all of it. */
+  /** Forgets all bytes. */
   clear(): void {
     this.acknowledge(this.#end);
   }
 
-  /** What it takes in memory (bytes): a small multiple of what is held. */
+  /** Bytes of memory that are taken: a small multiple of what is held. */
   get bufferBytes(): number {
     return this.#buffer.length;
   }

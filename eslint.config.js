@@ -40,6 +40,24 @@ const rooms = {
   message: "What the gateways share knows none of them, nor the rest of the host; broker.ts puts them together.",
 };
 
+/** Exported declarations have a doc comment of three words or more; of overloads the first one has it. */
+const docComment = {
+  create: (context) => ({
+    "Program > ExportNamedDeclaration[declaration]"(node) {
+      const { sourceCode } = context;
+      const name = ({ declaration }) => declaration?.id?.name ?? declaration?.declarations?.[0].id.name;
+      const siblings = node.parent.body;
+      const before = siblings[siblings.indexOf(node) - 1];
+      if (before?.declaration?.type === "TSDeclareFunction" && name(before) === name(node)) return;
+      const comment = sourceCode.getCommentsBefore(node).at(-1);
+      const words = comment?.value.startsWith("*") ? (comment.value.match(/[\w"'(\[][^\s]*/g) ?? []) : [];
+      if (words.length < 3) context.report({ node, message: `Say in a doc comment what "${name(node)}" is.` });
+    },
+  }),
+};
+/** Folders whose exported declarations are all documented. */
+const documented = ["proto/**/*.ts"];
+
 export default tseslint.config(
   { ignores: ["dist/", "node_modules/", "proto/gen/", "**/recordings/"] },
   ...tseslint.configs.strict,
@@ -58,6 +76,12 @@ export default tseslint.config(
       "no-control-regex": "off",
       "no-restricted-exports": ["error", { restrictDefaultExports: { direct: true } }],
     },
+  },
+  {
+    files: documented,
+    ignores: ["**/*.test.ts"],
+    plugins: { claudecluster: { rules: { "doc-comment": docComment } } },
+    rules: { "claudecluster/doc-comment": "error" },
   },
   { files: ["*.ts", "test/support/closing-line-reporter.ts"], rules: { "no-restricted-exports": "off" } },
   forbid(

@@ -254,6 +254,32 @@ export const ERROR_REASONS = {
   REF_NOT_A_COMMIT: "FAILED_PRECONDITION",
   /** A git command failed. */
   GIT_FAILED: "INTERNAL",
+  /** There is no repository with a work tree where one was looked for. */
+  NOT_A_REPOSITORY: "FAILED_PRECONDITION",
+  /** The start commit of a session is not in the repository. */
+  START_NOT_FOUND: "FAILED_PRECONDITION",
+  /** A result does not go together with what the user has. */
+  APPLY_CONFLICTS: "ABORTED",
+  /** Something in the user's repository is in the way of a result. */
+  APPLY_BLOCKED: "FAILED_PRECONDITION",
+  /** What was to be changed was changed by somebody else meanwhile. */
+  APPLY_RACED: "ABORTED",
+  /** An apply was broken off and has to be taken back first. */
+  APPLY_UNFINISHED: "FAILED_PRECONDITION",
+  /** There is nothing to be applied. */
+  NOTHING_TO_APPLY: "FAILED_PRECONDITION",
+  /** The user's git is in the middle of something. */
+  GIT_UNDER_WAY: "FAILED_PRECONDITION",
+  /** Another git holds the index. */
+  INDEX_LOCKED: "FAILED_PRECONDITION",
+  /** A branch of that name is there already. */
+  BRANCH_EXISTS: "FAILED_PRECONDITION",
+  /** The name is none that a branch may have. */
+  BRANCH_INVALID: "INVALID_ARGUMENT",
+  /** There is nothing to be taken back. */
+  NOTHING_TO_UNDO: "NOT_FOUND",
+  /** What was applied has been changed since. */
+  UNDO_BLOCKED: "FAILED_PRECONDITION",
   /** There is no git where a repository lies. */
   GIT_NOT_FOUND: "FAILED_PRECONDITION",
   /** The workspace has no room left. */

@@ -1,0 +1,320 @@
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Files } from "../../test/git/random-trees.ts";
+import { UserArea } from "../../test/git/user-area.ts";
+import { applyToBranch } from "./apply-branch.ts";
+import { type ApplyConflictsError, applyToWorkTree } from "./apply-work-tree.ts";
+import { Journal } from "./journal.ts";
+import { prepareChanges, type SessionChanges } from "./session-changes.ts";
+import { undoApply } from "./undo.ts";
+import { findRepository } from "./user-repository.ts";
+
+const signal = new AbortController().signal;
+const START = files({ "a.ts": "one\ntwo\nthree\n", "b.ts": "b\n", "lib/c.ts": "c\n", ".gitignore": "*.log\n" });
+let area: UserArea;
+
+beforeEach(() => {
+  area = new UserArea(START);
+});
+afterEach(() => area[Symbol.dispose]());
+
+function files(texts: Record<string, string>, from: Files = new Map()): Files {
+  const given = Object.entries(texts).map(([path, content]) => [path, { mode: "100644" as const, content }] as const);
+  return new Map([...from, ...given]);
+}
+
+async function apply(
+  session: SessionChanges,
+  {
+    stage = false,
+    paths = [],
+    directory = area.directory,
+  }: { stage?: boolean; paths?: string[]; directory?: string } = {},
+) {
+  const repository = await findRepository(directory, { signal });
+  await using prepared = await prepareChanges(repository, session, { paths, signal });
+  using journal = Journal.open(area.undoDirectory, repository.workTree);
+  return await applyToWorkTree(repository, prepared, { stage, journal, signal });
+}
+
+async function branch(session: SessionChanges, name = "claude/fix-abc123") {
+  const repository = await findRepository(area.directory, { signal });
+  await using prepared = await prepareChanges(repository, session, { signal });
+  using journal = Journal.open(area.undoDirectory, repository.workTree);
+  return await applyToBranch(repository, prepared, { branch: name, message: "Fix it", journal, signal });
+}
+
+async function undo(sessionId?: string, directory = area.directory) {
+  const repository = await findRepository(directory, { signal });
+  using journal = Journal.open(area.undoDirectory, repository.workTree);
+  return await undoApply(repository, { journal, sessionId, signal });
+}
+
+const at = (path: string) => join(area.directory, path);
+const read = (path: string) => readFileSync(at(path), "utf8");
+
+/** Runs something that is refused, and makes sure that nothing was written. */
+async function refused(run: () => Promise<unknown>, reason: string): Promise<Error> {
+  const before = area.state();
+  const error = await run().then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  expect(error).toMatchObject({ reason });
+  expect(area.state()).toEqual(before);
+  return error as Error;
+}
+
+test("makes a branch of one commit on the start, the user's with Claude as co-author, and touches nothing else", async () => {
+  writeFileSync(at("b.ts"), "mine\n");
+  area.git("add", "b.ts");
+  writeFileSync(at("new.ts"), "mine\n");
+  const before = area.state();
+  const session = area.changes(area.head, files({ "a.ts": "one\n2\nthree\n" }, START));
+  const { commitId, startCommitId } = await branch(session);
+  expect(startCommitId).toBe(area.head);
+  expect(area.git("log", "-1", "--format=%an <%ae>%n%P%n%B", commitId)).toBe(
+    `User <user@example.com>\n${area.head}\nFix it\n\nClaude-Session: ${session.sessionId}\nCo-Authored-By: Claude <noreply@anthropic.com>\n\n`,
+  );
+  expect(area.git("rev-parse", `${commitId}^{tree}`).trim()).toBe(session.treeId);
+  area.git("fsck", "--strict", "--no-dangling");
+  const after = area.state();
+  for (const path of [".git/refs/heads/claude/fix-abc123", ".git/logs/refs/heads/claude/fix-abc123"]) {
+    expect(after.delete(path)).toBe(true);
+  }
+  expect(after).toEqual(before);
+  await expect(branch(session)).resolves.toMatchObject({ already: true, commitId });
+  await refused(() => branch(area.changes(area.head, files({ "a.ts": "other\n" }, START))), "BRANCH_EXISTS");
+  await expect(undo()).resolves.toMatchObject({ branch: "claude/fix-abc123" });
+  expect(area.git("for-each-ref", "refs/heads/claude")).toBe("");
+  await refused(() => undo(), "NOTHING_TO_UNDO");
+});
+
+test("does not remove a branch that is checked out, or has come further", async () => {
+  await branch(area.changes(area.head, files({ "b.ts": "x\n" }, START)));
+  area.git("switch", "-q", "claude/fix-abc123");
+  await refused(() => undo(), "UNDO_BLOCKED");
+  area.git("commit", "-qm", "more", "--allow-empty");
+  area.git("switch", "-q", "main");
+  await refused(() => undo(), "UNDO_BLOCKED");
+});
+
+test("names conflicts file by file with their lines, and writes nothing", async () => {
+  const session = area.changes(area.head, files({ "a.ts": "one\nTWO\nthree\n", "b.ts": "b2\n" }, START));
+  writeFileSync(at("a.ts"), "one\nzwei\nthree\n");
+  const error = (await refused(() => apply(session), "APPLY_CONFLICTS")) as ApplyConflictsError;
+  expect(error.conflicts).toMatchObject([
+    { path: "a.ts", hunks: [expect.stringMatching(/^<{7} yours\nzwei\n={7}\nTWO\n>{7} session$/)] },
+  ]);
+  await apply(session, { paths: ["b.ts"] });
+  expect([read("a.ts"), read("b.ts")]).toEqual(["one\nzwei\nthree\n", "b2\n"]);
+});
+
+test("merges into what the user has changed and committed meanwhile", async () => {
+  const long = Array.from({ length: 20 }, (_, n) => `line ${n}\n`);
+  area.put(files({ "long.ts": long.join("") }, START));
+  area.git("add", "-A");
+  area.git("commit", "-qm", "long");
+  const start = area.head;
+  const session = area.changes(start, files({ "long.ts": long.with(2, "session\n").join("") }, START));
+  writeFileSync(at("long.ts"), long.with(17, "user\n").join(""));
+  area.git("commit", "-qam", "user's");
+  await apply(session);
+  expect(read("long.ts")).toBe(long.with(2, "session\n").with(17, "user\n").join(""));
+  expect(area.git("status", "--porcelain")).toBe(" M long.ts\n");
+  // What is there already is not applied twice.
+  await refused(() => apply(session), "NOTHING_TO_APPLY");
+});
+
+test("never overwrites what nobody tracks, nor what git ignores", async () => {
+  writeFileSync(at("fresh.ts"), "mine\n");
+  writeFileSync(at("out.log"), "mine\n");
+  await refused(() => apply(area.changes(area.head, files({ "fresh.ts": "theirs\n" }, START))), "APPLY_CONFLICTS");
+  const error = await refused(
+    () => apply(area.changes(area.head, files({ "out.log": "theirs\n" }, START))),
+    "APPLY_BLOCKED",
+  );
+  expect(error.message).toContain("out.log is there, and not known to git");
+  mkdirSync(at("made"));
+  writeFileSync(at("made/x.log"), "mine\n");
+  await refused(() => apply(area.changes(area.head, files({ made: "theirs\n" }, START))), "APPLY_BLOCKED");
+});
+
+test("follows no link on the way to a file, and writes none through one", async () => {
+  const outside = join(area.top, "outside");
+  mkdirSync(outside);
+  writeFileSync(join(outside, "c.ts"), "c\n");
+  rmSync(at("lib"), { recursive: true });
+  symlinkSync(outside, at("lib"));
+  writeFileSync(at(".gitignore"), "*.log\n/lib\n");
+  const session = area.changes(area.head, files({ "lib/d.ts": "d\n" }, START));
+  await refused(() => apply(session), "APPLY_BLOCKED");
+  expect(readdirSync(outside)).toEqual(["c.ts"]);
+  unlinkSync(at("lib"));
+  area.git("checkout", "-q", "--", ".");
+  // A file that is a link by now is not written through.
+  unlinkSync(at("b.ts"));
+  symlinkSync(join(outside, "c.ts"), at("b.ts"));
+  await refused(() => apply(area.changes(area.head, files({ "b.ts": "x\n" }, START))), "APPLY_CONFLICTS");
+  expect(readFileSync(join(outside, "c.ts"), "utf8")).toBe("c\n");
+});
+
+test("leaves alone what the user is in the middle of, and makes a branch all the same", async () => {
+  const session = area.changes(area.head, files({ "b.ts": "x\n" }, START));
+  area.git("switch", "-qc", "other");
+  writeFileSync(at("a.ts"), "other\n");
+  area.git("commit", "-qam", "other");
+  const mail = area.git("format-patch", "-1", "--stdout");
+  area.git("switch", "-q", "main");
+  writeFileSync(at("a.ts"), "mine\n");
+  area.git("commit", "-qam", "mine");
+  expect(() => area.gitWith({ input: Buffer.from(mail) }, "am")).toThrow();
+  const error = await refused(() => apply(session), "GIT_UNDER_WAY");
+  expect(error.message).toContain("git am");
+  await branch(session);
+  expect(existsSync(at(".git/rebase-apply/applying"))).toBe(true);
+  area.git("am", "--abort");
+  expect(() => area.git("merge", "other")).toThrow();
+  await refused(() => apply(session), "GIT_UNDER_WAY");
+  area.git("merge", "--abort");
+  expect(() => area.git("cherry-pick", "other")).toThrow();
+  await refused(() => apply(session), "GIT_UNDER_WAY");
+  area.git("cherry-pick", "--abort");
+  await apply(session);
+});
+
+test("says who holds the index, and waits for nobody", async () => {
+  writeFileSync(at(".git/index.lock"), "");
+  const error = await refused(() => apply(area.changes(area.head, files({ "b.ts": "x\n" }, START))), "INDEX_LOCKED");
+  expect(error.message).toContain("index.lock");
+});
+
+test("applies to a linked worktree, and to nothing but that", async () => {
+  const linked = join(area.top, "linked");
+  area.git("worktree", "add", "-q", linked, "-b", "linked");
+  const before = area.state();
+  const session = area.changes(area.head, files({ "b.ts": "x\n" }, START));
+  await apply(session, { stage: true, directory: linked });
+  expect(readFileSync(join(linked, "b.ts"), "utf8")).toBe("x\n");
+  expect(execFileSync("git", ["status", "--porcelain"], { cwd: linked, encoding: "utf8" })).toBe("M  b.ts\n");
+  const mine = (state: Map<string, string>) =>
+    [...state].filter(([path]) => !path.startsWith(".git/worktrees/linked/"));
+  expect(mine(area.state())).toEqual(mine(before));
+  await undo(undefined, linked);
+  expect(execFileSync("git", ["status", "--porcelain"], { cwd: linked, encoding: "utf8" })).toBe("");
+});
+
+test("writes line ends and filters as the user's git does, and runs no hook", async () => {
+  const ran = join(area.top, "ran");
+  const hook = `#!/bin/sh\ntouch '${ran}'\n`;
+  for (const name of ["post-index-change", "post-checkout", "reference-transaction", "pre-commit"]) {
+    writeFileSync(at(`.git/hooks/${name}`), hook, { mode: 0o755 });
+  }
+  area.git("config", "filter.upper.smudge", "tr a-z A-Z");
+  area.git("config", "filter.upper.clean", "tr A-Z a-z");
+  rmSync(ran, { force: true });
+  const result = files(
+    { ".gitattributes": "*.txt text eol=crlf\n*.up filter=upper\n", "x.txt": "1\n2\n", "x.up": "shout\n" },
+    START,
+  );
+  const session = area.changes(area.head, result);
+  rmSync(ran, { force: true });
+  await apply(session, { stage: true });
+  await branch(session);
+  expect(existsSync(ran)).toBe(false);
+  expect([read("x.txt"), read("x.up")]).toEqual(["1\r\n2\r\n", "SHOUT\n"]);
+  expect(area.git("status", "--porcelain")).toBe("A  .gitattributes\nA  x.txt\nA  x.up\n");
+});
+
+test("keeps the mode of a private file, and gives and takes the right to execute", async () => {
+  chmodSync(at("b.ts"), 0o600);
+  const result = files({ "b.ts": "x\n" }, START);
+  result.set("a.ts", { mode: "100755", content: START.get("a.ts")!.content });
+  await apply(area.changes(area.head, result));
+  const modes = () => [area.state().get("a.ts"), area.state().get("b.ts")].map((text) => text?.split(" ")[0]);
+  expect(modes()).toEqual([expect.stringMatching(/^1007/), "100600"]);
+  await undo();
+  expect(modes()).toEqual([expect.stringMatching(/^1006/), "100600"]);
+});
+
+test("does not take back what was changed since, and names it", async () => {
+  const session = area.changes(area.head, files({ "a.ts": "x\n", "b.ts": "y\n" }, START));
+  await apply(session, { stage: true });
+  writeFileSync(at("b.ts"), "more\n");
+  const error = await refused(() => undo(), "UNDO_BLOCKED");
+  expect(error.message).toContain("b.ts");
+  expect(error.message).not.toContain("a.ts");
+  writeFileSync(at("b.ts"), "y\n");
+  // What the user has staged of another file since then stays.
+  writeFileSync(at("lib/c.ts"), "mine\n");
+  area.git("add", "lib/c.ts");
+  await undo();
+  expect(area.git("status", "--porcelain")).toBe("M  lib/c.ts\n");
+});
+
+test("does not take back what was staged otherwise since", async () => {
+  await apply(area.changes(area.head, files({ "a.ts": "x\n" }, START)), { stage: true });
+  writeFileSync(at("a.ts"), "y\n");
+  area.git("add", "a.ts");
+  writeFileSync(at("a.ts"), "x\n");
+  const error = await refused(() => undo(), "UNDO_BLOCKED");
+  expect(error.message).toContain("a.ts was staged otherwise");
+});
+
+test("stages a change beside what is staged of the same file in parts", async () => {
+  const lines = Array.from({ length: 20 }, (_, n) => `line ${n}\n`);
+  area.put(files({ "long.ts": lines.join("") }, START));
+  area.git("add", "-A");
+  area.git("commit", "-qm", "long");
+  const session = area.changes(area.head, files({ "long.ts": lines.with(2, "session\n").join("") }, START));
+  writeFileSync(at("long.ts"), lines.with(10, "staged\n").join(""));
+  area.git("add", "long.ts");
+  writeFileSync(at("long.ts"), lines.with(10, "staged\n").with(18, "not staged\n").join(""));
+  await apply(session, { stage: true });
+  expect(area.git("show", ":long.ts")).toBe(lines.with(2, "session\n").with(10, "staged\n").join(""));
+  expect(read("long.ts")).toBe(lines.with(2, "session\n").with(10, "staged\n").with(18, "not staged\n").join(""));
+});
+
+test("a patch of another tree than the agent named is not applied", async () => {
+  const session = area.changes(area.head, files({ "b.ts": "x\n" }, START));
+  await refused(() => apply({ ...session, treeId: area.tree(START) }), "PATCH_MISMATCH");
+  await refused(() => branch({ ...session, treeId: area.tree(START) }), "PATCH_MISMATCH");
+  await refused(() => apply({ ...session, patch: Buffer.from("") }), "PATCH_MISMATCH");
+});
+
+test("says where the start is to be fetched from", async () => {
+  const session = area.changes(area.head, files({ "b.ts": "x\n" }, START));
+  const start = { startCommitId: "1".repeat(40), startFrom: "https://example.com/a.git" };
+  const error = await refused(() => apply({ ...session, ...start }), "START_NOT_FOUND");
+  expect(error).toMatchObject({
+    help: expect.stringContaining(`git fetch https://example.com/a.git ${"1".repeat(40)}`),
+  });
+});
+
+test("takes a link for a link, and a directory for a file", async () => {
+  const result = files({ "a.ts/inside.ts": "x\n", lib: "a file now\n" }, START);
+  for (const path of ["a.ts", "lib/c.ts"]) result.delete(path);
+  result.set("b.ts", { mode: "120000", content: "../../../etc/passwd" });
+  const before = area.state();
+  await apply(area.changes(area.head, result));
+  expect([read("a.ts/inside.ts"), read("lib"), readlinkSync(at("b.ts"))]).toEqual([
+    "x\n",
+    "a file now\n",
+    "../../../etc/passwd",
+  ]);
+  await undo();
+  expect(area.state()).toEqual(before);
+});

@@ -1,0 +1,302 @@
+import { rmSync } from "node:fs";
+import { copyFile, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { AppError, joinPaths, quotePath, type RawPath } from "../../proto/index.ts";
+import { git, type GitPlace } from "./git.ts";
+import { hashOf, IndexLock, listIndex, readIndex, sameBytes } from "./index-file.ts";
+import type { Journal, JournalEntry, StagedRecord } from "./journal.ts";
+import { type Conflict, mergeTrees } from "./merge-trees.ts";
+import { findObstacles, nameSome } from "./obstacles.ts";
+import type { Scratch } from "./scratch.ts";
+import type { PreparedChanges } from "./session-changes.ts";
+import { ABSENT, diffTrees, GITLINK, indexInfo, parseTreeDiff, type TreeChange } from "./tree-diff.ts";
+import { readTreesNow } from "./tree-now.ts";
+import { takeBack } from "./undo.ts";
+import { findUnderWay, takeIn, type UserRepository, userPlace } from "./user-repository.ts";
+import { copyAside, FileChangedError, readState, replaceFiles, setMode } from "./work-files.ts";
+
+/** What was written into the user's files. */
+export interface AppliedWorkTree {
+  /** What has changed there: less than the session's changes where the user had some of them already. */
+  changes: TreeChange[];
+  /** Submodules whose commit the session has changed: their files are left alone. */
+  submodules: RawPath[];
+  staged: boolean;
+}
+
+/** A result that does not go together with what the user has by now. Nothing was written. */
+export class ApplyConflictsError extends AppError {
+  readonly conflicts: readonly Conflict[];
+
+  constructor(conflicts: readonly Conflict[], where: string) {
+    const names = nameSome(conflicts.map(({ path }) => quotePath(path)));
+    super("APPLY_CONFLICTS", `The session's changes do not go together with ${where}: ${names}. Nothing was written.`, {
+      help: "Take them as a branch and merge that (claudecluster apply without --worktree), or select other paths.",
+      metadata: { paths: names },
+    });
+    this.conflicts = conflicts;
+  }
+}
+
+/** Says how a result goes together with the user's files as they are now. Nothing is written. */
+export async function predictConflicts(
+  repository: UserRepository,
+  { scratch, start, treeId }: PreparedChanges,
+  { signal }: { signal: AbortSignal },
+): Promise<Conflict[]> {
+  const now = await readTreesNow(repository, scratch, { signal });
+  return (await mergeTrees(scratch, start.treeId, sides(now.workTree, treeId), { signal })).conflicts;
+}
+
+/**
+ * Merges a session's result into the user's files as they are now, all of it or nothing: what is not the same any more as
+ * when it was looked at, what nobody tracks, and what lies behind a link is never overwritten. What was staged stays so; with
+ * `stage` the changes are staged too. Throws GIT_UNDER_WAY, INDEX_LOCKED, ApplyConflictsError, APPLY_BLOCKED, APPLY_RACED,
+ * APPLY_UNFINISHED, NOTHING_TO_APPLY.
+ */
+export async function applyToWorkTree(
+  repository: UserRepository,
+  prepared: PreparedChanges,
+  { stage, journal, signal }: { stage: boolean; journal: Journal; signal: AbortSignal },
+): Promise<AppliedWorkTree> {
+  refuseUnderWay(repository);
+  if (journal.entries().some(({ record }) => record.state !== "applied")) {
+    throw new AppError("APPLY_UNFINISHED", `An apply to ${repository.workTree} was broken off.`, {
+      help: "Take it back first: claudecluster undo.",
+    });
+  }
+  const { scratch, start, treeId, sessionId } = prepared;
+  const now = await readTreesNow(repository, scratch, { signal });
+  if (now.index === undefined) throw underWay("a merge", "some files are not merged yet");
+  const merged = await mergeTrees(scratch, start.treeId, sides(now.workTree, treeId), { signal });
+  if (merged.conflicts.length > 0) throw new ApplyConflictsError(merged.conflicts, "your files");
+  const all = await diffTrees(scratch.place(), [now.workTree, merged.treeId], { signal });
+  const isPointer = ({ oldMode, newMode }: TreeChange) => oldMode === GITLINK || newMode === GITLINK;
+  const submodules = all.filter(isPointer).map(({ path }) => path);
+  const changes = all.filter((change) => !isPointer(change));
+  const index = stage
+    ? await stageChanges(repository, prepared, { ...now, index: now.index }, all, { signal })
+    : undefined;
+  if (changes.length === 0 && index === undefined) {
+    const why = submodules.length > 0 ? "Only submodules differ, whose files are left alone." : "";
+    throw new AppError("NOTHING_TO_APPLY", `Your files have these changes already. ${why}`.trim());
+  }
+
+  const { workTree, gitDirectory, indexFile } = repository;
+  const entry = journal.begin({ sessionId, workTree, gitDirectory, files: [] });
+  let written = false;
+  try {
+    await copyOld(repository, scratch, entry, { changes, treeId: now.workTree, signal });
+    await makeNew(repository, scratch, entry, { changes, treeId: merged.treeId, signal });
+    await refuseBlocked(workTree, entry);
+    if (index !== undefined) {
+      if (index.before !== undefined) await writeFile(entry.oldIndex, index.before, { mode: 0o600 });
+      entry.record.staged = index.record;
+      await takeIn(repository, scratch.place(), { ids: index.objectIds }, { signal });
+    }
+    signal.throwIfAborted();
+    // First: what a killed process leaves of the lock is to be known as ours.
+    entry.write("writing");
+    {
+      using lock = IndexLock.take(indexFile, entry.record.mark);
+      refuseUnderWay(repository);
+      if (index !== undefined && !sameBytes(await readIndex(indexFile), index.before)) {
+        const message = "What is staged was changed meanwhile. Nothing was written.";
+        throw new AppError("APPLY_RACED", message, { retryable: true });
+      }
+      try {
+        const { mark } = entry.record;
+        await replaceFiles(workTree, entry.replacements("apply"), { source: entry.newFiles, mark });
+        if (index !== undefined) lock.replaceIndex(index.after);
+      } catch (error) {
+        // What cannot be taken back now can be later: the journal stays.
+        written = true;
+        await takeBack(entry);
+        written = false;
+        throw error;
+      }
+    }
+    // Once the lock is gone: of an apply that is over nobody looks for one.
+    entry.write("applied");
+    rmSync(entry.newFiles, { recursive: true, force: true });
+    return { changes, submodules, staged: stage };
+  } catch (error) {
+    if (!written) entry.remove();
+    if (!(error instanceof FileChangedError)) throw error;
+    throw raced([error.path], error);
+  }
+}
+
+function sides(workTree: string, treeId: string) {
+  return [
+    { name: "yours", treeId: workTree },
+    { name: "session", treeId },
+  ] as const;
+}
+
+/** Throws GIT_UNDER_WAY where the user's git is in the middle of something. */
+export function refuseUnderWay(repository: UserRepository): void {
+  const found = findUnderWay(repository);
+  if (found !== undefined) throw underWay(found.what, `${repository.workTree} is in the middle of it`);
+}
+
+function underWay(what: string, why: string): AppError {
+  return new AppError("GIT_UNDER_WAY", `${what} is under way: ${why}. Nothing was written.`, {
+    help: "Finish or abort it first, or take the changes as a branch: claudecluster apply without --worktree.",
+    metadata: { what },
+  });
+}
+
+/** Copies the files that are to be replaced, and makes sure that the copies are what the merge was made with. */
+async function copyOld(
+  repository: UserRepository,
+  scratch: Scratch,
+  entry: JournalEntry,
+  { changes, treeId, signal }: { changes: readonly TreeChange[]; treeId: string; signal: AbortSignal },
+): Promise<void> {
+  const { workTree } = repository;
+  const there = changes.filter(({ oldMode }) => oldMode !== ABSENT).map(({ path }) => path);
+  for (const path of there) {
+    const state = await readState(workTree, path);
+    if (state.kind === "file" || state.kind === "link") await copyAside(workTree, path, entry.oldFiles);
+  }
+  // Through the user's line ends and filters, as they were taken into the tree.
+  const place: GitPlace = {
+    ...userPlace(repository),
+    cwd: entry.oldFiles,
+    workTree: entry.oldFiles,
+    objectDirectory: scratch.objectDirectory,
+    indexFile: join(scratch.directory, "old.index"),
+  };
+  await git(place, ["read-tree", treeId], { signal });
+  const update = ["update-index", "-z", "--add", "--remove", "--stdin"];
+  await git(place, update, { signal, input: joinPaths(there) });
+  const differ = parseTreeDiff(
+    await git(place, ["diff-index", "--cached", "-z", "--raw", "--no-abbrev", "--no-renames", treeId], { signal }),
+  );
+  if (differ.length > 0) throw raced(differ.map(({ path }) => path));
+}
+
+/** Writes the files as the user's git would, and records what is to become of each. */
+async function makeNew(
+  repository: UserRepository,
+  scratch: Scratch,
+  entry: JournalEntry,
+  { changes, treeId, signal }: { changes: readonly TreeChange[]; treeId: string; signal: AbortSignal },
+): Promise<void> {
+  const place: GitPlace = {
+    ...userPlace(repository),
+    cwd: entry.newFiles,
+    workTree: entry.newFiles,
+    objectDirectory: scratch.objectDirectory,
+    indexFile: join(scratch.directory, "new.index"),
+    // What is out of the user's sparse checkout is written all the same, where it is to be looked at.
+    config: { "core.sparseCheckout": "false" },
+  };
+  await git(place, ["read-tree", treeId], { signal });
+  const written = changes.filter(({ newMode }) => newMode !== ABSENT);
+  await git(place, ["checkout-index", "-q", "-f", "-z", "--stdin"], {
+    signal,
+    input: joinPaths(written.map(({ path }) => path)),
+  });
+  for (const { path, oldMode, newMode } of changes) {
+    const from = oldMode === ABSENT ? ({ kind: "absent" } as const) : await readState(entry.oldFiles, path);
+    if (from.kind === "file" && oldMode === newMode) await setMode(entry.newFiles, path, from.mode);
+    const to = newMode === ABSENT ? ({ kind: "absent" } as const) : await readState(entry.newFiles, path);
+    if (newMode !== ABSENT && to.kind === "absent") throw new Error(`git did not write ${quotePath(path)}`);
+    entry.record.files.push({ path, from, to });
+  }
+}
+
+/** Throws where something that the user's git does not know is in the way, or a file is not what was looked at. */
+async function refuseBlocked(workTree: string, entry: JournalEntry): Promise<void> {
+  const found = await findObstacles(workTree, entry.replacements("apply"));
+  const changed = found.filter(({ why }) => why === undefined);
+  if (changed.length > 0) throw raced(changed.map(({ path }) => path));
+  if (found.length === 0) return;
+  const named = nameSome(found.map(({ path, why }) => `${quotePath(path)} ${why ?? ""}`));
+  throw new AppError("APPLY_BLOCKED", `In the way: ${named}. Nothing was written.`, {
+    help: "Move that away, or take the changes as a branch: claudecluster apply without --worktree.",
+  });
+}
+
+/** What the index becomes when changes are staged. */
+interface StagedIndex {
+  /** Undefined: there is none yet. */
+  before: Buffer | undefined;
+  after: Buffer;
+  record: StagedRecord;
+  /** What the index names and the user's repository may not have. */
+  objectIds: string[];
+}
+
+/**
+ * Works out the index with the changes in it. A file that is staged otherwise than it lies there gets the session's changes
+ * in its staged form. Throws ApplyConflictsError where these do not go together.
+ */
+async function stageChanges(
+  repository: UserRepository,
+  { scratch, start, treeId }: PreparedChanges,
+  now: { index: string; workTree: string },
+  changes: readonly TreeChange[],
+  { signal }: { signal: AbortSignal },
+): Promise<StagedIndex | undefined> {
+  const place = scratch.place();
+  const partly = new Map(
+    (await diffTrees(place, [now.index, now.workTree], { signal })).map((change) => [change.path, change]),
+  );
+  const merged = await mergeTrees(scratch, start.treeId, sides(now.index, treeId), { signal });
+  const stagedMerge = new Map(
+    (await diffTrees(place, [now.index, merged.treeId], { signal })).map((change) => [change.path, change]),
+  );
+  const inConflict = new Map(merged.conflicts.map((conflict) => [conflict.path, conflict]));
+  const staged: TreeChange[] = [];
+  const conflicts: Conflict[] = [];
+  for (const change of changes) {
+    const differing = partly.get(change.path);
+    // Not staged at all: the whole file is, then.
+    if (differing === undefined || differing.oldMode === ABSENT)
+      staged.push({ ...change, ...oldSide(differing, change) });
+    else if (inConflict.has(change.path)) conflicts.push(inConflict.get(change.path)!);
+    else if (stagedMerge.has(change.path)) staged.push(stagedMerge.get(change.path)!);
+  }
+  if (conflicts.length > 0) throw new ApplyConflictsError(conflicts, "what you have staged of them");
+  if (staged.length === 0) return undefined;
+  const indexFile = join(scratch.directory, "staged.index");
+  const before = await readIndex(repository.indexFile);
+  if (before !== undefined) await copyFile(repository.indexFile, indexFile);
+  const config = { "core.splitIndex": "false" };
+  const own: GitPlace = { ...userPlace(repository), indexFile, objectDirectory: scratch.objectDirectory, config };
+  await git(own, ["update-index", "-z", "--index-info"], { signal, input: indexInfo(staged) });
+  const after = await readFile(indexFile);
+  const listing = await listIndex(own, { signal });
+  const side = (mode: string, id: string) => (mode === ABSENT ? "" : `${mode} ${id}`);
+  const record: StagedRecord = {
+    entries: staged.map(({ path, oldMode, oldId, newMode, newId }) => ({
+      path,
+      from: side(oldMode, oldId),
+      to: side(newMode, newId),
+    })),
+    sha256: hashOf(after),
+    listingSha256: hashOf(listing),
+    hadIndex: before !== undefined,
+  };
+  const added = staged.filter(({ newMode }) => newMode !== ABSENT && newMode !== GITLINK);
+  return { before, after, record, objectIds: added.map(({ newId }) => newId) };
+}
+
+/** What the index holds of a file that is as it lies there, or that it does not hold. */
+function oldSide(differing: TreeChange | undefined, change: TreeChange): Pick<TreeChange, "oldMode" | "oldId"> {
+  const { oldMode, oldId } = differing ?? change;
+  return { oldMode, oldId };
+}
+
+/** Says in which files the staged form, or the file itself, has been changed by somebody else. */
+function raced(paths: readonly RawPath[], cause?: unknown): AppError {
+  const named = nameSome(paths.map(quotePath));
+  return new AppError("APPLY_RACED", `Changed while the changes were being applied: ${named}. Nothing was written.`, {
+    retryable: true,
+    help: "Try again when nothing else writes there.",
+    cause,
+  });
+}

@@ -1,0 +1,137 @@
+import { createHash, randomBytes } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { AppError } from "../../proto/index.ts";
+import { ExclusiveLock } from "../exclusive-lock.ts";
+import { makeDirectory } from "../make-directory.ts";
+import type { FileState, Replacement } from "./work-files.ts";
+
+/** More are kept by nobody's wish: the oldest go. */
+const MAX_KEPT = 20;
+
+/** What was staged by an apply, so that it can be taken back. */
+export interface StagedRecord {
+  /** "mode id" before and after of each path; "" for none. */
+  entries: { path: string; from: string; to: string }[];
+  /** Hash of the index file as it was left. */
+  sha256: string;
+  /** Hash of what it lists, which git's own refreshing leaves alone. */
+  listingSha256: string;
+  /** There was an index before. */
+  hadIndex: boolean;
+}
+
+/** What an apply has done, or was about to do when it was broken off. */
+export interface JournalRecord {
+  version: 1;
+  /** "writing" and "undoing" are left by what was broken off. */
+  state: "writing" | "applied" | "undoing";
+  sessionId: string;
+  timeMs: number;
+  workTree: string;
+  gitDirectory: string;
+  /** Part of the names of files that are made beside others, and the content of an index.lock of ours. */
+  mark: string;
+  branch?: { name: string; commitId: string };
+  files: { path: string; from: FileState; to: FileState }[];
+  staged?: StagedRecord;
+}
+
+/** One apply's directory: what is recorded, the files from before, the index from before. */
+export class JournalEntry {
+  readonly directory: string;
+  record: JournalRecord;
+
+  constructor(directory: string, record: JournalRecord) {
+    this.directory = directory;
+    this.record = record;
+  }
+
+  /** Where the files from before lie, by their paths. */
+  get oldFiles(): string {
+    return join(this.directory, "old");
+  }
+
+  /** Where the files lie that are to be written, by their paths. */
+  get newFiles(): string {
+    return join(this.directory, "new");
+  }
+
+  /** The index file from before. */
+  get oldIndex(): string {
+    return join(this.directory, "index");
+  }
+
+  /** The files as they are to be replaced, or to be taken back. */
+  replacements(direction: "apply" | "undo"): Replacement[] {
+    if (direction === "apply") return this.record.files;
+    return this.record.files.map(({ path, from, to }) => ({ path, from: to, to: from }));
+  }
+
+  /** Writes the record, in one step. */
+  write(state: JournalRecord["state"]): void {
+    this.record = { ...this.record, state };
+    const path = join(this.directory, "journal.json");
+    writeFileSync(`${path}.new`, JSON.stringify(this.record), { mode: 0o600, flush: true });
+    renameSync(`${path}.new`, path);
+  }
+
+  /** Removes it with everything in it: it cannot be taken back any more. */
+  remove(): void {
+    rmSync(join(this.directory, "journal.json"), { force: true });
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** What was applied to one work tree, in a directory of the user's state. One process at a time has it open. */
+export class Journal implements Disposable {
+  readonly #directory: string;
+  readonly #lock: ExclusiveLock;
+
+  private constructor(directory: string, lock: ExclusiveLock) {
+    this.#directory = directory;
+    this.#lock = lock;
+  }
+
+  /** Opens the journal of a work tree. Throws APPLY_BLOCKED where another process has it. */
+  static open(undoDirectory: string, workTree: string): Journal {
+    const name = createHash("sha256").update(workTree).digest("hex").slice(0, 20);
+    const directory = join(undoDirectory, name);
+    makeDirectory(directory);
+    const lock = ExclusiveLock.take(join(directory, "lock"));
+    if (lock !== undefined) return new Journal(directory, lock);
+    throw new AppError("APPLY_BLOCKED", `Another claudecluster is applying or undoing something in ${workTree}.`, {
+      retryable: true,
+      help: "Try again when it is done.",
+    });
+  }
+
+  /** What can be taken back, newest first. What never came to a record is removed. */
+  entries(): JournalEntry[] {
+    const names = readdirSync(this.#directory, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    const sorted = names.map(({ name }) => name).sort();
+    return sorted.reverse().flatMap((name) => {
+      const directory = join(this.#directory, name);
+      if (!existsSync(join(directory, "journal.json"))) {
+        rmSync(directory, { recursive: true, force: true });
+        return [];
+      }
+      const record = JSON.parse(readFileSync(join(directory, "journal.json"), "utf8")) as JournalRecord;
+      return [new JournalEntry(directory, record)];
+    });
+  }
+
+  /** Begins an entry. It counts once it is written. */
+  begin(record: Omit<JournalRecord, "version" | "state" | "timeMs" | "mark">): JournalEntry {
+    for (const old of this.entries().slice(MAX_KEPT - 1)) old.remove();
+    const mark = `claudecluster-${randomBytes(6).toString("hex")}`;
+    const timeMs = Date.now();
+    const directory = join(this.#directory, `${String(timeMs).padStart(15, "0")}-${mark}`);
+    for (const each of [directory, join(directory, "old"), join(directory, "new")]) makeDirectory(each);
+    return new JournalEntry(directory, { version: 1, state: "writing", timeMs, mark, ...record });
+  }
+
+  [Symbol.dispose](): void {
+    this.#lock[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,109 @@
+import type { RawPath } from "../../proto/index.ts";
+import { git, gitFailed, gitLine, tryGit } from "./git.ts";
+import type { Scratch } from "./scratch.ts";
+
+/** Most of a conflict that is shown (lines). */
+const MAX_HUNK_LINES = 40;
+const MAX_HUNKS_PER_FILE = 10;
+/** Larger files are not looked through for their conflicts (bytes). */
+const MAX_LOOKED_AT = 4 * 1024 * 1024;
+
+/** A file that two sides have changed in ways that do not go together. */
+export interface Conflict {
+  path: RawPath;
+  /** What git says of it, such as "CONFLICT (content): Merge conflict in a.ts". */
+  messages: string[];
+  /** The places, with both sides between git's marks. Empty: it is no text, or not a matter of lines. */
+  hunks: string[];
+}
+
+/** What a merge comes to. */
+export interface MergedTrees {
+  /** Holds git's marks where there are conflicts. */
+  treeId: string;
+  conflicts: Conflict[];
+}
+
+/** Merges what two sides made of a tree, in memory: no work tree, no merge driver. The names stand in the marks. */
+export async function mergeTrees(
+  scratch: Scratch,
+  base: string,
+  sides: readonly [{ name: string; treeId: string }, { name: string; treeId: string }],
+  { signal }: { signal: AbortSignal },
+): Promise<MergedTrees> {
+  const [ours, theirs] = sides;
+  if (ours.treeId === base || ours.treeId === theirs.treeId) return { treeId: theirs.treeId, conflicts: [] };
+  if (theirs.treeId === base) return { treeId: ours.treeId, conflicts: [] };
+  const place = scratch.place();
+  const start = await commitTree(scratch, base, { parents: [], message: "start", signal });
+  for (const { name, treeId } of sides) {
+    const commit = await commitTree(scratch, treeId, { parents: [start], message: name, signal });
+    await git(place, ["update-ref", `refs/heads/${name}`, commit], { signal });
+  }
+  const args = ["merge-tree", "--write-tree", "-z", "--messages", ours.name, theirs.name];
+  const result = await tryGit(place, args, { signal });
+  if (result.code !== 0 && result.code !== 1) throw gitFailed(args, result);
+  const { treeId, paths, messages } = readMerge(result.stdout.toString("latin1"));
+  if (result.code === 0) return { treeId, conflicts: [] };
+  const conflicts: Conflict[] = [];
+  for (const path of new Set([...paths, ...messages.keys()])) {
+    const hunks = await readHunks(scratch, treeId, path, { signal });
+    conflicts.push({ path, messages: messages.get(path) ?? [], hunks });
+  }
+  return { treeId, conflicts };
+}
+
+/** Makes a commit that is nobody's: for git to merge by. */
+async function commitTree(
+  scratch: Scratch,
+  treeId: string,
+  { parents, message, signal }: { parents: readonly string[]; message: string; signal: AbortSignal },
+): Promise<string> {
+  const config = { ...scratch.place().config, "user.name": "claudecluster", "user.email": "claudecluster@localhost" };
+  const flags = parents.flatMap((parent) => ["-p", parent]);
+  return await gitLine({ ...scratch.place(), config }, ["commit-tree", treeId, ...flags, "-m", message], { signal });
+}
+
+/** Reads what merge-tree writes: the tree, the files in conflict, what is to be said of them. */
+function readMerge(output: string): { treeId: string; paths: Set<RawPath>; messages: Map<RawPath, string[]> } {
+  const fields = output.split("\0");
+  const treeId = fields[0] ?? "";
+  const paths = new Set<RawPath>();
+  let at = 1;
+  for (; at < fields.length && fields[at] !== ""; at++) paths.add(fields[at]!.slice(fields[at]!.indexOf("\t") + 1));
+  const messages = new Map<RawPath, string[]>();
+  for (at += 1; at + 1 < fields.length;) {
+    const count = Number(fields[at]);
+    const named = fields.slice(at + 1, at + 1 + count);
+    const [kind = "", text = ""] = fields.slice(at + 1 + count, at + 3 + count);
+    at += 3 + count;
+    const [first] = named;
+    if (first === undefined || !kind.startsWith("CONFLICT")) continue;
+    messages.set(first, [...(messages.get(first) ?? []), text.trim()]);
+  }
+  return { treeId, paths, messages };
+}
+
+async function readHunks(
+  scratch: Scratch,
+  treeId: string,
+  path: RawPath,
+  { signal }: { signal: AbortSignal },
+): Promise<string[]> {
+  const place = scratch.place();
+  const input = Buffer.from(`${treeId}:${path}\n`, "latin1");
+  // A name with a line feed cannot be asked for so; its conflict is named all the same.
+  if (path.includes("\n")) return [];
+  const found = (await git(place, ["cat-file", "--batch-check"], { signal, input })).toString("latin1");
+  const [id = "", type, size] = found.trim().split(" ");
+  if (type !== "blob" || Number(size) > MAX_LOOKED_AT) return [];
+  const text = (await git(place, ["cat-file", "blob", id], { signal })).toString("utf8");
+  const hunks: string[] = [];
+  for (const [hunk] of text.matchAll(/^<{7} [^]*?^>{7} .*$/gm)) {
+    if (hunks.length >= MAX_HUNKS_PER_FILE) break;
+    const lines = hunk.split("\n");
+    const cut = lines.length > MAX_HUNK_LINES ? [...lines.slice(0, MAX_HUNK_LINES), "…"] : lines;
+    hunks.push(cut.join("\n"));
+  }
+  return hunks;
+}

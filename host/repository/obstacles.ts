@@ -1,0 +1,47 @@
+import { quotePath, type RawPath } from "../../proto/index.ts";
+import { findObstacle, listFiles, readState, type Replacement, sameFile } from "./work-files.ts";
+
+/** As many are named in a message. */
+const MAX_NAMED = 10;
+
+/** A file that cannot be replaced. */
+export interface Obstacle {
+  path: RawPath;
+  /** What is in the way, as it follows the path. Undefined: the file is not what it was any more. */
+  why: string | undefined;
+}
+
+/** Looks, before anything is written, for what keeps files from being replaced. Those that are replaced already are fine. */
+export async function findObstacles(workTree: string, replacements: readonly Replacement[]): Promise<Obstacle[]> {
+  const gone = new Set(replacements.filter(({ to }) => to.kind === "absent").map(({ path }) => path));
+  const obstacles: Obstacle[] = [];
+  for (const { path, from, to } of replacements) {
+    const found = await readState(workTree, path);
+    const above = await findObstacle(workTree, path);
+    if (above !== undefined && to.kind !== "absent" && !gone.has(above)) {
+      obstacles.push({ path, why: `lies behind ${quotePath(above)}, which is no directory` });
+    } else if (sameFile(found, from) || sameFile(found, to)) {
+      continue;
+    } else if (found.kind === "other" && isDirectoryOf(path, replacements)) {
+      // It may go with all that is in it, where all of that goes; it may have come already.
+      if (to.kind === "absent") continue;
+      const others = (await listFiles(workTree, path)).filter((inside) => !gone.has(inside));
+      if (others.length === 0) continue;
+      obstacles.push({ path, why: `is a directory with ${nameSome(others.map(quotePath))} in it` });
+    } else if (from.kind === "absent") {
+      const what = found.kind === "other" ? found.what : "there, and not known to git";
+      obstacles.push({ path, why: `is ${what}` });
+    } else obstacles.push({ path, why: undefined });
+  }
+  return obstacles;
+}
+
+function isDirectoryOf(path: RawPath, replacements: readonly Replacement[]): boolean {
+  return replacements.some((other) => other.path.startsWith(`${path}/`));
+}
+
+/** Returns some texts as one, with how many more there are. */
+export function nameSome(texts: readonly string[]): string {
+  const more = texts.length > MAX_NAMED ? ` and ${texts.length - MAX_NAMED} more` : "";
+  return `${texts.slice(0, MAX_NAMED).join(", ")}${more}`;
+}

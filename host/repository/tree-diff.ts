@@ -1,0 +1,58 @@
+import type { RawPath } from "../../proto/index.ts";
+import { git, type GitPlace } from "./git.ts";
+
+/** The mode of a side that does not exist. */
+export const ABSENT = "000000";
+/** The mode of a submodule: a commit's id where a directory would be. */
+export const GITLINK = "160000";
+/** The mode of a symbolic link. */
+export const SYMLINK = "120000";
+/** The mode of a file that can be executed. */
+export const EXECUTABLE = "100755";
+
+/** How a path differs between two trees; nothing is taken for a rename. */
+export interface TreeChange {
+  path: RawPath;
+  oldMode: string;
+  newMode: string;
+  oldId: string;
+  newId: string;
+}
+
+/** Returns how two trees differ, in git's order; of some paths (patterns from the top, taken literally) or all. */
+export async function diffTrees(
+  place: GitPlace,
+  [from, to]: readonly [from: string, to: string],
+  { paths = [], signal }: { paths?: readonly RawPath[]; signal: AbortSignal },
+): Promise<TreeChange[]> {
+  if (from === to) return [];
+  const output = await git(place, ["diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", from, to], {
+    signal,
+  });
+  const changes = parseTreeDiff(output);
+  if (paths.length === 0) return changes;
+  return changes.filter(({ path }) => paths.some((of) => path === of || of === "" || path.startsWith(`${of}/`)));
+}
+
+/** Reads the output of `--raw -z --no-renames`. */
+export function parseTreeDiff(output: Buffer): TreeChange[] {
+  const fields = output.toString("latin1").split("\0");
+  const changes: TreeChange[] = [];
+  for (let at = 0; at + 1 < fields.length; at += 2) {
+    const [oldMode = "", newMode = "", oldId = "", newId = ""] = fields[at]!.slice(1).split(" ");
+    changes.push({ path: fields[at + 1]!, oldMode, newMode, oldId, newId });
+  }
+  return changes;
+}
+
+/** Returns what makes an index of the old tree one of the new one, for `git update-index -z --index-info`. */
+export function indexInfo(changes: readonly TreeChange[]): Buffer {
+  // What goes comes first: a file may take the place of a directory, and the other way.
+  const gone = changes.filter(({ newMode }) => newMode === ABSENT);
+  const there = changes.filter(({ newMode }) => newMode !== ABSENT);
+  const lines = [
+    ...gone.map(({ path, oldId }) => `0 ${oldId}\t${path}\0`),
+    ...there.map(({ path, newMode, newId }) => `${newMode} ${newId}\t${path}\0`),
+  ];
+  return Buffer.from(lines.join(""), "latin1");
+}

@@ -1,0 +1,140 @@
+import { copyFile, readFile } from "node:fs/promises";
+import { AppError, quotePath } from "../../proto/index.ts";
+import { git, type GitPlace, gitLine, tryGit } from "./git.ts";
+import { hashOf, IndexLock, listIndex, parseStage, readIndex, removeStaleLock } from "./index-file.ts";
+import type { Journal, JournalEntry, StagedRecord } from "./journal.ts";
+import { findObstacles, nameSome } from "./obstacles.ts";
+import { ABSENT, indexInfo } from "./tree-diff.ts";
+import { findUnderWay, type UserRepository, userPlace } from "./user-repository.ts";
+import { removeLeftovers, replaceFiles } from "./work-files.ts";
+
+/** What was taken back. */
+export interface Undone {
+  sessionId: string;
+  /** The branch that was removed. Undefined: it was no branch. */
+  branch: string | undefined;
+  /** How many files are as they were. */
+  fileCount: number;
+  /** It had been broken off. */
+  unfinished: boolean;
+}
+
+/**
+ * Takes back the last apply to a work tree, or the last of a session: files and index are what they were, to the byte; a
+ * branch is gone. Also what was broken off. Nothing is done where something was changed since. Throws NOTHING_TO_UNDO,
+ * UNDO_BLOCKED, GIT_UNDER_WAY, INDEX_LOCKED.
+ */
+export async function undoApply(
+  repository: UserRepository,
+  { journal, sessionId, signal }: { journal: Journal; sessionId?: string | undefined; signal: AbortSignal },
+): Promise<Undone> {
+  const entries = journal.entries();
+  const unfinished = entries.find(({ record }) => record.state !== "applied");
+  const entry = unfinished ?? entries.find(({ record }) => sessionId === undefined || record.sessionId === sessionId);
+  if (entry === undefined) {
+    const what = sessionId === undefined ? "Nothing" : `Nothing of ${sessionId}`;
+    throw new AppError(
+      "NOTHING_TO_UNDO",
+      `${what} was applied to ${repository.workTree}, or it was taken back already.`,
+    );
+  }
+  const { record } = entry;
+  if (record.branch !== undefined) await removeBranch(repository, record.branch, { signal });
+  else await undoFiles(repository, entry, { signal });
+  entry.remove();
+  return {
+    sessionId: record.sessionId,
+    branch: record.branch?.name,
+    fileCount: record.files.length,
+    unfinished: record.state !== "applied",
+  };
+}
+
+/** Makes the files of an entry what they were. Throws FileChangedError. */
+export async function takeBack(entry: JournalEntry): Promise<void> {
+  const { workTree, mark } = entry.record;
+  const replacements = entry.replacements("undo");
+  await removeLeftovers(workTree, replacements, { mark });
+  await replaceFiles(workTree, replacements, { source: entry.oldFiles, mark });
+}
+
+async function undoFiles(
+  repository: UserRepository,
+  entry: JournalEntry,
+  { signal }: { signal: AbortSignal },
+): Promise<void> {
+  const { record } = entry;
+  const { indexFile } = repository;
+  const under = findUnderWay(repository);
+  if (under !== undefined) {
+    throw new AppError(
+      "GIT_UNDER_WAY",
+      `${under.what} is under way in ${repository.workTree}. Nothing was taken back.`,
+      {
+        help: "Finish or abort it first.",
+      },
+    );
+  }
+  removeStaleLock(indexFile, record.mark);
+  using lock = IndexLock.take(indexFile, record.mark);
+  const obstacles = await findObstacles(record.workTree, entry.replacements("undo"));
+  if (obstacles.length > 0)
+    throw blocked(obstacles.map(({ path, why }) => `${quotePath(path)} ${why ?? "was changed"}`));
+  const index = record.staged && (await oldIndex(repository, entry, record.staged, { signal }));
+  entry.write("undoing");
+  await takeBack(entry);
+  if (index !== undefined) lock.replaceIndex(index.bytes);
+}
+
+/** Returns what the index is to become; undefined where it need not change. */
+async function oldIndex(
+  repository: UserRepository,
+  entry: JournalEntry,
+  staged: StagedRecord,
+  { signal }: { signal: AbortSignal },
+): Promise<{ bytes: Buffer | undefined } | undefined> {
+  const now = await readIndex(repository.indexFile);
+  const before = staged.hadIndex ? await readFile(entry.oldIndex) : undefined;
+  if (now === undefined) return before === undefined ? undefined : { bytes: before };
+  if (before?.equals(now) === true) return undefined;
+  if (hashOf(now) === staged.sha256) return { bytes: before };
+  // git has written the index since: to take note of times, or since the user has staged something.
+  const place = userPlace(repository);
+  const listing = await listIndex(place, { signal });
+  if (hashOf(listing) === staged.listingSha256) return { bytes: before };
+  const there = parseStage(listing);
+  const changed = staged.entries.filter(({ path, from, to }) => ![from, to].includes(there.get(path) ?? ""));
+  if (changed.length > 0) throw blocked(changed.map(({ path }) => `${quotePath(path)} was staged otherwise`));
+  // What the user has staged of other files stays.
+  const own: GitPlace = { ...place, indexFile: `${entry.oldIndex}.merged`, config: { "core.splitIndex": "false" } };
+  await copyFile(repository.indexFile, own.indexFile!);
+  const changes = staged.entries.map(({ path, from, to }) => {
+    const [newMode = ABSENT, newId = ""] = from === "" ? [] : from.split(" ");
+    return { path, oldMode: "", oldId: to.split(" ")[1] ?? "", newMode, newId };
+  });
+  const input = indexInfo(changes);
+  await git(own, ["update-index", "-z", "--index-info"], { signal, input });
+  return { bytes: await readFile(own.indexFile!) };
+}
+
+async function removeBranch(
+  repository: UserRepository,
+  { name, commitId }: { name: string; commitId: string },
+  { signal }: { signal: AbortSignal },
+): Promise<void> {
+  const place = userPlace(repository);
+  const ref = `refs/heads/${name}`;
+  const line = await gitLine(place, ["for-each-ref", "--format=%(objectname) %(worktreepath)", ref], { signal });
+  // It is gone, or never came to be.
+  if (line === "") return;
+  if (!line.startsWith(`${commitId} `)) throw blocked([`the branch ${name} has other commits`]);
+  if (line.length > commitId.length + 1) throw blocked([`the branch ${name} is checked out`]);
+  const result = await tryGit(place, ["update-ref", "-d", ref, commitId], { signal });
+  if (result.code !== 0) throw blocked([`the branch ${name} could not be removed`]);
+}
+
+function blocked(what: readonly string[]): AppError {
+  return new AppError("UNDO_BLOCKED", `Changed since it was applied: ${nameSome(what)}. Nothing was taken back.`, {
+    help: "Bring that back to what was applied, or go on with it as it is.",
+  });
+}

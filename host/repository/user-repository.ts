@@ -1,0 +1,108 @@
+import { existsSync, lstatSync } from "node:fs";
+import { join } from "node:path";
+import { AppError } from "../../proto/index.ts";
+import { git, type GitPlace, tryGit } from "./git.ts";
+
+/** A repository of the user's with a work tree, as it was found. All paths are absolute. */
+export interface UserRepository {
+  workTree: string;
+  /** The work tree's own: of a linked one below the repository's. */
+  gitDirectory: string;
+  objectDirectory: string;
+  /** Need not be there yet. */
+  indexFile: string;
+  /** Undefined: the history is not cut. */
+  shallowFile: string | undefined;
+  objectFormat: string;
+}
+
+/** What a user's git may be in the middle of, by what it leaves in the git directory. */
+const UNDER_WAY = [
+  ["rebase-apply/applying", "git am", "am"],
+  ["rebase-apply", "a rebase", "rebase"],
+  ["rebase-merge", "a rebase", "rebase"],
+  ["MERGE_HEAD", "a merge", "merge"],
+  ["CHERRY_PICK_HEAD", "a cherry-pick", "cherry-pick"],
+  ["REVERT_HEAD", "a revert", "revert"],
+] as const;
+
+/** Finds the repository that a directory is in. Throws NOT_A_REPOSITORY, also for a bare one. */
+export async function findRepository(directory: string, { signal }: { signal: AbortSignal }): Promise<UserRepository> {
+  const place: GitPlace = { settings: "user", cwd: directory };
+  const wanted = ["--show-toplevel", "--absolute-git-dir", "--show-object-format"];
+  const paths = ["objects", "index", "shallow"].flatMap((path) => ["--git-path", path]);
+  const result = await tryGit(place, ["rev-parse", "--path-format=absolute", ...wanted, ...paths], { signal });
+  const [workTree, gitDirectory, objectFormat, objectDirectory, indexFile, shallow] = result.stdout
+    .toString()
+    .split("\n");
+  if (result.code !== 0 || shallow === undefined) {
+    throw new AppError("NOT_A_REPOSITORY", `${directory} is in no git repository with a work tree.`, {
+      help: "Change into a clone of the repository that the session worked on.",
+      metadata: { directory, said: result.stderr.trim() },
+    });
+  }
+  return {
+    workTree: workTree!,
+    gitDirectory: gitDirectory!,
+    objectDirectory: objectDirectory!,
+    indexFile: indexFile!,
+    shallowFile: existsSync(shallow) ? shallow : undefined,
+    objectFormat: objectFormat!,
+  };
+}
+
+/** Returns where git works in a user's repository, with the user's settings. */
+export function userPlace({ workTree, gitDirectory }: UserRepository): GitPlace {
+  return { settings: "user", cwd: workTree, gitDirectory, workTree };
+}
+
+/** Says what the user is in the middle of. Undefined: nothing. */
+export function findUnderWay({ gitDirectory }: UserRepository): { what: string; command: string } | undefined {
+  const found = UNDER_WAY.find(
+    ([path]) => lstatSync(join(gitDirectory, path), { throwIfNoEntry: false }) !== undefined,
+  );
+  return found === undefined ? undefined : { what: found[1], command: found[2] };
+}
+
+/** Returns whether a user's repository itself has a commit. */
+export async function hasCommit(
+  repository: UserRepository,
+  commitId: string,
+  { signal }: { signal: AbortSignal },
+): Promise<boolean> {
+  const place = { ...userPlace(repository), workTree: undefined };
+  return (await tryGit(place, ["cat-file", "-e", `${commitId}^{commit}`], { signal })).code === 0;
+}
+
+/** Returns whose commits the user's git would make: undefined if that is not configured. */
+export async function readIdentity(
+  repository: UserRepository,
+  { signal }: { signal: AbortSignal },
+): Promise<{ name: string; email: string } | undefined> {
+  const read = async (key: string): Promise<string> => {
+    const result = await tryGit(userPlace(repository), ["config", "--get", key], { signal });
+    return result.code === 0 ? result.stdout.toString().trim() : "";
+  };
+  const [name, email] = await Promise.all([read("user.name"), read("user.email")]);
+  return name === "" || email === "" ? undefined : { name, email };
+}
+
+/** Takes objects of ours into the user's repository. */
+export async function takeIn(
+  repository: UserRepository,
+  from: GitPlace,
+  objects: { revisions: readonly string[] } | { ids: readonly string[] },
+  { signal }: { signal: AbortSignal },
+): Promise<void> {
+  const byRevision = "revisions" in objects;
+  const input = (byRevision ? objects.revisions : [...new Set(objects.ids)]).map((line) => `${line}\n`).join("");
+  if (input === "") return;
+  const flags = ["--stdout", "-q", ...(byRevision ? ["--revs"] : [])];
+  const pack = await git(from, ["pack-objects", ...flags], { signal, input, maxOutputBytes: 1024 * 1024 * 1024 });
+  const count = pack.readUInt32BE(8);
+  if (count === 0) return;
+  const place = { ...userPlace(repository), workTree: undefined };
+  // As git fetch does.
+  const args = count < 100 ? ["unpack-objects", "-q"] : ["index-pack", "--stdin"];
+  await git(place, args, { signal, input: pack });
+}

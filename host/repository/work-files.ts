@@ -1,0 +1,228 @@
+import { createHash } from "node:crypto";
+import { constants, createReadStream } from "node:fs";
+import {
+  chmod,
+  copyFile,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readlink,
+  rename,
+  rmdir,
+  symlink,
+  unlink,
+  utimes,
+} from "node:fs/promises";
+import { pipeline } from "node:stream/promises";
+import { parentsOf, type RawPath } from "../../proto/index.ts";
+
+/** What is at a path of a work tree. */
+export type FileState =
+  | { kind: "absent" }
+  | { kind: "file"; mode: number; sha256: string }
+  | { kind: "link"; target: string }
+  /** Neither a file nor a link, or behind a link. */
+  | { kind: "other"; what: string };
+
+/** A file that is to become another one. */
+export interface Replacement {
+  path: RawPath;
+  from: FileState;
+  to: FileState;
+}
+
+/** Somebody else has changed a file: it is neither what it was nor what it is to be. */
+export class FileChangedError extends Error {
+  override readonly name = "FileChangedError";
+  readonly path: RawPath;
+  readonly found: FileState;
+
+  constructor(path: RawPath, found: FileState) {
+    super(`${path} was changed meanwhile`);
+    this.path = path;
+    this.found = found;
+  }
+}
+
+/** Reads what is at a path, following no link on the way. A path below a file or a link is absent: something is in its way. */
+export async function readState(workTree: string, path: RawPath): Promise<FileState> {
+  if ((await findObstacle(workTree, path)) !== undefined) return { kind: "absent" };
+  const full = pathIn(workTree, path);
+  const stat = await lstat(full).catch(orAbsent);
+  if (stat === undefined) return { kind: "absent" };
+  if (stat.isSymbolicLink()) {
+    return { kind: "link", target: (await readlink(full, { encoding: "buffer" })).toString("latin1") };
+  }
+  if (!stat.isFile()) return { kind: "other", what: stat.isDirectory() ? "a directory" : "no file" };
+  await using file = await open(full, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  const hash = createHash("sha256");
+  await pipeline(createReadStream("", { fd: file, autoClose: false }), hash);
+  return { kind: "file", mode: stat.mode & 0o7777, sha256: hash.digest("hex") };
+}
+
+/** Returns the first of the directories above a path that is something else, as a link. Undefined: there is none. */
+export async function findObstacle(workTree: string, path: RawPath): Promise<RawPath | undefined> {
+  for (const parent of parentsOf(path)) {
+    const stat = await lstat(pathIn(workTree, parent)).catch(orAbsent);
+    if (stat === undefined) return undefined;
+    if (!stat.isDirectory()) return parent;
+  }
+  return undefined;
+}
+
+/** Whether two states are the same file, to git: of its mode only the user's right to execute it counts. */
+export function sameFile(a: FileState, b: FileState): boolean {
+  if (a.kind === "file" && b.kind === "file") return a.sha256 === b.sha256 && isExecutable(a) === isExecutable(b);
+  if (a.kind === "link" && b.kind === "link") return a.target === b.target;
+  return a.kind === "absent" && b.kind === "absent";
+}
+
+function isExecutable({ mode }: { mode: number }): boolean {
+  return (mode & 0o100) !== 0;
+}
+
+/** Copies a file or link of a tree to the same path of another directory of ours, with its mode and times. */
+export async function copyAside(workTree: string, path: RawPath, to: string): Promise<void> {
+  const parents = parentsOf(path);
+  for (const parent of parents) await mkdir(pathIn(to, parent)).catch(unlessThere);
+  const [source, target] = [pathIn(workTree, path), pathIn(to, path)];
+  const stat = await lstat(source);
+  if (stat.isSymbolicLink()) return await symlink(await readlink(source, { encoding: "buffer" }), target);
+  await copyFile(source, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  await setFacts(target, stat);
+}
+
+/** Gives a file of ours a mode. */
+export async function setMode(directory: string, path: RawPath, mode: number): Promise<void> {
+  await chmod(pathIn(directory, path), mode);
+}
+
+/** Only for what has just been made here: it follows links. */
+async function setFacts(
+  path: Buffer,
+  { mode, atime, mtime }: { mode: number; atime: Date; mtime: Date },
+): Promise<void> {
+  await chmod(path, mode & 0o7777);
+  await utimes(path, atime, mtime);
+}
+
+/**
+ * Makes files of a work tree what they are to be, each in one step: what is gone first, with directories that are empty then.
+ * A file that is so already is left alone, so that this can go on where it was broken off. Every file is read once more just
+ * before. Throws FileChangedError; those before it have been replaced then.
+ */
+export async function replaceFiles(
+  workTree: string,
+  replacements: readonly Replacement[],
+  { source, mark }: { source: string; mark: string },
+): Promise<void> {
+  const gone = replacements.filter(({ to }) => to.kind === "absent");
+  // From the bottom: of what lies in a directory and in one below it, the lower comes first.
+  for (const each of gone.reverse()) await removeOne(workTree, each);
+  for (const each of replacements) if (each.to.kind !== "absent") await writeOne(workTree, each, { source, mark });
+}
+
+async function removeOne(workTree: string, { path, from, to }: Replacement): Promise<void> {
+  const found = await readState(workTree, path);
+  // A file in a directory's place, or the other way, is dealt with after this.
+  if (sameFile(found, to) || (from.kind !== "other" && found.kind === "other")) return;
+  if (!sameFile(found, from)) throw new FileChangedError(path, found);
+  await unlink(pathIn(workTree, path));
+  for (const parent of parentsOf(path).reverse()) {
+    try {
+      await rmdir(pathIn(workTree, parent));
+    } catch {
+      // It holds something else.
+      return;
+    }
+  }
+}
+
+async function writeOne(
+  workTree: string,
+  { path, from, to }: Replacement,
+  { source, mark }: { source: string; mark: string },
+): Promise<void> {
+  const found = await readState(workTree, path);
+  if (sameFile(found, to)) return;
+  const blocked = found.kind === "absent" && (await findObstacle(workTree, path)) !== undefined;
+  if (!sameFile(found, from) || blocked) throw new FileChangedError(path, found);
+  for (const parent of parentsOf(path)) await mkdir(pathIn(workTree, parent)).catch(unlessThere);
+  const target = pathIn(workTree, path);
+  const beside = besideOf(workTree, path, mark);
+  await unlink(beside).catch(orAbsent);
+  const given = pathIn(source, path);
+  const stat = await lstat(given);
+  if (stat.isSymbolicLink()) await symlink(await readlink(given, { encoding: "buffer" }), beside);
+  else {
+    await copyFile(given, beside, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    await setFacts(beside, stat);
+  }
+  try {
+    // Once more, as late as can be: rename would take the place of whatever is there.
+    const last = await readState(workTree, path);
+    if (!sameFile(last, from)) throw new FileChangedError(path, last);
+    if (from.kind === "absent" && to.kind === "file" && (await linked(beside, target))) return;
+    await rename(beside, target);
+  } finally {
+    await unlink(beside).catch(orAbsent);
+  }
+}
+
+/** Gives a file its name, unless something has that name by now. False: the file system has no links. */
+async function linked(from: Buffer, to: Buffer): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") throw error;
+    return false;
+  }
+}
+
+/** Removes what a replacement that was broken off has left beside its file. */
+export async function removeLeftovers(
+  workTree: string,
+  replacements: readonly Replacement[],
+  { mark }: { mark: string },
+): Promise<void> {
+  for (const { path } of replacements) {
+    if ((await findObstacle(workTree, path)) === undefined) {
+      await unlink(besideOf(workTree, path, mark)).catch(() => undefined);
+    }
+  }
+}
+
+/** Returns what lies in a directory and is none, by its path from the top. */
+export async function listFiles(workTree: string, directory: RawPath): Promise<RawPath[]> {
+  const files: RawPath[] = [];
+  for (const entry of await readdir(pathIn(workTree, directory), { withFileTypes: true, encoding: "buffer" })) {
+    const path = `${directory}/${entry.name.toString("latin1")}`;
+    if (entry.isDirectory()) files.push(...(await listFiles(workTree, path)));
+    else files.push(path);
+  }
+  return files;
+}
+
+function besideOf(workTree: string, path: RawPath, mark: string): Buffer {
+  const slash = path.lastIndexOf("/");
+  // As short as the longest name.
+  return pathIn(workTree, `${path.slice(0, slash + 1)}.${mark}`);
+}
+
+function orAbsent(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== "ENOENT" && error.code !== "ENOTDIR") throw error;
+  return undefined;
+}
+
+function unlessThere(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== "EEXIST") throw error;
+  return undefined;
+}
+
+/** Returns a path below a directory as the system takes it. */
+function pathIn(directory: string, path: RawPath): Buffer {
+  return Buffer.concat([Buffer.from(`${directory}/`), Buffer.from(path, "latin1")]);
+}

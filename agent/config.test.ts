@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { AppError } from "../proto/index.ts";
-import { readConfig } from "./config.ts";
+import { DEFAULTS, readConfig } from "./config.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "agent-config-"));
 const tokenFile = join(directory, "token");
@@ -40,6 +40,20 @@ test("needs nothing in the container that it is made for", () => {
     keepTimeoutMs: 3_600_000,
     logLevel: "info",
   });
+});
+
+test("the README's table has each setting, with its default", () => {
+  const readme = readFileSync(new URL("README.md", import.meta.url), "utf8");
+  const table = readme.slice(readme.indexOf("| variable ")).split("\n\n")[0]!;
+  const names: string[] = [];
+  for (const line of table.split("\n").slice(2)) {
+    const cells = line.split("|").map((cell) => cell.replaceAll("`", "").trim());
+    const own = cells[1]!.split(", ") as (keyof typeof DEFAULTS)[];
+    const said = cells.at(-2)!.split(/[,;] /);
+    names.push(...own);
+    expect(said).toEqual(expect.arrayContaining(own.map((name) => DEFAULTS[name]).filter((value) => value !== "")));
+  }
+  expect(names).toEqual(Object.keys(DEFAULTS));
 });
 
 test("reads what it is told", () => {

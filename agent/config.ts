@@ -35,63 +35,85 @@ export interface AgentConfig {
   readonly logLevel: string;
 }
 
-const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error"];
 const PREFIX = "CLAUDECLUSTER_";
+/** The build's, which may be in the environment where nothing was built. */
+const VERSION = "CLAUDECLUSTER_VERSION";
 const MIN_TOKEN_LENGTH = 16;
+
+/** All settings, each with its default. Empty: none, or told by another one. */
+export const DEFAULTS = {
+  SOCKET: "/run/agent/agent.sock",
+  LISTEN: "",
+  TOKEN_FILE: "",
+  SESSION_UID: "1000",
+  SESSION_GID: "",
+  BASE_UID: "1001",
+  BASE_GID: "",
+  WORK_TREE: "/workspace/repo",
+  BASE_DIRECTORY: "/base",
+  SCAN_DIRECTORY: "/scan",
+  HOME: "/home/claude",
+  PATH: "",
+  CLAUDE_COMMAND: "claude",
+  MODEL_PORT: "8080",
+  PROXY_PORT: "3128",
+  GIT_PORT: "9418",
+  HOST_ABSENCE_TIMEOUT_SECONDS: "60",
+  KEEP_TIMEOUT_SECONDS: "3600",
+  LOG_LEVEL: "info",
+};
+type Name = keyof typeof DEFAULTS;
 
 /** Reads the configuration from environment variables. Throws CONFIGURATION_INVALID. */
 export function readConfig(
   variables: Readonly<Record<string, string | undefined>>,
   { ownUid }: { ownUid: number },
 ): AgentConfig {
-  // The version is the build's, and may be in the environment where nothing was built.
-  const names = new Set<string>(["VERSION"]);
-  const text = (name: string, fallback: string) => {
-    names.add(name);
+  const text = (name: Name, fallback: string = DEFAULTS[name]) => {
     const value = variables[PREFIX + name] ?? "";
     return value === "" ? fallback : value;
   };
-  const path = (name: string, fallback: string) => {
-    const value = text(name, fallback);
+  const path = (name: Name) => {
+    const value = text(name);
     if (!value.startsWith("/")) throw invalid(name, value, "an absolute path");
     return value;
   };
-  const whole = (name: string, fallback: number, [min, max]: readonly [number, number]) => {
-    const value = text(name, String(fallback));
+  const whole = (name: Name, [min, max]: readonly [number, number], fallback?: number) => {
+    const value = text(name, fallback?.toString());
     const number = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN;
     if (!(number >= min && number <= max)) throw invalid(name, value, `a whole number from ${min} to ${max}`);
     return number;
   };
-  const identity = (uidName: string, gidName: string, fallback: number): Identity | undefined => {
-    const uid = whole(uidName, ownUid === 0 ? fallback : ownUid, [0, 0xffff_fffe]);
-    const gid = whole(gidName, uid, [0, 0xffff_fffe]);
+  const identity = (uidName: Name, gidName: Name): Identity | undefined => {
+    const uid = whole(uidName, [0, 0xffff_fffe], ownUid === 0 ? undefined : ownUid);
+    const gid = whole(gidName, [0, 0xffff_fffe], uid);
     if (ownUid === 0 && uid === 0)
       throw invalid(uidName, "0", "another user than root: Claude must not be the agent's");
     if (ownUid !== 0 && uid !== ownUid) throw invalid(uidName, String(uid), `${ownUid}: only root can use other users`);
     return ownUid === 0 ? { uid, gid } : undefined;
   };
   const port = [0, 65535] as const;
-  const level = text("LOG_LEVEL", "info");
+  const level = text("LOG_LEVEL");
   if (!LOG_LEVELS.includes(level)) throw invalid("LOG_LEVEL", level, `one of ${LOG_LEVELS.join(", ")}`);
   const config = {
-    socketPath: path("SOCKET", "/run/agent/agent.sock"),
-    listen: readListen(text("LISTEN", ""), text("TOKEN_FILE", "")),
-    sessionIdentity: identity("SESSION_UID", "SESSION_GID", 1000),
-    baseIdentity: identity("BASE_UID", "BASE_GID", 1001),
+    socketPath: path("SOCKET"),
+    listen: readListen(text("LISTEN"), text("TOKEN_FILE")),
+    sessionIdentity: identity("SESSION_UID", "SESSION_GID"),
+    baseIdentity: identity("BASE_UID", "BASE_GID"),
     paths: {
-      workTree: path("WORK_TREE", "/workspace/repo"),
-      base: path("BASE_DIRECTORY", "/base"),
-      scan: path("SCAN_DIRECTORY", "/scan"),
+      workTree: path("WORK_TREE"),
+      base: path("BASE_DIRECTORY"),
+      scan: path("SCAN_DIRECTORY"),
     },
-    home: path("HOME", "/home/claude"),
-    path: text("PATH", variables["PATH"] ?? DEFAULT_PATH),
-    claudeCommand: text("CLAUDE_COMMAND", "claude"),
-    modelPort: whole("MODEL_PORT", 8080, port),
-    proxyPort: whole("PROXY_PORT", 3128, port),
-    gitPort: whole("GIT_PORT", 9418, port),
-    hostAbsenceTimeoutMs: 1000 * whole("HOST_ABSENCE_TIMEOUT_SECONDS", 60, [1, 86_400]),
-    keepTimeoutMs: 1000 * whole("KEEP_TIMEOUT_SECONDS", 3600, [0, 86_400]),
+    home: path("HOME"),
+    path: text("PATH", variables["PATH"] ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+    claudeCommand: text("CLAUDE_COMMAND"),
+    modelPort: whole("MODEL_PORT", port),
+    proxyPort: whole("PROXY_PORT", port),
+    gitPort: whole("GIT_PORT", port),
+    hostAbsenceTimeoutMs: 1000 * whole("HOST_ABSENCE_TIMEOUT_SECONDS", [1, 86_400]),
+    keepTimeoutMs: 1000 * whole("KEEP_TIMEOUT_SECONDS", [0, 86_400]),
     logLevel: level,
   };
   const { sessionIdentity, baseIdentity } = config;
@@ -103,9 +125,9 @@ export function readConfig(
     );
   }
   const unknown = Object.keys(variables).find(
-    (name) => name.startsWith(PREFIX) && !names.has(name.slice(PREFIX.length)),
+    (name) => name.startsWith(PREFIX) && !Object.hasOwn(DEFAULTS, name.slice(PREFIX.length)) && name !== VERSION,
   );
-  if (unknown !== undefined) throw unknownVariable(unknown, names);
+  if (unknown !== undefined) throw unknownVariable(unknown);
   return config;
 }
 
@@ -131,7 +153,7 @@ function readToken(file: string): string {
   return token;
 }
 
-function invalid(name: string, value: string, expected: string, cause?: unknown): AppError {
+function invalid(name: Name, value: string, expected: string, cause?: unknown): AppError {
   return new AppError("CONFIGURATION_INVALID", `${PREFIX}${name} is "${value}"; it must be ${expected}.`, {
     cause,
     metadata: { name: PREFIX + name, value },
@@ -139,9 +161,11 @@ function invalid(name: string, value: string, expected: string, cause?: unknown)
 }
 
 /** A misspelt name would otherwise be a limit that is silently not there. */
-function unknownVariable(name: string, known: ReadonlySet<string>): AppError {
+function unknownVariable(name: string): AppError {
   return new AppError("CONFIGURATION_INVALID", `There is no setting ${name}.`, {
     metadata: { name },
-    help: `There are: ${[...known].map((each) => PREFIX + each).join(", ")}.`,
+    help: `There are: ${Object.keys(DEFAULTS)
+      .map((each) => PREFIX + each)
+      .join(", ")}.`,
   });
 }

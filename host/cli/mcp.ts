@@ -1,5 +1,6 @@
 import { finished } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
+import { SETTINGS } from "../config/settings.ts";
 import { createLogger } from "../logger.ts";
 import { ClientPipe } from "../mcp/client-pipe.ts";
 import { MCPServer } from "../mcp/mcp-server.ts";
@@ -21,7 +22,9 @@ export interface McpLink {
  * in this process: sessions are the host's, and go on.
  */
 export async function mcpCommand(link: McpLink, io: CommandIo): Promise<number> {
-  const logger = createLogger(io.env["CLAUDECLUSTER_LOG_LEVEL"] || "warn");
+  // Of a level that is none the host tells when it is started.
+  const { schema, default: usual } = SETTINGS.log_level;
+  const logger = createLogger(schema.catch(usual).parse(io.env["CLAUDECLUSTER_LOG_LEVEL"]));
   const server = new MCPServer({ sessions: link.sessions, version: VERSION, logger });
   const closed = Promise.withResolvers<undefined>();
   const done = () => closed.resolve(undefined);

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { describeUnknownVariables } from "../config/unknown-variables.ts";
 import { asExplainedError } from "../file-problem.ts";
 import { indent } from "../present/indent.ts";
 import { oneLine, plainText } from "../present/plain-text.ts";
@@ -17,6 +18,11 @@ export async function main(args: string[], io: CommandIo): Promise<number> {
     .exitOverride()
     .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) });
   const context = { io, setExitCode: (code: number) => (exitCode = code) };
+  // Of a host that is started on demand whoever starts it has told.
+  program.hook("preAction", (_program, command) => {
+    if (command.opts()["onDemand"] === true) return;
+    for (const warning of describeUnknownVariables(io.env)) io.stderr.write(`warning: ${oneLine(warning)}\n`);
+  });
   addSessionCommands(program, context);
   addHostCommands(program, context);
   program.showHelpAfterError("See claudecluster --help.");

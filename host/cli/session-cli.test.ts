@@ -38,6 +38,7 @@ import { runCommand } from "./run.ts";
 import { showCommand } from "./show.ts";
 import { interruptCommand, removeCommand, sendCommand, stopCommand } from "./steer.ts";
 import { watchCommand } from "./watch.ts";
+import { VERSION } from "../version.ts";
 
 function ioOf(options: { stdout?: Plain | Screen; stderr?: Plain | Screen; signal?: AbortSignal } = {}): CommandIo {
   const { stdout = new Plain(), stderr = new Plain(), signal = new AbortController().signal } = options;
@@ -471,6 +472,16 @@ test("list keeps room for the task: a long ending is cut, or left out where the 
   ]);
   expect((await shown(130))[1]).toMatch(/ {2}A_REASON_THAT_IS_RATHER_LONG {2}add tests to the parser$/);
   expect(Math.max(...(await shown(50)).map(({ length }) => length))).toBe(50);
+});
+
+test("a variable that is misspelt is warned about once, and nothing ends for it", async () => {
+  const [stdout, stderr] = [new Plain(), new Plain()];
+  const env = { CLAUDECLUSTER_DAILY_BUDGET: "5", CLAUDECLUSTER_EGRESS: "none" };
+  expect(await main(["version"], { ...ioOf({ stdout, stderr }), env })).toBe(0);
+  expect(stdout.text).toBe(`${VERSION}\n`);
+  expect(stderr.text).toBe(
+    "warning: There is no setting CLAUDECLUSTER_DAILY_BUDGET. Did you mean CLAUDECLUSTER_DAILY_BUDGET_USD?\n",
+  );
 });
 
 test.each([

@@ -5,59 +5,12 @@ import { AppError } from "../../proto/index.ts";
 import { describeIssue } from "./config-issue.ts";
 import { isLink, makeProblem } from "../file-problem.ts";
 import { jsonErrorLine } from "./json-error-line.ts";
+import { type ConfigFile, SETTINGS } from "./settings.ts";
 
-const kindSchema = z.enum(["api_key", "auth_token", "oauth_token"]);
-
-const budgetSchema = z.strictObject({
-  usd: z.number().positive().optional(),
-  tokens: z.int().min(1).optional(),
-  requests: z.int().min(1).max(0x7fffffff).optional(),
-});
-
-/** What config.json may hold. Unknown entries are refused: they are mistakes. */
-const fileSchema = z.strictObject({
-  credential: z
-    .union([
-      z.strictObject({ api_key: z.string() }),
-      z.strictObject({ auth_token: z.string() }),
-      z.strictObject({ oauth_token: z.string() }),
-      z.strictObject({ helper: z.array(z.string()).min(1), kind: kindSchema.default("api_key") }),
-    ])
-    .optional(),
-  git_credentials: z
-    .record(z.string(), z.strictObject({ token: z.string().min(1), username: z.string().min(1).optional() }))
-    .optional(),
-  git_credential_helper: z.boolean().optional(),
-  git_repositories: z.array(z.string()).optional(),
-  git_push_refs: z.array(z.string()).optional(),
-  base_url: z.string().optional(),
-  https_proxy: z.string().optional(),
-  http_proxy: z.string().optional(),
-  no_proxy: z.string().optional(),
-  ca_file: z.string().optional(),
-  allowed_models: z.array(z.string()).optional(),
-  allowed_betas: z.array(z.string()).optional(),
-  max_output_tokens: z.int().min(1).optional(),
-  fallback_model: z.string().optional(),
-  session_budget: budgetSchema.optional(),
-  daily_budget: budgetSchema.optional(),
-  egress: z.string().optional(),
-  egress_allow: z.array(z.string()).optional(),
-  egress_private: z.array(z.string()).optional(),
-  egress_registries: z.boolean().optional(),
-  egress_max_bytes: z.int().min(1).optional(),
-  image: z.string().optional(),
-  idle_timeout_seconds: z.number().min(0).optional(),
-  max_running: z.int().min(1).optional(),
-  retention_days: z.number().min(0).optional(),
-  store_max_bytes: z.int().min(1).optional(),
-  session_max_bytes: z.int().min(1).optional(),
-  log_level: z.string().optional(),
-  allow_weak_limits: z.boolean().optional(),
-});
-
-/** What the user has configured in config.json. */
-export type ConfigFile = z.infer<typeof fileSchema>;
+/** Unknown entries are refused: they are mistakes. */
+const fileSchema = z.strictObject(
+  Object.fromEntries(Object.entries(SETTINGS).map(([key, { schema }]) => [key, schema.optional()])),
+) as unknown as z.ZodType<ConfigFile>;
 
 /** The configuration file in its directory. */
 export function configFilePath(configDirectory: string): string {

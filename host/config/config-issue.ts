@@ -15,7 +15,8 @@ export function describeIssue(issue: Issue): string {
   return `${at === "" ? "the whole" : at} must be ${expected(issue)}`;
 }
 
-function expected(issue: Issue): string {
+/** Says in plain words what an entry must be: "a list", "at least 1". */
+export function expected(issue: Issue): string {
   switch (issue.code) {
     case "invalid_type":
       return TYPES[issue.expected] ?? `a ${issue.expected}`;

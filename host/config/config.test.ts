@@ -24,8 +24,12 @@ test("reads exact hosts and ports", () => {
   expect(allowedPrivate).toEqual(["git.corp:443"]);
 });
 
-test("leaves what is kept to the store, unless it is told", () => {
-  expect(readConfig({}).retention).toEqual({ maxAgeMs: undefined, maxBytes: undefined, maxLiveBytes: undefined });
+test("keeps sessions for a month, unless it is told otherwise", () => {
+  expect(readConfig({}).retention).toEqual({
+    maxAgeMs: 30 * 24 * 60 * 60 * 1000,
+    maxBytes: 2 * 1024 ** 3,
+    maxLiveBytes: 512 * 1024 ** 2,
+  });
   expect(
     readConfig({
       CLAUDECLUSTER_RETENTION_DAYS: "0.5",
@@ -45,7 +49,9 @@ test.each([
   [{ ANTHROPIC_BASE_URL: "https://us-east5-aiplatform.googleapis.com/v1" }, "PROVIDER_UNSUPPORTED"],
   [{ ANTHROPIC_BASE_URL: "https://mine.services.ai.azure.com/anthropic" }, "PROVIDER_UNSUPPORTED"],
   [{ CLAUDECLUSTER_DAILY_BUDGET_USD: "-1" }, "NUMBER_INVALID"],
+  [{ CLAUDECLUSTER_MAX_RUNNING: "1.5" }, "NUMBER_INVALID"],
   [{ CLAUDECLUSTER_EGRESS: "all" }, "EGRESS_INVALID"],
+  [{ CLAUDECLUSTER_LOG_LEVEL: "loud" }, "LOG_LEVEL_INVALID"],
   [{ CLAUDECLUSTER_EGRESS_ALLOW: "*.example.com" }, "EGRESS_INVALID"],
 ])("refuses %j without repeating a secret", (env, reason) => {
   expect(() => readConfig(env)).toThrow(

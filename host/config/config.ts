@@ -3,12 +3,14 @@ import { create } from "@bufbuild/protobuf";
 import { AppError, asAppError, type Budget, BudgetSchema, cutChars, readRepositoryAddress } from "../../proto/index.ts";
 import { checkCredential, type Credential } from "../broker/model/credential.ts";
 import { parseAuthority } from "../broker/egress-rules.ts";
-import { DEFAULT_MAX_OUTPUT_TOKENS, type ModelPolicy } from "../broker/model/model-policy.ts";
+import type { ModelPolicy } from "../broker/model/model-policy.ts";
 import { PACKAGE_REGISTRIES } from "../broker/egress/package-registries.ts";
 import type { WayOutSettings } from "../broker/way-out.ts";
 import { readWayOut } from "./read-way-out.ts";
 import type { EgressConfig } from "../session/egress.ts";
-import { type ConfigFile, readConfigFile } from "./config-file.ts";
+import { readConfigFile } from "./config-file.ts";
+import { readSettings } from "./read-settings.ts";
+import { CREDENTIAL_VARIABLES, SETTINGS, type Settings } from "./settings.ts";
 import { type HostDirectories, readDirectories } from "../directories.ts";
 import { readProblem } from "../file-problem.ts";
 
@@ -31,8 +33,8 @@ export interface HostConfig extends HostDirectories {
   /** Refs that sessions may push to; "*" at the end stands for anything. */
   gitPushRefs: string[];
   egress: EgressConfig;
-  /** Bytes that one session may move through the proxy. Undefined: the default. */
-  maxEgressBytes: number | undefined;
+  /** Bytes that one session may move through the proxy. */
+  maxEgressBytes: number;
   /** Proxies, and authorities to be trusted. */
   wayOut: WayOutSettings;
   logLevel: string;
@@ -42,18 +44,17 @@ export interface HostConfig extends HostDirectories {
   idleTimeoutMs: number;
   /** Sessions that may run at once. Undefined: what the machine can bear. */
   maxRunning: number | undefined;
-  /** What is kept of sessions. Undefined: the store's defaults. */
+  /** What is kept of sessions. */
   retention: {
     /** Finished sessions are kept this long, in ms. */
-    maxAgeMs: number | undefined;
+    maxAgeMs: number;
     /** The oldest finished sessions go when all together take more. */
-    maxBytes: number | undefined;
+    maxBytes: number;
     /** What the events of one live session may take. */
-    maxLiveBytes: number | undefined;
+    maxLiveBytes: number;
   };
 }
 
-const DEFAULT_IDLE_TIMEOUT_SECONDS = 30 * 60;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** Reads the configuration. Throws FAILED_PRECONDITION naming the entry that is wrong, or for an unsafe file. */
@@ -61,70 +62,46 @@ export function readConfig(given: NodeJS.ProcessEnv): HostConfig {
   // Empty is as good as not set.
   const env = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== ""));
   const directories = readDirectories(env);
-  const file = readConfigFile(directories.configDirectory);
+  const settings = readSettings(env, readConfigFile(directories.configDirectory));
   return {
     ...directories,
-    defaultImage: env["CLAUDECLUSTER_IMAGE"] ?? file.image ?? "claudecluster/agent:latest",
-    modelEndpoint: readEndpoint(env["ANTHROPIC_BASE_URL"] ?? file.base_url),
+    defaultImage: settings.image,
+    modelEndpoint: readEndpoint(settings.base_url),
     endpointFromEnvironment: env["ANTHROPIC_BASE_URL"] !== undefined,
     modelPolicy: {
-      allowedModels: env["CLAUDECLUSTER_ALLOWED_MODELS"]?.split(",").map((name) => name.trim()) ?? file.allowed_models,
-      allowedBetas: file.allowed_betas ?? [],
-      maxOutputTokens: file.max_output_tokens ?? DEFAULT_MAX_OUTPUT_TOKENS,
+      allowedModels: settings.allowed_models,
+      allowedBetas: settings.allowed_betas,
+      maxOutputTokens: settings.max_output_tokens,
     },
-    fallbackModel: env["CLAUDECLUSTER_FALLBACK_MODEL"] ?? file.fallback_model,
-    budgets: {
-      session: toBudget(file.session_budget, readNumber(env, "CLAUDECLUSTER_SESSION_BUDGET_USD", { min: 0.01 })),
-      day: toBudget(file.daily_budget, readNumber(env, "CLAUDECLUSTER_DAILY_BUDGET_USD", { min: 0.01 })),
-    },
+    fallbackModel: settings.fallback_model,
+    budgets: { session: toBudget(settings.session_budget), day: toBudget(settings.daily_budget) },
     environmentCredential: readCredential(env),
-    gitRepositories: readRepositories(file.git_repositories ?? []),
-    gitPushRefs: readPushRefs(file.git_push_refs ?? ["refs/heads/claude/*"]),
+    gitRepositories: readRepositories(settings.git_repositories),
+    gitPushRefs: readPushRefs(settings.git_push_refs),
     egress: {
-      mode: readEgressMode(env["CLAUDECLUSTER_EGRESS"] ?? file.egress ?? "listed"),
-      allowed: [
-        ...(file.egress_registries === false ? [] : PACKAGE_REGISTRIES),
-        ...readAllowList(env["CLAUDECLUSTER_EGRESS_ALLOW"]?.split(",") ?? file.egress_allow ?? []),
-      ],
-      allowedPrivate: readAllowList(env["CLAUDECLUSTER_EGRESS_PRIVATE"]?.split(",") ?? file.egress_private ?? []),
+      mode: settings.egress,
+      allowed: [...(settings.egress_registries ? PACKAGE_REGISTRIES : []), ...readAllowList(settings.egress_allow)],
+      allowedPrivate: readAllowList(settings.egress_private),
     },
-    maxEgressBytes: file.egress_max_bytes,
-    wayOut: readWayOut(env, file),
-    logLevel: readLogLevel(env["CLAUDECLUSTER_LOG_LEVEL"] ?? file.log_level ?? "warn"),
-    allowWeakLimits: (env["CLAUDECLUSTER_ALLOW_WEAK_LIMITS"] ?? (file.allow_weak_limits === true ? "1" : "")) === "1",
-    idleTimeoutMs:
-      1000 *
-      (readNumber(env, "CLAUDECLUSTER_IDLE_TIMEOUT", { min: 0 }) ??
-        file.idle_timeout_seconds ??
-        DEFAULT_IDLE_TIMEOUT_SECONDS),
-    maxRunning: readNumber(env, "CLAUDECLUSTER_MAX_RUNNING", { min: 1 }) ?? file.max_running,
+    maxEgressBytes: settings.egress_max_bytes,
+    wayOut: readWayOut(env, settings),
+    logLevel: settings.log_level,
+    allowWeakLimits: settings.allow_weak_limits,
+    idleTimeoutMs: 1000 * settings.idle_timeout_seconds,
+    maxRunning: settings.max_running,
     retention: {
-      maxAgeMs: toMs(readNumber(env, "CLAUDECLUSTER_RETENTION_DAYS", { min: 0 }) ?? file.retention_days),
-      maxBytes: readNumber(env, "CLAUDECLUSTER_STORE_MAX_BYTES", { min: 1 }) ?? file.store_max_bytes,
-      maxLiveBytes: readNumber(env, "CLAUDECLUSTER_SESSION_MAX_BYTES", { min: 1 }) ?? file.session_max_bytes,
+      maxAgeMs: DAY_MS * settings.retention_days,
+      maxBytes: settings.store_max_bytes,
+      maxLiveBytes: settings.session_max_bytes,
     },
   };
 }
 
-function toBudget(configured: ConfigFile["session_budget"], usd: number | undefined): Budget {
+function toBudget(budget: Settings["session_budget"]): Budget {
   return create(BudgetSchema, {
-    maxCostUsd: usd ?? configured?.usd ?? 0,
-    maxTokenCount: BigInt(configured?.tokens ?? 0),
-    maxRequestCount: configured?.requests ?? 0,
-  });
-}
-
-function toMs(days: number | undefined): number | undefined {
-  return days === undefined ? undefined : days * DAY_MS;
-}
-
-function readNumber(env: NodeJS.ProcessEnv, name: string, { min }: { min: number }): number | undefined {
-  const text = env[name];
-  if (text === undefined) return undefined;
-  const value = Number(text);
-  if (Number.isFinite(value) && value >= min) return value;
-  throw new AppError("NUMBER_INVALID", `${name} is "${cutChars(text, 40)}".`, {
-    help: `Use a number from ${min}.`,
+    maxCostUsd: budget?.usd ?? 0,
+    maxTokenCount: BigInt(budget?.tokens ?? 0),
+    maxRequestCount: budget?.requests ?? 0,
   });
 }
 
@@ -145,34 +122,10 @@ function readPushRefs(refs: readonly string[]): string[] {
   });
 }
 
-const EGRESS_MODES = ["none", "listed", "open"] as const;
-
-function readEgressMode(text: string): EgressConfig["mode"] {
-  const mode = EGRESS_MODES.find((known) => known === text);
-  if (mode !== undefined) return mode;
-  throw new AppError("EGRESS_INVALID", `"${cutChars(text, 40)}" (CLAUDECLUSTER_EGRESS, egress) is unknown.`, {
-    help: `Use one of ${EGRESS_MODES.join(", ")}.`,
-  });
-}
-
-const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"];
-
-function readLogLevel(level: string): string {
-  if (LOG_LEVELS.includes(level)) return level;
-  throw new AppError("LOG_LEVEL_INVALID", `CLAUDECLUSTER_LOG_LEVEL is "${cutChars(level, 40)}".`, {
-    help: `Use one of ${LOG_LEVELS.join(", ")}.`,
-  });
-}
-
 function readCredential(env: NodeJS.ProcessEnv): Credential | undefined {
-  const candidates = [
-    ["api-key", "ANTHROPIC_API_KEY"],
-    ["auth-token", "ANTHROPIC_AUTH_TOKEN"],
-    ["oauth-token", "CLAUDE_CODE_OAUTH_TOKEN"],
-  ] as const;
-  for (const [kind, name] of candidates) {
+  for (const [kind, name] of Object.entries(CREDENTIAL_VARIABLES)) {
     const value = readSecret(env, name)?.trim() ?? "";
-    if (value !== "") return { kind, value: checkCredential(value) };
+    if (value !== "") return { kind: kind as Credential["kind"], value: checkCredential(value) };
   }
   return undefined;
 }
@@ -203,7 +156,7 @@ function readSecret(env: NodeJS.ProcessEnv, name: string): string | undefined {
 
 /** Reads the model's endpoint, by default the API's own. Throws ENDPOINT_INVALID, PROVIDER_UNSUPPORTED. */
 export function readEndpoint(value: string | undefined): URL {
-  const text = value ?? "https://api.anthropic.com";
+  const text = value ?? SETTINGS.base_url.default;
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !["http:", "https:"].includes(url.protocol) || url.username !== "" || url.password !== "") {
     throw new AppError(
@@ -231,8 +184,7 @@ const OTHER_PROVIDERS: [host: RegExp, name: string][] = [
 ];
 
 function readAllowList(given: readonly string[]): string[] {
-  const entries = given.map((entry) => entry.trim()).filter((entry) => entry !== "");
-  return entries.map((entry) => {
+  return given.map((entry) => {
     const authority = parseAuthority(entry.includes(":") ? entry : `${entry}:443`);
     if (authority !== undefined) return authority;
     throw new AppError(

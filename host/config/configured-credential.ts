@@ -1,8 +1,9 @@
 import { AppError } from "../../proto/index.ts";
 import { checkCredential, type Credential, type CredentialSource } from "../broker/model/credential.ts";
 import { readEndpoint } from "./config.ts";
-import { type ConfigFile, readConfigFile } from "./config-file.ts";
+import { readConfigFile } from "./config-file.ts";
 import { runCredentialHelper } from "./credential-helper.ts";
+import type { ConfigFile } from "./settings.ts";
 
 const KINDS = { api_key: "api-key", auth_token: "auth-token", oauth_token: "oauth-token" } as const;
 /** A helper that is asked because of a refusal is asked at most this often (ms). */

@@ -2,7 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { readWayOut } from "./read-way-out.ts";
+import { readSettings } from "./read-settings.ts";
+import { readWayOut as readAll } from "./read-way-out.ts";
+import type { ConfigFile } from "./settings.ts";
+
+const readWayOut = (env: NodeJS.ProcessEnv, file: ConfigFile) => readAll(env, readSettings(env, file));
 
 const PEM = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
 let directory: string;

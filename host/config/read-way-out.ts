@@ -1,27 +1,30 @@
 import { readFileSync } from "node:fs";
 import { AppError } from "../../proto/index.ts";
 import type { WayOutSettings } from "../broker/way-out.ts";
-import type { ConfigFile } from "./config-file.ts";
+import type { Settings } from "./settings.ts";
 
 /** Variables that name files of authorities, as Node and OpenSSL know them. */
 const TRUST = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"];
 
 /**
- * Reads how the host gets out: the usual variables, in lower case first, otherwise config.json. Authorities are all that are
- * named; a variable that names a file which is not there names none, as it does for Node. Throws PROXY_INVALID, CA_UNREADABLE.
+ * Reads how the host gets out. Authorities are all that are named; a variable that names a file which is not there names
+ * none, as it does for Node. Throws PROXY_INVALID, CA_UNREADABLE.
  */
-export function readWayOut(env: NodeJS.ProcessEnv, file: ConfigFile): WayOutSettings {
-  const read = (name: string, configured: string | undefined) => env[name] ?? env[name.toUpperCase()] ?? configured;
-  const others = TRUST.map((name) => env[name]).filter((path) => path !== undefined && path !== file.ca_file);
+export function readWayOut(
+  env: NodeJS.ProcessEnv,
+  settings: Pick<Settings, "https_proxy" | "http_proxy" | "no_proxy" | "ca_file">,
+): WayOutSettings {
+  const { ca_file: caFile } = settings;
+  const others = TRUST.map((name) => env[name]).filter((path) => path !== undefined && path !== caFile);
   return {
-    httpsProxy: readProxy("https_proxy", read("https_proxy", file.https_proxy)),
-    httpProxy: readProxy("http_proxy", read("http_proxy", file.http_proxy)),
-    noProxy: (read("no_proxy", file.no_proxy) ?? "")
+    httpsProxy: readProxy("https_proxy", settings.https_proxy),
+    httpProxy: readProxy("http_proxy", settings.http_proxy),
+    noProxy: settings.no_proxy
       .toLowerCase()
       .split(/[\s,]+/)
       .filter((entry) => entry !== ""),
     authorities: [
-      ...(file.ca_file === undefined ? [] : [readAuthorities(file.ca_file)]),
+      ...(caFile === undefined ? [] : [readAuthorities(caFile)]),
       ...others.flatMap((path) => tryRead(path!) ?? []).filter(isPem),
     ],
   };

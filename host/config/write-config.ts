@@ -2,7 +2,8 @@ import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { AppError } from "../../proto/index.ts";
 import { fileProblem } from "../file-problem.ts";
 import { makeDirectory } from "../make-directory.ts";
-import { type ConfigFile, configFilePath, readConfigFile } from "./config-file.ts";
+import { configFilePath, readConfigFile } from "./config-file.ts";
+import type { ConfigFile } from "./settings.ts";
 
 /** Changes config.json, and nothing else in it, such that only this user can read it and no reader sees half of it. Throws CONFIG_NOT_WRITABLE, and what reading it throws. */
 export function updateConfigFile(configDirectory: string, change: (config: ConfigFile) => void): string {

@@ -1,6 +1,6 @@
 import { AppError } from "../../proto/index.ts";
+import { CREDENTIAL_VARIABLES } from "../config/settings.ts";
 
-const VARIABLES = ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"];
 /** Claude Code's switches for providers that the host does not speak to. */
 const PROVIDERS: Record<string, string> = {
   CLAUDE_CODE_USE_BEDROCK: "Amazon Bedrock",
@@ -11,7 +11,7 @@ const KINDS: Record<string, string> = { ANTHROPIC_AUTH_TOKEN: " --kind auth-toke
 
 /** Tells somebody whose own environment holds a credential why the host has none, and how to give it to it. */
 export function explainCredential(error: AppError, env: NodeJS.ProcessEnv): AppError {
-  const variable = VARIABLES.find((name) => (env[name] ?? "") !== "");
+  const variable = Object.values(CREDENTIAL_VARIABLES).find((name) => (env[name] ?? "") !== "");
   if (error.reason !== "NO_CREDENTIAL") return error;
   const provider = Object.keys(PROVIDERS).find((name) => !["", "0", "false"].includes(env[name] ?? ""));
   if (provider !== undefined && variable === undefined) {

@@ -1,6 +1,9 @@
 import { AppError, EgressSpec_Mode, type SessionSpec } from "../../proto/index.ts";
 import type { EgressRules } from "../broker/egress-rules.ts";
 
+/** What one session may move unless the host is set to less: more than any build downloads. */
+export const MAX_EGRESS_BYTES = 16 * 1024 ** 3;
+
 /** What the user of the host lets sessions reach, beside the model and their repository. */
 export interface EgressConfig {
   /** The widest that a session may have: nothing, the listed destinations, or every public host if it asks for that. */

@@ -7,11 +7,8 @@ import type { GitCredentialSource } from "../broker/git/git-credential.ts";
 import type { ModelGatewayOptions } from "../broker/model/model-gateway.ts";
 import type { WayOut } from "../broker/way-out.ts";
 import { DecisionLog } from "./decision-log.ts";
-import { type EgressConfig, egressRules } from "./egress.ts";
+import { type EgressConfig, egressRules, MAX_EGRESS_BYTES } from "./egress.ts";
 import type { Budgets } from "./spending.ts";
-
-/** More than any build downloads. */
-const MAX_EGRESS_BYTES = 16 * 1024 ** 3;
 
 /** How sessions reach the model, and what they may use of it. */
 export interface ModelAccess extends Pick<

@@ -11,6 +11,9 @@ import type {
   Session_State,
 } from "../../proto/index.ts";
 
+/** What is kept unless the host is set to another: finished sessions, all sessions together, the events of a live one. */
+export const RETENTION = { days: 30, maxBytes: 2 * 1024 ** 3, maxLiveBytes: 512 * 1024 ** 2 };
+
 /** An event to be stored: the host's own, or one of the agent's with the agent's number. */
 export interface NewEvent {
   event: EventBody;

@@ -16,22 +16,28 @@ import { LeftTables } from "./left-tables.ts";
 import { type Batch, ENTRY_BYTES, LiveSession } from "./live-session.ts";
 import { Removal } from "./removal.ts";
 import { RequestTable } from "./request-table.ts";
-import type { ListFilter, NewEvent, NewSession, Pruned, SessionStore } from "./session-store.ts";
+import {
+  type ListFilter,
+  type NewEvent,
+  type NewSession,
+  type Pruned,
+  RETENTION,
+  type SessionStore,
+} from "./session-store.ts";
 import { StoreFile } from "./store-file.ts";
 import { UsageTable } from "./usage-table.ts";
 
-const MIB = 1024 * 1024;
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** A page of events that a reader gets stays about below this, however large they are. */
 const READ_BYTES = 128 * 1024;
 
 export interface SqliteStoreOptions {
-  /** Finished sessions are kept this long. Default 30 days. */
-  maxAgeMs?: number | undefined;
-  /** The oldest finished sessions go when all that is stored takes more. Default 2 GiB. */
-  maxBytes?: number | undefined;
-  /** What the events of one live session may take; above it only its course is kept. Default 512 MiB. */
-  maxLiveBytes?: number | undefined;
+  /** Finished sessions are kept this long. Default: RETENTION, as of the others. */
+  maxAgeMs?: number;
+  /** The oldest finished sessions go when all that is stored takes more. */
+  maxBytes?: number;
+  /** What the events of one live session may take; above it only its course is kept. */
+  maxLiveBytes?: number;
 }
 
 /** The store in one SQLite file, or in memory with the path ":memory:". Throws what StoreFile throws. */
@@ -47,7 +53,7 @@ export class SqliteStore implements SessionStore {
   readonly #removal: Removal;
 
   constructor(path: string, options: SqliteStoreOptions = {}) {
-    const { maxAgeMs = 30 * DAY_MS, maxBytes = 2048 * MIB, maxLiveBytes = 512 * MIB } = options;
+    const { maxAgeMs = RETENTION.days * DAY_MS, maxBytes, maxLiveBytes } = { ...RETENTION, ...options };
     this.#limits = { maxAgeMs, maxBytes, maxLiveBytes };
     this.#files = ArtifactFiles.open(path);
     this.#file = new StoreFile(path, this.#files);

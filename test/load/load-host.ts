@@ -37,7 +37,9 @@ export async function startLoadHost(
   const directory = mkdtempSync(join(parent, "claudecluster-load-"));
   stack.defer(() => rmSync(directory, { recursive: true }));
   const logger = pino({ level: process.env["LOAD_LOG_LEVEL"] ?? "fatal" }, pino.destination({ fd: 2, sync: true }));
-  const store = stack.use(new SqliteStore(join(directory, "sessions.db"), { maxLiveBytes }));
+  const store = stack.use(
+    new SqliteStore(join(directory, "sessions.db"), maxLiveBytes === undefined ? {} : { maxLiveBytes }),
+  );
   const machine = new FakeMachine({ createAgent: createAgent(directory) });
   const runtime = stack.use(new FakeRuntime({ machine }));
   const containers = stack.use(startContainers(runtime, store));

@@ -23,6 +23,8 @@ export class FakeHarness implements RuntimeHarness {
     findImage: (image) => this.findImage(image),
   });
   #foreign = 0;
+  /** What flooding agents have got rid of. */
+  floodedBytes = 0;
 
   protected findImage(image: string): ImageFacts | undefined {
     return image === this.missingImage ? undefined : { createTimeMs: 0, labels: {} };
@@ -119,6 +121,10 @@ export class FakeHarness implements RuntimeHarness {
     return box;
   }
 
+  *#flood(): Generator<Buffer> {
+    for (; ; this.floodedBytes += 64 * 1024) yield Buffer.alloc(64 * 1024);
+  }
+
   #createAgent({ image }: ContainerShape, id: string): FakeAgent {
     const { promise: exited, resolve } = Promise.withResolvers<{ exitCode: number }>();
     const logLines = ["agent: listening"];
@@ -130,7 +136,7 @@ export class FakeHarness implements RuntimeHarness {
     return {
       serve: (stream) => {
         stream.on("error", () => {});
-        if (is("floodingAgent")) Readable.from(zeros()).pipe(stream);
+        if (is("floodingAgent")) Readable.from(this.#flood()).pipe(stream);
         else stream.pipe(stream);
       },
       exited,
@@ -138,8 +144,4 @@ export class FakeHarness implements RuntimeHarness {
       kill: () => resolve({ exitCode: 137 }),
     };
   }
-}
-
-function* zeros(): Generator<Buffer> {
-  for (;;) yield Buffer.alloc(64 * 1024);
 }

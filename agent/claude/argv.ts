@@ -12,8 +12,8 @@ const SETTINGS = { sandbox: { enabled: false } };
 const PLANNING_TOOLS = ["EnterPlanMode", "ExitPlanMode"];
 
 /**
- * What Claude is started with, of a completed spec. All but model and permission mode, which control requests change, is
- * fixed from then on.
+ * Part of a completed spec that Claude is started with. Only model and permission mode can change later, by control
+ * requests.
  */
 export type ClaudeSpec = Pick<
   SessionSpec,
@@ -27,8 +27,8 @@ export type ClaudeSpec = Pick<
 >;
 
 /**
- * Returns the arguments that `claude` is started with. The task is not among them:
- * it goes through standard input, where no other process sees it.
+ * Returns the arguments that `claude` is started with. The task is not among them: it goes through standard input,
+ * where no other process sees it.
  */
 export function claudeArguments(
   spec: ClaudeSpec,

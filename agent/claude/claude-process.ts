@@ -8,11 +8,13 @@ import { within } from "../wait.ts";
 import { type Line, LineSplitter } from "./line-splitter.ts";
 import { StderrEvents } from "./stderr-events.ts";
 
-/** How the process ended: independent facts. */
+/** Exit of Claude's process. */
 export interface ClaudeExit {
+  /** Exit code. Undefined: a signal ended it, or it never started. */
   readonly code: number | undefined;
+  /** Signal that ended it. Empty: none did. */
   readonly signal: string;
-  /** The last lines that it wrote to its standard error. */
+  /** Last two KiB of its error output. */
   readonly stderrTail: string;
 }
 
@@ -20,26 +22,28 @@ export interface ClaudeExit {
 export interface ClaudeProcessOptions {
   command: string;
   args: readonly string[];
+  /** Environment variables, all of them: nothing is inherited. */
   environment: Record<string, string>;
   cwd: string;
   /** User to run as. Undefined: the agent's own. */
   identity: Identity | undefined;
-  /** Time for reading pipes to their end once the process is gone, in milliseconds. */
+  /** Time for reading the pipes to their end once the process is gone (ms). */
   pipesMs: number;
   log: Logger;
   /** Takes the events of the error output. */
   emit(event: EventBody): void;
-  /** Resolves when more may be emitted, with false if there will be no room. Output is not read meanwhile. */
+  /** Resolves when more may be emitted, or with false if there will be no room. Output is not read meanwhile. */
   roomy(): Promise<boolean>;
   /** Takes each line of the output, and whether there is room for what it says. */
   onLine(line: Line, room: boolean): void;
+  /** Called once, after the last line. */
   onOutputEnd(): void;
 }
 
 /** Claude and its tools are the first to go when memory runs out: the agent must outlive them to say so. */
 const OOM_SCORE_ADJUST = 900;
 
-/** A process of Claude's: JSON lines in, lines out. Whoever starts it ends it. */
+/** Process of Claude Code: it takes JSON lines and writes JSON lines. Whoever starts it ends it. */
 export class ClaudeProcess {
   /** Resolves when the process is gone and all its output has been taken. Never rejects. */
   readonly exited: Promise<ClaudeExit>;
@@ -59,7 +63,7 @@ export class ClaudeProcess {
     this.exited = this.#follow();
   }
 
-  /** Starts the process. If it cannot be started, it exits at once. */
+  /** Starts the process. If that fails, it exits at once. */
   static start(options: ClaudeProcessOptions): ClaudeProcess {
     const { command, args, cwd, environment: env, identity } = options;
     // The agent's own umask is stricter than what programs expect of their files.
@@ -88,12 +92,12 @@ export class ClaudeProcess {
     this.#child.stdin?.end();
   }
 
-  /** Sends TERM to Claude and its process group. */
+  /** Sends TERM to Claude's process group. */
   terminate(): void {
     signalGroup(this.#child, "SIGTERM");
   }
 
-  /** Kills Claude and what it left in its process group. */
+  /** Kills Claude and what it left in its process group. Resolves when it is gone. */
   async kill(): Promise<ClaudeExit> {
     signalGroup(this.#child, "SIGKILL");
     return await this.exited;

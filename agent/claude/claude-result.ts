@@ -1,6 +1,6 @@
 import { countOf, type JsonObject, listOf, numberOf, objectOf, textOf } from "./json.ts";
 
-/** Tokens that were used. */
+/** Tokens that were used, by kind. */
 export interface TokenCounts {
   input: number;
   output: number;
@@ -8,36 +8,41 @@ export interface TokenCounts {
   cacheRead: number;
 }
 
-/** What a turn has come to. */
+/** Result of a turn, with the answer that it came to. */
 export interface TurnEnd extends ClaudeResult {
-  /** Claude's answer, whole; of a turn that failed what Claude said last. */
+  /** Answer of Claude's, whole. If the turn failed: what Claude said last. */
   readonly answer: string;
-  /** What kind of error Claude Code says that it was ("max_output_tokens"). Empty: none, or it does not say. */
+  /** Kind of error that Claude Code names, such as "max_output_tokens". Empty: there was no error, or it names none. */
   readonly errorKind: string;
 }
 
-/** A result line: Claude has ended what it did on its own terms. */
+/** Result line of Claude Code: Claude has ended a turn, or what it did by itself between turns. */
 export interface ClaudeResult {
   readonly isError: boolean;
   readonly subtype: string;
   readonly terminalReason: string;
-  /** Why the model stopped, as its API says it. */
+  /** Reason why the model stopped, in the words of its API. */
   readonly stopReason: string;
-  /** HTTP status of the model API's answer; 0 if it was not that. */
+  /** HTTP status of the model API's error. 0: the API gave no error. */
   readonly apiErrorStatus: number;
-  /** The last block of Claude's answer, or what Claude Code says about the error. */
+  /** Last block of Claude's answer, or what Claude Code says about the error. */
   readonly text: string;
+  /** Number of the model's steps. */
   readonly stepCount: number;
-  /** Since the process started, side requests and sub-agents included. Undefined: not said. */
+  /**
+   * Tokens since the process started, those of side requests and sub-agents included. Undefined: Claude Code does not
+   * say.
+   */
   readonly totalTokens: TokenCounts | undefined;
-  /** Of this turn, main conversation only. */
+  /** Tokens of this turn's main conversation. */
   readonly turnTokens: TokenCounts;
-  /** Since the process started. */
+  /** Cost since the process started (dollars). */
   readonly costUsd: number;
-  /** Nobody's message: Claude was woken by the end of a background command. */
+  /** Whether the end of a background command woke Claude, and no message did. */
   readonly unprompted: boolean;
 }
 
+/** Returns the result that a line of type "result" holds. What is missing in it is empty or 0. */
 export function readResult(line: JsonObject): ClaudeResult {
   const usage = objectOf(line["usage"]);
   return {

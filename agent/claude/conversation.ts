@@ -12,22 +12,25 @@ import { type Notice, parseLine, type PermissionRequest, unrecognized } from "./
 import { TurnAnswer } from "./turn-answer.ts";
 import { TurnProgress } from "./turn-progress.ts";
 
+/** Process of a conversation, and what takes what is said in it. */
 export interface ConversationOptions extends Omit<ClaudeProcessOptions, "pipesMs" | "onLine" | "onOutputEnd"> {
-  /** Said before the first message, in the same breath. */
+  /** Text that goes with the first message, before it. Default: none. */
   firstNote?: string | undefined;
+  /** Waits for the start and the end of Claude and of its turns. */
   timeouts: Timeouts;
-  /** Called before anything that comes after the result is emitted. */
+  /** Called at the end of a turn, before anything that follows it is emitted. */
   onTurnEnd(end: TurnEnd): void;
-  /** Claude has ended something: a turn, or what it did by itself between two turns. */
+  /** Called for each result, also for what Claude did by itself between two turns. */
   onResult(result: ClaudeResult): void;
+  /** Called when Claude Code repeats a request to the model that failed. */
   onRetry(retry: { httpStatus: number }): void;
-  /** Claude waits until `permit` or `deny` is called for it. */
+  /** Called when Claude asks for a permission or an answer. It waits until `permit` or `deny` is called. */
   onPermissionRequest(request: PermissionRequest): void;
-  /** It does not wait for that any more. */
+  /** Called when Claude does not wait for a decision any more. */
   onRequestCanceled(requestId: string): void;
 }
 
-/** A running `claude -p` that takes one message after the other. Whoever starts it ends it. */
+/** Conversation with a running `claude -p`, which takes one message after the other. Whoever starts it ends it. */
 export class Conversation {
   /** Resolves when the process is gone and all its output has been emitted. Never rejects. */
   readonly exited: Promise<ClaudeExit>;
@@ -60,8 +63,8 @@ export class Conversation {
   }
 
   /**
-   * Starts Claude and resolves once it answers. Throws CLAUDE_NOT_STARTED or the signal's reason,
-   * and leaves nothing running then.
+   * Starts Claude and resolves once it answers. Throws CLAUDE_NOT_STARTED, CLAUDE_NOT_READY or the signal's reason;
+   * then nothing is left running.
    */
   static async start(options: ConversationOptions & { signal: AbortSignal }): Promise<Conversation> {
     const conversation = new Conversation(options);
@@ -74,17 +77,17 @@ export class Conversation {
     }
   }
 
-  /** How it ended; undefined while it has not. */
+  /** Exit of the process. Undefined while it runs. */
   get exit(): ClaudeExit | undefined {
     return this.#process.exit;
   }
 
-  /** A message has been given to Claude and its result has not come. */
+  /** Whether a message has been given to Claude whose turn has not ended. */
   get busy(): boolean {
     return this.#progress.running;
   }
 
-  /** Gives Claude a message, as the text that it is. Only when it is not busy. */
+  /** Gives Claude a message. Commands and file mentions in it stay text. Must not be called while busy. */
   say(text: string): void {
     this.#progress.begin();
     this.#answer = new TurnAnswer();
@@ -101,17 +104,19 @@ export class Conversation {
     });
   }
 
-  /** Claude may use the tool that it has asked for, with this input. */
+  /** Lets Claude use the tool that it asked for, with this input. */
   permit(requestId: string, input: JsonObject): void {
     this.#respond(requestId, { behavior: "allow", updatedInput: input });
   }
 
-  /** Claude may not, and is told why. */
+  /** Refuses Claude the tool that it asked for, and tells it why. */
   deny(requestId: string, message: string): void {
     this.#respond(requestId, { behavior: "deny", message });
   }
 
-  /** Ends the running turn, also the commands it has left running. A result follows. */
+  /**
+   * Ends the running turn and the background commands that it left. Its result follows. Without a turn it does nothing.
+   */
   interrupt(): void {
     if (!this.busy) return;
     void this.#request({ subtype: "interrupt" });
@@ -119,8 +124,8 @@ export class Conversation {
   }
 
   /**
-   * Ends Claude, more firmly with every step: interrupt, end of input, TERM, KILL. Resolves when it
-   * is gone. An aborted signal shortens every wait to nothing.
+   * Ends Claude in steps, each if the one before was not enough: interrupt, end of input, TERM, KILL. An aborted signal
+   * shortens every wait to nothing. Resolves when Claude is gone.
    */
   async end({ signal }: { signal: AbortSignal }): Promise<ClaudeExit> {
     const { interruptMs, exitMs, terminateMs } = this.#options.timeouts;
@@ -136,7 +141,7 @@ export class Conversation {
     return await this.kill();
   }
 
-  /** Kills Claude and what it left in its process group. */
+  /** Kills Claude and what it left in its process group. Resolves when it is gone. */
   async kill(): Promise<ClaudeExit> {
     await this.#process.kill();
     return await this.exited;

@@ -1,20 +1,23 @@
 import { hostname } from "node:os";
 import type { ClaudeSpec } from "./argv.ts";
 
+/** Container's part of Claude's environment. */
 export interface EnvironmentOptions {
+  /** Home directory of the session's user. */
   home: string;
-  /** Where programs are looked for. */
+  /** Directories in which programs are looked for, separated by colons. */
   path: string;
-  /** Loopback ports of the relay. */
+  /** Loopback port of the relay that leads to the model. */
   modelPort: number;
+  /** Loopback port of the relay that is the proxy for everything else. */
   proxyPort: number;
-  /** Configuration of git, on top of the session's own. Default: none. */
+  /** Configuration of git on top of the session's own. Default: none. */
   urlConfig?: readonly (readonly [key: string, value: string])[];
 }
 
 /**
- * Returns all variables of Claude's environment: nothing is inherited. The key is no key: the host
- * puts the real one in, outside of the container.
+ * Returns all environment variables of Claude: nothing is inherited. The API key among them is a placeholder; the host
+ * puts the real one in outside of the container.
  */
 export function claudeEnvironment(spec: ClaudeSpec, options: EnvironmentOptions): Record<string, string> {
   const proxy = `http://127.0.0.1:${options.proxyPort}`;

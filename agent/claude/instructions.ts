@@ -13,8 +13,8 @@ const FILES = ["CLAUDE.md", ".claude/CLAUDE.md"];
 const WRITE = 'mkdir -p -- "$1" && exec cat > "$1/CLAUDE.md"';
 
 /**
- * Has Claude read the instructions of the repository at `workTree` without anything else that it brings for Claude
- * Code. Throws INSTRUCTIONS_NOT_WRITTEN.
+ * Makes Claude read the repository's CLAUDE.md files, and nothing else of what the repository brings for Claude Code.
+ * Throws INSTRUCTIONS_NOT_WRITTEN.
  */
 export async function importInstructions(options: {
   workTree: string;

@@ -1,16 +1,19 @@
 const NEWLINE = 0x0a;
 
-/** Claude's longest lines are a few MB (a whole file in one tool result); this is a bound, not an expectation. */
+/**
+ * Most bytes of a line of Claude's output that are kept. Real lines have a few MB at most: a whole file as the result
+ * of a tool.
+ */
 export const MAX_LINE_BYTES = 16 * 1024 * 1024;
 
-/** One line of output without its line feed. */
+/** Line of output without its line feed. */
 export interface Line {
   readonly bytes: Buffer;
-  /** Bytes beyond the bound that were thrown away. */
+  /** Number of bytes beyond the limit that were thrown away. */
   readonly droppedBytes: number;
 }
 
-/** Splits a byte stream at line feeds and never holds more than the bound. Bytes stay as they are. */
+/** Splitter of a byte stream at its line feeds. It never holds more than the limit, and leaves bytes as they are. */
 export class LineSplitter {
   readonly #maxBytes: number;
   #parts: Buffer[] = [];
@@ -32,7 +35,7 @@ export class LineSplitter {
     this.#hold(chunk.subarray(start));
   }
 
-  /** Yields what is left when the stream has ended without a line feed. */
+  /** Yields the last line if the stream ended without a line feed. */
   *flush(): Generator<Line> {
     if (this.#heldBytes === 0) return;
     const bytes = this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts, this.#heldBytes);

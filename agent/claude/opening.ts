@@ -1,7 +1,8 @@
-/** How a conversation begins. */
+/** Start of a conversation. */
 export interface Opening {
+  /** Id that Claude Code gives the conversation, or resumes. */
   conversationId: string;
-  /** It is there already and goes on, or there was one that is lost. Absent: neither. */
+  /** Fate of the conversation before: it is resumed, or it is lost. Absent: there was none. */
   earlier?: "resumed" | "lost";
 }
 
@@ -14,8 +15,8 @@ const LEFT =
   "programs and running processes are gone.";
 
 /**
- * Returns what Claude would otherwise take for granted, to be said with the first message. (Not with the system
- * prompt: a resumed conversation keeps the one it had.) Undefined: nothing.
+ * Returns what Claude cannot know of where it is, to be said with the first message. Undefined: nothing. The system
+ * prompt would be no place for it: a resumed conversation keeps the one that it had.
  */
 export function openingNote({ earlier }: Opening): string | undefined {
   return earlier && `<system-reminder>\n${NOTES[earlier]} ${LEFT}\n</system-reminder>`;

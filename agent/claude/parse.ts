@@ -19,7 +19,7 @@ import { shortenJson } from "./shorten.ts";
 import type { StepLine } from "./turn-answer.ts";
 import { isRefusedCredential } from "./turn-failure.ts";
 
-/** What a line means for the conversation itself. */
+/** Meaning of a line of output for the conversation itself. */
 export type Notice =
   /** Claude works: a turn has begun or goes on. */
   | { kind: "activity"; step?: StepLine }
@@ -38,16 +38,17 @@ export type Notice =
   | { kind: "retry"; httpStatus: number; reason: string }
   | { kind: "result"; result: ClaudeResult };
 
-/** Claude wants to use a tool, and waits until it is told whether it may. */
+/** Request of Claude's to use a tool. It waits until it is told whether it may. */
 export interface PermissionRequest {
   readonly requestId: string;
   readonly toolUseId: string;
   readonly toolName: string;
-  /** What Claude says it is for. */
+  /** Purpose of the use, in Claude's words. */
   readonly description: string;
   readonly input: JsonObject;
 }
 
+/** Events that a line of output amounts to, and its meaning for the conversation. */
 export interface ParsedLine {
   readonly events: readonly EventBody[];
   readonly notice?: Notice;
@@ -64,7 +65,7 @@ const MAX_LIST_LENGTH = 200;
 
 const SILENT: ParsedLine = { events: [] };
 
-/** Says what a line of Claude's output means. What is not modeled is kept as it was, and never an error. */
+/** Returns what a line of Claude's output means. A line that is not known is kept as it is; none is an error. */
 export function parseLine(bytes: Buffer): ParsedLine {
   let parsed: unknown;
   try {
@@ -98,7 +99,7 @@ export function parseLine(bytes: Buffer): ParsedLine {
   }
 }
 
-/** Returns the event for a line that is not modeled. */
+/** Returns the event for a line that is not known. */
 export function unrecognized(bytes: Buffer): ParsedLine {
   const value = create(UnrecognizedLineSchema, {
     // A copy: the log keeps events, and a part of a chunk would keep the whole chunk.

@@ -8,7 +8,10 @@ import {
 } from "../../proto/index.ts";
 import { type JsonObject, listOf, objectOf, textOf } from "./json.ts";
 
-/** The tool that Claude asks questions with. Claude Code has one to four, each with two to four options. */
+/**
+ * Name of the tool that Claude asks questions with. Claude Code asks one to four at once, each with two to four
+ * options.
+ */
 export const QUESTION_TOOL = "AskUserQuestion";
 
 const MAX_LIST_LENGTH = 8;
@@ -18,7 +21,7 @@ const HEADER_BYTES = 128;
 const LABEL_BYTES = 256;
 const DESCRIPTION_BYTES = 512;
 
-/** Returns the questions in the tool's input, for people to read. Undefined if it holds none, or too many to show. */
+/** Returns the questions in the tool's input, cut for showing. Undefined: it holds none, or more than are shown. */
 export function readQuestions(input: JsonObject): Question[] | undefined {
   const questions = listOf(input["questions"]).map(objectOf);
   const options = questions.map((question) => listOf(question["options"]).map(objectOf));
@@ -39,7 +42,7 @@ export function readQuestions(input: JsonObject): Question[] | undefined {
   );
 }
 
-/** Returns the tool's input with the answers in it, as Claude Code takes them: by the question's text. */
+/** Returns the tool's input with the answers in it, by each question's text: Claude Code expects them so. */
 export function answeredInput(input: JsonObject, answers: readonly QuestionAnswer[]): JsonObject {
   const asked = listOf(input["questions"]).map((question) => textOf(objectOf(question)["question"]));
   return {

@@ -1,16 +1,17 @@
 import { cutText } from "../../proto/index.ts";
 
-/** JSON that may have been shortened; still JSON. */
+/** JSON that may have been shortened, and is still JSON. */
 export interface ShortJson {
   text: string;
   truncated: boolean;
+  /** Bytes of the whole. */
   sizeBytes: number;
 }
 
 /** Strings in a tool's input are cut at the first of these that makes the whole fit. */
 const STRING_BYTES = [4096, 512, 64];
 
-/** Returns a value as JSON of at most `maxBytes`, its long strings cut. */
+/** Returns a value as JSON of at most `maxBytes`, with long strings cut. */
 export function shortenJson(value: unknown, maxBytes: number): ShortJson {
   const whole = JSON.stringify(value) ?? "null";
   const sizeBytes = Buffer.byteLength(whole);

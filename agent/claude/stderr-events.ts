@@ -8,7 +8,7 @@ const WINDOW_MS = 1000;
 const EVENT_BYTES = 32 * 1024;
 const TAIL_BYTES = 2048;
 
-/** Turns Claude's error output into events: at most 64 KiB a second and 1 MiB in all. */
+/** Events of Claude's error output: at most 64 KiB a second, and 1 MiB of a session. The rest is counted. */
 export class StderrEvents {
   readonly #now: () => number;
   #tail = Buffer.alloc(0);
@@ -21,11 +21,12 @@ export class StderrEvents {
     this.#now = now;
   }
 
-  /** The last lines of it, for an error message. */
+  /** Last two KiB, for an error message. */
   get tail(): string {
     return this.#tail.toString("utf8").replace(/^�+/, "").trim();
   }
 
+  /** Returns the events for the next bytes. */
   push(chunk: Buffer): EventBody[] {
     this.#tail = Buffer.concat([this.#tail, chunk.subarray(-TAIL_BYTES)]).subarray(-TAIL_BYTES);
     const now = this.#now();
@@ -46,7 +47,7 @@ export class StderrEvents {
     return events;
   }
 
-  /** Returns the event for what was left out since the last one. */
+  /** Returns the event for what was left out since the last one, if anything was. */
   flush(): EventBody[] {
     if (this.#droppedBytes === 0) return [];
     const value = create(OutputTruncatedSchema, { sizeBytes: BigInt(this.#droppedBytes), source: "stderr" });

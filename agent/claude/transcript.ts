@@ -6,12 +6,14 @@ import { run } from "../process/run.ts";
 // Claude Code keeps each conversation as a file of JSON lines, <id>.jsonl, in a directory for each directory that it
 // was started in. `--resume` looks in all of them. (2.1.330)
 
-/** Says whether Claude Code could have named a conversation so; otherwise it is no name for a file. */
+/**
+ * Returns whether this is an id that Claude Code gives conversations. Only such an id may become the name of a file.
+ */
 export function isConversationId(id: string): boolean {
   return /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/.test(id);
 }
 
-/** Returns a conversation's id that a caller has given; empty for none. It becomes a file's name. Throws RESTORE_INVALID. */
+/** Returns a conversation's id that a caller has given; empty for none. Throws RESTORE_INVALID for what is no id. */
 export function requireConversationId(id: string): string {
   if (id === "" || isConversationId(id)) return id;
   throw new AppError("RESTORE_INVALID", `"${cutChars(id, 64)}" cannot be a conversation's id.`, {
@@ -19,10 +21,11 @@ export function requireConversationId(id: string): string {
   });
 }
 
-/** Whose conversations. */
+/** User whose conversations are read and written. */
 export interface TranscriptPlace {
+  /** Home directory of that user. */
   home: string;
-  /** Where programs are looked for. */
+  /** Directories in which programs are looked for, separated by colons. */
   path: string;
   identity: Identity | undefined;
 }
@@ -39,8 +42,8 @@ const COST_LINE = Buffer.from('"type":"cost-state"');
 const NEWLINE = 10;
 
 /**
- * Returns the transcript of a conversation, empty if there is none. Reads as the session's user what that user may
- * read. Throws OUTPUT_TOO_LARGE, TRANSCRIPT_NOT_READ.
+ * Returns the transcript of a conversation; empty if there is none. Throws OUTPUT_TOO_LARGE, TRANSCRIPT_NOT_READ. It is
+ * read as the session's user: Claude may have put a link there.
  */
 export async function readTranscript(
   place: TranscriptPlace,
@@ -54,8 +57,8 @@ export async function readTranscript(
 }
 
 /**
- * Puts a transcript where Claude Code looks for it, without what the conversation has cost so far: that would be
- * counted again. Throws TRANSCRIPT_NOT_WRITTEN.
+ * Writes a transcript to where Claude Code looks for it, without its costs: they would be counted again. Throws
+ * TRANSCRIPT_NOT_WRITTEN.
  */
 export async function writeTranscript(
   place: TranscriptPlace,
@@ -70,7 +73,7 @@ export async function writeTranscript(
   if (code !== 0) throw failed("TRANSCRIPT_NOT_WRITTEN", "write", stderr);
 }
 
-/** Returns a transcript whose costs begin at zero. */
+/** Returns a transcript without the lines that tell its costs. */
 export function withoutCosts(transcript: Buffer): Buffer {
   const kept: Buffer[] = [];
   for (let start = 0; start < transcript.length;) {

@@ -1,9 +1,10 @@
 import { cutChars, MAX_ANSWER_BYTES } from "../../proto/index.ts";
 
-/** What one line of Claude Code's output says of a step of Claude's own, not of a sub-agent's. */
+/** Line of Claude Code's output about a step of Claude's own, not of a sub-agent's. */
 export interface StepLine {
+  /** Id of the step's message: lines of one step share it. */
   readonly messageId: string;
-  /** What Claude says in it. Empty: nothing. */
+  /** Text that Claude says in it. Empty: none. */
   readonly text: string;
   readonly usesTool: boolean;
 }
@@ -12,8 +13,8 @@ export interface StepLine {
 const MAX_CHARS = MAX_ANSWER_BYTES + 1;
 
 /**
- * Keeps what Claude says in a turn, and knows which of it is the answer: all that it says in its last step that says
- * anything. A step that was cut goes on in the next one.
+ * Answer of a turn: all that Claude says in the last step in which it says anything. A step that was cut continues in
+ * the next one.
  */
 export class TurnAnswer {
   #text = "";
@@ -22,7 +23,7 @@ export class TurnAnswer {
   #open = false;
   #goesOn = false;
 
-  /** Takes the next line of a step. */
+  /** Adds the next line of a step. */
   add({ messageId, text, usesTool }: StepLine): void {
     if (text.trim() !== "") {
       const sameStep = messageId === this.#messageId;
@@ -35,12 +36,12 @@ export class TurnAnswer {
     this.#goesOn = false;
   }
 
-  /** Claude Code itself has told Claude to go on: where it was cut, if it was in the middle of something. */
+  /** Notes that Claude Code told Claude to go on. The next text continues a step that was cut. */
   goOn(): void {
     this.#goesOn = this.#open;
   }
 
-  /** What was said last is not to stand: the model's provider has stopped it. */
+  /** Drops what was said last: the model's provider has stopped it. */
   takeBack(): void {
     this.#text = "";
     this.#open = false;
@@ -48,8 +49,8 @@ export class TurnAnswer {
   }
 
   /**
-   * Returns the answer of a turn whose result has this text: Claude Code puts the last block of the last step there,
-   * which is nothing where all was said beside the last tool call.
+   * Returns the whole answer. `resultText` is the text of the turn's result: the last block of the last step, or
+   * nothing if that step only used tools.
    */
   whole(resultText: string): string {
     const said = this.#text;

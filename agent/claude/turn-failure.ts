@@ -4,7 +4,7 @@ import type { TurnEnd } from "./claude-result.ts";
 
 const TEXT_BYTES = 2048;
 
-/** Says why a turn failed, by what Claude's result says. Undefined if it did not. */
+/** Returns why a turn failed, by Claude's result. Undefined: it did not fail. */
 export function turnFailure(result: TurnEnd): Failure | undefined {
   // API errors come with the subtype "success", so only is_error counts.
   if (!result.isError) return undefined;
@@ -52,11 +52,12 @@ export function turnFailure(result: TurnEnd): Failure | undefined {
   });
 }
 
-/** The API does not know the credential, or forbids what is done with it: no retry will help. */
+/** Returns whether a status of the model's API means that it refuses the credential. No retry helps then. */
 export function isRefusedCredential(httpStatus: number): boolean {
   return httpStatus === 401 || httpStatus === 403;
 }
 
+/** Returns the failure of a session whose credential the model's API refuses. */
 export function authenticationFailure(httpStatus: number): Failure {
   const status = String(httpStatus);
   return failure("AUTHENTICATION_FAILED", `The model API refused the host's credential (HTTP ${status}).`, {
@@ -65,7 +66,7 @@ export function authenticationFailure(httpStatus: number): Failure {
   });
 }
 
-/** Builds a failure: what failed, with what, what to do. */
+/** Returns a failure: its message says what failed, with what, and what to do. */
 export function failure(
   reason: ErrorReason,
   message: string,

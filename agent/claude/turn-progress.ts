@@ -1,16 +1,17 @@
 import { Notifier } from "../../proto/index.ts";
 import type { TurnEnd } from "./claude-result.ts";
 
+/** Wait of a turn for more, and what its end calls. */
 export interface TurnProgressOptions {
-  /** How long Claude may say nothing before it is believed that nothing follows. */
+  /** Silence of Claude's after which no more is expected (ms). */
   settleMs: number;
-  /** The turn is over; `result` is the last one. */
+  /** Called when the turn is over, with its last result. */
   onEnd(result: TurnEnd): void;
 }
 
 /**
- * Says when a turn is over. A result alone does not: while commands run in the background Claude
- * will be woken by their ends, work on, and give another result.
+ * Progress of a turn to its end. A result alone does not end it: while commands run in the background, Claude will be
+ * woken by their ends, work on, and give another result.
  */
 export class TurnProgress {
   readonly #options: TurnProgressOptions;
@@ -27,10 +28,12 @@ export class TurnProgress {
     this.#options = options;
   }
 
+  /** Whether a turn has begun and not ended. */
   get running(): boolean {
     return this.#running;
   }
 
+  /** Begins a turn: a message has been given to Claude. */
   begin(): void {
     this.#running = true;
     this.#interrupted = false;
@@ -38,7 +41,7 @@ export class TurnProgress {
     this.#last = undefined;
   }
 
-  /** The next result ends the turn. Returns the background commands that are to be ended as well. */
+  /** Makes the next result end the turn. Returns the ids of the background commands that have to be stopped too. */
   interrupt(): readonly string[] {
     this.#interrupted = true;
     // Claude itself is idle already and will not give another result.
@@ -51,15 +54,18 @@ export class TurnProgress {
     if (this.#running) await this.#over.next();
   }
 
+  /** Notes that Claude does something: it is not settled yet. */
   activity(): void {
     clearTimeout(this.#settling);
   }
 
+  /** Notes which background commands are running. */
   backgroundTasks(ids: readonly string[]): void {
     this.#tasks = ids;
     if (ids.length === 0 && this.#last !== undefined) this.#settle();
   }
 
+  /** Notes a result, which may end the turn. */
   result(result: TurnEnd): void {
     clearTimeout(this.#settling);
     if (!this.#running) return;
@@ -70,7 +76,7 @@ export class TurnProgress {
     else if (!this.#answered && this.#tasks.length === 0) this.#settle();
   }
 
-  /** The process is gone: nothing will end the turn any more. */
+  /** Ends the turn without a result: the process is gone. */
   close(): void {
     clearTimeout(this.#settling);
     this.#running = false;

@@ -5,14 +5,15 @@ import type { ClaudeResult, TokenCounts } from "./claude-result.ts";
 const TOKENS = ["input", "output", "cacheWrite", "cacheRead"] as const;
 
 /**
- * Adds up what Claude Code says it used. Costs and totals by model are cumulative already, so the
- * last ones count; steps are told turn by turn.
+ * Sum of what Claude Code says that it used. Its costs and its tokens by model count from the start of the process, so
+ * the last ones stand; steps are told turn by turn, and added.
  */
 export class UsageMeter {
   #tokens: TokenCounts = { input: 0, output: 0, cacheWrite: 0, cacheRead: 0 };
   #stepCount = 0;
   #costUsd = 0;
 
+  /** Adds what a result says. */
   add(result: ClaudeResult): void {
     const before = this.#tokens;
     const now = { ...before };
@@ -22,6 +23,7 @@ export class UsageMeter {
     this.#costUsd = Math.max(this.#costUsd, result.costUsd);
   }
 
+  /** Returns the usage so far. */
   usage(): Usage {
     const count = (tokens: number) => BigInt(Math.max(0, Math.trunc(tokens)));
     return create(UsageSchema, {

@@ -175,9 +175,10 @@ export class SessionManager implements Sessions, AsyncDisposable {
 
   /** With what no event says of it. */
   #withHostsOwn(session: Session): Session {
-    session.waitingReason = this.#runs.get(session.id)?.waitingReason ?? "";
+    const run = this.#runs.get(session.id);
+    session.waitingReason = run?.waitingReason ?? "";
     if (session.live === undefined) return session;
-    const used = this.#options.store.usage.ofSession(session.id);
+    const used = run?.used ?? this.#options.store.usage.ofSession(session.id);
     if (used.requestCount > 0) session.live.meteredUsage = used;
     return session;
   }

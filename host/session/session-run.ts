@@ -14,6 +14,7 @@ import {
   EVENT_RESULT,
   type EventBody,
   InterruptSchema,
+  type MeteredUsage,
   QueuePositionChangedSchema,
   SessionFinishedSchema,
   type SessionResult,
@@ -97,6 +98,11 @@ export class SessionRun {
   /** What it waits for that no event can say, and what to do. Empty: nothing. */
   get waitingReason(): string {
     return this.#room.reason || this.#runtimeAwaited;
+  }
+
+  /** What it has used of the model, also under a host before this one. */
+  get used(): MeteredUsage {
+    return this.#spending.used;
   }
 
   /** The part of it that is the store's. */

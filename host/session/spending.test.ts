@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import {
   type BudgetReached,
   BudgetReached_Scope,
@@ -73,6 +73,17 @@ test.each([
   const { spending } = spend({ wanted, session });
   spending.add(usage(0.3));
   expect(spending.failure()?.message).toContain(help);
+});
+
+test("asks the store but once what a session has used", () => {
+  const store = openStore();
+  store.usage.add("ses_a", "2026-11-23", usage(0.5));
+  const asked = vi.spyOn(store.usage, "ofSession");
+  const { spending } = spend({ store, session: { maxCostUsd: 9 } });
+  expect(spending.used).toMatchObject({ requestCount: 1, costUsd: 0.5 });
+  for (const costUsd of [0.25, 0.25]) spending.add(usage(costUsd));
+  expect(spending.used).toMatchObject({ requestCount: 3, costUsd: 1 });
+  expect(asked).toHaveBeenCalledTimes(1);
 });
 
 const never = { signal: new AbortController().signal };

@@ -44,6 +44,7 @@ export class Spending {
   /** The tighter of the host's and its own. */
   readonly #session: Budget;
   readonly #told = new Set<BudgetReached_Scope>();
+  #used: MeteredUsage;
   /** What the store had no room for. */
   #unstored = create(MeteredUsageSchema);
   #reached: BudgetReached | undefined;
@@ -51,17 +52,18 @@ export class Spending {
   constructor(options: SpendingOptions) {
     this.#options = options;
     this.#session = tighterBudget(options.budgets.session, options.wanted);
+    this.#used = options.usage.ofSession(options.sessionId);
   }
 
   /** What the session has used, also under a host before this one. */
   get used(): MeteredUsage {
-    const { usage, sessionId } = this.#options;
-    return sumUsage(usage.ofSession(sessionId), this.#unstored);
+    return this.#used;
   }
 
   /** Counts one answer. Throws what the store throws, but for want of room. */
   add(usage: MeteredUsage): void {
     const { usage: stored, sessionId } = this.#options;
+    this.#used = sumUsage(this.#used, usage);
     const all = sumUsage(this.#unstored, usage);
     try {
       stored.add(sessionId, today(), all);

@@ -1,5 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { cutText } from "./cut.ts";
+import type { Session } from "./gen/claudecluster/session/v1alpha1/session_pb.ts";
 import {
   type Failure,
   FailureSchema,
@@ -93,6 +94,16 @@ export function cutResult(result: SessionResult, size: ResultSize): SessionResul
       ignoredFiles: { ...ignoredFiles, paths: cutPaths(ignoredFiles.paths, size.leftBytes) },
     }),
   });
+}
+
+/** Cuts from a session, in place, what is too large for a list of many. Returns the session. */
+export function cutListed(session: Session): Session {
+  if (session.result !== undefined) session.result = cutResult(session.result, LISTED_RESULT);
+  if (session.live !== undefined) {
+    session.live.changes = [];
+    delete session.live.answer;
+  }
+  return session;
 }
 
 /** Returns the first changes, as many as fit. */

@@ -11,41 +11,55 @@ import { Notifier } from "./notifier.ts";
 /** Message after the first one on a stream of events: a batch or a heartbeat. */
 export type FeedItem = { case: "events"; value: EventBatch } | { case: "heartbeat"; value: Heartbeat };
 
-/** Choices for a feed of events. */
-export interface EventFeedOptions<Other> {
+/** Choices for a feed of values. */
+export interface FeedOptions<Value, Item, Other> {
   /** Time without any message after which a heartbeat is sent (ms). */
   heartbeatMs: number;
-  /** Messages to be sent between the events. The feed does not end with them. Default: none. */
+  /** Messages to be sent between the values. The feed does not end with them. Default: none. */
   others?: AsyncGenerator<Other> | undefined;
+  /** Function that makes the message of a value. */
+  toItem: (value: Value) => Item;
+}
+
+/** Choices for a feed of events. */
+export interface EventFeedOptions<Other> extends Omit<FeedOptions<SessionEvent[], FeedItem, Other>, "toItem"> {
   /** Function that makes the message of a batch. Default: the message holds the events as they are. */
   pack?: ((events: SessionEvent[]) => EventBatch) | undefined;
 }
 
-/**
- * Yields a reader's batches as messages, up to the last batch, and heartbeats between them. It asks for a batch only
- * when the one before has been taken, so that events gather in the log alone. It throws what its sources throw. The
- * sources must end with the caller's signal.
- */
-export async function* eventFeed<Other = never>(
+/** Returns a reader's batches as messages, and heartbeats between them: see `feed`. */
+export function eventFeed<Other = never>(
   batches: AsyncGenerator<SessionEvent[]>,
-  { heartbeatMs, others, pack = plainBatch }: EventFeedOptions<Other>,
+  { pack = plainBatch, ...options }: EventFeedOptions<Other>,
 ): AsyncGenerator<FeedItem | Other> {
+  return feed(batches, { ...options, toItem: (batch): FeedItem => ({ case: "events", value: pack(batch) }) });
+}
+
+/**
+ * Yields a source's values as messages, up to the last one, and heartbeats between them. It asks for a value only when the
+ * one before has been taken, so that values gather at their source alone. It throws what its sources throw. The sources must
+ * end with the caller's signal.
+ */
+export async function* feed<Value, Item, Other = never>(
+  source: AsyncGenerator<Value>,
+  { heartbeatMs, others, toItem }: FeedOptions<Value, Item, Other>,
+): AsyncGenerator<Item | { case: "heartbeat"; value: Heartbeat } | Other> {
   const arrived = new Notifier();
-  const events = new Pull(batches, arrived);
+  const values = new Pull(source, arrived);
   const said = others && new Pull(others, arrived);
   try {
     for (;;) {
       const other = said?.take();
       if (other?.done === false) yield other.value;
-      const batch = events.take();
-      if (batch?.done === true) return;
-      if (batch !== undefined) yield { case: "events", value: pack(batch.value) };
+      const value = values.take();
+      if (value?.done === true) return;
+      if (value !== undefined) yield toItem(value.value);
       else if (other?.done !== false && !(await arrived.next({ timeoutMs: heartbeatMs }))) {
         yield { case: "heartbeat", value: create(HeartbeatSchema) };
       }
     }
   } finally {
-    events.leave();
+    values.leave();
     said?.leave();
   }
 }

@@ -1,5 +1,5 @@
 import { timestampMs, timestampNow } from "@bufbuild/protobuf/wkt";
-import { isFinal, type SessionEvent, type Session_State } from "../../proto/index.ts";
+import { isFinal, type Session, type SessionEvent, type Session_State } from "../../proto/index.ts";
 import { hang } from "../present/indent.ts";
 import { LiveLines } from "../present/live-lines.ts";
 import { nextStep } from "../present/next-step.ts";
@@ -8,7 +8,7 @@ import { SessionProgress } from "../present/session-progress.ts";
 import { shortId, statusLine } from "../present/status-line.ts";
 import { isTerminal, painterFor } from "../present/terminal.ts";
 import type { Sessions } from "../session/sessions.ts";
-import { watchWaiting } from "../session/watch-waiting.ts";
+import { watchUpdates } from "../session/watch-updates.ts";
 import type { CommandIo } from "./command-io.ts";
 
 export interface FollowOptions {
@@ -18,71 +18,121 @@ export interface FollowOptions {
 }
 
 /**
- * Shows sessions on standard error until all have finished: on a terminal one line for each, redrawn,
- * with what happens above it where there is only one; elsewhere plain lines. Returns their final
- * states; undefined for one that has none because the signal came first.
+ * Shows sessions on standard error until all have finished. Returns their final states; undefined for one that has none
+ * because the signal came first.
  */
 export async function followSessions(
   sessions: Sessions,
   ids: readonly string[],
-  options: FollowOptions,
+  { signal, past = true }: FollowOptions,
   io: CommandIo,
 ): Promise<(Session_State | undefined)[]> {
-  const { signal, past = true } = options;
-  const all = await Promise.all(ids.map(async (id) => new SessionProgress(past ? id : await sessions.get(id))));
-  const paint = painterFor(io.stderr, io.env);
-  const alone = ids.length === 1;
-  const render = () => all.map((progress) => statusLine(progress, { paint, nowMs: Date.now() }));
-  using live = isTerminal(io.stderr, io.env) ? new LiveLines(io.stderr, render) : undefined;
-  const print = (progress: SessionProgress, event: Pick<SessionEvent, "occurTime">, line: string) => {
-    const time = `${sinceStart(progress, event)}  `;
-    if (live === undefined) io.stderr.write(`${alone ? "" : `${shortId(progress.session.id)}  `}${time}${line}\n`);
-    else live.print(paint("dim", hang(time, line, io.stderr.columns)));
-  };
-  const stages = new Map<string, string>();
-  /** Elsewhere than on a terminal a stage of the clone is one line: nothing there is overwritten by the next percent. */
-  const shorten = (id: string, { event }: SessionEvent, line: string) => {
-    if (live !== undefined || event.case !== "cloneProgress") return line;
-    const stage = line.replace(/ \d+%$/, "");
-    if (stages.get(id) === stage) return "";
-    stages.set(id, stage);
-    return stage;
-  };
-  const show = (progress: SessionProgress, event: SessionEvent, said: string) => {
-    const line = shorten(progress.session.id, event, said);
-    // On a terminal the status line says how it ended.
-    if (line !== "" && (live === undefined || (alone && event.event.case !== "sessionFinished")))
-      print(progress, event, line);
-    const step = nextStep(progress.session, event);
-    if (step !== undefined) print(progress, event, step);
-  };
-  const follow = async (progress: SessionProgress) => {
-    using _waiting = watchWaiting(sessions, progress.session.id, (line, waiting) => {
-      progress.waiting = waiting ? line : "";
-      if (live === undefined || alone) print(progress, { occurTime: timestampNow() }, line);
-    });
-    await followOne(sessions, progress, signal, show);
-  };
-  await Promise.all(all.map(follow));
-  return all.map(({ session }) => (isFinal(session.state) ? session.state : undefined));
+  const known = await Promise.all(ids.map(async (id) => (past ? id : await sessions.get(id))));
+  using view = new SessionsView(sessions, { signal, named: ids.length > 1 }, io);
+  const following = known.map((session) => view.follow(session));
+  using _updates = watchUpdates(sessions, ids, (session) => view.look(session));
+  return await Promise.all(following);
 }
 
-async function followOne(
-  sessions: Sessions,
-  progress: SessionProgress,
-  signal: AbortSignal,
-  show: (progress: SessionProgress, event: SessionEvent, line: string) => void,
-): Promise<void> {
-  const { session } = progress;
-  const { id, lastSequence: afterSequence, pendingRequests } = session;
-  // Of what happened before, what it still waits for and how it ended.
-  const asked = new Set(pendingRequests.map(({ sequence }) => sequence));
-  for (const event of await readRecent(sessions, session)) {
-    const line = progress.note(event) ?? "";
-    if (asked.has(event.sequence) || event.event.case === "sessionFinished") show(progress, event, line);
+/**
+ * Sessions on standard error: on a terminal one line for each, redrawn, with what happens above it where there is only one;
+ * elsewhere plain lines. Dispose of it to leave them as they are.
+ */
+export class SessionsView implements Disposable {
+  readonly #sessions: Sessions;
+  readonly #options: { signal: AbortSignal; named: boolean };
+  readonly #io: CommandIo;
+  /** Those that are not settled. */
+  readonly #all: SessionProgress[] = [];
+  #count = 0;
+  readonly #live: LiveLines | undefined;
+  /** The stage of the clone that was told last. */
+  readonly #stages = new Map<string, string>();
+
+  /** With `named` every plain line says which session's it is. */
+  constructor(sessions: Sessions, options: { signal: AbortSignal; named: boolean }, io: CommandIo) {
+    this.#sessions = sessions;
+    this.#options = options;
+    this.#io = io;
+    const render = () => this.#all.map((progress) => this.#statusLine(progress));
+    this.#live = isTerminal(io.stderr, io.env) ? new LiveLines(io.stderr, render) : undefined;
   }
-  for await (const batch of sessions.watch(id, { afterSequence, signal })) {
-    for (const event of batch) show(progress, event, progress.add(event) ?? "");
+
+  /** Shows a session, by its id from the beginning. Returns its final state; undefined where the signal came first. */
+  async follow(known: string | Session): Promise<Session_State | undefined> {
+    const progress = new SessionProgress(known);
+    const { session } = progress;
+    this.#all.push(progress);
+    this.#count += 1;
+    if (typeof known !== "string") this.look(known);
+    const { id, lastSequence: afterSequence, pendingRequests } = session;
+    // Of what happened before, what it still waits for and how it ended.
+    const asked = new Set(pendingRequests.map(({ sequence }) => sequence));
+    for (const event of await readRecent(this.#sessions, session)) {
+      const line = progress.note(event) ?? "";
+      if (asked.has(event.sequence) || event.event.case === "sessionFinished") this.#show(progress, event, line);
+    }
+    for await (const batch of this.#sessions.watch(id, { afterSequence, signal: this.#options.signal })) {
+      for (const event of batch) this.#show(progress, event, progress.add(event) ?? "");
+    }
+    if (!isFinal(session.state)) return undefined;
+    if (this.#options.named) this.#settle(progress);
+    return session.state;
+  }
+
+  /** Shows what no event says of a session, if it is one of these. */
+  look(session: Session): void {
+    for (const progress of this.#all.filter(({ session: { id } }) => id === session.id)) {
+      const line = progress.look(session);
+      if (line !== undefined && (this.#live === undefined || this.#alone)) {
+        this.#print(progress, { occurTime: timestampNow() }, line);
+      }
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#live?.[Symbol.dispose]();
+  }
+
+  get #alone(): boolean {
+    return this.#count === 1;
+  }
+
+  /** Leaves the line of a session that is over above the others: there may be more than the terminal has lines. */
+  #settle(progress: SessionProgress): void {
+    if (this.#live === undefined) return;
+    this.#all.splice(this.#all.indexOf(progress), 1);
+    this.#live.print(this.#statusLine(progress));
+  }
+
+  #statusLine(progress: SessionProgress): string {
+    return statusLine(progress, { paint: painterFor(this.#io.stderr, this.#io.env), nowMs: Date.now() });
+  }
+
+  #show(progress: SessionProgress, event: SessionEvent, said: string): void {
+    const line = this.#shorten(progress.session.id, event, said);
+    // On a terminal the status line says how it ended.
+    if (line !== "" && (this.#live === undefined || (this.#alone && event.event.case !== "sessionFinished")))
+      this.#print(progress, event, line);
+    const step = nextStep(progress.session, event);
+    if (step !== undefined) this.#print(progress, event, step);
+  }
+
+  #print(progress: SessionProgress, event: Pick<SessionEvent, "occurTime">, line: string): void {
+    const { stderr, env } = this.#io;
+    const time = `${sinceStart(progress, event)}  `;
+    const name = this.#options.named ? `${shortId(progress.session.id)}  ` : "";
+    if (this.#live === undefined) stderr.write(`${name}${time}${line}\n`);
+    else this.#live.print(painterFor(stderr, env)("dim", hang(time, line, stderr.columns)));
+  }
+
+  /** Elsewhere than on a terminal a stage of the clone is one line: nothing there is overwritten by the next percent. */
+  #shorten(id: string, { event }: SessionEvent, line: string): string {
+    if (this.#live !== undefined || event.case !== "cloneProgress") return line;
+    const stage = line.replace(/ \d+%$/, "");
+    if (this.#stages.get(id) === stage) return "";
+    this.#stages.set(id, stage);
+    return stage;
   }
 }
 

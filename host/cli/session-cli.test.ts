@@ -10,6 +10,7 @@ import {
   CloneProgressSchema,
   ContainerSpecSchema,
   FileChange_Kind,
+  MeteredUsageSchema,
   PermissionRequestedSchema,
   Phase,
   PhaseChangedSchema,
@@ -167,6 +168,49 @@ test("watch ends with what became of the sessions, and with 130 when it is left"
     .split("\n")
     .map((line) => JSON.parse(line) as { sessionId: string; sequence: number });
   expect(events.filter(({ sessionId }) => sessionId === ids[1])).toMatchObject([{ sequence: 1 }, { sequence: 2 }]);
+});
+
+test("watch without sessions also sees those that start later, and ends once none is live", async () => {
+  using sessions = new MemorySessions();
+  const first = await start(sessions, "one");
+  const [plain, screen, json] = [new Plain(), new Screen(), new Plain()];
+  const watching = [
+    watchCommand(sessions, [], { json: false }, ioOf({ stderr: plain })),
+    watchCommand(sessions, [], { json: false }, ioOf({ stderr: screen })),
+    watchCommand(sessions, [], { json: true }, ioOf({ stdout: json })),
+  ];
+  const shown = () => screen.lines.filter((line) => line.includes("…"));
+  await expect.poll(() => shown()).toHaveLength(1);
+  const second = await start(sessions, "two");
+  await expect.poll(() => shown()).toHaveLength(2);
+  await expect.poll(() => json.text).toContain(`"sessionId":"${second}"`);
+  sessions.finish(first);
+  await expect.poll(() => shown()[0]).toMatch(/^✔ .*succeeded/);
+  sessions.say(second, saying("still here"));
+  await expect.poll(() => plain.text).toContain("Claude: still here");
+  sessions.fail(second, "NO_LUCK");
+  expect(await Promise.all(watching)).toEqual([1, 1, 1]);
+  for (const id of [first, second]) expect(plain.text).toContain(`…${id.slice(-6)}  `);
+  expect(screen.lines).toEqual([expect.stringMatching(/^✔/), expect.stringMatching(/^✘ .*NO_LUCK$/), ""]);
+  expect(sessions).toMatchObject({ watcherCount: 0, feedReaderCount: 0 });
+});
+
+test("the status line of a live session says what it has cost so far", async () => {
+  using sessions = new MemorySessions();
+  const id = await start(sessions);
+  const before = create(MeteredUsageSchema, { requestCount: 1, costUsd: 0.25 });
+  sessions.use(id, before);
+  for (const ids of [[], [id]]) {
+    const screen = new Screen();
+    const left = new AbortController();
+    const watching = watchCommand(sessions, ids, { json: false }, ioOf({ stderr: screen, signal: left.signal }));
+    const costUsd = (await sessions.get(id)).live!.meteredUsage!.costUsd;
+    await expect.poll(() => screen.lines.join("\n")).toContain(`$${costUsd.toFixed(2)}`);
+    sessions.use(id, create(MeteredUsageSchema, { requestCount: 1, costUsd: 0.5 }));
+    await expect.poll(() => screen.lines.join("\n")).toContain(`$${(costUsd + 0.5).toFixed(2)}`);
+    left.abort(new Error("SIGINT"));
+    await watching;
+  }
 });
 
 test("run ends its session on Ctrl-C, and leaves it when its terminal goes away", async () => {
@@ -345,7 +389,7 @@ test("what a session waits for that no event says is in list, show, progress and
   using sessions = new MemorySessions();
   const id = await start(sessions);
   const reason = "no room in /full; free some there, and it goes on by itself";
-  sessions.waitingReasons.set(id, reason);
+  sessions.wait(id, reason);
   const list = new Plain();
   await listCommand(sessions, { limit: 10, json: false }, ioOf({ stdout: list }));
   expect(list.text).toContain(`…${id.slice(-6)} is waiting: ${reason}\n`);
@@ -363,7 +407,7 @@ test("what a session waits for that no event says is in list, show, progress and
   await said(`waiting: ${reason}\n`);
   await said(`${id}: waiting: ${reason}\n`);
   await vi.waitFor(() => expect(screen.lines.at(-2)).toContain(`waiting: ${reason}`.slice(0, 30)), 10_000);
-  sessions.waitingReasons.clear();
+  sessions.wait(id, "");
   await said(`${id}: it goes on\n`);
   await vi.waitFor(() => expect(plain.text).toMatch(/s  it goes on\n/), 10_000);
   sessions.finish(id);

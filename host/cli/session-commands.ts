@@ -69,7 +69,9 @@ export function addSessionCommands(program: Command, context: CommandContext): v
 
   program
     .command("watch")
-    .description("watch sessions until they have finished; without any, all that are live. Ctrl-C leaves them running")
+    .description(
+      "watch sessions until they have finished; without any, all that are live or start meanwhile. Ctrl-C leaves them",
+    )
     .argument("[session...]", SESSION)
     .option("--json", "print every event, from the first, as one JSON document a line")
     .action((given: string[], { json = false }: JsonFlag) =>

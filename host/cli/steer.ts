@@ -1,8 +1,9 @@
 import { isFinal } from "../../proto/index.ts";
 import { notInPatch } from "../present/not-in-patch.ts";
+import { SessionProgress } from "../present/session-progress.ts";
 import { stateName } from "../present/session-summary.ts";
 import type { Sessions } from "../session/sessions.ts";
-import { watchWaiting } from "../session/watch-waiting.ts";
+import { watchUpdates } from "../session/watch-updates.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 
 /** Sends a session another message; queued while a turn runs. */
@@ -65,7 +66,11 @@ export async function removeCommand(
 async function ended(sessions: Sessions, sessionId: string, { stderr, signal }: CommandIo): Promise<void> {
   const { state, lastSequence } = await sessions.get(sessionId);
   if (isFinal(state)) return;
-  using _waiting = watchWaiting(sessions, sessionId, (line) => stderr.write(`${sessionId}: ${line}\n`));
+  const progress = new SessionProgress(sessionId);
+  using _updates = watchUpdates(sessions, [sessionId], (session) => {
+    const line = progress.look(session);
+    if (line !== undefined) stderr.write(`${sessionId}: ${line}\n`);
+  });
   // The last event ends the loop.
   for await (const _batch of sessions.watch(sessionId, { afterSequence: lastSequence, signal }));
 }

@@ -2,26 +2,34 @@ import { toJsonString } from "@bufbuild/protobuf";
 import { type SessionEvent, SessionEventSchema, type Session_State } from "../../proto/index.ts";
 import { plainJson } from "../present/plain-text.ts";
 import type { Sessions } from "../session/sessions.ts";
-import { LIVE_STATES } from "../session/states.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { exitCodeOfState } from "./exit-codes.ts";
-import { followSessions } from "./follow.ts";
+import { followEachLive } from "./each-live.ts";
+import { followSessions, SessionsView } from "./follow.ts";
 
-/** Watches sessions until all have finished; without any, those that are live now. */
+/** Watches sessions until all have finished; without any, all that are live, also those that start meanwhile. */
 export async function watchCommand(
   sessions: Sessions,
   given: readonly string[],
   { json }: { json: boolean },
   io: CommandIo,
 ): Promise<number> {
-  const ids = given.length > 0 ? given : await liveIds(sessions);
+  const { signal } = io;
+  const print = (id: string) => printEvents(sessions, id, { afterSequence: 0, signal }, io);
+  let ids = given;
+  let states: (Session_State | undefined)[];
+  if (given.length === 0) {
+    const ended = await (json
+      ? followEachLive(sessions, { signal, follow: ({ id }) => print(id), look: () => {} })
+      : showEachLive(sessions, io));
+    ids = ended.map(([id]) => id);
+    states = ended.map(([, state]) => state);
+  } else if (json) states = await Promise.all(given.map(print));
+  else states = await followSessions(sessions, given, { signal, past: false }, io);
   if (ids.length === 0) {
-    io.stderr.write("No session is live.\n");
-    return EXIT.done;
+    if (!signal.aborted) io.stderr.write("No session is live.\n");
+    return signal.aborted ? EXIT.canceled : EXIT.done;
   }
-  const states = json
-    ? await Promise.all(ids.map((id) => printEvents(sessions, id, { afterSequence: 0, signal: io.signal }, io)))
-    : await followSessions(sessions, ids, { signal: io.signal, past: false }, io);
   if (!json && ids.length === 1 && states[0] !== undefined) {
     io.stderr.write(`claudecluster show ${ids[0]} and claudecluster diff ${ids[0]} have the result.\n`);
   }
@@ -59,9 +67,14 @@ function eventLine(sessionId: string, event: SessionEvent): string {
   return plainJson(`{"sessionId":${JSON.stringify(sessionId)},${toJsonString(SessionEventSchema, event).slice(1)}`);
 }
 
-async function liveIds(sessions: Sessions): Promise<string[]> {
-  const { sessions: live } = await sessions.list({ states: LIVE_STATES, pageSize: 1000 });
-  return live.map(({ id }) => id).reverse();
+async function showEachLive(sessions: Sessions, io: CommandIo): Promise<[string, Session_State | undefined][]> {
+  const { signal } = io;
+  using view = new SessionsView(sessions, { signal, named: true }, io);
+  return await followEachLive(sessions, {
+    signal,
+    follow: (session) => view.follow(session),
+    look: (session) => view.look(session),
+  });
 }
 
 function exitCodeOfAll(states: readonly (Session_State | undefined)[]): number {

@@ -17,6 +17,8 @@ import type {
   ListSessionsRequest,
   OpenArtifact,
   Sessions,
+  SessionsNews,
+  WatchSessionsRequest,
 } from "../session/sessions.ts";
 import { type ArtifactCall, openArtifactCall } from "./artifact-call.ts";
 import type { ControlClient } from "./control-client.ts";
@@ -72,22 +74,46 @@ export class RemoteSessions implements Sessions {
   }
 
   async *watch(sessionId: string, options: ReadOptions): AsyncGenerator<SessionEvent[], undefined> {
-    const { signal } = options;
     let { afterSequence } = options;
+    const open = (signal: AbortSignal) => this.#client.watchEvents({ sessionId, afterSequence }, { signal });
+    for await (const { response } of this.#stream(open, options.signal)) {
+      if (response.case !== "events") continue;
+      const { events } = response.value;
+      afterSequence = events.at(-1)?.sequence ?? afterSequence;
+      yield events;
+    }
+  }
+
+  async *watchAll(given: WatchSessionsRequest): AsyncGenerator<SessionsNews, undefined> {
+    const { ids = [], states = [], parent = "" } = given;
+    let { cursor = "" } = given;
+    const filter = { sessionIds: [...ids], states: [...states], parent };
+    const open = (signal: AbortSignal) => this.#client.watchSessions({ ...filter, cursor }, { signal });
+    let greeted = false;
+    for await (const { response } of this.#stream(open, given.signal)) {
+      if (response.case === undefined || response.case === "heartbeat") continue;
+      if (response.case === "updates") cursor = response.value.cursor;
+      // That it went on after a lost connection is no news.
+      else if (greeted && response.value.resumed) continue;
+      greeted = true;
+      yield response;
+    }
+  }
+
+  /** Reads a stream to its end, opened anew after a lost connection. Ends silently on an abort. */
+  async *#stream<T>(
+    open: (signal: AbortSignal) => AsyncIterable<T>,
+    signal: AbortSignal,
+  ): AsyncGenerator<T, undefined> {
     for (let attempt = 0; !signal.aborted;) {
       // Leaving the loop below does not end the call.
       const over = new AbortController();
       try {
         await this.#ready();
-        const request = { sessionId, afterSequence };
-        const callSignal = AbortSignal.any([signal, over.signal]);
-        for await (const { response } of this.#client.watchEvents(request, { signal: callSignal })) {
+        for await (const message of open(AbortSignal.any([signal, over.signal]))) {
           attempt = 0;
           if (signal.aborted) return;
-          if (response.case !== "events") continue;
-          const { events } = response.value;
-          afterSequence = events.at(-1)?.sequence ?? afterSequence;
-          yield events;
+          yield message;
         }
         return;
       } catch (error) {

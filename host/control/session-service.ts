@@ -6,11 +6,13 @@ import {
   Artifact_Kind,
   artifactMessages,
   ContainerSpecSchema,
+  feed,
   PermissionDecisionSchema,
   requireArtifactKind,
   SessionSpecSchema,
 } from "../../proto/index.ts";
 import type { SessionService } from "../../proto/control.ts";
+import type { SessionsNews } from "../session/sessions.ts";
 import { attach } from "./attach.ts";
 import { cutSession } from "./cut-session.ts";
 import { dial } from "./dial.ts";
@@ -21,7 +23,7 @@ const MAX_REQUEST_ID_BYTES = 128;
 
 /** Returns SessionService over the sessions. */
 export function sessionService(options: StreamOptions): ServiceImpl<typeof SessionService> {
-  const { sessions, closing } = options;
+  const { sessions, heartbeatMs, closing } = options;
   return {
     async createSession({ spec, container, parent, requestId }) {
       if (Buffer.byteLength(requestId) > MAX_REQUEST_ID_BYTES) {
@@ -50,6 +52,13 @@ export function sessionService(options: StreamOptions): ServiceImpl<typeof Sessi
     attach: (requests, context) => attach(options, requests, context),
     async *watchEvents({ sessionId, afterSequence }, context) {
       for await (const response of streamEvents(options, { sessionId, afterSequence }, { context })) yield { response };
+    },
+    async *watchSessions({ sessionIds, states, parent, cursor }, context) {
+      const signal = AbortSignal.any([context.signal, closing]);
+      const request = { ids: sessionIds, states, cursor, signal, ...(parent !== "" && { parent }) };
+      for await (const response of feed(sessions.watchAll(request), { heartbeatMs, toItem: cutNews }))
+        yield { response };
+      closing.throwIfAborted();
     },
     async sendMessage({ sessionId, message }) {
       await sessions.sendMessage(sessionId, { text: message?.text ?? "", messageId: message?.messageId ?? "" });
@@ -86,4 +95,9 @@ export function sessionService(options: StreamOptions): ServiceImpl<typeof Sessi
       for await (const data of opened.read()) yield { data };
     },
   };
+}
+
+function cutNews(news: SessionsNews): SessionsNews {
+  if (news.case === "updates") news.value.sessions.forEach(cutSession);
+  return news;
 }

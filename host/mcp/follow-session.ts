@@ -1,7 +1,7 @@
 import type { ServerContext } from "@modelcontextprotocol/server";
 import { awaitSession } from "../session/await-session.ts";
 import type { Sessions } from "../session/sessions.ts";
-import { watchWaiting } from "../session/watch-waiting.ts";
+import { watchUpdates } from "../session/watch-updates.ts";
 import type { Session, Session_State, SessionEvent } from "../../proto/index.ts";
 import { SessionProgress } from "../present/session-progress.ts";
 import { stateName } from "../present/session-summary.ts";
@@ -37,9 +37,10 @@ export async function followSession(
   const { id, state, lastSequence: afterSequence } = session;
   const progress = new SessionProgress(id);
   using reporter = new ProgressReporter(context);
-  using _waiting = watchWaiting(sessions, id, (line, waiting) => {
-    reporter.idleText = waiting ? line : undefined;
-    reporter.report(line, { force: true });
+  using _updates = watchUpdates(sessions, [id], (now) => {
+    const line = progress.look(now);
+    reporter.idleText = progress.waiting === "" ? undefined : progress.waiting;
+    if (line !== undefined) reporter.report(line, { force: true });
   });
   const signals = [context.mcpReq.signal, ...(timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)])];
   reporter.report(afterSequence === 0 ? `session ${id}` : `session ${id} is ${stateName(state)}`, { force: true });

@@ -1,4 +1,4 @@
-import { emptySession, foldEvent, type Session, type SessionEvent } from "../../proto/index.ts";
+import { emptySession, foldEvent, isFinal, type Session, type SessionEvent } from "../../proto/index.ts";
 import { progressLine } from "./progress-line.ts";
 
 /** As many lines as are worth keeping of what a session has been doing. */
@@ -23,6 +23,21 @@ export class SessionProgress {
   add(entry: SessionEvent): string | undefined {
     foldEvent(this.session, entry);
     return this.note(entry);
+  }
+
+  /**
+   * Takes what no event says of the session as it is now: what it has cost, what it waits for. Returns what it is worth saying
+   * of it, if anything.
+   */
+  look({ state, live, waitingReason }: Session): string | undefined {
+    if (this.session.live !== undefined && live?.meteredUsage !== undefined) {
+      this.session.live.meteredUsage = live.meteredUsage;
+    }
+    const waiting = waitingReason === "" ? "" : `waiting: ${waitingReason}`;
+    if (waiting === this.waiting) return undefined;
+    this.waiting = waiting;
+    if (waiting !== "") return waiting;
+    return isFinal(state) ? undefined : "it goes on";
   }
 
   /** Notes what an event is worth saying, which the session as it is known holds already. Returns it, if anything. */

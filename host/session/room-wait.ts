@@ -10,13 +10,15 @@ export class RoomWait {
   readonly #end: RunEnd;
   readonly #logger: Logger;
   readonly #retryMs: number;
+  readonly #onChanged: () => void;
   #reason = "";
 
-  /** `retryMs` is the time between two attempts; default TIMEOUTS.storeRetryMs. */
-  constructor(options: { end: RunEnd; logger: Logger; retryMs?: number }) {
+  /** `retryMs` is the time between two attempts; default TIMEOUTS.storeRetryMs. `onChanged` is called for each new reason. */
+  constructor(options: { end: RunEnd; logger: Logger; retryMs?: number; onChanged?: () => void }) {
     this.#end = options.end;
     this.#logger = options.logger;
     this.#retryMs = options.retryMs ?? TIMEOUTS.storeRetryMs;
+    this.#onChanged = options.onChanged ?? (() => {});
   }
 
   /** What is waited for, and what to do. Empty: nothing. */
@@ -29,7 +31,9 @@ export class RoomWait {
     const reason = missing === undefined ? "" : roomAwaited(missing);
     if (reason !== "" && this.#reason === "") this.#logger.error({ err: missing }, "session waits for room");
     if (reason === "" && this.#reason !== "") this.#logger.warn("there is room again, the session goes on");
+    if (reason === this.#reason) return;
     this.#reason = reason;
+    this.#onChanged();
   }
 
   /**

@@ -9,6 +9,7 @@ import type { RuntimeHealth } from "../runtime/runtime.ts";
 import { finished, NEW, said } from "../../test/support/stored-sessions.ts";
 import { SqliteStore } from "../store/sqlite-store.ts";
 import { SessionManager } from "./session-manager.ts";
+import { watchUpdates } from "./watch-updates.ts";
 
 const NO_ENGINE: RuntimeHealth = { healthy: false, reason: "RUNTIME_UNAVAILABLE", message: "No engine.", help: "" };
 
@@ -75,10 +76,15 @@ test("a session that waits for its engine says so, and is no problem of the stor
   host.runtime.create = () => Promise.reject(away);
   const spec = create(SessionSpecSchema, { task: "x" });
   const { id } = await host.sessions.create({ spec, container: create(ContainerSpecSchema) });
+  const told = new Set<string>();
+  using _updates = watchUpdates(host.sessions, [id], ({ waitingReason }) => told.add(waitingReason));
   await vi.waitFor(async () => expect((await host.sessions.get(id)).waitingReason).toContain("No engine."), 10_000);
+  await vi.waitFor(() => expect([...told].join()).toContain("No engine."), 10_000);
   expect(host.sessions.status().storeProblem).toBeUndefined();
+  told.clear();
   await host.sessions.stop(id, { reason: "enough" });
   await vi.waitFor(async () => expect((await host.sessions.get(id)).waitingReason).toBe(""), 10_000);
+  await vi.waitFor(() => expect([...told]).toContain(""), 10_000);
 });
 
 test("refuses limits that the engine's machine can never give, before there is a session", async () => {

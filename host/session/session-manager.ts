@@ -37,6 +37,7 @@ import { Reservations } from "./reservations.ts";
 import { salvageChanges } from "./salvage.ts";
 import { SessionLog } from "./session-log.ts";
 import type { OutsideAccess } from "./session-broker.ts";
+import { SessionsFeed } from "./sessions-feed.ts";
 import { SessionRun, type SessionRunOptions } from "./session-run.ts";
 import { notRunning, requireTurn } from "./states.ts";
 import type {
@@ -45,6 +46,8 @@ import type {
   ListSessionsRequest,
   OpenArtifact,
   Sessions,
+  SessionsNews,
+  WatchSessionsRequest,
 } from "./sessions.ts";
 
 /** What a manager runs its sessions with. Where the model has no credential, no session can start. */
@@ -65,9 +68,14 @@ export class SessionManager implements Sessions, AsyncDisposable {
   readonly #runs = new Map<string, SessionRun>();
   readonly #closing = new AbortController();
   readonly #reservations = new Reservations();
+  readonly #feed: SessionsFeed;
 
   constructor(options: SessionManagerOptions) {
     this.#options = options;
+    this.#feed = new SessionsFeed({
+      store: options.store,
+      complete: (session) => this.#withHostsOwn(session),
+    });
   }
 
   /**
@@ -121,6 +129,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
       ...session,
       reservations: this.#reservations,
       logger: this.#options.logger.child({ sessionId }),
+      onChanged: () => this.#feed.note(sessionId),
     });
     this.#runs.set(sessionId, run);
     void run.finished.then(() => this.#runs.delete(sessionId));
@@ -171,6 +180,10 @@ export class SessionManager implements Sessions, AsyncDisposable {
   async list(request: ListSessionsRequest): Promise<ListSessionsPage> {
     const page = listPage(this.#options.store, request);
     return { ...page, sessions: page.sessions.map((session) => this.#withHostsOwn(session)) };
+  }
+
+  watchAll(request: WatchSessionsRequest): AsyncGenerator<SessionsNews, undefined> {
+    return this.#feed.watch(request);
   }
 
   /** With what no event says of it. */
@@ -276,6 +289,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     const runs = [...this.#runs.values()];
     for (const run of runs) run.detach();
     await Promise.all(runs.map((run) => run.finished));
+    this.#feed[Symbol.dispose]();
   }
 
   /** Ends every session at once and waits until their containers are gone. */
@@ -284,6 +298,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     const runs = [...this.#runs.values()];
     for (const run of runs) run.kill("The host is shutting down.");
     await Promise.all(runs.map((run) => run.finished));
+    this.#feed[Symbol.dispose]();
   }
 
   /** Throws NOT_FOUND, SESSION_OVER. */

@@ -58,6 +58,7 @@ function start({ answers = true, maxRunning = 9 } = {}) {
       store,
       containers,
       reservations: new Reservations(),
+      onChanged: () => {},
       logger,
       resumed,
     });

@@ -42,6 +42,8 @@ export interface SessionRunOptions
   spec: SessionSpec;
   /** The host's. */
   reservations: Reservations;
+  /** Called when what no event says of it is something else: what it waits for, what it has used. */
+  onChanged: () => void;
 }
 
 /** One session from its creation, or from where the last host left it, to its last event. Owns the container. */
@@ -62,7 +64,7 @@ export class SessionRun {
 
   private constructor(options: SessionRunOptions) {
     this.#options = options;
-    const { log, store, model, spec, reservations, logger } = options;
+    const { log, store, model, spec, reservations, logger, onChanged } = options;
     this.#spending = new Spending({
       sessionId: log.sessionId,
       usage: store.usage,
@@ -71,7 +73,7 @@ export class SessionRun {
       wanted: spec.budget,
       onReached: (value) => this.#tell({ case: "budgetReached", value }),
     });
-    this.#room = new RoomWait({ end: this.#end, logger });
+    this.#room = new RoomWait({ end: this.#end, logger, onChanged });
     const { createTime } = store.getSession(log.sessionId)!;
     this.#startMs = createTime === undefined ? Date.now() : timestampMs(createTime);
   }
@@ -189,12 +191,15 @@ export class SessionRun {
 
   /** True once the log is complete; false if the session was let go of. */
   async #run(): Promise<boolean> {
-    const { log, logger } = this.#options;
+    const { log, logger, onChanged } = this.#options;
     using source = new ContainerSource({
       ...this.#options,
       kill: this.#end.leaving,
       stop: this.#end.stopping,
-      onWaiting: (reason) => (this.#runtimeAwaited = reason),
+      onWaiting: (reason) => {
+        this.#runtimeAwaited = reason;
+        onChanged();
+      },
       onPosition: (place) =>
         this.#tell({ case: "queuePositionChanged", value: create(QueuePositionChangedSchema, place) }),
     });
@@ -284,13 +289,16 @@ export class SessionRun {
   }
 
   async #inContainer(container: Container, resumed: boolean): Promise<Ended> {
-    const { spec, log, store } = this.#options;
+    const { spec, log, store, onChanged } = this.#options;
     const { previousSessionId } = spec;
     using broker = createSessionBroker({
       ...this.#options,
       spending: {
         reserve: (worst, options) => this.#spending.reserve(worst, options),
-        add: (usage) => this.#orEnd(() => this.#spending.add(usage)),
+        add: (usage) => {
+          this.#orEnd(() => this.#spending.add(usage));
+          onChanged();
+        },
       },
       onReach: (unreached) => (this.#unreached = unreached),
       tell: (event) => this.#tell(event),

@@ -1,3 +1,4 @@
+import type { WatchSessionsResponse } from "../../proto/control.ts";
 import type {
   ArtifactKind,
   ContainerSpec,
@@ -19,12 +20,16 @@ export interface CreateSessionRequest {
   requestId?: string;
 }
 
-/** Which sessions a list is to hold. */
-export interface ListSessionsRequest {
+/** Which sessions are meant. */
+export interface SessionFilter {
   /** Only these states. Empty or undefined: all. */
   states?: readonly Session_State[];
   /** Only sessions of this parent. */
   parent?: string;
+}
+
+/** Which sessions a list is to hold. */
+export interface ListSessionsRequest extends SessionFilter {
   /** Most sessions in a page, 1 to 1000. Default 100. */
   pageSize?: number;
   /** nextPageToken of the page before. */
@@ -37,6 +42,19 @@ export interface ListSessionsPage {
   /** Empty: this was the last page. */
   nextPageToken: string;
 }
+
+/** Which sessions to watch, and from where. Those that leave the states are told of once more. */
+export interface WatchSessionsRequest extends SessionFilter {
+  /** Only these. Empty or undefined: all. */
+  ids?: readonly string[];
+  /** The last one that a stream with the same filter gave. Empty or undefined: everything is sent. */
+  cursor?: string;
+  /** Ends the stream, silently. */
+  signal: AbortSignal;
+}
+
+/** What a stream of sessions says. */
+export type SessionsNews = Exclude<WatchSessionsResponse["response"], { case: undefined | "heartbeat" }>;
 
 /** Artifact that somebody is about to read. */
 export type OpenArtifact = ReadableArtifact & Disposable;
@@ -54,6 +72,11 @@ export interface Sessions {
   list(request: ListSessionsRequest): Promise<ListSessionsPage>;
   /** Reads a session's log: see LogReader. Leaving the loop ends it. Throws NOT_FOUND, SEQUENCE_UNKNOWN. */
   watch(sessionId: string, options: ReadOptions): AsyncGenerator<SessionEvent[], undefined>;
+  /**
+   * Watches all sessions: a hello, those that match as they are now, and each again when more of it has changed than its newest
+   * number. A reader holds up nobody: a slow one gets the newest of each. Leaving the loop ends it.
+   */
+  watchAll(request: WatchSessionsRequest): AsyncGenerator<SessionsNews, undefined>;
   /** Asks for the end of a session; the changes are still collected. The first reason is kept. */
   stop(sessionId: string, options: { reason: string }): Promise<void>;
   /** Ends the running turn. Throws SESSION_OVER, TURN_NOT_RUNNING. */

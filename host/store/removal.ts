@@ -19,10 +19,12 @@ const PAUSE_MS = 1;
 export class Removal {
   readonly #file: StoreFile;
   readonly #files: ArtifactFiles;
+  readonly #onForgotten: (sessionId: string) => void;
 
-  constructor(file: StoreFile, files: ArtifactFiles) {
+  constructor(file: StoreFile, files: ArtifactFiles, onForgotten: (sessionId: string) => void) {
     this.#file = file;
     this.#files = files;
+    this.#onForgotten = onForgotten;
   }
 
   /** From now on there is no such session. Its rows are removed by `clear`. */
@@ -32,6 +34,7 @@ export class Removal {
       database.prepare("INSERT OR IGNORE INTO removed (session_id) VALUES (?)").run(sessionId);
       database.prepare("DELETE FROM session WHERE id = ?").run(sessionId);
     });
+    this.#onForgotten(sessionId);
   }
 
   /** Removes what is left of forgotten sessions and gives free room back. Stops when the file is closed. */

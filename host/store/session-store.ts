@@ -152,6 +152,11 @@ export interface SessionStore extends Disposable {
    * the session is not live. Never rejects.
    */
   changed(sessionId: string, options: { afterSequence: number; signal: AbortSignal }): Promise<boolean>;
+  /**
+   * Calls the listener, once that is stored, for each session that is new or of which more has changed than its newest number,
+   * with its state, and for each that was removed, with none. Dispose of it to end that.
+   */
+  onChanged(listener: (sessionId: string, state: Session_State | undefined) => void): Disposable;
   /** The fold of the log; undefined if there is no such session. The caller's own copy. */
   getSession(sessionId: string): Session | undefined;
   /** Newest first; results without their lists and texts. */

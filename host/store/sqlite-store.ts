@@ -2,13 +2,13 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   AppError,
-  cutResult,
+  cutListed,
   emptySession,
   foldEvent,
-  LISTED_RESULT,
   type Session,
   type SessionEvent,
   SessionEventSchema,
+  Session_State,
   SessionSchema,
 } from "../../proto/index.ts";
 import { ArtifactFiles } from "./artifact-files.ts";
@@ -51,6 +51,7 @@ export class SqliteStore implements SessionStore {
   readonly #live = new Map<string, LiveSession>();
   readonly #statements: ReturnType<typeof prepareStatements>;
   readonly #removal: Removal;
+  readonly #listeners = new Set<(sessionId: string, state: Session_State | undefined) => void>();
 
   constructor(path: string, options: SqliteStoreOptions = {}) {
     const { maxAgeMs = RETENTION.days * DAY_MS, maxBytes, maxLiveBytes } = { ...RETENTION, ...options };
@@ -58,7 +59,7 @@ export class SqliteStore implements SessionStore {
     this.#files = ArtifactFiles.open(path);
     this.#file = new StoreFile(path, this.#files);
     this.#statements = prepareStatements(this.#file.database);
-    this.#removal = new Removal(this.#file, this.#files);
+    this.#removal = new Removal(this.#file, this.#files, (sessionId) => this.#tellChanged(sessionId, undefined));
     this.usage = new UsageTable(this.#file);
     this.requests = new RequestTable(this.#file);
     this.left = new LeftTables(this.#file, this.#files);
@@ -87,6 +88,12 @@ export class SqliteStore implements SessionStore {
     });
     live.commit(batch);
     if (batch.endTimeMs === undefined) this.#live.set(sessionId, live);
+    this.#tellChanged(sessionId, batch.session?.state ?? Session_State.QUEUED);
+  }
+
+  onChanged(listener: (sessionId: string, state: Session_State | undefined) => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
   }
 
   findProblem(): AppError | undefined {
@@ -129,6 +136,7 @@ export class SqliteStore implements SessionStore {
     );
     live.commit(batch);
     if (batch.endTimeMs !== undefined) this.#live.delete(sessionId);
+    if (batch.session !== undefined) this.#tellChanged(sessionId, batch.session.state);
     return batch.entries.map(({ entry }) => entry);
   }
 
@@ -173,15 +181,7 @@ export class SqliteStore implements SessionStore {
     const sql = `SELECT id, snapshot, end_time_ms FROM session WHERE ${where.join(" AND ")} ORDER BY id DESC LIMIT ?`;
     return this.#file.read(() => {
       const rows = this.#file.database.prepare(sql).all(...values, limit);
-      return rows.map((row) => {
-        const session = this.#readSession(row);
-        if (session.result !== undefined) session.result = cutResult(session.result, LISTED_RESULT);
-        if (session.live !== undefined) {
-          session.live.changes = [];
-          delete session.live.answer;
-        }
-        return session;
-      });
+      return rows.map((row) => cutListed(this.#readSession(row)));
     });
   }
 
@@ -203,6 +203,10 @@ export class SqliteStore implements SessionStore {
   [Symbol.dispose](): void {
     this.#file[Symbol.dispose]();
     this.#files[Symbol.dispose]();
+  }
+
+  #tellChanged(sessionId: string, state: Session_State | undefined): void {
+    for (const listener of this.#listeners) listener(sessionId, state);
   }
 
   #insert(sessionId: string, { entries, after, session, endTimeMs }: Batch): void {

@@ -20,6 +20,8 @@ import {
   type AttachResponse,
   HostService,
   SessionService,
+  type SessionUpdates,
+  type WatchSessionsResponse,
 } from "../../proto/control.ts";
 import { ServerReflection } from "../../proto/gen/grpc/reflection/v1/reflection_pb.ts";
 import { Health } from "../../proto/gen/health/v1/health_pb.ts";
@@ -30,6 +32,7 @@ import {
   AttachStartSchema,
   ContainerSpecSchema,
   SessionSpecSchema,
+  Session_State,
   StopSchema,
   UserMessageSchema,
 } from "../../proto/index.ts";
@@ -254,6 +257,37 @@ test("what gathers while a reader takes its time comes in batches, and a silent 
   sessions.finish(id);
 });
 
+test.each(["Connect over HTTP/1.1", "gRPC"] as const)(
+  "a stream of all sessions has a hello, snapshots without what is large, and heartbeats (%s)",
+  async (name) => {
+    await using host = await startServer({ heartbeatMs: 20 });
+    const { baseUrl, id, sessions } = host;
+    const client = createClient(SessionService, TRANSPORTS[name]({ baseUrl, interceptors: [showing(TOKEN)] }));
+    const large = create(SessionSpecSchema, { task: "x".repeat(100_000), environment: { NAME: "value" } });
+    const { id: second } = await sessions.create({ spec: large, container: create(ContainerSpecSchema) });
+    const over = new AbortController();
+    const stream = client.watchSessions({}, { signal: over.signal })[Symbol.asyncIterator]();
+    const next = async () => ((await stream.next()).value as WatchSessionsResponse).response;
+    expect(await next()).toMatchObject({ case: "hello", value: { resumed: false } });
+    const { value } = await next();
+    expect(value).toMatchObject({ sessions: [{ id: second }, { id }], caughtUp: true });
+    const spec = (value as SessionUpdates).sessions[0]?.spec;
+    expect(spec?.task.length).toBeLessThan(5000);
+    expect(spec?.environment).toEqual({});
+    expect(await next()).toMatchObject({ case: "heartbeat" });
+    // An event that changes nothing but its number is no news.
+    sessions.say(id, saying("hello"));
+    sessions.wait(id, "no room");
+    let news = await next();
+    while (news.case === "heartbeat") news = await next();
+    expect(news.value).toMatchObject({ sessions: [{ id, waitingReason: "no room", lastSequence: 2 }] });
+    sessions.say(id, saying("hello again"));
+    for (let count = 0; count < 5; count++) expect(await next()).toMatchObject({ case: "heartbeat" });
+    over.abort();
+    await expect.poll(() => sessions.feedReaderCount).toBe(0);
+  },
+);
+
 test("a number that there is not is out of range", async () => {
   await using host = await startServer();
   const watch = new RemoteSessions({ client: host.client }).watch(host.id, {
@@ -289,6 +323,24 @@ test("a host that ends and comes back is not noticed: calls are made again, watc
   expect(seen).toEqual([1, 2, 3, 4]);
   expect(sessions.messages).toEqual(["hello?"]);
   expect(connects).toBeGreaterThanOrEqual(2);
+});
+
+test("a reader of all sessions goes on where it was once the host is back, and hears of no second hello", async () => {
+  await using host = await startServer();
+  const { id, sessions } = host;
+  const second = (await sessions.create({ spec: SPEC, container: create(ContainerSpecSchema) })).id;
+  const remote = new RemoteSessions({ client: host.client });
+  const feed = remote.watchAll({ signal: AbortSignal.timeout(20_000) });
+  expect((await feed.next()).value).toMatchObject({ case: "hello" });
+  expect((await feed.next()).value).toMatchObject({ value: { sessions: [{ id: second }, { id }] } });
+  await host.server[Symbol.asyncDispose]();
+  sessions.finish(id);
+  await using _again = await host.listen();
+  expect((await feed.next()).value).toMatchObject({
+    case: "updates",
+    value: { sessions: [{ id, state: Session_State.SUCCEEDED }], removedSessionIds: [] },
+  });
+  await feed.return(undefined);
 });
 
 test("a patch that is being read when the host ends is read on with the next one, as long as it is the same", async () => {

@@ -21,6 +21,16 @@ import type { SessionsDriver, SessionsHarness } from "./sessions-contract.ts";
 class CountingManager extends SessionManager {
   readCount = 0;
   watcherCount = 0;
+  feedReaderCount = 0;
+
+  override async *watchAll(request: Parameters<SessionManager["watchAll"]>[0]): ReturnType<SessionManager["watchAll"]> {
+    this.feedReaderCount += 1;
+    try {
+      yield* super.watchAll(request);
+    } finally {
+      this.feedReaderCount -= 1;
+    }
+  }
 
   override async *watch(...given: Parameters<SessionManager["watch"]>): AsyncGenerator<SessionEvent[], undefined> {
     this.watcherCount += 1;
@@ -101,6 +111,9 @@ export async function startManagedSessions(): Promise<SessionsHarness> {
     },
     get watcherCount() {
       return sessions.watcherCount;
+    },
+    get feedReaderCount() {
+      return sessions.feedReaderCount;
     },
     async say(sessionId: string, ...events: EventBody[]) {
       const agent = await agents.of(sessionId);

@@ -10,7 +10,10 @@ import type {
   ListSessionsRequest,
   OpenArtifact,
   Sessions,
+  SessionsNews,
+  WatchSessionsRequest,
 } from "../../host/session/sessions.ts";
+import { SessionsFeed } from "../../host/session/sessions-feed.ts";
 import { SessionLog } from "../../host/session/session-log.ts";
 import { notRunning, requireTurn } from "../../host/session/states.ts";
 import { SqliteStore } from "../../host/store/sqlite-store.ts";
@@ -25,6 +28,7 @@ import {
   type EventBody,
   FailureSchema,
   isFinal,
+  type MeteredUsage,
   PermissionDecidedSchema,
   QuestionAnsweredSchema,
   QuestionAnswerSchema,
@@ -50,7 +54,8 @@ export class MemorySessions implements Sessions, Disposable {
   readonly #store = new SqliteStore(":memory:");
   readonly #patches = new Map<string, Uint8Array>();
   /** What sessions wait for that no event says, by their ids. */
-  readonly waitingReasons = new Map<string, string>();
+  readonly #waitingReasons = new Map<string, string>();
+  readonly #feed = new SessionsFeed({ store: this.#store, complete: (session) => this.#withHostsOwn(session) });
   /** What their agents are dialled in, by their ids. */
   readonly containers = new Map<string, Container>();
   readonly messages: string[] = [];
@@ -59,6 +64,8 @@ export class MemorySessions implements Sessions, Disposable {
   readCount = 0;
   /** Readers that have not been left. */
   watcherCount = 0;
+  /** Readers of all sessions that have not been left. */
+  feedReaderCount = 0;
 
   async create({ spec, parent = "", requestId }: CreateSessionRequest): Promise<Session> {
     const known = requestId === undefined ? undefined : this.#store.findByRequest(requestId);
@@ -97,7 +104,7 @@ export class MemorySessions implements Sessions, Disposable {
 
   async get(sessionId: string): Promise<Session> {
     const session = this.#store.getSession(sessionId);
-    if (session !== undefined) return this.#withWaiting(session);
+    if (session !== undefined) return this.#withHostsOwn(session);
     throw new AppError("SESSION_NOT_FOUND", `There is no session "${sessionId}".`, {
       help: "list_sessions, or claudecluster list, shows those that there are.",
       metadata: { session_id: sessionId },
@@ -106,11 +113,35 @@ export class MemorySessions implements Sessions, Disposable {
 
   async list(request: ListSessionsRequest): Promise<ListSessionsPage> {
     const page = listPage(this.#store, request);
-    return { ...page, sessions: page.sessions.map((session) => this.#withWaiting(session)) };
+    return { ...page, sessions: page.sessions.map((session) => this.#withHostsOwn(session)) };
   }
 
-  #withWaiting(session: Session): Session {
-    return Object.assign(session, { waitingReason: this.waitingReasons.get(session.id) ?? "" });
+  #withHostsOwn(session: Session): Session {
+    session.waitingReason = this.#waitingReasons.get(session.id) ?? "";
+    const used = this.#store.usage.ofSession(session.id);
+    if (session.live !== undefined && used.requestCount > 0) session.live.meteredUsage = used;
+    return session;
+  }
+
+  /** A session waits for something that no event says, or with "" goes on. */
+  wait(sessionId: string, reason: string): void {
+    this.#waitingReasons.set(sessionId, reason);
+    this.#feed.note(sessionId);
+  }
+
+  /** A session uses the model. */
+  use(sessionId: string, usage: MeteredUsage): void {
+    this.#store.usage.add(sessionId, "2026-11-23", usage);
+    this.#feed.note(sessionId);
+  }
+
+  async *watchAll(request: WatchSessionsRequest): AsyncGenerator<SessionsNews, undefined> {
+    this.feedReaderCount += 1;
+    try {
+      yield* this.#feed.watch(request);
+    } finally {
+      this.feedReaderCount -= 1;
+    }
   }
 
   async *watch(sessionId: string, options: ReadOptions): AsyncGenerator<SessionEvent[], undefined> {

@@ -2,7 +2,9 @@ import { Readable } from "node:stream";
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { readPatch } from "../../host/present/read-session.ts";
-import type { Sessions } from "../../host/session/sessions.ts";
+import type { Sessions, WatchSessionsRequest } from "../../host/session/sessions.ts";
+import { LIVE_STATES } from "../../host/session/states.ts";
+import type { SessionUpdates } from "../../proto/control.ts";
 import {
   AssistantTextSchema,
   ContainerSpecSchema,
@@ -10,6 +12,7 @@ import {
   FilePatchedSchema,
   PermissionRequestedSchema,
   QuestionAskedSchema,
+  type Session,
   type SessionEvent,
   Session_State,
   SessionSpecSchema,
@@ -30,6 +33,8 @@ export interface SessionsDriver {
   readonly readCount: number;
   /** Readers that have not been left. */
   readonly watcherCount: number;
+  /** Readers of all sessions that have not been left. */
+  readonly feedReaderCount: number;
 }
 
 /** Sessions to be held against the contract, and what drives them. */
@@ -51,6 +56,52 @@ const request = (task: string) => ({
   spec: create(SessionSpecSchema, { task }),
   container: create(ContainerSpecSchema),
 });
+
+/** Reader of all sessions, with what it has come to know. */
+class FeedReader {
+  readonly known = new Map<string, Session>();
+  readonly removed: string[] = [];
+  /** What each hello said of having gone on. */
+  readonly hellos: boolean[] = [];
+  readonly batchLengths: number[] = [];
+  cursor = "";
+  snapshotCount = 0;
+  readonly #feed: ReturnType<Sessions["watchAll"]>;
+
+  constructor(sessions: Sessions, request: Omit<WatchSessionsRequest, "signal">) {
+    this.#feed = sessions.watchAll({ ...request, signal: AbortSignal.timeout(20_000) });
+  }
+
+  stateOf(id: string): Session_State | undefined {
+    return this.known.get(id)?.state;
+  }
+
+  /** Reads on until something is so. Returns the batch with which it was. */
+  async until(holds: (batch: SessionUpdates) => boolean): Promise<SessionUpdates> {
+    for (;;) {
+      const { value: news } = await this.#feed.next();
+      if (news === undefined) throw new Error("the stream has ended");
+      if (news.case === "hello") {
+        this.hellos.push(news.value.resumed);
+        continue;
+      }
+      // Before it there is a hello.
+      expect(this.hellos).not.toEqual([]);
+      const { sessions, removedSessionIds, cursor } = news.value;
+      for (const session of sessions) this.known.set(session.id, session);
+      this.removed.push(...removedSessionIds);
+      this.batchLengths.push(sessions.length);
+      this.snapshotCount += sessions.length;
+      this.cursor = cursor;
+      if (holds(news.value)) return news.value;
+    }
+  }
+
+  /** Leaves the stream as a loop that is broken does. */
+  async leave(): Promise<void> {
+    await this.#feed.return(undefined);
+  }
+}
 
 /** What every implementation of Sessions promises to the boundaries. */
 export function sessionsContract(start: () => Promise<SessionsHarness>): void {
@@ -200,6 +251,131 @@ export function sessionsContract(start: () => Promise<SessionsHarness>): void {
     // What fits into windows and the batches under way: far less than the 32 MB that there are.
     expect(driver.readCount - readByTheOther).toBeLessThan(400);
     await stalled.return(undefined);
+  });
+
+  test("tells of all sessions as they are, of each that changes or is new, and of what is removed", async () => {
+    await using harness = await start();
+    const { sessions, driver } = harness;
+    const first = await sessions.create(request("one"));
+    const feed = new FeedReader(sessions, {});
+    await feed.until(({ caughtUp }) => caughtUp);
+    expect(feed.hellos).toEqual([false]);
+    expect(feed.stateOf(first.id)).toBeDefined();
+    await driver.say(first.id, inState(Session_State.RUNNING));
+    await feed.until(() => feed.stateOf(first.id) === Session_State.RUNNING);
+    const second = await sessions.create({ ...request("two"), parent: "ses_PARENT" });
+    await feed.until(() => feed.known.get(second.id)?.spec?.task === "two");
+    await driver.finish(first.id);
+    await feed.until(() => feed.stateOf(first.id) === Session_State.SUCCEEDED);
+    expect(feed.known.get(first.id)).toMatchObject({ result: { outcome: { case: "success" } } });
+    await sessions.delete(first.id);
+    await feed.until(() => feed.removed.includes(first.id));
+    await feed.leave();
+    await expect.poll(() => driver.feedReaderCount).toBe(0);
+  });
+
+  test("tells of those sessions only that match, and once more of one that leaves the states", async () => {
+    await using harness = await start();
+    const { sessions, driver } = harness;
+    const mine = await sessions.create({ ...request("mine"), parent: "me" });
+    const other = await sessions.create(request("other"));
+    const over = await sessions.create(request("over"));
+    await driver.finish(over.id);
+    await readAll(sessions, over.id);
+    const states = LIVE_STATES;
+    const readers = {
+      byId: new FeedReader(sessions, { ids: [other.id, "ses_NONE"] }),
+      byParent: new FeedReader(sessions, { parent: "me" }),
+      live: new FeedReader(sessions, { states }),
+      idle: new FeedReader(sessions, { states: [Session_State.IDLE] }),
+    };
+    for (const reader of Object.values(readers)) await reader.until(({ caughtUp }) => caughtUp);
+    const ids = () => Object.fromEntries(Object.entries(readers).map(([name, { known }]) => [name, [...known.keys()]]));
+    expect(ids()).toMatchObject({ byId: [other.id], byParent: [mine.id], idle: [] });
+    expect(ids()["live"]?.toSorted()).toEqual([mine.id, other.id]);
+    expect(readers.byId.removed).toEqual(["ses_NONE"]);
+    for (const { id } of [mine, other]) await driver.say(id, inState(Session_State.IDLE));
+    await readers.idle.until(() => readers.idle.known.size === 2);
+    await driver.finish(mine.id);
+    await driver.finish(other.id);
+    const allEnded = (reader: FeedReader) =>
+      reader.until(() => [...reader.known.values()].every(({ state }) => state === Session_State.SUCCEEDED));
+    await Promise.all(Object.values(readers).map(allEnded));
+    expect(ids()).toMatchObject({ byId: [other.id], byParent: [mine.id] });
+    for (const { known } of [readers.live, readers.idle]) expect(known.size).toBe(2);
+    for (const reader of Object.values(readers)) await reader.leave();
+  });
+
+  test("goes on at a cursor with what has changed since, and anew at one that it does not know", async () => {
+    await using harness = await start();
+    const { sessions, driver } = harness;
+    const [quiet, busy, over] = [
+      await sessions.create(request("quiet")),
+      await sessions.create(request("busy")),
+      await sessions.create(request("over")),
+    ];
+    for (const { id } of [quiet, busy, over]) await driver.say(id, inState(Session_State.IDLE));
+    const states = LIVE_STATES;
+    const first = new FeedReader(sessions, { states });
+    await first.until(({ caughtUp }) => caughtUp);
+    await first.leave();
+    const nothing = new FeedReader(sessions, { states, cursor: first.cursor });
+    expect(await nothing.until(({ caughtUp }) => caughtUp)).toMatchObject({ sessions: [], removedSessionIds: [] });
+    await nothing.leave();
+    await driver.say(busy.id, inState(Session_State.RUNNING));
+    await driver.finish(over.id);
+    await readAll(sessions, over.id);
+    const later = new FeedReader(sessions, { states, cursor: first.cursor });
+    await later.until(({ caughtUp }) => caughtUp);
+    expect(later.hellos).toEqual([true]);
+    expect([...later.known.keys()].toSorted()).toEqual([busy.id, over.id]);
+    expect(later.stateOf(over.id)).toBe(Session_State.SUCCEEDED);
+    await later.leave();
+    for (const cursor of ["", "x", "another-life.1", `${first.cursor}000`]) {
+      const anew = new FeedReader(sessions, { states, cursor });
+      await anew.until(({ caughtUp }) => caughtUp);
+      expect(anew.hellos).toEqual([false]);
+      expect([...anew.known.keys()].toSorted()).toEqual([quiet.id, busy.id]);
+      await anew.leave();
+    }
+  });
+
+  test("sends more sessions than fit into a message, each once, and no cursor before all are told", async () => {
+    await using harness = await start();
+    const { sessions } = harness;
+    const ids: string[] = [];
+    for (let index = 0; index < 80; index++) ids.push((await sessions.create(request("x"))).id);
+    for (const filter of [{}, { ids }]) {
+      const feed = new FeedReader(sessions, filter);
+      await feed.until(({ caughtUp, cursor }) => {
+        expect(cursor === "").toBe(!caughtUp);
+        return caughtUp;
+      });
+      expect(feed.batchLengths.slice(0, 3)).toEqual([32, 32, 16]);
+      expect([...feed.known.keys()].toSorted()).toEqual(ids);
+      await feed.leave();
+    }
+  });
+
+  test("a slow reader of all sessions gets the newest of each, and holds up nobody", async () => {
+    await using harness = await start();
+    const { sessions, driver } = harness;
+    const { id } = await sessions.create(request("x"));
+    const other = await sessions.create(request("y"));
+    const slow = new FeedReader(sessions, {});
+    await slow.until(({ caughtUp }) => caughtUp);
+    const states = [Session_State.RUNNING, Session_State.IDLE];
+    for (let round = 0; round < 5; round++) {
+      for (const sessionId of [id, other.id]) {
+        await driver.say(sessionId, ...Array.from({ length: 100 }, (_, index) => inState(states[index % 2]!)));
+      }
+    }
+    await driver.finish(id);
+    const before = slow.snapshotCount;
+    await slow.until(() => slow.stateOf(id) === Session_State.SUCCEEDED && slow.stateOf(other.id) === states[1]);
+    // One of each, and what was told while the changes were made.
+    expect(slow.snapshotCount - before).toBeLessThan(50);
+    await slow.leave();
   });
 
   test("stops, interrupts, sends messages, and deletes", async () => {

@@ -1,7 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { readPatch } from "../../host/present/read-session.ts";
-import { AppError, ContainerSpecSchema, Session_State, SessionSpecSchema } from "../../proto/index.ts";
+import { AppError, ContainerSpecSchema, type Session, Session_State, SessionSpecSchema } from "../../proto/index.ts";
+import { watchUpdates } from "../../host/session/watch-updates.ts";
 import { notInPatch } from "../../host/present/not-in-patch.ts";
 import { SMALL_REPOSITORY } from "../model/small-repository.ts";
 import { applyPatch } from "../support/apply-patch.ts";
@@ -36,6 +37,18 @@ test("connections that break are dialled again: no event is missing or doubled, 
   expect(new Set(started).size).toBe(started.length);
   expect(kinds.filter((kind) => kind === "sessionFinished")).toHaveLength(1);
   expect(kinds.at(-1)).toBe("sessionFinished");
+});
+
+test("what a live session has used of the model is told while it runs", async () => {
+  await using host = await startFakeHost();
+  const { id } = await host.start(TASK);
+  const told = Promise.withResolvers<Session>();
+  using _updates = watchUpdates(host.sessions, [id], (session) => {
+    if ((session.live?.meteredUsage?.requestCount ?? 0) > 1) told.resolve(session);
+  });
+  const following = host.follow(id);
+  expect(await Promise.race([told.promise, following.then(() => "over")])).toMatchObject({ id });
+  await following;
 });
 
 test("a container that somebody removes is said to be removed", async () => {

@@ -6,7 +6,8 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { Session_State } from "../../proto/index.ts";
 import { diffCommand } from "../../host/cli/diff.ts";
 import { readPatch } from "../../host/present/read-session.ts";
-import { watchWaiting } from "../../host/session/watch-waiting.ts";
+import { SessionProgress } from "../../host/present/session-progress.ts";
+import { watchUpdates } from "../../host/session/watch-updates.ts";
 import { Plain } from "../support/screen.ts";
 import { startLoadHost } from "./load-host.ts";
 import { localAgents } from "./local-agent.ts";
@@ -41,7 +42,11 @@ test.each([
   await until(async () => (await host.sessions.get(id!)).lastSequence > 30);
   const [agent] = createAgent.agents;
   const told: string[] = [];
-  using _waiting = watchWaiting(host.sessions, id!, (line) => told.push(line), { lookMs: 10 });
+  const progress = new SessionProgress(id!);
+  using _updates = watchUpdates(host.sessions, [id!], (session) => {
+    const line = progress.look(session);
+    if (line !== undefined) told.push(line);
+  });
 
   const { bavail, bsize } = statfsSync(disk);
   writeFileSync(join(disk, "ballast"), Buffer.alloc(bavail * bsize));

@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/control/v1alpha1/session_service.proto.
  */
 export const file_claudecluster_control_v1alpha1_session_service: GenFile = /*@__PURE__*/
-  fileDesc("CjRjbGF1ZGVjbHVzdGVyL2NvbnRyb2wvdjFhbHBoYTEvc2Vzc2lvbl9zZXJ2aWNlLnByb3RvEh5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEitwEKFENyZWF0ZVNlc3Npb25SZXF1ZXN0EjkKBHNwZWMYASABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvblNwZWMSQAoJY29udGFpbmVyGAIgASgLMi0uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkNvbnRhaW5lclNwZWMSDgoGcGFyZW50GAMgASgJEhIKCnJlcXVlc3RfaWQYBCABKAkiUQoVQ3JlYXRlU2Vzc2lvblJlc3BvbnNlEjgKB3Nlc3Npb24YASABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbiInChFHZXRTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIk4KEkdldFNlc3Npb25SZXNwb25zZRI4CgdzZXNzaW9uGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24ingEKE0xpc3RTZXNzaW9uc1JlcXVlc3QSPQoGc3RhdGVzGAEgAygOMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24uU3RhdGUSDgoGcGFyZW50GAIgASgJEhYKCXBhZ2Vfc2l6ZRgDIAEoBUgAiAEBEhIKCnBhZ2VfdG9rZW4YBCABKAlCDAoKX3BhZ2Vfc2l6ZSJqChRMaXN0U2Vzc2lvbnNSZXNwb25zZRI5CghzZXNzaW9ucxgBIAMoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKVAwoNQXR0YWNoUmVxdWVzdBI7CgZhdHRhY2gYASABKAsyKS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkF0dGFjaFN0YXJ0SAASQQoMdXNlcl9tZXNzYWdlGAMgASgLMikuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5Vc2VyTWVzc2FnZUgAEjwKCWludGVycnVwdBgEIAEoCzInLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuSW50ZXJydXB0SAASMgoEc3RvcBgFIAEoCzIiLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuU3RvcEgAEk8KE3Blcm1pc3Npb25fZGVjaXNpb24YBiABKAsyMC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlBlcm1pc3Npb25EZWNpc2lvbkgAEjYKBmFuc3dlchgHIAEoCzIkLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQW5zd2VySABCCQoHcmVxdWVzdCKbAgoOQXR0YWNoUmVzcG9uc2USOgoHc2Vzc2lvbhgBIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uSAASOgoGZXZlbnRzGAIgASgLMiguY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5FdmVudEJhdGNoSAASPAoJaGVhcnRiZWF0GAMgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWFydGJlYXRIABJHCg9yZXF1ZXN0X3JlZnVzZWQYBCABKAsyLC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlcXVlc3RSZWZ1c2VkSABCCgoIcmVzcG9uc2UiQAoSV2F0Y2hFdmVudHNSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSFgoOYWZ0ZXJfc2VxdWVuY2UYAiABKAUi1wEKE1dhdGNoRXZlbnRzUmVzcG9uc2USOgoHc2Vzc2lvbhgBIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uSAASOgoGZXZlbnRzGAIgASgLMiguY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5FdmVudEJhdGNoSAASPAoJaGVhcnRiZWF0GAMgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWFydGJlYXRIAEIKCghyZXNwb25zZSJkChJTZW5kTWVzc2FnZVJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRI6CgdtZXNzYWdlGAIgASgLMikuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5Vc2VyTWVzc2FnZSIVChNTZW5kTWVzc2FnZVJlc3BvbnNlInEKF0RlY2lkZVBlcm1pc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSQgoIZGVjaXNpb24YAiABKAsyMC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlBlcm1pc3Npb25EZWNpc2lvbiIaChhEZWNpZGVQZXJtaXNzaW9uUmVzcG9uc2UiYQoVQW5zd2VyUXVlc3Rpb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSNAoGYW5zd2VyGAIgASgLMiQuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BbnN3ZXIiGAoWQW5zd2VyUXVlc3Rpb25SZXNwb25zZSItChdJbnRlcnJ1cHRTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIhoKGEludGVycnVwdFNlc3Npb25SZXNwb25zZSI4ChJTdG9wU2Vzc2lvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiFQoTU3RvcFNlc3Npb25SZXNwb25zZSIqChREZWxldGVTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIhcKFURlbGV0ZVNlc3Npb25SZXNwb25zZSJ2ChNSZWFkQXJ0aWZhY3RSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSOwoEa2luZBgCIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5BcnRpZmFjdC5LaW5kEg4KBm9mZnNldBgDIAEoAyJgChRSZWFkQXJ0aWZhY3RSZXNwb25zZRIMCgRkYXRhGAEgASgMEjoKCGFydGlmYWN0GAIgASgLMiguY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkFydGlmYWN0IigKElJlYWRDaGFuZ2VzUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIj0KE1JlYWRDaGFuZ2VzUmVzcG9uc2USDAoEZGF0YRgBIAEoDBIYChB0b3RhbF9zaXplX2J5dGVzGAIgASgDIi8KC0RpYWxSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSDAoEZGF0YRgCIAEoDCIcCgxEaWFsUmVzcG9uc2USDAoEZGF0YRgBIAEoDDLHDQoOU2Vzc2lvblNlcnZpY2USfAoNQ3JlYXRlU2Vzc2lvbhI0LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5DcmVhdGVTZXNzaW9uUmVxdWVzdBo1LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5DcmVhdGVTZXNzaW9uUmVzcG9uc2UScwoKR2V0U2Vzc2lvbhIxLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5HZXRTZXNzaW9uUmVxdWVzdBoyLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5HZXRTZXNzaW9uUmVzcG9uc2USeQoMTGlzdFNlc3Npb25zEjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkxpc3RTZXNzaW9uc1JlcXVlc3QaNC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuTGlzdFNlc3Npb25zUmVzcG9uc2USawoGQXR0YWNoEi0uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkF0dGFjaFJlcXVlc3QaLi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuQXR0YWNoUmVzcG9uc2UoATABEngKC1dhdGNoRXZlbnRzEjIuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLldhdGNoRXZlbnRzUmVxdWVzdBozLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5XYXRjaEV2ZW50c1Jlc3BvbnNlMAESdgoLU2VuZE1lc3NhZ2USMi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuU2VuZE1lc3NhZ2VSZXF1ZXN0GjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlNlbmRNZXNzYWdlUmVzcG9uc2UShQEKEERlY2lkZVBlcm1pc3Npb24SNy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuRGVjaWRlUGVybWlzc2lvblJlcXVlc3QaOC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuRGVjaWRlUGVybWlzc2lvblJlc3BvbnNlEn8KDkFuc3dlclF1ZXN0aW9uEjUuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkFuc3dlclF1ZXN0aW9uUmVxdWVzdBo2LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5BbnN3ZXJRdWVzdGlvblJlc3BvbnNlEoUBChBJbnRlcnJ1cHRTZXNzaW9uEjcuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkludGVycnVwdFNlc3Npb25SZXF1ZXN0GjguY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkludGVycnVwdFNlc3Npb25SZXNwb25zZRJ2CgtTdG9wU2Vzc2lvbhIyLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5TdG9wU2Vzc2lvblJlcXVlc3QaMy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuU3RvcFNlc3Npb25SZXNwb25zZRJ8Cg1EZWxldGVTZXNzaW9uEjQuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkRlbGV0ZVNlc3Npb25SZXF1ZXN0GjUuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkRlbGV0ZVNlc3Npb25SZXNwb25zZRJ7CgxSZWFkQXJ0aWZhY3QSMy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuUmVhZEFydGlmYWN0UmVxdWVzdBo0LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5SZWFkQXJ0aWZhY3RSZXNwb25zZTABEmUKBERpYWwSKy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuRGlhbFJlcXVlc3QaLC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuRGlhbFJlc3BvbnNlKAEwARJ9CgtSZWFkQ2hhbmdlcxIyLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5SZWFkQ2hhbmdlc1JlcXVlc3QaMy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuUmVhZENoYW5nZXNSZXNwb25zZSIDiAIBMAFiBnByb3RvMw", [file_claudecluster_agent_v1alpha1_agent_service, file_claudecluster_control_v1alpha1_container_spec, file_claudecluster_session_v1alpha1_artifact, file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_spec]);
+  fileDesc("CjRjbGF1ZGVjbHVzdGVyL2NvbnRyb2wvdjFhbHBoYTEvc2Vzc2lvbl9zZXJ2aWNlLnByb3RvEh5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEitwEKFENyZWF0ZVNlc3Npb25SZXF1ZXN0EjkKBHNwZWMYASABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvblNwZWMSQAoJY29udGFpbmVyGAIgASgLMi0uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkNvbnRhaW5lclNwZWMSDgoGcGFyZW50GAMgASgJEhIKCnJlcXVlc3RfaWQYBCABKAkiUQoVQ3JlYXRlU2Vzc2lvblJlc3BvbnNlEjgKB3Nlc3Npb24YASABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbiInChFHZXRTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIk4KEkdldFNlc3Npb25SZXNwb25zZRI4CgdzZXNzaW9uGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24ingEKE0xpc3RTZXNzaW9uc1JlcXVlc3QSPQoGc3RhdGVzGAEgAygOMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24uU3RhdGUSDgoGcGFyZW50GAIgASgJEhYKCXBhZ2Vfc2l6ZRgDIAEoBUgAiAEBEhIKCnBhZ2VfdG9rZW4YBCABKAlCDAoKX3BhZ2Vfc2l6ZSJqChRMaXN0U2Vzc2lvbnNSZXNwb25zZRI5CghzZXNzaW9ucxgBIAMoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKVAwoNQXR0YWNoUmVxdWVzdBI7CgZhdHRhY2gYASABKAsyKS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkF0dGFjaFN0YXJ0SAASQQoMdXNlcl9tZXNzYWdlGAMgASgLMikuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5Vc2VyTWVzc2FnZUgAEjwKCWludGVycnVwdBgEIAEoCzInLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuSW50ZXJydXB0SAASMgoEc3RvcBgFIAEoCzIiLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuU3RvcEgAEk8KE3Blcm1pc3Npb25fZGVjaXNpb24YBiABKAsyMC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlBlcm1pc3Npb25EZWNpc2lvbkgAEjYKBmFuc3dlchgHIAEoCzIkLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQW5zd2VySABCCQoHcmVxdWVzdCKbAgoOQXR0YWNoUmVzcG9uc2USOgoHc2Vzc2lvbhgBIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uSAASOgoGZXZlbnRzGAIgASgLMiguY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5FdmVudEJhdGNoSAASPAoJaGVhcnRiZWF0GAMgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWFydGJlYXRIABJHCg9yZXF1ZXN0X3JlZnVzZWQYBCABKAsyLC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlcXVlc3RSZWZ1c2VkSABCCgoIcmVzcG9uc2UiQAoSV2F0Y2hFdmVudHNSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSFgoOYWZ0ZXJfc2VxdWVuY2UYAiABKAUi1wEKE1dhdGNoRXZlbnRzUmVzcG9uc2USOgoHc2Vzc2lvbhgBIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uSAASOgoGZXZlbnRzGAIgASgLMiguY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5FdmVudEJhdGNoSAASPAoJaGVhcnRiZWF0GAMgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWFydGJlYXRIAEIKCghyZXNwb25zZSKKAQoUV2F0Y2hTZXNzaW9uc1JlcXVlc3QSEwoLc2Vzc2lvbl9pZHMYASADKAkSPQoGc3RhdGVzGAIgAygOMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24uU3RhdGUSDgoGcGFyZW50GAMgASgJEg4KBmN1cnNvchgEIAEoCSLkAQoVV2F0Y2hTZXNzaW9uc1Jlc3BvbnNlEj4KBWhlbGxvGAEgASgLMi0uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlNlc3Npb25zSGVsbG9IABJBCgd1cGRhdGVzGAIgASgLMi4uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlNlc3Npb25VcGRhdGVzSAASPAoJaGVhcnRiZWF0GAMgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWFydGJlYXRIAEIKCghyZXNwb25zZSIgCg1TZXNzaW9uc0hlbGxvEg8KB3Jlc3VtZWQYASABKAgiiwEKDlNlc3Npb25VcGRhdGVzEjkKCHNlc3Npb25zGAEgAygLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24SGwoTcmVtb3ZlZF9zZXNzaW9uX2lkcxgCIAMoCRIOCgZjdXJzb3IYAyABKAkSEQoJY2F1Z2h0X3VwGAQgASgIImQKElNlbmRNZXNzYWdlUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEjoKB21lc3NhZ2UYAiABKAsyKS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlVzZXJNZXNzYWdlIhUKE1NlbmRNZXNzYWdlUmVzcG9uc2UicQoXRGVjaWRlUGVybWlzc2lvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRJCCghkZWNpc2lvbhgCIAEoCzIwLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUGVybWlzc2lvbkRlY2lzaW9uIhoKGERlY2lkZVBlcm1pc3Npb25SZXNwb25zZSJhChVBbnN3ZXJRdWVzdGlvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRI0CgZhbnN3ZXIYAiABKAsyJC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkFuc3dlciIYChZBbnN3ZXJRdWVzdGlvblJlc3BvbnNlIi0KF0ludGVycnVwdFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiGgoYSW50ZXJydXB0U2Vzc2lvblJlc3BvbnNlIjgKElN0b3BTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSIVChNTdG9wU2Vzc2lvblJlc3BvbnNlIioKFERlbGV0ZVNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiFwoVRGVsZXRlU2Vzc2lvblJlc3BvbnNlInYKE1JlYWRBcnRpZmFjdFJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRI7CgRraW5kGAIgASgOMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkFydGlmYWN0LktpbmQSDgoGb2Zmc2V0GAMgASgDImAKFFJlYWRBcnRpZmFjdFJlc3BvbnNlEgwKBGRhdGEYASABKAwSOgoIYXJ0aWZhY3QYAiABKAsyKC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQXJ0aWZhY3QiKAoSUmVhZENoYW5nZXNSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiPQoTUmVhZENoYW5nZXNSZXNwb25zZRIMCgRkYXRhGAEgASgMEhgKEHRvdGFsX3NpemVfYnl0ZXMYAiABKAMiLwoLRGlhbFJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRIMCgRkYXRhGAIgASgMIhwKDERpYWxSZXNwb25zZRIMCgRkYXRhGAEgASgMMscOCg5TZXNzaW9uU2VydmljZRJ8Cg1DcmVhdGVTZXNzaW9uEjQuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkNyZWF0ZVNlc3Npb25SZXF1ZXN0GjUuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkNyZWF0ZVNlc3Npb25SZXNwb25zZRJzCgpHZXRTZXNzaW9uEjEuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkdldFNlc3Npb25SZXF1ZXN0GjIuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkdldFNlc3Npb25SZXNwb25zZRJ5CgxMaXN0U2Vzc2lvbnMSMy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuTGlzdFNlc3Npb25zUmVxdWVzdBo0LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5MaXN0U2Vzc2lvbnNSZXNwb25zZRJrCgZBdHRhY2gSLS5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuQXR0YWNoUmVxdWVzdBouLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5BdHRhY2hSZXNwb25zZSgBMAESeAoLV2F0Y2hFdmVudHMSMi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuV2F0Y2hFdmVudHNSZXF1ZXN0GjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLldhdGNoRXZlbnRzUmVzcG9uc2UwARJ+Cg1XYXRjaFNlc3Npb25zEjQuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLldhdGNoU2Vzc2lvbnNSZXF1ZXN0GjUuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLldhdGNoU2Vzc2lvbnNSZXNwb25zZTABEnYKC1NlbmRNZXNzYWdlEjIuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlNlbmRNZXNzYWdlUmVxdWVzdBozLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5TZW5kTWVzc2FnZVJlc3BvbnNlEoUBChBEZWNpZGVQZXJtaXNzaW9uEjcuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkRlY2lkZVBlcm1pc3Npb25SZXF1ZXN0GjguY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkRlY2lkZVBlcm1pc3Npb25SZXNwb25zZRJ/Cg5BbnN3ZXJRdWVzdGlvbhI1LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5BbnN3ZXJRdWVzdGlvblJlcXVlc3QaNi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuQW5zd2VyUXVlc3Rpb25SZXNwb25zZRKFAQoQSW50ZXJydXB0U2Vzc2lvbhI3LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5JbnRlcnJ1cHRTZXNzaW9uUmVxdWVzdBo4LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5JbnRlcnJ1cHRTZXNzaW9uUmVzcG9uc2USdgoLU3RvcFNlc3Npb24SMi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuU3RvcFNlc3Npb25SZXF1ZXN0GjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlN0b3BTZXNzaW9uUmVzcG9uc2USfAoNRGVsZXRlU2Vzc2lvbhI0LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5EZWxldGVTZXNzaW9uUmVxdWVzdBo1LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5EZWxldGVTZXNzaW9uUmVzcG9uc2USewoMUmVhZEFydGlmYWN0EjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJlYWRBcnRpZmFjdFJlcXVlc3QaNC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuUmVhZEFydGlmYWN0UmVzcG9uc2UwARJlCgREaWFsEisuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkRpYWxSZXF1ZXN0GiwuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkRpYWxSZXNwb25zZSgBMAESfQoLUmVhZENoYW5nZXMSMi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuUmVhZENoYW5nZXNSZXF1ZXN0GjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJlYWRDaGFuZ2VzUmVzcG9uc2UiA4gCATABYgZwcm90bzM", [file_claudecluster_agent_v1alpha1_agent_service, file_claudecluster_control_v1alpha1_container_spec, file_claudecluster_session_v1alpha1_artifact, file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_spec]);
 
 /**
  * What a session is created from.
@@ -393,6 +393,157 @@ export const WatchEventsResponseSchema: GenMessage<WatchEventsResponse> = /*@__P
   messageDesc(file_claudecluster_control_v1alpha1_session_service, 9);
 
 /**
+ * Which sessions to watch, and from where.
+ *
+ * @generated from message claudecluster.control.v1alpha1.WatchSessionsRequest
+ */
+export type WatchSessionsRequest = Message<"claudecluster.control.v1alpha1.WatchSessionsRequest"> & {
+  /**
+   * Only these. Empty: all.
+   *
+   * @generated from field: repeated string session_ids = 1;
+   */
+  sessionIds: string[];
+
+  /**
+   * Only sessions in these states, and those that leave them once more. Empty: all.
+   *
+   * @generated from field: repeated claudecluster.session.v1alpha1.Session.State states = 2;
+   */
+  states: Session_State[];
+
+  /**
+   * Only sessions of this parent. Empty: all.
+   *
+   * @generated from field: string parent = 3;
+   */
+  parent: string;
+
+  /**
+   * The last cursor that the caller got from a stream with the same filter. Empty: everything is sent.
+   *
+   * @generated from field: string cursor = 4;
+   */
+  cursor: string;
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.WatchSessionsRequest.
+ * Use `create(WatchSessionsRequestSchema)` to create a new message.
+ */
+export const WatchSessionsRequestSchema: GenMessage<WatchSessionsRequest> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 10);
+
+/**
+ * What there is to know of all sessions.
+ *
+ * @generated from message claudecluster.control.v1alpha1.WatchSessionsResponse
+ */
+export type WatchSessionsResponse = Message<"claudecluster.control.v1alpha1.WatchSessionsResponse"> & {
+  /**
+   * One of these.
+   *
+   * @generated from oneof claudecluster.control.v1alpha1.WatchSessionsResponse.response
+   */
+  response: {
+    /**
+     * Always the first. Comes again where a reader fell so far behind that it begins anew.
+     *
+     * @generated from field: claudecluster.control.v1alpha1.SessionsHello hello = 1;
+     */
+    value: SessionsHello;
+    case: "hello";
+  } | {
+    /**
+     * Sessions as they are now. The first follows the hello at once, also where there are none.
+     *
+     * @generated from field: claudecluster.control.v1alpha1.SessionUpdates updates = 2;
+     */
+    value: SessionUpdates;
+    case: "updates";
+  } | {
+    /**
+     * Nothing is new.
+     *
+     * @generated from field: claudecluster.agent.v1alpha1.Heartbeat heartbeat = 3;
+     */
+    value: Heartbeat;
+    case: "heartbeat";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.WatchSessionsResponse.
+ * Use `create(WatchSessionsResponseSchema)` to create a new message.
+ */
+export const WatchSessionsResponseSchema: GenMessage<WatchSessionsResponse> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 11);
+
+/**
+ * How a stream of sessions begins.
+ *
+ * @generated from message claudecluster.control.v1alpha1.SessionsHello
+ */
+export type SessionsHello = Message<"claudecluster.control.v1alpha1.SessionsHello"> & {
+  /**
+   * Only what has changed since the cursor follows. False: every session that matches follows, and
+   * what the caller knew before does not count any more; so after a host's restart.
+   *
+   * @generated from field: bool resumed = 1;
+   */
+  resumed: boolean;
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.SessionsHello.
+ * Use `create(SessionsHelloSchema)` to create a new message.
+ */
+export const SessionsHelloSchema: GenMessage<SessionsHello> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 12);
+
+/**
+ * Sessions that have changed.
+ *
+ * @generated from message claudecluster.control.v1alpha1.SessionUpdates
+ */
+export type SessionUpdates = Message<"claudecluster.control.v1alpha1.SessionUpdates"> & {
+  /**
+   * As they are now, at most 32, each once.
+   *
+   * @generated from field: repeated claudecluster.session.v1alpha1.Session sessions = 1;
+   */
+  sessions: Session[];
+
+  /**
+   * Sessions that are stored no more, and session_ids that there never were. May name some that were not sent.
+   *
+   * @generated from field: repeated string removed_session_ids = 2;
+   */
+  removedSessionIds: string[];
+
+  /**
+   * Where a later call goes on. Empty: nowhere yet, since not all that there is has been sent.
+   *
+   * @generated from field: string cursor = 3;
+   */
+  cursor: string;
+
+  /**
+   * Nothing else is known now.
+   *
+   * @generated from field: bool caught_up = 4;
+   */
+  caughtUp: boolean;
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.SessionUpdates.
+ * Use `create(SessionUpdatesSchema)` to create a new message.
+ */
+export const SessionUpdatesSchema: GenMessage<SessionUpdates> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 13);
+
+/**
  * A message for a session.
  *
  * @generated from message claudecluster.control.v1alpha1.SendMessageRequest
@@ -418,7 +569,7 @@ export type SendMessageRequest = Message<"claudecluster.control.v1alpha1.SendMes
  * Use `create(SendMessageRequestSchema)` to create a new message.
  */
 export const SendMessageRequestSchema: GenMessage<SendMessageRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 10);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 14);
 
 /**
  * It has been taken.
@@ -433,7 +584,7 @@ export type SendMessageResponse = Message<"claudecluster.control.v1alpha1.SendMe
  * Use `create(SendMessageResponseSchema)` to create a new message.
  */
 export const SendMessageResponseSchema: GenMessage<SendMessageResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 11);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 15);
 
 /**
  * A decision that a session waits for.
@@ -461,7 +612,7 @@ export type DecidePermissionRequest = Message<"claudecluster.control.v1alpha1.De
  * Use `create(DecidePermissionRequestSchema)` to create a new message.
  */
 export const DecidePermissionRequestSchema: GenMessage<DecidePermissionRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 12);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 16);
 
 /**
  * Claude is told.
@@ -476,7 +627,7 @@ export type DecidePermissionResponse = Message<"claudecluster.control.v1alpha1.D
  * Use `create(DecidePermissionResponseSchema)` to create a new message.
  */
 export const DecidePermissionResponseSchema: GenMessage<DecidePermissionResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 13);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 17);
 
 /**
  * An answer that a session waits for.
@@ -504,7 +655,7 @@ export type AnswerQuestionRequest = Message<"claudecluster.control.v1alpha1.Answ
  * Use `create(AnswerQuestionRequestSchema)` to create a new message.
  */
 export const AnswerQuestionRequestSchema: GenMessage<AnswerQuestionRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 14);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 18);
 
 /**
  * Claude is told.
@@ -519,7 +670,7 @@ export type AnswerQuestionResponse = Message<"claudecluster.control.v1alpha1.Ans
  * Use `create(AnswerQuestionResponseSchema)` to create a new message.
  */
 export const AnswerQuestionResponseSchema: GenMessage<AnswerQuestionResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 15);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 19);
 
 /**
  * Names a session.
@@ -540,7 +691,7 @@ export type InterruptSessionRequest = Message<"claudecluster.control.v1alpha1.In
  * Use `create(InterruptSessionRequestSchema)` to create a new message.
  */
 export const InterruptSessionRequestSchema: GenMessage<InterruptSessionRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 16);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 20);
 
 /**
  * It has been asked for.
@@ -555,7 +706,7 @@ export type InterruptSessionResponse = Message<"claudecluster.control.v1alpha1.I
  * Use `create(InterruptSessionResponseSchema)` to create a new message.
  */
 export const InterruptSessionResponseSchema: GenMessage<InterruptSessionResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 17);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 21);
 
 /**
  * Which session is to end, and why.
@@ -583,7 +734,7 @@ export type StopSessionRequest = Message<"claudecluster.control.v1alpha1.StopSes
  * Use `create(StopSessionRequestSchema)` to create a new message.
  */
 export const StopSessionRequestSchema: GenMessage<StopSessionRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 18);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 22);
 
 /**
  * It has been asked for.
@@ -598,7 +749,7 @@ export type StopSessionResponse = Message<"claudecluster.control.v1alpha1.StopSe
  * Use `create(StopSessionResponseSchema)` to create a new message.
  */
 export const StopSessionResponseSchema: GenMessage<StopSessionResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 19);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 23);
 
 /**
  * Names a session.
@@ -619,7 +770,7 @@ export type DeleteSessionRequest = Message<"claudecluster.control.v1alpha1.Delet
  * Use `create(DeleteSessionRequestSchema)` to create a new message.
  */
 export const DeleteSessionRequestSchema: GenMessage<DeleteSessionRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 20);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 24);
 
 /**
  * Nothing of it is left.
@@ -634,7 +785,7 @@ export type DeleteSessionResponse = Message<"claudecluster.control.v1alpha1.Dele
  * Use `create(DeleteSessionResponseSchema)` to create a new message.
  */
 export const DeleteSessionResponseSchema: GenMessage<DeleteSessionResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 21);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 25);
 
 /**
  * What to read.
@@ -670,7 +821,7 @@ export type ReadArtifactRequest = Message<"claudecluster.control.v1alpha1.ReadAr
  * Use `create(ReadArtifactRequestSchema)` to create a new message.
  */
 export const ReadArtifactRequestSchema: GenMessage<ReadArtifactRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 22);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 26);
 
 /**
  * A piece of an artifact.
@@ -698,7 +849,7 @@ export type ReadArtifactResponse = Message<"claudecluster.control.v1alpha1.ReadA
  * Use `create(ReadArtifactResponseSchema)` to create a new message.
  */
 export const ReadArtifactResponseSchema: GenMessage<ReadArtifactResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 23);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 27);
 
 /**
  * Names a session.
@@ -719,7 +870,7 @@ export type ReadChangesRequest = Message<"claudecluster.control.v1alpha1.ReadCha
  * Use `create(ReadChangesRequestSchema)` to create a new message.
  */
 export const ReadChangesRequestSchema: GenMessage<ReadChangesRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 24);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 28);
 
 /**
  * A piece of the patch.
@@ -747,7 +898,7 @@ export type ReadChangesResponse = Message<"claudecluster.control.v1alpha1.ReadCh
  * Use `create(ReadChangesResponseSchema)` to create a new message.
  */
 export const ReadChangesResponseSchema: GenMessage<ReadChangesResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 25);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 29);
 
 /**
  * Bytes for an agent.
@@ -775,7 +926,7 @@ export type DialRequest = Message<"claudecluster.control.v1alpha1.DialRequest"> 
  * Use `create(DialRequestSchema)` to create a new message.
  */
 export const DialRequestSchema: GenMessage<DialRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 26);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 30);
 
 /**
  * Bytes from an agent.
@@ -796,7 +947,7 @@ export type DialResponse = Message<"claudecluster.control.v1alpha1.DialResponse"
  * Use `create(DialResponseSchema)` to create a new message.
  */
 export const DialResponseSchema: GenMessage<DialResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_session_service, 27);
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 31);
 
 /**
  * The host's sessions: the same nouns and messages as the agent's, for many sessions at once.
@@ -860,6 +1011,19 @@ export const SessionService: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchEventsRequestSchema;
     output: typeof WatchEventsResponseSchema;
+  },
+  /**
+   * Watches all sessions: a hello, every session that matches as it is now, and each again when it
+   * has changed. A slow reader gets the newest snapshot of each session and misses those between.
+   * Snapshots are as those of ListSessions. A session that only said something has not changed: that
+   * is for WatchEvents. Ends with the call.
+   *
+   * @generated from rpc claudecluster.control.v1alpha1.SessionService.WatchSessions
+   */
+  watchSessions: {
+    methodKind: "server_streaming";
+    input: typeof WatchSessionsRequestSchema;
+    output: typeof WatchSessionsResponseSchema;
   },
   /**
    * Gives Claude another message, queued while a turn runs. FAILED_PRECONDITION (SESSION_OVER) if

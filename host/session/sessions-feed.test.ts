@@ -1,0 +1,74 @@
+import { create } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { type Session, SessionSchema, Session_State } from "../../proto/index.ts";
+import { SessionsFeed } from "./sessions-feed.ts";
+
+/** Sessions whose store is what a test says. */
+function start() {
+  const stored = new Map<string, Session>();
+  let tell: (id: string, state: Session_State | undefined) => void = () => {};
+  let lookCount = 0;
+  const feed = new SessionsFeed({
+    store: {
+      getSession: (id) => {
+        lookCount += 1;
+        return stored.get(id);
+      },
+      listSessions: () => [...stored.values()],
+      onChanged: (listener) => {
+        tell = listener;
+        return { [Symbol.dispose]: () => {} };
+      },
+    },
+    complete: (session) => session,
+  });
+  return {
+    feed,
+    lookCount: () => lookCount,
+    enter(id: string, state: Session_State) {
+      stored.set(id, create(SessionSchema, { id, state }));
+      tell(id, state);
+    },
+    remove(id: string) {
+      stored.delete(id);
+      tell(id, undefined);
+    },
+  };
+}
+
+const read = (feed: SessionsFeed) => {
+  const reader = feed.watch({ signal: AbortSignal.timeout(20_000) });
+  return async () => (await reader.next()).value;
+};
+
+test("a snapshot is made only where a reader asks, once for all that has changed since", async () => {
+  const { feed, enter, lookCount } = start();
+  enter("ses_1", Session_State.QUEUED);
+  const next = read(feed);
+  expect(await next()).toMatchObject({ case: "hello" });
+  expect(await next()).toMatchObject({ value: { caughtUp: true } });
+  for (let index = 0; index < 10_000; index++) enter(`ses_${index % 3}`, Session_State.RUNNING);
+  expect(lookCount()).toBe(0);
+  const news = await next();
+  expect(news?.case === "updates" && news.value.sessions.map(({ id }) => id).toSorted()).toEqual([
+    "ses_0",
+    "ses_1",
+    "ses_2",
+  ]);
+  expect(lookCount()).toBe(3);
+});
+
+test("a reader that falls too far behind is told to forget what it knew, and all that there is", async () => {
+  const { feed, enter, remove } = start();
+  enter("ses_kept", Session_State.RUNNING);
+  const next = read(feed);
+  for (let count = 0; count < 2; count++) await next();
+  for (let index = 0; index < 20_000; index++) {
+    enter("ses_gone", Session_State.FAILED);
+    remove("ses_gone");
+  }
+  expect(await next()).toMatchObject({ case: "hello", value: { resumed: false } });
+  expect(await next()).toMatchObject({
+    value: { sessions: [{ id: "ses_kept" }], removedSessionIds: [], caughtUp: true },
+  });
+});

@@ -12,9 +12,9 @@ const LIST_FILTERS = 'cd -- "$1" && git ls-files -z | git check-attr -z --stdin 
 /** "text=auto" leaves alone what was committed with other line ends. */
 const CONVERTING = /\b(?:text(?!=auto)|crlf|eol|ident|working-tree-encoding)\b/;
 
-/** What .gitattributes files do to the files of an index. */
+/** Attributes of the files in an index, as .gitattributes files give them. */
 export class FileAttributes {
-  /** There are some, in the start commit or new. */
+  /** Whether there are any .gitattributes, in the start commit or new. */
   exist = false;
   /** They may make files differ from what was committed. */
   #converts = false;
@@ -27,7 +27,7 @@ export class FileAttributes {
     this.#index = index;
   }
 
-  /** Takes note of what the .gitattributes of the start commit say. */
+  /** Reads the .gitattributes of the start commit, given the ids of their contents. */
   async read(ids: Iterable<string>, options: { signal: AbortSignal }): Promise<void> {
     const input = [...ids].map((id) => `${id}\n`).join("");
     const texts = (await git(this.#index.place, ["cat-file", "--batch"], { ...options, input })).toString("latin1");
@@ -36,14 +36,14 @@ export class FileAttributes {
     this.#hasFilters = texts.includes("filter");
   }
 
-  /** Takes note that attributes are others than in the start commit. */
+  /** Notes that attributes differ from those of the start commit. */
   noteOthers(): void {
     this.exist = true;
     this.#converts = true;
     this.#hasFilters = true;
   }
 
-  /** Returns the filter of each file of the index that attributes give one. */
+  /** Returns the filter of each file in the index that has one. */
   async listFilters(options: { signal: AbortSignal }): Promise<Map<RawPath, string>> {
     const filters = new Map<RawPath, string>();
     if (!this.#hasFilters) return filters;
@@ -57,8 +57,8 @@ export class FileAttributes {
   }
 
   /**
-   * Returns which of the entries are files that Claude has not touched. Some look changed: see findUntouched. Those
-   * whose content Claude's repository says to be another one count as touched.
+   * Returns the entries whose files Claude has not touched, though git takes them for changed: see findUntouched. A
+   * file whose content Claude's repository says to be another one counts as touched.
    */
   async listUntouched(
     entries: readonly RawDiffEntry[],

@@ -17,26 +17,31 @@ import { refNotFound, type RemoteRef, remotePlace, resolveRemoteRef, type UrlCon
 import { retryCut, type RetryCutOptions } from "./retry-cut.ts";
 import { throwIfFull } from "./room.ts";
 
-/** The start of a session: a bare repository that the session can read and not write. */
+/** Start of a session: a bare repository that the session can read and not write. */
 export interface BaseRepository {
+  /** Git directory of it. */
   gitDir: string;
-  /** A git directory without objects that leaves every byte as it is, whatever attributes say. */
+  /** Git directory without objects in which attributes change no bytes. */
   rawGitDir: string;
-  /** "" if there is none: the session starts empty. */
+  /** Commit that the session starts from. Empty: there is none, the session starts without files. */
   commitId: string;
-  /** The tree of that commit, or git's empty tree. */
+  /** Tree of that commit, or git's empty tree. */
   treeId: string;
   objectFormat: ObjectFormat;
-  /** As the session's repository is to name its origin. Undefined: it has none. */
+  /** Remote that the session's repository names origin. Undefined: there is none. */
   origin: { uri: string; wholeHistory: boolean; defaultBranch: string | undefined } | undefined;
-  /** The local branch that the session starts on. Undefined: a tag or a commit, HEAD is detached. */
+  /** Local branch that the session starts on. Undefined: HEAD is detached, at a tag or a commit. */
   branch: string | undefined;
-  /** What the session's repository is to have besides its branch, as a packed-refs file. */
+  /** Refs of the session's repository besides its branch, as a packed-refs file. */
   packedRefs: string;
 }
 
-/** git's two kinds of ids, with what depends on them. */
+/** Kind of git's object ids. */
 export type ObjectFormat = keyof typeof OBJECT_FORMATS;
+/**
+ * Kinds of git's object ids, each with the length in digits and the ids of what is empty:
+ * https://git-scm.com/docs/hash-function-transition
+ */
 export const OBJECT_FORMATS = {
   sha1: {
     idLength: 40,
@@ -97,17 +102,23 @@ const FETCH_CONFIG: Record<string, string> = {
   "fetch.writeCommitGraph": "false",
 };
 
+/** Repository to start from, and where and how to fetch it. */
 export interface BaseOptions extends RetryCutOptions {
+  /** Repository to fetch. Undefined: none, the base is empty. */
   repository?: RepositorySpec | undefined;
-  /** The directory that holds the repository; belongs to the identity. */
+  /** Directory that is to hold the base. It belongs to the identity. */
   directory: string;
   identity: Identity | undefined;
+  /** Proxy for http and https. Undefined: none. */
   proxyUrl: string | undefined;
   urlConfig?: UrlConfig;
   onProgress: (progress: Progress) => void;
 }
 
-/** Makes the base: fetches the repository's ref, or makes an empty one. Throws AppError with a REPOSITORY_… or REF_… reason. */
+/**
+ * Makes the base: fetches the repository's ref, or makes an empty one. Throws AppError with a REPOSITORY_… or REF_…
+ * reason, or WORKSPACE_FULL.
+ */
 export async function openBase(options: BaseOptions): Promise<BaseRepository> {
   const { repository, signal } = options;
   const gitDir = `${options.directory}/repo.git`;

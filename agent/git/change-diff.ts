@@ -63,27 +63,30 @@ made=$(git write-tree --missing-ok)
 export GIT_INDEX_FILE=$1/new
 [ "$made" = "$(git write-tree --missing-ok)" ]`;
 
-/** A file that differs, with its part of the patch. */
+/** Difference of a file, with its part of the patch. */
 export interface FileDiff {
   entry: RawDiffEntry;
   change: FileChange;
   patch: Buffer;
 }
 
+/** Form and limits of a diff. */
 export interface DiffOptions {
-  /** A directory that belongs to the place's identity. */
+  /** Directory for the diff's indexes. It belongs to the place's identity. */
   directory: string;
   emptyTree: string;
+  /** Whether to find renames. */
   renames: boolean;
-  /** Without it there are only the changes. */
+  /** Whether to make the patch. Without, there are only the changes. */
   patch: boolean;
+  /** Most bytes of the patch. */
   maxPatchBytes: number;
-  /** As objectSizes returns them, if they are known already. */
+  /** Sizes of the objects, if they are known already from objectSizes. */
   sizes?: ReadonlyMap<string, number> | undefined;
   signal: AbortSignal;
 }
 
-/** Returns the diff of the given files, in git's order. Throws OUTPUT_TOO_LARGE. */
+/** Returns the diff of the given files, in git's order. Throws OUTPUT_TOO_LARGE for a patch above the limit. */
 export async function diffFiles(
   place: GitPlace,
   entries: readonly RawDiffEntry[],
@@ -128,8 +131,8 @@ async function requireAgreement(files: readonly FileDiff[], patch: Buffer): Prom
 }
 
 /**
- * Returns whether git apply turns the old side of the directory's last diff into the new one with this patch. There
- * are changes that git diff writes and git apply refuses, such as a renamed symbolic link whose place a directory took.
+ * Returns whether the patch turns the old side of the directory's last diff into the new one. git diff writes patches
+ * that git apply refuses: of a renamed symbolic link whose place a directory took, for one.
  */
 export async function patchApplies(
   place: GitPlace,
@@ -173,7 +176,10 @@ function indexInfo(entries: readonly RawDiffEntry[], side: (entry: RawDiffEntry)
   return Buffer.from(text, "latin1");
 }
 
-/** Returns the sizes of both sides by id, but for submodules, whose objects are elsewhere. */
+/**
+ * Returns the sizes (bytes) of the objects on both sides of the entries, by id. Submodules have none: their objects are
+ * elsewhere.
+ */
 export async function objectSizes(
   place: GitPlace,
   entries: readonly Pick<RawDiffEntry, "oldMode" | "oldId" | "newMode" | "newId">[],

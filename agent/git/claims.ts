@@ -45,26 +45,36 @@ printf '\\0'
 [ -n "$failed" ] || printf '${COMPLETE}\\0'`;
 
 /**
- * What Claude's own repository says, in its index and in the commit that it has checked out. Only names are taken from
- * it: what a file holds is in the work tree.
+ * Claims of Claude's own repository: what its index and its checked out commit say. Only names of files are taken from
+ * it; what a file holds is read from the work tree.
  */
 export interface Claims {
-  /** The commit that is checked out. "" if it does not say. */
+  /** Commit that is checked out. Empty: the repository does not say. */
   headCommitId: string;
-  /** Files that are tracked there and not in the start commit: .gitignore does not apply to them. */
+  /** Files that it tracks and the start commit does not have. .gitignore does not apply to them. */
   added: ReadonlySet<RawPath>;
-  /** Files of the start commit whose content is another one there, with the id of that. */
+  /** Files of the start commit that have another content there, with the id of that content. */
   modified: ReadonlyMap<RawPath, string>;
-  /** The commits of submodules that are others than in the start commit. "": it is tracked no more. */
+  /**
+   * Submodules that are at another commit than in the start commit, with that commit. Empty: it is not tracked any
+   * more.
+   */
   submodules: ReadonlyMap<RawPath, string>;
-  /** Files that are tracked there and need not be in the work tree: absent, they are not deleted. */
+  /**
+   * Files that it tracks and that need not be in the work tree, as with a sparse checkout. Their absence is no
+   * deletion.
+   */
   skipped: ReadonlySet<RawPath>;
-  /** Files whose content there is neither the start commit's nor, unless they are skipped, that of the checked out one. */
+  /**
+   * Files whose content in the index differs from the start commit and from the checked out commit. Skipped files count
+   * if they differ from the start commit.
+   */
   staged: readonly RawDiffEntry[];
-  /** It may say more: some of it could not be read, or not in time. */
+  /** Whether it may say more: some of it could not be read, or not in time. */
   incomplete: boolean;
 }
 
+/** Claims of a repository that says nothing. */
 export const NO_CLAIMS: Claims = {
   headCommitId: "",
   added: new Set(),
@@ -75,7 +85,7 @@ export const NO_CLAIMS: Claims = {
   incomplete: false,
 };
 
-/** Returns what Claude's repository says. What cannot be read says nothing but that it is incomplete. */
+/** Returns what Claude's repository says. What cannot be read is left out, and makes the claims incomplete. */
 export async function readClaims(
   place: GitPlace,
   options: { workTree: string; startTree: string; signal: AbortSignal },
@@ -90,7 +100,7 @@ export async function readClaims(
   }
 }
 
-/** Returns something that is another value once Claude's index has been written. Undefined: it cannot be seen. */
+/** Returns a stamp of Claude's index, which changes when the index is written. Undefined: it cannot be seen. */
 export async function claimsStamp(workTree: string): Promise<string | undefined> {
   try {
     const { ino, size, mtimeNs, ctimeNs } = await lstat(`${workTree}/.git/index`, { bigint: true });
@@ -139,7 +149,7 @@ function holdsContent({ path, oldMode, newMode, oldId, newId }: RawDiffEntry): b
   return oldMode !== ABSENT || !Object.values(OBJECT_FORMATS).some(({ emptyBlob }) => emptyBlob === newId);
 }
 
-/** Says whether this is the id of an object. */
+/** Returns whether this is the id of an object, of either kind. */
 export function isObjectId(text: string): boolean {
   return /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(text);
 }

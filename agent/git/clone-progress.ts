@@ -1,15 +1,15 @@
-/** What is told while the repository is fetched and checked out. */
+/** Progress of fetching and checking out a repository. */
 export interface Progress {
-  /** In git's words, "Receiving objects", or in ours. */
+  /** Name of the stage: git's, such as "Receiving objects", or ours. */
   stage: string;
-  /** 0 to 100. */
+  /** Share that is done, 0 to 100. Undefined: not known. */
   percent?: number;
 }
 
 /** Between two reports of one stage. A stage's first and its 100 % are always reported. */
 const REPORT_INTERVAL_MS = 200;
 
-/** Returns a function that takes git's stderr (with --progress) in any pieces and reports how far it is. */
+/** Returns a function that takes the error output of git --progress, in any pieces, and reports the progress. */
 export function progressReader(report: (progress: Progress) => void): (chunk: string) => void {
   let rest = "";
   let last = { stage: "", percent: -1, at: 0 };
@@ -31,7 +31,10 @@ export function progressReader(report: (progress: Progress) => void): (chunk: st
 
 const UNITS: Record<string, number> = { bytes: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
 
-/** Returns what the pack will have or would have had in all, about, by the last that git's stderr says. Bytes. */
+/**
+ * Returns the approximate size of the whole pack (bytes), by git's last lines of progress, even of a fetch that failed.
+ * Undefined: they do not tell.
+ */
 export function wholeSize(stderr: string): number | undefined {
   const seen = [...stderr.matchAll(/Receiving objects:\s+(\d{1,3})% [^\r\n]*?, ([\d.]+) (bytes|KiB|MiB|GiB)/g)].at(-1);
   if (seen === undefined) return undefined;

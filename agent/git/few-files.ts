@@ -27,29 +27,32 @@ git update-index -z --add --remove --stdin
 exec git ls-files -s -z`,
 };
 
-/** What a look at a few files found. */
+/** Differences of a few files from the start commit. */
 export interface FewFiles {
-  /** Where the differences can be read, until the next look. */
+  /** Place where the differences can be read, until the next look. */
   place: GitPlace;
+  /** Directory of that place's index. */
   directory: string;
-  /** How each file differs from the start commit. Undefined: it does not, or it is ignored. */
+  /** Difference of each file. Undefined: the file does not differ, or is ignored. */
   entries: ReadonlyMap<RawPath, RawDiffEntry | undefined>;
-  /** What only a look at everything can tell: all but plain files in plain directories. */
+  /** Files that only a look at everything can judge: all but plain files in plain directories. */
   left: readonly RawPath[];
+  /** Bytes that the look has stored. */
   stagedBytes: number;
 }
 
+/** Index for a look at a few files, and what is known already. */
 export interface FewFilesOptions extends ScanPlaceOptions {
-  /** Says whether a look at everything has found that the file differs. */
+  /** Returns whether the last look at everything found that the file differs. */
   differed: (path: RawPath) => boolean;
-  /** Whether there are any .gitattributes, and whether they are others than in the start commit. */
+  /** Whether there are any .gitattributes, and whether they differ from those of the start commit. */
   attributes: "none" | "some" | "changed";
   signal: AbortSignal;
 }
 
 /**
- * Looks at a few files alone, and finds of each what a look at everything would. What that costs depends on the files
- * and not on the repository: no index of the whole is read or written. The paths are valid UTF-8.
+ * Looks at a few files alone, and finds of each what a look at everything would. Its cost depends on these files and
+ * not on the repository: no index of the whole is read or written. The paths must be valid UTF-8.
  */
 export async function lookAtFew(paths: readonly RawPath[], options: FewFilesOptions): Promise<FewFiles> {
   const { base, workTree, differed, attributes, signal } = options;

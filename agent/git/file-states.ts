@@ -1,21 +1,21 @@
 import { ABSENT, type RawDiffEntry } from "./raw-diff.ts";
 import type { RawPath } from "../../proto/index.ts";
 
-/** State of a file somewhere: its mode and id, ABSENT, or SAME as in the start commit. */
+/** State of a file somewhere: mode and id, ABSENT, or SAME as in the start commit. */
 export type FileState = string;
 const SAME: FileState = "=";
 
-/** State of a file on the new side of a difference from the start commit. */
+/** Returns the state of a file on the new side of a difference from the start commit. */
 export function stateOf({ newMode, newId }: RawDiffEntry): FileState {
   return newMode === ABSENT ? ABSENT : `${newMode} ${newId}`;
 }
 
-/** States of all files that differ from the start commit, by path. */
+/** Returns the states of all files that differ from the start commit, by path. */
 export function statesOf(entries: readonly RawDiffEntry[]): Map<RawPath, FileState> {
   return new Map(entries.map((entry) => [entry.path, stateOf(entry)]));
 }
 
-/** Counts those of the paths whose states differ. A path without a state is as in the start commit. */
+/** Counts the paths whose states differ. A path without a state is as in the start commit. */
 export function countDiffering(
   paths: ReadonlySet<RawPath>,
   some: ReadonlyMap<RawPath, FileState>,

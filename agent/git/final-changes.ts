@@ -55,38 +55,41 @@ const MAX_FILTERS = 10;
 const MAX_FILTER_NAME_CHARS = 100;
 const MAX_EXAMPLE_CHARS = 1000;
 
-/** What the session leaves behind. */
+/** Changes of a session, as they are collected from its work tree. */
 export interface Collected {
   /** Every file that differs from the start commit. */
   changes: FileChange[];
-  /** The unified diff against the start commit, as git apply takes it. */
+  /** Unified diff against the start commit, for git apply. */
   patch: Buffer;
-  /** The tree that the patch makes of the start commit's. */
+  /** Tree that the patch makes of the start commit's. */
   treeId: string;
-  /** As Claude's own repository claims. "" if it does not say. */
+  /** Commit that Claude's repository has checked out. Empty: it does not say. */
   headCommitId: string;
+  /** Paths that are not in the patch, quoted as git does. */
   unreadablePaths: string[];
-  /** What is not in the encoding that its attributes name, and is in the patch as it is. */
+  /** Files that are not in the encoding which their attributes name. They are in the patch as they are. */
   unconvertedPaths: string[];
+  /** Filters of attributes that were not run, the most frequent ones. */
   skippedFilters: SkippedFilter[];
-  /** Why, for each of them. */
+  /** Reason for each of the unreadable paths, in their order. */
   unreadableReasons: LeftOut[];
   /** New files that git ignores. Undefined: not known. */
   ignoredFiles: IgnoredFiles | undefined;
-  /** How the work tree differs from the start commit, without renames. */
+  /** Differences of the work tree from the start commit, without renames. */
   entries: readonly RawDiffEntry[];
   /** Other checkouts of the same repository in the work tree. */
   checkouts: readonly RawPath[];
-  /** What Claude's index holds of files, where the work tree has something else. */
+  /** Files that have another content in Claude's index than in the work tree. */
   staged: readonly RawDiffEntry[];
-  /** The patch may lack files: not all that Claude's repository tracks could be read. */
+  /** Whether the patch may lack files: not all that Claude's repository tracks could be read. */
   incomplete: boolean;
-  /** Some of these did not fit into the scan directory. */
+  /** Whether some files did not fit into the scan directory. */
   crowded: boolean;
 }
 
-/** PATCH_TOO_LARGE, with everything but the patch. */
+/** Error PATCH_TOO_LARGE, with everything but the patch. */
 export class PatchTooLargeError extends AppError {
+  /** Changes without their patch. */
   readonly collected: Collected;
 
   constructor(collected: Collected, cause: unknown) {
@@ -99,15 +102,18 @@ export class PatchTooLargeError extends AppError {
   }
 }
 
+/** Work tree to collect from, and who compares it. */
 export interface CollectOptions extends Omit<PrivateIndexOptions, "copyOf" | "name" | "owner"> {
-  /** Nothing of the session runs any more, and nothing will: this user makes the comparison. Default: the session's own. */
+  /** User that compares, once nothing of the session runs any more. Default: the session's own. */
   finalIdentity?: Identity | undefined;
+  /** Most bytes of the patch. Default: MAX_PATCH_BYTES. */
   maxPatchBytes?: number;
 }
 
 /**
- * Compares the work tree with the start commit, from nothing: every file is read, and no earlier scan is believed.
- * Exact once no process of the session is left; before, it is as good as a photograph of something that moves.
+ * Compares the work tree with the start commit from nothing: every file is read, and no earlier scan is believed. The
+ * result is exact once no process of the session is left; before, files may change while they are read. Throws
+ * PatchTooLargeError.
  */
 export async function collectChanges({ finalIdentity, ...options }: CollectOptions): Promise<Collected> {
   const { signal, scanDirectory, workTree, identity } = options;

@@ -6,26 +6,29 @@ import { run, type RunOptions, type RunResult } from "../process/run.ts";
 const GIT_OOM_SCORE_ADJUST = 500;
 
 /**
- * What info/attributes of a git directory holds: it has the last word on each attribute that it names. Line ends,
- * encodings and ident are left to the repository's own .gitattributes. What these say of diffs does not count.
+ * Attributes for info/attributes of a git directory, which override all others: diffs ignore what .gitattributes say of
+ * diffs. Line ends, encodings and ident stay with the repository.
  */
 export const OUR_ATTRIBUTES = "* !diff\n";
-/** For Claude's repository: whatever Claude configures, the files are what we compare them with. */
+/** Attributes of Claude's repository. Filters are off: the files themselves are compared. */
 export const SESSION_ATTRIBUTES = `* -filter\n${OUR_ATTRIBUTES}`;
-/** Leaves every byte as it is. working-tree-encoding has no "off": it is made unspecified. */
+/**
+ * Attributes that leave every byte as it is. working-tree-encoding cannot be switched off, so it is made unspecified.
+ */
 export const RAW_ATTRIBUTES = "* -text -crlf !eol -filter -ident !working-tree-encoding !diff\n";
 
-/** Where a git command works, and as whom. */
+/** Place where a git command works: its user, its variables, its configuration. */
 export interface GitPlace {
   identity: Identity | undefined;
-  /** GIT_DIR and its like. */
+  /** Environment variables such as GIT_DIR. */
   variables?: Record<string, string>;
-  /** Configuration on top of everything. */
+  /** Configuration that overrides every file's. */
   config?: Record<string, string>;
-  /** More of it, in which a key may come more than once. */
+  /** Configuration with keys that may come more than once. */
   repeatedConfig?: readonly (readonly [key: string, value: string])[];
 }
 
+/** Input and limits of a git command. */
 export type GitOptions = Pick<RunOptions, "signal" | "input" | "maxOutputBytes" | "onStderr">;
 
 /** Returns the whole environment of a git command: no configuration but ours, no prompt, no language, no helper. */
@@ -53,25 +56,25 @@ function gitEnvironment(place: GitPlace): Record<string, string> {
   return env;
 }
 
-/** Runs git and returns how it ended, whatever that is. */
+/** Runs git and returns how it ended, even if it failed. */
 export function tryGit(place: GitPlace, args: readonly string[], options: GitOptions): Promise<RunResult> {
   return runIn(place, "git", args, options);
 }
 
-/** Runs git and returns what it wrote. Throws GIT_FAILED. */
+/** Runs git and returns its output. Throws GIT_FAILED. */
 export async function git(place: GitPlace, args: readonly string[], options: GitOptions): Promise<Buffer> {
   const result = await tryGit(place, args, options);
   if (result.code !== 0) throw gitFailed(args, result);
   return result.stdout;
 }
 
-/** A shell script, with the name that it has in messages. */
+/** Shell script, with its name for messages. */
 export interface Script {
   name: string;
   text: string;
 }
 
-/** Runs a script of the same place: as its identity, with its environment. Throws GIT_FAILED. */
+/** Runs a script in a place: as its identity, with git's environment there. Returns its output. Throws GIT_FAILED. */
 export async function shell(
   place: GitPlace,
   script: Script,
@@ -83,7 +86,7 @@ export async function shell(
   return result.stdout;
 }
 
-/** Runs any command as the place's identity, with its environment. */
+/** Runs any command in a place: as its identity, with git's environment there. Returns how it ended. */
 export function runIn(
   place: GitPlace,
   command: string,
@@ -96,7 +99,7 @@ export function runIn(
   return run(command, args, { ...child, ...options });
 }
 
-/** Returns the error for a git command that ended badly. What git said is in the message, for people only. */
+/** Returns the error for a git command that failed. Its message has git's last line, for people only. */
 export function gitFailed(args: readonly string[], result: RunResult): AppError {
   const ended = result.signal === undefined ? `exit code ${result.code}` : `signal ${result.signal}`;
   const said = lastLine(result.stderr);
@@ -104,7 +107,7 @@ export function gitFailed(args: readonly string[], result: RunResult): AppError 
   return new AppError("GIT_FAILED", message, { metadata: { command: args[0] ?? "", ended, said } });
 }
 
-/** Returns the last line that says something, without control characters. */
+/** Returns the last line that says something, without control characters, cut to 500 characters. */
 export function lastLine(text: string): string {
   const lines = text.split(/[\r\n]+/).map((line) => line.replace(/[\x00-\x1f\x7f]/g, " ").trim());
   return cutChars(lines.findLast((line) => line !== "") ?? "", 500);

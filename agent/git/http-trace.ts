@@ -1,15 +1,15 @@
 import { lastLine } from "./git.ts";
 
-/** The last answer of HTTP that git got. */
+/** Last HTTP answer that git got. */
 export interface HttpAnswer {
   status: number;
-  /** The proxy answered, to CONNECT: the server was never reached. */
+  /** Whether the proxy gave it, to CONNECT. The server was not reached then. */
   fromProxy: boolean;
 }
 
 /**
- * Reads the last HTTP status out of what git writes with GIT_TRACE_CURL. git has one exit code for everything and its
- * messages differ between versions; the trace repeats the protocol's own lines. Undefined: no answer at all.
+ * Returns the last HTTP answer in what git writes with GIT_TRACE_CURL. Undefined: there was none. git has one exit code
+ * for everything, and its messages differ between versions; the trace repeats the protocol's own lines.
  */
 export function readHttpAnswer(trace: string): HttpAnswer | undefined {
   let fromProxy = false;
@@ -23,14 +23,17 @@ export function readHttpAnswer(trace: string): HttpAnswer | undefined {
   return answer;
 }
 
-/** Returns whether the server spoke git's own protocol: any page without a line end passes for an empty repository. */
+/**
+ * Returns whether the server spoke git's protocol. git itself takes any page without a line end for an empty
+ * repository.
+ */
 export function speaksGit(trace: string): boolean {
   return /<= Recv header: content-type: application\/x-git-upload-pack-/i.test(trace);
 }
 
 /**
- * Returns what was said at last, in one line: the answer's own words where git shows them ("remote: ..."), otherwise git's,
- * without the URL, which may be one that leads through the container.
+ * Returns the last words in one line: the server's own where git shows them ("remote: ..."), otherwise git's without
+ * the URL, which may be one that leads through the container.
  */
 export function spokenLine(stderr: string): string {
   const lines = stderr.split("\n").filter((line) => !/^\d\d:\d\d:\d\d\.\d+ /.test(line));

@@ -33,7 +33,7 @@ function outermost(paths: readonly RawPath[]): RawPath[] {
 }
 
 /**
- * Counts the files that git ignores, once the index has all that is in the patch. Undefined: they could not be
+ * Counts the new files that git ignores. The index must hold all that is in the patch. Undefined: they could not be
  * listed.
  */
 export async function countIgnored(

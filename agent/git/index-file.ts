@@ -17,31 +17,32 @@ const OBJECT_DIRECTORIES = 256;
 /** Version 4 is smaller: the index of a large repository is written for every change of one file. */
 const EDIT_FLAGS = ["update-index", "-z", "--index-version", "4", "--index-info"];
 
+/** Place of an index, and the owner of its work tree. */
 export interface IndexFileOptions extends ScanPlaceOptions {
-  /** Whose the work tree is, if that is somebody else. Default: the identity. */
+  /** Owner of the work tree. Default: the identity. */
   owner?: Identity | undefined;
 }
 
 /**
- * An index of our own, with an object directory of its own, for comparing the work tree with the start commit. git
- * runs as a user who may read the work tree, with the base as its git directory: the session's own .git plays no part.
+ * Index of our own with an object directory of its own, for comparing the work tree with the start commit. git runs as
+ * a user who may read the work tree, with the base as its git directory: Claude's own .git plays no part.
  *
- * Some entries of the index are markers, files that never exist. One is at the top: if it is gone, somebody else
- * wrote the index. The others are in nested repositories: git does not look into a directory that is a repository
- * unless it tracks something in there.
+ * Some entries of the index are markers, files that never exist. One is at the top: if it is gone, somebody else wrote
+ * the index. The others are in nested repositories: git looks into a directory that is a repository only if it tracks
+ * something in it.
  */
 export class IndexFile {
   readonly place: GitPlace;
-  /** The same as the work tree's owner: for what Claude's own repositories are asked. */
+  /** Place with the work tree's owner as its user, for questions to Claude's own repositories. */
   readonly ownerPlace: GitPlace;
-  /** The same without any conversion of bytes. */
+  /** Place without any conversion of bytes. */
   readonly rawPlace: GitPlace;
   readonly workTree: string;
   readonly directory: string;
   readonly scanDirectory: string;
   readonly base: BaseRepository;
   readonly #marker = `.claudecluster-${randomBytes(12).toString("hex")}`;
-  /** How often something may have written the index. */
+  /** Number of times that something may have written the index. */
   writeCount = 0;
 
   constructor(options: IndexFileOptions) {
@@ -61,8 +62,8 @@ export class IndexFile {
   }
 
   /**
-   * Takes note of the files that are as they were, so that the next look need not read them, and writes that down
-   * although nothing changed: files written in the same second as the index are otherwise read again each time.
+   * Notes which files are unchanged, so that the next look does not read them. The index is written even if nothing
+   * changed: files written in the same second as the index would be read again each time.
    */
   async refresh(options: { signal: AbortSignal }): Promise<void> {
     const args = ["update-index", "-q", "--force-write-index", "--ignore-submodules", "--refresh"];
@@ -71,7 +72,8 @@ export class IndexFile {
   }
 
   /**
-   * Returns what differs between index and work tree by stat alone. Complaints: some paths could not be looked at.
+   * Returns the differences between index and work tree by stat alone. `complaints`: some paths could not be looked at.
+   * Throws if the index is not ours any more.
    */
   async listDirty(options: { signal: AbortSignal }): Promise<{ entries: RawDiffEntry[]; complaints: boolean }> {
     const args = ["diff-files", "-z", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=dirty"];
@@ -85,6 +87,7 @@ export class IndexFile {
 
   /**
    * Returns the files that are neither in the index nor ignored. A nested repository is one path that ends in a slash.
+   * `complaints`: some directories could not be read.
    */
   async listOthers(options: { signal: AbortSignal }): Promise<{ paths: RawPath[]; complaints: boolean }> {
     const args = ["ls-files", "-z", "--others", "--exclude-standard"];
@@ -102,7 +105,7 @@ export class IndexFile {
     return result.code === 0 || result.code === 1 ? splitPaths(result.stdout).map((path) => path.slice(2)) : undefined;
   }
 
-  /** Takes paths out of the index, puts commits of submodules into it, and a marker into directories. */
+  /** Edits the index: takes paths out of it, puts submodules' commits and directories' markers into it. */
   async edit(options: {
     forget?: Iterable<RawPath>;
     links?: Iterable<readonly [RawPath, string]>;
@@ -118,35 +121,35 @@ export class IndexFile {
     await this.write(EDIT_FLAGS, { input: Buffer.from(text, "latin1"), signal: options.signal });
   }
 
-  /** Returns what can be staged with certainty, however badly it compresses. */
+  /** Returns how much can be staged with certainty, however badly it compresses. */
   async room(): Promise<Room> {
     const { bytes, files } = await roomIn(this.scanDirectory);
     return { bytes: Math.min(bytes * 0.8, MAX_BYTES_PER_READ), files: files * 0.8 - OBJECT_DIRECTORIES };
   }
 
-  /** The commit that the work tree is compared with. "": none. */
+  /** Commit that the work tree is compared with. Empty: none. */
   get startCommitId(): string {
     return this.base.commitId;
   }
 
-  /** The tree without anything. */
+  /** Id of the tree without entries. */
   get emptyTree(): string {
     return OBJECT_FORMATS[this.base.objectFormat].emptyTree;
   }
 
-  /** Returns the entry for a path that is gone from the work tree, but not from the index. */
+  /** Returns the entry for a path that is in the index and not in the work tree. */
   goneEntry(entry: RawDiffEntry): RawDiffEntry {
     return { ...entry, newMode: ABSENT, newId: "0".repeat(OBJECT_FORMATS[this.base.objectFormat].idLength) };
   }
 
-  /** Says whether this is one of the index's markers. */
+  /** Returns whether the path is one of the index's markers. */
   isMarker(path: RawPath): boolean {
     return path.endsWith(this.#marker);
   }
 
   /**
-   * Runs a git command that writes the index. Throws GIT_FAILED. It runs in the work tree, even if it does not need it:
-   * git looks once more at the files that may have changed in the second of the last writing, by relative paths.
+   * Runs a git command that writes the index. Throws GIT_FAILED. It must run in the work tree: git looks again, by
+   * relative paths, at files that may have changed in the second of the last writing.
    */
   async write(args: readonly string[], options: GitOptions): Promise<void> {
     this.writeCount++;
@@ -154,19 +157,19 @@ export class IndexFile {
     if (result.code !== 0) throw gitFailed(args, result);
   }
 
-  /** Runs git in the work tree, and returns how it ended. */
+  /** Runs git in the work tree and returns how it ended. */
   git(args: readonly string[], options: GitOptions, place = this.place): Promise<RunResult> {
     const inWorkTree = ["-C", this.workTree, ...args];
     return this.unblocked(options.signal, (signal) => tryGit(place, inWorkTree, { ...options, signal }));
   }
 
-  /** Runs a shell script as the index's place. */
+  /** Runs a shell script in the index's place and returns how it ended. */
   script(text: string, args: readonly string[], options: GitOptions): Promise<RunResult> {
     const command = ["-c", text, "sh", ...args];
     return this.unblocked(options.signal, (signal) => runIn(this.place, "sh", command, { ...options, signal }));
   }
 
-  /** Runs work that reads the work tree, and does not let a named pipe hang it. */
+  /** Runs work that reads the work tree, and does not let a named pipe hang it: see withoutBlocking. */
   unblocked<T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     return withoutBlocking(this.ownerPlace, this.workTree, signal, work);
   }

@@ -11,8 +11,9 @@ export const INOTIFY_ARGS = [
 ].flat();
 
 /**
- * Returns a function that takes what inotifywait writes, in any pieces, and reports the file of each event. Undefined
- * for what concerns more than a file: a directory, one of git's own files, an event that makes no sense.
+ * Returns a function that takes the output of inotifywait, in any pieces, and reports the file of each event. It
+ * reports undefined for what concerns more than one file: a directory, a file of git's, an event that is not
+ * understood.
  */
 export function inotifyReader(directory: string, report: (path: RawPath | undefined) => void): (chunk: Buffer) => void {
   let rest = "";

@@ -4,10 +4,10 @@ import { git, type GitPlace } from "./git.ts";
 import { findLargeFiles, lookAt } from "./path-facts.ts";
 import { ABSENT } from "./raw-diff.ts";
 
-/** What GitHub refuses too. Larger files are left out of the patch, and said to be. */
+/** Most bytes of a file in the patch, the limit that GitHub has. Larger files are left out, and named in the result. */
 export const MAX_FILE_BYTES = 100 * 1024 * 1024;
 
-/** Returns the large files of the work tree, but for those that have been as large from the start. */
+/** Returns the large files of the work tree, without those that had the same size in the start commit. */
 export async function findHeldFiles(
   place: GitPlace,
   workTree: string,

@@ -3,7 +3,7 @@ import { MAX_FILE_BYTES } from "./large-files.ts";
 import { lookAt } from "./path-facts.ts";
 import type { PrivateIndex } from "./private-index.ts";
 
-/** Says why each of the paths is not in the patch. */
+/** Returns the reason why each of the paths is not in the patch. */
 export async function reasonsFor(
   index: PrivateIndex,
   paths: readonly RawPath[],

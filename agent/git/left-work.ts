@@ -19,18 +19,20 @@ const MAX_PATHS = 20;
 const MAX_NAME_BYTES = 1024;
 const MAX_SUBJECT_BYTES = 300;
 
+/** Repository to search, and what the work tree has. */
 export interface LeftWorkOptions extends Omit<PrivateIndexOptions, "copyOf" | "name"> {
-  /** How the work tree differs from the start commit: what a place has as well is not left there. */
+  /** Differences of the work tree from the start commit. What another place has as well is not left there. */
   entries: readonly RawDiffEntry[];
   /** Checkouts of the same repository in the work tree, with a slash at the end. */
   checkouts: readonly RawPath[];
-  /** What Claude's index holds of files, where the work tree has something else. */
+  /** Files that have another content in Claude's index than in the work tree. */
   staged: readonly RawDiffEntry[];
 }
 
 /**
- * Says what Claude's repository holds that the work tree does not: what is only staged, stashes, commits on other branches or
- * on none, and worktrees. It is read by our rules, as the session's user, and only once nothing of the session runs any more.
+ * Returns what Claude's repository holds and the work tree does not: staged content, stashes, commits on other branches
+ * or on none, worktrees. It must be called when nothing of the session runs any more. Takes at most 20 s; what was not
+ * searched by then makes it incomplete.
  */
 export async function findLeftWork({ signal, ...options }: LeftWorkOptions): Promise<LeftWork> {
   const search = new Search({ ...options, signal: AbortSignal.any([signal, AbortSignal.timeout(TIME_MS)]) });

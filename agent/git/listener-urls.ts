@@ -1,6 +1,6 @@
 /**
- * Returns the configuration that leads git to its listener for URLs that begin so. A remote's own URL stays what it
- * is: https://git-scm.com/docs/git-config#Documentation/git-config.txt-urlltbasegtinsteadOf
+ * Returns the configuration that leads git to its listener for URLs with these beginnings. The remote's own URL stays
+ * in the repository: https://git-scm.com/docs/git-config#Documentation/git-config.txt-urlltbasegtinsteadOf
  */
 export function listenerUrls(prefixes: readonly string[], gitPort: number): readonly [key: string, value: string][] {
   return prefixes.map((prefix) => {

@@ -34,26 +34,26 @@ const FEW_FILES = 20;
 /** What a look at a few files calls its directory. */
 const FEW = "few";
 
-/** What a scan of the work tree found. */
+/** Changes of the work tree that a scan found. */
 export interface Scan {
   /** Every file that differs from the start commit. */
   changes: FileChange[];
   /**
-   * The files whose difference is another one than at the scan before, with their whole diff. KIND_REVERTED with an
-   * empty patch: it does not differ any more.
+   * Files whose difference is another one than at the scan before, with their whole diff. KIND_REVERTED with an empty
+   * patch: the file does not differ any more.
    */
   delta: { change: FileChange; patch: Buffer }[];
-  /** More has changed than one scan returns: scan again. */
+  /** Whether more has changed than one scan returns: scan again. */
   more: boolean;
-  /** As the last whole scan found. */
+  /** Paths that could not be read in the last whole scan. */
   unreadablePaths: string[];
 }
 
-/** What a look at what was touched found. */
+/** Changes that a look at touched files found. */
 export interface Look extends Scan {
-  /** It was a whole scan. */
+  /** Whether it was a whole scan. */
   whole: boolean;
-  /** Only a whole scan can tell of some of it. */
+  /** Whether only a whole scan can tell of some files. */
   wholeIsDue: boolean;
 }
 
@@ -63,7 +63,10 @@ interface Reported {
   change: FileChange;
 }
 
-/** Follows the work tree from scan to scan. Trusts what it stored, which Claude could alter: for looking, not for the result. */
+/**
+ * Changes of the work tree while Claude works, from scan to scan. It trusts what it has stored, which Claude could
+ * alter: it serves for looking and not for the result.
+ */
 export class LiveChanges {
   readonly #options: Omit<PrivateIndexOptions, "signal" | "name">;
   readonly #startedAt = performance.now();
@@ -87,17 +90,17 @@ export class LiveChanges {
     this.#options = options;
   }
 
-  /** How much the scans have stored. */
+  /** Bytes that the scans have stored. */
   get stagedBytes(): number {
     return this.#fewBytes + (this.#index?.stagedBytes ?? 0);
   }
 
-  /** Makes the index while the checkout's can still be trusted. */
+  /** Makes the index from the checkout's, while that can still be trusted. */
   async open(options: { signal: AbortSignal }): Promise<void> {
     this.#index = await PrivateIndex.create({ ...this.#options, name: "live", signal: options.signal });
   }
 
-  /** Looks at everything and returns what changed. Calls, of `look` too, must not overlap. */
+  /** Looks at everything and returns what changed. Calls of `scan` and `look` must not overlap. */
   async scan(options: { signal: AbortSignal }): Promise<Scan> {
     const start = performance.now();
     this.#stamp = await claimsStamp(this.#options.workTree);
@@ -109,8 +112,8 @@ export class LiveChanges {
   }
 
   /**
-   * Looks at what was touched and returns what changed. Where only a whole scan can tell, it scans if `mayScan`, and
-   * otherwise says that one is due. Looks at few files first where a whole scan would make them wait.
+   * Looks at touched files and returns what changed. Where only a whole scan can tell, it scans if `mayScan`, and
+   * otherwise says that a scan is due. It looks at few files first if a whole scan would make them wait.
    */
   async look(options: { touched: Touched; mayScan: boolean; signal: AbortSignal }): Promise<Look> {
     const { touched, mayScan, signal } = options;
@@ -126,7 +129,7 @@ export class LiveChanges {
     return { ...this.#told(delta, { more: false }), whole: false, wholeIsDue: this.#wholeIsDue };
   }
 
-  /** Frees what the scans take. The next one makes a new index. */
+  /** Frees what the scans have stored. The next scan makes a new index. */
   async release(options: { signal: AbortSignal }): Promise<void> {
     const index = this.#index;
     this.#index = undefined;

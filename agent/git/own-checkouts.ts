@@ -21,7 +21,10 @@ has_start() { [ -n "$1" ] && env -u GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_OBJECT_
 if { [ -n "$main" ] && [ "$common" -ef "$main" ]; } || has_start "$1"; then printf '%s\\0' "$2"; fi
 exit 0`;
 
-/** Returns those nested repositories that are checkouts of the same repository. What does not answer is none. */
+/**
+ * Returns the nested repositories that are checkouts of the session's repository: worktrees or clones of it. A
+ * repository that does not answer is none.
+ */
 export async function findOwnCheckouts(
   index: PrivateIndex,
   nested: readonly RawPath[],

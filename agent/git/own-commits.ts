@@ -10,7 +10,7 @@ const SUBJECT_COLUMNS = 100;
 
 type Options = { signal: AbortSignal };
 
-/** Commits of a repository that are Claude's own: reached from the tips and from none of what is known. */
+/** Commits that are Claude's own: reached from some tips, and from no commit that is known. */
 export class OwnCommits {
   readonly #window: RepositoryWindow;
   readonly #parents: ReadonlyMap<string, readonly string[]>;
@@ -21,7 +21,7 @@ export class OwnCommits {
     this.#parents = parents;
   }
 
-  /** Finds them. What is no commit, or is not there any more, counts as none. */
+  /** Searches the commits. A tip that is no commit, or does not exist any more, is passed over. */
   static async find(
     window: RepositoryWindow,
     tips: Iterable<string>,
@@ -40,23 +40,24 @@ export class OwnCommits {
     );
   }
 
+  /** Returns whether the commit is an own one. */
   has(id: string): boolean {
     return this.#parents.has(id);
   }
 
-  /** There are more than were looked at. */
+  /** Whether there are more than were looked at. */
   get cut(): boolean {
     return this.#parents.size >= MAX_COMMITS;
   }
 
-  /** Returns those of the commits that are own ones and are in no other of them. */
+  /** Returns those own commits among these that no other of them contains. */
   newestOf(ids: Iterable<string>): string[] {
     const own = [...new Set(ids)].filter((id) => this.has(id));
     const older = this.from(own.flatMap((id) => this.#parents.get(id) ?? []));
     return own.filter((id) => !older.has(id));
   }
 
-  /** Returns the own commits that some commits hold, themselves included. */
+  /** Returns all own commits that these contain, themselves included. */
   from(ids: Iterable<string>): Set<string> {
     const found = new Set<string>();
     const pending = [...ids];
@@ -69,7 +70,9 @@ export class OwnCommits {
     return found;
   }
 
-  /** Returns the paths that the commits changed; of a merge those that it has otherwise than each of its parents. */
+  /**
+   * Returns the paths that the commits changed. Of a merge these are the files that differ from each of its parents.
+   */
   async touchedBy(commits: Iterable<string>, { signal }: Options): Promise<Set<RawPath>> {
     const wanted = [...commits];
     const missing = wanted.filter((id) => !this.#touched.has(id));
@@ -99,7 +102,7 @@ function parseCommitDiffs(output: Buffer): [id: string, paths: RawPath[]][] {
   return commits;
 }
 
-/** Returns how two trees, or the trees of two commits, differ, without renames. */
+/** Returns the differences between two trees, or between the trees of two commits, without renames. */
 export async function diffTrees(
   window: RepositoryWindow,
   from: string,
@@ -110,7 +113,7 @@ export async function diffTrees(
   return parseRawDiff(await git(window.place, args, { signal, maxOutputBytes: MAX_OUTPUT_BYTES }));
 }
 
-/** Returns the commits that ids are, or are tags of. What is neither is left out. */
+/** Returns the commit that each id is, or is a tag of. Ids of anything else are left out. */
 export async function peelToCommits(
   window: RepositoryWindow,
   ids: readonly string[],
@@ -129,7 +132,7 @@ export async function peelToCommits(
   );
 }
 
-/** Returns the first line of each commit's message, cut, and its parents. Those that are no commits are left out. */
+/** Returns the first line of each commit's message, cut, and its parents. Ids that are no commits are left out. */
 export async function describeCommits(
   window: RepositoryWindow,
   ids: Iterable<string>,

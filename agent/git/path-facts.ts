@@ -1,9 +1,9 @@
 import { joinPaths, type RawPath, splitPaths } from "../../proto/index.ts";
 import { type GitPlace, runIn } from "./git.ts";
 
-/** What the session's user finds at a path, symbolic links not followed. */
+/** File at a path as the session's user finds it. Symbolic links are not followed. */
 export interface PathFact {
-  /** f regular file, d directory, l symbolic link; others are pipes, sockets and the like. */
+  /** Type as find prints it: f regular file, d directory, l symbolic link; others are pipes, sockets and the like. */
   type: string;
   readable: boolean;
   sizeBytes: number;
@@ -11,7 +11,7 @@ export interface PathFact {
 
 type Options = { signal: AbortSignal };
 
-/** Looks at paths of the work tree. What does not exist or cannot be reached is not in the answer. */
+/** Returns the facts of paths in the work tree. What does not exist or cannot be reached is not in the answer. */
 export async function lookAt(
   place: GitPlace,
   workTree: string,

@@ -28,36 +28,45 @@ const LIST_SPECIAL: Script = {
   text: `git ls-files -s -z | { grep -z -e "^${GITLINK} " -e "[	/]\\.gitattributes$" || true; }`,
 };
 
+/** Index to make, and what to make it of. */
 export interface PrivateIndexOptions extends IndexFileOptions {
-  /** An index of the start commit with the facts of a fresh checkout, to be copied. */
+  /**
+   * Index file of a fresh checkout of the start commit, to be copied. Default: the index is made from the commit, and
+   * every file is read.
+   */
   copyOf?: string;
   signal: AbortSignal;
 }
 
-/** What an index holds besides the start commit's files, and what is known of it from one look to the next. */
+/** Index of our own, with what is known of the work tree from one look to the next. */
 export class PrivateIndex extends IndexFile {
+  /** Attributes of the index's files. */
   readonly attributes = new FileAttributes(this);
+  /** Staging into this index. */
   readonly staging = new Staging(this);
-  /** Paths in the index that are not in the start commit. Files of that commit stay in it when they are gone: see `goneEntry`. */
+  /**
+   * Paths in the index that the start commit does not have. A file of that commit stays in the index when it is gone:
+   * see `goneEntry`.
+   */
   added = new Set<RawPath>();
-  /** Files of the start commit that are not in the index either: something else took their place. */
+  /** Files of the start commit that are not in the index: something else took their place. */
   displaced: ReadonlySet<RawPath> = new Set();
   /** Paths that git does not take at all, such as ".GIT/config". */
   readonly refused = new Set<RawPath>();
-  /** Too large already when the index was made, and therefore not in it. */
+  /** Files that were too large when the index was made, and are not in it. */
   held = new Set<RawPath>();
-  /** Submodules of the start commit. */
+  /** Submodules of the start commit, with their commits. */
   readonly submodules: { path: RawPath; id: string }[] = [];
   /** What the index holds for each submodule, of the start commit or new. */
   #submodulePlaces = new Map<RawPath, SubmodulePlace>();
   #claims: Claims = NO_CLAIMS;
   #claimsStamp: string | undefined;
-  /** Some files found no room when last looked at. */
+  /** Whether some files found no room at the last look. */
   crowded = false;
-  /** How much has been put into the object directory. */
+  /** Bytes that have been put into the object directory. */
   stagedBytes = 0;
 
-  /** Makes the index, replacing one of the same name, or leaves nothing behind. */
+  /** Makes the index, replacing one of the same name. If it fails, nothing is left behind. */
   static async create(options: PrivateIndexOptions): Promise<PrivateIndex> {
     const index = new PrivateIndex(options);
     try {
@@ -102,7 +111,7 @@ export class PrivateIndex extends IndexFile {
     if (copyOf === undefined) await this.refresh({ signal });
   }
 
-  /** Returns what Claude's repository says, read anew if its index has been written since the last time. */
+  /** Returns the claims of Claude's repository. They are read again if its index has been written since. */
   async readClaims(options: { signal: AbortSignal }): Promise<Claims> {
     const stamp = await claimsStamp(this.workTree);
     if (stamp !== undefined && stamp === this.#claimsStamp) return this.#claims;
@@ -112,18 +121,18 @@ export class PrivateIndex extends IndexFile {
     return this.#claims;
   }
 
-  /** Files that need not be in the work tree, as Claude's repository said when it was last read. */
+  /** Files that need not be in the work tree, by the last claims. */
   get skipped(): ReadonlySet<RawPath> {
     return this.#claims.skipped;
   }
 
-  /** Returns the paths that .gitmodules names. */
+  /** Returns the paths that .gitmodules names now. */
   async listRegisteredSubmodules(options: { signal: AbortSignal }): Promise<Set<RawPath>> {
     const { stdout } = await this.git(REGISTERED, options);
     return new Set(splitPaths(stdout).map((line) => line.slice(line.indexOf("\n") + 1)));
   }
 
-  /** Gives submodules their place in the index, or lets ordinary files take it. */
+  /** Puts the commits of submodules into the index, or makes room for the ordinary files in their places. */
   async placeSubmodules(places: ReadonlyMap<RawPath, SubmodulePlace>, options: { signal: AbortSignal }): Promise<void> {
     const before = this.#submodulePlaces;
     const commitId = (place: SubmodulePlace | undefined): string => (typeof place === "object" ? place.commitId : "");
@@ -140,7 +149,7 @@ export class PrivateIndex extends IndexFile {
     this.#submodulePlaces = new Map(places);
   }
 
-  /** Submodules that the index holds as such. */
+  /** Paths at which the index holds a submodule's commit. */
   get placedSubmodules(): RawPath[] {
     return [...this.#submodulePlaces].filter(([, place]) => typeof place === "object").map(([path]) => path);
   }

@@ -1,39 +1,40 @@
 import type { RawPath } from "../../proto/index.ts";
 
-/** The mode of a side that does not exist. */
+/** Mode of a side of a difference that does not exist. */
 export const ABSENT = "000000";
-/** The mode of a submodule: a commit id where a directory would be. */
+/** Mode of a submodule: the index has a commit id where a directory would be. */
 export const GITLINK = "160000";
 
-/** One line of git's raw diff: what a path was and what it is. */
+/** Line of git's raw diff: what a path was and what it is. https://git-scm.com/docs/git-diff#_raw_output_format */
 export interface RawDiffEntry {
   path: RawPath;
-  /** Differs from path if it was renamed. */
+  /** Path before a rename. Without one it equals `path`. */
   oldPath: RawPath;
   oldMode: string;
   newMode: string;
   oldId: string;
-  /** All zeros where git would have to read the work tree for it. */
+  /** Id of the new content. All zeros if git would have to read the work tree for it. */
   newId: string;
 }
 
-/** Lines added and deleted; undefined for what is not text. */
+/** Number of lines added and deleted. Undefined: it is not text. */
 export type LineCounts = { added: number; deleted: number } | undefined;
 
-/** What `--raw --numstat --patch -z` writes. */
+/** Output of git diff with --raw, --numstat, --patch and -z. */
 export interface ParsedDiff {
   entries: RawDiffEntry[];
+  /** Counts of lines, one for each entry. Empty without --numstat. */
   counts: LineCounts[];
-  /** A view of the output, without copying. */
+  /** Patch, as a view of the output without copying. */
   patch: Buffer;
 }
 
-/** Reads the output of `--raw -z`. */
+/** Parses the output of `git diff --raw -z`. */
 export function parseRawDiff(output: Buffer): RawDiffEntry[] {
   return parseDiff(output).entries;
 }
 
-/** Reads the output of `--raw -z`, optionally with `--numstat`, optionally with `--patch`. */
+/** Parses the output of `git diff --raw -z`, with or without `--numstat` and `--patch`. */
 export function parseDiff(output: Buffer): ParsedDiff {
   let at = 0;
   const field = (): string => {
@@ -68,15 +69,18 @@ function splitTwice(text: string): string[] {
   return [text.slice(0, first), text.slice(first + 1, second), text.slice(second + 1)];
 }
 
-/** Returns how many "diff --git" sections the entry has in a patch: a change of type is a deletion and a creation. */
+/**
+ * Returns the number of "diff --git" sections that an entry has in a patch. A change of type has two: a deletion and a
+ * creation.
+ */
 export function sectionCount({ oldMode, newMode }: RawDiffEntry): number {
   const typeChanged = oldMode !== ABSENT && newMode !== ABSENT && oldMode.slice(0, 2) !== newMode.slice(0, 2);
   return typeChanged ? 2 : 1;
 }
 
 /**
- * Cuts a patch at its "diff --git" lines. No other line can begin so: every line of text content has a mark before
- * it, and the encoding of binary content has no spaces.
+ * Splits a patch at its "diff --git" lines. No other line can begin so: text content has a mark before each line, and
+ * encoded binary content has no spaces.
  */
 export function splitPatch(patch: Buffer): Buffer[] {
   const sections: Buffer[] = [];

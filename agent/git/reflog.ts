@@ -1,6 +1,6 @@
 import type { Remotes } from "./network-remotes.ts";
 
-/** A line of a reflog: what a ref was, what it became, and why. */
+/** Line of a reflog: what a ref was, what it became, and why. */
 export interface ReflogEntry {
   oldId: string;
   newId: string;
@@ -13,7 +13,7 @@ const REBASE_STEP = /^(?:rebase|pull)\b[^:]*\((\w+)\)/;
 /** "clone: from …", "pull: Fast-forward", "fetch origin topic:topic: storing head" */
 const FETCHED = /^clone: from (.*)$|^(?:fetch|pull) (.*): (?:fast-forward|forced-update|storing head)/i;
 
-/** Reads a reflog, oldest first. What is no entry is passed over: a log may be cut at its start. */
+/** Parses a reflog, oldest entry first. What is no entry is passed over: the log may be cut at its start. */
 export function parseReflog(text: string): ReflogEntry[] {
   return text.split("\n").flatMap((line) => {
     const [, oldId, newId, message = ""] = LINE.exec(line) ?? [];
@@ -21,7 +21,7 @@ export function parseReflog(text: string): ReflogEntry[] {
   });
 }
 
-/** Returns the commits that a reflog of HEAD knows, without those that were replaced: by an amended or a rebased one. */
+/** Returns the commits in a reflog of HEAD, without those that an amendment or a rebase has replaced. */
 export function commitsOnce(log: readonly ReflogEntry[]): Set<string> {
   const replaced = new Set<string>();
   let start: string | undefined;
@@ -40,7 +40,7 @@ export function commitsOnce(log: readonly ReflogEntry[]): Set<string> {
   return new Set(ids.filter((id) => !replaced.has(id) && !/^0+$/.test(id)));
 }
 
-/** Returns the commits of a reflog that it says were fetched over the network. */
+/** Returns the commits that a reflog says were fetched over the network. */
 export function fetchedCommits(log: readonly ReflogEntry[], remotes: Remotes): string[] {
   return log
     .filter(({ message }) => {

@@ -3,20 +3,20 @@ import { type GitPlace, tryGit } from "./git.ts";
 import { type HttpAnswer, readHttpAnswer, speaksGit, spokenLine } from "./http-trace.ts";
 import { retryCut, type RetryCutOptions } from "./retry-cut.ts";
 
-/** What a remote says about the ref that a session starts from. */
+/** Ref that a session starts from, as its remote has it. */
 export interface RemoteRef {
-  /** The remote's name for it, such as refs/heads/main. Undefined: a commit id. */
+  /** Name at the remote, such as refs/heads/main. Undefined: the session starts from a commit's id. */
   name: string | undefined;
-  /** As the remote has it now. Decides the kind of ids. */
+  /** Id of the object at the remote now. */
   id: string;
-  /** What the remote's HEAD names, such as refs/heads/main. */
+  /** Name of the branch that the remote's HEAD is, such as refs/heads/main. Undefined: the remote does not say. */
   defaultName: string | undefined;
 }
 
 /** A server that sends less than this for a minute is taken for gone. */
 const STALLED = { "http.lowSpeedLimit": "1000", "http.lowSpeedTime": "60" };
 
-/** Configuration that leads git elsewhere for some URLs; a key may come more than once. */
+/** Configuration of git that replaces the beginnings of URLs. A key may come more than once. */
 export type UrlConfig = readonly (readonly [key: string, value: string])[];
 
 /** Returns the place for commands that talk to a remote: http and https only, through the proxy if there is one. */
@@ -40,9 +40,9 @@ export function remotePlace(
 }
 
 /**
- * Asks the remote what a ref is: a branch, else a tag, else whatever has that name, else a commit id. An empty ref is
- * the remote's HEAD. Returns undefined for a remote without any commit. Throws REPOSITORY_… if the remote does not
- * answer as a git repository does, REF_NOT_FOUND if it does and has no such ref.
+ * Asks the remote for a ref: a branch, else a tag, else any ref of that name, else a commit's id. An empty ref is the
+ * remote's HEAD. Undefined: the remote has no commit. Throws REF_NOT_FOUND, or an AppError with a REPOSITORY_… reason
+ * if the remote does not answer as a git repository does.
  */
 export async function resolveRemoteRef(
   place: GitPlace,

@@ -16,9 +16,9 @@ const MAX_MEMORY_KIB = 1024 * 1024;
 const MAX_WORKTREES = 100;
 
 /**
- * For scripts: `line FILE` writes a file's first line, `find_repository DIRECTORY` sets `dir` to the git directory that
- * the directory's .git is or names, and `common` to the one that it shares with other worktrees. Nothing but ordinary
- * files is read.
+ * Shell functions for scripts. `line FILE` prints the first line of a file. `find_repository DIRECTORY` sets `dir` to
+ * the directory's git directory and `common` to the one that it shares with other worktrees. They read ordinary files
+ * alone.
  */
 export const FIND_REPOSITORY = `line() { head -c 4096 -- "$1" | tr -d '\\000' | head -n 1; }
 find_repository() {
@@ -77,55 +77,57 @@ for tree in "$common"/worktrees/*/; do
   text "$tree/logs/HEAD"
 done`;
 
-/** What a repository has checked out. */
+/** Checked out commit of a repository. */
 export interface Head {
-  /** "" if it has no commit, or does not say. */
+  /** Id of it. Empty: there is no commit, or the repository does not say. */
   commitId: string;
-  /** Such as "refs/heads/main". "": detached. */
+  /** Name of the branch, such as "refs/heads/main". Empty: HEAD is detached. */
   ref: string;
 }
 
-/** A worktree beside the repository's first one. */
+/** Worktree beside the repository's first one. */
 export interface Worktree {
-  /** Where it is, in latin1 as it was written. "" if it is gone. */
+  /** Path as it was written, in latin1. Empty: it is gone. */
   path: string;
   head: Head;
   reflog: ReflogEntry[];
 }
 
 /**
- * A repository of Claude's, read through a git directory of our own: it has the repository's refs and objects, and
- * nothing of its configuration, hooks, attributes and grafts; its remotes' URLs are read and not used. So none of these can run or fetch anything.
+ * View of a repository of Claude's through a git directory of our own. It has the repository's refs and objects, but
+ * nothing of its configuration, hooks, attributes and grafts, so none of these can run or fetch anything. Only the URLs
+ * of its remotes are read.
  */
 export interface RepositoryWindow {
   place: GitPlace;
   gitDir: string;
   head: Head;
-  /** Ids by the names of refs. */
+  /** Ids of the refs, by name. */
   refs: ReadonlyMap<string, string>;
   reflog: ReflogEntry[];
-  /** The stashes' ids, newest first. */
+  /** Ids of the stashes, newest first. */
   stashes: string[];
-  /** What was fetched over the network, as far as the repository tells: its remotes' branches, and more. */
+  /** Ids of commits that were fetched over the network, as far as the repository tells. */
   fetched: string[];
   worktrees: Worktree[];
-  /** Some refs could not be read. */
+  /** Whether some refs could not be read. */
   incomplete: boolean;
 }
 
+/** Repository to view, and where to put the view. */
 export interface WindowOptions {
-  /** The directory whose repository it is. */
+  /** Directory whose repository it is. */
   workTree: string;
   base: BaseRepository;
   identity: Identity | undefined;
-  /** Where our git directory is to be, below the scan directory. It is replaced. */
+  /** Path for the git directory of our own, below the scan directory. What is there is replaced. */
   gitDir: string;
-  /** More object directories that it may need. */
+  /** More object directories that the repository may need. Default: none. */
   alternates?: readonly string[];
   signal: AbortSignal;
 }
 
-/** Opens the repository of a directory. Undefined: there is none. Throws GIT_FAILED where it cannot be read. */
+/** Opens the view of a directory's repository. Undefined: it has none. Throws GIT_FAILED if it cannot be read. */
 export async function openWindow(options: WindowOptions): Promise<RepositoryWindow | undefined> {
   const { workTree, base, identity, gitDir, alternates = [], signal } = options;
   const objects = [`${base.gitDir}/objects`, ...alternates];

@@ -24,9 +24,9 @@ fi`,
 };
 
 /**
- * Applies the patch of an earlier session that began with the same commit to a fresh session repository. Files that are
- * tracked although they are ignored, and submodules' commits, go into its index too, without which they would not
- * count. Throws PATCH_NOT_APPLIED, WORKSPACE_FULL.
+ * Applies the patch of an earlier session, which began with the same commit, to a fresh session repository. Tracked
+ * files that are ignored, and submodules' commits, go into its index too: they would not count otherwise. Throws
+ * PATCH_NOT_APPLIED, WORKSPACE_FULL.
  */
 export async function restorePatch(
   { base, workTree, identity }: { base: BaseRepository; workTree: string; identity: Identity | undefined },

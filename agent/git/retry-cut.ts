@@ -4,13 +4,20 @@ import { rest } from "../wait.ts";
 const ATTEMPTS = 8;
 const PAUSE_MS = 250;
 
+/** Count by which a cut connection is noticed. */
 export interface RetryCutOptions {
-  /** How many connections out of the container have been cut so far, other than by their programs. Absent: none is ever. */
+  /**
+   * Returns the number of connections out of the container that were cut so far by other than their programs. Default:
+   * none ever is.
+   */
   cutCount?: (() => number) | undefined;
   signal: AbortSignal;
 }
 
-/** Runs a command that talks to a remote again while it fails because the host or the way to it went away. */
+/**
+ * Runs a command that talks to a remote, again if it fails while a connection was cut: the host, or the way to it, went
+ * away.
+ */
 export async function retryCut<T>(
   { cutCount = () => 0, signal }: RetryCutOptions,
   run: () => Promise<T>,

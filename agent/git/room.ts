@@ -9,38 +9,38 @@ const CROWDED_SHARE = 0.8;
 /** The part of a session's memory that its host gives each of the three directories, unless it is told otherwise. */
 const MEMORY_SHARES = { workTree: 1 / 2, base: 1 / 4, scan: 1 / 8 };
 
-/** What still fits into a directory's file system. */
+/** Free room in a directory's file system. */
 export interface Room {
   bytes: number;
+  /** Number of files. Infinity: the file system does not count them. */
   files: number;
 }
 
-/** A directory that may be full. */
+/** Directory that may be full. */
 export interface Bounded {
   directory: string;
-  /** What it is for. */
+  /** Purpose of the directory. It decides the share of memory that it has. */
   use: keyof typeof MEMORY_SHARES;
-  /** Returns how much all of it would take, at least (bytes). Undefined: nobody knows. */
+  /** Returns the bytes that the whole needs at least. Undefined: not known. */
   neededBytes?: () => Promise<number | undefined>;
 }
 
-/** Returns how much room is left. */
+/** Returns the free room of a directory. */
 export async function roomIn(directory: string): Promise<Room> {
   const { bavail, bsize, ffree, files } = await statfs(directory);
   // Some file systems do not count files.
   return { bytes: bavail * bsize, files: files === 0 ? Infinity : ffree };
 }
 
-/** Says whether a directory has no room left. One that is not there is not full. */
+/** Returns whether a directory has no room left. One that does not exist is not full. */
 export async function isFull(directory: string): Promise<boolean> {
   const room = await roomIn(directory).catch(() => undefined);
   return room !== undefined && (room.bytes < NO_BYTES || room.files <= 0);
 }
 
 /**
- * Throws WORKSPACE_FULL if that is why something failed: one of the directories has no room left, or less in all than
- * is needed (what did not fit in the end may have been one large file, and git does not always say why it could not
- * write it). Says what is needed and what to ask for.
+ * Throws WORKSPACE_FULL if a lack of room explains a failure: a directory is full, or smaller than what is needed. The
+ * second is asked because git does not always say why it failed. The error says how much memory to give the session.
  */
 export async function throwIfFull(places: readonly Bounded[], cause: unknown): Promise<void> {
   for (const place of places) await throwIfThisIsFull(place, cause);
@@ -68,8 +68,8 @@ async function throwIfThisIsFull({ directory, use, neededBytes }: Bounded, cause
 }
 
 /**
- * Says that a checkout has taken most of the room that there was before it, and which memory gives more. Undefined: it
- * has not.
+ * Returns a sentence for users if a checkout has taken most of the room that there was before it. Undefined: it has
+ * not.
  */
 export async function crowdedNotice(directory: string, before: Room): Promise<string | undefined> {
   const taken = before.bytes - (await roomIn(directory)).bytes;

@@ -16,17 +16,18 @@ const SCAN_CONFIG = {
   "core.excludesFile": "/dev/null",
 };
 
-/** Names an index for comparing the work tree with the start commit. */
+/** Index for comparing the work tree with the start commit: where it is, and whose. */
 export interface ScanPlaceOptions {
   base: BaseRepository;
   workTree: string;
-  /** The scan directory; the index gets a directory of its own in it. */
+  /** Directory in which the index gets a directory of its own. */
   scanDirectory: string;
+  /** Name of that directory. */
   name: string;
   identity: Identity | undefined;
 }
 
-/** Returns the place for an index of our own with an object directory of its own, and the directory for both. */
+/** Returns the place for an index of our own with an object directory of its own, and the directory that holds both. */
 export function scanPlace(options: ScanPlaceOptions): { place: GitPlace; directory: string } {
   const { base, workTree, identity } = options;
   const directory = `${options.scanDirectory}/${options.name}`;

@@ -29,8 +29,9 @@ cat > packed-refs`,
 };
 
 /**
- * Makes the session's own repository around the work tree and checks the start commit out, as its attributes say,
- * without filters. It is an ordinary repository to Claude, but has its objects from the base. Nothing that we rely on later is in it.
+ * Makes the session's repository around the work tree and checks the start commit out, with its attributes but without
+ * filters. It is an ordinary repository to Claude, and borrows its objects from the base. Nothing in it is relied on
+ * later.
  */
 export async function makeSessionRepository(
   base: BaseRepository,

@@ -13,9 +13,9 @@ const DIFF_FLAGS = ["diff-index", "--cached", "-z", "--raw", "--no-abbrev", "--n
 /** Both in one: each start of a process from Node costs more than the process. $1 work tree, $2 start tree. */
 const STAGE_AND_DIFF = `git -C "$1" ${STAGE_FLAGS.join(" ")} && exec git ${DIFF_FLAGS.join(" ")} "$2"`;
 
-/** Staging of files' content into an index, and how the index differs from the start commit then. */
+/** Staging of files' content into an index. */
 export class Staging {
-  /** Files that are in the index as they are, since they are not in the encoding that their attributes name. */
+  /** Files that are in the index as they are: they are not in the encoding that their attributes name. */
   unconverted = new Set<RawPath>();
   /** The ids of the contents for which files have been normalized. */
   #normalized = new Map<RawPath, string>();
@@ -28,8 +28,8 @@ export class Staging {
   }
 
   /**
-   * Puts the files' content into the index and returns what differs between the start commit and the index then, and
-   * the files that git could not read. Throws WORKSPACE_FULL.
+   * Puts the content of files into the index. Returns how the index differs from the start commit then, and the files
+   * that git could not read. Throws WORKSPACE_FULL.
    */
   async stage(
     paths: readonly RawPath[],
@@ -59,8 +59,8 @@ export class Staging {
   }
 
   /**
-   * Puts files that look unchanged into the index as git add --renormalize would, if Claude's repository says that they
-   * are changed: git does not normalize by itself what was committed otherwise. Returns whether there were any.
+   * Puts files that look unchanged into the index, as git add --renormalize does, if Claude's repository says that they
+   * are changed: git does not convert by itself what was committed in another form. Returns whether there were any.
    */
   async normalize(
     entries: readonly RawDiffEntry[],

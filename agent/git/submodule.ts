@@ -13,10 +13,14 @@ interface Candidate {
   claimedId: string | undefined;
 }
 
-/** The submodules, as a scan found them. */
+/** Submodules as a scan found them. */
 export interface Submodules {
+  /** What stands for each submodule in the patch. */
   places: ReadonlyMap<RawPath, SubmodulePlace>;
-  /** Those of the start commit that Claude's repository tracks no more, though their directories are there. */
+  /**
+   * Submodules of the start commit that Claude's repository does not track any more though their directories exist,
+   * with their commits.
+   */
   removed: ReadonlyMap<RawPath, string>;
 }
 
@@ -46,7 +50,7 @@ const IS_CHANGED = `[ -d "$1" ] && [ ! -L "$1" ] && [ -e "$1/.git" ] && cd -- "$
   said=$(timeout -s KILL 10 git -c core.fsmonitor=false status --porcelain --ignore-submodules=all) && [ -z "$said" ]
 }`;
 
-/** Returns what is to stand for each submodule, of the start commit or new. */
+/** Returns what stands for each submodule in the patch, of the start commit or new. */
 export async function findSubmodules(
   index: PrivateIndex,
   claims: Claims,
@@ -92,7 +96,10 @@ function placeOf(
   return state === "files" ? "files" : "other";
 }
 
-/** Returns the submodules that hold what a patch cannot carry. */
+/**
+ * Returns the submodules with changes that a patch cannot carry. Asking them may run what Claude wrote into their
+ * configuration.
+ */
 export async function listChangedSubmodules(index: PrivateIndex, options: { signal: AbortSignal }): Promise<RawPath[]> {
   const start = new Map(index.submodules.map(({ path, id }) => [path, id]));
   const paths = new Set([...start.keys(), ...index.placedSubmodules]);

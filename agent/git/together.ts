@@ -1,5 +1,5 @@
 /**
- * Runs several things at once and returns all their results. If one fails the others are aborted and waited for, and
+ * Runs several things at once and returns all their results. If one fails, the others are aborted and waited for, and
  * the first failure is thrown: nothing is left running.
  */
 export async function together<T extends readonly Promise<unknown>[]>(

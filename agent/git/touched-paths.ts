@@ -4,20 +4,20 @@ import type { RawPath } from "../../proto/index.ts";
 /** More than that, and looking at everything is quicker. */
 const MAX_PATHS = 64;
 
-/** What may have been touched in the work tree. */
+/** Files that may have been touched in the work tree. */
 export interface Touched {
-  /** Files, valid UTF-8. */
+  /** Files whose paths are valid UTF-8. */
   paths: RawPath[];
-  /** Anything else may have been, too. */
+  /** Whether anything else may have been touched too. */
   all: boolean;
 }
 
-/** What the kernel said has been touched in the work tree since somebody last asked. */
+/** Files that were touched in the work tree since somebody last asked. */
 export class TouchedPaths {
   #paths = new Set<RawPath>();
   #all = true;
 
-  /** Notes a file. */
+  /** Notes that a file was touched. */
   add(path: RawPath): void {
     // Only what can go through an argument list.
     if (isUtf8(Buffer.from(path, "latin1"))) this.#paths.add(path);
@@ -32,7 +32,7 @@ export class TouchedPaths {
     this.#all = true;
   }
 
-  /** Returns what was touched since the last call. */
+  /** Returns what was touched since the last call, and forgets it. */
   take(): Touched {
     const touched = { paths: [...this.#paths], all: this.#all };
     this.#paths.clear();

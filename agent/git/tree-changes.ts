@@ -12,25 +12,25 @@ const BYTES_PER_FILE = 4096;
 /** Repositories in repositories in repositories. */
 const MAX_NESTING = 30;
 
-/** How the work tree differs from the start commit. */
+/** Differences of the work tree from the start commit. */
 export interface TreeChanges {
-  /** In git's order. */
+  /** Difference of each file, in git's order. */
   entries: RawDiffEntry[];
-  /** What could not be read, or is too large, or has a name that git refuses. */
+  /** Paths that could not be read, are too large, or have a name that git refuses. */
   unreadable: readonly RawPath[];
-  /** Other checkouts of the same repository, with a slash at the end: their files are not this work tree's. */
+  /** Other checkouts of the same repository, with a slash at the end. Their files are not this work tree's. */
   checkouts: readonly RawPath[];
-  /** What Claude's index holds of files, where the work tree has something else that could be read. */
+  /** Files that have another content in Claude's index than in the work tree, if the work tree's could be read. */
   staged: readonly RawDiffEntry[];
-  /** What is not in the encoding that its attributes name, and is taken as it is. */
+  /** Files that are not in the encoding which their attributes name, and are taken as they are. */
   unconverted: readonly RawPath[];
-  /** Another value where .gitattributes files differ in another way: what has been read has to be read again. */
+  /** Value that changes when .gitattributes files differ in another way. Everything has to be read again then. */
   attributes: string;
 }
 
 /**
- * Brings the index up to date with the work tree and returns how that differs from the start commit. With `still`
- * nobody changes the work tree meanwhile, and a file that cannot be found again is one that cannot be read.
+ * Brings the index up to date with the work tree and returns how that differs from the start commit. `still`: nobody
+ * changes the work tree meanwhile, so a file that disappears is one that cannot be read.
  */
 export async function readChanges(
   index: PrivateIndex,
@@ -157,7 +157,7 @@ export async function readChanges(
   };
 }
 
-/** Says whether it is a file of attributes. */
+/** Returns whether the path is that of a .gitattributes file. */
 export function isAttributes(path: RawPath): boolean {
   return /(?:^|\/)\.gitattributes$/.test(path);
 }

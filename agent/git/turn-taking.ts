@@ -1,10 +1,10 @@
-/** Lets one piece of work run at a time, in the order of arrival. */
+/** Queue that runs one piece of work at a time, in the order of arrival. */
 export class TurnTaking {
   #last: Promise<unknown> = Promise.resolve();
 
   /**
-   * Runs the work once all earlier work has ended, however it ended. When the signal aborts before that, rejects at
-   * once; after that, ending is up to the work.
+   * Runs the work once all earlier work has ended, successfully or not. Rejects at once if the signal aborts before;
+   * after that it is up to the work to end.
    */
   async run<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     const { promise: aborted, reject } = Promise.withResolvers<never>();

@@ -19,8 +19,8 @@ const UNBLOCK = [
 ].flat();
 
 /**
- * Runs work that reads the work tree, and does not let it hang: a named pipe called .gitignore would hold git for
- * ever. Throws WORK_TREE_STUCK if it does not come back at all.
+ * Runs work that reads the work tree, and does not let it hang: a named pipe called .gitignore would hold git for ever.
+ * Throws WORK_TREE_STUCK after two minutes.
  */
 export async function withoutBlocking<T>(
   place: GitPlace,

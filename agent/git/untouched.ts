@@ -25,9 +25,8 @@ printf '\\0'
 };
 
 /**
- * Returns the files that still have the bytes that the checkout of the start wrote. Some of them look changed to git
- * all the same: those that were committed in another form than their attributes ask for, and those that Claude gave
- * other attributes.
+ * Returns the files that still have the bytes that the first checkout wrote. git takes some of them for changed: files
+ * that were committed in another form than their attributes ask for, and files that Claude gave other attributes.
  */
 export async function findUntouched(
   place: GitPlace,

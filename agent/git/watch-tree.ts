@@ -11,9 +11,9 @@ const SAFETY_MS = 30_000;
 const SETTLE_MS = 1000;
 
 /**
- * Yields at once, and then whenever something in the tree may have changed; any number of changes between two
- * calls make one tick. Notes in `touched` what changed. Where inotifywait cannot run or reaches a limit, yields every
- * two seconds. Ends when the signal aborts or the caller leaves, and leaves no process behind.
+ * Yields at once, and then whenever something in the tree may have changed: once for any number of changes between two
+ * calls. Notes in `touched` what changed. Where inotifywait cannot run, or reaches a limit, it yields every two
+ * seconds. Ends when the signal aborts or the caller leaves; no process is left behind.
  */
 export async function* watchTree(
   directory: string,

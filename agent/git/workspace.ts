@@ -14,27 +14,28 @@ import { type Touched, TouchedPaths } from "./touched-paths.ts";
 import { TurnTaking } from "./turn-taking.ts";
 import { watchTree } from "./watch-tree.ts";
 
-/** Three directories that exist, best a tmpfs each. */
+/** Three existing directories of a session, best a tmpfs each. */
 export interface WorkspacePaths {
-  /** Claude's repository. Belongs to the session's identity. */
+  /** Directory of Claude's repository. It belongs to the session's identity. */
   workTree: string;
-  /** The start commit. Belongs to the base's identity, readable by all. */
+  /** Directory of the start commit. It belongs to the base's identity, and all may read it. */
   base: string;
-  /** For comparing the two. Belongs to the session's identity. */
+  /** Directory for comparing the two. It belongs to the session's identity. */
   scan: string;
 }
 
+/** Repository to open, directories to open it in, and users to do it as. */
 export interface WorkspaceOptions extends RetryCutOptions {
-  /** Absent: an empty repository without a commit. */
+  /** Repository to clone. Undefined: an empty one without a commit is made. */
   repository?: RepositorySpec | undefined;
   paths: WorkspacePaths;
-  /** Claude's. */
+  /** User that Claude runs as. */
   sessionIdentity: Identity | undefined;
-  /** Nobody else's. */
+  /** User that nobody else runs as. */
   baseIdentity: Identity | undefined;
-  /** For http and https alike. */
+  /** Proxy for http and https. Undefined: none. */
   proxyUrl: string | undefined;
-  /** Where git goes for some URLs instead. Default: nowhere else. */
+  /** Configuration that replaces beginnings of URLs. Default: none. */
   urlConfig?: UrlConfig;
   onProgress: (progress: Progress) => void;
 }
@@ -57,10 +58,10 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
   }
 }
 
-/** A session's files: what it started from, and what it has changed. */
+/** Files of a session: what it started from, and what it has changed. Scans, looks and collections wait for each other. */
 export class Workspace {
   readonly workTree: string;
-  /** "" if it started empty. */
+  /** Commit that it started from. Empty: none. */
   readonly baseCommitId: string;
   readonly #comparison: {
     base: BaseRepository;
@@ -87,12 +88,14 @@ export class Workspace {
     this.#live = new LiveChanges({ ...this.#comparison, ...checkout });
   }
 
-  /** Takes note of the checkout, before anything has been changed. */
+  /** Notes the state of the checkout. It must be called before anything is changed. */
   open(options: { signal: AbortSignal }): Promise<void> {
     return this.#live.open(options);
   }
 
-  /** Applies the patch of an earlier session that began with the same commit. Throws PATCH_NOT_APPLIED, WORKSPACE_FULL. */
+  /**
+   * Applies the patch of an earlier session that began with the same commit. Throws PATCH_NOT_APPLIED, WORKSPACE_FULL.
+   */
   async restore(patch: Buffer, { signal }: { signal: AbortSignal }): Promise<void> {
     if (patch.length === 0) return;
     try {
@@ -102,12 +105,12 @@ export class Workspace {
     }
   }
 
-  /** Returns what differs now, and what of it is new since the last scan or look. Waits for others. */
+  /** Returns what differs now, and what of it is new since the last scan or look. */
   scan(options: { signal: AbortSignal }): Promise<Scan> {
     return this.#turns.run(options.signal, () => this.#whileTouched(() => this.#live.scan(options)));
   }
 
-  /** Looks at what `watch` has told of, as LiveChanges does. Waits for others. */
+  /** Looks at what `watch` has noted, as LiveChanges does. */
   look(options: { mayScan: boolean; signal: AbortSignal }): Promise<Look> {
     return this.#turns.run(options.signal, () =>
       this.#whileTouched((touched) => this.#live.look({ touched, ...options })),
@@ -126,8 +129,8 @@ export class Workspace {
   }
 
   /**
-   * Returns the whole difference, trusting nothing that a scan left. Throws PatchTooLargeError. Waits for scans. `last`:
-   * nothing of the session runs any more.
+   * Returns the whole difference, trusting nothing that a scan has stored. `last`: nothing of the session runs any
+   * more. Throws PatchTooLargeError.
    */
   collect({ signal, last = false }: { signal: AbortSignal; last?: boolean }): Promise<Collected> {
     const options = { ...this.#comparison, finalIdentity: last ? this.#finalIdentity : undefined, signal };
@@ -145,7 +148,7 @@ export class Workspace {
     });
   }
 
-  /** Says what Claude's repository holds that was not collected with the work tree. */
+  /** Returns what Claude's repository holds and the work tree does not. */
   findLeftWork(
     { entries, checkouts, staged }: Pick<Collected, "entries" | "checkouts" | "staged">,
     options: { signal: AbortSignal },

@@ -3,29 +3,48 @@ import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { type EventBatch, EventBatchSchema } from "./gen/claudecluster/agent/v1alpha1/agent_service_pb.ts";
 import { type SessionEvent, SessionEventSchema } from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
 
-/** Events as they stand in a batch, each after its length. */
-const fields = new WeakMap<SessionEvent, Uint8Array>();
+/** Where an event keeps itself as it stands in a batch, after its length; where events keep their batch. */
+const ENCODED = Symbol("encoded");
+
+/**
+ * Keeps what `make` makes with what it is made from, as long as that is held. Not in a WeakMap: every entry of one costs the
+ * garbage collector time in each of its rounds, and there are thousands of events.
+ */
+function keep<T>(holder: object & { [ENCODED]?: T }, make: () => T): T {
+  const kept = holder[ENCODED];
+  if (kept !== undefined) return kept;
+  const value = make();
+  Object.defineProperty(holder, ENCODED, { value });
+  return value;
+}
+
+function encodeField(event: SessionEvent): { field: Uint8Array; bytes: Uint8Array } {
+  const bytes = toBinary(SessionEventSchema, event);
+  const field = new BinaryWriter().bytes(bytes).finish();
+  return { field, bytes: field.subarray(field.length - bytes.length) };
+}
 
 /**
  * Encodes an event that does not change any more. The bytes are remembered as long as the event is: batches with it do
  * not encode it again.
  */
 export function encodeEvent(event: SessionEvent): Uint8Array {
-  const bytes = toBinary(SessionEventSchema, event);
-  fields.set(event, new BinaryWriter().bytes(bytes).finish());
-  return bytes;
+  return keep(event, () => encodeField(event)).bytes;
 }
 
 /**
  * Returns a batch whose events are encoded already. On the wire it equals any other batch of them, but its field
- * `events` is empty: it is for readers that are sent bytes, not for JSON.
+ * `events` is empty: it is for readers that are sent bytes, not for JSON. The batch is remembered as long as the array is,
+ * which must not change any more.
  */
 export function encodedBatch(events: readonly SessionEvent[]): EventBatch {
-  const batch = create(EventBatchSchema);
-  const { number: no } = EventBatchSchema.field.events;
-  batch.$unknown = events.map((event) => {
-    if (!fields.has(event)) encodeEvent(event);
-    return { no, wireType: WireType.LengthDelimited, data: fields.get(event)! };
+  return keep(events, () => {
+    const batch = create(EventBatchSchema);
+    const { number: no } = EventBatchSchema.field.events;
+    batch.$unknown = events.map((event) => {
+      const { field: data } = keep(event, () => encodeField(event));
+      return { no, wireType: WireType.LengthDelimited, data };
+    });
+    return batch;
   });
-  return batch;
 }

@@ -47,6 +47,11 @@ export async function* feed<Value, Item, Other = never>(
   const arrived = new Notifier();
   const values = new Pull(source, arrived);
   const said = others && new Pull(others, arrived);
+  let silent = false;
+  const silence = setTimeout(() => {
+    silent = true;
+    arrived.notify();
+  }, heartbeatMs);
   try {
     for (;;) {
       const other = said?.take();
@@ -54,11 +59,16 @@ export async function* feed<Value, Item, Other = never>(
       const value = values.take();
       if (value?.done === true) return;
       if (value !== undefined) yield toItem(value.value);
-      else if (other?.done !== false && !(await arrived.next({ timeoutMs: heartbeatMs }))) {
+      else if (other?.done !== false) {
+        if (!silent) await arrived.next();
+        if (!silent) continue;
         yield { case: "heartbeat", value: create(HeartbeatSchema) };
       }
+      silent = false;
+      silence.refresh();
     }
   } finally {
+    clearTimeout(silence);
     values.leave();
     said?.leave();
   }

@@ -4,6 +4,7 @@ import { AppError } from "./app-error.ts";
 import { type SessionEvent, SessionEventSchema } from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
 import { checkSequence, type LogReader, type ReadOptions } from "./log-reader.ts";
 import { Notifier } from "./notifier.ts";
+import { onAbort } from "./on-abort.ts";
 
 /** Content of an event that has no number yet: the oneof `event` of a SessionEvent. */
 export type EventBody = Exclude<SessionEvent["event"], { case: undefined }>;
@@ -122,6 +123,7 @@ export class EventLog implements LogReader {
   async *read({ afterSequence, signal }: ReadOptions): AsyncGenerator<SessionEvent[], undefined> {
     let after = afterSequence;
     checkSequence(after, this.lastSequence);
+    using _woken = onAbort([signal], () => this.#changed.notify());
     while (!signal.aborted) {
       if (after < this.#first - 1) {
         throw new AppError("EVENTS_DROPPED", `Events ${after + 1} to ${this.#first - 1} are not kept any more.`, {
@@ -136,7 +138,7 @@ export class EventLog implements LogReader {
       } else if (this.#ended) {
         return;
       } else {
-        await this.#changed.next({ signal });
+        await this.#changed.next();
       }
     }
   }

@@ -20,6 +20,7 @@ export * from "./event-log.ts";
 export * from "./fold.ts";
 export * from "./log-reader.ts";
 export * from "./notifier.ts";
+export * from "./on-abort.ts";
 export * from "./patch-check.ts";
 export * from "./raw-path.ts";
 export * from "./repository-address.ts";

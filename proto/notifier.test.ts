@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { collectYoungGarbage } from "../test/support/collect-garbage.ts";
 import { Notifier } from "./notifier.ts";
 
 test("wakes all that wait, once", async () => {
@@ -22,4 +23,21 @@ test("gives up on an abort and when nothing changes for long", async () => {
   abort.abort();
   expect(await waiting).toBe(false);
   expect(await notifier.next({ signal: abort.signal })).toBe(false);
+});
+
+test("those who have waited go with the collections of young objects, however often that is", async () => {
+  const notifier = new Notifier();
+  const young = async () => {
+    for (let count = 0; count < 10_000; count++) {
+      const waiting = notifier.next();
+      notifier.notify();
+      await waiting;
+    }
+    collectYoungGarbage();
+    return process.memoryUsage().heapUsed;
+  };
+  for (let round = 0; round < 5; round++) await young();
+  const before = await young();
+  for (let round = 0; round < 10; round++) await young();
+  expect((await young()) - before).toBeLessThan(2 * 1024 * 1024);
 });

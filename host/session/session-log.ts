@@ -7,6 +7,7 @@ import {
   type EventBody,
   isFinal,
   type LogReader,
+  onAbort,
   type Phase,
   PhaseChangedSchema,
   type ReadOptions,
@@ -138,13 +139,14 @@ export class SessionLog implements LogReader {
    */
   async *read({ afterSequence, signal, abandoned }: StoredReadOptions): AsyncGenerator<SessionEvent[], undefined> {
     checkSequence(afterSequence, this.#store.getSession(this.sessionId)?.lastSequence ?? 0);
-    const over = abandoned === undefined ? signal : AbortSignal.any([signal, abandoned]);
+    using _woken = onAbort([signal, abandoned], () => this.#store.wake(this.sessionId));
     let after = afterSequence;
     while (!signal.aborted) {
       const batch = this.#store.read(this.sessionId, { afterSequence: after, limit: BATCH_LENGTH });
       const last = batch.at(-1);
       if (last === undefined) {
-        if (!(await this.#store.changed(this.sessionId, { afterSequence: after, signal: over }))) return;
+        if (abandoned?.aborted === true) return;
+        if (!(await this.#store.changed(this.sessionId, { afterSequence: after }))) return;
         continue;
       }
       yield batch;

@@ -11,6 +11,7 @@ import {
   SessionEventSchema,
   SessionSchema,
 } from "../../proto/index.ts";
+import { EventTail } from "./event-tail.ts";
 import { isKept } from "./live-limit.ts";
 import type { NewEvent } from "./session-store.ts";
 
@@ -19,8 +20,8 @@ export const ENTRY_BYTES = 64;
 /** However much is left out, this often it is said (bytes). */
 const NOTICE_BYTES = 64 * 1024 * 1024;
 
-/** The newest events are kept in memory up to twice this (bytes): readers that keep up need nothing from the disk. */
-const TAIL_BYTES = 64 * 1024;
+/** The last batch is kept as it is up to this (bytes). */
+const LATEST_BYTES = 64 * 1024;
 
 /** What is known of a session from its log. Replaced as a whole, once a batch has been stored. */
 export interface Known {
@@ -47,9 +48,9 @@ export interface Batch {
 /** A session that has not finished, and those who wait for its next event. */
 export class LiveSession {
   #known: Known;
-  /** The newest events, all of them up to the last. */
-  #tail: { entry: SessionEvent; size: number }[] = [];
-  #tailBytes = 0;
+  readonly #tail = new EventTail();
+  /** The last batch, for all who read it now; empty if it is large. */
+  #latest: SessionEvent[] = [];
   readonly #changed = new Notifier();
 
   constructor(known: Known) {
@@ -119,34 +120,34 @@ export class LiveSession {
   commit({ entries, after }: Batch): void {
     this.#known = after;
     if (entries.length === 0) return;
-    this.#keepTail(entries);
+    this.#keepNewest(entries);
     this.#changed.notify();
   }
 
-  /** The events after a number, if they are all in memory. */
-  newest(afterSequence: number): SessionEvent[] | undefined {
+  /** Up to `limit` events after a number, if all of those are in memory. Readers who ask for the same may get the same array. */
+  newest({ afterSequence, limit }: { afterSequence: number; limit: number }): SessionEvent[] | undefined {
     const missing = this.#known.lastSequence - afterSequence;
     if (missing <= 0) return [];
-    if (missing > this.#tail.length) return undefined;
-    return this.#tail.slice(-missing).map(({ entry }) => entry);
+    if (missing === this.#latest.length && missing <= limit) return this.#latest;
+    return this.#tail.newest(missing, limit)?.map((data) => fromBinary(SessionEventSchema, data));
   }
 
-  #keepTail(entries: Batch["entries"]): void {
-    for (const { entry, data } of entries) {
-      const size = data.length + ENTRY_BYTES;
-      this.#tail.push({ entry, size });
-      this.#tailBytes += size;
+  #keepNewest(entries: Batch["entries"]): void {
+    let bytes = 0;
+    for (const { data } of entries) {
+      this.#tail.push(data);
+      bytes += data.length;
     }
-    // Now and then, so that an event costs the same however many there are.
-    if (this.#tailBytes <= 2 * TAIL_BYTES) return;
-    let first = 0;
-    for (; this.#tailBytes > TAIL_BYTES; first++) this.#tailBytes -= this.#tail[first]!.size;
-    this.#tail = this.#tail.slice(first);
+    this.#latest = bytes > LATEST_BYTES ? [] : entries.map(({ entry }) => entry);
   }
 
   /** See SessionStore.changed. */
-  changed({ afterSequence, signal }: { afterSequence: number; signal: AbortSignal }): Promise<boolean> {
-    if (signal.aborted) return Promise.resolve(false);
-    return this.#known.lastSequence > afterSequence ? Promise.resolve(true) : this.#changed.next({ signal });
+  changed({ afterSequence }: { afterSequence: number }): Promise<boolean> {
+    return this.#known.lastSequence > afterSequence ? Promise.resolve(true) : this.#changed.next();
+  }
+
+  /** See SessionStore.wake. */
+  wake(): void {
+    this.#changed.notify();
   }
 }

@@ -148,10 +148,12 @@ export interface SessionStore extends Disposable {
   /** Up to `limit` events after a number, oldest first; fewer if they are large. Empty: there is none. */
   read(sessionId: string, options: { afterSequence: number; limit: number }): SessionEvent[];
   /**
-   * Resolves true when there are events after a number, false on abort, or if none will come because
-   * the session is not live. Never rejects.
+   * Resolves true when there are events after a number, or the session is woken; false if none will come because it is not
+   * live. Never rejects.
    */
-  changed(sessionId: string, options: { afterSequence: number; signal: AbortSignal }): Promise<boolean>;
+  changed(sessionId: string, options: { afterSequence: number }): Promise<boolean>;
+  /** Has all look again who wait for a session's events: one of them may not want to wait any more. */
+  wake(sessionId: string): void;
   /**
    * Calls the listener, once that is stored, for each session that is new or of which more has changed than its newest number,
    * with its state, and for each that was removed, with none. Dispose of it to end that.

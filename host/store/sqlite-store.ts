@@ -141,8 +141,8 @@ export class SqliteStore implements SessionStore {
   }
 
   read(sessionId: string, { afterSequence, limit }: { afterSequence: number; limit: number }): SessionEvent[] {
-    const newest = this.#live.get(sessionId)?.newest(afterSequence);
-    if (newest !== undefined) return newest.slice(0, limit);
+    const newest = this.#live.get(sessionId)?.newest({ afterSequence, limit });
+    if (newest !== undefined) return newest;
     return this.#file.read(() => {
       const events: SessionEvent[] = [];
       let bytes = 0;
@@ -156,8 +156,12 @@ export class SqliteStore implements SessionStore {
     });
   }
 
-  changed(sessionId: string, options: { afterSequence: number; signal: AbortSignal }): Promise<boolean> {
+  changed(sessionId: string, options: { afterSequence: number }): Promise<boolean> {
     return this.#find(sessionId)?.changed(options) ?? Promise.resolve(false);
+  }
+
+  wake(sessionId: string): void {
+    this.#live.get(sessionId)?.wake();
   }
 
   getSession(sessionId: string): Session | undefined {

@@ -231,11 +231,11 @@ export class SessionManager implements Sessions, AsyncDisposable {
   async interrupt(sessionId: string): Promise<void> {
     const run = await this.#liveRun(sessionId);
     requireTurn(await this.get(sessionId));
-    run.interrupt();
+    run.steering.interrupt();
   }
 
   async sendMessage(sessionId: string, message: { text: string; messageId?: string }): Promise<void> {
-    (await this.#liveRun(sessionId)).sendMessage(message);
+    (await this.#liveRun(sessionId)).steering.sendMessage(message);
   }
 
   async decide(
@@ -244,7 +244,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
   ): Promise<void> {
     const run = await this.#liveRun(sessionId);
     requireDecision(await this.get(sessionId), requestId, "permission");
-    run.decide(requestId, {
+    run.steering.decide(requestId, {
       case: "permissionDecision",
       value: create(PermissionDecisionSchema, { requestId, allow, message }),
     });
@@ -259,7 +259,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     const [asked] = this.#options.store.read(sessionId, { afterSequence: sequence - 1, limit: 1 });
     const answers = given.map((values) => create(QuestionAnswerSchema, { values: [...values] }));
     checkAnswers(answers, asked?.event.case === "questionAsked" ? asked.event.value.questions.length : 0);
-    run.decide(requestId, { case: "answer", value: create(AnswerSchema, { requestId, answers }) });
+    run.steering.decide(requestId, { case: "answer", value: create(AnswerSchema, { requestId, answers }) });
   }
 
   async openArtifact(sessionId: string, kind: ArtifactKind): Promise<OpenArtifact> {

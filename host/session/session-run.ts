@@ -1,19 +1,13 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import { ulid } from "ulid";
 import {
   AppError,
   Artifact_Kind,
   asAppError,
-  type AttachRequest,
-  AttachRequestSchema,
   ContainerProgressSchema,
   cutResult,
-  decisionMade,
   EVENT_RESULT,
   type EventBody,
-  InterruptSchema,
   type MeteredUsage,
   QueuePositionChangedSchema,
   SessionFinishedSchema,
@@ -21,20 +15,21 @@ import {
   type SessionSpec,
   Session_State,
   StopSchema,
-  UserMessageSchema,
 } from "../../proto/index.ts";
 import type { Container } from "../runtime/runtime.ts";
 import { AgentLink } from "./agent-link.ts";
 import { ContainerSource, type ContainerSourceOptions } from "./container-source.ts";
 import { restoreOf } from "./continuation.ts";
 import { hostClosing, RunEnd } from "./end-reason.ts";
-import { exitFailure, failure, finalState } from "./ending.ts";
-import { checkEnded, editResult, type Ended, salvageEnded, storeEnded } from "./final-result.ts";
+import { awaitEnded } from "./await-ended.ts";
+import { failure, finalState } from "./ending.ts";
+import { editResult, type Ended, salvageEnded, storeEnded } from "./final-result.ts";
 import { isNoRoom } from "./no-room.ts";
 import type { Reservations } from "./reservations.ts";
 import { RoomWait } from "./room-wait.ts";
 import { createSessionBroker, type OutsideAccess } from "./session-broker.ts";
 import { Spending } from "./spending.ts";
+import { Steering } from "./steering.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
 export interface SessionRunOptions
@@ -49,6 +44,8 @@ export interface SessionRunOptions
 /** One session from its creation, or from where the last host left it, to its last event. Owns the container. */
 export class SessionRun {
   readonly #options: SessionRunOptions;
+  /** What callers say to it. */
+  readonly steering: Steering;
   readonly #end = new RunEnd();
   readonly #spending: Spending;
   readonly #room: RoomWait;
@@ -73,6 +70,7 @@ export class SessionRun {
       wanted: spec.budget,
       onReached: (value) => this.#tell({ case: "budgetReached", value }),
     });
+    this.steering = new Steering({ log, say: (request) => this.#agent?.say(request) });
     this.#room = new RoomWait({ end: this.#end, logger, onChanged });
     const { createTime } = store.getSession(log.sessionId)!;
     this.#startMs = createTime === undefined ? Date.now() : timestampMs(createTime);
@@ -124,13 +122,13 @@ export class SessionRun {
     if (!added && this.#end.kind !== "detached") return;
     const request = { case: "stop" as const, value: create(StopSchema, { reason }) };
     try {
-      this.#keep("stop", request);
+      this.steering.keep("stop", request);
     } catch (error) {
       // It only does not survive this host then.
       if (!isNoRoom(error)) throw error;
     }
     if (!added) return;
-    this.#say(request);
+    this.steering.say(request);
     // An agent that never answered has nothing to collect.
     if (this.#agent?.reached === false) this.#end.add({ kind: "cutShort", error: new Error(reason) });
     else this.#setDeadline(TIMEOUTS.collectMs);
@@ -144,38 +142,6 @@ export class SessionRun {
   /** Lets go of the session as it is: its container runs on, and the next host takes it up. */
   detach(): void {
     this.#end.add({ kind: "detached" });
-  }
-
-  /** Ends the running turn. */
-  interrupt(): void {
-    this.#say({ case: "interrupt", value: create(InterruptSchema) });
-  }
-
-  /** Sends Claude another message. Once this returns it is stored, and survives the host. */
-  sendMessage({ text, messageId = "" }: { text: string; messageId?: string }): void {
-    const id = messageId === "" ? ulid() : messageId;
-    const request = { case: "userMessage" as const, value: create(UserMessageSchema, { text, messageId: id }) };
-    this.#keep(`message ${id}`, request);
-    this.#say(request);
-  }
-
-  /** Tells Claude what it waits for. Survives the host as a message does. Throws DECISION_MADE. */
-  decide(
-    requestId: string,
-    request: Extract<AttachRequest["request"], { case: "permissionDecision" | "answer" }>,
-  ): void {
-    const name = `decision ${requestId}`;
-    if (this.#options.log.keepsRequest(name)) throw decisionMade(requestId);
-    this.#keep(name, request);
-    this.#say(request);
-  }
-
-  #keep(name: string, request: AttachRequest["request"]): void {
-    this.#options.log.keepRequest(name, create(AttachRequestSchema, { request }));
-  }
-
-  #say(request: AttachRequest["request"]): void {
-    this.#agent?.say(request);
   }
 
   /** Never rejects. */
@@ -326,21 +292,8 @@ export class SessionRun {
     }
     const over = new AbortController();
     const running = agent.run(AbortSignal.any([this.#end.leaving, over.signal]));
-    const exited = container.exited.then((exit) => exitFailure(exit));
     try {
-      // What is still on its way from a container that has ended is read first.
-      const late = exited.then((outcome) => delay(TIMEOUTS.exitNoticeMs, outcome));
-      const first = await Promise.race([running, late]);
-      if ("result" in first) return await checkEnded(first, log);
-      return await salvageEnded(this.#end.outcome(first), log);
-    } catch (error) {
-      if (this.#end.leaving.aborted) throw error;
-      // What an agent says that none may say is no sign of its container's end.
-      if (asAppError(error).reason === "AGENT_INVALID") throw error;
-      // The container's end is the cause, the lost connection only its sign.
-      const exit = await Promise.race([exited, delay(TIMEOUTS.exitLookMs, undefined)]);
-      if (exit === undefined) throw error;
-      return await salvageEnded(this.#end.outcome(exit), log);
+      return await awaitEnded(running, container, { end: this.#end, log });
     } finally {
       over.abort(new Error("the session is over"));
       await running.catch(() => {});

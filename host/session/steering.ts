@@ -1,0 +1,55 @@
+import { create } from "@bufbuild/protobuf";
+import { ulid } from "ulid";
+import {
+  type AttachRequest,
+  AttachRequestSchema,
+  decisionMade,
+  InterruptSchema,
+  UserMessageSchema,
+} from "../../proto/index.ts";
+import type { SessionLog } from "./session-log.ts";
+
+type Request = AttachRequest["request"];
+
+/** What callers say to a session's agent. What may not be lost is kept in the log first, until the agent has it. */
+export class Steering {
+  readonly #log: SessionLog;
+  /** Tells the agent, if there is one. */
+  readonly say: (request: Request) => void;
+
+  constructor({ log, say }: { log: SessionLog; say: (request: Request) => void }) {
+    this.#log = log;
+    this.say = say;
+  }
+
+  /** Ends the running turn. */
+  interrupt(): void {
+    this.say({ case: "interrupt", value: create(InterruptSchema) });
+  }
+
+  /** Sends Claude another message. Once this returns it is stored, and survives the host. */
+  sendMessage({ text, messageId = "" }: { text: string; messageId?: string }): void {
+    const id = messageId === "" ? ulid() : messageId;
+    this.#keepAndSay(`message ${id}`, {
+      case: "userMessage",
+      value: create(UserMessageSchema, { text, messageId: id }),
+    });
+  }
+
+  /** Tells Claude what it waits for. Survives the host as a message does. Throws DECISION_MADE. */
+  decide(requestId: string, request: Extract<Request, { case: "permissionDecision" | "answer" }>): void {
+    const name = `decision ${requestId}`;
+    if (this.#log.keepsRequest(name)) throw decisionMade(requestId);
+    this.#keepAndSay(name, request);
+  }
+
+  /** Keeps a request for this host's agent, or the next one's. The first of a name is kept. */
+  keep(name: string, request: Request): void {
+    this.#log.keepRequest(name, create(AttachRequestSchema, { request }));
+  }
+
+  #keepAndSay(name: string, request: Request): void {
+    this.keep(name, request);
+    this.say(request);
+  }
+}

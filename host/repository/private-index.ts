@@ -12,7 +12,12 @@ const OLDER_NS = 1_000_000n;
 /** What belongs to one work tree and not to the repository, beside HEAD and the index. */
 const OWN_FILES = ["config.worktree", "info/sparse-checkout"];
 
-const CONFIG = { "core.splitIndex": "false", "core.untrackedCache": "keep" };
+const CONFIG = {
+  "core.splitIndex": "false",
+  // A sparse index is written with trees, which git asks everybody for: see `readFiles`.
+  "index.sparse": "false",
+  "core.untrackedCache": "keep",
+};
 
 /**
  * A git directory of ours for the user's work tree, as a linked work tree has one: HEAD and the index are copies, the rest is

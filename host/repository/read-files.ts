@@ -42,43 +42,67 @@ export interface ReadFiles {
  * where it sees nothing of the user's but copies of the few objects that it has to look at.
  */
 export async function readFiles(index: PrivateIndex, store: RepositoryStore, files: FilesToRead): Promise<ReadFiles> {
-  const { base, signal } = files;
-  const work = await index.copy("work", [await copyOldContent(index, store, files)]);
+  const { base, changed, gone, untracked, signal } = files;
+  const old = new OldContent(index, store);
+  const attributes = splitPaths(await git(index.place, LIST_ATTRIBUTES, { signal }));
+  await old.copy([...attributes.map((line) => line.split(" ")[1]!), ...changed.map(({ indexId }) => indexId)], {
+    signal,
+  });
+  const work = await index.copy("work", [old.directory]);
   const unreadable = new Set<RawPath>();
   const stage = async (paths: readonly RawPath[]): Promise<void> => {
     for (const path of await stageByHalves(work, paths, { signal })) unreadable.add(path);
   };
-  if (files.gone.length > 0) await git(work, FORGET, { signal, input: joinPaths(files.gone) });
-  await stage([...files.changed.map(({ path }) => path), ...files.untracked]);
+  if (gone.length > 0) await git(work, FORGET, { signal, input: joinPaths(gone) });
+  await stage([...changed.map(({ path }) => path), ...untracked]);
   const reading: GitPlace = { ...work, alternates: store.borrowed };
-  const listRestless = async (): Promise<RawPath[]> =>
-    parseRaw(await git(reading, LIST_DIRTY, { signal })).flatMap(([path]) => (unreadable.has(path) ? [] : [path]));
-  let changedWhileRead = await listRestless();
-  for (let reading = 0; reading < MORE_READINGS && changedWhileRead.length > 0; reading++) {
-    await stage(changedWhileRead);
-    changedWhileRead = await listRestless();
+  const listRestless = async (): Promise<RawDifference[]> =>
+    parseRaw(await git(reading, LIST_DIRTY, { signal })).filter(({ path }) => !unreadable.has(path));
+  let restless = await listRestless();
+  for (let count = 0; count < MORE_READINGS && restless.length > 0; count++) {
+    await old.copy(
+      restless.map(({ oldId }) => oldId),
+      { signal },
+    );
+    await stage(restless.map(({ path }) => path));
+    restless = await listRestless();
   }
-  const entries = new Map(parseRaw(await git(reading, [...DIFF, base], { signal })));
-  return { entries, unreadable: [...unreadable], changedWhileRead };
+  const differences = parseRaw(await git(reading, [...DIFF, base], { signal }));
+  return {
+    entries: new Map(differences.map(({ path, newMode, newId }) => [path, { mode: newMode, id: newId }])),
+    unreadable: [...unreadable],
+    changedWhileRead: restless.map(({ path }) => path),
+  };
 }
 
-/** Copies the old content of files, which says how line ends were, and the attributes; returns the object directory. */
-async function copyOldContent(
-  index: PrivateIndex,
-  store: RepositoryStore,
-  { changed, signal }: FilesToRead,
-): Promise<string> {
-  const directory = join(index.directory, "old-objects");
-  await mkdir(join(directory, "pack"), { recursive: true });
-  const attributes = splitPaths(await git(index.place, LIST_ATTRIBUTES, { signal }));
-  const ids = new Set(attributes.map((line) => line.split(" ")[1] ?? ""));
-  for (const { indexMode, indexId } of changed) if (indexMode.startsWith("100")) ids.add(indexId);
-  if (ids.size === 0) return directory;
-  const alternates = [store.objectDirectory, ...store.borrowed];
-  const place = { ...index.place, objectDirectory: directory, alternates };
-  const input = [...ids].map((id) => `${id}\n`).join("");
-  await git(place, ["pack-objects", "-q", "--window=0", join(directory, "pack/pack")], { signal, input });
-  return directory;
+/** Copies of old content: it says how line ends were. Of the attributes, too, which need not be in the work tree. */
+class OldContent {
+  /** An object directory. */
+  readonly directory: string;
+  readonly #place: GitPlace;
+  readonly #copied = new Set<string>();
+
+  constructor(index: PrivateIndex, store: RepositoryStore) {
+    this.directory = join(index.directory, "old-objects");
+    const alternates = [store.objectDirectory, ...store.borrowed];
+    this.#place = { ...index.place, objectDirectory: this.directory, alternates };
+  }
+
+  /** Adds objects. Those that are none, as a submodule's commit, play no part. */
+  async copy(ids: readonly string[], { signal }: { signal: AbortSignal }): Promise<void> {
+    await mkdir(join(this.directory, "pack"), { recursive: true });
+    const wanted = [...new Set(ids)].filter((id) => !this.#copied.has(id) && !/^0+$/.test(id));
+    if (wanted.length === 0) return;
+    const checked = await git(this.#place, ["cat-file", "--batch-check=%(objectname) %(objecttype)"], {
+      signal,
+      input: wanted.map((id) => `${id}\n`).join(""),
+    });
+    const blobs = checked.toString().match(/^[0-9a-f]+(?= blob$)/gm) ?? [];
+    for (const id of blobs) this.#copied.add(id);
+    const input = blobs.map((id) => `${id}\n`).join("");
+    const pack = join(this.directory, "pack/pack");
+    if (input !== "") await git(this.#place, ["pack-objects", "-q", "--window=0", pack], { signal, input });
+  }
 }
 
 /** Takes files into an index. Returns those that git cannot take: each one holds up the others. */
@@ -95,13 +119,20 @@ async function stageByHalves(
   return [...first, ...(await stageByHalves(place, paths.slice(middle), options))];
 }
 
-/** Reads the output of `--raw -z --no-renames`: each path with what it is now. */
-function parseRaw(output: Buffer): [RawPath, TreeEntry][] {
+interface RawDifference {
+  path: RawPath;
+  oldId: string;
+  newMode: string;
+  newId: string;
+}
+
+/** Reads the output of `--raw -z --no-renames`. */
+function parseRaw(output: Buffer): RawDifference[] {
   const fields = splitPaths(output);
-  const entries: [RawPath, TreeEntry][] = [];
+  const differences: RawDifference[] = [];
   for (let at = 0; at + 1 < fields.length; at += 2) {
-    const [, mode = "", , id = ""] = fields[at]!.split(" ");
-    entries.push([fields[at + 1]!, { mode, id }]);
+    const [, newMode = "", oldId = "", newId = ""] = fields[at]!.split(" ");
+    differences.push({ path: fields[at + 1]!, oldId, newMode, newId });
   }
-  return entries;
+  return differences;
 }

@@ -14,9 +14,10 @@ const ENVIRONMENT = {
   GIT_COMMITTER_EMAIL: "a@b",
 };
 
-/** Runs git as somebody without settings. Throws with what it wrote if it fails. */
-export function plainGit(directory: string, args: readonly string[], input?: Buffer): Buffer {
-  return execFileSync("git", args, { cwd: directory, env: ENVIRONMENT, input, stdio: ["pipe", "pipe", "pipe"] });
+/** Runs git as somebody without settings, who also sees a snapshot's objects. Throws with what it wrote if it fails. */
+export function plainGit(directory: string, args: readonly string[], input?: Buffer, snapshot?: Snapshot): Buffer {
+  const env = { ...ENVIRONMENT, GIT_ALTERNATE_OBJECT_DIRECTORIES: snapshot?.objectDirectories.join(":") };
+  return execFileSync("git", args, { cwd: directory, env, input, stdio: ["pipe", "pipe", "pipe"] });
 }
 
 /** Makes of a snapshot's commits what an agent makes of them: HEAD, branch, index and work tree. */

@@ -1,0 +1,179 @@
+import { execFileSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { plainGit } from "../../test/git/restored-snapshot.ts";
+import { UserDirectory } from "../../test/git/user-directory.ts";
+
+let user: UserDirectory;
+
+beforeEach(() => {
+  user = new UserDirectory();
+  vi.stubEnv("GIT_CONFIG_GLOBAL", "/dev/null");
+  vi.stubEnv("GIT_CONFIG_NOSYSTEM", "1");
+});
+afterEach(() => {
+  user[Symbol.dispose]();
+  vi.unstubAllEnvs();
+});
+
+/** Something staged, changed, gone and new. */
+function edit(): void {
+  user.write("lib/a.ts", "staged\n");
+  user.git("add", "lib/a.ts");
+  user.write("lib/a.ts", "changed\n");
+  rmSync(join(user.root, "dir/one"));
+  user.write("lib/new.ts", "new\n");
+}
+
+test("takes a linked work tree, and touches neither it nor the one that it is linked to", async () => {
+  user.makeRepository();
+  const main = user.root;
+  user.write("lib/b.ts", "only in the main work tree\n");
+  user.root = join(user.area, "linked");
+  execFileSync("git", ["worktree", "add", "-q", "-b", "side", user.root], { cwd: main, stdio: "ignore" });
+  edit();
+  const snapshot = await user.takeUntouched({}, [main]);
+  expect(snapshot).toMatchObject({ root: user.root, branch: "refs/heads/side" });
+  expect(snapshot.receipt).toMatchObject({ staged: 1, changed: 2, untracked: 1 });
+  const [, index] = plainGit(user.root, ["rev-parse", "HEAD", ":lib/a.ts"]).toString().split("\n");
+  const inIndex = plainGit(user.storeDirectory, ["ls-tree", snapshot.index, "lib/a.ts"], undefined, snapshot);
+  expect(inIndex.toString()).toContain(index);
+});
+
+test("takes a repository with SHA-256", async () => {
+  user.makeRepository("--object-format=sha256");
+  edit();
+  const snapshot = await user.takeUntouched();
+  expect(snapshot.objectFormat).toBe("sha256");
+  expect(snapshot.untracked).toHaveLength(64);
+  user.expectInside(snapshot);
+});
+
+test("takes a split index, one with an untracked cache, and one of the fourth version", async () => {
+  user.makeRepository();
+  user.git("update-index", "--split-index");
+  edit();
+  user.expectInside(await user.takeUntouched());
+  user.git("update-index", "--no-split-index", "--untracked-cache", "--index-version", "4");
+  user.git("status");
+  user.expectInside(await user.takeUntouched());
+});
+
+test("takes a sparse checkout as the whole that git says it is", async () => {
+  user.makeRepository();
+  user.git("sparse-checkout", "set", "--cone", "lib");
+  user.write("lib/a.ts", "changed\n");
+  const snapshot = await user.takeUntouched();
+  expect(snapshot.receipt).toMatchObject({ staged: 0, changed: 1, untracked: 0, leftOut: [] });
+  const paths = plainGit(
+    user.storeDirectory,
+    ["ls-tree", "-r", "--name-only", snapshot.untracked],
+    undefined,
+    snapshot,
+  );
+  expect(paths.toString()).toContain("dir/one\n");
+});
+
+test("takes objects that the repository itself borrows", async () => {
+  user.makeRepository();
+  const origin = user.root;
+  user.root = join(user.area, "borrower");
+  execFileSync("git", ["clone", "-q", "--shared", origin, user.root]);
+  edit();
+  user.expectInside(await user.takeUntouched({}, [origin]));
+});
+
+test("takes a plain directory, with what its .gitignore says", async () => {
+  mkdirSync(user.root);
+  user.write(".gitignore", "*.log\n");
+  user.write("a/b.txt", "b\n");
+  user.write("x.log", "x\n");
+  const snapshot = await user.takeUntouched({ path: join(user.root, "a") });
+  expect(snapshot).toMatchObject({ kind: "directory", root: join(user.root, "a"), head: undefined, branch: undefined });
+  const whole = await user.takeUntouched({ storeDirectory: join(user.area, "whole") });
+  expect(whole.receipt).toMatchObject({ commit: undefined, untracked: 2, leftOut: [{ kind: "ignored", count: 1 }] });
+  const paths = plainGit(join(user.area, "whole"), ["ls-tree", "-r", "--name-only", whole.untracked]);
+  expect(paths.toString()).toBe(".gitignore\na/b.txt\n");
+});
+
+test("does not wait for who holds the index, nor takes the lock away", async () => {
+  user.makeRepository();
+  edit();
+  writeFileSync(join(user.root, ".git/index.lock"), "");
+  const snapshot = await user.takeUntouched();
+  expect(snapshot.receipt).toMatchObject({ staged: 1, changed: 2, untracked: 1 });
+});
+
+test("converts as the user's git does", async () => {
+  user.makeRepository();
+  user.git("config", "core.autocrlf", "input");
+  user.git("config", "core.fileMode", "false");
+  user.write("lib/a.ts", "one\r\ntwo\r\n");
+  user.write("dos.auto", "one\r\ntwo\r\nthree\r\n");
+  user.write("plain.txt", "one\r\ntwo\r\n");
+  user.write("new.ts", "one\r\ntwo\r\n");
+  chmodSync(join(user.root, "lib/b.ts"), 0o755);
+  const snapshot = await user.takeUntouched();
+  user.git("add", "-A");
+  expect(
+    plainGit(user.storeDirectory, ["rev-parse", `${snapshot.untracked}^{tree}`], undefined, snapshot).toString(),
+  ).toBe(user.git("write-tree"));
+});
+
+test("runs the user's own clean filters, and leaves out what they do not take", async () => {
+  user.makeRepository();
+  user.write(".gitattributes", "*.up filter=up\n*.bad filter=bad\n");
+  user.git("config", "filter.up.clean", "tr a-z A-Z");
+  user.git("config", "filter.bad.clean", "false");
+  user.git("config", "filter.bad.required", "true");
+  user.write("a.up", "loud\n");
+  for (const name of ["1", "2", "3"]) user.write(`${name}.bad`, "secret\n");
+  const snapshot = await user.takeUntouched();
+  expect(plainGit(user.storeDirectory, ["show", `${snapshot.untracked}:a.up`], undefined, snapshot).toString()).toBe(
+    "LOUD\n",
+  );
+  expect(snapshot.receipt.leftOut).toEqual([{ kind: "unreadable", count: 3, paths: ["1.bad", "2.bad", "3.bad"] }]);
+});
+
+test("runs no hook, no fsmonitor, and nothing that a directory in the work tree configures", async () => {
+  user.makeRepository();
+  const program = join(user.area, "program");
+  const ran = join(user.area, "ran");
+  writeFileSync(program, `#!/bin/sh\ntouch '${ran}'\n`, { mode: 0o755 });
+  user.git("config", "core.fsmonitor", program);
+  for (const hook of ["post-index-change", "reference-transaction", "pre-auto-gc"]) {
+    writeFileSync(join(user.root, ".git/hooks", hook), `#!/bin/sh\ntouch '${ran}'\n`, {
+      mode: 0o755,
+    });
+  }
+  execFileSync("git", ["init", "-q", join(user.root, "nested")]);
+  plainGit(join(user.root, "nested"), ["config", "core.fsmonitor", program]);
+  edit();
+  rmSync(ran, { force: true });
+  await user.takeUntouched();
+  // Git's own discovery would take these files for a repository.
+  const bare = join(user.root, "bare");
+  execFileSync("git", ["init", "-q", "--bare", bare]);
+  plainGit(bare, ["config", "core.fsmonitor", program]);
+  await expect(user.take({ path: bare })).rejects.toMatchObject({ reason: "REPOSITORY_PATH_INVALID" });
+  expect(existsSync(ran)).toBe(false);
+});
+
+test("refuses a repository that belongs to somebody else, with git's words", async () => {
+  user.makeRepository();
+  execFileSync("chown", ["-R", "4242", user.root]);
+  await expect(user.take()).rejects.toMatchObject({
+    reason: "REPOSITORY_PATH_INVALID",
+    message: expect.stringContaining("safe.directory") as string,
+  });
+});
+
+test("takes a link to a repository, and links out of it as links", async () => {
+  user.makeRepository();
+  symlinkSync("/etc/passwd", join(user.root, "passwd"));
+  symlinkSync(user.root, join(user.area, "link"));
+  const snapshot = await user.takeUntouched({ path: join(user.area, "link/lib") });
+  expect(snapshot).toMatchObject({ root: user.root, subdirectory: "lib" });
+  user.expectInside(snapshot);
+});

@@ -6,19 +6,22 @@ import type { OnlySession } from "./session/only-session.ts";
 import type { Timeouts } from "./timeouts.ts";
 import type { Versions } from "./versions.ts";
 
-/** What the calls work on. */
+/** Parts of the agent that calls work on. */
 export interface AgentCore {
   readonly config: AgentConfig;
   readonly timeouts: Timeouts;
-  /** Names this process: another one has an empty log. */
+  /** Id of this process. Another id means another agent, whose log is empty. */
   readonly instanceId: string;
-  /** Asked for at the first call: starting Claude Code once costs more than starting the agent. */
+  /**
+   * Returns the versions in the container. They are asked for at the first call: starting Claude Code once takes longer
+   * than starting the agent.
+   */
   readonly versions: () => Promise<Versions>;
   readonly sessions: OnlySession;
   readonly relay: Relay;
   readonly presence: HostPresence;
-  /** Who stores the events. */
+  /** Seat of the caller that stores the events. */
   readonly owner: Seat;
-  /** Who takes the connections. */
+  /** Seat of the caller that takes the connections. */
   readonly connectionTaker: Seat;
 }

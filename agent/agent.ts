@@ -19,37 +19,43 @@ import { type Timeouts, TIMEOUTS } from "./timeouts.ts";
 import { readVersions, type Versions } from "./versions.ts";
 import { rest } from "./wait.ts";
 
-/** How an agent ended; one of EXIT_CODES. */
+/** End of an agent, with one of EXIT_CODES. */
 export interface AgentExit {
   readonly exitCode: number;
 }
 
-/** A running agent. Whoever created it closes it. */
+/** Running agent. Whoever created it closes it. */
 export interface Agent extends AsyncDisposable {
   readonly instanceId: string;
-  /** Where Claude's model and proxy requests come in. */
+  /** Loopback port for Claude's requests to the model. */
   readonly modelPort: number;
+  /** Loopback port of the proxy for everything else. */
   readonly proxyPort: number;
   /** Resolves when the agent has ended, by itself or by `close`. Never rejects. */
   readonly exited: Promise<AgentExit>;
-  /** Serves one connection, an HTTP/2 byte stream that somebody else has opened. */
+  /** Serves a connection that somebody else has opened: a byte stream with HTTP/2 in it. */
   serve(connection: Duplex): void;
-  /** Listens where the configuration says. Returns the TCP port, if there is one. */
+  /** Listens where the configuration says. Returns the TCP port. Undefined: it does not listen on TCP. */
   listen(): Promise<number | undefined>;
-  /** Ends the session, tells everyone, and ends. At most `shutdownMs`. */
+  /** Ends the session, ends all calls, and ends the agent. Takes at most `shutdownMs`. */
   close(): Promise<void>;
-  /** Ends at once: nothing is collected. */
+  /** Ends the agent at once. Nothing is collected. */
   kill(): void;
 }
 
+/** Surroundings of an agent. */
 export interface AgentOptions {
   log: Logger;
+  /** Waits that differ from TIMEOUTS, for tests. */
   timeouts?: Partial<Timeouts>;
-  /** Where sessions happen. Default: in this container, as configured. */
+  /** Place in which sessions happen. Default: this container, as configured. */
   place?: SessionPlace;
 }
 
-/** Starts an agent. It listens for Claude's connections at once, for callers when told to. */
+/**
+ * Starts an agent. It listens for Claude's connections at once, and for callers when `listen` is called. Throws
+ * PORT_UNAVAILABLE.
+ */
 export async function createAgent(config: AgentConfig, options: AgentOptions): Promise<Agent> {
   const { log } = options;
   const timeouts: Timeouts = { ...TIMEOUTS, ...options.timeouts };

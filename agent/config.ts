@@ -2,35 +2,41 @@ import { readFileSync } from "node:fs";
 import { AppError } from "../proto/index.ts";
 import type { Identity } from "./process/identity.ts";
 
-/** An address for callers that are not on the unix socket, and what they must show. */
+/** Address on TCP for callers, and the token that they must show. */
 export interface ListenConfig {
   readonly host: string;
   readonly port: number;
   readonly token: string;
 }
 
-/** All that the agent is told by its container. */
+/** Configuration of the agent by its container. */
 export interface AgentConfig {
-  /** The unix socket that callers come in by. */
+  /** Path of the unix socket for callers. */
   readonly socketPath: string;
+  /** Address on TCP for callers. Undefined: there is none. */
   readonly listen: ListenConfig | undefined;
-  /** Whom Claude, its tools and git run as. Undefined: the agent's own user, for tests on a bare host. */
+  /** User that Claude, its tools and git run as. Undefined: the agent's own, for tests on a bare machine. */
   readonly sessionIdentity: Identity | undefined;
-  /** Who keeps the repository that changes are found against. */
+  /** User that keeps the start state, which Claude must not write. Undefined: the agent's own. */
   readonly baseIdentity: Identity | undefined;
   readonly paths: { readonly workTree: string; readonly base: string; readonly scan: string };
-  /** Home of the session's user. */
+  /** Home directory of the session's user. */
   readonly home: string;
-  /** Where Claude and its tools look for programs. */
+  /** Directories in which Claude and its tools look for programs, separated by colons. */
   readonly path: string;
   /** Name or absolute path of Claude Code. */
   readonly claudeCommand: string;
-  /** Loopback ports that Claude's model requests, its proxy requests and git's come in by. 0: any free one. */
+  /** Loopback port for Claude's requests to the model. 0: any free one, here and below. */
   readonly modelPort: number;
+  /** Loopback port of the proxy for everything else. */
   readonly proxyPort: number;
+  /** Loopback port for git. */
   readonly gitPort: number;
+  /** Time without a host after which the agent ends its session and itself (ms). */
   readonly hostAbsenceTimeoutMs: number;
-  /** How long an agent without a host stays after its session has ended, so that nothing is lost to a host that comes late. */
+  /**
+   * Time that the agent stays without a host after its session has ended (ms), so that a late host finds the result.
+   */
   readonly keepTimeoutMs: number;
   readonly logLevel: string;
 }
@@ -41,7 +47,7 @@ const PREFIX = "CLAUDECLUSTER_";
 const VERSION = "CLAUDECLUSTER_VERSION";
 const MIN_TOKEN_LENGTH = 16;
 
-/** All settings, each with its default. Empty: none, or told by another one. */
+/** Default of each setting, by its name without CLAUDECLUSTER_. Empty: there is none, or another setting decides. */
 export const DEFAULTS = {
   SOCKET: "/run/agent/agent.sock",
   LISTEN: "",

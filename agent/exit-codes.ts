@@ -1,4 +1,4 @@
-/** How the agent's process ends. A signal that kills it says the rest. */
+/** Exit codes of the agent's process. An agent that a signal killed has none. */
 export const EXIT_CODES = {
   /** It was told to end (TERM or INT). */
   closed: 0,

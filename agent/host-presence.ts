@@ -1,13 +1,14 @@
 import { afterRunning } from "../proto/index.ts";
 
+/** Absence that counts, and what it calls. */
 export interface HostPresenceOptions {
-  /** Time in which this process ran and no host was there. */
+  /** Time without a host (ms), counted while this process runs. */
   timeoutMs: number;
-  /** Called when no host has been there for the time; again each time it happens anew. */
+  /** Called when no host was there for that time, once for each absence. */
   onAbsent(): void;
 }
 
-/** Watches whether a host is there: somebody who stores the events or takes connections. */
+/** Presence of a host: of anybody who stores the events or takes connections. */
 export class HostPresence {
   readonly #options: HostPresenceOptions;
   #count = 0;
@@ -18,30 +19,31 @@ export class HostPresence {
     this.#options = options;
   }
 
-  /** Begins to watch. Nobody is there yet. */
+  /** Begins to watch. At first nobody is there. */
   static watch(options: HostPresenceOptions): HostPresence {
     const presence = new HostPresence(options);
     presence.#update();
     return presence;
   }
 
+  /** Whether a host is there. */
   get present(): boolean {
     return this.#count > 0;
   }
 
-  /** Counts somebody in (true) or out (false). */
+  /** Notes that somebody has come (true) or gone (false). */
   change(entered: boolean): void {
     this.#count += entered ? 1 : -1;
     this.#update();
   }
 
-  /** Somebody is there until the hold is disposed of. */
+  /** Counts as present until the hold is disposed of. */
   stay(): Disposable {
     this.change(true);
     return { [Symbol.dispose]: () => this.change(false) };
   }
 
-  /** No absence is reported any more. */
+  /** Ends the watch: no absence is reported any more. */
   close(): void {
     this.#closed = true;
     this.#update();

@@ -6,7 +6,7 @@ type Level = Exclude<keyof typeof LEVELS, "silent">;
 /** A line for whoever runs the agent: what belongs to it, then what happened. */
 type Log = (fields: object, message: string) => void;
 
-/** What the agent needs of a logger; pino's fits too. */
+/** Part of a logger that the agent needs. pino has it too. */
 export interface Logger {
   debug: Log;
   info: Log;
@@ -17,9 +17,9 @@ export interface Logger {
 }
 
 /**
- * Returns a logger that writes pino's format, one JSON object a line, to standard error at once:
- * the last lines must be out before the process is gone. Not pino itself, since loading that
- * takes a tenth of the agent's start.
+ * Returns a logger that writes pino's format to standard error, one JSON object a line. It writes at once: the last
+ * lines must be out before the process is gone. pino itself is not used, since loading it takes a tenth of the agent's
+ * start.
  */
 export function createLogger(level: string, fields: Record<string, unknown> = {}): Logger {
   const least = LEVELS[level as keyof typeof LEVELS] ?? LEVELS.info;

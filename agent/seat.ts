@@ -1,19 +1,23 @@
 import type { AppError } from "../proto/index.ts";
 
-/** Somebody's hold on a seat, until disposed of. */
+/** Hold on a seat, until it is disposed of. */
 export interface Hold extends Disposable {
-  /** Aborted with the error when somebody else has taken the seat. */
+  /** Signal that is aborted, with the error, when somebody else has taken the seat. */
   readonly signal: AbortSignal;
 }
 
+/** Error for whoever is replaced, and what changes call. */
 export interface SeatOptions {
-  /** What the one who is replaced is told. */
+  /** Returns the error for the holder that is replaced. */
   replaced(): AppError;
-  /** Told when the seat is taken and when it is free again; not when it changes hands. */
+  /**
+   * Called with true when a free seat is taken, and with false when it is free again. A change of holders calls
+   * nothing.
+   */
   onChange?(taken: boolean): void;
 }
 
-/** A place for one: a newer holder replaces the one before. */
+/** Place for one holder: a newer one replaces the one before. */
 export class Seat {
   readonly #options: SeatOptions;
   #holder: AbortController | undefined;
@@ -22,10 +26,12 @@ export class Seat {
     this.#options = options;
   }
 
+  /** Whether somebody holds the seat. */
   get taken(): boolean {
     return this.#holder !== undefined;
   }
 
+  /** Takes the seat from whoever holds it. */
   take(): Hold {
     const before = this.#holder;
     const holder = new AbortController();

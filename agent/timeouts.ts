@@ -1,4 +1,4 @@
-/** Every wait of the agent, each with its reason. Tests shorten some of them. */
+/** Waits of the agent in milliseconds, each with its reason. Tests shorten some of them. */
 export const TIMEOUTS = {
   /** Between two messages of an idle stream: a caller takes three missed ones for a lost connection. */
   heartbeatMs: 5_000,
@@ -43,4 +43,5 @@ export const TIMEOUTS = {
   drainMs: 1_000,
 } as const;
 
+/** Waits of an agent in milliseconds, by name. */
 export type Timeouts = { readonly [Name in keyof typeof TIMEOUTS]: number };

@@ -6,7 +6,7 @@ import type { Timeouts } from "./timeouts.ts";
 /** The version of this package; set by the build. */
 const AGENT_VERSION = process.env.CLAUDECLUSTER_VERSION ?? "0.0.0-source";
 
-/** Versions of what is in the container; empty for what is not there. */
+/** Versions of the programs in the container. Empty: it is not there. */
 export interface Versions {
   readonly agent: string;
   readonly claude: string;

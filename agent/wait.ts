@@ -1,6 +1,6 @@
 import { afterRunning, afterStandstill } from "../proto/index.ts";
 
-/** Waits until this process has run for so long. Returns false at once when the signal is aborted. */
+/** Resolves with true after `ms` of this process's running time, with false as soon as the signal is aborted. */
 export function rest(ms: number, signal?: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
     const settle = (elapsed: boolean) => {
@@ -15,7 +15,10 @@ export function rest(ms: number, signal?: AbortSignal): Promise<boolean> {
   });
 }
 
-/** Waits for a promise that does not reject, at most so long. Returns whether it came in time. */
+/**
+ * Resolves with whether a promise came within `ms`. The promise must not reject. An aborted signal ends the wait with
+ * false.
+ */
 export async function within(promise: Promise<unknown>, ms: number, signal?: AbortSignal): Promise<boolean> {
   const over = new AbortController();
   try {
@@ -31,20 +34,24 @@ export async function within(promise: Promise<unknown>, ms: number, signal?: Abo
 /** However much something moves, it is not waited for longer than so many times the time that it may stand still. */
 const MAX_TIMES = 5;
 
+/** Time that something may stand still, and how it is told from progress. */
 export interface Patience {
-  /** How long it may stand still, counted in the time in which this process ran. */
+  /** Time of standstill that is borne (ms), counted while this process runs. */
   ms: number;
-  /** Another value each time than before where something has moved. */
+  /** Returns a new value whenever something has moved. */
   progress: () => unknown;
 }
 
-/** Calls back once something has stood still for too long, or has taken five times as long. Returns what takes it back. */
+/**
+ * Calls back once something has stood still for `ms`, or has taken five times as long altogether. Returns the function
+ * that cancels it.
+ */
 export function afterPatience({ ms, progress }: Patience, onElapsed: () => void): () => void {
   const cancels = [afterStandstill({ ms, progress }, onElapsed), afterRunning(MAX_TIMES * ms, onElapsed)];
   return () => cancels.forEach((cancel) => cancel());
 }
 
-/** Runs work, and aborts its signal too once it has stood still for too long. */
+/** Runs work with a signal that is aborted when patience ends, or with the given one. */
 export async function patiently<T>(
   { signal, ...patience }: Patience & { signal: AbortSignal },
   work: (signal: AbortSignal) => Promise<T>,
@@ -58,7 +65,10 @@ export async function patiently<T>(
   }
 }
 
-/** Waits for a promise that does not reject, for as long as there is progress. Returns whether it came in time. */
+/**
+ * Resolves with whether a promise came before patience ended. The promise must not reject. An aborted signal ends the
+ * wait with false.
+ */
 export async function withPatience(
   promise: Promise<unknown>,
   { signal, ...patience }: Patience & { signal: AbortSignal },

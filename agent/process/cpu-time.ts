@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 
-/** What a process has used of the processors, with the children that it has waited for (clock ticks). 0 if it is gone. */
+/** Returns the processor time of a process and of the children that it has waited for (clock ticks). 0: it is gone. */
 export function cpuTicksOf(pid: number | undefined): number {
   const { own, children } = ticks(String(pid));
   return own + children;
 }
 
-/** What this process's children have used of the processors so far, those that have ended included (clock ticks). */
+/** Returns the processor time of this process's children so far, running and ended (clock ticks). */
 export function childrenCpuTicks(): number {
   const running = read(`/proc/self/task/${process.pid}/children`).split(" ").filter(Boolean);
   return running.reduce((sum, pid) => sum + cpuTicksOf(Number(pid)), ticks("self").children);

@@ -1,4 +1,4 @@
-/** The user and group that a child process runs as. Undefined where one is expected: as ourselves, for tests. */
+/** User and group that a child process runs as. Where it may be undefined, that is the agent's own, for tests. */
 export interface Identity {
   uid: number;
   gid: number;

@@ -23,9 +23,8 @@ process.setgroups([]); process.setgid(gid); process.setuid(uid);
 try { process.kill(-1, "SIGKILL"); } catch (error) { if (error.code !== "ESRCH" && error.code !== "EPERM") throw error; }`;
 
 /**
- * Kills every process of the identity's user, and returns once none is left (zombies do not count: their parent has
- * to collect them). Stops all of them before it kills the first, so that none can fork or start another in between.
- * Throws PROCESSES_LEFT if some cannot be killed.
+ * Kills every process of the identity's user. Resolves when none is left but zombies, which their parent has to
+ * collect. All are stopped before the first is killed, so that none can start another meanwhile. Throws PROCESSES_LEFT.
  */
 export async function killAllOf(identity: Identity): Promise<void> {
   const { uid } = identity;
@@ -57,7 +56,10 @@ export async function killAllOf(identity: Identity): Promise<void> {
   });
 }
 
-/** Returns the process ids of a user, whichever of the process's four uids it is, without zombies and ourselves. */
+/**
+ * Returns the ids of all processes that have the user as one of their four uids, without zombies and without this
+ * process.
+ */
 export function processesOf(uid: number): number[] {
   return lookFor(uid).alive;
 }

@@ -17,22 +17,29 @@ const PRELUDE =
   '[ -z "$1" ] || umask "$1"; [ -z "$2" ] || { echo "$2" > /proc/self/oom_score_adj; } 2>/dev/null; ' +
   '[ -z "$3" ] || cd -- "$3" || exit 126; shift 3; exec "$@"';
 
+/** User and surroundings of a child process. */
 export interface SpawnOptions {
+  /** User to run as. Default: the agent's own. */
   identity?: Identity | undefined;
-  /** The directory that the child enters as its identity. Default: the root directory. */
+  /** Directory that the child enters as its identity. Default: the root directory. */
   cwd?: string;
-  /** The whole environment: nothing is inherited. */
+  /** Environment variables, all of them: nothing is inherited. */
   env: Record<string, string>;
-  /** Such as "022". Default: the agent's own. */
+  /** Umask such as "022". Default: the agent's own. */
   umask?: string;
-  /** How much sooner than the agent the kernel is to kill the child when memory runs out, 0 to 1000. */
+  /**
+   * Value for /proc/PID/oom_score_adj, 0 to 1000: the larger, the sooner the kernel kills the child when memory runs
+   * out. Default: the agent's own.
+   */
   oomScoreAdjust?: number;
 }
 
 /**
- * Starts a child that leads its own process group, without any of our groups, privileges or variables. The caller
- * ends it, with `signalGroup`. With cwd, umask or oomScoreAdjust a command that does not exist shows as exit code
- * 127 (126 for the directory), otherwise as the child's error event.
+ * Starts a child that leads a process group of its own, without the agent's groups, privileges and variables. The
+ * caller ends it with `signalGroup`.
+ *
+ * With cwd, umask or oomScoreAdjust a command that does not exist exits with 127, and a directory that cannot be
+ * entered with 126. Otherwise the child emits an error.
  */
 export function spawnAs(
   command: string,
@@ -53,7 +60,7 @@ export function spawnAs(
   });
 }
 
-/** Sends a signal to the child and to everything in its process group. Returns false if nothing is left of it. */
+/** Sends a signal to the child's whole process group. Returns false if no process of it is left. */
 export function signalGroup(child: ChildProcess, signal: NodeJS.Signals): boolean {
   if (child.pid === undefined) return false;
   try {
@@ -64,27 +71,32 @@ export function signalGroup(child: ChildProcess, signal: NodeJS.Signals): boolea
   }
 }
 
+/** Input and limits of a command. */
 export interface RunOptions extends SpawnOptions {
+  /** Input of the command. Default: none. */
   input?: Uint8Array | string;
+  /** Signal that ends the command. */
   signal: AbortSignal;
+  /** Most bytes of its output. Default: 256 MiB. */
   maxOutputBytes?: number;
+  /** Takes the error output while it comes. */
   onStderr?: (chunk: string) => void;
 }
 
+/** End of a command, and its output. */
 export interface RunResult {
-  /** Undefined if a signal ended it. */
+  /** Exit code. Undefined: a signal ended it. */
   code: number | undefined;
-  /** Undefined if it exited. */
+  /** Signal that ended it. Undefined: it exited. */
   signal: string | undefined;
   stdout: Buffer;
-  /** The last part, if it was long. */
+  /** Last 32 Ki characters of the error output. */
   stderr: string;
 }
 
 /**
- * Runs a command to its end and returns how it ended. When the signal aborts, the process group gets TERM, KILL two
- * seconds later, and the promise rejects with the signal's reason once the command is gone. Throws OUTPUT_TOO_LARGE
- * above maxOutputBytes, COMMAND_NOT_STARTED if there is no such command.
+ * Runs a command to its end and returns how it ended. When the signal aborts, its process group gets TERM, and KILL two
+ * seconds later; then the promise rejects with the signal's reason. Throws OUTPUT_TOO_LARGE, COMMAND_NOT_STARTED.
  */
 export async function run(command: string, args: readonly string[], options: RunOptions): Promise<RunResult> {
   const { signal } = options;

@@ -9,34 +9,37 @@ const MAX_ACTIVE_CONNECTIONS = 256;
 /** Beyond the active ones connections wait unread; beyond this they are refused. */
 const MAX_CONNECTIONS = 1024;
 
-/** A connection that wants to go out. */
+/** Connection that waits for a host to carry it out. */
 export interface Announcement {
   readonly connectionId: string;
   readonly listener: Listener;
 }
 
+/** Ports and waits of a relay. */
 export interface RelayOptions {
-  /** Loopback ports; 0 takes any free one. */
+  /** Loopback port for Claude's requests to the model. 0: any free one, here and below. */
   modelPort: number;
+  /** Loopback port of the proxy. */
   proxyPort: number;
+  /** Loopback port for git. */
   gitPort: number;
-  /** How long a host may take to open a tunnel for what was announced to it. */
+  /** Time that a host has for opening a tunnel for an announced connection (ms). */
   takeMs: number;
-  /** How long a resumable connection that has lost its call waits for another. */
+  /** Time that a resumable connection without its call waits for another (ms). */
   keepMs: number;
-  /** Claude has sent the first bytes of a model request. Called for each connection. */
+  /** Called at the first bytes of each connection to the model. */
   onModelRequest(): void;
 }
 
 /**
- * Takes the connections that programs in the container want to have outside, and keeps them until
- * a host comes for them.
+ * Relay of the connections that programs in the container want to have outside. It holds them until a host carries them
+ * out.
  */
 export class Relay implements AsyncDisposable {
   readonly modelPort: number;
   readonly proxyPort: number;
   readonly gitPort: number;
-  /** Connections that a host had taken and that broke before both sides had ended them. */
+  /** Number of connections that a host had taken and that broke before both sides had ended them. */
   cutCount = 0;
   readonly #servers: readonly Server[];
   readonly #takeMs: number;
@@ -83,7 +86,7 @@ export class Relay implements AsyncDisposable {
     }
   }
 
-  /** Yields every connection that waits and each new one, until the signal is aborted. */
+  /** Yields every connection that waits, and each new one, until the signal is aborted. */
   async *announcements({ signal }: { signal: AbortSignal }): AsyncGenerator<Announcement> {
     /** With a timer each: what a host is told of and does not take, it does not want. */
     const announced = new Map<string, NodeJS.Timeout>();
@@ -114,7 +117,7 @@ export class Relay implements AsyncDisposable {
     }
   }
 
-  /** Hands out a connection that waits, for a host or for another call of it. Throws NOT_FOUND. */
+  /** Gives a waiting connection to a call, or a resumable one to another call. Throws CONNECTION_NOT_FOUND. */
   take(connectionId: string, { resumable = false }: { resumable?: boolean } = {}): Carriage {
     const connection = this.#waiting.get(connectionId) ?? (resumable ? this.#taken.find(connectionId) : undefined);
     if (connection === undefined) {
@@ -128,7 +131,7 @@ export class Relay implements AsyncDisposable {
     return this.#taken.carry(connection, { resumable });
   }
 
-  /** Another host has come, or the same one again: of the resumable connections it carries these on, and nobody the others. */
+  /** Keeps these of the resumable connections, and no other: a host has come, and says which it carries on. */
   keepOnly(connectionIds: readonly string[]): void {
     this.#taken.keepOnly(connectionIds);
   }

@@ -11,30 +11,33 @@ import {
 /** Proto: at most this many bytes a message. */
 const MAX_DATA_BYTES = 64 * 1024;
 
+/** Name of a connection, and what its changes call. */
 export interface RelayedConnectionOptions {
   id: string;
   listener: Listener;
-  /** The relay's. */
+  /** Memory that all connections of the relay share. */
   memory: TunnelMemory;
-  /** The first bytes have come. */
+  /** Called when the first bytes have come. */
   onFirstBytes(): void;
-  /** The program in the container is not interested any more, before a host took the connection. */
+  /** Called when the program gives up before a host took the connection. */
   onAbandoned(): void;
-  /** The connection is gone, whatever the reason. */
+  /** Called when the connection is gone, for any reason. */
   onClosed(): void;
 }
 
-/** What a call that carries a connection tells its host. */
+/** Message to the host from the call that carries a connection. */
 export interface OutwardMessage {
+  /** Bytes of the program's. */
   data?: Uint8Array;
+  /** Whether the program has ended its direction. */
   end?: boolean;
+  /** Number of the host's bytes that the program has taken. */
   receivedSizeBytes?: bigint;
 }
 
 /**
- * A program's connection to one of the loopback listeners. It is read a little ahead, so that its
- * end is noticed while it waits for a host; the rest stays with the kernel. What it has written is
- * held until the host has it.
+ * Connection of a program to one of the loopback listeners. A little of it is read ahead, so that its end is noticed
+ * while it waits for a host; the kernel keeps the rest. The program's bytes are held until the host has them.
  */
 export class RelayedConnection {
   readonly id: string;
@@ -89,44 +92,45 @@ export class RelayedConnection {
     socket.resume();
   }
 
-  /** From here on its end is a half-close and nothing more. */
+  /** Marks it as taken: the program's end is only a half-close from here on. */
   take(): void {
     this.#taken = true;
   }
 
+  /** Whether the program's socket is gone. */
   get closed(): boolean {
     return this.#closed;
   }
 
-  /** It has been reset by us. */
+  /** Whether the agent has reset it. */
   get cut(): boolean {
     return this.#cut;
   }
 
-  /** Both sides have said all, and the program has been given it. */
+  /** Whether both sides have ended, and the program has been given everything. */
   get endedWell(): boolean {
     return this.#ended && this.#endGiven && this.#socket.writableFinished;
   }
 
-  /** Bytes for the program that its socket has taken. */
+  /** Number of bytes that the program's socket has taken. */
   get takenBytes(): number {
     return this.#takenBytes;
   }
 
-  /** Whether the program's bytes are held from this number on. */
+  /** Returns whether the program's bytes are held from this number on. */
   holds(from: number): boolean {
     return this.#out.holds(from);
   }
 
-  /** The host has the program's bytes up to this number. */
+  /** Notes that the host has the program's bytes up to this number. */
   acknowledge(upTo: number): void {
     this.#out.acknowledge(upTo);
     this.#resumeReading();
   }
 
   /**
-   * Yields what the host is to be told: the program's bytes after number `from` up to its end, and how many of the host's
-   * have been taken. Returns once both sides have ended. Throws CONNECTION_CLOSED if the program goes before, and the
+   * Yields the messages to the host: the program's bytes from number `from` on, their end, and how many of the host's
+   * bytes were taken. Returns when both sides have ended. Throws CONNECTION_CLOSED if the program goes before, and the
    * signal's reason.
    */
   async *messages(from: number, signal: AbortSignal): AsyncGenerator<OutwardMessage> {
@@ -164,7 +168,7 @@ export class RelayedConnection {
   }
 
   /**
-   * Gives the program more, of which the first byte has number `from`; what it has had is left out. Throws
+   * Gives the program bytes, the first of which has number `from`. Bytes that it has had are left out. Throws
    * CONNECTION_CLOSED if the program has gone.
    */
   write(data: Uint8Array, from = this.#givenBytes): void {
@@ -192,12 +196,12 @@ export class RelayedConnection {
     });
   }
 
-  /** More is given to the program than a host may have under way. */
+  /** Whether the program has been given more than it takes in time: more than a host may have under way. */
   get overfull(): boolean {
     return this.#socket.writableLength > TUNNEL_WINDOW_BYTES;
   }
 
-  /** No more bytes follow towards the program. */
+  /** Ends the direction towards the program. */
   end(): void {
     if (this.#endGiven) return;
     this.#endGiven = true;
@@ -216,7 +220,7 @@ export class RelayedConnection {
     this.forget();
   }
 
-  /** Nobody will ask for what is held. */
+  /** Frees the bytes that are held: nobody will ask for them. */
   forget(): void {
     this.#out.clear();
   }

@@ -4,19 +4,23 @@ import type { RelayedConnection } from "./relayed-connection.ts";
 /** Connections that have ended well and whose host may not know it yet. A host needs one round trip for it. */
 const MAX_ENDED = 64;
 
+/** Wait for another call, and what a cut calls. */
 export interface TakenConnectionsOptions {
-  /** How long a resumable connection that has lost its call waits for another. */
+  /** Time that a resumable connection without its call waits for another (ms). */
   keepMs: number;
-  /** A connection is cut that its program has not given up. */
+  /** Called when a connection is cut that its program has not given up. */
   onCut(): void;
 }
 
-/** One call's hold on a connection, until disposed of. Then a connection that is not resumable is cut, unless it has ended well. */
+/**
+ * Hold of a call on a connection, until it is disposed of. Then a connection is cut that is not resumable and has not
+ * ended well.
+ */
 export interface Carriage extends Disposable {
   readonly connection: RelayedConnection;
-  /** Aborted with the error when a newer call carries the connection. */
+  /** Signal that is aborted, with the error, when a newer call carries the connection. */
   readonly signal: AbortSignal;
-  /** Cuts the connection, also a resumable one. */
+  /** Cuts the connection, even a resumable one. */
   cut(): void;
 }
 
@@ -28,7 +32,7 @@ interface Taken {
   forgetLater(): void;
 }
 
-/** The connections that a host has taken: each is carried by one call, a resumable one by one after the other. */
+/** Connections that a host has taken. One call carries each at a time; of a resumable one another call may carry on. */
 export class TakenConnections {
   readonly #options: TakenConnectionsOptions;
   readonly #byId = new Map<string, Taken>();
@@ -37,12 +41,12 @@ export class TakenConnections {
     this.#options = options;
   }
 
-  /** A connection that was taken and may be carried on. */
+  /** Returns a resumable connection that was taken. Undefined: there is none of that id. */
   find(id: string): RelayedConnection | undefined {
     return this.#byId.get(id)?.connection;
   }
 
-  /** Begins to carry a connection; the call before is told that it does so no more. */
+  /** Begins to carry a connection. The call that carried it before is told so. */
   carry(connection: RelayedConnection, { resumable }: { resumable: boolean }): Carriage {
     const call = new AbortController();
     const before = this.#byId.get(connection.id);
@@ -63,7 +67,10 @@ export class TakenConnections {
     };
   }
 
-  /** Cuts those that wait and are not among these, and lets the others of them not wait any more. */
+  /**
+   * Cuts the waiting connections that are not among these. Of the others, those that lose their call later are cut at
+   * once.
+   */
   keepOnly(ids: readonly string[]): void {
     const kept = new Set(ids);
     for (const taken of [...this.#byId.values()]) {
@@ -72,7 +79,7 @@ export class TakenConnections {
     }
   }
 
-  /** Waits for nobody any more. */
+  /** Cuts all connections that wait for a call. */
   clear(): void {
     this.keepOnly([]);
   }

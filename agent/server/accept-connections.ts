@@ -3,7 +3,7 @@ import type { AgentCore } from "../agent-core.ts";
 import type { Announcement } from "../relay/relay.ts";
 import type { CallContext } from "./grpc-service.ts";
 
-/** Announces connections to the newest caller; the one before is replaced. */
+/** Announces connections to the newest caller of AcceptConnections. The call before it ends as replaced. */
 export async function* acceptConnections(
   core: AgentCore,
   { resumedConnectionIds }: AcceptConnectionsRequest,

@@ -12,7 +12,7 @@ import { tunnel } from "./tunnel.ts";
 import { watchEvents } from "./watch-events.ts";
 import { writeArtifact } from "./write-artifact.ts";
 
-/** Returns AgentService over what the calls work on. */
+/** Returns the implementation of AgentService. */
 export function agentService(core: AgentCore, options: GrpcServiceOptions): GrpcService {
   return grpcService(
     AgentService,

@@ -12,7 +12,7 @@ import type { AgentSession } from "../session/session.ts";
 import type { CallContext } from "./grpc-service.ts";
 import { helloOf } from "./hello.ts";
 
-/** Streams the session's events to somebody who may also steer it, as far as the role goes. */
+/** Streams the session's events to a caller that may steer it too, as far as its role permits. */
 export async function* attach(
   core: AgentCore,
   requests: AsyncIterable<AttachRequest>,

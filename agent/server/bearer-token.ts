@@ -3,7 +3,7 @@ import * as grpc from "@grpc/grpc-js";
 import { AppError } from "../../proto/index.ts";
 import { statusOf } from "./status.ts";
 
-/** Refuses every call, of whatever service, that does not show the token. */
+/** Returns an interceptor that refuses every call, of any service, without the token: TOKEN_INVALID. */
 export function requireBearerToken(token: string): grpc.ServerInterceptor {
   const expected = digest(`Bearer ${token}`);
   return (_method, call) =>

@@ -22,7 +22,7 @@ const CAPABILITIES = [
   "artifacts",
 ];
 
-/** Says what this agent is. */
+/** Answers GetAgentInfo: versions, capabilities, and the session that the agent was given. */
 export async function getAgentInfo(core: AgentCore): Promise<AgentInfo> {
   const { agent, claude, git } = await core.versions();
   return {

@@ -18,9 +18,9 @@ import type { EventEmitter } from "node:events";
 import { AppError } from "../../proto/index.ts";
 import { statusOf } from "./status.ts";
 
-/** What a handler knows of its call. */
+/** Context of a call for its handler. */
 export interface CallContext {
-  /** Aborted when the caller has gone, and when the call is over. */
+  /** Signal that is aborted when the caller has gone, and when the call is over. */
   readonly signal: AbortSignal;
 }
 
@@ -35,18 +35,19 @@ type Handler<M> =
           ? (requests: AsyncIterable<MessageShape<I>>, context: CallContext) => Promise<MessageInitShape<O>>
           : never;
 
-/** The handlers of a service, by method. */
+/** Handlers of a service, by method. */
 export type Handlers<S extends DescService> = { [K in keyof S["method"]]: Handler<S["method"][K]> };
 
-/** A service as `Server.addService` takes it. */
+/** Service as `Server.addService` of grpc-js takes it. */
 export interface GrpcService {
   readonly descriptor: DescService;
   readonly definition: grpc.ServiceDefinition;
   readonly implementation: grpc.UntypedServiceImplementation;
 }
 
+/** Calls of a service about its errors. */
 export interface GrpcServiceOptions {
-  /** Told of errors that are not AppErrors; their callers only see INTERNAL. */
+  /** Called with each error that is no AppError. The caller only sees INTERNAL. */
   onUnexpectedError(error: unknown, method: string): void;
 }
 
@@ -55,9 +56,9 @@ type AnyHandler = (request: unknown, context: CallContext) => Promise<Init> | As
 type StreamingCall = grpc.ServerWritableStream<Message, Message> | grpc.ServerDuplexStream<Message, Message>;
 
 /**
- * Joins a protobuf-es service and its handlers for grpc-js. A stream has at most one message under
- * way: the next one is asked of the handler when the one before has left, so a slow caller slows
- * its handler and nothing piles up.
+ * Makes a service for grpc-js of its protobuf-es description and its handlers. A stream has at most one message under
+ * way: the handler is asked for the next one when the one before has left. A slow caller so slows its handler, and
+ * nothing piles up.
  */
 export function grpcService<S extends DescService>(
   descriptor: S,

@@ -3,7 +3,7 @@ import { AppError } from "../../proto/index.ts";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "../../proto/gen/health/v1/health_pb.ts";
 import { type GrpcService, grpcService, type GrpcServiceOptions } from "./grpc-service.ts";
 
-/** Says whether the agent takes calls, in the standard way. Everything serves until `stopServing`. */
+/** Health of the agent as grpc.health.v1 tells it. Every service is SERVING until `stopServing`. */
 export class HealthState {
   readonly #names: ReadonlySet<string>;
   readonly #stopping = new AbortController();
@@ -12,7 +12,7 @@ export class HealthState {
     this.#names = new Set(["", ...services.map((service) => service.typeName)]);
   }
 
-  /** Tells everyone, also those who watch, that no more calls are taken. */
+  /** Makes every service NOT_SERVING, and tells those who watch. */
   stopServing(): void {
     this.#stopping.abort();
   }
@@ -22,7 +22,7 @@ export class HealthState {
     return this.#stopping.signal.aborted ? Status.NOT_SERVING : Status.SERVING;
   }
 
-  /** Returns grpc.health.v1.Health over this state. */
+  /** Returns the implementation of grpc.health.v1.Health. */
   service(options: GrpcServiceOptions): GrpcService {
     const status = (name: string) => this.#status(name);
     const names = this.#names;

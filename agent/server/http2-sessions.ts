@@ -10,10 +10,12 @@ const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
 const STREAM_WINDOW_BYTES = 1024 * 1024;
 
 /**
- * The HTTP/2 sessions of grpc-js servers, with wider windows, and dropped where their caller is dead. grpc-js 1.14 offers
- * none of it as it is needed: its option for windows is the client's only, it does not end its sessions when forced to, and
- * its keepalive takes an answer that is not read yet for none. It goes by a private field; without it windows stay as they
- * are, and sessions end with the process.
+ * HTTP/2 sessions of grpc-js servers, with wider windows, and cut where their caller is silent. grpc-js 1.14 has none
+ * of this: its option for windows is for clients, its servers do not end their sessions when forced to, and its
+ * keepalive cuts callers whose answer is not read yet.
+ *
+ * A private field of grpc-js gives the sessions. Without it windows stay as they are, and sessions end with the
+ * process.
  */
 export class Http2Sessions {
   readonly #silence: SilenceOptions;
@@ -24,7 +26,9 @@ export class Http2Sessions {
     this.#silence = silence;
   }
 
-  /** Watches what the server has bound so far; to be called again after each new address. */
+  /**
+   * Watches the sessions on the addresses that the server is bound to. It must be called again after each new address.
+   */
   watch(server: grpc.Server): void {
     const { http2Servers } = server as unknown as { http2Servers?: unknown };
     if (!(http2Servers instanceof Map)) return;
@@ -35,7 +39,7 @@ export class Http2Sessions {
     }
   }
 
-  /** Cuts all of them. */
+  /** Cuts all sessions. */
   destroy(): void {
     for (const session of this.#sessions) session.destroy();
   }

@@ -13,7 +13,7 @@ import type { CallContext } from "./grpc-service.ts";
 
 type Request = Pick<ReadArtifactRequest, "sessionId" | "kind" | "offset">;
 
-/** Streams an artifact of the session. */
+/** Streams an artifact of the session: its description, then its bytes. */
 export async function* readArtifact(
   core: AgentCore,
   request: Request,
@@ -28,7 +28,7 @@ export async function* readArtifact(
   yield* artifactMessages(artifact, request.offset, (offset) => pieces(bytes, offset));
 }
 
-/** Streams an artifact as the calls from before ReadArtifact did. */
+/** Streams an artifact in the form of the older calls ReadChanges and ReadTranscript. */
 export async function* readWholeArtifact(
   core: AgentCore,
   request: Pick<Request, "sessionId" | "kind">,

@@ -7,7 +7,7 @@ import {
 } from "../../proto/reflection.ts";
 import { type GrpcService, grpcService, type GrpcServiceOptions } from "./grpc-service.ts";
 
-/** Server reflection for the given services and for itself, in both versions. */
+/** Returns the reflection service in both versions, for the given services and itself. */
 export function reflectionServices(described: readonly DescService[], options: GrpcServiceOptions): GrpcService[] {
   const answer = describeServices(described);
   async function* serverReflectionInfo(requests: AsyncIterable<ReflectionRequest>): AsyncGenerator<ReflectionResponse> {

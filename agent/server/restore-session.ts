@@ -15,7 +15,7 @@ import type { CallContext } from "./grpc-service.ts";
 
 const { PATCH, TRANSCRIPT } = Artifact_Kind;
 
-/** Takes what the session to come continues, as the hosts from before WriteArtifact send it. */
+/** Takes the restored state of a session from hosts that are older than WriteArtifact. */
 export async function restoreSession(
   core: AgentCore,
   requests: AsyncIterable<RestoreSessionRequest>,

@@ -9,12 +9,13 @@ import { requireBearerToken } from "./bearer-token.ts";
 import type { GrpcService } from "./grpc-service.ts";
 import { Http2Sessions } from "./http2-sessions.ts";
 
+/** Services and waits of a server. */
 export interface RpcServerOptions {
   services: readonly GrpcService[];
   timeouts: Timeouts;
 }
 
-/** Serves the same services on a unix socket, on TCP, and on streams that are handed in. */
+/** Server of the same services on a unix socket, on TCP, and on streams that are handed in. */
 export class RpcServer {
   readonly #options: RpcServerOptions;
   readonly #servers: grpc.Server[] = [];
@@ -33,7 +34,7 @@ export class RpcServer {
     this.#sessions.watch(this.#trusted);
   }
 
-  /** Serves one connection that somebody else has opened. */
+  /** Serves a connection that somebody else has opened. */
   serve(connection: Duplex): void {
     // Its failure ends the HTTP/2 session, which is where it is dealt with.
     connection.on("error", () => {});
@@ -45,7 +46,7 @@ export class RpcServer {
     this.#injector.injectConnection(connection);
   }
 
-  /** Listens on a unix socket; one that an agent before has left behind is removed. */
+  /** Listens on a unix socket. One that an earlier agent left behind is removed. */
   async listenUnix(path: string): Promise<void> {
     await rm(path, { force: true });
     await bind(this.#trusted, `unix:${path}`);

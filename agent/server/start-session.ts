@@ -1,7 +1,7 @@
 import type { Session, StartSessionRequest } from "../../proto/index.ts";
 import type { AgentCore } from "../agent-core.ts";
 
-/** Starts the session, or answers with the one of that id as it is. */
+/** Starts the session, or answers with the session if it has that id already. */
 export async function startSession(
   core: AgentCore,
   request: StartSessionRequest,

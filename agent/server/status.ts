@@ -4,17 +4,17 @@ import { anyPack, AnySchema } from "@bufbuild/protobuf/wkt";
 import * as grpc from "@grpc/grpc-js";
 import { type AppError, type ErrorInfo, ErrorInfoSchema, GRPC_CODES } from "../../proto/index.ts";
 
-/** Who found the error, as ErrorInfo says it. */
+/** Domain of the agent's errors in ErrorInfo. */
 export const ERROR_DOMAIN = "agent.claudecluster.dev";
 
-/** What grpc-js sends as the end of a call. */
+/** Status that grpc-js ends a call with. */
 export interface CallStatus {
   code: grpc.status;
   details: string;
   metadata: grpc.Metadata;
 }
 
-/** Returns the gRPC status of an error: its sentence, and one ErrorInfo where clients look for details. */
+/** Returns the gRPC status of an error: its sentence, and one ErrorInfo in the details. */
 export function statusOf(error: AppError): CallStatus {
   const code = GRPC_CODES[error.kind];
   // grpc-js percent-encodes the text and would throw on half a character.

@@ -5,9 +5,8 @@ import type { OutwardMessage } from "../relay/relayed-connection.ts";
 import type { CallContext } from "./grpc-service.ts";
 
 /**
- * Carries one connection. Ends well only when both sides have said that they are done. When the
- * host goes before, the program sees a reset; that of a resumable connection sees nothing, and
- * another call goes on where this one was.
+ * Carries a connection between its program and a host. It ends well only when both sides have ended. If the host goes
+ * before, the program sees a reset; with a resumable connection it sees nothing, and another call carries on.
  */
 export async function* tunnel(
   core: AgentCore,

@@ -3,7 +3,7 @@ import type { AgentCore } from "../agent-core.ts";
 import type { CallContext } from "./grpc-service.ts";
 import { helloOf } from "./hello.ts";
 
-/** Streams the session's events to somebody who only reads. */
+/** Streams the session's events to a caller that only reads. */
 export async function* watchEvents(
   core: AgentCore,
   { sessionId, afterSequence }: WatchEventsRequest,

@@ -8,7 +8,7 @@ import type { AgentCore } from "../agent-core.ts";
 import type { ArtifactWriter } from "../session/incoming-artifacts.ts";
 import type { CallContext } from "./grpc-service.ts";
 
-/** Takes an artifact for the session to come. What a call that is broken off has brought is kept for the next one. */
+/** Takes an artifact for the session to come. What came with a call that broke off is kept for the next one. */
 export async function writeArtifact(
   core: AgentCore,
   requests: AsyncIterable<WriteArtifactRequest>,

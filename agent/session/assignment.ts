@@ -4,20 +4,20 @@ import type { Timeouts } from "../timeouts.ts";
 import type { Restore } from "./incoming-artifacts.ts";
 import type { SessionPlace } from "./session-place.ts";
 
-/** What an agent is given once in its life. */
+/** Session that an agent is given, once in its life. */
 export interface Assignment {
   id: string;
-  /** With its defaults filled in. */
+  /** Specification with its defaults filled in. */
   spec: SessionSpec;
-  /** What it continues. */
+  /** State that an earlier session left. Undefined: this one continues none. */
   restore: Restore | undefined;
-  /** Beginnings of URLs that git reaches by its own listener. */
+  /** Beginnings of the URLs that git reaches by its own listener. */
   gitPrefixes: readonly string[];
 }
 
-/** What an agent has before anybody knows which session it will run. */
+/** Surroundings that an agent has before it is given a session. */
 export interface SessionSurroundings {
-  /** Where the session happens. */
+  /** Place in which the session happens. */
   place: SessionPlace;
   timeouts: Timeouts;
   log: Logger;

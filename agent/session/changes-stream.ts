@@ -31,15 +31,16 @@ const READING_TOOLS = new Set(["Read", "Glob", "Grep", "WebFetch", "WebSearch", 
 
 type ScannedWorkspace = Pick<Workspace, "scan" | "look" | "watch">;
 
+/** Workspace to look at, and where its changes go. */
 export interface ChangesStreamOptions {
   workspace: ScannedWorkspace;
   emit(event: EventBody): void;
-  /** Resolves when more may be emitted, with false if there will be no room. */
+  /** Resolves when more may be emitted, or with false if there will be no room. */
   roomy(): Promise<boolean>;
   log: Logger;
 }
 
-/** Emits what changes in the workspace while it changes. A scan that fails is tried again. */
+/** Stream of the workspace's changes while they happen. A scan that fails is tried again. */
 export class ChangesStream {
   readonly #options: ChangesStreamOptions;
   readonly #stopping = new AbortController();
@@ -60,12 +61,13 @@ export class ChangesStream {
     this.#stopping.signal.addEventListener("abort", () => this.#wake());
   }
 
+  /** Begins to watch and to emit. */
   start(): void {
     const { signal } = this.#stopping;
     this.#running = Promise.all([this.#watch(signal), this.#loop(signal)]);
   }
 
-  /** Looks whether an event of Claude means that files have changed. */
+  /** Looks sooner if an event of Claude's means that files have changed. */
   notice(event: EventBody): void {
     if (event.case === "toolUseStarted" && READING_TOOLS.has(event.value.name)) {
       this.#readingToolUses.add(event.value.toolUseId);
@@ -74,7 +76,7 @@ export class ChangesStream {
     }
   }
 
-  /** Files may have changed. */
+  /** Looks soon: files may have changed. */
   poke(): void {
     this.#dirty = true;
     this.#wake();

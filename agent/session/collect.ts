@@ -16,7 +16,7 @@ import type { ChangesStream } from "./changes-stream.ts";
 import { failureOf } from "./outcome.ts";
 import type { SessionPlace } from "./session-place.ts";
 
-/** What a session leaves behind in its workspace. */
+/** Changes that a session leaves in its workspace. */
 export interface Collected {
   readonly patch: Buffer;
   readonly changes: readonly FileChange[];
@@ -24,19 +24,21 @@ export interface Collected {
   readonly unconvertedPaths: readonly string[];
   readonly skippedFilters: readonly SkippedFilter[];
   readonly unreadableReasons: readonly LeftOut[];
-  /** The tree that the patch makes. Empty: not known. */
+  /** Tree that the patch makes. Empty: not known. */
   readonly treeId: string;
+  /** Commit that Claude's repository has checked out. Empty: it does not say. */
   readonly headCommitId: string;
-  /** Undefined: not known. */
+  /** New files that git ignores. Undefined: not known. */
   readonly ignoredFiles: IgnoredFiles | undefined;
-  /** What the search for left work needs. Undefined: the work tree could not be compared. */
+  /** Comparison that the search for left work needs. Undefined: the work tree could not be compared. */
   readonly compared: Pick<WorkspaceChanges, "entries" | "checkouts" | "staged"> | undefined;
-  /** The patch may lack files. */
+  /** Whether the patch may lack files. */
   readonly incomplete: boolean;
-  /** Why the patch is not all there is. Undefined: it is. */
+  /** Reason why the patch is not complete. Undefined: it is. */
   readonly failure: Failure | undefined;
 }
 
+/** Changes of a session that has left none. */
 export const NOTHING_COLLECTED: Collected = {
   patch: Buffer.alloc(0),
   changes: [],
@@ -52,7 +54,7 @@ export const NOTHING_COLLECTED: Collected = {
   failure: undefined,
 };
 
-/** Ends the processes that a session has left, and returns why some could not be. Does not throw. */
+/** Ends the processes that a session has left. Returns why some could not be ended. Does not throw. */
 export async function endLeftovers(
   place: Pick<SessionPlace, "killLeftovers">,
   log: Logger,
@@ -67,8 +69,8 @@ export async function endLeftovers(
 }
 
 /**
- * Emits the last diffs and takes the patch, once nothing runs that could change a file. Does not
- * throw: a session that cannot be collected still ends.
+ * Emits the last diffs and collects the patch, once nothing runs that could change a file. Does not throw: a session
+ * whose changes cannot be collected still ends.
  */
 export async function collectChanges(
   workspace: Pick<Workspace, "collect">,
@@ -94,8 +96,8 @@ export async function collectChanges(
 }
 
 /**
- * Says what Claude's repository holds beside the work tree. Does not throw: undefined is for what is not known. Also of a
- * session whose patch is too large.
+ * Returns what Claude's repository holds beside the work tree, even if the patch was too large. Undefined: not known.
+ * Does not throw.
  */
 export async function collectLeftWork(
   workspace: Pick<Workspace, "findLeftWork">,
@@ -112,8 +114,8 @@ export async function collectLeftWork(
 }
 
 /**
- * Takes the transcript of the conversation, once Claude is gone. Does not throw: without it the session can still be
- * continued, only not its conversation. Empty: there is none.
+ * Returns the transcript of the conversation, once Claude is gone; empty if there is none. Does not throw: without it
+ * the session can still be continued, but not its conversation.
  */
 export async function collectTranscript(
   place: Pick<SessionPlace, "readTranscript">,

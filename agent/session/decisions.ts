@@ -17,16 +17,17 @@ import type { PermissionRequest } from "../claude/parse.ts";
 import { answeredInput, QUESTION_TOOL, readQuestions } from "../claude/questions.ts";
 import { shortenJson } from "../claude/shorten.ts";
 
-/** What Claude is told: that it may use the tool with this input, or why not. */
+/** Answer to Claude: it may use the tool with this input, or it may not, for this reason. */
 export type Verdict = { allowed: true; input: PermissionRequest["input"] } | { allowed: false; message: string };
 
+/** Time for a decision, and where requests and answers go. */
 export interface DecisionsOptions {
-  /** How long somebody may think. */
+  /** Time after which a request is denied (ms). */
   timeoutMs: number;
   emit(event: EventBody): void;
-  /** Tells Claude. */
+  /** Gives Claude the answer. */
   tell(requestId: string, verdict: Verdict): void;
-  /** Something waits, or nothing does any more. */
+  /** Called with true when the first request waits, and with false when none does any more. */
   onWaiting(waiting: boolean): void;
 }
 
@@ -47,7 +48,7 @@ const DENIED = "This was denied. Do what you can without it.";
 const NOT_READABLE = "This question cannot be shown to anybody. Decide yourself and go on.";
 const TOO_MANY = "Too many requests are waiting already. Do what you can without this.";
 
-/** What Claude may not decide itself: waits for somebody's word, for so long, and then takes the safe way. */
+/** Decisions that Claude may not take itself. Each waits for a caller, and is denied after its time. */
 export class Decisions {
   readonly #options: DecisionsOptions;
   readonly #waiting = new Map<string, Waiting>();
@@ -57,7 +58,7 @@ export class Decisions {
     this.#options = options;
   }
 
-  /** Claude wants to know. */
+  /** Asks callers for a decision. A request that cannot be shown, or is one too many, is denied at once. */
   ask(request: PermissionRequest): void {
     const { requestId } = request;
     if (this.#waiting.has(requestId)) return;
@@ -83,14 +84,14 @@ export class Decisions {
     if (this.#waiting.size === 1) this.#options.onWaiting(true);
   }
 
-  /** Somebody has decided. Throws if nobody waits for that. */
+  /** Decides on a permission. Throws DECISION_UNKNOWN, DECISION_MADE, DECISION_MISMATCH. */
   decide(requestId: string, { allow, message }: { allow: boolean; message: string }): void {
     const { request } = this.#require(requestId, "permission");
     const said = allow ? "" : cutText(message, MESSAGE_BYTES).text || DENIED;
     this.#settle(requestId, Decider.CALLER, allow ? { allowed: true, input: request.input } : denial(said));
   }
 
-  /** Somebody has answered. Throws if nobody waits for that, or if the answers do not fit the questions. */
+  /** Answers questions. Throws as `decide` does, and ANSWER_INVALID. */
   answer(requestId: string, answers: QuestionAnswer[]): void {
     const { request, questionCount = 0 } = this.#require(requestId, "question");
     checkAnswers(answers, questionCount);
@@ -98,12 +99,12 @@ export class Decisions {
     this.#settle(requestId, Decider.CALLER, { allowed: true, input }, answers);
   }
 
-  /** Claude does not want to know any more. */
+  /** Withdraws a request: Claude does not want to know any more. */
   withdraw(requestId: string): void {
     if (this.#waiting.has(requestId)) this.#settle(requestId, Decider.END, denial(""));
   }
 
-  /** Nothing waits any more: Claude is gone. */
+  /** Withdraws all requests: Claude is gone. */
   close(): void {
     for (const requestId of [...this.#waiting.keys()]) this.withdraw(requestId);
   }

@@ -1,6 +1,6 @@
 import type { EndReason } from "./outcome.ts";
 
-/** A session's end: what it is ended by, and how long anything is still waited for. */
+/** End of a session: what it is ended by, and how long anything is still waited for. */
 export class Ending {
   readonly #early = new AbortController();
   readonly #hurryClaude = new AbortController();
@@ -27,26 +27,26 @@ export class Ending {
     return this.#settled;
   }
 
-  /** Ends the session early. The first reason counts, and none once the end is settled. */
+  /** Ends the session early. The first reason counts; after `settle` none does. */
   begin(reason: EndReason): void {
     if (this.#settled || this.#early.signal.aborted) return;
     this.#noMoreRoom.abort();
     this.#early.abort(reason);
   }
 
-  /** Settles how the session ends: what it does from here on is collecting. */
+  /** Settles how the session ends: from here on it only collects. */
   settle(): void {
     this.#settled = true;
   }
 
-  /** Stops waiting for room in the log. */
+  /** Ends the wait for room in the log. */
   giveUpRoom(): void {
     this.#noMoreRoom.abort();
   }
 
   /**
-   * Lets the session end with the agent: Claude has `claudeMs`, the rest until the signal is for the changes, and
-   * nothing is waited for after that. Resolves with `finished`.
+   * Ends the session with its agent: Claude has `claudeMs` to end by itself, the time until the signal is for the
+   * changes, and after that nothing is waited for. Resolves with `finished`.
    */
   async shutDown(options: { claudeMs: number; finished: Promise<unknown>; signal: AbortSignal }): Promise<void> {
     const { claudeMs, finished, signal } = options;

@@ -9,21 +9,21 @@ import {
   wrongOffset,
 } from "../../proto/index.ts";
 
-/** What an earlier session left, for the one that continues it. */
+/** State that an earlier session left, for the session that continues it. */
 export interface Restore {
-  /** Empty: it had none, or none that is known. */
+  /** Id of its conversation. Empty: it had none, or none that is known. */
   readonly conversationId: string;
-  /** Against the commit that the new session's repository names. Empty: nothing had changed. */
+  /** Patch against the commit that the new session starts from. Empty: nothing had changed. */
   readonly patch: Buffer;
-  /** Claude Code's own. Empty: there is none. */
+  /** Transcript of Claude Code. Empty: there is none. */
   readonly transcript: Buffer;
 }
 
-/** One call that brings an artifact. */
+/** Call that brings an artifact. */
 export interface ArtifactWriter {
-  /** Takes the next bytes. Throws ARTIFACT_INVALID where these are more than was announced, CALLER_REPLACED. */
+  /** Takes the next bytes. Throws ARTIFACT_INVALID if there are more than announced, CALLER_REPLACED. */
   push(data: Uint8Array): void;
-  /** All have come. Throws ARTIFACT_INVALID where they are not what was announced, CALLER_REPLACED. */
+  /** Ends the artifact. Throws ARTIFACT_INVALID if it is not the announced one, CALLER_REPLACED. */
   finish(): void;
 }
 
@@ -37,15 +37,15 @@ interface Incoming {
   writer: ArtifactWriter | undefined;
 }
 
-/** What is sent for a session that is still to be started: one artifact of each kind. */
+/** Artifacts that are sent for a session before it is started, one of each kind. */
 export class IncomingArtifacts {
   readonly #incoming = new Map<ArtifactKind, Incoming>();
-  /** As RestoreSession says it; otherwise StartSession does. */
+  /** Id of the conversation by RestoreSession. Newer hosts give it to StartSession. */
   conversationId = "";
 
   /**
-   * Begins an artifact, or goes on with it where an earlier call for the same was broken off, from an offset. Throws
-   * PATCH_TOO_LARGE, TRANSCRIPT_TOO_LARGE, ARTIFACT_INVALID, OFFSET_INVALID.
+   * Begins an artifact, or continues it at an offset if an earlier call broke off. Throws PATCH_TOO_LARGE,
+   * TRANSCRIPT_TOO_LARGE, ARTIFACT_INVALID, OFFSET_INVALID.
    */
   begin(kind: ArtifactKind, artifact: Artifact, offset = 0n): ArtifactWriter {
     const before = this.#incoming.get(kind);
@@ -77,7 +77,7 @@ export class IncomingArtifacts {
     return writer;
   }
 
-  /** Returns what a session is restored from; undefined where the patch has not come, or something not whole. */
+  /** Returns the state to restore. Undefined: the patch has not come, or an artifact is not whole. */
   restore(conversationId: string): Restore | undefined {
     const patch = this.#incoming.get(Artifact_Kind.PATCH);
     const transcript = this.#incoming.get(Artifact_Kind.TRANSCRIPT);

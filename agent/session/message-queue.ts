@@ -1,6 +1,6 @@
 import { AppError, type ErrorReason, MAX_TASK_BYTES, Notifier } from "../../proto/index.ts";
 
-/** A user message that waits for its turn. */
+/** Message of a user's that waits for its turn. */
 export interface QueuedMessage {
   readonly text: string;
   readonly messageId: string;
@@ -10,7 +10,7 @@ export interface QueuedMessage {
 const MAX_WAITING = 100;
 const MAX_ID_LENGTH = 128;
 
-/** The messages for Claude, in order. Each id counts once. */
+/** Messages for Claude, in order. Each id counts once. */
 export class MessageQueue {
   readonly #maxCount: number;
   readonly #waiting: QueuedMessage[] = [];
@@ -19,17 +19,20 @@ export class MessageQueue {
   #closed = false;
   readonly #added = new Notifier();
 
-  /** Takes at most `maxCount` messages in all; 0: any number. */
+  /** Sets how many messages it takes in all. 0, the default: any number. */
   constructor({ maxCount = 0 }: { maxCount?: number } = {}) {
     this.#maxCount = maxCount;
   }
 
-  /** How many wait. */
+  /** Number of messages that wait. */
   get length(): number {
     return this.#waiting.length;
   }
 
-  /** Ignores a message whose id was seen before, and returns false. Throws for one that cannot be taken. */
+  /**
+   * Adds a message. Returns false, and ignores it, if its id was seen before. Throws SESSION_ENDED, TURN_LIMIT_REACHED,
+   * MESSAGE_EMPTY, MESSAGE_TOO_LONG, MESSAGE_ID_INVALID, QUEUE_FULL.
+   */
   add(text: string, messageId: string): boolean {
     if (messageId !== "" && this.#seenIds.has(messageId)) return false;
     if (this.#closed) throw sessionEnded();
@@ -55,17 +58,17 @@ export class MessageQueue {
     return true;
   }
 
-  /** Takes the oldest message. */
+  /** Returns the oldest message and removes it. Undefined: none waits. */
   take(): QueuedMessage | undefined {
     return this.#waiting.shift();
   }
 
-  /** Resolves when there is a message, or with the signal. */
+  /** Resolves when a message waits, or when the signal is aborted. */
   async filled(signal: AbortSignal): Promise<void> {
     if (this.#waiting.length === 0) await this.#added.next({ signal });
   }
 
-  /** Refuses everything from here on: the session is ending. */
+  /** Refuses every message from here on: the session is ending. */
   close(): void {
     this.#closed = true;
   }

@@ -6,7 +6,7 @@ import type { AgentSession } from "./session.ts";
 
 type StartRequest = Pick<StartSessionRequest, "sessionId" | "spec" | "gitPrefixes" | "previousConversationId">;
 
-/** The agent's one session: none while the agent is prepared, then the first that it was assigned. */
+/** Session of the agent: none while the agent is prepared, then the first one that it is given, for ever. */
 export class OnlySession {
   readonly #begin: (assignment: Assignment) => AgentSession;
   #session: AgentSession | undefined;
@@ -14,11 +14,12 @@ export class OnlySession {
   #incoming: { readonly id: string; readonly artifacts: IncomingArtifacts } | undefined;
   #closed = false;
 
-  /** `begin` is called once at most, with the session that was assigned. */
+  /** Calls `begin` at most once, with the session that the agent is given. */
   constructor(begin: (assignment: Assignment) => AgentSession) {
     this.#begin = begin;
   }
 
+  /** Session of the agent. Undefined: it was given none yet. */
   get current(): AgentSession | undefined {
     return this.#session;
   }
@@ -37,7 +38,7 @@ export class OnlySession {
     }
   }
 
-  /** What is sent for the session of that id to continue; it counts for nothing once that has been started. */
+  /** Returns the artifacts for the session of that id. They count for nothing once the session has been started. */
   incoming(id: string): IncomingArtifacts {
     this.#requireFree(id);
     if (this.#session !== undefined) return new IncomingArtifacts();
@@ -45,7 +46,10 @@ export class OnlySession {
     return this.#incoming.artifacts;
   }
 
-  /** Starts the session, or returns the one that has the id already. */
+  /**
+   * Starts the session, or returns the one that has the id already. Throws SESSION_EXISTS, and errors for what cannot
+   * work.
+   */
   start(request: StartRequest): AgentSession {
     const { sessionId: id, spec, gitPrefixes } = request;
     this.#requireFree(id);
@@ -62,7 +66,7 @@ export class OnlySession {
     return this.#session;
   }
 
-  /** Returns the session of that id; an empty id means whichever there is. Throws NOT_FOUND. */
+  /** Returns the session of that id; an empty id means any. Throws SESSION_NOT_FOUND. */
   require(id: string): AgentSession {
     if (this.#session !== undefined && (id === "" || id === this.#session.id)) return this.#session;
     const what = id === "" ? "There is no session yet." : `There is no session "${cutChars(id, 64)}" here.`;
@@ -79,7 +83,7 @@ export class OnlySession {
     });
   }
 
-  /** No session is started any more. */
+  /** Refuses to start a session from here on. */
   close(): void {
     this.#closed = true;
   }

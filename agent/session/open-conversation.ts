@@ -7,20 +7,23 @@ import { failureOf } from "./outcome.ts";
 import type { Restore } from "./incoming-artifacts.ts";
 import type { SessionPlace } from "./session-place.ts";
 
+/** Conversation to continue, if any, and how to start Claude. */
 export interface OpeningOptions {
-  /** What the session continues. Undefined: it is the first. */
+  /** State that the session continues. Undefined: it continues none. */
   restore: Restore | undefined;
   previousSessionId: string;
   place: Pick<SessionPlace, "writeTranscript">;
   cwd: string;
   signal: AbortSignal;
+  /** Starts Claude with this opening. */
   start(opening: Opening): Promise<Conversation>;
+  /** Called with what was restored of the session before. */
   onRestored(restored: SessionRestored): void;
 }
 
 /**
- * Starts Claude, with the conversation that the session continues. Where that cannot be had, the session is worth
- * more than its memory: Claude begins anew, and both Claude and whoever watches are told. Throws what `start` throws.
+ * Starts Claude, in the conversation that the session continues. If that cannot be resumed, Claude begins a new one:
+ * the session is worth more than its memory, and Claude and watchers are told. Throws what `start` throws.
  */
 export async function openConversation(options: OpeningOptions): Promise<Conversation> {
   const { restore, previousSessionId, start, onRestored } = options;

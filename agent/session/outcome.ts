@@ -14,15 +14,16 @@ import {
 import type { ClaudeExit } from "../claude/claude-process.ts";
 import { failure } from "../claude/turn-failure.ts";
 
-/** Why a session is ended before it ends by itself. The first reason is the one that counts. */
+/** Reason for which a session is ended before it ends by itself. */
 export type EndReason =
   | { kind: "stopped"; reason: string }
   | { kind: "shutDown" }
   | { kind: "timedOut"; timeoutMs: number }
   | { kind: "failed"; failure: Failure };
 
-/** How a turn ended. */
+/** Outcome of a turn. */
 export interface TurnOutcome {
+  /** Failure of the turn. Undefined: it did not fail. */
   readonly failure: Failure | undefined;
   readonly interrupted: boolean;
 }
@@ -31,7 +32,7 @@ type Outcome = SessionResult["outcome"];
 
 const REASON_BYTES = 1024;
 
-/** Says how the session ended: by what ended it, otherwise by its last turn. */
+/** Returns the outcome of a session: by what ended it early, otherwise by an error, otherwise by its last turn. */
 export function outcomeOf(facts: {
   end: EndReason | undefined;
   error: Failure | undefined;
@@ -60,25 +61,28 @@ function outcomeOfEnd(end: EndReason): Outcome {
   }
 }
 
-/** Returns how the running turn ends when the session is ended. */
+/** Returns the outcome of the turn that runs when the session is ended early. */
 export function turnOutcomeOfEnd(end: EndReason): TurnOutcome {
   if (end.kind === "timedOut") return { failure: timedOut(end.timeoutMs), interrupted: false };
   if (end.kind === "failed") return { failure: end.failure, interrupted: false };
   return { failure: undefined, interrupted: true };
 }
 
+/** Returns the final state of a session with this outcome. */
 export function finalState(outcome: Outcome): State {
   if (outcome.case === "success") return State.SUCCEEDED;
   return outcome.case === "cancellation" ? State.CANCELED : State.FAILED;
 }
 
-/** Returns what went wrong before or beside Claude, as a result says it. */
+/**
+ * Returns the failure for an error before or beside Claude. An error that is no AppError is INTERNAL, without its text.
+ */
 export function failureOf(error: unknown): Failure {
   if (error instanceof AppError) return failure(error.reason, error.toSentence(), { metadata: error.metadata });
   return failure("INTERNAL", "The agent failed; its log says more.");
 }
 
-/** Adds to a failure that directories had no room left when it came to that: Claude and its tools may not say so. */
+/** Adds to a failure which directories had no room left: Claude and its tools may not say so. */
 export function withFullDirectories(outcome: Outcome, directories: readonly string[]): Outcome {
   if (outcome.case !== "failure" || directories.length === 0) return outcome;
   const value = clone(FailureSchema, outcome.value);
@@ -89,7 +93,7 @@ export function withFullDirectories(outcome: Outcome, directories: readonly stri
   return { case: "failure", value };
 }
 
-/** Says how Claude ended. */
+/** Returns how Claude's process ended, for the result. */
 export function processExit({ code, signal }: ClaudeExit, end: EndReason | undefined): ProcessExit {
   return create(ProcessExitSchema, {
     ...(code !== undefined && { exitCode: code }),
@@ -99,7 +103,7 @@ export function processExit({ code, signal }: ClaudeExit, end: EndReason | undef
   });
 }
 
-/** Claude went without a result. */
+/** Returns the failure for a Claude that exited without a result. */
 export function exitFailure({ code, signal, stderrTail }: ClaudeExit): Failure {
   const how = signal === "" ? `with exit code ${code ?? "unknown"}` : `by ${signal}`;
   const said = stderrTail === "" ? "It wrote no error." : `Its last words: ${stderrTail}`;

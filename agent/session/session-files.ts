@@ -22,17 +22,17 @@ import {
 } from "./collect.ts";
 import type { SessionPlace } from "./session-place.ts";
 
-/** Surroundings of a session's files, and where the events about them go. */
+/** Surroundings of a session's files, and where events about them go. */
 export interface SessionFilesOptions {
   place: SessionPlace;
   timeouts: Timeouts;
   log: Logger;
   emit(event: EventBody): void;
-  /** Resolves when more may be emitted, with false if there will be no room. */
+  /** Resolves when more may be emitted, or with false if there will be no room. */
   roomy(): Promise<boolean>;
 }
 
-/** Files of a session: its workspace, told of while it runs, and what is left of it in the end. */
+/** Files of a session: its workspace, whose changes are told while it runs, and what is left of it in the end. */
 export class SessionFiles {
   readonly #options: SessionFilesOptions;
   #workspace: Workspace | undefined;
@@ -50,22 +50,25 @@ export class SessionFiles {
     return this.#workspace?.baseCommitId ?? "";
   }
 
-  /** Changes and patch, once they have been collected. */
+  /** Changes and patch. Until they are collected there are none. */
   get collected(): Collected {
     return this.#collected;
   }
 
-  /** Work beside the work tree, once it has been looked for. Undefined: not known. */
+  /** Work beside the work tree. Undefined: not searched, or not known. */
   get leftWork(): LeftWork | undefined {
     return this.#leftWork;
   }
 
-  /** Transcript of the conversation, once it has been collected. Empty: there is none. */
+  /** Transcript of the conversation. Empty: there is none, or it is not collected yet. */
   get transcript(): Buffer {
     return this.#transcript;
   }
 
-  /** Opens the workspace, applies the patch of an earlier session, and begins to tell of changes. Returns the work tree. */
+  /**
+   * Opens the workspace, applies the patch of an earlier session, and begins to tell of changes. Returns the path of
+   * the work tree.
+   */
   async open(options: {
     repository: RepositorySpec | undefined;
     gitPrefixes: readonly string[];
@@ -91,12 +94,12 @@ export class SessionFiles {
     return workspace.workTree;
   }
 
-  /** Takes note of what Claude does: it may be about to change files. */
+  /** Looks at the files sooner if an event of Claude's means that they have changed. */
   notice(event: EventBody): void {
     this.#changes?.notice(event);
   }
 
-  /** Tells what has changed so far. What cannot be read now is told later, or with the result. */
+  /** Emits what has changed so far. What cannot be read now is told later, or with the result. Does not throw. */
   async tell(signal: AbortSignal): Promise<void> {
     const { log, timeouts } = this.#options;
     const patience = { ms: timeouts.tellChangesMs, progress: childrenCpuTicks, signal };
@@ -107,12 +110,12 @@ export class SessionFiles {
     }
   }
 
-  /** Returns the patch as it is now. Empty if there is no workspace yet. */
+  /** Returns the patch as it is now. Empty: there is no workspace yet. */
   async readPatch(options: { signal: AbortSignal }): Promise<Buffer> {
     return this.#workspace === undefined ? this.#collected.patch : (await this.#workspace.collect(options)).patch;
   }
 
-  /** Ends what runs in the workspace and collects what is left: patch, transcript, left work. Claude is gone by then. */
+  /** Ends what runs in the workspace, and collects patch, transcript and left work. Claude must be gone. */
   async collect(options: { conversationId: string; signal: AbortSignal }): Promise<void> {
     const { place, log, timeouts } = this.#options;
     const workspace = this.#workspace;

@@ -14,6 +14,7 @@ import { openWorkspace, type Workspace } from "../git/workspace.ts";
 import { killAllOf } from "../process/kill-all.ts";
 import type { Timeouts } from "../timeouts.ts";
 
+/** Step of cloning: its stage, and the share that is done (percent). */
 export interface CloneStep {
   stage: string;
   percent?: number | undefined;
@@ -24,15 +25,18 @@ type ClaudeCallbacks = Pick<
   "emit" | "roomy" | "onTurnEnd" | "onResult" | "onRetry" | "onPermissionRequest" | "onRequestCanceled" | "cwd" | "log"
 >;
 
-/** Where a session happens: this container, as it is configured. It knows of no session: what one needs is in each call. */
+/**
+ * Place in which sessions happen: this container, as configured. It knows of no session: each call says what it needs.
+ */
 export interface SessionPlace {
+  /** Clones the repository and checks it out. Throws as openWorkspace of the git directory does. */
   openWorkspace(options: {
     repository: RepositorySpec | undefined;
     gitPrefixes: readonly string[];
     signal: AbortSignal;
     onProgress(step: CloneStep): void;
   }): Promise<Workspace>;
-  /** Resolves once Claude answers. Throws CLAUDE_NOT_FOUND, CLAUDE_NOT_STARTED. */
+  /** Starts Claude, and resolves once it answers. Throws CLAUDE_NOT_FOUND, CLAUDE_NOT_STARTED, CLAUDE_NOT_READY. */
   startClaude(
     options: ClaudeCallbacks & {
       spec: ClaudeSpec;
@@ -41,20 +45,23 @@ export interface SessionPlace {
       signal: AbortSignal;
     },
   ): Promise<Conversation>;
-  /** Puts a transcript where Claude finds it. Throws TRANSCRIPT_NOT_WRITTEN. */
+  /** Writes a transcript to where Claude looks for it. Throws TRANSCRIPT_NOT_WRITTEN. */
   writeTranscript(
     conversationId: string,
     transcript: Buffer,
     options: { cwd: string; signal: AbortSignal },
   ): Promise<void>;
-  /** Returns the transcript that Claude has left, empty if there is none. Throws OUTPUT_TOO_LARGE, TRANSCRIPT_NOT_READ. */
+  /**
+   * Returns the transcript that Claude has left; empty if there is none. Throws OUTPUT_TOO_LARGE, TRANSCRIPT_NOT_READ.
+   */
   readTranscript(conversationId: string, options: { maxBytes: number; signal: AbortSignal }): Promise<Buffer>;
-  /** Returns those of the directories that Claude and its tools write to, the workspace aside, that have no room left. */
+  /** Returns the directories without room among those that Claude and its tools write to, besides the workspace. */
   fullDirectories(): Promise<string[]>;
-  /** Ends every process of the session. */
+  /** Ends every process of the session. Throws PROCESSES_LEFT. */
   killLeftovers(): Promise<void>;
 }
 
+/** Returns the place that the configuration describes. */
 export function sessionPlace(options: {
   config: AgentConfig;
   relay: {

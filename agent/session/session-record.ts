@@ -18,7 +18,7 @@ import {
 } from "../../proto/index.ts";
 import { cutSpec } from "./cut-spec.ts";
 
-/** What is known of a session: its log, and the state that the log amounts to. */
+/** Record of a session: its log, and the state that the log amounts to. */
 export class SessionRecord {
   readonly log = new EventLog();
   readonly #folded: Session;
@@ -43,25 +43,28 @@ export class SessionRecord {
     return this.#folded.conversationId;
   }
 
+  /** Time of the first event, in milliseconds since 1970. */
   get createTimeMs(): number {
     const { seconds = 0n, nanos = 0 } = this.#folded.createTime ?? {};
     return Number(seconds) * 1000 + nanos / 1e6;
   }
 
-  /** Numbers an event and keeps it. What comes after the end is dropped: there is nobody to tell. */
+  /** Adds an event to the log. After the end it is dropped: nobody is there to be told. */
   emit(event: EventBody): void {
     if (!this.log.ended) foldEvent(this.#folded, this.log.append(event));
   }
 
+  /** Emits the new state, if it is a new one. */
   enterState(state: State): void {
     if (state !== this.state) this.emit({ case: "stateChanged", value: create(StateChangedSchema, { state }) });
   }
 
+  /** Emits the new phase, if it is a new one. */
   enterPhase(phase: Phase): void {
     if (phase !== this.phase) this.emit({ case: "phaseChanged", value: create(PhaseChangedSchema, { phase }) });
   }
 
-  /** Ends the log. */
+  /** Ends the log with the session's final state and result. */
   finish(state: State, result: SessionResult): void {
     this.#result = result;
     this.emit({
@@ -70,7 +73,7 @@ export class SessionRecord {
     });
   }
 
-  /** Resolves when there is room for more events; false if the signal was aborted before there was. */
+  /** Resolves with true when there is room for more events, with false if the signal is aborted before. */
   async roomy(signal: AbortSignal): Promise<boolean> {
     return await this.log.roomy(signal).then(
       () => true,
@@ -78,14 +81,14 @@ export class SessionRecord {
     );
   }
 
-  /** The session as its events tell it, long texts cut. */
+  /** Returns the session as its events tell it, long texts cut. */
   snapshot(): Session {
     const session = clone(SessionSchema, this.#folded);
     session.acknowledgedSequence = this.log.acknowledgedSequence;
     return session;
   }
 
-  /** The session with its texts and lists whole. */
+  /** Returns the session with its texts and lists whole. */
   whole(): Session {
     const session = this.snapshot();
     session.spec = this.#spec;

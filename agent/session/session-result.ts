@@ -15,10 +15,11 @@ import type { Turns } from "./turns.ts";
 
 /** Facts that a session's result is made of. */
 export interface SessionFacts {
-  /** What ended it early. */
+  /** Reason for which it was ended early. Undefined: it was not. */
   end: EndReason | undefined;
-  /** What went wrong before or beside Claude. */
+  /** Error before or beside Claude. Undefined: there was none. */
   error: unknown;
+  /** Exit of Claude. Undefined: it was not started. */
   exit: ClaudeExit | undefined;
   /** Directories without room when the session ended. */
   fullDirectories: readonly string[];
@@ -28,7 +29,7 @@ export interface SessionFacts {
   conversationId: string;
 }
 
-/** Returns the result of a session, whole. */
+/** Returns the result of a session. */
 export function resultOf(facts: SessionFacts): SessionResult {
   const { end, error, exit, files, turns, conversationId } = facts;
   const { leftWork } = files;
@@ -59,6 +60,7 @@ export function resultOf(facts: SessionFacts): SessionResult {
   );
 }
 
+/** Parts of a result that are given in another form than the message has. */
 export interface ResultOptions {
   outcome: SessionResult["outcome"];
   finalText: string;

@@ -27,12 +27,15 @@ import { resultOf, type SessionFacts } from "./session-result.ts";
 import { messageQueued } from "./turn-events.ts";
 import { Turns } from "./turns.ts";
 
-/** The session: a workspace, a Claude in it, and the log of what happens. It ends with a result, whatever happens. */
+/**
+ * Session in the agent: a workspace, a Claude in it, and the log of what happens. It ends with a result, whatever
+ * happens.
+ */
 export class AgentSession {
   readonly id: string;
-  /** git goes by its own listener, for some URLs. */
+  /** Whether git goes by its own listener for some URLs. */
   readonly usesGitListener: boolean;
-  /** What Claude waits for. */
+  /** Decisions that Claude waits for. */
   readonly decisions: Decisions;
   readonly #options: Omit<Assignment, "restore"> & SessionSurroundings;
   readonly #finished = Promise.withResolvers<undefined>();
@@ -85,7 +88,7 @@ export class AgentSession {
     });
   }
 
-  /** Starts the session that the agent is given. Its task is its first message. */
+  /** Starts the session that the agent is given. Its first message is its task. */
   static start(assignment: Assignment, surroundings: SessionSurroundings): AgentSession {
     const session = new AgentSession(assignment, surroundings);
     session.#record.enterState(State.PREPARING);
@@ -99,44 +102,46 @@ export class AgentSession {
     return this.#finished.promise;
   }
 
+  /** Log of the session's events. */
   get log(): EventLog {
     return this.#record.log;
   }
 
+  /** Whether the log has its last event. */
   get over(): boolean {
     return this.log.ended;
   }
 
-  /** The session as its events tell it, long texts cut. */
+  /** Returns the session as its events tell it, long texts cut. */
   snapshot(): Session {
     return this.#record.snapshot();
   }
 
-  /** The session with its texts and lists whole. */
+  /** Returns the session with its texts and lists whole. */
   whole(): Session {
     return this.#record.whole();
   }
 
-  /** Queues a message for Claude. Throws if it cannot be taken. */
+  /** Queues a message for Claude. Throws what MessageQueue.add throws. */
   sendMessage(text: string, messageId: string): void {
     if (!this.#messages.add(text, messageId)) return;
     const waitingCount = this.#messages.length;
     if (waitingCount > 1 || this.#record.state !== State.IDLE) this.#emit(messageQueued(messageId, waitingCount));
   }
 
-  /** Ends the running turn, if one is running. */
+  /** Interrupts the running turn. Without one it does nothing. */
   interrupt(): void {
     if (this.#turns.interrupt()) this.#conversation?.interrupt();
   }
 
-  /** Ends the session; the changes are still collected. */
+  /** Ends the session. Its changes are still collected. */
   stop(reason: string): void {
     this.#end({ kind: "stopped", reason });
   }
 
   /**
-   * Ends the session with the agent: Claude has its part of the time, the rest is for the changes.
-   * Once the signal is aborted, nothing is waited for any more.
+   * Ends the session with the agent: Claude has its part of the time, the rest is for the changes. When the signal is
+   * aborted, nothing is waited for any more. Resolves when the result is there.
    */
   async shutDown({ signal }: { signal: AbortSignal }): Promise<void> {
     this.#messages.close();
@@ -144,7 +149,10 @@ export class AgentSession {
     await this.#ending.shutDown({ claudeMs, finished: this.finished, signal });
   }
 
-  /** An artifact: the patch as it is now or as it was left. Throws SESSION_NOT_FINISHED, TRANSCRIPT_MISSING. */
+  /**
+   * Returns an artifact: the transcript once the session is over, the patch as it is now or was left. Throws
+   * SESSION_NOT_FINISHED, TRANSCRIPT_MISSING, and what collecting throws.
+   */
   async readArtifact(kind: ArtifactKind, { signal }: { signal: AbortSignal }): Promise<Buffer> {
     if (kind === Artifact_Kind.TRANSCRIPT) return this.#requireTranscript();
     return this.over ? this.#files.collected.patch : await this.#files.readPatch({ signal });
@@ -156,7 +164,7 @@ export class AgentSession {
     throw new AppError("SESSION_NOT_FINISHED", "The transcript is there once the session has finished.");
   }
 
-  /** Claude has written to the model API. */
+  /** Notes that Claude has written to the model's API. */
   noticeModelRequest(): void {
     if (this.#record.phase === Phase.FIRST_REQUEST) this.#record.enterPhase(Phase.WORK);
   }

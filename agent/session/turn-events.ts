@@ -17,17 +17,19 @@ import type { TurnOutcome } from "./outcome.ts";
 /** What an event may hold of what was said. */
 const TEXT_BYTES = 32 * 1024;
 
+/** Returns the event for a message that waits for its turn. */
 export function messageQueued(messageId: string, waitingCount: number): EventBody {
   return { case: "messageQueued", value: create(MessageQueuedSchema, { messageId, waitingCount }) };
 }
 
+/** Returns the event for the start of a turn, its message cut. */
 export function turnStarted(turn: number, message: QueuedMessage): EventBody {
   const { text, truncated } = cutText(message.text, TEXT_BYTES);
   const value = create(TurnStartedSchema, { turn, text, truncated, messageId: message.messageId });
   return { case: "turnStarted", value };
 }
 
-/** Returns the events of an answer that is too long for its turn's last event; none if it is not. */
+/** Returns the events of an answer that is too long for its turn's last event. A shorter one has none. */
 export function answerParts(turn: number, said: string): EventBody[] {
   if (!cutText(said, TEXT_BYTES).truncated) return [];
   const { text: whole, truncated } = cutText(said, MAX_ANSWER_BYTES);
@@ -40,6 +42,7 @@ export function answerParts(turn: number, said: string): EventBody[] {
   });
 }
 
+/** Returns the event for the end of a turn, its answer cut. */
 export function turnFinished(
   turn: number,
   facts: { outcome: TurnOutcome; said: string; elapsedMs: number; usage: Usage },

@@ -16,16 +16,17 @@ import type { MessageQueue, QueuedMessage } from "./message-queue.ts";
 import { type EndReason, exitFailure, type TurnOutcome, turnOutcomeOfEnd } from "./outcome.ts";
 import { answerParts, turnFinished, turnStarted } from "./turn-events.ts";
 
+/** Messages for the turns, and where events and changes of state go. */
 export interface TurnsOptions {
   spec: Pick<SessionSpec, "idleTimeout" | "maxTurnCount">;
   messages: MessageQueue;
   emit(event: EventBody): void;
   enterState(state: State): void;
-  /** Why the session is being ended. Undefined: it is not. */
+  /** Returns the reason for which the session is being ended. Undefined: it is not. */
   endReason(): EndReason | undefined;
-  /** Resolves when what the last turn changed has been told. Never rejects; ends early when the signal aborts. */
+  /** Resolves when the last turn's changes have been told, or when the signal is aborted. Never rejects. */
   changesTold(signal: AbortSignal): Promise<void>;
-  /** A turn has ended in a way that lets no other turn succeed. */
+  /** Called when a turn failed so that no other turn can succeed. */
   onHopeless(failure: Failure): void;
 }
 
@@ -36,8 +37,9 @@ interface RunningTurn {
   readonly over: () => void;
 }
 
-/** Gives Claude one message after the other, and says what came of each. */
+/** Turns of a session: Claude gets one message after the other. */
 export class Turns {
+  /** Usage of all turns so far. */
   readonly usage = new UsageMeter();
   readonly #options: TurnsOptions;
   #count = 0;
@@ -52,43 +54,44 @@ export class Turns {
     this.#options = options;
   }
 
-  /** How many have begun. */
+  /** Number of turns that have begun. */
   get count(): number {
     return this.#count;
   }
 
+  /** Whether a turn is running. */
   get running(): boolean {
     return this.#turn !== undefined;
   }
 
-  /** How the last one ended. */
+  /** Outcome of the last turn that ended. Undefined: none has. */
   get last(): TurnOutcome | undefined {
     return this.#last;
   }
 
-  /** The last answer. */
+  /** Last answer. Empty: there is none yet. */
   get finalText(): string {
     return this.#finalText;
   }
 
-  /** Which turn's that is; 0 if there is none. */
+  /** Number of the turn with the last answer. 0: there is none. */
   get finalTextTurn(): number {
     return this.#finalTextTurn;
   }
 
-  /** The running turn counts as interrupted, however it ends. Returns false if none is running. */
+  /** Marks the running turn as interrupted, however it ends. Returns false if none is running. */
   interrupt(): boolean {
     if (this.#turn === undefined) return false;
     this.#turn.interrupted = true;
     return true;
   }
 
-  /** No other message is waited for. */
+  /** Ends the wait for another message. */
   endIdling(): void {
     this.#idleOver.abort();
   }
 
-  /** Takes turns until there is no message any more, Claude is gone, or the signal is aborted. */
+  /** Takes turns until no message comes any more, Claude is gone, or the signal is aborted. */
   async takeAll(conversation: Conversation, signal: AbortSignal): Promise<void> {
     const gone = new AbortController();
     const over = AbortSignal.any([signal, gone.signal]);
@@ -106,7 +109,7 @@ export class Turns {
     }
   }
 
-  /** The running turn is over, if one is running. */
+  /** Ends the running turn, by its result or by Claude's exit. Without a running turn it does nothing. */
   finish(how: { result?: TurnEnd; exit?: ClaudeExit }): void {
     const turn = this.#turn;
     if (turn === undefined) return;
@@ -123,7 +126,7 @@ export class Turns {
     turn.over();
   }
 
-  /** Adds what Claude says that it has used, also between two turns. */
+  /** Adds the usage that a result tells, even of one between two turns. */
   countUsage(result: ClaudeResult): void {
     this.usage.add(result);
     const value = create(UsageUpdatedSchema, { usage: this.usage.usage() });

@@ -56,7 +56,7 @@ const docComment = {
   }),
 };
 /** Folders whose exported declarations are all documented. */
-const documented = ["proto/**/*.ts"];
+const documented = ["agent/**/*.ts", "proto/**/*.ts"];
 
 export default tseslint.config(
   { ignores: ["dist/", "node_modules/", "proto/gen/", "**/recordings/"] },

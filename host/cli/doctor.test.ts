@@ -2,12 +2,30 @@ import { expect, test } from "vitest";
 import { makeHostDirectories } from "../../test/support/host-directories.ts";
 import { Plain } from "../../test/support/screen.ts";
 import { create } from "@bufbuild/protobuf";
-import { GetHostInfoResponseSchema } from "../../proto/control.ts";
+import { type GetHostInfoResponse, GetHostInfoResponseSchema } from "../../proto/control.ts";
 import { AppError } from "../../proto/index.ts";
 import { readConfig } from "../config/config.ts";
+import { checkRuntime } from "../control/check-runtime.ts";
 import { FakeMachine } from "../runtime/fake/fake-machine.ts";
-import { FakeRuntime } from "../runtime/fake/fake-runtime.ts";
-import { doctorCommand } from "./doctor.ts";
+import { FakeRuntime, HEALTHY } from "../runtime/fake/fake-runtime.ts";
+import { type DoctorOptions, doctorCommand } from "./doctor.ts";
+
+type DoctorLink = Exclude<DoctorOptions["place"], AppError>["link"];
+
+const NOT_ASKED = new AppError("HOST_OUTDATED", "The running host is too old for this call.");
+
+/** A way to a host, or to none for a reason, which looks at this runtime; without one it does not know how. */
+function linkTo(host: GetHostInfoResponse | AppError, runtime?: FakeRuntime): DoctorLink {
+  return {
+    find: () => Promise.resolve(undefined),
+    connect: () => (host instanceof AppError ? Promise.reject(host) : Promise.resolve(host)),
+    checkRuntime: runtime === undefined ? () => Promise.reject(NOT_ASKED) : lookAt(runtime),
+  };
+}
+
+function lookAt(runtime: FakeRuntime): DoctorOptions["checkRuntime"] {
+  return ({ signal }) => checkRuntime(runtime, { image: "agent:test", signal });
+}
 
 test("finds a configuration that cannot be read, and looks at the rest", async () => {
   const machine = new FakeMachine({
@@ -18,15 +36,17 @@ test("finds a configuration that cannot be read, and looks at the rest", async (
     help: "host/README.md lists its entries.",
   });
   await using place = await makeHostDirectories();
-  const noHost = { directories: place.directories, link: { find: () => Promise.resolve(undefined) } };
+  const noHost = { directories: place.directories, link: linkTo(invalid) };
   const stdout = new Plain();
   const { signal } = new AbortController();
   const io = { stdin: process.stdin, stdout, stderr: new Plain(), env: {}, signal };
-  expect(await doctorCommand({ runtime, place: noHost, config: invalid }, { json: true }, io)).toBe(3);
+  const options = { place: noHost, config: invalid, checkRuntime: lookAt(runtime) };
+  expect(await doctorCommand(options, { json: true }, io)).toBe(3);
   expect(JSON.parse(stdout.text)).toEqual([
     expect.objectContaining({ subject: "claudecluster", ok: true }),
     { subject: "configuration", ok: false, message: invalid.message, help: invalid.help },
     { subject: "engine", ok: true, message: "fake; containers have no network interface" },
+    expect.objectContaining({ subject: "image", ok: true }),
     { subject: "state", ok: true, message: place.directories.stateDirectory },
     expect.objectContaining({ subject: "disk", ok: true }),
   ]);
@@ -40,20 +60,14 @@ test("says why a credential of the caller's environment does not count, and know
   await using place = await makeHostDirectories();
   // Nothing listens there.
   const config = { ...readConfig(place.env), modelEndpoint: new URL("http://127.0.0.1:1") };
-  const findings = async (env: NodeJS.ProcessEnv, credentialKind?: string) => {
-    const info =
-      credentialKind === undefined
-        ? undefined
-        : create(GetHostInfoResponseSchema, {
-            hostVersion: "1",
-            credentialKind,
-            modelEndpoint: "https://model.example",
-          });
+  const findings = async (env: NodeJS.ProcessEnv, credentialKind = "") => {
+    const modelEndpoint = "https://model.example";
+    const info = create(GetHostInfoResponseSchema, { hostVersion: "1", credentialKind, modelEndpoint });
     const stdout = new Plain();
     const { signal } = new AbortController();
     const io = { stdin: process.stdin, stdout, stderr: new Plain(), env, signal };
-    const there = { directories: place.directories, link: { find: () => Promise.resolve(info) } };
-    await doctorCommand({ runtime, place: there, config }, { json: true }, io);
+    const there = { directories: place.directories, link: linkTo(info) };
+    await doctorCommand({ place: there, config, checkRuntime: lookAt(runtime) }, { json: true }, io);
     const all = JSON.parse(stdout.text) as { subject: string; ok: boolean; message: string; help?: string }[];
     return Object.fromEntries(all.map(({ subject, ...rest }) => [subject, rest]));
   };
@@ -68,6 +82,46 @@ test("says why a credential of the caller's environment does not count, and know
     message: "auth-token of the host that is running, for model.example",
   });
   expect(running["host"]).toMatchObject({ ok: true, message: "1 is running" });
-  // One that has none says so itself, in a session too.
-  expect(await findings({}, "")).toMatchObject({ credential: { ok: false } });
+});
+
+test("has the host look at its runtime, and looks itself where none starts or it is one of before", async () => {
+  const createAgent = () => ({ serve: () => {}, exited: new Promise<never>(() => {}), kill: () => {} });
+  await using hosts = new FakeRuntime({ machine: new FakeMachine({ createAgent, findImage: () => undefined }) });
+  await using own = new FakeRuntime({ machine: new FakeMachine({ createAgent }) });
+  const capacity = { cpuCount: 2, memoryBytes: 2 ** 33 };
+  hosts.health = { ...HEALTHY, description: "the host's", capacity, networkSeal: "policy", enforcedLimits: ["memory"] };
+  own.health = { healthy: false, reason: "RUNTIME_UNAVAILABLE", message: "No engine here.", help: "Start one." };
+  await using place = await makeHostDirectories();
+  const config = { ...readConfig(place.env), modelEndpoint: new URL("http://127.0.0.1:1") };
+  const findings = async (link: DoctorLink) => {
+    const stdout = new Plain();
+    const { signal } = new AbortController();
+    const io = { stdin: process.stdin, stdout, stderr: new Plain(), env: {}, signal };
+    const options = { place: { directories: place.directories, link }, config, checkRuntime: lookAt(own) };
+    await doctorCommand(options, { json: true }, io);
+    return JSON.parse(stdout.text) as unknown[];
+  };
+  const info = create(GetHostInfoResponseSchema, { hostVersion: "1" });
+  const running = { subject: "host", ok: true, message: "1 is running" };
+  const asked = await findings(linkTo(info, hosts));
+  expect(asked).toContainEqual(running);
+  expect(asked).toContainEqual({
+    subject: "engine",
+    ok: true,
+    message: "the host's; a policy of the network keeps containers from it; held to limits of memory",
+  });
+  expect(asked).toContainEqual({
+    subject: "image",
+    ok: false,
+    message: "agent:test is not there.",
+    help: "Build it: claudecluster image",
+  });
+  const looked = { subject: "engine", ok: false, message: "No engine here.", help: "Start one." };
+  const older = await findings(linkTo(info));
+  expect(older).toContainEqual(running);
+  expect(older).toContainEqual(looked);
+  const differs = new AppError("HOST_STATE_DIFFERS", "The running host keeps its sessions elsewhere.");
+  const none = await findings(linkTo(differs));
+  expect(none).toContainEqual({ subject: "host", ok: false, message: differs.message });
+  expect(none).toContainEqual(looked);
 });

@@ -1,14 +1,18 @@
 import { stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { GetHostInfoResponse } from "../../proto/control.ts";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import {
+  type CheckRuntimeResponse,
+  type GetHostInfoResponse,
+  RuntimeFacts_EnforcedLimit as Limit,
+  RuntimeFacts_NetworkSeal as Seal,
+} from "../../proto/control.ts";
 import { AppError } from "../../proto/index.ts";
 import { ConfiguredCredential } from "../config/configured-credential.ts";
 import { explainCredential } from "../daemon/explain-credential.ts";
-import type { EnforcedLimit, ImageFacts, NetworkSeal, Runtime } from "../runtime/runtime.ts";
 import type { HostConfig } from "../config/config.ts";
 import type { HostLink } from "../daemon/host-link.ts";
 import type { HostDirectories } from "../directories.ts";
-import { tryRuntimeDirectory } from "../daemon/runtime-directory.ts";
 import { asExplainedError } from "../file-problem.ts";
 import { tryStateDirectory } from "../state-directory.ts";
 import { VERSION } from "../version.ts";
@@ -26,10 +30,11 @@ const LOW_DISK_BYTES = 2 * 1024 ** 3;
 
 /** What the doctor looks at. An error in the place of something that could not be read is a finding itself. */
 export interface DoctorOptions {
-  runtime: Runtime;
   /** Where a host keeps its own, and the way to it. */
-  place: { directories: HostDirectories; link: Pick<HostLink, "find"> } | AppError;
+  place: { directories: HostDirectories; link: Pick<HostLink, "find" | "connect" | "checkRuntime"> } | AppError;
   config: HostConfig | AppError;
+  /** Looks at the runtime without a host, for where none can be asked. */
+  checkRuntime(options: { signal: AbortSignal }): Promise<CheckRuntimeResponse>;
 }
 
 /**
@@ -37,21 +42,29 @@ export interface DoctorOptions {
  * lines, and it looks at the rest.
  */
 export async function doctorCommand(
-  { runtime, place, config }: DoctorOptions,
+  { place, config, checkRuntime }: DoctorOptions,
   options: { json: boolean },
   io: CommandIo,
 ): Promise<number> {
   const configured = config instanceof AppError ? undefined : config;
-  const host = place instanceof AppError ? undefined : await findHost(place.link);
+  const host = place instanceof AppError ? place : await findHost(place.link);
   const info = host instanceof AppError ? undefined : host;
-  const findings: Finding[] = [
+  const { signal } = io;
+  const runtime =
+    place instanceof AppError || info === undefined
+      ? await checkRuntime({ signal })
+      : // One of before does not know the call.
+        await place.link.checkRuntime({ signal }).catch(() => checkRuntime({ signal }));
+  const found: Finding[] = [
     { subject: "claudecluster", ok: true, message: `${VERSION}, Node ${process.versions.node}` },
     ...(config === place || configured !== undefined ? [] : [problem("configuration", config)]),
-    ...(await checkEngine(runtime, configured, io.signal)),
+    ...describeRuntime(runtime),
     ...(configured === undefined ? [] : describeWayOut(configured)),
     ...(configured === undefined ? [] : await checkModel(configured, info, io)),
     ...(place instanceof AppError ? [problem("directories", place)] : await checkPlace(place, host)),
   ];
+  // What keeps a host from starting is often one of these already.
+  const findings = found.filter(({ message }, at) => found.findIndex((each) => each.message === message) === at);
   if (options.json) printJson(io.stdout, findings);
   else {
     for (const { subject, ok, message, help } of findings) {
@@ -62,41 +75,50 @@ export async function doctorCommand(
   return findings.every(({ ok }) => ok) ? EXIT.done : EXIT.environment;
 }
 
-async function checkEngine(runtime: Runtime, config: HostConfig | undefined, signal: AbortSignal): Promise<Finding[]> {
-  const health = await runtime.check({ signal });
-  if (!health.healthy) return [{ subject: "engine", ok: false, message: health.message, help: health.help }];
-  const parts = [health.description, SEALS[health.networkSeal], heldTo(health.enforcedLimits), ...health.warnings];
-  const engine: Finding = { subject: "engine", ok: true, message: parts.filter((part) => part !== "").join("; ") };
-  if (config === undefined) return [engine];
+function describeRuntime({ health, image }: CheckRuntimeResponse): Finding[] {
+  const subject = "engine";
+  if (health.case === "unhealthy") {
+    const { message, help } = health.value;
+    return [{ subject, ok: false, message, help }];
+  }
+  if (health.case === undefined) return [];
+  const { description, networkSeal, enforcedLimits, warnings } = health.value;
+  const parts = [description, SEALS[networkSeal] ?? "", heldTo(enforcedLimits), ...warnings];
+  return [{ subject, ok: true, message: parts.filter((part) => part !== "").join("; ") }, ...describeImage(image)];
+}
+
+function describeImage(image: CheckRuntimeResponse["image"]): Finding[] {
   const subject = "image";
-  let image: ImageFacts | undefined;
-  try {
-    image = await runtime.inspectImage(config.defaultImage, { signal });
-  } catch (error) {
-    return [engine, problem(subject, error)];
+  if (image.case === undefined) return [];
+  if (image.case === "imageProblem") {
+    const { message, help } = image.value;
+    return [{ subject, ok: false, message, ...(help !== "" && { help }) }];
   }
-  if (image === undefined) {
-    return [
-      engine,
-      { subject, ok: false, message: `${config.defaultImage} is not there.`, help: "Build it: claudecluster image" },
-    ];
-  }
-  const version = image.labels["dev.claudecluster.claude-version"] ?? "unknown";
-  const days = Math.floor((Date.now() - image.createTimeMs) / 86_400_000);
-  const message = `${config.defaultImage} with Claude Code ${version}, built ${days === 0 ? "today" : `${days} days ago`}`;
+  const { name, labels, createTime } = image.value;
+  const version = labels["dev.claudecluster.claude-version"] ?? "unknown";
+  const days = Math.floor((Date.now() - (createTime === undefined ? 0 : timestampMs(createTime))) / 86_400_000);
+  const message = `${name} with Claude Code ${version}, built ${days === 0 ? "today" : `${days} days ago`}`;
   const old = days > OLD_CLI_DAYS && {
     help: "Rebuild it with a newer Claude Code: claudecluster image --claude-version latest",
   };
-  return [engine, { subject, ok: true, message, ...old }];
+  return [{ subject, ok: true, message, ...old }];
 }
 
-const SEALS: Record<NetworkSeal, string> = {
-  noInterface: "containers have no network interface",
-  policy: "a policy of the network keeps containers from it",
+const SEALS: Partial<Record<Seal, string>> = {
+  [Seal.NO_INTERFACE]: "containers have no network interface",
+  [Seal.POLICY]: "a policy of the network keeps containers from it",
 };
 
-function heldTo(limits: EnforcedLimit[]): string {
-  return limits.length === 0 ? "" : `held to limits of ${limits.join(", ")}`;
+const LIMITS: Partial<Record<Limit, string>> = {
+  [Limit.MEMORY]: "memory",
+  [Limit.CPU]: "CPU",
+  [Limit.PROCESSES]: "processes",
+  [Limit.SYSTEM_CALLS]: "system calls",
+};
+
+function heldTo(limits: Limit[]): string {
+  const names = limits.flatMap((limit) => LIMITS[limit] ?? []);
+  return names.length === 0 ? "" : `held to limits of ${names.join(", ")}`;
 }
 
 /** Says which proxies are used and what is trusted beside Node's authorities; nothing where there are none. */
@@ -150,15 +172,16 @@ async function checkPlace(
   { directories }: Exclude<DoctorOptions["place"], AppError>,
   host: FoundHost,
 ): Promise<Finding[]> {
-  return [checkState(directories), await checkDisk(directories), ...checkHost(host, directories)];
+  return [checkState(directories), await checkDisk(directories), checkHost(host, directories)];
 }
 
-/** The host that is running, or why that cannot be known. Undefined: none is. */
-type FoundHost = GetHostInfoResponse | AppError | undefined;
+/** The host that is running, or why none is. */
+type FoundHost = GetHostInfoResponse | AppError;
 
-async function findHost(link: Pick<HostLink, "find">): Promise<FoundHost> {
+/** Starts a host where none is there: what keeps that from starting keeps sessions from it. */
+async function findHost(link: Pick<HostLink, "find" | "connect">): Promise<FoundHost> {
   try {
-    return await link.find();
+    return (await link.find()) ?? (await link.connect());
   } catch (error) {
     return asExplainedError(error);
   }
@@ -175,19 +198,14 @@ function checkState({ stateDirectory }: HostDirectories): Finding {
   }
 }
 
-/** Nothing where none is running and one could. */
-function checkHost(info: FoundHost, directories: HostDirectories): Finding[] {
+function checkHost(host: FoundHost, { configDirectory }: HostDirectories): Finding {
   const subject = "host";
-  if (info instanceof AppError) return [problem(subject, info)];
+  if (host instanceof AppError) return problem(subject, host);
   try {
-    if (info === undefined) {
-      tryRuntimeDirectory(directories.runtimeDirectory);
-      return [];
-    }
-    const help = newerConfig(info, directories.configDirectory);
-    return [{ subject, ok: true, message: `${info.hostVersion} is running`, ...(help !== undefined && { help }) }];
+    const help = newerConfig(host, configDirectory);
+    return { subject, ok: true, message: `${host.hostVersion} is running`, ...(help !== undefined && { help }) };
   } catch (error) {
-    return [problem(subject, error)];
+    return problem(subject, error);
   }
 }
 

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { type Command, Option } from "commander";
 import { AppError } from "../../proto/index.ts";
-import { readConfig } from "../config/config.ts";
+import { type HostConfig, readConfig } from "../config/config.ts";
 import { hostEnvironment } from "../daemon/host-environment.ts";
 import { readDirectories } from "../directories.ts";
 import { asExplainedError } from "../file-problem.ts";
@@ -129,16 +129,13 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .option("--json", "print the findings as JSON")
     .action(async ({ json = false }: { json?: boolean }) => {
       const { doctorCommand } = await import("./doctor.ts");
-      const { createRuntime } = await import("../app.ts");
       const found = readOrProblem(directories);
       const configured = found instanceof AppError ? found : readOrProblem(config);
-      const { logLevel, allowWeakLimits } = configured instanceof AppError ? UNCONFIGURED : configured;
-      // It makes no container, and needs no name for its own.
-      await using runtime = createRuntime({ hostId: undefined, allowWeakLimits }, createLogger(logLevel));
       using link = found instanceof AppError ? undefined : hostLink(io);
       const place =
         found instanceof AppError || link === undefined ? (found as AppError) : { directories: found, link };
-      setExitCode(await doctorCommand({ runtime, place, config: configured }, { json }, io));
+      const checkRuntime = (options: { signal: AbortSignal }) => checkRuntimeHere(configured, options);
+      setExitCode(await doctorCommand({ place, config: configured, checkRuntime }, { json }, io));
     });
 
   program
@@ -157,8 +154,17 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .action(() => void io.stdout.write(`${VERSION}\n`));
 }
 
-/** What the doctor looks at the engine with where the configuration cannot be read. */
-const UNCONFIGURED = { logLevel: "warn", allowWeakLimits: false };
+/** Looks at the runtime as a host would, where none can be asked. It makes no container, and needs no name for its own. */
+async function checkRuntimeHere(config: HostConfig | AppError, { signal }: { signal: AbortSignal }) {
+  const { createRuntime } = await import("../app.ts");
+  const { checkRuntime } = await import("../control/check-runtime.ts");
+  const { logLevel, allowWeakLimits, defaultImage } = config instanceof AppError ? UNCONFIGURED : config;
+  await using runtime = createRuntime({ hostId: undefined, allowWeakLimits }, createLogger(logLevel));
+  return await checkRuntime(runtime, { image: defaultImage, signal });
+}
+
+/** What it is looked at with where the configuration cannot be read. */
+const UNCONFIGURED = { logLevel: "warn", allowWeakLimits: false, defaultImage: undefined };
 
 function readOrProblem<T>(read: () => T): T | AppError {
   try {

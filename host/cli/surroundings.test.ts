@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { chmodSync, chownSync, lstatSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type BundledHost, bundleHost } from "../../test/support/bundle-host.ts";
 import { makeHostDirectories, type TestDirectories } from "../../test/support/host-directories.ts";
@@ -22,9 +21,6 @@ const ENDLESS_MS = 20_000;
 /** A user that the machine's list of users does not have. */
 const NOBODY = 54_321;
 
-/** What the bundle leaves out. */
-const MODULES = fileURLToPath(new URL("../../node_modules", import.meta.url));
-
 interface RunOptions {
   env?: Record<string, string>;
   uid?: number;
@@ -36,7 +32,7 @@ async function run({ env }: TestDirectories, args: string[], options: RunOptions
   const [program, ...own] = host.command;
   const { uid, input = "" } = options;
   const child = spawn(program!, [...own, ...args], {
-    env: { ...env, DOCKER_HOST: "unix:///nowhere/docker.sock", NODE_PATH: MODULES, ...options.env },
+    env: { ...env, DOCKER_HOST: "unix:///nowhere/docker.sock", ...options.env },
     ...(uid !== undefined && { uid, gid: uid }),
     timeout: ENDLESS_MS,
     killSignal: "SIGKILL",

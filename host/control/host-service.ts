@@ -1,12 +1,14 @@
 import { type MessageInitShape } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { AppError } from "../../proto/index.ts";
-import type { GetHostInfoResponseSchema, HostService } from "../../proto/control.ts";
+import type { CheckRuntimeResponse, GetHostInfoResponseSchema, HostService } from "../../proto/control.ts";
 import { callerOf } from "./caller.ts";
 
 /** What the control API says of the host and lets callers do with it. */
 export interface HostControl {
   info(): Promise<MessageInitShape<typeof GetHostInfoResponseSchema>>;
+  /** Looks at the runtime and at the image of sessions that name none. */
+  checkRuntime(options: { signal: AbortSignal }): Promise<CheckRuntimeResponse>;
   /** Begins to end the host and returns at once. Throws HOST_BUSY. */
   stop(options: { onlyWithoutLiveSessions: boolean }): Promise<void>;
 }
@@ -18,6 +20,7 @@ export function hostService(host: HostControl): ServiceImpl<typeof HostService> 
       const info = await host.info();
       return callerOf(context.values).local ? info : { ...info, stateDirectory: "", storeProblem: "", processId: 0 };
     },
+    checkRuntime: (_request, { signal }) => host.checkRuntime({ signal }),
     async stopHost({ onlyWithoutLiveSessions }, context) {
       if (!callerOf(context.values).local) {
         throw new AppError("CALLER_REMOTE", "Only callers on the host's private socket may end it.");

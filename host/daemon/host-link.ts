@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import semver from "semver";
 import { AppError, asAppError } from "../../proto/index.ts";
-import type { GetHostInfoResponse } from "../../proto/control.ts";
+import type { CheckRuntimeResponse, GetHostInfoResponse } from "../../proto/control.ts";
 import type { HostDirectories } from "../directories.ts";
 import { ControlClient } from "../control/control-client.ts";
 import { hostError } from "../control/control-error.ts";
@@ -89,6 +89,13 @@ export class HostLink implements Disposable {
       if (known.reason === "CONNECTION_LOST" || known.reason === "HOST_CLOSING") return undefined;
       throw known.reason === "HOST_UNRESPONSIVE" ? this.#unresponsive() : known;
     }
+  }
+
+  /** Has the host look at its runtime. Throws HOST_OUTDATED, CONNECTION_LOST. */
+  async checkRuntime(options: { signal: AbortSignal }): Promise<CheckRuntimeResponse> {
+    return await this.#client.host.checkRuntime({}, options).catch((error: unknown) => {
+      throw hostError(error);
+    });
   }
 
   /** Asks the host to end. Throws HOST_BUSY, CONNECTION_LOST. */

@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import { AppError, asAppError } from "../../proto/index.ts";
 import { type App, createApp } from "../app.ts";
 import type { HostConfig } from "../config/config.ts";
+import { checkRuntime } from "../control/check-runtime.ts";
 import { ControlServer } from "../control/control-server.ts";
 import type { HostControl } from "../control/host-service.ts";
 import { PROTOCOL_VERSION } from "../control/protocol-version.ts";
@@ -111,6 +112,7 @@ function hostControl(
         processId: process.pid,
       };
     },
+    checkRuntime: ({ signal }) => checkRuntime(runtime, { image: config.defaultImage, signal }),
     async stop({ onlyWithoutLiveSessions }) {
       const { liveCount: live } = sessions.status();
       if (onlyWithoutLiveSessions && live > 0) {

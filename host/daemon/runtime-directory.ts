@@ -1,7 +1,7 @@
 import { lstatSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { AppError, type ErrorReason } from "../../proto/index.ts";
-import { makeProblem, tryToWriteIn } from "../file-problem.ts";
+import { makeProblem } from "../file-problem.ts";
 import { makeDirectory } from "../make-directory.ts";
 
 /** Longest path of a unix socket on Linux is 107 bytes, on macOS 103. */
@@ -46,24 +46,6 @@ export function makeRuntimeDirectory(path: string): void {
       "is not a directory of this user alone",
       "Remove it, or chmod 700 it if it is yours, or set CLAUDECLUSTER_RUNTIME_DIR to another one.",
     );
-  }
-}
-
-/**
- * Makes the directory of the host's socket and looks whether a socket can be made in it. To be called where no host
- * listens there. Leaves nothing. Throws FAILED_PRECONDITION.
- */
-export function tryRuntimeDirectory(path: string): void {
-  makeRuntimeDirectory(path);
-  const socket = socketPath(path);
-  const facts = lstatSync(socket, { throwIfNoEntry: false });
-  if (facts?.isDirectory() === true) throw inTheWay(socket, "it is a directory");
-  try {
-    tryToWriteIn(path);
-  } catch (error) {
-    const { why, cure } = makeProblem(path, error);
-    const help = `${cure}, or set CLAUDECLUSTER_RUNTIME_DIR.`;
-    throw refused(path, { reason: "RUNTIME_DIR_UNUSABLE", what: `cannot be written: ${why}`, help, cause: error });
   }
 }
 

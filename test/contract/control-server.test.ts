@@ -39,6 +39,7 @@ import {
 import { MemorySessions } from "./memory-sessions.ts";
 import { saying } from "./sessions-contract.ts";
 import { eachEvent } from "../support/each-event.ts";
+import { QUIET_HOST } from "../support/quiet-host.ts";
 
 const TOKEN = "a-token-of-the-tests";
 const SPEC = create(SessionSpecSchema, { task: "x" });
@@ -50,6 +51,7 @@ async function startServer(options: { heartbeatMs?: number } = {}) {
   const sessions = stack.use(new MemorySessions());
   const stops: boolean[] = [];
   const host = {
+    ...QUIET_HOST,
     info: async () => ({ hostVersion: "1.2.3", stateDirectory: "/state", processId: 7 }),
     stop: async ({ onlyWithoutLiveSessions }: { onlyWithoutLiveSessions: boolean }) => {
       stops.push(onlyWithoutLiveSessions);

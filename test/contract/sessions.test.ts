@@ -9,6 +9,7 @@ import { RemoteSessions } from "../../host/control/remote-sessions.ts";
 import { MemorySessions } from "./memory-sessions.ts";
 import { startManagedSessions } from "./managed-sessions.ts";
 import { sessionsContract } from "./sessions-contract.ts";
+import { QUIET_HOST } from "../support/quiet-host.ts";
 
 describe("sessions in process", () => {
   sessionsContract(async () => {
@@ -25,8 +26,9 @@ describe("sessions over the control API", () => {
     const directory = await mkdtemp(join(tmpdir(), "claudecluster-control-"));
     stack.defer(() => rm(directory, { recursive: true }));
     const driver = stack.use(new MemorySessions());
-    const host = { info: async () => ({}), stop: async () => {} };
-    const server = stack.use(new ControlServer({ sessions: driver, host, logger: pino({ level: "silent" }) }));
+    const server = stack.use(
+      new ControlServer({ sessions: driver, host: QUIET_HOST, logger: pino({ level: "silent" }) }),
+    );
     const path = join(directory, "host.sock");
     await server.listenUnix(path);
     const client = stack.use(new ControlClient(path));

@@ -15,6 +15,7 @@ import { ContainerSpecSchema, SessionSpecSchema } from "../../proto/index.ts";
 import { startContainers } from "../support/manager-options.ts";
 import { NO_GIT_CREDENTIALS } from "../support/no-git-credentials.ts";
 import { openModel } from "../support/open-model.ts";
+import { QUIET_HOST } from "../support/quiet-host.ts";
 
 /** A host on the fake runtime, as the daemon has it: one store on disk, one private socket. */
 export interface LoadHost extends AsyncDisposable {
@@ -54,8 +55,7 @@ export async function startLoadHost(
       logger,
     }),
   );
-  const host = { info: () => Promise.resolve({}), stop: () => Promise.resolve() };
-  const server = stack.use(new ControlServer({ sessions, host, logger }));
+  const server = stack.use(new ControlServer({ sessions, host: QUIET_HOST, logger }));
   // Not below TMPDIR, which may have too long a path for a socket.
   const socketDirectory = mkdtempSync("/tmp/cc-load-");
   stack.defer(() => rmSync(socketDirectory, { recursive: true }));

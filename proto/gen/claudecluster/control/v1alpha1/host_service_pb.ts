@@ -2,8 +2,8 @@
 // @generated from file claudecluster/control/v1alpha1/host_service.proto (package claudecluster.control.v1alpha1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/control/v1alpha1/host_service.proto.
  */
 export const file_claudecluster_control_v1alpha1_host_service: GenFile = /*@__PURE__*/
-  fileDesc("CjFjbGF1ZGVjbHVzdGVyL2NvbnRyb2wvdjFhbHBoYTEvaG9zdF9zZXJ2aWNlLnByb3RvEh5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEiFAoSR2V0SG9zdEluZm9SZXF1ZXN0IqgDChNHZXRIb3N0SW5mb1Jlc3BvbnNlEhQKDGhvc3RfdmVyc2lvbhgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRIYChBwcm90b2NvbF92ZXJzaW9uGAMgASgFEi4KCnN0YXJ0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhoKEmxpdmVfc2Vzc2lvbl9jb3VudBgFIAEoBRIcChRxdWV1ZWRfc2Vzc2lvbl9jb3VudBgGIAEoBRIhChltYXhfcnVubmluZ19zZXNzaW9uX2NvdW50GAcgASgFEhYKDmVuZ2luZV9oZWFsdGh5GAggASgIEhYKDmVuZ2luZV9wcm9ibGVtGAkgASgJEhcKD2NyZWRlbnRpYWxfa2luZBgKIAEoCRIXCg9zdGF0ZV9kaXJlY3RvcnkYCyABKAkSEgoKcHJvY2Vzc19pZBgMIAEoBRIaChJjcmVkZW50aWFsX3Byb2JsZW0YDSABKAkSFgoObW9kZWxfZW5kcG9pbnQYDiABKAkSFQoNc3RvcmVfcHJvYmxlbRgPIAEoCSI1Cg9TdG9wSG9zdFJlcXVlc3QSIgoab25seV93aXRob3V0X2xpdmVfc2Vzc2lvbnMYASABKAgiEgoQU3RvcEhvc3RSZXNwb25zZTL0AQoLSG9zdFNlcnZpY2USdgoLR2V0SG9zdEluZm8SMi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuR2V0SG9zdEluZm9SZXF1ZXN0GjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkdldEhvc3RJbmZvUmVzcG9uc2USbQoIU3RvcEhvc3QSLy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuU3RvcEhvc3RSZXF1ZXN0GjAuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlN0b3BIb3N0UmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("CjFjbGF1ZGVjbHVzdGVyL2NvbnRyb2wvdjFhbHBoYTEvaG9zdF9zZXJ2aWNlLnByb3RvEh5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEiFAoSR2V0SG9zdEluZm9SZXF1ZXN0IqgDChNHZXRIb3N0SW5mb1Jlc3BvbnNlEhQKDGhvc3RfdmVyc2lvbhgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRIYChBwcm90b2NvbF92ZXJzaW9uGAMgASgFEi4KCnN0YXJ0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhoKEmxpdmVfc2Vzc2lvbl9jb3VudBgFIAEoBRIcChRxdWV1ZWRfc2Vzc2lvbl9jb3VudBgGIAEoBRIhChltYXhfcnVubmluZ19zZXNzaW9uX2NvdW50GAcgASgFEhYKDmVuZ2luZV9oZWFsdGh5GAggASgIEhYKDmVuZ2luZV9wcm9ibGVtGAkgASgJEhcKD2NyZWRlbnRpYWxfa2luZBgKIAEoCRIXCg9zdGF0ZV9kaXJlY3RvcnkYCyABKAkSEgoKcHJvY2Vzc19pZBgMIAEoBRIaChJjcmVkZW50aWFsX3Byb2JsZW0YDSABKAkSFgoObW9kZWxfZW5kcG9pbnQYDiABKAkSFQoNc3RvcmVfcHJvYmxlbRgPIAEoCSI1Cg9TdG9wSG9zdFJlcXVlc3QSIgoab25seV93aXRob3V0X2xpdmVfc2Vzc2lvbnMYASABKAgiEgoQU3RvcEhvc3RSZXNwb25zZSIVChNDaGVja1J1bnRpbWVSZXF1ZXN0IrsCChRDaGVja1J1bnRpbWVSZXNwb25zZRI/CgdoZWFsdGh5GAEgASgLMiwuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJ1bnRpbWVGYWN0c0gAEkMKCXVuaGVhbHRoeRgCIAEoCzIuLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5SdW50aW1lUHJvYmxlbUgAEkEKC2ZvdW5kX2ltYWdlGAMgASgLMiouY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkltYWdlRmFjdHNIARJHCg1pbWFnZV9wcm9ibGVtGAQgASgLMi4uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJ1bnRpbWVQcm9ibGVtSAFCCAoGaGVhbHRoQgcKBWltYWdlIrUECgxSdW50aW1lRmFjdHMSEwoLZGVzY3JpcHRpb24YASABKAkSEAoId2FybmluZ3MYAiADKAkSFgoJY3B1X2NvdW50GAMgASgBSACIAQESGQoMbWVtb3J5X2J5dGVzGAQgASgDSAGIAQESTgoMbmV0d29ya19zZWFsGAUgASgOMjguY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJ1bnRpbWVGYWN0cy5OZXR3b3JrU2VhbBJTCg9lbmZvcmNlZF9saW1pdHMYBiADKA4yOi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuUnVudGltZUZhY3RzLkVuZm9yY2VkTGltaXQiYwoLTmV0d29ya1NlYWwSHAoYTkVUV09SS19TRUFMX1VOU1BFQ0lGSUVEEAASHQoZTkVUV09SS19TRUFMX05PX0lOVEVSRkFDRRABEhcKE05FVFdPUktfU0VBTF9QT0xJQ1kQAiKhAQoNRW5mb3JjZWRMaW1pdBIeChpFTkZPUkNFRF9MSU1JVF9VTlNQRUNJRklFRBAAEhkKFUVORk9SQ0VEX0xJTUlUX01FTU9SWRABEhYKEkVORk9SQ0VEX0xJTUlUX0NQVRACEhwKGEVORk9SQ0VEX0xJTUlUX1BST0NFU1NFUxADEh8KG0VORk9SQ0VEX0xJTUlUX1NZU1RFTV9DQUxMUxAEQgwKCl9jcHVfY291bnRCDwoNX21lbW9yeV9ieXRlcyLCAQoKSW1hZ2VGYWN0cxIMCgRuYW1lGAEgASgJEi8KC2NyZWF0ZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBJGCgZsYWJlbHMYAyADKAsyNi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuSW1hZ2VGYWN0cy5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIj8KDlJ1bnRpbWVQcm9ibGVtEg4KBnJlYXNvbhgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEgwKBGhlbHAYAyABKAky7wIKC0hvc3RTZXJ2aWNlEnYKC0dldEhvc3RJbmZvEjIuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkdldEhvc3RJbmZvUmVxdWVzdBozLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5HZXRIb3N0SW5mb1Jlc3BvbnNlEnkKDENoZWNrUnVudGltZRIzLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5DaGVja1J1bnRpbWVSZXF1ZXN0GjQuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkNoZWNrUnVudGltZVJlc3BvbnNlEm0KCFN0b3BIb3N0Ei8uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlN0b3BIb3N0UmVxdWVzdBowLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5TdG9wSG9zdFJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * Asks for the host.
@@ -189,6 +189,289 @@ export const StopHostResponseSchema: GenMessage<StopHostResponse> = /*@__PURE__*
   messageDesc(file_claudecluster_control_v1alpha1_host_service, 3);
 
 /**
+ * Asks for the runtime.
+ *
+ * @generated from message claudecluster.control.v1alpha1.CheckRuntimeRequest
+ */
+export type CheckRuntimeRequest = Message<"claudecluster.control.v1alpha1.CheckRuntimeRequest"> & {
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.CheckRuntimeRequest.
+ * Use `create(CheckRuntimeRequestSchema)` to create a new message.
+ */
+export const CheckRuntimeRequestSchema: GenMessage<CheckRuntimeRequest> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 4);
+
+/**
+ * What was found.
+ *
+ * @generated from message claudecluster.control.v1alpha1.CheckRuntimeResponse
+ */
+export type CheckRuntimeResponse = Message<"claudecluster.control.v1alpha1.CheckRuntimeResponse"> & {
+  /**
+   * Whether containers can be made.
+   *
+   * @generated from oneof claudecluster.control.v1alpha1.CheckRuntimeResponse.health
+   */
+  health: {
+    /**
+     * They can.
+     *
+     * @generated from field: claudecluster.control.v1alpha1.RuntimeFacts healthy = 1;
+     */
+    value: RuntimeFacts;
+    case: "healthy";
+  } | {
+    /**
+     * They cannot, and nothing is known of the image.
+     *
+     * @generated from field: claudecluster.control.v1alpha1.RuntimeProblem unhealthy = 2;
+     */
+    value: RuntimeProblem;
+    case: "unhealthy";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Whether a container can be made of the image.
+   *
+   * @generated from oneof claudecluster.control.v1alpha1.CheckRuntimeResponse.image
+   */
+  image: {
+    /**
+     * It can.
+     *
+     * @generated from field: claudecluster.control.v1alpha1.ImageFacts found_image = 3;
+     */
+    value: ImageFacts;
+    case: "foundImage";
+  } | {
+    /**
+     * It cannot. IMAGE_NOT_FOUND if it is not there.
+     *
+     * @generated from field: claudecluster.control.v1alpha1.RuntimeProblem image_problem = 4;
+     */
+    value: RuntimeProblem;
+    case: "imageProblem";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.CheckRuntimeResponse.
+ * Use `create(CheckRuntimeResponseSchema)` to create a new message.
+ */
+export const CheckRuntimeResponseSchema: GenMessage<CheckRuntimeResponse> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 5);
+
+/**
+ * What a runtime says of itself and of its machine.
+ *
+ * @generated from message claudecluster.control.v1alpha1.RuntimeFacts
+ */
+export type RuntimeFacts = Message<"claudecluster.control.v1alpha1.RuntimeFacts"> & {
+  /**
+   * What it is, in words.
+   *
+   * @generated from field: string description = 1;
+   */
+  description: string;
+
+  /**
+   * What is not as it should be, though containers can be made; in words.
+   *
+   * @generated from field: repeated string warnings = 2;
+   */
+  warnings: string[];
+
+  /**
+   * CPUs that it has for all containers together. Absent: it does not say.
+   *
+   * @generated from field: optional double cpu_count = 3;
+   */
+  cpuCount?: number | undefined;
+
+  /**
+   * Memory that it has for all containers together. Absent: it does not say.
+   *
+   * @generated from field: optional int64 memory_bytes = 4;
+   */
+  memoryBytes?: bigint | undefined;
+
+  /**
+   * What keeps containers from the network.
+   *
+   * @generated from field: claudecluster.control.v1alpha1.RuntimeFacts.NetworkSeal network_seal = 5;
+   */
+  networkSeal: RuntimeFacts_NetworkSeal;
+
+  /**
+   * The limits that it holds containers to.
+   *
+   * @generated from field: repeated claudecluster.control.v1alpha1.RuntimeFacts.EnforcedLimit enforced_limits = 6;
+   */
+  enforcedLimits: RuntimeFacts_EnforcedLimit[];
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.RuntimeFacts.
+ * Use `create(RuntimeFactsSchema)` to create a new message.
+ */
+export const RuntimeFactsSchema: GenMessage<RuntimeFacts> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 6);
+
+/**
+ * What keeps containers from the network.
+ *
+ * @generated from enum claudecluster.control.v1alpha1.RuntimeFacts.NetworkSeal
+ */
+export enum RuntimeFacts_NetworkSeal {
+  /**
+   * Not known.
+   *
+   * @generated from enum value: NETWORK_SEAL_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * They have no interface but loopback.
+   *
+   * @generated from enum value: NETWORK_SEAL_NO_INTERFACE = 1;
+   */
+  NO_INTERFACE = 1,
+
+  /**
+   * A policy of the network drops their packets.
+   *
+   * @generated from enum value: NETWORK_SEAL_POLICY = 2;
+   */
+  POLICY = 2,
+}
+
+/**
+ * Describes the enum claudecluster.control.v1alpha1.RuntimeFacts.NetworkSeal.
+ */
+export const RuntimeFacts_NetworkSealSchema: GenEnum<RuntimeFacts_NetworkSeal> = /*@__PURE__*/
+  enumDesc(file_claudecluster_control_v1alpha1_host_service, 6, 0);
+
+/**
+ * A limit of containers.
+ *
+ * @generated from enum claudecluster.control.v1alpha1.RuntimeFacts.EnforcedLimit
+ */
+export enum RuntimeFacts_EnforcedLimit {
+  /**
+   * Not known.
+   *
+   * @generated from enum value: ENFORCED_LIMIT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Memory.
+   *
+   * @generated from enum value: ENFORCED_LIMIT_MEMORY = 1;
+   */
+  MEMORY = 1,
+
+  /**
+   * CPU time.
+   *
+   * @generated from enum value: ENFORCED_LIMIT_CPU = 2;
+   */
+  CPU = 2,
+
+  /**
+   * Number of processes.
+   *
+   * @generated from enum value: ENFORCED_LIMIT_PROCESSES = 3;
+   */
+  PROCESSES = 3,
+
+  /**
+   * Which system calls may be made.
+   *
+   * @generated from enum value: ENFORCED_LIMIT_SYSTEM_CALLS = 4;
+   */
+  SYSTEM_CALLS = 4,
+}
+
+/**
+ * Describes the enum claudecluster.control.v1alpha1.RuntimeFacts.EnforcedLimit.
+ */
+export const RuntimeFacts_EnforcedLimitSchema: GenEnum<RuntimeFacts_EnforcedLimit> = /*@__PURE__*/
+  enumDesc(file_claudecluster_control_v1alpha1_host_service, 6, 1);
+
+/**
+ * What is known of an image.
+ *
+ * @generated from message claudecluster.control.v1alpha1.ImageFacts
+ */
+export type ImageFacts = Message<"claudecluster.control.v1alpha1.ImageFacts"> & {
+  /**
+   * Its name, as sessions have it.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * When it was built.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 2;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * Its labels.
+   *
+   * @generated from field: map<string, string> labels = 3;
+   */
+  labels: { [key: string]: string };
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.ImageFacts.
+ * Use `create(ImageFactsSchema)` to create a new message.
+ */
+export const ImageFactsSchema: GenMessage<ImageFacts> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 7);
+
+/**
+ * What is wrong and what to do about it.
+ *
+ * @generated from message claudecluster.control.v1alpha1.RuntimeProblem
+ */
+export type RuntimeProblem = Message<"claudecluster.control.v1alpha1.RuntimeProblem"> & {
+  /**
+   * As ErrorInfo has it.
+   *
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+
+  /**
+   * What is wrong.
+   *
+   * @generated from field: string message = 2;
+   */
+  message: string;
+
+  /**
+   * What to do. May be empty.
+   *
+   * @generated from field: string help = 3;
+   */
+  help: string;
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.RuntimeProblem.
+ * Use `create(RuntimeProblemSchema)` to create a new message.
+ */
+export const RuntimeProblemSchema: GenMessage<RuntimeProblem> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 8);
+
+/**
  * The host itself. Failures are gRPC status with one claudecluster.error.v1alpha1.ErrorInfo.
  *
  * @generated from service claudecluster.control.v1alpha1.HostService
@@ -203,6 +486,17 @@ export const HostService: GenService<{
     methodKind: "unary";
     input: typeof GetHostInfoRequestSchema;
     output: typeof GetHostInfoResponseSchema;
+  },
+  /**
+   * Looks at the runtime that the host makes containers with, and at the image of sessions that name none. Takes some seconds at
+   * most. What it finds wrong is its answer, and no failure of the call.
+   *
+   * @generated from rpc claudecluster.control.v1alpha1.HostService.CheckRuntime
+   */
+  checkRuntime: {
+    methodKind: "unary";
+    input: typeof CheckRuntimeRequestSchema;
+    output: typeof CheckRuntimeResponseSchema;
   },
   /**
    * Ends the host. Sessions that have not finished go on in their containers; the next host takes

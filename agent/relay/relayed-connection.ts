@@ -1,10 +1,11 @@
 import type { Socket } from "node:net";
 import {
-  AppError,
   type AcceptConnectionsResponse_Listener as Listener,
   ACKNOWLEDGE_BYTES,
-  type TunnelMemory,
+  AppError,
+  Notifier,
   TUNNEL_WINDOW_BYTES,
+  type TunnelMemory,
   UnacknowledgedBytes,
 } from "../../proto/index.ts";
 
@@ -54,7 +55,7 @@ export class RelayedConnection {
   #cut = false;
   #failure: AppError | undefined;
   /** Told of every change. */
-  readonly #wakes = new Set<() => void>();
+  readonly #changes = new Notifier();
 
   constructor(socket: Socket, options: RelayedConnectionOptions) {
     this.id = options.id;
@@ -67,13 +68,13 @@ export class RelayedConnection {
     socket.on("data", (chunk: Buffer) => {
       this.#out.append(chunk);
       if (!this.#out.roomy) socket.pause();
-      this.#changed();
+      this.#changes.notify();
     });
     socket.once("end", () => {
       this.#ended = true;
       // HTTP clients do not half-close: this one has given up, and must not cost a model request later.
       if (!this.#taken) options.onAbandoned();
-      this.#changed();
+      this.#changes.notify();
     });
     // Its "close" follows.
     socket.on("error", () => {});
@@ -87,7 +88,7 @@ export class RelayedConnection {
       if (!this.#taken) this.forget();
       forgetRoom();
       options.onClosed();
-      this.#changed();
+      this.#changes.notify();
     });
     socket.resume();
   }
@@ -134,36 +135,27 @@ export class RelayedConnection {
    * signal's reason.
    */
   async *messages(from: number, signal: AbortSignal): AsyncGenerator<OutwardMessage> {
-    let wake = () => {};
-    const onChange = () => wake();
-    this.#wakes.add(onChange);
-    signal.addEventListener("abort", onChange);
     let position = from;
     let told = this.#takenBytes;
     let endTold = false;
-    try {
-      for (;;) {
-        signal.throwIfAborted();
-        const data = this.#out.holds(position) ? this.#out.read(position, MAX_DATA_BYTES) : undefined;
-        const taken = this.#takenBytes;
-        if ((data?.length ?? 0) > 0 || taken >= told + ACKNOWLEDGE_BYTES) {
-          told = taken;
-          position += data?.length ?? 0;
-          yield { ...(data !== undefined && { data }), receivedSizeBytes: BigInt(taken) };
-        } else if (this.#failure !== undefined) {
-          throw this.#failure;
-        } else if (this.#ended && !endTold) {
-          endTold = true;
-          yield { end: true };
-        } else if (endTold && this.#closed) {
-          return;
-        } else {
-          await new Promise<void>((resolve) => (wake = resolve));
-        }
+    for (;;) {
+      signal.throwIfAborted();
+      const data = this.#out.holds(position) ? this.#out.read(position, MAX_DATA_BYTES) : undefined;
+      const taken = this.#takenBytes;
+      if ((data?.length ?? 0) > 0 || taken >= told + ACKNOWLEDGE_BYTES) {
+        told = taken;
+        position += data?.length ?? 0;
+        yield { ...(data !== undefined && { data }), receivedSizeBytes: BigInt(taken) };
+      } else if (this.#failure !== undefined) {
+        throw this.#failure;
+      } else if (this.#ended && !endTold) {
+        endTold = true;
+        yield { end: true };
+      } else if (endTold && this.#closed) {
+        return;
+      } else {
+        await this.#changes.next({ signal });
       }
-    } finally {
-      this.#wakes.delete(onChange);
-      signal.removeEventListener("abort", onChange);
     }
   }
 
@@ -179,7 +171,7 @@ export class RelayedConnection {
     this.#socket.write(fresh, (error) => {
       if (error) return;
       this.#takenBytes += fresh.length;
-      this.#changed();
+      this.#changes.notify();
     });
   }
 
@@ -223,10 +215,6 @@ export class RelayedConnection {
   /** Frees the bytes that are held: nobody will ask for them. */
   forget(): void {
     this.#out.clear();
-  }
-
-  #changed(): void {
-    for (const wake of this.#wakes) wake();
   }
 
   #resumeReading(): void {

@@ -3,10 +3,11 @@ import { create } from "@bufbuild/protobuf";
 import type { Logger } from "../log.ts";
 import {
   ChangesUpdatedSchema,
+  cutChanges,
   type EventBody,
   type FileChange,
   FilePatchedSchema,
-  cutChanges,
+  Notifier,
 } from "../../proto/index.ts";
 import type { Scan } from "../git/live-changes.ts";
 import { TurnTaking } from "../git/turn-taking.ts";
@@ -49,7 +50,7 @@ export class ChangesStream {
   readonly #readingToolUses = new Set<string>();
   #running: Promise<unknown> = Promise.resolve();
   #dirty = false;
-  #wake = () => {};
+  readonly #poked = new Notifier();
   #scanIsDue = false;
   /** When everything may be scanned again. */
   #scanFromMs = -Infinity;
@@ -58,7 +59,6 @@ export class ChangesStream {
 
   constructor(options: ChangesStreamOptions) {
     this.#options = options;
-    this.#stopping.signal.addEventListener("abort", () => this.#wake());
   }
 
   /** Begins to watch and to emit. */
@@ -79,7 +79,7 @@ export class ChangesStream {
   /** Looks soon: files may have changed. */
   poke(): void {
     this.#dirty = true;
-    this.#wake();
+    this.#poked.notify();
   }
 
   /** Ends watching and scanning. Resolves when nothing is under way. */
@@ -173,7 +173,7 @@ export class ChangesStream {
   /** Resolves when there is something to look at. False: it is over. */
   async #dirtied(signal: AbortSignal): Promise<boolean> {
     while (!this.#dirty && !signal.aborted) {
-      const woken = new Promise<void>((resolve) => (this.#wake = resolve));
+      const woken = this.#poked.next({ signal });
       const waitMs = Math.max(0, this.#scanFromMs - performance.now());
       if (!this.#scanIsDue) await woken;
       else if (!(await within(woken, waitMs, signal))) this.#dirty = true;

@@ -1,8 +1,8 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { AppError } from "../../proto/index.ts";
 import { raceSignal } from "../runtime/race-signal.ts";
 import type { Runtime, RuntimeCapacity } from "../runtime/runtime.ts";
+import { sleep } from "../sleep.ts";
 import type { ContainerQueue } from "./container-queue.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
@@ -100,7 +100,7 @@ export class RuntimeWatch {
   async #probe(): Promise<void> {
     this.#logger.warn({ problem: this.#problem }, "the runtime is down");
     for (;;) {
-      await delay(TIMEOUTS.runtimeProbeMs, undefined, { signal: this.#signal });
+      await sleep(TIMEOUTS.runtimeProbeMs, this.#signal);
       const health = await this.#runtime.check({ signal: this.#signal });
       if (health.healthy) {
         this.#onCapacity((this.#capacity = health.capacity));

@@ -1,6 +1,6 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { ListedContainer, Runtime } from "../runtime/runtime.ts";
+import { rest } from "../sleep.ts";
 
 /** Between looks. */
 const INTERVAL_MS = 20_000;
@@ -55,7 +55,7 @@ async function sweep(runtime: Runtime, options: SweepOptions & { onLook: () => v
       await removeUnheld(runtime, { ...options, everyHost: true, choose });
       nextAbandonedMs = performance.now() + ABANDONED_INTERVAL_MS;
     }
-    await delay(intervalMs, undefined, { signal }).catch(() => {});
+    await rest(intervalMs, signal);
   }
 }
 

@@ -1,5 +1,4 @@
 import { createHash, randomUUID } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
 import {
   AppError,
   type Artifact,
@@ -20,6 +19,7 @@ import type {
   SessionsNews,
   WatchSessionsRequest,
 } from "../session/sessions.ts";
+import { rest } from "../sleep.ts";
 import { type ArtifactCall, openArtifactCall } from "./artifact-call.ts";
 import type { ControlClient } from "./control-client.ts";
 import { hostError } from "./control-error.ts";
@@ -264,8 +264,7 @@ export class RemoteSessions implements Sessions {
     const delayMs = RETRY_DELAYS_MS[attempt];
     if (!lost || delayMs === undefined) throw this.#explain(known);
     this.#connected = false;
-    // On an abort whoever loops looks at the signal.
-    await delay(delayMs, undefined, signal && { signal }).catch(() => {});
+    await rest(delayMs, signal);
   }
 }
 

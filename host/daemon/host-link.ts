@@ -1,9 +1,9 @@
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import semver from "semver";
 import { AppError, asAppError } from "../../proto/index.ts";
 import type { CheckRuntimeResponse, GetHostInfoResponse } from "../../proto/control.ts";
 import type { HostDirectories } from "../directories.ts";
+import { rest } from "../sleep.ts";
 import { ControlClient } from "../control/control-client.ts";
 import { hostError } from "../control/control-error.ts";
 import { PROTOCOL_VERSION } from "../control/protocol-version.ts";
@@ -108,7 +108,7 @@ export class HostLink implements Disposable {
   /** Resolves once no host has our directories. Throws HOST_UNRESPONSIVE. */
   async gone(): Promise<void> {
     const { runtimeDirectory, stateDirectory } = this.#options.directories;
-    for (const endMs = performance.now() + this.#timeoutMs; performance.now() < endMs; await delay(LOOK_AGAIN_MS)) {
+    for (const endMs = performance.now() + this.#timeoutMs; performance.now() < endMs; await rest(LOOK_AGAIN_MS)) {
       using stateLock = ExclusiveLock.take(hostLockPath(stateDirectory));
       using socketLock = ExclusiveLock.take(hostLockPath(runtimeDirectory));
       if (stateLock !== undefined && socketLock !== undefined) return;
@@ -128,7 +128,7 @@ export class HostLink implements Disposable {
       const info = (await this.#look()) ?? (await this.#start());
       if (info !== undefined && (await this.#fits(info))) return info;
       if (performance.now() > endMs) throw this.#unresponsive();
-      await delay(LOOK_AGAIN_MS);
+      await rest(LOOK_AGAIN_MS);
     }
   }
 

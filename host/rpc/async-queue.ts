@@ -1,20 +1,22 @@
+import { Notifier } from "../../proto/index.ts";
+
 /** Turns pushes into an async iterable with one reader: the request side of a bidi call. */
 export class AsyncQueue<T> implements AsyncIterable<T> {
   readonly #items: T[] = [];
   #ended = false;
-  #wake = () => {};
+  readonly #changed = new Notifier();
 
   /** Adds an item; ignored after `end`. */
   push(item: T): void {
     if (this.#ended) return;
     this.#items.push(item);
-    this.#wake();
+    this.#changed.notify();
   }
 
   /** Lets the reader finish after what has been pushed. */
   end(): void {
     this.#ended = true;
-    this.#wake();
+    this.#changed.notify();
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<T, undefined> {
@@ -22,7 +24,7 @@ export class AsyncQueue<T> implements AsyncIterable<T> {
       const item = this.#items.shift();
       if (item !== undefined) yield item;
       else if (this.#ended) return;
-      else await new Promise<void>((resolve) => (this.#wake = resolve));
+      else await this.#changed.next();
     }
   }
 }

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
+import { rest } from "../sleep.ts";
 import { type AppError, asAppError } from "../../proto/index.ts";
 import type { RunEnd } from "./end-reason.ts";
 import { isNoRoom, roomAwaited } from "./no-room.ts";
@@ -51,7 +51,7 @@ export class RoomWait {
         if (this.#end.kind === "detached") return false;
         this.note(asAppError(error));
       }
-      await delay(this.#retryMs);
+      await rest(this.#retryMs);
     }
   }
 }

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { SessionsHelloSchema, SessionUpdatesSchema } from "../../proto/control.ts";
 import { cutListed, Notifier, type Session, type Session_State } from "../../proto/index.ts";
 import type { SessionStore } from "../store/session-store.ts";
+import { rest } from "../sleep.ts";
 import type { SessionsNews, WatchSessionsRequest } from "./sessions.ts";
 import { LIVE_STATES } from "./states.ts";
 
@@ -132,7 +132,7 @@ export class SessionsFeed implements Disposable {
       }
       if (after < this.#revision || !(await this.#changed.next({ signal }))) continue;
       const restMs = lookedMs + INTERVAL_MS - performance.now();
-      if (restMs > 0) await delay(restMs, undefined, { signal }).catch(() => {});
+      if (restMs > 0) await rest(restMs, signal);
     }
     return after;
   }

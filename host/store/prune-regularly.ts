@@ -1,5 +1,5 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
+import { rest } from "../sleep.ts";
 import type { SessionStore } from "./session-store.ts";
 
 /** A look costs less than a millisecond where there is nothing to do. */
@@ -17,6 +17,6 @@ export async function pruneRegularly(
     } catch (error) {
       logger.error({ err: error }, "old sessions could not be removed");
     }
-    await delay(INTERVAL_MS, undefined, { signal, ref: false }).catch(() => {});
+    await rest(INTERVAL_MS, signal);
   }
 }

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { ArtifactKind } from "../../proto/index.ts";
+import { rest } from "../sleep.ts";
 import type { ArtifactFiles } from "./artifact-files.ts";
 import type { Pruned } from "./session-store.ts";
 import type { StoreFile } from "./store-file.ts";
@@ -65,11 +65,11 @@ export class Removal {
           for (const remove of [removeArtifacts, removeResult, removeRequests, done]) remove.run(sessionId);
         });
       }
-      await delay(PAUSE_MS);
+      await rest(PAUSE_MS);
       if (!this.#file.isOpen) return;
     }
     while (this.#file.shrink({ pages: PAGES })) {
-      await delay(PAUSE_MS);
+      await rest(PAUSE_MS);
       if (!this.#file.isOpen) return;
     }
   }

@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../../../proto/index.ts";
+import { rest } from "../../sleep.ts";
 import type { ContainerExit } from "../runtime.ts";
 import { AgentStream } from "../agent-stream.ts";
 import { engineError, statusOf } from "./engine-error.ts";
@@ -36,7 +37,7 @@ export async function dialAgent(target: DialTarget, { signal }: { signal: AbortS
     // "Running" after a refusal: it was unpaused meanwhile, or is about to be seen dead.
     const again = state === "paused" || (failure.refused && ++refusals <= 5);
     if (!again) throw await unreachable(target, failure);
-    await sleep(POLL_MS, undefined, { signal }).catch(() => {}); // An abort is seen at the top.
+    await rest(POLL_MS, signal); // An abort is seen at the top.
   }
 }
 

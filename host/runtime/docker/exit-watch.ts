@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { ContainerExit } from "../runtime.ts";
+import { rest } from "../../sleep.ts";
 import { statusOf } from "./engine-error.ts";
 import type { Engine } from "./engine.ts";
 import { lastLines } from "./log-lines.ts";
@@ -31,7 +31,7 @@ export async function watchExit(engine: Engine, id: string, signal: AbortSignal)
       // Only without an answer; it may come back with the container ended by its own restart.
       lost ||= statusOf(error) === undefined;
     }
-    await sleep(pauseMs, undefined, { signal }).catch(() => {}); // An abort is seen by the next call.
+    await rest(pauseMs, signal); // An abort is seen by the next call.
   }
 }
 

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../../../proto/index.ts";
+import { rest } from "../../sleep.ts";
 import { engineError, statusOf } from "./engine-error.ts";
 import type { Engine } from "./engine.ts";
 
@@ -23,7 +23,7 @@ export async function removeContainer(engine: Engine, id: string, { mayAppear = 
     if (notThere && !(mayAppear && performance.now() - start < APPEAR_MS)) return;
     if (deadline.aborted) throw notRemoved(id, failure);
     // 409: somebody else is removing it. The rest may pass: an engine that restarts, a kill that came too late.
-    await sleep(POLL_MS);
+    await rest(POLL_MS);
   }
 }
 

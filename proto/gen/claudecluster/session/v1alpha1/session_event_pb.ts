@@ -359,20 +359,20 @@ export const SessionEventSchema: GenMessage<SessionEvent> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 0);
 
 /**
- * The session exists.
+ * The session has begun to exist.
  *
  * @generated from message claudecluster.session.v1alpha1.SessionStarted
  */
 export type SessionStarted = Message<"claudecluster.session.v1alpha1.SessionStarted"> & {
   /**
-   * Its id.
+   * Id of the session.
    *
    * @generated from field: string session_id = 1;
    */
   sessionId: string;
 
   /**
-   * As it was asked for, defaults filled in.
+   * The spec with its defaults filled in.
    *
    * @generated from field: claudecluster.session.v1alpha1.SessionSpec spec = 2;
    */
@@ -394,13 +394,13 @@ export const SessionStartedSchema: GenMessage<SessionStarted> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 1);
 
 /**
- * It is in another state.
+ * The session has entered another state.
  *
  * @generated from message claudecluster.session.v1alpha1.StateChanged
  */
 export type StateChanged = Message<"claudecluster.session.v1alpha1.StateChanged"> & {
   /**
-   * The new one.
+   * The new state.
    *
    * @generated from field: claudecluster.session.v1alpha1.Session.State state = 1;
    */
@@ -415,13 +415,13 @@ export const StateChangedSchema: GenMessage<StateChanged> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 2);
 
 /**
- * It is in another phase.
+ * The session has entered another phase.
  *
  * @generated from message claudecluster.session.v1alpha1.PhaseChanged
  */
 export type PhaseChanged = Message<"claudecluster.session.v1alpha1.PhaseChanged"> & {
   /**
-   * The new one.
+   * The new phase.
    *
    * @generated from field: claudecluster.session.v1alpha1.Phase phase = 1;
    */
@@ -442,7 +442,7 @@ export const PhaseChangedSchema: GenMessage<PhaseChanged> = /*@__PURE__*/
  */
 export type TurnStarted = Message<"claudecluster.session.v1alpha1.TurnStarted"> & {
   /**
-   * 1 for the session's task, then one more for each message.
+   * Number of the turn: 1 for the session's task, then one more for each message.
    *
    * @generated from field: int32 turn = 1;
    */
@@ -456,14 +456,14 @@ export type TurnStarted = Message<"claudecluster.session.v1alpha1.TurnStarted"> 
   text: string;
 
   /**
-   * text was cut.
+   * Whether text was cut.
    *
    * @generated from field: bool truncated = 3;
    */
   truncated: boolean;
 
   /**
-   * As given with the message. Empty for the task.
+   * Id that the message was given with. Empty for the task.
    *
    * @generated from field: string message_id = 4;
    */
@@ -478,27 +478,27 @@ export const TurnStartedSchema: GenMessage<TurnStarted> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 4);
 
 /**
- * That message has been dealt with.
+ * The turn of a user message is over.
  *
  * @generated from message claudecluster.session.v1alpha1.TurnFinished
  */
 export type TurnFinished = Message<"claudecluster.session.v1alpha1.TurnFinished"> & {
   /**
-   * Which turn.
+   * Number of the turn.
    *
    * @generated from field: int32 turn = 1;
    */
   turn: number;
 
   /**
-   * Why it failed. Absent if it did not.
+   * Why the turn failed. Absent: it did not.
    *
    * @generated from field: claudecluster.session.v1alpha1.Failure failure = 2;
    */
   failure?: Failure | undefined;
 
   /**
-   * Somebody interrupted it.
+   * Whether somebody interrupted it.
    *
    * @generated from field: bool interrupted = 3;
    */
@@ -512,21 +512,21 @@ export type TurnFinished = Message<"claudecluster.session.v1alpha1.TurnFinished"
   text: string;
 
   /**
-   * text was cut. The whole is in the answer_part events right before this one, up to 2 MiB.
+   * Whether text was cut. The whole is in the answer_part events right before, up to 2 MiB.
    *
    * @generated from field: bool truncated = 5;
    */
   truncated: boolean;
 
   /**
-   * How long it took.
+   * Time that the turn took.
    *
    * @generated from field: google.protobuf.Duration elapsed = 6;
    */
   elapsed?: Duration | undefined;
 
   /**
-   * What the session has used so far.
+   * Usage of the session so far.
    *
    * @generated from field: claudecluster.session.v1alpha1.Usage usage = 7;
    */
@@ -541,21 +541,21 @@ export const TurnFinishedSchema: GenMessage<TurnFinished> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 5);
 
 /**
- * A user message waits: a turn is running, or the session is still being prepared. turn_started
- * follows when its turn comes. A message that is not waiting has no such event.
+ * A user message waits: a turn is running, or the session is being prepared. turn_started follows
+ * when its turn comes. A message that does not wait has no such event.
  *
  * @generated from message claudecluster.session.v1alpha1.MessageQueued
  */
 export type MessageQueued = Message<"claudecluster.session.v1alpha1.MessageQueued"> & {
   /**
-   * As given with the message. May be empty.
+   * Id that the message was given with. May be empty.
    *
    * @generated from field: string message_id = 1;
    */
   messageId: string;
 
   /**
-   * How many messages wait, this one included.
+   * Number of messages that wait, this one included.
    *
    * @generated from field: int32 waiting_count = 2;
    */
@@ -570,14 +570,14 @@ export const MessageQueuedSchema: GenMessage<MessageQueued> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 6);
 
 /**
- * The session continues another one: the workspace has its changes, and Claude knows the
- * conversation where it could be restored. Comes before the first turn.
+ * The session continues another one: the workspace has its changes, and Claude its conversation if
+ * that could be restored. Comes before the first turn.
  *
  * @generated from message claudecluster.session.v1alpha1.SessionRestored
  */
 export type SessionRestored = Message<"claudecluster.session.v1alpha1.SessionRestored"> & {
   /**
-   * The session before.
+   * Id of the session before.
    *
    * @generated from field: string previous_session_id = 1;
    */
@@ -591,7 +591,7 @@ export type SessionRestored = Message<"claudecluster.session.v1alpha1.SessionRes
   patchSizeBytes: bigint;
 
   /**
-   * Claude goes on with the conversation. Otherwise it begins a new one, and knows only that there
+   * Whether Claude resumes the conversation. If not, it begins a new one, and knows only that there
    * was one before.
    *
    * @generated from field: bool conversation_restored = 3;
@@ -642,20 +642,20 @@ export const SessionFinishedSchema: GenMessage<SessionFinished> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 8);
 
 /**
- * The runtime works on the container.
+ * The runtime has made progress with the container.
  *
  * @generated from message claudecluster.session.v1alpha1.ContainerProgress
  */
 export type ContainerProgress = Message<"claudecluster.session.v1alpha1.ContainerProgress"> & {
   /**
-   * What it does.
+   * Progress, in the runtime's words.
    *
    * @generated from field: string message = 1;
    */
   message: string;
 
   /**
-   * The container, once it has a name.
+   * Id of the container. Empty until it has one.
    *
    * @generated from field: string container_id = 2;
    */
@@ -670,13 +670,13 @@ export const ContainerProgressSchema: GenMessage<ContainerProgress> = /*@__PURE_
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 9);
 
 /**
- * The host cannot reach the agent.
+ * The host cannot reach the agent any more.
  *
  * @generated from message claudecluster.session.v1alpha1.ConnectionLost
  */
 export type ConnectionLost = Message<"claudecluster.session.v1alpha1.ConnectionLost"> & {
   /**
-   * As the transport reported it.
+   * Reason, as the transport reported it.
    *
    * @generated from field: string reason = 1;
    */
@@ -697,7 +697,7 @@ export const ConnectionLostSchema: GenMessage<ConnectionLost> = /*@__PURE__*/
  */
 export type ConnectionRestored = Message<"claudecluster.session.v1alpha1.ConnectionRestored"> & {
   /**
-   * How long it could not.
+   * Time for which it could not.
    *
    * @generated from field: google.protobuf.Duration elapsed = 1;
    */
@@ -712,27 +712,27 @@ export const ConnectionRestoredSchema: GenMessage<ConnectionRestored> = /*@__PUR
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 11);
 
 /**
- * The broker decided on a connection out of the container.
+ * The broker has decided on a connection out of the container.
  *
  * @generated from message claudecluster.session.v1alpha1.EgressDecided
  */
 export type EgressDecided = Message<"claudecluster.session.v1alpha1.EgressDecided"> & {
   /**
-   * Host and port that were asked for.
+   * Host and port that the program asked for.
    *
    * @generated from field: string destination = 1;
    */
   destination: string;
 
   /**
-   * It was allowed.
+   * Whether the connection was allowed.
    *
    * @generated from field: bool allowed = 2;
    */
   allowed: boolean;
 
   /**
-   * Why it was not.
+   * Why it was refused. Empty: it was allowed.
    *
    * @generated from field: string reason = 3;
    */
@@ -762,7 +762,7 @@ export const ConnectionMadeSchema: GenMessage<ConnectionMade> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 13);
 
 /**
- * A budget is used up: the model's next requests are refused. Once for each budget.
+ * A budget is used up: the model's next requests are refused. Comes once for each budget.
  *
  * @generated from message claudecluster.session.v1alpha1.BudgetReached
  */
@@ -831,20 +831,20 @@ export const BudgetReached_ScopeSchema: GenEnum<BudgetReached_Scope> = /*@__PURE
   enumDesc(file_claudecluster_session_v1alpha1_session_event, 14, 0);
 
 /**
- * The session waits for a place on the machine.
+ * The session waits in the host's queue, at another place than before.
  *
  * @generated from message claudecluster.session.v1alpha1.QueuePositionChanged
  */
 export type QueuePositionChanged = Message<"claudecluster.session.v1alpha1.QueuePositionChanged"> & {
   /**
-   * 1: it is the next to start.
+   * Place in the queue. 1: the session is the next to start.
    *
    * @generated from field: int32 position = 1;
    */
   position: number;
 
   /**
-   * Why nothing starts now, where it is not just the number of running sessions.
+   * Why nothing starts now, other than the number of running sessions. Empty: that is why.
    *
    * @generated from field: string reason = 2;
    */
@@ -859,13 +859,13 @@ export const QueuePositionChangedSchema: GenMessage<QueuePositionChanged> = /*@_
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 15);
 
 /**
- * The workspace is checked out, before anything of an earlier session is restored.
+ * The workspace is checked out. Changes of an earlier session are not restored yet.
  *
  * @generated from message claudecluster.session.v1alpha1.WorkspaceReady
  */
 export type WorkspaceReady = Message<"claudecluster.session.v1alpha1.WorkspaceReady"> & {
   /**
-   * The start commit. Empty if there is none.
+   * The start commit. Empty: there is none.
    *
    * @generated from field: string base_commit_id = 1;
    */
@@ -880,20 +880,20 @@ export const WorkspaceReadySchema: GenMessage<WorkspaceReady> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 16);
 
 /**
- * The repository is being fetched.
+ * Fetching or checking out the repository has made progress.
  *
  * @generated from message claudecluster.session.v1alpha1.CloneProgress
  */
 export type CloneProgress = Message<"claudecluster.session.v1alpha1.CloneProgress"> & {
   /**
-   * What git does.
+   * Stage, in git's words or ours.
    *
    * @generated from field: string stage = 1;
    */
   stage: string;
 
   /**
-   * 0 to 100. Absent if git does not say.
+   * Share of the stage that is done, 0 to 100. Absent: git does not say.
    *
    * @generated from field: optional int32 percent = 2;
    */
@@ -908,20 +908,20 @@ export const CloneProgressSchema: GenMessage<CloneProgress> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 17);
 
 /**
- * The files that differ from the start commit.
+ * The set of files that differ from the start commit has changed.
  *
  * @generated from message claudecluster.session.v1alpha1.ChangesUpdated
  */
 export type ChangesUpdated = Message<"claudecluster.session.v1alpha1.ChangesUpdated"> & {
   /**
-   * All of them, cut at what fits.
+   * All files that differ, cut to what fits.
    *
    * @generated from field: repeated claudecluster.session.v1alpha1.FileChange changes = 1;
    */
   changes: FileChange[];
 
   /**
-   * How many there are, also when changes was cut.
+   * Number of files that differ, even if changes was cut.
    *
    * @generated from field: int32 change_count = 2;
    */
@@ -936,8 +936,8 @@ export const ChangesUpdatedSchema: GenMessage<ChangesUpdated> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 18);
 
 /**
- * A part of one file's diff against the start commit. While Claude works, a renamed file shows as
- * one deleted and one added.
+ * A part of one file's diff against the start commit. While Claude works, a renamed file is one
+ * deleted and one added.
  *
  * @generated from message claudecluster.session.v1alpha1.FilePatched
  */
@@ -957,14 +957,14 @@ export type FilePatched = Message<"claudecluster.session.v1alpha1.FilePatched"> 
   patch: Uint8Array;
 
   /**
-   * Which part, from 0.
+   * Number of the part, from 0.
    *
    * @generated from field: int32 part_index = 3;
    */
   partIndex: number;
 
   /**
-   * How many parts there are.
+   * Number of parts.
    *
    * @generated from field: int32 part_count = 4;
    */
@@ -986,13 +986,13 @@ export const FilePatchedSchema: GenMessage<FilePatched> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 19);
 
 /**
- * Claude Code has started a turn.
+ * Claude Code has started a turn and says how it is set up.
  *
  * @generated from message claudecluster.session.v1alpha1.ClaudeReady
  */
 export type ClaudeReady = Message<"claudecluster.session.v1alpha1.ClaudeReady"> & {
   /**
-   * Claude Code's own id of the conversation.
+   * Id that Claude Code gives the conversation.
    *
    * @generated from field: string conversation_id = 1;
    */
@@ -1041,28 +1041,28 @@ export const ClaudeReadySchema: GenMessage<ClaudeReady> = /*@__PURE__*/
  */
 export type AssistantText = Message<"claudecluster.session.v1alpha1.AssistantText"> & {
   /**
-   * What, cut.
+   * What Claude said, cut.
    *
    * @generated from field: string text = 1;
    */
   text: string;
 
   /**
-   * text was cut.
+   * Whether text was cut.
    *
    * @generated from field: bool truncated = 2;
    */
   truncated: boolean;
 
   /**
-   * Size of the whole text.
+   * Bytes of the whole text.
    *
    * @generated from field: int64 size_bytes = 3;
    */
   sizeBytes: bigint;
 
   /**
-   * The tool use whose sub-agent said it. Empty: Claude itself.
+   * The tool use whose sub-agent said it. Empty: Claude itself did.
    *
    * @generated from field: string parent_tool_use_id = 4;
    */
@@ -1077,42 +1077,42 @@ export const AssistantTextSchema: GenMessage<AssistantText> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 21);
 
 /**
- * A part of a turn's answer, where the answer is too long for turn_finished: all parts come right
- * before that, in their order.
+ * A part of a turn's answer that is too long for turn_finished. All parts come right before that
+ * event, in order.
  *
  * @generated from message claudecluster.session.v1alpha1.AnswerPart
  */
 export type AnswerPart = Message<"claudecluster.session.v1alpha1.AnswerPart"> & {
   /**
-   * Which turn.
+   * Number of the turn.
    *
    * @generated from field: int32 turn = 1;
    */
   turn: number;
 
   /**
-   * The part; the whole answer is all of them without anything between.
+   * Text of the part. The whole answer is all parts without anything between them.
    *
    * @generated from field: string text = 2;
    */
   text: string;
 
   /**
-   * Which part, from 0.
+   * Number of the part, from 0.
    *
    * @generated from field: int32 part_index = 3;
    */
   partIndex: number;
 
   /**
-   * How many parts there are.
+   * Number of parts.
    *
    * @generated from field: int32 part_count = 4;
    */
   partCount: number;
 
   /**
-   * The answer is longer than all parts together, which have 2 MiB of it.
+   * Whether the answer is longer than all parts together, which have 2 MiB of it.
    *
    * @generated from field: bool truncated = 5;
    */
@@ -1127,21 +1127,21 @@ export const AnswerPartSchema: GenMessage<AnswerPart> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 22);
 
 /**
- * Claude Code tells of something beside what Claude says: an answer that was stopped, cut or begun
- * anew, a background command that has ended, a tool that was not allowed.
+ * Claude Code says something beside what Claude says: an answer was stopped, cut or begun anew, a
+ * background command has ended, a tool was not allowed.
  *
  * @generated from message claudecluster.session.v1alpha1.ClaudeNotice
  */
 export type ClaudeNotice = Message<"claudecluster.session.v1alpha1.ClaudeNotice"> & {
   /**
-   * What, cut.
+   * The notice, cut.
    *
    * @generated from field: string text = 1;
    */
   text: string;
 
   /**
-   * Claude is told this, as if its user had said it.
+   * Whether Claude is told it too, as if its user had said it.
    *
    * @generated from field: bool said_to_claude = 2;
    */
@@ -1162,21 +1162,21 @@ export const ClaudeNoticeSchema: GenMessage<ClaudeNotice> = /*@__PURE__*/
  */
 export type AssistantThinking = Message<"claudecluster.session.v1alpha1.AssistantThinking"> & {
   /**
-   * What, cut. Empty: the model does not show it.
+   * What Claude thought, cut. Empty: the model does not show it.
    *
    * @generated from field: string text = 1;
    */
   text: string;
 
   /**
-   * text was cut.
+   * Whether text was cut.
    *
    * @generated from field: bool truncated = 2;
    */
   truncated: boolean;
 
   /**
-   * Size of the whole text.
+   * Bytes of the whole text.
    *
    * @generated from field: int64 size_bytes = 3;
    */
@@ -1204,35 +1204,35 @@ export const AssistantThinkingSchema: GenMessage<AssistantThinking> = /*@__PURE_
  */
 export type ToolUseStarted = Message<"claudecluster.session.v1alpha1.ToolUseStarted"> & {
   /**
-   * Ties it to its ToolUseFinished.
+   * Id of the use, the same in its tool_use_finished.
    *
    * @generated from field: string tool_use_id = 1;
    */
   toolUseId: string;
 
   /**
-   * The tool's name.
+   * Name of the tool.
    *
    * @generated from field: string name = 2;
    */
   name: string;
 
   /**
-   * Its input as JSON. Long strings in it are cut.
+   * Input as JSON, with long strings cut.
    *
    * @generated from field: string input_json = 3;
    */
   inputJson: string;
 
   /**
-   * input_json was cut.
+   * Whether input_json was cut.
    *
    * @generated from field: bool truncated = 4;
    */
   truncated: boolean;
 
   /**
-   * Size of the whole input.
+   * Bytes of the whole input.
    *
    * @generated from field: int64 size_bytes = 5;
    */
@@ -1254,41 +1254,41 @@ export const ToolUseStartedSchema: GenMessage<ToolUseStarted> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 25);
 
 /**
- * The tool is done.
+ * A tool has done what Claude used it for.
  *
  * @generated from message claudecluster.session.v1alpha1.ToolUseFinished
  */
 export type ToolUseFinished = Message<"claudecluster.session.v1alpha1.ToolUseFinished"> & {
   /**
-   * Ties it to its ToolUseStarted.
+   * Id of the use, as in its tool_use_started.
    *
    * @generated from field: string tool_use_id = 1;
    */
   toolUseId: string;
 
   /**
-   * It failed.
+   * Whether it failed.
    *
    * @generated from field: bool failed = 2;
    */
   failed: boolean;
 
   /**
-   * What the model was told, cut.
+   * What Claude was told, cut.
    *
    * @generated from field: string output = 3;
    */
   output: string;
 
   /**
-   * output was cut.
+   * Whether output was cut.
    *
    * @generated from field: bool truncated = 4;
    */
   truncated: boolean;
 
   /**
-   * Size of the whole output.
+   * Bytes of the whole output.
    *
    * @generated from field: int64 size_bytes = 5;
    */
@@ -1303,13 +1303,13 @@ export const ToolUseFinishedSchema: GenMessage<ToolUseFinished> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 26);
 
 /**
- * What the session has used so far.
+ * The session's usage so far.
  *
  * @generated from message claudecluster.session.v1alpha1.UsageUpdated
  */
 export type UsageUpdated = Message<"claudecluster.session.v1alpha1.UsageUpdated"> & {
   /**
-   * Summed over all turns.
+   * Sum over all turns.
    *
    * @generated from field: claudecluster.session.v1alpha1.Usage usage = 1;
    */
@@ -1324,41 +1324,42 @@ export const UsageUpdatedSchema: GenMessage<UsageUpdated> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 27);
 
 /**
- * A model request failed and is tried again, by Claude Code or, before that notices, by the host.
+ * A model request failed and is tried again: by Claude Code, or by the host before Claude Code
+ * notices.
  *
  * @generated from message claudecluster.session.v1alpha1.Retrying
  */
 export type Retrying = Message<"claudecluster.session.v1alpha1.Retrying"> & {
   /**
-   * Which attempt failed, from 1.
+   * Number of the attempt that failed, from 1.
    *
    * @generated from field: int32 attempt = 1;
    */
   attempt: number;
 
   /**
-   * How many there will be at most. 0: not known; Claude Code decides.
+   * Most attempts that there will be. 0: not known, Claude Code decides.
    *
    * @generated from field: int32 max_attempt_count = 2;
    */
   maxAttemptCount: number;
 
   /**
-   * Until the next one, where max_attempt_count is known.
+   * Time until the next attempt. Absent: not known.
    *
    * @generated from field: google.protobuf.Duration delay = 3;
    */
   delay?: Duration | undefined;
 
   /**
-   * HTTP status of the answer. 0: there was none.
+   * HTTP status of the answer. 0: there was no answer.
    *
    * @generated from field: int32 http_status = 4;
    */
   httpStatus: number;
 
   /**
-   * A few words for the cause.
+   * Cause in a few words.
    *
    * @generated from field: string reason = 5;
    */
@@ -1373,13 +1374,13 @@ export const RetryingSchema: GenMessage<Retrying> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 28);
 
 /**
- * Commands that Claude left running.
+ * The set of commands that Claude left running has changed.
  *
  * @generated from message claudecluster.session.v1alpha1.BackgroundTasksChanged
  */
 export type BackgroundTasksChanged = Message<"claudecluster.session.v1alpha1.BackgroundTasksChanged"> & {
   /**
-   * One line for each.
+   * One line for each command.
    *
    * @generated from field: repeated string descriptions = 1;
    */
@@ -1394,14 +1395,14 @@ export const BackgroundTasksChangedSchema: GenMessage<BackgroundTasksChanged> = 
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 29);
 
 /**
- * Claude wants to use a tool that its permission mode does not simply allow. The session is
- * WAITING until somebody sends a PermissionDecision with this request_id, or until expire_time.
+ * Claude wants to use a tool that its permission mode does not simply allow. The session is WAITING
+ * until a PermissionDecision with this request_id comes, or until expire_time.
  *
  * @generated from message claudecluster.session.v1alpha1.PermissionRequested
  */
 export type PermissionRequested = Message<"claudecluster.session.v1alpha1.PermissionRequested"> & {
   /**
-   * Names the request.
+   * Id of the request.
    *
    * @generated from field: string request_id = 1;
    */
@@ -1415,35 +1416,35 @@ export type PermissionRequested = Message<"claudecluster.session.v1alpha1.Permis
   toolUseId: string;
 
   /**
-   * The tool's name.
+   * Name of the tool.
    *
    * @generated from field: string tool_name = 3;
    */
   toolName: string;
 
   /**
-   * Its input as JSON. Long strings in it are cut.
+   * Input as JSON, with long strings cut.
    *
    * @generated from field: string input_json = 4;
    */
   inputJson: string;
 
   /**
-   * input_json was cut.
+   * Whether input_json was cut.
    *
    * @generated from field: bool truncated = 5;
    */
   truncated: boolean;
 
   /**
-   * What Claude says it is for, cut. May be empty.
+   * Purpose of the use in Claude's words, cut. May be empty.
    *
    * @generated from field: string description = 6;
    */
   description: string;
 
   /**
-   * When it will be denied.
+   * Time at which it is denied.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 7;
    */
@@ -1458,27 +1459,27 @@ export const PermissionRequestedSchema: GenMessage<PermissionRequested> = /*@__P
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 30);
 
 /**
- * The tool may be used, or not.
+ * A permission has been decided on.
  *
  * @generated from message claudecluster.session.v1alpha1.PermissionDecided
  */
 export type PermissionDecided = Message<"claudecluster.session.v1alpha1.PermissionDecided"> & {
   /**
-   * Of the permission_requested.
+   * Id of the permission_requested.
    *
    * @generated from field: string request_id = 1;
    */
   requestId: string;
 
   /**
-   * It may.
+   * Whether Claude may use the tool.
    *
    * @generated from field: bool allowed = 2;
    */
   allowed: boolean;
 
   /**
-   * What Claude was told of a denial.
+   * What Claude was told of a denial. Empty: it was allowed.
    *
    * @generated from field: string message = 3;
    */
@@ -1500,14 +1501,14 @@ export const PermissionDecidedSchema: GenMessage<PermissionDecided> = /*@__PURE_
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 31);
 
 /**
- * Claude asks something. The session is WAITING until somebody sends an Answer with this
- * request_id, or until expire_time.
+ * Claude asks something. The session is WAITING until an Answer with this request_id comes, or
+ * until expire_time.
  *
  * @generated from message claudecluster.session.v1alpha1.QuestionAsked
  */
 export type QuestionAsked = Message<"claudecluster.session.v1alpha1.QuestionAsked"> & {
   /**
-   * Names the request.
+   * Id of the request.
    *
    * @generated from field: string request_id = 1;
    */
@@ -1528,7 +1529,7 @@ export type QuestionAsked = Message<"claudecluster.session.v1alpha1.QuestionAske
   questions: Question[];
 
   /**
-   * When Claude will be told to decide by itself.
+   * Time at which Claude is told to decide by itself.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 4;
    */
@@ -1543,7 +1544,7 @@ export const QuestionAskedSchema: GenMessage<QuestionAsked> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 32);
 
 /**
- * One thing that Claude wants to know. Texts are cut.
+ * A question of Claude's. Texts are cut.
  *
  * @generated from message claudecluster.session.v1alpha1.Question
  */
@@ -1556,7 +1557,7 @@ export type Question = Message<"claudecluster.session.v1alpha1.Question"> & {
   question: string;
 
   /**
-   * A word or two on what it is about.
+   * Subject in a word or two.
    *
    * @generated from field: string header = 2;
    */
@@ -1570,7 +1571,7 @@ export type Question = Message<"claudecluster.session.v1alpha1.Question"> & {
   options: QuestionOption[];
 
   /**
-   * More than one option may be chosen.
+   * Whether more than one option may be chosen.
    *
    * @generated from field: bool multi_select = 4;
    */
@@ -1591,14 +1592,14 @@ export const QuestionSchema: GenMessage<Question> = /*@__PURE__*/
  */
 export type QuestionOption = Message<"claudecluster.session.v1alpha1.QuestionOption"> & {
   /**
-   * What to answer with.
+   * Text to answer with.
    *
    * @generated from field: string label = 1;
    */
   label: string;
 
   /**
-   * What it means.
+   * Meaning of the answer.
    *
    * @generated from field: string description = 2;
    */
@@ -1619,7 +1620,7 @@ export const QuestionOptionSchema: GenMessage<QuestionOption> = /*@__PURE__*/
  */
 export type QuestionAnswer = Message<"claudecluster.session.v1alpha1.QuestionAnswer"> & {
   /**
-   * Labels of the chosen options, or words of one's own. At least one.
+   * Labels of the chosen options, or other words. At least one.
    *
    * @generated from field: repeated string values = 1;
    */
@@ -1634,21 +1635,21 @@ export const QuestionAnswerSchema: GenMessage<QuestionAnswer> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 35);
 
 /**
- * Claude has its answer.
+ * Questions have been answered, or nobody did in time.
  *
  * @generated from message claudecluster.session.v1alpha1.QuestionAnswered
  */
 export type QuestionAnswered = Message<"claudecluster.session.v1alpha1.QuestionAnswered"> & {
   /**
-   * Of the question_asked.
+   * Id of the question_asked.
    *
    * @generated from field: string request_id = 1;
    */
   requestId: string;
 
   /**
-   * One for each question, in their order. Empty if nobody answered: Claude was told to decide by
-   * itself, unless the turn has ended.
+   * One answer for each question, in their order. Empty: nobody answered. Claude was told to decide
+   * by itself, unless the turn has ended.
    *
    * @generated from field: repeated claudecluster.session.v1alpha1.QuestionAnswer answers = 2;
    */
@@ -1676,7 +1677,7 @@ export const QuestionAnsweredSchema: GenMessage<QuestionAnswered> = /*@__PURE__*
  */
 export type StderrOutput = Message<"claudecluster.session.v1alpha1.StderrOutput"> & {
   /**
-   * What, as it was.
+   * The bytes that it wrote.
    *
    * @generated from field: bytes data = 1;
    */
@@ -1691,7 +1692,7 @@ export const StderrOutputSchema: GenMessage<StderrOutput> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 37);
 
 /**
- * Claude wrote a line that the agent does not model.
+ * Claude Code wrote a line that the agent does not know.
  *
  * @generated from message claudecluster.session.v1alpha1.UnrecognizedLine
  */
@@ -1704,14 +1705,14 @@ export type UnrecognizedLine = Message<"claudecluster.session.v1alpha1.Unrecogni
   line: Uint8Array;
 
   /**
-   * line was cut.
+   * Whether line was cut.
    *
    * @generated from field: bool truncated = 2;
    */
   truncated: boolean;
 
   /**
-   * Size of the whole line.
+   * Bytes of the whole line.
    *
    * @generated from field: int64 size_bytes = 3;
    */
@@ -1726,20 +1727,20 @@ export const UnrecognizedLineSchema: GenMessage<UnrecognizedLine> = /*@__PURE__*
   messageDesc(file_claudecluster_session_v1alpha1_session_event, 38);
 
 /**
- * Output of Claude was lost on purpose.
+ * Output of Claude's was dropped, to stay within bounds.
  *
  * @generated from message claudecluster.session.v1alpha1.OutputTruncated
  */
 export type OutputTruncated = Message<"claudecluster.session.v1alpha1.OutputTruncated"> & {
   /**
-   * How much.
+   * Number of bytes that were dropped.
    *
    * @generated from field: int64 size_bytes = 1;
    */
   sizeBytes: bigint;
 
   /**
-   * What it was part of: "line", "stderr", or "log": the session had stored too much.
+   * What they belonged to: "line", "stderr", or "log" if the log had no room.
    *
    * @generated from field: string source = 2;
    */

@@ -19,20 +19,21 @@ export const file_claudecluster_session_v1alpha1_session: GenFile = /*@__PURE__*
   fileDesc("CixjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbi5wcm90bxIeY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExIuYHCgdTZXNzaW9uEgoKAmlkGAEgASgJEhQKDGNvbnRhaW5lcl9pZBgCIAEoCRIOCgZwYXJlbnQYAyABKAkSOQoEc3BlYxgEIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uU3BlYxI8CgVzdGF0ZRgFIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uLlN0YXRlEjQKBXBoYXNlGAYgASgOMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlEkIKDXBoYXNlX3RpbWluZ3MYByADKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGhhc2VUaW1pbmcSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0X3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1sYXN0X3NlcXVlbmNlGAsgASgFEj0KBnJlc3VsdBgMIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uUmVzdWx0EhcKD2NvbnZlcnNhdGlvbl9pZBgNIAEoCRISCgp0dXJuX2NvdW50GA4gASgFEh0KFWFja25vd2xlZGdlZF9zZXF1ZW5jZRgPIAEoBRJIChBwZW5kaW5nX3JlcXVlc3RzGBAgAygLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBlbmRpbmdSZXF1ZXN0EhYKDndhaXRpbmdfcmVhc29uGBEgASgJEjkKBGxpdmUYEiABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuTGl2ZVN1bW1hcnkSGwoTZGVjaWRlZF9yZXF1ZXN0X2lkcxgTIAMoCSLKAQoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIQCgxTVEFURV9RVUVVRUQQARITCg9TVEFURV9QUkVQQVJJTkcQAhIRCg1TVEFURV9SVU5OSU5HEAMSDgoKU1RBVEVfSURMRRAEEhEKDVNUQVRFX1dBSVRJTkcQBRISCg5TVEFURV9TVE9QUElORxAGEhMKD1NUQVRFX1NVQ0NFRURFRBAHEhAKDFNUQVRFX0ZBSUxFRBAIEhIKDlNUQVRFX0NBTkNFTEVEEAkizQIKC0xpdmVTdW1tYXJ5EjsKB2NoYW5nZXMYASADKAsyKi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmlsZUNoYW5nZRIUCgxjaGFuZ2VfY291bnQYAiABKAUSNAoFdXNhZ2UYAyABKAsyJS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVXNhZ2USQwoNbWV0ZXJlZF91c2FnZRgEIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5NZXRlcmVkVXNhZ2USOgoGYW5zd2VyGAUgASgLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkxhc3RBbnN3ZXISFgoOcXVldWVfcG9zaXRpb24YBiABKAUSHAoUYW5zd2VyX3BhcnRfc2VxdWVuY2UYByABKAUiagoKTGFzdEFuc3dlchIMCgR0ZXh0GAEgASgJEhEKCXRydW5jYXRlZBgCIAEoCBIMCgR0dXJuGAMgASgFEhYKDmZpcnN0X3NlcXVlbmNlGAQgASgFEhUKDWxhc3Rfc2VxdWVuY2UYBSABKAUi8AEKDlBlbmRpbmdSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSQQoEa2luZBgCIAEoDjIzLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5QZW5kaW5nUmVxdWVzdC5LaW5kEhAKCHNlcXVlbmNlGAMgASgFEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJECgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABITCg9LSU5EX1BFUk1JU1NJT04QARIRCg1LSU5EX1FVRVNUSU9OEAIinwEKC1BoYXNlVGltaW5nEjQKBXBoYXNlGAEgASgOMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKB2VsYXBzZWQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24q1wEKBVBoYXNlEhUKEVBIQVNFX1VOU1BFQ0lGSUVEEAASEAoMUEhBU0VfUVVFVUVEEAESDwoLUEhBU0VfSU1BR0UQAhIQCgxQSEFTRV9DUkVBVEUQAxIPCgtQSEFTRV9TVEFSVBAEEg4KClBIQVNFX0RJQUwQBRITCg9QSEFTRV9XT1JLU1BBQ0UQBhIQCgxQSEFTRV9DTEFVREUQBxIXChNQSEFTRV9GSVJTVF9SRVFVRVNUEAgSDgoKUEhBU0VfV09SSxAJEhEKDVBIQVNFX0NPTExFQ1QQCmIGcHJvdG8z", [file_claudecluster_session_v1alpha1_session_result, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
- * One task given to one Claude in one container. Output only; a fold of the session's events.
+ * A session: a task that one Claude works on in one container. It is a fold of its events. Output
+ * only.
  *
  * @generated from message claudecluster.session.v1alpha1.Session
  */
 export type Session = Message<"claudecluster.session.v1alpha1.Session"> & {
   /**
-   * "ses_" and a ULID. Chosen by the host, or by whoever calls StartSession.
+   * Id of the session: "ses_" and a ULID from the host, or chosen by whoever calls StartSession.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * The runtime's name of the container. Empty until there is one.
+   * Id of the container in its runtime. Empty until there is one.
    *
    * @generated from field: string container_id = 2;
    */
@@ -46,21 +47,21 @@ export type Session = Message<"claudecluster.session.v1alpha1.Session"> & {
   parent: string;
 
   /**
-   * As it was asked for, defaults filled in.
+   * The spec with its defaults filled in.
    *
    * @generated from field: claudecluster.session.v1alpha1.SessionSpec spec = 4;
    */
   spec?: SessionSpec | undefined;
 
   /**
-   * Where it is in its life.
+   * State in the session's life.
    *
    * @generated from field: claudecluster.session.v1alpha1.Session.State state = 5;
    */
   state: Session_State;
 
   /**
-   * What it is doing, for people.
+   * What the session is doing, for people.
    *
    * @generated from field: claudecluster.session.v1alpha1.Phase phase = 6;
    */
@@ -145,7 +146,7 @@ export type Session = Message<"claudecluster.session.v1alpha1.Session"> & {
   waitingReason: string;
 
   /**
-   * What it has come to so far. Absent once it has finished: result says it then.
+   * Summary of a session that has not finished. Absent once it has: result says it then.
    *
    * @generated from field: claudecluster.session.v1alpha1.LiveSummary live = 18;
    */
@@ -250,27 +251,27 @@ export const Session_StateSchema: GenEnum<Session_State> = /*@__PURE__*/
   enumDesc(file_claudecluster_session_v1alpha1_session, 0, 0);
 
 /**
- * What a session that has not finished has come to so far.
+ * Summary of a session that has not finished.
  *
  * @generated from message claudecluster.session.v1alpha1.LiveSummary
  */
 export type LiveSummary = Message<"claudecluster.session.v1alpha1.LiveSummary"> & {
   /**
-   * What differs from the start commit, at most 100 files of it.
+   * Files that differ from the start commit, at most 100.
    *
    * @generated from field: repeated claudecluster.session.v1alpha1.FileChange changes = 1;
    */
   changes: FileChange[];
 
   /**
-   * How many files differ, also where changes was cut.
+   * Number of files that differ, even if changes was cut.
    *
    * @generated from field: int32 change_count = 2;
    */
   changeCount: number;
 
   /**
-   * What it has used as Claude tells it. Absent until then.
+   * Usage as Claude Code tells it. Absent until it does.
    *
    * @generated from field: claudecluster.session.v1alpha1.Usage usage = 3;
    */
@@ -299,7 +300,7 @@ export type LiveSummary = Message<"claudecluster.session.v1alpha1.LiveSummary"> 
   queuePosition: number;
 
   /**
-   * Number of the first answer_part of an answer that is being told. 0: none is.
+   * Sequence number of the first answer_part of an answer that is coming. 0: none is.
    *
    * @generated from field: int32 answer_part_sequence = 7;
    */
@@ -314,7 +315,7 @@ export const LiveSummarySchema: GenMessage<LiveSummary> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session, 1);
 
 /**
- * Claude's answer at the end of a turn, and where in the log the whole of it is.
+ * Claude's answer at the end of a turn, and where the log has the whole of it.
  *
  * @generated from message claudecluster.session.v1alpha1.LastAnswer
  */
@@ -327,28 +328,29 @@ export type LastAnswer = Message<"claudecluster.session.v1alpha1.LastAnswer"> & 
   text: string;
 
   /**
-   * text was cut.
+   * Whether text was cut.
    *
    * @generated from field: bool truncated = 2;
    */
   truncated: boolean;
 
   /**
-   * Which turn's it is.
+   * Number of its turn.
    *
    * @generated from field: int32 turn = 3;
    */
   turn: number;
 
   /**
-   * Number of the first event that holds a part of it: an answer_part, or the turn_finished where that holds the whole.
+   * Sequence number of the first event with a part of it: an answer_part, or the turn_finished if
+   * that has the whole.
    *
    * @generated from field: int32 first_sequence = 4;
    */
   firstSequence: number;
 
   /**
-   * Number of its turn_finished.
+   * Sequence number of its turn_finished.
    *
    * @generated from field: int32 last_sequence = 5;
    */
@@ -369,28 +371,28 @@ export const LastAnswerSchema: GenMessage<LastAnswer> = /*@__PURE__*/
  */
 export type PendingRequest = Message<"claudecluster.session.v1alpha1.PendingRequest"> & {
   /**
-   * What a decision is to name.
+   * Id that a decision has to name.
    *
    * @generated from field: string request_id = 1;
    */
   requestId: string;
 
   /**
-   * What is to be decided.
+   * Kind of the decision.
    *
    * @generated from field: claudecluster.session.v1alpha1.PendingRequest.Kind kind = 2;
    */
   kind: PendingRequest_Kind;
 
   /**
-   * Number of the permission_requested or question_asked that says the rest.
+   * Sequence number of the permission_requested or question_asked with the rest.
    *
    * @generated from field: int32 sequence = 3;
    */
   sequence: number;
 
   /**
-   * When it is denied, or left to Claude.
+   * Time at which a permission is denied, or a question left to Claude.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 4;
    */
@@ -445,7 +447,7 @@ export const PendingRequest_KindSchema: GenEnum<PendingRequest_Kind> = /*@__PURE
  */
 export type PhaseTiming = Message<"claudecluster.session.v1alpha1.PhaseTiming"> & {
   /**
-   * Which one.
+   * The phase.
    *
    * @generated from field: claudecluster.session.v1alpha1.Phase phase = 1;
    */
@@ -459,7 +461,7 @@ export type PhaseTiming = Message<"claudecluster.session.v1alpha1.PhaseTiming"> 
   startTime?: Timestamp | undefined;
 
   /**
-   * Until the next phase or the end. Absent while it lasts.
+   * Time until the next phase or the end. Absent while it lasts.
    *
    * @generated from field: google.protobuf.Duration elapsed = 3;
    */

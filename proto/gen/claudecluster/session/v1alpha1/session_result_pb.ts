@@ -15,7 +15,8 @@ export const file_claudecluster_session_v1alpha1_session_result: GenFile = /*@__
   fileDesc("CjNjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9yZXN1bHQucHJvdG8SHmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMSKyCQoNU2Vzc2lvblJlc3VsdBI6CgdzdWNjZXNzGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlN1Y2Nlc3NIABI6CgdmYWlsdXJlGAIgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZhaWx1cmVIABJECgxjYW5jZWxsYXRpb24YAyABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ2FuY2VsbGF0aW9uSAASEgoKZmluYWxfdGV4dBgEIAEoCRIcChRmaW5hbF90ZXh0X3RydW5jYXRlZBgFIAEoCBI7CgdjaGFuZ2VzGAYgAygLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZpbGVDaGFuZ2USFAoMY2hhbmdlX2NvdW50GAcgASgFEhYKDmJhc2VfY29tbWl0X2lkGAggASgJEhYKDmhlYWRfY29tbWl0X2lkGAkgASgJEhgKEHBhdGNoX3NpemVfYnl0ZXMYDCABKAMSFwoPcGF0Y2hfdHJ1bmNhdGVkGA0gASgIEhgKEHVucmVhZGFibGVfcGF0aHMYDiADKAkSNAoFdXNhZ2UYDyABKAsyJS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVXNhZ2USQQoMcHJvY2Vzc19leGl0GBAgASgLMisuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlByb2Nlc3NFeGl0EioKB2VsYXBzZWQYESABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoPY29udmVyc2F0aW9uX2lkGBIgASgJEh0KFXRyYW5zY3JpcHRfc2l6ZV9ieXRlcxgTIAEoAxJDCg1tZXRlcmVkX3VzYWdlGBQgASgLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLk1ldGVyZWRVc2FnZRI+Cg1wYXRjaF9mYWlsdXJlGBUgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZhaWx1cmUSOwoJbGVmdF93b3JrGBYgASgLMiguY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkxlZnRXb3JrEkMKDWlnbm9yZWRfZmlsZXMYFyABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuSWdub3JlZEZpbGVzEkMKEnVucmVhZGFibGVfcmVhc29ucxgYIAMoDjInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5MZWZ0T3V0EhcKD2ZpbmFsX3RleHRfdHVybhgZIAEoBRJGCg9za2lwcGVkX2ZpbHRlcnMYHCADKAsyLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2tpcHBlZEZpbHRlchIZChF1bmNvbnZlcnRlZF9wYXRocxgdIAMoCRIPCgd0cmVlX2lkGB4gASgJQgkKB291dGNvbWVKBAgKEAtKBAgLEAxSBXBhdGNoUg1wYXRjaF9pbmxpbmVkIsgDCghMZWZ0V29yaxI8CgVpdGVtcxgBIAMoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5MZWZ0V29yay5JdGVtEhIKCml0ZW1fY291bnQYAiABKAUSEgoKaW5jb21wbGV0ZRgDIAEoCBrVAgoESXRlbRJACgRraW5kGAEgASgOMjIuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkxlZnRXb3JrLkl0ZW0uS2luZBIMCgRuYW1lGAIgASgJEg4KBmJyYW5jaBgDIAEoCRIRCgljb21taXRfaWQYBCABKAkSDwoHc3ViamVjdBgFIAEoCRIUCgxjb21taXRfY291bnQYBiABKAUSEgoKZmlsZV9jb3VudBgHIAEoBRINCgVwYXRocxgIIAMoCSKPAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDgoKS0lORF9TVEFTSBABEg8KC0tJTkRfQlJBTkNIEAISDAoIS0lORF9SRUYQAxIPCgtLSU5EX0NPTU1JVBAEEhEKDUtJTkRfV09SS1RSRUUQBRIOCgpLSU5EX0NMT05FEAYSDgoKS0lORF9JTkRFWBAHIkUKDElnbm9yZWRGaWxlcxINCgVwYXRocxgBIAMoCRISCgpmaWxlX2NvdW50GAIgASgFEhIKCmluY29tcGxldGUYAyABKAgiRwoNU2tpcHBlZEZpbHRlchIMCgRuYW1lGAEgASgJEhIKCmZpbGVfY291bnQYAiABKAUSFAoMZXhhbXBsZV9wYXRoGAMgASgJIq8BCgxNZXRlcmVkVXNhZ2USFQoNcmVxdWVzdF9jb3VudBgBIAEoBRIZChFpbnB1dF90b2tlbl9jb3VudBgCIAEoAxIaChJvdXRwdXRfdG9rZW5fY291bnQYAyABKAMSHwoXY2FjaGVfd3JpdGVfdG9rZW5fY291bnQYBCABKAMSHgoWY2FjaGVfcmVhZF90b2tlbl9jb3VudBgFIAEoAxIQCghjb3N0X3VzZBgGIAEoASIJCgdTdWNjZXNzIqQBCgdGYWlsdXJlEg4KBnJlYXNvbhgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEkcKCG1ldGFkYXRhGAMgAygLMjUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZhaWx1cmUuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiHgoMQ2FuY2VsbGF0aW9uEg4KBnJlYXNvbhgBIAEoCSKlAQoFVXNhZ2USGQoRaW5wdXRfdG9rZW5fY291bnQYASABKAMSGgoSb3V0cHV0X3Rva2VuX2NvdW50GAIgASgDEh8KF2NhY2hlX3dyaXRlX3Rva2VuX2NvdW50GAMgASgDEh4KFmNhY2hlX3JlYWRfdG9rZW5fY291bnQYBCABKAMSEgoKc3RlcF9jb3VudBgFIAEoBRIQCghjb3N0X3VzZBgGIAEoASJoCgtQcm9jZXNzRXhpdBIWCglleGl0X2NvZGUYASABKAVIAIgBARIOCgZzaWduYWwYAiABKAkSEQoJdGltZWRfb3V0GAMgASgIEhAKCGNhbmNlbGVkGAQgASgIQgwKCl9leGl0X2NvZGUi2gIKCkZpbGVDaGFuZ2USDAoEcGF0aBgBIAEoCRIVCg1wcmV2aW91c19wYXRoGAIgASgJEj0KBGtpbmQYAyABKA4yLy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmlsZUNoYW5nZS5LaW5kEhgKEGFkZGVkX2xpbmVfY291bnQYBCABKAUSGgoSZGVsZXRlZF9saW5lX2NvdW50GAUgASgFEg4KBmJpbmFyeRgGIAEoCBISCgpzaXplX2J5dGVzGAcgASgDIo0BCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIOCgpLSU5EX0FEREVEEAESEQoNS0lORF9NT0RJRklFRBACEhAKDEtJTkRfREVMRVRFRBADEhAKDEtJTkRfUkVOQU1FRBAEEhUKEUtJTkRfTU9ERV9DSEFOR0VEEAUSEQoNS0lORF9SRVZFUlRFRBAGKpgBCgdMZWZ0T3V0EhgKFExFRlRfT1VUX1VOU1BFQ0lGSUVEEAASFwoTTEVGVF9PVVRfVU5SRUFEQUJMRRABEhYKEkxFRlRfT1VUX1RPT19MQVJHRRACEhQKEExFRlRfT1VUX1JFRlVTRUQQAxIWChJMRUZUX09VVF9TVUJNT0RVTEUQBBIUChBMRUZUX09VVF9OT19ST09NEAViBnByb3RvMw", [file_google_protobuf_duration]);
 
 /**
- * What a session left behind. Present for every outcome: a failed run usually has useful changes.
+ * What a session left behind. Present for every outcome: a failed session usually has useful
+ * changes.
  *
  * @generated from message claudecluster.session.v1alpha1.SessionResult
  */
@@ -60,7 +61,8 @@ export type SessionResult = Message<"claudecluster.session.v1alpha1.SessionResul
   finalText: string;
 
   /**
-   * final_text was cut. Of a container that was lost it may be the start of it.
+   * Whether final_text was cut. After a container was lost, final_text may be the start of the
+   * answer.
    *
    * @generated from field: bool final_text_truncated = 5;
    */
@@ -74,21 +76,21 @@ export type SessionResult = Message<"claudecluster.session.v1alpha1.SessionResul
   changes: FileChange[];
 
   /**
-   * How many files differ, also when changes was cut.
+   * Number of files that differ, even if changes was cut.
    *
    * @generated from field: int32 change_count = 7;
    */
   changeCount: number;
 
   /**
-   * The commit that the workspace started from. Empty if there was none.
+   * The commit that the workspace started from. Empty: there was none.
    *
    * @generated from field: string base_commit_id = 8;
    */
   baseCommitId: string;
 
   /**
-   * The commit that Claude left checked out, as Claude's own repository claims. Empty if unknown.
+   * The commit that Claude left checked out, as Claude's own repository claims. Empty: not known.
    *
    * @generated from field: string head_commit_id = 9;
    */
@@ -116,7 +118,7 @@ export type SessionResult = Message<"claudecluster.session.v1alpha1.SessionResul
   unreadablePaths: string[];
 
   /**
-   * What it used, summed over all turns; without what a session before used that it continues.
+   * Usage summed over all turns. What a continued session used before is not in it.
    *
    * @generated from field: claudecluster.session.v1alpha1.Usage usage = 15;
    */
@@ -130,7 +132,7 @@ export type SessionResult = Message<"claudecluster.session.v1alpha1.SessionResul
   processExit?: ProcessExit | undefined;
 
   /**
-   * From the session's creation to its end.
+   * Time from the session's creation to its end.
    *
    * @generated from field: google.protobuf.Duration elapsed = 17;
    */
@@ -159,16 +161,16 @@ export type SessionResult = Message<"claudecluster.session.v1alpha1.SessionResul
   meteredUsage?: MeteredUsage | undefined;
 
   /**
-   * Why the patch could not be computed, however the session ended. Where there is one all the same,
-   * it was put together from the diffs that had been streamed, and may lack some. Absent: it was.
+   * Why the patch could not be computed, however the session ended. A patch that exists all the
+   * same was put together from the streamed diffs and may lack some. Absent: it was computed.
    *
    * @generated from field: claudecluster.session.v1alpha1.Failure patch_failure = 21;
    */
   patchFailure?: Failure | undefined;
 
   /**
-   * What Claude's repository holds and the patch does not: it goes with the container. Absent: not
-   * known, since the container was lost or could not be asked.
+   * Work in Claude's repository that the patch does not hold and that goes with the container.
+   * Absent: not known, since the container was lost or could not be asked.
    *
    * @generated from field: claudecluster.session.v1alpha1.LeftWork left_work = 22;
    */
@@ -182,14 +184,15 @@ export type SessionResult = Message<"claudecluster.session.v1alpha1.SessionResul
   ignoredFiles?: IgnoredFiles | undefined;
 
   /**
-   * Why each of unreadable_paths is not in the patch, in their order. Those beyond are not known.
+   * Why each of unreadable_paths is not in the patch, in their order. The list may be shorter than
+   * that one.
    *
    * @generated from field: repeated claudecluster.session.v1alpha1.LeftOut unreadable_reasons = 24;
    */
   unreadableReasons: LeftOut[];
 
   /**
-   * The turn that final_text is of. 0: there is none, or the agent does not say.
+   * Number of the turn that final_text is of. 0: there is none, or the agent does not say.
    *
    * @generated from field: int32 final_text_turn = 25;
    */
@@ -228,29 +231,29 @@ export const SessionResultSchema: GenMessage<SessionResult> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_result, 0);
 
 /**
- * What is not in the work tree but in the repository around it, as far as Claude's repository tells:
- * it can hide what it likes. What was fetched is not Claude's work; neither is what the work tree has
- * as well, or what was replaced (git commit --amend, git rebase, git stash drop).
+ * Work that is in Claude's repository and not in its work tree, as far as that repository tells: it
+ * can hide what it likes. It leaves out what was fetched, what the work tree has too, and what was
+ * replaced (git commit --amend, git rebase, git stash drop).
  *
  * @generated from message claudecluster.session.v1alpha1.LeftWork
  */
 export type LeftWork = Message<"claudecluster.session.v1alpha1.LeftWork"> & {
   /**
-   * Cut, first to last.
+   * Places with such work, cut: the first ones.
    *
    * @generated from field: repeated claudecluster.session.v1alpha1.LeftWork.Item items = 1;
    */
   items: LeftWork_Item[];
 
   /**
-   * How many there are, also when items was cut.
+   * Number of places, even if items was cut.
    *
    * @generated from field: int32 item_count = 2;
    */
   itemCount: number;
 
   /**
-   * There may be more: something in the repository could not be read, or not in time.
+   * Whether there may be more: something in the repository could not be read, or not in time.
    *
    * @generated from field: bool incomplete = 3;
    */
@@ -409,7 +412,7 @@ export const LeftWork_Item_KindSchema: GenEnum<LeftWork_Item_Kind> = /*@__PURE__
   enumDesc(file_claudecluster_session_v1alpha1_session_result, 1, 0, 0);
 
 /**
- * Files that are new, and not in the patch since git ignores them.
+ * New files that are not in the patch since git ignores them.
  *
  * @generated from message claudecluster.session.v1alpha1.IgnoredFiles
  */
@@ -422,14 +425,14 @@ export type IgnoredFiles = Message<"claudecluster.session.v1alpha1.IgnoredFiles"
   paths: string[];
 
   /**
-   * How many files there are.
+   * Number of files.
    *
    * @generated from field: int32 file_count = 2;
    */
   fileCount: number;
 
   /**
-   * There are more than that.
+   * Whether there are more than that.
    *
    * @generated from field: bool incomplete = 3;
    */

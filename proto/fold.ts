@@ -48,6 +48,7 @@ const FOLDED = new Set<SessionEvent["event"]["case"]>([
   "answerPart",
   "changesUpdated",
   "usageUpdated",
+  "workspaceReady",
   "claudeReady",
   "permissionRequested",
   "permissionDecided",
@@ -135,6 +136,9 @@ function foldLive(live: LiveSummary, { sequence, event }: SessionEvent): void {
     case "changesUpdated":
       live.changes = event.value.changes.slice(0, MAX_LIVE_CHANGES);
       live.changeCount = event.value.changeCount;
+      break;
+    case "workspaceReady":
+      live.baseCommitId = event.value.baseCommitId;
       break;
     case "usageUpdated":
       if (event.value.usage !== undefined) live.usage = event.value.usage;

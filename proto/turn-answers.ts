@@ -1,4 +1,4 @@
-import type { AnswerPart, TurnFinished } from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
+import type { AnswerPart, SessionEvent, TurnFinished } from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
 
 /** Most bytes of UTF-8 of an answer: more than any model writes at once. Longer ones are cut. */
 export const MAX_ANSWER_BYTES = 2 * 1024 * 1024;
@@ -51,4 +51,16 @@ export class TurnAnswers {
     this.#parts = [];
     this.#length = 0;
   }
+}
+
+/** Returns the answer of the first turn that finishes among events, which are those of its parts and its end; undefined where none does. */
+export async function answerWithin(
+  events: AsyncIterable<SessionEvent> | Iterable<SessionEvent>,
+): Promise<TurnAnswer | undefined> {
+  const answers = new TurnAnswers();
+  for await (const { event } of events) {
+    if (event.case === "answerPart") answers.add(event.value);
+    if (event.case === "turnFinished") return answers.of(event.value);
+  }
+  return undefined;
 }

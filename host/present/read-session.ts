@@ -1,5 +1,6 @@
 import { buffer } from "node:stream/consumers";
 import {
+  answerWithin,
   Artifact_Kind,
   decisionAsked,
   isFinal,
@@ -7,7 +8,6 @@ import {
   type Session,
   type SessionEvent,
   type TurnAnswer,
-  TurnAnswers,
 } from "../../proto/index.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { SessionProgress } from "./session-progress.ts";
@@ -80,13 +80,8 @@ function pendingOf({ pendingRequests }: Session, recent: readonly SessionEvent[]
 async function wholeAnswer(sessions: Sessions, session: Session): Promise<TurnAnswer> {
   const { result, live } = session;
   if (result !== undefined || live?.answer?.truncated !== true) return answerOf(session);
-  const answers = new TurnAnswers();
   const { firstSequence: from, lastSequence: to } = live.answer;
-  for (const { event } of await readEvents(sessions, session.id, { from, to })) {
-    if (event.case === "answerPart") answers.add(event.value);
-    if (event.case === "turnFinished") return answers.of(event.value);
-  }
-  return answerOf(session);
+  return (await answerWithin(await readEvents(sessions, session.id, { from, to }))) ?? answerOf(session);
 }
 
 /** Reads the events between two numbers, both included, which are there. */

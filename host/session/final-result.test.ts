@@ -2,8 +2,11 @@ import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import {
+  AnswerPartSchema,
   AppError,
   Artifact_Kind,
+  ClaudeReadySchema,
+  type EventBody,
   type Failure,
   FailureSchema,
   FileChange_Kind,
@@ -13,7 +16,11 @@ import {
   type SessionResult,
   SessionResultSchema,
   SuccessSchema,
+  TurnFinishedSchema,
   TurnStartedSchema,
+  UsageSchema,
+  UsageUpdatedSchema,
+  WorkspaceReadySchema,
 } from "../../proto/index.ts";
 import { NEW, readWhole, storeArtifact } from "../../test/support/stored-sessions.ts";
 import { SqliteStore } from "../store/sqlite-store.ts";
@@ -77,6 +84,35 @@ test("without an agent the result is what the log tells, and says that the patch
   expect(transcript).toBeUndefined();
   expect(result).toMatchObject({ changeCount: 1, patchFailure: { reason: "CHANGES_NOT_COLLECTED" } });
   expect(result.outcome.value).toMatchObject({ reason: "enough" });
+});
+
+test("without an agent the result has what its log told of it last, and the answer whole", async () => {
+  using session = streamed();
+  const usage = create(UsageSchema, { outputTokenCount: 7n });
+  const part = (partIndex: number, text: string): EventBody => ({
+    case: "answerPart",
+    value: create(AnswerPartSchema, { turn: 1, partIndex, partCount: 2, text }),
+  });
+  session.log.append(
+    { case: "workspaceReady", value: create(WorkspaceReadySchema, { baseCommitId: "c0ffee" }) },
+    { case: "claudeReady", value: create(ClaudeReadySchema, { conversationId: "c1" }) },
+    { case: "usageUpdated", value: create(UsageUpdatedSchema, { usage: create(UsageSchema) }) },
+    part(0, "All of it, "),
+    part(1, "to the end."),
+    { case: "turnFinished", value: create(TurnFinishedSchema, { turn: 1, text: "All", truncated: true, usage }) },
+    { case: "turnStarted", value: create(TurnStartedSchema, { turn: 2 }) },
+    { case: "turnFinished", value: create(TurnFinishedSchema, { turn: 2 }) },
+  );
+  const { result } = await salvageEnded(cancellation("enough"), session.log);
+  expect(result).toMatchObject({
+    baseCommitId: "c0ffee",
+    conversationId: "c1",
+    usage: { outputTokenCount: 7n },
+    finalText: "All of it, to the end.",
+    finalTextTruncated: false,
+    finalTextTurn: 1,
+    patchTruncated: true,
+  });
 });
 
 test("stores what was salvaged as the session's patch", async () => {

@@ -1,15 +1,18 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import {
+  answerWithin,
   AppError,
   Artifact_Kind,
   type Failure,
   findPatchMismatch,
+  type LastAnswer,
   type MeteredUsage,
   type ReadableArtifact,
   type SessionResult,
   SessionResultSchema,
   type SessionSpec,
+  type TurnAnswer,
 } from "../../proto/index.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import type { AgentResult } from "./agent-link.ts";
@@ -58,10 +61,28 @@ export async function checkEnded(ended: AgentResult, log: SessionLog): Promise<E
 
 /** Returns what is known from its log of a session whose agent is gone. */
 export async function salvageEnded(outcome: SessionResult["outcome"], log: SessionLog): Promise<Ended> {
-  const { changes, patch, ...known } = await salvageChanges(log);
-  const lost = known.patchTruncated && { patchFailure: patchLost() };
-  const result = create(SessionResultSchema, { ...known, ...lost, outcome, changes, changeCount: changes.length });
+  const { changes, patch, incomplete } = await salvageChanges(log);
+  const { conversationId, live, startTime } = log.session;
+  // Once Claude was at work there may have been changes that are not in the patch.
+  const patchTruncated = incomplete || startTime !== undefined;
+  const answer = live?.answer && (await wholeAnswer(log, live.answer));
+  const result = create(SessionResultSchema, {
+    outcome,
+    changes,
+    changeCount: changes.length,
+    patchTruncated,
+    conversationId,
+    baseCommitId: live?.baseCommitId ?? "",
+    ...(patchTruncated && { patchFailure: patchLost() }),
+    ...(live?.usage && { usage: live.usage }),
+    ...(answer && { finalText: answer.text, finalTextTruncated: answer.truncated, finalTextTurn: answer.turn }),
+  });
   return { result, patch, transcript: undefined };
+}
+
+async function wholeAnswer(log: SessionLog, answer: LastAnswer): Promise<TurnAnswer> {
+  const { truncated, firstSequence, lastSequence } = answer;
+  return (truncated ? await answerWithin(log.between(firstSequence, lastSequence)) : undefined) ?? answer;
 }
 
 /** Adds what the host knows to a result. Doing it twice does no harm. */

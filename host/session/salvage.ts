@@ -7,155 +7,105 @@ import {
   ArtifactSchema,
   type FileChange,
   FileChange_Kind,
+  type FilePatched,
   findPatchMismatch,
   type ReadableArtifact,
-  TurnAnswers,
-  type Usage,
 } from "../../proto/index.ts";
+import type { DiffPlace } from "../store/session-store.ts";
 import type { SessionLog } from "./session-log.ts";
 
-/** Events that are read before others get their turn. */
-const STRIDE_EVENTS = 200;
+/** Diffs that are read before others get their turn. */
+const STRIDE = 200;
 
-type Log = Pick<SessionLog, "all" | "event">;
+type Log = Pick<SessionLog, "diffs" | "between">;
 
-/** What is known of a session's result from its log alone. */
-export interface Salvage {
+/** Changes that were put together from a session's log alone. */
+export interface SalvagedChanges {
   changes: FileChange[];
   patch: SalvagedPatch;
-  /** Claude was at work: there may have been changes that are not in the patch. */
-  patchTruncated: boolean;
-  usage?: Usage;
-  finalText: string;
-  finalTextTruncated: boolean;
-  finalTextTurn: number;
-  conversationId: string;
-  baseCommitId: string;
-}
-
-/** One file's diff, by the numbers of the events that hold its parts. */
-interface Diff {
-  change: FileChange;
-  sequences: number[];
+  /** A diff was left out, since it is another file's. */
+  incomplete: boolean;
 }
 
 /** Patch that is put together from events as it is read: it takes no memory. */
 export class SalvagedPatch implements ReadableArtifact {
   readonly artifact: Artifact;
   readonly #log: Log;
-  readonly #sequences: readonly number[];
+  readonly #diffs: readonly DiffPlace[];
 
-  private constructor(artifact: Artifact, log: Log, sequences: readonly number[]) {
+  private constructor(artifact: Artifact, log: Log, diffs: readonly DiffPlace[]) {
     this.artifact = artifact;
     this.#log = log;
-    this.#sequences = sequences;
+    this.#diffs = diffs;
   }
 
   /** Reads it once, to know its size and hash. */
-  static async of(log: Log, sequences: readonly number[]): Promise<SalvagedPatch> {
+  static async of(log: Log, diffs: readonly DiffPlace[]): Promise<SalvagedPatch> {
     const hash = createHash("sha256");
     let sizeBytes = 0;
-    for await (const part of readParts(log, sequences)) {
+    for await (const part of readParts(log, diffs)) {
       hash.update(part);
       sizeBytes += part.length;
     }
     const facts = { kind: Artifact_Kind.PATCH, sizeBytes: BigInt(sizeBytes), sha256: new Uint8Array(hash.digest()) };
-    return new SalvagedPatch(create(ArtifactSchema, facts), log, sequences);
+    return new SalvagedPatch(create(ArtifactSchema, facts), log, diffs);
   }
 
   /** See ReadableArtifact. Ends early where the session is removed meanwhile. */
   async *read({ offset = 0 } = {}): AsyncGenerator<Uint8Array> {
     let skip = offset;
-    for await (const part of readParts(this.#log, this.#sequences)) {
+    for await (const part of readParts(this.#log, this.#diffs)) {
       if (part.length > skip) yield part.subarray(skip);
       skip = Math.max(0, skip - part.length);
     }
   }
 }
 
-async function* readParts(log: Log, sequences: readonly number[]): AsyncGenerator<Uint8Array> {
+async function* readParts(log: Log, diffs: readonly DiffPlace[]): AsyncGenerator<Uint8Array> {
   let count = 0;
-  for (const sequence of sequences) {
-    const event = log.event(sequence)?.event;
-    if (event?.case === "filePatched") yield event.value.patch;
-    if (++count % STRIDE_EVENTS === 0) await turn();
+  for (const diff of diffs) {
+    for await (const { patch } of partsOf(log, diff)) yield patch;
+    if (++count % STRIDE === 0) await turn();
+  }
+}
+
+/** A file's diff, part by part. Between them may be other events. */
+async function* partsOf(log: Log, { path, firstSequence, lastSequence }: DiffPlace): AsyncGenerator<FilePatched> {
+  let count = 0;
+  for await (const { event } of log.between(firstSequence, lastSequence)) {
+    if (event.case !== "filePatched" || event.value.change?.path !== path || event.value.partIndex !== count) continue;
+    count += 1;
+    yield event.value;
   }
 }
 
 /**
- * Puts the changes together from the diffs that were streamed: what is left when the container is
- * gone. A file whose diff had not come whole keeps the one before; one whose diff is another file's is left out.
+ * Puts the changes together from the newest diffs that were streamed: what is left when the container is gone. Reads them alone,
+ * however long the log is. A file whose diff had not come whole keeps the one before; one whose diff is another file's is left out.
  */
-export async function salvageChanges(log: Log): Promise<Salvage> {
-  const files = new Map<string, Diff>();
-  const answers = new TurnAnswers();
-  let count = 0;
-  let incoming: Diff | undefined;
-  const known: Pick<
-    Salvage,
-    | "patchTruncated"
-    | "usage"
-    | "finalText"
-    | "finalTextTruncated"
-    | "finalTextTurn"
-    | "conversationId"
-    | "baseCommitId"
-  > = {
-    patchTruncated: false,
-    finalText: "",
-    finalTextTruncated: false,
-    finalTextTurn: 0,
-    conversationId: "",
-    baseCommitId: "",
-  };
-  for (const { sequence, event } of log.all()) {
-    if (++count % STRIDE_EVENTS === 0) await turn();
-    if (event.case === "turnStarted") known.patchTruncated = true;
-    if (event.case === "claudeReady") known.conversationId = event.value.conversationId;
-    if (event.case === "workspaceReady") known.baseCommitId = event.value.baseCommitId;
-    if (event.case === "answerPart") answers.add(event.value);
-    if (event.case === "turnFinished") {
-      const { text, truncated, turn } = answers.of(event.value);
-      if (text !== "") Object.assign(known, { finalText: text, finalTextTruncated: truncated, finalTextTurn: turn });
-    }
-    if ((event.case === "usageUpdated" || event.case === "turnFinished") && event.value.usage !== undefined) {
-      known.usage = event.value.usage;
-    }
-    if (event.case !== "filePatched" || event.value.change === undefined) continue;
-    const { change, partIndex, partCount } = event.value;
-    if (change.kind === FileChange_Kind.REVERTED) {
-      files.delete(change.path);
-      continue;
-    }
-    if (partIndex === 0) incoming = { change, sequences: [] };
-    if (incoming?.change.path !== change.path || incoming.sequences.length !== partIndex) continue;
-    incoming.sequences.push(sequence);
-    if (incoming.sequences.length === partCount) files.set(change.path, incoming);
-  }
-  for (const [path, { change, sequences }] of files) {
-    const mismatch = await findPatchMismatch(readParts(log, sequences), { changes: [change], changeCount: 1 });
-    if (mismatch === undefined) continue;
-    files.delete(path);
-    known.patchTruncated = true;
+export async function salvageChanges(log: Log): Promise<SalvagedChanges> {
+  const files: { change: FileChange; diff: DiffPlace }[] = [];
+  const { diffs } = log;
+  for (const diff of diffs) {
+    const { value: first } = await partsOf(log, { ...diff, lastSequence: diff.firstSequence }).next();
+    const change = (first as FilePatched | undefined)?.change;
+    if (change === undefined) continue;
+    const mismatch = await findPatchMismatch(readParts(log, [diff]), { changes: [change], changeCount: 1 });
+    if (mismatch === undefined) files.push({ change, diff });
+    if (files.length % STRIDE === 0) await turn();
   }
   // Deleted files first, so that a file may take the place of a directory.
-  const sorted = [...files.values()].sort(
-    (a, b) => rank(a.change) - rank(b.change) || compare(a.change.path, b.change.path),
-  );
+  files.sort((a, b) => rank(a.change) - rank(b.change));
   return {
-    ...known,
-    changes: sorted.map(({ change }) => change),
+    changes: files.map(({ change }) => change),
     patch: await SalvagedPatch.of(
       log,
-      sorted.flatMap(({ sequences }) => sequences),
+      files.map(({ diff }) => diff),
     ),
+    incomplete: files.length < diffs.length,
   };
 }
 
 function rank(change: FileChange): number {
   return change.kind === FileChange_Kind.DELETED ? 0 : 1;
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

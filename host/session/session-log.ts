@@ -1,9 +1,11 @@
+import { setImmediate as turn } from "node:timers/promises";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import {
   type AttachRequest,
   AttachRequestSchema,
   checkSequence,
+  emptySession,
   type EventBody,
   isFinal,
   type LogReader,
@@ -11,12 +13,13 @@ import {
   type Phase,
   PhaseChangedSchema,
   type ReadOptions,
+  type Session,
   type SessionEvent,
   type Session_State,
   StateChangedSchema,
   steadyTime,
 } from "../../proto/index.ts";
-import type { NewEvent, SessionStore } from "../store/session-store.ts";
+import type { DiffPlace, NewEvent, SessionStore } from "../store/session-store.ts";
 
 /** What only the host may say of a session; from a container it is a lie or a mistake. */
 const HOSTS_OWN = new Set([
@@ -155,19 +158,25 @@ export class SessionLog implements LogReader {
     }
   }
 
-  /** The event of a number; undefined if there is none. */
-  event(sequence: number): SessionEvent | undefined {
-    return this.#store.read(this.sessionId, { afterSequence: sequence - 1, limit: 1 })[0];
+  /** The session as it is now. */
+  get session(): Session {
+    return this.#store.getSession(this.sessionId) ?? emptySession(this.sessionId);
   }
 
-  /** Every event so far, oldest first, a page at a time. */
-  *all(): Generator<SessionEvent> {
-    let afterSequence = 0;
-    for (;;) {
-      const page = this.#store.read(this.sessionId, { afterSequence, limit: 500 });
+  /** See SessionStore.listDiffs. */
+  get diffs(): DiffPlace[] {
+    return this.#store.listDiffs(this.sessionId);
+  }
+
+  /** The events between two numbers, both included, that are there, oldest first. Between pages others get their turn. */
+  async *between(first: number, last: number): AsyncGenerator<SessionEvent, undefined> {
+    for (let next = first; next <= last;) {
+      if (next > first) await turn();
+      const limit = Math.min(last - next + 1, BATCH_LENGTH);
+      const page = this.#store.read(this.sessionId, { afterSequence: next - 1, limit });
       if (page.length === 0) return;
       yield* page;
-      afterSequence = page.at(-1)!.sequence;
+      next = page.at(-1)!.sequence + 1;
     }
   }
 }

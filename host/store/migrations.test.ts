@@ -4,10 +4,19 @@ import { DatabaseSync } from "node:sqlite";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
-import { Artifact_Kind, SessionResultSchema, SessionSchema, Session_State } from "../../proto/index.ts";
+import {
+  Artifact_Kind,
+  FileChangeSchema,
+  FilePatchedSchema,
+  SessionResultSchema,
+  SessionSchema,
+  Session_State,
+  WorkspaceReadySchema,
+} from "../../proto/index.ts";
 import { ArtifactFiles } from "./artifact-files.ts";
-import { finished, NEW, readWhole, temporaryStore } from "../../test/support/stored-sessions.ts";
+import { entered, finished, NEW, readWhole, temporaryStore } from "../../test/support/stored-sessions.ts";
 import { migrate } from "./migrations.ts";
+import type { NewEvent } from "./session-store.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
 /** The schema of 0.1.0. */
@@ -49,6 +58,7 @@ test("a file of the first version knows its sessions' states, parents and ends",
 
 /** What the sixth version kept patches and transcripts in. */
 const SIXTH = `
+  DROP TABLE diff;
   DROP TABLE artifact;
   DROP TABLE result;
   CREATE TABLE result (session_id TEXT PRIMARY KEY, result BLOB NOT NULL, patch BLOB NOT NULL,
@@ -81,4 +91,42 @@ test("patches and transcripts of a file from before artifacts are in files of th
   expect(readdirSync(directory).toSorted()).toEqual(["ses_1.patch", "ses_1.transcript"]);
   expect(statSync(directory).mode & 0o777).toBe(0o700);
   expect(statSync(join(directory, "ses_1.patch")).mode & 0o777).toBe(0o600);
+});
+
+test("the newest diffs of a live session from before their index are found, and its snapshot is whole", () => {
+  using place = temporaryStore();
+  const patched = (path: string): NewEvent => ({
+    event: {
+      case: "filePatched",
+      value: create(FilePatchedSchema, { change: create(FileChangeSchema, { path }), partCount: 1 }),
+    },
+    occurTimeMs: 1000,
+  });
+  const ready = create(WorkspaceReadySchema, { baseCommitId: "c0ffee" });
+  {
+    using store = new SqliteStore(place.path);
+    for (const id of ["ses_1", "ses_2"]) {
+      const events = [entered(Session_State.RUNNING), patched("a"), patched("b"), patched("a")];
+      store.createSession(id, { ...NEW, events });
+      store.append(id, [{ event: { case: "workspaceReady", value: ready }, occurTimeMs: 1000 }]);
+    }
+    store.append("ses_2", [finished()]);
+  }
+  {
+    using database = new DatabaseSync(place.path);
+    const bare = create(SessionSchema, { id: "ses_1", state: Session_State.RUNNING });
+    database.prepare("UPDATE session SET snapshot = ? WHERE id = 'ses_1'").run(toBinary(SessionSchema, bare));
+    database.exec("DROP TABLE diff; PRAGMA user_version = 7;");
+  }
+  using store = new SqliteStore(place.path);
+  expect(store.listDiffs("ses_1")).toEqual([
+    { path: "a", firstSequence: 4, lastSequence: 4 },
+    { path: "b", firstSequence: 3, lastSequence: 3 },
+  ]);
+  expect(store.listDiffs("ses_2")).toEqual([]);
+  expect(store.getSession("ses_1")).toMatchObject({
+    state: Session_State.RUNNING,
+    lastSequence: 5,
+    live: { baseCommitId: "c0ffee" },
+  });
 });

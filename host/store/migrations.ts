@@ -1,7 +1,16 @@
 import type { DatabaseSync } from "node:sqlite";
-import { fromBinary } from "@bufbuild/protobuf";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { AppError, Artifact_Kind, isFinal, SessionSchema } from "../../proto/index.ts";
+import {
+  AppError,
+  Artifact_Kind,
+  emptySession,
+  foldEvent,
+  isFinal,
+  SessionEventSchema,
+  SessionSchema,
+} from "../../proto/index.ts";
+import { DiffTable } from "./diff-table.ts";
 import type { ArtifactFiles } from "./artifact-files.ts";
 
 type Migration = string | ((database: DatabaseSync, files: ArtifactFiles) => void);
@@ -53,6 +62,7 @@ const MIGRATIONS: Migration[] = [
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX model_usage_by_session ON model_usage (session_id);`,
   moveArtifacts,
+  indexDiffs,
 ];
 
 /** What a restarted host needs of the sessions that have not finished: no end_time_ms. */
@@ -101,6 +111,34 @@ function moveArtifacts(database: DatabaseSync, files: ArtifactFiles): void {
      DROP TABLE result;
      ALTER TABLE kept_result RENAME TO result;`,
   );
+}
+
+/** The newest diffs of live sessions are found without their logs, which are read for it once. So are their snapshots whole. */
+function indexDiffs(database: DatabaseSync): void {
+  // The first and last event of the newest diff that came whole, the first and the parts so far of the one that comes.
+  database.exec(
+    `CREATE TABLE diff (
+       session_id TEXT NOT NULL,
+       path TEXT NOT NULL,
+       first INTEGER,
+       last INTEGER,
+       next_first INTEGER NOT NULL,
+       next_count INTEGER NOT NULL,
+       PRIMARY KEY (session_id, path)
+     ) STRICT, WITHOUT ROWID;`,
+  );
+  const diffs = new DiffTable(database);
+  const events = database.prepare("SELECT data FROM event WHERE session_id = ? ORDER BY sequence");
+  const update = database.prepare("UPDATE session SET snapshot = ? WHERE id = ?");
+  for (const { id } of database.prepare("SELECT id FROM session WHERE end_time_ms IS NULL").all()) {
+    const session = emptySession(id as string);
+    for (const { data } of events.iterate(id as string)) {
+      const event = fromBinary(SessionEventSchema, data as Uint8Array);
+      diffs.note(session.id, event);
+      foldEvent(session, event);
+    }
+    if (session.lastSequence > 0) update.run(toBinary(SessionSchema, session), session.id);
+  }
 }
 
 /** Brings a file to the newest version. Throws STORE_TOO_NEW for one of a later program. Close it after a throw. */

@@ -50,6 +50,7 @@ export class Removal {
     const removeArtifacts = database.prepare("DELETE FROM artifact WHERE session_id = ?");
     const removeResult = database.prepare("DELETE FROM result WHERE session_id = ?");
     const removeRequests = database.prepare("DELETE FROM request WHERE session_id = ?");
+    const removeDiffs = database.prepare("DELETE FROM diff WHERE session_id = ?");
     const done = database.prepare("DELETE FROM removed WHERE session_id = ?");
     for (;;) {
       const sessionId = this.#file.read(() => next.get())?.["session_id"] as string | undefined;
@@ -62,7 +63,8 @@ export class Removal {
         if (!this.#file.isOpen) return;
         // Last, since they say which files there are.
         this.#file.write({ failed }, () => {
-          for (const remove of [removeArtifacts, removeResult, removeRequests, done]) remove.run(sessionId);
+          for (const remove of [removeArtifacts, removeResult, removeRequests, removeDiffs, done])
+            remove.run(sessionId);
         });
       }
       await rest(PAUSE_MS);

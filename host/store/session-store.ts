@@ -52,6 +52,13 @@ export interface SessionLeft {
   artifacts: readonly ReadableArtifact[];
 }
 
+/** Where the newest diff of a file is in a session's log: in the filePatched events of its path between two numbers. */
+export interface DiffPlace {
+  path: string;
+  firstSequence: number;
+  lastSequence: number;
+}
+
 /** Which sessions a list is to hold. */
 export interface ListFilter {
   /** Empty: all. */
@@ -147,6 +154,8 @@ export interface SessionStore extends Disposable {
   append(sessionId: string, events: NewEvent[]): SessionEvent[];
   /** Up to `limit` events after a number, oldest first; fewer if they are large. Empty: there is none. */
   read(sessionId: string, options: { afterSequence: number; limit: number }): SessionEvent[];
+  /** Where the newest diffs are that came whole, of all files that differ from the start commit, in the order of their paths. */
+  listDiffs(sessionId: string): DiffPlace[];
   /**
    * Resolves true when there are events after a number, or the session is woken; false if none will come because it is not
    * live. Never rejects.

@@ -4,7 +4,6 @@ import {
   AppError,
   cutListed,
   emptySession,
-  foldEvent,
   type Session,
   type SessionEvent,
   SessionEventSchema,
@@ -12,11 +11,13 @@ import {
   SessionSchema,
 } from "../../proto/index.ts";
 import { ArtifactFiles } from "./artifact-files.ts";
+import { DiffTable } from "./diff-table.ts";
 import { LeftTables } from "./left-tables.ts";
 import { type Batch, ENTRY_BYTES, LiveSession } from "./live-session.ts";
 import { Removal } from "./removal.ts";
 import { RequestTable } from "./request-table.ts";
 import {
+  type DiffPlace,
   type ListFilter,
   type NewEvent,
   type NewSession,
@@ -50,6 +51,7 @@ export class SqliteStore implements SessionStore {
   readonly #limits: { maxAgeMs: number; maxBytes: number; maxLiveBytes: number };
   readonly #live = new Map<string, LiveSession>();
   readonly #statements: ReturnType<typeof prepareStatements>;
+  readonly #diffs: DiffTable;
   readonly #removal: Removal;
   readonly #listeners = new Set<(sessionId: string, state: Session_State | undefined) => void>();
 
@@ -59,6 +61,7 @@ export class SqliteStore implements SessionStore {
     this.#files = ArtifactFiles.open(path);
     this.#file = new StoreFile(path, this.#files);
     this.#statements = prepareStatements(this.#file.database);
+    this.#diffs = new DiffTable(this.#file.database);
     this.#removal = new Removal(this.#file, this.#files, (sessionId) => this.#tellChanged(sessionId, undefined));
     this.usage = new UsageTable(this.#file);
     this.requests = new RequestTable(this.#file);
@@ -156,6 +159,10 @@ export class SqliteStore implements SessionStore {
     });
   }
 
+  listDiffs(sessionId: string): DiffPlace[] {
+    return this.#file.read(() => this.#diffs.ofSession(sessionId));
+  }
+
   changed(sessionId: string, options: { afterSequence: number }): Promise<boolean> {
     return this.#find(sessionId)?.changed(options) ?? Promise.resolve(false);
   }
@@ -216,6 +223,7 @@ export class SqliteStore implements SessionStore {
   #insert(sessionId: string, { entries, after, session, endTimeMs }: Batch): void {
     for (const { entry, data, agentSequence } of entries) {
       this.#statements.insertEvent.run(sessionId, entry.sequence, agentSequence ?? null, data);
+      this.#diffs.note(sessionId, entry);
     }
     if (session === undefined) return;
     this.#statements.updateSession.run(
@@ -242,7 +250,7 @@ export class SqliteStore implements SessionStore {
       const { bytes } = this.#statements.countBytes.get(sessionId)!;
       const newest = this.#statements.newestOfAgent.get(sessionId)?.["agent_sequence"] ?? 0;
       return new LiveSession({
-        snapshot: this.#completeSnapshot(sessionId, row["snapshot"] as Uint8Array),
+        snapshot: row["snapshot"] as Uint8Array,
         lastSequence: this.#lastSequence(sessionId),
         lastAgentSequence: Math.max(Number(row["last_agent_sequence"]), Number(newest)),
         storedBytes: Number(bytes),
@@ -251,16 +259,6 @@ export class SqliteStore implements SessionStore {
     });
     this.#live.set(sessionId, live);
     return live;
-  }
-
-  /** The snapshot of a live session; folded anew where an older host has left out what it has come to so far. */
-  #completeSnapshot(sessionId: string, snapshot: Uint8Array): Uint8Array {
-    if (fromBinary(SessionSchema, snapshot).live !== undefined) return snapshot;
-    const session = emptySession(sessionId);
-    for (const row of this.#statements.readEvents.iterate(sessionId, 0, sessionId, -1)) {
-      foldEvent(session, fromBinary(SessionEventSchema, (row as { data: Uint8Array }).data));
-    }
-    return toBinary(SessionSchema, session);
   }
 
   /** The session of a row. That of a live one is written only where an event changes it: its number lags behind. */

@@ -9,7 +9,7 @@ import { type AgentResult, AgentLink } from "../../host/session/agent-link.ts";
 import { egressRules } from "../../host/session/egress.ts";
 import { SessionLog } from "../../host/session/session-log.ts";
 import { SqliteStore } from "../../host/store/sqlite-store.ts";
-import { RepositorySpecSchema, SessionSpecSchema, completeSpec } from "../../proto/index.ts";
+import { RepositorySpecSchema, type SessionEvent, SessionSpecSchema, completeSpec } from "../../proto/index.ts";
 import { SMALL_REPOSITORY } from "../model/small-repository.ts";
 import { startScriptedModel } from "../model/scripted-model.ts";
 import { docker } from "../support/docker.ts";
@@ -72,14 +72,18 @@ test("Claude does not notice that bridges are killed while an answer streams, no
     return { result, vanish };
   };
   const requestCount = () => model.requests.filter(({ scenario }) => scenario === "slow-stream").length;
-  const kinds = () => [...log.all()].map(({ event }) => event.case);
+  const kinds = async () => {
+    const all: SessionEvent["event"]["case"][] = [];
+    for await (const { event } of log.between(1, Infinity)) all.push(event.case);
+    return all;
+  };
 
   const first = startHost(container);
   await vi.waitFor(() => expect(requestCount()).toBe(1), { timeout: 30_000, interval: 20 });
-  const restored = () => kinds().filter((kind) => kind === "connectionRestored").length;
+  const restored = async () => (await kinds()).filter((kind) => kind === "connectionRestored").length;
   for (const kill of [1, 2]) {
     await killBridges(container.ref.id);
-    await vi.waitFor(() => expect(restored()).toBe(kill), { timeout: 20_000, interval: 20 });
+    await vi.waitFor(async () => expect(await restored()).toBe(kill), { timeout: 20_000, interval: 20 });
   }
   expect(requestCount()).toBe(1);
 
@@ -95,7 +99,7 @@ test("Claude does not notice that bridges are killed while an answer streams, no
   // Gapless: the agent's numbers are all there, each once.
   expect(log.lastAgentSequence).toBeGreaterThan(5);
   const ours = ["connectionMade", "connectionLost", "connectionRestored"];
-  expect(kinds().filter((kind) => !ours.includes(kind!)).length).toBe(log.lastAgentSequence - 1);
+  expect((await kinds()).filter((kind) => !ours.includes(kind!)).length).toBe(log.lastAgentSequence - 1);
 });
 
 /** Kills every program that carries a connection into the container, from outside. */

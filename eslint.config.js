@@ -118,6 +118,7 @@ export default tseslint.config(
     [agent, mcp, boundaries, above, containers],
     ["**/*.test.ts"],
   ),
+  forbid(["host/results/**/*.ts"], [agent, dockerode, mcp, concrete, boundaries], ["**/*.test.ts"]),
   forbid(["host/containers/**/*.ts"], [agent, dockerode, mcp, concrete, boundaries, above], ["**/*.test.ts"]),
   forbid(
     ["host/{session,store,agent-client}/**/*.ts"],

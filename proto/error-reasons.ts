@@ -276,6 +276,8 @@ export const ERROR_REASONS = {
   BRANCH_EXISTS: "FAILED_PRECONDITION",
   /** The name is none that a branch may have. */
   BRANCH_INVALID: "INVALID_ARGUMENT",
+  /** A path that was named is outside of the repository. */
+  PATH_OUTSIDE: "INVALID_ARGUMENT",
   /** There is nothing to be taken back. */
   NOTHING_TO_UNDO: "NOT_FOUND",
   /** What was applied has been changed since. */

@@ -17,6 +17,8 @@ export const EXIT = {
   usage: 2,
   environment: 3,
   notFound: 4,
+  /** A result does not go together with what the user has: nothing was written. */
+  conflicts: 5,
   canceled: 130,
   /** As a shell shows a program that SIGPIPE has ended. */
   outputClosed: 141,

@@ -3,6 +3,7 @@ import { EXIT } from "./command-io.ts";
 
 /** Returns the exit code that an error means. */
 export function exitCodeOf(error: AppError): number {
+  if (error.reason === "APPLY_CONFLICTS") return EXIT.conflicts;
   switch (error.kind) {
     case "INVALID_ARGUMENT":
       return EXIT.usage;

@@ -1,5 +1,7 @@
 import { type Command, Option } from "commander";
 import { AppError } from "../../proto/index.ts";
+import { readDirectories } from "../directories.ts";
+import { applyCommand, savePatchCommand, undoCommand } from "./apply.ts";
 import { type CommandContext, withEachSession, withSession, withSessions } from "./command-context.ts";
 import { answerCommand, decideCommand } from "./decide.ts";
 import { diffCommand } from "./diff.ts";
@@ -99,6 +101,53 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     );
 
   program
+    .command("apply")
+    .description(
+      "take a session's result into the repository one is in: as a branch of its own, and nothing else touched",
+    )
+    .argument("<session>", SESSION)
+    .argument("[path...]", "only what it has changed at or below these")
+    .addOption(
+      new Option("-w, --worktree", "merge it into the files instead, all of it or nothing").conflicts("branch"),
+    )
+    .addOption(
+      new Option("--stage", "into the files, and stage it too").conflicts("branch").implies({ worktree: true }),
+    )
+    .option("-b, --branch <name>", "the branch's name. Default: claude/<words of the task>-<end of the id>")
+    .addOption(
+      new Option("--patch <file>", "write the patch to a new file, and do nothing else").conflicts([
+        "worktree",
+        "stage",
+        "branch",
+      ]),
+    )
+    .option("-n, --dry-run", "say what would be done, and which conflicts there are")
+    .option("--json", JSON_TEXT)
+    .action((given: string, paths: string[], flags: ApplyFlags) =>
+      withSession(context, given, (sessions, sessionId) => {
+        const { worktree = false, stage = false, branch, patch: file, dryRun = false, json = false } = flags;
+        if (file !== undefined) return savePatchCommand(sessions, { sessionId, file }, io);
+        const as = worktree ? "worktree" : "branch";
+        const request = { sessionId, directory: process.cwd(), as, branch, stage, paths, dryRun } as const;
+        return applyCommand(sessions, request, { json, stateDirectory: readDirectories(io.env).stateDirectory }, io);
+      }),
+    );
+
+  program
+    .command("undo")
+    .description("take back the last apply to the repository one is in: files, index and branches are as before")
+    .argument("[session]", SESSION)
+    .option("--json", JSON_TEXT)
+    .action(async (given: string | undefined, { json = false }: JsonFlag) => {
+      const { stateDirectory } = readDirectories(io.env);
+      const undo = (sessionId: string | undefined) =>
+        undoCommand({ sessionId, directory: process.cwd(), json, stateDirectory }, io);
+      // What was applied is known here, also without a host.
+      if (given === undefined) context.setExitCode(await undo(undefined));
+      else await withSession(context, given, (_sessions, sessionId) => undo(sessionId));
+    });
+
+  program
     .command("send")
     .description("give a live session's Claude another message, after the running turn")
     .argument("<session>", SESSION)
@@ -157,6 +206,14 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .action((given: string[], { force = false }: { force?: boolean }) =>
       withEachSession(context, given, (sessions, ids) => removeCommand(sessions, ids, { force }, io)),
     );
+}
+
+interface ApplyFlags extends JsonFlag {
+  worktree?: boolean;
+  stage?: boolean;
+  branch?: string;
+  patch?: string;
+  dryRun?: boolean;
 }
 
 interface JsonFlag {

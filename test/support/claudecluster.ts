@@ -16,11 +16,12 @@ export interface CommandOutcome {
 export async function claudecluster(
   { env }: TestDirectories,
   args: readonly string[],
-  options: { env?: Record<string, string>; input?: string } = {},
+  options: { env?: Record<string, string>; input?: string; cwd?: string } = {},
 ): Promise<CommandOutcome> {
   const child = spawn(process.execPath, [CLAUDECLUSTER, ...args], {
     env: { ...env, ...options.env },
     stdio: ["pipe", "pipe", "pipe"],
+    ...(options.cwd !== undefined && { cwd: options.cwd }),
   });
   child.stdin.on("error", () => {});
   child.stdin.end(options.input ?? "");

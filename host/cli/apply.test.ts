@@ -1,0 +1,147 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { MemorySessions } from "../../test/contract/memory-sessions.ts";
+import type { Files } from "../../test/git/random-trees.ts";
+import { UserArea } from "../../test/git/user-area.ts";
+import { Plain } from "../../test/support/screen.ts";
+import type { AppError } from "../../proto/index.ts";
+import {
+  ContainerSpecSchema,
+  SessionFinishedSchema,
+  SessionResultSchema,
+  Session_State,
+  SessionSpecSchema,
+} from "../../proto/index.ts";
+import { applyCommand, savePatchCommand, undoCommand } from "./apply.ts";
+import { exitCodeOf } from "./exit-codes.ts";
+
+const START: Files = new Map([["a.ts", { mode: "100644", content: "one\ntwo\nthree\n" }]]);
+let area: UserArea;
+let sessions: MemorySessions;
+let io: { stdin: NodeJS.ReadStream; stdout: Plain; stderr: Plain; env: NodeJS.ProcessEnv; signal: AbortSignal };
+
+beforeEach(() => {
+  area = new UserArea(START);
+  sessions = new MemorySessions();
+  const { signal } = new AbortController();
+  io = { stdin: process.stdin, stdout: new Plain(), stderr: new Plain(), env: {}, signal };
+});
+afterEach(() => {
+  sessions[Symbol.dispose]();
+  area[Symbol.dispose]();
+});
+
+async function finished(texts: Record<string, string>, rest: { treeId?: string } = {}): Promise<string> {
+  const task = "Fix the greeting, please! It is wrong";
+  const spec = create(SessionSpecSchema, { task });
+  const { id } = await sessions.create({ spec, container: create(ContainerSpecSchema) });
+  const files = Object.entries(texts).map(([path, content]) => [path, { mode: "100644" as const, content }] as const);
+  const { patch, listed, treeId, startCommitId } = area.changes(area.head, new Map([...START, ...files]));
+  const result = create(SessionResultSchema, {
+    outcome: { case: "success", value: {} },
+    baseCommitId: startCommitId,
+    changes: [...listed.changes],
+    changeCount: listed.changeCount,
+    treeId,
+    ...rest,
+  });
+  const value = create(SessionFinishedSchema, { state: Session_State.SUCCEEDED, result });
+  sessions.say(id, { case: "sessionFinished", value });
+  sessions.change(id, patch);
+  return id;
+}
+
+const request = (sessionId: string, rest: { as?: "branch" | "worktree"; dryRun?: boolean; paths?: string[] } = {}) => ({
+  sessionId,
+  directory: area.directory,
+  as: "branch" as const,
+  stage: false,
+  paths: [],
+  dryRun: false,
+  ...rest,
+});
+const options = (json = false) => ({ json, stateDirectory: area.top });
+
+test("makes a branch named after the task, and says first what would run", async () => {
+  const id = await finished({
+    "a.ts": "1\ntwo\nthree\n",
+    ".envrc": "echo hi\n",
+    ".github/workflows/ci.yml": "on: push\n",
+  });
+  const branch = `claude/fix-the-greeting-please-it-${id.slice(-6).toLowerCase()}`;
+  expect(await applyCommand(sessions, request(id), options(), io)).toBe(0);
+  expect(io.stdout.text).toMatch(new RegExp(`^${branch}: 3 files in one commit on ${area.head.slice(0, 12)}\n`));
+  expect(io.stdout.text).toContain(`git merge ${branch}`);
+  expect(io.stderr.text).toContain("  .envrc: your shell runs it (direnv)\n  .github/workflows/ci.yml: runs in CI\n");
+  expect(area.git("log", "-1", "--format=%s", branch)).toBe("Fix the greeting, please! It is wrong\n");
+  expect(area.has(".envrc")).toBe(false);
+  expect(await undoCommand({ sessionId: id, directory: area.directory, ...options() }, io)).toBe(0);
+  expect(area.git("branch", "--list", "claude/*")).toBe("");
+});
+
+test("writes into the files, only what is at the paths that were named, and takes that back", async () => {
+  const id = await finished({ "a.ts": "1\ntwo\nthree\n", "lib/b.ts": "b\n" });
+  const some = request(id, { as: "worktree", paths: ["lib"] });
+  expect(await applyCommand(sessions, some, options(true), io)).toBe(0);
+  expect(JSON.parse(io.stdout.text)).toMatchObject({
+    session_id: id,
+    applied: "worktree",
+    files: [{ path: "lib/b.ts", kind: "added" }],
+    file_count: 1,
+  });
+  expect(area.git("status", "--porcelain")).toBe("?? lib/\n");
+  await undoCommand({ sessionId: undefined, directory: area.directory, ...options() }, io);
+  expect(area.git("status", "--porcelain")).toBe("");
+  for (const path of ["../x", "/etc"]) {
+    const outside = applyCommand(sessions, request(id, { paths: [path] }), options(), io);
+    await expect(outside, path).rejects.toMatchObject({ reason: "PATH_OUTSIDE" });
+  }
+});
+
+test("shows conflicts with their lines, with an exit code of their own, and a branch is made all the same", async () => {
+  const id = await finished({ "a.ts": "one\nTWO\nthree\n" });
+  writeFileSync(join(area.directory, "a.ts"), "one\nzwei\nthree\n");
+  const refused = (await applyCommand(sessions, request(id, { as: "worktree" }), options(), io).catch(
+    (error: unknown) => error,
+  )) as AppError;
+  expect([refused.reason, exitCodeOf(refused)]).toEqual(["APPLY_CONFLICTS", 5]);
+  expect(io.stdout.text).toContain("conflict: a.ts\n");
+  expect(io.stdout.text).toContain("  zwei\n  =======\n  TWO\n");
+  expect(await applyCommand(sessions, request(id, { dryRun: true }), options(), io)).toBe(5);
+  expect(area.git("branch", "--list", "claude/*")).toBe("");
+  expect(await applyCommand(sessions, request(id), options(), io)).toBe(0);
+  expect(io.stdout.text).toContain("Does not go together with your files as they are now: a.ts");
+});
+
+test("says of an older agent's patch that it is not proven, and applies it", async () => {
+  const id = await finished({ "a.ts": "1\n" }, { treeId: "" });
+  expect(await applyCommand(sessions, request(id, { as: "worktree" }), options(), io)).toBe(0);
+  expect(io.stderr.text).toContain("Not proven");
+});
+
+test("writes the patch to a new file, and over none", async () => {
+  const id = await finished({ "a.ts": "1\n" });
+  const file = join(area.top, "a.patch");
+  expect(await savePatchCommand(sessions, { sessionId: id, file }, io)).toBe(0);
+  area.gitWith({ input: readFileSync(file) }, "apply", "--check");
+  await expect(savePatchCommand(sessions, { sessionId: id, file }, io)).rejects.toMatchObject({
+    reason: "FILE_UNUSABLE",
+  });
+});
+
+test("takes nothing of a session that has not finished, or whose patch is not what its list says", async () => {
+  const spec = create(SessionSpecSchema, { task: "x" });
+  const { id: live } = await sessions.create({ spec, container: create(ContainerSpecSchema) });
+  await expect(applyCommand(sessions, request(live), options(), io)).rejects.toMatchObject({
+    reason: "SESSION_NOT_FINISHED",
+  });
+  sessions.fail(live, "PATCH_MISMATCH");
+  for (const run of [
+    () => applyCommand(sessions, request(live), options(), io),
+    () => savePatchCommand(sessions, { sessionId: live, file: join(area.top, "x") }, io),
+  ]) {
+    await expect(run()).rejects.toMatchObject({ reason: "PATCH_MISMATCH" });
+  }
+});

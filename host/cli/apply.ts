@@ -1,0 +1,132 @@
+import { open } from "node:fs/promises";
+import { AppError } from "../../proto/index.ts";
+import { indent } from "../present/indent.ts";
+import { oneLine, plainText } from "../present/plain-text.ts";
+import { plural } from "../present/plural.ts";
+import { ApplyConflictsError } from "../repository/apply-work-tree.ts";
+import {
+  type ApplyReport,
+  applySession,
+  type ApplyRequest,
+  type ShownConflict,
+  showConflict,
+  undoSession,
+} from "../results/apply-session.ts";
+import { readSessionChanges } from "../results/session-patch.ts";
+import type { Sessions } from "../session/sessions.ts";
+import { type CommandIo, EXIT } from "./command-io.ts";
+import { printJson } from "./print-json.ts";
+
+/** Takes a session's result into the repository of the working directory, and says what that comes to. */
+export async function applyCommand(
+  sessions: Sessions,
+  request: ApplyRequest,
+  { json, stateDirectory }: { json: boolean; stateDirectory: string },
+  { stdout, stderr, signal }: CommandIo,
+): Promise<number> {
+  // What would run is said before anything is there that could.
+  const onPrepared = json ? undefined : (report: ApplyReport) => sayBefore(report, stderr);
+  try {
+    const report = await applySession(sessions, request, { stateDirectory, signal, ...(onPrepared && { onPrepared }) });
+    if (json) printJson(stdout, report);
+    else {
+      if (report.applied === "nothing") sayBefore(report, stderr);
+      stdout.write(applyText(report));
+    }
+    return report.applied === "nothing" && report.conflicts !== undefined ? EXIT.conflicts : EXIT.done;
+  } catch (error) {
+    if (error instanceof ApplyConflictsError) {
+      const conflicts = error.conflicts.map(showConflict);
+      if (json) printJson(stdout, { session_id: request.sessionId, applied: "nothing", conflicts });
+      else stdout.write(conflictsText(conflicts));
+    }
+    throw error;
+  }
+}
+
+/** Takes back what the last apply did to the repository of the working directory. */
+export async function undoCommand(
+  {
+    sessionId,
+    directory,
+    json,
+    stateDirectory,
+  }: {
+    sessionId: string | undefined;
+    directory: string;
+    json: boolean;
+    stateDirectory: string;
+  },
+  { stdout, signal }: CommandIo,
+): Promise<number> {
+  const report = await undoSession({ sessionId, directory }, { stateDirectory, signal });
+  if (json) printJson(stdout, report);
+  else {
+    const what =
+      report.branch === undefined ? `${plural(report.file_count, "file")} as before` : `no branch ${report.branch}`;
+    const unfinished = report.unfinished === true ? ", which had been broken off" : "";
+    stdout.write(`Took back ${report.session_id}${unfinished}: ${what}.\n`);
+  }
+  return EXIT.done;
+}
+
+/** Writes a session's patch to a new file, once it has been held against the list of its changes. */
+export async function savePatchCommand(
+  sessions: Sessions,
+  { sessionId, file }: { sessionId: string; file: string },
+  { stdout }: CommandIo,
+): Promise<number> {
+  const { changes } = await readSessionChanges(sessions, sessionId);
+  try {
+    await using out = await open(file, "wx", 0o644);
+    await out.writeFile(changes.patch);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
+    throw new AppError("FILE_UNUSABLE", `${file} is there already.`, { help: "Name another file.", cause });
+  }
+  stdout.write(`${file}: ${plural(changes.listed.changeCount, "file")}, for git apply.\n`);
+  return EXIT.done;
+}
+
+function sayBefore(
+  { runs_code: runs = [], notes = [], not_in_patch: missing = [] }: ApplyReport,
+  stderr: CommandIo["stderr"],
+) {
+  if (runs.length > 0) stderr.write("Runs on your machine, or decides what runs there:\n");
+  for (const { path, why } of runs) stderr.write(`  ${path}: ${why}\n`);
+  for (const line of notes) stderr.write(`patch: ${line}\n`);
+  for (const line of missing) stderr.write(`${line}\n`);
+}
+
+/** Says what was done, for people. */
+export function applyText(report: ApplyReport): string {
+  const { applied, branch, files, file_count: count, conflicts = [], submodules = [], staged } = report;
+  const lines = files.map(({ path, kind }) => `  ${kind.padEnd(8)} ${path}`);
+  if (count > files.length) lines.push(`  … and ${count - files.length} more`);
+  if (applied === "branch") {
+    const start = report.start_commit_id === undefined ? "" : ` on ${report.start_commit_id.slice(0, 12)}`;
+    lines.unshift(
+      `${branch}: ${plural(count, "file")} in one commit${start}${report.already === true ? ", as before" : ""}`,
+    );
+    lines.push(`To take it: git merge ${branch}. To drop it: claudecluster undo.`);
+  } else if (applied === "worktree") {
+    lines.unshift(`${report.repository}: ${plural(count, "file")} changed${staged === true ? " and staged" : ""}`);
+    lines.push("To take it back: claudecluster undo.");
+  } else lines.unshift(`${report.repository}: ${plural(count, "file")} would change`);
+  for (const path of submodules)
+    lines.push(`The submodule ${path} is to be at another commit: its files were left alone.`);
+  if (conflicts.length > 0) {
+    lines.push(`Does not go together with your files as they are now: ${conflicts.map(({ path }) => path).join(", ")}`);
+  }
+  return `${lines.join("\n")}\n${applied === "nothing" ? conflictsText(conflicts) : ""}`;
+}
+
+function conflictsText(conflicts: readonly ShownConflict[]): string {
+  return conflicts
+    .map(({ path, messages, hunks }) => {
+      const said = messages.map((message) => indent(oneLine(message), 2));
+      return [`conflict: ${path}`, ...said, ...hunks.map((hunk) => indent(plainText(hunk), 2))].join("\n");
+    })
+    .map((text) => `${text}\n`)
+    .join("");
+}

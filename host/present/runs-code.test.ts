@@ -1,0 +1,66 @@
+import { expect, test } from "vitest";
+import { findRunsCode } from "./runs-code.ts";
+
+const NEW = { oldMode: "000000", newMode: "100644" };
+
+test.each([
+  ".gitattributes",
+  "deep/.GitAttributes",
+  ".gitmodules",
+  ".husky/pre-commit",
+  ".pre-commit-config.yaml",
+  "lefthook.yml",
+  ".envrc",
+  "app/.envrc",
+  ".tool-versions",
+  ".claude/settings.json",
+  "pkg/.claude/commands/x.md",
+  ".mcp.json",
+  "CLAUDE.md",
+  ".vscode/tasks.json",
+  ".idea/workspace.xml",
+  "a.code-workspace",
+  ".exrc",
+  ".devcontainer/devcontainer.json",
+  ".github/workflows/ci.yml",
+  ".gitlab-ci.yml",
+  "Jenkinsfile",
+  ".npmrc",
+  ".cargo/config.toml",
+  "setup.py",
+  "native/binding.gyp",
+])("names %s, which runs something or decides what runs", (path) => {
+  expect(findRunsCode([{ path, ...NEW }])).toMatchObject([{ path }]);
+});
+
+test.each(["src/a.ts", "README.md", "github/workflows/ci.yml", "envrc", "docs/setup.md", "claude.ts"])(
+  "says nothing of %s",
+  (path) => {
+    expect(findRunsCode([{ path, ...NEW }])).toEqual([]);
+  },
+);
+
+test("names a package.json only where its scripts are others", () => {
+  const before = JSON.stringify({ version: "1", scripts: { test: "vitest", build: "tsc" } });
+  const file = (after: object) => [{ path: "package.json", ...NEW, texts: { before, after: JSON.stringify(after) } }];
+  expect(findRunsCode(file({ version: "2", scripts: { build: "tsc", test: "vitest" } }))).toEqual([]);
+  expect(findRunsCode(file({ version: "1", scripts: { test: "vitest", build: "tsc", postinstall: "x" } }))).toEqual([
+    { path: "package.json", why: "its scripts are others" },
+  ]);
+  expect(findRunsCode([{ path: "a/package.json", ...NEW, texts: { before: "", after: "{" } }])).toHaveLength(1);
+  expect(findRunsCode([{ path: "package.json" }])).toEqual([
+    { path: "package.json", why: "its scripts may be others" },
+  ]);
+});
+
+test("names what can be executed now, and links, and nothing that is gone but attributes", () => {
+  const files = [
+    { path: "new.sh", oldMode: "000000", newMode: "100755" },
+    { path: "made.sh", oldMode: "100644", newMode: "100755" },
+    { path: "was.sh", oldMode: "100755", newMode: "100755" },
+    { path: "link", oldMode: "100644", newMode: "120000" },
+    { path: ".envrc", oldMode: "100644", newMode: "000000" },
+    { path: ".gitattributes", oldMode: "100644", newMode: "000000" },
+  ];
+  expect(findRunsCode(files).map(({ path }) => path)).toEqual(["new.sh", "made.sh", "link", ".gitattributes"]);
+});

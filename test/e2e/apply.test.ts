@@ -1,0 +1,72 @@
+import { execFile, execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { claudecluster, type CommandOutcome } from "../support/claudecluster.ts";
+import { type Rig, startRig } from "../support/rig.ts";
+
+let rig: Rig;
+let top: string;
+let clone: string;
+beforeAll(async () => {
+  rig = await startRig();
+  top = mkdtempSync(join(tmpdir(), "claudecluster-apply-"));
+  clone = join(top, "clone");
+  // The server is in this process.
+  await promisify(execFile)("git", ["clone", "-q", rig.repository, clone]);
+});
+afterAll(async () => {
+  await rig[Symbol.asyncDispose]();
+  rmSync(top, { recursive: true });
+});
+
+const git = (...args: string[]) =>
+  execFileSync("git", ["-c", "user.name=User", "-c", "user.email=u@example.com", ...args], {
+    cwd: clone,
+    encoding: "utf8",
+  });
+const cli = (...args: string[]): Promise<CommandOutcome> => claudecluster(rig.mcp.place, args, { cwd: clone });
+
+async function session(command: string): Promise<string> {
+  const scenario = `[scenario: call-tools ${JSON.stringify([{ name: "Bash", input: { command } }])}]`;
+  const { code, stdout, stderr } = await cli("run", scenario, "-r", rig.repository, "--json");
+  expect(code, stderr).toBe(0);
+  return (JSON.parse(stdout) as { session_id: string }).session_id;
+}
+
+test("what a session has changed becomes a branch, or goes into the user's files, and is taken back to the byte", async () => {
+  const id = await session(
+    "echo export > src/new.js; rm src/legacy.js; printf 'a\\0b' > data.bin; ln -s README.md link; chmod +x src/greet.js; mkdir -p 'a b/ü'; echo x > 'a b/ü/ñ'",
+  );
+  const made = await cli("apply", id, "--json");
+  expect(made.code, made.stderr).toBe(0);
+  const { branch, notes } = JSON.parse(made.stdout) as { branch: string; notes?: string[] };
+  // The agent's tree is the one that was made here.
+  expect(notes ?? []).toEqual([]);
+  expect(
+    git("diff", "--name-status", "-z", "HEAD", branch)
+      .split("\0")
+      .filter((text) => text.length > 1)
+      .sort(),
+  ).toEqual(["a b/ü/ñ", "data.bin", "link", "src/greet.js", "src/legacy.js", "src/new.js"]);
+
+  writeFileSync(join(clone, "README.md"), "mine\n");
+  git("add", "README.md");
+  writeFileSync(join(clone, "README.md"), "mine, and more\n");
+  const before = readFileSync(join(clone, ".git/index"));
+  const written = await cli("apply", id, "--worktree");
+  expect(written.code, written.stderr).toBe(0);
+  expect(written.stderr).toContain("link: a symbolic link");
+  expect(written.stderr).toContain("src/greet.js: can be executed");
+  expect(readFileSync(join(clone, "data.bin"), "latin1")).toBe("a\0b");
+  expect(readFileSync(join(clone, ".git/index")).equals(before)).toBe(true);
+  expect((await cli("undo", id)).code).toBe(0);
+  expect(git("status", "--porcelain")).toBe("MM README.md\n");
+
+  const other = await session("echo theirs > README.md");
+  const refused = await cli("apply", other, "-w");
+  expect([refused.code, refused.stdout]).toEqual([5, expect.stringContaining("conflict: README.md")]);
+  expect(git("status", "--porcelain")).toBe("MM README.md\n");
+});

@@ -1,6 +1,7 @@
 import { finished } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { SETTINGS } from "../config/settings.ts";
+import { readDirectories } from "../directories.ts";
 import { createLogger } from "../logger.ts";
 import { ClientPipe } from "../mcp/client-pipe.ts";
 import { MCPServer } from "../mcp/mcp-server.ts";
@@ -25,7 +26,16 @@ export async function mcpCommand(link: McpLink, io: CommandIo): Promise<number> 
   // Of a level that is none the host tells when it is started.
   const { schema, default: usual } = SETTINGS.log_level;
   const logger = createLogger(schema.catch(usual).parse(io.env["CLAUDECLUSTER_LOG_LEVEL"]));
-  const server = new MCPServer({ sessions: link.sessions, version: VERSION, logger });
+  const server = new MCPServer({
+    sessions: link.sessions,
+    version: VERSION,
+    logger,
+    project: {
+      // Claude Code says in the variable which project it is in; what it is started in itself may be another directory.
+      directory: io.env["CLAUDE_PROJECT_DIR"] || process.cwd(),
+      stateDirectory: readDirectories(io.env).stateDirectory,
+    },
+  });
   const closed = Promise.withResolvers<undefined>();
   const done = () => closed.resolve(undefined);
   const handle = server.serveStdio(new ClientPipe(io, done));

@@ -2,18 +2,27 @@ import { createMcpHandler, type McpHttpHandler, McpServer } from "@modelcontextp
 import { serveStdio, type StdioServerHandle } from "@modelcontextprotocol/server/stdio";
 import type { Logger } from "pino";
 import type { Sessions } from "../session/sessions.ts";
+import { registerApplyTools } from "./apply-tools.ts";
 import { cancelingByPost } from "./cancel-by-post.ts";
 import type { ClientPipe } from "./client-pipe.ts";
 import { ContainerSpawnerTool } from "./container-spawner.ts";
+import { firstRoot } from "./first-root.ts";
 import { registerResources } from "./resources.ts";
 import { registerSessionTools } from "./session-tools.ts";
 
-const INSTRUCTIONS = `Runs other Claude Code instances in sealed containers. Use spawn_claude_container for a task that can be done on a fresh clone of a repository. It returns a patch: review it before you apply it. For several tasks at once: spawn each with wait: false, then wait_session for each, all waits in one message. Sessions outlive the call that started them and Claude Code itself: list_sessions finds them again, wait_session and get_session bring their results.`;
+const INSTRUCTIONS = `Runs other Claude Code instances in sealed containers. Use spawn_claude_container for a task that can be done on a fresh clone of a repository. It returns a patch: review it, then apply_changes takes it into your project as a branch or into the files, and undo_changes takes it back. For several tasks at once: spawn each with wait: false, then wait_session for each, all waits in one message. Sessions outlive the call that started them and Claude Code itself: list_sessions finds them again, wait_session and get_session bring their results.`;
 
 export interface MCPServerOptions {
   sessions: Sessions;
   version: string;
   logger: Logger;
+  /** The parent's project, where that is on this machine: what results are applied to. Undefined: it is elsewhere. */
+  project?: {
+    /** Where the client does not say where it works. */
+    directory: string;
+    /** Of this program. */
+    stateDirectory: string;
+  };
 }
 
 /**
@@ -58,6 +67,13 @@ export class MCPServer {
     );
     this.#tool.register(server);
     registerSessionTools(server, this.#options);
+    const { project, logger } = this.#options;
+    if (project !== undefined) {
+      const { directory, stateDirectory } = project;
+      const projectDirectory = async (options: { signal: AbortSignal }) =>
+        (await firstRoot(server, options)) ?? directory;
+      registerApplyTools(server, { sessions, logger, projectDirectory, stateDirectory });
+    }
     registerResources(server, sessions);
     return server;
   }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { claudecluster, type CommandOutcome } from "../support/claudecluster.ts";
+import { startMcpServer } from "../support/mcp-client.ts";
 import { type Rig, startRig } from "../support/rig.ts";
 
 let rig: Rig;
@@ -69,4 +70,34 @@ test("what a session has changed becomes a branch, or goes into the user's files
   const refused = await cli("apply", other, "-w");
   expect([refused.code, refused.stdout]).toEqual([5, expect.stringContaining("conflict: README.md")]);
   expect(git("status", "--porcelain")).toBe("MM README.md\n");
+});
+
+test("a parent takes a session's changes into its own project, and takes them back", async () => {
+  const id = await session("echo more >> README.md; echo 'echo hi' > .envrc");
+  const project = join(top, "project");
+  execFileSync("git", ["clone", "-q", clone, project]);
+  const place = rig.mcp.place;
+  await using mcp = await startMcpServer({ place, env: { CLAUDE_PROJECT_DIR: project } });
+  const read = (outcome: { text: string }) => JSON.parse(outcome.text) as Record<string, unknown>;
+  const dry = await mcp.call("apply_changes", { session_id: id, dry_run: true });
+  expect(read(dry)).toMatchObject({
+    applied: "nothing",
+    file_count: 2,
+    runs_code: [{ path: ".envrc", why: "your shell runs it (direnv)" }],
+  });
+  expect(read(await mcp.call("apply_changes", { session_id: id }))).toMatchObject({ applied: "branch" });
+  expect(read(await mcp.call("undo_changes", {}))).toMatchObject({
+    session_id: id,
+    branch: expect.any(String) as string,
+  });
+  const written = await mcp.call("apply_changes", { session_id: id, worktree: true, paths: ["README.md"] });
+  expect(read(written)).toMatchObject({ applied: "worktree", files: [{ path: "README.md", kind: "modified" }] });
+  expect(execFileSync("git", ["status", "--porcelain"], { cwd: project, encoding: "utf8" })).toBe(" M README.md\n");
+  expect(read(await mcp.call("undo_changes", { session_id: id }))).toMatchObject({ file_count: 1 });
+
+  writeFileSync(join(project, "README.md"), "other\n");
+  const refused = await mcp.call("apply_changes", { session_id: id, worktree: true });
+  expect(refused.isError).toBe(true);
+  expect(read(refused)).toMatchObject({ applied: "nothing", conflicts: [{ path: "README.md" }] });
+  expect(readFileSync(join(project, "README.md"), "utf8")).toBe("other\n");
 });

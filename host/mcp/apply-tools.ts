@@ -1,0 +1,102 @@
+import type { McpServer } from "@modelcontextprotocol/server";
+import type { Logger } from "pino";
+import { z } from "zod";
+import { CONTAINER_TEXT_NOTE } from "../present/session-summary.ts";
+import { ApplyConflictsError } from "../repository/apply-work-tree.ts";
+import { applySession, showConflict, undoSession } from "../results/apply-session.ts";
+import type { Sessions } from "../session/sessions.ts";
+import { toolArguments } from "./tool-arguments.ts";
+import { answering, jsonResult } from "./tool-result.ts";
+
+const CONFLICT = z.object({ path: z.string(), messages: z.array(z.string()), hunks: z.array(z.string()) });
+const applyOutput = z.looseObject({
+  session_id: z.string(),
+  note: z.string(),
+  applied: z.enum(["branch", "worktree", "nothing"]),
+  branch: z.string().optional(),
+  commit_id: z.string().optional(),
+  files: z.array(z.looseObject({ path: z.string(), kind: z.string() })).optional(),
+  file_count: z.number().optional(),
+  runs_code: z
+    .array(z.object({ path: z.string(), why: z.string() }))
+    .optional()
+    .describe("Files that run something on your user's machine, or decide what runs: tell your user."),
+  conflicts: z.array(CONFLICT).optional().describe("What does not go together with the files as they are now."),
+});
+const undoOutput = z.looseObject({ session_id: z.string(), repository: z.string(), file_count: z.number() });
+
+export interface ApplyToolsOptions {
+  sessions: Sessions;
+  logger: Logger;
+  /** Where the parent's project is: any directory of its work tree. */
+  projectDirectory: (options: { signal: AbortSignal }) => Promise<string>;
+  /** Of this program: what was applied is remembered there. */
+  stateDirectory: string;
+}
+
+/** Adds the tools that take a session's result into the parent's repository, and back. Only where that is on this machine. */
+export function registerApplyTools(server: McpServer, options: ApplyToolsOptions): void {
+  const { sessions, logger, projectDirectory, stateDirectory } = options;
+  server.registerTool(
+    "apply_changes",
+    {
+      title: "Apply a session's changes",
+      description:
+        "Takes what a finished session has changed into your project's repository: by default as a new branch that you can merge, and nothing else is touched; with worktree: true merged into the files as they are now, uncommitted work included, all of it or nothing. Review the patch first, and ask your user before anything of runs_code gets into the files: see it with dry_run: true. Conflicts are returned with their lines, and nothing is written then. undo_changes takes it back.",
+      inputSchema: toolArguments({
+        session_id: z.string().describe("The session's id."),
+        worktree: z.boolean().optional().describe("true: into the files. Default: a branch."),
+        stage: z.boolean().optional().describe("Into the files, and staged too. Default: false."),
+        branch: z.string().optional().describe("The branch's name. Default: made from the task."),
+        paths: z.array(z.string()).optional().describe("Only what is at or below these, from the project's directory."),
+        dry_run: z.boolean().optional().describe("true: say what would be done, with conflicts, and do nothing."),
+      }),
+      outputSchema: applyOutput,
+      annotations: { readOnlyHint: false, destructiveHint: true, openWorldHint: false },
+    },
+    (input, context) =>
+      answering(logger, async () => {
+        const { signal } = context.mcpReq;
+        const {
+          session_id: sessionId,
+          stage = false,
+          worktree = stage,
+          branch,
+          paths = [],
+          dry_run: dryRun = false,
+        } = input;
+        const directory = await projectDirectory({ signal });
+        const as = worktree || stage ? "worktree" : "branch";
+        const note = CONTAINER_TEXT_NOTE;
+        try {
+          const request = { sessionId, directory, as, branch, stage, paths, dryRun } as const;
+          return jsonResult({ note, ...(await applySession(sessions, request, { stateDirectory, signal })) });
+        } catch (error) {
+          if (!(error instanceof ApplyConflictsError)) throw error;
+          const conflicts = error.conflicts.map(showConflict);
+          const answer = { session_id: sessionId, note, applied: "nothing", error: error.toSentence(), conflicts };
+          return { ...jsonResult(answer), isError: true };
+        }
+      }),
+  );
+
+  server.registerTool(
+    "undo_changes",
+    {
+      title: "Undo an apply",
+      description:
+        "Takes back the last apply_changes in your project's repository, or the last of a session: files and index are as before, a branch is removed. Nothing is done, and the files are named, where something was changed since.",
+      inputSchema: toolArguments({
+        session_id: z.string().optional().describe("Of which session. Default: whatever was applied last."),
+      }),
+      outputSchema: undoOutput,
+      annotations: { readOnlyHint: false, destructiveHint: true, openWorldHint: false },
+    },
+    ({ session_id: sessionId }, context) =>
+      answering(logger, async () => {
+        const { signal } = context.mcpReq;
+        const directory = await projectDirectory({ signal });
+        return jsonResult(await undoSession({ sessionId, directory }, { stateDirectory, signal }));
+      }),
+  );
+}

@@ -23,6 +23,7 @@ export class RunEnd {
   readonly #leaving = new AbortController();
   #first: EndReason | undefined;
   #last: EndReason | undefined;
+  #deadline: NodeJS.Timeout | undefined;
 
   /** Aborted at the first reason: nothing more is begun for the session. */
   get stopping(): AbortSignal {
@@ -48,6 +49,26 @@ export class RunEnd {
     this.#stopping.abort(error);
     if (reason.kind !== "stopped") this.#leaving.abort(error);
     return true;
+  }
+
+  /** Does work in a place that cannot fail: where it throws, the session is cut short. */
+  guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.add({ kind: "cutShort", error });
+    }
+  }
+
+  /** Cuts the session short after a time (ms): its agent ends it by itself, and this is for one that does not. */
+  setDeadline(ms: number): void {
+    clearTimeout(this.#deadline);
+    this.#deadline = setTimeout(() => this.add({ kind: "cutShort", error: unresponsive() }), ms);
+  }
+
+  /** Takes the deadline back. */
+  clearDeadline(): void {
+    clearTimeout(this.#deadline);
   }
 
   /** Returns the outcome that the first reason means; without one, the outcome given. */
@@ -82,4 +103,10 @@ function errorOf(reason: EndReason): unknown {
     case "detached":
       return hostClosing();
   }
+}
+
+function unresponsive(): AppError {
+  return new AppError("AGENT_UNRESPONSIVE", "The agent did not end the session in time.", {
+    help: "The changes up to then were kept. Look at the machine's load.",
+  });
 }

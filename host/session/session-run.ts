@@ -1,7 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import {
-  AppError,
   Artifact_Kind,
   asAppError,
   ContainerProgressSchema,
@@ -54,7 +53,6 @@ export class SessionRun {
   readonly #failed = new AbortController();
   #container: Container | undefined;
   #agent: AgentLink | undefined;
-  #deadline: NodeJS.Timeout | undefined;
   #runtimeAwaited = "";
   /** See ModelGatewayOptions.onReach: of the last attempt. */
   #unreached: string | undefined;
@@ -131,7 +129,7 @@ export class SessionRun {
     this.steering.say(request);
     // An agent that never answered has nothing to collect.
     if (this.#agent?.reached === false) this.#end.add({ kind: "cutShort", error: new Error(reason) });
-    else this.#setDeadline(TIMEOUTS.collectMs);
+    else this.#end.setDeadline(TIMEOUTS.collectMs);
   }
 
   /** Ends the session and its container at once; what was streamed is kept. */
@@ -194,7 +192,7 @@ export class SessionRun {
       if (this.#end.kind === "detached") return undefined;
       ended = await salvageEnded(this.#end.outcome(failure(error)), log);
     } finally {
-      clearTimeout(this.#deadline);
+      this.#end.clearDeadline();
     }
     const { result } = ended;
     try {
@@ -262,7 +260,7 @@ export class SessionRun {
       spending: {
         reserve: (worst, options) => this.#spending.reserve(worst, options),
         add: (usage) => {
-          this.#orEnd(() => this.#spending.add(usage));
+          this.#end.guard(() => this.#spending.add(usage));
           onChanged();
         },
       },
@@ -283,12 +281,12 @@ export class SessionRun {
       onRoom: ({ missing, finished }) => {
         this.#room.note(missing);
         // It is not the agent that lets its end wait.
-        if (missing !== undefined && finished) this.#setDeadline(TIMEOUTS.collectMs);
+        if (missing !== undefined && finished) this.#end.setDeadline(TIMEOUTS.collectMs);
       },
     });
     this.#agent = agent;
     if (this.#end.kind === undefined) {
-      this.#setDeadline(durationMs(spec.timeout!) + TIMEOUTS.firstContactMs + TIMEOUTS.collectMs);
+      this.#end.setDeadline(durationMs(spec.timeout!) + TIMEOUTS.firstContactMs + TIMEOUTS.collectMs);
     }
     const over = new AbortController();
     const running = agent.run(AbortSignal.any([this.#end.leaving, over.signal]));
@@ -302,7 +300,7 @@ export class SessionRun {
 
   /** Stores an event that may be missing for want of room, from a place that cannot fail: where the store does, the session ends. */
   #tell(event: EventBody): void {
-    this.#orEnd(() => {
+    this.#end.guard(() => {
       try {
         this.#options.log.append(event);
       } catch (error) {
@@ -310,25 +308,4 @@ export class SessionRun {
       }
     });
   }
-
-  /** Does something in a place that cannot fail: where it does, the session ends. */
-  #orEnd(work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      this.#end.add({ kind: "cutShort", error });
-    }
-  }
-
-  /** The agent ends the session by itself; this is for one that does not. */
-  #setDeadline(ms: number): void {
-    clearTimeout(this.#deadline);
-    this.#deadline = setTimeout(() => this.#end.add({ kind: "cutShort", error: unresponsive() }), ms);
-  }
-}
-
-function unresponsive(): AppError {
-  return new AppError("AGENT_UNRESPONSIVE", "The agent did not end the session in time.", {
-    help: "The changes up to then were kept. Look at the machine's load.",
-  });
 }

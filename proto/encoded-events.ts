@@ -1,4 +1,4 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { type EventBatch, EventBatchSchema } from "./gen/claudecluster/agent/v1alpha1/agent_service_pb.ts";
 import { type SessionEvent, SessionEventSchema } from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
@@ -18,10 +18,18 @@ function keep<T>(holder: object & { [ENCODED]?: T }, make: () => T): T {
   return value;
 }
 
-function encodeField(event: SessionEvent): { field: Uint8Array; bytes: Uint8Array } {
-  const bytes = toBinary(SessionEventSchema, event);
+interface Encoded {
+  field: Uint8Array;
+  bytes: Uint8Array;
+}
+
+function inField(bytes: Uint8Array): Encoded {
   const field = new BinaryWriter().bytes(bytes).finish();
   return { field, bytes: field.subarray(field.length - bytes.length) };
+}
+
+function encoded(event: SessionEvent): Encoded {
+  return keep(event, () => inField(toBinary(SessionEventSchema, event)));
 }
 
 /**
@@ -29,7 +37,14 @@ function encodeField(event: SessionEvent): { field: Uint8Array; bytes: Uint8Arra
  * not encode it again.
  */
 export function encodeEvent(event: SessionEvent): Uint8Array {
-  return keep(event, () => encodeField(event)).bytes;
+  return encoded(event).bytes;
+}
+
+/** Decodes an event that is not to change. Its bytes are remembered as by `encodeEvent`. */
+export function decodeEvent(bytes: Uint8Array): SessionEvent {
+  const event = fromBinary(SessionEventSchema, bytes);
+  keep(event, () => inField(bytes));
+  return event;
 }
 
 /**
@@ -42,8 +57,7 @@ export function encodedBatch(events: readonly SessionEvent[]): EventBatch {
     const batch = create(EventBatchSchema);
     const { number: no } = EventBatchSchema.field.events;
     batch.$unknown = events.map((event) => {
-      const { field: data } = keep(event, () => encodeField(event));
-      return { no, wireType: WireType.LengthDelimited, data };
+      return { no, wireType: WireType.LengthDelimited, data: encoded(event).field };
     });
     return batch;
   });

@@ -2,6 +2,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   changesSession,
+  decodeEvent,
   encodeEvent,
   foldEvent,
   Notifier,
@@ -22,6 +23,8 @@ const NOTICE_BYTES = 64 * 1024 * 1024;
 
 /** The last batch is kept as it is up to this (bytes). */
 const LATEST_BYTES = 64 * 1024;
+/** Readers who are behind by no more than this share what was decoded for one of them. */
+const SHARED_EVENTS = 32;
 
 /** What is known of a session from its log. Replaced as a whole, once a batch has been stored. */
 export interface Known {
@@ -49,7 +52,7 @@ export interface Batch {
 export class LiveSession {
   #known: Known;
   readonly #tail = new EventTail();
-  /** The last batch, for all who read it now; empty if it is large. */
+  /** The last batch, or what was last read, for all who read it now; empty if it is large. */
   #latest: SessionEvent[] = [];
   readonly #changed = new Notifier();
 
@@ -129,7 +132,10 @@ export class LiveSession {
     const missing = this.#known.lastSequence - afterSequence;
     if (missing <= 0) return [];
     if (missing === this.#latest.length && missing <= limit) return this.#latest;
-    return this.#tail.newest(missing, limit)?.map((data) => fromBinary(SessionEventSchema, data));
+    const events = this.#tail.newest(missing, limit)?.map(decodeEvent);
+    // For the others who come as late.
+    if (events?.length === missing && missing <= SHARED_EVENTS) this.#latest = events;
+    return events;
   }
 
   #keepNewest(entries: Batch["entries"]): void {

@@ -10,8 +10,9 @@ import { FakeMachine } from "../../host/runtime/fake/fake-machine.ts";
 import { FakeRuntime } from "../../host/runtime/fake/fake-runtime.ts";
 import { SessionManager } from "../../host/session/session-manager.ts";
 import type { Sessions } from "../../host/session/sessions.ts";
+import type { NewEvent } from "../../host/store/session-store.ts";
 import { SqliteStore } from "../../host/store/sqlite-store.ts";
-import { ContainerSpecSchema, SessionSpecSchema } from "../../proto/index.ts";
+import { ContainerSpecSchema, type SessionEvent, SessionSpecSchema } from "../../proto/index.ts";
 import { startContainers } from "../support/manager-options.ts";
 import { NO_GIT_CREDENTIALS } from "../support/no-git-credentials.ts";
 import { openModel } from "../support/open-model.ts";
@@ -26,21 +27,37 @@ export interface LoadHost extends AsyncDisposable {
   create(count: number): Promise<string[]>;
 }
 
+/** Tells of events as soon as they are stored. */
+class ToldStore extends SqliteStore {
+  onStored: (events: SessionEvent[]) => void = () => {};
+
+  override append(sessionId: string, events: NewEvent[]): SessionEvent[] {
+    const stored = super.append(sessionId, events);
+    this.onStored(stored);
+    return stored;
+  }
+}
+
 /**
  * Starts it. `createAgent` gets the directory of the run, which is made in `parent`. `maxLiveBytes` is the store's, by
- * default its own.
+ * default its own. `onStored` is told of events before anybody else.
  */
 export async function startLoadHost(
   createAgent: (directory: string) => CreateFakeAgent,
-  { parent = tmpdir(), maxLiveBytes }: { parent?: string; maxLiveBytes?: number | undefined } = {},
+  {
+    parent = tmpdir(),
+    maxLiveBytes,
+    onStored = () => {},
+  }: { parent?: string; maxLiveBytes?: number | undefined; onStored?: (events: SessionEvent[]) => void } = {},
 ): Promise<LoadHost> {
   await using stack = new AsyncDisposableStack();
   const directory = mkdtempSync(join(parent, "claudecluster-load-"));
   stack.defer(() => rmSync(directory, { recursive: true }));
   const logger = pino({ level: process.env["LOAD_LOG_LEVEL"] ?? "fatal" }, pino.destination({ fd: 2, sync: true }));
   const store = stack.use(
-    new SqliteStore(join(directory, "sessions.db"), maxLiveBytes === undefined ? {} : { maxLiveBytes }),
+    new ToldStore(join(directory, "sessions.db"), maxLiveBytes === undefined ? {} : { maxLiveBytes }),
   );
+  store.onStored = onStored;
   const machine = new FakeMachine({ createAgent: createAgent(directory) });
   const runtime = stack.use(new FakeRuntime({ machine }));
   const containers = stack.use(startContainers(runtime, store));

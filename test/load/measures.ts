@@ -17,3 +17,12 @@ export function cpuMsOf(pid: number): number {
     return 0;
   }
 }
+
+/** How long a process's main thread has been ready to run without a processor, in ms; 0 where there is no /proc. */
+export function waitMsOf(pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/schedstat`, "utf8").split(" ")[1]) / 1e6;
+  } catch {
+    return 0;
+  }
+}

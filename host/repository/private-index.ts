@@ -2,6 +2,7 @@ import { copyFile, cp, mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } fr
 import { join } from "node:path";
 import { AppError } from "../../proto/index.ts";
 import type { GitPlace } from "./git.ts";
+import { LFS_OFF } from "./large-files.ts";
 import type { LocatedRepository } from "./locate.ts";
 import type { RepositoryStore } from "./repository-store.ts";
 
@@ -17,6 +18,7 @@ const CONFIG = {
   // A sparse index is written with trees, which git asks everybody for: see `readFiles`.
   "index.sparse": "false",
   "core.untrackedCache": "keep",
+  ...LFS_OFF,
 };
 
 /**
@@ -81,11 +83,11 @@ export class PrivateIndex implements AsyncDisposable {
     });
   }
 
-  /** Copies the index as it is now, and returns where git works on the copy. It reads from these object directories alone. */
-  async copy(name: string, alternates: readonly string[]): Promise<GitPlace> {
+  /** Copies the index as it is now, and returns where git works on the copy. */
+  async copy(name: string): Promise<GitPlace> {
     const indexFile = join(this.directory, name);
     await unlessMissing(copyIndex(join(this.directory, "index"), indexFile));
-    return { ...this.place, indexFile, alternates, optionalLocks: false };
+    return { ...this.place, indexFile, optionalLocks: false };
   }
 
   /** Keeps what is known of the files for the next time. */

@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { joinPaths, type RawPath, splitPaths } from "../../proto/index.ts";
 import { git, type GitOptions, type GitPlace, tryGit } from "./git.ts";
+import { writePointers } from "./large-files.ts";
 import type { PrivateIndex } from "./private-index.ts";
 import type { RepositoryStore } from "./repository-store.ts";
 import type { TreeEntry } from "./synthetic-commits.ts";
@@ -22,6 +23,10 @@ export interface FilesToRead {
   /** Tracked files that are not there. */
   gone: readonly RawPath[];
   untracked: readonly RawPath[];
+  /** Those of the files that are kept by Git LFS: their pointers go in. */
+  large: ReadonlySet<RawPath>;
+  /** The top of the work tree. */
+  root: string;
   /** What to compare with: a commit, or the empty tree. */
   base: string;
   signal: AbortSignal;
@@ -39,25 +44,29 @@ export interface ReadFiles {
 /**
  * Puts the files' content into the store, each as the user's git would write it. Nothing of the user's is touched: git asks
  * for what it is about to write in every place that it reads from, and renews the time of what it finds there. So it writes
- * where it sees nothing of the user's but copies of the few objects that it has to look at.
+ * where it sees nothing of the user's but copies of the few objects that it has to look at, and the store gets it then.
  */
 export async function readFiles(index: PrivateIndex, store: RepositoryStore, files: FilesToRead): Promise<ReadFiles> {
-  const { base, changed, gone, untracked, signal } = files;
+  const { base, changed, gone, untracked, large, root, signal } = files;
   const old = new OldContent(index, store);
   const attributes = splitPaths(await git(index.place, LIST_ATTRIBUTES, { signal }));
   await old.copy([...attributes.map((line) => line.split(" ")[1]!), ...changed.map(({ indexId }) => indexId)], {
     signal,
   });
-  const work = await index.copy("work", [old.directory]);
+  const written = join(index.directory, "new-objects");
+  await mkdir(written);
+  const work = { ...(await index.copy("work")), objectDirectory: written, alternates: [old.directory] };
   const unreadable = new Set<RawPath>();
   const stage = async (paths: readonly RawPath[]): Promise<void> => {
     for (const path of await stageByHalves(work, paths, { signal })) unreadable.add(path);
   };
   if (gone.length > 0) await git(work, FORGET, { signal, input: joinPaths(gone) });
-  await stage([...changed.map(({ path }) => path), ...untracked]);
-  const reading: GitPlace = { ...work, alternates: store.borrowed };
+  await stage([...changed.map(({ path }) => path), ...untracked].filter((path) => !large.has(path)));
+  const reading: GitPlace = { ...work, alternates: [store.objectDirectory, ...store.borrowed] };
   const listRestless = async (): Promise<RawDifference[]> =>
-    parseRaw(await git(reading, LIST_DIRTY, { signal })).filter(({ path }) => !unreadable.has(path));
+    parseRaw(await git(reading, LIST_DIRTY, { signal })).filter(
+      ({ path }) => !unreadable.has(path) && !large.has(path),
+    );
   let restless = await listRestless();
   for (let count = 0; count < MORE_READINGS && restless.length > 0; count++) {
     await old.copy(
@@ -68,8 +77,13 @@ export async function readFiles(index: PrivateIndex, store: RepositoryStore, fil
     restless = await listRestless();
   }
   const differences = parseRaw(await git(reading, [...DIFF, base], { signal }));
+  const pointers = await writePointers(work, root, large, { signal });
+  await store.takeObjects(written);
   return {
-    entries: new Map(differences.map(({ path, newMode, newId }) => [path, { mode: newMode, id: newId }])),
+    entries: new Map([
+      ...differences.map(({ path, newMode, newId }) => [path, { mode: newMode, id: newId }] as const),
+      ...pointers,
+    ]),
     unreadable: [...unreadable],
     changedWhileRead: restless.map(({ path }) => path),
   };

@@ -47,6 +47,17 @@ export class RepositoryStore {
     return { settings: "none", gitDirectory: this.directory, alternates: this.borrowed };
   }
 
+  /** Takes the objects of another object directory that is not needed any more. */
+  async takeObjects(directory: string): Promise<void> {
+    for (const part of await readdir(directory)) {
+      const names = await readdir(join(directory, part));
+      if (names.length > 0) await mkdir(join(this.objectDirectory, part), { recursive: true });
+      // A pack is one when its .idx is there, which comes last.
+      names.sort((a, b) => Number(a.endsWith(".idx")) - Number(b.endsWith(".idx")));
+      for (const name of names) await rename(join(directory, part, name), join(this.objectDirectory, part, name));
+    }
+  }
+
   /** Moves the index that was kept of an index with this stamp to a path. False: there is none, or somebody else has it. */
   async takeIndex(stamp: string, path: string): Promise<boolean> {
     return await rename(this.#keptIndex(stamp), path).then(

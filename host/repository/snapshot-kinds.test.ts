@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -175,5 +176,97 @@ test("takes a link to a repository, and links out of it as links", async () => {
   symlinkSync(user.root, join(user.area, "link"));
   const snapshot = await user.takeUntouched({ path: join(user.area, "link/lib") });
   expect(snapshot).toMatchObject({ root: user.root, subdirectory: "lib" });
+  user.expectInside(snapshot);
+});
+
+test("takes ignored files that are named, and those that .worktreeinclude names where that is wished", async () => {
+  user.makeRepository();
+  user.write(".env", "PASSWORD=1\n");
+  user.write("out/cache/a", "a\n");
+  user.write("out/b", "b".repeat(100));
+  user.write("local.ignored", "local\n");
+  user.write(".worktreeinclude", "*.ignored\n");
+  const named = await user.takeUntouched({ path: join(user.root, "lib"), include: ["../.env", "../out/cache"] });
+  expect(named.receipt).toMatchObject({
+    untracked: 3,
+    included: [".env", "out/cache/a"],
+    leftOut: [{ kind: "ignored", count: 2, paths: ["out/", "local.ignored"] }],
+  });
+  user.expectInside(named);
+  const wished = await user.takeUntouched({ worktreeInclude: true });
+  expect(wished.receipt.included).toEqual(["local.ignored"]);
+  await expect(user.take({ include: ["../outside"] })).rejects.toMatchObject({ reason: "INCLUDE_NOT_FOUND" });
+  await expect(user.take({ include: ["nothing"] })).rejects.toMatchObject({ reason: "INCLUDE_NOT_FOUND" });
+});
+
+test("makes pointers of what Git LFS keeps, and does not run it", async () => {
+  user.makeRepository();
+  const pointer = (oid: string, size: number): string =>
+    `version https://git-lfs.github.com/spec/v1\noid sha256:${oid}\nsize ${size}\n`;
+  const oid = "6c2ab1e3ad5d9a1a3a4b0f3a84cb4b2d9ce4ee0ba3e9b2e2ec9dcf5cd6d5ab4d";
+  user.write(".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n");
+  user.write("data.bin", pointer(oid, 5));
+  user.write("same.bin", pointer(createHash("sha256").update("same\n").digest("hex"), 5));
+  user.git("add", "-A");
+  user.git("commit", "-qm", "pointers");
+  mkdirSync(join(user.root, ".git/lfs"));
+  for (const name of ["clean", "process"])
+    user.git("config", `filter.lfs.${name}`, `touch '${join(user.area, "ran")}'; cat`);
+  user.git("config", "filter.lfs.required", "true");
+  user.write("same.bin", "same\n");
+  user.write("data.bin", "other\n");
+  user.write("new.bin", "new\n");
+  const snapshot = await user.takeUntouched();
+  expect(existsSync(join(user.area, "ran"))).toBe(false);
+  const show = (path: string): string =>
+    plainGit(user.storeDirectory, ["show", `${snapshot.untracked}:${path}`], undefined, snapshot).toString();
+  for (const [path, content] of [
+    ["same.bin", "same\n"],
+    ["data.bin", "other\n"],
+    ["new.bin", "new\n"],
+  ] as const) {
+    expect(show(path)).toBe(pointer(createHash("sha256").update(content).digest("hex"), content.length));
+  }
+  expect(snapshot.receipt).toMatchObject({
+    changed: 1,
+    untracked: 1,
+    leftOut: [{ kind: "lfs", count: 3, paths: ["data.bin", "same.bin", "new.bin"] }],
+  });
+});
+
+test("names submodules, and takes the commit that each is at", async () => {
+  const library = join(user.area, "library");
+  execFileSync("git", ["init", "-q", "-b", "main", library]);
+  plainGit(library, ["commit", "-q", "--allow-empty", "-m", "first"]);
+  user.makeRepository();
+  user.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", library, "module");
+  user.git("commit", "-qm", "module");
+  plainGit(join(user.root, "module"), ["commit", "-q", "--allow-empty", "-m", "second"]);
+  user.write("module/new.txt", "not in the snapshot\n");
+  const snapshot = await user.takeUntouched();
+  expect(snapshot.receipt).toMatchObject({ changed: 1, leftOut: [{ kind: "submodule", count: 1, paths: ["module"] }] });
+  const entry = plainGit(user.storeDirectory, ["ls-tree", snapshot.tracked, "module"], undefined, snapshot).toString();
+  expect(entry).toContain(plainGit(join(user.root, "module"), ["rev-parse", "HEAD"]).toString().trim());
+});
+
+test("names files that do not hold still, and takes each as it was at some moment", async () => {
+  user.makeRepository();
+  user.write(".gitattributes", "*.slow filter=slow\n");
+  // A filter that changes what it reads, as an editor would at that moment.
+  user.git("config", "filter.slow.clean", "cat; echo more >> restless.slow");
+  user.write("restless.slow", "first\n");
+  const snapshot = await user.take();
+  expect(snapshot.receipt.changedWhileRead).toEqual(["restless.slow"]);
+});
+
+test("touches nothing of the user's when the store borrows from it by itself", async () => {
+  user.makeRepository();
+  user.write("lib/a.ts", "first\n");
+  user.git("commit", "-qam", "other content");
+  user.write("lib/a.ts", "export const a = 1;\n".repeat(40));
+  await user.takeUntouched();
+  writeFileSync(join(user.storeDirectory, "objects/info/alternates"), `${join(user.root, ".git/objects")}\n`);
+  user.write("copy.ts", "export const b = 1;\n".repeat(40));
+  const snapshot = await user.takeUntouched();
   user.expectInside(snapshot);
 });

@@ -41,7 +41,7 @@ const ACTIONS: ((random: () => number) => void)[] = [
   () => user.git("symbolic-ref", "HEAD", "refs/heads/not-yet"),
 ];
 
-for (const seeds of seedGroups({ first: 1, last: 24, perGroup: 4 })) {
+for (const seeds of seedGroups({ first: 1, last: 20, perGroup: 2 })) {
   test(`has inside what is outside, and touches nothing (seeds ${seeds[0]} to ${seeds.at(-1)})`, async () => {
     user.makeRepository();
     const startAttributes = listAttributes();

@@ -1,5 +1,7 @@
 import { AppError, quotePath, type RawPath } from "../../proto/index.ts";
 import { chooseFiles, UNTRACKED_LIMITS, type UntrackedLimits } from "./choose-files.ts";
+import { findIncluded } from "./included-files.ts";
+import { findLargeFiles, listTrackedLargeFiles } from "./large-files.ts";
 import { type GitOptions, type GitPlace, gitFailed, tryGit } from "./git.ts";
 import { type LocatedRepository, locateRepository, type ObjectFormat } from "./locate.ts";
 import { PrivateIndex } from "./private-index.ts";
@@ -7,6 +9,8 @@ import { readFiles } from "./read-files.ts";
 import { LeftOutList, type SnapshotReceipt } from "./receipt.ts";
 import { RepositoryStore } from "./repository-store.ts";
 import { makeCommits, type TreeEntry } from "./synthetic-commits.ts";
+import { listSubmodules } from "./submodules.ts";
+import { measure } from "./measure.ts";
 import { ABSENT, type ChangedFile, readWorkTreeStatus, type WorkTreeStatus } from "./work-tree-status.ts";
 
 /** How often everything is begun anew because another commit was checked out meanwhile. */
@@ -15,8 +19,10 @@ const ATTEMPTS = 3;
 export interface SnapshotOptions {
   /** Any directory of the work tree. */
   path: string;
-  /** Files that go in although they are ignored, or look secret: their paths, from `path` on. */
+  /** Files that go in although they are ignored, or look secret: their paths, from `path` on. Directories with all in them. */
   include?: readonly string[];
+  /** What .worktreeinclude at the top names goes in, too. Default: false. */
+  worktreeInclude?: boolean;
   limits?: Partial<UntrackedLimits>;
   /** A directory of ours, one for each repository: see `RepositoryStore`. Made if it is not there. */
   storeDirectory: string;
@@ -82,7 +88,7 @@ async function takeOnce(
   located: LocatedRepository,
   store: RepositoryStore,
   head: Head,
-  { limits, signal }: SnapshotOptions,
+  { include = [], worktreeInclude = false, limits, signal }: SnapshotOptions,
 ): Promise<Snapshot> {
   const { root, objectFormat } = located;
   await using index = await PrivateIndex.create(located, store, head.id ?? head.branch ?? NO_COMMIT);
@@ -90,11 +96,20 @@ async function takeOnce(
   if (status.headId !== head.id) throw unreadableHead(root);
   if (status.unmerged.length > 0) throw unmerged(root, status.unmerged);
   const leftOut = new LeftOutList();
-  for (const path of status.ignored) leftOut.add("ignored", path);
-  const included = new Set<RawPath>();
+  const included = await findIncluded(index.place, located, { names: include, worktreeInclude, signal });
+  const measuring = measure(
+    root,
+    status.ignored.filter((path) => !included.has(path)),
+  );
   const chosen = await chooseFiles(root, status, { included, limits: { ...UNTRACKED_LIMITS, ...limits }, leftOut });
   const base = head.id ?? EMPTY_TREES[objectFormat];
-  const read = await readFiles(index, store, { ...chosen, base, signal });
+  const toRead = [...chosen.changed.map(({ path }) => path), ...chosen.untracked];
+  const large = await findLargeFiles(index.place, toRead, { signal });
+  const read = await readFiles(index, store, { ...chosen, large, root, base, signal });
+  for (const { path, bytes } of await measuring) leftOut.add("ignored", path, bytes);
+  const allLarge = new Set([...large, ...(await listTrackedLargeFiles(index.place, located, { signal }))]);
+  for (const { path, bytes } of await measure(root, [...allLarge])) leftOut.add("lfs", path, bytes);
+  for (const path of await listSubmodules(index.place, status, { signal })) leftOut.add("submodule", path);
   for (const path of read.unreadable) leftOut.add("unreadable", path);
   const untracked = new Set(chosen.untracked.filter((path) => !read.unreadable.includes(path)));
   const [indexCommit = "", trackedCommit = "", untrackedCommit = ""] = await makeCommits(store.place, {
@@ -120,7 +135,7 @@ async function takeOnce(
       commit: head.id,
       branch: head.branch,
       staged: status.changed.filter(({ staged }) => staged).length,
-      changed: status.changed.filter(({ changed }) => changed).length,
+      changed: status.changed.filter((file) => differs(file, large, read.entries)).length,
       untracked: untracked.size,
       bytes: chosen.bytes,
       leftOut: leftOut.finish(),
@@ -159,6 +174,17 @@ function toCommits(
     { message: "Tracked files as they lie in the work tree", entries: tracked },
     { message: "Files that are not tracked", entries: others },
   ];
+}
+
+/** Whether a file differs between index and work tree. git compares one of Git LFS with its pointer. */
+function differs(
+  { path, changed, indexMode, indexId }: ChangedFile,
+  large: ReadonlySet<RawPath>,
+  workTree: ReadonlyMap<RawPath, TreeEntry>,
+): boolean {
+  if (!changed || !large.has(path)) return changed;
+  const entry = workTree.get(path);
+  return entry?.mode !== indexMode || entry.id !== indexId;
 }
 
 /** Whether the index holds nothing of a file but its name, and the file is there. */

@@ -1,0 +1,31 @@
+import { lstat, readdir } from "node:fs/promises";
+import type { RawPath } from "../../proto/index.ts";
+
+/** So many files are looked at, of all directories together: enough to say which is the largest, in a moment. */
+const MAX_LOOKS = 5000;
+
+/** Returns how large files and directories are, as far as that is found out soon; one that is gone has no bytes. */
+export async function measure(root: string, paths: readonly RawPath[]): Promise<{ path: RawPath; bytes: number }[]> {
+  let looks = 0;
+  const bytesOf = async (path: Buffer): Promise<number> => {
+    if (looks++ > MAX_LOOKS) return 0;
+    try {
+      const facts = await lstat(path);
+      if (!facts.isDirectory()) return facts.size;
+      let bytes = 0;
+      for (const name of await readdir(path, { encoding: "buffer" })) {
+        if (looks > MAX_LOOKS) break;
+        bytes += await bytesOf(Buffer.concat([path, Buffer.from("/"), name]));
+      }
+      return bytes;
+    } catch {
+      return 0;
+    }
+  };
+  const measured: { path: RawPath; bytes: number }[] = [];
+  for (const path of paths) {
+    const absolute = Buffer.concat([Buffer.from(`${root}/`), Buffer.from(path.replace(/\/$/, ""), "latin1")]);
+    measured.push({ path, bytes: await bytesOf(absolute) });
+  }
+  return measured;
+}

@@ -1,0 +1,23 @@
+import { type RawPath, splitPaths } from "../../proto/index.ts";
+import { git, type GitOptions, type GitPlace, tryGit } from "./git.ts";
+import { GITLINK, type WorkTreeStatus } from "./work-tree-status.ts";
+
+const REGISTERED = ["config", "-z", "--no-includes", "-f", ".gitmodules", "--get-regexp", "^submodule\\..*\\.path$"];
+
+/** Returns the paths of the repository's submodules: those that .gitmodules names, and what is one without that and has changed. */
+export async function listSubmodules(
+  place: GitPlace,
+  { changed }: WorkTreeStatus,
+  options: GitOptions,
+): Promise<Set<RawPath>> {
+  const found = new Set(changed.filter(({ indexMode }) => indexMode === GITLINK).map(({ path }) => path));
+  const registered = splitPaths((await tryGit(place, REGISTERED, options)).stdout);
+  if (registered.length === 0) return found;
+  const paths = registered.map((line) => line.slice(line.indexOf("\n") + 1));
+  const args = ["--literal-pathspecs", "ls-files", "-s", "-z", "--"];
+  const listed = splitPaths(
+    await git(place, [...args, ...paths.map((path) => Buffer.from(path, "latin1").toString())], options),
+  );
+  for (const line of listed) if (line.startsWith(GITLINK)) found.add(line.slice(line.indexOf("\t") + 1));
+  return found;
+}

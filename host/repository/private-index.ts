@@ -1,9 +1,11 @@
+import { existsSync } from "node:fs";
 import { copyFile, cp, mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError } from "../../proto/index.ts";
 import type { GitPlace } from "./git.ts";
 import { LFS_OFF } from "./large-files.ts";
 import type { LocatedRepository } from "./locate.ts";
+import { expandSparseIndex } from "./sparse-index.ts";
 import type { RepositoryStore } from "./repository-store.ts";
 
 /** How often the index is copied anew because it was replaced meanwhile. */
@@ -11,11 +13,12 @@ const COPY_ATTEMPTS = 5;
 /** A copy is made this much older than it is, since times are rounded: git then reads again what may have changed at the same time. */
 const OLDER_NS = 1_000_000n;
 /** What belongs to one work tree and not to the repository, beside HEAD and the index. */
-const OWN_FILES = ["config.worktree", "info/sparse-checkout"];
+const SPARSE = "info/sparse-checkout";
+const OWN_FILES = ["config.worktree", SPARSE];
 
 const CONFIG = {
   "core.splitIndex": "false",
-  // A sparse index is written with trees, which git asks everybody for: see `readFiles`.
+  // It would be written with trees again.
   "index.sparse": "false",
   "core.untrackedCache": "keep",
   ...LFS_OFF,
@@ -28,7 +31,7 @@ const CONFIG = {
 export class PrivateIndex implements AsyncDisposable {
   readonly directory: string;
   /** Reads all objects, and what the index says of files is kept up to date. */
-  readonly place: GitPlace;
+  readonly place: GitPlace & { indexFile: string };
   readonly #store: RepositoryStore;
   #stamp = "";
 
@@ -50,12 +53,19 @@ export class PrivateIndex implements AsyncDisposable {
   }
 
   /** Copies what the work tree has now. `head` is what HEAD is to say: a commit's id, or a branch that is none yet. */
-  static async create(located: LocatedRepository, store: RepositoryStore, head: string): Promise<PrivateIndex> {
+  static async create(
+    located: LocatedRepository,
+    store: RepositoryStore,
+    { head, signal }: { head: string; signal: AbortSignal },
+  ): Promise<PrivateIndex> {
     const directory = await mkdtemp(join(store.cacheDirectory, "work-"));
     const index = new PrivateIndex(located, store, directory);
     try {
       await writeFile(join(directory, "HEAD"), `${head.startsWith("refs/") ? `ref: ${head}` : head}\n`);
       if (located.git !== undefined) await index.#copyFrom(located.git.directory);
+      if (existsSync(join(directory, SPARSE)) && index.#stamp !== "") {
+        await expandSparseIndex(index.place, join(directory, "sparse-objects"), { signal });
+      }
       return index;
     } catch (error) {
       await index[Symbol.asyncDispose]();

@@ -61,20 +61,23 @@ test("takes a split index, one with an untracked cache, and one of the fourth ve
   user.expectInside(await user.takeUntouched());
 });
 
-test("takes a sparse checkout as the whole that git says it is", async () => {
-  user.makeRepository();
-  user.git("sparse-checkout", "set", "--cone", "lib");
-  user.write("lib/a.ts", "changed\n");
-  const snapshot = await user.takeUntouched();
-  expect(snapshot.receipt).toMatchObject({ staged: 0, changed: 1, untracked: 0, leftOut: [] });
-  const paths = plainGit(
-    user.storeDirectory,
-    ["ls-tree", "-r", "--name-only", snapshot.untracked],
-    undefined,
-    snapshot,
-  );
-  expect(paths.toString()).toContain("dir/one\n");
-});
+test.each(["--no-sparse-index", "--sparse-index"])(
+  "takes a sparse checkout (%s) as the whole that git says it is",
+  async (flag) => {
+    user.makeRepository();
+    user.git("sparse-checkout", "set", "--cone", flag, "lib");
+    user.write("lib/a.ts", "changed\n");
+    const snapshot = await user.takeUntouched();
+    expect(snapshot.receipt).toMatchObject({ staged: 0, changed: 1, untracked: 0, leftOut: [] });
+    const paths = plainGit(
+      user.storeDirectory,
+      ["ls-tree", "-r", "--name-only", snapshot.untracked],
+      undefined,
+      snapshot,
+    );
+    expect(paths.toString()).toContain("dir/one\n");
+  },
+);
 
 test("takes objects that the repository itself borrows", async () => {
   user.makeRepository();

@@ -91,7 +91,10 @@ async function takeOnce(
   { include = [], worktreeInclude = false, limits, signal }: SnapshotOptions,
 ): Promise<Snapshot> {
   const { root, objectFormat } = located;
-  await using index = await PrivateIndex.create(located, store, head.id ?? head.branch ?? NO_COMMIT);
+  await using index = await PrivateIndex.create(located, store, {
+    head: head.id ?? head.branch ?? NO_COMMIT,
+    signal,
+  });
   const status = await readWorkTreeStatus(index.place, { signal });
   if (status.headId !== head.id) throw unreadableHead(root);
   if (status.unmerged.length > 0) throw unmerged(root, status.unmerged);

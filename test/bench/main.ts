@@ -11,10 +11,20 @@ import { live } from "./live.ts";
 import { long } from "./long.ts";
 import type { Part } from "./part.ts";
 import { sealing } from "./sealing.ts";
+import { snapshot } from "./snapshot.ts";
 import { spawn } from "./spawn.ts";
 import { workspace } from "./workspace.ts";
 
-const PARTS: Record<string, Part> = { spawn, sealing, download, "first-token": firstToken, long, workspace, live };
+const PARTS: Record<string, Part> = {
+  spawn,
+  sealing,
+  download,
+  "first-token": firstToken,
+  long,
+  workspace,
+  snapshot,
+  live,
+};
 const { values } = parseArgs({
   options: {
     only: { type: "string", default: Object.keys(PARTS).join(",") },

@@ -12,15 +12,14 @@ const fileSchema = z.strictObject(
   Object.fromEntries(Object.entries(SETTINGS).map(([key, { schema }]) => [key, schema.optional()])),
 ) as unknown as z.ZodType<ConfigFile>;
 
-/** The configuration file in its directory. */
+/** Returns the path of the configuration file in its directory. */
 export function configFilePath(configDirectory: string): string {
   return join(configDirectory, "config.json");
 }
 
 /**
- * Reads config.json; empty if there is none. Throws FAILED_PRECONDITION for one that others could
- * have written, or could read although it holds a secret, or that has wrong entries.
- * No error repeats a value that the file holds.
+ * Reads config.json; empty if there is none. Throws a FAILED_PRECONDITION error for wrong entries, for a file that
+ * others could have written, and for one with a secret that others can read. No error repeats a value from the file.
  */
 export function readConfigFile(configDirectory: string): ConfigFile {
   const path = configFilePath(configDirectory);

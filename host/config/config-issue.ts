@@ -5,7 +5,7 @@ type Issue = z.core.$ZodIssue;
 /** What an entry's name may look like to be shown: nothing that is a secret does. */
 const NAME = /^[A-Za-z_]{1,40}$/;
 
-/** Says in plain words which entry is wrong and what is expected there. Repeats no value. */
+/** Returns a sentence on which entry is wrong and what is expected. It repeats no value. */
 export function describeIssue(issue: Issue): string {
   const at = issue.path.map((part) => (typeof part === "number" ? part + 1 : String(part))).join(" → ");
   if (issue.code === "unrecognized_keys") {
@@ -15,7 +15,7 @@ export function describeIssue(issue: Issue): string {
   return `${at === "" ? "the whole" : at} must be ${expected(issue)}`;
 }
 
-/** Says in plain words what an entry must be: "a list", "at least 1". */
+/** Returns in a few words what an entry must be: "a list", "at least 1". */
 export function expected(issue: Issue): string {
   switch (issue.code) {
     case "invalid_type":

@@ -14,37 +14,37 @@ import { CREDENTIAL_VARIABLES, SETTINGS, type Settings } from "./settings.ts";
 import { type HostDirectories, readDirectories } from "../directories.ts";
 import { readProblem } from "../file-problem.ts";
 
-/** What the host is set to: by the environment, otherwise by config.json. Read once. */
+/** Configuration of the host: by the environment, otherwise by config.json. It is read once. */
 export interface HostConfig extends HostDirectories {
   /** Image of sessions that name none. */
   defaultImage: string;
   modelEndpoint: URL;
-  /** It is the environment's, whatever config.json says. */
+  /** Whether the environment gives the endpoint, whatever config.json says. */
   endpointFromEnvironment: boolean;
   modelPolicy: ModelPolicy;
-  /** Asked instead of a model that is overloaded. */
+  /** Model that is asked instead of an overloaded one. Undefined: none. */
   fallbackModel: string | undefined;
-  /** What each session may use of the model, and all of them on one day. */
+  /** Budgets of each session, and of all sessions on one day. */
   budgets: { session: Budget; day: Budget };
-  /** The credential of the environment, which counts before the configured one. */
+  /** Credential of the environment, which counts before the configured one. */
   environmentCredential: Credential | undefined;
-  /** Repositories, beside its own, for which every session may use the user's git credential: shared submodules. */
+  /** Repositories for which every session may use the user's git credential beside its own: shared submodules. */
   gitRepositories: string[];
-  /** Refs that sessions may push to; "*" at the end stands for anything. */
+  /** Refs that sessions may push to. "*" at the end stands for anything. */
   gitPushRefs: string[];
   egress: EgressConfig;
-  /** Bytes that one session may move through the proxy. */
+  /** Most bytes that one session may move through the proxy. */
   maxEgressBytes: number;
   /** Proxies, and authorities to be trusted. */
   wayOut: WayOutSettings;
   logLevel: string;
-  /** Containers may run where the engine cannot enforce their limits. */
+  /** Whether containers may run on an engine that cannot enforce their limits. */
   allowWeakLimits: boolean;
-  /** A host that was started on demand ends after this long without anything to do, in ms. */
+  /** Time without anything to do after which a host that was started on demand ends (ms). */
   idleTimeoutMs: number;
-  /** Sessions that may run at once. Undefined: what the machine can bear. */
+  /** Most sessions that run at once. Undefined: as many as the machine bears. */
   maxRunning: number | undefined;
-  /** What is kept of sessions. */
+  /** Limits for what is kept of sessions. */
   retention: {
     /** Finished sessions are kept this long, in ms. */
     maxAgeMs: number;
@@ -57,7 +57,7 @@ export interface HostConfig extends HostDirectories {
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** Reads the configuration. Throws FAILED_PRECONDITION naming the entry that is wrong, or for an unsafe file. */
+/** Reads the configuration. Throws a FAILED_PRECONDITION error that names the wrong entry, or for an unsafe file. */
 export function readConfig(given: NodeJS.ProcessEnv): HostConfig {
   // Empty is as good as not set.
   const env = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== ""));
@@ -154,7 +154,7 @@ function readSecret(env: NodeJS.ProcessEnv, name: string): string | undefined {
   });
 }
 
-/** Reads the model's endpoint, by default the API's own. Throws ENDPOINT_INVALID, PROVIDER_UNSUPPORTED. */
+/** Reads the model's endpoint. Default: that of the API itself. Throws ENDPOINT_INVALID, PROVIDER_UNSUPPORTED. */
 export function readEndpoint(value: string | undefined): URL {
   const text = value ?? SETTINGS.base_url.default;
   const url = URL.canParse(text) ? new URL(text) : undefined;

@@ -9,22 +9,23 @@ const KINDS = { api_key: "api-key", auth_token: "auth-token", oauth_token: "oaut
 /** A helper that is asked because of a refusal is asked at most this often (ms). */
 const RENEW_INTERVAL_MS = 5_000;
 
+/** Places in which the user's credential may be. */
 export interface ConfiguredCredentialOptions {
   configDirectory: string;
-  /** Counts before the configured one, and never changes. */
+  /** Credential of the environment, which counts first and never changes. */
   environmentCredential: Credential | undefined;
   /**
-   * The model's endpoint in use, where config.json says it: what is stored there with another one is not for this one.
-   * Undefined: that is not looked at.
+   * Model's endpoint in use, if config.json says it: a credential that is stored there for another endpoint does not
+   * count. Undefined: this is not checked.
    */
   endpoint?: URL | undefined;
-  /** Default: runs the command. */
+  /** Function that runs the helper command. Default: it runs it. */
   runHelper?: (command: readonly string[]) => Promise<string>;
 }
 
 /**
- * The user's credential: of the environment, in config.json, or what a helper command prints. A change
- * of the file counts at once; a helper is asked once, and again after its answer was refused.
+ * Credential of the user: from the environment, from config.json, or printed by a helper command. A change of the file
+ * counts at once. A helper is asked once, and again when its answer was refused.
  */
 export class ConfiguredCredential implements CredentialSource {
   readonly #options: ConfiguredCredentialOptions;
@@ -34,7 +35,10 @@ export class ConfiguredCredential implements CredentialSource {
     this.#options = options;
   }
 
-  /** Its kind, without asking a helper; undefined if none is configured. Throws CONFIG_INVALID, CONFIG_UNSAFE, CONFIG_CHANGED. */
+  /**
+   * Returns the kind of the credential, without asking a helper. Undefined: none is configured. Throws CONFIG_INVALID,
+   * CONFIG_UNSAFE, CONFIG_CHANGED.
+   */
   kind(): Credential["kind"] | undefined {
     const { environmentCredential } = this.#options;
     if (environmentCredential !== undefined) return environmentCredential.kind;
@@ -42,7 +46,10 @@ export class ConfiguredCredential implements CredentialSource {
     return configured === undefined ? undefined : configured.kind;
   }
 
-  /** Throws CONFIG_INVALID, CONFIG_UNSAFE, CONFIG_CHANGED, CREDENTIAL_INVALID, CREDENTIAL_HELPER_FAILED. */
+  /**
+   * Returns the credential. Throws CONFIG_INVALID, CONFIG_UNSAFE, CONFIG_CHANGED, CREDENTIAL_INVALID,
+   * CREDENTIAL_HELPER_FAILED.
+   */
   async read(): Promise<Credential | undefined> {
     const { environmentCredential } = this.#options;
     if (environmentCredential !== undefined) return environmentCredential;

@@ -6,8 +6,8 @@ import { type AskGit, describeRepository, readAnswer, runGitCredential } from ".
 const TOKEN_USER = "x-access-token";
 
 /**
- * The user's credentials for git servers: those of config.json, read anew each time, then his own credential helpers, as
- * git itself asks them. None goes to a server that is reached without TLS, but on this machine.
+ * Credentials of the user for git servers: those of config.json, read anew each time, then those of git's own
+ * credential helpers. None goes to a server without TLS, except on this machine.
  */
 export class ConfiguredGitCredential implements GitCredentialSource {
   readonly #configDirectory: string;

@@ -6,8 +6,8 @@ const TIMEOUT_MS = 60_000;
 const MAX_OUTPUT_BYTES = 64 * 1024;
 
 /**
- * Runs the command that prints the credential, without a shell. Throws CREDENTIAL_HELPER_FAILED, which
- * never repeats what it printed.
+ * Runs the command that prints the credential, without a shell. Throws CREDENTIAL_HELPER_FAILED, without what it
+ * printed.
  */
 export function runCredentialHelper(command: readonly string[]): Promise<string> {
   const [program, ...args] = command;

@@ -4,12 +4,12 @@ import type { GitCredential } from "../broker/git/git-credential.ts";
 /** A helper may ask a key store, or a person for a finger (ms). */
 const TIMEOUT_MS = 60_000;
 
-/** Asks git on the host for something of the user's credential helpers. */
+/** Function that asks git on the host about the user's credential helpers. */
 export type AskGit = (action: "fill" | "approve" | "reject", input: string) => Promise<string>;
 
 /**
- * Runs `git credential` where no repository's configuration counts, and nobody is asked for a password.
- * Rejects if git has none, or is not there. https://git-scm.com/docs/git-credential
+ * Runs `git credential` where no repository's configuration counts and nobody is asked for a password. Rejects if git
+ * has no credential, or is missing. https://git-scm.com/docs/git-credential
  */
 export const runGitCredential: AskGit = (action, input) => {
   const { SSH_ASKPASS: _, GIT_DIR: _dir, GIT_CONFIG_COUNT: _count, ...inherited } = process.env;
@@ -26,7 +26,7 @@ export const runGitCredential: AskGit = (action, input) => {
   });
 };
 
-/** Writes what git wants to know of a repository. Undefined for a URL that it could read in another way. */
+/** Returns what git has to know of a repository. Undefined: git could read the URL in another way. */
 export function describeRepository({ protocol, host, pathname }: URL, credential?: GitCredential): string | undefined {
   let path: string;
   try {
@@ -39,7 +39,7 @@ export function describeRepository({ protocol, host, pathname }: URL, credential
   return `${entries.map(([name, value]) => `${name}=${value}`).join("\n")}\n\n`;
 }
 
-/** Reads what git answered. */
+/** Returns the fields of git's answer. */
 export function readAnswer(answer: string): GitCredential | undefined {
   const found = Object.fromEntries(
     answer.split("\n").map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),

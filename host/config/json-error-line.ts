@@ -1,7 +1,7 @@
 const TOKEN =
   /[ \t\r\n]*([{}[\],:]|"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)?/y;
 
-/** Returns the line, from 1, where a text stops being JSON. The parser's own messages do not always say it. */
+/** Returns the line, from 1, in which a text stops being JSON. The parser's messages do not always say it. */
 export function jsonErrorLine(text: string): number {
   let token = "";
   let endOfToken = 0;

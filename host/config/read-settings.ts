@@ -2,7 +2,10 @@ import { AppError, cutChars } from "../../proto/index.ts";
 import { expected } from "./config-issue.ts";
 import { type ConfigFile, type Setting, SETTINGS, type Settings } from "./settings.ts";
 
-/** Returns what each setting is: the environment's, otherwise config.json's, otherwise the default. Throws the setting's reason. */
+/**
+ * Returns the value of each setting: the environment's, otherwise config.json's, otherwise the default. Throws an error
+ * with the setting's reason.
+ */
 export function readSettings(env: NodeJS.ProcessEnv, file: ConfigFile): Settings {
   const settings = Object.entries<Setting>(SETTINGS).map(([key, setting]) => {
     const configured: unknown = file[key as keyof ConfigFile];

@@ -7,8 +7,8 @@ import type { Settings } from "./settings.ts";
 const TRUST = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"];
 
 /**
- * Reads how the host gets out. Authorities are all that are named; a variable that names a file which is not there names
- * none, as it does for Node. Throws PROXY_INVALID, CA_UNREADABLE.
+ * Returns the host's way out of the user's network: proxies, and all authorities that are named. A variable that names
+ * a missing file names none, as in Node. Throws PROXY_INVALID, CA_UNREADABLE.
  */
 export function readWayOut(
   env: NodeJS.ProcessEnv,

@@ -4,18 +4,18 @@ import { DEFAULT_MAX_OUTPUT_TOKENS } from "../broker/model/model-policy.ts";
 import { MAX_EGRESS_BYTES } from "../session/egress.ts";
 import { RETENTION } from "../store/session-store.ts";
 
-/** One setting of the host: an entry of config.json, and the variables that win over it. */
+/** Setting of the host: an entry of config.json, and the variables that override it. */
 export interface Setting {
-  /** What the entry may be. */
+  /** Schema of the entry. */
   readonly schema: z.ZodType;
-  /** Names in the environment, the first that is set counts. A list is separated by commas there, and `true` is "1". */
+  /** Names in the environment; the first that is set counts. A list is separated by commas there, and `true` is "1". */
   readonly variables?: readonly string[];
-  /** The number in the entry that the variables set, where it is not the whole. */
+  /** Name of the number in the entry that the variables set. Default: they set the whole entry. */
   readonly member?: string;
-  /** Why a variable is refused. Default: NUMBER_INVALID. */
+  /** Reason of the error for a wrong variable. Default: NUMBER_INVALID. */
   readonly reason?: ErrorReason;
   readonly default?: unknown;
-  /** What holds without it, in words, where there is no default. */
+  /** Words for what holds without it, if it has no default. */
   readonly otherwise?: string;
   readonly description: string;
 }
@@ -31,7 +31,9 @@ const budget = z.strictObject({
 });
 const kind = z.enum(["api_key", "auth_token", "oauth_token"]);
 
-/** Kinds of credentials, each with the variable that may hold one. Behind the name, "_FILE" names a file that does. */
+/**
+ * Variables that may hold a credential, by its kind. With "_FILE" behind the name, a variable names a file with one.
+ */
 export const CREDENTIAL_VARIABLES = {
   "api-key": "ANTHROPIC_API_KEY",
   "auth-token": "ANTHROPIC_AUTH_TOKEN",
@@ -190,7 +192,7 @@ export const SETTINGS = {
   },
 } as const satisfies Record<string, Setting>;
 
-/** What only the environment can say, by variable. */
+/** Settings that only the environment can give, by variable. */
 export const VARIABLES: Readonly<Record<string, Pick<Setting, "description" | "otherwise">>> = {
   CLAUDECLUSTER_CONFIG_DIR: {
     description: "holds `config.json`",
@@ -212,7 +214,10 @@ export const VARIABLES: Readonly<Record<string, Pick<Setting, "description" | "o
   DOCKER_HOST: { description: "the engine; otherwise the current docker context", otherwise: "the default socket" },
 };
 
-/** What begins like a setting and is none of the host's: the compose file's, the agent's suite's, the tests' own. */
+/**
+ * Variables that begin like a setting and are none of the host's: those of the compose file, the agent's suite and the
+ * tests.
+ */
 export const OTHER_VARIABLES = [
   "HOST_IMAGE",
   "KEY_FILE",
@@ -225,9 +230,9 @@ export const OTHER_VARIABLES = [
 
 type Value<S extends Setting> = z.infer<S["schema"]> | (S extends { default: unknown } ? never : undefined);
 
-/** All settings as they hold: each has its value or its default. */
+/** Values of all settings, with their defaults. */
 export type Settings = { [Key in keyof typeof SETTINGS]: Value<(typeof SETTINGS)[Key]> };
-/** What config.json holds. */
+/** Content of config.json. */
 export type ConfigFile = {
   -readonly [Key in keyof typeof SETTINGS]?: z.infer<(typeof SETTINGS)[Key]["schema"]> | undefined;
 };

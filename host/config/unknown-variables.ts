@@ -9,8 +9,8 @@ const KNOWN = Object.values<Setting>(SETTINGS)
   .map((name) => name.slice(PREFIX.length));
 
 /**
- * Returns a sentence for each variable that looks like a setting and is none, with the setting that it is most like: a
- * misspelt one would otherwise be a limit that is silently not there. No sentence repeats a value.
+ * Returns a sentence for each variable that looks like a setting and is none, with the most similar setting: a misspelt
+ * limit would be silently missing. No sentence repeats a value.
  */
 export function describeUnknownVariables(env: NodeJS.ProcessEnv): string[] {
   return Object.keys(env).flatMap((variable) => {

@@ -5,7 +5,10 @@ import { makeDirectory } from "../make-directory.ts";
 import { configFilePath, readConfigFile } from "./config-file.ts";
 import type { ConfigFile } from "./settings.ts";
 
-/** Changes config.json, and nothing else in it, such that only this user can read it and no reader sees half of it. Throws CONFIG_NOT_WRITABLE, and what reading it throws. */
+/**
+ * Changes config.json and nothing else in it. Only this user can read the file, and no reader sees half of it. Throws
+ * CONFIG_NOT_WRITABLE, and what reading it throws.
+ */
 export function updateConfigFile(configDirectory: string, change: (config: ConfigFile) => void): string {
   const path = configFilePath(configDirectory);
   const config = readConfigFile(configDirectory);

@@ -4,7 +4,10 @@ import { onStateFile } from "../state-directory.ts";
 /** Two files of this size are more than anybody reads (bytes). */
 const MAX_BYTES = 4 * 1024 * 1024;
 
-/** A log file in the state directory that is bounded: what is full becomes the one before, with ".1" behind its name. */
+/**
+ * Log file in the state directory, bounded in size. A full file is renamed with ".1" behind its name and replaces the
+ * one before.
+ */
 export class BoundedLog {
   readonly #path: string;
   #descriptor: number;

@@ -9,7 +9,10 @@ const PROVIDERS: Record<string, string> = {
 };
 const KINDS: Record<string, string> = { ANTHROPIC_AUTH_TOKEN: " --kind auth-token" };
 
-/** Tells somebody whose own environment holds a credential why the host has none, and how to give it to it. */
+/**
+ * Returns a sentence for users whose own environment holds a credential while the host has none: why, and how to give
+ * it to the host.
+ */
 export function explainCredential(error: AppError, env: NodeJS.ProcessEnv): AppError {
   const variable = Object.values(CREDENTIAL_VARIABLES).find((name) => (env[name] ?? "") !== "");
   if (error.reason !== "NO_CREDENTIAL") return error;

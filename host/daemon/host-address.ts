@@ -7,16 +7,16 @@ function addressPath(stateDirectory: string): string {
   return join(stateDirectory, "host.address");
 }
 
-/** Where a host is reached, and which process it is. */
+/** Address of a host: its socket, and its process. */
 export interface HostAddress {
   socket: string;
-  /** Undefined: a version before has left no word of it. */
+  /** Id of the process. Undefined: an older version of the host did not say. */
   processId: number | undefined;
 }
 
 /**
- * Leaves word of the host's socket and process in its state directory, for fronts whose environment has another runtime
- * directory, and for a host that does not answer. Only whoever holds the state directory's lock may call it.
+ * Writes the host's socket and process into its state directory, for fronts with another runtime directory, and for a
+ * host that does not answer. Only the holder of the state directory's lock may call it.
  */
 export function writeHostAddress(stateDirectory: string, socket: string): void {
   const path = addressPath(stateDirectory);
@@ -26,7 +26,7 @@ export function writeHostAddress(stateDirectory: string, socket: string): void {
   });
 }
 
-/** The address of the last host of a state directory, which may be gone. Undefined if there was none. */
+/** Returns the address of the last host of a state directory, which may be gone. Undefined: there was none. */
 export function readHostAddress(stateDirectory: string): HostAddress | undefined {
   try {
     const [socket = "", processId = ""] = readFileSync(addressPath(stateDirectory), "utf8").split("\n");

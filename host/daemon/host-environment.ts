@@ -11,9 +11,9 @@ const KEPT = new Set([...USER, ...NETWORK, ...TRUST, ...HELPERS]);
 const KEPT_PREFIX = /^(CLAUDECLUSTER_|DOCKER_|XDG_|LC_)/;
 
 /**
- * Returns the environment of a host that is started on demand: of the front's what says where things are and how the network
- * is reached, and nothing else. The host serves everybody for as long as it lives; what the one who came first had set for a
- * program of his own (NODE_OPTIONS, NODE_TLS_REJECT_UNAUTHORIZED, a credential) is none of its business.
+ * Returns the environment for a host that is started on demand: the front's variables for directories and the network,
+ * and no others. The host serves everybody; what the first caller had set for programs of his own (NODE_OPTIONS,
+ * NODE_TLS_REJECT_UNAUTHORIZED, a credential) must not reach it.
  */
 export function hostEnvironment(env: NodeJS.ProcessEnv, directories: HostDirectories): NodeJS.ProcessEnv {
   return {

@@ -22,18 +22,22 @@ const ANSWER_MS = 5_000;
 /** Between looks at what another process is doing (ms). */
 const LOOK_AGAIN_MS = 25;
 
+/** Directories of a host, and how to start one. */
 export interface HostLinkOptions {
   directories: HostDirectories;
   env: NodeJS.ProcessEnv;
-  /** How to start this program. Default: as this process was. */
+  /** Command that starts this program. Default: the one that this process was started with. */
   command?: readonly string[];
-  /** Of this front. Default: that of this program. */
+  /** Version of this front. Default: that of this program. */
   version?: string;
-  /** How long a host may take to answer, to start or to end, in ms. Default: 30 s. */
+  /** Time that a host has to answer, to start or to end (ms). Default: 30 s. */
   timeoutMs?: number;
 }
 
-/** A front's way to the host: finds it, starts it where there is none, and finds the next one after it has ended. */
+/**
+ * Link of a front to its host. It finds the host, starts one if there is none, and finds the next one after it has
+ * ended.
+ */
 export class HostLink implements Disposable {
   readonly sessions: RemoteSessions;
   readonly #client: ControlClient;
@@ -58,15 +62,18 @@ export class HostLink implements Disposable {
   }
 
   /**
-   * Makes sure that a host of this version or a compatible one answers. Throws what it could not be
-   * started for, HOST_UNRESPONSIVE, HOST_INCOMPATIBLE, HOST_STATE_DIFFERS.
+   * Makes sure that a host of this version or a compatible one answers. Throws HOST_UNRESPONSIVE, HOST_INCOMPATIBLE,
+   * HOST_STATE_DIFFERS, and what the host could not start for.
    */
   connect(): Promise<GetHostInfoResponse> {
     this.#connecting ??= this.#connect().finally(() => (this.#connecting = undefined));
     return this.#connecting;
   }
 
-  /** The host that answers now; undefined if none is there. Starts none. Throws HOST_UNRESPONSIVE, RUNTIME_DIR_TOO_LONG. */
+  /**
+   * Returns the host that answers now. Undefined: there is none, and none is started. Throws HOST_UNRESPONSIVE,
+   * RUNTIME_DIR_TOO_LONG.
+   */
   async find(): Promise<GetHostInfoResponse | undefined> {
     const { runtimeDirectory, stateDirectory } = this.#options.directories;
     checkSocketPath(runtimeDirectory);
@@ -91,7 +98,7 @@ export class HostLink implements Disposable {
     }
   }
 
-  /** Has the host look at its runtime. Throws HOST_OUTDATED, CONNECTION_LOST. */
+  /** Makes the host look at its runtime. Throws HOST_OUTDATED, CONNECTION_LOST. */
   async checkRuntime(options: { signal: AbortSignal }): Promise<CheckRuntimeResponse> {
     return await this.#client.host.checkRuntime({}, options).catch((error: unknown) => {
       throw hostError(error);
@@ -105,7 +112,7 @@ export class HostLink implements Disposable {
     });
   }
 
-  /** Resolves once no host has our directories. Throws HOST_UNRESPONSIVE. */
+  /** Resolves once no host has these directories. Throws HOST_UNRESPONSIVE. */
   async gone(): Promise<void> {
     const { runtimeDirectory, stateDirectory } = this.#options.directories;
     for (const endMs = performance.now() + this.#timeoutMs; performance.now() < endMs; await rest(LOOK_AGAIN_MS)) {

@@ -20,22 +20,23 @@ import { makeRuntimeDirectory, removeSocket, socketPath } from "./runtime-direct
 const ENGINE_CHECK_MS = 10_000;
 const ENGINE_TIMEOUT_MS = 5_000;
 
+/** Configuration of a host, and when it ends. */
 export interface HostProcessOptions {
   config: HostConfig;
   logger: Logger;
-  /** Ends after this long without a session, a connection or a call, in ms. Undefined: never. */
+  /** Time without a session, a connection or a call after which it ends (ms). Undefined: never. */
   idleTimeoutMs: number | undefined;
-  /** Also listens on TCP, for callers with the token. */
+  /** Address on TCP to listen on too, for callers with the token. */
   tcp?: { host: string; port: number; token: string };
   /** Called once the host can be reached. What it returns is disposed of before the host ends. */
   onReady(host: { app: App; tcpPort: number | undefined }): Promise<AsyncDisposable | undefined>;
-  /** Ends the host in an orderly way. */
+  /** Signal that ends the host in an orderly way. */
   signal: AbortSignal;
 }
 
 /**
- * The host as a process of its own, until it is told to end or has had nothing to do for long. One
- * for each runtime directory and for each state directory. Throws HOST_RUNNING if there is one.
+ * Runs the host in this process, until it is told to end or was idle for long. There is one for each runtime directory
+ * and each state directory. Throws HOST_RUNNING.
  */
 export async function runHost(options: HostProcessOptions): Promise<void> {
   const { config, logger, idleTimeoutMs, tcp, signal } = options;

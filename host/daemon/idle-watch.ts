@@ -3,8 +3,8 @@ const SHORTEST_MS = 50;
 const LONGEST_MS = 30_000;
 
 /**
- * Resolves once nothing has been busy for `idleMs`; never rejects, and never resolves after the
- * signal. Looks now and then: an end that comes a little late costs nothing.
+ * Resolves once nothing has been busy for `idleMs`. Never rejects, and never resolves after the signal. It looks now
+ * and then, so it may be a little late.
  */
 export function idleFor(idleMs: number, options: { busy: () => boolean; signal: AbortSignal }): Promise<void> {
   const { busy, signal } = options;

@@ -3,8 +3,8 @@ import { lstatSync } from "node:fs";
 const LOOK_AGAIN_MS = 1_000;
 
 /**
- * Resolves once one of the files is gone or another one has its name; never rejects, and never
- * resolves after the signal.
+ * Resolves once one of the files is gone, or another file has its name. Never rejects, and never resolves after the
+ * signal.
  */
 export function filesReplaced(paths: readonly string[], { signal }: { signal: AbortSignal }): Promise<void> {
   const numbers = () => paths.map((path) => lstatSync(path, { throwIfNoEntry: false })?.ino);

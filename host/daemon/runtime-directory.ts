@@ -7,12 +7,12 @@ import { makeDirectory } from "../make-directory.ts";
 /** Longest path of a unix socket on Linux is 107 bytes, on macOS 103. */
 const MAX_SOCKET_PATH_BYTES = 103;
 
-/** The host's socket in its runtime directory. */
+/** Returns the path of the host's socket in its runtime directory. */
 export function socketPath(runtimeDirectory: string): string {
   return join(runtimeDirectory, "host.sock");
 }
 
-/** Checks that a socket in the runtime directory could be reached. Throws RUNTIME_DIR_TOO_LONG. */
+/** Checks that a socket in the runtime directory can be reached. Throws RUNTIME_DIR_TOO_LONG. */
 export function checkSocketPath(runtimeDirectory: string): void {
   const bytes = Buffer.byteLength(socketPath(runtimeDirectory));
   if (bytes <= MAX_SOCKET_PATH_BYTES) return;
@@ -24,9 +24,8 @@ export function checkSocketPath(runtimeDirectory: string): void {
 }
 
 /**
- * Makes the directory of the host's socket, or takes the one that is there if it is ours alone:
- * whoever could write to it could put a socket of their own in the host's place. Throws
- * FAILED_PRECONDITION.
+ * Makes the directory of the host's socket, or takes an existing one that only this user can write: anybody else could
+ * put a socket of their own in the host's place. Throws a FAILED_PRECONDITION error.
  */
 export function makeRuntimeDirectory(path: string): void {
   checkSocketPath(path);
@@ -49,7 +48,7 @@ export function makeRuntimeDirectory(path: string): void {
   }
 }
 
-/** Removes the socket that a host before has left. Throws RUNTIME_DIR_UNUSABLE. */
+/** Removes the socket that an earlier host has left. Throws RUNTIME_DIR_UNUSABLE. */
 export function removeSocket(path: string): void {
   try {
     rmSync(path, { force: true });

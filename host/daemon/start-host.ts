@@ -8,14 +8,14 @@ import { makeStateDirectory, onStateFile } from "../state-directory.ts";
 import { hostEnvironment } from "./host-environment.ts";
 import { readStartReport } from "./start-report.ts";
 
-/** Where a host that was started on demand writes. */
+/** Returns the path of the log of a host that was started on demand. */
 export function hostLogPath(stateDirectory: string): string {
   return join(stateDirectory, "host.log");
 }
 
 /**
- * Starts a host that outlives this process: its own session, no terminal, nothing of ours open.
- * Resolves once it listens. Throws what it could not start for, HOST_RUNNING if there is one.
+ * Starts a host that outlives this process: with a session of its own, without a terminal and without our open files.
+ * Resolves once it listens. Throws HOST_RUNNING, and what the host could not start for.
  */
 export async function startHost(
   directories: HostDirectories,

@@ -19,7 +19,10 @@ const reportSchema = z.discriminatedUnion("outcome", [
   }),
 ]);
 
-/** Tells whoever started this host that it is ready, or why it is not. Once; nobody there is fine. */
+/**
+ * Tells whoever started this host that it is ready, or why it is not. It does so once, and does not mind if nobody is
+ * there.
+ */
 export function reportStart(error?: unknown): Promise<void> {
   let report: z.infer<typeof reportSchema> = { outcome: "ready" };
   if (error !== undefined) {
@@ -40,7 +43,7 @@ export function reportStart(error?: unknown): Promise<void> {
   });
 }
 
-/** Reads how a start went. Throws what the host could not start for, or HOST_START_FAILED. */
+/** Reads how a start went. Throws HOST_START_FAILED, and what the host could not start for. */
 export async function readStartReport(stream: Readable, options: { logPath: string }): Promise<void> {
   const written = await text(stream).catch(() => "");
   const parsed = written === "" ? undefined : reportSchema.safeParse(JSON.parse(written));

@@ -1,12 +1,12 @@
 /** From here on characters may be two columns wide; one that is counted too wide only ends its line early. */
 const FIRST_WIDE = 0x1100;
 const TAB_COLUMNS = 8;
-/** As terminals are where they do not say. */
+/** Columns of a terminal that does not say how many it has. */
 export const UNKNOWN_COLUMNS = 80;
 
 /**
- * Indents every line of a text. A line that is wider than `columns` goes on below itself: a terminal would let it go on
- * at its margin, where the host's own rows begin. A terminal that says it has no columns does not know how many.
+ * Indents every line of a text. A line wider than `columns` is wrapped below itself: the terminal would continue it at
+ * its margin, where the host's own rows begin. 0 columns means that the terminal does not know.
  */
 export function indent(text: string, by: number, columns = Infinity): string {
   const lead = " ".repeat(by);
@@ -15,12 +15,12 @@ export function indent(text: string, by: number, columns = Infinity): string {
     .join("\n");
 }
 
-/** Writes a text behind a lead, its further lines below its first one. */
+/** Returns a text behind a lead, with its further lines below the first one. */
 export function hang(lead: string, text: string, columns = Infinity): string {
   return lead + indent(text, lead.length, columns).slice(lead.length);
 }
 
-/** Returns the lines of a text, each at most `width` columns wide, as far as one can tell. */
+/** Returns the lines of a text, each at most `width` columns wide as far as that can be told. */
 export function wrap(text: string, width: number): string[] {
   const room = Math.max(1, width);
   return text.split("\n").flatMap((line) => {

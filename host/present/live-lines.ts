@@ -7,8 +7,8 @@ const ERASE_BELOW = "\x1b[0J";
 const up = (count: number) => (count === 0 ? "" : `\x1b[${count}A`);
 
 /**
- * Lines at the bottom of a terminal that are redrawn in place, with everything else scrolling by above
- * them. Dispose of it to leave them as they are.
+ * Lines at the bottom of a terminal that are redrawn in place, while everything else scrolls by above them. Disposing
+ * leaves them as they are.
  */
 export class LiveLines implements Disposable {
   readonly #output: Output;
@@ -16,7 +16,7 @@ export class LiveLines implements Disposable {
   readonly #timer: NodeJS.Timeout;
   #drawn = 0;
 
-  /** `render` gives the lines as they are now; it is asked again every `intervalMs`. */
+  /** Starts to draw. `render` returns the lines as they are now, and is called every `intervalMs`. */
   constructor(output: Output, render: () => string[], { intervalMs = 120 }: { intervalMs?: number } = {}) {
     this.#output = output;
     this.#render = render;
@@ -24,12 +24,12 @@ export class LiveLines implements Disposable {
     this.draw();
   }
 
-  /** Writes a line above. */
+  /** Writes a line above them. */
   print(line: string): void {
     this.draw(`${line}\n`);
   }
 
-  /** Draws the lines as they are now, after what is to go above them. */
+  /** Writes a text above them and draws them as they are now. */
   draw(above = ""): void {
     const lines = this.#render();
     const erase = this.#drawn === 0 ? "" : `\r${up(this.#drawn)}${ERASE_BELOW}`;

@@ -2,8 +2,8 @@ import { durationMs, type Timestamp, timestampDate, timestampMs, timestampFromMs
 import { type Session, type SessionEvent, Session_State } from "../../proto/index.ts";
 
 /**
- * Says how a session goes on that begins to wait for its user: with which command, and until when.
- * Undefined for all other events.
+ * Returns a sentence on how a session goes on that has begun to wait for its user: by which command, and until when.
+ * Undefined for every other event.
  */
 export function nextStep({ id, spec }: Session, { event, occurTime }: SessionEvent): string | undefined {
   switch (event.case) {
@@ -22,7 +22,10 @@ export function nextStep({ id, spec }: Session, { event, occurTime }: SessionEve
   }
 }
 
-/** The command that decides what a session waits for. Nothing out of a container is in it: it will be pasted. */
+/**
+ * Returns the command that decides what a session waits for. It holds nothing out of a container, since it will be
+ * pasted.
+ */
 export function decideWith(sessionId: string, kind: "permission" | "question"): string {
   return kind === "question"
     ? `claudecluster answer ${sessionId} …`

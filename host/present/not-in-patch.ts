@@ -19,8 +19,8 @@ const REASONS: Record<LeftOut, string> = {
 };
 
 /**
- * Says in plain sentences what a finished session's patch does not hold, and why, as far as that is known: it goes with
- * the container. Empty: nothing is missing.
+ * Returns sentences on what a finished session's patch does not hold, and why: it goes with the container. Empty:
+ * nothing is missing, as far as known.
  */
 export function notInPatch(result: SessionResult): string[] {
   const { patchFailure, patchTruncated, unreadablePaths, leftWork, ignoredFiles } = result;

@@ -8,7 +8,7 @@ const MAX_PATHS = 5;
 /** What an agent of ours tells at most. */
 const MAX_FILTERS = 10;
 
-/** Says in a line each what has to be known of a patch before it is applied: what git would have made otherwise. */
+/** Returns a line for each fact that has to be known before a patch is applied: what git would have made otherwise. */
 export function patchNotes(result: SessionResult): string[] {
   const { unconvertedPaths, skippedFilters } = result;
   const notes = skippedFilters.slice(0, MAX_FILTERS).map(({ name, fileCount, examplePath }) => {

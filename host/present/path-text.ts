@@ -16,10 +16,9 @@ const LATIN = /\p{Script=Latin}/u;
 const LIKE_LATIN = /[\p{Script=Cyrillic}\p{Script=Greek}]/gu;
 
 /**
- * Returns a path in git's quoted form as people read it: größe.txt, and not "gr\303\266\303\237e.txt". A path stays
- * quoted, with its readable characters as they are, where it holds control or invisible characters or ones that pose as
- * others; it stays as it was given where its bytes are no text. It is cut above `maxLength` UTF-16 units, by default
- * above what any system has.
+ * Returns a path for people that git has quoted: größe.txt, and not "gr\303\266\303\237e.txt". A path with control
+ * characters, invisible ones, or ones that pose as others stays quoted; one whose bytes are no text stays as it is. It
+ * is cut to `maxLength` UTF-16 units. Default: more than any system allows.
  */
 export function pathText(path: string, maxLength = MAX_LENGTH): string {
   const text = textOf(path);

@@ -9,8 +9,8 @@ const HIDDEN =
   /[[\p{Cc}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]--[\n\t\ufe0e\ufe0f]]|(?<=[\ufe0e\ufe0f])[\ufe0e\ufe0f]/gv;
 
 /**
- * Takes everything out of a text that a terminal or a reader could be fooled with; newlines of every kind become
- * ordinary ones, halves of characters are replaced. What comes out of a container is shown in no other way.
+ * Returns a text without anything that could fool a terminal or a reader. Newlines of every kind become ordinary ones,
+ * halves of characters are replaced. What comes out of a container is shown only through this.
  */
 export function plainText(text: string): string {
   return text
@@ -19,20 +19,20 @@ export function plainText(text: string): string {
     .replace(HIDDEN, "");
 }
 
-/** Puts a text on one line of at most `maxLength` UTF-16 units. Default: as long as it is. */
+/** Returns a text on one line of at most `maxLength` UTF-16 units. Default: its whole length. */
 export function oneLine(text: string, maxLength = Infinity): string {
   const line = plainText(text).replace(/\s+/g, " ").trim();
   return line.length <= maxLength ? line : `${cutChars(line, maxLength - 1)}…`;
 }
 
-/** Returns JSON of the same value in which everything that `plainText` takes out is escaped. */
+/** Returns JSON of the same value with everything escaped that `plainText` takes out. */
 export function plainJson(json: string): string {
   return escapeHidden(json, (hidden) =>
     hidden.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`),
   );
 }
 
-/** Replaces everything that `plainText` takes out, and the ends of lines that JSON and git do not escape. */
+/** Replaces everything that `plainText` takes out, and the line ends that JSON and git do not escape. */
 export function escapeHidden(text: string, escape: (hidden: string) => string): string {
   return text.replace(/[\u2028\u2029]/g, escape).replace(HIDDEN, escape);
 }

@@ -9,9 +9,9 @@ import { isPatchWithheld } from "./withheld-patch.ts";
 import { writePieces } from "./write-pieces.ts";
 
 /**
- * Prints a finished session: the patch, the answer, and what it took. Where standard output is no terminal it holds the
- * patch alone, byte for byte as git apply takes it, and the rest goes to standard error: what a container says must not
- * become part of a patch. A patch that contradicts the list of changes is not printed.
+ * Prints a finished session: its patch, its answer, and what it took. If standard output is no terminal, it gets the
+ * patch alone, byte for byte for git apply, and standard error gets the rest: a container's words must not become part
+ * of a patch. A patch that contradicts the list of changes is not printed.
  */
 export async function printResult(
   summary: SessionSummary,

@@ -22,7 +22,7 @@ function decisionText(sessionId: string, decision: WaitingFor): string {
   return `${id}, until ${until}\n  ${what}\n  ${decideWith(sessionId, kind)}`;
 }
 
-/** Prints what is known of a session, for people. */
+/** Prints all that is known of a session, for people. */
 export function printSession(
   session: Session,
   summary: SessionSummary,

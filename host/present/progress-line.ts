@@ -43,8 +43,8 @@ const LINE_LENGTH = 160;
 const MAX_INPUT_CHARS = 64 * 1024;
 
 /**
- * Says an event in one line for people; undefined for what they need not see. What a container wrote never begins a line: a
- * word of the host's stands before it, so that it cannot pose as one of these.
+ * Returns an event as a line for people. Undefined: they need not see it. A word of the host's begins each line, so
+ * that a container's text cannot pose as one.
  */
 export function progressLine({ event }: SessionEvent): string | undefined {
   switch (event.case) {

@@ -23,7 +23,7 @@ import {
 /** So many of the newest events are looked at for what a session has been doing. */
 const RECENT_EVENTS = 100;
 
-/** Reads a session as it is now: finished as it was left, live as far as it has come. Throws NOT_FOUND. */
+/** Returns the summary of a session: as it was left, or as far as it has come. Throws NOT_FOUND. */
 export async function readSummary(
   sessions: Sessions,
   sessionId: string,
@@ -43,18 +43,21 @@ async function readShownPatch(sessions: Sessions, sessionId: string): Promise<Sh
   return { sizeBytes, bytes: sizeBytes > MAX_INLINE_PATCH_BYTES ? undefined : await buffer(patch.read()) };
 }
 
-/** Reads a session's patch whole, for what cannot take it in pieces. Throws NOT_FOUND. */
+/** Returns a session's whole patch, for readers that cannot take it in pieces. Throws NOT_FOUND. */
 export async function readPatch(sessions: Sessions, sessionId: string): Promise<Buffer> {
   using patch = await sessions.openArtifact(sessionId, Artifact_Kind.PATCH);
   return await buffer(patch.read());
 }
 
-/** Reads Claude's last answer, whole as far as it is kept: of a live session that of the last turn that had one. Throws NOT_FOUND. */
+/**
+ * Returns Claude's last answer, whole as far as it is kept. Of a live session it is that of the last turn with one.
+ * Throws NOT_FOUND.
+ */
 export async function readAnswer(sessions: Sessions, sessionId: string): Promise<TurnAnswer> {
   return wholeAnswer(sessions, await sessions.get(sessionId));
 }
 
-/** Reads the newest events of a session, and those with what it waits for, oldest first. */
+/** Returns the newest events of a session, and those that it waits for a decision on, oldest first. */
 export function readRecent(
   sessions: Sessions,
   { id, lastSequence, pendingRequests }: Pick<Session, "id" | "lastSequence" | "pendingRequests">,

@@ -3,24 +3,24 @@ import type { Session, SessionResult } from "../../proto/index.ts";
 import { oneLine } from "./plain-text.ts";
 import { elapsedSeconds, stateName } from "./session-summary.ts";
 
-/** A session in a list: enough to know it by and to decide what to do about it. */
+/** Session in a list, with what is needed to recognize it and to decide what to do. */
 export interface SessionEntry {
   session_id: string;
   state: string;
-  /** The task, cut to one line. */
+  /** Task, cut to one line. */
   task: string;
   repository: string;
   parent: string;
-  /** ISO 8601. */
+  /** Time of creation, in ISO 8601. */
   create_time: string;
   elapsed_seconds: number;
-  /** What the host waits for before it can go on, and what to do. */
+  /** Obstacle that the host waits for, and what to do about it. Absent: none. */
   waiting?: string;
-  /** Of a live session: so far. */
+  /** Number of changed files. Of a live session: so far. */
   change_count?: number;
-  /** There is work that the patch does not hold, or it may lack changes: the session itself says which. */
+  /** Whether there is work that the patch does not hold, or it may lack changes. The session itself says which. */
   beside_patch?: true;
-  /** As the host has counted it; absent until the model has answered once. */
+  /** Cost that the host has counted. Absent until the model has answered once. */
   cost_usd?: number;
   /** Reason of a failure, or who canceled it. */
   ended_by?: string;

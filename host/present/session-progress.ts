@@ -4,31 +4,28 @@ import { progressLine } from "./progress-line.ts";
 /** As many lines as are worth keeping of what a session has been doing. */
 const MAX_LINES = 12;
 
-/** A session as its events show it, with the newest of what they are worth saying. */
+/** Progress of a session, by its events: the session as they tell it, and the newest lines about them. */
 export class SessionProgress {
   readonly session: Session;
-  /** The newest lines of progress, oldest first. */
+  /** Newest lines of progress, oldest first. */
   readonly lines: string[] = [];
-  /** What it waits for that no event can say, as a line. Empty: nothing. */
+  /** Line on an obstacle that no event can tell. Empty: there is none. */
   waiting = "";
   /** What was said last of the queue. */
   #toldPlace = { position: Infinity, reason: "" };
 
-  /** Begins with the session as it is known; by default with nothing but its id. */
+  /** Begins with the session as it is known. Default: only its id is. */
   constructor(known: string | Session) {
     this.session = typeof known === "string" ? emptySession(known) : known;
   }
 
-  /** Takes the next event. Returns what it is worth saying of it, if anything. */
+  /** Adds the next event. Returns its line, if it is worth one. */
   add(entry: SessionEvent): string | undefined {
     foldEvent(this.session, entry);
     return this.note(entry);
   }
 
-  /**
-   * Takes what no event says of the session as it is now: what it has cost, what it waits for. Returns what it is worth saying
-   * of it, if anything.
-   */
+  /** Takes what no event tells: cost, and what the session waits for. Returns a line if something is worth one. */
   look({ state, live, waitingReason }: Session): string | undefined {
     if (this.session.live !== undefined && live?.meteredUsage !== undefined) {
       this.session.live.meteredUsage = live.meteredUsage;
@@ -40,7 +37,7 @@ export class SessionProgress {
     return isFinal(state) ? undefined : "it goes on";
   }
 
-  /** Notes what an event is worth saying, which the session as it is known holds already. Returns it, if anything. */
+  /** Adds an event that the session as it is known holds already. Returns its line, if it is worth one. */
   note(entry: SessionEvent): string | undefined {
     const line = this.#isWorthALine(entry) ? progressLine(entry) : undefined;
     if (line !== undefined && line !== "") {

@@ -9,7 +9,7 @@ const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "
 const FRAME_MS = 120;
 const REASON_LENGTH = 100;
 
-/** A session in one line: where it stands, how long it has taken, what it has come to, what it is doing. */
+/** Returns a session in one line: its state, its time, what it has come to, what it does. */
 export function statusLine(progress: SessionProgress, { paint, nowMs }: { paint: Paint; nowMs: number }): string {
   const { session, waiting } = progress;
   const { state, result, live } = session;
@@ -37,12 +37,12 @@ export function statusLine(progress: SessionProgress, { paint, nowMs }: { paint:
   ].join("  ");
 }
 
-/** The end of an id: the start is the time, and much the same for all. */
+/** Returns the end of an id. Its start is the time, and much the same for all. */
 export function shortId(sessionId: string): string {
   return `…${sessionId.slice(-6)}`;
 }
 
-/** A duration as a clock shows it: 12s, 3:05, 1:02:03. */
+/** Returns a duration as a clock shows it: 12s, 3:05, 1:02:03. */
 export function clock(seconds: number): string {
   const whole = Math.floor(seconds);
   if (whole < 60) return `${whole}s`;
@@ -79,7 +79,7 @@ function sign(state: Session_State, paint: Paint, nowMs: number): string {
   }
 }
 
-/** The colour of a state, wherever it is shown. */
+/** Returns the colour of a state, the same everywhere. */
 export function styleOf(state: Session_State): Parameters<Paint>[0] {
   switch (state) {
     case Session_State.SUCCEEDED:

@@ -2,18 +2,18 @@ import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
 import type { PendingDecision } from "../../proto/index.ts";
 import { oneLine, plainText } from "./plain-text.ts";
 
-/** A decision that a session waits for, as plain JSON. Written in the container. */
+/** Decision that a session waits for, as plain JSON. Its texts were written in the container. */
 export interface WaitingFor {
   request_id: string;
   kind: "permission" | "question";
-  /** ISO 8601: then a permission is denied, and a question is left to Claude. */
+  /** Time in ISO 8601 at which a permission is denied, or a question left to Claude. */
   expire_time: string;
-  /** Of a permission. */
+  /** Tool that Claude wants to use. Only of a permission. */
   tool?: string;
-  /** Of a permission: the tool's input as JSON, which may be cut. */
+  /** Input of the tool as JSON, which may be cut. Only of a permission. */
   input?: string;
   description?: string;
-  /** Of a question. */
+  /** Questions of Claude's. Only of a question. */
   questions?: {
     question: string;
     header: string;

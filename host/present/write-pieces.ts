@@ -1,6 +1,6 @@
 import type { Output } from "./terminal.ts";
 
-/** Writes bytes as they come, as fast as they are taken. Stops where nothing is taken any more. */
+/** Writes bytes as they come, as fast as they are taken. Stops when the output takes no more. */
 export async function writePieces(
   output: Output & { destroyed?: boolean },
   pieces: AsyncIterable<Uint8Array>,

@@ -5,15 +5,9 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { MemorySessions } from "../../test/contract/memory-sessions.ts";
 import type { Files } from "../../test/git/random-trees.ts";
 import { UserArea } from "../../test/git/user-area.ts";
+import { finishWith } from "../../test/support/finished-session.ts";
 import { Plain } from "../../test/support/screen.ts";
-import type { AppError } from "../../proto/index.ts";
-import {
-  ContainerSpecSchema,
-  SessionFinishedSchema,
-  SessionResultSchema,
-  Session_State,
-  SessionSpecSchema,
-} from "../../proto/index.ts";
+import { type AppError, ContainerSpecSchema, SessionSpecSchema } from "../../proto/index.ts";
 import { applyCommand, savePatchCommand, undoCommand } from "./apply.ts";
 import { exitCodeOf } from "./exit-codes.ts";
 
@@ -33,25 +27,8 @@ afterEach(() => {
   area[Symbol.dispose]();
 });
 
-async function finished(texts: Record<string, string>, rest: { treeId?: string } = {}): Promise<string> {
-  const task = "Fix the greeting, please! It is wrong";
-  const spec = create(SessionSpecSchema, { task });
-  const { id } = await sessions.create({ spec, container: create(ContainerSpecSchema) });
-  const files = Object.entries(texts).map(([path, content]) => [path, { mode: "100644" as const, content }] as const);
-  const { patch, listed, treeId, startCommitId } = area.changes(area.head, new Map([...START, ...files]));
-  const result = create(SessionResultSchema, {
-    outcome: { case: "success", value: {} },
-    baseCommitId: startCommitId,
-    changes: [...listed.changes],
-    changeCount: listed.changeCount,
-    treeId,
-    ...rest,
-  });
-  const value = create(SessionFinishedSchema, { state: Session_State.SUCCEEDED, result });
-  sessions.say(id, { case: "sessionFinished", value });
-  sessions.change(id, patch);
-  return id;
-}
+const finished = (texts: Record<string, string>, rest: { treeId?: string } = {}) =>
+  finishWith(sessions, area, START, texts, { task: "Fix the greeting, please! It is wrong", ...rest });
 
 const request = (sessionId: string, rest: { as?: "branch" | "worktree"; dryRun?: boolean; paths?: string[] } = {}) => ({
   sessionId,

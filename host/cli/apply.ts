@@ -121,7 +121,8 @@ export function applyText(report: ApplyReport): string {
   return `${lines.join("\n")}\n${applied === "nothing" ? conflictsText(conflicts) : ""}`;
 }
 
-function conflictsText(conflicts: readonly ShownConflict[]): string {
+/** Returns conflicts with their lines, for people. */
+export function conflictsText(conflicts: readonly ShownConflict[]): string {
   return conflicts
     .map(({ path, messages, hunks }) => {
       const said = messages.map((message) => indent(oneLine(message), 2));

@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import { AppError } from "../../proto/index.ts";
 import { readDirectories } from "../directories.ts";
 import { applyCommand, savePatchCommand, undoCommand } from "./apply.ts";
+import { compareCommand } from "./compare.ts";
 import { type CommandContext, withEachSession, withSession, withSessions } from "./command-context.ts";
 import { answerCommand, decideCommand } from "./decide.ts";
 import { diffCommand } from "./diff.ts";
@@ -146,6 +147,19 @@ export function addSessionCommands(program: Command, context: CommandContext): v
       if (given === undefined) context.setExitCode(await undo(undefined));
       else await withSession(context, given, (_sessions, sessionId) => undo(sessionId));
     });
+
+  program
+    .command("compare")
+    .description(
+      "show what sessions have changed side by side: the same files, predicted conflicts, in which order to take them",
+    )
+    .argument("<session...>", SESSION)
+    .option("--json", JSON_TEXT)
+    .action((given: string[], { json = false }: JsonFlag) =>
+      withEachSession(context, given, (sessions, sessionIds) =>
+        compareCommand(sessions, { sessionIds, directory: process.cwd() }, { json }, io),
+      ),
+    );
 
   program
     .command("send")

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { CONTAINER_TEXT_NOTE } from "../present/session-summary.ts";
 import { ApplyConflictsError } from "../repository/apply-work-tree.ts";
 import { applySession, showConflict, undoSession } from "../results/apply-session.ts";
+import { compareSessions } from "../results/compare-sessions.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { toolArguments } from "./tool-arguments.ts";
 import { answering, jsonResult } from "./tool-result.ts";
@@ -23,6 +24,18 @@ const applyOutput = z.looseObject({
     .describe("Files that run something on your user's machine, or decide what runs: tell your user."),
   conflicts: z.array(CONFLICT).optional().describe("What does not go together with the files as they are now."),
 });
+const compareOutput = z.looseObject({
+  note: z.string(),
+  sessions: z.array(z.looseObject({ session_id: z.string(), file_count: z.number() })),
+  overlaps: z.array(
+    z.looseObject({
+      session_ids: z.array(z.string()),
+      paths: z.array(z.string()),
+      conflicts: z.array(CONFLICT).optional(),
+    }),
+  ),
+  order: z.array(z.looseObject({ session_id: z.string(), conflicts: z.array(z.string()).optional() })),
+});
 const undoOutput = z.looseObject({ session_id: z.string(), repository: z.string(), file_count: z.number() });
 
 export interface ApplyToolsOptions {
@@ -34,7 +47,7 @@ export interface ApplyToolsOptions {
   stateDirectory: string;
 }
 
-/** Adds the tools that take a session's result into the parent's repository, and back. Only where that is on this machine. */
+/** Adds the tools that take sessions' results into the parent's repository, and back, and compare them there. Only where that is on this machine. */
 export function registerApplyTools(server: McpServer, options: ApplyToolsOptions): void {
   const { sessions, logger, projectDirectory, stateDirectory } = options;
   server.registerTool(
@@ -77,6 +90,27 @@ export function registerApplyTools(server: McpServer, options: ApplyToolsOptions
           const answer = { session_id: sessionId, note, applied: "nothing", error: error.toSentence(), conflicts };
           return { ...jsonResult(answer), isError: true };
         }
+      }),
+  );
+
+  server.registerTool(
+    "compare_sessions",
+    {
+      title: "Compare sessions",
+      description:
+        "Compares what finished sessions have changed, by merging it in memory: which files several have changed, what will not go together, and in which order the results are best applied. Nothing is written.",
+      inputSchema: toolArguments({
+        session_ids: z.array(z.string()).min(2).max(50).describe("The sessions, two or more."),
+      }),
+      outputSchema: compareOutput,
+      annotations: { readOnlyHint: true, openWorldHint: false },
+    },
+    ({ session_ids: sessionIds }, context) =>
+      answering(logger, async () => {
+        const { signal } = context.mcpReq;
+        const directory = await projectDirectory({ signal });
+        const report = await compareSessions(sessions, { sessionIds, directory }, { signal });
+        return jsonResult({ note: CONTAINER_TEXT_NOTE, ...report });
       }),
   );
 

@@ -39,6 +39,8 @@ export async function prepareChanges(
   options: {
     /** Object directories of ours that may have the start. */
     startStores?: readonly string[] | undefined;
+    /** One that is there already, for results that are to be compared; it stays. Default: one of its own. */
+    scratch?: Scratch | undefined;
     /** Only what is at or below these paths. Default: everything. */
     paths?: readonly RawPath[] | undefined;
     signal: AbortSignal;
@@ -47,7 +49,9 @@ export async function prepareChanges(
   const { startStores = [], paths = [], signal } = options;
   const { objectFormat, objectDirectory, shallowFile } = repository;
   const borrowed = [objectDirectory, ...startStores];
-  const scratch = await Scratch.create({ objectFormat, borrowed, shallowFile, signal });
+  const given = options.scratch;
+  const scratch = given ?? (await Scratch.create({ objectFormat, borrowed, shallowFile, signal }));
+  const dispose = async () => (given === undefined ? await scratch[Symbol.asyncDispose]() : undefined);
   try {
     const start = await findStart(repository, scratch, session, { signal });
     const rebuilt = await rebuildTree(scratch, start.treeId, session, { signal });
@@ -58,10 +62,10 @@ export async function prepareChanges(
       start,
       ...selected,
       proven: rebuilt.proven,
-      [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose](),
+      [Symbol.asyncDispose]: dispose,
     };
   } catch (error) {
-    await scratch[Symbol.asyncDispose]();
+    await dispose();
     throw error;
   }
 }

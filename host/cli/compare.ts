@@ -1,0 +1,54 @@
+import { AppError, cutChars } from "../../proto/index.ts";
+import { oneLine } from "../present/plain-text.ts";
+import { plural } from "../present/plural.ts";
+import { compareSessions, type ComparisonReport } from "../results/compare-sessions.ts";
+import type { Sessions } from "../session/sessions.ts";
+import { conflictsText } from "./apply.ts";
+import { type CommandIo, EXIT } from "./command-io.ts";
+import { printJson } from "./print-json.ts";
+
+/** So much of a task stands behind an id. */
+const MAX_TASK_CHARS = 60;
+
+/** Shows what sessions have changed side by side: which files several have changed, and what does not go together. */
+export async function compareCommand(
+  sessions: Sessions,
+  { sessionIds, directory }: { sessionIds: readonly string[]; directory: string },
+  { json }: { json: boolean },
+  { stdout, signal }: CommandIo,
+): Promise<number> {
+  if (sessionIds.length < 2) {
+    throw new AppError("LIMIT_INVALID", "One session alone has nothing to be compared with.", {
+      help: "Name two or more.",
+    });
+  }
+  const report = await compareSessions(sessions, { sessionIds, directory }, { signal });
+  if (json) printJson(stdout, report);
+  else stdout.write(comparisonText(report));
+  return report.overlaps.some(({ conflicts }) => conflicts !== undefined) ? EXIT.conflicts : EXIT.done;
+}
+
+function comparisonText({ sessions, overlaps, order, left_out: leftOut = [] }: ComparisonReport): string {
+  const lines = sessions.map(
+    ({ session_id: id, task, file_count: count }) =>
+      `${id}  ${plural(count, "file").padEnd(9)} ${cutChars(oneLine(task), MAX_TASK_CHARS)}`,
+  );
+  for (const { session_id: id, why } of leftOut) lines.push(`${id}  left out: ${oneLine(why)}`);
+  if (overlaps.length === 0) lines.push("No two have changed the same file.");
+  for (const { session_ids: ids, paths, path_count: count, conflicts } of overlaps) {
+    const more = count > paths.length ? ` and ${count - paths.length} more` : "";
+    const merged = conflicts === undefined ? ", which go together" : "";
+    lines.push(
+      "",
+      `${ids.join(" and ")}: ${count === 0 ? "not the same files" : `both ${paths.join(", ")}${more}`}${merged}`,
+    );
+    if (conflicts !== undefined) lines.push(conflictsText(conflicts).trimEnd());
+  }
+  lines.push("", "Best taken in this order:");
+  for (const { session_id: id, conflicts } of order) {
+    lines.push(
+      `  claudecluster apply ${id}${conflicts === undefined ? "" : `  (then conflicts in ${conflicts.join(", ")})`}`,
+    );
+  }
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,73 @@
+import { type AppError, asAppError, quotePath } from "../../proto/index.ts";
+import { pathText } from "../present/path-text.ts";
+import { compareChanges } from "../repository/compare-changes.ts";
+import { type PreparedChanges, prepareChanges } from "../repository/session-changes.ts";
+import { findRepository } from "../repository/user-repository.ts";
+import type { Sessions } from "../session/sessions.ts";
+import { type ShownConflict, showConflict } from "./apply-session.ts";
+import { readSessionChanges } from "./session-patch.ts";
+
+/** As many paths of an overlap are listed. */
+const MAX_PATHS = 50;
+
+/** Results of sessions side by side, as plain JSON. */
+export interface ComparisonReport {
+  sessions: { session_id: string; task: string; file_count: number }[];
+  /** Pairs that have changed the same files, with what does not go together. */
+  overlaps: { session_ids: [string, string]; paths: string[]; path_count: number; conflicts?: ShownConflict[] }[];
+  /** In which order they are best taken, with the files that will then not go together with those before. */
+  order: { session_id: string; conflicts?: string[] }[];
+  /** Sessions that have changed nothing, or whose result cannot be taken, and why. */
+  left_out?: { session_id: string; why: string }[];
+}
+
+/** Compares what sessions have changed, in a clone that has what they started from. Throws NOT_FOUND, SESSION_NOT_FINISHED, START_NOT_FOUND. */
+export async function compareSessions(
+  sessions: Sessions,
+  { sessionIds, directory }: { sessionIds: readonly string[]; directory: string },
+  { signal }: { signal: AbortSignal },
+): Promise<ComparisonReport> {
+  const repository = await findRepository(directory, { signal });
+  await using stack = new AsyncDisposableStack();
+  const results: PreparedChanges[] = [];
+  const tasks: string[] = [];
+  const leftOut: { session_id: string; why: string }[] = [];
+  for (const id of new Set(sessionIds)) {
+    try {
+      const { session, changes } = await readSessionChanges(sessions, id);
+      // Merged with each other, they have to be in one place.
+      const scratch = results[0]?.scratch;
+      results.push(stack.use(await prepareChanges(repository, changes, { signal, ...(scratch && { scratch }) })));
+      tasks.push(session.spec?.task ?? "");
+    } catch (error) {
+      const known = asAppError(error);
+      if (!isLeftOut(known)) throw error;
+      leftOut.push({ session_id: id, why: known.message });
+    }
+  }
+  const { overlaps, order } = await compareChanges(results, { signal });
+  const idOf = (at: number): string => results[at]!.sessionId;
+  const shown = (path: string): string => pathText(quotePath(path));
+  return {
+    sessions: results.map(({ sessionId, changes }, at) => ({
+      session_id: sessionId,
+      task: tasks[at]!,
+      file_count: changes.length,
+    })),
+    overlaps: overlaps.map(({ pair: [a, b], paths, conflicts }) => ({
+      session_ids: [idOf(a), idOf(b)],
+      paths: paths.slice(0, MAX_PATHS).map(shown),
+      path_count: paths.length,
+      ...(conflicts.length > 0 && { conflicts: conflicts.map(showConflict) }),
+    })),
+    order: order.map(({ at, conflicts }) => ({
+      session_id: idOf(at),
+      ...(conflicts.length > 0 && { conflicts: conflicts.map(({ path }) => shown(path)) }),
+    })),
+    ...(leftOut.length > 0 && { left_out: leftOut }),
+  };
+}
+
+function isLeftOut({ reason }: AppError): boolean {
+  return reason === "NOTHING_TO_APPLY" || reason === "PATCH_MISMATCH" || reason === "PATCH_NOT_APPLIED";
+}

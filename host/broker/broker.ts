@@ -18,22 +18,22 @@ type GatewayName = "model" | "proxy" | "git";
 /** Options of a gateway that the broker sets by itself, or for all of them. */
 type Shared = "agents" | "wayOut" | "egress" | "resolve" | "logger" | "onDecision";
 
-/** What a broker needs: each gateway's own options, which no other one is given, and what they share. */
+/** Options of a broker: those of each gateway, which no other gateway is given, and what they share. */
 export interface BrokerOptions {
   model: Omit<ModelGatewayOptions, Shared>;
   git: Omit<GitGatewayOptions, Shared>;
   proxy: Omit<ProxyGatewayOptions, Shared>;
   egress: EgressRules;
-  /** Default: directly. */
+  /** Way out of the user's network. Default: directly. */
   wayOut?: WayOut | undefined;
   logger: Logger;
-  /** Told of every decision of any gateway. */
+  /** Called with every decision of any gateway. */
   onDecision: (decision: EgressDecision) => void;
 }
 
 /**
- * One session's gate to everything outside: the model's API and the repository with the user's credentials, and the
- * listed hosts. Owns the connections that it has accepted and made; disposing of it ends them.
+ * Gate of one session to everything outside: the model's API and the repository with the user's credentials, and the
+ * listed hosts. It owns the connections that it has accepted and made; disposing of it ends them.
  */
 export class Broker implements Disposable {
   readonly #servers: Record<GatewayName, Server>;

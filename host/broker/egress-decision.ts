@@ -1,8 +1,8 @@
-/** What was decided of a destination. */
+/** Decision on a destination. */
 export interface EgressDecision {
-  /** "host:port", or "(malformed)". */
+  /** Destination as "host:port", or "(malformed)". */
   destination: string;
   allowed: boolean;
-  /** Why not. Empty if it is allowed. */
+  /** Reason for a refusal. Empty: it is allowed. */
   reason: string;
 }

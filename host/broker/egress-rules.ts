@@ -2,29 +2,29 @@ import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { isMetadataAddress, isOwnAddress, isPublicAddress, type OwnNetworks } from "./public-address.ts";
 
-/** Where a session's connections may go. Destinations are "host:port", in lower case. */
+/** Rules for where a session's connections may go. Destinations are "host:port", in lower case. */
 export interface EgressRules {
-  /** Every public host, and not only those that are listed; but none to send mail to. */
+  /** Whether every public host is allowed, and not only the listed ones. Mail ports need a listed one. */
   open: boolean;
-  /** Listed ones. What they resolve to must be public. */
+  /** Listed destinations. They must resolve to public addresses. */
   allowed: ReadonlySet<string>;
-  /** Listed ones that may be anywhere but on the link: what the user says is on his own network. */
+  /** Listed destinations that the user says are on his own network. They may be anywhere but on the link. */
   allowedPrivate: ReadonlySet<string>;
-  /** Of this machine. Default: those that it has then. */
+  /** Networks of this machine. Default: those that it has at that time. */
   ownNetworks?: OwnNetworks;
 }
 
-/** A destination that was looked at. */
+/** Destination that was looked up: whether it may be dialled, and at which address. */
 export type Destination =
   /** The address that was checked is the one to be dialled. Undefined: only the proxy knows it. */
   { host: string; port: number; address: string | undefined } | { refused: string };
 
-/** Resolves a name to all its addresses. */
+/** Function that resolves a name to all its addresses. */
 export type Resolve = (host: string) => Promise<string[]>;
 
 const systemResolve: Resolve = async (host) => (await lookup(host, { all: true })).map(({ address }) => address);
 
-/** Returns "host:port" in the form of the rules, undefined for what is no such thing. */
+/** Returns "host:port" in the form of the rules. Undefined: the text is no such thing. */
 export function parseAuthority(authority: string): string | undefined {
   const match = /^([a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\]):(\d{1,5})$/.exec(authority.toLowerCase());
   if (match === null) return undefined;
@@ -42,8 +42,8 @@ export function authorityOf({ hostname, port, protocol }: URL): string {
 const MAIL_PORTS = new Set([25, 465, 587]);
 
 /**
- * Looks a destination up, once, and says which address is to be dialled, or why none is. Where a proxy leads there the name
- * is the proxy's to resolve: what it is here is checked all the same, and one that is listed need not resolve here. Never
+ * Looks a destination up once, and returns the address to dial, or why none is allowed. If a proxy leads there, the
+ * proxy resolves the name: the addresses here are checked all the same, and a listed name need not resolve here. Never
  * rejects.
  */
 export async function findDestination(

@@ -1,9 +1,9 @@
-/** Gathered bytes of a stream, in one piece: each is copied a few times at most, however small the chunks are. */
+/** Bytes of a stream, gathered in one piece. Each is copied a few times at most, however small the chunks are. */
 export class GatheredBytes {
   #room: Buffer = Buffer.alloc(0);
   #length = 0;
 
-  /** All that was gathered so far; what comes later does not change it. */
+  /** All bytes gathered so far. What comes later does not change them. */
   get bytes(): Buffer {
     return this.#room.subarray(0, this.#length);
   }

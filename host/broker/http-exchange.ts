@@ -15,7 +15,7 @@ const HOP_HEADERS = new Set([
   "upgrade",
 ]);
 
-/** Returns the headers that go from one end to the other; Node would throw on some of the rest. */
+/** Returns the headers that go from one end to the other. Node would throw on some of the rest. */
 export function endToEndHeaders(headers: IncomingHttpHeaders): Record<string, string | string[]> {
   const named = new Set((headers.connection ?? "").split(",").map((name) => name.trim().toLowerCase()));
   const kept: Record<string, string | string[]> = {};
@@ -26,16 +26,16 @@ export function endToEndHeaders(headers: IncomingHttpHeaders): Record<string, st
 }
 
 /**
- * Returns the header by which a body of unknown length keeps its end. Without it Node writes that of a GET or DELETE as it
- * is, and a server could take it for another request.
+ * Returns the header that gives a body of unknown length its end. Without it Node writes the body of a GET or DELETE as
+ * it is, and a server could take it for another request.
  */
 export function bodyFraming({ headers }: IncomingMessage): Record<string, string> {
   return headers["transfer-encoding"] === undefined ? {} : { "transfer-encoding": "chunked" };
 }
 
 /**
- * Runs a handler in which a message from outside could make Node throw; what it throws ends this one
- * exchange and not the host.
+ * Runs a handler in which a message from outside could make Node throw. What it throws ends this exchange and not the
+ * host.
  */
 export function guard(response: { destroy(): unknown }, handle: () => void): void {
   try {
@@ -49,7 +49,7 @@ export function guard(response: { destroy(): unknown }, handle: () => void): voi
 const MAX_PIPELINED = 8;
 const unanswered = new WeakMap<Socket, number>();
 
-/** Handles one request; a connection that has too many under way is ended. */
+/** Handles one request. A connection with too many under way is ended. */
 export function exchange(request: IncomingMessage, response: ServerResponse, handle: () => void): void {
   const { socket } = request;
   const count = (unanswered.get(socket) ?? 0) + 1;
@@ -62,7 +62,7 @@ export function exchange(request: IncomingMessage, response: ServerResponse, han
   guard(response, handle);
 }
 
-/** Ends a request of ours when the one that it answers has ended, or its connection. */
+/** Ends a request of ours when the one that it serves has ended, or its connection. */
 export function endWith(request: IncomingMessage, response: ServerResponse, upstream: ClientRequest): void {
   const { socket } = request;
   const end = () => upstream.destroy();
@@ -91,13 +91,13 @@ export function goneSignal(request: IncomingMessage, response: ServerResponse): 
   return gone.signal;
 }
 
-/** Returns in a word why a server was not reached: the system's code, where there is one. */
+/** Returns in a word why a server was not reached: the system's code if there is one. */
 export function causeOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   return code ?? cutChars(message, 100);
 }
 
-/** A server may send a status that Node would refuse to pass on. */
+/** Returns a server's status, or 502 if Node would refuse to pass it on. */
 export function statusOf(answer: IncomingMessage): number {
   const status = answer.statusCode ?? 502;
   return status >= 200 && status <= 599 ? status : 502;

@@ -9,9 +9,9 @@ const MAX_VALUES = 200_000;
 const MAX_DEPTH = 200;
 
 /**
- * Whether a JSON text has no more values, and is no deeper, than any request. Those that are made of nothing else take
- * seconds and thirty times their size in memory to be parsed, for which everything else would wait. Says nothing of
- * whether it is JSON.
+ * Returns whether a JSON text is no deeper, and has no more values, than any real request. Texts of nothing but
+ * brackets take seconds and thirty times their size in memory to parse, and everything else would wait. Whether it is
+ * JSON is not checked.
  */
 export function isReasonable(json: Buffer): boolean {
   let values = 0;
@@ -29,15 +29,15 @@ export function isReasonable(json: Buffer): boolean {
   return true;
 }
 
-/** The members of a JSON object. */
+/** Members of a JSON object. */
 export type Members = Record<string, unknown>;
 
-/** Whether a value is a JSON object: neither an array nor null. */
+/** Returns whether a value is a JSON object: neither a list nor null. */
 export function isMembers(value: unknown): value is Members {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Returns what a JSON text says; undefined for what is no JSON. */
+/** Returns the value of a JSON text. Undefined: it is no JSON. */
 export function parseJson(json: Buffer | string): unknown {
   try {
     return JSON.parse(json.toString());

@@ -52,7 +52,7 @@ LINK_LOCAL.addSubnet("2002:6464:64c8::", 48, "ipv6");
 // Where a network's own NAT64 keeps the address in it is not known: https://www.rfc-editor.org/rfc/rfc8215
 LINK_LOCAL.addSubnet("64:ff9b:1::", 48, "ipv6");
 
-/** What this machine's interfaces say of themselves: its addresses, each with the length of its network's prefix. */
+/** Networks of this machine's interfaces: its addresses, each with the length of its network's prefix. */
 export type OwnNetworks = readonly { address: string; prefix: number }[];
 
 /** Returns the networks that this machine is in now. */
@@ -63,9 +63,9 @@ export function ownNetworks(): OwnNetworks {
 }
 
 /**
- * Whether an IP address is this machine's own, or one of its neighbours', also where these are public: what listens
- * there is not meant for the internet, and no firewall is in between. Of IPv4 networks only the machine's own address: they
- * are shared with strangers where they are public.
+ * Returns whether an IP address is this machine's own or a neighbour's, even a public one: what listens there is not
+ * meant for the internet, and no firewall is in between. In IPv4 only the machine's own address counts: its neighbours
+ * are strangers where they are public.
  */
 export function isOwnAddress(address: string, networks: OwnNetworks = ownNetworks()): boolean {
   const own = { ipv4: new BlockList(), ipv6: new BlockList() };
@@ -77,13 +77,13 @@ export function isOwnAddress(address: string, networks: OwnNetworks = ownNetwork
   return own[family(address)].check(address, family(address));
 }
 
-/** Whether an IP address belongs to the internet. */
+/** Returns whether an IP address belongs to the internet. */
 export function isPublicAddress(address: string): boolean {
   // One list for each: Node holds an IPv4 address against the rules for IPv6 too, as ::ffff:0:0/96.
   return !NOT_PUBLIC[family(address)].check(address, family(address));
 }
 
-/** Whether an IP address is of the link or a known metadata service: nobody's repository or registry. */
+/** Returns whether an IP address is of the link, or of a known metadata service. No repository or registry is there. */
 export function isMetadataAddress(address: string): boolean {
   return LINK_LOCAL.check(address, family(address));
 }

@@ -18,24 +18,28 @@ const CONNECT_TIMEOUT_MS = 15_000;
 /** This machine. */
 const OWN = ["localhost", "127.0.0.0/8", "::1"];
 
-/** How the host gets out of the user's network. */
+/** Settings for the way out of the user's network. */
 export interface WayOutSettings {
-  /** Proxies, http:// URLs, for https and for http. Undefined: none. */
+  /** Proxy for https, an http:// URL. Undefined: none. */
   httpsProxy?: URL | undefined;
+  /** Proxy for http, an http:// URL. Undefined: none. */
   httpProxy?: URL | undefined;
-  /** What no proxy is used for, as in NO_PROXY: names with all that is below them, addresses, networks, "*"; with a port or without. */
+  /**
+   * Destinations without a proxy, as in NO_PROXY: names with all that is below them, addresses, networks, "*", each
+   * with a port or without.
+   */
   noProxy?: readonly string[];
   /** Authorities to be trusted beside Node's own, as PEM. */
   authorities?: readonly string[];
 }
 
-/** Connections by scheme. */
+/** Agents for connections, by scheme. */
 export interface Agents {
   http: Agent;
   https: TlsAgent;
 }
 
-/** The ways out of the user's network: by proxies or directly, trusting the user's authorities. */
+/** Way out of the user's network: by proxies or directly, trusting the user's authorities. */
 export class WayOut {
   readonly #settings: WayOutSettings;
 
@@ -43,7 +47,7 @@ export class WayOut {
     this.#settings = settings;
   }
 
-  /** Returns the proxy that leads to a URL; undefined where it is reached directly, as this machine always is. */
+  /** Returns the proxy that leads to a URL. Undefined: it is reached directly, as this machine always is. */
   proxyFor({ protocol, hostname, port }: Pick<URL, "protocol" | "hostname" | "port">): URL | undefined {
     const { httpsProxy, httpProxy, noProxy = [] } = this.#settings;
     const proxy = protocol === "https:" ? httpsProxy : httpProxy;
@@ -52,14 +56,14 @@ export class WayOut {
     return proxy === undefined || isExcepted(hostname.replace(/^\[|\]$/g, ""), portNumber, except) ? undefined : proxy;
   }
 
-  /** Returns agents of their own; they tunnel https through the proxy. */
+  /** Returns new agents. They tunnel https through the proxy. */
   createAgents(options: AgentOptions): Agents {
     const { authorities = [] } = this.#settings;
     const trust = authorities.length === 0 ? {} : { ca: [...rootCertificates, ...authorities] };
     return { http: new Agent(options), https: new TunnelingAgent(this, { ...options, ...trust }) };
   }
 
-  /** Begins a request; one over plain HTTP that a proxy leads to is asked of the proxy. */
+  /** Begins a request. Plain HTTP that a proxy leads to is asked of the proxy. */
   request(target: URL, options: RequestOptions, agents: Agents): ClientRequest {
     if (target.protocol === "https:") return httpsRequest(target, { ...options, agent: agents.https });
     const proxy = this.proxyFor(target);
@@ -72,8 +76,8 @@ export class WayOut {
 }
 
 /**
- * Opens a connection through a proxy to "host:port", a name or an address. Each direction ends by itself. Rejects with an
- * error that names the proxy, without its credential.
+ * Opens a connection through a proxy to "host:port", a name or an address. Each direction ends by itself. Rejects with
+ * an error that names the proxy without its credential.
  */
 export function openThroughProxy(proxy: URL, authority: string): Promise<Socket> {
   return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 import { type ClientHello, readServerName } from "./server-name.ts";
 
-/** Why TLS is refused that is broken, or could be read in two ways. */
+/** Reason for refusing TLS that is broken or can be read in two ways. */
 export const UNCLEAR = "TLS says hello in a way that is not understood";
 const ANEW = "TLS is negotiated anew";
 
@@ -20,9 +20,9 @@ const MAX_HELLO_BYTES = 16 * 1024;
 const MAX_FINISHED_BYTES = 96;
 
 /**
- * Says whether a connection's first bytes begin TLS, for any server that takes more than it should: with records that some
- * skip before a hello (alerts, changes of cipher, empty ones), in a version that never was, or in SSL 2's manner. Undefined:
- * there is more to come before it can be said.
+ * Returns whether a connection's first bytes begin TLS for any server, even one that takes more than it should: records
+ * before a hello that some skip (alerts, changes of cipher, empty ones), a version that never was, SSL 2. Undefined:
+ * more bytes are needed.
  */
 export function beginsTls(bytes: Buffer): boolean | undefined {
   const [type, major] = bytes;
@@ -39,9 +39,10 @@ export function beginsTls(bytes: Buffer): boolean | undefined {
 }
 
 /**
- * Follows what a TLS client sends, record by record, with work and memory that no cutting of them raises. It must begin with
- * a hello. A server may ask for a second one (RFC 8446, section 4.1.4), which must ask for what the first did; none may come
- * where it is encrypted (a renegotiation of TLS 1.2).
+ * Records that a TLS client sends, followed one by one. No way of cutting them raises the work or the memory.
+ *
+ * They must begin with a hello. A server may ask for a second one (RFC 8446, section 4.1.4), which must ask for the
+ * same name; no hello may come once the connection is encrypted (a renegotiation of TLS 1.2).
  */
 export class ClientRecords {
   readonly #wrongIn: (hello: ClientHello) => string | undefined;
@@ -59,17 +60,17 @@ export class ClientRecords {
   #isEncrypted = false;
   #isFinished = false;
 
-  /** `wrongIn` says why a hello may not be passed on. */
+  /** Starts with no bytes. `wrongIn` returns why a hello may not be passed on. */
   constructor(wrongIn: (hello: ClientHello) => string | undefined) {
     this.#wrongIn = wrongIn;
   }
 
-  /** Whether a first hello has come, whole, that may be passed on. */
+  /** Whether a whole first hello has come that may be passed on. */
   get hasSaidHello(): boolean {
     return this.#hasSaidHello;
   }
 
-  /** Looks at the next bytes. Returns why they may not be passed on; undefined if they may. */
+  /** Looks at the next bytes. Returns why they may not be passed on. Undefined: they may. */
   push(bytes: Buffer): string | undefined {
     for (let at = 0; at < bytes.length;) {
       const part = bytes.subarray(at, at + this.#wantedBytes());

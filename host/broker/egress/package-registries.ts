@@ -1,7 +1,7 @@
 /**
- * What may be reached unless the user takes it off the list: the hosts from which package managers read. Exact, and
- * none where anybody can put files for everybody without a package of his own. A listed host is what it lets be
- * uploaded, too: publishing needs a token, of which there is none inside.
+ * Hosts that package managers read from. They may be reached unless the user takes them off the list. The names are
+ * exact, and none is a place where anybody can put files for everybody without a package of his own. Publishing needs a
+ * token, and no token is inside.
  */
 export const PACKAGE_REGISTRIES: readonly string[] = [
   // npm, yarn

@@ -13,16 +13,17 @@ import { bodyFraming, endToEndHeaders, endWith, exchange, guard, statusOf } from
 import { openTunnel } from "./tunnel.ts";
 import { type Agents, openThroughProxy, type WayOut } from "../way-out.ts";
 
+/** Rules and limits of a session's proxy. */
 export interface ProxyGatewayOptions {
   egress: EgressRules;
-  /** Bytes that the session may send and receive through the proxy, together. */
+  /** Most bytes that the session may send and receive through the proxy, together. */
   maxEgressBytes: number;
   wayOut: WayOut;
-  /** Bound the connections to hosts that speak plain HTTP: a container may pipeline any number of requests. */
+  /** Agents that bound the connections to hosts of plain HTTP: a container may pipeline any number of requests. */
   agents: Agents;
-  /** Told of every decision. */
+  /** Called with every decision. */
   onDecision: (decision: EgressDecision) => void;
-  /** Default: the system's. */
+  /** Function that resolves names. Default: the system's. */
   resolve?: Resolve;
 }
 
@@ -32,8 +33,8 @@ const MAX_TUNNELS = 64;
 const PLAIN_METHODS = new Set(["GET", "HEAD"]);
 
 /**
- * An HTTP proxy for what runs in a container: CONNECT to the destinations that the rules allow, absolute-form requests
- * to those that speak plain HTTP, and nothing else.
+ * Returns an HTTP proxy for what runs in a container: it does CONNECT to the destinations that the rules allow,
+ * absolute-form requests to those that speak plain HTTP, and nothing else.
  */
 export function createProxyGateway(options: ProxyGatewayOptions): Server {
   const gateway = new ProxyGateway(options);

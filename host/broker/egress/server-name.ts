@@ -1,8 +1,8 @@
-/** What a TLS ClientHello asks for. */
+/** Server that a TLS ClientHello asks for. */
 export interface ClientHello {
-  /** Undefined: it brings none. */
+  /** Name of the server. Undefined: the hello has none. */
   serverName: string | undefined;
-  /** Another name may be inside, encrypted (ECH): https://www.rfc-editor.org/rfc/rfc9849 */
+  /** Whether another name may be inside, encrypted (ECH): https://www.rfc-editor.org/rfc/rfc9849 */
   mayHideName: boolean;
 }
 
@@ -12,8 +12,8 @@ const ENCRYPTED_CLIENT_HELLO = [0xfe0d, 0xfe0c, 0xfe0b, 0xfe0a, 0xfe09, 0xfe08, 
 const HOST_NAME = 0;
 
 /**
- * Reads the name that a TLS client asks for, out of a ClientHello without its head (RFC 8446, sections 4.1.2 and 4.2; RFC 6066,
- * section 3). Undefined: it is broken, or two readers may read it in two ways.
+ * Returns the server that a TLS client asks for, from a ClientHello without its head (RFC 8446, sections 4.1.2 and 4.2;
+ * RFC 6066, section 3). Undefined: it is broken, or two readers may read it in two ways.
  */
 export function readServerName(hello: Buffer): ClientHello | undefined {
   try {

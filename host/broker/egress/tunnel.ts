@@ -11,29 +11,30 @@ const CONNECT_TIMEOUT_MS = 15_000;
 const IDLE_TIMEOUT_MS = 10 * 60 * 1000;
 const HTTPS_PORT = 443;
 
+/** Ends of a tunnel, and what its events call. */
 export interface TunnelOptions {
-  /** Out of the container. */
+  /** Connection out of the container. */
   socket: Duplex;
-  /** What came on it after the request. */
+  /** Bytes that came on it after the request. */
   head: Buffer;
   destination: { host: string; port: number; address: string | undefined };
-  /** Opens the connection, by a proxy. Undefined: it is made to the destination's address. */
+  /** Opens the connection through a proxy. Undefined: it is made to the destination's address. */
   dial?: (() => Promise<Socket>) | undefined;
-  /** Every name at the destination's address may be asked for in secret. */
+  /** Whether the TLS client may hide a name: every name at the destination's address may be asked for then. */
   mayHideName: boolean;
   /** Called once the destination has accepted the connection. */
   onConnected: () => void;
-  /** Called if it did not; the reason is empty, or follows what failed. */
+  /** Called if it did not. The reason is empty, or follows what failed. */
   onFailed: (reason: string) => void;
   /** Called if the first bytes are not what may be sent there. */
   onRefused: (reason: string) => void;
-  /** Called with the size of everything that passes, either way. False ends it. */
+  /** Called with the number of all bytes that pass, either way. Returning false ends the tunnel. */
   onBytes: (count: number) => boolean;
 }
 
 /**
- * Carries bytes between a container and a destination that is allowed. TLS must ask for the name that was allowed, each
- * time that it asks, and on port 443 it must be TLS: else a listed host's address would lead to its neighbours.
+ * Carries bytes between a container and an allowed destination. TLS must ask for the allowed name in each hello, and
+ * port 443 must have TLS: otherwise a listed host's address would lead to its neighbours.
  */
 export function openTunnel(options: TunnelOptions): void {
   const { socket, head, destination, dial, onConnected, onFailed, onRefused, onBytes } = options;

@@ -20,19 +20,20 @@ import {
 import { exchange } from "../http-exchange.ts";
 import { LfsGateway, type LfsGatewayOptions } from "./lfs-gateway.ts";
 
+/** Repositories of a session, and what may be pushed to them. */
 export interface GitGatewayOptions extends LfsGatewayOptions {
   /** URIs of the repositories that the user's credential is for, and that may be pushed to. */
   repositories: readonly string[];
-  /** Refs that may be pushed to; "*" at the end stands for anything. */
+  /** Refs that may be pushed to. "*" at the end stands for anything. */
   pushRefs: readonly string[];
   credentials: GitCredentialSource;
   logger: Logger;
 }
 
 /**
- * Stands between git in the container and the servers of the session's repositories: smart HTTP and LFS, and nothing
- * else of them. The user's credential is put in for the session's repositories only, once the server asks; pushes go
- * to these only, and to the listed refs.
+ * Returns the gateway between git in the container and the servers of the session's repositories. It passes on smart
+ * HTTP and LFS, and nothing else. It adds the user's credential for the session's repositories once the server asks;
+ * pushes go to these alone, and to the listed refs.
  */
 export function createGitGateway(options: GitGatewayOptions): Server {
   const gateway = new GitGateway(options);

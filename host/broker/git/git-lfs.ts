@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { isMembers, type Members } from "../json.ts";
 
-/** Where an LFS object really is, and what that server wants to see. Stays with the host. */
+/** Place of an LFS object, and the headers that its server wants. It stays with the host. */
 export interface LfsObject {
   repository: URL;
   target: URL;
@@ -12,7 +12,7 @@ export interface LfsObject {
 const MAX_CHARS = 8 * 1024 * 1024;
 const MAX_HEADERS = 20;
 
-/** Gives the places of LFS objects names that mean nothing outside of this session. */
+/** Places of LFS objects by names that mean nothing outside of this session. */
 export class LfsObjects {
   readonly #known = new Map<string, LfsObject>();
   #chars = 0;
@@ -22,8 +22,8 @@ export class LfsObjects {
   }
 
   /**
-   * Returns a batch answer in which each place is one of the gateway's, without the headers: tokens stay here.
-   * Undefined for what is no batch answer. See https://github.com/git-lfs/git-lfs/blob/main/docs/api/batch.md
+   * Returns a batch answer in which each place is one of the gateway's, without headers: tokens stay here. Undefined:
+   * it is no batch answer. https://github.com/git-lfs/git-lfs/blob/main/docs/api/batch.md
    */
   rewrite(answer: unknown, repository: URL, gatewayOrigin: string): unknown {
     if (!isMembers(answer) || !Array.isArray(answer["objects"])) return undefined;

@@ -1,12 +1,12 @@
 import { FLUSH, packet, SectionReader, sideBand } from "./pkt-line.ts";
 
-/** What a push wants to change. */
+/** Change of a ref that a push asks for. */
 export interface PushCommand {
   ref: string;
   deletes: boolean;
 }
 
-/** The beginning of a push, before its pack. */
+/** Beginning of a push, before its pack. */
 export interface Push {
   commands: readonly PushCommand[];
   capabilities: ReadonlySet<string>;
@@ -21,18 +21,21 @@ const SHALLOW = /^shallow (?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 const CAPABILITY =
   /^(?:report-status|report-status-v2|delete-refs|quiet|atomic|ofs-delta|side-band-64k|agent=.*|session-id=.*|object-format=(?:sha1|sha256))$/;
 
-/** Reads the beginning of a receive-pack request, strictly: what git would read in another way than we do is refused. */
+/** Reader of the beginning of a receive-pack request. It is strict: what git would read in another way is refused. */
 export class PushReader {
   readonly #commands: PushCommand[] = [];
   readonly #capabilities = new Set<string>();
   readonly #section = new SectionReader((line) => this.#readLine(line));
 
-  /** All that has come. */
+  /** All bytes that have come. */
   get bytes(): Buffer {
     return this.#section.bytes;
   }
 
-  /** Takes the next piece. Undefined: more are needed. Throws a RangeError saying what is not accepted. */
+  /**
+   * Takes the next piece. Returns the push. Undefined: more pieces are needed. Throws a RangeError that says what is
+   * not accepted.
+   */
   push(piece: Buffer): Push | undefined {
     if (this.#section.push(piece)) return { commands: this.#commands, capabilities: this.#capabilities };
     if (this.bytes.length > MAX_COMMAND_BYTES) throw new RangeError("too many refs in one push");
@@ -64,14 +67,16 @@ function isPushable(ref: string, patterns: readonly string[]): boolean {
   );
 }
 
-/** Returns why the push is refused, undefined if it is not. */
+/** Returns why the push is refused. Undefined: it is not. */
 export function refusePush(push: Push, patterns: readonly string[]): string | undefined {
   if (push.commands.some(({ deletes }) => deletes)) return "branches are not deleted from this container";
   if (push.commands.every(({ ref }) => isPushable(ref, patterns))) return undefined;
   return `pushes go to ${patterns.length === 0 ? "no ref" : patterns.join(", ")} only`;
 }
 
-/** Returns the body that makes git report each ref as rejected for this reason. Undefined: git did not ask for a report. */
+/**
+ * Returns the body that makes git report each ref as rejected for this reason. Undefined: git did not ask for a report.
+ */
 export function rejection({ commands, capabilities }: Push, reason: string): Buffer | undefined {
   if (!capabilities.has("report-status") && !capabilities.has("report-status-v2")) return undefined;
   const lines = commands.map(({ ref }) => packet(`ng ${ref} ClaudeCluster: ${reason}\n`));

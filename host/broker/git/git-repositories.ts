@@ -1,15 +1,17 @@
 import { basicAuthorization, type GitCredential, type GitCredentialSource } from "./git-credential.ts";
 import { repositoryKey } from "./git-request.ts";
 
-/** A repository that the user's credential may be shown for. */
+/** Repository that the user's credential may be shown for. */
 export interface GitRepository {
-  /** Where the user says that it is; a redirect of its server changes it. */
+  /** URL that the user gave. A redirect by its server changes it. */
   url: URL;
-  /** Once the server wanted one. */
+  /** Credential, once the server wanted one. */
   credential?: GitCredential;
 }
 
-/** The session's repositories, each with the credential that its server has asked for, in memory only. */
+/**
+ * Repositories of a session, each with the credential that its server has asked for. Credentials are in memory alone.
+ */
 export class GitRepositories {
   readonly #known = new Map<string, GitRepository>();
   readonly #origins = new Set<string>();
@@ -25,17 +27,17 @@ export class GitRepositories {
     }
   }
 
-  /** Whether a repository is on a server of one of the session's. */
+  /** Returns whether a repository is on a server of one of the session's. */
   isServed(url: URL): boolean {
     return this.#origins.has(url.origin);
   }
 
-  /** Returns the session's repository of that URL; undefined for any other. */
+  /** Returns the session's repository of that URL. Undefined: it has none. */
   find(url: URL): GitRepository | undefined {
     return this.#known.get(repositoryKey(url));
   }
 
-  /** Gets the credential for a server that wants one. False if there is none. */
+  /** Gets the credential for a server that wants one. Returns false if there is none. */
   async unlock(repository: GitRepository): Promise<boolean> {
     const asked = this.#asking.get(repository);
     if (asked !== undefined) return asked;
@@ -52,7 +54,7 @@ export class GitRepositories {
     }
   }
 
-  /** Tells the user's helper whether the server took the credential; one that it did not is forgotten. */
+  /** Tells the user's helper whether the server took the credential. A refused one is forgotten. */
   async settle(repository: GitRepository, { taken }: { taken: boolean }): Promise<void> {
     const { credential, url } = repository;
     if (credential === undefined) return;
@@ -62,7 +64,7 @@ export class GitRepositories {
   }
 }
 
-/** Returns the header for a repository's server; none until it has asked. */
+/** Returns the header for a repository's server. It is empty until the server has asked. */
 export function authorization(repository: GitRepository | undefined): Record<string, string> {
   const { credential } = repository ?? {};
   return credential === undefined ? {} : { authorization: basicAuthorization(credential) };

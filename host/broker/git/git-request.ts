@@ -1,18 +1,19 @@
-/** A git request out of a container that may be passed on. */
+/** Request of git's out of a container that may be passed on. */
 export type GitRequest =
   | { kind: "refs"; service: GitService; repository: URL }
   | { kind: "rpc"; service: GitService; repository: URL }
   | { kind: "lfs-batch"; repository: URL }
   | { kind: "lfs-object"; id: string };
 
+/** Service of git's smart HTTP. */
 export type GitService = "git-upload-pack" | "git-receive-pack";
 
 const TARGET = /^\/(https?)\/([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::(\d{1,5}))?(\/[\x21-\x7e]+)$/i;
 const OBJECT = /^\/lfs\/([0-9a-f-]{36})$/;
 
 /**
- * Reads "/<scheme>/<host[:port]>/<path of the repository>/<what git asks for>". Undefined for all that is not one of
- * the requests of smart HTTP and LFS: https://git-scm.com/docs/http-protocol
+ * Parses "/<scheme>/<host[:port]>/<path of the repository>/<what git asks for>". Undefined: it is no request of smart
+ * HTTP or LFS. https://git-scm.com/docs/http-protocol
  */
 export function readGitRequest(method: string | undefined, target: string): GitRequest | undefined {
   const object = OBJECT.exec(target);
@@ -54,7 +55,7 @@ function isPlainPath(path: string): boolean {
     });
 }
 
-/** Returns what two URLs of one repository have in common: with or without ".git", with or without the port. */
+/** Returns a key that all URLs of one repository share: with or without ".git", with or without the port. */
 export function repositoryKey(url: URL): string {
   return url.origin + url.pathname.replace(/\/+$/, "").replace(/\.git$/, "");
 }

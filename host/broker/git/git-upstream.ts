@@ -4,7 +4,7 @@ import { pipeline, type Readable } from "node:stream";
 import { causeOf, endWith, statusOf } from "../http-exchange.ts";
 import type { Agents, WayOut } from "../way-out.ts";
 
-/** Redirects of one request that are followed. */
+/** Most redirects of one request that are followed. */
 export const MAX_REDIRECTS = 3;
 /** Passed on to the server; the rest is made anew. */
 const REQUEST_HEADERS = ["accept", "accept-encoding", "accept-language", "content-encoding", "content-length", "range"];
@@ -21,13 +21,13 @@ const SILENCE_MS = 45_000;
 /** So many times as long may one that was sent a push: its hooks may test what came. */
 const PUSH_PATIENCE = 10;
 
-/** Connections to git servers, by their scheme. */
+/** Connections to git servers, by scheme. */
 export interface GitAgents extends Agents {
-  /** Default 45 000. */
+  /** Time without a byte after which a connection is given up (ms). Default: 45 000. */
   silenceMs?: number;
 }
 
-/** An answer that is given instead of the server's. What it says is shown by git as "remote: ...". */
+/** Answer that is given instead of the server's. git shows its text as "remote: ...". */
 export class Refusal extends Error {
   readonly status: number;
   constructor(status: number, message: string, options?: ErrorOptions) {
@@ -36,30 +36,30 @@ export class Refusal extends Error {
   }
 }
 
-/** What a git server is asked, and for whom. */
+/** Request to a git server, and for whom. */
 export interface GitQuestion {
   method?: string;
   headers: OutgoingHttpHeaders;
-  /** Sent before the body. */
+  /** Bytes that are sent before the body. */
   head?: Buffer;
   body?: Readable | undefined;
-  /** It is a push. */
+  /** Whether it is a push. */
   push?: boolean;
-  /** Those that it is asked for: it ends with them. */
+  /** Container's request that it serves. It ends with it. */
   request: IncomingMessage;
   response: ServerResponse;
-  /** Default: the system's. */
+  /** Function that resolves names. Default: the system's. */
   lookup?: LookupFunction | undefined;
 }
 
-/** How git servers are reached. */
+/** Way to git servers. */
 export interface GitWay {
   wayOut: WayOut;
-  /** The session's own: what one session does to a connection must not meet another's request. */
+  /** Agents of this session alone: what one session does to a connection must not meet another's request. */
   agents: GitAgents;
 }
 
-/** Asks a git server. Rejects with a Refusal that says why if it is not reached. */
+/** Sends a request to a git server. Rejects with a Refusal that says why if the server is not reached. */
 export function askGitServer(
   { wayOut, agents }: GitWay,
   target: URL,
@@ -97,7 +97,7 @@ export function askGitServer(
   });
 }
 
-/** Passes a server's answer back, unless it is a redirect: throws a Refusal then. */
+/** Passes a server's answer back. Throws a Refusal if it is a redirect. */
 export function passBack(answer: IncomingMessage, response: ServerResponse): void {
   const status = statusOf(answer);
   if (status >= 300 && status < 400) {
@@ -110,7 +110,7 @@ export function passBack(answer: IncomingMessage, response: ServerResponse): voi
   pipeline(answer, response, () => {});
 }
 
-/** Returns where a redirect leads to; undefined for any other answer. */
+/** Returns where a redirect leads. Undefined: the answer is none. */
 export function redirection(answer: IncomingMessage, from: URL): URL | undefined {
   const { statusCode = 0, headers } = answer;
   const { location } = headers;
@@ -124,18 +124,21 @@ export function below(repository: URL, rest: string): URL {
   return new URL(`${repository.origin}${repository.pathname.replace(/\/+$/, "")}/${rest}`);
 }
 
-/** Returns how git calls itself. Servers look at it: some speak git only to what calls itself so. */
+/** Returns git's name for itself. Some servers speak git only to what calls itself so. */
 export function userAgent(request: IncomingMessage): Record<string, string> {
   const given = request.headers["user-agent"] ?? "";
   return { "user-agent": /^git(?:-lfs)?\/[\w.]{1,40}$/.test(given) ? given : "git/2.0" };
 }
 
-/** Returns what is passed on of the headers of a request with a body. */
+/** Returns the headers that are passed on of a request with a body. */
 export function passedHeaders(request: IncomingMessage): Record<string, string> {
   return { ...pick(request, REQUEST_HEADERS), ...userAgent(request) };
 }
 
-/** Returns what is passed on of one without: a length would take the connection's next request for its body. */
+/**
+ * Returns the headers that are passed on of a request without a body. A length would take the connection's next request
+ * for its body.
+ */
 export function readHeaders(request: IncomingMessage): Record<string, string> {
   return { ...pick(request, READ_HEADERS), ...userAgent(request) };
 }

@@ -24,25 +24,28 @@ const MAX_BATCH_BYTES = 1024 * 1024;
 /** git-lfs asks for 100 objects at once. */
 const MAX_BATCH_ANSWER_BYTES = 2 * 1024 * 1024;
 
+/** Rules for where LFS objects may be. */
 export interface LfsGatewayOptions extends GitWay {
-  /** Told of every decision. */
+  /** Called with every decision. */
   onDecision: (decision: EgressDecision) => void;
-  /** LFS objects that are on another server must be in public, or where the user says that his own network may be reached. */
+  /**
+   * Rules for objects on another server: it must be public, or where the user says that his own network may be reached.
+   */
   egress: Pick<EgressRules, "allowed" | "allowedPrivate">;
-  /** Default: the system's. */
+  /** Function that resolves names. Default: the system's. */
   resolve?: Resolve;
 }
 
-/** What the git gateway knows of the session's repositories. */
+/** Part of the git gateway that the LFS gateway needs. */
 export interface LfsSession {
   repositories: GitRepositories;
-  /** Gets the credential that a server asks for. False if there is none. */
+  /** Gets the credential that a server asks for. Returns false if there is none. */
   unlock: (repository: GitRepository) => Promise<boolean>;
-  /** Says of a repository that it may not be pushed to. */
+  /** Returns why a repository may not be pushed to. Undefined: it may. */
   refusePush: (url: URL) => Refusal;
 }
 
-/** The part of the git gateway that is for LFS objects. Rejects with a Refusal, or where an answer breaks off. */
+/** Gateway for LFS objects, a part of the git gateway. Its calls reject with a Refusal, or if an answer breaks off. */
 export class LfsGateway {
   readonly #options: LfsGatewayOptions;
   readonly #session: LfsSession;
@@ -53,7 +56,7 @@ export class LfsGateway {
     this.#session = session;
   }
 
-  /** Passes on a request for the places of objects; the answer names places of the gateway instead. */
+  /** Passes on a request for the places of objects. The answer names places of the gateway instead. */
   async passBatch(
     { url, repository }: { url: URL; repository: GitRepository | undefined },
     request: IncomingMessage,

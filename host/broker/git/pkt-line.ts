@@ -3,18 +3,18 @@ import { GatheredBytes } from "../gathered-bytes.ts";
 /** Longest packet, its four digits of length included: https://git-scm.com/docs/protocol-common */
 const MAX_PACKET_BYTES = 65_520;
 
-/** Reads packets up to the first flush out of pieces of any size, each byte once. */
+/** Reader of packets up to the first flush, from pieces of any size. Each byte is read once. */
 export class SectionReader {
   readonly #gathered = new GatheredBytes();
   readonly #take: (packet: Buffer) => void;
   #at = 0;
 
-  /** `take` is given each packet, without its length, as soon as it is whole. */
+  /** Starts with no bytes. `take` gets each packet, without its length, as soon as it is whole. */
   constructor(take: (packet: Buffer) => void) {
     this.#take = take;
   }
 
-  /** All that has come, with what is behind the flush. */
+  /** All bytes that have come, those behind the flush included. */
   get bytes(): Buffer {
     return this.#gathered.bytes;
   }
@@ -37,16 +37,16 @@ export class SectionReader {
   }
 }
 
-/** Returns one packet. */
+/** Returns a packet with this content: https://git-scm.com/docs/protocol-common#_pkt_line_format */
 export function packet(payload: string | Buffer): Buffer {
   const body = Buffer.from(payload as string);
   return Buffer.concat([Buffer.from((body.length + 4).toString(16).padStart(4, "0")), body]);
 }
 
-/** The packet that ends a section. */
+/** Packet that ends a section. */
 export const FLUSH = Buffer.from("0000");
 
-/** Returns packets of one side band: 1 is data, 2 is text that git shows after "remote: ". */
+/** Returns the packets of one side band: 1 is data, 2 is text that git shows after "remote: ". */
 export function sideBand(band: 1 | 2, data: Buffer): Buffer {
   const pieces: Buffer[] = [];
   for (let at = 0; at < data.length; at += MAX_PACKET_BYTES - 5) {

@@ -1,15 +1,18 @@
 import { AppError } from "../../../proto/index.ts";
 
-/** The user's credential for the model. It never leaves the host but to the model's endpoint. */
+/** Credential of the user for the model. It leaves the host only to the model's endpoint. */
 export type Credential =
   { kind: "api-key"; value: string } | { kind: "auth-token"; value: string } | { kind: "oauth-token"; value: string };
 
-/** Whether it can be one. It becomes a header; a line break in it would be refused by Node with the value in the message. */
+/**
+ * Returns whether a text can be a credential. It becomes a header: Node would refuse a line break, with the value in
+ * the message.
+ */
 export function isCredential(value: string): boolean {
   return /^[\x21-\x7e]+$/.test(value);
 }
 
-/** Throws CREDENTIAL_INVALID for a configured one that cannot be one, without repeating it. */
+/** Checks that a configured text can be a credential. Throws CREDENTIAL_INVALID, without the text. */
 export function checkCredential(value: string): string {
   if (isCredential(value)) return value;
   throw new AppError("CREDENTIAL_INVALID", "The configured credential holds characters that no credential has.", {
@@ -17,11 +20,11 @@ export function checkCredential(value: string): string {
   });
 }
 
-/** Where the credential comes from, which may be changed or renewed while sessions run. */
+/** Source of the credential, which may change while sessions run. */
 export interface CredentialSource {
-  /** The credential as it is now; undefined if none is configured. Throws where it cannot be read. */
+  /** Returns the credential as it is now. Undefined: none is configured. Throws if it cannot be read. */
   read(): Promise<Credential | undefined>;
-  /** The model's endpoint has refused this one: looks whether there is another. */
+  /** Returns the credential to use after the model's endpoint has refused this one. Undefined: there is none. */
   renew(refused: Credential): Promise<Credential | undefined>;
 }
 
@@ -33,7 +36,7 @@ export function fixedCredential(credential: Credential | undefined): CredentialS
 /** What the API asks of requests that carry an OAuth token. */
 const OAUTH_BETA = "oauth-2025-04-20";
 
-/** Returns the headers that show the credential. */
+/** Returns the headers with a credential. */
 export function credentialHeaders(credential: Credential, betas: readonly string[]): Record<string, string> {
   switch (credential.kind) {
     case "api-key":

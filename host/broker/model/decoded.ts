@@ -3,8 +3,8 @@ import type { Readable, Transform } from "node:stream";
 import { constants, createBrotliDecompress, createUnzip } from "node:zlib";
 
 /**
- * Returns an answer's body without its content encoding, as far as it comes; undefined for an encoding that is not known.
- * The answer flows from then on, as fast as both this and its other readers are.
+ * Returns an answer's body without its content encoding, while it comes. Undefined: the encoding is not known. From
+ * then on the answer flows as fast as this and all its other readers are.
  */
 export function decoded(answer: IncomingMessage): Readable | undefined {
   const decoder = decoderOf((answer.headers["content-encoding"] ?? "identity").toLowerCase());

@@ -43,7 +43,7 @@ const BETAS: ReadonlySet<string> = new Set([
 
 const DATE = /-20\d{2}-?\d{2}-?\d{2}$/;
 
-/** Sorts the betas of a header's value into those that are passed on, and the others. The user's may have a date or not. */
+/** Sorts the betas of a header into those that are passed on, and the others. The user's may have a date or not. */
 export function sortBetas(header: string, users: readonly string[]): { passed: string[]; left: string[] } {
   const betas = header.split(",").map((beta) => beta.trim());
   const isPassed = (beta: string) => {

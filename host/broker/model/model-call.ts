@@ -3,55 +3,61 @@ import { setTimeout as delay } from "node:timers/promises";
 import { causeOf } from "../http-exchange.ts";
 import type { Agents, WayOut } from "../way-out.ts";
 
-/** A request to the model's endpoint, ready to be sent, more than once if need be. */
+/** Request to the model's endpoint, ready to be sent, several times if need be. */
 export interface ModelCall {
   target: URL;
   headers: Record<string, string | number>;
   content: Buffer;
   wayOut: WayOut;
   agents: Agents;
-  /** How long nothing may come, in ms; then the connection ends. Default: for ever. */
+  /** Time without a byte after which the connection ends (ms). Default: none. */
   silenceMs?: number;
-  /** Aborted when nobody waits for the answer any more. */
+  /** Signal that is aborted when nobody waits for the answer any more. */
   signal: AbortSignal;
 }
 
-/** A request that failed and is sent again. */
+/** Attempt that failed and is followed by another. */
 export interface Retry {
-  /** The one that failed, from 1. */
+  /** Number of the attempt, from 1. */
   attempt: number;
   maxAttemptCount: number;
   delayMs: number;
-  /** 0: there was no answer. */
+  /** HTTP status of the answer. 0: there was none. */
   httpStatus: number;
   reason: string;
 }
 
-/** What is to be known of a call while it is under way. */
+/** Calls about a request while it is under way. */
 export interface CallObserver {
-  /** Told of every attempt that failed and is followed by another. */
+  /** Called with every attempt that failed and is followed by another. */
   onRetry: (retry: Retry) => void;
-  /** Told after every attempt that somebody waited for: why the endpoint was not reached, in a few words; undefined if it was. */
+  /**
+   * Called after every attempt that somebody waited for, with the reason in a few words if the endpoint was not
+   * reached, otherwise with undefined.
+   */
   onReach: (unreached: string | undefined) => void;
   /**
-   * Told when a request begins to go out on a connection (true), and when an answer to it has begun to come, or the
-   * connection turns out to have been closed before (false). What is owed may have to be paid for.
+   * Called with true when a request begins to go out, and with false when its answer begins to come, or its connection
+   * turns out to have been closed before. What is owed may have to be paid for.
    */
   onOwed: (owed: boolean) => void;
-  /** Times between attempts. Default RETRY_DELAYS_MS. */
+  /** Pauses between attempts (ms). Default: RETRY_DELAYS_MS. */
   retryDelaysMs?: readonly number[] | undefined;
 }
 
-/** Of an endpoint that is busy or was not reached; what it takes longer is left to Claude, which can show it. */
+/**
+ * Pauses between attempts (ms) when the endpoint is busy or was not reached. Longer waits are left to Claude Code,
+ * whose user can see them.
+ */
 export const RETRY_DELAYS_MS: readonly number[] = [500, 1000, 2000];
 /** An endpoint that names a time is obeyed up to this much. */
 const MAX_RETRY_AFTER_MS = 5000;
 const OVERLOADED = 529;
 
 /**
- * Sends a request and resolves with the head of the answer. It is sent again, a little later, where the endpoint was
- * not reached, or said that it is busy (429, 529) without naming a long time. One that was sent and not answered is not: it
- * may have to be paid for. Rejects with the error of the last attempt, or on abort.
+ * Sends a request and resolves with the head of the answer. It is sent again after a pause if the endpoint was not
+ * reached, or is busy (429, 529) without naming a long time. A request that was sent and not answered is not repeated:
+ * it may have to be paid for. Rejects with the error of the last attempt, or on abort.
  */
 export async function callModel(
   call: ModelCall,
@@ -76,12 +82,12 @@ export async function callModel(
   }
 }
 
-/** Says which endpoint was not reached, and why. */
+/** Returns a sentence that says which endpoint was not reached, and why. */
 export function notReached(target: URL, error: unknown): string {
   return `model endpoint ${target.host} not reached (${causeOf(error)})`;
 }
 
-/** The endpoint has more to do than it can. */
+/** Returns whether a status means that the endpoint has more to do than it can. */
 export function isOverloaded(answer: IncomingMessage): boolean {
   return answer.statusCode === OVERLOADED;
 }

@@ -13,15 +13,15 @@ import { refuse, refuseForNow } from "./model-refusal.ts";
 import { RequestBodies } from "./request-bodies.ts";
 import { UsageReader, worstUsage } from "./usage-reader.ts";
 
-/** What the session uses, and whether it may use more. `add` does not throw. */
+/** Usage of a session, and whether it may use more. */
 export interface ModelSpending {
-  /** Sets aside what a request may come to, waiting for others to be counted if need be; not beyond an abort. */
+  /** Reserves what a request may cost at most. It may wait until others are counted, until an abort. */
   reserve(worst: MeteredUsage, options: { signal: AbortSignal }): Promise<Reservation>;
-  /** Counts one answer. */
+  /** Counts an answer. Does not throw. */
   add(usage: MeteredUsage): void;
 }
 
-/** Whether a request may be sent. Reasons are sentences. */
+/** Permission to send a request, or a sentence that says why not. */
 export type Reservation =
   /** It may. To be disposed of once it has been counted. */
   | { held: Disposable }
@@ -30,9 +30,10 @@ export type Reservation =
   /** Not now, but perhaps once the others under way have been counted. */
   | { occupied: string };
 
+/** Passage of requests to the model, and what they may cost. */
 export interface ModelGatewayOptions extends PassageOptions {
   spending: ModelSpending;
-  /** Told of every request that is refused for what it asks for, and of what is left out. */
+  /** Called for every request that is refused for its content, and for what is left out of one. */
   onDecision: (decision: EgressDecision) => void;
 }
 
@@ -43,9 +44,9 @@ const PATHS = new Set([MESSAGES, `${MESSAGES}/count_tokens`]);
 const MAX_UNDER_WAY = 16;
 
 /**
- * Stands between Claude and the model's API: plain HTTP on the container's side, the real
- * endpoint with the user's credential on the other. Requests are read, checked and written anew;
- * answers stream through with backpressure, and what they used is counted.
+ * Returns the gateway between Claude and the model's API: plain HTTP on the container's side, the endpoint with the
+ * user's credential on the other. Requests are read, checked and written anew. Answers stream through with
+ * backpressure, and their usage is counted.
  */
 export function createModelGateway(options: ModelGatewayOptions): Server {
   const gateway = new ModelGateway(options);

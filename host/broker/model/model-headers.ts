@@ -6,7 +6,7 @@ import { endToEndHeaders } from "../http-exchange.ts";
 const REQUEST_HEADERS = ["accept", "anthropic-version", "user-agent", "x-app", "x-claude-code-session-id"];
 const REQUEST_HEADER_PREFIX = "x-stainless-";
 
-/** Returns what the endpoint is told of a request: its own headers as far as they matter, and the credential. */
+/** Returns the headers for the endpoint: those of the request that matter, and the credential. */
 export function headersToModel(
   { headers }: IncomingMessage,
   { credential, betas }: { credential: Credential; betas: readonly string[] },
@@ -20,7 +20,7 @@ export function headersToModel(
   return { ...kept, ...credentialHeaders(credential, betas) };
 }
 
-/** Returns what Claude is told of an answer. */
+/** Returns the headers of an answer that Claude gets. */
 export function headersToClaude(headers: IncomingHttpHeaders): Record<string, string | string[]> {
   const kept = endToEndHeaders(headers);
   delete kept["set-cookie"];

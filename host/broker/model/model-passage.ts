@@ -15,34 +15,34 @@ import { refuse, refuseForNow } from "./model-refusal.ts";
 import { Silence, SILENCE_LIMITS, type SilenceLimits } from "./silence.ts";
 import { isRenewed, readCredential } from "./try-credential.ts";
 
-/** What requests are passed on with. */
+/** Endpoint, credential and rules that requests are passed on with. */
 export interface PassageOptions {
-  /** The model's endpoint, without /v1/messages. */
+  /** Endpoint of the model, without /v1/messages. */
   endpoint: URL;
   credentials: CredentialSource;
   policy: ModelPolicy;
-  /** Asked instead of a model that is overloaded. Undefined: none. */
+  /** Model that is asked instead of an overloaded one. Undefined: none. */
   fallbackModel: string | undefined;
   wayOut: WayOut;
-  /** Bound and keep the connections to the endpoint. */
+  /** Agents that bound and keep the connections to the endpoint. */
   agents: Agents;
   logger: Logger;
-  /** Told of what is left out. */
+  /** Called for what is left out of a request. */
   onDecision: (decision: EgressDecision) => void;
-  /** Told of every request that failed and is sent again. */
+  /** Called with every attempt that failed and is followed by another. */
   onRetry: (retry: Retry) => void;
   /** See CallObserver. */
   onReach: CallObserver["onReach"];
-  /** Times between attempts. Default RETRY_DELAYS_MS. */
+  /** Pauses between attempts (ms). Default: RETRY_DELAYS_MS. */
   retryDelaysMs?: readonly number[];
-  /** Default SILENCE_LIMITS. */
+  /** Limits for silence. Default: SILENCE_LIMITS. */
   silence?: SilenceLimits;
 }
 
 /** Betas of a session that it is told of; Claude Code knows fewer. */
 const MAX_TOLD_BETAS = 50;
 
-/** The way of checked requests to the model's endpoint, with the user's credential, and of its answers to Claude. */
+/** Passage of checked requests to the model's endpoint, with the user's credential, and of its answers to Claude. */
 export class ModelPassage {
   readonly #options: PassageOptions;
   readonly #leftBetas = new Set<string>();
@@ -51,7 +51,9 @@ export class ModelPassage {
     this.#options = options;
   }
 
-  /** Resolves once the answer has been passed on, one was made here, or Claude has gone before there was one. */
+  /**
+   * Passes a request on. Resolves once its answer has been passed back, one was made here, or Claude has gone before.
+   */
   async passOn(
     request: IncomingMessage,
     response: ServerResponse,

@@ -68,19 +68,19 @@ const NAMED_SOURCES = new Set<unknown>(["search_result", "search_result_location
 /** Texts of Claude and its tools, whatever they look like: what a tool was called with, and what it takes. */
 const FREE_MEMBERS = new Set(["input", "input_schema"]);
 
-/** No model of today answers with more. */
+/** Most tokens of an answer (max_tokens) unless the user sets it. No model of today answers with more. */
 export const DEFAULT_MAX_OUTPUT_TOKENS = 256_000;
 
 /** Deeper than any message; a body may not exhaust the stack. */
 const MAX_DEPTH = 64;
 
-/** What the user decides of it. */
+/** Rules of the user for requests to the model. */
 export interface ModelPolicy {
-  /** Names of models, or their beginnings with a "*" behind them. Undefined: every model. */
+  /** Names of models, or beginnings of names with "*" behind. Undefined: every model. */
   allowedModels: readonly string[] | undefined;
-  /** Betas beside those that are passed on anyway, with or without a date. */
+  /** Betas beside those that are always passed on, with or without a date. */
   allowedBetas: readonly string[];
-  /** What one answer may be asked for (max_tokens). */
+  /** Most tokens that an answer may be asked for (max_tokens). */
   maxOutputTokens: number;
 }
 

@@ -54,19 +54,19 @@ const PRICES: Record<string, Price> = {
 const DEAREST = OPUS_4;
 const NAMES = Object.keys(PRICES).sort((a, b) => b.length - a.length);
 
-/** Tokens of one answer. */
+/** Tokens of one answer, by kind. */
 export interface TokenCounts {
-  /** Sent, without those of the cache. */
+  /** Tokens sent, without those of the cache. */
   input: number;
   output: number;
   cacheRead: number;
-  /** Written to the cache for five minutes. */
+  /** Tokens written to the cache for five minutes. */
   cacheWrite: number;
-  /** Written to the cache for an hour. */
+  /** Tokens written to the cache for an hour. */
   cacheWriteHour: number;
 }
 
-/** What one answer of a model used, with its cost. A model without a known price counts as the dearest one. */
+/** Returns the usage of one answer, with its cost. A model without a known price costs as much as the dearest one. */
 export function meter(model: string, tokens: TokenCounts): MeteredUsage {
   const { input, output, cacheRead, cacheWrite, cacheWriteHour } = tokens;
   const base = PRICES[NAMES.find((name) => model.startsWith(name)) ?? ""] ?? DEAREST;

@@ -4,14 +4,18 @@ import { GatheredBytes } from "../gathered-bytes.ts";
 
 const MIB = 1024 * 1024;
 
+/** Limits for bodies that are held in memory. */
 export interface RequestBodyLimits {
-  /** Of one body. Default 32 MiB, the API's own: https://platform.claude.com/docs/en/api/overview#request-size-limits */
+  /**
+   * Most bytes of one body. Default: 32 MiB, the API's own:
+   * https://platform.claude.com/docs/en/api/overview#request-size-limits
+   */
   maxBytes?: number;
-  /** Of all that are held. Default 64 MiB. */
+  /** Most bytes of all bodies that are held. Default: 64 MiB. */
   maxHeldBytes?: number;
 }
 
-/** Reads bodies whole, without letting a container fill the host's memory with them. */
+/** Bodies of requests, read whole without letting a container fill the host's memory. */
 export class RequestBodies {
   readonly #maxBytes: number;
   #freeBytes: number;
@@ -21,7 +25,10 @@ export class RequestBodies {
     this.#freeBytes = maxHeldBytes;
   }
 
-  /** A request's body, which counts as held until its response has closed; undefined if it is too large. Rejects when it is cut. */
+  /**
+   * Returns a request's body, which counts as held until its response has closed. Undefined: it is too large. Rejects
+   * when it is cut.
+   */
   async read(request: IncomingMessage, response: ServerResponse): Promise<Buffer | undefined> {
     let body = new GatheredBytes();
     let heldBytes = 0;

@@ -1,17 +1,22 @@
-/** How long an endpoint may say nothing. */
+/** Times that an endpoint may be silent. */
 export interface SilenceLimits {
-  /** Then it is told, in ms. */
+  /** Time after which silence is told (ms). */
   noticeMs: number;
-  /** Then a request whose answer is streamed is given up, in ms. */
+  /** Time after which a request with a streamed answer is given up (ms). */
   streamedMs: number;
-  /** The same of an answer that comes whole: the model may take all of that time for it. */
+  /** Time after which a request with a whole answer is given up (ms). The model may need all of it to answer. */
   wholeMs: number;
 }
 
-/** A stream has pings several times a minute; a slow model of one's own may read a long prompt for minutes. */
+/**
+ * Limits for silence. A stream has pings several times a minute, but a slow model of the user's own may read a long
+ * prompt for minutes.
+ */
 export const SILENCE_LIMITS: SilenceLimits = { noticeMs: 60_000, streamedMs: 300_000, wholeMs: 900_000 };
 
-/** Tells when nothing of an answer has come for a while, once, and when something comes again. */
+/**
+ * Watch over an answer's silence: it tells once that nothing has come for a while, and once that something comes again.
+ */
 export class Silence implements Disposable {
   readonly #tell: (silent: boolean) => void;
   readonly #timer: NodeJS.Timeout;
@@ -22,13 +27,13 @@ export class Silence implements Disposable {
     this.#timer = setTimeout(() => tell((this.#silent = true)), noticeMs);
   }
 
-  /** Something has come. */
+  /** Notes that something has come. */
   end(): void {
     this.#timer.refresh();
     if (this.#silent) this.#tell((this.#silent = false));
   }
 
-  /** Looks at a piece of an answer; pings, and pieces of a line, are not what is waited for. */
+  /** Looks at a piece of an answer. Pings and pieces of a line do not end the silence. */
   read(chunk: Buffer): void {
     if (/data:(?! *\{"type": *"ping")|^[^]{200}/.test(chunk.toString("latin1"))) this.end();
   }

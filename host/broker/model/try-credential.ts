@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { Credential, CredentialSource } from "./credential.ts";
 
-/** Returns the credential that there is. Never rejects: one that cannot be read is none. */
+/** Returns the credential. Undefined: there is none, or it cannot be read. Never rejects. */
 export async function readCredential(credentials: CredentialSource, logger: Logger): Promise<Credential | undefined> {
   try {
     return await credentials.read();
@@ -11,7 +11,7 @@ export async function readCredential(credentials: CredentialSource, logger: Logg
   }
 }
 
-/** Tells whether there is another credential than the one that the endpoint has refused. Never rejects. */
+/** Returns whether there is another credential than the one that the endpoint has refused. Never rejects. */
 export async function isRenewed(credentials: CredentialSource, refused: Credential, logger: Logger): Promise<boolean> {
   try {
     const now = await credentials.renew(refused);

@@ -15,9 +15,9 @@ const MAX_TOKENS = 100_000_000;
 const MAX_FAILURE_LENGTH = 64;
 
 /**
- * Reads from an answer of the model what it used, while it passes: server-sent events
- * (https://platform.claude.com/docs/en/build-with-claude/streaming), or one JSON body. A stream that is broken off
- * before it says how much it was counts by the size of what came.
+ * Reader of the usage in an answer of the model while it passes: server-sent events
+ * (https://platform.claude.com/docs/en/build-with-claude/streaming), or one JSON body. A stream that breaks off before
+ * it tells its usage counts by the size of what came.
  */
 export class UsageReader {
   readonly #streamed: boolean;
@@ -31,14 +31,14 @@ export class UsageReader {
   #progress: "nothing" | "usage" | "failed" = "nothing";
   #failure: string | undefined;
 
-  /** `unread` is what counts where the answer says neither what it used nor that it failed. */
+  /** Starts with no bytes. `unread` is the usage of an answer that tells neither its usage nor that it failed. */
   constructor(requestedModel: string, { streamed, unread }: { streamed: boolean; unread: MeteredUsage }) {
     this.#model = requestedModel;
     this.#streamed = streamed;
     this.#unread = unread;
   }
 
-  /** Looks at the next piece; keeps no reference to it beyond its line. */
+  /** Looks at the next piece. No reference to it is kept beyond its line. */
   push(chunk: Buffer): void {
     let from = 0;
     if (this.#streamed) {
@@ -51,7 +51,7 @@ export class UsageReader {
     this.#keep(chunk.subarray(from));
   }
 
-  /** What the answer used, as far as it has come. */
+  /** Usage of the answer, as far as it has come. */
   usage(): MeteredUsage {
     if (!this.#streamed) this.#readBody();
     if (this.#progress === "nothing") {
@@ -62,7 +62,7 @@ export class UsageReader {
     return meter(this.#model, { ...this.#counts, output });
   }
 
-  /** What kind of error ended a stream that had begun well ("overloaded_error"); undefined if none did. */
+  /** Kind of the error that ended a stream which had begun well ("overloaded_error"). Undefined: none did. */
   get failure(): string | undefined {
     return this.#streamed ? this.#failure : undefined;
   }
@@ -117,7 +117,7 @@ export class UsageReader {
   }
 }
 
-/** What a request may come to where each of the models may answer, with as much as it is allowed. */
+/** Returns the most that a request may use if any of the models may answer, with as much as it is allowed. */
 export function worstUsage(
   models: readonly string[],
   { bodyBytes, maxTokens }: { bodyBytes: number; maxTokens: number },

@@ -92,8 +92,18 @@ export const ERROR_REASONS = {
   REF_INVALID: "INVALID_ARGUMENT",
   /** A ref without a repository. */
   REF_WITHOUT_REPOSITORY: "INVALID_ARGUMENT",
+  /** A ref for a directory, which goes in as it lies there. */
+  REF_OF_DIRECTORY: "INVALID_ARGUMENT",
+  /** Files to include where no directory goes in. */
+  INCLUDE_NOT_LOCAL: "INVALID_ARGUMENT",
+  /** How much history is to be there is no number of commits. */
+  HISTORY_INVALID: "INVALID_ARGUMENT",
   /** A URL prefix for git's listener is none. */
   GIT_PREFIX_INVALID: "INVALID_ARGUMENT",
+  /** What a front says of a repository's snapshot cannot be. */
+  SNAPSHOT_INVALID: "INVALID_ARGUMENT",
+  /** The host's store lacks something of the snapshot that a session is to start with. */
+  SNAPSHOT_MISSING: "FAILED_PRECONDITION",
   /** The continued session had another repository. */
   REPOSITORY_DIFFERS: "INVALID_ARGUMENT",
   /** The id of the continued session is none. */

@@ -27,6 +27,7 @@ export * from "./repository-address.ts";
 export * from "./running-time.ts";
 export * from "./session-rules.ts";
 export * from "./silence.ts";
+export * from "./snapshot.ts";
 export * from "./steering.ts";
 export * from "./turn-answers.ts";
 export * from "./unacknowledged-bytes.ts";

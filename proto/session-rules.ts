@@ -10,6 +10,7 @@ import {
 } from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
 import { readRepositoryAddress } from "./repository-address.ts";
 import { cutChars } from "./cut.ts";
+import { completeSnapshot } from "./snapshot.ts";
 
 /** Time that a session has if it asks for none. */
 export const DEFAULT_TIMEOUT_MS = 300_000;
@@ -120,9 +121,12 @@ export function completeSpec(given: SessionSpec): SessionSpec {
   for (const name of Object.keys(spec.environment)) checkVariable(name, spec.environment[name]!);
   if (spec.repository !== undefined) {
     const { repository } = spec;
-    const { uri, ref } = readRepositoryAddress(repository);
-    repository.uri = uri;
-    repository.ref = checkRef(ref);
+    if (repository.snapshot !== undefined) completeSnapshot(repository, repository.snapshot);
+    else {
+      const { uri, ref } = readRepositoryAddress(repository);
+      repository.uri = uri;
+      repository.ref = checkRef(ref);
+    }
     if (repository.depth === 0) repository.depth = 1;
   }
   return spec;

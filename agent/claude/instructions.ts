@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { AppError, lastChars } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import { run } from "../process/run.ts";
@@ -18,14 +18,21 @@ const WRITE = 'mkdir -p -- "$1" && exec cat > "$1/CLAUDE.md"';
  */
 export async function importInstructions(options: {
   workTree: string;
+  /** Where Claude starts, in there: what the directories on the way say counts too. */
+  cwd: string;
   home: string;
   /** Where programs are looked for. */
   path: string;
   identity: Identity | undefined;
   signal: AbortSignal;
 }): Promise<void> {
-  const { workTree, home, path, identity, signal } = options;
-  const input = Buffer.from(FILES.map((file) => `@${join(workTree, file)}\n`).join(""));
+  const { workTree, cwd, home, path, identity, signal } = options;
+  const names = relative(workTree, cwd)
+    .split("/")
+    .filter((name) => name !== "");
+  const directories = ["", ...names].map((_, depth) => join(workTree, ...names.slice(0, depth)));
+  const files = directories.flatMap((directory) => FILES.map((file) => join(directory, file)));
+  const input = Buffer.from(files.map((file) => `@${file}\n`).join(""));
   const child = { identity, env: { PATH: path, LC_ALL: "C" }, umask: "077" };
   const { code, stderr } = await run("sh", ["-c", WRITE, "sh", join(home, ".claude")], { ...child, input, signal });
   if (code === 0) return;

@@ -1,4 +1,11 @@
-import { AppError, redactUri, type RepositorySpec } from "../../proto/index.ts";
+import {
+  AppError,
+  redactUri,
+  type RawPath,
+  type RepositorySnapshot,
+  type RepositorySpec,
+  SNAPSHOT_REF,
+} from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import type { RunResult } from "../process/run.ts";
 import { type Progress, progressReader, wholeSize } from "./clone-progress.ts";
@@ -13,6 +20,7 @@ import {
   shell,
   tryGit,
 } from "./git.ts";
+import { parseRawDiff, type RawDiffEntry } from "./raw-diff.ts";
 import { refNotFound, type RemoteRef, remotePlace, resolveRemoteRef, type UrlConfig } from "./remote.ts";
 import { retryCut, type RetryCutOptions } from "./retry-cut.ts";
 import { throwIfFull } from "./room.ts";
@@ -34,6 +42,27 @@ export interface BaseRepository {
   branch: string | undefined;
   /** Refs of the session's repository besides its branch, as a packed-refs file. */
   packedRefs: string;
+  /** What is checked out where the start is a snapshot of a work tree. Undefined: the start commit itself. */
+  checkedOut: CheckedOut | undefined;
+}
+
+/** What the repository of a snapshot had checked out: HEAD and index are not those of the start commit. */
+export interface CheckedOut {
+  /** "": there is no commit yet. */
+  headCommitId: string;
+  indexCommitId: string;
+  /** Files that the index holds without content. */
+  intentToAdd: readonly RawPath[];
+  /** How both differ from the start, before Claude has done anything. */
+  given: GivenClaims;
+  /** Where Claude starts, from the top. "": at the top. */
+  subdirectory: string;
+}
+
+/** How index and HEAD differ from the start before Claude has done anything: none of it is a claim of Claude's. */
+export interface GivenClaims {
+  index: readonly RawDiffEntry[];
+  head: readonly RawDiffEntry[];
 }
 
 /** Kind of git's object ids. */
@@ -127,7 +156,8 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
   let ref: RemoteRef | undefined;
   if (repository !== undefined) {
     options.onProgress({ stage: "Asking the remote" });
-    ref = await resolveRemoteRef(remote, repository.uri, repository.ref, options);
+    const name = repository.snapshot === undefined ? repository.ref : SNAPSHOT_REF;
+    ref = await resolveRemoteRef(remote, repository.uri, name, options);
   }
   const objectFormat = ref?.id.length === OBJECT_FORMATS.sha256.idLength ? "sha256" : "sha1";
   const init = [
@@ -154,6 +184,7 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
         : { uri: repository.uri, wholeHistory, defaultBranch: branchOf(ref?.defaultName) },
     branch: DEFAULT_BRANCH,
     packedRefs: "",
+    checkedOut: undefined,
   };
   if (repository === undefined || ref === undefined) return base;
 
@@ -169,11 +200,60 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
     });
   }
   const treeId = (await peel(place, `${commitId}^{tree}`, signal)) ?? "";
+  if (repository.snapshot !== undefined) {
+    return { ...base, commitId, treeId, ...(await takeSnapshot(place, repository.snapshot, commitId, { signal })) };
+  }
   const list = ["for-each-ref", "--format=%(objectname) %(refname)", "refs/remotes", "refs/tags"];
   const packedRefs = (await git(place, list, { signal })).toString("utf8");
   const branch = ref.name === "HEAD" ? DEFAULT_BRANCH : branchOf(ref.name);
   const start = branch === undefined ? "" : `${commitId} refs/heads/${branch}\n`;
   return { ...base, commitId, treeId, branch, packedRefs: start + packedRefs };
+}
+
+/** Returns what a snapshot's repository had checked out, as the session's is to have it. Throws SNAPSHOT_MISSING. */
+async function takeSnapshot(
+  place: GitPlace,
+  snapshot: RepositorySnapshot,
+  commitId: string,
+  options: { signal: AbortSignal },
+): Promise<Pick<BaseRepository, "origin" | "branch" | "packedRefs" | "checkedOut">> {
+  const { headCommitId, indexCommitId, untrackedCommitId, subdirectory } = snapshot;
+  const intentToAdd = snapshot.intentToAddPaths.map((path) => Buffer.from(path).toString("latin1"));
+  if (commitId !== untrackedCommitId) throw notTheSnapshot(snapshot, commitId);
+  const compare = async (other: string): Promise<RawDiffEntry[]> => {
+    const flags = ["-r", "-z", "--raw", "--no-abbrev", "--no-renames"];
+    return parseRawDiff(await git(place, ["diff-tree", ...flags, commitId, other], options));
+  };
+  const branch = branchOf(snapshot.branch);
+  return {
+    // What leads out of here is not a repository of the session's.
+    origin: undefined,
+    branch,
+    packedRefs: branch === undefined || headCommitId === "" ? "" : `${headCommitId} refs/heads/${branch}\n`,
+    checkedOut: {
+      headCommitId,
+      indexCommitId,
+      intentToAdd,
+      given: {
+        index: [...(await compare(indexCommitId)), ...intentToAdd.flatMap((path) => withoutContent(path, commitId))],
+        head: headCommitId === "" ? [] : await compare(headCommitId),
+      },
+      subdirectory,
+    },
+  };
+}
+
+/** What the index may hold for a file without content. */
+function withoutContent(path: RawPath, commitId: string): RawDiffEntry[] {
+  const { emptyBlob } = OBJECT_FORMATS[commitId.length === 64 ? "sha256" : "sha1"];
+  const entry = { path, oldPath: path, oldMode: "100644", oldId: "", newId: emptyBlob };
+  return ["100644", "100755", "120000"].map((newMode) => ({ ...entry, newMode }));
+}
+
+function notTheSnapshot({ untrackedCommitId }: RepositorySnapshot, commitId: string): AppError {
+  return new AppError("SNAPSHOT_MISSING", `The host served ${commitId} instead of ${untrackedCommitId}.`, {
+    metadata: { commit_id: commitId, untracked_commit_id: untrackedCommitId },
+  });
 }
 
 function branchOf(name: string | undefined): string | undefined {
@@ -198,11 +278,13 @@ async function fetchRef(
   localRef: string,
   options: BaseOptions,
 ): Promise<void> {
-  const { uri, depth } = repository;
+  const { uri, depth, snapshot } = repository;
   const { signal } = options;
-  const everything = depth < 0 ? ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"] : [];
+  // How much of a snapshot's history there is, the host has decided.
+  const everything =
+    depth < 0 && snapshot === undefined ? ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"] : [];
   const wanted = `+${ref.name ?? ref.id}:${localRef}`;
-  const history = depth < 0 ? [] : [`--depth=${depth === 0 ? 1 : depth}`];
+  const history = depth < 0 || snapshot !== undefined ? [] : [`--depth=${depth === 0 ? 1 : depth}`];
   const flags = [
     "--progress",
     "--no-tags",

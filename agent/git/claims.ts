@@ -1,6 +1,6 @@
 import { lstat } from "node:fs/promises";
 import { type RawPath, splitPaths } from "../../proto/index.ts";
-import { OBJECT_FORMATS } from "./base-repository.ts";
+import { type GivenClaims, OBJECT_FORMATS } from "./base-repository.ts";
 import { type GitPlace, runIn } from "./git.ts";
 import { ABSENT, GITLINK, parseDiff, type RawDiffEntry } from "./raw-diff.ts";
 
@@ -88,12 +88,12 @@ export const NO_CLAIMS: Claims = {
 /** Returns what Claude's repository says. What cannot be read is left out, and makes the claims incomplete. */
 export async function readClaims(
   place: GitPlace,
-  options: { workTree: string; startTree: string; signal: AbortSignal },
+  options: { workTree: string; startTree: string; given?: GivenClaims | undefined; signal: AbortSignal },
 ): Promise<Claims> {
-  const { workTree, startTree, signal } = options;
+  const { workTree, startTree, given = { index: [], head: [] }, signal } = options;
   const run = { signal, maxOutputBytes: MAX_BYTES };
   try {
-    return parseClaims((await runIn(place, "sh", ["-c", COMPARE, "sh", workTree, startTree], run)).stdout);
+    return parseClaims((await runIn(place, "sh", ["-c", COMPARE, "sh", workTree, startTree], run)).stdout, given);
   } catch {
     signal.throwIfAborted();
     return { ...NO_CLAIMS, incomplete: true }; // Too much of it, or cut off by its time limit.
@@ -110,7 +110,7 @@ export async function claimsStamp(workTree: string): Promise<string | undefined>
   }
 }
 
-function parseClaims(output: Buffer): Claims {
+function parseClaims(output: Buffer, given: GivenClaims): Claims {
   const idEnd = output.indexOf(0);
   const id = output.toString("latin1", 0, Math.max(idEnd, 0));
   const index = parseDiff(output.subarray(idEnd + 1));
@@ -120,9 +120,12 @@ function parseClaims(output: Buffer): Claims {
   const added = new Set<RawPath>();
   const modified = new Map<RawPath, string>();
   const submodules = new Map<RawPath, string>();
-  const note = (entry: RawDiffEntry, pointers: boolean): void => {
+  const isGiven = { index: among(given.index), head: among(given.head) };
+  const note = (entry: RawDiffEntry, { pointers, isGiven }: NoteOptions): void => {
     const { path, oldMode, newMode, oldId, newId } = entry;
     if (!isPathOfFile(path)) return;
+    // What is tracked stays so where the start does not have it.
+    if (isGiven(entry) && (oldMode !== ABSENT || newMode === GITLINK)) return;
     if (newMode === GITLINK) {
       if (pointers) submodules.set(path, newId);
     } else if (newMode === ABSENT) {
@@ -130,17 +133,32 @@ function parseClaims(output: Buffer): Claims {
     } else if (oldMode === ABSENT) added.add(path);
     else if (oldId !== newId) modified.set(path, newId);
   };
-  for (const entry of head.entries) note(entry, !indexWasRead);
-  for (const entry of index.entries) note(entry, true);
+  for (const entry of head.entries) note(entry, { pointers: !indexWasRead, isGiven: isGiven.head });
+  for (const entry of index.entries) note(entry, { pointers: true, isGiven: isGiven.index });
   const lines = splitPaths(head.patch);
   const incomplete = lines.at(-1) !== COMPLETE || lines.includes(SKIPPED);
   const listed = lines.filter((line) => line.startsWith(SKIPPED));
   const skipped = new Set(listed.map((line) => line.slice(SKIPPED.length)).filter(isPathOfFile));
   const committed = new Map(head.entries.map(({ path, newId }) => [path, newId]));
   const staged = index.entries.filter(
-    (entry) => holdsContent(entry) && (skipped.has(entry.path) || committed.get(entry.path) !== entry.newId),
+    (entry) =>
+      holdsContent(entry) &&
+      !isGiven.index(entry) &&
+      (skipped.has(entry.path) || committed.get(entry.path) !== entry.newId),
   );
   return { headCommitId: isObjectId(id) ? id : "", added, modified, submodules, skipped, staged, incomplete };
+}
+
+interface NoteOptions {
+  /** Submodules count. */
+  pointers: boolean;
+  isGiven: (entry: RawDiffEntry) => boolean;
+}
+
+function among(entries: readonly RawDiffEntry[]): (entry: RawDiffEntry) => boolean {
+  const nameOf = ({ path, newMode, newId }: RawDiffEntry): string => `${newMode} ${newId} ${path}`;
+  const known = new Set(entries.map(nameOf));
+  return (entry) => known.has(nameOf(entry));
 }
 
 /** Says whether the entry is a file whose content is another one. A new one of git add --intent-to-add has none. */

@@ -237,7 +237,13 @@ class Search {
   async #uncommittedIn(window: RepositoryWindow, path: string, head: Head): Promise<Map<RawPath, FileState>> {
     const { base, scanDirectory, identity, signal } = this.#options;
     const { emptyTree } = OBJECT_FORMATS[base.objectFormat];
-    const start = { ...base, gitDir: window.gitDir, commitId: head.commitId, treeId: head.commitId || emptyTree };
+    const start = {
+      ...base,
+      gitDir: window.gitDir,
+      commitId: head.commitId,
+      treeId: head.commitId || emptyTree,
+      checkedOut: undefined,
+    };
     const name = `left-work-index-${this.#indexes++}`;
     const options = { base: start, workTree: utf8Of(path), scanDirectory, identity, name, signal };
     const index = await PrivateIndex.create(options);

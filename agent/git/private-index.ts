@@ -115,7 +115,8 @@ export class PrivateIndex extends IndexFile {
   async readClaims(options: { signal: AbortSignal }): Promise<Claims> {
     const stamp = await claimsStamp(this.workTree);
     if (stamp !== undefined && stamp === this.#claimsStamp) return this.#claims;
-    const read = { workTree: this.workTree, startTree: this.base.treeId };
+    const { treeId: startTree, checkedOut } = this.base;
+    const read = { workTree: this.workTree, startTree, given: checkedOut?.given };
     this.#claims = await this.unblocked(options.signal, (signal) => readClaims(this.ownerPlace, { ...read, signal }));
     this.#claimsStamp = stamp;
     return this.#claims;

@@ -6,7 +6,7 @@ import { ABSENT, GITLINK, parseRawDiff } from "./raw-diff.ts";
 import { throwIfFull } from "./room.ts";
 
 /**
- * Applies the patch in stdin to a copy of the index and writes how that differs then. Where the patch has other
+ * Applies the patch in stdin to an index of the start and writes how that differs then. Where the patch has other
  * attributes, writes its files once more: git apply has gone by those from before. $1 is the start tree.
  */
 const DIFF_APPLIED: Script = {
@@ -14,7 +14,7 @@ const DIFF_APPLIED: Script = {
   text: `set -e
 export GIT_INDEX_FILE="$GIT_DIR/index.restored"
 trap 'rm -f "$GIT_INDEX_FILE"' EXIT
-[ ! -e "$GIT_DIR/index" ] || cp -- "$GIT_DIR/index" "$GIT_INDEX_FILE"
+git read-tree "$1"
 git apply --cached --whitespace=nowarn
 git diff-index --cached --raw -z --no-abbrev --no-renames "$1"
 files() { git diff-index --cached --name-only -z --no-renames "$@"; }

@@ -1,4 +1,4 @@
-import { AppError, redactUri, splitPaths } from "../../proto/index.ts";
+import { AppError, joinPaths, redactUri, splitPaths } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import type { BaseRepository } from "./base-repository.ts";
 import { type Progress, progressReader } from "./clone-progress.ts";
@@ -28,6 +28,16 @@ printf '%s' "$4" > info/attributes
 cat > packed-refs`,
 };
 
+/** The facts of files that the index has as they are stay, so that git need not read them. $1 HEAD, $2 a commit of the index, $3 a directory; stdin: files that it holds without content. */
+const CHECK_OUT_SNAPSHOT: Script = {
+  name: "read-tree",
+  text: `set -e
+git -C "$GIT_WORK_TREE" read-tree -i -m "$2"
+git -C "$GIT_WORK_TREE" --literal-pathspecs add --intent-to-add --force --pathspec-from-file=- --pathspec-file-nul
+printf '%s\\n' "$1" > "$GIT_DIR/HEAD"
+[ -z "$3" ] || mkdir -p -- "$GIT_WORK_TREE/$3"`,
+};
+
 /**
  * Makes the session's repository around the work tree and checks the start commit out, with its attributes but without
  * filters. It is an ordinary repository to Claude, and borrows its objects from the base. Nothing in it is relied on
@@ -51,7 +61,7 @@ export async function makeSessionRepository(
     workTree,
   ];
   await git(here, init, { signal });
-  const head = base.branch === undefined ? base.commitId : `ref: refs/heads/${base.branch}`;
+  const head = base.checkedOut === undefined ? headOf(base) : base.commitId;
   const facts = [base.gitDir, head, configuration(base), SESSION_ATTRIBUTES, remoteHead(base)];
   await shell(inside, FURNISH, facts, { input: base.packedRefs, signal });
   if (base.commitId === "") return;
@@ -81,6 +91,29 @@ export async function makeSessionRepository(
       metadata: { uri, commit_id: base.commitId, ...cause.metadata },
     },
   );
+}
+
+/**
+ * Has the fresh repository of a snapshot's start say what the one outside said: HEAD and index are those of there, the files
+ * stay. Makes the directory in which Claude starts, which git does not keep if it was empty.
+ */
+export async function checkOutSnapshot(
+  base: BaseRepository,
+  workTree: string,
+  { identity, signal }: { identity: Identity | undefined; signal: AbortSignal },
+): Promise<void> {
+  if (base.checkedOut === undefined) return;
+  const { indexCommitId, subdirectory, intentToAdd } = base.checkedOut;
+  const inside = { identity, variables: { GIT_DIR: `${workTree}/.git`, GIT_WORK_TREE: workTree } };
+  await shell(inside, CHECK_OUT_SNAPSHOT, [headOf(base), indexCommitId, subdirectory], {
+    input: joinPaths(intentToAdd),
+    signal,
+  });
+}
+
+/** What HEAD is to hold: a branch's name, or the id of a commit. */
+function headOf({ branch, checkedOut, commitId }: BaseRepository): string {
+  return branch === undefined ? (checkedOut?.headCommitId ?? commitId) : `ref: refs/heads/${branch}`;
 }
 
 /** Returns what the files of the start commit take, by whole blocks. */

@@ -9,7 +9,7 @@ import { LiveChanges, type Look, type Scan } from "./live-changes.ts";
 import { restorePatch } from "./restore-patch.ts";
 import type { RetryCutOptions } from "./retry-cut.ts";
 import { throwIfFull } from "./room.ts";
-import { makeSessionRepository } from "./session-repository.ts";
+import { checkOutSnapshot, makeSessionRepository } from "./session-repository.ts";
 import { type Touched, TouchedPaths } from "./touched-paths.ts";
 import { TurnTaking } from "./turn-taking.ts";
 import { watchTree } from "./watch-tree.ts";
@@ -48,6 +48,8 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
     await makeSessionRepository(base, paths.workTree, { identity: sessionIdentity, onProgress, signal });
     const workspace = new Workspace(base, paths, { session: sessionIdentity, base: options.baseIdentity });
     await workspace.open({ signal });
+    // What looks for changes has by then taken note of the start's own index.
+    await checkOutSnapshot(base, paths.workTree, { identity: sessionIdentity, signal });
     return workspace;
   } catch (error) {
     if (asAppError(error).reason === "GIT_FAILED") {
@@ -61,6 +63,8 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
 /** Files of a session: what it started from, and what it has changed. Scans, looks and collections wait for each other. */
 export class Workspace {
   readonly workTree: string;
+  /** Where Claude starts: the work tree, or a directory in it. */
+  readonly cwd: string;
   /** Commit that it started from. Empty: none. */
   readonly baseCommitId: string;
   readonly #comparison: {
@@ -82,6 +86,8 @@ export class Workspace {
   ) {
     this.#finalIdentity = finalIdentity;
     this.workTree = paths.workTree;
+    const { subdirectory = "" } = base.checkedOut ?? {};
+    this.cwd = subdirectory === "" ? paths.workTree : `${paths.workTree}/${subdirectory}`;
     this.baseCommitId = base.commitId;
     this.#comparison = { base, workTree: paths.workTree, scanDirectory: paths.scan, identity };
     const checkout = base.commitId === "" ? {} : { copyOf: `${paths.workTree}/.git/index` };

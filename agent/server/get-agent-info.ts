@@ -20,6 +20,7 @@ const CAPABILITIES = [
   "git-listener",
   "resumable-tunnels",
   "artifacts",
+  "snapshots",
 ];
 
 /** Answers GetAgentInfo: versions, capabilities, and the session that the agent was given. */

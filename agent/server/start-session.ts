@@ -5,7 +5,8 @@ import type { AgentCore } from "../agent-core.ts";
 export async function startSession(
   core: AgentCore,
   request: StartSessionRequest,
-): Promise<{ session: Session; usesGitListener: boolean }> {
+): Promise<{ session: Session; usesGitListener: boolean; usesSnapshot: boolean }> {
   const session = core.sessions.start(request);
-  return { session: session.snapshot(), usesGitListener: session.usesGitListener };
+  const { usesGitListener, usesSnapshot } = session;
+  return { session: session.snapshot(), usesGitListener, usesSnapshot };
 }

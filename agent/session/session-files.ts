@@ -91,7 +91,7 @@ export class SessionFiles {
     this.#changes = new ChangesStream({ workspace, emit, roomy, log });
     this.#changes.start();
     if (patch !== undefined) this.#changes.poke();
-    return workspace.workTree;
+    return workspace.cwd;
   }
 
   /** Looks at the files sooner if an event of Claude's means that they have changed. */

@@ -90,7 +90,9 @@ export function sessionPlace(options: {
       }),
     async startClaude({ spec, gitPrefixes, opening, signal, ...callbacks }) {
       if (!spec.loadProjectSettings) {
-        await importInstructions({ workTree: paths.workTree, home, path, identity: sessionIdentity, signal });
+        const { workTree } = paths;
+        const { cwd } = callbacks;
+        await importInstructions({ workTree, cwd, home, path, identity: sessionIdentity, signal });
       }
       const urlConfig = listenerUrls(gitPrefixes, relay.gitPort);
       return await Conversation.start({

@@ -35,6 +35,8 @@ export class AgentSession {
   readonly id: string;
   /** Whether git goes by its own listener for some URLs. */
   readonly usesGitListener: boolean;
+  /** Whether it starts with a snapshot of a repository. */
+  readonly usesSnapshot: boolean;
   /** Decisions that Claude waits for. */
   readonly decisions: Decisions;
   readonly #options: Omit<Assignment, "restore"> & SessionSurroundings;
@@ -54,6 +56,7 @@ export class AgentSession {
     const { id, spec, log } = options;
     this.id = id;
     this.usesGitListener = options.gitPrefixes.length > 0;
+    this.usesSnapshot = spec.repository?.snapshot !== undefined;
     this.#options = options;
     this.#restore = restore;
     this.#logger = log.child({ sessionId: id });

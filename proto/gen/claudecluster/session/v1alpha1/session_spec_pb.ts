@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/session/v1alpha1/session_spec.proto.
  */
 export const file_claudecluster_session_v1alpha1_session_spec: GenFile = /*@__PURE__*/
-  fileDesc("CjFjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9zcGVjLnByb3RvEh5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEilwUKC1Nlc3Npb25TcGVjEkIKCnJlcG9zaXRvcnkYASABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUmVwb3NpdG9yeVNwZWMSDAoEdGFzaxgCIAEoCRINCgVtb2RlbBgDIAEoCRIVCg1hbGxvd2VkX3Rvb2xzGAQgAygJEhcKD3Blcm1pc3Npb25fbW9kZRgFIAEoCRIWCg5tYXhfc3RlcF9jb3VudBgGIAEoBRIqCgd0aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uElEKC2Vudmlyb25tZW50GAggAygLMjwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjLkVudmlyb25tZW50RW50cnkSGwoTcHJldmlvdXNfc2Vzc2lvbl9pZBgJIAEoCRIvCgxpZGxlX3RpbWVvdXQYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMwoQZGVjaXNpb25fdGltZW91dBgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tYXhfdHVybl9jb3VudBgMIAEoBRI2CgZidWRnZXQYDSABKAsyJi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQnVkZ2V0EjoKBmVncmVzcxgOIAEoCzIqLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5FZ3Jlc3NTcGVjEh0KFWxvYWRfcHJvamVjdF9zZXR0aW5ncxgPIAEoCBoyChBFbnZpcm9ubWVudEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUgoGQnVkZ2V0EhQKDG1heF9jb3N0X3VzZBgBIAEoARIXCg9tYXhfdG9rZW5fY291bnQYAiABKAMSGQoRbWF4X3JlcXVlc3RfY291bnQYAyABKAUitgEKCkVncmVzc1NwZWMSPQoEbW9kZRgBIAEoDjIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5FZ3Jlc3NTcGVjLk1vZGUSHAoUYWxsb3dlZF9kZXN0aW5hdGlvbnMYAiADKAkiSwoETW9kZRIUChBNT0RFX1VOU1BFQ0lGSUVEEAASDQoJTU9ERV9OT05FEAESDwoLTU9ERV9MSVNURUQQAhINCglNT0RFX09QRU4QAyI5Cg5SZXBvc2l0b3J5U3BlYxILCgN1cmkYASABKAkSCwoDcmVmGAIgASgJEg0KBWRlcHRoGAMgASgFYgZwcm90bzM", [file_google_protobuf_duration]);
+  fileDesc("CjFjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9zcGVjLnByb3RvEh5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEilwUKC1Nlc3Npb25TcGVjEkIKCnJlcG9zaXRvcnkYASABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUmVwb3NpdG9yeVNwZWMSDAoEdGFzaxgCIAEoCRINCgVtb2RlbBgDIAEoCRIVCg1hbGxvd2VkX3Rvb2xzGAQgAygJEhcKD3Blcm1pc3Npb25fbW9kZRgFIAEoCRIWCg5tYXhfc3RlcF9jb3VudBgGIAEoBRIqCgd0aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uElEKC2Vudmlyb25tZW50GAggAygLMjwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjLkVudmlyb25tZW50RW50cnkSGwoTcHJldmlvdXNfc2Vzc2lvbl9pZBgJIAEoCRIvCgxpZGxlX3RpbWVvdXQYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMwoQZGVjaXNpb25fdGltZW91dBgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tYXhfdHVybl9jb3VudBgMIAEoBRI2CgZidWRnZXQYDSABKAsyJi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQnVkZ2V0EjoKBmVncmVzcxgOIAEoCzIqLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5FZ3Jlc3NTcGVjEh0KFWxvYWRfcHJvamVjdF9zZXR0aW5ncxgPIAEoCBoyChBFbnZpcm9ubWVudEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUgoGQnVkZ2V0EhQKDG1heF9jb3N0X3VzZBgBIAEoARIXCg9tYXhfdG9rZW5fY291bnQYAiABKAMSGQoRbWF4X3JlcXVlc3RfY291bnQYAyABKAUitgEKCkVncmVzc1NwZWMSPQoEbW9kZRgBIAEoDjIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5FZ3Jlc3NTcGVjLk1vZGUSHAoUYWxsb3dlZF9kZXN0aW5hdGlvbnMYAiADKAkiSwoETW9kZRIUChBNT0RFX1VOU1BFQ0lGSUVEEAASDQoJTU9ERV9OT05FEAESDwoLTU9ERV9MSVNURUQQAhINCglNT0RFX09QRU4QAyJ/Cg5SZXBvc2l0b3J5U3BlYxILCgN1cmkYASABKAkSCwoDcmVmGAIgASgJEg0KBWRlcHRoGAMgASgFEkQKCHNuYXBzaG90GAQgASgLMjIuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlJlcG9zaXRvcnlTbmFwc2hvdCKRAgoSUmVwb3NpdG9yeVNuYXBzaG90Eg0KBXN0b3JlGAEgASgJEg4KBmJyYW5jaBgCIAEoCRIWCg5oZWFkX2NvbW1pdF9pZBgDIAEoCRIXCg9pbmRleF9jb21taXRfaWQYBCABKAkSGQoRdHJhY2tlZF9jb21taXRfaWQYBSABKAkSGwoTdW50cmFja2VkX2NvbW1pdF9pZBgGIAEoCRIUCgxzdWJkaXJlY3RvcnkYByABKAkSQAoHcmVjZWlwdBgIIAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TbmFwc2hvdFJlY2VpcHQSGwoTaW50ZW50X3RvX2FkZF9wYXRocxgJIAMoDCLwAQoPU25hcHNob3RSZWNlaXB0EhEKCWRpcmVjdG9yeRgBIAEoCRIUCgxzdGFnZWRfY291bnQYAiABKAUSFQoNY2hhbmdlZF9jb3VudBgDIAEoBRIXCg91bnRyYWNrZWRfY291bnQYBCABKAUSEgoKc2l6ZV9ieXRlcxgFIAEoAxJBCghsZWZ0X291dBgGIAMoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TbmFwc2hvdExlZnRPdXQSFgoOaW5jbHVkZWRfcGF0aHMYByADKAkSFQoNY2hhbmdlZF9wYXRocxgIIAMoCSI/Cg9TbmFwc2hvdExlZnRPdXQSDgoGcmVhc29uGAEgASgJEg0KBWNvdW50GAIgASgFEg0KBXBhdGhzGAMgAygJYgZwcm90bzM", [file_google_protobuf_duration]);
 
 /**
  * What Claude is to do, and on what. The same in the host's API and in the agent's. Holds no
@@ -283,6 +283,14 @@ export type RepositorySpec = Message<"claudecluster.session.v1alpha1.RepositoryS
    * @generated from field: int32 depth = 3;
    */
   depth: number;
+
+  /**
+   * A repository as it lies on a disk, that the host serves to this session alone: uri and ref are the host's then, and
+   * those of a request are not looked at. Absent: the repository is at uri.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.RepositorySnapshot snapshot = 4;
+   */
+  snapshot?: RepositorySnapshot | undefined;
 };
 
 /**
@@ -291,4 +299,188 @@ export type RepositorySpec = Message<"claudecluster.session.v1alpha1.RepositoryS
  */
 export const RepositorySpecSchema: GenMessage<RepositorySpec> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_spec, 3);
+
+/**
+ * A repository as it lay on a disk. The host holds it as three commits, each the first parent of the next one, on the
+ * commit that was checked out: the index, what of it was changed in the work tree, and what was in there untracked. The
+ * workspace has the files of the last one, its index is that of the first, and HEAD is what it was.
+ *
+ * @generated from message claudecluster.session.v1alpha1.RepositorySnapshot
+ */
+export type RepositorySnapshot = Message<"claudecluster.session.v1alpha1.RepositorySnapshot"> & {
+  /**
+   * Names the host's object store that holds it. The agent does nothing with it.
+   *
+   * @generated from field: string store = 1;
+   */
+  store: string;
+
+  /**
+   * What HEAD names, such as "refs/heads/main". Empty: HEAD is detached.
+   *
+   * @generated from field: string branch = 2;
+   */
+  branch: string;
+
+  /**
+   * The commit that is checked out. Empty: there is none yet.
+   *
+   * @generated from field: string head_commit_id = 3;
+   */
+  headCommitId: string;
+
+  /**
+   * Commit of what the index holds.
+   *
+   * @generated from field: string index_commit_id = 4;
+   */
+  indexCommitId: string;
+
+  /**
+   * Commit of that with what is changed in the work tree.
+   *
+   * @generated from field: string tracked_commit_id = 5;
+   */
+  trackedCommitId: string;
+
+  /**
+   * Commit of that with what is untracked and goes in. The session starts with its files, and the patch is against it.
+   *
+   * @generated from field: string untracked_commit_id = 6;
+   */
+  untrackedCommitId: string;
+
+  /**
+   * Where Claude starts, from the top: names with slashes between them. Empty: at the top.
+   *
+   * @generated from field: string subdirectory = 7;
+   */
+  subdirectory: string;
+
+  /**
+   * What went in and what did not, for people.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.SnapshotReceipt receipt = 8;
+   */
+  receipt?: SnapshotReceipt | undefined;
+
+  /**
+   * Files of tracked_commit_id that the index holds without content, as git add --intent-to-add makes them. From the top.
+   *
+   * @generated from field: repeated bytes intent_to_add_paths = 9;
+   */
+  intentToAddPaths: Uint8Array[];
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.RepositorySnapshot.
+ * Use `create(RepositorySnapshotSchema)` to create a new message.
+ */
+export const RepositorySnapshotSchema: GenMessage<RepositorySnapshot> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 4);
+
+/**
+ * What a snapshot holds of a repository and what it does not. Paths are as git quotes them. Lists are cut, counts are not.
+ *
+ * @generated from message claudecluster.session.v1alpha1.SnapshotReceipt
+ */
+export type SnapshotReceipt = Message<"claudecluster.session.v1alpha1.SnapshotReceipt"> & {
+  /**
+   * The directory that the repository is in, where it lies.
+   *
+   * @generated from field: string directory = 1;
+   */
+  directory: string;
+
+  /**
+   * Files whose staged content differs from the commit that is checked out.
+   *
+   * @generated from field: int32 staged_count = 2;
+   */
+  stagedCount: number;
+
+  /**
+   * Files whose content in the work tree differs from what is staged.
+   *
+   * @generated from field: int32 changed_count = 3;
+   */
+  changedCount: number;
+
+  /**
+   * Files that are not tracked and went in.
+   *
+   * @generated from field: int32 untracked_count = 4;
+   */
+  untrackedCount: number;
+
+  /**
+   * Size of the files that were read for it, which differ from the commit that is checked out.
+   *
+   * @generated from field: int64 size_bytes = 5;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * What did not go in.
+   *
+   * @generated from field: repeated claudecluster.session.v1alpha1.SnapshotLeftOut left_out = 6;
+   */
+  leftOut: SnapshotLeftOut[];
+
+  /**
+   * Files that git ignores and that went in since they were named.
+   *
+   * @generated from field: repeated string included_paths = 7;
+   */
+  includedPaths: string[];
+
+  /**
+   * Files that changed each time when they were read: they went in as they were at some moment.
+   *
+   * @generated from field: repeated string changed_paths = 8;
+   */
+  changedPaths: string[];
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.SnapshotReceipt.
+ * Use `create(SnapshotReceiptSchema)` to create a new message.
+ */
+export const SnapshotReceiptSchema: GenMessage<SnapshotReceipt> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 5);
+
+/**
+ * What of one kind did not go in.
+ *
+ * @generated from message claudecluster.session.v1alpha1.SnapshotLeftOut
+ */
+export type SnapshotLeftOut = Message<"claudecluster.session.v1alpha1.SnapshotLeftOut"> & {
+  /**
+   * Why, in a word such as "ignored".
+   *
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+
+  /**
+   * How many files or directories.
+   *
+   * @generated from field: int32 count = 2;
+   */
+  count: number;
+
+  /**
+   * Some of them, those first that matter most.
+   *
+   * @generated from field: repeated string paths = 3;
+   */
+  paths: string[];
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.SnapshotLeftOut.
+ * Use `create(SnapshotLeftOutSchema)` to create a new message.
+ */
+export const SnapshotLeftOutSchema: GenMessage<SnapshotLeftOut> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 6);
 

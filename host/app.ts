@@ -9,6 +9,7 @@ import { readHostId } from "./host-id.ts";
 import { DockerRuntime } from "./runtime/docker/docker-runtime.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import { SessionManager } from "./session/session-manager.ts";
+import { SnapshotStores, storesDirectory } from "./snapshots/snapshot-stores.ts";
 import { pruneRegularly } from "./store/prune-regularly.ts";
 import { SqliteStore } from "./store/sqlite-store.ts";
 
@@ -50,9 +51,15 @@ export function createApp(config: HostConfig, logger: Logger): App {
     limits: maxRunning === undefined ? {} : { maxRunning },
     logger,
   });
+  const snapshots = new SnapshotStores(storesDirectory(stateDirectory));
+  const sweeping = snapshots.sweepRegularly((id) => store.getSession(id) !== undefined, {
+    signal: closing.signal,
+    logger,
+  });
   const sessions = new SessionManager({
     containers,
     store,
+    snapshots,
     logger,
     defaultImage,
     model: { endpoint: modelEndpoint, credentials, policy, fallbackModel, budgets },
@@ -77,7 +84,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
       await containers[Symbol.asyncDispose]();
       await runtime[Symbol.asyncDispose]();
       store[Symbol.dispose]();
-      await pruning;
+      await Promise.all([pruning, sweeping]);
     },
   };
 }

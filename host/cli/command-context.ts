@@ -1,6 +1,7 @@
 import { HostLink } from "../daemon/host-link.ts";
-import { readDirectories } from "../directories.ts";
+import { homeDirectory, readDirectories } from "../directories.ts";
 import type { Sessions } from "../session/sessions.ts";
+import { LocalSource } from "../source/local-source.ts";
 import type { CommandIo } from "./command-io.ts";
 import { resolveEach, resolveSession } from "./resolve-session.ts";
 
@@ -14,6 +15,11 @@ export interface CommandContext {
 /** Returns a way to the host; whoever asks for it disposes of it. Nothing is connected or started yet. */
 export function hostLink({ env }: CommandIo): HostLink {
   return new HostLink({ directories: readDirectories(env), env });
+}
+
+/** Where the sessions of this machine's callers get their repositories from. */
+export function localSource({ env }: CommandIo): LocalSource {
+  return new LocalSource({ stateDirectory: readDirectories(env).stateDirectory, home: homeDirectory(env) });
 }
 
 /** Runs a command on the host's sessions. The host is started if there is none. */

@@ -1,12 +1,17 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { AppError, cutChars, PERMISSION_MODES } from "../../proto/index.ts";
+import { AppError, cutChars, PERMISSION_MODES, type RepositorySpec } from "../../proto/index.ts";
 import { EGRESS_NAMES, type EgressName, MAX_DESTINATIONS, toCreateRequest } from "../session/request-parts.ts";
 import type { CreateSessionRequest } from "../session/sessions.ts";
+import { NO_REPOSITORY } from "../source/address-source.ts";
+import type { RepositoryWish } from "../source/repository-source.ts";
 
 /** The flags of `run`, as the command line gives them. Undefined: not given. */
 export interface RunFlags {
-  repository?: string;
+  /** False: none. */
+  repository?: string | false;
   ref?: string;
+  include?: string[];
+  history?: number | "all";
   model?: string;
   timeout?: number;
   idleTimeout?: number;
@@ -35,8 +40,14 @@ const MAX_INT32 = 0x7fffffff;
 export function addRunFlags(command: Command): Command {
   return command
     .option("-d, --detach", "print the session's id and leave it to itself")
-    .option("-r, --repository <url>", "http(s) URL of the repository to clone")
-    .option("--ref <ref>", "branch, tag or full commit id")
+    .option(
+      "-r, --repository <path|url>",
+      "directory that goes in as it lies there, or address to clone (default: the repository that you are in)",
+    )
+    .option("--no-repository", "start with an empty workspace")
+    .option("--ref <ref>", "of an address: branch, tag or full commit id")
+    .option("--include <path>", "of a directory: a file that goes in although git ignores it; may be repeated", gather)
+    .option("--history <count|all>", "commits of history that are to be there (default: 1)", history)
     .option("-m, --model <model>", "model name or alias")
     .option("-t, --timeout <seconds>", "time for the session (default: 300)", number)
     .option("--idle-timeout <seconds>", "how long it takes further messages after a turn (default: 0)", number)
@@ -68,18 +79,30 @@ export function addRunFlags(command: Command): Command {
     .option("--json", "print the result as JSON");
 }
 
+/** Returns what the flags of `run` say of the repository. */
+export function toRepositoryWish({ repository, ref, include, history, ...flags }: RunFlags): RepositoryWish {
+  return {
+    repository: repository === false ? NO_REPOSITORY : repository,
+    ref,
+    include,
+    history,
+    continues: flags.continue !== undefined,
+  };
+}
+
 /**
  * Returns the request that a task and its flags make; `previousSessionId` is the whole id of the session to go on with,
- * empty for none. Throws INVALID_ARGUMENT for a size, a time or a ref that cannot be meant.
+ * empty for none. Throws INVALID_ARGUMENT for a size or a time that cannot be meant.
  */
 export function toRunRequest(
   task: string,
   flags: RunFlags,
-  { previousSessionId }: { previousSessionId: string },
+  { previousSessionId, repository }: { previousSessionId: string; repository: RepositorySpec | undefined },
 ): CreateSessionRequest {
   return toCreateRequest({
     ...flags,
     task,
+    repository,
     environment: flags.env,
     allowedDestinations: flags.allow,
     previousSessionId,
@@ -106,6 +129,14 @@ function count(max: number): (given: string) => number {
     }
     return value;
   };
+}
+
+function gather(entry: string, known: string[] = []): string[] {
+  return [...known, entry];
+}
+
+function history(given: string): number | "all" {
+  return given === "all" ? given : count(MAX_INT32)(given);
 }
 
 function collect(entry: string, known: string[] = []): string[] {

@@ -1,6 +1,7 @@
 import { Artifact_Kind, Session_State } from "../../proto/index.ts";
 import { printResult } from "../present/print-result.ts";
 import { readSummary } from "../present/read-session.ts";
+import { sentText } from "../present/sent-text.ts";
 import type { CreateSessionRequest, Sessions } from "../session/sessions.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { exitCodeOfState } from "./exit-codes.ts";
@@ -23,7 +24,8 @@ export async function runCommand(
   { detach, json }: RunOptions,
   io: CommandIo,
 ): Promise<number> {
-  const { id } = await sessions.create(request);
+  const { id, spec } = await sessions.create(request);
+  if (spec !== undefined) io.stderr.write(`sent: ${sentText(spec)}\n`);
   if (detach) {
     io.stdout.write(json ? `${JSON.stringify({ session_id: id })}\n` : `${id}\n`);
     return EXIT.done;

@@ -90,7 +90,11 @@ export async function serveCommand(
         else io.stderr.write(`host on ${socketPath(config.runtimeDirectory)}\n`);
         if (tcp !== undefined) io.stderr.write(`control API on ${tcp.host}:${tcpPort}\n`);
         if (mcpHttp === undefined) return undefined;
-        const mcp = new MCPServer({ sessions: app.sessions, version: VERSION, logger: app.logger });
+        const mcp = new MCPServer({
+          sessions: app.sessions,
+          version: VERSION,
+          logger: app.logger,
+        });
         const http = await serveHttp(mcp.httpHandler(), mcpHttp);
         io.stderr.write(`MCP on ${http.url}\n`);
         return http;

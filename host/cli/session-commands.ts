@@ -1,15 +1,16 @@
 import { type Command, Option } from "commander";
 import { AppError } from "../../proto/index.ts";
 import { readDirectories } from "../directories.ts";
+import { oneLine } from "../present/plain-text.ts";
 import { applyCommand, savePatchCommand, undoCommand } from "./apply.ts";
 import { compareCommand } from "./compare.ts";
-import { type CommandContext, withEachSession, withSession, withSessions } from "./command-context.ts";
+import { type CommandContext, localSource, withEachSession, withSession, withSessions } from "./command-context.ts";
 import { answerCommand, decideCommand } from "./decide.ts";
 import { diffCommand } from "./diff.ts";
 import { listCommand } from "./list.ts";
 import { logsCommand } from "./logs.ts";
 import { resolveSession } from "./resolve-session.ts";
-import { addRunFlags, type RunFlags, toRunRequest } from "./run-flags.ts";
+import { addRunFlags, type RunFlags, toRepositoryWish, toRunRequest } from "./run-flags.ts";
 import { runCommand } from "./run.ts";
 import { showAnswerCommand, showCommand } from "./show.ts";
 import { interruptCommand, removeCommand, sendCommand, stopCommand } from "./steer.ts";
@@ -31,7 +32,11 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     withSessions(context, async (sessions) => {
       const { continue: given, detach = false, json = false } = flags;
       const previousSessionId = given === undefined ? "" : await resolveSession(sessions, given);
-      return runCommand(sessions, toRunRequest(task, flags, { previousSessionId }), { detach, json }, io);
+      const directory = () => Promise.resolve(process.cwd());
+      const { signal } = io;
+      const { spec: repository, note } = await localSource(io).find(toRepositoryWish(flags), { directory, signal });
+      if (note !== undefined) io.stderr.write(`${oneLine(note)}\n`);
+      return runCommand(sessions, toRunRequest(task, flags, { previousSessionId, repository }), { detach, json }, io);
     }),
   );
 

@@ -14,6 +14,7 @@ import {
 import type { SessionService } from "../../proto/control.ts";
 import type { SessionsNews } from "../session/sessions.ts";
 import { attach } from "./attach.ts";
+import { callerOf } from "./caller.ts";
 import { cutSession } from "./cut-session.ts";
 import { dial } from "./dial.ts";
 import { type StreamOptions, streamEvents } from "./stream-events.ts";
@@ -25,7 +26,9 @@ const MAX_REQUEST_ID_BYTES = 128;
 export function sessionService(options: StreamOptions): ServiceImpl<typeof SessionService> {
   const { sessions, heartbeatMs, closing } = options;
   return {
-    async createSession({ spec, container, parent, requestId }) {
+    async createSession({ spec, container, parent, requestId }, context) {
+      // Which directory of this machine is read is the user's to say.
+      if (spec?.repository?.snapshot !== undefined && !callerOf(context.values).local) throw snapshotNotLocal();
       if (Buffer.byteLength(requestId) > MAX_REQUEST_ID_BYTES) {
         throw new AppError("REQUEST_ID_TOO_LONG", `The request id has more than ${MAX_REQUEST_ID_BYTES} bytes.`);
       }
@@ -100,4 +103,14 @@ export function sessionService(options: StreamOptions): ServiceImpl<typeof Sessi
 function cutNews(news: SessionsNews): SessionsNews {
   if (news.case === "updates") news.value.sessions.forEach(cutSession);
   return news;
+}
+
+function snapshotNotLocal(): AppError {
+  return new AppError(
+    "CALLER_REMOTE",
+    "Only callers on the host's private socket may start a session with a snapshot.",
+    {
+      help: "Run claudecluster on the host's machine, or name the repository by its https URI.",
+    },
+  );
 }

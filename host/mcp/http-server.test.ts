@@ -13,7 +13,11 @@ const requestInit = { headers: { authorization: `Bearer ${TOKEN}` } };
 const spawn = { name: "spawn_claude_container", arguments: { task: "wait", end_with_call: true } };
 
 async function serve(sessions: MemorySessions, address = "127.0.0.1:0") {
-  const server = new MCPServer({ sessions, version: "1.0.0", logger: createLogger("silent") });
+  const server = new MCPServer({
+    sessions,
+    version: "1.0.0",
+    logger: createLogger("silent"),
+  });
   return await serveHttp(server.httpHandler(), { address, token: TOKEN, allowedHosts: [] });
 }
 

@@ -3,6 +3,8 @@ import { serveStdio, type StdioServerHandle } from "@modelcontextprotocol/server
 import type { Logger } from "pino";
 import type { Sessions } from "../session/sessions.ts";
 import { registerApplyTools } from "./apply-tools.ts";
+import { AddressSource } from "../source/address-source.ts";
+import { LocalSource } from "../source/local-source.ts";
 import { cancelingByPost } from "./cancel-by-post.ts";
 import type { ClientPipe } from "./client-pipe.ts";
 import { ContainerSpawnerTool } from "./container-spawner.ts";
@@ -10,13 +12,13 @@ import { firstRoot } from "./first-root.ts";
 import { registerResources } from "./resources.ts";
 import { registerSessionTools } from "./session-tools.ts";
 
-const INSTRUCTIONS = `Runs other Claude Code instances in sealed containers. Use spawn_claude_container for a task that can be done on a fresh clone of a repository. It returns a patch: review it, then apply_changes takes it into your project as a branch or into the files, and undo_changes takes it back. For several tasks at once: spawn each with wait: false, then wait_session for each, all waits in one message. Sessions outlive the call that started them and Claude Code itself: list_sessions finds them again, wait_session and get_session bring their results.`;
+const INSTRUCTIONS = `Runs other Claude Code instances in sealed containers. Use spawn_claude_container for a task that can be done on a copy of a repository: by default the one that you are in, as it lies on disk, uncommitted work included. It returns a patch: review it, then apply_changes takes it into your project as a branch or into the files, and undo_changes takes it back. For several tasks at once: spawn each with wait: false, then wait_session for each, all waits in one message. Sessions outlive the call that started them and Claude Code itself: list_sessions finds them again, wait_session and get_session bring their results.`;
 
 export interface MCPServerOptions {
   sessions: Sessions;
   version: string;
   logger: Logger;
-  /** The parent's project, where that is on this machine: what results are applied to. Undefined: it is elsewhere. */
+  /** The parent's project, where that is on this machine: what sessions work on and results are applied to. Undefined: it is elsewhere. */
   project?: {
     /** Where the client does not say where it works. */
     directory: string;
@@ -35,7 +37,9 @@ export class MCPServer {
 
   constructor(options: MCPServerOptions) {
     this.#options = options;
-    this.#tool = new ContainerSpawnerTool(options.sessions, options.logger);
+    const { project } = options;
+    const source = project === undefined ? new AddressSource() : new LocalSource(project);
+    this.#tool = new ContainerSpawnerTool({ ...options, source, directory: project?.directory ?? "/" });
   }
 
   /** Serves one client over its pipe, for as long as that is open. */

@@ -2,6 +2,7 @@ import { z } from "zod";
 
 /** A session as the tools answer with it. See SessionSummary. */
 export const sessionOutputSchema = z.looseObject({
+  sent: z.string().describe("What the session was given to work on, and what of it was left out and why."),
   session_id: z.string(),
   container_id: z.string(),
   state: z.string(),

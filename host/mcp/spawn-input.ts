@@ -1,7 +1,11 @@
 import { z } from "zod";
-import { PERMISSION_MODES } from "../../proto/index.ts";
+import { PERMISSION_MODES, type RepositorySpec } from "../../proto/index.ts";
 import { EGRESS_NAMES, MAX_DESTINATIONS, toCreateRequest } from "../session/request-parts.ts";
 import type { CreateSessionRequest } from "../session/sessions.ts";
+import type { RepositoryWish } from "../source/repository-source.ts";
+
+/** More than anybody names one by one. */
+const MAX_INCLUDED = 1000;
 
 /** What `spawn_claude_container` takes. Unknown arguments are refused. */
 export const spawnInputSchema = z.strictObject({
@@ -12,9 +16,21 @@ export const spawnInputSchema = z.strictObject({
     .string()
     .optional()
     .describe(
-      "http(s) URL of the git repository to clone, or its address on a well-known site. Without it the workspace starts empty.",
+      'Directory of this machine, which goes in as it lies there; or http(s) URL to clone, or an address on a well-known site; or "none". Default: the repository that you are in.',
     ),
-  ref: z.string().optional().describe("Branch, tag or full commit id to start from. Default: the remote's HEAD."),
+  ref: z
+    .string()
+    .optional()
+    .describe("Of a URL: branch, tag or full commit id to start from. Default: the remote's HEAD."),
+  include: z
+    .array(z.string())
+    .max(MAX_INCLUDED)
+    .optional()
+    .describe("Of a directory: files that go in although git ignores them, by their exact paths from there."),
+  history: z
+    .union([z.int32().min(1), z.literal("all")])
+    .optional()
+    .describe('Commits of history that are to be there, or "all". Default: 1.'),
   model: z.string().optional().describe("Model name or alias, as Claude Code takes it. Default: Claude Code's own."),
   timeout_seconds: z
     .number()
@@ -83,10 +99,17 @@ export const spawnInputSchema = z.strictObject({
 
 export type SpawnInput = z.infer<typeof spawnInputSchema>;
 
-/** Turns the tool's arguments into a request. Throws INVALID_ARGUMENT for a size, a time or a ref that cannot be meant. */
-export function toSpawnRequest(input: SpawnInput): CreateSessionRequest {
+/** What the tool's arguments say of the repository. */
+export function toRepositoryWish(input: SpawnInput): RepositoryWish {
+  const { repository, ref, include, history, continue_session: previousSessionId } = input;
+  return { repository, ref, include, history, continues: previousSessionId !== undefined };
+}
+
+/** Turns the tool's arguments into a request. Throws INVALID_ARGUMENT for a size or a time that cannot be meant. */
+export function toSpawnRequest(input: SpawnInput, repository: RepositorySpec | undefined): CreateSessionRequest {
   return toCreateRequest({
     ...input,
+    repository,
     permissionMode: input.permission_mode,
     maxSteps: input.max_steps,
     maxCost: input.max_cost_usd,

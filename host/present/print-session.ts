@@ -30,7 +30,7 @@ export function printSession(
 ): void {
   const paint = painterFor(stdout, env);
   const columns = stdout.isTTY === true ? stdout.columns : undefined;
-  const { repository, create_time: created, parent } = sessionEntry(session);
+  const { create_time: created, parent } = sessionEntry(session);
   const rows: [string, string][] = [
     ["session", session.id],
     ["state", paint(styleOf(session.state), summary.state)],
@@ -40,7 +40,7 @@ export function printSession(
     ["created", created],
     ["elapsed", clock(summary.elapsed_seconds)],
     ["parent", parent],
-    ["repository", repository === "" ? "" : `${repository} ${oneLine(session.spec?.repository?.ref ?? "")}`.trim()],
+    ["repository", session.spec?.repository === undefined ? "" : summary.sent],
     ["settings", summary.project_settings === true ? "with those of the repository" : ""],
     ["egress", summary.egress ?? ""],
     ["container", summary.container_id.slice(0, 12)],

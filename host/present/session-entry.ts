@@ -1,6 +1,7 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import type { Session, SessionResult } from "../../proto/index.ts";
 import { oneLine } from "./plain-text.ts";
+import { repositoryName } from "./sent-text.ts";
 import { elapsedSeconds, stateName } from "./session-summary.ts";
 
 /** Session in a list, with what is needed to recognize it and to decide what to do. */
@@ -37,7 +38,7 @@ export function sessionEntry(session: Session): SessionEntry {
     session_id: session.id,
     state: stateName(session.state),
     task: oneLine(spec?.task ?? "", 100),
-    repository: oneLine(spec?.repository?.uri ?? "", 200),
+    repository: repositoryName(spec?.repository),
     parent: oneLine(session.parent, 64),
     create_time: createTime === undefined ? "" : timestampDate(createTime).toISOString(),
     elapsed_seconds: elapsedSeconds(session),

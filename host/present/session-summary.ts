@@ -17,6 +17,7 @@ import { isPatchWithheld } from "./withheld-patch.ts";
 import { notInPatch } from "./not-in-patch.ts";
 import { pathText } from "./path-text.ts";
 import { oneLine, plainText } from "./plain-text.ts";
+import { sentText } from "./sent-text.ts";
 import { answerUri, patchUri } from "./session-resources.ts";
 import { type WaitingFor, waitingFor } from "./waiting-for.ts";
 
@@ -34,6 +35,8 @@ export const CONTAINER_TEXT_NOTE =
 
 /** Summary of a session for its caller: plain JSON, small enough for a conversation. */
 export interface SessionSummary {
+  /** What it was given to work on, and what of it was left out. */
+  sent: string;
   session_id: string;
   container_id: string;
   /** State: queued, preparing, running, idle, waiting, stopping, or final: succeeded, failed, canceled. */
@@ -133,6 +136,7 @@ export function summarizeSession(
   const waiting = details?.waiting ?? [];
   const answer = details?.answer ?? answerOf(session);
   const summary: SessionSummary = {
+    sent: session.spec === undefined ? "" : sentText(session.spec),
     session_id: session.id,
     container_id: session.containerId,
     state: stateName(session.state),

@@ -165,10 +165,12 @@ export class AgentLink {
         for (const stored of previous?.artifacts ?? []) await this.#send(client, stored, callSignal);
         const previousConversationId = previous?.conversationId ?? "";
         const start = { sessionId: log.sessionId, spec, gitPrefixes: [...gitPrefixes], previousConversationId };
-        const { usesGitListener } = await client.startSession(start, { signal: callSignal });
+        const { usesGitListener, usesSnapshot } = await client.startSession(start, { signal: callSignal });
         // Where git goes by the proxy, nothing that it sends is looked at. A session that an older host has begun so goes on:
         // its clone is done, and no credential goes that way.
         if (gitPrefixes.length > 0 && !usesGitListener && !this.#resumed) throw agentOutdated();
+        // It would begin with another index, and with commits of ours in its history.
+        if (spec.repository?.snapshot !== undefined && !usesSnapshot) throw agentOutdated();
       }
       this.#started = true;
       this.#connectionMade();

@@ -5,6 +5,7 @@ import {
   cutChars,
   isFinal,
   type ReadableArtifact,
+  type RepositorySpec,
   RepositorySpecSchema,
   type SessionSpec,
   SessionSpecSchema,
@@ -34,18 +35,24 @@ export function continueSpec(store: SessionStore, given: SessionSpec): SessionSp
   }
   const spec = clone(SessionSpecSchema, given);
   const { repository } = previous.spec;
-  if (spec.repository !== undefined && spec.repository.uri !== repository?.uri) {
+  if (spec.repository !== undefined && !isSame(spec.repository, repository)) {
     throw new AppError("REPOSITORY_DIFFERS", `Session ${id} worked in another repository.`, {
       help: "Leave the repository out: it is the one of the session that is continued.",
     });
   }
-  if (repository === undefined) return spec;
+  if (repository?.snapshot !== undefined) spec.repository = clone(RepositorySpecSchema, repository);
+  if (repository === undefined || repository.snapshot !== undefined) return spec;
   const baseCommitId = previous.result?.baseCommitId ?? "";
   spec.repository = create(RepositorySpecSchema, {
     ...repository,
     ref: baseCommitId === "" ? repository.ref : baseCommitId,
   });
   return spec;
+}
+
+/** Whether both are the same repository; of snapshots also the same state of it. */
+function isSame(a: RepositorySpec, b: RepositorySpec | undefined): boolean {
+  return a.uri === b?.uri && a.snapshot?.untrackedCommitId === b.snapshot?.untrackedCommitId;
 }
 
 /** What a finished session left for the one that continues it. */

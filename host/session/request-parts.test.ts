@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseSize, toDuration, toEgress, toRepository } from "./request-parts.ts";
+import { parseSize, toDuration, toEgress } from "./request-parts.ts";
 
 test.each([
   ["2g", 2 * 1024 ** 3],
@@ -21,13 +21,5 @@ test("refuses times that no duration can hold, and leaves the others to those wh
 });
 
 test("asks for nothing where nothing is given", () => {
-  expect([toDuration(undefined), toEgress(undefined, undefined), toRepository(undefined, undefined)]).toEqual([
-    undefined,
-    undefined,
-    undefined,
-  ]);
-});
-
-test("refuses a ref without a repository", () => {
-  expect(() => toRepository(undefined, "main")).toThrow(expect.objectContaining({ reason: "REF_WITHOUT_REPOSITORY" }));
+  expect([toDuration(undefined), toEgress(undefined, undefined)]).toEqual([undefined, undefined]);
 });

@@ -9,7 +9,6 @@ import {
   EgressSpec_Mode,
   EgressSpecSchema,
   type RepositorySpec,
-  RepositorySpecSchema,
   SessionSpecSchema,
 } from "../../proto/index.ts";
 import type { CreateSessionRequest } from "./sessions.ts";
@@ -31,8 +30,7 @@ const EGRESS_MODES: Record<EgressName, EgressSpec_Mode> = {
 /** What somebody asks of a session, as people write it. Undefined: the session's own default. */
 export interface SessionWish {
   task: string;
-  repository?: string | undefined;
-  ref?: string | undefined;
+  repository?: RepositorySpec | undefined;
   model?: string | undefined;
   permissionMode?: string | undefined;
   maxSteps?: number | undefined;
@@ -56,13 +54,13 @@ export interface SessionWish {
   cpus?: number | undefined;
 }
 
-/** Returns the request that a wish makes. Throws INVALID_ARGUMENT for a size, a time or a ref that cannot be meant. */
+/** Returns the request that a wish makes. Throws INVALID_ARGUMENT for a size or a time that cannot be meant. */
 export function toCreateRequest(wish: SessionWish): CreateSessionRequest {
   const { memory } = wish;
   return {
     spec: create(SessionSpecSchema, {
       task: wish.task,
-      repository: toRepository(wish.repository, wish.ref),
+      repository: wish.repository,
       model: wish.model ?? "",
       permissionMode: wish.permissionMode ?? "",
       maxStepCount: wish.maxSteps ?? 0,
@@ -92,13 +90,6 @@ export function toEgress(name: EgressName | undefined, destinations: string[] | 
   if (name === undefined && destinations === undefined) return undefined;
   const mode = name === undefined ? EgressSpec_Mode.UNSPECIFIED : EGRESS_MODES[name];
   return create(EgressSpecSchema, { mode, allowedDestinations: destinations ?? [] });
-}
-
-/** The repository to clone, from its address and a ref. Undefined without both. Throws REF_WITHOUT_REPOSITORY. */
-export function toRepository(uri: string | undefined, ref: string | undefined): RepositorySpec | undefined {
-  if (uri !== undefined) return create(RepositorySpecSchema, { uri, ref: ref ?? "" });
-  if (ref === undefined) return undefined;
-  throw new AppError("REF_WITHOUT_REPOSITORY", "There is a ref but no repository.", { help: "Give both, or neither." });
 }
 
 /** A duration of seconds. Undefined for undefined. Throws TIMEOUT_INVALID for what no duration can hold. */

@@ -17,6 +17,7 @@ function start(options: Partial<SessionBrokerOptions> = {}) {
     git: { ...managerOptions().git, repositories },
     spec: create(SessionSpecSchema, { repository: { uri: "http://127.0.0.1:9/own.git" } }),
     spending: { reserve: () => Promise.resolve({ refused: "No." }), add: () => {} },
+    snapshot: undefined,
     onReach: () => {},
     tell: (event) => void told.push(event),
     leaving: leaving.signal,

@@ -5,6 +5,7 @@ import { EgressDecidedSchema, type EventBody, RetryingSchema, type SessionSpec }
 import { Broker } from "../broker/broker.ts";
 import type { GitCredentialSource } from "../broker/git/git-credential.ts";
 import type { ModelGatewayOptions } from "../broker/model/model-gateway.ts";
+import type { ServedSnapshot } from "../broker/git/snapshot-gateway.ts";
 import type { WayOut } from "../broker/way-out.ts";
 import { DecisionLog } from "./decision-log.ts";
 import { type EgressConfig, egressRules, MAX_EGRESS_BYTES } from "./egress.ts";
@@ -41,6 +42,8 @@ export interface OutsideAccess {
 /** What a session's broker is made from. */
 export interface SessionBrokerOptions extends OutsideAccess, Pick<ModelGatewayOptions, "spending" | "onReach"> {
   spec: SessionSpec;
+  /** What the session starts with, where that is a snapshot. */
+  snapshot: ServedSnapshot | undefined;
   logger: Logger;
   /** Told what the broker does, as events. Does not throw. */
   tell: (event: EventBody) => void;
@@ -50,7 +53,7 @@ export interface SessionBrokerOptions extends OutsideAccess, Pick<ModelGatewayOp
 
 /** Returns the broker of one session: what its spec and the host allow, each retry and each decision told as an event. */
 export function createSessionBroker(options: SessionBrokerOptions): Broker {
-  const { spec, model, git, egress, wayOut, maxEgressBytes = MAX_EGRESS_BYTES } = options;
+  const { spec, snapshot, model, git, egress, wayOut, maxEgressBytes = MAX_EGRESS_BYTES } = options;
   const { spending, onReach, logger, tell, leaving } = options;
   const { endpoint, credentials, policy, fallbackModel } = model;
   const decisions = new DecisionLog();
@@ -65,7 +68,7 @@ export function createSessionBroker(options: SessionBrokerOptions): Broker {
       onRetry: ({ delayMs, ...retry }) =>
         tell({ case: "retrying", value: create(RetryingSchema, { ...retry, delay: durationFromMs(delayMs) }) }),
     },
-    git: { ...git, repositories: repositoriesOf(spec, git) },
+    git: { ...git, snapshot, repositories: repositoriesOf(spec, git) },
     proxy: { maxEgressBytes },
     egress: egressRules(spec, egress),
     wayOut,
@@ -79,7 +82,7 @@ export function createSessionBroker(options: SessionBrokerOptions): Broker {
 
 /** Returns a session's own repository and those on the same server: a session's git asks for no other server. */
 function repositoriesOf({ repository }: SessionSpec, git: GitAccess): string[] {
-  if (repository === undefined) return [];
+  if (repository === undefined || repository.snapshot !== undefined) return [];
   const { origin } = new URL(repository.uri);
   return [repository.uri, ...git.repositories.filter((other) => new URL(other).origin === origin)];
 }

@@ -39,6 +39,7 @@ import { SessionLog } from "./session-log.ts";
 import type { OutsideAccess } from "./session-broker.ts";
 import { SessionsFeed } from "./sessions-feed.ts";
 import { SessionRun, type SessionRunOptions } from "./session-run.ts";
+import type { Snapshots } from "./snapshots.ts";
 import { notRunning, requireTurn } from "./states.ts";
 import type {
   CreateSessionRequest,
@@ -54,6 +55,7 @@ import type {
 export interface SessionManagerOptions extends OutsideAccess {
   containers: Containers;
   store: SessionStore;
+  snapshots: Snapshots;
   /** Image of sessions that name none. */
   defaultImage: string;
   logger: Logger;
@@ -151,10 +153,13 @@ export class SessionManager implements Sessions, AsyncDisposable {
         help: "Store one, an API key or a token from `claude setup-token`: claudecluster credential set. It stays on the host.",
       });
     }
+    const sessionId = `ses_${ulid()}`;
+    const { snapshot, depth = 1 } = spec.repository ?? {};
+    const { signal } = this.#closing;
+    if (snapshot !== undefined) await this.#options.snapshots.open(sessionId, snapshot, { depth, signal });
     // The same request may have come again while a helper was asked for the credential.
     const madeMeanwhile = findKnown();
     if (madeMeanwhile !== undefined) return this.get(madeMeanwhile);
-    const sessionId = `ses_${ulid()}`;
     const parent = request.parent ?? "";
     const log = SessionLog.create(
       store,

@@ -27,6 +27,7 @@ import { isNoRoom } from "./no-room.ts";
 import type { Reservations } from "./reservations.ts";
 import { RoomWait } from "./room-wait.ts";
 import { createSessionBroker, type OutsideAccess } from "./session-broker.ts";
+import type { Snapshots } from "./snapshots.ts";
 import { Spending } from "./spending.ts";
 import { Steering } from "./steering.ts";
 import { TIMEOUTS } from "./timeouts.ts";
@@ -34,6 +35,7 @@ import { TIMEOUTS } from "./timeouts.ts";
 export interface SessionRunOptions
   extends Omit<ContainerSourceOptions, "onPosition" | "onWaiting" | "stop" | "kill">, OutsideAccess {
   spec: SessionSpec;
+  snapshots: Snapshots;
   /** The host's. */
   reservations: Reservations;
   /** Called when what no event says of it is something else: what it waits for, what it has used. */
@@ -253,10 +255,12 @@ export class SessionRun {
   }
 
   async #inContainer(container: Container, resumed: boolean): Promise<Ended> {
-    const { spec, log, store, onChanged } = this.#options;
+    const { spec, log, store, snapshots, onChanged } = this.#options;
     const { previousSessionId } = spec;
+    const snapshot = spec.repository?.snapshot;
     using broker = createSessionBroker({
       ...this.#options,
+      snapshot: snapshot && snapshots.serve(log.sessionId, snapshot),
       spending: {
         reserve: (worst, options) => this.#spending.reserve(worst, options),
         add: (usage) => {

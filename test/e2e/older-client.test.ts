@@ -17,6 +17,7 @@ test("serves a client of the earlier protocol, built on the earlier SDK", async 
         command: process.execPath,
         args: [CLAUDECLUSTER, "mcp"],
         env: place.env,
+        cwd: place.root,
       }),
     );
     expect((await client.listTools()).tools.map(({ name }) => name)).toContain("spawn_claude_container");

@@ -15,6 +15,7 @@ import { SqliteStore } from "../../host/store/sqlite-store.ts";
 import { ContainerSpecSchema, type SessionEvent, SessionSpecSchema } from "../../proto/index.ts";
 import { startContainers } from "../support/manager-options.ts";
 import { NO_GIT_CREDENTIALS } from "../support/no-git-credentials.ts";
+import { NO_SNAPSHOTS } from "../support/no-snapshots.ts";
 import { openModel } from "../support/open-model.ts";
 import { QUIET_HOST } from "../support/quiet-host.ts";
 
@@ -68,6 +69,7 @@ export async function startLoadHost(
       defaultImage: "agent:load",
       model: openModel("http://127.0.0.1:9"),
       git: NO_GIT_CREDENTIALS,
+      snapshots: NO_SNAPSHOTS,
       egress: { mode: "none", allowed: [], allowedPrivate: [] },
       logger,
     }),

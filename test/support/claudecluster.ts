@@ -12,14 +12,15 @@ export interface CommandOutcome {
   stderr: string;
 }
 
-/** Runs a command to its end, with the host of these directories. */
+/** Runs a command to its end, with the host of these directories, by default in no repository. */
 export async function claudecluster(
-  { env }: TestDirectories,
+  { env, root }: TestDirectories,
   args: readonly string[],
   options: { env?: Record<string, string>; input?: string; cwd?: string } = {},
 ): Promise<CommandOutcome> {
   const child = spawn(process.execPath, [CLAUDECLUSTER, ...args], {
     env: { ...env, ...options.env },
+    cwd: options.cwd ?? root,
     stdio: ["pipe", "pipe", "pipe"],
     ...(options.cwd !== undefined && { cwd: options.cwd }),
   });

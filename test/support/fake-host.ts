@@ -13,6 +13,7 @@ import { startScriptedModel } from "../model/scripted-model.ts";
 import { startGitServer } from "./git-server.ts";
 import { startContainers } from "./manager-options.ts";
 import { NO_GIT_CREDENTIALS } from "./no-git-credentials.ts";
+import { NO_SNAPSHOTS } from "./no-snapshots.ts";
 import { openModel } from "./open-model.ts";
 import { eachEvent } from "./each-event.ts";
 
@@ -44,6 +45,7 @@ export async function startFakeHost({
       defaultImage: "agent:test",
       model: openModel(model.url),
       git: NO_GIT_CREDENTIALS,
+      snapshots: NO_SNAPSHOTS,
       egress: { mode: "none", allowed: [], allowedPrivate: [] },
       logger: pino({ level: "silent" }),
     });

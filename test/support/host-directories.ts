@@ -11,6 +11,8 @@ import { eachEvent } from "./each-event.ts";
 /** Directories of one host's own, with everything that they need to be used. */
 export interface TestDirectories extends AsyncDisposable {
   directories: HostDirectories;
+  /** Holds them; no repository. */
+  root: string;
   /** The variables that name them. */
   env: Record<string, string>;
   /** Writes config.json, and gives the host an id of this run. The image is that of CLAUDECLUSTER_IMAGE unless it names one. */
@@ -29,6 +31,7 @@ export async function makeHostDirectories(): Promise<TestDirectories> {
   const engine = process.env["DOCKER_HOST"];
   return {
     directories,
+    root,
     env: {
       PATH: process.env["PATH"] ?? "",
       HOME: process.env["HOME"] ?? "",

@@ -5,6 +5,7 @@ import type { Runtime } from "../../host/runtime/runtime.ts";
 import type { SessionManagerOptions } from "../../host/session/session-manager.ts";
 import type { SessionStore } from "../../host/store/session-store.ts";
 import { NO_GIT_CREDENTIALS } from "./no-git-credentials.ts";
+import { NO_SNAPSHOTS } from "./no-snapshots.ts";
 import { openModel } from "./open-model.ts";
 
 /** The containers of a runtime, for the sessions of a store. Whoever starts them disposes of them. */
@@ -27,6 +28,7 @@ export function managerOptions(): Omit<SessionManagerOptions, "containers" | "st
     defaultImage: "agent:test",
     model: openModel("http://127.0.0.1:9"),
     git: NO_GIT_CREDENTIALS,
+    snapshots: NO_SNAPSHOTS,
     egress: { mode: "none", allowed: [], allowedPrivate: [] },
     logger: pino({ level: "silent" }),
   };

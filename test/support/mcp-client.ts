@@ -41,10 +41,12 @@ export interface McpServerOptions {
   env?: Record<string, string>;
   /** The directories of its host; its own by default, which end with it. */
   place?: TestDirectories;
+  /** Where it is started. Default: in no repository. */
+  cwd?: string;
 }
 
 /** Starts the server with these variables and no others of ours, and with a host of its own unless it is given one. */
-export async function startMcpServer({ config = {}, env = {}, place }: McpServerOptions): Promise<McpRig> {
+export async function startMcpServer({ config = {}, env = {}, place, cwd }: McpServerOptions): Promise<McpRig> {
   await using stack = new AsyncDisposableStack();
   const own = place ?? stack.use(await makeHostDirectories());
   if (place === undefined) await own.configure(config);
@@ -52,6 +54,7 @@ export async function startMcpServer({ config = {}, env = {}, place }: McpServer
     command: process.execPath,
     args: [CLAUDECLUSTER, "mcp"],
     env: { ...own.env, ...env },
+    cwd: cwd ?? own.root,
     stderr: "pipe",
   });
   let stderr = "";

@@ -18,6 +18,7 @@ import {
   userAgent,
 } from "./git-upstream.ts";
 import { exchange } from "../http-exchange.ts";
+import { type ServedSnapshot, SnapshotGateway } from "./snapshot-gateway.ts";
 import { LfsGateway, type LfsGatewayOptions } from "./lfs-gateway.ts";
 
 /** Repositories of a session, and what may be pushed to them. */
@@ -27,6 +28,8 @@ export interface GitGatewayOptions extends LfsGatewayOptions {
   /** Refs that may be pushed to. "*" at the end stands for anything. */
   pushRefs: readonly string[];
   credentials: GitCredentialSource;
+  /** What the session starts with, where that is a snapshot. */
+  snapshot?: ServedSnapshot | undefined;
   logger: Logger;
 }
 
@@ -51,10 +54,12 @@ class GitGateway {
   readonly #options: GitGatewayOptions;
   readonly #repositories: GitRepositories;
   readonly #lfs: LfsGateway;
+  readonly #snapshot: SnapshotGateway | undefined;
 
   constructor(options: GitGatewayOptions) {
     this.#options = options;
     this.#repositories = new GitRepositories(options.repositories, options.credentials);
+    this.#snapshot = options.snapshot && new SnapshotGateway(options.snapshot);
     this.#lfs = new LfsGateway(options, {
       repositories: this.#repositories,
       unlock: (repository) => this.#unlock(repository),
@@ -84,6 +89,7 @@ class GitGateway {
   async #pass(asked: GitRequest, request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (asked.kind === "lfs-object") return this.#lfs.passObject(asked.id, request, response);
     const { repository: url } = asked;
+    if (this.#snapshot !== undefined && SnapshotGateway.isAt(url)) return this.#snapshot.pass(asked, request, response);
     const repository = this.#repositories.find(url);
     if (!this.#repositories.isServed(url)) {
       this.#decide(url, "not a server of the session's repositories");

@@ -1,0 +1,47 @@
+import { create } from "@bufbuild/protobuf";
+import { AppError, RepositorySpecSchema } from "../../proto/index.ts";
+import type { FoundRepository, RepositorySource, RepositoryWish } from "./repository-source.ts";
+
+/** What a caller says for no repository at all. */
+export const NO_REPOSITORY = "none";
+const ALL = -1;
+
+/** For callers who are elsewhere: only what can be cloned from an address. Without one the workspace is empty. */
+export class AddressSource implements RepositorySource {
+  async find(wish: RepositoryWish): Promise<FoundRepository> {
+    if (wish.repository === undefined || wish.repository === NO_REPOSITORY) return { spec: noRepository(wish) };
+    return { spec: atAddress(wish.repository, wish) };
+  }
+}
+
+/** Makes sure that nothing is said of a repository that there is not. Throws REF_WITHOUT_REPOSITORY, INCLUDE_NOT_LOCAL. */
+export function noRepository({ ref, include = [] }: RepositoryWish): undefined {
+  if (ref !== undefined) {
+    throw new AppError("REF_WITHOUT_REPOSITORY", "There is a ref but no repository.", {
+      help: "Give both, or neither.",
+    });
+  }
+  if (include.length > 0) throw includeNotLocal();
+}
+
+/** The repository at an address. Throws INCLUDE_NOT_LOCAL, HISTORY_INVALID. */
+export function atAddress(uri: string, { ref = "", history, include = [] }: RepositoryWish) {
+  if (include.length > 0) throw includeNotLocal();
+  return create(RepositorySpecSchema, { uri, ref, depth: depthOf(history) });
+}
+
+/** Commits of history as a session's spec has them. Throws HISTORY_INVALID. */
+export function depthOf(history: RepositoryWish["history"]): number {
+  if (history === undefined) return 0;
+  if (history === "all") return ALL;
+  if (Number.isInteger(history) && history >= 1 && history <= 0x7fffffff) return history;
+  throw new AppError("HISTORY_INVALID", `There is no history of ${history} commits.`, {
+    help: 'Give a number from 1, or "all".',
+  });
+}
+
+function includeNotLocal(): AppError {
+  return new AppError("INCLUDE_NOT_LOCAL", "Files to include are named, but no directory that they are in.", {
+    help: "Name a directory of this machine as the repository, or leave them out.",
+  });
+}

@@ -1,0 +1,132 @@
+import { createHash } from "node:crypto";
+import { copyFile, rm, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { existsSync, realpathSync } from "node:fs";
+import { create } from "@bufbuild/protobuf";
+import { AppError, type RepositorySpec, RepositorySnapshotSchema, RepositorySpecSchema } from "../../proto/index.ts";
+import { type LocatedRepository, locateRepository } from "../repository/locate.ts";
+import { type Snapshot, takeSnapshot } from "../repository/snapshot.ts";
+import { storesDirectory } from "../snapshots/snapshot-stores.ts";
+import { atAddress, depthOf, NO_REPOSITORY, noRepository } from "./address-source.ts";
+import type { CallerPlace, FoundRepository, RepositorySource, RepositoryWish } from "./repository-source.ts";
+
+/** What a plain directory, and a repository without a commit, has checked out inside. */
+const FIRST_BRANCH = "refs/heads/main";
+
+/**
+ * For callers on the host's machine: a directory of theirs goes in as it lies there. The snapshot's objects are written straight
+ * into the host's store of that repository, which has the repository's own for an alternate: nothing is copied.
+ */
+export class LocalSource implements RepositorySource {
+  readonly #stores: string;
+  readonly #home: string;
+
+  constructor({ stateDirectory, home = homedir() }: { stateDirectory: string; home?: string }) {
+    this.#stores = storesDirectory(stateDirectory);
+    this.#home = home;
+  }
+
+  async find(wish: RepositoryWish, caller: CallerPlace): Promise<FoundRepository> {
+    const { repository } = wish;
+    if (repository === NO_REPOSITORY) return { spec: noRepository(wish) };
+    if (repository === undefined) return await this.#findAround(wish, caller);
+    const path = await localPath(repository, caller);
+    if (path === undefined) return { spec: atAddress(repository, wish) };
+    return { spec: await this.#snapshot(path, wish, caller) };
+  }
+
+  async #findAround(wish: RepositoryWish, caller: CallerPlace): Promise<FoundRepository> {
+    if (wish.continues) return { spec: noRepository(wish) };
+    const directory = await caller.directory();
+    const around = await locateRepository(directory, caller).catch((error: unknown) => {
+      if (error instanceof AppError && error.reason === "GIT_NOT_FOUND") return undefined;
+      throw error;
+    });
+    if (around === undefined) return nothing(wish, "There is no git on this machine");
+    if (around.kind !== "repository") return nothing(wish, `${directory} is in no repository`);
+    // Somebody's whole home is a repository by intent, and seldom what a task is about.
+    const { root } = around;
+    if (root === "/" || root === real(this.#home)) return nothing(wish, `The repository here is all of ${root}`);
+    return { spec: await this.#snapshot(directory, wish, caller) };
+  }
+
+  async #snapshot(path: string, wish: RepositoryWish, { signal }: CallerPlace): Promise<RepositorySpec> {
+    if (wish.ref !== undefined) {
+      throw new AppError("REF_OF_DIRECTORY", `${path} goes in as it lies there, and not as it is at '${wish.ref}'.`, {
+        help: "Leave the ref out and check out what is to go in, or name the repository by an https URI.",
+      });
+    }
+    const depth = depthOf(wish.history);
+    const located = await locateRepository(path, { signal });
+    const store = storeName(located);
+    const storeDirectory = join(this.#stores, store);
+    const { include = [] } = wish;
+    const snapshot = await takeSnapshot({ path, include, storeDirectory, signal });
+    await linkStore(storeDirectory, located);
+    return create(RepositorySpecSchema, { depth, snapshot: toSpec(snapshot, store) });
+  }
+}
+
+/** All work trees of a repository have one store. */
+function storeName({ git, root, objectFormat }: LocatedRepository): string {
+  const name = `${objectFormat}\0${git?.commonDirectory ?? root}`;
+  return createHash("sha256").update(name).digest("hex").slice(0, 32);
+}
+
+/** Has the store find what is committed where it is, as deep as it is there. */
+async function linkStore(storeDirectory: string, { git }: LocatedRepository): Promise<void> {
+  if (git === undefined) return;
+  await writeFile(join(storeDirectory, "objects/info/alternates"), `${git.objectDirectory}\n`);
+  const shallow = join(git.commonDirectory, "shallow");
+  if (existsSync(shallow)) await copyFile(shallow, join(storeDirectory, "shallow"));
+  else await rm(join(storeDirectory, "shallow"), { force: true });
+}
+
+function toSpec(snapshot: Snapshot, store: string) {
+  const { root, subdirectory, head, branch, index, tracked, untracked, receipt } = snapshot;
+  const first = head === undefined ? FIRST_BRANCH : "";
+  return create(RepositorySnapshotSchema, {
+    store,
+    branch: branch ?? first,
+    headCommitId: head ?? "",
+    indexCommitId: index,
+    trackedCommitId: tracked,
+    untrackedCommitId: untracked,
+    subdirectory,
+    intentToAddPaths: snapshot.intentToAdd.map((path) => Buffer.from(path, "latin1")),
+    receipt: {
+      directory: root,
+      stagedCount: receipt.staged,
+      changedCount: receipt.changed,
+      untrackedCount: receipt.untracked,
+      sizeBytes: BigInt(receipt.bytes),
+      leftOut: receipt.leftOut.map(({ kind, count, paths }) => ({ reason: kind, count, paths })),
+      includedPaths: receipt.included,
+      changedPaths: receipt.changedWhileRead,
+    },
+  });
+}
+
+/** The directory that is meant; undefined where an address is. */
+async function localPath(given: string, { directory }: CallerPlace): Promise<string | undefined> {
+  if (given.startsWith("file://")) return fileURLToPath(given);
+  if (given === "~" || given.startsWith("~/")) return join(homedir(), given.slice(1));
+  if (/^\.{0,2}(?:\/|$)/.test(given)) return resolve(await directory(), given);
+  if (given.includes(":")) return undefined;
+  const path = resolve(await directory(), given);
+  return existsSync(path) ? path : undefined;
+}
+
+function nothing(wish: RepositoryWish, why: string): FoundRepository {
+  return { spec: noRepository(wish), note: `${why}: the workspace starts empty.` };
+}
+
+function real(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}

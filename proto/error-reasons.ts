@@ -372,8 +372,6 @@ export const ERROR_REASONS = {
   CONTAINER_EVICTED: "INTERNAL",
   /** Somebody else removed the container. */
   CONTAINER_REMOVED: "INTERNAL",
-  /** The container could not be stopped. */
-  CONTAINER_STOP_FAILED: "INTERNAL",
   /** The container could not be removed. */
   CONTAINER_REMOVE_FAILED: "UNAVAILABLE",
   /** The container ran out of memory. */

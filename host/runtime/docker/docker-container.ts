@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Container, ContainerExit, ContainerRef } from "../runtime.ts";
 import { dialAgent } from "./dial-agent.ts";
-import { engineError, statusOf } from "./engine-error.ts";
+import { statusOf } from "./engine-error.ts";
 import type { Engine } from "./engine.ts";
 import { watchExit } from "./exit-watch.ts";
 import { removeContainer } from "./remove-container.ts";
@@ -21,12 +21,20 @@ export class DockerContainer implements Container {
   readonly #closed: AbortSignal;
   #disposal: Promise<void> | undefined;
 
-  /** `closed` ends the watch over the container; `exited` is pending from then on. */
-  constructor(engine: Engine, ref: ContainerRef, closed: AbortSignal) {
+  private constructor(
+    engine: Engine,
+    ref: ContainerRef,
+    watched: { closed: AbortSignal; exited: Promise<ContainerExit> },
+  ) {
     this.ref = ref;
+    this.exited = watched.exited;
     this.#engine = engine;
-    this.#closed = closed;
-    this.exited = watchExit(engine, ref.id, closed);
+    this.#closed = watched.closed;
+  }
+
+  /** Begins to watch over a container. `closed` ends that; `exited` is pending from then on. */
+  static watch(engine: Engine, ref: ContainerRef, closed: AbortSignal): DockerContainer {
+    return new DockerContainer(engine, ref, { closed, exited: watchExit(engine, ref.id, closed) });
   }
 
   async dial({ signal }: { signal: AbortSignal }): Promise<Duplex> {
@@ -60,11 +68,7 @@ export class DockerContainer implements Container {
       await this.#engine.killContainer(this.ref.id, { signal });
     } catch (error) {
       const status = statusOf(error);
-      if (status === 404 || status === 409) return;
-      throw engineError(error, {
-        reason: "CONTAINER_STOP_FAILED",
-        what: `The container ${this.ref.id} could not be stopped`,
-      });
+      if (status !== 404 && status !== 409) throw error;
     }
   }
 }

@@ -94,7 +94,7 @@ export class DockerRuntime implements Runtime {
     const inTime = AbortSignal.any([this.#alive(signal), slow.signal]);
     try {
       const ref = await createContainer(context, shape, { signal: inTime, onProgress });
-      return new DockerContainer(this.#engine, ref, this.#closing.signal);
+      return DockerContainer.watch(this.#engine, ref, this.#closing.signal);
     } finally {
       clearTimeout(timer);
     }
@@ -107,7 +107,7 @@ export class DockerRuntime implements Runtime {
       this.#engine.inspectContainer(ref.id, { signal: alive }),
     );
     if (found === undefined || !areOurs(found.Config.Labels ?? {})) return undefined;
-    return new DockerContainer(this.#engine, refOf(found.Id), this.#closing.signal);
+    return DockerContainer.watch(this.#engine, refOf(found.Id), this.#closing.signal);
   }
 
   async list({ everyHost = false, signal }: { everyHost?: boolean; signal: AbortSignal }): Promise<ListedContainer[]> {

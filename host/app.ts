@@ -36,7 +36,7 @@ export function createRuntime(
 export function createApp(config: HostConfig, logger: Logger): App {
   const { stateDirectory, allowWeakLimits } = config;
   const runtime = createRuntime({ hostId: readHostId(stateDirectory), allowWeakLimits }, logger);
-  const store = new SqliteStore(join(config.stateDirectory, "sessions.db"), config.retention);
+  const store = SqliteStore.open(join(config.stateDirectory, "sessions.db"), config.retention);
   const closing = new AbortController();
   const pruning = pruneRegularly(store, { signal: closing.signal, logger });
   const { defaultImage, modelEndpoint, modelPolicy: policy, fallbackModel, budgets } = config;

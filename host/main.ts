@@ -26,8 +26,8 @@ process.on("uncaughtException", (error) => {
   controller.abort(error);
 });
 // A reader that has gone is no reason to leave containers behind.
-const output = new StandardStream("stdout", () => controller.abort(new Error("standard output is closed")));
-const errors = new StandardStream("stderr");
+const output = StandardStream.open("stdout", () => controller.abort(new Error("standard output is closed")));
+const errors = StandardStream.open("stderr");
 
 const { stdin, env } = process;
 const [stdout, stderr] = [output.stream, errors.stream];

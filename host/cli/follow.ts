@@ -55,7 +55,7 @@ export class SessionsView implements Disposable {
     this.#options = options;
     this.#io = io;
     const render = () => this.#all.map((progress) => this.#statusLine(progress));
-    this.#live = isTerminal(io.stderr, io.env) ? new LiveLines(io.stderr, render) : undefined;
+    this.#live = isTerminal(io.stderr, io.env) ? LiveLines.start(io.stderr, render) : undefined;
   }
 
   /** Shows a session, by its id from the beginning. Returns its final state; undefined where the signal came first. */

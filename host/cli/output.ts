@@ -8,15 +8,23 @@ export class StandardStream {
   readonly stream: Output & { destroyed?: boolean };
   #failure: NodeJS.ErrnoException | undefined;
 
-  /** `onFailure` is called once nothing more can be written. */
-  constructor(name: "stdout" | "stderr", onFailure = () => {}) {
+  private constructor(stream: StandardStream["stream"]) {
+    this.stream = stream;
+  }
+
+  /** Begins to watch over the stream. `onFailure` is called once nothing more can be written. */
+  static open(name: "stdout" | "stderr", onFailure = () => {}): StandardStream {
     const { [name]: own } = process;
     // Node's own stream for files takes a write that was cut short for a whole one, and loses the rest on a full disk.
-    this.stream = fstatSync(own.fd).isFile() ? createWriteStream("", { fd: own.fd, autoClose: false }) : own;
-    this.stream.on("error", (error: NodeJS.ErrnoException) => {
-      this.#failure ??= error;
+    const stream: StandardStream["stream"] = fstatSync(own.fd).isFile()
+      ? createWriteStream("", { fd: own.fd, autoClose: false })
+      : own;
+    const opened = new StandardStream(stream);
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      opened.#failure ??= error;
       onFailure();
     });
+    return opened;
   }
 
   /** Resolves once everything that was written has arrived, with the reason if it has not. */

@@ -78,7 +78,7 @@ export async function serveCommand(
   try {
     const config = readConfig();
     if (onDemand) requireDirectories(config);
-    const log = onDemand ? new BoundedLog(hostLogPath(config.stateDirectory)) : undefined;
+    const log = onDemand ? BoundedLog.open(hostLogPath(config.stateDirectory)) : undefined;
     await runHost({
       config,
       logger: createLogger(config.logLevel, log),

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { AppError, asAppError } from "../../proto/index.ts";
 import { raceSignal } from "../runtime/race-signal.ts";
-import type { Container, ContainerRef, ContainerShape, Runtime } from "../runtime/runtime.ts";
+import type { Container, ContainerRef, ContainerShape, Runtime, RuntimeCapacity } from "../runtime/runtime.ts";
 import { sleep } from "../sleep.ts";
 import { ContainerQueue, type QueueLimits, queueLimits } from "./container-queue.ts";
 import { checkCapacity } from "./container-shape.ts";
@@ -19,6 +19,14 @@ export interface ContainersOptions {
   logger: Logger;
 }
 
+interface ContainersParts {
+  runtime: Runtime;
+  queue: ContainerQueue;
+  watch: RuntimeWatch;
+  sweep: Sweep;
+  closing: AbortController;
+}
+
 /** What somebody who resumes a lease is told meanwhile. */
 type ResumeOptions = Pick<LeaseOptions, "signal" | "onWaiting">;
 
@@ -32,29 +40,29 @@ export class Containers implements AsyncDisposable {
   /** Nobody is admitted before the runtime has been looked at, and what a host before this one left is gone. */
   #starting: Promise<unknown> | undefined;
 
-  private constructor({ runtime, handles, limits, logger }: ContainersOptions) {
+  private constructor({ runtime, queue, watch, sweep, closing }: ContainersParts) {
     this.#runtime = runtime;
-    this.#closing = new AbortController();
-    const { signal } = this.#closing;
-    const queue = new ContainerQueue({ ...queueLimits({}), ...limits });
     this.#queue = queue;
-    this.#watch = RuntimeWatch.start({
-      runtime,
-      queue,
-      signal,
-      logger,
-      onCapacity: (capacity) => (queue.limits = { ...queueLimits(capacity), ...limits }),
-    });
-    const held = () => new Set([...handles()].map((handle) => readHandle(handle).id));
-    this.#sweep = Sweep.start(runtime, { signal, logger, held });
-    const swept = raceSignal(this.#sweep.firstLook, AbortSignal.timeout(TIMEOUTS.firstSweepMs)).catch(() => {});
-    this.#starting = Promise.all([this.#watch.firstLook, swept]).finally(() => (this.#starting = undefined));
-    this.#starting.catch(() => {}); // Told to whoever waits for it.
+    this.#watch = watch;
+    this.#sweep = sweep;
+    this.#closing = closing;
   }
 
   /** Begins to look at the runtime and to sweep; both end when it is disposed of. */
-  static start(options: ContainersOptions): Containers {
-    return new Containers(options);
+  static start({ runtime, handles, limits, logger }: ContainersOptions): Containers {
+    const closing = new AbortController();
+    const { signal } = closing;
+    const queue = new ContainerQueue({ ...queueLimits({}), ...limits });
+    const onCapacity = (capacity: RuntimeCapacity) => (queue.limits = { ...queueLimits(capacity), ...limits });
+    const watch = RuntimeWatch.start({ runtime, queue, signal, logger, onCapacity });
+    const held = () => new Set([...handles()].map((handle) => readHandle(handle).id));
+    const sweep = Sweep.start(runtime, { signal, logger, held });
+    const swept = raceSignal(sweep.firstLook, AbortSignal.timeout(TIMEOUTS.firstSweepMs)).catch(() => {});
+    const containers = new Containers({ runtime, queue, watch, sweep, closing });
+    const starting = Promise.all([watch.firstLook, swept]).finally(() => (containers.#starting = undefined));
+    starting.catch(() => {}); // Told to whoever waits for it.
+    containers.#starting = starting;
+    return containers;
   }
 
   /** How busy it is. `maxRunning` is infinite where nothing bounds it. The problem is the runtime's, where it is known to have one. */

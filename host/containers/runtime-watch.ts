@@ -28,7 +28,7 @@ export class RuntimeWatch {
   readonly #onCapacity: (capacity: RuntimeCapacity) => void;
   /** It has worked before, so that it may well come back. */
   #worked = false;
-  readonly #firstLook: Promise<void>;
+  #firstLook = Promise.resolve();
   #problem: string | undefined;
   #capacity: RuntimeCapacity = {};
   #recovery: Promise<void> | undefined;
@@ -39,12 +39,13 @@ export class RuntimeWatch {
     this.#signal = options.signal;
     this.#logger = options.logger;
     this.#onCapacity = options.onCapacity ?? (() => {});
-    this.#firstLook = this.#look();
   }
 
   /** Looks at the runtime, and again whenever it was down. */
   static start(options: RuntimeWatchOptions): RuntimeWatch {
-    return new RuntimeWatch(options);
+    const watch = new RuntimeWatch(options);
+    watch.#firstLook = watch.#look();
+    return watch;
   }
 
   /** Resolves once the runtime has been looked at. */

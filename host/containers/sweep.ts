@@ -30,15 +30,16 @@ export class Sweep {
   /** Resolves after the signal, once nothing is being removed any more. */
   readonly over: Promise<void>;
 
-  private constructor(runtime: Runtime, options: SweepOptions) {
-    const { promise, resolve } = Promise.withResolvers<undefined>();
-    this.firstLook = promise;
-    this.over = sweep(runtime, { ...options, onLook: () => resolve(undefined) });
+  private constructor({ firstLook, over }: Pick<Sweep, "firstLook" | "over">) {
+    this.firstLook = firstLook;
+    this.over = over;
   }
 
   /** Sweeps until the signal. */
   static start(runtime: Runtime, options: SweepOptions): Sweep {
-    return new Sweep(runtime, options);
+    const { promise: firstLook, resolve } = Promise.withResolvers<undefined>();
+    const over = sweep(runtime, { ...options, onLook: () => resolve(undefined) });
+    return new Sweep({ firstLook, over });
   }
 }
 

@@ -13,10 +13,16 @@ export class BoundedLog {
   #descriptor: number;
   #size: number;
 
-  constructor(path: string) {
+  private constructor(path: string, { descriptor, size }: { descriptor: number; size: number }) {
     this.#path = path;
-    this.#descriptor = onStateFile(path, () => openSync(path, "a", 0o600));
-    this.#size = fstatSync(this.#descriptor).size;
+    this.#descriptor = descriptor;
+    this.#size = size;
+  }
+
+  /** Opens the log, and makes it where there is none. Throws what keeps it from being written. */
+  static open(path: string): BoundedLog {
+    const descriptor = onStateFile(path, () => openSync(path, "a", 0o600));
+    return new BoundedLog(path, { descriptor, size: fstatSync(descriptor).size });
   }
 
   /** Writes at once. A full disk loses the line and nothing else. */

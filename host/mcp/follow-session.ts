@@ -36,7 +36,7 @@ export async function followSession(
 ): Promise<void> {
   const { id, state, lastSequence: afterSequence } = session;
   const progress = new SessionProgress(id);
-  using reporter = new ProgressReporter(context);
+  using reporter = ProgressReporter.start(context);
   using _updates = watchUpdates(sessions, [id], (now) => {
     const line = progress.look(now);
     reporter.idleText = progress.waiting === "" ? undefined : progress.waiting;

@@ -8,15 +8,22 @@ const KEEP_ALIVE_MS = 15_000;
 /** Sends progress notifications if the client has asked for them, and some while nothing happens. */
 export class ProgressReporter implements Disposable {
   readonly #context: ServerContext;
-  readonly #keepAlive: NodeJS.Timeout;
+  #keepAlive: NodeJS.Timeout | undefined;
   /** What is told while nothing happens. Undefined: that it is still working. */
   idleText: string | undefined;
   #count = 0;
   #lastMs = 0;
 
-  constructor(context: ServerContext) {
+  private constructor(context: ServerContext) {
     this.#context = context;
-    this.#keepAlive = setInterval(() => this.report(this.idleText ?? "still working", { force: true }), KEEP_ALIVE_MS);
+  }
+
+  /** Begins to keep a call alive, until it is disposed of. */
+  static start(context: ServerContext): ProgressReporter {
+    const reporter = new ProgressReporter(context);
+    const keepAlive = () => reporter.report(reporter.idleText ?? "still working", { force: true });
+    reporter.#keepAlive = setInterval(keepAlive, KEEP_ALIVE_MS);
+    return reporter;
   }
 
   /** Tells a line; dropped if it is not forced and follows another one closely. */

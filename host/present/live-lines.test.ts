@@ -6,7 +6,7 @@ test("redraws its lines in place, lets others scroll by above them, and leaves t
   const screen = new Screen();
   let lines = ["one 1", "two 1"];
   {
-    using live = new LiveLines(screen, () => lines, { intervalMs: 1_000_000 });
+    using live = LiveLines.start(screen, () => lines, { intervalMs: 1_000_000 });
     lines = ["one 2", "two 1"];
     live.draw();
     live.print("something happened");

@@ -13,15 +13,20 @@ const up = (count: number) => (count === 0 ? "" : `\x1b[${count}A`);
 export class LiveLines implements Disposable {
   readonly #output: Output;
   readonly #render: () => string[];
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
   #drawn = 0;
 
-  /** Starts to draw. `render` returns the lines as they are now, and is called every `intervalMs`. */
-  constructor(output: Output, render: () => string[], { intervalMs = 120 }: { intervalMs?: number } = {}) {
+  private constructor(output: Output, render: () => string[]) {
     this.#output = output;
     this.#render = render;
-    this.#timer = setInterval(() => this.draw(), intervalMs);
-    this.draw();
+  }
+
+  /** Starts to draw. `render` returns the lines as they are now, and is called every `intervalMs`. */
+  static start(output: Output, render: () => string[], { intervalMs = 120 }: { intervalMs?: number } = {}): LiveLines {
+    const lines = new LiveLines(output, render);
+    lines.#timer = setInterval(() => lines.draw(), intervalMs);
+    lines.draw();
+    return lines;
   }
 
   /** Writes a line above them. */

@@ -14,7 +14,7 @@ import { SessionLog } from "./session-log.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
 test("an agent that is dialled and never answers is said to be unreachable, with what to do about it", async () => {
-  using store = new SqliteStore(":memory:");
+  using store = SqliteStore.open(":memory:");
   store.createSession("ses_1", NEW);
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   using _clock = { [Symbol.dispose]: () => vi.useRealTimers() };
@@ -35,7 +35,7 @@ test("an agent that is dialled and never answers is said to be unreachable, with
 });
 
 test("time in which the host itself did not run is not an agent's silence", async () => {
-  using store = new SqliteStore(":memory:");
+  using store = SqliteStore.open(":memory:");
   store.createSession("ses_1", NEW);
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
   using _clock = { [Symbol.dispose]: () => vi.useRealTimers() };
@@ -80,7 +80,7 @@ test.each([
   ["an older agent's session that was begun by an older host goes on", true],
   ["an older agent is given no new session with a repository", false],
 ])("%s", async (_name, resumed) => {
-  using store = new SqliteStore(":memory:");
+  using store = SqliteStore.open(":memory:");
   store.createSession("ses_1", NEW);
   const log = new SessionLog(store, "ses_1");
   const agent = linkTo(olderAgent(), store, { gitPrefixes: ["https://git.test/"], resumed });

@@ -133,7 +133,7 @@ function startHost(store: SqliteStore) {
 }
 
 test("an artifact whose connection is lost crosses once: the next one brings the rest", async () => {
-  using store = new SqliteStore(":memory:");
+  using store = SqliteStore.open(":memory:");
   const { run, arrived } = startHost(store);
   const agent = new CutAgent({ beforeCut: () => arrived });
   const { patch } = await run(agent);
@@ -142,7 +142,7 @@ test("an artifact whose connection is lost crosses once: the next one brings the
 });
 
 test("an agent that has another artifact after a lost connection is not believed", async () => {
-  using store = new SqliteStore(":memory:");
+  using store = SqliteStore.open(":memory:");
   const { run, arrived } = startHost(store);
   const beforeCut = async () => {
     await arrived;
@@ -153,7 +153,7 @@ test("an agent that has another artifact after a lost connection is not believed
 });
 
 test("what a session continues is sent once, too: the agent says how far it came", async () => {
-  using store = new SqliteStore(":memory:");
+  using store = SqliteStore.open(":memory:");
   const agent = new CutAgent();
   const previous = { conversationId: "", artifacts: [memoryArtifact(PATCH, BYTES)] };
   await startHost(store).run(agent, () => previous);

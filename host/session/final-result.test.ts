@@ -34,7 +34,7 @@ const SUCCESS = { case: "success" as const, value: create(SuccessSchema) };
 
 /** A session that has streamed the diff of one file. */
 function streamed() {
-  const store = new SqliteStore(":memory:");
+  const store = SqliteStore.open(":memory:");
   store.createSession("ses_1", NEW);
   const log = new SessionLog(store, "ses_1");
   log.append(

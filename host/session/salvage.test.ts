@@ -40,7 +40,7 @@ function removal(path: string): string {
 
 /** Salvages the changes of a log, and reads their patch. */
 async function salvage(events: EventBody[]) {
-  using store = new SqliteStore(":memory:");
+  using store = SqliteStore.open(":memory:");
   store.createSession("ses_1", NEW);
   const log = new SessionLog(store, "ses_1");
   log.append(...events);
@@ -114,16 +114,16 @@ test("the changes of a live session cost what their patch does, however long the
     };
     const whole = diff("b", "b");
     {
-      using store = new SqliteStore(place.path);
+      using store = SqliteStore.open(place.path);
       store.createSession("ses_1", NEW);
       write(store, roundCount);
       store.append("ses_1", [{ event: patched("b", whole.slice(0, 50), { part: 0, of: 2 }), occurTimeMs: 1000 }]);
     }
     {
-      using store = new SqliteStore(place.path);
+      using store = SqliteStore.open(place.path);
       store.append("ses_1", [{ event: patched("b", whole.slice(50), { part: 1, of: 2 }), occurTimeMs: 1000 }]);
     }
-    using store = new SqliteStore(place.path);
+    using store = SqliteStore.open(place.path);
     let count = 0;
     const read = store.read.bind(store);
     store.read = (...given) => {

@@ -9,7 +9,7 @@ const made = { case: "connectionMade", value: create(ConnectionMadeSchema) } as 
 
 /** The times, in ms after now, that a log gives to what an agent says to have happened then; 0 is an event of the host's. */
 async function timesOf(...afterMs: number[]): Promise<number[]> {
-  using store = new SqliteStore(":memory:");
+  using store = SqliteStore.open(":memory:");
   store.createSession("ses_1", { container: "", events: [] });
   const log = new SessionLog(store, "ses_1");
   const startMs = Date.now();

@@ -16,7 +16,7 @@ const NO_ENGINE: RuntimeHealth = { healthy: false, reason: "RUNTIME_UNAVAILABLE"
 /** A manager, by default on an engine that is not there: its sessions end at once. */
 function start(health: RuntimeHealth = NO_ENGINE) {
   const stack = new AsyncDisposableStack();
-  const store = stack.use(new SqliteStore(":memory:"));
+  const store = stack.use(SqliteStore.open(":memory:"));
   const machine = new FakeMachine({
     createAgent: () => {
       throw new Error("no container is created here");

@@ -24,7 +24,7 @@ import { TIMEOUTS } from "./timeouts.ts";
 /** A stored session, on a machine whose agents say nothing until they are told to. */
 function start({ answers = true, maxRunning = 9 } = {}) {
   const spec = completeSpec(create(SessionSpecSchema, { task: "x" }));
-  const store = new SqliteStore(":memory:");
+  const store = SqliteStore.open(":memory:");
   onTestFinished(() => store[Symbol.dispose]());
   const log = SessionLog.create(
     store,

@@ -18,7 +18,7 @@ const usage = (costUsd: number) =>
   create(MeteredUsageSchema, { requestCount: 1, inputTokenCount: 10n, outputTokenCount: 5n, costUsd });
 
 function openStore(): SqliteStore {
-  const store = new SqliteStore(":memory:");
+  const store = SqliteStore.open(":memory:");
   onTestFinished(() => store[Symbol.dispose]());
   return store;
 }

@@ -37,11 +37,11 @@ const announce = (bytes: Uint8Array, sizeBytes = bytes.length) =>
 
 test("keeps an artifact in a private file, for the next host too, and reads it from any place", async () => {
   {
-    using store = new SqliteStore(place.path);
+    using store = SqliteStore.open(place.path);
     store.createSession("ses_1", NEW);
     keep(store, await patchOf(store, BYTES));
   }
-  using store = new SqliteStore(place.path);
+  using store = SqliteStore.open(place.path);
   const stored = store.left.getArtifact("ses_1", PATCH)!;
   expect(stored.artifact).toEqual(announce(BYTES));
   expect((await readWhole(stored)).equals(BYTES)).toBe(true);
@@ -54,21 +54,21 @@ test("keeps an artifact in a private file, for the next host too, and reads it f
 
 test("what a killed host had not come to an end with is removed by the next one, whatever step it was at", async () => {
   {
-    using store = new SqliteStore(place.path);
+    using store = SqliteStore.open(place.path);
     store.createSession("ses_1", NEW);
     const incoming = await store.left.createArtifact("ses_1", PATCH);
     await incoming.append(BYTES);
     expect(readdirSync(directory)).toEqual(["ses_1.patch.part"]);
   }
   {
-    using store = new SqliteStore(place.path);
+    using store = SqliteStore.open(place.path);
     expect(readdirSync(directory)).toEqual([]);
     // All there, but no row says so.
     await patchOf(store, BYTES);
     expect(readdirSync(directory)).toEqual(["ses_1.patch"]);
     expect(store.left.getArtifact("ses_1", PATCH)).toBeUndefined();
   }
-  using store = new SqliteStore(place.path);
+  using store = SqliteStore.open(place.path);
   expect(readdirSync(directory)).toEqual([]);
   expect(store.liveSessionIds()).toEqual(["ses_1"]);
   keep(store, await patchOf(store, BYTES));
@@ -76,7 +76,7 @@ test("what a killed host had not come to an end with is removed by the next one,
 });
 
 test("removing a session removes its files; whoever reads one has it to its end", async () => {
-  using store = new SqliteStore(place.path);
+  using store = SqliteStore.open(place.path);
   store.createSession("ses_1", NEW);
   keep(store, await patchOf(store, BYTES));
   store.append("ses_1", [finished()]);
@@ -91,14 +91,14 @@ test("removing a session removes its files; whoever reads one has it to its end"
 
 test("a removal that was killed after the file was gone is brought to its end", async () => {
   {
-    using store = new SqliteStore(place.path);
+    using store = SqliteStore.open(place.path);
     store.createSession("ses_1", NEW);
     keep(store, await patchOf(store, BYTES));
     store.append("ses_1", [finished()]);
     void store.deleteSession("ses_1");
     rmSync(join(directory, "ses_1.patch"));
   }
-  using store = new SqliteStore(place.path);
+  using store = SqliteStore.open(place.path);
   await store.prune({ nowMs: 0 });
   expect(store.left.getArtifact("ses_1", PATCH)).toBeUndefined();
 });
@@ -108,7 +108,7 @@ test.each([
   ["fewer bytes", announce(BYTES, BYTES.length + 1), `has ${BYTES.length} of the announced`],
   ["more bytes", announce(BYTES, BYTES.length - 1), "has more than the announced"],
 ])("%s than were announced are refused and leave nothing", async (_, announced, said) => {
-  using store = new SqliteStore(place.path);
+  using store = SqliteStore.open(place.path);
   const storing = async () => {
     await using incoming = await store.left.createArtifact("ses_1", PATCH, announced);
     await incoming.append(BYTES);
@@ -122,13 +122,13 @@ test.each([
 });
 
 test("an artifact that is announced larger than one may be is refused before it comes", async () => {
-  using store = new SqliteStore(place.path);
+  using store = SqliteStore.open(place.path);
   const creating = store.left.createArtifact("ses_1", PATCH, announce(BYTES, 256 * 1024 * 1024 + 1));
   await expect(creating).rejects.toMatchObject({ reason: "PATCH_TOO_LARGE", kind: "RESOURCE_EXHAUSTED" });
 });
 
 test("one without bytes takes the place of an earlier one and has no file", async () => {
-  using store = new SqliteStore(place.path);
+  using store = SqliteStore.open(place.path);
   store.createSession("ses_1", NEW);
   await patchOf(store, BYTES);
   keep(store, await patchOf(store, Buffer.alloc(0)));
@@ -137,7 +137,7 @@ test("one without bytes takes the place of an earlier one and has no file", asyn
 });
 
 test("a file that somebody has cut or removed is said to be so", async () => {
-  using store = new SqliteStore(place.path);
+  using store = SqliteStore.open(place.path);
   store.createSession("ses_1", NEW);
   keep(store, await patchOf(store, BYTES));
   const file = join(directory, "ses_1.patch");

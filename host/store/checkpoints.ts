@@ -59,17 +59,25 @@ Atomics.notify(shared, ${CLOSED});
  * in which nothing else would happen here.
  */
 export class Checkpoints implements Disposable {
-  readonly #shared = new Int32Array(new SharedArrayBuffer(12));
+  readonly #shared: Int32Array;
   readonly #worker: Worker;
   #bytes = 0;
 
-  constructor(path: string) {
-    const workerData = { path, memory: this.#shared.buffer };
-    this.#worker = new Worker(THREAD, { eval: true, execArgv: [], env: {}, workerData });
-    this.#worker.unref();
+  private constructor(worker: Worker, shared: Int32Array) {
+    this.#worker = worker;
+    this.#shared = shared;
+  }
+
+  /** Starts the thread for a file. */
+  static start(path: string): Checkpoints {
+    const shared = new Int32Array(new SharedArrayBuffer(12));
+    const workerData = { path, memory: shared.buffer };
+    const worker = new Worker(THREAD, { eval: true, execArgv: [], env: {}, workerData });
+    worker.unref();
     // Without the thread the log is emptied by the writer, at a larger size.
-    this.#worker.on("error", () => {});
-    this.#worker.on("exit", () => Atomics.store(this.#shared, CLOSED, 1));
+    worker.on("error", () => {});
+    worker.on("exit", () => Atomics.store(shared, CLOSED, 1));
+    return new Checkpoints(worker, shared);
   }
 
   /** A transaction of about that size has been written. */

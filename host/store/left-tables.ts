@@ -31,8 +31,12 @@ export class LeftTables implements LeftStore {
       "INSERT OR REPLACE INTO artifact (session_id, kind, size_bytes, sha256) VALUES (?, ?, ?, ?)",
     );
     this.#getArtifact = database.prepare("SELECT size_bytes, sha256 FROM artifact WHERE session_id = ? AND kind = ?");
-    const named = database.prepare("SELECT session_id AS sessionId, kind FROM artifact");
-    files.sweep(file.read(() => named.all() as unknown as ArtifactPlace[]));
+  }
+
+  /** Removes the files of artifacts that no table names: what a host was receiving when it ended. */
+  sweep(): void {
+    const named = this.#file.database.prepare("SELECT session_id AS sessionId, kind FROM artifact");
+    this.#files.sweep(this.#file.read(() => named.all() as unknown as ArtifactPlace[]));
   }
 
   createArtifact(sessionId: string, kind: ArtifactKind, announced?: Artifact): Promise<IncomingArtifact> {

@@ -15,7 +15,7 @@ function* readAll(store: SqliteStore, id: string): Generator<SessionEvent> {
 }
 
 test("a session that has stored too much keeps its course, says what it left out, and counts on", () => {
-  using store = new SqliteStore(":memory:", { maxLiveBytes: LIMIT });
+  using store = SqliteStore.open(":memory:", { maxLiveBytes: LIMIT });
   store.createSession("ses_1", NEW);
   for (let number = 1; number <= 20; number++) store.append("ses_1", [said("x".repeat(10_000), number)]);
   store.append("ses_1", [entered(Session_State.IDLE, 21), said("x", 22)]);
@@ -45,7 +45,7 @@ test("a session that has stored too much keeps its course, says what it left out
 });
 
 test("an agent that floods the host with changes of state is stopped a little later", () => {
-  using store = new SqliteStore(":memory:", { maxLiveBytes: LIMIT });
+  using store = SqliteStore.open(":memory:", { maxLiveBytes: LIMIT });
   store.createSession("ses_1", NEW);
   for (let number = 1; number <= 5000; number++) {
     store.append("ses_1", [entered(number % 2 === 0 ? Session_State.IDLE : Session_State.RUNNING, number)]);
@@ -57,7 +57,7 @@ test("an agent that floods the host with changes of state is stopped a little la
 });
 
 test("what was left out is not asked for again by the next host, and the limit still holds", () => {
-  using store = new SqliteStore(":memory:", { maxLiveBytes: 0 });
+  using store = SqliteStore.open(":memory:", { maxLiveBytes: 0 });
   store.createSession("ses_1", NEW);
   expect(store.append("ses_1", [said("a", 1), said("b", 2)]).map(({ event }) => event.case)).toEqual([
     "outputTruncated",

@@ -33,7 +33,7 @@ test("a file that gave no room back does so from now on", () => {
   const database = new DatabaseSync(place.path);
   database.exec(FIRST);
   database.close();
-  new SqliteStore(place.path)[Symbol.dispose]();
+  SqliteStore.open(place.path)[Symbol.dispose]();
   using again = new DatabaseSync(place.path);
   expect(again.prepare("PRAGMA auto_vacuum").get()).toEqual({ auto_vacuum: 2 });
 });
@@ -68,7 +68,7 @@ const SIXTH = `
 test("patches and transcripts of a file from before artifacts are in files of their own, and readable", async () => {
   using place = temporaryStore();
   {
-    using store = new SqliteStore(place.path);
+    using store = SqliteStore.open(place.path);
     for (const id of ["ses_1", "ses_2"]) store.createSession(id, { ...NEW, events: [finished()] });
   }
   const bytes = Buffer.alloc(1_000_003, "patch");
@@ -81,7 +81,7 @@ test("patches and transcripts of a file from before artifacts are in files of th
     insert.run("ses_2", result, Buffer.alloc(0), Buffer.alloc(0));
   }
   for (const _start of ["first", "again"]) {
-    using store = new SqliteStore(place.path);
+    using store = SqliteStore.open(place.path);
     expect(store.left.getResult("ses_1")?.finalText).toBe("done");
     expect((await readWhole(store.left.getArtifact("ses_1", Artifact_Kind.PATCH)!)).equals(bytes)).toBe(true);
     expect((await readWhole(store.left.getArtifact("ses_1", Artifact_Kind.TRANSCRIPT)!)).toString()).toBe("{}\n");
@@ -104,7 +104,7 @@ test("the newest diffs of a live session from before their index are found, and 
   });
   const ready = create(WorkspaceReadySchema, { baseCommitId: "c0ffee" });
   {
-    using store = new SqliteStore(place.path);
+    using store = SqliteStore.open(place.path);
     for (const id of ["ses_1", "ses_2"]) {
       const events = [entered(Session_State.RUNNING), patched("a"), patched("b"), patched("a")];
       store.createSession(id, { ...NEW, events });
@@ -118,7 +118,7 @@ test("the newest diffs of a live session from before their index are found, and 
     database.prepare("UPDATE session SET snapshot = ? WHERE id = 'ses_1'").run(toBinary(SessionSchema, bare));
     database.exec("DROP TABLE diff; PRAGMA user_version = 7;");
   }
-  using store = new SqliteStore(place.path);
+  using store = SqliteStore.open(place.path);
   expect(store.listDiffs("ses_1")).toEqual([
     { path: "a", firstSequence: 4, lastSequence: 4 },
     { path: "b", firstSequence: 3, lastSequence: 3 },

@@ -43,7 +43,7 @@ async function fileBytes(): Promise<number> {
 }
 
 test("removes what ended too long ago, and never a live session", async () => {
-  using store = new SqliteStore(path, { maxAgeMs: 1000 });
+  using store = SqliteStore.open(path, { maxAgeMs: 1000 });
   await add(store, "ses_1", 5000);
   await add(store, "ses_2");
   await add(store, "ses_3", 4000);
@@ -61,7 +61,7 @@ test("removes what ended too long ago, and never a live session", async () => {
 });
 
 test("removes those that ended first until the rest fits, and never a live session", async () => {
-  using store = new SqliteStore(path, { maxBytes: 5 * MIB });
+  using store = SqliteStore.open(path, { maxBytes: 5 * MIB });
   await add(store, "ses_1");
   await add(store, "ses_2", 7000);
   await add(store, "ses_3", 6000);
@@ -77,7 +77,7 @@ test("removes those that ended first until the rest fits, and never a live sessi
 
 test("a session that is being removed is gone at once, and its room with the next host at the latest", async () => {
   {
-    using store = new SqliteStore(path);
+    using store = SqliteStore.open(path);
     await add(store, "ses_1", 1000);
     await add(store, "ses_2", 1000);
     void store.deleteSession("ses_1");
@@ -87,14 +87,14 @@ test("a session that is being removed is gone at once, and its room with the nex
   }
   const full = await fileBytes();
   expect(full).toBeGreaterThan(3 * MIB);
-  using store = new SqliteStore(path);
+  using store = SqliteStore.open(path);
   await store.prune({ nowMs: 1000 });
   expect(ids(store)).toEqual(["ses_2"]);
   expect(await fileBytes()).toBeLessThan(full - MIB);
 });
 
 test("live sessions go on while others are removed", async () => {
-  using store = new SqliteStore(path, { maxAgeMs: 0 });
+  using store = SqliteStore.open(path, { maxAgeMs: 0 });
   store.createSession("ses_0", NEW);
   for (let index = 1; index <= 5; index++) await add(store, `ses_${index}`, 1000);
   let done = false;

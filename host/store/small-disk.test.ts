@@ -31,7 +31,7 @@ test("a full disk is said to be full, loses nothing, and takes more once there i
   const ballast = join(disk, "ballast");
   writeFileSync(ballast, Buffer.alloc(1024 * 1024));
   {
-    using store = new SqliteStore(path);
+    using store = SqliteStore.open(path);
     store.createSession("ses_1", NEW);
     let count = 0;
     const fill = () => {
@@ -46,7 +46,7 @@ test("a full disk is said to be full, loses nothing, and takes more once there i
     expect(store.getSession("ses_1")?.lastSequence).toBe(count + 1);
     expect(store.getSession("ses_2")).toBeUndefined();
   }
-  using store = new SqliteStore(path);
+  using store = SqliteStore.open(path);
   const sequences: number[] = [];
   for (;;) {
     const page = store.read("ses_1", { afterSequence: sequences.at(-1) ?? 0, limit: 50 });
@@ -60,7 +60,7 @@ test("a full disk is said to be full, loses nothing, and takes more once there i
 test("an artifact that finds no room leaves nothing, and is taken once there is some", async () => {
   const directory = join(disk, "state", "artifacts");
   const bytes = Buffer.alloc(1024 * 1024, "patch");
-  using store = new SqliteStore(path);
+  using store = SqliteStore.open(path);
   store.createSession("ses_1", NEW);
   const ballast = join(disk, "ballast");
   writeFileSync(ballast, Buffer.alloc(1024 * 1024));
@@ -77,15 +77,15 @@ test("an artifact that finds no room leaves nothing, and is taken once there is 
 
 test("a full disk is said to be full at the start, too", () => {
   writeFileSync(join(disk, "ballast"), Buffer.alloc(2 * 1024 * 1024 - 32 * 1024));
-  expect(() => new SqliteStore(path)).toThrow(noRoom);
+  expect(() => SqliteStore.open(path)).toThrow(noRoom);
   rmSync(join(disk, "ballast"));
-  new SqliteStore(path)[Symbol.dispose]();
+  SqliteStore.open(path)[Symbol.dispose]();
 });
 
 test("a disk that cannot be written is said to be so", () => {
-  new SqliteStore(path)[Symbol.dispose]();
+  SqliteStore.open(path)[Symbol.dispose]();
   execFileSync("mount", ["-o", "remount,ro", disk]);
-  expect(() => new SqliteStore(path)).toThrow(expect.objectContaining({ reason: "STORE_NOT_WRITABLE" }) as Error);
+  expect(() => SqliteStore.open(path)).toThrow(expect.objectContaining({ reason: "STORE_NOT_WRITABLE" }) as Error);
   execFileSync("mount", ["-o", "remount,rw", disk]);
-  new SqliteStore(path)[Symbol.dispose]();
+  SqliteStore.open(path)[Symbol.dispose]();
 });

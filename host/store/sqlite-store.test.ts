@@ -23,19 +23,19 @@ afterEach(() => place[Symbol.dispose]());
 
 test("numbers the log and keeps the agent's number beside it, also for another process", () => {
   {
-    using store = new SqliteStore(path);
+    using store = SqliteStore.open(path);
     store.createSession("ses_1", NEW);
     expect(store.append("ses_1", [said("a"), said("b", 2)]).map(({ sequence }) => sequence)).toEqual([1, 2]);
     store.append("ses_1", [said("c", 3), entered(Session_State.RUNNING)]);
     expect(store.lastAgentSequence("ses_1")).toBe(3);
   }
-  using store = new SqliteStore(path);
+  using store = SqliteStore.open(path);
   expect(store.read("ses_1", { afterSequence: 1, limit: 2 }).map(({ sequence }) => sequence)).toEqual([2, 3]);
   expect(store.getSession("ses_1")).toMatchObject({ id: "ses_1", state: Session_State.RUNNING, lastSequence: 4 });
 });
 
 test("stores a batch whole or not at all", () => {
-  using store = new SqliteStore(path);
+  using store = SqliteStore.open(path);
   store.createSession("ses_1", NEW);
   store.append("ses_1", [said("a")]);
   // Somebody else has taken the second number of the batch.
@@ -51,7 +51,7 @@ test("stores a batch whole or not at all", () => {
 });
 
 test("wakes those who wait for the next event, and only then", async () => {
-  using store = new SqliteStore(path);
+  using store = SqliteStore.open(path);
   store.createSession("ses_1", NEW);
   let woken = false;
   const waiting = store.changed("ses_1", { afterSequence: 0 }).then(() => (woken = true));
@@ -66,7 +66,7 @@ test("wakes those who wait for the next event, and only then", async () => {
 });
 
 test("keeps the whole result beside the log and takes nothing after the last event", async () => {
-  using store = new SqliteStore(path);
+  using store = SqliteStore.open(path);
   store.createSession("ses_1", NEW);
   const store1 = (kind: ArtifactKind, text: string) =>
     storeArtifact(store, { sessionId: "ses_1", kind, bytes: Buffer.from(text) });
@@ -83,7 +83,7 @@ test("keeps the whole result beside the log and takes nothing after the last eve
 });
 
 test("lists newest first, filtered and from a place on, and forgets what is deleted", async () => {
-  using store = new SqliteStore(path);
+  using store = SqliteStore.open(path);
   for (const id of ["ses_1", "ses_2", "ses_3"]) {
     store.createSession(id, NEW);
     store.append(id, [entered(id === "ses_2" ? Session_State.IDLE : Session_State.RUNNING)]);
@@ -101,7 +101,7 @@ test("lists newest first, filtered and from a place on, and forgets what is dele
 
 test("treats sessions that have not finished as live in the next process", async () => {
   {
-    using store = new SqliteStore(path);
+    using store = SqliteStore.open(path);
     store.createSession("ses_1", { ...NEW, requestId: "r1", container: '{"image":"x"}', events: [said("a")] });
     store.createSession("ses_2", { ...NEW, events: [said("a"), finished()] });
     store.createSession("ses_0", NEW);
@@ -110,7 +110,7 @@ test("treats sessions that have not finished as live in the next process", async
     store.putContainerRef("ses_1", "{}");
     store.putContainerRef("ses_1", '{"id":"c1"}');
   }
-  using store = new SqliteStore(path);
+  using store = SqliteStore.open(path);
   expect(store.liveSessionIds()).toEqual(["ses_0", "ses_1"]);
   expect(store.getContainer("ses_1")).toBe('{"image":"x"}');
   expect(store.getContainerRef("ses_1")).toBe('{"id":"c1"}');
@@ -126,7 +126,7 @@ test("treats sessions that have not finished as live in the next process", async
 });
 
 test("finds a session by its request id as long as it is stored", async () => {
-  using store = new SqliteStore(path);
+  using store = SqliteStore.open(path);
   expect(store.findByRequest("r1")).toBeUndefined();
   store.createSession("ses_1", { ...NEW, requestId: "r1", events: [finished()] });
   expect(store.findByRequest("r1")).toBe("ses_1");
@@ -139,7 +139,7 @@ test("finds a session by its request id as long as it is stored", async () => {
 });
 
 test("gives a reader no more at a time than it can hold", () => {
-  using store = new SqliteStore(path);
+  using store = SqliteStore.open(path);
   store.createSession("ses_1", { ...NEW, events: Array.from({ length: 20 }, () => said("x".repeat(60_000))) });
   const sequences: number[] = [];
   for (;;) {
@@ -153,7 +153,7 @@ test("gives a reader no more at a time than it can hold", () => {
 
 test("writes a session's row only where an event changes it, and knows its newest number all the same", () => {
   {
-    using store = new SqliteStore(path);
+    using store = SqliteStore.open(path);
     store.createSession("ses_1", { ...NEW, events: [entered(Session_State.RUNNING)] });
     const row = () => new DatabaseSync(path, { readOnly: true }).prepare("SELECT snapshot FROM session").get();
     const before = row();
@@ -161,7 +161,7 @@ test("writes a session's row only where an event changes it, and knows its newes
     expect(row()).toEqual(before);
     expect(store.getSession("ses_1")?.lastSequence).toBe(2);
   }
-  using store = new SqliteStore(path);
+  using store = SqliteStore.open(path);
   expect(store.getSession("ses_1")?.lastSequence).toBe(2);
   expect(store.lastAgentSequence("ses_1")).toBe(4);
   expect(store.append("ses_1", [said("b")])[0]?.sequence).toBe(3);
@@ -169,7 +169,7 @@ test("writes a session's row only where an event changes it, and knows its newes
 });
 
 test("keeps what was said to a session until it has arrived, in order, each name once", async () => {
-  using store = new SqliteStore(path);
+  using store = SqliteStore.open(path);
   store.createSession("ses_1", NEW);
   for (const name of ["b", "a", "b"]) store.requests.put("ses_1", name, Buffer.from(`said ${name}`));
   expect(store.requests.list("ses_1").map(({ name }) => name)).toEqual(["b", "a"]);

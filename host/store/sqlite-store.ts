@@ -41,7 +41,7 @@ export interface SqliteStoreOptions {
   maxLiveBytes?: number;
 }
 
-/** The store in one SQLite file, or in memory with the path ":memory:". Throws what StoreFile throws. */
+/** The store in one SQLite file, or in memory with the path ":memory:". */
 export class SqliteStore implements SessionStore {
   readonly usage: UsageTable;
   readonly requests: RequestTable;
@@ -55,17 +55,25 @@ export class SqliteStore implements SessionStore {
   readonly #removal: Removal;
   readonly #listeners = new Set<(sessionId: string, state: Session_State | undefined) => void>();
 
-  constructor(path: string, options: SqliteStoreOptions = {}) {
+  private constructor(file: StoreFile, files: ArtifactFiles, options: SqliteStoreOptions) {
     const { maxAgeMs = RETENTION.days * DAY_MS, maxBytes, maxLiveBytes } = { ...RETENTION, ...options };
     this.#limits = { maxAgeMs, maxBytes, maxLiveBytes };
-    this.#files = ArtifactFiles.open(path);
-    this.#file = new StoreFile(path, this.#files);
+    this.#file = file;
+    this.#files = files;
     this.#statements = prepareStatements(this.#file.database);
     this.#diffs = new DiffTable(this.#file.database);
     this.#removal = new Removal(this.#file, this.#files, (sessionId) => this.#tellChanged(sessionId, undefined));
     this.usage = new UsageTable(this.#file);
     this.requests = new RequestTable(this.#file);
     this.left = new LeftTables(this.#file, this.#files);
+  }
+
+  /** Opens the store, and makes it where there is none. Throws what StoreFile throws. */
+  static open(path: string, options: SqliteStoreOptions = {}): SqliteStore {
+    const files = ArtifactFiles.open(path);
+    const store = new SqliteStore(StoreFile.open(path, files), files, options);
+    store.left.sweep();
+    return store;
   }
 
   createSession(sessionId: string, { requestId, container, events }: NewSession): void {

@@ -24,7 +24,7 @@ afterEach(() => place[Symbol.dispose]());
 
 /** A closed store with a few pages of events. */
 function fill(): void {
-  using store = new SqliteStore(path);
+  using store = SqliteStore.open(path);
   for (let session = 0; session < 5; session++) {
     const events = Array.from({ length: 50 }, (_, index) => said("x".repeat(500), index + 1));
     store.createSession(`ses_${session}`, { ...NEW, events: [...events, finished()] });
@@ -37,11 +37,11 @@ function overwrite(offset: number, bytes: Buffer): void {
   closeSync(file);
 }
 
-const opening = () => new SqliteStore(path)[Symbol.dispose]();
+const opening = () => SqliteStore.open(path)[Symbol.dispose]();
 const error = (reason: string) => expect.objectContaining({ reason }) as Error;
 
 test("is readable by its user only", () => {
-  new SqliteStore(path)[Symbol.dispose]();
+  SqliteStore.open(path)[Symbol.dispose]();
   expect(statSync(path).mode & 0o077).toBe(0);
   expect(statSync(dirname(path)).mode & 0o077).toBe(0);
 });
@@ -79,7 +79,7 @@ test.each([
 
 test("says so when a page turns out to be garbage while it is read", () => {
   fill();
-  using store = new SqliteStore(path);
+  using store = SqliteStore.open(path);
   // Somebody else writes, so that nothing is read from memory.
   const other = new DatabaseSync(path);
   other.exec("INSERT INTO removed VALUES ('none'); PRAGMA wal_checkpoint(TRUNCATE)");
@@ -90,23 +90,23 @@ test("says so when a page turns out to be garbage while it is read", () => {
 });
 
 test("says so when its directory is none", () => {
-  expect(() => new SqliteStore(join(import.meta.filename, "sessions.db"))).toThrow(error("STORE_NOT_WRITABLE"));
+  expect(() => SqliteStore.open(join(import.meta.filename, "sessions.db"))).toThrow(error("STORE_NOT_WRITABLE"));
 });
 
 test("belongs to one process, until it is disposed of", () => {
   {
-    using _host = new SqliteStore(path);
+    using _host = SqliteStore.open(path);
     expect(opening).toThrow(error("STORE_IN_USE"));
   }
   opening();
 });
 
 test("stores everything in the file when it is closed, also what the thread has in hand", () => {
-  const store = new SqliteStore(path);
+  const store = SqliteStore.open(path);
   store.createSession("ses_1", NEW);
   for (let sequence = 1; sequence <= 300; sequence++) store.append("ses_1", [said("x".repeat(60_000), sequence)]);
   store[Symbol.dispose]();
   expect(existsSync(`${path}-wal`)).toBe(false);
-  using again = new SqliteStore(path);
+  using again = SqliteStore.open(path);
   expect(again.getSession("ses_1")?.lastSequence).toBe(300);
 });

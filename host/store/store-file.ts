@@ -24,9 +24,15 @@ const CACHE_KIB = 16 * 1024;
 const NEW_SESSION_BYTES = 256 * 1024;
 const INCREMENTAL = 2;
 
+interface StoreFileParts {
+  database: DatabaseSync;
+  lock: Disposable | undefined;
+  checkpoints: Checkpoints | undefined;
+}
+
 /**
  * A store's SQLite file (WAL), or one in memory with the path ":memory:". Made where there is none,
- * readable by its user only; checked, brought to the newest version, and this process's alone. A migration may write to the files of artifacts. Throws
+ * readable by its user only; checked, brought to the newest version, and this process's alone. Opening it throws
  * STORE_CORRUPT, STORE_NOT_WRITABLE, STORE_TOO_NEW, STORE_IN_USE, STORE_FAILED.
  */
 export class StoreFile implements Disposable {
@@ -38,27 +44,34 @@ export class StoreFile implements Disposable {
   readonly #commit: StatementSync;
   #open = true;
 
-  constructor(path: string, files: ArtifactFiles) {
+  private constructor(path: string, { database, lock, checkpoints }: StoreFileParts) {
     this.#path = path;
+    this.database = database;
+    this.#lock = lock;
+    this.#checkpoints = checkpoints;
+    this.#begin = database.prepare("BEGIN IMMEDIATE");
+    this.#commit = database.prepare("COMMIT");
+  }
+
+  /** Opens the file. A migration may write to the files of artifacts. */
+  static open(path: string, files: ArtifactFiles): StoreFile {
     const onDisk = path !== ":memory:";
     let database: DatabaseSync | undefined;
+    let lock: Disposable | undefined;
     try {
       if (onDisk) {
         mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-        this.#lock = takeLock(path);
+        lock = takeLock(path);
       }
       database = new DatabaseSync(path);
       if (onDisk) chmodSync(path, 0o600);
       prepare(database, { path, files });
     } catch (error) {
       database?.close();
-      this.#lock?.[Symbol.dispose]();
+      lock?.[Symbol.dispose]();
       throw storeError(error, { path, failed: "The session store cannot be opened." });
     }
-    this.database = database;
-    this.#begin = database.prepare("BEGIN IMMEDIATE");
-    this.#commit = database.prepare("COMMIT");
-    if (onDisk) this.#checkpoints = new Checkpoints(path);
+    return new StoreFile(path, { database, lock, checkpoints: onDisk ? Checkpoints.start(path) : undefined });
   }
 
   /** It has not been disposed of. */

@@ -116,7 +116,7 @@ describe("the agent's log", () => {
 
 describe("the host's log", () => {
   logReaderContract(() => {
-    const store = new SqliteStore(":memory:");
+    const store = SqliteStore.open(":memory:");
     store.createSession("ses_1", { container: "", events: [] });
     return {
       reader: new SessionLog(store, "ses_1"),

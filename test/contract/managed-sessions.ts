@@ -97,7 +97,7 @@ class DrivenAgents {
 /** The real session manager on the fake runtime. */
 export async function startManagedSessions(): Promise<SessionsHarness> {
   await using stack = new AsyncDisposableStack();
-  const store = stack.use(new SqliteStore(":memory:"));
+  const store = stack.use(SqliteStore.open(":memory:"));
   const agents = new DrivenAgents();
   const machine = new FakeMachine({ createAgent: () => agents.create() });
   const runtime = stack.use(new FakeRuntime({ machine }));

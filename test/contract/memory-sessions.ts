@@ -51,7 +51,7 @@ const ulid = monotonicFactory();
 
 /** Sessions without containers of their own: everything that happens to them is what a test says. */
 export class MemorySessions implements Sessions, Disposable {
-  readonly #store = new SqliteStore(":memory:");
+  readonly #store = SqliteStore.open(":memory:");
   readonly #patches = new Map<string, Uint8Array>();
   /** What sessions wait for that no event says, by their ids. */
   readonly #waitingReasons = new Map<string, string>();

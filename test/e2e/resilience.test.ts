@@ -29,7 +29,7 @@ test("Claude does not notice that bridges are killed while an answer streams, no
   const repository = create(RepositorySpecSchema, { uri });
   const spec = completeSpec(create(SessionSpecSchema, { task, repository, timeout: durationFromMs(120_000) }));
 
-  using store = new SqliteStore(":memory:");
+  using store = SqliteStore.open(":memory:");
   const sessionId = "ses_RESILIENCE";
   store.createSession(sessionId, { container: "{}", events: [] });
   const log = new SessionLog(store, sessionId);

@@ -10,7 +10,6 @@ import { FakeMachine } from "../../host/runtime/fake/fake-machine.ts";
 import { FakeRuntime } from "../../host/runtime/fake/fake-runtime.ts";
 import { SessionManager } from "../../host/session/session-manager.ts";
 import type { Sessions } from "../../host/session/sessions.ts";
-import type { NewEvent } from "../../host/store/session-store.ts";
 import { SqliteStore } from "../../host/store/sqlite-store.ts";
 import { ContainerSpecSchema, type SessionEvent, SessionSpecSchema } from "../../proto/index.ts";
 import { startContainers } from "../support/manager-options.ts";
@@ -28,15 +27,14 @@ export interface LoadHost extends AsyncDisposable {
   create(count: number): Promise<string[]>;
 }
 
-/** Tells of events as soon as they are stored. */
-class ToldStore extends SqliteStore {
-  onStored: (events: SessionEvent[]) => void = () => {};
-
-  override append(sessionId: string, events: NewEvent[]): SessionEvent[] {
-    const stored = super.append(sessionId, events);
-    this.onStored(stored);
+/** Has somebody told of events as soon as they are stored. */
+function tellOfStored(store: SqliteStore, onStored: (events: SessionEvent[]) => void): void {
+  const append = store.append.bind(store);
+  store.append = (sessionId, events) => {
+    const stored = append(sessionId, events);
+    onStored(stored);
     return stored;
-  }
+  };
 }
 
 /**
@@ -56,9 +54,9 @@ export async function startLoadHost(
   stack.defer(() => rmSync(directory, { recursive: true }));
   const logger = pino({ level: process.env["LOAD_LOG_LEVEL"] ?? "fatal" }, pino.destination({ fd: 2, sync: true }));
   const store = stack.use(
-    new ToldStore(join(directory, "sessions.db"), maxLiveBytes === undefined ? {} : { maxLiveBytes }),
+    SqliteStore.open(join(directory, "sessions.db"), maxLiveBytes === undefined ? {} : { maxLiveBytes }),
   );
-  store.onStored = onStored;
+  tellOfStored(store, onStored);
   const machine = new FakeMachine({ createAgent: createAgent(directory) });
   const runtime = stack.use(new FakeRuntime({ machine }));
   const containers = stack.use(startContainers(runtime, store));

@@ -36,7 +36,7 @@ export async function startFakeHost({
   });
   const runtime = stack.use(new FakeRuntime({ machine }));
   if (!healthy) runtime.health = { healthy: false, reason: "RUNTIME_UNAVAILABLE", message: "No engine.", help: "" };
-  const store = stack.use(new SqliteStore(":memory:"));
+  const store = stack.use(SqliteStore.open(":memory:"));
   let containers = startContainers(runtime, store, queue);
   const startManager = () =>
     new SessionManager({

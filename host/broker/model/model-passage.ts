@@ -76,7 +76,7 @@ export class ModelPassage {
     }
     const startMs = Date.now();
     const quiet = `model endpoint ${endpoint.host} has said nothing for ${limits.noticeMs / 1000} s`;
-    using silence = new Silence(limits.noticeMs, (silent) => onReach(silent ? quiet : undefined));
+    using silence = Silence.start(limits.noticeMs, (silent) => onReach(silent ? quiet : undefined));
     let answer: IncomingMessage;
     try {
       answer = await this.#ask(request, { ...given, credential, onRetry: () => silence.end() });

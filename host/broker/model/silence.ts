@@ -19,17 +19,23 @@ export const SILENCE_LIMITS: SilenceLimits = { noticeMs: 60_000, streamedMs: 300
  */
 export class Silence implements Disposable {
   readonly #tell: (silent: boolean) => void;
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
   #silent = false;
 
-  constructor(noticeMs: number, tell: (silent: boolean) => void) {
+  private constructor(tell: (silent: boolean) => void) {
     this.#tell = tell;
-    this.#timer = setTimeout(() => tell((this.#silent = true)), noticeMs);
+  }
+
+  /** Begins to wait: what says nothing for so long is told. */
+  static start(noticeMs: number, tell: (silent: boolean) => void): Silence {
+    const silence = new Silence(tell);
+    silence.#timer = setTimeout(() => tell((silence.#silent = true)), noticeMs);
+    return silence;
   }
 
   /** Notes that something has come. */
   end(): void {
-    this.#timer.refresh();
+    this.#timer?.refresh();
     if (this.#silent) this.#tell((this.#silent = false));
   }
 

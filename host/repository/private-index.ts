@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { copyFile, cp, mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { copyFile, cp, mkdir, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError } from "../../proto/index.ts";
 import type { GitPlace } from "./git.ts";
@@ -58,7 +58,7 @@ export class PrivateIndex implements AsyncDisposable {
     store: RepositoryStore,
     { head, signal }: { head: string; signal: AbortSignal },
   ): Promise<PrivateIndex> {
-    const directory = await mkdtemp(join(store.cacheDirectory, "work-"));
+    const directory = await store.makeWorkDirectory();
     const index = new PrivateIndex(located, store, directory);
     try {
       await writeFile(join(directory, "HEAD"), `${head.startsWith("refs/") ? `ref: ${head}` : head}\n`);

@@ -1,12 +1,15 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { makeDirectory } from "../make-directory.ts";
 import { git, type GitPlace } from "./git.ts";
 import type { LocatedRepository } from "./locate.ts";
 
 const KEPT_INDEX = "index-";
+const WORK = "work-";
+/** No snapshot takes a day. */
+const ABANDONED_MS = 24 * 60 * 60 * 1000;
 
 /**
  * What we keep of one repository of the user's: a bare repository of ours with the objects that the user's does not have. It
@@ -39,7 +42,25 @@ export class RepositoryStore {
       await git({ settings: "none" }, args, { signal });
     }
     await mkdir(store.cacheDirectory, { recursive: true, mode: 0o700 });
+    await store.#removeAbandoned();
     return store;
+  }
+
+  /** Makes a directory for work on one snapshot. Whoever makes it removes it. */
+  async makeWorkDirectory(): Promise<string> {
+    return await mkdtemp(join(this.cacheDirectory, WORK));
+  }
+
+  /** Removes what was left by somebody who was killed. */
+  async #removeAbandoned(): Promise<void> {
+    for (const name of await readdir(this.cacheDirectory)) {
+      if (!name.startsWith(WORK)) continue;
+      const directory = join(this.cacheDirectory, name);
+      const facts = await stat(directory).catch(() => undefined);
+      if (facts !== undefined && Date.now() - facts.mtimeMs > ABANDONED_MS) {
+        await rm(directory, { recursive: true, force: true });
+      }
+    }
   }
 
   /** Where git works in the store, and also reads the user's objects. */

@@ -1,10 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { plainGit } from "../../test/git/restored-snapshot.ts";
 import { UserDirectory } from "../../test/git/user-directory.ts";
+import { readComplaints } from "./work-tree-status.ts";
 
 let user: UserDirectory;
 
@@ -272,4 +273,20 @@ test("touches nothing of the user's when the store borrows from it by itself", a
   user.write("copy.ts", "export const b = 1;\n".repeat(40));
   const snapshot = await user.takeUntouched();
   user.expectInside(snapshot);
+});
+
+test("names directories that may not be looked into", () => {
+  // What git 2.39.5 wrote.
+  const stderr = "warning: could not open directory 'closed/in\u00fcn/': Permission denied\nwarning: another\n";
+  expect(readComplaints(stderr)).toEqual([`${Buffer.from("closed/in\u00fcn").toString("latin1")}/`]);
+});
+
+test("removes what a killed snapshot left in the store", async () => {
+  user.makeRepository();
+  await user.take();
+  const [old, young] = ["work-old", "work-young"].map((name) => join(user.storeDirectory, "claudecluster", name));
+  for (const directory of [old!, young!]) mkdirSync(directory);
+  utimesSync(old!, 1, 1);
+  await user.take();
+  expect([existsSync(old!), existsSync(young!)]).toEqual([false, true]);
 });

@@ -99,6 +99,7 @@ async function takeOnce(
   if (status.headId !== head.id) throw unreadableHead(root);
   if (status.unmerged.length > 0) throw unmerged(root, status.unmerged);
   const leftOut = new LeftOutList();
+  for (const path of status.closed) leftOut.add("unreadable", path);
   const included = await findIncluded(index.place, located, { names: include, worktreeInclude, signal });
   const measuring = measure(
     root,

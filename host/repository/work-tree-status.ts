@@ -1,5 +1,5 @@
 import type { RawPath } from "../../proto/index.ts";
-import { git, type GitOptions, type GitPlace } from "./git.ts";
+import { gitFailed, type GitOptions, type GitPlace, tryGit } from "./git.ts";
 
 /** The mode of a file that is not there. */
 export const ABSENT = "000000";
@@ -31,8 +31,8 @@ export interface WorkTreeStatus {
   ignored: RawPath[];
   /** In conflict. */
   unmerged: RawPath[];
-  /** git could not look at everything. */
-  complaints: string;
+  /** Directories that this user may not look into; each ends in a slash. */
+  closed: RawPath[];
 }
 
 const ARGS = [
@@ -49,7 +49,15 @@ const ARGS = [
 
 /** Asks git what it sees. Where optional locks are taken, it also notes down in the index what it has found unchanged. */
 export async function readWorkTreeStatus(place: GitPlace, options: GitOptions): Promise<WorkTreeStatus> {
-  return parseStatus(await git(place, ARGS, options));
+  const result = await tryGit(place, ARGS, options);
+  if (result.code !== 0) throw gitFailed(ARGS, result);
+  return { ...parseStatus(result.stdout), closed: readComplaints(result.stderr) };
+}
+
+/** Reads what git says, in no other way, of directories that it cannot open (dir.c, since git 2.17); in UTF-8. */
+export function readComplaints(stderr: string): RawPath[] {
+  const found = stderr.matchAll(/^warning: could not open directory '(.+?)\/?': .+$/gm);
+  return [...new Set(Array.from(found, ([, path = ""]) => `${Buffer.from(path).toString("latin1")}/`))];
 }
 
 /** Reads version 2 of the porcelain format without renames. https://git-scm.com/docs/git-status */
@@ -60,7 +68,7 @@ export function parseStatus(output: Buffer): WorkTreeStatus {
     untracked: [],
     ignored: [],
     unmerged: [],
-    complaints: "",
+    closed: [],
   };
   for (const line of output.toString("latin1").split("\0")) {
     if (line.startsWith("? ")) status.untracked.push(line.slice(2));

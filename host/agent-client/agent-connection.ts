@@ -26,13 +26,12 @@ const PIECE_BYTES = 320 * 1024;
 const BATCH_BYTES = 1024 * 1024;
 const SESSION_BYTES = 4 * 1024 * 1024;
 
-/** The agent's service as a typed client. */
+/** Typed client of the agent's service. */
 export type AgentClient = Client<typeof AgentService>;
 
 /**
- * One gRPC connection to an agent over a byte stream that somebody has dialled. It never
- * reconnects: once the stream is lost every call fails, and the owner dials again. Closing it
- * closes the stream.
+ * gRPC connection to an agent over a byte stream that somebody has dialled. It never reconnects: once the stream is
+ * lost every call fails, and the owner dials again. Disposing of it closes the stream.
  */
 export class AgentConnection implements Disposable {
   readonly client: AgentClient;

@@ -2,7 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { AppError } from "../../proto/index.ts";
 import { carriedError } from "../rpc/carried-error.ts";
 
-/** The error of a connection that is gone. */
+/** Returns the error for a connection that is gone. */
 export function connectionLost(cause?: unknown): AppError {
   return new AppError("CONNECTION_LOST", "The connection to the agent is lost.", {
     retryable: true,
@@ -10,15 +10,14 @@ export function connectionLost(cause?: unknown): AppError {
   });
 }
 
-/** The cause of a connection's loss where the agent says nothing any more. */
+/** Returns the cause of a loss when the agent says nothing any more. */
 export function connectionSilent(): AppError {
   return connectionLost(new Error("Nothing came from the agent any more."));
 }
 
 /**
- * Tells what the agent answered from a connection that broke. Only what carries the agent's
- * ErrorInfo is an answer: a lost connection has no code that can be relied on (it shows as
- * Canceled, Aborted, Internal or Unavailable, depending on how it was lost).
+ * Returns the agent's own error, or one for a broken connection. Only an error with the agent's ErrorInfo is an answer:
+ * a lost connection shows as Canceled, Aborted, Internal or Unavailable, depending on how it was lost.
  */
 export function agentError(error: unknown): AppError {
   if (error instanceof AppError) return error;
@@ -31,7 +30,7 @@ function outdated(error: unknown): AppError | undefined {
   return agentOutdated(error);
 }
 
-/** The error of an agent that does not know what every session needs. */
+/** Returns the error for an agent without an ability that every session needs. */
 export function agentOutdated(cause?: unknown): AppError {
   return new AppError("AGENT_OUTDATED", "The agent in the image is too old for this host.", {
     help: "Build the image again: claudecluster image",

@@ -6,9 +6,9 @@ const MAX_UNSENT_BYTES = 8 * 1024 * 1024;
 type Callback = (error?: Error | null) => void;
 
 /**
- * Lets HTTP/2 go on while what it has written is not taken yet. Node reads nothing from a connection while a write of it is
- * under way (node_http2.cc, MaybeStopReading); with Node at both ends, and more on its way in both directions than the
- * buffers between them take, each would wait for the other to read, for ever. It is enough that one of them never does.
+ * Lets HTTP/2 on a stream go on while a write of it is under way. Node reads nothing from a connection meanwhile
+ * (node_http2.cc, MaybeStopReading). With Node at both ends, and full buffers in both directions, each end would wait
+ * for the other for ever; one end that does not wait is enough.
  */
 export function writeEagerly(stream: Duplex): void {
   const write = stream.write.bind(stream) as (chunk: Buffer, callback?: Callback) => boolean;

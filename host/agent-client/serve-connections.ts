@@ -3,15 +3,18 @@ import { AcceptConnectionsResponse_Listener as Listener } from "../../proto/inde
 import { type AgentClient } from "./agent-connection.ts";
 import type { Tunnels } from "./tunnels.ts";
 
-/** Where a container's connections go. */
+/** Receiver of a container's connections. */
 export interface ConnectionSink {
-  /** Takes over a connection from Claude's model listener, from its proxy or from git's listener. */
+  /** Takes over a connection from the listener for the model, for the proxy, or for git. */
   accept(listener: "model" | "proxy" | "git", connection: Duplex): void;
 }
 
+/** Tunnels of a session, and what ends serving. */
 export interface ServeConnectionsOptions {
   signal: AbortSignal;
-  /** Those that connections to the agent before this one have left are carried on; new ones are added. */
+  /**
+   * Tunnels that were left by connections to the agent before this one. They are carried on, and new ones are added.
+   */
   tunnels: Tunnels;
 }
 

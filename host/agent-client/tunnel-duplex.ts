@@ -19,15 +19,16 @@ const CUT_MS = 5000;
 
 type Request = MessageInitShape<typeof TunnelRequestSchema>;
 
+/** Memory and waits of a tunnel. */
 export interface TunnelOptions {
   connectionId: string;
-  /** The session's, for what goes into the container. */
+  /** Memory of the session for bytes into the container. */
   memory: TunnelMemory;
-  /** The session's, for what came out and was not read: while it is full no more is taken in. */
+  /** Memory of the session for unread bytes out of the container. While it is full nothing more is taken in. */
   unread: TunnelMemory;
-  /** How long it waits for another connection to the agent when it has lost one. */
+  /** Time that a tunnel without a connection to the agent waits for another (ms). */
   keepMs: number;
-  /** Nothing is left to be carried. */
+  /** Called when nothing is left to be carried. */
   onOver(): void;
 }
 
@@ -46,9 +47,9 @@ interface Call {
 }
 
 /**
- * A relayed connection as a stream: what is written goes into the container. One call after the other carries it: where a
- * call is lost, the next one goes on with the bytes that the agent does not have, and neither end notices. With an agent
- * that cannot do that the stream is destroyed. Destroying it cuts the connection.
+ * Relayed connection as a stream: what is written goes into the container. One call after the other carries it. When a
+ * call is lost, the next one goes on with the bytes that the agent lacks, and neither end notices; with an agent that
+ * cannot do that, the stream is destroyed. Destroying it cuts the connection.
  */
 export class TunnelDuplex extends Duplex {
   readonly connectionId: string;
@@ -88,7 +89,7 @@ export class TunnelDuplex extends Duplex {
     this.on("error", () => {});
   }
 
-  /** Carries it by one call, to the end of that. Never rejects. */
+  /** Carries the stream by one call, until the call ends. Never rejects. */
   async carry(client: AgentClient, { signal }: { signal: AbortSignal }): Promise<void> {
     this.#giveUp();
     this.#call?.abort.abort();
@@ -116,7 +117,7 @@ export class TunnelDuplex extends Duplex {
     }
   }
 
-  /** Waits for no other call. */
+  /** Stops to wait for another call. */
   abandon(): void {
     this.destroy();
     this.#finish();

@@ -11,7 +11,7 @@ const MAX_UNREAD_BYTES = 4 * TUNNEL_WINDOW_BYTES;
 /** How many are carried at a time; an honest agent has half as many. */
 const MAX_OPEN = 512;
 
-/** The tunnels of one session: they outlive the connections to its agent. */
+/** Tunnels of one session. They outlive the connections to its agent. */
 export class Tunnels implements Disposable {
   readonly #memory = new TunnelMemory();
   /** Also of those that are open no more. */
@@ -19,8 +19,8 @@ export class Tunnels implements Disposable {
   readonly #open = new Map<string, TunnelDuplex>();
 
   /**
-   * Carries one that was announced. Returns undefined for one that is carried already, as one is that the agent announces
-   * again after its connection was lost, and where there are more than any honest agent has.
+   * Carries an announced connection. Returns undefined for one that is carried already, as after a lost connection to
+   * the agent, and for one above what an honest agent has.
    */
   open(connectionId: string, client: AgentClient, options: { signal: AbortSignal }): Duplex | undefined {
     if (this.#open.has(connectionId) || this.#open.size >= MAX_OPEN) return undefined;
@@ -36,7 +36,7 @@ export class Tunnels implements Disposable {
     return tunnel;
   }
 
-  /** Carries all of them on by another connection. Returns their ids. */
+  /** Carries all tunnels on by another connection. Returns their ids. */
   resume(client: AgentClient, options: { signal: AbortSignal }): string[] {
     for (const tunnel of this.#open.values()) void tunnel.carry(client, options);
     return [...this.#open.keys()];

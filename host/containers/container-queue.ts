@@ -15,25 +15,25 @@ const NEAR_COUNT = 20;
 /** The others are told of several changes together (ms). */
 const FAR_MS = 1_000;
 
-/** What may run at once. */
+/** Limits for what runs at once. */
 export interface QueueLimits {
   maxRunning: number;
   /** Sum of the memory limits of all that run. One container alone may exceed it. */
   maxMemoryBytes: number;
 }
 
-/** What somebody who waits wants and is told. */
+/** Wish of somebody who waits, and what is called meanwhile. */
 export interface EnterOptions {
   memoryBytes: number;
   signal: AbortSignal;
   /**
-   * Called when the place in the queue or the reason to wait changes, far behind once a second at most; never for who
-   * is admitted at once.
+   * Called when the place in the queue, or the reason to wait, has changed: at most once a second far behind, and never
+   * for who is admitted at once.
    */
   onPosition(place: { position: number; reason: string }): void;
 }
 
-/** First come, first served: containers run while there is room for them, who wants another waits in order. */
+/** Queue for containers, first come, first served: they run while there is room. */
 export class ContainerQueue {
   #limits: QueueLimits;
   readonly #waiting: Entry[] = [];
@@ -46,11 +46,11 @@ export class ContainerQueue {
     this.#limits = limits;
   }
 
+  /** Limits for what runs at once. New ones leave alone what runs already. */
   get limits(): QueueLimits {
     return this.#limits;
   }
 
-  /** What may run from now on; who runs already goes on. */
   set limits(limits: QueueLimits) {
     this.#limits = limits;
     this.#advance();
@@ -60,7 +60,7 @@ export class ContainerQueue {
     return this.#waiting.length;
   }
 
-  /** Waits for a place. Whoever gets one disposes of it. Rejects with the signal's reason. */
+  /** Waits for a place, which its holder disposes of. Rejects with the signal's reason. */
   async enter({ memoryBytes, signal, onPosition }: EnterOptions): Promise<Disposable> {
     signal.throwIfAborted();
     return await new Promise<Disposable>((resolve, reject) => {
@@ -85,7 +85,7 @@ export class ContainerQueue {
     });
   }
 
-  /** A place at once, for a container that runs already. */
+  /** Takes a place at once, for a container that runs already. */
   take(memoryBytes: number): Disposable {
     this.#running += 1;
     this.#memoryBytes += memoryBytes;
@@ -101,13 +101,13 @@ export class ContainerQueue {
     };
   }
 
-  /** Nobody is admitted until `release`; those who wait are told why. */
+  /** Admits nobody until `release`. Those who wait are told why. */
   hold(reason: string): void {
     this.#holdReason = reason;
     this.#advance();
   }
 
-  /** Goes on after `hold`. */
+  /** Ends `hold`. */
   release(): void {
     this.#holdReason = undefined;
     this.#advance();
@@ -145,8 +145,8 @@ export class ContainerQueue {
 }
 
 /**
- * Returns what a machine can bear: three quarters of its memory, and four containers for each CPU, since a Claude that waits
- * for its model needs next to none. What a runtime does not say of its machine bounds nothing: it queues by itself.
+ * Returns what a machine bears: three quarters of its memory, and four containers for each CPU, since a Claude that
+ * waits for its model needs next to none. What a runtime does not say bounds nothing: such a runtime queues by itself.
  */
 export function queueLimits({ memoryBytes = Infinity, cpuCount = Infinity }: RuntimeCapacity): QueueLimits {
   return { maxRunning: Math.max(1, cpuCount * 4), maxMemoryBytes: memoryBytes * 0.75 };

@@ -17,7 +17,7 @@ function invalid(reason: ErrorReason, message: string, help: string): AppError {
   return new AppError(reason, message, { kind: "INVALID_ARGUMENT", help });
 }
 
-/** Throws INVALID_ARGUMENT for a shape that the runtime's machine can never give, as far as it is known. */
+/** Checks that the runtime's machine can ever give this shape, as far as is known. Throws an INVALID_ARGUMENT error. */
 export function checkCapacity(shape: ContainerShape, { memoryBytes, cpuCount }: RuntimeCapacity): void {
   if (memoryBytes !== undefined && shape.memoryBytes > memoryBytes) {
     const [asked, there] = [shape.memoryBytes, memoryBytes].map((bytes) => (bytes / GIB).toFixed(1));
@@ -33,7 +33,10 @@ export function checkCapacity(shape: ContainerShape, { memoryBytes, cpuCount }: 
   }
 }
 
-/** Returns the shape that is asked for, with the defaults filled in. Throws INVALID_ARGUMENT for limits that cannot be meant. */
+/**
+ * Returns the shape that is asked for, with its defaults filled in. Throws an INVALID_ARGUMENT error for limits that
+ * cannot be meant.
+ */
 export function completeShape(spec: ContainerSpec, defaults: { image: string }): ContainerShape {
   const memoryBytes = spec.memoryBytes === 0n ? DEFAULT_MEMORY_BYTES : Number(spec.memoryBytes);
   if (!(memoryBytes >= MIN_MEMORY_BYTES && memoryBytes <= MAX_MEMORY_BYTES)) {

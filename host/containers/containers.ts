@@ -10,11 +10,12 @@ import { RuntimeWatch } from "./runtime-watch.ts";
 import { Sweep } from "./sweep.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
+/** Runtime whose containers are leased, and their limits. */
 export interface ContainersOptions {
   runtime: Runtime;
-  /** Handles of the leases that somebody may resume: their containers are not swept. */
+  /** Handles of the leases that somebody may resume. Their containers are not swept. */
   handles: () => Iterable<string>;
-  /** Default: what the runtime's machine can bear. */
+  /** Limits for what runs at once. Default: what the runtime's machine bears. */
   limits?: Partial<QueueLimits> | undefined;
   logger: Logger;
 }
@@ -30,7 +31,7 @@ interface ContainersParts {
 /** What somebody who resumes a lease is told meanwhile. */
 type ResumeOptions = Pick<LeaseOptions, "signal" | "onWaiting">;
 
-/** Leases the containers of a runtime: one queue, one state of health and one sweep for all of them. */
+/** Containers of a runtime, to be leased: one queue, one state of health and one sweep for all of them. */
 export class Containers implements AsyncDisposable {
   readonly #runtime: Runtime;
   readonly #queue: ContainerQueue;
@@ -48,7 +49,7 @@ export class Containers implements AsyncDisposable {
     this.#closing = closing;
   }
 
-  /** Begins to look at the runtime and to sweep; both end when it is disposed of. */
+  /** Begins to look at the runtime and to sweep. Both end when it is disposed of. */
   static start({ runtime, handles, limits, logger }: ContainersOptions): Containers {
     const closing = new AbortController();
     const { signal } = closing;
@@ -65,18 +66,24 @@ export class Containers implements AsyncDisposable {
     return containers;
   }
 
-  /** How busy it is. `maxRunning` is infinite where nothing bounds it. The problem is the runtime's, where it is known to have one. */
+  /**
+   * State of the queue and the runtime. `maxRunning` is infinite if nothing bounds it. `problem` is the runtime's, if
+   * it is known to have one.
+   */
   status(): { queuedCount: number; maxRunning: number; problem: string | undefined } {
     const { waitingCount: queuedCount, limits } = this.#queue;
     return { queuedCount, maxRunning: limits.maxRunning, problem: this.#watch.problem };
   }
 
-  /** Throws INVALID_ARGUMENT for a shape that no container can ever have here, as far as it is known. */
+  /** Checks that a container of this shape can ever run here, as far as is known. Throws an INVALID_ARGUMENT error. */
   check(shape: ContainerShape): void {
     checkCapacity(shape, this.#watch.capacity);
   }
 
-  /** Waits for a place and makes a container. What fails by chance is tried again. Rejects with the runtime's error, or the signal's reason. */
+  /**
+   * Waits for a place and makes a container. Failures by chance are tried again. Rejects with the runtime's error, or
+   * the signal's reason.
+   */
   async lease(shape: ContainerShape, { onPosition, ...options }: LeaseOptions): Promise<Lease> {
     const { signal } = options;
     if (this.#starting !== undefined) await raceSignal(this.#starting, signal);
@@ -90,8 +97,8 @@ export class Containers implements AsyncDisposable {
   }
 
   /**
-   * Takes up a lease that a host before this one left, as soon as the runtime answers. Undefined: its container is not
-   * there any more. Throws RUNTIME_DIFFERS for one of a runtime that this host does not have.
+   * Takes up a lease that an earlier host left, as soon as the runtime answers. Undefined: its container is gone.
+   * Throws RUNTIME_DIFFERS if this host has another runtime.
    */
   async resume(handle: string, shape: ContainerShape, options: ResumeOptions): Promise<Lease | undefined> {
     const ref = readHandle(handle);

@@ -1,11 +1,11 @@
 import type { Container, CreateProgress } from "../runtime/runtime.ts";
 import type { EnterOptions } from "./container-queue.ts";
 
-/** What somebody who leases a container is told meanwhile. */
+/** Calls about a container while it is made. */
 export interface LeaseOptions extends Pick<EnterOptions, "signal" | "onPosition"> {
-  /** Called with every step, in the runtime's own words. */
+  /** Called with every step, in the runtime's words. */
   onProgress: (progress: CreateProgress) => void;
-  /** Told what is waited for while the runtime is away; with nothing once it goes on. */
+  /** Called with what is waited for while the runtime is away, and with nothing once it goes on. */
   onWaiting?: ((reason: string) => void) | undefined;
 }
 
@@ -19,8 +19,8 @@ interface LeaseParts {
 }
 
 /**
- * A container, and its place among those that run. Disposing of the lease gives the place back; the container is its
- * holder's to dispose of before, or to leave to the next host.
+ * Container, and its place among those that run. Disposing of the lease gives the place back. Before that its holder
+ * disposes of the container, or leaves it to the next host.
  */
 export class Lease implements Disposable {
   readonly #parts: LeaseParts;
@@ -35,12 +35,12 @@ export class Lease implements Disposable {
     return this.#container;
   }
 
-  /** Names the container for `Containers.resume`, also after a restart of the host. */
+  /** Handle of the container for `Containers.resume`, valid after a restart of the host. */
   get handle(): string {
     return JSON.stringify(this.#container.ref);
   }
 
-  /** Makes another container in the same place, of which the one before has been removed. */
+  /** Makes another container in the same place. The one before must have been removed. */
   async replace(options: CreateOptions): Promise<void> {
     this.#container = await this.#parts.create(options);
   }

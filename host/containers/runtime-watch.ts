@@ -6,19 +6,20 @@ import { sleep } from "../sleep.ts";
 import type { ContainerQueue } from "./container-queue.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
+/** Runtime to watch, and the queue to hold while it is down. */
 export interface RuntimeWatchOptions {
   runtime: Runtime;
   queue: ContainerQueue;
-  /** Ends the probing. */
+  /** Signal that ends the watch. */
   signal: AbortSignal;
   logger: Logger;
-  /** Told what a healthy runtime's machine has. */
+  /** Called with what a healthy runtime's machine has. */
   onCapacity?: (capacity: RuntimeCapacity) => void;
 }
 
 /**
- * One state of a runtime for all who lease its containers. While it is down nobody is admitted to the queue, and
- * who waits there is told why.
+ * Watch over a runtime, shared by all who lease its containers. While the runtime is down the queue admits nobody, and
+ * says why.
  */
 export class RuntimeWatch {
   readonly #runtime: Runtime;
@@ -41,7 +42,7 @@ export class RuntimeWatch {
     this.#onCapacity = options.onCapacity ?? (() => {});
   }
 
-  /** Looks at the runtime, and again whenever it was down. */
+  /** Looks at the runtime, and again while it is down. */
   static start(options: RuntimeWatchOptions): RuntimeWatch {
     const watch = new RuntimeWatch(options);
     watch.#firstLook = watch.#look();
@@ -53,24 +54,24 @@ export class RuntimeWatch {
     return this.#firstLook;
   }
 
-  /** What is wrong and what to do. Undefined: nothing is known to be. */
+  /** Sentence on what is wrong and what to do. Undefined: nothing is known to be. */
   get problem(): string | undefined {
     return this.#problem;
   }
 
-  /** What its machine has for all containers, as far as it has said. */
+  /** Capacity of its machine for all containers, as far as it has said. */
   get capacity(): RuntimeCapacity {
     return this.#capacity;
   }
 
-  /** The runtime did what it was asked for. */
+  /** Notes that the runtime did what it was asked for. */
   succeeded(): void {
     this.#worked = true;
   }
 
   /**
-   * Waits until a runtime that worked before does so again. Rejects with the given error if it never
-   * did, or is not back in time; with the signal's reason on an abort.
+   * Waits until a runtime that worked before works again. Rejects with the given error if it never worked, or is not
+   * back in time; with the signal's reason on an abort.
    */
   async recovered(error: AppError, signal: AbortSignal): Promise<void> {
     await raceSignal(this.#firstLook, signal);
@@ -81,7 +82,7 @@ export class RuntimeWatch {
     });
   }
 
-  /** The same for a container that is there already: waits for as long as it takes. */
+  /** Waits for as long as it takes until a runtime works again, for a container that exists already. */
   async returned(error: AppError, signal: AbortSignal): Promise<void> {
     this.#problem = error.toSentence();
     this.#queue.hold(this.#problem);

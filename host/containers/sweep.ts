@@ -8,24 +8,27 @@ const ABANDONED_INTERVAL_MS = 3_600_000;
 /** A host that is only away for a while comes back to what it left. */
 const ABANDONED_MS = 7 * 86_400_000;
 
+/** Containers to keep, and when the others are removed. */
 export interface SweepOptions {
   signal: AbortSignal;
   logger: Logger;
   /** Ids of the containers that somebody has, or may come back to. */
   held: () => ReadonlySet<string>;
-  /** Default 20 s. */
+  /** Time between two looks (ms). Default: 20 s. */
   intervalMs?: number;
-  /** How long ago a container of another host must have ended to be taken for abandoned. Default a week. */
+  /** Time since its end after which a container of another host counts as abandoned (ms). Default: a week. */
   abandonedMs?: number;
 }
 
 /**
- * Removes, until the signal, the containers that nobody holds: those of this host at once, since what is still being created
- * is not listed (a removal that failed left them, a create whose reply was lost, a host that was killed); those of other
- * hosts, whose state may be lost, at first and every hour, once they have ended long ago.
+ * Removal, until the signal, of containers that nobody holds.
+ *
+ * Those of this host go at once: a failed removal left them, a lost reply to a create, or a host that was killed; what
+ * is still being created is not listed. Those of other hosts, whose state may be lost, go at first and every hour, if
+ * they ended long ago.
  */
 export class Sweep {
-  /** Resolves once it has looked at this host's own for the first time, and removed what nobody holds. Never rejects. */
+  /** Resolves once this host's own containers have been looked at for the first time. Never rejects. */
   readonly firstLook: Promise<unknown>;
   /** Resolves after the signal, once nothing is being removed any more. */
   readonly over: Promise<void>;

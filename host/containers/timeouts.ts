@@ -1,4 +1,4 @@
-/** Every time limit of the containers' room, in ms, each with its reason. */
+/** Waits of leasing containers (ms), each with its reason. */
 export const TIMEOUTS = {
   /** A create that the runtime failed at by chance is tried again: how often in all, and after how long. */
   createAttempts: 3,

@@ -30,11 +30,11 @@ const Variables = z.object({
   }),
 });
 
-/** What a create is held against. */
+/** Facts that a create is checked against. */
 export interface CreateRules {
-  /** The container's. */
+  /** Name of the container. */
   name: string;
-  /** Where the image declares volumes. */
+  /** Paths at which the image declares volumes. */
   imageVolumes: string[];
 }
 
@@ -44,8 +44,8 @@ export function imageOf(body: unknown): string {
 }
 
 /**
- * Returns the configuration to create a container with: made anew by the same code that makes it in the host, from the
- * few values that containers differ in, each within bounds. Throws ENGINE_CALL_REFUSED for whatever differs from that.
+ * Returns the configuration to create a container with. It is made anew by the host's own code, from the few values in
+ * which containers differ, each within bounds. Throws ENGINE_CALL_REFUSED for a create that differs from it.
  */
 export function checkCreate(body: unknown, { name, imageVolumes }: CreateRules): ContainerCreateOptions {
   const { Image: image, Labels: labels, HostConfig: limits } = readVariables(body);

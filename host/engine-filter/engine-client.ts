@@ -15,14 +15,17 @@ interface EngineRequest {
   body?: object;
 }
 
-/** What the engine answered in the place of a stream. */
+/** Answer of the engine in place of a stream. */
 export interface EngineAnswer {
   status: number;
-  /** What it said, if it is JSON. */
+  /** Value of its body, if that is JSON. */
   json: unknown;
 }
 
-/** The engine, one connection for each call. Rejects where it is not reached, breaks off, or the signal is aborted. */
+/**
+ * Client of the engine, with one connection for each call. A call rejects if the engine is not reached or breaks off,
+ * or the signal is aborted.
+ */
 export class EngineClient {
   readonly #path: string;
 
@@ -37,14 +40,14 @@ export class EngineClient {
     return { status: answer.statusCode ?? 500, json: await readJson(answer) };
   }
 
-  /** Resolves with the answer's beginning. */
+  /** Resolves with the beginning of the answer. */
   stream(call: EngineRequest, { signal }: { signal: AbortSignal }): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       this.#send(call, {}, signal).once("response", resolve).on("error", reject);
     });
   }
 
-  /** Resolves with the stream that the connection turns into, or with the answer if it does not. */
+  /** Resolves with the stream that the connection becomes, or with the answer if it becomes none. */
   upgrade(call: EngineRequest, { signal }: { signal: AbortSignal }): Promise<Duplex | EngineAnswer> {
     return new Promise((resolve, reject) => {
       this.#send(call, { connection: "Upgrade", upgrade: "tcp" }, signal)

@@ -18,22 +18,23 @@ const MAX_HEADER_BYTES = 8 * 1024;
 const HEADERS_MS = 10_000;
 const REQUEST_MS = 30_000;
 
+/** Sockets of a filter, and what it lets through. */
 export interface EngineFilterOptions {
   /** Path of the socket to make, in a directory that holds nothing else. */
   listen: string;
   /** Path of the engine's socket. */
   engine: string;
-  /** The images that containers may be made from, as the host names them. */
+  /** Images that containers may be made of, by the host's names. */
   images: readonly string[];
-  /** Marks the containers that are created through this filter; the same after a restart. */
+  /** Mark of the containers that are created through this filter, the same after a restart. */
   identity: string;
   logger: Logger;
 }
 
 /**
- * Stands between the host and the Docker engine and passes on nothing but what sessions need: their containers, made as
- * the host makes them, and calls on these. Every request is read whole, checked and written anew. An engine that is not
- * reached looks to the host as it would without the filter: the connection breaks.
+ * Filter between the host and the Docker engine. It passes on what sessions need and nothing else: their containers,
+ * made as the host makes them, and calls on these. Every request is read whole, checked and written anew. If the engine
+ * is not reached, the host's connection breaks, as it would without the filter.
  */
 export class EngineFilter implements AsyncDisposable {
   readonly #server: Server;
@@ -59,7 +60,10 @@ export class EngineFilter implements AsyncDisposable {
     this.#server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
   }
 
-  /** Resolves once it listens, for its own user alone. A socket that a former filter has left is replaced. Throws LISTEN_FAILED. */
+  /**
+   * Resolves once the filter listens, for its own user alone. The socket of a former filter is replaced. Throws
+   * LISTEN_FAILED.
+   */
   static async open(options: EngineFilterOptions): Promise<EngineFilter> {
     const filter = new EngineFilter(options);
     const { listen } = options;

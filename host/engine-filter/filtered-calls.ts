@@ -25,7 +25,10 @@ import { notOurs, refused } from "./refused.ts";
 type Json = Record<string, unknown>;
 type Options = { signal: AbortSignal };
 
-/** Passes calls on to the engine, if what they are about may be. Rejects with ENGINE_CALL_REFUSED, or as the client does. */
+/**
+ * Calls to the engine that are passed on if their target may be touched. They reject with ENGINE_CALL_REFUSED, or as
+ * the client does.
+ */
 export class FilteredCalls {
   readonly #engine: EngineClient;
   readonly #images: ReadonlySet<string>;
@@ -41,7 +44,7 @@ export class FilteredCalls {
     this.#logger = given.logger;
   }
 
-  /** Resolves with the answer for the host, reduced to what it looks at; a log comes as it is read. */
+  /** Resolves with the answer for the host, reduced to what it reads. A log streams. */
   async pass(
     call: Call,
     body: unknown,
@@ -80,7 +83,9 @@ export class FilteredCalls {
     }
   }
 
-  /** Resolves with the stream to an exec that was created through the filter, or with what the engine says instead. */
+  /**
+   * Resolves with the stream to an exec that was created through the filter, or with the engine's answer in its place.
+   */
   async startExec(call: Call, body: unknown, options: Options): Promise<Duplex | EngineAnswer> {
     if (call.kind !== "startExec") throw refused(`This call (${call.kind}) does not turn into a stream.`);
     if (!isDeepStrictEqual(body, EXEC_START)) throw refused("An exec is not started like that.");

@@ -1,11 +1,11 @@
 /** Far more than can be under way: an exec is started at once, or not at all. */
 const MAX_HELD = 1024;
 
-/** The execs that were created through the filter and not started yet. Each can be started once. */
+/** Execs that were created through the filter and not started yet. Each can be started once. */
 export class IssuedExecs {
   readonly #ids = new Set<string>();
 
-  /** Keeps the newest thousand. */
+  /** Adds an exec. The newest thousand are kept. */
   add(id: string): void {
     this.#ids.add(id);
     if (this.#ids.size <= MAX_HELD) return;
@@ -13,7 +13,7 @@ export class IssuedExecs {
     this.#ids.delete(oldest!);
   }
 
-  /** False if there is none. */
+  /** Removes an exec. Returns false if there is none. */
   take(id: string): boolean {
     return this.#ids.delete(id);
   }

@@ -1,8 +1,8 @@
 import type { Duplex } from "node:stream";
 
 /**
- * Joins two streams: bytes pass both ways, no faster than the slower side takes them, the end of one direction leaves
- * the other open, and when one stream is gone the other goes, once it has sent what it was given.
+ * Joins two streams. Bytes pass both ways, no faster than the slower side takes them. The end of one direction leaves
+ * the other open. When one stream is gone, the other goes once it has sent what it was given.
  */
 export function joinStreams(one: Duplex, other: Duplex): void {
   pass(one, other);

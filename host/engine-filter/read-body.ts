@@ -7,7 +7,10 @@ import { refused } from "./refused.ts";
 const MAX_BODY_BYTES = 64 * 1024;
 const UPGRADE_BODY_MS = 10_000;
 
-/** Resolves with what a request's JSON says, undefined if it has no body. Throws ENGINE_CALL_REFUSED for other bodies. */
+/**
+ * Resolves with the value of a request's JSON body. Undefined: it has none. Throws ENGINE_CALL_REFUSED for other
+ * bodies.
+ */
 export async function readBody(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -23,7 +26,10 @@ export async function readBody(request: IncomingMessage): Promise<unknown> {
   return parse(Buffer.concat(chunks));
 }
 
-/** The same for a request to turn its connection into a stream. What comes behind the body stays in the socket. */
+/**
+ * Resolves with the value of the JSON body of a request that turns its connection into a stream. What follows the body
+ * stays in the socket.
+ */
 export async function readUpgradeBody(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<unknown> {
   const length = request.headers["content-length"] ?? "0";
   if (request.headers["transfer-encoding"] !== undefined) throw refused("A body in chunks is not passed on here.");

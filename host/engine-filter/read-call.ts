@@ -1,16 +1,17 @@
 import { LABELS } from "../runtime/docker/labels.ts";
 import { refused } from "./refused.ts";
 
-/** A call that may be passed on, if what it is about may be. */
+/** Call to the engine that may be passed on if its target may be touched. */
 export interface Call {
   kind: CallKind;
   method: "GET" | "POST" | "DELETE";
-  /** The image, the container's id or name, the exec's id. Empty where there is none. */
+  /** Image, id or name of the container, or id of the exec. Empty: there is none. */
   target: string;
-  /** Exactly the parameters of this kind of call, each checked. */
+  /** Parameters of this kind of call, each checked, and no other. */
   query: Readonly<Record<string, string>>;
 }
 
+/** Kind of a call that sessions need. */
 export type CallKind =
   | "info"
   | "image"
@@ -65,7 +66,7 @@ function onContainer(kind: CallKind, method: Call["method"], end: string, query:
   return { kind, method, path: new RegExp(`^/containers/([0-9a-f]{64})${end}$`), query };
 }
 
-/** Reads a request's first line. Throws ENGINE_CALL_REFUSED unless it is one of the calls that sessions need. */
+/** Parses a request's first line. Throws ENGINE_CALL_REFUSED for a call that sessions do not need. */
 export function readCall(method: string, url: string): Call {
   const [path = "", search, ...more] = url.split("?");
   const shape = SHAPES.find((each) => each.method === method && each.path.test(path));
@@ -83,7 +84,7 @@ function readQuery({ query, kind }: Shape, search: string | undefined): Record<s
   throw refused(`The engine filter does not pass on the parameters of this call (${kind}).`);
 }
 
-/** Returns the first line's target for the engine, written anew. `target` and `query` are what the call is to have. */
+/** Returns the target of the first line for the engine, written anew with this target and query. */
 export function engineUrl(kind: CallKind, target: string, query: Readonly<Record<string, string>> = {}): string {
   const search = new URLSearchParams(query).toString();
   return search === "" ? enginePath(kind, target) : `${enginePath(kind, target)}?${search}`;

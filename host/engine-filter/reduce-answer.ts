@@ -1,13 +1,13 @@
 import type { EngineInfo } from "../runtime/docker/engine.ts";
 import { LABELS } from "../runtime/docker/labels.ts";
 
-/** The label of containers that were created through a filter. Its value is the filter's identity. */
+/** Label of containers that were created through a filter. Its value is the filter's identity. */
 export const FILTER_LABEL = "dev.claudecluster.filter";
 
 type Json = Record<string, unknown>;
 type Labels = Record<string, string> | null | undefined;
 
-/** What is looked at of a container that is inspected. */
+/** Facts that are read of an inspected container. */
 export interface Inspected {
   Id: string;
   Created: string;
@@ -16,7 +16,7 @@ export interface Inspected {
   HostConfig: Json;
 }
 
-/** What is looked at of one in a list. */
+/** Facts that are read of a container in a list. */
 export interface Listed extends Json {
   Id: string;
   Labels: Labels;
@@ -43,22 +43,22 @@ const INFO = {
 } satisfies Record<keyof EngineInfo, true>;
 const STATE = ["Status", "Running", "Paused", "ExitCode", "OOMKilled", "FinishedAt"];
 
-/** Whether a container was created through the filter with that identity. */
+/** Returns whether a container was created through the filter with that identity. */
 export function isOurs(labels: Labels, identity: string): boolean {
   return labels?.[FILTER_LABEL] === identity;
 }
 
-/** What the host is told of the engine: nothing of the machine but what it runs, and its CPUs and memory. */
+/** Returns what the host learns of the engine: what it runs, its CPUs and memory, nothing else of the machine. */
 export function reduceInfo(info: Json): Json {
   return pick(info, Object.keys(INFO));
 }
 
-/** What it is told of an image. */
+/** Returns what the host learns of an image. */
 export function reduceImage({ Created, Config }: Json): Json {
   return { Created, Config: pick((Config ?? {}) as Json, ["Labels", "Volumes"]) };
 }
 
-/** What it is told of a container of ours. */
+/** Returns what the host learns of a container of its own. */
 export function reduceInspected({ Id, Created, State, Config, HostConfig }: Inspected): Json {
   return {
     Id,
@@ -70,7 +70,7 @@ export function reduceInspected({ Id, Created, State, Config, HostConfig }: Insp
   };
 }
 
-/** What it is told of several: of others than ours only which uid they take. */
+/** Returns what the host learns of several containers: of those that are not its own only their uid. */
 export function reduceList(containers: Listed[], identity: string): Json[] {
   return containers.map((container) => {
     const labels = container.Labels ?? {};

@@ -1,13 +1,13 @@
 import { Duplex } from "node:stream";
 import { AppError } from "../../proto/index.ts";
 
-/** Takes out of what arrives the bytes that are for the reader. */
+/** Function that takes the reader's bytes out of what arrives. */
 export type Decode = (chunk: Buffer) => Buffer[];
 
 /**
- * A byte stream to an agent over some other stream. Reads no faster than its reader and writes no
- * faster than the other end. `end()` closes our half only. An end that we did not ask for destroys
- * it with CONNECTION_LOST, after everything that had arrived has been read.
+ * Byte stream to an agent over some other stream. It reads no faster than its reader, and writes no faster than the
+ * other end. `end()` closes our half only. An unexpected end destroys it with CONNECTION_LOST, once everything that had
+ * arrived has been read.
  */
 export class AgentStream extends Duplex {
   readonly #carrier: Duplex;

@@ -1,4 +1,4 @@
-/** Waits for a promise, but not beyond an abort, which rejects with the signal's reason. */
+/** Waits for a promise, and rejects with the signal's reason if that is aborted before. */
 export async function raceSignal<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const onAbort = () => reject(signal.reason as Error);

@@ -1,33 +1,36 @@
 import type { Duplex } from "node:stream";
 
-/** What is fixed of a container when it is made. Limits are hard: a runtime that cannot apply one refuses. */
+/** Shape of a container, fixed when it is made. Its limits are hard: a runtime that cannot apply one refuses. */
 export interface ContainerShape {
   image: string;
   memoryBytes: number;
   cpuCount: number;
-  /** Where the runtime has fewer CPUs it gives all of them. Default false: it refuses. */
+  /** Whether a runtime with fewer CPUs gives all that it has. Default: false, it refuses. */
   fewerCpusWillDo?: boolean;
-  /** Part of the memory. */
+  /** Size of the workspace (bytes), a part of the memory. */
   workspaceSizeBytes: number;
 }
 
-/** Plain JSON that names a container, also after a restart of the host. */
+/** Name of a container as plain JSON, valid after a restart of the host. */
 export interface ContainerRef {
   version: 1;
-  /** The runtime that made it; no other one knows it. */
+  /** Runtime that made it. No other one knows it. */
   runtime: string;
-  /** The runtime's name of the container. */
+  /** Id of the container in that runtime. */
   id: string;
 }
 
-/** A container of ours as a runtime lists it. */
+/** Container of ours in a runtime's list. */
 export interface ListedContainer {
   ref: ContainerRef;
-  /** When it ended, ms since 1970; when it was made, if it never started. Undefined: it runs, or is paused. */
+  /**
+   * Time of its end, in milliseconds since 1970; of its creation, if it never started. Undefined: it runs, or is
+   * paused.
+   */
   endTimeMs: number | undefined;
 }
 
-/** How a container ended. */
+/** End of a container. */
 export interface ContainerExit {
   /**
    * What ended it. `exited`: the agent did, by itself. `killed`: somebody did from outside. `outOfMemory`: its memory limit
@@ -35,32 +38,35 @@ export interface ContainerExit {
    * `runtimeLost`: the runtime itself was away when it ended, and most likely its restart ended it.
    */
   cause: "exited" | "killed" | "outOfMemory" | "removed" | "evicted" | "runtimeLost";
-  /** Undefined where the runtime does not know it. */
+  /** Exit code. Undefined: the runtime does not know it. */
   exitCode: number | undefined;
-  /** The end of what the agent wrote to its log; from inside, so not to be trusted. */
+  /** Last lines of the agent's log. They come from inside, and are not to be trusted. */
   lastLogLines: string[];
 }
 
-/** What a runtime is doing, for people and for the session's phases. */
+/** Step of making a container, for people and for the session's phases. */
 export interface CreateProgress {
-  /** The runtime's own word; they come in any order, and more than once. */
+  /** Word of the runtime's own. Phases come in any order, and more than once. */
   phase: string;
   message: string;
 }
 
-/** What a runtime's machine has for all containers together, as far as the runtime says it. */
+/** Capacity of a runtime's machine for all containers together, as far as the runtime says it. */
 export interface RuntimeCapacity {
   cpuCount?: number;
   memoryBytes?: number;
 }
 
-/** Keeps containers from the network: `noInterface` gives them none but loopback, `policy` has the network drop their packets. */
+/**
+ * Seal that keeps containers from the network. `noInterface`: they have no interface but loopback. `policy`: the
+ * network drops their packets.
+ */
 export type NetworkSeal = "noInterface" | "policy";
 
-/** Limits that a runtime may be able to hold its containers to. */
+/** Limit that a runtime may be able to enforce. */
 export type EnforcedLimit = "memory" | "CPU" | "processes" | "system calls";
 
-/** A runtime's state of health. */
+/** State of a runtime's health. */
 export type RuntimeHealth =
   | {
       healthy: true;
@@ -72,53 +78,51 @@ export type RuntimeHealth =
     }
   | { healthy: false; reason: string; message: string; help: string };
 
-/** What is known of an image. */
+/** Facts about an image. */
 export interface ImageFacts {
-  /** When it was built, ms since 1970. */
+  /** Time at which it was built, in milliseconds since 1970. */
   createTimeMs: number;
   labels: Record<string, string>;
 }
 
 /**
- * Makes containers with an agent in them, and knows nothing of what they are for. Every implementation passes
+ * Maker of containers with an agent in them. It does not know what they are for. Every implementation passes
  * `test/contract/runtime-contract.ts`.
  */
 export interface Runtime extends AsyncDisposable {
   readonly name: string;
-  /** Looks whether containers can be created. Takes some seconds at most. Does not throw. */
+  /** Checks that containers can be created. Takes some seconds at most. Does not throw. */
   check(options: { signal: AbortSignal }): Promise<RuntimeHealth>;
-  /** Looks at an image. Undefined if it is not there. */
+  /** Returns the facts about an image. Undefined: it is not there. */
   inspectImage(image: string, options: { signal: AbortSignal }): Promise<ImageFacts | undefined>;
   /**
-   * Gives a started container or leaves nothing behind. May take minutes, but not for ever. Rejects within a second of
-   * an abort, with the signal's reason. Throws AppError: IMAGE_NOT_FOUND, RUNTIME_UNAVAILABLE,
-   * RUNTIME_UNSUPPORTED, RUNTIME_PERMISSION_DENIED, LIMITS_NOT_ENFORCED, CONTAINER_CREATE_FAILED,
-   * CONTAINER_CREATE_TIMED_OUT.
+   * Creates and starts a container, or leaves nothing behind. It may take minutes, but not for ever. Rejects within a
+   * second of an abort, with the signal's reason. Throws IMAGE_NOT_FOUND, RUNTIME_UNAVAILABLE, RUNTIME_UNSUPPORTED,
+   * RUNTIME_PERMISSION_DENIED, LIMITS_NOT_ENFORCED, CONTAINER_CREATE_FAILED, CONTAINER_CREATE_TIMED_OUT.
    */
   create(
     shape: ContainerShape,
     options: { signal: AbortSignal; onProgress?: (progress: CreateProgress) => void },
   ): Promise<Container>;
-  /** Takes over a container of ours. Undefined if it is not there any more, or was another runtime's. */
+  /** Takes over a container of ours. Undefined: it is gone, or belongs to another runtime. */
   adopt(ref: ContainerRef, options: { signal: AbortSignal }): Promise<Container | undefined>;
   /**
-   * Lists the containers of this host, running or not, but for those that are still being created here; with `everyHost`
-   * those of all hosts. Never a foreign one.
+   * Lists the containers of this host, running or not, without those that are still being created here. `everyHost`:
+   * those of all hosts. Foreign containers are never listed.
    */
   list(options: { everyHost?: boolean; signal: AbortSignal }): Promise<ListedContainer[]>;
 }
 
-/** A container with an agent in it. Whoever created or adopted it disposes of it. */
+/** Container with an agent in it. Whoever created or adopted it disposes of it. */
 export interface Container extends AsyncDisposable {
   readonly ref: ContainerRef;
   /**
-   * Opens a byte stream to the agent, carrying HTTP/2. Waits for the agent to listen. Every call
-   * is a new connection. Rejects with AGENT_UNREACHABLE, after an exit with CONTAINER_EXITED. A
-   * stream that ends before we have ended it is destroyed with CONNECTION_LOST, once it has been
-   * read to its end.
+   * Opens a new byte stream to the agent, carrying HTTP/2. Waits for the agent to listen. Rejects with
+   * AGENT_UNREACHABLE, after an exit with CONTAINER_EXITED. A stream that ends unexpectedly is destroyed with
+   * CONNECTION_LOST, once it has been read to its end.
    */
   dial(options: { signal: AbortSignal }): Promise<Duplex>;
-  /** Resolves exactly once, also after dispose. Never rejects. Pending once the runtime is disposed of. */
+  /** Resolves exactly once, even after dispose. Never rejects. It stays pending once the runtime is disposed of. */
   readonly exited: Promise<ContainerExit>;
   /** Stops and removes. Twice is fine; "already gone" is fine; does not throw for it. */
   [Symbol.asyncDispose](): Promise<void>;

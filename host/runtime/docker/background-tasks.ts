@@ -1,4 +1,4 @@
-/** Work that nobody waits for until the end. */
+/** Tasks that nobody waits for until the end. */
 export class BackgroundTasks {
   readonly #tasks = new Set<Promise<void>>();
   readonly #onError: (error: unknown) => void;
@@ -12,7 +12,7 @@ export class BackgroundTasks {
     this.#tasks.add(task);
   }
 
-  /** Resolves once everything is done, also what is added meanwhile. */
+  /** Resolves once all tasks are done, those that are added meanwhile included. */
   async settled(): Promise<void> {
     while (this.#tasks.size > 0) await Promise.all(this.#tasks);
   }

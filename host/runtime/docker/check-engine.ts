@@ -8,7 +8,7 @@ import { unsupportedEngine } from "./unsupported-engine.ts";
 
 const CHECK_MS = 5_000;
 
-/** Looks whether the engine answers and can do what we need. Takes at most 5 s; does not throw. */
+/** Checks that the engine answers and can do what is needed. Takes at most 5 s. Does not throw. */
 export async function checkEngine(
   engine: Engine,
   { signal, allowWeakLimits }: { signal: AbortSignal; allowWeakLimits: boolean },
@@ -58,7 +58,7 @@ function describe({ cpuCount, memoryBytes }: RuntimeCapacity): string[] {
   ];
 }
 
-/** What somebody who relies on the engine should know, and does not stop us. */
+/** Returns sentences on what users of the engine should know and what does not stop containers. */
 export function engineWarnings(info: EngineInfo): string[] {
   return [...weaknesses(info), ...[untestedEngine(info)].filter((warning) => warning !== undefined)];
 }

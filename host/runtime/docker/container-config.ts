@@ -16,21 +16,23 @@ const SECCOMP = `seccomp=${JSON.stringify(seccompProfile)}`;
 
 const PARENT = "rw,noexec,nosuid,nodev,size=64k,mode=755";
 
-/** What the configuration is made from. */
+/** Facts that a container's configuration is made of. */
 export interface ContainerPlan {
-  /** Our own id of the container. */
+  /** Id of the container that we give it. */
   key: string;
   shape: ContainerShape;
   sessionUid: number;
   owner: Owner;
-  /** Where the image declares volumes. */
+  /** Paths at which the image declares volumes. */
   imageVolumes: string[];
-  /** False: the engine cannot, which is accepted; it would refuse the container. */
+  /** Whether to limit CPUs. False: the engine cannot, which is accepted; it would refuse the container. */
   limitsCpu: boolean;
   filtersSystemCalls: boolean;
 }
 
-/** The configuration of a sealed container: no network, no mount of the host, nothing writable but memory. */
+/**
+ * Returns the configuration of a sealed container: no network, no mount of the machine's, nothing writable but memory.
+ */
 export function containerConfig(plan: ContainerPlan): ContainerCreateOptions {
   const { key, shape, sessionUid, owner } = plan;
   const baseUid = sessionUid + BASE_UID_OFFSET;

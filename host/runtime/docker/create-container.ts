@@ -20,15 +20,16 @@ import { unsupportedEngine } from "./unsupported-engine.ts";
 /** Two hosts that pick the same uid at the same time both try again; thrice is beyond chance. */
 const ATTEMPTS = 5;
 
+/** Engine to create containers on, and what is known of it. */
 export interface CreateContext {
   engine: Engine;
   knownEngine: KnownEngine;
   owner: Owner;
   allowWeakLimits: boolean;
   random: () => number;
-  /** Takes removals that the caller does not wait for. */
+  /** Tasks for removals that the caller does not wait for. */
   background: BackgroundTasks;
-  /** Our own ids of the containers that are being created: nobody else is to touch them. */
+  /** Keys of the containers that are being created. Nobody else may touch them. */
   underWay: Set<string>;
 }
 
@@ -37,7 +38,7 @@ interface CreateOptions {
   onProgress?: ((progress: CreateProgress) => void) | undefined;
 }
 
-/** Creates and starts a container, or leaves nothing behind. */
+/** Creates and starts a container. If it fails, nothing is left behind. */
 export async function createContainer(
   context: CreateContext,
   shape: ContainerShape,

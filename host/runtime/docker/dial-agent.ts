@@ -18,7 +18,7 @@ const LOOK_MS = 5_000;
 const DEATH_MS = 1_000;
 const KEPT_STDERR_BYTES = 2_048;
 
-/** What is dialled. */
+/** Container to dial. */
 export interface DialTarget {
   engine: Engine;
   id: string;

@@ -13,7 +13,7 @@ import { removeContainer } from "./remove-container.ts";
  */
 const FACTS_MS = 2_500;
 
-/** A container of ours on a Docker engine. */
+/** Container of ours on a Docker engine. */
 export class DockerContainer implements Container {
   readonly ref: ContainerRef;
   readonly exited: Promise<ContainerExit>;
@@ -32,7 +32,7 @@ export class DockerContainer implements Container {
     this.#closed = watched.closed;
   }
 
-  /** Begins to watch over a container. `closed` ends that; `exited` is pending from then on. */
+  /** Begins to watch over a container. `closed` ends that; `exited` stays pending then. */
   static watch(engine: Engine, ref: ContainerRef, closed: AbortSignal): DockerContainer {
     return new DockerContainer(engine, ref, { closed, exited: watchExit(engine, ref.id, closed) });
   }

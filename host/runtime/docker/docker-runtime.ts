@@ -25,24 +25,27 @@ import { listOurs } from "./list-containers.ts";
 /** An engine that is busy with other containers needs seconds; one that hangs never answers. */
 const CREATE_MS = 120_000;
 
-/** How the runtime is set up. */
+/** Engine of a runtime, and whose its containers are. */
 export interface DockerRuntimeOptions {
   /**
-   * Names the host in the labels that its containers are found by: the same after a restart,
-   * another for another host on the same engine. Default: this user on this machine.
+   * Name of the host in the labels of its containers: the same after a restart, another for another host on the same
+   * engine. Default: this user on this machine.
    */
   hostId?: string;
-  /** Default: where the docker CLI would look (DOCKER_HOST, the current context, the default socket). */
+  /**
+   * Address of the engine. Default: where the docker CLI would look (DOCKER_HOST, the current context, the default
+   * socket).
+   */
   address?: EngineAddress;
-  /** Also use an engine that cannot limit memory, CPU or processes. Default false. */
+  /** Whether to use an engine that cannot limit memory, CPU or processes. Default: false. */
   allowWeakLimits?: boolean;
-  /** Told of a container that could not be removed in the background: a sweep has to. */
+  /** Logger for containers that could not be removed in the background. A sweep has to remove them. */
   logger?: { warn(fields: object, message: string): void };
-  /** Source of chance, from 0 to below 1. Default Math.random. */
+  /** Source of chance, from 0 to below 1. Default: Math.random. */
   random?: () => number;
 }
 
-/** Containers on a Docker engine, found by their labels. Disposing of it does not end containers. */
+/** Runtime on a Docker engine. It finds its containers by their labels. Disposing of it does not end containers. */
 export class DockerRuntime implements Runtime {
   readonly name = RUNTIME;
   readonly #engine: Engine;

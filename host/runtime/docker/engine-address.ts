@@ -8,27 +8,27 @@ const SET_CERT_PATH =
 /** Linux takes no longer path of a socket, and other systems less. */
 const MAX_SOCKET_PATH_BYTES = 107;
 
-/** Where the Docker engine listens. */
+/** Address at which the Docker engine listens. */
 export type EngineAddress =
   { kind: "socket"; path: string } | { kind: "tcp"; host: string; port: number; tls: EngineTls | undefined };
 
-/** PEM texts; all three are needed for the mutual authentication that engines ask for. */
+/** Certificates and key as PEM. All three are needed: engines ask for mutual authentication. */
 export interface EngineTls {
   ca: string;
   cert: string;
   key: string;
 }
 
-/** What the search looks at; injected so that it can be tested without a machine. */
+/** Surroundings of the search for an engine, given so that tests need no machine. */
 export interface Surroundings {
   env: Readonly<Record<string, string | undefined>>;
   homeDirectory: string;
   platform: NodeJS.Platform;
-  /** Returns a file's text, undefined if there is no such file. */
+  /** Returns the text of a file. Undefined: there is no such file. */
   readText: (path: string) => string | undefined;
 }
 
-/** Finds the engine as the docker CLI does: DOCKER_HOST, DOCKER_CONTEXT, the current context, the default. */
+/** Finds the engine as the docker CLI does: by DOCKER_HOST, DOCKER_CONTEXT, the current context, or the default. */
 export function findEngineAddress(surroundings: Surroundings): EngineAddress {
   return fromDockerHost(surroundings) ?? fromContext(surroundings) ?? defaultAddress(surroundings);
 }
@@ -64,7 +64,7 @@ function defaultAddress({ platform }: Surroundings): EngineAddress {
   return { kind: "socket", path: platform === "win32" ? "//./pipe/docker_engine" : "/var/run/docker.sock" };
 }
 
-/** Reads an endpoint such as unix:///run/docker.sock or tcp://host:2375; `source` is named in errors. */
+/** Parses an endpoint such as unix:///run/docker.sock or tcp://host:2375. Errors name its `source`. */
 export function parseEndpoint(endpoint: string, source: string, tls: EngineTls | undefined): EngineAddress {
   if (/^[~./]/.test(endpoint)) {
     throw unusable(

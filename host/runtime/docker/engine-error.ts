@@ -14,22 +14,22 @@ const NOT_REACHED = new Set([
 ]);
 const FORBIDDEN = new Set(["EACCES", "EPERM"]);
 
-/** The HTTP status that the engine answered with, undefined if it did not answer. */
+/** Returns the HTTP status of the engine's answer. Undefined: it did not answer. */
 export function statusOf(error: unknown): number | undefined {
   return typeof error === "object" && error !== null && "statusCode" in error && typeof error.statusCode === "number"
     ? error.statusCode
     : undefined;
 }
 
-/** True if the engine has answered, or cannot have received the request. */
+/** Returns whether the engine has answered, or cannot have received the request. */
 export function isDefinite(error: unknown): boolean {
   const code = codeOf(error);
   return statusOf(error) !== undefined || NOT_REACHED.has(code) || FORBIDDEN.has(code);
 }
 
 /**
- * Says what went wrong with the engine, by error and status codes. `reason` and `what` are for an
- * answer that says no; a signal's own reason and our own errors pass unchanged.
+ * Returns the error for a failure of the engine's, by its error and status codes. `reason` and `what` are for an answer
+ * that says no. A signal's reason and our own errors pass unchanged.
  */
 export function engineError(error: unknown, { reason, what }: { reason: ErrorReason; what: string }): AppError {
   if (error instanceof AppError) return error;
@@ -76,7 +76,7 @@ function adviceOn(status: number): { kind: ErrorKind; help: string } {
   }
 }
 
-/** The error of an image that the engine does not have. */
+/** Returns the error for an image that the engine does not have. */
 export function imageNotFound(image: string, cause: unknown): AppError {
   return new AppError("IMAGE_NOT_FOUND", `The image "${image}" is not on this engine.`, {
     metadata: { image },

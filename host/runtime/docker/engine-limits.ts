@@ -3,12 +3,13 @@ import { AppError } from "../../../proto/index.ts";
 import type { EnforcedLimit } from "../runtime.ts";
 import type { EngineInfo } from "./engine.ts";
 
-/** What containers are held to on an engine that can. */
+/** Limits that containers have on an engine that can enforce them. */
 export const LIMITS: readonly EnforcedLimit[] = ["memory", "CPU", "processes", "system calls"];
 
+/** Warning about an engine that cannot limit swap. */
 export const UNLIMITED_SWAP = "The engine cannot limit swap: a container may use the machine's swap beyond its memory.";
 
-/** The limits that an engine says it cannot enforce. */
+/** Returns the limits that an engine says it cannot enforce. */
 export function missingLimits({ MemoryLimit, CpuCfsQuota, PidsLimit, SecurityOptions }: EngineInfo): EnforcedLimit[] {
   // Only a plain no counts: other engines leave the fields out, and then the container itself is looked at.
   const missing: Record<EnforcedLimit, boolean> = {
@@ -21,7 +22,10 @@ export function missingLimits({ MemoryLimit, CpuCfsQuota, PidsLimit, SecurityOpt
   return LIMITS.filter((limit) => missing[limit]);
 }
 
-/** The limits that a container was given without: an engine drops what its kernel cannot do, with a warning or none. */
+/**
+ * Returns the limits that a container was given without. An engine drops what its kernel cannot do, with or without a
+ * warning.
+ */
 export function droppedLimits(asked: HostConfig, given: HostConfig): string[] {
   const filtered = ({ SecurityOpt }: HostConfig) =>
     (SecurityOpt as string[] | undefined)?.find((option) => option.startsWith("seccomp="));
@@ -33,7 +37,7 @@ export function droppedLimits(asked: HostConfig, given: HostConfig): string[] {
   ];
 }
 
-/** What is weaker than it could be, and does not stop us. */
+/** Returns what is weaker than it could be and does not stop containers. */
 export function weaknesses(info: EngineInfo): string[] {
   const missing = missingLimits(info);
   return [
@@ -42,7 +46,7 @@ export function weaknesses(info: EngineInfo): string[] {
   ];
 }
 
-/** The error for limits that would not hold. */
+/** Returns the error for limits that would not hold. */
 export function limitsNotEnforced(limits: string[]): AppError {
   return new AppError("LIMITS_NOT_ENFORCED", `The Docker engine does not enforce limits of: ${limits.join(", ")}.`, {
     metadata: { limits: limits.join(",") },

@@ -6,7 +6,7 @@ import type { DockerOptions } from "dockerode";
 import { homeDirectory } from "../../directories.ts";
 import { type EngineAddress, findEngineAddress } from "./engine-address.ts";
 
-/** What we use of docker-modem, the transport in dockerode. */
+/** Part of docker-modem, the transport in dockerode, that is used. */
 export interface Transport {
   dial(options: object, callback: (error: Error | null, answer: unknown) => void): void;
   agent?: HttpAgent;
@@ -25,7 +25,7 @@ const NOTHING: DockerOptions = {
   timeout: undefined,
 };
 
-/** Loads dockerode (0.2 s, once) and points it at an engine, by default the one the docker CLI would take. */
+/** Loads dockerode (0.2 s, once) and points it at an engine. Default: the one that the docker CLI would take. */
 export async function openTransport(given: EngineAddress | undefined): Promise<Transport> {
   const address =
     given ?? findEngineAddress({ env: process.env, homeDirectory: homeOrNone(), platform: process.platform, readText });

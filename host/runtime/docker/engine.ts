@@ -4,15 +4,15 @@ import type { EngineAddress } from "./engine-address.ts";
 import { type Transport, openTransport } from "./engine-transport.ts";
 import { EXEC_START, execConfig } from "./exec-config.ts";
 
-/** What `GET /info` says that we look at; all of it may be missing in another engine. */
+/** Facts of `GET /info` that are read. Other engines may lack any of them. */
 export interface EngineInfo {
   ServerVersion?: string;
   OSType?: string;
   OperatingSystem?: string;
   Architecture?: string;
-  /** CPUs that the engine may use, which may be in another machine than ours. */
+  /** Number of CPUs that the engine may use. It may be on another machine than this one. */
   NCPU?: number;
-  /** In bytes. */
+  /** Memory in bytes. */
   MemTotal?: number;
   MemoryLimit?: boolean;
   SwapLimit?: boolean;
@@ -21,10 +21,10 @@ export interface EngineInfo {
   SecurityOptions?: string[];
   CgroupVersion?: string;
   CgroupDriver?: string;
-  /** Of storage. */
+  /** Driver of its storage. */
   Driver?: string;
   DefaultRuntime?: string;
-  /** Only Podman says it, in every version. */
+  /** Version of Buildah. Only Podman says it, and always does. */
   BuildahVersion?: string;
 }
 
@@ -45,16 +45,15 @@ type CallOptions = { signal?: AbortSignal | undefined };
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 
 /**
- * The part of the Docker engine's API that we use. Loads dockerode at the first call, and uses it
- * for the transport only: its own methods drop a create's warnings, some take no signal, and none
- * settles if the connection breaks inside an answer (a wait is one long answer).
- * Aborted calls reject with the signal's reason.
+ * Part of the Docker engine's API that is used. dockerode is loaded at the first call, and is the transport alone: its
+ * own methods drop a create's warnings, some take no signal, and none settles if the connection breaks inside an answer
+ * (a wait is one long answer). Aborted calls reject with the signal's reason.
  */
 export class Engine {
   readonly #address: EngineAddress | undefined;
   #transport: Promise<Transport> | undefined;
 
-  /** Without an address the engine is looked for as the docker CLI does, at the first call. */
+  /** Takes an address. Without one the engine is looked for at the first call, as the docker CLI does. */
   constructor(address?: EngineAddress) {
     this.#address = address;
   }
@@ -67,7 +66,7 @@ export class Engine {
     return this.#call({ method: "GET", path: `/images/${image}/json`, ...options });
   }
 
-  /** Lists containers, running or not, that carry all of the labels ("name" or "name=value"). */
+  /** Lists containers, running or not, with all of the labels ("name" or "name=value"). */
   listContainers(labels: string[], options: CallOptions): Promise<ContainerInfo[]> {
     const query = { all: true, filters: JSON.stringify({ label: labels }) };
     return this.#call({ method: "GET", path: "/containers/json", query, ...options });
@@ -91,7 +90,7 @@ export class Engine {
     return this.#call({ method: "GET", path: `/containers/${id}/json`, ...options });
   }
 
-  /** Resolves once the container does not run (any more). */
+  /** Resolves once the container does not run, or does not run any more. */
   async waitContainer(id: string, options: CallOptions): Promise<{ exitCode: number }> {
     const call = { method: "POST", path: `/containers/${id}/wait`, ...options } as const;
     const { StatusCode: exitCode } = await this.#call<{ StatusCode: number }>(call);
@@ -102,19 +101,19 @@ export class Engine {
     return this.#call({ method: "POST", path: `/containers/${id}/kill`, ...options });
   }
 
-  /** Kills and removes a container (id or name) with its anonymous volumes. */
+  /** Kills and removes a container, by id or name, with its anonymous volumes. */
   removeContainer(id: string, options: CallOptions): Promise<void> {
     return this.#call({ method: "DELETE", path: `/containers/${id}`, query: { force: true, v: true }, ...options });
   }
 
-  /** The end of a container's log, in the engine's frames. */
+  /** Returns the end of a container's log, in the engine's frames. */
   async readLog(id: string, { tail, ...options }: CallOptions & { tail: number }): Promise<Buffer> {
     const query = { stdout: true, stderr: true, tail };
     const call = { method: "GET", path: `/containers/${id}/logs`, query, ...options } as const;
     return await readAll((await this.#dial(call)) as Readable, options.signal);
   }
 
-  /** Prepares a command in a running container. Status 409: it is paused or does not run. */
+  /** Prepares a command in a running container. Status 409: it is paused, or does not run. */
   async createExec(id: string, command: string[], options: CallOptions): Promise<string> {
     const call = { method: "POST", path: `/containers/${id}/exec`, body: execConfig(command), ...options } as const;
     return (await this.#call<{ Id: string }>(call)).Id;

@@ -10,8 +10,8 @@ const KILLED_CODE = 137;
 const LONGEST_PAUSE_MS = 5_000;
 
 /**
- * Resolves once with how a container ended, also if it had ended before. Survives the loss of the
- * engine: then it waits again. Never rejects; after an abort it stays pending.
+ * Resolves once with how a container ended, even if it ended before. It survives a loss of the engine, and waits again.
+ * Never rejects. After an abort it stays pending.
  */
 export async function watchExit(engine: Engine, id: string, signal: AbortSignal): Promise<ContainerExit> {
   let lost = false;

@@ -1,4 +1,4 @@
-/** A piece of what a program in a container has written. */
+/** Piece of what a program in a container has written. */
 export interface Piece {
   source: "stdout" | "stderr";
   bytes: Buffer;
@@ -7,15 +7,15 @@ export interface Piece {
 const HEADER_BYTES = 8;
 
 /**
- * Takes the engine's frames apart: a byte that names the source, three zeros, the length, the
- * bytes. Keeps nothing but a header in parts; pieces are views of what was put in.
+ * Decoder of the engine's frames: a byte that names the source, three zeros, the length, the bytes. It keeps nothing
+ * but an incomplete header; pieces are views of what was put in.
  */
 export class FrameDecoder {
   readonly #header = Buffer.alloc(HEADER_BYTES);
   #headerBytes = 0;
   #rest = 0;
 
-  /** Throws if it is not frames. */
+  /** Returns the pieces in the next bytes. Throws if they are no frames. */
   decode(chunk: Buffer): Piece[] {
     const pieces: Piece[] = [];
     let at = 0;

@@ -3,7 +3,7 @@ import type { Engine, EngineInfo } from "./engine.ts";
 /** An engine seldom learns or forgets what it can; a container that it gives with less says so anyway. */
 const VALID_MS = 60_000;
 
-/** What the engine says of itself. Asking takes it 15 ms and more, so the answer is kept for a minute. */
+/** Facts that the engine tells of itself, kept for a minute: asking takes 15 ms and more. */
 export class KnownEngine {
   readonly #engine: Engine;
   #info: EngineInfo = {};
@@ -13,7 +13,7 @@ export class KnownEngine {
     this.#engine = engine;
   }
 
-  /** Rejects with the engine's error; that is not kept. */
+  /** Returns the facts. Rejects with the engine's error, which is not kept. */
   async info(options: { signal: AbortSignal }): Promise<EngineInfo> {
     if (performance.now() < this.#validUntilMs) return this.#info;
     this.#info = await this.#engine.info(options);

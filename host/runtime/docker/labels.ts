@@ -1,9 +1,9 @@
 import type { ContainerRef } from "../runtime.ts";
 
-/** The runtime's name, in refs. */
+/** Name of the runtime in refs. */
 export const RUNTIME = "docker";
 
-/** What our containers are found by. */
+/** Labels by which our containers are found. */
 export const LABELS = {
   container: "dev.claudecluster.container",
   host: "dev.claudecluster.host",
@@ -11,16 +11,17 @@ export const LABELS = {
   version: "dev.claudecluster.version",
 } as const;
 
+/** Labels of a container, by name. */
 export type Labels = Readonly<Record<string, string>>;
 
-/** Which of the containers on an engine are ours: the host survives its process, so it is not the process. */
+/** Owner of containers on an engine: a host, which is more than one process. */
 export interface Owner {
   hostId: string;
-  /** Of ClaudeCluster. */
+  /** Version of ClaudeCluster. */
   version: string;
 }
 
-/** The labels of a container of ours. `key` is our own id of it. */
+/** Returns the labels for a container of ours. `key` is the id that we give it. */
 export function labelsOf(key: string, sessionUid: number, { hostId, version }: Owner): Record<string, string> {
   return {
     [LABELS.container]: key,
@@ -30,18 +31,18 @@ export function labelsOf(key: string, sessionUid: number, { hostId, version }: O
   };
 }
 
-/** The uid that a label says, undefined if it says none. */
+/** Returns the uid that labels name. Undefined: they name none. */
 export function uidIn(labels: Labels): number | undefined {
   const uid = labels[LABELS.uid] ?? "";
   return /^[1-9][0-9]{0,9}$/.test(uid) ? Number(uid) : undefined;
 }
 
-/** Whether labels are those of a container of ours, of any host and any version. */
+/** Returns whether labels are those of a container of ours, of any host and any version. */
 export function areOurs(labels: Labels): boolean {
   return Boolean(labels[LABELS.host]) && Boolean(labels[LABELS.version]) && uidIn(labels) !== undefined;
 }
 
-/** Names a container by the engine's id. */
+/** Returns the ref of a container, by the engine's id. */
 export function refOf(id: string): ContainerRef {
   return { version: 1, runtime: RUNTIME, id };
 }

@@ -12,7 +12,7 @@ interface Ours extends ListedContainer {
   key: string;
 }
 
-/** Lists the containers of ours that carry a label ("name" or "name=value"), and when they ended. */
+/** Lists the containers of ours with a label ("name" or "name=value"), and when they ended. */
 export async function listOurs(engine: Engine, label: string, { signal }: { signal: AbortSignal }): Promise<Ours[]> {
   const listed = (await engine.listContainers([label], { signal })).filter(({ Labels }) => areOurs(Labels ?? {}));
   const ours = await Promise.all(listed.map((container) => describe(engine, container, signal)));

@@ -6,9 +6,8 @@ const MAGIC = Buffer.from("AGENT-DIAL/1\n");
 const KEPT_BYTES = 2_048;
 
 /**
- * Takes the bridge's first line off a stream; what follows stays in it. Resolves with the text that
- * came instead if the stream ends without it, and destroys the stream then. Rejects with the
- * signal's reason.
+ * Takes the bridge's first line off a stream. What follows stays in it. If the stream ends without the line, it is
+ * destroyed, and the text that came instead is returned. Rejects with the signal's reason.
  */
 export async function awaitMagic(stream: Duplex, { signal }: { signal: AbortSignal }): Promise<string | undefined> {
   const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();

@@ -9,9 +9,8 @@ const APPEAR_MS = 5_000;
 const POLL_MS = 100;
 
 /**
- * Kills and removes a container, given by id or name, with its volumes. Resolves once it is gone;
- * "was not there" is fine. With `mayAppear`, a create that was sent may still be under way: it is
- * looked for again for a while. Tries for 10 s, then throws.
+ * Kills and removes a container, by id or name, with its volumes. Resolves once it is gone, or was not there.
+ * `mayAppear`: a create may still be under way, so it is looked for again for a while. Tries for 10 s, then throws.
  */
 export async function removeContainer(engine: Engine, id: string, { mayAppear = false } = {}): Promise<void> {
   const start = performance.now();

@@ -1,7 +1,7 @@
 import type { HostConfig } from "dockerode";
 import { AppError } from "../../../proto/index.ts";
 
-/** What of the seal a container was given without, as the engine shows it. No weaker mode accepts that. */
+/** Returns what a container lacks of its seal, as the engine shows it. No weaker mode accepts that. */
 export function openings(asked: HostConfig, given: HostConfig): string[] {
   return [
     ...(given.Privileged !== true && sameCapabilities(asked, given) ? [] : ["capabilities"]),
@@ -22,7 +22,7 @@ function named(capabilities: string[] | null | undefined): string[] {
   return (capabilities ?? []).map((name) => name.toUpperCase().replace(/^CAP_/, "")).sort();
 }
 
-/** The error for a container that is not sealed. */
+/** Returns the error for a container that is not sealed. */
 export function notSealed(what: string[]): AppError {
   return new AppError("CONTAINER_CREATE_FAILED", `The engine made a container that may have ${what.join(", ")}.`, {
     kind: "FAILED_PRECONDITION",

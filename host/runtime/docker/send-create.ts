@@ -8,15 +8,15 @@ import { removeContainer } from "./remove-container.ts";
 /** How long a reply is waited for after the caller has gone. */
 const LATE_REPLY_MS = 15_000;
 
-/** What the engine answered to a create. */
+/** Answer of the engine to a create. */
 export interface Created {
   id: string;
   warnings: string[];
 }
 
 /**
- * Asks the engine for a container. Rejects at once when aborted. A container that is made although
- * its reply comes too late, or never, is removed in the background.
+ * Asks the engine for a container. Rejects at once when aborted. A container whose reply comes too late, or never, is
+ * removed in the background.
  */
 export async function sendCreate(
   engine: Engine,

@@ -35,19 +35,19 @@ const TESTED: readonly EngineTraits[] = [
   { engine: "Docker 26.1", ...RIG },
 ];
 
-/** Product and version, as the engine reports them. */
+/** Returns product and version, as the engine reports them. */
 export function engineName(info: EngineInfo): string {
   const { ServerVersion, OperatingSystem } = info;
   const product = isPodman(info) ? "Podman" : OperatingSystem === "Docker Desktop" ? OperatingSystem : "Docker";
   return `${product} ${ServerVersion ?? "of unknown version"}`;
 }
 
-/** Whether it is Podman's service, which speaks Docker's API. */
+/** Returns whether the engine is Podman's service, which speaks Docker's API. */
 export function isPodman({ BuildahVersion }: EngineInfo): boolean {
   return BuildahVersion !== undefined;
 }
 
-/** What the engine is and which ones are tested, where it is not one of these. Undefined: it is. */
+/** Returns a sentence on an engine that is none of the tested ones. Undefined: it is one. */
 export function untestedEngine(info: EngineInfo): string | undefined {
   const found = describe(traitsOf(info));
   const tested = TESTED.map(describe);

@@ -3,9 +3,9 @@ import type { EngineInfo } from "./engine.ts";
 import { engineName, isPodman } from "./tested-engines.ts";
 
 /**
- * The error of an engine on which no session can start although it speaks Docker's API. Undefined: it is none of these.
- * Podman refuses parts of the seal: it takes a profile of system calls for a path of its own machine, and knows tmpfs
- * without the options for their owner and their number of files.
+ * Returns the error for an engine that speaks Docker's API and on which no session can start. Undefined: it is none of
+ * these. Podman refuses parts of the seal: it takes a profile of system calls for a path on its own machine, and has no
+ * options for a tmpfs's owner and number of files.
  */
 export function unsupportedEngine(info: EngineInfo): AppError | undefined {
   if (!isPodman(info)) return undefined;

@@ -3,7 +3,8 @@ import { access, lstat } from "node:fs/promises";
 import type { RawPath } from "../../proto/index.ts";
 import type { LeftOutList } from "./receipt.ts";
 import { looksSecret } from "./secret-names.ts";
-import { ABSENT, type ChangedFile, GITLINK, type WorkTreeStatus } from "./work-tree-status.ts";
+import { ABSENT, GITLINK } from "./tree-diff.ts";
+import type { ChangedFile, WorkTreeStatus } from "./work-tree-status.ts";
 
 /** How much goes in of what nobody has added. */
 export interface UntrackedLimits {

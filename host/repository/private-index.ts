@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { copyFile, cp, mkdir, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError } from "../../proto/index.ts";
-import type { GitPlace } from "./git.ts";
+import { type GitPlace, tryGit } from "./git.ts";
 import { LFS_OFF } from "./large-files.ts";
 import type { LocatedRepository } from "./locate.ts";
 import { expandSparseIndex } from "./sparse-index.ts";
@@ -16,6 +16,7 @@ const OLDER_NS = 1_000_000n;
 const SPARSE = "info/sparse-checkout";
 const OWN_FILES = ["config.worktree", SPARSE];
 
+const SETTINGS = "^(core\\.(autocrlf|eol|excludesfile|attributesfile)|filter\\..*)$";
 const CONFIG = {
   "core.splitIndex": "false",
   // It would be written with trees again.
@@ -35,7 +36,11 @@ export class PrivateIndex implements AsyncDisposable {
   readonly #store: RepositoryStore;
   #stamp = "";
 
-  private constructor(located: LocatedRepository, store: RepositoryStore, directory: string) {
+  private constructor(
+    located: LocatedRepository,
+    store: RepositoryStore,
+    { directory, settings }: { directory: string; settings: Record<string, string> },
+  ) {
     this.directory = directory;
     this.#store = store;
     this.place = {
@@ -48,7 +53,7 @@ export class PrivateIndex implements AsyncDisposable {
       objectDirectory: store.objectDirectory,
       alternates: store.borrowed,
       optionalLocks: true,
-      config: CONFIG,
+      config: { ...settings, ...CONFIG },
     };
   }
 
@@ -58,8 +63,9 @@ export class PrivateIndex implements AsyncDisposable {
     store: RepositoryStore,
     { head, signal }: { head: string; signal: AbortSignal },
   ): Promise<PrivateIndex> {
+    const settings = await readSettings(located, { signal });
     const directory = await store.makeWorkDirectory();
-    const index = new PrivateIndex(located, store, directory);
+    const index = new PrivateIndex(located, store, { directory, settings });
     try {
       await writeFile(join(directory, "HEAD"), `${head.startsWith("refs/") ? `ref: ${head}` : head}\n`);
       if (located.git !== undefined) await index.#copyFrom(located.git.directory);
@@ -108,6 +114,21 @@ export class PrivateIndex implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await rm(this.directory, { recursive: true, force: true });
   }
+}
+
+/** Reads the settings that say how files are taken. Some may hold for the user's git directory alone, by where it is. */
+async function readSettings(
+  { git: found, root }: LocatedRepository,
+  { signal }: { signal: AbortSignal },
+): Promise<Record<string, string>> {
+  if (found === undefined) return {};
+  const place: GitPlace = { settings: "user", gitDirectory: found.directory, workTree: root };
+  const { stdout } = await tryGit(place, ["config", "-z", "--get-regexp", SETTINGS], { signal });
+  const lines = stdout.toString().split("\0").slice(0, -1);
+  // A key without a value is true.
+  return Object.fromEntries(
+    lines.map((line) => line.split(/\n(.*)/s, 2)).map(([key = "", value = "true"]) => [key, value]),
+  );
 }
 
 /** Copies an index with its time, by which git tells what it has to read again. */

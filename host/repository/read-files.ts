@@ -6,6 +6,7 @@ import { writePointers } from "./large-files.ts";
 import type { PrivateIndex } from "./private-index.ts";
 import type { RepositoryStore } from "./repository-store.ts";
 import type { TreeEntry } from "./synthetic-commits.ts";
+import { parseTreeDiff, type TreeChange } from "./tree-diff.ts";
 import type { ChangedFile } from "./work-tree-status.ts";
 
 /** How often files are read once more that changed while they were read. */
@@ -63,8 +64,8 @@ export async function readFiles(index: PrivateIndex, store: RepositoryStore, fil
   if (gone.length > 0) await git(work, FORGET, { signal, input: joinPaths(gone) });
   await stage([...changed.map(({ path }) => path), ...untracked].filter((path) => !large.has(path)));
   const reading: GitPlace = { ...work, alternates: [store.objectDirectory, ...store.borrowed] };
-  const listRestless = async (): Promise<RawDifference[]> =>
-    parseRaw(await git(reading, LIST_DIRTY, { signal })).filter(
+  const listRestless = async (): Promise<TreeChange[]> =>
+    parseTreeDiff(await git(reading, LIST_DIRTY, { signal })).filter(
       ({ path }) => !unreadable.has(path) && !large.has(path),
     );
   let restless = await listRestless();
@@ -76,7 +77,7 @@ export async function readFiles(index: PrivateIndex, store: RepositoryStore, fil
     await stage(restless.map(({ path }) => path));
     restless = await listRestless();
   }
-  const differences = parseRaw(await git(reading, [...DIFF, base], { signal }));
+  const differences = parseTreeDiff(await git(reading, [...DIFF, base], { signal }));
   const pointers = await writePointers(work, root, large, { signal });
   await store.takeObjects(written);
   return {
@@ -131,22 +132,4 @@ async function stageByHalves(
   const middle = Math.ceil(paths.length / 2);
   const first = await stageByHalves(place, paths.slice(0, middle), options);
   return [...first, ...(await stageByHalves(place, paths.slice(middle), options))];
-}
-
-interface RawDifference {
-  path: RawPath;
-  oldId: string;
-  newMode: string;
-  newId: string;
-}
-
-/** Reads the output of `--raw -z --no-renames`. */
-function parseRaw(output: Buffer): RawDifference[] {
-  const fields = splitPaths(output);
-  const differences: RawDifference[] = [];
-  for (let at = 0; at + 1 < fields.length; at += 2) {
-    const [, newMode = "", oldId = "", newId = ""] = fields[at]!.split(" ");
-    differences.push({ path: fields[at + 1]!, oldId, newMode, newId });
-  }
-  return differences;
 }

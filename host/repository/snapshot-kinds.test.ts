@@ -290,3 +290,27 @@ test("removes what a killed snapshot left in the store", async () => {
   await user.take();
   expect([existsSync(old!), existsSync(young!)]).toEqual([false, true]);
 });
+
+test("takes settings that hold only where the repository is, and a submodule for itself", async () => {
+  const library = join(user.area, "library");
+  execFileSync("git", ["init", "-q", "-b", "main", library]);
+  plainGit(library, ["commit", "-q", "--allow-empty", "-m", "first"]);
+  user.makeRepository();
+  user.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", library, "module");
+  const settings = join(user.area, "settings");
+  writeFileSync(join(user.area, "excludes"), "*.local\n");
+  writeFileSync(
+    settings,
+    `[core]\n\texcludesFile = ${join(user.area, "excludes")}\n[filter "up"]\n\tclean = tr a-z A-Z\n\trequired\n`,
+  );
+  writeFileSync(join(user.area, "global"), `[includeIf "gitdir:${user.root}/"]\n\tpath = ${settings}\n`);
+  vi.stubEnv("GIT_CONFIG_GLOBAL", join(user.area, "global"));
+  user.write("module/x.local", "x\n");
+  user.write("module/.gitattributes", "*.up filter=up\n");
+  user.write("module/a.up", "loud\n");
+  const snapshot = await user.takeUntouched({ path: join(user.root, "module") });
+  expect(snapshot).toMatchObject({ root: join(user.root, "module"), branch: "refs/heads/main" });
+  expect(snapshot.receipt).toMatchObject({ untracked: 2, leftOut: [{ kind: "ignored", paths: ["x.local"] }] });
+  const show = ["show", `${snapshot.untracked}:a.up`];
+  expect(plainGit(user.storeDirectory, show, undefined, snapshot).toString()).toBe("LOUD\n");
+});

@@ -11,7 +11,8 @@ import { RepositoryStore } from "./repository-store.ts";
 import { makeCommits, type TreeEntry } from "./synthetic-commits.ts";
 import { listSubmodules } from "./submodules.ts";
 import { measure } from "./measure.ts";
-import { ABSENT, type ChangedFile, readWorkTreeStatus, type WorkTreeStatus } from "./work-tree-status.ts";
+import { ABSENT } from "./tree-diff.ts";
+import { type ChangedFile, readWorkTreeStatus, type WorkTreeStatus } from "./work-tree-status.ts";
 
 /** How often everything is begun anew because another commit was checked out meanwhile. */
 const ATTEMPTS = 3;

@@ -1,6 +1,7 @@
 import { type RawPath, splitPaths } from "../../proto/index.ts";
 import { git, type GitOptions, type GitPlace, tryGit } from "./git.ts";
-import { GITLINK, type WorkTreeStatus } from "./work-tree-status.ts";
+import { GITLINK } from "./tree-diff.ts";
+import type { WorkTreeStatus } from "./work-tree-status.ts";
 
 const REGISTERED = ["config", "-z", "--no-includes", "-f", ".gitmodules", "--get-regexp", "^submodule\\..*\\.path$"];
 

@@ -1,7 +1,7 @@
 import { AppError, type RawPath } from "../../proto/index.ts";
 import { git, type GitPlace } from "./git.ts";
 import type { ObjectFormat } from "./locate.ts";
-import { ABSENT } from "./work-tree-status.ts";
+import { ABSENT } from "./tree-diff.ts";
 
 /** A file as a tree has it. */
 export interface TreeEntry {

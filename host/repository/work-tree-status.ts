@@ -1,11 +1,6 @@
 import type { RawPath } from "../../proto/index.ts";
 import { gitFailed, type GitOptions, type GitPlace, tryGit } from "./git.ts";
 
-/** The mode of a file that is not there. */
-export const ABSENT = "000000";
-/** The mode of a submodule. */
-export const GITLINK = "160000";
-
 /** A tracked file that differs between HEAD, index and work tree. */
 export interface ChangedFile {
   path: RawPath;

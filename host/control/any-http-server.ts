@@ -8,8 +8,9 @@ import {
 import { createServer, type ListenOptions, type Socket } from "node:net";
 import { listenError } from "../address.ts";
 
-/** A request of either version of HTTP, as connect-node takes them. */
+/** Request of either version of HTTP, as connect-node takes it. */
 export type AnyRequest = IncomingMessage | Http2ServerRequest;
+/** Response of either version of HTTP. */
 export type AnyResponse = ServerResponse | Http2ServerResponse;
 
 /** The first bytes of a HTTP/2 connection that is not negotiated by TLS. */
@@ -20,8 +21,8 @@ const FIRST_BYTES_MS = 10_000;
 const WINDOW_BYTES = 1024 * 1024;
 
 /**
- * Serves HTTP/2 and HTTP/1.1 without TLS on one address: gRPC needs the one, browsers and curl the
- * other, and Node serves both on one port with TLS only. Told apart by their first bytes.
+ * Server of HTTP/2 and HTTP/1.1 without TLS on one address. gRPC needs the one, browsers and curl the other, and Node
+ * serves both on one port with TLS only. They are told apart by their first bytes.
  */
 export class AnyHttpServer {
   readonly #http2: ReturnType<typeof createHttp2Server>;
@@ -36,7 +37,7 @@ export class AnyHttpServer {
   /** It listens on a unix socket. */
   #local = false;
 
-  /** `onConnections` is called whenever a connection has come or gone. */
+  /** Makes a server. `onConnections` is called whenever a connection has come or gone. */
   constructor(handle: (request: AnyRequest, response: AnyResponse) => void, onConnections: () => void = () => {}) {
     this.#onConnections = onConnections;
     this.#http2 = createHttp2Server({ settings: { initialWindowSize: WINDOW_BYTES } }, handle);
@@ -65,7 +66,7 @@ export class AnyHttpServer {
     return this.#sockets.size;
   }
 
-  /** Listens. Throws LISTEN_FAILED. Returns the port, 0 for a unix socket. */
+  /** Listens. Returns the port, 0 for a unix socket. Throws LISTEN_FAILED. */
   async listen(address: ListenOptions): Promise<number> {
     this.#local = address.path !== undefined;
     await new Promise<void>((resolve, reject) => {
@@ -76,7 +77,7 @@ export class AnyHttpServer {
     return typeof bound === "object" && bound !== null ? bound.port : 0;
   }
 
-  /** Takes no more connections, lets calls that are under way end for `graceMs`, then cuts them. */
+  /** Takes no more connections, lets running calls end for `graceMs`, then cuts them. */
   async close(options: { graceMs: number }): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const socket of this.#plain) if (!this.#answering.has(socket)) socket.destroy();

@@ -1,10 +1,10 @@
 import { AppError, type Artifact, type ArtifactKind } from "../../proto/index.ts";
 import type { ControlClient } from "./control-client.ts";
 
-/** Call of ReadArtifact that has said what it sends. Disposing of it ends it. */
+/** Call of ReadArtifact whose artifact is described. Disposing of it ends the call. */
 export interface ArtifactCall extends Disposable {
   readonly artifact: Artifact;
-  /** What follows. To be read once. */
+  /** Bytes of the artifact. They can be read once. */
   readonly data: AsyncIterable<Uint8Array>;
 }
 

@@ -6,7 +6,7 @@ import type { Sessions } from "../session/sessions.ts";
 import { type StreamOptions, streamEvents } from "./stream-events.ts";
 import { toAnswer } from "./to-answer.ts";
 
-/** Streams a session's events to somebody who may also steer it, as far as the role goes. */
+/** Streams a session's events to a caller that may steer it too, as far as its role permits. */
 export async function* attach(
   options: StreamOptions,
   requests: AsyncIterable<AttachRequest>,

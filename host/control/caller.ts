@@ -2,39 +2,39 @@ import { type ContextValues, createContextKey, createContextValues, type Interce
 import { AppError } from "../../proto/index.ts";
 import { showsToken } from "../bearer-token.ts";
 
-/** Who calls, by the way they come in. */
+/** Caller of the control API, by the way it comes in. */
 export interface Caller {
-  /** Came through the host's private socket: the user who owns the host. */
+  /** Whether it came through the host's private socket. It is the user who owns the host then. */
   local: boolean;
-  /** May call at all. */
+  /** Whether it may call at all. */
   authorized: boolean;
 }
 
 const callerKey = createContextKey<Caller>({ local: false, authorized: false });
 
-/** The context of a caller on the private socket: the file system has let nobody else in. */
+/** Returns the context of a caller on the private socket. The file system lets nobody else in. */
 export function localCaller(): ContextValues {
   return createContextValues().set(callerKey, { local: true, authorized: true });
 }
 
-/** The context of a caller on TCP, who has to show the token. */
+/** Returns the context of a caller on TCP, who has to show the token. */
 export function remoteCaller(authorization: string | undefined, token: string): ContextValues {
   const authorized = showsToken(authorization, token);
   return createContextValues().set(callerKey, { local: false, authorized });
 }
 
-/** Who makes the call. */
+/** Returns who makes the call. */
 export function callerOf(values: ContextValues): Caller {
   return values.get(callerKey);
 }
 
-/** Refuses every call, of whatever service, of a caller that may not call. */
+/** Interceptor that refuses every call, of any service, by a caller that may not call. */
 export const requireAuthorization: Interceptor = (next) => async (request) => {
   if (callerOf(request.contextValues).authorized) return next(request);
   throw tokenInvalid();
 };
 
-/** The error of a caller on TCP who has not shown the token. */
+/** Returns the error for a caller on TCP without the token. */
 export function tokenInvalid(): AppError {
   return new AppError("TOKEN_INVALID", "The call does not carry this host's token.", {
     help: 'Send the header "authorization: Bearer <token>".',

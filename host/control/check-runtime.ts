@@ -19,7 +19,7 @@ const LIMITS: Record<EnforcedLimit, Limit> = {
 
 type CheckedImage = NonNullable<MessageInitShape<typeof CheckRuntimeResponseSchema>["image"]>;
 
-/** Looks at a runtime and at an image, as the control API tells it. Without an image only at the runtime. Does not throw. */
+/** Checks a runtime and an image, for the control API. Without an image it checks the runtime alone. Does not throw. */
 export async function checkRuntime(
   runtime: Pick<Runtime, "check" | "inspectImage">,
   { image, signal }: { image: string | undefined; signal: AbortSignal },

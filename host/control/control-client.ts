@@ -10,16 +10,15 @@ const PING_MS = 15_000;
 const READ_MAX_BYTES = 64 * 1024 * 1024;
 
 /**
- * A host's services over its private socket. Connects at the first call and again at the first one
- * after the connection was lost; it is kept open until it is disposed of, so that the host knows
- * that somebody is there.
+ * Client of a host's services over its private socket. It connects at the first call, and again at the first call after
+ * a loss. The connection stays open until the client is disposed of, so that the host knows that somebody is there.
  */
 export class ControlClient implements Disposable {
   readonly sessions: Client<typeof SessionService>;
   readonly host: Client<typeof HostService>;
   readonly #manager: SafeHttp2SessionManager;
 
-  /** A function is asked at every connection. */
+  /** Takes the socket's path, or a function that is asked for it at every connection. */
   constructor(socketPath: string | (() => string)) {
     this.#manager = new SafeHttp2SessionManager(
       "http://host",

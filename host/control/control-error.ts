@@ -12,7 +12,7 @@ export function toConnectError(error: AppError): ConnectError {
   return new ConnectError(error.message.toWellFormed(), GRPC_CODES[error.kind], undefined, details, error);
 }
 
-/** Sends AppErrors as they are and everything else as INTERNAL, which is logged here. */
+/** Interceptor that sends AppErrors as they are, and everything else as INTERNAL, which is logged here. */
 export function sendErrors(logger: Logger): Interceptor {
   const convert = (error: unknown, method: string): ConnectError => {
     if (error instanceof AppError) return toConnectError(error);
@@ -40,8 +40,8 @@ export function sendErrors(logger: Logger): Interceptor {
 }
 
 /**
- * Returns what the host has answered as an AppError. What it has not answered is CONNECTION_LOST,
- * which is retryable; a call that it does not know is HOST_OUTDATED; one that was not answered in time is HOST_UNRESPONSIVE.
+ * Returns the host's answer as an AppError. CONNECTION_LOST (retryable) is for no answer, HOST_OUTDATED for a call that
+ * the host does not know, HOST_UNRESPONSIVE for an answer that is late.
  */
 export function hostError(error: unknown): AppError {
   if (error instanceof AppError) return error;

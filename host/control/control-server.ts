@@ -21,11 +21,12 @@ const REFUSED_MS = 1_000;
 /** A request holds a task and its variables at most. */
 const READ_MAX_BYTES = 8 * 1024 * 1024;
 
+/** Sessions and host that are served. */
 export interface ControlServerOptions {
   sessions: Sessions;
   host: HostControl;
   logger: Logger;
-  /** Default: 5 s. */
+  /** Time without a message after which a stream has a heartbeat (ms). Default: 5 s. */
   heartbeatMs?: number;
   /** Called whenever a connection has come or gone. */
   onConnections?: () => void;
@@ -34,8 +35,8 @@ export interface ControlServerOptions {
 type Handle = (request: AnyRequest, response: AnyResponse) => void;
 
 /**
- * The control API, with health and reflection: gRPC, gRPC-web and Connect on every address that it
- * listens on. Closing it ends every call with HOST_CLOSING; the sessions are none of its business.
+ * Server of the control API, with health and reflection: gRPC, gRPC-web and Connect on every address. Closing it ends
+ * every call with HOST_CLOSING, and does nothing to the sessions.
  */
 export class ControlServer implements AsyncDisposable {
   readonly #options: ControlServerOptions;
@@ -62,12 +63,12 @@ export class ControlServer implements AsyncDisposable {
     this.#handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   }
 
-  /** Connections of callers, on all addresses. */
+  /** Number of callers' connections, on all addresses. */
   get connectionCount(): number {
     return this.#servers.reduce((count, server) => count + server.connectionCount, 0);
   }
 
-  /** Listens on a unix socket that only this user can connect to; its directory must be private. */
+  /** Listens on a unix socket for this user. The socket's directory must be private. */
   async listenUnix(path: string): Promise<void> {
     await this.#listen({ path }, localCaller);
     await chmod(path, 0o600);

@@ -3,7 +3,10 @@ import { BRIEF_RESULT, cutResult, cutText, type LastAnswer, type Session } from 
 /** Enough to know a session by. */
 const MAX_TEXT_BYTES = 4 * 1024;
 
-/** Shortens in place what can be huge, for lists and greetings: the task, the variables, the result's texts and lists. */
+/**
+ * Shortens in place what can be huge in a session, for lists and greetings: task, variables, texts and lists of the
+ * result.
+ */
 export function cutSession(session: Session): Session {
   const { spec, result, live } = session;
   if (live !== undefined) {

@@ -2,7 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { DialRequest, DialRequestSchema } from "../../proto/control.ts";
 import type { Sessions } from "../session/sessions.ts";
 
-/** Serves Dial: the first request names the session, and the bytes of all of them are its agent's. */
+/** Serves Dial: the first request names the session, and the bytes of all requests go to its agent. */
 export async function* dial(
   sessions: Sessions,
   requests: AsyncIterable<DialRequest>,
@@ -18,7 +18,7 @@ export async function* dial(
   for await (const data of sessions.dial(sessionId, bytes(), options)) yield { data };
 }
 
-/** Returns what is said in a Dial to a session's agent. */
+/** Returns the requests of a Dial to a session's agent. */
 export async function* dialRequests(
   sessionId: string,
   bytes: AsyncIterable<Uint8Array>,

@@ -4,16 +4,16 @@ import { AppError } from "../../proto/index.ts";
 import type { CheckRuntimeResponse, GetHostInfoResponseSchema, HostService } from "../../proto/control.ts";
 import { callerOf } from "./caller.ts";
 
-/** What the control API says of the host and lets callers do with it. */
+/** Control of the host, for the control API. */
 export interface HostControl {
   info(): Promise<MessageInitShape<typeof GetHostInfoResponseSchema>>;
-  /** Looks at the runtime and at the image of sessions that name none. */
+  /** Checks the runtime, and the image of sessions that name none. */
   checkRuntime(options: { signal: AbortSignal }): Promise<CheckRuntimeResponse>;
   /** Begins to end the host and returns at once. Throws HOST_BUSY. */
   stop(options: { onlyWithoutLiveSessions: boolean }): Promise<void>;
 }
 
-/** Returns HostService over the host. */
+/** Returns the implementation of HostService. */
 export function hostService(host: HostControl): ServiceImpl<typeof HostService> {
   return {
     async getHostInfo(_request, context) {

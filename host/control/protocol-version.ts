@@ -1,2 +1,2 @@
-/** Raised with every change of the control API that older clients or older hosts cannot live with. */
+/** Version of the control API. It is raised with every change that older clients or hosts cannot live with. */
 export const PROTOCOL_VERSION = 1;

@@ -25,14 +25,15 @@ import type { ControlClient } from "./control-client.ts";
 import { hostError } from "./control-error.ts";
 import { dialRequests } from "./dial.ts";
 
+/** Client of a host, and how to get one. */
 export interface RemoteSessionsOptions {
   client: ControlClient;
   /**
-   * Makes sure that a host listens: called before the first call, and after a connection was lost.
-   * Throws where there is none and none can be started; the call fails with that.
+   * Makes sure that a host listens. It is called before the first call, and after a connection was lost; what it
+   * throws, the call throws.
    */
   connect?: () => Promise<void>;
-  /** Says more of an error than the host could. */
+  /** Returns an error that says more than the host could. */
   explain?: (error: AppError) => AppError;
 }
 
@@ -40,9 +41,8 @@ export interface RemoteSessionsOptions {
 const RETRY_DELAYS_MS = [0, 50, 100, 200, 500, 1000, 2000, 2000, 2000, 2000];
 
 /**
- * The sessions of a host in another process. A lost connection is made again, to the next host if
- * the one before has ended: every call is made such that twice does no harm, and a watcher resumes
- * after the last event that it has seen.
+ * Sessions of a host in another process. A lost connection is made again, even to the next host: every call is made so
+ * that twice does no harm, and a watcher resumes after the last event that it has seen.
  */
 export class RemoteSessions implements Sessions {
   readonly #client: ControlClient["sessions"];

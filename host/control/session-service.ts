@@ -22,7 +22,7 @@ import { toAnswer } from "./to-answer.ts";
 
 const MAX_REQUEST_ID_BYTES = 128;
 
-/** Returns SessionService over the sessions. */
+/** Returns the implementation of SessionService. */
 export function sessionService(options: StreamOptions): ServiceImpl<typeof SessionService> {
   const { sessions, heartbeatMs, closing } = options;
   return {

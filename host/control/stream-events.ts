@@ -3,18 +3,18 @@ import { checkSequence, encodedBatch, eventFeed, type FeedItem, type Session } f
 import type { Sessions } from "../session/sessions.ts";
 import { cutSession } from "./cut-session.ts";
 
-/** Sessions, and how their events are streamed to callers. */
+/** Sessions, and how their events are streamed. */
 export interface StreamOptions {
   sessions: Sessions;
-  /** After this long without anything else a stream carries a heartbeat, in ms. */
+  /** Time without a message after which a stream has a heartbeat (ms). */
   heartbeatMs: number;
-  /** Aborted, with the error that callers get, when the host ends. */
+  /** Signal that is aborted, with the error for callers, when the host ends. */
   closing: AbortSignal;
 }
 
 /**
- * Streams a session as it is now, what follows, and what else is to be told. Throws NOT_FOUND, OUT_OF_RANGE, and with what the
- * host ends.
+ * Streams a session as it is now, its events from then on, and what else is to be told. Throws NOT_FOUND, OUT_OF_RANGE,
+ * and what the host ends with.
  */
 export async function* streamEvents<Other = never>(
   { sessions, heartbeatMs, closing }: StreamOptions,

@@ -13,9 +13,9 @@ type Fetch = McpHttpHandler["fetch"];
 const SESSION_HEADER = "mcp-session-id";
 
 /**
- * Returns what serves requests as `fetch` does, and lets clients of the protocol of 2025 cancel their calls: they say so
- * in a request of its own, where newer ones hang up. With its opening such a client gets a session id, as that protocol
- * has it. It only tells whose calls are meant: nothing is kept for it, and that of an earlier host is as good.
+ * Returns a handler like `fetch` that lets clients of the protocol of 2025 cancel their calls: they do so by a request
+ * of its own, where newer ones hang up. When it opens, such a client gets a session id, as that protocol has it. The id
+ * only tells whose calls are meant: nothing is kept for it, and one of an earlier host is as good.
  */
 export function cancelingByPost(fetch: Fetch): Fetch {
   const calls = new Map<string, AbortController>();

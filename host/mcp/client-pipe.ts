@@ -1,7 +1,7 @@
 import type { Readable, Writable } from "node:stream";
 import { StdioServerTransport } from "@modelcontextprotocol/server/stdio";
 
-/** The client's end of standard input and output. `onClose` is called once it has gone, or was closed. */
+/** Client's end of standard input and output. `onClose` is called once it has gone, or was closed. */
 export class ClientPipe extends StdioServerTransport {
   readonly #onClose: () => void;
 

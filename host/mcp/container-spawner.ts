@@ -41,7 +41,7 @@ interface SpawnerOptions {
   logger: Logger;
 }
 
-/** The tool that starts a session and waits for its result. */
+/** Tool that starts a session and waits for its result. */
 export class ContainerSpawnerTool {
   readonly #sessions: Sessions;
   readonly #source: RepositorySource;

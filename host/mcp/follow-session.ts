@@ -17,16 +17,17 @@ const NEVER_DROPPED = new Set([
   "budgetReached",
 ]);
 
+/** Bounds of following a session. */
 export interface FollowOptions {
-  /** Give up waiting after this, in ms. Undefined: never. */
+  /** Time after which waiting ends (ms). Undefined: never. */
   timeoutMs?: number;
-  /** See AwaitOptions. */
+  /** Message whose turn is waited for: see AwaitOptions. */
   messageId?: string;
 }
 
 /**
- * Reports a session's progress until it needs its parent, or the call ends, or the time is over. The
- * session itself is not touched by any of these.
+ * Reports a session's progress until the session needs its parent, the call ends, or the time is over. None of these
+ * touches the session.
  */
 export async function followSession(
   sessions: Sessions,

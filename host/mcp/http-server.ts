@@ -5,20 +5,21 @@ import type { McpHttpHandler } from "@modelcontextprotocol/server";
 import { listenError, parseAddress } from "../address.ts";
 import { showsToken } from "../bearer-token.ts";
 
+/** Address and token of the MCP server over HTTP. */
 export interface HttpOptions {
-  /** "host:port" to listen on. */
+  /** Address to listen on, as "host:port". */
   address: string;
-  /** What callers show as a bearer token. */
+  /** Bearer token that callers must show. */
   token: string;
-  /** Names that callers may use for this server, beside those of loopback. */
+  /** Names that callers may use for this server beside those of loopback. */
   allowedHosts: string[];
 }
 
 const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
 
 /**
- * Serves MCP at /mcp to callers with the token. Host and origin are checked, so that no web page
- * in a browser on the same machine can reach it under another name.
+ * Serves MCP at /mcp to callers with the token. Host and origin are checked, so that no web page in a browser on the
+ * same machine reaches it under another name.
  */
 export async function serveHttp(
   handler: McpHttpHandler,

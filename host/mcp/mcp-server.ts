@@ -14,6 +14,7 @@ import { registerSessionTools } from "./session-tools.ts";
 
 const INSTRUCTIONS = `Runs other Claude Code instances in sealed containers. Use spawn_claude_container for a task that can be done on a copy of a repository: by default the one that you are in, as it lies on disk, uncommitted work included. It returns a patch: review it, then apply_changes takes it into your project as a branch or into the files, and undo_changes takes it back. For several tasks at once: spawn each with wait: false, then wait_session for each, all waits in one message. Sessions outlive the call that started them and Claude Code itself: list_sessions finds them again, wait_session and get_session bring their results.`;
 
+/** Sessions that are offered, and by which version. */
 export interface MCPServerOptions {
   sessions: Sessions;
   version: string;
@@ -28,8 +29,8 @@ export interface MCPServerOptions {
 }
 
 /**
- * Offers the sessions over MCP: `spawn_claude_container`, the tools that come back to a session, and
- * each session's patch and answer as resources. Speaks the current revision of the protocol and the ones of 2025.
+ * Server of the sessions over MCP: `spawn_claude_container`, the tools that come back to a session, and each session's
+ * patch and answer as resources. It speaks the current revision of the protocol and those of 2025.
  */
 export class MCPServer {
   readonly #options: MCPServerOptions;
@@ -42,7 +43,7 @@ export class MCPServer {
     this.#tool = new ContainerSpawnerTool({ ...options, source, directory: project?.directory ?? "/" });
   }
 
-  /** Serves one client over its pipe, for as long as that is open. */
+  /** Serves one client over its pipe while that is open. */
   serveStdio(pipe: ClientPipe): StdioServerHandle {
     return serveStdio(() => this.#createServer(), {
       transport: pipe,
@@ -50,12 +51,12 @@ export class MCPServer {
     });
   }
 
-  /** Resolves once what closing the transports has set off is done. */
+  /** Resolves once the work that closing the transports began is done. */
   settled(): Promise<void> {
     return this.#tool.settled();
   }
 
-  /** Returns a handler for MCP over HTTP. Authorization is up to whoever calls it. */
+  /** Returns a handler for MCP over HTTP. Its caller has to check authorization. */
   httpHandler(): McpHttpHandler {
     const handler = createMcpHandler(() => this.#createServer(), {
       onerror: (error) => this.#options.logger.warn({ err: error }, "mcp request"),

@@ -1,8 +1,8 @@
 import { plainText } from "../present/plain-text.ts";
 
 /**
- * Returns a patch as a resource's contents, whole: as text where that is UTF-8 without anything that a terminal or a
- * reader could be fooled with, and as bytes otherwise. Line ends may be of either kind.
+ * Returns a whole patch as the contents of a resource: as text if it is UTF-8 without anything that could fool a
+ * terminal or a reader, otherwise as bytes. Its line ends may be of either kind.
  */
 export function patchContents(uri: string, patch: Buffer) {
   const text = patch.toString("utf8");

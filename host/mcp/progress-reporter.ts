@@ -5,11 +5,11 @@ const INTERVAL_MS = 200;
 /** HTTP clients give up after minutes of silence; a line every so often keeps the call alive (ms). */
 const KEEP_ALIVE_MS = 15_000;
 
-/** Sends progress notifications if the client has asked for them, and some while nothing happens. */
+/** Reporter of progress notifications, if the client has asked for them. While nothing happens it sends some too. */
 export class ProgressReporter implements Disposable {
   readonly #context: ServerContext;
   #keepAlive: NodeJS.Timeout | undefined;
-  /** What is told while nothing happens. Undefined: that it is still working. */
+  /** Text for while nothing happens. Undefined: it says that work goes on. */
   idleText: string | undefined;
   #count = 0;
   #lastMs = 0;
@@ -26,7 +26,7 @@ export class ProgressReporter implements Disposable {
     return reporter;
   }
 
-  /** Tells a line; dropped if it is not forced and follows another one closely. */
+  /** Sends a line. It is dropped if it follows another one closely and is not forced. */
   report(message: string, { force }: { force: boolean }): void {
     const { mcpReq } = this.#context;
     const progressToken = mcpReq._meta?.progressToken;

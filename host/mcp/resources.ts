@@ -8,7 +8,10 @@ import { patchWarning } from "../present/withheld-patch.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { patchContents } from "./patch-contents.ts";
 
-/** Adds what is too large for a tool's result: each session's patch and Claude's last answer, whole. */
+/**
+ * Adds the resources that are too large for a tool's result: each session's whole patch, and Claude's whole last
+ * answer.
+ */
 export function registerResources(server: McpServer, sessions: Sessions): void {
   server.registerResource(
     "patch",

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** A session as the tools answer with it. See SessionSummary. */
+/** Schema of a session in the tools' results. See SessionSummary. */
 export const sessionOutputSchema = z.looseObject({
   sent: z.string().describe("What the session was given to work on, and what of it was left out and why."),
   session_id: z.string(),

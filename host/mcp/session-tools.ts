@@ -42,7 +42,7 @@ const listOutputSchema = z.object({
   next_page_token: z.string().optional(),
 });
 
-/** Adds the tools with which a parent comes back to its sessions: none of them is tied to the call that started one. */
+/** Adds the tools by which a parent comes back to its sessions. None is tied to the call that started a session. */
 export function registerSessionTools(server: McpServer, { sessions, logger }: { sessions: Sessions; logger: Logger }) {
   server.registerTool(
     "list_sessions",

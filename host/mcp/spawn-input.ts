@@ -7,7 +7,7 @@ import type { RepositoryWish } from "../source/repository-source.ts";
 /** More than anybody names one by one. */
 const MAX_INCLUDED = 1000;
 
-/** What `spawn_claude_container` takes. Unknown arguments are refused. */
+/** Schema of the arguments of `spawn_claude_container`. Unknown arguments are refused. */
 export const spawnInputSchema = z.strictObject({
   task: z
     .string()
@@ -97,6 +97,7 @@ export const spawnInputSchema = z.strictObject({
     ),
 });
 
+/** Arguments of `spawn_claude_container`. */
 export type SpawnInput = z.infer<typeof spawnInputSchema>;
 
 /** What the tool's arguments say of the repository. */
@@ -105,7 +106,10 @@ export function toRepositoryWish(input: SpawnInput): RepositoryWish {
   return { repository, ref, include, history, continues: previousSessionId !== undefined };
 }
 
-/** Turns the tool's arguments into a request. Throws INVALID_ARGUMENT for a size or a time that cannot be meant. */
+/**
+ * Returns the request that the tool's arguments make. Throws an INVALID_ARGUMENT error for a size, a time or a ref that
+ * cannot be meant.
+ */
 export function toSpawnRequest(input: SpawnInput, repository: RepositorySpec | undefined): CreateSessionRequest {
   return toCreateRequest({
     ...input,

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { nearestName } from "../nearest-name.ts";
 
-/** Returns the schema of a tool's arguments. Others are refused, each with the known one that it is most like. */
+/** Returns the schema of a tool's arguments. Unknown ones are refused, each with the most similar known one. */
 export function toolArguments<Shape extends z.ZodRawShape>(shape: Shape) {
   return z.strictObject(shape, {
     error: (issue) =>

@@ -5,7 +5,7 @@ import { oneLine } from "../present/plain-text.ts";
 import { readSummary } from "../present/read-session.ts";
 import type { Sessions } from "../session/sessions.ts";
 
-/** Returns plain JSON as a tool's result. */
+/** Returns plain JSON as the result of a tool. */
 export function jsonResult(value: object): CallToolResult {
   return {
     structuredContent: { ...value },
@@ -13,7 +13,7 @@ export function jsonResult(value: object): CallToolResult {
   };
 }
 
-/** Reads a session and returns it as a tool's result: an error if it has failed or was canceled. */
+/** Returns a session as the result of a tool. It is an error if the session failed or was canceled. */
 export async function sessionResult(sessions: Sessions, sessionId: string): Promise<CallToolResult> {
   const { session, summary } = await readSummary(sessions, sessionId);
   const result = jsonResult(summary);
@@ -24,7 +24,7 @@ export async function sessionResult(sessions: Sessions, sessionId: string): Prom
   return { ...result, ...(failed && { isError: true }) };
 }
 
-/** Runs a tool; an error becomes a result that says what is wrong and what to do. */
+/** Runs a tool. An error becomes a result that says what is wrong and what to do. */
 export async function answering(logger: Logger, run: () => Promise<CallToolResult>): Promise<CallToolResult> {
   try {
     return await run();

@@ -31,11 +31,11 @@ import type { SessionLog } from "./session-log.ts";
 import { sendArtifact } from "./send-artifact.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
-/** What an agent handed over at the end of its session. */
+/** Result and artifacts that an agent handed over at the end of its session. */
 export interface AgentResult {
   result: SessionResult;
   patch: ReadableArtifact;
-  /** Claude Code's own, for a session that continues this one. Undefined: there is none. */
+  /** Transcript of Claude Code, for a session that continues this one. Undefined: there is none. */
   transcript: ReadableArtifact | undefined;
 }
 
@@ -46,27 +46,30 @@ const MAX_BATCH_EVENTS = 1000;
 /** Connections may break, but not each time when the result is on its way. */
 const MAX_RESULT_ATTEMPTS = 10;
 
+/** Container of a session, and where its events, artifacts and connections go. */
 export interface AgentLinkOptions {
   container: Container;
   spec: SessionSpec;
   log: SessionLog;
-  /** Where its artifacts go. */
+  /** Store of its artifacts. */
   left: Pick<LeftStore, "createArtifact">;
   broker: ConnectionSink;
-  /** Beginnings of URLs that git reaches by its own listener, and by no other way. */
+  /** Beginnings of the URLs that git reaches by its own listener and by no other way. */
   gitPrefixes: readonly string[];
-  /** What the session continues. Undefined: nothing. */
+  /** State that the session continues. Undefined: it continues none. */
   restore?: (() => PreviousSession) | undefined;
-  /** Another host has followed it before, and its log goes on. Default false. */
+  /** Whether another host has followed the session before, whose log goes on. Default: false. */
   resumed?: boolean;
-  /** Told each time when something finds no room in the store, after the session's last event or before, and with nothing once it does. */
+  /** Called each time that something finds no room in the store, and with nothing once it does. */
   onRoom?: (room: { missing: AppError | undefined; finished: boolean }) => void;
 }
 
 /**
- * The host's link to the agent that runs a session: starts the session there, stores its events, serves its connections, and
- * fetches what it left. A lost connection is dialled again and resumed after the last stored event, and the connections out of
- * the container go on where they were; only the container's exit or the caller's signal ends the link before the session's end.
+ * Link of the host to the agent that runs a session. It starts the session there, stores its events, serves its
+ * connections, and fetches what it left.
+ *
+ * A lost connection is dialled again and resumed after the last stored event, and connections out of the container go
+ * on where they were. Before the session's end only the container's exit or the caller's signal ends the link.
  */
 export class AgentLink {
   readonly #options: AgentLinkOptions;
@@ -98,14 +101,14 @@ export class AgentLink {
     this.#contacted = this.#resumed;
   }
 
-  /** The agent has answered: it may have begun with the session. */
+  /** Whether the agent has answered. It may have begun with the session then. */
   get reached(): boolean {
     return this.#contacted;
   }
 
   /**
-   * Says something to the agent, now or as soon as it is reached. What the log keeps is said again on
-   * every new connection until it has arrived.
+   * Says something to the agent, at once or when it is reached. What the log keeps is said again on every new
+   * connection until it has arrived.
    */
   say(request: AttachRequest["request"]): void {
     const message = toRequest(request);

@@ -9,8 +9,8 @@ import type { SessionLog } from "./session-log.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
 /**
- * Resolves with what a session came to: as its agent says, or, where its container ended first, what can be salvaged.
- * Throws what kept the agent from saying it.
+ * Resolves with the result of a session: by its agent, or salvaged if its container ended first. Throws what kept the
+ * agent from giving it.
  */
 export async function awaitEnded(
   running: ReturnType<AgentLink["run"]>,

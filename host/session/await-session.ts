@@ -1,19 +1,20 @@
 import { foldEvent, isFinal, type SessionEvent, Session_State } from "../../proto/index.ts";
 import type { Sessions } from "./sessions.ts";
 
+/** State that the caller knows of, and what ends the wait. */
 export interface AwaitOptions {
-  /** The last event that the caller knows of, and the state that the session was in after it. */
+  /** Number of the last event that the caller knows, with the state after it in `state`. */
   afterSequence: number;
   state: Session_State;
-  /** A message that has been sent: an idle session is only looked at again after its turn. */
+  /** Message that was sent: an idle session only counts after its turn. Default: none was. */
   messageId?: string;
   signal: AbortSignal;
   onEvent(event: SessionEvent): void;
 }
 
 /**
- * Waits until a session needs somebody: it has finished, is idle, or waits for a decision. Ends
- * silently on abort. The session is not touched.
+ * Waits until a session needs somebody: it has finished, is idle, or waits for a decision. Ends silently on an abort.
+ * The session is not touched.
  */
 export async function awaitSession(sessions: Sessions, sessionId: string, options: AwaitOptions): Promise<void> {
   const { afterSequence, messageId, signal, onEvent } = options;
@@ -41,8 +42,8 @@ export async function awaitSession(sessions: Sessions, sessionId: string, option
 const DECIDED_MS = 10_000;
 
 /**
- * Waits until the session shows that a decision has arrived, and goes on or waits for the next one.
- * Ends silently on abort, and when it takes long: the decision is kept until it arrives.
+ * Waits until a decision has arrived and the session goes on, or waits for the next one. Ends silently on an abort, and
+ * when it takes long: the decision is kept until it arrives.
  */
 export async function awaitDecided(
   sessions: Sessions,

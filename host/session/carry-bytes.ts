@@ -5,7 +5,7 @@ import { AppError, asAppError } from "../../proto/index.ts";
 import type { Container } from "../runtime/runtime.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
-/** Carries bytes to the agent in a container and yields those that come back: see Sessions.dial. */
+/** Carries bytes to the agent in a container and yields those that come back. See Sessions.dial. */
 export async function* carryBytes(
   container: Container,
   bytes: AsyncIterable<Uint8Array>,

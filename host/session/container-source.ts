@@ -15,25 +15,29 @@ const PHASES: Readonly<Record<string, Phase>> = {
   start: Phase.START,
 };
 
+/** Shape of a session's container, and where its making is told and stored. */
 export interface ContainerSourceOptions extends Pick<EnterOptions, "onPosition"> {
   shape: ContainerShape;
   log: SessionLog;
   store: SessionStore;
   containers: Containers;
   logger: Logger;
-  /** Told what it waits for where no event says it, as an engine that is away; with nothing once it goes on. */
+  /**
+   * Called with what is waited for when no event says it, such as an engine that is away, and with nothing once it goes
+   * on.
+   */
   onWaiting?: (reason: string) => void;
-  /** A host before this one has had the session. Default false. */
+  /** Whether an earlier host has had the session. Default: false. */
   resumed?: boolean;
-  /** Aborted when the session is to end: no container is made any more. */
+  /** Signal that is aborted when the session is to end: no container is made any more. */
   stop: AbortSignal;
-  /** Aborted when the container is to go at once. */
+  /** Signal that is aborted when the container is to go at once. */
   kill: AbortSignal;
 }
 
 /**
- * Where one session's container comes from: tells the session's log of it, and stores which one it is. Holds its place among
- * those that run; the container is the caller's.
+ * Source of one session's container. It tells the session's log of it, stores which one it is, and holds its place
+ * among those that run. The container is the caller's.
  */
 export class ContainerSource implements Disposable {
   readonly #options: ContainerSourceOptions;
@@ -49,7 +53,7 @@ export class ContainerSource implements Disposable {
     this.#lease?.[Symbol.dispose]();
   }
 
-  /** The container that the host before us left. Undefined: none, so that the session starts over. */
+  /** Returns the container that an earlier host left. Undefined: there is none, and the session starts over. */
   async adopt(): Promise<Container | undefined> {
     const { log, store, containers, shape, resumed, kill: signal, onWaiting } = this.#options;
     const handle = resumed === true ? store.getContainerRef(log.sessionId) : undefined;
@@ -59,7 +63,7 @@ export class ContainerSource implements Disposable {
     return this.#lease?.container;
   }
 
-  /** Makes a container: once there is room for it, or in the place of the one before, which has been removed. */
+  /** Makes a container: once there is room for it, or in the place of the one before, which must have been removed. */
   async create(): Promise<Container> {
     const { log, store, containers, shape, stop: signal, logger, onPosition, onWaiting } = this.#options;
     const options = { signal, onWaiting, onProgress: (progress: CreateProgress) => this.#progress(progress) };

@@ -13,9 +13,9 @@ import {
 import type { SessionStore } from "../store/session-store.ts";
 
 /**
- * Returns the spec of a session that continues another one: in the same repository, from the commit
- * that the one before started from, so that its changes fit and the new patch holds them too.
- * Throws PREVIOUS_SESSION_NOT_FOUND, PREVIOUS_SESSION_LIVE, REPOSITORY_DIFFERS.
+ * Returns the spec of a session that continues another one: in the same repository, from the start commit of the one
+ * before, so that its changes fit and the new patch holds them too. Throws PREVIOUS_SESSION_NOT_FOUND,
+ * PREVIOUS_SESSION_LIVE, REPOSITORY_DIFFERS.
  */
 export function continueSpec(store: SessionStore, given: SessionSpec): SessionSpec {
   const id = given.previousSessionId;
@@ -55,15 +55,15 @@ function isSame(a: RepositorySpec, b: RepositorySpec | undefined): boolean {
   return a.uri === b?.uri && a.snapshot?.untrackedCommitId === b.snapshot?.untrackedCommitId;
 }
 
-/** What a finished session left for the one that continues it. */
+/** State that a finished session left for the one that continues it. */
 export interface PreviousSession {
-  /** Empty: it had none. */
+  /** Id of its conversation. Empty: it had none. */
   conversationId: string;
-  /** Its patch, and its transcript if there is one. */
+  /** Patch, and transcript if there is one. */
   artifacts: ReadableArtifact[];
 }
 
-/** Returns what a session left for the one that continues it. Throws PREVIOUS_SESSION_NOT_FOUND. */
+/** Returns the state that a session left for the one that continues it. Throws PREVIOUS_SESSION_NOT_FOUND. */
 export function restoreOf(store: SessionStore, previousSessionId: string): PreviousSession {
   const result = store.left.getResult(previousSessionId);
   const patch = store.left.getArtifact(previousSessionId, Artifact_Kind.PATCH);

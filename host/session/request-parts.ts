@@ -19,6 +19,7 @@ export const MAX_DESTINATIONS = 100;
 /** The names of what a session may connect to beside the model and its repository. */
 export const EGRESS_NAMES = ["none", "listed", "open"] as const;
 
+/** Name of what a session may connect to beside the model and its repository. */
 export type EgressName = (typeof EGRESS_NAMES)[number];
 
 const EGRESS_MODES: Record<EgressName, EgressSpec_Mode> = {

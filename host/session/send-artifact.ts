@@ -3,15 +3,16 @@ import type { ReadableArtifact, WriteArtifactRequestSchema } from "../../proto/i
 import type { AgentClient } from "../agent-client/agent-connection.ts";
 import { agentError } from "../agent-client/agent-error.ts";
 
+/** Session that an artifact is sent for. */
 export interface SendArtifactOptions {
-  /** The session that is to be started. */
+  /** Id of the session that is to be started. */
   sessionId: string;
-  /** Part of it may have come by an earlier connection: the agent is asked how much. */
+  /** Whether part of it may have come by an earlier connection. The agent is asked how much then. */
   again: boolean;
   signal: AbortSignal;
 }
 
-/** Sends an artifact to an agent; where an earlier call was broken off, the rest. Throws what the agent answers. */
+/** Sends an artifact to an agent, or the rest of it after an earlier call broke off. Throws what the agent answers. */
 export async function sendArtifact(
   client: AgentClient,
   stored: ReadableArtifact,

@@ -42,6 +42,7 @@ function isAgents(event: SessionEvent["event"]): event is EventBody {
 /** How many events a reader gets at a time. */
 const BATCH_LENGTH = 256;
 
+/** Start of a reader, and what ends it. */
 export interface StoredReadOptions extends ReadOptions {
   /** Default: never. */
   abandoned?: AbortSignal | undefined;

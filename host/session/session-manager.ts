@@ -51,7 +51,7 @@ import type {
   WatchSessionsRequest,
 } from "./sessions.ts";
 
-/** What a manager runs its sessions with. Where the model has no credential, no session can start. */
+/** Containers, store and outside world of the sessions. Without a credential for the model no session can start. */
 export interface SessionManagerOptions extends OutsideAccess {
   containers: Containers;
   store: SessionStore;
@@ -64,7 +64,7 @@ export interface SessionManagerOptions extends OutsideAccess {
 /** In the order of their creation, also within a millisecond: a list shows the newest first. */
 const ulid = monotonicFactory();
 
-/** Runs sessions in this process. Owns their containers: disposing of it ends them all, `detach` leaves them. */
+/** Sessions that run in this process. It owns their containers: disposing of it ends them all, `detach` leaves them. */
 export class SessionManager implements Sessions, AsyncDisposable {
   readonly #options: SessionManagerOptions;
   readonly #runs = new Map<string, SessionRun>();
@@ -81,8 +81,8 @@ export class SessionManager implements Sessions, AsyncDisposable {
   }
 
   /**
-   * Takes up every session that a host before this one has left unfinished in the store: its
-   * container is found again, its log goes on. To be called once, where no other host has the store.
+   * Takes up every unfinished session in the store: its container is found again, its log goes on. It must be called
+   * once, and no other host may have the store.
    */
   resume(): void {
     for (const sessionId of this.#options.store.liveSessionIds()) {
@@ -288,7 +288,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     yield* carryBytes(container, bytes, options);
   }
 
-  /** Lets go of every session as it is; their containers run on, and the next host takes them up. */
+  /** Lets go of every session as it is. The containers run on, and the next host takes them up. */
   async detach(): Promise<void> {
     this.#closing.abort(new Error("the host is shutting down"));
     const runs = [...this.#runs.values()];

@@ -32,20 +32,23 @@ import { Spending } from "./spending.ts";
 import { Steering } from "./steering.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
+/** Session to run, and what it shares with others. */
 export interface SessionRunOptions
   extends Omit<ContainerSourceOptions, "onPosition" | "onWaiting" | "stop" | "kill">, OutsideAccess {
   spec: SessionSpec;
   snapshots: Snapshots;
-  /** The host's. */
+  /** Reservations of all sessions of the host. */
   reservations: Reservations;
-  /** Called when what no event says of it is something else: what it waits for, what it has used. */
+  /** Called when something has changed that no event says: what it waits for, what it has used. */
   onChanged: () => void;
 }
 
-/** One session from its creation, or from where the last host left it, to its last event. Owns the container. */
+/**
+ * Run of one session, from its creation or from where the last host left it to its last event. It owns the container.
+ */
 export class SessionRun {
   readonly #options: SessionRunOptions;
-  /** What callers say to it. */
+  /** Messages and decisions of callers. */
   readonly steering: Steering;
   readonly #end = new RunEnd();
   readonly #spending: Spending;
@@ -76,7 +79,7 @@ export class SessionRun {
     this.#startMs = createTime === undefined ? Date.now() : timestampMs(createTime);
   }
 
-  /** Starts to run a session. Where the host before this one was told to stop it, that is done at once. */
+  /** Starts to run a session. If an earlier host was told to stop it, it is stopped at once. */
   static start(options: SessionRunOptions): SessionRun {
     const run = new SessionRun(options);
     const stop = options.log.keptRequests().find(({ request }) => request.case === "stop");
@@ -85,37 +88,39 @@ export class SessionRun {
     return run;
   }
 
-  /** Resolves after the session's last event has been stored and the container is gone, or after `detach`. Never rejects. */
+  /** Resolves after the last event is stored and the container is gone, or after `detach`. Never rejects. */
   get finished(): Promise<unknown> {
     return this.#finished.promise;
   }
 
-  /** Aborted, with the error, if the log is not completed by this host, so that nobody waits here for an end that will not come. */
+  /**
+   * Signal that is aborted, with the error, if this host cannot complete the log. Nobody must wait for its end then.
+   */
   get failed(): AbortSignal {
     return this.#failed.signal;
   }
 
-  /** What it waits for that no event can say, and what to do. Empty: nothing. */
+  /** Obstacle that it waits for and no event can say, and what to do. Empty: none. */
   get waitingReason(): string {
     return this.#room.reason || this.#runtimeAwaited;
   }
 
-  /** What it has used of the model, also under a host before this one. */
+  /** Usage of the model, that under an earlier host included. */
   get used(): MeteredUsage {
     return this.#spending.used;
   }
 
-  /** The part of it that is the store's. */
+  /** Part of `waitingReason` that is the store's. Empty: none. */
   get roomAwaited(): string {
     return this.#room.reason;
   }
 
-  /** Its container now. Undefined: none yet, or none any more. */
+  /** Container of the session now. Undefined: none yet, or none any more. */
   get container(): Container | undefined {
     return this.#container;
   }
 
-  /** Ends the session, with its changes collected. The first reason is kept. */
+  /** Ends the session, and its changes are collected. The first reason is kept. */
   stop(reason: string): void {
     const added = this.#end.add({ kind: "stopped", reason });
     // Of a session that was let go of, the stop is for the next host.
@@ -134,12 +139,12 @@ export class SessionRun {
     else this.#end.setDeadline(TIMEOUTS.collectMs);
   }
 
-  /** Ends the session and its container at once; what was streamed is kept. */
+  /** Ends the session and its container at once. What was streamed is kept. */
   kill(reason: string): void {
     this.#end.add({ kind: "killed", reason });
   }
 
-  /** Lets go of the session as it is: its container runs on, and the next host takes it up. */
+  /** Lets go of the session as it is. Its container runs on, and the next host takes it up. */
   detach(): void {
     this.#end.add({ kind: "detached" });
   }

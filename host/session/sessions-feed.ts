@@ -14,6 +14,7 @@ const INTERVAL_MS = 100;
 /** Removed sessions that are remembered for readers that come back. */
 const MAX_REMOVED = 10_000;
 
+/** Store of the sessions, and what completes their snapshots. */
 export interface SessionsFeedOptions {
   store: Pick<SessionStore, "getSession" | "listSessions" | "onChanged">;
   /** Adds in place what no event says of a session. */

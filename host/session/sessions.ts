@@ -10,87 +10,87 @@ import type {
   SessionSpec,
 } from "../../proto/index.ts";
 
-/** What a session is created from. */
+/** Session to create. */
 export interface CreateSessionRequest {
   spec: SessionSpec;
   container: ContainerSpec;
   /** Id of the session whose Claude asks. Empty: none. */
   parent?: string;
-  /** The same id again answers with the same session. */
+  /** Id of the request. A second request with it answers with the same session. */
   requestId?: string;
 }
 
-/** Which sessions are meant. */
+/** Filter of sessions. */
 export interface SessionFilter {
-  /** Only these states. Empty or undefined: all. */
+  /** States of the sessions. Empty or undefined: all. */
   states?: readonly Session_State[];
-  /** Only sessions of this parent. */
+  /** Parent of the sessions. Undefined: any. */
   parent?: string;
 }
 
-/** Which sessions a list is to hold. */
+/** Page of a list of sessions that is asked for. */
 export interface ListSessionsRequest extends SessionFilter {
-  /** Most sessions in a page, 1 to 1000. Default 100. */
+  /** Most sessions in a page, 1 to 1000. Default: 100. */
   pageSize?: number;
-  /** nextPageToken of the page before. */
+  /** Token of the page before, its nextPageToken. Empty or undefined: the first page. */
   pageToken?: string;
 }
 
-/** A page of sessions, with the large parts of their results left out. */
+/** Page of sessions, without the large parts of their results. */
 export interface ListSessionsPage {
   sessions: Session[];
-  /** Empty: this was the last page. */
+  /** Token for the next page. Empty: this is the last one. */
   nextPageToken: string;
 }
 
-/** Which sessions to watch, and from where. Those that leave the states are told of once more. */
+/** Sessions to watch, and from where. A session that leaves the states is told of once more. */
 export interface WatchSessionsRequest extends SessionFilter {
-  /** Only these. Empty or undefined: all. */
+  /** Ids of the sessions. Empty or undefined: all. */
   ids?: readonly string[];
-  /** The last one that a stream with the same filter gave. Empty or undefined: everything is sent. */
+  /** Last cursor of a stream with the same filter. Empty or undefined: everything is sent. */
   cursor?: string;
-  /** Ends the stream, silently. */
+  /** Signal that ends the stream without an error. */
   signal: AbortSignal;
 }
 
-/** What a stream of sessions says. */
+/** Message of a stream of sessions. */
 export type SessionsNews = Exclude<WatchSessionsResponse["response"], { case: undefined | "heartbeat" }>;
 
 /** Artifact that somebody is about to read. */
 export type OpenArtifact = ReadableArtifact & Disposable;
 
 /**
- * All sessions, as the control API offers them. The boundaries (cli, mcp) know nothing else of the
- * session layer, so that it can live in another process.
+ * All sessions, as the control API offers them. The boundaries (cli, mcp) know nothing else of the session layer, which
+ * may live in another process.
  */
 export interface Sessions {
-  /** Starts a session and answers at once. Throws AppError INVALID_ARGUMENT, UNAVAILABLE. */
+  /** Creates a session and answers at once. Throws an INVALID_ARGUMENT or UNAVAILABLE error. */
   create(request: CreateSessionRequest): Promise<Session>;
-  /** Throws NOT_FOUND. */
+  /** Returns a session as it is now. Throws NOT_FOUND. */
   get(sessionId: string): Promise<Session>;
-  /** Newest first. Throws INVALID_ARGUMENT for a wrong token or size. */
+  /** Lists sessions, newest first. Throws an INVALID_ARGUMENT error for a wrong token or size. */
   list(request: ListSessionsRequest): Promise<ListSessionsPage>;
-  /** Reads a session's log: see LogReader. Leaving the loop ends it. Throws NOT_FOUND, SEQUENCE_UNKNOWN. */
+  /** Reads a session's log, as LogReader says. Leaving the loop ends it. Throws NOT_FOUND, SEQUENCE_UNKNOWN. */
   watch(sessionId: string, options: ReadOptions): AsyncGenerator<SessionEvent[], undefined>;
   /**
-   * Watches all sessions: a hello, those that match as they are now, and each again when more of it has changed than its newest
-   * number. A reader holds up nobody: a slow one gets the newest of each. Leaving the loop ends it.
+   * Watches all sessions: a hello, those that match as they are now, and each again when more of it has changed than
+   * its newest sequence number. A slow reader holds up nobody, and gets the newest of each. Leaving the loop ends it.
    */
   watchAll(request: WatchSessionsRequest): AsyncGenerator<SessionsNews, undefined>;
-  /** Asks for the end of a session; the changes are still collected. The first reason is kept. */
+  /** Ends a session, and its changes are collected. The first reason is kept. It returns before the end. */
   stop(sessionId: string, options: { reason: string }): Promise<void>;
   /** Ends the running turn. Throws SESSION_OVER, TURN_NOT_RUNNING. */
   interrupt(sessionId: string): Promise<void>;
   /** Sends Claude another message, queued while a turn runs. Throws SESSION_OVER. */
   sendMessage(sessionId: string, message: { text: string; messageId?: string }): Promise<void>;
   /**
-   * Decides whether Claude may use a tool. The first decision counts. Throws SESSION_OVER,
-   * DECISION_UNKNOWN, DECISION_MADE, DECISION_MISMATCH.
+   * Decides whether Claude may use a tool. The first decision counts. Throws SESSION_OVER, DECISION_UNKNOWN,
+   * DECISION_MADE, DECISION_MISMATCH.
    */
   decide(sessionId: string, decision: { requestId: string; allow: boolean; message?: string }): Promise<void>;
   /**
-   * Answers what Claude asks: for each question labels of the chosen options, or words of one's own.
-   * Throws as `decide`, and ANSWER_INVALID.
+   * Answers Claude's questions: for each question labels of the chosen options, or other words. Throws as `decide`
+   * does, and ANSWER_INVALID.
    */
   answer(sessionId: string, answer: { requestId: string; answers: readonly (readonly string[])[] }): Promise<void>;
   /** Removes everything that is stored of a finished session. Throws SESSION_LIVE. */

@@ -20,25 +20,26 @@ import { isNoRoom } from "./no-room.ts";
 import type { Reservations } from "./reservations.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
-/** What the host allows: each session, and all of them on one day (UTC). 0 is no bound. */
+/** Budgets that the host sets: for each session, and for all of them on one day (UTC). 0 is no bound. */
 export interface Budgets {
   session: Budget;
   day: Budget;
 }
 
+/** Budgets of a session, and where its usage is stored. */
 export interface SpendingOptions {
   sessionId: string;
   budgets: Budgets;
-  /** The session's own, within what the host allows. */
+  /** Budget that the session asks for, within what the host allows. */
   wanted?: Budget | undefined;
   usage: UsageStore;
-  /** The host's. */
+  /** Reservations of all sessions of the host. */
   reservations: Reservations;
   /** Called once for each budget that is used up. */
   onReached: (event: BudgetReached) => void;
 }
 
-/** Counts what a session uses of the model, and says when it may not use more. */
+/** Usage of the model by one session, and whether it may use more. */
 export class Spending {
   readonly #options: SpendingOptions;
   /** The tighter of the host's and its own. */
@@ -55,12 +56,12 @@ export class Spending {
     this.#used = options.usage.ofSession(options.sessionId);
   }
 
-  /** What the session has used, also under a host before this one. */
+  /** Usage of the session, that under an earlier host included. */
   get used(): MeteredUsage {
     return this.#used;
   }
 
-  /** Counts one answer. Throws what the store throws, but for want of room. */
+  /** Counts one answer. Throws what the store throws, except for a lack of room. */
   add(usage: MeteredUsage): void {
     const { usage: stored, sessionId } = this.#options;
     this.#used = sumUsage(this.#used, usage);
@@ -76,8 +77,8 @@ export class Spending {
   }
 
   /**
-   * Sets aside what a request may come to. While it might not fit beside what others under way may come to, it waits
-   * for them to be counted; one that is alone is only held to what has been used.
+   * Reserves what a request may cost at most. If it might not fit beside what is reserved by others, it waits for them
+   * to be counted. A request that is alone is only checked against what has been used.
    */
   async reserve(worst: MeteredUsage, { signal }: { signal: AbortSignal }): Promise<Reservation> {
     const { sessionId, reservations } = this.#options;
@@ -105,7 +106,7 @@ export class Spending {
     return sumUsage(this.#options.usage.ofDay(today()), this.#unstored);
   }
 
-  /** Why the model may not be asked again, as a sentence. Undefined: it may. */
+  /** Sentence on why the model may not be asked again. Undefined: it may. */
   refusal(): string | undefined {
     const { budgets } = this.#options;
     const event =
@@ -120,7 +121,7 @@ export class Spending {
     return describeReached(event);
   }
 
-  /** The failure of a session that could not go on for want of budget; undefined if it had enough. */
+  /** Failure of a session that could not go on for want of budget. Undefined: it had enough. */
   failure(): Failure | undefined {
     const event = this.#reached;
     if (event === undefined) return undefined;

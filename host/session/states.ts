@@ -4,12 +4,12 @@ const ALL = Object.values(Session_State).filter(
   (state): state is Session_State => typeof state === "number" && state !== Session_State.UNSPECIFIED,
 );
 
-/** The states of sessions that have not finished. */
+/** States of sessions that have not finished. */
 export const LIVE_STATES: readonly Session_State[] = ALL.filter((state) => !isFinal(state));
-/** The states that sessions end in. */
+/** States that sessions end in. */
 export const FINAL_STATES: readonly Session_State[] = ALL.filter(isFinal);
 
-/** Returns the error of a session whose agent is asked for where there is none: before it has a container, and at its end. */
+/** Returns the error for a session without an agent: before it has a container, and at its end. */
 export function notRunning(sessionId: string): AppError {
   return new AppError("SESSION_NOT_RUNNING", `Session ${sessionId} has no container now.`, {
     help: "claudecluster list --live shows those that run.",
@@ -17,7 +17,9 @@ export function notRunning(sessionId: string): AppError {
   });
 }
 
-/** Throws TURN_NOT_RUNNING where there is nothing to interrupt: before the first turn, between two, at the end. */
+/**
+ * Checks that there is a turn to interrupt. Throws TURN_NOT_RUNNING before the first turn, between two, and at the end.
+ */
 export function requireTurn({ id, state }: Session): void {
   if (state === Session_State.RUNNING || state === Session_State.WAITING) return;
   const name = Session_State[state].toLowerCase();

@@ -11,7 +11,10 @@ import type { SessionLog } from "./session-log.ts";
 
 type Request = AttachRequest["request"];
 
-/** What callers say to a session's agent. What may not be lost is kept in the log first, until the agent has it. */
+/**
+ * Messages and decisions of callers for a session's agent. What must not be lost is kept in the log first, until the
+ * agent has it.
+ */
 export class Steering {
   readonly #log: SessionLog;
   /** Tells the agent, if there is one. */
@@ -27,7 +30,7 @@ export class Steering {
     this.say({ case: "interrupt", value: create(InterruptSchema) });
   }
 
-  /** Sends Claude another message. Once this returns it is stored, and survives the host. */
+  /** Sends Claude another message. Once this returns the message is stored, and survives the host. */
   sendMessage({ text, messageId = "" }: { text: string; messageId?: string }): void {
     const id = messageId === "" ? ulid() : messageId;
     this.#keepAndSay(`message ${id}`, {
@@ -36,14 +39,14 @@ export class Steering {
     });
   }
 
-  /** Tells Claude what it waits for. Survives the host as a message does. Throws DECISION_MADE. */
+  /** Decides what Claude waits for. The decision survives the host as a message does. Throws DECISION_MADE. */
   decide(requestId: string, request: Extract<Request, { case: "permissionDecision" | "answer" }>): void {
     const name = `decision ${requestId}`;
     if (this.#log.keepsRequest(name)) throw decisionMade(requestId);
     this.#keepAndSay(name, request);
   }
 
-  /** Keeps a request for this host's agent, or the next one's. The first of a name is kept. */
+  /** Keeps a request for the agent of this host or of the next. The first one of a name is kept. */
   keep(name: string, request: Request): void {
     this.#log.keepRequest(name, create(AttachRequestSchema, { request }));
   }

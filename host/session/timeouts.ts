@@ -1,4 +1,4 @@
-/** Every time limit of the session layer, in ms, each with its reason. */
+/** Waits of the session layer (ms), each with its reason. */
 export const TIMEOUTS = {
   /**
    * From the container's start to the agent's first answer, in the time in which the host ran; a loaded machine needs seconds,

@@ -3,13 +3,15 @@ import type { ContainerShape, ImageFacts } from "../runtime.ts";
 import type { CreateFakeAgent } from "./fake-agent.ts";
 import { FakeBox } from "./fake-box.ts";
 
+/** Name of the fake runtime in refs. */
 export const FAKE_RUNTIME = "fake";
-/** In the place of a host's id: the container is another program's. */
+/** Mark in place of a host's id: the container is another program's. */
 export const FOREIGN = "";
 
+/** Agents and images of a fake machine. */
 export interface FakeMachineOptions {
   createAgent: CreateFakeAgent;
-  /** Default: it has every image. */
+  /** Returns the facts about an image. Default: every image is there. */
   findImage?: (image: string) => ImageFacts | undefined;
 }
 

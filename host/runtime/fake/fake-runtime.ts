@@ -15,9 +15,10 @@ import type { FakeBox } from "./fake-box.ts";
 import { FakeContainer } from "./fake-container.ts";
 import { FAKE_RUNTIME, FOREIGN, type FakeMachine } from "./fake-machine.ts";
 
+/** Machine of a fake runtime, and whose its containers are. */
 export interface FakeRuntimeOptions {
   machine: FakeMachine;
-  /** Default "host". */
+  /** Id of the host. Default: "host". */
   hostId?: string;
 }
 

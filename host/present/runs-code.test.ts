@@ -1,5 +1,7 @@
+import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { findRunsCode } from "./runs-code.ts";
+import { FileChange_Kind, FileChangeSchema } from "../../proto/index.ts";
+import { findRunsCode, runsCodeNotes } from "./runs-code.ts";
 
 const NEW = { oldMode: "000000", newMode: "100644" };
 
@@ -63,4 +65,19 @@ test("names what can be executed now, and links, and nothing that is gone but at
     { path: ".gitattributes", oldMode: "100644", newMode: "000000" },
   ];
   expect(findRunsCode(files).map(({ path }) => path)).toEqual(["new.sh", "made.sh", "link", ".gitattributes"]);
+});
+
+test("a patch's notes name them by the list of changes alone", () => {
+  const { ADDED, DELETED, MODE_CHANGED, MODIFIED } = FileChange_Kind;
+  const list = [
+    ["src/a.ts", MODIFIED],
+    ['"\\303\\244/.envrc"', ADDED],
+    [".husky/pre-commit", DELETED],
+    ["run.sh", MODE_CHANGED],
+  ] as const;
+  const changes = list.map(([path, kind]) => create(FileChangeSchema, { path, kind }));
+  expect(runsCodeNotes(changes)).toEqual([
+    "runs on your machine, or decides what runs there: ä/.envrc (your shell runs it (direnv)), run.sh (its mode or its type is another)",
+  ]);
+  expect(runsCodeNotes(changes.slice(0, 1))).toEqual([]);
 });

@@ -1,4 +1,5 @@
-import type { RawPath } from "../../proto/index.ts";
+import { type FileChange, FileChange_Kind, type RawPath } from "../../proto/index.ts";
+import { pathText } from "./path-text.ts";
 
 /** A file of a result, as far as it is known. */
 export interface ResultFile {
@@ -69,6 +70,28 @@ export function findRunsCode(files: readonly ResultFile[]): RunsCode[] {
     const why = reasonsFor(file);
     return why.length === 0 ? [] : [{ path: file.path, why: why.join("; ") }];
   });
+}
+
+/** As many are named in a note. */
+const MAX_NAMED = 10;
+
+/**
+ * Returns what of a session's changes would run something, as a note on its patch, by the list of changes alone: of scripts
+ * and modes that says only that they may be others. None where there is nothing.
+ */
+export function runsCodeNotes(changes: readonly FileChange[]): string[] {
+  const files = changes.map(({ path, kind }) => {
+    const gone = kind === FileChange_Kind.DELETED;
+    return { path: pathText(path).replace(/^"(.*)"$/s, "$1"), mode: kind === FileChange_Kind.MODE_CHANGED, gone };
+  });
+  const named = files.flatMap(({ path, mode, gone }) => {
+    const [known] = findRunsCode([{ path, newMode: gone ? ABSENT : undefined }]);
+    const why = known?.why ?? (mode ? "its mode or its type is another" : undefined);
+    return why === undefined ? [] : [`${path} (${why})`];
+  });
+  if (named.length === 0) return [];
+  const more = named.length > MAX_NAMED ? ` and ${named.length - MAX_NAMED} more` : "";
+  return [`runs on your machine, or decides what runs there: ${named.slice(0, MAX_NAMED).join(", ")}${more}`];
 }
 
 function reasonsFor({ path, oldMode, newMode, texts }: ResultFile): string[] {

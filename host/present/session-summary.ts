@@ -13,6 +13,7 @@ import {
   type TurnAnswer,
 } from "../../proto/index.ts";
 import { patchNotes } from "./patch-notes.ts";
+import { runsCodeNotes } from "./runs-code.ts";
 import { isPatchWithheld } from "./withheld-patch.ts";
 import { notInPatch } from "./not-in-patch.ts";
 import { pathText } from "./path-text.ts";
@@ -187,7 +188,7 @@ export function summarizeSession(
   if (result !== undefined && result.unreadablePaths.length > 0) {
     summary.unreadable_paths = result.unreadablePaths.slice(0, MAX_CHANGES).map((path) => pathText(path));
   }
-  const notes = result === undefined ? [] : patchNotes(result);
+  const notes = result === undefined ? [] : [...runsCodeNotes(result.changes), ...patchNotes(result)];
   if (notes.length > 0) summary.patch_notes = notes;
   const missing = result === undefined ? [] : notInPatch(result);
   if (missing.length > 0) summary.not_in_patch = missing;

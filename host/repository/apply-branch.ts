@@ -1,16 +1,13 @@
 import { AppError } from "../../proto/index.ts";
-import { git, gitLine, tryGit } from "./git.ts";
+import { git, gitLine, type GitPlace, tryGit } from "./git.ts";
 import type { Journal } from "./journal.ts";
 import type { PreparedChanges } from "./session-changes.ts";
-import { hasCommit, readIdentity, takeIn, type UserRepository, userPlace } from "./user-repository.ts";
+import { readIdentity, takeIn, type UserRepository, userPlace } from "./user-repository.ts";
 
 /** Whose commits they are where the user's git does not say. */
 const CLAUDE = { name: "Claude", email: "noreply@anthropic.com" };
 /** As Claude Code ends the messages of commits that it makes. */
 const CO_AUTHOR = `Co-Authored-By: ${CLAUDE.name} <${CLAUDE.email}>`;
-/** How far from the start the user's own history may begin: a snapshot's commits lie between. */
-const MAX_STEPS = 10;
-
 /** A branch that holds a session's result. */
 export interface AppliedBranch {
   branch: string;
@@ -38,22 +35,23 @@ export async function applyToBranch(
   }
   const { name, email } = (await readIdentity(repository, { signal })) ?? CLAUDE;
   const author = `${name} <${email}>`;
-  const startCommitId = start.commitId === "" ? undefined : start.commitId;
+  const maker = { ...scratch.place(), config: { ...scratch.place().config, "user.name": name, "user.email": email } };
+  const startCommitId = await commitOfStart(maker, prepared, { signal });
   const there = await readBranch(repository, branch, { signal });
   if (there !== undefined) {
-    const same = there.treeId === treeId && there.parents === start.commitId;
+    const same = there.treeId === treeId && there.start === start.treeId;
     if (same) return { branch, commitId: there.commitId, startCommitId, author, already: true };
     throw new AppError("BRANCH_EXISTS", `There is a branch ${branch} already, with something else on it.`, {
       help: "Give another name: --branch NAME.",
       metadata: { branch },
     });
   }
-  const maker = { ...scratch.place(), config: { ...scratch.place().config, "user.name": name, "user.email": email } };
   const text = `${message}\n\nClaude-Session: ${sessionId}\n${CO_AUTHOR}\n`;
   const parents = startCommitId === undefined ? [] : ["-p", startCommitId];
   const commitId = await gitLine(maker, ["commit-tree", treeId, ...parents, "-F", "-"], { signal, input: text });
-  const known = await findKnown(repository, prepared, { signal });
-  await takeIn(repository, scratch.place(), { revisions: [commitId, ...known.map((id) => `^${id}`)] }, { signal });
+  // What the branch stands on is there already: the user's own commit.
+  const own = start.headCommitId ?? start.commitId;
+  await takeIn(repository, scratch.place(), { revisions: [commitId, ...(own === "" ? [] : [`^${own}`])] }, { signal });
   const { workTree, gitDirectory } = repository;
   const entry = journal.begin({ sessionId, workTree, gitDirectory, branch: { name: branch, commitId }, files: [] });
   // First: a branch that nobody remembers could not be taken back.
@@ -73,22 +71,35 @@ async function readBranch(
   repository: UserRepository,
   branch: string,
   { signal }: { signal: AbortSignal },
-): Promise<{ commitId: string; treeId: string; parents: string } | undefined> {
-  const format = "--format=%(objectname) %(tree) %(parent)";
-  const line = await gitLine(userPlace(repository), ["for-each-ref", format, `refs/heads/${branch}`], { signal });
-  const [, commitId, treeId, parents] = /^(\S+) (\S+) (.*)$/.exec(line) ?? [];
-  return commitId === undefined ? undefined : { commitId, treeId: treeId!, parents: parents! };
+): Promise<{ commitId: string; treeId: string; start: string } | undefined> {
+  const place = userPlace(repository);
+  const format = "--format=%(objectname) %(tree)";
+  const line = await gitLine(place, ["for-each-ref", format, `refs/heads/${branch}`], { signal });
+  const [commitId = "", treeId = ""] = line.split(" ");
+  if (commitId === "") return undefined;
+  const parent = await tryGit(place, ["rev-parse", "--verify", "--quiet", `${commitId}^1^{tree}`], { signal });
+  // The empty tree is that of no commit.
+  const start =
+    parent.code === 0
+      ? parent.stdout.toString()
+      : await gitLine(place, ["hash-object", "-t", "tree", "/dev/null"], { signal });
+  return { commitId, treeId, start: start.trim() };
 }
 
-/** Returns a commit below the start, or the start itself, that the user's repository has, if there is one near. */
-async function findKnown(
-  repository: UserRepository,
-  { scratch, start }: PreparedChanges,
+/**
+ * Returns what the branch stands on: the session's start. Of a snapshot it is the commit that was checked out, with what was
+ * not committed as one commit on it, if there was any.
+ */
+async function commitOfStart(
+  maker: GitPlace,
+  { start, sessionId }: PreparedChanges,
   { signal }: { signal: AbortSignal },
-): Promise<string[]> {
-  if (start.commitId === "") return [];
-  const args = ["rev-list", "--first-parent", `--max-count=${MAX_STEPS}`, start.commitId];
-  const line = (await git(scratch.place(), args, { signal })).toString().trim().split("\n");
-  for (const id of line) if (await hasCommit(repository, id, { signal })) return [id];
-  return [];
+): Promise<string | undefined> {
+  const { commitId, treeId, headCommitId: head } = start;
+  if (head === undefined) return commitId === "" ? undefined : commitId;
+  const committed = head === "" ? ["mktree"] : ["rev-parse", "--verify", `${head}^{tree}`];
+  if ((await gitLine(maker, committed, { signal, input: "" })) === treeId) return head === "" ? undefined : head;
+  const parents = head === "" ? [] : ["-p", head];
+  const message = `Uncommitted work that a session started with\n\nClaude-Session: ${sessionId}\n`;
+  return await gitLine(maker, ["commit-tree", treeId, ...parents, "-F", "-"], { signal, input: message });
 }

@@ -19,6 +19,7 @@ import { applyToBranch } from "./apply-branch.ts";
 import { type ApplyConflictsError, applyToWorkTree } from "./apply-work-tree.ts";
 import { Journal } from "./journal.ts";
 import { prepareChanges, type SessionChanges } from "./session-changes.ts";
+import { takeSnapshot } from "./snapshot.ts";
 import { undoApply } from "./undo.ts";
 import { findRepository } from "./user-repository.ts";
 
@@ -50,9 +51,9 @@ async function apply(
   return await applyToWorkTree(repository, prepared, { stage, journal, signal });
 }
 
-async function branch(session: SessionChanges, name = "claude/fix-abc123") {
+async function branch(session: SessionChanges, name = "claude/fix-abc123", startStores: string[] = []) {
   const repository = await findRepository(area.directory, { signal });
-  await using prepared = await prepareChanges(repository, session, { signal });
+  await using prepared = await prepareChanges(repository, session, { startStores, signal });
   using journal = Journal.open(area.undoDirectory, repository.workTree);
   return await applyToBranch(repository, prepared, { branch: name, message: "Fix it", journal, signal });
 }
@@ -315,6 +316,35 @@ test("takes a link for a link, and a directory for a file", async () => {
     "a file now\n",
     "../../../etc/passwd",
   ]);
+  await undo();
+  expect(area.state()).toEqual(before);
+});
+
+test("what started from uncommitted work becomes a branch with that as a commit of its own, if there was any", async () => {
+  const storeDirectory = join(area.top, "store");
+  const session = async (result: Files) => {
+    const snapshot = await takeSnapshot({ path: area.directory, storeDirectory, signal });
+    area.borrowed = join(storeDirectory, "objects");
+    const changes = { ...area.changes(snapshot.untracked, result), headCommitId: snapshot.head! };
+    area.borrowed = "";
+    return changes;
+  };
+  const clean = await branch(await session(files({ "b.ts": "x\n" }, START)), "claude/clean", [
+    join(storeDirectory, "objects"),
+  ]);
+  expect(area.git("log", "--format=%s", clean.branch)).toBe("Fix it\nstart\n");
+  writeFileSync(at("a.ts"), "mine\n");
+  area.git("add", "a.ts");
+  writeFileSync(at("mine.ts"), "mine\n");
+  const before = area.state();
+  const result = files({ "a.ts": "mine\n", "mine.ts": "mine\nand theirs\n" }, START);
+  const dirty = await branch(await session(result), "claude/dirty", [join(storeDirectory, "objects")]);
+  expect(area.git("log", "--format=%s", dirty.branch)).toBe(
+    "Fix it\nUncommitted work that a session started with\nstart\n",
+  );
+  expect(area.git("diff", "--name-only", "claude/dirty~1", "claude/dirty")).toBe("mine.ts\n");
+  expect(area.git("diff", "--name-only", "main", "claude/dirty~1")).toBe("a.ts\nmine.ts\n");
+  area.git("fsck", "--strict", "--no-dangling");
   await undo();
   expect(area.state()).toEqual(before);
 });

@@ -38,7 +38,7 @@ export class ApplyConflictsError extends AppError {
   }
 }
 
-/** Says how a result goes together with the user's files as they are now. Nothing is written. */
+/** Says how a result goes together with the user's files as they are now. Nothing is written. Throws REPOSITORY_UNMERGED. */
 export async function predictConflicts(
   repository: UserRepository,
   { scratch, start, treeId }: PreparedChanges,
@@ -67,16 +67,13 @@ export async function applyToWorkTree(
   }
   const { scratch, start, treeId, sessionId } = prepared;
   const now = await readTreesNow(repository, scratch, { signal });
-  if (now.index === undefined) throw underWay("a merge", "some files are not merged yet");
   const merged = await mergeTrees(scratch, start.treeId, sides(now.workTree, treeId), { signal });
   if (merged.conflicts.length > 0) throw new ApplyConflictsError(merged.conflicts, "your files");
   const all = await diffTrees(scratch.place(), [now.workTree, merged.treeId], { signal });
   const isPointer = ({ oldMode, newMode }: TreeChange) => oldMode === GITLINK || newMode === GITLINK;
   const submodules = all.filter(isPointer).map(({ path }) => path);
   const changes = all.filter((change) => !isPointer(change));
-  const index = stage
-    ? await stageChanges(repository, prepared, { ...now, index: now.index }, all, { signal })
-    : undefined;
+  const index = stage ? await stageChanges(repository, prepared, now, all, { signal }) : undefined;
   if (changes.length === 0 && index === undefined) {
     const why = submodules.length > 0 ? "Only submodules differ, whose files are left alone." : "";
     throw new AppError("NOTHING_TO_APPLY", `Your files have these changes already. ${why}`.trim());

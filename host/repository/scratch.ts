@@ -1,4 +1,4 @@
-import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { appendFile, copyFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { git, type GitPlace } from "./git.ts";
@@ -33,14 +33,19 @@ export class Scratch implements AsyncDisposable {
     try {
       const args = ["init", "-q", "--bare", "--template=", `--object-format=${objectFormat}`, gitDirectory];
       await git({ settings: "none" }, args, { signal });
-      const lines = borrowed.map((path) => `"${path.replace(/["\\]/g, "\\$&").replaceAll("\n", "\\n")}"\n`);
-      await writeFile(join(gitDirectory, "objects/info/alternates"), lines.join(""));
+      await scratch.borrow(borrowed);
       if (shallowFile !== undefined) await copyFile(shallowFile, join(gitDirectory, "shallow"));
       return scratch;
     } catch (error) {
       await scratch[Symbol.asyncDispose]();
       throw error;
     }
+  }
+
+  /** Has it read from more object directories. */
+  async borrow(directories: readonly string[]): Promise<void> {
+    const lines = directories.map((path) => `"${path.replace(/["\\]/g, "\\$&").replaceAll("\n", "\\n")}"\n`);
+    await appendFile(join(this.gitDirectory, "objects/info/alternates"), lines.join(""));
   }
 
   /** Where git works on trees alone. With a name it has an index of its own, which begins empty. */

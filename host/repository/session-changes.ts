@@ -10,6 +10,8 @@ export interface SessionChanges {
   sessionId: string;
   /** "" if it started empty. */
   startCommitId: string;
+  /** What was checked out, where the start is a snapshot on top of that. "" if nothing was, undefined if it is none. */
+  headCommitId?: string | undefined;
   /** As people name where that came from, for what to do when it is not there. "" if that is not known. */
   startFrom: string;
   patch: Uint8Array;
@@ -18,11 +20,20 @@ export interface SessionChanges {
   treeId: string;
 }
 
+/** What a session started from. */
+export interface Start {
+  /** "" if it started empty. */
+  commitId: string;
+  treeId: string;
+  /** See SessionChanges. */
+  headCommitId: string | undefined;
+}
+
 /** A session's result as trees beside a user's repository. The scratch repository holds them, and goes with this. */
 export interface PreparedChanges extends AsyncDisposable {
   scratch: Scratch;
   sessionId: string;
-  start: { commitId: string; treeId: string };
+  start: Start;
   /** With the selected changes only. */
   treeId: string;
   changes: TreeChange[];
@@ -73,16 +84,21 @@ export async function prepareChanges(
 async function findStart(
   { workTree }: UserRepository,
   scratch: Scratch,
-  { startCommitId, startFrom }: SessionChanges,
+  { startCommitId, headCommitId, startFrom }: SessionChanges,
   { signal }: { signal: AbortSignal },
-): Promise<{ commitId: string; treeId: string }> {
+): Promise<Start> {
   const place = scratch.place();
-  if (startCommitId === "") return { commitId: "", treeId: await gitLine(place, ["mktree"], { signal, input: "" }) };
+  if (startCommitId === "") {
+    const treeId = await gitLine(place, ["mktree"], { signal, input: "" });
+    return { commitId: "", treeId, headCommitId };
+  }
   const isId = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(startCommitId);
   const found = isId
     ? await tryGit(place, ["rev-parse", "--verify", "--quiet", `${startCommitId}^{tree}`], { signal })
     : undefined;
-  if (found?.code === 0) return { commitId: startCommitId, treeId: found.stdout.toString().trim() };
+  if (found?.code === 0) {
+    return { commitId: startCommitId, treeId: found.stdout.toString().trim(), headCommitId };
+  }
   const fetch = startFrom === "" || !isId ? "" : ` Fetch it: git fetch ${startFrom} ${startCommitId}.`;
   throw new AppError("START_NOT_FOUND", `The session started from ${startCommitId}, which ${workTree} does not have.`, {
     help: `${fetch} Or write its patch to a file: claudecluster apply --patch FILE.`.trim(),

@@ -64,16 +64,6 @@ export function findUnderWay({ gitDirectory }: UserRepository): { what: string; 
   return found === undefined ? undefined : { what: found[1], command: found[2] };
 }
 
-/** Returns whether a user's repository itself has a commit. */
-export async function hasCommit(
-  repository: UserRepository,
-  commitId: string,
-  { signal }: { signal: AbortSignal },
-): Promise<boolean> {
-  const place = { ...userPlace(repository), workTree: undefined };
-  return (await tryGit(place, ["cat-file", "-e", `${commitId}^{commit}`], { signal })).code === 0;
-}
-
 /** Returns whose commits the user's git would make: undefined if that is not configured. */
 export async function readIdentity(
   repository: UserRepository,

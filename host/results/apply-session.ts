@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from "node:fs";
 import { join, relative, resolve, sep } from "node:path";
-import { AppError, isFinal, quotePath, type RawPath, type Session } from "../../proto/index.ts";
+import { AppError, asAppError, isFinal, quotePath, type RawPath, type Session } from "../../proto/index.ts";
 import { notInPatch } from "../present/not-in-patch.ts";
 import { patchNotes } from "../present/patch-notes.ts";
 import { pathText } from "../present/path-text.ts";
@@ -103,7 +103,11 @@ export async function applySession(
   await using prepared = await prepareChanges(repository, changes, { paths, signal });
   const report = await describe(repository, session, prepared, { signal });
   if (dryRun || as === "branch") {
-    const conflicts = await predictConflicts(repository, prepared, { signal });
+    const conflicts = await predictConflicts(repository, prepared, { signal }).catch((error: unknown) => {
+      // A branch can be made all the same.
+      if (dryRun || asAppError(error).reason !== "REPOSITORY_UNMERGED") throw error;
+      return [];
+    });
     if (conflicts.length > 0) report.conflicts = conflicts.map(showConflict);
   }
   if (dryRun) return report;

@@ -22,6 +22,8 @@ export class UserArea implements Disposable {
   readonly top = mkdtempSync(join(tmpdir(), "cc-user-"));
   readonly directory = join(this.top, "repository");
   readonly undoDirectory = join(this.top, "undo");
+  /** Where objects are that the repository itself does not have. */
+  borrowed = "";
 
   constructor(files: Files) {
     mkdirSync(this.directory);
@@ -47,7 +49,14 @@ export class UserArea implements Disposable {
   gitWith({ input, env = {} }: { input?: Buffer; env?: Record<string, string> }, ...args: string[]): string {
     return execFileSync("git", args, {
       cwd: this.directory,
-      env: { PATH: process.env["PATH"], HOME: this.top, GIT_CONFIG_NOSYSTEM: "1", LC_ALL: "C", ...env },
+      env: {
+        PATH: process.env["PATH"],
+        HOME: this.top,
+        GIT_CONFIG_NOSYSTEM: "1",
+        LC_ALL: "C",
+        GIT_ALTERNATE_OBJECT_DIRECTORIES: this.borrowed,
+        ...env,
+      },
       encoding: "latin1",
       stdio: ["pipe", "pipe", "pipe"],
       ...(input !== undefined && { input }),

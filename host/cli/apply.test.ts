@@ -101,11 +101,13 @@ test("says of an older agent's patch that it is not proven, and applies it", asy
 test("writes the patch to a new file, and over none", async () => {
   const id = await finished({ "a.ts": "1\n" });
   const file = join(area.top, "a.patch");
-  expect(await savePatchCommand(sessions, { sessionId: id, file }, io)).toBe(0);
+  expect(await savePatchCommand(sessions, { sessionId: id, file, stateDirectory: area.top }, io)).toBe(0);
   area.gitWith({ input: readFileSync(file) }, "apply", "--check");
-  await expect(savePatchCommand(sessions, { sessionId: id, file }, io)).rejects.toMatchObject({
-    reason: "FILE_UNUSABLE",
-  });
+  await expect(savePatchCommand(sessions, { sessionId: id, file, stateDirectory: area.top }, io)).rejects.toMatchObject(
+    {
+      reason: "FILE_UNUSABLE",
+    },
+  );
 });
 
 test("takes nothing of a session that has not finished, or whose patch is not what its list says", async () => {
@@ -117,7 +119,7 @@ test("takes nothing of a session that has not finished, or whose patch is not wh
   sessions.fail(live, "PATCH_MISMATCH");
   for (const run of [
     () => applyCommand(sessions, request(live), options(), io),
-    () => savePatchCommand(sessions, { sessionId: live, file: join(area.top, "x") }, io),
+    () => savePatchCommand(sessions, { sessionId: live, file: join(area.top, "x"), stateDirectory: area.top }, io),
   ]) {
     await expect(run()).rejects.toMatchObject({ reason: "PATCH_MISMATCH" });
   }

@@ -73,10 +73,10 @@ export async function undoCommand(
 /** Writes a session's patch to a new file, once it has been held against the list of its changes. */
 export async function savePatchCommand(
   sessions: Sessions,
-  { sessionId, file }: { sessionId: string; file: string },
+  { sessionId, file, stateDirectory }: { sessionId: string; file: string; stateDirectory: string },
   { stdout }: CommandIo,
 ): Promise<number> {
-  const { changes } = await readSessionChanges(sessions, sessionId);
+  const { changes } = await readSessionChanges(sessions, sessionId, { stateDirectory });
   try {
     await using out = await open(file, "wx", 0o644);
     await out.writeFile(changes.patch);

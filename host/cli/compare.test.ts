@@ -33,9 +33,9 @@ async function compare(ids: string[]): Promise<{ code: number; report: Record<st
     signal: new AbortController().signal,
   };
   const options = { sessionIds: ids, directory: area.directory };
-  const code = await compareCommand(sessions, options, { json: true }, io);
+  const code = await compareCommand(sessions, options, { json: true, stateDirectory: area.top }, io);
   const people = { ...io, stdout: stdout() };
-  await compareCommand(sessions, options, { json: false }, people);
+  await compareCommand(sessions, options, { json: false, stateDirectory: area.top }, people);
   return { code, report: JSON.parse(io.stdout.text) as Record<string, unknown>, text: people.stdout.text };
 }
 

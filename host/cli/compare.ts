@@ -14,7 +14,7 @@ const MAX_TASK_CHARS = 60;
 export async function compareCommand(
   sessions: Sessions,
   { sessionIds, directory }: { sessionIds: readonly string[]; directory: string },
-  { json }: { json: boolean },
+  { json, stateDirectory }: { json: boolean; stateDirectory: string },
   { stdout, signal }: CommandIo,
 ): Promise<number> {
   if (sessionIds.length < 2) {
@@ -22,7 +22,7 @@ export async function compareCommand(
       help: "Name two or more.",
     });
   }
-  const report = await compareSessions(sessions, { sessionIds, directory }, { signal });
+  const report = await compareSessions(sessions, { sessionIds, directory }, { stateDirectory, signal });
   if (json) printJson(stdout, report);
   else stdout.write(comparisonText(report));
   return report.overlaps.some(({ conflicts }) => conflicts !== undefined) ? EXIT.conflicts : EXIT.done;

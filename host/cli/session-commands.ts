@@ -132,7 +132,12 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .action((given: string, paths: string[], flags: ApplyFlags) =>
       withSession(context, given, (sessions, sessionId) => {
         const { worktree = false, stage = false, branch, patch: file, dryRun = false, json = false } = flags;
-        if (file !== undefined) return savePatchCommand(sessions, { sessionId, file }, io);
+        if (file !== undefined)
+          return savePatchCommand(
+            sessions,
+            { sessionId, file, stateDirectory: readDirectories(io.env).stateDirectory },
+            io,
+          );
         const as = worktree ? "worktree" : "branch";
         const request = { sessionId, directory: process.cwd(), as, branch, stage, paths, dryRun } as const;
         return applyCommand(sessions, request, { json, stateDirectory: readDirectories(io.env).stateDirectory }, io);
@@ -162,7 +167,12 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .option("--json", JSON_TEXT)
     .action((given: string[], { json = false }: JsonFlag) =>
       withEachSession(context, given, (sessions, sessionIds) =>
-        compareCommand(sessions, { sessionIds, directory: process.cwd() }, { json }, io),
+        compareCommand(
+          sessions,
+          { sessionIds, directory: process.cwd() },
+          { json, stateDirectory: readDirectories(io.env).stateDirectory },
+          io,
+        ),
       ),
     );
 

@@ -109,7 +109,7 @@ export function registerApplyTools(server: McpServer, options: ApplyToolsOptions
       answering(logger, async () => {
         const { signal } = context.mcpReq;
         const directory = await projectDirectory({ signal });
-        const report = await compareSessions(sessions, { sessionIds, directory }, { signal });
+        const report = await compareSessions(sessions, { sessionIds, directory }, { stateDirectory, signal });
         return jsonResult({ note: CONTAINER_TEXT_NOTE, ...report });
       }),
   );

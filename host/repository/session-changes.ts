@@ -62,6 +62,7 @@ export async function prepareChanges(
   const borrowed = [objectDirectory, ...startStores];
   const given = options.scratch;
   const scratch = given ?? (await Scratch.create({ objectFormat, borrowed, shallowFile, signal }));
+  if (given !== undefined) await given.borrow(startStores);
   const dispose = async () => (given === undefined ? await scratch[Symbol.asyncDispose]() : undefined);
   try {
     const start = await findStart(repository, scratch, session, { signal });

@@ -97,10 +97,10 @@ export async function applySession(
   { stateDirectory, onPrepared, signal }: ApplyOptions,
 ): Promise<ApplyReport> {
   const { sessionId, directory, as, stage, dryRun } = request;
-  const { session, changes } = await readSessionChanges(sessions, sessionId);
+  const { session, changes, startStores } = await readSessionChanges(sessions, sessionId, { stateDirectory });
   const repository = await findRepository(directory, { signal });
   const paths = request.paths.map((path) => rawPath(repository, directory, path));
-  await using prepared = await prepareChanges(repository, changes, { paths, signal });
+  await using prepared = await prepareChanges(repository, changes, { startStores, paths, signal });
   const report = await describe(repository, session, prepared, { signal });
   if (dryRun || as === "branch") {
     const conflicts = await predictConflicts(repository, prepared, { signal }).catch((error: unknown) => {

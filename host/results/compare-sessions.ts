@@ -25,7 +25,7 @@ export interface ComparisonReport {
 export async function compareSessions(
   sessions: Sessions,
   { sessionIds, directory }: { sessionIds: readonly string[]; directory: string },
-  { signal }: { signal: AbortSignal },
+  { stateDirectory, signal }: { stateDirectory: string; signal: AbortSignal },
 ): Promise<ComparisonReport> {
   const repository = await findRepository(directory, { signal });
   await using stack = new AsyncDisposableStack();
@@ -34,10 +34,10 @@ export async function compareSessions(
   const leftOut: { session_id: string; why: string }[] = [];
   for (const id of new Set(sessionIds)) {
     try {
-      const { session, changes } = await readSessionChanges(sessions, id);
+      const { session, changes, startStores } = await readSessionChanges(sessions, id, { stateDirectory });
       // Merged with each other, they have to be in one place.
       const scratch = results[0]?.scratch;
-      results.push(stack.use(await prepareChanges(repository, changes, { signal, ...(scratch && { scratch }) })));
+      results.push(stack.use(await prepareChanges(repository, changes, { startStores, scratch, signal })));
       tasks.push(session.spec?.task ?? "");
     } catch (error) {
       const known = asAppError(error);

@@ -1,17 +1,20 @@
+import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { AppError, Artifact_Kind, isFinal, type Session } from "../../proto/index.ts";
 import { isPatchWithheld } from "../present/withheld-patch.ts";
 import type { SessionChanges } from "../repository/session-changes.ts";
+import { storesDirectory } from "../snapshots/snapshot-stores.ts";
 import type { Sessions } from "../session/sessions.ts";
 
 /**
- * Reads what a finished session has left, for a user's repository. Throws NOT_FOUND, SESSION_NOT_FINISHED, PATCH_MISMATCH
+ * Reads what a finished session has left, for a user's repository, and which stores may have what it started from. Throws NOT_FOUND, SESSION_NOT_FINISHED, PATCH_MISMATCH
  * for a patch that is not to be applied.
  */
 export async function readSessionChanges(
   sessions: Sessions,
   sessionId: string,
-): Promise<{ session: Session; changes: SessionChanges }> {
+  { stateDirectory }: { stateDirectory: string },
+): Promise<{ session: Session; changes: SessionChanges; startStores: string[] }> {
   const session = await sessions.get(sessionId);
   const { result, spec } = session;
   if (!isFinal(session.state) || result === undefined) {
@@ -29,13 +32,18 @@ export async function readSessionChanges(
     throw new AppError("PATCH_MISMATCH", outcome.value.message, { help: "To look at it: claudecluster diff --force." });
   }
   using patch = await sessions.openArtifact(sessionId, Artifact_Kind.PATCH);
+  const snapshot = spec?.repository?.snapshot;
   const changes: SessionChanges = {
     sessionId,
     startCommitId: result.baseCommitId,
-    startFrom: spec?.repository?.uri ?? "",
+    headCommitId: snapshot?.headCommitId,
+    startFrom: snapshot === undefined ? (spec?.repository?.uri ?? "") : "",
     patch: await buffer(patch.read()),
     listed: result,
     treeId: result.treeId,
   };
-  return { session, changes };
+  // What was not committed is in the host's store of that repository, where that is on this machine.
+  const store = snapshot?.store ?? "";
+  const isName = /^[0-9a-f]+$/.test(store);
+  return { session, changes, startStores: isName ? [join(storesDirectory(stateDirectory), store, "objects")] : [] };
 }

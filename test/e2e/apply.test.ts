@@ -101,3 +101,27 @@ test("a parent takes a session's changes into its own project, and takes them ba
   expect(read(refused)).toMatchObject({ applied: "nothing", conflicts: [{ path: "README.md" }] });
   expect(readFileSync(join(project, "README.md"), "utf8")).toBe("other\n");
 });
+
+test("what started from uncommitted work goes back into it, and into a branch on the user's own commit", async () => {
+  git("reset", "-q", "--hard");
+  writeFileSync(join(clone, "README.md"), "staged\n");
+  git("add", "README.md");
+  writeFileSync(join(clone, "README.md"), "staged, and more\n");
+  writeFileSync(join(clone, "mine.txt"), "one\ntwo\n");
+  const scenario = `[scenario: call-tools ${JSON.stringify([{ name: "Bash", input: { command: "echo three >> mine.txt; echo x > new.txt" } }])}]`;
+  const { code, stdout, stderr } = await cli("run", scenario, "--json");
+  expect(code, stderr).toBe(0);
+  const { session_id: id } = JSON.parse(stdout) as { session_id: string };
+  const made = await cli("apply", id, "--json");
+  expect(made.code, made.stderr).toBe(0);
+  const { branch, notes } = JSON.parse(made.stdout) as { branch: string; notes?: string[] };
+  expect(notes ?? []).toEqual([]);
+  expect(git("diff", "--name-only", `${branch}~1`, branch)).toBe("mine.txt\nnew.txt\n");
+  expect(git("rev-parse", `${branch}~2`)).toBe(git("rev-parse", "HEAD"));
+  const written = await cli("apply", id, "-w");
+  expect(written.code, written.stderr).toBe(0);
+  expect(readFileSync(join(clone, "mine.txt"), "utf8")).toBe("one\ntwo\nthree\n");
+  expect(git("status", "--porcelain")).toBe("MM README.md\n?? mine.txt\n?? new.txt\n");
+  expect((await cli("undo")).code).toBe(0);
+  expect(readFileSync(join(clone, "mine.txt"), "utf8")).toBe("one\ntwo\n");
+});

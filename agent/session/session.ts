@@ -142,10 +142,7 @@ export class AgentSession {
     this.#end({ kind: "stopped", reason });
   }
 
-  /**
-   * Ends the session with the agent: Claude has its part of the time, the rest is for the changes. When the signal is
-   * aborted, nothing is waited for any more. Resolves when the result is there.
-   */
+  /** Ends the session with the agent: see Ending.shutDown. Resolves when the result is there. */
   async shutDown({ signal }: { signal: AbortSignal }): Promise<void> {
     this.#messages.close();
     const claudeMs = this.#options.timeouts.shutdownClaudeMs;

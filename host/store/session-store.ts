@@ -11,24 +11,24 @@ import type {
   Session_State,
 } from "../../proto/index.ts";
 
-/** What is kept unless the host is set to another: finished sessions, all sessions together, the events of a live one. */
+/** Default limits for what is kept: finished sessions, all sessions together, the events of a live one. */
 export const RETENTION = { days: 30, maxBytes: 2 * 1024 ** 3, maxLiveBytes: 512 * 1024 ** 2 };
 
-/** An event to be stored: the host's own, or one of the agent's with the agent's number. */
+/** Event to be stored: the host's own, or the agent's with its number there. */
 export interface NewEvent {
   event: EventBody;
   occurTimeMs: number;
-  /** The agent's number of it; undefined for the host's own. */
+  /** Number in the agent's log. Undefined: the event is the host's own. */
   agentSequence?: number;
 }
 
-/** What a new session's log starts with, and what a restarted host needs of it. */
+/** Start of a new session's log, and what a restarted host needs of it. */
 export interface NewSession {
-  /** Whoever asks with the same id again means this session. */
+  /** Id of the request. Whoever asks with it again means this session. */
   requestId?: string | undefined;
-  /** What its container is made from, as JSON. The store does not look into it. */
+  /** Shape of its container, as JSON that the store does not look into. */
   container: string;
-  /** Stored with the session or not at all. */
+  /** First events, stored with the session or not at all. */
   events: NewEvent[];
 }
 
@@ -45,85 +45,84 @@ export interface IncomingArtifact extends AsyncDisposable {
   complete(): Promise<ReadableArtifact>;
 }
 
-/** What a session left, whole. */
+/** Result and artifacts that a session left, whole. */
 export interface SessionLeft {
   result: SessionResult;
   /** At most one of each kind. */
   artifacts: readonly ReadableArtifact[];
 }
 
-/** Where the newest diff of a file is in a session's log: in the filePatched events of its path between two numbers. */
+/** Place of a file's newest diff in a session's log: the filePatched events of its path between two numbers. */
 export interface DiffPlace {
   path: string;
   firstSequence: number;
   lastSequence: number;
 }
 
-/** Which sessions a list is to hold. */
+/** Filter and page of a list of sessions. */
 export interface ListFilter {
-  /** Empty: all. */
+  /** States of the sessions. Empty: all. */
   states: readonly Session_State[];
-  /** Undefined: all. */
+  /** Parent of the sessions. Undefined: any. */
   parent: string | undefined;
-  /** Only sessions older than this one. */
+  /** Id of the session before the page: only older ones are listed. */
   beforeId: string | undefined;
   limit: number;
 }
 
-/** What was removed for want of time or room. */
+/** Sessions that were removed for want of time or room. */
 export interface Pruned {
   sessionIds: string[];
   freedBytes: number;
 }
 
-/** What sessions have used of the model. It outlives a session by some weeks. */
+/** Usage of the model by sessions. It outlives a session by some weeks. */
 export interface UsageStore {
   /** Adds to what a session used on a day (UTC, "2026-11-23"). */
   add(sessionId: string, day: string, usage: MeteredUsage): void;
-  /** What a session has used. */
+  /** Returns the usage of a session. */
   ofSession(sessionId: string): MeteredUsage;
-  /** What all sessions together used on a day. */
+  /** Returns the usage of all sessions on a day. */
   ofDay(day: string): MeteredUsage;
 }
 
-/** Something that a caller said, as it is kept. */
+/** Request of a caller's, as it is kept. */
 export interface KeptRequest {
   name: string;
   data: Uint8Array;
 }
 
-/** What callers said to sessions, until it is known to have arrived. */
+/** Requests of callers to sessions, until they are known to have arrived. */
 export interface RequestStore {
   /** Keeps a request. The first of a name is kept. */
   put(sessionId: string, name: string, data: Uint8Array): void;
-  /** What was kept and not removed, oldest first. */
+  /** Returns the requests that are kept, oldest first. */
   list(sessionId: string): KeptRequest[];
-  /** It has arrived. */
+  /** Removes a request: it has arrived. */
   remove(sessionId: string, name: string): void;
 }
 
-/** What sessions left. */
+/** Results and artifacts that sessions left. */
 export interface LeftStore {
   /**
-   * Begins an artifact of a session. Throws PATCH_TOO_LARGE, TRANSCRIPT_TOO_LARGE, ARTIFACT_INVALID for what is announced and cannot be,
-   * STORE_FAILED (retryable) where there is no room for it.
+   * Begins an artifact of a session. Throws PATCH_TOO_LARGE, TRANSCRIPT_TOO_LARGE or ARTIFACT_INVALID for what is
+   * announced and cannot be, STORE_FAILED (retryable) for want of room.
    */
   createArtifact(sessionId: string, kind: ArtifactKind, announced?: Artifact): Promise<IncomingArtifact>;
   /** Keeps all that a session left. */
   put(sessionId: string, left: SessionLeft): void;
-  /** The result of a session; undefined until what it left is kept. */
+  /** Returns the result of a session. Undefined until what it left is kept. */
   getResult(sessionId: string): SessionResult | undefined;
   /**
-   * An artifact that a session left; undefined if there is none, or until it is kept. Reading it throws STORE_CORRUPT where
-   * its bytes are not there any more.
+   * Returns an artifact that a session left. Undefined: there is none, or it is not kept yet. Reading it throws
+   * STORE_CORRUPT if its bytes are gone.
    */
   getArtifact(sessionId: string, kind: ArtifactKind): ReadableArtifact | undefined;
 }
 
 /**
- * What the host knows of its sessions: a numbered log for each, stored before anyone sees it, and
- * what is too large for an event. Readers are numbers. A session is live until its log holds
- * sessionFinished, whichever process wrote the rest of it.
+ * Store of the host's sessions: a numbered log for each, stored before anyone sees it, and what is too large for an
+ * event. A reader is a number. A session is live until its log holds sessionFinished, whichever process wrote that.
  */
 export interface SessionStore extends Disposable {
   readonly usage: UsageStore;
@@ -131,46 +130,51 @@ export interface SessionStore extends Disposable {
   readonly left: LeftStore;
   /** Makes the log of a new session. Throws REQUEST_ID_TAKEN if another one has its request id. */
   createSession(sessionId: string, session: NewSession): void;
-  /** The session that was created with a request id, as long as it is stored. */
+  /** Returns the session that was created with a request id. Undefined: none is stored. */
   findByRequest(requestId: string): string | undefined;
-  /** What a session's container is made from, as it was given. */
+  /** Returns the shape of a session's container, as it was given. */
   getContainer(sessionId: string): string | undefined;
-  /** Keeps what names a session's container, as JSON. Replaces what was kept. */
+  /** Keeps the ref of a session's container, as JSON, in place of the one before. */
   putContainerRef(sessionId: string, containerRef: string): void;
-  /** What names a session's container; undefined until it was put. */
+  /** Returns the ref of a session's container. Undefined: none was put. */
   getContainerRef(sessionId: string): string | undefined;
-  /** What names the containers of all sessions that have not finished. */
+  /** Returns the refs of the containers of all sessions that have not finished. */
   liveContainerRefs(): string[];
-  /** Returns STORE_FAILED where there is no room to begin a session, although events may find some for a while. */
+  /**
+   * Returns STORE_FAILED if there is no room to begin a session, even if events find some for a while. Undefined: there
+   * is room.
+   */
   findProblem(): AppError | undefined;
-  /** The sessions that have not finished, oldest first. */
+  /** Returns the ids of the sessions that have not finished, oldest first. */
   liveSessionIds(): string[];
   /**
-   * Stores events in one transaction and returns them numbered. An empty list is fine. Of a session
-   * that has stored too much, what its agent says is left out but for its course: an outputTruncated
-   * event says so. Throws SESSION_NOT_LIVE after the last event, STORE_FAILED (retryable: there is no
-   * room), STORE_CORRUPT.
+   * Stores events in one transaction and returns them with their numbers. An empty list is fine. When a session has
+   * stored too much, only the course of what its agent says is kept, and an outputTruncated event says so. Throws
+   * SESSION_NOT_LIVE after the last event, STORE_FAILED (retryable) for want of room, STORE_CORRUPT.
    */
   append(sessionId: string, events: NewEvent[]): SessionEvent[];
-  /** Up to `limit` events after a number, oldest first; fewer if they are large. Empty: there is none. */
+  /** Returns up to `limit` events after a number, oldest first, and fewer if they are large. Empty: there is none. */
   read(sessionId: string, options: { afterSequence: number; limit: number }): SessionEvent[];
-  /** Where the newest diffs are that came whole, of all files that differ from the start commit, in the order of their paths. */
+  /**
+   * Returns the places of the newest whole diffs of all files that differ from the start commit, in the order of their
+   * paths.
+   */
   listDiffs(sessionId: string): DiffPlace[];
   /**
-   * Resolves true when there are events after a number, or the session is woken; false if none will come because it is not
-   * live. Never rejects.
+   * Resolves with true when there are events after a number, or the session is woken; with false if it is not live, so
+   * that none will come. Never rejects.
    */
   changed(sessionId: string, options: { afterSequence: number }): Promise<boolean>;
-  /** Has all look again who wait for a session's events: one of them may not want to wait any more. */
+  /** Wakes all who wait for a session's events: one of them may not want to wait any more. */
   wake(sessionId: string): void;
   /**
    * Calls the listener, once that is stored, for each session that is new or of which more has changed than its newest number,
    * with its state, and for each that was removed, with none. Dispose of it to end that.
    */
   onChanged(listener: (sessionId: string, state: Session_State | undefined) => void): Disposable;
-  /** The fold of the log; undefined if there is no such session. The caller's own copy. */
+  /** Returns the fold of the log, a copy for the caller. Undefined: there is no such session. */
   getSession(sessionId: string): Session | undefined;
-  /** Newest first; results without their lists and texts. */
+  /** Returns sessions, newest first, without the lists and texts of their results. */
   listSessions(filter: ListFilter): Session[];
   /** Removes everything that is stored of a finished session. It is gone at once, its room a little later. */
   deleteSession(sessionId: string): Promise<void>;
@@ -179,6 +183,6 @@ export interface SessionStore extends Disposable {
    * the size, and gives their room back to the disk. Never a live one.
    */
   prune(options: { nowMs: number }): Promise<Pruned>;
-  /** The agent's number of the newest event that came from it; 0 if there is none. */
+  /** Returns the agent's number of its newest event. 0: there is none. */
   lastAgentSequence(sessionId: string): number;
 }

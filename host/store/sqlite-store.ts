@@ -32,16 +32,17 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 /** A page of events that a reader gets stays about below this, however large they are. */
 const READ_BYTES = 128 * 1024;
 
+/** Limits for what a store keeps. */
 export interface SqliteStoreOptions {
-  /** Finished sessions are kept this long. Default: RETENTION, as of the others. */
+  /** Time that finished sessions are kept (ms). Default: RETENTION, here and below. */
   maxAgeMs?: number;
-  /** The oldest finished sessions go when all that is stored takes more. */
+  /** Most bytes of all that is stored. Above it the oldest finished sessions are removed. */
   maxBytes?: number;
-  /** What the events of one live session may take; above it only its course is kept. */
+  /** Most bytes of one live session's events. Above it only its course is kept. */
   maxLiveBytes?: number;
 }
 
-/** The store in one SQLite file, or in memory with the path ":memory:". */
+/** Store in one SQLite file, or in memory with the path ":memory:". */
 export class SqliteStore implements SessionStore {
   readonly usage: UsageTable;
   readonly requests: RequestTable;
@@ -68,7 +69,7 @@ export class SqliteStore implements SessionStore {
     this.left = new LeftTables(this.#file, this.#files);
   }
 
-  /** Opens the store, and makes it where there is none. Throws what StoreFile throws. */
+  /** Opens the store, and makes it if there is none. Throws what StoreFile throws. */
   static open(path: string, options: SqliteStoreOptions = {}): SqliteStore {
     const files = ArtifactFiles.open(path);
     const store = new SqliteStore(StoreFile.open(path, files), files, options);

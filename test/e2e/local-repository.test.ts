@@ -90,6 +90,12 @@ test("a second session of the same repository moves nothing", async () => {
   expect(objects()).toEqual(before);
 });
 
+test("what git ignores goes in where it is named, and its changes come back", async () => {
+  const { patch, sent } = await run(["--include", "noise.log", bash("cat noise.log; echo more >> noise.log")]);
+  expect(sent).toContain("included: noise.log");
+  expect(patch).toContain("noise.log");
+});
+
 test("where there is no repository, or none is wanted, the workspace is empty and that is said", async () => {
   const outside = await run([bash("ls -A")], join(project, ".."));
   expect(outside.stderr).toMatch(/^\S+ is in no repository: the workspace starts empty\.\nsent: no repository/);

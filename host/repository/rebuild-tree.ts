@@ -1,4 +1,5 @@
 import { AppError, findPatchMismatch, type ListedChanges, MAX_PATCH_BYTES, pieces } from "../../proto/index.ts";
+import { binaryBytes } from "./binary-sizes.ts";
 import { git, gitFailed, gitLine, tryGit } from "./git.ts";
 import type { Scratch } from "./scratch.ts";
 import { diffTrees, indexInfo, type TreeChange } from "./tree-diff.ts";
@@ -6,6 +7,8 @@ import { findPathProblem } from "./tree-path.ts";
 
 /** A patch of the largest size takes some seconds. */
 const REBUILD_TIMEOUT_MS = 120_000;
+/** What binary files may come to, in both directions: git holds all of it in memory (bytes). */
+const MAX_BINARY_BYTES = 1024 * 1024 * 1024;
 
 /** What a patch makes of a tree. */
 export interface RebuiltTree {
@@ -29,6 +32,9 @@ export async function rebuildTree(
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(REBUILD_TIMEOUT_MS)]);
   if (patch.length > MAX_PATCH_BYTES) {
     throw new AppError("PATCH_TOO_LARGE", `The patch has more than ${MAX_PATCH_BYTES} bytes.`);
+  }
+  if (binaryBytes(patch) > MAX_BINARY_BYTES) {
+    throw new AppError("PATCH_TOO_LARGE", `The patch's binary files come to more than ${MAX_BINARY_BYTES} bytes.`);
   }
   const mismatch = await findPatchMismatch(pieces(patch), listed);
   if (mismatch !== undefined) throw patchMismatch(`it is not what the list of changes says: ${mismatch}`);

@@ -68,7 +68,7 @@ function parse(text: string): URL {
   const meant = short === undefined ? name : plain(short);
   const help =
     meant === undefined
-      ? "Use an https URI such as https://github.com/owner/name. Addresses for ssh are understood of well-known sites, local paths are not supported."
+      ? "Use an https URI such as https://github.com/owner/name. Addresses for ssh are understood of well-known sites; a directory goes in by the command or the tool on its own machine."
       : `Use an https URI; ${meant} may be what is meant.`;
   throw invalid(`"${redactUri(text.split(/[?#]/, 1)[0]!)}" is not a repository URI that can be cloned.`, help);
 }

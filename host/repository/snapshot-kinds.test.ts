@@ -314,3 +314,9 @@ test("takes settings that hold only where the repository is, and a submodule for
   const show = ["show", `${snapshot.untracked}:a.up`];
   expect(plainGit(user.storeDirectory, show, undefined, snapshot).toString()).toBe("LOUD\n");
 });
+
+test("does not count a file as changed whose line ends alone are others", async () => {
+  user.makeRepository();
+  user.write("plain.txt", "one\ntwo\nthree\n");
+  expect((await user.takeUntouched()).receipt).toMatchObject({ staged: 0, changed: 0 });
+});

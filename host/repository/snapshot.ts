@@ -140,7 +140,7 @@ async function takeOnce(
       commit: head.id,
       branch: head.branch,
       staged: status.changed.filter(({ staged }) => staged).length,
-      changed: status.changed.filter((file) => differs(file, large, read.entries)).length,
+      changed: status.changed.filter((file) => differs(file, read.entries)).length,
       untracked: untracked.size,
       bytes: chosen.bytes,
       leftOut: leftOut.finish(),
@@ -181,15 +181,16 @@ function toCommits(
   ];
 }
 
-/** Whether a file differs between index and work tree. git compares one of Git LFS with its pointer. */
+/**
+ * Whether a file's content or mode differs between index and work tree. git's status also takes one for changed whose line
+ * ends alone are others, and compares one of Git LFS with its pointer.
+ */
 function differs(
-  { path, changed, indexMode, indexId }: ChangedFile,
-  large: ReadonlySet<RawPath>,
+  { path, changed, headMode, headId, indexMode, indexId }: ChangedFile,
   workTree: ReadonlyMap<RawPath, TreeEntry>,
 ): boolean {
-  if (!changed || !large.has(path)) return changed;
-  const entry = workTree.get(path);
-  return entry?.mode !== indexMode || entry.id !== indexId;
+  const { mode, id } = workTree.get(path) ?? { mode: headMode, id: headId };
+  return changed && (mode !== indexMode || id !== indexId);
 }
 
 /** Whether the index holds nothing of a file but its name, and the file is there. */

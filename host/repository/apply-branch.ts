@@ -46,6 +46,14 @@ export async function applyToBranch(
       metadata: { branch },
     });
   }
+  // With its first commit HEAD would say that all files are deleted.
+  const checkedOut = (await tryGit(place, ["symbolic-ref", "--quiet", "HEAD"], { signal })).stdout.toString().trim();
+  if (checkedOut === `refs/heads/${branch}`) {
+    throw new AppError("BRANCH_EXISTS", `The branch ${branch} is checked out, and has no commit yet.`, {
+      help: "Give another name: --branch NAME.",
+      metadata: { branch },
+    });
+  }
   const text = `${message}\n\nClaude-Session: ${sessionId}\n${CO_AUTHOR}\n`;
   const parents = startCommitId === undefined ? [] : ["-p", startCommitId];
   const commitId = await gitLine(maker, ["commit-tree", treeId, ...parents, "-F", "-"], { signal, input: text });
@@ -73,10 +81,11 @@ async function readBranch(
   { signal }: { signal: AbortSignal },
 ): Promise<{ commitId: string; treeId: string; start: string } | undefined> {
   const place = userPlace(repository);
-  const format = "--format=%(objectname) %(tree)";
-  const line = await gitLine(place, ["for-each-ref", format, `refs/heads/${branch}`], { signal });
-  const [commitId = "", treeId = ""] = line.split(" ");
-  if (commitId === "") return undefined;
+  // Not by for-each-ref: that takes all below this name for it, too.
+  const found = await tryGit(place, ["rev-parse", "--verify", "--quiet", `refs/heads/${branch}^{commit}`], { signal });
+  if (found.code !== 0) return undefined;
+  const commitId = found.stdout.toString().trim();
+  const treeId = await gitLine(place, ["rev-parse", "--verify", `${commitId}^{tree}`], { signal });
   const parent = await tryGit(place, ["rev-parse", "--verify", "--quiet", `${commitId}^1^{tree}`], { signal });
   // The empty tree is that of no commit.
   const start =

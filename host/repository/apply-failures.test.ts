@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import {
+import fs, {
   chmodSync,
   existsSync,
   mkdirSync,
@@ -11,6 +11,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Files } from "../../test/git/random-trees.ts";
@@ -347,4 +348,121 @@ test("what started from uncommitted work becomes a branch with that as a commit 
   area.git("fsck", "--strict", "--no-dangling");
   await undo();
   expect(area.state()).toEqual(before);
+});
+
+/** Applies while something else is done once the files are about to be written. */
+async function applyMeanwhile(session: SessionChanges, meanwhile: () => void) {
+  const watched = join(area.directory, ".git");
+  const repository = await findRepository(area.directory, { signal });
+  await using prepared = await prepareChanges(repository, session, { signal });
+  using journal = Journal.open(area.undoDirectory, repository.workTree);
+  const realLink = fs.linkSync;
+  fs.linkSync = (from, to) => {
+    realLink(from, to);
+    if (to.toString().startsWith(watched)) meanwhile();
+  };
+  syncBuiltinESMExports();
+  try {
+    return await applyToWorkTree(repository, prepared, { stage: false, journal, signal });
+  } finally {
+    fs.linkSync = realLink;
+    syncBuiltinESMExports();
+  }
+}
+
+test("takes back all it has written when somebody writes one of the files meanwhile, and leaves theirs", async () => {
+  const result = files({ "a.ts": "x\n", "b.ts": "y\n", "new.ts": "n\n" }, START);
+  result.delete("lib/c.ts");
+  const session = area.changes(area.head, result);
+  const before = area.state();
+  const applied = applyMeanwhile(session, () => writeFileSync(at("a.ts"), "theirs\n"));
+  await expect(applied).rejects.toMatchObject({ reason: "APPLY_RACED" });
+  expect(read("a.ts")).toBe("theirs\n");
+  writeFileSync(at("a.ts"), START.get("a.ts")!.content);
+  expect(area.state()).toEqual(before);
+  await refused(() => undo(), "NOTHING_TO_UNDO");
+  await apply(session);
+});
+
+test("removes no other's lock, and can be taken back when its own was removed meanwhile", async () => {
+  const before = area.state();
+  await applyMeanwhile(area.changes(area.head, files({ "b.ts": "x\n" }, START)), () => {
+    unlinkSync(at(".git/index.lock"));
+    writeFileSync(at(".git/index.lock"), "another's");
+  });
+  expect(read(".git/index.lock")).toBe("another's");
+  unlinkSync(at(".git/index.lock"));
+  await undo();
+  expect(area.state()).toEqual(before);
+});
+
+test("can be taken back when the disk is too full to note that it is done", async () => {
+  const before = area.state();
+  const real = fs.writeFileSync;
+  const applied = applyMeanwhile(area.changes(area.head, files({ "b.ts": "x\n" }, START)), () => {
+    fs.writeFileSync = (file, ...rest) => {
+      if (String(file).endsWith("journal.json.new")) throw new Error("ENOSPC");
+      real(file, ...rest);
+    };
+    syncBuiltinESMExports();
+  }).finally(() => {
+    fs.writeFileSync = real;
+    syncBuiltinESMExports();
+  });
+  await expect(applied).rejects.toThrow("ENOSPC");
+  await expect(undo()).resolves.toMatchObject({ unfinished: true });
+  expect(area.state()).toEqual(before);
+});
+
+test("writes nothing into another repository that lies in the work tree", async () => {
+  writeFileSync(at(".gitignore"), "vendor/\n");
+  mkdirSync(at("vendor"));
+  execFileSync("git", ["init", "-q"], { cwd: at("vendor") });
+  const error = await refused(
+    () => apply(area.changes(area.head, files({ "vendor/x.ts": "x\n" }, START))),
+    "APPLY_BLOCKED",
+  );
+  expect(error.message).toContain("vendor/x.ts lies in another repository, vendor");
+});
+
+test("leaves alone a cherry-pick of several commits that is between two of them", async () => {
+  const session = area.changes(area.head, files({ "lib/c.ts": "x\n" }, START));
+  area.git("switch", "-qc", "other");
+  for (const name of ["a.ts", "b.ts"]) {
+    writeFileSync(at(name), "other\n");
+    area.git("commit", "-qam", name);
+  }
+  area.git("switch", "-q", "main");
+  writeFileSync(at("a.ts"), "mine\n");
+  area.git("commit", "-qam", "mine");
+  expect(() => area.git("cherry-pick", "main..other")).toThrow();
+  area.git("commit", "-qam", "resolved");
+  await refused(() => apply(session), "GIT_UNDER_WAY");
+});
+
+test("takes no branch below a name for the name, and makes none of a HEAD without commits", async () => {
+  const session = area.changes(area.head, files({ "b.ts": "x\n" }, START));
+  await branch(session, "claude/x");
+  await expect(branch(session, "claude")).rejects.toMatchObject({ reason: "GIT_FAILED" });
+  area.git("switch", "-q", "--orphan", "unborn");
+  await refused(() => branch(session, "unborn"), "BRANCH_EXISTS");
+});
+
+test("keeps an answer with conflicts short, whatever the session has written", async () => {
+  const names = Array.from({ length: 30 }, (_, n) => `f${n}.ts`);
+  const all = (content: string) => files(Object.fromEntries(names.map((name) => [name, content])), START);
+  area.put(all("x\n"));
+  area.git("add", "-A");
+  area.git("commit", "-qm", "many");
+  const session = area.changes(area.head, all(`${"y".repeat(100_000)}\n`));
+  area.put(all("z\n"));
+  const error = (await refused(() => apply(session), "APPLY_CONFLICTS")) as ApplyConflictsError;
+  expect(error.conflicts.map(({ path }) => path).sort()).toEqual([...names].sort());
+  expect(JSON.stringify(error.conflicts).length).toBeLessThan(30_000);
+});
+
+test("repeats no text of a container that poses as a commit's id", async () => {
+  const session = { ...area.changes(area.head, files({ "b.ts": "x\n" }, START)), startCommitId: "\x1b]0;evil\x07" };
+  const error = await refused(() => apply(session), "START_NOT_FOUND");
+  expect(error.message).not.toContain("evil");
 });

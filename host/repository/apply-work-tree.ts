@@ -13,7 +13,7 @@ import { ABSENT, diffTrees, GITLINK, indexInfo, parseTreeDiff, type TreeChange }
 import { readTreesNow } from "./tree-now.ts";
 import { takeBack } from "./undo.ts";
 import { findUnderWay, takeIn, type UserRepository, userPlace } from "./user-repository.ts";
-import { copyAside, FileChangedError, readState, replaceFiles, setMode } from "./work-files.ts";
+import { copyAside, FileChangedError, findRepositoryAbove, readState, replaceFiles, setMode } from "./work-files.ts";
 
 /** What was written into the user's files. */
 export interface AppliedWorkTree {
@@ -101,14 +101,15 @@ export async function applyToWorkTree(
         const message = "What is staged was changed meanwhile. Nothing was written.";
         throw new AppError("APPLY_RACED", message, { retryable: true });
       }
+      const touched = new Set<RawPath>();
+      // What cannot be taken back now can be later: the journal stays, whatever happens from here on.
+      written = true;
       try {
         const { mark } = entry.record;
-        await replaceFiles(workTree, entry.replacements("apply"), { source: entry.newFiles, mark });
+        await replaceFiles(workTree, entry.replacements("apply"), { source: entry.newFiles, mark, touched });
         if (index !== undefined) lock.replaceIndex(index.after);
       } catch (error) {
-        // What cannot be taken back now can be later: the journal stays.
-        written = true;
-        await takeBack(entry);
+        await takeBack(entry, touched);
         written = false;
         throw error;
       }
@@ -120,7 +121,11 @@ export async function applyToWorkTree(
   } catch (error) {
     if (!written) entry.remove();
     if (!(error instanceof FileChangedError)) throw error;
-    throw raced([error.path], error);
+    if (!written) throw raced([error.path], error);
+    throw new AppError("APPLY_RACED", `Changed while the changes were being applied: ${quotePath(error.path)}.`, {
+      help: "Not everything could be taken back. See what is there, then: claudecluster undo.",
+      cause: error,
+    });
   }
 }
 
@@ -210,6 +215,10 @@ async function refuseBlocked(workTree: string, entry: JournalEntry): Promise<voi
   const found = await findObstacles(workTree, entry.replacements("apply"));
   const changed = found.filter(({ why }) => why === undefined);
   if (changed.length > 0) throw raced(changed.map(({ path }) => path));
+  for (const { path } of entry.replacements("apply")) {
+    const above = await findRepositoryAbove(workTree, path);
+    if (above !== undefined) found.push({ path, why: `lies in another repository, ${quotePath(above)}` });
+  }
   if (found.length === 0) return;
   const named = nameSome(found.map(({ path, why }) => `${quotePath(path)} ${why ?? ""}`));
   throw new AppError("APPLY_BLOCKED", `In the way: ${named}. Nothing was written.`, {

@@ -49,7 +49,8 @@ export class IndexLock implements Disposable {
   [Symbol.dispose](): void {
     if (!this.#held) return;
     this.#held = false;
-    unlinkSync(lockPath(this.#indexFile));
+    // It may have been removed, and be another's by now.
+    removeStaleLock(this.#indexFile, this.#mark);
   }
 }
 

@@ -123,7 +123,8 @@ export class Journal implements Disposable {
 
   /** Begins an entry. It counts once it is written. */
   begin(record: Omit<JournalRecord, "version" | "state" | "timeMs" | "mark">): JournalEntry {
-    for (const old of this.entries().slice(MAX_KEPT - 1)) old.remove();
+    // What was broken off holds the only copy of files.
+    for (const old of this.entries().slice(MAX_KEPT - 1)) if (old.record.state === "applied") old.remove();
     const mark = `claudecluster-${randomBytes(6).toString("hex")}`;
     const timeMs = Date.now();
     const directory = join(this.#directory, `${String(timeMs).padStart(15, "0")}-${mark}`);

@@ -1,10 +1,14 @@
-import type { RawPath } from "../../proto/index.ts";
+import { cutChars, type RawPath } from "../../proto/index.ts";
 import { git, gitFailed, gitLine, tryGit } from "./git.ts";
 import type { Scratch } from "./scratch.ts";
 
 /** Most of a conflict that is shown (lines). */
 const MAX_HUNK_LINES = 40;
 const MAX_HUNKS_PER_FILE = 10;
+/** Of so many files: to look into each takes two processes. */
+const MAX_FILES_WITH_HUNKS = 20;
+/** A line is cut there: one can be as long as its file. */
+const MAX_LINE_CHARS = 400;
 /** Larger files are not looked through for their conflicts (bytes). */
 const MAX_LOOKED_AT = 4 * 1024 * 1024;
 
@@ -47,7 +51,7 @@ export async function mergeTrees(
   if (result.code === 0) return { treeId, conflicts: [] };
   const conflicts: Conflict[] = [];
   for (const path of new Set([...paths, ...messages.keys()])) {
-    const hunks = await readHunks(scratch, treeId, path, { signal });
+    const hunks = conflicts.length < MAX_FILES_WITH_HUNKS ? await readHunks(scratch, treeId, path, { signal }) : [];
     conflicts.push({ path, messages: messages.get(path) ?? [], hunks });
   }
   return { treeId, conflicts };
@@ -101,7 +105,7 @@ async function readHunks(
   const hunks: string[] = [];
   for (const [hunk] of text.matchAll(/^<{7} [^]*?^>{7} .*$/gm)) {
     if (hunks.length >= MAX_HUNKS_PER_FILE) break;
-    const lines = hunk.split("\n");
+    const lines = hunk.split("\n").map((line) => cutChars(line, MAX_LINE_CHARS));
     const cut = lines.length > MAX_HUNK_LINES ? [...lines.slice(0, MAX_HUNK_LINES), "…"] : lines;
     hunks.push(cut.join("\n"));
   }

@@ -101,7 +101,8 @@ async function findStart(
     return { commitId: startCommitId, treeId: found.stdout.toString().trim(), headCommitId };
   }
   const fetch = startFrom === "" || !isId ? "" : ` Fetch it: git fetch ${startFrom} ${startCommitId}.`;
-  throw new AppError("START_NOT_FOUND", `The session started from ${startCommitId}, which ${workTree} does not have.`, {
+  const start = isId ? startCommitId : "what is no commit's id";
+  throw new AppError("START_NOT_FOUND", `The session started from ${start}, which ${workTree} does not have.`, {
     help: `${fetch} Or write its patch to a file: claudecluster apply --patch FILE.`.trim(),
     metadata: { start_commit_id: startCommitId, work_tree: workTree },
   });

@@ -1,5 +1,5 @@
 import { copyFile, readFile } from "node:fs/promises";
-import { AppError, quotePath } from "../../proto/index.ts";
+import { AppError, quotePath, type RawPath } from "../../proto/index.ts";
 import { git, type GitPlace, gitLine, tryGit } from "./git.ts";
 import { hashOf, IndexLock, listIndex, parseStage, readIndex, removeStaleLock } from "./index-file.ts";
 import type { Journal, JournalEntry, StagedRecord } from "./journal.ts";
@@ -50,10 +50,10 @@ export async function undoApply(
   };
 }
 
-/** Makes the files of an entry what they were. Throws FileChangedError. */
-export async function takeBack(entry: JournalEntry): Promise<void> {
+/** Makes the files of an entry what they were: all of them, or those of some paths. Throws FileChangedError. */
+export async function takeBack(entry: JournalEntry, paths?: ReadonlySet<RawPath>): Promise<void> {
   const { workTree, mark } = entry.record;
-  const replacements = entry.replacements("undo");
+  const replacements = entry.replacements("undo").filter(({ path }) => paths?.has(path) !== false);
   await removeLeftovers(workTree, replacements, { mark });
   await replaceFiles(workTree, replacements, { source: entry.oldFiles, mark });
 }

@@ -24,6 +24,8 @@ const UNDER_WAY = [
   ["MERGE_HEAD", "a merge", "merge"],
   ["CHERRY_PICK_HEAD", "a cherry-pick", "cherry-pick"],
   ["REVERT_HEAD", "a revert", "revert"],
+  // Between two commits of several.
+  ["sequencer", "a cherry-pick or revert", "cherry-pick"],
 ] as const;
 
 /** Finds the repository that a directory is in. Throws NOT_A_REPOSITORY, also for a bare one. */
@@ -32,9 +34,11 @@ export async function findRepository(directory: string, { signal }: { signal: Ab
   const wanted = ["--show-toplevel", "--absolute-git-dir", "--show-object-format"];
   const paths = ["objects", "index", "shallow"].flatMap((path) => ["--git-path", path]);
   const result = await tryGit(place, ["rev-parse", "--path-format=absolute", ...wanted, ...paths], { signal });
-  const [workTree, gitDirectory, objectFormat, objectDirectory, indexFile, shallow] = result.stdout
-    .toString()
-    .split("\n");
+  const lines = result.stdout.toString().split("\n");
+  const [workTree, gitDirectory, objectFormat, objectDirectory, indexFile, shallow] = lines;
+  if (result.code === 0 && lines.length > wanted.length + paths.length / 2 + 1) {
+    throw new AppError("NOT_A_REPOSITORY", `${directory} has a line end in its path.`, { help: "Rename it." });
+  }
   if (result.code !== 0 || shallow === undefined) {
     throw new AppError("NOT_A_REPOSITORY", `${directory} is in no git repository with a work tree.`, {
       help: "Change into a clone of the repository that the session worked on.",

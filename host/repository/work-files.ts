@@ -72,6 +72,14 @@ export async function findObstacle(workTree: string, path: RawPath): Promise<Raw
   return undefined;
 }
 
+/** Returns the first of the directories above a path that is another repository. Undefined: there is none. */
+export async function findRepositoryAbove(workTree: string, path: RawPath): Promise<RawPath | undefined> {
+  for (const parent of parentsOf(path)) {
+    if ((await lstat(pathIn(workTree, `${parent}/.git`)).catch(orAbsent)) !== undefined) return parent;
+  }
+  return undefined;
+}
+
 /** Whether two states are the same file, to git: of its mode only the user's right to execute it counts. */
 export function sameFile(a: FileState, b: FileState): boolean {
   if (a.kind === "file" && b.kind === "file") return a.sha256 === b.sha256 && isExecutable(a) === isExecutable(b);
@@ -111,17 +119,29 @@ async function setFacts(
 /**
  * Makes files of a work tree what they are to be, each in one step: what is gone first, with directories that are empty then.
  * A file that is so already is left alone, so that this can go on where it was broken off. Every file is read once more just
- * before. Throws FileChangedError; those before it have been replaced then.
+ * before. Throws FileChangedError; those in `touched` are to be taken back then, and no others.
  */
 export async function replaceFiles(
   workTree: string,
   replacements: readonly Replacement[],
-  { source, mark }: { source: string; mark: string },
+  { source, mark, touched = new Set() }: { source: string; mark: string; touched?: Set<RawPath> },
 ): Promise<void> {
+  const replace = async (each: Replacement, how: () => Promise<void>): Promise<void> => {
+    touched.add(each.path);
+    try {
+      await how();
+    } catch (error) {
+      // It is somebody else's by now, and was left alone.
+      if (error instanceof FileChangedError) touched.delete(each.path);
+      throw error;
+    }
+  };
   const gone = replacements.filter(({ to }) => to.kind === "absent");
   // From the bottom: of what lies in a directory and in one below it, the lower comes first.
-  for (const each of gone.reverse()) await removeOne(workTree, each);
-  for (const each of replacements) if (each.to.kind !== "absent") await writeOne(workTree, each, { source, mark });
+  for (const each of gone.reverse()) await replace(each, () => removeOne(workTree, each));
+  for (const each of replacements) {
+    if (each.to.kind !== "absent") await replace(each, () => writeOne(workTree, each, { source, mark }));
+  }
 }
 
 async function removeOne(workTree: string, { path, from, to }: Replacement): Promise<void> {

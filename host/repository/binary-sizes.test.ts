@@ -49,3 +49,20 @@ test("counts what git itself writes", () => {
     rmSync(directory, { recursive: true });
   }
 });
+
+test("reads what a delta's result is to have wherever that stands", () => {
+  const delta = Buffer.from([10, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01, 0x90, 10]);
+  const packed = deflateSync(delta);
+  const lines = (bytes: Buffer, size: number): string =>
+    bytes.length === 0 ? "\n" : `${line(bytes.subarray(0, size))}\n${lines(bytes.subarray(size), size)}`;
+  const empty = Buffer.from([0, 0, 0, 0xff, 0xff]);
+  const padded = (count: number) =>
+    Buffer.concat([packed.subarray(0, 2), ...Array<Buffer>(count).fill(empty), packed.subarray(2)]);
+  for (const [bytes, size] of [
+    [packed, 1],
+    [padded(40), 26],
+    [padded(4000), 26],
+  ] as const) {
+    expect(binaryBytes(Buffer.from(`\ndelta 9\n${lines(bytes, size)}`))).toBeGreaterThanOrEqual(2 ** 35);
+  }
+});

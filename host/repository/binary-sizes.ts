@@ -5,6 +5,9 @@ const LINE_FEED = 10;
 const DIGITS = new Map([...ALPHABET].map((character, value) => [character, value]));
 /** No number in a delta takes more bytes. */
 const MAX_NUMBER_BYTES = 9;
+/** Before the first byte that comes out of it, zlib needs some 600 bytes at most; a line has 52. */
+const MAX_LINES = 20;
+const LINE_CHARS = 67;
 
 /**
  * Returns how many bytes the binary files of a patch say that they come to, which git takes as memory before it looks at
@@ -21,23 +24,31 @@ export function binaryBytes(patch: Uint8Array): number {
       const declared = Number(bytes.toString("latin1", at + mark.length, end));
       if (!Number.isSafeInteger(declared)) continue;
       sum += declared;
-      const next = bytes.indexOf(LINE_FEED, end + 1);
-      if (kind === "delta " && next !== -1) sum += resultBytes(bytes.toString("latin1", end + 1, next));
+      if (kind === "delta ") {
+        sum += resultBytes(bytes.toString("latin1", end + 1, end + 1 + MAX_LINES * LINE_CHARS).split("\n"));
+      }
     }
   }
   return sum;
 }
 
-/** Reads from a delta's first line what its result is to have. */
-function resultBytes(line: string): number {
+/** Reads from a delta's first lines what its result is to have. Without bound where these do not come to it. */
+function resultBytes(lines: string[]): number {
+  const end = lines.indexOf("");
   try {
-    const packed = decode(line.slice(1));
+    const packed = Buffer.concat(lines.slice(0, end === -1 ? MAX_LINES : end).map(decodeLine));
     const delta = inflateSync(packed, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: 64 * 1024 });
-    const { end } = readNumber(delta, 0);
-    return readNumber(delta, end).value;
+    const { end: from } = readNumber(delta, 0);
+    return readNumber(delta, from).value;
   } catch {
-    return 0;
+    return end === -1 ? Number.MAX_SAFE_INTEGER : 0;
   }
+}
+
+/** Undoes a line: its first character says how many bytes it has. */
+function decodeLine(line: string): Buffer {
+  const code = line.charCodeAt(0);
+  return decode(line.slice(1)).subarray(0, code <= 90 ? code - 64 : code - 70);
 }
 
 /** Undoes git's base 85: five characters for four bytes. */

@@ -9,6 +9,7 @@ import fs, {
   rmSync,
   symlinkSync,
   unlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
@@ -465,4 +466,20 @@ test("repeats no text of a container that poses as a commit's id", async () => {
   const session = { ...area.changes(area.head, files({ "b.ts": "x\n" }, START)), startCommitId: "\x1b]0;evil\x07" };
   const error = await refused(() => apply(session), "START_NOT_FOUND");
   expect(error.message).not.toContain("evil");
+});
+
+test("still tells a file that was changed in the moment in which the index was written", async () => {
+  const session = area.changes(area.head, files({ "a.ts": "x\n" }, START));
+  const [moment, same] = [new Date(1_700_000_000_000), "B\n"];
+  area.git("config", "core.trustctime", "false");
+  utimesSync(at("b.ts"), moment, moment);
+  area.git("add", "b.ts");
+  area.git("update-index", "--refresh");
+  writeFileSync(at("b.ts"), same);
+  utimesSync(at("b.ts"), moment, moment);
+  utimesSync(at(".git/index"), moment, moment);
+  await apply(session, { stage: true });
+  expect(area.git("--no-optional-locks", "diff", "--name-only")).toBe("b.ts\n");
+  await undo();
+  expect(area.git("--no-optional-locks", "diff", "--name-only")).toBe("b.ts\n");
 });

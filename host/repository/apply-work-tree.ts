@@ -1,9 +1,9 @@
 import { rmSync } from "node:fs";
-import { copyFile, readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError, joinPaths, quotePath, type RawPath } from "../../proto/index.ts";
 import { git, type GitPlace } from "./git.ts";
-import { hashOf, IndexLock, listIndex, readIndex, sameBytes } from "./index-file.ts";
+import { copyIndex, hashOf, IndexLock, listIndex, readIndex, sameBytes } from "./index-file.ts";
 import type { Journal, JournalEntry, StagedRecord } from "./journal.ts";
 import { type Conflict, mergeTrees } from "./merge-trees.ts";
 import { findObstacles, nameSome } from "./obstacles.ts";
@@ -87,7 +87,7 @@ export async function applyToWorkTree(
     await makeNew(repository, scratch, entry, { changes, treeId: merged.treeId, signal });
     await refuseBlocked(workTree, entry);
     if (index !== undefined) {
-      if (index.before !== undefined) await writeFile(entry.oldIndex, index.before, { mode: 0o600 });
+      if (index.before !== undefined) await copyIndex(indexFile, entry.oldIndex);
       entry.record.staged = index.record;
       await takeIn(repository, scratch.place(), { ids: index.objectIds }, { signal });
     }
@@ -107,7 +107,7 @@ export async function applyToWorkTree(
       try {
         const { mark } = entry.record;
         await replaceFiles(workTree, entry.replacements("apply"), { source: entry.newFiles, mark, touched });
-        if (index !== undefined) lock.replaceIndex(index.after);
+        if (index !== undefined) await lock.replaceIndex(index.after);
       } catch (error) {
         await takeBack(entry, touched);
         written = false;
@@ -230,7 +230,8 @@ async function refuseBlocked(workTree: string, entry: JournalEntry): Promise<voi
 interface StagedIndex {
   /** Undefined: there is none yet. */
   before: Buffer | undefined;
-  after: Buffer;
+  /** The file of the new one. */
+  after: string;
   record: StagedRecord;
   /** What the index names and the user's repository may not have. */
   objectIds: string[];
@@ -270,11 +271,10 @@ async function stageChanges(
   if (staged.length === 0) return undefined;
   const indexFile = join(scratch.directory, "staged.index");
   const before = await readIndex(repository.indexFile);
-  if (before !== undefined) await copyFile(repository.indexFile, indexFile);
+  if (before !== undefined) await copyIndex(repository.indexFile, indexFile);
   const config = { "core.splitIndex": "false" };
   const own: GitPlace = { ...userPlace(repository), indexFile, objectDirectory: scratch.objectDirectory, config };
   await git(own, ["update-index", "-z", "--index-info"], { signal, input: indexInfo(staged) });
-  const after = await readFile(indexFile);
   const listing = await listIndex(own, { signal });
   const side = (mode: string, id: string) => (mode === ABSENT ? "" : `${mode} ${id}`);
   const record: StagedRecord = {
@@ -283,12 +283,12 @@ async function stageChanges(
       from: side(oldMode, oldId),
       to: side(newMode, newId),
     })),
-    sha256: hashOf(after),
+    sha256: hashOf(await readFile(indexFile)),
     listingSha256: hashOf(listing),
     hadIndex: before !== undefined,
   };
   const added = staged.filter(({ newMode }) => newMode !== ABSENT && newMode !== GITLINK);
-  return { before, after, record, objectIds: added.map(({ newId }) => newId) };
+  return { before, after: indexFile, record, objectIds: added.map(({ newId }) => newId) };
 }
 
 /** What the index holds of a file that is as it lies there, or that it does not hold. */

@@ -1,8 +1,11 @@
 import { createHash } from "node:crypto";
 import { linkSync, lstatSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { copyFile, open, readFile, stat, utimes } from "node:fs/promises";
 import { AppError, type RawPath } from "../../proto/index.ts";
 import { git, type GitPlace } from "./git.ts";
+
+/** A copy is made this much older than it is, since times are rounded: git then reads again what may have changed at the same time. */
+const OLDER_NS = 1_000_000n;
 
 /** git's own lock of an index: as long as it is held, every git of the user that would write the index says so and ends. */
 export class IndexLock implements Disposable {
@@ -37,12 +40,14 @@ export class IndexLock implements Disposable {
     }
   }
 
-  /** Makes these bytes the index, in one step. Undefined: there is to be none. */
-  replaceIndex(bytes: Uint8Array | undefined): void {
-    if (bytes === undefined) return unlinkSync(this.#indexFile);
+  /** Makes a copy of this file the index, in one step. Undefined: there is to be none. */
+  async replaceIndex(source: string | undefined): Promise<void> {
+    if (source === undefined) return unlinkSync(this.#indexFile);
     // Not in the lock itself: what a killed process leaves of that is to be known as ours.
     const beside = besidePath(this.#indexFile, this.#mark);
-    writeFileSync(beside, bytes, { flush: true });
+    await copyIndex(source, beside);
+    await using file = await open(beside, "r");
+    await file.sync();
     renameSync(beside, this.#indexFile);
   }
 
@@ -68,6 +73,14 @@ function besidePath(indexFile: string, mark: string): string {
 
 function lockPath(indexFile: string): string {
   return `${indexFile}.lock`;
+}
+
+/** Copies an index with its time, by which git tells what it has to read again. */
+export async function copyIndex(from: string, to: string): Promise<void> {
+  const { mtimeNs } = await stat(from, { bigint: true });
+  await copyFile(from, to);
+  const seconds = Number(mtimeNs - OLDER_NS) / 1e9;
+  await utimes(to, seconds, seconds);
 }
 
 /** Reads an index file; undefined if there is none. */

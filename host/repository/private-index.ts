@@ -1,17 +1,16 @@
 import { existsSync } from "node:fs";
-import { copyFile, cp, mkdir, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { copyFile, cp, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError } from "../../proto/index.ts";
 import { type GitPlace, tryGit } from "./git.ts";
 import { LFS_OFF } from "./large-files.ts";
+import { copyIndex } from "./index-file.ts";
 import type { LocatedRepository } from "./locate.ts";
 import { expandSparseIndex } from "./sparse-index.ts";
 import type { RepositoryStore } from "./repository-store.ts";
 
 /** How often the index is copied anew because it was replaced meanwhile. */
 const COPY_ATTEMPTS = 5;
-/** A copy is made this much older than it is, since times are rounded: git then reads again what may have changed at the same time. */
-const OLDER_NS = 1_000_000n;
 /** What belongs to one work tree and not to the repository, beside HEAD and the index. */
 const SPARSE = "info/sparse-checkout";
 const OWN_FILES = ["config.worktree", SPARSE];
@@ -129,14 +128,6 @@ async function readSettings(
   return Object.fromEntries(
     lines.map((line) => line.split(/\n(.*)/s, 2)).map(([key = "", value = "true"]) => [key, value]),
   );
-}
-
-/** Copies an index with its time, by which git tells what it has to read again. */
-async function copyIndex(from: string, to: string): Promise<void> {
-  const { mtimeNs } = await stat(from, { bigint: true });
-  await copyFile(from, to);
-  const seconds = Number(mtimeNs - OLDER_NS) / 1e9;
-  await utimes(to, seconds, seconds);
 }
 
 async function stampOf(path: string): Promise<string> {

@@ -1,7 +1,7 @@
-import { copyFile, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { AppError, quotePath, type RawPath } from "../../proto/index.ts";
 import { git, type GitPlace, gitLine, tryGit } from "./git.ts";
-import { hashOf, IndexLock, listIndex, parseStage, readIndex, removeStaleLock } from "./index-file.ts";
+import { copyIndex, hashOf, IndexLock, listIndex, parseStage, readIndex, removeStaleLock } from "./index-file.ts";
 import type { Journal, JournalEntry, StagedRecord } from "./journal.ts";
 import { findObstacles, nameSome } from "./obstacles.ts";
 import { ABSENT, indexInfo } from "./tree-diff.ts";
@@ -83,7 +83,7 @@ async function undoFiles(
   const index = record.staged && (await oldIndex(repository, entry, record.staged, { signal }));
   entry.write("undoing");
   await takeBack(entry);
-  if (index !== undefined) lock.replaceIndex(index.bytes);
+  if (index !== undefined) await lock.replaceIndex(index.file);
 }
 
 /** Returns what the index is to become; undefined where it need not change. */
@@ -92,29 +92,29 @@ async function oldIndex(
   entry: JournalEntry,
   staged: StagedRecord,
   { signal }: { signal: AbortSignal },
-): Promise<{ bytes: Buffer | undefined } | undefined> {
+): Promise<{ file: string | undefined } | undefined> {
   const now = await readIndex(repository.indexFile);
-  const before = staged.hadIndex ? await readFile(entry.oldIndex) : undefined;
-  if (now === undefined) return before === undefined ? undefined : { bytes: before };
-  if (before?.equals(now) === true) return undefined;
-  if (hashOf(now) === staged.sha256) return { bytes: before };
+  const before = staged.hadIndex ? entry.oldIndex : undefined;
+  if (now === undefined) return before === undefined ? undefined : { file: before };
+  if (before !== undefined && now.equals(await readFile(before))) return undefined;
+  if (hashOf(now) === staged.sha256) return { file: before };
   // git has written the index since: to take note of times, or since the user has staged something.
   const place = userPlace(repository);
   const listing = await listIndex(place, { signal });
-  if (hashOf(listing) === staged.listingSha256) return { bytes: before };
+  if (hashOf(listing) === staged.listingSha256) return { file: before };
   const there = parseStage(listing);
   const changed = staged.entries.filter(({ path, from, to }) => ![from, to].includes(there.get(path) ?? ""));
   if (changed.length > 0) throw blocked(changed.map(({ path }) => `${quotePath(path)} was staged otherwise`));
   // What the user has staged of other files stays.
   const own: GitPlace = { ...place, indexFile: `${entry.oldIndex}.merged`, config: { "core.splitIndex": "false" } };
-  await copyFile(repository.indexFile, own.indexFile!);
+  await copyIndex(repository.indexFile, own.indexFile!);
   const changes = staged.entries.map(({ path, from, to }) => {
     const [newMode = ABSENT, newId = ""] = from === "" ? [] : from.split(" ");
     return { path, oldMode: "", oldId: to.split(" ")[1] ?? "", newMode, newId };
   });
   const input = indexInfo(changes);
   await git(own, ["update-index", "-z", "--index-info"], { signal, input });
-  return { bytes: await readFile(own.indexFile!) };
+  return { file: own.indexFile };
 }
 
 async function removeBranch(

@@ -58,7 +58,7 @@ const docComment = {
 /** Folders whose exported declarations are all documented. */
 const documented = [
   "{agent,proto}/**/*.ts",
-  "host/{agent-client,broker,config,containers,control,daemon,engine-filter,present,runtime,store}/**/*.ts",
+  "host/{agent-client,broker,config,containers,control,daemon,engine-filter,present,runtime,session,store}/**/*.ts",
 ];
 
 export default tseslint.config(

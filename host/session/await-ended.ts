@@ -9,8 +9,8 @@ import type { SessionLog } from "./session-log.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
 /**
- * Resolves with the result of a session: by its agent, or salvaged if its container ended first. Throws what kept the
- * agent from giving it.
+ * Waits for a session's end, and returns what it left: from its agent, or salvaged from the log if its container ended first.
+ * Throws what else kept the agent from giving it. The container stays the caller's.
  */
 export async function awaitEnded(
   running: ReturnType<AgentLink["run"]>,

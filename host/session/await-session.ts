@@ -43,7 +43,7 @@ const DECIDED_MS = 10_000;
 
 /**
  * Waits until a decision has arrived and the session goes on, or waits for the next one. Ends silently on an abort, and
- * when it takes long: the decision is kept until it arrives.
+ * after 10 s: the decision is kept until it arrives. Throws NOT_FOUND.
  */
 export async function awaitDecided(
   sessions: Sessions,

@@ -4,13 +4,13 @@ import type { EgressDecision } from "../broker/egress-decision.ts";
 const MAX_OF_EACH = 200;
 
 /**
- * Chooses what is told of a session's egress decisions: each once, and of those that were allowed as of those that were
- * refused the first two hundred, so that a flood of the ones hides none of the others.
+ * Log of a session's egress decisions, which leaves out repetitions and floods. It tells the first 200 that were allowed and
+ * the first 200 that were refused, then once of each kind that there are more.
  */
 export class DecisionLog {
   readonly #told = { allowed: new Set<string>(), refused: new Set<string>() };
 
-  /** Returns what is to be told of a decision; undefined if nothing is. */
+  /** Returns the decision to tell: this one, or that there are too many. Undefined: none. */
   next(decision: EgressDecision): EgressDecision | undefined {
     const { destination, allowed, reason } = decision;
     const told = allowed ? this.#told.allowed : this.#told.refused;

@@ -1,20 +1,20 @@
 import { AppError, EgressSpec_Mode, type SessionSpec } from "../../proto/index.ts";
 import type { EgressRules } from "../broker/egress-rules.ts";
 
-/** What one session may move unless the host is set to less: more than any build downloads. */
+/** Bytes that one session may move by default, both ways together: more than any build downloads. */
 export const MAX_EGRESS_BYTES = 16 * 1024 ** 3;
 
-/** What the user of the host lets sessions reach, beside the model and their repository. */
+/** Egress that the user of the host grants sessions, beside the model and their repository. */
 export interface EgressConfig {
-  /** The widest that a session may have: nothing, the listed destinations, or every public host if it asks for that. */
+  /** Most that a session may have: nothing, listed destinations, or every public host if it asks for that. */
   mode: "none" | "listed" | "open";
-  /** "host:port", public. */
+  /** Public destinations, as "host:port". */
   allowed: readonly string[];
-  /** "host:port" that may be on the user's own network. */
+  /** Destinations that may be on the user's own network, as "host:port". */
   allowedPrivate: readonly string[];
 }
 
-/** Throws EGRESS_FORBIDDEN where a session wants more than the host gives. */
+/** Checks that a session wants no more egress than the host gives. Throws EGRESS_FORBIDDEN. */
 export function checkEgress({ egress }: SessionSpec, { mode }: EgressConfig): void {
   if (egress === undefined || mode === "open") return;
   const wantsList = egress.mode === EgressSpec_Mode.LISTED || egress.allowedDestinations.length > 0;
@@ -29,7 +29,10 @@ export function checkEgress({ egress }: SessionSpec, { mode }: EgressConfig): vo
   });
 }
 
-/** Returns where a session's connections may go, beside git's own. */
+/**
+ * Returns the rules for a session's connections, git's own aside. Nothing is allowed where session or host says none, every
+ * public host where both say open. Otherwise the destinations are those that either lists.
+ */
 export function egressRules({ egress }: SessionSpec, config: EgressConfig): EgressRules {
   const mode = egress?.mode ?? EgressSpec_Mode.UNSPECIFIED;
   if (mode === EgressSpec_Mode.NONE || config.mode === "none") {

@@ -1,7 +1,7 @@
 import { AppError, type SessionResult } from "../../proto/index.ts";
 import { cancellation, failure } from "./ending.ts";
 
-/** Why a session's run ends before its agent has ended the session by itself. */
+/** Reason for a session's run to end before its agent has ended the session by itself. */
 export type EndReason =
   /** Somebody ended the session: the agent collects its changes. */
   | { kind: "stopped"; reason: string }
@@ -15,7 +15,7 @@ export type EndReason =
 const URGENCY: Record<EndReason["kind"], number> = { stopped: 1, cutShort: 2, killed: 3, detached: 3 };
 
 /**
- * The end of one session's run, from the first reason for it on. A later reason counts only where it is more urgent. The first
+ * End of one session's run, from the first reason for it on. A later reason counts only if it is more urgent. The first
  * says how the session ended, the last how much is still waited for.
  */
 export class RunEnd {
@@ -25,22 +25,22 @@ export class RunEnd {
   #last: EndReason | undefined;
   #deadline: NodeJS.Timeout | undefined;
 
-  /** Aborted at the first reason: nothing more is begun for the session. */
+  /** Signal that is aborted at the first reason: nothing more is begun for the session. */
   get stopping(): AbortSignal {
     return this.#stopping.signal;
   }
 
-  /** Aborted with the first reason that is more than a stop: the agent is not waited for any more. */
+  /** Signal that is aborted at the first reason beyond a stop: the agent is not waited for any more. */
   get leaving(): AbortSignal {
     return this.#leaving.signal;
   }
 
-  /** The most urgent kind of reason so far; undefined while the run goes on. */
+  /** Kind of the most urgent reason so far. Undefined: the run goes on. */
   get kind(): EndReason["kind"] | undefined {
     return this.#last?.kind;
   }
 
-  /** Adds a reason. Returns false where one is known that is as urgent: then nothing changes. */
+  /** Adds a reason. Returns false, and changes nothing, where a known one is as urgent or more. */
   add(reason: EndReason): boolean {
     if (this.#last !== undefined && URGENCY[reason.kind] <= URGENCY[this.#last.kind]) return false;
     this.#first ??= reason;
@@ -51,7 +51,7 @@ export class RunEnd {
     return true;
   }
 
-  /** Does work in a place that cannot fail: where it throws, the session is cut short. */
+  /** Does work in a place that cannot fail. If it throws, the session is cut short with the error. */
   guard(work: () => void): void {
     try {
       work();
@@ -60,7 +60,7 @@ export class RunEnd {
     }
   }
 
-  /** Cuts the session short after a time (ms): its agent ends it by itself, and this is for one that does not. */
+  /** Sets the time (ms) after which the session is cut short, for an agent that does not end it. Replaces the one before. */
   setDeadline(ms: number): void {
     clearTimeout(this.#deadline);
     this.#deadline = setTimeout(() => this.add({ kind: "cutShort", error: unresponsive() }), ms);
@@ -86,7 +86,7 @@ export class RunEnd {
   }
 }
 
-/** Returns what those who wait for a session are told when its host lets go of it. */
+/** Returns the error for those who wait for a session when its host lets go of it: HOST_CLOSING. */
 export function hostClosing(): AppError {
   return new AppError("HOST_CLOSING", "The host is shutting down; its sessions go on.", {
     retryable: true,

@@ -79,7 +79,7 @@ export function finalState(outcome: Outcome): Session_State {
   }
 }
 
-/** Says why the patch of a session is what had been streamed of it: its container was lost before it was made. */
+/** Returns the failure of a patch that holds only what had been streamed: its container was gone before the agent made it. */
 export function patchLost(): Failure {
   const message = "The container was gone before the changes were collected; these were streamed before.";
   return create(FailureSchema, { reason: "CHANGES_NOT_COLLECTED", message });

@@ -14,7 +14,9 @@ import { agentError } from "../agent-client/agent-error.ts";
 import type { IncomingArtifact, LeftStore } from "../store/session-store.ts";
 import { isNoRoom } from "./no-room.ts";
 
+/** Artifact to fetch, and the store that takes it. */
 export interface ArtifactFetchOptions {
+  /** Store that the artifact goes into. */
   left: Pick<LeftStore, "createArtifact">;
   sessionId: string;
   kind: ArtifactKind;
@@ -27,8 +29,8 @@ interface Message {
 }
 
 /**
- * One artifact's way from an agent into the store. Each of its bytes crosses once: where a connection is lost, the next
- * one brings the rest. Dispose of it to remove what has come of one that did not come whole.
+ * Fetch of one artifact from an agent into the store. Each byte crosses once: after a lost connection the next one brings
+ * the rest. Dispose of it to remove the part of an artifact that has not come whole.
  */
 export class ArtifactFetch implements AsyncDisposable {
   readonly #options: ArtifactFetchOptions;
@@ -43,8 +45,9 @@ export class ArtifactFetch implements AsyncDisposable {
   }
 
   /**
-   * Resolves once the artifact is stored. Throws what the agent answers, AGENT_INVALID where its bytes are not those that
-   * it has announced, PATCH_TOO_LARGE, TRANSCRIPT_TOO_LARGE, STORE_FAILED.
+   * Fetches the artifact, and resolves once it is stored. After a lost connection call it again for the rest; after any
+   * other error it starts over. Calls must not overlap. Throws what the agent answers, AGENT_INVALID where the bytes are not
+   * those that it announced, PATCH_TOO_LARGE, TRANSCRIPT_TOO_LARGE, STORE_FAILED.
    */
   async run(client: AgentClient, signal: AbortSignal): Promise<ReadableArtifact> {
     if (this.#stored !== undefined) return this.#stored;
@@ -100,7 +103,10 @@ export class ArtifactFetch implements AsyncDisposable {
   }
 }
 
-/** Fetches the transcript of a session that has finished; undefined where the agent has none or does not give one. */
+/**
+ * Fetches the transcript of a session that has finished. Undefined: the agent has none, or gives none that is valid. Throws
+ * only for an abort, a lost connection and want of room.
+ */
 export async function fetchTranscript(
   fetch: ArtifactFetch,
   client: AgentClient,

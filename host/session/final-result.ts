@@ -21,23 +21,23 @@ import { explainModelTrouble } from "./model-trouble.ts";
 import { SalvagedPatch, salvageChanges } from "./salvage.ts";
 import type { SessionLog } from "./session-log.ts";
 
-/** What a session has come to; the patch may still have to be stored. */
+/** Result and artifacts of a session that has ended. A salvaged patch is not stored yet. */
 export interface Ended {
   result: SessionResult;
   patch: ReadableArtifact;
   transcript: ReadableArtifact | undefined;
 }
 
-/** What the host knows of a session's end, and its agent does not. */
+/** Facts of a session's end that the host knows, and its agent does not. */
 export interface HostFacts {
   spec: Pick<SessionSpec, "timeout">;
   elapsedMs: number;
-  /** The model's, without /v1/messages. */
+  /** Endpoint of the model, without /v1/messages. */
   endpoint: URL;
   /** Why the model was not reached at last. Undefined: it was, or was not asked. */
   unreached: string | undefined;
   used: MeteredUsage;
-  /** The session could not go on for want of budget. */
+  /** Failure of a session that could not go on for want of budget. Undefined: it had enough. */
   overdrawn: Failure | undefined;
 }
 
@@ -59,7 +59,7 @@ export async function checkEnded(ended: AgentResult, log: SessionLog): Promise<E
   return { ...ended, patch };
 }
 
-/** Returns what is known from its log of a session whose agent is gone. */
+/** Returns the end of a session whose agent is gone, with this outcome and what its log holds. There is no transcript. */
 export async function salvageEnded(outcome: SessionResult["outcome"], log: SessionLog): Promise<Ended> {
   const { changes, patch, incomplete } = await salvageChanges(log);
   const { conversationId, live, startTime } = log.session;

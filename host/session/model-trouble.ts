@@ -1,6 +1,6 @@
 import type { Failure } from "../../proto/index.ts";
 
-/** What the host knows of a session and its model. */
+/** Facts that the host knows of a session and its model. */
 export interface ModelFacts {
   endpoint: URL;
   /** Why the endpoint was not reached at last. Undefined: it was, or was not asked. */

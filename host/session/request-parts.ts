@@ -13,13 +13,13 @@ import {
 } from "../../proto/index.ts";
 import type { CreateSessionRequest } from "./sessions.ts";
 
-/** The most destinations that one request may list. */
+/** Most destinations that one request may list. */
 export const MAX_DESTINATIONS = 100;
 
-/** The names of what a session may connect to beside the model and its repository. */
+/** Names of what a session may connect to beside the model and its repository, narrowest first. */
 export const EGRESS_NAMES = ["none", "listed", "open"] as const;
 
-/** Name of what a session may connect to beside the model and its repository. */
+/** Name of a session's egress: one of EGRESS_NAMES. */
 export type EgressName = (typeof EGRESS_NAMES)[number];
 
 const EGRESS_MODES: Record<EgressName, EgressSpec_Mode> = {
@@ -28,7 +28,7 @@ const EGRESS_MODES: Record<EgressName, EgressSpec_Mode> = {
   open: EgressSpec_Mode.OPEN,
 };
 
-/** What somebody asks of a session, as people write it. Undefined: the session's own default. */
+/** Wish for a new session, as people write it. Undefined: the default of that field. */
 export interface SessionWish {
   task: string;
   repository?: RepositorySpec | undefined;
@@ -36,26 +36,26 @@ export interface SessionWish {
   permissionMode?: string | undefined;
   maxSteps?: number | undefined;
   environment?: Record<string, string> | undefined;
-  /** In USD. */
+  /** Budget in USD; the two below are tokens and requests to the model. */
   maxCost?: number | undefined;
   maxTokens?: number | undefined;
   maxRequests?: number | undefined;
   egress?: EgressName | undefined;
   allowedDestinations?: string[] | undefined;
   loadProjectSettings?: boolean | undefined;
-  /** The whole id of the session to go on with. */
+  /** Id of the session to continue, whole. */
   previousSessionId?: string | undefined;
-  /** In seconds, as the two below. */
+  /** Seconds, as the two below. */
   timeout?: number | undefined;
   decisionTimeout?: number | undefined;
   idleTimeout?: number | undefined;
   image?: string | undefined;
-  /** A size, as parseSize takes it. */
+  /** Size, as parseSize takes it. */
   memory?: string | undefined;
   cpus?: number | undefined;
 }
 
-/** Returns the request that a wish makes. Throws INVALID_ARGUMENT for a size or a time that cannot be meant. */
+/** Returns the request that a wish makes. Throws MEMORY_INVALID, TIMEOUT_INVALID. */
 export function toCreateRequest(wish: SessionWish): CreateSessionRequest {
   const { memory } = wish;
   return {
@@ -86,14 +86,14 @@ export function toCreateRequest(wish: SessionWish): CreateSessionRequest {
   };
 }
 
-/** The rules that a name and a list of destinations ask for. Undefined where neither is given: the host's own. */
+/** Returns the egress that a name and a list of destinations ask for. Undefined: neither is given, the host decides. */
 export function toEgress(name: EgressName | undefined, destinations: string[] | undefined): EgressSpec | undefined {
   if (name === undefined && destinations === undefined) return undefined;
   const mode = name === undefined ? EgressSpec_Mode.UNSPECIFIED : EGRESS_MODES[name];
   return create(EgressSpecSchema, { mode, allowedDestinations: destinations ?? [] });
 }
 
-/** A duration of seconds. Undefined for undefined. Throws TIMEOUT_INVALID for what no duration can hold. */
+/** Returns the duration of so many seconds, to the millisecond. Undefined for undefined. Throws TIMEOUT_INVALID beyond 10^9 s. */
 export function toDuration(seconds: number | undefined): Duration | undefined {
   if (seconds === undefined) return undefined;
   if (Number.isFinite(seconds) && Math.abs(seconds) <= 1e9) return durationFromMs(Math.round(seconds * 1000));
@@ -102,7 +102,7 @@ export function toDuration(seconds: number | undefined): Duration | undefined {
 
 const UNITS: Record<string, number> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 };
 
-/** The bytes of a size as Docker writes it: "512m", "2g", "1.5GiB", or bytes. Throws MEMORY_INVALID for what is none. */
+/** Returns the bytes of a size as Docker writes it: "512m", "2g", "1.5GiB", or bytes. Throws MEMORY_INVALID. */
 export function parseSize(text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$/i.exec(text.trim());
   const bytes = match === null ? NaN : Math.round(Number(match[1]) * UNITS[match[2]!.toLowerCase()]!);

@@ -1,17 +1,17 @@
 import { type MeteredUsage, Notifier } from "../../proto/index.ts";
 
-/** What the requests under way may come to, of all sessions of a host: set aside before one is sent, until it has been counted. */
+/** Reservations of a host's budget: the most that each request under way may cost, from before it is sent until it is counted. */
 export class Reservations {
   readonly #held = new Set<{ sessionId: string; worst: MeteredUsage }>();
   readonly #ended = new Notifier();
 
-  /** What is set aside now, for one session or, without one, for all. */
+  /** Returns the reservations of one session. Without an id: of all. */
   held(sessionId?: string): MeteredUsage[] {
     const held = [...this.#held];
     return held.filter((each) => sessionId === undefined || each.sessionId === sessionId).map(({ worst }) => worst);
   }
 
-  /** Sets aside what a request costs at most. To be disposed of once, after it has been counted. */
+  /** Reserves the most that a request may cost. The caller disposes of it after the request has been counted. */
   hold(sessionId: string, worst: MeteredUsage): Disposable {
     const reservation = { sessionId, worst };
     this.#held.add(reservation);
@@ -23,7 +23,7 @@ export class Reservations {
     };
   }
 
-  /** Resolves when the next reservation has ended, in the order of the calls, or with the signal. */
+  /** Resolves when the next reservation has ended, or on an abort. Callers are woken in the order of their calls. */
   async nextEnd(signal: AbortSignal): Promise<void> {
     await this.#ended.next({ signal });
   }

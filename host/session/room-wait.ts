@@ -5,7 +5,7 @@ import type { RunEnd } from "./end-reason.ts";
 import { isNoRoom, roomAwaited } from "./no-room.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
-/** A session's wait for room in the store. Each wait is logged once, and once more when it is over. */
+/** Wait of a session for room in the store. Its beginning and its end are logged. */
 export class RoomWait {
   readonly #end: RunEnd;
   readonly #logger: Logger;
@@ -21,12 +21,12 @@ export class RoomWait {
     this.#onChanged = options.onChanged ?? (() => {});
   }
 
-  /** What is waited for, and what to do. Empty: nothing. */
+  /** Reason of the wait, and what to do. Empty: nothing is waited for. */
   get reason(): string {
     return this.#reason;
   }
 
-  /** Notes that something found no room; undefined: that it has found some. */
+  /** Notes the error of what found no room. Undefined: it has found some. */
   note(missing: AppError | undefined): void {
     const reason = missing === undefined ? "" : roomAwaited(missing);
     if (reason !== "" && this.#reason === "") this.#logger.error({ err: missing }, "session waits for room");
@@ -37,8 +37,8 @@ export class RoomWait {
   }
 
   /**
-   * Stores something, again and again while there is no room for it. Returns false where the session was let go of meanwhile.
-   * Throws what `store` throws; for want of room only once the session was killed.
+   * Stores something, and tries again every `retryMs` while there is no room. Returns false if the session was let go of before
+   * that. Throws what `store` throws, for want of room only once the session was killed.
    */
   async store(store: () => void | Promise<void>): Promise<boolean> {
     for (;;) {

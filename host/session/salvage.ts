@@ -23,11 +23,11 @@ type Log = Pick<SessionLog, "diffs" | "between">;
 export interface SalvagedChanges {
   changes: FileChange[];
   patch: SalvagedPatch;
-  /** A diff was left out, since it is another file's. */
+  /** Whether a diff was left out: it is another file's, or gone. */
   incomplete: boolean;
 }
 
-/** Patch that is put together from events as it is read: it takes no memory. */
+/** Patch that is put together from a session's log whenever it is read. Nothing of it is held in memory. */
 export class SalvagedPatch implements ReadableArtifact {
   readonly artifact: Artifact;
   readonly #log: Log;
@@ -39,7 +39,7 @@ export class SalvagedPatch implements ReadableArtifact {
     this.#diffs = diffs;
   }
 
-  /** Reads it once, to know its size and hash. */
+  /** Makes the patch of these diffs, and reads it once for its size and hash. */
   static async of(log: Log, diffs: readonly DiffPlace[]): Promise<SalvagedPatch> {
     const hash = createHash("sha256");
     let sizeBytes = 0;
@@ -80,8 +80,8 @@ async function* partsOf(log: Log, { path, firstSequence, lastSequence }: DiffPla
 }
 
 /**
- * Puts the changes together from the newest diffs that were streamed: what is left when the container is gone. Reads them alone,
- * however long the log is. A file whose diff had not come whole keeps the one before; one whose diff is another file's is left out.
+ * Salvages a session's changes from the newest diffs in its log: what is left when the container is gone. Reads nothing else,
+ * however long the log is. A file whose newest diff has not come whole keeps the one before. A diff of another file is left out.
  */
 export async function salvageChanges(log: Log): Promise<SalvagedChanges> {
   const files: { change: FileChange; diff: DiffPlace }[] = [];

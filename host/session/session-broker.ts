@@ -11,7 +11,7 @@ import { DecisionLog } from "./decision-log.ts";
 import { type EgressConfig, egressRules, MAX_EGRESS_BYTES } from "./egress.ts";
 import type { Budgets } from "./spending.ts";
 
-/** How sessions reach the model, and what they may use of it. */
+/** Access to the model that all sessions share, and their budgets. */
 export interface ModelAccess extends Pick<
   ModelGatewayOptions,
   "endpoint" | "credentials" | "policy" | "fallbackModel"
@@ -19,39 +19,42 @@ export interface ModelAccess extends Pick<
   budgets: Budgets;
 }
 
-/** How sessions reach their repositories. */
+/** Access to repositories that all sessions share. */
 export interface GitAccess {
   credentials: GitCredentialSource;
-  /** URIs beside the session's own; those on the same server count. */
+  /** URIs of repositories that a session may reach beside its own. Only those on the same server count. */
   repositories: readonly string[];
   /** See GitGatewayOptions. */
   pushRefs: readonly string[];
 }
 
-/** What the host gives every session of the world outside. */
+/** Access to the world outside that the host gives every session. */
 export interface OutsideAccess {
   model: ModelAccess;
   git: GitAccess;
   egress: EgressConfig;
-  /** Default: directly. */
+  /** Way out of the user's network. Default: directly. */
   wayOut?: WayOut | undefined;
-  /** Bytes that one session may move there and back. Default 16 GiB. */
+  /** Bytes that one session may move, both ways together. Default: 16 GiB. */
   maxEgressBytes?: number | undefined;
 }
 
-/** What a session's broker is made from. */
+/** Session that a broker serves, and what it may reach. */
 export interface SessionBrokerOptions extends OutsideAccess, Pick<ModelGatewayOptions, "spending" | "onReach"> {
   spec: SessionSpec;
-  /** What the session starts with, where that is a snapshot. */
+  /** Snapshot that the session starts with. Undefined: it starts with none. */
   snapshot: ServedSnapshot | undefined;
   logger: Logger;
-  /** Told what the broker does, as events. Does not throw. */
+  /** Takes what the broker does, as events. Must not throw. */
   tell: (event: EventBody) => void;
-  /** Aborted when the container is left: what it still asks for is told no more. */
+  /** Signal that is aborted when the container is left: its decisions are told no more. */
   leaving: AbortSignal;
 }
 
-/** Returns the broker of one session: what its spec and the host allow, each retry and each decision told as an event. */
+/**
+ * Creates the broker of one session, which gives what both its spec and the host allow. Retries, and decisions as DecisionLog
+ * chooses them, are told as events. The caller disposes of it.
+ */
 export function createSessionBroker(options: SessionBrokerOptions): Broker {
   const { spec, snapshot, model, git, egress, wayOut, maxEgressBytes = MAX_EGRESS_BYTES } = options;
   const { spending, onReach, logger, tell, leaving } = options;

@@ -44,11 +44,11 @@ const BATCH_LENGTH = 256;
 
 /** Start of a reader, and what ends it. */
 export interface StoredReadOptions extends ReadOptions {
-  /** Default: never. */
+  /** Signal that nobody writes the log any more. Default: never aborted. */
   abandoned?: AbortSignal | undefined;
 }
 
-/** One session's log in the store: of the host's own events and those of the agent. */
+/** Log of one session in the store: the host's own events and those of its agent. Only the session's run writes it. */
 export class SessionLog implements LogReader {
   readonly #store: SessionStore;
   readonly sessionId: string;
@@ -60,7 +60,7 @@ export class SessionLog implements LogReader {
     this.sessionId = sessionId;
   }
 
-  /** Makes a session with its first events. */
+  /** Creates a session in the store, with its first events. */
   static create(
     store: SessionStore,
     session: { sessionId: string; requestId: string | undefined; container: string },
@@ -71,12 +71,12 @@ export class SessionLog implements LogReader {
     return new SessionLog(store, sessionId);
   }
 
-  /** The agent's number of the newest event that is stored. */
+  /** Number, in the agent's own log, of its newest event that is stored. 0: none is. */
   get lastAgentSequence(): number {
     return this.#store.lastAgentSequence(this.sessionId);
   }
 
-  /** Stores events of the host. */
+  /** Stores events of the host, with the time of now. All are stored or none. */
   append(...events: EventBody[]): void {
     this.#write(now(events));
   }
@@ -88,19 +88,19 @@ export class SessionLog implements LogReader {
     this.#lastMs = lastMs;
   }
 
-  /** The session enters a phase. */
+  /** Stores that the session enters a phase. */
   phase(phase: Phase): void {
     this.append({ case: "phaseChanged", value: create(PhaseChangedSchema, { phase }) });
   }
 
-  /** The session enters a state. */
+  /** Stores that the session enters a state. */
   state(state: Session_State): void {
     this.append({ case: "stateChanged", value: create(StateChangedSchema, { state }) });
   }
 
   /**
-   * Stores what the agent sent, but for the first and the last event of its log: the host has its
-   * own. Returns the last one if it was there.
+   * Stores events of the agent that are new. Those that only the host may say are left out, and the last one, which it
+   * returns instead: the host stores its own. Requests that the events show to have arrived are kept no more.
    */
   appendFromAgent(events: SessionEvent[]): SessionEvent | undefined {
     let known = this.lastAgentSequence;
@@ -122,24 +122,24 @@ export class SessionLog implements LogReader {
     return finished;
   }
 
-  /** Keeps what a caller says to the session until the agent is known to have it. */
+  /** Keeps a caller's request until the agent is known to have it. The first one of a name is kept. */
   keepRequest(name: string, request: AttachRequest): void {
     this.#store.requests.put(this.sessionId, name, toBinary(AttachRequestSchema, request));
   }
 
-  /** What was said under this name has not arrived yet. */
+  /** Whether a request of this name is kept: it is not known to have arrived. */
   keepsRequest(name: string): boolean {
     return this.#store.requests.list(this.sessionId).some((kept) => kept.name === name);
   }
 
-  /** What the agent is not known to have, oldest first. */
+  /** Requests that the agent is not known to have, oldest first. */
   keptRequests(): AttachRequest[] {
     return this.#store.requests.list(this.sessionId).map(({ data }) => fromBinary(AttachRequestSchema, data));
   }
 
   /**
-   * Reads the log. Once `abandoned` is aborted nobody writes it any more: then it ends after what there is, as it does where
-   * the session is removed meanwhile.
+   * Reads the log in batches of up to 256 events, and waits for more. It ends after sessionFinished, on an abort, or when the
+   * session is removed. Once `abandoned` is aborted it ends after what is stored. Throws SEQUENCE_UNKNOWN.
    */
   async *read({ afterSequence, signal, abandoned }: StoredReadOptions): AsyncGenerator<SessionEvent[], undefined> {
     checkSequence(afterSequence, this.#store.getSession(this.sessionId)?.lastSequence ?? 0);
@@ -159,17 +159,17 @@ export class SessionLog implements LogReader {
     }
   }
 
-  /** The session as it is now. */
+  /** Session as it is now. */
   get session(): Session {
     return this.#store.getSession(this.sessionId) ?? emptySession(this.sessionId);
   }
 
-  /** See SessionStore.listDiffs. */
+  /** Places of the newest diffs: see SessionStore.listDiffs. */
   get diffs(): DiffPlace[] {
     return this.#store.listDiffs(this.sessionId);
   }
 
-  /** The events between two numbers, both included, that are there, oldest first. Between pages others get their turn. */
+  /** Yields the stored events from one number to another, both included, oldest first. Between pages others get their turn. */
   async *between(first: number, last: number): AsyncGenerator<SessionEvent, undefined> {
     for (let next = first; next <= last;) {
       if (next > first) await turn();

@@ -90,7 +90,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     }
   }
 
-  /** How busy it is, and what is known to be wrong with the runtime and the store. */
+  /** Returns counts of sessions, and what is wrong with the runtime and the store. Undefined: nothing is known to be. */
   status(): {
     liveCount: number;
     queuedCount: number;

@@ -37,9 +37,9 @@ interface Change {
 }
 
 /**
- * All sessions as they change, for any number of readers. A reader is a number and a filter: changes are counted, each
- * session is remembered with its newest one, and its snapshot is made when a reader asks for it. So a slow reader gets the
- * newest of each, and costs nothing. What is remembered is this process's: a reader of another one begins anew.
+ * Feed of all sessions as they change, for any number of readers. Changes are counted, and a cursor is the number of one.
+ * Each session is remembered with its newest change, and read from the store when a reader gets to it: a slow reader gets
+ * the newest of each, and holds up nobody. A cursor of another process begins anew. Readers end with their own signals.
  */
 export class SessionsFeed implements Disposable {
   readonly #options: SessionsFeedOptions;
@@ -72,7 +72,7 @@ export class SessionsFeed implements Disposable {
     });
   }
 
-  /** Notes that what no event says of a session is something else now. */
+  /** Notes a change of a session that no event says. Its readers get it anew. */
   note(sessionId: string): void {
     const state = this.#entries.get(sessionId)?.state;
     if (state !== undefined) this.#enter(sessionId, state);

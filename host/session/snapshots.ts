@@ -1,13 +1,13 @@
 import type { RepositorySnapshot } from "../../proto/index.ts";
 import type { ServedSnapshot } from "../broker/git/snapshot-gateway.ts";
 
-/** Where the host keeps snapshots of local repositories. */
+/** Snapshots of local repositories that the host keeps, and serves to sessions. */
 export interface Snapshots {
   /**
-   * Makes ready what a session is served of a snapshot that a front has put there: with `depth` commits of history, all where
-   * that is negative. Throws SNAPSHOT_MISSING.
+   * Prepares what a session is served of a snapshot that a caller has put there. It holds `depth` commits of history; negative:
+   * all. Throws SNAPSHOT_MISSING.
    */
   open(sessionId: string, snapshot: RepositorySnapshot, options: { depth: number; signal: AbortSignal }): Promise<void>;
-  /** Returns what a session that was opened is served. Looks at nothing before it is asked. */
+  /** Returns the snapshot that was opened for a session, to serve it. Nothing is read before git asks for it. */
   serve(sessionId: string, snapshot: RepositorySnapshot): ServedSnapshot;
 }

@@ -77,8 +77,9 @@ export class Spending {
   }
 
   /**
-   * Reserves what a request may cost at most. If it might not fit beside what is reserved by others, it waits for them
-   * to be counted. A request that is alone is only checked against what has been used.
+   * Reserves the most that a request may cost. If that may not fit beside what others have reserved, it waits for them to be
+   * counted. Returns `refused` once the budget is used up, `occupied` after 60 s or an abort. A request that is alone is only
+   * checked against what has been used.
    */
   async reserve(worst: MeteredUsage, { signal }: { signal: AbortSignal }): Promise<Reservation> {
     const { sessionId, reservations } = this.#options;
@@ -106,7 +107,7 @@ export class Spending {
     return sumUsage(this.#options.usage.ofDay(today()), this.#unstored);
   }
 
-  /** Sentence on why the model may not be asked again. Undefined: it may. */
+  /** Returns a sentence on why the model may not be asked again. Undefined: it may. Calls `onReached` the first time. */
   refusal(): string | undefined {
     const { budgets } = this.#options;
     const event =
@@ -121,7 +122,7 @@ export class Spending {
     return describeReached(event);
   }
 
-  /** Failure of a session that could not go on for want of budget. Undefined: it had enough. */
+  /** Returns the failure of a session that could not go on for want of budget. Undefined: it had enough. */
   failure(): Failure | undefined {
     const event = this.#reached;
     if (event === undefined) return undefined;

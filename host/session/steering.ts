@@ -17,7 +17,7 @@ type Request = AttachRequest["request"];
  */
 export class Steering {
   readonly #log: SessionLog;
-  /** Tells the agent, if there is one. */
+  /** Tells the agent, if there is one. Nothing is kept. */
   readonly say: (request: Request) => void;
 
   constructor({ log, say }: { log: SessionLog; say: (request: Request) => void }) {
@@ -25,7 +25,7 @@ export class Steering {
     this.say = say;
   }
 
-  /** Ends the running turn. */
+  /** Ends the running turn. It is not kept: it may be lost with the connection or the host. */
   interrupt(): void {
     this.say({ case: "interrupt", value: create(InterruptSchema) });
   }

@@ -2,8 +2,8 @@ import type { Session } from "../../proto/index.ts";
 import type { Sessions } from "./sessions.ts";
 
 /**
- * Calls `look` with sessions as they are now and again when they have changed, until disposed of. What goes wrong is not told:
- * whoever follows their events hears of it there.
+ * Watches sessions: calls `look` with each as it is now, and again when it has changed. Dispose of it to end that. An error
+ * ends it silently: whoever follows the events hears of it there.
  */
 export function watchUpdates(
   sessions: Pick<Sessions, "watchAll">,

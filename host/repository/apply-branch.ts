@@ -8,20 +8,22 @@ import { readIdentity, takeIn, type UserRepository, userPlace } from "./user-rep
 const CLAUDE = { name: "Claude", email: "noreply@anthropic.com" };
 /** As Claude Code ends the messages of commits that it makes. */
 const CO_AUTHOR = `Co-Authored-By: ${CLAUDE.name} <${CLAUDE.email}>`;
-/** A branch that holds a session's result. */
+/** Branch that holds a session's result. */
 export interface AppliedBranch {
   branch: string;
   commitId: string;
-  /** Undefined: the session started empty. */
+  /** Commit that the branch stands on. Undefined: the session started empty. */
   startCommitId: string | undefined;
+  /** Author of the commit, as "Name <address>". */
   author: string;
-  /** It was there already, with just this result. */
+  /** True: the branch was there before, with this same result. */
   already: boolean;
 }
 
 /**
- * Makes a branch of one commit on the session's start, and touches nothing else of the user's repository. The commit is the
- * user's, with Claude as co-author. Throws BRANCH_INVALID, BRANCH_EXISTS.
+ * Makes a branch of one commit on the session's start. Nothing else of the user's repository is touched. The author is
+ * the user, or Claude if the user's git has no name; Claude is the co-author. The journal remembers the branch for an
+ * undo. Throws BRANCH_INVALID, BRANCH_EXISTS.
  */
 export async function applyToBranch(
   repository: UserRepository,

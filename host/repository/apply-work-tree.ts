@@ -15,16 +15,17 @@ import { takeBack } from "./undo.ts";
 import { findUnderWay, takeIn, type UserRepository, userPlace } from "./user-repository.ts";
 import { copyAside, FileChangedError, findRepositoryAbove, readState, replaceFiles, setMode } from "./work-files.ts";
 
-/** What was written into the user's files. */
+/** Changes that were written into the user's files. */
 export interface AppliedWorkTree {
-  /** What has changed there: less than the session's changes where the user had some of them already. */
+  /** Files that have changed there. Those that the user had alike already are not among them. */
   changes: TreeChange[];
-  /** Submodules whose commit the session has changed: their files are left alone. */
+  /** Submodules whose commit the session has changed. Their files are left alone. */
   submodules: RawPath[];
+  /** True: the index was changed too. */
   staged: boolean;
 }
 
-/** A result that does not go together with what the user has by now. Nothing was written. */
+/** APPLY_CONFLICTS: a result that does not go together with what the user has by now. Nothing was written. */
 export class ApplyConflictsError extends AppError {
   readonly conflicts: readonly Conflict[];
 
@@ -38,7 +39,10 @@ export class ApplyConflictsError extends AppError {
   }
 }
 
-/** Says how a result goes together with the user's files as they are now. Nothing is written. Throws REPOSITORY_UNMERGED. */
+/**
+ * Returns the conflicts between a result and the user's files as they are now. Empty: they go together. Nothing of the
+ * user's is written. Throws REPOSITORY_UNMERGED.
+ */
 export async function predictConflicts(
   repository: UserRepository,
   { scratch, start, treeId }: PreparedChanges,
@@ -49,10 +53,10 @@ export async function predictConflicts(
 }
 
 /**
- * Merges a session's result into the user's files as they are now, all of it or nothing: what is not the same any more as
- * when it was looked at, what nobody tracks, and what lies behind a link is never overwritten. What was staged stays so; with
- * `stage` the changes are staged too. Throws GIT_UNDER_WAY, INDEX_LOCKED, ApplyConflictsError, APPLY_BLOCKED, APPLY_RACED,
- * APPLY_UNFINISHED, NOTHING_TO_APPLY.
+ * Merges a session's result into the user's files as they are now, all of it or nothing. It never overwrites a file that
+ * has changed since it was looked at, that nobody tracks, or that lies behind a link. What was staged stays so; with
+ * `stage` the changes are staged too. The journal keeps the old files for an undo. Throws GIT_UNDER_WAY, INDEX_LOCKED,
+ * ApplyConflictsError, APPLY_BLOCKED, APPLY_RACED, APPLY_UNFINISHED, NOTHING_TO_APPLY.
  */
 export async function applyToWorkTree(
   repository: UserRepository,
@@ -136,7 +140,7 @@ function sides(workTree: string, treeId: string) {
   ] as const;
 }
 
-/** Throws GIT_UNDER_WAY where the user's git is in the middle of something. */
+/** Throws GIT_UNDER_WAY if the user's git is in the middle of something, such as a merge or a rebase. */
 export function refuseUnderWay(repository: UserRepository): void {
   const found = findUnderWay(repository);
   if (found !== undefined) throw underWay(found.what, `${repository.workTree} is in the middle of it`);

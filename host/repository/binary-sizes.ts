@@ -10,8 +10,8 @@ const MAX_LINES = 20;
 const LINE_CHARS = 67;
 
 /**
- * Returns how many bytes the binary files of a patch say that they come to, which git takes as memory before it looks at
- * them: a delta of some bytes may ask for any number. What cannot be read counts as nothing, since git refuses it.
+ * Returns how many bytes of memory git would take for the binary files of a patch, by the sizes that the patch declares:
+ * a delta of a few bytes may declare any size. A size that cannot be read counts as 0, since git refuses it.
  */
 export function binaryBytes(patch: Uint8Array): number {
   const bytes = Buffer.from(patch.buffer, patch.byteOffset, patch.byteLength);

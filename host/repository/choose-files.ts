@@ -6,16 +6,17 @@ import { looksSecret } from "./secret-names.ts";
 import { ABSENT, GITLINK } from "./tree-diff.ts";
 import type { ChangedFile, WorkTreeStatus } from "./work-tree-status.ts";
 
-/** How much goes in of what nobody has added. */
+/** Limits for the untracked files of a snapshot. Files that somebody has named do not count. */
 export interface UntrackedLimits {
-  /** Of one file. Default: 100 MiB, above which no forge takes it either. */
+  /** Most bytes of one file. Default: 100 MiB, above which no forge takes it either. */
   fileBytes: number;
-  /** Of all together. Default: 1 GiB. The largest are left out first. */
+  /** Most bytes of all together. Default: 1 GiB. The largest are left out first. */
   totalBytes: number;
-  /** Default: 100,000. */
+  /** Most files. Default: 100,000. */
   files: number;
 }
 
+/** Default limits for untracked files. */
 export const UNTRACKED_LIMITS: UntrackedLimits = {
   fileBytes: 100 * 1024 * 1024,
   totalBytes: 1024 * 1024 * 1024,
@@ -24,14 +25,22 @@ export const UNTRACKED_LIMITS: UntrackedLimits = {
 /** How many files are looked at at once. */
 const AT_ONCE = 64;
 
+/** Files of a work tree that a snapshot reads. */
 export interface ChosenFiles {
+  /** Tracked files, and submodules, that have changed and are there. */
   changed: ChangedFile[];
+  /** Tracked files that are gone, or have something else in their place. */
   gone: RawPath[];
+  /** Untracked files that go in, the named ones among them. */
   untracked: RawPath[];
+  /** Size of all files to be read. */
   bytes: number;
 }
 
-/** Says which files are read, by what lies there now, and notes the others. */
+/**
+ * Chooses the files that a snapshot reads, by what lies at their paths now, and adds the others to `leftOut`. A file of
+ * `included` goes in whatever its name and size. Links are not followed.
+ */
 export async function chooseFiles(
   root: string,
   status: WorkTreeStatus,

@@ -2,27 +2,27 @@ import type { RawPath } from "../../proto/index.ts";
 import { type Conflict, mergeTrees } from "./merge-trees.ts";
 import type { PreparedChanges } from "./session-changes.ts";
 
-/** Two results that touch the same files. */
+/** Overlap of two results that touch the same files. */
 export interface Overlap {
-  /** Their places in the list. */
+  /** Places of the two in the list of results. */
   pair: readonly [number, number];
-  /** What both have changed, alike or not. */
+  /** Files that both have changed, alike or not. Empty if they meet in the merge alone, as a file and a directory do. */
   paths: RawPath[];
-  /** What does not go together. */
+  /** Files that do not go together. */
   conflicts: Conflict[];
 }
 
-/** Results side by side. */
+/** Comparison of results: where they meet, and in which order to take them. */
 export interface Comparison {
   overlaps: Overlap[];
-  /** In which order they are best taken: places in the list, and what does not go together with those before. */
+  /** Order in which the results are best taken: places in the list, and conflicts with those before. */
   order: { at: number; conflicts: Conflict[] }[];
 }
 
 /**
- * Compares results of sessions by merging them in memory: nothing is checked out, and nothing of the user's is touched. All
- * must have been prepared in one scratch repository. One with another start than the first counts as if it had been made
- * on that of the first.
+ * Compares results of sessions by merging them in memory: nothing is checked out, and nothing of the user's is touched.
+ * All must have been prepared in one scratch repository. A result with another start than the first is moved to the start
+ * of the first.
  */
 export async function compareChanges(
   results: readonly PreparedChanges[],

@@ -32,7 +32,7 @@ const CONFIG = {
   "advice.detachedHead": "false",
 };
 
-/** Where a git command works, and whose settings count there. */
+/** Place where a git command works, and whose settings count there. */
 export interface GitPlace {
   /**
    * "user": what the user has configured counts, as for a git that they run themselves. "none": nothing but what the
@@ -43,11 +43,11 @@ export interface GitPlace {
   cwd?: string | undefined;
   /** Default: looked for from cwd upwards, with git's own check of who owns it. */
   gitDirectory?: string | undefined;
-  /** What the git directory shares with others, if it is that of a linked work tree. */
+  /** Directory of what linked work trees share. Default: the git directory says it. */
   commonDirectory?: string | undefined;
   workTree?: string | undefined;
   indexFile?: string | undefined;
-  /** Where objects are written to. Default: the repository's own. */
+  /** Directory that objects are written to. Default: the repository's own. */
   objectDirectory?: string | undefined;
   /** Object directories that are only read, with what they borrow from in turn. */
   alternates?: readonly string[] | undefined;
@@ -57,20 +57,24 @@ export interface GitPlace {
   config?: Readonly<Record<string, string>> | undefined;
 }
 
+/** Options of a git command that is waited for. */
 export interface GitOptions {
+  /** Ends git: with TERM, and after 2 seconds with KILL. */
   signal: AbortSignal;
+  /** Standard input. Default: empty. */
   input?: Uint8Array | string;
-  /** Default: 256 MiB. */
+  /** Most bytes of standard output. Default: 256 MiB. */
   maxOutputBytes?: number;
 }
 
+/** Result of a git command that has ended, well or badly. */
 export interface GitResult {
-  /** Undefined: a signal ended it. */
+  /** Exit code. Undefined: a signal ended it. */
   code: number | undefined;
-  /** Undefined: it exited. */
+  /** Name of the signal that ended it. Undefined: it exited. */
   endedBy: string | undefined;
   stdout: Buffer;
-  /** The last part, if it was long. */
+  /** Last 32,768 characters of standard error. */
   stderr: string;
 }
 
@@ -114,7 +118,7 @@ export function startGit(place: GitPlace, args: readonly string[]): ChildProcess
   return spawn("git", args, { cwd: place.cwd ?? "/", env: gitEnvironment(place), detached: true });
 }
 
-/** Ends a git and what it has started. Nothing happens where it has ended already. */
+/** Ends a git and what it has started: the signal goes to its process group. Nothing happens if it has ended already. */
 export function endGit(child: ChildProcessWithoutNullStreams, signal: NodeJS.Signals): void {
   if (child.pid === undefined) return;
   try {
@@ -185,12 +189,12 @@ export async function git(place: GitPlace, args: readonly string[], options: Git
   return result.stdout;
 }
 
-/** The same, for what is one line or none: without its end. */
+/** Runs git and returns the one line that it wrote, without its end. Throws as `git`. */
 export async function gitLine(place: GitPlace, args: readonly string[], options: GitOptions): Promise<string> {
   return (await git(place, args, options)).toString().replace(/\n$/, "");
 }
 
-/** Returns the error for a git command that ended badly. What git said is in the message, for people only. */
+/** Returns GIT_FAILED for a git command that ended badly. Its message quotes git's last line, for people only. */
 export function gitFailed(args: readonly string[], result: GitResult): AppError {
   const ended = result.endedBy === undefined ? `exit code ${result.code}` : `signal ${result.endedBy}`;
   const said = lastLine(result.stderr);
@@ -198,7 +202,7 @@ export function gitFailed(args: readonly string[], result: GitResult): AppError 
   return new AppError("GIT_FAILED", message, { metadata: { command: args[0] ?? "", ended, said } });
 }
 
-/** Returns the last line that says something, without control characters. */
+/** Returns the last line of a text that is not blank, without control characters and cut to 500 characters. */
 export function lastLine(text: string): string {
   const lines = text.split(/[\r\n]+/).map((line) => line.replace(/[\x00-\x1f\x7f]/g, " ").trim());
   return cutChars(lines.findLast((line) => line !== "") ?? "", 500);

@@ -10,17 +10,18 @@ const WORKTREE_INCLUDE = ".worktreeinclude";
 const LIST = ["--literal-pathspecs", "ls-files", "-z", "--others", "--"];
 const LIST_PATTERNS = ["ls-files", "-z", "--others", "--ignored", `--exclude-from=${WORKTREE_INCLUDE}`];
 
+/** Options for the untracked files that somebody wants in. */
 export interface IncludeOptions {
   /** Files, or directories with everything in them, from the named directory on. */
   names: readonly string[];
-  /** What the file .worktreeinclude at the top names goes in, too. */
+  /** True: files that match .worktreeinclude at the top go in, too. */
   worktreeInclude: boolean;
   signal: AbortSignal;
 }
 
 /**
- * Returns the files that are not tracked and go in because somebody has named them. Throws INCLUDE_NOT_FOUND for a name that is
- * none of the work tree.
+ * Returns the untracked files that go in because somebody has named them, ignored ones too. Files of nested repositories
+ * are not among them. Throws INCLUDE_NOT_FOUND for a name that is not there, or lies outside of the work tree.
  */
 export async function findIncluded(
   place: GitPlace,

@@ -7,7 +7,10 @@ import { git, type GitPlace } from "./git.ts";
 /** A copy is made this much older than it is, since times are rounded: git then reads again what may have changed at the same time. */
 const OLDER_NS = 1_000_000n;
 
-/** git's own lock of an index: as long as it is held, every git of the user that would write the index says so and ends. */
+/**
+ * Lock of an index, git's own index.lock: while it is held, a git of the user that would write the index fails. Whoever
+ * takes it disposes of it.
+ */
 export class IndexLock implements Disposable {
   readonly #indexFile: string;
   readonly #mark: string;
@@ -40,7 +43,7 @@ export class IndexLock implements Disposable {
     }
   }
 
-  /** Makes a copy of this file the index, in one step. Undefined: there is to be none. */
+  /** Replaces the index by a copy of a file, in one step. Undefined: the index is removed. */
   async replaceIndex(source: string | undefined): Promise<void> {
     if (source === undefined) return unlinkSync(this.#indexFile);
     // Not in the lock itself: what a killed process leaves of that is to be known as ours.
@@ -59,7 +62,7 @@ export class IndexLock implements Disposable {
   }
 }
 
-/** Removes what a process of ours has left of a lock when it was killed; anybody else's lock stays. */
+/** Removes the lock that a killed process of ours has left, known by its mark. Anybody else's lock stays. */
 export function removeStaleLock(indexFile: string, mark: string): void {
   rmSync(besidePath(indexFile, mark), { force: true });
   const path = lockPath(indexFile);
@@ -75,7 +78,7 @@ function lockPath(indexFile: string): string {
   return `${indexFile}.lock`;
 }
 
-/** Copies an index with its time, by which git tells what it has to read again. */
+/** Copies an index with its time less 1 ms: git reads again the files that are newer than that. */
 export async function copyIndex(from: string, to: string): Promise<void> {
   const { mtimeNs } = await stat(from, { bigint: true });
   await copyFile(from, to);
@@ -83,7 +86,7 @@ export async function copyIndex(from: string, to: string): Promise<void> {
   await utimes(to, seconds, seconds);
 }
 
-/** Reads an index file; undefined if there is none. */
+/** Reads an index file. Undefined: there is none. */
 export async function readIndex(indexFile: string): Promise<Buffer | undefined> {
   return await readFile(indexFile).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return undefined;
@@ -91,12 +94,12 @@ export async function readIndex(indexFile: string): Promise<Buffer | undefined> 
   });
 }
 
-/** Lists all that an index holds, with git's flags. */
+/** Lists all entries of an index, as `git ls-files --stage -v -z` writes them. */
 export async function listIndex(place: GitPlace, { signal }: { signal: AbortSignal }): Promise<Buffer> {
   return await git(place, ["ls-files", "--stage", "-v", "-z"], { signal });
 }
 
-/** Whether two index files are the same, or both not there. */
+/** Returns whether two index files have the same bytes, or are both not there. */
 export function sameBytes(a: Buffer | undefined, b: Buffer | undefined): boolean {
   return a === undefined || b === undefined ? a === b : a.equals(b);
 }
@@ -106,7 +109,7 @@ export function hashOf(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-/** Reads what `ls-files --stage -v -z` writes: "mode id" of each file. */
+/** Parses the output of `listIndex`: "mode id" by path. */
 export function parseStage(listing: Buffer): Map<RawPath, string> {
   const files = new Map<RawPath, string>();
   for (const line of listing.toString("latin1").split("\0")) {

@@ -9,35 +9,37 @@ import type { FileState, Replacement } from "./work-files.ts";
 /** More are kept by nobody's wish: the oldest go. */
 const MAX_KEPT = 20;
 
-/** What was staged by an apply, so that it can be taken back. */
+/** Record of what an apply has staged, so that it can be taken back. */
 export interface StagedRecord {
   /** "mode id" before and after of each path; "" for none. */
   entries: { path: string; from: string; to: string }[];
-  /** Hash of the index file as it was left. */
+  /** SHA-256 of the index file as it was left, in hex. */
   sha256: string;
-  /** Hash of what it lists, which git's own refreshing leaves alone. */
+  /** SHA-256 of the index's listing, in hex. It stays the same when git refreshes the index. */
   listingSha256: string;
-  /** There was an index before. */
+  /** True: there was an index before. */
   hadIndex: boolean;
 }
 
-/** What an apply has done, or was about to do when it was broken off. */
+/** Record of what an apply has done, or was about to do when it was broken off. */
 export interface JournalRecord {
   version: 1;
-  /** "writing" and "undoing" are left by what was broken off. */
+  /** State of the apply. "writing" and "undoing" stay if it, or its undo, is broken off. */
   state: "writing" | "applied" | "undoing";
   sessionId: string;
+  /** Begin of the apply, in milliseconds since 1970. */
   timeMs: number;
   workTree: string;
   gitDirectory: string;
-  /** Part of the names of files that are made beside others, and the content of an index.lock of ours. */
+  /** Mark of this apply: in the names of files that are made beside others, and the content of its index.lock. */
   mark: string;
+  /** Branch that was made. Undefined: the files were changed. */
   branch?: { name: string; commitId: string };
   files: { path: string; from: FileState; to: FileState }[];
   staged?: StagedRecord;
 }
 
-/** One apply's directory: what is recorded, the files from before, the index from before. */
+/** Entry of a journal: the directory of one apply, with its record, the old files and the old index. */
 export class JournalEntry {
   readonly directory: string;
   record: JournalRecord;
@@ -47,28 +49,28 @@ export class JournalEntry {
     this.record = record;
   }
 
-  /** Where the files from before lie, by their paths. */
+  /** Directory of the old files, by their paths. */
   get oldFiles(): string {
     return join(this.directory, "old");
   }
 
-  /** Where the files lie that are to be written, by their paths. */
+  /** Directory of the files that are to be written, by their paths. */
   get newFiles(): string {
     return join(this.directory, "new");
   }
 
-  /** The index file from before. */
+  /** Path of the old index. */
   get oldIndex(): string {
     return join(this.directory, "index");
   }
 
-  /** The files as they are to be replaced, or to be taken back. */
+  /** Returns what is to become of each file, in an apply or in its undo. */
   replacements(direction: "apply" | "undo"): Replacement[] {
     if (direction === "apply") return this.record.files;
     return this.record.files.map(({ path, from, to }) => ({ path, from: to, to: from }));
   }
 
-  /** Writes the record, in one step. */
+  /** Writes the record with a new state, in one step and through to the disk. */
   write(state: JournalRecord["state"]): void {
     this.record = { ...this.record, state };
     const path = join(this.directory, "journal.json");
@@ -76,14 +78,17 @@ export class JournalEntry {
     renameSync(`${path}.new`, path);
   }
 
-  /** Removes it with everything in it: it cannot be taken back any more. */
+  /** Removes the entry with its files: the apply cannot be taken back any more. */
   remove(): void {
     rmSync(join(this.directory, "journal.json"), { force: true });
     rmSync(this.directory, { recursive: true, force: true });
   }
 }
 
-/** What was applied to one work tree, in a directory of the user's state. One process at a time has it open. */
+/**
+ * Journal of what was applied to one work tree: a directory in the user's state. One process at a time has it open.
+ * Whoever opens it disposes of it. It keeps the last 20 applies, and those that were broken off.
+ */
 export class Journal implements Disposable {
   readonly #directory: string;
   readonly #lock: ExclusiveLock;
@@ -93,7 +98,7 @@ export class Journal implements Disposable {
     this.#lock = lock;
   }
 
-  /** Opens the journal of a work tree. Throws APPLY_BLOCKED where another process has it. */
+  /** Opens the journal of a work tree, below `undoDirectory`. Throws APPLY_BLOCKED if another process has it open. */
   static open(undoDirectory: string, workTree: string): Journal {
     const name = createHash("sha256").update(workTree).digest("hex").slice(0, 20);
     const directory = join(undoDirectory, name);
@@ -106,7 +111,7 @@ export class Journal implements Disposable {
     });
   }
 
-  /** What can be taken back, newest first. What never came to a record is removed. */
+  /** Returns the entries that can be taken back, newest first. One without a record is removed. */
   entries(): JournalEntry[] {
     const names = readdirSync(this.#directory, { withFileTypes: true }).filter((entry) => entry.isDirectory());
     const sorted = names.map(({ name }) => name).sort();
@@ -121,7 +126,7 @@ export class Journal implements Disposable {
     });
   }
 
-  /** Begins an entry. It counts once it is written. */
+  /** Begins an entry. It counts once its record is written. */
   begin(record: Omit<JournalRecord, "version" | "state" | "timeMs" | "mark">): JournalEntry {
     // What was broken off holds the only copy of files.
     for (const old of this.entries().slice(MAX_KEPT - 1)) if (old.record.state === "applied") old.remove();

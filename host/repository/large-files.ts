@@ -11,10 +11,10 @@ import type { TreeEntry } from "./synthetic-commits.ts";
 const POINTER = "version https://git-lfs.github.com/spec/v1\n";
 const MAX_POINTER_BYTES = 1024;
 
-/** The filter of Git LFS keeps what it reads in the user's repository: it does not run, and pointers are made here. */
+/** Configuration that turns off the filter of Git LFS, which writes into the user's repository. Pointers are made here. */
 export const LFS_OFF = { "filter.lfs.clean": "", "filter.lfs.process": "", "filter.lfs.required": "false" };
 
-/** Returns which of the files are kept by Git LFS, as their attributes say. */
+/** Returns the files among `paths` that Git LFS keeps, by their attributes. */
 export async function findLargeFiles(
   place: GitPlace,
   paths: readonly RawPath[],
@@ -29,7 +29,7 @@ export async function findLargeFiles(
   return found;
 }
 
-/** Returns all tracked files that are kept by Git LFS, if that has ever been used in the repository. */
+/** Returns all tracked files that Git LFS keeps. Empty if LFS was never used in the repository. */
 export async function listTrackedLargeFiles(
   place: GitPlace,
   located: LocatedRepository,
@@ -44,7 +44,7 @@ export async function listTrackedLargeFiles(
   return used ? splitPaths(await git(place, ["ls-files", "-z", "--", ":(attr:filter=lfs)"], options)) : [];
 }
 
-/** Writes the pointers to the files' content. A file that is gone meanwhile has none. */
+/** Writes LFS pointers for files of a work tree as blobs, and returns them by path. A file that is gone has none. */
 export async function writePointers(
   writing: GitPlace,
   root: string,

@@ -4,22 +4,24 @@ import { AppError } from "../../proto/index.ts";
 import { readProblem } from "../file-problem.ts";
 import { type GitPlace, lastLine, tryGit } from "./git.ts";
 
+/** Hash that a repository names its objects by. */
 export type ObjectFormat = "sha1" | "sha256";
 
-/** Where something lies that can be snapshotted. */
+/** Repository, or plain directory, that can be snapshotted. All paths but the subdirectory are absolute. */
 export interface LocatedRepository {
-  /** "directory": a plain one, which no repository has under its care. */
+  /** "directory": a plain one, in no repository. */
   kind: "repository" | "directory";
-  /** The top of the work tree, without links on the way. */
+  /** Top of the work tree, or the plain directory, without links on the way. */
   root: string;
-  /** What was named, from the root. Empty: the root itself. */
+  /** Directory that was named, from the root. Empty: the root itself. */
   subdirectory: string;
+  /** Format of the objects. A plain directory has "sha1". */
   objectFormat: ObjectFormat;
-  /** Undefined for a plain directory. */
+  /** Directories of git. Undefined for a plain directory. */
   git?: {
-    /** A linked work tree has one of its own, below that of its main one. */
+    /** Git directory of this work tree. A linked one has its own. */
     directory: string;
-    /** The same as the directory, except in a linked work tree. */
+    /** Git directory that all work trees share. */
     commonDirectory: string;
     objectDirectory: string;
   };
@@ -45,9 +47,9 @@ const QUESTIONS = [
 ];
 
 /**
- * Finds the repository that a path lies in, by git itself, with its check of who owns it; a directory in no repository is
- * one too. Throws REPOSITORY_PATH_NOT_FOUND, and REPOSITORY_PATH_INVALID for what is no directory, has no work tree, belongs
- * to somebody else or is damaged.
+ * Finds the repository that a path lies in, by git itself, with its check of who owns it. A directory in no repository is
+ * returned as a plain one. Throws REPOSITORY_PATH_NOT_FOUND; REPOSITORY_PATH_INVALID for a file, and for a repository that
+ * has no work tree, belongs to somebody else or is damaged; GIT_NOT_FOUND.
  */
 export async function locateRepository(path: string, { signal }: { signal: AbortSignal }): Promise<LocatedRepository> {
   const given = resolve(path);

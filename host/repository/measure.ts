@@ -4,7 +4,10 @@ import type { RawPath } from "../../proto/index.ts";
 /** So many files are looked at, of all directories together: enough to say which is the largest, in a moment. */
 const MAX_LOOKS = 5000;
 
-/** Returns how large files and directories are, as far as that is found out soon; one that is gone has no bytes. */
+/**
+ * Measures files and directories, in bytes. After 5000 files of all together it stops counting, so that sizes may be too
+ * small. A path that is gone, or cannot be read, has 0.
+ */
 export async function measure(root: string, paths: readonly RawPath[]): Promise<{ path: RawPath; bytes: number }[]> {
   let looks = 0;
   const bytesOf = async (path: Buffer): Promise<number> => {

@@ -12,23 +12,29 @@ const MAX_LINE_CHARS = 400;
 /** Larger files are not looked through for their conflicts (bytes). */
 const MAX_LOOKED_AT = 4 * 1024 * 1024;
 
-/** A file that two sides have changed in ways that do not go together. */
+/** Conflict in a file: two sides have changed it in ways that do not go together. */
 export interface Conflict {
   path: RawPath;
-  /** What git says of it, such as "CONFLICT (content): Merge conflict in a.ts". */
+  /** Messages of git, such as "CONFLICT (content): Merge conflict in a.ts". */
   messages: string[];
-  /** The places, with both sides between git's marks. Empty: it is no text, or not a matter of lines. */
+  /**
+   * Places in the file, with both sides between git's marks: up to 10 of 40 lines each. Empty: it is not a matter of
+   * lines, the file is above 4 MiB, or 20 other files have been looked into.
+   */
   hunks: string[];
 }
 
-/** What a merge comes to. */
+/** Merge of two trees. */
 export interface MergedTrees {
-  /** Holds git's marks where there are conflicts. */
+  /** Tree of the merge, with git's marks in the files in conflict. */
   treeId: string;
   conflicts: Conflict[];
 }
 
-/** Merges what two sides made of a tree, in memory: no work tree, no merge driver. The names stand in the marks. */
+/**
+ * Merges what two sides made of the tree `base`, without a work tree or merge driver. The sides' names stand in git's
+ * marks. Conflicts are returned, not thrown.
+ */
 export async function mergeTrees(
   scratch: Scratch,
   base: string,

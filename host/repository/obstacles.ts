@@ -4,14 +4,14 @@ import { findObstacle, listFiles, readState, type Replacement, sameFile } from "
 /** As many are named in a message. */
 const MAX_NAMED = 10;
 
-/** A file that cannot be replaced. */
+/** Obstacle to the replacement of a file. */
 export interface Obstacle {
   path: RawPath;
-  /** What is in the way, as it follows the path. Undefined: the file is not what it was any more. */
+  /** What is in the way, worded to follow the path: "is a directory". Undefined: the file has changed. */
   why: string | undefined;
 }
 
-/** Looks, before anything is written, for what keeps files from being replaced. Those that are replaced already are fine. */
+/** Finds what keeps files from being replaced, before anything is written. Files that are replaced already are fine. */
 export async function findObstacles(workTree: string, replacements: readonly Replacement[]): Promise<Obstacle[]> {
   const gone = new Set(replacements.filter(({ to }) => to.kind === "absent").map(({ path }) => path));
   const obstacles: Obstacle[] = [];
@@ -40,7 +40,7 @@ function isDirectoryOf(path: RawPath, replacements: readonly Replacement[]): boo
   return replacements.some((other) => other.path.startsWith(`${path}/`));
 }
 
-/** Returns some texts as one, with how many more there are. */
+/** Joins the first 10 texts with commas, and says how many more there are. */
 export function nameSome(texts: readonly string[]): string {
   const more = texts.length > MAX_NAMED ? ` and ${texts.length - MAX_NAMED} more` : "";
   return `${texts.slice(0, MAX_NAMED).join(", ")}${more}`;

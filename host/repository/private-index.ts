@@ -25,12 +25,12 @@ const CONFIG = {
 };
 
 /**
- * A git directory of ours for the user's work tree, as a linked work tree has one: HEAD and the index are copies, the rest is
- * the user's and is only read. What git writes goes to the store.
+ * Private git directory for the user's work tree, as a linked work tree has one. HEAD and the index are copies; the rest
+ * is the user's and is only read. Objects that git writes go to the store. Whoever creates it disposes of it.
  */
 export class PrivateIndex implements AsyncDisposable {
   readonly directory: string;
-  /** Reads all objects, and what the index says of files is kept up to date. */
+  /** Place where git reads all objects, and notes in the copied index which files are unchanged. */
   readonly place: GitPlace & { indexFile: string };
   readonly #store: RepositoryStore;
   #stamp = "";
@@ -56,7 +56,10 @@ export class PrivateIndex implements AsyncDisposable {
     };
   }
 
-  /** Copies what the work tree has now. `head` is what HEAD is to say: a commit's id, or a branch that is none yet. */
+  /**
+   * Copies HEAD and the index as the work tree has them now. `head` is what HEAD is to say: a commit's id, or the full name
+   * of a branch without commits. Throws REPOSITORY_BUSY if the index is written all the time.
+   */
   static async create(
     located: LocatedRepository,
     store: RepositoryStore,
@@ -105,7 +108,7 @@ export class PrivateIndex implements AsyncDisposable {
     return { ...this.place, indexFile, optionalLocks: false };
   }
 
-  /** Keeps what is known of the files for the next time. */
+  /** Keeps the index for the next snapshot, with what it says of unchanged files. The private one has none then. */
   async keep(): Promise<void> {
     if (this.#stamp !== "") await this.#store.keepIndex(this.#stamp, join(this.directory, "index"));
   }

@@ -18,34 +18,36 @@ const LIST_ATTRIBUTES = ["ls-files", "-s", "-z", "--", ":(glob)**/.gitattributes
 const LIST_DIRTY = ["diff-files", "-z", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=all"];
 const DIFF = ["diff-index", "--cached", "-z", "--raw", "--no-abbrev", "--no-renames"];
 
+/** Files that `readFiles` reads, and what it compares them with. */
 export interface FilesToRead {
   /** Tracked files, and submodules, that are there. */
   changed: readonly ChangedFile[];
   /** Tracked files that are not there. */
   gone: readonly RawPath[];
   untracked: readonly RawPath[];
-  /** Those of the files that are kept by Git LFS: their pointers go in. */
+  /** Files among them that Git LFS keeps: their pointers go in. */
   large: ReadonlySet<RawPath>;
-  /** The top of the work tree. */
+  /** Top of the work tree. */
   root: string;
-  /** What to compare with: a commit, or the empty tree. */
+  /** Commit, or empty tree, to compare with. */
   base: string;
   signal: AbortSignal;
 }
 
+/** Files as they were read. */
 export interface ReadFiles {
-  /** What differs from the base when the work tree's files are taken as they are. */
+  /** Entries that differ from the base, with the work tree's files as they are. */
   entries: Map<RawPath, TreeEntry>;
-  /** git could not take them. */
+  /** Files that git could not take. */
   unreadable: RawPath[];
-  /** They did not hold still. */
+  /** Files that still changed when they were read for the third time. */
   changedWhileRead: RawPath[];
 }
 
 /**
- * Puts the files' content into the store, each as the user's git would write it. Nothing of the user's is touched: git asks
- * for what it is about to write in every place that it reads from, and renews the time of what it finds there. So it writes
- * where it sees nothing of the user's but copies of the few objects that it has to look at, and the store gets it then.
+ * Reads files into the store, each as the user's git would write it. Nothing of the user's is touched, not even a time.
+ * For git renews the time of an object that it would write and finds in a place that it reads from. So it writes into a
+ * directory beside copies of the few objects that it needs, and the store takes the new objects from there.
  */
 export async function readFiles(index: PrivateIndex, store: RepositoryStore, files: FilesToRead): Promise<ReadFiles> {
   const { base, changed, gone, untracked, large, root, signal } = files;

@@ -10,18 +10,18 @@ const REBUILD_TIMEOUT_MS = 120_000;
 /** What binary files may come to, in both directions: git holds all of it in memory (bytes). */
 const MAX_BINARY_BYTES = 1024 * 1024 * 1024;
 
-/** What a patch makes of a tree. */
+/** Tree that a patch makes of another one. */
 export interface RebuiltTree {
   treeId: string;
   changes: TreeChange[];
-  /** The tree is the one that the session's agent computed; false if the agent has named none. */
+  /** True: the tree is the one that the session's agent named. False: it has named none. */
   proven: boolean;
 }
 
 /**
- * Applies a session's patch to the tree that the session started from, in an index of our own: nothing is checked out.
- * Throws PATCH_MISMATCH where the patch is not what its list says, would touch what no patch may, or makes another tree than
- * the agent named; PATCH_NOT_APPLIED, PATCH_TOO_LARGE.
+ * Rebuilds a session's tree: applies its patch to the tree that the session started from, in a scratch index. Nothing is
+ * checked out. It has two minutes. Throws PATCH_MISMATCH if the patch is not what its list says, would touch what no patch
+ * may, or makes another tree than the agent named; PATCH_NOT_APPLIED if it does not fit; PATCH_TOO_LARGE.
  */
 export async function rebuildTree(
   scratch: Scratch,
@@ -62,7 +62,7 @@ export async function rebuildTree(
   return { treeId, changes, proven: named !== "" };
 }
 
-/** Returns a tree with some of the changes that lead to another one. */
+/** Returns the id of the start's tree with the given changes alone. */
 export async function selectChanges(
   scratch: Scratch,
   startTreeId: string,

@@ -1,31 +1,31 @@
 import { quotePath, type RawPath } from "../../proto/index.ts";
 
-/** Why something is not in a snapshot. */
+/** Reason why a file is not in a snapshot. */
 export type LeftOutKind =
   "ignored" | "tooLarge" | "unreadable" | "lfs" | "submodule" | "secret" | "nestedRepository" | "special";
 
-/** What of one kind was left out. */
+/** Files that were left out for one reason. */
 export interface LeftOutFiles {
   kind: LeftOutKind;
-  /** A directory that is left out as a whole counts once. */
+  /** Number of files. A directory that is left out as a whole counts once. */
   count: number;
-  /** Some of them, the largest first, in git's quoted form; a directory ends in a slash. */
+  /** Paths of the five largest, in git's quoted form. A directory ends in a slash. */
   paths: string[];
 }
 
-/** What went into a snapshot, and what did not. */
+/** Receipt for a snapshot: what went in, and what did not. */
 export interface SnapshotReceipt {
-  /** Undefined: there is no commit yet. */
+  /** Commit that is checked out. Undefined: there is none yet. */
   commit: string | undefined;
-  /** The branch's full name. Undefined: none is checked out. */
+  /** Full name of the branch. Undefined: none is checked out. */
   branch: string | undefined;
-  /** Files that differ between HEAD and the index. */
+  /** Number of files that differ between HEAD and the index. */
   staged: number;
-  /** Tracked files that differ between the index and the work tree. */
+  /** Number of tracked files that differ between the index and the work tree. */
   changed: number;
-  /** Files that are not tracked and went in, the included ones among them. */
+  /** Number of untracked files that went in, the included ones among them. */
   untracked: number;
-  /** What was read of the work tree for it, before anything is compressed. */
+  /** Size of the files that were read, before compression. */
   bytes: number;
   leftOut: LeftOutFiles[];
   /** Files that went in because they were named, in git's quoted form. */
@@ -37,7 +37,7 @@ export interface SnapshotReceipt {
 /** Longer lists say no more. */
 const MAX_PATHS = 5;
 
-/** Gathers what is left out. */
+/** List of the files that are left out, while a snapshot is taken. */
 export class LeftOutList {
   readonly #files = new Map<LeftOutKind, { path: RawPath; bytes: number }[]>();
 
@@ -47,7 +47,7 @@ export class LeftOutList {
     this.#files.set(kind, files);
   }
 
-  /** Returns what was gathered, by kind. */
+  /** Returns the files by kind, sorted by the kind's name. */
   finish(): LeftOutFiles[] {
     const byKind = [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1));
     return byKind.map(([kind, files]) => {

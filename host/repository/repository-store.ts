@@ -12,15 +12,15 @@ const WORK = "work-";
 const ABANDONED_MS = 24 * 60 * 60 * 1000;
 
 /**
- * What we keep of one repository of the user's: a bare repository of ours with the objects that the user's does not have. It
- * is a cache. Nothing in it is kept from a `git gc` but what the caller makes refs for.
+ * Store of one repository of the user's: a bare repository of ours with the objects that the user's does not have. It is a
+ * cache. A `git gc` removes all objects but those that the caller makes refs for.
  */
 export class RepositoryStore {
   readonly directory: string;
   readonly objectDirectory: string;
-  /** Where this machine's knowledge of the user's files is kept. */
+  /** Directory of kept indexes and work in progress. */
   readonly cacheDirectory: string;
-  /** The user's object directory, with whatever that one borrows from. */
+  /** Object directory of the user's repository. Empty for a plain directory. */
   readonly borrowed: readonly string[];
 
   private constructor(directory: string, borrowed: readonly string[]) {
@@ -30,7 +30,7 @@ export class RepositoryStore {
     this.borrowed = borrowed;
   }
 
-  /** Opens the store, or makes it. */
+  /** Opens the store, or makes it. Work directories that are older than a day are removed. */
   static async open(
     directory: string,
     { located, signal }: { located: LocatedRepository; signal: AbortSignal },
@@ -46,7 +46,7 @@ export class RepositoryStore {
     return store;
   }
 
-  /** Makes a directory for work on one snapshot. Whoever makes it removes it. */
+  /** Makes a work directory for one snapshot. The caller removes it. */
   async makeWorkDirectory(): Promise<string> {
     return await mkdtemp(join(this.cacheDirectory, WORK));
   }
@@ -63,12 +63,12 @@ export class RepositoryStore {
     }
   }
 
-  /** Where git works in the store, and also reads the user's objects. */
+  /** Place where git works in the store, and also reads the user's objects. */
   get place(): GitPlace {
     return { settings: "none", gitDirectory: this.directory, alternates: this.borrowed };
   }
 
-  /** Takes the objects of another object directory that is not needed any more. */
+  /** Moves the objects of another object directory, of the same file system, into the store. */
   async takeObjects(directory: string): Promise<void> {
     for (const part of await readdir(directory)) {
       const names = await readdir(join(directory, part));
@@ -79,7 +79,7 @@ export class RepositoryStore {
     }
   }
 
-  /** Moves the index that was kept of an index with this stamp to a path. False: there is none, or somebody else has it. */
+  /** Moves the index that was kept under a stamp to a path. False: there is none, or somebody else has taken it. */
   async takeIndex(stamp: string, path: string): Promise<boolean> {
     return await rename(this.#keptIndex(stamp), path).then(
       () => true,
@@ -87,7 +87,7 @@ export class RepositoryStore {
     );
   }
 
-  /** Keeps an index for the next time, instead of what was kept before. */
+  /** Moves an index into the store, under the stamp of the user's. The one that was kept before goes. */
   async keepIndex(stamp: string, path: string): Promise<void> {
     for (const name of await readdir(this.cacheDirectory)) {
       if (name.startsWith(KEPT_INDEX)) await rm(join(this.cacheDirectory, name), { force: true });

@@ -7,8 +7,8 @@ import { git, type GitPlace } from "./git.ts";
 const CONFIG = { "core.protectHFS": "true", "core.protectNTFS": "true" };
 
 /**
- * A repository of ours for as long as something is worked out: what is made in it goes with it, and it reads the objects of
- * others. Nothing is ever checked out in it.
+ * Scratch repository for one piece of work, with nothing checked out. It reads the objects of others; its own go with it.
+ * Whoever creates it disposes of it.
  */
 export class Scratch implements AsyncDisposable {
   readonly directory: string;
@@ -19,11 +19,12 @@ export class Scratch implements AsyncDisposable {
     this.gitDirectory = join(directory, "scratch.git");
   }
 
-  /** Makes one among the temporary files, which reads from object directories and knows where a history is cut. */
+  /** Makes a scratch repository among the temporary files. */
   static async create(options: {
     objectFormat: string;
+    /** Object directories that it reads from. */
     borrowed: readonly string[];
-    /** A file that names the commits whose parents are not there. */
+    /** File that names the commits whose parents are not there. Default: the history is whole. */
     shallowFile?: string | undefined;
     signal: AbortSignal;
   }): Promise<Scratch> {
@@ -42,13 +43,13 @@ export class Scratch implements AsyncDisposable {
     }
   }
 
-  /** Has it read from more object directories. */
+  /** Adds object directories that it reads from. */
   async borrow(directories: readonly string[]): Promise<void> {
     const lines = directories.map((path) => `"${path.replace(/["\\]/g, "\\$&").replaceAll("\n", "\\n")}"\n`);
     await appendFile(join(this.gitDirectory, "objects/info/alternates"), lines.join(""));
   }
 
-  /** Where git works on trees alone. With a name it has an index of its own, which begins empty. */
+  /** Returns a place where git works without a work tree. With a name it has an index of that name, empty at first. */
   place(index?: string): GitPlace {
     return {
       settings: "none",
@@ -58,7 +59,7 @@ export class Scratch implements AsyncDisposable {
     };
   }
 
-  /** Where a git of another repository is to write its new objects to, and finds those that are borrowed. */
+  /** Object directory, for a git of another repository that is to write here and read what is borrowed. */
   get objectDirectory(): string {
     return join(this.gitDirectory, "objects");
   }

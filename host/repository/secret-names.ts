@@ -18,7 +18,7 @@ const NAMES = new RegExp(
 /** What shows the form of a secret, and holds none. */
 const EXAMPLES = /\.(?:example|sample|template|tmpl|dist|defaults?|schema)(?:\.[a-z]+)?$|\.pub$/i;
 
-/** Whether a file's name says that it holds something secret. */
+/** Returns whether a file's name says that it holds a secret, such as .env or id_rsa. Names of examples do not. */
 export function looksSecret(path: RawPath): boolean {
   return NAMES.test(path) && !EXAMPLES.test(path);
 }

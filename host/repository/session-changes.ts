@@ -5,44 +5,53 @@ import { Scratch } from "./scratch.ts";
 import type { TreeChange } from "./tree-diff.ts";
 import type { UserRepository } from "./user-repository.ts";
 
-/** What a session has left, as it came: nothing of it is believed. */
+/** Changes that a session has left, as they came. Nothing of them is believed. */
 export interface SessionChanges {
   sessionId: string;
-  /** "" if it started empty. */
+  /** Commit that the session started from. "": it started empty. */
   startCommitId: string;
-  /** What was checked out, where the start is a snapshot on top of that. "" if nothing was, undefined if it is none. */
+  /**
+   * Commit that was checked out when a snapshot was taken. "": the snapshot has none below it. Undefined: the start is no
+   * snapshot.
+   */
   headCommitId?: string | undefined;
-  /** As people name where that came from, for what to do when it is not there. "" if that is not known. */
+  /** Address that the start commit can be fetched from, for the help of START_NOT_FOUND. "": none is known. */
   startFrom: string;
   patch: Uint8Array;
   listed: ListedChanges;
-  /** The tree that the agent named. "" if it named none. */
+  /** Tree that the agent named. "": it named none. */
   treeId: string;
 }
 
-/** What a session started from. */
+/** Start of a session, as it was found. */
 export interface Start {
-  /** "" if it started empty. */
+  /** Commit of the start. "": the session started empty. */
   commitId: string;
   treeId: string;
-  /** See SessionChanges. */
+  /** Commit below the snapshot: see SessionChanges. */
   headCommitId: string | undefined;
 }
 
-/** A session's result as trees beside a user's repository. The scratch repository holds them, and goes with this. */
+/**
+ * Changes of a session as trees in a scratch repository beside the user's. Disposing of them ends that repository, unless
+ * the caller gave it.
+ */
 export interface PreparedChanges extends AsyncDisposable {
   scratch: Scratch;
   sessionId: string;
   start: Start;
-  /** With the selected changes only. */
+  /** Tree of the result, with the selected changes only. */
   treeId: string;
+  /** Selected changes. */
   changes: TreeChange[];
+  /** True: the whole result is the tree that the agent named. False: it has named none. */
   proven: boolean;
 }
 
 /**
- * Rebuilds what a session made of its start, beside a user's repository that has that start, or a store that has. Nothing
- * of the user's is written. Throws START_NOT_FOUND, NOTHING_TO_APPLY, and what rebuildTree throws.
+ * Prepares a session's changes: rebuilds its result on its start, which the user's repository or one of our stores has.
+ * Nothing of the user's is written. The caller disposes of the result. Throws START_NOT_FOUND; NOTHING_TO_APPLY if nothing
+ * has changed, or nothing at one of the paths; and what rebuildTree throws.
  */
 export async function prepareChanges(
   repository: UserRepository,
@@ -50,9 +59,9 @@ export async function prepareChanges(
   options: {
     /** Object directories of ours that may have the start. */
     startStores?: readonly string[] | undefined;
-    /** One that is there already, for results that are to be compared; it stays. Default: one of its own. */
+    /** Scratch repository of the caller, for results that are to be compared. It stays. Default: a new one. */
     scratch?: Scratch | undefined;
-    /** Only what is at or below these paths. Default: everything. */
+    /** Paths at or below which changes are taken. Default: all changes. */
     paths?: readonly RawPath[] | undefined;
     signal: AbortSignal;
   },

@@ -17,51 +17,57 @@ import { type ChangedFile, readWorkTreeStatus, type WorkTreeStatus } from "./wor
 /** How often everything is begun anew because another commit was checked out meanwhile. */
 const ATTEMPTS = 3;
 
+/** Options of a snapshot. */
 export interface SnapshotOptions {
-  /** Any directory of the work tree. */
+  /** Path of any directory of the work tree. */
   path: string;
-  /** Files that go in although they are ignored, or look secret: their paths, from `path` on. Directories with all in them. */
+  /** Paths, from `path` on, of files that go in although they are ignored or look secret. A directory goes in whole. */
   include?: readonly string[];
-  /** What .worktreeinclude at the top names goes in, too. Default: false. */
+  /** True: files that match .worktreeinclude at the top go in, too. Default: false. */
   worktreeInclude?: boolean;
+  /** Limits for untracked files. Default: `UNTRACKED_LIMITS`. */
   limits?: Partial<UntrackedLimits>;
-  /** A directory of ours, one for each repository: see `RepositoryStore`. Made if it is not there. */
+  /** Directory of our `RepositoryStore` for this repository. It is made if it is not there. */
   storeDirectory: string;
   signal: AbortSignal;
 }
 
-/** A work tree as it lay on disk at some moment: HEAD, what was staged, what was changed, what was not tracked. */
+/**
+ * Snapshot of a work tree as it lay on disk: HEAD, and a commit each for the staged, the tracked and the untracked files.
+ * The objects stay where they are; no ref keeps them.
+ */
 export interface Snapshot {
   /** "directory": a plain one, in no repository. It has neither head nor branch. */
   kind: LocatedRepository["kind"];
-  /** The top of the user's work tree. */
+  /** Top of the user's work tree. */
   root: string;
-  /** What was named, from the root. Empty: the root. */
+  /** Directory that was named, from the root. Empty: the root. */
   subdirectory: string;
   objectFormat: ObjectFormat;
-  /** The commit that is checked out. Undefined: there is none yet. */
+  /** Commit that is checked out. Undefined: there is none yet. */
   head: string | undefined;
-  /** The branch's full name. Undefined: HEAD is detached. */
+  /** Full name of the branch. Undefined: HEAD is detached. */
   branch: string | undefined;
-  /** The commit, on HEAD, of what is staged. */
+  /** Commit of what is staged. Its parent is HEAD. */
   index: string;
-  /** The commit, on that of the index, of the tracked files as they lie there. */
+  /** Commit of the tracked files as they lie in the work tree. Its parent is `index`. */
   tracked: string;
-  /** The commit, on that of the tracked files, with the untracked ones: the work tree. */
+  /** Commit of the whole work tree, with the untracked files. Its parent is `tracked`. */
   untracked: string;
   /** Files of the tracked commit that the index holds without content, as `git add --intent-to-add` makes them. */
   intentToAdd: RawPath[];
-  /** Where the objects lie: ours, and the user's, which those only add to. */
+  /** Directories of the objects: the store's, and the user's. Both are needed. */
   objectDirectories: string[];
   receipt: SnapshotReceipt;
 }
 
 /**
- * Takes a snapshot of a work tree. The user's repository is only read: nothing in it is other afterwards, not even a time. The
- * same state has the same ids. The user's clean filters run, as they do in their own `git status`; hooks do not.
+ * Takes a snapshot of a work tree. The user's repository is only read: nothing in it changes, not even a time. The same
+ * state gives the same ids. The user's clean filters run, as they do in their own `git status`; hooks do not.
  *
- * Throws what `locateRepository` throws, REPOSITORY_UNMERGED while files are in conflict, REPOSITORY_BUSY where other commits
- * are checked out all the time, INCLUDE_NOT_FOUND, GIT_FAILED.
+ * Throws what `locateRepository` throws, REPOSITORY_UNMERGED while files are in conflict, REPOSITORY_BUSY if commits are
+ * checked out or the index is written all the time, REPOSITORY_INVALID if HEAD cannot be read, INCLUDE_NOT_FOUND,
+ * GIT_FAILED.
  */
 export async function takeSnapshot(options: SnapshotOptions): Promise<Snapshot> {
   const { signal } = options;

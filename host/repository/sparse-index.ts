@@ -10,8 +10,8 @@ const MARK = "sdir\0\0\0\0";
 const LIST_TREES = ["rev-list", "--objects", "--filter=blob:none", "--no-object-names", "--stdin"];
 
 /**
- * Makes an index of ours that holds directories one that holds files. git would do so by itself wherever that is needed, and
- * renew the times of the trees that it meets: here it meets copies.
+ * Expands a sparse index of ours: entries for directories become entries for files. git would do so by itself, but would
+ * renew the times of the user's trees. Here it meets copies, which are made in `directory`.
  */
 export async function expandSparseIndex(
   place: GitPlace & { indexFile: string },

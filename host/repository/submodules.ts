@@ -5,7 +5,7 @@ import type { WorkTreeStatus } from "./work-tree-status.ts";
 
 const REGISTERED = ["config", "-z", "--no-includes", "-f", ".gitmodules", "--get-regexp", "^submodule\\..*\\.path$"];
 
-/** Returns the paths of the repository's submodules: those that .gitmodules names, and what is one without that and has changed. */
+/** Returns the paths of submodules: those that .gitmodules names, and those that it does not name but have changed. */
 export async function listSubmodules(
   place: GitPlace,
   { changed }: WorkTreeStatus,

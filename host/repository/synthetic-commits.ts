@@ -3,21 +3,22 @@ import { git, type GitPlace } from "./git.ts";
 import type { ObjectFormat } from "./locate.ts";
 import { ABSENT } from "./tree-diff.ts";
 
-/** A file as a tree has it. */
+/** Entry of a tree, for a file. */
 export interface TreeEntry {
-  /** "000000": there is none. */
+  /** Mode in git's octal form. "000000": the file is not there. */
   mode: string;
   id: string;
 }
 
-/** A commit of ours: what differs from its parent. */
+/** Commit of ours, as what differs from its parent. */
 export interface SyntheticCommit {
   message: string;
   entries: ReadonlyMap<RawPath, TreeEntry>;
 }
 
+/** Options of a chain of commits. */
 export interface CommitOptions {
-  /** Of the first one. Undefined: it has none. */
+  /** Parent of the first commit. Undefined: it has none. */
   parent: string | undefined;
   commits: readonly SyntheticCommit[];
   objectFormat: ObjectFormat;
@@ -34,8 +35,8 @@ const CONFIG = {
 };
 
 /**
- * Makes commits, each the next one's parent, and returns their ids. The same commits have the same ids. No file that the
- * place borrows objects from is touched, not even its time.
+ * Makes commits, each the parent of the next, and returns their ids. The same input gives the same ids: they have the time
+ * of the first parent. No file that the place borrows objects from is touched, not even its time. No ref is left.
  */
 export async function makeCommits(
   place: GitPlace,

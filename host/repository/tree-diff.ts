@@ -10,7 +10,7 @@ export const SYMLINK = "120000";
 /** The mode of a file that can be executed. */
 export const EXECUTABLE = "100755";
 
-/** How a path differs between two trees; nothing is taken for a rename. */
+/** Change of a path between two trees. Nothing is taken for a rename. */
 export interface TreeChange {
   path: RawPath;
   oldMode: string;
@@ -19,7 +19,7 @@ export interface TreeChange {
   newId: string;
 }
 
-/** Returns how two trees differ, in git's order; of some paths (patterns from the top, taken literally) or all. */
+/** Returns the changes between two trees, in git's order: at or below `paths`, or all. */
 export async function diffTrees(
   place: GitPlace,
   [from, to]: readonly [from: string, to: string],
@@ -34,7 +34,7 @@ export async function diffTrees(
   return changes.filter(({ path }) => paths.some((of) => path === of || of === "" || path.startsWith(`${of}/`)));
 }
 
-/** Reads the output of `--raw -z --no-renames`. */
+/** Parses the changes that git's diff commands write with `--raw -z --no-renames`. */
 export function parseTreeDiff(output: Buffer): TreeChange[] {
   const fields = output.toString("latin1").split("\0");
   const changes: TreeChange[] = [];
@@ -45,7 +45,7 @@ export function parseTreeDiff(output: Buffer): TreeChange[] {
   return changes;
 }
 
-/** Returns what makes an index of the old tree one of the new one, for `git update-index -z --index-info`. */
+/** Returns the input for `git update-index -z --index-info` that makes the changes in an index. */
 export function indexInfo(changes: readonly TreeChange[]): Buffer {
   // What goes comes first: a file may take the place of a directory, and the other way.
   const gone = changes.filter(({ newMode }) => newMode === ABSENT);

@@ -4,11 +4,11 @@ import type { Scratch } from "./scratch.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import type { UserRepository } from "./user-repository.ts";
 
-/** What a user's repository holds as it is now, as trees that a scratch repository can read. */
+/** Trees of a user's repository as it is now, which a scratch repository can read. */
 export interface TreesNow {
-  /** What is staged. */
+  /** Tree of what is staged. */
   index: string;
-  /** The files as they are, with those that are neither tracked nor ignored, as they would go into a session. */
+  /** Tree of the files as they would go into a session: tracked, and untracked that are not ignored. */
   workTree: string;
 }
 

@@ -9,7 +9,10 @@ const INVISIBLE = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g;
 const MAX_PATH_BYTES = 4095;
 const MAX_NAME_BYTES = 255;
 
-/** Says what is wrong with a file of a tree that came from elsewhere. Undefined: it may be written. */
+/**
+ * Returns the problem with a path or mode of a tree that came from elsewhere, in words that name the path. Undefined: the
+ * file may be written.
+ */
 export function findPathProblem({ path, newMode }: { path: RawPath; newMode: string }): string | undefined {
   if (path.length > MAX_PATH_BYTES) return "a path is too long";
   const shown = quotePath(path);

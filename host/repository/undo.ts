@@ -8,21 +8,22 @@ import { ABSENT, indexInfo } from "./tree-diff.ts";
 import { findUnderWay, type UserRepository, userPlace } from "./user-repository.ts";
 import { removeLeftovers, replaceFiles } from "./work-files.ts";
 
-/** What was taken back. */
+/** Apply that was taken back. */
 export interface Undone {
   sessionId: string;
-  /** The branch that was removed. Undefined: it was no branch. */
+  /** Branch that was removed. Undefined: the apply was to files. */
   branch: string | undefined;
-  /** How many files are as they were. */
+  /** Number of files that are as they were. */
   fileCount: number;
-  /** It had been broken off. */
+  /** True: the apply, or an undo of it, had been broken off. */
   unfinished: boolean;
 }
 
 /**
- * Takes back the last apply to a work tree, or the last of a session: files and index are what they were, to the byte; a
- * branch is gone. Also what was broken off. Nothing is done where something was changed since. Throws NOTHING_TO_UNDO,
- * UNDO_BLOCKED, GIT_UNDER_WAY, INDEX_LOCKED.
+ * Takes back the last apply to a work tree, or the last of a session. One that was broken off comes before any other. Files
+ * and index are then what they were, to the byte, but for what the user has staged of other files; a branch is gone.
+ * Throws NOTHING_TO_UNDO; UNDO_BLOCKED if something was changed since, and nothing is done then; GIT_UNDER_WAY;
+ * INDEX_LOCKED.
  */
 export async function undoApply(
   repository: UserRepository,
@@ -50,7 +51,7 @@ export async function undoApply(
   };
 }
 
-/** Makes the files of an entry what they were: all of them, or those of some paths. Throws FileChangedError. */
+/** Takes back the files of an entry: all of them, or those of some paths. Throws FileChangedError. */
 export async function takeBack(entry: JournalEntry, paths?: ReadonlySet<RawPath>): Promise<void> {
   const { workTree, mark } = entry.record;
   const replacements = entry.replacements("undo").filter(({ path }) => paths?.has(path) !== false);

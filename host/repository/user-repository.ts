@@ -3,15 +3,15 @@ import { join } from "node:path";
 import { AppError } from "../../proto/index.ts";
 import { git, type GitPlace, tryGit } from "./git.ts";
 
-/** A repository of the user's with a work tree, as it was found. All paths are absolute. */
+/** Repository of the user's, with a work tree. All paths are absolute. */
 export interface UserRepository {
   workTree: string;
-  /** The work tree's own: of a linked one below the repository's. */
+  /** Git directory of this work tree. A linked one has its own. */
   gitDirectory: string;
   objectDirectory: string;
-  /** Need not be there yet. */
+  /** Index of the work tree. It need not be there yet. */
   indexFile: string;
-  /** Undefined: the history is not cut. */
+  /** File that names the commits whose parents are not there. Undefined: the history is whole. */
   shallowFile: string | undefined;
   objectFormat: string;
 }
@@ -28,7 +28,7 @@ const UNDER_WAY = [
   ["sequencer", "a cherry-pick or revert", "cherry-pick"],
 ] as const;
 
-/** Finds the repository that a directory is in. Throws NOT_A_REPOSITORY, also for a bare one. */
+/** Finds the repository that a directory is in, by git itself. Throws NOT_A_REPOSITORY if there is none, or a bare one. */
 export async function findRepository(directory: string, { signal }: { signal: AbortSignal }): Promise<UserRepository> {
   const place: GitPlace = { settings: "user", cwd: directory };
   const wanted = ["--show-toplevel", "--absolute-git-dir", "--show-object-format"];
@@ -55,12 +55,12 @@ export async function findRepository(directory: string, { signal }: { signal: Ab
   };
 }
 
-/** Returns where git works in a user's repository, with the user's settings. */
+/** Returns the place where git works in a user's repository, with the user's settings. */
 export function userPlace({ workTree, gitDirectory }: UserRepository): GitPlace {
   return { settings: "user", cwd: workTree, gitDirectory, workTree };
 }
 
-/** Says what the user is in the middle of. Undefined: nothing. */
+/** Finds what the user's git is in the middle of, such as "a merge", by its git directory. Undefined: nothing. */
 export function findUnderWay({ gitDirectory }: UserRepository): { what: string; command: string } | undefined {
   const found = UNDER_WAY.find(
     ([path]) => lstatSync(join(gitDirectory, path), { throwIfNoEntry: false }) !== undefined,
@@ -68,7 +68,7 @@ export function findUnderWay({ gitDirectory }: UserRepository): { what: string; 
   return found === undefined ? undefined : { what: found[1], command: found[2] };
 }
 
-/** Returns whose commits the user's git would make: undefined if that is not configured. */
+/** Returns the name and address that the user's git is configured with. Undefined: one of them is missing. */
 export async function readIdentity(
   repository: UserRepository,
   { signal }: { signal: AbortSignal },
@@ -81,7 +81,10 @@ export async function readIdentity(
   return name === "" || email === "" ? undefined : { name, email };
 }
 
-/** Takes objects of ours into the user's repository. */
+/**
+ * Copies objects of ours into the user's repository: those that revisions reach, or those of the ids. No ref is made. Throws
+ * OUTPUT_TOO_LARGE above 1 GiB.
+ */
 export async function takeIn(
   repository: UserRepository,
   from: GitPlace,

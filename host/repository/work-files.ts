@@ -18,7 +18,7 @@ import {
 import { pipeline } from "node:stream/promises";
 import { parentsOf, type RawPath } from "../../proto/index.ts";
 
-/** What is at a path of a work tree. */
+/** State of a path of a work tree. */
 export type FileState =
   | { kind: "absent" }
   | { kind: "file"; mode: number; sha256: string }
@@ -26,14 +26,14 @@ export type FileState =
   /** Neither a file nor a link, or behind a link. */
   | { kind: "other"; what: string };
 
-/** A file that is to become another one. */
+/** Replacement of a file by another one. Either may be absent. */
 export interface Replacement {
   path: RawPath;
   from: FileState;
   to: FileState;
 }
 
-/** Somebody else has changed a file: it is neither what it was nor what it is to be. */
+/** File that somebody else has changed: it is neither what it was nor what it is to be. */
 export class FileChangedError extends Error {
   override readonly name = "FileChangedError";
   readonly path: RawPath;
@@ -46,7 +46,7 @@ export class FileChangedError extends Error {
   }
 }
 
-/** Reads what is at a path, following no link on the way. A path below a file or a link is absent: something is in its way. */
+/** Reads the state of a path, following no link on the way. A path below a file or a link is absent. */
 export async function readState(workTree: string, path: RawPath): Promise<FileState> {
   if ((await findObstacle(workTree, path)) !== undefined) return { kind: "absent" };
   const full = pathIn(workTree, path);
@@ -62,7 +62,7 @@ export async function readState(workTree: string, path: RawPath): Promise<FileSt
   return { kind: "file", mode: stat.mode & 0o7777, sha256: hash.digest("hex") };
 }
 
-/** Returns the first of the directories above a path that is something else, as a link. Undefined: there is none. */
+/** Finds the first of the directories above a path that is no directory, but a link or a file. Undefined: there is none. */
 export async function findObstacle(workTree: string, path: RawPath): Promise<RawPath | undefined> {
   for (const parent of parentsOf(path)) {
     const stat = await lstat(pathIn(workTree, parent)).catch(orAbsent);
@@ -72,7 +72,7 @@ export async function findObstacle(workTree: string, path: RawPath): Promise<Raw
   return undefined;
 }
 
-/** Returns the first of the directories above a path that is another repository. Undefined: there is none. */
+/** Finds the first of the directories above a path that is another repository. Undefined: there is none. */
 export async function findRepositoryAbove(workTree: string, path: RawPath): Promise<RawPath | undefined> {
   for (const parent of parentsOf(path)) {
     if ((await lstat(pathIn(workTree, `${parent}/.git`)).catch(orAbsent)) !== undefined) return parent;
@@ -80,7 +80,7 @@ export async function findRepositoryAbove(workTree: string, path: RawPath): Prom
   return undefined;
 }
 
-/** Whether two states are the same file, to git: of its mode only the user's right to execute it counts. */
+/** Returns whether two states are the same to git. Of a file's mode only the user's right to execute it counts. */
 export function sameFile(a: FileState, b: FileState): boolean {
   if (a.kind === "file" && b.kind === "file") return a.sha256 === b.sha256 && isExecutable(a) === isExecutable(b);
   if (a.kind === "link" && b.kind === "link") return a.target === b.target;
@@ -91,7 +91,7 @@ function isExecutable({ mode }: { mode: number }): boolean {
   return (mode & 0o100) !== 0;
 }
 
-/** Copies a file or link of a tree to the same path of another directory of ours, with its mode and times. */
+/** Copies a file or link of a work tree to the same path below a directory of ours. A file keeps its mode and times. */
 export async function copyAside(workTree: string, path: RawPath, to: string): Promise<void> {
   const parents = parentsOf(path);
   for (const parent of parents) await mkdir(pathIn(to, parent)).catch(unlessThere);
@@ -102,7 +102,7 @@ export async function copyAside(workTree: string, path: RawPath, to: string): Pr
   await setFacts(target, stat);
 }
 
-/** Gives a file of ours a mode. */
+/** Sets the mode of a file of ours. */
 export async function setMode(directory: string, path: RawPath, mode: number): Promise<void> {
   await chmod(pathIn(directory, path), mode);
 }
@@ -117,9 +117,10 @@ async function setFacts(
 }
 
 /**
- * Makes files of a work tree what they are to be, each in one step: what is gone first, with directories that are empty then.
- * A file that is so already is left alone, so that this can go on where it was broken off. Every file is read once more just
- * before. Throws FileChangedError; those in `touched` are to be taken back then, and no others.
+ * Replaces files of a work tree, each in one step, by those below `source`. Files that are to go come first, with
+ * directories that are empty then. A file that is replaced already is left alone, so that a second call finishes the first.
+ * Every file is read once more just before. `mark` is in the names of files in the making. Throws FileChangedError; the
+ * caller then takes back the files in `touched`, and no others.
  */
 export async function replaceFiles(
   workTree: string,
@@ -202,7 +203,7 @@ async function linked(from: Buffer, to: Buffer): Promise<boolean> {
   }
 }
 
-/** Removes what a replacement that was broken off has left beside its file. */
+/** Removes the files in the making that replacements have left when they were broken off. */
 export async function removeLeftovers(
   workTree: string,
   replacements: readonly Replacement[],
@@ -215,7 +216,7 @@ export async function removeLeftovers(
   }
 }
 
-/** Returns what lies in a directory and is none, by its path from the top. */
+/** Lists all files at any depth below a directory, and what is neither file nor directory, by their paths from the top. */
 export async function listFiles(workTree: string, directory: RawPath): Promise<RawPath[]> {
   const files: RawPath[] = [];
   for (const entry of await readdir(pathIn(workTree, directory), { withFileTypes: true, encoding: "buffer" })) {

@@ -1,30 +1,31 @@
 import type { RawPath } from "../../proto/index.ts";
 import { gitFailed, type GitOptions, type GitPlace, tryGit } from "./git.ts";
 
-/** A tracked file that differs between HEAD, index and work tree. */
+/** Changed file: a tracked one that differs between HEAD, index and work tree. */
 export interface ChangedFile {
   path: RawPath;
   headMode: string;
   headId: string;
   indexMode: string;
   indexId: string;
-  /** What git takes the file for: something else may lie there by now. */
+  /** Mode that git saw in the work tree. Something else may lie there by now. */
   workTreeMode: string;
+  /** True: it differs between HEAD and index. */
   staged: boolean;
-  /** Between index and work tree. */
+  /** True: it differs between index and work tree. */
   changed: boolean;
 }
 
-/** What `git status` says. */
+/** Status of a work tree, as `git status` tells it. */
 export interface WorkTreeStatus {
-  /** Undefined: no commit yet. */
+  /** Commit that is checked out. Undefined: there is none yet. */
   headId: string | undefined;
   changed: ChangedFile[];
-  /** Neither tracked nor ignored. A nested repository is one path that ends in a slash. */
+  /** Files that are neither tracked nor ignored. A nested repository is one path that ends in a slash. */
   untracked: RawPath[];
-  /** A directory that is ignored as a whole is one path that ends in a slash. */
+  /** Ignored files. A directory that is ignored as a whole is one path that ends in a slash. */
   ignored: RawPath[];
-  /** In conflict. */
+  /** Files in conflict. */
   unmerged: RawPath[];
   /** Directories that this user may not look into; each ends in a slash. */
   closed: RawPath[];
@@ -42,20 +43,23 @@ const ARGS = [
   "--ignore-submodules=dirty",
 ];
 
-/** Asks git what it sees. Where optional locks are taken, it also notes down in the index what it has found unchanged. */
+/**
+ * Reads the status of a work tree. If the place has optional locks, git also notes in its index which files are unchanged.
+ * Throws GIT_FAILED.
+ */
 export async function readWorkTreeStatus(place: GitPlace, options: GitOptions): Promise<WorkTreeStatus> {
   const result = await tryGit(place, ARGS, options);
   if (result.code !== 0) throw gitFailed(ARGS, result);
   return { ...parseStatus(result.stdout), closed: readComplaints(result.stderr) };
 }
 
-/** Reads what git says, in no other way, of directories that it cannot open (dir.c, since git 2.17); in UTF-8. */
+/** Parses git's warnings for directories that it cannot open, of which it says nothing else (dir.c, since git 2.17). */
 export function readComplaints(stderr: string): RawPath[] {
   const found = stderr.matchAll(/^warning: could not open directory '(.+?)\/?': .+$/gm);
   return [...new Set(Array.from(found, ([, path = ""]) => `${Buffer.from(path).toString("latin1")}/`))];
 }
 
-/** Reads version 2 of the porcelain format without renames. https://git-scm.com/docs/git-status */
+/** Parses `git status --porcelain=v2 -z` without renames: https://git-scm.com/docs/git-status. `closed` stays empty. */
 export function parseStatus(output: Buffer): WorkTreeStatus {
   const status: WorkTreeStatus = {
     headId: undefined,

@@ -58,8 +58,8 @@ const docComment = {
 /** Folders whose exported declarations are all documented. */
 const documented = [
   "{agent,proto}/**/*.ts",
-  "host/{agent-client,broker,config,containers,control,daemon,engine-filter,present,repository,runtime}/**/*.ts",
-  "host/{session,store}/**/*.ts",
+  "host/{agent-client,broker,config,containers,control,daemon,engine-filter,mcp,present,repository}/**/*.ts",
+  "host/{results,rpc,runtime,session,snapshots,source,store}/**/*.ts",
 ];
 
 export default tseslint.config(

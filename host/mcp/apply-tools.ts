@@ -38,16 +38,20 @@ const compareOutput = z.looseObject({
 });
 const undoOutput = z.looseObject({ session_id: z.string(), repository: z.string(), file_count: z.number() });
 
+/** Options of the tools that apply results. */
 export interface ApplyToolsOptions {
   sessions: Sessions;
   logger: Logger;
-  /** Where the parent's project is: any directory of its work tree. */
+  /** Returns the parent's project: any directory of its work tree. */
   projectDirectory: (options: { signal: AbortSignal }) => Promise<string>;
-  /** Of this program: what was applied is remembered there. */
+  /** State directory of this program, where what was applied is remembered. */
   stateDirectory: string;
 }
 
-/** Adds the tools that take sessions' results into the parent's repository, and back, and compare them there. Only where that is on this machine. */
+/**
+ * Registers the tools apply_changes, compare_sessions and undo_changes, which work in the parent's repository. Only for a
+ * parent on this machine.
+ */
 export function registerApplyTools(server: McpServer, options: ApplyToolsOptions): void {
   const { sessions, logger, projectDirectory, stateDirectory } = options;
   server.registerTool(

@@ -23,73 +23,78 @@ const MAX_TEXT_BYTES = 1024 * 1024;
 /** As many files are listed. */
 const MAX_FILES = 100;
 
-/** How a session's result is to be taken. */
+/** Request to apply a session's result. */
 export interface ApplyRequest {
   sessionId: string;
-  /** Any directory of the user's work tree. */
+  /** Directory in the user's work tree: any of it. */
   directory: string;
-  /** A branch of its own (default), or the user's files. */
+  /** Target: a branch of its own, or the user's files. */
   as: "branch" | "worktree";
-  /** The branch's name. Default: made from the task. */
+  /** Name of the branch. Default: made from the task. */
   branch?: string | undefined;
-  /** Into the files: stage the changes too. */
+  /** True: changes that go into the files are staged too. */
   stage: boolean;
-  /** Only what is at or below these, from the directory. Empty: everything. */
+  /** Paths, from the directory, at or below which changes are taken. Empty: all changes. */
   paths: readonly string[];
-  /** Say what would be done, and do nothing. */
+  /** True: say what would be done, and do nothing. */
   dryRun: boolean;
 }
 
-/** What has been done, or would be, as plain JSON. */
+/** Report on an apply that was done, or would be, as plain JSON. */
 export interface ApplyReport {
   session_id: string;
-  /** "branch", "worktree", or "nothing" of a dry run. */
+  /** Target of the apply. "nothing": it is a dry run, or not done yet. */
   applied: "branch" | "worktree" | "nothing";
+  /** Top of the user's work tree. */
   repository: string;
   branch?: string;
   commit_id?: string;
-  /** The branch was there already, with just this. */
+  /** True: the branch was there before, with this same result. */
   already?: boolean;
   start_commit_id?: string;
   author?: string;
   staged?: boolean;
+  /** First 100 of the changed files. */
   files: { path: string; kind: "added" | "modified" | "deleted" }[];
+  /** Number of all changed files. */
   file_count: number;
   /** Files that run something on the user's machine, or decide what runs, and why. */
   runs_code?: { path: string; why: string }[];
-  /** Of a branch and a dry run: what would not go together with the user's files as they are now. */
+  /** Conflicts with the user's files as they are now. Only for a branch or a dry run. */
   conflicts?: ShownConflict[];
   /** Submodules whose commit has changed, but not their files. */
   submodules?: string[];
-  /** What has to be known of the result. */
+  /** Warnings about the result, in sentences. */
   notes?: string[];
-  /** What the result does not hold. */
+  /** Files that are not in the result, and why. */
   not_in_patch?: string[];
 }
 
-/** A conflict as people and programs are shown it. */
+/** Conflict as people and programs are shown it. */
 export interface ShownConflict {
   path: string;
   messages: string[];
   hunks: string[];
 }
 
-/** Returns a conflict as it is shown: the texts come from the user's files and from the container. */
+/** Returns a conflict as it is shown. Its messages and hunks are not escaped, and partly come from the container. */
 export function showConflict({ path, messages, hunks }: Conflict): ShownConflict {
   return { path: pathText(quotePath(path)), messages: [...messages], hunks: [...hunks] };
 }
 
+/** Options of an apply. */
 export interface ApplyOptions {
-  /** Of this program: what was applied is remembered there. */
+  /** State directory of this program, where what was applied is remembered. */
   stateDirectory: string;
-  /** Called with what is known, before anything is written. */
+  /** Called with the report so far, before anything is written. Not called in a dry run. */
   onPrepared?: (report: ApplyReport) => void;
   signal: AbortSignal;
 }
 
 /**
- * Takes a finished session's result into the user's repository: as a branch and nothing else, or merged into the files. All of
- * it or nothing. Throws as readSessionChanges, prepareChanges, applyToBranch, applyToWorkTree; PATH_OUTSIDE.
+ * Applies a finished session's result to the user's repository: as a branch and nothing else, or merged into the files, all
+ * of it or nothing. Throws PATH_OUTSIDE for a path outside of the work tree, and what findRepository, readSessionChanges,
+ * prepareChanges, applyToBranch and applyToWorkTree throw.
  */
 export async function applySession(
   sessions: Sessions,
@@ -139,17 +144,23 @@ export async function applySession(
   };
 }
 
-/** What was taken back, as plain JSON. */
+/** Report on an apply that was taken back, as plain JSON. */
 export interface UndoReport {
   session_id: string;
+  /** Top of the user's work tree. */
   repository: string;
+  /** Branch that was removed. Missing: the apply was to files. */
   branch?: string;
+  /** Number of files that are as they were. */
   file_count: number;
-  /** It had been broken off. */
+  /** True: the apply, or an undo of it, had been broken off. */
   unfinished?: boolean;
 }
 
-/** Takes back the last apply to the work tree that a directory is in, or the last of a session. Throws as undoApply. */
+/**
+ * Takes back the last apply to the work tree that a directory is in, or the last of a session. Throws NOT_A_REPOSITORY, and
+ * what undoApply throws.
+ */
 export async function undoSession(
   { sessionId, directory }: { sessionId: string | undefined; directory: string },
   { stateDirectory, signal }: Pick<ApplyOptions, "stateDirectory" | "signal">,

@@ -2,7 +2,7 @@
 const MAX_WORDS = 5;
 const MAX_CHARS = 40;
 
-/** Returns the branch that a session's result becomes: claude/<words of the task>-<end of the id>. */
+/** Returns the name of the branch for a session's result: claude/<first words of the task>-<end of the id>. */
 export function branchName({ id, task }: { id: string; task: string }): string {
   const words = task
     .normalize("NFKD")
@@ -15,7 +15,7 @@ export function branchName({ id, task }: { id: string; task: string }): string {
   return `claude/${name}${id.slice(-6).toLowerCase()}`;
 }
 
-/** Returns the first line of a commit that holds what a task came to. */
+/** Returns the subject of a commit with a task's result: the task on one line, cut to 72 characters. */
 export function commitSubject(task: string): string {
   const line = task.replace(/\s+/g, " ").trim();
   if (line === "") return "Changes by Claude";

@@ -10,18 +10,21 @@ import { readSessionChanges } from "./session-patch.ts";
 /** As many paths of an overlap are listed. */
 const MAX_PATHS = 50;
 
-/** Results of sessions side by side, as plain JSON. */
+/** Comparison of sessions' results, as plain JSON. */
 export interface ComparisonReport {
   sessions: { session_id: string; task: string; file_count: number }[];
-  /** Pairs that have changed the same files, with what does not go together. */
+  /** Pairs of sessions that have changed the same files, with the conflicts and up to 50 of the paths. */
   overlaps: { session_ids: [string, string]; paths: string[]; path_count: number; conflicts?: ShownConflict[] }[];
-  /** In which order they are best taken, with the files that will then not go together with those before. */
+  /** Order in which the results are best taken, with the files in conflict with those before. */
   order: { session_id: string; conflicts?: string[] }[];
   /** Sessions that have changed nothing, or whose result cannot be taken, and why. */
   left_out?: { session_id: string; why: string }[];
 }
 
-/** Compares what sessions have changed, in a clone that has what they started from. Throws NOT_FOUND, SESSION_NOT_FINISHED, START_NOT_FOUND. */
+/**
+ * Compares the results of finished sessions, in the repository that a directory is in and that has their starts. Nothing is
+ * written there. Throws NOT_A_REPOSITORY, NOT_FOUND, SESSION_NOT_FINISHED, START_NOT_FOUND.
+ */
 export async function compareSessions(
   sessions: Sessions,
   { sessionIds, directory }: { sessionIds: readonly string[]; directory: string },

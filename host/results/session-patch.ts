@@ -7,8 +7,8 @@ import { storesDirectory } from "../snapshots/snapshot-stores.ts";
 import type { Sessions } from "../session/sessions.ts";
 
 /**
- * Reads what a finished session has left, for a user's repository, and which stores may have what it started from. Throws NOT_FOUND, SESSION_NOT_FINISHED, PATCH_MISMATCH
- * for a patch that is not to be applied.
+ * Reads the changes of a finished session, for a user's repository. `startStores` are object directories that may have its
+ * start. Throws NOT_FOUND, SESSION_NOT_FINISHED, and PATCH_MISMATCH for a patch that is not to be applied.
  */
 export async function readSessionChanges(
   sessions: Sessions,

@@ -1,19 +1,19 @@
 import { Notifier } from "../../proto/index.ts";
 
-/** Turns pushes into an async iterable with one reader: the request side of a bidi call. */
+/** Queue as an async iterable with one reader, for the request side of a bidi call. It has no limit. */
 export class AsyncQueue<T> implements AsyncIterable<T> {
   readonly #items: T[] = [];
   #ended = false;
   readonly #changed = new Notifier();
 
-  /** Adds an item; ignored after `end`. */
+  /** Adds an item. After `end` it is ignored. */
   push(item: T): void {
     if (this.#ended) return;
     this.#items.push(item);
     this.#changed.notify();
   }
 
-  /** Lets the reader finish after what has been pushed. */
+  /** Ends the queue: the reader finishes after the items that are in it. */
   end(): void {
     this.#ended = true;
     this.#changed.notify();

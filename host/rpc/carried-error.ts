@@ -1,7 +1,7 @@
 import { ConnectError } from "@connectrpc/connect";
 import { AppError, ErrorInfoSchema, kindOfCode } from "../../proto/index.ts";
 
-/** Returns the AppError that a call's other end has sent; undefined if it has sent none. */
+/** Returns the AppError that the other end of a call has sent. Undefined: it has sent none. */
 export function carriedError(error: unknown): AppError | undefined {
   if (!(error instanceof ConnectError)) return undefined;
   const [info] = error.findDetails(ErrorInfoSchema);

@@ -2,7 +2,7 @@ import type { ClientHttp2Stream, Http2Session } from "node:http2";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Http2SessionManager } from "@connectrpc/connect-node";
 
-/** Bytes that the other end may send before we have read them, for a stream and for the connection. */
+/** Window of HTTP/2: bytes that the other end may send before we have read them. For a stream, and for the connection. */
 export const WINDOW_BYTES = 4 * 1024 * 1024;
 
 /**
@@ -14,17 +14,17 @@ const SLICE_BYTES = { first: 4 * 1024, min: 1024, max: 64 * 1024 };
 const TURN_MS = 5;
 
 /**
- * connect-node's session manager, made safe for connections that are not sockets.
+ * Session manager of connect-node, made safe for connections that are not sockets.
  *
  * From 24.20 on, Node's async iterator of an HTTP/2 stream that has closed with data still
  * buffered throws ERR_STREAM_PREMATURE_CLOSE (https://github.com/nodejs/node/issues/65677); over a
  * plain Duplex that fails most short answers. So the listeners are attached at once and the
- * iterator is replaced by a read loop. That also lets others have their turn: everything between what has arrived and its
- * reader runs without a pause otherwise, for as long as an agent that floods us keeps it filled.
+ * iterator is replaced by a read loop. The loop also gives the host's other work its turn every 5 ms, even while an agent
+ * floods us.
  */
 export class SafeHttp2SessionManager extends Http2SessionManager {
   readonly #guarded = new WeakSet<object>();
-  /** Told of each session, with its first request. */
+  /** Callback that gets each session, with its first request. Default: none. */
   onSession: (session: Http2Session) => void = () => {};
 
   override async request(

@@ -4,19 +4,19 @@ import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { SNAPSHOT_REF } from "../../proto/index.ts";
 
-/** What a session is to be served. */
+/** Commits that a session is served. */
 export interface ServedCommits {
-  /** The start: everything before it is served too, as far as `shallow` lets it. */
+  /** Start of the session. Its history is served too, down to the `shallow` commits. */
   startCommitId: string;
-  /** Commits whose parents are not there for the session. */
+  /** Commits whose parents the session does not get. */
   shallow: readonly string[];
-  /** Where the objects are. */
+  /** Directory of the objects. */
   objectDirectory: string;
 }
 
 /**
- * Makes a git directory that holds no object and one ref: all that git is to know when it serves a session. What the session
- * must not have is behind a shallow commit. Replaces one that is there.
+ * Makes a git directory with one ref and no objects of its own, for git to serve a session from. What the session must not
+ * have is behind a shallow commit. A directory that is there is replaced.
  */
 export async function makeServedDirectory(directory: string, served: ServedCommits): Promise<void> {
   const { startCommitId, shallow, objectDirectory } = served;
@@ -42,7 +42,7 @@ const CONFIG = { "core.hooksPath": "/dev/null", "gc.auto": "0", "pack.threads": 
 
 /**
  * Starts git's upload-pack for one request of protocol 2 on a served directory, without a shell and in an environment of its
- * own; with `advertise` it says what it can do. It leads a process group, for whoever has to end it.
+ * own. With `advertise` it only says what it can do. It leads a process group, by which the caller ends it.
  */
 export function startUploadPack(
   directory: string,

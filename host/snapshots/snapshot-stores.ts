@@ -17,17 +17,17 @@ const SWEEP_INTERVAL_MS = 60 * 60_000;
 /** Most that stores which no session needs may hold together. */
 const MAX_UNUSED_BYTES = 1024 ** 3;
 
-/** Where the stores are, below the host's state directory. */
+/** Returns the directory of the stores, below the host's state directory. */
 export function storesDirectory(stateDirectory: string): string {
   return join(stateDirectory, "repositories");
 }
 
 /**
- * The host's object stores of local repositories: one for each, with what was made for their snapshots. What is committed
- * stays where it is, in the user's own repository, which is an alternate of its store: nothing is copied. So a snapshot lasts
- * as long as its commit is kept there; one whose objects are gone is refused.
+ * Stores of the host for local repositories: one for each, with the objects that its snapshots added. Committed objects
+ * stay in the user's repository, which is an alternate of its store. So a snapshot lasts as long as its commit is kept
+ * there. One whose objects are gone is refused with SNAPSHOT_MISSING.
  *
- * Each session has a git directory of its own in its store, with one ref and without objects: what it is served.
+ * Each session is served from a git directory of its own in the store, with one ref and without objects.
  */
 export class SnapshotStores implements Snapshots {
   readonly #directory: string;
@@ -69,7 +69,10 @@ export class SnapshotStores implements Snapshots {
     };
   }
 
-  /** Removes what sessions were served that `isKnown` says nothing of, and stores that none needs, oldest first. */
+  /**
+   * Removes the served directories of unknown sessions, and stores that no session needs: those that were not used for a
+   * week, and the oldest if all together have more than 1 GiB. What is younger than an hour stays.
+   */
   async sweep({ isKnown, nowMs }: { isKnown: (sessionId: string) => boolean; nowMs: number }): Promise<void> {
     const unused: { path: string; usedMs: number; bytes: number }[] = [];
     for (const name of await namesIn(this.#directory)) {
@@ -91,7 +94,7 @@ export class SnapshotStores implements Snapshots {
     }
   }
 
-  /** Sweeps at once and now and then, until the signal. Never rejects. */
+  /** Sweeps at once and every hour, until the signal. Errors are logged. Never rejects. */
   async sweepRegularly(
     isKnown: (sessionId: string) => boolean,
     { signal, logger }: { signal: AbortSignal; logger: Logger },

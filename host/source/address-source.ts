@@ -2,11 +2,11 @@ import { create } from "@bufbuild/protobuf";
 import { AppError, RepositorySpecSchema } from "../../proto/index.ts";
 import type { FoundRepository, RepositorySource, RepositoryWish } from "./repository-source.ts";
 
-/** What a caller says for no repository at all. */
+/** Word of a caller for no repository at all. */
 export const NO_REPOSITORY = "none";
 const ALL = -1;
 
-/** For callers who are elsewhere: only what can be cloned from an address. Without one the workspace is empty. */
+/** Source for callers on other machines: repositories are cloned from an address. Without one the workspace is empty. */
 export class AddressSource implements RepositorySource {
   async find(wish: RepositoryWish): Promise<FoundRepository> {
     if (wish.repository === undefined || wish.repository === NO_REPOSITORY) return { spec: noRepository(wish) };
@@ -14,7 +14,7 @@ export class AddressSource implements RepositorySource {
   }
 }
 
-/** Makes sure that nothing is said of a repository that there is not. Throws REF_WITHOUT_REPOSITORY, INCLUDE_NOT_LOCAL. */
+/** Returns the spec of no repository. Throws REF_WITHOUT_REPOSITORY or INCLUDE_NOT_LOCAL if the wish has a ref or files. */
 export function noRepository({ ref, include = [] }: RepositoryWish): undefined {
   if (ref !== undefined) {
     throw new AppError("REF_WITHOUT_REPOSITORY", "There is a ref but no repository.", {
@@ -24,13 +24,13 @@ export function noRepository({ ref, include = [] }: RepositoryWish): undefined {
   if (include.length > 0) throw includeNotLocal();
 }
 
-/** The repository at an address. Throws INCLUDE_NOT_LOCAL, HISTORY_INVALID. */
+/** Returns the spec of the repository at an address. Throws INCLUDE_NOT_LOCAL, HISTORY_INVALID. */
 export function atAddress(uri: string, { ref = "", history, include = [] }: RepositoryWish) {
   if (include.length > 0) throw includeNotLocal();
   return create(RepositorySpecSchema, { uri, ref, depth: depthOf(history) });
 }
 
-/** Commits of history as a session's spec has them. Throws HISTORY_INVALID. */
+/** Returns the depth of a session's spec: 0 for the default, -1 for all history, or so many commits. Throws HISTORY_INVALID. */
 export function depthOf(history: RepositoryWish["history"]): number {
   if (history === undefined) return 0;
   if (history === "all") return ALL;

@@ -16,8 +16,8 @@ import type { CallerPlace, FoundRepository, RepositorySource, RepositoryWish } f
 const FIRST_BRANCH = "refs/heads/main";
 
 /**
- * For callers on the host's machine: a directory of theirs goes in as it lies there. The snapshot's objects are written straight
- * into the host's store of that repository, which has the repository's own for an alternate: nothing is copied.
+ * Source for callers on the host's machine: a directory goes in as it lies there, by a snapshot. Its objects are written
+ * into the host's store of that repository. The repository's own objects are an alternate of the store and are not copied.
  */
 export class LocalSource implements RepositorySource {
   readonly #stores: string;

@@ -1,36 +1,36 @@
 import type { RepositorySpec } from "../../proto/index.ts";
 
-/** What somebody says of the repository that a session is to work on, as people write it. */
+/** Wish of a caller for the repository that a session works on, as people write it. */
 export interface RepositoryWish {
-  /** A directory of this machine, an address to clone from, or "none". Undefined: the one that the caller is in. */
+  /** Directory of this machine, address to clone from, or "none". Undefined: the repository that the caller is in. */
   repository?: string | undefined;
   /** Branch, tag or commit of an address. */
   ref?: string | undefined;
-  /** Commits of history that are to be there, the one that is checked out among them. Undefined: that one alone. */
+  /** Number of commits of history, with the one that is checked out. Default: that one alone. */
   history?: number | "all" | undefined;
-  /** Files of a directory that go in although git ignores them, or they look secret: their paths from there. */
+  /** Paths, from the directory, of files that go in although git ignores them or they look secret. */
   include?: readonly string[] | undefined;
-  /** The session goes on with another one: without a wish it has the repository of that. */
+  /** True: the session continues another one. Without a repository it has that one's. */
   continues: boolean;
 }
 
-/** What a session is to work on. */
+/** Repository that was found for a session. */
 export interface FoundRepository {
-  /** Undefined: nothing, or what the session before had. */
+  /** Spec of the repository. Undefined: none, or that of the session before. */
   spec: RepositorySpec | undefined;
-  /** Why there is none though none was refused, in a sentence. */
+  /** Reason, in a sentence, why none was found though the caller did not say "none". */
   note?: string;
 }
 
-/** Where a caller is. */
+/** Place where a caller is. */
 export interface CallerPlace {
-  /** The directory that the caller is in. Asked only where the caller names no repository. */
+  /** Returns the directory that the caller is in. Asked only if the wish names no repository, or a relative path. */
   directory: () => Promise<string>;
   signal: AbortSignal;
 }
 
-/** Turns what callers say of a repository into what a session is created with. */
+/** Source of sessions' repositories: turns a caller's wish into the spec that a session is created with. */
 export interface RepositorySource {
-  /** Throws REPOSITORY_…, REF_…, INCLUDE_…, HISTORY_INVALID. */
+  /** Finds the repository of a wish. Throws REPOSITORY_…, REF_…, INCLUDE_…, HISTORY_INVALID. */
   find(wish: RepositoryWish, caller: CallerPlace): Promise<FoundRepository>;
 }

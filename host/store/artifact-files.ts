@@ -16,7 +16,7 @@ import { makeDirectory } from "../make-directory.ts";
 import type { IncomingArtifact } from "./session-store.ts";
 import { storeError } from "./store-error.ts";
 
-/** Where an artifact belongs. */
+/** Place of an artifact: the session that left it, and its kind. */
 export interface ArtifactPlace {
   sessionId: string;
   kind: ArtifactKind;
@@ -24,8 +24,7 @@ export interface ArtifactPlace {
 
 /**
  * Files of artifacts, in a private directory beside the store: one for each artifact that has bytes. A file counts once a
- * row of the store names it, which is written after the file is whole and on the disk. What no row names is removed by
- * `sweep`.
+ * row of the store names it. That row is written after the file is whole and on the disk. `sweep` removes what no row names.
  */
 export class ArtifactFiles implements Disposable {
   /** Undefined: it is made when it is needed, and goes with this. */
@@ -36,7 +35,10 @@ export class ArtifactFiles implements Disposable {
     this.#stays = directory;
   }
 
-  /** Opens the directory that belongs to a store's file, and makes it; for a store in memory one until it is disposed of. */
+  /**
+   * Opens the directory that belongs to a store's file, and makes it. A store in memory has a temporary one, until this is
+   * disposed of. Throws STORE_FAILED, STORE_NOT_WRITABLE.
+   */
   static open(storePath: string): ArtifactFiles {
     if (storePath === ":memory:") return new ArtifactFiles(undefined);
     const directory = join(dirname(storePath), "artifacts");
@@ -49,8 +51,8 @@ export class ArtifactFiles implements Disposable {
   }
 
   /**
-   * Begins an artifact's file. Throws PATCH_TOO_LARGE, TRANSCRIPT_TOO_LARGE, ARTIFACT_INVALID for what is announced and cannot be, and
-   * STORE_FAILED (retryable) where there is no room for it.
+   * Begins an artifact's file, which the caller disposes of. Throws PATCH_TOO_LARGE, TRANSCRIPT_TOO_LARGE or
+   * ARTIFACT_INVALID for what is announced and cannot be, STORE_FAILED (retryable) for want of room.
    */
   async create(place: ArtifactPlace, announced?: Artifact): Promise<IncomingArtifact> {
     const check = new ArtifactCheck(place.kind, { announced, hash: createHash("sha256") });
@@ -63,13 +65,13 @@ export class ArtifactFiles implements Disposable {
     return new IncomingFile({ path, check, failed, toStored });
   }
 
-  /** Returns an artifact whose row is there. */
+  /** Returns an artifact whose row is there. Its file is opened when it is read, which throws STORE_CORRUPT if it is gone. */
   stored(place: ArtifactPlace, artifact: Artifact): ReadableArtifact {
     const path = this.#pathOf(place);
     return { artifact, read: ({ offset = 0 } = {}) => readFile(path, { artifact, offset }) };
   }
 
-  /** Stores bytes before it returns, for a migration. Returns their SHA-256. */
+  /** Writes an artifact's file before it returns, for a migration. Returns the SHA-256. `sync` is to follow. */
   writeNow(place: ArtifactPlace, bytes: Uint8Array): Uint8Array {
     const path = this.#pathOf(place);
     try {
@@ -88,7 +90,7 @@ export class ArtifactFiles implements Disposable {
     return createHash("sha256").update(bytes).digest();
   }
 
-  /** Has the disk keep the names of files that were written at once. */
+  /** Syncs the directory to the disk, so that the files of `writeNow` keep their names. */
   sync(): void {
     if (!this.#isThere) return;
     const directory = openSync(this.#directory, "r");
@@ -96,13 +98,13 @@ export class ArtifactFiles implements Disposable {
     closeSync(directory);
   }
 
-  /** Removes an artifact's file, if it has one. Whoever reads it goes on. */
+  /** Removes an artifact's file, if it has one. A reader that has it open can go on. */
   async remove(place: ArtifactPlace): Promise<void> {
     if (!this.#isThere) return;
     await rm(this.#pathOf(place), { force: true });
   }
 
-  /** Removes every file that belongs to none of these: what a host that was killed had not come to an end with. */
+  /** Removes every file of no known artifact, such as a killed host leaves. */
   sweep(known: readonly ArtifactPlace[]): void {
     if (this.#stays === undefined) return;
     const names = new Set(known.map(nameOf));

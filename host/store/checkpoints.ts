@@ -55,8 +55,8 @@ Atomics.notify(shared, ${CLOSED});
 `;
 
 /**
- * Empties a file's write-ahead log in a thread: it takes tens of milliseconds to get it to the disk,
- * in which nothing else would happen here.
+ * Checkpoints of a file's write-ahead log, in a thread of their own. They take tens of milliseconds for the disk, which
+ * would hold up the host. Disposing of them ends the thread, within two seconds.
  */
 export class Checkpoints implements Disposable {
   readonly #shared: Int32Array;
@@ -80,7 +80,7 @@ export class Checkpoints implements Disposable {
     return new Checkpoints(worker, shared);
   }
 
-  /** A transaction of about that size has been written. */
+  /** Notes a transaction of about this size. A checkpoint follows after 16 MiB of them, or 30 seconds. */
   noteWrite(bytes: number): void {
     Atomics.store(this.#shared, DIRTY, 1);
     this.#bytes += bytes + TRANSACTION_BYTES;

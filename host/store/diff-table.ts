@@ -3,8 +3,8 @@ import { FileChange_Kind, type SessionEvent } from "../../proto/index.ts";
 import type { DiffPlace } from "./session-store.ts";
 
 /**
- * Where the newest diff of each file of a session is in its log, in a store's file: one row for each file, however often it
- * has changed. A diff that has not come whole lies beside the one before.
+ * Table of the places of diffs in sessions' logs: one row for each file of a session, however often it has changed. It names
+ * the newest whole diff, and the parts so far of the next one.
  */
 export class DiffTable {
   readonly #begin: StatementSync;
@@ -35,7 +35,7 @@ export class DiffTable {
     );
   }
 
-  /** Notes an event where it holds a part of a diff. Within the transaction that stores the event. */
+  /** Notes an event that holds a part of a diff, and ignores others. Call it in the transaction that stores the event. */
   note(sessionId: string, { sequence, event }: SessionEvent): void {
     if (event.case !== "filePatched" || event.value.change === undefined) return;
     const { change, partIndex, partCount } = event.value;

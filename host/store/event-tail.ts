@@ -4,15 +4,15 @@ const TAIL_BYTES = 128 * 1024;
 const FIRST_BYTES = 4 * 1024;
 
 /**
- * The newest events of a log, encoded, in one piece of memory: as objects they would live just long enough for the garbage
- * collector to move each of them twice.
+ * Tail of a log: its newest events, encoded, in up to 128 KiB of memory. As objects they would live just long enough for the
+ * garbage collector to move each of them twice.
  */
 export class EventTail {
   #bytes = new Uint8Array(0);
   /** Where each event ends. */
   #ends: number[] = [];
 
-  /** Adds the newest event. Those from before go to make room, half of them at a time. */
+  /** Adds the newest event. To make room older ones go, half of the tail at a time. */
   push(data: Uint8Array): void {
     if (this.#used + data.length > TAIL_BYTES) this.#dropFirst(TAIL_BYTES / 2 - data.length);
     if (data.length > TAIL_BYTES) return;
@@ -22,7 +22,7 @@ export class EventTail {
     this.#ends.push(start + data.length);
   }
 
-  /** Returns copies of the first `limit` of the newest events, oldest first; undefined if it has not got as many. */
+  /** Returns copies of the first `limit` of the newest `count` events, oldest first. Undefined: the tail holds fewer. */
   newest(count: number, limit = count): Uint8Array[] | undefined {
     const first = this.#ends.length - count;
     if (first < 0) return undefined;

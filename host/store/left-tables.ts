@@ -12,7 +12,7 @@ import type { ArtifactFiles, ArtifactPlace } from "./artifact-files.ts";
 import type { IncomingArtifact, LeftStore, SessionLeft } from "./session-store.ts";
 import type { StoreFile } from "./store-file.ts";
 
-/** What sessions left, in a store's file, and in the files of their artifacts. */
+/** Tables of what sessions left, in a store's file. The artifacts' bytes are in files of their own. */
 export class LeftTables implements LeftStore {
   readonly #file: StoreFile;
   readonly #files: ArtifactFiles;
@@ -33,7 +33,7 @@ export class LeftTables implements LeftStore {
     this.#getArtifact = database.prepare("SELECT size_bytes, sha256 FROM artifact WHERE session_id = ? AND kind = ?");
   }
 
-  /** Removes the files of artifacts that no table names: what a host was receiving when it ended. */
+  /** Removes the files of artifacts that no row names: what a host was receiving when it ended. */
   sweep(): void {
     const named = this.#file.database.prepare("SELECT session_id AS sessionId, kind FROM artifact");
     this.#files.sweep(this.#file.read(() => named.all() as unknown as ArtifactPlace[]));

@@ -17,11 +17,10 @@ const ESSENTIAL = new Set<EventBody["case"]>([
 ]);
 
 /**
- * Whether an agent's event is stored, in view of what the session has stored with it, and of whether
- * anything was left out before. Above its limit a session keeps its course (states, turns, usage) and
- * loses what Claude says and does, and the diffs of its files; the patch at its end is whole all the
- * same. An agent that floods the host with the former loses those too, an eighth of the limit later.
- * The host's own events are few and always kept.
+ * Returns whether an agent's event is stored. `storedBytes` counts it in; `full` says that an event was left out before.
+ * Above its limit a session keeps its course (states, turns, usage) and loses what Claude says and does, and the diffs of
+ * its files. The patch at its end is whole all the same. An eighth above the limit it loses its course too. The host's own
+ * events are few: they are always kept, and not asked about here.
  */
 export function isKept(
   kind: EventBody["case"],

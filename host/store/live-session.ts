@@ -16,7 +16,7 @@ import { EventTail } from "./event-tail.ts";
 import { isKept } from "./live-limit.ts";
 import type { NewEvent } from "./session-store.ts";
 
-/** What an event takes in the file beside its bytes. */
+/** Bytes that an event takes in the file beside its own. */
 export const ENTRY_BYTES = 64;
 /** However much is left out, this often it is said (bytes). */
 const NOTICE_BYTES = 64 * 1024 * 1024;
@@ -26,29 +26,31 @@ const LATEST_BYTES = 64 * 1024;
 /** Readers who are behind by no more than this share what was decoded for one of them. */
 const SHARED_EVENTS = 32;
 
-/** What is known of a session from its log. Replaced as a whole, once a batch has been stored. */
+/** Knowledge of a session from its log. It is replaced as a whole, once a batch has been stored. */
 export interface Known {
-  /** The fold of the log as it is stored, but for the newest number. */
+  /** Fold of the log, as an encoded session. Its lastSequence may be older. */
   readonly snapshot: Uint8Array;
   readonly lastSequence: number;
+  /** Agent's number of its newest event. 0: there is none. */
   readonly lastAgentSequence: number;
-  /** What its events take in the file. */
+  /** Bytes that its events take in the file. */
   readonly storedBytes: number;
-  /** What was left out, and has not been said yet. Undefined: nothing ever was. */
+  /** Bytes that were left out since an event last said so. Undefined: nothing was ever left out. */
   readonly leftOutBytes: number | undefined;
 }
 
-/** Numbered events as they are to be stored, and what is known of the session after them. */
+/** Batch of numbered events that are to be stored, and the session after them. */
 export interface Batch {
   entries: { entry: SessionEvent; data: Uint8Array; agentSequence: number | undefined }[];
+  /** Knowledge of the session once they are stored. */
   after: Known;
-  /** The session after them, if its own row is to be written, too. */
+  /** Session after them. Undefined: its own row need not be written. */
   session: Session | undefined;
-  /** When the session's last event happened. */
+  /** Time of sessionFinished, in milliseconds since 1970. Undefined: it is not among them. */
   endTimeMs: number | undefined;
 }
 
-/** A session that has not finished, and those who wait for its next event. */
+/** Live session: one that has not finished, with its newest events and those who wait for the next. */
 export class LiveSession {
   #known: Known;
   readonly #tail = new EventTail();
@@ -64,13 +66,13 @@ export class LiveSession {
     return this.#known;
   }
 
-  /** The session as it is now; the caller's own. */
+  /** Returns the session as it is now, a copy for the caller. */
   get session(): Session {
     const { snapshot, lastSequence } = this.#known;
     return Object.assign(fromBinary(SessionSchema, snapshot), { lastSequence });
   }
 
-  /** Numbers events, leaves out what is above the limit, and folds the rest. Changes nothing yet. */
+  /** Plans a batch: numbers events, leaves out those above the limit, and folds the rest. Nothing changes before `commit`. */
   plan(events: readonly NewEvent[], limitBytes: number): Batch {
     let { lastSequence, lastAgentSequence, storedBytes, leftOutBytes } = this.#known;
     let endTimeMs: number | undefined;
@@ -119,7 +121,7 @@ export class LiveSession {
     };
   }
 
-  /** The batch has been stored: it is known from now on. */
+  /** Takes over a batch that has been stored, and wakes those who wait. */
   commit({ entries, after }: Batch): void {
     this.#known = after;
     if (entries.length === 0) return;
@@ -127,7 +129,10 @@ export class LiveSession {
     this.#changed.notify();
   }
 
-  /** Up to `limit` events after a number, if all of those are in memory. Readers who ask for the same may get the same array. */
+  /**
+   * Returns up to `limit` events after a number. Undefined: they are not all in memory. Readers may get the same array, and
+   * do not change it.
+   */
   newest({ afterSequence, limit }: { afterSequence: number; limit: number }): SessionEvent[] | undefined {
     const missing = this.#known.lastSequence - afterSequence;
     if (missing <= 0) return [];

@@ -141,7 +141,7 @@ function indexDiffs(database: DatabaseSync): void {
   }
 }
 
-/** Brings a file to the newest version. Throws STORE_TOO_NEW for one of a later program. Close it after a throw. */
+/** Migrates a file to the newest version, in one transaction. Throws STORE_TOO_NEW for a later one. Close it after a throw. */
 export function migrate(database: DatabaseSync, { path, files }: { path: string; files: ArtifactFiles }): void {
   database.exec("BEGIN IMMEDIATE");
   const version = Number(database.prepare("PRAGMA user_version").get()!["user_version"]);

@@ -5,7 +5,7 @@ import type { SessionStore } from "./session-store.ts";
 /** A look costs less than a millisecond where there is nothing to do. */
 const INTERVAL_MS = 60_000;
 
-/** Removes what is too old or too much, now and then, until the signal. Never rejects. */
+/** Prunes a store at once and every minute, until the signal. Errors are logged. Never rejects. */
 export async function pruneRegularly(
   store: SessionStore,
   { signal, logger }: { signal: AbortSignal; logger: Logger },

@@ -12,9 +12,8 @@ const PAGES = 128;
 const PAUSE_MS = 1;
 
 /**
- * Removes finished sessions and gives their room back to the disk, in small steps between which the
- * host does other things. A session is gone at once; what is left of one whose removal was broken
- * off is cleared by the next one.
+ * Removal of finished sessions, which gives their room back to the disk in small steps between which the host does other
+ * work. A session is gone at once. If its removal is broken off, the next one clears what is left.
  */
 export class Removal {
   readonly #file: StoreFile;
@@ -27,7 +26,7 @@ export class Removal {
     this.#onForgotten = onForgotten;
   }
 
-  /** From now on there is no such session. Its rows are removed by `clear`. */
+  /** Forgets a session: from now on there is none with that id. Its rows and files stay until `clear`. */
   forget(sessionId: string): void {
     const { database } = this.#file;
     this.#file.write({ failed: `Session ${sessionId} could not be deleted.` }, () => {
@@ -37,7 +36,7 @@ export class Removal {
     this.#onForgotten(sessionId);
   }
 
-  /** Removes what is left of forgotten sessions and gives free room back. Stops when the file is closed. */
+  /** Clears the rows and files of forgotten sessions, and gives free room back. Stops early if the file is closed. */
   async clear(): Promise<void> {
     const { database } = this.#file;
     const failed = "Deleted sessions could not be cleared.";
@@ -76,7 +75,7 @@ export class Removal {
     }
   }
 
-  /** Removes the sessions that ended before a time, then the oldest ones until the rest fits. */
+  /** Removes the sessions that ended before a time, then the oldest until rows and artifacts fit into `maxBytes`. */
   async prune({ endedBeforeMs, maxBytes }: { endedBeforeMs: number; maxBytes: number }): Promise<Pruned> {
     const { database } = this.#file;
     const oldest = database.prepare(

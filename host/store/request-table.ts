@@ -2,7 +2,7 @@ import type { StatementSync } from "node:sqlite";
 import type { KeptRequest, RequestStore } from "./session-store.ts";
 import type { StoreFile } from "./store-file.ts";
 
-/** What callers said and has not arrived yet, in a store's file. */
+/** Table of callers' requests that have not arrived yet, in a store's file. */
 export class RequestTable implements RequestStore {
   readonly #file: StoreFile;
   readonly #put: StatementSync;

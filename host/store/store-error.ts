@@ -13,9 +13,9 @@ const NOT_WRITABLE = [3, 8, 14];
 const NOT_WRITABLE_CODES = ["EACCES", "EPERM", "EROFS", "ENOTDIR", "EEXIST"];
 
 /**
- * Returns what went wrong with the file at `path` as an AppError. STORE_FAILED with `retryable`:
- * the same works again once there is room. STORE_CORRUPT, STORE_NOT_WRITABLE: somebody has to do
- * something.
+ * Returns the error of a store's file as an AppError, whose message begins with `failed`. STORE_FAILED with `retryable`:
+ * there is no room, or another process holds the file. STORE_CORRUPT, STORE_NOT_WRITABLE: somebody has to do something.
+ * An AppError is returned as it is.
  */
 export function storeError(error: unknown, { path, failed }: { path: string; failed: string }): AppError {
   if (error instanceof AppError) return error;

@@ -31,9 +31,8 @@ interface StoreFileParts {
 }
 
 /**
- * A store's SQLite file (WAL), or one in memory with the path ":memory:". Made where there is none,
- * readable by its user only; checked, brought to the newest version, and this process's alone. Opening it throws
- * STORE_CORRUPT, STORE_NOT_WRITABLE, STORE_TOO_NEW, STORE_IN_USE, STORE_FAILED.
+ * File of a store: an SQLite database (WAL), in memory if the path is ":memory:". It is readable by its user only, and
+ * locked for this process until it is disposed of.
  */
 export class StoreFile implements Disposable {
   readonly database: DatabaseSync;
@@ -53,7 +52,10 @@ export class StoreFile implements Disposable {
     this.#commit = database.prepare("COMMIT");
   }
 
-  /** Opens the file. A migration may write to the files of artifacts. */
+  /**
+   * Opens the file, or makes it, checks it and brings it to the newest version. A migration may write to the files of
+   * artifacts. Throws STORE_CORRUPT, STORE_NOT_WRITABLE, STORE_TOO_NEW, STORE_IN_USE, STORE_FAILED.
+   */
   static open(path: string, files: ArtifactFiles): StoreFile {
     const onDisk = path !== ":memory:";
     let database: DatabaseSync | undefined;
@@ -74,12 +76,15 @@ export class StoreFile implements Disposable {
     return new StoreFile(path, { database, lock, checkpoints: onDisk ? Checkpoints.start(path) : undefined });
   }
 
-  /** It has not been disposed of. */
+  /** Whether the file has not been disposed of. */
   get isOpen(): boolean {
     return this.#open;
   }
 
-  /** Stores what `run` does, whole or not at all. `bytes`: about how much it writes. */
+  /**
+   * Writes what `run` does in one transaction. `bytes` is about how much that is. What fails is thrown as `storeError`, with
+   * `failed` at the beginning.
+   */
   write<T>({ failed, bytes = 0 }: { failed: string; bytes?: number }, run: () => T): T {
     const { database } = this;
     let value: T;
@@ -99,7 +104,7 @@ export class StoreFile implements Disposable {
     return value;
   }
 
-  /** Returns STORE_FAILED where a new session would soon find no room, although SQLite goes on for a while. */
+  /** Returns STORE_FAILED if the disk has less than 256 KiB, too little for a new session. Undefined: there is room. */
   findProblem(): AppError | undefined {
     if (this.#path === ":memory:") return undefined;
     const { bavail, bsize } = statfsSync(dirname(this.#path));
@@ -107,7 +112,7 @@ export class StoreFile implements Disposable {
     return storeError({ code: "ENOSPC" }, { path: this.#path, failed: "No session can be begun." });
   }
 
-  /** Gives up to as many pages that nothing uses back to the disk. False: there are none left. */
+  /** Gives up to `pages` unused pages back to the disk. Returns whether more are left. */
   shrink({ pages }: { pages: number }): boolean {
     return this.read(() => {
       this.database.exec(`PRAGMA incremental_vacuum(${pages})`);
@@ -117,7 +122,7 @@ export class StoreFile implements Disposable {
     });
   }
 
-  /** Reads. */
+  /** Runs a read, and throws what fails as `storeError`. */
   read<T>(run: () => T): T {
     try {
       return run();

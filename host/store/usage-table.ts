@@ -17,7 +17,7 @@ const SUM = `SELECT
   COALESCE(SUM(cost_usd), 0.0) AS cost_usd
   FROM model_usage`;
 
-/** What sessions have used of the model, in a store's file: one row for each day and session. */
+/** Table of what sessions have used of the model, in a store's file: one row for each day and session. */
 export class UsageTable implements UsageStore {
   readonly #file: StoreFile;
   readonly #add: StatementSync;
@@ -65,7 +65,7 @@ export class UsageTable implements UsageStore {
     return this.#sum(this.#ofDay, day);
   }
 
-  /** Removes the usage of days that are too long ago. */
+  /** Removes the usage of days that are more than 40 days ago (UTC). */
   prune({ nowMs }: { nowMs: number }): void {
     const oldestDay = new Date(nowMs - KEPT_DAYS * DAY_MS).toISOString().slice(0, 10);
     this.#file.write({ failed: "Old usage could not be removed." }, () => {

@@ -59,6 +59,7 @@ const docComment = {
 const documented = [
   "{agent,proto}/**/*.ts",
   "host/{agent-client,broker,config,containers,control,daemon,engine-filter,mcp,present,repository}/**/*.ts",
+  "host/*.ts",
   "host/{results,rpc,runtime,session,snapshots,source,store}/**/*.ts",
 ];
 

@@ -16,7 +16,7 @@ const LISTEN_PROBLEMS: Readonly<Record<string, [why: string, help: string]>> = {
   EINVAL: ["no socket can have that path; it may be too long", "Take a path of at most 103 bytes."],
 };
 
-/** Returns the error, LISTEN_FAILED, of an address or a socket's path that could not be listened on. */
+/** Returns LISTEN_FAILED for an address, or a socket's path, that could not be listened on. It says why, and what to do. */
 export function listenError(address: string, cause: NodeJS.ErrnoException): AppError {
   // libuv says EACCES of a socket whose directory is missing.
   const missing = address.includes("/") && !existsSync(dirname(address));
@@ -31,7 +31,7 @@ export function listenError(address: string, cause: NodeJS.ErrnoException): AppE
   });
 }
 
-/** Reads "host:port". Throws INVALID_ARGUMENT for what is none. */
+/** Parses "host:port". An IPv6 host may be in brackets. Throws ADDRESS_INVALID. */
 export function parseAddress(address: string): { hostname: string; port: number } {
   const match = /^(.+):(\d{1,5})$/.exec(address);
   const port = Number(match?.[2]);
@@ -41,7 +41,7 @@ export function parseAddress(address: string): { hostname: string; port: number 
   });
 }
 
-/** Only programs on this machine can reach it. */
+/** Returns whether a hostname is a loopback address, which only programs on this machine can reach. */
 export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "::1" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 }

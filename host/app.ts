@@ -13,7 +13,7 @@ import { SnapshotStores, storesDirectory } from "./snapshots/snapshot-stores.ts"
 import { pruneRegularly } from "./store/prune-regularly.ts";
 import { SqliteStore } from "./store/sqlite-store.ts";
 
-/** The host put together. The only place that names concrete classes. */
+/** Host put together from its concrete classes. Whoever creates it disposes of it. */
 export interface App extends AsyncDisposable {
   sessions: SessionManager;
   runtime: Runtime;
@@ -21,7 +21,7 @@ export interface App extends AsyncDisposable {
   logger: Logger;
 }
 
-/** Returns the runtime that the configuration asks for. Without a host's id it is for looking only. */
+/** Creates the runtime that the configuration asks for. Without a host's id it is for looking only. The caller disposes of it. */
 export function createRuntime(
   { hostId, allowWeakLimits }: { hostId: string | undefined; allowWeakLimits: boolean },
   logger: Logger,
@@ -30,8 +30,8 @@ export function createRuntime(
 }
 
 /**
- * Puts the host together: it takes up the sessions that were left in the store, and leaves those that
- * have not finished when it is disposed of.
+ * Creates the host: it resumes the sessions that were left in the store, and leaves those that have not finished for the
+ * next one when it is disposed of. Throws what readHostId and opening the store throw.
  */
 export function createApp(config: HostConfig, logger: Logger): App {
   const { stateDirectory, allowWeakLimits } = config;

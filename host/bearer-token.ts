@@ -6,7 +6,7 @@ import { readProblem } from "./file-problem.ts";
 /** A token shorter than this can be guessed. */
 const MIN_TOKEN_LENGTH = 16;
 
-/** Reads the bearer token from a file. Throws FAILED_PRECONDITION for one that cannot be used. */
+/** Reads the bearer token from a file. Throws TOKEN_FILE_UNREADABLE, and TOKEN_TOO_SHORT below 16 characters. */
 export async function readToken(path: string): Promise<string> {
   let token: string;
   try {
@@ -23,7 +23,7 @@ export async function readToken(path: string): Promise<string> {
   });
 }
 
-/** Whether an authorization header shows the token. */
+/** Returns whether an authorization header shows the token. The time that it takes tells nothing of the token. */
 export function showsToken(authorization: string | undefined, token: string): boolean {
   const shown = /^Bearer (.+)$/i.exec(authorization ?? "")?.[1] ?? "";
   // Digests have one length: the comparison wants that, and must not tell the token's.

@@ -1,6 +1,6 @@
 /**
- * Says in words why nothing could be connected to, and where, by Node's codes: the end of a sentence. Of another error it
- * returns what that says.
+ * Returns the problem of a connection that failed, in words that end a sentence, by Node's codes. For any other error it is
+ * that error's message.
  */
 export function connectProblem(error: unknown): string {
   const { code, address = "", port, hostname = "" } = (error ?? {}) as ConnectFailure;

@@ -2,7 +2,7 @@ import { tmpdir, userInfo } from "node:os";
 import { join, resolve } from "node:path";
 import { AppError } from "../proto/index.ts";
 
-/** Where a host keeps what is its own. All absolute. */
+/** Directories of a host, as absolute paths. */
 export interface HostDirectories {
   /** Holds config.json. Default: $XDG_CONFIG_HOME/claudecluster or ~/.config/claudecluster. */
   configDirectory: string;
@@ -12,7 +12,7 @@ export interface HostDirectories {
   runtimeDirectory: string;
 }
 
-/** Reads where things are from the environment. Empty is as good as not set. Throws HOME_UNKNOWN. */
+/** Reads the directories from the environment. An empty variable counts as not set. Nothing is made. Throws HOME_UNKNOWN. */
 export function readDirectories(env: NodeJS.ProcessEnv): HostDirectories {
   const home = (variable: string, ...otherwise: string[]) =>
     join(env[variable] || join(homeDirectory(env), ...otherwise), "claudecluster");
@@ -27,7 +27,7 @@ export function readDirectories(env: NodeJS.ProcessEnv): HostDirectories {
   };
 }
 
-/** The user's home. A user who is not in the list of users has none but by the variable. Throws HOME_UNKNOWN. */
+/** Returns the user's home directory: HOME, or what the system's list of users says. Throws HOME_UNKNOWN. */
 export function homeDirectory(env: NodeJS.ProcessEnv): string {
   if (env["HOME"]) return env["HOME"];
   try {

@@ -8,14 +8,14 @@ import { makeDirectory } from "./make-directory.ts";
 /** SQLite's code for "somebody else has it". */
 const SQLITE_BUSY = 5;
 
-/** What a host holds as long as it uses a directory. */
+/** Returns the path of the lock that a host holds as long as it uses a directory. */
 export function hostLockPath(directory: string): string {
   return join(directory, "host.lock");
 }
 
 /**
- * A lock on a file that at most one process has and that the kernel takes back however the process
- * ends: an open exclusive transaction of SQLite, since Node itself has no file locks.
+ * Lock on a file, which at most one process has. The kernel takes it back however the process ends. It is an open exclusive
+ * transaction of SQLite, since Node has no file locks. Whoever takes it disposes of it.
  */
 export class ExclusiveLock implements Disposable {
   readonly #database: DatabaseSync;
@@ -26,8 +26,8 @@ export class ExclusiveLock implements Disposable {
   }
 
   /**
-   * Takes the lock; undefined if somebody has it. Makes the file, readable by this user only, and its directory. Throws
-   * LOCK_UNUSABLE.
+   * Takes the lock, at once. Undefined: somebody has it. The file is made, readable by this user only, with its directory.
+   * Throws LOCK_UNUSABLE.
    */
   static take(path: string): ExclusiveLock | undefined {
     let database: DatabaseSync | undefined;

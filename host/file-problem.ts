@@ -2,9 +2,11 @@ import { existsSync, lstatSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AppError, asAppError } from "../proto/index.ts";
 
-/** Why a file or its directory cannot be used, as the end of a sentence that names the path, and the beginning of what to do. */
+/** Problem of a file or directory that cannot be used. */
 export interface FileProblem {
+  /** Reason, as the end of a sentence that names the path. */
   why: string;
+  /** Remedy, as the beginning of a sentence. */
   cure: string;
 }
 
@@ -34,7 +36,7 @@ const PROBLEMS: Readonly<Record<string, [why: string, cure: string]>> = {
 /** The same by SQLite's codes (https://sqlite.org/rescode.html). */
 const SQLITE_PROBLEMS: Readonly<Record<number, string>> = { 3: "EACCES", 8: "EACCES", 10: "EIO", 13: "ENOSPC" };
 
-/** Says in words why the system, or SQLite, refused a file or a directory. Undefined: the error is no such refusal. */
+/** Returns the problem by which the system, or SQLite, refused a file or directory. Undefined: the error is no refusal. */
 export function fileProblem(error: unknown): FileProblem | undefined {
   const { code, errcode = 0 } = (error ?? {}) as { code?: unknown; errcode?: number };
   const known = SQLITE_PROBLEMS[errcode & 0xff] ?? code;
@@ -43,7 +45,7 @@ export function fileProblem(error: unknown): FileProblem | undefined {
   return { why, cure };
 }
 
-/** The same for a path that was to be made, where a link to nothing looks like a missing directory; for any error. */
+/** Returns the problem with a path that could not be made, for any error. It tells a link to nothing from a missing directory. */
 export function makeProblem(path: string, error: unknown): FileProblem {
   const known = fileProblem(error);
   if ((error as NodeJS.ErrnoException).code !== "ELOOP" && isLink(path)) {
@@ -52,7 +54,7 @@ export function makeProblem(path: string, error: unknown): FileProblem {
   return known ?? { why: error instanceof Error ? error.message : String(error), cure: "Look at its directory" };
 }
 
-/** Writes a file in a directory and removes it again. Throws what the system says. */
+/** Writes a file in a directory and removes it again. Throws the system's error. */
 export function tryToWriteIn(directory: string): void {
   const path = join(directory, `probe.${process.pid}`);
   try {
@@ -62,7 +64,7 @@ export function tryToWriteIn(directory: string): void {
   }
 }
 
-/** Whether a symbolic link has that path, wherever it leads. */
+/** Returns whether a path is a symbolic link, wherever it leads. */
 export function isLink(path: string): boolean {
   try {
     return lstatSync(path).isSymbolicLink();
@@ -71,15 +73,15 @@ export function isLink(path: string): boolean {
   }
 }
 
-/** Why a file could not be read, where a missing one is missing itself; for any error. */
+/** Returns the reason why a file could not be read, as the end of a sentence, for any error. ENOENT means the file itself. */
 export function readProblem(error: unknown): string {
   if ((error as NodeJS.ErrnoException).code === "ENOENT") return "there is no such file";
   return fileProblem(error)?.why ?? (error instanceof Error ? error.message : String(error));
 }
 
 /**
- * Returns the error as one of ours. What the system refused of a file, and nobody has foreseen, is FILE_UNUSABLE with its
- * path and the reason in words.
+ * Returns an error as an AppError. An unforeseen refusal of a file by the system becomes FILE_UNUSABLE, with its path and
+ * the reason in words.
  */
 export function asExplainedError(error: unknown): AppError {
   const problem = error instanceof AppError ? undefined : fileProblem(error);

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { makeStateDirectory, onStateFile } from "./state-directory.ts";
 
 /**
- * Returns the name that this host labels its containers with: random, made once, kept in the state
- * directory. Another host on the same engine has another one. Throws STATE_DIR_UNUSABLE, STATE_DIR_UNSAFE,
+ * Reads the host's id, which labels its containers. It is random, made once, and kept in the state directory, so that two
+ * hosts on one engine have different ones. Throws STATE_DIR_UNUSABLE, STATE_DIR_UNSAFE,
  * STATE_FILE_UNUSABLE.
  */
 export function readHostId(stateDirectory: string): string {

@@ -2,9 +2,8 @@ import { existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
- * Makes a directory and those above it that are missing, for this user alone. One that is there is left as it is. Throws what
- * the system says. Not Node's own `recursive`, which tries for ever where the system refuses as if the directory above were
- * missing, as /proc does.
+ * Makes a directory and those above it that are missing, for this user alone. One that is there is left as it is. Throws the
+ * system's error. Node's own `recursive` is not used: it tries for ever if the system keeps saying ENOENT, as /proc does.
  */
 export function makeDirectory(path: string): void {
   try {

@@ -1,7 +1,7 @@
 /** Below this two names have nothing in common. */
 const MIN_LIKENESS = 0.4;
 
-/** Returns the known name that a wrong one is most like; undefined if it is like none. */
+/** Returns the known name that is most like a wrong one. Undefined: none is like it. */
 export function nearestName(given: string, known: readonly string[]): string | undefined {
   const likenesses = known.map((name) => ({ name, likeness: likeness(given, name) }));
   const [nearest] = likenesses.sort((one, other) => other.likeness - one.likeness);

@@ -6,8 +6,8 @@ import { makeDirectory } from "./make-directory.ts";
 const ELSEWHERE = "or set CLAUDECLUSTER_STATE_DIR to another directory";
 
 /**
- * Makes the state directory, or takes the one that is there if it is this user's and nobody else can write to it: what
- * lies in there decides which socket is connected to and which containers are the host's. Throws STATE_DIR_UNUSABLE,
+ * Makes the state directory, or accepts the one that is there. It must be this user's, and no one else may write to it: its
+ * files decide which socket is connected to and which containers are the host's. Throws STATE_DIR_UNUSABLE,
  * STATE_DIR_UNSAFE.
  */
 export function makeStateDirectory(path: string): void {
@@ -26,13 +26,16 @@ export function makeStateDirectory(path: string): void {
   if ((facts.mode & 0o022) !== 0) throw unsafe(path, "can be written by other users", `chmod go-w ${path}`);
 }
 
-/** Makes the state directory and looks whether a file can be written in it. Leaves none. Throws what `makeStateDirectory` and `onStateFile` throw. */
+/**
+ * Makes the state directory and tries to write a file in it, which is removed. Throws what `makeStateDirectory` and
+ * `onStateFile` throw.
+ */
 export function tryStateDirectory(path: string): void {
   makeStateDirectory(path);
   onStateFile(path, () => tryToWriteIn(path));
 }
 
-/** Does something with a file in the state directory. Throws STATE_FILE_UNUSABLE with the path and the reason where the system refuses. */
+/** Runs `act` on a file in the state directory. A refusal of the system becomes STATE_FILE_UNUSABLE; other errors stay. */
 export function onStateFile<T>(path: string, act: () => T): T {
   try {
     return act();

@@ -58,7 +58,7 @@ const docComment = {
 /** Folders whose exported declarations are all documented. */
 const documented = [
   "{agent,proto}/**/*.ts",
-  "host/{agent-client,broker,config,containers,control,daemon,engine-filter,mcp,present,repository}/**/*.ts",
+  "host/{agent-client,broker,cli,config,containers,control,daemon,engine-filter,mcp,present,repository}/**/*.ts",
   "host/*.ts",
   "host/{results,rpc,runtime,session,snapshots,source,store}/**/*.ts",
 ];

@@ -17,7 +17,10 @@ import type { Sessions } from "../session/sessions.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { printJson } from "./print-json.ts";
 
-/** Takes a session's result into the repository of the working directory, and says what that comes to. */
+/**
+ * Applies a session's result to the repository of the request, and prints what was done. Returns EXIT.conflicts if a dry
+ * run has conflicts. Throws as applySession; on conflicts it prints them first.
+ */
 export async function applyCommand(
   sessions: Sessions,
   request: ApplyRequest,
@@ -44,7 +47,7 @@ export async function applyCommand(
   }
 }
 
-/** Takes back what the last apply did to the repository of the working directory. */
+/** Takes back the last apply to the repository that `directory` is in, or the last of a session. Throws as undoSession. */
 export async function undoCommand(
   {
     sessionId,
@@ -70,7 +73,10 @@ export async function undoCommand(
   return EXIT.done;
 }
 
-/** Writes a session's patch to a new file, once it has been held against the list of its changes. */
+/**
+ * Writes a session's patch to a new file. Throws FILE_UNUSABLE if the file exists, PATCH_MISMATCH if the patch is not what the
+ * list of changes says, NOT_FOUND, SESSION_NOT_FINISHED.
+ */
 export async function savePatchCommand(
   sessions: Sessions,
   { sessionId, file, stateDirectory }: { sessionId: string; file: string; stateDirectory: string },
@@ -98,7 +104,7 @@ function sayBefore(
   for (const line of missing) stderr.write(`${line}\n`);
 }
 
-/** Says what was done, for people. */
+/** Returns the report of an apply as lines for people, and how to take it back. */
 export function applyText(report: ApplyReport): string {
   const { applied, branch, files, file_count: count, conflicts = [], submodules = [], staged } = report;
   const lines = files.map(({ path, kind }) => `  ${kind.padEnd(8)} ${path}`);
@@ -121,7 +127,7 @@ export function applyText(report: ApplyReport): string {
   return `${lines.join("\n")}\n${applied === "nothing" ? conflictsText(conflicts) : ""}`;
 }
 
-/** Returns conflicts with their lines, for people. */
+/** Returns conflicts with their lines, for people. A terminal obeys nothing in it. */
 export function conflictsText(conflicts: readonly ShownConflict[]): string {
   return conflicts
     .map(({ path, messages, hunks }) => {

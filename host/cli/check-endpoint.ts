@@ -15,8 +15,8 @@ const EMPTY = Buffer.from("{}");
 const subject = "model";
 
 /**
- * Sends the model's endpoint a request that nobody can answer, with the credential if there is one, and says what came of
- * it: whether it is reached, is the Messages API, and takes the credential. Spends nothing. Never rejects.
+ * Checks the model's endpoint by a request that it must refuse: whether it is reached, is the Messages API, and takes the
+ * credential, if there is one. It spends nothing, and takes `timeoutMs` at most; default: 10 s. Never rejects.
  */
 export async function checkEndpoint(
   endpoint: URL,

@@ -5,19 +5,19 @@ import { LocalSource } from "../source/local-source.ts";
 import type { CommandIo } from "./command-io.ts";
 import { resolveEach, resolveSession } from "./resolve-session.ts";
 
-/** What the commands are registered with. */
+/** Context that the commands are registered with. */
 export interface CommandContext {
   io: CommandIo;
-  /** Called with what the process is to exit with. */
+  /** Sets the exit code of the process. */
   setExitCode(code: number): void;
 }
 
-/** Returns a way to the host; whoever asks for it disposes of it. Nothing is connected or started yet. */
+/** Returns a link to the host, not yet connected, which starts no host before it is used. The caller disposes of it. */
 export function hostLink({ env }: CommandIo): HostLink {
   return new HostLink({ directories: readDirectories(env), env });
 }
 
-/** Where the sessions of this machine's callers get their repositories from. */
+/** Returns the source of the repositories that this machine's callers give their sessions. */
 export function localSource({ env }: CommandIo): LocalSource {
   return new LocalSource({ stateDirectory: readDirectories(env).stateDirectory, home: homeDirectory(env) });
 }
@@ -31,7 +31,7 @@ export async function withSessions(
   setExitCode(await run(link.sessions));
 }
 
-/** Runs a command on one session that is named by its id or a part of it. */
+/** Runs a command on one session that is named by its id or a part of it. Throws as resolveSession. */
 export function withSession(
   context: CommandContext,
   given: string,
@@ -40,7 +40,7 @@ export function withSession(
   return withSessions(context, async (sessions) => run(sessions, await resolveSession(sessions, given)));
 }
 
-/** Runs a command on several sessions: on none of them if one does not exist. */
+/** Runs a command on several sessions, on none of them if one does not exist. Throws as resolveEach. */
 export function withEachSession(
   context: CommandContext,
   given: readonly string[],

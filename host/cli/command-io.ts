@@ -1,6 +1,6 @@
 import type { Output } from "../present/terminal.ts";
 
-/** What a command talks to, and what ends it. */
+/** Streams and environment of a command, and the signal that ends it. */
 export interface CommandIo {
   stdin: NodeJS.ReadStream;
   stdout: Output;
@@ -10,7 +10,7 @@ export interface CommandIo {
   signal: AbortSignal;
 }
 
-/** Documented exit codes. */
+/** Exit codes, as the documentation has them. */
 export const EXIT = {
   done: 0,
   sessionFailed: 1,

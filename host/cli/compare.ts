@@ -10,7 +10,10 @@ import { printJson } from "./print-json.ts";
 /** So much of a task stands behind an id. */
 const MAX_TASK_CHARS = 60;
 
-/** Shows what sessions have changed side by side: which files several have changed, and what does not go together. */
+/**
+ * Compares what sessions have changed: prints which files several have changed, what conflicts, and the best order. Returns
+ * EXIT.conflicts if any conflict. Throws LIMIT_INVALID for fewer than two sessions, and as compareSessions.
+ */
 export async function compareCommand(
   sessions: Sessions,
   { sessionIds, directory }: { sessionIds: readonly string[]; directory: string },

@@ -9,8 +9,9 @@ import { type CommandIo, EXIT } from "./command-io.ts";
 import { readHidden } from "./read-hidden.ts";
 
 /**
- * Stores the credential that comes on standard input: never an argument, which every user of the
- * machine could see. The running host takes it from there.
+ * Stores the credential that comes on standard input, in config.json, in place of any other. An argument could be seen by
+ * every user of the machine. A running host takes the new one. Default of `kind`: by how the credential begins. Throws
+ * CREDENTIAL_EMPTY, CREDENTIAL_INVALID, CANCELED.
  */
 export async function setCredentialCommand(
   { configDirectory }: HostDirectories,
@@ -43,7 +44,7 @@ export async function setCredentialCommand(
   return EXIT.done;
 }
 
-/** Prints the kind of the credential that a host has. */
+/** Prints the kind of the credential that a host would use, and for which endpoint. Never the credential. */
 export function showCredentialCommand(
   readConfig: () => HostConfig,
   { json }: { json: boolean },
@@ -57,7 +58,7 @@ export function showCredentialCommand(
   return EXIT.done;
 }
 
-/** Forgets the stored credential. */
+/** Removes the stored credential from config.json. There need be none. */
 export function removeCredentialCommand({ configDirectory }: HostDirectories, io: CommandIo): number {
   let removed = false;
   const path = updateConfigFile(configDirectory, (config) => {

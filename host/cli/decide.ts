@@ -2,7 +2,10 @@ import { AppError, type PendingDecision, PendingRequest_Kind } from "../../proto
 import type { Sessions } from "../session/sessions.ts";
 import { EXIT } from "./command-io.ts";
 
-/** Gives or denies Claude the permission that it waits for. */
+/**
+ * Decides on the permission that Claude waits for. Default of `request`: the only one that waits. Throws DECISION_UNKNOWN,
+ * DECISION_AMBIGUOUS, and as Sessions.decide.
+ */
 export async function decideCommand(
   sessions: Sessions,
   sessionId: string,
@@ -13,7 +16,10 @@ export async function decideCommand(
   return EXIT.done;
 }
 
-/** Answers what Claude asks: one answer for each question, several choices separated by "|". */
+/**
+ * Answers Claude's questions: one answer for each, several choices separated by "|". Default of `request`: the only one that
+ * waits. Throws DECISION_UNKNOWN, DECISION_AMBIGUOUS, and as Sessions.answer.
+ */
 export async function answerCommand(
   sessions: Sessions,
   sessionId: string,

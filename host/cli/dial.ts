@@ -11,8 +11,9 @@ import { notRunning } from "../session/states.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 
 /**
- * Offers a private socket whose every connection is one connection to a session's agent, so that
- * any gRPC tool can talk to it. Runs until a signal comes or the session is over.
+ * Offers a private socket to a session's agent, for any gRPC tool: each connection to it is one to the agent. Prints its path.
+ * Runs until a signal comes or the session is over, and removes the socket. Throws NOT_FOUND, SESSION_NOT_RUNNING,
+ * SOCKET_DIR_UNUSABLE.
  */
 export async function dialCommand(sessions: Sessions, sessionId: string, io: CommandIo): Promise<number> {
   const { signal, stdout, stderr } = io;

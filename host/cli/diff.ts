@@ -9,14 +9,18 @@ import type { Sessions } from "../session/sessions.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { printJson } from "./print-json.ts";
 
+/** Options of the diff that is printed. */
 export interface DiffOptions {
-  /** Print the changed files instead. */
+  /** Print the changed files as JSON instead. */
   json: boolean;
   /** Print also a patch that contradicts the session's list of changes. */
   force: boolean;
 }
 
-/** Prints a session's patch, as it is now or as it was left. With `json`, the changed files. */
+/**
+ * Prints a session's patch, as it is now or as it was left. With `json`, the changed files. Returns EXIT.environment while the
+ * newest changes are missing because the session waits for something. Throws NOT_FOUND.
+ */
 export async function diffCommand(
   sessions: Sessions,
   sessionId: string,
@@ -40,9 +44,9 @@ export async function diffCommand(
 }
 
 /**
- * Prints a patch byte by byte where no terminal could be fooled by it, so that it can be piped into git apply, and what
- * has to be known of it to standard error. Returns the exit code: one that contradicts the list of changes has failed,
- * and is printed only with `force`.
+ * Prints a patch to standard output and what has to be known of it to standard error. A terminal gets it as plain text, a
+ * pipe or file byte by byte for git apply. A patch that contradicts the list of changes is printed only with `force`, and
+ * the exit code is EXIT.sessionFailed.
  */
 export async function printPatch(
   summary: SessionSummary,

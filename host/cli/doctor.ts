@@ -28,7 +28,7 @@ import { printJson } from "./print-json.ts";
 const OLD_CLI_DAYS = 30;
 const LOW_DISK_BYTES = 2 * 1024 ** 3;
 
-/** What the doctor looks at. An error in the place of something that could not be read is a finding itself. */
+/** Things that the doctor looks at. An error stands for what could not be read, and is a finding itself. */
 export interface DoctorOptions {
   /** Where a host keeps its own, and the way to it. */
   place: { directories: HostDirectories; link: Pick<HostLink, "find" | "connect" | "checkRuntime"> } | AppError;
@@ -38,8 +38,8 @@ export interface DoctorOptions {
 }
 
 /**
- * Looks at everything that a session needs and says what to do about what is missing. Whatever it finds is one of its
- * lines, and it looks at the rest.
+ * Checks everything that a session needs, and prints a line for each thing, with what to do if it is missing. An error is a
+ * line, too, and the rest is still checked. Returns EXIT.environment if any line is a problem.
  */
 export async function doctorCommand(
   { place, config, checkRuntime }: DoctorOptions,

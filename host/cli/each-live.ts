@@ -2,8 +2,9 @@ import { isFinal, type Session } from "../../proto/index.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { LIVE_STATES } from "../session/states.ts";
 
+/** Callbacks for the sessions that are live, and what ends the watch for more. */
 export interface EachLiveOptions<T> {
-  /** Ends the watch for more of them; that of `follow` is the caller's. */
+  /** Signal that ends the watch for more sessions. Ending `follow` is up to the caller. */
   signal: AbortSignal;
   /** Called once for each session, to follow it to its end. */
   follow: (session: Session) => Promise<T>;
@@ -12,8 +13,8 @@ export interface EachLiveOptions<T> {
 }
 
 /**
- * Follows every session that is live now or becomes so meanwhile, until none is. Returns what `follow` came to, by the sessions'
- * ids, the oldest first. Throws what `follow` throws.
+ * Follows every session that is live now or becomes so meanwhile, until none is. Returns what `follow` resolved with, with the
+ * session's id, oldest session first. Throws what `follow` throws.
  */
 export async function followEachLive<T>(
   sessions: Sessions,

@@ -5,14 +5,17 @@ import { readHostId } from "../host-id.ts";
 import { createLogger } from "../logger.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 
-/** The options as they are given on the command line. */
+/** Flags of the engine filter, as the command line gives them. */
 export interface EngineFilterFlags {
+  /** Path of the socket to make for the host. */
   listen: string;
+  /** Path of the engine's socket. */
   engine: string;
+  /** Images that containers may be made from. Default: the configured one. */
   image?: string[];
 }
 
-/** Stands between a host and the engine until a signal comes. */
+/** Runs the engine filter between a host and the engine until a signal comes. Throws as EngineFilter.open. */
 export async function engineFilterCommand(
   { defaultImage, logLevel, stateDirectory }: HostConfig,
   { listen, engine, image: images = [defaultImage] }: EngineFilterFlags,

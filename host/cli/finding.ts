@@ -1,15 +1,15 @@
 import { asExplainedError } from "../file-problem.ts";
 
-/** One line of the doctor's. */
+/** Finding of the doctor: one line that it prints. */
 export interface Finding {
   subject: string;
   ok: boolean;
   message: string;
-  /** What to do, or what could be done where it is well. */
+  /** Advice: what to do, or what could be better where it is well. */
   help?: string;
 }
 
-/** Returns what an error is as a finding. */
+/** Returns an error as a finding that is not ok. */
 export function problem(subject: string, error: unknown): Finding {
   const { message, help } = asExplainedError(error);
   return { subject, ok: false, message, ...(help !== "" && { help }) };

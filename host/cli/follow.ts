@@ -11,15 +11,16 @@ import type { Sessions } from "../session/sessions.ts";
 import { watchUpdates } from "../session/watch-updates.ts";
 import type { CommandIo } from "./command-io.ts";
 
+/** Options of showing sessions until their end. */
 export interface FollowOptions {
   signal: AbortSignal;
-  /** Lines of what happened before are shown too, where there is one session. Default true. */
+  /** Whether lines of what happened before are shown too. Default: true. */
   past?: boolean;
 }
 
 /**
- * Shows sessions on standard error until all have finished. Returns their final states; undefined for one that has none
- * because the signal came first.
+ * Shows sessions on standard error until all have finished, or an abort. Returns their final states in the order of the ids.
+ * Undefined: the abort came first. Throws NOT_FOUND.
  */
 export async function followSessions(
   sessions: Sessions,
@@ -35,8 +36,8 @@ export async function followSessions(
 }
 
 /**
- * Sessions on standard error: on a terminal one line for each, redrawn, with what happens above it where there is only one;
- * elsewhere plain lines. Dispose of it to leave them as they are.
+ * View of sessions on standard error. A terminal has one line for each, redrawn, and above it what happens if there is only
+ * one session. Elsewhere it is plain lines. Dispose of it to leave the lines as they are.
  */
 export class SessionsView implements Disposable {
   readonly #sessions: Sessions;
@@ -49,7 +50,7 @@ export class SessionsView implements Disposable {
   /** The stage of the clone that was told last. */
   readonly #stages = new Map<string, string>();
 
-  /** With `named` every plain line says which session's it is. */
+  /** With `named` every plain line begins with its session's short id. */
   constructor(sessions: Sessions, options: { signal: AbortSignal; named: boolean }, io: CommandIo) {
     this.#sessions = sessions;
     this.#options = options;
@@ -58,7 +59,7 @@ export class SessionsView implements Disposable {
     this.#live = isTerminal(io.stderr, io.env) ? LiveLines.start(io.stderr, render) : undefined;
   }
 
-  /** Shows a session, by its id from the beginning. Returns its final state; undefined where the signal came first. */
+  /** Shows a session until it has finished: given its id, from the beginning. Returns its final state. Undefined: an abort came first. */
   async follow(known: string | Session): Promise<Session_State | undefined> {
     const progress = new SessionProgress(known);
     const { session } = progress;
@@ -80,7 +81,7 @@ export class SessionsView implements Disposable {
     return session.state;
   }
 
-  /** Shows what no event says of a session, if it is one of these. */
+  /** Shows what no event says of a session. Does nothing for one that is not followed. */
   look(session: Session): void {
     for (const progress of this.#all.filter(({ session: { id } }) => id === session.id)) {
       const line = progress.look(session);

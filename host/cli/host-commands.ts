@@ -20,8 +20,8 @@ const CREDENTIAL_USAGE =
   "See claudecluster credential --help.\n";
 
 /**
- * Adds the commands that are the host, or are about it and the machine. What takes time to load, the
- * engine's client above all, is loaded by the commands that need it.
+ * Adds the commands that run the host, or are about it and the machine. A command loads what it needs only when it runs: the
+ * engine's client takes time.
  */
 export function addHostCommands(program: Command, { io, setExitCode }: CommandContext): void {
   /** As a host that is started on demand is set, whatever Claude Code this runs in. */

@@ -15,15 +15,18 @@ const MAX_ENDING_COLUMNS = 28;
 /** What a terminal has at least for the task, before there is a column for how sessions ended. */
 const MIN_TASK_COLUMNS = 20;
 
+/** Filter and form of the list that is printed. */
 export interface ListOptions {
-  /** Only live or only finished ones. Undefined: both. */
+  /** Kind of sessions. Undefined: both. */
   only?: "live" | "finished";
+  /** Id of their parent. Undefined: any. */
   parent?: string;
+  /** Most sessions that are listed. */
   limit: number;
   json: boolean;
 }
 
-/** Lists sessions, newest first. */
+/** Prints a list of sessions, newest first: a table, or JSON with `json`. */
 export async function listCommand(
   sessions: Sessions,
   { only, parent, limit, json }: ListOptions,

@@ -6,13 +6,17 @@ import type { Sessions } from "../session/sessions.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { printEvents } from "./watch.ts";
 
+/** Options of the log that is printed. */
 export interface LogsOptions {
-  /** Go on until the session has finished. */
+  /** Go on until the session has finished. Otherwise it ends with the newest event. */
   follow: boolean;
   json: boolean;
 }
 
-/** Prints what has happened in a session: a line for each event that people need to see, all of them as JSON. */
+/**
+ * Prints a session's log: a line for each event that people need to see, or every event as JSON. Returns EXIT.canceled after
+ * a signal. Throws NOT_FOUND.
+ */
 export async function logsCommand(
   sessions: Sessions,
   sessionId: string,

@@ -12,15 +12,15 @@ import { type CommandIo, EXIT } from "./command-io.ts";
 /** Claude Code kills its servers half a second after it has told them to end (ms). */
 const LAST_WORDS_MS = 250;
 
-/** What it takes of the way to the host. */
+/** Link to the host, as far as the MCP server uses it. */
 export interface McpLink {
   sessions: Sessions;
   connect(): Promise<unknown>;
 }
 
 /**
- * Serves MCP on standard input and output until the client has gone or a signal comes. Nothing lives
- * in this process: sessions are the host's, and go on.
+ * Serves MCP on standard input and output until the client has gone or a signal comes. Sessions are the host's, and go on.
+ * The host is started at once, and an error of that is the first call's.
  */
 export async function mcpCommand(link: McpLink, io: CommandIo): Promise<number> {
   // Of a level that is none the host tells when it is started.

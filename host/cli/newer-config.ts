@@ -3,7 +3,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { GetHostInfoResponse } from "../../proto/control.ts";
 import { configFilePath } from "../config/config-file.ts";
 
-/** What to do where config.json was written after the host that runs had read it. Undefined: nothing. */
+/** Returns a sentence on what to do if config.json is newer than the running host. Undefined: it is not, or there is none. */
 export function newerConfig(
   { startTime }: Pick<GetHostInfoResponse, "startTime">,
   configDirectory: string,

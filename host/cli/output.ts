@@ -27,7 +27,7 @@ export class StandardStream {
     return opened;
   }
 
-  /** Resolves once everything that was written has arrived, with the reason if it has not. */
+  /** Resolves once all that was written has arrived, or with the first error of the stream. */
   async settled(): Promise<NodeJS.ErrnoException | undefined> {
     if (this.stream.destroyed !== true) {
       await new Promise<void>((resolve) => void this.stream.write("", () => resolve()));

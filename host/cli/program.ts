@@ -9,7 +9,7 @@ import { exitCodeOf } from "./exit-codes.ts";
 import { addHostCommands } from "./host-commands.ts";
 import { addSessionCommands } from "./session-commands.ts";
 
-/** Runs the command line and returns the exit code. Prints errors as one line and one hint. */
+/** Runs the command line and returns the exit code. An error goes to standard error: reason and message, then a hint. */
 export async function main(args: string[], io: CommandIo): Promise<number> {
   let exitCode: number = EXIT.done;
   const program = new Command("claudecluster")

@@ -4,7 +4,7 @@ import type { CommandIo } from "./command-io.ts";
 const ENTER = /[\r\n\x04]/;
 const CTRL_C = "\x03";
 
-/** Asks on a terminal for a line that is not shown while it is typed. */
+/** Asks on a terminal for a line that is not shown while it is typed. Throws CANCELED on Ctrl-C. */
 export async function readHidden(question: string, { stdin, stderr }: CommandIo): Promise<string> {
   stderr.write(question);
   stdin.setRawMode(true);

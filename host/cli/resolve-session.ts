@@ -6,8 +6,8 @@ const WHOLE_ID = /^ses_[0-9A-HJKMNP-TV-Z]{26}$/;
 const MIN_LENGTH = 4;
 
 /**
- * Returns the id of the one session that the given start or end of an id means. A whole id is not
- * looked up. Throws SESSION_NOT_FOUND, SESSION_AMBIGUOUS.
+ * Returns the id of the session that a start or end of an id means, of four characters or more. A whole id is not looked up.
+ * Throws SESSION_NOT_FOUND, SESSION_AMBIGUOUS.
  */
 export async function resolveSession(sessions: Sessions, given: string): Promise<string> {
   if (WHOLE_ID.test(given)) return given;
@@ -25,7 +25,7 @@ export async function resolveSession(sessions: Sessions, given: string): Promise
   });
 }
 
-/** Returns the ids of the sessions that are meant, each once. Throws as resolveSession, also for a whole id. */
+/** Returns the ids of the sessions that are meant, each once. Throws as resolveSession; if there are several, also for a whole id. */
 export async function resolveEach(sessions: Sessions, given: readonly string[]): Promise<string[]> {
   try {
     const ids = [...new Set(await Promise.all(given.map((each) => resolveSession(sessions, each))))];
@@ -38,7 +38,7 @@ export async function resolveEach(sessions: Sessions, given: readonly string[]):
   }
 }
 
-/** Whether a session is meant by its id, or by the start or end of it. */
+/** Whether a session is meant: by its id, or by a start or end of it of four characters or more. */
 export function isMeant(sessionId: string, given: string): boolean {
   const part = given.replace(/^…/, "").replace(/^ses_/i, "").toUpperCase();
   const own = sessionId.slice("ses_".length);

@@ -5,9 +5,9 @@ import type { CreateSessionRequest } from "../session/sessions.ts";
 import { NO_REPOSITORY } from "../source/address-source.ts";
 import type { RepositoryWish } from "../source/repository-source.ts";
 
-/** The flags of `run`, as the command line gives them. Undefined: not given. */
+/** Flags of `run`, as the command line gives them. Undefined: not given. */
 export interface RunFlags {
-  /** False: none. */
+  /** Repository of the session. False: none. */
   repository?: string | false;
   ref?: string;
   include?: string[];
@@ -36,7 +36,7 @@ export interface RunFlags {
 
 const MAX_INT32 = 0x7fffffff;
 
-/** Adds the flags of `run` to a command. A value that cannot be meant is refused by the flag's name. */
+/** Adds the flags of `run` to a command. A value that is out of range is refused with the flag's name. */
 export function addRunFlags(command: Command): Command {
   return command
     .option("-d, --detach", "print the session's id and leave it to itself")
@@ -79,7 +79,7 @@ export function addRunFlags(command: Command): Command {
     .option("--json", "print the result as JSON");
 }
 
-/** Returns what the flags of `run` say of the repository. */
+/** Returns the repository that the flags of `run` ask for. */
 export function toRepositoryWish({ repository, ref, include, history, ...flags }: RunFlags): RepositoryWish {
   return {
     repository: repository === false ? NO_REPOSITORY : repository,
@@ -92,7 +92,7 @@ export function toRepositoryWish({ repository, ref, include, history, ...flags }
 
 /**
  * Returns the request that a task and its flags make; `previousSessionId` is the whole id of the session to go on with,
- * empty for none. Throws INVALID_ARGUMENT for a size or a time that cannot be meant.
+ * empty for none. Throws MEMORY_INVALID, TIMEOUT_INVALID.
  */
 export function toRunRequest(
   task: string,

@@ -8,15 +8,17 @@ import { exitCodeOfState } from "./exit-codes.ts";
 import { followSessions } from "./follow.ts";
 import { printJson } from "./print-json.ts";
 
+/** Options of a run on the command line. */
 export interface RunOptions {
   /** Print the id and leave the session to itself. */
   detach: boolean;
+  /** Print the result, or the id, as JSON. */
   json: boolean;
 }
 
 /**
- * Runs one session to its end: progress on stderr, the result on stdout. Ctrl-C ends the session, with
- * its changes; any other end of this command leaves it running.
+ * Runs a session to its end: progress on stderr, the result on stdout. Ctrl-C ends the session and its changes are collected.
+ * Any other end of this command leaves it running. Returns the exit code of its final state. Throws as Sessions.create.
  */
 export async function runCommand(
   sessions: Sessions,

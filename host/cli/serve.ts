@@ -14,14 +14,17 @@ import { MCPServer } from "../mcp/mcp-server.ts";
 import { VERSION } from "../version.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 
+/** Options of a host: who started it, and where it serves beside its socket. */
 export interface ServeOptions {
-  /** Started by a front: ends when idle, and logs to a file. */
+  /** Whether a front has started it. It ends when idle then, and logs to a file. */
   onDemand: boolean;
+  /** Address of the control API on TCP, and its bearer token. Undefined: none. */
   tcp?: { host: string; port: number; token: string };
+  /** MCP over HTTP. Undefined: none. */
   mcpHttp?: HttpOptions;
 }
 
-/** The options as they are given on the command line. */
+/** Flags of `serve`, as the command line gives them. */
 export interface ServeFlags {
   mcpHttp?: string;
   allowHost?: string[];
@@ -31,7 +34,10 @@ export interface ServeFlags {
   onDemand?: boolean;
 }
 
-/** Reads the options. Throws INVALID_ARGUMENT for an address that is none or not loopback, and for a missing token. */
+/**
+ * Reads the options from the flags, and the token from its file. Throws ADDRESS_INVALID, ADDRESS_NOT_LOOPBACK,
+ * TOKEN_FILE_MISSING, TOKEN_FILE_UNREADABLE, TOKEN_TOO_SHORT.
+ */
 export async function toServeOptions(flags: ServeFlags): Promise<ServeOptions> {
   const { listen, mcpHttp, allowHost: allowedHosts = [] } = flags;
   const onDemand = flags.onDemand === true;
@@ -68,7 +74,10 @@ function requireDirectories({ runtimeDirectory, stateDirectory }: HostConfig): v
   });
 }
 
-/** Is the host until a signal comes, somebody asks it to end, or, started on demand, it has nothing to do. */
+/**
+ * Runs the host in this process until a signal comes or somebody asks it to end. A host that was started on demand also ends
+ * when idle, and reports its start, or the error, to whoever started it.
+ */
 export async function serveCommand(
   readConfig: () => HostConfig,
   options: ServeOptions,

@@ -6,7 +6,7 @@ import type { Sessions } from "../session/sessions.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { printJson } from "./print-json.ts";
 
-/** Shows one session as it is now. */
+/** Prints one session as it is now: for people, or as JSON. Throws NOT_FOUND. */
 export async function showCommand(
   sessions: Sessions,
   sessionId: string,
@@ -20,8 +20,8 @@ export async function showCommand(
 }
 
 /**
- * Prints Claude's last answer alone and whole; of a live session that of the last turn. Where no terminal could be fooled
- * by it, as it is.
+ * Prints Claude's last answer alone and whole; of a live session that of the last turn. A terminal gets plain text, a pipe or
+ * file every byte. Throws NOT_FOUND.
  */
 export async function showAnswerCommand(
   sessions: Sessions,

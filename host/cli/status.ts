@@ -6,7 +6,7 @@ import { newerConfig } from "./newer-config.ts";
 import { oneLine } from "../present/plain-text.ts";
 import { printJson } from "./print-json.ts";
 
-/** Shows the host that is running; starts none. */
+/** Prints the state of the host that is running. Starts none. */
 export async function statusCommand(
   link: HostLink,
   { configDirectory }: HostDirectories,
@@ -59,7 +59,10 @@ export async function statusCommand(
   return EXIT.done;
 }
 
-/** Asks the host to end, if there is one. Its sessions go on in their containers. */
+/**
+ * Asks the host to end, if there is one, and waits until it has gone. Its sessions go on in their containers. With `whenIdle`
+ * it throws HOST_BUSY while sessions are live. Throws HOST_UNRESPONSIVE, CONNECTION_LOST.
+ */
 export async function shutdownCommand(link: HostLink, options: { whenIdle: boolean }, io: CommandIo): Promise<number> {
   const info = await link.find();
   if (info === undefined) {

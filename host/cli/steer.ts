@@ -6,21 +6,24 @@ import type { Sessions } from "../session/sessions.ts";
 import { watchUpdates } from "../session/watch-updates.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 
-/** Sends a session another message; queued while a turn runs. */
+/** Sends a session another message, queued while a turn runs. Throws NOT_FOUND, SESSION_OVER. */
 export async function sendCommand(sessions: Sessions, sessionId: string, text: string, io: CommandIo): Promise<number> {
   await sessions.sendMessage(sessionId, { text });
   io.stdout.write(`Sent to ${sessionId}.\n`);
   return EXIT.done;
 }
 
-/** Ends the running turn of a session. Throws TURN_NOT_RUNNING. */
+/** Ends the running turn of a session. Throws NOT_FOUND, SESSION_OVER, TURN_NOT_RUNNING. */
 export async function interruptCommand(sessions: Sessions, sessionId: string, io: CommandIo): Promise<number> {
   await sessions.interrupt(sessionId);
   io.stdout.write(`Interrupted ${sessionId}.\n`);
   return EXIT.done;
 }
 
-/** Asks for the end of sessions; with `wait`, returns once they have ended and their changes are there. */
+/**
+ * Asks sessions to end. With `wait`, returns once they have ended and their changes are there, or EXIT.canceled on a signal.
+ * Throws NOT_FOUND.
+ */
 export async function stopCommand(
   sessions: Sessions,
   ids: readonly string[],
@@ -43,7 +46,10 @@ export async function stopCommand(
   }
 }
 
-/** Removes what is stored of finished sessions; with `force`, ends them first. */
+/**
+ * Removes what is stored of finished sessions, one after the other, and prints their ids. With `force`, ends them first. Throws
+ * at the first that cannot be removed: NOT_FOUND, SESSION_LIVE.
+ */
 export async function removeCommand(
   sessions: Sessions,
   ids: readonly string[],

@@ -7,7 +7,10 @@ import { exitCodeOfState } from "./exit-codes.ts";
 import { followEachLive } from "./each-live.ts";
 import { followSessions, SessionsView } from "./follow.ts";
 
-/** Watches sessions until all have finished; without any, all that are live, also those that start meanwhile. */
+/**
+ * Watches sessions until all have finished: those given, or else all that are live, also those that start meanwhile. Returns
+ * the exit code of their final states, a failure first. EXIT.canceled: a signal came first.
+ */
 export async function watchCommand(
   sessions: Sessions,
   given: readonly string[],
@@ -42,8 +45,8 @@ export async function watchCommand(
 }
 
 /**
- * Prints a session's events as one JSON document a line, as the protocol has them. Returns the final
- * state, undefined if it was not reached.
+ * Prints a session's events as one JSON document a line, as the protocol has them. It ends after the event numbered `until`;
+ * default: none. Returns the final state. Undefined: it was not reached.
  */
 export async function printEvents(
   sessions: Sessions,

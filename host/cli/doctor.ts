@@ -14,6 +14,7 @@ import type { HostConfig } from "../config/config.ts";
 import type { HostLink } from "../daemon/host-link.ts";
 import type { HostDirectories } from "../directories.ts";
 import { asExplainedError } from "../file-problem.ts";
+import { gibibytes } from "../gibibytes.ts";
 import { tryStateDirectory } from "../state-directory.ts";
 import { VERSION } from "../version.ts";
 import type { Credential } from "../broker/model/credential.ts";
@@ -214,7 +215,7 @@ async function checkDisk({ stateDirectory }: HostDirectories): Promise<Finding> 
   try {
     const { bavail, bsize } = await statfs(await existing(stateDirectory));
     const free = bavail * bsize;
-    const amount = free < 1024 ** 3 ? `${Math.floor(free / 1024 ** 2)} MiB` : `${(free / 1024 ** 3).toFixed(1)} GiB`;
+    const amount = free < 1024 ** 3 ? `${Math.floor(free / 1024 ** 2)} MiB` : gibibytes(free);
     const message = `${amount} free for ${stateDirectory}`;
     return free >= LOW_DISK_BYTES
       ? { subject, ok: true, message }

@@ -1,4 +1,5 @@
 import { AppError, type ContainerSpec, cutChars, type ErrorReason } from "../../proto/index.ts";
+import { gibibytes } from "../gibibytes.ts";
 import type { ContainerShape, RuntimeCapacity } from "../runtime/runtime.ts";
 
 const MIB = 1024 * 1024;
@@ -20,10 +21,10 @@ function invalid(reason: ErrorReason, message: string, help: string): AppError {
 /** Checks that the runtime's machine can ever give this shape, as far as is known. Throws an INVALID_ARGUMENT error. */
 export function checkCapacity(shape: ContainerShape, { memoryBytes, cpuCount }: RuntimeCapacity): void {
   if (memoryBytes !== undefined && shape.memoryBytes > memoryBytes) {
-    const [asked, there] = [shape.memoryBytes, memoryBytes].map((bytes) => (bytes / GIB).toFixed(1));
+    const [asked, there] = [gibibytes(shape.memoryBytes), gibibytes(memoryBytes)];
     throw invalid(
       "MEMORY_INVALID",
-      `The memory limit is ${asked} GiB, and the containers' machine has ${there} GiB.`,
+      `The memory limit is ${asked}, and the containers' machine has ${there}.`,
       "Use less; sessions share three quarters of it.",
     );
   }

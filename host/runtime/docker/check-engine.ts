@@ -1,4 +1,5 @@
 import { AppError } from "../../../proto/index.ts";
+import { gibibytes } from "../../gibibytes.ts";
 import type { RuntimeCapacity, RuntimeHealth } from "../runtime.ts";
 import { engineError } from "./engine-error.ts";
 import { LIMITS, limitsNotEnforced, missingLimits, weaknesses } from "./engine-limits.ts";
@@ -54,7 +55,7 @@ function engineCapacity({ NCPU, MemTotal }: EngineInfo): RuntimeCapacity {
 function describe({ cpuCount, memoryBytes }: RuntimeCapacity): string[] {
   return [
     ...(cpuCount === undefined ? [] : [`${cpuCount} CPU${cpuCount === 1 ? "" : "s"}`]),
-    ...(memoryBytes === undefined ? [] : [`${(memoryBytes / 1024 ** 3).toFixed(1)} GiB of memory`]),
+    ...(memoryBytes === undefined ? [] : [`${gibibytes(memoryBytes)} of memory`]),
   ];
 }
 

@@ -36,7 +36,7 @@ function finishedBytes(result: ReturnType<typeof wholeResult>): number {
 
 test("keeps everything of an ordinary result, the patch inside", () => {
   const patch = Buffer.from("diff --git a/x b/x\n");
-  const result = wholeResult({ outcome: success, finalText: "done", changes: changes.slice(0, 3), ...NONE, patch }, {});
+  const result = wholeResult({ outcome: success, finalText: "done", changes: changes.slice(0, 3), ...NONE, patch });
   expect(result).toMatchObject({
     finalText: "done",
     changeCount: 3,
@@ -56,22 +56,18 @@ test("cuts what does not fit and says so, wherever it is too large", () => {
   const outcome = { case: "failure", value: failure("CLAUDE_EXITED", "m".repeat(100_000), { metadata }) } as const;
   const options = { outcome, finalText: "ü".repeat(3_000_000), changes, patch: Buffer.alloc(1024 * 1024) };
   const items = Array.from({ length: 100 }, () => ({ name: "n".repeat(1000), branch: "b".repeat(1000) }));
-  const whole = wholeResult(
-    {
-      ...options,
-      unreadablePaths: Array<string>(10_000).fill("path/".repeat(20)),
-      unconvertedPaths: Array<string>(10_000).fill("path/".repeat(20)),
-      skippedFilters: Array<SkippedFilter>(10).fill(
-        create(SkippedFilterSchema, { name: "n".repeat(100), fileCount: 5, examplePath: "p".repeat(1000) }),
-      ),
-    },
-    {
-      patchFailure: failure("COLLECT_FAILED", "m".repeat(100_000), { metadata }),
-      leftWork: create(LeftWorkSchema, { items, itemCount: 100 }),
-      ignoredFiles: create(IgnoredFilesSchema, { paths: Array<string>(100).fill("p".repeat(4000)), fileCount: 100 }),
-      unreadableReasons: Array<LeftOut>(10_000).fill(LeftOut.UNREADABLE),
-    },
-  );
+  const whole = wholeResult({
+    ...options,
+    unreadablePaths: Array<string>(10_000).fill("path/".repeat(20)),
+    unconvertedPaths: Array<string>(10_000).fill("path/".repeat(20)),
+    skippedFilters: Array<SkippedFilter>(10).fill(
+      create(SkippedFilterSchema, { name: "n".repeat(100), fileCount: 5, examplePath: "p".repeat(1000) }),
+    ),
+    patchFailure: failure("COLLECT_FAILED", "m".repeat(100_000), { metadata }),
+    leftWork: create(LeftWorkSchema, { items, itemCount: 100 }),
+    ignoredFiles: create(IgnoredFilesSchema, { paths: Array<string>(100).fill("p".repeat(4000)), fileCount: 100 }),
+    unreadableReasons: Array<LeftOut>(10_000).fill(LeftOut.UNREADABLE),
+  });
   // The patch can be read in pieces, the rest cannot.
   expect(whole).toMatchObject({ finalTextTruncated: true, changeCount: 20_000 });
   expect(whole.finalText.length).toBe(1024 * 1024);
@@ -91,7 +87,7 @@ test("a failure can be sent whatever Claude wrote into it", () => {
     value: failure("CLAUDE_ERROR", "a\ud83d", { metadata: { said: "b\ud83d" } }),
   } as const;
   const options = { ...NONE, finalText: "c\ud83d", changes: [], patch: Buffer.alloc(0) };
-  const event = cutResult(wholeResult({ ...options, outcome }, {}), EVENT_RESULT);
+  const event = cutResult(wholeResult({ ...options, outcome }), EVENT_RESULT);
   expect(event.outcome.value).toMatchObject({ message: "a\ufffd", metadata: { said: "b\ufffd" } });
   expect(event.finalText).toBe("c\ufffd");
 });

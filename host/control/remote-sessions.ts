@@ -139,10 +139,9 @@ export class RemoteSessions implements Sessions {
   }
 
   async decide(sessionId: string, decision: { requestId: string; allow: boolean; message?: string }): Promise<void> {
-    await this.#once((again) =>
-      this.#client.decidePermission({ sessionId, decision }).catch((error: unknown) => {
-        if (!again || hostError(error).reason !== "DECISION_MADE") throw error;
-      }),
+    await this.#once(
+      () => this.#client.decidePermission({ sessionId, decision }),
+      ({ reason }) => reason === "DECISION_MADE",
     );
   }
 
@@ -151,18 +150,16 @@ export class RemoteSessions implements Sessions {
     { requestId, answers }: { requestId: string; answers: readonly (readonly string[])[] },
   ): Promise<void> {
     const answer = { requestId, answers: answers.map((values) => ({ values: [...values] })) };
-    await this.#once((again) =>
-      this.#client.answerQuestion({ sessionId, answer }).catch((error: unknown) => {
-        if (!again || hostError(error).reason !== "DECISION_MADE") throw error;
-      }),
+    await this.#once(
+      () => this.#client.answerQuestion({ sessionId, answer }),
+      ({ reason }) => reason === "DECISION_MADE",
     );
   }
 
   async delete(sessionId: string): Promise<void> {
-    await this.#once((again) =>
-      this.#client.deleteSession({ sessionId }).catch((error: unknown) => {
-        if (!again || hostError(error).kind !== "NOT_FOUND") throw error;
-      }),
+    await this.#once(
+      () => this.#client.deleteSession({ sessionId }),
+      ({ kind }) => kind === "NOT_FOUND",
     );
   }
 
@@ -230,13 +227,17 @@ export class RemoteSessions implements Sessions {
     }
   }
 
-  /** A call that is refused the second time: `again` says that its answer may have been lost with the connection. */
-  async #once(call: (again: boolean) => Promise<unknown>): Promise<void> {
-    let again = false;
-    await this.#call(() => {
-      const answer = call(again);
-      again = true;
-      return answer;
+  /** A call that is refused the second time. The refusal is an answer where the first one may have been lost with the connection. */
+  async #once(call: () => Promise<unknown>, isRefusal: (error: AppError) => boolean): Promise<void> {
+    let called = false;
+    await this.#call(async () => {
+      const again = called;
+      called = true;
+      try {
+        await call();
+      } catch (error) {
+        if (!again || !isRefusal(hostError(error))) throw error;
+      }
     });
   }
 

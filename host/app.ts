@@ -56,7 +56,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
     signal: closing.signal,
     logger,
   });
-  const sessions = new SessionManager({
+  const sessions = SessionManager.open({
     containers,
     store,
     snapshots,

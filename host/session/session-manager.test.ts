@@ -25,7 +25,7 @@ function start(health: RuntimeHealth = NO_ENGINE) {
   const runtime = stack.use(new FakeRuntime({ machine }));
   runtime.health = health;
   const containers = stack.use(startContainers(runtime, store, {}));
-  const sessions = stack.use(new SessionManager({ containers, store, ...managerOptions() }));
+  const sessions = stack.use(SessionManager.open({ containers, store, ...managerOptions() }));
   return { store, runtime, sessions, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 

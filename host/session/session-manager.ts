@@ -72,12 +72,17 @@ export class SessionManager implements Sessions, AsyncDisposable {
   readonly #reservations = new Reservations();
   readonly #feed: SessionsFeed;
 
-  constructor(options: SessionManagerOptions) {
+  protected constructor(options: SessionManagerOptions) {
     this.#options = options;
-    this.#feed = new SessionsFeed({
+    this.#feed = SessionsFeed.start({
       store: options.store,
       complete: (session) => this.#withHostsOwn(session),
     });
+  }
+
+  /** Opens the sessions of a store. Those that are unfinished are not taken up yet: see `resume`. */
+  static open(options: SessionManagerOptions): SessionManager {
+    return new SessionManager(options);
   }
 
   /**

@@ -8,7 +8,7 @@ function start() {
   const stored = new Map<string, Session>();
   let tell: (id: string, state: Session_State | undefined) => void = () => {};
   let lookCount = 0;
-  const feed = new SessionsFeed({
+  const feed = SessionsFeed.start({
     store: {
       getSession: (id) => {
         lookCount += 1;

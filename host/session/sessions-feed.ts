@@ -53,10 +53,15 @@ export class SessionsFeed implements Disposable {
   #forgotten = 0;
   #revision = 0;
   readonly #changed = new Notifier();
-  readonly #subscription: Disposable;
+  #subscription: Disposable | undefined;
 
-  constructor(options: SessionsFeedOptions) {
+  private constructor(options: SessionsFeedOptions) {
     this.#options = options;
+  }
+
+  /** Starts a feed of the sessions that there are, and listens to the store for changes until it is disposed of. */
+  static start(options: SessionsFeedOptions): SessionsFeed {
+    const feed = new SessionsFeed(options);
     // Of others the state does not change any more.
     for (const { id, state } of options.store.listSessions({
       states: LIVE_STATES,
@@ -64,12 +69,13 @@ export class SessionsFeed implements Disposable {
       beforeId: undefined,
       limit: Number.MAX_SAFE_INTEGER,
     })) {
-      this.#entries.set(id, { revision: 0, state, leftAt: new Map() });
+      feed.#entries.set(id, { revision: 0, state, leftAt: new Map() });
     }
-    this.#subscription = options.store.onChanged((sessionId, state) => {
-      if (state === undefined) this.#remove(sessionId);
-      else this.#enter(sessionId, state);
+    feed.#subscription = options.store.onChanged((sessionId, state) => {
+      if (state === undefined) feed.#remove(sessionId);
+      else feed.#enter(sessionId, state);
     });
+    return feed;
   }
 
   /** Notes a change of a session that no event says. Its readers get it anew. */
@@ -92,7 +98,7 @@ export class SessionsFeed implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#subscription[Symbol.dispose]();
+    this.#subscription?.[Symbol.dispose]();
   }
 
   /** Yields all sessions that match. Returns the change from which on each is told anew. */

@@ -3,7 +3,7 @@ import { vi } from "vitest";
 import type { FakeAgent } from "../../host/runtime/fake/fake-agent.ts";
 import { FakeMachine } from "../../host/runtime/fake/fake-machine.ts";
 import { FakeRuntime } from "../../host/runtime/fake/fake-runtime.ts";
-import { SessionManager } from "../../host/session/session-manager.ts";
+import { SessionManager, type SessionManagerOptions } from "../../host/session/session-manager.ts";
 import { SqliteStore } from "../../host/store/sqlite-store.ts";
 import {
   type AttachRequest,
@@ -22,6 +22,10 @@ class CountingManager extends SessionManager {
   readCount = 0;
   watcherCount = 0;
   feedReaderCount = 0;
+
+  static override open(options: SessionManagerOptions): CountingManager {
+    return new CountingManager(options);
+  }
 
   override async *watchAll(request: Parameters<SessionManager["watchAll"]>[0]): ReturnType<SessionManager["watchAll"]> {
     this.feedReaderCount += 1;
@@ -102,7 +106,7 @@ export async function startManagedSessions(): Promise<SessionsHarness> {
   const machine = new FakeMachine({ createAgent: () => agents.create() });
   const runtime = stack.use(new FakeRuntime({ machine }));
   const containers = stack.use(startContainers(runtime, store));
-  const sessions = stack.use(new CountingManager({ containers, store, ...managerOptions() }));
+  const sessions = stack.use(CountingManager.open({ containers, store, ...managerOptions() }));
   const driver: SessionsDriver = {
     messages: agents.messages,
     interrupted: agents.interrupted,

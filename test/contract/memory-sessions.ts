@@ -55,7 +55,7 @@ export class MemorySessions implements Sessions, Disposable {
   readonly #patches = new Map<string, Uint8Array>();
   /** What sessions wait for that no event says, by their ids. */
   readonly #waitingReasons = new Map<string, string>();
-  readonly #feed = new SessionsFeed({ store: this.#store, complete: (session) => this.#withHostsOwn(session) });
+  readonly #feed = SessionsFeed.start({ store: this.#store, complete: (session) => this.#withHostsOwn(session) });
   /** What their agents are dialled in, by their ids. */
   readonly containers = new Map<string, Container>();
   readonly messages: string[] = [];

@@ -61,7 +61,7 @@ export async function startLoadHost(
   const runtime = stack.use(new FakeRuntime({ machine }));
   const containers = stack.use(startContainers(runtime, store));
   const sessions = stack.use(
-    new SessionManager({
+    SessionManager.open({
       containers,
       store,
       defaultImage: "agent:load",

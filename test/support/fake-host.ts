@@ -39,7 +39,7 @@ export async function startFakeHost({
   const store = stack.use(SqliteStore.open(":memory:"));
   let containers = startContainers(runtime, store, queue);
   const startManager = () =>
-    new SessionManager({
+    SessionManager.open({
       containers,
       store,
       defaultImage: "agent:test",

@@ -46,7 +46,7 @@ export interface Patience {
  * Calls back once something has stood still for `ms`, or has taken five times as long altogether. Returns the function
  * that cancels it.
  */
-export function afterPatience({ ms, progress }: Patience, onElapsed: () => void): () => void {
+function afterPatience({ ms, progress }: Patience, onElapsed: () => void): () => void {
   const cancels = [afterStandstill({ ms, progress }, onElapsed), afterRunning(MAX_TIMES * ms, onElapsed)];
   return () => cancels.forEach((cancel) => cancel());
 }

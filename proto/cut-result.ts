@@ -63,7 +63,7 @@ export const BRIEF_RESULT: ResultSize = {
 };
 
 /** Size of a result in a list of sessions: no text, no lists. */
-export const LISTED_RESULT: ResultSize = { ...BRIEF_RESULT, textBytes: 0 };
+const LISTED_RESULT: ResultSize = { ...BRIEF_RESULT, textBytes: 0 };
 
 /**
  * Returns a result with its lists and texts cut to a size. Its counts stay, so a reader sees what is missing. A

@@ -1,6 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { pipeline, type Readable } from "node:stream";
-import { createGunzip } from "node:zlib";
+import type { Readable } from "node:stream";
 import type { Logger } from "pino";
 import { authorityOf } from "../egress-rules.ts";
 import type { GitCredentialSource } from "./git-credential.ts";
@@ -18,6 +17,7 @@ import {
   userAgent,
 } from "./git-upstream.ts";
 import { exchange } from "../http-exchange.ts";
+import { plainBody } from "./plain-body.ts";
 import { type ServedSnapshot, SnapshotGateway } from "./snapshot-gateway.ts";
 import { LfsGateway, type LfsGatewayOptions } from "./lfs-gateway.ts";
 
@@ -190,10 +190,7 @@ class GitGateway {
   }
 
   async #passPush(repository: GitRepository, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const encoding = request.headers["content-encoding"] ?? "identity";
-    if (!["identity", "gzip", "x-gzip"].includes(encoding)) throw new Refusal(415, "that encoding is not understood");
-    const plain = encoding === "identity";
-    const body: Readable = plain ? request : pipeline(request, createGunzip(), () => {});
+    const body = plainBody(request);
     const { push, head } = await readHead(body);
     const reason = push.commands.length === 0 ? undefined : refusePush(push, this.#options.pushRefs);
     if (reason !== undefined) {
@@ -206,7 +203,7 @@ class GitGateway {
       ...userAgent(request),
       "content-type": "application/x-git-receive-pack-request",
       accept: "application/x-git-receive-pack-result",
-      ...(plain && length !== undefined && { "content-length": length }),
+      ...(body === request && length !== undefined && { "content-length": length }),
       ...authorization(repository),
     };
     const target = below(repository.url, "git-receive-pack");

@@ -1,11 +1,11 @@
 import type { ChildProcessByStdio } from "node:child_process";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { pipeline, type Readable, type Writable } from "node:stream";
-import { createGunzip } from "node:zlib";
+import type { Readable, Writable } from "node:stream";
 import { SNAPSHOT_URI } from "../../../proto/index.ts";
 import { refuseFetch } from "./fetch-request.ts";
 import { type GitRequest, repositoryKey } from "./git-request.ts";
 import { Refusal } from "./git-upstream.ts";
+import { plainBody } from "./plain-body.ts";
 
 /** git's upload-pack, for one request. */
 export type UploadPack = ChildProcessByStdio<Writable, Readable, null>;
@@ -94,9 +94,7 @@ export class SnapshotGateway {
 
 /** Reads a request whole, as it was before it was packed. Throws a Refusal. */
 async function readBody(request: IncomingMessage): Promise<Buffer> {
-  const encoding = request.headers["content-encoding"] ?? "identity";
-  if (!["identity", "gzip", "x-gzip"].includes(encoding)) throw new Refusal(415, "that encoding is not understood");
-  const plain: Readable = encoding === "identity" ? request : pipeline(request, createGunzip(), () => {});
+  const plain = plainBody(request);
   const chunks: Buffer[] = [];
   let size = 0;
   try {

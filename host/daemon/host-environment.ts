@@ -1,13 +1,15 @@
+import { SETTINGS } from "../config/settings.ts";
 import type { HostDirectories } from "../directories.ts";
 
 /** Where things are, in which language, and who the user is. */
 const USER = ["HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TMP", "TEMP"];
-/** How the network is reached, and whom to trust there; proxies are written either way. */
-const NETWORK = ["HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"].flatMap((name) => [name, name.toLowerCase()]);
+/** How the network is reached, and whom to trust there. */
+const { https_proxy, http_proxy, no_proxy } = SETTINGS;
+const NETWORK = [https_proxy, http_proxy, no_proxy].flatMap(({ variables }) => variables);
 const TRUST = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 /** What the user's own credential helpers find their key stores and agents by. */
 const HELPERS = ["DBUS_SESSION_BUS_ADDRESS", "GNUPGHOME", "SSH_AUTH_SOCK", "PASSWORD_STORE_DIR", "GIT_CONFIG_GLOBAL"];
-const KEPT = new Set([...USER, ...NETWORK, ...TRUST, ...HELPERS]);
+const KEPT = new Set<string>([...USER, ...NETWORK, ...TRUST, ...HELPERS]);
 const KEPT_PREFIX = /^(CLAUDECLUSTER_|DOCKER_|XDG_|LC_)/;
 
 /**

@@ -22,6 +22,7 @@ const JSON_TEXT = "print it as JSON";
 /** Adds the commands that start sessions, look at them and steer them. */
 export function addSessionCommands(program: Command, context: CommandContext): void {
   const { io } = context;
+  const stateDirectory = () => readDirectories(io.env).stateDirectory;
   const run = program
     .command("run")
     .description(
@@ -133,14 +134,10 @@ export function addSessionCommands(program: Command, context: CommandContext): v
       withSession(context, given, (sessions, sessionId) => {
         const { worktree = false, stage = false, branch, patch: file, dryRun = false, json = false } = flags;
         if (file !== undefined)
-          return savePatchCommand(
-            sessions,
-            { sessionId, file, stateDirectory: readDirectories(io.env).stateDirectory },
-            io,
-          );
+          return savePatchCommand(sessions, { sessionId, file, stateDirectory: stateDirectory() }, io);
         const as = worktree ? "worktree" : "branch";
         const request = { sessionId, directory: process.cwd(), as, branch, stage, paths, dryRun } as const;
-        return applyCommand(sessions, request, { json, stateDirectory: readDirectories(io.env).stateDirectory }, io);
+        return applyCommand(sessions, request, { json, stateDirectory: stateDirectory() }, io);
       }),
     );
 
@@ -150,9 +147,8 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .argument("[session]", SESSION)
     .option("--json", JSON_TEXT)
     .action(async (given: string | undefined, { json = false }: JsonFlag) => {
-      const { stateDirectory } = readDirectories(io.env);
       const undo = (sessionId: string | undefined) =>
-        undoCommand({ sessionId, directory: process.cwd(), json, stateDirectory }, io);
+        undoCommand({ sessionId, directory: process.cwd(), json, stateDirectory: stateDirectory() }, io);
       // What was applied is known here, also without a host.
       if (given === undefined) context.setExitCode(await undo(undefined));
       else await withSession(context, given, (_sessions, sessionId) => undo(sessionId));
@@ -170,7 +166,7 @@ export function addSessionCommands(program: Command, context: CommandContext): v
         compareCommand(
           sessions,
           { sessionIds, directory: process.cwd() },
-          { json, stateDirectory: readDirectories(io.env).stateDirectory },
+          { json, stateDirectory: stateDirectory() },
           io,
         ),
       ),

@@ -201,7 +201,8 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
   }
   const treeId = (await peel(place, `${commitId}^{tree}`, signal)) ?? "";
   if (repository.snapshot !== undefined) {
-    return { ...base, commitId, treeId, ...(await takeSnapshot(place, repository.snapshot, commitId, { signal })) };
+    const taken = await takeSnapshot(place, repository.snapshot, { commitId, objectFormat, signal });
+    return { ...base, commitId, treeId, ...taken };
   }
   const list = ["for-each-ref", "--format=%(objectname) %(refname)", "refs/remotes", "refs/tags"];
   const packedRefs = (await git(place, list, { signal })).toString("utf8");
@@ -214,15 +215,15 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
 async function takeSnapshot(
   place: GitPlace,
   snapshot: RepositorySnapshot,
-  commitId: string,
-  options: { signal: AbortSignal },
+  { commitId, objectFormat, signal }: { commitId: string; objectFormat: ObjectFormat; signal: AbortSignal },
 ): Promise<Pick<BaseRepository, "origin" | "branch" | "packedRefs" | "checkedOut">> {
   const { headCommitId, indexCommitId, untrackedCommitId, subdirectory } = snapshot;
+  const { emptyBlob } = OBJECT_FORMATS[objectFormat];
   const intentToAdd = snapshot.intentToAddPaths.map((path) => Buffer.from(path).toString("latin1"));
   if (commitId !== untrackedCommitId) throw notTheSnapshot(snapshot, commitId);
   const compare = async (other: string): Promise<RawDiffEntry[]> => {
     const flags = ["-r", "-z", "--raw", "--no-abbrev", "--no-renames"];
-    return parseRawDiff(await git(place, ["diff-tree", ...flags, commitId, other], options));
+    return parseRawDiff(await git(place, ["diff-tree", ...flags, commitId, other], { signal }));
   };
   const branch = branchOf(snapshot.branch);
   return {
@@ -235,7 +236,7 @@ async function takeSnapshot(
       indexCommitId,
       intentToAdd,
       given: {
-        index: [...(await compare(indexCommitId)), ...intentToAdd.flatMap((path) => withoutContent(path, commitId))],
+        index: [...(await compare(indexCommitId)), ...intentToAdd.flatMap((path) => withoutContent(path, emptyBlob))],
         head: headCommitId === "" ? [] : await compare(headCommitId),
       },
       subdirectory,
@@ -244,8 +245,7 @@ async function takeSnapshot(
 }
 
 /** What the index may hold for a file without content. */
-function withoutContent(path: RawPath, commitId: string): RawDiffEntry[] {
-  const { emptyBlob } = OBJECT_FORMATS[commitId.length === 64 ? "sha256" : "sha1"];
+function withoutContent(path: RawPath, emptyBlob: string): RawDiffEntry[] {
   const entry = { path, oldPath: path, oldMode: "100644", oldId: "", newId: emptyBlob };
   return ["100644", "100755", "120000"].map((newMode) => ({ ...entry, newMode }));
 }

@@ -18,6 +18,7 @@ export * from "./error-reasons.ts";
 export * from "./event-feed.ts";
 export * from "./event-log.ts";
 export * from "./fold.ts";
+export * from "./git-failed.ts";
 export * from "./log-reader.ts";
 export * from "./notifier.ts";
 export * from "./on-abort.ts";

@@ -1,5 +1,7 @@
 import {
   AppError,
+  gitFailed,
+  lastLine,
   redactUri,
   type RawPath,
   type RepositorySnapshot,
@@ -9,17 +11,7 @@ import {
 import type { Identity } from "../process/identity.ts";
 import type { RunResult } from "../process/run.ts";
 import { type Progress, progressReader, wholeSize } from "./clone-progress.ts";
-import {
-  git,
-  gitFailed,
-  type GitPlace,
-  lastLine,
-  OUR_ATTRIBUTES,
-  RAW_ATTRIBUTES,
-  type Script,
-  shell,
-  tryGit,
-} from "./git.ts";
+import { git, type GitPlace, OUR_ATTRIBUTES, RAW_ATTRIBUTES, type Script, shell, tryGit } from "./git.ts";
 import { parseRawDiff, type RawDiffEntry } from "./raw-diff.ts";
 import { refNotFound, type RemoteRef, remotePlace, resolveRemoteRef, type UrlConfig } from "./remote.ts";
 import { retryCut, type RetryCutOptions } from "./retry-cut.ts";

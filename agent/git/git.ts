@@ -1,4 +1,4 @@
-import { AppError, cutChars } from "../../proto/index.ts";
+import { gitFailed } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import { run, type RunOptions, type RunResult } from "../process/run.ts";
 
@@ -97,18 +97,4 @@ export function runIn(
   // Readable by all: the session's user reads what the base's user wrote. The agent's own umask is 077.
   const child = { identity, env: gitEnvironment(place), umask: "022", oomScoreAdjust: GIT_OOM_SCORE_ADJUST };
   return run(command, args, { ...child, ...options });
-}
-
-/** Returns the error for a git command that failed. Its message has git's last line, for people only. */
-export function gitFailed(args: readonly string[], result: RunResult): AppError {
-  const ended = result.signal === undefined ? `exit code ${result.code}` : `signal ${result.signal}`;
-  const said = lastLine(result.stderr);
-  const message = `git ${args[0] ?? ""} failed (${ended})${said === "" ? "." : `: ${said}`}`;
-  return new AppError("GIT_FAILED", message, { metadata: { command: args[0] ?? "", ended, said } });
-}
-
-/** Returns the last line that says something, without control characters, cut to 500 characters. */
-export function lastLine(text: string): string {
-  const lines = text.split(/[\r\n]+/).map((line) => line.replace(/[\x00-\x1f\x7f]/g, " ").trim());
-  return cutChars(lines.findLast((line) => line !== "") ?? "", 500);
 }

@@ -1,4 +1,4 @@
-import { lastLine } from "./git.ts";
+import { lastLine } from "../../proto/index.ts";
 
 /** Last HTTP answer that git got. */
 export interface HttpAnswer {

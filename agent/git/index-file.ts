@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { joinPaths, type RawPath, splitPaths } from "../../proto/index.ts";
+import { gitFailed, joinPaths, type RawPath, splitPaths } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import type { RunResult } from "../process/run.ts";
 import { type BaseRepository, OBJECT_FORMATS } from "./base-repository.ts";
-import { gitFailed, type GitOptions, type GitPlace, runIn, tryGit } from "./git.ts";
+import { type GitOptions, type GitPlace, runIn, tryGit } from "./git.ts";
 import { ABSENT, GITLINK, parseRawDiff, type RawDiffEntry } from "./raw-diff.ts";
 import { type Room, roomIn } from "./room.ts";
 import { removeDirectory, scanPlace, type ScanPlaceOptions } from "./scan-place.ts";

@@ -1,7 +1,8 @@
+import { gitFailed } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import type { BaseRepository } from "./base-repository.ts";
 import { isObjectId } from "./claims.ts";
-import { gitFailed, type GitPlace, runIn } from "./git.ts";
+import { type GitPlace, runIn } from "./git.ts";
 import { fetchedByNetwork, Remotes } from "./network-remotes.ts";
 import { fetchedCommits, parseReflog, type ReflogEntry } from "./reflog.ts";
 

@@ -1,7 +1,7 @@
-import { AppError, joinPaths, splitPaths } from "../../proto/index.ts";
+import { AppError, gitFailed, joinPaths, splitPaths } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import type { BaseRepository } from "./base-repository.ts";
-import { git, gitFailed, type GitPlace, runIn, type Script, shell, tryGit } from "./git.ts";
+import { git, type GitPlace, runIn, type Script, shell, tryGit } from "./git.ts";
 import { ABSENT, GITLINK, parseRawDiff } from "./raw-diff.ts";
 import { throwIfFull } from "./room.ts";
 

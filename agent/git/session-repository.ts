@@ -1,8 +1,8 @@
-import { AppError, joinPaths, redactUri, splitPaths } from "../../proto/index.ts";
+import { AppError, gitFailed, joinPaths, redactUri, splitPaths } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import type { BaseRepository } from "./base-repository.ts";
 import { type Progress, progressReader } from "./clone-progress.ts";
-import { git, gitFailed, type GitPlace, type Script, SESSION_ATTRIBUTES, shell, tryGit } from "./git.ts";
+import { git, type GitPlace, type Script, SESSION_ATTRIBUTES, shell, tryGit } from "./git.ts";
 import { crowdedNotice, roomIn, throwIfFull } from "./room.ts";
 
 /** The author of what Claude commits. */

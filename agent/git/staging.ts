@@ -1,6 +1,6 @@
-import { joinPaths, type RawPath } from "../../proto/index.ts";
+import { gitFailed, joinPaths, type RawPath } from "../../proto/index.ts";
 import type { Claims } from "./claims.ts";
-import { git, gitFailed, type GitPlace } from "./git.ts";
+import { git, type GitPlace } from "./git.ts";
 import type { IndexFile } from "./index-file.ts";
 import { parseRawDiff, type RawDiffEntry } from "./raw-diff.ts";
 import { throwIfFull } from "./room.ts";

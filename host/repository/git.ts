@@ -1,5 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { AppError, cutChars, lastChars } from "../../proto/index.ts";
+import { AppError, gitFailed, lastChars } from "../../proto/index.ts";
 
 /** The paths of a million files or two. */
 const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
@@ -72,7 +72,7 @@ export interface GitResult {
   /** Exit code. Undefined: a signal ended it. */
   code: number | undefined;
   /** Name of the signal that ended it. Undefined: it exited. */
-  endedBy: string | undefined;
+  signal: string | undefined;
   stdout: Buffer;
   /** Last 32,768 characters of standard error. */
   stderr: string;
@@ -173,7 +173,7 @@ export async function tryGit(place: GitPlace, args: readonly string[], options: 
       child.stdin.end(options.input);
       child.on("close", (code, endedBy) => {
         if (failure !== undefined) reject(failure.error as Error);
-        else resolve({ code: code ?? undefined, endedBy: endedBy ?? undefined, stdout: Buffer.concat(chunks), stderr });
+        else resolve({ code: code ?? undefined, signal: endedBy ?? undefined, stdout: Buffer.concat(chunks), stderr });
       });
     });
   } finally {
@@ -192,20 +192,6 @@ export async function git(place: GitPlace, args: readonly string[], options: Git
 /** Runs git and returns the one line that it wrote, without its end. Throws as `git`. */
 export async function gitLine(place: GitPlace, args: readonly string[], options: GitOptions): Promise<string> {
   return (await git(place, args, options)).toString().replace(/\n$/, "");
-}
-
-/** Returns GIT_FAILED for a git command that ended badly. Its message quotes git's last line, for people only. */
-export function gitFailed(args: readonly string[], result: GitResult): AppError {
-  const ended = result.endedBy === undefined ? `exit code ${result.code}` : `signal ${result.endedBy}`;
-  const said = lastLine(result.stderr);
-  const message = `git ${args[0] ?? ""} failed (${ended})${said === "" ? "." : `: ${said}`}`;
-  return new AppError("GIT_FAILED", message, { metadata: { command: args[0] ?? "", ended, said } });
-}
-
-/** Returns the last line of a text that is not blank, without control characters and cut to 500 characters. */
-export function lastLine(text: string): string {
-  const lines = text.split(/[\r\n]+/).map((line) => line.replace(/[\x00-\x1f\x7f]/g, " ").trim());
-  return cutChars(lines.findLast((line) => line !== "") ?? "", 500);
 }
 
 function notStarted(place: GitPlace, cause: Error): AppError {

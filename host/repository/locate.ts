@@ -1,8 +1,8 @@
 import { lstat, realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { AppError } from "../../proto/index.ts";
+import { AppError, lastLine } from "../../proto/index.ts";
 import { readProblem } from "../file-problem.ts";
-import { type GitPlace, lastLine, tryGit } from "./git.ts";
+import { type GitPlace, tryGit } from "./git.ts";
 
 /** Hash that a repository names its objects by. */
 export type ObjectFormat = "sha1" | "sha256";

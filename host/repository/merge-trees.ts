@@ -1,5 +1,5 @@
-import { cutChars, type RawPath } from "../../proto/index.ts";
-import { git, gitFailed, gitLine, tryGit } from "./git.ts";
+import { cutChars, gitFailed, type RawPath } from "../../proto/index.ts";
+import { git, gitLine, tryGit } from "./git.ts";
 import type { Scratch } from "./scratch.ts";
 
 /** Most of a conflict that is shown (lines). */

@@ -1,6 +1,13 @@
-import { AppError, findPatchMismatch, type ListedChanges, MAX_PATCH_BYTES, pieces } from "../../proto/index.ts";
+import {
+  AppError,
+  findPatchMismatch,
+  gitFailed,
+  type ListedChanges,
+  MAX_PATCH_BYTES,
+  pieces,
+} from "../../proto/index.ts";
 import { binaryBytes } from "./binary-sizes.ts";
-import { git, gitFailed, gitLine, tryGit } from "./git.ts";
+import { git, gitLine, tryGit } from "./git.ts";
 import type { Scratch } from "./scratch.ts";
 import { diffTrees, indexInfo, type TreeChange } from "./tree-diff.ts";
 import { findPathProblem } from "./tree-path.ts";

@@ -1,8 +1,8 @@
-import { AppError, quotePath, type RawPath } from "../../proto/index.ts";
+import { AppError, gitFailed, quotePath, type RawPath } from "../../proto/index.ts";
 import { chooseFiles, UNTRACKED_LIMITS, type UntrackedLimits } from "./choose-files.ts";
 import { findIncluded } from "./included-files.ts";
 import { findLargeFiles, listTrackedLargeFiles } from "./large-files.ts";
-import { type GitOptions, type GitPlace, gitFailed, tryGit } from "./git.ts";
+import { type GitOptions, type GitPlace, tryGit } from "./git.ts";
 import { type LocatedRepository, locateRepository, type ObjectFormat } from "./locate.ts";
 import { PrivateIndex } from "./private-index.ts";
 import { readFiles } from "./read-files.ts";

@@ -1,5 +1,5 @@
-import type { RawPath } from "../../proto/index.ts";
-import { gitFailed, type GitOptions, type GitPlace, tryGit } from "./git.ts";
+import { gitFailed, type RawPath } from "../../proto/index.ts";
+import { type GitOptions, type GitPlace, tryGit } from "./git.ts";
 
 /** Changed file: a tracked one that differs between HEAD, index and work tree. */
 export interface ChangedFile {

@@ -104,8 +104,8 @@ function sayBefore(
   for (const line of missing) stderr.write(`${line}\n`);
 }
 
-/** Returns the report of an apply as lines for people, and how to take it back. */
-export function applyText(report: ApplyReport): string {
+/** The report of an apply as lines for people, and how to take it back. */
+function applyText(report: ApplyReport): string {
   const { applied, branch, files, file_count: count, conflicts = [], submodules = [], staged } = report;
   const lines = files.map(({ path, kind }) => `  ${kind.padEnd(8)} ${path}`);
   if (count > files.length) lines.push(`  … and ${count - files.length} more`);

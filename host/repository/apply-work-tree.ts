@@ -141,13 +141,11 @@ function sides(workTree: string, treeId: string) {
 }
 
 /** Throws GIT_UNDER_WAY if the user's git is in the middle of something, such as a merge or a rebase. */
-export function refuseUnderWay(repository: UserRepository): void {
-  const found = findUnderWay(repository);
-  if (found !== undefined) throw underWay(found.what, `${repository.workTree} is in the middle of it`);
-}
-
-function underWay(what: string, why: string): AppError {
-  return new AppError("GIT_UNDER_WAY", `${what} is under way: ${why}. Nothing was written.`, {
+function refuseUnderWay(repository: UserRepository): void {
+  const what = findUnderWay(repository);
+  if (what === undefined) return;
+  const message = `${what} is under way: ${repository.workTree} is in the middle of it. Nothing was written.`;
+  throw new AppError("GIT_UNDER_WAY", message, {
     help: "Finish or abort it first, or take the changes as a branch: claudecluster apply without --worktree.",
     metadata: { what },
   });

@@ -110,16 +110,13 @@ function quoteDirectory(path: string): string {
   return /[:"]/.test(path) ? `"${path.replace(/["\\]/g, "\\$&")}"` : path;
 }
 
-/**
- * Starts git and returns the child, for commands that talk while they run. It leads its own process group. The caller
- * ends it, with `endGit`.
- */
-export function startGit(place: GitPlace, args: readonly string[]): ChildProcessWithoutNullStreams {
+/** Starts git and returns the child. It leads its own process group. The caller ends it, with `endGit`. */
+function startGit(place: GitPlace, args: readonly string[]): ChildProcessWithoutNullStreams {
   return spawn("git", args, { cwd: place.cwd ?? "/", env: gitEnvironment(place), detached: true });
 }
 
 /** Ends a git and what it has started: the signal goes to its process group. Nothing happens if it has ended already. */
-export function endGit(child: ChildProcessWithoutNullStreams, signal: NodeJS.Signals): void {
+function endGit(child: ChildProcessWithoutNullStreams, signal: NodeJS.Signals): void {
   if (child.pid === undefined) return;
   try {
     process.kill(-child.pid, signal);

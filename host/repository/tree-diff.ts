@@ -19,19 +19,17 @@ export interface TreeChange {
   newId: string;
 }
 
-/** Returns the changes between two trees, in git's order: at or below `paths`, or all. */
+/** Returns the changes between two trees, in git's order. */
 export async function diffTrees(
   place: GitPlace,
   [from, to]: readonly [from: string, to: string],
-  { paths = [], signal }: { paths?: readonly RawPath[]; signal: AbortSignal },
+  { signal }: { signal: AbortSignal },
 ): Promise<TreeChange[]> {
   if (from === to) return [];
   const output = await git(place, ["diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", from, to], {
     signal,
   });
-  const changes = parseTreeDiff(output);
-  if (paths.length === 0) return changes;
-  return changes.filter(({ path }) => paths.some((of) => path === of || of === "" || path.startsWith(`${of}/`)));
+  return parseTreeDiff(output);
 }
 
 /** Parses the changes that git's diff commands write with `--raw -z --no-renames`. */

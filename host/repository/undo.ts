@@ -68,13 +68,9 @@ async function undoFiles(
   const { indexFile } = repository;
   const under = findUnderWay(repository);
   if (under !== undefined) {
-    throw new AppError(
-      "GIT_UNDER_WAY",
-      `${under.what} is under way in ${repository.workTree}. Nothing was taken back.`,
-      {
-        help: "Finish or abort it first.",
-      },
-    );
+    throw new AppError("GIT_UNDER_WAY", `${under} is under way in ${repository.workTree}. Nothing was taken back.`, {
+      help: "Finish or abort it first.",
+    });
   }
   removeStaleLock(indexFile, record.mark);
   using lock = IndexLock.take(indexFile, record.mark);

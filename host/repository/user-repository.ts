@@ -18,14 +18,14 @@ export interface UserRepository {
 
 /** What a user's git may be in the middle of, by what it leaves in the git directory. */
 const UNDER_WAY = [
-  ["rebase-apply/applying", "git am", "am"],
-  ["rebase-apply", "a rebase", "rebase"],
-  ["rebase-merge", "a rebase", "rebase"],
-  ["MERGE_HEAD", "a merge", "merge"],
-  ["CHERRY_PICK_HEAD", "a cherry-pick", "cherry-pick"],
-  ["REVERT_HEAD", "a revert", "revert"],
+  ["rebase-apply/applying", "git am"],
+  ["rebase-apply", "a rebase"],
+  ["rebase-merge", "a rebase"],
+  ["MERGE_HEAD", "a merge"],
+  ["CHERRY_PICK_HEAD", "a cherry-pick"],
+  ["REVERT_HEAD", "a revert"],
   // Between two commits of several.
-  ["sequencer", "a cherry-pick or revert", "cherry-pick"],
+  ["sequencer", "a cherry-pick or revert"],
 ] as const;
 
 /** Finds the repository that a directory is in, by git itself. Throws NOT_A_REPOSITORY if there is none, or a bare one. */
@@ -61,11 +61,11 @@ export function userPlace({ workTree, gitDirectory }: UserRepository): GitPlace 
 }
 
 /** Finds what the user's git is in the middle of, such as "a merge", by its git directory. Undefined: nothing. */
-export function findUnderWay({ gitDirectory }: UserRepository): { what: string; command: string } | undefined {
+export function findUnderWay({ gitDirectory }: UserRepository): string | undefined {
   const found = UNDER_WAY.find(
     ([path]) => lstatSync(join(gitDirectory, path), { throwIfNoEntry: false }) !== undefined,
   );
-  return found === undefined ? undefined : { what: found[1], command: found[2] };
+  return found?.[1];
 }
 
 /** Returns the name and address that the user's git is configured with. Undefined: one of them is missing. */

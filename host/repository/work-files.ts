@@ -37,12 +37,10 @@ export interface Replacement {
 export class FileChangedError extends Error {
   override readonly name = "FileChangedError";
   readonly path: RawPath;
-  readonly found: FileState;
 
-  constructor(path: RawPath, found: FileState) {
+  constructor(path: RawPath) {
     super(`${path} was changed meanwhile`);
     this.path = path;
-    this.found = found;
   }
 }
 
@@ -149,7 +147,7 @@ async function removeOne(workTree: string, { path, from, to }: Replacement): Pro
   const found = await readState(workTree, path);
   // A file in a directory's place, or the other way, is dealt with after this.
   if (sameFile(found, to) || (from.kind !== "other" && found.kind === "other")) return;
-  if (!sameFile(found, from)) throw new FileChangedError(path, found);
+  if (!sameFile(found, from)) throw new FileChangedError(path);
   await unlink(pathIn(workTree, path));
   for (const parent of parentsOf(path).reverse()) {
     try {
@@ -169,7 +167,7 @@ async function writeOne(
   const found = await readState(workTree, path);
   if (sameFile(found, to)) return;
   const blocked = found.kind === "absent" && (await findObstacle(workTree, path)) !== undefined;
-  if (!sameFile(found, from) || blocked) throw new FileChangedError(path, found);
+  if (!sameFile(found, from) || blocked) throw new FileChangedError(path);
   for (const parent of parentsOf(path)) await mkdir(pathIn(workTree, parent)).catch(unlessThere);
   const target = pathIn(workTree, path);
   const beside = besideOf(workTree, path, mark);
@@ -184,7 +182,7 @@ async function writeOne(
   try {
     // Once more, as late as can be: rename would take the place of whatever is there.
     const last = await readState(workTree, path);
-    if (!sameFile(last, from)) throw new FileChangedError(path, last);
+    if (!sameFile(last, from)) throw new FileChangedError(path);
     if (from.kind === "absent" && to.kind === "file" && (await linked(beside, target))) return;
     await rename(beside, target);
   } finally {

@@ -60,7 +60,7 @@ export function readComplaints(stderr: string): RawPath[] {
 }
 
 /** Parses `git status --porcelain=v2 -z` without renames: https://git-scm.com/docs/git-status. `closed` stays empty. */
-export function parseStatus(output: Buffer): WorkTreeStatus {
+function parseStatus(output: Buffer): WorkTreeStatus {
   const status: WorkTreeStatus = {
     headId: undefined,
     changed: [],

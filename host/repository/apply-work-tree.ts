@@ -9,7 +9,7 @@ import { type Conflict, mergeTrees } from "./merge-trees.ts";
 import { findObstacles, nameSome } from "./obstacles.ts";
 import type { Scratch } from "./scratch.ts";
 import type { PreparedChanges } from "./session-changes.ts";
-import { ABSENT, diffTrees, GITLINK, indexInfo, parseTreeDiff, type TreeChange } from "./tree-diff.ts";
+import { ABSENT, diffTrees, GITLINK, indexInfo, parseTreeDiff, TREE_DIFF, type TreeChange } from "./tree-diff.ts";
 import { readTreesNow } from "./tree-now.ts";
 import { takeBack } from "./undo.ts";
 import { findUnderWay, takeIn, type UserRepository, userPlace } from "./user-repository.ts";
@@ -151,6 +151,21 @@ function refuseUnderWay(repository: UserRepository): void {
   });
 }
 
+/** Where the user's git takes a directory of ours for its work tree, with an index and objects of the scratch repository. */
+function ourWorkTree(
+  repository: UserRepository,
+  scratch: Scratch,
+  { directory, index }: { directory: string; index: string },
+): GitPlace {
+  return {
+    ...userPlace(repository),
+    cwd: directory,
+    workTree: directory,
+    objectDirectory: scratch.objectDirectory,
+    indexFile: join(scratch.directory, `${index}.index`),
+  };
+}
+
 /** Copies the files that are to be replaced, and makes sure that the copies are what the merge was made with. */
 async function copyOld(
   repository: UserRepository,
@@ -165,19 +180,11 @@ async function copyOld(
     if (state.kind === "file" || state.kind === "link") await copyAside(workTree, path, entry.oldFiles);
   }
   // Through the user's line ends and filters, as they were taken into the tree.
-  const place: GitPlace = {
-    ...userPlace(repository),
-    cwd: entry.oldFiles,
-    workTree: entry.oldFiles,
-    objectDirectory: scratch.objectDirectory,
-    indexFile: join(scratch.directory, "old.index"),
-  };
+  const place = ourWorkTree(repository, scratch, { directory: entry.oldFiles, index: "old" });
   await git(place, ["read-tree", treeId], { signal });
   const update = ["update-index", "-z", "--add", "--remove", "--stdin"];
   await git(place, update, { signal, input: joinPaths(there) });
-  const differ = parseTreeDiff(
-    await git(place, ["diff-index", "--cached", "-z", "--raw", "--no-abbrev", "--no-renames", treeId], { signal }),
-  );
+  const differ = parseTreeDiff(await git(place, ["diff-index", "--cached", ...TREE_DIFF, treeId], { signal }));
   if (differ.length > 0) throw raced(differ.map(({ path }) => path));
 }
 
@@ -189,11 +196,7 @@ async function makeNew(
   { changes, treeId, signal }: { changes: readonly TreeChange[]; treeId: string; signal: AbortSignal },
 ): Promise<void> {
   const place: GitPlace = {
-    ...userPlace(repository),
-    cwd: entry.newFiles,
-    workTree: entry.newFiles,
-    objectDirectory: scratch.objectDirectory,
-    indexFile: join(scratch.directory, "new.index"),
+    ...ourWorkTree(repository, scratch, { directory: entry.newFiles, index: "new" }),
     // What is out of the user's sparse checkout is written all the same, where it is to be looked at.
     config: { "core.sparseCheckout": "false" },
   };

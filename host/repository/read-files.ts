@@ -6,7 +6,7 @@ import { writePointers } from "./large-files.ts";
 import type { PrivateIndex } from "./private-index.ts";
 import type { RepositoryStore } from "./repository-store.ts";
 import type { TreeEntry } from "./synthetic-commits.ts";
-import { parseTreeDiff, type TreeChange } from "./tree-diff.ts";
+import { parseTreeDiff, TREE_DIFF, type TreeChange } from "./tree-diff.ts";
 import type { ChangedFile } from "./work-tree-status.ts";
 
 /** How often files are read once more that changed while they were read. */
@@ -15,8 +15,8 @@ const MORE_READINGS = 2;
 const STAGE = ["update-index", "-z", "--add", "--remove", "--replace", "--stdin"];
 const FORGET = ["update-index", "-z", "--force-remove", "--stdin"];
 const LIST_ATTRIBUTES = ["ls-files", "-s", "-z", "--", ":(glob)**/.gitattributes"];
-const LIST_DIRTY = ["diff-files", "-z", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=all"];
-const DIFF = ["diff-index", "--cached", "-z", "--raw", "--no-abbrev", "--no-renames"];
+const LIST_DIRTY = ["diff-files", ...TREE_DIFF, "--ignore-submodules=all"];
+const DIFF = ["diff-index", "--cached", ...TREE_DIFF];
 
 /** Files that `readFiles` reads, and what it compares them with. */
 export interface FilesToRead {

@@ -26,13 +26,13 @@ export async function diffTrees(
   { signal }: { signal: AbortSignal },
 ): Promise<TreeChange[]> {
   if (from === to) return [];
-  const output = await git(place, ["diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", from, to], {
-    signal,
-  });
-  return parseTreeDiff(output);
+  return parseTreeDiff(await git(place, ["diff-tree", "-r", ...TREE_DIFF, from, to], { signal }));
 }
 
-/** Parses the changes that git's diff commands write with `--raw -z --no-renames`. */
+/** Options of git's diff commands for what `parseTreeDiff` reads. */
+export const TREE_DIFF = ["-z", "--raw", "--no-abbrev", "--no-renames"];
+
+/** Parses the changes that git's diff commands write with `TREE_DIFF`. */
 export function parseTreeDiff(output: Buffer): TreeChange[] {
   const fields = output.toString("latin1").split("\0");
   const changes: TreeChange[] = [];

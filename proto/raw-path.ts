@@ -45,6 +45,11 @@ export function parentsOf(path: RawPath): RawPath[] {
   return parts.slice(1).map((_, at) => parts.slice(0, at + 1).join("/"));
 }
 
+/** Returns a path below a directory as the system takes it. */
+export function pathIn(directory: string, path: RawPath): Buffer {
+  return Buffer.concat([Buffer.from(`${directory}/`), Buffer.from(path, "latin1")]);
+}
+
 /** Returns the paths, valid UTF-8 all of them, as arguments of a command. */
 export function asArguments(paths: readonly RawPath[]): string[] {
   return ["--", ...paths.map((path) => Buffer.from(path, "latin1").toString("utf8"))];

@@ -1,6 +1,6 @@
 import { constants } from "node:fs";
 import { access, lstat } from "node:fs/promises";
-import type { RawPath } from "../../proto/index.ts";
+import { pathIn, type RawPath } from "../../proto/index.ts";
 import type { LeftOutList } from "./receipt.ts";
 import { looksSecret } from "./secret-names.ts";
 import { ABSENT, GITLINK } from "./tree-diff.ts";
@@ -104,12 +104,9 @@ async function* lookAt<T>(
   items: readonly T[],
   pathOf: (item: T) => RawPath,
 ): AsyncGenerator<[T, PathFact]> {
-  const top = Buffer.from(`${root}/`);
   for (let at = 0; at < items.length; at += AT_ONCE) {
     const some = items.slice(at, at + AT_ONCE);
-    const facts = await Promise.all(
-      some.map((item) => lookAtOne(Buffer.concat([top, Buffer.from(pathOf(item), "latin1")]))),
-    );
+    const facts = await Promise.all(some.map((item) => lookAtOne(pathIn(root, pathOf(item)))));
     for (const [index, item] of some.entries()) yield [item, facts[index]!];
   }
 }

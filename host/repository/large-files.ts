@@ -2,10 +2,11 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { lstat, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { joinPaths, type RawPath, splitPaths } from "../../proto/index.ts";
+import { joinPaths, pathIn, type RawPath, splitPaths } from "../../proto/index.ts";
 import { git, gitLine, type GitOptions, type GitPlace } from "./git.ts";
 import type { LocatedRepository } from "./locate.ts";
 import type { TreeEntry } from "./synthetic-commits.ts";
+import { EXECUTABLE } from "./tree-diff.ts";
 
 /** A file that looks like a pointer is one: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md */
 const POINTER = "version https://git-lfs.github.com/spec/v1\n";
@@ -53,13 +54,13 @@ export async function writePointers(
 ): Promise<Map<RawPath, TreeEntry>> {
   const entries = new Map<RawPath, TreeEntry>();
   for (const path of paths) {
-    const file = Buffer.concat([Buffer.from(`${root}/`), Buffer.from(path, "latin1")]);
+    const file = pathIn(root, path);
     try {
       const facts = await lstat(file);
       if (!facts.isFile()) continue;
       const input = await pointerOf(file, facts.size, signal);
       const id = await gitLine(writing, ["hash-object", "-w", "--no-filters", "--stdin"], { signal, input });
-      entries.set(path, { mode: (facts.mode & 0o100) === 0 ? "100644" : "100755", id });
+      entries.set(path, { mode: (facts.mode & 0o100) === 0 ? "100644" : EXECUTABLE, id });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     }

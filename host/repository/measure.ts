@@ -1,5 +1,5 @@
 import { lstat, readdir } from "node:fs/promises";
-import type { RawPath } from "../../proto/index.ts";
+import { pathIn, type RawPath } from "../../proto/index.ts";
 
 /** So many files are looked at, of all directories together: enough to say which is the largest, in a moment. */
 const MAX_LOOKS = 5000;
@@ -27,8 +27,7 @@ export async function measure(root: string, paths: readonly RawPath[]): Promise<
   };
   const measured: { path: RawPath; bytes: number }[] = [];
   for (const path of paths) {
-    const absolute = Buffer.concat([Buffer.from(`${root}/`), Buffer.from(path.replace(/\/$/, ""), "latin1")]);
-    measured.push({ path, bytes: await bytesOf(absolute) });
+    measured.push({ path, bytes: await bytesOf(pathIn(root, path.replace(/\/$/, ""))) });
   }
   return measured;
 }

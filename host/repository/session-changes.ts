@@ -123,10 +123,8 @@ async function select(
   { treeId, changes }: RebuiltTree,
   { paths, signal }: { paths: readonly RawPath[]; signal: AbortSignal },
 ): Promise<{ treeId: string; changes: TreeChange[] }> {
-  const isSelected = (path: RawPath) => paths.some((of) => of === "" || path === of || path.startsWith(`${of}/`));
-  const missing = paths.find(
-    (of) => !changes.some(({ path }) => of === "" || path === of || path.startsWith(`${of}/`)),
-  );
+  const isAt = (of: RawPath, path: RawPath) => of === "" || path === of || path.startsWith(`${of}/`);
+  const missing = paths.find((of) => !changes.some(({ path }) => isAt(of, path)));
   if (missing !== undefined) {
     throw new AppError("NOTHING_TO_APPLY", `The session has changed nothing at ${quotePath(missing)}.`, {
       metadata: { path: quotePath(missing) },
@@ -134,6 +132,6 @@ async function select(
   }
   if (changes.length === 0) throw new AppError("NOTHING_TO_APPLY", "The session has changed no file.");
   if (paths.length === 0) return { treeId, changes };
-  const selected = changes.filter(({ path }) => isSelected(path));
+  const selected = changes.filter(({ path }) => paths.some((of) => isAt(of, path)));
   return { treeId: await selectChanges(scratch, startTreeId, selected, { signal }), changes: selected };
 }

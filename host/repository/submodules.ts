@@ -1,4 +1,4 @@
-import { type RawPath, splitPaths } from "../../proto/index.ts";
+import { asArguments, type RawPath, splitPaths } from "../../proto/index.ts";
 import { git, type GitOptions, type GitPlace, tryGit } from "./git.ts";
 import { GITLINK } from "./tree-diff.ts";
 import type { WorkTreeStatus } from "./work-tree-status.ts";
@@ -15,10 +15,8 @@ export async function listSubmodules(
   const registered = splitPaths((await tryGit(place, REGISTERED, options)).stdout);
   if (registered.length === 0) return found;
   const paths = registered.map((line) => line.slice(line.indexOf("\n") + 1));
-  const args = ["--literal-pathspecs", "ls-files", "-s", "-z", "--"];
-  const listed = splitPaths(
-    await git(place, [...args, ...paths.map((path) => Buffer.from(path, "latin1").toString())], options),
-  );
+  const args = ["--literal-pathspecs", "ls-files", "-s", "-z", ...asArguments(paths)];
+  const listed = splitPaths(await git(place, args, options));
   for (const line of listed) if (line.startsWith(GITLINK)) found.add(line.slice(line.indexOf("\t") + 1));
   return found;
 }

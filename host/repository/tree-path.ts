@@ -1,8 +1,8 @@
 import { type RawPath, quotePath } from "../../proto/index.ts";
-import { SYMLINK } from "./tree-diff.ts";
+import { ABSENT, EXECUTABLE, GITLINK, SYMLINK } from "./tree-diff.ts";
 
 /** Modes that a file of a tree may have: git writes no others. */
-const MODES = new Set(["100644", "100755", "120000", "160000"]);
+const MODES = new Set(["100644", EXECUTABLE, SYMLINK, GITLINK]);
 /** Characters that HFS+ does not see in a name. */
 const INVISIBLE = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g;
 /** Longer ones are taken by no file system. */
@@ -23,7 +23,7 @@ export function findPathProblem({ path, newMode }: { path: RawPath; newMode: str
     if (name.length > MAX_NAME_BYTES) return `${shown} has a name that is too long`;
     if (isGitDirectory(name)) return `${shown} is inside of a git directory`;
   }
-  if (newMode !== "000000" && !MODES.has(newMode)) return `${shown} has the mode ${newMode}`;
+  if (newMode !== ABSENT && !MODES.has(newMode)) return `${shown} has the mode ${newMode}`;
   // git itself reads what this one leads to.
   if (newMode === SYMLINK && /(^|\/)\.gitmodules$/i.test(path)) return `${shown} is a symbolic link`;
   return undefined;

@@ -16,7 +16,7 @@ import {
   utimes,
 } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
-import { parentsOf, type RawPath } from "../../proto/index.ts";
+import { parentsOf, pathIn, type RawPath } from "../../proto/index.ts";
 
 /** State of a path of a work tree. */
 export type FileState =
@@ -239,9 +239,4 @@ function orAbsent(error: NodeJS.ErrnoException): undefined {
 function unlessThere(error: NodeJS.ErrnoException): undefined {
   if (error.code !== "EEXIST") throw error;
   return undefined;
-}
-
-/** Returns a path below a directory as the system takes it. */
-function pathIn(directory: string, path: RawPath): Buffer {
-  return Buffer.concat([Buffer.from(`${directory}/`), Buffer.from(path, "latin1")]);
 }

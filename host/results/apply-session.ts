@@ -11,7 +11,7 @@ import { git } from "../repository/git.ts";
 import { Journal } from "../repository/journal.ts";
 import type { Conflict } from "../repository/merge-trees.ts";
 import { type PreparedChanges, prepareChanges } from "../repository/session-changes.ts";
-import { ABSENT, type TreeChange } from "../repository/tree-diff.ts";
+import { ABSENT, GITLINK, type TreeChange } from "../repository/tree-diff.ts";
 import { undoApply } from "../repository/undo.ts";
 import { findRepository, type UserRepository } from "../repository/user-repository.ts";
 import type { Sessions } from "../session/sessions.ts";
@@ -222,7 +222,7 @@ function shown(path: RawPath): string {
 async function withTexts({ scratch, changes }: PreparedChanges, { signal }: { signal: AbortSignal }) {
   const place = scratch.place();
   const read = async (mode: string, id: string): Promise<string> => {
-    if (mode === ABSENT || mode === "160000") return "";
+    if (mode === ABSENT || mode === GITLINK) return "";
     const options = { signal, maxOutputBytes: MAX_TEXT_BYTES };
     // What is larger is another text each time.
     return (await git(place, ["cat-file", "blob", id], options).catch(() => Buffer.from(id))).toString();

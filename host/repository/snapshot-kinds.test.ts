@@ -2,21 +2,15 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { plainGit } from "../../test/git/restored-snapshot.ts";
-import { UserDirectory } from "../../test/git/user-directory.ts";
+import { makeUserDirectory, type UserDirectory } from "../../test/git/user-directory.ts";
 import { readComplaints } from "./work-tree-status.ts";
 
 let user: UserDirectory;
 
 beforeEach(() => {
-  user = new UserDirectory();
-  vi.stubEnv("GIT_CONFIG_GLOBAL", "/dev/null");
-  vi.stubEnv("GIT_CONFIG_NOSYSTEM", "1");
-});
-afterEach(() => {
-  user[Symbol.dispose]();
-  vi.unstubAllEnvs();
+  user = makeUserDirectory();
 });
 
 /** Something staged, changed, gone and new. */

@@ -1,24 +1,18 @@
 import { execFileSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { editRandomly, randomFrom } from "../../test/git/random-edits.ts";
 import { digestDirectory } from "../../test/git/repository-digest.ts";
 import { plainGit } from "../../test/git/restored-snapshot.ts";
 import { seedGroups } from "../../test/git/seeds.ts";
 import { readTree } from "../../test/git/tree-snapshot.ts";
-import { UserDirectory } from "../../test/git/user-directory.ts";
+import { makeUserDirectory, type UserDirectory } from "../../test/git/user-directory.ts";
 
 let user: UserDirectory;
 
 beforeEach(() => {
-  user = new UserDirectory();
-  vi.stubEnv("GIT_CONFIG_GLOBAL", "/dev/null");
-  vi.stubEnv("GIT_CONFIG_NOSYSTEM", "1");
-});
-afterEach(() => {
-  user[Symbol.dispose]();
-  vi.unstubAllEnvs();
+  user = makeUserDirectory();
 });
 
 /** What attributes say anywhere in the work tree. */

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect } from "vitest";
+import { expect, onTestFinished, vi } from "vitest";
 import { type Snapshot, type SnapshotOptions, takeSnapshot } from "../../host/repository/snapshot.ts";
 import { quotePath } from "../../proto/index.ts";
 import { digestDirectory } from "./repository-digest.ts";
@@ -115,6 +115,18 @@ export class UserDirectory implements Disposable {
   [Symbol.dispose](): void {
     rmSync(this.area, { recursive: true, force: true });
   }
+}
+
+/** Makes a user's directory for one test, in which no settings of this machine count. It goes when the test is over. */
+export function makeUserDirectory(): UserDirectory {
+  const user = new UserDirectory();
+  vi.stubEnv("GIT_CONFIG_GLOBAL", "/dev/null");
+  vi.stubEnv("GIT_CONFIG_NOSYSTEM", "1");
+  onTestFinished(() => {
+    user[Symbol.dispose]();
+    vi.unstubAllEnvs();
+  });
+  return user;
 }
 
 /** A line of the status without a change of nothing but a file's content in the work tree. */

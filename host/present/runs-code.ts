@@ -1,4 +1,5 @@
 import { type FileChange, FileChange_Kind, type RawPath } from "../../proto/index.ts";
+import { nameSome } from "../name-some.ts";
 import { pathText } from "./path-text.ts";
 
 /** A file of a result, as far as it is known. */
@@ -72,9 +73,6 @@ export function findRunsCode(files: readonly ResultFile[]): RunsCode[] {
   });
 }
 
-/** As many are named in a note. */
-const MAX_NAMED = 10;
-
 /**
  * Returns what of a session's changes would run something, as a note on its patch, by the list of changes alone: of scripts
  * and modes that says only that they may be others. None where there is nothing.
@@ -90,8 +88,7 @@ export function runsCodeNotes(changes: readonly FileChange[]): string[] {
     return why === undefined ? [] : [`${path} (${why})`];
   });
   if (named.length === 0) return [];
-  const more = named.length > MAX_NAMED ? ` and ${named.length - MAX_NAMED} more` : "";
-  return [`runs on your machine, or decides what runs there: ${named.slice(0, MAX_NAMED).join(", ")}${more}`];
+  return [`runs on your machine, or decides what runs there: ${nameSome(named)}`];
 }
 
 function reasonsFor({ path, oldMode, newMode, texts }: ResultFile): string[] {

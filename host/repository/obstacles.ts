@@ -1,8 +1,6 @@
 import { quotePath, type RawPath } from "../../proto/index.ts";
+import { nameSome } from "../name-some.ts";
 import { findObstacle, listFiles, readState, type Replacement, sameFile } from "./work-files.ts";
-
-/** As many are named in a message. */
-const MAX_NAMED = 10;
 
 /** Obstacle to the replacement of a file. */
 export interface Obstacle {
@@ -38,10 +36,4 @@ export async function findObstacles(workTree: string, replacements: readonly Rep
 
 function isDirectoryOf(path: RawPath, replacements: readonly Replacement[]): boolean {
   return replacements.some((other) => other.path.startsWith(`${path}/`));
-}
-
-/** Joins the first 10 texts with commas, and says how many more there are. */
-export function nameSome(texts: readonly string[]): string {
-  const more = texts.length > MAX_NAMED ? ` and ${texts.length - MAX_NAMED} more` : "";
-  return `${texts.slice(0, MAX_NAMED).join(", ")}${more}`;
 }

@@ -1,9 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { AppError, quotePath, type RawPath } from "../../proto/index.ts";
+import { nameSome } from "../name-some.ts";
 import { git, type GitPlace, gitLine, tryGit } from "./git.ts";
 import { copyIndex, hashOf, IndexLock, listIndex, parseStage, readIndex, removeStaleLock } from "./index-file.ts";
 import type { Journal, JournalEntry, StagedRecord } from "./journal.ts";
-import { findObstacles, nameSome } from "./obstacles.ts";
+import { findObstacles } from "./obstacles.ts";
 import { ABSENT, indexInfo } from "./tree-diff.ts";
 import { findUnderWay, type UserRepository, userPlace } from "./user-repository.ts";
 import { removeLeftovers, replaceFiles } from "./work-files.ts";

@@ -77,7 +77,7 @@ export function registerApplyTools(server: McpServer, options: ApplyToolsOptions
         const {
           session_id: sessionId,
           stage = false,
-          worktree = stage,
+          worktree = false,
           branch,
           paths = [],
           dry_run: dryRun = false,

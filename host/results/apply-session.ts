@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from "node:fs";
 import { join, relative, resolve, sep } from "node:path";
-import { AppError, asAppError, isFinal, quotePath, type RawPath, type Session } from "../../proto/index.ts";
+import { AppError, asAppError, quotePath, type RawPath, type SessionResult } from "../../proto/index.ts";
 import { notInPatch } from "../present/not-in-patch.ts";
 import { patchNotes } from "../present/patch-notes.ts";
 import { pathText } from "../present/path-text.ts";
@@ -102,11 +102,11 @@ export async function applySession(
   { stateDirectory, onPrepared, signal }: ApplyOptions,
 ): Promise<ApplyReport> {
   const { sessionId, directory, as, stage, dryRun } = request;
-  const { session, changes, startStores } = await readSessionChanges(sessions, sessionId, { stateDirectory });
+  const { session, result, changes, startStores } = await readSessionChanges(sessions, sessionId, { stateDirectory });
   const repository = await findRepository(directory, { signal });
   const paths = request.paths.map((path) => rawPath(repository, directory, path));
   await using prepared = await prepareChanges(repository, changes, { startStores, paths, signal });
-  const report = await describe(repository, session, prepared, { signal });
+  const report = await describe(repository, result, prepared, { signal });
   if (dryRun || as === "branch") {
     const conflicts = await predictConflicts(repository, prepared, { signal }).catch((error: unknown) => {
       // A branch can be made all the same.
@@ -183,20 +183,20 @@ function openJournal(stateDirectory: string, { workTree }: UserRepository): Jour
 
 async function describe(
   { workTree: repository }: UserRepository,
-  { id, result, state }: Session,
+  result: SessionResult,
   prepared: PreparedChanges,
   { signal }: { signal: AbortSignal },
 ): Promise<ApplyReport> {
   const runs = findRunsCode(await withTexts(prepared, { signal }));
-  const notes = result === undefined || !isFinal(state) ? [] : [...patchNotes(result)];
+  const notes = patchNotes(result);
   if (!prepared.proven) {
     notes.push(
       "Not proven: the session's agent has not named the tree, so nobody knows whether the patch is all there was.",
     );
   }
-  const missing = result === undefined ? [] : notInPatch(result);
+  const missing = notInPatch(result);
   return {
-    session_id: id,
+    session_id: prepared.sessionId,
     applied: "nothing",
     repository,
     ...listFiles(prepared.changes),

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
-import { AppError, Artifact_Kind, isFinal, type Session } from "../../proto/index.ts";
+import { AppError, Artifact_Kind, isFinal, type Session, type SessionResult } from "../../proto/index.ts";
 import { isPatchWithheld } from "../present/withheld-patch.ts";
 import type { SessionChanges } from "../repository/session-changes.ts";
 import { storesDirectory } from "../snapshots/snapshot-stores.ts";
@@ -14,7 +14,7 @@ export async function readSessionChanges(
   sessions: Sessions,
   sessionId: string,
   { stateDirectory }: { stateDirectory: string },
-): Promise<{ session: Session; changes: SessionChanges; startStores: string[] }> {
+): Promise<{ session: Session; result: SessionResult; changes: SessionChanges; startStores: string[] }> {
   const session = await sessions.get(sessionId);
   const { result, spec } = session;
   if (!isFinal(session.state) || result === undefined) {
@@ -45,5 +45,6 @@ export async function readSessionChanges(
   // What was not committed is in the host's store of that repository, where that is on this machine.
   const store = snapshot?.store ?? "";
   const isName = /^[0-9a-f]+$/.test(store);
-  return { session, changes, startStores: isName ? [join(storesDirectory(stateDirectory), store, "objects")] : [] };
+  const startStores = isName ? [join(storesDirectory(stateDirectory), store, "objects")] : [];
+  return { session, result, changes, startStores };
 }

@@ -6,7 +6,7 @@ import { nextStep } from "../present/next-step.ts";
 import { readRecent } from "../present/read-session.ts";
 import { SessionProgress } from "../present/session-progress.ts";
 import { shortId, statusLine } from "../present/status-line.ts";
-import { isTerminal, painterFor } from "../present/terminal.ts";
+import { isTerminal, type Paint, painterFor } from "../present/terminal.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { watchUpdates } from "../session/watch-updates.ts";
 import type { CommandIo } from "./command-io.ts";
@@ -43,6 +43,7 @@ export class SessionsView implements Disposable {
   readonly #sessions: Sessions;
   readonly #options: { signal: AbortSignal; named: boolean };
   readonly #io: CommandIo;
+  readonly #paint: Paint;
   /** Those that are not settled. */
   readonly #all: SessionProgress[] = [];
   #count = 0;
@@ -55,6 +56,7 @@ export class SessionsView implements Disposable {
     this.#sessions = sessions;
     this.#options = options;
     this.#io = io;
+    this.#paint = painterFor(io.stderr, io.env);
     const render = () => this.#all.map((progress) => this.#statusLine(progress));
     this.#live = isTerminal(io.stderr, io.env) ? LiveLines.start(io.stderr, render) : undefined;
   }
@@ -107,7 +109,7 @@ export class SessionsView implements Disposable {
   }
 
   #statusLine(progress: SessionProgress): string {
-    return statusLine(progress, { paint: painterFor(this.#io.stderr, this.#io.env), nowMs: Date.now() });
+    return statusLine(progress, { paint: this.#paint, nowMs: Date.now() });
   }
 
   #show(progress: SessionProgress, event: SessionEvent, said: string): void {
@@ -120,11 +122,11 @@ export class SessionsView implements Disposable {
   }
 
   #print(progress: SessionProgress, event: Pick<SessionEvent, "occurTime">, line: string): void {
-    const { stderr, env } = this.#io;
+    const { stderr } = this.#io;
     const time = `${sinceStart(progress, event)}  `;
     const name = this.#options.named ? `${shortId(progress.session.id)}  ` : "";
     if (this.#live === undefined) stderr.write(`${name}${time}${line}\n`);
-    else this.#live.print(painterFor(stderr, env)("dim", hang(time, line, stderr.columns)));
+    else this.#live.print(this.#paint("dim", hang(time, line, stderr.columns)));
   }
 
   /** Elsewhere than on a terminal a stage of the clone is one line: nothing there is overwritten by the next percent. */

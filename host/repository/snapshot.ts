@@ -21,6 +21,8 @@ const ATTEMPTS = 3;
 export interface SnapshotOptions {
   /** Path of any directory of the work tree. */
   path: string;
+  /** Repository that `path` lies in, where the caller has located it. Default: it is located. */
+  located?: LocatedRepository;
   /** Paths, from `path` on, of files that go in although they are ignored or look secret. A directory goes in whole. */
   include?: readonly string[];
   /** True: files that match .worktreeinclude at the top go in, too. Default: false. */
@@ -71,7 +73,7 @@ export interface Snapshot {
  */
 export async function takeSnapshot(options: SnapshotOptions): Promise<Snapshot> {
   const { signal } = options;
-  const located = await locateRepository(options.path, { signal });
+  const located = options.located ?? (await locateRepository(options.path, { signal }));
   const store = await RepositoryStore.open(options.storeDirectory, { located, signal });
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const head = await readHead(located, { signal });

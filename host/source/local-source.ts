@@ -49,21 +49,25 @@ export class LocalSource implements RepositorySource {
     // Somebody's whole home is a repository by intent, and seldom what a task is about.
     const { root } = around;
     if (root === "/" || root === real(this.#home)) return nothing(wish, `The repository here is all of ${root}`);
-    return { spec: await this.#snapshot(directory, wish, caller) };
+    return { spec: await this.#snapshot(directory, wish, { ...caller, around }) };
   }
 
-  async #snapshot(path: string, wish: RepositoryWish, { signal }: CallerPlace): Promise<RepositorySpec> {
+  async #snapshot(
+    path: string,
+    wish: RepositoryWish,
+    { signal, around }: { signal: AbortSignal; around?: LocatedRepository },
+  ): Promise<RepositorySpec> {
     if (wish.ref !== undefined) {
       throw new AppError("REF_OF_DIRECTORY", `${path} goes in as it lies there, and not as it is at '${wish.ref}'.`, {
         help: "Leave the ref out and check out what is to go in, or name the repository by an https URI.",
       });
     }
     const depth = depthOf(wish.history);
-    const located = await locateRepository(path, { signal });
+    const located = around ?? (await locateRepository(path, { signal }));
     const store = storeName(located);
     const storeDirectory = join(this.#stores, store);
     const { include = [] } = wish;
-    const snapshot = await takeSnapshot({ path, include, storeDirectory, signal });
+    const snapshot = await takeSnapshot({ path, located, include, storeDirectory, signal });
     await linkStore(storeDirectory, located);
     return create(RepositorySpecSchema, { depth, snapshot: toSpec(snapshot, store) });
   }

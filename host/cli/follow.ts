@@ -29,7 +29,7 @@ export async function followSessions(
   io: CommandIo,
 ): Promise<(Session_State | undefined)[]> {
   const known = await Promise.all(ids.map(async (id) => (past ? id : await sessions.get(id))));
-  using view = new SessionsView(sessions, { signal, named: ids.length > 1 }, io);
+  using view = SessionsView.start(sessions, { signal, named: ids.length > 1 }, io);
   const following = known.map((session) => view.follow(session));
   using _updates = watchUpdates(sessions, ids, (session) => view.look(session));
   return await Promise.all(following);
@@ -47,18 +47,23 @@ export class SessionsView implements Disposable {
   /** Those that are not settled. */
   readonly #all: SessionProgress[] = [];
   #count = 0;
-  readonly #live: LiveLines | undefined;
+  #live: LiveLines | undefined;
   /** The stage of the clone that was told last. */
   readonly #stages = new Map<string, string>();
 
-  /** With `named` every plain line begins with its session's short id. */
-  constructor(sessions: Sessions, options: { signal: AbortSignal; named: boolean }, io: CommandIo) {
+  private constructor(sessions: Sessions, options: { signal: AbortSignal; named: boolean }, io: CommandIo) {
     this.#sessions = sessions;
     this.#options = options;
     this.#io = io;
     this.#paint = painterFor(io.stderr, io.env);
-    const render = () => this.#all.map((progress) => this.#statusLine(progress));
-    this.#live = isTerminal(io.stderr, io.env) ? LiveLines.start(io.stderr, render) : undefined;
+  }
+
+  /** Starts a view of no sessions yet. With `named` every plain line begins with its session's short id. */
+  static start(sessions: Sessions, options: { signal: AbortSignal; named: boolean }, io: CommandIo): SessionsView {
+    const view = new SessionsView(sessions, options, io);
+    const render = () => view.#all.map((progress) => view.#statusLine(progress));
+    if (isTerminal(io.stderr, io.env)) view.#live = LiveLines.start(io.stderr, render);
+    return view;
   }
 
   /** Shows a session until it has finished: given its id, from the beginning. Returns its final state. Undefined: an abort came first. */

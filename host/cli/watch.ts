@@ -72,7 +72,7 @@ function eventLine(sessionId: string, event: SessionEvent): string {
 
 async function showEachLive(sessions: Sessions, io: CommandIo): Promise<[string, Session_State | undefined][]> {
   const { signal } = io;
-  using view = new SessionsView(sessions, { signal, named: true }, io);
+  using view = SessionsView.start(sessions, { signal, named: true }, io);
   return await followEachLive(sessions, {
     signal,
     follow: (session) => view.follow(session),

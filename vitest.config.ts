@@ -36,6 +36,7 @@ export default defineConfig({
           include: ["{proto,agent,host}/**/*.test.ts", "test/{contract,load,model,support}/**/*.test.ts"],
           exclude: ["**/*docker*.test.ts", "**/claude-cli.test.ts"],
           globalSetup: ["test/support/leaves-nothing.ts"],
+          maxWorkers: WORKERS,
           testTimeout: 30_000,
           sequence: { groupOrder: 0 },
         },

@@ -3,7 +3,7 @@ import { AppError } from "../../proto/index.ts";
 import { indent } from "../present/indent.ts";
 import { oneLine, plainText } from "../present/plain-text.ts";
 import { plural } from "../present/plural.ts";
-import { ApplyConflictsError } from "../repository/apply-work-tree.ts";
+import { ApplyConflictsError } from "../repository/apply-conflicts.ts";
 import {
   type ApplyReport,
   applySession,
@@ -69,6 +69,10 @@ export async function undoCommand(
       report.branch === undefined ? `${plural(report.file_count, "file")} as before` : `no branch ${report.branch}`;
     const unfinished = report.unfinished === true ? ", which had been broken off" : "";
     stdout.write(`Took back ${report.session_id}${unfinished}: ${what}.\n`);
+    for (const { path, before } of report.left_as_they_are ?? []) {
+      const copy = before === undefined ? "It was not there before." : `As it was before: ${before}`;
+      stdout.write(`${path} was changed since, and is left as it is. ${copy}\n`);
+    }
   }
   return EXIT.done;
 }

@@ -2,7 +2,7 @@ import type { McpServer } from "@modelcontextprotocol/server";
 import type { Logger } from "pino";
 import { z } from "zod";
 import { CONTAINER_TEXT_NOTE } from "../present/session-summary.ts";
-import { ApplyConflictsError } from "../repository/apply-work-tree.ts";
+import { ApplyConflictsError } from "../repository/apply-conflicts.ts";
 import { applySession, showConflict, undoSession } from "../results/apply-session.ts";
 import { compareSessions } from "../results/compare-sessions.ts";
 import type { Sessions } from "../session/sessions.ts";
@@ -123,7 +123,7 @@ export function registerApplyTools(server: McpServer, options: ApplyToolsOptions
     {
       title: "Undo an apply",
       description:
-        "Takes back the last apply_changes in your project's repository, or the last of a session: files and index are as before, a branch is removed. Nothing is done, and the files are named, where something was changed since.",
+        "Takes back the last apply_changes in your project's repository, or the last of a session: files and index are as before, a branch is removed. Nothing is done, and the files are named, where something was changed since; of an apply that had been broken off the rest is taken back.",
       inputSchema: toolArguments({
         session_id: z.string().optional().describe("Of which session. Default: whatever was applied last."),
       }),

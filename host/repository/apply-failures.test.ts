@@ -15,14 +15,14 @@ import fs, {
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { applyIn, branchIn, undoIn } from "../../test/git/apply-in.ts";
 import type { Files } from "../../test/git/random-trees.ts";
 import { UserArea } from "../../test/git/user-area.ts";
-import { applyToBranch } from "./apply-branch.ts";
-import { type ApplyConflictsError, applyToWorkTree } from "./apply-work-tree.ts";
+import type { ApplyConflictsError } from "./apply-conflicts.ts";
+import { applyToWorkTree } from "./apply-work-tree.ts";
 import { Journal } from "./journal.ts";
 import { prepareChanges, type SessionChanges } from "./session-changes.ts";
 import { takeSnapshot } from "./snapshot.ts";
-import { undoApply } from "./undo.ts";
 import { findRepository } from "./user-repository.ts";
 
 const signal = new AbortController().signal;
@@ -39,32 +39,10 @@ function files(texts: Record<string, string>, from: Files = new Map()): Files {
   return new Map([...from, ...given]);
 }
 
-async function apply(
-  session: SessionChanges,
-  {
-    stage = false,
-    paths = [],
-    directory = area.directory,
-  }: { stage?: boolean; paths?: string[]; directory?: string } = {},
-) {
-  const repository = await findRepository(directory, { signal });
-  await using prepared = await prepareChanges(repository, session, { paths, signal });
-  using journal = Journal.open(area.undoDirectory, repository.workTree);
-  return await applyToWorkTree(repository, prepared, { stage, journal, signal });
-}
-
-async function branch(session: SessionChanges, name = "claude/fix-abc123", startStores: string[] = []) {
-  const repository = await findRepository(area.directory, { signal });
-  await using prepared = await prepareChanges(repository, session, { startStores, signal });
-  using journal = Journal.open(area.undoDirectory, repository.workTree);
-  return await applyToBranch(repository, prepared, { branch: name, message: "Fix it", journal, signal });
-}
-
-async function undo(sessionId?: string, directory = area.directory) {
-  const repository = await findRepository(directory, { signal });
-  using journal = Journal.open(area.undoDirectory, repository.workTree);
-  return await undoApply(repository, { journal, sessionId, signal });
-}
+const apply = (session: SessionChanges, options?: Parameters<typeof applyIn>[2]) => applyIn(area, session, options);
+const branch = (session: SessionChanges, name?: string, startStores?: string[]) =>
+  branchIn(area, session, { ...(name !== undefined && { name }), ...(startStores && { startStores }) });
+const undo = (sessionId?: string, directory?: string) => undoIn(area, sessionId, directory);
 
 const at = (path: string) => join(area.directory, path);
 const read = (path: string) => readFileSync(at(path), "utf8");

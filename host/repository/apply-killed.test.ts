@@ -1,14 +1,14 @@
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { applyIn, undoIn } from "../../test/git/apply-in.ts";
 import type { Files } from "../../test/git/random-trees.ts";
 import { UserArea } from "../../test/git/user-area.ts";
 import { applyToWorkTree } from "./apply-work-tree.ts";
 import { Journal } from "./journal.ts";
 import { prepareChanges } from "./session-changes.ts";
-import { undoApply } from "./undo.ts";
 import { findRepository } from "./user-repository.ts";
 
 const signal = new AbortController().signal;
@@ -32,12 +32,6 @@ function applyKilled(area: UserArea, session: ReturnType<UserArea["changes"]>, c
     env: { ...process.env, TMPDIR: area.top },
   });
   expect(endedBy).toBe("SIGKILL");
-}
-
-async function undo(area: UserArea) {
-  const repository = await findRepository(area.directory, { signal });
-  using journal = Journal.open(area.undoDirectory, repository.workTree);
-  return await undoApply(repository, { journal, signal });
 }
 
 for (const [when, call, count] of [
@@ -67,8 +61,48 @@ for (const [when, call, count] of [
         await expect(again).rejects.toMatchObject({ reason: "APPLY_UNFINISHED" });
       }
     }
-    await expect(undo(area)).resolves.toMatchObject({ fileCount: FILES });
+    await expect(undoIn(area)).resolves.toMatchObject({ fileCount: FILES });
     expect(area.state()).toEqual(before);
-    await expect(undo(area)).rejects.toMatchObject({ reason: "NOTHING_TO_UNDO" });
+    await expect(undoIn(area)).rejects.toMatchObject({ reason: "NOTHING_TO_UNDO" });
   }, 120_000);
 }
+
+test("undo of an apply that was killed names the files that were changed since, with copies from before, and ends it", async () => {
+  using area = new UserArea(manyFiles("old"));
+  const session = area.changes(area.head, manyFiles("new"));
+  const before = area.state();
+  applyKilled(area, session, "rename", 20);
+  const texts = [...manyFiles("").keys()].map((name) => readFileSync(join(area.directory, name), "utf8"));
+  const [reached, notReached] = [texts.findIndex((text) => text.startsWith("new")), texts.lastIndexOf("old f039.ts\n")];
+  expect([reached, notReached]).not.toContain(-1);
+  const edited = [reached, notReached].map((at) => `f${String(at).padStart(3, "0")}.ts`);
+  for (const name of edited) writeFileSync(join(area.directory, name), "the user's\n");
+  const undone = await undoIn(area);
+  expect(undone).toMatchObject({ unfinished: true, fileCount: FILES - 2 });
+  expect(undone.left.map(({ path }) => path)).toEqual(edited);
+  for (const { path, copy } of undone.left) expect(readFileSync(copy!, "utf8")).toBe(`old ${path}\n`);
+  for (const name of edited) {
+    expect(readFileSync(join(area.directory, name), "utf8")).toBe("the user's\n");
+    writeFileSync(join(area.directory, name), `old ${name}\n`);
+  }
+  expect(area.state()).toEqual(before);
+  await expect(undoIn(area)).rejects.toMatchObject({ reason: "NOTHING_TO_UNDO" });
+  await applyIn(area, session);
+}, 120_000);
+
+test("undo of an apply that was killed leaves what was staged otherwise since, and what stands in a file's way", async () => {
+  using area = new UserArea(manyFiles("old"));
+  const result = new Map(manyFiles("new"));
+  result.delete("f000.ts");
+  const session = area.changes(area.head, result);
+  // The index is written, and the state is not.
+  applyKilled(area, session, "renameSync", 2);
+  writeFileSync(join(area.directory, "f003.ts"), "the user's\n");
+  unlinkSync(join(area.directory, ".git/index.lock"));
+  area.git("add", "f003.ts");
+  mkdirSync(join(area.directory, "f000.ts"));
+  writeFileSync(join(area.directory, "f000.ts/inside"), "the user's\n");
+  const { left } = await undoIn(area);
+  expect(left.map(({ path }) => path)).toEqual(["f000.ts", "f003.ts"]);
+  expect(area.git("status", "--porcelain", "-uall")).toBe(" D f000.ts\nM  f003.ts\n?? f000.ts/inside\n");
+}, 120_000);

@@ -1,20 +1,29 @@
 import { rmSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { AppError, joinPaths, quotePath, type RawPath } from "../../proto/index.ts";
+import { AppError, joinPaths, quotePath, type RawPath, splitPaths } from "../../proto/index.ts";
 import { nameSome } from "../name-some.ts";
+import { ApplyConflictsError, sides } from "./apply-conflicts.ts";
 import { git, type GitPlace } from "./git.ts";
-import { copyIndex, hashOf, IndexLock, listIndex, readIndex, sameBytes } from "./index-file.ts";
-import type { Journal, JournalEntry, StagedRecord } from "./journal.ts";
-import { type Conflict, mergeTrees } from "./merge-trees.ts";
+import { copyIndex, IndexLock, readIndex, sameBytes } from "./index-file.ts";
+import type { Journal, JournalEntry } from "./journal.ts";
+import { mergeTrees } from "./merge-trees.ts";
 import { findObstacles } from "./obstacles.ts";
 import type { Scratch } from "./scratch.ts";
 import type { PreparedChanges } from "./session-changes.ts";
-import { ABSENT, diffTrees, GITLINK, indexInfo, parseTreeDiff, TREE_DIFF, type TreeChange } from "./tree-diff.ts";
+import { ABSENT, diffTrees, GITLINK, parseTreeDiff, TREE_DIFF, type TreeChange } from "./tree-diff.ts";
+import { stageChanges } from "./stage-changes.ts";
 import { readTreesNow } from "./tree-now.ts";
 import { takeBack } from "./undo.ts";
 import { findUnderWay, takeIn, type UserRepository, userPlace } from "./user-repository.ts";
-import { copyAside, FileChangedError, findRepositoryAbove, readState, replaceFiles, setMode } from "./work-files.ts";
+import {
+  copyAside,
+  FileChangedError,
+  findRepositoryAbove,
+  readDirectories,
+  readState,
+  replaceFiles,
+  setMode,
+} from "./work-files.ts";
 
 /** Changes that were written into the user's files. */
 export interface AppliedWorkTree {
@@ -24,33 +33,6 @@ export interface AppliedWorkTree {
   submodules: RawPath[];
   /** True: the index was changed too. */
   staged: boolean;
-}
-
-/** APPLY_CONFLICTS: a result that does not go together with what the user has by now. Nothing was written. */
-export class ApplyConflictsError extends AppError {
-  readonly conflicts: readonly Conflict[];
-
-  constructor(conflicts: readonly Conflict[], where: string) {
-    const names = nameSome(conflicts.map(({ path }) => quotePath(path)));
-    super("APPLY_CONFLICTS", `The session's changes do not go together with ${where}: ${names}. Nothing was written.`, {
-      help: "Take them as a branch and merge that (claudecluster apply without --worktree), or select other paths.",
-      metadata: { paths: names },
-    });
-    this.conflicts = conflicts;
-  }
-}
-
-/**
- * Returns the conflicts between a result and the user's files as they are now. Empty: they go together. Nothing of the
- * user's is written. Throws REPOSITORY_UNMERGED.
- */
-export async function predictConflicts(
-  repository: UserRepository,
-  { scratch, start, treeId }: PreparedChanges,
-  { signal }: { signal: AbortSignal },
-): Promise<Conflict[]> {
-  const now = await readTreesNow(repository, scratch, { signal });
-  return (await mergeTrees(scratch, start.treeId, sides(now.workTree, treeId), { signal })).conflicts;
 }
 
 /**
@@ -134,13 +116,6 @@ export async function applyToWorkTree(
   }
 }
 
-function sides(workTree: string, treeId: string) {
-  return [
-    { name: "yours", treeId: workTree },
-    { name: "session", treeId },
-  ] as const;
-}
-
 /** Throws GIT_UNDER_WAY if the user's git is in the middle of something, such as a merge or a rebase. */
 function refuseUnderWay(repository: UserRepository): void {
   const what = findUnderWay(repository);
@@ -176,10 +151,19 @@ async function copyOld(
 ): Promise<void> {
   const { workTree } = repository;
   const there = changes.filter(({ oldMode }) => oldMode !== ABSENT).map(({ path }) => path);
+  const absent: RawPath[] = [];
+  let bytes = 0;
   for (const path of there) {
-    const state = await readState(workTree, path);
-    if (state.kind === "file" || state.kind === "link") await copyAside(workTree, path, entry.oldFiles);
+    const { kind } = await readState(workTree, path);
+    if (kind === "file" || kind === "link") bytes += await copyAside(workTree, path, entry.oldFiles);
+    if (kind === "absent") absent.push(path);
   }
+  await refuseSparse(repository, absent, { signal });
+  const directories = await readDirectories(
+    workTree,
+    changes.map(({ path }) => path),
+  );
+  Object.assign(entry.record, { bytes, directories: [...directories] });
   // Through the user's line ends and filters, as they were taken into the tree.
   const place = ourWorkTree(repository, scratch, { directory: entry.oldFiles, index: "old" });
   await git(place, ["read-tree", treeId], { signal });
@@ -187,6 +171,23 @@ async function copyOld(
   await git(place, update, { signal, input: joinPaths(there) });
   const differ = parseTreeDiff(await git(place, ["diff-index", "--cached", ...TREE_DIFF, treeId], { signal }));
   if (differ.length > 0) throw raced(differ.map(({ path }) => path));
+}
+
+/** Throws APPLY_BLOCKED if one of the files is not there since the user's sparse checkout leaves it out. */
+async function refuseSparse(
+  repository: UserRepository,
+  absent: readonly RawPath[],
+  { signal }: { signal: AbortSignal },
+): Promise<void> {
+  if (absent.length === 0) return;
+  const listed = splitPaths(await git(userPlace(repository), ["ls-files", "-v", "-z"], { signal }));
+  const sparse = new Set(listed.filter((line) => /^s /i.test(line)).map((line) => line.slice(2)));
+  const left = absent.filter((path) => sparse.has(path)).map(quotePath);
+  if (left.length === 0) return;
+  const what = left.length === 1 ? `${left[0]} is` : `${nameSome(left)} are`;
+  throw new AppError("APPLY_BLOCKED", `${what} outside of your sparse checkout. Nothing was written.`, {
+    help: "Widen it (git sparse-checkout add), select other paths, or take the changes as a branch.",
+  });
 }
 
 /** Writes the files as the user's git would, and records what is to become of each. */
@@ -230,77 +231,6 @@ async function refuseBlocked(workTree: string, entry: JournalEntry): Promise<voi
   throw new AppError("APPLY_BLOCKED", `In the way: ${named}. Nothing was written.`, {
     help: "Move that away, or take the changes as a branch: claudecluster apply without --worktree.",
   });
-}
-
-/** What the index becomes when changes are staged. */
-interface StagedIndex {
-  /** Undefined: there is none yet. */
-  before: Buffer | undefined;
-  /** The file of the new one. */
-  after: string;
-  record: StagedRecord;
-  /** What the index names and the user's repository may not have. */
-  objectIds: string[];
-}
-
-/**
- * Works out the index with the changes in it. A file that is staged otherwise than it lies there gets the session's changes
- * in its staged form. Throws ApplyConflictsError where these do not go together.
- */
-async function stageChanges(
-  repository: UserRepository,
-  { scratch, start, treeId }: PreparedChanges,
-  now: { index: string; workTree: string },
-  changes: readonly TreeChange[],
-  { signal }: { signal: AbortSignal },
-): Promise<StagedIndex | undefined> {
-  const place = scratch.place();
-  const partly = new Map(
-    (await diffTrees(place, [now.index, now.workTree], { signal })).map((change) => [change.path, change]),
-  );
-  const merged = await mergeTrees(scratch, start.treeId, sides(now.index, treeId), { signal });
-  const stagedMerge = new Map(
-    (await diffTrees(place, [now.index, merged.treeId], { signal })).map((change) => [change.path, change]),
-  );
-  const inConflict = new Map(merged.conflicts.map((conflict) => [conflict.path, conflict]));
-  const staged: TreeChange[] = [];
-  const conflicts: Conflict[] = [];
-  for (const change of changes) {
-    const differing = partly.get(change.path);
-    // Not staged at all: the whole file is, then.
-    if (differing === undefined || differing.oldMode === ABSENT)
-      staged.push({ ...change, ...oldSide(differing, change) });
-    else if (inConflict.has(change.path)) conflicts.push(inConflict.get(change.path)!);
-    else if (stagedMerge.has(change.path)) staged.push(stagedMerge.get(change.path)!);
-  }
-  if (conflicts.length > 0) throw new ApplyConflictsError(conflicts, "what you have staged of them");
-  if (staged.length === 0) return undefined;
-  const indexFile = join(scratch.directory, "staged.index");
-  const before = await readIndex(repository.indexFile);
-  if (before !== undefined) await copyIndex(repository.indexFile, indexFile);
-  const config = { "core.splitIndex": "false" };
-  const own: GitPlace = { ...userPlace(repository), indexFile, objectDirectory: scratch.objectDirectory, config };
-  await git(own, ["update-index", "-z", "--index-info"], { signal, input: indexInfo(staged) });
-  const listing = await listIndex(own, { signal });
-  const side = (mode: string, id: string) => (mode === ABSENT ? "" : `${mode} ${id}`);
-  const record: StagedRecord = {
-    entries: staged.map(({ path, oldMode, oldId, newMode, newId }) => ({
-      path,
-      from: side(oldMode, oldId),
-      to: side(newMode, newId),
-    })),
-    sha256: hashOf(await readFile(indexFile)),
-    listingSha256: hashOf(listing),
-    hadIndex: before !== undefined,
-  };
-  const added = staged.filter(({ newMode }) => newMode !== ABSENT && newMode !== GITLINK);
-  return { before, after: indexFile, record, objectIds: added.map(({ newId }) => newId) };
-}
-
-/** What the index holds of a file that is as it lies there, or that it does not hold. */
-function oldSide(differing: TreeChange | undefined, change: TreeChange): Pick<TreeChange, "oldMode" | "oldId"> {
-  const { oldMode, oldId } = differing ?? change;
-  return { oldMode, oldId };
 }
 
 /** Says in which files the staged form, or the file itself, has been changed by somebody else. */

@@ -28,7 +28,7 @@ export class IndexLock implements Disposable {
     try {
       // With its mark in it from the first moment.
       writeFileSync(beside, mark, { flag: "wx" });
-      linkSync(beside, path);
+      linkOrWrite(beside, path, mark);
       return new IndexLock(indexFile, mark);
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
@@ -68,6 +68,16 @@ export function removeStaleLock(indexFile: string, mark: string): void {
   const path = lockPath(indexFile);
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (stat?.isFile() === true && stat.size === mark.length && readFileSync(path, "utf8") === mark) unlinkSync(path);
+}
+
+/** Takes the lock's name. Where there are no hard links a kill between two calls leaves a lock that nobody knows as ours. */
+function linkOrWrite(beside: string, path: string, mark: string): void {
+  try {
+    linkSync(beside, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") throw error;
+    writeFileSync(path, mark, { flag: "wx" });
+  }
 }
 
 function besidePath(indexFile: string, mark: string): string {

@@ -1,13 +1,17 @@
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { AppError } from "../../proto/index.ts";
+import { basename, dirname, join } from "node:path";
+import { AppError, pathIn, type RawPath } from "../../proto/index.ts";
 import { ExclusiveLock } from "../exclusive-lock.ts";
 import { makeDirectory } from "../make-directory.ts";
 import type { FileState, Replacement } from "./work-files.ts";
 
-/** More are kept by nobody's wish: the oldest go. */
+/** More of one work tree are kept by nobody's wish: the oldest go. */
 const MAX_KEPT = 20;
+/** Most that the copies of all work trees may come to. */
+const MAX_BYTES = 1024 ** 3;
+/** What an entry counts at least, so that their number is bounded too. */
+const ENTRY_BYTES = 1024 ** 2;
 
 /** Record of what an apply has staged, so that it can be taken back. */
 export interface StagedRecord {
@@ -24,8 +28,11 @@ export interface StagedRecord {
 /** Record of what an apply has done, or was about to do when it was broken off. */
 export interface JournalRecord {
   version: 1;
-  /** State of the apply. "writing" and "undoing" stay if it, or its undo, is broken off. */
-  state: "writing" | "applied" | "undoing";
+  /**
+   * State of the apply. "writing" and "undoing" stay if it, or its undo, is broken off. "ended": it was taken back but for
+   * files that were changed since, whose copies from before are kept.
+   */
+  state: "writing" | "applied" | "undoing" | "ended";
   sessionId: string;
   /** Begin of the apply, in milliseconds since 1970. */
   timeMs: number;
@@ -36,6 +43,10 @@ export interface JournalRecord {
   /** Branch that was made. Undefined: the files were changed. */
   branch?: { name: string; commitId: string };
   files: { path: string; from: FileState; to: FileState }[];
+  /** Directories above the files before the apply, with their modes. */
+  directories?: [path: string, mode: number][];
+  /** Size of the copies of the old files. Default: 0. */
+  bytes?: number;
   staged?: StagedRecord;
 }
 
@@ -52,6 +63,12 @@ export class JournalEntry {
   /** Directory of the old files, by their paths. */
   get oldFiles(): string {
     return join(this.directory, "old");
+  }
+
+  /** Returns the path of the copy of an old file. Undefined: there was none. */
+  oldCopy(path: RawPath): string | undefined {
+    const { from } = this.record.files.find((file) => file.path === path) ?? {};
+    return from?.kind === "file" || from?.kind === "link" ? pathIn(this.oldFiles, path).toString() : undefined;
   }
 
   /** Directory of the files that are to be written, by their paths. */
@@ -87,7 +104,8 @@ export class JournalEntry {
 
 /**
  * Journal of what was applied to one work tree: a directory in the user's state. One process at a time has it open.
- * Whoever opens it disposes of it. It keeps the last 20 applies, and those that were broken off.
+ * Whoever opens it disposes of it. It keeps the last 20 applies, with those of other work trees within 1 GiB, and those that
+ * were broken off.
  */
 export class Journal implements Disposable {
   readonly #directory: string;
@@ -113,23 +131,18 @@ export class Journal implements Disposable {
 
   /** Returns the entries that can be taken back, newest first. One without a record is removed. */
   entries(): JournalEntry[] {
-    const names = readdirSync(this.#directory, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-    const sorted = names.map(({ name }) => name).sort();
-    return sorted.reverse().flatMap((name) => {
-      const directory = join(this.#directory, name);
-      if (!existsSync(join(directory, "journal.json"))) {
+    for (const each of readdirSync(this.#directory, { withFileTypes: true })) {
+      const directory = join(this.#directory, each.name);
+      if (each.isDirectory() && !existsSync(join(directory, "journal.json"))) {
         rmSync(directory, { recursive: true, force: true });
-        return [];
       }
-      const record = JSON.parse(readFileSync(join(directory, "journal.json"), "utf8")) as JournalRecord;
-      return [new JournalEntry(directory, record)];
-    });
+    }
+    return readEntries(this.#directory).filter(({ record }) => record.state !== "ended");
   }
 
   /** Begins an entry. It counts once its record is written. */
   begin(record: Omit<JournalRecord, "version" | "state" | "timeMs" | "mark">): JournalEntry {
-    // What was broken off holds the only copy of files.
-    for (const old of this.entries().slice(MAX_KEPT - 1)) if (old.record.state === "applied") old.remove();
+    this.#makeRoom();
     const mark = `claudecluster-${randomBytes(6).toString("hex")}`;
     const timeMs = Date.now();
     const directory = join(this.#directory, `${String(timeMs).padStart(15, "0")}-${mark}`);
@@ -137,7 +150,45 @@ export class Journal implements Disposable {
     return new JournalEntry(directory, { version: 1, state: "writing", timeMs, mark, ...record });
   }
 
+  /** Removes the oldest of this work tree beyond the last 20, and the oldest of all where they take too much room. */
+  #makeRoom(): void {
+    for (const { directory } of readEntries(this.#directory).slice(MAX_KEPT - 1)) removeUnlessBroken(directory);
+    const top = dirname(this.#directory);
+    let bytes = ENTRY_BYTES;
+    const all = readdirSync(top).flatMap((name) => readEntries(join(top, name)));
+    for (const { directory, record } of all.sort((a, b) => (basename(a.directory) < basename(b.directory) ? 1 : -1))) {
+      bytes += ENTRY_BYTES + (record.bytes ?? 0);
+      if (bytes <= MAX_BYTES) continue;
+      const tree = dirname(directory);
+      using lock = tree === this.#directory ? undefined : ExclusiveLock.take(join(tree, "lock"));
+      // Otherwise another process is at work there.
+      if (tree === this.#directory || lock !== undefined) removeUnlessBroken(directory);
+    }
+  }
+
   [Symbol.dispose](): void {
     this.#lock[Symbol.dispose]();
   }
+}
+
+/** Reads the entries of one work tree, newest first. One without a record is none. */
+function readEntries(directory: string): JournalEntry[] {
+  const names = readdirSync(directory).sort().reverse();
+  return names.flatMap((name) => readEntry(join(directory, name)) ?? []);
+}
+
+function readEntry(directory: string): JournalEntry | undefined {
+  try {
+    const record = JSON.parse(readFileSync(join(directory, "journal.json"), "utf8")) as JournalRecord;
+    return new JournalEntry(directory, record);
+  } catch (error) {
+    if (!["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+    return undefined;
+  }
+}
+
+/** What was broken off holds the only copy of files. */
+function removeUnlessBroken(directory: string): void {
+  const entry = readEntry(directory);
+  if (entry?.record.state === "applied" || entry?.record.state === "ended") entry.remove();
 }

@@ -7,7 +7,7 @@ import type { Journal, JournalEntry, StagedRecord } from "./journal.ts";
 import { findObstacles } from "./obstacles.ts";
 import { ABSENT, indexInfo } from "./tree-diff.ts";
 import { findUnderWay, type UserRepository, userPlace } from "./user-repository.ts";
-import { removeLeftovers, replaceFiles } from "./work-files.ts";
+import { FileChangedError, removeLeftovers, replaceFiles } from "./work-files.ts";
 
 /** Apply that was taken back. */
 export interface Undone {
@@ -16,13 +16,19 @@ export interface Undone {
   branch: string | undefined;
   /** Number of files that are as they were. */
   fileCount: number;
+  /**
+   * Files that were changed since, and are left as they are: only of an apply that had been broken off. `copy` is a copy
+   * from before the apply, if there was one.
+   */
+  left: { path: RawPath; copy: string | undefined }[];
   /** True: the apply, or an undo of it, had been broken off. */
   unfinished: boolean;
 }
 
 /**
  * Takes back the last apply to a work tree, or the last of a session. One that was broken off comes before any other. Files
- * and index are then what they were, to the byte, but for what the user has staged of other files; a branch is gone.
+ * and index are then what they were, to the byte, but for what the user has staged of other files; a branch is gone. Of one
+ * that was broken off nobody can say what of it was done: what was changed since is left alone, and the rest taken back.
  * Throws NOTHING_TO_UNDO; UNDO_BLOCKED if something was changed since, and nothing is done then; GIT_UNDER_WAY;
  * INDEX_LOCKED.
  */
@@ -41,13 +47,16 @@ export async function undoApply(
     );
   }
   const { record } = entry;
+  let left: RawPath[] = [];
   if (record.branch !== undefined) await removeBranch(repository, record.branch, { signal });
-  else await undoFiles(repository, entry, { signal });
-  entry.remove();
+  else left = await undoFiles(repository, entry, { signal });
+  if (left.length > 0) entry.write("ended");
+  else entry.remove();
   return {
     sessionId: record.sessionId,
     branch: record.branch?.name,
-    fileCount: record.files.length,
+    fileCount: record.files.length - left.length,
+    left: left.map((path) => ({ path, copy: entry.oldCopy(path) })),
     unfinished: record.state !== "applied",
   };
 }
@@ -56,15 +65,17 @@ export async function undoApply(
 export async function takeBack(entry: JournalEntry, paths?: ReadonlySet<RawPath>): Promise<void> {
   const { workTree, mark } = entry.record;
   const replacements = entry.replacements("undo").filter(({ path }) => paths?.has(path) !== false);
+  const directories = new Map(entry.record.directories);
   await removeLeftovers(workTree, replacements, { mark });
-  await replaceFiles(workTree, replacements, { source: entry.oldFiles, mark });
+  await replaceFiles(workTree, replacements, { source: entry.oldFiles, mark, directories });
 }
 
+/** Returns the files that were left as they are. */
 async function undoFiles(
   repository: UserRepository,
   entry: JournalEntry,
   { signal }: { signal: AbortSignal },
-): Promise<void> {
+): Promise<RawPath[]> {
   const { record } = entry;
   const { indexFile } = repository;
   const under = findUnderWay(repository);
@@ -75,13 +86,29 @@ async function undoFiles(
   }
   removeStaleLock(indexFile, record.mark);
   using lock = IndexLock.take(indexFile, record.mark);
-  const obstacles = await findObstacles(record.workTree, entry.replacements("undo"));
-  if (obstacles.length > 0)
-    throw blocked(obstacles.map(({ path, why }) => `${quotePath(path)} ${why ?? "was changed"}`));
-  const index = record.staged && (await oldIndex(repository, entry, record.staged, { signal }));
+  const left = new Set<RawPath>();
+  const leave = (paths: readonly { path: RawPath; why: string | undefined }[]): void => {
+    if (record.state === "applied")
+      throw blocked(paths.map(({ path, why }) => `${quotePath(path)} ${why ?? "was changed"}`));
+    for (const { path } of paths) left.add(path);
+  };
+  const rest = () => entry.replacements("undo").filter(({ path }) => !left.has(path));
+  for (;;) {
+    // What is left may be in the way of others.
+    const obstacles = await findObstacles(record.workTree, rest());
+    if (obstacles.length === 0) break;
+    leave(obstacles);
+  }
+  const index = record.staged && (await oldIndex(repository, entry, record.staged, { leave, signal }));
+  const paths = new Set(rest().map(({ path }) => path));
   entry.write("undoing");
-  await takeBack(entry);
+  await takeBack(entry, paths).catch((error: unknown) => {
+    if (!(error instanceof FileChangedError)) throw error;
+    const message = `Changed while it was being taken back: ${quotePath(error.path)}.`;
+    throw new AppError("UNDO_BLOCKED", message, { help: "Take the rest back: claudecluster undo.", cause: error });
+  });
   if (index !== undefined) await lock.replaceIndex(index.file);
+  return [...left].sort();
 }
 
 /** Returns what the index is to become; undefined where it need not change. */
@@ -89,7 +116,7 @@ async function oldIndex(
   repository: UserRepository,
   entry: JournalEntry,
   staged: StagedRecord,
-  { signal }: { signal: AbortSignal },
+  { leave, signal }: { leave: (paths: { path: RawPath; why: string }[]) => void; signal: AbortSignal },
 ): Promise<{ file: string | undefined } | undefined> {
   const now = await readIndex(repository.indexFile);
   const before = staged.hadIndex ? entry.oldIndex : undefined;
@@ -102,14 +129,16 @@ async function oldIndex(
   if (hashOf(listing) === staged.listingSha256) return { file: before };
   const there = parseStage(listing);
   const changed = staged.entries.filter(({ path, from, to }) => ![from, to].includes(there.get(path) ?? ""));
-  if (changed.length > 0) throw blocked(changed.map(({ path }) => `${quotePath(path)} was staged otherwise`));
+  if (changed.length > 0) leave(changed.map(({ path }) => ({ path, why: "was staged otherwise" })));
   // What the user has staged of other files stays.
   const own: GitPlace = { ...place, indexFile: `${entry.oldIndex}.merged`, config: { "core.splitIndex": "false" } };
   await copyIndex(repository.indexFile, own.indexFile!);
-  const changes = staged.entries.map(({ path, from, to }) => {
-    const [newMode = ABSENT, newId = ""] = from === "" ? [] : from.split(" ");
-    return { path, oldMode: "", oldId: to.split(" ")[1] ?? "", newMode, newId };
-  });
+  const changes = staged.entries
+    .filter((each) => !changed.includes(each))
+    .map(({ path, from, to }) => {
+      const [newMode = ABSENT, newId = ""] = from === "" ? [] : from.split(" ");
+      return { path, oldMode: "", oldId: to.split(" ")[1] ?? "", newMode, newId };
+    });
   const input = indexInfo(changes);
   await git(own, ["update-index", "-z", "--index-info"], { signal, input });
   return { file: own.indexFile };

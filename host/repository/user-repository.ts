@@ -26,6 +26,7 @@ const UNDER_WAY = [
   ["REVERT_HEAD", "a revert"],
   // Between two commits of several.
   ["sequencer", "a cherry-pick or revert"],
+  ["BISECT_LOG", "a bisect"],
 ] as const;
 
 /** Finds the repository that a directory is in, by git itself. Throws NOT_A_REPOSITORY if there is none, or a bare one. */

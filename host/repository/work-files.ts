@@ -89,15 +89,35 @@ function isExecutable({ mode }: { mode: number }): boolean {
   return (mode & 0o100) !== 0;
 }
 
-/** Copies a file or link of a work tree to the same path below a directory of ours. A file keeps its mode and times. */
-export async function copyAside(workTree: string, path: RawPath, to: string): Promise<void> {
+/** Directories above files, with their modes. */
+export type DirectoryModes = ReadonlyMap<RawPath, number>;
+
+/** Reads the modes of the directories above some paths. Those that are not there, or lie behind a link, are not among them. */
+export async function readDirectories(workTree: string, paths: readonly RawPath[]): Promise<DirectoryModes> {
+  const modes = new Map<RawPath, number>();
+  for (const parent of new Set(paths.flatMap(parentsOf))) {
+    if ((await findObstacle(workTree, `${parent}/`)) !== undefined) continue;
+    const stat = await lstat(pathIn(workTree, parent)).catch(orAbsent);
+    if (stat !== undefined) modes.set(parent, stat.mode & 0o7777);
+  }
+  return modes;
+}
+
+/**
+ * Copies a file or link of a work tree to the same path below a directory of ours, and returns its size in bytes. A file
+ * keeps its mode and times.
+ */
+export async function copyAside(workTree: string, path: RawPath, to: string): Promise<number> {
   const parents = parentsOf(path);
   for (const parent of parents) await mkdir(pathIn(to, parent)).catch(unlessThere);
   const [source, target] = [pathIn(workTree, path), pathIn(to, path)];
   const stat = await lstat(source);
-  if (stat.isSymbolicLink()) return await symlink(await readlink(source, { encoding: "buffer" }), target);
-  await copyFile(source, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-  await setFacts(target, stat);
+  if (stat.isSymbolicLink()) await symlink(await readlink(source, { encoding: "buffer" }), target);
+  else {
+    await copyFile(source, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    await setFacts(target, stat);
+  }
+  return stat.size;
 }
 
 /** Sets the mode of a file of ours. */
@@ -117,13 +137,19 @@ async function setFacts(
 /**
  * Replaces files of a work tree, each in one step, by those below `source`. Files that are to go come first, with
  * directories that are empty then. A file that is replaced already is left alone, so that a second call finishes the first.
- * Every file is read once more just before. `mark` is in the names of files in the making. Throws FileChangedError; the
- * caller then takes back the files in `touched`, and no others.
+ * Every file is read once more just before. `mark` is in the names of files in the making. `directories` stay even if they
+ * are empty then, and get these modes where they have to be made. Throws FileChangedError; the caller then takes back the
+ * files in `touched`, and no others.
  */
 export async function replaceFiles(
   workTree: string,
   replacements: readonly Replacement[],
-  { source, mark, touched = new Set() }: { source: string; mark: string; touched?: Set<RawPath> },
+  {
+    source,
+    mark,
+    touched = new Set(),
+    directories = new Map(),
+  }: { source: string; mark: string; touched?: Set<RawPath>; directories?: DirectoryModes },
 ): Promise<void> {
   const replace = async (each: Replacement, how: () => Promise<void>): Promise<void> => {
     touched.add(each.path);
@@ -137,19 +163,24 @@ export async function replaceFiles(
   };
   const gone = replacements.filter(({ to }) => to.kind === "absent");
   // From the bottom: of what lies in a directory and in one below it, the lower comes first.
-  for (const each of gone.reverse()) await replace(each, () => removeOne(workTree, each));
+  for (const each of gone.reverse()) await replace(each, () => removeOne(workTree, each, { directories }));
   for (const each of replacements) {
-    if (each.to.kind !== "absent") await replace(each, () => writeOne(workTree, each, { source, mark }));
+    if (each.to.kind !== "absent") await replace(each, () => writeOne(workTree, each, { source, mark, directories }));
   }
 }
 
-async function removeOne(workTree: string, { path, from, to }: Replacement): Promise<void> {
+async function removeOne(
+  workTree: string,
+  { path, from, to }: Replacement,
+  { directories }: { directories: DirectoryModes },
+): Promise<void> {
   const found = await readState(workTree, path);
   // A file in a directory's place, or the other way, is dealt with after this.
   if (sameFile(found, to) || (from.kind !== "other" && found.kind === "other")) return;
   if (!sameFile(found, from)) throw new FileChangedError(path);
   await unlink(pathIn(workTree, path));
   for (const parent of parentsOf(path).reverse()) {
+    if (directories.has(parent)) return;
     try {
       await rmdir(pathIn(workTree, parent));
     } catch {
@@ -162,13 +193,17 @@ async function removeOne(workTree: string, { path, from, to }: Replacement): Pro
 async function writeOne(
   workTree: string,
   { path, from, to }: Replacement,
-  { source, mark }: { source: string; mark: string },
+  { source, mark, directories }: { source: string; mark: string; directories: DirectoryModes },
 ): Promise<void> {
   const found = await readState(workTree, path);
   if (sameFile(found, to)) return;
   const blocked = found.kind === "absent" && (await findObstacle(workTree, path)) !== undefined;
   if (!sameFile(found, from) || blocked) throw new FileChangedError(path);
-  for (const parent of parentsOf(path)) await mkdir(pathIn(workTree, parent)).catch(unlessThere);
+  for (const parent of parentsOf(path)) {
+    const made = await mkdir(pathIn(workTree, parent)).then(() => true, unlessThere);
+    const mode = directories.get(parent);
+    if (made === true && mode !== undefined) await chmod(pathIn(workTree, parent), mode);
+  }
   const target = pathIn(workTree, path);
   const beside = besideOf(workTree, path, mark);
   await unlink(beside).catch(orAbsent);

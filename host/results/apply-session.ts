@@ -6,7 +6,8 @@ import { patchNotes } from "../present/patch-notes.ts";
 import { pathText } from "../present/path-text.ts";
 import { findRunsCode } from "../present/runs-code.ts";
 import { applyToBranch } from "../repository/apply-branch.ts";
-import { applyToWorkTree, predictConflicts } from "../repository/apply-work-tree.ts";
+import { predictConflicts } from "../repository/apply-conflicts.ts";
+import { applyToWorkTree } from "../repository/apply-work-tree.ts";
 import { git } from "../repository/git.ts";
 import { Journal } from "../repository/journal.ts";
 import type { Conflict } from "../repository/merge-trees.ts";
@@ -153,6 +154,8 @@ export interface UndoReport {
   branch?: string;
   /** Number of files that are as they were. */
   file_count: number;
+  /** Files that were changed since an apply that was broken off, and are left as they are; with copies from before it. */
+  left_as_they_are?: { path: string; before?: string }[];
   /** True: the apply, or an undo of it, had been broken off. */
   unfinished?: boolean;
 }
@@ -167,12 +170,22 @@ export async function undoSession(
 ): Promise<UndoReport> {
   const repository = await findRepository(directory, { signal });
   using journal = openJournal(stateDirectory, repository);
-  const { branch, fileCount, unfinished, ...undone } = await undoApply(repository, { journal, sessionId, signal });
+  const { branch, fileCount, unfinished, left, ...undone } = await undoApply(repository, {
+    journal,
+    sessionId,
+    signal,
+  });
   return {
     session_id: undone.sessionId,
     repository: repository.workTree,
     ...(branch !== undefined && { branch }),
     file_count: fileCount,
+    ...(left.length > 0 && {
+      left_as_they_are: left.map(({ path, copy }) => ({
+        path: shown(path),
+        ...(copy !== undefined && { before: copy }),
+      })),
+    }),
     ...(unfinished && { unfinished }),
   };
 }

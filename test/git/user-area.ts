@@ -116,7 +116,7 @@ export class UserArea implements Disposable {
     return { sessionId, startCommitId: start, startFrom: "", patch, listed, treeId };
   }
 
-  /** Everything that must not change: files with modes and ignored ones, the index, refs, what git is in the middle of. */
+  /** Everything that must not change: files and directories with modes, ignored ones too, the index, refs, what git is in the middle of. */
   state(): Map<string, string> {
     const state = new Map<string, string>();
     const visit = (relative: Buffer): void => {
@@ -128,8 +128,10 @@ export class UserArea implements Disposable {
         const key = path.toString("latin1");
         if (key === ".git/objects") continue;
         const stat = lstatSync(full);
-        if (stat.isDirectory()) visit(path);
-        else if (stat.isSymbolicLink()) state.set(key, `link ${readlinkSync(full, "latin1")}`);
+        if (stat.isDirectory()) {
+          if (!key.startsWith(".git")) state.set(`${key}/`, stat.mode.toString(8));
+          visit(path);
+        } else if (stat.isSymbolicLink()) state.set(key, `link ${readlinkSync(full, "latin1")}`);
         else state.set(key, `${stat.mode.toString(8)} ${createHash("sha1").update(readFileSync(full)).digest("hex")}`);
       }
     };

@@ -1,0 +1,41 @@
+import { AppError, quotePath } from "../../proto/index.ts";
+import { nameSome } from "../name-some.ts";
+import { type Conflict, mergeTrees } from "./merge-trees.ts";
+import type { PreparedChanges } from "./session-changes.ts";
+import { readTreesNow } from "./tree-now.ts";
+import type { UserRepository } from "./user-repository.ts";
+
+/** APPLY_CONFLICTS: a result that does not go together with what the user has by now. Nothing was written. */
+export class ApplyConflictsError extends AppError {
+  readonly conflicts: readonly Conflict[];
+
+  constructor(conflicts: readonly Conflict[], where: string) {
+    const names = nameSome(conflicts.map(({ path }) => quotePath(path)));
+    super("APPLY_CONFLICTS", `The session's changes do not go together with ${where}: ${names}. Nothing was written.`, {
+      help: "Take them as a branch and merge that (claudecluster apply without --worktree), or select other paths.",
+      metadata: { paths: names },
+    });
+    this.conflicts = conflicts;
+  }
+}
+
+/**
+ * Returns the conflicts between a result and the user's files as they are now. Empty: they go together. Nothing of the
+ * user's is written. Throws REPOSITORY_UNMERGED.
+ */
+export async function predictConflicts(
+  repository: UserRepository,
+  { scratch, start, treeId }: PreparedChanges,
+  { signal }: { signal: AbortSignal },
+): Promise<Conflict[]> {
+  const now = await readTreesNow(repository, scratch, { signal });
+  return (await mergeTrees(scratch, start.treeId, sides(now.workTree, treeId), { signal })).conflicts;
+}
+
+/** Returns the two sides of a merge, by the names that stand in its marks. */
+export function sides(workTree: string, treeId: string) {
+  return [
+    { name: "yours", treeId: workTree },
+    { name: "session", treeId },
+  ] as const;
+}

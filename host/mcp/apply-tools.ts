@@ -9,35 +9,6 @@ import type { Sessions } from "../session/sessions.ts";
 import { toolArguments } from "./tool-arguments.ts";
 import { answering, jsonResult } from "./tool-result.ts";
 
-const CONFLICT = z.object({ path: z.string(), messages: z.array(z.string()), hunks: z.array(z.string()) });
-const applyOutput = z.looseObject({
-  session_id: z.string(),
-  note: z.string(),
-  applied: z.enum(["branch", "worktree", "nothing"]),
-  branch: z.string().optional(),
-  commit_id: z.string().optional(),
-  files: z.array(z.looseObject({ path: z.string(), kind: z.string() })).optional(),
-  file_count: z.number().optional(),
-  runs_code: z
-    .array(z.object({ path: z.string(), why: z.string() }))
-    .optional()
-    .describe("Files that run something on your user's machine, or decide what runs: tell your user."),
-  conflicts: z.array(CONFLICT).optional().describe("What does not go together with the files as they are now."),
-});
-const compareOutput = z.looseObject({
-  note: z.string(),
-  sessions: z.array(z.looseObject({ session_id: z.string(), file_count: z.number() })),
-  overlaps: z.array(
-    z.looseObject({
-      session_ids: z.array(z.string()),
-      paths: z.array(z.string()),
-      conflicts: z.array(CONFLICT).optional(),
-    }),
-  ),
-  order: z.array(z.looseObject({ session_id: z.string(), conflicts: z.array(z.string()).optional() })),
-});
-const undoOutput = z.looseObject({ session_id: z.string(), repository: z.string(), file_count: z.number() });
-
 /** Options of the tools that apply results. */
 export interface ApplyToolsOptions {
   sessions: Sessions;
@@ -68,7 +39,6 @@ export function registerApplyTools(server: McpServer, options: ApplyToolsOptions
         paths: z.array(z.string()).optional().describe("Only what is at or below these, from the project's directory."),
         dry_run: z.boolean().optional().describe("true: say what would be done, with conflicts, and do nothing."),
       }),
-      outputSchema: applyOutput,
       annotations: { readOnlyHint: false, destructiveHint: true, openWorldHint: false },
     },
     (input, context) =>
@@ -106,7 +76,6 @@ export function registerApplyTools(server: McpServer, options: ApplyToolsOptions
       inputSchema: toolArguments({
         session_ids: z.array(z.string()).min(2).max(50).describe("The sessions, two or more."),
       }),
-      outputSchema: compareOutput,
       annotations: { readOnlyHint: true, openWorldHint: false },
     },
     ({ session_ids: sessionIds }, context) =>
@@ -127,7 +96,6 @@ export function registerApplyTools(server: McpServer, options: ApplyToolsOptions
       inputSchema: toolArguments({
         session_id: z.string().optional().describe("Of which session. Default: whatever was applied last."),
       }),
-      outputSchema: undoOutput,
       annotations: { readOnlyHint: false, destructiveHint: true, openWorldHint: false },
     },
     ({ session_id: sessionId }, context) =>

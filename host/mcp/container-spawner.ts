@@ -6,7 +6,6 @@ import type { Sessions } from "../session/sessions.ts";
 import type { RepositorySource } from "../source/repository-source.ts";
 import { followSession } from "./follow-session.ts";
 import { firstRoot } from "./first-root.ts";
-import { sessionOutputSchema } from "./session-output.ts";
 import { spawnInputSchema, toRepositoryWish, toSpawnRequest } from "./spawn-input.ts";
 import { toolArguments } from "./tool-arguments.ts";
 import { answering, sessionResult } from "./tool-result.ts";
@@ -64,7 +63,6 @@ export class ContainerSpawnerTool {
         title: "Spawn Claude in a container",
         description: DESCRIPTION,
         inputSchema,
-        outputSchema: sessionOutputSchema,
         // It spends money and may push branches: not to be taken for harmless, though Claude Code would then overlap calls.
         annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
         // Claude Code otherwise hides the tool behind a search.

@@ -7,6 +7,7 @@ import { createLogger } from "../logger.ts";
 import { Session_State as State } from "../../proto/index.ts";
 import { MCPServer } from "./mcp-server.ts";
 import { serveHttp } from "./http-server.ts";
+import { DATA } from "./tool-result.ts";
 
 const TOKEN = "token-of-the-test";
 const requestInit = { headers: { authorization: `Bearer ${TOKEN}` } };
@@ -80,7 +81,7 @@ test("a cancel is for the call of its own client, whose numbers others use too",
   call.abort();
   await expect.poll(() => states(sessions)).toEqual([State.QUEUED, State.CANCELED]);
   sessions.finish((await sessions.list({})).sessions[0]!.id);
-  expect(await going).toMatchObject({ structuredContent: { state: "succeeded" } });
+  expect(await going).toMatchObject({ _meta: { [DATA]: { state: "succeeded" } } });
 });
 
 test("a client of the host before is served on, and so is one that never said hello", async () => {

@@ -3,15 +3,14 @@ import type { McpServer } from "@modelcontextprotocol/server";
 import type { Logger } from "pino";
 import { z } from "zod";
 import { isFinal, Session_State } from "../../proto/index.ts";
-import { CONTAINER_TEXT_NOTE } from "../present/session-summary.ts";
 import { sessionEntry } from "../present/session-entry.ts";
 import { FINAL_STATES, LIVE_STATES } from "../session/states.ts";
 import { awaitDecided } from "../session/await-session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { followSession } from "./follow-session.ts";
-import { sessionOutputSchema } from "./session-output.ts";
+import { listText } from "./session-text.ts";
 import { toolArguments } from "./tool-arguments.ts";
-import { answering, jsonResult, sessionResult } from "./tool-result.ts";
+import { answering, sessionResult, textResult } from "./tool-result.ts";
 
 const sessionId = z.string().describe("The session's id, as spawn_claude_container and list_sessions give it.");
 const requestIdSchema = z.string().describe("request_id of the entry of waiting_for.");
@@ -20,27 +19,6 @@ const STOP_PATIENCE_MS = 60_000;
 const READ_ONLY = { readOnlyHint: true, openWorldHint: false };
 
 const STATES = { live: LIVE_STATES, finished: FINAL_STATES, all: [] };
-
-const listOutputSchema = z.object({
-  note: z.string(),
-  sessions: z.array(
-    z.looseObject({
-      session_id: z.string(),
-      state: z.string(),
-      task: z.string(),
-      repository: z.string(),
-      create_time: z.string(),
-      elapsed_seconds: z.number(),
-      waiting: z.string().optional().describe("What the host waits for before it can go on with it, and what to do."),
-      change_count: z.number().optional(),
-      beside_patch: z
-        .boolean()
-        .optional()
-        .describe("There is work that the patch does not hold, or it may lack changes: see get_session."),
-    }),
-  ),
-  next_page_token: z.string().optional(),
-});
 
 /** Adds the tools by which a parent comes back to its sessions. None is tied to the call that started a session. */
 export function registerSessionTools(server: McpServer, { sessions, logger }: { sessions: Sessions; logger: Logger }) {
@@ -55,15 +33,15 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
         limit: z.int().min(1).max(100).optional().describe("How many at most. Default: 20."),
         page_token: z.string().optional().describe("next_page_token of the answer before."),
       }),
-      outputSchema: listOutputSchema,
       annotations: READ_ONLY,
     },
     ({ state = "all", limit = 20, page_token: pageToken }) =>
       answering(logger, async () => {
         const request = { states: STATES[state], pageSize: limit, ...(pageToken !== undefined && { pageToken }) };
         const page = await sessions.list(request);
+        const entries = page.sessions.map(sessionEntry);
         const more = page.nextPageToken !== "" && { next_page_token: page.nextPageToken };
-        return jsonResult({ note: CONTAINER_TEXT_NOTE, sessions: page.sessions.map(sessionEntry), ...more });
+        return textResult(listText(entries, page.nextPageToken), { sessions: entries, ...more });
       }),
   );
 
@@ -74,7 +52,6 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
       description:
         "Returns a session as it is now, without waiting: of a finished one its result and patch, of a live one its state, recent progress, and the answer and changes so far.",
       inputSchema: toolArguments({ session_id: sessionId }),
-      outputSchema: sessionOutputSchema,
       annotations: READ_ONLY,
     },
     (input) => answering(logger, () => sessionResult(sessions, input.session_id)),
@@ -95,7 +72,6 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
           .optional()
           .describe("Answer with the session as it is after this long. Default: no limit."),
       }),
-      outputSchema: sessionOutputSchema,
       annotations: READ_ONLY,
     },
     (input, context) =>
@@ -120,7 +96,6 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
         message: z.string().describe("What to say."),
         wait: z.boolean().optional().describe("false: answer as soon as the message is queued. Default: true."),
       }),
-      outputSchema: sessionOutputSchema,
       annotations: { readOnlyHint: false, destructiveHint: false, openWorldHint: true },
     },
     ({ session_id: id, message: text, wait = true }, context) =>
@@ -145,7 +120,6 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
         allow: z.boolean(),
         message: z.string().optional().describe("What Claude is told of a denial."),
       }),
-      outputSchema: sessionOutputSchema,
       annotations: { readOnlyHint: false, destructiveHint: false, openWorldHint: true },
     },
     ({ session_id: id, request_id: requestId, allow, message = "" }, context) =>
@@ -170,7 +144,6 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
           .min(1)
           .describe("For each question, in order: labels of the chosen options, or words of your own."),
       }),
-      outputSchema: sessionOutputSchema,
       annotations: { readOnlyHint: false, destructiveHint: false, openWorldHint: true },
     },
     ({ session_id: id, request_id: requestId, answers }, context) =>
@@ -188,7 +161,6 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
       description:
         "Ends the running turn of a session; an error if none is running. The session goes on with the next message, or ends if there is none and it has no idle time.",
       inputSchema: toolArguments({ session_id: sessionId }),
-      outputSchema: sessionOutputSchema,
       annotations: { readOnlyHint: false, destructiveHint: false, openWorldHint: false },
     },
     (input) =>
@@ -207,7 +179,6 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
         session_id: sessionId,
         reason: z.string().max(500).optional().describe("Why, for the record."),
       }),
-      outputSchema: sessionOutputSchema,
       annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false },
     },
     (input, context) =>

@@ -4,19 +4,28 @@ import { asAppError, isFinal, Session_State } from "../../proto/index.ts";
 import { oneLine } from "../present/plain-text.ts";
 import { readSummary } from "../present/read-session.ts";
 import type { Sessions } from "../session/sessions.ts";
+import { sessionText } from "./session-text.ts";
+
+/**
+ * Name in a result's `_meta` of the same answer as plain JSON, for programs. It is no structuredContent: where there is one,
+ * Claude Code gives the model that as a line of JSON, a patch escaped, and drops the text.
+ */
+export const DATA = "claudecluster/data";
+
+/** Returns a text for the model as the result of a tool, with the same as plain JSON for programs. */
+export function textResult(text: string, value: object): CallToolResult {
+  return { content: [{ type: "text", text }], _meta: { [DATA]: { ...value } } };
+}
 
 /** Returns plain JSON as the result of a tool. */
 export function jsonResult(value: object): CallToolResult {
-  return {
-    structuredContent: { ...value },
-    content: [{ type: "text", text: JSON.stringify(value, undefined, 2) }],
-  };
+  return textResult(JSON.stringify(value, undefined, 2), value);
 }
 
 /** Returns a session as the result of a tool. It is an error if the session failed or was canceled. */
 export async function sessionResult(sessions: Sessions, sessionId: string): Promise<CallToolResult> {
   const { session, summary } = await readSummary(sessions, sessionId);
-  const result = jsonResult(summary);
+  const result = textResult(sessionText(summary), summary);
   const { answer_uri: answerUri, patch_uri: patchUri } = summary;
   if (answerUri !== undefined) result.content.push(linkTo(answerUri, `${session.id}.answer`, "text/plain"));
   if (summary.patch_size_bytes > 0) result.content.push(linkTo(patchUri, `${session.id}.patch`, "text/x-diff"));

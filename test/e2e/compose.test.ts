@@ -11,6 +11,7 @@ import { SMALL_REPOSITORY } from "../model/small-repository.ts";
 import { startScriptedModel } from "../model/scripted-model.ts";
 import { docker, dockerGateway } from "../support/docker.ts";
 import { startGitServer } from "../support/git-server.ts";
+import { DATA } from "../../host/mcp/tool-result.ts";
 
 const execFileAsync = promisify(execFile);
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -68,7 +69,7 @@ test("the compose file starts a host that serves MCP over HTTP to callers with t
       { timeout: 120_000, onprogress: () => (progressCount += 1) },
     );
     await client.close();
-    expect(result.structuredContent, JSON.stringify(result.content)).toMatchObject({ state: "succeeded" });
+    expect(result._meta?.[DATA], JSON.stringify(result.content)).toMatchObject({ state: "succeeded" });
     expect(progressCount).toBeGreaterThan(3);
     expect(await compose("exec", "-T", "host", "claudecluster", "list")).toContain("succeeded");
     await compose("restart", "--timeout", "5", "engine-filter");

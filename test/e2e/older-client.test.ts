@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { makeHostDirectories } from "../support/host-directories.ts";
 import { CLAUDECLUSTER } from "../support/mcp-client.ts";
 import { startRig } from "../support/rig.ts";
+import { DATA } from "../../host/mcp/tool-result.ts";
 
 test("serves a client of the earlier protocol, built on the earlier SDK", async () => {
   await using rig = await startRig();
@@ -29,7 +30,7 @@ test("serves a client of the earlier protocol, built on the earlier SDK", async 
       onprogress: () => (progressCount += 1),
     });
     expect(result.isError ?? false).toBe(false);
-    expect(result.structuredContent).toMatchObject({ state: "succeeded" });
+    expect(result._meta?.[DATA]).toMatchObject({ state: "succeeded" });
     expect(progressCount).toBeGreaterThan(5);
   } finally {
     await client.close();

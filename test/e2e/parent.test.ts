@@ -8,6 +8,7 @@ import { expect, test } from "vitest";
 import { git } from "../model/small-repository.ts";
 import { CLAUDECLUSTER } from "../support/mcp-client.ts";
 import { type Rig, startRig } from "../support/rig.ts";
+import { DATA } from "../../host/mcp/tool-result.ts";
 
 const CLAUDE = fileURLToPath(new URL("../../node_modules/.bin/claude", import.meta.url));
 
@@ -73,7 +74,8 @@ test("a real Claude Code with our server in its .mcp.json has a second one chang
   // The scripted parent reports the tool's result: the child's session, its changes, its patch.
   expect(answer(messages)).toMatch(/ses_[0-9A-Z]{26}/);
   expect(answer(messages)).toContain("src/greet.js");
-  expect(answer(messages)).toContain("diff --git");
+  // As the model reads it: lines, and not a line of JSON with the patch escaped.
+  expect(answer(messages)).toContain("\n```diff\ndiff --git");
 });
 
 test("a real Claude Code starts several sessions with one message, and waits for them with the next", async () => {
@@ -91,7 +93,7 @@ test("a real Claude Code starts several sessions with one message, and waits for
   const messages = await runParent(rig, `[scenario: call-tools ${JSON.stringify([spawns, waits])}]`);
   expect(answer(messages)).toContain("succeeded");
   const listed = await rig.mcp.client.callTool({ name: "list_sessions", arguments: {} });
-  const { sessions } = listed.structuredContent as unknown as Listed;
+  const { sessions } = listed._meta?.[DATA] as Listed;
   expect(sessions.map(({ state }) => state)).toEqual(["succeeded", "succeeded", "succeeded"]);
   const createTimes = sessions.map(({ create_time }) => Date.parse(create_time));
   expect(Math.max(...createTimes) - Math.min(...createTimes)).toBeLessThan(1000);
@@ -104,6 +106,6 @@ test("a real Claude Code reaches a server that is slow to start at once: it has 
   const args = ["-c", 'echo >> "$0"; sleep 4; exec "$@"', starts, process.execPath, CLAUDECLUSTER, "mcp"];
   const list = [{ name: "mcp__claudecluster__list_sessions", input: {} }];
   const messages = await runParent(rig, `[scenario: call-tools ${JSON.stringify(list)}]`, { command: "sh", args });
-  expect(answer(messages)).toContain('"sessions":[]');
+  expect(answer(messages)).toContain("There are no such sessions.");
   expect(await readFile(starts, "utf8")).toBe("\n");
 });

@@ -3,6 +3,7 @@ import { applyPatch } from "../support/apply-patch.ts";
 import { containersOf } from "../support/docker.ts";
 import { startMcpServer } from "../support/mcp-client.ts";
 import { startRig } from "../support/rig.ts";
+import { DATA } from "../../host/mcp/tool-result.ts";
 
 test("closing Claude Code in the middle of four running sessions and opening it again brings all four results", async () => {
   await using rig = await startRig();
@@ -35,7 +36,7 @@ test("closing Claude Code in the middle of four running sessions and opening it 
   }
   await using second = await startMcpServer({ place });
   const listed = await second.client.callTool({ name: "list_sessions", arguments: { state: "live" } });
-  const live = (listed.structuredContent as { sessions: { session_id: string }[] }).sessions;
+  const live = (listed._meta?.[DATA] as { sessions: { session_id: string }[] }).sessions;
   expect(live.map(({ session_id }) => session_id).sort()).toEqual([...ids].sort());
   const progress: string[] = [];
   const outcomes = await Promise.all(

@@ -3,6 +3,7 @@ import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import type { SessionSummary } from "../../host/present/session-summary.ts";
 import { makeHostDirectories, type TestDirectories } from "./host-directories.ts";
+import { DATA } from "../../host/mcp/tool-result.ts";
 
 /** The installed command, as a user's Claude Code starts it. */
 export const CLAUDECLUSTER = fileURLToPath(new URL("../../host/bin/claudecluster.mjs", import.meta.url));
@@ -77,7 +78,7 @@ export async function startMcpServer({ config = {}, env = {}, place, cwd }: McpS
     return {
       isError: result.isError === true,
       text: content.map((block) => block.text ?? "").join("\n"),
-      summary: result.structuredContent as SessionSummary | undefined,
+      summary: result._meta?.[DATA] as SessionSummary | undefined,
     };
   };
   const owned = stack.move();

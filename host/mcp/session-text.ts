@@ -1,0 +1,123 @@
+import { dollars } from "../../proto/index.ts";
+import { indent } from "../present/indent.ts";
+import { oneLine } from "../present/plain-text.ts";
+import { plural } from "../present/plural.ts";
+import type { SessionEntry } from "../present/session-entry.ts";
+import { CONTAINER_TEXT_NOTE, extent, type SessionSummary } from "../present/session-summary.ts";
+import type { WaitingFor } from "../present/waiting-for.ts";
+import { isPatchWithheld } from "../present/withheld-patch.ts";
+
+/** Shortest fence of a block in Markdown. */
+const FENCE = "```";
+
+/**
+ * Returns a session as the model of its parent reads it: first how it ended and why, then what it waits for, its answer, its
+ * changes and its patch, at last the call that comes next. What is not there takes no line.
+ */
+export function sessionText(summary: SessionSummary): string {
+  const { sent, waiting, waiting_for: decisions = [], recent_progress: progress = [], no_answer: noAnswer } = summary;
+  const parts = [
+    [headline(summary), ...labeled("waits for", waiting), ...labeled("sent", sent)].join("\n"),
+    CONTAINER_TEXT_NOTE,
+    section("needs a decision", decisions.map(decisionText)),
+    section("progress", progress.slice(-10)),
+    section("answer", [noAnswer ?? "", summary.result]),
+    section(`changes (${plural(summary.change_count, "file")})`, changeLines(summary)),
+    section("about the patch", summary.patch_notes ?? []),
+    section("not in the patch", summary.not_in_patch ?? []),
+    patchText(summary),
+    nextCall(summary),
+  ];
+  return parts.filter((part) => part !== "").join("\n\n");
+}
+
+/** Returns a list of sessions as a model reads it: a line for each, newest first. */
+export function listText(entries: readonly SessionEntry[], nextPageToken: string): string {
+  if (entries.length === 0) return "There are no such sessions.";
+  const lines = entries.map((entry) => {
+    const { session_id: id, state, change_count: count, cost_usd: cost, beside_patch: beside } = entry;
+    const facts = [
+      entry.ended_by === undefined ? state : `${state} (${entry.ended_by})`,
+      `created ${entry.create_time}`,
+      `${entry.elapsed_seconds.toFixed(1)} s`,
+      ...(count === undefined ? [] : [`${plural(count, "file")} changed`]),
+      ...(beside === true ? ["and work that the patch does not hold"] : []),
+      ...(cost === undefined ? [] : [dollars(cost)]),
+      ...(entry.repository === "" ? [] : [`on ${entry.repository}`]),
+      ...labeled("waits for", entry.waiting),
+    ];
+    return `${id} ${facts.join(", ")}\n  ${entry.task}`;
+  });
+  const more = nextPageToken === "" ? [] : [`There are more: page_token ${JSON.stringify(nextPageToken)}.`];
+  return [...lines, ...more].join("\n");
+}
+
+/** The one line that says it all: state, why, how long, how much. */
+function headline({
+  session_id: id,
+  state,
+  elapsed_seconds: seconds,
+  usage,
+  failure,
+  canceled_by: by,
+}: SessionSummary) {
+  const why = failure !== undefined ? `: ${failure.reason}: ${failure.message}` : by === undefined ? "" : `: ${by}`;
+  const cost = usage?.cost_usd === undefined ? "" : `, ${dollars(usage.cost_usd)}`;
+  const tokens = usage === undefined ? "" : `; ${usage.input_tokens} tokens in, ${usage.output_tokens} out${cost}`;
+  return `Session ${id} ${state}${why}\nafter ${seconds.toFixed(1)} s${tokens}`;
+}
+
+function labeled(name: string, text = ""): string[] {
+  return text === "" ? [] : [`${name}: ${text}`];
+}
+
+function section(name: string, lines: readonly string[]): string {
+  const said = lines.filter((line) => line !== "");
+  return said.length === 0 ? "" : `${name}:\n${indent(said.join("\n"), 2)}`;
+}
+
+function changeLines({ changes, change_count: count }: SessionSummary): string[] {
+  const lines = changes.map((change) => {
+    const from = change.previous_path === undefined ? "" : `, was ${change.previous_path}`;
+    return `${change.kind} ${change.path} ${extent(change)}${from}`;
+  });
+  return count > changes.length ? [...lines, `and ${count - changes.length} more`] : lines;
+}
+
+function decisionText(decision: WaitingFor): string {
+  const { request_id: id, kind, expire_time: until, tool, input = "", description, questions = [] } = decision;
+  const asked =
+    kind === "permission"
+      ? [`wants to use ${tool ?? "a tool"}: ${oneLine(input)}`, ...labeled("why", description)]
+      : questions.map(
+          ({ question, options, multi_select: several }) =>
+            `asks: ${oneLine(question)} (${several ? "any" : "one"} of: ${options.map(({ label }) => label).join(" | ")})`,
+        );
+  const call = kind === "permission" ? "decide_permission" : "answer_question";
+  return [`${call} with request_id ${JSON.stringify(id)}, before ${until}`, ...asked].join("\n  ");
+}
+
+/** The patch, or where it is. It cannot end its block: the fence is longer than any row of backticks in it. */
+function patchText(summary: SessionSummary): string {
+  const { patch, patch_uri: uri, patch_size_bytes: size } = summary;
+  if (patch === undefined) return size === 0 || isPatchWithheld(summary) ? "" : `patch: ${size} bytes, in ${uri}`;
+  const longest = Math.max(...(patch.match(/`+/g) ?? [FENCE]).map((row) => row.length + 1), FENCE.length);
+  const fence = "`".repeat(longest);
+  return `${fence}diff\n${patch}${patch.endsWith("\n") ? "" : "\n"}${fence}`;
+}
+
+function nextCall(summary: SessionSummary): string {
+  const { session_id: id, state, waiting_for: decisions = [], change_count: count } = summary;
+  switch (state) {
+    case "succeeded":
+    case "failed":
+    case "canceled":
+      return count === 0 || isPatchWithheld(summary)
+        ? ""
+        : `next: review the patch; apply_changes, or \`claudecluster apply ${id}\`, takes it in as a branch or into the files.`;
+    case "idle":
+      return "next: send_message gives it another message; stop_session ends it.";
+    default:
+      return decisions.length > 0 ? "" : "next: wait_session waits for it.";
+  }
+}

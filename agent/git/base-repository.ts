@@ -7,6 +7,7 @@ import {
   type RepositorySnapshot,
   type RepositorySpec,
   SNAPSHOT_REF,
+  type SubmoduleSnapshot,
 } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import type { RunResult } from "../process/run.ts";
@@ -49,6 +50,8 @@ export interface CheckedOut {
   given: GivenClaims;
   /** Where Claude starts, from the top. "": at the top. */
   subdirectory: string;
+  /** Repositories in the work tree whose files are those of the start. What is in one comes after it. */
+  submodules: readonly SubmoduleSnapshot[];
 }
 
 /** How index and HEAD differ from the start before Claude has done anything: none of it is a claim of Claude's. */
@@ -209,9 +212,9 @@ async function takeSnapshot(
   snapshot: RepositorySnapshot,
   { commitId, objectFormat, signal }: { commitId: string; objectFormat: ObjectFormat; signal: AbortSignal },
 ): Promise<Pick<BaseRepository, "origin" | "branch" | "packedRefs" | "checkedOut">> {
-  const { headCommitId, indexCommitId, untrackedCommitId, subdirectory } = snapshot;
+  const { headCommitId, indexCommitId, untrackedCommitId, subdirectory, submodules } = snapshot;
   const { emptyBlob } = OBJECT_FORMATS[objectFormat];
-  const intentToAdd = snapshot.intentToAddPaths.map((path) => Buffer.from(path).toString("latin1"));
+  const intentToAdd = rawPaths(snapshot.intentToAddPaths);
   if (commitId !== untrackedCommitId) throw notTheSnapshot(snapshot, commitId);
   const compare = async (other: string): Promise<RawDiffEntry[]> => {
     const flags = ["-r", "-z", "--raw", "--no-abbrev", "--no-renames"];
@@ -232,8 +235,14 @@ async function takeSnapshot(
         head: headCommitId === "" ? [] : await compare(headCommitId),
       },
       subdirectory,
+      submodules,
     },
   };
+}
+
+/** Returns paths as they are used here, of bytes as they are sent. */
+export function rawPaths(sent: readonly Uint8Array[]): RawPath[] {
+  return sent.map((path) => Buffer.from(path).toString("latin1"));
 }
 
 /** What the index may hold for a file without content. */

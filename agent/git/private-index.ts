@@ -127,6 +127,12 @@ export class PrivateIndex extends IndexFile {
     return this.#claims.skipped;
   }
 
+  /** Submodules whose files are the start's, with the commits that they were at. */
+  get givenSubmodules(): ReadonlyMap<RawPath, string> {
+    const given = this.base.checkedOut?.submodules ?? [];
+    return new Map(given.map(({ path, headCommitId }) => [Buffer.from(path).toString("latin1"), headCommitId]));
+  }
+
   /** Returns the paths that .gitmodules names now. */
   async listRegisteredSubmodules(options: { signal: AbortSignal }): Promise<Set<RawPath>> {
     const { stdout } = await this.git(REGISTERED, options);

@@ -1,6 +1,6 @@
-import { AppError, gitFailed, joinPaths, redactUri, splitPaths } from "../../proto/index.ts";
+import { AppError, gitFailed, joinPaths, redactUri, splitPaths, type SubmoduleSnapshot } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
-import type { BaseRepository } from "./base-repository.ts";
+import { type BaseRepository, type CheckedOut, rawPaths } from "./base-repository.ts";
 import { type Progress, progressReader } from "./clone-progress.ts";
 import { git, type GitPlace, type Script, SESSION_ATTRIBUTES, shell, tryGit } from "./git.ts";
 import { crowdedNotice, roomIn, throwIfFull } from "./room.ts";
@@ -39,6 +39,21 @@ printf '%s\\n' "$1" > "$GIT_DIR/HEAD"
 };
 
 /**
+ * Has the repository around a submodule know it, as git submodule update would: its git directory goes there. Where
+ * .gitmodules does not name it, it stays as it is. $1 is the submodule.
+ */
+const REGISTER: Script = {
+  name: "submodule",
+  text: `set -e
+git -C "$1" update-index -q --refresh || :
+cd -- "$1/.."
+top=$(git rev-parse --show-toplevel)
+cd -- "$top"
+path=\${1#"$top/"}
+git submodule -q init -- "$path" && git submodule absorbgitdirs -- "$path" || :`,
+};
+
+/**
  * Makes the session's repository around the work tree and checks the start commit out, with its attributes but without
  * filters. It is an ordinary repository to Claude, and borrows its objects from the base. Nothing in it is relied on
  * later.
@@ -49,21 +64,9 @@ export async function makeSessionRepository(
   options: { identity: Identity | undefined; onProgress: (progress: Progress) => void; signal: AbortSignal },
 ): Promise<void> {
   const { identity, signal } = options;
-  const here = { identity };
   const inside = { identity, variables: { GIT_DIR: `${workTree}/.git`, GIT_WORK_TREE: workTree } };
-  const init = [
-    "init",
-    "-q",
-    "--template=",
-    `--object-format=${base.objectFormat}`,
-    "--initial-branch=main",
-    "--",
-    workTree,
-  ];
-  await git(here, init, { signal });
   const head = base.checkedOut === undefined ? headOf(base) : base.commitId;
-  const facts = [base.gitDir, head, configuration(base), SESSION_ATTRIBUTES, remoteHead(base)];
-  await shell(inside, FURNISH, facts, { input: base.packedRefs, signal });
+  await initialize(base, workTree, { head, identity, signal });
   if (base.commitId === "") return;
 
   const room = await roomIn(workTree);
@@ -93,6 +96,19 @@ export async function makeSessionRepository(
   );
 }
 
+/** Makes a repository that borrows its objects from the base, with nothing checked out. */
+async function initialize(
+  base: BaseRepository,
+  workTree: string,
+  { head, identity, signal }: { head: string; identity: Identity | undefined; signal: AbortSignal },
+): Promise<void> {
+  const format = `--object-format=${base.objectFormat}`;
+  await git({ identity }, ["init", "-q", "--template=", format, "--initial-branch=main", "--", workTree], { signal });
+  const variables = { GIT_DIR: `${workTree}/.git`, GIT_WORK_TREE: workTree };
+  const facts = [base.gitDir, head, configuration(base), SESSION_ATTRIBUTES, remoteHead(base)];
+  await shell({ identity, variables }, FURNISH, facts, { input: base.packedRefs, signal });
+}
+
 /**
  * Has the fresh repository of a snapshot's start say what the one outside said: HEAD and index are those of there, the files
  * stay. Makes the directory in which Claude starts, which git does not keep if it was empty.
@@ -103,12 +119,35 @@ export async function checkOutSnapshot(
   { identity, signal }: { identity: Identity | undefined; signal: AbortSignal },
 ): Promise<void> {
   if (base.checkedOut === undefined) return;
-  const { indexCommitId, subdirectory, intentToAdd } = base.checkedOut;
+  const { subdirectory, submodules } = base.checkedOut;
+  await checkOut(base.checkedOut, { workTree, head: headOf(base), subdirectory, identity, signal });
+  for (const submodule of submodules) await makeSubmodule(base, submodule, { workTree, identity, signal });
+}
+
+async function checkOut(
+  { indexCommitId, intentToAdd }: Pick<CheckedOut, "indexCommitId" | "intentToAdd">,
+  place: { workTree: string; head: string; subdirectory: string; identity: Identity | undefined; signal: AbortSignal },
+): Promise<void> {
+  const { workTree, head, subdirectory, identity, signal } = place;
   const inside = { identity, variables: { GIT_DIR: `${workTree}/.git`, GIT_WORK_TREE: workTree } };
-  await shell(inside, CHECK_OUT_SNAPSHOT, [headOf(base), indexCommitId, subdirectory], {
-    input: joinPaths(intentToAdd),
-    signal,
-  });
+  const input = joinPaths(intentToAdd);
+  await shell(inside, CHECK_OUT_SNAPSHOT, [head, indexCommitId, subdirectory], { input, signal });
+}
+
+/** Makes a repository of a directory of the start, as git makes one of a submodule. */
+async function makeSubmodule(
+  base: BaseRepository,
+  { path, branch, headCommitId, indexCommitId, intentToAddPaths }: SubmoduleSnapshot,
+  { workTree, identity, signal }: { workTree: string; identity: Identity | undefined; signal: AbortSignal },
+): Promise<void> {
+  const directory = `${workTree}/${path}`;
+  const packedRefs = branch === "" ? "" : `${headCommitId} ${branch}\n`;
+  const head = branch === "" ? headCommitId : `ref: ${branch}`;
+  const own = { ...base, commitId: "", origin: undefined, branch: undefined, packedRefs };
+  await initialize(own, directory, { head, identity, signal });
+  const intentToAdd = rawPaths(intentToAddPaths);
+  await checkOut({ indexCommitId, intentToAdd }, { workTree: directory, head, subdirectory: "", identity, signal });
+  await shell({ identity }, REGISTER, [directory], { signal });
 }
 
 /** What HEAD is to hold: a branch's name, or the id of a commit. */

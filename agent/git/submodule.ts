@@ -50,7 +50,10 @@ const IS_CHANGED = `[ -d "$1" ] && [ ! -L "$1" ] && [ -e "$1/.git" ] && cd -- "$
   said=$(timeout -s KILL 10 git -c core.fsmonitor=false status --porcelain --ignore-submodules=all) && [ -z "$said" ]
 }`;
 
-/** Returns what stands for each submodule in the patch, of the start commit or new. */
+/**
+ * Returns what stands for each submodule in the patch, of the start commit or new. Those whose files are the start's are
+ * none: their files count like any other.
+ */
 export async function findSubmodules(
   index: PrivateIndex,
   claims: Claims,
@@ -60,8 +63,9 @@ export async function findSubmodules(
     return { path, startId: id, claimedId: claims.submodules.get(path) };
   });
   const known = new Set(candidates.map(({ path }) => path));
+  const given = index.givenSubmodules;
   for (const [path, claimedId] of claims.submodules) {
-    if (!known.has(path) && claimedId !== "") candidates.push({ path, startId: "", claimedId });
+    if (!given.has(path) && !known.has(path) && claimedId !== "") candidates.push({ path, startId: "", claimedId });
   }
   const registered = candidates.some(({ startId }) => startId === "")
     ? await index.listRegisteredSubmodules(options)
@@ -97,6 +101,16 @@ function placeOf(
 }
 
 /**
+ * Asks a submodule whose files are the start's whether it has commits or stashes that are not checked out, in the same way. $2
+ * is the commit that it began with.
+ */
+const HAS_MORE = `[ -d "$1" ] && [ ! -L "$1" ] && [ -e "$1/.git" ] && cd -- "$1" && ! {
+  unset GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES
+  export GIT_DIR="$PWD/.git" GIT_WORK_TREE="$PWD"
+  only=$(timeout -s KILL 10 git rev-list -n 1 --all --not "$2" HEAD --remotes) && [ -z "$only" ]
+}`;
+
+/**
  * Returns the submodules with changes that a patch cannot carry. Asking them may run what Claude wrote into their
  * configuration.
  */
@@ -105,7 +119,9 @@ export async function listChangedSubmodules(index: PrivateIndex, options: { sign
   const paths = new Set([...start.keys(), ...index.placedSubmodules]);
   const asked = [...paths].map((path) => ({ path, startId: start.get(path) ?? "" }));
   const answers = await ask(index, asked, `if ${IS_CHANGED}; then echo changed; fi`, options);
-  return [...answers].filter(([, answer]) => answer === "changed").map(([path]) => path);
+  const given = [...index.givenSubmodules].map(([path, startId]) => ({ path, startId }));
+  const more = await ask(index, given, `if ${HAS_MORE}; then echo changed; fi`, options);
+  return [...answers, ...more].filter(([, answer]) => answer === "changed").map(([path]) => path);
 }
 
 async function ask(

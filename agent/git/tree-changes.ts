@@ -175,7 +175,9 @@ async function listNested(
   const isOther = (path: RawPath): boolean => !checkouts.has(path);
   let nested = mark;
   for (let round = 0; ; round++) {
-    for (const path of await findOwnCheckouts(index, nested, options)) checkouts.add(path);
+    // A submodule of the start borrows the start's objects, too.
+    const others = nested.filter((path) => !index.givenSubmodules.has(path.slice(0, -1)));
+    for (const path of await findOwnCheckouts(index, others, options)) checkouts.add(path);
     await index.edit({ mark: nested.filter(isOther), ...options });
     const paths = (await index.listOthers(options)).paths.filter(isOther);
     nested = paths.filter((path) => path.endsWith("/"));

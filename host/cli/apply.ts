@@ -1,5 +1,6 @@
 import { open } from "node:fs/promises";
 import { AppError } from "../../proto/index.ts";
+import { nameSome } from "../name-some.ts";
 import { indent } from "../present/indent.ts";
 import { oneLine, plainText } from "../present/plain-text.ts";
 import { plural } from "../present/plural.ts";
@@ -110,7 +111,16 @@ function sayBefore(
 
 /** The report of an apply as lines for people, and how to take it back. */
 function applyText(report: ApplyReport): string {
-  const { applied, branch, files, file_count: count, conflicts = [], submodules = [], staged } = report;
+  const {
+    applied,
+    branch,
+    files,
+    file_count: count,
+    conflicts = [],
+    submodules = [],
+    in_submodules: inside = [],
+    staged,
+  } = report;
   const lines = files.map(({ path, kind }) => `  ${kind.padEnd(8)} ${path}`);
   if (count > files.length) lines.push(`  … and ${count - files.length} more`);
   if (applied === "branch") {
@@ -125,6 +135,8 @@ function applyText(report: ApplyReport): string {
   } else lines.unshift(`${report.repository}: ${plural(count, "file")} would change`);
   for (const path of submodules)
     lines.push(`The submodule ${path} is to be at another commit: its files were left alone.`);
+  if (inside.length > 0)
+    lines.push(`Not in it, for they are files of submodules (--worktree takes them): ${nameSome(inside)}`);
   if (conflicts.length > 0) {
     lines.push(`Does not go together with your files as they are now: ${conflicts.map(({ path }) => path).join(", ")}`);
   }

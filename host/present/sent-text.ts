@@ -12,7 +12,7 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   tooLarge: "too large",
   unreadable: "unreadable",
   lfs: "of LFS, as pointers",
-  submodule: "submodules",
+  submodule: "submodules that stay empty",
   secret: "that may hold secrets",
   nestedRepository: "repositories of their own",
   special: "that are no files",
@@ -53,13 +53,16 @@ function snapshotText(repository: RepositorySpec, { branch, headCommitId, receip
 }
 
 function receiptTexts(receipt: SnapshotReceipt): string[] {
-  const { stagedCount, changedCount, untrackedCount, sizeBytes, leftOut, includedPaths, changedPaths } = receipt;
+  const { stagedCount, changedCount, untrackedCount, sizeBytes, leftOut, includedPaths, changedPaths, submodulePaths } =
+    receipt;
   const counts = Object.entries({ staged: stagedCount, changed: changedCount, untracked: untrackedCount });
   const differing = counts.filter(([, count]) => count > 0).map(([name, count]) => `${count} ${name}`);
   const texts = [
     differing.length === 0 ? "nothing uncommitted" : `${differing.join(", ")} (${size(Number(sizeBytes))})`,
   ];
   if (includedPaths.length > 0) texts.push(`included: ${paths(includedPaths)}`);
+  if (submodulePaths.length > 0)
+    texts.push(`with ${plural(submodulePaths.length, "submodule")}: ${paths(submodulePaths)}`);
   if (leftOut.length > 0) {
     const each = leftOut.map(
       (entry) =>

@@ -25,10 +25,11 @@ export class ApplyConflictsError extends AppError {
  */
 export async function predictConflicts(
   repository: UserRepository,
-  { scratch, start, treeId }: PreparedChanges,
+  prepared: PreparedChanges,
   { signal }: { signal: AbortSignal },
 ): Promise<Conflict[]> {
-  const now = await readTreesNow(repository, scratch, { signal });
+  const { scratch, start, treeId } = prepared;
+  const now = await readTreesNow(repository, prepared, { signal });
   return (await mergeTrees(scratch, start.treeId, sides(now.workTree, treeId), { signal })).conflicts;
 }
 

@@ -1,29 +1,20 @@
 import { rmSync } from "node:fs";
-import { join } from "node:path";
-import { AppError, joinPaths, quotePath, type RawPath, splitPaths } from "../../proto/index.ts";
+import { AppError, quotePath, type RawPath } from "../../proto/index.ts";
 import { nameSome } from "../name-some.ts";
 import { ApplyConflictsError, sides } from "./apply-conflicts.ts";
-import { git, type GitPlace } from "./git.ts";
+import { copyOld, divideChanges, makeNew } from "./converted-files.ts";
 import { copyIndex, IndexLock, readIndex, sameBytes } from "./index-file.ts";
 import type { Journal, JournalEntry } from "./journal.ts";
 import { mergeTrees } from "./merge-trees.ts";
 import { findObstacles } from "./obstacles.ts";
-import type { Scratch } from "./scratch.ts";
+import { isInside } from "./submodule-trees.ts";
 import type { PreparedChanges } from "./session-changes.ts";
-import { ABSENT, diffTrees, GITLINK, parseTreeDiff, TREE_DIFF, type TreeChange } from "./tree-diff.ts";
+import { diffTrees, GITLINK, type TreeChange } from "./tree-diff.ts";
 import { stageChanges } from "./stage-changes.ts";
 import { readTreesNow } from "./tree-now.ts";
 import { takeBack } from "./undo.ts";
-import { findUnderWay, takeIn, type UserRepository, userPlace } from "./user-repository.ts";
-import {
-  copyAside,
-  FileChangedError,
-  findRepositoryAbove,
-  readDirectories,
-  readState,
-  replaceFiles,
-  setMode,
-} from "./work-files.ts";
+import { findUnderWay, takeIn, type UserRepository } from "./user-repository.ts";
+import { FileChangedError, findRepositoryAbove, readDirectories, replaceFiles } from "./work-files.ts";
 
 /** Changes that were written into the user's files. */
 export interface AppliedWorkTree {
@@ -53,14 +44,18 @@ export async function applyToWorkTree(
     });
   }
   const { scratch, start, treeId, sessionId } = prepared;
-  const now = await readTreesNow(repository, scratch, { signal });
+  const now = await readTreesNow(repository, prepared, { signal });
   const merged = await mergeTrees(scratch, start.treeId, sides(now.workTree, treeId), { signal });
   if (merged.conflicts.length > 0) throw new ApplyConflictsError(merged.conflicts, "your files");
   const all = await diffTrees(scratch.place(), [now.workTree, merged.treeId], { signal });
   const isPointer = ({ oldMode, newMode }: TreeChange) => oldMode === GITLINK || newMode === GITLINK;
   const submodules = all.filter(isPointer).map(({ path }) => path);
   const changes = all.filter((change) => !isPointer(change));
-  const index = stage ? await stageChanges(repository, prepared, now, all, { signal }) : undefined;
+  const parts = await divideChanges(repository, changes, { submodules: now.submodules, signal });
+  for (const part of parts) refuseUnderWay(part.repository);
+  // A submodule has an index of its own, which is left alone.
+  const stageable = all.filter(({ path }) => !now.submodules.some((submodule) => isInside(submodule, path)));
+  const index = stage ? await stageChanges(repository, prepared, now, stageable, { signal }) : undefined;
   if (changes.length === 0 && index === undefined) {
     const why = submodules.length > 0 ? "Only submodules differ, whose files are left alone." : "";
     throw new AppError("NOTHING_TO_APPLY", `Your files have these changes already. ${why}`.trim());
@@ -70,9 +65,18 @@ export async function applyToWorkTree(
   const entry = journal.begin({ sessionId, workTree, gitDirectory, files: [] });
   let written = false;
   try {
-    await copyOld(repository, scratch, entry, { changes, treeId: now.workTree, signal });
-    await makeNew(repository, scratch, entry, { changes, treeId: merged.treeId, signal });
-    await refuseBlocked(workTree, entry);
+    const directories = await readDirectories(
+      workTree,
+      changes.map(({ path }) => path),
+    );
+    Object.assign(entry.record, { directories: [...directories], bytes: 0 });
+    const differing: RawPath[] = [];
+    for (const part of parts) {
+      differing.push(...(await copyOld(part, { scratch, entry, treeId: now.workTree, signal })));
+    }
+    if (differing.length > 0) throw raced(differing);
+    for (const part of parts) await makeNew(part, { scratch, entry, treeId: merged.treeId, signal });
+    await refuseBlocked(workTree, entry, { submodules: now.submodules });
     if (index !== undefined) {
       if (index.before !== undefined) await copyIndex(indexFile, entry.oldIndex);
       entry.record.staged = index.record;
@@ -127,103 +131,17 @@ function refuseUnderWay(repository: UserRepository): void {
   });
 }
 
-/** Where the user's git takes a directory of ours for its work tree, with an index and objects of the scratch repository. */
-function ourWorkTree(
-  repository: UserRepository,
-  scratch: Scratch,
-  { directory, index }: { directory: string; index: string },
-): GitPlace {
-  return {
-    ...userPlace(repository),
-    cwd: directory,
-    workTree: directory,
-    objectDirectory: scratch.objectDirectory,
-    indexFile: join(scratch.directory, `${index}.index`),
-  };
-}
-
-/** Copies the files that are to be replaced, and makes sure that the copies are what the merge was made with. */
-async function copyOld(
-  repository: UserRepository,
-  scratch: Scratch,
-  entry: JournalEntry,
-  { changes, treeId, signal }: { changes: readonly TreeChange[]; treeId: string; signal: AbortSignal },
-): Promise<void> {
-  const { workTree } = repository;
-  const there = changes.filter(({ oldMode }) => oldMode !== ABSENT).map(({ path }) => path);
-  const absent: RawPath[] = [];
-  let bytes = 0;
-  for (const path of there) {
-    const { kind } = await readState(workTree, path);
-    if (kind === "file" || kind === "link") bytes += await copyAside(workTree, path, entry.oldFiles);
-    if (kind === "absent") absent.push(path);
-  }
-  await refuseSparse(repository, absent, { signal });
-  const directories = await readDirectories(
-    workTree,
-    changes.map(({ path }) => path),
-  );
-  Object.assign(entry.record, { bytes, directories: [...directories] });
-  // Through the user's line ends and filters, as they were taken into the tree.
-  const place = ourWorkTree(repository, scratch, { directory: entry.oldFiles, index: "old" });
-  await git(place, ["read-tree", treeId], { signal });
-  const update = ["update-index", "-z", "--add", "--remove", "--stdin"];
-  await git(place, update, { signal, input: joinPaths(there) });
-  const differ = parseTreeDiff(await git(place, ["diff-index", "--cached", ...TREE_DIFF, treeId], { signal }));
-  if (differ.length > 0) throw raced(differ.map(({ path }) => path));
-}
-
-/** Throws APPLY_BLOCKED if one of the files is not there since the user's sparse checkout leaves it out. */
-async function refuseSparse(
-  repository: UserRepository,
-  absent: readonly RawPath[],
-  { signal }: { signal: AbortSignal },
-): Promise<void> {
-  if (absent.length === 0) return;
-  const listed = splitPaths(await git(userPlace(repository), ["ls-files", "-v", "-z"], { signal }));
-  const sparse = new Set(listed.filter((line) => /^s /i.test(line)).map((line) => line.slice(2)));
-  const left = absent.filter((path) => sparse.has(path)).map(quotePath);
-  if (left.length === 0) return;
-  const what = left.length === 1 ? `${left[0]} is` : `${nameSome(left)} are`;
-  throw new AppError("APPLY_BLOCKED", `${what} outside of your sparse checkout. Nothing was written.`, {
-    help: "Widen it (git sparse-checkout add), select other paths, or take the changes as a branch.",
-  });
-}
-
-/** Writes the files as the user's git would, and records what is to become of each. */
-async function makeNew(
-  repository: UserRepository,
-  scratch: Scratch,
-  entry: JournalEntry,
-  { changes, treeId, signal }: { changes: readonly TreeChange[]; treeId: string; signal: AbortSignal },
-): Promise<void> {
-  const place: GitPlace = {
-    ...ourWorkTree(repository, scratch, { directory: entry.newFiles, index: "new" }),
-    // What is out of the user's sparse checkout is written all the same, where it is to be looked at.
-    config: { "core.sparseCheckout": "false" },
-  };
-  await git(place, ["read-tree", treeId], { signal });
-  const written = changes.filter(({ newMode }) => newMode !== ABSENT);
-  await git(place, ["checkout-index", "-q", "-f", "-z", "--stdin"], {
-    signal,
-    input: joinPaths(written.map(({ path }) => path)),
-  });
-  for (const { path, oldMode, newMode } of changes) {
-    const from = oldMode === ABSENT ? ({ kind: "absent" } as const) : await readState(entry.oldFiles, path);
-    if (from.kind === "file" && oldMode === newMode) await setMode(entry.newFiles, path, from.mode);
-    const to = newMode === ABSENT ? ({ kind: "absent" } as const) : await readState(entry.newFiles, path);
-    if (newMode !== ABSENT && to.kind === "absent") throw new Error(`git did not write ${quotePath(path)}`);
-    entry.record.files.push({ path, from, to });
-  }
-}
-
 /** Throws where something that the user's git does not know is in the way, or a file is not what was looked at. */
-async function refuseBlocked(workTree: string, entry: JournalEntry): Promise<void> {
+async function refuseBlocked(
+  workTree: string,
+  entry: JournalEntry,
+  { submodules }: { submodules: readonly RawPath[] },
+): Promise<void> {
   const found = await findObstacles(workTree, entry.replacements("apply"));
   const changed = found.filter(({ why }) => why === undefined);
   if (changed.length > 0) throw raced(changed.map(({ path }) => path));
   for (const { path } of entry.replacements("apply")) {
-    const above = await findRepositoryAbove(workTree, path);
+    const above = await findRepositoryAbove(workTree, path, { known: submodules });
     if (above !== undefined) found.push({ path, why: `lies in another repository, ${quotePath(above)}` });
   }
   if (found.length === 0) return;

@@ -32,6 +32,8 @@ export interface SnapshotReceipt {
   included: string[];
   /** Files that did not hold still, in git's quoted form: each went in as it was at some moment. */
   changedWhileRead: string[];
+  /** Submodules that went in with their files, in git's quoted form. What is said above holds for these files too. */
+  submodules: string[];
 }
 
 /** Longer lists say no more. */
@@ -55,4 +57,38 @@ export class LeftOutList {
       return { kind, count: files.length, paths: files.slice(0, MAX_PATHS).map(({ path }) => quotePath(path)) };
     });
   }
+}
+
+/** Returns a receipt that speaks of submodules' files too, by the paths from the outer repository's top. */
+export function mergeReceipts(
+  own: SnapshotReceipt,
+  submodules: readonly { path: string; receipt: SnapshotReceipt }[],
+): SnapshotReceipt {
+  const merged = { ...own };
+  const leftOut = new Map(own.leftOut.map((files) => [files.kind, files]));
+  for (const { path, receipt } of submodules) {
+    const top = quotePath(Buffer.from(path).toString("latin1"));
+    const from = (paths: readonly string[]) => paths.map((inner) => joinQuoted(top, inner));
+    for (const count of ["staged", "changed", "untracked", "bytes"] as const) merged[count] += receipt[count];
+    merged.included = [...merged.included, ...from(receipt.included)];
+    merged.changedWhileRead = [...merged.changedWhileRead, ...from(receipt.changedWhileRead)];
+    merged.submodules = [...merged.submodules, top, ...from(receipt.submodules)];
+    for (const { kind, count, paths } of receipt.leftOut) {
+      const before = leftOut.get(kind) ?? { count: 0, paths: [] };
+      leftOut.set(kind, {
+        kind,
+        count: before.count + count,
+        paths: [...before.paths, ...from(paths)].slice(0, MAX_PATHS),
+      });
+    }
+  }
+  merged.leftOut = [...leftOut.values()].sort((a, b) => (a.kind < b.kind ? -1 : 1));
+  return merged;
+}
+
+/** Joins two paths in git's quoted form. */
+function joinQuoted(top: string, path: string): string {
+  const isQuoted = [top, path].some((part) => part.startsWith('"'));
+  const joined = [top, path].map((part) => part.replace(/^"(.*)"$/s, "$1")).join("/");
+  return isQuoted ? `"${joined}"` : joined;
 }

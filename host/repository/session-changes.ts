@@ -2,7 +2,8 @@ import { AppError, type ListedChanges, quotePath, type RawPath } from "../../pro
 import { gitLine, tryGit } from "./git.ts";
 import { type RebuiltTree, rebuildTree, selectChanges } from "./rebuild-tree.ts";
 import { Scratch } from "./scratch.ts";
-import type { TreeChange } from "./tree-diff.ts";
+import { type GivenSubmodule, isInside, outermost, replaceSubmodules } from "./submodule-trees.ts";
+import { GITLINK, type TreeChange } from "./tree-diff.ts";
 import type { UserRepository } from "./user-repository.ts";
 
 /** Changes that a session has left, as they came. Nothing of them is believed. */
@@ -15,6 +16,8 @@ export interface SessionChanges {
    * snapshot.
    */
   headCommitId?: string | undefined;
+  /** Submodules whose files are the start's, in the places of their commits. Default: none. */
+  submodules?: readonly GivenSubmodule[];
   /** Address that the start commit can be fetched from, for the help of START_NOT_FOUND. "": none is known. */
   startFrom: string;
   patch: Uint8Array;
@@ -44,6 +47,8 @@ export interface PreparedChanges extends AsyncDisposable {
   treeId: string;
   /** Selected changes. */
   changes: TreeChange[];
+  /** Submodules whose files are in the trees. */
+  submodules: readonly GivenSubmodule[];
   /** True: the whole result is the tree that the agent named. False: it has named none. */
   proven: boolean;
 }
@@ -82,6 +87,7 @@ export async function prepareChanges(
       sessionId: session.sessionId,
       start,
       ...selected,
+      submodules: session.submodules ?? [],
       proven: rebuilt.proven,
       [Symbol.asyncDispose]: dispose,
     };
@@ -89,6 +95,36 @@ export async function prepareChanges(
     await dispose();
     throw error;
   }
+}
+
+/**
+ * Returns changes without those in submodules, which have their commits in the trees. `leftOut` are the paths of those.
+ * The result is the same scratch repository's: it goes with that of the given ones. Throws NOTHING_TO_APPLY.
+ */
+export async function withoutSubmodules(
+  prepared: PreparedChanges,
+  { signal }: { signal: AbortSignal },
+): Promise<{ outside: PreparedChanges; leftOut: RawPath[] }> {
+  const { scratch, start, submodules } = prepared;
+  if (submodules.length === 0) return { outside: prepared, leftOut: [] };
+  const pointers = outermost(submodules).map(({ path, commitId: id }) => ({ path, mode: GITLINK, id }) as const);
+  const isOutside = ({ path }: TreeChange) => !pointers.some((submodule) => isInside(submodule.path, path));
+  const changes = prepared.changes.filter(isOutside);
+  const leftOut = prepared.changes.filter((change) => !isOutside(change)).map(({ path }) => path);
+  if (changes.length === 0) {
+    throw new AppError("NOTHING_TO_APPLY", "The session has changed files of submodules alone.", {
+      help: "Take them into your files: claudecluster apply --worktree.",
+    });
+  }
+  const treeId = await replaceSubmodules(scratch, start.treeId, pointers, { signal });
+  const outside = {
+    ...prepared,
+    start: { ...start, treeId },
+    treeId: await selectChanges(scratch, treeId, changes, { signal }),
+    changes,
+    submodules: [],
+  };
+  return { outside, leftOut };
 }
 
 async function findStart(

@@ -232,19 +232,78 @@ test("makes pointers of what Git LFS keeps, and does not run it", async () => {
   });
 });
 
-test("names submodules, and takes the commit that each is at", async () => {
-  const library = join(user.area, "library");
+/** Makes a repository of one commit beside the user's. */
+function makeLibrary(name: string, files: Record<string, string> = {}): string {
+  const library = join(user.area, name);
   execFileSync("git", ["init", "-q", "-b", "main", library]);
+  for (const [path, content] of Object.entries(files)) writeFileSync(join(library, path), content);
+  plainGit(library, ["add", "-A"]);
   plainGit(library, ["commit", "-q", "--allow-empty", "-m", "first"]);
+  return library;
+}
+
+function addSubmodule(directory: string, library: string, path: string): void {
+  plainGit(directory, ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", library, path]);
+  plainGit(directory, ["commit", "-qm", path]);
+}
+
+test("takes initialised submodules with their files, and names the others", async () => {
   user.makeRepository();
-  user.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", library, "module");
-  user.git("commit", "-qm", "module");
-  plainGit(join(user.root, "module"), ["commit", "-q", "--allow-empty", "-m", "second"]);
-  user.write("module/new.txt", "not in the snapshot\n");
+  const inner = makeLibrary("inner", { inside: "one\n" });
+  const library = makeLibrary("library", { "a b": "one\n", gone: "one\n", staged: "one\n" });
+  addSubmodule(library, inner, "deep/inner");
+  for (const path of ["module", "unused", "closed"]) addSubmodule(user.root, library, path);
+  const module = join(user.root, "module");
+  plainGit(module, ["-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--init"]);
+  user.git("submodule", "--quiet", "deinit", "-f", "unused");
+  plainGit(module, ["commit", "-q", "--allow-empty", "-m", "second"]);
+  user.write("module/staged", "two\n");
+  plainGit(module, ["add", "staged"]);
+  rmSync(join(module, "gone"));
+  user.write("module/new.txt", "untracked\n");
+  user.write("module/.env", "SECRET=1\n");
+  user.write("module/deep/inner/inside", "two\n");
+  plainGit(join(user.root, "closed"), ["checkout", "-q", "--detach"]);
+  user.write("closed/other", "x\n");
+  const snapshot = await user.takeUntouched({ include: ["module/.env"] });
+  expect(snapshot.receipt).toMatchObject({
+    staged: 1,
+    changed: 3, // The commit of module, a file that is gone, and one of the inner submodule.
+    untracked: 3,
+    included: ["module/.env"],
+    submodules: ["module", "module/deep/inner", "closed"],
+    leftOut: [{ kind: "submodule", count: 2, paths: ["unused", "closed/deep/inner"] }],
+  });
+  const show = (...args: string[]) => plainGit(user.storeDirectory, args, undefined, snapshot).toString();
+  const head = plainGit(module, ["rev-parse", "HEAD"]).toString().trim();
+  expect(show("ls-tree", snapshot.tracked, "module")).toContain(head);
+  expect(show("ls-tree", "-r", "--name-only", snapshot.untracked, "module/").split("\n")).toEqual([
+    ...["module/.env", "module/.gitmodules", "module/a b", "module/deep/inner/inside", "module/new.txt"],
+    ...["module/staged", ""],
+  ]);
+  expect(show("show", `${snapshot.untracked}:module/deep/inner/inside`)).toBe("two\n");
+  expect(snapshot.submodules.map(({ path, branch, head }) => [path, branch, head])).toEqual([
+    ["module", "refs/heads/main", head],
+    ["module/deep/inner", undefined, plainGit(join(module, "deep/inner"), ["rev-parse", "HEAD"]).toString().trim()],
+    ["closed", undefined, plainGit(join(user.root, "closed"), ["rev-parse", "HEAD"]).toString().trim()],
+  ]);
+  // One commit reaches all of it.
+  expect(show("rev-list", snapshot.untracked)).toContain(snapshot.submodules[1]!.index);
+});
+
+test("leaves a submodule in the middle of a merge a commit", async () => {
+  user.makeRepository();
+  addSubmodule(user.root, makeLibrary("library", { a: "one\n" }), "module");
+  const module = join(user.root, "module");
+  for (const side of ["left", "right"]) {
+    plainGit(module, ["checkout", "-qB", side, "main"]);
+    user.write("module/a", `${side}\n`);
+    plainGit(module, ["commit", "-qam", side]);
+  }
+  expect(() => plainGit(module, ["merge", "left"])).toThrow();
   const snapshot = await user.takeUntouched();
-  expect(snapshot.receipt).toMatchObject({ changed: 1, leftOut: [{ kind: "submodule", count: 1, paths: ["module"] }] });
-  const entry = plainGit(user.storeDirectory, ["ls-tree", snapshot.tracked, "module"], undefined, snapshot).toString();
-  expect(entry).toContain(plainGit(join(user.root, "module"), ["rev-parse", "HEAD"]).toString().trim());
+  expect(snapshot.submodules).toEqual([]);
+  expect(snapshot.receipt.leftOut).toEqual([{ kind: "submodule", count: 1, paths: ["module"] }]);
 });
 
 test("names files that do not hold still, and takes each as it was at some moment", async () => {

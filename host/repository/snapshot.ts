@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+import { join, relative, resolve } from "node:path";
 import { AppError, gitFailed, quotePath, type RawPath } from "../../proto/index.ts";
 import { chooseFiles, UNTRACKED_LIMITS, type UntrackedLimits } from "./choose-files.ts";
 import { findIncluded } from "./included-files.ts";
@@ -6,10 +8,10 @@ import { type GitOptions, type GitPlace, tryGit } from "./git.ts";
 import { type LocatedRepository, locateRepository, type ObjectFormat } from "./locate.ts";
 import { PrivateIndex } from "./private-index.ts";
 import { readFiles } from "./read-files.ts";
-import { LeftOutList, type SnapshotReceipt } from "./receipt.ts";
+import { LeftOutList, mergeReceipts, type SnapshotReceipt } from "./receipt.ts";
 import { RepositoryStore } from "./repository-store.ts";
-import { makeCommits, type TreeEntry } from "./synthetic-commits.ts";
-import { listSubmodules } from "./submodules.ts";
+import { makeCommits, type SyntheticCommit, type TreeEntry } from "./synthetic-commits.ts";
+import { listSubmodules, type SubmoduleSnapshot, type TakenSubmodules, takeSubmodules } from "./submodules.ts";
 import { measure } from "./measure.ts";
 import { ABSENT } from "./tree-diff.ts";
 import { type ChangedFile, readWorkTreeStatus, type WorkTreeStatus } from "./work-tree-status.ts";
@@ -27,6 +29,8 @@ export interface SnapshotOptions {
   include?: readonly string[];
   /** True: files that match .worktreeinclude at the top go in, too. Default: false. */
   worktreeInclude?: boolean;
+  /** Submodules that go in with their files, by their paths. Default: all that are initialised. */
+  submodules?: ReadonlySet<string> | undefined;
   /** Limits for untracked files. Default: `UNTRACKED_LIMITS`. */
   limits?: Partial<UntrackedLimits>;
   /** Directory of our `RepositoryStore` for this repository. It is made if it is not there. */
@@ -54,8 +58,13 @@ export interface Snapshot {
   index: string;
   /** Commit of the tracked files as they lie in the work tree. Its parent is `index`. */
   tracked: string;
-  /** Commit of the whole work tree, with the untracked files. Its parent is `tracked`. */
+  /**
+   * Commit of the whole work tree, with the untracked files. Its parent is `tracked`. In the place of a submodule that went
+   * in it has the submodule's files, and this submodule's own commit of them is a further parent.
+   */
   untracked: string;
+  /** Submodules that went in with their files, those in submodules too. */
+  submodules: SubmoduleSnapshot[];
   /** Files of the tracked commit that the index holds without content, as `git add --intent-to-add` makes them. */
   intentToAdd: RawPath[];
   /** Directories of the objects: the store's, and the user's. Both are needed. */
@@ -97,8 +106,10 @@ async function takeOnce(
   located: LocatedRepository,
   store: RepositoryStore,
   head: Head,
-  { include = [], worktreeInclude = false, limits, signal }: SnapshotOptions,
+  options: SnapshotOptions,
 ): Promise<Snapshot> {
+  const { worktreeInclude = false, limits, signal } = options;
+  const include = (options.include ?? []).map((name) => resolve(located.root, located.subdirectory, name));
   const { root, objectFormat } = located;
   await using index = await PrivateIndex.create(located, store, {
     head: head.id ?? head.branch ?? NO_COMMIT,
@@ -109,7 +120,10 @@ async function takeOnce(
   if (status.unmerged.length > 0) throw unmerged(root, status.unmerged);
   const leftOut = new LeftOutList();
   for (const path of status.closed) leftOut.add("unreadable", path);
-  const included = await findIncluded(index.place, located, { names: include, worktreeInclude, signal });
+  const submodules = await takeAllSubmodules(located, index.place, status, { ...options, include });
+  for (const path of submodules.leftOut) leftOut.add("submodule", path);
+  const names = include.filter((name) => !submodules.submodules.some(({ path }) => isBelow(`${root}/${path}`, name)));
+  const included = await findIncluded(index.place, located, { names, worktreeInclude, signal });
   const measuring = measure(
     root,
     status.ignored.filter((path) => !included.has(path)),
@@ -122,15 +136,17 @@ async function takeOnce(
   for (const { path, bytes } of await measuring) leftOut.add("ignored", path, bytes);
   const allLarge = new Set([...large, ...(await listTrackedLargeFiles(index.place, located, { signal }))]);
   for (const { path, bytes } of await measure(root, [...allLarge])) leftOut.add("lfs", path, bytes);
-  for (const path of await listSubmodules(index.place, status, { signal })) leftOut.add("submodule", path);
   for (const path of read.unreadable) leftOut.add("unreadable", path);
   const untracked = new Set(chosen.untracked.filter((path) => !read.unreadable.includes(path)));
-  const [indexCommit = "", trackedCommit = "", untrackedCommit = ""] = await makeCommits(store.place, {
-    parent: head.id,
-    commits: toCommits(status, read.entries, untracked),
-    objectFormat,
-    signal,
-  });
+  const [indexCommit = "", trackedCommit = "", untrackedCommit = ""] = await makeCommits(
+    { ...store.place, alternates: [...store.borrowed, ...submodules.objectDirectories] },
+    {
+      parent: head.id,
+      commits: toCommits(status, read.entries, { untracked, submodules }),
+      objectFormat,
+      signal,
+    },
+  );
   await index.keep();
   return {
     kind: located.kind,
@@ -143,19 +159,53 @@ async function takeOnce(
     tracked: trackedCommit,
     untracked: untrackedCommit,
     intentToAdd: status.changed.filter((file) => isIntentToAdd(file, read.entries)).map(({ path }) => path),
-    objectDirectories: [store.objectDirectory, ...store.borrowed],
-    receipt: {
-      commit: head.id,
-      branch: head.branch,
-      staged: status.changed.filter(({ staged }) => staged).length,
-      changed: status.changed.filter((file) => differs(file, read.entries)).length,
-      untracked: untracked.size,
-      bytes: chosen.bytes,
-      leftOut: leftOut.finish(),
-      included: [...included].map(quotePath),
-      changedWhileRead: read.changedWhileRead.map(quotePath),
-    },
+    submodules: submodules.submodules,
+    objectDirectories: [store.objectDirectory, ...store.borrowed, ...submodules.objectDirectories],
+    receipt: mergeReceipts(
+      {
+        commit: head.id,
+        branch: head.branch,
+        staged: status.changed.filter(({ staged }) => staged).length,
+        changed: status.changed.filter((file) => differs(file, read.entries)).length,
+        untracked: untracked.size,
+        bytes: chosen.bytes,
+        leftOut: leftOut.finish(),
+        included: [...included].map(quotePath),
+        changedWhileRead: read.changedWhileRead.map(quotePath),
+        submodules: [],
+      },
+      submodules.receipts,
+    ),
   };
+}
+
+/** Takes the submodules that are to go in, each with a store of its own inside of this one. */
+async function takeAllSubmodules(
+  located: LocatedRepository,
+  place: GitPlace,
+  status: WorkTreeStatus,
+  options: SnapshotOptions & { include: readonly string[] },
+): Promise<TakenSubmodules> {
+  const { submodules: wanted, include, storeDirectory, signal } = options;
+  const take = async (submodule: LocatedRepository): Promise<Snapshot | undefined> => {
+    const { root } = submodule;
+    const path = relative(located.root, root);
+    if (wanted?.has(path) === false) return undefined;
+    const inner = [...(wanted ?? [])].filter((other) => other.startsWith(`${path}/`));
+    return await takeSnapshot({
+      ...options,
+      path: root,
+      located: submodule,
+      include: include.filter((name) => isBelow(root, name)),
+      submodules: wanted && new Set(inner.map((other) => other.slice(path.length + 1))),
+      storeDirectory: join(storeDirectory, "submodules", createHash("sha256").update(root).digest("hex").slice(0, 32)),
+    });
+  };
+  return await takeSubmodules(located, await listSubmodules(place, status, { signal }), { take, signal });
+}
+
+function isBelow(directory: string, path: string): boolean {
+  return path === directory || path.startsWith(`${directory}/`);
 }
 
 /** What HEAD of a plain directory says. */
@@ -170,8 +220,8 @@ const EMPTY_TREES: Record<ObjectFormat, string> = {
 function toCommits(
   status: WorkTreeStatus,
   workTree: ReadonlyMap<RawPath, TreeEntry>,
-  untracked: ReadonlySet<RawPath>,
-): { message: string; entries: Map<RawPath, TreeEntry> }[] {
+  { untracked, submodules }: { untracked: ReadonlySet<RawPath>; submodules: TakenSubmodules },
+): SyntheticCommit[] {
   const index = new Map<RawPath, TreeEntry>();
   const tracked = new Map<RawPath, TreeEntry>();
   const others = new Map<RawPath, TreeEntry>();
@@ -185,7 +235,11 @@ function toCommits(
   return [
     { message: "What is staged", entries: index },
     { message: "Tracked files as they lie in the work tree", entries: tracked },
-    { message: "Files that are not tracked", entries: others },
+    {
+      message: "Files that are not tracked",
+      entries: new Map([...others, ...submodules.entries]),
+      mergedIds: submodules.commits,
+    },
   ];
 }
 

@@ -3,7 +3,7 @@ import { git, type GitPlace } from "./git.ts";
 import type { ObjectFormat } from "./locate.ts";
 import { ABSENT } from "./tree-diff.ts";
 
-/** Entry of a tree, for a file. */
+/** Entry of a tree, for a file or, with the mode of one, for a whole directory. */
 export interface TreeEntry {
   /** Mode in git's octal form. "000000": the file is not there. */
   mode: string;
@@ -14,6 +14,8 @@ export interface TreeEntry {
 export interface SyntheticCommit {
   message: string;
   entries: ReadonlyMap<RawPath, TreeEntry>;
+  /** Further parents. Default: none. */
+  mergedIds?: readonly string[];
 }
 
 /** Options of a chain of commits. */
@@ -44,10 +46,11 @@ export async function makeCommits(
 ): Promise<string[]> {
   const when = parent === undefined ? "0 +0000" : await committerTime(place, parent, { signal });
   const parts: string[] = ["feature done\n"];
-  commits.forEach(({ message, entries }, at) => {
+  commits.forEach(({ message, entries, mergedIds = [] }, at) => {
     parts.push(`commit ${REF}\nmark :${at + 1}\ncommitter ${AUTHOR} ${when}\ndata ${message.length}\n${message}\n`);
     if (at > 0) parts.push(`from :${at}\n`);
     else if (parent !== undefined) parts.push(`from ${parent}\n`);
+    for (const id of mergedIds) parts.push(`merge ${id}\n`);
     // What goes comes first: a file may take the place of a directory, and the other way.
     for (const [path, { mode }] of entries) if (mode === ABSENT) parts.push(`D ${quote(path)}\n`);
     for (const [path, { mode, id }] of entries) if (mode !== ABSENT) parts.push(`M ${mode} ${id} ${quote(path)}\n`);

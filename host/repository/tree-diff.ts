@@ -5,6 +5,8 @@ import { git, type GitPlace } from "./git.ts";
 export const ABSENT = "000000";
 /** The mode of a submodule: a commit's id where a directory would be. */
 export const GITLINK = "160000";
+/** The mode of a directory. */
+export const DIRECTORY = "040000";
 /** The mode of a symbolic link. */
 export const SYMLINK = "120000";
 /** The mode of a file that can be executed. */

@@ -1,26 +1,48 @@
 import { join } from "node:path";
+import type { RawPath } from "../../proto/index.ts";
 import { gitLine } from "./git.ts";
 import type { Scratch } from "./scratch.ts";
 import { takeSnapshot } from "./snapshot.ts";
+import { type GivenSubmodule, outermost, replaceSubmodules } from "./submodule-trees.ts";
+import { DIRECTORY } from "./tree-diff.ts";
 import type { UserRepository } from "./user-repository.ts";
 
 /** Trees of a user's repository as it is now, which a scratch repository can read. */
 export interface TreesNow {
-  /** Tree of what is staged. */
+  /** Tree of what is staged. In the place of a submodule it has the files of it as they lie there. */
   index: string;
   /** Tree of the files as they would go into a session: tracked, and untracked that are not ignored. */
   workTree: string;
+  /** Submodules whose files are in both trees. */
+  submodules: RawPath[];
 }
 
-/** Reads the trees without touching the user's repository. Throws REPOSITORY_UNMERGED, and what takeSnapshot throws. */
+/**
+ * Reads the trees without touching the user's repository. Of the given submodules they have the files, where these are
+ * initialised. Throws REPOSITORY_UNMERGED, and what takeSnapshot throws.
+ */
 export async function readTreesNow(
   { workTree: path }: UserRepository,
-  scratch: Scratch,
+  { scratch, submodules: given }: { scratch: Scratch; submodules: readonly GivenSubmodule[] },
   { signal }: { signal: AbortSignal },
 ): Promise<TreesNow> {
-  const snapshot = await takeSnapshot({ path, storeDirectory: join(scratch.directory, "now.git"), signal });
+  const storeDirectory = join(scratch.directory, "now.git");
+  const wanted = new Set(given.map((submodule) => Buffer.from(submodule.path, "latin1").toString()));
+  const snapshot = await takeSnapshot({ path, storeDirectory, submodules: wanted, signal });
   await scratch.borrow(snapshot.objectDirectories);
-  const treeOf = (commit: string) => gitLine(scratch.place(), ["rev-parse", `${commit}^{tree}`], { signal });
-  const [index, workTree] = await Promise.all([treeOf(snapshot.index), treeOf(snapshot.untracked)]);
-  return { index, workTree };
+  const treeOf = (revision: string) => gitLine(scratch.place(), ["rev-parse", revision], { signal });
+  const workTree = await treeOf(`${snapshot.untracked}^{tree}`);
+  const directories = await Promise.all(
+    outermost(snapshot.submodules).map(async (submodule) => ({
+      path: Buffer.from(submodule.path).toString("latin1"),
+      mode: DIRECTORY as typeof DIRECTORY,
+      id: await treeOf(`${workTree}:${submodule.path}`),
+    })),
+  );
+  const staged = await treeOf(`${snapshot.index}^{tree}`);
+  return {
+    index: await replaceSubmodules(scratch, staged, directories, { signal }),
+    workTree,
+    submodules: snapshot.submodules.map((submodule) => Buffer.from(submodule.path).toString("latin1")),
+  };
 }

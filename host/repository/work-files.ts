@@ -70,9 +70,14 @@ export async function findObstacle(workTree: string, path: RawPath): Promise<Raw
   return undefined;
 }
 
-/** Finds the first of the directories above a path that is another repository. Undefined: there is none. */
-export async function findRepositoryAbove(workTree: string, path: RawPath): Promise<RawPath | undefined> {
+/** Finds the first of the directories above a path that is another repository than the known ones. Undefined: there is none. */
+export async function findRepositoryAbove(
+  workTree: string,
+  path: RawPath,
+  { known }: { known: readonly RawPath[] },
+): Promise<RawPath | undefined> {
   for (const parent of parentsOf(path)) {
+    if (known.includes(parent)) continue;
     if ((await lstat(pathIn(workTree, `${parent}/.git`)).catch(orAbsent)) !== undefined) return parent;
   }
   return undefined;

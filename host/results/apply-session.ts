@@ -11,7 +11,7 @@ import { applyToWorkTree } from "../repository/apply-work-tree.ts";
 import { git } from "../repository/git.ts";
 import { Journal } from "../repository/journal.ts";
 import type { Conflict } from "../repository/merge-trees.ts";
-import { type PreparedChanges, prepareChanges } from "../repository/session-changes.ts";
+import { type PreparedChanges, prepareChanges, withoutSubmodules } from "../repository/session-changes.ts";
 import { ABSENT, GITLINK, type TreeChange } from "../repository/tree-diff.ts";
 import { undoApply } from "../repository/undo.ts";
 import { findRepository, type UserRepository } from "../repository/user-repository.ts";
@@ -65,6 +65,8 @@ export interface ApplyReport {
   conflicts?: ShownConflict[];
   /** Submodules whose commit has changed, but not their files. */
   submodules?: string[];
+  /** Files of submodules that have changed and that no branch can hold: `--worktree` takes them. */
+  in_submodules?: string[];
   /** Warnings about the result, in sentences. */
   notes?: string[];
   /** Files that are not in the result, and why. */
@@ -122,7 +124,8 @@ export async function applySession(
   if (as === "branch") {
     const task = session.spec?.task ?? "";
     const branch = request.branch ?? branchName({ id: sessionId, task });
-    const made = await applyToBranch(repository, prepared, { branch, message: commitSubject(task), journal, signal });
+    const { outside, leftOut } = await withoutSubmodules(prepared, { signal });
+    const made = await applyToBranch(repository, outside, { branch, message: commitSubject(task), journal, signal });
     const { commitId, startCommitId, author, already } = made;
     return {
       ...report,
@@ -131,6 +134,8 @@ export async function applySession(
       commit_id: commitId,
       ...(startCommitId !== undefined && { start_commit_id: startCommitId }),
       author,
+      ...listFiles(outside.changes),
+      ...(leftOut.length > 0 && { in_submodules: leftOut.map(shown) }),
       ...(already && { already }),
     };
   }

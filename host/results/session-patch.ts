@@ -38,6 +38,10 @@ export async function readSessionChanges(
     startCommitId: result.baseCommitId,
     headCommitId: snapshot?.headCommitId,
     startFrom: snapshot === undefined ? (spec?.repository?.uri ?? "") : "",
+    submodules: (snapshot?.submodules ?? []).map(({ path, headCommitId: commitId }) => ({
+      path: Buffer.from(path).toString("latin1"),
+      commitId,
+    })),
     patch: await buffer(patch.read()),
     listed: result,
     treeId: result.treeId,

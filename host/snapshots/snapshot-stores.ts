@@ -44,14 +44,16 @@ export class SnapshotStores implements Snapshots {
   ): Promise<void> {
     const store = this.#store(snapshot);
     if (snapshot.store === "" || !existsSync(join(store, "objects"))) throw missing(snapshot, "no such store");
-    const { headCommitId, indexCommitId, trackedCommitId, untrackedCommitId: startCommitId } = snapshot;
-    const ids = [startCommitId, trackedCommitId, indexCommitId, ...(headCommitId === "" ? [] : [headCommitId])];
+    const { headCommitId, indexCommitId, trackedCommitId, untrackedCommitId: startCommitId, submodules } = snapshot;
+    const heads = [headCommitId, ...submodules.map((submodule) => submodule.headCommitId)].filter((id) => id !== "");
+    const indexes = submodules.map((submodule) => submodule.indexCommitId);
+    const ids = [startCommitId, trackedCommitId, indexCommitId, ...indexes, ...heads];
     const input = ids.map((id) => `${id}^{tree}\n`).join("");
     const place = { settings: "none", gitDirectory: store } as const;
     const answers = (await git(place, ["cat-file", "--batch-check"], { input, signal })).toString().split("\n");
     const lost = ids.find((_, at) => !/^[0-9a-f]+ tree /.test(answers[at] ?? ""));
     if (lost !== undefined) throw missing(snapshot, `${lost} is not there`);
-    const shallow = headCommitId === "" ? [] : await findBoundary(store, headCommitId, { depth, signal });
+    const shallow = heads.length === 0 ? [] : await findBoundary(store, heads, { depth, signal });
     await mkdir(join(store, "sessions"), { recursive: true, mode: 0o700 });
     await makeServedDirectory(this.#served(sessionId, snapshot), {
       startCommitId,
@@ -117,19 +119,19 @@ export class SnapshotStores implements Snapshots {
 }
 
 /**
- * Returns the commits whose parents a session is not to have: those `depth` commits from the one that is checked out, and
+ * Returns the commits whose parents a session is not to have: those `depth` commits from the ones that are checked out, and
  * those that the repository itself has no parents of.
  */
 async function findBoundary(
   store: string,
-  headCommitId: string,
+  heads: readonly string[],
   { depth, signal }: { depth: number; signal: AbortSignal },
 ): Promise<string[]> {
   const own = (await readFile(join(store, "shallow"), "utf8").catch(() => "")).split("\n").filter((id) => id !== "");
   if (depth < 0) return own;
   const place = { settings: "none", gitDirectory: store } as const;
-  const seen = new Set([headCommitId]);
-  let level = [headCommitId];
+  const seen = new Set(heads);
+  let level = [...seen];
   for (let at = 1; at < depth && level.length > 0; at++) {
     const input = level.map((id) => `${id}\n`).join("");
     const lines = (await git(place, ["rev-list", "--no-walk", "--parents", "--stdin"], { input, signal })).toString();

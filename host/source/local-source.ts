@@ -1,11 +1,17 @@
 import { createHash } from "node:crypto";
-import { copyFile, rm, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { existsSync, realpathSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
-import { AppError, type RepositorySpec, RepositorySnapshotSchema, RepositorySpecSchema } from "../../proto/index.ts";
+import {
+  AppError,
+  type RawPath,
+  type RepositorySpec,
+  RepositorySnapshotSchema,
+  RepositorySpecSchema,
+} from "../../proto/index.ts";
 import { type LocatedRepository, locateRepository } from "../repository/locate.ts";
 import { type Snapshot, takeSnapshot } from "../repository/snapshot.ts";
 import { storesDirectory } from "../snapshots/snapshot-stores.ts";
@@ -68,7 +74,7 @@ export class LocalSource implements RepositorySource {
     const storeDirectory = join(this.#stores, store);
     const { include = [] } = wish;
     const snapshot = await takeSnapshot({ path, located, include, storeDirectory, signal });
-    await linkStore(storeDirectory, located);
+    await linkStore(storeDirectory, snapshot);
     return create(RepositorySpecSchema, { depth, snapshot: toSpec(snapshot, store) });
   }
 }
@@ -79,13 +85,17 @@ function storeName({ git, root, objectFormat }: LocatedRepository): string {
   return createHash("sha256").update(name).digest("hex").slice(0, 32);
 }
 
-/** Has the store find what is committed where it is, as deep as it is there. */
-async function linkStore(storeDirectory: string, { git }: LocatedRepository): Promise<void> {
-  if (git === undefined) return;
-  await writeFile(join(storeDirectory, "objects/info/alternates"), `${git.objectDirectory}\n`);
-  const shallow = join(git.commonDirectory, "shallow");
-  if (existsSync(shallow)) await copyFile(shallow, join(storeDirectory, "shallow"));
-  else await rm(join(storeDirectory, "shallow"), { force: true });
+/**
+ * Has the store find what is committed where it is, as deep as it is there, in the repository and its submodules. What other
+ * sessions need of other submodules stays.
+ */
+async function linkStore(storeDirectory: string, { objectDirectories }: Snapshot): Promise<void> {
+  const file = join(storeDirectory, "objects/info/alternates");
+  const before = (await readFile(file, "utf8").catch(() => "")).split("\n").filter((path) => path !== "");
+  const others = [...new Set([...objectDirectories.slice(1), ...before])].filter((path) => existsSync(path));
+  await writeFile(file, others.map((path) => `${path}\n`).join(""));
+  const shallow = await Promise.all(others.map((path) => readFile(join(path, "../shallow"), "utf8").catch(() => "")));
+  await writeFile(join(storeDirectory, "shallow"), [...new Set(shallow.join("").match(/.+\n/g))].join(""));
 }
 
 function toSpec(snapshot: Snapshot, store: string) {
@@ -99,7 +109,14 @@ function toSpec(snapshot: Snapshot, store: string) {
     trackedCommitId: tracked,
     untrackedCommitId: untracked,
     subdirectory,
-    intentToAddPaths: snapshot.intentToAdd.map((path) => Buffer.from(path, "latin1")),
+    intentToAddPaths: snapshot.intentToAdd.map(bytesOf),
+    submodules: snapshot.submodules.map(({ path, head, branch = "", index, intentToAdd }) => ({
+      path,
+      branch,
+      headCommitId: head,
+      indexCommitId: index,
+      intentToAddPaths: intentToAdd.map(bytesOf),
+    })),
     receipt: {
       directory: root,
       stagedCount: receipt.staged,
@@ -109,8 +126,13 @@ function toSpec(snapshot: Snapshot, store: string) {
       leftOut: receipt.leftOut.map(({ kind, count, paths }) => ({ reason: kind, count, paths })),
       includedPaths: receipt.included,
       changedPaths: receipt.changedWhileRead,
+      submodulePaths: receipt.submodules,
     },
   });
+}
+
+function bytesOf(path: RawPath): Buffer {
+  return Buffer.from(path, "latin1");
 }
 
 /** The directory that is meant; undefined where an address is. */

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/session/v1alpha1/session_spec.proto.
  */
 export const file_claudecluster_session_v1alpha1_session_spec: GenFile = /*@__PURE__*/
-  fileDesc("CjFjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9zcGVjLnByb3RvEh5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEilwUKC1Nlc3Npb25TcGVjEkIKCnJlcG9zaXRvcnkYASABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUmVwb3NpdG9yeVNwZWMSDAoEdGFzaxgCIAEoCRINCgVtb2RlbBgDIAEoCRIVCg1hbGxvd2VkX3Rvb2xzGAQgAygJEhcKD3Blcm1pc3Npb25fbW9kZRgFIAEoCRIWCg5tYXhfc3RlcF9jb3VudBgGIAEoBRIqCgd0aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uElEKC2Vudmlyb25tZW50GAggAygLMjwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjLkVudmlyb25tZW50RW50cnkSGwoTcHJldmlvdXNfc2Vzc2lvbl9pZBgJIAEoCRIvCgxpZGxlX3RpbWVvdXQYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMwoQZGVjaXNpb25fdGltZW91dBgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tYXhfdHVybl9jb3VudBgMIAEoBRI2CgZidWRnZXQYDSABKAsyJi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQnVkZ2V0EjoKBmVncmVzcxgOIAEoCzIqLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5FZ3Jlc3NTcGVjEh0KFWxvYWRfcHJvamVjdF9zZXR0aW5ncxgPIAEoCBoyChBFbnZpcm9ubWVudEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUgoGQnVkZ2V0EhQKDG1heF9jb3N0X3VzZBgBIAEoARIXCg9tYXhfdG9rZW5fY291bnQYAiABKAMSGQoRbWF4X3JlcXVlc3RfY291bnQYAyABKAUitgEKCkVncmVzc1NwZWMSPQoEbW9kZRgBIAEoDjIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5FZ3Jlc3NTcGVjLk1vZGUSHAoUYWxsb3dlZF9kZXN0aW5hdGlvbnMYAiADKAkiSwoETW9kZRIUChBNT0RFX1VOU1BFQ0lGSUVEEAASDQoJTU9ERV9OT05FEAESDwoLTU9ERV9MSVNURUQQAhINCglNT0RFX09QRU4QAyJ/Cg5SZXBvc2l0b3J5U3BlYxILCgN1cmkYASABKAkSCwoDcmVmGAIgASgJEg0KBWRlcHRoGAMgASgFEkQKCHNuYXBzaG90GAQgASgLMjIuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlJlcG9zaXRvcnlTbmFwc2hvdCKRAgoSUmVwb3NpdG9yeVNuYXBzaG90Eg0KBXN0b3JlGAEgASgJEg4KBmJyYW5jaBgCIAEoCRIWCg5oZWFkX2NvbW1pdF9pZBgDIAEoCRIXCg9pbmRleF9jb21taXRfaWQYBCABKAkSGQoRdHJhY2tlZF9jb21taXRfaWQYBSABKAkSGwoTdW50cmFja2VkX2NvbW1pdF9pZBgGIAEoCRIUCgxzdWJkaXJlY3RvcnkYByABKAkSQAoHcmVjZWlwdBgIIAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TbmFwc2hvdFJlY2VpcHQSGwoTaW50ZW50X3RvX2FkZF9wYXRocxgJIAMoDCLwAQoPU25hcHNob3RSZWNlaXB0EhEKCWRpcmVjdG9yeRgBIAEoCRIUCgxzdGFnZWRfY291bnQYAiABKAUSFQoNY2hhbmdlZF9jb3VudBgDIAEoBRIXCg91bnRyYWNrZWRfY291bnQYBCABKAUSEgoKc2l6ZV9ieXRlcxgFIAEoAxJBCghsZWZ0X291dBgGIAMoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TbmFwc2hvdExlZnRPdXQSFgoOaW5jbHVkZWRfcGF0aHMYByADKAkSFQoNY2hhbmdlZF9wYXRocxgIIAMoCSI/Cg9TbmFwc2hvdExlZnRPdXQSDgoGcmVhc29uGAEgASgJEg0KBWNvdW50GAIgASgFEg0KBXBhdGhzGAMgAygJYgZwcm90bzM", [file_google_protobuf_duration]);
+  fileDesc("CjFjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9zcGVjLnByb3RvEh5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEilwUKC1Nlc3Npb25TcGVjEkIKCnJlcG9zaXRvcnkYASABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUmVwb3NpdG9yeVNwZWMSDAoEdGFzaxgCIAEoCRINCgVtb2RlbBgDIAEoCRIVCg1hbGxvd2VkX3Rvb2xzGAQgAygJEhcKD3Blcm1pc3Npb25fbW9kZRgFIAEoCRIWCg5tYXhfc3RlcF9jb3VudBgGIAEoBRIqCgd0aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uElEKC2Vudmlyb25tZW50GAggAygLMjwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjLkVudmlyb25tZW50RW50cnkSGwoTcHJldmlvdXNfc2Vzc2lvbl9pZBgJIAEoCRIvCgxpZGxlX3RpbWVvdXQYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMwoQZGVjaXNpb25fdGltZW91dBgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tYXhfdHVybl9jb3VudBgMIAEoBRI2CgZidWRnZXQYDSABKAsyJi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQnVkZ2V0EjoKBmVncmVzcxgOIAEoCzIqLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5FZ3Jlc3NTcGVjEh0KFWxvYWRfcHJvamVjdF9zZXR0aW5ncxgPIAEoCBoyChBFbnZpcm9ubWVudEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUgoGQnVkZ2V0EhQKDG1heF9jb3N0X3VzZBgBIAEoARIXCg9tYXhfdG9rZW5fY291bnQYAiABKAMSGQoRbWF4X3JlcXVlc3RfY291bnQYAyABKAUitgEKCkVncmVzc1NwZWMSPQoEbW9kZRgBIAEoDjIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5FZ3Jlc3NTcGVjLk1vZGUSHAoUYWxsb3dlZF9kZXN0aW5hdGlvbnMYAiADKAkiSwoETW9kZRIUChBNT0RFX1VOU1BFQ0lGSUVEEAASDQoJTU9ERV9OT05FEAESDwoLTU9ERV9MSVNURUQQAhINCglNT0RFX09QRU4QAyJ/Cg5SZXBvc2l0b3J5U3BlYxILCgN1cmkYASABKAkSCwoDcmVmGAIgASgJEg0KBWRlcHRoGAMgASgFEkQKCHNuYXBzaG90GAQgASgLMjIuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlJlcG9zaXRvcnlTbmFwc2hvdCLYAgoSUmVwb3NpdG9yeVNuYXBzaG90Eg0KBXN0b3JlGAEgASgJEg4KBmJyYW5jaBgCIAEoCRIWCg5oZWFkX2NvbW1pdF9pZBgDIAEoCRIXCg9pbmRleF9jb21taXRfaWQYBCABKAkSGQoRdHJhY2tlZF9jb21taXRfaWQYBSABKAkSGwoTdW50cmFja2VkX2NvbW1pdF9pZBgGIAEoCRIUCgxzdWJkaXJlY3RvcnkYByABKAkSQAoHcmVjZWlwdBgIIAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TbmFwc2hvdFJlY2VpcHQSGwoTaW50ZW50X3RvX2FkZF9wYXRocxgJIAMoDBJFCgpzdWJtb2R1bGVzGA0gAygLMjEuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlN1Ym1vZHVsZVNuYXBzaG90In8KEVN1Ym1vZHVsZVNuYXBzaG90EgwKBHBhdGgYASABKAkSDgoGYnJhbmNoGAIgASgJEhYKDmhlYWRfY29tbWl0X2lkGAMgASgJEhcKD2luZGV4X2NvbW1pdF9pZBgEIAEoCRIbChNpbnRlbnRfdG9fYWRkX3BhdGhzGAUgAygMIokCCg9TbmFwc2hvdFJlY2VpcHQSEQoJZGlyZWN0b3J5GAEgASgJEhQKDHN0YWdlZF9jb3VudBgCIAEoBRIVCg1jaGFuZ2VkX2NvdW50GAMgASgFEhcKD3VudHJhY2tlZF9jb3VudBgEIAEoBRISCgpzaXplX2J5dGVzGAUgASgDEkEKCGxlZnRfb3V0GAYgAygLMi8uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNuYXBzaG90TGVmdE91dBIWCg5pbmNsdWRlZF9wYXRocxgHIAMoCRIVCg1jaGFuZ2VkX3BhdGhzGAggAygJEhcKD3N1Ym1vZHVsZV9wYXRocxgJIAMoCSI/Cg9TbmFwc2hvdExlZnRPdXQSDgoGcmVhc29uGAEgASgJEg0KBWNvdW50GAIgASgFEg0KBXBhdGhzGAMgAygJYgZwcm90bzM", [file_google_protobuf_duration]);
 
 /**
  * What Claude is to do, and on what. The same in the host's API and in the agent's. Holds no
@@ -370,6 +370,14 @@ export type RepositorySnapshot = Message<"claudecluster.session.v1alpha1.Reposit
    * @generated from field: repeated bytes intent_to_add_paths = 9;
    */
   intentToAddPaths: Uint8Array[];
+
+  /**
+   * Submodules that went in with their files: untracked_commit_id has a directory in the place of each, with the files that lie
+   * in it, and reaches their commits. What is in a submodule comes after it.
+   *
+   * @generated from field: repeated claudecluster.session.v1alpha1.SubmoduleSnapshot submodules = 13;
+   */
+  submodules: SubmoduleSnapshot[];
 };
 
 /**
@@ -378,6 +386,55 @@ export type RepositorySnapshot = Message<"claudecluster.session.v1alpha1.Reposit
  */
 export const RepositorySnapshotSchema: GenMessage<RepositorySnapshot> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_spec, 4);
+
+/**
+ * A submodule of a snapshot, which the agent makes a repository of its own in the work tree.
+ *
+ * @generated from message claudecluster.session.v1alpha1.SubmoduleSnapshot
+ */
+export type SubmoduleSnapshot = Message<"claudecluster.session.v1alpha1.SubmoduleSnapshot"> & {
+  /**
+   * Where it is, from the top: names with slashes between them.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * What its HEAD names, such as "refs/heads/main". Empty: HEAD is detached.
+   *
+   * @generated from field: string branch = 2;
+   */
+  branch: string;
+
+  /**
+   * The commit that is checked out in it.
+   *
+   * @generated from field: string head_commit_id = 3;
+   */
+  headCommitId: string;
+
+  /**
+   * Commit of what its index holds.
+   *
+   * @generated from field: string index_commit_id = 4;
+   */
+  indexCommitId: string;
+
+  /**
+   * Files that its index holds without content. From the submodule's top.
+   *
+   * @generated from field: repeated bytes intent_to_add_paths = 5;
+   */
+  intentToAddPaths: Uint8Array[];
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.SubmoduleSnapshot.
+ * Use `create(SubmoduleSnapshotSchema)` to create a new message.
+ */
+export const SubmoduleSnapshotSchema: GenMessage<SubmoduleSnapshot> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 5);
 
 /**
  * What a snapshot holds of a repository and what it does not. Paths are as git quotes them. Lists are cut, counts are not.
@@ -440,6 +497,13 @@ export type SnapshotReceipt = Message<"claudecluster.session.v1alpha1.SnapshotRe
    * @generated from field: repeated string changed_paths = 8;
    */
   changedPaths: string[];
+
+  /**
+   * Submodules that went in with their files. These count above like the repository's own.
+   *
+   * @generated from field: repeated string submodule_paths = 9;
+   */
+  submodulePaths: string[];
 };
 
 /**
@@ -447,7 +511,7 @@ export type SnapshotReceipt = Message<"claudecluster.session.v1alpha1.SnapshotRe
  * Use `create(SnapshotReceiptSchema)` to create a new message.
  */
 export const SnapshotReceiptSchema: GenMessage<SnapshotReceipt> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 5);
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 6);
 
 /**
  * What of one kind did not go in.
@@ -482,5 +546,5 @@ export type SnapshotLeftOut = Message<"claudecluster.session.v1alpha1.SnapshotLe
  * Use `create(SnapshotLeftOutSchema)` to create a new message.
  */
 export const SnapshotLeftOutSchema: GenMessage<SnapshotLeftOut> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 6);
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 7);
 

@@ -2,8 +2,10 @@ import type { ServerContext } from "@modelcontextprotocol/server";
 import { awaitSession } from "../session/await-session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { watchUpdates } from "../session/watch-updates.ts";
-import type { Session, Session_State, SessionEvent } from "../../proto/index.ts";
+import { dollars, type Session, type Session_State, type SessionEvent } from "../../proto/index.ts";
+import { plural } from "../present/plural.ts";
 import { SessionProgress } from "../present/session-progress.ts";
+import { shortId } from "../present/status-line.ts";
 import { stateName } from "../present/session-summary.ts";
 import { ProgressReporter } from "./progress-reporter.ts";
 
@@ -38,10 +40,10 @@ export async function followSession(
   const { id, state, lastSequence: afterSequence } = session;
   const progress = new SessionProgress(id);
   using reporter = ProgressReporter.start(context);
+  const say = (line: string, options: { force: boolean }) => reporter.report(`${lead(progress)}: ${line}`, options);
   using _updates = watchUpdates(sessions, [id], (now) => {
     const line = progress.look(now);
-    reporter.idleText = progress.waiting === "" ? undefined : progress.waiting;
-    if (line !== undefined) reporter.report(line, { force: true });
+    if (line !== undefined) say(line, { force: true });
   });
   const signals = [context.mcpReq.signal, ...(timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)])];
   reporter.report(afterSequence === 0 ? `session ${id}` : `session ${id} is ${stateName(state)}`, { force: true });
@@ -52,9 +54,17 @@ export async function followSession(
     signal: AbortSignal.any(signals),
     onEvent: (event) => {
       const line = progress.add(event);
-      if (line !== undefined) reporter.report(line, { force: isNeverDropped(event.event) });
+      if (line !== undefined && line !== "") say(line, { force: isNeverDropped(event.event) });
     },
   });
+}
+
+/** Which session it is, since several calls share one line, and what it has come to. */
+function lead({ session: { id, live } }: SessionProgress): string {
+  const { changeCount = 0, meteredUsage } = live ?? {};
+  const { costUsd = 0 } = meteredUsage ?? {};
+  const facts = [...(changeCount > 0 ? [plural(changeCount, "file")] : []), ...(costUsd > 0 ? [dollars(costUsd)] : [])];
+  return [shortId(id), ...facts].join(" ");
 }
 
 function isNeverDropped({ case: kind, value }: SessionEvent["event"]): boolean {

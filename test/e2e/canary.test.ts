@@ -88,7 +88,7 @@ test("key and git token are nowhere inside: not in environments, command lines, 
       onProgress: (line) => {
         const sessionId = /^session (ses_\w+)$/.exec(line)?.[1];
         if (sessionId !== undefined) id.resolve(sessionId);
-        if (/^[AM] /.test(line)) working.resolve(undefined);
+        if (/: [AM] /.test(line)) working.resolve(undefined);
       },
     },
   );

@@ -21,7 +21,7 @@ test("a call that was to end its session does so when it is canceled: the change
       signal: abort.signal,
       onProgress: (line) => {
         sessionId = /^session (ses_\w+)$/.exec(line)?.[1] ?? sessionId;
-        if (/^[AM] /.test(line)) abort.abort(new Error("enough"));
+        if (/: [AM] /.test(line)) abort.abort(new Error("enough"));
       },
     },
   );

@@ -31,7 +31,7 @@ async function whileWorking(seconds: number, inspect: (dial: Dial, sessionId: st
       onProgress: (line) => {
         const sessionId = /^session (ses_\w+)$/.exec(line)?.[1];
         if (sessionId !== undefined) id.resolve(sessionId);
-        if (line === "Claude is working") working.resolve(undefined);
+        if (line.endsWith(": Claude is working")) working.resolve(undefined);
       },
     },
   );

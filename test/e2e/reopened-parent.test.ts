@@ -22,7 +22,7 @@ test("closing Claude Code in the middle of four running sessions and opening it 
             onProgress: (line) => {
               const id = /^session (ses_\w+)$/.exec(line)?.[1];
               if (id !== undefined) ids.push(id);
-              if (/^[AM] /.test(line)) working.resolve(undefined);
+              if (/: [AM] /.test(line)) working.resolve(undefined);
             },
           },
         )
@@ -43,7 +43,7 @@ test("closing Claude Code in the middle of four running sessions and opening it 
     ids.map((id) => second.call("wait_session", { session_id: id }, { onProgress: (line) => progress.push(line) })),
   );
   expect(outcomes.map(({ summary }) => summary?.state)).toEqual(names.map(() => "succeeded"));
-  expect(progress.some((line) => /^[AM] /.test(line))).toBe(true);
+  expect(progress.some((line) => /: [AM] /.test(line))).toBe(true);
   for (const { summary } of outcomes) {
     const files = await applyPatch(rig.git.directoryOf("greeter"), summary!.patch!);
     expect(Object.keys(files).length).toBeGreaterThan(0);

@@ -36,7 +36,7 @@ test("returns ids, result, usage, timeline and an exact patch, shows progress, a
   const files = await applyPatch(rig.git.directoryOf("greeter"), summary!.patch!);
   expect(Object.keys(files)).not.toContain("src/legacy.js");
   expect(
-    lines.some((line) => /^[AM] \S+ \+\d+ -\d+$/.test(line)),
+    lines.some((line) => /^…\w+( \d+ files?)?( \$[\d.]+)?: [AM] \S+ \+\d+ -\d+$/.test(line)),
     lines.join("\n"),
   ).toBe(true);
   expect(await containersOf(rig.mcp.place)).toEqual([]);

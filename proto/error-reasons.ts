@@ -290,6 +290,8 @@ export const ERROR_REASONS = {
   PATH_OUTSIDE: "INVALID_ARGUMENT",
   /** There is nothing to be taken back. */
   NOTHING_TO_UNDO: "NOT_FOUND",
+  /** A session has changes that nobody has taken, and would be removed. */
+  CHANGES_NOT_TAKEN: "FAILED_PRECONDITION",
   /** What was applied has been changed since. */
   UNDO_BLOCKED: "FAILED_PRECONDITION",
   /** There is no git where a repository lies. */

@@ -28,6 +28,11 @@ export function isFinal(state: Session_State): boolean {
   return state === Session_State.SUCCEEDED || state === Session_State.FAILED || state === Session_State.CANCELED;
 }
 
+/** Returns whether a session is over and has changes that nobody has taken: these are not to be lost unasked. */
+export function hasUntakenChanges({ state, result, taken }: Session): boolean {
+  return isFinal(state) && taken === undefined && (result?.changeCount ?? 0) > 0;
+}
+
 /** Far more than a session has; the rest comes from a container that wants the host to grow. */
 const MAX_PHASE_TIMINGS = 1000;
 /** As many as an agent keeps, and longer names than it gives them. */

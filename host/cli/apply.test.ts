@@ -7,7 +7,7 @@ import type { Files } from "../../test/git/random-trees.ts";
 import { UserArea } from "../../test/git/user-area.ts";
 import { finishWith } from "../../test/support/finished-session.ts";
 import { Plain } from "../../test/support/screen.ts";
-import { type AppError, ContainerSpecSchema, SessionSpecSchema } from "../../proto/index.ts";
+import { type AppError, ContainerSpecSchema, SessionSpecSchema, TakenChanges_Kind } from "../../proto/index.ts";
 import { applyCommand, savePatchCommand, undoCommand } from "./apply.ts";
 import { exitCodeOf } from "./exit-codes.ts";
 
@@ -54,8 +54,44 @@ test("makes a branch named after the task, and says first what would run", async
   expect(io.stderr.text).toContain("  .envrc: your shell runs it (direnv)\n  .github/workflows/ci.yml: runs in CI\n");
   expect(area.git("log", "-1", "--format=%s", branch)).toBe("Fix the greeting, please! It is wrong\n");
   expect(area.has(".envrc")).toBe(false);
-  expect(await undoCommand({ sessionId: id, directory: area.directory, ...options() }, io)).toBe(0);
+  expect(await undoCommand(sessions, { sessionId: id, directory: area.directory, ...options() }, io)).toBe(0);
   expect(area.git("branch", "--list", "claude/*")).toBe("");
+});
+
+test("what was applied or saved counts as taken, until it is given back; a part of it does not", async () => {
+  const id = await finished({ "a.ts": "1\ntwo\nthree\n", "lib/b.ts": "b\n" });
+  const taken = async () => (await sessions.get(id)).taken;
+  const undo = () => undoCommand(sessions, { sessionId: id, directory: area.directory, ...options() }, io);
+  await applyCommand(sessions, request(id, { dryRun: true }), options(), io);
+  await applyCommand(sessions, request(id, { as: "worktree", paths: ["lib"] }), options(), io);
+  await undo();
+  expect(await taken()).toBeUndefined();
+  await applyCommand(sessions, request(id), options(), io);
+  const place = `claude/fix-the-greeting-please-it-${id.slice(-6).toLowerCase()} in ${area.directory}`;
+  expect(await taken()).toMatchObject({ kind: TakenChanges_Kind.BRANCH, place });
+  await undo();
+  expect(await taken()).toBeUndefined();
+  await applyCommand(sessions, request(id, { as: "worktree" }), options(), io);
+  expect(await taken()).toMatchObject({ kind: TakenChanges_Kind.WORK_TREE, place: area.directory });
+  await undo();
+  const file = join(area.top, "saved.patch");
+  await savePatchCommand(sessions, { sessionId: id, file, stateDirectory: area.top }, io);
+  expect(await taken()).toMatchObject({ kind: TakenChanges_Kind.SAVED, place: file });
+  expect(io.stderr.text).not.toContain("note");
+});
+
+test("what was taken elsewhere as well stays taken when it is given back here, also without a host", async () => {
+  const id = await finished({ "a.ts": "1\ntwo\nthree\n" });
+  await applyCommand(sessions, request(id, { as: "worktree" }), options(), io);
+  await sessions.markTaken(id, { kind: TakenChanges_Kind.BRANCH, place: "claude/x in /elsewhere" });
+  await undoCommand(sessions, { sessionId: undefined, directory: area.directory, ...options() }, io);
+  expect((await sessions.get(id)).taken?.place).toBe("claude/x in /elsewhere");
+  await applyCommand(sessions, request(id, { as: "worktree" }), options(), io);
+  const away = () => Promise.reject(new Error("no host"));
+  const nobody = Object.assign(Object.create(sessions) as MemorySessions, { get: away, markTaken: away });
+  await undoCommand(nobody, { sessionId: undefined, directory: area.directory, ...options() }, io);
+  expect(io.stderr.text).toContain("The host could not note that");
+  expect(area.git("status", "--porcelain")).toBe("");
 });
 
 test("writes into the files, only what is at the paths that were named, and takes that back", async () => {
@@ -69,7 +105,7 @@ test("writes into the files, only what is at the paths that were named, and take
     file_count: 1,
   });
   expect(area.git("status", "--porcelain")).toBe("?? lib/\n");
-  await undoCommand({ sessionId: undefined, directory: area.directory, ...options() }, io);
+  await undoCommand(sessions, { sessionId: undefined, directory: area.directory, ...options() }, io);
   expect(area.git("status", "--porcelain")).toBe("");
   for (const path of ["../x", "/etc"]) {
     const outside = applyCommand(sessions, request(id, { paths: [path] }), options(), io);

@@ -1,5 +1,6 @@
 import { open } from "node:fs/promises";
-import { AppError } from "../../proto/index.ts";
+import { resolve } from "node:path";
+import { AppError, TakenChanges_Kind } from "../../proto/index.ts";
 import { nameSome } from "../name-some.ts";
 import { indent } from "../present/indent.ts";
 import { oneLine, plainText } from "../present/plain-text.ts";
@@ -13,6 +14,7 @@ import {
   showConflict,
   undoSession,
 } from "../results/apply-session.ts";
+import { noteTaken } from "../results/note-taken.ts";
 import { readSessionChanges } from "../results/session-patch.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
@@ -50,6 +52,7 @@ export async function applyCommand(
 
 /** Takes back the last apply to the repository that `directory` is in, or the last of a session. Throws as undoSession. */
 export async function undoCommand(
+  sessions: Sessions,
   {
     sessionId,
     directory,
@@ -61,9 +64,9 @@ export async function undoCommand(
     json: boolean;
     stateDirectory: string;
   },
-  { stdout, signal }: CommandIo,
+  { stdout, stderr, signal }: CommandIo,
 ): Promise<number> {
-  const report = await undoSession({ sessionId, directory }, { stateDirectory, signal });
+  const report = await undoSession(sessions, { sessionId, directory }, { stateDirectory, signal });
   if (json) printJson(stdout, report);
   else {
     const what =
@@ -74,6 +77,7 @@ export async function undoCommand(
       const copy = before === undefined ? "It was not there before." : `As it was before: ${before}`;
       stdout.write(`${path} was changed since, and is left as it is. ${copy}\n`);
     }
+    if (report.not_noted !== undefined) stderr.write(`${report.not_noted}\n`);
   }
   return EXIT.done;
 }
@@ -85,7 +89,7 @@ export async function undoCommand(
 export async function savePatchCommand(
   sessions: Sessions,
   { sessionId, file, stateDirectory }: { sessionId: string; file: string; stateDirectory: string },
-  { stdout }: CommandIo,
+  { stdout, stderr }: CommandIo,
 ): Promise<number> {
   const { changes } = await readSessionChanges(sessions, sessionId, { stateDirectory });
   try {
@@ -96,6 +100,8 @@ export async function savePatchCommand(
     throw new AppError("FILE_UNUSABLE", `${file} is there already.`, { help: "Name another file.", cause });
   }
   stdout.write(`${file}: ${plural(changes.listed.changeCount, "file")}, for git apply.\n`);
+  const failed = await noteTaken(sessions, sessionId, { kind: TakenChanges_Kind.SAVED, place: resolve(file) });
+  if (failed !== undefined) stderr.write(`${failed}\n`);
   return EXIT.done;
 }
 
@@ -133,6 +139,7 @@ function applyText(report: ApplyReport): string {
     lines.unshift(`${report.repository}: ${plural(count, "file")} changed${staged === true ? " and staged" : ""}`);
     lines.push("To take it back: claudecluster undo.");
   } else lines.unshift(`${report.repository}: ${plural(count, "file")} would change`);
+  if (report.not_noted !== undefined) lines.push(report.not_noted);
   for (const path of submodules)
     lines.push(`The submodule ${path} is to be at another commit: its files were left alone.`);
   if (inside.length > 0)

@@ -33,11 +33,13 @@ async function printed<T>(
 
 test("a patch that contradicts the list of changes is printed only by force, and has failed also then", async () => {
   const summary = summaryWith(MISMATCH);
-  const [code, out, said] = await printed((io) => printPatch(summary, Readable.from([PATCH]), { force: false }, io));
+  const [{ code }, out, said] = await printed((io) =>
+    printPatch(summary, Readable.from([PATCH]), { force: false }, io),
+  );
   expect([code, out]).toEqual([1, ""]);
   expect(said).toContain(`PATCH_MISMATCH: ${MISMATCH.message}`);
   expect(said).toContain("--force");
-  const [forced, given, warned] = await printed((io) =>
+  const [{ code: forced }, given, warned] = await printed((io) =>
     printPatch(summary, Readable.from([PATCH]), { force: true }, io),
   );
   expect([forced, given]).toEqual([1, PATCH.toString()]);
@@ -55,7 +57,9 @@ test("a patch that contradicts the list of changes is in no result", async () =>
 test("a patch of a session that failed otherwise is printed, with what has to be known of it", async () => {
   const summary = summaryWith({ reason: "TIMEOUT", message: "Too long." });
   expect(summary.patch).toBe(PATCH.toString());
-  const [code, out, said] = await printed((io) => printPatch(summary, Readable.from([PATCH]), { force: false }, io));
+  const [{ code }, out, said] = await printed((io) =>
+    printPatch(summary, Readable.from([PATCH]), { force: false }, io),
+  );
   expect([code, out]).toEqual([0, PATCH.toString()]);
   expect(said).toContain("patch: filter lfs of .gitattributes does not run in a container: 2 files");
 });

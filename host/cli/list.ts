@@ -2,8 +2,10 @@ import type { Session } from "../../proto/index.ts";
 import { sessionEntry } from "../present/session-entry.ts";
 import { UNKNOWN_COLUMNS, wrap } from "../present/indent.ts";
 import { oneLine } from "../present/plain-text.ts";
+import { plural } from "../present/plural.ts";
 import { clock, shortId, styleOf } from "../present/status-line.ts";
 import { stateName } from "../present/session-summary.ts";
+import { takenWord } from "../present/taken-text.ts";
 import { painterFor } from "../present/terminal.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { FINAL_STATES, LIVE_STATES } from "../session/states.ts";
@@ -55,7 +57,11 @@ function printTable(sessions: readonly Session[], { stdout, env }: CommandIo): v
   const paint = painterFor(stdout, env);
   const width = stdout.isTTY === true ? stdout.columns || UNKNOWN_COLUMNS : Infinity;
   const entries = sessions.map(sessionEntry);
-  const head = ["SESSION".padEnd(30), "STATE".padEnd(9), "TIME".padStart(7), "FILES".padStart(5), ""].join("  ");
+  const words = sessions.map(takenWord);
+  // No column where nothing is to be said.
+  const takenColumn = (text: string) => (words.some((word) => word !== "") ? `${text.padEnd(6)}  ` : "");
+  const columns = ["SESSION".padEnd(30), "STATE".padEnd(9), "TIME".padStart(7), "FILES".padStart(5), ""].join("  ");
+  const head = `${columns}${takenColumn("TAKEN")}`;
   const endingRoom = Math.min(MAX_ENDING_COLUMNS, width - head.length - MIN_TASK_COLUMNS - 2);
   const endings = entries.map(({ ended_by: by }) => (by === undefined ? "" : oneLine(by, Math.max(endingRoom, 1))));
   const longest = Math.max(...endings.map(({ length }) => length));
@@ -67,13 +73,18 @@ function printTable(sessions: readonly Session[], { stdout, env }: CommandIo): v
     const { session_id: id, elapsed_seconds: seconds, change_count: count = "-", task, beside_patch } = entries[index]!;
     const files = `${count}${beside_patch === true ? "+" : ""}`;
     const start = `${id}  `;
-    const rest = `  ${clock(seconds).padStart(7)}  ${files.padStart(5)}  ${endingColumn(endings[index]!)}${task}`;
+    const rest = `  ${clock(seconds).padStart(7)}  ${files.padStart(5)}  ${takenColumn(words[index]!)}${endingColumn(endings[index]!)}${task}`;
     const state = stateName(session.state).padEnd(9);
     const room = width - start.length - state.length;
     stdout.write(`${start}${paint(styleOf(session.state), state)}${wrap(rest, room)[0]}\n`);
   }
   for (const { session_id: id, waiting } of entries) {
     if (waiting !== undefined) stdout.write(`${shortId(id)} is waiting: ${waiting}\n`);
+  }
+  const untaken = words.filter((word) => word === "no").length;
+  if (untaken > 0) {
+    const what = `${plural(untaken, "session")} with changes that nobody has taken; kept until they are`;
+    stdout.write(`${paint("dim", `${what}: claudecluster apply, or remove --discard`)}\n`);
   }
   if (!entries.some(({ beside_patch: beside }) => beside === true)) return;
   stdout.write(paint("dim", "+ beside the patch there is more, or may be: claudecluster show <session>") + "\n");

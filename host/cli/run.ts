@@ -4,6 +4,7 @@ import { readSummary } from "../present/read-session.ts";
 import { sentText } from "../present/sent-text.ts";
 import type { CreateSessionRequest, Sessions } from "../session/sessions.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
+import { noteSaved } from "./diff.ts";
 import { exitCodeOfState } from "./exit-codes.ts";
 import { followSessions } from "./follow.ts";
 import { printJson } from "./print-json.ts";
@@ -56,7 +57,7 @@ export async function runCommand(
   if (json) printJson(io.stdout, summary);
   else {
     using patch = await sessions.openArtifact(id, Artifact_Kind.PATCH);
-    await printResult(summary, patch.read(), io);
+    if (await printResult(summary, patch.read(), io)) await noteSaved(sessions, summary, io);
   }
   if (session.state !== Session_State.SUCCEEDED && summary.failure !== undefined) {
     io.stderr.write(`${summary.failure.reason}: ${summary.failure.message}\n`);

@@ -242,7 +242,7 @@ test("remove --force that is left does not remove what has not ended", async () 
   // Collecting its changes takes longer than anybody waits.
   sessions.stop = () => Promise.resolve();
   const left = new AbortController();
-  const removing = removeCommand(sessions, [id], { force: true }, ioOf({ signal: left.signal }));
+  const removing = removeCommand(sessions, [id], { force: true, discard: false }, ioOf({ signal: left.signal }));
   await expect.poll(() => sessions.watcherCount).toBe(1);
   left.abort(new Error("SIGINT"));
   expect(await removing).toBe(130);

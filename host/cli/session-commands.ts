@@ -146,13 +146,14 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .description("take back the last apply to the repository one is in: files, index and branches are as before")
     .argument("[session]", SESSION)
     .option("--json", JSON_TEXT)
-    .action(async (given: string | undefined, { json = false }: JsonFlag) => {
-      const undo = (sessionId: string | undefined) =>
-        undoCommand({ sessionId, directory: process.cwd(), json, stateDirectory: stateDirectory() }, io);
-      // What was applied is known here, also without a host.
-      if (given === undefined) context.setExitCode(await undo(undefined));
-      else await withSession(context, given, (_sessions, sessionId) => undo(sessionId));
-    });
+    .action((given: string | undefined, { json = false }: JsonFlag) =>
+      withSessions(context, async (sessions) => {
+        // What was applied is known here, also without a host.
+        const sessionId = given === undefined ? undefined : await resolveSession(sessions, given);
+        const request = { sessionId, directory: process.cwd(), json, stateDirectory: stateDirectory() };
+        return undoCommand(sessions, request, io);
+      }),
+    );
 
   program
     .command("compare")
@@ -228,8 +229,9 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .description("remove what is stored of finished sessions")
     .argument("<session...>", SESSION)
     .option("-f, --force", "end those that are live first")
-    .action((given: string[], { force = false }: { force?: boolean }) =>
-      withEachSession(context, given, (sessions, ids) => removeCommand(sessions, ids, { force }, io)),
+    .option("--discard", "also those with changes that nobody has applied or saved")
+    .action((given: string[], { force = false, discard = false }: { force?: boolean; discard?: boolean }) =>
+      withEachSession(context, given, (sessions, ids) => removeCommand(sessions, ids, { force, discard }, io)),
     );
 }
 

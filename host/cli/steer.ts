@@ -47,13 +47,14 @@ export async function stopCommand(
 }
 
 /**
- * Removes what is stored of finished sessions, one after the other, and prints their ids. With `force`, ends them first. Throws
- * at the first that cannot be removed: NOT_FOUND, SESSION_LIVE.
+ * Removes what is stored of finished sessions, one after the other, and prints their ids. With `force`, ends them first; with
+ * `discard`, also if nobody has taken their changes. Throws at the first that cannot be removed: NOT_FOUND, SESSION_LIVE,
+ * CHANGES_NOT_TAKEN.
  */
 export async function removeCommand(
   sessions: Sessions,
   ids: readonly string[],
-  { force }: { force: boolean },
+  { force, discard }: { force: boolean; discard: boolean },
   io: CommandIo,
 ): Promise<number> {
   for (const id of ids) {
@@ -62,7 +63,7 @@ export async function removeCommand(
       await ended(sessions, id, io);
       if (io.signal.aborted) return EXIT.canceled;
     }
-    await sessions.delete(id);
+    await sessions.delete(id, { discard });
     io.stdout.write(`${id}\n`);
   }
   return EXIT.done;

@@ -163,13 +163,13 @@ export const SETTINGS = {
     schema: seconds,
     variables: ["CLAUDECLUSTER_RETENTION_DAYS"],
     default: RETENTION.days,
-    description: "finished sessions are kept this long",
+    description: "finished sessions are kept this long; with changes that nobody has taken, longer",
   },
   store_max_bytes: {
     schema: amount,
     variables: ["CLAUDECLUSTER_STORE_MAX_BYTES"],
     default: RETENTION.maxBytes,
-    description: "the oldest finished sessions go when all that is stored takes more; never a live one",
+    description: "above this the oldest finished sessions go; never a live one, nor one with such changes",
   },
   session_max_bytes: {
     schema: amount,

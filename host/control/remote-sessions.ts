@@ -156,9 +156,13 @@ export class RemoteSessions implements Sessions {
     );
   }
 
-  async delete(sessionId: string): Promise<void> {
+  async markTaken(sessionId: string, taken: Parameters<Sessions["markTaken"]>[1]): Promise<void> {
+    await this.#call(() => this.#client.markTaken({ sessionId, ...(taken && { taken }) }));
+  }
+
+  async delete(sessionId: string, { discard } = { discard: false }): Promise<void> {
     await this.#once(
-      () => this.#client.deleteSession({ sessionId }),
+      () => this.#client.deleteSession({ sessionId, discard }),
       ({ kind }) => kind === "NOT_FOUND",
     );
   }

@@ -83,8 +83,12 @@ export function sessionService(options: StreamOptions): ServiceImpl<typeof Sessi
       await sessions.stop(sessionId, { reason });
       return {};
     },
-    async deleteSession({ sessionId }) {
-      await sessions.delete(sessionId);
+    async markTaken({ sessionId, taken }) {
+      await sessions.markTaken(sessionId, taken);
+      return {};
+    },
+    async deleteSession({ sessionId, discard }) {
+      await sessions.delete(sessionId, { discard });
       return {};
     },
     async *readArtifact({ sessionId, kind, offset }) {

@@ -102,7 +102,7 @@ export function registerApplyTools(server: McpServer, options: ApplyToolsOptions
       answering(logger, async () => {
         const { signal } = context.mcpReq;
         const directory = await projectDirectory({ signal });
-        return jsonResult(await undoSession({ sessionId, directory }, { stateDirectory, signal }));
+        return jsonResult(await undoSession(sessions, { sessionId, directory }, { stateDirectory, signal }));
       }),
   );
 }

@@ -3,11 +3,16 @@ import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import {
   type ArtifactKind,
+  ContainerSpecSchema,
   FailureSchema,
+  FileChangeSchema,
   SessionResultSchema,
   SessionSchema,
+  SessionSpecSchema,
   type SessionResult,
+  TakenChanges_Kind,
 } from "../../proto/index.ts";
+import { MemorySessions } from "../../test/contract/memory-sessions.ts";
 import { memoryArtifact } from "../../test/support/memory-artifact.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { registerResources } from "./resources.ts";
@@ -17,21 +22,36 @@ const PATCH = "diff --git a/a b/a\n";
 
 /** Reads the patch of a session that ended with an outcome, as the server would be asked for it. */
 async function readPatch(outcome: SessionResult["outcome"]): Promise<unknown> {
-  const readers = new Map<string, (uri: URL, variables: Record<string, string>) => Promise<{ contents: unknown }>>();
-  const server = {
-    registerResource: (name: string, ...[, , read]: [unknown, unknown, never]) => void readers.set(name, read),
-  };
   const session = create(SessionSchema, { id: "ses_1", result: create(SessionResultSchema, { outcome }) });
   const sessions = {
     get: async () => session,
     openArtifact: async (_id: string, kind: ArtifactKind) => memoryArtifact(kind, Buffer.from(PATCH)),
   };
-  registerResources(server as unknown as McpServer, sessions as unknown as Sessions);
-  return (await readers.get("patch")!(new URL(URI), { session_id: "ses_1" })).contents;
+  return await readOf("patch", sessions as unknown as Sessions, "ses_1");
+}
+
+async function readOf(resource: string, sessions: Sessions, id: string): Promise<unknown> {
+  const readers = new Map<string, (uri: URL, variables: Record<string, string>) => Promise<{ contents: unknown }>>();
+  const server = {
+    registerResource: (name: string, ...[, , read]: [unknown, unknown, never]) => void readers.set(name, read),
+  };
+  registerResources(server as unknown as McpServer, sessions);
+  return (await readers.get(resource)!(new URL(URI), { session_id: id })).contents;
 }
 
 test("gives a patch as it is", async () => {
   expect(await readPatch({ case: undefined })).toEqual([{ uri: URI, mimeType: "text/x-diff", text: PATCH }]);
+});
+
+test("a patch that was read counts as saved", async () => {
+  using stored = new MemorySessions();
+  const { id } = await stored.create({
+    spec: create(SessionSpecSchema, { task: "x" }),
+    container: create(ContainerSpecSchema),
+  });
+  stored.finish(id, Buffer.from(PATCH), [create(FileChangeSchema, { path: "a" })]);
+  await readOf("patch", stored, id);
+  expect((await stored.get(id)).taken).toMatchObject({ kind: TakenChanges_Kind.SAVED });
 });
 
 test("says before a patch that contradicts its session's list of changes that it is not to be applied", async () => {

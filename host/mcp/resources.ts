@@ -1,10 +1,11 @@
 import { type McpServer, ResourceTemplate } from "@modelcontextprotocol/server";
-import { asAppError } from "../../proto/index.ts";
+import { asAppError, hasUntakenChanges, TakenChanges_Kind } from "../../proto/index.ts";
 import { oneLine, plainText } from "../present/plain-text.ts";
 import { readAnswer, readPatch } from "../present/read-session.ts";
 import { answerUri, patchUri } from "../present/session-resources.ts";
 import { CONTAINER_TEXT_NOTE } from "../present/session-summary.ts";
 import { patchWarning } from "../present/withheld-patch.ts";
+import { noteTaken } from "../results/note-taken.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { patchContents } from "./patch-contents.ts";
 
@@ -23,8 +24,12 @@ export function registerResources(server: McpServer, sessions: Sessions): void {
     },
     (uri, { session_id: id }) =>
       reading(async () => {
-        const { result } = await sessions.get(String(id));
+        const session = await sessions.get(String(id));
+        const { result } = session;
         const patch = patchContents(uri.href, await readPatch(sessions, String(id)));
+        if (hasUntakenChanges(session)) {
+          await noteTaken(sessions, String(id), { kind: TakenChanges_Kind.SAVED, place: "whoever read it over MCP" });
+        }
         const warning = patchWarning(result?.outcome);
         return warning === undefined ? [patch] : [{ uri: uri.href, mimeType: "text/plain", text: warning }, patch];
       }),

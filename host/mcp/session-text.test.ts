@@ -15,6 +15,7 @@ function summary(parts: Partial<SessionSummary> = {}): SessionSummary {
     result: "Done.\nAll tests pass.",
     changes: [{ path: "a.md", kind: "modified", added_lines: 1, deleted_lines: 1 }],
     change_count: 1,
+    taken: "not yet",
     patch: PATCH,
     patch_uri: `claudecluster://sessions/${ID}/patch`,
     patch_size_bytes: PATCH.length,
@@ -53,12 +54,16 @@ changes (1 file):
 \`\`\`\`diff
 ${PATCH}\`\`\`\`
 
-next: review the patch; apply_changes, or \`claudecluster apply ${ID}\`, takes it in as a branch or into the files.`,
+next: review the patch; apply_changes, or \`claudecluster apply ${ID}\` on the host's machine, takes it in as a branch or into the files. Elsewhere: save claudecluster://sessions/${ID}/patch, and git apply.`,
+  );
+  expect(sessionText(summary({ taken: "as branch claude/x in /repo" }))).toMatch(
+    /\ntaken: as branch claude\/x in \/repo$/,
   );
 });
 
 test("what failed says so and why in its first line, and a session without changes offers nothing to apply", () => {
   const { patch: _patch, ...rest } = summary({ changes: [], change_count: 0, patch_size_bytes: 0, result: "" });
+  delete rest.taken;
   const failure = { reason: "MODEL_UNREACHABLE", message: "The model does not answer. Try again later." };
   const lines = sessionText({ ...rest, state: "failed", failure }).split("\n");
   expect(lines[0]).toBe(`Session ${ID} failed: MODEL_UNREACHABLE: The model does not answer. Try again later.`);

@@ -1,9 +1,11 @@
 import { dollars } from "../../proto/index.ts";
 import { indent } from "../present/indent.ts";
+import { takeWith } from "../present/next-step.ts";
 import { oneLine } from "../present/plain-text.ts";
 import { plural } from "../present/plural.ts";
 import type { SessionEntry } from "../present/session-entry.ts";
 import { CONTAINER_TEXT_NOTE, extent, type SessionSummary } from "../present/session-summary.ts";
+import { NOT_TAKEN } from "../present/taken-text.ts";
 import type { WaitingFor } from "../present/waiting-for.ts";
 import { isPatchWithheld } from "../present/withheld-patch.ts";
 
@@ -41,6 +43,7 @@ export function listText(entries: readonly SessionEntry[], nextPageToken: string
       `created ${entry.create_time}`,
       `${entry.elapsed_seconds.toFixed(1)} s`,
       ...(count === undefined ? [] : [`${plural(count, "file")} changed`]),
+      ...labeled("taken", entry.taken),
       ...(beside === true ? ["and work that the patch does not hold"] : []),
       ...(cost === undefined ? [] : [dollars(cost)]),
       ...(entry.repository === "" ? [] : [`on ${entry.repository}`]),
@@ -107,14 +110,15 @@ function patchText(summary: SessionSummary): string {
 }
 
 function nextCall(summary: SessionSummary): string {
-  const { session_id: id, state, waiting_for: decisions = [], change_count: count } = summary;
+  const { session_id: id, state, waiting_for: decisions = [], taken, patch_uri: uri } = summary;
   switch (state) {
     case "succeeded":
     case "failed":
     case "canceled":
-      return count === 0 || isPatchWithheld(summary)
-        ? ""
-        : `next: review the patch; apply_changes, or \`claudecluster apply ${id}\`, takes it in as a branch or into the files.`;
+      if (taken === undefined || isPatchWithheld(summary)) return "";
+      return taken !== NOT_TAKEN
+        ? `taken: ${taken}`
+        : `next: review the patch; apply_changes, or \`${takeWith(id)}\` on the host's machine, takes it in as a branch or into the files. Elsewhere: save ${uri}, and git apply.`;
     case "idle":
       return "next: send_message gives it another message; stop_session ends it.";
     default:

@@ -32,6 +32,11 @@ export function decideWith(sessionId: string, kind: "permission" | "question"): 
     : `claudecluster allow ${sessionId}, or claudecluster deny`;
 }
 
+/** Returns the command that takes a session's changes in. */
+export function takeWith(sessionId: string): string {
+  return `claudecluster apply ${sessionId}`;
+}
+
 /** Empty for a time that is none: a container may say anything. */
 function until(time: Timestamp | undefined): string {
   const date = time === undefined ? undefined : timestampDate(time);

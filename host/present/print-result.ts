@@ -1,8 +1,10 @@
 import { text } from "node:stream/consumers";
 import { hang, indent } from "./indent.ts";
+import { takeWith } from "./next-step.ts";
 import { plainText } from "./plain-text.ts";
 import { plural } from "./plural.ts";
 import { extent, type SessionSummary } from "./session-summary.ts";
+import { NOT_TAKEN } from "./taken-text.ts";
 import type { Output } from "./terminal.ts";
 import { usageText } from "./usage-text.ts";
 import { isPatchWithheld } from "./withheld-patch.ts";
@@ -11,19 +13,22 @@ import { writePieces } from "./write-pieces.ts";
 /**
  * Prints a finished session: its patch, its answer, and what it took. If standard output is no terminal, it gets the
  * patch alone, byte for byte for git apply, and standard error gets the rest: a container's words must not become part
- * of a patch. A patch that contradicts the list of changes is not printed.
+ * of a patch. A patch that contradicts the list of changes is not printed. Returns whether a patch was written whole to
+ * something other than a terminal.
  */
 export async function printResult(
   summary: SessionSummary,
   patch: AsyncIterable<Uint8Array>,
   { stdout, stderr }: { stdout: Output; stderr: Output },
-): Promise<void> {
+): Promise<boolean> {
   const terminal = stdout.isTTY === true;
   const withheld = isPatchWithheld(summary);
+  let saved = false;
   if (withheld) stderr.write(`The patch is not printed: claudecluster diff --force ${summary.session_id} shows it.\n`);
-  else if (!terminal) await writePieces(stdout, patch);
+  else if (!terminal) saved = await writePieces(stdout, patch);
   else if (summary.patch_size_bytes > 0) stdout.write(`${indent(plainText(await text(patch)), 2, stdout.columns)}\n`);
   printOutcome(summary, terminal ? stdout : stderr);
+  return saved;
 }
 
 function printOutcome(summary: SessionSummary, out: Output): void {
@@ -41,5 +46,8 @@ function printOutcome(summary: SessionSummary, out: Output): void {
       `${usageText(summary.usage)}\n`,
   );
   for (const line of summary.not_in_patch ?? []) out.write(`${hang("  ", line, columns)}\n`);
+  if (summary.taken === NOT_TAKEN && !isPatchWithheld(summary)) {
+    out.write(`To take the changes: ${takeWith(summary.session_id)}\n`);
+  }
   out.write(`timeline: ${summary.phases.map(({ phase, seconds }) => `${phase} ${seconds.toFixed(2)}s`).join(", ")}\n`);
 }

@@ -1,10 +1,11 @@
 import { type Session, Session_State } from "../../proto/index.ts";
 import { hang, indent } from "./indent.ts";
-import { decideWith } from "./next-step.ts";
+import { decideWith, takeWith } from "./next-step.ts";
 import { oneLine, plainText } from "./plain-text.ts";
 import { sessionEntry } from "./session-entry.ts";
 import { extent, type SessionSummary } from "./session-summary.ts";
 import { clock, styleOf } from "./status-line.ts";
+import { NOT_TAKEN } from "./taken-text.ts";
 import type { WaitingFor } from "./waiting-for.ts";
 import { type Output, painterFor } from "./terminal.ts";
 import { usageText } from "./usage-text.ts";
@@ -44,6 +45,7 @@ export function printSession(
     ["settings", summary.project_settings === true ? "with those of the repository" : ""],
     ["egress", summary.egress ?? ""],
     ["container", summary.container_id.slice(0, 12)],
+    ["taken", summary.taken === NOT_TAKEN ? `${NOT_TAKEN}: ${takeWith(session.id)}` : (summary.taken ?? "")],
     ["usage", usageText(summary.usage)],
     ["timeline", summary.phases.map(({ phase, seconds }) => `${phase} ${seconds.toFixed(2)}s`).join(", ")],
   ];

@@ -3,6 +3,7 @@ import type { Session, SessionResult } from "../../proto/index.ts";
 import { oneLine } from "./plain-text.ts";
 import { repositoryName } from "./sent-text.ts";
 import { elapsedSeconds, stateName } from "./session-summary.ts";
+import { takenText } from "./taken-text.ts";
 
 /** Session in a list, with what is needed to recognize it and to decide what to do. */
 export interface SessionEntry {
@@ -21,6 +22,8 @@ export interface SessionEntry {
   change_count?: number;
   /** Whether there is work that the patch does not hold, or it may lack changes. The session itself says which. */
   beside_patch?: true;
+  /** What became of the changes: see takenText. Absent: there are none, or it has not finished. */
+  taken?: string;
   /** Cost that the host has counted. Absent until the model has answered once. */
   cost_usd?: number;
   /** Reason of a failure, or who canceled it. */
@@ -31,6 +34,7 @@ export interface SessionEntry {
 export function sessionEntry(session: Session): SessionEntry {
   const { spec, result, live, createTime } = session;
   // A live one without changes may have some that have not been seen yet.
+  const taken = takenText(session);
   const changeCount = result?.changeCount ?? (live?.changeCount || undefined);
   const { meteredUsage } = result ?? live ?? {};
   const outcome = result?.outcome;
@@ -45,6 +49,7 @@ export function sessionEntry(session: Session): SessionEntry {
     ...(session.waitingReason !== "" && { waiting: oneLine(session.waitingReason) }),
     ...(changeCount !== undefined && { change_count: changeCount }),
     ...(result !== undefined && hasWorkBeside(result) && { beside_patch: true }),
+    ...(taken !== undefined && { taken }),
     ...(meteredUsage !== undefined && { cost_usd: meteredUsage.costUsd }),
     ...(outcome?.case === "failure" && { ended_by: oneLine(outcome.value.reason, 64) }),
     ...(outcome?.case === "cancellation" && { ended_by: oneLine(outcome.value.reason, 100) }),

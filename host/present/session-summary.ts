@@ -20,6 +20,7 @@ import { pathText } from "./path-text.ts";
 import { oneLine, plainText } from "./plain-text.ts";
 import { sentText } from "./sent-text.ts";
 import { answerUri, patchUri } from "./session-resources.ts";
+import { takenText } from "./taken-text.ts";
 import { type WaitingFor, waitingFor } from "./waiting-for.ts";
 
 /**
@@ -74,6 +75,8 @@ export interface SessionSummary {
   /** Whether the patch lacks changes. */
   patch_incomplete?: boolean;
   unreadable_paths?: string[];
+  /** What became of the changes: see takenText. Absent: there are none, or it has not finished. */
+  taken?: string;
   /** Facts to know before the patch is applied. */
   patch_notes?: string[];
   /** Sentences on what the patch does not hold and why: stashes, other branches, worktrees, ignored files. */
@@ -188,6 +191,8 @@ export function summarizeSession(
   if (result !== undefined && result.unreadablePaths.length > 0) {
     summary.unreadable_paths = result.unreadablePaths.slice(0, MAX_CHANGES).map((path) => pathText(path));
   }
+  const taken = takenText(session);
+  if (taken !== undefined) summary.taken = taken;
   const notes = result === undefined ? [] : [...runsCodeNotes(result.changes), ...patchNotes(result)];
   if (notes.length > 0) summary.patch_notes = notes;
   const missing = result === undefined ? [] : notInPatch(result);

@@ -1,6 +1,13 @@
 import { existsSync, realpathSync } from "node:fs";
 import { join, relative, resolve, sep } from "node:path";
-import { AppError, asAppError, quotePath, type RawPath, type SessionResult } from "../../proto/index.ts";
+import {
+  AppError,
+  asAppError,
+  quotePath,
+  type RawPath,
+  type SessionResult,
+  TakenChanges_Kind,
+} from "../../proto/index.ts";
 import { notInPatch } from "../present/not-in-patch.ts";
 import { patchNotes } from "../present/patch-notes.ts";
 import { pathText } from "../present/path-text.ts";
@@ -17,6 +24,7 @@ import { undoApply } from "../repository/undo.ts";
 import { findRepository, type UserRepository } from "../repository/user-repository.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { branchName, commitSubject } from "./branch-name.ts";
+import { noteTaken } from "./note-taken.ts";
 import { readSessionChanges } from "./session-patch.ts";
 
 /** No package.json is larger (bytes). */
@@ -71,6 +79,8 @@ export interface ApplyReport {
   notes?: string[];
   /** Files that are not in the result, and why. */
   not_in_patch?: string[];
+  /** Sentence on why the host does not know that the changes were taken, if it does not. */
+  not_noted?: string;
 }
 
 /** Conflict as people and programs are shown it. */
@@ -120,6 +130,11 @@ export async function applySession(
   }
   if (dryRun) return report;
   onPrepared?.(report);
+  const note = async (taken: Parameters<Sessions["markTaken"]>[1]) => {
+    // With a part of the changes taken, the rest is still to be kept.
+    const failed = paths.length > 0 ? undefined : await noteTaken(sessions, sessionId, taken);
+    return failed === undefined ? {} : { not_noted: failed };
+  };
   using journal = openJournal(stateDirectory, repository);
   if (as === "branch") {
     const task = session.spec?.task ?? "";
@@ -127,6 +142,7 @@ export async function applySession(
     const { outside, leftOut } = await withoutSubmodules(prepared, { signal });
     const made = await applyToBranch(repository, outside, { branch, message: commitSubject(task), journal, signal });
     const { commitId, startCommitId, author, already } = made;
+    const place = branchPlace(branch, repository);
     return {
       ...report,
       applied: "branch",
@@ -137,6 +153,7 @@ export async function applySession(
       ...listFiles(outside.changes),
       ...(leftOut.length > 0 && { in_submodules: leftOut.map(shown) }),
       ...(already && { already }),
+      ...(await note({ kind: TakenChanges_Kind.BRANCH, place })),
     };
   }
   const written = await applyToWorkTree(repository, prepared, { stage, journal, signal });
@@ -147,7 +164,12 @@ export async function applySession(
     staged: written.staged,
     ...listFiles(written.changes),
     ...(submodules.length > 0 && { submodules: submodules.map(shown) }),
+    ...(await note({ kind: TakenChanges_Kind.WORK_TREE, place: repository.workTree })),
   };
+}
+
+function branchPlace(branch: string, { workTree }: UserRepository): string {
+  return `${branch} in ${workTree}`;
 }
 
 /** Report on an apply that was taken back, as plain JSON. */
@@ -163,6 +185,8 @@ export interface UndoReport {
   left_as_they_are?: { path: string; before?: string }[];
   /** True: the apply, or an undo of it, had been broken off. */
   unfinished?: boolean;
+  /** Sentence on why the host does not know that the changes were given back, if it does not. */
+  not_noted?: string;
 }
 
 /**
@@ -170,6 +194,7 @@ export interface UndoReport {
  * what undoApply throws.
  */
 export async function undoSession(
+  sessions: Sessions,
   { sessionId, directory }: { sessionId: string | undefined; directory: string },
   { stateDirectory, signal }: Pick<ApplyOptions, "stateDirectory" | "signal">,
 ): Promise<UndoReport> {
@@ -180,6 +205,8 @@ export async function undoSession(
     sessionId,
     signal,
   });
+  const place = branch === undefined ? repository.workTree : branchPlace(branch, repository);
+  const notNoted = await noteGivenBack(sessions, undone.sessionId, place);
   return {
     session_id: undone.sessionId,
     repository: repository.workTree,
@@ -192,7 +219,15 @@ export async function undoSession(
       })),
     }),
     ...(unfinished && { unfinished }),
+    ...(notNoted !== undefined && { not_noted: notNoted }),
   };
+}
+
+async function noteGivenBack(sessions: Sessions, sessionId: string, place: string): Promise<string | undefined> {
+  const session = await sessions.get(sessionId).catch(() => undefined);
+  // What was taken elsewhere as well is still taken.
+  if (session !== undefined && session.taken?.place !== place) return undefined;
+  return await noteTaken(sessions, sessionId, undefined);
 }
 
 function openJournal(stateDirectory: string, { workTree }: UserRepository): Journal {

@@ -50,6 +50,7 @@ import type {
   SessionsNews,
   WatchSessionsRequest,
 } from "./sessions.ts";
+import { nextTaken, requireRemovable } from "./taken-changes.ts";
 
 /** Containers, store and outside world of the sessions. Without a credential for the model no session can start. */
 export interface SessionManagerOptions extends OutsideAccess {
@@ -206,13 +207,13 @@ export class SessionManager implements Sessions, AsyncDisposable {
     return session;
   }
 
-  async delete(sessionId: string): Promise<void> {
+  async markTaken(sessionId: string, taken: Parameters<Sessions["markTaken"]>[1]): Promise<void> {
     const session = await this.get(sessionId);
-    if (!isFinal(session.state)) {
-      throw new AppError("SESSION_LIVE", `Session ${sessionId} has not finished.`, {
-        help: "Stop it first.",
-      });
-    }
+    this.#options.store.markTaken(sessionId, nextTaken(session, taken, { nowMs: Date.now() }));
+  }
+
+  async delete(sessionId: string, { discard } = { discard: false }): Promise<void> {
+    requireRemovable(await this.get(sessionId), { discard });
     await this.#options.store.deleteSession(sessionId);
   }
 

@@ -8,6 +8,7 @@ import type {
   Session_State,
   SessionEvent,
   SessionSpec,
+  TakenChanges,
 } from "../../proto/index.ts";
 
 /** Session to create. */
@@ -93,8 +94,16 @@ export interface Sessions {
    * does, and ANSWER_INVALID.
    */
   answer(sessionId: string, answer: { requestId: string; answers: readonly (readonly string[])[] }): Promise<void>;
-  /** Removes everything that is stored of a finished session. Throws SESSION_LIVE. */
-  delete(sessionId: string): Promise<void>;
+  /**
+   * Notes where a finished session's changes were taken to; undefined: they were given back. What was only saved does not
+   * replace what was applied. Throws NOT_FOUND, SESSION_NOT_FINISHED.
+   */
+  markTaken(sessionId: string, taken: Pick<TakenChanges, "kind" | "place"> | undefined): Promise<void>;
+  /**
+   * Removes everything that is stored of a finished session. Throws SESSION_LIVE; and CHANGES_NOT_TAKEN if it has changes that
+   * nobody has taken, unless they are to be discarded.
+   */
+  delete(sessionId: string, options?: { discard: boolean }): Promise<void>;
   /**
    * Opens an artifact: the patch as it is now or as it was left, or the transcript of a session that has finished. Dispose
    * of it, read or not. Throws NOT_FOUND, SESSION_NOT_FINISHED, TRANSCRIPT_MISSING; reading it ARTIFACT_INVALID,

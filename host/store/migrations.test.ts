@@ -56,8 +56,13 @@ test("a file of the first version knows its sessions' states, parents and ends",
   migrate(database, { path: "x", files });
 });
 
+/** Takes away what the ninth version added. */
+const NINTH = `
+  DROP INDEX session_by_removal;
+  ALTER TABLE session DROP COLUMN taken;
+  ALTER TABLE session DROP COLUMN untaken;`;
 /** What the sixth version kept patches and transcripts in. */
-const SIXTH = `
+const SIXTH = `${NINTH}
   DROP TABLE diff;
   DROP TABLE artifact;
   DROP TABLE result;
@@ -116,7 +121,7 @@ test("the newest diffs of a live session from before their index are found, and 
     using database = new DatabaseSync(place.path);
     const bare = create(SessionSchema, { id: "ses_1", state: Session_State.RUNNING });
     database.prepare("UPDATE session SET snapshot = ? WHERE id = 'ses_1'").run(toBinary(SessionSchema, bare));
-    database.exec("DROP TABLE diff; PRAGMA user_version = 7;");
+    database.exec(`${NINTH} DROP TABLE diff; PRAGMA user_version = 7;`);
   }
   using store = SqliteStore.open(place.path);
   expect(store.listDiffs("ses_1")).toEqual([
@@ -129,4 +134,20 @@ test("the newest diffs of a live session from before their index are found, and 
     lastSequence: 5,
     live: { baseCommitId: "c0ffee" },
   });
+});
+
+test("sessions with changes from before somebody could take them are kept, the others go as before", async () => {
+  using place = temporaryStore();
+  {
+    using store = SqliteStore.open(place.path);
+    store.createSession("ses_1", { ...NEW, events: [finished(1000, 2)] });
+    store.createSession("ses_2", { ...NEW, events: [finished(1000)] });
+  }
+  {
+    using database = new DatabaseSync(place.path);
+    database.exec(`${NINTH} PRAGMA user_version = 8;`);
+  }
+  using store = SqliteStore.open(place.path, { maxAgeMs: 0 });
+  expect((await store.prune({ nowMs: 9000 })).sessionIds).toEqual(["ses_2"]);
+  expect(store.getSession("ses_1")?.taken).toBeUndefined();
 });

@@ -6,6 +6,7 @@ import {
   Artifact_Kind,
   emptySession,
   foldEvent,
+  hasUntakenChanges,
   isFinal,
   SessionEventSchema,
   SessionSchema,
@@ -63,6 +64,7 @@ const MIGRATIONS: Migration[] = [
    CREATE INDEX model_usage_by_session ON model_usage (session_id);`,
   moveArtifacts,
   indexDiffs,
+  keepUntaken,
 ];
 
 /** What a restarted host needs of the sessions that have not finished: no end_time_ms. */
@@ -138,6 +140,19 @@ function indexDiffs(database: DatabaseSync): void {
       foldEvent(session, event);
     }
     if (session.lastSequence > 0) update.run(toBinary(SessionSchema, session), session.id);
+  }
+}
+
+/** Sessions with changes are kept until somebody has taken these; of older ones nobody knows. */
+function keepUntaken(database: DatabaseSync): void {
+  database.exec(
+    `ALTER TABLE session ADD COLUMN taken BLOB;
+     ALTER TABLE session ADD COLUMN untaken INTEGER NOT NULL DEFAULT 0;
+     CREATE INDEX session_by_removal ON session (untaken, end_time_ms, id);`,
+  );
+  const update = database.prepare("UPDATE session SET untaken = 1 WHERE id = ?");
+  for (const { id, snapshot } of database.prepare("SELECT id, snapshot FROM session").iterate()) {
+    if (hasUntakenChanges(fromBinary(SessionSchema, snapshot as Uint8Array))) update.run(id!);
   }
 }
 

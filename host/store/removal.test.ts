@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Artifact_Kind, SessionResultSchema } from "../../proto/index.ts";
+import { Artifact_Kind, SessionResultSchema, TakenChanges_Kind, TakenChangesSchema } from "../../proto/index.ts";
 import { finished, NEW, said, storeArtifact, temporaryStore } from "../../test/support/stored-sessions.ts";
 import type { SessionStore } from "./session-store.ts";
 import { SqliteStore } from "./sqlite-store.ts";
@@ -18,13 +18,13 @@ beforeEach(() => {
 afterEach(() => place[Symbol.dispose]());
 
 /** A session of about 2 MiB, finished at a time or live. */
-async function add(store: SessionStore, id: string, endTimeMs?: number): Promise<void> {
+async function add(store: SessionStore, id: string, endTimeMs?: number, changeCount = 0): Promise<void> {
   store.createSession(id, { ...NEW, requestId: `request of ${id}` });
   for (let sequence = 0; sequence < 100; sequence++) store.append(id, [said("x".repeat(10_000))]);
   const bytes = Buffer.alloc(MIB);
   const patch = await storeArtifact(store, { sessionId: id, kind: Artifact_Kind.PATCH, bytes });
   store.left.put(id, { result: create(SessionResultSchema), artifacts: [patch] });
-  if (endTimeMs !== undefined) store.append(id, [finished(endTimeMs)]);
+  if (endTimeMs !== undefined) store.append(id, [finished(endTimeMs, changeCount)]);
 }
 
 const ids = (store: SessionStore) =>
@@ -57,7 +57,7 @@ test("removes what ended too long ago, and never a live session", async () => {
   expect(store.read("ses_1", { afterSequence: 0, limit: 1 })).toEqual([]);
   expect(store.left.getResult("ses_1")).toBeUndefined();
   expect(store.findByRequest("request of ses_1")).toBeUndefined();
-  expect(await store.prune({ nowMs: 6001 })).toEqual({ sessionIds: [], freedBytes: 0 });
+  expect(await store.prune({ nowMs: 6001 })).toEqual({ sessionIds: [], freedBytes: 0, excessBytes: 0 });
 });
 
 test("removes those that ended first until the rest fits, and never a live session", async () => {
@@ -73,6 +73,27 @@ test("removes those that ended first until the rest fits, and never a live sessi
   await add(store, "ses_6");
   expect((await store.prune({ nowMs: 9000 })).sessionIds).toEqual(["ses_4"]);
   expect(ids(store)).toEqual(["ses_6", "ses_5", "ses_1"]);
+});
+
+test("removes no session whose changes nobody has taken, however old or large, and says how much is too much", async () => {
+  using store = SqliteStore.open(path, { maxAgeMs: 1000, maxBytes: 3 * MIB });
+  await add(store, "ses_1", 1000, 1);
+  await add(store, "ses_2", 2000, 3);
+  await add(store, "ses_3", 3000);
+  const { sessionIds, excessBytes } = await store.prune({ nowMs: 9000 });
+  expect(sessionIds).toEqual(["ses_3"]);
+  expect(excessBytes).toBeGreaterThan(MIB / 2);
+  const largest = store.largestUntaken({ limit: 1 });
+  expect(largest).toEqual([{ sessionId: expect.stringMatching(/^ses_[12]$/), bytes: expect.any(Number) }]);
+  expect(largest[0]!.bytes).toBeGreaterThan(2_000_000);
+  store.markTaken("ses_2", create(TakenChangesSchema, { kind: TakenChanges_Kind.BRANCH, place: "claude/x" }));
+  expect(store.getSession("ses_2")?.taken?.place).toBe("claude/x");
+  expect(await store.prune({ nowMs: 9000 })).toMatchObject({ sessionIds: ["ses_2"], excessBytes: 0 });
+  store.markTaken("ses_1", create(TakenChangesSchema));
+  store.markTaken("ses_1", undefined);
+  expect((await store.prune({ nowMs: 9000 })).sessionIds).toEqual([]);
+  await store.deleteSession("ses_1");
+  expect(ids(store)).toEqual([]);
 });
 
 test("a session that is being removed is gone at once, and its room with the next host at the latest", async () => {

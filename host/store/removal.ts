@@ -75,11 +75,14 @@ export class Removal {
     }
   }
 
-  /** Removes the sessions that ended before a time, then the oldest until rows and artifacts fit into `maxBytes`. */
+  /**
+   * Removes the sessions that ended before a time, then the oldest until rows and artifacts fit into `maxBytes`. Those with
+   * changes that nobody has taken stay.
+   */
   async prune({ endedBeforeMs, maxBytes }: { endedBeforeMs: number; maxBytes: number }): Promise<Pruned> {
     const { database } = this.#file;
     const oldest = database.prepare(
-      "SELECT id, end_time_ms FROM session WHERE end_time_ms IS NOT NULL ORDER BY end_time_ms, id LIMIT 1",
+      "SELECT id, end_time_ms FROM session WHERE untaken = 0 AND end_time_ms IS NOT NULL ORDER BY end_time_ms, id LIMIT 1",
     );
     const before = this.#usedBytes();
     const sessionIds: string[] = [];
@@ -94,8 +97,8 @@ export class Removal {
     }
     // Also what a removal that was broken off has left.
     if (this.#file.isOpen) await this.clear();
-    const freedBytes = this.#file.isOpen ? Math.max(0, before - this.#usedBytes()) : 0;
-    return { sessionIds, freedBytes };
+    const after = this.#file.isOpen ? this.#usedBytes() : before;
+    return { sessionIds, freedBytes: Math.max(0, before - after), excessBytes: Math.max(0, after - maxBytes) };
   }
 
   #usedBytes(): number {

@@ -9,6 +9,7 @@ import type {
   SessionEvent,
   SessionResult,
   Session_State,
+  TakenChanges,
 } from "../../proto/index.ts";
 
 /** Default limits for what is kept: finished sessions, all sessions together, the events of a live one. */
@@ -74,6 +75,8 @@ export interface ListFilter {
 export interface Pruned {
   sessionIds: string[];
   freedBytes: number;
+  /** Bytes above the limit that stay, since all that could go has changes that nobody has taken, or is live. */
+  excessBytes: number;
 }
 
 /** Usage of the model by sessions. It outlives a session by some weeks. */
@@ -176,13 +179,17 @@ export interface SessionStore extends Disposable {
   getSession(sessionId: string): Session | undefined;
   /** Returns sessions, newest first, without the lists and texts of their results. */
   listSessions(filter: ListFilter): Session[];
+  /** Notes where a finished session's changes were taken to. Undefined: they were given back. */
+  markTaken(sessionId: string, taken: TakenChanges | undefined): void;
   /** Removes everything that is stored of a finished session. It is gone at once, its room a little later. */
   deleteSession(sessionId: string): Promise<void>;
   /**
    * Removes finished sessions that are too old, then the oldest ones until all that is stored fits
-   * the size, and gives their room back to the disk. Never a live one.
+   * the size, and gives their room back to the disk. Never a live one, and never one with changes that nobody has taken.
    */
   prune(options: { nowMs: number }): Promise<Pruned>;
+  /** Returns the sessions with changes that nobody has taken, the largest first. It reads all of their events. */
+  largestUntaken(options: { limit: number }): { sessionId: string; bytes: number }[];
   /** Returns the agent's number of its newest event. 0: there is none. */
   lastAgentSequence(sessionId: string): number;
 }

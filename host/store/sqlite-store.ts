@@ -4,11 +4,14 @@ import {
   AppError,
   cutListed,
   emptySession,
+  hasUntakenChanges,
   type Session,
   type SessionEvent,
   SessionEventSchema,
   Session_State,
   SessionSchema,
+  type TakenChanges,
+  TakenChangesSchema,
 } from "../../proto/index.ts";
 import { ArtifactFiles } from "./artifact-files.ts";
 import { DiffTable } from "./diff-table.ts";
@@ -198,11 +201,23 @@ export class SqliteStore implements SessionStore {
     if (parent !== undefined) add("parent = ?", parent);
     // Ids are ULIDs: their order is that of their creation.
     if (beforeId !== undefined) add("id < ?", beforeId);
-    const sql = `SELECT id, snapshot, end_time_ms FROM session WHERE ${where.join(" AND ")} ORDER BY id DESC LIMIT ?`;
+    const sql = `SELECT id, snapshot, end_time_ms, taken FROM session WHERE ${where.join(" AND ")} ORDER BY id DESC LIMIT ?`;
     return this.#file.read(() => {
       const rows = this.#file.database.prepare(sql).all(...values, limit);
       return rows.map((row) => cutListed(this.#readSession(row)));
     });
+  }
+
+  markTaken(sessionId: string, taken: TakenChanges | undefined): void {
+    const session = this.getSession(sessionId);
+    if (session === undefined) return;
+    if (taken === undefined) delete session.taken;
+    else session.taken = taken;
+    const bytes = taken === undefined ? null : toBinary(TakenChangesSchema, taken);
+    this.#file.write({ failed: `What became of the changes of ${sessionId} could not be stored.` }, () => {
+      this.#statements.markTaken.run(bytes, Number(hasUntakenChanges(session)), sessionId);
+    });
+    this.#tellChanged(sessionId, session.state);
   }
 
   deleteSession(sessionId: string): Promise<void> {
@@ -214,6 +229,11 @@ export class SqliteStore implements SessionStore {
     const { maxAgeMs, maxBytes } = this.#limits;
     this.usage.prune({ nowMs });
     return this.#removal.prune({ endedBeforeMs: nowMs - maxAgeMs, maxBytes });
+  }
+
+  largestUntaken({ limit }: { limit: number }): { sessionId: string; bytes: number }[] {
+    const rows = this.#file.read(() => this.#statements.largestUntaken.all(limit));
+    return rows.map(({ id, bytes }) => ({ sessionId: id as string, bytes: Number(bytes) }));
   }
 
   lastAgentSequence(sessionId: string): number {
@@ -241,6 +261,7 @@ export class SqliteStore implements SessionStore {
       session.state,
       session.parent,
       endTimeMs ?? null,
+      Number(hasUntakenChanges(session)),
       sessionId,
     );
   }
@@ -273,6 +294,7 @@ export class SqliteStore implements SessionStore {
   /** The session of a row. That of a live one is written only where an event changes it: its number lags behind. */
   #readSession(row: Record<string, unknown>): Session {
     const session = fromBinary(SessionSchema, row["snapshot"] as Uint8Array);
+    if (row["taken"] !== null) session.taken = fromBinary(TakenChangesSchema, row["taken"] as Uint8Array);
     if (row["end_time_ms"] === null) session.lastSequence = this.#lastSequence(session.id);
     return session;
   }
@@ -296,9 +318,11 @@ function prepareStatements(database: DatabaseSync) {
   return {
     insertSession: prepare("INSERT INTO session (id, snapshot, request_id, container) VALUES (?, ?, ?, ?)"),
     updateSession: prepare(
-      "UPDATE session SET snapshot = ?, last_agent_sequence = ?, state = ?, parent = ?, end_time_ms = ? WHERE id = ?",
+      `UPDATE session SET snapshot = ?, last_agent_sequence = ?, state = ?, parent = ?, end_time_ms = ?, untaken = ?
+       WHERE id = ?`,
     ),
-    getSession: prepare("SELECT id, snapshot, last_agent_sequence, end_time_ms FROM session WHERE id = ?"),
+    markTaken: prepare("UPDATE session SET taken = ?, untaken = ? WHERE id = ?"),
+    getSession: prepare("SELECT id, snapshot, last_agent_sequence, end_time_ms, taken FROM session WHERE id = ?"),
     findByRequest: prepare("SELECT id FROM session WHERE request_id = ?"),
     getContainer: prepare("SELECT container, container_ref FROM session WHERE id = ?"),
     putContainerRef: prepare("UPDATE session SET container_ref = ? WHERE id = ?"),
@@ -315,6 +339,11 @@ function prepareStatements(database: DatabaseSync) {
     newestOfAgent: prepare(
       `SELECT agent_sequence FROM event WHERE session_id = ? AND agent_sequence IS NOT NULL
        ORDER BY sequence DESC LIMIT 1`,
+    ),
+    largestUntaken: prepare(
+      `SELECT id, (SELECT COALESCE(SUM(LENGTH(data)), 0) FROM event WHERE session_id = id) +
+         (SELECT COALESCE(SUM(size_bytes), 0) FROM artifact WHERE session_id = id) AS bytes
+       FROM session WHERE untaken = 1 ORDER BY bytes DESC LIMIT ?`,
     ),
     countBytes: prepare(
       `SELECT COALESCE(SUM(LENGTH(data) + ${ENTRY_BYTES}), 0) AS bytes FROM event WHERE session_id = ?`,

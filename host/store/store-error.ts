@@ -27,7 +27,7 @@ export function storeError(error: unknown, { path, failed }: { path: string; fai
     return make("STORE_FAILED", `There is no room left in ${dirname(path)}.`, {
       kind: "RESOURCE_EXHAUSTED",
       retryable: true,
-      help: "Free some disk space; nothing needs to be restarted.",
+      help: "Free some disk space, or remove sessions (claudecluster list, claudecluster remove); nothing needs to be restarted.",
     });
   }
   if (primary === CORRUPT || primary === NOT_A_DATABASE) {

@@ -9,6 +9,7 @@ import {
   type AttachRequest,
   Decider,
   type EventBody,
+  type FileChange,
   PermissionDecidedSchema,
   QuestionAnsweredSchema,
   type SessionEvent,
@@ -125,8 +126,8 @@ export async function startManagedSessions(): Promise<SessionsHarness> {
       const sequence = agent.lastSequence;
       await vi.waitUntil(() => store.lastAgentSequence(sessionId) >= sequence, { interval: 1, timeout: 20_000 });
     },
-    async finish(sessionId: string, patch?: Uint8Array) {
-      (await agents.of(sessionId)).finish({ patch });
+    async finish(sessionId: string, patch?: Uint8Array, changes: FileChange[] = []) {
+      (await agents.of(sessionId)).finish({ patch, changes });
     },
   };
   const owned = stack.move();

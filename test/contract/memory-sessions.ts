@@ -14,6 +14,7 @@ import type {
   WatchSessionsRequest,
 } from "../../host/session/sessions.ts";
 import { SessionsFeed } from "../../host/session/sessions-feed.ts";
+import { nextTaken, requireRemovable } from "../../host/session/taken-changes.ts";
 import { SessionLog } from "../../host/session/session-log.ts";
 import { notRunning, requireTurn } from "../../host/session/states.ts";
 import { SqliteStore } from "../../host/store/sqlite-store.ts";
@@ -27,6 +28,7 @@ import {
   Decider,
   type EventBody,
   FailureSchema,
+  type FileChange,
   isFinal,
   type MeteredUsage,
   PermissionDecidedSchema,
@@ -92,8 +94,8 @@ export class MemorySessions implements Sessions, Disposable {
   }
 
   /** A session ends well, with this patch. */
-  finish(sessionId: string, patch = new Uint8Array()): void {
-    this.#end(sessionId, Session_State.SUCCEEDED, { case: "success", value: create(SuccessSchema) }, patch);
+  finish(sessionId: string, patch = new Uint8Array(), changes: FileChange[] = []): void {
+    this.#end(sessionId, Session_State.SUCCEEDED, { case: "success", value: create(SuccessSchema) }, patch, changes);
   }
 
   /** A session fails. */
@@ -202,12 +204,12 @@ export class MemorySessions implements Sessions, Disposable {
     throw new AppError("SESSION_OVER", `Session ${sessionId} is over.`);
   }
 
-  async delete(sessionId: string): Promise<void> {
-    if (!isFinal((await this.get(sessionId)).state)) {
-      throw new AppError("SESSION_LIVE", `Session ${sessionId} has not finished.`, {
-        help: "Stop it first.",
-      });
-    }
+  async markTaken(sessionId: string, taken: Parameters<Sessions["markTaken"]>[1]): Promise<void> {
+    this.#store.markTaken(sessionId, nextTaken(await this.get(sessionId), taken, { nowMs: 1_700_000_000_000 }));
+  }
+
+  async delete(sessionId: string, { discard } = { discard: false }): Promise<void> {
+    requireRemovable(await this.get(sessionId), { discard });
     await this.#store.deleteSession(sessionId);
   }
 
@@ -232,9 +234,16 @@ export class MemorySessions implements Sessions, Disposable {
     this.#store[Symbol.dispose]();
   }
 
-  #end(sessionId: string, state: Session_State, outcome: SessionResult["outcome"], patch: Uint8Array): void {
+  #end(
+    sessionId: string,
+    state: Session_State,
+    outcome: SessionResult["outcome"],
+    patch: Uint8Array,
+    changes: FileChange[] = [],
+  ): void {
     this.#patches.set(sessionId, patch);
-    const result = create(SessionResultSchema, { outcome, patchSizeBytes: BigInt(patch.length) });
+    const fields = { outcome, changes, changeCount: changes.length, patchSizeBytes: BigInt(patch.length) };
+    const result = create(SessionResultSchema, fields);
     this.say(sessionId, { case: "sessionFinished", value: create(SessionFinishedSchema, { state, result }) });
   }
 }

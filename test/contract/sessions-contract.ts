@@ -9,6 +9,9 @@ import {
   AssistantTextSchema,
   ContainerSpecSchema,
   type EventBody,
+  type FileChange,
+  FileChange_Kind,
+  FileChangeSchema,
   FilePatchedSchema,
   PermissionRequestedSchema,
   QuestionAskedSchema,
@@ -17,6 +20,7 @@ import {
   Session_State,
   SessionSpecSchema,
   StateChangedSchema,
+  TakenChanges_Kind,
 } from "../../proto/index.ts";
 import { eachEvent } from "../support/each-event.ts";
 
@@ -25,7 +29,7 @@ export interface SessionsDriver {
   /** Something happens to a session; stored when it resolves. */
   say(sessionId: string, ...events: EventBody[]): Promise<void> | void;
   /** A session ends well, with this patch. */
-  finish(sessionId: string, patch?: Uint8Array): Promise<void> | void;
+  finish(sessionId: string, patch?: Uint8Array, changes?: FileChange[]): Promise<void> | void;
   readonly messages: readonly string[];
   /** Ids of sessions. */
   readonly interrupted: readonly string[];
@@ -396,6 +400,44 @@ export function sessionsContract(start: () => Promise<SessionsHarness>): void {
     });
     await sessions.delete(id);
     await expect(sessions.get(id)).rejects.toMatchObject({ kind: "NOT_FOUND" });
+  });
+
+  test("keeps changes until they are taken or discarded, and tells who watches where they were taken to", async () => {
+    await using harness = await start();
+    const { sessions, driver } = harness;
+    const { id } = await sessions.create(request("x"));
+    const taken = { kind: TakenChanges_Kind.BRANCH, place: "claude/x in /somewhere" };
+    await expect(sessions.markTaken(id, taken)).rejects.toMatchObject({ reason: "SESSION_NOT_FINISHED" });
+    const text = `diff --git a/made b/made\nnew file mode 100644\nindex 0000000..e69de29\n`;
+    const made = create(FileChangeSchema, { path: "made", kind: FileChange_Kind.ADDED });
+    await driver.finish(id, Buffer.from(text), [made]);
+    await expect.poll(async () => (await sessions.get(id)).state).toBe(Session_State.SUCCEEDED);
+    const refusal = { reason: "CHANGES_NOT_TAKEN", kind: "FAILED_PRECONDITION", metadata: { change_count: "1" } };
+    await expect(sessions.delete(id)).rejects.toMatchObject(refusal);
+    const seen: (string | undefined)[] = [];
+    const left = new AbortController();
+    const watching = (async () => {
+      for await (const news of sessions.watchAll({ ids: [id], signal: left.signal })) {
+        if (news.case === "updates") seen.push(...news.value.sessions.map((session) => session.taken?.place));
+      }
+    })();
+    await expect.poll(() => seen).toEqual([undefined]);
+    await sessions.markTaken(id, taken);
+    await expect.poll(() => seen.at(-1)).toBe(taken.place);
+    // To save it as well says less.
+    await sessions.markTaken(id, { kind: TakenChanges_Kind.SAVED, place: "x.patch" });
+    expect((await sessions.get(id)).taken).toMatchObject(taken);
+    expect((await sessions.list({})).sessions[0]!.taken).toMatchObject(taken);
+    await sessions.markTaken(id, undefined);
+    await expect(sessions.delete(id)).rejects.toMatchObject(refusal);
+    await sessions.markTaken(id, { kind: TakenChanges_Kind.SAVED, place: "p".repeat(5000) });
+    expect(Buffer.byteLength((await sessions.get(id)).taken!.place)).toBeLessThanOrEqual(1024);
+    await sessions.markTaken(id, undefined);
+    left.abort();
+    await watching;
+    await sessions.delete(id, { discard: true });
+    await expect(sessions.get(id)).rejects.toMatchObject({ kind: "NOT_FOUND" });
+    await expect(sessions.markTaken(id, taken)).rejects.toMatchObject({ kind: "NOT_FOUND" });
   });
 
   test("interrupts a turn that runs or waits, and says where there is none", async () => {

@@ -38,9 +38,9 @@ export function entered(state: Session_State, agentSequence?: number): NewEvent 
   return { event, occurTimeMs: 2000, ...(agentSequence !== undefined && { agentSequence }) };
 }
 
-/** The last event, at a time. */
-export function finished(occurTimeMs = 3000): NewEvent {
-  const value = create(SessionFinishedSchema, { state: Session_State.SUCCEEDED });
+/** The last event, at a time, of a session that has changed some files. */
+export function finished(occurTimeMs = 3000, changeCount = 0): NewEvent {
+  const value = create(SessionFinishedSchema, { state: Session_State.SUCCEEDED, result: { changeCount } });
   return { event: { case: "sessionFinished", value }, occurTimeMs };
 }
 

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/session/v1alpha1/session.proto.
  */
 export const file_claudecluster_session_v1alpha1_session: GenFile = /*@__PURE__*/
-  fileDesc("CixjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbi5wcm90bxIeY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExIuYHCgdTZXNzaW9uEgoKAmlkGAEgASgJEhQKDGNvbnRhaW5lcl9pZBgCIAEoCRIOCgZwYXJlbnQYAyABKAkSOQoEc3BlYxgEIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uU3BlYxI8CgVzdGF0ZRgFIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uLlN0YXRlEjQKBXBoYXNlGAYgASgOMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlEkIKDXBoYXNlX3RpbWluZ3MYByADKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGhhc2VUaW1pbmcSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0X3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1sYXN0X3NlcXVlbmNlGAsgASgFEj0KBnJlc3VsdBgMIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uUmVzdWx0EhcKD2NvbnZlcnNhdGlvbl9pZBgNIAEoCRISCgp0dXJuX2NvdW50GA4gASgFEh0KFWFja25vd2xlZGdlZF9zZXF1ZW5jZRgPIAEoBRJIChBwZW5kaW5nX3JlcXVlc3RzGBAgAygLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBlbmRpbmdSZXF1ZXN0EhYKDndhaXRpbmdfcmVhc29uGBEgASgJEjkKBGxpdmUYEiABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuTGl2ZVN1bW1hcnkSGwoTZGVjaWRlZF9yZXF1ZXN0X2lkcxgTIAMoCSLKAQoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIQCgxTVEFURV9RVUVVRUQQARITCg9TVEFURV9QUkVQQVJJTkcQAhIRCg1TVEFURV9SVU5OSU5HEAMSDgoKU1RBVEVfSURMRRAEEhEKDVNUQVRFX1dBSVRJTkcQBRISCg5TVEFURV9TVE9QUElORxAGEhMKD1NUQVRFX1NVQ0NFRURFRBAHEhAKDFNUQVRFX0ZBSUxFRBAIEhIKDlNUQVRFX0NBTkNFTEVEEAki5QIKC0xpdmVTdW1tYXJ5EjsKB2NoYW5nZXMYASADKAsyKi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmlsZUNoYW5nZRIUCgxjaGFuZ2VfY291bnQYAiABKAUSNAoFdXNhZ2UYAyABKAsyJS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVXNhZ2USQwoNbWV0ZXJlZF91c2FnZRgEIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5NZXRlcmVkVXNhZ2USOgoGYW5zd2VyGAUgASgLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkxhc3RBbnN3ZXISFgoOcXVldWVfcG9zaXRpb24YBiABKAUSHAoUYW5zd2VyX3BhcnRfc2VxdWVuY2UYByABKAUSFgoOYmFzZV9jb21taXRfaWQYCCABKAkiagoKTGFzdEFuc3dlchIMCgR0ZXh0GAEgASgJEhEKCXRydW5jYXRlZBgCIAEoCBIMCgR0dXJuGAMgASgFEhYKDmZpcnN0X3NlcXVlbmNlGAQgASgFEhUKDWxhc3Rfc2VxdWVuY2UYBSABKAUi8AEKDlBlbmRpbmdSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSQQoEa2luZBgCIAEoDjIzLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5QZW5kaW5nUmVxdWVzdC5LaW5kEhAKCHNlcXVlbmNlGAMgASgFEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJECgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABITCg9LSU5EX1BFUk1JU1NJT04QARIRCg1LSU5EX1FVRVNUSU9OEAIinwEKC1BoYXNlVGltaW5nEjQKBXBoYXNlGAEgASgOMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKB2VsYXBzZWQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24q1wEKBVBoYXNlEhUKEVBIQVNFX1VOU1BFQ0lGSUVEEAASEAoMUEhBU0VfUVVFVUVEEAESDwoLUEhBU0VfSU1BR0UQAhIQCgxQSEFTRV9DUkVBVEUQAxIPCgtQSEFTRV9TVEFSVBAEEg4KClBIQVNFX0RJQUwQBRITCg9QSEFTRV9XT1JLU1BBQ0UQBhIQCgxQSEFTRV9DTEFVREUQBxIXChNQSEFTRV9GSVJTVF9SRVFVRVNUEAgSDgoKUEhBU0VfV09SSxAJEhEKDVBIQVNFX0NPTExFQ1QQCmIGcHJvdG8z", [file_claudecluster_session_v1alpha1_session_result, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CixjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbi5wcm90bxIeY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExIqMICgdTZXNzaW9uEgoKAmlkGAEgASgJEhQKDGNvbnRhaW5lcl9pZBgCIAEoCRIOCgZwYXJlbnQYAyABKAkSOQoEc3BlYxgEIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uU3BlYxI8CgVzdGF0ZRgFIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uLlN0YXRlEjQKBXBoYXNlGAYgASgOMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlEkIKDXBoYXNlX3RpbWluZ3MYByADKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGhhc2VUaW1pbmcSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0X3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1sYXN0X3NlcXVlbmNlGAsgASgFEj0KBnJlc3VsdBgMIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uUmVzdWx0EhcKD2NvbnZlcnNhdGlvbl9pZBgNIAEoCRISCgp0dXJuX2NvdW50GA4gASgFEh0KFWFja25vd2xlZGdlZF9zZXF1ZW5jZRgPIAEoBRJIChBwZW5kaW5nX3JlcXVlc3RzGBAgAygLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBlbmRpbmdSZXF1ZXN0EhYKDndhaXRpbmdfcmVhc29uGBEgASgJEjkKBGxpdmUYEiABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuTGl2ZVN1bW1hcnkSGwoTZGVjaWRlZF9yZXF1ZXN0X2lkcxgTIAMoCRI7CgV0YWtlbhgUIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5UYWtlbkNoYW5nZXMiygEKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEAoMU1RBVEVfUVVFVUVEEAESEwoPU1RBVEVfUFJFUEFSSU5HEAISEQoNU1RBVEVfUlVOTklORxADEg4KClNUQVRFX0lETEUQBBIRCg1TVEFURV9XQUlUSU5HEAUSEgoOU1RBVEVfU1RPUFBJTkcQBhITCg9TVEFURV9TVUNDRUVERUQQBxIQCgxTVEFURV9GQUlMRUQQCBISCg5TVEFURV9DQU5DRUxFRBAJIuABCgxUYWtlbkNoYW5nZXMSPwoEa2luZBgBIAEoDjIxLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5UYWtlbkNoYW5nZXMuS2luZBINCgVwbGFjZRgCIAEoCRItCgl0YWtlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg8KC0tJTkRfQlJBTkNIEAESEgoOS0lORF9XT1JLX1RSRUUQAhIOCgpLSU5EX1NBVkVEEAMi5QIKC0xpdmVTdW1tYXJ5EjsKB2NoYW5nZXMYASADKAsyKi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmlsZUNoYW5nZRIUCgxjaGFuZ2VfY291bnQYAiABKAUSNAoFdXNhZ2UYAyABKAsyJS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVXNhZ2USQwoNbWV0ZXJlZF91c2FnZRgEIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5NZXRlcmVkVXNhZ2USOgoGYW5zd2VyGAUgASgLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkxhc3RBbnN3ZXISFgoOcXVldWVfcG9zaXRpb24YBiABKAUSHAoUYW5zd2VyX3BhcnRfc2VxdWVuY2UYByABKAUSFgoOYmFzZV9jb21taXRfaWQYCCABKAkiagoKTGFzdEFuc3dlchIMCgR0ZXh0GAEgASgJEhEKCXRydW5jYXRlZBgCIAEoCBIMCgR0dXJuGAMgASgFEhYKDmZpcnN0X3NlcXVlbmNlGAQgASgFEhUKDWxhc3Rfc2VxdWVuY2UYBSABKAUi8AEKDlBlbmRpbmdSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSQQoEa2luZBgCIAEoDjIzLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5QZW5kaW5nUmVxdWVzdC5LaW5kEhAKCHNlcXVlbmNlGAMgASgFEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJECgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABITCg9LSU5EX1BFUk1JU1NJT04QARIRCg1LSU5EX1FVRVNUSU9OEAIinwEKC1BoYXNlVGltaW5nEjQKBXBoYXNlGAEgASgOMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKB2VsYXBzZWQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24q1wEKBVBoYXNlEhUKEVBIQVNFX1VOU1BFQ0lGSUVEEAASEAoMUEhBU0VfUVVFVUVEEAESDwoLUEhBU0VfSU1BR0UQAhIQCgxQSEFTRV9DUkVBVEUQAxIPCgtQSEFTRV9TVEFSVBAEEg4KClBIQVNFX0RJQUwQBRITCg9QSEFTRV9XT1JLU1BBQ0UQBhIQCgxQSEFTRV9DTEFVREUQBxIXChNQSEFTRV9GSVJTVF9SRVFVRVNUEAgSDgoKUEhBU0VfV09SSxAJEhEKDVBIQVNFX0NPTExFQ1QQCmIGcHJvdG8z", [file_claudecluster_session_v1alpha1_session_result, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * A session: a task that one Claude works on in one container. It is a fold of its events. Output
@@ -158,6 +158,14 @@ export type Session = Message<"claudecluster.session.v1alpha1.Session"> & {
    * @generated from field: repeated string decided_request_ids = 19;
    */
   decidedRequestIds: string[];
+
+  /**
+   * Where the changes of a finished session were taken to. In no event, since the last one is session_finished: set by the host
+   * only. Absent: nobody has taken them.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.TakenChanges taken = 20;
+   */
+  taken?: TakenChanges | undefined;
 };
 
 /**
@@ -251,6 +259,83 @@ export const Session_StateSchema: GenEnum<Session_State> = /*@__PURE__*/
   enumDesc(file_claudecluster_session_v1alpha1_session, 0, 0);
 
 /**
+ * Where a session's changes were taken to, as whoever took them said. The host keeps a session with changes that nobody has
+ * taken until it is told to discard them.
+ *
+ * @generated from message claudecluster.session.v1alpha1.TakenChanges
+ */
+export type TakenChanges = Message<"claudecluster.session.v1alpha1.TakenChanges"> & {
+  /**
+   * How they were taken.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.TakenChanges.Kind kind = 1;
+   */
+  kind: TakenChanges_Kind;
+
+  /**
+   * To where, for people: a branch and its repository, a directory, a file. Cut to 1024 bytes. May be empty.
+   *
+   * @generated from field: string place = 2;
+   */
+  place: string;
+
+  /**
+   * When. Set by the host.
+   *
+   * @generated from field: google.protobuf.Timestamp take_time = 3;
+   */
+  takeTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.TakenChanges.
+ * Use `create(TakenChangesSchema)` to create a new message.
+ */
+export const TakenChangesSchema: GenMessage<TakenChanges> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session, 1);
+
+/**
+ * How they were taken.
+ *
+ * @generated from enum claudecluster.session.v1alpha1.TakenChanges.Kind
+ */
+export enum TakenChanges_Kind {
+  /**
+   * Never set.
+   *
+   * @generated from enum value: KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * As a branch of a repository.
+   *
+   * @generated from enum value: KIND_BRANCH = 1;
+   */
+  BRANCH = 1,
+
+  /**
+   * Into the files of a repository.
+   *
+   * @generated from enum value: KIND_WORK_TREE = 2;
+   */
+  WORK_TREE = 2,
+
+  /**
+   * The patch was saved, or read to its end by somebody who keeps it.
+   *
+   * @generated from enum value: KIND_SAVED = 3;
+   */
+  SAVED = 3,
+}
+
+/**
+ * Describes the enum claudecluster.session.v1alpha1.TakenChanges.Kind.
+ */
+export const TakenChanges_KindSchema: GenEnum<TakenChanges_Kind> = /*@__PURE__*/
+  enumDesc(file_claudecluster_session_v1alpha1_session, 1, 0);
+
+/**
  * Summary of a session that has not finished.
  *
  * @generated from message claudecluster.session.v1alpha1.LiveSummary
@@ -319,7 +404,7 @@ export type LiveSummary = Message<"claudecluster.session.v1alpha1.LiveSummary"> 
  * Use `create(LiveSummarySchema)` to create a new message.
  */
 export const LiveSummarySchema: GenMessage<LiveSummary> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session, 1);
+  messageDesc(file_claudecluster_session_v1alpha1_session, 2);
 
 /**
  * Claude's answer at the end of a turn, and where the log has the whole of it.
@@ -369,7 +454,7 @@ export type LastAnswer = Message<"claudecluster.session.v1alpha1.LastAnswer"> & 
  * Use `create(LastAnswerSchema)` to create a new message.
  */
 export const LastAnswerSchema: GenMessage<LastAnswer> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session, 2);
+  messageDesc(file_claudecluster_session_v1alpha1_session, 3);
 
 /**
  * A decision that a session waits for.
@@ -411,7 +496,7 @@ export type PendingRequest = Message<"claudecluster.session.v1alpha1.PendingRequ
  * Use `create(PendingRequestSchema)` to create a new message.
  */
 export const PendingRequestSchema: GenMessage<PendingRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session, 3);
+  messageDesc(file_claudecluster_session_v1alpha1_session, 4);
 
 /**
  * What is to be decided.
@@ -445,7 +530,7 @@ export enum PendingRequest_Kind {
  * Describes the enum claudecluster.session.v1alpha1.PendingRequest.Kind.
  */
 export const PendingRequest_KindSchema: GenEnum<PendingRequest_Kind> = /*@__PURE__*/
-  enumDesc(file_claudecluster_session_v1alpha1_session, 3, 0);
+  enumDesc(file_claudecluster_session_v1alpha1_session, 4, 0);
 
 /**
  * When a phase was entered and how long it took.
@@ -480,7 +565,7 @@ export type PhaseTiming = Message<"claudecluster.session.v1alpha1.PhaseTiming"> 
  * Use `create(PhaseTimingSchema)` to create a new message.
  */
 export const PhaseTimingSchema: GenMessage<PhaseTiming> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session, 4);
+  messageDesc(file_claudecluster_session_v1alpha1_session, 5);
 
 /**
  * What a session is doing, for people and timelines. Nobody branches on it.

@@ -21,9 +21,15 @@ const SITES_WITH_ACCOUNT: ReadonlySet<string> = new Set(["bitbucket.org", "dev.a
 /** What stands before the name of a branch, tag or commit in the address of a page. */
 const PAGES = ["tree", "commit", "commits", "releases/tag", "src/branch", "src/tag", "src/commit", "src"];
 
+/** The pages of proposed changes, and the refs under which their servers have these. */
+const PROPOSALS: readonly (readonly [page: RegExp, ref: string])[] = [
+  [/^pulls?\/(\d+)(?:\/(?:files|commits|changes))?$/, "refs/pull/$1/head"],
+  [/^merge_requests\/(\d+)(?:\/(?:diffs|commits))?$/, "refs/merge-requests/$1/head"],
+];
+
 /**
  * Returns the address as an http or https URI in normal form, without credentials. It understands what well-known sites
- * show for cloning, and the addresses of their pages for a repository, branch, tag or commit.
+ * show for cloning, and the addresses of their pages for a repository, branch, tag, commit or proposed change.
  *
  * Throws REPOSITORY_URI_CREDENTIALS, or REPOSITORY_URI_INVALID with the form that works if there is one.
  */
@@ -59,7 +65,7 @@ export function redactUri(uri: string): string {
 /** Returns the URL that is meant. Throws where it is not plain that https serves it. */
 function parse(text: string): URL {
   const short = ofSsh(text) ?? ofHostAndPath(text);
-  const url = short ?? (URL.canParse(text) ? new URL(text) : undefined);
+  const url = short ?? asUrl(text.replace(/^git\+(?=https?:)/, ""));
   if (url?.hostname === "www.github.com") url.hostname = "github.com";
   if (url !== undefined && url.hostname !== "" && (short === undefined ? isHttp(url) : SITES.has(url.hostname))) {
     return url;
@@ -118,6 +124,9 @@ function repositoryLength(hostname: string, parts: readonly string[]): number {
 
 /** The ref whose page it is; undefined where that is another page, or where a directory may be part of it. */
 function refOf(page: readonly string[]): string | undefined {
+  const path = page.join("/");
+  const [proposal, name] = PROPOSALS.find(([pattern]) => pattern.test(path)) ?? [];
+  if (proposal !== undefined) return path.replace(proposal, name!);
   const last = page.at(-1)!;
   if (!PAGES.includes(page.slice(0, -1).join("/"))) return undefined;
   try {

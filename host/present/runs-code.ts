@@ -22,45 +22,88 @@ const ABSENT = "000000";
 const SYMLINK = "120000";
 const EXECUTABLE = "100755";
 
-/** What is told of which files: the first that matches. Names are matched however they are written, as some file systems do. */
+/** What is told of which files: the first that matches, the worst first. Names are matched however they are written, as some file systems do. */
 const TABLE: readonly (readonly [pattern: RegExp, why: string])[] = [
-  [/(^|\/)\.gitattributes$/i, "filters and line ends that your git uses"],
+  [/(^|\/)(\.gitattributes|\.lfsconfig)$/i, "filters and line ends that your git uses"],
   [/(^|\/)\.gitmodules$/i, "repositories that your git may fetch"],
-  [/(^|\/)(\.githooks|\.husky|\.git-hooks|githooks)\//i, "a git hook"],
-  [/(^|\/)(\.?lefthook(-local)?\.(ya?ml|toml|json)|\.pre-commit-config\.yaml|\.overcommit\.yml)$/i, "git hooks"],
+  [/(^|\/)(\.?git-?hooks?|\.husky|\.hooks?)\/|(^|\/)\.huskyrc/i, "a git hook"],
+  // Wherever core.hooksPath leads.
+  [
+    /(^|\/)((pre|post)-(applypatch|commit|merge|merge-commit|rebase|checkout|push|rewrite|index-change|auto-gc|receive|update)|(prepare-)?commit-msg|applypatch-msg|reference-transaction|sendemail-validate|fsmonitor-watchman)(\.\w+)?$/i,
+    "a git hook",
+  ],
+  [
+    /(^|\/)(\.?lefthook(-local)?\.(ya?ml|toml|json)|\.pre-commit-(config|hooks)\.yaml|\.overcommit\.yml|\.?(lint-?staged|simple-git-hooks|commitlint)(rc)?(\.config)?(\.[cm]?[jt]s|\.json|\.ya?ml)?)$/i,
+    "git hooks",
+  ],
+  [/(^|\/)\.?git-?config([-._][^/]*)?$/i, "settings that your git may include"],
   [/(^|\/)\.envrc$/i, "your shell runs it (direnv)"],
-  [/(^|\/)(\.?mise(\.local)?\.toml|\.tool-versions|\.autoenv(\.zsh)?|\.nvmrc)$/i, "tools that your shell chooses"],
-  [/(^|\/)\.claude\//i, "settings, hooks or commands of Claude Code"],
+  [/(^|\/)\.autoenv(\.zsh|\.leave)?$/i, "your shell runs it (autoenv)"],
+  [
+    /(^|\/)(\.?mise(\.[\w-]+)?\.toml|\.?mise\/|\.tool-versions|\.nvmrc|\.node-version|\.python-version|\.ruby-version|\.java-version|\.sdkmanrc|rust-toolchain(\.toml)?|global\.json|devbox\.json|flake\.(nix|lock)|(shell|default)\.nix)$/i,
+    "tools that your shell chooses",
+  ],
+  [/(^|\/)\.claude(-plugin)?\//i, "settings, hooks or commands of Claude Code"],
   [/(^|\/)\.mcp\.json$/i, "MCP servers that Claude Code starts"],
   [/(^|\/)(CLAUDE(\.local)?|AGENTS|GEMINI)\.md$/i, "instructions that coding agents follow"],
   [
-    /(^|\/)(\.cursor\/|\.cursorrules$|\.windsurfrules$|\.github\/copilot-instructions\.md$)/i,
+    /(^|\/)(\.(cursor|windsurf|clinerules|roo|codex|gemini|continue|aider[^/]*)(\/|$)|\.(cursor|windsurf)rules$|\.github\/(copilot-instructions\.md$|(instructions|prompts|chatmodes|agents)\/))/i,
     "instructions of an editor's agent",
   ],
-  [/(^|\/)\.vscode\//i, "tasks or settings of an editor"],
-  [/(^|\/)(\.idea|\.fleet|\.zed|\.nova)\//i, "tasks or settings of an editor"],
+  [/(^|\/)\.(vscode|idea|fleet|zed|nova|run|settings)\//i, "tasks or settings of an editor"],
   [
-    /(\.code-workspace|\.sublime-project|(^|\/)(\.vimrc|\.nvimrc|\.nvim\.lua|\.exrc|\.dir-locals\.el))$/i,
+    /(\.code-workspace|\.sublime-project|\.(launch|iml)|(^|\/)(\.n?vimrc|\.nvim\.lua|\.exrc|\.lvimrc|\.dir-locals(-2)?\.el|\.projectile|\.editorconfig))$/i,
     "tasks or settings of an editor",
   ],
-  [/(^|\/)(\.devcontainer(\/|\.json$)|devcontainer\.json$)/i, "a container that an editor starts"],
-  [/^\.github\/(workflows|actions)\//i, "runs in CI"],
-  [/(^|\/)(\.circleci|\.buildkite|\.gitea|\.forgejo|\.woodpecker|\.teamcity)\//i, "runs in CI"],
   [
-    /(^|\/)(\.gitlab-ci\.ya?ml|Jenkinsfile|azure-pipelines\.ya?ml|\.travis\.ya?ml|\.drone\.ya?ml|\.cirrus\.ya?ml|bitbucket-pipelines\.ya?ml|\.?appveyor\.ya?ml|\.woodpecker\.ya?ml)$/i,
+    /(^|\/)(\.devcontainer(\/|\.json$)|devcontainer\.json$|\.gitpod\.(ya?ml|dockerfile)$)/i,
+    "a container that an editor starts",
+  ],
+  [
+    /(^|\/)([^/]*dockerfile[^/]*|containerfile|(docker-)?compose[^/]*\.ya?ml|vagrantfile|docker-bake\.(hcl|json))$/i,
+    "a container that you may start",
+  ],
+  [/^\.(github|gitea|forgejo)\/(workflows|actions)\//i, "runs in CI"],
+  [/(^|\/)\.(circleci|buildkite|gitlab|woodpecker|teamcity|azure-pipelines)\//i, "runs in CI"],
+  [
+    /(^|\/)(\.gitlab-ci[^/]*\.ya?ml|Jenkinsfile[^/]*|azure-pipelines[^/]*\.ya?ml|\.travis\.ya?ml|\.drone\.(ya?ml|star|jsonnet)|\.cirrus\.(ya?ml|star)|bitbucket-pipelines\.ya?ml|\.?appveyor\.ya?ml|\.woodpecker\.ya?ml|cloudbuild\.ya?ml|buildspec\.ya?ml|action\.ya?ml|renovate\.json5?|dependabot\.ya?ml)$/i,
     "runs in CI",
   ],
   [
-    /(^|\/)(\.npmrc|\.yarnrc(\.yml)?|\.pnpmfile\.c?js|bunfig\.toml|\.cargo\/config(\.toml)?|pip\.conf)$/i,
-    "settings of a package manager",
+    /(^|\/)(\.npmrc|\.yarnrc(\.yml)?|\.?pnpmfile\.[cm]?js|pnpm-workspace\.yaml|bunfig\.toml|\.cargo\/config(\.toml)?|pip\.conf|uv\.toml|\.condarc|nuget\.config|\.bundle\/config|\.mvn\/.*|(gradle|settings|init)\.(properties|gradle(\.kts)?)|deno\.jsonc?|\.bazelrc|\.buckconfig)$/i,
+    "settings of a package manager or build tool",
   ],
   [
-    /(^|\/)(binding\.gyp|setup\.py|build\.rs|extconf\.rb|conftest\.py|sitecustomize\.py|[^/]*\.pth)$/i,
-    "runs when the project is installed, built or tested",
+    /(^|\/)(\.yarn\/(releases|plugins|sdks|patches)\/.*|\.pnp\.[cm]?js|\.pnp\.loader\.mjs|gradle\/wrapper\/.*|(gradlew|mvnw)(\.(bat|cmd))?|\.mvn\/wrapper\/.*|patches\/[^/]+\.patch)$/i,
+    "a tool of the build, or a part of one",
+  ],
+  [
+    /(^|\/)(package-lock\.json|npm-shrinkwrap\.json|yarn\.lock|pnpm-lock\.yaml|bun\.lockb?|deno\.lock|Cargo\.(toml|lock)|go\.(mod|sum|work)|requirements[^/]*\.(txt|in)|constraints[^/]*\.txt|pyproject\.toml|(poetry|uv|pdm|pixi)\.lock|Pipfile(\.lock)?|environment\.ya?ml|Gemfile(\.lock)?|gems\.(rb|locked)|[^/]*\.gemspec|composer\.(json|lock)|mix\.(exs|lock)|Package\.(swift|resolved)|Podfile(\.lock)?|pubspec\.(yaml|lock)|pom\.xml|[^/]*\.(cs|fs|vb)proj|packages\.lock\.json|Directory\.(Build|Packages)\.(props|targets)|paket\.(dependencies|lock)|[^/]*\.cabal|stack\.yaml|build\.sbt|project\/[^/]+\.(sbt|scala)|(WORKSPACE|MODULE)(\.bazel)?|conanfile\.(py|txt)|vcpkg\.json|jsr\.json|bower\.json|lerna\.json)$/i,
+    "code of others that is installed or built",
+  ],
+  [
+    /(^|\/)((GNU)?makefile(\.[a-z]*(am|in|inc|mk|win|vc|common|local))?|[^/]*\.mk|justfile|\.justfile|taskfile\.ya?ml|rakefile|[^/]*\.rake|(pav)?ement\.py|tasks\.py|noxfile\.py|fabfile\.py|dodo\.py|SConstruct|SConscript|wscript|meson\.build|CMakeLists\.txt|[^/]*\.cmake|configure(\.ac)?|build\.(xml|zig|sh|ps1|cmd|bat|cake)|[^/]*\.gradle(\.kts)?|BUILD(\.bazel)?|[^/]*\.bzl|Earthfile|Tiltfile|skaffold\.ya?ml|Procfile[^/]*|magefile\.go|turbo\.json|nx\.json|project\.json|wercker\.ya?ml|earthly\.ya?ml)$/i,
+    "a rule of the build",
+  ],
+  [
+    /(^|\/)(binding\.gyp|setup\.(py|cfg)|build\.rs|extconf\.rb|conftest\.py|(site|user)customize\.py|[^/]*\.pth|tox\.ini|pytest\.ini|\.rspec|\.mocharc\.[a-z]+|\.nycrc[^/]*|nodemon\.json|ava\.config\.[cm]?js|\.pryrc|\.irbrc|\.pdbrc|\.gdbinit|\.lldbinit|\.Rprofile|\.ghci|\.ocamlinit|\.perltidyrc|\.rubocop\.yml|\.pylintrc|\.?mypy\.ini)$/i,
+    "runs when the project is installed, built, tested or looked into",
+  ],
+  [
+    /(^|\/)([^/]+\.(config|conf|setup|preset)\.([cm]?[jt]sx?|json)|\.?(eslint|babel|prettier|stylelint|swc|postcss|npmpackagejsonlint|remark|syncpack|jsdoc)rc(\.[a-z]+)?|(t|j)sconfig[^/]*\.json|gulpfile\.[^/]+|gruntfile\.[^/]+|karma\.conf\.[^/]+|jakefile[^/]*|angular\.json|\.storybook\/.*|biome\.jsonc?)$/i,
+    "settings of a tool that runs code, plugins among them",
   ],
 ];
-/** npm runs these by itself when the project is installed or published. */
 const PACKAGE = /(^|\/)package\.json$/i;
+/** Parts of a package.json that make something run, and what they are called. */
+const PACKAGE_PARTS: readonly (readonly [name: string, keys: RegExp])[] = [
+  ["scripts", /^(scripts|bin|gypfile|husky|lint-staged|simple-git-hooks|pre-commit|gitHooks)$/],
+  ["dependencies", /dependencies|^(overrides|resolutions|packageManager|devEngines|workspaces|pnpm|imports)$/i],
+  [
+    "settings of tools",
+    /^(eslintConfig|prettier|babel|jest|mocha|ava|nyc|stylelint|browserslist|config|tsup|nodemonConfig)$/,
+  ],
+];
 
 /**
  * Returns the files of a result that would run something, or change what is run, on the user's machine. What is gone runs
@@ -85,10 +128,13 @@ export function runsCodeNotes(changes: readonly FileChange[]): string[] {
   const named = files.flatMap(({ path, mode, gone }) => {
     const [known] = findRunsCode([{ path, newMode: gone ? ABSENT : undefined }]);
     const why = known?.why ?? (mode ? "its mode or its type is another" : undefined);
-    return why === undefined ? [] : [`${path} (${why})`];
+    const rank = TABLE.findIndex(([pattern]) => pattern.test(path));
+    return why === undefined ? [] : [{ text: `${path} (${why})`, rank: rank === -1 ? TABLE.length : rank }];
   });
   if (named.length === 0) return [];
-  return [`runs on your machine, or decides what runs there: ${nameSome(named)}`];
+  // As many are named as fit.
+  const texts = named.toSorted((a, b) => a.rank - b.rank).map(({ text }) => text);
+  return [`runs on your machine, or decides what runs there: ${nameSome(texts)}`];
 }
 
 function reasonsFor({ path, oldMode, newMode, texts }: ResultFile): string[] {
@@ -99,20 +145,34 @@ function reasonsFor({ path, oldMode, newMode, texts }: ResultFile): string[] {
   const known = TABLE.find(([pattern]) => pattern.test(path));
   if (known !== undefined) reasons.push(known[1]);
   if (PACKAGE.test(path)) {
-    if (texts === undefined) reasons.push("its scripts may be others");
-    else if (scriptsOf(texts.before) !== scriptsOf(texts.after)) reasons.push("its scripts are others");
+    if (texts === undefined) reasons.push("its scripts and dependencies may be others");
+    else {
+      const [before, after] = [readPackage(texts.before), readPackage(texts.after)];
+      const others = PACKAGE_PARTS.filter(([, keys]) => partOf(before, keys) !== partOf(after, keys));
+      if (others.length > 0) reasons.push(`its ${others.map(([name]) => name).join(", ")} are others`);
+    }
   }
   if (newMode === EXECUTABLE && oldMode !== EXECUTABLE) reasons.push("can be executed");
   if (newMode === SYMLINK) reasons.push("a symbolic link");
   return reasons;
 }
 
-/** The scripts of a package.json, in one form. What is no JSON counts as a whole. */
-function scriptsOf(text: string): string {
+/** What a package.json holds. What is no JSON counts as all of it. */
+function readPackage(text: string): [key: string, value: unknown][] {
   try {
-    const { scripts = {} } = (JSON.parse(text === "" ? "{}" : text) ?? {}) as { scripts?: object };
-    return JSON.stringify(Object.entries(scripts).sort(([a], [b]) => (a < b ? -1 : 1)));
+    return Object.entries((JSON.parse(text === "" ? "{}" : text) ?? {}) as object);
   } catch {
-    return text;
+    return [["scripts", text]];
   }
+}
+
+/** Some parts of a package.json, in one form. */
+function partOf(all: readonly (readonly [key: string, value: unknown])[], keys: RegExp): string {
+  const sorted = (entries: readonly (readonly [string, unknown])[]) => entries.toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const inOrder = (value: unknown) => (isObject(value) ? sorted(Object.entries(value)) : value);
+  return JSON.stringify(sorted(all.filter(([key]) => keys.test(key))).map(([key, value]) => [key, inOrder(value)]));
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

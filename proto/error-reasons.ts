@@ -288,6 +288,12 @@ export const ERROR_REASONS = {
   BRANCH_INVALID: "INVALID_ARGUMENT",
   /** A path that was named is outside of the repository. */
   PATH_OUTSIDE: "INVALID_ARGUMENT",
+  /** The user's repository has no remote of that name. */
+  REMOTE_UNKNOWN: "INVALID_ARGUMENT",
+  /** A branch was not taken by a remote. */
+  PUSH_FAILED: "FAILED_PRECONDITION",
+  /** A pull request cannot be made, or was not. */
+  PULL_REQUEST_FAILED: "FAILED_PRECONDITION",
   /** There is nothing to be taken back. */
   NOTHING_TO_UNDO: "NOT_FOUND",
   /** A session has changes that nobody has taken, and would be removed. */

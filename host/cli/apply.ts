@@ -12,8 +12,8 @@ import {
   type ApplyRequest,
   type ShownConflict,
   showConflict,
-  undoSession,
 } from "../results/apply-session.ts";
+import { undoSession } from "../results/undo-session.ts";
 import { noteTaken } from "../results/note-taken.ts";
 import { readSessionChanges } from "../results/session-patch.ts";
 import type { Sessions } from "../session/sessions.ts";
@@ -134,6 +134,9 @@ function applyText(report: ApplyReport): string {
     lines.unshift(
       `${branch}: ${plural(count, "file")} in one commit${start}${report.already === true ? ", as before" : ""}`,
     );
+    if (report.pushed_to !== undefined)
+      lines.push(`Pushed to ${report.pushed_to}; what is there stays also after an undo.`);
+    if (report.pull_request !== undefined) lines.push(`Pull request, as a draft: ${report.pull_request}`);
     lines.push(`To take it: git merge ${branch}. To drop it: claudecluster undo.`);
   } else if (applied === "worktree") {
     lines.unshift(`${report.repository}: ${plural(count, "file")} changed${staged === true ? " and staged" : ""}`);

@@ -17,6 +17,8 @@ import { interruptCommand, removeCommand, sendCommand, stopCommand } from "./ste
 import { watchCommand } from "./watch.ts";
 
 const SESSION = "the session's id, or its start or end";
+/** With these `apply` makes no branch. */
+const NO_BRANCH = ["worktree", "stage", "patch"];
 const JSON_TEXT = "print it as JSON";
 
 /** Adds the commands that start sessions, look at them and steer them. */
@@ -128,15 +130,36 @@ export function addSessionCommands(program: Command, context: CommandContext): v
         "branch",
       ]),
     )
+    .addOption(
+      new Option("--push <remote>", "push the branch to a remote of the repository, without hooks").conflicts(
+        NO_BRANCH,
+      ),
+    )
+    .addOption(
+      new Option(
+        "--pr",
+        "make a draft of a pull request for it, by gh; pushes to origin unless --push says otherwise",
+      ).conflicts(NO_BRANCH),
+    )
     .option("-n, --dry-run", "say what would be done, and which conflicts there are")
     .option("--json", JSON_TEXT)
     .action((given: string, paths: string[], flags: ApplyFlags) =>
       withSession(context, given, (sessions, sessionId) => {
-        const { worktree = false, stage = false, branch, patch: file, dryRun = false, json = false } = flags;
+        const {
+          worktree = false,
+          stage = false,
+          branch,
+          patch: file,
+          dryRun = false,
+          json = false,
+          pr: pullRequest = false,
+        } = flags;
         if (file !== undefined)
           return savePatchCommand(sessions, { sessionId, file, stateDirectory: stateDirectory() }, io);
         const as = worktree ? "worktree" : "branch";
-        const request = { sessionId, directory: process.cwd(), as, branch, stage, paths, dryRun } as const;
+        const push = flags.push ?? (pullRequest ? "origin" : undefined);
+        const place = { sessionId, directory: process.cwd() };
+        const request = { ...place, as, branch, stage, paths, dryRun, push, pullRequest } as const;
         return applyCommand(sessions, request, { json, stateDirectory: stateDirectory() }, io);
       }),
     );
@@ -240,6 +263,8 @@ interface ApplyFlags extends JsonFlag {
   stage?: boolean;
   branch?: string;
   patch?: string;
+  push?: string;
+  pr?: boolean;
   dryRun?: boolean;
 }
 

@@ -1,4 +1,5 @@
 import { dollars } from "../../proto/index.ts";
+import { fenced } from "../present/fenced.ts";
 import { indent } from "../present/indent.ts";
 import { takeWith } from "../present/next-step.ts";
 import { oneLine } from "../present/plain-text.ts";
@@ -8,9 +9,6 @@ import { CONTAINER_TEXT_NOTE, extent, type SessionSummary } from "../present/ses
 import { NOT_TAKEN } from "../present/taken-text.ts";
 import type { WaitingFor } from "../present/waiting-for.ts";
 import { isPatchWithheld } from "../present/withheld-patch.ts";
-
-/** Shortest fence of a block in Markdown. */
-const FENCE = "```";
 
 /**
  * Returns a session as the model of its parent reads it: first how it ended and why, then what it waits for, its answer, its
@@ -100,13 +98,11 @@ function decisionText(decision: WaitingFor): string {
   return [`${call} with request_id ${JSON.stringify(id)}, before ${until}`, ...asked].join("\n  ");
 }
 
-/** The patch, or where it is. It cannot end its block: the fence is longer than any row of backticks in it. */
+/** The patch, or where it is. */
 function patchText(summary: SessionSummary): string {
   const { patch, patch_uri: uri, patch_size_bytes: size } = summary;
   if (patch === undefined) return size === 0 || isPatchWithheld(summary) ? "" : `patch: ${size} bytes, in ${uri}`;
-  const longest = Math.max(...(patch.match(/`+/g) ?? [FENCE]).map((row) => row.length + 1), FENCE.length);
-  const fence = "`".repeat(longest);
-  return `${fence}diff\n${patch}${patch.endsWith("\n") ? "" : "\n"}${fence}`;
+  return fenced(patch, "diff");
 }
 
 function nextCall(summary: SessionSummary): string {

@@ -53,6 +53,11 @@ export interface GitPlace {
   alternates?: readonly string[] | undefined;
   /** git may write down in the index what it has found unchanged. Default: false. */
   optionalLocks?: boolean | undefined;
+  /**
+   * True: git may reach other machines as the user's own git would, with their keys and helpers: it gets their whole
+   * environment but for what names a repository. It asks nobody. Default: false.
+   */
+  network?: boolean | undefined;
   /** Configuration on top of everything. */
   config?: Readonly<Record<string, string>> | undefined;
 }
@@ -78,12 +83,18 @@ export interface GitResult {
   stderr: string;
 }
 
+/** Of git's own variables, those that say how other machines are reached. */
+const NETWORK = /^(?!GIT_)|^GIT_(ASKPASS|HTTP|SSH|SSL)/;
+
 /** Returns the whole environment of a git command: no hook, no fsmonitor, no prompt, no network, no lock that is not needed. */
 function gitEnvironment(place: GitPlace): Record<string, string> {
   const user = place.settings === "user";
-  const config = Object.entries({ ...CONFIG, ...place.config });
+  const { "protocol.allow": closed, ...open } = CONFIG;
+  const network = place.network === true;
+  const config = Object.entries({ ...open, ...(!network && { "protocol.allow": closed }), ...place.config });
+  const inherited = network ? Object.keys(process.env).filter((name) => NETWORK.test(name)) : INHERITED;
   const given: Record<string, string | undefined> = {
-    ...Object.fromEntries([...INHERITED, ...(user ? INHERITED_SETTINGS : [])].map((name) => [name, process.env[name]])),
+    ...Object.fromEntries([...inherited, ...(user ? INHERITED_SETTINGS : [])].map((name) => [name, process.env[name]])),
     ...(user ? {} : NO_SETTINGS),
     LC_ALL: "C",
     GIT_TERMINAL_PROMPT: "0",

@@ -18,13 +18,14 @@ import { applyToWorkTree } from "../repository/apply-work-tree.ts";
 import { git } from "../repository/git.ts";
 import { Journal } from "../repository/journal.ts";
 import type { Conflict } from "../repository/merge-trees.ts";
+import { pushBranch, readOwner, requireRemote } from "../repository/push-branch.ts";
 import { type PreparedChanges, prepareChanges, withoutSubmodules } from "../repository/session-changes.ts";
 import { ABSENT, GITLINK, type TreeChange } from "../repository/tree-diff.ts";
-import { undoApply } from "../repository/undo.ts";
 import { findRepository, type UserRepository } from "../repository/user-repository.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { branchName, commitSubject } from "./branch-name.ts";
 import { noteTaken } from "./note-taken.ts";
+import { createPullRequest, requireGh } from "./pull-request.ts";
 import { readSessionChanges } from "./session-patch.ts";
 
 /** No package.json is larger (bytes). */
@@ -47,6 +48,10 @@ export interface ApplyRequest {
   paths: readonly string[];
   /** True: say what would be done, and do nothing. */
   dryRun: boolean;
+  /** Remote of the user's repository that the branch is pushed to. Undefined: it is not pushed. */
+  push?: string | undefined;
+  /** True: a draft of a pull request is made for the branch that was pushed. */
+  pullRequest?: boolean;
 }
 
 /** Report on an apply that was done, or would be, as plain JSON. */
@@ -81,6 +86,10 @@ export interface ApplyReport {
   not_in_patch?: string[];
   /** Sentence on why the host does not know that the changes were taken, if it does not. */
   not_noted?: string;
+  /** Remote that the branch was pushed to. */
+  pushed_to?: string;
+  /** URL of the pull request that was made. */
+  pull_request?: string;
 }
 
 /** Conflict as people and programs are shown it. */
@@ -118,6 +127,10 @@ export async function applySession(
   const { session, result, changes, startStores } = await readSessionChanges(sessions, sessionId, { stateDirectory });
   const repository = await findRepository(directory, { signal });
   const paths = request.paths.map((path) => rawPath(repository, directory, path));
+  const { push: remote, pullRequest = false } = request;
+  // Before anything is done.
+  if (remote !== undefined) await requireRemote(repository, remote, { signal });
+  if (pullRequest) await requireGh(repository.workTree, { signal });
   await using prepared = await prepareChanges(repository, changes, { startStores, paths, signal });
   const report = await describe(repository, result, prepared, { signal });
   if (dryRun || as === "branch") {
@@ -143,6 +156,17 @@ export async function applySession(
     const made = await applyToBranch(repository, outside, { branch, message: commitSubject(task), journal, signal });
     const { commitId, startCommitId, author, already } = made;
     const place = branchPlace(branch, repository);
+    const noted = await note({ kind: TakenChanges_Kind.BRANCH, place });
+    if (remote !== undefined) {
+      await pushBranch(repository, { branch, remote }, { signal });
+      report.pushed_to = remote;
+    }
+    if (remote !== undefined && pullRequest) {
+      const words = { sessionId, task, answer: result.finalText, runsCode: report.runs_code ?? [] };
+      const owner = await readOwner(repository, remote, { signal });
+      const options = { branch, owner, directory: repository.workTree, signal };
+      report.pull_request = await createPullRequest(words, options);
+    }
     return {
       ...report,
       applied: "branch",
@@ -153,7 +177,7 @@ export async function applySession(
       ...listFiles(outside.changes),
       ...(leftOut.length > 0 && { in_submodules: leftOut.map(shown) }),
       ...(already && { already }),
-      ...(await note({ kind: TakenChanges_Kind.BRANCH, place })),
+      ...noted,
     };
   }
   const written = await applyToWorkTree(repository, prepared, { stage, journal, signal });
@@ -168,69 +192,13 @@ export async function applySession(
   };
 }
 
-function branchPlace(branch: string, { workTree }: UserRepository): string {
+/** Returns where a branch is, as the host notes it. */
+export function branchPlace(branch: string, { workTree }: UserRepository): string {
   return `${branch} in ${workTree}`;
 }
 
-/** Report on an apply that was taken back, as plain JSON. */
-export interface UndoReport {
-  session_id: string;
-  /** Top of the user's work tree. */
-  repository: string;
-  /** Branch that was removed. Missing: the apply was to files. */
-  branch?: string;
-  /** Number of files that are as they were. */
-  file_count: number;
-  /** Files that were changed since an apply that was broken off, and are left as they are; with copies from before it. */
-  left_as_they_are?: { path: string; before?: string }[];
-  /** True: the apply, or an undo of it, had been broken off. */
-  unfinished?: boolean;
-  /** Sentence on why the host does not know that the changes were given back, if it does not. */
-  not_noted?: string;
-}
-
-/**
- * Takes back the last apply to the work tree that a directory is in, or the last of a session. Throws NOT_A_REPOSITORY, and
- * what undoApply throws.
- */
-export async function undoSession(
-  sessions: Sessions,
-  { sessionId, directory }: { sessionId: string | undefined; directory: string },
-  { stateDirectory, signal }: Pick<ApplyOptions, "stateDirectory" | "signal">,
-): Promise<UndoReport> {
-  const repository = await findRepository(directory, { signal });
-  using journal = openJournal(stateDirectory, repository);
-  const { branch, fileCount, unfinished, left, ...undone } = await undoApply(repository, {
-    journal,
-    sessionId,
-    signal,
-  });
-  const place = branch === undefined ? repository.workTree : branchPlace(branch, repository);
-  const notNoted = await noteGivenBack(sessions, undone.sessionId, place);
-  return {
-    session_id: undone.sessionId,
-    repository: repository.workTree,
-    ...(branch !== undefined && { branch }),
-    file_count: fileCount,
-    ...(left.length > 0 && {
-      left_as_they_are: left.map(({ path, copy }) => ({
-        path: shown(path),
-        ...(copy !== undefined && { before: copy }),
-      })),
-    }),
-    ...(unfinished && { unfinished }),
-    ...(notNoted !== undefined && { not_noted: notNoted }),
-  };
-}
-
-async function noteGivenBack(sessions: Sessions, sessionId: string, place: string): Promise<string | undefined> {
-  const session = await sessions.get(sessionId).catch(() => undefined);
-  // What was taken elsewhere as well is still taken.
-  if (session !== undefined && session.taken?.place !== place) return undefined;
-  return await noteTaken(sessions, sessionId, undefined);
-}
-
-function openJournal(stateDirectory: string, { workTree }: UserRepository): Journal {
+/** Opens the journal of a user's work tree. Throws as Journal.open. */
+export function openJournal(stateDirectory: string, { workTree }: UserRepository): Journal {
   return Journal.open(join(stateDirectory, "applied"), workTree);
 }
 

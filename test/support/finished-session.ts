@@ -16,7 +16,7 @@ export async function finishWith(
   area: UserArea,
   start: Files,
   texts: Record<string, string>,
-  { task = "x", treeId }: { task?: string; treeId?: string } = {},
+  { task = "x", treeId, answer = "" }: { task?: string; treeId?: string; answer?: string } = {},
 ): Promise<string> {
   const spec = create(SessionSpecSchema, { task });
   const { id } = await sessions.create({ spec, container: create(ContainerSpecSchema) });
@@ -28,6 +28,7 @@ export async function finishWith(
     changes: [...changes.listed.changes],
     changeCount: changes.listed.changeCount,
     treeId: treeId ?? changes.treeId,
+    finalText: answer,
   });
   const value = create(SessionFinishedSchema, { state: Session_State.SUCCEEDED, result });
   sessions.say(id, { case: "sessionFinished", value });

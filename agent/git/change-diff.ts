@@ -35,6 +35,11 @@ const PATCH_FORMAT = [
   "--no-relative",
 ];
 
+/** A list of the files, and counts of their lines. */
+const LIST_FORMAT = ["--raw", "--numstat", "--no-abbrev", "-z"];
+/** Flags of a diff that `readDiff` reads: the list, counts of lines, and the patch. */
+export const DIFF_FORMAT = [...LIST_FORMAT, "--patch", ...PATCH_FORMAT];
+
 /**
  * Diffs two small trees that hold nothing but the given files: no path has to go through an argument list, where a
  * Node program cannot pass every byte, and the cost does not depend on the repository. $1 is a directory for the two
@@ -50,7 +55,7 @@ if [ "$size" != 0 ]; then
   tree=$(GIT_INDEX_FILE=$dir/old git write-tree --missing-ok)
 fi
 GIT_INDEX_FILE=$dir/new git update-index -z --index-info
-GIT_INDEX_FILE=$dir/new exec git diff-index --cached --raw --numstat --no-abbrev -z "$@" "$tree"`,
+GIT_INDEX_FILE=$dir/new exec git diff-index --cached "$@" "$tree"`,
 };
 
 /** Applies the patch in stdin to the old side of the last diff and fails unless that makes the new side. */
@@ -96,7 +101,7 @@ export async function diffFiles(
   const { signal } = options;
   const old = indexInfo(entries, (entry) => [entry.oldMode, entry.oldId]);
   const input = Buffer.concat([old, indexInfo(entries, (entry) => [entry.newMode, entry.newId])]);
-  const flags = [options.renames ? "-M" : "--no-renames", ...(options.patch ? ["--patch", ...PATCH_FORMAT] : [])];
+  const flags = [options.renames ? "-M" : "--no-renames", ...(options.patch ? DIFF_FORMAT : LIST_FORMAT)];
   // Each path comes up to four times before the patch.
   const maxOutputBytes = options.maxPatchBytes + entries.reduce((sum, { path }) => sum + 4 * path.length + 400, 0);
   const args = [options.directory, String(old.length), options.emptyTree, ...flags];
@@ -104,6 +109,14 @@ export async function diffFiles(
     shell(place, DIFF, args, { input, signal, maxOutputBytes }),
     options.sizes === undefined ? objectSizes(place, entries, { signal }) : Promise.resolve(options.sizes),
   ]);
+  return await readDiff(output, { patch: options.patch, sizeOf: ({ newId }) => sizes.get(newId) ?? 0 });
+}
+
+/** Reads a diff in DIFF_FORMAT, or one without a patch. `sizeOf` returns the size of an entry's new side (bytes). */
+export async function readDiff(
+  output: Buffer,
+  options: { patch: boolean; sizeOf: (entry: RawDiffEntry) => number },
+): Promise<{ files: FileDiff[]; patch: Buffer }> {
   const diff = parseDiff(output);
   const patch = quoteHeaders(diff.patch, diff.entries);
   const sections = splitPatch(patch);
@@ -116,7 +129,7 @@ export async function diffFiles(
     const start = own[0]?.byteOffset ?? 0;
     const length = own.reduce((sum, section) => sum + section.length, 0);
     const part = own[0] === undefined ? Buffer.alloc(0) : Buffer.from(own[0].buffer, start, length);
-    return { entry, change: fileChange(entry, diff.counts[index], sizes.get(entry.newId) ?? 0), patch: part };
+    return { entry, change: fileChange(entry, diff.counts[index], options.sizeOf(entry)), patch: part };
   });
   if (at !== sections.length) throw new Error(`the patch has ${sections.length} sections, its list has ${at}`);
   if (options.patch) await requireAgreement(files, patch);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { type BaseRepository, openBase } from "./base-repository.ts";
 import { lookAtFew } from "./few-files.ts";
+import { countGit } from "../../test/git/counted-git.ts";
 import { editRandomly, randomFrom } from "../../test/git/random-edits.ts";
 import { readTree } from "../../test/git/tree-snapshot.ts";
 import { asClaude, BASE, requireRoot, SESSION, WorkArea } from "../../test/git/work-area.ts";
@@ -78,12 +79,12 @@ test("finds of each file what a look at everything does, or says that it cannot 
       differed: (path) => whole.has(path),
       signal,
     });
-    for (const [path, entry] of few.entries) {
-      expect({ path, entry }, `seed ${seed}`).toEqual({ path, entry: whole.get(path) });
-      if (entry !== undefined) differed++;
+    for (const [path, file] of few.files) {
+      expect({ path, entry: file?.entry }, `seed ${seed}`).toEqual({ path, entry: whole.get(path) });
+      if (file !== undefined) differed++;
     }
-    told += few.entries.size;
-    expect(few.left.length + few.entries.size).toBe(valid.length);
+    told += few.files.size;
+    expect(few.left.length + few.files.size).toBe(valid.length);
   }
   expect(differed).toBeGreaterThan(50);
   expect(told).toBeGreaterThan(300);
@@ -101,14 +102,28 @@ test("tells of plain files, new, changed, gone and ignored", async () => {
   const few = await lookAtFew(paths, { ...place, name: "few", attributes: "some", differed: () => false, signal });
   const whole = await lookAtAll(place);
   expect(few.left).toEqual([]);
-  expect([...few.entries].map(([path, entry]) => [path, entry ?? "same"])).toEqual(
+  expect([...few.files].map(([path, file]) => [path, file?.entry ?? "same"])).toEqual(
     paths.map((path) => [path, whole.get(path) ?? "same"]),
   );
-  expect([...few.entries].filter(([, entry]) => entry === undefined).map(([path]) => path)).toEqual([
+  expect([...few.files].filter(([, file]) => file === undefined).map(([path]) => path)).toEqual([
     "new.ignored",
     "lib/plain.txt",
     "never",
   ]);
+});
+
+test("runs git five times, whatever the number of files", async () => {
+  await using area = new WorkArea();
+  const place = await open(area);
+  asClaude(place.workTree, "echo x >> lib/a; echo x >> lib/deep/b; rm dir/a; echo n > new");
+  for (const paths of [["lib/a"], ["lib/a", "lib/deep/b", "dir/a", "new"]]) {
+    const ran = await countGit(area.directory, async () => {
+      const options = { ...place, name: "few", attributes: "none", differed: () => false, signal } as const;
+      const { files } = await lookAtFew(paths, options);
+      expect([...files.values()].map((file) => file?.change.path)).toEqual(paths);
+    });
+    expect(ran).toEqual(["ls-tree", "check-ignore", "update-index", "cat-file", "diff-index"]);
+  }
 });
 
 test("leaves to a look at everything what is not a plain file in plain directories", async () => {

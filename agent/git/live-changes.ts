@@ -10,11 +10,10 @@ import {
 import { OBJECT_FORMATS } from "./base-repository.ts";
 import { claimsStamp } from "./claims.ts";
 import { diffFiles, type FileDiff, objectSizes } from "./change-diff.ts";
-import { lookAtFew } from "./few-files.ts";
+import { forgetFew, lookAtFew } from "./few-files.ts";
 import type { GitPlace } from "./git.ts";
 import { PrivateIndex, type PrivateIndexOptions } from "./private-index.ts";
 import type { RawDiffEntry } from "./raw-diff.ts";
-import { removeDirectory, scanPlace } from "./scan-place.ts";
 import type { Touched } from "./touched-paths.ts";
 import { readChanges } from "./tree-changes.ts";
 
@@ -135,8 +134,7 @@ export class LiveChanges {
     this.#index = undefined;
     this.#fewBytes = 0;
     await index?.dispose(options);
-    const { directory, place } = scanPlace({ ...this.#options, name: FEW });
-    await removeDirectory(place, directory, options);
+    await forgetFew({ ...this.#few, ...options });
   }
 
   async #scanOrStartOver({ signal }: { signal: AbortSignal }): Promise<Scan> {
@@ -199,14 +197,14 @@ export class LiveChanges {
     try {
       const differed = (path: RawPath): boolean => this.#reported.has(path);
       const attributes = this.#attributes !== "" ? "changed" : index?.attributes.exist === true ? "some" : "none";
-      const few = await lookAtFew(asked, { ...this.#options, name: FEW, differed, attributes, signal });
+      const few = await lookAtFew(asked, { ...this.#few, differed, attributes, signal });
       this.#fewBytes = few.stagedBytes;
       if (few.left.length > 0) this.#wholeIsDue = true;
-      const fresh = [...few.entries.values()].filter((entry) => entry !== undefined && this.#isNew(entry));
-      const batch = fresh as RawDiffEntry[];
-      const delta = await this.#report(few.place, batch, { directory: few.directory, sizes: undefined, signal });
-      for (const [path, entry] of few.entries) {
-        if (entry === undefined && this.#reported.has(path)) delta.push(this.#revert(path));
+      const delta: Scan["delta"] = [];
+      for (const [path, file] of few.files) {
+        if (file === undefined) {
+          if (this.#reported.has(path)) delta.push(this.#revert(path));
+        } else if (this.#isNew(file.entry)) delta.push(this.#note(file));
       }
       return delta;
     } catch (error) {
@@ -216,6 +214,10 @@ export class LiveChanges {
       this.#wholeIsDue = true;
       return [];
     }
+  }
+
+  get #few(): Omit<PrivateIndexOptions, "signal"> {
+    return { ...this.#options, name: FEW };
   }
 
   #isNew(entry: RawDiffEntry): boolean {
@@ -231,10 +233,12 @@ export class LiveChanges {
   ): Promise<Scan["delta"]> {
     const { emptyTree } = OBJECT_FORMATS[this.#options.base.objectFormat];
     const files = await diff(place, batch, { emptyTree, ...options });
-    return files.map(({ entry, change, patch }) => {
-      this.#reported.set(entry.path, { newMode: entry.newMode, newId: entry.newId, change });
-      return { change, patch };
-    });
+    return files.map((file) => this.#note(file));
+  }
+
+  #note({ entry, change, patch }: FileDiff): Scan["delta"][number] {
+    this.#reported.set(entry.path, { newMode: entry.newMode, newId: entry.newId, change });
+    return { change, patch };
   }
 
   #revert(path: RawPath): Scan["delta"][number] {

@@ -11,6 +11,10 @@ export interface PathFact {
 
 type Options = { signal: AbortSignal };
 
+const print = (mark: string): string[] => ["-printf", `%y${mark}%s %p\\0`];
+/** Arguments by which find writes what `readFacts` reads. */
+export const FACTS = ["-maxdepth", "0", "(", "-readable", ...print("r"), "-o", ...print("-"), ")"];
+
 /** Returns the facts of paths in the work tree. What does not exist or cannot be reached is not in the answer. */
 export async function lookAt(
   place: GitPlace,
@@ -18,24 +22,23 @@ export async function lookAt(
   paths: readonly RawPath[],
   options: Options,
 ): Promise<Map<RawPath, PathFact>> {
-  const facts = new Map<RawPath, PathFact>();
-  if (paths.length === 0) return facts;
-  const print = (mark: string): string[] => ["-printf", `%y${mark}%s %p\\0`];
-  const args = ["-files0-from", "-", "-maxdepth", "0", "(", "-readable", ...print("r"), "-o", ...print("-"), ")"];
+  if (paths.length === 0) return new Map();
   // find ends with 1 when a path is gone: that is an answer too.
   const input = joinPaths(paths.map((path) => `${workTree}/${path}`));
-  const result = await runIn(place, "find", args, { ...options, input });
-  const { stdout } = result;
-  for (const line of splitPaths(stdout)) {
-    const sizeEnd = line.indexOf(" ");
-    const path = line.slice(sizeEnd + 1 + workTree.length + 1);
-    facts.set(path, {
-      type: line.charAt(0),
-      readable: line.charAt(1) === "r",
-      sizeBytes: Number(line.slice(2, sizeEnd)),
-    });
-  }
-  return facts;
+  const { stdout } = await runIn(place, "find", ["-files0-from", "-", ...FACTS], { ...options, input });
+  return readFacts(splitPaths(stdout), `${workTree}/`);
+}
+
+/** Reads what find wrote. `top`: what each path begins with. */
+export function readFacts(lines: readonly string[], top: string): Map<RawPath, PathFact> {
+  return new Map(
+    lines.map((line) => {
+      const sizeEnd = line.indexOf(" ");
+      const sizeBytes = Number(line.slice(2, sizeEnd));
+      const path = line.slice(sizeEnd + 1 + top.length);
+      return [path, { type: line.charAt(0), readable: line.charAt(1) === "r", sizeBytes }];
+    }),
+  );
 }
 
 /** Returns the directories of the work tree that the session's user cannot list or enter. */

@@ -101,11 +101,11 @@ test("makes one look of many file events, and tells diffs before the list", asyn
   change("a.txt");
   change("b.txt");
   workspace.tick();
-  await vi.advanceTimersByTimeAsync(10);
+  await vi.advanceTimersByTimeAsync(5);
   workspace.tick();
-  await vi.advanceTimersByTimeAsync(39);
+  await vi.advanceTimersByTimeAsync(9);
   expect(workspace.looks).toHaveLength(0);
-  await vi.advanceTimersByTimeAsync(11);
+  await vi.advanceTimersByTimeAsync(1);
   expect(workspace.looks).toHaveLength(1);
   expect(events.map((event) => event.case)).toEqual(["filePatched", "filePatched", "changesUpdated"]);
   expect(events.at(-1)!.value).toMatchObject({ changeCount: 2 });

@@ -14,8 +14,8 @@ import { TurnTaking } from "../git/turn-taking.ts";
 import type { Workspace } from "../git/workspace.ts";
 import { rest, within } from "../wait.ts";
 
-/** One save is several file events; together they make one scan. */
-const DEBOUNCE_MS = 50;
+/** One save is several file events, within a few milliseconds; together they make one look. */
+const DEBOUNCE_MS = 15;
 /** After a look of one unit of time come nine without: a tenth of the time at most. The same for whole scans, by themselves. */
 const REST_FACTOR = 9;
 /** Rest that may be owed: looks now and then need not wait for each other. */

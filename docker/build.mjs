@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 // node docker/build.mjs
 //
-// Bundles the agent and the host, each into one file below dist/, with the version of package.json. Needs `npm ci` only.
-import { readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+// Bundles the agent into one file below dist/, and the host into dist/host/, with the version of package.json. Needs `npm ci`
+// only.
+import { readFileSync, rmSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { main } from "./setup/main.mjs";
@@ -11,13 +12,46 @@ import { main } from "./setup/main.mjs";
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /**
- * Makes one file of a program and all that it imports, for Node 22 and later.
- * @param {{ entry: string, outfile: string, version: string }} program
+ * What dockerode loads at once and nobody uses here: engines over ssh, with native code, and sessions of BuildKit, with the gRPC
+ * of another library.
+ * @type {import("esbuild").Plugin}
  */
-export async function bundleProgram({ entry, outfile, version }) {
+const without = {
+  name: "without",
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /[\\/](docker-modem[\\/]lib[\\/]ssh|dockerode[\\/]lib[\\/]session)\.js$/ }, () => ({
+      contents: "",
+    })),
+};
+
+/**
+ * Node's modules that are taken without an import statement, since that evaluates every getter of theirs: those of http load
+ * a whole other client (40 ms).
+ * @type {import("esbuild").Plugin}
+ */
+const builtins = {
+  name: "builtins",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^(node:)?(http|process)$/ }, ({ path, kind }) =>
+      kind === "import-statement" ? { path, namespace: "builtin" } : undefined,
+    );
+    onLoad({ filter: /^/, namespace: "builtin" }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
+    }));
+  },
+};
+
+/**
+ * Bundles a program and all that it imports, for Node 22 and later. `split`: what it imports when it is needed, such as a
+ * command, is a file of its own beside it.
+ * @param {{ entry: string, outfile: string, version: string, split?: boolean }} program
+ */
+export async function bundleProgram({ entry, outfile, version, split = false }) {
   await build({
-    entryPoints: [join(ROOT, entry)],
-    outfile,
+    entryPoints: [{ in: join(ROOT, entry), out: basename(outfile, ".mjs") }],
+    outdir: dirname(outfile),
+    outExtension: { ".js": ".mjs" },
+    splitting: split,
     bundle: true,
     platform: "node",
     target: "node22",
@@ -26,13 +60,15 @@ export async function bundleProgram({ entry, outfile, version }) {
     // Packages that are CommonJS ask for Node's own modules with require.
     banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
     define: { "process.env.CLAUDECLUSTER_VERSION": JSON.stringify(version) },
-    // What dockerode takes for engines that are reached over ssh, which are not supported.
-    external: ["ssh2", "cpu-features"],
+    plugins: [without, builtins],
   });
 }
 
 await main(import.meta.url, async () => {
   const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
   await bundleProgram({ entry: "agent/main.ts", outfile: join(ROOT, "dist/agent.mjs"), version });
-  await bundleProgram({ entry: "host/main.ts", outfile: join(ROOT, "dist/claudecluster.mjs"), version });
+  const host = join(ROOT, "dist/host");
+  // Parts of an earlier build have other names.
+  rmSync(host, { recursive: true, force: true });
+  await bundleProgram({ entry: "host/main.ts", outfile: join(host, "claudecluster.mjs"), version, split: true });
 });

@@ -7,10 +7,6 @@ FROM ${BASE}
 RUN apt-get -o Acquire::Retries=3 update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates git \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/* /tmp/*
-# The bundle leaves ssh2 out (native code, only for engines at ssh://); here the engine is the mounted socket.
-RUN mkdir -p /opt/claudecluster/node_modules/ssh2 \
- && echo 'exports.Client = class { constructor() { throw new Error("This image cannot use ssh:// engines."); } };' \
-      > /opt/claudecluster/node_modules/ssh2/index.js
 ARG VERSION=0.0.0
 LABEL dev.claudecluster.host-version=${VERSION} \
       org.opencontainers.image.title="ClaudeCluster host" \
@@ -20,7 +16,7 @@ LABEL dev.claudecluster.host-version=${VERSION} \
 # For `docker exec`.
 RUN printf '#!/bin/sh\nexec node /opt/claudecluster/claudecluster.mjs "$@"\n' > /usr/local/bin/claudecluster \
  && chmod 755 /usr/local/bin/claudecluster
-COPY dist/claudecluster.mjs /opt/claudecluster/claudecluster.mjs
+COPY dist/host/ /opt/claudecluster/
 WORKDIR /
 # Serves on every address of the container: which of them can be reached is up to how its port is published.
 EXPOSE 8811

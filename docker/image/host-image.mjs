@@ -10,7 +10,7 @@ import { packageVersion } from "./manifest.mjs";
 /** @import { ImageOptions } from "./agent-image.mjs" */
 
 const DOCKERFILE = "docker/host.Dockerfile";
-const FILES = [DOCKERFILE, "dist/claudecluster.mjs"];
+const FILES = [DOCKERFILE, "dist/host"];
 
 /**
  * Builds the host image unless one with the same inputs is there; returns the tags of what it built.

@@ -28,11 +28,12 @@ export function hashPaths(root, paths, { skip = () => false } = {}) {
 }
 
 /**
+ * The files that a path below a directory stands for: itself, or all below it, or none where nothing is there.
  * @param {string} root
  * @param {string} path
  * @returns {string[]}
  */
-function listFiles(root, path) {
+export function listFiles(root, path) {
   const stat = statSync(join(root, path), { throwIfNoEntry: false });
   if (stat === undefined) return [];
   if (!stat.isDirectory()) return [path];

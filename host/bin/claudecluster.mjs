@@ -11,7 +11,7 @@ const { enableCompileCache = () => {} } = module;
 /** @type {[major: number, minor: number]} */
 const NEEDED = [22, 13];
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
-const program = join(root, "dist", "claudecluster.mjs");
+const program = join(root, "dist", "host", "claudecluster.mjs");
 
 const fits = (/** @type {string} */ version) => {
   const [major = 0, minor = 0] = version.replace(/^v/, "").split(".").map(Number);

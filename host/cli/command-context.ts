@@ -1,9 +1,7 @@
-import { HostLink } from "../daemon/host-link.ts";
-import { homeDirectory, readDirectories } from "../directories.ts";
+import type { HostLink } from "../daemon/host-link.ts";
 import type { Sessions } from "../session/sessions.ts";
-import { LocalSource } from "../source/local-source.ts";
+import type { LocalSource } from "../source/local-source.ts";
 import type { CommandIo } from "./command-io.ts";
-import { resolveEach, resolveSession } from "./resolve-session.ts";
 
 /** Context that the commands are registered with. */
 export interface CommandContext {
@@ -12,13 +10,17 @@ export interface CommandContext {
   setExitCode(code: number): void;
 }
 
-/** Returns a link to the host, not yet connected, which starts no host before it is used. The caller disposes of it. */
-export function hostLink({ env }: CommandIo): HostLink {
+/** Loads a link to the host, not yet connected, which starts no host before it is used. The caller disposes of it. */
+export async function hostLink({ env }: CommandIo): Promise<HostLink> {
+  const { HostLink } = await import("../daemon/host-link.ts");
+  const { readDirectories } = await import("../directories.ts");
   return new HostLink({ directories: readDirectories(env), env });
 }
 
-/** Returns the source of the repositories that this machine's callers give their sessions. */
-export function localSource({ env }: CommandIo): LocalSource {
+/** Loads the source of the repositories that this machine's callers give their sessions. */
+export async function localSource({ env }: CommandIo): Promise<LocalSource> {
+  const { LocalSource } = await import("../source/local-source.ts");
+  const { homeDirectory, readDirectories } = await import("../directories.ts");
   return new LocalSource({ stateDirectory: readDirectories(env).stateDirectory, home: homeDirectory(env) });
 }
 
@@ -27,7 +29,7 @@ export async function withSessions(
   { io, setExitCode }: CommandContext,
   run: (sessions: Sessions) => Promise<number>,
 ): Promise<void> {
-  using link = hostLink(io);
+  using link = await hostLink(io);
   setExitCode(await run(link.sessions));
 }
 
@@ -37,7 +39,10 @@ export function withSession(
   given: string,
   run: (sessions: Sessions, sessionId: string) => Promise<number>,
 ): Promise<void> {
-  return withSessions(context, async (sessions) => run(sessions, await resolveSession(sessions, given)));
+  return withSessions(context, async (sessions) => {
+    const { resolveSession } = await import("./resolve-session.ts");
+    return run(sessions, await resolveSession(sessions, given));
+  });
 }
 
 /** Runs a command on several sessions, on none of them if one does not exist. Throws as resolveEach. */
@@ -47,6 +52,7 @@ export function withEachSession(
   run: (sessions: Sessions, ids: string[]) => Promise<number>,
 ): Promise<void> {
   return withSessions(context, async (sessions) => {
+    const { resolveEach } = await import("./resolve-session.ts");
     return run(sessions, await resolveEach(sessions, given));
   });
 }

@@ -1,39 +1,27 @@
-import { spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { type Command, Option } from "commander";
-import { AppError } from "../../proto/index.ts";
-import { type HostConfig, readConfig } from "../config/config.ts";
-import { hostEnvironment } from "../daemon/host-environment.ts";
-import { readDirectories } from "../directories.ts";
-import { asExplainedError } from "../file-problem.ts";
-import { createLogger } from "../logger.ts";
 import { VERSION } from "../version.ts";
 import { type CommandContext, hostLink, withSession } from "./command-context.ts";
-import { EXIT } from "./command-io.ts";
-import { removeCredentialCommand, setCredentialCommand, showCredentialCommand } from "./credential.ts";
 import type { EngineFilterFlags } from "./engine-filter.ts";
 import type { ServeFlags } from "./serve.ts";
-import { shutdownCommand, statusCommand } from "./status.ts";
 
 const CREDENTIAL_USAGE =
   "error: this is not understood; a credential is given on standard input, never as an argument\n" +
   "See claudecluster credential --help.\n";
 
 /**
- * Adds the commands that run the host, or are about it and the machine. A command loads what it needs only when it runs: the
- * engine's client takes time.
+ * Adds the commands that run the host, or are about it and the machine. A command loads what it needs only when it runs:
+ * Claude Code starts `mcp` each time that it starts itself.
  */
 export function addHostCommands(program: Command, { io, setExitCode }: CommandContext): void {
-  /** As a host that is started on demand is set, whatever Claude Code this runs in. */
-  const config = () => readConfig(hostEnvironment(io.env, readDirectories(io.env)));
-  const directories = () => readDirectories(io.env);
+  const directories = async () => (await import("../directories.ts")).readDirectories(io.env);
 
   program
     .command("mcp")
     .description("serve MCP on standard input and output, for Claude Code")
     .action(async () => {
       const { mcpCommand } = await import("./mcp.ts");
-      using link = hostLink(io);
+      const { LateHostLink } = await import("./late-host-link.ts");
+      await using link = new LateHostLink(io);
       setExitCode(await mcpCommand(link, io));
     });
 
@@ -52,6 +40,7 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .addOption(new Option("--on-demand").hideHelp())
     .action(async (flags: ServeFlags) => {
       const { serveCommand, toServeOptions } = await import("./serve.ts");
+      const { readConfig } = await import("../config/config.ts");
       setExitCode(await serveCommand(() => readConfig(io.env), await toServeOptions(flags), io));
     });
 
@@ -63,6 +52,7 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .option("--image <name...>", "the images that containers may be made from; otherwise the configured one")
     .action(async (flags: EngineFilterFlags) => {
       const { engineFilterCommand } = await import("./engine-filter.ts");
+      const { readConfig } = await import("../config/config.ts");
       setExitCode(await engineFilterCommand(readConfig(io.env), flags, io));
     });
 
@@ -71,8 +61,9 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .description("show the host that is running; starts none")
     .option("--json", "print it as JSON")
     .action(async ({ json = false }: { json?: boolean }) => {
-      using link = hostLink(io);
-      setExitCode(await statusCommand(link, directories(), { json }, io));
+      using link = await hostLink(io);
+      const { statusCommand } = await import("./status.ts");
+      setExitCode(await statusCommand(link, await directories(), { json }, io));
     });
 
   program
@@ -80,7 +71,8 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .description("end the host; sessions go on in their containers and the next host takes them up")
     .option("--when-idle", "only if no session is live")
     .action(async ({ whenIdle = false }: { whenIdle?: boolean }) => {
-      using link = hostLink(io);
+      using link = await hostLink(io);
+      const { shutdownCommand } = await import("./status.ts");
       setExitCode(await shutdownCommand(link, { whenIdle }, io));
     });
 
@@ -99,18 +91,26 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
         "oauth-token",
       ]),
     )
-    .action(async (options: { kind?: "api-key" | "auth-token" | "oauth-token" }) =>
-      setExitCode(await setCredentialCommand(directories(), options, io)),
-    );
+    .action(async (options: { kind?: "api-key" | "auth-token" | "oauth-token" }) => {
+      const { setCredentialCommand } = await import("./credential.ts");
+      setExitCode(await setCredentialCommand(await directories(), options, io));
+    });
   credential
     .command("show")
     .description("print the kind of the credential, never the credential")
     .option("--json", "print it as JSON")
-    .action(({ json = false }: { json?: boolean }) => setExitCode(showCredentialCommand(config, { json }, io)));
+    .action(async ({ json = false }: { json?: boolean }) => {
+      const { showCredentialCommand } = await import("./credential.ts");
+      const { readHostConfig } = await import("../daemon/host-config.ts");
+      setExitCode(showCredentialCommand(() => readHostConfig(io.env), { json }, io));
+    });
   credential
     .command("remove")
     .description("forget the stored credential")
-    .action(() => setExitCode(removeCredentialCommand(directories(), io)));
+    .action(async () => {
+      const { removeCredentialCommand } = await import("./credential.ts");
+      setExitCode(removeCredentialCommand(await directories(), io));
+    });
 
   program
     .command("dial")
@@ -128,14 +128,8 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .description("look at everything that a session needs, and say what to do")
     .option("--json", "print the findings as JSON")
     .action(async ({ json = false }: { json?: boolean }) => {
-      const { doctorCommand } = await import("./doctor.ts");
-      const found = readOrProblem(directories);
-      const configured = found instanceof AppError ? found : readOrProblem(config);
-      using link = found instanceof AppError ? undefined : hostLink(io);
-      const place =
-        found instanceof AppError || link === undefined ? (found as AppError) : { directories: found, link };
-      const checkRuntime = (options: { signal: AbortSignal }) => checkRuntimeHere(configured, options);
-      setExitCode(await doctorCommand({ place, config: configured, checkRuntime }, { json }, io));
+      const { diagnoseCommand } = await import("./diagnose.ts");
+      setExitCode(await diagnoseCommand({ json }, io));
     });
 
   program
@@ -146,44 +140,13 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .option("--tag <name>", "the image's name (default: claudecluster/agent with this version, and as the latest)")
     .option("--force", "build also where an image of the same parts is there")
     .addOption(new Option("--host", "build the host's image instead").hideHelp())
-    .action(async (flags: Record<string, string | true>) => setExitCode(await buildImage(flags)));
+    .action(async (flags: Record<string, string | true>) => {
+      const { imageCommand } = await import("./image.ts");
+      setExitCode(await imageCommand(flags));
+    });
 
   program
     .command("version")
     .description("print the version")
     .action(() => void io.stdout.write(`${VERSION}\n`));
-}
-
-/** Looks at the runtime as a host would, where none can be asked. It makes no container, and needs no name for its own. */
-async function checkRuntimeHere(config: HostConfig | AppError, { signal }: { signal: AbortSignal }) {
-  const { createRuntime } = await import("../app.ts");
-  const { checkRuntime } = await import("../control/check-runtime.ts");
-  const { logLevel, allowWeakLimits, defaultImage } = config instanceof AppError ? UNCONFIGURED : config;
-  await using runtime = createRuntime({ hostId: undefined, allowWeakLimits }, createLogger(logLevel));
-  return await checkRuntime(runtime, { image: defaultImage, signal });
-}
-
-/** What it is looked at with where the configuration cannot be read. */
-const UNCONFIGURED = { logLevel: "warn", allowWeakLimits: false, defaultImage: undefined };
-
-function readOrProblem<T>(read: () => T): T | AppError {
-  try {
-    return read();
-  } catch (error) {
-    return asExplainedError(error);
-  }
-}
-
-/** The image is built by the same script as in a clone. */
-function buildImage(flags: Record<string, string | true>): Promise<number> {
-  const args = Object.entries(flags).flatMap(([name, value]) => {
-    const option = `--${name === "claudeVersion" ? "claude-version" : name}`;
-    return value === true ? [option] : [`${option}=${value}`];
-  });
-  const script = fileURLToPath(new URL("../docker/build-image.mjs", import.meta.url));
-  const child = spawn(process.execPath, [script, ...args], { stdio: "inherit" });
-  return new Promise((resolve, reject) => {
-    child.once("error", reject);
-    child.once("exit", (code) => resolve(code ?? EXIT.environment));
-  });
 }

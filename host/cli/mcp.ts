@@ -20,7 +20,7 @@ export interface McpLink {
 
 /**
  * Serves MCP on standard input and output until the client has gone or a signal comes. Sessions are the host's, and go on.
- * The host is started at once, and an error of that is the first call's.
+ * The host is started once the client has its first answer, and an error of that is the first call's.
  */
 export async function mcpCommand(link: McpLink, io: CommandIo): Promise<number> {
   // Of a level that is none the host tells when it is started.
@@ -38,11 +38,13 @@ export async function mcpCommand(link: McpLink, io: CommandIo): Promise<number> 
   });
   const closed = Promise.withResolvers<undefined>();
   const done = () => closed.resolve(undefined);
-  const handle = server.serveStdio(new ClientPipe(io, done));
+  // A client waits for the first answer; for the host waits the first call, whose error it is where none can start.
+  const onAnswer = () => {
+    link.connect().catch((error: unknown) => logger.warn({ err: error }, "no host yet"));
+  };
+  const handle = server.serveStdio(new ClientPipe(io, { onAnswer, onClose: done }));
   // Not its "close": Node leaves files and devices open, and all may have ended before.
   finished(io.stdin, { writable: false, signal: io.signal }, done);
-  // The first call need not wait for it; a host that cannot start is that call's error.
-  link.connect().catch((error: unknown) => logger.warn({ err: error }, "no host yet"));
   await closed.promise;
   await handle.close();
   await Promise.race([server.settled(), delay(LAST_WORDS_MS)]);

@@ -37,7 +37,8 @@ export function addSessionCommands(program: Command, context: CommandContext): v
       const previousSessionId = given === undefined ? "" : await resolveSession(sessions, given);
       const directory = () => Promise.resolve(process.cwd());
       const { signal } = io;
-      const { spec: repository, note } = await localSource(io).find(toRepositoryWish(flags), { directory, signal });
+      const source = await localSource(io);
+      const { spec: repository, note } = await source.find(toRepositoryWish(flags), { directory, signal });
       if (note !== undefined) io.stderr.write(`${oneLine(note)}\n`);
       return runCommand(sessions, toRunRequest(task, flags, { previousSessionId, repository }), { detach, json }, io);
     }),

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { AppError } from "../../proto/index.ts";
 import { describeIssue } from "./config-issue.ts";
 import { isLink, makeProblem } from "../file-problem.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { ErrorReason } from "../../proto/index.ts";
 import { DEFAULT_MAX_OUTPUT_TOKENS } from "../broker/model/model-policy.ts";
 import { MAX_EGRESS_BYTES } from "../session/egress.ts";

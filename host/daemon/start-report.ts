@@ -1,7 +1,7 @@
 import { createWriteStream, fstatSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
-import { z } from "zod";
+import * as z from "zod";
 import { AppError, type ErrorKind } from "../../proto/index.ts";
 import { asExplainedError } from "../file-problem.ts";
 

@@ -1,5 +1,5 @@
 import type { ContainerCreateOptions } from "dockerode";
-import { z } from "zod";
+import * as z from "zod";
 import { containerConfig } from "../runtime/docker/container-config.ts";
 import { containerName, isContainerKey } from "../runtime/docker/container-name.ts";
 import { LABELS } from "../runtime/docker/labels.ts";

@@ -1,6 +1,6 @@
 import type { McpServer } from "@modelcontextprotocol/server";
 import type { Logger } from "pino";
-import { z } from "zod";
+import * as z from "zod";
 import { CONTAINER_TEXT_NOTE } from "../present/session-summary.ts";
 import { ApplyConflictsError } from "../repository/apply-conflicts.ts";
 import { applySession, showConflict } from "../results/apply-session.ts";

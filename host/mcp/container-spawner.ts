@@ -1,6 +1,6 @@
 import type { CallToolResult, McpServer, ServerContext } from "@modelcontextprotocol/server";
 import type { Logger } from "pino";
-import { z } from "zod";
+import * as z from "zod";
 import { Session_State } from "../../proto/index.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { RepositorySource } from "../source/repository-source.ts";

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { McpServer } from "@modelcontextprotocol/server";
 import type { Logger } from "pino";
-import { z } from "zod";
+import * as z from "zod";
 import { isFinal, Session_State } from "../../proto/index.ts";
 import { sessionEntry } from "../present/session-entry.ts";
 import { FINAL_STATES, LIVE_STATES } from "../session/states.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { PERMISSION_MODES, type RepositorySpec } from "../../proto/index.ts";
 import { EGRESS_NAMES, MAX_DESTINATIONS, toCreateRequest } from "../session/request-parts.ts";
 import type { CreateSessionRequest } from "../session/sessions.ts";

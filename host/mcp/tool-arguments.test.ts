@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { spawnInputSchema } from "./spawn-input.ts";
 import { toolArguments } from "./tool-arguments.ts";
 

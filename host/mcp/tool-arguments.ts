@@ -1,5 +1,5 @@
 import type { StandardSchemaWithJSON } from "@modelcontextprotocol/server";
-import { z } from "zod";
+import * as z from "zod";
 import { nearestName } from "../nearest-name.ts";
 import { asMeant } from "./as-meant.ts";
 

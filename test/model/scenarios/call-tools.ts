@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { MarkerError } from "../marker.ts";
 import { call, defineScenario, say, type Step, type Turn } from "../scenario.ts";
 

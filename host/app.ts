@@ -10,12 +10,14 @@ import { DockerRuntime } from "./runtime/docker/docker-runtime.ts";
 import type { Runtime } from "./runtime/runtime.ts";
 import { SessionManager } from "./session/session-manager.ts";
 import { SnapshotStores, storesDirectory } from "./snapshots/snapshot-stores.ts";
+import type { SnapshotUploads } from "./snapshots/snapshot-uploads.ts";
 import { pruneRegularly } from "./store/prune-regularly.ts";
 import { SqliteStore } from "./store/sqlite-store.ts";
 
 /** Host put together from its concrete classes. Whoever creates it disposes of it. */
 export interface App extends AsyncDisposable {
   sessions: SessionManager;
+  uploads: SnapshotUploads;
   runtime: Runtime;
   credentials: ConfiguredCredential;
   logger: Logger;
@@ -75,6 +77,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
   sessions.resume();
   return {
     sessions,
+    uploads: snapshots.uploads,
     runtime,
     credentials,
     logger,

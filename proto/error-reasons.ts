@@ -104,6 +104,18 @@ export const ERROR_REASONS = {
   SNAPSHOT_INVALID: "INVALID_ARGUMENT",
   /** The host's store lacks something of the snapshot that a session is to start with. */
   SNAPSHOT_MISSING: "FAILED_PRECONDITION",
+  /** The host knows no such upload, or no longer. */
+  UPLOAD_UNKNOWN: "FAILED_PRECONDITION",
+  /** More is uploaded than the host takes. */
+  UPLOAD_TOO_LARGE: "RESOURCE_EXHAUSTED",
+  /** An upload does not get on. */
+  UPLOAD_STALLED: "ABORTED",
+  /** The host's disk has no room for an upload. */
+  NO_ROOM: "RESOURCE_EXHAUSTED",
+  /** The address of a host elsewhere is none that can be used. */
+  HOST_ADDRESS_INVALID: "INVALID_ARGUMENT",
+  /** A directory is named that this host cannot see. */
+  REPOSITORY_ELSEWHERE: "FAILED_PRECONDITION",
   /** The continued session had another repository. */
   REPOSITORY_DIFFERS: "INVALID_ARGUMENT",
   /** The id of the continued session is none. */

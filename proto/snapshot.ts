@@ -30,6 +30,7 @@ export function completeSnapshot(repository: RepositorySpec, snapshot: Repositor
     throw invalid(`has "${cutChars(snapshot.subdirectory, 64)}" for a directory of it`);
   }
   if (!/^[0-9a-z-]{0,100}$/.test(snapshot.store)) throw invalid("names no store of the host's");
+  if (!/^[0-9a-f]{0,64}$/.test(snapshot.senderStore)) throw invalid("names no store of its sender's");
   cutReceipt(snapshot);
 }
 

@@ -17,20 +17,20 @@ export async function hostLink({ env }: CommandIo): Promise<HostLink> {
   return new HostLink({ directories: readDirectories(env), env });
 }
 
-/** Loads the source of the repositories that this machine's callers give their sessions. */
-export async function localSource({ env }: CommandIo): Promise<LocalSource> {
+/** Loads the source of the repositories that this machine's callers give the sessions of a host. */
+export async function localSource({ env }: CommandIo, { receiver }: Pick<HostLink, "receiver">): Promise<LocalSource> {
   const { LocalSource } = await import("../source/local-source.ts");
   const { homeDirectory, readDirectories } = await import("../directories.ts");
-  return new LocalSource({ stateDirectory: readDirectories(env).stateDirectory, home: homeDirectory(env) });
+  return new LocalSource({ stateDirectory: readDirectories(env).stateDirectory, home: homeDirectory(env), receiver });
 }
 
 /** Runs a command on the host's sessions. The host is started if there is none. */
 export async function withSessions(
   { io, setExitCode }: CommandContext,
-  run: (sessions: Sessions) => Promise<number>,
+  run: (sessions: Sessions, link: HostLink) => Promise<number>,
 ): Promise<void> {
   using link = await hostLink(io);
-  setExitCode(await run(link.sessions));
+  setExitCode(await run(link.sessions, link));
 }
 
 /** Runs a command on one session that is named by its id or a part of it. Throws as resolveSession. */

@@ -6,6 +6,7 @@ import { createLogger } from "../logger.ts";
 import { ClientPipe } from "../mcp/client-pipe.ts";
 import { MCPServer } from "../mcp/mcp-server.ts";
 import type { Sessions } from "../session/sessions.ts";
+import type { SnapshotReceiver } from "../source/snapshot-sender.ts";
 import { VERSION } from "../version.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 
@@ -15,6 +16,8 @@ const LAST_WORDS_MS = 250;
 /** Link to the host, as far as the MCP server uses it. */
 export interface McpLink {
   sessions: Sessions;
+  /** Undefined: the host shares this machine's directories. */
+  receiver?: SnapshotReceiver | undefined;
   connect(): Promise<unknown>;
 }
 
@@ -34,6 +37,7 @@ export async function mcpCommand(link: McpLink, io: CommandIo): Promise<number> 
       // Claude Code says in the variable which project it is in; what it is started in itself may be another directory.
       directory: io.env["CLAUDE_PROJECT_DIR"] || process.cwd(),
       stateDirectory: readDirectories(io.env).stateDirectory,
+      receiver: link.receiver,
     },
   });
   const closed = Promise.withResolvers<undefined>();

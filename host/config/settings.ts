@@ -206,8 +206,12 @@ export const VARIABLES: Readonly<Record<string, Pick<Setting, "description" | "o
     description: "the host's socket; must be this user's alone",
     otherwise: "`$XDG_RUNTIME_DIR/claudecluster` or `/tmp/claudecluster-<uid>`",
   },
+  CLAUDECLUSTER_HOST: {
+    description: "for commands and `mcp`: a host elsewhere, by its https origin, or http on loopback",
+    otherwise: "the host of this machine and user",
+  },
   CLAUDECLUSTER_TOKEN_FILE: {
-    description: "bearer token for MCP over HTTP and the control API on TCP",
+    description: "bearer token for MCP over HTTP and the control API on TCP, or of `CLAUDECLUSTER_HOST`",
     otherwise: "none",
   },
   CLAUDECLUSTER_NODE: { description: "the Node to run on", otherwise: "one that is found" },

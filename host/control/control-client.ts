@@ -1,5 +1,5 @@
 import { connect, type Socket } from "node:net";
-import { type Client, createClient } from "@connectrpc/connect";
+import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { HostService, SessionService } from "../../proto/control.ts";
 import { SafeHttp2SessionManager, WINDOW_BYTES } from "../rpc/safe-session-manager.ts";
@@ -9,8 +9,16 @@ const PING_MS = 15_000;
 /** A session with every file of a large repository changed. */
 const READ_MAX_BYTES = 64 * 1024 * 1024;
 
+/** Address of a host's control API on TCP. */
+export interface TcpAddress {
+  /** Origin, such as https://host.example:8812. */
+  url: string;
+  /** Returns the bearer token. */
+  token: () => Promise<string>;
+}
+
 /**
- * Client of a host's services over its private socket. It connects at the first call, and again at the first call after
+ * Client of a host's services over its private socket, or over TCP. It connects at the first call, and again at the first call after
  * a loss. The connection stays open until the client is disposed of, so that the host knows that somebody is there.
  */
 export class ControlClient implements Disposable {
@@ -18,10 +26,13 @@ export class ControlClient implements Disposable {
   readonly host: Client<typeof HostService>;
   readonly #manager: SafeHttp2SessionManager;
 
-  /** Takes the socket's path, or a function that is asked for it at every connection. */
-  constructor(socketPath: string | (() => string)) {
+  /** Takes the socket's path, a function that is asked for it at every connection, or an address on TCP. */
+  constructor(target: string | (() => string) | TcpAddress) {
+    const tcp = typeof target === "object" ? target : undefined;
+    const socketPath = typeof target === "function" ? target : () => String(target);
+    const baseUrl = tcp?.url ?? "http://host";
     this.#manager = new SafeHttp2SessionManager(
-      "http://host",
+      baseUrl,
       {
         pingIntervalMs: PING_MS,
         pingTimeoutMs: PING_MS,
@@ -30,11 +41,12 @@ export class ControlClient implements Disposable {
       },
       {
         settings: { initialWindowSize: WINDOW_BYTES },
-        createConnection: () => openSocket(typeof socketPath === "string" ? socketPath : socketPath()),
+        ...(tcp === undefined && { createConnection: () => openSocket(socketPath()) }),
       },
     );
     const transport = createGrpcTransport({
-      baseUrl: "http://host",
+      baseUrl,
+      interceptors: tcp === undefined ? [] : [showing(tcp.token)],
       sessionManager: this.#manager,
       acceptCompression: [],
       readMaxBytes: READ_MAX_BYTES,
@@ -46,6 +58,14 @@ export class ControlClient implements Disposable {
   [Symbol.dispose](): void {
     this.#manager.abort();
   }
+}
+
+/** Interceptor that shows the token with every call. */
+function showing(token: () => Promise<string>): Interceptor {
+  return (next) => async (request) => {
+    request.header.set("authorization", `Bearer ${await token()}`);
+    return await next(request);
+  };
 }
 
 /**

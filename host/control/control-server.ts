@@ -11,6 +11,7 @@ import { sendErrors, toConnectError } from "./control-error.ts";
 import { type HostControl, hostService } from "./host-service.ts";
 import { sessionService } from "./session-service.ts";
 import { addStandardServices } from "./standard-services.ts";
+import type { UploadTaker } from "./upload-snapshot.ts";
 
 /** Clients take a stream without a word for this long for a lost one, several times over (ms). */
 const HEARTBEAT_MS = 5_000;
@@ -21,9 +22,10 @@ const REFUSED_MS = 1_000;
 /** A request holds a task and its variables at most. */
 const READ_MAX_BYTES = 8 * 1024 * 1024;
 
-/** Sessions and host that are served. */
+/** Sessions, uploads and host that are served. */
 export interface ControlServerOptions {
   sessions: Sessions;
+  uploads: UploadTaker;
   host: HostControl;
   logger: Logger;
   /** Time without a message after which a stream has a heartbeat (ms). Default: 5 s. */
@@ -46,7 +48,7 @@ export class ControlServer implements AsyncDisposable {
 
   constructor(options: ControlServerOptions) {
     this.#options = options;
-    const { sessions, host, logger, heartbeatMs = HEARTBEAT_MS } = options;
+    const { sessions, uploads, host, logger, heartbeatMs = HEARTBEAT_MS } = options;
     const closing = this.#closing.signal;
     const router = createConnectRouter({
       // Compressing costs six times what it saves on a local socket.
@@ -57,7 +59,7 @@ export class ControlServer implements AsyncDisposable {
       interceptors: [sendErrors(logger), requireAuthorization],
       shutdownSignal: closing,
     });
-    router.service(SessionService, sessionService({ sessions, heartbeatMs, closing }));
+    router.service(SessionService, sessionService({ sessions, uploads, heartbeatMs, closing }));
     router.service(HostService, hostService(host));
     addStandardServices(router, [SessionService, HostService], { closing });
     this.#handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));

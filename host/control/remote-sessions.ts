@@ -24,6 +24,7 @@ import { type ArtifactCall, openArtifactCall } from "./artifact-call.ts";
 import type { ControlClient } from "./control-client.ts";
 import { hostError } from "./control-error.ts";
 import { dialRequests } from "./dial.ts";
+import { callUpload, type Upload } from "./upload-snapshot.ts";
 
 /** Client of a host, and how to get one. */
 export interface RemoteSessionsOptions {
@@ -60,6 +61,11 @@ export class RemoteSessions implements Sessions {
     const request = { spec, container, parent: parent ?? "", requestId: requestId ?? randomUUID() };
     const { session } = await this.#call(() => this.#client.createSession(request));
     return given(session);
+  }
+
+  /** Uploads a snapshot and returns the upload's id. Begun anew after a lost connection. Throws what the pack and the host throw. */
+  async upload(upload: Upload): Promise<string> {
+    return await this.#call(() => callUpload(this.#client, upload), upload.signal);
   }
 
   async get(sessionId: string): Promise<Session> {
@@ -245,13 +251,14 @@ export class RemoteSessions implements Sessions {
     });
   }
 
-  async #call<T>(call: () => Promise<T>): Promise<T> {
+  async #call<T>(call: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     for (let attempt = 0; ; attempt++) {
       try {
         await this.#ready();
         return await call();
       } catch (error) {
-        await this.#recover(error, attempt);
+        signal?.throwIfAborted();
+        await this.#recover(error, attempt, signal);
       }
     }
   }

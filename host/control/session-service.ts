@@ -19,16 +19,17 @@ import { cutSession } from "./cut-session.ts";
 import { dial } from "./dial.ts";
 import { type StreamOptions, streamEvents } from "./stream-events.ts";
 import { toAnswer } from "./to-answer.ts";
+import { receiveUpload, type UploadTaker } from "./upload-snapshot.ts";
 
 const MAX_REQUEST_ID_BYTES = 128;
 
 /** Returns the implementation of SessionService. */
-export function sessionService(options: StreamOptions): ServiceImpl<typeof SessionService> {
-  const { sessions, heartbeatMs, closing } = options;
+export function sessionService(options: StreamOptions & { uploads: UploadTaker }): ServiceImpl<typeof SessionService> {
+  const { sessions, uploads, heartbeatMs, closing } = options;
   return {
     async createSession({ spec, container, parent, requestId }, context) {
       // Which directory of this machine is read is the user's to say.
-      if (spec?.repository?.snapshot !== undefined && !callerOf(context.values).local) throw snapshotNotLocal();
+      if (spec?.repository?.snapshot?.uploadId === "" && !callerOf(context.values).local) throw snapshotNotLocal();
       if (Buffer.byteLength(requestId) > MAX_REQUEST_ID_BYTES) {
         throw new AppError("REQUEST_ID_TOO_LONG", `The request id has more than ${MAX_REQUEST_ID_BYTES} bytes.`);
       }
@@ -39,6 +40,9 @@ export function sessionService(options: StreamOptions): ServiceImpl<typeof Sessi
         ...(requestId !== "" && { requestId }),
       });
       return { session };
+    },
+    uploadSnapshot: (requests, { signal }) => {
+      return receiveUpload(uploads, requests, { signal: AbortSignal.any([signal, closing]) });
     },
     async getSession({ sessionId }) {
       return { session: await sessions.get(sessionId) };
@@ -112,9 +116,9 @@ function cutNews(news: SessionsNews): SessionsNews {
 function snapshotNotLocal(): AppError {
   return new AppError(
     "CALLER_REMOTE",
-    "Only callers on the host's private socket may start a session with a snapshot.",
+    "Only callers on the host's private socket may name a snapshot that they have not uploaded.",
     {
-      help: "Run claudecluster on the host's machine, or name the repository by its https URI.",
+      help: "Upload it (UploadSnapshot), or name the repository by its https URI.",
     },
   );
 }

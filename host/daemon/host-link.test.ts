@@ -15,6 +15,7 @@ import { HostLink, type HostLinkOptions } from "./host-link.ts";
 import { makeRuntimeDirectory, socketPath } from "./runtime-directory.ts";
 import { hostLogPath } from "./start-host.ts";
 import { readStartReport } from "./start-report.ts";
+import { NO_UPLOADS } from "../../test/support/no-snapshots.ts";
 import { QUIET_HOST } from "../../test/support/quiet-host.ts";
 
 const VERSION = "1.2.0";
@@ -220,7 +221,7 @@ async function playHost(place: TestDirectories, { protocolVersion = PROTOCOL_VER
   const stop = () => Promise.reject(new AppError("HOST_BUSY", "It is."));
   const logger = pino({ level: "silent" });
   const server = stack.use(
-    new ControlServer({ sessions, host: { ...QUIET_HOST, info: async () => info, stop }, logger }),
+    new ControlServer({ sessions, uploads: NO_UPLOADS, host: { ...QUIET_HOST, info: async () => info, stop }, logger }),
   );
   await server.listenUnix(socketPath(runtimeDirectory));
   const owned = stack.move();

@@ -4,7 +4,7 @@ import { AppError, asAppError } from "../../proto/index.ts";
 import type { CheckRuntimeResponse, GetHostInfoResponse } from "../../proto/control.ts";
 import type { HostDirectories } from "../directories.ts";
 import { rest } from "../sleep.ts";
-import { ControlClient } from "../control/control-client.ts";
+import { ControlClient, type TcpAddress } from "../control/control-client.ts";
 import { hostError } from "../control/control-error.ts";
 import { PROTOCOL_VERSION } from "../control/protocol-version.ts";
 import { RemoteSessions } from "../control/remote-sessions.ts";
@@ -12,6 +12,8 @@ import { VERSION } from "../version.ts";
 import { explainCredential } from "./explain-credential.ts";
 import { ExclusiveLock, hostLockPath } from "../exclusive-lock.ts";
 import { readHostAddress } from "./host-address.ts";
+import { readRemoteHost } from "./remote-host.ts";
+import type { SnapshotReceiver } from "../source/snapshot-sender.ts";
 import { checkSocketPath, makeRuntimeDirectory, socketPath } from "./runtime-directory.ts";
 import { hostLogPath, startHost } from "./start-host.ts";
 
@@ -25,6 +27,7 @@ const LOOK_AGAIN_MS = 25;
 /** Directories of a host, and how to start one. */
 export interface HostLinkOptions {
   directories: HostDirectories;
+  /** Environment of the front. It may name a host elsewhere, and then no other one is looked for or started. */
   env: NodeJS.ProcessEnv;
   /** Command that starts this program. Default: the one that this process was started with. */
   command?: readonly string[];
@@ -40,6 +43,9 @@ export interface HostLinkOptions {
  */
 export class HostLink implements Disposable {
   readonly sessions: RemoteSessions;
+  /** Receiver of snapshots, for a host elsewhere. Undefined: the host shares the front's directories. */
+  readonly receiver: SnapshotReceiver | undefined;
+  readonly #remote: TcpAddress | undefined;
   readonly #client: ControlClient;
   readonly #options: HostLinkOptions;
   readonly #timeoutMs: number;
@@ -47,18 +53,22 @@ export class HostLink implements Disposable {
   #socket: string;
   #connecting: Promise<GetHostInfoResponse> | undefined;
 
+  /** Throws what readRemoteHost throws. */
   constructor(options: HostLinkOptions) {
     this.#options = options;
+    this.#remote = readRemoteHost(options.env);
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
     this.#socket = socketPath(options.directories.runtimeDirectory);
-    this.#client = new ControlClient(() => this.#socket);
+    const remote = this.#remote;
+    this.#client = new ControlClient(remote ?? (() => this.#socket));
     this.sessions = new RemoteSessions({
       client: this.#client,
       connect: async () => {
         await this.connect();
       },
-      explain: (error) => explainCredential(error, options.env),
+      explain: (error) => (remote === undefined ? explainCredential(error, options.env) : error),
     });
+    this.receiver = remote && { url: remote.url, upload: (upload) => this.sessions.upload(upload) };
   }
 
   /**
@@ -75,6 +85,11 @@ export class HostLink implements Disposable {
    * RUNTIME_DIR_TOO_LONG.
    */
   async find(): Promise<GetHostInfoResponse | undefined> {
+    if (this.#remote !== undefined) {
+      // What is wrong with it is not the host's.
+      await this.#remote.token();
+      return await this.#ask();
+    }
     const { runtimeDirectory, stateDirectory } = this.#options.directories;
     checkSocketPath(runtimeDirectory);
     const own = socketPath(runtimeDirectory);
@@ -128,6 +143,7 @@ export class HostLink implements Disposable {
   }
 
   async #connect(): Promise<GetHostInfoResponse> {
+    if (this.#remote !== undefined) return await this.#connectRemote(this.#remote);
     const { runtimeDirectory } = this.#options.directories;
     makeRuntimeDirectory(runtimeDirectory);
     const endMs = performance.now() + this.#timeoutMs;
@@ -137,6 +153,19 @@ export class HostLink implements Disposable {
       if (performance.now() > endMs) throw this.#unresponsive();
       await rest(LOOK_AGAIN_MS);
     }
+  }
+
+  async #connectRemote({ url }: TcpAddress): Promise<GetHostInfoResponse> {
+    const info = await this.find();
+    if (info === undefined) {
+      throw new AppError("CONNECTION_LOST", `No host answers at ${url}.`, {
+        retryable: true,
+        help: "Look there whether `claudecluster serve --listen` runs; CLAUDECLUSTER_HOST says where it is looked for.",
+      });
+    }
+    if (info.protocolVersion === PROTOCOL_VERSION) return info;
+    const { version = VERSION } = this.#options;
+    throw incompatible(info, version, "Use the same version at both ends.");
   }
 
   /** Starts a host unless somebody else is about to. Undefined: look again. */
@@ -195,17 +224,22 @@ export class HostLink implements Disposable {
       }
     }
     if (info.protocolVersion === PROTOCOL_VERSION) return true;
-    throw new AppError(
-      "HOST_INCOMPATIBLE",
-      `The running host is version ${info.hostVersion}, this is ${version}, and they do not understand each other.`,
-      {
-        help: newer
-          ? "It has live sessions. Once they are done, this version takes its place by itself."
-          : "Update this one, or end the host: claudecluster shutdown.",
-        metadata: { host_version: info.hostVersion, version },
-      },
+    throw incompatible(
+      info,
+      version,
+      newer
+        ? "It has live sessions. Once they are done, this version takes its place by itself."
+        : "Update this one, or end the host: claudecluster shutdown.",
     );
   }
+}
+
+function incompatible({ hostVersion }: GetHostInfoResponse, version: string, help: string): AppError {
+  return new AppError(
+    "HOST_INCOMPATIBLE",
+    `The running host is version ${hostVersion}, this is ${version}, and they do not understand each other.`,
+    { help, metadata: { host_version: hostVersion, version } },
+  );
 }
 
 /** How this process was started, to start another of the same. */

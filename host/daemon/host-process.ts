@@ -47,7 +47,7 @@ export async function runHost(options: HostProcessOptions): Promise<void> {
   await using app = createApp(config, logger);
   const ending = new AbortController();
   const host = hostControl(app, config, ending);
-  await using server = new ControlServer({ sessions: app.sessions, host, logger });
+  await using server = new ControlServer({ sessions: app.sessions, uploads: app.uploads, host, logger });
   const path = socketPath(config.runtimeDirectory);
   // We hold the lock: whoever made it is gone.
   removeSocket(path);

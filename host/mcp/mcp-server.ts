@@ -5,6 +5,7 @@ import type { Sessions } from "../session/sessions.ts";
 import { registerApplyTools } from "./apply-tools.ts";
 import { AddressSource } from "../source/address-source.ts";
 import { LocalSource } from "../source/local-source.ts";
+import type { SnapshotReceiver } from "../source/snapshot-sender.ts";
 import { cancelingByPost } from "./cancel-by-post.ts";
 import type { ClientPipe } from "./client-pipe.ts";
 import { ContainerSpawnerTool } from "./container-spawner.ts";
@@ -25,6 +26,8 @@ export interface MCPServerOptions {
     directory: string;
     /** Of this program. */
     stateDirectory: string;
+    /** Host elsewhere, which does not have that directory. */
+    receiver?: SnapshotReceiver | undefined;
   };
 }
 

@@ -1,4 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { pipeline } from "node:stream/promises";
 import { AppError, gitFailed, lastChars } from "../../proto/index.ts";
 
 /** The paths of a million files or two. */
@@ -53,6 +54,10 @@ export interface GitPlace {
   alternates?: readonly string[] | undefined;
   /** git may write down in the index what it has found unchanged. Default: false. */
   optionalLocks?: boolean | undefined;
+  /** File that names the commits whose parents are not there. Default: the repository's own. */
+  shallowFile?: string | undefined;
+  /** Most bytes that git allocates at once. Default: no limit. */
+  maxAllocationBytes?: number | undefined;
   /**
    * True: git may reach other machines as the user's own git would, with their keys and helpers: it gets their whole
    * environment but for what names a repository. It asks nobody. Default: false.
@@ -66,8 +71,8 @@ export interface GitPlace {
 export interface GitOptions {
   /** Ends git: with TERM, and after 2 seconds with KILL. */
   signal: AbortSignal;
-  /** Standard input. Default: empty. */
-  input?: Uint8Array | string;
+  /** Standard input. What is iterable is read as git takes it, and its error ends git and is thrown. Default: empty. */
+  input?: Uint8Array | string | AsyncIterable<Uint8Array>;
   /** Most bytes of standard output. Default: 256 MiB. */
   maxOutputBytes?: number;
 }
@@ -108,6 +113,8 @@ function gitEnvironment(place: GitPlace): Record<string, string> {
     GIT_INDEX_FILE: place.indexFile,
     GIT_OBJECT_DIRECTORY: place.objectDirectory,
     GIT_ALTERNATE_OBJECT_DIRECTORIES: place.alternates?.map(quoteDirectory).join(":"),
+    GIT_SHALLOW_FILE: place.shallowFile,
+    GIT_ALLOC_LIMIT: place.maxAllocationBytes?.toString(),
   };
   config.forEach(([key, value], index) => {
     given[`GIT_CONFIG_KEY_${index}`] = key;
@@ -178,7 +185,9 @@ export async function tryGit(place: GitPlace, args: readonly string[], options: 
       });
       // git need not read its input: EPIPE shows in how it ends.
       child.stdin.on("error", () => undefined);
-      child.stdin.end(options.input);
+      const { input } = options;
+      if (typeof input === "string" || input instanceof Uint8Array) child.stdin.end(input);
+      else void pipeline(failing(input ?? [], fail), child.stdin).catch(() => undefined);
       child.on("close", (code, endedBy) => {
         if (failure !== undefined) reject(failure.error as Error);
         else resolve({ code: code ?? undefined, signal: endedBy ?? undefined, stdout: Buffer.concat(chunks), stderr });
@@ -187,6 +196,51 @@ export async function tryGit(place: GitPlace, args: readonly string[], options: 
   } finally {
     clearTimeout(killTimer);
     signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/** Yields what an iterable yields. What it throws is also passed to `fail`. */
+async function* failing<T>(source: AsyncIterable<T> | Iterable<T>, fail: (error: unknown) => void): AsyncGenerator<T> {
+  try {
+    yield* source;
+  } catch (error) {
+    fail(error);
+    throw error;
+  }
+}
+
+/**
+ * Runs git and yields what it writes, as fast as it is read. Leaving the loop, or an abort, ends it. Throws GIT_FAILED, the
+ * signal's reason and GIT_NOT_FOUND.
+ */
+export async function* readGit(
+  place: GitPlace,
+  args: readonly string[],
+  { signal, input }: { signal: AbortSignal; input: string },
+): AsyncGenerator<Buffer, undefined> {
+  signal.throwIfAborted();
+  const child = startGit(place, args);
+  const closed = new Promise<number | undefined>((resolve, reject) => {
+    child
+      .once("error", (cause) => reject(notStarted(place, cause)))
+      .once("close", (code) => resolve(code ?? undefined));
+  });
+  closed.catch(() => undefined);
+  const end = (): void => endGit(child, "SIGKILL");
+  signal.addEventListener("abort", end, { once: true });
+  let stderr = "";
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+    stderr = lastChars(stderr + chunk, MAX_STDERR_CHARS);
+  });
+  child.stdin.on("error", () => undefined).end(input);
+  try {
+    yield* child.stdout as AsyncIterable<Buffer>;
+    const code = await closed;
+    signal.throwIfAborted();
+    if (code !== 0) throw gitFailed(args, { code, signal: child.signalCode ?? undefined, stderr });
+  } finally {
+    signal.removeEventListener("abort", end);
+    end();
   }
 }
 

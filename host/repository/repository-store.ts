@@ -33,7 +33,7 @@ export class RepositoryStore {
   /** Opens the store, or makes it. Work directories that are older than a day are removed. */
   static async open(
     directory: string,
-    { located, signal }: { located: LocatedRepository; signal: AbortSignal },
+    { located, signal }: { located: Pick<LocatedRepository, "git" | "objectFormat">; signal: AbortSignal },
   ): Promise<RepositoryStore> {
     const store = new RepositoryStore(directory, located.git === undefined ? [] : [located.git.objectDirectory]);
     makeDirectory(directory);

@@ -46,9 +46,8 @@ export async function readSessionChanges(
     listed: result,
     treeId: result.treeId,
   };
-  // What was not committed is in the host's store of that repository, where that is on this machine.
-  const store = snapshot?.store ?? "";
-  const isName = /^[0-9a-f]+$/.test(store);
-  const startStores = isName ? [join(storesDirectory(stateDirectory), store, "objects")] : [];
+  // What was not committed is in the store of that repository: the host's where that is on this machine, and ours where we sent it.
+  const names = [snapshot?.store ?? "", snapshot?.senderStore ?? ""].filter((name) => /^[0-9a-z]+$/.test(name));
+  const startStores = names.map((name) => join(storesDirectory(stateDirectory), name, "objects"));
   return { session, result, changes, startStores };
 }

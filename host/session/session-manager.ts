@@ -1,4 +1,4 @@
-import { create, fromJsonString, toJsonString } from "@bufbuild/protobuf";
+import { clone, create, fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import { monotonicFactory } from "ulid";
 import {
@@ -22,6 +22,8 @@ import {
   type Session,
   Session_State,
   type SessionEvent,
+  type SessionSpec,
+  SessionSpecSchema,
   SessionStartedSchema,
   StateChangedSchema,
 } from "../../proto/index.ts";
@@ -150,7 +152,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     if (known !== undefined) return this.get(known);
     if (this.#closing.signal.aborted)
       throw new AppError("HOST_CLOSING", "The host is shutting down.", { retryable: true });
-    const spec = continueSpec(store, completeSpec(request.spec));
+    const spec = continueSpec(store, completeSpec(this.#redeemed(request.spec)));
     checkEgress(spec, this.#options.egress);
     const shape = this.#completeShape(request.container);
     this.#options.containers.check(shape);
@@ -177,6 +179,15 @@ export class SessionManager implements Sessions, AsyncDisposable {
     const session = store.getSession(sessionId)!;
     this.#start({ spec, shape, log });
     return session;
+  }
+
+  /** With the snapshot that the caller has uploaded, where it names one. */
+  #redeemed(given: SessionSpec): SessionSpec {
+    const uploadId = given.repository?.snapshot?.uploadId ?? "";
+    if (uploadId === "") return given;
+    const spec = clone(SessionSpecSchema, given);
+    spec.repository!.snapshot = this.#options.snapshots.redeem(uploadId);
+    return spec;
   }
 
   async get(sessionId: string): Promise<Session> {
@@ -213,8 +224,11 @@ export class SessionManager implements Sessions, AsyncDisposable {
   }
 
   async delete(sessionId: string, { discard } = { discard: false }): Promise<void> {
-    requireRemovable(await this.get(sessionId), { discard });
+    const session = await this.get(sessionId);
+    requireRemovable(session, { discard });
     await this.#options.store.deleteSession(sessionId);
+    const snapshot = session.spec?.repository?.snapshot;
+    if (snapshot !== undefined) await this.#options.snapshots.close(sessionId, snapshot);
   }
 
   async *watch(sessionId: string, options: ReadOptions): AsyncGenerator<SessionEvent[], undefined> {

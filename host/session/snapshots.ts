@@ -8,6 +8,10 @@ export interface Snapshots {
    * all. Throws SNAPSHOT_MISSING.
    */
   open(sessionId: string, snapshot: RepositorySnapshot, options: { depth: number; signal: AbortSignal }): Promise<void>;
+  /** Returns a snapshot that was uploaded by a caller elsewhere, all of it. Throws UPLOAD_UNKNOWN. */
+  redeem(uploadId: string): RepositorySnapshot;
+  /** Removes what was prepared for a session. */
+  close(sessionId: string, snapshot: RepositorySnapshot): Promise<void>;
   /** Returns the snapshot that was opened for a session, to serve it. Nothing is read before git asks for it. */
   serve(sessionId: string, snapshot: RepositorySnapshot): ServedSnapshot;
 }

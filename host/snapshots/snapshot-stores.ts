@@ -1,13 +1,16 @@
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rm, stat, utimes } from "node:fs/promises";
+import { mkdir, readdir, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { AppError, type RepositorySnapshot } from "../../proto/index.ts";
 import type { ServedSnapshot } from "../broker/git/snapshot-gateway.ts";
-import { git } from "../repository/git.ts";
+import { findBoundary, findMissing } from "../repository/commits.ts";
 import type { Snapshots } from "../session/snapshots.ts";
 import { makeServedDirectory, startUploadPack } from "./served-directory.ts";
+import { commitsOf, headsOf } from "./snapshot-commits.ts";
+import { SnapshotUploads } from "./snapshot-uploads.ts";
+import type { PackLimits } from "./take-pack.ts";
 
 /** A store that no session needs is kept so long: the next session of that repository finds what it holds (ms). */
 const UNUSED_MS = 7 * 24 * 60 * 60_000;
@@ -30,11 +33,14 @@ export function storesDirectory(stateDirectory: string): string {
  * Each session is served from a git directory of its own in the store, with one ref and without objects.
  */
 export class SnapshotStores implements Snapshots {
+  /** Those of callers elsewhere, in stores of their own. */
+  readonly uploads: SnapshotUploads;
   readonly #directory: string;
 
   /** `directory` need not be there. */
-  constructor(directory: string) {
+  constructor(directory: string, uploadLimits: Partial<PackLimits> = {}) {
     this.#directory = directory;
+    this.uploads = new SnapshotUploads(directory, uploadLimits);
   }
 
   async open(
@@ -44,23 +50,27 @@ export class SnapshotStores implements Snapshots {
   ): Promise<void> {
     const store = this.#store(snapshot);
     if (snapshot.store === "" || !existsSync(join(store, "objects"))) throw missing(snapshot, "no such store");
-    const { headCommitId, indexCommitId, trackedCommitId, untrackedCommitId: startCommitId, submodules } = snapshot;
-    const heads = [headCommitId, ...submodules.map((submodule) => submodule.headCommitId)].filter((id) => id !== "");
-    const indexes = submodules.map((submodule) => submodule.indexCommitId);
-    const ids = [startCommitId, trackedCommitId, indexCommitId, ...indexes, ...heads];
-    const input = ids.map((id) => `${id}^{tree}\n`).join("");
     const place = { settings: "none", gitDirectory: store } as const;
-    const answers = (await git(place, ["cat-file", "--batch-check"], { input, signal })).toString().split("\n");
-    const lost = ids.find((_, at) => !/^[0-9a-f]+ tree /.test(answers[at] ?? ""));
+    const [lost] = await findMissing(place, commitsOf(snapshot), { signal });
     if (lost !== undefined) throw missing(snapshot, `${lost} is not there`);
-    const shallow = heads.length === 0 ? [] : await findBoundary(store, heads, { depth, signal });
+    const shallow =
+      (await this.uploads.boundaryOf(snapshot)) ??
+      (await findBoundary(store, headsOf(snapshot), { depth, signal })).commitIds;
     await mkdir(join(store, "sessions"), { recursive: true, mode: 0o700 });
     await makeServedDirectory(this.#served(sessionId, snapshot), {
-      startCommitId,
+      startCommitId: snapshot.untrackedCommitId,
       shallow,
       objectDirectory: join(store, "objects"),
     });
     await touch(store);
+  }
+
+  redeem(uploadId: string): RepositorySnapshot {
+    return this.uploads.redeem(uploadId);
+  }
+
+  async close(sessionId: string, snapshot: RepositorySnapshot): Promise<void> {
+    await rm(this.#served(sessionId, snapshot), { recursive: true, force: true });
   }
 
   serve(sessionId: string, snapshot: RepositorySnapshot): ServedSnapshot {
@@ -86,7 +96,8 @@ export class SnapshotStores implements Snapshots {
         else await rm(at, { recursive: true, force: true });
       }
       const usedMs = await changedMs(path);
-      if (count === 0 && nowMs - usedMs > FRESH_MS) unused.push({ path, usedMs, bytes: await sizeOf(path) });
+      if (count === 0 && !this.uploads.isBusy(name) && nowMs - usedMs > FRESH_MS)
+        unused.push({ path, usedMs, bytes: await sizeOf(path) });
     }
     let bytes = 0;
     for (const store of unused.sort((a, b) => b.usedMs - a.usedMs)) {
@@ -101,6 +112,7 @@ export class SnapshotStores implements Snapshots {
     isKnown: (sessionId: string) => boolean,
     { signal, logger }: { signal: AbortSignal; logger: Logger },
   ): Promise<void> {
+    await this.uploads.removeLeftovers().catch(() => undefined);
     while (!signal.aborted) {
       await this.sweep({ isKnown, nowMs: Date.now() }).catch((error: unknown) => {
         logger.error({ err: error }, "stores of repositories could not be swept");
@@ -116,30 +128,6 @@ export class SnapshotStores implements Snapshots {
   #served(sessionId: string, snapshot: RepositorySnapshot): string {
     return join(this.#store(snapshot), "sessions", sessionId);
   }
-}
-
-/**
- * Returns the commits whose parents a session is not to have: those `depth` commits from the ones that are checked out, and
- * those that the repository itself has no parents of.
- */
-async function findBoundary(
-  store: string,
-  heads: readonly string[],
-  { depth, signal }: { depth: number; signal: AbortSignal },
-): Promise<string[]> {
-  const own = (await readFile(join(store, "shallow"), "utf8").catch(() => "")).split("\n").filter((id) => id !== "");
-  if (depth < 0) return own;
-  const place = { settings: "none", gitDirectory: store } as const;
-  const seen = new Set(heads);
-  let level = [...seen];
-  for (let at = 1; at < depth && level.length > 0; at++) {
-    const input = level.map((id) => `${id}\n`).join("");
-    const lines = (await git(place, ["rev-list", "--no-walk", "--parents", "--stdin"], { input, signal })).toString();
-    const parents = lines.split("\n").flatMap((line) => line.split(" ").slice(1));
-    level = [...new Set(parents)].filter((id) => !seen.has(id));
-    for (const id of level) seen.add(id);
-  }
-  return [...new Set([...level, ...own.filter((id) => seen.has(id))])];
 }
 
 async function namesIn(directory: string): Promise<string[]> {

@@ -17,21 +17,35 @@ import { type Snapshot, takeSnapshot } from "../repository/snapshot.ts";
 import { storesDirectory } from "../snapshots/snapshot-stores.ts";
 import { atAddress, depthOf, NO_REPOSITORY, noRepository } from "./address-source.ts";
 import type { CallerPlace, FoundRepository, RepositorySource, RepositoryWish } from "./repository-source.ts";
+import { sendSnapshot, type SnapshotReceiver } from "./snapshot-sender.ts";
 
 /** What a plain directory, and a repository without a commit, has checked out inside. */
 const FIRST_BRANCH = "refs/heads/main";
 
+/** Options of a local source. */
+export interface LocalSourceOptions {
+  /** State directory of this program. A host on this machine has the same. */
+  stateDirectory: string;
+  /** Home directory of the user. */
+  home?: string | undefined;
+  /** Host elsewhere that snapshots are sent to. Default: the host has this program's state directory. */
+  receiver?: SnapshotReceiver | undefined;
+}
+
 /**
- * Source for callers on the host's machine: a directory goes in as it lies there, by a snapshot. Its objects are written
- * into the host's store of that repository. The repository's own objects are an alternate of the store and are not copied.
+ * Source for callers whose machine has the directory: it goes in as it lies there, by a snapshot. Its objects are written into
+ * the store of that repository. The repository's own objects are an alternate of the store and are not copied. A host
+ * elsewhere is sent what it lacks of both.
  */
 export class LocalSource implements RepositorySource {
+  readonly #options: LocalSourceOptions;
   readonly #stores: string;
   readonly #home: string;
 
-  constructor({ stateDirectory, home = homedir() }: { stateDirectory: string; home?: string }) {
-    this.#stores = storesDirectory(stateDirectory);
-    this.#home = home;
+  constructor(options: LocalSourceOptions) {
+    this.#options = options;
+    this.#stores = storesDirectory(options.stateDirectory);
+    this.#home = options.home ?? homedir();
   }
 
   async find(wish: RepositoryWish, caller: CallerPlace): Promise<FoundRepository> {
@@ -61,7 +75,7 @@ export class LocalSource implements RepositorySource {
   async #snapshot(
     path: string,
     wish: RepositoryWish,
-    { signal, around }: { signal: AbortSignal; around?: LocatedRepository },
+    { signal, onSent, around }: Pick<CallerPlace, "signal" | "onSent"> & { around?: LocatedRepository },
   ): Promise<RepositorySpec> {
     if (wish.ref !== undefined) {
       throw new AppError("REF_OF_DIRECTORY", `${path} goes in as it lies there, and not as it is at '${wish.ref}'.`, {
@@ -75,7 +89,12 @@ export class LocalSource implements RepositorySource {
     const { include = [] } = wish;
     const snapshot = await takeSnapshot({ path, located, include, storeDirectory, signal });
     await linkStore(storeDirectory, snapshot);
-    return create(RepositorySpecSchema, { depth, snapshot: toSpec(snapshot, store) });
+    const spec = create(RepositorySpecSchema, { depth, snapshot: toSpec(snapshot, store) });
+    const { receiver, stateDirectory } = this.#options;
+    if (receiver === undefined) return spec;
+    const sent = { gitDirectory: storeDirectory, depth: depth || 1, stateDirectory, onProgress: onSent, signal };
+    spec.snapshot = await sendSnapshot(receiver, { ...sent, snapshot: spec.snapshot! });
+    return spec;
   }
 }
 

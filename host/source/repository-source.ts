@@ -26,6 +26,8 @@ export interface FoundRepository {
 export interface CallerPlace {
   /** Returns the directory that the caller is in. Asked only if the wish names no repository, or a relative path. */
   directory: () => Promise<string>;
+  /** Called with the bytes that a host elsewhere has been sent, from time to time. */
+  onSent?: ((bytes: number) => void) | undefined;
   signal: AbortSignal;
 }
 

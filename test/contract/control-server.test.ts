@@ -39,6 +39,7 @@ import {
 import { MemorySessions } from "./memory-sessions.ts";
 import { saying } from "./sessions-contract.ts";
 import { eachEvent } from "../support/each-event.ts";
+import { NO_UPLOADS } from "../support/no-snapshots.ts";
 import { QUIET_HOST } from "../support/quiet-host.ts";
 
 const TOKEN = "a-token-of-the-tests";
@@ -60,7 +61,7 @@ async function startServer(options: { heartbeatMs?: number } = {}) {
   const logger = pino({ level: "silent" });
   const path = join(directory, "host.sock");
   const listen = async () => {
-    const server = new ControlServer({ sessions, host, logger, ...options });
+    const server = new ControlServer({ sessions, uploads: NO_UPLOADS, host, logger, ...options });
     await server.listenUnix(path);
     return server;
   };

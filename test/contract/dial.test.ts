@@ -17,6 +17,7 @@ import { ContainerSpecSchema, SessionSpecSchema } from "../../proto/index.ts";
 import { echo, exchange, readAll, writeUntilStalled } from "./echo.ts";
 import { FakeHarness } from "./fake-harness.ts";
 import { MemorySessions } from "./memory-sessions.ts";
+import { NO_UPLOADS } from "../support/no-snapshots.ts";
 import { QUIET_HOST } from "../support/quiet-host.ts";
 
 const MIB = 2 ** 20;
@@ -34,7 +35,9 @@ async function startHost({ agent = "agent" }: { agent?: "agent" | "floodingAgent
   const spec = create(SessionSpecSchema, { task: "x" });
   const { id } = await sessions.create({ spec, container: create(ContainerSpecSchema) });
   sessions.containers.set(id, container);
-  const server = stack.use(new ControlServer({ sessions, host: QUIET_HOST, logger: pino({ level: "silent" }) }));
+  const server = stack.use(
+    new ControlServer({ sessions, uploads: NO_UPLOADS, host: QUIET_HOST, logger: pino({ level: "silent" }) }),
+  );
   const path = join(directory, "host.sock");
   await server.listenUnix(path);
   const port = await server.listenTcp({ host: "127.0.0.1", port: 0, token: TOKEN });

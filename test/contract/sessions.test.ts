@@ -9,6 +9,7 @@ import { RemoteSessions } from "../../host/control/remote-sessions.ts";
 import { MemorySessions } from "./memory-sessions.ts";
 import { startManagedSessions } from "./managed-sessions.ts";
 import { sessionsContract } from "./sessions-contract.ts";
+import { NO_UPLOADS } from "../support/no-snapshots.ts";
 import { QUIET_HOST } from "../support/quiet-host.ts";
 
 describe("sessions in process", () => {
@@ -27,7 +28,7 @@ describe("sessions over the control API", () => {
     stack.defer(() => rm(directory, { recursive: true }));
     const driver = stack.use(new MemorySessions());
     const server = stack.use(
-      new ControlServer({ sessions: driver, host: QUIET_HOST, logger: pino({ level: "silent" }) }),
+      new ControlServer({ sessions: driver, uploads: NO_UPLOADS, host: QUIET_HOST, logger: pino({ level: "silent" }) }),
     );
     const path = join(directory, "host.sock");
     await server.listenUnix(path);

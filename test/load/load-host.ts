@@ -16,6 +16,7 @@ import { startContainers } from "../support/manager-options.ts";
 import { NO_GIT_CREDENTIALS } from "../support/no-git-credentials.ts";
 import { NO_SNAPSHOTS } from "../support/no-snapshots.ts";
 import { openModel } from "../support/open-model.ts";
+import { NO_UPLOADS } from "../support/no-snapshots.ts";
 import { QUIET_HOST } from "../support/quiet-host.ts";
 
 /** A host on the fake runtime, as the daemon has it: one store on disk, one private socket. */
@@ -72,7 +73,7 @@ export async function startLoadHost(
       logger,
     }),
   );
-  const server = stack.use(new ControlServer({ sessions, host: QUIET_HOST, logger }));
+  const server = stack.use(new ControlServer({ sessions, uploads: NO_UPLOADS, host: QUIET_HOST, logger }));
   // Not below TMPDIR, which may have too long a path for a socket.
   const socketDirectory = mkdtempSync("/tmp/cc-load-");
   stack.defer(() => rmSync(socketDirectory, { recursive: true }));

@@ -12,7 +12,7 @@ import type { Artifact, Artifact_Kind } from "../../session/v1alpha1/artifact_pb
 import { file_claudecluster_session_v1alpha1_artifact } from "../../session/v1alpha1/artifact_pb.ts";
 import type { Session, Session_State, TakenChanges } from "../../session/v1alpha1/session_pb.ts";
 import { file_claudecluster_session_v1alpha1_session } from "../../session/v1alpha1/session_pb.ts";
-import type { SessionSpec } from "../../session/v1alpha1/session_spec_pb.ts";
+import type { RepositorySnapshot, SessionSpec } from "../../session/v1alpha1/session_spec_pb.ts";
 import { file_claudecluster_session_v1alpha1_session_spec } from "../../session/v1alpha1/session_spec_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/control/v1alpha1/session_service.proto.
  */
 export const file_claudecluster_control_v1alpha1_session_service: GenFile = /*@__PURE__*/
-  fileDesc("CjRjbGF1ZGVjbHVzdGVyL2NvbnRyb2wvdjFhbHBoYTEvc2Vzc2lvbl9zZXJ2aWNlLnByb3RvEh5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEitwEKFENyZWF0ZVNlc3Npb25SZXF1ZXN0EjkKBHNwZWMYASABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvblNwZWMSQAoJY29udGFpbmVyGAIgASgLMi0uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkNvbnRhaW5lclNwZWMSDgoGcGFyZW50GAMgASgJEhIKCnJlcXVlc3RfaWQYBCABKAkiUQoVQ3JlYXRlU2Vzc2lvblJlc3BvbnNlEjgKB3Nlc3Npb24YASABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbiInChFHZXRTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIk4KEkdldFNlc3Npb25SZXNwb25zZRI4CgdzZXNzaW9uGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24ingEKE0xpc3RTZXNzaW9uc1JlcXVlc3QSPQoGc3RhdGVzGAEgAygOMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24uU3RhdGUSDgoGcGFyZW50GAIgASgJEhYKCXBhZ2Vfc2l6ZRgDIAEoBUgAiAEBEhIKCnBhZ2VfdG9rZW4YBCABKAlCDAoKX3BhZ2Vfc2l6ZSJqChRMaXN0U2Vzc2lvbnNSZXNwb25zZRI5CghzZXNzaW9ucxgBIAMoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKVAwoNQXR0YWNoUmVxdWVzdBI7CgZhdHRhY2gYASABKAsyKS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkF0dGFjaFN0YXJ0SAASQQoMdXNlcl9tZXNzYWdlGAMgASgLMikuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5Vc2VyTWVzc2FnZUgAEjwKCWludGVycnVwdBgEIAEoCzInLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuSW50ZXJydXB0SAASMgoEc3RvcBgFIAEoCzIiLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuU3RvcEgAEk8KE3Blcm1pc3Npb25fZGVjaXNpb24YBiABKAsyMC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlBlcm1pc3Npb25EZWNpc2lvbkgAEjYKBmFuc3dlchgHIAEoCzIkLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQW5zd2VySABCCQoHcmVxdWVzdCKbAgoOQXR0YWNoUmVzcG9uc2USOgoHc2Vzc2lvbhgBIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uSAASOgoGZXZlbnRzGAIgASgLMiguY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5FdmVudEJhdGNoSAASPAoJaGVhcnRiZWF0GAMgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWFydGJlYXRIABJHCg9yZXF1ZXN0X3JlZnVzZWQYBCABKAsyLC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlcXVlc3RSZWZ1c2VkSABCCgoIcmVzcG9uc2UiQAoSV2F0Y2hFdmVudHNSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSFgoOYWZ0ZXJfc2VxdWVuY2UYAiABKAUi1wEKE1dhdGNoRXZlbnRzUmVzcG9uc2USOgoHc2Vzc2lvbhgBIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uSAASOgoGZXZlbnRzGAIgASgLMiguY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5FdmVudEJhdGNoSAASPAoJaGVhcnRiZWF0GAMgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWFydGJlYXRIAEIKCghyZXNwb25zZSKKAQoUV2F0Y2hTZXNzaW9uc1JlcXVlc3QSEwoLc2Vzc2lvbl9pZHMYASADKAkSPQoGc3RhdGVzGAIgAygOMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24uU3RhdGUSDgoGcGFyZW50GAMgASgJEg4KBmN1cnNvchgEIAEoCSLkAQoVV2F0Y2hTZXNzaW9uc1Jlc3BvbnNlEj4KBWhlbGxvGAEgASgLMi0uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlNlc3Npb25zSGVsbG9IABJBCgd1cGRhdGVzGAIgASgLMi4uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlNlc3Npb25VcGRhdGVzSAASPAoJaGVhcnRiZWF0GAMgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWFydGJlYXRIAEIKCghyZXNwb25zZSIgCg1TZXNzaW9uc0hlbGxvEg8KB3Jlc3VtZWQYASABKAgiiwEKDlNlc3Npb25VcGRhdGVzEjkKCHNlc3Npb25zGAEgAygLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24SGwoTcmVtb3ZlZF9zZXNzaW9uX2lkcxgCIAMoCRIOCgZjdXJzb3IYAyABKAkSEQoJY2F1Z2h0X3VwGAQgASgIImQKElNlbmRNZXNzYWdlUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEjoKB21lc3NhZ2UYAiABKAsyKS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlVzZXJNZXNzYWdlIhUKE1NlbmRNZXNzYWdlUmVzcG9uc2UicQoXRGVjaWRlUGVybWlzc2lvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRJCCghkZWNpc2lvbhgCIAEoCzIwLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUGVybWlzc2lvbkRlY2lzaW9uIhoKGERlY2lkZVBlcm1pc3Npb25SZXNwb25zZSJhChVBbnN3ZXJRdWVzdGlvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRI0CgZhbnN3ZXIYAiABKAsyJC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkFuc3dlciIYChZBbnN3ZXJRdWVzdGlvblJlc3BvbnNlIi0KF0ludGVycnVwdFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiGgoYSW50ZXJydXB0U2Vzc2lvblJlc3BvbnNlIjgKElN0b3BTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSIVChNTdG9wU2Vzc2lvblJlc3BvbnNlImMKEE1hcmtUYWtlblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRI7CgV0YWtlbhgCIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5UYWtlbkNoYW5nZXMiEwoRTWFya1Rha2VuUmVzcG9uc2UiOwoURGVsZXRlU2Vzc2lvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRIPCgdkaXNjYXJkGAIgASgIIhcKFURlbGV0ZVNlc3Npb25SZXNwb25zZSJ2ChNSZWFkQXJ0aWZhY3RSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSOwoEa2luZBgCIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5BcnRpZmFjdC5LaW5kEg4KBm9mZnNldBgDIAEoAyJgChRSZWFkQXJ0aWZhY3RSZXNwb25zZRIMCgRkYXRhGAEgASgMEjoKCGFydGlmYWN0GAIgASgLMiguY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkFydGlmYWN0IigKElJlYWRDaGFuZ2VzUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIj0KE1JlYWRDaGFuZ2VzUmVzcG9uc2USDAoEZGF0YRgBIAEoDBIYChB0b3RhbF9zaXplX2J5dGVzGAIgASgDIi8KC0RpYWxSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSDAoEZGF0YRgCIAEoDCIcCgxEaWFsUmVzcG9uc2USDAoEZGF0YRgBIAEoDDK5DwoOU2Vzc2lvblNlcnZpY2USfAoNQ3JlYXRlU2Vzc2lvbhI0LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5DcmVhdGVTZXNzaW9uUmVxdWVzdBo1LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5DcmVhdGVTZXNzaW9uUmVzcG9uc2UScwoKR2V0U2Vzc2lvbhIxLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5HZXRTZXNzaW9uUmVxdWVzdBoyLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5HZXRTZXNzaW9uUmVzcG9uc2USeQoMTGlzdFNlc3Npb25zEjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkxpc3RTZXNzaW9uc1JlcXVlc3QaNC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuTGlzdFNlc3Npb25zUmVzcG9uc2USawoGQXR0YWNoEi0uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkF0dGFjaFJlcXVlc3QaLi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuQXR0YWNoUmVzcG9uc2UoATABEngKC1dhdGNoRXZlbnRzEjIuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLldhdGNoRXZlbnRzUmVxdWVzdBozLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5XYXRjaEV2ZW50c1Jlc3BvbnNlMAESfgoNV2F0Y2hTZXNzaW9ucxI0LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5XYXRjaFNlc3Npb25zUmVxdWVzdBo1LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5XYXRjaFNlc3Npb25zUmVzcG9uc2UwARJ2CgtTZW5kTWVzc2FnZRIyLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5TZW5kTWVzc2FnZVJlcXVlc3QaMy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuU2VuZE1lc3NhZ2VSZXNwb25zZRKFAQoQRGVjaWRlUGVybWlzc2lvbhI3LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5EZWNpZGVQZXJtaXNzaW9uUmVxdWVzdBo4LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5EZWNpZGVQZXJtaXNzaW9uUmVzcG9uc2USfwoOQW5zd2VyUXVlc3Rpb24SNS5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuQW5zd2VyUXVlc3Rpb25SZXF1ZXN0GjYuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkFuc3dlclF1ZXN0aW9uUmVzcG9uc2UShQEKEEludGVycnVwdFNlc3Npb24SNy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuSW50ZXJydXB0U2Vzc2lvblJlcXVlc3QaOC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuSW50ZXJydXB0U2Vzc2lvblJlc3BvbnNlEnYKC1N0b3BTZXNzaW9uEjIuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlN0b3BTZXNzaW9uUmVxdWVzdBozLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5TdG9wU2Vzc2lvblJlc3BvbnNlEnAKCU1hcmtUYWtlbhIwLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5NYXJrVGFrZW5SZXF1ZXN0GjEuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLk1hcmtUYWtlblJlc3BvbnNlEnwKDURlbGV0ZVNlc3Npb24SNC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuRGVsZXRlU2Vzc2lvblJlcXVlc3QaNS5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuRGVsZXRlU2Vzc2lvblJlc3BvbnNlEnsKDFJlYWRBcnRpZmFjdBIzLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5SZWFkQXJ0aWZhY3RSZXF1ZXN0GjQuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJlYWRBcnRpZmFjdFJlc3BvbnNlMAESZQoERGlhbBIrLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5EaWFsUmVxdWVzdBosLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5EaWFsUmVzcG9uc2UoATABEn0KC1JlYWRDaGFuZ2VzEjIuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJlYWRDaGFuZ2VzUmVxdWVzdBozLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5SZWFkQ2hhbmdlc1Jlc3BvbnNlIgOIAgEwAWIGcHJvdG8z", [file_claudecluster_agent_v1alpha1_agent_service, file_claudecluster_control_v1alpha1_container_spec, file_claudecluster_session_v1alpha1_artifact, file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_spec]);
+  fileDesc("CjRjbGF1ZGVjbHVzdGVyL2NvbnRyb2wvdjFhbHBoYTEvc2Vzc2lvbl9zZXJ2aWNlLnByb3RvEh5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEitwEKFENyZWF0ZVNlc3Npb25SZXF1ZXN0EjkKBHNwZWMYASABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvblNwZWMSQAoJY29udGFpbmVyGAIgASgLMi0uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkNvbnRhaW5lclNwZWMSDgoGcGFyZW50GAMgASgJEhIKCnJlcXVlc3RfaWQYBCABKAkiUQoVQ3JlYXRlU2Vzc2lvblJlc3BvbnNlEjgKB3Nlc3Npb24YASABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbiInChFHZXRTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIk4KEkdldFNlc3Npb25SZXNwb25zZRI4CgdzZXNzaW9uGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24ingEKE0xpc3RTZXNzaW9uc1JlcXVlc3QSPQoGc3RhdGVzGAEgAygOMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24uU3RhdGUSDgoGcGFyZW50GAIgASgJEhYKCXBhZ2Vfc2l6ZRgDIAEoBUgAiAEBEhIKCnBhZ2VfdG9rZW4YBCABKAlCDAoKX3BhZ2Vfc2l6ZSJqChRMaXN0U2Vzc2lvbnNSZXNwb25zZRI5CghzZXNzaW9ucxgBIAMoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKVAwoNQXR0YWNoUmVxdWVzdBI7CgZhdHRhY2gYASABKAsyKS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkF0dGFjaFN0YXJ0SAASQQoMdXNlcl9tZXNzYWdlGAMgASgLMikuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5Vc2VyTWVzc2FnZUgAEjwKCWludGVycnVwdBgEIAEoCzInLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuSW50ZXJydXB0SAASMgoEc3RvcBgFIAEoCzIiLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuU3RvcEgAEk8KE3Blcm1pc3Npb25fZGVjaXNpb24YBiABKAsyMC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlBlcm1pc3Npb25EZWNpc2lvbkgAEjYKBmFuc3dlchgHIAEoCzIkLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQW5zd2VySABCCQoHcmVxdWVzdCKbAgoOQXR0YWNoUmVzcG9uc2USOgoHc2Vzc2lvbhgBIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uSAASOgoGZXZlbnRzGAIgASgLMiguY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5FdmVudEJhdGNoSAASPAoJaGVhcnRiZWF0GAMgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWFydGJlYXRIABJHCg9yZXF1ZXN0X3JlZnVzZWQYBCABKAsyLC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlcXVlc3RSZWZ1c2VkSABCCgoIcmVzcG9uc2UiQAoSV2F0Y2hFdmVudHNSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSFgoOYWZ0ZXJfc2VxdWVuY2UYAiABKAUi1wEKE1dhdGNoRXZlbnRzUmVzcG9uc2USOgoHc2Vzc2lvbhgBIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uSAASOgoGZXZlbnRzGAIgASgLMiguY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5FdmVudEJhdGNoSAASPAoJaGVhcnRiZWF0GAMgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWFydGJlYXRIAEIKCghyZXNwb25zZSKKAQoUV2F0Y2hTZXNzaW9uc1JlcXVlc3QSEwoLc2Vzc2lvbl9pZHMYASADKAkSPQoGc3RhdGVzGAIgAygOMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24uU3RhdGUSDgoGcGFyZW50GAMgASgJEg4KBmN1cnNvchgEIAEoCSLkAQoVV2F0Y2hTZXNzaW9uc1Jlc3BvbnNlEj4KBWhlbGxvGAEgASgLMi0uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlNlc3Npb25zSGVsbG9IABJBCgd1cGRhdGVzGAIgASgLMi4uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlNlc3Npb25VcGRhdGVzSAASPAoJaGVhcnRiZWF0GAMgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWFydGJlYXRIAEIKCghyZXNwb25zZSIgCg1TZXNzaW9uc0hlbGxvEg8KB3Jlc3VtZWQYASABKAgiiwEKDlNlc3Npb25VcGRhdGVzEjkKCHNlc3Npb25zGAEgAygLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24SGwoTcmVtb3ZlZF9zZXNzaW9uX2lkcxgCIAMoCRIOCgZjdXJzb3IYAyABKAkSEQoJY2F1Z2h0X3VwGAQgASgIImQKElNlbmRNZXNzYWdlUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEjoKB21lc3NhZ2UYAiABKAsyKS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlVzZXJNZXNzYWdlIhUKE1NlbmRNZXNzYWdlUmVzcG9uc2UicQoXRGVjaWRlUGVybWlzc2lvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRJCCghkZWNpc2lvbhgCIAEoCzIwLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUGVybWlzc2lvbkRlY2lzaW9uIhoKGERlY2lkZVBlcm1pc3Npb25SZXNwb25zZSJhChVBbnN3ZXJRdWVzdGlvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRI0CgZhbnN3ZXIYAiABKAsyJC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkFuc3dlciIYChZBbnN3ZXJRdWVzdGlvblJlc3BvbnNlIi0KF0ludGVycnVwdFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiGgoYSW50ZXJydXB0U2Vzc2lvblJlc3BvbnNlIjgKElN0b3BTZXNzaW9uUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSIVChNTdG9wU2Vzc2lvblJlc3BvbnNlImMKEE1hcmtUYWtlblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRI7CgV0YWtlbhgCIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5UYWtlbkNoYW5nZXMiEwoRTWFya1Rha2VuUmVzcG9uc2UiOwoURGVsZXRlU2Vzc2lvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRIPCgdkaXNjYXJkGAIgASgIIhcKFURlbGV0ZVNlc3Npb25SZXNwb25zZSJ2ChNSZWFkQXJ0aWZhY3RSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSOwoEa2luZBgCIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5BcnRpZmFjdC5LaW5kEg4KBm9mZnNldBgDIAEoAyJgChRSZWFkQXJ0aWZhY3RSZXNwb25zZRIMCgRkYXRhGAEgASgMEjoKCGFydGlmYWN0GAIgASgLMiguY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkFydGlmYWN0IigKElJlYWRDaGFuZ2VzUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIj0KE1JlYWRDaGFuZ2VzUmVzcG9uc2USDAoEZGF0YRgBIAEoDBIYChB0b3RhbF9zaXplX2J5dGVzGAIgASgDIi8KC0RpYWxSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSDAoEZGF0YRgCIAEoDCIcCgxEaWFsUmVzcG9uc2USDAoEZGF0YRgBIAEoDCJwChVVcGxvYWRTbmFwc2hvdFJlcXVlc3QSPAoFc3RhcnQYASABKAsyKy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuVXBsb2FkU3RhcnRIABIOCgRkYXRhGAIgASgMSABCCQoHcmVxdWVzdCKCAQoLVXBsb2FkU3RhcnQSEAoDa2V5GAEgASgJQgOAAQESRAoIc25hcHNob3QYAiABKAsyMi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUmVwb3NpdG9yeVNuYXBzaG90EhsKE2JvdW5kYXJ5X2NvbW1pdF9pZHMYAyADKAki7AEKFlVwbG9hZFNuYXBzaG90UmVzcG9uc2USPAoFaGF2ZXMYASABKAsyKy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuVXBsb2FkSGF2ZXNIABJCCghwcm9ncmVzcxgCIAEoCzIuLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5VcGxvYWRQcm9ncmVzc0gAEkQKCHVwbG9hZGVkGAMgASgLMjAuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlVwbG9hZGVkU25hcHNob3RIAEIKCghyZXNwb25zZSJICgtVcGxvYWRIYXZlcxI5CgVoYXZlcxgBIAMoCzIqLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5VcGxvYWRIYXZlIkIKClVwbG9hZEhhdmUSFwoPc3RhcnRfY29tbWl0X2lkGAEgASgJEhsKE2JvdW5kYXJ5X2NvbW1pdF9pZHMYAiADKAkiKAoOVXBsb2FkUHJvZ3Jlc3MSFgoOcmVjZWl2ZWRfYnl0ZXMYASABKAMiKgoQVXBsb2FkZWRTbmFwc2hvdBIWCgl1cGxvYWRfaWQYASABKAlCA4ABATK/EAoOU2Vzc2lvblNlcnZpY2USfAoNQ3JlYXRlU2Vzc2lvbhI0LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5DcmVhdGVTZXNzaW9uUmVxdWVzdBo1LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5DcmVhdGVTZXNzaW9uUmVzcG9uc2UScwoKR2V0U2Vzc2lvbhIxLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5HZXRTZXNzaW9uUmVxdWVzdBoyLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5HZXRTZXNzaW9uUmVzcG9uc2USgwEKDlVwbG9hZFNuYXBzaG90EjUuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlVwbG9hZFNuYXBzaG90UmVxdWVzdBo2LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5VcGxvYWRTbmFwc2hvdFJlc3BvbnNlKAEwARJ5CgxMaXN0U2Vzc2lvbnMSMy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuTGlzdFNlc3Npb25zUmVxdWVzdBo0LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5MaXN0U2Vzc2lvbnNSZXNwb25zZRJrCgZBdHRhY2gSLS5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuQXR0YWNoUmVxdWVzdBouLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5BdHRhY2hSZXNwb25zZSgBMAESeAoLV2F0Y2hFdmVudHMSMi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuV2F0Y2hFdmVudHNSZXF1ZXN0GjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLldhdGNoRXZlbnRzUmVzcG9uc2UwARJ+Cg1XYXRjaFNlc3Npb25zEjQuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLldhdGNoU2Vzc2lvbnNSZXF1ZXN0GjUuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLldhdGNoU2Vzc2lvbnNSZXNwb25zZTABEnYKC1NlbmRNZXNzYWdlEjIuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlNlbmRNZXNzYWdlUmVxdWVzdBozLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5TZW5kTWVzc2FnZVJlc3BvbnNlEoUBChBEZWNpZGVQZXJtaXNzaW9uEjcuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkRlY2lkZVBlcm1pc3Npb25SZXF1ZXN0GjguY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkRlY2lkZVBlcm1pc3Npb25SZXNwb25zZRJ/Cg5BbnN3ZXJRdWVzdGlvbhI1LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5BbnN3ZXJRdWVzdGlvblJlcXVlc3QaNi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuQW5zd2VyUXVlc3Rpb25SZXNwb25zZRKFAQoQSW50ZXJydXB0U2Vzc2lvbhI3LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5JbnRlcnJ1cHRTZXNzaW9uUmVxdWVzdBo4LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5JbnRlcnJ1cHRTZXNzaW9uUmVzcG9uc2USdgoLU3RvcFNlc3Npb24SMi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuU3RvcFNlc3Npb25SZXF1ZXN0GjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlN0b3BTZXNzaW9uUmVzcG9uc2UScAoJTWFya1Rha2VuEjAuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLk1hcmtUYWtlblJlcXVlc3QaMS5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuTWFya1Rha2VuUmVzcG9uc2USfAoNRGVsZXRlU2Vzc2lvbhI0LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5EZWxldGVTZXNzaW9uUmVxdWVzdBo1LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5EZWxldGVTZXNzaW9uUmVzcG9uc2USewoMUmVhZEFydGlmYWN0EjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJlYWRBcnRpZmFjdFJlcXVlc3QaNC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuUmVhZEFydGlmYWN0UmVzcG9uc2UwARJlCgREaWFsEisuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkRpYWxSZXF1ZXN0GiwuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkRpYWxSZXNwb25zZSgBMAESfQoLUmVhZENoYW5nZXMSMi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuUmVhZENoYW5nZXNSZXF1ZXN0GjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJlYWRDaGFuZ2VzUmVzcG9uc2UiA4gCATABYgZwcm90bzM", [file_claudecluster_agent_v1alpha1_agent_service, file_claudecluster_control_v1alpha1_container_spec, file_claudecluster_session_v1alpha1_artifact, file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_spec]);
 
 /**
  * What a session is created from.
@@ -1000,6 +1000,215 @@ export const DialResponseSchema: GenMessage<DialResponse> = /*@__PURE__*/
   messageDesc(file_claudecluster_control_v1alpha1_session_service, 33);
 
 /**
+ * A snapshot on its way to the host.
+ *
+ * @generated from message claudecluster.control.v1alpha1.UploadSnapshotRequest
+ */
+export type UploadSnapshotRequest = Message<"claudecluster.control.v1alpha1.UploadSnapshotRequest"> & {
+  /**
+   * One of these.
+   *
+   * @generated from oneof claudecluster.control.v1alpha1.UploadSnapshotRequest.request
+   */
+  request: {
+    /**
+     * Must be the first, and only the first.
+     *
+     * @generated from field: claudecluster.control.v1alpha1.UploadStart start = 1;
+     */
+    value: UploadStart;
+    case: "start";
+  } | {
+    /**
+     * What comes next of the pack.
+     *
+     * @generated from field: bytes data = 2;
+     */
+    value: Uint8Array;
+    case: "data";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.UploadSnapshotRequest.
+ * Use `create(UploadSnapshotRequestSchema)` to create a new message.
+ */
+export const UploadSnapshotRequestSchema: GenMessage<UploadSnapshotRequest> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 34);
+
+/**
+ * What is going to be uploaded.
+ *
+ * @generated from message claudecluster.control.v1alpha1.UploadStart
+ */
+export type UploadStart = Message<"claudecluster.control.v1alpha1.UploadStart"> & {
+  /**
+   * 64 hexadecimal digits that name the repository, and that only those know who may read what is uploaded under them: whoever
+   * knows them is told of, and may build upon, what the host has of it. Callers keep them to themselves. The host stores a hash.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * The snapshot. Its store and upload_id are not looked at.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.RepositorySnapshot snapshot = 2;
+   */
+  snapshot?: RepositorySnapshot | undefined;
+
+  /**
+   * The commits whose parents are not sent: where the history ends that the session gets.
+   *
+   * @generated from field: repeated string boundary_commit_ids = 3;
+   */
+  boundaryCommitIds: string[];
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.UploadStart.
+ * Use `create(UploadStartSchema)` to create a new message.
+ */
+export const UploadStartSchema: GenMessage<UploadStart> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 35);
+
+/**
+ * What the host says to an upload.
+ *
+ * @generated from message claudecluster.control.v1alpha1.UploadSnapshotResponse
+ */
+export type UploadSnapshotResponse = Message<"claudecluster.control.v1alpha1.UploadSnapshotResponse"> & {
+  /**
+   * One of these.
+   *
+   * @generated from oneof claudecluster.control.v1alpha1.UploadSnapshotResponse.response
+   */
+  response: {
+    /**
+     * The first.
+     *
+     * @generated from field: claudecluster.control.v1alpha1.UploadHaves haves = 1;
+     */
+    value: UploadHaves;
+    case: "haves";
+  } | {
+    /**
+     * As the pack comes in.
+     *
+     * @generated from field: claudecluster.control.v1alpha1.UploadProgress progress = 2;
+     */
+    value: UploadProgress;
+    case: "progress";
+  } | {
+    /**
+     * The last: all of it is there.
+     *
+     * @generated from field: claudecluster.control.v1alpha1.UploadedSnapshot uploaded = 3;
+     */
+    value: UploadedSnapshot;
+    case: "uploaded";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.UploadSnapshotResponse.
+ * Use `create(UploadSnapshotResponseSchema)` to create a new message.
+ */
+export const UploadSnapshotResponseSchema: GenMessage<UploadSnapshotResponse> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 36);
+
+/**
+ * What the host has of the repository, the newest first. It need not be used.
+ *
+ * @generated from message claudecluster.control.v1alpha1.UploadHaves
+ */
+export type UploadHaves = Message<"claudecluster.control.v1alpha1.UploadHaves"> & {
+  /**
+   * At most 32.
+   *
+   * @generated from field: repeated claudecluster.control.v1alpha1.UploadHave haves = 1;
+   */
+  haves: UploadHave[];
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.UploadHaves.
+ * Use `create(UploadHavesSchema)` to create a new message.
+ */
+export const UploadHavesSchema: GenMessage<UploadHaves> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 37);
+
+/**
+ * A snapshot that was uploaded before.
+ *
+ * @generated from message claudecluster.control.v1alpha1.UploadHave
+ */
+export type UploadHave = Message<"claudecluster.control.v1alpha1.UploadHave"> & {
+  /**
+   * Its last commit, untracked_commit_id. The host has all of it, and its history down to the boundary.
+   *
+   * @generated from field: string start_commit_id = 1;
+   */
+  startCommitId: string;
+
+  /**
+   * The commits whose parents the host may not have.
+   *
+   * @generated from field: repeated string boundary_commit_ids = 2;
+   */
+  boundaryCommitIds: string[];
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.UploadHave.
+ * Use `create(UploadHaveSchema)` to create a new message.
+ */
+export const UploadHaveSchema: GenMessage<UploadHave> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 38);
+
+/**
+ * How far an upload is.
+ *
+ * @generated from message claudecluster.control.v1alpha1.UploadProgress
+ */
+export type UploadProgress = Message<"claudecluster.control.v1alpha1.UploadProgress"> & {
+  /**
+   * Bytes of the pack that have come in.
+   *
+   * @generated from field: int64 received_bytes = 1;
+   */
+  receivedBytes: bigint;
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.UploadProgress.
+ * Use `create(UploadProgressSchema)` to create a new message.
+ */
+export const UploadProgressSchema: GenMessage<UploadProgress> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 39);
+
+/**
+ * A snapshot that the host has.
+ *
+ * @generated from message claudecluster.control.v1alpha1.UploadedSnapshot
+ */
+export type UploadedSnapshot = Message<"claudecluster.control.v1alpha1.UploadedSnapshot"> & {
+  /**
+   * For RepositorySnapshot.upload_id of CreateSession. The host forgets it when it ends.
+   *
+   * @generated from field: string upload_id = 1;
+   */
+  uploadId: string;
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.UploadedSnapshot.
+ * Use `create(UploadedSnapshotSchema)` to create a new message.
+ */
+export const UploadedSnapshotSchema: GenMessage<UploadedSnapshot> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_session_service, 40);
+
+/**
  * The host's sessions: the same nouns and messages as the agent's, for many sessions at once.
  * Failures are gRPC status with one claudecluster.error.v1alpha1.ErrorInfo. A session that failed
  * is not a failure of a call.
@@ -1027,6 +1236,22 @@ export const SessionService: GenService<{
     methodKind: "unary";
     input: typeof GetSessionRequestSchema;
     output: typeof GetSessionResponseSchema;
+  },
+  /**
+   * Takes in the snapshot of a repository that the caller has and the host has not, for a session that is created with its
+   * upload_id within the hour. The first message up is start. The host answers with what it has of that repository already; then
+   * data goes up, the thin pack of git with what is missing, in pieces of any size, or none if nothing is. Ending the requests
+   * ends the pack. The host checks it, answers with uploaded and ends the call. Neither side is read faster than the other takes
+   * it. What is cut, or fails, leaves nothing behind and can be made again. INVALID_ARGUMENT (SNAPSHOT_INVALID) if the pack is
+   * damaged, holds what git takes for an attack or does not hold what was named; RESOURCE_EXHAUSTED (UPLOAD_TOO_LARGE, NO_ROOM);
+   * ABORTED (UPLOAD_STALLED) if nothing comes for 5 minutes, or it takes more than an hour.
+   *
+   * @generated from rpc claudecluster.control.v1alpha1.SessionService.UploadSnapshot
+   */
+  uploadSnapshot: {
+    methodKind: "bidi_streaming";
+    input: typeof UploadSnapshotRequestSchema;
+    output: typeof UploadSnapshotResponseSchema;
   },
   /**
    * Lists sessions, newest first.

@@ -1,0 +1,163 @@
+import { randomBytes } from "node:crypto";
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { existsSync, readdirSync } from "node:fs";
+import { once } from "node:events";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import type { SessionSummary } from "../../host/present/session-summary.ts";
+import { storesDirectory } from "../../host/snapshots/snapshot-stores.ts";
+import { digestDirectory } from "../git/repository-digest.ts";
+import { runGit } from "../git/work-area.ts";
+import { claudecluster } from "../support/claudecluster.ts";
+import { makeHostDirectories, type TestDirectories } from "../support/host-directories.ts";
+import { CLAUDECLUSTER } from "../support/mcp-client.ts";
+import { type HostRig, startHostRig } from "../support/rig.ts";
+
+let rig: HostRig;
+let front: TestDirectories;
+let tokenFile: string;
+let host: { process: ChildProcess; url: string };
+let project: string;
+
+beforeAll(async () => {
+  rig = await startHostRig();
+  front = await makeHostDirectories();
+  tokenFile = join(rig.place.root, "token");
+  await writeFile(tokenFile, randomBytes(16).toString("hex"), { mode: 0o600 });
+  host = await serve();
+});
+afterAll(async () => {
+  await front[Symbol.asyncDispose]();
+  await rig[Symbol.asyncDispose]();
+});
+
+/** Starts the host in the foreground; it is ended as any other. */
+async function serve(listen = "127.0.0.1:0") {
+  const args = [CLAUDECLUSTER, "serve", "--listen", listen, "--token-file", tokenFile];
+  const child = spawn(process.execPath, args, { env: rig.place.env, stdio: ["ignore", "ignore", "pipe"] });
+  for await (const line of createInterface({ input: child.stderr })) {
+    const address = /^control API on (.*)$/.exec(line)?.[1];
+    if (address === undefined) continue;
+    child.stderr.resume();
+    return { process: child, url: `http://${address}` };
+  }
+  throw new Error("the host has ended");
+}
+
+beforeEach(async () => {
+  const home = await mkdtemp(join(tmpdir(), "claudecluster-project-"));
+  project = join(home, "project");
+  runGit(home, "init", "-q", "-b", "main", project);
+  await writeFile(join(project, "file"), "one\n");
+  await writeFile(join(project, "other"), "one\n");
+  runGit(project, "add", "-A");
+  runGit(project, "commit", "-qm", "one");
+  await writeFile(join(project, "file"), "one\nmine\n");
+  await writeFile(join(project, "untracked"), "mine\n");
+  return () => rm(home, { recursive: true });
+});
+
+/** Runs a command of a front that has its own directories, and the host's address and token only. */
+async function command(args: string[], env: Record<string, string> = {}) {
+  const remote = { CLAUDECLUSTER_HOST: host.url, CLAUDECLUSTER_TOKEN_FILE: tokenFile, ...env };
+  const outcome = await claudecluster(front, args, { cwd: project, env: remote });
+  const json = <T>() => {
+    expect(outcome.stdout, outcome.stderr).not.toBe("");
+    return JSON.parse(outcome.stdout) as T;
+  };
+  return { ...outcome, json };
+}
+
+/** A task of one command of Claude's; its output is the answer. */
+const bash = (text: string) => `[scenario: call-tools ${JSON.stringify([{ name: "Bash", input: { command: text } }])}]`;
+const run = async (task: string) => (await command(["run", bash(task), "--json"])).json<SessionSummary>();
+
+test("a front elsewhere sends its repository, and applies, undoes and compares the results where it is", async () => {
+  const before = digestDirectory(project);
+  const first = await run("git status --porcelain; echo theirs >> file; echo new > added");
+  expect(first).toMatchObject({ state: "succeeded", change_count: 2 });
+  expect(first.result).toContain(" M file\n?? untracked");
+  expect(digestDirectory(project)).toEqual(before);
+  const second = await run("echo others >> file");
+  expect(second).toMatchObject({ state: "succeeded", base_commit: first.base_commit });
+
+  const compared = (await command(["compare", first.session_id, second.session_id, "--json"])).json<{
+    overlaps: { paths: string[] }[];
+  }>();
+  expect(compared.overlaps).toMatchObject([{ paths: ["file"], conflicts: [{ path: "file" }] }]);
+
+  const branch = (await command(["apply", first.session_id, "--json"])).json<{ applied: string; branch: string }>();
+  expect(branch.applied).toBe("branch");
+  expect(runGit(project, "show", `${branch.branch}:added`)).toBe("new\n");
+  expect((await command(["undo"])).code).toBe(0);
+
+  const files = await command(["apply", first.session_id, "--worktree"]);
+  expect(files.code, files.stderr).toBe(0);
+  expect(await readFile(join(project, "file"), "utf8")).toBe("one\nmine\ntheirs\n");
+  expect(await readFile(join(project, "added"), "utf8")).toBe("new\n");
+  expect((await command(["undo", first.session_id])).code).toBe(0);
+  expect(await readFile(join(project, "file"), "utf8")).toBe("one\nmine\n");
+  expect(existsSync(join(project, "added"))).toBe(false);
+
+  // Nothing was started on this machine, and the host's files are nobody's but its own.
+  expect(existsSync(join(front.directories.stateDirectory, "sessions.db"))).toBe(false);
+  const listed = (await command(["list", "--json"])).json<{ sessions: { id: string }[] } | { session_id: string }[]>();
+  expect(JSON.stringify(listed)).toContain(first.session_id);
+});
+
+test("a host that is killed while it takes in a repository is gone on with by the next one", async () => {
+  await writeFile(join(project, "large"), randomBytes(60_000_000));
+  const stores = storesDirectory(rig.place.directories.stateDirectory);
+  const incoming = () =>
+    readdirSync(stores, { recursive: true })
+      .map(String)
+      .filter((path) => path.includes("incoming-"));
+  const running = command(["run", bash("wc -c < large"), "--json"]);
+  await vi.waitUntil(() => incoming().some((path) => path.includes("tmp_pack")), { interval: 5, timeout: 60_000 });
+  host.process.kill("SIGKILL");
+  await once(host.process, "close");
+  host = await serve(new URL(host.url).host);
+  const outcome = await running;
+  expect(outcome.json<SessionSummary>(), outcome.stderr).toMatchObject({
+    state: "succeeded",
+    result: expect.stringContaining("60000000") as string,
+  });
+  expect(incoming()).toEqual([]);
+});
+
+test("a front that is killed while it sends leaves nothing with the host", async () => {
+  await writeFile(join(project, "large"), randomBytes(60_000_000));
+  const stores = storesDirectory(rig.place.directories.stateDirectory);
+  const incoming = () =>
+    readdirSync(stores, { recursive: true })
+      .map(String)
+      .filter((path) => path.includes("incoming-"));
+  const remote = { CLAUDECLUSTER_HOST: host.url, CLAUDECLUSTER_TOKEN_FILE: tokenFile };
+  const sessions = async () => (await rig.sessions.list({ pageSize: 1000 })).sessions.length;
+  const [storesBefore, sessionsBefore] = [readdirSync(stores), await sessions()];
+  const child = spawn(process.execPath, [CLAUDECLUSTER, "run", bash("true")], {
+    cwd: project,
+    env: { ...front.env, ...remote },
+    stdio: "ignore",
+  });
+  await vi.waitUntil(() => incoming().some((path) => path.includes("tmp_pack")), { interval: 5, timeout: 60_000 });
+  child.kill("SIGKILL");
+  await vi.waitUntil(() => readdirSync(stores).length === storesBefore.length, { timeout: 60_000 });
+  expect(incoming()).toEqual([]);
+  expect(await sessions()).toBe(sessionsBefore);
+  expect(await run("wc -c < large")).toMatchObject({ state: "succeeded" });
+});
+
+test("says plainly what is wrong with the host that is named", async () => {
+  const failure = async (env: Record<string, string>) => (await command(["list"], env)).stderr;
+  expect(await failure({ CLAUDECLUSTER_HOST: "http://host.example:8812" })).toContain("HOST_ADDRESS_INVALID");
+  expect(await failure({ CLAUDECLUSTER_HOST: `${host.url}/path` })).toContain("HOST_ADDRESS_INVALID");
+  expect(await failure({ CLAUDECLUSTER_TOKEN_FILE: "" })).toContain("TOKEN_FILE_MISSING");
+  expect(await failure({ CLAUDECLUSTER_TOKEN_FILE: "/nowhere" })).toContain("TOKEN_FILE_UNREADABLE");
+  const wrong = join(rig.place.root, "wrong");
+  await writeFile(wrong, "x".repeat(32));
+  expect(await failure({ CLAUDECLUSTER_TOKEN_FILE: wrong })).toContain("TOKEN_INVALID");
+});

@@ -95,8 +95,8 @@ printf '%s' "$2" > raw/info/attributes`,
 };
 
 /**
- * Faults of old history that real projects have and that harm nobody: everything else that git's fsck finds, above
- * all trees with ".git" in them, is refused.
+ * Faults that real projects have and that harm nobody, of old history and in files whose form git does not take, as a
+ * directory of their name: everything else that git's fsck finds, above all trees with ".git" in them, is refused.
  */
 const HARMLESS_FAULTS = [
   "badDate",
@@ -117,6 +117,10 @@ const HARMLESS_FAULTS = [
   "nulInCommit",
   "emptyName",
   "gitmodulesParse",
+  "gitmodulesBlob",
+  "gitattributesBlob",
+  "gitattributesLarge",
+  "gitattributesLineLength",
 ];
 const FETCH_CONFIG: Record<string, string> = {
   "fetch.fsckObjects": "true",

@@ -288,6 +288,22 @@ test("tells apart why a repository cannot be cloned", async () => {
   await expect(clone(uri)).rejects.toMatchObject({ reason: "REPOSITORY_UNREACHABLE" });
 }, 60_000);
 
+test("takes directories with the names of files that git reads", async () => {
+  await using area = new WorkArea();
+  area.source("odd", (directory, git) => {
+    for (const name of [".gitattributes", ".gitmodules"]) {
+      mkdirSync(join(directory, name));
+      writeFileSync(join(directory, name, "inside"), "x\n");
+    }
+    mkdirSync(join(directory, "lib"));
+    writeFileSync(join(directory, "lib/.gitattributes"), `* ${"a".repeat(3000)}\n`);
+    git("add", "-A");
+    git("commit", "-qm", "odd");
+  });
+  const { workTree } = await area.open(await area.spec("odd"));
+  expect(asClaude(workTree, "git status --porcelain; cat .gitattributes/inside .gitmodules/inside")).toBe("x\nx\n");
+});
+
 test("refuses a repository that would write into .git", async () => {
   await using area = new WorkArea();
   const source = area.source("evil", (directory, git) => {

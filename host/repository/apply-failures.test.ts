@@ -183,6 +183,19 @@ test("says who holds the index, and waits for nobody", async () => {
   expect(error.message).toContain("index.lock");
 });
 
+test("leaves no part of an index in a repository whose index is split", async () => {
+  const session = area.changes(area.head, files({ "b.ts": "x\n" }, START));
+  area.git("config", "core.splitIndex", "true");
+  area.git("update-index", "--split-index");
+  const before = area.state();
+  await apply(session);
+  await undo();
+  await apply(session, { stage: true });
+  expect(area.git("--no-optional-locks", "diff", "--cached", "--name-only")).toBe("b.ts\n");
+  await undo();
+  expect(area.state()).toEqual(before);
+});
+
 test("applies to a linked worktree, and to nothing but that", async () => {
   const linked = join(area.top, "linked");
   area.git("worktree", "add", "-q", linked, "-b", "linked");

@@ -21,8 +21,9 @@ const INHERITED_SETTINGS = [
 ];
 const NO_SETTINGS = { GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_NOSYSTEM: "1", GIT_ATTR_NOSYSTEM: "1" };
 
-/** Nothing is run, fetched, repacked or refused on the side. */
+/** Nothing is run, fetched, repacked, refused or written beside an index on the side. */
 const CONFIG = {
+  "core.splitIndex": "false",
   "core.hooksPath": "/dev/null",
   "core.fsmonitor": "false",
   "core.safecrlf": "false",

@@ -17,7 +17,6 @@ const OWN_FILES = ["config.worktree", SPARSE];
 
 const SETTINGS = "^(core\\.(autocrlf|eol|excludesfile|attributesfile)|filter\\..*)$";
 const CONFIG = {
-  "core.splitIndex": "false",
   // It would be written with trees again.
   "index.sparse": "false",
   "core.untrackedCache": "keep",

@@ -2,7 +2,8 @@ import { execFileSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
-import { editRandomly, randomFrom } from "../../test/git/random-edits.ts";
+import { randomFrom } from "../../test/git/random-edits.ts";
+import { workOnRandomly } from "../../test/git/random-state.ts";
 import { digestDirectory } from "../../test/git/repository-digest.ts";
 import { plainGit } from "../../test/git/restored-snapshot.ts";
 import { seedGroups } from "../../test/git/seeds.ts";
@@ -20,35 +21,13 @@ function listAttributes(): string {
   return JSON.stringify([...readTree(user.root)].filter(([path]) => path.endsWith(".gitattributes")));
 }
 
-const ACTIONS: ((random: () => number) => void)[] = [
-  () => user.git("add", "-A"),
-  () => user.git("add", "-u"),
-  () => user.git("add", "-A", "lib"),
-  () => user.git("add", "-N", "."),
-  () => user.git("rm", "-q", "-r", "--cached", "--ignore-unmatch", "lib"),
-  () => user.git("commit", "-q", "--allow-empty", "-m", "more"),
-  () => user.git("checkout", "-q", "--detach"),
-  () => user.git("stash", "-q"),
-  () => user.git("update-index", "--chmod=+x", "plain.txt"),
-  () => user.git("reset", "-q", "HEAD~"),
-  () => user.git("mv", "lib", "moved"),
-  () => user.git("symbolic-ref", "HEAD", "refs/heads/not-yet"),
-];
-
 for (const seeds of seedGroups({ first: 1, last: 20, perGroup: 2 })) {
   test(`has inside what is outside, and touches nothing (seeds ${seeds[0]} to ${seeds.at(-1)})`, async () => {
     user.makeRepository();
     const startAttributes = listAttributes();
     for (const seed of seeds) {
       const random = randomFrom(seed);
-      for (let step = 0; step < 3; step++) {
-        editRandomly(user.root, random, { spareGit: true });
-        try {
-          ACTIONS[Math.floor(random() * ACTIONS.length * 1.3)]?.(random);
-        } catch {
-          // Not everything can be done at any time.
-        }
-      }
+      workOnRandomly(user, random);
       const snapshot = await user.takeUntouched();
       // The receipt does not name them all.
       if (snapshot.receipt.leftOut.some(({ kind, count, paths }) => kind !== "ignored" && count > paths.length))

@@ -55,8 +55,7 @@ export async function stageChanges(
   const indexFile = join(scratch.directory, "staged.index");
   const before = await readIndex(repository.indexFile);
   if (before !== undefined) await copyIndex(repository.indexFile, indexFile);
-  const config = { "core.splitIndex": "false" };
-  const own: GitPlace = { ...userPlace(repository), indexFile, objectDirectory: scratch.objectDirectory, config };
+  const own: GitPlace = { ...userPlace(repository), indexFile, objectDirectory: scratch.objectDirectory };
   await git(own, ["update-index", "-z", "--index-info"], { signal, input: indexInfo(staged) });
   const listing = await listIndex(own, { signal });
   const side = (mode: string, id: string) => (mode === ABSENT ? "" : `${mode} ${id}`);

@@ -131,7 +131,7 @@ async function oldIndex(
   const changed = staged.entries.filter(({ path, from, to }) => ![from, to].includes(there.get(path) ?? ""));
   if (changed.length > 0) leave(changed.map(({ path }) => ({ path, why: "was staged otherwise" })));
   // What the user has staged of other files stays.
-  const own: GitPlace = { ...place, indexFile: `${entry.oldIndex}.merged`, config: { "core.splitIndex": "false" } };
+  const own: GitPlace = { ...place, indexFile: `${entry.oldIndex}.merged` };
   await copyIndex(repository.indexFile, own.indexFile!);
   const changes = staged.entries
     .filter((each) => !changed.includes(each))

@@ -33,7 +33,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["{proto,agent,host}/**/*.test.ts", "test/{contract,load,model,support}/**/*.test.ts"],
+          include: ["{proto,agent,host}/**/*.test.ts", "test/{contract,load,model,support,trip}/**/*.test.ts"],
           exclude: ["**/*docker*.test.ts", "**/claude-cli.test.ts"],
           globalSetup: ["test/support/leaves-nothing.ts"],
           maxWorkers: WORKERS,

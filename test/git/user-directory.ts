@@ -64,7 +64,7 @@ export class UserDirectory implements Disposable {
 
   /** Takes a snapshot, and sees that nothing of the user's was touched, in this directory or in others. */
   async takeUntouched(options: Partial<SnapshotOptions> = {}, others: readonly string[] = []): Promise<Snapshot> {
-    const digest = (): string[] => [this.root, ...others].flatMap(digestDirectory);
+    const digest = (): string[] => [this.root, ...others].flatMap((directory) => digestDirectory(directory));
     const before = digest();
     const snapshot = await this.take(options);
     expect(digest()).toEqual(before);

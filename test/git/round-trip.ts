@@ -1,0 +1,100 @@
+import { expect } from "vitest";
+import type { Snapshot } from "../../host/repository/snapshot.ts";
+import { differences } from "./clean-checkout.ts";
+import { digestDirectory } from "./repository-digest.ts";
+import { plainGit } from "./restored-snapshot.ts";
+import { readTree, type TreeSnapshot } from "./tree-snapshot.ts";
+import type { UserDirectory } from "./user-directory.ts";
+
+/** Says of paths whether git ignores them in what a user's directory starts with: see its .gitignore. */
+export function isIgnored(start: TreeSnapshot): (path: string) => boolean {
+  return (path) => /\.ignored(\/|$)|(^|\/)out\//.test(path) && !start.has(path);
+}
+
+/** What is in a file's way: out of a sparse checkout, or of what git does not list. */
+const IN_THE_WAY = [
+  / outside of your sparse checkout\./,
+  / lies in another repository/,
+  / is a directory with .* in it/s,
+  / is there, and not known to git/,
+  / is no file/,
+];
+
+/** A user's directory as it was before a session, for comparing it with what is there later. */
+export class RoundTrip {
+  readonly #user: UserDirectory;
+  readonly #digest: string[];
+  readonly #content: string[];
+  readonly #files: TreeSnapshot;
+  readonly #overlooksModes: boolean;
+
+  constructor(user: UserDirectory) {
+    this.#user = user;
+    this.#digest = digestDirectory(user.area);
+    this.#content = this.#readContent();
+    this.#files = readTree(user.root);
+    this.#overlooksModes = user.git("config", "core.fileMode") === "false\n";
+  }
+
+  /** Expects that nothing of the user's has changed, not even a time; of objects that git has looked for only on wish. */
+  expectUntouched({ objects = true } = {}): void {
+    const counts = (line: string): boolean => objects || !line.includes("/.git/objects/");
+    expect(digestDirectory(this.#user.area).filter(counts)).toEqual(this.#digest.filter(counts));
+  }
+
+  /**
+   * Expects that something of the user's which did not go in was in the way of what came out, and that nothing was written. A
+   * file that git could not take counts as changed.
+   */
+  expectBlocked(message: string, leftOut: readonly string[]): void {
+    const reasons = leftOut.includes("unreadable") ? [...IN_THE_WAY, /Changed while the changes/] : IN_THE_WAY;
+    expect(
+      reasons.filter((reason) => reason.test(message)),
+      message,
+    ).not.toEqual([]);
+    this.expectUntouched({ objects: false });
+  }
+
+  /** Expects that an undo has brought back all that was. */
+  expectUndone(): void {
+    expect(this.#readContent()).toEqual(this.#content);
+  }
+
+  #readContent(): string[] {
+    // Objects stay until git removes them, and directories of refs until it uses them again.
+    return digestDirectory(this.#user.area, { facts: false }).filter(
+      (line) =>
+        !/\/\.git\/(?:objects\/|logs(?:\/refs| )|refs\/heads )/.test(line) &&
+        !line.startsWith(this.#user.storeDirectory),
+    );
+  }
+
+  /** Expects the user's files to be exactly a session's, and what did not go in to be as it was. */
+  expectApplied({ start, end, now }: { start: TreeSnapshot; end: TreeSnapshot; now: Snapshot }): undefined {
+    const expected: TreeSnapshot = new Map([...this.#files].filter(([path]) => !start.has(path)));
+    for (const [path, file] of end) {
+      // What the session has not changed is as it was, also where it was not there: out of a sparse checkout.
+      const wanted = start.get(path) === file ? this.#files.get(path) : file;
+      if (wanted !== undefined) expected.set(path, wanted);
+    }
+    const found = readTree(this.#user.root);
+    for (const [path, file] of found) {
+      const wanted = expected.get(path);
+      if (wanted === undefined || wanted === file || start.get(path) === end.get(path)) continue;
+      // The user's git may check out other line ends than Claude has written, and may be told to overlook modes.
+      const mode = (this.#overlooksModes ? file : wanted).slice(0, 7);
+      if (file === mode + wanted.slice(7) || file === mode + this.#checkedOut(path, now)) found.set(path, wanted);
+    }
+    expect(differences(found, expected)).toEqual([]);
+  }
+
+  /** What the user's git would write of a file that is in a snapshot, read from there by its blob. */
+  #checkedOut(path: string, snapshot: Snapshot): string {
+    const run = (args: string[], input?: Buffer): string =>
+      plainGit(this.#user.root, args, input, snapshot).toString("latin1");
+    const listed = run(["ls-tree", "-r", "-z", "--full-tree", snapshot.untracked]).split("\0");
+    const id = listed.find((line) => line.endsWith(`\t${path}`))?.split(/[ \t]/)[2] ?? "";
+    const answer = run(["cat-file", "--batch", "--filters", "-z"], Buffer.from(`${id} ${path}\0`, "latin1"));
+    return answer.slice(answer.indexOf("\n") + 1, -1);
+  }
+}

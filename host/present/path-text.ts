@@ -1,4 +1,4 @@
-import { cutChars } from "../../proto/index.ts";
+import { cutChars, quotePath, type RawPath } from "../../proto/index.ts";
 import { escapeHidden, oneLine } from "./plain-text.ts";
 
 const encoder = new TextEncoder();
@@ -30,6 +30,11 @@ export function pathText(path: string, maxLength = MAX_LENGTH): string {
     .replace(WORD, (word) => (LATIN.test(word) ? word.replace(LIKE_LATIN, octal) : word));
   const line = shown === text ? text : `"${shown}"`;
   return line.length <= maxLength ? line : `${cutChars(line, maxLength - 1)}…`;
+}
+
+/** Returns a path for people that is as git holds it. As pathText does. */
+export function rawPathText(path: RawPath): string {
+  return pathText(quotePath(path));
 }
 
 /** The path that is meant; undefined if its bytes are no text, or it is not as git writes it. */

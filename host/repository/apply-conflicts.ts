@@ -1,4 +1,5 @@
-import { AppError, quotePath } from "../../proto/index.ts";
+import { AppError } from "../../proto/index.ts";
+import { rawPathText } from "../present/path-text.ts";
 import { nameSome } from "../name-some.ts";
 import { type Conflict, mergeTrees } from "./merge-trees.ts";
 import type { PreparedChanges } from "./session-changes.ts";
@@ -10,7 +11,7 @@ export class ApplyConflictsError extends AppError {
   readonly conflicts: readonly Conflict[];
 
   constructor(conflicts: readonly Conflict[], where: string) {
-    const names = nameSome(conflicts.map(({ path }) => quotePath(path)));
+    const names = nameSome(conflicts.map(({ path }) => rawPathText(path)));
     super("APPLY_CONFLICTS", `The session's changes do not go together with ${where}: ${names}. Nothing was written.`, {
       help: "Take them as a branch and merge that (claudecluster apply without --worktree), or select other paths.",
       metadata: { paths: names },

@@ -104,6 +104,25 @@ test("names conflicts file by file with their lines, and writes nothing", async 
   expect([read("a.ts"), read("b.ts")]).toEqual(["one\nzwei\nthree\n", "b2\n"]);
 });
 
+test("names files in conflict as people read them: größe.txt as it is, what poses as another name escaped", async () => {
+  const [plain, posing] = ["größe.txt", "p\u0430y\u202e.txt"];
+  const raw = (path: string) => Buffer.from(path).toString("latin1");
+  const start = files({ [raw(plain)]: "1\n", [raw(posing)]: "1\n" }, START);
+  area.put(start);
+  area.git("add", "-A");
+  area.git("commit", "-qm", "names");
+  const both = area.changes(area.head, files({ [raw(plain)]: "2\n", [raw(posing)]: "2\n" }, start));
+  for (const path of [plain, posing]) writeFileSync(at(path), "mine\n");
+  const shown = String.raw`"p\320\260y\342\200\256.txt"`;
+  const { message, conflicts } = (await refused(() => apply(both), "APPLY_CONFLICTS")) as ApplyConflictsError;
+  expect(message).toContain("größe.txt");
+  expect(message).toContain(shown);
+  expect(conflicts.flatMap(({ messages }) => messages).sort()).toEqual([
+    `CONFLICT (content): Merge conflict in ${shown}`,
+    "CONFLICT (content): Merge conflict in größe.txt",
+  ]);
+});
+
 test("merges into what the user has changed and committed meanwhile", async () => {
   const long = Array.from({ length: 20 }, (_, n) => `line ${n}\n`);
   area.put(files({ "long.ts": long.join("") }, START));

@@ -1,5 +1,6 @@
 import { rmSync } from "node:fs";
-import { AppError, quotePath, type RawPath } from "../../proto/index.ts";
+import { AppError, type RawPath } from "../../proto/index.ts";
+import { rawPathText } from "../present/path-text.ts";
 import { nameSome } from "../name-some.ts";
 import { ApplyConflictsError, sides } from "./apply-conflicts.ts";
 import { copyOld, divideChanges, makeNew } from "./converted-files.ts";
@@ -113,7 +114,7 @@ export async function applyToWorkTree(
     if (!written) entry.remove();
     if (!(error instanceof FileChangedError)) throw error;
     if (!written) throw raced([error.path], error);
-    throw new AppError("APPLY_RACED", `Changed while the changes were being applied: ${quotePath(error.path)}.`, {
+    throw new AppError("APPLY_RACED", `Changed while the changes were being applied: ${rawPathText(error.path)}.`, {
       help: "Not everything could be taken back. See what is there, then: claudecluster undo.",
       cause: error,
     });
@@ -142,10 +143,10 @@ async function refuseBlocked(
   if (changed.length > 0) throw raced(changed.map(({ path }) => path));
   for (const { path } of entry.replacements("apply")) {
     const above = await findRepositoryAbove(workTree, path, { known: submodules });
-    if (above !== undefined) found.push({ path, why: `lies in another repository, ${quotePath(above)}` });
+    if (above !== undefined) found.push({ path, why: `lies in another repository, ${rawPathText(above)}` });
   }
   if (found.length === 0) return;
-  const named = nameSome(found.map(({ path, why }) => `${quotePath(path)} ${why ?? ""}`));
+  const named = nameSome(found.map(({ path, why }) => `${rawPathText(path)} ${why ?? ""}`));
   throw new AppError("APPLY_BLOCKED", `In the way: ${named}. Nothing was written.`, {
     help: "Move that away, or take the changes as a branch: claudecluster apply without --worktree.",
   });
@@ -153,7 +154,7 @@ async function refuseBlocked(
 
 /** Says in which files the staged form, or the file itself, has been changed by somebody else. */
 function raced(paths: readonly RawPath[], cause?: unknown): AppError {
-  const named = nameSome(paths.map(quotePath));
+  const named = nameSome(paths.map(rawPathText));
   return new AppError("APPLY_RACED", `Changed while the changes were being applied: ${named}. Nothing was written.`, {
     retryable: true,
     help: "Try again when nothing else writes there.",

@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError, joinPaths, quotePath, type RawPath, splitPaths } from "../../proto/index.ts";
+import { rawPathText } from "../present/path-text.ts";
 import { nameSome } from "../name-some.ts";
 import { git, type GitPlace } from "./git.ts";
 import type { JournalEntry } from "./journal.ts";
@@ -87,7 +88,7 @@ async function refuseSparse(
   if (absent.length === 0) return;
   const listed = splitPaths(await git(userPlace(repository), ["ls-files", "-v", "-z"], { signal }));
   const sparse = new Set(listed.filter((line) => /^s /i.test(line)).map((line) => line.slice(2)));
-  const left = absent.filter((path) => sparse.has(path)).map(quotePath);
+  const left = absent.filter((path) => sparse.has(path)).map(rawPathText);
   if (left.length === 0) return;
   const what = left.length === 1 ? `${left[0]} is` : `${nameSome(left)} are`;
   throw new AppError("APPLY_BLOCKED", `${what} outside of your sparse checkout. Nothing was written.`, {

@@ -1,4 +1,5 @@
 import { cutChars, gitFailed, type RawPath } from "../../proto/index.ts";
+import { rawPathText } from "../present/path-text.ts";
 import { git, gitLine, tryGit } from "./git.ts";
 import type { Scratch } from "./scratch.ts";
 
@@ -89,9 +90,18 @@ function readMerge(output: string): { treeId: string; paths: Set<RawPath>; messa
     at += 3 + count;
     const [first] = named;
     if (first === undefined || !kind.startsWith("CONFLICT")) continue;
-    messages.set(first, [...(messages.get(first) ?? []), text.trim()]);
+    messages.set(first, [...(messages.get(first) ?? []), messageText(text.trim(), named.sort(longestFirst))]);
   }
   return { treeId, paths, messages };
+}
+
+const longestFirst = (one: string, other: string) => other.length - one.length;
+
+/** A message of git's for people: the paths in it are there as the tree has them. */
+function messageText(text: string, [path, ...others]: readonly RawPath[]): string {
+  if (path === undefined) return Buffer.from(text, "latin1").toString("utf8");
+  const between = text.split(path).map((part) => messageText(part, others));
+  return between.join(rawPathText(path));
 }
 
 async function readHunks(

@@ -1,4 +1,5 @@
-import { quotePath, type RawPath } from "../../proto/index.ts";
+import { type RawPath } from "../../proto/index.ts";
+import { rawPathText } from "../present/path-text.ts";
 import { nameSome } from "../name-some.ts";
 import { findObstacle, listFiles, readState, type Replacement, sameFile } from "./work-files.ts";
 
@@ -17,7 +18,7 @@ export async function findObstacles(workTree: string, replacements: readonly Rep
     const found = await readState(workTree, path);
     const above = await findObstacle(workTree, path);
     if (above !== undefined && to.kind !== "absent" && !gone.has(above)) {
-      obstacles.push({ path, why: `lies behind ${quotePath(above)}, which is no directory` });
+      obstacles.push({ path, why: `lies behind ${rawPathText(above)}, which is no directory` });
     } else if (sameFile(found, from) || sameFile(found, to)) {
       continue;
     } else if (found.kind === "other" && isDirectoryOf(path, replacements)) {
@@ -25,7 +26,7 @@ export async function findObstacles(workTree: string, replacements: readonly Rep
       if (to.kind === "absent") continue;
       const others = (await listFiles(workTree, path)).filter((inside) => !gone.has(inside));
       if (others.length === 0) continue;
-      obstacles.push({ path, why: `is a directory with ${nameSome(others.map(quotePath))} in it` });
+      obstacles.push({ path, why: `is a directory with ${nameSome(others.map(rawPathText))} in it` });
     } else if (from.kind === "absent") {
       const what = found.kind === "other" ? found.what : "there, and not known to git";
       obstacles.push({ path, why: `is ${what}` });

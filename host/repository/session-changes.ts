@@ -1,4 +1,5 @@
 import { AppError, type ListedChanges, quotePath, type RawPath } from "../../proto/index.ts";
+import { rawPathText } from "../present/path-text.ts";
 import { gitLine, tryGit } from "./git.ts";
 import { type RebuiltTree, rebuildTree, selectChanges } from "./rebuild-tree.ts";
 import { Scratch } from "./scratch.ts";
@@ -162,7 +163,7 @@ async function select(
   const isAt = (of: RawPath, path: RawPath) => of === "" || path === of || path.startsWith(`${of}/`);
   const missing = paths.find((of) => !changes.some(({ path }) => isAt(of, path)));
   if (missing !== undefined) {
-    throw new AppError("NOTHING_TO_APPLY", `The session has changed nothing at ${quotePath(missing)}.`, {
+    throw new AppError("NOTHING_TO_APPLY", `The session has changed nothing at ${rawPathText(missing)}.`, {
       metadata: { path: quotePath(missing) },
     });
   }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { join, relative, resolve } from "node:path";
 import { AppError, gitFailed, quotePath, type RawPath } from "../../proto/index.ts";
+import { rawPathText } from "../present/path-text.ts";
 import { chooseFiles, UNTRACKED_LIMITS, type UntrackedLimits } from "./choose-files.ts";
 import { findIncluded } from "./included-files.ts";
 import { findLargeFiles, listTrackedLargeFiles } from "./large-files.ts";
@@ -286,7 +287,7 @@ function unreadableHead(root: string): AppError {
 }
 
 function unmerged(root: string, paths: readonly RawPath[]): AppError {
-  const first = quotePath(paths[0]!);
+  const first = rawPathText(paths[0]!);
   const what = paths.length === 1 ? first : `${first} and ${paths.length - 1} more`;
   return new AppError("REPOSITORY_UNMERGED", `Files in ${root} are in conflict: ${what}.`, {
     help: "Finish the merge, or give it up, and try again: what is in conflict has no one content that could be worked on.",

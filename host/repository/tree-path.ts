@@ -1,4 +1,5 @@
-import { type RawPath, quotePath } from "../../proto/index.ts";
+import { type RawPath } from "../../proto/index.ts";
+import { rawPathText } from "../present/path-text.ts";
 import { ABSENT, EXECUTABLE, GITLINK, SYMLINK } from "./tree-diff.ts";
 
 /** Modes that a file of a tree may have: git writes no others. */
@@ -15,7 +16,7 @@ const MAX_NAME_BYTES = 255;
  */
 export function findPathProblem({ path, newMode }: { path: RawPath; newMode: string }): string | undefined {
   if (path.length > MAX_PATH_BYTES) return "a path is too long";
-  const shown = quotePath(path);
+  const shown = rawPathText(path);
   if (path.includes("\0")) return `${shown} has a zero byte`;
   for (const name of path.split("/")) {
     if (name === "") return `${shown} begins or ends with a slash, or has two of them`;

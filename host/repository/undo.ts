@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
-import { AppError, quotePath, type RawPath } from "../../proto/index.ts";
+import { AppError, type RawPath } from "../../proto/index.ts";
+import { rawPathText } from "../present/path-text.ts";
 import { nameSome } from "../name-some.ts";
 import { git, type GitPlace, gitLine, tryGit } from "./git.ts";
 import { copyIndex, hashOf, IndexLock, listIndex, parseStage, readIndex, removeStaleLock } from "./index-file.ts";
@@ -89,7 +90,7 @@ async function undoFiles(
   const left = new Set<RawPath>();
   const leave = (paths: readonly { path: RawPath; why: string | undefined }[]): void => {
     if (record.state === "applied")
-      throw blocked(paths.map(({ path, why }) => `${quotePath(path)} ${why ?? "was changed"}`));
+      throw blocked(paths.map(({ path, why }) => `${rawPathText(path)} ${why ?? "was changed"}`));
     for (const { path } of paths) left.add(path);
   };
   const rest = () => entry.replacements("undo").filter(({ path }) => !left.has(path));
@@ -104,7 +105,7 @@ async function undoFiles(
   entry.write("undoing");
   await takeBack(entry, paths).catch((error: unknown) => {
     if (!(error instanceof FileChangedError)) throw error;
-    const message = `Changed while it was being taken back: ${quotePath(error.path)}.`;
+    const message = `Changed while it was being taken back: ${rawPathText(error.path)}.`;
     throw new AppError("UNDO_BLOCKED", message, { help: "Take the rest back: claudecluster undo.", cause: error });
   });
   if (index !== undefined) await lock.replaceIndex(index.file);

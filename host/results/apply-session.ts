@@ -1,16 +1,9 @@
 import { existsSync, realpathSync } from "node:fs";
 import { join, relative, resolve, sep } from "node:path";
-import {
-  AppError,
-  asAppError,
-  quotePath,
-  type RawPath,
-  type SessionResult,
-  TakenChanges_Kind,
-} from "../../proto/index.ts";
+import { AppError, asAppError, type RawPath, type SessionResult, TakenChanges_Kind } from "../../proto/index.ts";
 import { notInPatch } from "../present/not-in-patch.ts";
 import { patchNotes } from "../present/patch-notes.ts";
-import { pathText } from "../present/path-text.ts";
+import { rawPathText } from "../present/path-text.ts";
 import { findRunsCode } from "../present/runs-code.ts";
 import { applyToBranch } from "../repository/apply-branch.ts";
 import { predictConflicts } from "../repository/apply-conflicts.ts";
@@ -101,7 +94,7 @@ export interface ShownConflict {
 
 /** Returns a conflict as it is shown. Its messages and hunks are not escaped, and partly come from the container. */
 export function showConflict({ path, messages, hunks }: Conflict): ShownConflict {
-  return { path: pathText(quotePath(path)), messages: [...messages], hunks: [...hunks] };
+  return { path: rawPathText(path), messages: [...messages], hunks: [...hunks] };
 }
 
 /** Options of an apply. */
@@ -236,7 +229,7 @@ function listFiles(changes: readonly TreeChange[]): Pick<ApplyReport, "files" | 
 }
 
 function shown(path: RawPath): string {
-  return pathText(quotePath(path));
+  return rawPathText(path);
 }
 
 /** Adds what a package.json holds, before and after. */

@@ -1,5 +1,5 @@
-import { type AppError, asAppError, quotePath } from "../../proto/index.ts";
-import { pathText } from "../present/path-text.ts";
+import { type AppError, asAppError } from "../../proto/index.ts";
+import { rawPathText } from "../present/path-text.ts";
 import { compareChanges } from "../repository/compare-changes.ts";
 import { type PreparedChanges, prepareChanges } from "../repository/session-changes.ts";
 import { findRepository } from "../repository/user-repository.ts";
@@ -50,7 +50,6 @@ export async function compareSessions(
   }
   const { overlaps, order } = await compareChanges(results, { signal });
   const idOf = (at: number): string => results[at]!.sessionId;
-  const shown = (path: string): string => pathText(quotePath(path));
   return {
     sessions: results.map(({ sessionId, changes }, at) => ({
       session_id: sessionId,
@@ -59,13 +58,13 @@ export async function compareSessions(
     })),
     overlaps: overlaps.map(({ pair: [a, b], paths, conflicts }) => ({
       session_ids: [idOf(a), idOf(b)],
-      paths: paths.slice(0, MAX_PATHS).map(shown),
+      paths: paths.slice(0, MAX_PATHS).map(rawPathText),
       path_count: paths.length,
       ...(conflicts.length > 0 && { conflicts: conflicts.map(showConflict) }),
     })),
     order: order.map(({ at, conflicts }) => ({
       session_id: idOf(at),
-      ...(conflicts.length > 0 && { conflicts: conflicts.map(({ path }) => shown(path)) }),
+      ...(conflicts.length > 0 && { conflicts: conflicts.map(({ path }) => rawPathText(path)) }),
     })),
     ...(leftOut.length > 0 && { left_out: leftOut }),
   };

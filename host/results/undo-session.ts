@@ -1,5 +1,4 @@
-import { quotePath } from "../../proto/index.ts";
-import { pathText } from "../present/path-text.ts";
+import { rawPathText } from "../present/path-text.ts";
 import { undoApply } from "../repository/undo.ts";
 import { findRepository } from "../repository/user-repository.ts";
 import type { Sessions } from "../session/sessions.ts";
@@ -48,7 +47,7 @@ export async function undoSession(
     file_count: fileCount,
     ...(left.length > 0 && {
       left_as_they_are: left.map(({ path, copy }) => ({
-        path: pathText(quotePath(path)),
+        path: rawPathText(path),
         ...(copy !== undefined && { before: copy }),
       })),
     }),

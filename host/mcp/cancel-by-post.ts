@@ -26,7 +26,8 @@ export function cancelingByPost(fetch: Fetch): Fetch {
     const client = request.headers.get(SESSION_HEADER);
     if (client === null) return fetch(request, options);
     if (isJSONRPCNotification(message) && message.method === "notifications/cancelled") {
-      calls.get(callKey(client, message.params?.["requestId"]))?.abort();
+      const { requestId, reason } = message.params ?? {};
+      calls.get(callKey(client, requestId))?.abort(typeof reason === "string" ? reason : "canceled");
     }
     if (!isJSONRPCRequest(message)) return fetch(request, options);
     const key = callKey(client, message.id);

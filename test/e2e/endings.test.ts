@@ -12,11 +12,11 @@ afterAll(() => rig[Symbol.asyncDispose]());
 const spawn = (args: Record<string, unknown>, mcp: McpRig = rig.mcp) =>
   mcp.spawn({ repository: rig.repository, ...args });
 
-test("a call that was to end its session does so when it is canceled: the changes are kept, the container is removed", async () => {
+test("a call that is canceled ends its session: the changes are kept, the container is removed", async () => {
   const abort = new AbortController();
   let sessionId = "";
   const call = rig.mcp.spawn(
-    { task: "[scenario: long-run seconds=60 steps=20]", repository: rig.repository, end_with_call: true },
+    { task: "[scenario: long-run seconds=60 steps=20]", repository: rig.repository },
     {
       signal: abort.signal,
       onProgress: (line) => {
@@ -34,6 +34,19 @@ test("a call that was to end its session does so when it is canceled: the change
   });
   const { contents } = await rig.mcp.client.readResource({ uri });
   expect((contents[0] as { text: string }).text).toContain("diff --git");
+});
+
+test("a call that times out at its client leaves its session running", async () => {
+  let sessionId = "";
+  const args = { task: "[scenario: long-run seconds=60 steps=20]", repository: rig.repository };
+  const call = rig.mcp.spawn(args, {
+    timeoutMs: 3000,
+    onProgress: (line) => (sessionId = /^session (ses_\w+)$/.exec(line)?.[1] ?? sessionId),
+  });
+  await expect(call).rejects.toThrow("timed out");
+  const { summary } = await rig.mcp.call("get_session", { session_id: sessionId });
+  expect(summary!.state).toMatch(/^(queued|preparing|running)$/);
+  expect((await rig.mcp.call("stop_session", { session_id: sessionId })).summary!.state).toBe("canceled");
 });
 
 test.each([

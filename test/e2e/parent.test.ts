@@ -1,10 +1,12 @@
-import { spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { git } from "../model/small-repository.ts";
 import { CLAUDECLUSTER } from "../support/mcp-client.ts";
 import { type Rig, startRig } from "../support/rig.ts";
@@ -13,50 +15,71 @@ import { DATA } from "../../host/mcp/tool-result.ts";
 const CLAUDE = fileURLToPath(new URL("../../node_modules/.bin/claude", import.meta.url));
 
 interface Listed {
-  sessions: { session_id: string; state: string; create_time: string }[];
+  sessions: { session_id: string; state: string; create_time: string; change_count?: number }[];
+}
+
+interface Parent extends AsyncDisposable {
+  child: ChildProcessByStdio<Writable, Readable, Readable>;
+}
+
+/** Starts a real Claude Code with our server in its .mcp.json. */
+async function startParent(
+  rig: Rig,
+  args: readonly string[],
+  server = { command: process.execPath, args: [CLAUDECLUSTER, "mcp"] },
+): Promise<Parent> {
+  const home = await mkdtemp(join(tmpdir(), "claudecluster-parent-"));
+  const project = join(home, "project");
+  await git(home, "init", "-q", project);
+  const claudecluster = { type: "stdio", ...server, env: rig.mcp.place.env };
+  await writeFile(join(project, ".mcp.json"), JSON.stringify({ mcpServers: { claudecluster } }));
+  const child = spawn(
+    CLAUDE,
+    ["-p", "--output-format", "stream-json", "--verbose", "--permission-mode", "bypassPermissions", ...args],
+    {
+      cwd: project,
+      env: {
+        PATH: process.env["PATH"],
+        HOME: home,
+        IS_SANDBOX: "1",
+        CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+        ANTHROPIC_BASE_URL: rig.model.url,
+        ANTHROPIC_API_KEY: rig.key,
+      },
+      stdio: ["pipe", "pipe", "pipe"],
+    },
+  );
+  child.stdout.pause();
+  const closed = once(child, "close");
+  return {
+    child,
+    async [Symbol.asyncDispose]() {
+      child.stdout.resume();
+      child.kill();
+      await closed;
+      await rm(home, { recursive: true, force: true });
+    },
+  };
 }
 
 /** Runs `prompt` in a real Claude Code with our server in its .mcp.json, and returns what it printed. */
 async function runParent(
   rig: Rig,
   prompt: string,
-  server = { command: process.execPath, args: [CLAUDECLUSTER, "mcp"] },
+  server?: { command: string; args: string[] },
 ): Promise<Record<string, unknown>[]> {
-  const home = await mkdtemp(join(tmpdir(), "claudecluster-parent-"));
-  try {
-    const project = join(home, "project");
-    await git(home, "init", "-q", project);
-    const env = { ANTHROPIC_BASE_URL: rig.model.url, ANTHROPIC_API_KEY: rig.key };
-    const claudecluster = { type: "stdio", ...server, env: rig.mcp.place.env };
-    await writeFile(join(project, ".mcp.json"), JSON.stringify({ mcpServers: { claudecluster } }));
-    const child = spawn(
-      CLAUDE,
-      ["-p", prompt, "--output-format", "stream-json", "--verbose", "--permission-mode", "bypassPermissions"],
-      {
-        cwd: project,
-        env: {
-          PATH: process.env["PATH"],
-          HOME: home,
-          IS_SANDBOX: "1",
-          CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
-          ...env,
-        },
-        stdio: ["ignore", "pipe", "pipe"],
-      },
-    );
-    const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
-    const messages = out
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line) as Record<string, unknown>);
-    expect(
-      messages.find(({ type }) => type === "result"),
-      err,
-    ).toMatchObject({ is_error: false });
-    return messages;
-  } finally {
-    await rm(home, { recursive: true, force: true });
-  }
+  await using parent = await startParent(rig, [prompt], server);
+  parent.child.stdin.end();
+  const [out, err] = await Promise.all([text(parent.child.stdout), text(parent.child.stderr)]);
+  const messages = out
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(
+    messages.find(({ type }) => type === "result"),
+    err,
+  ).toMatchObject({ is_error: false });
+  return messages;
 }
 
 function answer(messages: readonly Record<string, unknown>[]): string {
@@ -108,4 +131,23 @@ test("a real Claude Code reaches a server that is slow to start at once: it has 
   const messages = await runParent(rig, `[scenario: call-tools ${JSON.stringify(list)}]`, { command: "sh", args });
   expect(answer(messages)).toContain("There are no such sessions.");
   expect(await readFile(starts, "utf8")).toBe("\n");
+});
+
+test("an interrupt in a real Claude Code ends the session of its call, and what it had changed is kept", async () => {
+  await using rig = await startRig();
+  const call = { task: "[scenario: long-run seconds=60 steps=20] Write.", repository: rig.repository };
+  await using parent = await startParent(rig, ["--input-format", "stream-json"]);
+  const say = (message: object) => parent.child.stdin.write(`${JSON.stringify(message)}\n`);
+  const content = `[scenario: spawn-child ${JSON.stringify(call)}]`;
+  say({ type: "user", message: { role: "user", content } });
+  const watched = async () => {
+    const listed = await rig.mcp.client.callTool({ name: "list_sessions", arguments: {} });
+    return (listed._meta?.[DATA] as Listed).sessions[0];
+  };
+  const changed = async () => expect((await watched())?.change_count).toBeGreaterThan(0);
+  await vi.waitFor(changed, { timeout: 60_000, interval: 200 });
+  say({ type: "control_request", request_id: "1", request: { subtype: "interrupt" } });
+  const ended = async () => expect((await watched())?.state).toBe("canceled");
+  await vi.waitFor(ended, { timeout: 30_000, interval: 200 });
+  expect((await watched())?.change_count).toBeGreaterThan(0);
 });

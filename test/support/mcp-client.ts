@@ -20,6 +20,8 @@ export interface SpawnOutcome {
 export interface CallOptions {
   onProgress?: (message: string) => void;
   signal?: AbortSignal;
+  /** Time after which the client gives up (ms). Default: an hour. */
+  timeoutMs?: number;
 }
 
 /** The real server over stdio, with a client attached. */
@@ -65,11 +67,11 @@ export async function startMcpServer({ config = {}, env = {}, place, cwd }: McpS
   const client = new Client({ name: "test", version: "1.0.0" });
   await client.connect(transport);
   stack.defer(() => client.close());
-  const call: McpRig["call"] = async (name, args, { onProgress, signal } = {}) => {
+  const call: McpRig["call"] = async (name, args, { onProgress, signal, timeoutMs = 3_600_000 } = {}) => {
     const result = await client.callTool(
       { name, arguments: args },
       {
-        timeout: 3_600_000,
+        timeout: timeoutMs,
         ...(signal !== undefined && { signal }),
         onprogress: ({ message }) => onProgress?.(message ?? ""),
       },

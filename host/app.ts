@@ -70,6 +70,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
       repositories: gitRepositories,
       pushRefs: gitPushRefs,
     },
+    setups: config.setups,
     egress,
     wayOut,
     maxEgressBytes,

@@ -1,7 +1,9 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { cutText } from "./cut.ts";
+import { cutText, lastBytes } from "./cut.ts";
 import type { Session } from "./gen/claudecluster/session/v1alpha1/session_pb.ts";
 import {
+  type CommandResult,
+  CommandResultSchema,
   type Failure,
   FailureSchema,
   type FileChange,
@@ -9,12 +11,16 @@ import {
   LeftWork_ItemSchema,
   type SessionResult,
   SessionResultSchema,
+  type SetupResult,
+  SetupResultSchema,
 } from "./gen/claudecluster/session/v1alpha1/session_result_pb.ts";
 import { MAX_ANSWER_BYTES } from "./turn-answers.ts";
 
 const KIB = 1024;
 const FAILURE_MESSAGE_BYTES = 6 * KIB;
 const FAILURE_METADATA_BYTES = 4 * KIB;
+/** More than any signal's name has. */
+const SIGNAL_BYTES = 32;
 
 /** Most bytes that each part of a result may have, and most skipped filters. */
 export interface ResultSize {
@@ -23,6 +29,10 @@ export interface ResultSize {
   changesBytes: number;
   unreadableBytes: number;
   unconvertedBytes: number;
+  /** Bytes of the paths that the setup has changed. */
+  setupBytes: number;
+  /** Bytes of the output of setup and check, each. */
+  outputBytes: number;
   /** Bytes of left_work, and again of ignored_files: both tell of work that is not in the patch. */
   leftBytes: number;
   patchFailureBytes: number;
@@ -35,6 +45,8 @@ export const WHOLE_RESULT: ResultSize = {
   changesBytes: 1024 * KIB,
   unreadableBytes: 48 * KIB,
   unconvertedBytes: 48 * KIB,
+  setupBytes: 16 * KIB,
+  outputBytes: 2 * KIB,
   leftBytes: 32 * KIB,
   patchFailureBytes: FAILURE_MESSAGE_BYTES,
   filterCount: 10,
@@ -43,9 +55,11 @@ export const WHOLE_RESULT: ResultSize = {
 /** Size of a result in a session's last event: altogether well below 64 KiB. */
 export const EVENT_RESULT: ResultSize = {
   textBytes: 16 * KIB,
-  changesBytes: 20 * KIB,
+  changesBytes: 16 * KIB,
   unreadableBytes: 6 * KIB,
   unconvertedBytes: 3 * KIB,
+  setupBytes: KIB,
+  outputBytes: KIB,
   leftBytes: 2 * KIB,
   patchFailureBytes: 2 * KIB,
   filterCount: 1,
@@ -57,6 +71,8 @@ export const BRIEF_RESULT: ResultSize = {
   changesBytes: 0,
   unreadableBytes: 0,
   unconvertedBytes: 0,
+  setupBytes: 0,
+  outputBytes: 0,
   leftBytes: 0,
   patchFailureBytes: 2 * KIB,
   filterCount: 0,
@@ -70,7 +86,7 @@ const LISTED_RESULT: ResultSize = { ...BRIEF_RESULT, textBytes: 0 };
  * container may have put anything into it.
  */
 export function cutResult(result: SessionResult, size: ResultSize): SessionResult {
-  const { outcome, leftWork, ignoredFiles, patchFailure } = result;
+  const { outcome, leftWork, ignoredFiles, patchFailure, check, setup } = result;
   const { text, truncated } = cutText(result.finalText, size.textBytes);
   const unreadablePaths = cutPaths(result.unreadablePaths, size.unreadableBytes);
   return create(SessionResultSchema, {
@@ -93,7 +109,27 @@ export function cutResult(result: SessionResult, size: ResultSize): SessionResul
     ...(ignoredFiles && {
       ignoredFiles: { ...ignoredFiles, paths: cutPaths(ignoredFiles.paths, size.leftBytes) },
     }),
+    ...(check && { check: cutCommand(check, size.outputBytes) }),
+    ...(setup && { setup: cutSetup(setup, size) }),
   });
+}
+
+/** Returns the result of a setup, cut to a size. A container may have put anything into it. */
+export function cutSetup(
+  { result, changedPaths, ...counts }: SetupResult,
+  size: Pick<ResultSize, "setupBytes" | "outputBytes"> = WHOLE_RESULT,
+): SetupResult {
+  return create(SetupResultSchema, {
+    ...counts,
+    ...(result && { result: cutCommand(result, size.outputBytes) }),
+    changedPaths: cutPaths(changedPaths, size.setupBytes),
+  });
+}
+
+/** Returns the result of a command with at most so many bytes of the end of its output. */
+export function cutCommand(result: CommandResult, outputBytes = WHOLE_RESULT.outputBytes): CommandResult {
+  const outputTail = lastBytes(result.outputTail, outputBytes);
+  return create(CommandResultSchema, { ...result, signal: cutText(result.signal, SIGNAL_BYTES).text, outputTail });
 }
 
 /** Cuts from a session, in place, what is too large for a list of many. Returns the session. */

@@ -21,6 +21,14 @@ export function cutText(text: string, maxBytes: number): Cut {
   return { text: decoder.decode(bytes.subarray(0, end)), truncated: true, sizeBytes: bytes.length };
 }
 
+/** Returns the end of a text, at most `maxBytes` of UTF-8, never from inside a character. */
+export function lastBytes(text: string, maxBytes: number): string {
+  const bytes = encoder.encode(text);
+  let start = Math.max(0, bytes.length - maxBytes);
+  while (start < bytes.length && (bytes[start]! & 0xc0) === 0x80) start++;
+  return decoder.decode(bytes.subarray(start));
+}
+
 /**
  * Cuts a text to at most `maxLength` UTF-16 units, never inside a character. Halves of characters that were in it
  * before are replaced: the model's API refuses a whole conversation with one in it.

@@ -68,6 +68,8 @@ export const ERROR_REASONS = {
   IDLE_TIMEOUT_INVALID: "INVALID_ARGUMENT",
   /** The decision timeout is out of bounds. */
   DECISION_TIMEOUT_INVALID: "INVALID_ARGUMENT",
+  /** A command for setup or check is too long, or may take longer than a day. */
+  COMMAND_INVALID: "INVALID_ARGUMENT",
   /** A budget is negative or no number. */
   BUDGET_INVALID: "INVALID_ARGUMENT",
   /** An environment variable is none. */
@@ -124,6 +126,8 @@ export const ERROR_REASONS = {
   PREVIOUS_SESSION_NOT_FOUND: "NOT_FOUND",
   /** The continued session has not ended. */
   PREVIOUS_SESSION_LIVE: "FAILED_PRECONDITION",
+  /** The session that another one was to follow did not succeed, or its changes may be incomplete. */
+  PREVIOUS_SESSION_FAILED: "FAILED_PRECONDITION",
   /** The host's rules do not allow what the session is to reach. */
   EGRESS_FORBIDDEN: "PERMISSION_DENIED",
   /** The bytes of an artifact are not those that were announced. */
@@ -332,6 +336,8 @@ export const ERROR_REASONS = {
   // Claude Code and the model.
   /** The image has no Claude Code. */
   CLAUDE_NOT_FOUND: "INTERNAL",
+  /** The session's setup did not succeed, so that Claude was not started. */
+  SETUP_FAILED: "INTERNAL",
   /** Claude Code could not be started. */
   CLAUDE_NOT_STARTED: "INTERNAL",
   /** Claude Code gave no sign of life in time. */

@@ -10,6 +10,7 @@ export * from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
 export * from "./app-error.ts";
 export * from "./artifacts.ts";
 export * from "./budgets.ts";
+export * from "./command-result.ts";
 export * from "./cut.ts";
 export * from "./cut-result.ts";
 export * from "./decisions.ts";

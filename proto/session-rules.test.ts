@@ -3,6 +3,7 @@ import { durationFromMs, durationMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import {
   BudgetSchema,
+  CommandSpecSchema,
   EgressSpecSchema,
   RepositorySpecSchema,
   SessionSpecSchema,
@@ -14,12 +15,16 @@ const spec = (init: Parameters<typeof create<typeof SessionSpecSchema>>[1]) =>
   create(SessionSpecSchema, { task: "x", ...init });
 const repository = (uri: string, ref = "") => spec({ repository: create(RepositorySpecSchema, { uri, ref }) });
 
+const command = (text: string, ms?: number) =>
+  create(CommandSpecSchema, { command: text, ...(ms !== undefined && { timeout: durationFromMs(ms) }) });
+
 test("fills in the defaults", () => {
   const complete = completeSpec(repository("https://example.com/a/b"));
   expect(complete.permissionMode).toBe("bypassPermissions");
   expect(durationMs(complete.timeout!)).toBe(300_000);
   expect(complete.repository?.depth).toBe(1);
   expect(durationMs(complete.decisionTimeout!)).toBe(60_000);
+  expect(durationMs(completeSpec(spec({ setup: command("make") })).setup!.timeout!)).toBe(600_000);
 });
 
 test.each([
@@ -52,6 +57,11 @@ test.each([
   ["another proxy", spec({ environment: { https_proxy: "x" } }), "ENVIRONMENT_RESERVED"],
   ["another place for the transcript", spec({ environment: { CLAUDE_CONFIG_DIR: "/tmp" } }), "ENVIRONMENT_RESERVED"],
   ["a session that cannot be", spec({ previousSessionId: "../x" }), "PREVIOUS_SESSION_INVALID"],
+  ["a session after one that cannot be", spec({ afterSessionId: "../x" }), "PREVIOUS_SESSION_INVALID"],
+  ["both at once", spec({ previousSessionId: "a", afterSessionId: "b" }), "PREVIOUS_SESSION_INVALID"],
+  ["a book of a setup", spec({ setup: command("x".repeat(8193)) }), "COMMAND_INVALID"],
+  ["a check with an end in it", spec({ check: command("a\0b") }), "COMMAND_INVALID"],
+  ["a check without time", spec({ check: command("a", 0) }), "COMMAND_INVALID"],
   ["a path as repository", repository("/etc"), "REPOSITORY_URI_INVALID"],
   ["ssh", repository("git@example.com:a/b.git"), "REPOSITORY_URI_INVALID"],
   ["a helper protocol", repository("ext::sh -c id"), "REPOSITORY_URI_INVALID"],

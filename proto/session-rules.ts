@@ -5,6 +5,7 @@ import { dollars } from "./budgets.ts";
 import type { ErrorReason } from "./error-reasons.ts";
 import {
   type Budget,
+  type CommandSpec,
   type SessionSpec,
   SessionSpecSchema,
 } from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
@@ -20,6 +21,11 @@ const MAX_TIMEOUT_MS = 24 * 60 * 60 * 1000;
 const DEFAULT_DECISION_TIMEOUT_MS = 60_000;
 /** Most bytes of a task or message: as much as a book. Claude Code reads it as one line. */
 export const MAX_TASK_BYTES = 1024 * 1024;
+
+/** Time that a setup or a check has if it asks for none: an installation with many packages takes minutes. */
+const DEFAULT_COMMAND_TIMEOUT_MS = 600_000;
+/** Both of them go into one event with the rest of a spec. */
+const MAX_COMMAND_BYTES = 8 * 1024;
 
 /** Permission modes that a session may have: values of Claude Code's flag --permission-mode. */
 export const PERMISSION_MODES = ["bypassPermissions", "acceptEdits", "plan", "default", "dontAsk"] as const;
@@ -111,13 +117,19 @@ export function completeSpec(given: SessionSpec): SessionSpec {
     );
   }
   spec.decisionTimeout = durationFromMs(decisionMs);
-  if (!/^[A-Za-z0-9_-]{0,64}$/.test(spec.previousSessionId)) {
+  for (const id of [spec.previousSessionId, spec.afterSessionId]) {
+    if (/^[A-Za-z0-9_-]{0,64}$/.test(id)) continue;
+    throw invalid("PREVIOUS_SESSION_INVALID", `"${cutChars(id, 64)}" cannot be a session's id.`, "Use a session's id.");
+  }
+  if (spec.previousSessionId !== "" && spec.afterSessionId !== "") {
     throw invalid(
       "PREVIOUS_SESSION_INVALID",
-      `"${cutChars(spec.previousSessionId, 64)}" cannot be a session's id.`,
-      "Use the id of a finished session.",
+      "A session cannot both go on with one and start after another.",
+      "Name one: the one continued has its conversation go on, the other one only its changes.",
     );
   }
+  if (spec.setup !== undefined) spec.setup = completeCommand(spec.setup, "setup");
+  if (spec.check !== undefined) spec.check = completeCommand(spec.check, "check");
   for (const name of Object.keys(spec.environment)) checkVariable(name, spec.environment[name]!);
   if (spec.repository !== undefined) {
     const { repository } = spec;
@@ -130,6 +142,20 @@ export function completeSpec(given: SessionSpec): SessionSpec {
     if (repository.depth === 0) repository.depth = 1;
   }
   return spec;
+}
+
+/** Returns the command for `name` with its time filled in. Throws COMMAND_INVALID. */
+export function completeCommand(spec: CommandSpec, name: "setup" | "check"): CommandSpec {
+  const ms = spec.timeout === undefined ? DEFAULT_COMMAND_TIMEOUT_MS : durationMs(spec.timeout);
+  const bytes = new TextEncoder().encode(spec.command).length;
+  if (!(ms >= 1000 && ms <= MAX_TIMEOUT_MS) || bytes > MAX_COMMAND_BYTES || spec.command.includes("\0")) {
+    throw invalid(
+      "COMMAND_INVALID",
+      `The ${name} has ${bytes} bytes and ${ms / 1000} s, or holds a NUL character.`,
+      `Use at most ${MAX_COMMAND_BYTES} bytes, and 1 to ${MAX_TIMEOUT_MS / 1000} s; put what is longer into a script.`,
+    );
+  }
+  return { ...spec, timeout: durationFromMs(ms) };
 }
 
 /** Returns "host:port" in lower case. */

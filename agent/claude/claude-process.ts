@@ -1,12 +1,13 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { create } from "@bufbuild/protobuf";
 import type { Logger } from "../log.ts";
-import { AppError, type EventBody } from "../../proto/index.ts";
+import { AppError, type EventBody, StderrOutputSchema } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
-import { signalGroup, spawnAs } from "../process/run.ts";
+import { AS_SESSION, signalGroup, spawnAs } from "../process/run.ts";
 import { within } from "../wait.ts";
+import { OutputEvents } from "../process/output-events.ts";
 import { type Line, LineSplitter } from "./line-splitter.ts";
-import { StderrEvents } from "./stderr-events.ts";
 
 /** Exit of Claude's process. */
 export interface ClaudeExit {
@@ -40,16 +41,16 @@ export interface ClaudeProcessOptions {
   onOutputEnd(): void;
 }
 
-/** Claude and its tools are the first to go when memory runs out: the agent must outlive them to say so. */
-const OOM_SCORE_ADJUST = 900;
-
 /** Process of Claude Code: it takes JSON lines and writes JSON lines. Whoever starts it ends it. */
 export class ClaudeProcess {
   /** Resolves when the process is gone and all its output has been taken. Never rejects. */
   readonly exited: Promise<ClaudeExit>;
   readonly #child: ChildProcess;
   readonly #options: ClaudeProcessOptions;
-  readonly #stderr = new StderrEvents();
+  readonly #stderr = new OutputEvents({
+    name: "stderr",
+    toEvent: (data) => ({ case: "stderrOutput", value: create(StderrOutputSchema, { data }) }),
+  });
   #exit: ClaudeExit | undefined;
   #waitingForRoom = false;
   #startError: Error | undefined;
@@ -66,8 +67,7 @@ export class ClaudeProcess {
   /** Starts the process. If that fails, it exits at once. */
   static start(options: ClaudeProcessOptions): ClaudeProcess {
     const { command, args, cwd, environment: env, identity } = options;
-    // The agent's own umask is stricter than what programs expect of their files.
-    const child = spawnAs(command, args, { identity, cwd, env, umask: "022", oomScoreAdjust: OOM_SCORE_ADJUST });
+    const child = spawnAs(command, args, { identity, cwd, env, ...AS_SESSION });
     return new ClaudeProcess(child, options);
   }
 

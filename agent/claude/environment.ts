@@ -52,6 +52,12 @@ export function claudeEnvironment(spec: ClaudeSpec, options: EnvironmentOptions)
   };
 }
 
+/** Returns the environment variables of the session's other commands: Claude's, without those for Claude Code itself. */
+export function commandEnvironment(spec: ClaudeSpec, options: EnvironmentOptions): Record<string, string> {
+  const variables = Object.entries(claudeEnvironment(spec, options));
+  return Object.fromEntries(variables.filter(([name]) => !/^(?:ANTHROPIC|CLAUDE_CODE)_/.test(name)));
+}
+
 /**
  * The container's own names and addresses, in the forms that programs know: names with what is below them, networks (curl,
  * Go, Python's requests), ranges (Node's http), and addresses for the rest, which knows no more. Not "[::1]", on which

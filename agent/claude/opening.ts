@@ -2,13 +2,14 @@
 export interface Opening {
   /** Id that Claude Code gives the conversation, or resumes. */
   conversationId: string;
-  /** Fate of the conversation before: it is resumed, or it is lost. Absent: there was none. */
-  earlier?: "resumed" | "lost";
+  /** Fate of the conversation before: it is resumed, it is lost, or it was another one's. Absent: there was none. */
+  earlier?: "resumed" | "lost" | "other";
 }
 
 const NOTES = {
   resumed: "This conversation goes on in a new container.",
   lost: "This session continues an earlier one, whose conversation could not be restored.",
+  other: "This session starts from the result of another one.",
 };
 const LEFT =
   "The working tree has the changes made so far, uncommitted. Commits made then, files that git ignores, installed " +

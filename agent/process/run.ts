@@ -35,6 +35,12 @@ export interface SpawnOptions {
 }
 
 /**
+ * Options of what runs for the session: the agent's own umask is stricter than what programs expect of their files, and
+ * when memory runs out they are the first to go, since the agent must outlive them to say so.
+ */
+export const AS_SESSION = { umask: "022", oomScoreAdjust: 900 };
+
+/**
  * Starts a child that leads a process group of its own, without the agent's groups, privileges and variables. The
  * caller ends it with `signalGroup`.
  *

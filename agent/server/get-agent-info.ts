@@ -21,6 +21,9 @@ const CAPABILITIES = [
   "resumable-tunnels",
   "artifacts",
   "snapshots",
+  "setup",
+  "check",
+  "after",
 ];
 
 /** Answers GetAgentInfo: versions, capabilities, and the session that the agent was given. */

@@ -36,6 +36,8 @@ type ScannedWorkspace = Pick<Workspace, "scan" | "look" | "watch">;
 export interface ChangesStreamOptions {
   workspace: ScannedWorkspace;
   emit(event: EventBody): void;
+  /** Takes each change that is found, also one that is too large to be told. */
+  onChange?: (change: FileChange) => void;
   /** Resolves when more may be emitted, or with false if there will be no room. */
   roomy(): Promise<boolean>;
   log: Logger;
@@ -101,7 +103,10 @@ export class ChangesStream {
 
   async #emitScan(scan: Scan): Promise<void> {
     if (scan.delta.length === 0) return;
-    for (const { change, patch } of scan.delta) await this.#emitPatch(change, patch);
+    for (const { change, patch } of scan.delta) {
+      this.#options.onChange?.(change);
+      await this.#emitPatch(change, patch);
+    }
     const changes = cutChanges(scan.changes, LIST_BYTES);
     const value = create(ChangesUpdatedSchema, { changes, changeCount: scan.changes.length });
     this.#options.emit({ case: "changesUpdated", value });

@@ -6,6 +6,7 @@ export class Ending {
   readonly #hurryClaude = new AbortController();
   readonly #hurry = new AbortController();
   readonly #noMoreRoom = new AbortController();
+  readonly #abandoned = new AbortController();
   #settled = false;
 
   /** Signal that is aborted when the session is to end before it ends by itself. */
@@ -16,6 +17,9 @@ export class Ending {
   readonly hurry = this.#hurry.signal;
   /** Signal that is aborted when a full log is not waited for any more: what has no room is left out. */
   readonly noMoreRoom = this.#noMoreRoom.signal;
+
+  /** Signal that is aborted when the session is ended for another reason than its time, also once that does not count any more. */
+  readonly abandoned = this.#abandoned.signal;
 
   /** Reason for which the session was ended. Undefined: it was not, or ended by itself. */
   get reason(): EndReason | undefined {
@@ -29,6 +33,7 @@ export class Ending {
 
   /** Ends the session early. The first reason counts; after `settle` none does. */
   begin(reason: EndReason): void {
+    if (reason.kind !== "timedOut") this.#abandoned.abort();
     if (this.#settled || this.#early.signal.aborted) return;
     this.#noMoreRoom.abort();
     this.#early.abort(reason);

@@ -73,7 +73,8 @@ export class OnlySession {
     throw new AppError("SESSION_NOT_FOUND", what, { metadata: { session_id: cutChars(id, 64) } });
   }
 
-  #restoreFor(id: string, { previousSessionId }: SessionSpec, conversationId: string): Restore | undefined {
+  #restoreFor(id: string, spec: SessionSpec, conversationId: string): Restore | undefined {
+    const previousSessionId = spec.previousSessionId || spec.afterSessionId;
     if (previousSessionId === "") return undefined;
     const restore = this.#incoming?.id === id ? this.#incoming.artifacts.restore(conversationId) : undefined;
     if (restore !== undefined) return restore;

@@ -1,6 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
-import { AppError, type Failure, SessionRestoredSchema, type SessionRestored, cutFailure } from "../../proto/index.ts";
+import {
+  AppError,
+  type Failure,
+  type SessionSpec,
+  SessionRestoredSchema,
+  type SessionRestored,
+  cutFailure,
+} from "../../proto/index.ts";
 import type { Opening } from "../claude/opening.ts";
 import type { Conversation } from "../claude/conversation.ts";
 import { failureOf } from "./outcome.ts";
@@ -11,7 +18,7 @@ import type { SessionPlace } from "./session-place.ts";
 export interface OpeningOptions {
   /** State that the session continues. Undefined: it continues none. */
   restore: Restore | undefined;
-  previousSessionId: string;
+  spec: Pick<SessionSpec, "previousSessionId" | "afterSessionId">;
   place: Pick<SessionPlace, "writeTranscript">;
   cwd: string;
   signal: AbortSignal;
@@ -23,12 +30,18 @@ export interface OpeningOptions {
 
 /**
  * Starts Claude, in the conversation that the session continues. If that cannot be resumed, Claude begins a new one:
- * the session is worth more than its memory, and Claude and watchers are told. Throws what `start` throws.
+ * the session is worth more than its memory, and Claude and watchers are told. One that only follows another has its own. Throws what `start` throws.
  */
 export async function openConversation(options: OpeningOptions): Promise<Conversation> {
-  const { restore, previousSessionId, start, onRestored } = options;
+  const { restore, spec, start, onRestored } = options;
   if (restore === undefined) return await start({ conversationId: randomUUID() });
-  const fields = { previousSessionId, patchSizeBytes: BigInt(restore.patch.length) };
+  const patchSizeBytes = BigInt(restore.patch.length);
+  if (spec.afterSessionId !== "") {
+    const conversation = await start({ conversationId: randomUUID(), earlier: "other" });
+    onRestored(create(SessionRestoredSchema, { previousSessionId: spec.afterSessionId, patchSizeBytes }));
+    return conversation;
+  }
+  const fields = { previousSessionId: spec.previousSessionId, patchSizeBytes };
   let conversation: Conversation;
   let conversationFailure: Failure | undefined;
   try {

@@ -1,8 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import type { Logger } from "../log.ts";
 import {
+  AppError,
+  Artifact_Kind,
+  type ArtifactKind,
   CloneProgressSchema,
   type EventBody,
+  type FileChange,
   type LeftWork,
   type RepositorySpec,
   WorkspaceReadySchema,
@@ -37,6 +41,10 @@ export class SessionFiles {
   readonly #options: SessionFilesOptions;
   #workspace: Workspace | undefined;
   #changes: ChangesStream | undefined;
+  /** The workspace has the patch of an earlier session. */
+  #restored = false;
+  /** Takes the paths that preparing changes. */
+  #prepared: Set<string> | undefined;
   #collected = NOTHING_COLLECTED;
   #leftWork: LeftWork | undefined;
   #transcript: Buffer = Buffer.alloc(0);
@@ -66,8 +74,8 @@ export class SessionFiles {
   }
 
   /**
-   * Opens the workspace, applies the patch of an earlier session, and begins to tell of changes. Returns the path of
-   * the work tree.
+   * Opens the workspace and applies the patch of an earlier session. Returns the path of the directory that Claude starts
+   * in.
    */
   async open(options: {
     repository: RepositorySpec | undefined;
@@ -88,10 +96,29 @@ export class SessionFiles {
     }));
     emit({ case: "workspaceReady", value: create(WorkspaceReadySchema, { baseCommitId: workspace.baseCommitId }) });
     if (patch !== undefined) await workspace.restore(patch, { signal });
-    this.#changes = new ChangesStream({ workspace, emit, roomy, log });
-    this.#changes.start();
-    if (patch !== undefined) this.#changes.poke();
+    const onChange = ({ path }: FileChange) => this.#prepared?.add(path);
+    this.#changes = new ChangesStream({ workspace, emit, onChange, roomy, log });
+    this.#restored = patch !== undefined;
     return workspace.cwd;
+  }
+
+  /** Does work that prepares the files, before `watch`. Returns the paths of the files that it has changed. */
+  async prepare(work: () => Promise<unknown>, signal: AbortSignal): Promise<string[]> {
+    if (this.#restored) await this.tell(signal);
+    const paths = (this.#prepared = new Set<string>());
+    try {
+      await work();
+      await this.tell(signal);
+    } finally {
+      this.#prepared = undefined;
+    }
+    return [...paths];
+  }
+
+  /** Begins to tell of changes. */
+  watch(): void {
+    this.#changes?.start();
+    if (this.#restored) this.#changes?.poke();
   }
 
   /** Looks at the files sooner if an event of Claude's means that they have changed. */
@@ -110,9 +137,19 @@ export class SessionFiles {
     }
   }
 
-  /** Returns the patch as it is now. Empty: there is no workspace yet. */
-  async readPatch(options: { signal: AbortSignal }): Promise<Buffer> {
-    return this.#workspace === undefined ? this.#collected.patch : (await this.#workspace.collect(options)).patch;
+  /**
+   * Returns an artifact: the transcript once the session is over, the patch as it is now or was collected; empty if there is
+   * no workspace yet. Throws SESSION_NOT_FINISHED, TRANSCRIPT_MISSING, and what collecting throws.
+   */
+  async readArtifact(kind: ArtifactKind, options: { over: boolean; signal: AbortSignal }): Promise<Buffer> {
+    if (kind === Artifact_Kind.TRANSCRIPT) {
+      if (options.over && this.#transcript.length > 0) return this.#transcript;
+      if (options.over) throw new AppError("TRANSCRIPT_MISSING", "Claude left no transcript.");
+      throw new AppError("SESSION_NOT_FINISHED", "The transcript is there once the session has finished.");
+    }
+    // A check may write what is not Claude's.
+    if (this.#workspace === undefined || this.#collected !== NOTHING_COLLECTED) return this.#collected.patch;
+    return (await this.#workspace.collect(options)).patch;
   }
 
   /** Ends what runs in the workspace, and collects patch, transcript and left work. Claude must be gone. */

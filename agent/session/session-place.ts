@@ -1,9 +1,9 @@
 import { access, constants } from "node:fs/promises";
 import { delimiter, isAbsolute, join } from "node:path";
-import { AppError, type RepositorySpec } from "../../proto/index.ts";
+import { AppError, type CommandResult, type RepositorySpec } from "../../proto/index.ts";
 import { claudeArguments, type ClaudeSpec } from "../claude/argv.ts";
 import { Conversation, type ConversationOptions } from "../claude/conversation.ts";
-import { claudeEnvironment } from "../claude/environment.ts";
+import { claudeEnvironment, commandEnvironment } from "../claude/environment.ts";
 import { importInstructions } from "../claude/instructions.ts";
 import { type Opening, openingNote } from "../claude/opening.ts";
 import { readTranscript, writeTranscript } from "../claude/transcript.ts";
@@ -11,7 +11,8 @@ import type { AgentConfig } from "../config.ts";
 import { listenerUrls } from "../git/listener-urls.ts";
 import { isFull } from "../git/room.ts";
 import { openWorkspace, type Workspace } from "../git/workspace.ts";
-import { killAllOf } from "../process/kill-all.ts";
+import { type CommandOptions, runCommand } from "../process/command.ts";
+import { killAllOf, processesOf } from "../process/kill-all.ts";
 import type { Timeouts } from "../timeouts.ts";
 
 /** Step of cloning: its stage, and the share that is done (percent). */
@@ -57,6 +58,10 @@ export interface SessionPlace {
   readTranscript(conversationId: string, options: { maxBytes: number; signal: AbortSignal }): Promise<Buffer>;
   /** Returns the directories without room among those that Claude and its tools write to, besides the workspace. */
   fullDirectories(): Promise<string[]>;
+  /** Runs a command of the spec as Claude's user. Rejects with the signal's reason; its processes are killed then, as when it takes too long. */
+  runCommand(options: CommandOptions & { spec: ClaudeSpec; gitPrefixes: readonly string[] }): Promise<CommandResult>;
+  /** Returns how many processes of the session there are. */
+  countProcesses(): number;
   /** Ends every process of the session. Throws PROCESSES_LEFT. */
   killLeftovers(): Promise<void>;
 }
@@ -106,6 +111,12 @@ export function sessionPlace(options: {
         signal,
       });
     },
+    runCommand({ spec, gitPrefixes, ...options }) {
+      const urlConfig = listenerUrls(gitPrefixes, relay.gitPort);
+      const env = commandEnvironment(spec, { home, path, ...relay, urlConfig });
+      return runCommand({ ...options, env, identity: sessionIdentity, timeouts });
+    },
+    countProcesses: () => (sessionIdentity === undefined ? 0 : processesOf(sessionIdentity.uid).length),
     writeTranscript: (conversationId, transcript, options) =>
       writeTranscript(transcripts, conversationId, transcript, options),
     readTranscript: (conversationId, options) => readTranscript(transcripts, conversationId, options),

@@ -3,6 +3,7 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { cutResult, type SessionResult, SessionResultSchema, WHOLE_RESULT } from "../../proto/index.ts";
 import type { ClaudeExit } from "../claude/claude-process.ts";
 import { type EndReason, failureOf, outcomeOf, processExit, withFullDirectories } from "./outcome.ts";
+import type { SessionCommands } from "./session-commands.ts";
 import type { SessionFiles } from "./session-files.ts";
 import type { Turns } from "./turns.ts";
 
@@ -18,13 +19,15 @@ export interface SessionFacts {
   fullDirectories: readonly string[];
   files: Pick<SessionFiles, "baseCommitId" | "collected" | "leftWork" | "transcript">;
   turns: Pick<Turns, "last" | "finalText" | "finalTextTurn" | "usage">;
+  commands: Pick<SessionCommands, "setup" | "check">;
   elapsedMs: number;
   conversationId: string;
 }
 
 /** Returns the result of a session. */
 export function resultOf(facts: SessionFacts): SessionResult {
-  const { end, error, exit, files, turns, conversationId } = facts;
+  const { end, error, exit, files, turns, commands, conversationId } = facts;
+  const { setup, check } = commands;
   const { baseCommitId, collected, leftWork, transcript } = files;
   const { failure: incomplete, headCommitId, treeId, ignoredFiles, patch } = collected;
   const failed = error === undefined ? undefined : failureOf(error);
@@ -48,6 +51,8 @@ export function resultOf(facts: SessionFacts): SessionResult {
     ...(incomplete !== undefined && { patchFailure: incomplete }),
     ...(leftWork !== undefined && { leftWork }),
     ...(ignoredFiles !== undefined && { ignoredFiles }),
+    ...(setup !== undefined && { setup }),
+    ...(check !== undefined && { check }),
     usage: turns.usage.usage(),
     ...(exit !== undefined && { processExit: processExit(exit, end) }),
     elapsed: durationFromMs(facts.elapsedMs),

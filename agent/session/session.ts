@@ -2,7 +2,6 @@ import { durationMs } from "@bufbuild/protobuf/wkt";
 import {
   afterRunning,
   AppError,
-  Artifact_Kind,
   type ArtifactKind,
   DEFAULT_TIMEOUT_MS,
   type EventBody,
@@ -16,11 +15,13 @@ import type { ClaudeExit } from "../claude/claude-process.ts";
 import type { Conversation } from "../claude/conversation.ts";
 import { authenticationFailure, isRefusedCredential } from "../claude/turn-failure.ts";
 import type { Assignment, SessionSurroundings } from "./assignment.ts";
+import { Countdown } from "./countdown.ts";
 import { Decisions } from "./decisions.ts";
 import { MessageQueue } from "./message-queue.ts";
 import { openConversation } from "./open-conversation.ts";
 import { Ending } from "./ending.ts";
 import { type EndReason, finalState } from "./outcome.ts";
+import { SessionCommands } from "./session-commands.ts";
 import { SessionFiles } from "./session-files.ts";
 import { SessionRecord } from "./session-record.ts";
 import { resultOf, type SessionFacts } from "./session-result.ts";
@@ -49,6 +50,8 @@ export class AgentSession {
   readonly #turns: Turns;
   readonly #ending = new Ending();
   readonly #files: SessionFiles;
+  readonly #commands: SessionCommands;
+  readonly #clock: Countdown;
   #conversation: Conversation | undefined;
 
   private constructor({ restore, ...assignment }: Assignment, surroundings: SessionSurroundings) {
@@ -67,6 +70,14 @@ export class AgentSession {
       log: this.#logger,
       emit: (event) => this.#emit(event),
       roomy: () => this.#roomy(),
+    });
+    const timeoutMs = spec.timeout === undefined ? DEFAULT_TIMEOUT_MS : durationMs(spec.timeout);
+    this.#clock = new Countdown(timeoutMs, () => this.#timeOut(timeoutMs));
+    this.#commands = new SessionCommands({
+      ...options,
+      files: this.#files,
+      emit: (event) => this.#emit(event),
+      enterPhase: (phase) => this.#record.enterPhase(phase),
     });
     this.#turns = new Turns({
       spec,
@@ -153,15 +164,8 @@ export class AgentSession {
    * Returns an artifact: the transcript once the session is over, the patch as it is now or was left. Throws
    * SESSION_NOT_FINISHED, TRANSCRIPT_MISSING, and what collecting throws.
    */
-  async readArtifact(kind: ArtifactKind, { signal }: { signal: AbortSignal }): Promise<Buffer> {
-    if (kind === Artifact_Kind.TRANSCRIPT) return this.#requireTranscript();
-    return this.over ? this.#files.collected.patch : await this.#files.readPatch({ signal });
-  }
-
-  #requireTranscript(): Buffer {
-    if (this.over && this.#files.transcript.length > 0) return this.#files.transcript;
-    if (this.over) throw new AppError("TRANSCRIPT_MISSING", "Claude left no transcript.");
-    throw new AppError("SESSION_NOT_FINISHED", "The transcript is there once the session has finished.");
+  readArtifact(kind: ArtifactKind, { signal }: { signal: AbortSignal }): Promise<Buffer> {
+    return this.#files.readArtifact(kind, { over: this.over, signal });
   }
 
   /** Notes that Claude has written to the model's API. */
@@ -170,14 +174,14 @@ export class AgentSession {
   }
 
   async #run(): Promise<void> {
-    const timer = setTimeout(() => this.#timeOut(), this.#timeoutMs);
+    this.#clock.go();
     let error: unknown;
     try {
       await this.#work(this.#ending.signal);
     } catch (cause) {
       if (!this.#ending.signal.aborted) error = cause;
     }
-    clearTimeout(timer);
+    this.#clock.pause();
     const end = this.#ending.reason;
     if (error !== undefined && !(error instanceof AppError)) this.#logger.error({ err: error }, "the session failed");
     this.#messages.close();
@@ -197,6 +201,8 @@ export class AgentSession {
       error ??= cause;
     }
     patience();
+    // Its files are not looked at any more: what it writes is nobody's.
+    if (error === undefined && this.#turns.count > 0) await this.#commands.runCheck(this.#ending.abandoned);
     this.#finish({ end, error, exit, fullDirectories });
   }
 
@@ -206,12 +212,15 @@ export class AgentSession {
     this.#record.enterPhase(Phase.WORKSPACE);
     const restore = this.#restore;
     this.#restore = undefined;
-    const { repository, previousSessionId } = spec;
-    const cwd = await this.#files.open({ repository, gitPrefixes, patch: restore?.patch, signal });
+    const cwd = await this.#files.open({ repository: spec.repository, gitPrefixes, patch: restore?.patch, signal });
+    this.#clock.pause();
+    await this.#commands.setUp({ cwd, signal });
+    this.#clock.go();
+    this.#files.watch();
     this.#record.enterPhase(Phase.CLAUDE);
     this.#conversation = await openConversation({
       restore,
-      previousSessionId,
+      spec,
       place,
       cwd,
       signal,
@@ -264,6 +273,7 @@ export class AgentSession {
       ...facts,
       files: this.#files,
       turns: this.#turns,
+      commands: this.#commands,
       elapsedMs: Math.max(0, Math.round(Date.now() - this.#record.createTimeMs)),
       conversationId: this.#record.conversationId,
     });
@@ -273,20 +283,15 @@ export class AgentSession {
     this.#logger.info({ state: State[state], ...counts }, "session finished");
   }
 
-  #timeOut(): void {
+  #timeOut(timeoutMs: number): void {
     // No turn can end in time any more; the one before has.
     if (this.#turns.count > 0 && !this.#turns.running) this.#turns.endIdling();
-    else this.#end({ kind: "timedOut", timeoutMs: this.#timeoutMs });
+    else this.#end({ kind: "timedOut", timeoutMs });
   }
 
   #end(reason: EndReason): void {
     this.#messages.close();
     this.#ending.begin(reason);
-  }
-
-  get #timeoutMs(): number {
-    const { timeout } = this.#options.spec;
-    return timeout === undefined ? DEFAULT_TIMEOUT_MS : durationMs(timeout);
   }
 
   #emit(event: EventBody): void {

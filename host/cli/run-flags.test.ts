@@ -9,7 +9,7 @@ function request(...args: string[]) {
   const command = addRunFlags(new Command()).exitOverride();
   const flags = command.parse(args, { from: "user" }).opts<RunFlags>();
   return {
-    ...toRunRequest("x", flags, { previousSessionId: "", repository: undefined }),
+    ...toRunRequest("x", flags, { previousSessionId: "", afterSessionId: "", repository: undefined }),
     wish: toRepositoryWish(flags),
   };
 }

@@ -29,6 +29,12 @@ export interface RunFlags {
   loadProjectSettings?: boolean;
   /** Id of the session to go on with, or its start or end. */
   continue?: string;
+  /** Id of the session to start after, or its start or end. */
+  after?: string;
+  setup?: string;
+  setupTimeout?: number;
+  check?: string;
+  checkTimeout?: number;
   env?: Record<string, string>;
   detach?: boolean;
   json?: boolean;
@@ -75,6 +81,19 @@ export function addRunFlags(command: Command): Command {
       "--continue <session>",
       "go on with a finished session (its id, or start or end): its changes and its conversation",
     )
+    .addOption(
+      new Option(
+        "--after <session>",
+        "start from a session's changes once it has succeeded (its id, or start or end), in a conversation of its own",
+      ).conflicts("continue"),
+    )
+    .option("--setup <command>", 'prepare the workspace before Claude starts, such as "npm ci"; "" for no command')
+    .option("--setup-timeout <seconds>", "time for that (default: 600)", number)
+    .option(
+      "--check <command>",
+      'judge the result in the container, such as "npm test"; the changes stay what they are',
+    )
+    .option("--check-timeout <seconds>", "time for that (default: 600)", number)
     .option("-e, --env <name=value>", "variable for Claude's environment; may be repeated", collectVariable)
     .option("--json", "print the result as JSON");
 }
@@ -86,26 +105,25 @@ export function toRepositoryWish({ repository, ref, include, history, ...flags }
     ref,
     include,
     history,
-    continues: flags.continue !== undefined,
+    continues: flags.continue !== undefined || flags.after !== undefined,
   };
 }
 
 /**
- * Returns the request that a task and its flags make; `previousSessionId` is the whole id of the session to go on with,
- * empty for none. Throws MEMORY_INVALID, TIMEOUT_INVALID.
+ * Returns the request that a task and its flags make; the ids are whole, of the session to go on with and of that to start
+ * after, empty for none. Throws MEMORY_INVALID, TIMEOUT_INVALID, COMMAND_INVALID.
  */
 export function toRunRequest(
   task: string,
   flags: RunFlags,
-  { previousSessionId, repository }: { previousSessionId: string; repository: RepositorySpec | undefined },
+  others: { previousSessionId: string; afterSessionId: string; repository: RepositorySpec | undefined },
 ): CreateSessionRequest {
   return toCreateRequest({
     ...flags,
+    ...others,
     task,
-    repository,
     environment: flags.env,
     allowedDestinations: flags.allow,
-    previousSessionId,
   });
 }
 

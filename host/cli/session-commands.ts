@@ -33,14 +33,17 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .argument("<task>", "what Claude is to do");
   addRunFlags(run).action((task: string, flags: RunFlags) =>
     withSessions(context, async (sessions, link) => {
-      const { continue: given, detach = false, json = false } = flags;
-      const previousSessionId = given === undefined ? "" : await resolveSession(sessions, given);
+      const { detach = false, json = false } = flags;
+      const idOf = async (given = "") => (given === "" ? "" : await resolveSession(sessions, given));
+      const previousSessionId = await idOf(flags.continue);
+      const afterSessionId = await idOf(flags.after);
       const directory = () => Promise.resolve(process.cwd());
       const { signal } = io;
       const source = await localSource(io, link);
       const { spec: repository, note } = await source.find(toRepositoryWish(flags), { directory, signal });
       if (note !== undefined) io.stderr.write(`${oneLine(note)}\n`);
-      return runCommand(sessions, toRunRequest(task, flags, { previousSessionId, repository }), { detach, json }, io);
+      const request = toRunRequest(task, flags, { previousSessionId, afterSessionId, repository });
+      return runCommand(sessions, request, { detach, json }, io);
     }),
   );
 

@@ -121,3 +121,15 @@ test("reads past the byte order mark that some editors write", async () => {
   await write('\ufeff{ "image": "i" }');
   expect(readConfigFile(directory)).toEqual({ image: "i" });
 });
+
+test("setups are by directory, or by the URL that an address means", async () => {
+  await write({ setup: { "/home/me/project/": "npm ci", "https://github.com/o/r/tree/main": "make deps" } });
+  expect([...readConfig(env()).setups]).toEqual([
+    ["/home/me/project", "npm ci"],
+    ["https://github.com/o/r", "make deps"],
+  ]);
+  await write({ setup: { "no address": "x" } });
+  expect(() => readConfig(env())).toThrow("setup:");
+  await write({ setup: { "/a": "x".repeat(10_000) } });
+  expect(() => readConfig(env())).toThrow("The setup has 10000 bytes");
+});

@@ -1,6 +1,17 @@
 import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { isAbsolute, join, resolve } from "node:path";
 import { create } from "@bufbuild/protobuf";
-import { AppError, asAppError, type Budget, BudgetSchema, cutChars, readRepositoryAddress } from "../../proto/index.ts";
+import {
+  AppError,
+  asAppError,
+  type Budget,
+  BudgetSchema,
+  CommandSpecSchema,
+  completeCommand,
+  cutChars,
+  readRepositoryAddress,
+} from "../../proto/index.ts";
 import { checkCredential, type Credential } from "../broker/model/credential.ts";
 import { parseAuthority } from "../broker/egress-rules.ts";
 import type { ModelPolicy } from "../broker/model/model-policy.ts";
@@ -8,6 +19,7 @@ import { PACKAGE_REGISTRIES } from "../broker/egress/package-registries.ts";
 import type { WayOutSettings } from "../broker/way-out.ts";
 import { readWayOut } from "./read-way-out.ts";
 import type { EgressConfig } from "../session/egress.ts";
+import type { SetupCommands } from "../session/setup-command.ts";
 import { readConfigFile } from "./config-file.ts";
 import { readSettings } from "./read-settings.ts";
 import { CREDENTIAL_VARIABLES, SETTINGS, type Settings } from "./settings.ts";
@@ -30,6 +42,8 @@ export interface HostConfig extends HostDirectories {
   environmentCredential: Credential | undefined;
   /** Repositories for which every session may use the user's git credential beside its own: shared submodules. */
   gitRepositories: string[];
+  /** Commands that prepare the workspace of a repository's sessions. */
+  setups: SetupCommands;
   /** Refs that sessions may push to. "*" at the end stands for anything. */
   gitPushRefs: string[];
   egress: EgressConfig;
@@ -77,6 +91,7 @@ export function readConfig(given: NodeJS.ProcessEnv): HostConfig {
     budgets: { session: toBudget(settings.session_budget), day: toBudget(settings.daily_budget) },
     environmentCredential: readCredential(env),
     gitRepositories: readRepositories(settings.git_repositories),
+    setups: readSetups(settings.setup ?? {}),
     gitPushRefs: readPushRefs(settings.git_push_refs),
     egress: {
       mode: settings.egress,
@@ -106,11 +121,24 @@ function toBudget(budget: Settings["session_budget"]): Budget {
 }
 
 function readRepositories(uris: readonly string[]): string[] {
+  return uris.map((uri) => readRepository(uri, "git_repositories"));
+}
+
+function readSetups(setups: Readonly<Record<string, string>>): SetupCommands {
+  const entries = Object.entries(setups).map(([name, command]) => {
+    completeCommand(create(CommandSpecSchema, { command }), "setup");
+    const directory = name.startsWith("~/") ? join(homedir(), name.slice(2)) : name;
+    return [isAbsolute(directory) ? resolve(directory) : readRepository(name, "setup"), command] as const;
+  });
+  return new Map(entries);
+}
+
+function readRepository(uri: string, setting: string): string {
   try {
-    return uris.map((uri) => readRepositoryAddress({ uri, ref: "" }).uri);
+    return readRepositoryAddress({ uri, ref: "" }).uri;
   } catch (error) {
     const { reason, message, help } = asAppError(error);
-    throw new AppError(reason, `git_repositories: ${message}`, { kind: "FAILED_PRECONDITION", help, cause: error });
+    throw new AppError(reason, `${setting}: ${message}`, { kind: "FAILED_PRECONDITION", help, cause: error });
   }
 }
 

@@ -73,6 +73,11 @@ export const SETTINGS = {
     default: ["refs/heads/claude/*"],
     description: "where sessions may push to; `*` may stand at the end",
   },
+  setup: {
+    schema: z.record(text, text),
+    otherwise: "none",
+    description: "commands that prepare the workspace, by the repository's URL or top directory",
+  },
   base_url: {
     schema: text,
     variables: ["ANTHROPIC_BASE_URL"],

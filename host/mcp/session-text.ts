@@ -1,4 +1,5 @@
 import { dollars } from "../../proto/index.ts";
+import { checkText } from "../present/command-text.ts";
 import { fenced } from "../present/fenced.ts";
 import { indent } from "../present/indent.ts";
 import { takeWith } from "../present/next-step.ts";
@@ -24,6 +25,7 @@ export function sessionText(summary: SessionSummary): string {
     section("answer", [noAnswer ?? "", summary.result]),
     section(`changes (${plural(summary.change_count, "file")})`, changeLines(summary)),
     section("about the patch", summary.patch_notes ?? []),
+    section("check of the result", checkLines(summary)),
     section("not in the patch", summary.not_in_patch ?? []),
     patchText(summary),
     nextCall(summary),
@@ -83,6 +85,11 @@ function changeLines({ changes, change_count: count }: SessionSummary): string[]
     return `${change.kind} ${change.path} ${extent(change)}${from}`;
   });
   return count > changes.length ? [...lines, `and ${count - changes.length} more`] : lines;
+}
+
+function checkLines({ check }: SessionSummary): string[] {
+  if (check === undefined) return [];
+  return check.passed ? [checkText(check)] : [checkText(check), check.output];
 }
 
 function decisionText(decision: WaitingFor): string {

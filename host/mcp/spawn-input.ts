@@ -65,6 +65,26 @@ export const spawnInputSchema = z.strictObject({
     .string()
     .optional()
     .describe("Id of a finished session to go on with: its changes are restored and its conversation is resumed."),
+  after: z
+    .string()
+    .optional()
+    .describe(
+      "Id of a session, also of one that still runs: start from its changes once it has succeeded, in a conversation of its own. If it does not succeed, this one fails.",
+    ),
+  setup: z
+    .string()
+    .optional()
+    .describe(
+      'Shell command that prepares the workspace before Claude starts, such as "npm ci". If it fails, so does the session, and nothing is spent. Default: what the user has configured for the repository. "": none.',
+    ),
+  setup_timeout_seconds: z.number().optional().describe("Time for setup. Default: 600."),
+  check: z
+    .string()
+    .optional()
+    .describe(
+      'Shell command that judges the result in the container once Claude has finished, such as "npm test". The answer says whether it passed; the changes stay what they are.',
+    ),
+  check_timeout_seconds: z.number().optional().describe("Time for check. Default: 600."),
   decision_timeout_seconds: z
     .number()
     .optional()
@@ -102,8 +122,8 @@ export type SpawnInput = z.infer<typeof spawnInputSchema>;
 
 /** What the tool's arguments say of the repository. */
 export function toRepositoryWish(input: SpawnInput): RepositoryWish {
-  const { repository, ref, include, history, continue_session: previousSessionId } = input;
-  return { repository, ref, include, history, continues: previousSessionId !== undefined };
+  const { repository, ref, include, history, continue_session: previousSessionId, after } = input;
+  return { repository, ref, include, history, continues: previousSessionId !== undefined || after !== undefined };
 }
 
 /**
@@ -122,6 +142,9 @@ export function toSpawnRequest(input: SpawnInput, repository: RepositorySpec | u
     allowedDestinations: input.allowed_destinations,
     loadProjectSettings: input.load_project_settings,
     previousSessionId: input.continue_session,
+    afterSessionId: input.after,
+    setupTimeout: input.setup_timeout_seconds,
+    checkTimeout: input.check_timeout_seconds,
     timeout: input.timeout_seconds,
     decisionTimeout: input.decision_timeout_seconds,
     idleTimeout: input.idle_timeout_seconds,

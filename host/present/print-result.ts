@@ -1,4 +1,5 @@
 import { text } from "node:stream/consumers";
+import { checkText } from "./command-text.ts";
 import { hang, indent } from "./indent.ts";
 import { takeWith } from "./next-step.ts";
 import { plainText } from "./plain-text.ts";
@@ -41,6 +42,10 @@ function printOutcome(summary: SessionSummary, out: Output): void {
   }
   if (summary.changes.length > 0) out.write("\n");
   for (const note of summary.patch_notes ?? []) out.write(`patch: ${note}\n`);
+  if (summary.check !== undefined) {
+    if (!summary.check.passed) out.write(`${indent(summary.check.output, 2, columns)}\n`);
+    out.write(`${checkText(summary.check)}\n`);
+  }
   out.write(
     `${summary.state}: ${plural(summary.change_count, "file")} changed, ${summary.elapsed_seconds.toFixed(1)} s, ` +
       `${usageText(summary.usage)}\n`,

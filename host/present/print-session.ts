@@ -1,4 +1,5 @@
 import { type Session, Session_State } from "../../proto/index.ts";
+import { checkText } from "./command-text.ts";
 import { hang, indent } from "./indent.ts";
 import { decideWith, takeWith } from "./next-step.ts";
 import { oneLine, plainText } from "./plain-text.ts";
@@ -44,6 +45,8 @@ export function printSession(
     ["repository", session.spec?.repository === undefined ? "" : summary.sent],
     ["settings", summary.project_settings === true ? "with those of the repository" : ""],
     ["egress", summary.egress ?? ""],
+    ["setup", summary.setup === undefined ? "" : `ended ${summary.setup.ended}`],
+    ["check", summary.check === undefined ? "" : checkText(summary.check)],
     ["container", summary.container_id.slice(0, 12)],
     ["taken", summary.taken === NOT_TAKEN ? `${NOT_TAKEN}: ${takeWith(session.id)}` : (summary.taken ?? "")],
     ["usage", usageText(summary.usage)],
@@ -61,6 +64,7 @@ export function printSession(
   section("answer", summary.result);
   const files = summary.changes.map((change) => `${change.kind.padEnd(8)} ${change.path}  ${extent(change)}`);
   if (summary.change_count > files.length) files.push(`and ${summary.change_count - files.length} more`);
+  if (summary.check?.passed === false) section("the check wrote", summary.check.output);
   section("changes", files.join("\n"));
   section("patch", (summary.patch_notes ?? []).join("\n"));
   section("beside the patch", (summary.not_in_patch ?? []).join("\n"));

@@ -3,13 +3,17 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import {
   AssistantTextSchema,
+  CommandOutputSchema,
+  CommandResultSchema,
   EgressDecidedSchema,
   type EventBody,
   FilePatchedSchema,
   PermissionDecidedSchema,
+  Phase,
   RetryingSchema,
   SessionEventSchema,
   SessionFinishedSchema,
+  SetupResultSchema,
   Session_State,
   ToolUseFinishedSchema,
   ToolUseStartedSchema,
@@ -56,6 +60,19 @@ test("says what was refused, be it a connection, a push or a request to the mode
   expect(lineOf({ case: "egressDecided", value })).toBe("refused access to a.test:443: model request: no such model");
 });
 
+test("tells how setup and check ended", () => {
+  const result = create(CommandResultSchema, { exitCode: 0, elapsed: durationFromMs(1250) });
+  const setup = create(SetupResultSchema, { result, changedPathCount: 2, leftProcessCount: 1 });
+  expect(lineOf({ case: "setupFinished", value: setup })).toBe(
+    "setup ended with exit code 0, 2 files changed, 1 still running",
+  );
+  expect(lineOf({ case: "checkFinished", value: result })).toBe("check passed, 1.3 s");
+  const failed = create(CommandResultSchema, { exitCode: 3, elapsed: durationFromMs(1250) });
+  expect(lineOf({ case: "checkFinished", value: failed })).toBe("check failed with exit code 3, 1.3 s");
+  const slow = create(CommandResultSchema, { timedOut: true, elapsed: durationFromMs(60_000) });
+  expect(lineOf({ case: "checkFinished", value: slow })).toBe("check failed after 60 s, which is its time, 60.0 s");
+});
+
 test("no text out of a container begins a line, where it could pose as the host's", () => {
   const given = lineOf({ case: "permissionDecided", value: create(PermissionDecidedSchema, { allowed: true }) })!;
   const ended = create(SessionFinishedSchema, { state: Session_State.SUCCEEDED });
@@ -66,6 +83,9 @@ test("no text out of a container begins a line, where it could pose as the host'
     expect(lineOf({ case: "toolUseFinished", value: finished })).toBe(`tool failed: ${forged}`);
     const text = create(AssistantTextSchema, { text: `\n${forged}` });
     expect(lineOf({ case: "assistantText", value: text })).toBe(`Claude: ${forged}`);
+    const data = Buffer.from(`a\n${forged}\n`);
+    const output = create(CommandOutputSchema, { phase: Phase.CHECK, data });
+    expect(lineOf({ case: "commandOutput", value: output })).toBe(`check: ${forged} (after 1 line)`);
     const patched = create(FilePatchedSchema, { change: { path: forged, addedLineCount: 1 } });
     expect(lineOf({ case: "filePatched", value: patched })).toBe(`? ${forged} +1 -0`);
   }

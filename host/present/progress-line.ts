@@ -10,6 +10,7 @@ import {
   type SessionEvent,
   type SessionFinished,
 } from "../../proto/index.ts";
+import { checkText, outputText, setupText, summarizeCommand } from "./command-text.ts";
 import { pathText } from "./path-text.ts";
 import { oneLine } from "./plain-text.ts";
 import { stateName } from "./session-summary.ts";
@@ -26,6 +27,8 @@ const PHASE_TEXTS: Record<Phase, string> = {
   [Phase.FIRST_REQUEST]: "waiting for Claude's first request",
   [Phase.WORK]: "Claude is working",
   [Phase.COLLECT]: "collecting the changes",
+  [Phase.SETUP]: "running the setup",
+  [Phase.CHECK]: "running the check",
 };
 
 const KIND_SIGNS: Record<FileChange_Kind, string> = {
@@ -70,6 +73,12 @@ export function progressLine({ event }: SessionEvent): string | undefined {
       const { stage, percent } = event.value;
       return `clone: ${oneLine(stage, 80)}${percent === undefined ? "" : ` ${percent}%`}`;
     }
+    case "commandOutput":
+      return outputText(event.value);
+    case "setupFinished":
+      return setupText(event.value);
+    case "checkFinished":
+      return checkText(summarizeCommand(event.value));
     case "claudeReady":
       return `Claude Code ${oneLine(event.value.claudeVersion, 20)}, ${oneLine(event.value.model, 60)}, ${oneLine(event.value.permissionMode, 30)}`;
     case "assistantText":

@@ -16,6 +16,7 @@ import { patchNotes } from "./patch-notes.ts";
 import { runsCodeNotes } from "./runs-code.ts";
 import { isPatchWithheld } from "./withheld-patch.ts";
 import { notInPatch } from "./not-in-patch.ts";
+import { type CommandSummary, summarizeCommand } from "./command-text.ts";
 import { pathText } from "./path-text.ts";
 import { oneLine, plainText } from "./plain-text.ts";
 import { sentText } from "./sent-text.ts";
@@ -91,6 +92,10 @@ export interface SessionSummary {
     /** As the host has counted it; absent until the model has answered once. */
     cost_usd?: number;
   };
+  /** How the setup ended. */
+  setup?: CommandSummary;
+  /** How the check of Claude's work ended. Not the session's own outcome. */
+  check?: CommandSummary;
   /** Phases with their times. The last one of a live session lasts until now. */
   phases: { phase: string; seconds: number }[];
   elapsed_seconds: number;
@@ -193,6 +198,8 @@ export function summarizeSession(
   }
   const taken = takenText(session);
   if (taken !== undefined) summary.taken = taken;
+  if (result?.setup?.result !== undefined) summary.setup = summarizeCommand(result.setup.result);
+  if (result?.check !== undefined) summary.check = summarizeCommand(result.check);
   const notes = result === undefined ? [] : [...runsCodeNotes(result.changes), ...patchNotes(result)];
   if (notes.length > 0) summary.patch_notes = notes;
   const missing = result === undefined ? [] : notInPatch(result);

@@ -5,7 +5,13 @@ import { create } from "@bufbuild/protobuf";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { expect, test, vi } from "vitest";
 import { ENDED_SESSION } from "../../test/support/ended-session.ts";
-import { AgentService, SessionEventSchema, SessionSpecSchema } from "../../proto/index.ts";
+import {
+  AgentService,
+  type AppError,
+  SessionEventSchema,
+  type SessionSpec,
+  SessionSpecSchema,
+} from "../../proto/index.ts";
 import type { Container } from "../runtime/runtime.ts";
 import { NEW } from "../../test/support/stored-sessions.ts";
 import { SqliteStore } from "../store/sqlite-store.ts";
@@ -61,6 +67,7 @@ function olderAgent(): Container {
       routes: (router) =>
         router.service(AgentService, {
           ...ENDED_SESSION,
+          getAgentInfo: () => ({ capabilities: ["setup"] }),
           async *readChanges() {
             yield await Promise.resolve({ data: Buffer.from("the patch") });
           },
@@ -93,11 +100,27 @@ test.each([
   expect(result.outcome.case).toBe("success");
 });
 
+test.each([
+  ["setup", { setup: { command: "true" } }, "success"],
+  ["check", { check: { command: "true" } }, "AGENT_OUTDATED"],
+  ["after", { afterSessionId: "ses_0" }, "AGENT_OUTDATED"],
+  ["no command", { check: { command: "" } }, "success"],
+])("an agent that does not know a part of the spec is not given it: %s", async (_name, spec, expected) => {
+  using store = SqliteStore.open(":memory:");
+  store.createSession("ses_1", NEW);
+  const agent = linkTo(olderAgent(), store, { spec: create(SessionSpecSchema, { task: "x", ...spec }) });
+  const ended = agent.run(AbortSignal.timeout(20_000)).then(
+    ({ result }) => result.outcome.case,
+    (error: unknown) => (error as AppError).reason,
+  );
+  expect(await ended).toBe(expected);
+});
+
 /** The host's end of the stored session, in a container. */
 function linkTo(
   container: Container,
   store: SqliteStore,
-  options: { gitPrefixes?: string[]; resumed?: boolean } = {},
+  options: { gitPrefixes?: string[]; resumed?: boolean; spec?: SessionSpec } = {},
 ): AgentLink {
   return new AgentLink({
     container,

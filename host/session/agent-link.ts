@@ -56,8 +56,8 @@ export interface AgentLinkOptions {
   broker: ConnectionSink;
   /** Beginnings of the URLs that git reaches by its own listener and by no other way. */
   gitPrefixes: readonly string[];
-  /** State that the session continues. Undefined: it continues none. */
-  restore?: (() => PreviousSession) | undefined;
+  /** Returns the state that the session goes on from. Undefined: it goes on from none. */
+  restore?: (() => PreviousSession | undefined) | undefined;
   /** Whether another host has followed the session before, whose log goes on. Default: false. */
   resumed?: boolean;
   /** Called each time that something finds no room in the store, and with nothing once it does. */
@@ -163,6 +163,7 @@ export class AgentLink {
     const callSignal = AbortSignal.any([signal, calls.signal]);
     try {
       if (!this.#started) {
+        if (!this.#resumed) await this.#requireCapabilities(client, callSignal);
         // An agent that has the session already has what it continues.
         const previous = this.#resumed ? undefined : this.#options.restore?.();
         for (const stored of previous?.artifacts ?? []) await this.#send(client, stored, callSignal);
@@ -188,6 +189,16 @@ export class AgentLink {
       calls.abort();
       this.#requests = undefined;
     }
+  }
+
+  /** Throws AGENT_OUTDATED where an older agent would pass over a part of the spec without a word. */
+  async #requireCapabilities(client: AgentClient, signal: AbortSignal): Promise<void> {
+    const { setup, check, afterSessionId } = this.#options.spec;
+    const needed = { setup: setup?.command ?? "", check: check?.command ?? "", after: afterSessionId };
+    const names = Object.entries(needed).flatMap(([name, use]) => (use === "" ? [] : [name]));
+    if (names.length === 0) return;
+    const { capabilities } = await client.getAgentInfo({}, { signal });
+    if (!names.every((name) => capabilities.includes(name))) throw agentOutdated();
   }
 
   async #send(client: AgentClient, stored: ReadableArtifact, signal: AbortSignal): Promise<void> {

@@ -3,6 +3,8 @@ import { type Duration, durationFromMs } from "@bufbuild/protobuf/wkt";
 import {
   AppError,
   BudgetSchema,
+  type CommandSpec,
+  CommandSpecSchema,
   ContainerSpecSchema,
   cutChars,
   type EgressSpec,
@@ -43,10 +45,17 @@ export interface SessionWish {
   egress?: EgressName | undefined;
   allowedDestinations?: string[] | undefined;
   loadProjectSettings?: boolean | undefined;
-  /** Id of the session to continue, whole. */
+  /** Id of the session to continue, whole; that below is of the one to start after. */
   previousSessionId?: string | undefined;
-  /** Seconds, as the two below. */
+  afterSessionId?: string | undefined;
+  /** Command that prepares the workspace. Empty: none. */
+  setup?: string | undefined;
+  /** Command that judges the result. */
+  check?: string | undefined;
+  /** Seconds, as the four below. */
   timeout?: number | undefined;
+  setupTimeout?: number | undefined;
+  checkTimeout?: number | undefined;
   decisionTimeout?: number | undefined;
   idleTimeout?: number | undefined;
   image?: string | undefined;
@@ -74,6 +83,9 @@ export function toCreateRequest(wish: SessionWish): CreateSessionRequest {
       egress: toEgress(wish.egress, wish.allowedDestinations),
       loadProjectSettings: wish.loadProjectSettings ?? false,
       previousSessionId: wish.previousSessionId ?? "",
+      afterSessionId: wish.afterSessionId ?? "",
+      setup: toCommand(wish.setup, wish.setupTimeout),
+      check: toCommand(wish.check, wish.checkTimeout),
       timeout: toDuration(wish.timeout),
       decisionTimeout: toDuration(wish.decisionTimeout),
       idleTimeout: toDuration(wish.idleTimeout),
@@ -84,6 +96,12 @@ export function toCreateRequest(wish: SessionWish): CreateSessionRequest {
       cpuCount: wish.cpus,
     }),
   };
+}
+
+function toCommand(command: string | undefined, timeout: number | undefined): CommandSpec | undefined {
+  if (command !== undefined) return create(CommandSpecSchema, { command, timeout: toDuration(timeout) });
+  if (timeout === undefined) return undefined;
+  throw new AppError("COMMAND_INVALID", "There is a time for a command, but no command.", { help: "Give both." });
 }
 
 /** Returns the egress that a name and a list of destinations ask for. Undefined: neither is given, the host decides. */

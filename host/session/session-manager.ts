@@ -41,6 +41,7 @@ import { SessionLog } from "./session-log.ts";
 import type { OutsideAccess } from "./session-broker.ts";
 import { SessionsFeed } from "./sessions-feed.ts";
 import { SessionRun, type SessionRunOptions } from "./session-run.ts";
+import { type SetupCommands, withSetup } from "./setup-command.ts";
 import type { Snapshots } from "./snapshots.ts";
 import { notRunning, requireTurn } from "./states.ts";
 import type {
@@ -61,6 +62,7 @@ export interface SessionManagerOptions extends OutsideAccess {
   snapshots: Snapshots;
   /** Image of sessions that name none. */
   defaultImage: string;
+  setups: SetupCommands;
   logger: Logger;
 }
 
@@ -152,7 +154,8 @@ export class SessionManager implements Sessions, AsyncDisposable {
     if (known !== undefined) return this.get(known);
     if (this.#closing.signal.aborted)
       throw new AppError("HOST_CLOSING", "The host is shutting down.", { retryable: true });
-    const spec = continueSpec(store, completeSpec(this.#redeemed(request.spec)));
+    const completed = completeSpec(this.#redeemed(request.spec));
+    const spec = withSetup(continueSpec(store, completed), this.#options.setups);
     checkEgress(spec, this.#options.egress);
     const shape = this.#completeShape(request.container);
     this.#options.containers.check(shape);

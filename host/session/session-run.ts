@@ -18,7 +18,7 @@ import {
 import type { Container } from "../runtime/runtime.ts";
 import { AgentLink } from "./agent-link.ts";
 import { ContainerSource, type ContainerSourceOptions } from "./container-source.ts";
-import { restoreOf } from "./continuation.ts";
+import { followSpec, restoreOf } from "./continuation.ts";
 import { hostClosing, RunEnd } from "./end-reason.ts";
 import { awaitEnded } from "./await-ended.ts";
 import { failure, finalState } from "./ending.ts";
@@ -58,7 +58,7 @@ export class SessionRun {
   readonly #failed = new AbortController();
   #container: Container | undefined;
   #agent: AgentLink | undefined;
-  #runtimeAwaited = "";
+  #awaited = "";
   /** See ModelGatewayOptions.onReach: of the last attempt. */
   #unreached: string | undefined;
 
@@ -102,7 +102,7 @@ export class SessionRun {
 
   /** Obstacle that it waits for and no event can say, and what to do. Empty: none. */
   get waitingReason(): string {
-    return this.#room.reason || this.#runtimeAwaited;
+    return this.#room.reason || this.#awaited;
   }
 
   /** Usage of the model, that under an earlier host included. */
@@ -162,15 +162,12 @@ export class SessionRun {
 
   /** True once the log is complete; false if the session was let go of. */
   async #run(): Promise<boolean> {
-    const { log, logger, onChanged } = this.#options;
+    const { log, logger } = this.#options;
     using source = new ContainerSource({
       ...this.#options,
       kill: this.#end.leaving,
       stop: this.#end.stopping,
-      onWaiting: (reason) => {
-        this.#runtimeAwaited = reason;
-        onChanged();
-      },
+      onWaiting: (reason) => this.#await(reason),
       onPosition: (place) =>
         this.#tell({ case: "queuePositionChanged", value: create(QueuePositionChangedSchema, place) }),
     });
@@ -215,13 +212,26 @@ export class SessionRun {
     }
   }
 
+  /** Tells what is waited for that no event says. Empty: nothing any more. */
+  #await(reason: string): void {
+    this.#awaited = reason;
+    this.#options.onChanged();
+  }
+
   /** Runs the session to its end, in another container where no agent answered in the first. */
   async #inContainers(source: ContainerSource): Promise<Ended> {
     const resumed = this.#container !== undefined;
+    const { store, log } = this.#options;
+    let { spec } = this.#options;
+    // Once it has begun it does not need the other session any more.
+    if (log.lastAgentSequence === 0) {
+      const signal = this.#end.stopping;
+      spec = await followSpec(store, spec, { signal, onWaiting: (reason) => this.#await(reason) });
+    }
     for (let attempt = 1; ; attempt++) {
       const container = (this.#container ??= await source.create());
       try {
-        return await this.#inContainer(container, resumed);
+        return await this.#inContainer(container, spec, resumed);
       } catch (error) {
         if (attempt >= TIMEOUTS.startAttempts || !this.#mayStartAnew(error)) throw error;
       }
@@ -259,9 +269,8 @@ export class SessionRun {
     });
   }
 
-  async #inContainer(container: Container, resumed: boolean): Promise<Ended> {
-    const { spec, log, store, snapshots, onChanged } = this.#options;
-    const { previousSessionId } = spec;
+  async #inContainer(container: Container, spec: SessionSpec, resumed: boolean): Promise<Ended> {
+    const { log, store, snapshots, onChanged } = this.#options;
     const snapshot = spec.repository?.snapshot;
     using broker = createSessionBroker({
       ...this.#options,
@@ -284,7 +293,7 @@ export class SessionRun {
       log,
       broker,
       gitPrefixes: uri === undefined ? [] : [`${new URL(uri).origin}/`],
-      restore: previousSessionId === "" ? undefined : () => restoreOf(store, previousSessionId),
+      restore: () => restoreOf(store, spec),
       resumed: resumed && log.lastAgentSequence > 0,
       left: store.left,
       onRoom: ({ missing, finished }) => {
@@ -295,7 +304,10 @@ export class SessionRun {
     });
     this.#agent = agent;
     if (this.#end.kind === undefined) {
-      this.#end.setDeadline(durationMs(spec.timeout!) + TIMEOUTS.firstContactMs + TIMEOUTS.collectMs);
+      const { timeout, setup, check } = spec;
+      const ms = [timeout, setup?.timeout, check?.timeout].map((each) => (each === undefined ? 0 : durationMs(each)));
+      const spentMs = ms.reduce((sum, each) => sum + each, 0);
+      this.#end.setDeadline(spentMs + TIMEOUTS.firstContactMs + TIMEOUTS.collectMs);
     }
     const over = new AbortController();
     const running = agent.run(AbortSignal.any([this.#end.leaving, over.signal]));

@@ -22,6 +22,8 @@ export function preparingPlace(): PreparingPlace {
     writeTranscript: async () => {},
     readTranscript: async () => Buffer.alloc(0),
     fullDirectories: async () => [],
+    runCommand: () => Promise.reject(new Error("There are no commands here.")),
+    countProcesses: () => 0,
     killLeftovers: async () => {},
   };
 }

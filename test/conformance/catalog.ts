@@ -1,5 +1,6 @@
 import type { Check } from "./check.ts";
 import { CHANGES } from "./checks/changes.ts";
+import { COMMANDS } from "./checks/commands.ts";
 import { CONNECTIONS } from "./checks/connections.ts";
 import { CONTINUATION } from "./checks/continuation.ts";
 import { CONTACT } from "./checks/contact.ts";
@@ -19,5 +20,6 @@ export const CATALOG: readonly Check[] = [
   ...DECISIONS,
   ...CHANGES,
   ...CONTINUATION,
+  ...COMMANDS,
   ...CONNECTIONS,
 ];

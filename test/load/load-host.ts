@@ -66,6 +66,7 @@ export async function startLoadHost(
       containers,
       store,
       defaultImage: "agent:load",
+      setups: new Map(),
       model: openModel("http://127.0.0.1:9"),
       git: NO_GIT_CREDENTIALS,
       snapshots: NO_SNAPSHOTS,

@@ -43,6 +43,7 @@ export async function startFakeHost({
       containers,
       store,
       defaultImage: "agent:test",
+      setups: new Map(),
       model: openModel(model.url),
       git: NO_GIT_CREDENTIALS,
       snapshots: NO_SNAPSHOTS,

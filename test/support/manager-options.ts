@@ -26,6 +26,7 @@ export function startContainers(
 export function managerOptions(): Omit<SessionManagerOptions, "containers" | "store"> {
   return {
     defaultImage: "agent:test",
+    setups: new Map(),
     model: openModel("http://127.0.0.1:9"),
     git: NO_GIT_CREDENTIALS,
     snapshots: NO_SNAPSHOTS,

@@ -118,6 +118,35 @@ export const CONTINUATION: readonly Check[] = [
       assert.ok(files["NOTES.md"]!.endsWith("- First.\n"), files["NOTES.md"]);
     },
   },
+  {
+    rule: "With an after_session_id the session has the other's changes in a conversation of its own.",
+    needs: "own",
+    capability: "after",
+    async run(bench, another) {
+      const { id } = await bench.start("[scenario: small-edit] First.");
+      bench.serve();
+      await bench.attach().done;
+      const { conversationId } = (await bench.getSession()).result!;
+      const patch = await bench.readPatch();
+      const next = await another();
+      const spec = { task: "[scenario: write-files count=1 via=bash prefix=second] Second.", afterSessionId: id };
+      const start = next.client.call(method.startSession, { sessionId: NEXT, spec });
+      await refused(start, "FAILED_PRECONDITION", "RESTORE_MISSING");
+      await next.client.upload(method.writeArtifact, writeRequests(PATCH, patch));
+      await next.client.call(method.startSession, { sessionId: NEXT, spec });
+      const reader = next.attach();
+      next.serve();
+      await reader.done;
+      const [restored] = reader.all("sessionRestored");
+      assert.equal(restored?.previousSessionId, id);
+      assert.ok(!restored.conversationRestored && restored.conversationFailure === undefined, "conversation");
+      const session = await next.getSession();
+      assert.equal(session.state, State.SUCCEEDED);
+      assert.notEqual(session.conversationId, conversationId, "conversation_id");
+      const files = await next.world.apply(await next.readPatch(), "nothing");
+      assert.deepEqual(Object.keys(files).toSorted(), ["NOTES.md", "second-001.txt"]);
+    },
+  },
 ];
 
 /** What WriteArtifact is sent. */

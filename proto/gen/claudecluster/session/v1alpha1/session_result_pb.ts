@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/session/v1alpha1/session_result.proto.
  */
 export const file_claudecluster_session_v1alpha1_session_result: GenFile = /*@__PURE__*/
-  fileDesc("CjNjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9yZXN1bHQucHJvdG8SHmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMSKyCQoNU2Vzc2lvblJlc3VsdBI6CgdzdWNjZXNzGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlN1Y2Nlc3NIABI6CgdmYWlsdXJlGAIgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZhaWx1cmVIABJECgxjYW5jZWxsYXRpb24YAyABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ2FuY2VsbGF0aW9uSAASEgoKZmluYWxfdGV4dBgEIAEoCRIcChRmaW5hbF90ZXh0X3RydW5jYXRlZBgFIAEoCBI7CgdjaGFuZ2VzGAYgAygLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZpbGVDaGFuZ2USFAoMY2hhbmdlX2NvdW50GAcgASgFEhYKDmJhc2VfY29tbWl0X2lkGAggASgJEhYKDmhlYWRfY29tbWl0X2lkGAkgASgJEhgKEHBhdGNoX3NpemVfYnl0ZXMYDCABKAMSFwoPcGF0Y2hfdHJ1bmNhdGVkGA0gASgIEhgKEHVucmVhZGFibGVfcGF0aHMYDiADKAkSNAoFdXNhZ2UYDyABKAsyJS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVXNhZ2USQQoMcHJvY2Vzc19leGl0GBAgASgLMisuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlByb2Nlc3NFeGl0EioKB2VsYXBzZWQYESABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoPY29udmVyc2F0aW9uX2lkGBIgASgJEh0KFXRyYW5zY3JpcHRfc2l6ZV9ieXRlcxgTIAEoAxJDCg1tZXRlcmVkX3VzYWdlGBQgASgLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLk1ldGVyZWRVc2FnZRI+Cg1wYXRjaF9mYWlsdXJlGBUgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZhaWx1cmUSOwoJbGVmdF93b3JrGBYgASgLMiguY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkxlZnRXb3JrEkMKDWlnbm9yZWRfZmlsZXMYFyABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuSWdub3JlZEZpbGVzEkMKEnVucmVhZGFibGVfcmVhc29ucxgYIAMoDjInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5MZWZ0T3V0EhcKD2ZpbmFsX3RleHRfdHVybhgZIAEoBRJGCg9za2lwcGVkX2ZpbHRlcnMYHCADKAsyLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2tpcHBlZEZpbHRlchIZChF1bmNvbnZlcnRlZF9wYXRocxgdIAMoCRIPCgd0cmVlX2lkGB4gASgJQgkKB291dGNvbWVKBAgKEAtKBAgLEAxSBXBhdGNoUg1wYXRjaF9pbmxpbmVkIsgDCghMZWZ0V29yaxI8CgVpdGVtcxgBIAMoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5MZWZ0V29yay5JdGVtEhIKCml0ZW1fY291bnQYAiABKAUSEgoKaW5jb21wbGV0ZRgDIAEoCBrVAgoESXRlbRJACgRraW5kGAEgASgOMjIuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkxlZnRXb3JrLkl0ZW0uS2luZBIMCgRuYW1lGAIgASgJEg4KBmJyYW5jaBgDIAEoCRIRCgljb21taXRfaWQYBCABKAkSDwoHc3ViamVjdBgFIAEoCRIUCgxjb21taXRfY291bnQYBiABKAUSEgoKZmlsZV9jb3VudBgHIAEoBRINCgVwYXRocxgIIAMoCSKPAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDgoKS0lORF9TVEFTSBABEg8KC0tJTkRfQlJBTkNIEAISDAoIS0lORF9SRUYQAxIPCgtLSU5EX0NPTU1JVBAEEhEKDUtJTkRfV09SS1RSRUUQBRIOCgpLSU5EX0NMT05FEAYSDgoKS0lORF9JTkRFWBAHIkUKDElnbm9yZWRGaWxlcxINCgVwYXRocxgBIAMoCRISCgpmaWxlX2NvdW50GAIgASgFEhIKCmluY29tcGxldGUYAyABKAgiRwoNU2tpcHBlZEZpbHRlchIMCgRuYW1lGAEgASgJEhIKCmZpbGVfY291bnQYAiABKAUSFAoMZXhhbXBsZV9wYXRoGAMgASgJIq8BCgxNZXRlcmVkVXNhZ2USFQoNcmVxdWVzdF9jb3VudBgBIAEoBRIZChFpbnB1dF90b2tlbl9jb3VudBgCIAEoAxIaChJvdXRwdXRfdG9rZW5fY291bnQYAyABKAMSHwoXY2FjaGVfd3JpdGVfdG9rZW5fY291bnQYBCABKAMSHgoWY2FjaGVfcmVhZF90b2tlbl9jb3VudBgFIAEoAxIQCghjb3N0X3VzZBgGIAEoASIJCgdTdWNjZXNzIqQBCgdGYWlsdXJlEg4KBnJlYXNvbhgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEkcKCG1ldGFkYXRhGAMgAygLMjUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZhaWx1cmUuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiHgoMQ2FuY2VsbGF0aW9uEg4KBnJlYXNvbhgBIAEoCSKlAQoFVXNhZ2USGQoRaW5wdXRfdG9rZW5fY291bnQYASABKAMSGgoSb3V0cHV0X3Rva2VuX2NvdW50GAIgASgDEh8KF2NhY2hlX3dyaXRlX3Rva2VuX2NvdW50GAMgASgDEh4KFmNhY2hlX3JlYWRfdG9rZW5fY291bnQYBCABKAMSEgoKc3RlcF9jb3VudBgFIAEoBRIQCghjb3N0X3VzZBgGIAEoASJoCgtQcm9jZXNzRXhpdBIWCglleGl0X2NvZGUYASABKAVIAIgBARIOCgZzaWduYWwYAiABKAkSEQoJdGltZWRfb3V0GAMgASgIEhAKCGNhbmNlbGVkGAQgASgIQgwKCl9leGl0X2NvZGUi2gIKCkZpbGVDaGFuZ2USDAoEcGF0aBgBIAEoCRIVCg1wcmV2aW91c19wYXRoGAIgASgJEj0KBGtpbmQYAyABKA4yLy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmlsZUNoYW5nZS5LaW5kEhgKEGFkZGVkX2xpbmVfY291bnQYBCABKAUSGgoSZGVsZXRlZF9saW5lX2NvdW50GAUgASgFEg4KBmJpbmFyeRgGIAEoCBISCgpzaXplX2J5dGVzGAcgASgDIo0BCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIOCgpLSU5EX0FEREVEEAESEQoNS0lORF9NT0RJRklFRBACEhAKDEtJTkRfREVMRVRFRBADEhAKDEtJTkRfUkVOQU1FRBAEEhUKEUtJTkRfTU9ERV9DSEFOR0VEEAUSEQoNS0lORF9SRVZFUlRFRBAGKpgBCgdMZWZ0T3V0EhgKFExFRlRfT1VUX1VOU1BFQ0lGSUVEEAASFwoTTEVGVF9PVVRfVU5SRUFEQUJMRRABEhYKEkxFRlRfT1VUX1RPT19MQVJHRRACEhQKEExFRlRfT1VUX1JFRlVTRUQQAxIWChJMRUZUX09VVF9TVUJNT0RVTEUQBBIUChBMRUZUX09VVF9OT19ST09NEAViBnByb3RvMw", [file_google_protobuf_duration]);
+  fileDesc("CjNjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9yZXN1bHQucHJvdG8SHmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMSKsCgoNU2Vzc2lvblJlc3VsdBI6CgdzdWNjZXNzGAEgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlN1Y2Nlc3NIABI6CgdmYWlsdXJlGAIgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZhaWx1cmVIABJECgxjYW5jZWxsYXRpb24YAyABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ2FuY2VsbGF0aW9uSAASEgoKZmluYWxfdGV4dBgEIAEoCRIcChRmaW5hbF90ZXh0X3RydW5jYXRlZBgFIAEoCBI7CgdjaGFuZ2VzGAYgAygLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZpbGVDaGFuZ2USFAoMY2hhbmdlX2NvdW50GAcgASgFEhYKDmJhc2VfY29tbWl0X2lkGAggASgJEhYKDmhlYWRfY29tbWl0X2lkGAkgASgJEhgKEHBhdGNoX3NpemVfYnl0ZXMYDCABKAMSFwoPcGF0Y2hfdHJ1bmNhdGVkGA0gASgIEhgKEHVucmVhZGFibGVfcGF0aHMYDiADKAkSNAoFdXNhZ2UYDyABKAsyJS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVXNhZ2USQQoMcHJvY2Vzc19leGl0GBAgASgLMisuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlByb2Nlc3NFeGl0EioKB2VsYXBzZWQYESABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFwoPY29udmVyc2F0aW9uX2lkGBIgASgJEh0KFXRyYW5zY3JpcHRfc2l6ZV9ieXRlcxgTIAEoAxJDCg1tZXRlcmVkX3VzYWdlGBQgASgLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLk1ldGVyZWRVc2FnZRI+Cg1wYXRjaF9mYWlsdXJlGBUgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZhaWx1cmUSOwoJbGVmdF93b3JrGBYgASgLMiguY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkxlZnRXb3JrEkMKDWlnbm9yZWRfZmlsZXMYFyABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuSWdub3JlZEZpbGVzEkMKEnVucmVhZGFibGVfcmVhc29ucxgYIAMoDjInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5MZWZ0T3V0EhcKD2ZpbmFsX3RleHRfdHVybhgZIAEoBRJGCg9za2lwcGVkX2ZpbHRlcnMYHCADKAsyLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2tpcHBlZEZpbHRlchIZChF1bmNvbnZlcnRlZF9wYXRocxgdIAMoCRIPCgd0cmVlX2lkGB4gASgJEjwKBWNoZWNrGB8gASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNvbW1hbmRSZXN1bHQSOgoFc2V0dXAYICABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2V0dXBSZXN1bHRCCQoHb3V0Y29tZUoECAoQC0oECAsQDFIFcGF0Y2hSDXBhdGNoX2lubGluZWQimQEKDUNvbW1hbmRSZXN1bHQSFgoJZXhpdF9jb2RlGAEgASgFSACIAQESDgoGc2lnbmFsGAIgASgJEhEKCXRpbWVkX291dBgDIAEoCBIqCgdlbGFwc2VkGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhMKC291dHB1dF90YWlsGAUgASgJQgwKCl9leGl0X2NvZGUimwEKC1NldHVwUmVzdWx0Ej0KBnJlc3VsdBgBIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Db21tYW5kUmVzdWx0EhUKDWNoYW5nZWRfcGF0aHMYAiADKAkSGgoSY2hhbmdlZF9wYXRoX2NvdW50GAMgASgFEhoKEmxlZnRfcHJvY2Vzc19jb3VudBgEIAEoBSLIAwoITGVmdFdvcmsSPAoFaXRlbXMYASADKAsyLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuTGVmdFdvcmsuSXRlbRISCgppdGVtX2NvdW50GAIgASgFEhIKCmluY29tcGxldGUYAyABKAga1QIKBEl0ZW0SQAoEa2luZBgBIAEoDjIyLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5MZWZ0V29yay5JdGVtLktpbmQSDAoEbmFtZRgCIAEoCRIOCgZicmFuY2gYAyABKAkSEQoJY29tbWl0X2lkGAQgASgJEg8KB3N1YmplY3QYBSABKAkSFAoMY29tbWl0X2NvdW50GAYgASgFEhIKCmZpbGVfY291bnQYByABKAUSDQoFcGF0aHMYCCADKAkijwEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg4KCktJTkRfU1RBU0gQARIPCgtLSU5EX0JSQU5DSBACEgwKCEtJTkRfUkVGEAMSDwoLS0lORF9DT01NSVQQBBIRCg1LSU5EX1dPUktUUkVFEAUSDgoKS0lORF9DTE9ORRAGEg4KCktJTkRfSU5ERVgQByJFCgxJZ25vcmVkRmlsZXMSDQoFcGF0aHMYASADKAkSEgoKZmlsZV9jb3VudBgCIAEoBRISCgppbmNvbXBsZXRlGAMgASgIIkcKDVNraXBwZWRGaWx0ZXISDAoEbmFtZRgBIAEoCRISCgpmaWxlX2NvdW50GAIgASgFEhQKDGV4YW1wbGVfcGF0aBgDIAEoCSKvAQoMTWV0ZXJlZFVzYWdlEhUKDXJlcXVlc3RfY291bnQYASABKAUSGQoRaW5wdXRfdG9rZW5fY291bnQYAiABKAMSGgoSb3V0cHV0X3Rva2VuX2NvdW50GAMgASgDEh8KF2NhY2hlX3dyaXRlX3Rva2VuX2NvdW50GAQgASgDEh4KFmNhY2hlX3JlYWRfdG9rZW5fY291bnQYBSABKAMSEAoIY29zdF91c2QYBiABKAEiCQoHU3VjY2VzcyKkAQoHRmFpbHVyZRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRJHCghtZXRhZGF0YRgDIAMoCzI1LmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5GYWlsdXJlLk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIh4KDENhbmNlbGxhdGlvbhIOCgZyZWFzb24YASABKAkipQEKBVVzYWdlEhkKEWlucHV0X3Rva2VuX2NvdW50GAEgASgDEhoKEm91dHB1dF90b2tlbl9jb3VudBgCIAEoAxIfChdjYWNoZV93cml0ZV90b2tlbl9jb3VudBgDIAEoAxIeChZjYWNoZV9yZWFkX3Rva2VuX2NvdW50GAQgASgDEhIKCnN0ZXBfY291bnQYBSABKAUSEAoIY29zdF91c2QYBiABKAEiaAoLUHJvY2Vzc0V4aXQSFgoJZXhpdF9jb2RlGAEgASgFSACIAQESDgoGc2lnbmFsGAIgASgJEhEKCXRpbWVkX291dBgDIAEoCBIQCghjYW5jZWxlZBgEIAEoCEIMCgpfZXhpdF9jb2RlItoCCgpGaWxlQ2hhbmdlEgwKBHBhdGgYASABKAkSFQoNcHJldmlvdXNfcGF0aBgCIAEoCRI9CgRraW5kGAMgASgOMi8uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZpbGVDaGFuZ2UuS2luZBIYChBhZGRlZF9saW5lX2NvdW50GAQgASgFEhoKEmRlbGV0ZWRfbGluZV9jb3VudBgFIAEoBRIOCgZiaW5hcnkYBiABKAgSEgoKc2l6ZV9ieXRlcxgHIAEoAyKNAQoES2luZBIUChBLSU5EX1VOU1BFQ0lGSUVEEAASDgoKS0lORF9BRERFRBABEhEKDUtJTkRfTU9ESUZJRUQQAhIQCgxLSU5EX0RFTEVURUQQAxIQCgxLSU5EX1JFTkFNRUQQBBIVChFLSU5EX01PREVfQ0hBTkdFRBAFEhEKDUtJTkRfUkVWRVJURUQQBiqYAQoHTGVmdE91dBIYChRMRUZUX09VVF9VTlNQRUNJRklFRBAAEhcKE0xFRlRfT1VUX1VOUkVBREFCTEUQARIWChJMRUZUX09VVF9UT09fTEFSR0UQAhIUChBMRUZUX09VVF9SRUZVU0VEEAMSFgoSTEVGVF9PVVRfU1VCTU9EVUxFEAQSFAoQTEVGVF9PVVRfTk9fUk9PTRAFYgZwcm90bzM", [file_google_protobuf_duration]);
 
 /**
  * What a session left behind. Present for every outcome: a failed session usually has useful
@@ -221,6 +221,20 @@ export type SessionResult = Message<"claudecluster.session.v1alpha1.SessionResul
    * @generated from field: string tree_id = 30;
    */
   treeId: string;
+
+  /**
+   * How the check ended. Absent: there was none, or it was not run to its end.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.CommandResult check = 31;
+   */
+  check?: CommandResult | undefined;
+
+  /**
+   * How the setup ended. Absent: there was none, or it was not run to its end.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.SetupResult setup = 32;
+   */
+  setup?: SetupResult | undefined;
 };
 
 /**
@@ -229,6 +243,97 @@ export type SessionResult = Message<"claudecluster.session.v1alpha1.SessionResul
  */
 export const SessionResultSchema: GenMessage<SessionResult> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_result, 0);
+
+/**
+ * How a command ended that a session's spec names.
+ *
+ * @generated from message claudecluster.session.v1alpha1.CommandResult
+ */
+export type CommandResult = Message<"claudecluster.session.v1alpha1.CommandResult"> & {
+  /**
+   * Its exit code: 0 is success. Absent: a signal ended it, or it took too long.
+   *
+   * @generated from field: optional int32 exit_code = 1;
+   */
+  exitCode?: number | undefined;
+
+  /**
+   * The signal that ended it. Empty: none did.
+   *
+   * @generated from field: string signal = 2;
+   */
+  signal: string;
+
+  /**
+   * It took longer than it may, and was ended.
+   *
+   * @generated from field: bool timed_out = 3;
+   */
+  timedOut: boolean;
+
+  /**
+   * How long it took.
+   *
+   * @generated from field: google.protobuf.Duration elapsed = 4;
+   */
+  elapsed?: Duration | undefined;
+
+  /**
+   * The end of what it wrote, at most 2 KiB.
+   *
+   * @generated from field: string output_tail = 5;
+   */
+  outputTail: string;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.CommandResult.
+ * Use `create(CommandResultSchema)` to create a new message.
+ */
+export const CommandResultSchema: GenMessage<CommandResult> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 1);
+
+/**
+ * How a setup ended, and what it has changed.
+ *
+ * @generated from message claudecluster.session.v1alpha1.SetupResult
+ */
+export type SetupResult = Message<"claudecluster.session.v1alpha1.SetupResult"> & {
+  /**
+   * How it ended.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.CommandResult result = 1;
+   */
+  result?: CommandResult | undefined;
+
+  /**
+   * Files that it has changed and that git does not ignore: they are in the patch, without being Claude's work. Cut.
+   *
+   * @generated from field: repeated string changed_paths = 2;
+   */
+  changedPaths: string[];
+
+  /**
+   * Number of them, even if changed_paths was cut.
+   *
+   * @generated from field: int32 changed_path_count = 3;
+   */
+  changedPathCount: number;
+
+  /**
+   * Processes that it has left running. They go on beside Claude, and end with the session.
+   *
+   * @generated from field: int32 left_process_count = 4;
+   */
+  leftProcessCount: number;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.SetupResult.
+ * Use `create(SetupResultSchema)` to create a new message.
+ */
+export const SetupResultSchema: GenMessage<SetupResult> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 2);
 
 /**
  * Work that is in Claude's repository and not in its work tree, as far as that repository tells: it
@@ -265,7 +370,7 @@ export type LeftWork = Message<"claudecluster.session.v1alpha1.LeftWork"> & {
  * Use `create(LeftWorkSchema)` to create a new message.
  */
 export const LeftWorkSchema: GenMessage<LeftWork> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 1);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 3);
 
 /**
  * A place that holds some.
@@ -338,7 +443,7 @@ export type LeftWork_Item = Message<"claudecluster.session.v1alpha1.LeftWork.Ite
  * Use `create(LeftWork_ItemSchema)` to create a new message.
  */
 export const LeftWork_ItemSchema: GenMessage<LeftWork_Item> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 1, 0);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 3, 0);
 
 /**
  * What it is.
@@ -409,7 +514,7 @@ export enum LeftWork_Item_Kind {
  * Describes the enum claudecluster.session.v1alpha1.LeftWork.Item.Kind.
  */
 export const LeftWork_Item_KindSchema: GenEnum<LeftWork_Item_Kind> = /*@__PURE__*/
-  enumDesc(file_claudecluster_session_v1alpha1_session_result, 1, 0, 0);
+  enumDesc(file_claudecluster_session_v1alpha1_session_result, 3, 0, 0);
 
 /**
  * New files that are not in the patch since git ignores them.
@@ -444,7 +549,7 @@ export type IgnoredFiles = Message<"claudecluster.session.v1alpha1.IgnoredFiles"
  * Use `create(IgnoredFilesSchema)` to create a new message.
  */
 export const IgnoredFilesSchema: GenMessage<IgnoredFiles> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 2);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 4);
 
 /**
  * A filter that .gitattributes ask for and that was not run: its files are what git stores of them,
@@ -480,7 +585,7 @@ export type SkippedFilter = Message<"claudecluster.session.v1alpha1.SkippedFilte
  * Use `create(SkippedFilterSchema)` to create a new message.
  */
 export const SkippedFilterSchema: GenMessage<SkippedFilter> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 3);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 5);
 
 /**
  * What the model was used for, as the host counts it in the model's answers, where nothing in the
@@ -537,7 +642,7 @@ export type MeteredUsage = Message<"claudecluster.session.v1alpha1.MeteredUsage"
  * Use `create(MeteredUsageSchema)` to create a new message.
  */
 export const MeteredUsageSchema: GenMessage<MeteredUsage> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 4);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 6);
 
 /**
  * The last turn ended well.
@@ -552,7 +657,7 @@ export type Success = Message<"claudecluster.session.v1alpha1.Success"> & {
  * Use `create(SuccessSchema)` to create a new message.
  */
 export const SuccessSchema: GenMessage<Success> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 5);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 7);
 
 /**
  * The task could not be done.
@@ -587,7 +692,7 @@ export type Failure = Message<"claudecluster.session.v1alpha1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 6);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 8);
 
 /**
  * Somebody asked for the end. The first reason is the one that is kept.
@@ -608,7 +713,7 @@ export type Cancellation = Message<"claudecluster.session.v1alpha1.Cancellation"
  * Use `create(CancellationSchema)` to create a new message.
  */
 export const CancellationSchema: GenMessage<Cancellation> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 7);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 9);
 
 /**
  * What the model was used for, as Claude Code reports it at the end of each turn.
@@ -664,7 +769,7 @@ export type Usage = Message<"claudecluster.session.v1alpha1.Usage"> & {
  * Use `create(UsageSchema)` to create a new message.
  */
 export const UsageSchema: GenMessage<Usage> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 8);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 10);
 
 /**
  * How a process ended: independent facts.
@@ -706,7 +811,7 @@ export type ProcessExit = Message<"claudecluster.session.v1alpha1.ProcessExit"> 
  * Use `create(ProcessExitSchema)` to create a new message.
  */
 export const ProcessExitSchema: GenMessage<ProcessExit> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 9);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 11);
 
 /**
  * A file that differs from the start commit.
@@ -769,7 +874,7 @@ export type FileChange = Message<"claudecluster.session.v1alpha1.FileChange"> & 
  * Use `create(FileChangeSchema)` to create a new message.
  */
 export const FileChangeSchema: GenMessage<FileChange> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_result, 10);
+  messageDesc(file_claudecluster_session_v1alpha1_session_result, 12);
 
 /**
  * What happened to it.
@@ -831,7 +936,7 @@ export enum FileChange_Kind {
  * Describes the enum claudecluster.session.v1alpha1.FileChange.Kind.
  */
 export const FileChange_KindSchema: GenEnum<FileChange_Kind> = /*@__PURE__*/
-  enumDesc(file_claudecluster_session_v1alpha1_session_result, 10, 0);
+  enumDesc(file_claudecluster_session_v1alpha1_session_result, 12, 0);
 
 /**
  * Why a file is not in a patch.

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/session/v1alpha1/session_spec.proto.
  */
 export const file_claudecluster_session_v1alpha1_session_spec: GenFile = /*@__PURE__*/
-  fileDesc("CjFjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9zcGVjLnByb3RvEh5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEilwUKC1Nlc3Npb25TcGVjEkIKCnJlcG9zaXRvcnkYASABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUmVwb3NpdG9yeVNwZWMSDAoEdGFzaxgCIAEoCRINCgVtb2RlbBgDIAEoCRIVCg1hbGxvd2VkX3Rvb2xzGAQgAygJEhcKD3Blcm1pc3Npb25fbW9kZRgFIAEoCRIWCg5tYXhfc3RlcF9jb3VudBgGIAEoBRIqCgd0aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uElEKC2Vudmlyb25tZW50GAggAygLMjwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjLkVudmlyb25tZW50RW50cnkSGwoTcHJldmlvdXNfc2Vzc2lvbl9pZBgJIAEoCRIvCgxpZGxlX3RpbWVvdXQYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMwoQZGVjaXNpb25fdGltZW91dBgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tYXhfdHVybl9jb3VudBgMIAEoBRI2CgZidWRnZXQYDSABKAsyJi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQnVkZ2V0EjoKBmVncmVzcxgOIAEoCzIqLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5FZ3Jlc3NTcGVjEh0KFWxvYWRfcHJvamVjdF9zZXR0aW5ncxgPIAEoCBoyChBFbnZpcm9ubWVudEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUgoGQnVkZ2V0EhQKDG1heF9jb3N0X3VzZBgBIAEoARIXCg9tYXhfdG9rZW5fY291bnQYAiABKAMSGQoRbWF4X3JlcXVlc3RfY291bnQYAyABKAUitgEKCkVncmVzc1NwZWMSPQoEbW9kZRgBIAEoDjIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5FZ3Jlc3NTcGVjLk1vZGUSHAoUYWxsb3dlZF9kZXN0aW5hdGlvbnMYAiADKAkiSwoETW9kZRIUChBNT0RFX1VOU1BFQ0lGSUVEEAASDQoJTU9ERV9OT05FEAESDwoLTU9ERV9MSVNURUQQAhINCglNT0RFX09QRU4QAyJ/Cg5SZXBvc2l0b3J5U3BlYxILCgN1cmkYASABKAkSCwoDcmVmGAIgASgJEg0KBWRlcHRoGAMgASgFEkQKCHNuYXBzaG90GAQgASgLMjIuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlJlcG9zaXRvcnlTbmFwc2hvdCKBAwoSUmVwb3NpdG9yeVNuYXBzaG90Eg0KBXN0b3JlGAEgASgJEg4KBmJyYW5jaBgCIAEoCRIWCg5oZWFkX2NvbW1pdF9pZBgDIAEoCRIXCg9pbmRleF9jb21taXRfaWQYBCABKAkSGQoRdHJhY2tlZF9jb21taXRfaWQYBSABKAkSGwoTdW50cmFja2VkX2NvbW1pdF9pZBgGIAEoCRIUCgxzdWJkaXJlY3RvcnkYByABKAkSQAoHcmVjZWlwdBgIIAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TbmFwc2hvdFJlY2VpcHQSGwoTaW50ZW50X3RvX2FkZF9wYXRocxgJIAMoDBIRCgl1cGxvYWRfaWQYCiABKAkSFAoMc2VuZGVyX3N0b3JlGAsgASgJEkUKCnN1Ym1vZHVsZXMYDSADKAsyMS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU3VibW9kdWxlU25hcHNob3QifwoRU3VibW9kdWxlU25hcHNob3QSDAoEcGF0aBgBIAEoCRIOCgZicmFuY2gYAiABKAkSFgoOaGVhZF9jb21taXRfaWQYAyABKAkSFwoPaW5kZXhfY29tbWl0X2lkGAQgASgJEhsKE2ludGVudF90b19hZGRfcGF0aHMYBSADKAwiiQIKD1NuYXBzaG90UmVjZWlwdBIRCglkaXJlY3RvcnkYASABKAkSFAoMc3RhZ2VkX2NvdW50GAIgASgFEhUKDWNoYW5nZWRfY291bnQYAyABKAUSFwoPdW50cmFja2VkX2NvdW50GAQgASgFEhIKCnNpemVfYnl0ZXMYBSABKAMSQQoIbGVmdF9vdXQYBiADKAsyLy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU25hcHNob3RMZWZ0T3V0EhYKDmluY2x1ZGVkX3BhdGhzGAcgAygJEhUKDWNoYW5nZWRfcGF0aHMYCCADKAkSFwoPc3VibW9kdWxlX3BhdGhzGAkgAygJIj8KD1NuYXBzaG90TGVmdE91dBIOCgZyZWFzb24YASABKAkSDQoFY291bnQYAiABKAUSDQoFcGF0aHMYAyADKAliBnByb3RvMw", [file_google_protobuf_duration]);
+  fileDesc("CjFjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9zcGVjLnByb3RvEh5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEiqQYKC1Nlc3Npb25TcGVjEkIKCnJlcG9zaXRvcnkYASABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUmVwb3NpdG9yeVNwZWMSDAoEdGFzaxgCIAEoCRINCgVtb2RlbBgDIAEoCRIVCg1hbGxvd2VkX3Rvb2xzGAQgAygJEhcKD3Blcm1pc3Npb25fbW9kZRgFIAEoCRIWCg5tYXhfc3RlcF9jb3VudBgGIAEoBRIqCgd0aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uElEKC2Vudmlyb25tZW50GAggAygLMjwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjLkVudmlyb25tZW50RW50cnkSGwoTcHJldmlvdXNfc2Vzc2lvbl9pZBgJIAEoCRIvCgxpZGxlX3RpbWVvdXQYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMwoQZGVjaXNpb25fdGltZW91dBgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tYXhfdHVybl9jb3VudBgMIAEoBRI2CgZidWRnZXQYDSABKAsyJi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQnVkZ2V0EjoKBmVncmVzcxgOIAEoCzIqLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5FZ3Jlc3NTcGVjEh0KFWxvYWRfcHJvamVjdF9zZXR0aW5ncxgPIAEoCBI6CgVzZXR1cBgQIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Db21tYW5kU3BlYxI6CgVjaGVjaxgRIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Db21tYW5kU3BlYxIYChBhZnRlcl9zZXNzaW9uX2lkGBIgASgJGjIKEEVudmlyb25tZW50RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJKCgtDb21tYW5kU3BlYxIPCgdjb21tYW5kGAEgASgJEioKB3RpbWVvdXQYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iUgoGQnVkZ2V0EhQKDG1heF9jb3N0X3VzZBgBIAEoARIXCg9tYXhfdG9rZW5fY291bnQYAiABKAMSGQoRbWF4X3JlcXVlc3RfY291bnQYAyABKAUitgEKCkVncmVzc1NwZWMSPQoEbW9kZRgBIAEoDjIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5FZ3Jlc3NTcGVjLk1vZGUSHAoUYWxsb3dlZF9kZXN0aW5hdGlvbnMYAiADKAkiSwoETW9kZRIUChBNT0RFX1VOU1BFQ0lGSUVEEAASDQoJTU9ERV9OT05FEAESDwoLTU9ERV9MSVNURUQQAhINCglNT0RFX09QRU4QAyJ/Cg5SZXBvc2l0b3J5U3BlYxILCgN1cmkYASABKAkSCwoDcmVmGAIgASgJEg0KBWRlcHRoGAMgASgFEkQKCHNuYXBzaG90GAQgASgLMjIuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlJlcG9zaXRvcnlTbmFwc2hvdCKBAwoSUmVwb3NpdG9yeVNuYXBzaG90Eg0KBXN0b3JlGAEgASgJEg4KBmJyYW5jaBgCIAEoCRIWCg5oZWFkX2NvbW1pdF9pZBgDIAEoCRIXCg9pbmRleF9jb21taXRfaWQYBCABKAkSGQoRdHJhY2tlZF9jb21taXRfaWQYBSABKAkSGwoTdW50cmFja2VkX2NvbW1pdF9pZBgGIAEoCRIUCgxzdWJkaXJlY3RvcnkYByABKAkSQAoHcmVjZWlwdBgIIAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TbmFwc2hvdFJlY2VpcHQSGwoTaW50ZW50X3RvX2FkZF9wYXRocxgJIAMoDBIRCgl1cGxvYWRfaWQYCiABKAkSFAoMc2VuZGVyX3N0b3JlGAsgASgJEkUKCnN1Ym1vZHVsZXMYDSADKAsyMS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU3VibW9kdWxlU25hcHNob3QifwoRU3VibW9kdWxlU25hcHNob3QSDAoEcGF0aBgBIAEoCRIOCgZicmFuY2gYAiABKAkSFgoOaGVhZF9jb21taXRfaWQYAyABKAkSFwoPaW5kZXhfY29tbWl0X2lkGAQgASgJEhsKE2ludGVudF90b19hZGRfcGF0aHMYBSADKAwiiQIKD1NuYXBzaG90UmVjZWlwdBIRCglkaXJlY3RvcnkYASABKAkSFAoMc3RhZ2VkX2NvdW50GAIgASgFEhUKDWNoYW5nZWRfY291bnQYAyABKAUSFwoPdW50cmFja2VkX2NvdW50GAQgASgFEhIKCnNpemVfYnl0ZXMYBSABKAMSQQoIbGVmdF9vdXQYBiADKAsyLy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU25hcHNob3RMZWZ0T3V0EhYKDmluY2x1ZGVkX3BhdGhzGAcgAygJEhUKDWNoYW5nZWRfcGF0aHMYCCADKAkSFwoPc3VibW9kdWxlX3BhdGhzGAkgAygJIj8KD1NuYXBzaG90TGVmdE91dBIOCgZyZWFzb24YASABKAkSDQoFY291bnQYAiABKAUSDQoFcGF0aHMYAyADKAliBnByb3RvMw", [file_google_protobuf_duration]);
 
 /**
  * What Claude is to do, and on what. The same in the host's API and in the agent's. Holds no
@@ -68,8 +68,8 @@ export type SessionSpec = Message<"claudecluster.session.v1alpha1.SessionSpec"> 
   maxStepCount: number;
 
   /**
-   * Longest time from StartSession to the end of the last turn. Absent: 300 s. When it is over,
-   * Claude is interrupted and the changes are still collected.
+   * Longest time from StartSession to the end of the last turn, without that of setup. Absent: 300 s.
+   * When it is over, Claude is interrupted and the changes are still collected.
    *
    * @generated from field: google.protobuf.Duration timeout = 7;
    */
@@ -142,6 +142,33 @@ export type SessionSpec = Message<"claudecluster.session.v1alpha1.SessionSpec"> 
    * @generated from field: bool load_project_settings = 15;
    */
   loadProjectSettings: boolean;
+
+  /**
+   * Prepares the workspace before Claude is started, in a container's every beginning, so also where another session is
+   * continued. If it fails, Claude is not started and the session fails (SETUP_FAILED). What it leaves running goes on; what
+   * it changes of files that git does not ignore is in the patch. Absent: the one of the session that is continued,
+   * otherwise the host's for the repository. With an empty command: none. Capability "setup".
+   *
+   * @generated from field: claudecluster.session.v1alpha1.CommandSpec setup = 16;
+   */
+  setup?: CommandSpec | undefined;
+
+  /**
+   * Judges what Claude has done: runs once Claude has ended and the changes are collected, so that nothing of what it writes is
+   * in the patch. It never decides how the session ends. Not run where the session was canceled or Claude had no turn.
+   * Absent, or with an empty command: none. Capability "check".
+   *
+   * @generated from field: claudecluster.session.v1alpha1.CommandSpec check = 17;
+   */
+  check?: CommandSpec | undefined;
+
+  /**
+   * The session whose result this one starts from, in a conversation of its own: it waits in the host's queue until that
+   * one has succeeded. Not together with previous_session_id; otherwise as that. Empty: none. Capability "after".
+   *
+   * @generated from field: string after_session_id = 18;
+   */
+  afterSessionId: string;
 };
 
 /**
@@ -150,6 +177,35 @@ export type SessionSpec = Message<"claudecluster.session.v1alpha1.SessionSpec"> 
  */
 export const SessionSpecSchema: GenMessage<SessionSpec> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_spec, 0);
+
+/**
+ * A command for the shell (sh -c) in the container: as Claude's user, in Claude's directory, with Claude's variables except
+ * those that are for Claude Code itself. Nothing is on its standard input.
+ *
+ * @generated from message claudecluster.session.v1alpha1.CommandSpec
+ */
+export type CommandSpec = Message<"claudecluster.session.v1alpha1.CommandSpec"> & {
+  /**
+   * What to run. At most 8 KiB.
+   *
+   * @generated from field: string command = 1;
+   */
+  command: string;
+
+  /**
+   * Longest time that it may take, which does not count towards the session's. Absent: 600 s. At most a day.
+   *
+   * @generated from field: google.protobuf.Duration timeout = 2;
+   */
+  timeout?: Duration | undefined;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.CommandSpec.
+ * Use `create(CommandSpecSchema)` to create a new message.
+ */
+export const CommandSpecSchema: GenMessage<CommandSpec> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 1);
 
 /**
  * Bounds of what the model is used for. A request that would begin above one is refused; answers
@@ -185,7 +241,7 @@ export type Budget = Message<"claudecluster.session.v1alpha1.Budget"> & {
  * Use `create(BudgetSchema)` to create a new message.
  */
 export const BudgetSchema: GenMessage<Budget> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 1);
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 2);
 
 /**
  * Rules for connections out of the container.
@@ -213,7 +269,7 @@ export type EgressSpec = Message<"claudecluster.session.v1alpha1.EgressSpec"> & 
  * Use `create(EgressSpecSchema)` to create a new message.
  */
 export const EgressSpecSchema: GenMessage<EgressSpec> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 2);
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 3);
 
 /**
  * What counts.
@@ -254,7 +310,7 @@ export enum EgressSpec_Mode {
  * Describes the enum claudecluster.session.v1alpha1.EgressSpec.Mode.
  */
 export const EgressSpec_ModeSchema: GenEnum<EgressSpec_Mode> = /*@__PURE__*/
-  enumDesc(file_claudecluster_session_v1alpha1_session_spec, 2, 0);
+  enumDesc(file_claudecluster_session_v1alpha1_session_spec, 3, 0);
 
 /**
  * Where the workspace comes from.
@@ -298,7 +354,7 @@ export type RepositorySpec = Message<"claudecluster.session.v1alpha1.RepositoryS
  * Use `create(RepositorySpecSchema)` to create a new message.
  */
 export const RepositorySpecSchema: GenMessage<RepositorySpec> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 3);
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 4);
 
 /**
  * A repository as it lay on a disk. The host holds it as three commits, each the first parent of the next one, on the
@@ -400,7 +456,7 @@ export type RepositorySnapshot = Message<"claudecluster.session.v1alpha1.Reposit
  * Use `create(RepositorySnapshotSchema)` to create a new message.
  */
 export const RepositorySnapshotSchema: GenMessage<RepositorySnapshot> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 4);
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 5);
 
 /**
  * A submodule of a snapshot, which the agent makes a repository of its own in the work tree.
@@ -449,7 +505,7 @@ export type SubmoduleSnapshot = Message<"claudecluster.session.v1alpha1.Submodul
  * Use `create(SubmoduleSnapshotSchema)` to create a new message.
  */
 export const SubmoduleSnapshotSchema: GenMessage<SubmoduleSnapshot> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 5);
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 6);
 
 /**
  * What a snapshot holds of a repository and what it does not. Paths are as git quotes them. Lists are cut, counts are not.
@@ -526,7 +582,7 @@ export type SnapshotReceipt = Message<"claudecluster.session.v1alpha1.SnapshotRe
  * Use `create(SnapshotReceiptSchema)` to create a new message.
  */
 export const SnapshotReceiptSchema: GenMessage<SnapshotReceipt> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 6);
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 7);
 
 /**
  * What of one kind did not go in.
@@ -561,5 +617,5 @@ export type SnapshotLeftOut = Message<"claudecluster.session.v1alpha1.SnapshotLe
  * Use `create(SnapshotLeftOutSchema)` to create a new message.
  */
 export const SnapshotLeftOutSchema: GenMessage<SnapshotLeftOut> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 7);
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 8);
 

@@ -53,6 +53,20 @@ async function states(sessions: MemorySessions): Promise<State[]> {
 
 const CONNECT = { older: connectOlder, newer: connectNewer };
 
+test("says plainly that it sees no directory of the caller's", async () => {
+  const { sessions, url } = await start();
+  const client = await connectNewer(url);
+  expect(client.getInstructions()).toContain("this server is on another machine");
+  const { tools } = await client.listTools();
+  expect(tools.find(({ name }) => name === spawn.name)?.description).toContain("sees no directory of yours");
+  for (const repository of [".", "../x", "/srv/x", "~/x", "file:///x", "C:\\x"]) {
+    const answer = await client.callTool({ name: spawn.name, arguments: { task: "x", repository } });
+    expect(answer).toMatchObject({ isError: true });
+    expect(JSON.stringify(answer.content)).toMatch(/REPOSITORY_ELSEWHERE.*CLAUDECLUSTER_HOST|CLAUDECLUSTER_HOST.*/);
+  }
+  expect(await states(sessions)).toEqual([]);
+});
+
 test.each(["older", "newer"] as const)("a cancel in the %s protocol ends the session of the call", async (kind) => {
   const { sessions, url } = await start();
   const client = await CONNECT[kind](url);

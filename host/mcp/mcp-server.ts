@@ -13,7 +13,11 @@ import { firstRoot } from "./first-root.ts";
 import { registerResources } from "./resources.ts";
 import { registerSessionTools } from "./session-tools.ts";
 
-const INSTRUCTIONS = `Runs other Claude Code instances in sealed containers. Use spawn_claude_container for a task that can be done on a copy of a repository: by default the one that you are in, as it lies on disk, uncommitted work included. It returns a patch: review it, then apply_changes (offered where you are on the host's machine) takes it into your project as a branch or into the files, and undo_changes takes it back. For several tasks at once: spawn each with wait: false, then wait_session for each, all waits in one message. Sessions outlive the call that started them and Claude Code itself: list_sessions finds them again, wait_session and get_session bring their results.`;
+const instructions = (which: string): string =>
+  `Runs other Claude Code instances in sealed containers. Use spawn_claude_container for a task that can be done on a copy of a repository: ${which}. It returns a patch: review it, then apply_changes (offered where you are on the host's machine) takes it into your project as a branch or into the files, and undo_changes takes it back. For several tasks at once: spawn each with wait: false, then wait_session for each, all waits in one message. Sessions outlive the call that started them and Claude Code itself: list_sessions finds them again, wait_session and get_session bring their results.`;
+
+const HERE = "by default the one that you are in, as it lies on disk, uncommitted work included";
+const ELSEWHERE = "one that an http(s) URL names, since this server is on another machine";
 
 /** Sessions that are offered, and by which version. */
 export interface MCPServerOptions {
@@ -43,7 +47,7 @@ export class MCPServer {
     this.#options = options;
     const { project } = options;
     const source = project === undefined ? new AddressSource() : new LocalSource(project);
-    this.#tool = new ContainerSpawnerTool({ ...options, source, directory: project?.directory ?? "/" });
+    this.#tool = new ContainerSpawnerTool({ ...options, source, directory: project?.directory });
   }
 
   /** Serves one client over its pipe while that is open. */
@@ -68,14 +72,13 @@ export class MCPServer {
   }
 
   #createServer(): McpServer {
-    const { version, sessions } = this.#options;
+    const { version, sessions, project, logger } = this.#options;
     const server = new McpServer(
       { name: "claudecluster", title: "ClaudeCluster", version },
-      { instructions: INSTRUCTIONS },
+      { instructions: instructions(project === undefined ? ELSEWHERE : HERE) },
     );
     this.#tool.register(server);
     registerSessionTools(server, this.#options);
-    const { project, logger } = this.#options;
     if (project !== undefined) {
       const { directory, stateDirectory } = project;
       const projectDirectory = async (options: { signal: AbortSignal }) =>

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { AppError, RepositorySpecSchema } from "../../proto/index.ts";
+import { AppError, cutChars, RepositorySpecSchema } from "../../proto/index.ts";
 import type { FoundRepository, RepositorySource, RepositoryWish } from "./repository-source.ts";
 
 /** Word of a caller for no repository at all. */
@@ -10,6 +10,7 @@ const ALL = -1;
 export class AddressSource implements RepositorySource {
   async find(wish: RepositoryWish): Promise<FoundRepository> {
     if (wish.repository === undefined || wish.repository === NO_REPOSITORY) return { spec: noRepository(wish) };
+    if (/^(?:\.{1,2}(?:[/\\]|$)|[/~\\]|[a-z]:[/\\]|file:)/i.test(wish.repository)) throw elsewhere(wish.repository);
     return { spec: atAddress(wish.repository, wish) };
   }
 }
@@ -38,6 +39,16 @@ export function depthOf(history: RepositoryWish["history"]): number {
   throw new AppError("HISTORY_INVALID", `There is no history of ${history} commits.`, {
     help: 'Give a number from 1, or "all".',
   });
+}
+
+function elsewhere(path: string): AppError {
+  return new AppError(
+    "REPOSITORY_ELSEWHERE",
+    `${cutChars(path, 256)} is a directory, which this server does not see.`,
+    {
+      help: 'Name an http(s) URL, or "none". For directories: let Claude Code start `claudecluster mcp` where they are, with this host as CLAUDECLUSTER_HOST.',
+    },
+  );
 }
 
 function includeNotLocal(): AppError {

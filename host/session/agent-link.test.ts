@@ -60,14 +60,15 @@ test("time in which the host itself did not run is not an agent's silence", asyn
   await expect(agent.run(enough.signal)).rejects.toThrow("dialled three times");
 });
 
-/** An agent from before there was a listener for git, and tunnels that can be carried on; its session is over. */
-function olderAgent(): Container {
+/** An agent from before there was a listener for git, and tunnels that can be carried on, or a later one; its session is over. */
+function olderAgent(knows: { usesGitListener?: boolean; usesSnapshot?: boolean } = {}): Container {
   const server = createServer(
     connectNodeAdapter({
       routes: (router) =>
         router.service(AgentService, {
           ...ENDED_SESSION,
           getAgentInfo: () => ({ capabilities: ["setup"] }),
+          startSession: () => knows,
           async *readChanges() {
             yield await Promise.resolve({ data: Buffer.from("the patch") });
           },
@@ -114,6 +115,22 @@ test.each([
     (error: unknown) => (error as AppError).reason,
   );
   expect(await ended).toBe(expected);
+});
+
+test.each([
+  [
+    "an agent that knows nothing of snapshots is given no session with one",
+    { usesGitListener: true, usesSnapshot: false },
+  ],
+  ["an agent that takes snapshots is given one", { usesGitListener: true, usesSnapshot: true }],
+])("%s", async (_name, knows) => {
+  using store = SqliteStore.open(":memory:");
+  store.createSession("ses_1", NEW);
+  const repository = { snapshot: { untrackedCommitId: "ab".repeat(20) } };
+  const spec = create(SessionSpecSchema, { task: "x", repository });
+  const running = linkTo(olderAgent(knows), store, { spec }).run(AbortSignal.timeout(20_000));
+  if (!knows.usesSnapshot) return await expect(running).rejects.toMatchObject({ reason: "AGENT_OUTDATED" });
+  expect((await running).result.outcome.case).toBe("success");
 });
 
 /** The host's end of the stored session, in a container. */

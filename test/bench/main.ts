@@ -13,6 +13,7 @@ import type { Part } from "./part.ts";
 import { sealing } from "./sealing.ts";
 import { snapshot } from "./snapshot.ts";
 import { spawn } from "./spawn.ts";
+import { upload } from "./upload.ts";
 import { workspace } from "./workspace.ts";
 
 const PARTS: Record<string, Part> = {
@@ -23,6 +24,7 @@ const PARTS: Record<string, Part> = {
   long,
   workspace,
   snapshot,
+  upload,
   live,
 };
 const { values } = parseArgs({

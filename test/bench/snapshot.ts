@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { takeSnapshot } from "../../host/repository/snapshot.ts";
-import { fillRepository, largePath } from "./large-repository.ts";
+import { fillRepository, largePath, type LargeRepository } from "./large-repository.ts";
 import { inTurn, type Part } from "./part.ts";
 
 /** 1 GB. */
@@ -21,7 +21,7 @@ export const snapshot: Part = async ({ longRounds, figures, say }) => {
   try {
     say(`making a repository of ${REPOSITORY.files} files`);
     const root = join(area, "user");
-    await makeWorkTree(area, root);
+    await makeWorkTree(area, root, REPOSITORY);
     const store = join(area, "kept-store");
     for (let round = 0; round <= longRounds; round++) {
       say(round === 0 ? "warming up" : `snapshot ${round} of ${longRounds}`);
@@ -45,10 +45,11 @@ export const snapshot: Part = async ({ longRounds, figures, say }) => {
   }
 };
 
-async function makeWorkTree(area: string, root: string): Promise<void> {
+/** Makes a work tree with some work in it. */
+export async function makeWorkTree(area: string, root: string, repository: LargeRepository): Promise<void> {
   const bare = join(area, "origin.git");
   await run("git", ["init", "-q", "--bare", "-b", "main", bare]);
-  await fillRepository(bare, REPOSITORY);
+  await fillRepository(bare, repository);
   await run("git", ["clone", "-q", "--no-hardlinks", bare, root]);
   await rm(bare, { recursive: true });
   const edit = (path: string, text: string): Promise<void> => writeFile(join(root, path), text.repeat(500));

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { existsSync, readdirSync } from "node:fs";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
@@ -109,7 +109,7 @@ test("a front elsewhere sends its repository, and applies, undoes and compares t
 });
 
 test("a host that is killed while it takes in a repository is gone on with by the next one", async () => {
-  await writeFile(join(project, "large"), randomBytes(60_000_000));
+  await writeFile(join(project, "large"), randomBytes(20_000_000));
   const stores = storesDirectory(rig.place.directories.stateDirectory);
   const incoming = () =>
     readdirSync(stores, { recursive: true })
@@ -123,13 +123,13 @@ test("a host that is killed while it takes in a repository is gone on with by th
   const outcome = await running;
   expect(outcome.json<SessionSummary>(), outcome.stderr).toMatchObject({
     state: "succeeded",
-    result: expect.stringContaining("60000000") as string,
+    result: expect.stringContaining("20000000") as string,
   });
   expect(incoming()).toEqual([]);
 });
 
 test("a front that is killed while it sends leaves nothing with the host", async () => {
-  await writeFile(join(project, "large"), randomBytes(60_000_000));
+  await writeFile(join(project, "large"), randomBytes(20_000_000));
   const stores = storesDirectory(rig.place.directories.stateDirectory);
   const incoming = () =>
     readdirSync(stores, { recursive: true })
@@ -149,6 +149,27 @@ test("a front that is killed while it sends leaves nothing with the host", async
   expect(incoming()).toEqual([]);
   expect(await sessions()).toBe(sessionsBefore);
   expect(await run("wc -c < large")).toMatchObject({ state: "succeeded" });
+});
+
+test("a host that starts sweeps what no session needs, and keeps what one does", async () => {
+  const { session_id: id } = await run("true");
+  const stores = storesDirectory(rig.place.directories.stateDirectory);
+  const [store] = readdirSync(stores).filter((name) => existsSync(join(stores, name, "sessions", id)));
+  const sessions = join(stores, store!, "sessions");
+  host.process.kill("SIGTERM");
+  await once(host.process, "close");
+  const longAgo = new Date(Date.now() - 30 * 24 * 60 * 60_000);
+  const unknown = join(sessions, "ses_unknown");
+  const unused = join(stores, "0".repeat(32));
+  for (const path of [unknown, unused]) {
+    await mkdir(path);
+    await utimes(path, longAgo, longAgo);
+  }
+  host = await serve(new URL(host.url).host);
+  await vi.waitUntil(() => !existsSync(unknown) && !existsSync(unused), { timeout: 20_000 });
+  expect(existsSync(join(sessions, id))).toBe(true);
+  expect((await command(["remove", id])).code).toBe(0);
+  expect(existsSync(join(sessions, id))).toBe(false);
 });
 
 test("says plainly what is wrong with the host that is named", async () => {

@@ -48,6 +48,8 @@ export interface CheckedOut {
   intentToAdd: readonly RawPath[];
   /** How both differ from the start, before Claude has done anything. */
   given: GivenClaims;
+  /** Files of Git LFS whose content the start has, where HEAD and the index have pointers. */
+  largePaths: readonly RawPath[];
   /** Where Claude starts, from the top. "": at the top. */
   subdirectory: string;
   /** Repositories in the work tree whose files are those of the start. What is in one comes after it. */
@@ -234,6 +236,7 @@ async function takeSnapshot(
       headCommitId,
       indexCommitId,
       intentToAdd,
+      largePaths: rawPaths(snapshot.largePaths),
       given: {
         index: [...(await compare(indexCommitId)), ...intentToAdd.flatMap((path) => withoutContent(path, emptyBlob))],
         head: headCommitId === "" ? [] : await compare(headCommitId),

@@ -153,7 +153,12 @@ async function collectWith(options: PrivateIndexOptions & { maxPatchBytes?: numb
       const { headCommitId, incomplete } = await index.readClaims({ signal });
       const unconvertedPaths = unconverted.map(quotePath);
       const treeId = await writeTree(index, options.base, entries, { signal });
-      const skippedFilters = countFilters(await index.attributes.listFilters({ signal }));
+      const filters = await index.attributes.listFilters({ signal });
+      // What has its content is as the work tree is to have it.
+      for (const path of [...index.givenLargeFiles, ...(index.givenLargeFiles.size > 0 ? index.added : [])]) {
+        if (filters.get(path) === "lfs") filters.delete(path);
+      }
+      const skippedFilters = countFilters(filters);
       const leftOutOfIt = { unreadablePaths, unreadableReasons, ignoredFiles };
       const asItIs = {
         unconvertedPaths,

@@ -1,5 +1,6 @@
 import { type RawPath, splitPaths } from "../../proto/index.ts";
 import { FileAttributes } from "./attributes.ts";
+import { rawPaths } from "./base-repository.ts";
 import { type Claims, claimsStamp, NO_CLAIMS, readClaims } from "./claims.ts";
 import { git, type Script, shell } from "./git.ts";
 import { IndexFile, type IndexFileOptions } from "./index-file.ts";
@@ -131,6 +132,16 @@ export class PrivateIndex extends IndexFile {
   get givenSubmodules(): ReadonlyMap<RawPath, string> {
     const given = this.base.checkedOut?.submodules ?? [];
     return new Map(given.map(({ path, headCommitId }) => [Buffer.from(path).toString("latin1"), headCommitId]));
+  }
+
+  /** Files of Git LFS whose content the start has. */
+  get givenLargeFiles(): ReadonlySet<RawPath> {
+    const { largePaths = [], submodules = [] } = this.base.checkedOut ?? {};
+    const inside = submodules.flatMap((submodule) => {
+      const top = Buffer.from(submodule.path).toString("latin1");
+      return rawPaths(submodule.largePaths).map((path) => `${top}/${path}`);
+    });
+    return new Set([...largePaths, ...inside]);
   }
 
   /** Returns the paths that .gitmodules names now. */

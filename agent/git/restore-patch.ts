@@ -33,7 +33,9 @@ export async function restorePatch(
   patch: Buffer,
   { signal }: { signal: AbortSignal },
 ): Promise<void> {
-  const place = { identity, variables: { GIT_DIR: `${workTree}/.git`, GIT_WORK_TREE: workTree } };
+  const variables = { GIT_DIR: `${workTree}/.git`, GIT_WORK_TREE: workTree };
+  // The patch is against the files as they lie there.
+  const place = { identity, variables, config: { "filter.lfs.clean": "", "filter.lfs.smudge": "" } };
   const args = ["-C", workTree, "apply", "--whitespace=nowarn", "-"];
   const result = await tryGit(place, args, { signal, input: patch });
   if (result.code === 0) return await track(place, { workTree, startTree: base.treeId, patch, signal });

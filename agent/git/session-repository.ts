@@ -2,7 +2,8 @@ import { AppError, gitFailed, joinPaths, redactUri, splitPaths, type SubmoduleSn
 import type { Identity } from "../process/identity.ts";
 import { type BaseRepository, type CheckedOut, rawPaths } from "./base-repository.ts";
 import { type Progress, progressReader } from "./clone-progress.ts";
-import { git, type GitPlace, type Script, SESSION_ATTRIBUTES, shell, tryGit } from "./git.ts";
+import { FILTER_LARGE, LARGE_FILTER } from "./large-filter.ts";
+import { git, type GitPlace, OUR_ATTRIBUTES, type Script, SESSION_ATTRIBUTES, shell, tryGit } from "./git.ts";
 import { crowdedNotice, roomIn, throwIfFull } from "./room.ts";
 
 /** The author of what Claude commits. */
@@ -125,19 +126,22 @@ export async function checkOutSnapshot(
 }
 
 async function checkOut(
-  { indexCommitId, intentToAdd }: Pick<CheckedOut, "indexCommitId" | "intentToAdd">,
+  { indexCommitId, intentToAdd, largePaths }: Pick<CheckedOut, "indexCommitId" | "intentToAdd" | "largePaths">,
   place: { workTree: string; head: string; subdirectory: string; identity: Identity | undefined; signal: AbortSignal },
 ): Promise<void> {
   const { workTree, head, subdirectory, identity, signal } = place;
   const inside = { identity, variables: { GIT_DIR: `${workTree}/.git`, GIT_WORK_TREE: workTree } };
   const input = joinPaths(intentToAdd);
   await shell(inside, CHECK_OUT_SNAPSHOT, [head, indexCommitId, subdirectory], { input, signal });
+  if (largePaths.length > 0) {
+    await shell(inside, FILTER_LARGE, [OUR_ATTRIBUTES, LARGE_FILTER], { input: joinPaths(largePaths), signal });
+  }
 }
 
 /** Makes a repository of a directory of the start, as git makes one of a submodule. */
 async function makeSubmodule(
   base: BaseRepository,
-  { path, branch, headCommitId, indexCommitId, intentToAddPaths }: SubmoduleSnapshot,
+  { path, branch, headCommitId, indexCommitId, intentToAddPaths, largePaths }: SubmoduleSnapshot,
   { workTree, identity, signal }: { workTree: string; identity: Identity | undefined; signal: AbortSignal },
 ): Promise<void> {
   const directory = `${workTree}/${path}`;
@@ -146,7 +150,10 @@ async function makeSubmodule(
   const own = { ...base, commitId: "", origin: undefined, branch: undefined, packedRefs };
   await initialize(own, directory, { head, identity, signal });
   const intentToAdd = rawPaths(intentToAddPaths);
-  await checkOut({ indexCommitId, intentToAdd }, { workTree: directory, head, subdirectory: "", identity, signal });
+  await checkOut(
+    { indexCommitId, intentToAdd, largePaths: rawPaths(largePaths) },
+    { workTree: directory, head, subdirectory: "", identity, signal },
+  );
   await shell({ identity }, REGISTER, [directory], { signal });
 }
 

@@ -146,12 +146,20 @@ export async function readChanges(
   }
   const sorted = [...entries.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   index.added = new Set(sorted.filter(({ oldMode }) => oldMode === ABSENT).map(({ path }) => path));
+  const inIndex = claims.staged.filter(
+    ({ path, newId }) => entries.get(path)?.newId !== newId && !unreadable.has(path),
+  );
+  // There the index has pointers, in the session's own repository.
+  const pointers =
+    inIndex.length > 0 && index.givenLargeFiles.size > 0
+      ? await index.attributes.listFilters({ signal })
+      : new Map<RawPath, string>();
   const differs = new Set(sorted.map(({ path }) => path));
   return {
     entries: sorted,
     unreadable: [...unreadable].sort(),
     checkouts: [...checkouts].sort(),
-    staged: claims.staged.filter(({ path, newId }) => entries.get(path)?.newId !== newId && !unreadable.has(path)),
+    staged: inIndex.filter(({ path }) => pointers.get(path) !== "lfs"),
     unconverted: [...index.staging.unconverted].filter((path) => differs.has(path)).sort(),
     attributes: sorted.flatMap(({ path, newId }) => (isAttributes(path) ? [`${newId} ${path}`] : [])).join("\0"),
   };

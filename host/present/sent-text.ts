@@ -53,14 +53,24 @@ function snapshotText(repository: RepositorySpec, { branch, headCommitId, receip
 }
 
 function receiptTexts(receipt: SnapshotReceipt): string[] {
-  const { stagedCount, changedCount, untrackedCount, sizeBytes, leftOut, includedPaths, changedPaths, submodulePaths } =
-    receipt;
+  const {
+    stagedCount,
+    changedCount,
+    untrackedCount,
+    sizeBytes,
+    leftOut,
+    includedPaths,
+    changedPaths,
+    submodulePaths,
+    largeCount,
+  } = receipt;
   const counts = Object.entries({ staged: stagedCount, changed: changedCount, untracked: untrackedCount });
   const differing = counts.filter(([, count]) => count > 0).map(([name, count]) => `${count} ${name}`);
   const texts = [
     differing.length === 0 ? "nothing uncommitted" : `${differing.join(", ")} (${size(Number(sizeBytes))})`,
   ];
   if (includedPaths.length > 0) texts.push(`included: ${paths(includedPaths)}`);
+  if (largeCount > 0) texts.push(`with the content of ${plural(largeCount, "file")} of LFS`);
   if (submodulePaths.length > 0)
     texts.push(`with ${plural(submodulePaths.length, "submodule")}: ${paths(submodulePaths)}`);
   if (leftOut.length > 0) {

@@ -71,12 +71,13 @@ export async function applyToWorkTree(
       changes.map(({ path }) => path),
     );
     Object.assign(entry.record, { directories: [...directories], bytes: 0 });
+    const step = { scratch, entry, largeFiles: prepared.largePaths.length > 0, signal };
     const differing: RawPath[] = [];
     for (const part of parts) {
-      differing.push(...(await copyOld(part, { scratch, entry, treeId: now.workTree, signal })));
+      differing.push(...(await copyOld(part, { ...step, treeId: now.workTree })));
     }
     if (differing.length > 0) throw raced(differing);
-    for (const part of parts) await makeNew(part, { scratch, entry, treeId: merged.treeId, signal });
+    for (const part of parts) await makeNew(part, { ...step, treeId: merged.treeId });
     await refuseBlocked(workTree, entry, { submodules: now.submodules });
     if (index !== undefined) {
       if (index.before !== undefined) await copyIndex(indexFile, entry.oldIndex);

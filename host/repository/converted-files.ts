@@ -4,6 +4,7 @@ import { AppError, joinPaths, quotePath, type RawPath, splitPaths } from "../../
 import { rawPathText } from "../present/path-text.ts";
 import { nameSome } from "../name-some.ts";
 import { git, type GitPlace } from "./git.ts";
+import { LFS_OFF } from "./large-files.ts";
 import type { JournalEntry } from "./journal.ts";
 import type { Scratch } from "./scratch.ts";
 import { isInside } from "./submodule-trees.ts";
@@ -47,6 +48,8 @@ interface StepOptions {
   scratch: Scratch;
   entry: JournalEntry;
   treeId: string;
+  /** True: the tree has the content of files of Git LFS, not pointers. */
+  largeFiles: boolean;
   signal: AbortSignal;
 }
 
@@ -56,7 +59,7 @@ interface StepOptions {
  */
 export async function copyOld(
   { repository, prefix, changes }: RepositoryChanges,
-  { scratch, entry, treeId, signal }: StepOptions,
+  { scratch, entry, treeId, largeFiles, signal }: StepOptions,
 ): Promise<RawPath[]> {
   const directory = await makePlace(entry.oldFiles, prefix);
   const there = changes.filter(({ oldMode }) => oldMode !== ABSENT).map(({ path }) => path);
@@ -70,7 +73,10 @@ export async function copyOld(
   await refuseSparse(repository, absent, { signal });
   entry.record.bytes = (entry.record.bytes ?? 0) + bytes;
   // Through the user's line ends and filters, as they were taken into the tree.
-  const place = ourWorkTree(repository, scratch, { directory, index: "old" });
+  const place = {
+    ...ourWorkTree(repository, scratch, { directory, index: "old" }),
+    config: largeFiles ? LFS_OFF : {},
+  };
   const tree = treeAt(treeId, prefix);
   await git(place, ["read-tree", tree], { signal });
   const update = ["update-index", "-z", "--add", "--remove", "--stdin"];
@@ -99,13 +105,13 @@ async function refuseSparse(
 /** Writes the files as the user's git would, and records what is to become of each. */
 export async function makeNew(
   { repository, prefix, changes }: RepositoryChanges,
-  { scratch, entry, treeId, signal }: StepOptions,
+  { scratch, entry, treeId, largeFiles, signal }: StepOptions,
 ): Promise<void> {
   const directory = await makePlace(entry.newFiles, prefix);
   const place: GitPlace = {
     ...ourWorkTree(repository, scratch, { directory, index: "new" }),
     // What is out of the user's sparse checkout is written all the same, where it is to be looked at.
-    config: { "core.sparseCheckout": "false" },
+    config: { "core.sparseCheckout": "false", ...(largeFiles ? LFS_OFF : {}) },
   };
   await git(place, ["read-tree", treeAt(treeId, prefix)], { signal });
   const written = changes.filter(({ newMode }) => newMode !== ABSENT);

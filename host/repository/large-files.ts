@@ -13,7 +13,12 @@ const POINTER = "version https://git-lfs.github.com/spec/v1\n";
 const MAX_POINTER_BYTES = 1024;
 
 /** Configuration that turns off the filter of Git LFS, which writes into the user's repository. Pointers are made here. */
-export const LFS_OFF = { "filter.lfs.clean": "", "filter.lfs.process": "", "filter.lfs.required": "false" };
+export const LFS_OFF = {
+  "filter.lfs.clean": "",
+  "filter.lfs.smudge": "",
+  "filter.lfs.process": "",
+  "filter.lfs.required": "false",
+};
 
 /** Returns the files among `paths` that Git LFS keeps, by their attributes. */
 export async function findLargeFiles(
@@ -68,10 +73,64 @@ export async function writePointers(
   return entries;
 }
 
+/** Files of Git LFS as a snapshot takes them. */
+export interface LargeFiles {
+  /** Files whose content is in the work tree and goes in, as blobs. */
+  contents: Map<RawPath, TreeEntry>;
+  /** Size of these. */
+  bytes: number;
+  /** Files that stay pointers: their content is not here, or above a limit. */
+  pointers: { path: RawPath; bytes: number }[];
+}
+
+/** Writes what lies in the work tree of files of Git LFS as blobs, as far as the limits go. The largest stay pointers. */
+export async function writeContents(
+  writing: GitPlace,
+  root: string,
+  paths: Iterable<RawPath>,
+  { limits, signal }: { limits: { fileBytes: number; totalBytes: number }; signal: AbortSignal },
+): Promise<LargeFiles> {
+  const large: LargeFiles = { contents: new Map(), bytes: 0, pointers: [] };
+  const found: { path: RawPath; mode: string; bytes: number }[] = [];
+  for (const path of paths) {
+    const facts = await lstat(pathIn(root, path)).catch(() => undefined);
+    if (facts?.isFile() !== true) continue;
+    const mode = (facts.mode & 0o100) === 0 ? "100644" : EXECUTABLE;
+    found.push({ path, mode, bytes: facts.size });
+  }
+  for (const { path, mode, bytes } of found.sort((a, b) => a.bytes - b.bytes || (a.path < b.path ? -1 : 1))) {
+    const fits = bytes <= limits.fileBytes && large.bytes + bytes <= limits.totalBytes;
+    const content = fits ? await readFile(pathIn(root, path)).catch(() => undefined) : undefined;
+    // Nothing is its own pointer.
+    if (content?.length === 0) continue;
+    if (content === undefined || isPointer(content)) large.pointers.push({ path, bytes });
+    else {
+      const options = { signal, input: content };
+      const id = await gitLine(writing, ["hash-object", "-w", "--no-filters", "--stdin"], options);
+      large.contents.set(path, { mode, id });
+      large.bytes += bytes;
+    }
+  }
+  return large;
+}
+
+function isPointer(content: Buffer): boolean {
+  return content.length < MAX_POINTER_BYTES && (content.length === 0 || content.toString("latin1").startsWith(POINTER));
+}
+
+/** Returns the pointer for content that is a blob. A pointer is its own. */
+export async function pointerFor(place: GitPlace, id: string, { signal }: { signal: AbortSignal }): Promise<string> {
+  const content = await git(place, ["cat-file", "blob", id], { signal });
+  if (isPointer(content)) return id;
+  const oid = createHash("sha256").update(content).digest("hex");
+  const input = `${POINTER}oid sha256:${oid}\nsize ${content.length}\n`;
+  return await gitLine(place, ["hash-object", "-w", "--stdin"], { signal, input });
+}
+
 async function pointerOf(file: Buffer, size: number, signal: AbortSignal): Promise<Buffer> {
   if (size < MAX_POINTER_BYTES) {
     const content = await readFile(file);
-    if (content.length === 0 || content.toString("latin1").startsWith(POINTER)) return content;
+    if (isPointer(content)) return content;
   }
   const hash = createHash("sha256");
   let bytes = 0;

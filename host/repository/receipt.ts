@@ -27,6 +27,8 @@ export interface SnapshotReceipt {
   untracked: number;
   /** Size of the files that were read, before compression. */
   bytes: number;
+  /** Number of files of Git LFS that went in with their content. */
+  large: number;
   leftOut: LeftOutFiles[];
   /** Files that went in because they were named, in git's quoted form. */
   included: string[];
@@ -69,7 +71,7 @@ export function mergeReceipts(
   for (const { path, receipt } of submodules) {
     const top = quotePath(Buffer.from(path).toString("latin1"));
     const from = (paths: readonly string[]) => paths.map((inner) => joinQuoted(top, inner));
-    for (const count of ["staged", "changed", "untracked", "bytes"] as const) merged[count] += receipt[count];
+    for (const count of ["staged", "changed", "untracked", "bytes", "large"] as const) merged[count] += receipt[count];
     merged.included = [...merged.included, ...from(receipt.included)];
     merged.changedWhileRead = [...merged.changedWhileRead, ...from(receipt.changedWhileRead)];
     merged.submodules = [...merged.submodules, top, ...from(receipt.submodules)];

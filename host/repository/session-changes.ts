@@ -3,6 +3,7 @@ import { rawPathText } from "../present/path-text.ts";
 import { gitLine, tryGit } from "./git.ts";
 import { type RebuiltTree, rebuildTree, selectChanges } from "./rebuild-tree.ts";
 import { Scratch } from "./scratch.ts";
+import { storeLargeFiles, withPointers } from "./stored-files.ts";
 import { type GivenSubmodule, isInside, outermost, replaceSubmodules } from "./submodule-trees.ts";
 import { GITLINK, type TreeChange } from "./tree-diff.ts";
 import type { UserRepository } from "./user-repository.ts";
@@ -19,6 +20,8 @@ export interface SessionChanges {
   headCommitId?: string | undefined;
   /** Submodules whose files are the start's, in the places of their commits. Default: none. */
   submodules?: readonly GivenSubmodule[];
+  /** Files of Git LFS whose content is the start's, in the places of pointers. Default: none. */
+  largePaths?: readonly RawPath[];
   /** Address that the start commit can be fetched from, for the help of START_NOT_FOUND. "": none is known. */
   startFrom: string;
   patch: Uint8Array;
@@ -48,6 +51,8 @@ export interface PreparedChanges extends AsyncDisposable {
   treeId: string;
   /** Selected changes. */
   changes: TreeChange[];
+  /** Files of Git LFS whose content the start has. Where there are any, the trees have content and no pointers. */
+  largePaths: readonly RawPath[];
   /** Submodules whose files are in the trees. */
   submodules: readonly GivenSubmodule[];
   /** True: the whole result is the tree that the agent named. False: it has named none. */
@@ -89,6 +94,7 @@ export async function prepareChanges(
       start,
       ...selected,
       submodules: session.submodules ?? [],
+      largePaths: session.largePaths ?? [],
       proven: rebuilt.proven,
       [Symbol.asyncDispose]: dispose,
     };
@@ -99,33 +105,36 @@ export async function prepareChanges(
 }
 
 /**
- * Returns changes without those in submodules, which have their commits in the trees. `leftOut` are the paths of those.
- * The result is the same scratch repository's: it goes with that of the given ones. Throws NOTHING_TO_APPLY.
+ * Returns changes as a commit of the user's holds them: without those in submodules, which have their commits in the trees,
+ * and with pointers in the places of files of Git LFS. `leftOut` are the paths of those in submodules. The result is the same scratch repository's: it goes with that of the given ones. Throws NOTHING_TO_APPLY.
  */
-export async function withoutSubmodules(
+export async function asCommitted(
+  repository: UserRepository,
   prepared: PreparedChanges,
   { signal }: { signal: AbortSignal },
-): Promise<{ outside: PreparedChanges; leftOut: RawPath[] }> {
+): Promise<{ committed: PreparedChanges; leftOut: RawPath[] }> {
   const { scratch, start, submodules } = prepared;
-  if (submodules.length === 0) return { outside: prepared, leftOut: [] };
   const pointers = outermost(submodules).map(({ path, commitId: id }) => ({ path, mode: GITLINK, id }) as const);
   const isOutside = ({ path }: TreeChange) => !pointers.some((submodule) => isInside(submodule.path, path));
-  const changes = prepared.changes.filter(isOutside);
+  const outside = prepared.changes.filter(isOutside);
   const leftOut = prepared.changes.filter((change) => !isOutside(change)).map(({ path }) => path);
-  if (changes.length === 0) {
+  if (outside.length === 0) {
     throw new AppError("NOTHING_TO_APPLY", "The session has changed files of submodules alone.", {
       help: "Take them into your files: claudecluster apply --worktree.",
     });
   }
-  const treeId = await replaceSubmodules(scratch, start.treeId, pointers, { signal });
-  const outside = {
+  const changes = await storeLargeFiles(repository, scratch, outside, { signal });
+  const startTree = await replaceSubmodules(scratch, start.treeId, pointers, { signal });
+  const treeId = await withPointers(scratch, startTree, new Set(prepared.largePaths), { signal });
+  const committed = {
     ...prepared,
     start: { ...start, treeId },
     treeId: await selectChanges(scratch, treeId, changes, { signal }),
     changes,
     submodules: [],
+    largePaths: [],
   };
-  return { outside, leftOut };
+  return { committed, leftOut };
 }
 
 async function findStart(

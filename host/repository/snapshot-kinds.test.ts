@@ -197,13 +197,14 @@ test("takes ignored files that are named, and those that .worktreeinclude names 
   await expect(user.take({ include: ["nothing"] })).rejects.toMatchObject({ reason: "INCLUDE_NOT_FOUND" });
 });
 
-test("makes pointers of what Git LFS keeps, and does not run it", async () => {
+test("takes the content of what Git LFS keeps on top of its pointers, and does not run it", async () => {
   user.makeRepository();
   const pointer = (oid: string, size: number): string =>
     `version https://git-lfs.github.com/spec/v1\noid sha256:${oid}\nsize ${size}\n`;
   const oid = "6c2ab1e3ad5d9a1a3a4b0f3a84cb4b2d9ce4ee0ba3e9b2e2ec9dcf5cd6d5ab4d";
   user.write(".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n");
   user.write("data.bin", pointer(oid, 5));
+  user.write("missing.bin", pointer(oid, 5));
   user.write("same.bin", pointer(createHash("sha256").update("same\n").digest("hex"), 5));
   user.git("add", "-A");
   user.git("commit", "-qm", "pointers");
@@ -214,22 +215,34 @@ test("makes pointers of what Git LFS keeps, and does not run it", async () => {
   user.write("same.bin", "same\n");
   user.write("data.bin", "other\n");
   user.write("new.bin", "new\n");
-  const snapshot = await user.takeUntouched();
+  user.write("large.bin", "x".repeat(101));
+  const snapshot = await user.takeUntouched({ limits: { fileBytes: 100 } });
   expect(existsSync(join(user.area, "ran"))).toBe(false);
-  const show = (path: string): string =>
-    plainGit(user.storeDirectory, ["show", `${snapshot.untracked}:${path}`], undefined, snapshot).toString();
+  const show = (commit: string, path: string): string =>
+    plainGit(user.storeDirectory, ["show", `${commit}:${path}`], undefined, snapshot).toString();
   for (const [path, content] of [
     ["same.bin", "same\n"],
     ["data.bin", "other\n"],
-    ["new.bin", "new\n"],
   ] as const) {
-    expect(show(path)).toBe(pointer(createHash("sha256").update(content).digest("hex"), content.length));
+    const ofIt = pointer(createHash("sha256").update(content).digest("hex"), content.length);
+    expect(show(snapshot.tracked, path)).toBe(ofIt);
+    expect(show(snapshot.untracked, path)).toBe(content);
   }
+  expect(show(snapshot.untracked, "new.bin")).toBe("new\n");
+  expect(show(snapshot.untracked, "missing.bin")).toBe(pointer(oid, 5));
+  expect(snapshot.large.toSorted()).toEqual(["data.bin", "new.bin", "same.bin"]);
   expect(snapshot.receipt).toMatchObject({
     changed: 1,
     untracked: 1,
-    leftOut: [{ kind: "lfs", count: 3, paths: ["data.bin", "same.bin", "new.bin"] }],
+    large: 3,
+    leftOut: [
+      { kind: "lfs", count: 1, paths: ["missing.bin"] },
+      { kind: "tooLarge", count: 1, paths: ["large.bin"] },
+    ],
   });
+  // As git status of somebody who has no Git LFS would see it.
+  const pointers = await user.take({ largeFiles: false });
+  expect(show(pointers.untracked, "new.bin")).toContain("oid sha256:");
 });
 
 /** Makes a repository of one commit beside the user's. */

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
+import { mkdir } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { AppError, gitFailed, quotePath, type RawPath } from "../../proto/index.ts";
 import { rawPathText } from "../present/path-text.ts";
 import { chooseFiles, UNTRACKED_LIMITS, type UntrackedLimits } from "./choose-files.ts";
 import { findIncluded } from "./included-files.ts";
-import { findLargeFiles, listTrackedLargeFiles } from "./large-files.ts";
+import { findLargeFiles, type LargeFiles, listTrackedLargeFiles, writeContents } from "./large-files.ts";
 import { type GitOptions, type GitPlace, tryGit } from "./git.ts";
 import { type LocatedRepository, locateRepository, type ObjectFormat } from "./locate.ts";
 import { PrivateIndex } from "./private-index.ts";
@@ -32,6 +33,8 @@ export interface SnapshotOptions {
   worktreeInclude?: boolean;
   /** Submodules that go in with their files, by their paths. Default: all that are initialised. */
   submodules?: ReadonlySet<string> | undefined;
+  /** False: files of Git LFS go in as pointers. Default: with their content, where it is here and within the limits. */
+  largeFiles?: boolean;
   /** Limits for untracked files. Default: `UNTRACKED_LIMITS`. */
   limits?: Partial<UntrackedLimits>;
   /** Directory of our `RepositoryStore` for this repository. It is made if it is not there. */
@@ -64,6 +67,8 @@ export interface Snapshot {
    * in it has the submodule's files, and this submodule's own commit of them is a further parent.
    */
   untracked: string;
+  /** Files of Git LFS whose content `untracked` has. The other commits have pointers. */
+  large: RawPath[];
   /** Submodules that went in with their files, those in submodules too. */
   submodules: SubmoduleSnapshot[];
   /** Files of the tracked commit that the index holds without content, as `git add --intent-to-add` makes them. */
@@ -136,14 +141,15 @@ async function takeOnce(
   const read = await readFiles(index, store, { ...chosen, large, root, base, signal });
   for (const { path, bytes } of await measuring) leftOut.add("ignored", path, bytes);
   const allLarge = new Set([...large, ...(await listTrackedLargeFiles(index.place, located, { signal }))]);
-  for (const { path, bytes } of await measure(root, [...allLarge])) leftOut.add("lfs", path, bytes);
+  const largeFiles = await readLargeFiles(index, store, root, allLarge, options);
+  for (const { path, bytes } of largeFiles.pointers) leftOut.add("lfs", path, bytes);
   for (const path of read.unreadable) leftOut.add("unreadable", path);
   const untracked = new Set(chosen.untracked.filter((path) => !read.unreadable.includes(path)));
   const [indexCommit = "", trackedCommit = "", untrackedCommit = ""] = await makeCommits(
     { ...store.place, alternates: [...store.borrowed, ...submodules.objectDirectories] },
     {
       parent: head.id,
-      commits: toCommits(status, read.entries, { untracked, submodules }),
+      commits: toCommits(status, read.entries, { untracked, contents: largeFiles.contents, submodules }),
       objectFormat,
       signal,
     },
@@ -160,6 +166,7 @@ async function takeOnce(
     tracked: trackedCommit,
     untracked: untrackedCommit,
     intentToAdd: status.changed.filter((file) => isIntentToAdd(file, read.entries)).map(({ path }) => path),
+    large: [...largeFiles.contents.keys()],
     submodules: submodules.submodules,
     objectDirectories: [store.objectDirectory, ...store.borrowed, ...submodules.objectDirectories],
     receipt: mergeReceipts(
@@ -169,7 +176,8 @@ async function takeOnce(
         staged: status.changed.filter(({ staged }) => staged).length,
         changed: status.changed.filter((file) => differs(file, read.entries)).length,
         untracked: untracked.size,
-        bytes: chosen.bytes,
+        bytes: chosen.bytes + largeFiles.bytes,
+        large: largeFiles.contents.size,
         leftOut: leftOut.finish(),
         included: [...included].map(quotePath),
         changedWhileRead: read.changedWhileRead.map(quotePath),
@@ -205,6 +213,25 @@ async function takeAllSubmodules(
   return await takeSubmodules(located, await listSubmodules(place, status, { signal }), { take, signal });
 }
 
+/** Reads the content of files of Git LFS into the store, without a look at the user's objects: see readFiles. */
+async function readLargeFiles(
+  index: PrivateIndex,
+  store: RepositoryStore,
+  root: string,
+  paths: ReadonlySet<RawPath>,
+  { largeFiles = true, limits, signal }: SnapshotOptions,
+): Promise<LargeFiles> {
+  if (!largeFiles) {
+    return { contents: new Map(), bytes: 0, pointers: await measure(root, [...paths]) };
+  }
+  const objectDirectory = join(index.directory, "large-objects");
+  await mkdir(objectDirectory);
+  const writing = { ...index.place, objectDirectory, alternates: [] };
+  const large = await writeContents(writing, root, paths, { limits: { ...UNTRACKED_LIMITS, ...limits }, signal });
+  await store.takeObjects(objectDirectory);
+  return large;
+}
+
 function isBelow(directory: string, path: string): boolean {
   return path === directory || path.startsWith(`${directory}/`);
 }
@@ -221,7 +248,11 @@ const EMPTY_TREES: Record<ObjectFormat, string> = {
 function toCommits(
   status: WorkTreeStatus,
   workTree: ReadonlyMap<RawPath, TreeEntry>,
-  { untracked, submodules }: { untracked: ReadonlySet<RawPath>; submodules: TakenSubmodules },
+  {
+    untracked,
+    contents,
+    submodules,
+  }: { untracked: ReadonlySet<RawPath>; contents: ReadonlyMap<RawPath, TreeEntry>; submodules: TakenSubmodules },
 ): SyntheticCommit[] {
   const index = new Map<RawPath, TreeEntry>();
   const tracked = new Map<RawPath, TreeEntry>();
@@ -238,7 +269,7 @@ function toCommits(
     { message: "Tracked files as they lie in the work tree", entries: tracked },
     {
       message: "Files that are not tracked",
-      entries: new Map([...others, ...submodules.entries]),
+      entries: new Map([...others, ...contents, ...submodules.entries]),
       mergedIds: submodules.commits,
     },
   ];

@@ -2,10 +2,11 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ApplyConflictsError, sides } from "./apply-conflicts.ts";
 import { git, type GitPlace } from "./git.ts";
-import { copyIndex, hashOf, listIndex, readIndex } from "./index-file.ts";
+import { copyIndex, hashOf, listIndex, parseStage, readIndex } from "./index-file.ts";
 import type { StagedRecord } from "./journal.ts";
 import { type Conflict, mergeTrees } from "./merge-trees.ts";
 import type { PreparedChanges } from "./session-changes.ts";
+import { storeLargeFiles } from "./stored-files.ts";
 import { ABSENT, diffTrees, GITLINK, indexInfo, type TreeChange } from "./tree-diff.ts";
 import { type UserRepository, userPlace } from "./user-repository.ts";
 
@@ -52,24 +53,27 @@ export async function stageChanges(
   }
   if (conflicts.length > 0) throw new ApplyConflictsError(conflicts, "what you have staged of them");
   if (staged.length === 0) return undefined;
+  const stored = await storeLargeFiles(repository, scratch, staged, { signal });
   const indexFile = join(scratch.directory, "staged.index");
   const before = await readIndex(repository.indexFile);
   if (before !== undefined) await copyIndex(repository.indexFile, indexFile);
   const own: GitPlace = { ...userPlace(repository), indexFile, objectDirectory: scratch.objectDirectory };
-  await git(own, ["update-index", "-z", "--index-info"], { signal, input: indexInfo(staged) });
+  const indexed = parseStage(await listIndex(own, { signal }));
+  await git(own, ["update-index", "-z", "--index-info"], { signal, input: indexInfo(stored) });
   const listing = await listIndex(own, { signal });
   const side = (mode: string, id: string) => (mode === ABSENT ? "" : `${mode} ${id}`);
   const record: StagedRecord = {
-    entries: staged.map(({ path, oldMode, oldId, newMode, newId }) => ({
+    entries: stored.map(({ path, oldMode, oldId, newMode, newId }, at) => ({
       path,
-      from: side(oldMode, oldId),
+      // The trees may have the content of a file of Git LFS, whose pointer the index has.
+      from: stored[at] === staged[at] ? side(oldMode, oldId) : (indexed.get(path) ?? ""),
       to: side(newMode, newId),
     })),
     sha256: hashOf(await readFile(indexFile)),
     listingSha256: hashOf(listing),
     hadIndex: before !== undefined,
   };
-  const added = staged.filter(({ newMode }) => newMode !== ABSENT && newMode !== GITLINK);
+  const added = stored.filter(({ newMode }) => newMode !== ABSENT && newMode !== GITLINK);
   return { before, after: indexFile, record, objectIds: added.map(({ newId }) => newId) };
 }
 

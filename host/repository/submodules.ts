@@ -20,6 +20,8 @@ export interface SubmoduleSnapshot {
   index: string;
   /** Files that the index holds without content. */
   intentToAdd: RawPath[];
+  /** Files of Git LFS with their content. */
+  large: RawPath[];
 }
 
 /** What a snapshot of a submodule's own says of it. */
@@ -66,7 +68,7 @@ export async function takeSubmodules(
       found.leftOut.push(raw);
       continue;
     }
-    const { head, branch, index, intentToAdd, untracked, objectDirectories, submodules, receipt } = taken;
+    const { head, branch, index, intentToAdd, large, untracked, objectDirectories, submodules, receipt } = taken;
     const place: GitPlace = { settings: "none", gitDirectory: objectDirectories[0]!.replace(/\/objects$/, "") };
     const id = await gitLine({ ...place, alternates: objectDirectories }, ["rev-parse", `${untracked}^{tree}`], {
       signal,
@@ -75,7 +77,7 @@ export async function takeSubmodules(
     found.commits.push(untracked);
     found.objectDirectories.push(...objectDirectories);
     found.receipts.push({ path, receipt });
-    found.submodules.push({ path, head, branch, index, intentToAdd });
+    found.submodules.push({ path, head, branch, index, intentToAdd, large });
     for (const inner of submodules) found.submodules.push({ ...inner, path: `${path}/${inner.path}` });
   }
   return found;

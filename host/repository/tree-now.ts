@@ -4,7 +4,8 @@ import { gitLine } from "./git.ts";
 import type { Scratch } from "./scratch.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import { type GivenSubmodule, outermost, replaceSubmodules } from "./submodule-trees.ts";
-import { DIRECTORY } from "./tree-diff.ts";
+import { selectChanges } from "./rebuild-tree.ts";
+import { ABSENT, DIRECTORY, diffTrees } from "./tree-diff.ts";
 import type { UserRepository } from "./user-repository.ts";
 
 /** Trees of a user's repository as it is now, which a scratch repository can read. */
@@ -23,12 +24,27 @@ export interface TreesNow {
  */
 export async function readTreesNow(
   { workTree: path }: UserRepository,
-  { scratch, submodules: given }: { scratch: Scratch; submodules: readonly GivenSubmodule[] },
+  {
+    scratch,
+    submodules: given,
+    largePaths,
+  }: {
+    scratch: Scratch;
+    submodules: readonly GivenSubmodule[];
+    /** Files of Git LFS that the session was given. Where there are any, the trees have the content of such files. */
+    largePaths: readonly RawPath[];
+  },
   { signal }: { signal: AbortSignal },
 ): Promise<TreesNow> {
   const storeDirectory = join(scratch.directory, "now.git");
   const wanted = new Set(given.map((submodule) => Buffer.from(submodule.path, "latin1").toString()));
-  const snapshot = await takeSnapshot({ path, storeDirectory, submodules: wanted, signal });
+  const snapshot = await takeSnapshot({
+    path,
+    storeDirectory,
+    submodules: wanted,
+    largeFiles: largePaths.length > 0,
+    signal,
+  });
   await scratch.borrow(snapshot.objectDirectories);
   const treeOf = (revision: string) => gitLine(scratch.place(), ["rev-parse", revision], { signal });
   const workTree = await treeOf(`${snapshot.untracked}^{tree}`);
@@ -39,9 +55,19 @@ export async function readTreesNow(
       id: await treeOf(`${workTree}:${submodule.path}`),
     })),
   );
-  const staged = await treeOf(`${snapshot.index}^{tree}`);
+  const [staged, tracked] = await Promise.all([
+    treeOf(`${snapshot.index}^{tree}`),
+    treeOf(`${snapshot.tracked}^{tree}`),
+  ]);
+  // What is staged as it lies there has its content there.
+  const changed = new Set((await diffTrees(scratch.place(), [staged, tracked], { signal })).map((file) => file.path));
+  const isSame = new Set(snapshot.large.filter((file) => !changed.has(file)));
+  const contents = (await diffTrees(scratch.place(), [tracked, workTree], { signal })).filter(
+    (file) => file.oldMode !== ABSENT && isSame.has(file.path),
+  );
+  const withContent = contents.length === 0 ? staged : await selectChanges(scratch, staged, contents, { signal });
   return {
-    index: await replaceSubmodules(scratch, staged, directories, { signal }),
+    index: await replaceSubmodules(scratch, withContent, directories, { signal }),
     workTree,
     submodules: snapshot.submodules.map((submodule) => Buffer.from(submodule.path).toString("latin1")),
   };

@@ -12,7 +12,7 @@ import { git } from "../repository/git.ts";
 import { Journal } from "../repository/journal.ts";
 import type { Conflict } from "../repository/merge-trees.ts";
 import { pushBranch, readOwner, requireRemote } from "../repository/push-branch.ts";
-import { type PreparedChanges, prepareChanges, withoutSubmodules } from "../repository/session-changes.ts";
+import { asCommitted, type PreparedChanges, prepareChanges } from "../repository/session-changes.ts";
 import { ABSENT, GITLINK, type TreeChange } from "../repository/tree-diff.ts";
 import { findRepository, type UserRepository } from "../repository/user-repository.ts";
 import type { Sessions } from "../session/sessions.ts";
@@ -145,8 +145,8 @@ export async function applySession(
   if (as === "branch") {
     const task = session.spec?.task ?? "";
     const branch = request.branch ?? branchName({ id: sessionId, task });
-    const { outside, leftOut } = await withoutSubmodules(prepared, { signal });
-    const made = await applyToBranch(repository, outside, { branch, message: commitSubject(task), journal, signal });
+    const { committed, leftOut } = await asCommitted(repository, prepared, { signal });
+    const made = await applyToBranch(repository, committed, { branch, message: commitSubject(task), journal, signal });
     const { commitId, startCommitId, author, already } = made;
     const place = branchPlace(branch, repository);
     const noted = await note({ kind: TakenChanges_Kind.BRANCH, place });
@@ -167,7 +167,7 @@ export async function applySession(
       commit_id: commitId,
       ...(startCommitId !== undefined && { start_commit_id: startCommitId }),
       author,
-      ...listFiles(outside.changes),
+      ...listFiles(committed.changes),
       ...(leftOut.length > 0 && { in_submodules: leftOut.map(shown) }),
       ...(already && { already }),
       ...noted,

@@ -129,12 +129,14 @@ function toSpec(snapshot: Snapshot, store: string) {
     untrackedCommitId: untracked,
     subdirectory,
     intentToAddPaths: snapshot.intentToAdd.map(bytesOf),
-    submodules: snapshot.submodules.map(({ path, head, branch = "", index, intentToAdd }) => ({
+    largePaths: snapshot.large.map(bytesOf),
+    submodules: snapshot.submodules.map(({ path, head, branch = "", index, intentToAdd, large }) => ({
       path,
       branch,
       headCommitId: head,
       indexCommitId: index,
       intentToAddPaths: intentToAdd.map(bytesOf),
+      largePaths: large.map(bytesOf),
     })),
     receipt: {
       directory: root,
@@ -146,6 +148,7 @@ function toSpec(snapshot: Snapshot, store: string) {
       includedPaths: receipt.included,
       changedPaths: receipt.changedWhileRead,
       submodulePaths: receipt.submodules,
+      largeCount: receipt.large,
     },
   });
 }

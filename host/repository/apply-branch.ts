@@ -23,7 +23,7 @@ export interface AppliedBranch {
 /**
  * Makes a branch of one commit on the session's start. Nothing else of the user's repository is touched. The author is
  * the user, or Claude if the user's git has no name; Claude is the co-author. The journal remembers the branch for an
- * undo. Throws BRANCH_INVALID, BRANCH_EXISTS.
+ * undo. Throws BRANCH_INVALID, BRANCH_EXISTS; START_NOT_FOUND if the user's repository has lost the commit.
  */
 export async function applyToBranch(
   repository: UserRepository,
@@ -61,6 +61,16 @@ export async function applyToBranch(
   const commitId = await gitLine(maker, ["commit-tree", treeId, ...parents, "-F", "-"], { signal, input: text });
   // What the branch stands on is there already: the user's own commit.
   const own = start.headCommitId ?? start.commitId;
+  if (own !== "" && (await tryGit(place, ["cat-file", "-e", `${own}^{commit}`], { signal })).code !== 0) {
+    throw new AppError(
+      "START_NOT_FOUND",
+      `${repository.workTree} has lost the commit that a branch would stand on: ${own}.`,
+      {
+        help: "Merge the changes into the files: claudecluster apply --worktree.",
+        metadata: { start_commit_id: own, work_tree: repository.workTree },
+      },
+    );
+  }
   await takeIn(repository, scratch.place(), { revisions: [commitId, ...(own === "" ? [] : [`^${own}`])] }, { signal });
   const { workTree, gitDirectory } = repository;
   const entry = journal.begin({ sessionId, workTree, gitDirectory, branch: { name: branch, commitId }, files: [] });

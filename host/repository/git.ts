@@ -1,4 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { constants, setPriority } from "node:os";
 import { pipeline } from "node:stream/promises";
 import { AppError, gitFailed, lastChars } from "../../proto/index.ts";
 
@@ -76,6 +77,8 @@ export interface GitOptions {
   input?: Uint8Array | string | AsyncIterable<Uint8Array>;
   /** Most bytes of standard output. Default: 256 MiB. */
   maxOutputBytes?: number;
+  /** True: it leaves the processors to everybody else. Default: false. */
+  background?: boolean;
 }
 
 /** Result of a git command that has ended, well or badly. */
@@ -149,9 +152,10 @@ function endGit(child: ChildProcessWithoutNullStreams, signal: NodeJS.Signals): 
  * git is gone. Throws GIT_NOT_FOUND, and OUTPUT_TOO_LARGE above maxOutputBytes.
  */
 export async function tryGit(place: GitPlace, args: readonly string[], options: GitOptions): Promise<GitResult> {
-  const { signal, maxOutputBytes = MAX_OUTPUT_BYTES } = options;
+  const { signal, maxOutputBytes = MAX_OUTPUT_BYTES, background = false } = options;
   signal.throwIfAborted();
   const child = startGit(place, args);
+  if (background && child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW);
   const chunks: Buffer[] = [];
   let size = 0;
   let stderr = "";

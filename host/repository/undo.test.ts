@@ -147,3 +147,26 @@ test("journals of all work trees together are bounded, the oldest go first, and 
   expect(entries()).toHaveLength(5);
   await expect(undoIn(area)).resolves.toMatchObject({ branch: "fifth" });
 });
+
+test("makes no branch on a commit that the user's repository has lost, and merges the files all the same", async () => {
+  area.git("switch", "-qc", "gone");
+  area.git("commit", "-qm", "gone", "--allow-empty");
+  const session = { ...changed({ "a.ts": "x\n" }), headCommitId: area.head };
+  // As a store of the host keeps it.
+  const store = join(area.top, "store.git");
+  area.git("clone", "-q", "--bare", "--no-hardlinks", ".", store);
+  area.git("switch", "-q", "main");
+  area.git("branch", "-qD", "gone");
+  area.git("reflog", "expire", "--expire=now", "--all");
+  area.git("gc", "-q", "--prune=now");
+  const before = area.state();
+  const startStores = [join(store, "objects")];
+  await expect(branchIn(area, session, { startStores })).rejects.toMatchObject({
+    reason: "START_NOT_FOUND",
+    help: expect.stringContaining("--worktree"),
+  });
+  expect(area.state()).toEqual(before);
+  await applyIn(area, session, { startStores });
+  expect(area.git("status", "--porcelain")).toBe(" M a.ts\n");
+  area.git("fsck", "--strict");
+});

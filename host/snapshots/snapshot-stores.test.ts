@@ -106,6 +106,60 @@ test.each([
   expect(await inClone("fsck")).toBe("");
 });
 
+test("what a session starts from outlasts the user's repository, with no more history than was asked for", async () => {
+  const blob = await git("rev-parse", "HEAD~1:file");
+  const taken = await snapshot();
+  await stores.open("ses_0", taken, { depth: 1, signal });
+  await stores.keep({ signal });
+  await git("commit", "-q", "--amend", "-am", "another");
+  await git("reflog", "expire", "--expire=now", "--all");
+  await git("gc", "-q", "--prune=now");
+  await expect(git("cat-file", "-e", taken.headCommitId)).rejects.toThrow();
+  // As a continuation is served.
+  const { url, fetch, inClone } = await serve(taken);
+  await fetch(url, `${SNAPSHOT_REF}:refs/start`);
+  expect(await inClone("ls-tree", "--name-only", "refs/start")).toBe("file\nnew");
+  expect(await inClone("fsck")).toBe("");
+  rmSync(user, { recursive: true });
+  await fetch(url, `+${SNAPSHOT_REF}:refs/again`);
+  const store = join(storesDirectory(join(area, "state")), taken.store);
+  await expect(run("git", ["--git-dir", store, "cat-file", "-e", blob])).rejects.toThrow();
+});
+
+test("what is kept of a second session is only what the first did not have", async () => {
+  const packs = (store: string) => readdirSync(join(store, "objects/pack")).filter((name) => name.endsWith(".pack"));
+  const first = await snapshot();
+  const store = join(storesDirectory(join(area, "state")), first.store);
+  await stores.open("ses_1", first, { depth: -1, signal });
+  await stores.keep({ signal });
+  const before = packs(store);
+  writeFileSync(join(user, "more"), "more\n");
+  await git("add", "more");
+  await git("commit", "-qm", "four");
+  await stores.open("ses_2", await snapshot(), { depth: -1, signal });
+  await stores.keep({ signal });
+  const added = packs(store).filter((name) => !before.includes(name));
+  const counts = added.map(async (name) => {
+    const { stdout } = await run("git", ["verify-pack", "-v", join(store, "objects/pack", name)]);
+    return stdout.split("\n").filter((line) => /^[0-9a-f]{40} /.test(line)).length;
+  });
+  // The commit, its tree and its file; and what the snapshot itself has added.
+  expect(Math.max(...(await Promise.all(counts)))).toBeLessThanOrEqual(7);
+  await stores.keep({ signal });
+  expect(packs(store)).toHaveLength(before.length + added.length);
+});
+
+test("keeps what a session starts from soon after it was opened, and sweeps on", async () => {
+  const ended = new AbortController();
+  const sweeping = stores.sweepRegularly(() => true, { signal: ended.signal, logger: pino({ level: "silent" }) });
+  const taken = await snapshot();
+  await stores.open("ses_1", taken, { depth: 1, signal });
+  const served = join(storesDirectory(join(area, "state")), taken.store, "sessions/ses_1");
+  await expect.poll(() => readdirSync(served), { timeout: 20_000 }).toContain("kept");
+  ended.abort();
+  await sweeping;
+});
+
 test("gives out nothing that is before the history that was asked for, whoever asks and how", async () => {
   await git("branch", "other", "HEAD~1");
   const taken = await snapshot();

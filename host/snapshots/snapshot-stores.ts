@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
-import { AppError, type RepositorySnapshot } from "../../proto/index.ts";
+import { AppError, Notifier, type RepositorySnapshot } from "../../proto/index.ts";
 import type { ServedSnapshot } from "../broker/git/snapshot-gateway.ts";
 import { findBoundary, findMissing } from "../repository/commits.ts";
 import type { Snapshots } from "../session/snapshots.ts";
+import { isKept, keepObjects } from "./keep-objects.ts";
 import { makeServedDirectory, startUploadPack } from "./served-directory.ts";
 import { commitsOf, headsOf } from "./snapshot-commits.ts";
 import { SnapshotUploads } from "./snapshot-uploads.ts";
@@ -27,8 +27,8 @@ export function storesDirectory(stateDirectory: string): string {
 
 /**
  * Stores of the host for local repositories: one for each, with the objects that its snapshots added. Committed objects
- * stay in the user's repository, which is an alternate of its store. So a snapshot lasts as long as its commit is kept
- * there. One whose objects are gone is refused with SNAPSHOT_MISSING.
+ * stay in the user's repository, which is an alternate of its store; what a session starts from is copied once it was
+ * created. A snapshot whose objects are gone before that is refused with SNAPSHOT_MISSING.
  *
  * Each session is served from a git directory of its own in the store, with one ref and without objects.
  */
@@ -36,6 +36,7 @@ export class SnapshotStores implements Snapshots {
   /** Those of callers elsewhere, in stores of their own. */
   readonly uploads: SnapshotUploads;
   readonly #directory: string;
+  readonly #opened = new Notifier();
 
   /** `directory` need not be there. */
   constructor(directory: string, uploadLimits: Partial<PackLimits> = {}) {
@@ -63,6 +64,7 @@ export class SnapshotStores implements Snapshots {
       objectDirectory: join(store, "objects"),
     });
     await touch(store);
+    this.#opened.notify();
   }
 
   redeem(uploadId: string): RepositorySnapshot {
@@ -107,17 +109,46 @@ export class SnapshotStores implements Snapshots {
     }
   }
 
-  /** Sweeps at once and every hour, until the signal. Errors are logged. Never rejects. */
+  /**
+   * Copies what sessions start from into the stores, where that is not done yet, so that it outlasts the user's repository.
+   * The first error is thrown once all were tried.
+   */
+  async keep({ signal }: { signal: AbortSignal }): Promise<void> {
+    const failures: unknown[] = [];
+    for (const name of await namesIn(this.#directory)) {
+      const store = join(this.#directory, name);
+      for (const session of await namesIn(join(store, "sessions"))) {
+        const served = join(store, "sessions", session);
+        const objectDirectory = join(store, "objects");
+        if (signal.aborted) return;
+        try {
+          if (!(await isKept(served))) await keepObjects({ served, objectDirectory }, { signal });
+        } catch (error) {
+          failures.push(error);
+        }
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  /** Sweeps at once and every hour, and keeps what new sessions start from, until the signal. Errors are logged. Never rejects. */
   async sweepRegularly(
     isKnown: (sessionId: string) => boolean,
     { signal, logger }: { signal: AbortSignal; logger: Logger },
   ): Promise<void> {
     await this.uploads.removeLeftovers().catch(() => undefined);
-    while (!signal.aborted) {
-      await this.sweep({ isKnown, nowMs: Date.now() }).catch((error: unknown) => {
-        logger.error({ err: error }, "stores of repositories could not be swept");
+    for (let sweptMs = -Infinity; !signal.aborted;) {
+      if (performance.now() - sweptMs >= SWEEP_INTERVAL_MS) {
+        sweptMs = performance.now();
+        await this.sweep({ isKnown, nowMs: Date.now() }).catch((error: unknown) => {
+          logger.error({ err: error }, "stores of repositories could not be swept");
+        });
+      }
+      const opened = this.#opened.next({ signal, timeoutMs: SWEEP_INTERVAL_MS });
+      await this.keep({ signal }).catch((error: unknown) => {
+        logger.warn({ err: error }, "what a session starts from could not be kept");
       });
-      await delay(SWEEP_INTERVAL_MS, undefined, { signal, ref: false }).catch(() => {});
+      await opened;
     }
   }
 

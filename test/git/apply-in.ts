@@ -12,11 +12,11 @@ const signal = new AbortController().signal;
 export async function applyIn(
   area: UserArea,
   session: SessionChanges,
-  options: { stage?: boolean; paths?: string[]; directory?: string } = {},
+  options: { stage?: boolean; paths?: string[]; directory?: string; startStores?: string[] } = {},
 ) {
-  const { stage = false, paths = [], directory = area.directory } = options;
+  const { stage = false, paths = [], directory = area.directory, startStores = [] } = options;
   const repository = await findRepository(directory, { signal });
-  await using prepared = await prepareChanges(repository, session, { paths, signal });
+  await using prepared = await prepareChanges(repository, session, { paths, startStores, signal });
   using journal = Journal.open(area.undoDirectory, repository.workTree);
   return await applyToWorkTree(repository, prepared, { stage, journal, signal });
 }

@@ -1,8 +1,12 @@
+import { spawn } from "node:child_process";
 import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { runningProcesses } from "./processes.ts";
+import type { Socket } from "node:net";
+import type { Writable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { processesWith } from "./processes.ts";
 
 /** For what is ending by itself, such as a process that was sent a signal. */
 const ENDING_MS = 10_000;
@@ -16,20 +20,26 @@ export function setup(): (() => Promise<void>) | undefined {
   // Sessions of the tests run as other users.
   chmodSync(directory, 0o755);
   process.env[MARK] = directory;
+  const watcher = watch(directory);
   process.env["TMPDIR"] = directory;
   return async () => {
-    const left = () => [...readdirSync(directory).map((name) => `file ${name}`), ...processesWith(directory)];
+    const processes = () => processesWith(directory).map(({ pid, command }) => `process ${pid} ${command}`);
+    const left = () => [...readdirSync(directory).map((name) => `file ${name}`), ...processes()];
     for (const endMs = Date.now() + ENDING_MS; left().length > 0 && Date.now() < endMs; await delay(100));
     const all = left();
     rmSync(directory, { recursive: true, force: true });
+    watcher.end("done");
     if (all.length > 0) throw new Error(`The suite left behind: ${all.join(", ")}`);
   };
 }
 
-/** Every process but vitest's own that was started with that temporary directory. */
-function processesWith(directory: string): string[] {
-  return runningProcesses()
-    .filter(({ environment }) => environment.includes(`TMPDIR=${directory}`))
-    .filter(({ command }) => command !== "" && !/vitest|esbuild/.test(command))
-    .map(({ pid, command }) => `process ${pid} ${command}`);
+/** Starts what ends all that the suite has begun, if the suite is interrupted before it could; see there. */
+function watch(directory: string): Writable {
+  const script = fileURLToPath(new URL("end-with-suite.ts", import.meta.url));
+  const args = ["--experimental-transform-types", "--disable-warning=ExperimentalWarning", script, directory];
+  const watcher = spawn(process.execPath, args, { stdio: ["pipe", "ignore", "inherit"], detached: true });
+  watcher.unref();
+  // The pipe is a socket.
+  (watcher.stdin as Socket).unref();
+  return watcher.stdin;
 }

@@ -20,6 +20,13 @@ export function runningProcesses(): RunningProcess[] {
   }));
 }
 
+/** Every process but vitest's own that was started with a directory for its temporary files. */
+export function processesWith(directory: string): RunningProcess[] {
+  return runningProcesses()
+    .filter(({ environment }) => environment.includes(`TMPDIR=${directory}`))
+    .filter(({ command }) => command !== "" && !/vitest|esbuild/.test(command));
+}
+
 function read(pid: string, file: string): string {
   try {
     return readFileSync(join("/proc", pid, file), "latin1");

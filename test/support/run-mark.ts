@@ -5,7 +5,7 @@ const SUITE = "CLAUDECLUSTER_SUITE_DIRECTORY";
 const MARK = /^run-[A-Za-z0-9]{6}-/;
 
 /** What the ids of this run's hosts begin with; empty outside of a suite. */
-function runMark(): string {
+export function runMark(): string {
   const directory = process.env[SUITE];
   return directory === undefined ? "" : `run-${basename(directory).slice(-6)}-`;
 }

@@ -1,0 +1,59 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { processesWith, runningProcesses } from "./processes.ts";
+
+/** Stands for vitest: sets a suite up, begins something in it, says where, and waits for what comes. */
+const SUITE = `
+  import { spawn } from "node:child_process";
+  import { writeFileSync } from "node:fs";
+  import { setup } from ${JSON.stringify(new URL("leaves-nothing.ts", import.meta.url).href)};
+  const teardown = setup();
+  const begun = spawn("sleep", ["1000"], { detached: true, stdio: "ignore" });
+  writeFileSync(process.env.TMPDIR + "/file", "");
+  process.stdin.once("data", async () => {
+    begun.kill();
+    await teardown().catch(() => undefined);
+    process.exit();
+  });
+  console.log(process.env.TMPDIR);
+`;
+
+async function startSuite(): Promise<{ suite: ChildProcess; directory: string }> {
+  const { CLAUDECLUSTER_SUITE_DIRECTORY: _own, ...env } = process.env;
+  const args = [
+    "--experimental-transform-types",
+    "--disable-warning=ExperimentalWarning",
+    "--input-type=module-typescript",
+  ];
+  const TMPDIR = mkdtempSync(join(tmpdir(), "suite-of-suites-"));
+  onTestFinished(() => rmSync(TMPDIR, { recursive: true }));
+  const suite = spawn(process.execPath, [...args, "--eval", SUITE], {
+    env: { ...env, TMPDIR },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const [line] = (await suite.stdout!.setEncoding("utf8").take(1).toArray()) as [string];
+  return { suite, directory: line.trim() };
+}
+
+test.each(["SIGINT", "SIGTERM", "SIGKILL"] as const)(
+  "a suite that %s ends leaves neither processes nor files",
+  async (signal) => {
+    const { suite, directory } = await startSuite();
+    expect(processesWith(directory).map(({ command }) => command)).toContain("sleep 1000");
+    suite.kill(signal);
+    await expect.poll(() => processesWith(directory), { timeout: 20_000 }).toEqual([]);
+    await expect.poll(() => existsSync(directory), { timeout: 20_000 }).toBe(false);
+  },
+);
+
+test("a suite that ends by itself is left to itself, and so is what watches it", async () => {
+  const { suite, directory } = await startSuite();
+  const watcher = () => runningProcesses().some(({ command }) => command.includes(`end-with-suite.ts ${directory}`));
+  expect(watcher()).toBe(true);
+  suite.stdin!.write("end");
+  await expect.poll(() => suite.exitCode, { timeout: 20_000 }).toBe(0);
+  await expect.poll(watcher, { timeout: 20_000 }).toBe(false);
+});

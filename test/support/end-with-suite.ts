@@ -1,0 +1,60 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync, rmSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import { text } from "node:stream/consumers";
+import { processesWith } from "./processes.ts";
+import { runMark } from "./run-mark.ts";
+
+// Started beside a suite, with its directory as the argument. Standard input ends with the suite: unless that has said before that
+// it has ended what it began, what it has left is ended here. Hosts and engines end by TERM; of a host the sessions go on, so that
+// their containers are removed too.
+const ENDING_MS = 30_000;
+
+const directory = process.argv[2]!;
+if ((await text(process.stdin)) === "") {
+  const left = () => processesWith(directory).filter(({ pid }) => pid !== process.pid);
+  for (const { pid } of left()) end(pid, "SIGTERM");
+  for (const endMs = Date.now() + ENDING_MS; left().length > 0 && Date.now() < endMs;) await delay(100);
+  for (const { pid } of left()) end(pid, "SIGKILL");
+  removeContainers(runMark());
+  unmountBelow(directory);
+  rmSync(directory, { recursive: true, force: true });
+}
+
+function end(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended meanwhile.
+  }
+}
+
+/** Those of hosts of the suite, on the engine in use. */
+function removeContainers(prefix: string): void {
+  const docker = (...args: string[]) =>
+    execFileSync("docker", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+  try {
+    const label = "dev.claudecluster.host";
+    const listed = docker("ps", "--all", "--format", `{{.ID}} {{.Label "${label}"}}`, "--filter", `label=${label}`);
+    const ids = listed
+      .split("\n")
+      .flatMap((line) => (line.split(" ")[1]?.startsWith(prefix) === true ? [line.split(" ")[0]!] : []));
+    if (ids.length > 0) docker("rm", "--force", "--volumes", ...ids);
+  } catch {
+    // There is no engine.
+  }
+}
+
+/** What an engine that was killed has left mounted. */
+function unmountBelow(path: string): void {
+  const mounts = readFileSync("/proc/mounts", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[1] ?? "");
+  for (const mount of mounts.filter((each) => each.startsWith(`${path}/`)).reverse()) {
+    try {
+      execFileSync("umount", ["-l", mount], { stdio: "ignore" });
+    } catch {
+      // Its mount went with another one.
+    }
+  }
+}

@@ -1,10 +1,11 @@
-import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { applyIn, undoIn } from "../../test/git/apply-in.ts";
-import type { Files } from "../../test/git/random-trees.ts";
+import { randomFrom } from "../../test/git/random-edits.ts";
+import { changeFiles, type Files, randomFiles } from "../../test/git/random-trees.ts";
+import { runKilled } from "../../test/git/run-killed.ts";
+import { seedGroups } from "../../test/git/seeds.ts";
 import { UserArea } from "../../test/git/user-area.ts";
 import { applyToWorkTree } from "./apply-work-tree.ts";
 import { Journal } from "./journal.ts";
@@ -13,25 +14,14 @@ import { findRepository } from "./user-repository.ts";
 
 const signal = new AbortController().signal;
 const FILES = 40;
-const PROGRAM = fileURLToPath(new URL("../../test/git/apply-process.ts", import.meta.url));
-const FLAGS = ["--experimental-transform-types", "--disable-warning=ExperimentalWarning"];
 
 function manyFiles(text: string): Files {
   const names = Array.from({ length: FILES }, (_, n) => `f${String(n).padStart(3, "0")}.ts`);
   return new Map(names.map((name) => [name, { mode: "100644", content: `${text} ${name}\n` }]));
 }
 
-/** Runs an apply in a process of its own that is killed once a function of the file system was called so often. */
 function applyKilled(area: UserArea, session: ReturnType<UserArea["changes"]>, call: string, count: number): void {
-  const file = join(area.top, "given.json");
-  const { directory, undoDirectory } = area;
-  const patch = session.patch.toString("base64");
-  writeFileSync(file, JSON.stringify({ directory, undoDirectory, session: { ...session, patch } }));
-  const { signal: endedBy } = spawnSync(process.execPath, [...FLAGS, PROGRAM, file, call, String(count)], {
-    stdio: ["ignore", "inherit", "inherit"],
-    env: { ...process.env, TMPDIR: area.top },
-  });
-  expect(endedBy).toBe("SIGKILL");
+  runKilled(area, session, { call, count });
 }
 
 for (const [when, call, count] of [
@@ -106,3 +96,54 @@ test("undo of an apply that was killed leaves what was staged otherwise since, a
   expect(left.map(({ path }) => path)).toEqual(["f000.ts", "f003.ts"]);
   expect(area.git("status", "--porcelain", "-uall")).toBe(" D f000.ts\nM  f003.ts\n?? f000.ts/inside\n");
 }, 120_000);
+
+test("undo of an apply that was killed removes a directory that stood in a file's place and was empty yet", async () => {
+  using area = new UserArea(manyFiles("old"));
+  const result = new Map(manyFiles("new"));
+  result.delete("f000.ts");
+  result.set("f000.ts/deep/inside", { mode: "100644", content: "x\n" });
+  const session = area.changes(area.head, result);
+  const before = area.state();
+  applyKilled(area, session, "renameSync", 1);
+  unlinkSync(join(area.directory, "f000.ts"));
+  mkdirSync(join(area.directory, "f000.ts/deep"), { recursive: true });
+  await undoIn(area);
+  expect(area.state()).toEqual(before);
+}, 120_000);
+
+/** Takes back what is there to be taken back. */
+async function undoIfAny(area: UserArea): Promise<void> {
+  await undoIn(area).catch((error: unknown) => expect(error).toMatchObject({ reason: "NOTHING_TO_UNDO" }));
+}
+
+// From the first git that rebuilds the session's tree to the last file of the journal.
+for (const [seed = 0] of seedGroups({ first: 1, last: 3, perGroup: 1 })) {
+  test(`an apply, and an undo, that are killed anywhere leave nothing that undo does not take back (seed ${seed})`, async () => {
+    const random = randomFrom(seed);
+    const start = randomFiles(random);
+    using area = new UserArea(start);
+    const result = changeFiles(changeFiles(start, random), random);
+    const session = area.changes(area.head, result);
+    if (session.patch.length === 0) return;
+    area.git("status");
+    const before = area.state();
+
+    const calls = runKilled(area, session, { call: "any", count: 0 });
+    const after = area.state();
+    expect(after).not.toEqual(before);
+    const undoCalls = runKilled(area, session, { action: "undo", call: "any", count: 0 });
+    expect(area.state()).toEqual(before);
+
+    const count = 1 + Math.floor(random() * calls);
+    runKilled(area, session, { call: "any", count });
+    await undoIfAny(area);
+    expect(area.state(), `apply killed at call ${count} of ${calls}`).toEqual(before);
+
+    await applyIn(area, session, { stage: true });
+    expect(area.state()).toEqual(after);
+    const undoCount = 1 + Math.floor(random() * undoCalls);
+    runKilled(area, session, { action: "undo", call: "any", count: undoCount });
+    await undoIfAny(area);
+    expect(area.state(), `undo killed at call ${undoCount} of ${undoCalls}`).toEqual(before);
+  }, 60_000);
+}

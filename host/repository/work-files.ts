@@ -181,9 +181,12 @@ async function removeOne(
 ): Promise<void> {
   const found = await readState(workTree, path);
   // A file in a directory's place, or the other way, is dealt with after this.
-  if (sameFile(found, to) || (from.kind !== "other" && found.kind === "other")) return;
-  if (!sameFile(found, from)) throw new FileChangedError(path);
-  await unlink(pathIn(workTree, path));
+  if (from.kind !== "other" && found.kind === "other") return;
+  if (!sameFile(found, to)) {
+    if (!sameFile(found, from)) throw new FileChangedError(path);
+    await unlink(pathIn(workTree, path));
+  } else if ((await findObstacle(workTree, path)) !== undefined) return;
+  // It may also have been removed by somebody who was killed before this, or not have come to be in a directory made for it.
   for (const parent of parentsOf(path).reverse()) {
     if (directories.has(parent)) return;
     try {

@@ -1,4 +1,5 @@
 import { AppError, cutChars } from "../../proto/index.ts";
+import { checkText } from "../present/command-text.ts";
 import { oneLine } from "../present/plain-text.ts";
 import { plural } from "../present/plural.ts";
 import { compareSessions, type ComparisonReport } from "../results/compare-sessions.ts";
@@ -33,8 +34,8 @@ export async function compareCommand(
 
 function comparisonText({ sessions, overlaps, order, left_out: leftOut = [] }: ComparisonReport): string {
   const lines = sessions.map(
-    ({ session_id: id, task, file_count: count }) =>
-      `${id}  ${plural(count, "file").padEnd(9)} ${cutChars(oneLine(task), MAX_TASK_CHARS)}`,
+    ({ session_id: id, task, file_count: count, check }) =>
+      `${id}  ${plural(count, "file").padEnd(9)} ${check === undefined ? "" : `${checkText(check)}  `}${cutChars(oneLine(task), MAX_TASK_CHARS)}`,
   );
   for (const { session_id: id, why } of leftOut) lines.push(`${id}  left out: ${oneLine(why)}`);
   if (overlaps.length === 0) lines.push("No two have changed the same file.");

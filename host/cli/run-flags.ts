@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { AppError, cutChars, PERMISSION_MODES, type RepositorySpec } from "../../proto/index.ts";
 import { EGRESS_NAMES, type EgressName, MAX_DESTINATIONS, toCreateRequest } from "../session/request-parts.ts";
+import { MAX_ATTEMPTS } from "../session/create-attempts.ts";
 import type { CreateSessionRequest } from "../session/sessions.ts";
 import { NO_REPOSITORY } from "../source/address-source.ts";
 import type { RepositoryWish } from "../source/repository-source.ts";
@@ -35,6 +36,7 @@ export interface RunFlags {
   setupTimeout?: number;
   check?: string;
   checkTimeout?: number;
+  attempts?: number;
   env?: Record<string, string>;
   detach?: boolean;
   json?: boolean;
@@ -94,6 +96,7 @@ export function addRunFlags(command: Command): Command {
       'judge the result in the container, such as "npm test"; the changes stay what they are',
     )
     .option("--check-timeout <seconds>", "time for that (default: 600)", number)
+    .option("--attempts <count>", "so many sessions of the same task, compared side by side at the end", attempts)
     .option("-e, --env <name=value>", "variable for Claude's environment; may be repeated", collectVariable)
     .option("--json", "print the result as JSON");
 }
@@ -147,6 +150,10 @@ function count(max: number): (given: string) => number {
     }
     return value;
   };
+}
+
+function attempts(given: string): number {
+  return count(MAX_ATTEMPTS)(given);
 }
 
 function gather(entry: string, known: string[] = []): string[] {

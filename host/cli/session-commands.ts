@@ -33,7 +33,7 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .argument("<task>", "what Claude is to do");
   addRunFlags(run).action((task: string, flags: RunFlags) =>
     withSessions(context, async (sessions, link) => {
-      const { detach = false, json = false } = flags;
+      const { detach = false, json = false, attempts = 1 } = flags;
       const idOf = async (given = "") => (given === "" ? "" : await resolveSession(sessions, given));
       const previousSessionId = await idOf(flags.continue);
       const afterSessionId = await idOf(flags.after);
@@ -43,7 +43,7 @@ export function addSessionCommands(program: Command, context: CommandContext): v
       const { spec: repository, note } = await source.find(toRepositoryWish(flags), { directory, signal });
       if (note !== undefined) io.stderr.write(`${oneLine(note)}\n`);
       const request = toRunRequest(task, flags, { previousSessionId, afterSessionId, repository });
-      return runCommand(sessions, request, { detach, json }, io);
+      return runCommand(sessions, request, { detach, json, attempts }, io);
     }),
   );
 

@@ -1,15 +1,17 @@
-import type { CallToolResult, McpServer, ServerContext } from "@modelcontextprotocol/server";
+import type { McpServer, ServerContext } from "@modelcontextprotocol/server";
 import type { Logger } from "pino";
 import * as z from "zod";
 import { Session_State } from "../../proto/index.ts";
+import { createAttempts, MAX_ATTEMPTS } from "../session/create-attempts.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { RepositorySource } from "../source/repository-source.ts";
 import { followSession } from "./follow-session.ts";
 import { firstRoot } from "./first-root.ts";
+import { ProgressReporter } from "./progress-reporter.ts";
 import { spawnInputSchema, toRepositoryWish, toSpawnRequest } from "./spawn-input.ts";
 import { wasCanceled } from "./was-canceled.ts";
 import { toolArguments } from "./tool-arguments.ts";
-import { answering, sessionResult } from "./tool-result.ts";
+import { answering, attemptsResult, sessionResult } from "./tool-result.ts";
 
 const TOOL_NAME = "spawn_claude_container";
 
@@ -23,6 +25,14 @@ const describe = (which: string): string =>
 /** What the tool takes: a session, and what the call is to it. Unknown arguments are refused. */
 const shape = {
   ...spawnInputSchema.shape,
+  attempts: z
+    .int()
+    .min(1)
+    .max(MAX_ATTEMPTS)
+    .optional()
+    .describe(
+      "So many sessions of this task on the same state, each at its own cost; the answer compares them (best with check) and names the one to take. Default: 1.",
+    ),
   wait: z
     .boolean()
     .optional()
@@ -86,37 +96,41 @@ export class ContainerSpawnerTool {
   }
 
   async #call(
-    { wait = true, end_with_call: endWithCall = false, ...input }: Input,
+    { wait = true, end_with_call: endWithCall = false, attempts = 1, ...input }: Input,
     context: ServerContext,
     server: McpServer,
   ) {
     const { signal } = context.mcpReq;
     const directory = async () => (await firstRoot(server, { signal })) ?? this.#directory ?? "/";
     const { spec: repository } = await this.#source.find(toRepositoryWish(input), { directory, signal });
-    const { id } = await this.#sessions.create(toSpawnRequest(input, repository));
-    if (!wait) return sessionResult(this.#sessions, id);
-    return this.#follow(id, context, { endWithCall });
+    const created = await createAttempts(this.#sessions, toSpawnRequest(input, repository), attempts);
+    const ids = created.map(({ id }) => id);
+    if (wait) await this.#follow(ids, context, { endWithCall });
+    return ids.length === 1 ? sessionResult(this.#sessions, ids[0]!) : attemptsResult(this.#sessions, ids);
   }
 
   async #follow(
-    id: string,
+    ids: readonly string[],
     context: ServerContext,
     { endWithCall }: { endWithCall: boolean },
-  ): Promise<CallToolResult> {
+  ): Promise<void> {
     const { signal } = context.mcpReq;
     const onAbort = () => {
       if (!endWithCall && !wasCanceled(signal.reason)) return;
-      const stopping = this.#sessions
-        .stop(id, { reason: "The call that started it was canceled." })
-        .catch((error: unknown) => this.#logger.error({ err: error, sessionId: id }, "session could not be stopped"))
-        .finally(() => this.#stopping.delete(stopping));
-      this.#stopping.add(stopping);
+      for (const id of ids) {
+        const stopping = this.#sessions
+          .stop(id, { reason: "The call that started it was canceled." })
+          .catch((error: unknown) => this.#logger.error({ err: error, sessionId: id }, "session could not be stopped"))
+          .finally(() => this.#stopping.delete(stopping));
+        this.#stopping.add(stopping);
+      }
     };
     if (signal.aborted) onAbort();
     else signal.addEventListener("abort", onAbort, { once: true });
     try {
-      await followSession(this.#sessions, { id, lastSequence: 0, state: Session_State.QUEUED }, context);
-      return await sessionResult(this.#sessions, id);
+      using reporter = ProgressReporter.start(context);
+      const begun = { lastSequence: 0, state: Session_State.QUEUED };
+      await Promise.all(ids.map((id) => followSession(this.#sessions, { id, ...begun }, context, { reporter })));
     } finally {
       signal.removeEventListener("abort", onAbort);
     }

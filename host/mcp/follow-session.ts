@@ -25,6 +25,8 @@ export interface FollowOptions {
   timeoutMs?: number;
   /** Message whose turn is waited for: see AwaitOptions. */
   messageId?: string;
+  /** Reporter that several share. Default: one of its own. */
+  reporter?: ProgressReporter;
 }
 
 /**
@@ -35,11 +37,12 @@ export async function followSession(
   sessions: Sessions,
   session: Pick<Session, "id" | "lastSequence"> & { state: Session_State },
   context: ServerContext,
-  { timeoutMs, messageId }: FollowOptions = {},
+  { timeoutMs, messageId, reporter: shared }: FollowOptions = {},
 ): Promise<void> {
   const { id, state, lastSequence: afterSequence } = session;
   const progress = new SessionProgress(id);
-  using reporter = ProgressReporter.start(context);
+  using own = shared === undefined ? ProgressReporter.start(context) : undefined;
+  const reporter = shared ?? own!;
   const say = (line: string, options: { force: boolean }) => reporter.report(`${lead(progress)}: ${line}`, options);
   using _updates = watchUpdates(sessions, [id], (now) => {
     const line = progress.look(now);

@@ -1,6 +1,7 @@
 import type { CallToolResult } from "@modelcontextprotocol/server";
 import type { Logger } from "pino";
 import { asAppError, isFinal, Session_State } from "../../proto/index.ts";
+import { attemptsText, compareAttempts } from "../present/attempts-text.ts";
 import { oneLine } from "../present/plain-text.ts";
 import { readSummary } from "../present/read-session.ts";
 import type { Sessions } from "../session/sessions.ts";
@@ -31,6 +32,16 @@ export async function sessionResult(sessions: Sessions, sessionId: string): Prom
   if (summary.patch_size_bytes > 0) result.content.push(linkTo(patchUri, `${session.id}.patch`, "text/x-diff"));
   const failed = isFinal(session.state) && session.state !== Session_State.SUCCEEDED;
   return { ...result, ...(failed && { isError: true }) };
+}
+
+/** Returns attempts at one task as the result of a tool: how they compare, and what is to be done about those that go on. */
+export async function attemptsResult(sessions: Sessions, ids: readonly string[]): Promise<CallToolResult> {
+  const read = await Promise.all(ids.map((id) => readSummary(sessions, id)));
+  const report = compareAttempts(read.map(({ summary }) => summary));
+  const live = read.flatMap(({ session }) => (isFinal(session.state) ? [] : [session.id]));
+  const rest = live.length === 0 ? "" : `\nwait_session waits for ${live.join(", ")}.`;
+  const text = `${attemptsText(report)}get_session shows each with its patch; apply_changes takes one.${rest}`;
+  return textResult(text, report);
 }
 
 /** Runs a tool. An error becomes a result that says what is wrong and what to do. */

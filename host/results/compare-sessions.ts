@@ -1,4 +1,5 @@
 import { type AppError, asAppError } from "../../proto/index.ts";
+import { type CommandSummary, summarizeCommand } from "../present/command-text.ts";
 import { rawPathText } from "../present/path-text.ts";
 import { compareChanges } from "../repository/compare-changes.ts";
 import { type PreparedChanges, prepareChanges } from "../repository/session-changes.ts";
@@ -12,7 +13,7 @@ const MAX_PATHS = 50;
 
 /** Comparison of sessions' results, as plain JSON. */
 export interface ComparisonReport {
-  sessions: { session_id: string; task: string; file_count: number }[];
+  sessions: { session_id: string; task: string; file_count: number; check?: CommandSummary }[];
   /** Pairs of sessions that have changed the same files, with the conflicts and up to 50 of the paths. */
   overlaps: { session_ids: [string, string]; paths: string[]; path_count: number; conflicts?: ShownConflict[] }[];
   /** Order in which the results are best taken, with the files in conflict with those before. */
@@ -33,7 +34,7 @@ export async function compareSessions(
   const repository = await findRepository(directory, { signal });
   await using stack = new AsyncDisposableStack();
   const results: PreparedChanges[] = [];
-  const tasks: string[] = [];
+  const about: { task: string; check?: CommandSummary }[] = [];
   const leftOut: { session_id: string; why: string }[] = [];
   for (const id of new Set(sessionIds)) {
     try {
@@ -41,7 +42,8 @@ export async function compareSessions(
       // Merged with each other, they have to be in one place.
       const scratch = results[0]?.scratch;
       results.push(stack.use(await prepareChanges(repository, changes, { startStores, scratch, signal })));
-      tasks.push(session.spec?.task ?? "");
+      const check = session.result?.check;
+      about.push({ task: session.spec?.task ?? "", ...(check !== undefined && { check: summarizeCommand(check) }) });
     } catch (error) {
       const known = asAppError(error);
       if (!isLeftOut(known)) throw error;
@@ -53,8 +55,8 @@ export async function compareSessions(
   return {
     sessions: results.map(({ sessionId, changes }, at) => ({
       session_id: sessionId,
-      task: tasks[at]!,
       file_count: changes.length,
+      ...about[at]!,
     })),
     overlaps: overlaps.map(({ pair: [a, b], paths, conflicts }) => ({
       session_ids: [idOf(a), idOf(b)],

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -10,8 +11,11 @@ import {
   SessionSpecSchema,
 } from "../../proto/index.ts";
 import { readPatch } from "../../host/present/read-session.ts";
+import { git, SMALL_REPOSITORY } from "../model/small-repository.ts";
 import { applyPatch } from "../support/apply-patch.ts";
+import { claudecluster } from "../support/claudecluster.ts";
 import { eachEvent } from "../support/each-event.ts";
+import { startMcpServer } from "../support/mcp-client.ts";
 import { type HostRig, startHostRig } from "../support/rig.ts";
 
 let rig: HostRig;
@@ -99,4 +103,49 @@ test("a session does not start after one that failed", async () => {
   const second = await ended(await spawn({ task: "x", afterSessionId: first, setup: { command: "" } }));
   expect(second).toMatchObject({ state: State.FAILED, containerId: "" });
   expect(second.result!.outcome.value).toMatchObject({ reason: "PREVIOUS_SESSION_FAILED" });
+});
+
+test("attempts are checked in their containers, stand side by side, and one command takes the one that passed", async () => {
+  const uri = await rig.git.addRepository("race", SMALL_REPOSITORY);
+  const bare = rig.git.directoryOf("race");
+  await git(bare, "config", "http.receivepack", "true");
+  // Only one of them can be the first to push.
+  const check =
+    "git config user.name A; git config user.email a@b.c; git commit -qam $RANDOM$$ --allow-empty && " +
+    "git push -q origin HEAD:refs/heads/claude/won";
+  const { code, stdout, stderr } = await claudecluster(rig.place, [
+    ...["run", "-r", uri, "--attempts", "2", "--check", check],
+    "[scenario: small-edit] hello",
+  ]);
+  expect(code, stderr).toBe(0);
+  const [first, second] = stdout.split("\n");
+  expect(first).toMatch(/^ses_\S+ +succeeded +check passed, .*1 file \+3 -0 +\$/);
+  expect(second).toMatch(/^ses_\S+ +succeeded +check failed with exit code \d+, .*1 file \+3 -0 +\$/);
+  const ids = [first, second].map((line) => line!.split(" ")[0]!);
+  expect(stdout).toContain(`To take the first: claudecluster apply ${ids[0]}\n`);
+  const clone = join(rig.place.root, "clone");
+  await git(rig.place.root, "clone", "-q", bare, clone);
+  const compared = await claudecluster(rig.place, ["compare", ...ids], { cwd: clone });
+  expect(compared.stdout, compared.stderr).toMatch(new RegExp(`^${ids[0]}  1 file +check passed, `));
+  expect(compared.stdout).toMatch(new RegExp(`^${ids[1]}  1 file +check failed with exit code `, "m"));
+  const applied = await claudecluster(rig.place, ["apply", ids[0]!], { cwd: clone });
+  expect(applied.code, applied.stderr).toBe(0);
+});
+
+test("a parent gets its attempts compared, and of a single session how its check ended", async () => {
+  await using mcp = await startMcpServer({ place: rig.place });
+  const progress: string[] = [];
+  const args = { task: "[scenario: small-edit] hello", repository: rig.repository };
+  const both = await mcp.spawn(
+    { ...args, attempts: 2, check: "grep hello NOTES.md" },
+    { onProgress: (message) => void progress.push(message) },
+  );
+  expect(both.isError, both.text).toBe(false);
+  expect(both.text.match(/^ses_\S+ +succeeded +check passed, /gm)).toHaveLength(2);
+  expect(both.text).toMatch(/claudecluster apply ses_/);
+  expect(progress.join("\n")).toContain("running the check");
+  const single = await mcp.spawn({ ...args, setup: "echo made > made.txt", check: "echo not yet; exit 2" });
+  expect(single.summary).toMatchObject({ state: "succeeded", check: { passed: false, output: "not yet" } });
+  expect(single.text).toContain("check failed with exit code 2");
+  expect(single.text).toContain("changed by the setup, before Claude: made.txt");
 });

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { processesWith, runningProcesses } from "./processes.ts";
+import { runningProcesses } from "./processes.ts";
 
 /** Stands for vitest: sets a suite up, begins something in it, says where, and waits for what comes. */
 const SUITE = `
@@ -12,9 +12,17 @@ const SUITE = `
   import { setup } from ${JSON.stringify(new URL("leaves-nothing.ts", import.meta.url).href)};
   const teardown = setup();
   const begun = spawn("sleep", ["1000"], { detached: true, stdio: "ignore" });
+  // As a host is started.
+  const { TMPDIR, CLAUDECLUSTER_SUITE_DIRECTORY, ...env } = process.env;
+  const host = spawn("sleep", ["2000"], {
+    detached: true,
+    stdio: "ignore",
+    env: { ...env, CLAUDECLUSTER_STATE_DIR: TMPDIR + "/state" },
+  });
   writeFileSync(process.env.TMPDIR + "/file", "");
   process.stdin.once("data", async () => {
     begun.kill();
+    host.kill();
     await teardown().catch(() => undefined);
     process.exit();
   });
@@ -38,13 +46,18 @@ async function startSuite(): Promise<{ suite: ChildProcess; directory: string }>
   return { suite, directory: line.trim() };
 }
 
+const processesOf = (directory: string) =>
+  runningProcesses()
+    .filter(({ environment }) => environment.some((variable) => variable.includes(directory)))
+    .map(({ command }) => command);
+
 test.each(["SIGINT", "SIGTERM", "SIGKILL"] as const)(
   "a suite that %s ends leaves neither processes nor files",
   async (signal) => {
     const { suite, directory } = await startSuite();
-    expect(processesWith(directory).map(({ command }) => command)).toContain("sleep 1000");
+    expect(processesOf(directory)).toEqual(expect.arrayContaining(["sleep 1000", "sleep 2000"]));
     suite.kill(signal);
-    await expect.poll(() => processesWith(directory), { timeout: 20_000 }).toEqual([]);
+    await expect.poll(() => processesOf(directory), { timeout: 20_000 }).toEqual([]);
     await expect.poll(() => existsSync(directory), { timeout: 20_000 }).toBe(false);
   },
 );

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { text } from "node:stream/consumers";
-import { processesWith } from "./processes.ts";
+import { type RunningProcess, runningProcesses } from "./processes.ts";
 import { runMark } from "./run-mark.ts";
 
 // Started beside a suite, with its directory as the argument. Standard input ends with the suite: unless that has said before that
@@ -12,7 +12,10 @@ const ENDING_MS = 30_000;
 
 const directory = process.argv[2]!;
 if ((await text(process.stdin)) === "") {
-  const left = () => processesWith(directory).filter(({ pid }) => pid !== process.pid);
+  // Hosts are given their directories, and not the one for temporary files.
+  const isOfSuite = ({ pid, environment }: RunningProcess) =>
+    pid !== process.pid && environment.some((variable) => variable.includes(directory));
+  const left = () => runningProcesses().filter(isOfSuite);
   for (const { pid } of left()) end(pid, "SIGTERM");
   for (const endMs = Date.now() + ENDING_MS; left().length > 0 && Date.now() < endMs;) await delay(100);
   for (const { pid } of left()) end(pid, "SIGKILL");

@@ -2,6 +2,8 @@ import { type Command, Option } from "commander";
 import { AppError } from "../../proto/index.ts";
 import { readDirectories } from "../directories.ts";
 import { oneLine } from "../present/plain-text.ts";
+import { sizeText } from "../present/sent-text.ts";
+import { isTerminal } from "../present/terminal.ts";
 import { applyCommand, savePatchCommand, undoCommand } from "./apply.ts";
 import { compareCommand } from "./compare.ts";
 import { type CommandContext, localSource, withEachSession, withSession, withSessions } from "./command-context.ts";
@@ -40,7 +42,9 @@ export function addSessionCommands(program: Command, context: CommandContext): v
       const directory = () => Promise.resolve(process.cwd());
       const { signal } = io;
       const source = await localSource(io, link);
-      const { spec: repository, note } = await source.find(toRepositoryWish(flags), { directory, signal });
+      const onSent = link.receiver === undefined ? undefined : sendingLine(io);
+      const place = { directory, signal, onSent };
+      const { spec: repository, note } = await source.find(toRepositoryWish(flags), place).finally(() => onSent?.(0));
       if (note !== undefined) io.stderr.write(`${oneLine(note)}\n`);
       const request = toRunRequest(task, flags, { previousSessionId, afterSessionId, repository });
       return runCommand(sessions, request, { detach, json, attempts }, io);
@@ -260,6 +264,12 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .action((given: string[], { force = false, discard = false }: { force?: boolean; discard?: boolean }) =>
       withEachSession(context, given, (sessions, ids) => removeCommand(sessions, ids, { force, discard }, io)),
     );
+}
+
+/** Shows on a terminal how much of a repository a host elsewhere has; 0 takes that away. Undefined: it is no terminal. */
+function sendingLine({ stderr, env }: CommandContext["io"]): ((bytes: number) => void) | undefined {
+  if (!isTerminal(stderr, env)) return undefined;
+  return (bytes) => stderr.write(`\u001b[2K${bytes === 0 ? "" : `sending to the host: ${sizeText(bytes)}`}\r`);
 }
 
 interface ApplyFlags extends JsonFlag {

@@ -67,7 +67,7 @@ function receiptTexts(receipt: SnapshotReceipt): string[] {
   const counts = Object.entries({ staged: stagedCount, changed: changedCount, untracked: untrackedCount });
   const differing = counts.filter(([, count]) => count > 0).map(([name, count]) => `${count} ${name}`);
   const texts = [
-    differing.length === 0 ? "nothing uncommitted" : `${differing.join(", ")} (${size(Number(sizeBytes))})`,
+    differing.length === 0 ? "nothing uncommitted" : `${differing.join(", ")} (${sizeText(Number(sizeBytes))})`,
   ];
   if (includedPaths.length > 0) texts.push(`included: ${paths(includedPaths)}`);
   if (largeCount > 0) texts.push(`with the content of ${plural(largeCount, "file")} of LFS`);
@@ -90,7 +90,8 @@ function paths(given: readonly string[], count = given.length): string {
   return [...shown, ...(count > shown.length ? ["…"] : [])].join(", ");
 }
 
-function size(bytes: number): string {
+/** Returns a number of bytes in the unit that fits: "12.5 MiB". */
+export function sizeText(bytes: number): string {
   const unit = Math.min(UNITS.length - 1, bytes === 0 ? 0 : Math.floor(Math.log2(bytes) / 10));
   return `${unit === 0 ? bytes : (bytes / 1024 ** unit).toFixed(1)} ${UNITS[unit]}`;
 }

@@ -69,6 +69,6 @@ await main(import.meta.url, async () => {
   await bundleProgram({ entry: "agent/main.ts", outfile: join(ROOT, "dist/agent.mjs"), version });
   const host = join(ROOT, "dist/host");
   // Parts of an earlier build have other names.
-  rmSync(host, { recursive: true, force: true });
+  for (const old of [host, join(ROOT, "dist/.cache")]) rmSync(old, { recursive: true, force: true });
   await bundleProgram({ entry: "host/main.ts", outfile: join(host, "claudecluster.mjs"), version, split: true });
 });

@@ -1,11 +1,13 @@
-import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { type ChildProcessByStdio, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { expect, test, vi } from "vitest";
 import { git } from "../model/small-repository.ts";
 import { CLAUDECLUSTER } from "../support/mcp-client.ts";
@@ -150,4 +152,61 @@ test("an interrupt in a real Claude Code ends the session of its call, and what 
   const ended = async () => expect((await watched())?.state).toBe("canceled");
   await vi.waitFor(ended, { timeout: 30_000, interval: 200 });
   expect((await watched())?.change_count).toBeGreaterThan(0);
+});
+
+/** Installs the package alone, as a user does, where nothing else is; without scripts, registry or dependencies. */
+async function install(directory: string): Promise<{ command: string; package: PackedPackage }> {
+  // npm leaves a cache in the temporary directory.
+  const run = (name: string, args: string[], cwd: string) =>
+    promisify(execFile)(name, args, { cwd, env: { ...process.env, TMPDIR: directory } });
+  const pack = ["pack", "--json", "--ignore-scripts", "--pack-destination", directory];
+  const { stdout } = await run("npm", pack, fileURLToPath(new URL("../..", import.meta.url)));
+  const [packed] = JSON.parse(stdout) as PackedPackage[];
+  const how = ["--global", "--prefix", directory, "--offline", "--ignore-scripts", "--no-audit", "--no-fund"];
+  await run("npm", ["install", ...how, join(directory, packed!.filename)], directory);
+  return { command: join(directory, "bin/claudecluster"), package: packed! };
+}
+
+interface PackedPackage {
+  filename: string;
+  size: number;
+  files: { path: string }[];
+}
+
+test("installed from the package alone it has all it needs, and its host goes on when the package is gone", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "claudecluster-installed-"));
+  try {
+    await using rig = await startRig();
+    const { env } = rig.mcp.place;
+    const installed = await install(directory);
+    expect(installed.package.size).toBeLessThan(5_000_000);
+    expect(installed.package.files.filter(({ path }) => /\.test\.|\.cache/.test(path))).toEqual([]);
+    expect(await readdir(join(directory, "lib/node_modules"))).toEqual(["claudecluster"]);
+    expect(existsSync(join(directory, "lib/node_modules/claudecluster/node_modules"))).toBe(false);
+
+    const claudecluster = (...args: string[]) =>
+      promisify(execFile)(process.execPath, [installed.command, ...args], { cwd: directory, env });
+    // The next host is the package's own.
+    await claudecluster("shutdown");
+    const { stdout } = await claudecluster("doctor", "--json").catch((error: { stdout: string }) => error);
+    const findings = JSON.parse(stdout) as { subject: string; ok: boolean }[];
+    const ok = findings.filter((finding) => finding.ok).map(({ subject }) => subject);
+    expect(ok).toEqual(expect.arrayContaining(["claudecluster", "engine", "image", "state"]));
+
+    const call = { task: "[scenario: multi-file-change] Improve the greeter.", repository: rig.repository };
+    const prompt = `[scenario: spawn-child ${JSON.stringify(call)}]`;
+    const server = { command: process.execPath, args: [installed.command, "mcp"] };
+    expect(answer(await runParent(rig, prompt, server))).toMatch(/ses_[0-9A-Z]{26}/);
+
+    const status = () => promisify(execFile)(process.execPath, [CLAUDECLUSTER, "status"], { env });
+    const hostOf = ({ stdout }: { stdout: string }) => /process \d+/.exec(stdout)?.[0];
+    const host = hostOf(await status());
+    // As when npx's cache is cleared.
+    await rm(join(directory, "lib"), { recursive: true });
+    expect(answer(await runParent(rig, prompt))).toMatch(/ses_[0-9A-Z]{26}/);
+    expect(host).toBeDefined();
+    expect(hostOf(await status())).toBe(host);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
 });

@@ -169,3 +169,17 @@ test("leaves nothing in the scan directory but the scans' own index", async () =
   expect(asClaude(paths.scan, "ls")).toBe("live\n");
   chmodSync(paths.scan, 0o755);
 });
+
+test("collects while Claude's git holds its index", async () => {
+  await using area = new WorkArea();
+  area.source("repo", fill);
+  const workspace = await area.open(await area.spec("repo"));
+  asClaude(workspace.workTree, "echo more >> src/edited; echo staged >> src/big; git add src/big; : > .git/index.lock");
+  expect((await workspace.scan({ signal })).changes.map(({ path }) => path).sort()).toEqual(["src/big", "src/edited"]);
+  for (const last of [false, true]) {
+    const { changes, incomplete } = await workspace.collect({ signal, last });
+    expect(changes.map(({ path }) => path)).toEqual(["src/big", "src/edited"]);
+    expect(incomplete).toBe(false);
+  }
+  expect(asClaude(workspace.workTree, "ls .git/index.lock")).toBe(".git/index.lock\n");
+});

@@ -25,6 +25,24 @@ import { prepareChanges, type SessionChanges } from "./session-changes.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import { findRepository } from "./user-repository.ts";
 
+// What other tools of this kind have got wrong between a user's repository and a sandbox, and the tests that hold it:
+//
+// - git on the host ran filters, textconv and fsmonitor of a .git that the sandbox had written: agent/git/roundtrip.test.ts (all is
+//   done inside, whatever became of .git), test/e2e/hostile-repository.test.ts, "writes line ends and filters as the user's" here
+// - a linked worktree's .git led into the real repository: "applies to a linked worktree" here, snapshot-kinds.test.ts
+// - what is ignored, or secret, went in with the second sync: "leaves out a second time" in snapshot.test.ts
+// - the start was lost once a first result was applied: "applies what a session has gone on with" here
+// - the user's own am was aborted: "leaves alone what the user is in the middle of" here
+// - untracked files were overwritten: "never overwrites what nobody tracks" here
+// - links were followed on write: "follows no link" here
+// - binary files and odd names were lost: apply.test.ts, test/trip/round-trip.test.ts
+// - a stash around the apply conflicted when it was popped: "merges beside the user's stashes" here
+// - commits were lost with the container: test/e2e/left-work.test.ts, test/e2e/container-killed.test.ts
+// - LFS pointers were taken for content: snapshot-kinds.test.ts
+// - index.lock was held: "says who holds the index" here, "does not wait for who holds the index" in snapshot-kinds.test.ts, and
+//   inside "collects while Claude's git holds its index" in agent/git/changes.test.ts
+// - files changed while they were read: "names files that do not hold still" in snapshot-kinds.test.ts
+
 const signal = new AbortController().signal;
 const START = files({ "a.ts": "one\ntwo\nthree\n", "b.ts": "b\n", "lib/c.ts": "c\n", ".gitignore": "*.log\n" });
 let area: UserArea;
@@ -137,6 +155,37 @@ test("merges into what the user has changed and committed meanwhile", async () =
   expect(area.git("status", "--porcelain")).toBe(" M long.ts\n");
   // What is there already is not applied twice.
   await refused(() => apply(session), "NOTHING_TO_APPLY");
+});
+
+test("applies what a session has gone on with after the first part was applied, committed and rewritten", async () => {
+  const start = area.head;
+  const first = files({ "a.ts": "one\n2\nthree\n", "new.ts": "n\n" }, START);
+  await apply(area.changes(start, first));
+  area.git("add", "-A");
+  area.git("commit", "-qm", "taken in");
+  area.git("commit", "-q", "--amend", "-m", "taken in, in other words");
+  area.git("reflog", "expire", "--expire=now", "--all");
+  area.git("gc", "-q", "--prune=now");
+  const second = files({ "a.ts": "one\n2\nthree\nfour\n", "b.ts": "b2\n" }, first);
+  await apply(area.changes(start, second));
+  expect(area.git("status", "--porcelain")).toBe(" M a.ts\n M b.ts\n");
+  await expect(branch(area.changes(start, second))).resolves.toMatchObject({ startCommitId: start });
+  expect(area.git("log", "--format=%P", "-1", "claude/fix-abc123").trim()).toBe(start);
+});
+
+test("merges beside the user's stashes and changes, and puts nothing away", async () => {
+  writeFileSync(at("b.ts"), "stashed\n");
+  area.git("stash", "-q");
+  writeFileSync(at("b.ts"), "mine\n");
+  writeFileSync(at("untracked.ts"), "mine\n");
+  const session = area.changes(area.head, files({ "a.ts": "one\n2\nthree\n" }, START));
+  const stash = () => [area.git("stash", "list", "--format=%H %gd"), read(".git/logs/refs/stash")];
+  const before = stash();
+  await apply(session);
+  expect(stash()).toEqual(before);
+  expect([read("a.ts"), read("b.ts"), read("untracked.ts")]).toEqual(["one\n2\nthree\n", "mine\n", "mine\n"]);
+  await refused(() => apply(area.changes(area.head, files({ "b.ts": "theirs\n" }, START))), "APPLY_CONFLICTS");
+  expect(stash()).toEqual(before);
 });
 
 test("never overwrites what nobody tracks, nor what git ignores", async () => {

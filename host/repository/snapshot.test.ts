@@ -110,6 +110,27 @@ test("leaves out what looks secret, is too large, or is a repository of its own,
   ]);
 });
 
+test("leaves out a second time what is ignored or looks secret, also after it was named once", async () => {
+  user.makeRepository();
+  user.write(".env", "PASSWORD=1\n");
+  user.write("x.ignored", "x\n");
+  const named = await user.takeUntouched({ include: [".env", "x.ignored"] });
+  expect(named.receipt.included).toEqual([".env", "x.ignored"]);
+  user.write("lib/a.ts", "changed\n");
+  for (const time of ["second", "third"]) {
+    const again = await user.takeUntouched();
+    const kinds = again.receipt.leftOut.map(({ kind, paths }) => [kind, ...paths]);
+    expect(kinds, time).toEqual([
+      ["ignored", "x.ignored"],
+      ["secret", ".env"],
+    ]);
+    const list = ["ls-tree", "-r", "--name-only", again.untracked];
+    const paths = plainGit(user.storeDirectory, list, undefined, again).toString().split("\n");
+    expect(paths).toContain("lib/a.ts");
+    expect(paths.filter((path) => [".env", "x.ignored"].includes(path))).toEqual([]);
+  }
+});
+
 test("takes what git was told to overlook as git says it is", async () => {
   user.makeRepository();
   user.git("update-index", "--assume-unchanged", "lib/a.ts");

@@ -1,6 +1,8 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import {
+  CommandResultSchema,
+  SetupResultSchema,
   completeSpec,
   cutResult,
   EVENT_RESULT,
@@ -56,6 +58,8 @@ test("cuts what does not fit and says so, wherever it is too large", () => {
   const outcome = { case: "failure", value: failure("CLAUDE_EXITED", "m".repeat(100_000), { metadata }) } as const;
   const options = { outcome, finalText: "ü".repeat(3_000_000), changes, patch: Buffer.alloc(1024 * 1024) };
   const items = Array.from({ length: 100 }, () => ({ name: "n".repeat(1000), branch: "b".repeat(1000) }));
+  const outputTail = "é".repeat(10_000) + "z";
+  const command = create(CommandResultSchema, { exitCode: 1, signal: "S".repeat(1000), outputTail });
   const whole = wholeResult({
     ...options,
     unreadablePaths: Array<string>(10_000).fill("path/".repeat(20)),
@@ -67,7 +71,14 @@ test("cuts what does not fit and says so, wherever it is too large", () => {
     leftWork: create(LeftWorkSchema, { items, itemCount: 100 }),
     ignoredFiles: create(IgnoredFilesSchema, { paths: Array<string>(100).fill("p".repeat(4000)), fileCount: 100 }),
     unreadableReasons: Array<LeftOut>(10_000).fill(LeftOut.UNREADABLE),
+    check: command,
+    setup: create(SetupResultSchema, {
+      result: command,
+      changedPaths: Array<string>(10_000).fill("path/".repeat(20)),
+      changedPathCount: 10_000,
+    }),
   });
+  expect(whole.check!.outputTail).toBe("é".repeat(1023) + "z");
   // The patch can be read in pieces, the rest cannot.
   expect(whole).toMatchObject({ finalTextTruncated: true, changeCount: 20_000 });
   expect(whole.finalText.length).toBe(1024 * 1024);

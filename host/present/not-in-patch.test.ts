@@ -58,6 +58,9 @@ test("counts and names new files that git ignores", () => {
   expect(said({ ignoredFiles: { paths: ["x.log"], fileCount: 1 } })).toEqual([
     "1 new file that git ignores is not in the patch: x.log",
   ]);
+  expect(said({ ignoredFiles: { paths: ["node_modules/"], fileCount: 9 }, setup: {} })).toEqual([
+    "9 new files that git ignores are not in the patch, with those that the setup made: node_modules/",
+  ]);
   const paths = ["1", "2", "3", "4", "5", "node_modules/"];
   expect(said({ ignoredFiles: { paths, fileCount: 30_000, incomplete: true } })).toEqual([
     "At least 30000 new files that git ignores are not in the patch: 1, 2, 3, 4, 5, and more",

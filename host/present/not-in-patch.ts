@@ -40,7 +40,8 @@ export function notInPatch(result: SessionResult): string[] {
   if (ignoredFiles !== undefined && ignoredFiles.fileCount > 0) {
     const { fileCount, paths, incomplete } = ignoredFiles;
     const are = `new ${fileCount === 1 ? "file that git ignores is" : "files that git ignores are"} not in the patch`;
-    lines.push(`${incomplete ? "At least " : ""}${fileCount} ${are}: ${names(paths, false)}`);
+    const made = result.setup === undefined ? "" : ", with those that the setup made";
+    lines.push(`${incomplete ? "At least " : ""}${fileCount} ${are}${made}: ${names(paths, false)}`);
   }
   return lines;
 }

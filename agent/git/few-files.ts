@@ -63,6 +63,8 @@ export interface FewFiles {
   files: ReadonlyMap<RawPath, FileDiff | undefined>;
   /** Files that only a look at everything can judge: all but plain files in plain directories. */
   left: readonly RawPath[];
+  /** Directories in which git ignores everything, and which the start commit does not have. */
+  ignored: readonly RawPath[];
   /** Bytes that the look has stored. */
   stagedBytes: number;
 }
@@ -96,13 +98,16 @@ export async function lookAtFew(paths: readonly RawPath[], options: FewFilesOpti
     // Claude may track a file that git ignores.
     return was !== undefined || (ignored !== undefined && !(ignored.has(path) && differed(path)));
   };
+  const hidden = [...facts.keys()].filter(
+    (path) => ignored?.has(path) && !start.has(path) && [...parentsOf(path), path].every(plainFolder),
+  );
   const told = paths.filter(canTell);
   const differing = told.filter((path) => start.has(path) || (facts.has(path) && ignored?.has(path) === false));
   const stagedBytes = differing.reduce((sum, path) => sum + (facts.get(path)?.sizeBytes ?? 0), 0);
-  if (stagedBytes > MAX_BYTES) return { files: new Map(), left: paths, stagedBytes: 0 };
+  if (stagedBytes > MAX_BYTES) return { files: new Map(), left: paths, ignored: hidden, stagedBytes: 0 };
   const files = new Map<RawPath, FileDiff | undefined>(told.map((path) => [path, undefined]));
   for (const file of await diff(differing, start, options)) files.set(file.entry.path, file);
-  return { files, left: paths.filter((path) => !files.has(path)), stagedBytes };
+  return { files, left: paths.filter((path) => !files.has(path)), ignored: hidden, stagedBytes };
 }
 
 /** Frees what a look has stored. */

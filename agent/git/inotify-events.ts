@@ -10,12 +10,21 @@ export const INOTIFY_ARGS = [
   ["--exclude", "/\\.git(/|$)"],
 ].flat();
 
+/** What an event is about. */
+export interface FileEvent {
+  path: RawPath;
+  /** Whether it concerns more than this one file: it is a directory, or a file of git's. */
+  more: boolean;
+}
+
 /**
- * Returns a function that takes the output of inotifywait, in any pieces, and reports the file of each event. It
- * reports undefined for what concerns more than one file: a directory, a file of git's, an event that is not
- * understood.
+ * Returns a function that takes the output of inotifywait, in any pieces, and reports each event. It reports undefined for
+ * an event that is not understood.
  */
-export function inotifyReader(directory: string, report: (path: RawPath | undefined) => void): (chunk: Buffer) => void {
+export function inotifyReader(
+  directory: string,
+  report: (event: FileEvent | undefined) => void,
+): (chunk: Buffer) => void {
   let rest = "";
   return (chunk) => {
     const events = (rest + chunk.toString("latin1")).split("\0");
@@ -24,14 +33,14 @@ export function inotifyReader(directory: string, report: (path: RawPath | undefi
       rest = "";
       report(undefined);
     }
-    for (const event of events) report(filePath(event, `${directory}/`));
+    for (const event of events) report(readEvent(event, `${directory}/`));
   };
 }
 
-function filePath(event: string, top: string): RawPath | undefined {
+function readEvent(event: string, top: string): FileEvent | undefined {
   const space = event.indexOf(" ");
   const path = event.slice(space + 1);
-  const ordinary =
-    space !== -1 && !event.slice(0, space).includes("ISDIR") && path.startsWith(top) && !path.endsWith("/");
-  return ordinary && !/(?:^|\/)\.git[^/]*$/.test(path) ? path.slice(top.length) : undefined;
+  if (space === -1 || !path.startsWith(top) || path === top) return undefined;
+  const more = event.slice(0, space).includes("ISDIR") || path.endsWith("/") || /(?:^|\/)\.git[^/]*$/.test(path);
+  return { path: path.slice(top.length).replace(/\/$/, ""), more };
 }

@@ -4,14 +4,15 @@ import {
   type FileChange,
   FileChange_Kind,
   FileChangeSchema,
+  parentsOf,
   quotePath,
   type RawPath,
 } from "../../proto/index.ts";
 import { OBJECT_FORMATS } from "./base-repository.ts";
 import { claimsStamp } from "./claims.ts";
-import { diffFiles, type FileDiff, objectSizes } from "./change-diff.ts";
+import type { FileDiff } from "./change-diff.ts";
+import { diffBatch } from "./diff-batch.ts";
 import { forgetFew, lookAtFew } from "./few-files.ts";
-import type { GitPlace } from "./git.ts";
 import { PrivateIndex, type PrivateIndexOptions } from "./private-index.ts";
 import type { RawDiffEntry } from "./raw-diff.ts";
 import type { Touched } from "./touched-paths.ts";
@@ -25,11 +26,6 @@ const WHOLE_EVERY_MS = 30_000;
 const SHORT_MS = 150;
 /** Old versions stay in the object directory, which is memory, until it is thrown away: above this. */
 const MAX_STAGED_BYTES = 64 * 1024 * 1024;
-/** What one scan returns at most: the rest comes with the next ones. */
-const MAX_DELTA_BYTES = 32 * 1024 * 1024;
-const MAX_DELTA_FILES = 2000;
-/** So few are diffed without asking for their sizes first. */
-const FEW_FILES = 20;
 /** What a look at a few files calls its directory. */
 const FEW = "few";
 
@@ -82,6 +78,7 @@ export class LiveChanges {
   #fewBytes = 0;
   readonly #reported = new Map<RawPath, Reported>();
   #unreadable = new Set<RawPath>();
+  readonly #ignored = new Set<RawPath>();
   /** What was in .gitattributes files when the index was made. */
   #attributes = "";
 
@@ -92,6 +89,16 @@ export class LiveChanges {
   /** Bytes that the scans have stored. */
   get stagedBytes(): number {
     return this.#fewBytes + (this.#index?.stagedBytes ?? 0);
+  }
+
+  /** Directories in which nothing differs whatever happens, as long as nobody touches them themselves or what git ignores. */
+  get ignored(): ReadonlySet<RawPath> {
+    return new Set(this.#ignored);
+  }
+
+  /** Forgets what is ignored: it may be other files now. */
+  forgetIgnored(): void {
+    this.#ignored.clear();
   }
 
   /** Makes the index from the checkout's, while that can still be trusted. */
@@ -120,7 +127,9 @@ export class LiveChanges {
     if (touched.all || this.#index === undefined) this.#wholeIsDue = true;
     if (paths.length > 0 && performance.now() - this.#wholeAt > WHOLE_EVERY_MS) this.#wholeIsDue = true;
     if ((await claimsStamp(this.#options.workTree)) !== this.#stamp) this.#wholeIsDue = true;
-    const waits = this.#index !== undefined && paths.length > 0 && this.#wholeMs > SHORT_MS;
+    // Of many files some say whether all of them are ignored.
+    const first = this.#wholeMs > SHORT_MS || touched.many;
+    const waits = this.#index !== undefined && paths.length > 0 && first;
     if (this.#wholeIsDue && mayScan && !waits) {
       return { ...(await this.scan({ signal })), whole: true, wholeIsDue: this.#wholeIsDue };
     }
@@ -175,13 +184,13 @@ export class LiveChanges {
     this.#attributes = attributes;
     this.#unreadable = new Set(unreadable);
     const fresh = entries.filter((entry) => this.#isNew(entry));
-    const many = fresh.length > FEW_FILES;
-    const sizes = many ? await objectSizes(index.place, fresh.slice(0, MAX_DELTA_FILES), { signal }) : undefined;
-    const batch = sizes === undefined ? fresh : limit(fresh, sizes);
-    const delta = await this.#report(index.place, batch, { directory: index.directory, sizes, signal });
+    const { emptyTree } = OBJECT_FORMATS[this.#options.base.objectFormat];
+    const { files, more } = await diffBatch(index.place, fresh, { directory: index.directory, emptyTree, signal });
+    const delta = files.map((file) => this.#note(file));
     const current = new Set(entries.map(({ path }) => path));
     for (const path of this.#reported.keys()) if (!current.has(path)) delta.push(this.#revert(path));
-    return this.#told(delta, { more: batch.length < fresh.length });
+    for (const folder of this.#ignored) if (this.#reportsBelow(folder)) this.#ignored.delete(folder);
+    return this.#told(delta, { more });
   }
 
   /** Looks at these files alone. What it cannot tell of them makes a whole scan due. */
@@ -199,6 +208,10 @@ export class LiveChanges {
       const attributes = this.#attributes !== "" ? "changed" : index?.attributes.exist === true ? "some" : "none";
       const few = await lookAtFew(asked, { ...this.#few, differed, attributes, signal });
       this.#fewBytes = few.stagedBytes;
+      for (const folder of few.ignored) {
+        const known = parentsOf(folder).some((parent) => this.#ignored.has(parent));
+        if (!known && !this.#reportsBelow(folder)) this.#ignored.add(folder);
+      }
       if (few.left.length > 0) this.#wholeIsDue = true;
       const delta: Scan["delta"] = [];
       for (const [path, file] of few.files) {
@@ -216,6 +229,11 @@ export class LiveChanges {
     }
   }
 
+  /** Claude may track a file that git ignores. */
+  #reportsBelow(folder: RawPath): boolean {
+    return [...this.#reported.keys()].some((path) => path.startsWith(`${folder}/`));
+  }
+
   get #few(): Omit<PrivateIndexOptions, "signal"> {
     return { ...this.#options, name: FEW };
   }
@@ -225,17 +243,7 @@ export class LiveChanges {
     return known?.newMode !== entry.newMode || known.newId !== entry.newId;
   }
 
-  /** Diffs the files, and takes note of how they are told. */
-  async #report(
-    place: GitPlace,
-    batch: readonly RawDiffEntry[],
-    options: { directory: string; sizes: ReadonlyMap<string, number> | undefined; signal: AbortSignal },
-  ): Promise<Scan["delta"]> {
-    const { emptyTree } = OBJECT_FORMATS[this.#options.base.objectFormat];
-    const files = await diff(place, batch, { emptyTree, ...options });
-    return files.map((file) => this.#note(file));
-  }
-
+  /** Takes note of how the file is told. */
   #note({ entry, change, patch }: FileDiff): Scan["delta"][number] {
     this.#reported.set(entry.path, { newMode: entry.newMode, newId: entry.newId, change });
     return { change, patch };
@@ -251,36 +259,5 @@ export class LiveChanges {
     const paths = [...this.#reported.keys()].sort();
     const changes = paths.flatMap((path) => this.#reported.get(path)?.change ?? []);
     return { changes, delta, more, unreadablePaths: [...this.#unreadable].map(quotePath) };
-  }
-}
-
-/** Returns as many of the entries as one scan can diff, at least one. */
-function limit(entries: readonly RawDiffEntry[], sizes: ReadonlyMap<string, number>): RawDiffEntry[] {
-  let bytes = 0;
-  const batch = entries.slice(0, MAX_DELTA_FILES);
-  const end = batch.findIndex(({ oldId, newId }, at) => {
-    bytes += (sizes.get(oldId) ?? 0) + (sizes.get(newId) ?? 0);
-    return at > 0 && bytes > MAX_DELTA_BYTES;
-  });
-  return end === -1 ? batch : batch.slice(0, end);
-}
-
-/** Diffs the files. One whose diff is above all limits gets an empty one. */
-async function diff(
-  place: GitPlace,
-  batch: readonly RawDiffEntry[],
-  options: {
-    directory: string;
-    emptyTree: string;
-    sizes: ReadonlyMap<string, number> | undefined;
-    signal: AbortSignal;
-  },
-): Promise<FileDiff[]> {
-  const common = { renames: false, maxPatchBytes: 4 * MAX_DELTA_BYTES, ...options };
-  try {
-    return (await diffFiles(place, batch, { ...common, patch: true })).files;
-  } catch (error) {
-    if (!(error instanceof AppError) || error.reason !== "OUTPUT_TOO_LARGE") throw error;
-    return (await diffFiles(place, batch, { ...common, patch: false })).files;
   }
 }

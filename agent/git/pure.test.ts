@@ -100,30 +100,46 @@ test("takes a diff apart", () => {
 
 test("reads from inotifywait which files were touched, and when it cannot be said", () => {
   const seen: (string | undefined)[] = [];
-  const read = inotifyReader("/w", (path) => seen.push(path));
+  const read = inotifyReader("/w", (event) => seen.push(event && `${event.more ? "around " : ""}${event.path}`));
   const text =
     "CREATE /w/a\0MOVED_TO /w/d/b c\nd\0CREATE,ISDIR /w/q\0ATTRIB,ISDIR /w/q/\0MODIFY /w/.gitignore\0MODIFY /elsewhere/x\0Q_OVERFLOW \0MODIFY /w/x.git/y\0";
   for (const byte of Buffer.from(text)) read(Buffer.of(byte));
-  expect(seen).toEqual(["a", "d/b c\nd", undefined, undefined, undefined, undefined, undefined, "x.git/y"]);
+  const around = ["around q", "around q", "around .gitignore"];
+  expect(seen).toEqual(["a", "d/b c\nd", ...around, undefined, undefined, "x.git/y"]);
   read(Buffer.alloc(10_000, "x"));
   expect(seen).toHaveLength(9);
 });
 
 test("keeps a few touched files, and says when they are not all", () => {
   const touched = new TouchedPaths();
-  expect(touched.take()).toEqual({ paths: [], all: true });
+  const few = { all: false, many: false, otherwiseIgnored: false };
+  expect(touched.take()).toEqual({ ...few, paths: [], all: true });
   touched.add("a");
   touched.add("a");
   touched.add("b");
-  expect(touched.take()).toEqual({ paths: ["a", "b"], all: false });
-  expect(touched.take()).toEqual({ paths: [], all: false });
+  expect(touched.take()).toEqual({ ...few, paths: ["a", "b"] });
+  expect(touched.take()).toEqual({ ...few, paths: [] });
   touched.add("a");
   touched.add("\xff");
-  expect(touched.take()).toEqual({ paths: ["a"], all: true });
+  expect(touched.take()).toEqual({ ...few, paths: ["a"], all: true });
   for (let n = 0; n <= 64; n++) touched.add(String(n));
-  expect(touched.take()).toEqual({ paths: [], all: true });
+  expect(touched.take()).toMatchObject({ paths: { length: 64 }, all: true, many: true });
   touched.add("c");
-  expect(touched.take()).toEqual({ paths: ["c"], all: false });
+  expect(touched.take()).toEqual({ ...few, paths: ["c"] });
+});
+
+test("does not count what lies in ignored directories, until one of them or what is ignored changes", () => {
+  const touched = new TouchedPaths();
+  touched.take();
+  touched.ignored = new Set(["a/b"]);
+  expect([touched.add("a/b/c"), touched.addAround("a/b/c/d"), touched.add("a/bc")]).toEqual([false, false, true]);
+  expect(touched.take()).toEqual({ paths: ["a/bc"], all: false, many: false, otherwiseIgnored: false });
+  for (const path of ["a/b", "a/.gitignore"]) {
+    touched.ignored = new Set(["a/b"]);
+    expect(touched.addAround(path)).toBe(true);
+    expect(touched.add("a/b/c")).toBe(true);
+    expect(touched.take()).toEqual({ paths: ["a/b/c"], all: true, many: false, otherwiseIgnored: true });
+  }
 });
 
 test("reports progress in steps, from any pieces", () => {

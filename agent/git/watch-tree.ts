@@ -45,10 +45,11 @@ export async function* watchTree(
       tickUnknown();
     }, SETTLE_MS);
   };
-  const read = inotifyReader(directory, (path) => {
-    if (path !== undefined) return touched.add(path);
-    touched.addUnknown();
-    settle();
+  const read = inotifyReader(directory, (event) => {
+    if (event === undefined) touched.addUnknown();
+    else if (!(event.more ? touched.addAround(event.path) : touched.add(event.path))) return;
+    if (event?.more !== false) settle();
+    tick();
   });
   const gone = new Promise<void>((resolve) => {
     child.on("error", () => resolve());
@@ -57,10 +58,7 @@ export async function* watchTree(
     polling = true;
     tickUnknown();
   });
-  child.stdout?.on("data", (chunk: Buffer) => {
-    read(chunk);
-    tick();
-  });
+  child.stdout?.on("data", read);
   signal.addEventListener("abort", tick, { once: true });
   touched.addUnknown();
   settle();

@@ -125,8 +125,11 @@ export class Workspace {
 
   async #whileTouched<T>(work: (touched: Touched) => Promise<T>): Promise<T> {
     const touched = this.#touched.take();
+    if (touched.otherwiseIgnored) this.#live.forgetIgnored();
     try {
-      return await work(touched);
+      const done = await work(touched);
+      if (!this.#touched.otherwiseIgnored) this.#touched.ignored = this.#live.ignored;
+      return done;
     } catch (error) {
       // What was taken has not been looked at.
       this.#touched.addUnknown();

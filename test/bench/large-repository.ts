@@ -13,6 +13,14 @@ export interface LargeRepository {
 const FILES_PER_DIRECTORY = 25;
 const LINE_BYTES = 48;
 
+/** Of a hundred files so many are smaller or larger than the average, by this factor: most are small, and a few are most of it. */
+const SIZES = [
+  { below: 60, size: 0.2 },
+  { below: 90, size: 0.8 },
+  { below: 99, size: 4 },
+  { below: 100, size: 28 },
+];
+
 /** Returns the path of a file, counted from 0. */
 export function largePath(index: number): string {
   const directory = Math.floor(index / FILES_PER_DIRECTORY);
@@ -30,8 +38,8 @@ export async function fillRepository(directory: string, { files, fileBytes }: La
   };
   await write("commit refs/heads/main\ncommitter Bench <bench@example.org> 1700000000 +0000\ndata 5\nlarge\n");
   for (let index = 0; index < files; index++) {
-    // From half to one and a half times the average.
-    const lineCount = Math.max(1, Math.round((fileBytes / LINE_BYTES) * (0.5 + ((index * 7919) % 1000) / 1000)));
+    const share = SIZES.find(({ below }) => (index * 7919) % 100 < below)!.size;
+    const lineCount = Math.max(1, Math.round((fileBytes / LINE_BYTES) * share));
     const content = Array.from({ length: lineCount }, (_, line) => textLine(`${index} ${line}`)).join("");
     await write(`M 100644 inline ${largePath(index)}\ndata ${content.length}\n${content}\n`);
   }

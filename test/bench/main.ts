@@ -1,6 +1,6 @@
 // Measures what a session costs against the obvious alternatives, interleaved in one run. Started by `npm run bench`.
 // Options: --only PART,PART, --rounds N, --long-rounds N (sessions of --long-seconds S), --requests N (of each size to the model),
-// --json FILE.
+// --repository DIRECTORY (for live and local: a real one instead of one that is made), --json FILE.
 import { writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
@@ -8,6 +8,7 @@ import { download } from "./download.ts";
 import { Figures } from "./figures.ts";
 import { firstToken } from "./first-token.ts";
 import { live } from "./live.ts";
+import { local } from "./local.ts";
 import { long } from "./long.ts";
 import type { Part } from "./part.ts";
 import { sealing } from "./sealing.ts";
@@ -26,6 +27,7 @@ const PARTS: Record<string, Part> = {
   snapshot,
   upload,
   live,
+  local,
 };
 const { values } = parseArgs({
   options: {
@@ -34,6 +36,7 @@ const { values } = parseArgs({
     "long-rounds": { type: "string", default: "3" },
     "long-seconds": { type: "string", default: "60" },
     requests: { type: "string", default: "200" },
+    repository: { type: "string" },
     json: { type: "string" },
   },
 });
@@ -51,6 +54,7 @@ for (const part of chosen) {
     longRounds: Number(values["long-rounds"]),
     longSeconds: Number(values["long-seconds"]),
     requests: Number(values.requests),
+    repository: values.repository,
     figures,
     say: (text) => process.stderr.write(`${text}\n`),
   });

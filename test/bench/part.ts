@@ -8,6 +8,8 @@ export interface PartOptions {
   longSeconds: number;
   /** Requests of each size. */
   requests: number;
+  /** Directory of a repository to take instead of one that is made. */
+  repository: string | undefined;
   figures: Figures;
   /** Tells whoever waits how far it is. */
   say(text: string): void;

@@ -23,6 +23,8 @@ export interface SealedSessionOptions {
   idleMs?: number;
   /** Default: the rig's. */
   repository?: string;
+  /** Of the container. Default: the host's. */
+  memoryBytes?: bigint;
 }
 
 /** Longer than anybody needs one. */
@@ -31,7 +33,7 @@ const TIMEOUT_MS = 3_600_000;
 /** Starts a session. The rig ends it. */
 export async function startSealedSession(
   rig: HostRig,
-  { task, until, idleMs = 0, repository = rig.repository }: SealedSessionOptions,
+  { task, until, idleMs = 0, repository = rig.repository, memoryBytes = 0n }: SealedSessionOptions,
 ): Promise<SealedSession> {
   const { id } = await rig.sessions.create({
     spec: create(SessionSpecSchema, {
@@ -40,10 +42,10 @@ export async function startSealedSession(
       timeout: durationFromMs(TIMEOUT_MS),
       idleTimeout: durationFromMs(idleMs),
     }),
-    container: create(ContainerSpecSchema),
+    container: create(ContainerSpecSchema, { memoryBytes }),
   });
   for await (const { event } of eachEvent(
-    rig.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(60_000) }),
+    rig.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(memoryBytes === 0n ? 60_000 : 600_000) }),
   )) {
     if (event.case === until) break;
     if (event.case === "sessionFinished") throw new Error(`Session ${id} ended before ${until}.`);

@@ -1,0 +1,128 @@
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { create } from "@bufbuild/protobuf";
+import { durationMs } from "@bufbuild/protobuf/wkt";
+import { storesDirectory } from "../../host/snapshots/snapshot-stores.ts";
+import { LocalSource } from "../../host/source/local-source.ts";
+import { ContainerSpecSchema, Phase, SessionSpecSchema } from "../../proto/index.ts";
+import { claudecluster } from "../support/claudecluster.ts";
+import { eachEvent } from "../support/each-event.ts";
+import { type HostRig, startHostRig } from "../support/rig.ts";
+import type { Part } from "./part.ts";
+import { makeWorkTree } from "./snapshot.ts";
+
+/** 1 GB. */
+const REPOSITORY = { files: 50_000, fileBytes: 20_000 };
+const CHANGED = 1000;
+/** The work tree and its objects are memory of the container. */
+const MEMORY_BYTES = 6n * 2n ** 30n;
+const TIME_MS = 1_800_000;
+
+const run = promisify(execFile);
+
+/**
+ * A session of a local repository, against git: in, from the call to WorkspaceReady, against `git clone --no-hardlinks` of one
+ * commit; a thousand changed files out, `apply` against `git apply`.
+ */
+export const local: Part = async ({ longRounds, repository, figures, say }) => {
+  await using rig = await startHostRig();
+  const area = await mkdtemp(join(tmpdir(), "claudecluster-local-"));
+  try {
+    say("making a repository");
+    const root = join(area, "user");
+    if (repository === undefined) await makeWorkTree(area, root, REPOSITORY);
+    else await run("git", ["clone", "-q", "--no-hardlinks", repository, root]);
+    const stores = storesDirectory(rig.place.directories.stateDirectory);
+    let last = "";
+    const session = async (kind: string): Promise<number> => {
+      const { id, times } = await localSession(rig, root);
+      last = id;
+      for (const [name, ms] of Object.entries(times)) figures.add(`${kind} session: ${name}`, ms);
+      return times.ready;
+    };
+    for (let round = 1; round <= longRounds; round++) {
+      say(`local repository ${round} of ${longRounds}`);
+      await rm(stores, { recursive: true, force: true });
+      // A drift of the machine is to favour nobody.
+      const before = round % 2 === 1 ? await clone(root, join(area, "clone")) : undefined;
+      const first = await session("first");
+      const second = await session("second");
+      const cloned = before ?? (await clone(root, join(area, "clone")));
+      figures.add("git clone --no-hardlinks --depth 1", cloned);
+      figures.addRatio("first session ready / git clone", first, cloned);
+      figures.addRatio("second session ready / first", second, first);
+      await applyBoth(rig, { root, area, session: last }, (ours, theirs) => {
+        figures.add("apply --worktree of 1,000 files", ours);
+        figures.add("git apply of the same", theirs);
+        figures.addRatio("apply / git apply", ours, theirs);
+      });
+    }
+  } finally {
+    await rm(area, { recursive: true });
+  }
+};
+
+/** Runs a session that changes files. Returns what it took (ms): the snapshot, until its workspace is ready, and its phases. */
+async function localSession(
+  rig: HostRig,
+  root: string,
+): Promise<{ id: string; times: Record<string, number> & { ready: number } }> {
+  const signal = AbortSignal.timeout(TIME_MS);
+  const start = performance.now();
+  const source = new LocalSource({ stateDirectory: rig.place.directories.stateDirectory });
+  const caller = { directory: () => Promise.resolve(root), signal };
+  const { spec: repository } = await source.find({ repository: root, continues: false }, caller);
+  const snapshot = performance.now() - start;
+  const command = `git ls-files | head -${CHANGED} | while read -r file; do echo '// changed' >> "$file"; done`;
+  const task = `[scenario: call-tools ${JSON.stringify([{ name: "Bash", input: { command } }])}]`;
+  const { id } = await rig.sessions.create({
+    spec: create(SessionSpecSchema, { task, repository: repository! }),
+    container: create(ContainerSpecSchema, { memoryBytes: MEMORY_BYTES }),
+  });
+  let ready = NaN;
+  for await (const { event } of eachEvent(rig.sessions.watch(id, { afterSequence: 0, signal }))) {
+    if (event.case === "workspaceReady") ready = performance.now() - start;
+    if (event.case === "sessionFinished") break;
+  }
+  const { phaseTimings, state, result } = await rig.sessions.get(id);
+  if (result?.outcome.case !== "success") throw new Error(`Session ${id} ended as ${state}.`);
+  const phases = phaseTimings.flatMap(({ phase, elapsed }) =>
+    elapsed === undefined ? [] : [[Phase[phase].toLowerCase(), durationMs(elapsed)] as const],
+  );
+  return { id, times: { snapshot, ready, ...Object.fromEntries(phases) } };
+}
+
+async function clone(root: string, target: string): Promise<number> {
+  const start = performance.now();
+  await run("git", ["clone", "-q", "--no-hardlinks", "--depth", "1", `file://${root}`, target]);
+  const took = performance.now() - start;
+  await rm(target, { recursive: true });
+  return took;
+}
+
+/** Takes a session's changes into the files, and the same by hand; leaves the files as they were. */
+async function applyBoth(
+  { place }: HostRig,
+  { root, area, session }: { root: string; area: string; session: string },
+  told: (ours: number, theirs: number) => void,
+): Promise<void> {
+  const cli = async (...args: string[]): Promise<{ stdout: string; took: number }> => {
+    const start = performance.now();
+    const { code, stdout, stderr } = await claudecluster(place, args, { cwd: root });
+    if (code !== 0) throw new Error(`claudecluster ${args.join(" ")}: ${stderr}`);
+    return { stdout, took: performance.now() - start };
+  };
+  const patch = join(area, "patch");
+  await mkdir(area, { recursive: true });
+  await writeFile(patch, (await cli("diff", session)).stdout);
+  const start = performance.now();
+  await run("git", ["-C", root, "apply", patch]);
+  const theirs = performance.now() - start;
+  await run("git", ["-C", root, "apply", "-R", patch]);
+  const { took } = await cli("apply", session, "--worktree");
+  await cli("undo", session);
+  told(took, theirs);
+}

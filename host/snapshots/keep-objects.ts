@@ -29,10 +29,8 @@ export async function keepObjects(
   // One that was uploaded has everything.
   if (borrowed.trim() !== "" && Number(await sizeOf()) <= MAX_BYTES) {
     const packs = join(objectDirectory, "pack");
-    for (const name of await readdir(packs)) {
-      if (name.endsWith(".pack")) await writeFile(join(packs, name.replace(/pack$/, "keep")), "");
-    }
-    const flags = ["--revs", "--honor-pack-keep", "--non-empty", "--window=0", "--threads=1", "-q"];
+    const own = (await readdir(packs)).filter((name) => name.endsWith(".pack")).map((name) => `--keep-pack=${name}`);
+    const flags = ["--revs", ...own, "--non-empty", "--window=0", "--threads=1", "-q"];
     await git(place, ["pack-objects", ...flags, join(packs, "pack")], { ...options, input: `${SNAPSHOT_REF}\n` });
   }
   await writeFile(join(served, KEPT), "");

@@ -19,7 +19,7 @@ if ((await text(process.stdin)) === "") {
   for (const { pid } of left()) end(pid, "SIGTERM");
   for (const endMs = Date.now() + ENDING_MS; left().length > 0 && Date.now() < endMs;) await delay(100);
   for (const { pid } of left()) end(pid, "SIGKILL");
-  removeContainers(runMark());
+  if (runMark() !== "") removeContainers(runMark());
   unmountBelow(directory);
   rmSync(directory, { recursive: true, force: true });
 }

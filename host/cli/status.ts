@@ -45,13 +45,14 @@ export async function statusCommand(
   }
   const started = info.startTime === undefined ? "" : `, since ${timestampDate(info.startTime).toISOString()}`;
   const lines = [
-    ["host", `${info.hostVersion}, process ${info.processId}${started}`],
+    ["host", `${info.hostVersion}${info.processId === 0 ? "" : `, process ${info.processId}`}${started}`],
     ["sessions", `${info.liveSessionCount} live, ${info.queuedSessionCount} of them queued`],
     ["engine", info.engineHealthy ? "ok" : info.engineProblem],
     // A host of before says none.
     ...(info.modelEndpoint === "" ? [] : [["model", info.modelEndpoint]]),
     ["credential", info.credentialKind || info.credentialProblem || "none: claudecluster credential set"],
-    ["state", info.stateDirectory],
+    // A host elsewhere does not say where it is.
+    ...(info.stateDirectory === "" ? [] : [["state", info.stateDirectory]]),
     ...(info.storeProblem === "" ? [] : [["store", oneLine(info.storeProblem)]]),
     ...(newer === undefined ? [] : [["restart", newer]]),
   ];

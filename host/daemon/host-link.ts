@@ -81,15 +81,11 @@ export class HostLink implements Disposable {
   }
 
   /**
-   * Returns the host that answers now. Undefined: there is none, and none is started. Throws HOST_UNRESPONSIVE,
-   * RUNTIME_DIR_TOO_LONG.
+   * Returns the host that answers now. Undefined: there is none on this machine, and none is started. Throws HOST_UNRESPONSIVE,
+   * RUNTIME_DIR_TOO_LONG; of a host elsewhere what `connect` throws, and CONNECTION_LOST if none answers.
    */
   async find(): Promise<GetHostInfoResponse | undefined> {
-    if (this.#remote !== undefined) {
-      // What is wrong with it is not the host's.
-      await this.#remote.token();
-      return await this.#ask();
-    }
+    if (this.#remote !== undefined) return await this.#connectRemote(this.#remote);
     const { runtimeDirectory, stateDirectory } = this.#options.directories;
     checkSocketPath(runtimeDirectory);
     const own = socketPath(runtimeDirectory);
@@ -155,8 +151,10 @@ export class HostLink implements Disposable {
     }
   }
 
-  async #connectRemote({ url }: TcpAddress): Promise<GetHostInfoResponse> {
-    const info = await this.find();
+  async #connectRemote({ url, token }: TcpAddress): Promise<GetHostInfoResponse> {
+    // What is wrong with it is not the host's.
+    await token();
+    const info = await this.#ask();
     if (info === undefined) {
       throw new AppError("CONNECTION_LOST", `No host answers at ${url}.`, {
         retryable: true,

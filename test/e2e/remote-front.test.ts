@@ -178,6 +178,9 @@ test("says plainly what is wrong with the host that is named", async () => {
   expect(await failure({ CLAUDECLUSTER_HOST: `${host.url}/path` })).toContain("HOST_ADDRESS_INVALID");
   expect(await failure({ CLAUDECLUSTER_TOKEN_FILE: "" })).toContain("TOKEN_FILE_MISSING");
   expect(await failure({ CLAUDECLUSTER_TOKEN_FILE: "/nowhere" })).toContain("TOKEN_FILE_UNREADABLE");
+  const gone = await command(["status"], { CLAUDECLUSTER_HOST: "http://127.0.0.1:9" });
+  expect(gone.stderr).toContain("No host answers at http://127.0.0.1:9");
+  expect((await command(["status"])).stdout).toMatch(/^host {8}\S+, since .*\nsessions/);
   const wrong = join(rig.place.root, "wrong");
   await writeFile(wrong, "x".repeat(32));
   expect(await failure({ CLAUDECLUSTER_TOKEN_FILE: wrong })).toContain("TOKEN_INVALID");

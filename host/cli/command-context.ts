@@ -21,7 +21,15 @@ export async function hostLink({ env }: CommandIo): Promise<HostLink> {
 export async function localSource({ env }: CommandIo, { receiver }: Pick<HostLink, "receiver">): Promise<LocalSource> {
   const { LocalSource } = await import("../source/local-source.ts");
   const { homeDirectory, readDirectories } = await import("../directories.ts");
-  return new LocalSource({ stateDirectory: readDirectories(env).stateDirectory, home: homeDirectory(env), receiver });
+  const { stateDirectory, configDirectory } = readDirectories(env);
+  const worktreeInclude = () => readWorktreeInclude(configDirectory);
+  return new LocalSource({ stateDirectory, home: homeDirectory(env), receiver, worktreeInclude });
+}
+
+/** Returns whether the user has set that ignored files which .worktreeinclude matches go in. Undefined: not set. */
+export async function readWorktreeInclude(configDirectory: string): Promise<boolean | undefined> {
+  const { readConfigFile } = await import("../config/config-file.ts");
+  return readConfigFile(configDirectory).worktree_include;
 }
 
 /** Runs a command on the host's sessions. The host is started if there is none. */

@@ -8,6 +8,7 @@ import { MCPServer } from "../mcp/mcp-server.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { SnapshotReceiver } from "../source/snapshot-sender.ts";
 import { VERSION } from "../version.ts";
+import { readWorktreeInclude } from "./command-context.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 
 /** Claude Code kills its servers half a second after it has told them to end (ms). */
@@ -38,6 +39,7 @@ export async function mcpCommand(link: McpLink, io: CommandIo): Promise<number> 
       directory: io.env["CLAUDE_PROJECT_DIR"] || process.cwd(),
       stateDirectory: readDirectories(io.env).stateDirectory,
       receiver: link.receiver,
+      worktreeInclude: () => readWorktreeInclude(readDirectories(io.env).configDirectory),
     },
   });
   const closed = Promise.withResolvers<undefined>();

@@ -12,6 +12,7 @@ export interface RunFlags {
   repository?: string | false;
   ref?: string;
   include?: string[];
+  worktreeInclude?: boolean;
   history?: number | "all";
   model?: string;
   timeout?: number;
@@ -55,6 +56,7 @@ export function addRunFlags(command: Command): Command {
     .option("--no-repository", "start with an empty workspace")
     .option("--ref <ref>", "of an address: branch, tag or full commit id")
     .option("--include <path>", "of a directory: a file that goes in although git ignores it; may be repeated", gather)
+    .option("--worktree-include", "of a directory: ignored files that its .worktreeinclude matches go in")
     .option("--history <count|all>", "commits of history that are to be there (default: 1)", history)
     .option("-m, --model <model>", "model name or alias")
     .option("-t, --timeout <seconds>", "time for the session (default: 300)", number)
@@ -102,11 +104,19 @@ export function addRunFlags(command: Command): Command {
 }
 
 /** Returns the repository that the flags of `run` ask for. */
-export function toRepositoryWish({ repository, ref, include, history, ...flags }: RunFlags): RepositoryWish {
+export function toRepositoryWish({
+  repository,
+  ref,
+  include,
+  worktreeInclude,
+  history,
+  ...flags
+}: RunFlags): RepositoryWish {
   return {
     repository: repository === false ? NO_REPOSITORY : repository,
     ref,
     include,
+    worktreeInclude,
     history,
     continues: flags.continue !== undefined || flags.after !== undefined,
   };

@@ -146,6 +146,11 @@ export const SETTINGS = {
   },
   egress_registries: { schema: z.boolean(), default: true, description: "package registries are listed, too" },
   egress_max_bytes: { schema: amount, default: MAX_EGRESS_BYTES, description: "what one session may move" },
+  worktree_include: {
+    schema: z.boolean(),
+    default: false,
+    description: "ignored files that a directory's `.worktreeinclude` matches go in",
+  },
   image: {
     schema: text,
     variables: ["CLAUDECLUSTER_IMAGE"],

@@ -30,6 +30,8 @@ export interface MCPServerOptions {
     directory: string;
     /** Of this program. */
     stateDirectory: string;
+    /** Returns whether ignored files that its .worktreeinclude matches go in. Default: they do not. */
+    worktreeInclude?: (() => Promise<boolean | undefined>) | undefined;
     /** Host elsewhere, which does not have that directory. */
     receiver?: SnapshotReceiver | undefined;
   };

@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { access, lstat } from "node:fs/promises";
 import { pathIn, type RawPath } from "../../proto/index.ts";
+import type { IncludedFiles } from "./included-files.ts";
 import type { LeftOutList } from "./receipt.ts";
 import { looksSecret } from "./secret-names.ts";
 import { ABSENT, GITLINK } from "./tree-diff.ts";
@@ -39,12 +40,16 @@ export interface ChosenFiles {
 
 /**
  * Chooses the files that a snapshot reads, by what lies at their paths now, and adds the others to `leftOut`. A file of
- * `included` goes in whatever its name and size. Links are not followed.
+ * `included.named` goes in whatever its name and size. Links are not followed.
  */
 export async function chooseFiles(
   root: string,
   status: WorkTreeStatus,
-  { included, limits, leftOut }: { included: ReadonlySet<RawPath>; limits: UntrackedLimits; leftOut: LeftOutList },
+  {
+    included: { named, matched },
+    limits,
+    leftOut,
+  }: { included: IncludedFiles; limits: UntrackedLimits; leftOut: LeftOutList },
 ): Promise<ChosenFiles> {
   const chosen: ChosenFiles = { changed: [], gone: [], untracked: [], bytes: 0 };
   const changed = status.changed.filter((file) => file.changed);
@@ -66,12 +71,12 @@ export async function chooseFiles(
     }
   }
   const fitting: { path: RawPath; bytes: number }[] = [];
-  const untracked = [...new Set([...status.untracked, ...included])];
+  const untracked = [...new Set([...status.untracked, ...named, ...matched])];
   for await (const [path, fact] of lookAt(root, untracked, (path) => path)) {
     if (path.endsWith("/")) leftOut.add("nestedRepository", path);
     else if (fact.type === "unreadable") leftOut.add("unreadable", path);
     else if (fact.type === "special") leftOut.add("special", path);
-    else if (fact.type === "file" && included.has(path)) take(path, fact.bytes);
+    else if (fact.type === "file" && named.has(path)) take(path, fact.bytes);
     else if (fact.type === "file") {
       if (looksSecret(path)) leftOut.add("secret", path, fact.bytes);
       else if (fact.bytes > limits.fileBytes) leftOut.add("tooLarge", path, fact.bytes);

@@ -1,8 +1,9 @@
-import { lstat } from "node:fs/promises";
+import { lstat, readFile } from "node:fs/promises";
 import { isAbsolute, join, normalize, relative } from "node:path";
-import { AppError, type RawPath, splitPaths } from "../../proto/index.ts";
-import { git, type GitPlace } from "./git.ts";
+import { AppError, joinPaths, type RawPath, splitPaths } from "../../proto/index.ts";
+import { git, type GitPlace, tryGit } from "./git.ts";
 import type { LocatedRepository } from "./locate.ts";
+import { looksSecret } from "./secret-names.ts";
 
 /** What Claude Code copies into a work tree of its own: patterns as in a .gitignore. https://code.claude.com/docs/en/worktrees */
 const WORKTREE_INCLUDE = ".worktreeinclude";
@@ -19,15 +20,23 @@ export interface IncludeOptions {
   signal: AbortSignal;
 }
 
+/** Untracked files that somebody wants in. */
+export interface IncludedFiles {
+  /** Files that go in whatever their names and sizes: those that were named, and secrets that .worktreeinclude names. */
+  named: Set<RawPath>;
+  /** Ignored files that patterns of .worktreeinclude match. They go in as if they were not ignored. */
+  matched: Set<RawPath>;
+}
+
 /**
  * Returns the untracked files that go in because somebody has named them, ignored ones too. Files of nested repositories
- * are not among them. Throws INCLUDE_NOT_FOUND for a name that is not there, or lies outside of the work tree.
+ * are not among them. A pattern of .worktreeinclude brings no secrets, but for those whose names it spells out. Throws INCLUDE_NOT_FOUND for a name that is not there, or lies outside of the work tree.
  */
 export async function findIncluded(
   place: GitPlace,
   { root, subdirectory }: LocatedRepository,
   { names, worktreeInclude, signal }: IncludeOptions,
-): Promise<Set<RawPath>> {
+): Promise<IncludedFiles> {
   const included = new Set<RawPath>();
   for (const name of names) {
     const path = isAbsolute(name) ? relative(root, name) : normalize(join(subdirectory, name));
@@ -36,11 +45,26 @@ export async function findIncluded(
     for (const file of found) included.add(file);
     if (found.length === 0 && !(await exists(join(root, path)))) throw notFound(name, `is not in ${root}`);
   }
+  const matched = new Set<RawPath>();
   if (worktreeInclude && (await exists(join(root, WORKTREE_INCLUDE)))) {
-    for (const file of splitPaths(await git(place, LIST_PATTERNS, { signal }))) included.add(file);
+    const spelledOut = await readNames(join(root, WORKTREE_INCLUDE));
+    const listed = splitPaths(await git(place, LIST_PATTERNS, { signal }));
+    const input = joinPaths(listed.map((path) => `./${path}`));
+    const { stdout } = await tryGit(place, ["check-ignore", "-z", "--stdin"], { signal, input });
+    for (const file of splitPaths(stdout).map((path) => path.slice(2))) {
+      const isNamed = looksSecret(file) && spelledOut.some((name) => file === name || file.endsWith(`/${name}`));
+      (isNamed ? included : matched).add(file);
+    }
   }
   // A nested repository is one path that ends in a slash.
-  return new Set([...included].filter((path) => !path.endsWith("/")));
+  const files = (paths: Set<RawPath>) => new Set([...paths].filter((path) => !path.endsWith("/")));
+  return { named: files(included), matched: files(matched) };
+}
+
+/** Reads the patterns that are a path or the name of a file, and no more. */
+async function readNames(path: string): Promise<RawPath[]> {
+  const lines = (await readFile(path, "latin1")).split(/\r?\n/);
+  return lines.filter((line) => /^[^#!*?[\]\\]*[^#!*?[\]\\/\s]$/.test(line)).map((line) => line.replace(/^\//, ""));
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -1,6 +1,15 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { beforeEach, expect, test, vi } from "vitest";
 import { plainGit } from "../../test/git/restored-snapshot.ts";
@@ -193,6 +202,18 @@ test("takes ignored files that are named, and those that .worktreeinclude names 
   user.expectInside(named);
   const wished = await user.takeUntouched({ worktreeInclude: true });
   expect(wished.receipt.included).toEqual(["local.ignored"]);
+  // A secret goes in where its name is spelled out, and nothing that git does not ignore is in it.
+  user.write(".gitignore", "*.ignored\nout/\n.env\n*.pem\n");
+  user.write(".worktreeinclude", "# ours\n.env\n*.pem\nout/*\n*.txt\n");
+  for (const path of ["lib/.env", "server.pem", "out/small"]) user.write(path, "x\n");
+  user.write("out/large", "x".repeat(200));
+  const matched = await user.takeUntouched({ worktreeInclude: true, limits: { fileBytes: 150 } });
+  expect(matched.receipt.included.toSorted()).toEqual([".env", "lib/.env", "out/b", "out/cache/a", "out/small"]);
+  expect(matched.receipt.leftOut).toMatchObject([
+    { kind: "ignored" },
+    { kind: "secret", count: 1, paths: ["server.pem"] },
+    { kind: "tooLarge", count: 1, paths: ["out/large"] },
+  ]);
   await expect(user.take({ include: ["../outside"] })).rejects.toMatchObject({ reason: "INCLUDE_NOT_FOUND" });
   await expect(user.take({ include: ["nothing"] })).rejects.toMatchObject({ reason: "INCLUDE_NOT_FOUND" });
 });
@@ -317,6 +338,38 @@ test("leaves a submodule in the middle of a merge a commit", async () => {
   const snapshot = await user.takeUntouched();
   expect(snapshot.submodules).toEqual([]);
   expect(snapshot.receipt.leftOut).toEqual([{ kind: "submodule", count: 1, paths: ["module"] }]);
+});
+
+test("takes names that differ by case or unicode form alone, and counts each", async () => {
+  user.makeRepository();
+  for (const name of ["Read.me", "read.me", "caf\u00e9", "cafe\u0301"]) user.write(name, name);
+  const snapshot = await user.takeUntouched();
+  expect(snapshot.receipt).toMatchObject({ untracked: 4, leftOut: [] });
+  user.expectInside(snapshot);
+});
+
+test("names a nested repository, with a commit or without one, and what is too large", async () => {
+  user.makeRepository();
+  for (const name of ["fresh", "used"]) execFileSync("git", ["init", "-q", join(user.root, name)]);
+  user.write("fresh/file", "x\n");
+  user.write("used/file", "x\n");
+  plainGit(join(user.root, "used"), ["add", "-A"]);
+  plainGit(join(user.root, "used"), ["commit", "-qm", "one"]);
+  user.write("large", "");
+  truncateSync(join(user.root, "large"), 300 * 1024 * 1024);
+  user.write("small", "x\n");
+  const { receipt, untracked } = await user.takeUntouched();
+  expect(receipt).toMatchObject({
+    untracked: 1,
+    bytes: 2,
+    leftOut: [
+      { kind: "nestedRepository", count: 2, paths: ["fresh/", "used/"] },
+      { kind: "tooLarge", count: 1, paths: ["large"] },
+    ],
+  });
+  const names = plainGit(user.storeDirectory, ["ls-tree", "--name-only", untracked]).toString().split("\n");
+  expect(names).toContain("small");
+  expect(names.filter((name) => /^(fresh|used|large)$/.test(name))).toEqual([]);
 });
 
 test("names files that do not hold still, and takes each as it was at some moment", async () => {

@@ -29,7 +29,7 @@ export interface SnapshotOptions {
   located?: LocatedRepository;
   /** Paths, from `path` on, of files that go in although they are ignored or look secret. A directory goes in whole. */
   include?: readonly string[];
-  /** True: files that match .worktreeinclude at the top go in, too. Default: false. */
+  /** True: ignored files that match .worktreeinclude at the top go in, too. Default: false. */
   worktreeInclude?: boolean;
   /** Submodules that go in with their files, by their paths. Default: all that are initialised. */
   submodules?: ReadonlySet<string> | undefined;
@@ -132,7 +132,7 @@ async function takeOnce(
   const included = await findIncluded(index.place, located, { names, worktreeInclude, signal });
   const measuring = measure(
     root,
-    status.ignored.filter((path) => !included.has(path)),
+    status.ignored.filter((path) => !included.named.has(path) && !included.matched.has(path)),
   );
   const chosen = await chooseFiles(root, status, { included, limits: { ...UNTRACKED_LIMITS, ...limits }, leftOut });
   const base = head.id ?? EMPTY_TREES[objectFormat];
@@ -179,7 +179,7 @@ async function takeOnce(
         bytes: chosen.bytes + largeFiles.bytes,
         large: largeFiles.contents.size,
         leftOut: leftOut.finish(),
-        included: [...included].map(quotePath),
+        included: [...included.named, ...chosen.untracked.filter((path) => included.matched.has(path))].map(quotePath),
         changedWhileRead: read.changedWhileRead.map(quotePath),
         submodules: [],
       },

@@ -19,6 +19,8 @@ import { atAddress, depthOf, NO_REPOSITORY, noRepository } from "./address-sourc
 import type { CallerPlace, FoundRepository, RepositorySource, RepositoryWish } from "./repository-source.ts";
 import { sendSnapshot, type SnapshotReceiver } from "./snapshot-sender.ts";
 
+/** As many included files are named. */
+const MAX_INCLUDED = 100;
 /** What a plain directory, and a repository without a commit, has checked out inside. */
 const FIRST_BRANCH = "refs/heads/main";
 
@@ -26,6 +28,8 @@ const FIRST_BRANCH = "refs/heads/main";
 export interface LocalSourceOptions {
   /** State directory of this program. A host on this machine has the same. */
   stateDirectory: string;
+  /** Returns whether ignored files that match .worktreeinclude go in where the wish does not say. Default: they do not. */
+  worktreeInclude?: (() => Promise<boolean | undefined>) | undefined;
   /** Home directory of the user. */
   home?: string | undefined;
   /** Host elsewhere that snapshots are sent to. Default: the host has this program's state directory. */
@@ -86,8 +90,8 @@ export class LocalSource implements RepositorySource {
     const located = around ?? (await locateRepository(path, { signal }));
     const store = storeName(located);
     const storeDirectory = join(this.#stores, store);
-    const { include = [] } = wish;
-    const snapshot = await takeSnapshot({ path, located, include, storeDirectory, signal });
+    const { include = [], worktreeInclude = (await this.#options.worktreeInclude?.()) ?? false } = wish;
+    const snapshot = await takeSnapshot({ path, located, include, worktreeInclude, storeDirectory, signal });
     await linkStore(storeDirectory, snapshot);
     const spec = create(RepositorySpecSchema, { depth, snapshot: toSpec(snapshot, store) });
     const { receiver, stateDirectory } = this.#options;
@@ -145,7 +149,7 @@ function toSpec(snapshot: Snapshot, store: string) {
       untrackedCount: receipt.untracked,
       sizeBytes: BigInt(receipt.bytes),
       leftOut: receipt.leftOut.map(({ kind, count, paths }) => ({ reason: kind, count, paths })),
-      includedPaths: receipt.included,
+      includedPaths: receipt.included.slice(0, MAX_INCLUDED),
       changedPaths: receipt.changedWhileRead,
       submodulePaths: receipt.submodules,
       largeCount: receipt.large,

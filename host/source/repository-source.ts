@@ -10,6 +10,8 @@ export interface RepositoryWish {
   history?: number | "all" | undefined;
   /** Paths, from the directory, of files that go in although git ignores them or they look secret. */
   include?: readonly string[] | undefined;
+  /** True: ignored files that match .worktreeinclude go in. Default: as the user has set it. */
+  worktreeInclude?: boolean | undefined;
   /** True: the session continues another one. Without a repository it has that one's. */
   continues: boolean;
 }

@@ -102,6 +102,14 @@ test("what git ignores goes in where it is named, and its changes come back", as
   expect(patch).toContain("noise.log");
 });
 
+test("what .worktreeinclude matches goes in where the user has opted in, and is said", async () => {
+  await write(".worktreeinclude", "*.log\n");
+  expect((await run([bash("ls")])).sent).toContain("1 ignored by git (noise.log)");
+  const { sent, result } = await run(["--worktree-include", bash("cat noise.log")]);
+  expect(sent).toContain("included: noise.log");
+  expect(result).toContain("ignored");
+});
+
 test("where there is no repository, or none is wanted, the workspace is empty and that is said", async () => {
   const outside = await run([bash("ls -A")], join(project, ".."));
   expect(outside.stderr).toMatch(/^\S+ is in no repository: the workspace starts empty\.\nsent: no repository/);

@@ -1,14 +1,17 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { readHostAddress } from "../../host/daemon/host-address.ts";
 import type { SessionSummary } from "../../host/present/session-summary.ts";
 import { storesDirectory } from "../../host/snapshots/snapshot-stores.ts";
 import { digestDirectory } from "../git/repository-digest.ts";
 import { runGit } from "../git/work-area.ts";
 import { claudecluster } from "../support/claudecluster.ts";
 import { startMcpServer } from "../support/mcp-client.ts";
+import { runningProcesses } from "../support/processes.ts";
 import { type Rig, startRig } from "../support/rig.ts";
 
 let rig: Rig;
@@ -141,6 +144,28 @@ test("a host that is stopped while a session waits or runs goes on with it", asy
   const shown = await claudecluster(rig.mcp.place, ["show", id, "--json"]);
   const { changes } = JSON.parse(shown.stdout) as SessionSummary;
   expect(changes.map(({ path }) => path)).toEqual(["late"]);
+});
+
+test("a host that is killed while it serves what a session starts from is followed by one that goes on, and touched nothing", async () => {
+  for (let n = 0; n < 8; n++) await writeFile(join(project, `large-${n}`), randomBytes(5 * 1024 * 1024));
+  runGit(project, "add", "-A");
+  runGit(project, "commit", "-qm", "large");
+  await write("changed", "three\n");
+  const before = digestDirectory(project);
+  const { stdout } = await claudecluster(rig.mcp.place, ["run", "-d", bash("cat changed; echo x > late")], {
+    cwd: project,
+  });
+  const id = stdout.trim();
+  const serving = `upload-pack --strict --stateless-rpc ${storesDirectory(rig.mcp.stateDirectory)}`;
+  const isServing = () => runningProcesses().some(({ command }) => command.includes(serving));
+  await vi.waitFor(() => expect(isServing()).toBe(true), { timeout: 60_000, interval: 2 });
+  process.kill(readHostAddress(rig.mcp.stateDirectory)!.processId!, "SIGKILL");
+  const watched = await claudecluster(rig.mcp.place, ["watch", id]);
+  expect(watched.code, watched.stderr).toBe(0);
+  const shown = await claudecluster(rig.mcp.place, ["show", id, "--json"]);
+  const { changes, result } = JSON.parse(shown.stdout) as SessionSummary;
+  expect([changes.map(({ path }) => path), result]).toEqual([["late"], expect.stringContaining("three")]);
+  expect(digestDirectory(project)).toEqual(before);
 });
 
 test.each([

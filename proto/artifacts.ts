@@ -11,6 +11,12 @@ export const PIECE_BYTES = 256 * 1024;
 export const MAX_PATCH_BYTES = 256 * MIB;
 /** Most bytes of a transcript. A day of work leaves less than ten MiB. */
 export const MAX_TRANSCRIPT_BYTES = 64 * MIB;
+/** Most bytes of the commits of a session, with their patches. */
+export const MAX_COMMITS_BYTES = 64 * MIB;
+/** Most commits of a session that are brought along. */
+export const MAX_COMMITS = 1000;
+/** Most refs of a session that are brought along. */
+export const MAX_COMMIT_REFS = 100;
 
 const KINDS = {
   [Artifact_Kind.PATCH]: { name: "patch", maxBytes: MAX_PATCH_BYTES, tooLarge: "PATCH_TOO_LARGE" },
@@ -19,6 +25,7 @@ const KINDS = {
     maxBytes: MAX_TRANSCRIPT_BYTES,
     tooLarge: "TRANSCRIPT_TOO_LARGE",
   },
+  [Artifact_Kind.COMMITS]: { name: "commits", maxBytes: MAX_COMMITS_BYTES, tooLarge: "COMMITS_TOO_LARGE" },
 } as const;
 
 /** Kinds that an artifact can have. */
@@ -28,7 +35,7 @@ export type ArtifactKind = keyof typeof KINDS;
 export function requireArtifactKind(kind: Artifact_Kind): ArtifactKind {
   if (kind in KINDS) return kind as ArtifactKind;
   throw new AppError("ARTIFACT_KIND_UNKNOWN", `There are no artifacts of kind ${kind}.`, {
-    help: "Ask for a patch or a transcript.",
+    help: "Ask for a patch, a transcript or commits.",
   });
 }
 

@@ -333,6 +333,16 @@ export const ERROR_REASONS = {
   /** The container was gone before the changes were collected. */
   CHANGES_NOT_COLLECTED: "INTERNAL",
 
+  // Commits that Claude made.
+  /** The session has left no commits of this name, or none at all. */
+  COMMITS_MISSING: "NOT_FOUND",
+  /** They are larger than is kept. */
+  COMMITS_TOO_LARGE: "RESOURCE_EXHAUSTED",
+  /** They are not what they say of themselves. */
+  COMMITS_INVALID: "INTERNAL",
+  /** They stand on a commit that is not here. */
+  COMMITS_NOT_APPLIED: "FAILED_PRECONDITION",
+
   // Claude Code and the model.
   /** The image has no Claude Code. */
   CLAUDE_NOT_FOUND: "INTERNAL",

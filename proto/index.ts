@@ -3,6 +3,7 @@ export * from "./gen/claudecluster/agent/v1alpha1/agent_service_pb.ts";
 export * from "./gen/claudecluster/control/v1alpha1/container_spec_pb.ts";
 export * from "./gen/claudecluster/error/v1alpha1/error_info_pb.ts";
 export * from "./gen/claudecluster/session/v1alpha1/artifact_pb.ts";
+export * from "./gen/claudecluster/session/v1alpha1/commits_pb.ts";
 export * from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
 export * from "./gen/claudecluster/session/v1alpha1/session_pb.ts";
 export * from "./gen/claudecluster/session/v1alpha1/session_result_pb.ts";

@@ -12,15 +12,15 @@ import {
   SkippedFilterSchema,
 } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
-import type { BaseRepository } from "./base-repository.ts";
 import { diffFiles, patchApplies } from "./change-diff.ts";
 import { type Script, shell } from "./git.ts";
 import { countIgnored } from "./ignored-files.ts";
 import { reasonsFor } from "./left-out.ts";
 import { PrivateIndex, type PrivateIndexOptions } from "./private-index.ts";
-import { ABSENT, type RawDiffEntry } from "./raw-diff.ts";
+import type { RawDiffEntry } from "./raw-diff.ts";
 import { listChangedSubmodules } from "./submodule.ts";
 import { readChanges } from "./tree-changes.ts";
+import { writeTree } from "./write-tree.ts";
 
 /** Applying a patch takes several times its size. */
 const MAX_CHECKED_PATCH_BYTES = 32 * 1024 * 1024;
@@ -38,15 +38,6 @@ find "$1/" -mindepth 1 "(" -type d -readable -executable ! -perm -o=rx -o -type 
   -exec chmod o+rX -- {} + || :
 chmod o+x -- "$2"
 mkdir -m 777 -- "$3"`,
-};
-/** Changes the start commit's tree by what is in stdin. $1 the index's directory, $2 the tree, or "--empty". */
-const WRITE_TREE: Script = {
-  name: "write-tree",
-  text: `set -e
-export GIT_INDEX_FILE=$1/result
-git read-tree "$2"
-git update-index -z --index-info
-exec git write-tree --missing-ok`,
 };
 const REMOVE: Script = { name: "rm", text: 'rm -rf -- "$1"' };
 
@@ -152,7 +143,8 @@ async function collectWith(options: PrivateIndexOptions & { maxPatchBytes?: numb
       const ignoredFiles = await countIgnored(index, { signal });
       const { headCommitId, incomplete } = await index.readClaims({ signal });
       const unconvertedPaths = unconverted.map(quotePath);
-      const treeId = await writeTree(index, options.base, entries, { signal });
+      const indexFile = `${directory}/result`;
+      const treeId = await writeTree(index.place, { start: options.base.commitId, entries, indexFile, signal });
       const filters = await index.attributes.listFilters({ signal });
       // What has its content is as the work tree is to have it.
       for (const path of [...index.givenLargeFiles, ...(index.givenLargeFiles.size > 0 ? index.added : [])]) {
@@ -181,21 +173,6 @@ async function collectWith(options: PrivateIndexOptions & { maxPatchBytes?: numb
     // Also after an abort: what is left in the scan directory is memory. Not worth losing the result for.
     await index.dispose({ signal: AbortSignal.timeout(10_000) }).catch(() => undefined);
   }
-}
-
-async function writeTree(
-  { place, directory }: PrivateIndex,
-  { commitId }: BaseRepository,
-  entries: readonly RawDiffEntry[],
-  { signal }: { signal: AbortSignal },
-): Promise<string> {
-  // What goes comes first: a file may take the place of a directory, and the other way.
-  const gone = entries.filter(({ newMode }) => newMode === ABSENT);
-  const lines = [...gone.map(({ path, oldId }) => `0 ${oldId}\t${path}\0`)];
-  for (const { path, newMode, newId } of entries) if (newMode !== ABSENT) lines.push(`${newMode} ${newId}\t${path}\0`);
-  const input = Buffer.from(lines.join(""), "latin1");
-  const args = [directory, commitId === "" ? "--empty" : commitId];
-  return (await shell(place, WRITE_TREE, args, { input, signal })).toString("latin1").trim();
 }
 
 /** The most frequent ones. */

@@ -2,6 +2,8 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { cutText, type LeftWork, type LeftWork_Item, LeftWork_Item_Kind as Kind, LeftWork_ItemSchema, LeftWorkSchema, quotePath, type RawPath } from "../../proto/index.ts"; // prettier-ignore
 import { OBJECT_FORMATS } from "./base-repository.ts";
 import { shell } from "./git.ts";
+import { BringAlong } from "./bring-along.ts";
+import type { CommitBundle } from "./commit-bundle.ts";
 import { describeCommits, diffTrees, OwnCommits, peelToCommits } from "./own-commits.ts";
 import { PrivateIndex, type PrivateIndexOptions } from "./private-index.ts";
 import { countDiffering, type FileState, stateOf, statesOf } from "./file-states.ts";
@@ -11,7 +13,9 @@ import { type Head, openWindow, type RepositoryWindow, type Worktree } from "./r
 import { readChanges } from "./tree-changes.ts";
 
 /** All of it together: the end of a session waits for it. */
-const TIME_MS = 20_000;
+const TIME_MS = 40_000;
+/** What is brought along by then. The rest of the time is for naming things. */
+const BRING_MS = 20_000;
 /** So many are looked at; the rest is counted. */
 const MAX_ITEMS = 100;
 /** Enough to see what kind of files they are. */
@@ -27,11 +31,13 @@ export interface LeftWorkOptions extends Omit<PrivateIndexOptions, "copyOf" | "n
   checkouts: readonly RawPath[];
   /** Files that have another content in Claude's index than in the work tree. */
   staged: readonly RawDiffEntry[];
+  /** Bundle that takes Claude's commits, those that are checked out in the work tree too. Default: they are only named. */
+  bundle?: CommitBundle | undefined;
 }
 
 /**
  * Returns what Claude's repository holds and the work tree does not: staged content, stashes, commits on other branches
- * or on none, worktrees. It must be called when nothing of the session runs any more. Takes at most 20 s; what was not
+ * or on none, worktrees. It must be called when nothing of the session runs any more. Takes at most 40 s; what was not
  * searched by then makes it incomplete.
  */
 export async function findLeftWork({ signal, ...options }: LeftWorkOptions): Promise<LeftWork> {
@@ -49,10 +55,13 @@ class Search {
   #count = 0;
   #incomplete = false;
   #indexes = 0;
+  readonly #bring: BringAlong;
 
   constructor(options: LeftWorkOptions) {
     this.#options = options;
     this.#final = statesOf(options.entries);
+    const signal = AbortSignal.any([options.signal, AbortSignal.timeout(BRING_MS)]);
+    this.#bring = new BringAlong(options.bundle, { base: options.base, signal });
   }
 
   found(): LeftWork {
@@ -61,12 +70,17 @@ class Search {
 
   async run(): Promise<void> {
     const { base, workTree, identity, scanDirectory, checkouts, signal } = this.#options;
-    this.#addStaged();
     await this.#trying(async () => {
       const gitDir = `${scanDirectory}/left-work`;
-      const window = await openWindow({ workTree, base, identity, gitDir, signal });
-      if (window === undefined) return;
-      const known = this.#knownIn(window);
+      const window = await openWindow({ workTree, base, identity, gitDir, signal }).catch((error: unknown) => {
+        this.#addStaged();
+        throw error;
+      });
+      if (window === undefined) return this.#addStaged();
+      const foreign = this.#bring.foreignIn(window);
+      await this.#bring.head(window);
+      this.#addStaged(await this.#bring.index(window, this.#options.staged));
+      const known = window.head.commitId === "" ? foreign : [...foreign, window.head.commitId];
       await this.#trying(() => this.#searchStashes(window));
       await this.#trying(() => this.#searchCommits(window, known));
       const heads = window.worktrees.map(({ head }) => head.commitId).filter((id) => id !== "");
@@ -100,17 +114,10 @@ class Search {
     }
   }
 
-  /** Returns what is not Claude's, and what it has checked out: of that the work tree counts. */
-  #knownIn({ head, fetched }: RepositoryWindow): string[] {
-    const { commitId, packedRefs } = this.#options.base;
-    const start = packedRefs.split("\n").map((line) => line.split(" ")[0] ?? "");
-    return [commitId, head.commitId, ...start, ...fetched].filter((id) => id !== "");
-  }
-
-  #addStaged(): void {
+  #addStaged(refName = ""): void {
     const { staged } = this.#options;
     const paths = staged.slice(0, MAX_PATHS).map(({ path }) => cutText(quotePath(path), MAX_NAME_BYTES).text);
-    if (staged.length > 0) this.#add({ kind: Kind.INDEX, name: "the index", fileCount: staged.length, paths });
+    if (staged.length > 0) this.#add({ kind: Kind.INDEX, name: "the index", fileCount: staged.length, paths, refName });
   }
 
   async #searchStashes(window: RepositoryWindow): Promise<void> {
@@ -134,7 +141,10 @@ class Search {
           }
         }
         const fileCount = this.#countLeft(touched, states);
-        if (fileCount > 0) this.#add({ kind: Kind.STASH, name: `stash@{${at}}`, commitId: id, subject, fileCount });
+        if (fileCount === 0) return;
+        const name = `stash@{${at}}`;
+        const refName = await this.#bring.commit(window.place, name, id);
+        this.#add({ kind: Kind.STASH, name, commitId: id, subject, fileCount, refName });
       });
     }
   }
@@ -179,7 +189,7 @@ class Search {
   /** A clone has commits of its own if the repository around it has them nowhere. */
   async #searchClone(clone: RepositoryWindow, path: RawPath, seen: readonly string[]): Promise<void> {
     const { workTree, signal } = this.#options;
-    const known = [...this.#knownIn(clone).filter((id) => id !== clone.head.commitId), ...seen];
+    const known = [...this.#bring.foreignIn(clone), ...seen];
     const tips = [...clone.refs.values()];
     if (clone.head.commitId !== "") tips.push(clone.head.commitId);
     const own = await OwnCommits.find(clone, tips, known, { signal });
@@ -200,7 +210,9 @@ class Search {
     if (fileCount === 0) return;
     const about = await describeCommits(window, [item.commitId], { signal });
     const subject = about.get(item.commitId)?.subject ?? "";
-    this.#add({ ...item, name: utf8Of(item.name), subject, commitCount: commits.size, fileCount });
+    const short = item.kind === Kind.COMMIT ? `commit-${item.commitId.slice(0, 7)}` : item.name.replace(/^refs\//, "");
+    const refName = await this.#bring.commit(window.place, short, item.commitId);
+    this.#add({ ...item, name: utf8Of(item.name), subject, commitCount: commits.size, fileCount, refName });
   }
 
   /** Adds what a worktree or a clone has: its commits, and what is not committed there. */
@@ -214,27 +226,39 @@ class Search {
     const commits = own.from(tips);
     const touched = await own.touchedBy(commits, { signal });
     const states = head.commitId === "" ? new Map<RawPath, FileState>() : await this.#statesIn(window, head.commitId);
-    for (const [file, state] of await this.#uncommittedIn(window, path, head)) {
-      touched.add(file);
-      states.set(file, state);
+    const index = await this.#indexOf(window, path, head);
+    try {
+      const { entries, unreadable, staged } = await readChanges(index, { still: true, signal });
+      const onlyStaged = staged.filter((entry) => stateOf(entry) !== this.#final.get(entry.path));
+      const missing = unreadable.map((file) => [file, "unreadable"] as const);
+      for (const [file, state] of [...statesOf(entries), ...missing, ...statesOf(onlyStaged)]) {
+        touched.add(file);
+        states.set(file, state);
+      }
+      const fileCount = this.#countLeft(touched, states);
+      if (fileCount === 0) return;
+      const newest = own.newestOf(tips);
+      const subject = newest[0] && (await describeCommits(window, [newest[0]], { signal })).get(newest[0])?.subject;
+      const name = this.#fromTop(path);
+      const checkout = { name, head: head.commitId, newest, staged: onlyStaged, files: entries };
+      const refName = unreadable.length > 0 ? "" : await this.#bring.checkout(index, checkout);
+      this.#add({
+        kind,
+        name: quotePath(name),
+        branch: utf8Of(head.ref.replace(BRANCHES, "")),
+        commitId: newest[0] ?? "",
+        subject: subject ?? "",
+        commitCount: commits.size,
+        fileCount,
+        refName,
+      });
+    } finally {
+      await index.dispose({ signal: AbortSignal.timeout(10_000) }).catch(() => undefined);
     }
-    const fileCount = this.#countLeft(touched, states);
-    if (fileCount === 0) return;
-    const [newest] = own.newestOf(tips);
-    const subject = newest && (await describeCommits(window, [newest], { signal })).get(newest)?.subject;
-    this.#add({
-      kind,
-      name: quotePath(this.#fromTop(path)),
-      branch: utf8Of(head.ref.replace(BRANCHES, "")),
-      commitId: newest ?? "",
-      subject: subject ?? "",
-      commitCount: commits.size,
-      fileCount,
-    });
   }
 
-  /** Returns the files that are otherwise in a checkout than in its commit, also those that cannot be read. */
-  async #uncommittedIn(window: RepositoryWindow, path: string, head: Head): Promise<Map<RawPath, FileState>> {
+  /** Returns an index for comparing a checkout with its commit. The caller disposes of it. */
+  async #indexOf(window: RepositoryWindow, path: string, head: Head): Promise<PrivateIndex> {
     const { base, scanDirectory, identity, signal } = this.#options;
     const { emptyTree } = OBJECT_FORMATS[base.objectFormat];
     const start = {
@@ -245,19 +269,7 @@ class Search {
       checkedOut: undefined,
     };
     const name = `left-work-index-${this.#indexes++}`;
-    const options = { base: start, workTree: utf8Of(path), scanDirectory, identity, name, signal };
-    const index = await PrivateIndex.create(options);
-    try {
-      const { entries, unreadable, staged } = await readChanges(index, { still: true, signal });
-      const own = staged.filter((entry) => stateOf(entry) !== this.#final.get(entry.path));
-      return new Map([
-        ...statesOf(entries),
-        ...unreadable.map((file) => [file, "unreadable"] as const),
-        ...statesOf(own),
-      ]);
-    } finally {
-      await index.dispose({ signal: AbortSignal.timeout(10_000) }).catch(() => undefined);
-    }
+    return await PrivateIndex.create({ base: start, workTree: utf8Of(path), scanDirectory, identity, name, signal });
   }
 
   async #statesIn(window: RepositoryWindow, commitId: string): Promise<Map<RawPath, FileState>> {

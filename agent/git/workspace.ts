@@ -2,6 +2,7 @@ import { asAppError, type LeftWork, type RepositorySpec } from "../../proto/inde
 import type { Identity } from "../process/identity.ts";
 import { type BaseRepository, openBase } from "./base-repository.ts";
 import type { Progress } from "./clone-progress.ts";
+import type { CommitBundle } from "./commit-bundle.ts";
 import { type Collected, collectChanges, PatchTooLargeError } from "./final-changes.ts";
 import type { UrlConfig } from "./remote.ts";
 import { findLeftWork } from "./left-work.ts";
@@ -157,10 +158,10 @@ export class Workspace {
     });
   }
 
-  /** Returns what Claude's repository holds and the work tree does not. */
+  /** Returns what Claude's repository holds and the work tree does not. A bundle takes Claude's commits. */
   findLeftWork(
     { entries, checkouts, staged }: Pick<Collected, "entries" | "checkouts" | "staged">,
-    options: { signal: AbortSignal },
+    options: { bundle?: CommitBundle | undefined; signal: AbortSignal },
   ): Promise<LeftWork> {
     return this.#turns.run(options.signal, () =>
       findLeftWork({ ...this.#comparison, entries, checkouts, staged, ...options }),

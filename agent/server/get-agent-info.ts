@@ -24,6 +24,7 @@ const CAPABILITIES = [
   "setup",
   "check",
   "after",
+  "commits",
 ];
 
 /** Answers GetAgentInfo: versions, capabilities, and the session that the agent was given. */

@@ -9,6 +9,7 @@ import {
   MAX_TRANSCRIPT_BYTES,
   type SkippedFilter,
 } from "../../proto/index.ts";
+import { CommitBundle } from "../git/commit-bundle.ts";
 import { type Collected as WorkspaceChanges, PatchTooLargeError } from "../git/final-changes.ts";
 import { isConversationId } from "../claude/transcript.ts";
 import type { Workspace } from "../git/workspace.ts";
@@ -95,21 +96,29 @@ export async function collectChanges(
   }
 }
 
-/**
- * Returns what Claude's repository holds beside the work tree, even if the patch was too large. Undefined: not known.
- * Does not throw.
- */
+/** Work beside the work tree, and the artifact of Claude's commits. */
+export interface CollectedLeftWork {
+  /** Undefined: not known. */
+  readonly leftWork: LeftWork | undefined;
+  /** Empty: there are none, or none could be read. */
+  readonly commits: Buffer;
+}
+
+/** Returns what Claude's repository holds beside the work tree, even if the patch was too large. Does not throw. */
 export async function collectLeftWork(
   workspace: Pick<Workspace, "findLeftWork">,
   { compared }: Pick<Collected, "compared">,
   { signal, log }: { signal: AbortSignal; log: Logger },
-): Promise<LeftWork | undefined> {
-  if (compared === undefined) return undefined;
+): Promise<CollectedLeftWork> {
+  const nothing = { leftWork: undefined, commits: Buffer.alloc(0) };
+  if (compared === undefined) return nothing;
   try {
-    return await workspace.findLeftWork(compared, { signal });
+    const bundle = new CommitBundle();
+    const leftWork = await workspace.findLeftWork(compared, { bundle, signal });
+    return { leftWork, commits: bundle.bytes() };
   } catch (error) {
     log.warn({ err: error }, "looking for work beside the work tree failed");
-    return undefined;
+    return nothing;
   }
 }
 

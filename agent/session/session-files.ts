@@ -19,6 +19,7 @@ import { ChangesStream } from "./changes-stream.ts";
 import {
   type Collected,
   collectChanges,
+  type CollectedLeftWork,
   collectLeftWork,
   collectTranscript,
   endLeftovers,
@@ -46,7 +47,7 @@ export class SessionFiles {
   /** Takes the paths that preparing changes. */
   #prepared: Set<string> | undefined;
   #collected = NOTHING_COLLECTED;
-  #leftWork: LeftWork | undefined;
+  #left: CollectedLeftWork = { leftWork: undefined, commits: Buffer.alloc(0) };
   #transcript: Buffer = Buffer.alloc(0);
 
   constructor(options: SessionFilesOptions) {
@@ -65,7 +66,12 @@ export class SessionFiles {
 
   /** Work beside the work tree. Undefined: not searched, or not known. */
   get leftWork(): LeftWork | undefined {
-    return this.#leftWork;
+    return this.#left.leftWork;
+  }
+
+  /** Artifact of the commits that Claude made. Empty: there are none, or they are not collected. */
+  get commits(): Buffer {
+    return this.#left.commits;
   }
 
   /** Transcript of the conversation. Empty: there is none, or it is not collected yet. */
@@ -147,6 +153,11 @@ export class SessionFiles {
       if (options.over) throw new AppError("TRANSCRIPT_MISSING", "Claude left no transcript.");
       throw new AppError("SESSION_NOT_FINISHED", "The transcript is there once the session has finished.");
     }
+    if (kind === Artifact_Kind.COMMITS) {
+      if (options.over && this.commits.length > 0) return this.commits;
+      if (options.over) throw new AppError("COMMITS_MISSING", "Claude left no commits.");
+      throw new AppError("SESSION_NOT_FINISHED", "The commits are there once the session has finished.");
+    }
     // A check may write what is not Claude's.
     if (this.#workspace === undefined || this.#collected !== NOTHING_COLLECTED) return this.#collected.patch;
     return (await this.#workspace.collect(options)).patch;
@@ -168,7 +179,7 @@ export class SessionFiles {
       // Asking a submodule what it is may have run a filter of its configuration.
       await endLeftovers(place, log);
       this.#transcript = await collectTranscript(place, options.conversationId, { signal, log });
-      this.#leftWork = await collectLeftWork(workspace, this.#collected, { signal, log });
+      this.#left = await collectLeftWork(workspace, this.#collected, { signal, log });
     });
   }
 }

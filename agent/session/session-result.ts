@@ -17,7 +17,7 @@ export interface SessionFacts {
   exit: ClaudeExit | undefined;
   /** Directories without room when the session ended. */
   fullDirectories: readonly string[];
-  files: Pick<SessionFiles, "baseCommitId" | "collected" | "leftWork" | "transcript">;
+  files: Pick<SessionFiles, "baseCommitId" | "collected" | "commits" | "leftWork" | "transcript">;
   turns: Pick<Turns, "last" | "finalText" | "finalTextTurn" | "usage">;
   commands: Pick<SessionCommands, "setup" | "check">;
   elapsedMs: number;
@@ -28,7 +28,7 @@ export interface SessionFacts {
 export function resultOf(facts: SessionFacts): SessionResult {
   const { end, error, exit, files, turns, commands, conversationId } = facts;
   const { setup, check } = commands;
-  const { baseCommitId, collected, leftWork, transcript } = files;
+  const { baseCommitId, collected, commits, leftWork, transcript } = files;
   const { failure: incomplete, headCommitId, treeId, ignoredFiles, patch } = collected;
   const failed = error === undefined ? undefined : failureOf(error);
   let outcome = outcomeOf({ end, error: failed, lastTurn: turns.last });
@@ -58,6 +58,7 @@ export function resultOf(facts: SessionFacts): SessionResult {
     elapsed: durationFromMs(facts.elapsedMs),
     conversationId,
     transcriptSizeBytes: BigInt(transcript.length),
+    commitsSizeBytes: BigInt(commits.length),
   });
 }
 

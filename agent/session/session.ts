@@ -161,8 +161,8 @@ export class AgentSession {
   }
 
   /**
-   * Returns an artifact: the transcript once the session is over, the patch as it is now or was left. Throws
-   * SESSION_NOT_FINISHED, TRANSCRIPT_MISSING, and what collecting throws.
+   * Returns an artifact: transcript and commits once the session is over, the patch as it is now or was left. Throws
+   * SESSION_NOT_FINISHED, TRANSCRIPT_MISSING, COMMITS_MISSING, and what collecting throws.
    */
   readArtifact(kind: ArtifactKind, { signal }: { signal: AbortSignal }): Promise<Buffer> {
     return this.#files.readArtifact(kind, { over: this.over, signal });

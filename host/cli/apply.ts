@@ -131,9 +131,13 @@ function applyText(report: ApplyReport): string {
   if (count > files.length) lines.push(`  … and ${count - files.length} more`);
   if (applied === "branch") {
     const start = report.start_commit_id === undefined ? "" : ` on ${report.start_commit_id.slice(0, 12)}`;
-    lines.unshift(
-      `${branch}: ${plural(count, "file")} in one commit${start}${report.already === true ? ", as before" : ""}`,
-    );
+    const { commit_count: own = 0, other_branches: others = [], refs_missing: missing = [] } = report;
+    const what = own === 0 ? `${plural(count, "file")} in one commit` : `${plural(own, "commit")} of Claude's`;
+    const again = report.already === true ? ", as before" : "";
+    if (count > 0 || own > 0) lines.unshift(`${branch}: ${what}${own === 0 ? start : ""}${again}`);
+    for (const { ref, branch, commit_count } of others)
+      lines.push(`${branch}: ${plural(commit_count, "commit")} (${ref})`);
+    for (const { ref, why } of missing) lines.push(`Not taken, ${ref}: ${why}`);
     if (report.pushed_to !== undefined)
       lines.push(`Pushed to ${report.pushed_to}; what is there stays also after an undo.`);
     if (report.pull_request !== undefined) lines.push(`Pull request, as a draft: ${report.pull_request}`);

@@ -139,6 +139,17 @@ export function addSessionCommands(program: Command, context: CommandContext): v
       ]),
     )
     .addOption(
+      new Option(
+        "-c, --commits",
+        "as the commits that Claude made, with a branch for each stash, other branch and worktree; default: one commit",
+      ).conflicts([...NO_BRANCH, "ref"]),
+    )
+    .addOption(
+      new Option("--ref <name>", "a branch for that stash, branch or worktree of Claude's, and nothing else").conflicts(
+        [...NO_BRANCH, "push", "pr"],
+      ),
+    )
+    .addOption(
       new Option("--push <remote>", "push the branch to a remote of the repository, without hooks").conflicts(
         NO_BRANCH,
       ),
@@ -161,13 +172,15 @@ export function addSessionCommands(program: Command, context: CommandContext): v
           dryRun = false,
           json = false,
           pr: pullRequest = false,
+          commits = false,
+          ref,
         } = flags;
         if (file !== undefined)
           return savePatchCommand(sessions, { sessionId, file, stateDirectory: stateDirectory() }, io);
         const as = worktree ? "worktree" : "branch";
         const push = flags.push ?? (pullRequest ? "origin" : undefined);
         const place = { sessionId, directory: process.cwd() };
-        const request = { ...place, as, branch, stage, paths, dryRun, push, pullRequest } as const;
+        const request = { ...place, as, branch, stage, commits, ref, paths, dryRun, push, pullRequest } as const;
         return applyCommand(sessions, request, { json, stateDirectory: stateDirectory() }, io);
       }),
     );
@@ -279,6 +292,8 @@ interface ApplyFlags extends JsonFlag {
   patch?: string;
   push?: string;
   pr?: boolean;
+  commits?: boolean;
+  ref?: string;
   dryRun?: boolean;
 }
 

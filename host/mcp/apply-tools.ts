@@ -37,6 +37,16 @@ export function registerApplyTools(server: McpServer, options: ApplyToolsOptions
         worktree: z.boolean().optional().describe("true: into the files. Default: a branch."),
         stage: z.boolean().optional().describe("Into the files, and staged too. Default: false."),
         branch: z.string().optional().describe("The branch's name. Default: made from the task."),
+        commits: z
+          .boolean()
+          .optional()
+          .describe(
+            "true: the branch has the commits that Claude made, what was not committed as one more, and stashes, other branches and worktrees get branches beside it. Default: one commit.",
+          ),
+        ref: z
+          .string()
+          .optional()
+          .describe("A stash, branch or worktree of Claude's, as not_in_patch names it: a branch for it alone."),
         paths: z.array(z.string()).optional().describe("Only what is at or below these, from the project's directory."),
         dry_run: z.boolean().optional().describe("true: say what would be done, with conflicts, and do nothing."),
       }),
@@ -52,12 +62,14 @@ export function registerApplyTools(server: McpServer, options: ApplyToolsOptions
           branch,
           paths = [],
           dry_run: dryRun = false,
+          commits = false,
+          ref,
         } = input;
         const directory = await projectDirectory({ signal });
         const as = worktree || stage ? "worktree" : "branch";
         const note = CONTAINER_TEXT_NOTE;
         try {
-          const request = { sessionId, directory, as, branch, stage, paths, dryRun } as const;
+          const request = { sessionId, directory, as, branch, stage, commits, ref, paths, dryRun } as const;
           return jsonResult({ note, ...(await applySession(sessions, request, { stateDirectory, signal })) });
         } catch (error) {
           if (!(error instanceof ApplyConflictsError)) throw error;

@@ -19,8 +19,8 @@ const REASONS: Record<LeftOut, string> = {
 };
 
 /**
- * Returns sentences on what a finished session's patch does not hold, and why: it goes with the container. Empty:
- * nothing is missing, as far as known.
+ * Returns sentences on what a finished session's patch does not hold, and why. What no ref brings along goes with the container.
+ * Empty: nothing is missing, as far as known.
  */
 export function notInPatch(result: SessionResult): string[] {
   const { patchFailure, patchTruncated, unreadablePaths, leftWork, ignoredFiles } = result;
@@ -58,11 +58,23 @@ function leftOutLines({ unreadablePaths, unreadableReasons }: SessionResult): st
   );
 }
 
-function itemLine({ kind, name, branch, commitId, subject, commitCount, fileCount, paths }: LeftWork_Item): string {
+function itemLine({
+  kind,
+  name,
+  branch,
+  commitId,
+  subject,
+  commitCount,
+  fileCount,
+  paths,
+  refName,
+}: LeftWork_Item): string {
   const what = [commitCount === 0 ? "" : plural(commitCount, "commit"), plural(fileCount, "file")];
   const about = subject === "" ? "" : ` ("${oneLine(subject, NAME_LENGTH)}")`;
   const holds = `${what.filter((part) => part !== "").join(", ")}${about}`;
-  return `Not in the patch, ${placeText()}: ${holds}${paths.length === 0 ? "" : `: ${names(paths, false)}`}`;
+  const files = paths.length === 0 ? "" : `: ${names(paths, false)}`;
+  const taken = refName === "" ? "" : `; to take it: apply --ref ${pathText(refName, NAME_LENGTH)}`;
+  return `Not in the patch, ${placeText()}: ${holds}${files}${taken}`;
 
   function placeText(): string {
     const shown = oneLine(name, NAME_LENGTH);

@@ -1,7 +1,8 @@
 import { AppError } from "../../proto/index.ts";
 import { git, gitLine, type GitPlace, tryGit } from "./git.ts";
 import type { Journal } from "./journal.ts";
-import type { PreparedChanges } from "./session-changes.ts";
+import type { BroughtRef } from "./rebuild-commits.ts";
+import type { PreparedChanges, Start } from "./session-changes.ts";
 import { readIdentity, takeIn, type UserRepository, userPlace } from "./user-repository.ts";
 
 /** Whose commits they are where the user's git does not say. */
@@ -20,46 +21,80 @@ export interface AppliedBranch {
   already: boolean;
 }
 
+/** Branch to make. */
+export interface NewBranch {
+  name: string;
+  commitId: string;
+}
+
 /**
- * Makes a branch of one commit on the session's start. Nothing else of the user's repository is touched. The author is
- * the user, or Claude if the user's git has no name; Claude is the co-author. The journal remembers the branch for an
- * undo. Throws BRANCH_INVALID, BRANCH_EXISTS; START_NOT_FOUND if the user's repository has lost the commit.
+ * Makes a branch of one commit on the session's start, or on Claude's own commits; with `others`, those branches too, all or
+ * none. Nothing else of the user's repository is touched. The author is the user, or Claude if the user's git has no name;
+ * Claude is the co-author. The journal remembers the branches for an undo. Throws BRANCH_INVALID, BRANCH_EXISTS;
+ * START_NOT_FOUND if the user's repository has lost the commit.
  */
 export async function applyToBranch(
   repository: UserRepository,
   prepared: PreparedChanges,
-  { branch, message, journal, signal }: { branch: string; message: string; journal: Journal; signal: AbortSignal },
+  options: {
+    branch: string;
+    message: string;
+    /** Commit that Claude made, below the result; it is the result where it has the same files. Default: the start. */
+    onto?: BroughtRef | undefined;
+    others?: readonly NewBranch[];
+    journal: Journal;
+    signal: AbortSignal;
+  },
 ): Promise<AppliedBranch> {
+  const { branch, message, onto, others = [], journal, signal } = options;
   const { scratch, start, treeId, sessionId } = prepared;
-  const place = { ...userPlace(repository), workTree: undefined };
-  if ((await tryGit(place, ["check-ref-format", "--branch", branch], { signal })).code !== 0) {
-    throw new AppError("BRANCH_INVALID", `"${branch}" is no name for a branch.`, { metadata: { branch } });
-  }
+  await requireName(repository, branch, { signal });
   const { name, email } = (await readIdentity(repository, { signal })) ?? CLAUDE;
   const author = `${name} <${email}>`;
   const maker = { ...scratch.place(), config: { ...scratch.place().config, "user.name": name, "user.email": email } };
-  const startCommitId = await commitOfStart(maker, prepared, { signal });
+  const startCommitId = onto?.commitId ?? (await commitOfStart(maker, prepared, { signal }));
   const there = await readBranch(repository, branch, { signal });
-  if (there !== undefined) {
-    const same = there.treeId === treeId && there.start === start.treeId;
-    if (same) return { branch, commitId: there.commitId, startCommitId, author, already: true };
-    throw new AppError("BRANCH_EXISTS", `There is a branch ${branch} already, with something else on it.`, {
-      help: "Give another name: --branch NAME.",
-      metadata: { branch },
-    });
+  const madeBefore = there?.treeId === treeId && there.start === (onto?.treeId ?? start.treeId);
+  let commitId = madeBefore ? there.commitId : undefined;
+  if (onto?.treeId === treeId) commitId = onto.commitId;
+  if (commitId === undefined) {
+    const text = `${message}\n\nClaude-Session: ${sessionId}\n${CO_AUTHOR}\n`;
+    const parents = startCommitId === undefined ? [] : ["-p", startCommitId];
+    commitId = await gitLine(maker, ["commit-tree", treeId, ...parents, "-F", "-"], { signal, input: text });
   }
+  const branches = [{ name: branch, commitId }, ...others];
+  const already = !(await makeBranches(repository, prepared, { branches, journal, signal }));
+  return { branch, commitId, startCommitId, author, already };
+}
+
+/**
+ * Makes branches of commits in the scratch repository, all or none. The journal remembers them for an undo. Returns false if
+ * all were there before. Throws BRANCH_INVALID, BRANCH_EXISTS.
+ */
+export async function makeBranches(
+  repository: UserRepository,
+  { scratch, start, sessionId }: Pick<PreparedChanges, "scratch" | "sessionId"> & { start: Pick<Start, "commitId" | "headCommitId"> }, // prettier-ignore
+  { branches, journal, signal }: { branches: readonly NewBranch[]; journal: Journal; signal: AbortSignal },
+): Promise<boolean> {
+  const place = { ...userPlace(repository), workTree: undefined };
+  const missing: NewBranch[] = [];
+  for (const each of branches) {
+    await requireName(repository, each.name, { signal });
+    const there = await readBranch(repository, each.name, { signal });
+    if (there === undefined) missing.push(each);
+    else if (there.commitId !== each.commitId) {
+      throw branchExists(`There is a branch ${each.name} already, with something else on it.`, each.name);
+    }
+  }
+  const [first, ...others] = missing;
+  if (first === undefined) return false;
   // With its first commit HEAD would say that all files are deleted.
   const checkedOut = (await tryGit(place, ["symbolic-ref", "--quiet", "HEAD"], { signal })).stdout.toString().trim();
-  if (checkedOut === `refs/heads/${branch}`) {
-    throw new AppError("BRANCH_EXISTS", `The branch ${branch} is checked out, and has no commit yet.`, {
-      help: "Give another name: --branch NAME.",
-      metadata: { branch },
-    });
+  const inTheWay = missing.find(({ name }) => checkedOut === `refs/heads/${name}`)?.name;
+  if (inTheWay !== undefined) {
+    throw branchExists(`The branch ${inTheWay} is checked out, and has no commit yet.`, inTheWay);
   }
-  const text = `${message}\n\nClaude-Session: ${sessionId}\n${CO_AUTHOR}\n`;
-  const parents = startCommitId === undefined ? [] : ["-p", startCommitId];
-  const commitId = await gitLine(maker, ["commit-tree", treeId, ...parents, "-F", "-"], { signal, input: text });
-  // What the branch stands on is there already: the user's own commit.
+  // What the branches stand on is there already: the user's own commit.
   const own = start.headCommitId ?? start.commitId;
   if (own !== "" && (await tryGit(place, ["cat-file", "-e", `${own}^{commit}`], { signal })).code !== 0) {
     throw new AppError(
@@ -71,20 +106,36 @@ export async function applyToBranch(
       },
     );
   }
-  await takeIn(repository, scratch.place(), { revisions: [commitId, ...(own === "" ? [] : [`^${own}`])] }, { signal });
+  const revisions = [...missing.map(({ commitId }) => commitId), ...(own === "" ? [] : [`^${own}`])];
+  await takeIn(repository, scratch.place(), { revisions }, { signal });
   const { workTree, gitDirectory } = repository;
-  const entry = journal.begin({ sessionId, workTree, gitDirectory, branch: { name: branch, commitId }, files: [] });
+  const made = { branch: first, ...(others.length > 0 && { otherBranches: others }) };
+  const entry = journal.begin({ sessionId, workTree, gitDirectory, ...made, files: [] });
   // First: a branch that nobody remembers could not be taken back.
   entry.write("applied");
   try {
-    const zero = "0".repeat(commitId.length);
-    const args = ["update-ref", "--create-reflog", "-m", `claudecluster: apply ${sessionId}`];
-    await git(place, [...args, `refs/heads/${branch}`, commitId, zero], { signal });
+    const args = ["update-ref", "--create-reflog", "-m", `claudecluster: apply ${sessionId}`, "--stdin"];
+    const input = missing.map(({ name, commitId }) => `create refs/heads/${name} ${commitId}\n`).join("");
+    await git(place, args, { signal, input });
   } catch (error) {
     entry.remove();
     throw error;
   }
-  return { branch, commitId, startCommitId, author, already: false };
+  return true;
+}
+
+async function requireName(
+  repository: UserRepository,
+  branch: string,
+  { signal }: { signal: AbortSignal },
+): Promise<void> {
+  const place = { ...userPlace(repository), workTree: undefined };
+  if ((await tryGit(place, ["check-ref-format", "--branch", branch], { signal })).code === 0) return;
+  throw new AppError("BRANCH_INVALID", `"${branch}" is no name for a branch.`, { metadata: { branch } });
+}
+
+function branchExists(message: string, branch: string): AppError {
+  return new AppError("BRANCH_EXISTS", message, { help: "Give another name: --branch NAME.", metadata: { branch } });
 }
 
 async function readBranch(

@@ -42,6 +42,8 @@ export interface JournalRecord {
   mark: string;
   /** Branch that was made. Undefined: the files were changed. */
   branch?: { name: string; commitId: string };
+  /** Branches that were made with it. Default: none. */
+  otherBranches?: { name: string; commitId: string }[];
   files: { path: string; from: FileState; to: FileState }[];
   /** Directories above the files before the apply, with their modes. */
   directories?: [path: string, mode: number][];

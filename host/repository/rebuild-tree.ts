@@ -14,8 +14,8 @@ import { findPathProblem } from "./tree-path.ts";
 
 /** A patch of the largest size takes some seconds. */
 const REBUILD_TIMEOUT_MS = 120_000;
-/** What binary files may come to, in both directions: git holds all of it in memory (bytes). */
-const MAX_BINARY_BYTES = 1024 * 1024 * 1024;
+/** Most that binary files may come to, in both directions: git holds all of it in memory (bytes). */
+export const MAX_BINARY_BYTES = 1024 * 1024 * 1024;
 
 /** Tree that a patch makes of another one. */
 export interface RebuiltTree {
@@ -26,14 +26,14 @@ export interface RebuiltTree {
 }
 
 /**
- * Rebuilds a session's tree: applies its patch to the tree that the session started from, in a scratch index. Nothing is
- * checked out. It has two minutes. Throws PATCH_MISMATCH if the patch is not what its list says, would touch what no patch
+ * Rebuilds a session's tree: applies its patch to the tree that the session started from, in a scratch index. Without a
+ * list of changes it is only compared with the tree that the agent named. Nothing is checked out. It has two minutes. Throws PATCH_MISMATCH if the patch is not what its list says, would touch what no patch
  * may, or makes another tree than the agent named; PATCH_NOT_APPLIED if it does not fit; PATCH_TOO_LARGE.
  */
 export async function rebuildTree(
   scratch: Scratch,
   startTreeId: string,
-  { patch, listed, treeId: named }: { patch: Uint8Array; listed: ListedChanges; treeId: string },
+  { patch, listed, treeId: named }: { patch: Uint8Array; listed?: ListedChanges; treeId: string },
   options: { signal: AbortSignal },
 ): Promise<RebuiltTree> {
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(REBUILD_TIMEOUT_MS)]);
@@ -43,7 +43,7 @@ export async function rebuildTree(
   if (binaryBytes(patch) > MAX_BINARY_BYTES) {
     throw new AppError("PATCH_TOO_LARGE", `The patch's binary files come to more than ${MAX_BINARY_BYTES} bytes.`);
   }
-  const mismatch = await findPatchMismatch(pieces(patch), listed);
+  const mismatch = listed && (await findPatchMismatch(pieces(patch), listed));
   if (mismatch !== undefined) throw patchMismatch(`it is not what the list of changes says: ${mismatch}`);
   const place = scratch.place("rebuild");
   await git(place, ["read-tree", startTreeId], { signal });

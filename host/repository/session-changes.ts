@@ -74,10 +74,12 @@ export async function prepareChanges(
     scratch?: Scratch | undefined;
     /** Paths at or below which changes are taken. Default: all changes. */
     paths?: readonly RawPath[] | undefined;
+    /** True: it is no error if nothing has changed. Default: false. */
+    mayBeEmpty?: boolean;
     signal: AbortSignal;
   },
 ): Promise<PreparedChanges> {
-  const { startStores = [], paths = [], signal } = options;
+  const { startStores = [], paths = [], mayBeEmpty = false, signal } = options;
   const { objectFormat, objectDirectory, shallowFile } = repository;
   const borrowed = [objectDirectory, ...startStores];
   const given = options.scratch;
@@ -87,7 +89,7 @@ export async function prepareChanges(
   try {
     const start = await findStart(repository, scratch, session, { signal });
     const rebuilt = await rebuildTree(scratch, start.treeId, session, { signal });
-    const selected = await select(scratch, start.treeId, rebuilt, { paths, signal });
+    const selected = await select(scratch, start.treeId, rebuilt, { paths, mayBeEmpty, signal });
     return {
       scratch,
       sessionId: session.sessionId,
@@ -118,7 +120,7 @@ export async function asCommitted(
   const isOutside = ({ path }: TreeChange) => !pointers.some((submodule) => isInside(submodule.path, path));
   const outside = prepared.changes.filter(isOutside);
   const leftOut = prepared.changes.filter((change) => !isOutside(change)).map(({ path }) => path);
-  if (outside.length === 0) {
+  if (outside.length === 0 && prepared.changes.length > 0) {
     throw new AppError("NOTHING_TO_APPLY", "The session has changed files of submodules alone.", {
       help: "Take them into your files: claudecluster apply --worktree.",
     });
@@ -167,7 +169,7 @@ async function select(
   scratch: Scratch,
   startTreeId: string,
   { treeId, changes }: RebuiltTree,
-  { paths, signal }: { paths: readonly RawPath[]; signal: AbortSignal },
+  { paths, mayBeEmpty, signal }: { paths: readonly RawPath[]; mayBeEmpty: boolean; signal: AbortSignal },
 ): Promise<{ treeId: string; changes: TreeChange[] }> {
   const isAt = (of: RawPath, path: RawPath) => of === "" || path === of || path.startsWith(`${of}/`);
   const missing = paths.find((of) => !changes.some(({ path }) => isAt(of, path)));
@@ -176,7 +178,7 @@ async function select(
       metadata: { path: quotePath(missing) },
     });
   }
-  if (changes.length === 0) throw new AppError("NOTHING_TO_APPLY", "The session has changed no file.");
+  if (changes.length === 0 && !mayBeEmpty) throw new AppError("NOTHING_TO_APPLY", "The session has changed no file.");
   if (paths.length === 0) return { treeId, changes };
   const selected = changes.filter(({ path }) => paths.some((of) => isAt(of, path)));
   return { treeId: await selectChanges(scratch, startTreeId, selected, { signal }), changes: selected };

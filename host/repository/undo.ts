@@ -49,7 +49,8 @@ export async function undoApply(
   }
   const { record } = entry;
   let left: RawPath[] = [];
-  if (record.branch !== undefined) await removeBranch(repository, record.branch, { signal });
+  const { branch, otherBranches = [] } = record;
+  if (branch !== undefined) await removeBranches(repository, [branch, ...otherBranches], { signal });
   else left = await undoFiles(repository, entry, { signal });
   if (left.length > 0) entry.write("ended");
   else entry.remove();
@@ -145,20 +146,24 @@ async function oldIndex(
   return { file: own.indexFile };
 }
 
-async function removeBranch(
+async function removeBranches(
   repository: UserRepository,
-  { name, commitId }: { name: string; commitId: string },
+  branches: readonly { name: string; commitId: string }[],
   { signal }: { signal: AbortSignal },
 ): Promise<void> {
   const place = userPlace(repository);
-  const ref = `refs/heads/${name}`;
-  const line = await gitLine(place, ["for-each-ref", "--format=%(objectname) %(worktreepath)", ref], { signal });
-  // It is gone, or never came to be.
-  if (line === "") return;
-  if (!line.startsWith(`${commitId} `)) throw blocked([`the branch ${name} has other commits`]);
-  if (line.length > commitId.length + 1) throw blocked([`the branch ${name} is checked out`]);
-  const result = await tryGit(place, ["update-ref", "-d", ref, commitId], { signal });
-  if (result.code !== 0) throw blocked([`the branch ${name} could not be removed`]);
+  let input = "";
+  for (const { name, commitId } of branches) {
+    const ref = `refs/heads/${name}`;
+    const line = await gitLine(place, ["for-each-ref", "--format=%(objectname) %(worktreepath)", ref], { signal });
+    // It is gone, or never came to be.
+    if (line === "") continue;
+    if (!line.startsWith(`${commitId} `)) throw blocked([`the branch ${name} has other commits`]);
+    if (line.length > commitId.length + 1) throw blocked([`the branch ${name} is checked out`]);
+    input += `delete ${ref} ${commitId}\n`;
+  }
+  const result = await tryGit(place, ["update-ref", "--stdin"], { signal, input });
+  if (result.code !== 0) throw blocked(branches.map(({ name }) => `the branch ${name} could not be removed`));
 }
 
 function blocked(what: readonly string[]): AppError {

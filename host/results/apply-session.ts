@@ -5,7 +5,7 @@ import { notInPatch } from "../present/not-in-patch.ts";
 import { patchNotes } from "../present/patch-notes.ts";
 import { rawPathText } from "../present/path-text.ts";
 import { findRunsCode } from "../present/runs-code.ts";
-import { applyToBranch } from "../repository/apply-branch.ts";
+import { applyToBranch, makeBranches } from "../repository/apply-branch.ts";
 import { predictConflicts } from "../repository/apply-conflicts.ts";
 import { applyToWorkTree } from "../repository/apply-work-tree.ts";
 import { git } from "../repository/git.ts";
@@ -16,6 +16,7 @@ import { asCommitted, type PreparedChanges, prepareChanges } from "../repository
 import { ABSENT, GITLINK, type TreeChange } from "../repository/tree-diff.ts";
 import { findRepository, type UserRepository } from "../repository/user-repository.ts";
 import type { Sessions } from "../session/sessions.ts";
+import { bringCommits, describeBrought, newBranches } from "./bring-commits.ts";
 import { branchName, commitSubject } from "./branch-name.ts";
 import { noteTaken } from "./note-taken.ts";
 import { createPullRequest, requireGh } from "./pull-request.ts";
@@ -37,6 +38,13 @@ export interface ApplyRequest {
   branch?: string | undefined;
   /** True: changes that go into the files are staged too. */
   stage: boolean;
+  /**
+   * True: the branch has the commits that Claude made, and what was not committed as one more; what else Claude's repository
+   * has (stashes, other branches, worktrees) gets branches beside it. Default: one commit.
+   */
+  commits?: boolean;
+  /** Name of one of those others: a branch for it alone. */
+  ref?: string | undefined;
   /** Paths, from the directory, at or below which changes are taken. Empty: all changes. */
   paths: readonly string[];
   /** True: say what would be done, and do nothing. */
@@ -61,6 +69,12 @@ export interface ApplyReport {
   start_commit_id?: string;
   author?: string;
   staged?: boolean;
+  /** Number of Claude's own commits on the branch. Missing: it was not asked for them. */
+  commit_count?: number;
+  /** Branches for what else Claude's repository has. */
+  other_branches?: { ref: string; branch: string; commit_id: string; commit_count: number }[];
+  /** What of that cannot be taken here, and why. */
+  refs_missing?: { ref: string; why: string }[];
   /** First 100 of the changed files. */
   files: { path: string; kind: "added" | "modified" | "deleted" }[];
   /** Number of all changed files. */
@@ -109,14 +123,21 @@ export interface ApplyOptions {
 /**
  * Applies a finished session's result to the user's repository: as a branch and nothing else, or merged into the files, all
  * of it or nothing. Throws PATH_OUTSIDE for a path outside of the work tree, and what findRepository, readSessionChanges,
- * prepareChanges, applyToBranch and applyToWorkTree throw.
+ * prepareChanges, bringCommits, applyToBranch and applyToWorkTree throw.
  */
 export async function applySession(
   sessions: Sessions,
   request: ApplyRequest,
   { stateDirectory, onPrepared, signal }: ApplyOptions,
 ): Promise<ApplyReport> {
-  const { sessionId, directory, as, stage, dryRun } = request;
+  const { sessionId, directory, as, stage, dryRun, commits = false, ref } = request;
+  const wanted = commits || ref !== undefined;
+  if (wanted && (as !== "branch" || request.paths.length > 0)) {
+    throw new AppError(
+      "COMMITS_NOT_APPLIED",
+      "Commits are taken whole and as branches: not a part, not into the files.",
+    );
+  }
   const { session, result, changes, startStores } = await readSessionChanges(sessions, sessionId, { stateDirectory });
   const repository = await findRepository(directory, { signal });
   const paths = request.paths.map((path) => rawPath(repository, directory, path));
@@ -124,8 +145,24 @@ export async function applySession(
   // Before anything is done.
   if (remote !== undefined) await requireRemote(repository, remote, { signal });
   if (pullRequest) await requireGh(repository.workTree, { signal });
-  await using prepared = await prepareChanges(repository, changes, { startStores, paths, signal });
+  await using prepared = await prepareChanges(repository, changes, { startStores, paths, mayBeEmpty: wanted, signal });
   const report = await describe(repository, result, prepared, { signal });
+  const task = session.spec?.task ?? "";
+  const branch = request.branch ?? branchName({ id: sessionId, task });
+  // Not below the branch: git keeps one of the two names only.
+  const branchOf = (name: string) =>
+    ref === undefined ? `${branch}-${name}` : (request.branch ?? `${branch}-${name}`);
+  const bringing = { prepared, repository, branchOf, signal };
+  const brought = wanted ? await bringCommits(sessions, { sessionId, result, ref }, bringing) : undefined;
+  if (brought !== undefined) Object.assign(report, describeBrought(brought));
+  if (
+    brought !== undefined &&
+    prepared.changes.length === 0 &&
+    brought.head === undefined &&
+    brought.others.length === 0
+  ) {
+    throw new AppError("NOTHING_TO_APPLY", "The session has changed no file, and made no commit.");
+  }
   if (dryRun || as === "branch") {
     const conflicts = await predictConflicts(repository, prepared, { signal }).catch((error: unknown) => {
       // A branch can be made all the same.
@@ -142,11 +179,20 @@ export async function applySession(
     return failed === undefined ? {} : { not_noted: failed };
   };
   using journal = openJournal(stateDirectory, repository);
+  const others = brought === undefined ? [] : newBranches(brought);
+  // Nothing but those: what is checked out has no part in it.
+  if (ref !== undefined || (commits && prepared.changes.length === 0 && brought?.head === undefined)) {
+    const { scratch, start } = prepared;
+    const made = await makeBranches(repository, { scratch, start, sessionId }, { branches: others, journal, signal });
+    const { name, commitId } = others[0]!;
+    const facts = { branch: name, commit_id: commitId, ...(!made && { already: true }) };
+    return { ...report, applied: "branch", ...facts, files: [], file_count: 0 };
+  }
   if (as === "branch") {
-    const task = session.spec?.task ?? "";
-    const branch = request.branch ?? branchName({ id: sessionId, task });
     const { committed, leftOut } = await asCommitted(repository, prepared, { signal });
-    const made = await applyToBranch(repository, committed, { branch, message: commitSubject(task), journal, signal });
+    const message = brought?.head === undefined ? commitSubject(task) : "What the session left uncommitted";
+    const onto = brought?.head;
+    const made = await applyToBranch(repository, committed, { branch, message, onto, others, journal, signal });
     const { commitId, startCommitId, author, already } = made;
     const place = branchPlace(branch, repository);
     const noted = await note({ kind: TakenChanges_Kind.BRANCH, place });

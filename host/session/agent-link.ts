@@ -25,7 +25,7 @@ import type { Container } from "../runtime/runtime.ts";
 import { sleep } from "../sleep.ts";
 import type { LeftStore } from "../store/session-store.ts";
 import type { PreviousSession } from "./continuation.ts";
-import { ArtifactFetch, fetchTranscript } from "./fetch-artifact.ts";
+import { ArtifactFetch, fetchOptional } from "./fetch-artifact.ts";
 import { isNoRoom } from "./no-room.ts";
 import type { SessionLog } from "./session-log.ts";
 import { sendArtifact } from "./send-artifact.ts";
@@ -37,6 +37,8 @@ export interface AgentResult {
   patch: ReadableArtifact;
   /** Transcript of Claude Code, for a session that continues this one. Undefined: there is none. */
   transcript: ReadableArtifact | undefined;
+  /** Commits that Claude made. Undefined: there are none. */
+  commits: ReadableArtifact | undefined;
 }
 
 /** The agent keeps its events until they are acknowledged: at most 64 KiB each, so it may be in lots of this many. */
@@ -83,6 +85,7 @@ export class AgentLink {
   #result: SessionResult | undefined;
   readonly #patch: ArtifactFetch;
   readonly #transcript: ArtifactFetch;
+  readonly #commits: ArtifactFetch;
   #resultAttempts = 0;
   #lostSinceMs: number | undefined;
   /** Another host has followed it before, perhaps an older one with an older agent. */
@@ -97,6 +100,7 @@ export class AgentLink {
     const { left, log } = options;
     this.#patch = new ArtifactFetch({ left, sessionId: log.sessionId, kind: Artifact_Kind.PATCH });
     this.#transcript = new ArtifactFetch({ left, sessionId: log.sessionId, kind: Artifact_Kind.TRANSCRIPT });
+    this.#commits = new ArtifactFetch({ left, sessionId: log.sessionId, kind: Artifact_Kind.COMMITS });
     this.#resumed = options.resumed === true;
     this.#contacted = this.#resumed;
   }
@@ -122,6 +126,7 @@ export class AgentLink {
     using tunnels = new Tunnels();
     await using _patch = this.#patch;
     await using _transcript = this.#transcript;
+    await using _commits = this.#commits;
     if (this.#resumed) this.#connectionLost("The host was restarted.");
     let late = false;
     // A host that waits for a processor, or was suspended, must not blame the agent.
@@ -251,7 +256,8 @@ export class AgentLink {
     // One after the other: none is under way when the next connection asks for it.
     const result = await this.#fetchResult(client, signal);
     const patch = await this.#patch.run(client, signal);
-    return { result, patch, transcript: await fetchTranscript(this.#transcript, client, signal) };
+    const commits = result.commitsSizeBytes > 0n ? await fetchOptional(this.#commits, client, signal) : undefined;
+    return { result, patch, transcript: await fetchOptional(this.#transcript, client, signal), commits };
   }
 
   /** Asks once where that succeeds: an answer may be made to take long to read. */

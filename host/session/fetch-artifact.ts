@@ -104,10 +104,10 @@ export class ArtifactFetch implements AsyncDisposable {
 }
 
 /**
- * Fetches the transcript of a session that has finished. Undefined: the agent has none, or gives none that is valid. Throws
- * only for an abort, a lost connection and want of room.
+ * Fetches an artifact that a finished session need not have left: transcript or commits. Undefined: the agent has none, or
+ * gives none that is valid. Throws only for an abort, a lost connection and want of room.
  */
-export async function fetchTranscript(
+export async function fetchOptional(
   fetch: ArtifactFetch,
   client: AgentClient,
   signal: AbortSignal,
@@ -115,7 +115,7 @@ export async function fetchTranscript(
   try {
     return await fetch.run(client, signal);
   } catch (error) {
-    // An agent from before there were transcripts. Without an ErrorInfo it looks like a lost connection otherwise.
+    // An agent from before there were such artifacts. Without an ErrorInfo it looks like a lost connection otherwise.
     if (isUnknownCall(error)) return undefined;
     // A session is worth its result without it; only a lost connection and room are worth another try.
     if (signal.aborted || isNoRoom(error) || agentError(error).kind === "UNAVAILABLE") throw error;

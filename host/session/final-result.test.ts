@@ -52,7 +52,7 @@ function streamed() {
 test("takes a patch that is what the list of changes says", async () => {
   using session = streamed();
   const result = create(SessionResultSchema, { outcome: SUCCESS, changes: [CHANGE], changeCount: 1 });
-  const handedOver = { result, patch: await session.storedPatch(PATCH), transcript: undefined };
+  const handedOver = { result, patch: await session.storedPatch(PATCH), transcript: undefined, commits: undefined };
   const ended = await checkEnded(handedOver, session.log);
   expect(ended).toBe(handedOver);
   expect(ended.result.outcome.case).toBe("success");
@@ -64,14 +64,14 @@ test("a patch that is not what the list of changes says makes the session fail",
   const patch = await session.storedPatch(
     PATCH.replaceAll("a/a", "a/.git/hooks/x").replaceAll("b/a", "b/.git/hooks/x"),
   );
-  const ended = await checkEnded({ result, patch, transcript: undefined }, session.log);
+  const ended = await checkEnded({ result, patch, transcript: undefined, commits: undefined }, session.log);
   expect(failureOf(ended.result).reason).toBe("PATCH_MISMATCH");
 });
 
 test("the streamed diffs take the place of a patch that the agent could not compute", async () => {
   using session = streamed();
   const result = create(SessionResultSchema, { outcome: SUCCESS, patchTruncated: true, changeCount: 7 });
-  const handedOver = { result, patch: await session.storedPatch(""), transcript: undefined };
+  const handedOver = { result, patch: await session.storedPatch(""), transcript: undefined, commits: undefined };
   const { patch } = await checkEnded(handedOver, session.log);
   expect((await readWhole(patch)).toString()).toBe(PATCH);
   expect(result).toMatchObject({ changeCount: 1, patchTruncated: true, outcome: { case: "success" } });

@@ -26,6 +26,7 @@ export interface Ended {
   result: SessionResult;
   patch: ReadableArtifact;
   transcript: ReadableArtifact | undefined;
+  commits: ReadableArtifact | undefined;
 }
 
 /** Facts of a session's end that the host knows, and its agent does not. */
@@ -77,7 +78,7 @@ export async function salvageEnded(outcome: SessionResult["outcome"], log: Sessi
     ...(live?.usage && { usage: live.usage }),
     ...(answer && { finalText: answer.text, finalTextTruncated: answer.truncated, finalTextTurn: answer.turn }),
   });
-  return { result, patch, transcript: undefined };
+  return { result, patch, transcript: undefined, commits: undefined };
 }
 
 async function wholeAnswer(log: SessionLog, answer: LastAnswer): Promise<TurnAnswer> {
@@ -101,10 +102,13 @@ export function editResult(result: SessionResult, facts: HostFacts): void {
 /** Stores all that a session left, its patch first where that is not stored yet. Throws STORE_FAILED. */
 export async function storeEnded(ended: Ended, to: { store: SessionStore; sessionId: string }): Promise<void> {
   const { store, sessionId } = to;
-  const { result, patch: left, transcript } = ended;
+  const { result, patch: left, transcript, commits } = ended;
   const patch = left instanceof SalvagedPatch ? await storePatch(left, to) : left;
   result.patchSizeBytes = patch.artifact.sizeBytes;
-  store.left.put(sessionId, { result, artifacts: transcript === undefined ? [patch] : [patch, transcript] });
+  // They are announced by the agent, and may not have come.
+  result.commitsSizeBytes = commits?.artifact.sizeBytes ?? 0n;
+  if (commits === undefined) for (const item of result.leftWork?.items ?? []) item.refName = "";
+  store.left.put(sessionId, { result, artifacts: [patch, transcript, commits].filter((each) => each !== undefined) });
 }
 
 async function storePatch(

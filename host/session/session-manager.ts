@@ -5,6 +5,7 @@ import {
   AnswerSchema,
   AppError,
   Artifact_Kind,
+  artifactName,
   type ArtifactKind,
   checkAnswers,
   completeSpec,
@@ -297,8 +298,12 @@ export class SessionManager implements Sessions, AsyncDisposable {
     if (kind === Artifact_Kind.PATCH) {
       return opened((await salvageChanges(new SessionLog(this.#options.store, sessionId))).patch);
     }
-    if (isFinal(state)) throw new AppError("TRANSCRIPT_MISSING", "Claude left no transcript.");
-    throw new AppError("SESSION_NOT_FINISHED", "The transcript is there once the session has finished.");
+    const name = artifactName(kind);
+    if (!isFinal(state)) {
+      throw new AppError("SESSION_NOT_FINISHED", `The ${name} can be read once the session has finished.`);
+    }
+    const reason = kind === Artifact_Kind.COMMITS ? "COMMITS_MISSING" : "TRANSCRIPT_MISSING";
+    throw new AppError(reason, `Claude left no ${name}.`);
   }
 
   async *dial(

@@ -72,6 +72,37 @@ test("what a session has changed becomes a branch, or goes into the user's files
   expect(git("status", "--porcelain")).toBe("MM README.md\n");
 });
 
+test("commits come back as they were made, and stashes, branches and worktrees with them, until it is undone", async () => {
+  const id = await session(
+    `git config user.name Claude; git config user.email c@example.com; echo '*.log' >> .gitignore; echo 1 > one; git add .; git commit -qm one
+    echo l > kept.log; git add -f kept.log; git commit -qm two; git worktree add -q .claude/worktrees/w -b side HEAD~1; echo w > .claude/worktrees/w/w.txt
+    git checkout -q -b other; echo o > o; git add o; git commit -qm other; git checkout -q main; echo s > s; git stash -q -u; echo rest > rest`,
+  );
+  const made = await cli("apply", id, "--commits", "--json");
+  expect(made.code, made.stderr).toBe(0);
+  const report = JSON.parse(made.stdout) as { branch: string; commit_count: number; other_branches: { ref: string; branch: string }[] }; // prettier-ignore
+  expect(report).toMatchObject({ commit_count: 2 });
+  expect(git("log", "--format=%s", "-3", report.branch)).toBe("What the session left uncommitted\ntwo\none\n");
+  expect(git("log", "--format=%an", "-2", `${report.branch}~1`)).toBe("Claude\nClaude\n");
+  expect(git("ls-tree", "-r", "--name-only", report.branch).split("\n")).toEqual(expect.arrayContaining(["kept.log", "one", "rest"])); // prettier-ignore
+  const branchOf = (name: string) => report.other_branches.find(({ ref }) => ref === name)?.branch ?? name;
+  expect(report.other_branches.map(({ ref }) => ref).sort()).toEqual(["claude-worktrees-w", "other", "stash-0"]);
+  expect(git("log", "--format=%s", "-1", branchOf("other"))).toBe("other\n");
+  expect(git("show", `${branchOf("claude-worktrees-w")}:w.txt`)).toBe("w\n");
+  expect(git("show", `${branchOf("stash-0")}^3:s`)).toBe("s\n");
+  expect(git("fsck", "--connectivity-only", "--no-dangling")).toBe("");
+  expect(JSON.parse((await cli("apply", id, "--commits", "--json")).stdout)).toMatchObject({ already: true });
+  expect((await cli("undo", id)).code).toBe(0);
+  expect(git("branch", "--list", `${report.branch}*`)).toBe("");
+
+  const one = await cli("apply", id, "--ref", "stash-0");
+  expect(one.stdout).toContain(`${report.branch}-stash-0`);
+  git("stash", "apply", `${report.branch}-stash-0`);
+  expect(git("status", "--porcelain", "s")).toBe("?? s\n");
+  rmSync(join(clone, "s"));
+  expect(await cli("apply", id, "--ref", "nothing")).toMatchObject({ code: 4, stderr: expect.stringContaining("stash-0") as string }); // prettier-ignore
+}, 120_000);
+
 test("a parent takes a session's changes into its own project, and takes them back", async () => {
   const id = await session("echo more >> README.md; echo 'echo hi' > .envrc");
   const project = join(top, "project");

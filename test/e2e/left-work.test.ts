@@ -20,7 +20,8 @@ afterAll(async () => {
 const commands = (...scripts: string[]): string =>
   `[scenario: call-tools ${JSON.stringify(scripts.map((command) => ({ name: "Bash", input: { command } })))}]`;
 
-const STASH = /^Not in the patch, in stash@\{0\}: 1 file \("WIP on main: [0-9a-f]{7} .*"\)$/;
+const STASH =
+  /^Not in the patch, in stash@\{0\}: 1 file \("WIP on main: [0-9a-f]{7} .*"\); to take it: apply --ref stash-0$/;
 
 /** The result as the control API has it, once no container is left. */
 async function resultOf(sessionId: string): Promise<SessionResult> {
@@ -65,8 +66,8 @@ test("commits on another branch, a worktree outside and ignored files are named,
   expect(summary!.changes.map(({ path }) => path)).toEqual([".gitignore"]);
   expect(summary!.not_in_patch).toEqual([
     expect.stringMatching(STASH),
-    'Not in the patch, on branch wip: 1 commit, 1 file ("half of it")',
-    "Not in the patch, in worktree /tmp/elsewhere (branch side): 1 file",
+    'Not in the patch, on branch wip: 1 commit, 1 file ("half of it"); to take it: apply --ref wip',
+    "Not in the patch, in worktree /tmp/elsewhere (branch side): 1 file; to take it: apply --ref tmp-elsewhere",
     "3 new files that git ignores are not in the patch: a.log, b.log, logs/",
   ]);
 });
@@ -82,7 +83,8 @@ test("Claude's own worktree in the work tree is no addition, and a session that 
   expect(summary?.state, JSON.stringify(summary?.failure)).toBe("idle");
   expect(summary!.changes.map(({ path }) => path)).toEqual(["mine.txt"]);
   const stop = await claudecluster(rig.place, ["stop", summary!.session_id]);
-  const line = "Not in the patch, in worktree .claude/worktrees/x (branch wt): 1 file";
+  const line =
+    "Not in the patch, in worktree .claude/worktrees/x (branch wt): 1 file; to take it: apply --ref claude-worktrees-x";
   expect(stop).toMatchObject({ code: 0, stdout: `Stopped ${summary!.session_id}.\n  ${line}\n` });
   const { changes, outcome } = await resultOf(summary!.session_id);
   expect(outcome.case).toBe("cancellation");

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/session/v1alpha1/artifact.proto.
  */
 export const file_claudecluster_session_v1alpha1_artifact: GenFile = /*@__PURE__*/
-  fileDesc("Ci1jbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvYXJ0aWZhY3QucHJvdG8SHmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMSKuAQoIQXJ0aWZhY3QSOwoEa2luZBgBIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5BcnRpZmFjdC5LaW5kEhIKCnNpemVfYnl0ZXMYAiABKAMSDgoGc2hhMjU2GAMgASgMIkEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg4KCktJTkRfUEFUQ0gQARITCg9LSU5EX1RSQU5TQ1JJUFQQAmIGcHJvdG8z");
+  fileDesc("Ci1jbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvYXJ0aWZhY3QucHJvdG8SHmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMSLAAQoIQXJ0aWZhY3QSOwoEa2luZBgBIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5BcnRpZmFjdC5LaW5kEhIKCnNpemVfYnl0ZXMYAiABKAMSDgoGc2hhMjU2GAMgASgMIlMKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg4KCktJTkRfUEFUQ0gQARITCg9LSU5EX1RSQU5TQ1JJUFQQAhIQCgxLSU5EX0NPTU1JVFMQA2IGcHJvdG8z");
 
 /**
  * Something that goes into a session or comes out of one and is too large for a message. Its bytes
@@ -75,6 +75,14 @@ export enum Artifact_Kind {
    * @generated from enum value: KIND_TRANSCRIPT = 2;
    */
   TRANSCRIPT = 2,
+
+  /**
+   * The commits that Claude made, on whichever ref or none: CommitsRecord after CommitsRecord. At
+   * most 64 MiB.
+   *
+   * @generated from enum value: KIND_COMMITS = 3;
+   */
+  COMMITS = 3,
 }
 
 /**

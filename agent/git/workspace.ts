@@ -3,6 +3,7 @@ import type { Identity } from "../process/identity.ts";
 import { type BaseRepository, openBase } from "./base-repository.ts";
 import type { Progress } from "./clone-progress.ts";
 import type { CommitBundle } from "./commit-bundle.ts";
+import { CommitWatch, type MadeCommits } from "./commit-watch.ts";
 import { type Collected, collectChanges, PatchTooLargeError } from "./final-changes.ts";
 import type { UrlConfig } from "./remote.ts";
 import { findLeftWork } from "./left-work.ts";
@@ -79,6 +80,7 @@ export class Workspace {
   readonly #live: LiveChanges;
   readonly #turns = new TurnTaking();
   readonly #touched = new TouchedPaths();
+  readonly #commits: CommitWatch;
 
   constructor(
     base: BaseRepository,
@@ -92,6 +94,7 @@ export class Workspace {
     this.baseCommitId = base.commitId;
     this.#comparison = { base, workTree: paths.workTree, scanDirectory: paths.scan, identity };
     const checkout = base.commitId === "" ? {} : { copyOf: `${paths.workTree}/.git/index` };
+    this.#commits = new CommitWatch(this.#comparison);
     this.#live = new LiveChanges({ ...this.#comparison, ...checkout });
   }
 
@@ -122,6 +125,11 @@ export class Workspace {
     return this.#turns.run(options.signal, () =>
       this.#whileTouched((touched) => this.#live.look({ touched, ...options })),
     );
+  }
+
+  /** Returns what Claude has committed since the last call. Undefined: nothing. */
+  lookForCommits(options: { signal: AbortSignal }): Promise<MadeCommits | undefined> {
+    return this.#commits.look(options);
   }
 
   async #whileTouched<T>(work: (touched: Touched) => Promise<T>): Promise<T> {

@@ -3,7 +3,9 @@ import { create } from "@bufbuild/protobuf";
 import type { Logger } from "../log.ts";
 import {
   ChangesUpdatedSchema,
+  CommitMadeSchema,
   cutChanges,
+  cutText,
   type EventBody,
   type FileChange,
   FilePatchedSchema,
@@ -27,10 +29,12 @@ const PART_BYTES = 48 * 1024;
 /** A larger diff is no reading matter; it is in the patch. */
 const MAX_FILE_DIFF_BYTES = 4 * 1024 * 1024;
 const LIST_BYTES = 48 * 1024;
+/** Most bytes of a commit's subject, and of a branch's name. */
+const MAX_TEXT_BYTES = 1024;
 /** They change no file. */
 const READING_TOOLS = new Set(["Read", "Glob", "Grep", "WebFetch", "WebSearch", "TodoWrite", "ToolSearch"]);
 
-type ScannedWorkspace = Pick<Workspace, "scan" | "look" | "watch">;
+type ScannedWorkspace = Pick<Workspace, "scan" | "look" | "watch"> & Partial<Pick<Workspace, "lookForCommits">>;
 
 /** Workspace to look at, and where its changes go. */
 export interface ChangesStreamOptions {
@@ -96,6 +100,7 @@ export class ChangesStream {
       for (let more = true; more;) {
         const scan = await this.#options.workspace.scan({ signal });
         await this.#emitScan(scan);
+        await this.#emitCommits(signal);
         more = scan.more && scan.delta.length > 0;
       }
     });
@@ -110,6 +115,16 @@ export class ChangesStream {
     const changes = cutChanges(scan.changes, LIST_BYTES);
     const value = create(ChangesUpdatedSchema, { changes, changeCount: scan.changes.length });
     this.#options.emit({ case: "changesUpdated", value });
+  }
+
+  async #emitCommits(signal: AbortSignal): Promise<void> {
+    const made = await this.#options.workspace.lookForCommits?.({ signal });
+    if (made === undefined) return;
+    const cut = {
+      subject: cutText(made.subject, MAX_TEXT_BYTES).text,
+      branch: cutText(made.branch, MAX_TEXT_BYTES).text,
+    };
+    this.#options.emit({ case: "commitMade", value: create(CommitMadeSchema, { ...made, ...cut }) });
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
@@ -150,6 +165,7 @@ export class ChangesStream {
         const look = await this.#options.workspace.look({ mayScan, signal });
         this.#scanIsDue = look.wholeIsDue;
         await this.#emitScan(look);
+        await this.#emitCommits(signal);
         return look.whole;
       }),
     );

@@ -145,7 +145,7 @@ export class SessionFiles {
 
   /**
    * Returns an artifact: the transcript once the session is over, the patch as it is now or was collected; empty if there is
-   * no workspace yet. Throws SESSION_NOT_FINISHED, TRANSCRIPT_MISSING, and what collecting throws.
+   * no workspace yet. Throws SESSION_NOT_FINISHED, TRANSCRIPT_MISSING, COMMITS_MISSING, and what collecting throws.
    */
   async readArtifact(kind: ArtifactKind, options: { over: boolean; signal: AbortSignal }): Promise<Buffer> {
     if (kind === Artifact_Kind.TRANSCRIPT) {

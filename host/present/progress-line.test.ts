@@ -5,6 +5,7 @@ import {
   AssistantTextSchema,
   CommandOutputSchema,
   CommandResultSchema,
+  CommitMadeSchema,
   EgressDecidedSchema,
   type EventBody,
   FilePatchedSchema,
@@ -71,6 +72,14 @@ test("tells how setup and check ended", () => {
   expect(lineOf({ case: "checkFinished", value: failed })).toBe("check failed with exit code 3, 1.3 s");
   const slow = create(CommandResultSchema, { timedOut: true, elapsed: durationFromMs(60_000) });
   expect(lineOf({ case: "checkFinished", value: slow })).toBe("check failed after 60 s, which is its time, 60.0 s");
+});
+
+test("tells of a commit, and of many at once by their number", () => {
+  const made = { commitId: "0123456789", subject: "Fix\nit", branch: "main", fileCount: 2, commitCount: 1 };
+  const line = (facts: object) =>
+    lineOf({ case: "commitMade", value: create(CommitMadeSchema, { ...made, ...facts }) });
+  expect(line({})).toBe("commit 0123456 on main: Fix it (2 files)");
+  expect(line({ commitCount: 1000, branch: "" })).toBe("1000 commits: Fix it (2 files)");
 });
 
 test("no text out of a container begins a line, where it could pose as the host's", () => {

@@ -13,6 +13,7 @@ import {
 import { checkText, outputText, setupText, summarizeCommand } from "./command-text.ts";
 import { pathText } from "./path-text.ts";
 import { oneLine } from "./plain-text.ts";
+import { plural } from "./plural.ts";
 import { stateName } from "./session-summary.ts";
 
 const PHASE_TEXTS: Record<Phase, string> = {
@@ -95,6 +96,12 @@ export function progressLine({ event }: SessionEvent): string | undefined {
       return event.value.partIndex === 0 && event.value.change !== undefined
         ? changeLine(event.value.change)
         : undefined;
+    case "commitMade": {
+      const { commitId, subject, branch, fileCount, commitCount } = event.value;
+      const what = commitCount > 1 ? plural(commitCount, "commit") : `commit ${oneLine(commitId.slice(0, 7), 7)}`;
+      const on = branch === "" ? "" : ` on ${oneLine(branch, 60)}`;
+      return `${what}${on}: ${oneLine(subject, 80)} (${plural(fileCount, "file")})`;
+    }
     case "backgroundTasksChanged":
       return event.value.descriptions.length === 0
         ? undefined

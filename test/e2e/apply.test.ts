@@ -78,6 +78,7 @@ test("commits come back as they were made, and stashes, branches and worktrees w
     echo l > kept.log; git add -f kept.log; git commit -qm two; git worktree add -q .claude/worktrees/w -b side HEAD~1; echo w > .claude/worktrees/w/w.txt
     git checkout -q -b other; echo o > o; git add o; git commit -qm other; git checkout -q main; echo s > s; git stash -q -u; echo rest > rest`,
   );
+  expect((await cli("logs", id)).stdout).toMatch(/commits?( [0-9a-f]{7})? on (main|other): (one|two|other) \(/);
   const made = await cli("apply", id, "--commits", "--json");
   expect(made.code, made.stderr).toBe(0);
   const report = JSON.parse(made.stdout) as { branch: string; commit_count: number; other_branches: { ref: string; branch: string }[] }; // prettier-ignore

@@ -30,9 +30,15 @@ export function isFinal(state: Session_State): boolean {
 
 /** Returns whether a session is over and has changes that nobody has taken: these are not to be lost unasked. */
 export function hasUntakenChanges({ state, result, taken }: Session): boolean {
-  return isFinal(state) && taken === undefined && (result?.changeCount ?? 0) > 0;
+  return isFinal(state) && taken === undefined && hasChanges(result);
 }
 
+function hasChanges(result: Session["result"]): boolean {
+  return result !== undefined && (result.changeCount > 0 || result.commitsSizeBytes > 0n);
+}
+
+/** No Claude makes more; the rest comes from a container that wants the number to overflow. */
+const MAX_COMMITS = 1_000_000;
 /** Far more than a session has; the rest comes from a container that wants the host to grow. */
 const MAX_PHASE_TIMINGS = 1000;
 /** As many as an agent keeps, and longer names than it gives them. */
@@ -54,6 +60,7 @@ const FOLDED = new Set<SessionEvent["event"]["case"]>([
   "changesUpdated",
   "usageUpdated",
   "workspaceReady",
+  "commitMade",
   "claudeReady",
   "permissionRequested",
   "permissionDecided",
@@ -144,6 +151,10 @@ function foldLive(live: LiveSummary, { sequence, event }: SessionEvent): void {
       break;
     case "workspaceReady":
       live.baseCommitId = event.value.baseCommitId;
+      break;
+    case "commitMade":
+      live.madeCommitCount = Math.min(MAX_COMMITS, live.madeCommitCount + Math.max(1, event.value.commitCount));
+      live.lastCommitSubject = event.value.subject;
       break;
     case "usageUpdated":
       if (event.value.usage !== undefined) live.usage = event.value.usage;

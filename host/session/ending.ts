@@ -7,6 +7,7 @@ import {
   type ErrorReason,
   type Failure,
   FailureSchema,
+  type LiveSummary,
   Session_State,
   type SessionResult,
 } from "../../proto/index.ts";
@@ -80,7 +81,11 @@ export function finalState(outcome: Outcome): Session_State {
 }
 
 /** Returns the failure of a patch that holds only what had been streamed: its container was gone before the agent made it. */
-export function patchLost(): Failure {
-  const message = "The container was gone before the changes were collected; these were streamed before.";
+export function patchLost({ madeCommitCount, lastCommitSubject }: Partial<LiveSummary> = {}): Failure {
+  const gone = "The container was gone before the changes were collected; these were streamed before.";
+  const commits = madeCommitCount
+    ? ` Claude's commits are lost (${madeCommitCount}, the last: ${lastCommitSubject}).`
+    : "";
+  const message = gone + commits;
   return create(FailureSchema, { reason: "CHANGES_NOT_COLLECTED", message });
 }

@@ -6,6 +6,7 @@ import {
   AppError,
   Artifact_Kind,
   ClaudeReadySchema,
+  CommitMadeSchema,
   type EventBody,
   type Failure,
   FailureSchema,
@@ -84,6 +85,17 @@ test("without an agent the result is what the log tells, and says that the patch
   expect(transcript).toBeUndefined();
   expect(result).toMatchObject({ changeCount: 1, patchFailure: { reason: "CHANGES_NOT_COLLECTED" } });
   expect(result.outcome.value).toMatchObject({ reason: "enough" });
+});
+
+test("without an agent the commits that its log told of are said to be lost", async () => {
+  using session = streamed();
+  const made = (subject: string, commitCount: number): EventBody => ({
+    case: "commitMade",
+    value: create(CommitMadeSchema, { subject, commitCount }),
+  });
+  session.log.append(made("Add a parser", 1), made("Test it", 2));
+  const { result } = await salvageEnded(cancellation("enough"), session.log);
+  expect(result.patchFailure?.message).toMatch(/ Claude's commits are lost \(3, the last: Test it\)\.$/);
 });
 
 test("without an agent the result has what its log told of it last, and the answer whole", async () => {

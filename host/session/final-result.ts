@@ -74,7 +74,7 @@ export async function salvageEnded(outcome: SessionResult["outcome"], log: Sessi
     patchTruncated,
     conversationId,
     baseCommitId: live?.baseCommitId ?? "",
-    ...(patchTruncated && { patchFailure: patchLost() }),
+    ...(patchTruncated && { patchFailure: patchLost(live) }),
     ...(live?.usage && { usage: live.usage }),
     ...(answer && { finalText: answer.text, finalTextTruncated: answer.truncated, finalTextTurn: answer.turn }),
   });

@@ -6,13 +6,8 @@ import { indent } from "../present/indent.ts";
 import { oneLine, plainText } from "../present/plain-text.ts";
 import { plural } from "../present/plural.ts";
 import { ApplyConflictsError } from "../repository/apply-conflicts.ts";
-import {
-  type ApplyReport,
-  applySession,
-  type ApplyRequest,
-  type ShownConflict,
-  showConflict,
-} from "../results/apply-session.ts";
+import { type ApplyReport, type ShownConflict, showConflict } from "../results/apply-report.ts";
+import { applySession, type ApplyRequest } from "../results/apply-session.ts";
 import { undoSession } from "../results/undo-session.ts";
 import { noteTaken } from "../results/note-taken.ts";
 import { readSessionChanges } from "../results/session-patch.ts";

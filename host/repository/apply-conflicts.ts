@@ -2,6 +2,8 @@ import { AppError } from "../../proto/index.ts";
 import { rawPathText } from "../present/path-text.ts";
 import { nameSome } from "../name-some.ts";
 import { type Conflict, mergeTrees } from "./merge-trees.ts";
+import { selectChanges } from "./rebuild-tree.ts";
+import { diffTrees } from "./tree-diff.ts";
 import type { PreparedChanges } from "./session-changes.ts";
 import { readTreesNow } from "./tree-now.ts";
 import type { UserRepository } from "./user-repository.ts";
@@ -29,9 +31,30 @@ export async function predictConflicts(
   prepared: PreparedChanges,
   { signal }: { signal: AbortSignal },
 ): Promise<Conflict[]> {
-  const { scratch, start, treeId } = prepared;
+  const { scratch, treeId } = prepared;
   const now = await readTreesNow(repository, prepared, { signal });
-  return (await mergeTrees(scratch, start.treeId, sides(now.workTree, treeId), { signal })).conflicts;
+  const base = await mergeBase(prepared, now.workTree, { signal });
+  return (await mergeTrees(scratch, base, sides(now.workTree, treeId), { signal })).conflicts;
+}
+
+/**
+ * Returns the tree by which a result is merged with a tree of the user's: its start, with what was taken before where the
+ * user's tree is not as at the start. Otherwise both sides would have made the same changes, each its own way.
+ */
+export async function mergeBase(
+  { scratch, start, takenBefore }: PreparedChanges,
+  userTreeId: string,
+  { signal }: { signal: AbortSignal },
+): Promise<string> {
+  if (takenBefore.length === 0) return start.treeId;
+  const differing = await diffTrees(scratch.place(), [start.treeId, userTreeId], { signal });
+  const paths = new Set(differing.map(({ path }) => path));
+  return await selectChanges(
+    scratch,
+    start.treeId,
+    takenBefore.filter(({ path }) => paths.has(path)),
+    { signal },
+  );
 }
 
 /** Returns the two sides of a merge, by the names that stand in its marks. */

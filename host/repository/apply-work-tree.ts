@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { AppError, type RawPath } from "../../proto/index.ts";
 import { rawPathText } from "../present/path-text.ts";
 import { nameSome } from "../name-some.ts";
-import { ApplyConflictsError, sides } from "./apply-conflicts.ts";
+import { ApplyConflictsError, mergeBase, sides } from "./apply-conflicts.ts";
 import { copyOld, divideChanges, makeNew } from "./converted-files.ts";
 import { copyIndex, IndexLock, readIndex, sameBytes } from "./index-file.ts";
 import type { Journal, JournalEntry } from "./journal.ts";
@@ -44,9 +44,10 @@ export async function applyToWorkTree(
       help: "Take it back first: claudecluster undo.",
     });
   }
-  const { scratch, start, treeId, sessionId } = prepared;
+  const { scratch, treeId, sessionId } = prepared;
   const now = await readTreesNow(repository, prepared, { signal });
-  const merged = await mergeTrees(scratch, start.treeId, sides(now.workTree, treeId), { signal });
+  const base = await mergeBase(prepared, now.workTree, { signal });
+  const merged = await mergeTrees(scratch, base, sides(now.workTree, treeId), { signal });
   if (merged.conflicts.length > 0) throw new ApplyConflictsError(merged.conflicts, "your files");
   const all = await diffTrees(scratch.place(), [now.workTree, merged.treeId], { signal });
   const isPointer = ({ oldMode, newMode }: TreeChange) => oldMode === GITLINK || newMode === GITLINK;

@@ -120,8 +120,7 @@ export class Journal implements Disposable {
 
   /** Opens the journal of a work tree, below `undoDirectory`. Throws APPLY_BLOCKED if another process has it open. */
   static open(undoDirectory: string, workTree: string): Journal {
-    const name = createHash("sha256").update(workTree).digest("hex").slice(0, 20);
-    const directory = join(undoDirectory, name);
+    const directory = directoryOf(undoDirectory, workTree);
     makeDirectory(directory);
     const lock = ExclusiveLock.take(join(directory, "lock"));
     if (lock !== undefined) return new Journal(directory, lock);
@@ -129,6 +128,13 @@ export class Journal implements Disposable {
       retryable: true,
       help: "Try again when it is done.",
     });
+  }
+
+  /** Returns what was applied to a work tree and can be taken back, newest first, without opening its journal. */
+  static applied(undoDirectory: string, workTree: string): JournalRecord[] {
+    const directory = directoryOf(undoDirectory, workTree);
+    const entries = existsSync(directory) ? readEntries(directory) : [];
+    return entries.map(({ record }) => record).filter(({ state }) => state === "applied");
   }
 
   /** Returns the entries that can be taken back, newest first. One without a record is removed. */
@@ -171,6 +177,10 @@ export class Journal implements Disposable {
   [Symbol.dispose](): void {
     this.#lock[Symbol.dispose]();
   }
+}
+
+function directoryOf(undoDirectory: string, workTree: string): string {
+  return join(undoDirectory, createHash("sha256").update(workTree).digest("hex").slice(0, 20));
 }
 
 /** Reads the entries of one work tree, newest first. One without a record is none. */

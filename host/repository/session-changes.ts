@@ -51,6 +51,8 @@ export interface PreparedChanges extends AsyncDisposable {
   treeId: string;
   /** Selected changes. */
   changes: TreeChange[];
+  /** Changes of results that the session has gone on from, as they were applied to the user's files before. At first none. */
+  takenBefore: readonly TreeChange[];
   /** Files of Git LFS whose content the start has. Where there are any, the trees have content and no pointers. */
   largePaths: readonly RawPath[];
   /** Submodules whose files are in the trees. */
@@ -95,6 +97,7 @@ export async function prepareChanges(
       sessionId: session.sessionId,
       start,
       ...selected,
+      takenBefore: [],
       submodules: session.submodules ?? [],
       largePaths: session.largePaths ?? [],
       proven: rebuilt.proven,

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ApplyConflictsError, sides } from "./apply-conflicts.ts";
+import { ApplyConflictsError, mergeBase, sides } from "./apply-conflicts.ts";
 import { git, type GitPlace } from "./git.ts";
 import { copyIndex, hashOf, listIndex, parseStage, readIndex } from "./index-file.ts";
 import type { StagedRecord } from "./journal.ts";
@@ -27,16 +27,18 @@ interface StagedIndex {
  */
 export async function stageChanges(
   repository: UserRepository,
-  { scratch, start, treeId }: PreparedChanges,
+  prepared: PreparedChanges,
   now: { index: string; workTree: string },
   changes: readonly TreeChange[],
   { signal }: { signal: AbortSignal },
 ): Promise<StagedIndex | undefined> {
+  const { scratch, treeId } = prepared;
   const place = scratch.place();
   const partly = new Map(
     (await diffTrees(place, [now.index, now.workTree], { signal })).map((change) => [change.path, change]),
   );
-  const merged = await mergeTrees(scratch, start.treeId, sides(now.index, treeId), { signal });
+  const base = await mergeBase(prepared, now.index, { signal });
+  const merged = await mergeTrees(scratch, base, sides(now.index, treeId), { signal });
   const stagedMerge = new Map(
     (await diffTrees(place, [now.index, merged.treeId], { signal })).map((change) => [change.path, change]),
   );

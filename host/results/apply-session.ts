@@ -1,31 +1,22 @@
 import { existsSync, realpathSync } from "node:fs";
 import { join, relative, resolve, sep } from "node:path";
-import { AppError, asAppError, type RawPath, type SessionResult, TakenChanges_Kind } from "../../proto/index.ts";
-import { notInPatch } from "../present/not-in-patch.ts";
-import { patchNotes } from "../present/patch-notes.ts";
+import { AppError, asAppError, type RawPath, TakenChanges_Kind } from "../../proto/index.ts";
 import { rawPathText } from "../present/path-text.ts";
-import { findRunsCode } from "../present/runs-code.ts";
 import { applyToBranch, makeBranches } from "../repository/apply-branch.ts";
 import { predictConflicts } from "../repository/apply-conflicts.ts";
 import { applyToWorkTree } from "../repository/apply-work-tree.ts";
-import { git } from "../repository/git.ts";
 import { Journal } from "../repository/journal.ts";
-import type { Conflict } from "../repository/merge-trees.ts";
 import { pushBranch, readOwner, requireRemote } from "../repository/push-branch.ts";
-import { asCommitted, type PreparedChanges, prepareChanges } from "../repository/session-changes.ts";
-import { ABSENT, GITLINK, type TreeChange } from "../repository/tree-diff.ts";
+import { asCommitted, prepareChanges } from "../repository/session-changes.ts";
 import { findRepository, type UserRepository } from "../repository/user-repository.ts";
 import type { Sessions } from "../session/sessions.ts";
+import { type ApplyReport, describeApply, listFiles, showConflict } from "./apply-report.ts";
 import { bringCommits, describeBrought, newBranches } from "./bring-commits.ts";
 import { branchName, commitSubject } from "./branch-name.ts";
 import { noteTaken } from "./note-taken.ts";
+import { readTakenBefore } from "./taken-before.ts";
 import { createPullRequest, requireGh } from "./pull-request.ts";
 import { readSessionChanges } from "./session-patch.ts";
-
-/** No package.json is larger (bytes). */
-const MAX_TEXT_BYTES = 1024 * 1024;
-/** As many files are listed. */
-const MAX_FILES = 100;
 
 /** Request to apply a session's result. */
 export interface ApplyRequest {
@@ -53,62 +44,6 @@ export interface ApplyRequest {
   push?: string | undefined;
   /** True: a draft of a pull request is made for the branch that was pushed. */
   pullRequest?: boolean;
-}
-
-/** Report on an apply that was done, or would be, as plain JSON. */
-export interface ApplyReport {
-  session_id: string;
-  /** Target of the apply. "nothing": it is a dry run, or not done yet. */
-  applied: "branch" | "worktree" | "nothing";
-  /** Top of the user's work tree. */
-  repository: string;
-  branch?: string;
-  commit_id?: string;
-  /** True: the branch was there before, with this same result. */
-  already?: boolean;
-  start_commit_id?: string;
-  author?: string;
-  staged?: boolean;
-  /** Number of Claude's own commits on the branch. Missing: it was not asked for them. */
-  commit_count?: number;
-  /** Branches for what else Claude's repository has. */
-  other_branches?: { ref: string; branch: string; commit_id: string; commit_count: number }[];
-  /** What of that cannot be taken here, and why. */
-  refs_missing?: { ref: string; why: string }[];
-  /** First 100 of the changed files. */
-  files: { path: string; kind: "added" | "modified" | "deleted" }[];
-  /** Number of all changed files. */
-  file_count: number;
-  /** Files that run something on the user's machine, or decide what runs, and why. */
-  runs_code?: { path: string; why: string }[];
-  /** Conflicts with the user's files as they are now. Only for a branch or a dry run. */
-  conflicts?: ShownConflict[];
-  /** Submodules whose commit has changed, but not their files. */
-  submodules?: string[];
-  /** Files of submodules that have changed and that no branch can hold: `--worktree` takes them. */
-  in_submodules?: string[];
-  /** Warnings about the result, in sentences. */
-  notes?: string[];
-  /** Files that are not in the result, and why. */
-  not_in_patch?: string[];
-  /** Sentence on why the host does not know that the changes were taken, if it does not. */
-  not_noted?: string;
-  /** Remote that the branch was pushed to. */
-  pushed_to?: string;
-  /** URL of the pull request that was made. */
-  pull_request?: string;
-}
-
-/** Conflict as people and programs are shown it. */
-export interface ShownConflict {
-  path: string;
-  messages: string[];
-  hunks: string[];
-}
-
-/** Returns a conflict as it is shown. Its messages and hunks are not escaped, and partly come from the container. */
-export function showConflict({ path, messages, hunks }: Conflict): ShownConflict {
-  return { path: rawPathText(path), messages: [...messages], hunks: [...hunks] };
 }
 
 /** Options of an apply. */
@@ -146,7 +81,10 @@ export async function applySession(
   if (remote !== undefined) await requireRemote(repository, remote, { signal });
   if (pullRequest) await requireGh(repository.workTree, { signal });
   await using prepared = await prepareChanges(repository, changes, { startStores, paths, mayBeEmpty: wanted, signal });
-  const report = await describe(repository, result, prepared, { signal });
+  const applied = Journal.applied(journalsDirectory(stateDirectory), repository.workTree);
+  const finding = { repository, applied, stateDirectory, signal };
+  prepared.takenBefore = await readTakenBefore(sessions, session, prepared, finding);
+  const report = await describeApply(repository, result, prepared, { signal });
   const task = session.spec?.task ?? "";
   const branch = request.branch ?? branchName({ id: sessionId, task });
   // Not below the branch: git keeps one of the two names only.
@@ -214,7 +152,7 @@ export async function applySession(
       ...(startCommitId !== undefined && { start_commit_id: startCommitId }),
       author,
       ...listFiles(committed.changes),
-      ...(leftOut.length > 0 && { in_submodules: leftOut.map(shown) }),
+      ...(leftOut.length > 0 && { in_submodules: leftOut.map(rawPathText) }),
       ...(already && { already }),
       ...noted,
     };
@@ -226,7 +164,7 @@ export async function applySession(
     applied: "worktree",
     staged: written.staged,
     ...listFiles(written.changes),
-    ...(submodules.length > 0 && { submodules: submodules.map(shown) }),
+    ...(submodules.length > 0 && { submodules: submodules.map(rawPathText) }),
     ...(await note({ kind: TakenChanges_Kind.WORK_TREE, place: repository.workTree })),
   };
 }
@@ -238,63 +176,11 @@ export function branchPlace(branch: string, { workTree }: UserRepository): strin
 
 /** Opens the journal of a user's work tree. Throws as Journal.open. */
 export function openJournal(stateDirectory: string, { workTree }: UserRepository): Journal {
-  return Journal.open(join(stateDirectory, "applied"), workTree);
+  return Journal.open(journalsDirectory(stateDirectory), workTree);
 }
 
-async function describe(
-  { workTree: repository }: UserRepository,
-  result: SessionResult,
-  prepared: PreparedChanges,
-  { signal }: { signal: AbortSignal },
-): Promise<ApplyReport> {
-  const runs = findRunsCode(await withTexts(prepared, { signal }));
-  const notes = patchNotes(result);
-  if (!prepared.proven) {
-    notes.push(
-      "Not proven: the session's agent has not named the tree, so nobody knows whether the patch is all there was.",
-    );
-  }
-  const missing = notInPatch(result);
-  return {
-    session_id: prepared.sessionId,
-    applied: "nothing",
-    repository,
-    ...listFiles(prepared.changes),
-    ...(runs.length > 0 && { runs_code: runs.map(({ path, why }) => ({ path: shown(path), why })) }),
-    ...(notes.length > 0 && { notes }),
-    ...(missing.length > 0 && { not_in_patch: missing }),
-  };
-}
-
-function listFiles(changes: readonly TreeChange[]): Pick<ApplyReport, "files" | "file_count"> {
-  const files = changes.slice(0, MAX_FILES).map(({ path, oldMode, newMode }) => {
-    const kind = oldMode === ABSENT ? "added" : newMode === ABSENT ? "deleted" : "modified";
-    return { path: shown(path), kind } as const;
-  });
-  return { files, file_count: changes.length };
-}
-
-function shown(path: RawPath): string {
-  return rawPathText(path);
-}
-
-/** Adds what a package.json holds, before and after. */
-async function withTexts({ scratch, changes }: PreparedChanges, { signal }: { signal: AbortSignal }) {
-  const place = scratch.place();
-  const read = async (mode: string, id: string): Promise<string> => {
-    if (mode === ABSENT || mode === GITLINK) return "";
-    const options = { signal, maxOutputBytes: MAX_TEXT_BYTES };
-    // What is larger is another text each time.
-    return (await git(place, ["cat-file", "blob", id], options).catch(() => Buffer.from(id))).toString();
-  };
-  return await Promise.all(
-    changes.map(async (change) => {
-      if (!/(^|\/)package\.json$/i.test(change.path)) return change;
-      const { oldMode, oldId, newMode, newId } = change;
-      const [before, after] = await Promise.all([read(oldMode, oldId), read(newMode, newId)]);
-      return { ...change, texts: { before, after } };
-    }),
-  );
+function journalsDirectory(stateDirectory: string): string {
+  return join(stateDirectory, "applied");
 }
 
 /** Returns a path that was named in a directory as it is from the top of the work tree. */

@@ -5,7 +5,7 @@ import { compareChanges } from "../repository/compare-changes.ts";
 import { type PreparedChanges, prepareChanges } from "../repository/session-changes.ts";
 import { findRepository } from "../repository/user-repository.ts";
 import type { Sessions } from "../session/sessions.ts";
-import { type ShownConflict, showConflict } from "./apply-session.ts";
+import { type ShownConflict, showConflict } from "./apply-report.ts";
 import { readSessionChanges } from "./session-patch.ts";
 
 /** As many paths of an overlap are listed. */

@@ -30,9 +30,14 @@ const git = (...args: string[]) =>
   });
 const cli = (...args: string[]): Promise<CommandOutcome> => claudecluster(rig.mcp.place, args, { cwd: clone });
 
-async function session(command: string): Promise<string> {
+async function session(command: string, ...from: string[]): Promise<string> {
   const scenario = `[scenario: call-tools ${JSON.stringify([{ name: "Bash", input: { command } }])}]`;
-  const { code, stdout, stderr } = await cli("run", scenario, "-r", rig.repository, "--json");
+  const { code, stdout, stderr } = await cli(
+    "run",
+    scenario,
+    ...(from.length > 0 ? from : ["-r", rig.repository]),
+    "--json",
+  );
   expect(code, stderr).toBe(0);
   return (JSON.parse(stdout) as { session_id: string }).session_id;
 }
@@ -103,6 +108,30 @@ test("commits come back as they were made, and stashes, branches and worktrees w
   rmSync(join(clone, "s"));
   expect(await cli("apply", id, "--ref", "nothing")).toMatchObject({ code: 4, stderr: expect.stringContaining("stash-0") as string }); // prettier-ignore
 }, 120_000);
+
+test.each([["--worktree"], ["--stage"]])(
+  "what a session goes on with goes into the files that have its first part already (%s)",
+  async (flag) => {
+    git("reset", "-q", "--hard");
+    git("clean", "-q", "-fd");
+    const first = await session("echo one > README.md; echo one > src/new.js; echo one > left.js");
+    expect((await cli("apply", first, flag)).code).toBe(0);
+    rmSync(join(clone, "left.js"));
+    git("rm", "-q", "--cached", "--ignore-unmatch", "left.js");
+    const second = await session("echo two > README.md; echo two > src/new.js", "--continue", first);
+    const taken = await cli("apply", second, flag);
+    expect(taken.code, taken.stderr + taken.stdout).toBe(0);
+    const read = (path: string) => readFileSync(join(clone, path), "utf8");
+    expect([read("README.md"), read("src/new.js")]).toEqual(["two\n", "two\n"]);
+    expect((await cli("undo", second)).code).toBe(0);
+    expect([read("README.md"), read("src/new.js")]).toEqual(["one\n", "one\n"]);
+    // What is the user's own is in the way as ever.
+    writeFileSync(join(clone, "README.md"), "mine\n");
+    expect(await cli("apply", second, flag)).toMatchObject({ code: 5, stdout: expect.stringContaining("README.md") as string }); // prettier-ignore
+    git("reset", "-q", "--hard");
+    git("clean", "-q", "-fd");
+  },
+);
 
 test("a parent takes a session's changes into its own project, and takes them back", async () => {
   const id = await session("echo more >> README.md; echo 'echo hi' > .envrc");

@@ -23,7 +23,7 @@ const SETTLE_AFTER_MS = 1100;
 /** Looking at the touched files alone trusts the kernel to have told of all of them: while there are any, for so long. */
 const WHOLE_EVERY_MS = 30_000;
 /** A look at everything that takes no longer than this is not worth avoiding. */
-const SHORT_MS = 150;
+const SHORT_MS = 40;
 /** Old versions stay in the object directory, which is memory, until it is thrown away: above this. */
 const MAX_STAGED_BYTES = 64 * 1024 * 1024;
 /** What a look at a few files calls its directory. */

@@ -1,26 +1,13 @@
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { bundleOf, rebuilt } from "../../test/git/bundled.ts";
+import { addSourceWithUpstream } from "../../test/git/with-upstream.ts";
 import { asClaude, requireRoot, WorkArea } from "../../test/git/work-area.ts";
 
 beforeAll(requireRoot);
 
 /** A session in a clone of a repository whose branch "upstream" is ahead of main. */
 async function open(area: WorkArea) {
-  const source = area.source("repo", (directory, git) => {
-    mkdirSync(join(directory, "src"));
-    writeFileSync(join(directory, ".gitignore"), "*.log\n");
-    writeFileSync(join(directory, "README.md"), "start\n");
-    writeFileSync(join(directory, "src/a.txt"), "a\n");
-    git("add", "-A");
-    git("commit", "-qm", "start");
-    git("checkout", "-qb", "upstream");
-    writeFileSync(join(directory, "up.txt"), "up\n");
-    git("add", "-A");
-    git("commit", "-qm", "upstream's");
-    git("checkout", "-q", "main");
-  });
+  const source = addSourceWithUpstream(area);
   const workspace = await area.open(await area.spec("repo", { depth: -1 }));
   const claude = (script: string) => asClaude(workspace.workTree, script);
   return { source, workspace, claude, id: (rev: string) => claude(`git rev-parse ${rev}`).trim() };

@@ -1,9 +1,10 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, expect, test } from "vitest";
 import { LeftOut, type LeftWork, LeftWork_Item_Kind as Kind } from "../../proto/index.ts";
+import { addSourceWithUpstream } from "../../test/git/with-upstream.ts";
 import { asClaude, requireRoot, SESSION, WorkArea } from "../../test/git/work-area.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -16,19 +17,7 @@ async function open(
   area: WorkArea,
   rest: { depth?: number } = {},
 ): Promise<{ workspace: Workspace; claude: (script: string) => string; left: () => Promise<LeftWork> }> {
-  area.source("repo", (directory, git) => {
-    mkdirSync(join(directory, "src"));
-    writeFileSync(join(directory, ".gitignore"), "*.log\n");
-    writeFileSync(join(directory, "README.md"), "start\n");
-    writeFileSync(join(directory, "src/a.txt"), "a\n");
-    git("add", "-A");
-    git("commit", "-qm", "start");
-    git("checkout", "-qb", "upstream");
-    writeFileSync(join(directory, "up.txt"), "up\n");
-    git("add", "-A");
-    git("commit", "-qm", "upstream's");
-    git("checkout", "-q", "main");
-  });
+  addSourceWithUpstream(area);
   const workspace = await area.open(await area.spec("repo", rest));
   const left = async () => workspace.findLeftWork(await workspace.collect({ signal }), { signal });
   return { workspace, claude: (script) => asClaude(workspace.workTree, script), left };

@@ -127,7 +127,7 @@ export function cutSetup(
 }
 
 /** Returns the result of a command with at most so many bytes of the end of its output. */
-export function cutCommand(result: CommandResult, outputBytes = WHOLE_RESULT.outputBytes): CommandResult {
+function cutCommand(result: CommandResult, outputBytes: number): CommandResult {
   const outputTail = lastBytes(result.outputTail, outputBytes);
   return create(CommandResultSchema, { ...result, signal: cutText(result.signal, SIGNAL_BYTES).text, outputTail });
 }

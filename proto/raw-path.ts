@@ -50,7 +50,17 @@ export function pathIn(directory: string, path: RawPath): Buffer {
   return Buffer.concat([Buffer.from(`${directory}/`), Buffer.from(path, "latin1")]);
 }
 
+/** Returns a path, or other bytes as they come from git, as text: what is no UTF-8 is replaced. */
+export function utf8Of(path: RawPath): string {
+  return Buffer.from(path, "latin1").toString("utf8");
+}
+
+/** Returns the path that a text, or its bytes, names. */
+export function rawPathOf(path: string | Uint8Array): RawPath {
+  return Buffer.from(path as string).toString("latin1");
+}
+
 /** Returns the paths, valid UTF-8 all of them, as arguments of a command. */
 export function asArguments(paths: readonly RawPath[]): string[] {
-  return ["--", ...paths.map((path) => Buffer.from(path, "latin1").toString("utf8"))];
+  return ["--", ...paths.map(utf8Of)];
 }

@@ -8,6 +8,7 @@ import {
   type RepositorySpec,
   SNAPSHOT_REF,
   type SubmoduleSnapshot,
+  rawPathOf,
 } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import type { RunResult } from "../process/run.ts";
@@ -249,7 +250,7 @@ async function takeSnapshot(
 
 /** Returns paths as they are used here, of bytes as they are sent. */
 export function rawPaths(sent: readonly Uint8Array[]): RawPath[] {
-  return sent.map((path) => Buffer.from(path).toString("latin1"));
+  return sent.map(rawPathOf);
 }
 
 /** What the index may hold for a file without content. */

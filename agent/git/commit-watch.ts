@@ -1,5 +1,5 @@
 import { lstat } from "node:fs/promises";
-import { splitPaths } from "../../proto/index.ts";
+import { splitPaths, utf8Of } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import type { BaseRepository } from "./base-repository.ts";
 import { type GitPlace, runIn } from "./git.ts";
@@ -76,8 +76,8 @@ export class CommitWatch {
       const files = splitPaths(await this.#run(LIST, [newest.newId], { signal }));
       return {
         commitId: newest.newId,
-        subject: utf8(newest.message.replace(/^[^:]*: /, "")),
-        branch: utf8(/^ref: refs\/heads\/(.*)$/m.exec(head)?.[1] ?? ""),
+        subject: utf8Of(newest.message.replace(/^[^:]*: /, "")),
+        branch: utf8Of(/^ref: refs\/heads\/(.*)$/m.exec(head)?.[1] ?? ""),
         fileCount: files.length,
         commitCount: made.length,
       };
@@ -101,8 +101,4 @@ async function stampOf(path: string): Promise<string> {
   } catch {
     return "";
   }
-}
-
-function utf8(bytes: string): string {
-  return Buffer.from(bytes, "latin1").toString("utf8");
 }

@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { cutText, type LeftWork, type LeftWork_Item, LeftWork_Item_Kind as Kind, LeftWork_ItemSchema, LeftWorkSchema, quotePath, type RawPath } from "../../proto/index.ts"; // prettier-ignore
+import { cutText, type LeftWork, type LeftWork_Item, LeftWork_Item_Kind as Kind, LeftWork_ItemSchema, LeftWorkSchema, quotePath, type RawPath, utf8Of } from "../../proto/index.ts"; // prettier-ignore
 import { OBJECT_FORMATS } from "./base-repository.ts";
 import { shell } from "./git.ts";
 import { BringAlong } from "./bring-along.ts";
@@ -302,9 +302,4 @@ const BRANCHES = /^refs\/heads\//;
 
 function isBranch(name: string): boolean {
   return BRANCHES.test(name);
-}
-
-/** The text of bytes, for what has to be text: an argument, a field of a message. */
-function utf8Of(bytes: string): string {
-  return Buffer.from(bytes, "latin1").toString("utf8");
 }

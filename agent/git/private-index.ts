@@ -1,4 +1,4 @@
-import { type RawPath, splitPaths } from "../../proto/index.ts";
+import { type RawPath, splitPaths, rawPathOf } from "../../proto/index.ts";
 import { FileAttributes } from "./attributes.ts";
 import { rawPaths } from "./base-repository.ts";
 import { type Claims, claimsStamp, NO_CLAIMS, readClaims } from "./claims.ts";
@@ -131,14 +131,14 @@ export class PrivateIndex extends IndexFile {
   /** Submodules whose files are the start's, with the commits that they were at. */
   get givenSubmodules(): ReadonlyMap<RawPath, string> {
     const given = this.base.checkedOut?.submodules ?? [];
-    return new Map(given.map(({ path, headCommitId }) => [Buffer.from(path).toString("latin1"), headCommitId]));
+    return new Map(given.map(({ path, headCommitId }) => [rawPathOf(path), headCommitId]));
   }
 
   /** Files of Git LFS whose content the start has. */
   get givenLargeFiles(): ReadonlySet<RawPath> {
     const { largePaths = [], submodules = [] } = this.base.checkedOut ?? {};
     const inside = submodules.flatMap((submodule) => {
-      const top = Buffer.from(submodule.path).toString("latin1");
+      const top = rawPathOf(submodule.path);
       return rawPaths(submodule.largePaths).map((path) => `${top}/${path}`);
     });
     return new Set([...largePaths, ...inside]);

@@ -2,10 +2,9 @@ import type { ServerContext } from "@modelcontextprotocol/server";
 import { awaitSession } from "../session/await-session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { watchUpdates } from "../session/watch-updates.ts";
-import { dollars, type Session, type Session_State, type SessionEvent } from "../../proto/index.ts";
-import { plural } from "../present/plural.ts";
+import type { Session, Session_State, SessionEvent } from "../../proto/index.ts";
 import { SessionProgress } from "../present/session-progress.ts";
-import { shortId } from "../present/status-line.ts";
+import { comeTo, shortId } from "../present/status-line.ts";
 import { stateName } from "../present/session-summary.ts";
 import { ProgressReporter } from "./progress-reporter.ts";
 
@@ -63,11 +62,8 @@ export async function followSession(
 }
 
 /** Which session it is, since several calls share one line, and what it has come to. */
-function lead({ session: { id, live } }: SessionProgress): string {
-  const { changeCount = 0, meteredUsage } = live ?? {};
-  const { costUsd = 0 } = meteredUsage ?? {};
-  const facts = [...(changeCount > 0 ? [plural(changeCount, "file")] : []), ...(costUsd > 0 ? [dollars(costUsd)] : [])];
-  return [shortId(id), ...facts].join(" ");
+function lead({ session }: SessionProgress): string {
+  return [shortId(session.id), ...comeTo(session)].join(" ");
 }
 
 function isNeverDropped({ case: kind, value }: SessionEvent["event"]): boolean {

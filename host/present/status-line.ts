@@ -1,4 +1,4 @@
-import { dollars, isFinal, Session_State } from "../../proto/index.ts";
+import { dollars, isFinal, type Session, Session_State } from "../../proto/index.ts";
 import { oneLine } from "./plain-text.ts";
 import { plural } from "./plural.ts";
 import type { SessionProgress } from "./session-progress.ts";
@@ -12,15 +12,9 @@ const REASON_LENGTH = 100;
 /** Returns a session in one line: its state, its time, what it has come to, what it does. */
 export function statusLine(progress: SessionProgress, { paint, nowMs }: { paint: Paint; nowMs: number }): string {
   const { session, waiting } = progress;
-  const { state, result, live } = session;
-  const { changeCount = 0, meteredUsage } = result ?? live ?? {};
-  const { costUsd = 0 } = meteredUsage ?? {};
+  const { state, live } = session;
   const { queuePosition = 0 } = live ?? {};
-  const facts = [
-    clock(elapsedSeconds(session, nowMs)),
-    ...(changeCount > 0 ? [plural(changeCount, "file")] : []),
-    ...(costUsd > 0 ? [dollars(costUsd)] : []),
-  ];
+  const facts = [clock(elapsedSeconds(session, nowMs)), ...comeTo(session)];
   const doing = isFinal(state)
     ? ending(progress)
     : waiting !== ""
@@ -35,6 +29,13 @@ export function statusLine(progress: SessionProgress, { paint, nowMs }: { paint:
     paint("dim", facts.join("  ")),
     doing,
   ].join("  ");
+}
+
+/** Returns what a session has come to: its changed files and its cost, as far as there are any. */
+export function comeTo({ result, live }: Session): string[] {
+  const { changeCount = 0, meteredUsage } = result ?? live ?? {};
+  const { costUsd = 0 } = meteredUsage ?? {};
+  return [...(changeCount > 0 ? [plural(changeCount, "file")] : []), ...(costUsd > 0 ? [dollars(costUsd)] : [])];
 }
 
 /** Returns the end of an id. Its start is the time, and much the same for all. */

@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { AppError, joinPaths, quotePath, type RawPath, splitPaths } from "../../proto/index.ts";
+import { AppError, joinPaths, quotePath, type RawPath, splitPaths, utf8Of } from "../../proto/index.ts";
 import { rawPathText } from "../present/path-text.ts";
 import { nameSome } from "../name-some.ts";
 import { git, type GitPlace } from "./git.ts";
@@ -32,7 +32,7 @@ export async function divideChanges(
   return await Promise.all(
     Array.from(groups, async ([submodule, inIt]) => {
       if (submodule === undefined) return { repository, prefix: "", changes: inIt };
-      const directory = join(repository.workTree, Buffer.from(submodule, "latin1").toString());
+      const directory = join(repository.workTree, utf8Of(submodule));
       const relative = inIt.map((change) => ({ ...change, path: change.path.slice(submodule.length + 1) }));
       return {
         repository: await findRepository(directory, { signal }),
@@ -145,12 +145,12 @@ function ourWorkTree(
 }
 
 async function makePlace(directory: string, prefix: RawPath): Promise<string> {
-  const path = join(directory, Buffer.from(prefix, "latin1").toString());
+  const path = join(directory, utf8Of(prefix));
   await mkdir(path, { recursive: true });
   return path;
 }
 
 /** The revision of a directory in a tree. */
 function treeAt(treeId: string, prefix: RawPath): string {
-  return prefix === "" ? treeId : `${treeId}:${Buffer.from(prefix, "latin1").toString()}`;
+  return prefix === "" ? treeId : `${treeId}:${utf8Of(prefix)}`;
 }

@@ -65,7 +65,7 @@ export async function writePointers(
       if (!facts.isFile()) continue;
       const input = await pointerOf(file, facts.size, signal);
       const id = await gitLine(writing, ["hash-object", "-w", "--no-filters", "--stdin"], { signal, input });
-      entries.set(path, { mode: (facts.mode & 0o100) === 0 ? "100644" : EXECUTABLE, id });
+      entries.set(path, { mode: modeOf(facts), id });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     }
@@ -95,8 +95,7 @@ export async function writeContents(
   for (const path of paths) {
     const facts = await lstat(pathIn(root, path)).catch(() => undefined);
     if (facts?.isFile() !== true) continue;
-    const mode = (facts.mode & 0o100) === 0 ? "100644" : EXECUTABLE;
-    found.push({ path, mode, bytes: facts.size });
+    found.push({ path, mode: modeOf(facts), bytes: facts.size });
   }
   for (const { path, mode, bytes } of found.sort((a, b) => a.bytes - b.bytes || (a.path < b.path ? -1 : 1))) {
     const fits = bytes <= limits.fileBytes && large.bytes + bytes <= limits.totalBytes;
@@ -112,6 +111,10 @@ export async function writeContents(
     }
   }
   return large;
+}
+
+function modeOf({ mode }: { mode: number }): string {
+  return (mode & 0o100) === 0 ? "100644" : EXECUTABLE;
 }
 
 function isPointer(content: Buffer): boolean {

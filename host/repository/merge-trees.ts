@@ -1,4 +1,4 @@
-import { cutChars, gitFailed, type RawPath } from "../../proto/index.ts";
+import { cutChars, gitFailed, type RawPath, utf8Of } from "../../proto/index.ts";
 import { rawPathText } from "../present/path-text.ts";
 import { git, gitLine, tryGit } from "./git.ts";
 import type { Scratch } from "./scratch.ts";
@@ -99,7 +99,7 @@ const longestFirst = (one: string, other: string) => other.length - one.length;
 
 /** A message of git's for people: the paths in it are there as the tree has them. */
 function messageText(text: string, [path, ...others]: readonly RawPath[]): string {
-  if (path === undefined) return Buffer.from(text, "latin1").toString("utf8");
+  if (path === undefined) return utf8Of(text);
   const between = text.split(path).map((part) => messageText(part, others));
   return between.join(rawPathText(path));
 }

@@ -1,4 +1,4 @@
-import { quotePath, type RawPath } from "../../proto/index.ts";
+import { quotePath, type RawPath, rawPathOf } from "../../proto/index.ts";
 
 /** Reason why a file is not in a snapshot. */
 export type LeftOutKind =
@@ -69,7 +69,7 @@ export function mergeReceipts(
   const merged = { ...own };
   const leftOut = new Map(own.leftOut.map((files) => [files.kind, files]));
   for (const { path, receipt } of submodules) {
-    const top = quotePath(Buffer.from(path).toString("latin1"));
+    const top = quotePath(rawPathOf(path));
     const from = (paths: readonly string[]) => paths.map((inner) => joinQuoted(top, inner));
     for (const count of ["staged", "changed", "untracked", "bytes", "large"] as const) merged[count] += receipt[count];
     merged.included = [...merged.included, ...from(receipt.included)];

@@ -174,7 +174,7 @@ async function select(
   { treeId, changes }: RebuiltTree,
   { paths, mayBeEmpty, signal }: { paths: readonly RawPath[]; mayBeEmpty: boolean; signal: AbortSignal },
 ): Promise<{ treeId: string; changes: TreeChange[] }> {
-  const isAt = (of: RawPath, path: RawPath) => of === "" || path === of || path.startsWith(`${of}/`);
+  const isAt = (of: RawPath, path: RawPath) => of === "" || isInside(of, path);
   const missing = paths.find((of) => !changes.some(({ path }) => isAt(of, path)));
   if (missing !== undefined) {
     throw new AppError("NOTHING_TO_APPLY", `The session has changed nothing at ${rawPathText(missing)}.`, {

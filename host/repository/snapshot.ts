@@ -13,6 +13,7 @@ import { readFiles } from "./read-files.ts";
 import { LeftOutList, mergeReceipts, type SnapshotReceipt } from "./receipt.ts";
 import { RepositoryStore } from "./repository-store.ts";
 import { makeCommits, type SyntheticCommit, type TreeEntry } from "./synthetic-commits.ts";
+import { isInside } from "./submodule-trees.ts";
 import { listSubmodules, type SubmoduleSnapshot, type TakenSubmodules, takeSubmodules } from "./submodules.ts";
 import { measure } from "./measure.ts";
 import { ABSENT } from "./tree-diff.ts";
@@ -128,7 +129,7 @@ async function takeOnce(
   for (const path of status.closed) leftOut.add("unreadable", path);
   const submodules = await takeAllSubmodules(located, index.place, status, { ...options, include });
   for (const path of submodules.leftOut) leftOut.add("submodule", path);
-  const names = include.filter((name) => !submodules.submodules.some(({ path }) => isBelow(`${root}/${path}`, name)));
+  const names = include.filter((name) => !submodules.submodules.some(({ path }) => isInside(`${root}/${path}`, name)));
   const included = await findIncluded(index.place, located, { names, worktreeInclude, signal });
   const measuring = measure(
     root,
@@ -205,7 +206,7 @@ async function takeAllSubmodules(
       ...options,
       path: root,
       located: submodule,
-      include: include.filter((name) => isBelow(root, name)),
+      include: include.filter((name) => isInside(root, name)),
       submodules: wanted && new Set(inner.map((other) => other.slice(path.length + 1))),
       storeDirectory: join(storeDirectory, "submodules", createHash("sha256").update(root).digest("hex").slice(0, 32)),
     });
@@ -230,10 +231,6 @@ async function readLargeFiles(
   const large = await writeContents(writing, root, paths, { limits: { ...UNTRACKED_LIMITS, ...limits }, signal });
   await store.takeObjects(objectDirectory);
   return large;
-}
-
-function isBelow(directory: string, path: string): boolean {
-  return path === directory || path.startsWith(`${directory}/`);
 }
 
 /** What HEAD of a plain directory says. */

@@ -1,4 +1,4 @@
-import type { RawPath } from "../../proto/index.ts";
+import { type RawPath, utf8Of } from "../../proto/index.ts";
 import { git, gitLine, type GitPlace } from "./git.ts";
 import { findLargeFiles, pointerFor } from "./large-files.ts";
 import { selectChanges } from "./rebuild-tree.ts";
@@ -27,7 +27,7 @@ export async function storeLargeFiles(
       continue;
     }
     const input = await git(scratch.place(), ["cat-file", "blob", change.newId], { signal });
-    const args = ["hash-object", "-w", `--path=${Buffer.from(change.path, "latin1").toString()}`, "--stdin"];
+    const args = ["hash-object", "-w", `--path=${utf8Of(change.path)}`, "--stdin"];
     stored.push({ ...change, newId: await gitLine(place, args, { signal, input }) });
   }
   return stored;

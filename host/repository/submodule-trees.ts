@@ -1,4 +1,4 @@
-import type { RawPath } from "../../proto/index.ts";
+import { type RawPath, utf8Of } from "../../proto/index.ts";
 import { joinPaths, splitPaths } from "../../proto/index.ts";
 import { git, gitLine } from "./git.ts";
 import type { Scratch } from "./scratch.ts";
@@ -33,15 +33,13 @@ export async function replaceSubmodules(
   const place = scratch.place("submodules");
   await git(place, ["read-tree", treeId], { signal });
   for (const { path, mode, id } of submodules) {
-    const there = splitPaths(await git(place, ["--literal-pathspecs", "ls-files", "-z", "--", utf8(path)], { signal }));
+    const there = splitPaths(
+      await git(place, ["--literal-pathspecs", "ls-files", "-z", "--", utf8Of(path)], { signal }),
+    );
     const lines = there.map((old) => `0 ${ABSENT.padEnd(id.length, "0")}\t${old}`);
     if (mode === GITLINK) lines.push(`${mode} ${id}\t${path}`);
     await git(place, ["update-index", "-z", "--index-info"], { signal, input: joinPaths(lines) });
-    if (mode === DIRECTORY) await git(place, ["read-tree", "-i", `--prefix=${utf8(path)}/`, id], { signal });
+    if (mode === DIRECTORY) await git(place, ["read-tree", "-i", `--prefix=${utf8Of(path)}/`, id], { signal });
   }
   return await gitLine(place, ["write-tree"], { signal });
-}
-
-function utf8(path: RawPath): string {
-  return Buffer.from(path, "latin1").toString();
 }

@@ -1,4 +1,4 @@
-import { asAppError, asArguments, type RawPath, splitPaths } from "../../proto/index.ts";
+import { asAppError, asArguments, type RawPath, splitPaths, utf8Of } from "../../proto/index.ts";
 import { git, gitLine, type GitOptions, type GitPlace, tryGit } from "./git.ts";
 import { type LocatedRepository, locateRepository } from "./locate.ts";
 import type { SnapshotReceipt } from "./receipt.ts";
@@ -62,7 +62,7 @@ export async function takeSubmodules(
     leftOut: [],
   };
   for (const raw of paths) {
-    const path = Buffer.from(raw, "latin1").toString();
+    const path = utf8Of(raw);
     const taken = await takeOne(`${root}/${path}`);
     if (taken?.head === undefined) {
       found.leftOut.push(raw);

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { RawPath } from "../../proto/index.ts";
+import { type RawPath, rawPathOf, utf8Of } from "../../proto/index.ts";
 import { gitLine } from "./git.ts";
 import type { Scratch } from "./scratch.ts";
 import { takeSnapshot } from "./snapshot.ts";
@@ -37,7 +37,7 @@ export async function readTreesNow(
   { signal }: { signal: AbortSignal },
 ): Promise<TreesNow> {
   const storeDirectory = join(scratch.directory, "now.git");
-  const wanted = new Set(given.map((submodule) => Buffer.from(submodule.path, "latin1").toString()));
+  const wanted = new Set(given.map((submodule) => utf8Of(submodule.path)));
   const snapshot = await takeSnapshot({
     path,
     storeDirectory,
@@ -50,7 +50,7 @@ export async function readTreesNow(
   const workTree = await treeOf(`${snapshot.untracked}^{tree}`);
   const directories = await Promise.all(
     outermost(snapshot.submodules).map(async (submodule) => ({
-      path: Buffer.from(submodule.path).toString("latin1"),
+      path: rawPathOf(submodule.path),
       mode: DIRECTORY as typeof DIRECTORY,
       id: await treeOf(`${workTree}:${submodule.path}`),
     })),
@@ -69,6 +69,6 @@ export async function readTreesNow(
   return {
     index: await replaceSubmodules(scratch, withContent, directories, { signal }),
     workTree,
-    submodules: snapshot.submodules.map((submodule) => Buffer.from(submodule.path).toString("latin1")),
+    submodules: snapshot.submodules.map((submodule) => rawPathOf(submodule.path)),
   };
 }

@@ -1,4 +1,4 @@
-import { type RawPath } from "../../proto/index.ts";
+import { type RawPath, utf8Of } from "../../proto/index.ts";
 import { rawPathText } from "../present/path-text.ts";
 import { ABSENT, EXECUTABLE, GITLINK, SYMLINK } from "./tree-diff.ts";
 
@@ -32,7 +32,7 @@ export function findPathProblem({ path, newMode }: { path: RawPath; newMode: str
 
 /** Whether some file system takes this name for .git: in capitals, with what it does not see, by its short name. */
 function isGitDirectory(name: string): boolean {
-  const seen = Buffer.from(name, "latin1").toString("utf8").normalize("NFKC").replace(INVISIBLE, "").toLowerCase();
+  const seen = utf8Of(name).normalize("NFKC").replace(INVISIBLE, "").toLowerCase();
   // NTFS drops what ends a name, reads a colon as the beginning of a stream's name, and knows the backslash.
   return seen.split("\\").some((part) => /^(?:\.git|git~\d+)$/.test(part.replace(/:.*$/s, "").replace(/[. ]+$/, "")));
 }

@@ -1,4 +1,4 @@
-import { gitFailed, type RawPath } from "../../proto/index.ts";
+import { gitFailed, type RawPath, rawPathOf } from "../../proto/index.ts";
 import { type GitOptions, type GitPlace, tryGit } from "./git.ts";
 
 /** Changed file: a tracked one that differs between HEAD, index and work tree. */
@@ -56,7 +56,7 @@ export async function readWorkTreeStatus(place: GitPlace, options: GitOptions): 
 /** Parses git's warnings for directories that it cannot open, of which it says nothing else (dir.c, since git 2.17). */
 export function readComplaints(stderr: string): RawPath[] {
   const found = stderr.matchAll(/^warning: could not open directory '(.+?)\/?': .+$/gm);
-  return [...new Set(Array.from(found, ([, path = ""]) => `${Buffer.from(path).toString("latin1")}/`))];
+  return [...new Set(Array.from(found, ([, path = ""]) => `${rawPathOf(path)}/`))];
 }
 
 /** Parses `git status --porcelain=v2 -z` without renames: https://git-scm.com/docs/git-status. `closed` stays empty. */

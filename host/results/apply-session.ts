@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from "node:fs";
 import { join, relative, resolve, sep } from "node:path";
-import { AppError, asAppError, type RawPath, TakenChanges_Kind } from "../../proto/index.ts";
+import { AppError, asAppError, type RawPath, TakenChanges_Kind, rawPathOf } from "../../proto/index.ts";
 import { rawPathText } from "../present/path-text.ts";
 import { applyToBranch, makeBranches } from "../repository/apply-branch.ts";
 import { predictConflicts } from "../repository/apply-conflicts.ts";
@@ -190,5 +190,5 @@ function rawPath({ workTree }: UserRepository, directory: string, given: string)
   if (path === ".." || path.startsWith(`..${sep}`) || path.startsWith(sep)) {
     throw new AppError("PATH_OUTSIDE", `${given} is outside of ${workTree}.`, { metadata: { path: given } });
   }
-  return Buffer.from(path).toString("latin1");
+  return rawPathOf(path);
 }

@@ -57,7 +57,7 @@ export async function createPullRequest(
 }
 
 /** Returns the text of a pull request. What was said in a container, and the task, are in blocks: nobody is mentioned, nothing is closed. */
-export function pullRequestBody({ sessionId, task, answer, runsCode }: PullRequestText): string {
+function pullRequestBody({ sessionId, task, answer, runsCode }: PullRequestText): string {
   const block = (words: string) => fenced(cutChars(plainText(words).trim(), MAX_TEXT_CHARS), "text");
   const files = runsCode.slice(0, MAX_FILES).map(({ path, why }) => `${path}: ${why}`);
   if (runsCode.length > files.length) files.push(`and ${runsCode.length - files.length} more`);

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
-import { AppError, Artifact_Kind, isFinal, type RawPath, type Session, type SessionResult } from "../../proto/index.ts";
+import { AppError, Artifact_Kind, isFinal, type Session, type SessionResult, rawPathOf } from "../../proto/index.ts";
 import { isPatchWithheld } from "../present/withheld-patch.ts";
 import type { SessionChanges } from "../repository/session-changes.ts";
 import { storesDirectory } from "../snapshots/snapshot-stores.ts";
@@ -39,13 +39,13 @@ export async function readSessionChanges(
     headCommitId: snapshot?.headCommitId,
     startFrom: snapshot === undefined ? (spec?.repository?.uri ?? "") : "",
     submodules: (snapshot?.submodules ?? []).map(({ path, headCommitId: commitId }) => ({
-      path: latin1(path),
+      path: rawPathOf(path),
       commitId,
     })),
     largePaths: [
-      ...(snapshot?.largePaths ?? []).map(latin1),
+      ...(snapshot?.largePaths ?? []).map(rawPathOf),
       ...(snapshot?.submodules ?? []).flatMap(({ path, largePaths }) =>
-        largePaths.map((inner) => `${latin1(path)}/${latin1(inner)}`),
+        largePaths.map((inner) => `${rawPathOf(path)}/${rawPathOf(inner)}`),
       ),
     ],
     patch: await buffer(patch.read()),
@@ -56,8 +56,4 @@ export async function readSessionChanges(
   const names = [snapshot?.store ?? "", snapshot?.senderStore ?? ""].filter((name) => /^[0-9a-z]+$/.test(name));
   const startStores = names.map((name) => join(storesDirectory(stateDirectory), name, "objects"));
   return { session, result, changes, startStores };
-}
-
-function latin1(path: string | Uint8Array): RawPath {
-  return Buffer.from(path as string).toString("latin1");
 }

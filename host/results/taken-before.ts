@@ -25,6 +25,7 @@ export async function readTakenBefore(
     signal,
   }: { repository: UserRepository; applied: readonly JournalRecord[]; stateDirectory: string; signal: AbortSignal },
 ): Promise<TreeChange[]> {
+  if (applied.length === 0) return [];
   const newest = new Map<RawPath, TreeChange>();
   for (const id of (await earlierSessions(sessions, session)).reverse()) {
     const records = applied.filter(({ sessionId }) => sessionId === id);

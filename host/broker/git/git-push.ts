@@ -1,4 +1,5 @@
 import { FLUSH, packet, SectionReader, sideBand } from "./pkt-line.ts";
+import { utf8Of } from "../../../proto/index.ts";
 
 /** Change of a ref that a push asks for. */
 export interface PushCommand {
@@ -54,7 +55,7 @@ export class PushReader {
       if (!CAPABILITY.test(capability)) throw new RangeError("not a push that is understood");
       this.#capabilities.add(capability);
     }
-    this.#commands.push({ ref: Buffer.from(match[3]!, "latin1").toString(), deletes: /^0+$/.test(match[2]!) });
+    this.#commands.push({ ref: utf8Of(match[3]!), deletes: /^0+$/.test(match[2]!) });
   }
 }
 

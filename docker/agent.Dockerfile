@@ -14,7 +14,7 @@ ARG TOOLS=tools
 # --- Fetches Claude Code. Only its program leaves this stage: ca.crt and npmrc may hold the machine's secrets.
 FROM ${BASE} AS download
 LABEL dev.claudecluster.stage=download
-ARG CLAUDE_CODE_VERSION=2.1.330
+ARG CLAUDE_CODE_VERSION=2.1.332
 WORKDIR /download
 COPY docker/dial-stdio ca.cr[t] npmr[c] ./
 RUN if [ -s ca.crt ]; then export NODE_EXTRA_CA_CERTS=/download/ca.crt; fi; touch npmrc \
@@ -39,7 +39,7 @@ RUN apt-get -o Acquire::Retries=3 update \
  && awk -F: '$1 ~ /^cc(base)?[0-9]+$/ { print $1 ":*:" $4 ":" }' /etc/passwd >> /etc/group \
  && mkdir -p /workspace /home/claude /base /scan /run/agent && chmod 700 /home/claude /scan /run/agent
 COPY --from=download /usr/local/bin/claude /usr/local/bin/claude
-ARG CLAUDE_CODE_VERSION=2.1.330
+ARG CLAUDE_CODE_VERSION=2.1.332
 LABEL dev.claudecluster.claude-version=${CLAUDE_CODE_VERSION}
 
 # --- The agent. TOOLS may name an image that holds the stage above; then this stage builds alone, in a second or two.

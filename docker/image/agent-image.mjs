@@ -88,7 +88,7 @@ async function exactVersion(wanted) {
   const { code, stdout } = await ask("npm", ["view", `@anthropic-ai/claude-code@${wanted}`, "version", "--json"]);
   if (code !== 0)
     throw new SetupError(`The npm registry has no Claude Code ${wanted}.`, {
-      hint: "Name a version: --claude-version 2.1.330",
+      hint: "Name a version: --claude-version 2.1.332",
     });
   return [JSON.parse(stdout)].flat().at(-1);
 }

@@ -3,7 +3,7 @@ import { AppError, lastChars } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import { run } from "../process/run.ts";
 
-// Claude Code 2.1.330 reads a repository's CLAUDE.md with its settings or not at all. The user's own CLAUDE.md may
+// Claude Code 2.1.332 reads a repository's CLAUDE.md with its settings or not at all. The user's own CLAUDE.md may
 // import any file, though, and one that is not there is no error: https://code.claude.com/docs/en/memory
 
 /** Where a repository keeps its instructions. */

@@ -4,7 +4,7 @@ import type { Identity } from "../process/identity.ts";
 import { run } from "../process/run.ts";
 
 // Claude Code keeps each conversation as a file of JSON lines, <id>.jsonl, in a directory for each directory that it
-// was started in. `--resume` looks in all of them. (2.1.330)
+// was started in. `--resume` looks in all of them. (2.1.332)
 
 /**
  * Returns whether this is an id that Claude Code gives conversations. Only such an id may become the name of a file.

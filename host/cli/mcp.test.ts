@@ -42,7 +42,7 @@ test("ends where its answers cannot be written", async () => {
   expect(await ended).toBe(0);
 });
 
-// What Claude Code 2.1.330 sends: a probe of the newer protocol first, and the older one's opening where
+// What Claude Code 2.1.332 sends: a probe of the newer protocol first, and the older one's opening where
 // that has not been answered after some seconds.
 const DISCOVER = {
   id: "server-discover-probe-1",
@@ -50,7 +50,7 @@ const DISCOVER = {
   params: {
     _meta: {
       "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-      "io.modelcontextprotocol/clientInfo": { name: "claude-code", version: "2.1.330" },
+      "io.modelcontextprotocol/clientInfo": { name: "claude-code", version: "2.1.332" },
       "io.modelcontextprotocol/clientCapabilities": {},
     },
   },
@@ -61,7 +61,7 @@ const INITIALIZE = {
   params: {
     protocolVersion: "2025-11-25",
     capabilities: {},
-    clientInfo: { name: "claude-code", version: "2.1.330" },
+    clientInfo: { name: "claude-code", version: "2.1.332" },
   },
 };
 const INITIALIZED = { method: "notifications/initialized" };

@@ -96,15 +96,13 @@ describe("chooseStep", () => {
     expect(spoken(user("hello"), system("# Environment [scenario: four]"))).toBe("default: hello");
   });
 
-  it("gives an answer again that broke off mid-stream", () => {
-    expect(
-      spoken(
-        user("[scenario: four]"),
-        assistant("n"),
-        user("Your response above was cut off mid-stream. Resume directly"),
-      ),
-    ).toBe("n1");
-  });
+  it.each(["", "<system-reminder>\n"])(
+    "gives an answer again that broke off mid-stream, told of with %j before it",
+    (before) => {
+      const note = `${before}Your response above was cut off mid-stream. Resume directly`;
+      expect(spoken(user("[scenario: four]"), assistant("n"), user(note))).toBe("n1");
+    },
+  );
 
   it("answers a request without tools harmlessly, as JSON where a schema asks for it", () => {
     const title = {

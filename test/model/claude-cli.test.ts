@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { startClaude, type Claude, type ClaudeOptions, type Line } from "./claude-cli.ts";
 import { git } from "./small-repository.ts";
 import { startScriptedModel } from "./scripted-model.ts";
+import { sortBetas } from "../../host/broker/model/model-betas.ts";
 
 interface Played extends AsyncDisposable {
   readonly claude: Claude;
@@ -12,6 +13,8 @@ interface Played extends AsyncDisposable {
   readonly scenarios: readonly (string | undefined)[];
   /** Of each request, whether it asked for a stream. */
   readonly streams: readonly unknown[];
+  /** All betas that were asked for, with commas between them. */
+  readonly betas: string;
 }
 
 /** Plays one task with the real CLI to the end of its process. */
@@ -28,6 +31,7 @@ async function play(task: string, options: Partial<ClaudeOptions> = {}): Promise
     result: claude.lines.findLast(({ type }) => type === "result"),
     scenarios: model.requests.map(({ scenario }) => scenario),
     streams: model.requests.map(({ body }) => (body as { stream?: unknown }).stream),
+    betas: model.requests.map(({ headers }) => headers["anthropic-beta"]).join(","),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }
@@ -267,7 +271,7 @@ describe("tools of others", () => {
     expect(played.result?.["result"]).toContain('got {"task":"ses_01JD0000000000000000000000"}');
   });
 
-  it("call-tools starts a subagent that plays a scenario of its own", async () => {
+  it("call-tools starts a subagent that plays a scenario of its own, and neither asks for a beta that is left out", async () => {
     const agent = {
       name: "Agent",
       input: {
@@ -278,6 +282,8 @@ describe("tools of others", () => {
     };
     await using played = await play(`[scenario: call-tools ${JSON.stringify([agent])}]`);
     expect(await readFile(join(played.claude.workspace, "sub-001.txt"), "utf8")).toBe("content 001\n");
+    const { passed, left } = sortBetas(played.betas, []);
+    expect([passed.length > 0, left]).toEqual([true, []]);
   });
 
   it("ask-question asks over the pipe and reports the answer", async () => {

@@ -23,7 +23,7 @@ export interface Prompt {
 const SYNTHETIC =
   /^(<task-notification>|<local-command-|\[Request interrupted by user|Output token limit hit\. Resume|Your response above was )/;
 /** Claude Code's note that an answer broke off: what it shows of the answer does not count, the model is to give it again. */
-const CUT_OFF = /^Your response above was cut off mid-stream/;
+const CUT_OFF = /^(?:<system-reminder>\s*)?Your response above was cut off mid-stream/;
 const REMINDER = /<system-reminder>[\s\S]*?<\/system-reminder>/g;
 /** How Claude Code hands over a message that a person sent while a turn was running: as a system message. */
 const SENT_MEANWHILE =

@@ -28,6 +28,7 @@ test.each([
   "advisor-tool-2026-03-01",
   "server-side-fallback-2026-07-01",
   "fast-mode-2026-02-01",
+  "subagent-review-2026-11-17",
   "effort-x-2025-11-24",
   "effort-2025-11-24-x",
   "new-thing",

@@ -1,5 +1,5 @@
 /**
- * Betas that are passed on, without their dates: those that Claude Code 2.1.330 knows and that only change how the model
+ * Betas that are passed on, without their dates: those that Claude Code 2.1.332 knows and that only change how the model
  * answers, or what its requests may look like. Others are left out, above all what has the API itself fetch, run, store or
  * connect (code execution, files, MCP, web search and fetch, the advisor), answer with another model (server-side
  * fallback) or at another price (fast mode).

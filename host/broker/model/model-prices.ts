@@ -18,7 +18,7 @@ const FABLE_5_2: Price = { input: 8, output: 40, cacheRead: 0.2 };
 
 /**
  * List prices in USD for a million tokens, by the beginning of a model's name: the longest one counts. As in Claude
- * Code 2.1.330 and https://platform.claude.com/docs/en/about-claude/pricing
+ * Code 2.1.332 and https://platform.claude.com/docs/en/about-claude/pricing
  */
 const PRICES: Record<string, Price> = {
   "claude-3-haiku": { input: 0.25, output: 1.25, cacheRead: 0.03 },

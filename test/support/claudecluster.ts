@@ -22,7 +22,6 @@ export async function claudecluster(
     env: { ...env, ...options.env },
     cwd: options.cwd ?? root,
     stdio: ["pipe", "pipe", "pipe"],
-    ...(options.cwd !== undefined && { cwd: options.cwd }),
   });
   child.stdin.on("error", () => {});
   child.stdin.end(options.input ?? "");
@@ -43,8 +42,12 @@ export interface Dial extends AsyncDisposable {
 }
 
 /** Starts `claudecluster dial` and waits for its socket. */
-export async function startDial(sessionId: string, { env }: TestDirectories): Promise<Dial> {
-  const child = spawn(process.execPath, [CLAUDECLUSTER, "dial", sessionId], { env, stdio: ["ignore", "pipe", "pipe"] });
+export async function startDial(sessionId: string, { env, root }: TestDirectories): Promise<Dial> {
+  const child = spawn(process.execPath, [CLAUDECLUSTER, "dial", sessionId], {
+    // Its socket goes with the test's directories, even where it is killed.
+    env: { ...env, XDG_RUNTIME_DIR: root },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const closed = once(child, "close").then(([code]) => code as number | null);
   let stderr = "";
   child.stderr.setEncoding("utf8").on("data", (chunk: string) => (stderr += chunk));

@@ -27,9 +27,9 @@ function applyKilled(area: UserArea, session: ReturnType<UserArea["changes"]>, c
 for (const [when, call, count] of [
   ["before it has the index", "renameSync", 1],
   ["when it has the index", "linkSync", 1],
-  ["at the first file", "rename", 1],
-  ["in the middle of the files", "rename", 20],
-  ["at the last file", "rename", FILES],
+  ["at the first file", "replace", 1],
+  ["in the middle of the files", "replace", 20],
+  ["at the last file", "replace", FILES],
   ["when it has written the index", "renameSync", 2],
   ["at its very end", "renameSync", 3],
 ] as const) {
@@ -61,7 +61,7 @@ test("undo of an apply that was killed names the files that were changed since, 
   using area = new UserArea(manyFiles("old"));
   const session = area.changes(area.head, manyFiles("new"));
   const before = area.state();
-  applyKilled(area, session, "rename", 20);
+  applyKilled(area, session, "replace", 20);
   const texts = [...manyFiles("").keys()].map((name) => readFileSync(join(area.directory, name), "utf8"));
   const [reached, notReached] = [texts.findIndex((text) => text.startsWith("new")), texts.lastIndexOf("old f039.ts\n")];
   expect([reached, notReached]).not.toContain(-1);

@@ -15,7 +15,8 @@ import { stageChanges } from "./stage-changes.ts";
 import { readTreesNow } from "./tree-now.ts";
 import { takeBack } from "./undo.ts";
 import { findUnderWay, takeIn, type UserRepository } from "./user-repository.ts";
-import { FileChangedError, findRepositoryAbove, readDirectories, replaceFiles } from "./work-files.ts";
+import { findRepositoryAbove } from "./file-states.ts";
+import { FileChangedError, readDirectories, replaceFiles } from "./work-files.ts";
 
 /** Changes that were written into the user's files. */
 export interface AppliedWorkTree {
@@ -67,7 +68,7 @@ export async function applyToWorkTree(
   const entry = journal.begin({ sessionId, workTree, gitDirectory, files: [] });
   let written = false;
   try {
-    const directories = await readDirectories(
+    const directories = readDirectories(
       workTree,
       changes.map(({ path }) => path),
     );
@@ -144,7 +145,7 @@ async function refuseBlocked(
   const changed = found.filter(({ why }) => why === undefined);
   if (changed.length > 0) throw raced(changed.map(({ path }) => path));
   for (const { path } of entry.replacements("apply")) {
-    const above = await findRepositoryAbove(workTree, path, { known: submodules });
+    const above = findRepositoryAbove(workTree, path, { known: submodules });
     if (above !== undefined) found.push({ path, why: `lies in another repository, ${rawPathText(above)}` });
   }
   if (found.length === 0) return;

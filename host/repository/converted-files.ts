@@ -10,7 +10,8 @@ import type { Scratch } from "./scratch.ts";
 import { isInside } from "./submodule-trees.ts";
 import { ABSENT, parseTreeDiff, TREE_DIFF, type TreeChange } from "./tree-diff.ts";
 import { findRepository, type UserRepository, userPlace } from "./user-repository.ts";
-import { copyAside, readState, setMode } from "./work-files.ts";
+import { readState } from "./file-states.ts";
+import { copyAside, setMode } from "./work-files.ts";
 
 /** Part of the changes: those in one of the user's repositories, which converts its files by its own settings. */
 export interface RepositoryChanges {
@@ -66,9 +67,9 @@ export async function copyOld(
   const absent: RawPath[] = [];
   let bytes = 0;
   for (const path of there) {
-    const { kind } = await readState(repository.workTree, path);
-    if (kind === "file" || kind === "link") bytes += await copyAside(repository.workTree, path, directory);
-    if (kind === "absent") absent.push(path);
+    const copied = await copyAside(repository.workTree, path, directory);
+    if (copied === undefined) absent.push(path);
+    else bytes += copied;
   }
   await refuseSparse(repository, absent, { signal });
   entry.record.bytes = (entry.record.bytes ?? 0) + bytes;
@@ -122,7 +123,7 @@ export async function makeNew(
   for (const { path: inIt, oldMode, newMode } of changes) {
     const path = prefix + inIt;
     const from = oldMode === ABSENT ? ({ kind: "absent" } as const) : await readState(entry.oldFiles, path);
-    if (from.kind === "file" && oldMode === newMode) await setMode(entry.newFiles, path, from.mode);
+    if (from.kind === "file" && oldMode === newMode) setMode(entry.newFiles, path, from.mode);
     const to = newMode === ABSENT ? ({ kind: "absent" } as const) : await readState(entry.newFiles, path);
     if (newMode !== ABSENT && to.kind === "absent") throw new Error(`git did not write ${quotePath(path)}`);
     entry.record.files.push({ path, from, to });

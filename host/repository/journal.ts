@@ -4,7 +4,8 @@ import { basename, dirname, join } from "node:path";
 import { AppError, pathIn, type RawPath } from "../../proto/index.ts";
 import { ExclusiveLock } from "../exclusive-lock.ts";
 import { makeDirectory } from "../make-directory.ts";
-import type { FileState, Replacement } from "./work-files.ts";
+import type { FileState } from "./file-states.ts";
+import type { Replacement } from "./work-files.ts";
 
 /** More of one work tree are kept by nobody's wish: the oldest go. */
 const MAX_KEPT = 20;

@@ -1,7 +1,8 @@
 import { type RawPath } from "../../proto/index.ts";
 import { rawPathText } from "../present/path-text.ts";
 import { nameSome } from "../name-some.ts";
-import { findObstacle, listFiles, readState, type Replacement, sameFile } from "./work-files.ts";
+import { findObstacle, listFiles, readState, sameFile } from "./file-states.ts";
+import type { Replacement } from "./work-files.ts";
 
 /** Obstacle to the replacement of a file. */
 export interface Obstacle {
@@ -16,7 +17,7 @@ export async function findObstacles(workTree: string, replacements: readonly Rep
   const obstacles: Obstacle[] = [];
   for (const { path, from, to } of replacements) {
     const found = await readState(workTree, path);
-    const above = await findObstacle(workTree, path);
+    const above = findObstacle(workTree, path);
     if (above !== undefined && to.kind !== "absent" && !gone.has(above)) {
       obstacles.push({ path, why: `lies behind ${rawPathText(above)}, which is no directory` });
     } else if (sameFile(found, from) || sameFile(found, to)) {
@@ -24,7 +25,7 @@ export async function findObstacles(workTree: string, replacements: readonly Rep
     } else if (found.kind === "other" && isDirectoryOf(path, replacements)) {
       // It may go with all that is in it, where all of that goes; it may have come already.
       if (to.kind === "absent") continue;
-      const others = (await listFiles(workTree, path)).filter((inside) => !gone.has(inside));
+      const others = listFiles(workTree, path).filter((inside) => !gone.has(inside));
       if (others.length === 0) continue;
       obstacles.push({ path, why: `is a directory with ${nameSome(others.map(rawPathText))} in it` });
     } else if (from.kind === "absent") {

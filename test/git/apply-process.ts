@@ -18,14 +18,26 @@ export interface GivenToProcess {
 
 /** What changes something, or starts a git. */
 const CALLS = {
-  sync: ["writeFileSync", "renameSync", "linkSync", "rmSync", "mkdirSync", "unlinkSync", "chmodSync"],
+  sync: [
+    "writeFileSync",
+    "renameSync",
+    "linkSync",
+    "symlinkSync",
+    "copyFileSync",
+    "rmSync",
+    "mkdirSync",
+    "rmdirSync",
+    "unlinkSync",
+    "chmodSync",
+    "utimesSync",
+  ],
   later: ["writeFile", "rename", "link", "unlink", "mkdir", "rmdir", "symlink", "copyFile", "chmod", "utimes", "rm"],
 };
 type Table = Record<string, (...args: unknown[]) => unknown>;
 
 const given = JSON.parse(readFileSync(process.argv[2]!, "utf8")) as GivenToProcess;
-// Which call of which function the process does not survive; "any" for all that change something. Without a count it
-// lives, and says how many there were.
+// Which call of which function the process does not survive; "any" for all that change something, "replace" for the renames
+// of the user's files and "renameSync" for the other ones. Without a count it lives, and says how many there were.
 const [call = "any", count = "0"] = process.argv.slice(3);
 let left = Number(count);
 let calls = 0;
@@ -34,7 +46,7 @@ const die = (): void => {
   if (--left === 0) process.kill(process.pid, "SIGKILL");
 };
 
-const wrap = (table: Table, name: string, isMine: (args: unknown[]) => boolean): void => {
+const wrap = (table: Table, name: string, isMine: (args: unknown[]) => boolean = () => true): void => {
   const real = table[name]!;
   table[name] = (...args) => {
     const result = real(...args);
@@ -44,12 +56,16 @@ const wrap = (table: Table, name: string, isMine: (args: unknown[]) => boolean):
     return result;
   };
 };
-const isIn = (name: string): boolean => call === "any" || call === name;
-for (const name of CALLS.sync.filter(isIn)) wrap(fs as unknown as Table, name, () => true);
-// Of one function's files only those of the user count.
-const isUsers = ([, path]: unknown[]): boolean => call === "any" || String(path).startsWith(`${given.directory}/`);
-for (const name of CALLS.later.filter(isIn)) wrap(promises as unknown as Table, name, isUsers);
-if (call === "any") wrap(childProcess as unknown as Table, "spawn", () => true);
+if (call === "any") {
+  for (const name of CALLS.sync) wrap(fs as unknown as Table, name);
+  for (const name of CALLS.later) wrap(promises as unknown as Table, name);
+  wrap(childProcess as unknown as Table, "spawn");
+} else {
+  const isUsers = ([, path]: unknown[]): boolean =>
+    String(path).startsWith(`${given.directory}/`) && !String(path).startsWith(`${given.directory}/.git/`);
+  const isMine = (args: unknown[]): boolean => isUsers(args) === (call === "replace");
+  wrap(fs as unknown as Table, call === "replace" ? "renameSync" : call, isMine);
+}
 syncBuiltinESMExports();
 
 const signal = new AbortController().signal;

@@ -8,7 +8,7 @@ const HAS_GRPC =
 /** The .proto files that protoc does not bring along. */
 const WELL_KNOWN_TYPES = "/usr/include/google/protobuf/timestamp.proto";
 
-/** Makes sure of what only the tests use: git, curl, inotifywait, Debian's Python with gRPC and its generator (an independent client), and docker compose. */
+/** Makes sure of what only the tests use: git, curl, tmux, inotifywait, Debian's Python with gRPC and its generator (an independent client), and docker compose. */
 export async function testTools() {
   const missing = await missingPackages();
   if (missing.length === 0) return;
@@ -22,7 +22,7 @@ export async function testTools() {
 async function missingPackages() {
   const [python, compose] = await Promise.all([ask("/usr/bin/python3", ["-c", HAS_GRPC]), hasCompose()]);
   return [
-    ...["git", "curl", "openssl"].filter((program) => !onPath(program)),
+    ...["git", "curl", "openssl", "tmux"].filter((program) => !onPath(program)),
     // The agent's file watcher, which the image has.
     ...(onPath("inotifywait") ? [] : ["inotify-tools"]),
     ...(python.code === 0 ? [] : ["python3-grpcio", "python3-protobuf"]),

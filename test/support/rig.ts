@@ -5,6 +5,7 @@ import { type GitServer, startGitServer } from "./git-server.ts";
 import { makeHostDirectories, type TestDirectories } from "./host-directories.ts";
 import { CLAUDECLUSTER, type McpRig, startMcpServer } from "./mcp-client.ts";
 import { SMALL_REPOSITORY } from "../model/small-repository.ts";
+import type { Scenario } from "../model/scenario.ts";
 import { type ScriptedModel, startScriptedModel } from "../model/scripted-model.ts";
 
 /** What a session needs of the world, with a random key that only the host and the model know. */
@@ -28,20 +29,27 @@ export interface HostRig extends World {
   sessions: RemoteSessions;
 }
 
-async function startWorld(host = "127.0.0.1"): Promise<World> {
+interface WorldOptions {
+  /** Address that model and git server listen at. Default: loopback. */
+  listen?: string;
+  /** Scenarios of the model beside those that it knows. */
+  scenarios?: readonly Scenario[];
+}
+
+async function startWorld({ listen: host = "127.0.0.1", scenarios = [] }: WorldOptions = {}): Promise<World> {
   await using stack = new AsyncDisposableStack();
   const key = `sk-ant-test-${randomBytes(24).toString("hex")}`;
-  const model = stack.use(await startScriptedModel({ key, host }));
+  const model = stack.use(await startScriptedModel({ key, host, scenarios }));
   const git = stack.use(await startGitServer({ host }));
   const repository = await git.addRepository("greeter", SMALL_REPOSITORY);
   const owned = stack.move();
   return { model, key, git, repository, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-/** Starts a scripted model, a git server (both on loopback, or where they are told to listen) and the real MCP server with a host of its own. */
-export async function startRig({ listen }: { listen?: string } = {}): Promise<Rig> {
+/** Starts a scripted model, a git server and the real MCP server with a host of its own. */
+export async function startRig(options: WorldOptions = {}): Promise<Rig> {
   await using stack = new AsyncDisposableStack();
-  const world = stack.use(await startWorld(listen));
+  const world = stack.use(await startWorld(options));
   const config = { base_url: world.model.url, credential: { api_key: world.key } };
   const mcp = stack.use(await startMcpServer({ config }));
   const owned = stack.move();

@@ -1,0 +1,67 @@
+import { expect, test, vi } from "vitest";
+import { byHeart } from "../model/by-heart.ts";
+import { makeUser } from "../support/claude-user.ts";
+import { expectScreen } from "../support/readme-screen.ts";
+import { startRig } from "../support/rig.ts";
+import type { Terminal } from "../support/terminal.ts";
+import { DATA } from "../../host/mcp/tool-result.ts";
+
+const call = (...calls: readonly (readonly [name: string, input: object])[]) =>
+  `[scenario: call-tools output-tokens=500 ${JSON.stringify(calls.map(([name, input]) => ({ name, input })))}]`;
+const ours = (name: string, input: object = {}) => [`mcp__claudecluster__${name}`, input] as const;
+const npmTest = ["Bash", { command: "npm test", description: "Run the tests" }] as const;
+const languages = {
+  file_path: "/workspace/repo/src/languages.js",
+  content: 'export const hello = { en: "Hello", fr: "Bonjour", de: "Hallo" };\n',
+};
+
+/** What the models say to whom, by what they are told. */
+const SCRIPT = byHeart({
+  "Have another Claude teach the greeter more languages.": call(
+    ours("spawn_claude_container", { task: "Teach the greeter French and German." }),
+    // Once it was interrupted it goes on here, with the next message.
+    ours("list_sessions"),
+  ),
+  "Teach the greeter French and German.": call(["Write", languages], ...Array.from({ length: 20 }, () => npmTest)),
+  "Start one that makes a file, and do not wait.": call(
+    ours("spawn_claude_container", { task: "Make a file.", wait: false }),
+  ),
+  "Make a file.": call(["Bash", { command: "touch made.txt", description: "Make a file" }]),
+  "What has it come to?": call(ours("wait_session", { session_id: "{{session}}" })),
+});
+
+test("a real Claude Code in its terminal shows what a session does, ends it by Esc, and has a later one's result when it comes back", async () => {
+  await using rig = await startRig({ scenarios: [SCRIPT] });
+  await using user = await makeUser(rig);
+  {
+    await using claude = await user.claude();
+    await say(claude, "Have another Claude teach the greeter more languages.");
+    await expectScreen("progress", await claude.shows(/1 file \$[\d.]+: tool: Bash npm test/));
+    await claude.press("Escape");
+    await claude.shows(/Interrupted/);
+    await say(claude, "What has become of it?");
+    await claude.shows(/(stopping|canceled), created .* 1 file changed/);
+    await vi.waitFor(
+      async () => {
+        const listed = await rig.mcp.client.callTool({ name: "list_sessions", arguments: {} });
+        expect(listed._meta?.[DATA]).toMatchObject({ sessions: [{ state: "canceled", change_count: 1 }] });
+      },
+      { timeout: 30_000, interval: 200 },
+    );
+
+    await say(claude, "Start one that makes a file, and do not wait.");
+    await claude.shows(/preparing[^]*next: wait_session/);
+    await say(claude, "/exit");
+    await claude.ended();
+  }
+  await using again = await user.claude("--continue");
+  await say(again, "What has it come to?");
+  await again.shows(/succeeded[^]*added made\.txt/);
+});
+
+async function say(claude: Terminal, text: string): Promise<void> {
+  await claude.type(text);
+  // Together they would count as pasted, and Enter as a line's end in it.
+  await claude.shows(new RegExp(`^❯.${text.replaceAll(/\W/g, "\\$&")}`, "m"));
+  await claude.press("Enter");
+}

@@ -54,7 +54,7 @@ export async function applyToWorkTree(
   const isPointer = ({ oldMode, newMode }: TreeChange) => oldMode === GITLINK || newMode === GITLINK;
   const submodules = all.filter(isPointer).map(({ path }) => path);
   const changes = all.filter((change) => !isPointer(change));
-  const parts = await divideChanges(repository, changes, { submodules: now.submodules, signal });
+  const parts = await divideChanges(repository, changes, { ...now, signal });
   for (const part of parts) refuseUnderWay(part.repository);
   // A submodule has an index of its own, which is left alone.
   const stageable = all.filter(({ path }) => !now.submodules.some((submodule) => isInside(submodule, path)));

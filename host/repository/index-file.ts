@@ -121,11 +121,16 @@ export function hashOf(bytes: Uint8Array): string {
 
 /** Parses the output of `listIndex`: "mode id" by path. */
 export function parseStage(listing: Buffer): Map<RawPath, string> {
+  const entries = Array.from(parseListing(listing), ([path, entry]) => [path, entry.split(" ").slice(1, 3)] as const);
+  return new Map(entries.map(([path, modeAndId]) => [path, modeAndId.join(" ")]));
+}
+
+/** Parses the output of `listIndex`: "letter mode id stage" by path. The letter says how git looks at the file. */
+export function parseListing(listing: Buffer): Map<RawPath, string> {
   const files = new Map<RawPath, string>();
   for (const line of listing.toString("latin1").split("\0")) {
     const tab = line.indexOf("\t");
-    const [, mode, id] = line.slice(0, tab).split(" ");
-    if (tab > 0) files.set(line.slice(tab + 1), `${mode} ${id}`);
+    if (tab > 0) files.set(line.slice(tab + 1), line.slice(0, tab));
   }
   return files;
 }

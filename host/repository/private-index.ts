@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { copyFile, cp, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError } from "../../proto/index.ts";
-import { type GitPlace, tryGit } from "./git.ts";
+import { git, type GitPlace, tryGit } from "./git.ts";
 import { LFS_OFF } from "./large-files.ts";
 import { copyIndex } from "./index-file.ts";
 import type { LocatedRepository } from "./locate.ts";
@@ -69,7 +69,7 @@ export class PrivateIndex implements AsyncDisposable {
     const index = new PrivateIndex(located, store, { directory, settings });
     try {
       await writeFile(join(directory, "HEAD"), `${head.startsWith("refs/") ? `ref: ${head}` : head}\n`);
-      if (located.git !== undefined) await index.#copyFrom(located.git.directory);
+      if (located.git !== undefined) await index.#copyFrom(located.git.directory, { signal });
       if (existsSync(join(directory, SPARSE)) && index.#stamp !== "") {
         await expandSparseIndex(index.place, join(directory, "sparse-objects"), { signal });
       }
@@ -80,7 +80,7 @@ export class PrivateIndex implements AsyncDisposable {
     }
   }
 
-  async #copyFrom(gitDirectory: string): Promise<void> {
+  async #copyFrom(gitDirectory: string, { signal }: { signal: AbortSignal }): Promise<void> {
     await mkdir(join(this.directory, "info"));
     for (const name of OWN_FILES) await unlessMissing(copyFile(join(gitDirectory, name), join(this.directory, name)));
     const source = join(gitDirectory, "index");
@@ -88,11 +88,13 @@ export class PrivateIndex implements AsyncDisposable {
       this.#stamp = await stampOf(source);
       if (this.#stamp === "") return; // Nothing was ever added.
       if (await this.#store.takeIndex(this.#stamp, join(this.directory, "index"))) return;
-      for (const name of await readdir(gitDirectory)) {
-        if (name.startsWith("sharedindex.")) await cp(join(gitDirectory, name), join(this.directory, name));
-      }
+      const shared = (await readdir(gitDirectory)).filter((name) => name.startsWith("sharedindex."));
+      for (const name of shared) await cp(join(gitDirectory, name), join(this.directory, name));
       await copyIndex(source, join(this.directory, "index"));
-      if ((await stampOf(source)) === this.#stamp) return;
+      if ((await stampOf(source)) !== this.#stamp) continue;
+      // It is to be whole wherever it is kept.
+      if (shared.length > 0) await git(this.place, ["update-index", "--force-write-index"], { signal });
+      return;
     }
     throw new AppError("REPOSITORY_BUSY", `The index of ${gitDirectory} is written all the time.`, {
       help: "Try again when whatever works in this repository is done.",
@@ -107,9 +109,13 @@ export class PrivateIndex implements AsyncDisposable {
     return { ...this.place, indexFile, optionalLocks: false };
   }
 
-  /** Keeps the index for the next snapshot, with what it says of unchanged files. The private one has none then. */
-  async keep(): Promise<void> {
-    if (this.#stamp !== "") await this.#store.keepIndex(this.#stamp, join(this.directory, "index"));
+  /**
+   * Keeps the index for the next snapshot, with what it says of unchanged files, and returns where. Undefined: there is none.
+   * The private one has none then.
+   */
+  async keep(): Promise<string | undefined> {
+    if (this.#stamp === "") return undefined;
+    return await this.#store.keepIndex(this.#stamp, join(this.directory, "index"));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

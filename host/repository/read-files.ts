@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { joinPaths, type RawPath, splitPaths } from "../../proto/index.ts";
+import { isAttributes } from "./attribute-files.ts";
 import { git, type GitOptions, type GitPlace, tryGit } from "./git.ts";
 import { writePointers } from "./large-files.ts";
 import type { PrivateIndex } from "./private-index.ts";
@@ -63,22 +64,31 @@ export async function readFiles(index: PrivateIndex, store: RepositoryStore, fil
   const stage = async (paths: readonly RawPath[]): Promise<void> => {
     for (const path of await stageByHalves(work, paths, { signal })) unreadable.add(path);
   };
-  if (gone.length > 0) await git(work, FORGET, { signal, input: joinPaths(gone) });
-  await stage([...changed.map(({ path }) => path), ...untracked].filter((path) => !large.has(path)));
+  const there = [...changed.map(({ path }) => path), ...untracked].filter((path) => !large.has(path));
   const reading: GitPlace = { ...work, alternates: [store.objectDirectory, ...store.borrowed] };
-  const listRestless = async (): Promise<TreeChange[]> =>
-    parseTreeDiff(await git(reading, LIST_DIRTY, { signal })).filter(
-      ({ path }) => !unreadable.has(path) && !large.has(path),
-    );
-  let restless = await listRestless();
-  for (let count = 0; count < MORE_READINGS && restless.length > 0; count++) {
-    await old.copy(
-      restless.map(({ oldId }) => oldId),
-      { signal },
-    );
-    await stage(restless.map(({ path }) => path));
-    restless = await listRestless();
-  }
+  const take = async (isTaken: (path: RawPath) => boolean): Promise<TreeChange[]> => {
+    const forgotten = gone.filter(isTaken);
+    if (forgotten.length > 0) await git(work, FORGET, { signal, input: joinPaths(forgotten) });
+    await stage(there.filter(isTaken));
+    const listRestless = async (): Promise<TreeChange[]> =>
+      parseTreeDiff(await git(reading, LIST_DIRTY, { signal })).filter(
+        ({ path }) => !unreadable.has(path) && !large.has(path) && isTaken(path),
+      );
+    let restless = await listRestless();
+    for (let count = 0; count < MORE_READINGS && restless.length > 0; count++) {
+      await old.copy(
+        restless.map(({ oldId }) => oldId),
+        { signal },
+      );
+      await stage(restless.map(({ path }) => path));
+      restless = await listRestless();
+    }
+    return restless;
+  };
+  // Where attributes are gone, or no file, those in the index count: until all else has been taken.
+  const late = new Set([...gone, ...there].filter(isAttributes));
+  const restless = await take((path) => !late.has(path));
+  if (late.size > 0) restless.push(...(await take((path) => late.has(path))));
   const differences = parseTreeDiff(await git(reading, [...DIFF, base], { signal }));
   const pointers = await writePointers(work, root, large, { signal });
   await store.takeObjects(written);
@@ -123,7 +133,7 @@ class OldContent {
 }
 
 /** Takes files into an index. Returns those that git cannot take: each one holds up the others. */
-async function stageByHalves(
+export async function stageByHalves(
   place: GitPlace,
   paths: readonly RawPath[],
   options: GitOptions,

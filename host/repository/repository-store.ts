@@ -87,12 +87,13 @@ export class RepositoryStore {
     );
   }
 
-  /** Moves an index into the store, under the stamp of the user's. The one that was kept before goes. */
-  async keepIndex(stamp: string, path: string): Promise<void> {
+  /** Moves an index into the store, under the stamp of the user's, and returns where. The one that was kept before goes. */
+  async keepIndex(stamp: string, path: string): Promise<string> {
     for (const name of await readdir(this.cacheDirectory)) {
       if (name.startsWith(KEPT_INDEX)) await rm(join(this.cacheDirectory, name), { force: true });
     }
     await rename(path, this.#keptIndex(stamp));
+    return this.#keptIndex(stamp);
   }
 
   #keptIndex(stamp: string): string {

@@ -72,6 +72,8 @@ export interface Snapshot {
   large: RawPath[];
   /** Submodules that went in with their files, those in submodules too. */
   submodules: SubmoduleSnapshot[];
+  /** Copy of the index, whole and refreshed, in the store until its next snapshot. Undefined: there is none. */
+  indexFile: string | undefined;
   /** Files of the tracked commit that the index holds without content, as `git add --intent-to-add` makes them. */
   intentToAdd: RawPath[];
   /** Directories of the objects: the store's, and the user's. Both are needed. */
@@ -155,7 +157,7 @@ async function takeOnce(
       signal,
     },
   );
-  await index.keep();
+  const indexFile = await index.keep();
   return {
     kind: located.kind,
     root,
@@ -166,6 +168,7 @@ async function takeOnce(
     index: indexCommit,
     tracked: trackedCommit,
     untracked: untrackedCommit,
+    indexFile,
     intentToAdd: status.changed.filter((file) => isIntentToAdd(file, read.entries)).map(({ path }) => path),
     large: [...largeFiles.contents.keys()],
     submodules: submodules.submodules,

@@ -18,6 +18,8 @@ export interface SubmoduleSnapshot {
   branch: string | undefined;
   /** Commit of what is staged. */
   index: string;
+  /** Copy of the index: see Snapshot. */
+  indexFile: string | undefined;
   /** Files that the index holds without content. */
   intentToAdd: RawPath[];
   /** Files of Git LFS with their content. */
@@ -68,7 +70,8 @@ export async function takeSubmodules(
       found.leftOut.push(raw);
       continue;
     }
-    const { head, branch, index, intentToAdd, large, untracked, objectDirectories, submodules, receipt } = taken;
+    const { head, branch, index, indexFile, intentToAdd, large, untracked, objectDirectories, submodules, receipt } =
+      taken;
     const place: GitPlace = { settings: "none", gitDirectory: objectDirectories[0]!.replace(/\/objects$/, "") };
     const id = await gitLine({ ...place, alternates: objectDirectories }, ["rev-parse", `${untracked}^{tree}`], {
       signal,
@@ -77,7 +80,7 @@ export async function takeSubmodules(
     found.commits.push(untracked);
     found.objectDirectories.push(...objectDirectories);
     found.receipts.push({ path, receipt });
-    found.submodules.push({ path, head, branch, index, intentToAdd, large });
+    found.submodules.push({ path, head, branch, index, indexFile, intentToAdd, large });
     for (const inner of submodules) found.submodules.push({ ...inner, path: `${path}/${inner.path}` });
   }
   return found;

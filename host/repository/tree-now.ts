@@ -8,6 +8,13 @@ import { selectChanges } from "./rebuild-tree.ts";
 import { ABSENT, DIRECTORY, diffTrees } from "./tree-diff.ts";
 import type { UserRepository } from "./user-repository.ts";
 
+/** Index of a repository as it is now. */
+export interface IndexNow {
+  treeId: string;
+  /** Copy of it among temporary files, whole and refreshed. Undefined: there is none. */
+  file: string | undefined;
+}
+
 /** Trees of a user's repository as it is now, which a scratch repository can read. */
 export interface TreesNow {
   /** Tree of what is staged. In the place of a submodule it has the files of it as they lie there. */
@@ -16,6 +23,8 @@ export interface TreesNow {
   workTree: string;
   /** Submodules whose files are in both trees. */
   submodules: RawPath[];
+  /** Indexes of the repository, whose path is empty, and of these submodules. */
+  indexes: ReadonlyMap<RawPath, IndexNow>;
 }
 
 /**
@@ -66,9 +75,14 @@ export async function readTreesNow(
     (file) => file.oldMode !== ABSENT && isSame.has(file.path),
   );
   const withContent = contents.length === 0 ? staged : await selectChanges(scratch, staged, contents, { signal });
+  const indexes = new Map([["", { treeId: staged, file: snapshot.indexFile }]]);
+  for (const { path, index, indexFile } of snapshot.submodules) {
+    indexes.set(rawPathOf(path), { treeId: await treeOf(`${index}^{tree}`), file: indexFile });
+  }
   return {
     index: await replaceSubmodules(scratch, withContent, directories, { signal }),
     workTree,
     submodules: snapshot.submodules.map((submodule) => rawPathOf(submodule.path)),
+    indexes,
   };
 }

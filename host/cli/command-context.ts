@@ -48,7 +48,7 @@ export function withSession(
   run: (sessions: Sessions, sessionId: string) => Promise<number>,
 ): Promise<void> {
   return withSessions(context, async (sessions) => {
-    const { resolveSession } = await import("./resolve-session.ts");
+    const { resolveSession } = await import("../session/resolve-session.ts");
     return run(sessions, await resolveSession(sessions, given));
   });
 }
@@ -60,7 +60,7 @@ export function withEachSession(
   run: (sessions: Sessions, ids: string[]) => Promise<number>,
 ): Promise<void> {
   return withSessions(context, async (sessions) => {
-    const { resolveEach } = await import("./resolve-session.ts");
+    const { resolveEach } = await import("../session/resolve-session.ts");
     return run(sessions, await resolveEach(sessions, given));
   });
 }

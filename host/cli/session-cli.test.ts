@@ -34,7 +34,7 @@ import { removeCredentialCommand, setCredentialCommand } from "./credential.ts";
 import { followSessions } from "./follow.ts";
 import { listCommand } from "./list.ts";
 import { main } from "./program.ts";
-import { resolveEach, resolveSession } from "./resolve-session.ts";
+import { resolveEach, resolveSession } from "../session/resolve-session.ts";
 import { runCommand } from "./run.ts";
 import { showCommand } from "./show.ts";
 import { interruptCommand, removeCommand, sendCommand, stopCommand } from "./steer.ts";

@@ -11,7 +11,7 @@ import { answerCommand, decideCommand } from "./decide.ts";
 import { diffCommand } from "./diff.ts";
 import { listCommand } from "./list.ts";
 import { logsCommand } from "./logs.ts";
-import { resolveSession } from "./resolve-session.ts";
+import { resolveSession } from "../session/resolve-session.ts";
 import { addRunFlags, type RunFlags, toRepositoryWish, toRunRequest } from "./run-flags.ts";
 import { runCommand } from "./run.ts";
 import { showAnswerCommand, showCommand } from "./show.ts";

@@ -7,6 +7,7 @@ import { showConflict } from "../results/apply-report.ts";
 import { applySession } from "../results/apply-session.ts";
 import { undoSession } from "../results/undo-session.ts";
 import { compareSessions } from "../results/compare-sessions.ts";
+import { resolveEach, resolveSession } from "../session/resolve-session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { toolArguments } from "./tool-arguments.ts";
 import { answering, jsonResult } from "./tool-result.ts";
@@ -57,7 +58,7 @@ export function registerApplyTools(server: McpServer, options: ApplyToolsOptions
       answering(logger, async () => {
         const { signal } = context.mcpReq;
         const {
-          session_id: sessionId,
+          session_id: given,
           stage = false,
           worktree = false,
           branch,
@@ -66,6 +67,7 @@ export function registerApplyTools(server: McpServer, options: ApplyToolsOptions
           commits = false,
           ref,
         } = input;
+        const sessionId = await resolveSession(sessions, given);
         const directory = await projectDirectory({ signal });
         const as = worktree || stage ? "worktree" : "branch";
         const note = CONTAINER_TEXT_NOTE;
@@ -92,8 +94,9 @@ export function registerApplyTools(server: McpServer, options: ApplyToolsOptions
       }),
       annotations: { readOnlyHint: true, openWorldHint: false },
     },
-    ({ session_ids: sessionIds }, context) =>
+    ({ session_ids: given }, context) =>
       answering(logger, async () => {
+        const sessionIds = await resolveEach(sessions, given);
         const { signal } = context.mcpReq;
         const directory = await projectDirectory({ signal });
         const report = await compareSessions(sessions, { sessionIds, directory }, { stateDirectory, signal });
@@ -112,8 +115,9 @@ export function registerApplyTools(server: McpServer, options: ApplyToolsOptions
       }),
       annotations: { readOnlyHint: false, destructiveHint: true, openWorldHint: false },
     },
-    ({ session_id: sessionId }, context) =>
+    ({ session_id: given }, context) =>
       answering(logger, async () => {
+        const sessionId = given === undefined ? undefined : await resolveSession(sessions, given);
         const { signal } = context.mcpReq;
         const directory = await projectDirectory({ signal });
         return jsonResult(await undoSession(sessions, { sessionId, directory }, { stateDirectory, signal }));

@@ -2,7 +2,8 @@ import type { ServerContext } from "@modelcontextprotocol/server";
 import { awaitSession } from "../session/await-session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { watchUpdates } from "../session/watch-updates.ts";
-import type { Session, Session_State, SessionEvent } from "../../proto/index.ts";
+import { type Session, type SessionEvent, Session_State } from "../../proto/index.ts";
+import { oneLine } from "../present/plain-text.ts";
 import { SessionProgress } from "../present/session-progress.ts";
 import { comeTo, shortId } from "../present/status-line.ts";
 import { stateName } from "../present/session-summary.ts";
@@ -17,53 +18,118 @@ const NEVER_DROPPED = new Set([
   "egressDecided",
   "budgetReached",
 ]);
+/** So much of the one line do the sessions of a call share; none gets less than the second (UTF-16 units). */
+const SHARED_CHARS = 180;
+const LEAST_CHARS = 24;
 
-/** Bounds of following a session. */
+/** Session to follow, from what its caller knows of it. */
+export type FollowedSession = Pick<Session, "id" | "lastSequence" | "state">;
+
+/** Bounds of following sessions. */
 export interface FollowOptions {
+  /** Which of several sessions end it by needing their parent. Default: all. A decision that one waits for always does. */
+  until?: "any" | "all" | undefined;
   /** Time after which waiting ends (ms). Undefined: never. */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
   /** Message whose turn is waited for: see AwaitOptions. */
   messageId?: string;
-  /** Reporter that several share. Default: one of its own. */
-  reporter?: ProgressReporter;
 }
 
 /**
- * Reports a session's progress until the session needs its parent, the call ends, or the time is over. None of these
- * touches the session.
+ * Reports the progress of sessions, in one line, until they need their parent, the call ends, or the time is over. None of
+ * these touches a session.
  */
-export async function followSession(
+export async function followSessions(
   sessions: Sessions,
-  session: Pick<Session, "id" | "lastSequence"> & { state: Session_State },
+  followed: readonly FollowedSession[],
   context: ServerContext,
-  { timeoutMs, messageId, reporter: shared }: FollowOptions = {},
+  { until = "all", timeoutMs, messageId }: FollowOptions = {},
 ): Promise<void> {
-  const { id, state, lastSequence: afterSequence } = session;
-  const progress = new SessionProgress(id);
-  using own = shared === undefined ? ProgressReporter.start(context) : undefined;
-  const reporter = shared ?? own!;
-  const say = (line: string, options: { force: boolean }) => reporter.report(`${lead(progress)}: ${line}`, options);
-  using _updates = watchUpdates(sessions, [id], (now) => {
-    const line = progress.look(now);
-    if (line !== undefined) say(line, { force: true });
-  });
-  const signals = [context.mcpReq.signal, ...(timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)])];
-  reporter.report(afterSequence === 0 ? `session ${id}` : `session ${id} is ${stateName(state)}`, { force: true });
-  await awaitSession(sessions, id, {
-    afterSequence,
-    state,
-    ...(messageId !== undefined && { messageId }),
-    signal: AbortSignal.any(signals),
-    onEvent: (event) => {
-      const line = progress.add(event);
-      if (line !== undefined && line !== "") say(line, { force: isNeverDropped(event.event) });
+  using reporter = ProgressReporter.start(context);
+  const line = new SharedLine(followed.map(({ id }) => id));
+  const ended = new AbortController();
+  const { signal: called } = context.mcpReq;
+  const signal = AbortSignal.any([
+    called,
+    ended.signal,
+    ...(timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)]),
+  ]);
+  const follow = async ({ id, state, lastSequence: afterSequence }: FollowedSession) => {
+    const say = (said: string, options: { force: boolean }) => reporter.report(line.say(id, said), options);
+    const progress = line.of(id);
+    reporter.report(line.begin(id, afterSequence === 0 ? undefined : stateName(state)), { force: true });
+    const settled = await awaitSession(sessions, id, {
+      afterSequence,
+      state,
+      ...(messageId !== undefined && { messageId }),
+      signal,
+      onEvent: (event) => {
+        const said = progress.add(event);
+        if (said !== undefined && said !== "") say(said, { force: isNeverDropped(event.event) });
+      },
+    });
+    if (settled === undefined) return;
+    const rest = line.end(id);
+    if (rest !== undefined) reporter.report(rest, { force: true });
+    if (until === "any" || settled === Session_State.WAITING) ended.abort();
+  };
+  using _updates = watchUpdates(
+    sessions,
+    followed.map(({ id }) => id),
+    (now) => {
+      const said = line.of(now.id).look(now);
+      if (said !== undefined) reporter.report(line.say(now.id, said), { force: true });
     },
-  });
+  );
+  await Promise.all(followed.map(follow)).finally(() => ended.abort());
 }
 
-/** Which session it is, since several calls share one line, and what it has come to. */
-function lead({ session }: SessionProgress): string {
-  return [shortId(session.id), ...comeTo(session)].join(" ");
+/** The line that the sessions of a call share, since clients show only the newest one of a call. */
+class SharedLine {
+  readonly #sessions: Map<string, { progress: SessionProgress; said: string; ended: boolean }>;
+
+  constructor(ids: readonly string[]) {
+    this.#sessions = new Map(ids.map((id) => [id, { progress: new SessionProgress(id), said: "", ended: false }]));
+  }
+
+  of(id: string): SessionProgress {
+    return this.#sessions.get(id)!.progress;
+  }
+
+  /** Returns the line once a session is followed. `state`: it was there before. */
+  begin(id: string, state: string | undefined): string {
+    if (this.#sessions.size > 1) return this.say(id, state ?? "asked for");
+    return state === undefined ? `session ${id}` : `session ${id} is ${state}`;
+  }
+
+  /** Returns the line once a session says something. */
+  say(id: string, said: string): string {
+    this.#sessions.get(id)!.said = said;
+    return this.#sessions.size === 1 ? this.#part(id, Infinity) : this.#all();
+  }
+
+  /** Returns the line once a session is done. Undefined: it was the last one. */
+  end(id: string): string | undefined {
+    this.#sessions.get(id)!.ended = true;
+    return this.#live().length === 0 ? undefined : this.#all();
+  }
+
+  #live(): string[] {
+    return [...this.#sessions].flatMap(([id, { ended }]) => (ended ? [] : [id]));
+  }
+
+  #all(): string {
+    const live = this.#live();
+    const { size } = this.#sessions;
+    const share = Math.max(LEAST_CHARS, Math.floor(SHARED_CHARS / live.length));
+    return [`${size - live.length} of ${size} done`, ...live.map((id) => this.#part(id, share))].join(" · ");
+  }
+
+  /** Which session it is, what it has come to, what it does. */
+  #part(id: string, maxLength: number): string {
+    const { progress, said } = this.#sessions.get(id)!;
+    return oneLine(`${[shortId(id), ...comeTo(progress.session)].join(" ")}: ${said}`, maxLength);
+  }
 }
 
 function isNeverDropped({ case: kind, value }: SessionEvent["event"]): boolean {

@@ -14,7 +14,7 @@ import { registerResources } from "./resources.ts";
 import { registerSessionTools } from "./session-tools.ts";
 
 const instructions = (which: string): string =>
-  `Runs other Claude Code instances in sealed containers. Use spawn_claude_container for a task that can be done on a copy of a repository: ${which}. It returns a patch: review it, then apply_changes (offered where you are on the host's machine) takes it into your project as a branch or into the files, and undo_changes takes it back. For several tasks at once: spawn each with wait: false, then wait_session for each, all waits in one message. Sessions outlive the call that started them and Claude Code itself: list_sessions finds them again, wait_session and get_session bring their results.`;
+  `Runs other Claude Code instances in sealed containers. Use spawn_claude_container for a task that can be done on a copy of a repository: ${which}. It returns a patch: review it, then apply_changes (offered where you are on the host's machine) takes it into your project as a branch or into the files, and undo_changes takes it back. For several tasks at once give it tasks, a list. Sessions outlive the call that started them and Claude Code itself: list_sessions finds them again, wait_session and get_session bring their results.`;
 
 const HERE = "by default the one that you are in, as it lies on disk, uncommitted work included";
 const ELSEWHERE = "one that an http(s) URL names, since this server is on another machine";

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { SessionSummary } from "../present/session-summary.ts";
-import { listText, sessionText } from "./session-text.ts";
+import { sessionText } from "./session-text.ts";
+import { listText } from "./sessions-text.ts";
 
 const ID = "ses_01JZ0000000000000000000000";
 const PATCH = "diff --git a/a.md b/a.md\n--- a/a.md\n+++ b/a.md\n@@ -1 +1 @@\n-old\n+```\n";

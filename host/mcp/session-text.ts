@@ -1,15 +1,17 @@
-import { dollars } from "../../proto/index.ts";
+import { cutChars, dollars } from "../../proto/index.ts";
 import { checkText } from "../present/command-text.ts";
 import { fenced } from "../present/fenced.ts";
 import { indent } from "../present/indent.ts";
 import { takeWith } from "../present/next-step.ts";
 import { oneLine } from "../present/plain-text.ts";
 import { plural } from "../present/plural.ts";
-import type { SessionEntry } from "../present/session-entry.ts";
 import { CONTAINER_TEXT_NOTE, extent, type SessionSummary } from "../present/session-summary.ts";
 import { NOT_TAKEN } from "../present/taken-text.ts";
 import type { WaitingFor } from "../present/waiting-for.ts";
 import { isPatchWithheld } from "../present/withheld-patch.ts";
+
+/** As many files does each of several sessions list. */
+const BRIEF_CHANGES = 10;
 
 /**
  * Returns a session as the model of its parent reads it: first how it ended and why, then what it waits for, its answer, its
@@ -33,26 +35,19 @@ export function sessionText(summary: SessionSummary): string {
   return parts.filter((part) => part !== "").join("\n\n");
 }
 
-/** Returns a list of sessions as a model reads it: a line for each, newest first. */
-export function listText(entries: readonly SessionEntry[], nextPageToken: string): string {
-  if (entries.length === 0) return "There are no such sessions.";
-  const lines = entries.map((entry) => {
-    const { session_id: id, state, change_count: count, cost_usd: cost, beside_patch: beside } = entry;
-    const facts = [
-      entry.ended_by === undefined ? state : `${state} (${entry.ended_by})`,
-      `created ${entry.create_time}`,
-      `${entry.elapsed_seconds.toFixed(1)} s`,
-      ...(count === undefined ? [] : [`${plural(count, "file")} changed`]),
-      ...labeled("taken", entry.taken),
-      ...(beside === true ? ["and work that the patch does not hold"] : []),
-      ...(cost === undefined ? [] : [dollars(cost)]),
-      ...(entry.repository === "" ? [] : [`on ${entry.repository}`]),
-      ...labeled("waits for", entry.waiting),
-    ];
-    return `${id} ${facts.join(", ")}\n  ${entry.task}`;
-  });
-  const more = nextPageToken === "" ? [] : [`There are more: page_token ${JSON.stringify(nextPageToken)}.`];
-  return [...lines, ...more].join("\n");
+/** Returns a session as one of several that a model reads of: without its patch, and of its answer so many characters at most. */
+export function briefText(summary: SessionSummary, { answerChars }: { answerChars: number }): string {
+  const { session_id: id, waiting, waiting_for: decisions = [], no_answer: noAnswer, result, taken } = summary;
+  const cut =
+    result.length <= answerChars ? result : `${cutChars(result, answerChars)}… [get_session ${id}: all of it]`;
+  const parts = [
+    [headline(summary), ...labeled("waits for", waiting), ...labeled("taken", taken)].join("\n"),
+    section("needs a decision", decisions.map(decisionText)),
+    section("answer", [noAnswer ?? "", cut]),
+    section(`changes (${plural(summary.change_count, "file")})`, changeLines(summary, BRIEF_CHANGES)),
+    section("check of the result", checkLines(summary).slice(0, 1)),
+  ];
+  return parts.filter((part) => part !== "").join("\n");
 }
 
 /** The one line that says it all: state, why, how long, how much. */
@@ -70,7 +65,8 @@ function headline({
   return `Session ${id} ${state}${why}\nafter ${seconds.toFixed(1)} s${tokens}`;
 }
 
-function labeled(name: string, text = ""): string[] {
+/** Returns what a label stands before, as a line; none where it is empty. */
+export function labeled(name: string, text = ""): string[] {
   return text === "" ? [] : [`${name}: ${text}`];
 }
 
@@ -79,12 +75,12 @@ function section(name: string, lines: readonly string[]): string {
   return said.length === 0 ? "" : `${name}:\n${indent(said.join("\n"), 2)}`;
 }
 
-function changeLines({ changes, change_count: count }: SessionSummary): string[] {
-  const lines = changes.map((change) => {
+function changeLines({ changes, change_count: count }: SessionSummary, most = Infinity): string[] {
+  const lines = changes.slice(0, most).map((change) => {
     const from = change.previous_path === undefined ? "" : `, was ${change.previous_path}`;
     return `${change.kind} ${change.path} ${extent(change)}${from}`;
   });
-  return count > changes.length ? [...lines, `and ${count - changes.length} more`] : lines;
+  return count > lines.length ? [...lines, `and ${count - lines.length} more`] : lines;
 }
 
 function checkLines({ check }: SessionSummary): string[] {

@@ -6,22 +6,28 @@ import { isFinal, Session_State } from "../../proto/index.ts";
 import { sessionEntry } from "../present/session-entry.ts";
 import { FINAL_STATES, LIVE_STATES } from "../session/states.ts";
 import { awaitDecided } from "../session/await-session.ts";
+import { resolveEach, resolveSession } from "../session/resolve-session.ts";
 import type { Sessions } from "../session/sessions.ts";
-import { followSession } from "./follow-session.ts";
-import { listText } from "./session-text.ts";
+import { followSessions } from "./follow-session.ts";
+import { listText } from "./sessions-text.ts";
 import { toolArguments } from "./tool-arguments.ts";
-import { answering, sessionResult, textResult } from "./tool-result.ts";
+import { answering, sessionResult, severalResult, textResult } from "./tool-result.ts";
 
-const sessionId = z.string().describe("The session's id, as spawn_claude_container and list_sessions give it.");
+const sessionId = z.string().describe("The session's id, or its last 4 characters or more.");
 const requestIdSchema = z.string().describe("request_id of the entry of waiting_for.");
 /** A stopped session collects its changes; a caller gets them with the same call, if it is quick enough (ms). */
 const STOP_PATIENCE_MS = 60_000;
 const READ_ONLY = { readOnlyHint: true, openWorldHint: false };
 
+/** Most sessions that one call waits for. */
+const MAX_WAITED = 50;
+
 const STATES = { live: LIVE_STATES, finished: FINAL_STATES, all: [] };
 
 /** Adds the tools by which a parent comes back to its sessions. None is tied to the call that started a session. */
 export function registerSessionTools(server: McpServer, { sessions, logger }: { sessions: Sessions; logger: Logger }) {
+  const idOf = (given: string) => resolveSession(sessions, given);
+
   server.registerTool(
     "list_sessions",
     {
@@ -54,34 +60,46 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
       inputSchema: toolArguments({ session_id: sessionId }),
       annotations: READ_ONLY,
     },
-    (input) => answering(logger, () => sessionResult(sessions, input.session_id)),
+    (input) => answering(logger, async () => sessionResult(sessions, await idOf(input.session_id))),
   );
 
   server.registerTool(
     "wait_session",
     {
-      title: "Wait for a session",
+      title: "Wait for sessions",
       description:
-        "Waits until a session has finished, or is idle or waiting for somebody, with progress meanwhile, and returns it as get_session does. Several calls wait for several sessions. Giving up the wait does not touch the session.",
-      inputSchema: toolArguments({
-        session_id: sessionId,
-        timeout_seconds: z
-          .number()
-          .min(0)
-          .max(86_400)
-          .optional()
-          .describe("Answer with the session as it is after this long. Default: no limit."),
-      }),
+        "Waits until a session, or any or all of several, has finished, is idle, or needs a decision, with progress meanwhile. Returns one as get_session does, several in short. Giving up the wait does not touch a session.",
+      inputSchema: toolArguments(
+        {
+          session_id: sessionId.optional(),
+          session_ids: z
+            .array(z.string())
+            .min(1)
+            .max(MAX_WAITED)
+            .optional()
+            .describe("Several, in place of session_id."),
+          until: z
+            .enum(["any", "all"])
+            .optional()
+            .describe("Of several: answer with the first one, or with all. Default: all."),
+          timeout_seconds: z
+            .number()
+            .min(0)
+            .max(86_400)
+            .optional()
+            .describe("Answer with how it is after this long. Default: no limit."),
+        },
+        { exactlyOne: ["session_id", "session_ids"] },
+      ),
       annotations: READ_ONLY,
     },
-    (input, context) =>
+    ({ session_id: one, session_ids: several, until, timeout_seconds: seconds }, context) =>
       answering(logger, async () => {
-        const session = await sessions.get(input.session_id);
-        const { timeout_seconds: seconds } = input;
-        await followSession(sessions, session, context, {
-          ...(seconds !== undefined && { timeoutMs: seconds * 1000 }),
-        });
-        return sessionResult(sessions, session.id);
+        const ids = await resolveEach(sessions, several ?? [one!]);
+        const followed = await Promise.all(ids.map((id) => sessions.get(id)));
+        const timeoutMs = seconds === undefined ? undefined : seconds * 1000;
+        await followSessions(sessions, followed, context, { until, timeoutMs });
+        return several === undefined ? sessionResult(sessions, ids[0]!) : severalResult(sessions, ids);
       }),
   );
 
@@ -98,12 +116,13 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
       }),
       annotations: { readOnlyHint: false, destructiveHint: false, openWorldHint: true },
     },
-    ({ session_id: id, message: text, wait = true }, context) =>
+    ({ session_id: given, message: text, wait = true }, context) =>
       answering(logger, async () => {
+        const id = await idOf(given);
         const session = await sessions.get(id);
         const messageId = randomUUID();
         await sessions.sendMessage(id, { text, messageId });
-        if (wait) await followSession(sessions, session, context, { messageId });
+        if (wait) await followSessions(sessions, [session], context, { messageId });
         return sessionResult(sessions, id);
       }),
   );
@@ -122,8 +141,9 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
       }),
       annotations: { readOnlyHint: false, destructiveHint: false, openWorldHint: true },
     },
-    ({ session_id: id, request_id: requestId, allow, message = "" }, context) =>
+    ({ session_id: given, request_id: requestId, allow, message = "" }, context) =>
       answering(logger, async () => {
+        const id = await idOf(given);
         await sessions.decide(id, { requestId, allow, message });
         await awaitDecided(sessions, id, { requestId, signal: context.mcpReq.signal });
         return sessionResult(sessions, id);
@@ -146,8 +166,9 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
       }),
       annotations: { readOnlyHint: false, destructiveHint: false, openWorldHint: true },
     },
-    ({ session_id: id, request_id: requestId, answers }, context) =>
+    ({ session_id: given, request_id: requestId, answers }, context) =>
       answering(logger, async () => {
+        const id = await idOf(given);
         await sessions.answer(id, { requestId, answers });
         await awaitDecided(sessions, id, { requestId, signal: context.mcpReq.signal });
         return sessionResult(sessions, id);
@@ -165,8 +186,9 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
     },
     (input) =>
       answering(logger, async () => {
-        await sessions.interrupt(input.session_id);
-        return sessionResult(sessions, input.session_id);
+        const id = await idOf(input.session_id);
+        await sessions.interrupt(id);
+        return sessionResult(sessions, id);
       }),
   );
 
@@ -183,12 +205,13 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
     },
     (input, context) =>
       answering(logger, async () => {
-        const { session_id: id, reason = "The parent stopped it." } = input;
+        const { session_id: given, reason = "The parent stopped it." } = input;
+        const id = await idOf(given);
         await sessions.stop(id, { reason });
         const session = await sessions.get(id);
         // Idle and waiting sessions are on their way to an end now.
         const state = isFinal(session.state) ? session.state : Session_State.STOPPING;
-        await followSession(sessions, { ...session, state }, context, { timeoutMs: STOP_PATIENCE_MS });
+        await followSessions(sessions, [{ ...session, state }], context, { timeoutMs: STOP_PATIENCE_MS });
         return sessionResult(sessions, id);
       }),
   );

@@ -121,7 +121,7 @@ export const spawnInputSchema = z.strictObject({
 export type SpawnInput = z.infer<typeof spawnInputSchema>;
 
 /** What the tool's arguments say of the repository. */
-export function toRepositoryWish(input: SpawnInput): RepositoryWish {
+export function toRepositoryWish(input: Omit<SpawnInput, "task">): RepositoryWish {
   const { repository, ref, include, history, continue_session: previousSessionId, after } = input;
   return { repository, ref, include, history, continues: previousSessionId !== undefined || after !== undefined };
 }

@@ -2,6 +2,7 @@ import type { StandardSchemaWithJSON } from "@modelcontextprotocol/server";
 import * as z from "zod";
 import { nearestName } from "../nearest-name.ts";
 import { asMeant } from "./as-meant.ts";
+import { rightArguments } from "./right-form.ts";
 
 /** Schema of a tool's arguments, as the SDK takes it. */
 export type ToolArguments<Shape extends z.ZodRawShape> = StandardSchemaWithJSON<
@@ -11,24 +12,43 @@ export type ToolArguments<Shape extends z.ZodRawShape> = StandardSchemaWithJSON<
 
 /**
  * Returns the schema of a tool's arguments. What a model wrote wrong but plainly is taken: see `asMeant`. Anything else is
- * refused by the argument's name, with what it takes; unknown ones with the most similar known one.
+ * refused by the argument's name, with what it takes; unknown ones with the most similar known one; and at the end stand
+ * arguments that are right. Of `exactlyOne` just one has to be there, which clients' schemas cannot say.
  */
-export function toolArguments<Shape extends z.ZodRawShape>(shape: Shape): ToolArguments<Shape> {
+export function toolArguments<Shape extends z.ZodRawShape>(
+  shape: Shape,
+  { exactlyOne = [] }: { exactlyOne?: readonly (keyof Shape & string)[] } = {},
+): ToolArguments<Shape> {
+  const known = Object.keys(shape);
   const schema = z.strictObject(shape, {
     error: (issue) =>
-      issue.code === "unrecognized_keys"
-        ? (issue.keys ?? []).map((key) => unknown(key, Object.keys(shape))).join(" ")
-        : undefined,
+      issue.code === "unrecognized_keys" ? (issue.keys ?? []).map((key) => unknown(key, known)).join(" ") : undefined,
   });
-  const json = z.toJSONSchema(schema, { io: "input" });
-  const standard = schema["~standard"];
+  // Without "$schema", whose value a client of another dialect refuses: what is said here is the same in all.
+  const { $schema: _dialect, ...json } = z.toJSONSchema(schema, { io: "input" });
   return {
     "~standard": {
-      ...standard,
+      ...schema["~standard"],
+      jsonSchema: { input: () => json, output: () => json },
       validate: (value: unknown) => {
-        const parsed = schema.safeParse(asMeant(value, json));
-        if (parsed.success) return { value: parsed.data };
-        return { issues: parsed.error.issues.map((issue) => ({ ...issue, message: refusal(issue, json) })) };
+        const meant = asMeant(value, json);
+        const parsed = schema.safeParse(meant);
+        const given = exactlyOne.filter((name) => Object.hasOwn(Object(meant) as object, name));
+        if (parsed.success && (exactlyOne.length === 0 || given.length === 1)) return { value: parsed.data };
+        const issues = (parsed.error?.issues ?? []).map((issue): { path: PropertyKey[]; message: string } => ({
+          path: issue.path,
+          message: refusal(issue, json),
+        }));
+        const wrong = new Set(issues.map(({ path }) => String(path[0] ?? "")));
+        if (exactlyOne.length > 0 && given.length !== 1) {
+          const all = exactlyOne.join(" or ");
+          issues.push({ path: [], message: given.length === 0 ? `Give ${all}.` : `Give ${all}, not both.` });
+          if (given.length === 0) wrong.add(exactlyOne[0]!);
+        }
+        const others = new Set(exactlyOne.filter((name) => name !== (given[0] ?? exactlyOne[0])));
+        const right = Object.entries(rightArguments(meant, wrong, json)).filter(([name]) => !others.has(name));
+        issues.at(-1)!.message += ` Right would be: ${JSON.stringify(Object.fromEntries(right))}`;
+        return { issues };
       },
     },
   };

@@ -5,7 +5,9 @@ import { attemptsText, compareAttempts } from "../present/attempts-text.ts";
 import { oneLine } from "../present/plain-text.ts";
 import { readSummary } from "../present/read-session.ts";
 import type { Sessions } from "../session/sessions.ts";
+import { errorText } from "./next-call.ts";
 import { sessionText } from "./session-text.ts";
+import { type NotStarted, severalText } from "./sessions-text.ts";
 
 /**
  * Name in a result's `_meta` of the same answer as plain JSON, for programs. It is no structuredContent: where there is one,
@@ -34,6 +36,23 @@ export async function sessionResult(sessions: Sessions, sessionId: string): Prom
   return { ...result, ...(failed && { isError: true }) };
 }
 
+/**
+ * Returns several sessions as the result of a tool: each in short, with the tasks that none could be made of. It is an error if
+ * none of them has come to anything, nor may come to.
+ */
+export async function severalResult(
+  sessions: Sessions,
+  ids: readonly string[],
+  notStarted: readonly NotStarted[] = [],
+): Promise<CallToolResult> {
+  const read = await Promise.all(ids.map((id) => readSummary(sessions, id)));
+  // Each patch is for get_session: together they are too much.
+  const summaries = read.map(({ summary: { patch: _patch, ...summary } }) => summary);
+  const value = { sessions: summaries, ...(notStarted.length > 0 && { not_started: notStarted }) };
+  const hopeless = read.every(({ session }) => isFinal(session.state) && session.state !== Session_State.SUCCEEDED);
+  return { ...textResult(severalText(summaries, notStarted), value), ...(hopeless && { isError: true }) };
+}
+
 /** Returns attempts at one task as the result of a tool: how they compare, and what is to be done about those that go on. */
 export async function attemptsResult(sessions: Sessions, ids: readonly string[]): Promise<CallToolResult> {
   const read = await Promise.all(ids.map((id) => readSummary(sessions, id)));
@@ -51,7 +70,7 @@ export async function answering(logger: Logger, run: () => Promise<CallToolResul
   } catch (error) {
     const known = asAppError(error);
     if (known.kind === "INTERNAL") logger.error({ err: error }, "tool failed");
-    return { isError: true, content: [{ type: "text", text: oneLine(`${known.reason}: ${known.toSentence()}`) }] };
+    return { isError: true, content: [{ type: "text", text: oneLine(errorText(known)) }] };
   }
 }
 

@@ -13,16 +13,20 @@ export interface AwaitOptions {
 }
 
 /**
- * Waits until a session needs somebody: it has finished, is idle, or waits for a decision. Ends silently on an abort.
- * The session is not touched.
+ * Waits until a session needs somebody: it has finished, is idle, or waits for a decision. Returns its state then, or undefined
+ * after an abort. The session is not touched.
  */
-export async function awaitSession(sessions: Sessions, sessionId: string, options: AwaitOptions): Promise<void> {
+export async function awaitSession(
+  sessions: Sessions,
+  sessionId: string,
+  options: AwaitOptions,
+): Promise<Session_State | undefined> {
   const { afterSequence, messageId, signal, onEvent } = options;
   let { state } = options;
   // Until its turn has started, an idle session is one that has not got to the message yet.
   let begun = messageId === undefined;
   const settled = () => isFinal(state) || state === Session_State.WAITING || (state === Session_State.IDLE && begun);
-  if (settled()) return;
+  if (settled()) return state;
   for await (const batch of sessions.watch(sessionId, { afterSequence, signal })) {
     for (const event of batch) {
       onEvent(event);
@@ -33,9 +37,10 @@ export async function awaitSession(sessions: Sessions, sessionId: string, option
         state = Session_State.RUNNING;
       }
       if (body.case === "stateChanged" || body.case === "sessionFinished") state = body.value.state;
-      if (settled()) return;
+      if (settled()) return state;
     }
   }
+  return undefined;
 }
 
 /** A decision reaches the agent in no time, unless the connection is lost (ms). */

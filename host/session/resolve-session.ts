@@ -1,5 +1,5 @@
 import { AppError, asAppError, cutChars } from "../../proto/index.ts";
-import type { Sessions } from "../session/sessions.ts";
+import type { Sessions } from "./sessions.ts";
 
 const WHOLE_ID = /^ses_[0-9A-HJKMNP-TV-Z]{26}$/;
 /** Shorter ones are typing mistakes. */

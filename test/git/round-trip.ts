@@ -1,3 +1,6 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { expect } from "vitest";
 import type { Snapshot } from "../../host/repository/snapshot.ts";
 import { differences } from "./clean-checkout.ts";
@@ -82,13 +85,50 @@ export class RoundTrip {
       if (wanted === undefined || wanted === file || start.get(path) === end.get(path)) continue;
       // The user's git may check out other line ends than Claude has written, and may be told to overlook modes.
       const mode = (this.#overlooksModes ? file : wanted).slice(0, 7);
-      if (file === mode + wanted.slice(7) || file === mode + this.#checkedOut(path, now)) found.set(path, wanted);
+      const isTheirs = [
+        () => wanted.slice(7),
+        () => this.#takenAndWritten(path, now),
+        () => this.#checkedOut(path, end),
+      ].some((content) => file === mode + content());
+      if (isTheirs) found.set(path, wanted);
     }
     expect(differences(found, expected)).toEqual([]);
   }
 
+  /** What the user's git checks out of a session's files, by the attributes among them, into an empty directory. */
+  #checkedOut(path: string, end: TreeSnapshot): string {
+    const directory = mkdtempSync(join(this.#user.area, "checked-out-"));
+    try {
+      const objects = join(directory, "objects");
+      mkdirSync(objects);
+      const run = (args: string[], input = ""): Buffer =>
+        execFileSync("git", [`--work-tree=${directory}`, ...args], {
+          cwd: directory,
+          input: Buffer.from(input, "latin1"),
+          env: {
+            PATH: process.env["PATH"],
+            HOME: "/nonexistent",
+            GIT_CONFIG_NOSYSTEM: "1",
+            GIT_DIR: this.#user.git("rev-parse", "--absolute-git-dir").trim(),
+            GIT_INDEX_FILE: join(directory, "index"),
+            GIT_OBJECT_DIRECTORY: objects,
+          },
+        });
+      const kept = [...end].filter(([name]) => name === path || /(^|\/)\.gitattributes$/.test(name));
+      const lines = kept.map(([name, file]) => {
+        const id = run(["hash-object", "-w", "--stdin"], file.slice(7)).toString().trim();
+        return `${file.slice(0, 6)} ${id}\t${name}\0`;
+      });
+      run(["update-index", "-z", "--index-info"], lines.join(""));
+      run(["checkout-index", "-f", "-z", "--stdin"], `${path}\0`);
+      return readTree(directory).get(path)?.slice(7) ?? "";
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  }
+
   /** What the user's git would write of a file that is in a snapshot, read from there by its blob. */
-  #checkedOut(path: string, snapshot: Snapshot): string {
+  #takenAndWritten(path: string, snapshot: Snapshot): string {
     const run = (args: string[], input?: Buffer): string =>
       plainGit(this.#user.root, args, input, snapshot).toString("latin1");
     const listed = run(["ls-tree", "-r", "-z", "--full-tree", snapshot.untracked]).split("\0");

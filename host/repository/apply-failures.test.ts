@@ -200,6 +200,46 @@ test("never overwrites what nobody tracks, nor what git ignores", async () => {
   mkdirSync(at("made"));
   writeFileSync(at("made/x.log"), "mine\n");
   await refused(() => apply(area.changes(area.head, files({ made: "theirs\n" }, START))), "APPLY_BLOCKED");
+  mkdirSync(at("ж"));
+  writeFileSync(at("ж/日本.log"), "mine\n");
+  const name = Buffer.from("ж/日本.log").toString("latin1");
+  const odd = await refused(
+    () => apply(area.changes(area.head, files({ [name]: "theirs\n" }, START))),
+    "APPLY_BLOCKED",
+  );
+  expect(odd.message).toContain("ж/日本.log is there, and not known to git");
+});
+
+test("names a file by its path where one side has a file and the other a directory or a link", async () => {
+  const cases: [work: () => void, session: Files, path: string][] = [
+    [
+      () => {
+        rmSync(at("lib"), { recursive: true });
+        writeFileSync(at("lib"), "mine\n");
+      },
+      files({ "lib/c.ts": "c2\n" }, START),
+      "lib",
+    ],
+    [
+      () => {
+        mkdirSync(at("new"));
+        writeFileSync(at("new/x.ts"), "mine\n");
+      },
+      files({ new: "theirs\n" }, START),
+      "new",
+    ],
+    [() => symlinkSync("a.ts", at("new")), files({ new: "theirs\n" }, START), "new"],
+  ];
+  for (const [work, result, path] of cases) {
+    const session = area.changes(area.head, result);
+    work();
+    const { conflicts } = (await refused(() => apply(session), "APPLY_CONFLICTS")) as ApplyConflictsError;
+    expect(conflicts.map((conflict) => conflict.path)).toContain(path);
+    expect(JSON.stringify(conflicts)).not.toMatch(/~(yours|session)/);
+    expect(conflicts.find((conflict) => conflict.path === path)?.messages).not.toEqual([]);
+    for (const name of ["lib", "new"]) rmSync(at(name), { recursive: true, force: true });
+    area.git("checkout", "-q", "--", ".");
+  }
 });
 
 test("follows no link on the way to a file, and writes none through one", async () => {

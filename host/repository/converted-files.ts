@@ -10,7 +10,7 @@ import { listIndex, parseListing } from "./index-file.ts";
 import type { JournalEntry } from "./journal.ts";
 import { stageByHalves } from "./read-files.ts";
 import type { Scratch } from "./scratch.ts";
-import { isInside } from "./submodule-trees.ts";
+import { directoryTree, isInside } from "./submodule-trees.ts";
 import { ABSENT, parseTreeDiff, TREE_DIFF, type TreeChange } from "./tree-diff.ts";
 import type { IndexNow, TreesNow } from "./tree-now.ts";
 import { findRepository, type UserRepository, userPlace } from "./user-repository.ts";
@@ -97,7 +97,7 @@ export async function copyOld(
   await git(place, ["read-tree", index.treeId], { signal });
   const unreadable = await stageByHalves(place, attributesLast(there), { signal });
   refuse(unreadable, "nothing that your git can take in", "See what git add says of it.");
-  const tree = treeAt(treeId, prefix);
+  const tree = await directoryTree(place, treeId, prefix, { signal });
   const differing = parseTreeDiff(await git(place, ["diff-index", "--cached", ...TREE_DIFF, tree], { signal }));
   const named = new Set(there);
   const changed = await changedSinceRead(
@@ -163,7 +163,7 @@ export async function makeNew(
     // What is out of the user's sparse checkout is written all the same, where it is to be looked at.
     config: { "core.sparseCheckout": "false", ...(largeFiles ? LFS_OFF : {}) },
   };
-  await git(place, ["read-tree", treeAt(treeId, prefix)], { signal });
+  await git(place, ["read-tree", await directoryTree(place, treeId, prefix, { signal })], { signal });
   const written = changes.filter(({ newMode }) => newMode !== ABSENT).map(({ path }) => path);
   for (const path of await unknownAttributes(repository, place, changes, { signal })) {
     await copyAside(repository.workTree, path, directory);
@@ -212,9 +212,4 @@ async function makePlace(directory: string, prefix: RawPath): Promise<string> {
   const path = join(directory, utf8Of(prefix));
   await mkdir(path, { recursive: true });
   return path;
-}
-
-/** The revision of a directory in a tree. */
-function treeAt(treeId: string, prefix: RawPath): string {
-  return prefix === "" ? treeId : `${treeId}:${utf8Of(prefix)}`;
 }

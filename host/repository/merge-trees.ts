@@ -75,33 +75,46 @@ async function commitTree(
   return await gitLine({ ...scratch.place(), config }, ["commit-tree", treeId, ...flags, "-m", message], { signal });
 }
 
-/** Reads what merge-tree writes: the tree, the files in conflict, what is to be said of them. */
+/** Where git says that it has made up a name for a file, in whose place the other side has a directory or a link. */
+const ELSEWHERE = /; (?:moving it to [^]* instead|renamed (?:one|both) of them so each can be recorded somewhere)\.$/;
+
+/** Reads what merge-tree writes: the tree, the files in conflict, what is to be said of them. No name in it is made up. */
 function readMerge(output: string): { treeId: string; paths: Set<RawPath>; messages: Map<RawPath, string[]> } {
   const fields = output.split("\0");
   const treeId = fields[0] ?? "";
-  const paths = new Set<RawPath>();
+  const found: RawPath[] = [];
   let at = 1;
-  for (; at < fields.length && fields[at] !== ""; at++) paths.add(fields[at]!.slice(fields[at]!.indexOf("\t") + 1));
-  const messages = new Map<RawPath, string[]>();
+  for (; at < fields.length && fields[at] !== ""; at++) found.push(fields[at]!.slice(fields[at]!.indexOf("\t") + 1));
+  const texts: { named: RawPath[]; text: string }[] = [];
+  const real = new Map<RawPath, RawPath>();
   for (at += 1; at + 1 < fields.length;) {
     const count = Number(fields[at]);
     const named = fields.slice(at + 1, at + 1 + count);
     const [kind = "", text = ""] = fields.slice(at + 1 + count, at + 3 + count);
     at += 3 + count;
-    const [first] = named;
+    const [first, ...others] = named;
     if (first === undefined || !kind.startsWith("CONFLICT")) continue;
-    messages.set(first, [...(messages.get(first) ?? []), messageText(text.trim(), named.sort(longestFirst))]);
+    if (kind === "CONFLICT (file/directory)") real.set(first, others[0] ?? first);
+    if (kind === "CONFLICT (distinct modes)") for (const other of others) real.set(other, first);
+    texts.push({ named, text: text.trim() });
   }
-  return { treeId, paths, messages };
+  const realOf = (path: RawPath): RawPath => real.get(path) ?? path;
+  const messages = new Map<RawPath, string[]>();
+  for (const { named, text } of texts) {
+    const path = realOf(named[0]!);
+    const shown = messageText(text.replace(ELSEWHERE, "."), [...new Set(named)].sort(longestFirst), realOf);
+    messages.set(path, [...(messages.get(path) ?? []), shown]);
+  }
+  return { treeId, paths: new Set(found.map(realOf)), messages };
 }
 
 const longestFirst = (one: string, other: string) => other.length - one.length;
 
 /** A message of git's for people: the paths in it are there as the tree has them. */
-function messageText(text: string, [path, ...others]: readonly RawPath[]): string {
+function messageText(text: string, [path, ...others]: readonly RawPath[], realOf: (path: RawPath) => RawPath): string {
   if (path === undefined) return utf8Of(text);
-  const between = text.split(path).map((part) => messageText(part, others));
-  return between.join(rawPathText(path));
+  const between = text.split(path).map((part) => messageText(part, others, realOf));
+  return between.join(rawPathText(realOf(path)));
 }
 
 async function readHunks(

@@ -1,6 +1,6 @@
 import { type RawPath, utf8Of } from "../../proto/index.ts";
 import { joinPaths, splitPaths } from "../../proto/index.ts";
-import { git, gitLine } from "./git.ts";
+import { git, gitLine, type GitPlace, tryGit } from "./git.ts";
 import type { Scratch } from "./scratch.ts";
 import { ABSENT, DIRECTORY, GITLINK } from "./tree-diff.ts";
 
@@ -20,6 +20,18 @@ export function isInside(submodule: RawPath, path: RawPath): boolean {
 /** Returns the submodules that lie in no other one. */
 export function outermost<T extends { path: RawPath }>(submodules: readonly T[]): T[] {
   return submodules.filter(({ path }) => !submodules.some((other) => path.startsWith(`${other.path}/`)));
+}
+
+/** Returns the id of a directory's tree in a tree: the empty one where there is none. */
+export async function directoryTree(
+  place: GitPlace,
+  treeId: string,
+  path: RawPath,
+  { signal }: { signal: AbortSignal },
+): Promise<string> {
+  const args = ["rev-parse", "--verify", "--quiet", `${treeId}:${utf8Of(path)}`];
+  const { code, stdout } = await tryGit(place, args, { signal });
+  return code === 0 ? stdout.toString().trim() : await gitLine(place, ["mktree"], { signal, input: "" });
 }
 
 /** Returns the id of a tree with a submodule's commit, or a directory of its files, in the place of what it has there. */

@@ -3,7 +3,7 @@ import { type RawPath, rawPathOf, utf8Of } from "../../proto/index.ts";
 import { gitLine } from "./git.ts";
 import type { Scratch } from "./scratch.ts";
 import { takeSnapshot } from "./snapshot.ts";
-import { type GivenSubmodule, outermost, replaceSubmodules } from "./submodule-trees.ts";
+import { directoryTree, type GivenSubmodule, outermost, replaceSubmodules } from "./submodule-trees.ts";
 import { selectChanges } from "./rebuild-tree.ts";
 import { ABSENT, DIRECTORY, diffTrees } from "./tree-diff.ts";
 import type { UserRepository } from "./user-repository.ts";
@@ -61,7 +61,7 @@ export async function readTreesNow(
     outermost(snapshot.submodules).map(async (submodule) => ({
       path: rawPathOf(submodule.path),
       mode: DIRECTORY as typeof DIRECTORY,
-      id: await treeOf(`${workTree}:${submodule.path}`),
+      id: await directoryTree(scratch.place(), workTree, rawPathOf(submodule.path), { signal }),
     })),
   );
   const [staged, tracked] = await Promise.all([

@@ -1,6 +1,14 @@
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
-import { AppError, Artifact_Kind, isFinal, type Session, type SessionResult, rawPathOf } from "../../proto/index.ts";
+import {
+  AppError,
+  Artifact_Kind,
+  isFinal,
+  type RepositorySnapshot,
+  type Session,
+  type SessionResult,
+  rawPathOf,
+} from "../../proto/index.ts";
 import { isPatchWithheld } from "../present/withheld-patch.ts";
 import type { SessionChanges } from "../repository/session-changes.ts";
 import { storesDirectory } from "../snapshots/snapshot-stores.ts";
@@ -36,18 +44,8 @@ export async function readSessionChanges(
   const changes: SessionChanges = {
     sessionId,
     startCommitId: result.baseCommitId,
-    headCommitId: snapshot?.headCommitId,
     startFrom: snapshot === undefined ? (spec?.repository?.uri ?? "") : "",
-    submodules: (snapshot?.submodules ?? []).map(({ path, headCommitId: commitId }) => ({
-      path: rawPathOf(path),
-      commitId,
-    })),
-    largePaths: [
-      ...(snapshot?.largePaths ?? []).map(rawPathOf),
-      ...(snapshot?.submodules ?? []).flatMap(({ path, largePaths }) =>
-        largePaths.map((inner) => `${rawPathOf(path)}/${rawPathOf(inner)}`),
-      ),
-    ],
+    ...snapshotStart(snapshot),
     patch: await buffer(patch.read()),
     listed: result,
     treeId: result.treeId,
@@ -56,4 +54,21 @@ export async function readSessionChanges(
   const names = [snapshot?.store ?? "", snapshot?.senderStore ?? ""].filter((name) => /^[0-9a-z]+$/.test(name));
   const startStores = names.map((name) => join(storesDirectory(stateDirectory), name, "objects"));
   return { session, result, changes, startStores };
+}
+
+/** Returns what a snapshot says of the start of a session. Undefined: the start is no snapshot. */
+export function snapshotStart(
+  snapshot: RepositorySnapshot | undefined,
+): Pick<SessionChanges, "headCommitId" | "submodules" | "largePaths"> {
+  const { headCommitId, submodules = [], largePaths: large = [] } = snapshot ?? {};
+  return {
+    headCommitId,
+    submodules: submodules.map(({ path, headCommitId: commitId }) => ({ path: rawPathOf(path), commitId })),
+    largePaths: [
+      ...large.map(rawPathOf),
+      ...submodules.flatMap(({ path, largePaths }) =>
+        largePaths.map((inner) => `${rawPathOf(path)}/${rawPathOf(inner)}`),
+      ),
+    ],
+  };
 }

@@ -8,6 +8,7 @@ import { Journal } from "../../host/repository/journal.ts";
 import { prepareChanges, type SessionChanges } from "../../host/repository/session-changes.ts";
 import { undoApply } from "../../host/repository/undo.ts";
 import { findRepository } from "../../host/repository/user-repository.ts";
+import { snapshotStart } from "../../host/results/session-patch.ts";
 import { SnapshotStores, storesDirectory } from "../../host/snapshots/snapshot-stores.ts";
 import { LocalSource } from "../../host/source/local-source.ts";
 import { editRandomly, randomFrom } from "../git/random-edits.ts";
@@ -52,7 +53,7 @@ for (const [seed = 0] of seedGroups({ first: 1, last: 12, perGroup: 1 })) {
     const changes: SessionChanges = {
       sessionId: "ses",
       startCommitId: snapshot!.untrackedCommitId,
-      headCommitId: snapshot!.headCommitId,
+      ...snapshotStart(snapshot),
       startFrom: "",
       patch: collected.patch,
       listed: { changes: collected.changes, changeCount: collected.changes.length },

@@ -1,6 +1,6 @@
-import { mkdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { expect, test } from "vitest";
+import { mkdirSync, readdirSync, readFileSync, unlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { applyIn, undoIn } from "../../test/git/apply-in.ts";
 import { randomFrom } from "../../test/git/random-edits.ts";
 import { changeFiles, type Files, randomFiles } from "../../test/git/random-trees.ts";
@@ -109,6 +109,26 @@ test("undo of an apply that was killed removes a directory that stood in a file'
   mkdirSync(join(area.directory, "f000.ts/deep"), { recursive: true });
   await undoIn(area);
   expect(area.state()).toEqual(before);
+}, 120_000);
+
+test("the next apply removes what one that was killed has left among the temporary files, and no other's", async () => {
+  using area = new UserArea(manyFiles("old"));
+  const session = area.changes(area.head, manyFiles("new"));
+  applyKilled(area, session, "replace", 20);
+  await undoIn(area);
+  vi.stubEnv("TMPDIR", area.top);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const scratches = () => readdirSync(area.top).filter((name) => name.startsWith("claudecluster-scratch-"));
+  const left = scratches();
+  expect(left).toHaveLength(1);
+  const repository = await findRepository(area.directory, { signal });
+  await using prepared = await prepareChanges(repository, session, { signal });
+  const { directory } = prepared.scratch;
+  expect(scratches()).toHaveLength(2);
+  const anHourAgo = Date.now() / 1000 - 3600;
+  for (const name of scratches()) utimesSync(join(area.top, name), anHourAgo, anHourAgo);
+  await applyIn(area, session);
+  expect(scratches()).toEqual([basename(directory)]);
 }, 120_000);
 
 /** Takes back what is there to be taken back. */

@@ -1,7 +1,14 @@
-import { appendFile, copyFile, mkdtemp, rm } from "node:fs/promises";
+import { lstatSync } from "node:fs";
+import { appendFile, copyFile, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ExclusiveLock } from "../exclusive-lock.ts";
 import { git, type GitPlace } from "./git.ts";
+
+const PREFIX = "claudecluster-scratch-";
+const LOCK = "lock";
+/** A scratch repository that is being made is locked by then (ms). */
+const LOCKED_AFTER_MS = 60_000;
 
 /** What git takes from names of other file systems, on every one of them. */
 const CONFIG = { "core.protectHFS": "true", "core.protectNTFS": "true" };
@@ -13,13 +20,16 @@ const CONFIG = { "core.protectHFS": "true", "core.protectNTFS": "true" };
 export class Scratch implements AsyncDisposable {
   readonly directory: string;
   readonly gitDirectory: string;
+  /** Says that it is in use, as long as this process lives. */
+  readonly #lock: ExclusiveLock | undefined;
 
-  private constructor(directory: string) {
+  private constructor(directory: string, lock: ExclusiveLock | undefined) {
     this.directory = directory;
+    this.#lock = lock;
     this.gitDirectory = join(directory, "scratch.git");
   }
 
-  /** Makes a scratch repository among the temporary files. */
+  /** Makes a scratch repository among the temporary files. Those that killed processes have left there are removed. */
   static async create(options: {
     objectFormat: string;
     /** Object directories that it reads from. */
@@ -29,7 +39,9 @@ export class Scratch implements AsyncDisposable {
     signal: AbortSignal;
   }): Promise<Scratch> {
     const { objectFormat, borrowed, shallowFile, signal } = options;
-    const scratch = new Scratch(await mkdtemp(join(tmpdir(), "claudecluster-scratch-")));
+    await removeAbandoned(tmpdir());
+    const directory = await mkdtemp(join(tmpdir(), PREFIX));
+    const scratch = new Scratch(directory, ExclusiveLock.take(join(directory, LOCK)));
     const { gitDirectory } = scratch;
     try {
       const args = ["init", "-q", "--bare", "--template=", `--object-format=${objectFormat}`, gitDirectory];
@@ -66,5 +78,22 @@ export class Scratch implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await rm(this.directory, { recursive: true, force: true });
+    this.#lock?.[Symbol.dispose]();
+  }
+}
+
+async function removeAbandoned(parent: string): Promise<void> {
+  for (const name of await readdir(parent)) {
+    if (!name.startsWith(PREFIX)) continue;
+    const directory = join(parent, name);
+    const facts = lstatSync(directory, { throwIfNoEntry: false });
+    if (facts?.isDirectory() !== true || facts.uid !== process.getuid?.()) continue;
+    if (Date.now() - facts.mtimeMs < LOCKED_AFTER_MS) continue;
+    try {
+      using lock = ExclusiveLock.take(join(directory, LOCK));
+      if (lock !== undefined) await rm(directory, { recursive: true, force: true });
+    } catch {
+      // What cannot be removed is in nobody's way.
+    }
   }
 }

@@ -103,27 +103,6 @@ test("a real Claude Code with our server in its .mcp.json has a second one chang
   expect(answer(messages)).toContain("\n```diff\ndiff --git");
 });
 
-test("a real Claude Code starts several sessions with one message, and waits for them with the next", async () => {
-  await using rig = await startRig();
-  const tool = (name: string, input: object) => ({ name: `mcp__claudecluster__${name}`, input });
-  const numbers = [1, 2, 3];
-  const spawns = numbers.map((number) =>
-    tool("spawn_claude_container", {
-      task: `[scenario: long-run seconds=5 steps=5] ${number}`,
-      repository: rig.repository,
-      wait: false,
-    }),
-  );
-  const waits = numbers.map((number) => tool("wait_session", { session_id: `{{session ${number}}}` }));
-  const messages = await runParent(rig, `[scenario: call-tools ${JSON.stringify([spawns, waits])}]`);
-  expect(answer(messages)).toContain("succeeded");
-  const listed = await rig.mcp.client.callTool({ name: "list_sessions", arguments: {} });
-  const { sessions } = listed._meta?.[DATA] as Listed;
-  expect(sessions.map(({ state }) => state)).toEqual(["succeeded", "succeeded", "succeeded"]);
-  const createTimes = sessions.map(({ create_time }) => Date.parse(create_time));
-  expect(Math.max(...createTimes) - Math.min(...createTimes)).toBeLessThan(1000);
-});
-
 test("a real Claude Code reaches a server that is slow to start at once: it has asked twice by then", async () => {
   await using rig = await startRig();
   const starts = join(rig.mcp.stateDirectory, "starts");

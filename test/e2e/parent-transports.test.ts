@@ -1,0 +1,133 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { expect, test, vi } from "vitest";
+import { type Claude, startClaude } from "../model/claude-cli.ts";
+import { CLAUDECLUSTER } from "../support/mcp-client.ts";
+import { runningProcesses } from "../support/processes.ts";
+import { type HostRig, startHostRig } from "../support/rig.ts";
+
+/** Our server as Claude Code reaches it. */
+interface Server extends AsyncDisposable {
+  /** Its entry in Claude Code's configuration. */
+  entry: object;
+}
+
+const TRANSPORTS: Record<string, (rig: HostRig) => Promise<Server>> = {
+  stdio: ({ place }) =>
+    Promise.resolve({
+      entry: { type: "stdio", command: process.execPath, args: [CLAUDECLUSTER, "mcp"], env: place.env },
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    }),
+  http: async ({ place }) => {
+    const token = "t".repeat(40);
+    const file = join(place.root, "token");
+    await writeFile(file, token, { mode: 0o600 });
+    const args = [CLAUDECLUSTER, "serve", "--mcp-http", "127.0.0.1:0", "--token-file", file];
+    const child = spawn(process.execPath, args, { env: place.env, stdio: ["ignore", "ignore", "pipe"] });
+    let url: string | undefined;
+    for await (const line of createInterface({ input: child.stderr })) {
+      url = /^MCP on (.*)$/.exec(line)?.[1];
+      if (url !== undefined) break;
+    }
+    return {
+      entry: { type: "http", url, headers: { Authorization: `Bearer ${token}` } },
+      async [Symbol.asyncDispose]() {
+        child.kill();
+        await once(child, "exit");
+      },
+    };
+  },
+};
+
+/** A real Claude Code with our server, that is told which tools to call. */
+async function startParent(rig: HostRig, { entry }: Server) {
+  const config = JSON.stringify({ mcpServers: { claudecluster: entry } });
+  const args = ["--mcp-config", config, "--strict-mcp-config"];
+  const claude = await startClaude({ url: rig.model.url, key: rig.key, arguments: args });
+  return {
+    /** Begins a turn with these calls; those of a list in the list are made together. */
+    play: (...calls: readonly unknown[]) => claude.send(`[scenario: call-tools ${JSON.stringify(calls)}]`),
+    /** What the model was given for each call until this turn had ended. */
+    results: async (turn: number) => {
+      await claude.result(turn);
+      return toolResults(claude);
+    },
+    [Symbol.asyncDispose]: () => claude[Symbol.asyncDispose](),
+  };
+}
+
+const tool = (name: string, input: object) => ({ name: `mcp__claudecluster__${name}`, input });
+
+test.each(Object.keys(TRANSPORTS))(
+  "a real Claude Code by %s has four sessions at once, and of a long answer the start and where the rest is",
+  async (transport) => {
+    await using rig = await startHostRig();
+    await using server = await TRANSPORTS[transport]!(rig);
+    await using parent = await startParent(rig, server);
+    const { repository } = rig;
+    const spawnsOf = (number: number) =>
+      tool("spawn_claude_container", {
+        task: `[scenario: long-run seconds=3 steps=2] ${number}`,
+        repository,
+        wait: false,
+      });
+    const four = [1, 2, 3, 4];
+    parent.play(
+      four.map(spawnsOf),
+      four.map((number) => tool("wait_session", { session_id: `{{session ${number}}}` })),
+    );
+    expect((await parent.results(1)).slice(-4)).toEqual(four.map(() => expect.stringContaining(" succeeded\n")));
+    const { sessions } = await rig.sessions.list({ pageSize: 10 });
+    const began = sessions.map(({ createTime }) => Number(createTime!.seconds));
+    expect(Math.max(...began) - Math.min(...began)).toBeLessThan(2);
+
+    const task = "[scenario: long-answer bytes=600000]";
+    parent.play(tool("spawn_claude_container", { task, repository }));
+    const long = (await parent.results(2)).at(-1)!;
+    // Claude Code passes on 50,000 characters, and of more only the beginning.
+    expect(long.length).toBeLessThan(50_000);
+    expect(long).toMatch(/answer 00000250 .*\s+\[cut: 584000 characters follow; whole: claudecluster:.*\/answer/);
+  },
+);
+
+test("a real Claude Code whose server is killed is told so, starts another one, and has the session's result of that", async () => {
+  await using rig = await startHostRig();
+  await using server = await TRANSPORTS["stdio"]!(rig);
+  await using parent = await startParent(rig, server);
+  const task = "[scenario: long-run seconds=8 steps=4]";
+  parent.play(
+    tool("spawn_claude_container", { task, repository: rig.repository }),
+    tool("list_sessions", {}),
+    tool("wait_session", { session_id: "{{session}}" }),
+  );
+  const works = async () => {
+    const { sessions } = await rig.sessions.list({ pageSize: 1 });
+    expect(sessions[0]?.live?.changeCount).toBeGreaterThan(0);
+  };
+  await vi.waitFor(works, { timeout: 60_000, interval: 200 });
+  const { stateDirectory } = rig.place.directories;
+  const killed = runningProcesses().filter(
+    ({ command, environment }) =>
+      command.endsWith(" mcp") && environment.includes(`CLAUDECLUSTER_STATE_DIR=${stateDirectory}`),
+  );
+  expect(killed.length).toBe(1);
+  process.kill(killed[0]!.pid, "SIGKILL");
+  const [lost, listed, waited] = (await parent.results(1)).slice(-3);
+  expect(lost).toBe("Connection closed");
+  expect(listed).toMatch(/^ses_\w+ running/);
+  expect(waited).toMatch(/^Session ses_\w+ succeeded[^]*All 4 steps are done/);
+});
+
+/** What the model was given for each call, newest last. */
+function toolResults(claude: Claude): string[] {
+  return claude.lines
+    .filter(({ type }) => type === "user")
+    .flatMap(({ message }) => (message as { content: { type: string; content: unknown }[] }).content)
+    .filter(({ type }) => type === "tool_result")
+    .map(({ content }) =>
+      typeof content === "string" ? content : (content as { text?: string }[]).map(({ text }) => text ?? "").join("\n"),
+    );
+}

@@ -111,19 +111,21 @@ export async function prepareChanges(
 
 /**
  * Returns changes as a commit of the user's holds them: without those in submodules, which have their commits in the trees,
- * and with pointers in the places of files of Git LFS. `leftOut` are the paths of those in submodules. The result is the same scratch repository's: it goes with that of the given ones. Throws NOTHING_TO_APPLY.
+ * and with pointers in the places of files of Git LFS. `leftOut` are the paths of those in submodules. The result is the same
+ * scratch repository's: it goes with that of the given ones. Throws NOTHING_TO_APPLY if there are none but those, unless it
+ * may be empty.
  */
 export async function asCommitted(
   repository: UserRepository,
   prepared: PreparedChanges,
-  { signal }: { signal: AbortSignal },
+  { mayBeEmpty = false, signal }: { mayBeEmpty?: boolean; signal: AbortSignal },
 ): Promise<{ committed: PreparedChanges; leftOut: RawPath[] }> {
   const { scratch, start, submodules } = prepared;
   const pointers = outermost(submodules).map(({ path, commitId: id }) => ({ path, mode: GITLINK, id }) as const);
   const isOutside = ({ path }: TreeChange) => !pointers.some((submodule) => isInside(submodule.path, path));
   const outside = prepared.changes.filter(isOutside);
   const leftOut = prepared.changes.filter((change) => !isOutside(change)).map(({ path }) => path);
-  if (outside.length === 0 && prepared.changes.length > 0) {
+  if (outside.length === 0 && prepared.changes.length > 0 && !mayBeEmpty) {
     throw new AppError("NOTHING_TO_APPLY", "The session has changed files of submodules alone.", {
       help: "Take them into your files: claudecluster apply --worktree.",
     });

@@ -118,16 +118,22 @@ export async function applySession(
   };
   using journal = openJournal(stateDirectory, repository);
   const others = brought === undefined ? [] : newBranches(brought);
-  // Nothing but those: what is checked out has no part in it.
-  if (ref !== undefined || (commits && prepared.changes.length === 0 && brought?.head === undefined)) {
+  const madeBranches = async () => {
     const { scratch, start } = prepared;
     const made = await makeBranches(repository, { scratch, start, sessionId }, { branches: others, journal, signal });
     const { name, commitId } = others[0]!;
     const facts = { branch: name, commit_id: commitId, ...(!made && { already: true }) };
-    return { ...report, applied: "branch", ...facts, files: [], file_count: 0 };
-  }
+    return { ...report, applied: "branch" as const, ...facts, files: [], file_count: 0 };
+  };
+  if (ref !== undefined) return await madeBranches();
   if (as === "branch") {
-    const { committed, leftOut } = await asCommitted(repository, prepared, { signal });
+    const mayBeEmpty = brought?.head !== undefined || others.length > 0;
+    const { committed, leftOut } = await asCommitted(repository, prepared, { mayBeEmpty, signal });
+    const inSubmodules = leftOut.length > 0 && { in_submodules: leftOut.map(rawPathText) };
+    // Nothing but those: what is checked out has no part in it.
+    if (commits && committed.changes.length === 0 && brought?.head === undefined) {
+      return { ...(await madeBranches()), ...inSubmodules };
+    }
     const message = brought?.head === undefined ? commitSubject(task) : "What the session left uncommitted";
     const onto = brought?.head;
     const made = await applyToBranch(repository, committed, { branch, message, onto, others, journal, signal });
@@ -152,7 +158,7 @@ export async function applySession(
       ...(startCommitId !== undefined && { start_commit_id: startCommitId }),
       author,
       ...listFiles(committed.changes),
-      ...(leftOut.length > 0 && { in_submodules: leftOut.map(rawPathText) }),
+      ...inSubmodules,
       ...(already && { already }),
       ...noted,
     };

@@ -129,11 +129,23 @@ test("a conflict in a submodule's file is named, and nothing is written", async 
   expect(existsSync(join(project, "top"))).toBe(false);
 });
 
-test("a stash in a submodule is named, and a session goes on where another one has changed submodules", async () => {
+test("a stash in a submodule is named, a commit beside it is taken, and a session goes on where another one has changed submodules", async () => {
+  const tree = String.raw`echo x | git hash-object -w --stdin | sed 's/.*/100644 blob &\tside/' | git mktree`;
+  const commit = `git branch side $(git commit-tree $(${tree}) -p HEAD -m side)`;
   const first = await run(
-    "cd vendor/library; echo three > changed; echo three > added; cd inner; echo lost > kept; git stash -q",
+    `${commit}; cd vendor/library; echo three > changed; echo three > added; cd inner; echo lost > kept; git stash -q`,
   );
   expect(JSON.stringify(first.not_in_patch)).toContain("vendor/library/inner");
+  const nothing = await cli("apply", first.session_id, "--branch", "whole");
+  expect([nothing.code, nothing.stderr]).toEqual([expect.any(Number), expect.stringContaining("apply --worktree")]);
+  const { code, stdout, stderr } = await cli("apply", first.session_id, "--commits", "--branch", "whole", "--json");
+  expect(code, stderr).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({
+    branch: "whole-side",
+    in_submodules: expect.arrayContaining(["vendor/library/changed"]),
+  });
+  expect(runGit(project, "log", "-1", "--format=%s", "whole-side")).toBe("side\n");
+  expect((await cli("undo")).code).toBe(0);
   const second = await run("cat vendor/library/changed vendor/library/added", "--continue", first.session_id);
   expect(second.result).toContain("three\nthree");
   const third = await run("pwd; git status --short", "-r", "./vendor/library/inner");

@@ -21,6 +21,7 @@ export * from "./event-feed.ts";
 export * from "./event-log.ts";
 export * from "./fold.ts";
 export * from "./git-failed.ts";
+export * from "./git-faults.ts";
 export * from "./log-reader.ts";
 export * from "./notifier.ts";
 export * from "./on-abort.ts";

@@ -1,14 +1,15 @@
 import {
   AppError,
   gitFailed,
+  HARMLESS_GIT_FAULTS,
   lastLine,
-  redactUri,
   type RawPath,
+  rawPathOf,
+  redactUri,
   type RepositorySnapshot,
   type RepositorySpec,
   SNAPSHOT_REF,
   type SubmoduleSnapshot,
-  rawPathOf,
 } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import type { RunResult } from "../process/run.ts";
@@ -97,37 +98,9 @@ printf '%s' "$1" > info/attributes
 printf '%s' "$2" > raw/info/attributes`,
 };
 
-/**
- * Faults that real projects have and that harm nobody, of old history and in files whose form git does not take, as a
- * directory of their name: everything else that git's fsck finds, above all trees with ".git" in them, is refused.
- */
-const HARMLESS_FAULTS = [
-  "badDate",
-  "badDateOverflow",
-  "badEmail",
-  "badName",
-  "badTimezone",
-  "missingEmail",
-  "missingNameBeforeEmail",
-  "missingSpaceBeforeDate",
-  "missingSpaceBeforeEmail",
-  "multipleAuthors",
-  "zeroPaddedDate",
-  "zeroPaddedFilemode",
-  "badFilemode",
-  "missingTaggerEntry",
-  "badTagName",
-  "nulInCommit",
-  "emptyName",
-  "gitmodulesParse",
-  "gitmodulesBlob",
-  "gitattributesBlob",
-  "gitattributesLarge",
-  "gitattributesLineLength",
-];
 const FETCH_CONFIG: Record<string, string> = {
   "fetch.fsckObjects": "true",
-  ...Object.fromEntries(HARMLESS_FAULTS.map((fault) => [`fetch.fsck.${fault}`, "ignore"])),
+  ...Object.fromEntries(HARMLESS_GIT_FAULTS.map((fault) => [`fetch.fsck.${fault}`, "ignore"])),
   // One pack instead of many small files, however little it is.
   "fetch.unpackLimit": "1",
   "fetch.writeCommitGraph": "false",

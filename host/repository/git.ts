@@ -265,7 +265,7 @@ function notStarted(place: GitPlace, cause: Error): AppError {
   const { code, syscall } = cause as NodeJS.ErrnoException;
   const why = code === "ENOENT" ? "there is no git on this machine's PATH, or no such directory" : cause.message;
   return new AppError("GIT_NOT_FOUND", `Could not start git in ${place.cwd ?? "/"}: ${why}.`, {
-    help: "Install git 2.38 or newer.",
+    help: "Install git 2.39.1 or newer.",
     metadata: { call: syscall ?? "" },
     cause,
   });

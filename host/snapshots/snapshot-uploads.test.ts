@@ -433,6 +433,19 @@ test.each([
   expect(readdirSync(hostStores)).toEqual([]);
 });
 
+test("takes in files whose form git does not take, as an agent does that fetches them", async () => {
+  const host = await startHost();
+  const inside = object("tree", entry("100644", "x", blob.id));
+  const long = object("blob", `${"a".repeat(3000)} text\n`);
+  const below = object("tree", entry("100644", ".gitattributes", long.id));
+  const names = [".gitattributes", ".gitmodules"].map((name) => entry("40000", name, inside.id));
+  const { start, objects } = startOf(object("tree", Buffer.concat([...names, entry("40000", "a", below.id)])), inside);
+  const pack = async function* (): AsyncGenerator<Uint8Array> {
+    yield packOf([...objects, below, long, blob]);
+  };
+  expect(await host.sessions.upload({ start, pack, signal })).toMatch(/^[0-9a-f-]{36}$/);
+});
+
 test("links that lead anywhere are only links, and a tree that unfolds without end costs the host nothing", async () => {
   const host = await startHost();
   const target = object("blob", "/etc/passwd");

@@ -1,6 +1,6 @@
 import { statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { AppError } from "../../proto/index.ts";
+import { AppError, HARMLESS_GIT_FAULTS } from "../../proto/index.ts";
 import { gibibytes } from "../gibibytes.ts";
 import { findMissing } from "../repository/commits.ts";
 import { type GitPlace, tryGit } from "../repository/git.ts";
@@ -28,23 +28,7 @@ export const PACK_LIMITS: PackLimits = {
 /** The disk is looked at again after so many bytes. */
 const LOOK_AGAIN_BYTES = 64 * 1024 ** 2;
 
-/**
- * What old programs wrote and git only frowns upon is no attack. All else that its fsck knows is refused, so what leads into a
- * .git directory or out of the work tree, by any spelling.
- */
-const FORGIVEN = [
-  "badDate",
-  "badDateOverflow",
-  "badTimezone",
-  "missingEmail",
-  "missingNameBeforeEmail",
-  "missingSpaceBeforeDate",
-  "missingSpaceBeforeEmail",
-  "multipleAuthors",
-  "nulInCommit",
-  "zeroPaddedDate",
-  "zeroPaddedFilemode",
-].map((id) => `${id}=ignore`);
+const STRICT = `--strict=${HARMLESS_GIT_FAULTS.map((fault) => `${fault}=ignore`).join(",")}`;
 
 /** Pack that is taken in, and what it must bring. */
 export interface IncomingPack {
@@ -85,7 +69,7 @@ export async function takePack(
   const input = watched(data, { directory, limits, onReceived, stalled: () => over.abort(stalled(limits)) });
   const first = await input.next();
   if (first.done !== true) {
-    const args = ["index-pack", "--stdin", "--fix-thin", "--threads=1", `--strict=${FORGIVEN.join(",")}`];
+    const args = ["index-pack", "--stdin", "--fix-thin", "--threads=1", STRICT];
     const { code, stderr } = await tryGit(place, args, { ...options, input: after(first.value, input) });
     if (code !== 0) throw refused(stderr, { directory, limits });
   }

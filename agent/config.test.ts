@@ -29,7 +29,7 @@ test("needs nothing in the container that it is made for", () => {
     listen: undefined,
     sessionIdentity: { uid: 1000, gid: 1000 },
     baseIdentity: { uid: 1001, gid: 1001 },
-    paths: { workTree: "/workspace/repo", base: "/base", scan: "/scan" },
+    paths: { workTree: "/workspace/repo", base: "/base", scan: "/scan", supply: "/supply" },
     home: "/home/claude",
     path: "/usr/bin",
     claudeCommand: "claude",

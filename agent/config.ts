@@ -19,7 +19,7 @@ export interface AgentConfig {
   readonly sessionIdentity: Identity | undefined;
   /** User that keeps the start state, which Claude must not write. Undefined: the agent's own. */
   readonly baseIdentity: Identity | undefined;
-  readonly paths: { readonly workTree: string; readonly base: string; readonly scan: string };
+  readonly paths: { readonly workTree: string; readonly base: string; readonly scan: string; readonly supply: string };
   /** Home directory of the session's user. */
   readonly home: string;
   /** Directories in which Claude and its tools look for programs, separated by colons. */
@@ -59,6 +59,7 @@ export const DEFAULTS = {
   WORK_TREE: "/workspace/repo",
   BASE_DIRECTORY: "/base",
   SCAN_DIRECTORY: "/scan",
+  SUPPLY_DIRECTORY: "/supply",
   HOME: "/home/claude",
   PATH: "",
   CLAUDE_COMMAND: "claude",
@@ -111,6 +112,7 @@ export function readConfig(
       workTree: path("WORK_TREE"),
       base: path("BASE_DIRECTORY"),
       scan: path("SCAN_DIRECTORY"),
+      supply: path("SUPPLY_DIRECTORY"),
     },
     home: path("HOME"),
     path: text("PATH", variables["PATH"] ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),

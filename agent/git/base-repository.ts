@@ -87,15 +87,23 @@ const DEFAULT_BRANCH = "main";
 /** Under which the base keeps a start that is no branch. */
 const START_REF = "refs/claudecluster/start";
 
-/** Also makes a git directory without conversions; what it is used for has its objects elsewhere. $1 and $2 are attributes. */
-const WRITE_ATTRIBUTES: Script = {
+/**
+ * Also makes a git directory without conversions; what it is used for has its objects elsewhere. $1 and $2 are attributes; $3
+ * is a supply, or empty: what its packed-refs name is here already, and is not fetched.
+ */
+const FURNISH_BASE: Script = {
   name: "init",
   text: `set -e
 cd -- "$GIT_DIR"
 mkdir -p info raw/info raw/refs raw/objects
 cp HEAD config raw
 printf '%s' "$1" > info/attributes
-printf '%s' "$2" > raw/info/attributes`,
+printf '%s' "$2" > raw/info/attributes
+if [ -n "$3" ] && [ -e "$3/packed-refs" ]; then
+  printf '%s/objects\\n' "$3" > objects/info/alternates
+  [ ! -e "$3/shallow" ] || cat "$3/shallow" > shallow
+  cat "$3/packed-refs" > packed-refs
+fi`,
 };
 
 const FETCH_CONFIG: Record<string, string> = {
@@ -112,6 +120,8 @@ export interface BaseOptions extends RetryCutOptions {
   repository?: RepositorySpec | undefined;
   /** Directory that is to hold the base. It belongs to the identity. */
   directory: string;
+  /** Directory with objects that a snapshot has, only to be read. It need not be there. Default: none. */
+  supply?: string | undefined;
   identity: Identity | undefined;
   /** Proxy for http and https. Undefined: none. */
   proxyUrl: string | undefined;
@@ -144,7 +154,8 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
     `--object-format=${objectFormat}`,
   ];
   await git(place, init, { signal });
-  await shell(place, WRITE_ATTRIBUTES, [OUR_ATTRIBUTES, RAW_ATTRIBUTES], { signal });
+  const supply = repository?.snapshot === undefined ? "" : (options.supply ?? "");
+  await shell(place, FURNISH_BASE, [OUR_ATTRIBUTES, RAW_ATTRIBUTES, supply], { signal });
 
   const wholeHistory = repository !== undefined && repository.depth < 0;
   const base: BaseRepository = {

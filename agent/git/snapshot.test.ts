@@ -1,9 +1,11 @@
-import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { beforeAll, expect, test } from "vitest";
 import { RepositorySnapshotSchema, SNAPSHOT_REF } from "../../proto/index.ts";
-import { asClaude, requireRoot, runGit, WorkArea } from "../../test/git/work-area.ts";
+import { asClaude, BASE, requireRoot, runGit, SESSION, WorkArea } from "../../test/git/work-area.ts";
 import type { Workspace } from "./workspace.ts";
 
 beforeAll(requireRoot);
@@ -162,3 +164,52 @@ test("starts Claude in the directory that was asked for, also an empty one", asy
   const { cwd, workTree } = await open(area, "dirty", { subdirectory: "empty/one" });
   expect(asClaude(cwd, "git status --porcelain=v2 .; pwd")).toBe(`${workTree}/empty/one\n`);
 });
+
+/** Puts what is committed into a directory, as the host gives it to a container. */
+function supplyOf(source: string, directory: string): string {
+  const head = runGit(source, "rev-parse", "HEAD").trim();
+  mkdirSync(join(directory, "objects/pack"), { recursive: true });
+  writeFileSync(join(directory, "packed-refs"), `${head} refs/claudecluster/supplied/0\n`);
+  writeFileSync(join(directory, "shallow"), `${head}\n`);
+  const args = ["-C", source, "pack-objects", "--revs", "-q", join(directory, "objects/pack/pack")];
+  execFileSync("git", ["--shallow-file", join(directory, "shallow"), ...args], { input: `${head}\n` });
+  return directory;
+}
+
+test.each(["that holds what is committed", "that holds nothing", "that is not there"])(
+  "fetches only what is not in a supply %s",
+  async (kind) => {
+    await using area = new WorkArea();
+    const source = area.source("dirty", (directory, git) => {
+      writeFileSync(join(directory, "large"), randomBytes(200_000));
+      makeDirty(directory, git);
+      git("branch", "-q", "other", "HEAD~1");
+    });
+    const spec = await area.spec("dirty");
+    const supply = join(area.directory, "supply");
+    if (kind === "that holds nothing") mkdirSync(supply);
+    const holds = kind === "that holds what is committed";
+    if (holds) supplyOf(source, supply);
+    const files = () => (holds ? readdirSync(supply, { recursive: true }).sort() : []);
+    const before = files();
+    spec.snapshot = snapshotOf(source);
+    const paths = { ...area.paths({ session: SESSION, base: BASE }), supply };
+    const workspace = await area.open(spec, paths);
+    const packs = join(paths.base, "repo.git/objects/pack");
+    const bytes = readdirSync(packs).reduce((sum, name) => sum + statSync(join(packs, name)).size, 0);
+    if (holds) expect(bytes).toBeLessThan(10_000);
+    else expect(bytes).toBeGreaterThan(200_000);
+    expect(asClaude(workspace.workTree, STATUS)).toBe(runGit(source, "status", "--porcelain=v2", "--branch", "-uall"));
+    expect(
+      asClaude(workspace.workTree, "git fsck --no-dangling; git rev-list --count HEAD; git for-each-ref | wc -l"),
+    ).toBe("1\n1\n");
+    expect(files()).toEqual(before);
+    asClaude(
+      workspace.workTree,
+      "printf more >> large; git -c user.name=C -c user.email=c@example.org commit -qam all",
+    );
+    const { changes } = await workspace.collect({ ...OPTIONS, last: true });
+    expect(changes.map(({ path }) => path)).toEqual(["large"]);
+  },
+  60_000,
+);

@@ -16,7 +16,7 @@ import { type Touched, TouchedPaths } from "./touched-paths.ts";
 import { TurnTaking } from "./turn-taking.ts";
 import { watchTree } from "./watch-tree.ts";
 
-/** Three existing directories of a session, best a tmpfs each. */
+/** Directories of a session: three that exist, best a tmpfs each, and what it is given. */
 export interface WorkspacePaths {
   /** Directory of Claude's repository. It belongs to the session's identity. */
   workTree: string;
@@ -24,6 +24,8 @@ export interface WorkspacePaths {
   base: string;
   /** Directory for comparing the two. It belongs to the session's identity. */
   scan: string;
+  /** Directory with objects that the host has put there, only to be read. It need not be there. Default: none. */
+  supply?: string;
 }
 
 /** Repository to open, directories to open it in, and users to do it as. */
@@ -46,7 +48,12 @@ export interface WorkspaceOptions extends RetryCutOptions {
 export async function openWorkspace(options: WorkspaceOptions): Promise<Workspace> {
   const { paths, sessionIdentity, onProgress, signal } = options;
   try {
-    const base = await openBase({ ...options, directory: paths.base, identity: options.baseIdentity });
+    const base = await openBase({
+      ...options,
+      directory: paths.base,
+      supply: paths.supply,
+      identity: options.baseIdentity,
+    });
     await makeSessionRepository(base, paths.workTree, { identity: sessionIdentity, onProgress, signal });
     const workspace = new Workspace(base, paths, { session: sessionIdentity, base: options.baseIdentity });
     await workspace.open({ signal });

@@ -66,7 +66,12 @@ export async function makePlace({ root: given }: { root?: string | undefined } =
   const uid = randomInt(100_000, 1_000_000);
   const sessionIdentity = asRoot ? { uid, gid: uid } : undefined;
   const baseIdentity = asRoot ? { uid: uid + 1_000_000, gid: uid + 1_000_000 } : undefined;
-  const paths = { workTree: join(root, "workspace/repo"), base: join(root, "base"), scan: join(root, "scan") };
+  const paths = {
+    workTree: join(root, "workspace/repo"),
+    base: join(root, "base"),
+    scan: join(root, "scan"),
+    supply: join(root, "supply"),
+  };
   const home = join(root, "home");
   const own = async (path: string, identity: { uid: number; gid: number } | undefined) => {
     await mkdir(path, { mode: 0o755 });
@@ -105,6 +110,7 @@ export async function makePlace({ root: given }: { root?: string | undefined } =
       CLAUDECLUSTER_WORK_TREE: paths.workTree,
       CLAUDECLUSTER_BASE_DIRECTORY: paths.base,
       CLAUDECLUSTER_SCAN_DIRECTORY: paths.scan,
+      CLAUDECLUSTER_SUPPLY_DIRECTORY: paths.supply,
       CLAUDECLUSTER_HOME: home,
       CLAUDECLUSTER_PATH: path,
       CLAUDECLUSTER_MODEL_PORT: "0",

@@ -11,6 +11,7 @@ import type { Runtime } from "./runtime/runtime.ts";
 import { SessionManager } from "./session/session-manager.ts";
 import { SnapshotStores, storesDirectory } from "./snapshots/snapshot-stores.ts";
 import type { SnapshotUploads } from "./snapshots/snapshot-uploads.ts";
+import { StartSupplies } from "./snapshots/start-supplies.ts";
 import { pruneRegularly } from "./store/prune-regularly.ts";
 import { SqliteStore } from "./store/sqlite-store.ts";
 
@@ -53,7 +54,11 @@ export function createApp(config: HostConfig, logger: Logger): App {
     limits: maxRunning === undefined ? {} : { maxRunning },
     logger,
   });
-  const snapshots = new SnapshotStores(storesDirectory(stateDirectory));
+  const stores = storesDirectory(stateDirectory);
+  const { supplies } = runtime;
+  const snapshots = new SnapshotStores(stores, {
+    supplies: supplies && new StartSupplies({ storesDirectory: stores, supplies, logger }),
+  });
   const sweeping = snapshots.sweepRegularly((id) => store.getSession(id) !== undefined, {
     signal: closing.signal,
     logger,

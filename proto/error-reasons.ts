@@ -410,6 +410,8 @@ export const ERROR_REASONS = {
   CONTAINER_REMOVED: "INTERNAL",
   /** The container could not be removed. */
   CONTAINER_REMOVE_FAILED: "UNAVAILABLE",
+  /** The runtime did not take files for its containers. */
+  SUPPLY_FAILED: "UNAVAILABLE",
   /** The container ran out of memory. */
   OUT_OF_MEMORY: "INTERNAL",
   /** The container ended when its engine did. */

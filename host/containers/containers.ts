@@ -120,7 +120,9 @@ export class Containers implements AsyncDisposable {
     const { signal, onProgress, onWaiting } = options;
     for (let attempt = 1; ; attempt++) {
       try {
-        const container = await this.#runtime.create(shape, { signal, onProgress });
+        const supply = await options.supply?.({ signal, onProgress });
+        const supplied = supply === undefined ? shape : { ...shape, supply };
+        const container = await this.#runtime.create(supplied, { signal, onProgress });
         this.#watch.succeeded();
         return container;
       } catch (error) {

@@ -5,6 +5,8 @@ import type { EnterOptions } from "./container-queue.ts";
 export interface LeaseOptions extends Pick<EnterOptions, "signal" | "onPosition"> {
   /** Called with every step, in the runtime's words. */
   onProgress: (progress: CreateProgress) => void;
+  /** Returns the supply that the container is to have, once there is a place for it. Default: none. */
+  supply?: ((options: Pick<LeaseOptions, "signal" | "onProgress">) => Promise<string | undefined>) | undefined;
   /** Called with what is waited for while the runtime is away, and with nothing once it goes on. */
   onWaiting?: ((reason: string) => void) | undefined;
 }

@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import type { Supplies } from "./supplies.ts";
 
 /** Shape of a container, fixed when it is made. Its limits are hard: a runtime that cannot apply one refuses. */
 export interface ContainerShape {
@@ -9,6 +10,8 @@ export interface ContainerShape {
   fewerCpusWillDo?: boolean;
   /** Size of the workspace (bytes), a part of the memory. */
   workspaceSizeBytes: number;
+  /** Supply that it can read, below /supply. Default: none. */
+  supply?: string;
 }
 
 /** Name of a container as plain JSON, valid after a restart of the host. */
@@ -91,6 +94,8 @@ export interface ImageFacts {
  */
 export interface Runtime extends AsyncDisposable {
   readonly name: string;
+  /** Files that it keeps for its containers. Undefined: it keeps none. */
+  readonly supplies?: Supplies;
   /** Checks that containers can be created. Takes some seconds at most. Does not throw. */
   check(options: { signal: AbortSignal }): Promise<RuntimeHealth>;
   /** Returns the facts about an image. Undefined: it is not there. */

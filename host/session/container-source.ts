@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import { AppError, ContainerProgressSchema, Phase, Session_State } from "../../proto/index.ts";
 import type { EnterOptions } from "../containers/container-queue.ts";
 import type { Containers } from "../containers/containers.ts";
-import type { Lease } from "../containers/lease.ts";
+import type { Lease, LeaseOptions } from "../containers/lease.ts";
 import type { Container, ContainerShape, CreateProgress } from "../runtime/runtime.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import type { SessionLog } from "./session-log.ts";
@@ -16,7 +16,7 @@ const PHASES: Readonly<Record<string, Phase>> = {
 };
 
 /** Shape of a session's container, and where its making is told and stored. */
-export interface ContainerSourceOptions extends Pick<EnterOptions, "onPosition"> {
+export interface ContainerSourceOptions extends Pick<EnterOptions, "onPosition">, Pick<LeaseOptions, "supply"> {
   shape: ContainerShape;
   log: SessionLog;
   store: SessionStore;
@@ -65,8 +65,8 @@ export class ContainerSource implements Disposable {
 
   /** Makes a container: once there is room for it, or in the place of the one before, which must have been removed. */
   async create(): Promise<Container> {
-    const { log, store, containers, shape, stop: signal, logger, onPosition, onWaiting } = this.#options;
-    const options = { signal, onWaiting, onProgress: (progress: CreateProgress) => this.#progress(progress) };
+    const { log, store, containers, shape, stop: signal, logger, supply, onPosition, onWaiting } = this.#options;
+    const options = { signal, supply, onWaiting, onProgress: (progress: CreateProgress) => this.#progress(progress) };
     if (this.#lease === undefined) this.#lease = await containers.lease(shape, { ...options, onPosition });
     else await this.#lease.replace(options);
     const { container, handle } = this.#lease;

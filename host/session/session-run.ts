@@ -34,7 +34,7 @@ import { TIMEOUTS } from "./timeouts.ts";
 
 /** Session to run, and what it shares with others. */
 export interface SessionRunOptions
-  extends Omit<ContainerSourceOptions, "onPosition" | "onWaiting" | "stop" | "kill">, OutsideAccess {
+  extends Omit<ContainerSourceOptions, "onPosition" | "onWaiting" | "stop" | "kill" | "supply">, OutsideAccess {
   spec: SessionSpec;
   snapshots: Snapshots;
   /** Reservations of all sessions of the host. */
@@ -162,9 +162,11 @@ export class SessionRun {
 
   /** True once the log is complete; false if the session was let go of. */
   async #run(): Promise<boolean> {
-    const { log, logger } = this.#options;
+    const { log, logger, spec, snapshots, shape } = this.#options;
+    const snapshot = spec.repository?.snapshot;
     using source = new ContainerSource({
       ...this.#options,
+      supply: snapshot && ((options) => snapshots.supply(log.sessionId, snapshot, { ...options, image: shape.image })),
       kill: this.#end.leaving,
       stop: this.#end.stopping,
       onWaiting: (reason) => this.#await(reason),

@@ -10,6 +10,7 @@ import { isKept, keepObjects } from "./keep-objects.ts";
 import { makeServedDirectory, startUploadPack } from "./served-directory.ts";
 import { commitsOf, headsOf } from "./snapshot-commits.ts";
 import { SnapshotUploads } from "./snapshot-uploads.ts";
+import type { FindOptions, StartSupplies } from "./start-supplies.ts";
 import type { PackLimits } from "./take-pack.ts";
 
 /** A store that no session needs is kept so long: the next session of that repository finds what it holds (ms). */
@@ -36,11 +37,16 @@ export class SnapshotStores implements Snapshots {
   /** Those of callers elsewhere, in stores of their own. */
   readonly uploads: SnapshotUploads;
   readonly #directory: string;
+  readonly #supplies: StartSupplies | undefined;
   readonly #opened = new Notifier();
 
-  /** `directory` need not be there. */
-  constructor(directory: string, uploadLimits: Partial<PackLimits> = {}) {
+  /** `directory` need not be there. Without supplies of a runtime everything is fetched. */
+  constructor(
+    directory: string,
+    { supplies, ...uploadLimits }: Partial<PackLimits> & { supplies?: StartSupplies | undefined } = {},
+  ) {
     this.#directory = directory;
+    this.#supplies = supplies;
     this.uploads = new SnapshotUploads(directory, uploadLimits);
   }
 
@@ -65,6 +71,12 @@ export class SnapshotStores implements Snapshots {
     });
     await touch(store);
     this.#opened.notify();
+  }
+
+  async supply(sessionId: string, snapshot: RepositorySnapshot, options: FindOptions): Promise<string | undefined> {
+    const store = this.#store(snapshot);
+    const served = this.#served(sessionId, snapshot);
+    return await this.#supplies?.find({ store, served, headCommitIds: headsOf(snapshot) }, options);
   }
 
   redeem(uploadId: string): RepositorySnapshot {
@@ -107,6 +119,7 @@ export class SnapshotStores implements Snapshots {
       if (nowMs - store.usedMs <= UNUSED_MS && bytes <= MAX_UNUSED_BYTES) continue;
       await rm(store.path, { recursive: true, force: true });
     }
+    await this.#supplies?.sweep({ nowMs });
   }
 
   /**

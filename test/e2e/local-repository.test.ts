@@ -99,6 +99,30 @@ test("a second session of the same repository moves nothing", async () => {
   expect(objects()).toEqual(before);
 });
 
+test("what is committed of a large repository is not fetched, and a session reads nothing of another one's", async () => {
+  await writeFile(join(project, "large"), randomBytes(17 * 1024 * 1024));
+  runGit(project, "add", "large");
+  runGit(project, "commit", "-qm", "large", "--", "large");
+  runGit(project, "repack", "-qad");
+  const look = bash(
+    "du -sk /base/repo.git/objects; ls /supply/objects/pack/*.pack; cat /supply/packed-refs; (rm -rf /supply/objects || :) 2>&1; git fsck --no-dangling; cat untracked",
+  );
+  const head = runGit(project, "rev-parse", "HEAD").trim();
+  const packs = [];
+  for (const content of ["one's secret", "another's"]) {
+    await write("untracked", `${content}\n`);
+    const { state, result, stderr } = await run([look]);
+    expect(state, stderr).toBe("succeeded");
+    expect(Number(/(\d+)\s\/base\/repo/.exec(result)?.[1]), result).toBeLessThan(200);
+    expect(result).toContain(`${head} refs/claudecluster/supplied/0`);
+    expect(result).toContain("Read-only file system");
+    expect(result).toContain(content);
+    packs.push(new Set(result.match(/pack-[0-9a-f]{40}\.pack/g)));
+  }
+  expect(packs[0]!.size).toBe(1);
+  expect(packs[1]).toEqual(packs[0]);
+});
+
 test("what git ignores goes in where it is named, and its changes come back", async () => {
   const { patch, sent } = await run(["--include", "noise.log", bash("cat noise.log; echo more >> noise.log")]);
   expect(sent).toContain("included: noise.log");

@@ -19,7 +19,7 @@ if ((await text(process.stdin)) === "") {
   for (const { pid } of left()) end(pid, "SIGTERM");
   for (const endMs = Date.now() + ENDING_MS; left().length > 0 && Date.now() < endMs;) await delay(100);
   for (const { pid } of left()) end(pid, "SIGKILL");
-  if (runMark() !== "") removeContainers(runMark());
+  if (runMark() !== "") removeFromEngine(runMark());
   unmountBelow(directory);
   rmSync(directory, { recursive: true, force: true });
 }
@@ -33,16 +33,19 @@ function end(pid: number, signal: NodeJS.Signals): void {
 }
 
 /** Those of hosts of the suite, on the engine in use. */
-function removeContainers(prefix: string): void {
+function removeFromEngine(prefix: string): void {
   const docker = (...args: string[]) =>
     execFileSync("docker", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
   try {
     const label = "dev.claudecluster.host";
-    const listed = docker("ps", "--all", "--format", `{{.ID}} {{.Label "${label}"}}`, "--filter", `label=${label}`);
-    const ids = listed
-      .split("\n")
-      .flatMap((line) => (line.split(" ")[1]?.startsWith(prefix) === true ? [line.split(" ")[0]!] : []));
-    if (ids.length > 0) docker("rm", "--force", "--volumes", ...ids);
+    const list = (id: string, ...args: string[]) =>
+      docker(...args, "--format", `${id} {{.Label "${label}"}}`, "--filter", `label=${label}`)
+        .split("\n")
+        .flatMap((line) => (line.split(" ")[1]?.startsWith(prefix) === true ? [line.split(" ")[0]!] : []));
+    const containers = list("{{.ID}}", "ps", "--all");
+    if (containers.length > 0) docker("rm", "--force", "--volumes", ...containers);
+    const supplies = list("{{.Name}}", "volume", "ls");
+    if (supplies.length > 0) docker("volume", "rm", "--force", ...supplies);
   } catch {
     // There is no engine.
   }

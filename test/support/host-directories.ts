@@ -1,9 +1,12 @@
-import { mkdtemp, rm, writeFile, mkdir } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { HostLink } from "../../host/daemon/host-link.ts";
 import type { HostDirectories } from "../../host/directories.ts";
 import type { Sessions } from "../../host/session/sessions.ts";
+import { storesDirectory } from "../../host/snapshots/snapshot-stores.ts";
 import { isFinal } from "../../proto/index.ts";
 import { markedHostId } from "./run-mark.ts";
 import { eachEvent } from "./each-event.ts";
@@ -57,9 +60,20 @@ export async function makeHostDirectories(): Promise<TestDirectories> {
         await link.stopHost({ onlyWithoutLiveSessions: false });
       }
       await link.gone();
+      await removeSupplies(directories.stateDirectory);
       await rm(root, { recursive: true });
     },
   };
+}
+
+/** What its host keeps on the engine for the next session; no other host would remove it soon. */
+async function removeSupplies(stateDirectory: string): Promise<void> {
+  const stores = storesDirectory(stateDirectory);
+  const names = await readdir(stores, { recursive: true }).catch(() => []);
+  const records = names.filter((name) => /^[^/]+\/supplies\/[0-9a-f]+$/.test(name));
+  const read = records.map(async (name) => JSON.parse(await readFile(join(stores, name), "utf8")) as { name: string });
+  const supplies = (await Promise.all(read)).flatMap(({ name }) => (name === "" ? [] : [name]));
+  if (supplies.length > 0) await promisify(execFile)("docker", ["volume", "rm", "--force", ...supplies]);
 }
 
 /** They would outlive their host. */

@@ -1,7 +1,7 @@
-import type { ContainerCreateOptions, HostConfig } from "dockerode";
+import type { ContainerCreateOptions, HostConfig, MountSettings } from "dockerode";
 import seccompProfile from "../../../docker/seccomp.json" with { type: "json" };
 import type { ContainerShape } from "../runtime.ts";
-import { type Owner, labelsOf } from "./labels.ts";
+import { type Owner, labelsOf, supplyLabelsOf } from "./labels.ts";
 import { BASE_UID_OFFSET } from "./session-uid.ts";
 
 const MIB = 2 ** 20;
@@ -15,6 +15,9 @@ const PIDS_LIMIT = 512;
 const SECCOMP = `seccomp=${JSON.stringify(seccompProfile)}`;
 
 const PARENT = "rw,noexec,nosuid,nodev,size=64k,mode=755";
+
+/** Where a container finds its supply. */
+export const SUPPLY_DIRECTORY = "/supply";
 
 /** Facts that a container's configuration is made of. */
 export interface ContainerPlan {
@@ -31,7 +34,8 @@ export interface ContainerPlan {
 }
 
 /**
- * Returns the configuration of a sealed container: no network, no mount of the machine's, nothing writable but memory.
+ * Returns the configuration of a sealed container: no network, no mount of the machine's, nothing writable but memory. Of
+ * the engine's volumes it has the one that is its supply, to be read.
  */
 export function containerConfig(plan: ContainerPlan): ContainerCreateOptions {
   const { key, shape, sessionUid, owner } = plan;
@@ -54,7 +58,7 @@ export function containerConfig(plan: ContainerPlan): ContainerCreateOptions {
 }
 
 function hostConfig(plan: ContainerPlan, baseUid: number): HostConfig {
-  const { shape, sessionUid, imageVolumes, limitsCpu, filtersSystemCalls } = plan;
+  const { shape, sessionUid, owner, imageVolumes, limitsCpu, filtersSystemCalls } = plan;
   return {
     NetworkMode: "none",
     ReadonlyRootfs: true,
@@ -76,11 +80,24 @@ function hostConfig(plan: ContainerPlan, baseUid: number): HostConfig {
     // Readable after a crash and bounded. The engine refuses a single file.
     LogConfig: { Type: "local", Config: { "max-size": "1m", "max-file": "2" } },
     ShmSize: 16 * MIB,
+    ...(shape.supply !== undefined && { Mounts: [supplyMount(shape.supply, owner, { readOnly: true })] }),
     Tmpfs: {
       // A volume of the image would be unbounded disk of the host.
       ...Object.fromEntries(imageVolumes.map((path) => [path, "rw,noexec,nosuid,nodev,size=1m,mode=755"])),
       ...tmpfs(shape, sessionUid, baseUid),
     },
+  };
+}
+
+/** Returns the mount of a supply. One that is gone is made anew by the engine, empty, and then has our labels, too. */
+export function supplyMount(supply: string, owner: Owner, { readOnly }: { readOnly: boolean }): MountSettings {
+  const options = { NoCopy: true, Labels: supplyLabelsOf(owner) };
+  return {
+    Type: "volume",
+    Source: supply,
+    Target: SUPPLY_DIRECTORY,
+    ReadOnly: readOnly,
+    VolumeOptions: options as unknown as NonNullable<MountSettings["VolumeOptions"]>,
   };
 }
 

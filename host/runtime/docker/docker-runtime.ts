@@ -15,6 +15,7 @@ import { BackgroundTasks } from "./background-tasks.ts";
 import { checkEngine } from "./check-engine.ts";
 import { createContainer } from "./create-container.ts";
 import { DockerContainer } from "./docker-container.ts";
+import { DockerSupplies } from "./docker-supplies.ts";
 import type { EngineAddress } from "./engine-address.ts";
 import { engineError, statusOf } from "./engine-error.ts";
 import { Engine } from "./engine.ts";
@@ -56,6 +57,7 @@ export class DockerRuntime implements Runtime {
   readonly #background: BackgroundTasks;
   readonly #underWay = new Set<string>();
   readonly #closing = new AbortController();
+  readonly supplies: DockerSupplies;
 
   constructor(options: DockerRuntimeOptions = {}) {
     const { hostId = defaultHostId(), address, allowWeakLimits = false, logger, random = Math.random } = options;
@@ -65,6 +67,13 @@ export class DockerRuntime implements Runtime {
     this.#allowWeakLimits = allowWeakLimits;
     this.#random = random;
     this.#background = new BackgroundTasks((error) => logger?.warn({ err: error }, "container not removed"));
+    this.supplies = new DockerSupplies({
+      engine: this.#engine,
+      owner: this.#owner,
+      background: this.#background,
+      underWay: this.#underWay,
+      closing: this.#closing.signal,
+    });
   }
 
   check({ signal }: { signal: AbortSignal }): Promise<RuntimeHealth> {

@@ -1,5 +1,12 @@
 import { type Duplex, type Readable, addAbortSignal } from "node:stream";
-import type { ContainerCreateOptions, ContainerInfo, ContainerInspectInfo, ImageInspectInfo } from "dockerode";
+import type {
+  ContainerCreateOptions,
+  ContainerInfo,
+  ContainerInspectInfo,
+  ImageInspectInfo,
+  VolumeCreateOptions,
+  VolumeInspectInfo,
+} from "dockerode";
 import type { EngineAddress } from "./engine-address.ts";
 import { type Transport, openTransport } from "./engine-transport.ts";
 import { EXEC_START, execConfig } from "./exec-config.ts";
@@ -29,10 +36,12 @@ export interface EngineInfo {
 }
 
 interface Call {
-  method: "GET" | "POST" | "DELETE";
+  method: "GET" | "POST" | "PUT" | "DELETE";
   path: string;
   query?: Record<string, unknown>;
   body?: object;
+  /** A tar archive, in place of a body. */
+  file?: Readable;
   signal?: AbortSignal | undefined;
 }
 
@@ -106,6 +115,43 @@ export class Engine {
     return this.#call({ method: "DELETE", path: `/containers/${id}`, query: { force: true, v: true }, ...options });
   }
 
+  /** Unpacks a tar archive into a directory of a container, which need not run. */
+  putArchive(id: string, path: string, archive: Readable, options: CallOptions): Promise<void> {
+    const call = {
+      method: "PUT",
+      path: `/containers/${id}/archive`,
+      query: { path },
+      file: archive,
+      ...options,
+    } as const;
+    return this.#call(call);
+  }
+
+  createVolume(body: VolumeCreateOptions, options: CallOptions): Promise<void> {
+    return this.#call({ method: "POST", path: "/volumes/create", body, ...options });
+  }
+
+  inspectVolume(name: string, options: CallOptions): Promise<VolumeInspectInfo> {
+    return this.#call({ method: "GET", path: `/volumes/${name}`, ...options });
+  }
+
+  /** Lists volumes with a label ("name" or "name=value"). */
+  async listVolumes(label: string, options: CallOptions): Promise<(VolumeInspectInfo & { CreatedAt?: string })[]> {
+    const query = { filters: JSON.stringify({ label: [label] }) };
+    const answer = await this.#call<{ Volumes?: VolumeInspectInfo[] | null }>({
+      method: "GET",
+      path: "/volumes",
+      query,
+      ...options,
+    });
+    return answer.Volumes ?? [];
+  }
+
+  /** Status 409: a container has it. */
+  removeVolume(name: string, options: CallOptions): Promise<void> {
+    return this.#call({ method: "DELETE", path: `/volumes/${name}`, ...options });
+  }
+
   /** Returns the end of a container's log, in the engine's frames. */
   async readLog(id: string, { tail, ...options }: CallOptions & { tail: number }): Promise<Buffer> {
     const query = { stdout: true, stderr: true, tail };
@@ -130,7 +176,7 @@ export class Engine {
     return (answer.length === 0 ? undefined : JSON.parse(answer.toString())) as T;
   }
 
-  async #dial({ method, path, query, body, signal }: Call, upgrade: object = {}): Promise<unknown> {
+  async #dial({ method, path, query, body, file, signal }: Call, upgrade: object = {}): Promise<unknown> {
     signal?.throwIfAborted();
     this.#transport ??= openTransport(this.#address);
     const transport = await this.#transport.catch((error: unknown) => {
@@ -142,6 +188,7 @@ export class Engine {
         method,
         path: query === undefined ? path : `${path}?`,
         options: { _query: query, _body: body ?? {} },
+        file,
         statusCodes: SUCCESS,
         isStream: true,
         abortSignal: signal,

@@ -7,6 +7,7 @@ export const RUNTIME = "docker";
 export const LABELS = {
   container: "dev.claudecluster.container",
   host: "dev.claudecluster.host",
+  supply: "dev.claudecluster.supply",
   uid: "dev.claudecluster.uid",
   version: "dev.claudecluster.version",
 } as const;
@@ -29,6 +30,11 @@ export function labelsOf(key: string, sessionUid: number, { hostId, version }: O
     [LABELS.uid]: String(sessionUid),
     [LABELS.version]: version,
   };
+}
+
+/** Returns the labels of a supply of ours. */
+export function supplyLabelsOf({ hostId, version }: Owner): Record<string, string> {
+  return { [LABELS.supply]: "1", [LABELS.host]: hostId, [LABELS.version]: version };
 }
 
 /** Returns the uid that labels name. Undefined: they name none. */

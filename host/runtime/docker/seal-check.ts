@@ -10,6 +10,7 @@ export function openings(asked: HostConfig, given: HostConfig): string[] {
       : ["new privileges"]),
     ...(given.ReadonlyRootfs === true ? [] : ["a writable root"]),
     ...(given.NetworkMode === asked.NetworkMode ? [] : ["a network"]),
+    ...((given.Mounts ?? []).every(({ ReadOnly }) => ReadOnly === true) ? [] : ["a writable mount"]),
   ];
 }
 

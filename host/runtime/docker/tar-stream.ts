@@ -1,0 +1,56 @@
+import { createReadStream } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+
+const BLOCK_BYTES = 512;
+const READ_BYTES = 1024 * 1024;
+
+/**
+ * Yields a directory as a tar archive (ustar), which anybody may read and nobody may write, of root. Names are at most 99
+ * bytes long and files below 8 GiB.
+ */
+export async function* tarOf(directory: string): AsyncGenerator<Buffer, undefined> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  const paths = entries.map((entry) => ({ entry, path: join(entry.parentPath, entry.name) }));
+  for (const { entry, path } of paths.sort((a, b) => (a.path < b.path ? -1 : 1))) {
+    const name = path.slice(directory.length + 1);
+    if (entry.isDirectory()) {
+      yield header({ name: `${name}/`, mode: 0o755, size: 0, seconds: 0, type: "5" });
+      continue;
+    }
+    const { size, mtimeMs } = await stat(path);
+    yield header({ name, mode: 0o444, size, seconds: Math.floor(mtimeMs / 1000), type: "0" });
+    if (size > 0) yield* createReadStream(path, { end: size - 1, highWaterMark: READ_BYTES });
+    yield Buffer.alloc((BLOCK_BYTES - (size % BLOCK_BYTES)) % BLOCK_BYTES);
+  }
+  yield Buffer.alloc(2 * BLOCK_BYTES);
+}
+
+interface Entry {
+  name: string;
+  mode: number;
+  size: number;
+  /** When it was changed, since 1970. */
+  seconds: number;
+  type: string;
+}
+
+function header({ name, mode, size, seconds, type }: Entry): Buffer {
+  const block = Buffer.alloc(BLOCK_BYTES);
+  const octal = (value: number, digits: number) => `${value.toString(8).padStart(digits, "0")}\0`;
+  const fields: [offset: number, value: string][] = [
+    [0, name],
+    [100, octal(mode, 7)],
+    [108, octal(0, 7)],
+    [116, octal(0, 7)],
+    [124, octal(size, 11)],
+    [136, octal(seconds, 11)],
+    [148, " ".repeat(8)],
+    [156, type],
+    [257, "ustar\u000000"],
+  ];
+  for (const [offset, value] of fields) block.write(value, offset, "latin1");
+  const sum = block.reduce((total, byte) => total + byte, 0);
+  block.write(`${octal(sum, 6)} `, 148, "latin1");
+  return block;
+}

@@ -3,7 +3,7 @@
 //
 // Bundles the agent into one file below dist/, and the host into dist/host/, with the version of package.json. Needs `npm ci`
 // only.
-import { readFileSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -42,6 +42,14 @@ const builtins = {
 };
 
 /**
+ * The skills of the plugin, which the host offers as prompts.
+ */
+const SKILLS = join(ROOT, ".claude-plugin/skills");
+const skills = Object.fromEntries(
+  readdirSync(SKILLS).map((name) => [name, readFileSync(join(SKILLS, name, "SKILL.md"), "utf8")]),
+);
+
+/**
  * Bundles a program and all that it imports, for Node 22 and later. `split`: what it imports when it is needed, such as a
  * command, is a file of its own beside it.
  * @param {{ entry: string, outfile: string, version: string, split?: boolean }} program
@@ -59,7 +67,10 @@ export async function bundleProgram({ entry, outfile, version, split = false }) 
     logLevel: "warning",
     // Packages that are CommonJS ask for Node's own modules with require.
     banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
-    define: { "process.env.CLAUDECLUSTER_VERSION": JSON.stringify(version) },
+    define: {
+      "process.env.CLAUDECLUSTER_VERSION": JSON.stringify(version),
+      CLAUDECLUSTER_SKILLS: JSON.stringify(skills),
+    },
     plugins: [without, builtins],
   });
 }

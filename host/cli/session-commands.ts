@@ -11,6 +11,7 @@ import { answerCommand, decideCommand } from "./decide.ts";
 import { diffCommand } from "./diff.ts";
 import { listCommand } from "./list.ts";
 import { logsCommand } from "./logs.ts";
+import { notifyCommand } from "./notify.ts";
 import { resolveSession } from "../session/resolve-session.ts";
 import { addRunFlags, type RunFlags, toRepositoryWish, toRunRequest } from "./run-flags.ts";
 import { runCommand } from "./run.ts";
@@ -93,8 +94,18 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     )
     .argument("[session...]", SESSION)
     .option("--json", "print every event, from the first, as one JSON document a line")
-    .action((given: string[], { json = false }: JsonFlag) =>
-      withEachSession(context, given, (sessions, ids) => watchCommand(sessions, ids, { json }, io)),
+    .addOption(
+      new Option(
+        "--notify",
+        "one line when one of them, or of this project, finishes, fails or needs somebody; nothing else, until a signal",
+      ).conflicts("json"),
+    )
+    .action((given: string[], { json = false, notify = false }: JsonFlag & { notify?: boolean }) =>
+      withEachSession(context, given, (sessions, ids) =>
+        notify
+          ? notifyCommand(sessions, ids, { directory: process.cwd() }, io)
+          : watchCommand(sessions, ids, { json }, io),
+      ),
     );
 
   program

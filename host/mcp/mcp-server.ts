@@ -10,6 +10,7 @@ import { cancelingByPost } from "./cancel-by-post.ts";
 import type { ClientPipe } from "./client-pipe.ts";
 import { ContainerSpawnerTool } from "./container-spawner.ts";
 import { firstRoot } from "./first-root.ts";
+import { registerPrompts } from "./prompts.ts";
 import { registerResources } from "./resources.ts";
 import { registerSessionTools } from "./session-tools.ts";
 
@@ -88,6 +89,7 @@ export class MCPServer {
       registerApplyTools(server, { sessions, logger, projectDirectory, stateDirectory });
     }
     registerResources(server, sessions);
+    registerPrompts(server, sessions);
     return server;
   }
 }

@@ -3,7 +3,7 @@ import { AppError, type RawPath } from "../../proto/index.ts";
 import { rawPathText } from "../present/path-text.ts";
 import { nameSome } from "../name-some.ts";
 import { ApplyConflictsError, mergeBase, sides } from "./apply-conflicts.ts";
-import { copyOld, divideChanges, makeNew } from "./converted-files.ts";
+import { copyOld, divideChanges, makeNew, recordChanges } from "./converted-files.ts";
 import { copyIndex, IndexLock, readIndex, sameBytes } from "./index-file.ts";
 import type { Journal, JournalEntry } from "./journal.ts";
 import { mergeTrees } from "./merge-trees.ts";
@@ -75,11 +75,17 @@ export async function applyToWorkTree(
     Object.assign(entry.record, { directories: [...directories], bytes: 0 });
     const step = { scratch, entry, largeFiles: prepared.largePaths.length > 0, signal };
     const differing: RawPath[] = [];
-    for (const part of parts) {
-      differing.push(...(await copyOld(part, { ...step, treeId: now.workTree })));
-    }
+    const copying = async (): Promise<void> => {
+      for (const part of parts) differing.push(...(await copyOld(part, { ...step, treeId: now.workTree })));
+    };
+    const making = async (): Promise<void> => {
+      for (const part of parts) await makeNew(part, { ...step, treeId: merged.treeId });
+    };
+    // Both are waited for, whatever becomes of the other: what they write is removed then.
+    const done = await Promise.allSettled([copying(), making()]);
+    for (const each of done) if (each.status === "rejected") throw each.reason;
     if (differing.length > 0) throw raced(differing);
-    for (const part of parts) await makeNew(part, { ...step, treeId: merged.treeId });
+    for (const part of parts) await recordChanges(part, entry);
     await refuseBlocked(workTree, entry, { submodules: now.submodules });
     if (index !== undefined) {
       if (index.before !== undefined) await copyIndex(indexFile, entry.oldIndex);

@@ -152,7 +152,7 @@ function refuse(paths: readonly RawPath[], what: string, help: string): void {
   throw new AppError("APPLY_BLOCKED", `${are} ${what}. Nothing was written.`, { help });
 }
 
-/** Writes the files as the user's git would, and records what is to become of each. */
+/** Writes the files as the user's git would. */
 export async function makeNew(
   { repository, prefix, changes }: RepositoryChanges,
   { scratch, entry, treeId, largeFiles, signal }: StepOptions,
@@ -169,6 +169,10 @@ export async function makeNew(
     await copyAside(repository.workTree, path, directory);
   }
   await git(place, ["checkout-index", "-q", "-f", "-z", "--stdin"], { signal, input: joinPaths(written) });
+}
+
+/** Records what is to become of each file, by the copies of the old ones and what was made of the new ones. */
+export async function recordChanges({ prefix, changes }: RepositoryChanges, entry: JournalEntry): Promise<void> {
   for (const { path: inIt, oldMode, newMode } of changes) {
     const path = prefix + inIt;
     const from = oldMode === ABSENT ? ({ kind: "absent" } as const) : await readState(entry.oldFiles, path);

@@ -188,6 +188,8 @@ export const ERROR_REASONS = {
   PAGE_SIZE_INVALID: "INVALID_ARGUMENT",
   /** The page token is none of ours. */
   PAGE_TOKEN_INVALID: "INVALID_ARGUMENT",
+  /** The session has not changed the file that is asked for. */
+  CHANGE_NOT_FOUND: "NOT_FOUND",
   /** The log has no event of that number yet. */
   SEQUENCE_UNKNOWN: "OUT_OF_RANGE",
   /** The events asked for are no longer kept. */

@@ -2,11 +2,9 @@ import { open } from "node:fs/promises";
 import { resolve } from "node:path";
 import { AppError, TakenChanges_Kind } from "../../proto/index.ts";
 import { nameSome } from "../name-some.ts";
-import { indent } from "../present/indent.ts";
-import { oneLine, plainText } from "../present/plain-text.ts";
 import { plural } from "../present/plural.ts";
 import { ApplyConflictsError } from "../repository/apply-conflicts.ts";
-import { type ApplyReport, type ShownConflict, showConflict } from "../results/apply-report.ts";
+import { type ApplyReport, conflictsText, showConflict } from "../results/apply-report.ts";
 import { applySession, type ApplyRequest } from "../results/apply-session.ts";
 import { undoSession } from "../results/undo-session.ts";
 import { noteTaken } from "../results/note-taken.ts";
@@ -150,15 +148,4 @@ function applyText(report: ApplyReport): string {
     lines.push(`Does not go together with your files as they are now: ${conflicts.map(({ path }) => path).join(", ")}`);
   }
   return `${lines.join("\n")}\n${applied === "nothing" ? conflictsText(conflicts) : ""}`;
-}
-
-/** Returns conflicts with their lines, for people. A terminal obeys nothing in it. */
-export function conflictsText(conflicts: readonly ShownConflict[]): string {
-  return conflicts
-    .map(({ path, messages, hunks }) => {
-      const said = messages.map((message) => indent(oneLine(message), 2));
-      return [`conflict: ${path}`, ...said, ...hunks.map((hunk) => indent(plainText(hunk), 2))].join("\n");
-    })
-    .map((text) => `${text}\n`)
-    .join("");
 }

@@ -2,9 +2,9 @@ import { AppError, cutChars } from "../../proto/index.ts";
 import { checkText } from "../present/command-text.ts";
 import { oneLine } from "../present/plain-text.ts";
 import { plural } from "../present/plural.ts";
+import { conflictsText } from "../results/apply-report.ts";
 import { compareSessions, type ComparisonReport } from "../results/compare-sessions.ts";
 import type { Sessions } from "../session/sessions.ts";
-import { conflictsText } from "./apply.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { printJson } from "./print-json.ts";
 

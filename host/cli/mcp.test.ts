@@ -134,7 +134,7 @@ test("says of the tools that only read that they do, and of no other: clients ov
   await client.answer();
   const { result } = (await client.answer()) as { result: { tools: Tool[] } };
   const reading = result.tools.filter(({ annotations }) => annotations.readOnlyHint).map(({ name }) => name);
-  expect(reading).toEqual(["list_sessions", "get_session", "wait_session", "compare_sessions"]);
+  expect(reading).toEqual(["list_sessions", "get_session", "wait_session", "compare_sessions", "read_changes"]);
   client.leave();
   await client.ended;
 });

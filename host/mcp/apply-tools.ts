@@ -1,7 +1,6 @@
 import type { McpServer } from "@modelcontextprotocol/server";
 import type { Logger } from "pino";
 import * as z from "zod";
-import { CONTAINER_TEXT_NOTE } from "../present/session-summary.ts";
 import { ApplyConflictsError } from "../repository/apply-conflicts.ts";
 import { showConflict } from "../results/apply-report.ts";
 import { applySession } from "../results/apply-session.ts";
@@ -9,8 +8,9 @@ import { undoSession } from "../results/undo-session.ts";
 import { compareSessions } from "../results/compare-sessions.ts";
 import { resolveEach, resolveSession } from "../session/resolve-session.ts";
 import type { Sessions } from "../session/sessions.ts";
+import { applyConflictsText, applyText, comparisonText, undoText } from "./apply-text.ts";
 import { toolArguments } from "./tool-arguments.ts";
-import { answering, jsonResult } from "./tool-result.ts";
+import { answering, textResult } from "./tool-result.ts";
 
 /** Options of the tools that apply results. */
 export interface ApplyToolsOptions {
@@ -70,15 +70,16 @@ export function registerApplyTools(server: McpServer, options: ApplyToolsOptions
         const sessionId = await resolveSession(sessions, given);
         const directory = await projectDirectory({ signal });
         const as = worktree || stage ? "worktree" : "branch";
-        const note = CONTAINER_TEXT_NOTE;
         try {
           const request = { sessionId, directory, as, branch, stage, commits, ref, paths, dryRun } as const;
-          return jsonResult({ note, ...(await applySession(sessions, request, { stateDirectory, signal })) });
+          const report = await applySession(sessions, request, { stateDirectory, signal });
+          return textResult(applyText(report), report);
         } catch (error) {
           if (!(error instanceof ApplyConflictsError)) throw error;
           const conflicts = error.conflicts.map(showConflict);
-          const answer = { session_id: sessionId, note, applied: "nothing", error: error.toSentence(), conflicts };
-          return { ...jsonResult(answer), isError: true };
+          const why = error.toSentence();
+          const answer = { session_id: sessionId, applied: "nothing", error: why, conflicts };
+          return { ...textResult(applyConflictsText(sessionId, error.message, conflicts), answer), isError: true };
         }
       }),
   );
@@ -100,7 +101,7 @@ export function registerApplyTools(server: McpServer, options: ApplyToolsOptions
         const { signal } = context.mcpReq;
         const directory = await projectDirectory({ signal });
         const report = await compareSessions(sessions, { sessionIds, directory }, { stateDirectory, signal });
-        return jsonResult({ note: CONTAINER_TEXT_NOTE, ...report });
+        return textResult(comparisonText(report), report);
       }),
   );
 
@@ -120,7 +121,8 @@ export function registerApplyTools(server: McpServer, options: ApplyToolsOptions
         const sessionId = given === undefined ? undefined : await resolveSession(sessions, given);
         const { signal } = context.mcpReq;
         const directory = await projectDirectory({ signal });
-        return jsonResult(await undoSession(sessions, { sessionId, directory }, { stateDirectory, signal }));
+        const report = await undoSession(sessions, { sessionId, directory }, { stateDirectory, signal });
+        return textResult(undoText(report), report);
       }),
   );
 }

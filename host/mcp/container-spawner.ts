@@ -14,7 +14,7 @@ import { wasCanceled } from "./was-canceled.ts";
 import { toolArguments } from "./tool-arguments.ts";
 import { errorText } from "./next-call.ts";
 import type { NotStarted } from "./sessions-text.ts";
-import { answering, attemptsResult, sessionResult, severalResult } from "./tool-result.ts";
+import { answering, attemptsResult, LOADED, sessionResult, severalResult } from "./tool-result.ts";
 
 const TOOL_NAME = "spawn_claude_container";
 
@@ -96,8 +96,7 @@ export class ContainerSpawnerTool {
         inputSchema: toolArguments(shape, { exactlyOne: ["task", "tasks"] }),
         // It spends money and may push branches: not to be taken for harmless, though Claude Code would then overlap calls.
         annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
-        // Claude Code otherwise hides the tool behind a search.
-        _meta: { "anthropic/alwaysLoad": true },
+        _meta: LOADED,
       },
       (input, context) => answering(this.#logger, () => this.#call(input, context, server)),
     );

@@ -4,8 +4,9 @@ import type { Logger } from "pino";
 import type { Sessions } from "../session/sessions.ts";
 import { registerApplyTools } from "./apply-tools.ts";
 import { AddressSource } from "../source/address-source.ts";
-import { LocalSource } from "../source/local-source.ts";
+import { findStore, LocalSource } from "../source/local-source.ts";
 import type { SnapshotReceiver } from "../source/snapshot-sender.ts";
+import { registerChangesTool } from "./changes-tool.ts";
 import { cancelingByPost } from "./cancel-by-post.ts";
 import type { ClientPipe } from "./client-pipe.ts";
 import { ContainerSpawnerTool } from "./container-spawner.ts";
@@ -81,13 +82,17 @@ export class MCPServer {
       { instructions: instructions(project === undefined ? ELSEWHERE : HERE) },
     );
     this.#tool.register(server);
-    registerSessionTools(server, this.#options);
-    if (project !== undefined) {
+    if (project === undefined) registerSessionTools(server, { sessions, logger });
+    else {
       const { directory, stateDirectory } = project;
       const projectDirectory = async (options: { signal: AbortSignal }) =>
         (await firstRoot(server, options)) ?? directory;
+      const projectStore = async (options: { signal: AbortSignal }) =>
+        findStore(await projectDirectory(options), options);
+      registerSessionTools(server, { sessions, logger, projectStore });
       registerApplyTools(server, { sessions, logger, projectDirectory, stateDirectory });
     }
+    registerChangesTool(server, { sessions, logger });
     registerResources(server, sessions);
     registerPrompts(server, sessions);
     return server;

@@ -105,7 +105,15 @@ test("a waiting session names the call that decides, and what is asked", () => {
 
 test("a patch that is too long for a conversation is named with its size and its resource", () => {
   const { patch: _patch, ...rest } = summary({ patch_size_bytes: 90_000 });
-  expect(sessionText(rest)).toContain(`patch: 90000 bytes, in claudecluster://sessions/${ID}/patch`);
+  expect(sessionText(rest)).toContain(
+    `patch: 90000 bytes: read_changes {"session_id":"${ID}"} shows it file by file; whole in claudecluster://sessions/${ID}/patch`,
+  );
+});
+
+test("changed files with long names are listed as far as there is room, and counted", () => {
+  const changes = Array.from({ length: 100 }, (_, at) => ({ path: `${at}`.padEnd(500, "x"), kind: "added", added_lines: 1, deleted_lines: 0 })); // prettier-ignore
+  const text = sessionText(summary({ changes, change_count: 2000 }));
+  expect(text).toMatch(/\nchanges \(2000 files\):\n( {2}added .*\n){11} {2}and 1989 more: read_changes lists them\n/);
 });
 
 test("a list is a line for each session and its task, with how to read on", () => {
@@ -126,5 +134,10 @@ test("a list is a line for each session and its task, with how to read on", () =
   Fix it
 There are more: page_token "p2".`,
   );
+  const listed = [
+    { ...entry, this_project: false },
+    { ...entry, session_id: "ses_2", this_project: true },
+  ];
+  expect(listText(listed, "")).toMatch(/^of this project:\nses_2 failed[^]*\nof other projects:\nses_01/);
   expect(listText([], "")).toBe("There are no such sessions.");
 });

@@ -12,6 +12,8 @@ import { isPatchWithheld } from "../present/withheld-patch.ts";
 
 /** As many files does each of several sessions list. */
 const BRIEF_CHANGES = 10;
+/** So much do the lines on changed files take; their names may be long (UTF-16 units). */
+const MAX_CHANGES_CHARS = 6000;
 
 /**
  * Returns a session as the model of its parent reads it: first how it ended and why, then what it waits for, its answer, its
@@ -70,17 +72,22 @@ export function labeled(name: string, text = ""): string[] {
   return text === "" ? [] : [`${name}: ${text}`];
 }
 
-function section(name: string, lines: readonly string[]): string {
+/** Returns lines under their name; empty where there are none. */
+export function section(name: string, lines: readonly string[]): string {
   const said = lines.filter((line) => line !== "");
   return said.length === 0 ? "" : `${name}:\n${indent(said.join("\n"), 2)}`;
 }
 
 function changeLines({ changes, change_count: count }: SessionSummary, most = Infinity): string[] {
-  const lines = changes.slice(0, most).map((change) => {
-    const from = change.previous_path === undefined ? "" : `, was ${change.previous_path}`;
-    return `${change.kind} ${change.path} ${extent(change)}${from}`;
-  });
-  return count > lines.length ? [...lines, `and ${count - lines.length} more`] : lines;
+  let chars = 0;
+  const lines = changes
+    .slice(0, most)
+    .map((change) => {
+      const from = change.previous_path === undefined ? "" : `, was ${change.previous_path}`;
+      return `${change.kind} ${change.path} ${extent(change)}${from}`;
+    })
+    .filter((line) => (chars += line.length) <= MAX_CHANGES_CHARS);
+  return count > lines.length ? [...lines, `and ${count - lines.length} more: read_changes lists them`] : lines;
 }
 
 function checkLines({ check }: SessionSummary): string[] {
@@ -103,8 +110,11 @@ function decisionText(decision: WaitingFor): string {
 
 /** The patch, or where it is. */
 function patchText(summary: SessionSummary): string {
-  const { patch, patch_uri: uri, patch_size_bytes: size } = summary;
-  if (patch === undefined) return size === 0 || isPatchWithheld(summary) ? "" : `patch: ${size} bytes, in ${uri}`;
+  const { session_id: id, patch, patch_uri: uri, patch_size_bytes: size } = summary;
+  if (patch === undefined && (size === 0 || isPatchWithheld(summary))) return "";
+  if (patch === undefined) {
+    return `patch: ${size} bytes: read_changes {"session_id":"${id}"} shows it file by file; whole in ${uri}`;
+  }
   return fenced(patch, "diff");
 }
 

@@ -2,16 +2,16 @@ import { randomUUID } from "node:crypto";
 import type { McpServer } from "@modelcontextprotocol/server";
 import type { Logger } from "pino";
 import * as z from "zod";
-import { isFinal, Session_State } from "../../proto/index.ts";
+import { isFinal, type Session, Session_State } from "../../proto/index.ts";
 import { sessionEntry } from "../present/session-entry.ts";
 import { FINAL_STATES, LIVE_STATES } from "../session/states.ts";
 import { awaitDecided } from "../session/await-session.ts";
 import { resolveEach, resolveSession } from "../session/resolve-session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { followSessions } from "./follow-session.ts";
-import { listText } from "./sessions-text.ts";
+import { type ListedSession, listText } from "./sessions-text.ts";
 import { toolArguments } from "./tool-arguments.ts";
-import { answering, sessionResult, severalResult, textResult } from "./tool-result.ts";
+import { answering, LOADED, sessionResult, severalResult, textResult } from "./tool-result.ts";
 
 const sessionId = z.string().describe("The session's id, or its last 4 characters or more.");
 const requestIdSchema = z.string().describe("request_id of the entry of waiting_for.");
@@ -24,8 +24,16 @@ const MAX_WAITED = 50;
 
 const STATES = { live: LIVE_STATES, finished: FINAL_STATES, all: [] };
 
+/** Options of the tools that come back to a session. */
+export interface SessionToolsOptions {
+  sessions: Sessions;
+  logger: Logger;
+  /** Returns the name of the store of the parent's project. Undefined: it is none, or elsewhere. */
+  projectStore?: ((options: { signal: AbortSignal }) => Promise<string | undefined>) | undefined;
+}
+
 /** Adds the tools by which a parent comes back to its sessions. None is tied to the call that started a session. */
-export function registerSessionTools(server: McpServer, { sessions, logger }: { sessions: Sessions; logger: Logger }) {
+export function registerSessionTools(server: McpServer, { sessions, logger, projectStore }: SessionToolsOptions) {
   const idOf = (given: string) => resolveSession(sessions, given);
 
   server.registerTool(
@@ -33,7 +41,7 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
     {
       title: "List sessions",
       description:
-        "Lists the Claude Code sessions in containers, newest first, also those of earlier calls and of earlier runs of Claude Code: sessions outlive both.",
+        "Lists the sessions, newest first, those of this project before others; also those of earlier calls and earlier runs of Claude Code.",
       inputSchema: toolArguments({
         state: z.enum(["live", "finished", "all"]).optional().describe("Which ones. Default: all."),
         limit: z.int().min(1).max(100).optional().describe("How many at most. Default: 20."),
@@ -41,11 +49,14 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
       }),
       annotations: READ_ONLY,
     },
-    ({ state = "all", limit = 20, page_token: pageToken }) =>
+    ({ state = "all", limit = 20, page_token: pageToken }, { mcpReq: { signal } }) =>
       answering(logger, async () => {
         const request = { states: STATES[state], pageSize: limit, ...(pageToken !== undefined && { pageToken }) };
-        const page = await sessions.list(request);
-        const entries = page.sessions.map(sessionEntry);
+        const [page, store] = await Promise.all([sessions.list(request), projectStore?.({ signal })]);
+        const entries = page.sessions.map((session): ListedSession => {
+          const here = isOfStore(session, store);
+          return { ...sessionEntry(session), ...(store !== undefined && { this_project: here }) };
+        });
         const more = page.nextPageToken !== "" && { next_page_token: page.nextPageToken };
         return textResult(listText(entries, page.nextPageToken), { sessions: entries, ...more });
       }),
@@ -59,6 +70,7 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
         "Returns a session as it is now, without waiting: of a finished one its result and patch, of a live one its state, recent progress, and the answer and changes so far.",
       inputSchema: toolArguments({ session_id: sessionId }),
       annotations: READ_ONLY,
+      _meta: LOADED,
     },
     (input) => answering(logger, async () => sessionResult(sessions, await idOf(input.session_id))),
   );
@@ -92,6 +104,7 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
         { exactlyOne: ["session_id", "session_ids"] },
       ),
       annotations: READ_ONLY,
+      _meta: LOADED,
     },
     ({ session_id: one, session_ids: several, until, timeout_seconds: seconds }, context) =>
       answering(logger, async () => {
@@ -115,6 +128,7 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
         wait: z.boolean().optional().describe("false: answer as soon as the message is queued. Default: true."),
       }),
       annotations: { readOnlyHint: false, destructiveHint: false, openWorldHint: true },
+      _meta: LOADED,
     },
     ({ session_id: given, message: text, wait = true }, context) =>
       answering(logger, async () => {
@@ -140,6 +154,7 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
         message: z.string().optional().describe("What Claude is told of a denial."),
       }),
       annotations: { readOnlyHint: false, destructiveHint: false, openWorldHint: true },
+      _meta: LOADED,
     },
     ({ session_id: given, request_id: requestId, allow, message = "" }, context) =>
       answering(logger, async () => {
@@ -165,6 +180,7 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
           .describe("For each question, in order: labels of the chosen options, or words of your own."),
       }),
       annotations: { readOnlyHint: false, destructiveHint: false, openWorldHint: true },
+      _meta: LOADED,
     },
     ({ session_id: given, request_id: requestId, answers }, context) =>
       answering(logger, async () => {
@@ -202,6 +218,7 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
         reason: z.string().max(500).optional().describe("Why, for the record."),
       }),
       annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: false },
+      _meta: LOADED,
     },
     (input, context) =>
       answering(logger, async () => {
@@ -215,4 +232,10 @@ export function registerSessionTools(server: McpServer, { sessions, logger }: { 
         return sessionResult(sessions, id);
       }),
   );
+}
+
+/** Whether a session works on the repository of a store, in whichever of its work trees. */
+function isOfStore({ spec }: Session, store: string | undefined): boolean {
+  const { store: own, senderStore } = spec?.repository?.snapshot ?? {};
+  return store !== undefined && (own === store || senderStore === store);
 }

@@ -28,7 +28,7 @@ export function severalText(summaries: readonly SessionSummary[], notStarted: re
     ...summaries.map((summary) => briefText(summary, { answerChars })),
     ...notStarted.map(({ task, error }) => `not started: ${error}\n  task: ${task}`),
     [
-      "next: get_session shows one with its patch; compare_sessions says which go together; apply_changes takes one in.",
+      "next: get_session shows one with its patch, read_changes one file's diff; compare_sessions says which go together; apply_changes takes one in.",
       ...(next.length === 0 ? [] : [`wait_session {"session_ids":${JSON.stringify(next)}} waits for what still runs.`]),
     ].join("\n"),
   ].join("\n\n");
@@ -36,24 +36,35 @@ export function severalText(summaries: readonly SessionSummary[], notStarted: re
 
 const FINAL = new Set(["succeeded", "failed", "canceled"]);
 
-/** Returns a list of sessions as a model reads it: a line for each, newest first. */
-export function listText(entries: readonly SessionEntry[], nextPageToken: string): string {
+/** Session in a list, and whether it works on the repository that the parent is in. Absent: nobody knows. */
+export type ListedSession = SessionEntry & { this_project?: boolean };
+
+/** Returns a list of sessions as a model reads it: a line for each, newest first, those of the parent's project before others. */
+export function listText(entries: readonly ListedSession[], nextPageToken: string): string {
   if (entries.length === 0) return "There are no such sessions.";
-  const lines = entries.map((entry) => {
-    const { session_id: id, state, change_count: count, cost_usd: cost, beside_patch: beside } = entry;
-    const facts = [
-      entry.ended_by === undefined ? state : `${state} (${entry.ended_by})`,
-      `created ${entry.create_time}`,
-      `${entry.elapsed_seconds.toFixed(1)} s`,
-      ...(count === undefined ? [] : [`${plural(count, "file")} changed`]),
-      ...labeled("taken", entry.taken),
-      ...(beside === true ? ["and work that the patch does not hold"] : []),
-      ...(cost === undefined ? [] : [dollars(cost)]),
-      ...(entry.repository === "" ? [] : [`on ${entry.repository}`]),
-      ...labeled("waits for", entry.waiting),
-    ];
-    return `${id} ${facts.join(", ")}\n  ${entry.task}`;
-  });
+  const of = (which: boolean | undefined) => entries.filter(({ this_project: here }) => here === which).map(entryText);
+  const [here, others] = [of(true), of(false)];
   const more = nextPageToken === "" ? [] : [`There are more: page_token ${JSON.stringify(nextPageToken)}.`];
-  return [...lines, ...more].join("\n");
+  return [
+    ...of(undefined),
+    ...(here.length === 0 ? [] : ["of this project:", ...here]),
+    ...(others.length === 0 ? [] : ["of other projects:", ...others]),
+    ...more,
+  ].join("\n");
+}
+
+function entryText(entry: SessionEntry): string {
+  const { session_id: id, state, change_count: count, cost_usd: cost, beside_patch: beside } = entry;
+  const facts = [
+    entry.ended_by === undefined ? state : `${state} (${entry.ended_by})`,
+    `created ${entry.create_time}`,
+    `${entry.elapsed_seconds.toFixed(1)} s`,
+    ...(count === undefined ? [] : [`${plural(count, "file")} changed`]),
+    ...labeled("taken", entry.taken),
+    ...(beside === true ? ["and work that the patch does not hold"] : []),
+    ...(cost === undefined ? [] : [dollars(cost)]),
+    ...(entry.repository === "" ? [] : [`on ${entry.repository}`]),
+    ...labeled("waits for", entry.waiting),
+  ];
+  return `${id} ${facts.join(", ")}\n  ${entry.task}`;
 }

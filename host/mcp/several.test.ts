@@ -133,3 +133,30 @@ test("a long answer of one of several is cut, and the call that has all of it is
   expect(said.length).toBeLessThan(30_000);
   for (const id of ids) expect(said).toContain(`[get_session ${id}: all of it]`);
 });
+
+test("a patch that is too long for an answer is read file by file and page by page, nothing of it left out", async () => {
+  const { sessions, call, spawned } = await start();
+  const [id] = (await spawned("a")) as [string];
+  const lines = Array.from({ length: 6000 }, (_, at) => `+line ${at} ${"漢".repeat(5)}\n`);
+  const header = (name: string) =>
+    `diff --git a/${name} b/${name}\nnew file mode 100644\n--- /dev/null\n+++ b/${name}\n`;
+  const patch = `${header("big.txt")}@@ -0,0 +1,6000 @@\n${lines.join("")}${header("b.txt")}@@ -0,0 +1 @@\n+b\n`;
+  sessions.finish(id, Buffer.from(patch), [create(FileChangeSchema, { path: "big.txt" })]);
+  expect((await call("get_session", { session_id: id })).text).toContain(`read_changes {"session_id":"${id}"}`);
+  const list = await call("read_changes", { session_id: id.slice(-6) });
+  expect(list.text).toMatch(
+    /^Session ses_\w+ has changed 2 files\n[^]*\nadded big\.txt \+6000 -0\nadded b\.txt \+1 -0\n/,
+  );
+  const read: string[] = [];
+  let next: { page?: number } | undefined = {};
+  while (next !== undefined) {
+    const { text } = await call("read_changes", { session_id: id, path: "big.txt", ...next });
+    expect(text.length).toBeLessThan(48_000);
+    read.push(...(text.match(/^\+line.*\n/gm) ?? []));
+    const call_: string | undefined = /next page: read_changes (\{.*\})$/.exec(text)?.[1];
+    next = call_ === undefined ? undefined : (JSON.parse(call_) as { page: number });
+  }
+  expect(read).toEqual(lines);
+  expect((await call("read_changes", { session_id: id, path: "big.tx" })).text).toMatch(/Did you mean "big\.txt"\?/);
+  expect((await call("read_changes", { session_id: id, page: 2 })).text).toMatch(/Give page from 1 to 1\.$/);
+});

@@ -1,6 +1,6 @@
 import type { CallToolResult } from "@modelcontextprotocol/server";
 import type { Logger } from "pino";
-import { asAppError, isFinal, Session_State } from "../../proto/index.ts";
+import { asAppError, cutChars, isFinal, Session_State } from "../../proto/index.ts";
 import { attemptsText, compareAttempts } from "../present/attempts-text.ts";
 import { oneLine } from "../present/plain-text.ts";
 import { readSummary } from "../present/read-session.ts";
@@ -15,14 +15,17 @@ import { type NotStarted, severalText } from "./sessions-text.ts";
  */
 export const DATA = "claudecluster/data";
 
-/** Returns a text for the model as the result of a tool, with the same as plain JSON for programs. */
-export function textResult(text: string, value: object): CallToolResult {
-  return { content: [{ type: "text", text }], _meta: { [DATA]: { ...value } } };
-}
+/** A tool's `_meta` where it is needed in a hurry: Claude Code otherwise names it only, for a search that takes a turn. */
+export const LOADED = { "anthropic/alwaysLoad": true };
 
-/** Returns plain JSON as the result of a tool. */
-export function jsonResult(value: object): CallToolResult {
-  return textResult(JSON.stringify(value, undefined, 2), value);
+/** Longest text of a result: what is longer Claude Code takes out of the conversation, whole (UTF-16 units). */
+const MAX_CHARS = 48_000;
+const CUT = "\n[cut here: read_changes shows files and diffs page by page, get_session one session]";
+
+/** Returns a text for the model as the result of a tool, with the same as plain JSON for programs. What is too long is cut, and says so. */
+export function textResult(text: string, value: object): CallToolResult {
+  const shown = text.length <= MAX_CHARS ? text : cutChars(text, MAX_CHARS - CUT.length) + CUT;
+  return { content: [{ type: "text", text: shown }], _meta: { [DATA]: { ...value } } };
 }
 
 /** Returns a session as the result of a tool. It is an error if the session failed or was canceled. */

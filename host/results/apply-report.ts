@@ -1,7 +1,9 @@
 import type { SessionResult } from "../../proto/index.ts";
+import { indent } from "../present/indent.ts";
 import { notInPatch } from "../present/not-in-patch.ts";
 import { patchNotes } from "../present/patch-notes.ts";
 import { rawPathText } from "../present/path-text.ts";
+import { oneLine, plainText } from "../present/plain-text.ts";
 import { findRunsCode } from "../present/runs-code.ts";
 import { git } from "../repository/git.ts";
 import type { Conflict } from "../repository/merge-trees.ts";
@@ -68,6 +70,17 @@ export interface ShownConflict {
 /** Returns a conflict as it is shown. Its messages and hunks are not escaped, and partly come from the container. */
 export function showConflict({ path, messages, hunks }: Conflict): ShownConflict {
   return { path: rawPathText(path), messages: [...messages], hunks: [...hunks] };
+}
+
+/** Returns conflicts with their lines, for people. A terminal obeys nothing in it. */
+export function conflictsText(conflicts: readonly ShownConflict[]): string {
+  return conflicts
+    .map(({ path, messages, hunks }) => {
+      const said = messages.map((message) => indent(oneLine(message), 2));
+      return [`conflict: ${path}`, ...said, ...hunks.map((hunk) => indent(plainText(hunk), 2))].join("\n");
+    })
+    .map((text) => `${text}\n`)
+    .join("");
 }
 
 /** Describes an apply that is to come, with what is to be known of it before. */

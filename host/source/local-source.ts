@@ -102,6 +102,12 @@ export class LocalSource implements RepositorySource {
   }
 }
 
+/** Returns the name of the store of the repository that a directory is in, the same for all its work trees. Undefined: it is in none. */
+export async function findStore(directory: string, { signal }: { signal: AbortSignal }): Promise<string | undefined> {
+  const located = await locateRepository(directory, { signal }).catch(() => undefined);
+  return located?.kind === "repository" ? storeName(located) : undefined;
+}
+
 /** All work trees of a repository have one store. */
 function storeName({ git, root, objectFormat }: LocatedRepository): string {
   const name = `${objectFormat}\0${git?.commonDirectory ?? root}`;

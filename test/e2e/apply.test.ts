@@ -139,13 +139,14 @@ test("a parent takes a session's changes into its own project, and takes them ba
   execFileSync("git", ["clone", "-q", clone, project]);
   const place = rig.mcp.place;
   await using mcp = await startMcpServer({ place, env: { CLAUDE_PROJECT_DIR: project } });
-  const read = (outcome: { text: string }) => JSON.parse(outcome.text) as Record<string, unknown>;
+  const read = (outcome: { summary: unknown }) => outcome.summary as Record<string, unknown>;
   const dry = await mcp.call("apply_changes", { session_id: id, dry_run: true });
   expect(read(dry)).toMatchObject({
     applied: "nothing",
     file_count: 2,
     runs_code: [{ path: ".envrc", why: "your shell runs it (direnv)" }],
   });
+  expect(dry.text).toContain("  .envrc: your shell runs it (direnv)\n");
   expect(read(await mcp.call("apply_changes", { session_id: id }))).toMatchObject({ applied: "branch" });
   expect(read(await mcp.call("undo_changes", {}))).toMatchObject({
     session_id: id,
@@ -160,6 +161,9 @@ test("a parent takes a session's changes into its own project, and takes them ba
   const refused = await mcp.call("apply_changes", { session_id: id, worktree: true });
   expect(refused.isError).toBe(true);
   expect(read(refused)).toMatchObject({ applied: "nothing", conflicts: [{ path: "README.md" }] });
+  expect(refused.text).toMatch(
+    /^APPLY_CONFLICTS: [^]*\nconflict: README\.md\n[^]*next: nothing was written\. apply_changes /,
+  );
   expect(readFileSync(join(project, "README.md"), "utf8")).toBe("other\n");
 });
 

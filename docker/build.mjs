@@ -25,6 +25,20 @@ const without = {
 };
 
 /**
+ * The MCP SDK's smaller validator of JSON schemas in place of its usual one (40 kB for 290), which a start would load each time.
+ * @type {import("esbuild").Plugin}
+ */
+const smallValidator = {
+  name: "small-validator",
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /@modelcontextprotocol[\\/]server[\\/]dist[\\/]shimsNode\.mjs$/ }, () => ({
+      contents: `
+        export { CfWorkerJsonSchemaValidator as DefaultJsonSchemaValidator } from "@modelcontextprotocol/server/validators/cf-worker";
+        export { default as process } from "node:process";`,
+    })),
+};
+
+/**
  * Node's modules that are taken without an import statement, since that evaluates every getter of theirs: those of http load
  * a whole other client (40 ms).
  * @type {import("esbuild").Plugin}
@@ -71,7 +85,7 @@ export async function bundleProgram({ entry, outfile, version, split = false }) 
       "process.env.CLAUDECLUSTER_VERSION": JSON.stringify(version),
       CLAUDECLUSTER_SKILLS: JSON.stringify(skills),
     },
-    plugins: [without, builtins],
+    plugins: [without, smallValidator, builtins],
   });
 }
 

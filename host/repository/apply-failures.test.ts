@@ -210,6 +210,24 @@ test("never overwrites what nobody tracks, nor what git ignores", async () => {
   expect(odd.message).toContain("ж/日本.log is there, and not known to git");
 });
 
+test("applies changes to ignored files that the session was given, and stages none of them", async () => {
+  writeFileSync(at("kept.log"), "mine\n");
+  writeFileSync(at("gone.log"), "mine\n");
+  const storeDirectory = join(area.top, "store");
+  const include = ["kept.log", "gone.log"];
+  const snapshot = await takeSnapshot({ path: area.directory, storeDirectory, include, signal });
+  area.borrowed = join(storeDirectory, "objects");
+  const result = files({ "kept.log": "mine\ntheirs\n", "a.ts": "2\n" }, START);
+  const session = { ...area.changes(snapshot.untracked, result), headCommitId: snapshot.head! };
+  area.borrowed = "";
+  const before = area.state();
+  await apply(session, { stage: true, startStores: [join(storeDirectory, "objects")] });
+  expect([read("kept.log"), existsSync(at("gone.log"))]).toEqual(["mine\ntheirs\n", false]);
+  expect(area.git("status", "--porcelain")).toBe("M  a.ts\n");
+  await undo();
+  expect(area.state()).toEqual(before);
+});
+
 test("names a file by its path where one side has a file and the other a directory or a link", async () => {
   const cases: [work: () => void, session: Files, path: string][] = [
     [

@@ -56,8 +56,9 @@ export async function applyToWorkTree(
   const changes = all.filter((change) => !isPointer(change));
   const parts = await divideChanges(repository, changes, { ...now, signal });
   for (const part of parts) refuseUnderWay(part.repository);
-  // A submodule has an index of its own, which is left alone.
-  const stageable = all.filter(({ path }) => !now.submodules.some((submodule) => isInside(submodule, path)));
+  // A submodule has an index of its own, which is left alone; what git ignores stays out of any.
+  const isElsewhere = (path: RawPath) => now.submodules.some((submodule) => isInside(submodule, path));
+  const stageable = all.filter(({ path }) => !isElsewhere(path) && !now.ignored.includes(path));
   const index = stage ? await stageChanges(repository, prepared, now, stageable, { signal }) : undefined;
   if (changes.length === 0 && index === undefined) {
     const why = submodules.length > 0 ? "Only submodules differ, whose files are left alone." : "";

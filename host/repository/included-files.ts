@@ -8,6 +8,8 @@ import { looksSecret } from "./secret-names.ts";
 /** What Claude Code copies into a work tree of its own: patterns as in a .gitignore. https://code.claude.com/docs/en/worktrees */
 const WORKTREE_INCLUDE = ".worktreeinclude";
 
+/** How many names git is asked for at once: a command has so much room. */
+const AT_ONCE = 500;
 const LIST = ["--literal-pathspecs", "ls-files", "-z", "--others", "--"];
 const LIST_PATTERNS = ["ls-files", "-z", "--others", "--ignored", `--exclude-from=${WORKTREE_INCLUDE}`];
 
@@ -37,13 +39,17 @@ export async function findIncluded(
   { root, subdirectory }: LocatedRepository,
   { names, worktreeInclude, signal }: IncludeOptions,
 ): Promise<IncludedFiles> {
-  const included = new Set<RawPath>();
+  const paths: string[] = [];
   for (const name of names) {
     const path = isAbsolute(name) ? relative(root, name) : normalize(join(subdirectory, name));
     if (path === ".." || path.startsWith("../") || isAbsolute(path)) throw notFound(name, `lies outside of ${root}`);
-    const found = splitPaths(await git(place, [...LIST, path === "" ? "." : path], { signal }));
+    if (!(await exists(join(root, path)))) throw notFound(name, `is not in ${root}`);
+    paths.push(path === "" ? "." : path);
+  }
+  const included = new Set<RawPath>();
+  for (let at = 0; at < paths.length; at += AT_ONCE) {
+    const found = splitPaths(await git(place, [...LIST, ...paths.slice(at, at + AT_ONCE)], { signal }));
     for (const file of found) included.add(file);
-    if (found.length === 0 && !(await exists(join(root, path)))) throw notFound(name, `is not in ${root}`);
   }
   const matched = new Set<RawPath>();
   if (worktreeInclude && (await exists(join(root, WORKTREE_INCLUDE)))) {

@@ -1,9 +1,10 @@
 import { join } from "node:path";
-import { type RawPath, rawPathOf, utf8Of } from "../../proto/index.ts";
+import { pathIn, type RawPath, rawPathOf, utf8Of } from "../../proto/index.ts";
 import { gitLine } from "./git.ts";
-import type { Scratch } from "./scratch.ts";
+import { findObstacle, statOf } from "./file-states.ts";
+import type { PreparedChanges } from "./session-changes.ts";
 import { takeSnapshot } from "./snapshot.ts";
-import { directoryTree, type GivenSubmodule, outermost, replaceSubmodules } from "./submodule-trees.ts";
+import { directoryTree, outermost, replaceSubmodules } from "./submodule-trees.ts";
 import { selectChanges } from "./rebuild-tree.ts";
 import { ABSENT, DIRECTORY, diffTrees } from "./tree-diff.ts";
 import type { UserRepository } from "./user-repository.ts";
@@ -19,8 +20,13 @@ export interface IndexNow {
 export interface TreesNow {
   /** Tree of what is staged. In the place of a submodule it has the files of it as they lie there. */
   index: string;
-  /** Tree of the files as they would go into a session: tracked, and untracked that are not ignored. */
+  /**
+   * Tree of the files as they would go into a session: tracked, and untracked that are not ignored; ignored ones too, where
+   * the session was given them and has changed them.
+   */
   workTree: string;
+  /** These ignored ones. */
+  ignored: RawPath[];
   /** Submodules whose files are in both trees. */
   submodules: RawPath[];
   /** Indexes of the repository, whose path is empty, and of these submodules. */
@@ -33,30 +39,29 @@ export interface TreesNow {
  */
 export async function readTreesNow(
   { workTree: path }: UserRepository,
-  {
-    scratch,
-    submodules: given,
-    largePaths,
-  }: {
-    scratch: Scratch;
-    submodules: readonly GivenSubmodule[];
-    /** Files of Git LFS that the session was given. Where there are any, the trees have the content of such files. */
-    largePaths: readonly RawPath[];
-  },
+  { scratch, start, changes, submodules: given, largePaths }: Omit<PreparedChanges, keyof AsyncDisposable>,
   { signal }: { signal: AbortSignal },
 ): Promise<TreesNow> {
   const storeDirectory = join(scratch.directory, "now.git");
   const wanted = new Set(given.map((submodule) => utf8Of(submodule.path)));
-  const snapshot = await takeSnapshot({
-    path,
-    storeDirectory,
-    submodules: wanted,
-    largeFiles: largePaths.length > 0,
-    signal,
-  });
-  await scratch.borrow(snapshot.objectDirectories);
   const treeOf = (revision: string) => gitLine(scratch.place(), ["rev-parse", revision], { signal });
-  const workTree = await treeOf(`${snapshot.untracked}^{tree}`);
+  const take = async (include: readonly RawPath[]) => {
+    const taken = await takeSnapshot({
+      path,
+      storeDirectory,
+      include: include.map(utf8Of),
+      submodules: wanted,
+      largeFiles: largePaths.length > 0,
+      signal,
+    });
+    await scratch.borrow(taken.objectDirectories);
+    return { taken, tree: await treeOf(`${taken.untracked}^{tree}`) };
+  };
+  const first = await take([]);
+  const gone = await diffTrees(scratch.place(), [start.treeId, first.tree], { signal });
+  const missing = new Set(gone.filter(({ newMode }) => newMode === ABSENT).map((change) => change.path));
+  const ignored = changes.map((change) => change.path).filter((file) => missing.has(file) && lies(path, file));
+  const { taken: snapshot, tree: workTree } = ignored.length === 0 ? first : await take(ignored);
   const directories = await Promise.all(
     outermost(snapshot.submodules).map(async (submodule) => ({
       path: rawPathOf(submodule.path),
@@ -82,7 +87,15 @@ export async function readTreesNow(
   return {
     index: await replaceSubmodules(scratch, withContent, directories, { signal }),
     workTree,
+    ignored,
     submodules: snapshot.submodules.map((submodule) => rawPathOf(submodule.path)),
     indexes,
   };
+}
+
+/** Whether a file, or a link, is at a path that can be named. */
+function lies(workTree: string, path: RawPath): boolean {
+  if (rawPathOf(utf8Of(path)) !== path) return false;
+  const facts = findObstacle(workTree, path) === undefined ? statOf(pathIn(workTree, path)) : undefined;
+  return facts?.isFile() === true || facts?.isSymbolicLink() === true;
 }

@@ -19,6 +19,7 @@ import { reasonsFor } from "./left-out.ts";
 import { PrivateIndex, type PrivateIndexOptions } from "./private-index.ts";
 import type { RawDiffEntry } from "./raw-diff.ts";
 import { listChangedSubmodules } from "./submodule.ts";
+import { together } from "./together.ts";
 import { readChanges } from "./tree-changes.ts";
 import { writeTree } from "./write-tree.ts";
 
@@ -126,26 +127,35 @@ async function collectWith(options: PrivateIndexOptions & { maxPatchBytes?: numb
   try {
     const { entries, unreadable, unconverted, checkouts, staged } = await readChanges(index, { still: true, signal });
     const { directory, emptyTree } = index;
-    const diff = { directory, emptyTree, signal, maxPatchBytes: options.maxPatchBytes ?? MAX_PATCH_BYTES };
+    const diff = { directory, emptyTree, maxPatchBytes: options.maxPatchBytes ?? MAX_PATCH_BYTES };
+    const compare = async (patch: boolean, signal: AbortSignal) => {
+      const options = { ...diff, signal };
+      const diffed = await diffFiles(index.place, entries, { ...options, patch, renames: true });
+      if (!patch || diffed.files.every(({ entry }) => entry.oldPath === entry.path)) return diffed;
+      const small = diffed.patch.length <= MAX_CHECKED_PATCH_BYTES;
+      if (small && (await patchApplies(index.place, directory, diffed.patch, { signal }))) return diffed;
+      // Without renames every patch applies.
+      return await diffFiles(index.place, entries, { ...options, patch, renames: false });
+    };
     const collect = async (patch: boolean): Promise<Collected> => {
-      let diffed = await diffFiles(index.place, entries, { ...diff, patch, renames: true });
-      if (patch && diffed.files.some(({ entry }) => entry.oldPath !== entry.path)) {
-        const small = diffed.patch.length <= MAX_CHECKED_PATCH_BYTES;
-        const applies = small && (await patchApplies(index.place, directory, diffed.patch, { signal }));
-        // Without renames every patch applies.
-        if (!applies) diffed = await diffFiles(index.place, entries, { ...diff, patch, renames: false });
-      }
+      const result = { start: options.base.commitId, entries, indexFile: `${directory}/result` };
+      // Most of it is the starts of processes, and none needs what another one finds.
+      const [diffed, changed, ignoredFiles, { headCommitId, incomplete }, treeId, filters] = await together(
+        signal,
+        (signal) => [
+          compare(patch, signal),
+          listChangedSubmodules(index, { signal }),
+          countIgnored(index, { signal }),
+          index.readClaims({ signal }),
+          writeTree(index.place, { ...result, signal }),
+          index.attributes.listFilters({ signal }),
+        ],
+      );
       const changes = diffed.files.map(({ change }) => change);
-      const changed = await listChangedSubmodules(index, { signal });
       const leftOut = [...new Set([...unreadable, ...changed])].sort();
       const unreadableReasons = await reasonsFor(index, leftOut, { submodules: new Set(changed), signal });
       const unreadablePaths = leftOut.map(quotePath);
-      const ignoredFiles = await countIgnored(index, { signal });
-      const { headCommitId, incomplete } = await index.readClaims({ signal });
       const unconvertedPaths = unconverted.map(quotePath);
-      const indexFile = `${directory}/result`;
-      const treeId = await writeTree(index.place, { start: options.base.commitId, entries, indexFile, signal });
-      const filters = await index.attributes.listFilters({ signal });
       // What has its content is as the work tree is to have it.
       for (const path of [...index.givenLargeFiles, ...(index.givenLargeFiles.size > 0 ? index.added : [])]) {
         if (filters.get(path) === "lfs") filters.delete(path);

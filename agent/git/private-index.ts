@@ -9,6 +9,7 @@ import { lookAt } from "./path-facts.ts";
 import { GITLINK } from "./raw-diff.ts";
 import { Staging } from "./staging.ts";
 import type { SubmodulePlace } from "./submodule-place.ts";
+import { together } from "./together.ts";
 
 /** $1 the index's directory, $2 what it starts from, if anything, $3 the work tree: Claude may have removed or closed it. */
 const PREPARE: Script = {
@@ -83,13 +84,22 @@ export class PrivateIndex extends IndexFile {
   async #fill(options: PrivateIndexOptions): Promise<void> {
     const { signal, copyOf } = options;
     await shell(this.place, PREPARE, [this.directory, copyOf ?? "", this.workTree], { signal });
-    if (copyOf === undefined) {
+    const fresh = copyOf === undefined;
+    if (fresh) {
       const { commitId } = options.base;
-      await git(this.place, ["read-tree", commitId === "" ? "--empty" : commitId], { signal });
-      this.held = await findHeldFiles(this.place, this.workTree, { signal });
+      // Claude's repository is read meanwhile, which is another one.
+      await together(signal, (signal) => [
+        git(this.place, ["read-tree", commitId === "" ? "--empty" : commitId], { signal }),
+        this.readClaims({ signal }),
+      ]);
     }
+    const [special, held] = await together(signal, (signal) => [
+      shell(this.place, LIST_SPECIAL, [], { signal }),
+      fresh ? findHeldFiles(this.place, this.workTree, { signal }) : Promise.resolve(new Set<RawPath>()),
+    ]);
+    this.held = held;
     const attributes = new Map<RawPath, string>();
-    for (const line of splitPaths(await shell(this.place, LIST_SPECIAL, [], { signal }))) {
+    for (const line of splitPaths(special)) {
       const path = line.slice(line.indexOf("\t") + 1);
       if (!line.startsWith(GITLINK)) {
         attributes.set(path, line.split(" ")[1] ?? "");
@@ -100,16 +110,16 @@ export class PrivateIndex extends IndexFile {
       this.#submodulePlaces.set(submodule.path, { commitId: submodule.id });
     }
     if (attributes.size > 0) await this.attributes.read(attributes.values(), { signal });
-    if (copyOf === undefined) {
+    if (fresh) {
       // git takes a .gitattributes from the index where there is none in the work tree.
       const facts = await lookAt(this.place, this.workTree, [...attributes.keys()], { signal });
-      const { skipped } = await this.readClaims({ signal });
+      const { skipped } = this;
       const holds = (path: RawPath): boolean =>
         facts.get(path)?.type === "f" || (skipped.has(path) && !facts.has(path));
       this.displaced = new Set([...attributes.keys()].filter((path) => !holds(path)));
     }
     await this.edit({ forget: new Set([...this.held, ...this.displaced]), mark: [""], signal });
-    if (copyOf === undefined) await this.refresh({ signal });
+    if (fresh) await this.refresh({ signal });
   }
 
   /** Returns the claims of Claude's repository. They are read again if its index has been written since. */

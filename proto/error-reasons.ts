@@ -188,6 +188,10 @@ export const ERROR_REASONS = {
   PAGE_SIZE_INVALID: "INVALID_ARGUMENT",
   /** The page token is none of ours. */
   PAGE_TOKEN_INVALID: "INVALID_ARGUMENT",
+  /** The schema that a result is to have cannot be used. */
+  SCHEMA_INVALID: "INVALID_ARGUMENT",
+  /** What Claude answered does not have the schema that was asked for. */
+  RESULT_INVALID: "INTERNAL",
   /** The session has not changed the file that is asked for. */
   CHANGE_NOT_FOUND: "NOT_FOUND",
   /** The log has no event of that number yet. */

@@ -43,7 +43,11 @@ test("loads what the repository brings where the session wants it, but the model
 
 test("leaves out what the session does not ask for", () => {
   const args = argumentsFor({});
-  for (const flag of ["--model", "--max-turns", "--allowed-tools"]) expect(args).not.toContain(flag);
+  for (const flag of ["--model", "--max-turns", "--allowed-tools", "--json-schema"]) expect(args).not.toContain(flag);
+});
+
+test("passes the schema that the result is to have", () => {
+  expect(valueOf(argumentsFor({ jsonSchema: '{"type":"object"}' }), "--json-schema")).toBe('{"type":"object"}');
 });
 
 test("passes model, limit and rules, each rule as one argument", () => {

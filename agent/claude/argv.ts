@@ -24,6 +24,7 @@ export type ClaudeSpec = Pick<
   | "maxStepCount"
   | "loadProjectSettings"
   | "environment"
+  | "jsonSchema"
 >;
 
 /**
@@ -50,6 +51,7 @@ export function claudeArguments(
     ...(asks(spec) && spec.permissionMode !== "plan" ? ["--disallowed-tools", ...PLANNING_TOOLS] : []),
     ...(spec.model === "" ? [] : ["--model", spec.model]),
     ...(spec.maxStepCount === 0 ? [] : ["--max-turns", String(spec.maxStepCount)]),
+    ...(spec.jsonSchema === "" ? [] : ["--json-schema", spec.jsonSchema]),
     // One argument for each rule: a rule may hold spaces and commas.
     ...(spec.allowedTools.length === 0 ? [] : ["--allowed-tools", ...spec.allowedTools]),
   ];

@@ -1,9 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { readFileSync } from "node:fs";
 import { AppError, cutChars, PERMISSION_MODES, type RepositorySpec } from "../../proto/index.ts";
 import { EGRESS_NAMES, type EgressName, MAX_DESTINATIONS, toCreateRequest } from "../session/request-parts.ts";
 import { MAX_ATTEMPTS } from "../session/create-attempts.ts";
 import type { CreateSessionRequest } from "../session/sessions.ts";
 import { NO_REPOSITORY } from "../source/address-source.ts";
+import { readProblem } from "../file-problem.ts";
 import type { RepositoryWish } from "../source/repository-source.ts";
 
 /** Flags of `run`, as the command line gives them. Undefined: not given. */
@@ -37,6 +39,8 @@ export interface RunFlags {
   setupTimeout?: number;
   check?: string;
   checkTimeout?: number;
+  /** JSON Schema, as JSON. */
+  jsonSchema?: string;
   attempts?: number;
   env?: Record<string, string>;
   detach?: boolean;
@@ -98,6 +102,7 @@ export function addRunFlags(command: Command): Command {
       'judge the result in the container, such as "npm test"; the changes stay what they are',
     )
     .option("--check-timeout <seconds>", "time for that (default: 600)", number)
+    .option("--json-schema <file|json>", "JSON Schema of an object that is to be Claude's answer, checked", schemaText)
     .option("--attempts <count>", "so many sessions of the same task, compared side by side at the end", attempts)
     .option("-e, --env <name=value>", "variable for Claude's environment; may be repeated", collectVariable)
     .option("--json", "print the result as JSON");
@@ -144,6 +149,16 @@ function number(given: string): number {
   const value = given.trim() === "" ? NaN : Number(given);
   if (!Number.isFinite(value)) throw new InvalidArgumentError("It must be a number.");
   return value;
+}
+
+/** A schema as it is, or what the file of that name holds. The host says whether it is one. */
+function schemaText(given: string): string {
+  if (given.trim().startsWith("{")) return given;
+  try {
+    return readFileSync(given, "utf8");
+  } catch (error) {
+    throw new InvalidArgumentError(`It must be JSON or a file that can be read: ${readProblem(error)}.`);
+  }
 }
 
 function amount(given: string): number {

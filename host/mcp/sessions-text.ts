@@ -24,14 +24,20 @@ export function severalText(summaries: readonly SessionSummary[], notStarted: re
   const next = live.map(({ session_id: id }) => id);
   return [
     `${plural(summaries.length + notStarted.length, "session")}: ${states.join(", ")}`,
-    CONTAINER_TEXT_NOTE,
+    summaries.length === 0 ? "" : CONTAINER_TEXT_NOTE,
     ...summaries.map((summary) => briefText(summary, { answerChars })),
     ...notStarted.map(({ task, error }) => `not started: ${error}\n  task: ${task}`),
-    [
-      "next: get_session shows one with its patch, read_changes one file's diff; compare_sessions says which go together; apply_changes takes one in.",
-      ...(next.length === 0 ? [] : [`wait_session {"session_ids":${JSON.stringify(next)}} waits for what still runs.`]),
-    ].join("\n"),
-  ].join("\n\n");
+    summaries.length === 0
+      ? ""
+      : [
+          "next: get_session shows one with its patch, read_changes one file's diff; compare_sessions says which go together; apply_changes takes one in.",
+          ...(next.length === 0
+            ? []
+            : [`wait_session {"session_ids":${JSON.stringify(next)}} waits for what still runs.`]),
+        ].join("\n"),
+  ]
+    .filter((part) => part !== "")
+    .join("\n\n");
 }
 
 const FINAL = new Set(["succeeded", "failed", "canceled"]);

@@ -85,6 +85,10 @@ export const spawnInputSchema = z.strictObject({
       'Shell command that judges the result in the container once Claude has finished, such as "npm test". The answer says whether it passed; the changes stay what they are.',
     ),
   check_timeout_seconds: z.number().optional().describe("Time for check. Default: 600."),
+  json_schema: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .describe("JSON Schema of an object that is to be the answer: checked, and if it is none, the session fails."),
   decision_timeout_seconds: z
     .number()
     .optional()
@@ -148,5 +152,6 @@ export function toSpawnRequest(input: SpawnInput, repository: RepositorySpec | u
     timeout: input.timeout_seconds,
     decisionTimeout: input.decision_timeout_seconds,
     idleTimeout: input.idle_timeout_seconds,
+    jsonSchema: input.json_schema && JSON.stringify(input.json_schema),
   });
 }

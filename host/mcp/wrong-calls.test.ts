@@ -62,10 +62,14 @@ function wrongValues(schema: Schema): unknown[] {
     case "array":
       return ["a, b", { a: 1 }, [{ a: 1 }], [null], 1.5, "[not JSON"];
     case "object":
-      return ["a=1", ["a"], 7, { A: { b: 1 } }, "{not JSON"];
+      return ["a=1", ["a"], 7, "{not JSON", ...(hasType(schema.additionalProperties) ? [{ A: { b: 1 } }] : [])];
     default:
       throw new Error(`No wrong values are known for ${JSON.stringify(schema)}.`);
   }
+}
+
+function hasType(schema: Schema["additionalProperties"]): boolean {
+  return typeof schema === "object" && schema.type !== undefined;
 }
 
 function outside({ minimum, maximum, exclusiveMinimum }: Schema): number[] {

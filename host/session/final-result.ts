@@ -20,6 +20,7 @@ import { failure, patchLost } from "./ending.ts";
 import { explainModelTrouble } from "./model-trouble.ts";
 import { SalvagedPatch, salvageChanges } from "./salvage.ts";
 import type { SessionLog } from "./session-log.ts";
+import { findSchemaMismatch } from "./structured-result.ts";
 
 /** Result and artifacts of a session that has ended. A salvaged patch is not stored yet. */
 export interface Ended {
@@ -44,13 +45,18 @@ export interface HostFacts {
 
 /**
  * Checks what an agent handed over. A patch that is not what the list of changes says makes the session's failure
- * PATCH_MISMATCH. Where the agent could not compute the patch, the streamed diffs take its place.
+ * PATCH_MISMATCH, and an answer without the schema that was asked for RESULT_INVALID. Where the agent could not compute the patch, the streamed diffs take its place.
  */
 export async function checkEnded(ended: AgentResult, log: SessionLog): Promise<Ended> {
   const { result } = ended;
   if (!result.patchTruncated || ended.patch.artifact.sizeBytes > 0n) {
     const mismatch = await findPatchMismatch(ended.patch.read(), result);
+    const { spec } = log.session;
     if (mismatch !== undefined) result.outcome = failure(patchMismatch(mismatch));
+    else if (result.outcome.case === "success" && spec !== undefined && spec.jsonSchema !== "") {
+      const other = await findSchemaMismatch(result, spec.jsonSchema);
+      if (other !== undefined) result.outcome = failure(other);
+    }
     return ended;
   }
   const { changes, patch } = await salvageChanges(log);

@@ -58,6 +58,8 @@ export interface SessionWish {
   checkTimeout?: number | undefined;
   decisionTimeout?: number | undefined;
   idleTimeout?: number | undefined;
+  /** JSON Schema that the result is to have, as JSON. */
+  jsonSchema?: string | undefined;
   image?: string | undefined;
   /** Size, as parseSize takes it. */
   memory?: string | undefined;
@@ -84,6 +86,7 @@ export function toCreateRequest(wish: SessionWish): CreateSessionRequest {
       loadProjectSettings: wish.loadProjectSettings ?? false,
       previousSessionId: wish.previousSessionId ?? "",
       afterSessionId: wish.afterSessionId ?? "",
+      jsonSchema: wish.jsonSchema ?? "",
       setup: toCommand(wish.setup, wish.setupTimeout),
       check: toCommand(wish.check, wish.checkTimeout),
       timeout: toDuration(wish.timeout),

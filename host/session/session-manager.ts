@@ -28,6 +28,7 @@ import {
   SessionStartedSchema,
   StateChangedSchema,
 } from "../../proto/index.ts";
+import { checkSchema } from "./structured-result.ts";
 import { completeShape } from "../containers/container-shape.ts";
 import type { Containers } from "../containers/containers.ts";
 import type { ContainerShape } from "../runtime/runtime.ts";
@@ -158,6 +159,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     const completed = completeSpec(this.#redeemed(request.spec));
     const spec = withSetup(continueSpec(store, completed), this.#options.setups);
     checkEgress(spec, this.#options.egress);
+    await checkSchema(spec.jsonSchema);
     const shape = this.#completeShape(request.container);
     this.#options.containers.check(shape);
     if ((await model.credentials.read()) === undefined) {

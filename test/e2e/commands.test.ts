@@ -149,3 +149,20 @@ test("a parent gets its attempts compared, and of a single session how its check
   expect(single.text).toContain("check failed with exit code 2");
   expect(single.text).toContain("changed by the setup, before Claude: made.txt");
 });
+
+test("a result has the schema that was asked for, or the session fails; a schema that is none makes no container", async () => {
+  await using mcp = await startMcpServer({ place: rig.place });
+  const schema = { type: "object", properties: { count: { type: "integer" } }, required: ["count"] };
+  const answering = (input: object) =>
+    `[scenario: call-tools ${JSON.stringify([{ name: "StructuredOutput", input }])}] Count.`;
+  const options = { repository: "none", json_schema: schema };
+  const { text } = await mcp.spawn({ ...options, tasks: [answering({ count: 3 }), "[scenario: small-edit] Count."] });
+  expect(text).toMatch(/^2 sessions: 1 succeeded, 1 failed\n/);
+  expect(text).toContain('answer:\n  {"count":3}');
+  expect(text).toMatch(/ failed: RESULT_INVALID: Claude's result is not what json_schema asks for: it is no JSON\./);
+  const wrong = await mcp.spawn({ task: "x", repository: "none", json_schema: { type: "object", properties: 7 } });
+  expect(wrong.text).toMatch(/^SCHEMA_INVALID: .*properties must be object.* Give a JSON Schema such as /);
+  const flags = ["run", "--no-repository", "--json-schema", JSON.stringify(schema), answering({ count: 4 })];
+  const run = await claudecluster(rig.place, flags);
+  expect(run.stderr, run.stdout).toContain('{"count":4}');
+});

@@ -56,9 +56,8 @@ export function createApp(config: HostConfig, logger: Logger): App {
   });
   const stores = storesDirectory(stateDirectory);
   const { supplies } = runtime;
-  const snapshots = new SnapshotStores(stores, {
-    supplies: supplies && new StartSupplies({ storesDirectory: stores, supplies, logger }),
-  });
+  const startSupplies = supplies && new StartSupplies({ storesDirectory: stores, supplies, logger });
+  const snapshots = new SnapshotStores(stores, { supplies: startSupplies });
   const sweeping = snapshots.sweepRegularly((id) => store.getSession(id) !== undefined, {
     signal: closing.signal,
     logger,
@@ -90,6 +89,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
     async [Symbol.asyncDispose]() {
       closing.abort();
       await sessions.detach();
+      await startSupplies?.[Symbol.asyncDispose]();
       await containers[Symbol.asyncDispose]();
       await runtime[Symbol.asyncDispose]();
       store[Symbol.dispose]();

@@ -19,6 +19,7 @@ let area: string;
 let user: string;
 let runtime: FakeSupplies;
 let stores: SnapshotStores;
+let supplies: StartSupplies;
 const told: string[] = [];
 
 beforeEach(async () => {
@@ -29,7 +30,7 @@ beforeEach(async () => {
   runtime = new FakeSupplies();
   openStores();
   await run("git", ["init", "-q", "-b", "main", user]);
-  writeFileSync(join(user, "large"), randomBytes(17 * 2 ** 20));
+  writeFileSync(join(user, "large"), randomBytes(200_000));
   await commit("one");
   await commit("two");
   // As a clone has it.
@@ -44,9 +45,8 @@ afterEach(() => {
 function openStores(): void {
   const directory = storesDirectory(join(area, "state"));
   const logger = pino({ level: "silent" });
-  stores = new SnapshotStores(directory, {
-    supplies: new StartSupplies({ storesDirectory: directory, supplies: runtime, logger }),
-  });
+  supplies = new StartSupplies({ storesDirectory: directory, supplies: runtime, logger, minBytes: 100_000 });
+  stores = new SnapshotStores(directory, { supplies });
 }
 
 async function git(...args: string[]): Promise<string> {
@@ -181,6 +181,17 @@ test("a session that is stopped meanwhile does not wait, and the next one has it
   release(undefined);
   expect(await next).toBeTypeOf("string");
   expect(runtime.kept.size).toBe(1);
+});
+
+test("a host that ends leaves nothing half made", async () => {
+  const found = find();
+  await expect.poll(() => told).toHaveLength(1);
+  await supplies[Symbol.asyncDispose]();
+  expect(await found).toBeUndefined();
+  expect(runtime.kept.size).toBe(0);
+  const [store] = readdirSync(storesDirectory(join(area, "state")));
+  const cache = join(storesDirectory(join(area, "state")), store!, "claudecluster");
+  expect(readdirSync(cache).filter((name) => name.startsWith("work-"))).toEqual([]);
 });
 
 test("sweeps what nobody has used for a week, what a killed host has left, and of other hosts what is old", async () => {

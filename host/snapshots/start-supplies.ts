@@ -54,17 +54,21 @@ interface Supplied {
  * and the first one does none of it in its container. A supply has what all its sessions have anyway: the commits that
  * are checked out, with as much history as was asked for. All else is fetched. It is a cache: without one everything is fetched.
  */
-export class StartSupplies {
+export class StartSupplies implements AsyncDisposable {
   readonly #storesDirectory: string;
   readonly #supplies: Supplies;
   readonly #logger: Logger;
+  readonly #minBytes: number;
   readonly #making = new Map<string, Promise<Supplied>>();
   readonly #failed = new Set<string>();
+  readonly #closing = new AbortController();
 
-  constructor({ storesDirectory, supplies, logger }: { storesDirectory: string; supplies: Supplies; logger: Logger }) {
-    this.#storesDirectory = storesDirectory;
-    this.#supplies = supplies;
-    this.#logger = logger;
+  /** `minBytes`: size of packs below which there is no supply. Default: 16 MiB. */
+  constructor(options: { storesDirectory: string; supplies: Supplies; logger: Logger; minBytes?: number }) {
+    this.#storesDirectory = options.storesDirectory;
+    this.#supplies = options.supplies;
+    this.#logger = options.logger;
+    this.#minBytes = options.minBytes ?? MIN_BYTES;
   }
 
   /**
@@ -76,7 +80,7 @@ export class StartSupplies {
     try {
       if (start.headCommitIds.length === 0) return undefined;
       const storedBytes = await sizeOfPacks(join(start.store, "objects"));
-      if (storedBytes < MIN_BYTES) return undefined;
+      if (storedBytes < this.#minBytes) return undefined;
       const shallow = await readFile(join(start.served, "shallow"), "utf8").catch(() => "");
       const facts = [...start.headCommitIds.toSorted(), "shallow", ...shallow.split("\n").sort()].join("\n");
       const key = createHash("sha256").update(facts).digest("hex").slice(0, 32);
@@ -123,13 +127,13 @@ export class StartSupplies {
     start: SuppliedStart,
     { record, image, ...options }: PackOptions & { record: string; image: string },
   ): Promise<Supplied> {
-    const signal = AbortSignal.timeout(MAKE_MS);
+    const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(MAKE_MS)]);
     const cache = join(start.store, "claudecluster");
     // A name that RepositoryStore knows for abandoned, if this host is killed meanwhile.
     const directory = await mkdtemp(join(cache, "work-supply-"));
     try {
       const bytes = await packStart(start, directory, { ...options, signal });
-      const name = bytes < MIN_BYTES ? "" : await this.#supplies.put(directory, { image, signal });
+      const name = bytes < this.#minBytes ? "" : await this.#supplies.put(directory, { image, signal });
       const fresh = `${directory}.record`;
       await writeFile(fresh, JSON.stringify({ name, bytes } satisfies Supplied), { mode: 0o600 });
       await mkdir(join(start.store, RECORDS), { recursive: true, mode: 0o700 });
@@ -154,6 +158,12 @@ export class StartSupplies {
       if (own ? kept.has(name) || this.#making.size > 0 : !(nowMs - createTimeMs > UNUSED_MS)) continue;
       await this.#supplies.remove(name, { signal });
     }
+  }
+
+  /** Ends what is being made, and waits until nothing of it is left. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new Error("the host is shutting down"));
+    await Promise.allSettled(this.#making.values());
   }
 
   /** Forgets those that are not to be kept. Returns the names of the others. */

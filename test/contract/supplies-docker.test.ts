@@ -62,6 +62,7 @@ test("a supply that is gone is an empty one to a container, and is removed like 
     await using container = await runtime.create(harness.shape({ supply }), { signal });
     expect(await docker("exec", container.ref.id, "/bin/sh", "-c", "ls /supply")).toBe("");
     expect(await list()).toEqual([supply]);
+    expect(await runtime.supplies.has(supply, { signal })).toBe(false);
   }
   await runtime.supplies.remove(supply, { signal });
   expect(await list()).toEqual([]);

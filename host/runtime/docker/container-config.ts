@@ -91,7 +91,7 @@ function hostConfig(plan: ContainerPlan, baseUid: number): HostConfig {
 
 /** Returns the mount of a supply. One that is gone is made anew by the engine, empty, and then has our labels, too. */
 export function supplyMount(supply: string, owner: Owner, { readOnly }: { readOnly: boolean }): MountSettings {
-  const options = { NoCopy: true, Labels: supplyLabelsOf(owner) };
+  const options = { NoCopy: true, Labels: supplyLabelsOf(owner, { put: false }) };
   return {
     Type: "volume",
     Source: supply,

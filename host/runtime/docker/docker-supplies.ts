@@ -6,7 +6,7 @@ import { supplyMount, SUPPLY_DIRECTORY } from "./container-config.ts";
 import { containerName, newContainerKey } from "./container-name.ts";
 import { engineError, statusOf } from "./engine-error.ts";
 import type { Engine } from "./engine.ts";
-import { LABELS, labelsOf, type Owner, supplyLabelsOf } from "./labels.ts";
+import { LABELS, labelsOf, type Owner, supplyLabelsOf, wasPut } from "./labels.ts";
 import { removeContainer } from "./remove-container.ts";
 import { sendCreate } from "./send-create.ts";
 import { tarOf } from "./tar-stream.ts";
@@ -46,7 +46,7 @@ export class DockerSupplies implements Supplies {
     const alive = AbortSignal.any([signal, closing]);
     this.#underWay.add(name);
     try {
-      await engine.createVolume({ Name: name, Labels: supplyLabelsOf(owner) }, { signal: alive });
+      await engine.createVolume({ Name: name, Labels: supplyLabelsOf(owner, { put: true }) }, { signal: alive });
       await this.#fill(name, directory, image, alive);
       return name;
     } catch (error) {
@@ -88,8 +88,7 @@ export class DockerSupplies implements Supplies {
 
   async has(name: string, { signal }: { signal: AbortSignal }): Promise<boolean> {
     try {
-      await this.#context.engine.inspectVolume(name, { signal });
-      return true;
+      return wasPut((await this.#context.engine.inspectVolume(name, { signal })).Labels);
     } catch (error) {
       if (statusOf(error) === 404) return false;
       throw error;

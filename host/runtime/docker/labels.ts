@@ -12,6 +12,9 @@ export const LABELS = {
   version: "dev.claudecluster.version",
 } as const;
 
+/** Of a volume that the engine made for a container, since it was gone, the label says something else. */
+const PUT = "put";
+
 /** Labels of a container, by name. */
 export type Labels = Readonly<Record<string, string>>;
 
@@ -32,9 +35,14 @@ export function labelsOf(key: string, sessionUid: number, { hostId, version }: O
   };
 }
 
-/** Returns the labels of a supply of ours. */
-export function supplyLabelsOf({ hostId, version }: Owner): Record<string, string> {
-  return { [LABELS.supply]: "1", [LABELS.host]: hostId, [LABELS.version]: version };
+/** Returns the labels of a supply of ours. `put`: what it holds was put there. */
+export function supplyLabelsOf({ hostId, version }: Owner, { put }: { put: boolean }): Record<string, string> {
+  return { [LABELS.supply]: put ? PUT : "empty", [LABELS.host]: hostId, [LABELS.version]: version };
+}
+
+/** Returns whether labels are those of a supply that something was put into. */
+export function wasPut(labels: Labels | null | undefined): boolean {
+  return labels?.[LABELS.supply] === PUT;
 }
 
 /** Returns the uid that labels name. Undefined: they name none. */

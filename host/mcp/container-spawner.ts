@@ -128,7 +128,8 @@ export class ContainerSpawnerTool {
       tasks === undefined
         ? { ids: await this.#createAttempts(request(task!), attempts), notStarted: [] }
         : await this.#createEach(tasks, request);
-    if (wait && ids.length > 0) await this.#follow(ids, context, { endWithCall });
+    listChanged(server);
+    if (wait && ids.length > 0) await this.#follow(ids, context, { endWithCall }).finally(() => listChanged(server));
     if (tasks !== undefined) return severalResult(this.#sessions, ids, notStarted);
     return ids.length === 1 ? sessionResult(this.#sessions, ids[0]!) : attemptsResult(this.#sessions, ids);
   }
@@ -176,4 +177,9 @@ export class ContainerSpawnerTool {
       signal.removeEventListener("abort", onAbort);
     }
   }
+}
+
+/** Says that there are other resources now, to clients that complete them. */
+function listChanged({ server }: McpServer): void {
+  server.sendResourceListChanged().catch(() => {});
 }

@@ -1,26 +1,15 @@
 import { readFile } from "node:fs/promises";
 import { create } from "@bufbuild/protobuf";
-import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
-import { pino } from "pino";
 import { expect, test } from "vitest";
 import { MemorySessions } from "../../test/contract/memory-sessions.ts";
+import { connectOverHttp } from "../../test/support/connect-over-http.ts";
 import { ContainerSpecSchema, SessionSpecSchema } from "../../proto/index.ts";
-import { MCPServer } from "./mcp-server.ts";
 
 const SKILLS = new URL("../../.claude-plugin/skills/", import.meta.url);
 
-/** Connects a client to the real server, in either era of the protocol. */
-async function connect(sessions: MemorySessions, mode: "legacy" | "auto"): Promise<Client> {
-  const server = new MCPServer({ sessions, version: "1", logger: pino({ level: "silent" }) }).httpHandler();
-  const client = new Client({ name: "test", version: "1" }, { versionNegotiation: { mode } });
-  const fetch = (url: string | URL, init?: RequestInit) => server.fetch(new Request(url, init));
-  await client.connect(new StreamableHTTPClientTransport(new URL("http://localhost/mcp"), { fetch }));
-  return client;
-}
-
 test.each(["legacy", "auto"] as const)("each skill of the plugin is a prompt with the same text (%s)", async (mode) => {
   using sessions = new MemorySessions();
-  const client = await connect(sessions, mode);
+  const client = await connectOverHttp(sessions, mode);
   const { prompts } = await client.listPrompts();
   expect(prompts.map(({ name }) => name)).toEqual(["fan-out", "review-and-apply", "compare"]);
   for (const { name, description, arguments: taken } of prompts) {
@@ -48,7 +37,7 @@ test("a prompt on sessions completes their ids", async () => {
     (await sessions.create({ spec: create(SessionSpecSchema, { task: "x" }), container: create(ContainerSpecSchema) }))
       .id;
   const [first, second] = [await start(), await start()];
-  const client = await connect(sessions, "auto");
+  const client = await connectOverHttp(sessions, "auto");
   const complete = async (value: string) =>
     (
       await client.complete({

@@ -1,22 +1,42 @@
 import { type McpServer, ResourceTemplate } from "@modelcontextprotocol/server";
 import { asAppError, hasUntakenChanges, TakenChanges_Kind } from "../../proto/index.ts";
 import { oneLine, plainText } from "../present/plain-text.ts";
-import { readAnswer, readPatch } from "../present/read-session.ts";
-import { answerUri, patchUri } from "../present/session-resources.ts";
+import { readAnswer, readPatch, readSummary } from "../present/read-session.ts";
+import { answerUri, patchUri, sessionUri, transcriptUri } from "../present/session-resources.ts";
 import { CONTAINER_TEXT_NOTE } from "../present/session-summary.ts";
 import { patchWarning } from "../present/withheld-patch.ts";
 import { noteTaken } from "../results/note-taken.ts";
 import type { Sessions } from "../session/sessions.ts";
+import { completeSession } from "./complete-session.ts";
+import { listResources } from "./list-resources.ts";
 import { patchContents } from "./patch-contents.ts";
+import { sessionText } from "./session-text.ts";
+import { readTranscriptPage } from "./transcript-page.ts";
 
 /**
- * Adds the resources that are too large for a tool's result: each session's whole patch, and Claude's whole last
- * answer.
+ * Adds what can be read of sessions: each as it is now, and what is too large for a tool's result: its whole patch, Claude's
+ * whole last answer, its transcript by pages. They are listed, and ids of sessions are completed.
  */
 export function registerResources(server: McpServer, sessions: Sessions): void {
+  const complete = { session_id: (written: string) => completeSession(sessions, written), page: () => ["1"] };
+  const template = (uri: string) => new ResourceTemplate(uri, { list: undefined, complete });
+  server.registerResource(
+    "session",
+    template(sessionUri("{session_id}")),
+    {
+      title: "A session",
+      description: `A session as it is now, as get_session shows it. ${CONTAINER_TEXT_NOTE}`,
+      mimeType: "text/plain",
+    },
+    (uri, { session_id: id }) =>
+      reading(async () => {
+        const { summary } = await readSummary(sessions, String(id));
+        return [{ uri: uri.href, mimeType: "text/plain", text: sessionText(summary) }];
+      }),
+  );
   server.registerResource(
     "patch",
-    new ResourceTemplate(patchUri("{session_id}"), { list: undefined }),
+    template(patchUri("{session_id}")),
     {
       title: "A session's patch",
       description: `The unified diff of all changes of a session, as git apply takes it. ${CONTAINER_TEXT_NOTE}`,
@@ -36,7 +56,7 @@ export function registerResources(server: McpServer, sessions: Sessions): void {
   );
   server.registerResource(
     "answer",
-    new ResourceTemplate(answerUri("{session_id}"), { list: undefined }),
+    template(answerUri("{session_id}")),
     {
       title: "A session's answer",
       description: `Claude's last answer in a session, whole. ${CONTAINER_TEXT_NOTE}`,
@@ -48,6 +68,28 @@ export function registerResources(server: McpServer, sessions: Sessions): void {
         return [{ uri: uri.href, mimeType: "text/plain", text: plainText(text) }];
       }),
   );
+  server.registerResource(
+    "transcript",
+    template(transcriptUri("{session_id}", "{page}")),
+    {
+      title: "A session's transcript",
+      description: `The conversation of a finished session as Claude Code keeps it, lines of JSON, by pages from 1. ${CONTAINER_TEXT_NOTE}`,
+      mimeType: "application/jsonl",
+    },
+    (uri, { session_id: id, page: given }) =>
+      reading(async () => {
+        const page = Number(given);
+        const { text, more } = await readTranscriptPage(sessions, String(id), page);
+        const next = {
+          uri: uri.href,
+          mimeType: "text/plain",
+          text: `It goes on: ${transcriptUri(String(id), page + 1)}`,
+        };
+        return [{ uri: uri.href, mimeType: "application/jsonl", text }, ...(more ? [next] : [])];
+      }),
+  );
+  // In place of the SDK's own, which knows no pages.
+  server.server.setRequestHandler("resources/list", ({ params }) => listResources(sessions, params?.cursor));
 }
 
 /** Reads a resource; an error says what is wrong and what to do. */

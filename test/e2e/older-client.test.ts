@@ -1,6 +1,6 @@
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
-import { CallToolResultSchema } from "@modelcontextprotocol/sdk/types.js";
+import { CallToolResultSchema, ResourceListChangedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import { expect, test } from "vitest";
 import { makeHostDirectories } from "../support/host-directories.ts";
 import { CLAUDECLUSTER } from "../support/mcp-client.ts";
@@ -23,6 +23,8 @@ test("serves a client of the earlier protocol, built on the earlier SDK", async 
     );
     expect((await client.listTools()).tools.map(({ name }) => name)).toContain("spawn_claude_container");
     let progressCount = 0;
+    let listChangeCount = 0;
+    client.setNotificationHandler(ResourceListChangedNotificationSchema, () => void (listChangeCount += 1));
     const args = { task: "[scenario: small-edit]", repository: rig.repository };
     const result = await client.callTool({ name: "spawn_claude_container", arguments: args }, CallToolResultSchema, {
       timeout: 120_000,
@@ -32,6 +34,10 @@ test("serves a client of the earlier protocol, built on the earlier SDK", async 
     expect(result.isError ?? false).toBe(false);
     expect(result._meta?.[DATA]).toMatchObject({ state: "succeeded" });
     expect(progressCount).toBeGreaterThan(5);
+    // Begun, and ended: `@` in Claude Code completes what it has read of the list.
+    expect(listChangeCount).toBe(2);
+    const { resources } = await client.listResources();
+    expect(resources.map(({ name }) => name.split(" ")[0])).toEqual(["session", "answer", "patch", "transcript"]);
   } finally {
     await client.close();
   }

@@ -103,6 +103,38 @@ test("a real Claude Code with our server in its .mcp.json has a second one chang
   expect(answer(messages)).toContain("\n```diff\ndiff --git");
 });
 
+test("a real Claude Code has the tools at once that are needed in a hurry, and reads a long patch page by page, whole", async () => {
+  await using rig = await startRig();
+  const command = 'for i in $(seq 3000); do echo "$i 漢字漢字漢字漢字"; done > big.txt';
+  const task = `[scenario: call-tools ${JSON.stringify([{ name: "Bash", input: { command } }])}]`;
+  const read = { name: "read_changes", input: { session_id: "{{session}}", path: "big.txt" } };
+  const calls = [
+    { name: "spawn_claude_container", input: { task, repository: "none" } },
+    ...[1, 2, 3].map((page) => ({ ...read, input: { ...read.input, page } })),
+  ].map(({ name, input }) => ({ name: `mcp__claudecluster__${name}`, input }));
+  await runParent(rig, `[scenario: call-tools ${JSON.stringify(calls)}]`);
+  const offered = rig.model.requests.map(({ body }) =>
+    ((body as { tools?: { name: string }[] }).tools ?? []).flatMap(({ name }) =>
+      name.startsWith("mcp__claudecluster__") ? [name.slice("mcp__claudecluster__".length)] : [],
+    ),
+  );
+  // What was used once is there as well from then on.
+  expect(offered.find((names) => names.length > 0)?.toSorted()).toEqual([
+    "answer_question",
+    "decide_permission",
+    "get_session",
+    "send_message",
+    "spawn_claude_container",
+    "stop_session",
+    "wait_session",
+  ]);
+  // What the model has been given, at last.
+  const heard = JSON.stringify(rig.model.requests.at(-1)?.body);
+  for (const number of [1, 1000, 2000, 3000]) expect(heard).toContain(`\\n+${number} 漢字漢字漢字漢字\\n`);
+  expect(heard.match(/\+\d+ 漢字漢字漢字漢字/g)).toHaveLength(3000);
+  expect(heard).not.toMatch(/persisted-output|exceeds maximum|truncated\]/);
+});
+
 test("a real Claude Code reaches a server that is slow to start at once: it has asked twice by then", async () => {
   await using rig = await startRig();
   const starts = join(rig.mcp.stateDirectory, "starts");

@@ -81,8 +81,8 @@ test.each(Object.keys(TRANSPORTS))(
     );
     expect((await parent.results(1)).slice(-4)).toEqual(four.map(() => expect.stringContaining(" succeeded\n")));
     const { sessions } = await rig.sessions.list({ pageSize: 10 });
-    const began = sessions.map(({ createTime }) => Number(createTime!.seconds));
-    expect(Math.max(...began) - Math.min(...began)).toBeLessThan(2);
+    const seconds = (time: "createTime" | "endTime") => sessions.map((session) => Number(session[time]!.seconds));
+    expect(Math.max(...seconds("createTime"))).toBeLessThan(Math.min(...seconds("endTime")));
 
     const task = "[scenario: long-answer bytes=600000]";
     parent.play(tool("spawn_claude_container", { task, repository }));
@@ -116,7 +116,7 @@ test("a real Claude Code whose server is killed is told so, starts another one, 
   expect(killed.length).toBe(1);
   process.kill(killed[0]!.pid, "SIGKILL");
   const [lost, listed, waited] = (await parent.results(1)).slice(-3);
-  expect(lost).toBe("Connection closed");
+  expect(lost).toContain("Connection closed");
   expect(listed).toMatch(/^ses_\w+ running/);
   expect(waited).toMatch(/^Session ses_\w+ succeeded[^]*All 4 steps are done/);
 });

@@ -9,12 +9,11 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test, vi } from "vitest";
+import { CLAUDE } from "../model/claude-cli.ts";
 import { git } from "../model/small-repository.ts";
 import { CLAUDECLUSTER } from "../support/mcp-client.ts";
 import { type Rig, startRig } from "../support/rig.ts";
 import { DATA } from "../../host/mcp/tool-result.ts";
-
-const CLAUDE = fileURLToPath(new URL("../../node_modules/.bin/claude", import.meta.url));
 
 interface Listed {
   sessions: { session_id: string; state: string; create_time: string; change_count?: number }[];

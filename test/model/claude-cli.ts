@@ -49,7 +49,9 @@ export interface Claude extends AsyncDisposable {
   result(number?: number): Promise<Line>;
 }
 
-const CLAUDE = fileURLToPath(new URL("../../node_modules/.bin/claude", import.meta.url));
+/** Claude Code's program: the pinned one, or that of another version which the tests are to be run with. */
+export const CLAUDE =
+  process.env["CLAUDE_PROGRAM"] ?? fileURLToPath(new URL("../../node_modules/.bin/claude", import.meta.url));
 
 /** Starts `claude -p` with stream-json both ways, and without any permission prompt. */
 export async function startClaude(options: ClaudeOptions): Promise<Claude> {

@@ -2,14 +2,12 @@ import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { CLAUDE } from "../model/claude-cli.ts";
 import { SMALL_REPOSITORY, writeRepository } from "../model/small-repository.ts";
 import { CLAUDECLUSTER } from "./mcp-client.ts";
 import type { Rig } from "./rig.ts";
 import { startTerminal, type Terminal } from "./terminal.ts";
-
-const CLAUDE = fileURLToPath(new URL("../../node_modules/.bin/claude", import.meta.url));
 
 /** A user's machine: home, project, our command on the PATH, and our server added to Claude Code by the README's line. */
 export interface User extends AsyncDisposable {

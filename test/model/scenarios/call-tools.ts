@@ -57,7 +57,7 @@ export const askQuestion = defineScenario({
 function callSteps(messages: readonly Together[], turn: Turn): readonly Step[] {
   const calls = messages.flat();
   const searched = turn.calls.some((done) => done.name === "ToolSearch");
-  const maySearch = turn.calls.length === 0 && turn.tools.includes("ToolSearch");
+  const maySearch = turn.calls.every((done) => done.name === WAIT) && turn.tools.includes("ToolSearch");
   const deferred = maySearch ? calls.map(({ name }) => name).filter((name) => !turn.tools.includes(name)) : [];
   const search = call("I'll load the tools I need.", [
     "ToolSearch",
@@ -69,13 +69,18 @@ function callSteps(messages: readonly Together[], turn: Turn): readonly Step[] {
       ...together.map(({ name, input }) => [name, fill(input, turn)] as const),
     ),
   );
-  return searched || deferred.length > 0 ? [search, ...steps] : steps;
+  const found = searched || deferred.length > 0 ? [search, ...steps] : steps;
+  // An older Claude Code offers it where servers have not connected when the first turn begins.
+  const waited =
+    turn.calls.some((done) => done.name === WAIT) || (turn.calls.length === 0 && turn.tools.includes(WAIT));
+  return waited ? [call("I'll wait for the servers.", [WAIT, {}]), ...found] : found;
 }
 
 function report(turn: Turn): Step {
   return say(`The result is:\n${turn.calls.at(-1)?.result?.text ?? "(none)"}`);
 }
 
+const WAIT = "WaitForMcpServers";
 const SESSION_ID = /ses_[0-9A-HJKMNP-TV-Z]{26}/gi;
 
 function fill(input: Readonly<Record<string, unknown>>, turn: Turn): unknown {

@@ -69,17 +69,18 @@ export async function readTreesNow(
       id: await directoryTree(scratch.place(), workTree, rawPathOf(submodule.path), { signal }),
     })),
   );
-  const [staged, tracked] = await Promise.all([
-    treeOf(`${snapshot.index}^{tree}`),
-    treeOf(`${snapshot.tracked}^{tree}`),
-  ]);
-  // What is staged as it lies there has its content there.
-  const changed = new Set((await diffTrees(scratch.place(), [staged, tracked], { signal })).map((file) => file.path));
-  const isSame = new Set(snapshot.large.filter((file) => !changed.has(file)));
-  const contents = (await diffTrees(scratch.place(), [tracked, workTree], { signal })).filter(
-    (file) => file.oldMode !== ABSENT && isSame.has(file.path),
-  );
-  const withContent = contents.length === 0 ? staged : await selectChanges(scratch, staged, contents, { signal });
+  const staged = await treeOf(`${snapshot.index}^{tree}`);
+  let withContent = staged;
+  if (snapshot.large.length > 0) {
+    const tracked = await treeOf(`${snapshot.tracked}^{tree}`);
+    // What is staged as it lies there has its content there.
+    const changed = new Set((await diffTrees(scratch.place(), [staged, tracked], { signal })).map((file) => file.path));
+    const isSame = new Set(snapshot.large.filter((file) => !changed.has(file)));
+    const contents = (await diffTrees(scratch.place(), [tracked, workTree], { signal })).filter(
+      (file) => file.oldMode !== ABSENT && isSame.has(file.path),
+    );
+    if (contents.length > 0) withContent = await selectChanges(scratch, staged, contents, { signal });
+  }
   const indexes = new Map([["", { treeId: staged, file: snapshot.indexFile }]]);
   for (const { path, index, indexFile } of snapshot.submodules) {
     indexes.set(rawPathOf(path), { treeId: await treeOf(`${index}^{tree}`), file: indexFile });

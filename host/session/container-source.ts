@@ -12,6 +12,7 @@ import type { SessionLog } from "./session-log.ts";
 const PHASES: Readonly<Record<string, Phase>> = {
   image: Phase.IMAGE,
   create: Phase.CREATE,
+  supply: Phase.CREATE,
   start: Phase.START,
 };
 

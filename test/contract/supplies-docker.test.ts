@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest
 import type { DockerRuntime } from "../../host/runtime/docker/docker-runtime.ts";
 import { buildContractImages, type ContractImages, docker } from "./contract-image.ts";
 import { DockerHarness } from "./docker-harness.ts";
+import { openFilteredEngine } from "./filtered-engine.ts";
 import { describeSuppliesContract, ownSupplies, supplyDirectory } from "./supplies-contract.ts";
 
 const signal = AbortSignal.timeout(170_000);
@@ -83,4 +84,15 @@ test("of one that is given up, cut or refused nothing is left", async () => {
   });
   expect(await list()).toEqual(before);
   expect(await harness.countContainers()).toBe(0);
+});
+
+test("an engine filter passes none on, and says so", async () => {
+  await using filtered = await openFilteredEngine({ images: [images.agent] });
+  await using behind = await DockerHarness.open(images, filtered.path);
+  const { supplies } = behind.openRuntime();
+  await expect(supplies.put(supplyDirectory(), { image: images.agent, signal })).rejects.toMatchObject({
+    reason: "SUPPLY_FAILED",
+    metadata: { status: "403" },
+  });
+  expect(await list()).toEqual([]);
 });

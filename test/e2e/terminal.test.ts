@@ -27,10 +27,12 @@ const SCRIPT = byHeart({
     ours("spawn_claude_container", { task: "Make a file.", wait: false }),
   ),
   "Make a file.": call(["Bash", { command: "touch made.txt", description: "Make a file" }]),
+  // As the skill's text begins.
+  "What is to be done: Welsh": call(ours("list_sessions")),
   "What has it come to?": call(ours("wait_session", { session_id: "{{session}}" })),
 });
 
-test("a real Claude Code in its terminal shows what a session does, ends it by Esc, and has a later one's result when it comes back", async () => {
+test("a real Claude Code in its terminal shows what a session does, ends it by Esc, has a later one's result when it comes back, and a skill in its menu", async () => {
   await using rig = await startRig({ scenarios: [SCRIPT] });
   await using user = await makeUser(rig);
   {
@@ -57,6 +59,15 @@ test("a real Claude Code in its terminal shows what a session does, ends it by E
   await using again = await user.claude("--continue");
   await say(again, "What has it come to?");
   await again.shows(/succeeded[^]*added made\.txt/);
+  await again.type("/fan-out");
+  await again.shows(/claudecluster:fan-out.*\(MCP\)|mcp__claudecluster__fan-out/);
+  // The first takes it from the menu, the second starts it.
+  await again.press("Enter");
+  await again.shows(/^❯.\/mcp__claudecluster__fan-out /m);
+  await again.type("Welsh");
+  await again.shows(/fan-out Welsh/);
+  await again.press("Enter");
+  await again.shows(/fan-out Welsh[^]*succeeded, created/);
 });
 
 async function say(claude: Terminal, text: string): Promise<void> {

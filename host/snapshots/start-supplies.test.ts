@@ -157,6 +157,8 @@ test("one that is gone is made anew; where it cannot be, everything is fetched, 
   runtime.kept.clear();
   runtime.failure = new AppError("SUPPLY_FAILED", "No room.");
   expect(await find()).toBeUndefined();
+  await stores.sweep({ isKnown: () => true, nowMs: Date.now() });
+  expect(await find()).toBeUndefined();
   runtime.failure = undefined;
   expect(await find()).toBeUndefined();
   await stores.sweep({ isKnown: () => true, nowMs: Date.now() });

@@ -20,6 +20,7 @@ const UNUSED_MS = 7 * 24 * 60 * 60_000;
 /** Bytes of the disk that are left free. */
 const MIN_FREE_BYTES = 1024 * MIB;
 const MAKE_MS = 10 * 60_000;
+const SWEEP_MS = 60_000;
 /** Directory in a store with a record for each supply. */
 const RECORDS = "supplies";
 
@@ -152,9 +153,15 @@ export class StartSupplies implements AsyncDisposable {
     this.#failed.clear();
     // What is being put there has no record yet.
     if (this.#making.size > 0) return;
-    const signal = AbortSignal.timeout(MAKE_MS);
+    const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(SWEEP_MS)]);
+    const listed = await this.#supplies.list({ signal }).catch((error: unknown) => {
+      // Without a runtime there is nothing to sweep; sessions say so themselves.
+      this.#logger.debug({ err: error }, "supplies were not listed");
+      return [];
+    });
+    // After that: what is listed has its record by now, or is still being made.
     const kept = await this.#trim(nowMs);
-    for (const { name, own, createTimeMs } of await this.#supplies.list({ signal })) {
+    for (const { name, own, createTimeMs } of listed) {
       if (own ? kept.has(name) || this.#making.size > 0 : !(nowMs - createTimeMs > UNUSED_MS)) continue;
       await this.#supplies.remove(name, { signal });
     }

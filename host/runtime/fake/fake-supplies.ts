@@ -13,7 +13,7 @@ export class FakeSupplies implements Supplies {
   readonly kept = new Map<string, Kept>();
   /** Names of those that a container has. */
   readonly used = new Set<string>();
-  /** What the next ones fail with. */
+  /** What the next ones, and lists, fail with. */
   failure: AppError | undefined;
   /** Called before one is kept. */
   onPut: () => Promise<void> = () => Promise.resolve();
@@ -35,6 +35,7 @@ export class FakeSupplies implements Supplies {
   }
 
   list(): Promise<ListedSupply[]> {
+    if (this.failure !== undefined) return Promise.reject(this.failure);
     return Promise.resolve([...this.kept.values()].map(({ name, own, createTimeMs }) => ({ name, own, createTimeMs })));
   }
 

@@ -1,9 +1,10 @@
-import { existsSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { applyIn, undoIn } from "../../test/git/apply-in.ts";
 import type { Files } from "../../test/git/random-trees.ts";
 import { UserArea } from "../../test/git/user-area.ts";
+import { takeSnapshot } from "./snapshot.ts";
 
 const START: Files = new Map(
   Object.entries({
@@ -75,6 +76,21 @@ for (const [what, { work, wanted = "one\ntwo\nthree\n" }] of Object.entries(CASE
     expect(area.state()).toEqual(before);
   });
 }
+
+test("applies to files beside a directory named .gitattributes, which git reads as no attributes", async () => {
+  rmSync(at(".gitattributes"));
+  mkdirSync(at(".gitattributes"));
+  writeFileSync(at("a.txt"), "1\r\n2\r\n");
+  const storeDirectory = join(area.top, "store");
+  const snapshot = await takeSnapshot({ path: area.directory, storeDirectory, signal: new AbortController().signal });
+  area.borrowed = join(storeDirectory, "objects");
+  const result = edited({ "a.txt": "1\r\n2\r\n3\r\n" });
+  result.delete(".gitattributes");
+  const session = area.changes(snapshot.untracked, result);
+  area.borrowed = "";
+  await applyIn(area, session, { startStores: [join(storeDirectory, "objects")] });
+  expect(read("a.txt")).toBe("1\r\n2\r\n3\r\n");
+});
 
 test("tells what was changed of a file that git is told to overlook, and leaves it", async () => {
   const session = area.changes(area.head, edited());

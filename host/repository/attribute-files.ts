@@ -16,10 +16,14 @@ export function attributesLast(paths: readonly RawPath[]): RawPath[] {
   return [...paths.filter((path) => !isAttributes(path)), ...paths.filter(isAttributes)];
 }
 
-/** Returns the files of attributes, not links, that a work tree has for some paths. */
-export function findAttributes(workTree: string, paths: readonly RawPath[]): RawPath[] {
+/**
+ * Returns what a work tree has of attributes for some paths: files, and directories of that name, which git takes for files
+ * with nothing in them. A link is as none.
+ */
+export function findAttributes(workTree: string, paths: readonly RawPath[]): { path: RawPath; isFile: boolean }[] {
   const directories = new Set(["", ...paths.flatMap(parentsOf).map((parent) => `${parent}/`)]);
-  return Array.from(directories, (directory) => directory + NAME).filter(
-    (path) => findObstacle(workTree, path) === undefined && statOf(pathIn(workTree, path))?.isFile() === true,
-  );
+  return Array.from(directories, (directory) => directory + NAME).flatMap((path) => {
+    const stat = findObstacle(workTree, path) === undefined ? statOf(pathIn(workTree, path)) : undefined;
+    return stat?.isFile() === true || stat?.isDirectory() === true ? [{ path, isFile: stat.isFile() }] : [];
+  });
 }

@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { AppError, joinPaths, quotePath, type RawPath, splitPaths, utf8Of } from "../../proto/index.ts";
+import { AppError, joinPaths, pathIn, quotePath, type RawPath, splitPaths, utf8Of } from "../../proto/index.ts";
 import { rawPathText } from "../present/path-text.ts";
 import { nameSome } from "../name-some.ts";
 import { attributesLast, findAttributes } from "./attribute-files.ts";
@@ -87,8 +87,9 @@ export async function copyOld(
   );
   entry.record.bytes = (entry.record.bytes ?? 0) + bytes;
   // As they were taken into the tree: through the user's line ends and filters, and by what is staged where no attributes lie.
-  for (const path of findAttributes(workTree, there)) {
-    if (!there.includes(path)) await copyAside(workTree, path, directory);
+  for (const { path, isFile } of findAttributes(workTree, there)) {
+    if (!isFile) await mkdir(pathIn(directory, path), { recursive: true });
+    else if (!there.includes(path)) await copyAside(workTree, path, directory);
   }
   const place = {
     ...ourWorkTree(repository, scratch, { directory, index: "old" }),
@@ -191,7 +192,9 @@ async function unknownAttributes(
   { signal }: { signal: AbortSignal },
 ): Promise<RawPath[]> {
   const paths = changes.map(({ path }) => path);
-  const lying = findAttributes(workTree, paths).filter((path) => !paths.includes(path));
+  const lying = findAttributes(workTree, paths)
+    .filter(({ path, isFile }) => isFile && !paths.includes(path))
+    .map(({ path }) => path);
   if (lying.length === 0) return [];
   const known = splitPaths(await git(place, ["ls-files", "-z", "--", ":(glob)**/.gitattributes"], { signal }));
   return lying.filter((path) => !known.includes(path));

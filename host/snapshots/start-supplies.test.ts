@@ -125,7 +125,7 @@ test("another commit is another supply, and of those of one repository two are k
     names.push(await find());
   }
   expect(new Set(names).size).toBe(3);
-  await expect.poll(() => [...runtime.kept.keys()]).toEqual(names.slice(1));
+  await expect.poll(() => [...runtime.kept.keys()], { timeout: 20_000 }).toEqual(names.slice(1));
 });
 
 test("a small repository has none, and git is not asked", async () => {
@@ -187,7 +187,7 @@ test("a session that is stopped meanwhile does not wait, and the next one has it
 
 test("a host that ends leaves nothing half made", async () => {
   const found = find();
-  await expect.poll(() => told).toHaveLength(1);
+  await expect.poll(() => told, { timeout: 20_000 }).toHaveLength(1);
   await supplies[Symbol.asyncDispose]();
   expect(await found).toBeUndefined();
   expect(runtime.kept.size).toBe(0);

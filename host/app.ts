@@ -5,6 +5,7 @@ import type { HostConfig } from "./config/config.ts";
 import { ConfiguredCredential } from "./config/configured-credential.ts";
 import { ConfiguredGitCredential } from "./config/configured-git-credential.ts";
 import { Containers } from "./containers/containers.ts";
+import { notifyOfSessions } from "./daemon/notifier.ts";
 import { readHostId } from "./host-id.ts";
 import { DockerRuntime } from "./runtime/docker/docker-runtime.ts";
 import type { Runtime } from "./runtime/runtime.ts";
@@ -80,6 +81,9 @@ export function createApp(config: HostConfig, logger: Logger): App {
     maxEgressBytes,
   });
   sessions.resume();
+  const { notify } = config;
+  const { signal } = closing;
+  const notifying = notify && notifyOfSessions(sessions, { notify, wayOut, logger, signal });
   return {
     sessions,
     uploads: snapshots.uploads,
@@ -88,6 +92,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
     logger,
     async [Symbol.asyncDispose]() {
       closing.abort();
+      await notifying;
       await sessions.detach();
       await startSupplies?.[Symbol.asyncDispose]();
       await containers[Symbol.asyncDispose]();

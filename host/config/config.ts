@@ -58,6 +58,8 @@ export interface HostConfig extends HostDirectories {
   idleTimeoutMs: number;
   /** Most sessions that run at once. Undefined: as many as the machine bears. */
   maxRunning: number | undefined;
+  /** Whom it tells of sessions that finish, fail or need somebody. Undefined: nobody. */
+  notify: Settings["notify"];
   /** Limits for what is kept of sessions. */
   retention: {
     /** Finished sessions are kept this long, in ms. */
@@ -104,6 +106,7 @@ export function readConfig(given: NodeJS.ProcessEnv): HostConfig {
     allowWeakLimits: settings.allow_weak_limits,
     idleTimeoutMs: 1000 * settings.idle_timeout_seconds,
     maxRunning: settings.max_running,
+    notify: settings.notify,
     retention: {
       maxAgeMs: DAY_MS * settings.retention_days,
       maxBytes: settings.store_max_bytes,

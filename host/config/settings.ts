@@ -29,6 +29,11 @@ const budget = z.strictObject({
   tokens: amount.optional(),
   requests: amount.max(0x7fffffff).optional(),
 });
+/** It may hold a secret, and says what sessions did: nobody on the way is to read it. */
+const webhook = text.refine((given) => {
+  const { protocol, hostname } = URL.parse(given) ?? {};
+  return protocol === "https:" || (protocol === "http:" && /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname ?? ""));
+}, "an https URL, or http on loopback");
 const kind = z.enum(["api_key", "auth_token", "oauth_token"]);
 
 /**
@@ -162,6 +167,11 @@ export const SETTINGS = {
     variables: ["CLAUDECLUSTER_MAX_RUNNING"],
     otherwise: "four for each CPU of the engine, within 3/4 of its memory",
     description: "sessions that run at once; the others wait in a queue",
+  },
+  notify: {
+    schema: z.union([z.strictObject({ command: texts.min(1) }), z.strictObject({ url: webhook })]),
+    otherwise: "nobody",
+    description: "told as JSON of each session that finishes, fails or needs somebody: a command or a webhook",
   },
   idle_timeout_seconds: {
     schema: seconds,

@@ -66,6 +66,7 @@ const FOLDED = new Set<SessionEvent["event"]["case"]>([
   "permissionDecided",
   "questionAsked",
   "questionAnswered",
+  "decisionTimeChanged",
   "sessionFinished",
 ]);
 
@@ -114,6 +115,14 @@ export function foldEvent(session: Session, entry: SessionEvent): void {
       break;
     case "questionAsked":
       addPending(session, PendingRequest_Kind.QUESTION, entry.sequence, event.value);
+      break;
+    case "decisionTimeChanged":
+      for (const { requestId, expireTime } of event.value.times) {
+        const pending = session.pendingRequests.find((known) => known.requestId === requestId);
+        if (pending === undefined) continue;
+        if (expireTime === undefined) delete pending.expireTime;
+        else pending.expireTime = expireTime;
+      }
       break;
     case "permissionDecided":
     case "questionAnswered": {

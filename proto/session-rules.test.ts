@@ -23,7 +23,7 @@ test("fills in the defaults", () => {
   expect(complete.permissionMode).toBe("bypassPermissions");
   expect(durationMs(complete.timeout!)).toBe(300_000);
   expect(complete.repository?.depth).toBe(1);
-  expect(durationMs(complete.decisionTimeout!)).toBe(60_000);
+  expect(durationMs(complete.decisionTimeout!)).toBe(600_000);
   expect(durationMs(completeSpec(spec({ setup: command("make") })).setup!.timeout!)).toBe(600_000);
 });
 

@@ -18,7 +18,7 @@ export const DEFAULT_TIMEOUT_MS = 300_000;
 /** A day: longer is taken for a mistake in the unit. */
 const MAX_TIMEOUT_MS = 24 * 60 * 60 * 1000;
 /** How long a permission or a question waits unless the session says otherwise. */
-const DEFAULT_DECISION_TIMEOUT_MS = 60_000;
+const DEFAULT_DECISION_TIMEOUT_MS = 600_000;
 /** Most bytes of a task or message: as much as a book. Claude Code reads it as one line. */
 export const MAX_TASK_BYTES = 1024 * 1024;
 

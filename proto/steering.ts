@@ -10,6 +10,8 @@ import {
 } from "./gen/claudecluster/agent/v1alpha1/agent_service_pb.ts";
 
 const MAX_REFUSED_ID_LENGTH = 128;
+/** Requests of the owner alone. */
+const OWNERS: ReadonlySet<string> = new Set(["acknowledge", "audience"]);
 
 /** Message of a caller of Attach: the agent's, or the control API's, which has all but acknowledge. */
 interface SteeringMessage {
@@ -70,11 +72,11 @@ function permitted<M extends SteeringMessage>(request: M["request"], role: Role)
 }
 
 function checkRole(role: Role, request: string): void {
-  if (role === Role.OWNER || (role === Role.CONTROLLER && request !== "acknowledge")) return;
+  if (role === Role.OWNER || (role === Role.CONTROLLER && !OWNERS.has(request))) return;
   const name = role === Role.CONTROLLER ? "A controller" : "An observer";
   throw new AppError("ROLE_INSUFFICIENT", `${name} may not send ${request}.`, {
     metadata: { role: name, request },
-    help: request === "acknowledge" ? "Attach as owner." : "Attach as controller.",
+    help: OWNERS.has(request) ? "Attach as owner." : "Attach as controller.",
   });
 }
 

@@ -104,9 +104,10 @@ export class Conversation {
     });
   }
 
-  /** Lets Claude use the tool that it asked for, with this input. */
-  permit(requestId: string, input: JsonObject): void {
-    this.#respond(requestId, { behavior: "allow", updatedInput: input });
+  /** Lets Claude use the tool that it asked for, with this input, and changes what it has to ask for. */
+  permit(requestId: string, input: JsonObject, updates: readonly JsonObject[] = []): void {
+    const more = updates.length > 0 && { updatedPermissions: updates };
+    this.#respond(requestId, { behavior: "allow", updatedInput: input, ...more });
   }
 
   /** Refuses Claude the tool that it asked for, and tells it why. */

@@ -46,6 +46,8 @@ export interface PermissionRequest {
   /** Purpose of the use, in Claude's words. */
   readonly description: string;
   readonly input: JsonObject;
+  /** What Claude Code proposes to change so that it need not ask again. */
+  readonly suggestions: readonly JsonObject[];
 }
 
 /** Events that a line of output amounts to, and its meaning for the conversation. */
@@ -268,6 +270,7 @@ function controlRequest(line: JsonObject): Notice {
     toolName: name(request["tool_name"]),
     description: textOf(request["description"]),
     input: objectOf(request["input"]),
+    suggestions: listOf(request["permission_suggestions"]).map(objectOf),
   };
   return { kind: "permissionRequest", request: permission };
 }

@@ -27,7 +27,12 @@ export async function* attach(
   const batches = session.log.read({ afterSequence, signal });
   const others = steer(rest, { role, signal, obey: (request) => obey(session, request) });
   const { heartbeatMs } = core.timeouts;
-  for await (const response of eventFeed(batches, { heartbeatMs, others })) yield { response };
+  try {
+    for await (const response of eventFeed(batches, { heartbeatMs, others })) yield { response };
+  } finally {
+    // A newer owner speaks for itself.
+    if (seat?.signal.aborted === false) session.decisions.ownerGone();
+  }
   seat?.signal.throwIfAborted();
 }
 
@@ -44,7 +49,9 @@ function obey(session: AgentSession, request: Steering<AttachRequest>): void {
     case "permissionDecision":
       return session.decisions.decide(request.value.requestId, request.value);
     case "answer":
-      return session.decisions.answer(request.value.requestId, request.value.answers);
+      return session.decisions.answer(request.value.requestId, request.value.answers, request.value.decider);
+    case "audience":
+      return session.decisions.audience(request.value.present);
     default:
       request satisfies never;
   }

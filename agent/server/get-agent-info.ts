@@ -25,6 +25,7 @@ const CAPABILITIES = [
   "check",
   "after",
   "commits",
+  "audience",
 ];
 
 /** Answers GetAgentInfo: versions, capabilities, and the session that the agent was given. */

@@ -2,6 +2,7 @@
 export class Countdown {
   readonly #onElapsed: () => void;
   #leftMs: number;
+  #running = false;
   #sinceMs = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -11,8 +12,15 @@ export class Countdown {
     this.#onElapsed = onElapsed;
   }
 
-  /** Goes on. Must be paused. */
+  /** Time that is left (ms). */
+  get leftMs(): number {
+    return this.#running ? Math.max(0, this.#leftMs - (performance.now() - this.#sinceMs)) : this.#leftMs;
+  }
+
+  /** Goes on. */
   go(): void {
+    if (this.#running) return;
+    this.#running = true;
     this.#sinceMs = performance.now();
     this.#timer = setTimeout(this.#onElapsed, this.#leftMs);
   }
@@ -20,7 +28,7 @@ export class Countdown {
   /** Stops for now. */
   pause(): void {
     clearTimeout(this.#timer);
-    this.#leftMs = Math.max(0, this.#leftMs - (performance.now() - this.#sinceMs));
-    this.#sinceMs = performance.now();
+    this.#leftMs = this.leftMs;
+    this.#running = false;
   }
 }

@@ -17,7 +17,7 @@ let waiting: boolean[];
 let decisions: Decisions;
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date", "performance"] });
   events = [];
   told = [];
   waiting = [];
@@ -36,7 +36,15 @@ afterEach(() => {
 });
 
 function command(requestId: string, fields: Partial<PermissionRequest> = {}): PermissionRequest {
-  return { requestId, toolUseId: "t1", toolName: "Bash", description: "List", input: { command: "ls" }, ...fields };
+  return {
+    requestId,
+    toolUseId: "t1",
+    toolName: "Bash",
+    description: "List",
+    input: { command: "ls" },
+    suggestions: [],
+    ...fields,
+  };
 }
 
 function question(requestId: string, count = 1): PermissionRequest {

@@ -92,12 +92,15 @@ export class AgentSession {
       timeoutMs: spec.decisionTimeout === undefined ? 0 : durationMs(spec.decisionTimeout),
       emit: (event) => this.#emit(event),
       tell: (requestId, verdict) => {
-        if (verdict.allowed) this.#conversation?.permit(requestId, verdict.input);
+        if (verdict.allowed) this.#conversation?.permit(requestId, verdict.input, verdict.updates);
         else this.#conversation?.deny(requestId, verdict.message);
       },
       onWaiting: (waiting) => {
-        if (this.#turns.running && !this.#ending.settled)
-          this.#record.enterState(waiting ? State.WAITING : State.RUNNING);
+        if (!this.#turns.running || this.#ending.settled) return;
+        // However long somebody thinks about it, Claude's own time is not over.
+        if (waiting) this.#clock.pause();
+        else this.#clock.go();
+        this.#record.enterState(waiting ? State.WAITING : State.RUNNING);
       },
     });
   }

@@ -65,7 +65,7 @@ export function addRunFlags(command: Command): Command {
     .option("-m, --model <model>", "model name or alias")
     .option("-t, --timeout <seconds>", "time for the session (default: 300)", number)
     .option("--idle-timeout <seconds>", "how long it takes further messages after a turn (default: 0)", number)
-    .option("--decision-timeout <seconds>", "how long it waits for a permission or an answer (default: 60)", number)
+    .option("--decision-timeout <seconds>", "how long it waits for a permission or an answer (default: 600)", number)
     .addOption(
       new Option("--permission-mode <mode>", "Claude Code's permission mode (default: bypassPermissions)").choices(
         PERMISSION_MODES,

@@ -11,7 +11,9 @@ import {
   type SessionEvent,
 } from "../../proto/index.ts";
 import type {
+  Answers,
   CreateSessionRequest,
+  Decision,
   ListSessionsPage,
   ListSessionsRequest,
   OpenArtifact,
@@ -144,18 +146,15 @@ export class RemoteSessions implements Sessions {
     await this.#call(() => this.#client.sendMessage({ sessionId, message }));
   }
 
-  async decide(sessionId: string, decision: { requestId: string; allow: boolean; message?: string }): Promise<void> {
+  async decide(sessionId: string, decision: Decision): Promise<void> {
     await this.#once(
       () => this.#client.decidePermission({ sessionId, decision }),
       ({ reason }) => reason === "DECISION_MADE",
     );
   }
 
-  async answer(
-    sessionId: string,
-    { requestId, answers }: { requestId: string; answers: readonly (readonly string[])[] },
-  ): Promise<void> {
-    const answer = { requestId, answers: answers.map((values) => ({ values: [...values] })) };
+  async answer(sessionId: string, { answers, ...rest }: Answers): Promise<void> {
+    const answer = { ...rest, answers: answers.map((values) => ({ values: [...values] })) };
     await this.#once(
       () => this.#client.answerQuestion({ sessionId, answer }),
       ({ reason }) => reason === "DECISION_MADE",

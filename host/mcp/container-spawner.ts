@@ -1,20 +1,20 @@
 import type { McpServer, ServerContext } from "@modelcontextprotocol/server";
 import type { Logger } from "pino";
 import * as z from "zod";
-import { AppError, asAppError, Session_State } from "../../proto/index.ts";
+import { AppError, asAppError } from "../../proto/index.ts";
 import { oneLine } from "../present/plain-text.ts";
 import { createAttempts, MAX_ATTEMPTS } from "../session/create-attempts.ts";
 import { resolveSession } from "../session/resolve-session.ts";
 import type { CreateSessionRequest, Sessions } from "../session/sessions.ts";
 import type { RepositorySource } from "../source/repository-source.ts";
-import { followSessions } from "./follow-session.ts";
 import { firstRoot } from "./first-root.ts";
 import { spawnInputSchema, toRepositoryWish, toSpawnRequest } from "./spawn-input.ts";
-import { wasCanceled } from "./was-canceled.ts";
 import { toolArguments } from "./tool-arguments.ts";
 import { errorText } from "./next-call.ts";
 import type { NotStarted } from "./sessions-text.ts";
-import { answering, attemptsResult, LOADED, sessionResult, severalResult } from "./tool-result.ts";
+import type { Wait } from "./wait.ts";
+import type { Waits } from "./waits.ts";
+import { answering, LOADED } from "./tool-result.ts";
 
 const TOOL_NAME = "spawn_claude_container";
 
@@ -69,6 +69,7 @@ interface SpawnerOptions {
   /** Where the parent is, unless it says so itself. Undefined: on another machine. */
   directory: string | undefined;
   logger: Logger;
+  waits: Waits;
 }
 
 /** Tool that starts a session and waits for its result. */
@@ -77,13 +78,14 @@ export class ContainerSpawnerTool {
   readonly #source: RepositorySource;
   readonly #directory: string | undefined;
   readonly #logger: Logger;
-  readonly #stopping = new Set<Promise<void>>();
+  readonly #waits: Waits;
 
-  constructor({ sessions, source, directory, logger }: SpawnerOptions) {
+  constructor({ sessions, source, directory, logger, waits }: SpawnerOptions) {
     this.#sessions = sessions;
     this.#source = source;
     this.#directory = directory;
     this.#logger = logger;
+    this.#waits = waits;
   }
 
   /** Adds the tool to a server. */
@@ -102,16 +104,19 @@ export class ContainerSpawnerTool {
     );
   }
 
-  /** Resolves once the sessions that were to end with their calls have been told so. */
-  async settled(): Promise<void> {
-    await Promise.all(this.#stopping);
+  async #call(input: Input, context: ServerContext, server: McpServer) {
+    const { wait = true, end_with_call: endWithCall = false } = input;
+    const begin = () => this.#create(input, context, server);
+    if (wait) return this.#waits.answer({ server, context, endWithCall, begin }).finally(() => listChanged(server));
+    const created = await begin();
+    return this.#waits.result(created.wait, created.notStarted);
   }
 
-  async #call(
-    { wait = true, end_with_call: endWithCall = false, attempts = 1, task, tasks, ...input }: Input,
+  async #create(
+    { wait: _wait, end_with_call: _end, attempts = 1, task, tasks, ...input }: Input,
     context: ServerContext,
     server: McpServer,
-  ) {
+  ): Promise<{ wait: Wait; notStarted: NotStarted[] }> {
     const { signal } = context.mcpReq;
     if (tasks !== undefined && attempts > 1) {
       throw new AppError("LIMIT_INVALID", "attempts is for one task.", { help: "Give task in place of tasks." });
@@ -129,9 +134,8 @@ export class ContainerSpawnerTool {
         ? { ids: await this.#createAttempts(request(task!), attempts), notStarted: [] }
         : await this.#createEach(tasks, request);
     listChanged(server);
-    if (wait && ids.length > 0) await this.#follow(ids, context, { endWithCall }).finally(() => listChanged(server));
-    if (tasks !== undefined) return severalResult(this.#sessions, ids, notStarted);
-    return ids.length === 1 ? sessionResult(this.#sessions, ids[0]!) : attemptsResult(this.#sessions, ids);
+    const report = tasks !== undefined ? "several" : ids.length > 1 ? "attempts" : "session";
+    return { wait: { kind: "spawn", sessionIds: ids, report, beginMs: Date.now() }, notStarted };
   }
 
   async #createAttempts(request: CreateSessionRequest, attempts: number): Promise<string[]> {
@@ -150,32 +154,6 @@ export class ContainerSpawnerTool {
       }
     }
     return { ids, notStarted };
-  }
-
-  async #follow(
-    ids: readonly string[],
-    context: ServerContext,
-    { endWithCall }: { endWithCall: boolean },
-  ): Promise<void> {
-    const { signal } = context.mcpReq;
-    const onAbort = () => {
-      if (!endWithCall && !wasCanceled(signal.reason)) return;
-      for (const id of ids) {
-        const stopping = this.#sessions
-          .stop(id, { reason: "The call that started it was canceled." })
-          .catch((error: unknown) => this.#logger.error({ err: error, sessionId: id }, "session could not be stopped"))
-          .finally(() => this.#stopping.delete(stopping));
-        this.#stopping.add(stopping);
-      }
-    };
-    if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      const followed = ids.map((id) => ({ id, lastSequence: 0, state: Session_State.QUEUED }));
-      await followSessions(this.#sessions, followed, context);
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-    }
   }
 }
 

@@ -14,6 +14,8 @@ import { firstRoot } from "./first-root.ts";
 import { registerPrompts } from "./prompts.ts";
 import { registerResources } from "./resources.ts";
 import { registerSessionTools } from "./session-tools.ts";
+import { registerTasks } from "./tasks.ts";
+import { Waits } from "./waits.ts";
 
 const instructions = (which: string): string =>
   `Runs other Claude Code instances in sealed containers. Use spawn_claude_container for a task that can be done on a copy of a repository: ${which}. It returns a patch: review it, then apply_changes (offered where you are on the host's machine) takes it into your project as a branch or into the files, and undo_changes takes it back. For several tasks at once give it tasks, a list. Sessions outlive the call that started them and Claude Code itself: list_sessions finds them again, wait_session and get_session bring their results.`;
@@ -46,12 +48,14 @@ export interface MCPServerOptions {
 export class MCPServer {
   readonly #options: MCPServerOptions;
   readonly #tool: ContainerSpawnerTool;
+  readonly #waits: Waits;
 
   constructor(options: MCPServerOptions) {
     this.#options = options;
     const { project } = options;
     const source = project === undefined ? new AddressSource() : new LocalSource(project);
-    this.#tool = new ContainerSpawnerTool({ ...options, source, directory: project?.directory });
+    this.#waits = new Waits(options);
+    this.#tool = new ContainerSpawnerTool({ ...options, waits: this.#waits, source, directory: project?.directory });
   }
 
   /** Serves one client over its pipe while that is open. */
@@ -64,7 +68,7 @@ export class MCPServer {
 
   /** Resolves once the work that closing the transports began is done. */
   settled(): Promise<void> {
-    return this.#tool.settled();
+    return this.#waits.settled();
   }
 
   /** Returns a handler for MCP over HTTP. Its caller has to check authorization. */
@@ -82,14 +86,16 @@ export class MCPServer {
       { instructions: instructions(project === undefined ? ELSEWHERE : HERE) },
     );
     this.#tool.register(server);
-    if (project === undefined) registerSessionTools(server, { sessions, logger });
+    const waits = this.#waits;
+    registerTasks(server, waits);
+    if (project === undefined) registerSessionTools(server, { sessions, logger, waits });
     else {
       const { directory, stateDirectory } = project;
       const projectDirectory = async (options: { signal: AbortSignal }) =>
         (await firstRoot(server, options)) ?? directory;
       const projectStore = async (options: { signal: AbortSignal }) =>
         findStore(await projectDirectory(options), options);
-      registerSessionTools(server, { sessions, logger, projectStore });
+      registerSessionTools(server, { sessions, logger, waits, projectStore });
       registerApplyTools(server, { sessions, logger, projectDirectory, stateDirectory });
     }
     registerChangesTool(server, { sessions, logger });

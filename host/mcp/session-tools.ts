@@ -11,7 +11,8 @@ import type { Sessions } from "../session/sessions.ts";
 import { followSessions } from "./follow-session.ts";
 import { type ListedSession, listText } from "./sessions-text.ts";
 import { toolArguments } from "./tool-arguments.ts";
-import { answering, LOADED, sessionResult, severalResult, textResult } from "./tool-result.ts";
+import type { Waits } from "./waits.ts";
+import { answering, LOADED, sessionResult, textResult } from "./tool-result.ts";
 
 const sessionId = z.string().describe("The session's id, or its last 4 characters or more.");
 const requestIdSchema = z.string().describe("request_id of the entry of waiting_for.");
@@ -28,12 +29,16 @@ const STATES = { live: LIVE_STATES, finished: FINAL_STATES, all: [] };
 export interface SessionToolsOptions {
   sessions: Sessions;
   logger: Logger;
+  waits: Waits;
   /** Returns the name of the store of the parent's project. Undefined: it is none, or elsewhere. */
   projectStore?: ((options: { signal: AbortSignal }) => Promise<string | undefined>) | undefined;
 }
 
 /** Adds the tools by which a parent comes back to its sessions. None is tied to the call that started a session. */
-export function registerSessionTools(server: McpServer, { sessions, logger, projectStore }: SessionToolsOptions) {
+export function registerSessionTools(
+  server: McpServer,
+  { sessions, logger, waits, projectStore }: SessionToolsOptions,
+) {
   const idOf = (given: string) => resolveSession(sessions, given);
 
   server.registerTool(
@@ -108,11 +113,14 @@ export function registerSessionTools(server: McpServer, { sessions, logger, proj
     },
     ({ session_id: one, session_ids: several, until, timeout_seconds: seconds }, context) =>
       answering(logger, async () => {
-        const ids = await resolveEach(sessions, several ?? [one!]);
-        const followed = await Promise.all(ids.map((id) => sessions.get(id)));
-        const timeoutMs = seconds === undefined ? undefined : seconds * 1000;
-        await followSessions(sessions, followed, context, { until, timeoutMs });
-        return several === undefined ? sessionResult(sessions, ids[0]!) : severalResult(sessions, ids);
+        const begin = async () => {
+          const sessionIds = await resolveEach(sessions, several ?? [one!]);
+          const beginMs = Date.now();
+          const endMs = seconds === undefined ? undefined : beginMs + Math.round(seconds * 1000);
+          const report = several === undefined ? ("session" as const) : ("several" as const);
+          return { kind: "wait" as const, sessionIds, report, until, beginMs, endMs };
+        };
+        return waits.answer({ server, context, begin });
       }),
   );
 
@@ -132,12 +140,13 @@ export function registerSessionTools(server: McpServer, { sessions, logger, proj
     },
     ({ session_id: given, message: text, wait = true }, context) =>
       answering(logger, async () => {
-        const id = await idOf(given);
-        const session = await sessions.get(id);
-        const messageId = randomUUID();
-        await sessions.sendMessage(id, { text, messageId });
-        if (wait) await followSessions(sessions, [session], context, { messageId });
-        return sessionResult(sessions, id);
+        const begin = async () => {
+          const { id, lastSequence: afterSequence } = await sessions.get(await idOf(given));
+          const message = { id: randomUUID(), afterSequence };
+          await sessions.sendMessage(id, { text, messageId: message.id });
+          return { kind: "message", sessionIds: [id], report: "session", beginMs: Date.now(), message } as const;
+        };
+        return wait ? waits.answer({ server, context, begin }) : waits.result(await begin());
       }),
   );
 

@@ -93,7 +93,7 @@ export const spawnInputSchema = z.strictObject({
     .number()
     .optional()
     .describe(
-      "How long the session waits for a permission or an answer, before the permission is denied or the question is left to Claude. 0: nobody is asked. Default: 60.",
+      "How long the session waits for a permission or an answer, before the permission is denied or the question is left to Claude. 0: nobody is asked. Default: 600.",
     ),
   load_project_settings: z
     .boolean()

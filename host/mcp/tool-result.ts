@@ -67,7 +67,7 @@ export async function attemptsResult(sessions: Sessions, ids: readonly string[])
 }
 
 /** Runs a tool. An error becomes a result that says what is wrong and what to do. */
-export async function answering(logger: Logger, run: () => Promise<CallToolResult>): Promise<CallToolResult> {
+export async function answering<Result>(logger: Logger, run: () => Promise<Result>): Promise<Result | CallToolResult> {
   try {
     return await run();
   } catch (error) {

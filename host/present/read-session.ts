@@ -68,6 +68,22 @@ export function readRecent(
   return Promise.all(ranges.map((range) => readEvents(sessions, id, range))).then((events) => events.flat());
 }
 
+/** Returns what a session waits to have decided, oldest first. */
+export async function readPending(sessions: Sessions, { id, pendingRequests }: Session): Promise<PendingDecision[]> {
+  const ranges = pendingRequests.map(({ sequence }) => readEvents(sessions, id, { from: sequence, to: sequence }));
+  return (await Promise.all(ranges)).flat().flatMap((event) => decisionAsked(event) ?? []);
+}
+
+/** Returns whether the turn of a message has begun that was sent after an event. */
+export async function turnBegun(
+  sessions: Sessions,
+  { id, lastSequence: to }: Session,
+  message: { id: string; afterSequence: number },
+): Promise<boolean> {
+  const events = await readEvents(sessions, id, { from: message.afterSequence + 1, to });
+  return events.some(({ event }) => event.case === "turnStarted" && event.value.messageId === message.id);
+}
+
 async function readDetails(sessions: Sessions, session: Session): Promise<LiveDetails> {
   const [recent, answer] = await Promise.all([readRecent(sessions, session), wholeAnswer(sessions, session)]);
   const progress = new SessionProgress(session.id);

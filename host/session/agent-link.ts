@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import {
   AcknowledgeSchema,
+  AudienceSchema,
   afterRunning,
   AppError,
   Artifact_Kind,
@@ -14,6 +15,7 @@ import {
   type ReadableArtifact,
   type SessionResult,
   type SessionSpec,
+  type Session_State,
 } from "../../proto/index.ts";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type AgentClient, AgentConnection } from "../agent-client/agent-connection.ts";
@@ -62,6 +64,8 @@ export interface AgentLinkOptions {
   restore?: (() => PreviousSession | undefined) | undefined;
   /** Whether another host has followed the session before, whose log goes on. Default: false. */
   resumed?: boolean;
+  /** Called with each state that the agent tells. */
+  onState?: (state: Session_State) => void;
   /** Called each time that something finds no room in the store, and with nothing once it does. */
   onRoom?: (room: { missing: AppError | undefined; finished: boolean }) => void;
 }
@@ -79,6 +83,7 @@ export class AgentLink {
   readonly #unsaid: AttachRequest[] = [];
   /** Said on every connection: where there is no room the log has not kept it, and twice does no harm. */
   #stop: AttachRequest | undefined;
+  #audience = toRequest({ case: "audience", value: create(AudienceSchema, { present: false }) });
   #requests: AsyncQueue<AttachRequest> | undefined;
   readonly #begunToSend = new Set<Artifact_Kind>();
   #finished = false;
@@ -119,6 +124,12 @@ export class AgentLink {
     if (request.case === "stop") this.#stop = message;
     if (this.#requests !== undefined) this.#requests.push(message);
     else if (!isKept(request)) this.#unsaid.push(message);
+  }
+
+  /** Tells the agent, now and on every connection, whether anybody could decide. Until it is called, nobody could. */
+  setAudience(present: boolean): void {
+    this.#audience = toRequest({ case: "audience", value: create(AudienceSchema, { present }) });
+    this.#requests?.push(this.#audience);
   }
 
   /** Runs to the session's end. Rejects with the signal's reason, AGENT_UNREACHABLE or AGENT_OUTDATED. */
@@ -215,13 +226,14 @@ export class AgentLink {
 
   /** Stores the session's events until its last one. */
   async #follow(client: AgentClient, signal: AbortSignal): Promise<void> {
-    const { log, onRoom } = this.#options;
+    const { log, onRoom, onState } = this.#options;
     const requests = new AsyncQueue<AttachRequest>();
     const attach = { role: AttachStart_Role.OWNER, sessionId: log.sessionId, afterSequence: log.lastAgentSequence };
     requests.push(toRequest({ case: "attach", value: create(AttachStartSchema, attach) }));
     // The agent knows each of them by its id, or it does no harm twice.
     for (const message of log.keptRequests()) requests.push(message);
     if (this.#stop !== undefined) requests.push(this.#stop);
+    requests.push(this.#audience);
     for (const message of this.#unsaid.splice(0)) requests.push(message);
     this.#requests = requests;
     let acknowledged = log.lastAgentSequence;
@@ -235,6 +247,9 @@ export class AgentLink {
         }
         if (response.value.events.length > MAX_BATCH_EVENTS) throw batchTooLong();
         const finished = log.appendFromAgent(response.value.events);
+        for (const { event } of response.value.events) {
+          if (event.case === "stateChanged") onState?.(event.value.state);
+        }
         onRoom?.({ missing: undefined, finished: false });
         if (finished !== undefined) {
           this.#finished = true;

@@ -48,12 +48,12 @@ const DECIDED_MS = 10_000;
 
 /**
  * Waits until a decision has arrived and the session goes on, or waits for the next one. Ends silently on an abort, and
- * after 10 s: the decision is kept until it arrives. Throws NOT_FOUND.
+ * after `forMs`, by default 10 s: the decision is kept until it arrives. Throws NOT_FOUND.
  */
 export async function awaitDecided(
   sessions: Sessions,
   sessionId: string,
-  { requestId, signal }: { requestId: string; signal: AbortSignal },
+  { requestId, signal, forMs = DECIDED_MS }: { requestId: string; signal: AbortSignal; forMs?: number },
 ): Promise<void> {
   const session = await sessions.get(sessionId);
   const settled = () =>
@@ -61,7 +61,7 @@ export async function awaitDecided(
     (session.decidedRequestIds.includes(requestId) &&
       (session.state !== Session_State.WAITING || session.pendingRequests.length > 0));
   if (settled()) return;
-  const patience = AbortSignal.any([signal, AbortSignal.timeout(DECIDED_MS)]);
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(forMs)]);
   for await (const batch of sessions.watch(sessionId, { afterSequence: session.lastSequence, signal: patience })) {
     for (const event of batch) {
       foldEvent(session, event);

@@ -60,10 +60,17 @@ export class RunEnd {
     }
   }
 
-  /** Sets the time (ms) after which the session is cut short, for an agent that does not end it. Replaces the one before. */
-  setDeadline(ms: number): void {
+  /**
+   * Sets the time (ms) after which the session is cut short, for an agent that does not end it. Replaces the one before. When
+   * it is over `more` says how much longer (ms); default: not at all.
+   */
+  setDeadline(ms: number, { more = () => 0 }: { more?: () => number } = {}): void {
     clearTimeout(this.#deadline);
-    this.#deadline = setTimeout(() => this.add({ kind: "cutShort", error: unresponsive() }), ms);
+    this.#deadline = setTimeout(() => {
+      const moreMs = more();
+      if (moreMs > 0) this.setDeadline(moreMs, { more });
+      else this.add({ kind: "cutShort", error: unresponsive() });
+    }, ms);
   }
 
   /** Takes the deadline back. */

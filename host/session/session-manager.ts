@@ -12,6 +12,7 @@ import {
   type ContainerSpec,
   ContainerSpecSchema,
   cutChars,
+  Decider,
   isFinal,
   PermissionDecisionSchema,
   Phase,
@@ -33,6 +34,7 @@ import { completeShape } from "../containers/container-shape.ts";
 import type { Containers } from "../containers/containers.ts";
 import type { ContainerShape } from "../runtime/runtime.ts";
 import type { SessionStore } from "../store/session-store.ts";
+import { Audience } from "./audience.ts";
 import { carryBytes } from "./carry-bytes.ts";
 import { continueSpec } from "./continuation.ts";
 import { checkEgress } from "./egress.ts";
@@ -47,7 +49,9 @@ import { type SetupCommands, withSetup } from "./setup-command.ts";
 import type { Snapshots } from "./snapshots.ts";
 import { notRunning, requireTurn } from "./states.ts";
 import type {
+  Answers,
   CreateSessionRequest,
+  Decision,
   ListSessionsPage,
   ListSessionsRequest,
   OpenArtifact,
@@ -75,6 +79,9 @@ const ulid = monotonicFactory();
 export class SessionManager implements Sessions, AsyncDisposable {
   readonly #options: SessionManagerOptions;
   readonly #runs = new Map<string, SessionRun>();
+  readonly #audience = new Audience(() => {
+    for (const [id, run] of this.#runs) run.setAudience(this.#audience.has(id));
+  });
   readonly #closing = new AbortController();
   readonly #reservations = new Reservations();
   readonly #feed: SessionsFeed;
@@ -146,6 +153,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
       onChanged: () => this.#feed.note(sessionId),
     });
     this.#runs.set(sessionId, run);
+    run.setAudience(this.#audience.has(sessionId));
     void run.finished.then(() => this.#runs.delete(sessionId));
   }
 
@@ -210,8 +218,9 @@ export class SessionManager implements Sessions, AsyncDisposable {
     return { ...page, sessions: page.sessions.map((session) => this.#withHostsOwn(session)) };
   }
 
-  watchAll(request: WatchSessionsRequest): AsyncGenerator<SessionsNews, undefined> {
-    return this.#feed.watch(request);
+  async *watchAll(request: WatchSessionsRequest): AsyncGenerator<SessionsNews, undefined> {
+    using _present = this.#audience.enter(request.ids ?? []);
+    yield* this.#feed.watch(request);
   }
 
   /** With what no event says of it. */
@@ -240,6 +249,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
   async *watch(sessionId: string, options: ReadOptions): AsyncGenerator<SessionEvent[], undefined> {
     const { store } = this.#options;
     await this.get(sessionId);
+    using _present = this.#audience.enter([sessionId]);
     // Without a run there is only what is stored.
     const abandoned = this.#runs.get(sessionId)?.failed ?? AbortSignal.abort();
     yield* new SessionLog(store, sessionId).read({ ...options, abandoned });
@@ -271,26 +281,24 @@ export class SessionManager implements Sessions, AsyncDisposable {
 
   async decide(
     sessionId: string,
-    { requestId, allow, message = "" }: { requestId: string; allow: boolean; message?: string },
+    { requestId, allow, message = "", forSession = false, decider = Decider.CALLER }: Decision,
   ): Promise<void> {
     const run = await this.#liveRun(sessionId);
     requireDecision(await this.get(sessionId), requestId, "permission");
     run.steering.decide(requestId, {
       case: "permissionDecision",
-      value: create(PermissionDecisionSchema, { requestId, allow, message }),
+      value: create(PermissionDecisionSchema, { requestId, allow, message, forSession, decider }),
     });
   }
 
-  async answer(
-    sessionId: string,
-    { requestId, answers: given }: { requestId: string; answers: readonly (readonly string[])[] },
-  ): Promise<void> {
+  async answer(sessionId: string, { requestId, answers: given, decider = Decider.CALLER }: Answers): Promise<void> {
     const run = await this.#liveRun(sessionId);
     const { sequence } = requireDecision(await this.get(sessionId), requestId, "question");
     const [asked] = this.#options.store.read(sessionId, { afterSequence: sequence - 1, limit: 1 });
     const answers = given.map((values) => create(QuestionAnswerSchema, { values: [...values] }));
-    checkAnswers(answers, asked?.event.case === "questionAsked" ? asked.event.value.questions.length : 0);
-    run.steering.decide(requestId, { case: "answer", value: create(AnswerSchema, { requestId, answers }) });
+    const questionCount = asked?.event.case === "questionAsked" ? asked.event.value.questions.length : 0;
+    if (decider !== Decider.POLICY) checkAnswers(answers, questionCount);
+    run.steering.decide(requestId, { case: "answer", value: create(AnswerSchema, { requestId, answers, decider }) });
   }
 
   async openArtifact(sessionId: string, kind: ArtifactKind): Promise<OpenArtifact> {
@@ -325,6 +333,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     for (const run of runs) run.detach();
     await Promise.all(runs.map((run) => run.finished));
     this.#feed[Symbol.dispose]();
+    this.#audience[Symbol.dispose]();
   }
 
   /** Ends every session at once and waits until their containers are gone. */
@@ -334,6 +343,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     for (const run of runs) run.kill("The host is shutting down.");
     await Promise.all(runs.map((run) => run.finished));
     this.#feed[Symbol.dispose]();
+    this.#audience[Symbol.dispose]();
   }
 
   /** Throws NOT_FOUND, SESSION_OVER. */

@@ -31,6 +31,7 @@ import type { Snapshots } from "./snapshots.ts";
 import { Spending } from "./spending.ts";
 import { Steering } from "./steering.ts";
 import { TIMEOUTS } from "./timeouts.ts";
+import { WaitedTime } from "./waited-time.ts";
 
 /** Session to run, and what it shares with others. */
 export interface SessionRunOptions
@@ -59,6 +60,7 @@ export class SessionRun {
   #container: Container | undefined;
   #agent: AgentLink | undefined;
   #awaited = "";
+  #audience = false;
   /** See ModelGatewayOptions.onReach: of the last attempt. */
   #unreached: string | undefined;
 
@@ -118,6 +120,13 @@ export class SessionRun {
   /** Container of the session now. Undefined: none yet, or none any more. */
   get container(): Container | undefined {
     return this.#container;
+  }
+
+  /** Notes whether anybody could decide what it waits for. */
+  setAudience(present: boolean): void {
+    if (present === this.#audience) return;
+    this.#audience = present;
+    this.#agent?.setAudience(present);
   }
 
   /** Ends the session, and its changes are collected. The first reason is kept. */
@@ -289,6 +298,8 @@ export class SessionRun {
       leaving: this.#end.leaving,
     });
     const uri = spec.repository?.uri;
+    const waited = new WaitedTime();
+    waited.note(log.session.state);
     const agent = new AgentLink({
       container,
       spec,
@@ -298,18 +309,21 @@ export class SessionRun {
       restore: () => restoreOf(store, spec),
       resumed: resumed && log.lastAgentSequence > 0,
       left: store.left,
+      onState: (state) => waited.note(state),
       onRoom: ({ missing, finished }) => {
         this.#room.note(missing);
         // It is not the agent that lets its end wait.
         if (missing !== undefined && finished) this.#end.setDeadline(TIMEOUTS.collectMs);
       },
     });
+    agent.setAudience(this.#audience);
     this.#agent = agent;
     if (this.#end.kind === undefined) {
       const { timeout, setup, check } = spec;
       const ms = [timeout, setup?.timeout, check?.timeout].map((each) => (each === undefined ? 0 : durationMs(each)));
       const spentMs = ms.reduce((sum, each) => sum + each, 0);
-      this.#end.setDeadline(spentMs + TIMEOUTS.firstContactMs + TIMEOUTS.collectMs);
+      const more = () => waited.take();
+      this.#end.setDeadline(spentMs + TIMEOUTS.firstContactMs + TIMEOUTS.collectMs, { more });
     }
     const over = new AbortController();
     const running = agent.run(AbortSignal.any([this.#end.leaving, over.signal]));

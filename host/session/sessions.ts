@@ -2,6 +2,7 @@ import type { WatchSessionsResponse } from "../../proto/control.ts";
 import type {
   ArtifactKind,
   ContainerSpec,
+  Decider,
   ReadableArtifact,
   ReadOptions,
   Session,
@@ -57,6 +58,26 @@ export interface WatchSessionsRequest extends SessionFilter {
 /** Message of a stream of sessions. */
 export type SessionsNews = Exclude<WatchSessionsResponse["response"], { case: undefined | "heartbeat" }>;
 
+/** Decision on a permission. */
+export interface Decision {
+  requestId: string;
+  allow: boolean;
+  /** What Claude is told of a denial. */
+  message?: string;
+  /** Also what the request's session_rules name, for the rest of the session. */
+  forSession?: boolean;
+  /** DECIDER_POLICY: nobody could be asked. Default: somebody decides. */
+  decider?: Decider;
+}
+
+/** Answers to Claude's questions, one list of values for each. */
+export interface Answers {
+  requestId: string;
+  answers: readonly (readonly string[])[];
+  /** DECIDER_POLICY, without answers: nobody could be asked. Default: somebody answers. */
+  decider?: Decider;
+}
+
 /** Artifact that somebody is about to read. */
 export type OpenArtifact = ReadableArtifact & Disposable;
 
@@ -88,12 +109,12 @@ export interface Sessions {
    * Decides whether Claude may use a tool. The first decision counts. Throws SESSION_OVER, DECISION_UNKNOWN,
    * DECISION_MADE, DECISION_MISMATCH.
    */
-  decide(sessionId: string, decision: { requestId: string; allow: boolean; message?: string }): Promise<void>;
+  decide(sessionId: string, decision: Decision): Promise<void>;
   /**
    * Answers Claude's questions: for each question labels of the chosen options, or other words. Throws as `decide`
    * does, and ANSWER_INVALID.
    */
-  answer(sessionId: string, answer: { requestId: string; answers: readonly (readonly string[])[] }): Promise<void>;
+  answer(sessionId: string, answer: Answers): Promise<void>;
   /**
    * Notes where a finished session's changes were taken to; undefined: they were given back. What was only saved does not
    * replace what was applied. Throws NOT_FOUND, SESSION_NOT_FINISHED.

@@ -5,7 +5,9 @@ import type { Container } from "../../host/runtime/runtime.ts";
 import { carryBytes } from "../../host/session/carry-bytes.ts";
 import { listPage } from "../../host/session/list-page.ts";
 import type {
+  Answers,
   CreateSessionRequest,
+  Decision,
   ListSessionsPage,
   ListSessionsRequest,
   OpenArtifact,
@@ -178,23 +180,22 @@ export class MemorySessions implements Sessions, Disposable {
     this.say(sessionId, { case: "turnStarted", value });
   }
 
-  async decide(sessionId: string, decision: { requestId: string; allow: boolean; message?: string }): Promise<void> {
-    const { requestId, allow: allowed, message = "" } = decision;
-    requireDecision(await this.get(sessionId), requestId, "permission");
-    const fields = { requestId, allowed, message, decider: Decider.CALLER };
+  async decide(sessionId: string, decision: Decision): Promise<void> {
+    const { requestId, allow: allowed, message = "", forSession = false, decider = Decider.CALLER } = decision;
+    const { sequence } = requireDecision(await this.get(sessionId), requestId, "permission");
+    const asked = this.#store.read(sessionId, { afterSequence: sequence - 1, limit: 1 })[0]!.event;
+    const sessionRules = forSession && asked.case === "permissionRequested" ? asked.value.sessionRules : [];
+    const fields = { requestId, allowed, message, decider, sessionRules };
     this.say(sessionId, { case: "permissionDecided", value: create(PermissionDecidedSchema, fields) });
   }
 
-  async answer(
-    sessionId: string,
-    { requestId, answers: given }: { requestId: string; answers: readonly (readonly string[])[] },
-  ): Promise<void> {
+  async answer(sessionId: string, { requestId, answers: given, decider = Decider.CALLER }: Answers): Promise<void> {
     const { sequence } = requireDecision(await this.get(sessionId), requestId, "question");
     const asked = this.#store.read(sessionId, { afterSequence: sequence - 1, limit: 1 })[0]!.event;
     const questions = asked.case === "questionAsked" ? asked.value.questions : [];
     const answers = given.map((values) => create(QuestionAnswerSchema, { values: [...values] }));
-    checkAnswers(answers, questions.length);
-    const value = create(QuestionAnsweredSchema, { requestId, answers, decider: Decider.CALLER });
+    if (decider !== Decider.POLICY) checkAnswers(answers, questions.length);
+    const value = create(QuestionAnsweredSchema, { requestId, answers, decider });
     this.say(sessionId, { case: "questionAnswered", value });
   }
 

@@ -8,7 +8,7 @@ import type { Artifact, Artifact_Kind } from "../../session/v1alpha1/artifact_pb
 import { file_claudecluster_session_v1alpha1_artifact } from "../../session/v1alpha1/artifact_pb.ts";
 import type { Session } from "../../session/v1alpha1/session_pb.ts";
 import { file_claudecluster_session_v1alpha1_session } from "../../session/v1alpha1/session_pb.ts";
-import type { QuestionAnswer, SessionEvent } from "../../session/v1alpha1/session_event_pb.ts";
+import type { Decider, QuestionAnswer, SessionEvent } from "../../session/v1alpha1/session_event_pb.ts";
 import { file_claudecluster_session_v1alpha1_session_event } from "../../session/v1alpha1/session_event_pb.ts";
 import type { SessionSpec } from "../../session/v1alpha1/session_spec_pb.ts";
 import { file_claudecluster_session_v1alpha1_session_spec } from "../../session/v1alpha1/session_spec_pb.ts";
@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/agent/v1alpha1/agent_service.proto.
  */
 export const file_claudecluster_agent_v1alpha1_agent_service: GenFile = /*@__PURE__*/
-  fileDesc("CjBjbGF1ZGVjbHVzdGVyL2FnZW50L3YxYWxwaGExL2FnZW50X3NlcnZpY2UucHJvdG8SHGNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEiFQoTR2V0QWdlbnRJbmZvUmVxdWVzdCLSAQoUR2V0QWdlbnRJbmZvUmVzcG9uc2USFQoNYWdlbnRfdmVyc2lvbhgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRIWCg5jbGF1ZGVfdmVyc2lvbhgDIAEoCRITCgtnaXRfdmVyc2lvbhgEIAEoCRIUCgxjYXBhYmlsaXRpZXMYBSADKAkSEgoKc2Vzc2lvbl9pZBgGIAEoCRI3ChRob3N0X2Fic2VuY2VfdGltZW91dBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJlChRXcml0ZUFydGlmYWN0UmVxdWVzdBI/CgVzdGFydBgBIAEoCzIwLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuV3JpdGVBcnRpZmFjdFN0YXJ0EgwKBGRhdGEYAiABKAwidAoSV3JpdGVBcnRpZmFjdFN0YXJ0EhIKCnNlc3Npb25faWQYASABKAkSOgoIYXJ0aWZhY3QYAiABKAsyKC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQXJ0aWZhY3QSDgoGb2Zmc2V0GAMgASgDIhcKFVdyaXRlQXJ0aWZhY3RSZXNwb25zZSJ1ChVSZXN0b3JlU2Vzc2lvblJlcXVlc3QSOQoFc3RhcnQYASABKAsyKi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlc3RvcmVTdGFydBINCgVwYXRjaBgCIAEoDBISCgp0cmFuc2NyaXB0GAMgASgMIqUBCgxSZXN0b3JlU3RhcnQSEgoKc2Vzc2lvbl9pZBgBIAEoCRIXCg9jb252ZXJzYXRpb25faWQYAiABKAkSGAoQcGF0Y2hfc2l6ZV9ieXRlcxgDIAEoAxIUCgxwYXRjaF9zaGEyNTYYBCABKAwSHQoVdHJhbnNjcmlwdF9zaXplX2J5dGVzGAUgASgDEhkKEXRyYW5zY3JpcHRfc2hhMjU2GAYgASgMIhgKFlJlc3RvcmVTZXNzaW9uUmVzcG9uc2UinAEKE1N0YXJ0U2Vzc2lvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRI5CgRzcGVjGAIgASgLMisuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjEhQKDGdpdF9wcmVmaXhlcxgDIAMoCRIgChhwcmV2aW91c19jb252ZXJzYXRpb25faWQYBCABKAkiggEKFFN0YXJ0U2Vzc2lvblJlc3BvbnNlEjgKB3Nlc3Npb24YASABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbhIZChF1c2VzX2dpdF9saXN0ZW5lchgCIAEoCBIVCg11c2VzX3NuYXBzaG90GAMgASgIItcDCg1BdHRhY2hSZXF1ZXN0EjsKBmF0dGFjaBgBIAEoCzIpLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQXR0YWNoU3RhcnRIABJACgthY2tub3dsZWRnZRgCIAEoCzIpLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQWNrbm93bGVkZ2VIABJBCgx1c2VyX21lc3NhZ2UYAyABKAsyKS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlVzZXJNZXNzYWdlSAASPAoJaW50ZXJydXB0GAQgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5JbnRlcnJ1cHRIABIyCgRzdG9wGAUgASgLMiIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5TdG9wSAASTwoTcGVybWlzc2lvbl9kZWNpc2lvbhgGIAEoCzIwLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUGVybWlzc2lvbkRlY2lzaW9uSAASNgoGYW5zd2VyGAcgASgLMiQuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BbnN3ZXJIAEIJCgdyZXF1ZXN0Is0BCgtBdHRhY2hTdGFydBISCgpzZXNzaW9uX2lkGAEgASgJEjwKBHJvbGUYAiABKA4yLi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkF0dGFjaFN0YXJ0LlJvbGUSFgoOYWZ0ZXJfc2VxdWVuY2UYAyABKAUiVAoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDgoKUk9MRV9PV05FUhABEhMKD1JPTEVfQ09OVFJPTExFUhACEhEKDVJPTEVfT0JTRVJWRVIQAyIfCgtBY2tub3dsZWRnZRIQCghzZXF1ZW5jZRgBIAEoBSIvCgtVc2VyTWVzc2FnZRIMCgR0ZXh0GAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkiCwoJSW50ZXJydXB0IhYKBFN0b3ASDgoGcmVhc29uGAEgASgJIkgKElBlcm1pc3Npb25EZWNpc2lvbhISCgpyZXF1ZXN0X2lkGAEgASgJEg0KBWFsbG93GAIgASgIEg8KB21lc3NhZ2UYAyABKAkiXQoGQW5zd2VyEhIKCnJlcXVlc3RfaWQYASABKAkSPwoHYW5zd2VycxgCIAMoCzIuLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5RdWVzdGlvbkFuc3dlciKVAgoOQXR0YWNoUmVzcG9uc2USNAoFaGVsbG8YASABKAsyIy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkhlbGxvSAASOgoGZXZlbnRzGAIgASgLMiguY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5FdmVudEJhdGNoSAASPAoJaGVhcnRiZWF0GAMgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWFydGJlYXRIABJHCg9yZXF1ZXN0X3JlZnVzZWQYBCABKAsyLC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlcXVlc3RSZWZ1c2VkSABCCgoIcmVzcG9uc2UiVgoFSGVsbG8SOAoHc2Vzc2lvbhgBIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uEhMKC2luc3RhbmNlX2lkGAIgASgJIkoKCkV2ZW50QmF0Y2gSPAoGZXZlbnRzGAEgAygLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25FdmVudCILCglIZWFydGJlYXQiRQoOUmVxdWVzdFJlZnVzZWQSDgoGcmVhc29uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSEgoKcmVmdXNlZF9pZBgDIAEoCSJAChJXYXRjaEV2ZW50c1JlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRIWCg5hZnRlcl9zZXF1ZW5jZRgCIAEoBSLRAQoTV2F0Y2hFdmVudHNSZXNwb25zZRI0CgVoZWxsbxgBIAEoCzIjLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuSGVsbG9IABI6CgZldmVudHMYAiABKAsyKC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkV2ZW50QmF0Y2hIABI8CgloZWFydGJlYXQYAyABKAsyJy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkhlYXJ0YmVhdEgAQgoKCHJlc3BvbnNlIicKEUdldFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiTgoSR2V0U2Vzc2lvblJlc3BvbnNlEjgKB3Nlc3Npb24YASABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbiJ2ChNSZWFkQXJ0aWZhY3RSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSOwoEa2luZBgCIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5BcnRpZmFjdC5LaW5kEg4KBm9mZnNldBgDIAEoAyJgChRSZWFkQXJ0aWZhY3RSZXNwb25zZRIMCgRkYXRhGAEgASgMEjoKCGFydGlmYWN0GAIgASgLMiguY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkFydGlmYWN0IigKElJlYWRDaGFuZ2VzUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIk0KE1JlYWRDaGFuZ2VzUmVzcG9uc2USDAoEZGF0YRgBIAEoDBIYChB0b3RhbF9zaXplX2J5dGVzGAIgASgDEg4KBnNoYTI1NhgDIAEoDCIrChVSZWFkVHJhbnNjcmlwdFJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCSJQChZSZWFkVHJhbnNjcmlwdFJlc3BvbnNlEgwKBGRhdGEYASABKAwSGAoQdG90YWxfc2l6ZV9ieXRlcxgCIAEoAxIOCgZzaGEyNTYYAyABKAwiOgoYQWNjZXB0Q29ubmVjdGlvbnNSZXF1ZXN0Eh4KFnJlc3VtZWRfY29ubmVjdGlvbl9pZHMYASADKAki5gEKGUFjY2VwdENvbm5lY3Rpb25zUmVzcG9uc2USFQoNY29ubmVjdGlvbl9pZBgBIAEoCRJSCghsaXN0ZW5lchgCIAEoDjJALmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQWNjZXB0Q29ubmVjdGlvbnNSZXNwb25zZS5MaXN0ZW5lciJeCghMaXN0ZW5lchIYChRMSVNURU5FUl9VTlNQRUNJRklFRBAAEhIKDkxJU1RFTkVSX01PREVMEAESEgoOTElTVEVORVJfUFJPWFkQAhIQCgxMSVNURU5FUl9HSVQQAyKAAQoNVHVubmVsUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgwKBGRhdGEYAiABKAwSCwoDZW5kGAMgASgIEhEKCXJlc3VtYWJsZRgEIAEoCBIbChNyZWNlaXZlZF9zaXplX2J5dGVzGAUgASgDEg0KBXJlc2V0GAYgASgIIlsKDlR1bm5lbFJlc3BvbnNlEgwKBGRhdGEYASABKAwSCwoDZW5kGAIgASgIEhsKE3JlY2VpdmVkX3NpemVfYnl0ZXMYAyABKAMSEQoJcmVzdW1hYmxlGAQgASgIMrgLCgxBZ2VudFNlcnZpY2USdQoMR2V0QWdlbnRJbmZvEjEuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5HZXRBZ2VudEluZm9SZXF1ZXN0GjIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5HZXRBZ2VudEluZm9SZXNwb25zZRJ6Cg1Xcml0ZUFydGlmYWN0EjIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5Xcml0ZUFydGlmYWN0UmVxdWVzdBozLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuV3JpdGVBcnRpZmFjdFJlc3BvbnNlKAESggEKDlJlc3RvcmVTZXNzaW9uEjMuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZXN0b3JlU2Vzc2lvblJlcXVlc3QaNC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlc3RvcmVTZXNzaW9uUmVzcG9uc2UiA4gCASgBEnUKDFN0YXJ0U2Vzc2lvbhIxLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuU3RhcnRTZXNzaW9uUmVxdWVzdBoyLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuU3RhcnRTZXNzaW9uUmVzcG9uc2USZwoGQXR0YWNoEisuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BdHRhY2hSZXF1ZXN0GiwuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BdHRhY2hSZXNwb25zZSgBMAESdAoLV2F0Y2hFdmVudHMSMC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLldhdGNoRXZlbnRzUmVxdWVzdBoxLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuV2F0Y2hFdmVudHNSZXNwb25zZTABEm8KCkdldFNlc3Npb24SLy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkdldFNlc3Npb25SZXF1ZXN0GjAuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5HZXRTZXNzaW9uUmVzcG9uc2USdwoMUmVhZEFydGlmYWN0EjEuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZWFkQXJ0aWZhY3RSZXF1ZXN0GjIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZWFkQXJ0aWZhY3RSZXNwb25zZTABEnkKC1JlYWRDaGFuZ2VzEjAuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZWFkQ2hhbmdlc1JlcXVlc3QaMS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlYWRDaGFuZ2VzUmVzcG9uc2UiA4gCATABEoIBCg5SZWFkVHJhbnNjcmlwdBIzLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUmVhZFRyYW5zY3JpcHRSZXF1ZXN0GjQuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZWFkVHJhbnNjcmlwdFJlc3BvbnNlIgOIAgEwARKGAQoRQWNjZXB0Q29ubmVjdGlvbnMSNi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkFjY2VwdENvbm5lY3Rpb25zUmVxdWVzdBo3LmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQWNjZXB0Q29ubmVjdGlvbnNSZXNwb25zZTABEmcKBlR1bm5lbBIrLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuVHVubmVsUmVxdWVzdBosLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuVHVubmVsUmVzcG9uc2UoATABYgZwcm90bzM", [file_claudecluster_session_v1alpha1_artifact, file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_event, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration]);
+  fileDesc("CjBjbGF1ZGVjbHVzdGVyL2FnZW50L3YxYWxwaGExL2FnZW50X3NlcnZpY2UucHJvdG8SHGNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEiFQoTR2V0QWdlbnRJbmZvUmVxdWVzdCLSAQoUR2V0QWdlbnRJbmZvUmVzcG9uc2USFQoNYWdlbnRfdmVyc2lvbhgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRIWCg5jbGF1ZGVfdmVyc2lvbhgDIAEoCRITCgtnaXRfdmVyc2lvbhgEIAEoCRIUCgxjYXBhYmlsaXRpZXMYBSADKAkSEgoKc2Vzc2lvbl9pZBgGIAEoCRI3ChRob3N0X2Fic2VuY2VfdGltZW91dBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJlChRXcml0ZUFydGlmYWN0UmVxdWVzdBI/CgVzdGFydBgBIAEoCzIwLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuV3JpdGVBcnRpZmFjdFN0YXJ0EgwKBGRhdGEYAiABKAwidAoSV3JpdGVBcnRpZmFjdFN0YXJ0EhIKCnNlc3Npb25faWQYASABKAkSOgoIYXJ0aWZhY3QYAiABKAsyKC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQXJ0aWZhY3QSDgoGb2Zmc2V0GAMgASgDIhcKFVdyaXRlQXJ0aWZhY3RSZXNwb25zZSJ1ChVSZXN0b3JlU2Vzc2lvblJlcXVlc3QSOQoFc3RhcnQYASABKAsyKi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlc3RvcmVTdGFydBINCgVwYXRjaBgCIAEoDBISCgp0cmFuc2NyaXB0GAMgASgMIqUBCgxSZXN0b3JlU3RhcnQSEgoKc2Vzc2lvbl9pZBgBIAEoCRIXCg9jb252ZXJzYXRpb25faWQYAiABKAkSGAoQcGF0Y2hfc2l6ZV9ieXRlcxgDIAEoAxIUCgxwYXRjaF9zaGEyNTYYBCABKAwSHQoVdHJhbnNjcmlwdF9zaXplX2J5dGVzGAUgASgDEhkKEXRyYW5zY3JpcHRfc2hhMjU2GAYgASgMIhgKFlJlc3RvcmVTZXNzaW9uUmVzcG9uc2UinAEKE1N0YXJ0U2Vzc2lvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRI5CgRzcGVjGAIgASgLMisuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjEhQKDGdpdF9wcmVmaXhlcxgDIAMoCRIgChhwcmV2aW91c19jb252ZXJzYXRpb25faWQYBCABKAkiggEKFFN0YXJ0U2Vzc2lvblJlc3BvbnNlEjgKB3Nlc3Npb24YASABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbhIZChF1c2VzX2dpdF9saXN0ZW5lchgCIAEoCBIVCg11c2VzX3NuYXBzaG90GAMgASgIIpMECg1BdHRhY2hSZXF1ZXN0EjsKBmF0dGFjaBgBIAEoCzIpLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQXR0YWNoU3RhcnRIABJACgthY2tub3dsZWRnZRgCIAEoCzIpLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQWNrbm93bGVkZ2VIABJBCgx1c2VyX21lc3NhZ2UYAyABKAsyKS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlVzZXJNZXNzYWdlSAASPAoJaW50ZXJydXB0GAQgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5JbnRlcnJ1cHRIABIyCgRzdG9wGAUgASgLMiIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5TdG9wSAASTwoTcGVybWlzc2lvbl9kZWNpc2lvbhgGIAEoCzIwLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUGVybWlzc2lvbkRlY2lzaW9uSAASNgoGYW5zd2VyGAcgASgLMiQuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BbnN3ZXJIABI6CghhdWRpZW5jZRgIIAEoCzImLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQXVkaWVuY2VIAEIJCgdyZXF1ZXN0Is0BCgtBdHRhY2hTdGFydBISCgpzZXNzaW9uX2lkGAEgASgJEjwKBHJvbGUYAiABKA4yLi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkF0dGFjaFN0YXJ0LlJvbGUSFgoOYWZ0ZXJfc2VxdWVuY2UYAyABKAUiVAoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDgoKUk9MRV9PV05FUhABEhMKD1JPTEVfQ09OVFJPTExFUhACEhEKDVJPTEVfT0JTRVJWRVIQAyIfCgtBY2tub3dsZWRnZRIQCghzZXF1ZW5jZRgBIAEoBSIvCgtVc2VyTWVzc2FnZRIMCgR0ZXh0GAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkiCwoJSW50ZXJydXB0IhYKBFN0b3ASDgoGcmVhc29uGAEgASgJIpcBChJQZXJtaXNzaW9uRGVjaXNpb24SEgoKcmVxdWVzdF9pZBgBIAEoCRINCgVhbGxvdxgCIAEoCBIPCgdtZXNzYWdlGAMgASgJEhMKC2Zvcl9zZXNzaW9uGAQgASgIEjgKB2RlY2lkZXIYBSABKA4yJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRGVjaWRlciIbCghBdWRpZW5jZRIPCgdwcmVzZW50GAEgASgIIpcBCgZBbnN3ZXISEgoKcmVxdWVzdF9pZBgBIAEoCRI/CgdhbnN3ZXJzGAIgAygLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXN0aW9uQW5zd2VyEjgKB2RlY2lkZXIYAyABKA4yJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRGVjaWRlciKVAgoOQXR0YWNoUmVzcG9uc2USNAoFaGVsbG8YASABKAsyIy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkhlbGxvSAASOgoGZXZlbnRzGAIgASgLMiguY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5FdmVudEJhdGNoSAASPAoJaGVhcnRiZWF0GAMgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWFydGJlYXRIABJHCg9yZXF1ZXN0X3JlZnVzZWQYBCABKAsyLC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlcXVlc3RSZWZ1c2VkSABCCgoIcmVzcG9uc2UiVgoFSGVsbG8SOAoHc2Vzc2lvbhgBIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uEhMKC2luc3RhbmNlX2lkGAIgASgJIkoKCkV2ZW50QmF0Y2gSPAoGZXZlbnRzGAEgAygLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25FdmVudCILCglIZWFydGJlYXQiRQoOUmVxdWVzdFJlZnVzZWQSDgoGcmVhc29uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSEgoKcmVmdXNlZF9pZBgDIAEoCSJAChJXYXRjaEV2ZW50c1JlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRIWCg5hZnRlcl9zZXF1ZW5jZRgCIAEoBSLRAQoTV2F0Y2hFdmVudHNSZXNwb25zZRI0CgVoZWxsbxgBIAEoCzIjLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuSGVsbG9IABI6CgZldmVudHMYAiABKAsyKC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkV2ZW50QmF0Y2hIABI8CgloZWFydGJlYXQYAyABKAsyJy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkhlYXJ0YmVhdEgAQgoKCHJlc3BvbnNlIicKEUdldFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiTgoSR2V0U2Vzc2lvblJlc3BvbnNlEjgKB3Nlc3Npb24YASABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbiJ2ChNSZWFkQXJ0aWZhY3RSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSOwoEa2luZBgCIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5BcnRpZmFjdC5LaW5kEg4KBm9mZnNldBgDIAEoAyJgChRSZWFkQXJ0aWZhY3RSZXNwb25zZRIMCgRkYXRhGAEgASgMEjoKCGFydGlmYWN0GAIgASgLMiguY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkFydGlmYWN0IigKElJlYWRDaGFuZ2VzUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIk0KE1JlYWRDaGFuZ2VzUmVzcG9uc2USDAoEZGF0YRgBIAEoDBIYChB0b3RhbF9zaXplX2J5dGVzGAIgASgDEg4KBnNoYTI1NhgDIAEoDCIrChVSZWFkVHJhbnNjcmlwdFJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCSJQChZSZWFkVHJhbnNjcmlwdFJlc3BvbnNlEgwKBGRhdGEYASABKAwSGAoQdG90YWxfc2l6ZV9ieXRlcxgCIAEoAxIOCgZzaGEyNTYYAyABKAwiOgoYQWNjZXB0Q29ubmVjdGlvbnNSZXF1ZXN0Eh4KFnJlc3VtZWRfY29ubmVjdGlvbl9pZHMYASADKAki5gEKGUFjY2VwdENvbm5lY3Rpb25zUmVzcG9uc2USFQoNY29ubmVjdGlvbl9pZBgBIAEoCRJSCghsaXN0ZW5lchgCIAEoDjJALmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQWNjZXB0Q29ubmVjdGlvbnNSZXNwb25zZS5MaXN0ZW5lciJeCghMaXN0ZW5lchIYChRMSVNURU5FUl9VTlNQRUNJRklFRBAAEhIKDkxJU1RFTkVSX01PREVMEAESEgoOTElTVEVORVJfUFJPWFkQAhIQCgxMSVNURU5FUl9HSVQQAyKAAQoNVHVubmVsUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgwKBGRhdGEYAiABKAwSCwoDZW5kGAMgASgIEhEKCXJlc3VtYWJsZRgEIAEoCBIbChNyZWNlaXZlZF9zaXplX2J5dGVzGAUgASgDEg0KBXJlc2V0GAYgASgIIlsKDlR1bm5lbFJlc3BvbnNlEgwKBGRhdGEYASABKAwSCwoDZW5kGAIgASgIEhsKE3JlY2VpdmVkX3NpemVfYnl0ZXMYAyABKAMSEQoJcmVzdW1hYmxlGAQgASgIMrgLCgxBZ2VudFNlcnZpY2USdQoMR2V0QWdlbnRJbmZvEjEuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5HZXRBZ2VudEluZm9SZXF1ZXN0GjIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5HZXRBZ2VudEluZm9SZXNwb25zZRJ6Cg1Xcml0ZUFydGlmYWN0EjIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5Xcml0ZUFydGlmYWN0UmVxdWVzdBozLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuV3JpdGVBcnRpZmFjdFJlc3BvbnNlKAESggEKDlJlc3RvcmVTZXNzaW9uEjMuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZXN0b3JlU2Vzc2lvblJlcXVlc3QaNC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlc3RvcmVTZXNzaW9uUmVzcG9uc2UiA4gCASgBEnUKDFN0YXJ0U2Vzc2lvbhIxLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuU3RhcnRTZXNzaW9uUmVxdWVzdBoyLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuU3RhcnRTZXNzaW9uUmVzcG9uc2USZwoGQXR0YWNoEisuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BdHRhY2hSZXF1ZXN0GiwuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BdHRhY2hSZXNwb25zZSgBMAESdAoLV2F0Y2hFdmVudHMSMC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLldhdGNoRXZlbnRzUmVxdWVzdBoxLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuV2F0Y2hFdmVudHNSZXNwb25zZTABEm8KCkdldFNlc3Npb24SLy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkdldFNlc3Npb25SZXF1ZXN0GjAuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5HZXRTZXNzaW9uUmVzcG9uc2USdwoMUmVhZEFydGlmYWN0EjEuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZWFkQXJ0aWZhY3RSZXF1ZXN0GjIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZWFkQXJ0aWZhY3RSZXNwb25zZTABEnkKC1JlYWRDaGFuZ2VzEjAuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZWFkQ2hhbmdlc1JlcXVlc3QaMS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlYWRDaGFuZ2VzUmVzcG9uc2UiA4gCATABEoIBCg5SZWFkVHJhbnNjcmlwdBIzLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUmVhZFRyYW5zY3JpcHRSZXF1ZXN0GjQuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZWFkVHJhbnNjcmlwdFJlc3BvbnNlIgOIAgEwARKGAQoRQWNjZXB0Q29ubmVjdGlvbnMSNi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkFjY2VwdENvbm5lY3Rpb25zUmVxdWVzdBo3LmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQWNjZXB0Q29ubmVjdGlvbnNSZXNwb25zZTABEmcKBlR1bm5lbBIrLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuVHVubmVsUmVxdWVzdBosLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuVHVubmVsUmVzcG9uc2UoATABYgZwcm90bzM", [file_claudecluster_session_v1alpha1_artifact, file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_event, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration]);
 
 /**
  * Asks for nothing.
@@ -436,6 +436,14 @@ export type AttachRequest = Message<"claudecluster.agent.v1alpha1.AttachRequest"
      */
     value: Answer;
     case: "answer";
+  } | {
+    /**
+     * Owner only: whether anybody could decide. Until it says so, somebody could. Capability "audience".
+     *
+     * @generated from field: claudecluster.agent.v1alpha1.Audience audience = 8;
+     */
+    value: Audience;
+    case: "audience";
   } | { case: undefined; value?: undefined };
 };
 
@@ -623,7 +631,7 @@ export type PermissionDecision = Message<"claudecluster.agent.v1alpha1.Permissio
   requestId: string;
 
   /**
-   * Claude may use the tool, once, with the input it wants.
+   * Claude may use the tool with the input it wants.
    *
    * @generated from field: bool allow = 2;
    */
@@ -635,6 +643,21 @@ export type PermissionDecision = Message<"claudecluster.agent.v1alpha1.Permissio
    * @generated from field: string message = 3;
    */
   message: string;
+
+  /**
+   * Claude may also do what the session_rules of the request name, until the session ends. Nothing where it has none, or
+   * it is not allowed.
+   *
+   * @generated from field: bool for_session = 4;
+   */
+  forSession: boolean;
+
+  /**
+   * Who decides: DECIDER_POLICY or, for everything else, DECIDER_CALLER.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.Decider decider = 5;
+   */
+  decider: Decider;
 };
 
 /**
@@ -643,6 +666,27 @@ export type PermissionDecision = Message<"claudecluster.agent.v1alpha1.Permissio
  */
 export const PermissionDecisionSchema: GenMessage<PermissionDecision> = /*@__PURE__*/
   messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 16);
+
+/**
+ * Whether anybody could decide what Claude asks for.
+ *
+ * @generated from message claudecluster.agent.v1alpha1.Audience
+ */
+export type Audience = Message<"claudecluster.agent.v1alpha1.Audience"> & {
+  /**
+   * False: decision_timeout does not run, for a day at most.
+   *
+   * @generated from field: bool present = 1;
+   */
+  present: boolean;
+};
+
+/**
+ * Describes the message claudecluster.agent.v1alpha1.Audience.
+ * Use `create(AudienceSchema)` to create a new message.
+ */
+export const AudienceSchema: GenMessage<Audience> = /*@__PURE__*/
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 17);
 
 /**
  * Answers a question_asked. Refused with DECISION_UNKNOWN if there is no such question, with
@@ -664,6 +708,13 @@ export type Answer = Message<"claudecluster.agent.v1alpha1.Answer"> & {
    * @generated from field: repeated claudecluster.session.v1alpha1.QuestionAnswer answers = 2;
    */
   answers: QuestionAnswer[];
+
+  /**
+   * Who decides: DECIDER_POLICY, without answers, leaves the question to Claude. Everything else is DECIDER_CALLER.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.Decider decider = 3;
+   */
+  decider: Decider;
 };
 
 /**
@@ -671,7 +722,7 @@ export type Answer = Message<"claudecluster.agent.v1alpha1.Answer"> & {
  * Use `create(AnswerSchema)` to create a new message.
  */
 export const AnswerSchema: GenMessage<Answer> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 17);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 18);
 
 /**
  * What somebody attached is told.
@@ -724,7 +775,7 @@ export type AttachResponse = Message<"claudecluster.agent.v1alpha1.AttachRespons
  * Use `create(AttachResponseSchema)` to create a new message.
  */
 export const AttachResponseSchema: GenMessage<AttachResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 18);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 19);
 
 /**
  * The session when the stream began.
@@ -752,7 +803,7 @@ export type Hello = Message<"claudecluster.agent.v1alpha1.Hello"> & {
  * Use `create(HelloSchema)` to create a new message.
  */
 export const HelloSchema: GenMessage<Hello> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 19);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 20);
 
 /**
  * New events, oldest first.
@@ -773,7 +824,7 @@ export type EventBatch = Message<"claudecluster.agent.v1alpha1.EventBatch"> & {
  * Use `create(EventBatchSchema)` to create a new message.
  */
 export const EventBatchSchema: GenMessage<EventBatch> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 20);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 21);
 
 /**
  * Nothing is new.
@@ -788,7 +839,7 @@ export type Heartbeat = Message<"claudecluster.agent.v1alpha1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 21);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 22);
 
 /**
  * A request on this stream was refused.
@@ -824,7 +875,7 @@ export type RequestRefused = Message<"claudecluster.agent.v1alpha1.RequestRefuse
  * Use `create(RequestRefusedSchema)` to create a new message.
  */
 export const RequestRefusedSchema: GenMessage<RequestRefused> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 22);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 23);
 
 /**
  * What to watch.
@@ -852,7 +903,7 @@ export type WatchEventsRequest = Message<"claudecluster.agent.v1alpha1.WatchEven
  * Use `create(WatchEventsRequestSchema)` to create a new message.
  */
 export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 23);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 24);
 
 /**
  * What somebody who watches is told.
@@ -897,7 +948,7 @@ export type WatchEventsResponse = Message<"claudecluster.agent.v1alpha1.WatchEve
  * Use `create(WatchEventsResponseSchema)` to create a new message.
  */
 export const WatchEventsResponseSchema: GenMessage<WatchEventsResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 24);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 25);
 
 /**
  * Which session.
@@ -918,7 +969,7 @@ export type GetSessionRequest = Message<"claudecluster.agent.v1alpha1.GetSession
  * Use `create(GetSessionRequestSchema)` to create a new message.
  */
 export const GetSessionRequestSchema: GenMessage<GetSessionRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 25);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 26);
 
 /**
  * The session as it is now.
@@ -939,7 +990,7 @@ export type GetSessionResponse = Message<"claudecluster.agent.v1alpha1.GetSessio
  * Use `create(GetSessionResponseSchema)` to create a new message.
  */
 export const GetSessionResponseSchema: GenMessage<GetSessionResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 26);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 27);
 
 /**
  * What to read.
@@ -975,7 +1026,7 @@ export type ReadArtifactRequest = Message<"claudecluster.agent.v1alpha1.ReadArti
  * Use `create(ReadArtifactRequestSchema)` to create a new message.
  */
 export const ReadArtifactRequestSchema: GenMessage<ReadArtifactRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 27);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 28);
 
 /**
  * A piece of an artifact.
@@ -1003,7 +1054,7 @@ export type ReadArtifactResponse = Message<"claudecluster.agent.v1alpha1.ReadArt
  * Use `create(ReadArtifactResponseSchema)` to create a new message.
  */
 export const ReadArtifactResponseSchema: GenMessage<ReadArtifactResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 28);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 29);
 
 /**
  * Whose changes.
@@ -1024,7 +1075,7 @@ export type ReadChangesRequest = Message<"claudecluster.agent.v1alpha1.ReadChang
  * Use `create(ReadChangesRequestSchema)` to create a new message.
  */
 export const ReadChangesRequestSchema: GenMessage<ReadChangesRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 29);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 30);
 
 /**
  * A piece of the patch.
@@ -1059,7 +1110,7 @@ export type ReadChangesResponse = Message<"claudecluster.agent.v1alpha1.ReadChan
  * Use `create(ReadChangesResponseSchema)` to create a new message.
  */
 export const ReadChangesResponseSchema: GenMessage<ReadChangesResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 30);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 31);
 
 /**
  * Whose transcript.
@@ -1080,7 +1131,7 @@ export type ReadTranscriptRequest = Message<"claudecluster.agent.v1alpha1.ReadTr
  * Use `create(ReadTranscriptRequestSchema)` to create a new message.
  */
 export const ReadTranscriptRequestSchema: GenMessage<ReadTranscriptRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 31);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 32);
 
 /**
  * A piece of the transcript.
@@ -1115,7 +1166,7 @@ export type ReadTranscriptResponse = Message<"claudecluster.agent.v1alpha1.ReadT
  * Use `create(ReadTranscriptResponseSchema)` to create a new message.
  */
 export const ReadTranscriptResponseSchema: GenMessage<ReadTranscriptResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 32);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 33);
 
 /**
  * Asks for connections.
@@ -1137,7 +1188,7 @@ export type AcceptConnectionsRequest = Message<"claudecluster.agent.v1alpha1.Acc
  * Use `create(AcceptConnectionsRequestSchema)` to create a new message.
  */
 export const AcceptConnectionsRequestSchema: GenMessage<AcceptConnectionsRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 33);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 34);
 
 /**
  * A connection that wants to go out. The first message of the stream has no id: it only says that
@@ -1166,7 +1217,7 @@ export type AcceptConnectionsResponse = Message<"claudecluster.agent.v1alpha1.Ac
  * Use `create(AcceptConnectionsResponseSchema)` to create a new message.
  */
 export const AcceptConnectionsResponseSchema: GenMessage<AcceptConnectionsResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 34);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 35);
 
 /**
  * What is at the container's end.
@@ -1208,7 +1259,7 @@ export enum AcceptConnectionsResponse_Listener {
  * Describes the enum claudecluster.agent.v1alpha1.AcceptConnectionsResponse.Listener.
  */
 export const AcceptConnectionsResponse_ListenerSchema: GenEnum<AcceptConnectionsResponse_Listener> = /*@__PURE__*/
-  enumDesc(file_claudecluster_agent_v1alpha1_agent_service, 34, 0);
+  enumDesc(file_claudecluster_agent_v1alpha1_agent_service, 35, 0);
 
 /**
  * Bytes into the container.
@@ -1267,7 +1318,7 @@ export type TunnelRequest = Message<"claudecluster.agent.v1alpha1.TunnelRequest"
  * Use `create(TunnelRequestSchema)` to create a new message.
  */
 export const TunnelRequestSchema: GenMessage<TunnelRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 35);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 36);
 
 /**
  * Bytes out of the container. The first message has none.
@@ -1311,7 +1362,7 @@ export type TunnelResponse = Message<"claudecluster.agent.v1alpha1.TunnelRespons
  * Use `create(TunnelResponseSchema)` to create a new message.
  */
 export const TunnelResponseSchema: GenMessage<TunnelResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 36);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 37);
 
 /**
  * The agent inside a container: runs one session. Errors are gRPC statuses with one

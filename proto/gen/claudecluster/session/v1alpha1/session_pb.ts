@@ -498,7 +498,8 @@ export type PendingRequest = Message<"claudecluster.session.v1alpha1.PendingRequ
   sequence: number;
 
   /**
-   * Time at which a permission is denied, or a question left to Claude.
+   * Time at which a permission is denied, or a question left to Claude. Absent: the time does not run, since nobody could
+   * be asked.
    *
    * @generated from field: google.protobuf.Timestamp expire_time = 4;
    */

@@ -43,7 +43,8 @@ export async function makeUser(rig: Rig): Promise<User> {
     ANTHROPIC_BASE_URL: rig.model.url,
     ANTHROPIC_API_KEY: rig.key,
   };
-  const add = ["mcp", "add", "claudecluster", "--", "claudecluster", "mcp"];
+  const server = { command: "claudecluster", args: ["mcp"], alwaysLoad: true };
+  const add = ["mcp", "add-json", "claudecluster", JSON.stringify(server)];
   await promisify(execFile)(CLAUDE, add, { cwd: project, env });
   return {
     claude: async (...args) => {

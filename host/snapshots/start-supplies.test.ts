@@ -67,8 +67,10 @@ async function snapshot(): Promise<RepositorySnapshot> {
 }
 
 let count = 0;
-async function find(options: { depth?: number; signal?: AbortSignal } = {}): Promise<string | undefined> {
-  const taken = await snapshot();
+async function find(
+  options: { taken?: RepositorySnapshot; depth?: number; signal?: AbortSignal } = {},
+): Promise<string | undefined> {
+  const taken = options.taken ?? (await snapshot());
   const id = `ses_${++count}`;
   await stores.open(id, taken, { depth: options.depth ?? 1, signal });
   const onProgress = ({ message }: { message: string }) => told.push(message);
@@ -96,7 +98,8 @@ async function reachable(...args: string[]): Promise<string[]> {
 
 test("what is committed is put there once, for all sessions of that commit, and nothing else", async () => {
   writeFileSync(join(user, "untracked"), "secret\n");
-  const [one, other] = await Promise.all([find(), find()]);
+  const taken = await snapshot();
+  const [one, other] = await Promise.all([find({ taken }), find({ taken })]);
   expect(one).toBeTypeOf("string");
   expect(other).toBe(one);
   writeFileSync(join(user, "file"), "changed\n");
@@ -186,9 +189,17 @@ test("a session that is stopped meanwhile does not wait, and the next one has it
 });
 
 test("a host that ends leaves nothing half made", async () => {
+  const { promise: passing, resolve: release } = Promise.withResolvers<undefined>();
+  const { promise: putting, resolve: onPut } = Promise.withResolvers<undefined>();
+  runtime.onPut = async () => {
+    onPut(undefined);
+    await passing;
+  };
   const found = find();
-  await expect.poll(() => told, { timeout: 20_000 }).toHaveLength(1);
-  await supplies[Symbol.asyncDispose]();
+  await putting;
+  const ended = supplies[Symbol.asyncDispose]();
+  release(undefined);
+  await ended;
   expect(await found).toBeUndefined();
   expect(runtime.kept.size).toBe(0);
   const [store] = readdirSync(storesDirectory(join(area, "state")));

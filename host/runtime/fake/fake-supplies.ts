@@ -24,6 +24,7 @@ export class FakeSupplies implements Supplies {
     const files = names.filter((name) => statSync(join(directory, name)).isFile());
     const contents = files.map((name) => [name, readFileSync(join(directory, name))] as const);
     await this.onPut();
+    signal.throwIfAborted();
     if (this.failure !== undefined) throw this.failure;
     const name = `supply-${this.kept.size}-${Math.random()}`;
     this.kept.set(name, { name, own: true, createTimeMs: Date.now(), files: new Map(contents) });

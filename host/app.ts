@@ -1,10 +1,13 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { WayOut } from "./broker/way-out.ts";
 import type { HostConfig } from "./config/config.ts";
 import { ConfiguredCredential } from "./config/configured-credential.ts";
 import { ConfiguredGitCredential } from "./config/configured-git-credential.ts";
+import { BUILD_SCRIPT, buildAgentImage } from "./containers/build-image.ts";
 import { Containers } from "./containers/containers.ts";
+import { OwnImage } from "./containers/own-image.ts";
 import { notifyOfSessions } from "./daemon/notifier.ts";
 import { readHostId } from "./host-id.ts";
 import { DockerRuntime } from "./runtime/docker/docker-runtime.ts";
@@ -33,6 +36,15 @@ export function createRuntime(
   return new DockerRuntime({ logger, allowWeakLimits, ...(hostId !== undefined && { hostId }) });
 }
 
+/** As programs take them; they may hold a password, which no command line shows. */
+function proxiesOf({ wayOut: { httpsProxy, httpProxy, noProxy } }: HostConfig): Record<string, string> {
+  return {
+    ...(httpsProxy !== undefined && { https_proxy: httpsProxy.href }),
+    ...(httpProxy !== undefined && { http_proxy: httpProxy.href }),
+    ...(noProxy !== undefined && { no_proxy: noProxy.join(",") }),
+  };
+}
+
 /**
  * Creates the host: it resumes the sessions that were left in the store, and leaves those that have not finished for the
  * next one when it is disposed of. Throws what readHostId and opening the store throw.
@@ -49,8 +61,14 @@ export function createApp(config: HostConfig, logger: Logger): App {
     config;
   const endpoint = config.endpointFromEnvironment ? undefined : modelEndpoint;
   const credentials = new ConfiguredCredential({ configDirectory, environmentCredential, endpoint });
+  const images = new OwnImage({
+    runtime,
+    build: (image) => buildAgentImage({ ...image, base: config.baseImage, proxies: proxiesOf(config) }),
+  });
   const containers = Containers.start({
     runtime,
+    // The host's own image carries nothing to build one with.
+    ...(existsSync(BUILD_SCRIPT) && { images }),
     handles: () => store.liveContainerRefs(),
     limits: maxRunning === undefined ? {} : { maxRunning },
     logger,
@@ -92,6 +110,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
     logger,
     async [Symbol.asyncDispose]() {
       closing.abort();
+      images[Symbol.dispose]();
       await notifying;
       await sessions.detach();
       await startSupplies?.[Symbol.asyncDispose]();

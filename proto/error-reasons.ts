@@ -400,6 +400,10 @@ export const ERROR_REASONS = {
   LIMITS_NOT_ENFORCED: "FAILED_PRECONDITION",
   /** The image is not there. */
   IMAGE_NOT_FOUND: "FAILED_PRECONDITION",
+  /** The agent's image is not there yet; the first session builds it. */
+  IMAGE_NOT_BUILT: "FAILED_PRECONDITION",
+  /** The agent's image, which is built with its first use, could not be built. */
+  IMAGE_BUILD_FAILED: "FAILED_PRECONDITION",
   /** The runtime made no container. */
   CONTAINER_CREATE_FAILED: "ABORTED",
   /** The runtime made no container in time. */

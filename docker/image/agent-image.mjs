@@ -16,16 +16,17 @@ import { packageVersion } from "./manifest.mjs";
  */
 
 const DOCKERFILE = "docker/agent.Dockerfile";
+const TAGS = ["claudecluster/agent:latest"];
 const AGENT_FILES = ["docker/dial-stdio", "docker/warm-agent.mjs", "dist/agent.mjs"];
 
 /**
  * Builds the agent image unless one with the same inputs is there; returns the tags of what it built. What seldom
  * changes (Debian packages, Claude Code) is an image of its own, so that a new agent takes seconds.
  * @param {string} root the package's root: the directory above docker/
- * @param {ImageOptions & { claudeVersion?: string | undefined }} [options]
+ * @param {ImageOptions & { claudeVersion?: string | undefined, atLeast?: string | undefined }} [options]
  */
-export async function agentImage(root, { claudeVersion, base, tags = defaultTags(root), force = false } = {}) {
-  const plan = inputs(root, { claudeVersion: await exactVersion(claudeVersion), base });
+export async function agentImage(root, { claudeVersion, atLeast, base, tags = TAGS, force = false } = {}) {
+  const plan = inputs(root, { claudeVersion: await exactVersion(claudeVersion), atLeast, base });
   const current = await Promise.all(tags.map(inspectImage));
   if (!force && current.every((image) => image?.labels["dev.claudecluster.inputs"] === plan.agentKey)) return undefined;
   const tools = await inspectImage(plan.tools);
@@ -42,13 +43,24 @@ export async function agentImage(root, { claudeVersion, base, tags = defaultTags
       labels: { "dev.claudecluster.inputs": plan.agentKey },
     }),
   );
+  await removeTools(current, plan.tools);
   return tags;
 }
 
-/** @param {string} root */
-function defaultTags(root) {
-  return [`claudecluster/agent:${packageVersion(root)}`, "claudecluster/agent:latest"];
+/**
+ * Of images that were replaced, what they were built on, unless it is needed again.
+ * @param {Awaited<ReturnType<typeof inspectImage>>[]} replaced
+ * @param {string} needed
+ */
+async function removeTools(replaced, needed) {
+  for (const image of replaced) {
+    const tools = toolsName(image?.labels["dev.claudecluster.claude-version"] ?? "none");
+    if (tools !== needed && image?.labels["dev.claudecluster.inputs"]) await ask("docker", ["image", "rm", tools]);
+  }
 }
+
+/** @param {string} claudeVersion */
+const toolsName = (claudeVersion) => `claudecluster/tools:${claudeVersion}`;
 
 /**
  * @param {string} root
@@ -96,18 +108,18 @@ async function exactVersion(wanted) {
 /**
  * What the image depends on. The last stage of the Dockerfile is cut off as a Dockerfile of its own.
  * @param {string} root
- * @param {{ claudeVersion: string | undefined, base: string | undefined }} options
+ * @param {{ claudeVersion: string | undefined, atLeast: string | undefined, base: string | undefined }} options
  */
-function inputs(root, { claudeVersion, base = "" }) {
+function inputs(root, { claudeVersion, atLeast = "0", base = "" }) {
   const dockerfile = readFileSync(join(root, DOCKERFILE), "utf8");
   const cut = dockerfile.lastIndexOf("\nFROM ");
   const [, usual] = /^ARG CLAUDE_CODE_VERSION=(.+)$/m.exec(dockerfile) ?? [];
-  const version = claudeVersion ?? usual;
-  if (version === undefined) throw new Error(`${DOCKERFILE} names no version of Claude Code.`);
+  if (usual === undefined) throw new Error(`${DOCKERFILE} names no version of Claude Code.`);
+  const version = claudeVersion ?? (usual.localeCompare(atLeast, "en", { numeric: true }) < 0 ? atLeast : usual);
   const toolsKey = hashTexts([dockerfile.slice(0, cut), version, base, recipeKey(root)]);
   return {
     claudeVersion: version,
-    tools: `claudecluster/tools:${version}`,
+    tools: toolsName(version),
     toolsKey,
     agentKey: hashTexts([toolsKey, dockerfile.slice(cut), packageVersion(root), hashPaths(root, AGENT_FILES)]),
     agentStage: `ARG TOOLS\n${dockerfile.slice(cut + 1)}`,

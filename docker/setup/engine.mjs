@@ -26,6 +26,12 @@ export async function engine() {
   if (!(await answers())) await startEngine(answers);
 }
 
+/** Makes sure that `docker` reaches an engine, and installs and starts nothing. */
+export async function reachEngine() {
+  if (await answers()) return;
+  throw onPath("docker") ? unreachable(await configuredEndpoint()) : needed('The program "docker" is missing.');
+}
+
 async function answers() {
   return (await ask("docker", ["version", "--format", "{{.Server.Version}}"], { timeoutMs: 15_000 })).code === 0;
 }

@@ -34,7 +34,13 @@ function report(error) {
     say(error instanceof Error ? (error.stack ?? error.message) : String(error));
     return 1;
   }
-  say(error.message);
-  if (error.hint) say(error.hint);
+  const { message, hint } = error;
+  if (process.send) {
+    // A program that started us says it in its own words.
+    process.send({ message, hint });
+  } else {
+    say(message);
+    if (hint) say(hint);
+  }
   return error.exitCode;
 }

@@ -1,3 +1,5 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { makeHostDirectories } from "../../test/support/host-directories.ts";
 import { Plain } from "../../test/support/screen.ts";
@@ -124,4 +126,52 @@ test("has the host look at its runtime, and looks itself where none starts or it
   const none = await findings(linkTo(differs));
   expect(none).toContainEqual({ subject: "host", ok: false, message: differs.message });
   expect(none).toContainEqual(looked);
+});
+
+test("says what is old, and what to type for it", async () => {
+  const createAgent = () => ({ serve: () => {}, exited: new Promise<never>(() => {}), kill: () => {} });
+  await using place = await makeHostDirectories();
+  await writeFile(join(place.root, "claude"), "#!/bin/sh\necho '2.1.100 (Claude Code)'\n", { mode: 0o755 });
+  const config = { ...readConfig(place.env), modelEndpoint: new URL("http://127.0.0.1:1") };
+  const findings = async (image: string, agentVersion: string, ageDays: number, claudeVersion = "2.1.332") => {
+    const labels = {
+      "dev.claudecluster.agent-version": agentVersion,
+      "dev.claudecluster.claude-version": claudeVersion,
+    };
+    const findImage = () => ({ createTimeMs: Date.now() - ageDays * 86_400_000, labels });
+    await using runtime = new FakeRuntime({ machine: new FakeMachine({ createAgent, findImage }) });
+    const checkThere: DoctorOptions["checkRuntime"] = ({ signal }) => checkRuntime(runtime, { image, signal });
+    const link = { ...linkTo(create(GetHostInfoResponseSchema, { hostVersion: "1" })), checkRuntime: checkThere };
+    const stdout = new Plain();
+    const { signal } = new AbortController();
+    const env = { PATH: `${place.root}:${process.env["PATH"]}` };
+    const io = { stdin: process.stdin, stdout, stderr: new Plain(), env, signal };
+    const options = { place: { directories: place.directories, link }, config, checkRuntime: checkThere };
+    await doctorCommand(options, { json: true }, io);
+    const all = JSON.parse(stdout.text) as { subject: string; help?: string }[];
+    return Object.fromEntries(all.map(({ subject, ...rest }) => [subject, rest]));
+  };
+  const own = "claudecluster/agent:latest";
+  expect(await findings(own, "0.0.0-a", 1)).toMatchObject({
+    claude: {
+      ok: true,
+      message: expect.stringContaining("older than 2.1.332") as string,
+      help: "Update it: claude update",
+    },
+    image: {
+      ok: true,
+      help: "It is of version 0.0.0-a; the next session builds it anew, and so does: claudecluster image",
+    },
+  });
+  expect((await findings("my/agent:1", "0.0.0-a", 1))["image"]).toMatchObject({
+    help: "It is of version 0.0.0-a. Build it anew: claudecluster image --tag my/agent:1",
+  });
+  const fine = await findings(own, "0.0.0-source", 1, "2.1.100");
+  expect([fine["claude"], fine["image"]].map((finding) => (finding as { help?: string }).help)).toEqual([
+    undefined,
+    undefined,
+  ]);
+  expect((await findings(own, "0.0.0-source", 40))["image"]).toMatchObject({
+    help: "Rebuild it with a newer Claude Code: claudecluster image --claude-version latest",
+  });
 });

@@ -1,5 +1,6 @@
 import { stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
+import semver from "semver";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import {
   type CheckRuntimeResponse,
@@ -8,6 +9,7 @@ import {
   RuntimeFacts_NetworkSeal as Seal,
 } from "../../proto/control.ts";
 import { AppError } from "../../proto/index.ts";
+import { isOwnImage } from "../containers/own-image.ts";
 import { ConfiguredCredential } from "../config/configured-credential.ts";
 import { explainCredential } from "../daemon/explain-credential.ts";
 import type { HostConfig } from "../config/config.ts";
@@ -19,6 +21,7 @@ import { tryStateDirectory } from "../state-directory.ts";
 import { VERSION } from "../version.ts";
 import type { Credential } from "../broker/model/credential.ts";
 import { WayOut } from "../broker/way-out.ts";
+import { checkClaude } from "./check-claude.ts";
 import { checkEndpoint } from "./check-endpoint.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { type Finding, problem } from "./finding.ts";
@@ -58,6 +61,7 @@ export async function doctorCommand(
         await place.link.checkRuntime({ signal }).catch(() => checkRuntime({ signal }));
   const found: Finding[] = [
     { subject: "claudecluster", ok: true, message: `${VERSION}, Node ${process.versions.node}` },
+    ...(await checkClaude(claudeIn(runtime), io)),
     ...(config === place || configured !== undefined ? [] : [problem("configuration", config)]),
     ...describeRuntime(runtime),
     ...(configured === undefined ? [] : describeWayOut(configured)),
@@ -92,17 +96,31 @@ function describeImage(image: CheckRuntimeResponse["image"]): Finding[] {
   const subject = "image";
   if (image.case === undefined) return [];
   if (image.case === "imageProblem") {
-    const { message, help } = image.value;
-    return [{ subject, ok: false, message, ...(help !== "" && { help }) }];
+    const { reason, message, help } = image.value;
+    return [{ subject, ok: reason === "IMAGE_NOT_BUILT", message, ...(help !== "" && { help }) }];
   }
   const { name, labels, createTime } = image.value;
-  const version = labels["dev.claudecluster.claude-version"] ?? "unknown";
+  const version = labels[CLAUDE_VERSION] ?? "unknown";
   const days = Math.floor((Date.now() - (createTime === undefined ? 0 : timestampMs(createTime))) / 86_400_000);
   const message = `${name} with Claude Code ${version}, built ${days === 0 ? "today" : `${days} days ago`}`;
-  const old = days > OLD_CLI_DAYS && {
-    help: "Rebuild it with a newer Claude Code: claudecluster image --claude-version latest",
-  };
-  return [{ subject, ok: true, message, ...old }];
+  const help = oldImage(name, labels["dev.claudecluster.agent-version"], days);
+  return [{ subject, ok: true, message, ...(help !== undefined && { help }) }];
+}
+
+/** What to do about an image of an older version of ours, or with an old Claude Code. */
+function oldImage(name: string, agentVersion: string | undefined, days: number): string | undefined {
+  if (semver.lt(semver.parse(agentVersion) ?? VERSION, VERSION))
+    return isOwnImage(name)
+      ? `It is of version ${agentVersion}; the next session builds it anew, and so does: claudecluster image`
+      : `It is of version ${agentVersion}. Build it anew: claudecluster image --tag ${name}`;
+  if (days <= OLD_CLI_DAYS) return undefined;
+  return "Rebuild it with a newer Claude Code: claudecluster image --claude-version latest";
+}
+
+const CLAUDE_VERSION = "dev.claudecluster.claude-version";
+
+function claudeIn({ image }: CheckRuntimeResponse): string | undefined {
+  return image.case === "foundImage" ? image.value.labels[CLAUDE_VERSION] : undefined;
 }
 
 const SEALS: Partial<Record<Seal, string>> = {

@@ -137,12 +137,13 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .description("build the agent's image")
     .option("--claude-version <version>", "another Claude Code than the one that was tested")
     .option("--base <image>", "Debian 12 with Node 24 and npm, to build on")
-    .option("--tag <name>", "the image's name (default: claudecluster/agent with this version, and as the latest)")
+    .option("--tag <name>", "the image's name (default: claudecluster/agent:latest)")
     .option("--force", "build also where an image of the same parts is there")
     .addOption(new Option("--host", "build the host's image instead").hideHelp())
     .action(async (flags: Record<string, string | true>) => {
       const { imageCommand } = await import("./image.ts");
-      setExitCode(await imageCommand(flags));
+      const { readConfig } = await import("../config/config.ts");
+      setExitCode(await imageCommand(readConfig(io.env), flags));
     });
 
   program

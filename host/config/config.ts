@@ -30,6 +30,8 @@ import { readProblem } from "../file-problem.ts";
 export interface HostConfig extends HostDirectories {
   /** Image of sessions that name none. */
   defaultImage: string;
+  /** Image that the agent's is built on. Undefined: the public one, or one that is made here. */
+  baseImage: string | undefined;
   modelEndpoint: URL;
   /** Whether the environment gives the endpoint, whatever config.json says. */
   endpointFromEnvironment: boolean;
@@ -82,6 +84,7 @@ export function readConfig(given: NodeJS.ProcessEnv): HostConfig {
   return {
     ...directories,
     defaultImage: settings.image,
+    baseImage: settings.base_image,
     modelEndpoint: readEndpoint(settings.base_url),
     endpointFromEnvironment: env["ANTHROPIC_BASE_URL"] !== undefined,
     modelPolicy: {

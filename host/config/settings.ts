@@ -162,6 +162,12 @@ export const SETTINGS = {
     default: "claudecluster/agent:latest",
     description: "of sessions that name none",
   },
+  base_image: {
+    schema: text,
+    variables: ["CLAUDECLUSTER_BASE_IMAGE"],
+    otherwise: "`node:24-bookworm-slim`, or one that is made here",
+    description: "Debian 12 with Node 24 and npm, to build the agent's image on",
+  },
   max_running: {
     schema: amount,
     variables: ["CLAUDECLUSTER_MAX_RUNNING"],

@@ -5,6 +5,7 @@ import type { Container, ContainerRef, ContainerShape, Runtime, RuntimeCapacity 
 import { sleep } from "../sleep.ts";
 import { ContainerQueue, type QueueLimits, queueLimits } from "./container-queue.ts";
 import { checkCapacity } from "./container-shape.ts";
+import type { OwnImage } from "./own-image.ts";
 import { Lease, type LeaseOptions } from "./lease.ts";
 import { RuntimeWatch } from "./runtime-watch.ts";
 import { Sweep } from "./sweep.ts";
@@ -17,6 +18,8 @@ export interface ContainersOptions {
   handles: () => Iterable<string>;
   /** Limits for what runs at once. Default: what the runtime's machine bears. */
   limits?: Partial<QueueLimits> | undefined;
+  /** Images that are made when they are needed. Default: none. */
+  images?: OwnImage;
   logger: Logger;
 }
 
@@ -25,6 +28,7 @@ interface ContainersParts {
   queue: ContainerQueue;
   watch: RuntimeWatch;
   sweep: Sweep;
+  images: OwnImage | undefined;
   closing: AbortController;
 }
 
@@ -37,20 +41,22 @@ export class Containers implements AsyncDisposable {
   readonly #queue: ContainerQueue;
   readonly #watch: RuntimeWatch;
   readonly #sweep: Sweep;
+  readonly #images: OwnImage | undefined;
   readonly #closing: AbortController;
   /** Nobody is admitted before the runtime has been looked at, and what a host before this one left is gone. */
   #starting: Promise<unknown> | undefined;
 
-  private constructor({ runtime, queue, watch, sweep, closing }: ContainersParts) {
+  private constructor({ runtime, queue, watch, sweep, images, closing }: ContainersParts) {
     this.#runtime = runtime;
     this.#queue = queue;
     this.#watch = watch;
     this.#sweep = sweep;
+    this.#images = images;
     this.#closing = closing;
   }
 
   /** Begins to look at the runtime and to sweep. Both end when it is disposed of. */
-  static start({ runtime, handles, limits, logger }: ContainersOptions): Containers {
+  static start({ runtime, handles, limits, images, logger }: ContainersOptions): Containers {
     const closing = new AbortController();
     const { signal } = closing;
     const queue = new ContainerQueue({ ...queueLimits({}), ...limits });
@@ -59,7 +65,7 @@ export class Containers implements AsyncDisposable {
     const held = () => new Set([...handles()].map((handle) => readHandle(handle).id));
     const sweep = Sweep.start(runtime, { signal, logger, held });
     const swept = raceSignal(sweep.firstLook, AbortSignal.timeout(TIMEOUTS.firstSweepMs)).catch(() => {});
-    const containers = new Containers({ runtime, queue, watch, sweep, closing });
+    const containers = new Containers({ runtime, queue, watch, sweep, images, closing });
     const starting = Promise.all([watch.firstLook, swept]).finally(() => (containers.#starting = undefined));
     starting.catch(() => {}); // Told to whoever waits for it.
     containers.#starting = starting;
@@ -120,6 +126,7 @@ export class Containers implements AsyncDisposable {
     const { signal, onProgress, onWaiting } = options;
     for (let attempt = 1; ; attempt++) {
       try {
+        await this.#images?.provide(shape.image, { signal, onProgress });
         const supply = await options.supply?.({ signal, onProgress });
         const supplied = supply === undefined ? shape : { ...shape, supply };
         const container = await this.#runtime.create(supplied, { signal, onProgress });
@@ -127,6 +134,7 @@ export class Containers implements AsyncDisposable {
         return container;
       } catch (error) {
         const known = asAppError(error);
+        if (known.reason === "IMAGE_NOT_FOUND" && this.#images?.lost(shape.image) === true && attempt === 1) continue;
         const away = known.reason === "RUNTIME_UNAVAILABLE";
         const attempts = away ? TIMEOUTS.createAttemptsWhileAway : TIMEOUTS.createAttempts;
         if (signal.aborted || !known.retryable || attempt >= attempts) throw error;

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -7,6 +8,8 @@ import {
   RuntimeFacts_NetworkSeal as Seal,
 } from "../../proto/control.ts";
 import { AppError, asAppError } from "../../proto/index.ts";
+import { BUILD_SCRIPT } from "../containers/build-image.ts";
+import { isOwnImage } from "../containers/own-image.ts";
 import type { EnforcedLimit, NetworkSeal, Runtime } from "../runtime/runtime.ts";
 
 const SEALS: Record<NetworkSeal, Seal> = { noInterface: Seal.NO_INTERFACE, policy: Seal.POLICY };
@@ -53,7 +56,11 @@ async function checkImage(
   try {
     const facts = await runtime.inspectImage(name, { signal });
     if (facts === undefined) {
-      throw new AppError("IMAGE_NOT_FOUND", `${name} is not there.`, { help: "Build it: claudecluster image" });
+      if (!isOwnImage(name) || !existsSync(BUILD_SCRIPT))
+        throw new AppError("IMAGE_NOT_FOUND", `${name} is not there.`, { help: "Build it: claudecluster image" });
+      throw new AppError("IMAGE_NOT_BUILT", `${name} is not there; the first session builds it, in some minutes.`, {
+        help: "Ahead of it: claudecluster image",
+      });
     }
     const { createTimeMs, labels } = facts;
     return { case: "foundImage", value: { name, createTime: timestampFromMs(createTimeMs), labels } };

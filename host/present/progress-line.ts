@@ -54,6 +54,8 @@ export function progressLine({ event }: SessionEvent): string | undefined {
   switch (event.case) {
     case "phaseChanged":
       return PHASE_TEXTS[event.value.phase] ?? undefined;
+    case "containerProgress":
+      return event.value.building ? `image: ${oneLine(event.value.message, LINE_LENGTH)}` : undefined;
     case "connectionMade":
       return "the agent answers";
     case "queuePositionChanged": {

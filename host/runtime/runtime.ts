@@ -49,7 +49,7 @@ export interface ContainerExit {
 
 /** Step of making a container, for people and for the session's phases. */
 export interface CreateProgress {
-  /** Word of the runtime's own. Phases come in any order, and more than once. */
+  /** Word of the runtime's own, or `build` while the image is made. Phases come in any order, and more than once. */
   phase: string;
   message: string;
 }

@@ -11,6 +11,7 @@ import type { SessionLog } from "./session-log.ts";
 /** What a runtime's own words are in a session's timeline; a word that is not here is told by its message alone. */
 const PHASES: Readonly<Record<string, Phase>> = {
   image: Phase.IMAGE,
+  build: Phase.IMAGE,
   create: Phase.CREATE,
   supply: Phase.CREATE,
   start: Phase.START,
@@ -45,6 +46,8 @@ export class ContainerSource implements Disposable {
   #lease: Lease | undefined;
   /** The log says that it is being prepared. */
   #preparing = false;
+  /** So is its image. */
+  #building = false;
 
   constructor(options: ContainerSourceOptions) {
     this.#options = options;
@@ -87,8 +90,11 @@ export class ContainerSource implements Disposable {
     if (!this.#preparing) log.state(Session_State.PREPARING);
     this.#preparing = true;
     const known = PHASES[phase];
-    if (known !== undefined) log.phase(known);
-    log.append({ case: "containerProgress", value: create(ContainerProgressSchema, { message }) });
+    const building = phase === "build";
+    // Its lines are many.
+    if (known !== undefined && !(building && this.#building)) log.phase(known);
+    this.#building = building;
+    log.append({ case: "containerProgress", value: create(ContainerProgressSchema, { message, building }) });
   }
 }
 

@@ -11,8 +11,10 @@ import { promisify } from "node:util";
 import { expect, test, vi } from "vitest";
 import { CLAUDE } from "../model/claude-cli.ts";
 import { git } from "../model/small-repository.ts";
+import { docker } from "../support/docker.ts";
 import { CLAUDECLUSTER } from "../support/mcp-client.ts";
 import { type Rig, startRig } from "../support/rig.ts";
+import manifest from "../../package.json" with { type: "json" };
 import { DATA } from "../../host/mcp/tool-result.ts";
 
 interface Listed {
@@ -183,11 +185,15 @@ interface PackedPackage {
   files: { path: string }[];
 }
 
-test("installed from the package alone it has all it needs, and its host goes on when the package is gone", async () => {
+test("installed from the package alone it builds its image, and goes on when the package is gone", async () => {
   const directory = await mkdtemp(join(tmpdir(), "claudecluster-installed-"));
+  // Its own as well, and not what the other tests use.
+  const image = `claudecluster/agent:${manifest.version}`;
   try {
     await using rig = await startRig();
     const { env } = rig.mcp.place;
+    await rig.mcp.place.configure({ base_url: rig.model.url, credential: { api_key: rig.key }, image });
+    await removeImage(image);
     const installed = await install(directory);
     expect(installed.package.size).toBeLessThan(5_000_000);
     expect(installed.package.files.filter(({ path }) => /\.test\.|\.cache/.test(path))).toEqual([]);
@@ -198,15 +204,35 @@ test("installed from the package alone it has all it needs, and its host goes on
       promisify(execFile)(process.execPath, [installed.command, ...args], { cwd: directory, env });
     // The next host is the package's own.
     await claudecluster("shutdown");
-    const { stdout } = await claudecluster("doctor", "--json").catch((error: { stdout: string }) => error);
-    const findings = JSON.parse(stdout) as { subject: string; ok: boolean }[];
-    const ok = findings.filter((finding) => finding.ok).map(({ subject }) => subject);
-    expect(ok).toEqual(expect.arrayContaining(["claudecluster", "engine", "image", "state"]));
+    const found = async () => {
+      const { stdout } = await claudecluster("doctor", "--json").catch((error: { stdout: string }) => error);
+      const findings = JSON.parse(stdout) as { subject: string; ok: boolean; message: string }[];
+      expect(findings.filter(({ ok }) => !ok)).toEqual([]);
+      return findings.find(({ subject }) => subject === "image")?.message;
+    };
+    expect(await found()).toBe(`${image} is not there; the first session builds it, in some minutes.`);
+
+    // What cannot be built is said with its reason. Nothing listens there.
+    const bad = { ...env, CLAUDECLUSTER_BASE_IMAGE: "127.0.0.1:1/nothing" };
+    const run = [installed.command, "run", "Work.", "--no-repository"];
+    await claudecluster("shutdown");
+    await expect(promisify(execFile)(process.execPath, run, { cwd: directory, env: bad })).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(
+        /image: building the tools image on 127\.0\.0\.1:1[^]*The agent's image could not be built: tools image failed.*dial tcp 127\.0\.0\.1:1.*All of it: /,
+      ) as string,
+    });
+    await claudecluster("shutdown");
 
     const call = { task: "[scenario: multi-file-change] Improve the greeter.", repository: rig.repository };
     const prompt = `[scenario: spawn-child ${JSON.stringify(call)}]`;
     const server = { command: process.execPath, args: [installed.command, "mcp"] };
     expect(answer(await runParent(rig, prompt, server))).toMatch(/ses_[0-9A-Z]{26}/);
+    const [first] = JSON.parse((await claudecluster("list", "--json")).stdout) as { session_id: string }[];
+    const { stdout: log } = await claudecluster("logs", first!.session_id);
+    expect(log).toContain("image: being built, which takes the first session some minutes");
+    expect(log).toContain(`image: building the agent image ${image}`);
+    expect(await found()).toMatch(/ with Claude Code \S+, built today$/);
 
     const status = () => promisify(execFile)(process.execPath, [CLAUDECLUSTER, "status"], { env });
     const hostOf = ({ stdout }: { stdout: string }) => /process \d+/.exec(stdout)?.[0];
@@ -218,5 +244,10 @@ test("installed from the package alone it has all it needs, and its host goes on
     expect(hostOf(await status())).toBe(host);
   } finally {
     await rm(directory, { recursive: true, force: true });
+    await removeImage(image);
   }
 });
+
+async function removeImage(image: string): Promise<void> {
+  if ((await docker("image", "ls", "-q", image)) !== "") await docker("image", "rm", image);
+}

@@ -247,7 +247,7 @@ export type CheckRuntimeResponse = Message<"claudecluster.control.v1alpha1.Check
     case: "foundImage";
   } | {
     /**
-     * It cannot. IMAGE_NOT_FOUND if it is not there.
+     * It cannot. IMAGE_NOT_FOUND if it is not there, IMAGE_NOT_BUILT if the first session builds it.
      *
      * @generated from field: claudecluster.control.v1alpha1.RuntimeProblem image_problem = 4;
      */

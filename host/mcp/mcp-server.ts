@@ -14,7 +14,6 @@ import { firstRoot } from "./first-root.ts";
 import { registerPrompts } from "./prompts.ts";
 import { registerResources } from "./resources.ts";
 import { registerSessionTools } from "./session-tools.ts";
-import { registerTasks } from "./tasks.ts";
 import { Waits } from "./waits.ts";
 
 const instructions = (which: string): string =>
@@ -87,7 +86,6 @@ export class MCPServer {
     );
     this.#tool.register(server);
     const waits = this.#waits;
-    registerTasks(server, waits);
     if (project === undefined) registerSessionTools(server, { sessions, logger, waits });
     else {
       const { directory, stateDirectory } = project;

@@ -25,25 +25,24 @@ import { decisionForm, formKey, readForm } from "./decision-form.ts";
 import { followSessions } from "./follow-session.ts";
 import { Presence } from "./presence.ts";
 import { attemptsResult, sessionResult, severalResult } from "./tool-result.ts";
-import { createTask } from "./task-facts.ts";
 import type { NotStarted } from "./sessions-text.ts";
 import { readWaitId, type Wait, waitId } from "./wait.ts";
 import { wasCanceled } from "./was-canceled.ts";
 
 /** Reason of a session that ended since the call that began it was canceled. */
-export const CALL_CANCELED = "The call that started it was canceled.";
+const CALL_CANCELED = "The call that started it was canceled.";
 
 const CLOSED =
   "A form was shown for this, and closed without a decision: by your user, or since there is nobody to see it. If you were told how to decide, do so; otherwise ask your user.";
 
 /** A decision that a person is to be asked for. */
-export interface Asked {
+interface Asked {
   session: Session;
   decision: PendingDecision;
 }
 
 /** How a wait stands. */
-export interface WaitState {
+interface WaitState {
   sessions: Session[];
   /** Whether there is nothing more to wait for. */
   over: boolean;
@@ -72,8 +71,7 @@ interface AnswerOptions {
 }
 
 /**
- * Waits of all clients: a call is answered with a task where the client knows such, and otherwise once the wait is over, with
- * progress meanwhile. What a session asks for becomes a form at the client's user, where it shows forms and the session's policy
+ * Waits of all clients: a call is answered once the wait is over, with progress meanwhile. What a session asks for becomes a form at the client's user, where it shows forms and the session's policy
  * lets it.
  */
 export class Waits implements Disposable {
@@ -109,12 +107,8 @@ export class Waits implements Disposable {
     const { wait, notStarted } = "wait" in begun ? begun : { wait: begun, notStarted: [] };
     if (wait.sessionIds.length === 0) return this.result(wait, notStarted);
     // What could not be started is told with the answer, so it is told here.
-    if (notStarted.length > 0) Object.assign(abilities, { tasks: false, forms: false });
+    if (notStarted.length > 0) Object.assign(abilities, { forms: false });
     if (resumed !== undefined) await this.take(wait, context.mcpReq.inputResponses ?? {});
-    else if (abilities.tasks) {
-      const now = await this.look(wait, abilities);
-      return now.over ? this.result(wait) : createTask(wait, now.sessions);
-    }
     using _abort = this.#onAbort(wait, options);
     return await this.#block(wait, { server, context, abilities, notStarted, resumed: resumed !== undefined });
   }

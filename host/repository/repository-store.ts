@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { makeDirectory } from "../make-directory.ts";
 import { git, type GitPlace } from "./git.ts";
 import type { LocatedRepository } from "./locate.ts";
@@ -36,11 +36,7 @@ export class RepositoryStore {
     { located, signal }: { located: Pick<LocatedRepository, "git" | "objectFormat">; signal: AbortSignal },
   ): Promise<RepositoryStore> {
     const store = new RepositoryStore(directory, located.git === undefined ? [] : [located.git.objectDirectory]);
-    makeDirectory(directory);
-    if (!existsSync(join(directory, "HEAD"))) {
-      const args = ["init", "-q", "--bare", "--template=", `--object-format=${located.objectFormat}`, directory];
-      await git({ settings: "none" }, args, { signal });
-    }
+    if (!existsSync(join(directory, "HEAD"))) await initialise(directory, located.objectFormat, { signal });
     await mkdir(store.cacheDirectory, { recursive: true, mode: 0o700 });
     await store.#removeAbandoned();
     return store;
@@ -98,5 +94,22 @@ export class RepositoryStore {
 
   #keptIndex(stamp: string): string {
     return join(this.cacheDirectory, KEPT_INDEX + createHash("sha256").update(stamp).digest("hex").slice(0, 32));
+  }
+}
+
+/** Makes a bare repository, whole or not at all: others may make the same one at the same time. */
+async function initialise(directory: string, objectFormat: string, { signal }: { signal: AbortSignal }): Promise<void> {
+  makeDirectory(dirname(directory));
+  const aside = await mkdtemp(`${directory}.`);
+  try {
+    const args = ["init", "-q", "--bare", "--template=", `--object-format=${objectFormat}`, aside];
+    await git({ settings: "none" }, args, { signal });
+    // What is not whole was left by somebody who was killed.
+    if (existsSync(directory) && !existsSync(join(directory, "HEAD"))) await rm(directory, { recursive: true });
+    await rename(aside, directory).catch((error: unknown) => {
+      if (!existsSync(join(directory, "HEAD"))) throw error;
+    });
+  } finally {
+    await rm(aside, { recursive: true, force: true });
   }
 }

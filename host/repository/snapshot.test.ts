@@ -141,3 +141,9 @@ test("takes what git was told to overlook as git says it is", async () => {
   user.expectInside(snapshot, { files: false });
   expect(snapshot.receipt).toMatchObject({ staged: 0, changed: 0 });
 });
+
+test("the first snapshots of a repository may be taken at the same moment", async () => {
+  user.makeRepository();
+  const snapshots = await Promise.all(Array.from({ length: 30 }, () => user.take()));
+  expect(new Set(snapshots.map(({ index }) => index)).size).toBe(1);
+});

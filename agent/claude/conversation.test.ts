@@ -216,7 +216,7 @@ test("passes on what Claude asks permission for, and answers in Claude's way", a
   };
   await turn(ask("r1"), ask("r2"), ["line", { type: "control_cancel_request", request_id: "r2" }], ["result", ""]);
   expect(asked).toEqual([
-    { requestId: "r1", toolName: "Bash", toolUseId: "t1", description: "", input: { command: "ls" } },
+    { requestId: "r1", toolName: "Bash", toolUseId: "t1", description: "", input: { command: "ls" }, suggestions: [] },
     expect.objectContaining({ requestId: "r2" }),
     "r2",
   ]);

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { basename } from "node:path";
 import type { ElicitRequestFormParams } from "@modelcontextprotocol/server";
 import { cutChars, type PendingDecision, type Question, type Session } from "../../proto/index.ts";
 import { escapeHidden } from "../present/plain-text.ts";
@@ -22,22 +23,23 @@ const MAX_WORDS_CHARS = 4_000;
 type Properties = ElicitRequestFormParams["requestedSchema"]["properties"];
 
 /**
- * Returns the form in which a person decides what a session waits for: which session, on what, what it wants and why. What was
- * written in the container stands behind a bar or in quotation marks, escaped and cut, so that it cannot pass for ours.
+ * Returns the form in which a person decides what a session waits for: which session, on what, what it wants and why. The first
+ * lines say most, since Claude Code shows four. What was written in the container stands behind a bar or in quotation marks,
+ * escaped and cut, so that it cannot pass for ours.
  */
 export function decisionForm(session: Session, decision: PendingDecision): ElicitRequestFormParams {
-  const repository = repositoryName(session.spec?.repository);
+  const repository = basename(repositoryName(session.spec?.repository));
   const on = repository === "" ? "" : ` on ${label(repository)}`;
-  const who = `The Claude in container session ${shortId(session.id)}${on}`;
+  const who = `Claude in session ${shortId(session.id)}${on}`;
   const task = ["Its task:", quoted(session.spec?.task ?? "", 3)];
   const required: string[] = [];
   if (decision.kind === "permission") {
     const { toolName, inputJson, truncated, description, sessionRules } = decision.request;
     const message = [
-      `${who} wants to use ${label(toolName)}:`,
+      `${who} wants to use ${label(toolName)}.`,
+      ...(description === "" ? [] : [`Why, in its words: ${label(description)}`]),
       quoted(inputText(inputJson), MAX_LINES),
       ...(truncated ? ["(This is not all of it.)"] : []),
-      ...(description === "" ? [] : ["Why, in its words:", quoted(description, 4)]),
       ...task,
       ...(sessionRules.length === 0 ? [] : [`"${FOR_SESSION}" also allows:`, quoted(sessionRules.join("\n"), 8)]),
     ].join("\n");
@@ -49,21 +51,22 @@ export function decisionForm(session: Session, decision: PendingDecision): Elici
     return { mode: "form", message, requestedSchema: { type: "object", properties, required: ["decision"] } };
   }
   const { questions } = decision.request;
+  const number = (index: number) => (questions.length === 1 ? "" : ` ${index + 1}`);
   const asked = questions.flatMap((question, index) => [
-    `Question ${index + 1}:`,
+    ...(questions.length === 1 ? [] : [`Question${number(index)}:`]),
     quoted(question.question, 8),
     ...question.options.map((option) => quoted(`${option.label}: ${option.description}`, 3)),
   ]);
   const properties: Properties = {};
   questions.forEach((question, index) => {
     const { labels } = choicesOf(question);
-    const title = `Answer ${index + 1}${question.multiSelect ? ", any of these" : ""}`;
+    const title = `Answer${number(index)}${question.multiSelect ? ", any of these" : ""}`;
     if (labels.length > 0) {
       properties[`choice_${index + 1}`] = question.multiSelect
         ? { type: "array", title, items: { type: "string", enum: labels } }
         : { type: "string", title, enum: labels };
     }
-    const words = labels.length > 0 ? `Or answer ${index + 1} in your own words` : `Answer ${index + 1}`;
+    const words = labels.length > 0 ? `Or answer${number(index)} in your own words` : `Answer${number(index)}`;
     properties[`words_${index + 1}`] = { type: "string", title: words, maxLength: MAX_WORDS_CHARS };
   });
   const message = [`${who} asks:`, ...asked, ...task].join("\n");

@@ -97,19 +97,27 @@ test("undo of an apply that was killed leaves what was staged otherwise since, a
   expect(area.git("status", "--porcelain", "-uall")).toBe(" D f000.ts\nM  f003.ts\n?? f000.ts/inside\n");
 }, 120_000);
 
-test("undo of an apply that was killed removes a directory that stood in a file's place and was empty yet", async () => {
-  using area = new UserArea(manyFiles("old"));
-  const result = new Map(manyFiles("new"));
-  result.delete("f000.ts");
-  result.set("f000.ts/deep/inside", { mode: "100644", content: "x\n" });
-  const session = area.changes(area.head, result);
-  const before = area.state();
-  applyKilled(area, session, "renameSync", 1);
-  unlinkSync(join(area.directory, "f000.ts"));
-  mkdirSync(join(area.directory, "f000.ts/deep"), { recursive: true });
-  await undoIn(area);
-  expect(area.state()).toEqual(before);
-}, 120_000);
+test.each([
+  ["was empty yet", false],
+  ["held a file in the making", true],
+])(
+  "undo of an apply that was killed removes a directory that stood in a file's place and %s",
+  async (_what, filled) => {
+    using area = new UserArea(manyFiles("old"));
+    const result = new Map(manyFiles("new"));
+    result.delete("f000.ts");
+    result.set("f000.ts/deep/inside", { mode: "100644", content: "x\n" });
+    const session = area.changes(area.head, result);
+    const before = area.state();
+    applyKilled(area, session, "renameSync", 1);
+    unlinkSync(join(area.directory, "f000.ts"));
+    mkdirSync(join(area.directory, "f000.ts/deep"), { recursive: true });
+    if (filled) writeFileSync(join(area.directory, `f000.ts/deep/.${markOf(area)}`), "x\n");
+    await undoIn(area);
+    expect(area.state()).toEqual(before);
+  },
+  120_000,
+);
 
 test("the next apply removes what one that was killed has left among the temporary files, and no other's", async () => {
   using area = new UserArea(manyFiles("old"));
@@ -131,6 +139,12 @@ test("the next apply removes what one that was killed has left among the tempora
   expect(scratches()).toEqual([basename(directory)]);
 }, 120_000);
 
+/** The mark of the apply that was killed. */
+function markOf(area: UserArea): string {
+  using journal = Journal.open(area.undoDirectory, area.directory);
+  return journal.entries()[0]!.record.mark;
+}
+
 /** Takes back what is there to be taken back. */
 async function undoIfAny(area: UserArea): Promise<void> {
   await undoIn(area).catch((error: unknown) => expect(error).toMatchObject({ reason: "NOTHING_TO_UNDO" }));
@@ -148,6 +162,8 @@ for (const [seed = 0] of seedGroups({ first: 1, last: 3, perGroup: 1 })) {
     area.git("status");
     const before = area.state();
 
+    // Later ones find it, too, and make as many calls.
+    Journal.open(area.undoDirectory, area.directory)[Symbol.dispose]();
     const calls = runKilled(area, session, { call: "any", count: 0 });
     const after = area.state();
     expect(after).not.toEqual(before);

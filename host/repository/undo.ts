@@ -88,6 +88,8 @@ async function undoFiles(
   }
   removeStaleLock(indexFile, record.mark);
   using lock = IndexLock.take(indexFile, record.mark);
+  // What was in the making is nobody's, and may fill a directory that stands in a file's place.
+  await removeLeftovers(record.workTree, entry.replacements("undo"), { mark: record.mark });
   const left = new Set<RawPath>();
   const leave = (paths: readonly { path: RawPath; why: string | undefined }[]): void => {
     if (record.state === "applied")

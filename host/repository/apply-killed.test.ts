@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, unlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { applyIn, undoIn } from "../../test/git/apply-in.ts";
@@ -138,6 +138,18 @@ test("the next apply removes what one that was killed has left among the tempora
   await applyIn(area, session);
   expect(scratches()).toEqual([basename(directory)]);
 }, 120_000);
+
+test("undo goes on where one was killed between a directory and the one above it", async () => {
+  using area = new UserArea(manyFiles("old"));
+  const result = new Map(manyFiles("new"));
+  result.delete("f000.ts");
+  for (const path of ["f000.ts/deep/inside", "made/deep/inside"]) result.set(path, { mode: "100644", content: "x\n" });
+  const before = area.state();
+  await applyIn(area, area.changes(area.head, result));
+  for (const name of ["f000.ts/deep", "made/deep"]) rmSync(join(area.directory, name), { recursive: true });
+  await undoIn(area);
+  expect(area.state()).toEqual(before);
+});
 
 /** The mark of the apply that was killed. */
 function markOf(area: UserArea): string {

@@ -146,9 +146,9 @@ async function removeOne(
     if (directories.has(parent)) return;
     try {
       rmdirSync(pathIn(workTree, parent));
-    } catch {
-      // It holds something else.
-      return;
+    } catch (error) {
+      // Gone already, as whoever was killed on the way up has left it; otherwise it holds something else.
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") return;
     }
   }
 }

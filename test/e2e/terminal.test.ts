@@ -66,7 +66,7 @@ test("a real Claude Code in its terminal shows what a session does, ends it by E
     );
 
     await say(claude, "Start one that makes a file, and do not wait.");
-    await claude.shows(/preparing[^]*next: wait_session/);
+    await claude.shows(/(?:queued|preparing)[^]*next: wait_session/);
     await say(claude, "/exit");
     await claude.ended();
   }

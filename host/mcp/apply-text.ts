@@ -5,7 +5,7 @@ import { CONTAINER_TEXT_NOTE } from "../present/session-summary.ts";
 import { type ApplyReport, conflictsText, type ShownConflict } from "../results/apply-report.ts";
 import type { ComparisonReport } from "../results/compare-sessions.ts";
 import type { UndoReport } from "../results/undo-session.ts";
-import { section } from "./session-text.ts";
+import { paragraphs, section } from "./session-text.ts";
 
 /** As much of the conflicting lines is in an answer (UTF-16 units). */
 const MAX_CONFLICTS_CHARS = 20_000;
@@ -17,7 +17,7 @@ export function applyText(report: ApplyReport): string {
   const { refs_missing: missing = [], other_branches: others = [], not_noted: notNoted = "" } = report;
   const named = files.map(({ kind, path }) => `${kind} ${path}`);
   if (count > files.length) named.push(`and ${count - files.length} more`);
-  return join([
+  return paragraphs([
     applyHeadline(report),
     CONTAINER_TEXT_NOTE,
     section("runs on the user's machine, or decides what runs there: ask before it gets into the files", [
@@ -60,7 +60,7 @@ function applyNext({ session_id: id, applied, branch, conflicts }: ApplyReport):
 /** Returns why an apply did not go together with the user's files, as a model reads it. */
 export function applyConflictsText(id: string, why: string, conflicts: readonly ShownConflict[]): string {
   const next = `next: nothing was written. apply_changes {"session_id":"${id}"} makes a branch of it, for a merge by hand.`;
-  return join([`APPLY_CONFLICTS: ${oneLine(why)}`, CONTAINER_TEXT_NOTE, conflicting(conflicts), next]);
+  return paragraphs([`APPLY_CONFLICTS: ${oneLine(why)}`, CONTAINER_TEXT_NOTE, conflicting(conflicts), next]);
 }
 
 /** Returns what was taken back, as a model reads it. */
@@ -68,7 +68,7 @@ export function undoText(report: UndoReport): string {
   const { session_id: id, repository, branch, left_as_they_are: left = [], not_noted: notNoted = "" } = report;
   const what = branch === undefined ? `${plural(report.file_count, "file")} as before` : `branch ${branch} is gone`;
   const unfinished = report.unfinished === true ? ", whose apply had been broken off" : "";
-  return join([
+  return paragraphs([
     `Took back session ${id}${unfinished}, in ${repository}: ${what}.`,
     section("changed since, and left as they are", [
       ...left.map(
@@ -89,7 +89,7 @@ export function comparisonText({ sessions, overlaps, order, left_out: leftOut = 
     const then = conflicts.length === 0 ? "" : `; then conflicts in ${conflicts.join(", ")}`;
     return `${id} ${facts.join(", ")}${then}\n  ${oneLine(task, MAX_TASK_CHARS)}`;
   });
-  return join([
+  return paragraphs([
     section("best taken in this order, each with apply_changes", lines),
     CONTAINER_TEXT_NOTE,
     section("left out", [...leftOut.map(({ session_id: id, why }) => `${id}: ${oneLine(why)}`)]),
@@ -110,8 +110,4 @@ function conflicting(conflicts: readonly ShownConflict[]): string {
   if (text.length <= MAX_CONFLICTS_CHARS) return text;
   const names = conflicts.map(({ path }) => path);
   return `${text.slice(0, MAX_CONFLICTS_CHARS)}\n[cut; all files in conflict: ${oneLine(names.join(", "), 4000)}]`;
-}
-
-function join(parts: readonly string[]): string {
-  return parts.filter((part) => part !== "").join("\n\n");
 }

@@ -9,7 +9,7 @@ import { CONTAINER_TEXT_NOTE, extent } from "../present/session-summary.ts";
 import { patchWarning } from "../present/withheld-patch.ts";
 import { resolveSession } from "../session/resolve-session.ts";
 import type { Sessions } from "../session/sessions.ts";
-import { toolArguments } from "./tool-arguments.ts";
+import { sessionId, toolArguments } from "./tool-arguments.ts";
 import { answering, textResult } from "./tool-result.ts";
 
 /** Adds the tool read_changes: a session's changes file by file, in pages that a conversation holds. */
@@ -21,7 +21,7 @@ export function registerChangesTool(server: McpServer, { sessions, logger }: { s
       description:
         "Shows what a session has changed, in pages: without path the files with their counts, with path that file's diff. For a patch that is too long for the session's own answer; also of a live session, as it is now.",
       inputSchema: toolArguments({
-        session_id: z.string().describe("The session's id, or its last 4 characters or more."),
+        session_id: sessionId,
         path: z.string().optional().describe("A file, as the list names it. Default: the list."),
         page: z.int().min(1).optional().describe("Default: 1."),
       }),

@@ -135,7 +135,7 @@ export class ContainerSpawnerTool {
         : await this.#createEach(tasks, request);
     listChanged(server);
     const report = tasks !== undefined ? "several" : ids.length > 1 ? "attempts" : "session";
-    return { wait: { kind: "spawn", sessionIds: ids, report, beginMs: Date.now() }, notStarted };
+    return { wait: { kind: "spawn", sessionIds: ids, report }, notStarted };
   }
 
   async #createAttempts(request: CreateSessionRequest, attempts: number): Promise<string[]> {

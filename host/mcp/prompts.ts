@@ -10,7 +10,7 @@ declare const CLAUDECLUSTER_SKILLS: Readonly<Record<string, string>> | undefined
 const NAMES = ["fan-out", "review-and-apply", "compare"] as const;
 
 /** Skill of the plugin, and prompt of the server. */
-export interface Skill {
+interface Skill {
   name: string;
   description: string;
   /** Words for its argument. */
@@ -20,7 +20,7 @@ export interface Skill {
 }
 
 /** Returns the skills, from the same files that the plugin gives to Claude Code. */
-export function readSkills(): Skill[] {
+function readSkills(): Skill[] {
   return NAMES.map((name) => parseSkill(name, skillFile(name)));
 }
 

@@ -21,7 +21,7 @@ const MAX_CHANGES_CHARS = 6000;
  */
 export function sessionText(summary: SessionSummary): string {
   const { sent, waiting, waiting_for: decisions = [], recent_progress: progress = [], no_answer: noAnswer } = summary;
-  const parts = [
+  return paragraphs([
     [headline(summary), ...labeled("waits for", waiting), ...labeled("sent", sent)].join("\n"),
     CONTAINER_TEXT_NOTE,
     section("needs a decision", decisions.map(decisionText)),
@@ -33,7 +33,11 @@ export function sessionText(summary: SessionSummary): string {
     section("not in the patch", summary.not_in_patch ?? []),
     patchText(summary),
     nextCall(summary),
-  ];
+  ]);
+}
+
+/** Returns the parts of an answer with a line between them, without those that are empty. */
+export function paragraphs(parts: readonly string[]): string {
   return parts.filter((part) => part !== "").join("\n\n");
 }
 

@@ -10,11 +10,10 @@ import { resolveEach, resolveSession } from "../session/resolve-session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { followSessions } from "./follow-session.ts";
 import { type ListedSession, listText } from "./sessions-text.ts";
-import { toolArguments } from "./tool-arguments.ts";
+import { sessionId, toolArguments } from "./tool-arguments.ts";
 import type { Waits } from "./waits.ts";
 import { answering, LOADED, sessionResult, textResult } from "./tool-result.ts";
 
-const sessionId = z.string().describe("The session's id, or its last 4 characters or more.");
 const requestIdSchema = z.string().describe("request_id of the entry of waiting_for.");
 /** A stopped session collects its changes; a caller gets them with the same call, if it is quick enough (ms). */
 const STOP_PATIENCE_MS = 60_000;
@@ -115,10 +114,9 @@ export function registerSessionTools(
       answering(logger, async () => {
         const begin = async () => {
           const sessionIds = await resolveEach(sessions, several ?? [one!]);
-          const beginMs = Date.now();
-          const endMs = seconds === undefined ? undefined : beginMs + Math.round(seconds * 1000);
+          const endMs = seconds === undefined ? undefined : Date.now() + Math.round(seconds * 1000);
           const report = several === undefined ? ("session" as const) : ("several" as const);
-          return { kind: "wait" as const, sessionIds, report, until, beginMs, endMs };
+          return { kind: "wait" as const, sessionIds, report, until, endMs };
         };
         return waits.answer({ server, context, begin });
       }),
@@ -144,7 +142,7 @@ export function registerSessionTools(
           const { id, lastSequence: afterSequence } = await sessions.get(await idOf(given));
           const message = { id: randomUUID(), afterSequence };
           await sessions.sendMessage(id, { text, messageId: message.id });
-          return { kind: "message", sessionIds: [id], report: "session", beginMs: Date.now(), message } as const;
+          return { kind: "message", sessionIds: [id], report: "session", message } as const;
         };
         return wait ? waits.answer({ server, context, begin }) : waits.result(await begin());
       }),

@@ -2,7 +2,7 @@ import { dollars } from "../../proto/index.ts";
 import { plural } from "../present/plural.ts";
 import type { SessionEntry } from "../present/session-entry.ts";
 import { CONTAINER_TEXT_NOTE, type SessionSummary } from "../present/session-summary.ts";
-import { briefText, labeled } from "./session-text.ts";
+import { briefText, labeled, paragraphs } from "./session-text.ts";
 
 /** So much do the answers of several sessions share; no one gets more than the second (UTF-16 units). */
 const ANSWERS_CHARS = 20_000;
@@ -22,7 +22,7 @@ export function severalText(summaries: readonly SessionSummary[], notStarted: re
   const answerChars = Math.min(MAX_ANSWER_CHARS, Math.floor(ANSWERS_CHARS / Math.max(1, summaries.length)));
   const live = summaries.filter(({ state, waiting_for: waits }) => !FINAL.has(state) && waits === undefined);
   const next = live.map(({ session_id: id }) => id);
-  return [
+  return paragraphs([
     `${plural(summaries.length + notStarted.length, "session")}: ${states.join(", ")}`,
     summaries.length === 0 ? "" : CONTAINER_TEXT_NOTE,
     ...summaries.map((summary) => briefText(summary, { answerChars })),
@@ -35,9 +35,7 @@ export function severalText(summaries: readonly SessionSummary[], notStarted: re
             ? []
             : [`wait_session {"session_ids":${JSON.stringify(next)}} waits for what still runs.`]),
         ].join("\n"),
-  ]
-    .filter((part) => part !== "")
-    .join("\n\n");
+  ]);
 }
 
 const FINAL = new Set(["succeeded", "failed", "canceled"]);

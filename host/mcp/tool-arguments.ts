@@ -10,6 +10,9 @@ export type ToolArguments<Shape extends z.ZodRawShape> = StandardSchemaWithJSON<
   z.output<z.ZodObject<Shape>>
 >;
 
+/** A session as a tool takes it. */
+export const sessionId = z.string().describe("The session's id, or its last 4 characters or more.");
+
 /**
  * Returns the schema of a tool's arguments. What a model wrote wrong but plainly is taken: see `asMeant`. Anything else is
  * refused by the argument's name, with what it takes; unknown ones with the most similar known one; and at the end stand

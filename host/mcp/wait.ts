@@ -1,7 +1,4 @@
-/**
- * What a call waits for. All of it is in its id, so that any server knows it again: the task of a call is this, and nothing is
- * stored for it beside its sessions.
- */
+/** What a call waits for. All of it is in its id, so that any server knows it again where a client calls again. */
 export interface Wait {
   /** `spawn`: canceling it ends its sessions. `wait`, `message`: canceling it leaves them. */
   kind: "spawn" | "wait" | "message";
@@ -10,8 +7,6 @@ export interface Wait {
   report: "session" | "several" | "attempts";
   /** Which of several sessions end it. Default: all. */
   until?: "any" | "all" | undefined;
-  /** When it began (ms since 1970). */
-  beginMs: number;
   /** When it ends whatever the sessions do (ms since 1970). Undefined: never. */
   endMs?: number | undefined;
   /** Of `message`: the message whose turn is waited for, and the last event before it. */
@@ -23,11 +18,8 @@ const MAX_SESSIONS = 100;
 const REPORTS: ReadonlySet<string> = new Set<Wait["report"]>(["session", "several", "attempts"]);
 
 /** Returns the id of a wait: printable ASCII, as a header of HTTP takes it. */
-export function waitId({ kind, sessionIds, report, until, beginMs, endMs, message }: Wait): string {
-  const facts = new URLSearchParams([
-    ["begin", String(beginMs)],
-    ["report", report],
-  ]);
+export function waitId({ kind, sessionIds, report, until, endMs, message }: Wait): string {
+  const facts = new URLSearchParams([["report", report]]);
   if (until === "any") facts.set("until", until);
   if (endMs !== undefined) facts.set("end", String(endMs));
   if (message !== undefined) {
@@ -43,16 +35,15 @@ export function readWaitId(id: string): Wait | undefined {
   if (found === null) return undefined;
   const facts = new URLSearchParams(found[3]);
   const sessionIds = found[2]!.split(".");
-  const [beginMs, endMs, afterSequence] = ["begin", "end", "after"].map((name) => {
+  const [endMs, afterSequence] = ["end", "after"].map((name) => {
     const text = facts.get(name);
     return text === null ? undefined : /^\d{1,15}$/.test(text) ? Number(text) : NaN;
   });
-  const numbers = [beginMs ?? NaN, endMs ?? 0, afterSequence ?? 0];
-  if (sessionIds.length > MAX_SESSIONS || numbers.some(Number.isNaN)) return undefined;
+  if (sessionIds.length > MAX_SESSIONS || [endMs, afterSequence].some(Number.isNaN)) return undefined;
   const report = facts.get("report") as Wait["report"];
   if (!REPORTS.has(report)) return undefined;
   const until = facts.get("until") === "any" ? "any" : "all";
   const messageId = facts.get("message");
   const message = messageId === null ? undefined : { id: messageId, afterSequence: afterSequence ?? 0 };
-  return { kind: found[1] as Wait["kind"], sessionIds, report, until, beginMs: beginMs!, endMs, message };
+  return { kind: found[1] as Wait["kind"], sessionIds, report, until, endMs, message };
 }

@@ -49,12 +49,11 @@ test("a wait is known by its id, and what is none is not", () => {
     sessionIds: ["ses_1"],
     report: "session" as const,
     until: "all" as const,
-    beginMs: 5,
     endMs: 7,
     message: { id: "m", afterSequence: 3 },
   };
   expect(readWaitId(waitId(wait))).toEqual(wait);
-  for (const id of ["", "ses_1", "spawn.ses_1", "spawn.ses_1?begin=x&report=session", "spawn.ses_1?begin=1&report=y"]) {
+  for (const id of ["", "ses_1", "spawn.ses_1", "spawn.ses_1?end=x&report=session", "spawn.ses_1?end=1&report=y"]) {
     expect(readWaitId(id)).toBeUndefined();
   }
 });

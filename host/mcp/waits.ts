@@ -43,7 +43,6 @@ interface Asked {
 
 /** How a wait stands. */
 interface WaitState {
-  sessions: Session[];
   /** Whether there is nothing more to wait for. */
   over: boolean;
   /** What a person has to decide first, oldest first. */
@@ -71,25 +70,25 @@ interface AnswerOptions {
 }
 
 /**
- * Waits of all clients: a call is answered once the wait is over, with progress meanwhile. What a session asks for becomes a form at the client's user, where it shows forms and the session's policy
- * lets it.
+ * Waits of all clients: a call is answered once the wait is over, with progress meanwhile. What a session asks for becomes a
+ * form at the client's user, where it shows forms and the session's policy lets it.
  */
 export class Waits implements Disposable {
-  readonly sessions: Sessions;
-  readonly presence: Presence;
+  readonly #sessions: Sessions;
+  readonly #presence: Presence;
   readonly #logger: Logger;
   readonly #stopping = new Set<Promise<void>>();
   /** Forms that were closed without a decision, by their keys. */
   readonly #closed = new Set<string>();
 
   constructor({ sessions, logger }: { sessions: Sessions; logger: Logger }) {
-    this.sessions = sessions;
+    this.#sessions = sessions;
     this.#logger = logger;
-    this.presence = new Presence(sessions);
+    this.#presence = new Presence(sessions);
   }
 
   [Symbol.dispose](): void {
-    this.presence[Symbol.dispose]();
+    this.#presence[Symbol.dispose]();
   }
 
   /** Resolves once the sessions that were to end with their calls have been told so. */
@@ -108,21 +107,21 @@ export class Waits implements Disposable {
     if (wait.sessionIds.length === 0) return this.result(wait, notStarted);
     // What could not be started is told with the answer, so it is told here.
     if (notStarted.length > 0) Object.assign(abilities, { forms: false });
-    if (resumed !== undefined) await this.take(wait, context.mcpReq.inputResponses ?? {});
+    if (resumed !== undefined) await this.#take(wait, context.mcpReq.inputResponses ?? {});
     using _abort = this.#onAbort(wait, options);
     return await this.#block(wait, { server, context, abilities, notStarted, resumed: resumed !== undefined });
   }
 
   /** Returns how a wait stands, for a client with these abilities. Throws NOT_FOUND. */
-  async look(wait: Wait, abilities: Pick<ClientAbilities, "forms">): Promise<WaitState> {
-    const sessions = await Promise.all(wait.sessionIds.map((id) => this.sessions.get(id)));
+  async #look(wait: Wait, abilities: Pick<ClientAbilities, "forms">): Promise<WaitState> {
+    const sessions = await Promise.all(wait.sessionIds.map((id) => this.#sessions.get(id)));
     const asked: Asked[] = [];
     let forCaller = false;
     const over = await Promise.all(
       sessions.map(async (session) => {
         if (session.state === Session_State.WAITING && session.pendingRequests.length > 0) {
           if (!isForPerson(session, abilities)) return (forCaller = true);
-          const decisions = await readPending(this.sessions, session);
+          const decisions = await readPending(this.#sessions, session);
           if (!abilities.forms) {
             for (const decision of decisions) await this.#decide({ session, decision }, { kind: "missing" });
             return false;
@@ -133,25 +132,24 @@ export class Waits implements Disposable {
         }
         if (isFinal(session.state)) return true;
         const { message } = wait;
-        const begun = message === undefined || (await turnBegun(this.sessions, session, message));
+        const begun = message === undefined || (await turnBegun(this.#sessions, session, message));
         return session.state === Session_State.IDLE && begun;
       }),
     );
     const late = wait.endMs !== undefined && Date.now() >= wait.endMs;
     return {
-      sessions,
       asked: late ? [] : asked,
       over: late || forCaller || (wait.until === "any" ? over.includes(true) : !over.includes(false)),
     };
   }
 
   /** Takes what was put into forms. Of what somebody else has decided meanwhile nothing comes; what says nothing is closed. */
-  async take(wait: Wait, responses: Readonly<Record<string, unknown>>): Promise<void> {
+  async #take(wait: Wait, responses: Readonly<Record<string, unknown>>): Promise<void> {
     for (const key of Object.keys(responses)) {
       const id = wait.sessionIds.find((known) => key.startsWith(`${known}.`));
       if (id === undefined) continue;
-      const session = await this.sessions.get(id);
-      const decisions = await readPending(this.sessions, session);
+      const session = await this.#sessions.get(id);
+      const decisions = await readPending(this.#sessions, session);
       const decision = decisions.find(({ request }) => formKey(id, request.requestId) === key);
       if (decision !== undefined) await this.#decide({ session, decision }, inputResponse({ ...responses }, key));
     }
@@ -159,27 +157,25 @@ export class Waits implements Disposable {
 
   /** Returns the result of a wait that is over. */
   async result({ sessionIds, report }: Wait, notStarted: readonly NotStarted[] = []): Promise<CallToolResult> {
-    if (report === "attempts") return attemptsResult(this.sessions, sessionIds);
-    if (report === "several") return severalResult(this.sessions, sessionIds, notStarted);
+    if (report === "attempts") return attemptsResult(this.#sessions, sessionIds);
+    if (report === "several") return severalResult(this.#sessions, sessionIds, notStarted);
     const [id] = sessionIds;
-    const result = await sessionResult(this.sessions, id!);
-    const { pendingRequests } = await this.sessions.get(id!);
+    const result = await sessionResult(this.#sessions, id!);
+    const { pendingRequests } = await this.#sessions.get(id!);
     const closed = pendingRequests.some(({ requestId }) => this.#closed.has(formKey(id!, requestId)));
     if (closed) result.content.push({ type: "text", text: CLOSED });
     return result;
   }
 
   /** Ends the sessions of a wait, as somebody who gives up a call wants it. */
-  cancel({ sessionIds }: Wait): Promise<unknown> {
-    const stops = sessionIds.map((id) => {
-      const stopping = this.sessions
+  #cancel({ sessionIds }: Wait): void {
+    for (const id of sessionIds) {
+      const stopping = this.#sessions
         .stop(id, { reason: CALL_CANCELED })
         .catch((error: unknown) => this.#logger.error({ err: error, sessionId: id }, "session could not be stopped"))
         .finally(() => this.#stopping.delete(stopping));
       this.#stopping.add(stopping);
-      return stopping;
-    });
-    return Promise.all(stops);
+    }
   }
 
   async #block(
@@ -189,13 +185,13 @@ export class Waits implements Disposable {
     const { signal } = context.mcpReq;
     for (let again = resumed; ; again = true) {
       await this.#follow(wait, context, again);
-      const now = await this.look(wait, abilities);
+      const now = await this.#look(wait, abilities);
       const [first] = now.asked;
       if (signal.aborted || (now.over && first === undefined)) return this.result(wait, notStarted);
       if (first === undefined) continue;
       if (abilities.callsAgain) {
         const { session, decision } = first;
-        this.presence.keep(session, durationMs(session.spec!.decisionTimeout!));
+        this.#presence.keep(session, durationMs(session.spec!.decisionTimeout!));
         const form = inputRequired.elicit(decisionForm(session, decision));
         const inputRequests = { [formKey(session.id, decision.request.requestId)]: form };
         return inputRequired({ inputRequests, requestState: waitId(wait) });
@@ -207,15 +203,15 @@ export class Waits implements Disposable {
   /** Reports progress until one of the sessions asks for something, or none has anything more to do. */
   async #follow(wait: Wait, context: ServerContext, again: boolean): Promise<void> {
     const { kind, sessionIds, message, until, endMs } = wait;
-    const now = await Promise.all(sessionIds.map((id) => this.sessions.get(id)));
-    const open = message !== undefined && !(await turnBegun(this.sessions, now[0]!, message));
+    const now = await Promise.all(sessionIds.map((id) => this.#sessions.get(id)));
+    const open = message !== undefined && !(await turnBegun(this.#sessions, now[0]!, message));
     const followed = now.map((session) => {
       if (kind === "spawn" && !again) return { id: session.id, lastSequence: 0, state: Session_State.QUEUED };
       // What it waited for is on its way.
       const decided = session.state === Session_State.WAITING && session.pendingRequests.length === 0;
       return decided ? { ...session, state: Session_State.RUNNING } : session;
     });
-    await followSessions(this.sessions, followed, context, {
+    await followSessions(this.#sessions, followed, context, {
       until,
       ...(open && { messageId: message.id }),
       ...(endMs !== undefined && { timeoutMs: Math.max(0, endMs - Date.now()) }),
@@ -228,7 +224,7 @@ export class Waits implements Disposable {
     const { requestId } = decision.request;
     const decided = new AbortController();
     const signal = AbortSignal.any([context.mcpReq.signal, decided.signal]);
-    const others = awaitDecided(this.sessions, session.id, { requestId, signal, forMs: MAX_FORM_MS })
+    const others = awaitDecided(this.#sessions, session.id, { requestId, signal, forMs: MAX_FORM_MS })
       .catch(() => {})
       .finally(() => decided.abort());
     try {
@@ -255,12 +251,12 @@ export class Waits implements Disposable {
     const declined = response.kind === "elicit" && response.action === "decline";
     const said = content === undefined ? undefined : readForm(decision, content);
     try {
-      if (said?.kind === "question") await this.sessions.answer(id, { requestId, answers: said.answers });
-      else if (said !== undefined) await this.sessions.decide(id, { requestId, ...said });
-      else if (declined && decision.kind === "permission") await this.sessions.decide(id, { requestId, allow: false });
+      if (said?.kind === "question") await this.#sessions.answer(id, { requestId, answers: said.answers });
+      else if (said !== undefined) await this.#sessions.decide(id, { requestId, ...said });
+      else if (declined && decision.kind === "permission") await this.#sessions.decide(id, { requestId, allow: false });
       else if (session.spec?.decisionPolicy === DecisionPolicy.PERSON) await this.#leaveToPolicy(id, decision);
       else return void this.#closed.add(formKey(id, requestId));
-      await awaitDecided(this.sessions, id, { requestId, signal: AbortSignal.timeout(10_000) });
+      await awaitDecided(this.#sessions, id, { requestId, signal: AbortSignal.timeout(10_000) });
     } catch (error) {
       // Somebody else was quicker, or the session has ended: the wait goes on, and tells.
       const { reason } = asAppError(error);
@@ -270,14 +266,14 @@ export class Waits implements Disposable {
 
   async #leaveToPolicy(sessionId: string, { kind, request: { requestId } }: PendingDecision): Promise<void> {
     const decider = Decider.POLICY;
-    if (kind === "question") await this.sessions.answer(sessionId, { requestId, answers: [], decider });
-    else await this.sessions.decide(sessionId, { requestId, allow: false, decider });
+    if (kind === "question") await this.#sessions.answer(sessionId, { requestId, answers: [], decider });
+    else await this.#sessions.decide(sessionId, { requestId, allow: false, decider });
   }
 
   #onAbort(wait: Wait, { context, endWithCall = false }: AnswerOptions): Disposable {
     const { signal } = context.mcpReq;
     const onAbort = () => {
-      if (wait.kind === "spawn" && (endWithCall || wasCanceled(signal.reason))) void this.cancel(wait);
+      if (wait.kind === "spawn" && (endWithCall || wasCanceled(signal.reason))) this.#cancel(wait);
     };
     if (signal.aborted) onAbort();
     else signal.addEventListener("abort", onAbort, { once: true });

@@ -13,7 +13,7 @@ export interface Noticed {
 }
 
 /** Returns why somebody should hear of a session as it stands. Undefined: it goes on by itself. */
-export function attentionOf(session: Session): Attention | undefined {
+function attentionOf(session: Session): Attention | undefined {
   const { state, spec, waitingReason } = session;
   if (state === Session_State.FAILED) return "failed";
   if (isFinal(state)) return "finished";

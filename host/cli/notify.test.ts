@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, realpath, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
@@ -17,15 +17,18 @@ import {
   Session_State,
   StateChangedSchema,
 } from "../../proto/index.ts";
+import { findProject } from "../source/project.ts";
 import { EXIT } from "./command-io.ts";
 import { notifyCommand } from "./notify.ts";
 
-const start = async (sessions: MemorySessions, task: string, directory = "", previousSessionId = "") => {
+const OTHER = "0".repeat(32);
+
+const start = async (sessions: MemorySessions, task: string, store = "") => {
   const id = "1".repeat(40);
   const commits = { indexCommitId: id, trackedCommitId: id, untrackedCommitId: id };
-  const snapshot = { store: "0".repeat(32), branch: "refs/heads/main", ...commits, receipt: { directory } };
-  const repository = directory === "" ? {} : { repository: { snapshot } };
-  const spec = create(SessionSpecSchema, { task, previousSessionId, ...repository });
+  const snapshot = { store, branch: "refs/heads/main", ...commits, receipt: { directory: "/somewhere" } };
+  const repository = store === "" ? {} : { repository: { snapshot } };
+  const spec = create(SessionSpecSchema, { task, ...repository });
   return (await sessions.create({ spec, container: create(ContainerSpecSchema) })).id;
 };
 
@@ -49,28 +52,27 @@ test("says a line of this project's sessions and of those on no directory, and n
   const root = await realpath(await mkdtemp(join(tmpdir(), "claudecluster-notify-")));
   try {
     await git(root, "init", "-q");
+    const below = join(root, "below");
+    await mkdir(below);
+    const project = await findProject(root, { signal: new AbortController().signal });
     using sessions = new MemorySessions();
-    const ours = await start(sessions, "fix the\nparser \u001b[2J", root);
-    const other = await start(sessions, "another project's", "/elsewhere");
-    const goesOn = await start(sessions, "more", "", ours);
-    const otherGoesOn = await start(sessions, "more of that", "", other);
+    const ours = await start(sessions, "fix the\nparser \u001b[2J", project);
+    const other = await start(sessions, "another project's", OTHER);
     const free = await start(sessions, "no repository");
     const permission = create(PermissionRequestedSchema, { requestId: "1", toolName: "Bash" });
     const waiting = create(StateChangedSchema, { state: Session_State.WAITING });
     sessions.say(ours, { case: "permissionRequested", value: permission }, { case: "stateChanged", value: waiting });
     expect((await sessions.get(ours)).pendingRequests[0]?.kind).toBe(PendingRequest_Kind.PERMISSION);
-    await using notifying_ = notifying(sessions, root);
+    await using notifying_ = notifying(sessions, below);
     const { lines } = notifying_;
     await vi.waitFor(() => expect(lines()).toHaveLength(1));
-    for (const id of [other, otherGoesOn]) sessions.finish(id);
+    sessions.finish(other);
     sessions.finish(ours, Buffer.from("diff --git a/a b/a\n"), [create(FileChangeSchema, { path: "a" })]);
-    sessions.fail(goesOn, "CLAUDE_FAILED");
     sessions.fail(free, "TIMED_OUT");
-    await vi.waitFor(() => expect(lines()).toHaveLength(4));
+    await vi.waitFor(() => expect(lines()).toHaveLength(3));
     expect(lines()).toEqual([
       `Session ${ours} (fix the parser [2J) asks for a permission: decide_permission, or claudecluster allow ${ours}`,
       `Session ${ours} (fix the parser [2J) has succeeded, 1 file. get_session, or claudecluster show ${ours}, has the result; apply_changes, or claudecluster apply, takes its changes.`,
-      `Session ${goesOn} (more) has failed, CLAUDE_FAILED. get_session, or claudecluster show ${goesOn}, has the result.`,
       `Session ${free} (no repository) has failed, TIMED_OUT. get_session, or claudecluster show ${free}, has the result.`,
     ]);
   } finally {
@@ -80,7 +82,7 @@ test("says a line of this project's sessions and of those on no directory, and n
 
 test("in no repository all sessions are meant, and of those that are named only they", async () => {
   using sessions = new MemorySessions();
-  const [one, two] = [await start(sessions, "one", "/a"), await start(sessions, "two", "/b")];
+  const [one, two] = [await start(sessions, "one", OTHER), await start(sessions, "two", OTHER)];
   await using all = notifying(sessions, tmpdir());
   await using named = notifying(sessions, tmpdir(), [two]);
   sessions.say(one, { case: "stateChanged", value: create(StateChangedSchema, { state: Session_State.WAITING }) });

@@ -1,8 +1,7 @@
-import type { Session } from "../../proto/index.ts";
 import { noticeText } from "../present/notice-text.ts";
-import { locateRepository } from "../repository/locate.ts";
 import { watchAttention } from "../session/attention.ts";
 import type { Sessions } from "../session/sessions.ts";
+import { findProject, projectOf } from "../source/project.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 
 /** Looks whether the Claude Code that started this is still there are taken this often (ms). */
@@ -19,27 +18,17 @@ export async function notifyCommand(
   { directory }: { directory: string },
   io: CommandIo,
 ): Promise<number> {
-  const located = await locateRepository(directory, io).catch(() => undefined);
-  const root = located?.kind === "repository" ? located.root : undefined;
+  const own = await findProject(directory, io);
   const over = new AbortController();
   using _parent = whenGone(Number(io.env["CLAUDE_PID"]), () => over.abort());
   const signal = AbortSignal.any([io.signal, over.signal]);
   for await (const noticed of watchAttention(sessions, { alsoNow: true, signal })) {
     const { session } = noticed;
-    const isMeant = given.length > 0 ? given.includes(session.id) : await isOf(root, session, sessions);
-    if (isMeant) io.stdout.write(`${noticeText(noticed)}\n`);
+    const project = projectOf(session);
+    const isOwn = own === undefined || project === undefined || project === own;
+    if (given.length > 0 ? given.includes(session.id) : isOwn) io.stdout.write(`${noticeText(noticed)}\n`);
   }
   return EXIT.done;
-}
-
-/** Whether a session works on a project's directory. One that goes on with another one works on that one's. */
-async function isOf(root: string | undefined, session: Session, sessions: Sessions): Promise<boolean> {
-  const { repository, previousSessionId = "", afterSessionId = "" } = session.spec ?? {};
-  const directory = repository?.snapshot?.receipt?.directory;
-  const before = previousSessionId || afterSessionId;
-  if (root === undefined || directory !== undefined) return root === undefined || directory === root;
-  const earlier = before === "" ? undefined : await sessions.get(before).catch(() => undefined);
-  return earlier === undefined || isOf(root, earlier, sessions);
 }
 
 /** Claude Code that was killed leaves its monitors behind, with nobody who reads what they print. */

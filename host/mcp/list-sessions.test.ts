@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -6,7 +6,7 @@ import { MemorySessions } from "../../test/contract/memory-sessions.ts";
 import { git } from "../../test/model/small-repository.ts";
 import { connectInProcess } from "../../test/support/mcp-in-process.ts";
 
-test("tells the sessions of this project, in any of its work trees, from those of others", async () => {
+test("tells the sessions of this project, anywhere in its work trees, from those of others", async () => {
   const root = await mkdtemp(join(tmpdir(), "list-sessions-"));
   await using stack = new AsyncDisposableStack();
   stack.defer(() => rm(root, { recursive: true }));
@@ -36,12 +36,14 @@ test("tells the sessions of this project, in any of its work trees, from those o
     const result = await client.callTool({ name, arguments: args });
     return (result.content[0] as { text: string }).text;
   };
-  for (const place of ["project", "tree", "other"])
+  await mkdir(join(root, "project/below"));
+  for (const place of ["project", "tree", "project/below", "other"])
     await call(place, "spawn_claude_container", { task: `in ${place}`, wait: false });
   await call("project", "spawn_claude_container", { task: "in none", repository: "none", wait: false });
-  const tasks = (text: string) => text.match(/^of .*|in \w+$/gm);
-  const inProject = ["of this project:", "in tree", "in project", "of other projects:", "in none", "in other"];
-  expect(tasks(await call("project", "list_sessions", {}))).toEqual(inProject);
-  expect(tasks(await call("tree", "list_sessions", {}))).toEqual(inProject);
-  expect(tasks(await call("..", "list_sessions", {}))).toEqual(["in none", "in other", "in tree", "in project"]);
+  const tasks = (text: string) => text.match(/^of .*|in [\w/]+$/gm);
+  const ours = ["in project/below", "in tree", "in project"];
+  const inProject = ["of this project:", ...ours, "of other projects, or of none:", "in none", "in other"];
+  for (const place of ["project", "tree", "project/below"])
+    expect(tasks(await call(place, "list_sessions", {}))).toEqual(inProject);
+  expect(tasks(await call("..", "list_sessions", {}))).toEqual(["in none", "in other", ...ours]);
 });

@@ -4,7 +4,8 @@ import type { Logger } from "pino";
 import type { Sessions } from "../session/sessions.ts";
 import { registerApplyTools } from "./apply-tools.ts";
 import { AddressSource } from "../source/address-source.ts";
-import { findStore, LocalSource } from "../source/local-source.ts";
+import { LocalSource } from "../source/local-source.ts";
+import { findProject } from "../source/project.ts";
 import type { SnapshotReceiver } from "../source/snapshot-sender.ts";
 import { registerChangesTool } from "./changes-tool.ts";
 import { cancelingByPost } from "./cancel-by-post.ts";
@@ -91,9 +92,9 @@ export class MCPServer {
       const { directory, stateDirectory } = project;
       const projectDirectory = async (options: { signal: AbortSignal }) =>
         (await firstRoot(server, options)) ?? directory;
-      const projectStore = async (options: { signal: AbortSignal }) =>
-        findStore(await projectDirectory(options), options);
-      registerSessionTools(server, { sessions, logger, waits, projectStore });
+      const ownProject = async (options: { signal: AbortSignal }) =>
+        findProject(await projectDirectory(options), options);
+      registerSessionTools(server, { sessions, logger, waits, ownProject });
       registerApplyTools(server, { sessions, logger, projectDirectory, stateDirectory });
     }
     registerChangesTool(server, { sessions, logger });

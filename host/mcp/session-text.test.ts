@@ -138,6 +138,6 @@ There are more: page_token "p2".`,
     { ...entry, this_project: false },
     { ...entry, session_id: "ses_2", this_project: true },
   ];
-  expect(listText(listed, "")).toMatch(/^of this project:\nses_2 failed[^]*\nof other projects:\nses_01/);
+  expect(listText(listed, "")).toMatch(/^of this project:\nses_2 failed[^]*\nof other projects, or of none:\nses_01/);
   expect(listText([], "")).toBe("There are no such sessions.");
 });

@@ -2,12 +2,13 @@ import { randomUUID } from "node:crypto";
 import type { McpServer } from "@modelcontextprotocol/server";
 import type { Logger } from "pino";
 import * as z from "zod";
-import { isFinal, type Session, Session_State } from "../../proto/index.ts";
+import { isFinal, Session_State } from "../../proto/index.ts";
 import { sessionEntry } from "../present/session-entry.ts";
 import { FINAL_STATES, LIVE_STATES } from "../session/states.ts";
 import { awaitDecided } from "../session/await-session.ts";
 import { resolveEach, resolveSession } from "../session/resolve-session.ts";
 import type { Sessions } from "../session/sessions.ts";
+import { projectOf } from "../source/project.ts";
 import { followSessions } from "./follow-session.ts";
 import { type ListedSession, listText } from "./sessions-text.ts";
 import { sessionId, toolArguments } from "./tool-arguments.ts";
@@ -29,15 +30,12 @@ export interface SessionToolsOptions {
   sessions: Sessions;
   logger: Logger;
   waits: Waits;
-  /** Returns the name of the store of the parent's project. Undefined: it is none, or elsewhere. */
-  projectStore?: ((options: { signal: AbortSignal }) => Promise<string | undefined>) | undefined;
+  /** Finds the parent's project. Undefined: it is in none, or elsewhere. */
+  ownProject?: ((options: { signal: AbortSignal }) => Promise<string | undefined>) | undefined;
 }
 
 /** Adds the tools by which a parent comes back to its sessions. None is tied to the call that started a session. */
-export function registerSessionTools(
-  server: McpServer,
-  { sessions, logger, waits, projectStore }: SessionToolsOptions,
-) {
+export function registerSessionTools(server: McpServer, { sessions, logger, waits, ownProject }: SessionToolsOptions) {
   const idOf = (given: string) => resolveSession(sessions, given);
 
   server.registerTool(
@@ -56,10 +54,10 @@ export function registerSessionTools(
     ({ state = "all", limit = 20, page_token: pageToken }, { mcpReq: { signal } }) =>
       answering(logger, async () => {
         const request = { states: STATES[state], pageSize: limit, ...(pageToken !== undefined && { pageToken }) };
-        const [page, store] = await Promise.all([sessions.list(request), projectStore?.({ signal })]);
+        const [page, own] = await Promise.all([sessions.list(request), ownProject?.({ signal })]);
         const entries = page.sessions.map((session): ListedSession => {
-          const here = isOfStore(session, store);
-          return { ...sessionEntry(session), ...(store !== undefined && { this_project: here }) };
+          const here = projectOf(session) === own;
+          return { ...sessionEntry(session), ...(own !== undefined && { this_project: here }) };
         });
         const more = page.nextPageToken !== "" && { next_page_token: page.nextPageToken };
         return textResult(listText(entries, page.nextPageToken), { sessions: entries, ...more });
@@ -239,10 +237,4 @@ export function registerSessionTools(
         return sessionResult(sessions, id);
       }),
   );
-}
-
-/** Whether a session works on the repository of a store, in whichever of its work trees. */
-function isOfStore({ spec }: Session, store: string | undefined): boolean {
-  const { store: own, senderStore } = spec?.repository?.snapshot ?? {};
-  return store !== undefined && (own === store || senderStore === store);
 }

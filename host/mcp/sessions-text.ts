@@ -40,7 +40,7 @@ export function severalText(summaries: readonly SessionSummary[], notStarted: re
 
 const FINAL = new Set(["succeeded", "failed", "canceled"]);
 
-/** Session in a list, and whether it works on the repository that the parent is in. Absent: nobody knows. */
+/** Session in a list, and whether it is of the project that the parent is in. Absent: nobody knows. */
 export type ListedSession = SessionEntry & { this_project?: boolean };
 
 /** Returns a list of sessions as a model reads it: a line for each, newest first, those of the parent's project before others. */
@@ -52,7 +52,7 @@ export function listText(entries: readonly ListedSession[], nextPageToken: strin
   return [
     ...of(undefined),
     ...(here.length === 0 ? [] : ["of this project:", ...here]),
-    ...(others.length === 0 ? [] : ["of other projects:", ...others]),
+    ...(others.length === 0 ? [] : ["of other projects, or of none:", ...others]),
     ...more,
   ].join("\n");
 }

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
@@ -16,6 +15,7 @@ import { type LocatedRepository, locateRepository } from "../repository/locate.t
 import { type Snapshot, takeSnapshot } from "../repository/snapshot.ts";
 import { storesDirectory } from "../snapshots/snapshot-stores.ts";
 import { atAddress, depthOf, NO_REPOSITORY, noRepository } from "./address-source.ts";
+import { projectName } from "./project.ts";
 import type { CallerPlace, FoundRepository, RepositorySource, RepositoryWish } from "./repository-source.ts";
 import { sendSnapshot, type SnapshotReceiver } from "./snapshot-sender.ts";
 
@@ -88,7 +88,7 @@ export class LocalSource implements RepositorySource {
     }
     const depth = depthOf(wish.history);
     const located = around ?? (await locateRepository(path, { signal }));
-    const store = storeName(located);
+    const store = projectName(located);
     const storeDirectory = join(this.#stores, store);
     const { include = [], worktreeInclude = (await this.#options.worktreeInclude?.()) ?? false } = wish;
     const snapshot = await takeSnapshot({ path, located, include, worktreeInclude, storeDirectory, signal });
@@ -100,18 +100,6 @@ export class LocalSource implements RepositorySource {
     spec.snapshot = await sendSnapshot(receiver, { ...sent, snapshot: spec.snapshot! });
     return spec;
   }
-}
-
-/** Returns the name of the store of the repository that a directory is in, the same for all its work trees. Undefined: it is in none. */
-export async function findStore(directory: string, { signal }: { signal: AbortSignal }): Promise<string | undefined> {
-  const located = await locateRepository(directory, { signal }).catch(() => undefined);
-  return located?.kind === "repository" ? storeName(located) : undefined;
-}
-
-/** All work trees of a repository have one store. */
-function storeName({ git, root, objectFormat }: LocatedRepository): string {
-  const name = `${objectFormat}\0${git?.commonDirectory ?? root}`;
-  return createHash("sha256").update(name).digest("hex").slice(0, 32);
 }
 
 /**

@@ -14,10 +14,12 @@ import type { Part } from "./part.ts";
 import { sealing } from "./sealing.ts";
 import { snapshot } from "./snapshot.ts";
 import { spawn } from "./spawn.ts";
+import { start } from "./start.ts";
 import { upload } from "./upload.ts";
 import { workspace } from "./workspace.ts";
 
 const PARTS: Record<string, Part> = {
+  start,
   spawn,
   sealing,
   download,

@@ -1,0 +1,86 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { CLAUDECLUSTER } from "../support/mcp-client.ts";
+import { inTurn, type Part } from "./part.ts";
+
+/** Rounds of starts: they are short, and differ. */
+const ROUNDS = 20;
+
+const CLIENT = { name: "bench", version: "1" };
+const INITIALIZE = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: CLIENT };
+const DISCOVER = {
+  _meta: {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": CLIENT,
+    "io.modelcontextprotocol/clientCapabilities": {},
+  },
+};
+const request = (method: string, params: object) => `${JSON.stringify({ jsonrpc: "2.0", id: 0, method, params })}\n`;
+
+/** How a program is started, and what it is asked. */
+interface Start {
+  /** Arguments of Node. */
+  args: string[];
+  /** What it gets on standard input, once it runs; it has answered with the first that it prints. Default: it exits. */
+  input?: string;
+  env?: Record<string, string>;
+}
+
+/** What Claude Code waits for when it starts the server: from exec to the first answer, against Node that does nothing. */
+export const start: Part = async ({ figures, say }) => {
+  const place = await mkdtemp(join(tmpdir(), "claudecluster-bench-"));
+  const mcp = (method: string, params: object) => ({
+    args: [CLAUDECLUSTER, "mcp"],
+    input: request(method, params),
+  });
+  const starts: Record<string, Start> = {
+    "node -e 0": { args: ["-e", "0"] },
+    "claudecluster version": { args: [CLAUDECLUSTER, "version"] },
+    "claudecluster mcp, initialize": mcp("initialize", INITIALIZE),
+    "claudecluster mcp, server/discover": mcp("server/discover", DISCOVER),
+    // As after an installation: nothing was compiled before.
+    "claudecluster mcp, server/discover, first start": {
+      ...mcp("server/discover", DISCOVER),
+      env: { NODE_DISABLE_COMPILE_CACHE: "1" },
+    },
+  };
+  const measures = Object.fromEntries(
+    Object.entries(starts).map(([name, given]) => [name, () => timeStart(given, place)]),
+  );
+  try {
+    for (let round = 0; round <= ROUNDS; round++) {
+      say(`starts ${round} of ${ROUNDS}`);
+      const took = await inTurn(round, measures);
+      // The first round fills the caches.
+      if (round === 0) continue;
+      for (const [name, ms] of Object.entries(took)) {
+        figures.add(name, ms);
+        if (name !== "node -e 0") figures.addRatio(`${name} / node -e 0`, ms, took["node -e 0"]!);
+      }
+    }
+  } finally {
+    await rm(place, { recursive: true, force: true });
+  }
+};
+
+/** Starts a program, in a home of its own, and returns when it had answered (ms). It is ended. */
+async function timeStart({ args, input, env }: Start, home: string): Promise<number> {
+  const begun = performance.now();
+  const child = spawn(process.execPath, args, {
+    env: { PATH: process.env["PATH"], HOME: home, TMPDIR: home, XDG_RUNTIME_DIR: home, ...env },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const exited = once(child, "exit");
+  if (input === undefined) await exited;
+  else {
+    child.stdin.write(input);
+    await once(child.stdout, "data");
+  }
+  const took = performance.now() - begun;
+  child.kill("SIGKILL");
+  await exited;
+  return took;
+}

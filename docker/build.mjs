@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 // node docker/build.mjs
 //
-// Bundles the agent into one file below dist/, and the host into dist/host/, with the version of package.json. Needs `npm ci`
-// only.
+// Bundles the agent into one file below dist/, and the host into dist/host/, with the version of package.json; compiles the
+// contract, for programs that import it, into dist/contract/. Needs `npm ci` only.
+import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -92,8 +93,10 @@ export async function bundleProgram({ entry, outfile, version, split = false }) 
 await main(import.meta.url, async () => {
   const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
   await bundleProgram({ entry: "agent/main.ts", outfile: join(ROOT, "dist/agent.mjs"), version });
-  const host = join(ROOT, "dist/host");
+  const [host, contract] = [join(ROOT, "dist/host"), join(ROOT, "dist/contract")];
   // Parts of an earlier build have other names.
-  for (const old of [host, join(ROOT, "dist/.cache")]) rmSync(old, { recursive: true, force: true });
+  for (const old of [host, contract, join(ROOT, "dist/.cache")]) rmSync(old, { recursive: true, force: true });
   await bundleProgram({ entry: "host/main.ts", outfile: join(host, "claudecluster.mjs"), version, split: true });
+  const compiler = join(ROOT, "node_modules/typescript/bin/tsc");
+  execFileSync(process.execPath, [compiler, "--project", join(ROOT, "tsconfig.contract.json")], { stdio: "inherit" });
 });

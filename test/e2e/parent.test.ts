@@ -6,13 +6,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test, vi } from "vitest";
 import { CLAUDE } from "../model/claude-cli.ts";
 import { git } from "../model/small-repository.ts";
 import { docker } from "../support/docker.ts";
 import { CLAUDECLUSTER } from "../support/mcp-client.ts";
+import { installPackage, packPackage } from "../support/packed.ts";
 import { type Rig, startRig } from "../support/rig.ts";
 import manifest from "../../package.json" with { type: "json" };
 import { DATA } from "../../host/mcp/tool-result.ts";
@@ -166,25 +166,6 @@ test("an interrupt in a real Claude Code ends the session of its call, and what 
   expect((await watched())?.change_count).toBeGreaterThan(0);
 });
 
-/** Installs the package alone, as a user does, where nothing else is; without scripts, registry or dependencies. */
-async function install(directory: string): Promise<{ command: string; package: PackedPackage }> {
-  // npm leaves a cache in the temporary directory.
-  const run = (name: string, args: string[], cwd: string) =>
-    promisify(execFile)(name, args, { cwd, env: { ...process.env, TMPDIR: directory } });
-  const pack = ["pack", "--json", "--ignore-scripts", "--pack-destination", directory];
-  const { stdout } = await run("npm", pack, fileURLToPath(new URL("../..", import.meta.url)));
-  const [packed] = JSON.parse(stdout) as PackedPackage[];
-  const how = ["--global", "--prefix", directory, "--offline", "--ignore-scripts", "--no-audit", "--no-fund"];
-  await run("npm", ["install", ...how, join(directory, packed!.filename)], directory);
-  return { command: join(directory, "bin/claudecluster"), package: packed! };
-}
-
-interface PackedPackage {
-  filename: string;
-  size: number;
-  files: { path: string }[];
-}
-
 test("installed from the package alone it builds its image, and goes on when the package is gone", async () => {
   const directory = await mkdtemp(join(tmpdir(), "claudecluster-installed-"));
   // Its own as well, and not what the other tests use.
@@ -194,11 +175,10 @@ test("installed from the package alone it builds its image, and goes on when the
     const { env } = rig.mcp.place;
     await rig.mcp.place.configure({ base_url: rig.model.url, credential: { api_key: rig.key }, image });
     await removeImage(image);
-    const installed = await install(directory);
-    expect(installed.package.size).toBeLessThan(5_000_000);
-    expect(installed.package.files.filter(({ path }) => /\.test\.|\.cache/.test(path))).toEqual([]);
+    const { tarball } = await packPackage(directory);
+    const installed = await installPackage(tarball, directory);
     expect(await readdir(join(directory, "lib/node_modules"))).toEqual(["claudecluster"]);
-    expect(existsSync(join(directory, "lib/node_modules/claudecluster/node_modules"))).toBe(false);
+    expect(existsSync(join(installed.root, "node_modules"))).toBe(false);
 
     const claudecluster = (...args: string[]) =>
       promisify(execFile)(process.execPath, [installed.command, ...args], { cwd: directory, env });

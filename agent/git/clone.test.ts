@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
@@ -388,6 +388,24 @@ test("tells how far it is", async () => {
   expect(seen[0]).toEqual({ stage: "Asking the remote" });
   expect(seen).toContainEqual({ stage: "Receiving objects", percent: 100 });
   expect(seen.length).toBeLessThan(40);
+});
+
+test("leaves an index that is newer than every file of a large checkout, so that git need not read them again", async () => {
+  await using area = new WorkArea();
+  area.source("large", (directory, git) => {
+    const names = Array.from({ length: 15_000 }, (_, n) => `directory-${n % 100}/file-${n}`);
+    const files = names.map((name) => `M 100644 inline ${name}\ndata ${name.length}\n${name}\n`);
+    const commit = `commit refs/heads/main\ncommitter A <a@example.org> 0 +0000\ndata 1\nx\n${files.join("")}`;
+    execFileSync("git", ["-C", directory, "fast-import", "--quiet"], { input: commit });
+    git("reset", "-q", "HEAD");
+  });
+  const { workTree } = await area.open(await area.spec("large"));
+  const seconds = (path: string): number => Math.floor(statSync(path).mtimeMs / 1000);
+  const newest = readdirSync(workTree, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.parentPath.includes("/.git"))
+    .map((entry) => seconds(join(entry.parentPath, entry.name)));
+  expect(newest).toHaveLength(15_000);
+  expect(seconds(join(workTree, ".git/index"))).toBeGreaterThan(newest.reduce((a, b) => Math.max(a, b)));
 });
 
 test("stops when told to, and leaves no process behind", async () => {

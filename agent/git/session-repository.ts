@@ -1,15 +1,21 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { AppError, gitFailed, joinPaths, redactUri, splitPaths, type SubmoduleSnapshot } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import { type BaseRepository, type CheckedOut, rawPaths } from "./base-repository.ts";
 import { type Progress, progressReader } from "./clone-progress.ts";
 import { FILTER_LARGE, LARGE_FILTER } from "./large-filter.ts";
-import { git, type GitPlace, OUR_ATTRIBUTES, type Script, SESSION_ATTRIBUTES, shell, tryGit } from "./git.ts";
+import { git, type GitPlace, OUR_ATTRIBUTES, runIn, type Script, SESSION_ATTRIBUTES, shell, tryGit } from "./git.ts";
 import { crowdedNotice, roomIn, throwIfFull } from "./room.ts";
 
 /** The author of what Claude commits. */
 const AUTHOR = { name: "Claude", email: "noreply@anthropic.com" };
 
 const BLOCK_BYTES = 4096;
+
+/** Files of a checkout that took longer take long to read (ms). */
+const SLOW_CHECKOUT_MS = 200;
+/** Into the next second: times of files are some milliseconds behind. */
+const NEXT_SECOND_MS = 1020;
 
 /** Two write files at once: a container has two processors by default, and a few more would not help. */
 const CHECKOUT_CONFIG = { "checkout.workers": "2" };
@@ -71,12 +77,14 @@ export async function makeSessionRepository(
   if (base.commitId === "") return;
 
   const room = await roomIn(workTree);
+  const start = performance.now();
   const args = ["-C", workTree, "checkout", "--progress", "-f"];
   const result = await tryGit({ ...inside, config: CHECKOUT_CONFIG }, args, {
     signal,
     onStderr: progressReader(options.onProgress),
   });
   if (result.code === 0) {
+    await settleIndex(inside, performance.now() - start, { signal });
     const stage = await crowdedNotice(workTree, room);
     if (stage !== undefined) options.onProgress({ stage });
     return;
@@ -95,6 +103,21 @@ export async function makeSessionRepository(
       metadata: { uri, commit_id: base.commitId, ...cause.metadata },
     },
   );
+}
+
+/**
+ * Makes the index of a fresh checkout newer than its files. git reads files again each time that it writes an index of
+ * the same second (Documentation/technical/racy-git.txt), which takes longer than the checkout itself. Nobody has changed a
+ * file yet, and the next second is waited for, so the later time is true.
+ */
+async function settleIndex(
+  inside: GitPlace & { variables: { GIT_DIR: string } },
+  checkoutMs: number,
+  { signal }: { signal: AbortSignal },
+): Promise<void> {
+  if (checkoutMs < SLOW_CHECKOUT_MS) return;
+  await sleep(NEXT_SECOND_MS - (Date.now() % 1000), undefined, { signal });
+  await runIn(inside, "touch", ["--", `${inside.variables.GIT_DIR}/index`], { signal });
 }
 
 /** Makes a repository that borrows its objects from the base, with nothing checked out. */

@@ -1,4 +1,3 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { AppError } from "../proto/index.ts";
 import { readProblem } from "./file-problem.ts";
@@ -21,15 +20,4 @@ export async function readToken(path: string): Promise<string> {
   throw new AppError("TOKEN_TOO_SHORT", `The token in ${path} has fewer than ${MIN_TOKEN_LENGTH} characters.`, {
     help: "Make a new one: openssl rand -hex 32.",
   });
-}
-
-/** Returns whether an authorization header shows the token. The time that it takes tells nothing of the token. */
-export function showsToken(authorization: string | undefined, token: string): boolean {
-  const shown = /^Bearer (.+)$/i.exec(authorization ?? "")?.[1] ?? "";
-  // Digests have one length: the comparison wants that, and must not tell the token's.
-  return timingSafeEqual(sha256(shown), sha256(token));
-}
-
-function sha256(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
 }

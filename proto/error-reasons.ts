@@ -526,12 +526,22 @@ export const ERROR_REASONS = {
   ADDRESS_NOT_LOOPBACK: "INVALID_ARGUMENT",
   /** A count that bounds a list is none. */
   LIMIT_INVALID: "INVALID_ARGUMENT",
-  /** Listening on TCP needs a token file. */
+  /** A host elsewhere wants a token, and no file is named that holds one. */
   TOKEN_FILE_MISSING: "INVALID_ARGUMENT",
   /** The token file cannot be read. */
   TOKEN_FILE_UNREADABLE: "FAILED_PRECONDITION",
   /** The token is too short. */
   TOKEN_TOO_SHORT: "FAILED_PRECONDITION",
+  /** The name of a caller's token is none. */
+  TOKEN_NAME_INVALID: "INVALID_ARGUMENT",
+  /** There is a token with this name. */
+  TOKEN_EXISTS: "INVALID_ARGUMENT",
+  /** There is no token with this name. */
+  TOKEN_UNKNOWN: "NOT_FOUND",
+  /** Somebody else is changing the callers' tokens. */
+  TOKENS_BUSY: "UNAVAILABLE",
+  /** What is kept of the callers' tokens cannot be used. */
+  TOKENS_INVALID: "FAILED_PRECONDITION",
 } as const satisfies Record<string, ErrorKind>;
 
 /** Reason of an error, or of a session's failure. */

@@ -87,6 +87,7 @@ export function foldEvent(session: Session, entry: SessionEvent): void {
     case "sessionStarted":
       if (event.value.spec !== undefined) session.spec = event.value.spec;
       session.parent = event.value.parent;
+      session.caller = event.value.caller;
       if (entry.occurTime !== undefined) session.createTime ??= entry.occurTime;
       break;
     case "stateChanged":

@@ -86,6 +86,6 @@ test.each([
   expect(packages).not.toContain("@connectrpc/connect");
   expect(packages).not.toContain("dockerode");
   expect(costlyOfNode).toEqual([]);
-  expect(count).toBeLessThan(30);
+  expect(count).toBeLessThan(35);
   expect(kilobytes).toBeLessThan(1900);
 });

@@ -28,15 +28,15 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
   program
     .command("serve")
     .description("be the host in the foreground; other commands start one in the background by themselves")
-    .option("--mcp-http <host:port>", "also serve MCP over HTTP, for callers with the token")
+    .option("--mcp-http <host:port>", "also serve MCP over HTTP, for callers with a token")
     .option("--allow-host <name...>", "further names that MCP callers may use for this server")
-    .option("--listen <host:port>", "also serve the control API on TCP, for callers with the token")
+    .option("--listen <host:port>", "also serve the control API on TCP, for callers with a token")
     .option(
       "--token-file <file>",
-      "file with the bearer token that these callers must show",
+      "file with a bearer token that these callers may share, beside those of `token add`",
       io.env["CLAUDECLUSTER_TOKEN_FILE"],
     )
-    .option("--listen-anywhere", "allow addresses that are not loopback: the token then travels in the clear")
+    .option("--listen-anywhere", "allow addresses that are not loopback: tokens then travel in the clear")
     .addOption(new Option("--on-demand").hideHelp())
     .action(async (flags: ServeFlags) => {
       const { serveCommand, toServeOptions } = await import("./serve.ts");
@@ -110,6 +110,32 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .action(async () => {
       const { removeCredentialCommand } = await import("./credential.ts");
       setExitCode(removeCredentialCommand(await directories(), io));
+    });
+
+  const token = program.command("token").description("tokens of callers elsewhere, one for each: for `serve` on TCP");
+  token
+    .command("add")
+    .description("make a token for a caller, and print it: it is shown only once")
+    .argument("<name>", "the caller's name, as sessions and the log have it")
+    .action(async (name: string) => {
+      const { addTokenCommand } = await import("./token.ts");
+      setExitCode(addTokenCommand(await directories(), name, io));
+    });
+  token
+    .command("list")
+    .description("list the callers that have a token, never the tokens")
+    .option("--json", "print it as JSON")
+    .action(async ({ json = false }: { json?: boolean }) => {
+      const { listTokensCommand } = await import("./token.ts");
+      setExitCode(listTokensCommand(await directories(), { json }, io));
+    });
+  token
+    .command("remove")
+    .description("make a caller's token count no more, also for the calls that are open; sessions go on")
+    .argument("<name>", "the caller's name")
+    .action(async (name: string) => {
+      const { removeTokenCommand } = await import("./token.ts");
+      setExitCode(removeTokenCommand(await directories(), name, io));
     });
 
   program

@@ -14,6 +14,7 @@ import { printJson } from "./print-json.ts";
 
 const ENDED_BY = "ENDED BY";
 const MAX_ENDING_COLUMNS = 28;
+const MAX_CALLER_COLUMNS = 16;
 /** What a terminal has at least for the task, before there is a column for how sessions ended. */
 const MIN_TASK_COLUMNS = 20;
 
@@ -60,8 +61,11 @@ function printTable(sessions: readonly Session[], { stdout, env }: CommandIo): v
   const words = sessions.map(takenWord);
   // No column where nothing is to be said.
   const takenColumn = (text: string) => (words.some((word) => word !== "") ? `${text.padEnd(6)}  ` : "");
+  const callerWidth = Math.max(...entries.map(({ caller = "" }) => Math.min(caller.length, MAX_CALLER_COLUMNS)));
+  const callerColumn = (text: string) =>
+    callerWidth === 0 ? "" : `${oneLine(text, MAX_CALLER_COLUMNS).padEnd(Math.max(callerWidth, "CALLER".length))}  `;
   const columns = ["SESSION".padEnd(30), "STATE".padEnd(9), "TIME".padStart(7), "FILES".padStart(5), ""].join("  ");
-  const head = `${columns}${takenColumn("TAKEN")}`;
+  const head = `${columns}${takenColumn("TAKEN")}${callerColumn("CALLER")}`;
   const endingRoom = Math.min(MAX_ENDING_COLUMNS, width - head.length - MIN_TASK_COLUMNS - 2);
   const endings = entries.map(({ ended_by: by }) => (by === undefined ? "" : oneLine(by, Math.max(endingRoom, 1))));
   const longest = Math.max(...endings.map(({ length }) => length));
@@ -71,9 +75,10 @@ function printTable(sessions: readonly Session[], { stdout, env }: CommandIo): v
   stdout.write(`${paint("dim", wrap(`${head}${endingColumn(ENDED_BY)}TASK`, width)[0] ?? "")}\n`);
   for (const [index, session] of sessions.entries()) {
     const { session_id: id, elapsed_seconds: seconds, change_count: count = "-", task, beside_patch } = entries[index]!;
+    const caller = callerColumn(entries[index]!.caller ?? "");
     const files = `${count}${beside_patch === true ? "+" : ""}`;
     const start = `${id}  `;
-    const rest = `  ${clock(seconds).padStart(7)}  ${files.padStart(5)}  ${takenColumn(words[index]!)}${endingColumn(endings[index]!)}${task}`;
+    const rest = `  ${clock(seconds).padStart(7)}  ${files.padStart(5)}  ${takenColumn(words[index]!)}${caller}${endingColumn(endings[index]!)}${task}`;
     const state = stateName(session.state).padEnd(9);
     const room = width - start.length - state.length;
     stdout.write(`${start}${paint(styleOf(session.state), state)}${wrap(rest, room)[0]}\n`);

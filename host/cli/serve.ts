@@ -2,6 +2,8 @@ import { existsSync } from "node:fs";
 import { AppError } from "../../proto/index.ts";
 import { isLoopback, parseAddress } from "../address.ts";
 import { readToken } from "../bearer-token.ts";
+import { onBehalfOf } from "../callers/on-behalf-of.ts";
+import { TokenCallers } from "../callers/token-callers.ts";
 import type { HostConfig } from "../config/config.ts";
 import { createLogger } from "../logger.ts";
 import { BoundedLog } from "../daemon/bounded-log.ts";
@@ -9,7 +11,7 @@ import { runHost } from "../daemon/host-process.ts";
 import { socketPath } from "../daemon/runtime-directory.ts";
 import { hostLogPath } from "../daemon/start-host.ts";
 import { reportStart } from "../daemon/start-report.ts";
-import { type HttpOptions, serveHttp } from "../mcp/http-server.ts";
+import { type HttpAddress, serveHttp } from "../mcp/http-server.ts";
 import { MCPServer } from "../mcp/mcp-server.ts";
 import { VERSION } from "../version.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
@@ -18,10 +20,12 @@ import { type CommandIo, EXIT } from "./command-io.ts";
 export interface ServeOptions {
   /** Whether a front has started it. It ends when idle then, and logs to a file. */
   onDemand: boolean;
-  /** Address of the control API on TCP, and its bearer token. Undefined: none. */
-  tcp?: { host: string; port: number; token: string };
+  /** Address of the control API on TCP. Undefined: none. */
+  tcp?: { host: string; port: number };
   /** MCP over HTTP. Undefined: none. */
-  mcpHttp?: HttpOptions;
+  mcpHttp?: HttpAddress;
+  /** Bearer token that callers on these addresses may share. Undefined: each has one of its own. */
+  token?: string;
 }
 
 /** Flags of `serve`, as the command line gives them. */
@@ -36,25 +40,18 @@ export interface ServeFlags {
 
 /**
  * Reads the options from the flags, and the token from its file. Throws ADDRESS_INVALID, ADDRESS_NOT_LOOPBACK,
- * TOKEN_FILE_MISSING, TOKEN_FILE_UNREADABLE, TOKEN_TOO_SHORT.
+ * TOKEN_FILE_UNREADABLE, TOKEN_TOO_SHORT.
  */
 export async function toServeOptions(flags: ServeFlags): Promise<ServeOptions> {
   const { listen, mcpHttp, allowHost: allowedHosts = [] } = flags;
   const onDemand = flags.onDemand === true;
   if (listen === undefined && mcpHttp === undefined) return { onDemand };
   for (const address of [listen, mcpHttp]) if (address !== undefined) checkAddress(address, flags);
-  if (flags.tokenFile === undefined) {
-    throw new AppError("TOKEN_FILE_MISSING", "Callers on TCP need a bearer token.", {
-      help: "Make one (openssl rand -hex 32 > token; chmod 600 token) and pass --token-file token.",
-    });
-  }
-  const token = await readToken(flags.tokenFile);
   return {
     onDemand,
-    ...(listen !== undefined && {
-      tcp: { host: parseAddress(listen).hostname, port: parseAddress(listen).port, token },
-    }),
-    ...(mcpHttp !== undefined && { mcpHttp: { address: mcpHttp, token, allowedHosts } }),
+    ...(flags.tokenFile && { token: await readToken(flags.tokenFile) }),
+    ...(listen !== undefined && { tcp: { host: parseAddress(listen).hostname, port: parseAddress(listen).port } }),
+    ...(mcpHttp !== undefined && { mcpHttp: { address: mcpHttp, allowedHosts } }),
   };
 }
 
@@ -64,6 +61,8 @@ function checkAddress(address: string, { listenAnywhere = false }: ServeFlags): 
     help: "Put a TLS proxy in front of 127.0.0.1, or say --listen-anywhere if you mean it.",
   });
 }
+
+const NOBODY_YET = "no caller has a token yet: claudecluster token add <name>";
 
 /** Whoever starts a host has made them. That they are gone means that nobody wants it any more. */
 function requireDirectories({ runtimeDirectory, stateDirectory }: HostConfig): void {
@@ -83,28 +82,33 @@ export async function serveCommand(
   options: ServeOptions,
   io: CommandIo,
 ): Promise<number> {
-  const { onDemand, tcp, mcpHttp } = options;
+  const { onDemand, tcp, mcpHttp, token } = options;
   try {
     const config = readConfig();
     if (onDemand) requireDirectories(config);
     const log = onDemand ? BoundedLog.open(hostLogPath(config.stateDirectory)) : undefined;
+    const logger = createLogger(config.logLevel, log);
+    using callers = new TokenCallers({ stateDirectory: config.stateDirectory, shared: token, logger });
     await runHost({
       config,
-      logger: createLogger(config.logLevel, log),
+      logger,
       idleTimeoutMs: onDemand ? config.idleTimeoutMs : undefined,
-      ...(tcp !== undefined && { tcp }),
+      ...(tcp !== undefined && { tcp: { ...tcp, callers } }),
       signal: io.signal,
       onReady: async ({ app, tcpPort }) => {
         if (onDemand) await reportStart();
         else io.stderr.write(`host on ${socketPath(config.runtimeDirectory)}\n`);
         if (tcp !== undefined) io.stderr.write(`control API on ${tcp.host}:${tcpPort}\n`);
+        if ((tcp !== undefined || mcpHttp !== undefined) && !callers.any) io.stderr.write(`${NOBODY_YET}\n`);
         if (mcpHttp === undefined) return undefined;
-        const mcp = new MCPServer({
-          sessions: app.sessions,
-          version: VERSION,
-          logger: app.logger,
+        const http = await serveHttp({
+          ...mcpHttp,
+          callers,
+          serve: ({ name: caller }) => {
+            const sessions = onBehalfOf(app.sessions, { caller, logger });
+            return new MCPServer({ sessions, version: VERSION, logger }).httpHandler();
+          },
         });
-        const http = await serveHttp(mcp.httpHandler(), mcpHttp);
         io.stderr.write(`MCP on ${http.url}\n`);
         return http;
       },

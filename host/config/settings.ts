@@ -237,7 +237,7 @@ export const VARIABLES: Readonly<Record<string, Pick<Setting, "description" | "o
     otherwise: "the host of this machine and user",
   },
   CLAUDECLUSTER_TOKEN_FILE: {
-    description: "bearer token for MCP over HTTP and the control API on TCP, or of `CLAUDECLUSTER_HOST`",
+    description: "bearer token that callers on TCP may share, or of `CLAUDECLUSTER_HOST`",
     otherwise: "none",
   },
   CLAUDECLUSTER_NODE: { description: "the Node to run on", otherwise: "one that is found" },

@@ -1,6 +1,6 @@
 import { type ContextValues, createContextKey, createContextValues, type Interceptor } from "@connectrpc/connect";
 import { AppError } from "../../proto/index.ts";
-import { showsToken } from "../bearer-token.ts";
+import type { RemoteCaller } from "../callers/callers.ts";
 
 /** Caller of the control API, by the way it comes in. */
 export interface Caller {
@@ -8,6 +8,8 @@ export interface Caller {
   local: boolean;
   /** Whether it may call at all. */
   authorized: boolean;
+  /** Who it is, if it comes from elsewhere and may call. */
+  remote?: RemoteCaller;
 }
 
 const callerKey = createContextKey<Caller>({ local: false, authorized: false });
@@ -17,10 +19,10 @@ export function localCaller(): ContextValues {
   return createContextValues().set(callerKey, { local: true, authorized: true });
 }
 
-/** Returns the context of a caller on TCP, who has to show the token. */
-export function remoteCaller(authorization: string | undefined, token: string): ContextValues {
-  const authorized = showsToken(authorization, token);
-  return createContextValues().set(callerKey, { local: false, authorized });
+/** Returns the context of a caller on TCP, who has to show a token. Undefined: it shows none that counts. */
+export function remoteCaller(remote: RemoteCaller | undefined): ContextValues {
+  const authorized = remote !== undefined;
+  return createContextValues().set(callerKey, { local: false, authorized, ...(authorized && { remote }) });
 }
 
 /** Returns who makes the call. */
@@ -34,9 +36,9 @@ export const requireAuthorization: Interceptor = (next) => async (request) => {
   throw tokenInvalid();
 };
 
-/** Returns the error for a caller on TCP without the token. */
+/** Returns the error for a caller on TCP without a token that counts. */
 export function tokenInvalid(): AppError {
-  return new AppError("TOKEN_INVALID", "The call does not carry this host's token.", {
-    help: 'Send the header "authorization: Bearer <token>".',
+  return new AppError("TOKEN_INVALID", "The call carries no token of this host's.", {
+    help: 'Send the header "authorization: Bearer <token>". On the host: claudecluster token add <name>.',
   });
 }

@@ -4,6 +4,7 @@ import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from
 import type { Logger } from "pino";
 import { AppError } from "../../proto/index.ts";
 import { HostService, SessionService } from "../../proto/control.ts";
+import type { Callers } from "../callers/callers.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { type AnyRequest, type AnyResponse, AnyHttpServer } from "./any-http-server.ts";
 import { callerOf as readCaller, localCaller, remoteCaller, requireAuthorization, tokenInvalid } from "./caller.ts";
@@ -17,7 +18,7 @@ import type { UploadTaker } from "./upload-snapshot.ts";
 const HEARTBEAT_MS = 5_000;
 /** For answers that are on their way when the host ends (ms). */
 const DRAIN_MS = 1_000;
-/** For what a caller without the token had on its way (ms). */
+/** For what a caller without a token had on its way (ms). */
 const REFUSED_MS = 1_000;
 /** A request holds a task and its variables at most. */
 const READ_MAX_BYTES = 8 * 1024 * 1024;
@@ -59,7 +60,7 @@ export class ControlServer implements AsyncDisposable {
       interceptors: [sendErrors(logger), requireAuthorization],
       shutdownSignal: closing,
     });
-    router.service(SessionService, sessionService({ sessions, uploads, heartbeatMs, closing }));
+    router.service(SessionService, sessionService({ sessions, uploads, heartbeatMs, closing, logger }));
     router.service(HostService, hostService(host));
     addStandardServices(router, [SessionService, HostService], { closing });
     this.#handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
@@ -76,9 +77,9 @@ export class ControlServer implements AsyncDisposable {
     await chmod(path, 0o600);
   }
 
-  /** Listens on TCP for callers with the token. Returns the port. */
-  listenTcp({ host, port, token }: { host: string; port: number; token: string }): Promise<number> {
-    return this.#listen({ host, port }, (request) => remoteCaller(request.headers.authorization, token));
+  /** Listens on TCP for callers with a token. Returns the port. */
+  listenTcp({ host, port, callers }: { host: string; port: number; callers: Callers }): Promise<number> {
+    return this.#listen({ host, port }, (request) => remoteCaller(callers.find(request.headers.authorization)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -108,7 +109,9 @@ export class ControlServer implements AsyncDisposable {
       const serve = async () => {
         const caller = callerOf(request);
         let universal = universalRequestFromNodeRequest(request, response, undefined, caller);
-        if (!readCaller(caller).authorized) {
+        const { authorized, remote } = readCaller(caller);
+        if (remote !== undefined) endWith(remote.revoked, response);
+        if (!authorized) {
           // Nothing of it is read: not even its length is a stranger's to choose.
           universal = { ...universal, body: refusedBody() };
           response.once("finish", () => letGo(request));
@@ -121,6 +124,13 @@ export class ControlServer implements AsyncDisposable {
       });
     };
   }
+}
+
+/** Cuts a call once its caller may not call any more. Other calls of the connection may be somebody else's. */
+function endWith(revoked: AbortSignal, response: AnyResponse): void {
+  const cut = () => response.destroy();
+  revoked.addEventListener("abort", cut, { once: true });
+  response.once("close", () => revoked.removeEventListener("abort", cut));
 }
 
 /** Throws away what a caller still sends, so that they get to read the answer; not for long. */

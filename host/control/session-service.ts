@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
-import type { ServiceImpl } from "@connectrpc/connect";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import type { Logger } from "pino";
 import {
   AnswerSchema,
   AppError,
@@ -12,7 +13,8 @@ import {
   SessionSpecSchema,
 } from "../../proto/index.ts";
 import type { SessionService } from "../../proto/control.ts";
-import type { SessionsNews } from "../session/sessions.ts";
+import { onBehalfOf } from "../callers/on-behalf-of.ts";
+import type { Sessions, SessionsNews } from "../session/sessions.ts";
 import { attach } from "./attach.ts";
 import { callerOf } from "./caller.ts";
 import { cutSession } from "./cut-session.ts";
@@ -24,8 +26,14 @@ import { receiveUpload, type UploadTaker } from "./upload-snapshot.ts";
 const MAX_REQUEST_ID_BYTES = 128;
 
 /** Returns the implementation of SessionService. */
-export function sessionService(options: StreamOptions & { uploads: UploadTaker }): ServiceImpl<typeof SessionService> {
-  const { sessions, uploads, heartbeatMs, closing } = options;
+export function sessionService(
+  options: StreamOptions & { uploads: UploadTaker; logger: Logger },
+): ServiceImpl<typeof SessionService> {
+  const { sessions, uploads, heartbeatMs, closing, logger } = options;
+  const sessionsFor = ({ values }: HandlerContext): Sessions => {
+    const { remote } = callerOf(values);
+    return remote === undefined ? sessions : onBehalfOf(sessions, { caller: remote.name, logger });
+  };
   return {
     async createSession({ spec, container, parent, requestId }, context) {
       // Which directory of this machine is read is the user's to say.
@@ -33,7 +41,7 @@ export function sessionService(options: StreamOptions & { uploads: UploadTaker }
       if (Buffer.byteLength(requestId) > MAX_REQUEST_ID_BYTES) {
         throw new AppError("REQUEST_ID_TOO_LONG", `The request id has more than ${MAX_REQUEST_ID_BYTES} bytes.`);
       }
-      const session = await sessions.create({
+      const session = await sessionsFor(context).create({
         spec: spec ?? create(SessionSpecSchema),
         container: container ?? create(ContainerSpecSchema),
         ...(parent !== "" && { parent }),
@@ -56,7 +64,7 @@ export function sessionService(options: StreamOptions & { uploads: UploadTaker }
       });
       return { ...page, sessions: page.sessions.map(cutSession) };
     },
-    attach: (requests, context) => attach(options, requests, context),
+    attach: (requests, context) => attach({ ...options, sessions: sessionsFor(context) }, requests, context),
     async *watchEvents({ sessionId, afterSequence }, context) {
       for await (const response of streamEvents(options, { sessionId, afterSequence }, { context })) yield { response };
     },
@@ -67,41 +75,45 @@ export function sessionService(options: StreamOptions & { uploads: UploadTaker }
         yield { response };
       closing.throwIfAborted();
     },
-    async sendMessage({ sessionId, message }) {
-      await sessions.sendMessage(sessionId, { text: message?.text ?? "", messageId: message?.messageId ?? "" });
+    async sendMessage({ sessionId, message }, context) {
+      await sessionsFor(context).sendMessage(sessionId, {
+        text: message?.text ?? "",
+        messageId: message?.messageId ?? "",
+      });
       return {};
     },
-    async decidePermission({ sessionId, decision }) {
-      await sessions.decide(sessionId, decision ?? create(PermissionDecisionSchema));
+    async decidePermission({ sessionId, decision }, context) {
+      await sessionsFor(context).decide(sessionId, decision ?? create(PermissionDecisionSchema));
       return {};
     },
-    async answerQuestion({ sessionId, answer }) {
-      await sessions.answer(sessionId, toAnswer(answer ?? create(AnswerSchema)));
+    async answerQuestion({ sessionId, answer }, context) {
+      await sessionsFor(context).answer(sessionId, toAnswer(answer ?? create(AnswerSchema)));
       return {};
     },
-    async interruptSession({ sessionId }) {
-      await sessions.interrupt(sessionId);
+    async interruptSession({ sessionId }, context) {
+      await sessionsFor(context).interrupt(sessionId);
       return {};
     },
-    async stopSession({ sessionId, reason }) {
-      await sessions.stop(sessionId, { reason });
+    async stopSession({ sessionId, reason }, context) {
+      await sessionsFor(context).stop(sessionId, { reason });
       return {};
     },
-    async markTaken({ sessionId, taken }) {
-      await sessions.markTaken(sessionId, taken);
+    async markTaken({ sessionId, taken }, context) {
+      await sessionsFor(context).markTaken(sessionId, taken);
       return {};
     },
-    async deleteSession({ sessionId, discard }) {
-      await sessions.delete(sessionId, { discard });
+    async deleteSession({ sessionId, discard }, context) {
+      await sessionsFor(context).delete(sessionId, { discard });
       return {};
     },
-    async *readArtifact({ sessionId, kind, offset }) {
-      using opened = await sessions.openArtifact(sessionId, requireArtifactKind(kind));
+    async *readArtifact({ sessionId, kind, offset }, context) {
+      using opened = await sessionsFor(context).openArtifact(sessionId, requireArtifactKind(kind));
       yield* artifactMessages(opened.artifact, offset, (offset) => opened.read({ offset }));
     },
-    dial: (requests, context) => dial(sessions, requests, { signal: AbortSignal.any([context.signal, closing]) }),
-    async *readChanges({ sessionId }) {
-      using opened = await sessions.openArtifact(sessionId, Artifact_Kind.PATCH);
+    dial: (requests, context) =>
+      dial(sessionsFor(context), requests, { signal: AbortSignal.any([context.signal, closing]) }),
+    async *readChanges({ sessionId }, context) {
+      using opened = await sessionsFor(context).openArtifact(sessionId, Artifact_Kind.PATCH);
       yield { totalSizeBytes: opened.artifact.sizeBytes };
       for await (const data of opened.read()) yield { data };
     },

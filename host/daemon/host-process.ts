@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import { AppError, asAppError } from "../../proto/index.ts";
 import { type App, createApp } from "../app.ts";
 import type { HostConfig } from "../config/config.ts";
+import type { Callers } from "../callers/callers.ts";
 import { checkRuntime } from "../control/check-runtime.ts";
 import { ControlServer } from "../control/control-server.ts";
 import type { HostControl } from "../control/host-service.ts";
@@ -26,8 +27,8 @@ export interface HostProcessOptions {
   logger: Logger;
   /** Time without a session, a connection or a call after which it ends (ms). Undefined: never. */
   idleTimeoutMs: number | undefined;
-  /** Address on TCP to listen on too, for callers with the token. */
-  tcp?: { host: string; port: number; token: string };
+  /** Address on TCP to listen on too, for callers with a token. */
+  tcp?: { host: string; port: number; callers: Callers };
   /** Called once the host can be reached. What it returns is disposed of before the host ends. */
   onReady(host: { app: App; tcpPort: number | undefined }): Promise<AsyncDisposable | undefined>;
   /** Signal that ends the host in an orderly way. */

@@ -3,6 +3,7 @@ import { Client as OlderClient } from "@modelcontextprotocol/sdk/client/index.js
 import { StreamableHTTPClientTransport as OlderTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { MemorySessions } from "../../test/contract/memory-sessions.ts";
+import { callersWith } from "../callers/callers.ts";
 import { createLogger } from "../logger.ts";
 import { Session_State as State } from "../../proto/index.ts";
 import { MCPServer } from "./mcp-server.ts";
@@ -19,7 +20,8 @@ async function serve(sessions: MemorySessions, address = "127.0.0.1:0") {
     version: "1.0.0",
     logger: createLogger("silent"),
   });
-  return await serveHttp(server.httpHandler(), { address, token: TOKEN, allowedHosts: [] });
+  const serve = () => server.httpHandler();
+  return await serveHttp({ address, callers: callersWith(TOKEN), allowedHosts: [], serve });
 }
 
 async function start() {

@@ -3,40 +3,62 @@ import type { AddressInfo } from "node:net";
 import { hostHeaderValidation, originValidation, toNodeHandler } from "@modelcontextprotocol/node";
 import type { McpHttpHandler } from "@modelcontextprotocol/server";
 import { listenError, parseAddress } from "../address.ts";
-import { showsToken } from "../bearer-token.ts";
+import type { Callers, RemoteCaller } from "../callers/callers.ts";
 
-/** Address and token of the MCP server over HTTP. */
-export interface HttpOptions {
+/** Address of the MCP server over HTTP. */
+export interface HttpAddress {
   /** Address to listen on, as "host:port". */
   address: string;
-  /** Bearer token that callers must show. */
-  token: string;
   /** Names that callers may use for this server beside those of loopback. */
   allowedHosts: string[];
+}
+
+/** Address and callers of the MCP server over HTTP. */
+export interface HttpOptions extends HttpAddress {
+  callers: Callers;
+  /** Makes what serves one caller: nothing of it is another caller's. */
+  serve: (caller: RemoteCaller) => McpHttpHandler;
+}
+
+/** What serves a caller, in both shapes that it is needed in. */
+interface Served {
+  handler: McpHttpHandler;
+  handle: ReturnType<typeof toNodeHandler>;
 }
 
 const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
 
 /**
- * Serves MCP at /mcp to callers with the token. Host and origin are checked, so that no web page in a browser on the
+ * Serves MCP at /mcp to callers with a token. Host and origin are checked, so that no web page in a browser on the
  * same machine reaches it under another name.
  */
-export async function serveHttp(
-  handler: McpHttpHandler,
-  options: HttpOptions,
-): Promise<AsyncDisposable & { url: string }> {
+export async function serveHttp(options: HttpOptions): Promise<AsyncDisposable & { url: string }> {
   const { hostname, port } = parseAddress(options.address);
   const names = [...LOOPBACK, ...options.allowedHosts];
   const checkHost = hostHeaderValidation(names);
   const checkOrigin = originValidation(names);
-  const serve = toNodeHandler(handler);
+  const served = new Map<RemoteCaller, Served>();
   const server = createServer((request, response) => {
     if (!checkHost(request, response) || !checkOrigin(request, response)) return;
-    if (!showsToken(request.headers.authorization, options.token))
-      return refuse(response, 401, "Show the token: Authorization: Bearer …");
+    const caller = options.callers.find(request.headers.authorization);
+    if (caller === undefined) return refuse(response, 401, "Show a token of this host's: Authorization: Bearer …");
     if ((request.url ?? "").split("?")[0] !== "/mcp") return refuse(response, 404, "MCP is at /mcp.");
-    serve(request as Parameters<typeof serve>[0], response).catch(() => response.destroy());
+    const { handle } = served.get(caller) ?? begin(caller);
+    const cut = () => response.destroy();
+    caller.revoked.addEventListener("abort", cut, { once: true });
+    response.once("close", () => caller.revoked.removeEventListener("abort", cut));
+    handle(request as Parameters<typeof handle>[0], response).catch(cut);
   });
+  const begin = (caller: RemoteCaller): Served => {
+    const handler = options.serve(caller);
+    const one = { handler, handle: toNodeHandler(handler) };
+    served.set(caller, one);
+    caller.revoked.addEventListener("abort", () => {
+      served.delete(caller);
+      handler.close().catch(() => {}); // Its calls are cut in any case.
+    });
+    return one;
+  };
   server.requestTimeout = 0;
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(options.address, error)));
@@ -45,7 +67,7 @@ export async function serveHttp(
   return {
     url: `http://${hostname}:${(server.address() as AddressInfo).port}/mcp`,
     async [Symbol.asyncDispose]() {
-      await handler.close();
+      await Promise.all([...served.values()].map(({ handler }) => handler.close()));
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
       await closed;

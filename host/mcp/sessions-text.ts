@@ -61,7 +61,7 @@ function entryText(entry: SessionEntry): string {
   const { session_id: id, state, change_count: count, cost_usd: cost, beside_patch: beside } = entry;
   const facts = [
     entry.ended_by === undefined ? state : `${state} (${entry.ended_by})`,
-    `created ${entry.create_time}`,
+    `created ${entry.create_time}${entry.caller === undefined ? "" : ` by ${entry.caller}`}`,
     `${entry.elapsed_seconds.toFixed(1)} s`,
     ...(count === undefined ? [] : [`${plural(count, "file")} changed`]),
     ...labeled("taken", entry.taken),

@@ -4,6 +4,7 @@ import { pino } from "pino";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { MemorySessions } from "../../test/contract/memory-sessions.ts";
 import { PermissionRequestedSchema, Session_State as State, StateChangedSchema } from "../../proto/index.ts";
+import { callersWith } from "../callers/callers.ts";
 import { serveHttp } from "./http-server.ts";
 import { MCPServer } from "./mcp-server.ts";
 import { DATA } from "./tool-result.ts";
@@ -14,7 +15,12 @@ const spawn = { name: "spawn_claude_container", arguments: { task: "x", reposito
 async function start(capabilities: object) {
   const sessions = new MemorySessions();
   const mcp = new MCPServer({ sessions, version: "1", logger: pino({ level: "silent" }) });
-  const server = await serveHttp(mcp.httpHandler(), { address: "127.0.0.1:0", token: "t", allowedHosts: [] });
+  const server = await serveHttp({
+    address: "127.0.0.1:0",
+    callers: callersWith("t"),
+    allowedHosts: [],
+    serve: () => mcp.httpHandler(),
+  });
   const client = new Client({ name: "test", version: "1" }, { capabilities, versionNegotiation: { mode: "auto" } });
   await client.connect(
     new StreamableHTTPClientTransport(new URL(server.url), { requestInit: { headers: { authorization: "Bearer t" } } }),

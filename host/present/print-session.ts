@@ -32,7 +32,7 @@ export function printSession(
 ): void {
   const paint = painterFor(stdout, env);
   const columns = stdout.isTTY === true ? stdout.columns : undefined;
-  const { create_time: created, parent } = sessionEntry(session);
+  const { create_time: created, parent, caller = "" } = sessionEntry(session);
   const rows: [string, string][] = [
     ["session", session.id],
     ["state", paint(styleOf(session.state), summary.state)],
@@ -42,6 +42,7 @@ export function printSession(
     ["created", created],
     ["elapsed", clock(summary.elapsed_seconds)],
     ["parent", parent],
+    ["caller", caller],
     ["repository", session.spec?.repository === undefined ? "" : summary.sent],
     ["settings", summary.project_settings === true ? "with those of the repository" : ""],
     ["egress", summary.egress ?? ""],

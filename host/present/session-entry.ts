@@ -13,6 +13,8 @@ export interface SessionEntry {
   task: string;
   repository: string;
   parent: string;
+  /** Name of the caller elsewhere that started it. Absent: the host's own user, or somebody with the shared token. */
+  caller?: string;
   /** Time of creation, in ISO 8601. */
   create_time: string;
   elapsed_seconds: number;
@@ -44,6 +46,7 @@ export function sessionEntry(session: Session): SessionEntry {
     task: oneLine(spec?.task ?? "", 100),
     repository: repositoryName(spec?.repository),
     parent: oneLine(session.parent, 64),
+    ...(session.caller !== "" && { caller: oneLine(session.caller, 64) }),
     create_time: createTime === undefined ? "" : timestampDate(createTime).toISOString(),
     elapsed_seconds: elapsedSeconds(session),
     ...(session.waitingReason !== "" && { waiting: oneLine(session.waitingReason) }),

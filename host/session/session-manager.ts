@@ -182,11 +182,11 @@ export class SessionManager implements Sessions, AsyncDisposable {
     // The same request may have come again while a helper was asked for the credential.
     const madeMeanwhile = findKnown();
     if (madeMeanwhile !== undefined) return this.get(madeMeanwhile);
-    const parent = request.parent ?? "";
+    const { parent = "", caller = "" } = request;
     const log = SessionLog.create(
       store,
       { sessionId, requestId: request.requestId, container: toJsonString(ContainerSpecSchema, request.container) },
-      { case: "sessionStarted", value: create(SessionStartedSchema, { sessionId, spec, parent }) },
+      { case: "sessionStarted", value: create(SessionStartedSchema, { sessionId, spec, parent, caller }) },
       { case: "stateChanged", value: create(StateChangedSchema, { state: Session_State.QUEUED }) },
       { case: "phaseChanged", value: create(PhaseChangedSchema, { phase: Phase.QUEUED }) },
     );

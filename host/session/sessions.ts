@@ -20,6 +20,8 @@ export interface CreateSessionRequest {
   parent?: string;
   /** Id of the request. A second request with it answers with the same session. */
   requestId?: string;
+  /** Name of the caller, as the host knows it: nobody gives it for himself. Undefined: the host's own user. */
+  caller?: string;
 }
 
 /** Filter of sessions. */

@@ -17,6 +17,7 @@ import {
   RepositorySpecSchema,
   SessionSpecSchema,
 } from "../../proto/index.ts";
+import { callersWith } from "../callers/callers.ts";
 import { ControlClient } from "../control/control-client.ts";
 import { ControlServer } from "../control/control-server.ts";
 import { RemoteSessions } from "../control/remote-sessions.ts";
@@ -90,7 +91,7 @@ async function startHost(limits: Partial<PackLimits> = {}) {
   const manager = stack.use(SessionManager.open({ containers, store, ...managerOptions(), snapshots }));
   const options = { sessions: manager, uploads: snapshots.uploads, host: QUIET_HOST, logger };
   const server = stack.use(new ControlServer(options));
-  const port = await server.listenTcp({ host: "127.0.0.1", port: 0, token: TOKEN });
+  const port = await server.listenTcp({ host: "127.0.0.1", port: 0, callers: callersWith(TOKEN) });
   const url = `http://127.0.0.1:${port}`;
   const client = stack.use(new ControlClient({ url, token: () => Promise.resolve(TOKEN) }));
   const sessions = new RemoteSessions({ client });

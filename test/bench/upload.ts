@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { pino } from "pino";
+import { callersWith } from "../../host/callers/callers.ts";
 import { ControlClient } from "../../host/control/control-client.ts";
 import { ControlServer } from "../../host/control/control-server.ts";
 import { RemoteSessions } from "../../host/control/remote-sessions.ts";
@@ -62,7 +63,7 @@ async function startHost(stateDirectory: string) {
   const { uploads } = new SnapshotStores(storesDirectory(stateDirectory));
   const logger = pino({ level: "silent" });
   const server = stack.use(new ControlServer({ sessions, uploads, host: QUIET_HOST, logger }));
-  const url = `http://127.0.0.1:${await server.listenTcp({ host: "127.0.0.1", port: 0, token: TOKEN })}`;
+  const url = `http://127.0.0.1:${await server.listenTcp({ host: "127.0.0.1", port: 0, callers: callersWith(TOKEN) })}`;
   const client = stack.use(new ControlClient({ url, token: () => Promise.resolve(TOKEN) }));
   const remote = new RemoteSessions({ client });
   const send = async (root: string, front: string): Promise<void> => {

@@ -12,6 +12,7 @@ import { expect, test } from "vitest";
 import { ControlClient } from "../../host/control/control-client.ts";
 import { hostError } from "../../host/control/control-error.ts";
 import { ControlServer } from "../../host/control/control-server.ts";
+import { callersWith } from "../../host/callers/callers.ts";
 import { AsyncQueue } from "../../host/rpc/async-queue.ts";
 import { RemoteSessions } from "../../host/control/remote-sessions.ts";
 import {
@@ -66,7 +67,7 @@ async function startServer(options: { heartbeatMs?: number } = {}) {
     return server;
   };
   const server = stack.use(await listen());
-  const port = await server.listenTcp({ host: "127.0.0.1", port: 0, token: TOKEN });
+  const port = await server.listenTcp({ host: "127.0.0.1", port: 0, callers: callersWith(TOKEN) });
   const client = stack.use(new ControlClient(path));
   const { id } = await sessions.create({ spec: SPEC, container: create(ContainerSpecSchema) });
   const owned = stack.move();
@@ -149,7 +150,7 @@ test.each([
   const body = await text(answer);
   expect(answer.statusCode).toBe(status);
   const said = JSON.stringify([body, answer.headers, answer.trailers]).replaceAll("%20", " ");
-  expect(said).toContain("does not carry this host's token");
+  expect(said).toContain("carries no token of this host's");
   call.destroy();
 });
 

@@ -7,6 +7,7 @@ import { createClient, type Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { pino } from "pino";
 import { describe, expect, test, vi } from "vitest";
+import { callersWith } from "../../host/callers/callers.ts";
 import { ControlClient } from "../../host/control/control-client.ts";
 import { hostError } from "../../host/control/control-error.ts";
 import { ControlServer } from "../../host/control/control-server.ts";
@@ -40,7 +41,7 @@ async function startHost({ agent = "agent" }: { agent?: "agent" | "floodingAgent
   );
   const path = join(directory, "host.sock");
   await server.listenUnix(path);
-  const port = await server.listenTcp({ host: "127.0.0.1", port: 0, token: TOKEN });
+  const port = await server.listenTcp({ host: "127.0.0.1", port: 0, callers: callersWith(TOKEN) });
   const client = stack.use(new ControlClient(path));
   const remote = new RemoteSessions({ client });
   const signal = AbortSignal.timeout(25_000);

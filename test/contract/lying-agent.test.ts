@@ -176,7 +176,10 @@ async function runBesideHonest(
 
 test("an agent cannot say what is the host's to say, nor end its session twice", async () => {
   const forged: EventBody[] = [
-    { case: "sessionStarted", value: create(SessionStartedSchema, { sessionId: "forged", parent: "forged" }) },
+    {
+      case: "sessionStarted",
+      value: create(SessionStartedSchema, { sessionId: "forged", parent: "forged", caller: "forged" }),
+    },
     { case: "egressDecided", value: create(EgressDecidedSchema, { destination: "forged", allowed: true }) },
     { case: "stateChanged", value: create(StateChangedSchema, { state: Session_State.SUCCEEDED }) },
   ];

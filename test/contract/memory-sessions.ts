@@ -71,12 +71,12 @@ export class MemorySessions implements Sessions, Disposable {
   /** Readers of all sessions that have not been left. */
   feedReaderCount = 0;
 
-  async create({ spec, parent = "", requestId }: CreateSessionRequest): Promise<Session> {
+  async create({ spec, parent = "", caller = "", requestId }: CreateSessionRequest): Promise<Session> {
     const known = requestId === undefined ? undefined : this.#store.findByRequest(requestId);
     if (known !== undefined) return this.get(known);
     const complete = completeSpec(spec);
     const sessionId = `ses_${ulid()}`;
-    const value = create(SessionStartedSchema, { sessionId, spec: complete, parent });
+    const value = create(SessionStartedSchema, { sessionId, spec: complete, parent, caller });
     const events = [{ event: { case: "sessionStarted" as const, value }, occurTimeMs: 1_700_000_000_000 }];
     this.#store.createSession(sessionId, { requestId, container: "", events });
     return this.get(sessionId);

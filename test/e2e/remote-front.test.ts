@@ -172,6 +172,25 @@ test("a host that starts sweeps what no session needs, and keeps what one does",
   expect(existsSync(join(sessions, id))).toBe(false);
 });
 
+test("a caller with a token of its own has its name on its sessions, until the token is removed", async () => {
+  const onHost = (...args: string[]) => claudecluster(rig.place, args);
+  const added = await onHost("token", "add", "alice");
+  expect(added.stdout).toMatch(/^ccl_[\w-]{43}\n$/);
+  const own = join(rig.place.root, "alice");
+  await writeFile(own, added.stdout, { mode: 0o600 });
+  const asAlice = (...args: string[]) => command(args, { CLAUDECLUSTER_TOKEN_FILE: own });
+  const { session_id: id } = (await asAlice("run", bash("true"), "--json")).json<SessionSummary>();
+  const { stdout: table } = await command(["list"]);
+  expect(table).toMatch(/CALLER +TASK/);
+  expect(table.split("\n").find((line) => line.includes(id))).toMatch(/ alice +\[scenario/);
+  expect((await command(["show", id, "--json"])).json()).toMatchObject({ caller: "alice" });
+  expect((await command(["show", id])).stdout).toMatch(/^caller +alice$/m);
+  expect((await onHost("token", "list")).stdout).toMatch(/^CALLER +SINCE\nalice +20\S+Z\n$/);
+  expect((await onHost("token", "remove", "alice")).code).toBe(0);
+  expect((await asAlice("list")).stderr).toContain("TOKEN_INVALID");
+  expect((await onHost("token", "list", "--json")).stdout.trim()).toBe("[]");
+});
+
 test("says plainly what is wrong with the host that is named", async () => {
   const failure = async (env: Record<string, string>) => (await command(["list"], env)).stderr;
   expect(await failure({ CLAUDECLUSTER_HOST: "http://host.example:8812" })).toContain("HOST_ADDRESS_INVALID");

@@ -27,6 +27,11 @@ export function readDirectories(env: NodeJS.ProcessEnv): HostDirectories {
   };
 }
 
+/** Returns Claude Code's configuration directory: CLAUDE_CONFIG_DIR, or ~/.claude. Throws HOME_UNKNOWN. */
+export function claudeDirectory(env: NodeJS.ProcessEnv): string {
+  return resolve(env["CLAUDE_CONFIG_DIR"] || join(homeDirectory(env), ".claude"));
+}
+
 /** Returns the user's home directory: HOME, or what the system's list of users says. Throws HOME_UNKNOWN. */
 export function homeDirectory(env: NodeJS.ProcessEnv): string {
   if (env["HOME"]) return env["HOME"];

@@ -349,6 +349,18 @@ export const ERROR_REASONS = {
   /** They stand on a commit that is not here. */
   COMMITS_NOT_APPLIED: "FAILED_PRECONDITION",
 
+  // The user's own files for Claude Code.
+  /** There is no such file or directory in the user's set-up, or it is none that can go in. */
+  USER_FILE_INVALID: "INVALID_ARGUMENT",
+  /** A file's name or content says that it holds a secret. */
+  USER_FILE_SECRET: "INVALID_ARGUMENT",
+  /** There are too many files, or they are too large. */
+  USER_FILES_TOO_LARGE: "INVALID_ARGUMENT",
+  /** The caller is elsewhere: its files are not here. */
+  USER_FILES_ELSEWHERE: "INVALID_ARGUMENT",
+  /** They could not be written in the container. */
+  USER_FILES_NOT_WRITTEN: "INTERNAL",
+
   // Claude Code and the model.
   /** The image has no Claude Code. */
   CLAUDE_NOT_FOUND: "INTERNAL",

@@ -35,3 +35,4 @@ export * from "./snapshot.ts";
 export * from "./steering.ts";
 export * from "./turn-answers.ts";
 export * from "./unacknowledged-bytes.ts";
+export * from "./user-files.ts";

@@ -12,6 +12,7 @@ import {
 import { readRepositoryAddress } from "./repository-address.ts";
 import { cutChars } from "./cut.ts";
 import { completeSnapshot } from "./snapshot.ts";
+import { checkUserFiles } from "./user-files.ts";
 
 /** Time that a session has if it asks for none. */
 export const DEFAULT_TIMEOUT_MS = 300_000;
@@ -130,6 +131,7 @@ export function completeSpec(given: SessionSpec): SessionSpec {
   }
   if (spec.setup !== undefined) spec.setup = completeCommand(spec.setup, "setup");
   if (spec.check !== undefined) spec.check = completeCommand(spec.check, "check");
+  if (spec.userFiles !== undefined) checkUserFiles(spec.userFiles.files);
   for (const name of Object.keys(spec.environment)) checkVariable(name, spec.environment[name]!);
   if (spec.repository !== undefined) {
     const { repository } = spec;
@@ -180,7 +182,8 @@ function checkBudget({ maxCostUsd, maxTokenCount, maxRequestCount }: Budget): vo
   );
 }
 
-function checkVariable(name: string, value: string): void {
+/** Throws ENVIRONMENT_INVALID or ENVIRONMENT_RESERVED for a variable that a session may not have. */
+export function checkVariable(name: string, value: string): void {
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || value.includes("\0")) {
     throw invalid(
       "ENVIRONMENT_INVALID",

@@ -28,7 +28,10 @@ test("asks for JSON lines both ways and ignores what the repository says", () =>
   expect(valueOf(args, "--setting-sources")).toBe("user");
   expect(valueOf(args, "--permission-mode")).toBe("bypassPermissions");
   expect(valueOf(args, "--session-id")).toBe(conversationId);
-  expect(JSON.parse(valueOf(args, "--settings")!)).toEqual({ sandbox: { enabled: false } });
+  expect(JSON.parse(valueOf(args, "--settings")!)).toEqual({
+    sandbox: { enabled: false },
+    env: { ANTHROPIC_BASE_URL: "http://127.0.0.1:4001" },
+  });
 });
 
 test("loads what the repository brings where the session wants it, but the model's address", () => {

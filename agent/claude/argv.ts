@@ -2,9 +2,6 @@ import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { SessionSpec } from "../../proto/index.ts";
 import type { Opening } from "./opening.ts";
 
-/** Nested sandboxing is off: the container is the sandbox, and user namespaces are not to be had in it. */
-const SETTINGS = { sandbox: { enabled: false } };
-
 /**
  * Planning is a mode of its own here. Claude Code offers it in every mode once somebody can be asked, and then
  * everything would have to be asked, also where the session may do everything.
@@ -43,7 +40,9 @@ export function claudeArguments(
     "--input-format",
     "stream-json",
     "--verbose",
-    ...(spec.loadProjectSettings ? withProject(modelPort) : WITHOUT_PROJECT),
+    ...(spec.loadProjectSettings ? ["--setting-sources", "user,project,local"] : WITHOUT_PROJECT),
+    "--settings",
+    JSON.stringify(settings(spec, modelPort)),
     "--permission-mode",
     spec.permissionMode,
     ...(earlier === "resumed" ? ["--resume", conversationId] : ["--session-id", conversationId]),
@@ -58,16 +57,18 @@ export function claudeArguments(
 }
 
 /** A repository's own settings would run hooks and redirect the API without asking. */
-const WITHOUT_PROJECT = ["--setting-sources", "user", "--strict-mcp-config", "--settings", JSON.stringify(SETTINGS)];
+const WITHOUT_PROJECT = ["--setting-sources", "user", "--strict-mcp-config"];
 
-/** What the repository brings counts, its MCP servers without asking; but the model stays where it is. */
-function withProject(modelPort: number): string[] {
-  const settings = {
-    ...SETTINGS,
-    enableAllProjectMcpServers: true,
+/**
+ * What counts above all settings that went in: nested sandboxing is off, since the container is the sandbox, and user
+ * namespaces are not to be had in it; and the model stays where it is. What a repository brings counts without asking.
+ */
+function settings({ loadProjectSettings }: ClaudeSpec, modelPort: number) {
+  return {
+    sandbox: { enabled: false },
+    ...(loadProjectSettings && { enableAllProjectMcpServers: true }),
     env: { ANTHROPIC_BASE_URL: `http://127.0.0.1:${modelPort}` },
   };
-  return ["--setting-sources", "user,project,local", "--settings", JSON.stringify(settings)];
 }
 
 /** Claude asks for what it may not decide itself. Otherwise that is denied, and Claude cannot ask questions. */

@@ -16,6 +16,8 @@ import { TurnProgress } from "./turn-progress.ts";
 export interface ConversationOptions extends Omit<ClaudeProcessOptions, "pipesMs" | "onLine" | "onOutputEnd"> {
   /** Text that goes with the first message, before it. Default: none. */
   firstNote?: string | undefined;
+  /** Commands that a message may begin with, such as "review" for "/review". Default: none. */
+  commands?: ReadonlySet<string> | undefined;
   /** Waits for the start and the end of Claude and of its turns. */
   timeouts: Timeouts;
   /** Called at the end of a turn, before anything that follows it is emitted. */
@@ -87,18 +89,22 @@ export class Conversation {
     return this.#progress.running;
   }
 
-  /** Gives Claude a message. Commands and file mentions in it stay text. Must not be called while busy. */
+  /**
+   * Gives Claude a message. Commands and file mentions in it stay text, but for a command that the user has given the session.
+   * Must not be called while busy.
+   */
   say(text: string): void {
     this.#progress.begin();
     this.#answer = new TurnAnswer();
     this.#errorKind = "";
+    const command = /^\/([^\s]+)/.exec(text)?.[1] ?? "";
     const content = this.#note === undefined ? text : [this.#note, text].map((text) => ({ type: "text", text }));
     this.#note = undefined;
     this.#process.write({
       type: "user",
       message: { role: "user", content },
       // Nobody typed it: "/clear" is no command, and "@file" reads none. See SDKUserMessage of the Agent SDK.
-      client_composed: true,
+      client_composed: this.#options.commands?.has(command) !== true,
       parent_tool_use_id: null,
       session_id: "",
     });

@@ -1,7 +1,7 @@
 import { join, relative } from "node:path";
 import { AppError, lastChars } from "../../proto/index.ts";
-import type { Identity } from "../process/identity.ts";
 import { run } from "../process/run.ts";
+import type { UserPlace } from "./transcript.ts";
 
 // Claude Code 2.1.332 reads a repository's CLAUDE.md with its settings or not at all. The user's own CLAUDE.md may
 // import any file, though, and one that is not there is no error: https://code.claude.com/docs/en/memory
@@ -12,27 +12,30 @@ const FILES = ["CLAUDE.md", ".claude/CLAUDE.md"];
 /** $1 is the directory, the content comes from stdin. */
 const WRITE = 'mkdir -p -- "$1" && exec cat > "$1/CLAUDE.md"';
 
-/**
- * Makes Claude read the repository's CLAUDE.md files, and nothing else of what the repository brings for Claude Code.
- * Throws INSTRUCTIONS_NOT_WRITTEN.
- */
-export async function importInstructions(options: {
-  workTree: string;
-  /** Where Claude starts, in there: what the directories on the way say counts too. */
-  cwd: string;
-  home: string;
-  /** Where programs are looked for. */
-  path: string;
-  identity: Identity | undefined;
-  signal: AbortSignal;
-}): Promise<void> {
-  const { workTree, cwd, home, path, identity, signal } = options;
-  const names = relative(workTree, cwd)
-    .split("/")
-    .filter((name) => name !== "");
-  const directories = ["", ...names].map((_, depth) => join(workTree, ...names.slice(0, depth)));
-  const files = directories.flatMap((directory) => FILES.map((file) => join(directory, file)));
-  const input = Buffer.from(files.map((file) => `@${file}\n`).join(""));
+/** What Claude is told beside its task. */
+export interface Instructions {
+  /** The user's own CLAUDE.md. Undefined: none. */
+  own: Uint8Array | undefined;
+  /** Repository whose CLAUDE.md files count, and nothing else of what it brings for Claude Code. Undefined: none. */
+  repository:
+    | {
+        workTree: string;
+        /** Where Claude starts, in there: what the directories on the way say counts too. */
+        cwd: string;
+      }
+    | undefined;
+}
+
+/** Makes Claude read the user's own instructions and those of the repository. Throws INSTRUCTIONS_NOT_WRITTEN. */
+export async function writeInstructions(
+  { own, repository }: Instructions,
+  { home, path, identity, signal }: UserPlace & { signal: AbortSignal },
+): Promise<void> {
+  if (own === undefined && repository === undefined) return;
+  const input = Buffer.concat([
+    own ?? Buffer.alloc(0),
+    Buffer.from(repository === undefined ? "" : `${own === undefined ? "" : "\n\n"}${imports(repository)}`),
+  ]);
   const child = { identity, env: { PATH: path, LC_ALL: "C" }, umask: "077" };
   const { code, stderr } = await run("sh", ["-c", WRITE, "sh", join(home, ".claude")], { ...child, input, signal });
   if (code === 0) return;
@@ -41,4 +44,12 @@ export async function importInstructions(options: {
     metadata: { stderr: said },
     help: "Use an image in which the session's user owns its home.",
   });
+}
+
+function imports({ workTree, cwd }: { workTree: string; cwd: string }): string {
+  const names = relative(workTree, cwd)
+    .split("/")
+    .filter((name) => name !== "");
+  const directories = ["", ...names].map((_, depth) => join(workTree, ...names.slice(0, depth)));
+  return directories.flatMap((directory) => FILES.map((file) => `@${join(directory, file)}\n`)).join("");
 }

@@ -3,12 +3,12 @@ import { chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { isConversationId, readTranscript, type TranscriptPlace, withoutCosts, writeTranscript } from "./transcript.ts";
+import { isConversationId, readTranscript, type UserPlace, withoutCosts, writeTranscript } from "./transcript.ts";
 
 const id = "0b8f1c1e-5f0a-4c5f-9a52-0d8c2f6f3a11";
 const signal = AbortSignal.timeout(30_000);
 let home: string;
-let place: TranscriptPlace;
+let place: UserPlace;
 
 beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), "transcript-"));

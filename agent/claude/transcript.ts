@@ -21,8 +21,8 @@ export function requireConversationId(id: string): string {
   });
 }
 
-/** User whose conversations are read and written. */
-export interface TranscriptPlace {
+/** User whose conversations and files are read and written. */
+export interface UserPlace {
   /** Home directory of that user. */
   home: string;
   /** Directories in which programs are looked for, separated by colons. */
@@ -46,7 +46,7 @@ const NEWLINE = 10;
  * read as the session's user: Claude may have put a link there.
  */
 export async function readTranscript(
-  place: TranscriptPlace,
+  place: UserPlace,
   conversationId: string,
   { maxBytes, signal }: { maxBytes: number; signal: AbortSignal },
 ): Promise<Buffer> {
@@ -61,7 +61,7 @@ export async function readTranscript(
  * TRANSCRIPT_NOT_WRITTEN.
  */
 export async function writeTranscript(
-  place: TranscriptPlace,
+  place: UserPlace,
   conversationId: string,
   transcript: Buffer,
   { cwd, signal }: { cwd: string; signal: AbortSignal },
@@ -86,11 +86,11 @@ export function withoutCosts(transcript: Buffer): Buffer {
   return Buffer.concat(kept);
 }
 
-function projectsOf({ home }: TranscriptPlace): string {
+function projectsOf({ home }: UserPlace): string {
   return join(home, ".claude", "projects");
 }
 
-function childOf({ identity, path }: TranscriptPlace) {
+function childOf({ identity, path }: UserPlace) {
   return { identity, env: { PATH: path, LC_ALL: "C" } };
 }
 

@@ -26,6 +26,7 @@ const CAPABILITIES = [
   "after",
   "commits",
   "audience",
+  "user-files",
 ];
 
 /** Answers GetAgentInfo: versions, capabilities, and the session that the agent was given. */

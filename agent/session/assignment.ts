@@ -1,5 +1,5 @@
 import type { Logger } from "../log.ts";
-import type { SessionSpec } from "../../proto/index.ts";
+import type { SessionSpec, UserFile } from "../../proto/index.ts";
 import type { Timeouts } from "../timeouts.ts";
 import type { Restore } from "./incoming-artifacts.ts";
 import type { SessionPlace } from "./session-place.ts";
@@ -9,6 +9,8 @@ export interface Assignment {
   id: string;
   /** Specification with its defaults filled in. */
   spec: SessionSpec;
+  /** Files of the user's own set-up, whole; the spec only tells of them. */
+  userFiles: readonly UserFile[];
   /** State that an earlier session left. Undefined: this one continues none. */
   restore: Restore | undefined;
   /** Beginnings of the URLs that git reaches by its own listener. */

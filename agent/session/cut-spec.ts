@@ -10,6 +10,7 @@ export function cutSpec(spec: SessionSpec): SessionSpec {
   const cut = create(SessionSpecSchema, { ...spec, task: "" });
   if (toBinary(SessionSpecSchema, cut).length > REST_BYTES) cut.environment = {};
   if (toBinary(SessionSpecSchema, cut).length > REST_BYTES) cut.allowedTools = [];
+  if (toBinary(SessionSpecSchema, cut).length > REST_BYTES) delete cut.userFiles;
   if (toBinary(SessionSpecSchema, cut).length > REST_BYTES) delete cut.repository;
   cut.task = cutText(spec.task, TASK_BYTES).text;
   return cut;

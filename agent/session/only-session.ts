@@ -1,4 +1,11 @@
-import { AppError, completeSpec, cutChars, type SessionSpec, type StartSessionRequest } from "../../proto/index.ts";
+import {
+  AppError,
+  completeSpec,
+  cutChars,
+  type SessionSpec,
+  type StartSessionRequest,
+  takeUserFiles,
+} from "../../proto/index.ts";
 import { requireConversationId } from "../claude/transcript.ts";
 import { IncomingArtifacts, type Restore } from "./incoming-artifacts.ts";
 import type { Assignment } from "./assignment.ts";
@@ -62,7 +69,8 @@ export class OnlySession {
     const complete = completeSpec(spec);
     const restore = this.#restoreFor(id, complete, requireConversationId(request.previousConversationId));
     this.#incoming = undefined;
-    this.#session = this.#begin({ id, spec: complete, restore, gitPrefixes: checkPrefixes(gitPrefixes) });
+    const userFiles = takeUserFiles(complete);
+    this.#session = this.#begin({ id, spec: complete, userFiles, restore, gitPrefixes: checkPrefixes(gitPrefixes) });
     return this.#session;
   }
 

@@ -1,12 +1,13 @@
 import { access, constants } from "node:fs/promises";
 import { delimiter, isAbsolute, join } from "node:path";
-import { AppError, type CommandResult, type RepositorySpec } from "../../proto/index.ts";
+import { AppError, type CommandResult, type RepositorySpec, type UserFile } from "../../proto/index.ts";
 import { claudeArguments, type ClaudeSpec } from "../claude/argv.ts";
 import { Conversation, type ConversationOptions } from "../claude/conversation.ts";
 import { claudeEnvironment, commandEnvironment } from "../claude/environment.ts";
-import { importInstructions } from "../claude/instructions.ts";
+import { writeInstructions } from "../claude/instructions.ts";
 import { type Opening, openingNote } from "../claude/opening.ts";
 import { readTranscript, writeTranscript } from "../claude/transcript.ts";
+import { commandNames, copyUserFiles, INSTRUCTIONS } from "../claude/user-files.ts";
 import type { AgentConfig } from "../config.ts";
 import { listenerUrls } from "../git/listener-urls.ts";
 import { isFull } from "../git/room.ts";
@@ -37,10 +38,13 @@ export interface SessionPlace {
     signal: AbortSignal;
     onProgress(step: CloneStep): void;
   }): Promise<Workspace>;
-  /** Starts Claude, and resolves once it answers. Throws CLAUDE_NOT_FOUND, CLAUDE_NOT_STARTED, CLAUDE_NOT_READY. */
+  /** Copies files of the user's own set-up to where Claude looks for them, but for the instructions. Throws USER_FILES_NOT_WRITTEN. */
+  copyUserFiles(files: readonly UserFile[], options: { signal: AbortSignal }): Promise<void>;
+  /** Starts Claude, with the user's instructions and commands among those files, and resolves once it answers. Throws CLAUDE_NOT_FOUND, CLAUDE_NOT_STARTED, CLAUDE_NOT_READY. */
   startClaude(
     options: ClaudeCallbacks & {
       spec: ClaudeSpec;
+      userFiles: readonly UserFile[];
       gitPrefixes: readonly string[];
       opening: Opening;
       signal: AbortSignal;
@@ -93,12 +97,12 @@ export function sessionPlace(options: {
         cutCount: () => relay.cutCount,
         signal,
       }),
-    async startClaude({ spec, gitPrefixes, opening, signal, ...callbacks }) {
-      if (!spec.loadProjectSettings) {
-        const { workTree } = paths;
-        const { cwd } = callbacks;
-        await importInstructions({ workTree, cwd, home, path, identity: sessionIdentity, signal });
-      }
+    copyUserFiles: (files, options) => copyUserFiles(files, { ...transcripts, ...options }),
+    async startClaude({ spec, userFiles, gitPrefixes, opening, signal, ...callbacks }) {
+      const own = userFiles.find((file) => file.path === INSTRUCTIONS)?.data;
+      // With its settings Claude Code reads the repository's by itself.
+      const repository = spec.loadProjectSettings ? undefined : { workTree: paths.workTree, cwd: callbacks.cwd };
+      await writeInstructions({ own, repository }, { ...transcripts, signal });
       const urlConfig = listenerUrls(gitPrefixes, relay.gitPort);
       return await Conversation.start({
         ...callbacks,
@@ -107,6 +111,7 @@ export function sessionPlace(options: {
         environment: claudeEnvironment(spec, { home, path, ...relay, urlConfig }),
         identity: sessionIdentity,
         firstNote: openingNote(opening),
+        commands: commandNames(userFiles),
         timeouts,
         signal,
       });

@@ -25,7 +25,7 @@ import { SessionCommands } from "./session-commands.ts";
 import { SessionFiles } from "./session-files.ts";
 import { SessionRecord } from "./session-record.ts";
 import { resultOf, type SessionFacts } from "./session-result.ts";
-import { messageQueued } from "./turn-events.ts";
+import { messageQueued, userFilesCopied } from "./turn-events.ts";
 import { Turns } from "./turns.ts";
 
 /**
@@ -221,6 +221,7 @@ export class AgentSession {
     this.#clock.go();
     this.#files.watch();
     this.#record.enterPhase(Phase.CLAUDE);
+    await this.#copyUserFiles(signal);
     this.#conversation = await openConversation({
       restore,
       spec,
@@ -234,11 +235,19 @@ export class AgentSession {
     await this.#turns.takeAll(this.#conversation, signal);
   }
 
+  async #copyUserFiles(signal: AbortSignal): Promise<void> {
+    const { place, userFiles } = this.#options;
+    if (userFiles.length === 0) return;
+    await place.copyUserFiles(userFiles, { signal });
+    this.#emit(userFilesCopied(userFiles));
+  }
+
   async #startClaude(options: { opening: Opening; cwd: string; signal: AbortSignal }): Promise<Conversation> {
     const start = () =>
       this.#options.place.startClaude({
         ...options,
         spec: this.#options.spec,
+        userFiles: this.#options.userFiles,
         gitPrefixes: this.#options.gitPrefixes,
         log: this.#logger,
         emit: (event) => this.#emit(event),

@@ -9,6 +9,8 @@ import {
   TurnFinishedSchema,
   TurnStartedSchema,
   type Usage,
+  type UserFile,
+  UserFilesCopiedSchema,
   cutFailure,
 } from "../../proto/index.ts";
 import type { QueuedMessage } from "./message-queue.ts";
@@ -16,6 +18,18 @@ import type { TurnOutcome } from "./outcome.ts";
 
 /** What an event may hold of what was said. */
 const TEXT_BYTES = 32 * 1024;
+/** As many files does an event name. */
+const MAX_PATHS = 100;
+
+/** Returns the event for the user's own files being in place. */
+export function userFilesCopied(files: readonly UserFile[]): EventBody {
+  const value = create(UserFilesCopiedSchema, {
+    fileCount: files.length,
+    sizeBytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0n),
+    paths: files.slice(0, MAX_PATHS).map(({ path }) => path),
+  });
+  return { case: "userFilesCopied", value };
+}
 
 /** Returns the event for a message that waits for its turn. */
 export function messageQueued(messageId: string, waitingCount: number): EventBody {

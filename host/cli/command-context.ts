@@ -1,6 +1,6 @@
 import type { HostLink } from "../daemon/host-link.ts";
 import type { Sessions } from "../session/sessions.ts";
-import type { LocalSource } from "../source/local-source.ts";
+import type { LocalSource, WishDefaults } from "../source/local-source.ts";
 import type { CommandIo } from "./command-io.ts";
 
 /** Context that the commands are registered with. */
@@ -20,16 +20,18 @@ export async function hostLink({ env }: CommandIo): Promise<HostLink> {
 /** Loads the source of the repositories that this machine's callers give the sessions of a host. */
 export async function localSource({ env }: CommandIo, { receiver }: Pick<HostLink, "receiver">): Promise<LocalSource> {
   const { LocalSource } = await import("../source/local-source.ts");
-  const { homeDirectory, readDirectories } = await import("../directories.ts");
+  const { claudeDirectory, homeDirectory, readDirectories } = await import("../directories.ts");
   const { stateDirectory, configDirectory } = readDirectories(env);
-  const worktreeInclude = () => readWorktreeInclude(configDirectory);
-  return new LocalSource({ stateDirectory, home: homeDirectory(env), receiver, worktreeInclude });
+  const defaults = () => readWishDefaults(configDirectory);
+  const home = homeDirectory(env);
+  return new LocalSource({ stateDirectory, home, claudeDirectory: claudeDirectory(env), receiver, defaults });
 }
 
-/** Returns whether the user has set that ignored files which .worktreeinclude matches go in. Undefined: not set. */
-export async function readWorktreeInclude(configDirectory: string): Promise<boolean | undefined> {
+/** Returns what the user has set for what goes into sessions. */
+export async function readWishDefaults(configDirectory: string): Promise<WishDefaults> {
   const { readConfigFile } = await import("../config/config-file.ts");
-  return readConfigFile(configDirectory).worktree_include;
+  const { worktree_include: worktreeInclude, user_files: userFiles } = readConfigFile(configDirectory);
+  return { worktreeInclude, userFiles };
 }
 
 /** Runs a command on the host's sessions. The host is started if there is none. */

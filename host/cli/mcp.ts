@@ -1,14 +1,14 @@
 import { finished } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { SETTINGS } from "../config/settings.ts";
-import { readDirectories } from "../directories.ts";
+import { claudeDirectory, readDirectories } from "../directories.ts";
 import { createLogger } from "../logger.ts";
 import { ClientPipe } from "../mcp/client-pipe.ts";
 import { MCPServer } from "../mcp/mcp-server.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { SnapshotReceiver } from "../source/snapshot-sender.ts";
 import { VERSION } from "../version.ts";
-import { readWorktreeInclude } from "./command-context.ts";
+import { readWishDefaults } from "./command-context.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 
 /** Claude Code kills its servers half a second after it has told them to end (ms). */
@@ -39,7 +39,8 @@ export async function mcpCommand(link: McpLink, io: CommandIo): Promise<number> 
       directory: io.env["CLAUDE_PROJECT_DIR"] || process.cwd(),
       stateDirectory: readDirectories(io.env).stateDirectory,
       receiver: link.receiver,
-      worktreeInclude: () => readWorktreeInclude(readDirectories(io.env).configDirectory),
+      defaults: () => readWishDefaults(readDirectories(io.env).configDirectory),
+      claudeDirectory: claudeDirectory(io.env),
     },
   });
   const closed = Promise.withResolvers<undefined>();

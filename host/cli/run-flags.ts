@@ -1,7 +1,14 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { readFileSync } from "node:fs";
-import { AppError, cutChars, PERMISSION_MODES, type RepositorySpec } from "../../proto/index.ts";
-import { EGRESS_NAMES, type EgressName, MAX_DESTINATIONS, toCreateRequest } from "../session/request-parts.ts";
+import { AppError, cutChars, PERMISSION_MODES, type RepositorySpec, type UserFiles } from "../../proto/index.ts";
+import {
+  DECISION_POLICY_NAMES,
+  type DecisionPolicyName,
+  EGRESS_NAMES,
+  type EgressName,
+  MAX_DESTINATIONS,
+  toCreateRequest,
+} from "../session/request-parts.ts";
 import { MAX_ATTEMPTS } from "../session/create-attempts.ts";
 import type { CreateSessionRequest } from "../session/sessions.ts";
 import { NO_REPOSITORY } from "../source/address-source.ts";
@@ -41,6 +48,9 @@ export interface RunFlags {
   checkTimeout?: number;
   /** JSON Schema, as JSON. */
   jsonSchema?: string;
+  decisionPolicy?: DecisionPolicyName;
+  /** Names of the user's own files. False: none. */
+  userFile?: string[] | false;
   attempts?: number;
   env?: Record<string, string>;
   detach?: boolean;
@@ -67,6 +77,12 @@ export function addRunFlags(command: Command): Command {
     .option("--idle-timeout <seconds>", "how long it takes further messages after a turn (default: 0)", number)
     .option("--decision-timeout <seconds>", "how long it waits for a permission or an answer (default: 600)", number)
     .addOption(
+      new Option(
+        "--decision-policy <who>",
+        "who decides: a person, or the calling program (default: a person where one can be asked)",
+      ).choices(DECISION_POLICY_NAMES),
+    )
+    .addOption(
       new Option("--permission-mode <mode>", "Claude Code's permission mode (default: bypassPermissions)").choices(
         PERMISSION_MODES,
       ),
@@ -85,6 +101,12 @@ export function addRunFlags(command: Command): Command {
     .option("--max-tokens <count>", "most tokens, sent and received", count(Number.MAX_SAFE_INTEGER))
     .option("--max-requests <count>", "most model requests", count(MAX_INT32))
     .option("--load-project-settings", "load the repository's own settings, hooks and MCP servers for Claude Code")
+    .option(
+      "--user-file <name>",
+      "of your own set-up for Claude Code, what counts in there too: CLAUDE.md, skills/<name>, agents, …; may be repeated",
+      gather,
+    )
+    .option("--no-user-file", "none of it, whatever is configured")
     .option(
       "--continue <session>",
       "go on with a finished session (its id, or start or end): its changes and its conversation",
@@ -115,6 +137,7 @@ export function toRepositoryWish({
   include,
   worktreeInclude,
   history,
+  userFile,
   ...flags
 }: RunFlags): RepositoryWish {
   return {
@@ -123,6 +146,7 @@ export function toRepositoryWish({
     include,
     worktreeInclude,
     history,
+    userFiles: userFile === false ? [] : userFile,
     continues: flags.continue !== undefined || flags.after !== undefined,
   };
 }
@@ -134,7 +158,12 @@ export function toRepositoryWish({
 export function toRunRequest(
   task: string,
   flags: RunFlags,
-  others: { previousSessionId: string; afterSessionId: string; repository: RepositorySpec | undefined },
+  others: {
+    previousSessionId: string;
+    afterSessionId: string;
+    repository: RepositorySpec | undefined;
+    userFiles?: UserFiles | undefined;
+  },
 ): CreateSessionRequest {
   return toCreateRequest({
     ...flags,
@@ -181,8 +210,9 @@ function attempts(given: string): number {
   return count(MAX_ATTEMPTS)(given);
 }
 
-function gather(entry: string, known: string[] = []): string[] {
-  return [...known, entry];
+/** Of a flag that can also be denied, the value before is true where there is none. */
+function gather(entry: string, known: string[] | boolean = []): string[] {
+  return [...(typeof known === "boolean" ? [] : known), entry];
 }
 
 function history(given: string): number | "all" {

@@ -45,9 +45,13 @@ export function addSessionCommands(program: Command, context: CommandContext): v
       const source = await localSource(io, link);
       const onSent = link.receiver === undefined ? undefined : sendingLine(io);
       const place = { directory, signal, onSent };
-      const { spec: repository, note } = await source.find(toRepositoryWish(flags), place).finally(() => onSent?.(0));
+      const {
+        spec: repository,
+        userFiles,
+        note,
+      } = await source.find(toRepositoryWish(flags), place).finally(() => onSent?.(0));
       if (note !== undefined) io.stderr.write(`${oneLine(note)}\n`);
-      const request = toRunRequest(task, flags, { previousSessionId, afterSessionId, repository });
+      const request = toRunRequest(task, flags, { previousSessionId, afterSessionId, repository, userFiles });
       return runCommand(sessions, request, { detach, json, attempts }, io);
     }),
   );

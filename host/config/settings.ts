@@ -156,6 +156,11 @@ export const SETTINGS = {
     default: false,
     description: "ignored files that a directory's `.worktreeinclude` matches go in",
   },
+  user_files: {
+    schema: texts,
+    otherwise: "none",
+    description: "of your own set-up for Claude Code, what goes into sessions that do not say",
+  },
   image: {
     schema: text,
     variables: ["CLAUDECLUSTER_IMAGE"],

@@ -127,8 +127,8 @@ export class ContainerSpawnerTool {
     const [previous, after] = await Promise.all([idOf(input.continue_session), idOf(input.after)]);
     const wish = { ...input, continue_session: previous, after };
     const directory = async () => (await firstRoot(server, { signal })) ?? this.#directory ?? "/";
-    const { spec: repository } = await this.#source.find(toRepositoryWish(wish), { directory, signal });
-    const request = (text: string) => toSpawnRequest({ ...wish, task: text }, repository);
+    const found = await this.#source.find(toRepositoryWish(wish), { directory, signal });
+    const request = (text: string) => toSpawnRequest({ ...wish, task: text }, found);
     const { ids, notStarted } =
       tasks === undefined
         ? { ids: await this.#createAttempts(request(task!), attempts), notStarted: [] }

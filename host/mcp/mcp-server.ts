@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import type { Sessions } from "../session/sessions.ts";
 import { registerApplyTools } from "./apply-tools.ts";
 import { AddressSource } from "../source/address-source.ts";
-import { LocalSource } from "../source/local-source.ts";
+import { LocalSource, type LocalSourceOptions } from "../source/local-source.ts";
 import { findProject } from "../source/project.ts";
 import type { SnapshotReceiver } from "../source/snapshot-sender.ts";
 import { registerChangesTool } from "./changes-tool.ts";
@@ -34,8 +34,10 @@ export interface MCPServerOptions {
     directory: string;
     /** Of this program. */
     stateDirectory: string;
-    /** Returns whether ignored files that its .worktreeinclude matches go in. Default: they do not. */
-    worktreeInclude?: (() => Promise<boolean | undefined>) | undefined;
+    /** Returns what the user has set for what goes into sessions. Default: nothing. */
+    defaults?: LocalSourceOptions["defaults"];
+    /** Claude Code's configuration directory of the user. */
+    claudeDirectory?: string | undefined;
     /** Host elsewhere, which does not have that directory. */
     receiver?: SnapshotReceiver | undefined;
   };

@@ -8,8 +8,8 @@ test("refuses unknown arguments by name", () => {
 });
 
 test("leaves defaults to those who own them", () => {
-  const { spec, container } = toSpawnRequest({ task: "x" }, undefined);
+  const { spec, container } = toSpawnRequest({ task: "x" }, { spec: undefined });
   expect(spec.timeout).toBeUndefined();
   expect(container.memoryBytes).toBe(0n);
-  expect(durationMs(toSpawnRequest({ task: "x", timeout_seconds: 1.5 }, undefined).spec.timeout!)).toBe(1500);
+  expect(durationMs(toSpawnRequest({ task: "x", timeout_seconds: 1.5 }, { spec: undefined }).spec.timeout!)).toBe(1500);
 });

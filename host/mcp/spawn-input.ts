@@ -1,11 +1,12 @@
 import * as z from "zod";
-import { PERMISSION_MODES, type RepositorySpec } from "../../proto/index.ts";
-import { EGRESS_NAMES, MAX_DESTINATIONS, toCreateRequest } from "../session/request-parts.ts";
+import { PERMISSION_MODES } from "../../proto/index.ts";
+import { DECISION_POLICY_NAMES, EGRESS_NAMES, MAX_DESTINATIONS, toCreateRequest } from "../session/request-parts.ts";
 import type { CreateSessionRequest } from "../session/sessions.ts";
-import type { RepositoryWish } from "../source/repository-source.ts";
+import type { FoundRepository, RepositoryWish } from "../source/repository-source.ts";
 
 /** More than anybody names one by one. */
 const MAX_INCLUDED = 1000;
+const MAX_USER_FILES = 100;
 
 /** Schema of the arguments of `spawn_claude_container`. Unknown arguments are refused. */
 export const spawnInputSchema = z.strictObject({
@@ -95,6 +96,19 @@ export const spawnInputSchema = z.strictObject({
     .describe(
       "How long the session waits for a permission or an answer, before the permission is denied or the question is left to Claude. 0: nobody is asked. Default: 600.",
     ),
+  decision_policy: z
+    .enum(DECISION_POLICY_NAMES)
+    .optional()
+    .describe(
+      "Who decides what the session asks for. person: a person by a form; where none can be asked, no, or as Claude thinks best. caller: you, by decide_permission and answer_question; no form is shown. Default: a person where one can be asked, otherwise you.",
+    ),
+  user_files: z
+    .array(z.string())
+    .max(MAX_USER_FILES)
+    .optional()
+    .describe(
+      'Of the user\'s own Claude Code set-up, what counts in there too: "CLAUDE.md", "skills/<name>", "agents/<name>.md", "commands/<name>.md", or a directory such as "skills". Default: what the user has configured, usually nothing. []: none.',
+    ),
   load_project_settings: z
     .boolean()
     .optional()
@@ -126,18 +140,38 @@ export type SpawnInput = z.infer<typeof spawnInputSchema>;
 
 /** What the tool's arguments say of the repository. */
 export function toRepositoryWish(input: Omit<SpawnInput, "task">): RepositoryWish {
-  const { repository, ref, include, history, continue_session: previousSessionId, after } = input;
-  return { repository, ref, include, history, continues: previousSessionId !== undefined || after !== undefined };
+  const {
+    repository,
+    ref,
+    include,
+    history,
+    user_files: userFiles,
+    continue_session: previousSessionId,
+    after,
+  } = input;
+  return {
+    repository,
+    ref,
+    include,
+    history,
+    userFiles,
+    continues: previousSessionId !== undefined || after !== undefined,
+  };
 }
 
 /**
- * Returns the request that the tool's arguments make. Throws an INVALID_ARGUMENT error for a size, a time or a ref that
+ * Returns the request that the tool's arguments make, with what was found for them. Throws an INVALID_ARGUMENT error for a size, a time or a ref that
  * cannot be meant.
  */
-export function toSpawnRequest(input: SpawnInput, repository: RepositorySpec | undefined): CreateSessionRequest {
+export function toSpawnRequest(
+  input: SpawnInput,
+  { spec: repository, userFiles }: Pick<FoundRepository, "spec" | "userFiles">,
+): CreateSessionRequest {
   return toCreateRequest({
     ...input,
     repository,
+    userFiles,
+    decisionPolicy: input.decision_policy,
     permissionMode: input.permission_mode,
     maxSteps: input.max_steps,
     maxCost: input.max_cost_usd,

@@ -43,7 +43,7 @@ export function printSession(
     ["elapsed", clock(summary.elapsed_seconds)],
     ["parent", parent],
     ["caller", caller],
-    ["repository", session.spec?.repository === undefined ? "" : summary.sent],
+    ["repository", session.spec?.repository === undefined && session.spec?.userFiles === undefined ? "" : summary.sent],
     ["settings", summary.project_settings === true ? "with those of the repository" : ""],
     ["egress", summary.egress ?? ""],
     ["setup", summary.setup === undefined ? "" : `ended ${summary.setup.ended}`],

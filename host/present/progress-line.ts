@@ -14,6 +14,7 @@ import { checkText, outputText, setupText, summarizeCommand } from "./command-te
 import { pathText } from "./path-text.ts";
 import { oneLine } from "./plain-text.ts";
 import { plural } from "./plural.ts";
+import { sizeText } from "./sent-text.ts";
 import { stateName } from "./session-summary.ts";
 
 const PHASE_TEXTS: Record<Phase, string> = {
@@ -135,6 +136,8 @@ export function progressLine({ event }: SessionEvent): string | undefined {
       return event.value.conversationRestored
         ? `goes on with ${oneLine(event.value.previousSessionId, 40)}`
         : `goes on with the changes of ${oneLine(event.value.previousSessionId, 40)}, in a new conversation`;
+    case "userFilesCopied":
+      return `the user's own set-up is in place: ${plural(event.value.fileCount, "file")}, ${sizeText(Number(event.value.sizeBytes))}`;
     case "turnStarted":
       // The task is no news.
       return event.value.turn < 2 ? undefined : `message: ${oneLine(event.value.text, LINE_LENGTH)}`;

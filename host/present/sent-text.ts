@@ -1,10 +1,18 @@
-import type { RepositorySnapshot, RepositorySpec, SessionSpec, SnapshotReceipt } from "../../proto/index.ts";
+import type {
+  RepositorySnapshot,
+  RepositorySpec,
+  SessionSpec,
+  SnapshotLeftOut,
+  SnapshotReceipt,
+  UserFiles,
+} from "../../proto/index.ts";
 import { pathText } from "./path-text.ts";
 import { oneLine } from "./plain-text.ts";
 import { plural } from "./plural.ts";
 
 const ID_LENGTH = 12;
 const MAX_PATHS = 3;
+const MAX_USER_PATHS = 20;
 const MAX_PATH_LENGTH = 80;
 /** What is left out, by its reason; a reason that is not here is told as it is. */
 const LEFT_OUT: Readonly<Record<string, string>> = {
@@ -16,6 +24,8 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   secret: "that may hold secrets",
   nestedRepository: "repositories of their own",
   special: "that are no files",
+  link: "that are links out of it",
+  name: "with such names",
 };
 const UNITS = ["bytes", "KiB", "MiB", "GiB"];
 
@@ -30,10 +40,11 @@ export function repositoryName(repository: RepositorySpec | undefined): string {
 }
 
 /** Says in a line what a session was given to work on, and what of it was left out. */
-export function sentText({
-  repository,
-  previousSessionId,
-}: Pick<SessionSpec, "repository" | "previousSessionId">): string {
+export function sentText(spec: Pick<SessionSpec, "repository" | "previousSessionId" | "userFiles">): string {
+  return [workText(spec), ...userFilesText(spec.userFiles)].join("; ");
+}
+
+function workText({ repository, previousSessionId }: Pick<SessionSpec, "repository" | "previousSessionId">): string {
   const before = previousSessionId === "" ? "" : `with the changes of ${oneLine(previousSessionId)}`;
   if (repository === undefined) return before === "" ? "no repository: the workspace started empty" : before;
   const { snapshot, ref } = repository;
@@ -73,20 +84,31 @@ function receiptTexts(receipt: SnapshotReceipt): string[] {
   if (largeCount > 0) texts.push(`with the content of ${plural(largeCount, "file")} of LFS`);
   if (submodulePaths.length > 0)
     texts.push(`with ${plural(submodulePaths.length, "submodule")}: ${paths(submodulePaths)}`);
-  if (leftOut.length > 0) {
-    const each = leftOut.map(
-      (entry) =>
-        `${entry.count} ${LEFT_OUT[entry.reason] ?? oneLine(entry.reason)} (${paths(entry.paths, entry.count)})`,
-    );
-    texts.push(`left out: ${each.join(", ")}`);
-  }
+  if (leftOut.length > 0) texts.push(`left out: ${leftOutText(leftOut)}`);
   if (changedPaths.length > 0)
     texts.push(`${plural(changedPaths.length, "file")} changed while read: ${paths(changedPaths)}`);
   return texts;
 }
 
-function paths(given: readonly string[], count = given.length): string {
-  const shown = given.slice(0, MAX_PATHS).map((path) => pathText(path, MAX_PATH_LENGTH));
+/** Each file, or each skill, with its size. */
+function userFilesText(userFiles: UserFiles | undefined): string[] {
+  if (userFiles === undefined || userFiles.fileCount + userFiles.leftOut.length === 0) return [];
+  const { files, fileCount, sizeBytes, leftOut } = userFiles;
+  const named = [...new Set(files.map(({ path }) => path.replace(/^(skills\/[^/]+)\/.*/, "$1")))];
+  const size = `${plural(fileCount, "file")}, ${sizeText(Number(sizeBytes))}`;
+  const not = leftOut.length === 0 ? "" : `, left out: ${leftOutText(leftOut)}`;
+  return [`the user's own set-up for Claude Code (${size}): ${paths(named, named.length, MAX_USER_PATHS)}${not}`];
+}
+
+function leftOutText(leftOut: readonly SnapshotLeftOut[]): string {
+  const each = leftOut.map(
+    ({ reason, count, paths: some }) => `${count} ${LEFT_OUT[reason] ?? oneLine(reason)} (${paths(some, count)})`,
+  );
+  return each.join(", ");
+}
+
+function paths(given: readonly string[], count = given.length, most = MAX_PATHS): string {
+  const shown = given.slice(0, most).map((path) => pathText(path, MAX_PATH_LENGTH));
   return [...shown, ...(count > shown.length ? ["…"] : [])].join(", ");
 }
 

@@ -32,6 +32,7 @@ import { isNoRoom } from "./no-room.ts";
 import type { SessionLog } from "./session-log.ts";
 import { sendArtifact } from "./send-artifact.ts";
 import { TIMEOUTS } from "./timeouts.ts";
+import { withUserFiles } from "./user-files.ts";
 
 /** Result and artifacts that an agent handed over at the end of its session. */
 export interface AgentResult {
@@ -62,6 +63,8 @@ export interface AgentLinkOptions {
   gitPrefixes: readonly string[];
   /** Returns the state that the session goes on from. Undefined: it goes on from none. */
   restore?: (() => PreviousSession | undefined) | undefined;
+  /** Returns the user's own files, as the store keeps them. Undefined: there are none. */
+  userFiles?: (() => Uint8Array | undefined) | undefined;
   /** Whether another host has followed the session before, whose log goes on. Default: false. */
   resumed?: boolean;
   /** Called with each state that the agent tells. */
@@ -184,7 +187,8 @@ export class AgentLink {
         const previous = this.#resumed ? undefined : this.#options.restore?.();
         for (const stored of previous?.artifacts ?? []) await this.#send(client, stored, callSignal);
         const previousConversationId = previous?.conversationId ?? "";
-        const start = { sessionId: log.sessionId, spec, gitPrefixes: [...gitPrefixes], previousConversationId };
+        const whole = this.#resumed ? spec : withUserFiles(spec, this.#options.userFiles?.());
+        const start = { sessionId: log.sessionId, spec: whole, gitPrefixes: [...gitPrefixes], previousConversationId };
         const { usesGitListener, usesSnapshot } = await client.startSession(start, { signal: callSignal });
         // Where git goes by the proxy, nothing that it sends is looked at. A session that an older host has begun so goes on:
         // its clone is done, and no credential goes that way.
@@ -209,9 +213,14 @@ export class AgentLink {
 
   /** Throws AGENT_OUTDATED where an older agent would pass over a part of the spec without a word. */
   async #requireCapabilities(client: AgentClient, signal: AbortSignal): Promise<void> {
-    const { setup, check, afterSessionId } = this.#options.spec;
-    const needed = { setup: setup?.command ?? "", check: check?.command ?? "", after: afterSessionId };
-    const names = Object.entries(needed).flatMap(([name, use]) => (use === "" ? [] : [name]));
+    const { setup, check, afterSessionId, userFiles } = this.#options.spec;
+    const needed = {
+      setup: setup?.command,
+      check: check?.command,
+      after: afterSessionId,
+      "user-files": userFiles?.fileCount,
+    };
+    const names = Object.entries(needed).flatMap(([name, use]) => (use ? [name] : []));
     if (names.length === 0) return;
     const { capabilities } = await client.getAgentInfo({}, { signal });
     if (!names.every((name) => capabilities.includes(name))) throw agentOutdated();

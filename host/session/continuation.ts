@@ -16,8 +16,8 @@ import { SessionLog } from "./session-log.ts";
 import type { SessionStore } from "../store/session-store.ts";
 
 /**
- * Returns the spec of a session that continues or follows another one: in the same repository, with the same setup unless it
- * names one, and if the other has ended from the start commit of that, so that its changes fit and the new patch holds them
+ * Returns the spec of a session that continues or follows another one: in the same repository, with the same setup and
+ * files of the user unless it names its own, and if the other has ended from the start commit of that, so that its changes fit and the new patch holds them
  * too. Throws PREVIOUS_SESSION_NOT_FOUND, PREVIOUS_SESSION_LIVE, PREVIOUS_SESSION_FAILED, REPOSITORY_DIFFERS.
  */
 export function continueSpec(store: SessionStore, given: SessionSpec): SessionSpec {
@@ -39,13 +39,14 @@ export function continueSpec(store: SessionStore, given: SessionSpec): SessionSp
     });
   }
   const spec = clone(SessionSpecSchema, given);
-  const { repository, setup } = previous.spec;
+  const { repository, setup, userFiles } = previous.spec;
   if (spec.repository !== undefined && !isSame(spec.repository, repository)) {
     throw new AppError("REPOSITORY_DIFFERS", `Session ${id} worked in another repository.`, {
       help: "Leave the repository out: it is that of the session that this one goes on from.",
     });
   }
   if (spec.setup === undefined && setup !== undefined) spec.setup = setup;
+  if (spec.userFiles === undefined && userFiles !== undefined) spec.userFiles = userFiles;
   if (repository === undefined) return spec;
   spec.repository = clone(RepositorySpecSchema, repository);
   const baseCommitId = previous.result?.baseCommitId ?? "";

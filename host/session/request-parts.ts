@@ -7,11 +7,13 @@ import {
   CommandSpecSchema,
   ContainerSpecSchema,
   cutChars,
+  DecisionPolicy,
   type EgressSpec,
   EgressSpec_Mode,
   EgressSpecSchema,
   type RepositorySpec,
   SessionSpecSchema,
+  type UserFiles,
 } from "../../proto/index.ts";
 import type { CreateSessionRequest } from "./sessions.ts";
 
@@ -29,6 +31,18 @@ const EGRESS_MODES: Record<EgressName, EgressSpec_Mode> = {
   listed: EgressSpec_Mode.LISTED,
   open: EgressSpec_Mode.OPEN,
 };
+
+const DECISION_POLICIES = {
+  default: DecisionPolicy.UNSPECIFIED,
+  person: DecisionPolicy.PERSON,
+  caller: DecisionPolicy.CALLER,
+};
+
+/** Names of who decides what Claude asks for. */
+export const DECISION_POLICY_NAMES = ["default", "person", "caller"] as const;
+
+/** Name of who decides: one of DECISION_POLICY_NAMES. */
+export type DecisionPolicyName = (typeof DECISION_POLICY_NAMES)[number];
 
 /** Wish for a new session, as people write it. Undefined: the default of that field. */
 export interface SessionWish {
@@ -58,6 +72,8 @@ export interface SessionWish {
   checkTimeout?: number | undefined;
   decisionTimeout?: number | undefined;
   idleTimeout?: number | undefined;
+  userFiles?: UserFiles | undefined;
+  decisionPolicy?: DecisionPolicyName | undefined;
   /** JSON Schema that the result is to have, as JSON. */
   jsonSchema?: string | undefined;
   image?: string | undefined;
@@ -87,6 +103,8 @@ export function toCreateRequest(wish: SessionWish): CreateSessionRequest {
       previousSessionId: wish.previousSessionId ?? "",
       afterSessionId: wish.afterSessionId ?? "",
       jsonSchema: wish.jsonSchema ?? "",
+      userFiles: wish.userFiles,
+      decisionPolicy: DECISION_POLICIES[wish.decisionPolicy ?? "default"],
       setup: toCommand(wish.setup, wish.setupTimeout),
       check: toCommand(wish.check, wish.checkTimeout),
       timeout: toDuration(wish.timeout),

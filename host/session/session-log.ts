@@ -63,7 +63,12 @@ export class SessionLog implements LogReader {
   /** Creates a session in the store, with its first events. */
   static create(
     store: SessionStore,
-    session: { sessionId: string; requestId: string | undefined; container: string },
+    session: {
+      sessionId: string;
+      requestId: string | undefined;
+      container: string;
+      userFiles?: Uint8Array | undefined;
+    },
     ...events: EventBody[]
   ): SessionLog {
     const { sessionId, ...kept } = session;

@@ -60,6 +60,7 @@ import type {
   WatchSessionsRequest,
 } from "./sessions.ts";
 import { nextTaken, requireRemovable } from "./taken-changes.ts";
+import { userFilesOf } from "./user-files.ts";
 
 /** Containers, store and outside world of the sessions. Without a credential for the model no session can start. */
 export interface SessionManagerOptions extends OutsideAccess {
@@ -165,6 +166,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
     if (this.#closing.signal.aborted)
       throw new AppError("HOST_CLOSING", "The host is shutting down.", { retryable: true });
     const completed = completeSpec(this.#redeemed(request.spec));
+    const userFiles = userFilesOf(store, completed);
     const spec = withSetup(continueSpec(store, completed), this.#options.setups);
     checkEgress(spec, this.#options.egress);
     await checkSchema(spec.jsonSchema);
@@ -185,7 +187,12 @@ export class SessionManager implements Sessions, AsyncDisposable {
     const { parent = "", caller = "" } = request;
     const log = SessionLog.create(
       store,
-      { sessionId, requestId: request.requestId, container: toJsonString(ContainerSpecSchema, request.container) },
+      {
+        sessionId,
+        requestId: request.requestId,
+        container: toJsonString(ContainerSpecSchema, request.container),
+        userFiles,
+      },
       { case: "sessionStarted", value: create(SessionStartedSchema, { sessionId, spec, parent, caller }) },
       { case: "stateChanged", value: create(StateChangedSchema, { state: Session_State.QUEUED }) },
       { case: "phaseChanged", value: create(PhaseChangedSchema, { phase: Phase.QUEUED }) },

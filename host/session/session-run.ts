@@ -307,6 +307,7 @@ export class SessionRun {
       broker,
       gitPrefixes: uri === undefined ? [] : [`${new URL(uri).origin}/`],
       restore: () => restoreOf(store, spec),
+      userFiles: () => store.getUserFiles(log.sessionId),
       resumed: resumed && log.lastAgentSequence > 0,
       left: store.left,
       onState: (state) => waited.note(state),

@@ -5,10 +5,12 @@ import type { FoundRepository, RepositorySource, RepositoryWish } from "./reposi
 /** Word of a caller for no repository at all. */
 export const NO_REPOSITORY = "none";
 const ALL = -1;
+const FRONT_THERE = "let Claude Code start `claudecluster mcp` where they are, with this host as CLAUDECLUSTER_HOST.";
 
 /** Source for callers on other machines: repositories are cloned from an address. Without one the workspace is empty. */
 export class AddressSource implements RepositorySource {
   async find(wish: RepositoryWish): Promise<FoundRepository> {
+    if (wish.userFiles !== undefined && wish.userFiles.length > 0) throw userFilesElsewhere();
     if (wish.repository === undefined || wish.repository === NO_REPOSITORY) return { spec: noRepository(wish) };
     if (/^(?:\.{1,2}(?:[/\\]|$)|[/~\\]|[a-z]:[/\\]|file:)/i.test(wish.repository)) throw elsewhere(wish.repository);
     return { spec: atAddress(wish.repository, wish) };
@@ -46,9 +48,15 @@ function elsewhere(path: string): AppError {
     "REPOSITORY_ELSEWHERE",
     `${cutChars(path, 256)} is a directory, which this server does not see.`,
     {
-      help: 'Name an http(s) URL, or "none". For directories: let Claude Code start `claudecluster mcp` where they are, with this host as CLAUDECLUSTER_HOST.',
+      help: `Name an http(s) URL, or "none". For directories: ${FRONT_THERE}`,
     },
   );
+}
+
+function userFilesElsewhere(): AppError {
+  return new AppError("USER_FILES_ELSEWHERE", "This server is on another machine than the user's files.", {
+    help: `Leave user_files out, and put what Claude is to know into the task. For files: ${FRONT_THERE}`,
+  });
 }
 
 function includeNotLocal(): AppError {

@@ -18,18 +18,29 @@ import { atAddress, depthOf, NO_REPOSITORY, noRepository } from "./address-sourc
 import { projectName } from "./project.ts";
 import type { CallerPlace, FoundRepository, RepositorySource, RepositoryWish } from "./repository-source.ts";
 import { sendSnapshot, type SnapshotReceiver } from "./snapshot-sender.ts";
+import { readUserFiles } from "./user-files.ts";
 
 /** As many included files are named. */
 const MAX_INCLUDED = 100;
 /** What a plain directory, and a repository without a commit, has checked out inside. */
 const FIRST_BRANCH = "refs/heads/main";
 
+/** What holds where a wish does not say. */
+export interface WishDefaults {
+  /** Whether ignored files that match .worktreeinclude go in. Default: they do not. */
+  worktreeInclude?: boolean | undefined;
+  /** Files of the user's own set-up that go in. Default: none. */
+  userFiles?: readonly string[] | undefined;
+}
+
 /** Options of a local source. */
 export interface LocalSourceOptions {
   /** State directory of this program. A host on this machine has the same. */
   stateDirectory: string;
-  /** Returns whether ignored files that match .worktreeinclude go in where the wish does not say. Default: they do not. */
-  worktreeInclude?: (() => Promise<boolean | undefined>) | undefined;
+  /** Returns what the user has set for wishes that do not say. Default: nothing. */
+  defaults?: (() => Promise<WishDefaults>) | undefined;
+  /** Claude Code's configuration directory of the user. Default: .claude in the home directory. */
+  claudeDirectory?: string | undefined;
   /** Home directory of the user. */
   home?: string | undefined;
   /** Host elsewhere that snapshots are sent to. Default: the host has this program's state directory. */
@@ -53,6 +64,14 @@ export class LocalSource implements RepositorySource {
   }
 
   async find(wish: RepositoryWish, caller: CallerPlace): Promise<FoundRepository> {
+    const { userFiles = wish.continues ? undefined : (await this.#options.defaults?.())?.userFiles } = wish;
+    if (userFiles === undefined) return await this.#find(wish, caller);
+    const directory = this.#options.claudeDirectory ?? join(this.#home, ".claude");
+    const read = await readUserFiles(userFiles, { directory });
+    return { ...(await this.#find(wish, caller)), userFiles: read };
+  }
+
+  async #find(wish: RepositoryWish, caller: CallerPlace): Promise<FoundRepository> {
     const { repository } = wish;
     if (repository === NO_REPOSITORY) return { spec: noRepository(wish) };
     if (repository === undefined) return await this.#findAround(wish, caller);
@@ -90,7 +109,7 @@ export class LocalSource implements RepositorySource {
     const located = around ?? (await locateRepository(path, { signal }));
     const store = projectName(located);
     const storeDirectory = join(this.#stores, store);
-    const { include = [], worktreeInclude = (await this.#options.worktreeInclude?.()) ?? false } = wish;
+    const { include = [], worktreeInclude = (await this.#options.defaults?.())?.worktreeInclude ?? false } = wish;
     const snapshot = await takeSnapshot({ path, located, include, worktreeInclude, storeDirectory, signal });
     await linkStore(storeDirectory, snapshot);
     const spec = create(RepositorySpecSchema, { depth, snapshot: toSpec(snapshot, store) });

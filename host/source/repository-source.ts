@@ -1,6 +1,6 @@
-import type { RepositorySpec } from "../../proto/index.ts";
+import type { RepositorySpec, UserFiles } from "../../proto/index.ts";
 
-/** Wish of a caller for the repository that a session works on, as people write it. */
+/** Wish of a caller for what goes into a session of where the caller is, as people write it. */
 export interface RepositoryWish {
   /** Directory of this machine, address to clone from, or "none". Undefined: the repository that the caller is in. */
   repository?: string | undefined;
@@ -12,14 +12,18 @@ export interface RepositoryWish {
   include?: readonly string[] | undefined;
   /** True: ignored files that match .worktreeinclude go in. Default: as the user has set it. */
   worktreeInclude?: boolean | undefined;
+  /** Files and directories of the user's own set-up for Claude Code. Default: as the user has set it; where the session goes on from another one, that one's. */
+  userFiles?: readonly string[] | undefined;
   /** True: the session continues another one. Without a repository it has that one's. */
   continues: boolean;
 }
 
-/** Repository that was found for a session. */
+/** What was found for a session. */
 export interface FoundRepository {
   /** Spec of the repository. Undefined: none, or that of the session before. */
   spec: RepositorySpec | undefined;
+  /** The user's own files. Absent: none, or those of the session before. */
+  userFiles?: UserFiles;
   /** Reason, in a sentence, why none was found though the caller did not say "none". */
   note?: string;
 }
@@ -33,8 +37,8 @@ export interface CallerPlace {
   signal: AbortSignal;
 }
 
-/** Source of sessions' repositories: turns a caller's wish into the spec that a session is created with. */
+/** Source of what goes into sessions: turns a caller's wish into the parts of the spec that a session is created with. */
 export interface RepositorySource {
-  /** Finds the repository of a wish. Throws REPOSITORY_…, REF_…, INCLUDE_…, HISTORY_INVALID. */
+  /** Finds what a wish names. Throws REPOSITORY_…, REF_…, INCLUDE_…, HISTORY_INVALID, USER_FILE…. */
   find(wish: RepositoryWish, caller: CallerPlace): Promise<FoundRepository>;
 }

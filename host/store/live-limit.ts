@@ -8,6 +8,7 @@ const ESSENTIAL = new Set<EventBody["case"]>([
   "turnFinished",
   "messageQueued",
   "sessionRestored",
+  "userFilesCopied",
   "claudeReady",
   "permissionRequested",
   "permissionDecided",

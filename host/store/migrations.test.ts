@@ -56,8 +56,9 @@ test("a file of the first version knows its sessions' states, parents and ends",
   migrate(database, { path: "x", files });
 });
 
-/** Takes away what the ninth version added. */
+/** Takes away what the ninth version added, and the tenth. */
 const NINTH = `
+  DROP TABLE user_files;
   DROP INDEX session_by_removal;
   ALTER TABLE session DROP COLUMN taken;
   ALTER TABLE session DROP COLUMN untaken;`;

@@ -65,6 +65,8 @@ const MIGRATIONS: Migration[] = [
   moveArtifacts,
   indexDiffs,
   keepUntaken,
+  // Files of users' own set-ups, which sessions start with.
+  `CREATE TABLE user_files (session_id TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT;`,
 ];
 
 /** What a restarted host needs of the sessions that have not finished: no end_time_ms. */

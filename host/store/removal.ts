@@ -49,6 +49,7 @@ export class Removal {
     const removeArtifacts = database.prepare("DELETE FROM artifact WHERE session_id = ?");
     const removeResult = database.prepare("DELETE FROM result WHERE session_id = ?");
     const removeRequests = database.prepare("DELETE FROM request WHERE session_id = ?");
+    const removeUserFiles = database.prepare("DELETE FROM user_files WHERE session_id = ?");
     const removeDiffs = database.prepare("DELETE FROM diff WHERE session_id = ?");
     const done = database.prepare("DELETE FROM removed WHERE session_id = ?");
     for (;;) {
@@ -62,7 +63,7 @@ export class Removal {
         if (!this.#file.isOpen) return;
         // Last, since they say which files there are.
         this.#file.write({ failed }, () => {
-          for (const remove of [removeArtifacts, removeResult, removeRequests, removeDiffs, done])
+          for (const remove of [removeArtifacts, removeResult, removeRequests, removeUserFiles, removeDiffs, done])
             remove.run(sessionId);
         });
       }

@@ -29,6 +29,8 @@ export interface NewSession {
   requestId?: string | undefined;
   /** Shape of its container, as JSON that the store does not look into. */
   container: string;
+  /** Files of the user's own set-up, which the store does not look into. Undefined: none. */
+  userFiles?: Uint8Array | undefined;
   /** First events, stored with the session or not at all. */
   events: NewEvent[];
 }
@@ -137,6 +139,8 @@ export interface SessionStore extends Disposable {
   findByRequest(requestId: string): string | undefined;
   /** Returns the shape of a session's container, as it was given. */
   getContainer(sessionId: string): string | undefined;
+  /** Returns the files of the user's own set-up that a session was created with, as they were given. Undefined: none. */
+  getUserFiles(sessionId: string): Uint8Array | undefined;
   /** Keeps the ref of a session's container, as JSON, in place of the one before. */
   putContainerRef(sessionId: string, containerRef: string): void;
   /** Returns the ref of a session's container. Undefined: none was put. */

@@ -50,6 +50,16 @@ test("stores a batch whole or not at all", () => {
   expect(store.append("ses_1", [said("b")])[0]?.sequence).toBe(2);
 });
 
+test("keeps the files of a user that a session was created with, for as long as the session", async () => {
+  using store = SqliteStore.open(path);
+  store.createSession("ses_1", { ...NEW, events: [finished()], userFiles: Buffer.from("files") });
+  store.createSession("ses_2", NEW);
+  expect(Buffer.from(store.getUserFiles("ses_1")!).toString()).toBe("files");
+  expect(store.getUserFiles("ses_2")).toBeUndefined();
+  await store.deleteSession("ses_1");
+  expect(store.getUserFiles("ses_1")).toBeUndefined();
+});
+
 test("wakes those who wait for the next event, and only then", async () => {
   using store = SqliteStore.open(path);
   store.createSession("ses_1", NEW);

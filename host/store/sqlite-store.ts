@@ -80,7 +80,7 @@ export class SqliteStore implements SessionStore {
     return store;
   }
 
-  createSession(sessionId: string, { requestId, container, events }: NewSession): void {
+  createSession(sessionId: string, { requestId, container, userFiles, events }: NewSession): void {
     if (requestId !== undefined && this.findByRequest(requestId) !== undefined) {
       throw new AppError("REQUEST_ID_TAKEN", `There is a session of the request id "${requestId}".`, {
         help: "Use another id.",
@@ -97,8 +97,10 @@ export class SqliteStore implements SessionStore {
       leftOutBytes: undefined,
     });
     const batch = live.plan(events, this.#limits.maxLiveBytes);
-    this.#file.write({ failed: `Session ${sessionId} could not be stored.` }, () => {
+    const bytes = userFiles?.length ?? 0;
+    this.#file.write({ failed: `Session ${sessionId} could not be stored.`, bytes }, () => {
       this.#statements.insertSession.run(sessionId, snapshot, requestId ?? null, container);
+      if (userFiles !== undefined) this.#statements.putUserFiles.run(sessionId, userFiles);
       this.#insert(sessionId, batch);
     });
     live.commit(batch);
@@ -121,6 +123,10 @@ export class SqliteStore implements SessionStore {
 
   getContainer(sessionId: string): string | undefined {
     return this.#get("getContainer", sessionId)?.["container"] as string | undefined;
+  }
+
+  getUserFiles(sessionId: string): Uint8Array | undefined {
+    return this.#get("getUserFiles", sessionId)?.["data"] as Uint8Array | undefined;
   }
 
   putContainerRef(sessionId: string, containerRef: string): void {
@@ -325,6 +331,8 @@ function prepareStatements(database: DatabaseSync) {
     getSession: prepare("SELECT id, snapshot, last_agent_sequence, end_time_ms, taken FROM session WHERE id = ?"),
     findByRequest: prepare("SELECT id FROM session WHERE request_id = ?"),
     getContainer: prepare("SELECT container, container_ref FROM session WHERE id = ?"),
+    putUserFiles: prepare("INSERT INTO user_files (session_id, data) VALUES (?, ?)"),
+    getUserFiles: prepare("SELECT data FROM user_files WHERE session_id = ?"),
     putContainerRef: prepare("UPDATE session SET container_ref = ? WHERE id = ?"),
     listLive: prepare("SELECT id FROM session WHERE end_time_ms IS NULL ORDER BY id"),
     listLiveRefs: prepare("SELECT container_ref FROM session WHERE end_time_ms IS NULL AND container_ref IS NOT NULL"),

@@ -18,6 +18,7 @@ export function preparingPlace(): PreparingPlace {
         signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
       });
     },
+    copyUserFiles: async () => {},
     startClaude: () => Promise.reject(new Error("There is no Claude here.")),
     writeTranscript: async () => {},
     readTranscript: async () => Buffer.alloc(0),

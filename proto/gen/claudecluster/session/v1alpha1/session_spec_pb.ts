@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/session/v1alpha1/session_spec.proto.
  */
 export const file_claudecluster_session_v1alpha1_session_spec: GenFile = /*@__PURE__*/
-  fileDesc("CjFjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9zcGVjLnByb3RvEh5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEihwcKC1Nlc3Npb25TcGVjEkIKCnJlcG9zaXRvcnkYASABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUmVwb3NpdG9yeVNwZWMSDAoEdGFzaxgCIAEoCRINCgVtb2RlbBgDIAEoCRIVCg1hbGxvd2VkX3Rvb2xzGAQgAygJEhcKD3Blcm1pc3Npb25fbW9kZRgFIAEoCRIWCg5tYXhfc3RlcF9jb3VudBgGIAEoBRIqCgd0aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uElEKC2Vudmlyb25tZW50GAggAygLMjwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjLkVudmlyb25tZW50RW50cnkSGwoTcHJldmlvdXNfc2Vzc2lvbl9pZBgJIAEoCRIvCgxpZGxlX3RpbWVvdXQYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMwoQZGVjaXNpb25fdGltZW91dBgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tYXhfdHVybl9jb3VudBgMIAEoBRI2CgZidWRnZXQYDSABKAsyJi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQnVkZ2V0EjoKBmVncmVzcxgOIAEoCzIqLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5FZ3Jlc3NTcGVjEh0KFWxvYWRfcHJvamVjdF9zZXR0aW5ncxgPIAEoCBI6CgVzZXR1cBgQIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Db21tYW5kU3BlYxI6CgVjaGVjaxgRIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Db21tYW5kU3BlYxIYChBhZnRlcl9zZXNzaW9uX2lkGBIgASgJEhMKC2pzb25fc2NoZW1hGBYgASgJEkcKD2RlY2lzaW9uX3BvbGljeRgUIAEoDjIuLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5EZWNpc2lvblBvbGljeRoyChBFbnZpcm9ubWVudEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiSgoLQ29tbWFuZFNwZWMSDwoHY29tbWFuZBgBIAEoCRIqCgd0aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIlIKBkJ1ZGdldBIUCgxtYXhfY29zdF91c2QYASABKAESFwoPbWF4X3Rva2VuX2NvdW50GAIgASgDEhkKEW1heF9yZXF1ZXN0X2NvdW50GAMgASgFIrYBCgpFZ3Jlc3NTcGVjEj0KBG1vZGUYASABKA4yLy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRWdyZXNzU3BlYy5Nb2RlEhwKFGFsbG93ZWRfZGVzdGluYXRpb25zGAIgAygJIksKBE1vZGUSFAoQTU9ERV9VTlNQRUNJRklFRBAAEg0KCU1PREVfTk9ORRABEg8KC01PREVfTElTVEVEEAISDQoJTU9ERV9PUEVOEAMifwoOUmVwb3NpdG9yeVNwZWMSCwoDdXJpGAEgASgJEgsKA3JlZhgCIAEoCRINCgVkZXB0aBgDIAEoBRJECghzbmFwc2hvdBgEIAEoCzIyLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5SZXBvc2l0b3J5U25hcHNob3QilgMKElJlcG9zaXRvcnlTbmFwc2hvdBINCgVzdG9yZRgBIAEoCRIOCgZicmFuY2gYAiABKAkSFgoOaGVhZF9jb21taXRfaWQYAyABKAkSFwoPaW5kZXhfY29tbWl0X2lkGAQgASgJEhkKEXRyYWNrZWRfY29tbWl0X2lkGAUgASgJEhsKE3VudHJhY2tlZF9jb21taXRfaWQYBiABKAkSFAoMc3ViZGlyZWN0b3J5GAcgASgJEkAKB3JlY2VpcHQYCCABKAsyLy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU25hcHNob3RSZWNlaXB0EhsKE2ludGVudF90b19hZGRfcGF0aHMYCSADKAwSEQoJdXBsb2FkX2lkGAogASgJEhQKDHNlbmRlcl9zdG9yZRgLIAEoCRJFCgpzdWJtb2R1bGVzGA0gAygLMjEuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlN1Ym1vZHVsZVNuYXBzaG90EhMKC2xhcmdlX3BhdGhzGA4gAygMIpQBChFTdWJtb2R1bGVTbmFwc2hvdBIMCgRwYXRoGAEgASgJEg4KBmJyYW5jaBgCIAEoCRIWCg5oZWFkX2NvbW1pdF9pZBgDIAEoCRIXCg9pbmRleF9jb21taXRfaWQYBCABKAkSGwoTaW50ZW50X3RvX2FkZF9wYXRocxgFIAMoDBITCgtsYXJnZV9wYXRocxgGIAMoDCKeAgoPU25hcHNob3RSZWNlaXB0EhEKCWRpcmVjdG9yeRgBIAEoCRIUCgxzdGFnZWRfY291bnQYAiABKAUSFQoNY2hhbmdlZF9jb3VudBgDIAEoBRIXCg91bnRyYWNrZWRfY291bnQYBCABKAUSEgoKc2l6ZV9ieXRlcxgFIAEoAxJBCghsZWZ0X291dBgGIAMoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TbmFwc2hvdExlZnRPdXQSFgoOaW5jbHVkZWRfcGF0aHMYByADKAkSFQoNY2hhbmdlZF9wYXRocxgIIAMoCRIXCg9zdWJtb2R1bGVfcGF0aHMYCSADKAkSEwoLbGFyZ2VfY291bnQYCiABKAUiPwoPU25hcHNob3RMZWZ0T3V0Eg4KBnJlYXNvbhgBIAEoCRINCgVjb3VudBgCIAEoBRINCgVwYXRocxgDIAMoCSppCg5EZWNpc2lvblBvbGljeRIfChtERUNJU0lPTl9QT0xJQ1lfVU5TUEVDSUZJRUQQABIaChZERUNJU0lPTl9QT0xJQ1lfUEVSU09OEAESGgoWREVDSVNJT05fUE9MSUNZX0NBTExFUhACYgZwcm90bzM", [file_google_protobuf_duration]);
+  fileDesc("CjFjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9zcGVjLnByb3RvEh5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEixgcKC1Nlc3Npb25TcGVjEkIKCnJlcG9zaXRvcnkYASABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUmVwb3NpdG9yeVNwZWMSDAoEdGFzaxgCIAEoCRINCgVtb2RlbBgDIAEoCRIVCg1hbGxvd2VkX3Rvb2xzGAQgAygJEhcKD3Blcm1pc3Npb25fbW9kZRgFIAEoCRIWCg5tYXhfc3RlcF9jb3VudBgGIAEoBRIqCgd0aW1lb3V0GAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uElEKC2Vudmlyb25tZW50GAggAygLMjwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjLkVudmlyb25tZW50RW50cnkSGwoTcHJldmlvdXNfc2Vzc2lvbl9pZBgJIAEoCRIvCgxpZGxlX3RpbWVvdXQYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMwoQZGVjaXNpb25fdGltZW91dBgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tYXhfdHVybl9jb3VudBgMIAEoBRI2CgZidWRnZXQYDSABKAsyJi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQnVkZ2V0EjoKBmVncmVzcxgOIAEoCzIqLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5FZ3Jlc3NTcGVjEh0KFWxvYWRfcHJvamVjdF9zZXR0aW5ncxgPIAEoCBI6CgVzZXR1cBgQIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Db21tYW5kU3BlYxI6CgVjaGVjaxgRIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Db21tYW5kU3BlYxIYChBhZnRlcl9zZXNzaW9uX2lkGBIgASgJEhMKC2pzb25fc2NoZW1hGBYgASgJEkcKD2RlY2lzaW9uX3BvbGljeRgUIAEoDjIuLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5EZWNpc2lvblBvbGljeRI9Cgp1c2VyX2ZpbGVzGBggASgLMikuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlVzZXJGaWxlcxoyChBFbnZpcm9ubWVudEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEirwEKCVVzZXJGaWxlcxI3CgVmaWxlcxgBIAMoCzIoLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Vc2VyRmlsZRISCgpmaWxlX2NvdW50GAIgASgFEhIKCnNpemVfYnl0ZXMYAyABKAMSQQoIbGVmdF9vdXQYBCADKAsyLy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU25hcHNob3RMZWZ0T3V0Ik4KCFVzZXJGaWxlEgwKBHBhdGgYASABKAkSDAoEZGF0YRgCIAEoDBISCgpzaXplX2J5dGVzGAMgASgDEhIKCmV4ZWN1dGFibGUYBCABKAgiSgoLQ29tbWFuZFNwZWMSDwoHY29tbWFuZBgBIAEoCRIqCgd0aW1lb3V0GAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIlIKBkJ1ZGdldBIUCgxtYXhfY29zdF91c2QYASABKAESFwoPbWF4X3Rva2VuX2NvdW50GAIgASgDEhkKEW1heF9yZXF1ZXN0X2NvdW50GAMgASgFIrYBCgpFZ3Jlc3NTcGVjEj0KBG1vZGUYASABKA4yLy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRWdyZXNzU3BlYy5Nb2RlEhwKFGFsbG93ZWRfZGVzdGluYXRpb25zGAIgAygJIksKBE1vZGUSFAoQTU9ERV9VTlNQRUNJRklFRBAAEg0KCU1PREVfTk9ORRABEg8KC01PREVfTElTVEVEEAISDQoJTU9ERV9PUEVOEAMifwoOUmVwb3NpdG9yeVNwZWMSCwoDdXJpGAEgASgJEgsKA3JlZhgCIAEoCRINCgVkZXB0aBgDIAEoBRJECghzbmFwc2hvdBgEIAEoCzIyLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5SZXBvc2l0b3J5U25hcHNob3QilgMKElJlcG9zaXRvcnlTbmFwc2hvdBINCgVzdG9yZRgBIAEoCRIOCgZicmFuY2gYAiABKAkSFgoOaGVhZF9jb21taXRfaWQYAyABKAkSFwoPaW5kZXhfY29tbWl0X2lkGAQgASgJEhkKEXRyYWNrZWRfY29tbWl0X2lkGAUgASgJEhsKE3VudHJhY2tlZF9jb21taXRfaWQYBiABKAkSFAoMc3ViZGlyZWN0b3J5GAcgASgJEkAKB3JlY2VpcHQYCCABKAsyLy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU25hcHNob3RSZWNlaXB0EhsKE2ludGVudF90b19hZGRfcGF0aHMYCSADKAwSEQoJdXBsb2FkX2lkGAogASgJEhQKDHNlbmRlcl9zdG9yZRgLIAEoCRJFCgpzdWJtb2R1bGVzGA0gAygLMjEuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlN1Ym1vZHVsZVNuYXBzaG90EhMKC2xhcmdlX3BhdGhzGA4gAygMIpQBChFTdWJtb2R1bGVTbmFwc2hvdBIMCgRwYXRoGAEgASgJEg4KBmJyYW5jaBgCIAEoCRIWCg5oZWFkX2NvbW1pdF9pZBgDIAEoCRIXCg9pbmRleF9jb21taXRfaWQYBCABKAkSGwoTaW50ZW50X3RvX2FkZF9wYXRocxgFIAMoDBITCgtsYXJnZV9wYXRocxgGIAMoDCKeAgoPU25hcHNob3RSZWNlaXB0EhEKCWRpcmVjdG9yeRgBIAEoCRIUCgxzdGFnZWRfY291bnQYAiABKAUSFQoNY2hhbmdlZF9jb3VudBgDIAEoBRIXCg91bnRyYWNrZWRfY291bnQYBCABKAUSEgoKc2l6ZV9ieXRlcxgFIAEoAxJBCghsZWZ0X291dBgGIAMoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TbmFwc2hvdExlZnRPdXQSFgoOaW5jbHVkZWRfcGF0aHMYByADKAkSFQoNY2hhbmdlZF9wYXRocxgIIAMoCRIXCg9zdWJtb2R1bGVfcGF0aHMYCSADKAkSEwoLbGFyZ2VfY291bnQYCiABKAUiPwoPU25hcHNob3RMZWZ0T3V0Eg4KBnJlYXNvbhgBIAEoCRINCgVjb3VudBgCIAEoBRINCgVwYXRocxgDIAMoCSppCg5EZWNpc2lvblBvbGljeRIfChtERUNJU0lPTl9QT0xJQ1lfVU5TUEVDSUZJRUQQABIaChZERUNJU0lPTl9QT0xJQ1lfUEVSU09OEAESGgoWREVDSVNJT05fUE9MSUNZX0NBTExFUhACYgZwcm90bzM", [file_google_protobuf_duration]);
 
 /**
  * What Claude is to do, and on what. The same in the host's API and in the agent's. Holds no
@@ -185,6 +185,14 @@ export type SessionSpec = Message<"claudecluster.session.v1alpha1.SessionSpec"> 
    * @generated from field: claudecluster.session.v1alpha1.DecisionPolicy decision_policy = 20;
    */
   decisionPolicy: DecisionPolicy;
+
+  /**
+   * What of the user's own set-up for Claude Code counts in the container. Absent: that of the session that is continued or
+   * followed, otherwise none. Capability "user-files".
+   *
+   * @generated from field: claudecluster.session.v1alpha1.UserFiles user_files = 24;
+   */
+  userFiles?: UserFiles | undefined;
 };
 
 /**
@@ -193,6 +201,93 @@ export type SessionSpec = Message<"claudecluster.session.v1alpha1.SessionSpec"> 
  */
 export const SessionSpecSchema: GenMessage<SessionSpec> = /*@__PURE__*/
   messageDesc(file_claudecluster_session_v1alpha1_session_spec, 0);
+
+/**
+ * Files of a user's own set-up for Claude Code. They are copied into the container's, as the session's user, before Claude
+ * is started.
+ *
+ * @generated from message claudecluster.session.v1alpha1.UserFiles
+ */
+export type UserFiles = Message<"claudecluster.session.v1alpha1.UserFiles"> & {
+  /**
+   * The files, at most 512 and 4 MiB. In answers and events they are without their data, and those after the first 100 are
+   * not told.
+   *
+   * @generated from field: repeated claudecluster.session.v1alpha1.UserFile files = 1;
+   */
+  files: UserFile[];
+
+  /**
+   * In answers: how many files there are.
+   *
+   * @generated from field: int32 file_count = 2;
+   */
+  fileCount: number;
+
+  /**
+   * In answers: the size of all.
+   *
+   * @generated from field: int64 size_bytes = 3;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * What of the directories that were named did not go in, for people.
+   *
+   * @generated from field: repeated claudecluster.session.v1alpha1.SnapshotLeftOut left_out = 4;
+   */
+  leftOut: SnapshotLeftOut[];
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.UserFiles.
+ * Use `create(UserFilesSchema)` to create a new message.
+ */
+export const UserFilesSchema: GenMessage<UserFiles> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 1);
+
+/**
+ * A file of a user's own set-up.
+ *
+ * @generated from message claudecluster.session.v1alpha1.UserFile
+ */
+export type UserFile = Message<"claudecluster.session.v1alpha1.UserFile"> & {
+  /**
+   * Where it is, from Claude Code's configuration directory on: files *.md at its top, what is in agents, commands,
+   * output-styles, rules and skills; and, where somebody wants that, settings.json and what is in hooks.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * What is in it. It holds no secret. Empty in answers.
+   *
+   * @generated from field: bytes data = 2;
+   */
+  data: Uint8Array;
+
+  /**
+   * In answers: its size.
+   *
+   * @generated from field: int64 size_bytes = 3;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * Whether it may be executed.
+   *
+   * @generated from field: bool executable = 4;
+   */
+  executable: boolean;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.UserFile.
+ * Use `create(UserFileSchema)` to create a new message.
+ */
+export const UserFileSchema: GenMessage<UserFile> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 2);
 
 /**
  * A command for the shell (sh -c) in the container: as Claude's user, in Claude's directory, with Claude's variables except
@@ -221,7 +316,7 @@ export type CommandSpec = Message<"claudecluster.session.v1alpha1.CommandSpec"> 
  * Use `create(CommandSpecSchema)` to create a new message.
  */
 export const CommandSpecSchema: GenMessage<CommandSpec> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 1);
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 3);
 
 /**
  * Bounds of what the model is used for. A request that would begin above one is refused; answers
@@ -257,7 +352,7 @@ export type Budget = Message<"claudecluster.session.v1alpha1.Budget"> & {
  * Use `create(BudgetSchema)` to create a new message.
  */
 export const BudgetSchema: GenMessage<Budget> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 2);
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 4);
 
 /**
  * Rules for connections out of the container.
@@ -285,7 +380,7 @@ export type EgressSpec = Message<"claudecluster.session.v1alpha1.EgressSpec"> & 
  * Use `create(EgressSpecSchema)` to create a new message.
  */
 export const EgressSpecSchema: GenMessage<EgressSpec> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 3);
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 5);
 
 /**
  * What counts.
@@ -326,7 +421,7 @@ export enum EgressSpec_Mode {
  * Describes the enum claudecluster.session.v1alpha1.EgressSpec.Mode.
  */
 export const EgressSpec_ModeSchema: GenEnum<EgressSpec_Mode> = /*@__PURE__*/
-  enumDesc(file_claudecluster_session_v1alpha1_session_spec, 3, 0);
+  enumDesc(file_claudecluster_session_v1alpha1_session_spec, 5, 0);
 
 /**
  * Where the workspace comes from.
@@ -370,7 +465,7 @@ export type RepositorySpec = Message<"claudecluster.session.v1alpha1.RepositoryS
  * Use `create(RepositorySpecSchema)` to create a new message.
  */
 export const RepositorySpecSchema: GenMessage<RepositorySpec> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 4);
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 6);
 
 /**
  * A repository as it lay on a disk. The host holds it as three commits, each the first parent of the next one, on the
@@ -479,7 +574,7 @@ export type RepositorySnapshot = Message<"claudecluster.session.v1alpha1.Reposit
  * Use `create(RepositorySnapshotSchema)` to create a new message.
  */
 export const RepositorySnapshotSchema: GenMessage<RepositorySnapshot> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 5);
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 7);
 
 /**
  * A submodule of a snapshot, which the agent makes a repository of its own in the work tree.
@@ -535,7 +630,7 @@ export type SubmoduleSnapshot = Message<"claudecluster.session.v1alpha1.Submodul
  * Use `create(SubmoduleSnapshotSchema)` to create a new message.
  */
 export const SubmoduleSnapshotSchema: GenMessage<SubmoduleSnapshot> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 6);
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 8);
 
 /**
  * What a snapshot holds of a repository and what it does not. Paths are as git quotes them. Lists are cut, counts are not.
@@ -619,7 +714,7 @@ export type SnapshotReceipt = Message<"claudecluster.session.v1alpha1.SnapshotRe
  * Use `create(SnapshotReceiptSchema)` to create a new message.
  */
 export const SnapshotReceiptSchema: GenMessage<SnapshotReceipt> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 7);
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 9);
 
 /**
  * What of one kind did not go in.
@@ -654,7 +749,7 @@ export type SnapshotLeftOut = Message<"claudecluster.session.v1alpha1.SnapshotLe
  * Use `create(SnapshotLeftOutSchema)` to create a new message.
  */
 export const SnapshotLeftOutSchema: GenMessage<SnapshotLeftOut> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 8);
+  messageDesc(file_claudecluster_session_v1alpha1_session_spec, 10);
 
 /**
  * Who decides what Claude asks for: permissions and questions.

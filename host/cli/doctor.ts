@@ -26,6 +26,7 @@ import { checkEndpoint } from "./check-endpoint.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { type Finding, problem } from "./finding.ts";
 import { newerConfig } from "./newer-config.ts";
+import { otherVersion } from "./other-version.ts";
 import { printJson } from "./print-json.ts";
 
 /** Claude Code is released on most weekdays; one much older than this misses fixes. */
@@ -221,7 +222,7 @@ function checkHost(host: FoundHost, { configDirectory }: HostDirectories): Findi
   const subject = "host";
   if (host instanceof AppError) return problem(subject, host);
   try {
-    const help = newerConfig(host, configDirectory);
+    const help = newerConfig(host, configDirectory) ?? otherVersion(host);
     return { subject, ok: true, message: `${host.hostVersion} is running`, ...(help !== undefined && { help }) };
   } catch (error) {
     return problem(subject, error);

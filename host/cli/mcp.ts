@@ -30,6 +30,7 @@ export async function mcpCommand(link: McpLink, io: CommandIo): Promise<number> 
   // Of a level that is none the host tells when it is started.
   const { schema, default: usual } = SETTINGS.log_level;
   const logger = createLogger(schema.catch(usual).parse(io.env["CLAUDECLUSTER_LOG_LEVEL"]));
+  const defaults = () => readWishDefaults(readDirectories(io.env).configDirectory);
   const server = new MCPServer({
     sessions: link.sessions,
     version: VERSION,
@@ -39,7 +40,7 @@ export async function mcpCommand(link: McpLink, io: CommandIo): Promise<number> 
       directory: io.env["CLAUDE_PROJECT_DIR"] || process.cwd(),
       stateDirectory: readDirectories(io.env).stateDirectory,
       receiver: link.receiver,
-      defaults: () => readWishDefaults(readDirectories(io.env).configDirectory),
+      defaults,
       claudeDirectory: claudeDirectory(io.env),
     },
   });
@@ -47,6 +48,8 @@ export async function mcpCommand(link: McpLink, io: CommandIo): Promise<number> 
   const done = () => closed.resolve(undefined);
   // A client waits for the first answer; for the host waits the first call, whose error it is where none can start.
   const onAnswer = () => {
+    // What it takes is loaded while it is there: npx's cache may be cleared. What is wrong in the file is the first call's.
+    defaults().catch(() => {});
     link.connect().catch((error: unknown) => logger.warn({ err: error }, "no host yet"));
   };
   const handle = server.serveStdio(new ClientPipe(io, { onAnswer, onClose: done }));

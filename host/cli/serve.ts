@@ -7,6 +7,7 @@ import { TokenCallers } from "../callers/token-callers.ts";
 import type { HostConfig } from "../config/config.ts";
 import { createLogger } from "../logger.ts";
 import { BoundedLog } from "../daemon/bounded-log.ts";
+import { removeOtherPrograms } from "../daemon/kept-program.ts";
 import { runHost } from "../daemon/host-process.ts";
 import { socketPath } from "../daemon/runtime-directory.ts";
 import { hostLogPath } from "../daemon/start-host.ts";
@@ -96,6 +97,7 @@ export async function serveCommand(
       ...(tcp !== undefined && { tcp: { ...tcp, callers } }),
       signal: io.signal,
       onReady: async ({ app, tcpPort }) => {
+        if (onDemand) removeOtherPrograms(config.stateDirectory);
         if (onDemand) await reportStart();
         else io.stderr.write(`host on ${socketPath(config.runtimeDirectory)}\n`);
         if (tcp !== undefined) io.stderr.write(`control API on ${tcp.host}:${tcpPort}\n`);

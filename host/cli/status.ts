@@ -3,6 +3,7 @@ import type { HostLink } from "../daemon/host-link.ts";
 import type { HostDirectories } from "../directories.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { newerConfig } from "./newer-config.ts";
+import { otherVersion } from "./other-version.ts";
 import { oneLine } from "../present/plain-text.ts";
 import { printJson } from "./print-json.ts";
 
@@ -15,6 +16,7 @@ export async function statusCommand(
 ): Promise<number> {
   const info = await link.find();
   const newer = info && newerConfig(info, configDirectory);
+  const other = info && otherVersion(info);
   if (options.json) {
     const status =
       info === undefined
@@ -55,6 +57,7 @@ export async function statusCommand(
     ...(info.stateDirectory === "" ? [] : [["state", info.stateDirectory]]),
     ...(info.storeProblem === "" ? [] : [["store", oneLine(info.storeProblem)]]),
     ...(newer === undefined ? [] : [["restart", newer]]),
+    ...(other === undefined ? [] : [["upgrade", other]]),
   ];
   for (const [name, text] of lines) io.stdout.write(`${name!.padEnd(12)}${text}\n`);
   return EXIT.done;

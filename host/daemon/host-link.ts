@@ -29,7 +29,7 @@ export interface HostLinkOptions {
   directories: HostDirectories;
   /** Environment of the front. It may name a host elsewhere, and then no other one is looked for or started. */
   env: NodeJS.ProcessEnv;
-  /** Command that starts this program. Default: the one that this process was started with. */
+  /** Command that starts a host. Default: that of this program, from a copy that outlives an installed package. */
   command?: readonly string[];
   /** Version of this front. Default: that of this program. */
   version?: string;
@@ -168,7 +168,7 @@ export class HostLink implements Disposable {
 
   /** Starts a host unless somebody else is about to. Undefined: look again. */
   async #start(): Promise<GetHostInfoResponse | undefined> {
-    const { directories, env, command = ownCommand() } = this.#options;
+    const { directories, env, command } = this.#options;
     using lock = ExclusiveLock.take(join(directories.runtimeDirectory, "start.lock"));
     if (lock === undefined) return undefined;
     const found = await this.#look();
@@ -238,9 +238,4 @@ function incompatible({ hostVersion }: GetHostInfoResponse, version: string, hel
     `The running host is version ${hostVersion}, this is ${version}, and they do not understand each other.`,
     { help, metadata: { host_version: hostVersion, version } },
   );
-}
-
-/** How this process was started, to start another of the same. */
-function ownCommand(): string[] {
-  return [process.execPath, ...process.execArgv, process.argv[1]!];
 }

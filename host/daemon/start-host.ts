@@ -6,6 +6,7 @@ import type { Readable } from "node:stream";
 import type { HostDirectories } from "../directories.ts";
 import { makeStateDirectory, onStateFile } from "../state-directory.ts";
 import { hostEnvironment } from "./host-environment.ts";
+import { keepProgram } from "./kept-program.ts";
 import { readStartReport } from "./start-report.ts";
 
 /** Returns the path of the log of a host that was started on demand. */
@@ -14,16 +15,18 @@ export function hostLogPath(stateDirectory: string): string {
 }
 
 /**
- * Starts a host that outlives this process: with a session of its own, without a terminal and without our open files.
- * Resolves once it listens. Throws HOST_RUNNING, and what the host could not start for.
+ * Starts a host that outlives this process: with a session of its own, without a terminal and without our open files. Without a
+ * command it is another of this program. Resolves once it listens. Throws HOST_RUNNING, HOST_START_FAILED, and what the host could
+ * not start for.
  */
 export async function startHost(
   directories: HostDirectories,
-  options: { command: readonly string[]; env: NodeJS.ProcessEnv },
+  options: { command?: readonly string[] | undefined; env: NodeJS.ProcessEnv },
 ): Promise<void> {
-  const { command, env } = options;
+  const { env } = options;
   const logPath = hostLogPath(directories.stateDirectory);
   makeStateDirectory(directories.stateDirectory);
+  const command = options.command ?? ownCommand(directories);
   const log = onStateFile(logPath, () => openSync(logPath, "a", 0o600));
   try {
     const child = spawn(command[0]!, [...command.slice(1), "serve", "--on-demand"], {
@@ -42,4 +45,9 @@ export async function startHost(
   } finally {
     closeSync(log);
   }
+}
+
+/** How this process was started, to start another of the same that outlives the package. */
+function ownCommand({ stateDirectory }: HostDirectories): string[] {
+  return [process.execPath, ...process.execArgv, keepProgram(stateDirectory) ?? process.argv[1]!];
 }

@@ -1,5 +1,5 @@
 # The host image: the MCP server and control API as a container, and the filter between it and the engine, which has the
-# engine's socket mounted: docker-compose.prototype.yml. Whoever may talk to that socket is root on the machine.
+# engine's socket mounted: docker-compose.yml. Whoever may talk to that socket is root on the machine.
 # Promises: the bundled host, git and nothing else on top of the base. Build it with `node docker/build-image.mjs --host`.
 ARG BASE=node:24-bookworm-slim
 
@@ -19,6 +19,6 @@ RUN printf '#!/bin/sh\nexec node /opt/claudecluster/claudecluster.mjs "$@"\n' > 
 COPY dist/host/ /opt/claudecluster/
 WORKDIR /
 # Serves on every address of the container: which of them can be reached is up to how its port is published.
-EXPOSE 8811
+EXPOSE 8811 8812
 ENTRYPOINT ["node", "/opt/claudecluster/claudecluster.mjs"]
 CMD ["serve", "--mcp-http", "0.0.0.0:8811", "--listen-anywhere"]

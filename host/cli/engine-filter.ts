@@ -13,12 +13,14 @@ export interface EngineFilterFlags {
   engine: string;
   /** Images that containers may be made from. Default: the configured one. */
   image?: string[];
+  /** Service of its compose project that the containers count as. Default: none. */
+  composeService?: string;
 }
 
 /** Runs the engine filter between a host and the engine until a signal comes. Throws as EngineFilter.open. */
 export async function engineFilterCommand(
   { defaultImage, logLevel, stateDirectory }: HostConfig,
-  { listen, engine, image: images = [defaultImage] }: EngineFilterFlags,
+  { listen, engine, image: images = [defaultImage], composeService }: EngineFilterFlags,
   io: CommandIo,
 ): Promise<number> {
   const logger = createLogger(logLevel);
@@ -27,6 +29,7 @@ export async function engineFilterCommand(
     engine,
     images,
     identity: readHostId(stateDirectory),
+    composeService,
     logger,
   });
   io.stderr.write(`engine filter on ${listen}\n`);

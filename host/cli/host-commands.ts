@@ -50,6 +50,7 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .requiredOption("--listen <socket>", "the socket to make for the host (its DOCKER_HOST)")
     .option("--engine <socket>", "the engine's socket", "/var/run/docker.sock")
     .option("--image <name...>", "the images that containers may be made from; otherwise the configured one")
+    .option("--compose-service <name>", "make them one-off containers of this service of the filter's compose project")
     .action(async (flags: EngineFilterFlags) => {
       const { engineFilterCommand } = await import("./engine-filter.ts");
       const { readConfig } = await import("../config/config.ts");

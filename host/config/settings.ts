@@ -254,8 +254,10 @@ export const VARIABLES: Readonly<Record<string, Pick<Setting, "description" | "o
  * tests.
  */
 export const OTHER_VARIABLES = [
+  "CONTROL_PORT",
   "HOST_IMAGE",
   "KEY_FILE",
+  "NAME",
   "PORT",
   "AGENT_TOKEN",
   "SUITE_DIRECTORY",

@@ -6,7 +6,7 @@ import type { Logger } from "pino";
 import { AppError } from "../../proto/index.ts";
 import { listenError } from "../address.ts";
 import { EngineClient } from "./engine-client.ts";
-import { FilteredCalls } from "./filtered-calls.ts";
+import { FilteredCalls, type FilterRules } from "./filtered-calls.ts";
 import { joinStreams } from "./join-streams.ts";
 import { readBody, readUpgradeBody } from "./read-body.ts";
 import { readCall } from "./read-call.ts";
@@ -19,15 +19,11 @@ const HEADERS_MS = 10_000;
 const REQUEST_MS = 30_000;
 
 /** Sockets of a filter, and what it lets through. */
-export interface EngineFilterOptions {
+export interface EngineFilterOptions extends FilterRules {
   /** Path of the socket to make, in a directory that holds nothing else. */
   listen: string;
   /** Path of the engine's socket. */
   engine: string;
-  /** Images that containers may be made of, by the host's names. */
-  images: readonly string[];
-  /** Mark of the containers that are created through this filter, the same after a restart. */
-  identity: string;
   logger: Logger;
 }
 
@@ -42,9 +38,9 @@ export class EngineFilter implements AsyncDisposable {
   readonly #logger: Logger;
   readonly #connections = new Set<Duplex>();
 
-  private constructor({ engine, images, identity, logger }: EngineFilterOptions) {
-    this.#logger = logger;
-    this.#calls = new FilteredCalls(new EngineClient(engine), { images, identity, logger });
+  private constructor({ engine, ...rules }: EngineFilterOptions) {
+    this.#logger = rules.logger;
+    this.#calls = new FilteredCalls(new EngineClient(engine), rules);
     this.#server = createServer({
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: HEADERS_MS,

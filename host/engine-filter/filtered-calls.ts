@@ -6,6 +6,7 @@ import { BRIDGE, EXEC_START, execConfig } from "../runtime/docker/exec-config.ts
 import { LABELS } from "../runtime/docker/labels.ts";
 import { printable } from "../runtime/docker/printable.ts";
 import { checkCreate, imageOf } from "./check-create.ts";
+import { composeLabels } from "./compose-labels.ts";
 import type { EngineAnswer, EngineClient } from "./engine-client.ts";
 import { IssuedExecs } from "./issued-execs.ts";
 import { MEMORY_LABEL, MemoryBound, type MemoryState } from "./memory-bound.ts";
@@ -25,6 +26,16 @@ import { notOurs, refused } from "./refused.ts";
 type Json = Record<string, unknown>;
 type Options = { signal: AbortSignal };
 
+/** Rules of a filter. */
+export interface FilterRules {
+  /** Images that containers may be made of, by the host's names. */
+  images: readonly string[];
+  /** Mark of the containers that are created through this filter, the same after a restart. */
+  identity: string;
+  /** Service of the filter's compose project that the containers count as. Undefined: none. */
+  composeService?: string | undefined;
+}
+
 /**
  * Calls to the engine that are passed on if their target may be touched. They reject with ENGINE_CALL_REFUSED, or as
  * the client does.
@@ -33,14 +44,17 @@ export class FilteredCalls {
   readonly #engine: EngineClient;
   readonly #images: ReadonlySet<string>;
   readonly #identity: string;
+  readonly #composeService: string | undefined;
+  #composeLabels: Readonly<Record<string, string>> | undefined;
   readonly #logger: Logger;
   readonly #execs = new IssuedExecs();
   readonly #memory = new MemoryBound();
 
-  constructor(engine: EngineClient, given: { images: readonly string[]; identity: string; logger: Logger }) {
+  constructor(engine: EngineClient, given: FilterRules & { logger: Logger }) {
     this.#engine = engine;
     this.#images = new Set(given.images);
     this.#identity = given.identity;
+    this.#composeService = given.composeService;
     this.#logger = given.logger;
   }
 
@@ -102,11 +116,20 @@ export class FilteredCalls {
     const config = checkCreate(body, { name, imageVolumes: Object.keys(Config?.Volumes ?? {}) });
     const memoryBytes = config.HostConfig!.Memory!;
     using _memory = this.#memory.take(memoryBytes, await this.#memoryState(options));
-    const marks = { [FILTER_LABEL]: this.#identity, [MEMORY_LABEL]: String(memoryBytes) };
+    const marks = {
+      ...(await this.#projectLabels(options)),
+      [FILTER_LABEL]: this.#identity,
+      [MEMORY_LABEL]: String(memoryBytes),
+    };
     const marked = { ...config, Labels: { ...config.Labels, ...marks } };
     const created = await this.#engine.call({ kind: "create", method, query: { name }, body: marked }, options);
     this.#logger.info({ name, image: config.Image, status: created.status }, "container created");
     return answer(created, ({ Id, Warnings }: Json) => ({ Id, Warnings }));
+  }
+
+  async #projectLabels(options: Options): Promise<Readonly<Record<string, string>>> {
+    if (this.#composeService === undefined) return {};
+    return (this.#composeLabels ??= await composeLabels(this.#engine, this.#composeService, options));
   }
 
   async #memoryState(options: Options): Promise<MemoryState> {

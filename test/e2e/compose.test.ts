@@ -16,72 +16,180 @@ import { DATA } from "../../host/mcp/tool-result.ts";
 const execFileAsync = promisify(execFile);
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
-test("the compose file starts a host that serves MCP over HTTP to callers with the token, and to no others", async () => {
+/** A project of the compose file, whose sessions ask a scripted model. */
+interface Project extends AsyncDisposable {
+  /** Runs compose and resolves with its output. */
+  compose(...args: string[]): Promise<string>;
+  /** Runs a command in the host's container and resolves with its output. */
+  host(...args: string[]): Promise<string>;
+  /** Ids of the project's containers, those of sessions too; also of those that do not run. */
+  containers(...filters: string[]): Promise<string[]>;
+  /** Resolves with the address of MCP once somebody answers there. */
+  url(): Promise<URL>;
+  repository: string;
+  secrets: string[];
+}
+
+async function openProject(): Promise<Project> {
+  await using stack = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), "claudecluster-compose-"));
+  stack.defer(() => rm(directory, { recursive: true }));
   const project = `claudecluster-test-${randomBytes(4).toString("hex")}`;
-  const [token, key] = [randomBytes(32).toString("hex"), randomBytes(32).toString("hex")];
+  const key = randomBytes(32).toString("hex");
   const gateway = await dockerGateway();
-  await using model = await startScriptedModel({ key, host: gateway });
-  await using git = await startGitServer({ host: gateway });
+  const model = stack.use(await startScriptedModel({ key, host: gateway }));
+  const git = stack.use(await startGitServer({ host: gateway }));
   const repository = await git.addRepository("greeter", SMALL_REPOSITORY);
-  await writeFile(join(directory, "token"), token, { mode: 0o600 });
   await writeFile(join(directory, "key"), key, { mode: 0o600 });
   const env = {
     PATH: process.env["PATH"],
     HOME: process.env["HOME"],
-    CLAUDECLUSTER_TOKEN_FILE: join(directory, "token"),
     CLAUDECLUSTER_KEY_FILE: join(directory, "key"),
     CLAUDECLUSTER_PORT: "0",
+    CLAUDECLUSTER_CONTROL_PORT: "0",
     ANTHROPIC_BASE_URL: model.url,
     ...(process.env["CLAUDECLUSTER_IMAGE"] && { CLAUDECLUSTER_IMAGE: process.env["CLAUDECLUSTER_IMAGE"] }),
   };
   const [command, ...plugin] = await composeCommand();
+  const file = ["-p", project, "-f", join(ROOT, "docker-compose.yml")];
   const compose = async (...args: string[]) =>
-    (
-      await execFileAsync(
-        command,
-        [...plugin, "-p", project, "-f", join(ROOT, "docker-compose.prototype.yml"), ...args],
-        { env, cwd: ROOT },
-      )
-    ).stdout.trim();
+    (await execFileAsync(command, [...plugin, ...file, ...args], { env, cwd: ROOT })).stdout.trim();
   await docker("image", "inspect", "claudecluster/host:latest");
-  try {
-    await compose("up", "-d");
-    const port = (await compose("port", "host", "8811")).split(":").at(-1);
-    const url = new URL(`http://127.0.0.1:${port}/mcp`);
-    const post = (headers: Record<string, string>) =>
-      fetch(url, {
-        method: "POST",
-        headers: { "content-type": "application/json", accept: "application/json, text/event-stream", ...headers },
-        body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list", params: {} }),
-      });
-    await vi.waitFor(async () => expect((await post({})).status).toBe(401), { timeout: 30_000, interval: 100 });
-    expect((await post({ authorization: "Bearer wrong" })).status).toBe(401);
-    const authorization = `Bearer ${token}`;
-    expect((await post({ authorization, origin: "http://evil.test" })).status).toBe(403);
-    expect((await post({ authorization })).status).toBe(200);
+  stack.defer(async () => void (await compose("down", "--volumes", "--remove-orphans")));
+  await compose("up", "-d");
+  const owned = stack.move();
+  return {
+    compose,
+    host: (...args) => compose("exec", "-T", "host", "claudecluster", ...args),
+    async containers(...filters) {
+      const label = `label=com.docker.compose.project=${project}`;
+      const all = [label, ...filters].flatMap((filter) => ["--filter", filter]);
+      return (await docker("ps", "--all", "--quiet", "--no-trunc", ...all)).split("\n").filter((id) => id !== "");
+    },
+    async url() {
+      // It is another one after a restart.
+      const find = async () => {
+        const port = (await compose("port", "host", "8811")).split(":").at(-1);
+        const url = new URL(`http://127.0.0.1:${port}/mcp`);
+        expect((await fetch(url)).status).toBe(401);
+        return url;
+      };
+      return await vi.waitFor(find, { timeout: 30_000, interval: 200 });
+    },
+    repository,
+    secrets: [key],
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
 
-    const client = new Client({ name: "test", version: "1.0.0" });
-    await client.connect(new StreamableHTTPClientTransport(url, { requestInit: { headers: { authorization } } }));
-    let progressCount = 0;
-    const result = await client.callTool(
-      { name: "spawn_claude_container", arguments: { task: "[scenario: small-edit]", repository } },
-      { timeout: 120_000, onprogress: () => (progressCount += 1) },
-    );
-    await client.close();
-    expect(result._meta?.[DATA], JSON.stringify(result.content)).toMatchObject({ state: "succeeded" });
-    expect(progressCount).toBeGreaterThan(3);
-    expect(await compose("exec", "-T", "host", "claudecluster", "list")).toContain("succeeded");
-    await compose("restart", "--timeout", "5", "engine-filter");
-    await expectSealed(await compose("ps", "-q", "host"), await compose("ps", "-q", "engine-filter"));
-    const log = await compose("logs");
-    expect(log).toContain("call refused");
-    expect(log.includes(key) || log.includes(token)).toBe(false);
-  } finally {
-    await compose("down", "--volumes", "--timeout", "5");
-    await rm(directory, { recursive: true });
-  }
+async function connect(url: URL, token: string): Promise<Client> {
+  const client = new Client({ name: "test", version: "1.0.0" });
+  const requestInit = { headers: { authorization: `Bearer ${token}` } };
+  await client.connect(new StreamableHTTPClientTransport(url, { requestInit }));
+  return client;
+}
+
+test("the compose file starts a host that serves MCP over HTTP to callers with a token each, and to no others", async () => {
+  await using project = await openProject();
+  const { compose, host, repository } = project;
+  const url = await project.url();
+  const [alice, bob] = [await host("token", "add", "alice"), await host("token", "add", "bob")];
+  const post = (headers: Record<string, string>) =>
+    fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json", accept: "application/json, text/event-stream", ...headers },
+      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list", params: {} }),
+    });
+  const as = (token: string) => ({ authorization: `Bearer ${token}` });
+  expect((await post({})).status).toBe(401);
+  expect((await post(as("wrong"))).status).toBe(401);
+  expect((await post({ ...as(alice), origin: "http://evil.test" })).status).toBe(403);
+  expect((await post(as(alice))).status).toBe(200);
+  expect((await post(as(bob))).status).toBe(200);
+  await host("token", "remove", "bob");
+  expect((await post(as(bob))).status).toBe(401);
+
+  const client = await connect(url, alice);
+  let progressCount = 0;
+  const result = await client.callTool(
+    { name: "spawn_claude_container", arguments: { task: "[scenario: small-edit]", repository } },
+    { timeout: 120_000, onprogress: () => (progressCount += 1) },
+  );
+  await client.close();
+  expect(result._meta?.[DATA], JSON.stringify(result.content)).toMatchObject({ state: "succeeded" });
+  expect(progressCount).toBeGreaterThan(3);
+  expect(await host("list")).toMatch(/CALLER +TASK\n.* succeeded .* alice /);
+  await compose("restart", "--timeout", "5", "engine-filter");
+  const [hostId, filterId] = [await compose("ps", "-q", "host"), await compose("ps", "-q", "engine-filter")];
+  await expectSealed(hostId, filterId);
+  for (const id of [hostId, filterId]) await expectBounded(id);
+  const log = await compose("logs");
+  expect(log).toContain("call refused");
+  expect(log).toMatch(/"caller":"alice".*"msg":"caller starts session"/);
+  for (const secret of [...project.secrets, alice, bob]) expect(log.includes(secret)).toBe(false);
 });
+
+/** A task of one command of Claude's. */
+const bash = (command: string) => `[scenario: call-tools ${JSON.stringify([{ name: "Bash", input: { command } }])}]`;
+
+test("a restart leaves live sessions, and what ends the project ends them with their changes", async () => {
+  await using project = await openProject();
+  const { compose, host, repository } = project;
+  const client = await connect(await project.url(), await host("token", "add", "alice"));
+  const spawn = async (command: string) => {
+    const spawned = { task: bash(command), repository, wait: false };
+    const { _meta } = await client.callTool({ name: "spawn_claude_container", arguments: spawned });
+    return (_meta?.[DATA] as { session_id: string }).session_id;
+  };
+  const first = await spawn("echo one >> made; until [ -e /tmp/go ]; do sleep 0.2; done");
+  const second = await spawn("echo two >> made; timeout 170 tail -f /dev/null");
+  const show = async (id: string) => JSON.parse(await host("show", id, "--json")) as Record<string, unknown>;
+  const changed = async () => {
+    for (const id of [first, second]) expect(await show(id)).toMatchObject({ state: "running", change_count: 1 });
+  };
+  await vi.waitFor(changed, { timeout: 60_000, interval: 500 });
+  await client.close();
+  const sessions = await project.containers("label=dev.claudecluster.uid");
+  expect(sessions).toHaveLength(2);
+
+  await compose("restart");
+  await project.url();
+  await changed();
+  expect(await project.containers("label=dev.claudecluster.uid", "status=running")).toEqual(sessions);
+  const { container_id: container } = await show(first);
+  await docker("exec", String(container), "touch", "/tmp/go");
+  await vi.waitFor(async () => expect(await show(first)).toMatchObject({ state: "succeeded", change_count: 1 }), {
+    timeout: 60_000,
+    interval: 500,
+  });
+
+  await compose("down", "--remove-orphans");
+  expect(await project.containers()).toEqual([]);
+  expect(await docker("ps", "--all", "--quiet", "--filter", `id=${sessions.join("|")}`)).toBe("");
+  await compose("up", "-d");
+  await project.url();
+  expect(await show(second)).toMatchObject({ caller: "alice", change_count: 1 });
+  expect(await host("diff", second)).toContain("+two");
+});
+
+/** It says how it is, and can take no more of the machine than it may. */
+async function expectBounded(id: string): Promise<void> {
+  const [{ Config, HostConfig }] = JSON.parse(await docker("inspect", id)) as [
+    {
+      Config: { Healthcheck: { Test: string[] } };
+      HostConfig: { Memory: number; PidsLimit: number; LogConfig: object; RestartPolicy: { Name: string } };
+    },
+  ];
+  const [kind, ...check] = Config.Healthcheck.Test;
+  expect(kind).toBe("CMD");
+  await vi.waitFor(() => docker("exec", id, ...check), { timeout: 20_000, interval: 500 });
+  expect(HostConfig).toMatchObject({
+    RestartPolicy: { Name: "unless-stopped" },
+    LogConfig: { Type: "json-file", Config: { "max-size": expect.any(String), "max-file": expect.any(String) } },
+  });
+  expect(HostConfig.Memory).toBeGreaterThan(0);
+  expect(HostConfig.PidsLimit).toBeGreaterThan(0);
+}
 
 /** Run in the host's container, as a hole in the host would let it be: what of the machine can be had? */
 const ATTACK = `

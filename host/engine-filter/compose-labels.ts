@@ -1,0 +1,34 @@
+import { hostname } from "node:os";
+import type { EngineClient } from "./engine-client.ts";
+import { refused } from "./refused.ts";
+
+const PROJECT = "com.docker.compose.project";
+
+/**
+ * Returns the labels by which Docker Compose takes a container for a one-off container of a service in the filter's own project:
+ * `down` ends such ones, `restart`, `stop` and `up` do not. Throws ENGINE_CALL_REFUSED if the filter is in no project.
+ */
+export async function composeLabels(
+  engine: Pick<EngineClient, "call">,
+  service: string,
+  options: { signal: AbortSignal },
+): Promise<Record<string, string>> {
+  // A container's name for itself is the start of its id.
+  const target = hostname();
+  const found = /^[0-9a-f]{12}$/.test(target)
+    ? await engine.call({ kind: "inspect", method: "GET", target }, options)
+    : { status: 404, json: undefined };
+  if (found.status !== 200 && found.status !== 404) throw new Error("The engine did not say what the filter runs in.");
+  const { Config } = (found.json ?? {}) as { Config?: { Labels?: Record<string, string> } };
+  const project = Config?.Labels?.[PROJECT];
+  if (project === undefined)
+    throw refused("The filter is in no compose project whose service its containers could be.");
+  return {
+    [PROJECT]: project,
+    "com.docker.compose.service": service,
+    "com.docker.compose.oneoff": "True",
+    "com.docker.compose.container-number": "1",
+    // Compose looks at no container without it.
+    "com.docker.compose.config-hash": "session",
+  };
+}

@@ -26,7 +26,9 @@ export function describeReached({ scope, limit, used }: BudgetReached): string {
   return `${whose} of ${bound} is used up (${spent}).`;
 }
 
-const DOLLARS = new Intl.NumberFormat("en-US", {
+/** Made with its first use: that takes longer than most that a program loads. */
+let dollarFormat: Intl.NumberFormat | undefined;
+const DOLLARS = {
   style: "currency",
   currency: "USD",
   minimumFractionDigits: 2,
@@ -34,11 +36,12 @@ const DOLLARS = new Intl.NumberFormat("en-US", {
   minimumSignificantDigits: 2,
   maximumSignificantDigits: 2,
   roundingPriority: "morePrecision",
-});
+} as const;
 
 /** Returns an amount of dollars as users see it: "$1,234.50" in cents, below ten cents "$0.0012" with two digits. */
 export function dollars(usd: number): string {
-  return usd > 0 && usd < 1e-6 ? "<$0.000001" : DOLLARS.format(usd);
+  dollarFormat ??= new Intl.NumberFormat("en-US", DOLLARS);
+  return usd > 0 && usd < 1e-6 ? "<$0.000001" : dollarFormat.format(usd);
 }
 
 /** Returns the sum of two usages. */

@@ -85,7 +85,8 @@ test.each([
   expect(packages).toEqual(expect.arrayContaining(["@modelcontextprotocol/server", "zod"]));
   expect(packages).not.toContain("@connectrpc/connect");
   expect(packages).not.toContain("dockerode");
+  expect(packages).not.toContain("pino");
   expect(costlyOfNode).toEqual([]);
   expect(count).toBeLessThan(35);
-  expect(kilobytes).toBeLessThan(1900);
+  expect(kilobytes).toBeLessThan(1450);
 });

@@ -1,16 +1,17 @@
 import { finished } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { SETTINGS } from "../config/settings.ts";
 import { claudeDirectory, readDirectories } from "../directories.ts";
-import { createLogger } from "../logger.ts";
 import { ClientPipe } from "../mcp/client-pipe.ts";
 import { MCPServer } from "../mcp/mcp-server.ts";
+import type { ServerLog } from "../mcp/server-log.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { SnapshotReceiver } from "../source/snapshot-sender.ts";
 import { VERSION } from "../version.ts";
 import { readWishDefaults } from "./command-context.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 
+/** A client asks for the tools right after its first answer: the host is connected to behind that (ms). */
+const CONNECT_AFTER_MS = 250;
 /** Claude Code kills its servers half a second after it has told them to end (ms). */
 const LAST_WORDS_MS = 250;
 
@@ -27,9 +28,7 @@ export interface McpLink {
  * The host is started once the client has its first answer, and an error of that is the first call's.
  */
 export async function mcpCommand(link: McpLink, io: CommandIo): Promise<number> {
-  // Of a level that is none the host tells when it is started.
-  const { schema, default: usual } = SETTINGS.log_level;
-  const logger = createLogger(schema.catch(usual).parse(io.env["CLAUDECLUSTER_LOG_LEVEL"]));
+  const logger = lateLogger(io);
   const defaults = () => readWishDefaults(readDirectories(io.env).configDirectory);
   const server = new MCPServer({
     sessions: link.sessions,
@@ -46,17 +45,41 @@ export async function mcpCommand(link: McpLink, io: CommandIo): Promise<number> 
   });
   const closed = Promise.withResolvers<undefined>();
   const done = () => closed.resolve(undefined);
-  // A client waits for the first answer; for the host waits the first call, whose error it is where none can start.
-  const onAnswer = () => {
-    // What it takes is loaded while it is there: npx's cache may be cleared. What is wrong in the file is the first call's.
-    defaults().catch(() => {});
+  // A client waits for the first answers; for the host waits the first call, whose error it is where none can start.
+  const connect = () => {
     link.connect().catch((error: unknown) => logger.warn({ err: error }, "no host yet"));
+  };
+  let connecting: NodeJS.Timeout | undefined;
+  const onAnswer = () => {
+    connecting = setTimeout(() => {
+      connect();
+      // What is loaded late is loaded while it is there: npx's cache may be cleared. What is wrong in the file is the first call's.
+      Promise.all([defaults(), logger.load(), server.load()]).catch(() => {});
+    }, CONNECT_AFTER_MS);
   };
   const handle = server.serveStdio(new ClientPipe(io, { onAnswer, onClose: done }));
   // Not its "close": Node leaves files and devices open, and all may have ended before.
   finished(io.stdin, { writable: false, signal: io.signal }, done);
   await closed.promise;
+  clearTimeout(connecting);
   await handle.close();
   await Promise.race([server.settled(), delay(LAST_WORDS_MS)]);
   return EXIT.done;
+}
+
+/** Logger that is loaded when it is told to, and at the latest with the first line that there is to log. */
+function lateLogger({ env }: CommandIo): ServerLog & { load(): Promise<ServerLog> } {
+  const create = async () => {
+    const { SETTINGS } = await import("../config/settings.ts");
+    const { createLogger } = await import("../logger.ts");
+    // Of a level that is none the host tells when it is started.
+    const { schema, default: usual } = SETTINGS.log_level;
+    return createLogger(schema.catch(usual).parse(env["CLAUDECLUSTER_LOG_LEVEL"]));
+  };
+  let loading: Promise<ServerLog> | undefined;
+  const load = () => (loading ??= create());
+  const log = (level: keyof ServerLog) => (fields: object, text: string) => {
+    void load().then((logger) => logger[level](fields, text));
+  };
+  return { load, warn: log("warn"), error: log("error") };
 }

@@ -1,11 +1,6 @@
 import type { McpServer } from "@modelcontextprotocol/server";
-import type { Logger } from "pino";
+import type { ServerLog } from "./server-log.ts";
 import * as z from "zod";
-import { ApplyConflictsError } from "../repository/apply-conflicts.ts";
-import { showConflict } from "../results/apply-report.ts";
-import { applySession } from "../results/apply-session.ts";
-import { undoSession } from "../results/undo-session.ts";
-import { compareSessions } from "../results/compare-sessions.ts";
 import { resolveEach, resolveSession } from "../session/resolve-session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { applyConflictsText, applyText, comparisonText, undoText } from "./apply-text.ts";
@@ -15,7 +10,7 @@ import { answering, textResult } from "./tool-result.ts";
 /** Options of the tools that apply results. */
 export interface ApplyToolsOptions {
   sessions: Sessions;
-  logger: Logger;
+  logger: ServerLog;
   /** Returns the parent's project: any directory of its work tree. */
   projectDirectory: (options: { signal: AbortSignal }) => Promise<string>;
   /** State directory of this program, where what was applied is remembered. */
@@ -67,6 +62,9 @@ export function registerApplyTools(server: McpServer, options: ApplyToolsOptions
           commits = false,
           ref,
         } = input;
+        const { applySession } = await import("../results/apply-session.ts");
+        const { ApplyConflictsError } = await import("../repository/apply-conflicts.ts");
+        const { showConflict } = await import("../results/apply-report.ts");
         const sessionId = await resolveSession(sessions, given);
         const directory = await projectDirectory({ signal });
         const as = worktree || stage ? "worktree" : "branch";
@@ -97,6 +95,7 @@ export function registerApplyTools(server: McpServer, options: ApplyToolsOptions
     },
     ({ session_ids: given }, context) =>
       answering(logger, async () => {
+        const { compareSessions } = await import("../results/compare-sessions.ts");
         const sessionIds = await resolveEach(sessions, given);
         const { signal } = context.mcpReq;
         const directory = await projectDirectory({ signal });
@@ -118,6 +117,7 @@ export function registerApplyTools(server: McpServer, options: ApplyToolsOptions
     },
     ({ session_id: given }, context) =>
       answering(logger, async () => {
+        const { undoSession } = await import("../results/undo-session.ts");
         const sessionId = given === undefined ? undefined : await resolveSession(sessions, given);
         const { signal } = context.mcpReq;
         const directory = await projectDirectory({ signal });

@@ -1,5 +1,5 @@
 import type { McpServer } from "@modelcontextprotocol/server";
-import type { Logger } from "pino";
+import type { ServerLog } from "./server-log.ts";
 import * as z from "zod";
 import { AppError, Artifact_Kind, isFinal } from "../../proto/index.ts";
 import { fenced } from "../present/fenced.ts";
@@ -13,7 +13,10 @@ import { sessionId, toolArguments } from "./tool-arguments.ts";
 import { answering, textResult } from "./tool-result.ts";
 
 /** Adds the tool read_changes: a session's changes file by file, in pages that a conversation holds. */
-export function registerChangesTool(server: McpServer, { sessions, logger }: { sessions: Sessions; logger: Logger }) {
+export function registerChangesTool(
+  server: McpServer,
+  { sessions, logger }: { sessions: Sessions; logger: ServerLog },
+) {
   server.registerTool(
     "read_changes",
     {

@@ -1,5 +1,5 @@
 import type { McpServer, ServerContext } from "@modelcontextprotocol/server";
-import type { Logger } from "pino";
+import type { ServerLog } from "./server-log.ts";
 import * as z from "zod";
 import { AppError, asAppError } from "../../proto/index.ts";
 import { oneLine } from "../present/plain-text.ts";
@@ -68,7 +68,7 @@ interface SpawnerOptions {
   source: RepositorySource;
   /** Where the parent is, unless it says so itself. Undefined: on another machine. */
   directory: string | undefined;
-  logger: Logger;
+  logger: ServerLog;
   waits: Waits;
 }
 
@@ -77,7 +77,7 @@ export class ContainerSpawnerTool {
   readonly #sessions: Sessions;
   readonly #source: RepositorySource;
   readonly #directory: string | undefined;
-  readonly #logger: Logger;
+  readonly #logger: ServerLog;
   readonly #waits: Waits;
 
   constructor({ sessions, source, directory, logger, waits }: SpawnerOptions) {

@@ -1,11 +1,11 @@
 import { createMcpHandler, type McpHttpHandler, McpServer } from "@modelcontextprotocol/server";
 import { serveStdio, type StdioServerHandle } from "@modelcontextprotocol/server/stdio";
-import type { Logger } from "pino";
+import type { ServerLog } from "./server-log.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { registerApplyTools } from "./apply-tools.ts";
-import { AddressSource } from "../source/address-source.ts";
-import { LocalSource, type LocalSourceOptions } from "../source/local-source.ts";
+import type { LocalSourceOptions } from "../source/local-source.ts";
 import { findProject } from "../source/project.ts";
+import type { RepositorySource } from "../source/repository-source.ts";
 import type { SnapshotReceiver } from "../source/snapshot-sender.ts";
 import { registerChangesTool } from "./changes-tool.ts";
 import { cancelingByPost } from "./cancel-by-post.ts";
@@ -27,7 +27,7 @@ const ELSEWHERE = "one that an http(s) URL names, since this server is on anothe
 export interface MCPServerOptions {
   sessions: Sessions;
   version: string;
-  logger: Logger;
+  logger: ServerLog;
   /** The parent's project, where that is on this machine: what sessions work on and results are applied to. Undefined: it is elsewhere. */
   project?: {
     /** Where the client does not say where it works. */
@@ -55,7 +55,7 @@ export class MCPServer {
   constructor(options: MCPServerOptions) {
     this.#options = options;
     const { project } = options;
-    const source = project === undefined ? new AddressSource() : new LocalSource(project);
+    const source: RepositorySource = { find: async (...given) => (await loadSource(project)).find(...given) };
     this.#waits = new Waits(options);
     this.#tool = new ContainerSpawnerTool({ ...options, waits: this.#waits, source, directory: project?.directory });
   }
@@ -66,6 +66,14 @@ export class MCPServer {
       transport: pipe,
       onerror: (error) => this.#options.logger.warn({ err: error }, "mcp transport"),
     });
+  }
+
+  /** Loads what calls of tools use, which a client's first answers do not wait for. */
+  async load(): Promise<void> {
+    await loadSource(this.#options.project);
+    await import("../results/apply-session.ts");
+    await import("../results/compare-sessions.ts");
+    await import("../results/undo-session.ts");
   }
 
   /** Resolves once the work that closing the transports began is done. */
@@ -104,4 +112,10 @@ export class MCPServer {
     registerPrompts(server, sessions);
     return server;
   }
+}
+
+/** Loads the source of sessions' repositories. */
+async function loadSource(project: MCPServerOptions["project"]): Promise<RepositorySource> {
+  if (project === undefined) return new (await import("../source/address-source.ts")).AddressSource();
+  return new (await import("../source/local-source.ts")).LocalSource(project);
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { McpServer } from "@modelcontextprotocol/server";
-import type { Logger } from "pino";
+import type { ServerLog } from "./server-log.ts";
 import * as z from "zod";
 import { isFinal, Session_State } from "../../proto/index.ts";
 import { sessionEntry } from "../present/session-entry.ts";
@@ -28,7 +28,7 @@ const STATES = { live: LIVE_STATES, finished: FINAL_STATES, all: [] };
 /** Options of the tools that come back to a session. */
 export interface SessionToolsOptions {
   sessions: Sessions;
-  logger: Logger;
+  logger: ServerLog;
   waits: Waits;
   /** Finds the parent's project. Undefined: it is in none, or elsewhere. */
   ownProject?: ((options: { signal: AbortSignal }) => Promise<string | undefined>) | undefined;

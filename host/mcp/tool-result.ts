@@ -1,5 +1,5 @@
 import type { CallToolResult } from "@modelcontextprotocol/server";
-import type { Logger } from "pino";
+import type { ServerLog } from "./server-log.ts";
 import { asAppError, cutChars, isFinal, Session_State } from "../../proto/index.ts";
 import { attemptsText, compareAttempts } from "../present/attempts-text.ts";
 import { oneLine } from "../present/plain-text.ts";
@@ -67,7 +67,10 @@ export async function attemptsResult(sessions: Sessions, ids: readonly string[])
 }
 
 /** Runs a tool. An error becomes a result that says what is wrong and what to do. */
-export async function answering<Result>(logger: Logger, run: () => Promise<Result>): Promise<Result | CallToolResult> {
+export async function answering<Result>(
+  logger: ServerLog,
+  run: () => Promise<Result>,
+): Promise<Result | CallToolResult> {
   try {
     return await run();
   } catch (error) {

@@ -7,7 +7,7 @@ import {
   type ServerContext,
 } from "@modelcontextprotocol/server";
 import { durationMs } from "@bufbuild/protobuf/wkt";
-import type { Logger } from "pino";
+import type { ServerLog } from "./server-log.ts";
 import {
   asAppError,
   Decider,
@@ -76,12 +76,12 @@ interface AnswerOptions {
 export class Waits implements Disposable {
   readonly #sessions: Sessions;
   readonly #presence: Presence;
-  readonly #logger: Logger;
+  readonly #logger: ServerLog;
   readonly #stopping = new Set<Promise<void>>();
   /** Forms that were closed without a decision, by their keys. */
   readonly #closed = new Set<string>();
 
-  constructor({ sessions, logger }: { sessions: Sessions; logger: Logger }) {
+  constructor({ sessions, logger }: { sessions: Sessions; logger: ServerLog }) {
     this.#sessions = sessions;
     this.#logger = logger;
     this.#presence = new Presence(sessions);

@@ -18,34 +18,31 @@ const DISCOVER = {
     "io.modelcontextprotocol/clientCapabilities": {},
   },
 };
-const request = (method: string, params: object) => `${JSON.stringify({ jsonrpc: "2.0", id: 0, method, params })}\n`;
+const request = (method: string, params: object) =>
+  `${JSON.stringify({ jsonrpc: "2.0", id: method, method, params })}\n`;
 
 /** How a program is started, and what it is asked. */
 interface Start {
   /** Arguments of Node. */
   args: string[];
-  /** What it gets on standard input, once it runs; it has answered with the first that it prints. Default: it exits. */
-  input?: string;
+  /** Requests that it gets on standard input; it has answered with as many lines. Default: none, and it exits by itself. */
+  requests?: string[];
   env?: Record<string, string>;
 }
 
 /** What Claude Code waits for when it starts the server: from exec to the first answer, against Node that does nothing. */
 export const start: Part = async ({ figures, say }) => {
   const place = await mkdtemp(join(tmpdir(), "claudecluster-bench-"));
-  const mcp = (method: string, params: object) => ({
-    args: [CLAUDECLUSTER, "mcp"],
-    input: request(method, params),
-  });
+  const mcp = (...requests: string[]) => ({ args: [CLAUDECLUSTER, "mcp"], requests });
+  const [initialize, discover] = [request("initialize", INITIALIZE), request("server/discover", DISCOVER)];
   const starts: Record<string, Start> = {
     "node -e 0": { args: ["-e", "0"] },
     "claudecluster version": { args: [CLAUDECLUSTER, "version"] },
-    "claudecluster mcp, initialize": mcp("initialize", INITIALIZE),
-    "claudecluster mcp, server/discover": mcp("server/discover", DISCOVER),
+    "claudecluster mcp, initialize": mcp(initialize),
+    "claudecluster mcp, server/discover": mcp(discover),
+    "claudecluster mcp, with tools/list behind it": mcp(discover, request("tools/list", DISCOVER)),
     // As after an installation: nothing was compiled before.
-    "claudecluster mcp, server/discover, first start": {
-      ...mcp("server/discover", DISCOVER),
-      env: { NODE_DISABLE_COMPILE_CACHE: "1" },
-    },
+    "claudecluster mcp, server/discover, first start": { ...mcp(discover), env: { NODE_DISABLE_COMPILE_CACHE: "1" } },
   };
   const measures = Object.fromEntries(
     Object.entries(starts).map(([name, given]) => [name, () => timeStart(given, place)]),
@@ -66,21 +63,25 @@ export const start: Part = async ({ figures, say }) => {
   }
 };
 
-/** Starts a program, in a home of its own, and returns when it had answered (ms). It is ended. */
-async function timeStart({ args, input, env }: Start, home: string): Promise<number> {
+/** Starts a program, in a home of its own, and returns when it had answered (ms). It ends as its client goes. */
+async function timeStart({ args, requests = [], env }: Start, home: string): Promise<number> {
   const begun = performance.now();
   const child = spawn(process.execPath, args, {
     env: { PATH: process.env["PATH"], HOME: home, TMPDIR: home, XDG_RUNTIME_DIR: home, ...env },
     stdio: ["pipe", "pipe", "inherit"],
   });
   const exited = once(child, "exit");
-  if (input === undefined) await exited;
-  else {
-    child.stdin.write(input);
-    await once(child.stdout, "data");
-  }
+  child.stdin.write(requests.join(""));
+  let lines = 0;
+  const answered = new Promise<void>((resolve) => {
+    child.stdout.on("data", (text: Buffer) => {
+      lines += text.toString().split("\n").length - 1;
+      if (lines === requests.length) resolve();
+    });
+  });
+  await (requests.length === 0 ? exited : answered);
   const took = performance.now() - begun;
-  child.kill("SIGKILL");
+  child.stdin.end();
   await exited;
   return took;
 }

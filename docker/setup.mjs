@@ -32,8 +32,10 @@ export async function setup({ test = false, root = ROOT } = {}) {
       await hostImage(root);
       // Not in the package, as the tests are not.
       const { testTools } = await import("../test/setup/test-tools.mjs");
+      const { inspector } = await import("../test/setup/inspector.mjs");
       const { newerEngine } = await import("../test/setup/newer-engine.mjs");
       await testTools();
+      await inspector();
       // Only root can start it, and only then its tests are part of the suite.
       if (canInstall()) await newerEngine();
     }

@@ -88,6 +88,8 @@ export const spawnInputSchema = z.strictObject({
   check_timeout_seconds: z.number().optional().describe("Time for check. Default: 600."),
   json_schema: z
     .record(z.string(), z.unknown())
+    // In words that clients which look for gaps in a schema know: it is meant.
+    .meta({ additionalProperties: true })
     .optional()
     .describe("JSON Schema of an object that is to be the answer: checked, and if it is none, the session fails."),
   decision_timeout_seconds: z

@@ -19,8 +19,7 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .command("mcp")
     .description("serve MCP on standard input and output, for Claude Code")
     .action(async () => {
-      // Code that zod would write for the few messages of a start takes longer than they do. Schemas see it when they are made.
-      (await import("zod/v4/core")).config({ jitless: true });
+      await import("./few-messages.ts");
       const { mcpCommand } = await import("./mcp.ts");
       const { LateHostLink } = await import("./late-host-link.ts");
       await using link = new LateHostLink(io);

@@ -29,6 +29,7 @@ export async function statusCommand(
             live_sessions: info.liveSessionCount,
             queued_sessions: info.queuedSessionCount,
             max_running_sessions: info.maxRunningSessionCount,
+            removing_containers: info.removingContainerCount,
             engine_healthy: info.engineHealthy,
             engine_problem: info.engineProblem,
             model_endpoint: info.modelEndpoint,
@@ -46,9 +47,13 @@ export async function statusCommand(
     return EXIT.done;
   }
   const started = info.startTime === undefined ? "" : `, since ${timestampDate(info.startTime).toISOString()}`;
+  const removing = info.removingContainerCount;
   const lines = [
     ["host", `${info.hostVersion}${info.processId === 0 ? "" : `, process ${info.processId}`}${started}`],
     ["sessions", `${info.liveSessionCount} live, ${info.queuedSessionCount} of them queued`],
+    ...(removing === 0
+      ? []
+      : [["removing", `${removing} container${removing === 1 ? "" : "s"} of sessions that have ended`]]),
     ["engine", info.engineHealthy ? "ok" : info.engineProblem],
     // A host of before says none.
     ...(info.modelEndpoint === "" ? [] : [["model", info.modelEndpoint]]),

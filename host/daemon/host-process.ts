@@ -95,7 +95,7 @@ function hostControl(
   return {
     async info() {
       const health = await engine();
-      const { liveCount, queuedCount, maxRunning, runtimeProblem, storeProblem } = sessions.status();
+      const { liveCount, queuedCount, maxRunning, removingCount, runtimeProblem, storeProblem } = sessions.status();
       const problem = runtimeProblem ?? (health.healthy ? "" : `${health.message} ${health.help}`);
       return {
         hostVersion: VERSION,
@@ -105,6 +105,7 @@ function hostControl(
         liveSessionCount: liveCount,
         queuedSessionCount: queuedCount,
         maxRunningSessionCount: Number.isFinite(maxRunning) ? maxRunning : 0,
+        removingContainerCount: removingCount,
         engineHealthy: problem === "",
         engineProblem: problem,
         ...credentialInfo(credentials),

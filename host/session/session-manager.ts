@@ -110,20 +110,22 @@ export class SessionManager implements Sessions, AsyncDisposable {
     }
   }
 
-  /** Returns counts of sessions, and what is wrong with the runtime and the store. Undefined: nothing is known to be. */
+  /** Returns counts of sessions and of containers on their way out, and what is wrong with the runtime and the store. Undefined: nothing is known to be. */
   status(): {
     liveCount: number;
     queuedCount: number;
     maxRunning: number;
+    removingCount: number;
     runtimeProblem: string | undefined;
     storeProblem: string | undefined;
   } {
     const { queuedCount, maxRunning, problem: runtimeProblem } = this.#options.containers.status();
-    const liveCount = this.#options.store.liveSessionIds().length;
+    const live = new Set(this.#options.store.liveSessionIds());
+    const removingCount = [...this.#runs.keys()].filter((id) => !live.has(id)).length;
     const storeProblem =
       [...this.#runs.values()].map((run) => run.roomAwaited).find((reason) => reason !== "") ??
       this.#options.store.findProblem()?.toSentence();
-    return { liveCount, queuedCount, maxRunning, runtimeProblem, storeProblem };
+    return { liveCount: live.size, queuedCount, maxRunning, removingCount, runtimeProblem, storeProblem };
   }
 
   #resumeOne(sessionId: string): void {

@@ -112,6 +112,24 @@ test("a session that is killed is over at once, with its reason, without asking 
   expect(session.machine.boxes).toEqual([]);
 });
 
+test("a session that is over says so while its container is still being removed, and is not done before", async () => {
+  const session = start();
+  const removal = session.machine.holdRemovals();
+  const run = session.run();
+  await running(session);
+  const done = vi.fn();
+  void run.finished.then(done);
+  session.agent.finish();
+  await removal.matched;
+  await vi.waitUntil(() => stateOf(session) === Session_State.SUCCEEDED, { interval: 1, timeout: 20_000 });
+  expect(done).not.toHaveBeenCalled();
+  // If this host is killed now, the next one's sweep takes it.
+  expect(session.store.liveContainerRefs()).toEqual([]);
+  removal.release();
+  await run.finished;
+  expect(session.machine.boxes).toEqual([]);
+});
+
 test("a session that is let go of keeps its container and its open log, for the next host", async () => {
   const session = start();
   const before = session.run();

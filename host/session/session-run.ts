@@ -184,12 +184,17 @@ export class SessionRun {
     });
     const result = await this.#reachResult(source);
     if (result === undefined) return false;
-    await this.#removeContainer();
-    const state = finalState(result.outcome);
-    const value = create(SessionFinishedSchema, { state, result: cutResult(result, EVENT_RESULT) });
-    if (!(await this.#room.store(() => log.append({ case: "sessionFinished", value })))) return false;
-    logger.info({ outcome: Session_State[state], elapsedMs: Date.now() - this.#startMs }, "session finished");
-    return true;
+    // Nobody waits for it: the next host removes what this one leaves.
+    const removed = this.#removeContainer();
+    try {
+      const state = finalState(result.outcome);
+      const value = create(SessionFinishedSchema, { state, result: cutResult(result, EVENT_RESULT) });
+      if (!(await this.#room.store(() => log.append({ case: "sessionFinished", value })))) return false;
+      logger.info({ outcome: Session_State[state], elapsedMs: Date.now() - this.#startMs }, "session finished");
+      return true;
+    } finally {
+      await removed;
+    }
   }
 
   /** Resolves with the session's result once all that it left is stored; undefined if it was let go of. */

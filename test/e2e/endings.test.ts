@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { containersOf } from "../support/docker.ts";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { containersGone } from "../support/containers-gone.ts";
 import { type McpRig, startMcpServer } from "../support/mcp-client.ts";
 import { type Rig, startRig } from "../support/rig.ts";
 
@@ -28,10 +28,7 @@ test("a call that is canceled ends its session: the changes are kept, the contai
   await expect(call).rejects.toThrow();
   // The patch is there as soon as the session has ended.
   const uri = `claudecluster://sessions/${sessionId}/patch`;
-  await vi.waitFor(async () => expect(await containersOf(rig.mcp.place)).toEqual([]), {
-    timeout: 30_000,
-    interval: 200,
-  });
+  await containersGone(rig.mcp.place);
   const { contents } = await rig.mcp.client.readResource({ uri });
   expect((contents[0] as { text: string }).text).toContain("diff --git");
 });
@@ -79,7 +76,7 @@ test.each([
   expect(summary?.state, text).toBe("failed");
   expect(summary?.failure?.reason).toContain(reason);
   expect(summary?.failure?.message).toMatch(/\. \S.+/);
-  expect(await containersOf(rig.mcp.place)).toEqual([]);
+  await containersGone(rig.mcp.place);
 });
 
 test("says that a repository is not there", async () => {
@@ -99,7 +96,7 @@ test.each([
   expect(isError).toBe(true);
   expect(summary?.state).toBe("failed");
   expect(summary?.failure?.reason).toContain(reason);
-  expect(await containersOf(rig.mcp.place)).toEqual([]);
+  await containersGone(rig.mcp.place);
 });
 
 test("a timeout interrupts a hanging Claude and still returns what was changed", async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { LeftWork_Item_Kind as Kind, type SessionResult } from "../../proto/index.ts";
 import { claudecluster } from "../support/claudecluster.ts";
-import { containersOf } from "../support/docker.ts";
+import { containersGone } from "../support/containers-gone.ts";
 import { type McpRig, startMcpServer } from "../support/mcp-client.ts";
 import { type HostRig, startHostRig } from "../support/rig.ts";
 
@@ -25,7 +25,7 @@ const STASH =
 
 /** The result as the control API has it, once no container is left. */
 async function resultOf(sessionId: string): Promise<SessionResult> {
-  expect(await containersOf(rig.place)).toEqual([]);
+  await containersGone(rig.place);
   return (await rig.sessions.get(sessionId)).result!;
 }
 

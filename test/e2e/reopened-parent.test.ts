@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { applyPatch } from "../support/apply-patch.ts";
-import { containersOf } from "../support/docker.ts";
+import { containersGone } from "../support/containers-gone.ts";
 import { startMcpServer } from "../support/mcp-client.ts";
 import { startRig } from "../support/rig.ts";
 import { DATA } from "../../host/mcp/tool-result.ts";
@@ -47,7 +47,7 @@ test("closing Claude Code in the middle of four running sessions and opening it 
   for (const { summary } of outcomes) {
     const files = await applyPatch(rig.git.directoryOf("greeter"), summary!.patch!);
     expect(Object.keys(files).length).toBeGreaterThan(0);
-    expect(await containersOf(place)).toEqual([]);
+    await containersGone(place);
   }
 });
 

@@ -9,6 +9,8 @@ interface BoxOptions {
   ref: ContainerRef;
   hostId: string;
   agent: FakeAgent;
+  /** Resolves when a runtime may remove it. */
+  onRemove: () => Promise<void>;
   onRemoved: () => void;
 }
 
@@ -22,15 +24,17 @@ export class FakeBox {
   readonly #agent: FakeAgent;
   readonly #gate: { opened: Promise<void>; open?: (() => void) | undefined } = { opened: Promise.resolve() };
   readonly #connections = new Set<FakeConnection>();
+  readonly #onRemove: () => Promise<void>;
   readonly #onRemoved: () => void;
   #resolveExited!: (exit: ContainerExit) => void;
   #exit: ContainerExit | undefined;
   #outOfMemory = false;
 
-  constructor({ ref, hostId, agent, onRemoved }: BoxOptions) {
+  constructor({ ref, hostId, agent, onRemove, onRemoved }: BoxOptions) {
     this.hostId = hostId;
     this.ref = ref;
     this.#agent = agent;
+    this.#onRemove = onRemove;
     this.#onRemoved = onRemoved;
     this.exited = new Promise((resolve) => {
       this.#resolveExited = resolve;
@@ -83,6 +87,13 @@ export class FakeBox {
 
   kill(): void {
     this.exit({ exitCode: 137 });
+  }
+
+  /** Kills and removes it, as its runtime does. */
+  async dispose(): Promise<void> {
+    this.kill();
+    await this.#onRemove();
+    this.remove();
   }
 
   /** Removes it as if behind the host's back. */

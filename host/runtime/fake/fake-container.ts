@@ -20,8 +20,6 @@ export class FakeContainer implements Container {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    this.#box.kill();
-    this.#box.remove();
-    return Promise.resolve();
+    return this.#box.dispose();
   }
 }

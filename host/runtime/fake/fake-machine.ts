@@ -2,6 +2,7 @@ import { AppError } from "../../../proto/index.ts";
 import type { ContainerShape, ImageFacts } from "../runtime.ts";
 import type { CreateFakeAgent } from "./fake-agent.ts";
 import { FakeBox } from "./fake-box.ts";
+import { Hold } from "./hold.ts";
 
 /** Name of the fake runtime in refs. */
 export const FAKE_RUNTIME = "fake";
@@ -23,7 +24,8 @@ export class FakeMachine {
   readonly findImage: (image: string) => ImageFacts | undefined;
   readonly #createAgent: CreateFakeAgent;
   readonly #boxes = new Map<string, FakeBox>();
-  #held: (() => Promise<void>) | undefined;
+  readonly #creates = new Hold();
+  readonly #removals = new Hold();
   #nextFailure: Error | undefined;
   #losesNextReply = false;
 
@@ -43,19 +45,12 @@ export class FakeMachine {
 
   /** Creates get no answer until it is released. `matched` resolves at the first that waits. */
   holdCreates(): { matched: Promise<void>; release(): void } {
-    const { promise: passing, resolve: release } = Promise.withResolvers<undefined>();
-    const { promise: matched, resolve: onMatch } = Promise.withResolvers<undefined>();
-    this.#held = async () => {
-      onMatch(undefined);
-      await passing;
-    };
-    return {
-      matched: matched.then(() => {}),
-      release: () => {
-        this.#held = undefined;
-        release(undefined);
-      },
-    };
+    return this.#creates.hold();
+  }
+
+  /** Containers that a runtime removes stay, killed, until it is released. `matched` resolves at the first that waits. */
+  holdRemovals(): { matched: Promise<void>; release(): void } {
+    return this.#removals.hold();
   }
 
   /** The next create makes nothing and fails with this. */
@@ -70,7 +65,7 @@ export class FakeMachine {
 
   /** Makes and starts a container; `id` is the caller's, so that it can look for one whose reply was lost. */
   async create(id: string, shape: ContainerShape, hostId: string): Promise<FakeBox> {
-    await this.#held?.();
+    await this.#creates.pass();
     const failure = this.#nextFailure;
     this.#nextFailure = undefined;
     if (failure !== undefined) throw failure;
@@ -78,6 +73,7 @@ export class FakeMachine {
       ref: { version: 1, runtime: FAKE_RUNTIME, id },
       hostId,
       agent: this.#createAgent(shape, id),
+      onRemove: () => this.#removals.pass(),
       onRemoved: () => this.#boxes.delete(id),
     });
     this.#boxes.set(id, box);

@@ -69,17 +69,18 @@ export async function createAgent(config: AgentConfig, options: AgentOptions): P
     keepMs: timeouts.keepConnectionMs,
     onModelRequest,
   });
-  const place = options.place ?? sessionPlace({ config, relay, timeouts });
+  let known: Promise<Versions> | undefined;
+  const versions = () => (known ??= readVersions(config, { timeouts, log }));
+  const place = options.place ?? sessionPlace({ config, relay, versions, timeouts });
   const presence = HostPresence.watch({ timeoutMs: config.hostAbsenceTimeoutMs, onAbsent: () => void leave() });
   const onChange = (taken: boolean) => presence.change(taken);
-  let versions: Promise<Versions> | undefined;
   const core: AgentCore = {
     config,
     timeouts,
     relay,
     presence,
     instanceId: randomUUID(),
-    versions: () => (versions ??= readVersions(config, { timeouts, log })),
+    versions,
     sessions: new OnlySession((assignment) => {
       log.info({ sessionId: assignment.id }, "session started");
       return AgentSession.start(assignment, { place, timeouts, log });

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
-import { AppError, OutputTruncatedSchema } from "../../proto/index.ts";
+import { AppError, onAbort, OutputTruncatedSchema } from "../../proto/index.ts";
 import { cpuTicksOf } from "../process/cpu-time.ts";
 import type { Timeouts } from "../timeouts.ts";
 import { within, withPatience } from "../wait.ts";
@@ -65,13 +65,15 @@ export class Conversation {
   }
 
   /**
-   * Starts Claude and resolves once it answers. Throws CLAUDE_NOT_STARTED, CLAUDE_NOT_READY or the signal's reason;
-   * then nothing is left running.
+   * Starts Claude and resolves once it answers; its time for that begins when `held` resolves, by default at once. Throws
+   * CLAUDE_NOT_STARTED, CLAUDE_NOT_READY or the signal's reason; then nothing is left running.
    */
-  static async start(options: ConversationOptions & { signal: AbortSignal }): Promise<Conversation> {
+  static async start(
+    options: ConversationOptions & { held?: Promise<unknown> | undefined; signal: AbortSignal },
+  ): Promise<Conversation> {
     const conversation = new Conversation(options);
     try {
-      await conversation.#initialize(options.signal);
+      await conversation.#initialize(options);
       return conversation;
     } catch (error) {
       await conversation.kill();
@@ -154,8 +156,13 @@ export class Conversation {
     return await this.exited;
   }
 
-  async #initialize(signal: AbortSignal): Promise<void> {
+  async #initialize({ held, signal }: { held?: Promise<unknown> | undefined; signal: AbortSignal }): Promise<void> {
     const answered = this.#request({ subtype: "initialize" });
+    if (held !== undefined) {
+      const aborted = Promise.withResolvers<undefined>();
+      using _watch = onAbort([signal], () => aborted.resolve(undefined));
+      if (!signal.aborted) await Promise.race([held, answered, this.exited, aborted.promise]);
+    }
     const { claudeReadyMs } = this.#options.timeouts;
     // On a busy machine it starts slowly, but it does start.
     const progress = () => cpuTicksOf(this.#process.pid);

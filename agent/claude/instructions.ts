@@ -34,7 +34,7 @@ export async function writeInstructions(
   if (own === undefined && repository === undefined) return;
   const input = Buffer.concat([
     own ?? Buffer.alloc(0),
-    Buffer.from(repository === undefined ? "" : `${own === undefined ? "" : "\n\n"}${imports(repository)}`),
+    Buffer.from(repository === undefined ? "" : `${own === undefined ? "" : "\n\n"}${importsOf(repository)}`),
   ]);
   const child = { identity, env: { PATH: path, LC_ALL: "C" }, umask: "077" };
   const { code, stderr } = await run("sh", ["-c", WRITE, "sh", join(home, ".claude")], { ...child, input, signal });
@@ -46,7 +46,8 @@ export async function writeInstructions(
   });
 }
 
-function imports({ workTree, cwd }: { workTree: string; cwd: string }): string {
+/** Returns the text that makes Claude read a repository's instructions. Its files need not be there yet. */
+export function importsOf({ workTree, cwd }: { workTree: string; cwd: string }): string {
   const names = relative(workTree, cwd)
     .split("/")
     .filter((name) => name !== "");

@@ -87,9 +87,11 @@ export class SessionFiles {
     repository: RepositorySpec | undefined;
     gitPrefixes: readonly string[];
     patch: Buffer | undefined;
+    /** Claude, if it was started already. */
+    claude?: { readonly started: boolean } | undefined;
     signal: AbortSignal;
   }): Promise<string> {
-    const { patch, signal, ...start } = options;
+    const { patch, claude, signal, ...start } = options;
     const { place, emit, roomy, log } = this.#options;
     const workspace = (this.#workspace = await place.openWorkspace({
       ...start,
@@ -100,7 +102,9 @@ export class SessionFiles {
           value: create(CloneProgressSchema, { stage, ...(percent !== undefined && { percent }) }),
         }),
     }));
-    emit({ case: "workspaceReady", value: create(WorkspaceReadySchema, { baseCommitId: workspace.baseCommitId }) });
+    const { baseCommitId } = workspace;
+    const claudeStarted = claude?.started === true;
+    emit({ case: "workspaceReady", value: create(WorkspaceReadySchema, { baseCommitId, claudeStarted }) });
     if (patch !== undefined) await workspace.restore(patch, { signal });
     const onChange = ({ path }: FileChange) => this.#prepared?.add(path);
     this.#changes = new ChangesStream({ workspace, emit, onChange, roomy, log });

@@ -4,7 +4,8 @@ import { AppError, type CommandResult, type RepositorySpec, type UserFile } from
 import { claudeArguments, type ClaudeSpec } from "../claude/argv.ts";
 import { Conversation, type ConversationOptions } from "../claude/conversation.ts";
 import { claudeEnvironment, commandEnvironment } from "../claude/environment.ts";
-import { writeInstructions } from "../claude/instructions.ts";
+import { Gate, WAITING_VERSIONS } from "../claude/gate.ts";
+import { importsOf, writeInstructions } from "../claude/instructions.ts";
 import { type Opening, openingNote } from "../claude/opening.ts";
 import { readTranscript, writeTranscript } from "../claude/transcript.ts";
 import { commandNames, copyUserFiles, INSTRUCTIONS } from "../claude/user-files.ts";
@@ -15,6 +16,8 @@ import { openWorkspace, type Workspace } from "../git/workspace.ts";
 import { type CommandOptions, runCommand } from "../process/command.ts";
 import { killAllOf, processesOf } from "../process/kill-all.ts";
 import type { Timeouts } from "../timeouts.ts";
+import type { Versions } from "../versions.ts";
+import { within } from "../wait.ts";
 
 /** Step of cloning: its stage, and the share that is done (percent). */
 export interface CloneStep {
@@ -40,6 +43,11 @@ export interface SessionPlace {
   }): Promise<Workspace>;
   /** Copies files of the user's own set-up to where Claude looks for them, but for the instructions. Throws USER_FILES_NOT_WRITTEN. */
   copyUserFiles(files: readonly UserFile[], options: { signal: AbortSignal }): Promise<void>;
+  /**
+   * Makes a gate for a Claude that starts at the top of the work tree before that is there. Undefined: there can be none, Claude
+   * would not wait at it.
+   */
+  makeGate(options: { signal: AbortSignal }): Promise<Gate | undefined>;
   /** Starts Claude, with the user's instructions and commands among those files, and resolves once it answers. Throws CLAUDE_NOT_FOUND, CLAUDE_NOT_STARTED, CLAUDE_NOT_READY. */
   startClaude(
     options: ClaudeCallbacks & {
@@ -47,6 +55,8 @@ export interface SessionPlace {
       userFiles: readonly UserFile[];
       gitPrefixes: readonly string[];
       opening: Opening;
+      /** Resolves when Claude's files are there, if they are not yet and it waits at a gate. */
+      held?: Promise<unknown> | undefined;
       signal: AbortSignal;
     },
   ): Promise<Conversation>;
@@ -79,9 +89,11 @@ export function sessionPlace(options: {
     readonly gitPort: number;
     readonly cutCount: number;
   };
+  /** Returns the versions of the container's programs. */
+  versions: () => Promise<Pick<Versions, "claude">>;
   timeouts: Timeouts;
 }): SessionPlace {
-  const { config, relay, timeouts } = options;
+  const { config, relay, versions, timeouts } = options;
   const { sessionIdentity, baseIdentity, paths, home, path, claudeCommand } = config;
   const transcripts = { home, path, identity: sessionIdentity };
   return {
@@ -98,11 +110,19 @@ export function sessionPlace(options: {
         signal,
       }),
     copyUserFiles: (files, options) => copyUserFiles(files, { ...transcripts, ...options }),
-    async startClaude({ spec, userFiles, gitPrefixes, opening, signal, ...callbacks }) {
+    async makeGate({ signal }) {
+      const asked = versions();
+      if (!(await within(asked, timeouts.versionMs, signal))) return undefined;
+      if (!WAITING_VERSIONS.includes((await asked).claude)) return undefined;
+      const cwd = paths.workTree;
+      const instructions = importsOf({ workTree: cwd, cwd });
+      return await Gate.make({ home, path, cwd, instructions, identity: sessionIdentity });
+    },
+    async startClaude({ spec, userFiles, gitPrefixes, opening, held, signal, ...callbacks }) {
       const own = userFiles.find((file) => file.path === INSTRUCTIONS)?.data;
       // With its settings Claude Code reads the repository's by itself.
       const repository = spec.loadProjectSettings ? undefined : { workTree: paths.workTree, cwd: callbacks.cwd };
-      await writeInstructions({ own, repository }, { ...transcripts, signal });
+      if (held === undefined) await writeInstructions({ own, repository }, { ...transcripts, signal });
       const urlConfig = listenerUrls(gitPrefixes, relay.gitPort);
       return await Conversation.start({
         ...callbacks,
@@ -112,6 +132,7 @@ export function sessionPlace(options: {
         identity: sessionIdentity,
         firstNote: openingNote(opening),
         commands: commandNames(userFiles),
+        held,
         timeouts,
         signal,
       });

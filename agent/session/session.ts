@@ -19,6 +19,7 @@ import { Countdown } from "./countdown.ts";
 import { Decisions } from "./decisions.ts";
 import { MessageQueue } from "./message-queue.ts";
 import { openConversation } from "./open-conversation.ts";
+import { EarlyClaude, type LaunchOptions } from "./early-claude.ts";
 import { Ending } from "./ending.ts";
 import { type EndReason, finalState } from "./outcome.ts";
 import { SessionCommands } from "./session-commands.ts";
@@ -215,24 +216,36 @@ export class AgentSession {
     this.#record.enterPhase(Phase.WORKSPACE);
     const restore = this.#restore;
     this.#restore = undefined;
-    const cwd = await this.#files.open({ repository: spec.repository, gitPrefixes, patch: restore?.patch, signal });
+    await using early = EarlyClaude.start(this.#options, {
+      place,
+      log: this.#logger,
+      signal,
+      start: (options) => this.#launch(options),
+    });
+    const { repository } = spec;
+    const cwd = await this.#files.open({ repository, gitPrefixes, patch: restore?.patch, claude: early, signal });
     this.#clock.pause();
     await this.#commands.setUp({ cwd, signal });
     this.#clock.go();
     this.#files.watch();
     this.#record.enterPhase(Phase.CLAUDE);
     await this.#copyUserFiles(signal);
-    this.#conversation = await openConversation({
-      restore,
-      spec,
-      place,
-      cwd,
-      signal,
-      start: (opening) => this.#startClaude({ opening, cwd, signal }),
-      onRestored: (value) => this.#emit({ case: "sessionRestored", value }),
-    });
+    const conversation =
+      (await early?.take()) ??
+      (await openConversation({
+        restore,
+        spec,
+        place,
+        cwd,
+        signal,
+        start: (opening) => this.#startClaude({ opening, cwd, signal }),
+        onRestored: (value) => this.#emit({ case: "sessionRestored", value }),
+      }));
+    this.#conversation = conversation;
+    // Before the turn ends with it.
+    void conversation.exited.then(() => this.decisions.close());
     this.#record.enterPhase(Phase.FIRST_REQUEST);
-    await this.#turns.takeAll(this.#conversation, signal);
+    await this.#turns.takeAll(conversation, signal);
   }
 
   async #copyUserFiles(signal: AbortSignal): Promise<void> {
@@ -243,33 +256,32 @@ export class AgentSession {
   }
 
   async #startClaude(options: { opening: Opening; cwd: string; signal: AbortSignal }): Promise<Conversation> {
-    const start = () =>
-      this.#options.place.startClaude({
-        ...options,
-        spec: this.#options.spec,
-        userFiles: this.#options.userFiles,
-        gitPrefixes: this.#options.gitPrefixes,
-        log: this.#logger,
-        emit: (event) => this.#emit(event),
-        roomy: () => this.#roomy(),
-        onTurnEnd: (result) => this.#turns.finish({ result }),
-        onResult: (result) => this.#turns.countUsage(result),
-        onRetry: ({ httpStatus }) => {
-          if (isRefusedCredential(httpStatus))
-            this.#end({ kind: "failed", failure: authenticationFailure(httpStatus) });
-        },
-        onPermissionRequest: (request) => this.decisions.ask(request),
-        onRequestCanceled: (requestId) => this.decisions.withdraw(requestId),
-      });
-    const conversation = await start().catch((error: unknown) => {
+    return await this.#launch(options).catch((error: unknown) => {
       // It never began with anything: on a busy machine another one may fare better.
       if (options.signal.aborted || !(error instanceof AppError) || !error.retryable) throw error;
       this.#logger.warn({ err: error }, "Claude is started again");
-      return start();
+      return this.#launch(options);
     });
-    // Before the turn ends with it.
-    void conversation.exited.then(() => this.decisions.close());
-    return conversation;
+  }
+
+  #launch(options: LaunchOptions): Promise<Conversation> {
+    const { place, spec, userFiles, gitPrefixes } = this.#options;
+    return place.startClaude({
+      ...options,
+      spec,
+      userFiles,
+      gitPrefixes,
+      log: this.#logger,
+      emit: (event) => this.#emit(event),
+      roomy: () => this.#roomy(),
+      onTurnEnd: (result) => this.#turns.finish({ result }),
+      onResult: (result) => this.#turns.countUsage(result),
+      onRetry: ({ httpStatus }) => {
+        if (isRefusedCredential(httpStatus)) this.#end({ kind: "failed", failure: authenticationFailure(httpStatus) });
+      },
+      onPermissionRequest: (request) => this.decisions.ask(request),
+      onRequestCanceled: (requestId) => this.decisions.withdraw(requestId),
+    });
   }
 
   async #endClaude(): Promise<ClaudeExit | undefined> {

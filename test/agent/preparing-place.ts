@@ -19,6 +19,7 @@ export function preparingPlace(): PreparingPlace {
       });
     },
     copyUserFiles: async () => {},
+    makeGate: () => Promise.resolve(undefined),
     startClaude: () => Promise.reject(new Error("There is no Claude here.")),
     writeTranscript: async () => {},
     readTranscript: async () => Buffer.alloc(0),

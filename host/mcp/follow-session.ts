@@ -3,11 +3,10 @@ import { awaitSession } from "../session/await-session.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { watchUpdates } from "../session/watch-updates.ts";
 import { type Session, type SessionEvent, Session_State } from "../../proto/index.ts";
-import { oneLine } from "../present/plain-text.ts";
 import { SessionProgress } from "../present/session-progress.ts";
-import { comeTo, shortId } from "../present/status-line.ts";
 import { stateName } from "../present/session-summary.ts";
 import { ProgressReporter } from "./progress-reporter.ts";
+import { sharedLine } from "./shared-line.ts";
 
 /** Where a session stands, and what it changed: told even where it comes in quick succession. */
 const NEVER_DROPPED = new Set([
@@ -18,9 +17,6 @@ const NEVER_DROPPED = new Set([
   "egressDecided",
   "budgetReached",
 ]);
-/** So much of the one line do the sessions of a call share; none gets less than the second (UTF-16 units). */
-const SHARED_CHARS = 180;
-const LEAST_CHARS = 24;
 
 /** Session to follow, from what its caller knows of it. */
 export type FollowedSession = Pick<Session, "id" | "lastSequence" | "state">;
@@ -84,7 +80,7 @@ export async function followSessions(
   await Promise.all(followed.map(follow)).finally(() => ended.abort());
 }
 
-/** The line that the sessions of a call share, since clients show only the newest one of a call. */
+/** The line that the sessions of a call share. */
 class SharedLine {
   readonly #sessions: Map<string, { progress: SessionProgress; said: string; ended: boolean }>;
 
@@ -105,30 +101,20 @@ class SharedLine {
   /** Returns the line once a session says something. */
   say(id: string, said: string): string {
     this.#sessions.get(id)!.said = said;
-    return this.#sessions.size === 1 ? this.#part(id, Infinity) : this.#all();
+    return this.#line();
   }
 
   /** Returns the line once a session is done. Undefined: it was the last one. */
   end(id: string): string | undefined {
-    this.#sessions.get(id)!.ended = true;
-    return this.#live().length === 0 ? undefined : this.#all();
-  }
-
-  #live(): string[] {
-    return [...this.#sessions].flatMap(([id, { ended }]) => (ended ? [] : [id]));
-  }
-
-  #all(): string {
-    const live = this.#live();
     const { size } = this.#sessions;
-    const share = Math.max(LEAST_CHARS, Math.floor(SHARED_CHARS / live.length));
-    return [`${size - live.length} of ${size} done`, ...live.map((id) => this.#part(id, share))].join(" · ");
+    this.#sessions.get(id)!.ended = true;
+    const ended = [...this.#sessions.values()].filter((each) => each.ended).length;
+    return ended === size ? undefined : this.#line();
   }
 
-  /** Which session it is, what it has come to, what it does. */
-  #part(id: string, maxLength: number): string {
-    const { progress, said } = this.#sessions.get(id)!;
-    return oneLine(`${[shortId(id), ...comeTo(progress.session)].join(" ")}: ${said}`, maxLength);
+  #line(): string {
+    const all = [...this.#sessions.values()];
+    return sharedLine(all.map(({ progress, ...said }) => ({ ...said, session: progress.session })));
   }
 }
 

@@ -15,6 +15,8 @@ import { firstRoot } from "./first-root.ts";
 import { registerPrompts } from "./prompts.ts";
 import { registerResources } from "./resources.ts";
 import { registerSessionTools } from "./session-tools.ts";
+import { SessionTasks } from "./session-tasks.ts";
+import { registerTasks } from "./tasks.ts";
 import { Waits } from "./waits.ts";
 
 const instructions = (which: string): string =>
@@ -97,6 +99,7 @@ export class MCPServer {
     );
     this.#tool.register(server);
     const waits = this.#waits;
+    registerTasks(server, new SessionTasks(waits));
     if (project === undefined) registerSessionTools(server, { sessions, logger, waits });
     else {
       const { directory, stateDirectory } = project;

@@ -1,12 +1,14 @@
 import type { Session } from "../../proto/index.ts";
+import { SessionProgress } from "../present/session-progress.ts";
 import type { Sessions } from "../session/sessions.ts";
 
 interface Watched {
+  progress: SessionProgress;
   over: AbortController;
   timer: NodeJS.Timeout;
 }
 
-/** Clients that are there for sessions though no call of theirs waits: those that show a form. They count as watching. */
+/** Clients that are there for sessions though no call of theirs waits: those that poll a task, or show a form. They count as watching. */
 export class Presence implements Disposable {
   readonly #sessions: Pick<Sessions, "watch">;
   readonly #watched = new Map<string, Watched>();
@@ -15,12 +17,13 @@ export class Presence implements Disposable {
     this.#sessions = sessions;
   }
 
-  /** Watches a session for so long (ms) from now on. */
-  keep(session: Session, forMs: number): void {
+  /** Watches a session for so long (ms) from now on, and returns what has been seen of it. */
+  keep(session: Session, forMs: number): SessionProgress {
     const { id } = session;
     const watched = this.#watched.get(id) ?? this.#watch(session);
     clearTimeout(watched.timer);
     watched.timer = setTimeout(() => this.#leave(id), Math.min(forMs, MAX_TIMER_MS)).unref();
+    return watched.progress;
   }
 
   [Symbol.dispose](): void {
@@ -29,11 +32,14 @@ export class Presence implements Disposable {
 
   #watch(session: Session): Watched {
     const { id, lastSequence: afterSequence } = session;
+    const progress = new SessionProgress(session);
     const over = new AbortController();
-    const watched = { over, timer: setTimeout(() => {}, 0) };
+    const watched = { progress, over, timer: setTimeout(() => {}, 0) };
     this.#watched.set(id, watched);
     const follow = async () => {
-      for await (const _events of this.#sessions.watch(id, { afterSequence, signal: over.signal }));
+      for await (const events of this.#sessions.watch(id, { afterSequence, signal: over.signal })) {
+        for (const event of events) progress.add(event);
+      }
     };
     // Whoever asks for the session hears what is wrong.
     void follow()

@@ -59,7 +59,8 @@ test("a wait is known by its id, and what is none is not", () => {
     message: { id: "m", afterSequence: 3 },
   };
   expect(readWaitId(waitId(wait))).toEqual(wait);
-  for (const id of ["", "ses_1", "spawn.ses_1", "spawn.ses_1?end=x&report=session", "spawn.ses_1?end=1&report=y"]) {
+  expect(waitId({ kind: "spawn", sessionIds: ["ses_1"], report: "session" })).toBe("spawn.ses_1");
+  for (const id of ["", "ses_1", "spawn.", "spawn.ses_1?end=x", "spawn.ses_1?report=y"]) {
     expect(readWaitId(id)).toBeUndefined();
   }
 });

@@ -24,25 +24,28 @@ import { clientAbilities, type ClientAbilities } from "./client-abilities.ts";
 import { decisionForm, formKey, readForm } from "./decision-form.ts";
 import { followSessions } from "./follow-session.ts";
 import { Presence } from "./presence.ts";
+import { taskFacts, taskLine } from "./task-facts.ts";
+import { taskAnswer } from "./tasks.ts";
 import { attemptsResult, sessionResult, severalResult } from "./tool-result.ts";
 import type { NotStarted } from "./sessions-text.ts";
 import { readWaitId, type Wait, waitId } from "./wait.ts";
 import { wasCanceled } from "./was-canceled.ts";
 
 /** Reason of a session that ended since the call that began it was canceled. */
-const CALL_CANCELED = "The call that started it was canceled.";
+export const CALL_CANCELED = "The call that started it was canceled.";
 
 const CLOSED =
   "A form was shown for this, and closed without a decision: by your user, or since there is nobody to see it. If you were told how to decide, do so; otherwise ask your user.";
 
 /** A decision that a person is to be asked for. */
-interface Asked {
+export interface Asked {
   session: Session;
   decision: PendingDecision;
 }
 
 /** How a wait stands. */
-interface WaitState {
+export interface WaitState {
+  sessions: Session[];
   /** Whether there is nothing more to wait for. */
   over: boolean;
   /** What a person has to decide first, oldest first. */
@@ -70,12 +73,13 @@ interface AnswerOptions {
 }
 
 /**
- * Waits of all clients: a call is answered once the wait is over, with progress meanwhile. What a session asks for becomes a
- * form at the client's user, where it shows forms and the session's policy lets it.
+ * Waits of all clients: a call is answered with a task where the client knows such, and otherwise once the wait is over, with
+ * progress meanwhile. What a session asks for becomes a form at the client's user, where it shows forms and the session's
+ * policy lets it.
  */
 export class Waits implements Disposable {
   readonly #sessions: Sessions;
-  readonly #presence: Presence;
+  readonly presence: Presence;
   readonly #logger: ServerLog;
   readonly #stopping = new Set<Promise<void>>();
   /** Forms that were closed without a decision, by their keys. */
@@ -84,11 +88,11 @@ export class Waits implements Disposable {
   constructor({ sessions, logger }: { sessions: Sessions; logger: ServerLog }) {
     this.#sessions = sessions;
     this.#logger = logger;
-    this.#presence = new Presence(sessions);
+    this.presence = new Presence(sessions);
   }
 
   [Symbol.dispose](): void {
-    this.#presence[Symbol.dispose]();
+    this.presence[Symbol.dispose]();
   }
 
   /** Resolves once the sessions that were to end with their calls have been told so. */
@@ -98,7 +102,7 @@ export class Waits implements Disposable {
 
   /** Answers a call that waits. */
   async answer(options: AnswerOptions): Promise<CallToolResult | InputRequiredResult> {
-    const { server, context, begin } = options;
+    const { server, context, begin, endWithCall = false } = options;
     const abilities = clientAbilities(server, context);
     const state = context.mcpReq.requestState();
     const resumed = typeof state === "string" ? readWaitId(state) : undefined;
@@ -106,14 +110,19 @@ export class Waits implements Disposable {
     const { wait, notStarted } = "wait" in begun ? begun : { wait: begun, notStarted: [] };
     if (wait.sessionIds.length === 0) return this.result(wait, notStarted);
     // What could not be started is told with the answer, so it is told here.
-    if (notStarted.length > 0) Object.assign(abilities, { forms: false });
-    if (resumed !== undefined) await this.#take(wait, context.mcpReq.inputResponses ?? {});
+    if (notStarted.length > 0) Object.assign(abilities, { forms: false, tasks: false });
     using _abort = this.#onAbort(wait, options);
+    if (resumed !== undefined) await this.take(wait, context.mcpReq.inputResponses ?? {});
+    // A task has no connection that could be lost.
+    else if (abilities.tasks && !endWithCall) {
+      const { over, sessions } = await this.look(wait, abilities);
+      return over ? this.result(wait) : taskAnswer(taskFacts(wait, sessions), taskLine(this.presence, sessions));
+    }
     return await this.#block(wait, { server, context, abilities, notStarted, resumed: resumed !== undefined });
   }
 
   /** Returns how a wait stands, for a client with these abilities. Throws NOT_FOUND. */
-  async #look(wait: Wait, abilities: Pick<ClientAbilities, "forms">): Promise<WaitState> {
+  async look(wait: Wait, abilities: Pick<ClientAbilities, "forms">): Promise<WaitState> {
     const sessions = await Promise.all(wait.sessionIds.map((id) => this.#sessions.get(id)));
     const asked: Asked[] = [];
     let forCaller = false;
@@ -138,13 +147,14 @@ export class Waits implements Disposable {
     );
     const late = wait.endMs !== undefined && Date.now() >= wait.endMs;
     return {
+      sessions,
       asked: late ? [] : asked,
       over: late || forCaller || (wait.until === "any" ? over.includes(true) : !over.includes(false)),
     };
   }
 
   /** Takes what was put into forms. Of what somebody else has decided meanwhile nothing comes; what says nothing is closed. */
-  async #take(wait: Wait, responses: Readonly<Record<string, unknown>>): Promise<void> {
+  async take(wait: Wait, responses: Readonly<Record<string, unknown>>): Promise<void> {
     for (const key of Object.keys(responses)) {
       const id = wait.sessionIds.find((known) => key.startsWith(`${known}.`));
       if (id === undefined) continue;
@@ -168,14 +178,16 @@ export class Waits implements Disposable {
   }
 
   /** Ends the sessions of a wait, as somebody who gives up a call wants it. */
-  #cancel({ sessionIds }: Wait): void {
-    for (const id of sessionIds) {
+  async cancel({ sessionIds }: Wait): Promise<void> {
+    const stops = sessionIds.map((id) => {
       const stopping = this.#sessions
         .stop(id, { reason: CALL_CANCELED })
         .catch((error: unknown) => this.#logger.error({ err: error, sessionId: id }, "session could not be stopped"))
         .finally(() => this.#stopping.delete(stopping));
       this.#stopping.add(stopping);
-    }
+      return stopping;
+    });
+    await Promise.all(stops);
   }
 
   async #block(
@@ -185,13 +197,13 @@ export class Waits implements Disposable {
     const { signal } = context.mcpReq;
     for (let again = resumed; ; again = true) {
       await this.#follow(wait, context, again);
-      const now = await this.#look(wait, abilities);
+      const now = await this.look(wait, abilities);
       const [first] = now.asked;
       if (signal.aborted || (now.over && first === undefined)) return this.result(wait, notStarted);
       if (first === undefined) continue;
       if (abilities.callsAgain) {
         const { session, decision } = first;
-        this.#presence.keep(session, durationMs(session.spec!.decisionTimeout!));
+        this.presence.keep(session, durationMs(session.spec!.decisionTimeout!));
         const form = inputRequired.elicit(decisionForm(session, decision));
         const inputRequests = { [formKey(session.id, decision.request.requestId)]: form };
         return inputRequired({ inputRequests, requestState: waitId(wait) });
@@ -273,7 +285,7 @@ export class Waits implements Disposable {
   #onAbort(wait: Wait, { context, endWithCall = false }: AnswerOptions): Disposable {
     const { signal } = context.mcpReq;
     const onAbort = () => {
-      if (wait.kind === "spawn" && (endWithCall || wasCanceled(signal.reason))) this.#cancel(wait);
+      if (wait.kind === "spawn" && (endWithCall || wasCanceled(signal.reason))) void this.cancel(wait);
     };
     if (signal.aborted) onAbort();
     else signal.addEventListener("abort", onAbort, { once: true });

@@ -1,49 +1,11 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { expect, test, vi } from "vitest";
 import { type Claude, startClaude } from "../model/claude-cli.ts";
-import { CLAUDECLUSTER } from "../support/mcp-client.ts";
+import { type ParentServer, PARENT_SERVERS } from "../support/parent-servers.ts";
 import { runningProcesses } from "../support/processes.ts";
 import { type HostRig, startHostRig } from "../support/rig.ts";
 
-/** Our server as Claude Code reaches it. */
-interface Server extends AsyncDisposable {
-  /** Its entry in Claude Code's configuration. */
-  entry: object;
-}
-
-const TRANSPORTS: Record<string, (rig: HostRig) => Promise<Server>> = {
-  stdio: ({ place }) =>
-    Promise.resolve({
-      entry: { type: "stdio", command: process.execPath, args: [CLAUDECLUSTER, "mcp"], env: place.env },
-      [Symbol.asyncDispose]: () => Promise.resolve(),
-    }),
-  http: async ({ place }) => {
-    const token = "t".repeat(40);
-    const file = join(place.root, "token");
-    await writeFile(file, token, { mode: 0o600 });
-    const args = [CLAUDECLUSTER, "serve", "--mcp-http", "127.0.0.1:0", "--token-file", file];
-    const child = spawn(process.execPath, args, { env: place.env, stdio: ["ignore", "ignore", "pipe"] });
-    let url: string | undefined;
-    for await (const line of createInterface({ input: child.stderr })) {
-      url = /^MCP on (.*)$/.exec(line)?.[1];
-      if (url !== undefined) break;
-    }
-    return {
-      entry: { type: "http", url, headers: { Authorization: `Bearer ${token}` } },
-      async [Symbol.asyncDispose]() {
-        child.kill();
-        await once(child, "exit");
-      },
-    };
-  },
-};
-
 /** A real Claude Code with our server, that is told which tools to call. */
-async function startParent(rig: HostRig, { entry }: Server) {
+async function startParent(rig: HostRig, { entry }: ParentServer) {
   const config = JSON.stringify({ mcpServers: { claudecluster: entry } });
   const args = ["--mcp-config", config, "--strict-mcp-config"];
   const claude = await startClaude({ url: rig.model.url, key: rig.key, arguments: args });
@@ -61,11 +23,11 @@ async function startParent(rig: HostRig, { entry }: Server) {
 
 const tool = (name: string, input: object) => ({ name: `mcp__claudecluster__${name}`, input });
 
-test.each(Object.keys(TRANSPORTS))(
+test.each(["stdio", "http"] as const)(
   "a real Claude Code by %s has four sessions at once, and of a long answer the start and where the rest is",
   async (transport) => {
     await using rig = await startHostRig();
-    await using server = await TRANSPORTS[transport]!(rig);
+    await using server = await PARENT_SERVERS[transport](rig);
     await using parent = await startParent(rig, server);
     const { repository } = rig;
     const spawnsOf = (number: number) =>
@@ -95,7 +57,7 @@ test.each(Object.keys(TRANSPORTS))(
 
 test("a real Claude Code whose server is killed is told so, starts another one, and has the session's result of that", async () => {
   await using rig = await startHostRig();
-  await using server = await TRANSPORTS["stdio"]!(rig);
+  await using server = await PARENT_SERVERS.stdio(rig);
   await using parent = await startParent(rig, server);
   const task = "[scenario: long-run seconds=8 steps=4]";
   parent.play(

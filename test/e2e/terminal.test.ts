@@ -1,10 +1,9 @@
 import { expect, test, vi } from "vitest";
 import { byHeart } from "../model/by-heart.ts";
 import { makeUser } from "../support/claude-user.ts";
+import { openTask, press, say, told } from "../support/people.ts";
 import { expectScreen } from "../support/readme-screen.ts";
-import { startRig } from "../support/rig.ts";
-import type { Terminal } from "../support/terminal.ts";
-import { DATA } from "../../host/mcp/tool-result.ts";
+import { startHostRig } from "../support/rig.ts";
 
 const call = (...calls: readonly (readonly [name: string, input: object])[]) =>
   `[scenario: call-tools output-tokens=500 ${JSON.stringify(calls.map(([name, input]) => ({ name, input })))}]`;
@@ -29,9 +28,8 @@ const languages = {
 const SCRIPT = byHeart({
   "Have another Claude teach the greeter more languages.": call(
     ours("spawn_claude_container", { task: "Teach the greeter French and German." }),
-    // Once it was interrupted it goes on here, with the next message.
-    ours("list_sessions"),
   ),
+  "What has become of it?": call(ours("list_sessions")),
   "Teach the greeter French and German.": call(["Write", languages], ...Array.from({ length: 20 }, () => npmTest)),
   "Start one that makes a file, and do not wait.": call(
     ours("spawn_claude_container", { task: "Make a file.", wait: false }),
@@ -46,21 +44,24 @@ const SCRIPT = byHeart({
   "What has it come to?": call(ours("wait_session", { session_id: "{{session}}" })),
 });
 
-test("a real Claude Code in its terminal shows what a session does, ends it by Esc, has a later one's result when it comes back, and a skill in its menu", async () => {
-  await using rig = await startRig({ scenarios: [SCRIPT] });
+test("a real Claude Code in its terminal has a spawn as a task, shows what its session does, ends it by x, has a later one's result when it comes back, and a skill in its menu", async () => {
+  await using rig = await startHostRig({ scenarios: [SCRIPT] });
   await using user = await makeUser(rig);
   {
     await using claude = await user.claude();
     await say(claude, "Have another Claude teach the greeter more languages.");
-    await expectScreen("progress", await claude.shows(/1 file \$[\d.]+: tool: Bash npm test/));
-    await claude.press("Escape");
-    await claude.shows(/Interrupted/);
+    await openTask(claude);
+    const screen = await claude.shows(/working · \S+ 1 file \$[\d.]+: tool: Bash npm test/);
+    await expectScreen("progress", /^ *claudecluster\/spawn[^]*/m.exec(screen)![0]);
+    await claude.press("x");
+    await claude.shows(/No tasks currently running/);
+    await press(claude, "Escape", /^❯\s*$/m);
     await say(claude, "What has become of it?");
     await claude.shows(/(stopping|canceled), created .* 1 file changed/);
     await vi.waitFor(
       async () => {
-        const listed = await rig.mcp.client.callTool({ name: "list_sessions", arguments: {} });
-        expect(listed._meta?.[DATA]).toMatchObject({ sessions: [{ state: "canceled", change_count: 1 }] });
+        const { sessions } = await rig.sessions.list({});
+        expect(sessions).toMatchObject([{ result: { changeCount: 1, outcome: { case: "cancellation" } } }]);
       },
       { timeout: 30_000, interval: 200 },
     );
@@ -72,7 +73,8 @@ test("a real Claude Code in its terminal shows what a session does, ends it by E
   }
   await using again = await user.claude("--continue");
   await say(again, "What has it come to?");
-  await again.shows(/succeeded[^]*added made\.txt/);
+  // By the call, or by its task.
+  await told(rig.model, /succeeded.*added made\.txt/);
   await again.type("/fan-out");
   await again.shows(/claudecluster:fan-out.*\(MCP\)|mcp__claudecluster__fan-out/);
   // The first takes it from the menu, the second starts it.
@@ -85,7 +87,7 @@ test("a real Claude Code in its terminal shows what a session does, ends it by E
 });
 
 test("a person allows, refuses and answers by keys what a session asks for, in the forms of a real Claude Code", async () => {
-  await using rig = await startRig({ scenarios: [SCRIPT] });
+  await using rig = await startHostRig({ scenarios: [SCRIPT] });
   await using user = await makeUser(rig);
   await using claude = await user.claude();
   await say(claude, "Have some files made, and ask me.");
@@ -100,14 +102,14 @@ test("a person allows, refuses and answers by keys what a session asks for, in t
   await claude.shows(/✔ Decision: Allow once/);
   await claude.press("Down");
   await claude.shows(/❯ Accept/);
-  await submit(claude, /│ command: touch refused/);
+  await press(claude, "Enter", /│ command: touch refused/);
   await claude.press("Down");
   await claude.shows(/❯ +If not: what it is told/);
   await claude.press("Down");
   await claude.shows(/❯ Accept/);
   await claude.press("Right");
   await claude.shows(/❯ Decline/);
-  await submit(claude, /Which port shall it listen on\?/);
+  await press(claude, "Enter", /Which port shall it listen on\?/);
   await claude.press("Right");
   await claude.shows(/❯ ◯ “8080”/);
   await claude.press("Down");
@@ -116,28 +118,8 @@ test("a person allows, refuses and answers by keys what a session asks for, in t
   await claude.shows(/✔ .*9090/);
   await claude.press("Down");
   await claude.shows(/❯ Accept/);
-  await submit(claude, /succeeded[^]*added allowed\.txt/);
-  expect(await claude.screen()).not.toContain("added refused.txt");
+  await press(claude, "Enter", /MCP task spawn\.ses_\w+[^]*completed\./);
+  await told(rig.model, /<status>completed<\/status>.*succeeded.*changes \(1 file\):\\n  added allowed\.txt/);
   // As Claude Code tells the Claude in the container.
-  const told = JSON.stringify(rig.model.requests.map(({ body }) => body));
-  expect(/Which port shall it listen on\?[\\"]*=[\\"]*(\d+)/.exec(told)?.[1]).toBe("9090");
+  await told(rig.model, /Which port shall it listen on\?[\\"]*=[\\"]*9090/);
 });
-
-async function say(claude: Terminal, text: string): Promise<void> {
-  await claude.type(text);
-  // Together they would count as pasted, and Enter as a line's end in it.
-  await claude.shows(new RegExp(`^❯.${text.replaceAll(/\W/g, "\\$&")}`, "m"));
-  await claude.press("Enter");
-}
-
-/** Sends off a form, on whose button Enter has no effect as long as the form is very new. */
-async function submit(claude: Terminal, next: RegExp): Promise<void> {
-  await vi.waitFor(
-    async () => {
-      if (next.test(await claude.screen())) return;
-      await claude.press("Enter");
-      await claude.shows(next, 1_500);
-    },
-    { timeout: 30_000, interval: 10 },
-  );
-}

@@ -6,15 +6,19 @@ import { promisify } from "node:util";
 import { CLAUDE } from "../model/claude-cli.ts";
 import { SMALL_REPOSITORY, writeRepository } from "../model/small-repository.ts";
 import { CLAUDECLUSTER } from "./mcp-client.ts";
-import type { Rig } from "./rig.ts";
+import type { HostRig } from "./rig.ts";
 import { startTerminal, type Terminal } from "./terminal.ts";
 
-/** A user's machine: home, project, our command on the PATH, and our server added to Claude Code by the README's line. */
+/** A user's machine: home, project, our command on the PATH, and our server added to Claude Code. */
 export interface User extends AsyncDisposable {
   claude(...args: readonly string[]): Promise<Terminal>;
 }
 
-export async function makeUser(rig: Rig): Promise<User> {
+/** Makes a user's machine. `entry`: what Claude Code knows of our server, by default the README's line. */
+export async function makeUser(
+  rig: Pick<HostRig, "key" | "model" | "place">,
+  entry: object = { command: "claudecluster", args: ["mcp"], alwaysLoad: true },
+): Promise<User> {
   const home = await mkdtemp(join(tmpdir(), "claudecluster-user-"));
   const project = join(home, "project");
   await writeRepository(project, {
@@ -26,6 +30,7 @@ export async function makeUser(rig: Rig): Promise<User> {
   // What Claude Code asks on its first start has been answered.
   const answered = {
     hasCompletedOnboarding: true,
+    hasSeenAutoDefaultNudge: true,
     theme: "dark",
     customApiKeyResponses: { approved: [rig.key.slice(-20)] },
     projects: { [project]: { hasTrustDialogAccepted: true } },
@@ -35,7 +40,7 @@ export async function makeUser(rig: Rig): Promise<User> {
   const settings = { permissions: { defaultMode: "acceptEdits", allow: ["mcp__claudecluster"] } };
   await writeFile(join(home, ".claude/settings.json"), JSON.stringify(settings));
   const env = {
-    ...rig.mcp.place.env,
+    ...rig.place.env,
     PATH: `${join(home, "bin")}:${process.env["PATH"] ?? ""}`,
     HOME: home,
     LANG: "C.UTF-8",
@@ -43,8 +48,7 @@ export async function makeUser(rig: Rig): Promise<User> {
     ANTHROPIC_BASE_URL: rig.model.url,
     ANTHROPIC_API_KEY: rig.key,
   };
-  const server = { command: "claudecluster", args: ["mcp"], alwaysLoad: true };
-  const add = ["mcp", "add-json", "claudecluster", JSON.stringify(server)];
+  const add = ["mcp", "add-json", "claudecluster", JSON.stringify(entry)];
   await promisify(execFile)(CLAUDE, add, { cwd: project, env });
   return {
     claude: async (...args) => {

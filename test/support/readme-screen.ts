@@ -7,6 +7,9 @@ const README = fileURLToPath(new URL("../../README.md", import.meta.url));
 /** What differs from run to run, and what is shown in its place. */
 const VARYING: readonly (readonly [RegExp, string])[] = [
   [/(?<=…)[0-9A-Z]{6}/g, "X9N2FJ"],
+  [/ses_[0-9A-Z]{26}/g, "ses_01M8MMVJZ50HMGC5EW6CX9N2FJ"],
+  [/(?<=Task: +)\w{9}$/gm, "krvzf9gvb"],
+  [/(?<=Runtime: +)\d+s/g, "29s"],
   [/ \(\d+s ago\)/g, ""],
   [/· \d+s…/g, "· 17s…"],
   [/\$0\.\d+/g, "$0.020"],

@@ -58,10 +58,10 @@ export async function startRig(options: WorldOptions = {}): Promise<Rig> {
 
 /** Starts a scripted model and a git server, with a way to a host of its own, which Node is started for with these options. */
 export async function startHostRig(
-  options: { config?: object; env?: Record<string, string>; nodeOptions?: string[] } = {},
+  options: WorldOptions & { config?: object; env?: Record<string, string>; nodeOptions?: string[] } = {},
 ): Promise<HostRig> {
   await using stack = new AsyncDisposableStack();
-  const world = stack.use(await startWorld());
+  const world = stack.use(await startWorld(options));
   const place = stack.use(await makeHostDirectories());
   await place.configure({ base_url: world.model.url, credential: { api_key: world.key }, ...options.config });
   const { directories } = place;

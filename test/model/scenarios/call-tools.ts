@@ -11,7 +11,7 @@ type Together = readonly z.infer<typeof toolCall>[];
 export const callTools = defineScenario({
   name: "call-tools",
   summary:
-    'Calls the tools listed as JSON, [{"name": "…", "input": {…}}, …], one per step (those of a list in the list in one), then reports the last result. {{session}} and {{result}} in an input stand for the newest session id in the results so far and the newest result, {{session 1}} for the first session id.',
+    'Calls the tools listed as JSON, [{"name": "…", "input": {…}}, …], one per step (those of a list in the list in one), then reports the last result. {{session}} and {{result}} in an input stand for the newest session id in the results so far and the newest result, {{session 1}} for the first session id, {{task}} for the newest background task of Claude Code.',
   steps: (_, turn) => {
     const parsed = listed.safeParse(turn.json);
     if (!parsed.success)
@@ -82,6 +82,7 @@ function report(turn: Turn): Step {
 
 const WAIT = "WaitForMcpServers";
 const SESSION_ID = /ses_[0-9A-HJKMNP-TV-Z]{26}/gi;
+const TASK_ID = /\btask_id "(\w+)"/;
 
 function fill(input: Readonly<Record<string, unknown>>, turn: Turn): unknown {
   const results = [...turn.earlierResults, ...turn.calls.map((done) => done.result?.text ?? "")];
@@ -92,6 +93,7 @@ function fill(input: Readonly<Record<string, unknown>>, turn: Turn): unknown {
     new Map([
       ["{{session}}", sessions.at(-1) ?? "{{session}}"],
       ...distinct.map((session, index) => [`{{session ${index + 1}}}`, session] as const),
+      ["{{task}}", results.flatMap((text) => TASK_ID.exec(text)?.[1] ?? []).at(-1) ?? "{{task}}"],
       ["{{result}}", results.at(-1) ?? ""],
     ]),
   );

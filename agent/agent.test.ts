@@ -95,6 +95,24 @@ test("tells everyone that it ends, finishes the session, and leaves nothing behi
   expect(existsSync(rig.config.socketPath)).toBe(false);
 });
 
+test("lets the host that is there take the result of the session that it ends, and waits for none that was not", async () => {
+  const timeouts = { shutdownResultMs: 20_000, shutdownSessionMs: 3_000 };
+  await using rig = await startRig({ place: preparingPlace(), timeouts });
+  const connection = rig.connect();
+  const { client } = connection;
+  await client.startSession({ sessionId: "ses_1", spec: { task: "wait" } });
+  const owner = attach(connection);
+  await owner.hello;
+  const closing = rig.agent.close();
+  await owner.done;
+  expect((await client.getSession({})).session?.result?.outcome.case).toBe("cancellation");
+  await closing;
+
+  await using alone = await startRig({ place: preparingPlace(), timeouts: { ...timeouts, shutdownSessionMs: 60_000 } });
+  await alone.connect().client.startSession({ sessionId: "ses_1", spec: { task: "wait" } });
+  await alone.agent.close();
+});
+
 test("says NOT_SERVING to those who watch its health", async () => {
   await using rig = await startRig({
     place: preparingPlace(),

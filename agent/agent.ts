@@ -116,12 +116,16 @@ export async function createAgent(config: AgentConfig, options: AgentOptions): P
   };
 
   async function shutDown(): Promise<void> {
+    const session = core.sessions.current;
+    const awaited = presence.present && session?.over === false;
     presence.close();
     exiting.abort();
     core.sessions.close();
     health.stopServing();
     const timer = setTimeout(() => hurry.abort(), timeouts.shutdownSessionMs);
-    await core.sessions.current?.shutDown({ signal: hurry.signal });
+    await session?.shutDown({ signal: hurry.signal });
+    // A host that was there has seen the end, and asks for the result now.
+    if (awaited) await rest(timeouts.shutdownResultMs, hurry.signal);
     clearTimeout(timer);
     await server.close();
     await relay[Symbol.asyncDispose]();

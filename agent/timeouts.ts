@@ -39,6 +39,8 @@ export const TIMEOUTS = {
   shutdownClaudeMs: 3_000,
   /** The part of it that the session gets, Claude included. */
   shutdownSessionMs: 6_500,
+  /** What of that a host gets at most to take the result: it ends the container as soon as it has it. */
+  shutdownResultMs: 4_000,
   /** For callers to read what was left to say. */
   drainMs: 1_000,
 } as const;

@@ -138,7 +138,9 @@ export async function startRig(
     { level: "debug", base: null },
     { write: (line: string) => void logged.push(JSON.parse(line) as LogLine) },
   );
-  const agent = await createAgent(config, { ...options, log });
+  // Nobody takes a result but where a test is about it.
+  const timeouts = { shutdownResultMs: 0, ...options.timeouts };
+  const agent = await createAgent(config, { ...options, timeouts, log });
   const connections: Connection[] = [];
   return {
     agent,

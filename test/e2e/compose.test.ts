@@ -168,9 +168,11 @@ test("a restart leaves live sessions, and what ends the project ends them with t
   expect(await docker("ps", "--all", "--quiet", "--filter", `id=${sessions.join("|")}`)).toBe("");
   await compose("up", "-d");
   await project.url();
-  expect(await show(second)).toMatchObject({ caller: "alice", change_count: 1 });
+  const ended = await show(second);
+  expect(ended).toMatchObject({ state: "canceled", caller: "alice", change_count: 1 });
+  expect(ended).not.toHaveProperty("patch_incomplete");
   expect(await host("diff", second)).toContain("+two");
-});
+}, 300_000);
 
 /** It says how it is, and can take no more of the machine than it may. */
 async function expectBounded(id: string): Promise<void> {

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // node docker/build.mjs
 //
-// Bundles the agent into one file below dist/, and the host into dist/host/, with the version of package.json; compiles the
-// contract, for programs that import it, into dist/contract/. Needs `npm ci` only.
+// Bundles the agent into one file below dist/, and the host into dist/host/, with the demo, and with the version of package.json;
+// compiles the contract, for programs that import it, into dist/contract/. Needs `npm ci` only.
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -97,6 +97,7 @@ await main(import.meta.url, async () => {
   // Parts of an earlier build have other names.
   for (const old of [host, contract, join(ROOT, "dist/.cache")]) rmSync(old, { recursive: true, force: true });
   await bundleProgram({ entry: "host/main.ts", outfile: join(host, "claudecluster.mjs"), version, split: true });
+  await bundleProgram({ entry: "test/demo/main.ts", outfile: join(host, "demo.mjs"), version });
   const compiler = join(ROOT, "node_modules/typescript/bin/tsc");
   execFileSync(process.execPath, [compiler, "--project", join(ROOT, "tsconfig.contract.json")], { stdio: "inherit" });
 });

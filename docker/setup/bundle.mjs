@@ -30,5 +30,15 @@ function sources(root) {
   const settings = readdirSync(root)
     .filter((name) => /^tsconfig.*\.json$/.test(name))
     .sort();
-  return ["agent", "host", "proto", "docker/build.mjs", "package.json", "package-lock.json", ...settings];
+  return [
+    "agent",
+    "host",
+    "proto",
+    "test/demo",
+    "test/model",
+    "docker/build.mjs",
+    "package.json",
+    "package-lock.json",
+    ...settings,
+  ];
 }

@@ -175,6 +175,14 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     });
 
   program
+    .command("demo")
+    .description("run one session on a sample repository, by a scripted model without a credential in the environment")
+    .action(async () => {
+      const { demoCommand } = await import("./demo.ts");
+      setExitCode(await demoCommand());
+    });
+
+  program
     .command("version")
     .description("print the version")
     .action(() => void io.stdout.write(`${VERSION}\n`));

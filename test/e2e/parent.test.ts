@@ -1,20 +1,15 @@
-import { type ChildProcessByStdio, execFile, spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
-import { promisify } from "node:util";
 import { expect, test, vi } from "vitest";
 import { CLAUDE } from "../model/claude-cli.ts";
 import { git } from "../model/small-repository.ts";
-import { docker } from "../support/docker.ts";
 import { CLAUDECLUSTER } from "../support/mcp-client.ts";
-import { installPackage, packPackage } from "../support/packed.ts";
 import { type Rig, startRig } from "../support/rig.ts";
-import manifest from "../../package.json" with { type: "json" };
 import { DATA } from "../../host/mcp/tool-result.ts";
 
 interface Listed {
@@ -165,69 +160,3 @@ test("an interrupt in a real Claude Code ends the session of its call, and what 
   await vi.waitFor(ended, { timeout: 30_000, interval: 200 });
   expect((await watched())?.change_count).toBeGreaterThan(0);
 });
-
-test("installed from the package alone it builds its image, and goes on when the package is gone", async () => {
-  const directory = await mkdtemp(join(tmpdir(), "claudecluster-installed-"));
-  // Its own as well, and not what the other tests use.
-  const image = `claudecluster/agent:${manifest.version}`;
-  try {
-    await using rig = await startRig();
-    const { env } = rig.mcp.place;
-    await rig.mcp.place.configure({ base_url: rig.model.url, credential: { api_key: rig.key }, image });
-    await removeImage(image);
-    const { tarball } = await packPackage(directory);
-    const installed = await installPackage(tarball, directory);
-    expect(await readdir(join(directory, "lib/node_modules"))).toEqual(["claudecluster"]);
-    expect(existsSync(join(installed.root, "node_modules"))).toBe(false);
-
-    const claudecluster = (...args: string[]) =>
-      promisify(execFile)(process.execPath, [installed.command, ...args], { cwd: directory, env });
-    // The next host is the package's own.
-    await claudecluster("shutdown");
-    const found = async () => {
-      const { stdout } = await claudecluster("doctor", "--json").catch((error: { stdout: string }) => error);
-      const findings = JSON.parse(stdout) as { subject: string; ok: boolean; message: string }[];
-      expect(findings.filter(({ ok }) => !ok)).toEqual([]);
-      return findings.find(({ subject }) => subject === "image")?.message;
-    };
-    expect(await found()).toBe(`${image} is not there; the first session builds it, in some minutes.`);
-
-    // What cannot be built is said with its reason. Nothing listens there.
-    const bad = { ...env, CLAUDECLUSTER_BASE_IMAGE: "127.0.0.1:1/nothing" };
-    const run = [installed.command, "run", "Work.", "--no-repository"];
-    await claudecluster("shutdown");
-    await expect(promisify(execFile)(process.execPath, run, { cwd: directory, env: bad })).rejects.toMatchObject({
-      code: 1,
-      stderr: expect.stringMatching(
-        /image: building the tools image on 127\.0\.0\.1:1[^]*The agent's image could not be built: tools image failed.*dial tcp 127\.0\.0\.1:1.*All of it: /,
-      ) as string,
-    });
-    await claudecluster("shutdown");
-
-    const call = { task: "[scenario: multi-file-change] Improve the greeter.", repository: rig.repository };
-    const prompt = `[scenario: spawn-child ${JSON.stringify(call)}]`;
-    const server = { command: process.execPath, args: [installed.command, "mcp"] };
-    expect(answer(await runParent(rig, prompt, server))).toMatch(/ses_[0-9A-Z]{26}/);
-    const [first] = JSON.parse((await claudecluster("list", "--json")).stdout) as { session_id: string }[];
-    const { stdout: log } = await claudecluster("logs", first!.session_id);
-    expect(log).toContain("image: being built, which takes the first session some minutes");
-    expect(log).toContain(`image: building the agent image ${image}`);
-    expect(await found()).toMatch(/ with Claude Code \S+, built today$/);
-
-    const status = () => promisify(execFile)(process.execPath, [CLAUDECLUSTER, "status"], { env });
-    const hostOf = ({ stdout }: { stdout: string }) => /process \d+/.exec(stdout)?.[0];
-    const host = hostOf(await status());
-    // As when npx's cache is cleared.
-    await rm(join(directory, "lib"), { recursive: true });
-    expect(answer(await runParent(rig, prompt))).toMatch(/ses_[0-9A-Z]{26}/);
-    expect(host).toBeDefined();
-    expect(hostOf(await status())).toBe(host);
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-    await removeImage(image);
-  }
-});
-
-async function removeImage(image: string): Promise<void> {
-  if ((await docker("image", "ls", "-q", image)) !== "") await docker("image", "rm", image);
-}

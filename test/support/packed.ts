@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -35,7 +35,8 @@ export async function packVersion(version: string, directory: string): Promise<P
   const manifest = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as object;
   await writeFile(join(root, "package.json"), JSON.stringify({ ...manifest, version }));
   const host = join(root, "dist/host");
-  await rm(host, { recursive: true });
+  const parts = (await readdir(host)).filter((name) => name !== "demo.mjs");
+  for (const name of parts) await rm(join(host, name));
   await bundleProgram({ entry: "host/main.ts", outfile: join(host, "claudecluster.mjs"), version, split: true });
   return await packPackage(directory, root);
 }

@@ -1,6 +1,10 @@
 import { AppError } from "./app-error.ts";
 import { cutChars } from "./cut.ts";
-import type { RepositorySnapshot, RepositorySpec } from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
+import type {
+  RepositorySnapshot,
+  RepositorySpec,
+  SnapshotLeftOut,
+} from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
 
 /** Where git in the container finds the session's snapshot: a name that nobody can have, which leads to the host itself. */
 export const SNAPSHOT_URI = "http://snapshot.claudecluster.invalid/repository";
@@ -51,19 +55,27 @@ function isDirectory(path: string): boolean {
 
 function cutReceipt({ receipt }: RepositorySnapshot): void {
   if (receipt === undefined) return;
-  let room = MAX_RECEIPT_CHARS;
-  const cut = (paths: readonly string[]): string[] => {
-    const kept = paths.slice(0, MAX_LISTED).map((path) => cutChars(path, MAX_TEXT_CHARS));
-    return kept.filter((path) => (room -= path.length) > 0);
-  };
+  const cut = pathCutter();
   receipt.directory = cutChars(receipt.directory, MAX_TEXT_CHARS);
   receipt.includedPaths = cut(receipt.includedPaths);
   receipt.changedPaths = cut(receipt.changedPaths);
-  receipt.leftOut = receipt.leftOut.slice(0, MAX_LISTED);
-  for (const entry of receipt.leftOut) {
-    entry.reason = cutChars(entry.reason, 100);
-    entry.paths = cut(entry.paths);
-  }
+  receipt.leftOut = cutLeftOut(receipt.leftOut, cut);
+}
+
+/** Returns what did not go in as far as it is told of. */
+export function cutLeftOut(leftOut: readonly SnapshotLeftOut[], cut = pathCutter()): SnapshotLeftOut[] {
+  return leftOut
+    .slice(0, MAX_LISTED)
+    .map((entry) => ({ ...entry, reason: cutChars(entry.reason, 100), paths: cut(entry.paths) }));
+}
+
+/** Cuts lists of paths that are told of together. */
+function pathCutter(): (paths: readonly string[]) => string[] {
+  let room = MAX_RECEIPT_CHARS;
+  return (paths) => {
+    const kept = paths.slice(0, MAX_LISTED).map((path) => cutChars(path, MAX_TEXT_CHARS));
+    return kept.filter((path) => (room -= path.length) > 0);
+  };
 }
 
 function invalid(what: string): AppError {

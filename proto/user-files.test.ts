@@ -1,6 +1,10 @@
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import { SessionSpecSchema, UserFileSchema } from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
+import {
+  SessionSpecSchema,
+  UserFileSchema,
+  UserFilesSchema,
+} from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
 import { completeSpec } from "./session-rules.ts";
 import { takeUserFiles, USER_FILES } from "./user-files.ts";
 
@@ -54,4 +58,14 @@ test("a spec that is told of has no data, and names no more than a hundred", () 
   expect(spec.userFiles).toMatchObject({ fileCount: 120, sizeBytes: 240n });
   expect(spec.userFiles?.files).toHaveLength(100);
   expect(spec.userFiles?.files[0]).toMatchObject({ data: new Uint8Array(), sizeBytes: 2n });
+});
+
+test("a spec tells of what did not go in no more than an event holds", () => {
+  const spec = specOf(file("CLAUDE.md"));
+  const paths = Array.from({ length: 200 }, () => "p".repeat(4000));
+  const leftOut = Array.from({ length: 200 }, () => ({ reason: "r".repeat(4000), count: 200, paths }));
+  spec.userFiles = create(UserFilesSchema, { files: spec.userFiles!.files, leftOut });
+  takeUserFiles(spec);
+  expect(spec.userFiles.leftOut[0]).toMatchObject({ count: 200 });
+  expect(toBinary(SessionSpecSchema, spec).length).toBeLessThan(64 * 1024);
 });

@@ -1,6 +1,7 @@
 import { AppError } from "./app-error.ts";
 import { cutChars } from "./cut.ts";
 import type { SessionSpec, UserFile } from "./gen/claudecluster/session/v1alpha1/session_spec_pb.ts";
+import { cutLeftOut } from "./snapshot.ts";
 
 /** Limits for what of a user's own set-up goes in: as much as instructions and a few skills with their material take. */
 export const USER_FILES = { maxCount: 512, maxBytes: 4 * 1024 * 1024 };
@@ -57,6 +58,7 @@ export function takeUserFiles({ userFiles }: SessionSpec): UserFile[] {
   const files = userFiles.files.map((file) => ({ ...file, sizeBytes: BigInt(file.data.length) }));
   userFiles.fileCount = files.length;
   userFiles.sizeBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0n);
+  userFiles.leftOut = cutLeftOut(userFiles.leftOut);
   userFiles.files = files.slice(0, MAX_TOLD).map((file) => ({ ...file, data: new Uint8Array() }));
   return files;
 }

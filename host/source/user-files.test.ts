@@ -92,6 +92,35 @@ test("refuses a secret that is named, and leaves it out of a directory, as links
   });
 });
 
+test("follows no link to what could not be named, though it is in the directory", async () => {
+  await put(".credentials.json", "x");
+  await put("history.jsonl", "x");
+  await put("settings.json", JSON.stringify({ env: { GITHUB_TOKEN: "x" } }));
+  await put("projects/p/x.jsonl", "x");
+  await put("skills/größe/.git/config", "x");
+  const links = ["../../.credentials.json", "../../history.jsonl", "../../settings.json", "../../projects", ".git"];
+  for (const [at, target] of links.entries()) await symlink(target, join(directory, `skills/größe/${at}.md`));
+  const { files, leftOut } = await read("skills/größe");
+  expect(files.map(({ path }) => path)).toEqual(["skills/größe/SKILL.md", "skills/größe/run.sh"]);
+  expect(leftOut.map(({ reason, count }) => [reason, count])).toEqual([
+    ["secret", 1],
+    ["link", 4],
+  ]);
+  for (const at of [1, 2, 3, 4]) {
+    await expect(read(`skills/größe/${at}.md`)).rejects.toMatchObject({ reason: "USER_FILE_INVALID" });
+  }
+  await expect(read("skills/größe/0.md")).rejects.toMatchObject({ reason: "USER_FILE_SECRET" });
+  await expect(read("skills/größe/.git/config")).rejects.toMatchObject({ reason: "USER_FILE_INVALID" });
+});
+
+test("comes to an end where links multiply directories", async () => {
+  for (const name of ["a", "b"]) await mkdir(join(directory, "skills", name));
+  for (const [name, other] of ["ab", "ba"]) {
+    for (const link of ["x", "y"]) await symlink(`../${other}`, join(directory, `skills/${name}/${link}`));
+  }
+  await expect(read("skills/a")).rejects.toMatchObject({ reason: "USER_FILES_TOO_LARGE" });
+});
+
 test("takes no more than goes in", async () => {
   await put("skills/large/SKILL.md", "x".repeat(4 * 1024 * 1024));
   await expect(read("skills/large", "CLAUDE.md")).rejects.toMatchObject({ reason: "USER_FILES_TOO_LARGE" });

@@ -1,6 +1,6 @@
 import { constants } from "node:fs";
 import { open, readdir, realpath } from "node:fs/promises";
-import { join, sep } from "node:path";
+import { join, relative } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import {
   AppError,
@@ -22,6 +22,9 @@ import { looksSecret } from "../repository/secret-names.ts";
 const PASSED_OVER = new Set([".git", ".DS_Store", "node_modules", "__pycache__"]);
 /** Of each reason for which files stay out, so many are named. */
 const MAX_LEFT_OUT = 20;
+/** Links can make any number of paths from a few directories. */
+const MAX_LOOKED_AT = 5_000;
+const SETTINGS = "settings.json";
 /** Members of settings.json that run a program for a credential. */
 const HELPERS = ["apiKeyHelper", "awsAuthRefresh", "awsCredentialExport", "gcpAuthRefresh", "otelHeadersHelper"];
 const HELP =
@@ -29,9 +32,9 @@ const HELP =
 
 /**
  * Reads what somebody has named of the user's own set-up: files, and directories with everything in them, by their paths from
- * Claude Code's configuration directory on. A link that leads out of that directory is not followed; what looks like a secret
- * never goes in. Of a directory these stay out, and are told; named themselves they are refused. Throws USER_FILE_INVALID,
- * USER_FILE_SECRET, USER_FILES_TOO_LARGE.
+ * Claude Code's configuration directory on. A link is followed only to what could be named itself; what looks like a secret, by
+ * its name or by that of what it leads to, never goes in. Of a directory these stay out, and are told; named themselves they are
+ * refused. Throws USER_FILE_INVALID, USER_FILE_SECRET, USER_FILES_TOO_LARGE.
  */
 export async function readUserFiles(
   names: readonly string[],
@@ -49,6 +52,7 @@ class Reading {
   readonly #files = new Map<string, UserFile>();
   readonly #leftOut = new Map<string, string[]>();
   #bytes = 0;
+  #lookedAt = 0;
 
   constructor(shown: string, root: string) {
     this.#shown = shown;
@@ -57,13 +61,15 @@ class Reading {
 
   async add(given: string): Promise<void> {
     const path = given.replace(/^~\/\.claude\/|^\.\//, "").replace(/\/+$/, "");
-    if (!isUserFilePath(path) && !isUserFileDirectory(path)) {
+    if (!canBeNamed(path)) {
       throw new AppError("USER_FILE_INVALID", `"${given}" is nothing of a set-up that can go in.`, { help: HELP });
     }
     if (looksSecret(rawPathOf(path))) throw secret(path, "looks like a secret by its name");
     const real = await realpath(join(this.#root, path)).catch(() => undefined);
     if (real === undefined) throw await this.#missing(path);
-    if (!this.#isInside(real)) throw this.#refused(path, `is a link to ${real}, outside of it`);
+    const target = relative(this.#root, real);
+    if (looksSecret(rawPathOf(target))) throw secret(path, "is a link to what looks like a secret by its name");
+    if (!mayLead(path, target)) throw this.#refused(path, `is a link to ${real}, outside of it or of what can go in`);
     await this.#take(path, real, true);
   }
 
@@ -88,15 +94,18 @@ class Reading {
     for (const { name } of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const inner = `${path}/${name}`;
       if (PASSED_OVER.has(name)) continue;
+      if (++this.#lookedAt > MAX_LOOKED_AT) throw tooLarge(inner);
       if (looksSecret(rawPathOf(inner))) {
         this.#leaveOut("secret", inner);
         continue;
       }
-      const target = await realpath(join(real, name)).catch(() => undefined);
-      if (target === undefined) this.#leaveOut("unreadable", inner);
+      const innerReal = await realpath(join(real, name)).catch(() => undefined);
+      const target = innerReal === undefined ? "" : relative(this.#root, innerReal);
+      if (innerReal === undefined) this.#leaveOut("unreadable", inner);
       else if (!isUserFilePath(inner)) this.#leaveOut("name", inner);
-      else if (!this.#isInside(target) || `${real}${sep}`.startsWith(`${target}${sep}`)) this.#leaveOut("link", inner);
-      else await this.#take(inner, target, false);
+      else if (looksSecret(rawPathOf(target))) this.#leaveOut("secret", inner);
+      else if (!mayLead(inner, target) || `${real}/`.startsWith(`${innerReal}/`)) this.#leaveOut("link", inner);
+      else await this.#take(inner, innerReal, false);
     }
   }
 
@@ -112,10 +121,10 @@ class Reading {
       }
       if (this.#files.has(path)) return;
       if (this.#bytes + facts.size > USER_FILES.maxBytes || this.#files.size >= USER_FILES.maxCount) {
-        throw tooLarge(path, facts.size);
+        throw tooLarge(path);
       }
       const data = await file.readFile();
-      if (path === "settings.json") checkSettings(data);
+      if (path === SETTINGS) checkSettings(data);
       this.#bytes += data.length;
       const executable = (facts.mode & 0o100) !== 0;
       this.#files.set(path, create(UserFileSchema, { path, data, sizeBytes: BigInt(data.length), executable }));
@@ -124,12 +133,10 @@ class Reading {
     }
   }
 
-  #isInside(real: string): boolean {
-    return real.startsWith(`${this.#root}${sep}`);
-  }
-
   #leaveOut(reason: string, path: string): void {
-    this.#leftOut.set(reason, [...(this.#leftOut.get(reason) ?? []), path]);
+    const paths = this.#leftOut.get(reason) ?? [];
+    paths.push(path);
+    this.#leftOut.set(reason, paths);
   }
 
   #refused(path: string, why: string): AppError {
@@ -145,22 +152,32 @@ class Reading {
   }
 }
 
+function canBeNamed(path: string): boolean {
+  if (path.split("/").some((name) => PASSED_OVER.has(name))) return false;
+  return isUserFilePath(path) || isUserFileDirectory(path);
+}
+
+/** Whether a path may be a link to another one. Beside the set-up are credentials, and settings are looked into as such. */
+function mayLead(path: string, target: string): boolean {
+  return canBeNamed(target) && (target !== SETTINGS || path === SETTINGS);
+}
+
 /** Settings count in the container as they do here: variables in them are no way around what sessions may not have. */
 function checkSettings(data: Buffer): void {
   let settings: unknown;
   try {
     settings = JSON.parse(data.toString("utf8"));
   } catch (error) {
-    throw new AppError("USER_FILE_INVALID", "settings.json is no JSON.", {
+    throw new AppError("USER_FILE_INVALID", `${SETTINGS} is no JSON.`, {
       help: "Mend it, or leave it out.",
       cause: error,
     });
   }
   if (typeof settings !== "object" || settings === null) return;
   const helper = HELPERS.find((name) => name in settings);
-  if (helper !== undefined) throw secret("settings.json", `names a program for credentials (${helper})`);
+  if (helper !== undefined) throw secret(SETTINGS, `names a program for credentials (${helper})`);
   for (const [name, value] of Object.entries((settings as { env?: Record<string, unknown> }).env ?? {})) {
-    if (/token|secret|passw|key|credential|auth/i.test(name)) throw secret("settings.json", `sets ${name}`);
+    if (/token|secret|passw|key|credential|auth/i.test(name)) throw secret(SETTINGS, `sets ${name}`);
     checkVariable(name, String(value));
   }
 }
@@ -171,9 +188,9 @@ function secret(path: string, why: string): AppError {
   });
 }
 
-function tooLarge(path: string, bytes: number): AppError {
+function tooLarge(path: string): AppError {
   const { maxCount, maxBytes } = USER_FILES;
-  return new AppError("USER_FILES_TOO_LARGE", `With "${path}" (${bytes} bytes) the user's own files are too many.`, {
+  return new AppError("USER_FILES_TOO_LARGE", `With "${path}" the user's own files are too many, or too large.`, {
     help: `Name fewer of them: at most ${maxCount}, and ${maxBytes} bytes.`,
   });
 }

@@ -1,4 +1,4 @@
-import { createMcpHandler, type McpHttpHandler, McpServer } from "@modelcontextprotocol/server";
+import { createMcpHandler, type McpHttpHandler, type McpRequestContext, McpServer } from "@modelcontextprotocol/server";
 import { serveStdio, type StdioServerHandle } from "@modelcontextprotocol/server/stdio";
 import type { ServerLog } from "./server-log.ts";
 import type { Sessions } from "../session/sessions.ts";
@@ -12,8 +12,10 @@ import { cancelingByPost } from "./cancel-by-post.ts";
 import type { ClientPipe } from "./client-pipe.ts";
 import { ContainerSpawnerTool } from "./container-spawner.ts";
 import { firstRoot } from "./first-root.ts";
+import { ListenBus } from "./listen-bus.ts";
 import { registerPrompts } from "./prompts.ts";
-import { registerResources } from "./resources.ts";
+import { ResourceUpdates } from "./resource-updates.ts";
+import { registerResources, registerSubscriptions } from "./resources.ts";
 import { registerSessionTools } from "./session-tools.ts";
 import { SessionTasks } from "./session-tasks.ts";
 import { registerTasks } from "./tasks.ts";
@@ -64,10 +66,21 @@ export class MCPServer {
 
   /** Serves one client over its pipe while that is open. */
   serveStdio(pipe: ClientPipe): StdioServerHandle {
-    return serveStdio(() => this.#createServer(), {
+    let server: McpServer | undefined;
+    const tell = (uri: string) => void server?.server.sendResourceUpdated({ uri }).catch(() => {});
+    const updates = new ResourceUpdates(this.#options.sessions, tell);
+    pipe.updates = updates;
+    const create = ({ era }: McpRequestContext) => (server = this.#createServer(era, updates));
+    const handle = serveStdio(create, {
       transport: pipe,
       onerror: (error) => this.#options.logger.warn({ err: error }, "mcp transport"),
     });
+    return {
+      async close() {
+        updates[Symbol.dispose]();
+        await handle.close();
+      },
+    };
   }
 
   /** Loads what calls of tools use, which a client's first answers do not wait for. */
@@ -85,13 +98,16 @@ export class MCPServer {
 
   /** Returns a handler for MCP over HTTP. Its caller has to check authorization. */
   httpHandler(): McpHttpHandler {
-    const handler = createMcpHandler(() => this.#createServer(), {
+    const bus = new ListenBus(this.#options.sessions);
+    const handler = createMcpHandler(({ era }) => this.#createServer(era), {
+      bus,
       onerror: (error) => this.#options.logger.warn({ err: error }, "mcp request"),
     });
-    return { ...handler, fetch: cancelingByPost(handler.fetch) };
+    return { ...handler, fetch: cancelingByPost(bus.serving(handler.fetch)) };
   }
 
-  #createServer(): McpServer {
+  /** Creates a server. `updates` tell a client of the protocol of 2025 over a pipe of what it subscribes to. */
+  #createServer(era: McpRequestContext["era"], updates?: ResourceUpdates): McpServer {
     const { version, sessions, project, logger } = this.#options;
     const server = new McpServer(
       { name: "claudecluster", title: "ClaudeCluster", version },
@@ -111,6 +127,8 @@ export class MCPServer {
       registerApplyTools(server, { sessions, logger, projectDirectory, stateDirectory });
     }
     registerChangesTool(server, { sessions, logger });
+    if (era === "modern") server.server.registerCapabilities({ resources: { subscribe: true } });
+    else if (updates !== undefined) registerSubscriptions(server, updates);
     registerResources(server, sessions);
     registerPrompts(server, sessions);
     return server;

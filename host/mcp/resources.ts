@@ -12,6 +12,7 @@ import { listResources } from "./list-resources.ts";
 import { patchContents } from "./patch-contents.ts";
 import { sessionText } from "./session-text.ts";
 import { readTranscriptPage } from "./transcript-page.ts";
+import type { ResourceUpdates } from "./resource-updates.ts";
 
 /**
  * Adds what can be read of sessions: each as it is now, and what is too large for a tool's result: its whole patch, Claude's
@@ -90,6 +91,19 @@ export function registerResources(server: McpServer, sessions: Sessions): void {
   );
   // In place of the SDK's own, which knows no pages.
   server.server.setRequestHandler("resources/list", ({ params }) => listResources(sessions, params?.cursor));
+}
+
+/** Lets a client of the protocol of 2025 subscribe to resources, whose changes it is told of then. */
+export function registerSubscriptions({ server }: McpServer, updates: ResourceUpdates): void {
+  server.registerCapabilities({ resources: { subscribe: true } });
+  server.setRequestHandler("resources/subscribe", async ({ params: { uri } }) => {
+    await updates.begin(uri, [uri]);
+    return {};
+  });
+  server.setRequestHandler("resources/unsubscribe", ({ params: { uri } }) => {
+    updates.end(uri);
+    return {};
+  });
 }
 
 /** Reads a resource; an error says what is wrong and what to do. */

@@ -116,7 +116,7 @@ test("has the host look at its runtime, and looks itself where none starts or it
     subject: "image",
     ok: false,
     message: "agent:test is not there.",
-    help: "Build it: claudecluster image",
+    help: "Build it: claudecluster image --tag agent:test",
   });
   const looked = { subject: "engine", ok: false, message: "No engine here.", help: "Start one." };
   const older = await findings(linkTo(info));

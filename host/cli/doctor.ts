@@ -9,7 +9,7 @@ import {
   RuntimeFacts_NetworkSeal as Seal,
 } from "../../proto/control.ts";
 import { AppError } from "../../proto/index.ts";
-import { isOwnImage } from "../containers/own-image.ts";
+import { buildCommand, isOwnImage } from "../containers/own-image.ts";
 import { ConfiguredCredential } from "../config/configured-credential.ts";
 import { explainCredential } from "../daemon/explain-credential.ts";
 import type { HostConfig } from "../config/config.ts";
@@ -110,12 +110,13 @@ function describeImage(image: CheckRuntimeResponse["image"]): Finding[] {
 
 /** What to do about an image of an older version of ours, or with an old Claude Code. */
 function oldImage(name: string, agentVersion: string | undefined, days: number): string | undefined {
+  const build = buildCommand(name);
   if (semver.lt(semver.parse(agentVersion) ?? VERSION, VERSION))
     return isOwnImage(name)
-      ? `It is of version ${agentVersion}; the next session builds it anew, and so does: claudecluster image`
-      : `It is of version ${agentVersion}. Build it anew: claudecluster image --tag ${name}`;
+      ? `It is of version ${agentVersion}; the next session builds it anew, and so does: ${build}`
+      : `It is of version ${agentVersion}. Build it anew: ${build}`;
   if (days <= OLD_CLI_DAYS) return undefined;
-  return "Rebuild it with a newer Claude Code: claudecluster image --claude-version latest";
+  return `Rebuild it with a newer Claude Code: ${build} --claude-version latest`;
 }
 
 const CLAUDE_VERSION = "dev.claudecluster.claude-version";

@@ -179,7 +179,7 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .description("run one session on a sample repository, by a scripted model without a credential in the environment")
     .action(async () => {
       const { demoCommand } = await import("./demo.ts");
-      setExitCode(await demoCommand());
+      setExitCode(await demoCommand(io));
     });
 
   program

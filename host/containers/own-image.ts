@@ -21,9 +21,17 @@ interface Making {
   line: string;
 }
 
+/** Where nobody names another one. */
+const AGENT_IMAGE = "claudecluster/agent:latest";
+
+/** Returns the command that builds the agent's image by this name. */
+export function buildCommand(image: string): string {
+  return `claudecluster image${image === AGENT_IMAGE ? "" : ` --tag ${image}`}`;
+}
+
 /** Returns whether the image of this name is one that this program builds, and not the user's. */
 export function isOwnImage(image: string, version = VERSION): boolean {
-  return image === "claudecluster/agent:latest" || image === `claudecluster/agent:${version}`;
+  return image === AGENT_IMAGE || image === `claudecluster/agent:${version}`;
 }
 
 /**

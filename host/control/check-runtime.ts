@@ -9,7 +9,7 @@ import {
 } from "../../proto/control.ts";
 import { AppError, asAppError } from "../../proto/index.ts";
 import { BUILD_SCRIPT } from "../containers/build-image.ts";
-import { isOwnImage } from "../containers/own-image.ts";
+import { buildCommand, isOwnImage } from "../containers/own-image.ts";
 import type { EnforcedLimit, NetworkSeal, Runtime } from "../runtime/runtime.ts";
 
 const SEALS: Record<NetworkSeal, Seal> = { noInterface: Seal.NO_INTERFACE, policy: Seal.POLICY };
@@ -57,9 +57,9 @@ async function checkImage(
     const facts = await runtime.inspectImage(name, { signal });
     if (facts === undefined) {
       if (!isOwnImage(name) || !existsSync(BUILD_SCRIPT))
-        throw new AppError("IMAGE_NOT_FOUND", `${name} is not there.`, { help: "Build it: claudecluster image" });
+        throw new AppError("IMAGE_NOT_FOUND", `${name} is not there.`, { help: `Build it: ${buildCommand(name)}` });
       throw new AppError("IMAGE_NOT_BUILT", `${name} is not there; the first session builds it, in some minutes.`, {
-        help: "Ahead of it: claudecluster image",
+        help: `Ahead of it: ${buildCommand(name)}`,
       });
     }
     const { createTimeMs, labels } = facts;

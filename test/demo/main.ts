@@ -2,7 +2,7 @@
 //
 // One real session on a sample repository, with a host of its own that leaves nothing behind. Started by `npm run demo`, and in
 // the package, as a bundle, by `claudecluster demo`, which names its own program.
-import { spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -23,14 +23,18 @@ const REAL_TASK =
 
 const say = (text: string) => process.stderr.write(`${text}\n`);
 
-/** Runs a command to its end, and returns its exit code. Ctrl-C reaches it from the terminal: it ends its session in order. */
+let running: ChildProcess | undefined;
+// Ctrl-C reaches the command from the terminal, and it ends its session in order.
+process.on("SIGINT", () => {});
+for (const name of ["SIGTERM", "SIGHUP"] as const) process.on(name, () => running?.kill("SIGINT"));
+
+/** Runs a command to its end, and returns its exit code. */
 async function claudecluster(args: string[], env: NodeJS.ProcessEnv, quiet = false): Promise<number> {
-  const child = spawn(process.execPath, [PROGRAM, ...args], { env, stdio: quiet ? "ignore" : "inherit" });
-  const [code] = (await once(child, "close")) as [number | null];
+  running = spawn(process.execPath, [PROGRAM, ...args], { env, stdio: quiet ? "ignore" : "inherit" });
+  const [code] = (await once(running, "close")) as [number | null];
   return code ?? 1;
 }
 
-process.on("SIGINT", () => {});
 const directory = await mkdtemp(join(tmpdir(), "claudecluster-demo-"));
 const place = (name: string) => join(directory, name);
 const { CLAUDECLUSTER_HOST: _elsewhere, ...rest } = process.env;

@@ -13,6 +13,7 @@ import { startHostRig } from "../support/rig.ts";
 const VERSION = "98.0.0";
 const IMAGE = `claudecluster/agent:${VERSION}`;
 const OLD_IMAGE = `claudecluster/agent:old-${process.pid}`;
+const OLDEST_NODE = "22.13.0";
 const OLD_NODE = "20.8.0";
 
 interface Finding {
@@ -56,7 +57,10 @@ test("on a machine with Node, a Docker engine and nothing else: install, doctor,
     expect(before.bad).toMatchObject([
       { subject: "credential", help: expect.stringContaining("claudecluster credential set") },
     ]);
-    expect(before.of("image").message).toBe(`${IMAGE} is not there; the first session builds it, in some minutes.`);
+    expect(before.of("image")).toMatchObject({
+      message: `${IMAGE} is not there; the first session builds it, in some minutes.`,
+      help: `Ahead of it: claudecluster image --tag ${IMAGE}`,
+    });
 
     const key = { ANTHROPIC_API_KEY: rig.key };
     await machine.must("printenv ANTHROPIC_API_KEY | claudecluster credential set", key);
@@ -109,9 +113,19 @@ test("on a machine with Node, a Docker engine and nothing else: install, doctor,
     expect((await findings(old)).of("image")).not.toHaveProperty("help");
     await machine.must("claudecluster shutdown");
 
+    // The oldest Node that will do does.
+    const node = (version: string) =>
+      `npm install --prefix /node-${version} --ignore-scripts node-linux-$(node -p process.arch)@${version}`;
+    const on = (version: string) =>
+      `/node-${version}/node_modules/node-linux-*/bin/node $(readlink -f /usr/local/bin/claudecluster)`;
+    await machine.must(node(OLDEST_NODE));
+    await machine.must(`${on(OLDEST_NODE)} run --no-repository "[scenario: small-edit] Oldest."`);
+    expect(await machine.must(`${on(OLDEST_NODE)} doctor`)).toContain(`Node ${OLDEST_NODE}`);
+    await machine.must("claudecluster shutdown");
+
     // An older Node looks for a newer one, and says what is missing where there is none.
-    await machine.must(`npm install --prefix /old --ignore-scripts node-linux-$(node -p process.arch)@${OLD_NODE}`);
-    const older = "/old/node_modules/node-linux-*/bin/node $(readlink -f /usr/local/bin/claudecluster) version";
+    await machine.must(node(OLD_NODE));
+    const older = `${on(OLD_NODE)} version`;
     expect(await machine.must(older)).toBe(`${VERSION}\n`);
     await machine.must("mv /usr/local/bin/node /root/node");
     expect(await machine.run(older)).toMatchObject({

@@ -110,12 +110,13 @@ test("a real Claude Code has the tools at once that are needed in a hurry, and r
   ].map(({ name, input }) => ({ name: `mcp__claudecluster__${name}`, input }));
   await runParent(rig, `[scenario: call-tools ${JSON.stringify(calls)}]`);
   const offered = rig.model.requests.map(({ body }) =>
-    ((body as { tools?: { name: string }[] }).tools ?? []).flatMap(({ name }) =>
+    ((body as { tools?: { name: string }[] } | undefined)?.tools ?? []).flatMap(({ name }) =>
       name.startsWith("mcp__claudecluster__") ? [name.slice("mcp__claudecluster__".length)] : [],
     ),
   );
-  // What was used once is there as well from then on.
-  expect(offered.find((names) => names.length > 0)?.toSorted()).toEqual([
+  // What was searched for is there as well from then on: at once, where the server had to be waited for.
+  const first = offered.find((names) => names.length > 0) ?? [];
+  expect(first.filter((name) => name !== "read_changes").sort()).toEqual([
     "answer_question",
     "decide_permission",
     "get_session",

@@ -2,27 +2,33 @@ import type { ContainerCreateOptions } from "dockerode";
 import * as z from "zod";
 import { containerConfig } from "../runtime/docker/container-config.ts";
 import { containerName, isContainerKey } from "../runtime/docker/container-name.ts";
-import { LABELS } from "../runtime/docker/labels.ts";
+import { LABELS, SUPPLY_NAME } from "../runtime/docker/labels.ts";
 import { printable } from "../runtime/docker/printable.ts";
 import { isSessionUid } from "../runtime/docker/session-uid.ts";
 import { refused } from "./refused.ts";
 
 const MIB = 2 ** 20;
 
+/** Labels by which a container or volume is a host's. */
+export const OWNER_LABELS = {
+  [LABELS.host]: z.string().regex(/^[\w.@-]{1,128}$/),
+  [LABELS.version]: z.string().regex(/^[\w.+-]{1,64}$/),
+};
+
 /** All that may differ between two containers; the rest follows from it. */
 const Variables = z.object({
   Image: z.string(),
   Labels: z.object({
     [LABELS.container]: z.string().refine(isContainerKey),
-    [LABELS.host]: z.string().regex(/^[\w.@-]{1,128}$/),
     [LABELS.uid]: z.string().transform(Number).refine(isSessionUid),
-    [LABELS.version]: z.string().regex(/^[\w.+-]{1,64}$/),
+    ...OWNER_LABELS,
   }),
   HostConfig: z.object({
     Memory: z
       .int()
       .min(16 * MIB)
       .max(2 ** 20 * MIB),
+    Mounts: z.tuple([z.object({ Source: z.string().regex(SUPPLY_NAME) })]).optional(),
     NanoCpus: z.int().min(1e7).max(1024e9),
     Tmpfs: z.object({
       "/workspace": z.string().transform((options) => Number(/,size=([1-9][0-9]{0,9})k,/.exec(options)?.[1])),
@@ -60,6 +66,7 @@ export function checkCreate(body: unknown, { name, imageVolumes }: CreateRules):
       memoryBytes: limits.Memory,
       cpuCount: limits.NanoCpus / 1e9,
       workspaceSizeBytes: workspaceKib * 1024,
+      ...(limits.Mounts !== undefined && { supply: limits.Mounts[0].Source }),
     },
     sessionUid: labels[LABELS.uid],
     owner: { hostId: labels[LABELS.host], version: labels[LABELS.version] },
@@ -78,13 +85,14 @@ function readVariables(body: unknown): z.infer<typeof Variables> {
   throw differs(error?.issues[0]?.path.join(".") ?? "");
 }
 
-function differs(path: string): Error {
+/** Returns the error for what differs from what the host makes, at this path. */
+export function differs(path: string): Error {
   const where = path === "" ? "The body" : printable(path, 100);
   return refused(`${where} is not what a session's container has.`);
 }
 
 /** Names the first place where one is not the other; case counts, as it does not for the engine. */
-function firstDifference(given: unknown, expected: unknown, path: string): string | undefined {
+export function firstDifference(given: unknown, expected: unknown, path: string): string | undefined {
   if (Object.is(given, expected)) return undefined;
   if (!isObject(given) || !isObject(expected) || Array.isArray(given) !== Array.isArray(expected)) return path;
   for (const key of new Set([...Object.keys(given), ...Object.keys(expected)])) {

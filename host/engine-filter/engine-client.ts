@@ -1,6 +1,8 @@
+import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 import { connect } from "node:net";
-import type { Duplex, Readable } from "node:stream";
+import { type Duplex, Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { type Call, type CallKind, engineUrl } from "./read-call.ts";
 
 /** Far above any answer of the engine. */
@@ -62,22 +64,40 @@ export class EngineClient {
     });
   }
 
-  #send({ kind, method, target = "", query, body }: EngineRequest, headers: object, signal: AbortSignal) {
-    const text = body === undefined ? undefined : JSON.stringify(body);
-    const sent = request({
+  /** Sends an archive in place of a body. Rejects as the archive does, too; then the engine has not got all of it. */
+  async upload(
+    call: EngineRequest,
+    archive: AsyncIterable<Buffer>,
+    { signal }: { signal: AbortSignal },
+  ): Promise<EngineAnswer> {
+    const sent = this.#open(call, { "content-type": "application/x-tar" }, signal);
+    const answered = once(sent, "response") as Promise<[IncomingMessage]>;
+    answered.catch(() => {}); // Told by the pipeline, which may fail first.
+    await pipeline(Readable.from(archive, { objectMode: false }), sent);
+    const [answer] = await answered;
+    return { status: answer.statusCode ?? 500, json: await readJson(answer) };
+  }
+
+  #send(call: EngineRequest, headers: object, signal: AbortSignal) {
+    const text = call.body === undefined ? undefined : JSON.stringify(call.body);
+    const about = text !== undefined && {
+      "content-type": "application/json",
+      "content-length": Buffer.byteLength(text),
+    };
+    const sent = this.#open(call, { ...about, ...headers }, signal);
+    sent.end(text);
+    return sent;
+  }
+
+  #open({ kind, method, target = "", query }: EngineRequest, headers: object, signal: AbortSignal) {
+    return request({
       method,
       path: engineUrl(kind, target, query),
-      headers: {
-        host: "docker",
-        ...(text !== undefined && { "content-type": "application/json", "content-length": Buffer.byteLength(text) }),
-        ...headers,
-      },
+      headers: { host: "docker", ...headers },
       // Either side of a stream ends by itself.
       createConnection: () => connect({ path: this.#path, allowHalfOpen: true }),
       signal,
     });
-    sent.end(text);
-    return sent;
   }
 }
 

@@ -16,7 +16,8 @@ import { statusOf } from "./refused.ts";
 const MAX_CONNECTIONS = 1024;
 const MAX_HEADER_BYTES = 8 * 1024;
 const HEADERS_MS = 10_000;
-const REQUEST_MS = 30_000;
+/** As long as an archive may come. */
+const REQUEST_MS = 10 * 60_000;
 
 /** Sockets of a filter, and what it lets through. */
 export interface EngineFilterOptions extends FilterRules {
@@ -93,7 +94,12 @@ export class EngineFilter implements AsyncDisposable {
     };
     try {
       const call = readCall(request.method ?? "", request.url ?? "");
-      const answer = await this.#calls.pass(call, await readBody(request), { signal: gone.signal });
+      const options = { signal: gone.signal };
+      if (call.kind === "fill") {
+        const { status, json } = await this.#calls.fill(call, request, options);
+        return send(status, json);
+      }
+      const answer = await this.#calls.pass(call, await readBody(request), options);
       if ("json" in answer) return send(answer.status, answer.json);
       response.writeHead(answer.status, { connection: "close" });
       answer.stream.once("error", () => response.destroy()).pipe(response);

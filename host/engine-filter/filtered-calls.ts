@@ -1,13 +1,15 @@
 import type { IncomingMessage } from "node:http";
-import type { Duplex } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { isDeepStrictEqual } from "node:util";
 import type { Logger } from "pino";
 import { BRIDGE, EXEC_START, execConfig } from "../runtime/docker/exec-config.ts";
 import { LABELS } from "../runtime/docker/labels.ts";
 import { printable } from "../runtime/docker/printable.ts";
+import { checkFill, fillsSupply } from "./check-supply.ts";
 import { checkCreate, imageOf } from "./check-create.ts";
 import { composeLabels } from "./compose-labels.ts";
 import type { EngineAnswer, EngineClient } from "./engine-client.ts";
+import { FilteredSupplies } from "./filtered-supplies.ts";
 import { IssuedExecs } from "./issued-execs.ts";
 import { MEMORY_LABEL, MemoryBound, type MemoryState } from "./memory-bound.ts";
 import type { Call, CallKind } from "./read-call.ts";
@@ -20,11 +22,18 @@ import {
   reduceInfo,
   reduceInspected,
   reduceList,
+  reduceVolume,
+  reduceVolumes,
+  type Volume,
 } from "./reduce-answer.ts";
 import { notOurs, refused } from "./refused.ts";
 
 type Json = Record<string, unknown>;
 type Options = { signal: AbortSignal };
+
+const WITH_BODY: ReadonlySet<CallKind> = new Set(["create", "exec", "createVolume"]);
+/** Label of a container by way of which a supply is filled. Its value is the supply's name. */
+const FILL_LABEL = "dev.claudecluster.filter-fill";
 
 /** Rules of a filter. */
 export interface FilterRules {
@@ -49,9 +58,11 @@ export class FilteredCalls {
   readonly #logger: Logger;
   readonly #execs = new IssuedExecs();
   readonly #memory = new MemoryBound();
+  readonly #supplies: FilteredSupplies;
 
   constructor(engine: EngineClient, given: FilterRules & { logger: Logger }) {
     this.#engine = engine;
+    this.#supplies = new FilteredSupplies(engine, given.identity);
     this.#images = new Set(given.images);
     this.#identity = given.identity;
     this.#composeService = given.composeService;
@@ -65,7 +76,7 @@ export class FilteredCalls {
     options: Options,
   ): Promise<EngineAnswer | { status: number; stream: IncomingMessage }> {
     const { kind, query } = call;
-    if (body !== undefined && kind !== "create" && kind !== "exec") throw refused(`This call (${kind}) has no body.`);
+    if (body !== undefined && !WITH_BODY.has(kind)) throw refused(`This call (${kind}) has no body.`);
     switch (kind) {
       case "info":
         return answer(await this.#engine.call(call, options), reduceInfo);
@@ -82,9 +93,15 @@ export class FilteredCalls {
       case "wait":
         return answer(await this.#callOwn(call, options), ({ StatusCode }: Json) => ({ StatusCode }));
       case "start":
-      case "kill":
-      case "remove":
+        await this.#requireSealed(call.target, options);
         return answer(await this.#callOwn(call, options), () => undefined);
+      case "kill":
+        return answer(await this.#callOwn(call, options), () => undefined);
+      case "remove": {
+        const target = await this.#own(call.target, options);
+        this.#supplies.forget(target);
+        return answer(await this.#engine.call({ ...call, target }, options), () => undefined);
+      }
       case "logs": {
         const target = await this.#own(call.target, options);
         const stream = await this.#engine.stream({ ...call, target }, options);
@@ -92,6 +109,16 @@ export class FilteredCalls {
       }
       case "exec":
         return await this.#createExec(call, body, options);
+      case "createVolume":
+        return answer(await this.#supplies.create(call, body, options), reduceVolume);
+      case "volume":
+        return answer(await this.#supplies.inspect(call.target, options), reduceVolume);
+      case "volumes":
+        return answer(await this.#supplies.list(options), (json: { Volumes?: Volume[] }) => reduceVolumes(json));
+      case "removeVolume":
+        return answer(await this.#supplies.remove(call, options), () => undefined);
+      case "fill":
+        throw refused("A supply is filled with an archive.");
       case "startExec":
         throw refused("An exec is started by turning the connection into a stream (Upgrade: tcp).");
     }
@@ -108,7 +135,39 @@ export class FilteredCalls {
     return "status" in started ? answer(started, () => undefined) : started;
   }
 
-  async #create({ method, query }: Call, body: unknown, options: Options): Promise<EngineAnswer> {
+  /** Resolves with the answer to an archive for a supply, which is read as it comes. */
+  async fill(call: Call, archive: Readable, options: Options): Promise<EngineAnswer> {
+    const target = await this.#own(call.target, options);
+    return answer(await this.#supplies.fill({ ...call, target }, archive, options), () => undefined);
+  }
+
+  /** A container by way of which a supply is filled, and which can write it therefore, does not run. */
+  async #createFill({ method, query }: Call, body: unknown, options: Options): Promise<EngineAnswer> {
+    const { config, supply } = checkFill(body, { name: query["name"]! });
+    const image = await this.#inspectImage(config.Image!, options);
+    if (image.status !== 200) return answer(image, () => undefined);
+    const found = await this.#supplies.inspect(supply, options);
+    if (found.status !== 200) return answer(found, () => undefined);
+    this.#supplies.takeEmpty(supply);
+    const marks = { ...(await this.#projectLabels(options)), [FILTER_LABEL]: this.#identity, [FILL_LABEL]: supply };
+    const marked = { ...config, Labels: { ...config.Labels, ...marks } };
+    const created = await this.#engine.call({ kind: "create", method, query, body: marked }, options);
+    this.#logger.info({ name: query["name"], supply, status: created.status }, "container to fill a supply created");
+    return answer(created, ({ Id, Warnings }: Json) => {
+      this.#supplies.expect(String(Id), supply);
+      return { Id, Warnings };
+    });
+  }
+
+  async #requireSealed(target: string, options: Options): Promise<void> {
+    const { status, json } = await this.#inspect(target, options);
+    if (status === 200 && (json as Inspected).Config.Labels?.[FILL_LABEL] === undefined) return;
+    throw refused("A container by way of which a supply is filled is not started.");
+  }
+
+  async #create(call: Call, body: unknown, options: Options): Promise<EngineAnswer> {
+    if (fillsSupply(body)) return await this.#createFill(call, body, options);
+    const { method, query } = call;
     const name = query["name"]!;
     const image = await this.#inspectImage(imageOf(body), options);
     if (image.status !== 200) return answer(image, () => undefined);
@@ -121,7 +180,13 @@ export class FilteredCalls {
       [FILTER_LABEL]: this.#identity,
       [MEMORY_LABEL]: String(memoryBytes),
     };
-    const marked = { ...config, Labels: { ...config.Labels, ...marks } };
+    const { Mounts } = config.HostConfig!;
+    const mounts = Mounts && { Mounts: await this.#supplies.marked(Mounts, options) };
+    const marked = {
+      ...config,
+      Labels: { ...config.Labels, ...marks },
+      HostConfig: { ...config.HostConfig, ...mounts },
+    };
     const created = await this.#engine.call({ kind: "create", method, query: { name }, body: marked }, options);
     this.#logger.info({ name, image: config.Image, status: created.status }, "container created");
     return answer(created, ({ Id, Warnings }: Json) => ({ Id, Warnings }));

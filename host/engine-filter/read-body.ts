@@ -5,6 +5,7 @@ import { refused } from "./refused.ts";
 
 /** A create is about 12 kB, most of it the profile of system calls. */
 const MAX_BODY_BYTES = 64 * 1024;
+const BODY_MS = 30_000;
 const UPGRADE_BODY_MS = 10_000;
 
 /**
@@ -15,6 +16,8 @@ export async function readBody(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   let size = 0;
   await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(() => reject(refused("The body has not come whole.")), BODY_MS);
+    request.once("close", () => clearTimeout(timer)).once("end", () => clearTimeout(timer));
     request.once("end", resolve).once("error", reject).once("close", resolve);
     request.on("data", (chunk: Buffer) => {
       size += chunk.length;

@@ -1,10 +1,10 @@
-import { LABELS } from "../runtime/docker/labels.ts";
+import { LABELS, SUPPLY_NAME } from "../runtime/docker/labels.ts";
 import { refused } from "./refused.ts";
 
 /** Call to the engine that may be passed on if its target may be touched. */
 export interface Call {
   kind: CallKind;
-  method: "GET" | "POST" | "DELETE";
+  method: "GET" | "POST" | "PUT" | "DELETE";
   /** Image, id or name of the container, or id of the exec. Empty: there is none. */
   target: string;
   /** Parameters of this kind of call, each checked, and no other. */
@@ -24,7 +24,12 @@ export type CallKind =
   | "remove"
   | "logs"
   | "exec"
-  | "startExec";
+  | "startExec"
+  | "fill"
+  | "createVolume"
+  | "volume"
+  | "volumes"
+  | "removeVolume";
 
 interface Shape {
   kind: CallKind;
@@ -39,6 +44,8 @@ const LIST_FILTERS = new RegExp(
   `^\\{"label":\\["(?:${escaped(LABELS.uid)}(?:=[1-9][0-9]{0,9})?|${escaped(LABELS.host)}=[\\w.@-]{1,128})"\\]\\}$`,
 );
 const TRUE = /^true$/;
+const SUPPLY = new RegExp(`^/volumes/(${SUPPLY_NAME.source.slice(1, -1)})$`);
+const SUPPLIES = new RegExp(`^\\{"label":\\["${escaped(LABELS.supply)}"\\]\\}$`);
 
 /** All that `host/runtime/docker/engine.ts` calls. Nothing in a path is decoded: it is what is written here or refused. */
 const SHAPES: readonly Shape[] = [
@@ -59,6 +66,11 @@ const SHAPES: readonly Shape[] = [
     path: /^\/containers\/([0-9a-f]{64}|claudecluster-[\w.-]{1,200})$/,
     query: { force: TRUE, v: TRUE },
   },
+  onContainer("fill", "PUT", "/archive", { path: /^\/supply$/ }),
+  { kind: "createVolume", method: "POST", path: /^\/volumes\/create$/, query: {} },
+  { kind: "volume", method: "GET", path: SUPPLY, query: {} },
+  { kind: "volumes", method: "GET", path: /^\/volumes$/, query: { filters: SUPPLIES } },
+  { kind: "removeVolume", method: "DELETE", path: SUPPLY, query: {} },
   { kind: "startExec", method: "POST", path: /^\/exec\/([0-9a-f]{64})\/start$/, query: {} },
 ];
 
@@ -104,6 +116,15 @@ function enginePath(kind: CallKind, target: string): string {
       return `/containers/${target}/json`;
     case "remove":
       return `/containers/${target}`;
+    case "fill":
+      return `/containers/${target}/archive`;
+    case "createVolume":
+      return "/volumes/create";
+    case "volumes":
+      return "/volumes";
+    case "volume":
+    case "removeVolume":
+      return `/volumes/${target}`;
     case "startExec":
       return `/exec/${target}/start`;
     case "start":

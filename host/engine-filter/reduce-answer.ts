@@ -41,6 +41,11 @@ const INFO = {
   DefaultRuntime: true,
   BuildahVersion: true,
 } satisfies Record<keyof EngineInfo, true>;
+/** Volume as it is inspected or listed. */
+export interface Volume extends Json {
+  Labels: Labels;
+}
+
 const STATE = ["Status", "Running", "Paused", "ExitCode", "OOMKilled", "FinishedAt"];
 
 /** Returns whether a container was created through the filter with that identity. */
@@ -77,6 +82,16 @@ export function reduceList(containers: Listed[], identity: string): Json[] {
     if (!isOurs(labels, identity)) return { Labels: pick(labels, [LABELS.uid]) };
     return { ...pick(container, ["Id", "Created", "State"]), Labels: pick(labels, Object.values(LABELS)) };
   });
+}
+
+/** Returns what the host learns of a volume. */
+export function reduceVolume(volume: Volume): Json {
+  return { ...pick(volume, ["Name", "CreatedAt"]), Labels: pick(volume.Labels ?? {}, Object.values(LABELS)) };
+}
+
+/** Returns what the host learns of several volumes. */
+export function reduceVolumes({ Volumes }: { Volumes?: Volume[] | null }): Json {
+  return { Volumes: (Volumes ?? []).map(reduceVolume) };
 }
 
 function pick(from: Json, keys: readonly string[]): Json {

@@ -1,7 +1,7 @@
 import type { ContainerCreateOptions, HostConfig, MountSettings } from "dockerode";
 import seccompProfile from "../../../docker/seccomp.json" with { type: "json" };
 import type { ContainerShape } from "../runtime.ts";
-import { type Owner, labelsOf, supplyLabelsOf } from "./labels.ts";
+import { type Owner, labelsOf, NO_SESSION_UID, supplyLabelsOf } from "./labels.ts";
 import { BASE_UID_OFFSET } from "./session-uid.ts";
 
 const MIB = 2 ** 20;
@@ -89,9 +89,24 @@ function hostConfig(plan: ContainerPlan, baseUid: number): HostConfig {
   };
 }
 
+/** Returns the configuration of a container by way of which a supply is filled. It is never started. */
+export function fillConfig(plan: { key: string; image: string; supply: string; owner: Owner }): ContainerCreateOptions {
+  const { key, image, supply, owner } = plan;
+  return {
+    Image: image,
+    Labels: labelsOf(key, NO_SESSION_UID, owner),
+    HostConfig: {
+      NetworkMode: "none",
+      ReadonlyRootfs: true,
+      CapDrop: ["ALL"],
+      Mounts: [supplyMount(supply, owner, { readOnly: false })],
+    },
+  };
+}
+
 /** Returns the mount of a supply. One that is gone is made anew by the engine, empty, and then has our labels, too. */
 export function supplyMount(supply: string, owner: Owner, { readOnly }: { readOnly: boolean }): MountSettings {
-  const options = { NoCopy: true, Labels: supplyLabelsOf(owner, { put: false }) };
+  const options = { NoCopy: true, Labels: supplyLabelsOf(owner, { putBytes: undefined }) };
   return {
     Type: "volume",
     Source: supply,

@@ -2,17 +2,15 @@ import { randomBytes } from "node:crypto";
 import { Readable } from "node:stream";
 import type { ListedSupply, Supplies } from "../supplies.ts";
 import type { BackgroundTasks } from "./background-tasks.ts";
-import { supplyMount, SUPPLY_DIRECTORY } from "./container-config.ts";
+import { fillConfig, SUPPLY_DIRECTORY } from "./container-config.ts";
 import { containerName, newContainerKey } from "./container-name.ts";
 import { engineError, statusOf } from "./engine-error.ts";
 import type { Engine } from "./engine.ts";
-import { LABELS, labelsOf, type Owner, supplyLabelsOf, wasPut } from "./labels.ts";
+import { LABELS, type Owner, supplyLabelsOf, wasPut } from "./labels.ts";
 import { removeContainer } from "./remove-container.ts";
 import { sendCreate } from "./send-create.ts";
-import { tarOf } from "./tar-stream.ts";
+import { sizeOf, tarOf } from "./tar-stream.ts";
 
-/** No session has this uid; containers of ours have one in their labels, by which a sweep finds them. */
-const NO_SESSION_UID = 1;
 /** Removals have a time of their own: the caller's may be over (ms). */
 const REMOVE_MS = 10_000;
 
@@ -46,7 +44,8 @@ export class DockerSupplies implements Supplies {
     const alive = AbortSignal.any([signal, closing]);
     this.#underWay.add(name);
     try {
-      await engine.createVolume({ Name: name, Labels: supplyLabelsOf(owner, { put: true }) }, { signal: alive });
+      const labels = supplyLabelsOf(owner, { putBytes: await sizeOf(directory) });
+      await engine.createVolume({ Name: name, Labels: labels }, { signal: alive });
       await this.#fill(name, directory, image, alive);
       return name;
     } catch (error) {
@@ -63,16 +62,7 @@ export class DockerSupplies implements Supplies {
     const key = newContainerKey();
     underWay.add(key);
     try {
-      const config = {
-        Image: image,
-        Labels: labelsOf(key, NO_SESSION_UID, owner),
-        HostConfig: {
-          NetworkMode: "none",
-          ReadonlyRootfs: true,
-          CapDrop: ["ALL"],
-          Mounts: [supplyMount(name, owner, { readOnly: false })],
-        },
-      };
+      const config = fillConfig({ key, image, supply: name, owner });
       const { id } = await sendCreate(engine, containerName(key), config, { signal, background });
       const archive = Readable.from(tarOf(directory), { objectMode: false });
       try {

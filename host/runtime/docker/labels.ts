@@ -8,10 +8,16 @@ export const LABELS = {
   container: "dev.claudecluster.container",
   host: "dev.claudecluster.host",
   supply: "dev.claudecluster.supply",
+  supplyBytes: "dev.claudecluster.supply-bytes",
   uid: "dev.claudecluster.uid",
   version: "dev.claudecluster.version",
 } as const;
 
+/** Form of the names of supplies. */
+export const SUPPLY_NAME = /^claudecluster-supply-[0-9a-f]{16}$/;
+
+/** No session has this uid; containers of ours have one in their labels, by which a sweep finds them. */
+export const NO_SESSION_UID = 1;
 /** Of a volume that the engine made for a container, since it was gone, the label says something else. */
 const PUT = "put";
 
@@ -35,9 +41,17 @@ export function labelsOf(key: string, sessionUid: number, { hostId, version }: O
   };
 }
 
-/** Returns the labels of a supply of ours. `put`: what it holds was put there. */
-export function supplyLabelsOf({ hostId, version }: Owner, { put }: { put: boolean }): Record<string, string> {
-  return { [LABELS.supply]: put ? PUT : "empty", [LABELS.host]: hostId, [LABELS.version]: version };
+/** Returns the labels of a supply of ours. `putBytes`: so much was put there. Undefined: nothing was. */
+export function supplyLabelsOf(
+  { hostId, version }: Owner,
+  { putBytes }: { putBytes: number | undefined },
+): Record<string, string> {
+  return {
+    [LABELS.supply]: putBytes === undefined ? "empty" : PUT,
+    ...(putBytes !== undefined && { [LABELS.supplyBytes]: String(putBytes) }),
+    [LABELS.host]: hostId,
+    [LABELS.version]: version,
+  };
 }
 
 /** Returns whether labels are those of a supply that something was put into. */

@@ -26,6 +26,15 @@ export async function* tarOf(directory: string): AsyncGenerator<Buffer, undefine
   yield Buffer.alloc(2 * BLOCK_BYTES);
 }
 
+/** Returns the size of all files in a directory, those in directories below it too. */
+export async function sizeOf(directory: string): Promise<number> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => !entry.isDirectory());
+  const sizes = await Promise.all(files.map(async (entry) => (await stat(join(entry.parentPath, entry.name))).size));
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+/** Entry of an archive. */
 interface Entry {
   name: string;
   mode: number;
@@ -35,7 +44,8 @@ interface Entry {
   type: string;
 }
 
-function header({ name, mode, size, seconds, type }: Entry): Buffer {
+/** Returns the header of an entry. */
+export function header({ name, mode, size, seconds, type }: Entry): Buffer {
   const block = Buffer.alloc(BLOCK_BYTES);
   const octal = (value: number, digits: number) => `${value.toString(8).padStart(digits, "0")}\0`;
   const fields: [offset: number, value: string][] = [

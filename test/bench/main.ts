@@ -4,6 +4,7 @@
 import { writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import { cold } from "./cold.ts";
 import { download } from "./download.ts";
 import { Figures } from "./figures.ts";
 import { firstToken } from "./first-token.ts";
@@ -21,6 +22,7 @@ import { workspace } from "./workspace.ts";
 const PARTS: Record<string, Part> = {
   start,
   spawn,
+  cold,
   sealing,
   download,
   "first-token": firstToken,

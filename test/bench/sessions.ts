@@ -23,7 +23,12 @@ export async function measureSession(rig: Rig, task: string): Promise<SessionTim
   const at = new Map<string, number>();
   const { summary, isError, text } = await rig.mcp.spawn(
     { task, repository: rig.repository, timeout_seconds: 600 },
-    { onProgress: (line) => at.set(line, at.get(line) ?? performance.now() - startMs) },
+    {
+      onProgress: (line) => {
+        const text = line.replace(/^…\w+[^:]*: /, "");
+        at.set(text, at.get(text) ?? performance.now() - startMs);
+      },
+    },
   );
   const whole = performance.now() - startMs;
   if (isError || summary === undefined) throw new Error(`The session failed: ${text}`);

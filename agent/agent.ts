@@ -16,7 +16,7 @@ import { OnlySession } from "./session/only-session.ts";
 import { AgentSession } from "./session/session.ts";
 import { type SessionPlace, sessionPlace } from "./session/session-place.ts";
 import { type Timeouts, TIMEOUTS } from "./timeouts.ts";
-import { readVersions, type Versions } from "./versions.ts";
+import { versionReader } from "./versions.ts";
 import { rest } from "./wait.ts";
 
 /** End of an agent, with one of EXIT_CODES. */
@@ -69,8 +69,7 @@ export async function createAgent(config: AgentConfig, options: AgentOptions): P
     keepMs: timeouts.keepConnectionMs,
     onModelRequest,
   });
-  let known: Promise<Versions> | undefined;
-  const versions = () => (known ??= readVersions(config, { timeouts, log }));
+  const versions = versionReader(config, { timeouts, log });
   const place = options.place ?? sessionPlace({ config, relay, versions, timeouts });
   const presence = HostPresence.watch({ timeoutMs: config.hostAbsenceTimeoutMs, onAbsent: () => void leave() });
   const onChange = (taken: boolean) => presence.change(taken);
@@ -80,7 +79,7 @@ export async function createAgent(config: AgentConfig, options: AgentOptions): P
     relay,
     presence,
     instanceId: randomUUID(),
-    versions,
+    versions: () => versions.all(),
     sessions: new OnlySession((assignment) => {
       log.info({ sessionId: assignment.id }, "session started");
       return AgentSession.start(assignment, { place, timeouts, log });

@@ -13,11 +13,14 @@ export interface Versions {
   readonly git: string;
 }
 
-/** Asks the programs for their versions. Never rejects. */
-export async function readVersions(
-  config: AgentConfig,
-  options: { timeouts: Timeouts; log: Logger },
-): Promise<Versions> {
+/** Ways to ask the programs for their versions, each at its first call. They never reject. */
+export interface VersionReader {
+  claude(): Promise<string>;
+  all(): Promise<Versions>;
+}
+
+/** Returns a reader of the container's versions. */
+export function versionReader(config: AgentConfig, options: { timeouts: Timeouts; log: Logger }): VersionReader {
   const ask = async (command: string): Promise<string> => {
     try {
       const { stdout } = await run(command, ["--version"], {
@@ -32,6 +35,14 @@ export async function readVersions(
       return "";
     }
   };
-  const [claude, git] = await Promise.all([ask(config.claudeCommand), ask("git")]);
-  return { agent: AGENT_VERSION, claude, git };
+  let claude: Promise<string> | undefined;
+  let git: Promise<string> | undefined;
+  const reader = {
+    claude: () => (claude ??= ask(config.claudeCommand)),
+    all: async () => {
+      git ??= ask("git");
+      return { agent: AGENT_VERSION, claude: await reader.claude(), git: await git };
+    },
+  };
+  return reader;
 }

@@ -19,6 +19,7 @@ import { parseRawDiff, type RawDiffEntry } from "./raw-diff.ts";
 import { refNotFound, type RemoteRef, remotePlace, resolveRemoteRef, type UrlConfig } from "./remote.ts";
 import { retryCut, type RetryCutOptions } from "./retry-cut.ts";
 import { throwIfFull } from "./room.ts";
+import { together } from "./together.ts";
 
 /** Start of a session: a bare repository that the session can read and not write. */
 export interface BaseRepository {
@@ -106,6 +107,8 @@ if [ -n "$3" ] && [ -e "$3/packed-refs" ]; then
 fi`,
 };
 
+const REMOVE: Script = { name: "rm", text: 'rm -rf -- "$1"' };
+
 const FETCH_CONFIG: Record<string, string> = {
   "fetch.fsckObjects": "true",
   ...Object.fromEntries(HARMLESS_GIT_FAULTS.map((fault) => [`fetch.fsck.${fault}`, "ignore"])),
@@ -138,24 +141,25 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
   const gitDir = `${options.directory}/repo.git`;
   const place: GitPlace = { identity: options.identity, variables: { GIT_DIR: gitDir } };
   const remote = remotePlace({ identity: options.identity }, options);
-  let ref: RemoteRef | undefined;
-  if (repository !== undefined) {
+  const supply = repository?.snapshot === undefined ? "" : (options.supply ?? "");
+  const make = async (objectFormat: ObjectFormat, signal: AbortSignal) => {
+    const flags = ["-q", "--bare", "--template=", `--initial-branch=${DEFAULT_BRANCH}`];
+    await git(place, ["init", ...flags, `--object-format=${objectFormat}`], { signal });
+    await shell(place, FURNISH_BASE, [OUR_ATTRIBUTES, RAW_ATTRIBUTES, supply], { signal });
+  };
+  const ask = async (signal: AbortSignal): Promise<RemoteRef | undefined> => {
+    if (repository === undefined) return undefined;
     options.onProgress({ stage: "Asking the remote" });
     const name = repository.snapshot === undefined ? repository.ref : SNAPSHOT_REF;
-    ref = await resolveRemoteRef(remote, repository.uri, name, options);
-  }
+    return await resolveRemoteRef(remote, repository.uri, name, { ...options, signal });
+  };
+  // Of what kind its ids are, the remote says; nearly always it is this one.
+  const [ref] = await together(signal, (signal) => [ask(signal), make("sha1", signal)]);
   const objectFormat = ref?.id.length === OBJECT_FORMATS.sha256.idLength ? "sha256" : "sha1";
-  const init = [
-    "init",
-    "-q",
-    "--bare",
-    "--template=",
-    `--initial-branch=${DEFAULT_BRANCH}`,
-    `--object-format=${objectFormat}`,
-  ];
-  await git(place, init, { signal });
-  const supply = repository?.snapshot === undefined ? "" : (options.supply ?? "");
-  await shell(place, FURNISH_BASE, [OUR_ATTRIBUTES, RAW_ATTRIBUTES, supply], { signal });
+  if (objectFormat !== "sha1") {
+    await shell(place, REMOVE, [gitDir], { signal });
+    await make(objectFormat, signal);
+  }
 
   const wholeHistory = repository !== undefined && repository.depth < 0;
   const base: BaseRepository = {
@@ -176,7 +180,12 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
 
   const localRef = localName(ref);
   await fetchRef(remotePlace(place, options), repository, ref, localRef, options);
-  const commitId = await peel(place, `${localRef}^{commit}`, signal);
+  const list = ["for-each-ref", "--format=%(objectname) %(refname)", "refs/remotes", "refs/tags"];
+  const [peeled, refs] = await together(signal, (signal) => [
+    tryGit(place, ["rev-parse", `${localRef}^{commit}`, `${localRef}^{tree}`], { signal }),
+    git(place, list, { signal }),
+  ]);
+  const [commitId, treeId = ""] = peeled.code === 0 ? peeled.stdout.toString("utf8").trim().split("\n") : [];
   if (commitId === undefined) {
     const help = "Name a branch, a tag of a commit, or a commit.";
     const metadata = { uri: redactUri(repository.uri), ref: repository.ref };
@@ -185,16 +194,13 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
       metadata,
     });
   }
-  const treeId = (await peel(place, `${commitId}^{tree}`, signal)) ?? "";
   if (repository.snapshot !== undefined) {
     const taken = await takeSnapshot(place, repository.snapshot, { commitId, objectFormat, signal });
     return { ...base, commitId, treeId, ...taken };
   }
-  const list = ["for-each-ref", "--format=%(objectname) %(refname)", "refs/remotes", "refs/tags"];
-  const packedRefs = (await git(place, list, { signal })).toString("utf8");
   const branch = ref.name === "HEAD" ? DEFAULT_BRANCH : branchOf(ref.name);
   const start = branch === undefined ? "" : `${commitId} refs/heads/${branch}\n`;
-  return { ...base, commitId, treeId, branch, packedRefs: start + packedRefs };
+  return { ...base, commitId, treeId, branch, packedRefs: start + refs.toString("utf8") };
 }
 
 /** Returns what a snapshot's repository had checked out, as the session's is to have it. Throws SNAPSHOT_MISSING. */
@@ -257,11 +263,6 @@ function localName({ name }: RemoteRef): string {
   const branch = branchOf(name);
   if (branch !== undefined) return `refs/remotes/origin/${branch}`;
   return name?.startsWith("refs/tags/") === true ? name : START_REF;
-}
-
-async function peel(place: GitPlace, name: string, signal: AbortSignal): Promise<string | undefined> {
-  const result = await tryGit(place, ["rev-parse", "--verify", "--quiet", name], { signal });
-  return result.code === 0 ? result.stdout.toString("utf8").trim() : undefined;
 }
 
 async function fetchRef(

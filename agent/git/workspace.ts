@@ -157,19 +157,22 @@ export class Workspace {
    * Returns the whole difference, trusting nothing that a scan has stored. `last`: nothing of the session runs any
    * more. Throws PatchTooLargeError.
    */
-  collect({ signal, last = false }: { signal: AbortSignal; last?: boolean }): Promise<Collected> {
+  async collect({ signal, last = false }: { signal: AbortSignal; last?: boolean }): Promise<Collected> {
     const options = { ...this.#comparison, finalIdentity: last ? this.#finalIdentity : undefined, signal };
-    return this.#turns.run(signal, async () => {
-      try {
-        const collected = await collectChanges(options);
-        if (!collected.crowded || this.#live.stagedBytes === 0) return collected;
-      } catch (error) {
-        signal.throwIfAborted();
-        if (error instanceof PatchTooLargeError || this.#live.stagedBytes === 0) throw error;
-      }
+    const collect = () => collectChanges(options);
+    // The last one does not wait for a scan: neither changes what the other reads.
+    const alone = () => !last && this.#live.stagedBytes === 0;
+    try {
+      const collected = await (last ? collect() : this.#turns.run(signal, collect));
+      if (!collected.crowded || alone()) return collected;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof PatchTooLargeError || alone()) throw error;
+    }
+    return await this.#turns.run(signal, async () => {
       // The scans have stored things in the same directory, and the result comes first.
       await this.#live.release({ signal });
-      return await collectChanges(options);
+      return await collect();
     });
   }
 

@@ -78,12 +78,17 @@ export async function collectChanges(
   changes: ChangesStream,
   { signal, log }: { signal: AbortSignal; log: Logger },
 ): Promise<Collected> {
-  try {
-    // The diffs are what is left if the container goes before the patch has been read.
-    await changes.scan({ signal });
-  } catch (error) {
-    log.warn({ err: error }, "the last scan failed");
-  }
+  // The diffs are what is left if the container goes before the patch has been read.
+  const scanned = changes.scan({ signal }).catch((error: unknown) => log.warn({ err: error }, "the last scan failed"));
+  const collected = await collectWhole(workspace, { signal, log });
+  await scanned;
+  return collected;
+}
+
+async function collectWhole(
+  workspace: Pick<Workspace, "collect">,
+  { signal, log }: { signal: AbortSignal; log: Logger },
+): Promise<Collected> {
   try {
     const collected = await workspace.collect({ signal, last: true });
     return { ...collected, compared: collected, failure: undefined };

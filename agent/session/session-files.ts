@@ -178,11 +178,14 @@ export class SessionFiles {
     if (workspace === undefined || changes === undefined) return;
     const patience = { ms: timeouts.collectMs, progress: childrenCpuTicks, signal: options.signal };
     await patiently(patience, async (signal) => {
-      const collected = await collectChanges(workspace, changes, { signal, log });
+      const [collected, transcript] = await Promise.all([
+        collectChanges(workspace, changes, { signal, log }),
+        collectTranscript(place, options.conversationId, { signal, log }),
+      ]);
+      this.#transcript = transcript;
       this.#collected = { ...collected, failure: collected.failure ?? failure };
       // Asking a submodule what it is may have run a filter of its configuration.
       await endLeftovers(place, log);
-      this.#transcript = await collectTranscript(place, options.conversationId, { signal, log });
       this.#left = await collectLeftWork(workspace, this.#collected, { signal, log });
     });
   }

@@ -16,7 +16,7 @@ import { openWorkspace, type Workspace } from "../git/workspace.ts";
 import { type CommandOptions, runCommand } from "../process/command.ts";
 import { killAllOf, processesOf } from "../process/kill-all.ts";
 import type { Timeouts } from "../timeouts.ts";
-import type { Versions } from "../versions.ts";
+import type { VersionReader } from "../versions.ts";
 import { within } from "../wait.ts";
 
 /** Step of cloning: its stage, and the share that is done (percent). */
@@ -89,8 +89,7 @@ export function sessionPlace(options: {
     readonly gitPort: number;
     readonly cutCount: number;
   };
-  /** Returns the versions of the container's programs. */
-  versions: () => Promise<Pick<Versions, "claude">>;
+  versions: Pick<VersionReader, "claude">;
   timeouts: Timeouts;
 }): SessionPlace {
   const { config, relay, versions, timeouts } = options;
@@ -111,9 +110,9 @@ export function sessionPlace(options: {
       }),
     copyUserFiles: (files, options) => copyUserFiles(files, { ...transcripts, ...options }),
     async makeGate({ signal }) {
-      const asked = versions();
-      if (!(await within(asked, timeouts.versionMs, signal))) return undefined;
-      if (!WAITING_VERSIONS.includes((await asked).claude)) return undefined;
+      const version = versions.claude();
+      if (!(await within(version, timeouts.versionMs, signal))) return undefined;
+      if (!WAITING_VERSIONS.includes(await version)) return undefined;
       const cwd = paths.workTree;
       const instructions = importsOf({ workTree: cwd, cwd });
       return await Gate.make({ home, path, cwd, instructions, identity: sessionIdentity });

@@ -10,6 +10,8 @@ import {
   PermissionRequestedSchema,
   PhaseChangedSchema,
   Phase,
+  Decider,
+  QuestionAnsweredSchema,
   QuestionAskedSchema,
   QueuePositionChangedSchema,
   SessionFinishedSchema,
@@ -46,6 +48,33 @@ test("knows what a session waits for until that is decided, and nothing once it 
   expect(session.pendingRequests).toMatchObject([{ requestId: "q" }]);
   fold({ case: "sessionFinished", value: create(SessionFinishedSchema) });
   expect(session.pendingRequests).toEqual([]);
+});
+
+test("knows which decisions nobody made, and of many how many", () => {
+  const session = emptySession("ses_1");
+  let sequence = 0;
+  const fold = (event: SessionEvent["event"]) =>
+    foldEvent(session, create(SessionEventSchema, { sequence: ++sequence, event }));
+  const permission = (requestId: string, decider: Decider) => {
+    const asked = create(PermissionRequestedSchema, { requestId, toolName: "Bash" });
+    fold({ case: "permissionRequested", value: asked });
+    fold({ case: "permissionDecided", value: create(PermissionDecidedSchema, { requestId, decider }) });
+  };
+  permission("1", Decider.CALLER);
+  permission("2", Decider.TIMEOUT);
+  fold({ case: "questionAsked", value: create(QuestionAskedSchema, { requestId: "q" }) });
+  fold({
+    case: "questionAnswered",
+    value: create(QuestionAnsweredSchema, { requestId: "q", decider: Decider.POLICY }),
+  });
+  fold({ case: "sessionFinished", value: create(SessionFinishedSchema) });
+  expect(session.defaultedDecisions).toMatchObject([
+    { kind: PendingRequest_Kind.PERMISSION, toolName: "Bash", nobodyToAsk: false },
+    { kind: PendingRequest_Kind.QUESTION, toolName: "", nobodyToAsk: true },
+  ]);
+  for (let count = 0; count < 100; count++) permission(`t${count}`, Decider.TIMEOUT);
+  expect(session.defaultedDecisions).toHaveLength(20);
+  expect(session.defaultedDecisionCount).toBe(102);
 });
 
 test("knows what a live session has come to, and leaves that to the result once it has finished", () => {

@@ -1,11 +1,14 @@
 import { clone, create } from "@bufbuild/protobuf";
 import { durationFromMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
-import type {
-  PermissionRequested,
-  SessionEvent,
-  TurnFinished,
+import { cutChars } from "./cut.ts";
+import {
+  Decider,
+  type PermissionRequested,
+  type SessionEvent,
+  type TurnFinished,
 } from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
 import {
+  DefaultedDecisionSchema,
   LastAnswerSchema,
   type LiveSummary,
   LiveSummarySchema,
@@ -44,6 +47,9 @@ const MAX_PHASE_TIMINGS = 1000;
 /** As many as an agent keeps, and longer names than it gives them. */
 const MAX_PENDING_REQUESTS = 100;
 const MAX_REQUEST_ID_LENGTH = 256;
+const MAX_TOOL_NAME_LENGTH = 80;
+/** As many are told of. */
+const MAX_DEFAULTED_DECISIONS = 20;
 /** What a session is shown with; its result has them all. */
 const MAX_LIVE_CHANGES = 100;
 
@@ -127,7 +133,8 @@ export function foldEvent(session: Session, entry: SessionEvent): void {
       break;
     case "permissionDecided":
     case "questionAnswered": {
-      const { requestId } = event.value;
+      const { requestId, decider } = event.value;
+      foldDefaulted(session, requestId, decider);
       session.pendingRequests = session.pendingRequests.filter((pending) => pending.requestId !== requestId);
       if (requestId.length > MAX_REQUEST_ID_LENGTH) break;
       session.decidedRequestIds.push(requestId);
@@ -194,10 +201,26 @@ function addPending(
   { pendingRequests }: Session,
   kind: PendingRequest_Kind,
   sequence: number,
-  { requestId, expireTime }: Pick<PermissionRequested, "requestId" | "expireTime">,
+  {
+    requestId,
+    expireTime,
+    toolName = "",
+  }: Pick<PermissionRequested, "requestId" | "expireTime"> & { toolName?: string },
 ): void {
   if (pendingRequests.length >= MAX_PENDING_REQUESTS || requestId.length > MAX_REQUEST_ID_LENGTH) return;
-  pendingRequests.push(create(PendingRequestSchema, { requestId, kind, sequence, ...(expireTime && { expireTime }) }));
+  const fields = { requestId, kind, sequence, toolName: cutChars(toolName, MAX_TOOL_NAME_LENGTH) };
+  pendingRequests.push(create(PendingRequestSchema, { ...fields, ...(expireTime && { expireTime }) }));
+}
+
+/** Nobody decided: who reads the result is to know. */
+function foldDefaulted(session: Session, requestId: string, decider: Decider): void {
+  if (decider !== Decider.TIMEOUT && decider !== Decider.POLICY) return;
+  session.defaultedDecisionCount += 1;
+  const pending = session.pendingRequests.find((known) => known.requestId === requestId);
+  if (pending === undefined || session.defaultedDecisions.length >= MAX_DEFAULTED_DECISIONS) return;
+  const { kind, toolName } = pending;
+  const nobodyToAsk = decider === Decider.POLICY;
+  session.defaultedDecisions.push(create(DefaultedDecisionSchema, { kind, toolName, nobodyToAsk }));
 }
 
 function endPhase(session: Session, at: Timestamp | undefined): void {

@@ -1,5 +1,6 @@
 import { text } from "node:stream/consumers";
 import { Artifact_Kind, TakenChanges_Kind } from "../../proto/index.ts";
+import { readablePatch } from "../present/patch-names.ts";
 import { plainText } from "../present/plain-text.ts";
 import { readSummary } from "../present/read-session.ts";
 import type { SessionSummary } from "../present/session-summary.ts";
@@ -82,6 +83,6 @@ export async function printPatch(
 
 async function writePatch(patch: AsyncIterable<Uint8Array>, stdout: CommandIo["stdout"]): Promise<boolean> {
   if (stdout.isTTY !== true) return await writePieces(stdout, patch);
-  stdout.write(plainText(await text(patch)));
+  stdout.write(readablePatch(plainText(await text(patch))));
   return false;
 }

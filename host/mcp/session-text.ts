@@ -4,6 +4,7 @@ import { fenced } from "../present/fenced.ts";
 import { indent } from "../present/indent.ts";
 import { takeWith } from "../present/next-step.ts";
 import { oneLine } from "../present/plain-text.ts";
+import { readablePatch } from "../present/patch-names.ts";
 import { plural } from "../present/plural.ts";
 import { CONTAINER_TEXT_NOTE, extent, type SessionSummary } from "../present/session-summary.ts";
 import { NOT_TAKEN } from "../present/taken-text.ts";
@@ -25,6 +26,7 @@ export function sessionText(summary: SessionSummary): string {
     [headline(summary), ...labeled("waits for", waiting), ...labeled("sent", sent)].join("\n"),
     CONTAINER_TEXT_NOTE,
     section("needs a decision", decisions.map(decisionText)),
+    section("decided by nobody", summary.undecided ?? []),
     section("progress", progress.slice(-10)),
     section("answer", [noAnswer ?? "", summary.result]),
     section(`changes (${plural(summary.change_count, "file")})`, changeLines(summary)),
@@ -49,6 +51,7 @@ export function briefText(summary: SessionSummary, { answerChars }: { answerChar
   const parts = [
     [headline(summary), ...labeled("waits for", waiting), ...labeled("taken", taken)].join("\n"),
     section("needs a decision", decisions.map(decisionText)),
+    section("decided by nobody", summary.undecided ?? []),
     section("answer", [noAnswer ?? "", cut]),
     section(`changes (${plural(summary.change_count, "file")})`, changeLines(summary, BRIEF_CHANGES)),
     section("check of the result", checkLines(summary).slice(0, 1)),
@@ -119,7 +122,7 @@ function patchText(summary: SessionSummary): string {
   if (patch === undefined) {
     return `patch: ${size} bytes: read_changes {"session_id":"${id}"} shows it file by file; whole in ${uri}`;
   }
-  return fenced(patch, "diff");
+  return fenced(readablePatch(patch), "diff");
 }
 
 function nextCall(summary: SessionSummary): string {

@@ -65,6 +65,23 @@ test("a wait is known by its id, and what is none is not", () => {
   }
 });
 
+test("what is put into a form after somebody else has decided does not count, and the answer says so", async () => {
+  const { sessions, client } = await start({ elicitation: { form: {} } });
+  client.setRequestHandler("elicitation/create", async () => {
+    const { id } = (await sessions.list({})).sessions[0]!;
+    await sessions.decide(id, { requestId: "r1", allow: false });
+    sessions.say(id, running);
+    return { action: "accept", content: { decision: "Allow once" } };
+  });
+  const calling = client.callTool(spawn);
+  await vi.waitUntil(async () => (await sessions.list({})).sessions.length === 1);
+  const { id } = (await sessions.list({})).sessions[0]!;
+  ask(sessions, id, "r1");
+  await vi.waitUntil(async () => (await sessions.get(id)).state === State.RUNNING);
+  sessions.finish(id);
+  expect(JSON.stringify(await calling)).toContain("it has not counted");
+});
+
 test("a permission is a form at the client, and its answer goes to the session", async () => {
   const { sessions, client } = await start({ elicitation: { form: {} } });
   const shown: string[] = [];

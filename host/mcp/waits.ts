@@ -37,6 +37,9 @@ export const CALL_CANCELED = "The call that started it was canceled.";
 const CLOSED =
   "A form was shown for this, and closed without a decision: by your user, or since there is nobody to see it. If you were told how to decide, do so; otherwise ask your user.";
 
+const LATE =
+  "A form was filled in for this when it had been decided already, since nobody did in time or somebody else did: it has not counted.";
+
 /** A decision that a person is to be asked for. */
 export interface Asked {
   session: Session;
@@ -84,6 +87,8 @@ export class Waits implements Disposable {
   readonly #stopping = new Set<Promise<void>>();
   /** Forms that were closed without a decision, by their keys. */
   readonly #closed = new Set<string>();
+  /** Sessions for which a form was filled in too late. */
+  readonly #late = new Set<string>();
 
   constructor({ sessions, logger }: { sessions: Sessions; logger: ServerLog }) {
     this.#sessions = sessions;
@@ -161,7 +166,9 @@ export class Waits implements Disposable {
       const session = await this.#sessions.get(id);
       const decisions = await readPending(this.#sessions, session);
       const decision = decisions.find(({ request }) => formKey(id, request.requestId) === key);
-      if (decision !== undefined) await this.#decide({ session, decision }, inputResponse({ ...responses }, key));
+      const response = inputResponse({ ...responses }, key);
+      if (decision !== undefined) await this.#decide({ session, decision }, response);
+      else if (response.kind === "elicit" && response.action === "accept") this.#late.add(id);
     }
   }
 
@@ -174,6 +181,7 @@ export class Waits implements Disposable {
     const { pendingRequests } = await this.#sessions.get(id!);
     const closed = pendingRequests.some(({ requestId }) => this.#closed.has(formKey(id!, requestId)));
     if (closed) result.content.push({ type: "text", text: CLOSED });
+    if (this.#late.delete(id!)) result.content.push({ type: "text", text: LATE });
     return result;
   }
 

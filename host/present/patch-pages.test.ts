@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { readablePatch } from "./patch-names.ts";
 import { listPatchFiles, PAGE_BYTES, readPatchPage } from "./patch-pages.ts";
 
 const LONG = Array.from({ length: 4000 }, (_, at) => `line ${at} größe`).join("\n");
@@ -65,7 +66,7 @@ test.each(["long.txt", "one-line.js", "lines.txt", "gone.txt", "a b/new größe.
       texts.push((await readPatchPage(inPieces(999), { path, page })).text);
     }
     for (const text of texts) expect(Buffer.byteLength(text)).toBeLessThanOrEqual(PAGE_BYTES);
-    expect(PATCH.toString()).toContain(texts.join(""));
+    expect(readablePatch(PATCH.toString())).toContain(texts.join(""));
     expect(texts.join("")).toMatch(/^diff --git [^]*\n$/);
     if (path === "long.txt") expect(texts.join("").match(/^\+line/gm)).toHaveLength(4000);
   },

@@ -1,5 +1,6 @@
 import { nearestName } from "../nearest-name.ts";
 import { AppError, cutChars } from "../../proto/index.ts";
+import { readablePatch } from "./patch-names.ts";
 import { pathText } from "./path-text.ts";
 import { plainText } from "./plain-text.ts";
 
@@ -67,7 +68,7 @@ export async function readPatchPage(
       help: `Give page from 1 to ${count}.`,
     });
   }
-  const shown = plainText(Buffer.from(text, "latin1").toString("utf8"));
+  const shown = readablePatch(plainText(Buffer.from(text, "latin1").toString("utf8")));
   return { file: found, text: shown, page, page_count: count };
 }
 

@@ -1,4 +1,4 @@
-import { cutChars, quotePath, type RawPath } from "../../proto/index.ts";
+import { cutChars, quotePath, type RawPath, rawPathOf } from "../../proto/index.ts";
 import { escapeHidden, oneLine } from "./plain-text.ts";
 
 const encoder = new TextEncoder();
@@ -35,6 +35,11 @@ export function pathText(path: string, maxLength = MAX_LENGTH): string {
 /** Returns a path for people that is as git holds it. As pathText does. */
 export function rawPathText(path: RawPath): string {
   return pathText(quotePath(path));
+}
+
+/** Returns a path for people that the system or somebody gave as text. As pathText does. */
+export function givenPathText(path: string): string {
+  return rawPathText(rawPathOf(path.toWellFormed()));
 }
 
 /** The path that is meant; undefined if its bytes are no text, or it is not as git writes it. */

@@ -2,6 +2,7 @@ import { text } from "node:stream/consumers";
 import { checkText } from "./command-text.ts";
 import { hang, indent } from "./indent.ts";
 import { takeWith } from "./next-step.ts";
+import { readablePatch } from "./patch-names.ts";
 import { plainText } from "./plain-text.ts";
 import { plural } from "./plural.ts";
 import { extent, type SessionSummary } from "./session-summary.ts";
@@ -27,13 +28,15 @@ export async function printResult(
   let saved = false;
   if (withheld) stderr.write(`The patch is not printed: claudecluster diff --force ${summary.session_id} shows it.\n`);
   else if (!terminal) saved = await writePieces(stdout, patch);
-  else if (summary.patch_size_bytes > 0) stdout.write(`${indent(plainText(await text(patch)), 2, stdout.columns)}\n`);
+  else if (summary.patch_size_bytes > 0)
+    stdout.write(`${indent(readablePatch(plainText(await text(patch))), 2, stdout.columns)}\n`);
   printOutcome(summary, terminal ? stdout : stderr);
   return saved;
 }
 
 function printOutcome(summary: SessionSummary, out: Output): void {
   const columns = out.isTTY === true ? out.columns : undefined;
+  for (const line of summary.undecided ?? []) out.write(`${line}\n`);
   if (summary.no_answer !== undefined) out.write(`${summary.no_answer}\n\n`);
   if (summary.result !== "") out.write(`${indent(summary.result, 2, columns)}\n\n`);
   for (const change of summary.changes) {

@@ -61,6 +61,7 @@ export function printSession(
   if (session.state === Session_State.IDLE) section("waits for", `a message: claudecluster send ${session.id} …`);
   section("waits for", (summary.waiting_for ?? []).map((each) => decisionText(session.id, each)).join("\n"));
   section("progress", (summary.recent_progress ?? []).join("\n"));
+  section("decided by nobody", (summary.undecided ?? []).join("\n"));
   section("no answer", summary.no_answer ?? "");
   section("answer", summary.result);
   const files = summary.changes.map((change) => `${change.kind.padEnd(8)} ${change.path}  ${extent(change)}`);

@@ -168,6 +168,7 @@ function questionText({ question, options }: Question): string {
 
 function deciderText(decider: Decider): string {
   if (decider === Decider.TIMEOUT) return ", since nobody decided in time";
+  if (decider === Decider.POLICY) return ", since nobody could be asked";
   return decider === Decider.END ? ", since the turn has ended" : "";
 }
 

@@ -6,7 +6,7 @@ import type {
   SnapshotReceipt,
   UserFiles,
 } from "../../proto/index.ts";
-import { pathText } from "./path-text.ts";
+import { givenPathText, pathText } from "./path-text.ts";
 import { oneLine } from "./plain-text.ts";
 import { plural } from "./plural.ts";
 
@@ -33,10 +33,8 @@ const UNITS = ["bytes", "KiB", "MiB", "GiB"];
 export function repositoryName(repository: RepositorySpec | undefined): string {
   const { snapshot, uri = "" } = repository ?? {};
   if (snapshot === undefined) return oneLine(uri, 200);
-  return oneLine(
-    [snapshot.receipt?.directory ?? "", snapshot.subdirectory].filter((part) => part !== "").join("/"),
-    200,
-  );
+  const parts = [snapshot.receipt?.directory ?? "", snapshot.subdirectory].filter((part) => part !== "");
+  return oneLine(givenPathText(parts.join("/")), 200);
 }
 
 /** Says in a line what a session was given to work on, and what of it was left out. */

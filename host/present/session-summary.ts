@@ -17,6 +17,7 @@ import { runsCodeNotes } from "./runs-code.ts";
 import { isPatchWithheld } from "./withheld-patch.ts";
 import { notInPatch } from "./not-in-patch.ts";
 import { type CommandSummary, summarizeCommand } from "./command-text.ts";
+import { defaultedLines } from "./defaulted-text.ts";
 import { pathText } from "./path-text.ts";
 import { oneLine, plainText } from "./plain-text.ts";
 import { sentText } from "./sent-text.ts";
@@ -57,6 +58,8 @@ export interface SessionSummary {
   answer_uri?: string;
   /** Note that Claude ended its last turn without a word, and from which turn `result` is. */
   no_answer?: string;
+  /** Lines on decisions that nobody made, and what became of them. */
+  undecided?: string[];
   failure?: { reason: string; message: string };
   canceled_by?: string;
   changes: {
@@ -196,6 +199,8 @@ export function summarizeSession(
   if (result !== undefined && result.unreadablePaths.length > 0) {
     summary.unreadable_paths = result.unreadablePaths.slice(0, MAX_CHANGES).map((path) => pathText(path));
   }
+  const undecided = defaultedLines(session);
+  if (undecided.length > 0) summary.undecided = undecided;
   const taken = takenText(session);
   if (taken !== undefined) summary.taken = taken;
   if (result?.setup?.result !== undefined) summary.setup = summarizeCommand(result.setup.result);

@@ -1,6 +1,7 @@
 import { lstat, readFile } from "node:fs/promises";
 import { isAbsolute, join, normalize, relative } from "node:path";
 import { AppError, joinPaths, type RawPath, splitPaths } from "../../proto/index.ts";
+import { givenPathText } from "../present/path-text.ts";
 import { git, type GitPlace, tryGit } from "./git.ts";
 import type { LocatedRepository } from "./locate.ts";
 import { looksSecret } from "./secret-names.ts";
@@ -42,8 +43,9 @@ export async function findIncluded(
   const paths: string[] = [];
   for (const name of names) {
     const path = isAbsolute(name) ? relative(root, name) : normalize(join(subdirectory, name));
-    if (path === ".." || path.startsWith("../") || isAbsolute(path)) throw notFound(name, `lies outside of ${root}`);
-    if (!(await exists(join(root, path)))) throw notFound(name, `is not in ${root}`);
+    if (path === ".." || path.startsWith("../") || isAbsolute(path))
+      throw notFound(name, `lies outside of ${givenPathText(root)}`);
+    if (!(await exists(join(root, path)))) throw notFound(name, `is not in ${givenPathText(root)}`);
     paths.push(path === "" ? "." : path);
   }
   const included = new Set<RawPath>();
@@ -81,7 +83,7 @@ async function exists(path: string): Promise<boolean> {
 }
 
 function notFound(name: string, why: string): AppError {
-  return new AppError("INCLUDE_NOT_FOUND", `"${name}" cannot be included: it ${why}.`, {
+  return new AppError("INCLUDE_NOT_FOUND", `${givenPathText(name)} cannot be included: it ${why}.`, {
     help: "Name files or directories of the work tree by their paths, without patterns.",
     metadata: { name },
   });

@@ -2,6 +2,7 @@ import { lstat, realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { AppError, lastLine } from "../../proto/index.ts";
 import { readProblem } from "../file-problem.ts";
+import { givenPathText } from "../present/path-text.ts";
 import { type GitPlace, tryGit } from "./git.ts";
 
 /** Hash that a repository names its objects by. */
@@ -56,11 +57,15 @@ export async function locateRepository(path: string, { signal }: { signal: Abort
   const isDirectory = await stat(given).then(
     (facts) => facts.isDirectory(),
     (error: unknown) => {
-      throw new AppError("REPOSITORY_PATH_NOT_FOUND", `${given} cannot be read: ${readProblem(error)}.`, {
-        help: "Name a directory on this machine, or an https URI such as https://github.com/owner/name.",
-        metadata: { path: given },
-        cause: error,
-      });
+      throw new AppError(
+        "REPOSITORY_PATH_NOT_FOUND",
+        `${givenPathText(given)} cannot be read: ${readProblem(error)}.`,
+        {
+          help: "Name a directory on this machine, or an https URI such as https://github.com/owner/name.",
+          metadata: { path: given },
+          cause: error,
+        },
+      );
     },
   );
   if (!isDirectory) throw invalid(given, "is a file, not a directory", "Name the directory of a repository.");
@@ -73,7 +78,7 @@ export async function locateRepository(path: string, { signal }: { signal: Abort
     }
     throw invalid(
       given,
-      `is in a repository (${entry}) that git cannot work in: ${lastLine(result.stderr)}`,
+      `is in a repository (${givenPathText(entry)}) that git cannot work in: ${lastLine(result.stderr)}`,
       "Try `git status` there. In a bare repository there are no files: name a work tree.",
     );
   }
@@ -107,5 +112,5 @@ async function findGitEntry(path: string): Promise<string | undefined> {
 }
 
 function invalid(path: string, what: string, help: string): AppError {
-  return new AppError("REPOSITORY_PATH_INVALID", `${path} ${what}.`, { help, metadata: { path } });
+  return new AppError("REPOSITORY_PATH_INVALID", `${givenPathText(path)} ${what}.`, { help, metadata: { path } });
 }

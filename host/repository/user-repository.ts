@@ -1,3 +1,4 @@
+import { givenPathText } from "../present/path-text.ts";
 import { existsSync, lstatSync } from "node:fs";
 import { join } from "node:path";
 import { AppError } from "../../proto/index.ts";
@@ -38,10 +39,12 @@ export async function findRepository(directory: string, { signal }: { signal: Ab
   const lines = result.stdout.toString().split("\n");
   const [workTree, gitDirectory, objectFormat, objectDirectory, indexFile, shallow] = lines;
   if (result.code === 0 && lines.length > wanted.length + paths.length / 2 + 1) {
-    throw new AppError("NOT_A_REPOSITORY", `${directory} has a line end in its path.`, { help: "Rename it." });
+    throw new AppError("NOT_A_REPOSITORY", `${givenPathText(directory)} has a line end in its path.`, {
+      help: "Rename it.",
+    });
   }
   if (result.code !== 0 || shallow === undefined) {
-    throw new AppError("NOT_A_REPOSITORY", `${directory} is in no git repository with a work tree.`, {
+    throw new AppError("NOT_A_REPOSITORY", `${givenPathText(directory)} is in no git repository with a work tree.`, {
       help: "Change into a clone of the repository that the session worked on.",
       metadata: { directory, said: result.stderr.trim() },
     });

@@ -1,7 +1,7 @@
 import { existsSync, realpathSync } from "node:fs";
 import { join, relative, resolve, sep } from "node:path";
 import { AppError, asAppError, type RawPath, TakenChanges_Kind, rawPathOf } from "../../proto/index.ts";
-import { rawPathText } from "../present/path-text.ts";
+import { givenPathText, rawPathText } from "../present/path-text.ts";
 import { applyToBranch, makeBranches } from "../repository/apply-branch.ts";
 import { predictConflicts } from "../repository/apply-conflicts.ts";
 import { applyToWorkTree } from "../repository/apply-work-tree.ts";
@@ -194,7 +194,9 @@ function rawPath({ workTree }: UserRepository, directory: string, given: string)
   const base = existsSync(directory) ? realpathSync(directory) : directory;
   const path = relative(workTree, resolve(base, given));
   if (path === ".." || path.startsWith(`..${sep}`) || path.startsWith(sep)) {
-    throw new AppError("PATH_OUTSIDE", `${given} is outside of ${workTree}.`, { metadata: { path: given } });
+    throw new AppError("PATH_OUTSIDE", `${givenPathText(given)} is outside of ${givenPathText(workTree)}.`, {
+      metadata: { path: given },
+    });
   }
   return rawPathOf(path);
 }

@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { AppError, cutChars, RepositorySpecSchema } from "../../proto/index.ts";
+import { givenPathText } from "../present/path-text.ts";
 import type { FoundRepository, RepositorySource, RepositoryWish } from "./repository-source.ts";
 
 /** Word of a caller for no repository at all. */
@@ -46,7 +47,7 @@ export function depthOf(history: RepositoryWish["history"]): number {
 function elsewhere(path: string): AppError {
   return new AppError(
     "REPOSITORY_ELSEWHERE",
-    `${cutChars(path, 256)} is a directory, which this server does not see.`,
+    `${givenPathText(cutChars(path, 256))} is a directory, which this server does not see.`,
     {
       help: `Name an http(s) URL, or "none". For directories: ${FRONT_THERE}`,
     },

@@ -11,6 +11,7 @@ import {
   RepositorySnapshotSchema,
   RepositorySpecSchema,
 } from "../../proto/index.ts";
+import { givenPathText } from "../present/path-text.ts";
 import { type LocatedRepository, locateRepository } from "../repository/locate.ts";
 import { type Snapshot, takeSnapshot } from "../repository/snapshot.ts";
 import { storesDirectory } from "../snapshots/snapshot-stores.ts";
@@ -101,9 +102,13 @@ export class LocalSource implements RepositorySource {
     { signal, onSent, around }: Pick<CallerPlace, "signal" | "onSent"> & { around?: LocatedRepository },
   ): Promise<RepositorySpec> {
     if (wish.ref !== undefined) {
-      throw new AppError("REF_OF_DIRECTORY", `${path} goes in as it lies there, and not as it is at '${wish.ref}'.`, {
-        help: "Leave the ref out and check out what is to go in, or name the repository by an https URI.",
-      });
+      throw new AppError(
+        "REF_OF_DIRECTORY",
+        `${givenPathText(path)} goes in as it lies there, and not as it is at '${wish.ref}'.`,
+        {
+          help: "Leave the ref out and check out what is to go in, or name the repository by an https URI.",
+        },
+      );
     }
     const depth = depthOf(wish.history);
     const located = around ?? (await locateRepository(path, { signal }));

@@ -62,7 +62,7 @@ test.each([
 test("says what there is where something is not", async () => {
   await expect(read("agents/review.md")).rejects.toMatchObject({
     reason: "USER_FILE_INVALID",
-    message: `There is no "agents/review.md" in ${directory}.`,
+    message: `There is no agents/review.md in ${directory}.`,
     help: "There are: agents/reviewer.md.",
   });
 });

@@ -16,6 +16,7 @@ import {
   UserFilesSchema,
 } from "../../proto/index.ts";
 import { nameSome } from "../name-some.ts";
+import { givenPathText } from "../present/path-text.ts";
 import { looksSecret } from "../repository/secret-names.ts";
 
 /** What programs leave beside files, and is nobody's set-up. */
@@ -62,14 +63,17 @@ class Reading {
   async add(given: string): Promise<void> {
     const path = given.replace(/^~\/\.claude\/|^\.\//, "").replace(/\/+$/, "");
     if (!canBeNamed(path)) {
-      throw new AppError("USER_FILE_INVALID", `"${given}" is nothing of a set-up that can go in.`, { help: HELP });
+      throw new AppError("USER_FILE_INVALID", `${givenPathText(given)} is nothing of a set-up that can go in.`, {
+        help: HELP,
+      });
     }
     if (looksSecret(rawPathOf(path))) throw secret(path, "looks like a secret by its name");
     const real = await realpath(join(this.#root, path)).catch(() => undefined);
     if (real === undefined) throw await this.#missing(path);
     const target = relative(this.#root, real);
     if (looksSecret(rawPathOf(target))) throw secret(path, "is a link to what looks like a secret by its name");
-    if (!mayLead(path, target)) throw this.#refused(path, `is a link to ${real}, outside of it or of what can go in`);
+    if (!mayLead(path, target))
+      throw this.#refused(path, `is a link to ${givenPathText(real)}, outside of it or of what can go in`);
     await this.#take(path, real, true);
   }
 
@@ -140,15 +144,19 @@ class Reading {
   }
 
   #refused(path: string, why: string): AppError {
-    return new AppError("USER_FILE_INVALID", `"${path}" in ${this.#shown} ${why}.`, { help: HELP });
+    return new AppError("USER_FILE_INVALID", `${givenPathText(path)} in ${givenPathText(this.#shown)} ${why}.`, {
+      help: HELP,
+    });
   }
 
   async #missing(path: string): Promise<AppError> {
     const [first = ""] = path.split("/");
     const there = path === first ? [] : await readdir(join(this.#root, first)).catch(() => []);
-    const others = there.filter((name) => !name.startsWith(".")).map((name) => `${first}/${name}`);
+    const others = there.filter((name) => !name.startsWith(".")).map((name) => givenPathText(`${first}/${name}`));
     const help = others.length === 0 ? HELP : `There are: ${nameSome(others)}.`;
-    return new AppError("USER_FILE_INVALID", `There is no "${path}" in ${this.#shown}.`, { help });
+    return new AppError("USER_FILE_INVALID", `There is no ${givenPathText(path)} in ${givenPathText(this.#shown)}.`, {
+      help,
+    });
   }
 }
 
@@ -183,14 +191,18 @@ function checkSettings(data: Buffer): void {
 }
 
 function secret(path: string, why: string): AppError {
-  return new AppError("USER_FILE_SECRET", `"${path}" ${why}: no secret goes into a container.`, {
+  return new AppError("USER_FILE_SECRET", `${givenPathText(path)} ${why}: no secret goes into a container.`, {
     help: "Leave it out, or name what is beside it.",
   });
 }
 
 function tooLarge(path: string): AppError {
   const { maxCount, maxBytes } = USER_FILES;
-  return new AppError("USER_FILES_TOO_LARGE", `With "${path}" the user's own files are too many, or too large.`, {
-    help: `Name fewer of them: at most ${maxCount}, and ${maxBytes} bytes.`,
-  });
+  return new AppError(
+    "USER_FILES_TOO_LARGE",
+    `With ${givenPathText(path)} the user's own files are too many, or too large.`,
+    {
+      help: `Name fewer of them: at most ${maxCount}, and ${maxBytes} bytes.`,
+    },
+  );
 }

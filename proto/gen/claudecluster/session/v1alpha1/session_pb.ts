@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/session/v1alpha1/session.proto.
  */
 export const file_claudecluster_session_v1alpha1_session: GenFile = /*@__PURE__*/
-  fileDesc("CixjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbi5wcm90bxIeY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExIrMICgdTZXNzaW9uEgoKAmlkGAEgASgJEhQKDGNvbnRhaW5lcl9pZBgCIAEoCRIOCgZwYXJlbnQYAyABKAkSOQoEc3BlYxgEIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uU3BlYxI8CgVzdGF0ZRgFIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uLlN0YXRlEjQKBXBoYXNlGAYgASgOMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlEkIKDXBoYXNlX3RpbWluZ3MYByADKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGhhc2VUaW1pbmcSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0X3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1sYXN0X3NlcXVlbmNlGAsgASgFEj0KBnJlc3VsdBgMIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uUmVzdWx0EhcKD2NvbnZlcnNhdGlvbl9pZBgNIAEoCRISCgp0dXJuX2NvdW50GA4gASgFEh0KFWFja25vd2xlZGdlZF9zZXF1ZW5jZRgPIAEoBRJIChBwZW5kaW5nX3JlcXVlc3RzGBAgAygLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBlbmRpbmdSZXF1ZXN0EhYKDndhaXRpbmdfcmVhc29uGBEgASgJEjkKBGxpdmUYEiABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuTGl2ZVN1bW1hcnkSGwoTZGVjaWRlZF9yZXF1ZXN0X2lkcxgTIAMoCRI7CgV0YWtlbhgUIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5UYWtlbkNoYW5nZXMSDgoGY2FsbGVyGCggASgJIsoBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhAKDFNUQVRFX1FVRVVFRBABEhMKD1NUQVRFX1BSRVBBUklORxACEhEKDVNUQVRFX1JVTk5JTkcQAxIOCgpTVEFURV9JRExFEAQSEQoNU1RBVEVfV0FJVElORxAFEhIKDlNUQVRFX1NUT1BQSU5HEAYSEwoPU1RBVEVfU1VDQ0VFREVEEAcSEAoMU1RBVEVfRkFJTEVEEAgSEgoOU1RBVEVfQ0FOQ0VMRUQQCSLgAQoMVGFrZW5DaGFuZ2VzEj8KBGtpbmQYASABKA4yMS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVGFrZW5DaGFuZ2VzLktpbmQSDQoFcGxhY2UYAiABKAkSLQoJdGFrZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJRCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIPCgtLSU5EX0JSQU5DSBABEhIKDktJTkRfV09SS19UUkVFEAISDgoKS0lORF9TQVZFRBADIp0DCgtMaXZlU3VtbWFyeRI7CgdjaGFuZ2VzGAEgAygLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZpbGVDaGFuZ2USFAoMY2hhbmdlX2NvdW50GAIgASgFEjQKBXVzYWdlGAMgASgLMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlVzYWdlEkMKDW1ldGVyZWRfdXNhZ2UYBCABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuTWV0ZXJlZFVzYWdlEjoKBmFuc3dlchgFIAEoCzIqLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5MYXN0QW5zd2VyEhYKDnF1ZXVlX3Bvc2l0aW9uGAYgASgFEhwKFGFuc3dlcl9wYXJ0X3NlcXVlbmNlGAcgASgFEhYKDmJhc2VfY29tbWl0X2lkGAggASgJEhkKEW1hZGVfY29tbWl0X2NvdW50GAkgASgFEhsKE2xhc3RfY29tbWl0X3N1YmplY3QYCiABKAkiagoKTGFzdEFuc3dlchIMCgR0ZXh0GAEgASgJEhEKCXRydW5jYXRlZBgCIAEoCBIMCgR0dXJuGAMgASgFEhYKDmZpcnN0X3NlcXVlbmNlGAQgASgFEhUKDWxhc3Rfc2VxdWVuY2UYBSABKAUi8AEKDlBlbmRpbmdSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSQQoEa2luZBgCIAEoDjIzLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5QZW5kaW5nUmVxdWVzdC5LaW5kEhAKCHNlcXVlbmNlGAMgASgFEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJECgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABITCg9LSU5EX1BFUk1JU1NJT04QARIRCg1LSU5EX1FVRVNUSU9OEAIinwEKC1BoYXNlVGltaW5nEjQKBXBoYXNlGAEgASgOMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKB2VsYXBzZWQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24q+QEKBVBoYXNlEhUKEVBIQVNFX1VOU1BFQ0lGSUVEEAASEAoMUEhBU0VfUVVFVUVEEAESDwoLUEhBU0VfSU1BR0UQAhIQCgxQSEFTRV9DUkVBVEUQAxIPCgtQSEFTRV9TVEFSVBAEEg4KClBIQVNFX0RJQUwQBRITCg9QSEFTRV9XT1JLU1BBQ0UQBhIQCgxQSEFTRV9DTEFVREUQBxIXChNQSEFTRV9GSVJTVF9SRVFVRVNUEAgSDgoKUEhBU0VfV09SSxAJEhEKDVBIQVNFX0NPTExFQ1QQChIPCgtQSEFTRV9TRVRVUBALEg8KC1BIQVNFX0NIRUNLEAxiBnByb3RvMw", [file_claudecluster_session_v1alpha1_session_result, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CixjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbi5wcm90bxIeY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExIqUJCgdTZXNzaW9uEgoKAmlkGAEgASgJEhQKDGNvbnRhaW5lcl9pZBgCIAEoCRIOCgZwYXJlbnQYAyABKAkSOQoEc3BlYxgEIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uU3BlYxI8CgVzdGF0ZRgFIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uLlN0YXRlEjQKBXBoYXNlGAYgASgOMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlEkIKDXBoYXNlX3RpbWluZ3MYByADKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGhhc2VUaW1pbmcSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0X3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1sYXN0X3NlcXVlbmNlGAsgASgFEj0KBnJlc3VsdBgMIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uUmVzdWx0EhcKD2NvbnZlcnNhdGlvbl9pZBgNIAEoCRISCgp0dXJuX2NvdW50GA4gASgFEh0KFWFja25vd2xlZGdlZF9zZXF1ZW5jZRgPIAEoBRJIChBwZW5kaW5nX3JlcXVlc3RzGBAgAygLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBlbmRpbmdSZXF1ZXN0EhYKDndhaXRpbmdfcmVhc29uGBEgASgJEjkKBGxpdmUYEiABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuTGl2ZVN1bW1hcnkSGwoTZGVjaWRlZF9yZXF1ZXN0X2lkcxgTIAMoCRI7CgV0YWtlbhgUIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5UYWtlbkNoYW5nZXMSDgoGY2FsbGVyGCggASgJEk4KE2RlZmF1bHRlZF9kZWNpc2lvbnMYMiADKAsyMS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRGVmYXVsdGVkRGVjaXNpb24SIAoYZGVmYXVsdGVkX2RlY2lzaW9uX2NvdW50GDMgASgFIsoBCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhAKDFNUQVRFX1FVRVVFRBABEhMKD1NUQVRFX1BSRVBBUklORxACEhEKDVNUQVRFX1JVTk5JTkcQAxIOCgpTVEFURV9JRExFEAQSEQoNU1RBVEVfV0FJVElORxAFEhIKDlNUQVRFX1NUT1BQSU5HEAYSEwoPU1RBVEVfU1VDQ0VFREVEEAcSEAoMU1RBVEVfRkFJTEVEEAgSEgoOU1RBVEVfQ0FOQ0VMRUQQCSKAAQoRRGVmYXVsdGVkRGVjaXNpb24SQQoEa2luZBgBIAEoDjIzLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5QZW5kaW5nUmVxdWVzdC5LaW5kEhEKCXRvb2xfbmFtZRgCIAEoCRIVCg1ub2JvZHlfdG9fYXNrGAMgASgIIuABCgxUYWtlbkNoYW5nZXMSPwoEa2luZBgBIAEoDjIxLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5UYWtlbkNoYW5nZXMuS2luZBINCgVwbGFjZRgCIAEoCRItCgl0YWtlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlEKBEtpbmQSFAoQS0lORF9VTlNQRUNJRklFRBAAEg8KC0tJTkRfQlJBTkNIEAESEgoOS0lORF9XT1JLX1RSRUUQAhIOCgpLSU5EX1NBVkVEEAMinQMKC0xpdmVTdW1tYXJ5EjsKB2NoYW5nZXMYASADKAsyKi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmlsZUNoYW5nZRIUCgxjaGFuZ2VfY291bnQYAiABKAUSNAoFdXNhZ2UYAyABKAsyJS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVXNhZ2USQwoNbWV0ZXJlZF91c2FnZRgEIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5NZXRlcmVkVXNhZ2USOgoGYW5zd2VyGAUgASgLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkxhc3RBbnN3ZXISFgoOcXVldWVfcG9zaXRpb24YBiABKAUSHAoUYW5zd2VyX3BhcnRfc2VxdWVuY2UYByABKAUSFgoOYmFzZV9jb21taXRfaWQYCCABKAkSGQoRbWFkZV9jb21taXRfY291bnQYCSABKAUSGwoTbGFzdF9jb21taXRfc3ViamVjdBgKIAEoCSJqCgpMYXN0QW5zd2VyEgwKBHRleHQYASABKAkSEQoJdHJ1bmNhdGVkGAIgASgIEgwKBHR1cm4YAyABKAUSFgoOZmlyc3Rfc2VxdWVuY2UYBCABKAUSFQoNbGFzdF9zZXF1ZW5jZRgFIAEoBSKDAgoOUGVuZGluZ1JlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRJBCgRraW5kGAIgASgOMjMuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBlbmRpbmdSZXF1ZXN0LktpbmQSEAoIc2VxdWVuY2UYAyABKAUSLwoLZXhwaXJlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXRvb2xfbmFtZRgUIAEoCSJECgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABITCg9LSU5EX1BFUk1JU1NJT04QARIRCg1LSU5EX1FVRVNUSU9OEAIinwEKC1BoYXNlVGltaW5nEjQKBXBoYXNlGAEgASgOMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKB2VsYXBzZWQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24q+QEKBVBoYXNlEhUKEVBIQVNFX1VOU1BFQ0lGSUVEEAASEAoMUEhBU0VfUVVFVUVEEAESDwoLUEhBU0VfSU1BR0UQAhIQCgxQSEFTRV9DUkVBVEUQAxIPCgtQSEFTRV9TVEFSVBAEEg4KClBIQVNFX0RJQUwQBRITCg9QSEFTRV9XT1JLU1BBQ0UQBhIQCgxQSEFTRV9DTEFVREUQBxIXChNQSEFTRV9GSVJTVF9SRVFVRVNUEAgSDgoKUEhBU0VfV09SSxAJEhEKDVBIQVNFX0NPTExFQ1QQChIPCgtQSEFTRV9TRVRVUBALEg8KC1BIQVNFX0NIRUNLEAxiBnByb3RvMw", [file_claudecluster_session_v1alpha1_session_result, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * A session: a task that one Claude works on in one container. It is a fold of its events. Output
@@ -174,6 +174,20 @@ export type Session = Message<"claudecluster.session.v1alpha1.Session"> & {
    * @generated from field: string caller = 40;
    */
   caller: string;
+
+  /**
+   * Decisions that nobody made: a permission was denied, a question left to Claude. The first 20.
+   *
+   * @generated from field: repeated claudecluster.session.v1alpha1.DefaultedDecision defaulted_decisions = 50;
+   */
+  defaultedDecisions: DefaultedDecision[];
+
+  /**
+   * How many there were.
+   *
+   * @generated from field: int32 defaulted_decision_count = 51;
+   */
+  defaultedDecisionCount: number;
 };
 
 /**
@@ -267,6 +281,41 @@ export const Session_StateSchema: GenEnum<Session_State> = /*@__PURE__*/
   enumDesc(file_claudecluster_session_v1alpha1_session, 0, 0);
 
 /**
+ * A decision that nobody made.
+ *
+ * @generated from message claudecluster.session.v1alpha1.DefaultedDecision
+ */
+export type DefaultedDecision = Message<"claudecluster.session.v1alpha1.DefaultedDecision"> & {
+  /**
+   * What was to be decided.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.PendingRequest.Kind kind = 1;
+   */
+  kind: PendingRequest_Kind;
+
+  /**
+   * Name of the tool, cut. Empty: it was a question.
+   *
+   * @generated from field: string tool_name = 2;
+   */
+  toolName: string;
+
+  /**
+   * Whether nobody could be asked, while the session's decision_policy wants a person. False: nobody decided in time.
+   *
+   * @generated from field: bool nobody_to_ask = 3;
+   */
+  nobodyToAsk: boolean;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.DefaultedDecision.
+ * Use `create(DefaultedDecisionSchema)` to create a new message.
+ */
+export const DefaultedDecisionSchema: GenMessage<DefaultedDecision> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session, 1);
+
+/**
  * Where a session's changes were taken to, as whoever took them said. The host keeps a session with changes that nobody has
  * taken until it is told to discard them.
  *
@@ -300,7 +349,7 @@ export type TakenChanges = Message<"claudecluster.session.v1alpha1.TakenChanges"
  * Use `create(TakenChangesSchema)` to create a new message.
  */
 export const TakenChangesSchema: GenMessage<TakenChanges> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session, 1);
+  messageDesc(file_claudecluster_session_v1alpha1_session, 2);
 
 /**
  * How they were taken.
@@ -341,7 +390,7 @@ export enum TakenChanges_Kind {
  * Describes the enum claudecluster.session.v1alpha1.TakenChanges.Kind.
  */
 export const TakenChanges_KindSchema: GenEnum<TakenChanges_Kind> = /*@__PURE__*/
-  enumDesc(file_claudecluster_session_v1alpha1_session, 1, 0);
+  enumDesc(file_claudecluster_session_v1alpha1_session, 2, 0);
 
 /**
  * Summary of a session that has not finished.
@@ -426,7 +475,7 @@ export type LiveSummary = Message<"claudecluster.session.v1alpha1.LiveSummary"> 
  * Use `create(LiveSummarySchema)` to create a new message.
  */
 export const LiveSummarySchema: GenMessage<LiveSummary> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session, 2);
+  messageDesc(file_claudecluster_session_v1alpha1_session, 3);
 
 /**
  * Claude's answer at the end of a turn, and where the log has the whole of it.
@@ -476,7 +525,7 @@ export type LastAnswer = Message<"claudecluster.session.v1alpha1.LastAnswer"> & 
  * Use `create(LastAnswerSchema)` to create a new message.
  */
 export const LastAnswerSchema: GenMessage<LastAnswer> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session, 3);
+  messageDesc(file_claudecluster_session_v1alpha1_session, 4);
 
 /**
  * A decision that a session waits for.
@@ -512,6 +561,13 @@ export type PendingRequest = Message<"claudecluster.session.v1alpha1.PendingRequ
    * @generated from field: google.protobuf.Timestamp expire_time = 4;
    */
   expireTime?: Timestamp | undefined;
+
+  /**
+   * Name of the tool, cut. Empty: it is a question.
+   *
+   * @generated from field: string tool_name = 20;
+   */
+  toolName: string;
 };
 
 /**
@@ -519,7 +575,7 @@ export type PendingRequest = Message<"claudecluster.session.v1alpha1.PendingRequ
  * Use `create(PendingRequestSchema)` to create a new message.
  */
 export const PendingRequestSchema: GenMessage<PendingRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session, 4);
+  messageDesc(file_claudecluster_session_v1alpha1_session, 5);
 
 /**
  * What is to be decided.
@@ -553,7 +609,7 @@ export enum PendingRequest_Kind {
  * Describes the enum claudecluster.session.v1alpha1.PendingRequest.Kind.
  */
 export const PendingRequest_KindSchema: GenEnum<PendingRequest_Kind> = /*@__PURE__*/
-  enumDesc(file_claudecluster_session_v1alpha1_session, 4, 0);
+  enumDesc(file_claudecluster_session_v1alpha1_session, 5, 0);
 
 /**
  * When a phase was entered and how long it took.
@@ -588,7 +644,7 @@ export type PhaseTiming = Message<"claudecluster.session.v1alpha1.PhaseTiming"> 
  * Use `create(PhaseTimingSchema)` to create a new message.
  */
 export const PhaseTimingSchema: GenMessage<PhaseTiming> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session, 5);
+  messageDesc(file_claudecluster_session_v1alpha1_session, 6);
 
 /**
  * What a session is doing, for people and timelines. Nobody branches on it.

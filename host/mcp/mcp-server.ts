@@ -96,14 +96,18 @@ export class MCPServer {
     return this.#waits.settled();
   }
 
-  /** Returns a handler for MCP over HTTP. Its caller has to check authorization. */
+  /** Returns a handler for MCP over HTTP. Its caller has to check authorization. Once it is closed, none of its clients counts as there. */
   httpHandler(): McpHttpHandler {
     const bus = new ListenBus(this.#options.sessions);
     const handler = createMcpHandler(({ era }) => this.#createServer(era), {
       bus,
       onerror: (error) => this.#options.logger.warn({ err: error }, "mcp request"),
     });
-    return { ...handler, fetch: cancelingByPost(bus.serving(handler.fetch)) };
+    const close = async () => {
+      await handler.close();
+      this.#waits[Symbol.dispose]();
+    };
+    return { ...handler, close, fetch: cancelingByPost(bus.serving(handler.fetch)) };
   }
 
   /** Creates a server. `updates` tell a client of the protocol of 2025 over a pipe of what it subscribes to. */

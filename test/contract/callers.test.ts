@@ -21,6 +21,7 @@ import { ContainerSpecSchema, SessionSpecSchema } from "../../proto/index.ts";
 import { eachEvent } from "../support/each-event.ts";
 import { NO_UPLOADS } from "../support/no-snapshots.ts";
 import { QUIET_HOST } from "../support/quiet-host.ts";
+import { taskClient } from "../support/task-client.ts";
 import { MemorySessions } from "./memory-sessions.ts";
 
 const SERVICE = "claudecluster.control.v1alpha1.SessionService";
@@ -178,6 +179,20 @@ test("over MCP a removed token ends its open calls, not their sessions, and is r
   await expect(alice.listTools()).rejects.toThrow();
   const headers = { authorization: `Bearer ${tokens.alice}` };
   expect((await fetch(mcpUrl, { method: "POST", headers, body: "{}" })).status).toBe(401);
+});
+
+test("a client whose token is removed is there for no session any more", async () => {
+  const { sessions, tokens, revoke, mcpUrl } = rig;
+  const authorization = `Bearer ${tokens.alice}`;
+  const alice = taskClient(async (request) => {
+    const headers = { ...Object.fromEntries(request.headers), authorization };
+    return fetch(mcpUrl, { method: "POST", headers, body: await request.text() });
+  }, {});
+  const task = await alice.call({ name: "spawn_claude_container", arguments: { task: "x" } });
+  expect(task).toMatchObject({ resultType: "task", status: "working" });
+  expect(sessions.watcherCount).toBe(1);
+  revoke("alice");
+  await expect.poll(() => sessions.watcherCount).toBe(0);
 });
 
 test("a token in an address, a cookie or a body opens nothing", async () => {

@@ -21,6 +21,9 @@ const COMMAND = "host/bin/claudecluster.mjs";
 /** What a host runs, and what it builds the agent's image with. */
 const PARTS = ["package.json", COMMAND, "dist/agent.mjs", "dist/host", "docker"];
 
+/** As a copy is named once it is whole. */
+const FINISHED = /-[0-9a-f]{12}$/;
+
 /** Looked at once, since it may go: a clone is not installed, and neither is a bundle alone. */
 const INSTALLED = isProgram(ROOT) && !existsSync(join(ROOT, "host/main.ts"));
 
@@ -36,7 +39,7 @@ export function keepProgram(stateDirectory: string): string | undefined {
   const files = PARTS.flatMap((part) => readPart(part));
   const kept = join(programs, `${VERSION}-${digest(files)}`);
   try {
-    if (!isProgram(kept)) write(kept, files);
+    if (!isWhole(kept, files)) write(kept, files);
     return join(kept, COMMAND);
   } catch {
     // No room for a copy is no reason not to start.
@@ -66,7 +69,8 @@ function isProgram(root: string): boolean {
 
 /** The newest copy, whatever its version: hosts and fronts of several understand each other, or say that they do not. */
 function lastOf(programs: string): string {
-  const all = existsSync(programs) ? readdirSync(programs).map((name) => join(programs, name)) : [];
+  const names = existsSync(programs) ? readdirSync(programs).filter((name) => FINISHED.test(name)) : [];
+  const all = names.map((name) => join(programs, name));
   const [newest] = all.filter(isProgram).sort((one, other) => statSync(other).mtimeMs - statSync(one).mtimeMs);
   if (newest !== undefined) return newest;
   throw new AppError("HOST_START_FAILED", `The files of this program are gone: ${ROOT}`, {
@@ -78,6 +82,12 @@ function lastOf(programs: string): string {
 interface PackageFile {
   path: string;
   content: Buffer;
+}
+
+/** Files may be there without what was in them, after a loss of power. */
+function isWhole(directory: string, files: readonly PackageFile[]): boolean {
+  const sizeOf = (path: string) => statSync(join(directory, path), { throwIfNoEntry: false })?.size;
+  return files.every(({ path, content }) => sizeOf(path) === content.length);
 }
 
 function readPart(part: string): PackageFile[] {
@@ -101,6 +111,7 @@ function write(directory: string, files: readonly PackageFile[]): void {
       mkdirSync(dirname(join(unfinished, path)), { recursive: true, mode: 0o700 });
       writeFileSync(join(unfinished, path), content, { mode: 0o600 });
     }
+    rmSync(directory, { recursive: true, force: true });
     renameSync(unfinished, directory);
   } catch (error) {
     rmSync(unfinished, { recursive: true, force: true });

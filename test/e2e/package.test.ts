@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readdir, readFile, rm } from "node:fs/promises";
+import { cp, readdir, readFile, rm, stat, truncate } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { promisify } from "node:util";
 import { Client } from "@modelcontextprotocol/client";
@@ -47,11 +47,22 @@ test("npx's cache is cleared under a server and its host: no session is lost, an
     const spawned = { task, repository: rig.repository, wait: false, idle_timeout_seconds: 600, timeout_seconds: 900 };
     const { session_id } = await call("spawn_claude_container", spawned);
     const before = (await rig.link.find())!;
-    await rm(join(cache, "_npx"), { recursive: true });
     const kept = join(place.directories.stateDirectory, "program");
     expect(await commandOf(before.processId)).toContain(kept);
+    const [copy] = await readdir(kept);
 
+    // A copy that is not whole any more is made anew.
+    const entry = join(kept, copy!, "dist/host/claudecluster.mjs");
+    await truncate(entry);
     process.kill(before.processId, "SIGKILL");
+    await call("list_sessions", {});
+    expect((await stat(entry)).size).toBeGreaterThan(0);
+
+    // Without the package the last whole copy counts, and not one that was being made.
+    await rm(join(cache, "_npx"), { recursive: true });
+    await cp(join(kept, copy!), join(kept, `${copy}.1`), { recursive: true });
+    await truncate(join(kept, `${copy}.1`, "dist/host/claudecluster.mjs"));
+    process.kill((await rig.link.find())!.processId, "SIGKILL");
     // The server finds no host, and starts another one.
     await call("send_message", { session_id, message: "[scenario: small-edit] Second." });
     const ended = await call("stop_session", { session_id });

@@ -9,6 +9,7 @@ import type { SnapshotReceiver } from "../source/snapshot-sender.ts";
 import { VERSION } from "../version.ts";
 import { readWishDefaults } from "./command-context.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
+import { lateLogger } from "./late-logger.ts";
 
 /** A client asks for the tools right after its first answer: the host is connected to behind that (ms). */
 const CONNECT_AFTER_MS = 250;
@@ -28,7 +29,7 @@ export interface McpLink {
  * The host is started once the client has its first answer, and an error of that is the first call's.
  */
 export async function mcpCommand(link: McpLink, io: CommandIo): Promise<number> {
-  const logger = lateLogger(io);
+  const logger = lateLogger(() => createLog(io));
   const defaults = () => readWishDefaults(readDirectories(io.env).configDirectory);
   const server = new MCPServer({
     sessions: link.sessions,
@@ -67,19 +68,10 @@ export async function mcpCommand(link: McpLink, io: CommandIo): Promise<number> 
   return EXIT.done;
 }
 
-/** Logger that is loaded when it is told to, and at the latest with the first line that there is to log. */
-function lateLogger({ env }: CommandIo): ServerLog & { load(): Promise<ServerLog> } {
-  const create = async () => {
-    const { SETTINGS } = await import("../config/settings.ts");
-    const { createLogger } = await import("../logger.ts");
-    // Of a level that is none the host tells when it is started.
-    const { schema, default: usual } = SETTINGS.log_level;
-    return createLogger(schema.catch(usual).parse(env["CLAUDECLUSTER_LOG_LEVEL"]));
-  };
-  let loading: Promise<ServerLog> | undefined;
-  const load = () => (loading ??= create());
-  const log = (level: keyof ServerLog) => (fields: object, text: string) => {
-    void load().then((logger) => logger[level](fields, text));
-  };
-  return { load, warn: log("warn"), error: log("error") };
+/** Loads the log. Of a level that is none the host tells when it is started. */
+async function createLog({ env }: CommandIo): Promise<ServerLog> {
+  const { SETTINGS } = await import("../config/settings.ts");
+  const { createLogger } = await import("../logger.ts");
+  const { schema, default: usual } = SETTINGS.log_level;
+  return createLogger(schema.catch(usual).parse(env["CLAUDECLUSTER_LOG_LEVEL"]));
 }

@@ -7,6 +7,19 @@ import { applyConflictsText, applyText, comparisonText, undoText } from "./apply
 import { toolArguments } from "./tool-arguments.ts";
 import { answering, textResult } from "./tool-result.ts";
 
+/** Loads all that the tools use, which a client's first answers do not wait for. */
+export async function loadApply() {
+  const [{ ApplyConflictsError }, { showConflict }, { applySession }, { compareSessions }, { undoSession }] =
+    await Promise.all([
+      import("../repository/apply-conflicts.ts"),
+      import("../results/apply-report.ts"),
+      import("../results/apply-session.ts"),
+      import("../results/compare-sessions.ts"),
+      import("../results/undo-session.ts"),
+    ]);
+  return { ApplyConflictsError, showConflict, applySession, compareSessions, undoSession };
+}
+
 /** Options of the tools that apply results. */
 export interface ApplyToolsOptions {
   sessions: Sessions;
@@ -62,9 +75,7 @@ export function registerApplyTools(server: McpServer, options: ApplyToolsOptions
           commits = false,
           ref,
         } = input;
-        const { applySession } = await import("../results/apply-session.ts");
-        const { ApplyConflictsError } = await import("../repository/apply-conflicts.ts");
-        const { showConflict } = await import("../results/apply-report.ts");
+        const { applySession, ApplyConflictsError, showConflict } = await loadApply();
         const sessionId = await resolveSession(sessions, given);
         const directory = await projectDirectory({ signal });
         const as = worktree || stage ? "worktree" : "branch";
@@ -95,7 +106,7 @@ export function registerApplyTools(server: McpServer, options: ApplyToolsOptions
     },
     ({ session_ids: given }, context) =>
       answering(logger, async () => {
-        const { compareSessions } = await import("../results/compare-sessions.ts");
+        const { compareSessions } = await loadApply();
         const sessionIds = await resolveEach(sessions, given);
         const { signal } = context.mcpReq;
         const directory = await projectDirectory({ signal });
@@ -117,7 +128,7 @@ export function registerApplyTools(server: McpServer, options: ApplyToolsOptions
     },
     ({ session_id: given }, context) =>
       answering(logger, async () => {
-        const { undoSession } = await import("../results/undo-session.ts");
+        const { undoSession } = await loadApply();
         const sessionId = given === undefined ? undefined : await resolveSession(sessions, given);
         const { signal } = context.mcpReq;
         const directory = await projectDirectory({ signal });

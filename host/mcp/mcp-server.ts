@@ -2,7 +2,7 @@ import { createMcpHandler, type McpHttpHandler, type McpRequestContext, McpServe
 import { serveStdio, type StdioServerHandle } from "@modelcontextprotocol/server/stdio";
 import type { ServerLog } from "./server-log.ts";
 import type { Sessions } from "../session/sessions.ts";
-import { registerApplyTools } from "./apply-tools.ts";
+import { loadApply, registerApplyTools } from "./apply-tools.ts";
 import type { LocalSourceOptions } from "../source/local-source.ts";
 import { findProject } from "../source/project.ts";
 import type { RepositorySource } from "../source/repository-source.ts";
@@ -86,9 +86,7 @@ export class MCPServer {
   /** Loads what calls of tools use, which a client's first answers do not wait for. */
   async load(): Promise<void> {
     await loadSource(this.#options.project);
-    await import("../results/apply-session.ts");
-    await import("../results/compare-sessions.ts");
-    await import("../results/undo-session.ts");
+    await loadApply();
   }
 
   /** Resolves once the work that closing the transports began is done. */

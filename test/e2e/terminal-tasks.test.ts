@@ -3,6 +3,7 @@ import { byHeart } from "../model/by-heart.ts";
 import { makeUser } from "../support/claude-user.ts";
 import { PARENT_SERVERS } from "../support/parent-servers.ts";
 import { openTask, press, say, told } from "../support/people.ts";
+import { runningProcesses } from "../support/processes.ts";
 import { startHostRig } from "../support/rig.ts";
 
 const question = {
@@ -15,7 +16,8 @@ const question = {
   ],
 };
 const call = (...calls: readonly object[]) => `[scenario: call-tools ${JSON.stringify(calls)}]`;
-const spawn = (input: object) => call({ name: "mcp__claudecluster__spawn_claude_container", input });
+const spawning = (input: object) => ({ name: "mcp__claudecluster__spawn_claude_container", input });
+const spawn = (input: object) => call(spawning(input));
 const bash = (command: string) => ({ name: "Bash", input: { command, description: "Do it" } });
 
 const SCRIPT = byHeart({
@@ -23,6 +25,10 @@ const SCRIPT = byHeart({
   "Make a file and ask.": call(bash("touch made.txt"), { name: "AskUserQuestion", input: { questions: [question] } }),
   "Have something slow done.": spawn({ task: "Do something slow." }),
   "Do something slow.": call(bash("touch slow.txt"), ...Array.from({ length: 20 }, () => bash("npm test"))),
+  "<command-name>/mcp": "[scenario: long-answer bytes=10]",
+  "Have two things done.": call([spawning({ task: "Do one thing." }), spawning({ task: "Do the other thing." })]),
+  "Do one thing.": call(bash("touch one.txt"), ...Array.from({ length: 4 }, () => bash("npm test"))),
+  "Do the other thing.": "[scenario: long-answer bytes=600000]",
   "Give it up.": call({ name: "TaskStop", input: { task_id: "{{task}}" } }),
 });
 
@@ -75,4 +81,25 @@ test("a model that stops a task ends its session, whose changes are kept", async
       result: { changeCount: 1, outcome: { case: "cancellation" } },
     });
   await vi.waitFor(ended, { timeout: 30_000, interval: 200 });
+});
+
+test("tasks run side by side, and tell their results, a long one cut, once their killed server is back", async () => {
+  await using rig = await startHostRig({ scenarios: [SCRIPT] });
+  await using server = await PARENT_SERVERS.stdio(rig);
+  await using user = await makeUser(rig, server.entry);
+  await using claude = await user.claude();
+  await say(claude, "Have two things done.");
+  await claude.shows(/2 MCP tasks/);
+  const own = `CLAUDECLUSTER_STATE_DIR=${rig.place.directories.stateDirectory}`;
+  const [front] = runningProcesses().filter(
+    ({ command, environment }) => command.endsWith(" mcp") && environment.includes(own),
+  );
+  process.kill(front!.pid, "SIGKILL");
+  await press(claude, "Down", /enter to view tasks/);
+  await press(claude, "Enter", /Esc to close/);
+  await claude.shows(/working · .*reconnecting…\n.*working · .*reconnecting…/);
+  await press(claude, "Escape", /^❯\s*$/m);
+  await say(claude, "/mcp reconnect claudecluster");
+  await told(rig.model, /<status>completed<\/status>.*succeeded.*added one\.txt/);
+  await told(rig.model, /<status>completed<\/status>.*succeeded.*answer 00000250.*\[cut: 584000 characters follow/);
 });

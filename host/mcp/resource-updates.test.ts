@@ -92,3 +92,17 @@ test("subscribes to so many resources and no more", async () => {
   await expect(updates.begin("a", uris)).rejects.toThrow(/No more than 200 resources/);
   expect(sessions.watcherCount).toBe(0);
 });
+
+test("tells who subscribes again right after the last one has left", async () => {
+  using sessions = new MemorySessions();
+  const uri = sessionUri(await start(sessions));
+  const told: string[] = [];
+  using updates = new ResourceUpdates(sessions, (changed) => void told.push(changed));
+  await updates.begin("first", [uri]);
+  await vi.waitFor(() => expect(sessions.watcherCount).toBe(1));
+  updates.end("first");
+  await updates.begin("second", [uri]);
+  await vi.waitFor(() => expect(sessions.watcherCount).toBe(1));
+  sessions.finish((await sessions.list({})).sessions[0]!.id);
+  await vi.waitFor(() => expect(told).toEqual([uri]));
+});

@@ -59,7 +59,12 @@ export class ResourceUpdates implements Disposable {
       this.#watched.delete(uri);
     }
     const left = new Set([...this.#watched.values()].map(({ sessionId }) => sessionId));
-    for (const [id, stream] of this.#streams) if (!left.has(id)) stream.abort();
+    for (const [id, stream] of this.#streams) {
+      if (left.has(id)) continue;
+      // It ends later; who subscribes meanwhile needs another one.
+      this.#streams.delete(id);
+      stream.abort();
+    }
   }
 
   [Symbol.dispose](): void {
@@ -84,7 +89,9 @@ export class ResourceUpdates implements Disposable {
     // What is wrong with a session is told where it is read.
     void follow()
       .catch(() => {})
-      .finally(() => this.#streams.delete(sessionId));
+      .finally(() => {
+        if (this.#streams.get(sessionId) === stream) this.#streams.delete(sessionId);
+      });
   }
 
   #take(sessionId: string, event: SessionEvent["event"]): void {

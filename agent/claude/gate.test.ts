@@ -14,8 +14,15 @@ beforeEach(async () => {
 });
 afterEach(() => rm(home, { recursive: true }));
 
-const make = () =>
-  Gate.make({ home, cwd: join(home, "repo"), instructions: "@x\n", path: process.env["PATH"]!, identity: undefined });
+const make = ({ signal = new AbortController().signal } = {}) =>
+  Gate.make({
+    home,
+    cwd: join(home, "repo"),
+    instructions: "@x\n",
+    path: process.env["PATH"]!,
+    identity: undefined,
+    signal,
+  });
 
 test("who reads the credentials waits until the gate is opened, and finds none; nothing of the gate is left", async () => {
   await using gate = (await make())!;
@@ -43,4 +50,13 @@ test("where there are credentials there is no gate, and they stay", async () => 
   await writeFile(join(claude, ".credentials.json"), "{}");
   expect(await make()).toBeUndefined();
   expect(await readdir(claude)).toContain(".credentials.json");
+});
+
+test("one that something in the home holds up is given up with the signal", async () => {
+  await mkdir(claude);
+  await promisify(execFile)("mkfifo", [join(claude, "CLAUDE.md")]);
+  const canceling = new AbortController();
+  const making = make(canceling);
+  canceling.abort();
+  expect(await making).toBeUndefined();
 });

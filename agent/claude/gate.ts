@@ -1,6 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { onAbort } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import { run, signalGroup, spawnAs } from "../process/run.ts";
 
@@ -83,9 +84,10 @@ export class Gate implements AsyncDisposable {
     return this.#options.cwd;
   }
 
-  /** Makes a gate. Undefined: there can be none here. */
-  static async make(options: GateOptions): Promise<Gate | undefined> {
+  /** Makes a gate. Undefined: there can be none here, or the signal came before it was made. */
+  static async make({ signal, ...options }: GateOptions & { signal: AbortSignal }): Promise<Gate | undefined> {
     const gate = new Gate(options);
+    using _watch = onAbort([signal], () => signalGroup(gate.#child, "SIGKILL"));
     if (await gate.#made.promise) return gate;
     await gate[Symbol.asyncDispose]();
     return undefined;

@@ -115,7 +115,7 @@ export function sessionPlace(options: {
       if (!WAITING_VERSIONS.includes(await version)) return undefined;
       const cwd = paths.workTree;
       const instructions = importsOf({ workTree: cwd, cwd });
-      return await Gate.make({ home, path, cwd, instructions, identity: sessionIdentity });
+      return await Gate.make({ home, path, cwd, instructions, identity: sessionIdentity, signal });
     },
     async startClaude({ spec, userFiles, gitPrefixes, opening, held, signal, ...callbacks }) {
       const own = userFiles.find((file) => file.path === INSTRUCTIONS)?.data;

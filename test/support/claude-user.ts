@@ -12,6 +12,8 @@ import { startTerminal, type Terminal } from "./terminal.ts";
 /** A user's machine: home, project, our command on the PATH, and our server added to Claude Code. */
 export interface User extends AsyncDisposable {
   claude(...args: readonly string[]): Promise<Terminal>;
+  /** Runs `claude -p` with this prompt to its end. */
+  print(prompt: string): Promise<void>;
 }
 
 /** Makes a user's machine. `entry`: what Claude Code knows of our server, by default the README's line. */
@@ -55,6 +57,11 @@ export async function makeUser(
       const terminal = await startTerminal({ command: [CLAUDE, ...args], cwd: project, env });
       await terminal.shows(/^❯/m);
       return terminal;
+    },
+    print: async (prompt) => {
+      const printing = promisify(execFile)(CLAUDE, ["-p", prompt], { cwd: project, env });
+      printing.child.stdin?.end();
+      await printing;
     },
     [Symbol.asyncDispose]: () => rm(home, { recursive: true, force: true }),
   };

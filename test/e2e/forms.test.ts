@@ -1,0 +1,82 @@
+import { expect, test, vi } from "vitest";
+import { type Session, Session_State as State } from "../../proto/index.ts";
+import { byHeart } from "../model/by-heart.ts";
+import { makeUser } from "../support/claude-user.ts";
+import { claudecluster } from "../support/claudecluster.ts";
+import { press, say, told } from "../support/people.ts";
+import { type HostRig, startHostRig } from "../support/rig.ts";
+
+const call = (...calls: readonly object[]) => `[scenario: call-tools ${JSON.stringify(calls)}]`;
+const ours = (name: string, input: object) => ({ name: `mcp__claudecluster__${name}`, input });
+const spawn = (task: string, more: object = {}) =>
+  ours("spawn_claude_container", { task, permission_mode: "default", ...more });
+const touch = (name: string) => ({ name: "Bash", input: { command: `touch ${name}`, description: `Make ${name}` } });
+
+/** What the models say to whom, by what they are told. */
+const SCRIPT = byHeart({
+  "Have one made, and do not wait long for me.": call(spawn("Make the late one.", { decision_timeout_seconds: 8 })),
+  "Make the late one.": call(touch("late.txt")),
+  "Have one made, which I allow elsewhere.": call(spawn("Make the other one.")),
+  "Make the other one.": call(touch("elsewhere.txt")),
+  "Have one made twice.": call(spawn("Make it twice.")),
+  "Make it twice.": call(touch("twice.txt"), touch("twice.txt")),
+  "Have a person asked.": call(spawn("Make the refused one.", { decision_policy: "person" })),
+  "Make the refused one.": call(touch("refused.txt")),
+  "Have somebody asked.": call(spawn("Make the waiting one."), ours("stop_session", { session_id: "{{session}}" })),
+  "Make the waiting one.": call(touch("waiting.txt")),
+});
+
+const newest = async ({ sessions }: HostRig): Promise<Session> => (await sessions.list({ pageSize: 1 })).sessions[0]!;
+
+const comesTo = (rig: HostRig, state: State) =>
+  vi.waitFor(async () => expect((await newest(rig)).state).toBe(state), { timeout: 60_000, interval: 200 });
+
+test("what nobody decides in time has its safe default, what somebody else decides goes on behind its form, and what is allowed for a session is asked once", async () => {
+  await using rig = await startHostRig({ scenarios: [SCRIPT] });
+  await using user = await makeUser(rig);
+  await using claude = await user.claude();
+  await say(claude, "Have one made, and do not wait long for me.");
+  await claude.shows(/│ command: touch late/);
+  await comesTo(rig, State.SUCCEEDED);
+  await told(rig.model, /Nobody decided within 8 s, so this was denied\./);
+  // Claude Code shows its form until somebody closes it.
+  await press(claude, "Escape", /MCP task spawn\.ses_\w+[^]*completed\./);
+  await told(rig.model, /decided by nobody:\\n *the permission to use Bash was denied: nobody decided within 8 s/);
+
+  await say(claude, "Have one made, which I allow elsewhere.");
+  await claude.shows(/│ command: touch elsewhere/);
+  const allowed = await claudecluster(rig.place, ["allow", (await newest(rig)).id]);
+  expect(allowed.code, allowed.stderr).toBe(0);
+  await comesTo(rig, State.SUCCEEDED);
+  await press(claude, "Escape", /^❯\s*$/m);
+  await told(rig.model, /succeeded.*added elsewhere\.txt/);
+
+  await say(claude, "Have one made twice.");
+  await claude.shows(/│ command: touch twice/);
+  await press(claude, "Right", /❯ ◯ Allow once/);
+  await claude.press("Down");
+  await claude.shows(/❯ ◯ Allow for this session/);
+  await claude.press("Enter");
+  await claude.shows(/✔ Decision: Allow for this session/);
+  await claude.press("Down");
+  await claude.shows(/❯ Accept/);
+  await press(claude, "Enter", /^❯\s*$/m);
+  await told(rig.model, /succeeded.*added twice\.txt/);
+  expect((await newest(rig)).decidedRequestIds).toHaveLength(1);
+});
+
+test("without a terminal the session's policy decides, or the parent is told that it waits", async () => {
+  await using rig = await startHostRig({ scenarios: [SCRIPT] });
+  await using user = await makeUser(rig);
+  await user.print("Have a person asked.");
+  await told(rig.model, /Nobody can be asked, so this was denied\./);
+  await told(
+    rig.model,
+    /decided by nobody:\\n *the permission to use Bash was denied: nobody could be asked, and the decision policy wants a person/,
+  );
+  await user.print("Have somebody asked.");
+  await told(
+    rig.model,
+    /needs a decision:\\n *decide_permission with request_id.*A form was shown for this, and closed/,
+  );
+});

@@ -1,16 +1,19 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { expect, test, vi } from "vitest";
+import { runGit } from "../git/work-area.ts";
 import { SMALL_REPOSITORY } from "../model/small-repository.ts";
 import { startScriptedModel } from "../model/scripted-model.ts";
+import { claudecluster } from "../support/claudecluster.ts";
 import { docker, dockerGateway } from "../support/docker.ts";
 import { startGitServer } from "../support/git-server.ts";
+import { makeHostDirectories } from "../support/host-directories.ts";
 import { DATA } from "../../host/mcp/tool-result.ts";
 
 const execFileAsync = promisify(execFile);
@@ -26,6 +29,8 @@ interface Project extends AsyncDisposable {
   containers(...filters: string[]): Promise<string[]>;
   /** Resolves with the address of MCP once somebody answers there. */
   url(): Promise<URL>;
+  /** Resolves with the port of this machine at which one of the host's is reached. */
+  port(of: number): Promise<string>;
   repository: string;
   secrets: string[];
 }
@@ -54,6 +59,7 @@ async function openProject(): Promise<Project> {
   const file = ["-p", project, "-f", join(ROOT, "docker-compose.yml")];
   const compose = async (...args: string[]) =>
     (await execFileAsync(command, [...plugin, ...file, ...args], { env, cwd: ROOT })).stdout.trim();
+  const port = async (of: number) => (await compose("port", "host", String(of))).split(":").at(-1)!;
   await docker("image", "inspect", "claudecluster/host:latest");
   stack.defer(async () => void (await compose("down", "--volumes", "--remove-orphans")));
   await compose("up", "-d");
@@ -69,13 +75,13 @@ async function openProject(): Promise<Project> {
     async url() {
       // It is another one after a restart.
       const find = async () => {
-        const port = (await compose("port", "host", "8811")).split(":").at(-1);
-        const url = new URL(`http://127.0.0.1:${port}/mcp`);
+        const url = new URL(`http://127.0.0.1:${await port(8811)}/mcp`);
         expect((await fetch(url)).status).toBe(401);
         return url;
       };
       return await vi.waitFor(find, { timeout: 30_000, interval: 200 });
     },
+    port,
     repository,
     secrets: [key],
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
@@ -172,6 +178,46 @@ test("a restart leaves live sessions, and what ends the project ends them with t
   expect(ended).toMatchObject({ state: "canceled", caller: "alice", change_count: 1 });
   expect(ended).not.toHaveProperty("patch_incomplete");
   expect(await host("diff", second)).toContain("+two");
+}, 300_000);
+
+const supplies = async () =>
+  (await docker("volume", "ls", "--quiet", "--filter", "label=dev.claudecluster.supply"))
+    .split("\n")
+    .filter((name) => name !== "");
+
+test("a front with a token sends its repository, and the engine is supplied with a large one once", async () => {
+  const before = await supplies();
+  const own = async () => (await supplies()).filter((name) => !before.includes(name));
+  await using cleanup = new AsyncDisposableStack();
+  // It is the next host's to keep, of which there is none.
+  cleanup.defer(async () => void (await docker("volume", "rm", ...(await own()))));
+  await using project = await openProject();
+  await project.url();
+  await using front = await makeHostDirectories();
+  const tokenFile = join(front.root, "alice.token");
+  await writeFile(tokenFile, await project.host("token", "add", "alice"), { mode: 0o600 });
+  const directory = join(front.root, "large");
+  runGit(front.root, "init", "-q", "-b", "main", directory);
+  await writeFile(join(directory, "large"), randomBytes(17 * 2 ** 20));
+  runGit(directory, "add", "-A");
+  runGit(directory, "commit", "-qm", "one");
+  const env = {
+    CLAUDECLUSTER_HOST: `http://127.0.0.1:${await project.port(8812)}`,
+    CLAUDECLUSTER_TOKEN_FILE: tokenFile,
+  };
+  let id = "";
+  for (const round of ["first", "second"]) {
+    const run = ["run", bash(`wc -c < large; ls /supply; echo ${round} > made`), "--json"];
+    const { stdout, stderr } = await claudecluster(front, run, { cwd: directory, env });
+    const session = JSON.parse(stdout || "{}") as Record<string, unknown>;
+    expect(session, stderr).toMatchObject({ state: "succeeded", change_count: 1 });
+    expect(session["result"]).toMatch(/17825792\s+objects\s+packed-refs/);
+    expect(await own()).toHaveLength(1);
+    id = String(session["session_id"]);
+  }
+  expect((await claudecluster(front, ["list"], { cwd: directory, env })).stdout.match(/ alice /g)).toHaveLength(2);
+  expect((await claudecluster(front, ["apply", id, "--worktree"], { cwd: directory, env })).code).toBe(0);
+  expect(await readFile(join(directory, "made"), "utf8")).toBe("second\n");
 }, 300_000);
 
 /** It says how it is, and can take no more of the machine than it may. */

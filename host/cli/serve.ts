@@ -108,7 +108,8 @@ export async function serveCommand(
           callers,
           serve: ({ name: caller }) => {
             const sessions = onBehalfOf(app.sessions, { caller, logger });
-            return new MCPServer({ sessions, version: VERSION, logger }).httpHandler();
+            const { stateDirectory } = config;
+            return new MCPServer({ sessions, version: VERSION, logger, stateDirectory }).httpHandler();
           },
         });
         io.stderr.write(`MCP on ${http.url}\n`);

@@ -15,7 +15,7 @@ import { firstRoot } from "./first-root.ts";
 import { ListenBus } from "./listen-bus.ts";
 import { registerPrompts } from "./prompts.ts";
 import { ResourceUpdates } from "./resource-updates.ts";
-import { registerResources, registerSubscriptions } from "./resources.ts";
+import { type ReadFile, registerResources, registerSubscriptions } from "./resources.ts";
 import { registerSessionTools } from "./session-tools.ts";
 import { SessionTasks } from "./session-tasks.ts";
 import { registerTasks } from "./tasks.ts";
@@ -32,6 +32,8 @@ export interface MCPServerOptions {
   sessions: Sessions;
   version: string;
   logger: ServerLog;
+  /** State directory of the host, of a server that is one with it. Default: the project's. */
+  stateDirectory?: string;
   /** The parent's project, where that is on this machine: what sessions work on and results are applied to. Undefined: it is elsewhere. */
   project?: {
     /** Where the client does not say where it works. */
@@ -87,6 +89,7 @@ export class MCPServer {
   async load(): Promise<void> {
     await loadSource(this.#options.project);
     await loadApply();
+    await import("../results/session-file.ts");
   }
 
   /** Resolves once the work that closing the transports began is done. */
@@ -131,7 +134,13 @@ export class MCPServer {
     registerChangesTool(server, { sessions, logger });
     if (era === "modern") server.server.registerCapabilities({ resources: { subscribe: true } });
     else if (updates !== undefined) registerSubscriptions(server, updates);
-    registerResources(server, sessions);
+    const readFile: ReadFile = async (id, path, { signal }) => {
+      const { readSessionFile } = await import("../results/session-file.ts");
+      const directory = project && ((await firstRoot(server, { signal })) ?? project.directory);
+      const { stateDirectory = project?.stateDirectory ?? "" } = this.#options;
+      return readSessionFile(sessions, id, path, { stateDirectory, directory, signal });
+    };
+    registerResources(server, sessions, readFile);
     registerPrompts(server, sessions);
     return server;
   }

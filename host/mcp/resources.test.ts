@@ -37,7 +37,9 @@ async function readOf(resource: string, sessions: Sessions, id: string): Promise
   const server = {
     registerResource: (name: string, ...[, , read]: [unknown, unknown, never]) => void readers.set(name, read),
   };
-  registerResources({ ...server, server: { setRequestHandler() {} } } as unknown as McpServer, sessions);
+  registerResources({ ...server, server: { setRequestHandler() {} } } as unknown as McpServer, sessions, async () =>
+    Buffer.of(),
+  );
   return (await readers.get(resource)!(new URL(URI), { session_id: id })).contents;
 }
 
@@ -106,7 +108,7 @@ test.each(["legacy", "auto"] as const)(
       expect((await client.readResource({ uri: listed.uri })).contents[0]).toHaveProperty("text");
     }
     const { resourceTemplates } = await client.listResourceTemplates();
-    expect(resourceTemplates.map(({ name }) => name)).toEqual(["session", "patch", "answer", "transcript"]);
+    expect(resourceTemplates.map(({ name }) => name)).toEqual(["session", "patch", "answer", "transcript", "file"]);
     for (const { uriTemplate } of resourceTemplates) {
       const argument = { name: "session_id", value: last.slice(-5) };
       const { completion } = await client.complete({ ref: { type: "ref/resource", uri: uriTemplate }, argument });

@@ -2,24 +2,39 @@ import { type McpServer, ResourceTemplate } from "@modelcontextprotocol/server";
 import { asAppError, hasUntakenChanges, TakenChanges_Kind } from "../../proto/index.ts";
 import { oneLine, plainText } from "../present/plain-text.ts";
 import { readAnswer, readPatch, readSummary } from "../present/read-session.ts";
-import { answerUri, patchUri, sessionUri, transcriptUri } from "../present/session-resources.ts";
+import {
+  answerUri,
+  filePart,
+  patchUri,
+  readFilePath,
+  sessionUri,
+  transcriptUri,
+} from "../present/session-resources.ts";
 import { CONTAINER_TEXT_NOTE } from "../present/session-summary.ts";
 import { patchWarning } from "../present/withheld-patch.ts";
 import { noteTaken } from "../results/note-taken.ts";
 import type { Sessions } from "../session/sessions.ts";
-import { completeSession } from "./complete-session.ts";
+import { type CompletionContext, completePath, completeSession } from "./complete-session.ts";
 import { listResources } from "./list-resources.ts";
-import { patchContents } from "./patch-contents.ts";
+import { fileContents, patchContents } from "./patch-contents.ts";
 import { sessionText } from "./session-text.ts";
 import { readTranscriptPage } from "./transcript-page.ts";
 import type { ResourceUpdates } from "./resource-updates.ts";
 
+/** Reads a file of a session, as readSessionFile does. */
+export type ReadFile = (sessionId: string, path: string, options: { signal: AbortSignal }) => Promise<Buffer>;
+
 /**
  * Adds what can be read of sessions: each as it is now, and what is too large for a tool's result: its whole patch, Claude's
- * whole last answer, its transcript by pages. They are listed, and ids of sessions are completed.
+ * whole last answer, its transcript by pages, its files. All but the files are listed; ids of sessions, and the paths of files that
+ * they have changed, are completed.
  */
-export function registerResources(server: McpServer, sessions: Sessions): void {
-  const complete = { session_id: (written: string) => completeSession(sessions, written), page: () => ["1"] };
+export function registerResources(server: McpServer, sessions: Sessions, readFile: ReadFile): void {
+  const complete = {
+    session_id: (written: string) => completeSession(sessions, written),
+    page: () => ["1"],
+    path: (written: string, context?: CompletionContext) => completePath(sessions, written, context),
+  };
   const template = (uri: string) => new ResourceTemplate(uri, { list: undefined, complete });
   server.registerResource(
     "session",
@@ -87,6 +102,19 @@ export function registerResources(server: McpServer, sessions: Sessions): void {
           text: `It goes on: ${transcriptUri(String(id), page + 1)}`,
         };
         return [{ uri: uri.href, mimeType: "application/jsonl", text }, ...(more ? [next] : [])];
+      }),
+  );
+  server.registerResource(
+    "file",
+    template(`${sessionUri("{session_id}")}/${filePart("{+path}")}`),
+    {
+      title: "A file of a session",
+      description: `A file as a session has it at its newest, also of a live one. ${CONTAINER_TEXT_NOTE}`,
+    },
+    (uri, { session_id: id, path }, { mcpReq: { signal } }) =>
+      reading(async () => {
+        const name = readFilePath(filePart(String(path)))!;
+        return [fileContents(uri.href, await readFile(String(id), name, { signal }))];
       }),
   );
   // In place of the SDK's own, which knows no pages.

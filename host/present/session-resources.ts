@@ -20,7 +20,12 @@ export function transcriptUri(sessionId: string, page: number | string): string 
 
 /** Returns the URI of the MCP resource with a file as a session has it at its newest. Slashes of the path stay. */
 export function fileUri(sessionId: string, path: string): string {
-  return `${sessionUri(sessionId)}/file/${path.split("/").map(encodeURIComponent).join("/")}`;
+  return `${sessionUri(sessionId)}/${filePart(path.split("/").map(encodeURIComponent).join("/"))}`;
+}
+
+/** Returns the part of a session that a file is, its path as it stands in a URI. */
+export function filePart(path: string): string {
+  return `file/${path}`;
 }
 
 /** Reads the session and the part of it that a resource's URI names, such as "patch". Undefined: it is no resource of ours. */

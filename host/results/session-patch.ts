@@ -50,10 +50,14 @@ export async function readSessionChanges(
     listed: result,
     treeId: result.treeId,
   };
+  return { session, result, changes, startStores: startStores(snapshot, stateDirectory) };
+}
+
+/** Object directories that may have the start of a snapshot. Undefined: the start is no snapshot. */
+export function startStores(snapshot: RepositorySnapshot | undefined, stateDirectory: string): string[] {
   // What was not committed is in the store of that repository: the host's where that is on this machine, and ours where we sent it.
   const names = [snapshot?.store ?? "", snapshot?.senderStore ?? ""].filter((name) => /^[0-9a-z]+$/.test(name));
-  const startStores = names.map((name) => join(storesDirectory(stateDirectory), name, "objects"));
-  return { session, result, changes, startStores };
+  return names.map((name) => join(storesDirectory(stateDirectory), name, "objects"));
 }
 
 /** Returns what a snapshot says of the start of a session. Undefined: the start is no snapshot. */

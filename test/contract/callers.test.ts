@@ -13,6 +13,7 @@ import { addToken, removeToken } from "../../host/callers/tokens-file.ts";
 import { ControlClient } from "../../host/control/control-client.ts";
 import { ControlServer } from "../../host/control/control-server.ts";
 import { RemoteSessions } from "../../host/control/remote-sessions.ts";
+import { sessionUri } from "../../host/present/session-resources.ts";
 import { serveHttp } from "../../host/mcp/http-server.ts";
 import { MCPServer } from "../../host/mcp/mcp-server.ts";
 import { DATA } from "../../host/mcp/tool-result.ts";
@@ -191,6 +192,10 @@ test("a client whose token is removed is there for no session any more", async (
   const task = await alice.call({ name: "spawn_claude_container", arguments: { task: "x" } });
   expect(task).toMatchObject({ resultType: "task", status: "working" });
   expect(sessions.watcherCount).toBe(1);
+  const [session] = (await sessions.list({})).sessions;
+  const listener = await rig.mcpAs(tokens.alice);
+  await listener.listen({ resourceSubscriptions: [sessionUri(session!.id)] });
+  await expect.poll(() => sessions.watcherCount).toBe(2);
   revoke("alice");
   await expect.poll(() => sessions.watcherCount).toBe(0);
 });

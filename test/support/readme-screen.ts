@@ -9,7 +9,7 @@ const VARYING: readonly (readonly [RegExp, string])[] = [
   [/(?<=…)[0-9A-Z]{6}/g, "X9N2FJ"],
   [/ses_[0-9A-Z]{26}/g, "ses_01M8MMVJZ50HMGC5EW6CX9N2FJ"],
   [/(?<=Task: +)\w{9}$/gm, "krvzf9gvb"],
-  [/(?<=Runtime: +)\d+s/g, "29s"],
+  [/(?<=Runtime: +)(?:\d+m )?\d+s/g, "29s"],
   [/ \(\d+s ago\)/g, ""],
   [/· \d+s…/g, "· 17s…"],
   [/\$0\.\d+/g, "$0.020"],

@@ -1,8 +1,15 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { expect, test, vi } from "vitest";
-import { type Session, Session_State as State } from "../../proto/index.ts";
+import {
+  type DecisionTimeChanged,
+  type Session,
+  type SessionEvent,
+  Session_State as State,
+} from "../../proto/index.ts";
 import { byHeart } from "../model/by-heart.ts";
 import { makeUser } from "../support/claude-user.ts";
 import { claudecluster } from "../support/claudecluster.ts";
+import { eachEvent } from "../support/each-event.ts";
 import { press, say, told } from "../support/people.ts";
 import { type HostRig, startHostRig } from "../support/rig.ts";
 
@@ -20,6 +27,8 @@ const SCRIPT = byHeart({
   "Make the other one.": call(touch("elsewhere.txt")),
   "Have one made twice.": call(spawn("Make it twice.")),
   "Make it twice.": call(touch("twice.txt"), touch("twice.txt")),
+  "Have one made, whatever happens.": call(spawn("Make it all the same.")),
+  "Make it all the same.": call(touch("same.txt")),
   "Have a person asked.": call(spawn("Make the refused one.", { decision_policy: "person" })),
   "Make the refused one.": call(touch("refused.txt")),
   "Have somebody asked.": call(spawn("Make the waiting one."), ours("stop_session", { session_id: "{{session}}" })),
@@ -79,4 +88,44 @@ test("without a terminal the session's policy decides, or the parent is told tha
     rig.model,
     /needs a decision:\\n *decide_permission with request_id.*A form was shown for this, and closed/,
   );
+});
+
+test("the time for a decision stands still while nobody could be asked, and goes on with the form when somebody can again", async () => {
+  await using rig = await startHostRig({ scenarios: [SCRIPT] });
+  await using user = await makeUser(rig);
+  {
+    await using claude = await user.claude();
+    await say(claude, "Have one made, whatever happens.");
+    await claude.shows(/│ command: touch same/);
+    // The terminal is closed, and nobody says goodbye.
+  }
+  const endOf = async () => (await newest(rig)).pendingRequests[0]?.expireTime;
+  await vi.waitFor(async () => expect(await endOf()).toBeUndefined(), { timeout: 30_000, interval: 100 });
+  await using claude = await user.claude("--continue");
+  await claude.shows(/│ command: touch same/);
+  await vi.waitFor(async () => expect(await endOf()).toBeDefined(), { timeout: 30_000, interval: 100 });
+  const { id } = await newest(rig);
+  await press(claude, "Right", /❯ ◯ Allow once/);
+  await claude.press("Enter");
+  await claude.shows(/✔ Decision: Allow once/);
+  await claude.press("Down");
+  await claude.shows(/❯ Accept/);
+  await press(claude, "Enter", /^❯\s*$/m);
+  await told(rig.model, /succeeded.*added same\.txt/);
+
+  const asked: SessionEvent[] = [];
+  for await (const event of eachEvent(
+    rig.sessions.watch(id, { afterSequence: 0, signal: AbortSignal.timeout(10_000) }),
+  )) {
+    if (event.event.case === "permissionRequested" || event.event.case === "decisionTimeChanged") asked.push(event);
+  }
+  const [first, stopped, goesOn] = asked;
+  const timeOf = (event?: SessionEvent) => timestampMs(event!.occurTime!);
+  const endIn = ({ event }: SessionEvent) => {
+    const time = event.case === "permissionRequested" ? event.value : (event.value as DecisionTimeChanged).times[0];
+    return timestampMs(time!.expireTime!);
+  };
+  const stoodMs = timeOf(goesOn) - timeOf(stopped);
+  expect(stoodMs).toBeGreaterThan(0);
+  expect(Math.abs(endIn(goesOn!) - endIn(first!) - stoodMs)).toBeLessThan(1000);
 });

@@ -75,6 +75,23 @@ async function command(args: string[], env: Record<string, string> = {}) {
 const bash = (text: string) => `[scenario: call-tools ${JSON.stringify([{ name: "Bash", input: { command: text } }])}]`;
 const run = async (task: string) => (await command(["run", bash(task), "--json"])).json<SessionSummary>();
 
+test("a front elsewhere sends its own user's files, and a continuation has them there", async () => {
+  const own = join(project, "../own");
+  await mkdir(own);
+  await writeFile(join(own, "CLAUDE.md"), "The front's own rule 5150.\n");
+  const env = { CLAUDE_CONFIG_DIR: own };
+  const asked = (since: number) => JSON.stringify(rig.model.requests.slice(since).map(({ body }) => body));
+  const first = (
+    await command(["run", bash("true"), "--user-file", "CLAUDE.md", "--json"], env)
+  ).json<SessionSummary>();
+  expect(first.sent).toContain("set-up for Claude Code (1 file, 27 bytes): CLAUDE.md");
+  expect(asked(0)).toContain("The front's own rule 5150.");
+  await rm(own, { recursive: true });
+  const before = rig.model.requests.length;
+  await command(["run", bash("true"), "--continue", first.session_id]);
+  expect(asked(before)).toContain("The front's own rule 5150.");
+});
+
 test("a front elsewhere sends its repository, and applies, undoes and compares the results where it is", async () => {
   const before = digestDirectory(project);
   const first = await run("git status --porcelain; echo theirs >> file; echo new > added");

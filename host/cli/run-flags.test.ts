@@ -1,7 +1,7 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { Command } from "commander";
 import { expect, test } from "vitest";
-import { EgressSpec_Mode } from "../../proto/index.ts";
+import { DecisionPolicy, EgressSpec_Mode } from "../../proto/index.ts";
 import { addRunFlags, type RunFlags, toRepositoryWish, toRunRequest } from "./run-flags.ts";
 
 /** The request that `run x` makes with flags. */
@@ -22,6 +22,13 @@ test("run leaves defaults to those who own them", () => {
   );
   expect(container).toMatchObject({ image: "", memoryBytes: 0n });
   expect(container.cpuCount).toBeUndefined();
+});
+
+test("run takes names of the user's own files, none of them, and who decides", () => {
+  expect(request().wish.userFiles).toBeUndefined();
+  expect(request("--user-file", "CLAUDE.md", "--user-file", "skills").wish.userFiles).toEqual(["CLAUDE.md", "skills"]);
+  expect(request("--no-user-file").wish.userFiles).toEqual([]);
+  expect(request("--decision-policy", "caller").spec.decisionPolicy).toBe(DecisionPolicy.CALLER);
 });
 
 test("run asks for what its flags say", () => {

@@ -210,7 +210,7 @@ function attempts(given: string): number {
   return count(MAX_ATTEMPTS)(given);
 }
 
-/** Of a flag that can also be denied, the value before is true where there is none. */
+/** Of a flag that was denied before, the value is false. */
 function gather(entry: string, known: string[] | boolean = []): string[] {
   return [...(typeof known === "boolean" ? [] : known), entry];
 }

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { writeRepository } from "../model/small-repository.ts";
 import { claudecluster } from "../support/claudecluster.ts";
 import { eachEvent } from "../support/each-event.ts";
+import { startMcpServer } from "../support/mcp-client.ts";
 import { type HostRig, startHostRig } from "../support/rig.ts";
 
 let rig: HostRig;
@@ -106,4 +107,22 @@ test("settings count where they are named, and nothing counts where nothing is",
   const plain = await run(marker(bash(LIST)), "--no-repository");
   expect(requestsSince(before)).not.toContain("4711");
   expect((JSON.parse(plain.stdout) as { sent: string }).sent).not.toContain("set-up");
+});
+
+test("a parent names files of the user's set-up, and config.json does for sessions that do not say", async () => {
+  await rig.place.configure({ base_url: rig.model.url, credential: { api_key: rig.key }, user_files: ["CLAUDE.md"] });
+  await using mcp = await startMcpServer({ place: rig.place, env: { CLAUDE_CONFIG_DIR: own } });
+  const sentBy = async (more: object) => {
+    const before = rig.model.requests.length;
+    const { summary } = await mcp.spawn({ task: marker(bash("true")), repository: "none", ...more });
+    return { sent: summary!.sent, asked: requestsSince(before) };
+  };
+  const named = await sentBy({ user_files: ["agents/reviewer.md"] });
+  expect(named.sent).toContain(": agents/reviewer.md");
+  expect(named.asked).toContain("agent 8833");
+  expect(named.asked).not.toContain("4711");
+  expect((await sentBy({})).asked).toContain("My own rule 4711.");
+  expect((await sentBy({ user_files: [] })).asked).not.toContain("4711");
+  const refused = await mcp.call("spawn_claude_container", { task: "x", user_files: [".credentials.json"] });
+  expect(refused.text).toMatch(/USER_FILE_INVALID.*Name "CLAUDE\.md"/);
 });

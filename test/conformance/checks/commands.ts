@@ -5,6 +5,46 @@ import type { Check } from "../check.ts";
 /** Commands of the spec that run before and after Claude. */
 export const COMMANDS: readonly Check[] = [
   {
+    rule: "The user_files are where Claude Code looks for its user's before it starts; user_files_copied says so before the first turn.",
+    needs: "own",
+    capability: "user-files",
+    async run(bench) {
+      const data = Buffer.from("#!/bin/sh\necho from a skill\n");
+      const files = [
+        { path: "CLAUDE.md", data: Buffer.from("A rule of the user.\n") },
+        { path: "skills/größe/run.sh", data, executable: true },
+      ];
+      const command = "~/.claude/skills/größe/run.sh; head -n 1 ~/.claude/CLAUDE.md";
+      const task = `[scenario: call-tools ${JSON.stringify([{ name: "Bash", input: { command } }])}]`;
+      await bench.start(task, { userFiles: { files } });
+      bench.serve();
+      const owner = bench.attach();
+      await owner.done;
+      const [copied] = owner.all("userFilesCopied");
+      assert.deepEqual(
+        copied?.paths,
+        files.map(({ path }) => path),
+      );
+      const kinds = owner.events.map(({ event }) => event.case);
+      assert.ok(kinds.indexOf("userFilesCopied") < kinds.indexOf("turnStarted"), kinds.join(" "));
+      assert.match(
+        owner
+          .all("toolUseFinished")
+          .map(({ output }) => output)
+          .join(""),
+        /from a skill\nA rule of the user\./,
+      );
+      const { spec } = await bench.getSession();
+      assert.deepEqual(
+        spec?.userFiles?.files.map(({ sizeBytes, data }) => [Number(sizeBytes), data.length]),
+        [
+          [20, 0],
+          [data.length, 0],
+        ],
+      );
+    },
+  },
+  {
     rule: "A setup runs before Claude; setup_finished says how it ended, and which files it changed: they are in the patch.",
     needs: "own",
     capability: "setup",

@@ -1,10 +1,12 @@
+import { AppError } from "../../proto/index.ts";
 import { addToken, readTokens, removeToken, tokensPath } from "../callers/tokens-file.ts";
 import type { HostDirectories } from "../directories.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { printJson } from "./print-json.ts";
 
-/** Makes a token for a caller elsewhere and prints it, alone. Throws what addToken throws. */
+/** Makes a token for a caller elsewhere and prints it, alone. Throws what addToken throws, and CALLER_REMOTE. */
 export function addTokenCommand({ stateDirectory }: HostDirectories, name: string, io: CommandIo): number {
+  requireHere(io);
   const token = addToken(stateDirectory, name);
   io.stdout.write(`${token}\n`);
   io.stderr.write(
@@ -13,12 +15,13 @@ export function addTokenCommand({ stateDirectory }: HostDirectories, name: strin
   return EXIT.done;
 }
 
-/** Prints who has a token, and since when. Throws TOKENS_INVALID. */
+/** Prints who has a token, and since when. Throws TOKENS_INVALID, CALLER_REMOTE. */
 export function listTokensCommand(
   { stateDirectory }: HostDirectories,
   { json }: { json: boolean },
   io: CommandIo,
 ): number {
+  requireHere(io);
   const tokens = readTokens(stateDirectory).map(({ name, create_time }) => ({ name, create_time }));
   if (json) printJson(io.stdout, tokens);
   else if (tokens.length === 0) io.stdout.write(`No caller has a token: ${tokensPath(stateDirectory)} holds none.\n`);
@@ -30,9 +33,18 @@ export function listTokensCommand(
   return EXIT.done;
 }
 
-/** Removes a caller's token: a host that runs takes it no more. Throws what removeToken throws. */
+/** Removes a caller's token: a host that runs takes it no more. Throws what removeToken throws, and CALLER_REMOTE. */
 export function removeTokenCommand({ stateDirectory }: HostDirectories, name: string, io: CommandIo): number {
+  requireHere(io);
   removeToken(stateDirectory, name);
   io.stdout.write(`The token of ${name} counts no more. Sessions that it has started go on: claudecluster list.\n`);
   return EXIT.done;
+}
+
+/** A host elsewhere has tokens of its own, which nobody on TCP gives out. */
+function requireHere({ env }: CommandIo): void {
+  if (!env["CLAUDECLUSTER_HOST"]) return;
+  throw new AppError("CALLER_REMOTE", "Callers' tokens are given out on the host's own machine.", {
+    help: "Run it there. For a host of this machine: unset CLAUDECLUSTER_HOST.",
+  });
 }

@@ -205,6 +205,7 @@ test("a caller with a token of its own has its name on its sessions, until the t
   expect((await onHost("token", "list")).stdout).toMatch(/^CALLER +SINCE\nalice +20\S+Z\n$/);
   expect((await onHost("token", "remove", "alice")).code).toBe(0);
   expect((await asAlice("list")).stderr).toContain("TOKEN_INVALID");
+  expect((await command(["token", "add", "bob"])).stderr).toContain("CALLER_REMOTE");
   expect((await onHost("token", "list", "--json")).stdout.trim()).toBe("[]");
 });
 

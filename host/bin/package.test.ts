@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { makeHostDirectories } from "../../test/support/host-directories.ts";
 import { installPackage, type PackedPackage, packPackage } from "../../test/support/packed.ts";
 import manifest from "../../package.json" with { type: "json" };
@@ -14,14 +14,15 @@ import { socketPath } from "../daemon/runtime-directory.ts";
 const HOST = fileURLToPath(new URL("claudecluster.mjs", import.meta.url));
 const MODULES = fileURLToPath(new URL("../../node_modules", import.meta.url));
 
-/** npm takes some seconds, and on a busy machine many (ms). */
-const BUSY_MS = 120_000;
+// npm takes some seconds, and on a busy machine many.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+
 let directory: string;
 let packed: PackedPackage;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "claudecluster-package-"));
   packed = await packPackage(directory);
-}, BUSY_MS);
+});
 afterAll(() => rm(directory, { recursive: true }));
 
 /** Runs a program on this Node in a directory, at home there, and returns what it prints. */
@@ -49,14 +50,10 @@ test("the package is small, has no dependency and no script of an installation",
   expect(Object.keys(manifest.scripts).filter((name) => /^(pre|post)?(install|prepare|pack)$/.test(name))).toEqual([]);
 });
 
-test(
-  "publint and attw find nothing wrong with what the package exports",
-  async () => {
-    await run(directory, join(MODULES, ".bin/publint"), ["run", packed.tarball, "--strict"]);
-    await run(directory, join(MODULES, ".bin/attw"), [packed.tarball, "--profile", "esm-only", "--format", "ascii"]);
-  },
-  BUSY_MS,
-);
+test("publint and attw find nothing wrong with what the package exports", async () => {
+  await run(directory, join(MODULES, ".bin/publint"), ["run", packed.tarball, "--strict"]);
+  await run(directory, join(MODULES, ".bin/attw"), [packed.tarball, "--profile", "esm-only", "--format", "ascii"]);
+});
 
 /** Of somebody who knows the package alone: what is wrong in it does not compile, and the rest talks to a host. */
 const STRANGER = `
@@ -93,57 +90,46 @@ console.log(JSON.stringify({
 }));
 `;
 
-test(
-  "a stranger's TypeScript program imports the contract with its types, and talks to a host with it",
-  async () => {
-    await using place = await makeHostDirectories();
-    const project = join(directory, "stranger");
-    await mkdir(join(project, "node_modules"), { recursive: true });
-    await writeFile(join(project, "package.json"), JSON.stringify({ name: "stranger", type: "module" }));
-    await run(project, "npm", ["install", "--offline", "--no-audit", "--no-fund", packed.tarball]);
-    for (const name of ["@bufbuild", "@connectrpc", "@types"])
-      await symlink(join(MODULES, name), join(project, "node_modules", name));
-    await writeFile(join(project, "stranger.ts"), STRANGER);
-    const options = ["--strict", "--target", "es2024", "--module", "nodenext", "--types", "node", "--outDir", "out"];
-    await run(project, join(MODULES, ".bin/tsc"), [...options, "stranger.ts"]);
+test("a stranger's TypeScript program imports the contract with its types, and talks to a host with it", async () => {
+  await using place = await makeHostDirectories();
+  const project = join(directory, "stranger");
+  await mkdir(join(project, "node_modules"), { recursive: true });
+  await writeFile(join(project, "package.json"), JSON.stringify({ name: "stranger", type: "module" }));
+  await run(project, "npm", ["install", "--offline", "--no-audit", "--no-fund", packed.tarball]);
+  for (const name of ["@bufbuild", "@connectrpc", "@types"])
+    await symlink(join(MODULES, name), join(project, "node_modules", name));
+  await writeFile(join(project, "stranger.ts"), STRANGER);
+  const options = ["--strict", "--target", "es2024", "--module", "nodenext", "--types", "node", "--outDir", "out"];
+  await run(project, join(MODULES, ".bin/tsc"), [...options, "stranger.ts"]);
 
-    const { command } = await installPackage(packed.tarball, join(directory, "prefix"));
-    using link = new HostLink({ ...place, command: [process.execPath, command] });
-    await link.connect();
-    const program = [join(project, "out/stranger.js"), socketPath(place.directories.runtimeDirectory)];
-    const told = JSON.parse(await run(project, process.execPath, program)) as Record<string, unknown>;
-    expect(told).toMatchObject({
-      version: manifest.version,
-      live: [],
-      spec: { task: "Work." },
-      methods: told["described"],
-      final: true,
-      reason: "NOT_FOUND",
-    });
-    expect(told["methods"]).toBeGreaterThan(5);
-  },
-  BUSY_MS,
-);
+  const { command } = await installPackage(packed.tarball, join(directory, "prefix"));
+  using link = new HostLink({ ...place, command: [process.execPath, command] });
+  await link.connect();
+  const program = [join(project, "out/stranger.js"), socketPath(place.directories.runtimeDirectory)];
+  const told = JSON.parse(await run(project, process.execPath, program)) as Record<string, unknown>;
+  expect(told).toMatchObject({
+    version: manifest.version,
+    live: [],
+    spec: { task: "Work." },
+    methods: told["described"],
+    final: true,
+    reason: "NOT_FOUND",
+  });
+  expect(told["methods"]).toBeGreaterThan(5);
+});
 
-test(
-  "npx runs the package's archive in any directory, and serves MCP",
-  async () => {
-    await using place = await makeHostDirectories();
-    const elsewhere = join(directory, "elsewhere");
-    await mkdir(elsewhere);
-    const npx = (command: string, input = "") =>
-      run(elsewhere, "npx", ["--yes", "--offline", `../${basename(packed.tarball)}`, command], {
-        input,
-        env: place.env,
-      });
-    expect(await npx("version")).toBe(`${manifest.version}\n`);
-    const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "test", version: "1" } };
-    const request = { jsonrpc: "2.0", id: 0, method: "initialize", params };
-    const answer = JSON.parse(await npx("mcp", `${JSON.stringify(request)}\n`)) as { result: object };
-    expect(answer.result).toMatchObject({ serverInfo: { name: "claudecluster", version: manifest.version } });
-    // The host that it began to start is there by now or later, and ends with its directories.
-    using link = new HostLink({ ...place, command: [process.execPath, HOST] });
-    await link.connect();
-  },
-  BUSY_MS,
-);
+test("npx runs the package's archive in any directory, and serves MCP", async () => {
+  await using place = await makeHostDirectories();
+  const elsewhere = join(directory, "elsewhere");
+  await mkdir(elsewhere);
+  const npx = (command: string, input = "") =>
+    run(elsewhere, "npx", ["--yes", "--offline", `../${basename(packed.tarball)}`, command], { input, env: place.env });
+  expect(await npx("version")).toBe(`${manifest.version}\n`);
+  const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "test", version: "1" } };
+  const request = { jsonrpc: "2.0", id: 0, method: "initialize", params };
+  const answer = JSON.parse(await npx("mcp", `${JSON.stringify(request)}\n`)) as { result: object };
+  expect(answer.result).toMatchObject({ serverInfo: { name: "claudecluster", version: manifest.version } });
+  // The host that it began to start is there by now or later, and ends with its directories.
+  using link = new HostLink({ ...place, command: [process.execPath, HOST] });
+  await link.connect();
+});

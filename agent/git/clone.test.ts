@@ -406,7 +406,7 @@ test("leaves an index that is newer than every file of a large checkout, so that
     .map((entry) => seconds(join(entry.parentPath, entry.name)));
   expect(newest).toHaveLength(15_000);
   expect(seconds(join(workTree, ".git/index"))).toBeGreaterThan(newest.reduce((a, b) => Math.max(a, b)));
-});
+}, 120_000);
 
 test("stops when told to, and leaves no process behind", async () => {
   await using area = new WorkArea();

@@ -1,5 +1,5 @@
 # The host image: the MCP server and control API as a container, and the filter between it and the engine, which has the
-# engine's socket mounted: docker-compose.yml. Whoever may talk to that socket is root on the machine.
+# engine's socket mounted: docker-compose.prototype.yml. Whoever may talk to that socket is root on the machine.
 # Promises: the bundled host, git and nothing else on top of the base. Build it with `node docker/build-image.mjs --host`.
 ARG BASE=node:24-bookworm-slim
 

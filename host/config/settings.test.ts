@@ -54,7 +54,7 @@ test.each([
 });
 
 test("nothing is said of a variable that somebody reads, or that is not ours", () => {
-  const pages = ["../README.md", "../../README.md", "../../docker-compose.yml", "../bin/claudecluster.mjs"];
+  const pages = ["../README.md", "../../README.md", "../../docker-compose.prototype.yml", "../bin/claudecluster.mjs"];
   const names = pages.flatMap((page) =>
     readFileSync(new URL(page, import.meta.url), "utf8").match(/CLAUDECLUSTER_[A-Z_]*[A-Z]/g)!,
   );

@@ -56,7 +56,7 @@ async function openProject(): Promise<Project> {
     ...(process.env["CLAUDECLUSTER_IMAGE"] && { CLAUDECLUSTER_IMAGE: process.env["CLAUDECLUSTER_IMAGE"] }),
   };
   const [command, ...plugin] = await composeCommand();
-  const file = ["-p", project, "-f", join(ROOT, "docker-compose.yml")];
+  const file = ["-p", project, "-f", join(ROOT, "docker-compose.prototype.yml")];
   const compose = async (...args: string[]) =>
     (await execFileAsync(command, [...plugin, ...file, ...args], { env, cwd: ROOT })).stdout.trim();
   const port = async (of: number) => (await compose("port", "host", String(of))).split(":").at(-1)!;

@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { Client } from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { makeHostDirectories } from "../../test/support/host-directories.ts";
 import { installPackage, type PackedPackage, packPackage } from "../../test/support/packed.ts";
@@ -11,7 +13,6 @@ import manifest from "../../package.json" with { type: "json" };
 import { HostLink } from "../daemon/host-link.ts";
 import { socketPath } from "../daemon/runtime-directory.ts";
 
-const HOST = fileURLToPath(new URL("claudecluster.mjs", import.meta.url));
 const MODULES = fileURLToPath(new URL("../../node_modules", import.meta.url));
 
 // npm takes some seconds, and on a busy machine many.
@@ -26,19 +27,14 @@ beforeAll(async () => {
 afterAll(() => rm(directory, { recursive: true }));
 
 /** Runs a program on this Node in a directory, at home there, and returns what it prints. */
-async function run(
-  cwd: string,
-  program: string,
-  args: readonly string[],
-  { input, env: more }: { input?: string; env?: Record<string, string> } = {},
-): Promise<string> {
+async function run(cwd: string, program: string, args: readonly string[]): Promise<string> {
   const { PATH } = process.env;
-  const env = { PATH, ...more, HOME: cwd, TMPDIR: cwd, NO_COLOR: "1" };
-  const running = promisify(execFile)(program, args, { cwd, env });
-  running.child.stdin!.end(input);
-  const { stdout } = await running.catch((error: { message: string; stdout: string }) => {
-    throw new Error(`${error.message}\n${error.stdout}`);
-  });
+  const env = { PATH, HOME: cwd, TMPDIR: cwd, NO_COLOR: "1" };
+  const { stdout } = await promisify(execFile)(program, args, { cwd, env }).catch(
+    (error: { message: string; stdout: string }) => {
+      throw new Error(`${error.message}\n${error.stdout}`);
+    },
+  );
   return stdout;
 }
 
@@ -122,14 +118,13 @@ test("npx runs the package's archive in any directory, and serves MCP", async ()
   await using place = await makeHostDirectories();
   const elsewhere = join(directory, "elsewhere");
   await mkdir(elsewhere);
-  const npx = (command: string, input = "") =>
-    run(elsewhere, "npx", ["--yes", "--offline", `../${basename(packed.tarball)}`, command], { input, env: place.env });
-  expect(await npx("version")).toBe(`${manifest.version}\n`);
-  const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "test", version: "1" } };
-  const request = { jsonrpc: "2.0", id: 0, method: "initialize", params };
-  const answer = JSON.parse(await npx("mcp", `${JSON.stringify(request)}\n`)) as { result: object };
-  expect(answer.result).toMatchObject({ serverInfo: { name: "claudecluster", version: manifest.version } });
-  // The host that it began to start is there by now or later, and ends with its directories.
-  using link = new HostLink({ ...place, command: [process.execPath, HOST] });
-  await link.connect();
+  const args = ["--yes", "--offline", `../${basename(packed.tarball)}`];
+  expect(await run(elsewhere, "npx", [...args, "version"])).toBe(`${manifest.version}\n`);
+  const client = new Client({ name: "test", version: "1" });
+  const env = { ...place.env, HOME: elsewhere, TMPDIR: elsewhere };
+  await client.connect(new StdioClientTransport({ command: "npx", args: [...args, "mcp"], cwd: elsewhere, env }));
+  expect(client.getServerVersion()).toMatchObject({ name: "claudecluster", version: manifest.version });
+  // With its answer the host is there, and ends with its directories.
+  await client.callTool({ name: "list_sessions", arguments: {} });
+  await client.close();
 });

@@ -17,9 +17,10 @@ import { VERSION } from "../version.ts";
 
 /** Root of the package, if this is of one. This file is in dist/host in the end, as far from it as here. */
 const ROOT = resolve(fileURLToPath(new URL("../..", import.meta.url)));
-const COMMAND = "host/bin/claudecluster.mjs";
+/** Not the command in host/bin: with that Node writes a cache of code beside the program when it ends, after its locks. */
+const COMMAND = "dist/host/claudecluster.mjs";
 /** What a host runs, and what it builds the agent's image with. */
-const PARTS = ["package.json", COMMAND, "dist/agent.mjs", "dist/host", "docker"];
+const PARTS = ["package.json", "dist/agent.mjs", "dist/host", "docker"];
 
 /** As a copy is named once it is whole. */
 const FINISHED = /-[0-9a-f]{12}$/;
@@ -64,7 +65,7 @@ function programsDirectory(stateDirectory: string): string {
 }
 
 function isProgram(root: string): boolean {
-  return existsSync(join(root, COMMAND)) && existsSync(join(root, "dist/host/claudecluster.mjs"));
+  return existsSync(join(root, COMMAND));
 }
 
 /** The newest copy, whatever its version: hosts and fronts of several understand each other, or say that they do not. */

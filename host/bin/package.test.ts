@@ -98,8 +98,8 @@ test("a stranger's TypeScript program imports the contract with its types, and t
   const options = ["--strict", "--target", "es2024", "--module", "nodenext", "--types", "node", "--outDir", "out"];
   await run(project, join(MODULES, ".bin/tsc"), [...options, "stranger.ts"]);
 
-  const { command } = await installPackage(packed.tarball, join(directory, "prefix"));
-  using link = new HostLink({ ...place, command: [process.execPath, command] });
+  const { root } = await installPackage(packed.tarball, join(directory, "prefix"));
+  using link = new HostLink({ ...place, command: [process.execPath, join(root, "dist/host/claudecluster.mjs")] });
   await link.connect();
   const program = [join(project, "out/stranger.js"), socketPath(place.directories.runtimeDirectory)];
   const told = JSON.parse(await run(project, process.execPath, program)) as Record<string, unknown>;

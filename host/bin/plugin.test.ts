@@ -17,7 +17,11 @@ const readJson = async (path: string) => JSON.parse(await readFile(join(ROOT, pa
 async function run({ root, env }: TestDirectories, command: string, ...args: string[]): Promise<string> {
   const { stdout } = await promisify(execFile)(command, args, {
     cwd: root,
-    env: { ...env, HOME: root, TMPDIR: root, CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1" },
+    env: {
+      ...{ ...env, HOME: root, TMPDIR: root, CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1" },
+      // What a server writes beside the package when it ends could meet the package's removal.
+      NODE_DISABLE_COMPILE_CACHE: "1",
+    },
   });
   return stdout;
 }
@@ -48,7 +52,7 @@ test("the package, installed from its marketplace, its skills are there and its 
   // The server was ended while it started the host: that is there by now or later, and ends with its directories.
   using link = new HostLink({
     ...place,
-    command: [process.execPath, join(place.root, "package/host/bin/claudecluster.mjs")],
+    command: [process.execPath, join(place.root, "package/dist/host/claudecluster.mjs")],
   });
   await link.connect();
   expect(listed).toMatch(/^plugin:claudecluster:claudecluster: .* mcp - ✔ Connected$/m);

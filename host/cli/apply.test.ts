@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { MemorySessions } from "../../test/contract/memory-sessions.ts";
 import type { Files } from "../../test/git/random-trees.ts";
 import { UserArea } from "../../test/git/user-area.ts";
-import { finishWith } from "../../test/support/finished-session.ts";
+import { type FinishOptions, finishWith } from "../../test/support/finished-session.ts";
 import { Plain } from "../../test/support/screen.ts";
 import { type AppError, ContainerSpecSchema, SessionSpecSchema, TakenChanges_Kind } from "../../proto/index.ts";
 import { applyCommand, savePatchCommand, undoCommand } from "./apply.ts";
@@ -27,7 +27,7 @@ afterEach(() => {
   area[Symbol.dispose]();
 });
 
-const finished = (texts: Record<string, string>, rest: { treeId?: string } = {}) =>
+const finished = (texts: Record<string, string>, rest: FinishOptions = {}) =>
   finishWith(sessions, area, START, texts, { task: "Fix the greeting, please! It is wrong", ...rest });
 
 const request = (sessionId: string, rest: { as?: "branch" | "worktree"; dryRun?: boolean; paths?: string[] } = {}) => ({
@@ -39,6 +39,10 @@ const request = (sessionId: string, rest: { as?: "branch" | "worktree"; dryRun?:
   dryRun: false,
   ...rest,
 });
+const snapshotOf = ({ headCommitId, directory = area.directory }: { headCommitId: string; directory?: string }) => {
+  const commits = { indexCommitId: area.head, trackedCommitId: area.head, untrackedCommitId: area.head };
+  return { store: "0".repeat(32), branch: "refs/heads/main", headCommitId, ...commits, receipt: { directory } };
+};
 const options = (json = false) => ({ json, stateDirectory: area.top });
 
 test("makes a branch named after the task, and says first what would run", async () => {
@@ -56,6 +60,44 @@ test("makes a branch named after the task, and says first what would run", async
   expect(area.has(".envrc")).toBe(false);
   expect(await undoCommand(sessions, { sessionId: id, directory: area.directory, ...options() }, io)).toBe(0);
   expect(area.git("branch", "--list", "claude/*")).toBe("");
+});
+
+test("a second apply names the commit that the branch stands on", async () => {
+  const headCommitId = area.head;
+  area.put(new Map([["a.ts", { mode: "100644", content: "zero\n" }]]));
+  area.git("commit", "-qam", "stands for uncommitted work");
+  const id = await finished({ "b.ts": "b\n" }, { repository: { snapshot: snapshotOf({ headCommitId }) } });
+  const apply = async () => {
+    const json = new Plain();
+    expect(await applyCommand(sessions, request(id), options(true), { ...io, stdout: json })).toBe(0);
+    return JSON.parse(json.text) as { branch: string; start_commit_id: string; already?: boolean };
+  };
+  const { branch } = await apply();
+  // As if it had been made at another time.
+  const date = { GIT_COMMITTER_DATE: "1700000000 +0000" };
+  const commit = (of: string, parent: string) =>
+    area.gitWith({ env: date }, "commit-tree", `${of}^{tree}`, "-p", parent, "-m", "x").trim();
+  const uncommitted = commit(`${branch}^`, headCommitId);
+  area.git("update-ref", `refs/heads/${branch}`, commit(branch, uncommitted));
+  expect(await apply()).toMatchObject({ already: true, start_commit_id: uncommitted });
+});
+
+test("a session of another directory is applied only to a clone of that", async () => {
+  const session = (headCommitId: string) => {
+    const snapshot = snapshotOf({ headCommitId, directory: "/elsewhere" });
+    return finished({ "b.ts": "b\n" }, { repository: { snapshot } });
+  };
+  for (const headCommitId of ["", "1".repeat(40)]) {
+    const id = await session(headCommitId);
+    for (const as of ["branch", "worktree"] as const) {
+      await expect(applyCommand(sessions, request(id, { as }), options(), io)).rejects.toMatchObject({
+        reason: "START_NOT_FOUND",
+        message: `Session ${id} worked on /elsewhere, and ${area.directory} is no clone of that.`,
+      });
+    }
+  }
+  expect(area.git("branch", "--list", "claude/*")).toBe("");
+  expect(await applyCommand(sessions, request(await session(area.head)), options(), io)).toBe(0);
 });
 
 test("what was applied or saved counts as taken, until it is given back; a part of it does not", async () => {

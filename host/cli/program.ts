@@ -37,6 +37,10 @@ export async function main(args: string[], io: CommandIo): Promise<number> {
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    if (error === io.signal.reason && /^SIG[A-Z]+$/.test((error as Error).message)) {
+      io.stderr.write(`Canceled by ${(error as Error).message}.\n`);
+      return EXIT.canceled;
+    }
     const { asExplainedError } = await import("../file-problem.ts");
     const { indent } = await import("../present/indent.ts");
     const { oneLine, plainText } = await import("../present/plain-text.ts");

@@ -52,9 +52,10 @@ export async function applyToBranch(
   const { name, email } = (await readIdentity(repository, { signal })) ?? CLAUDE;
   const author = `${name} <${email}>`;
   const maker = { ...scratch.place(), config: { ...scratch.place().config, "user.name": name, "user.email": email } };
-  const startCommitId = onto?.commitId ?? (await commitOfStart(maker, prepared, { signal }));
   const there = await readBranch(repository, branch, { signal });
   const madeBefore = there?.treeId === treeId && there.start === (onto?.treeId ?? start.treeId);
+  const startCommitId =
+    onto?.commitId ?? (madeBefore ? there.parentId : await commitOfStart(maker, prepared, { signal }));
   let commitId = madeBefore ? there.commitId : undefined;
   if (onto?.treeId === treeId) commitId = onto.commitId;
   if (commitId === undefined) {
@@ -142,20 +143,18 @@ async function readBranch(
   repository: UserRepository,
   branch: string,
   { signal }: { signal: AbortSignal },
-): Promise<{ commitId: string; treeId: string; start: string } | undefined> {
+): Promise<{ commitId: string; treeId: string; start: string; parentId: string | undefined } | undefined> {
   const place = userPlace(repository);
   // Not by for-each-ref: that takes all below this name for it, too.
   const found = await tryGit(place, ["rev-parse", "--verify", "--quiet", `refs/heads/${branch}^{commit}`], { signal });
   if (found.code !== 0) return undefined;
   const commitId = found.stdout.toString().trim();
   const treeId = await gitLine(place, ["rev-parse", "--verify", `${commitId}^{tree}`], { signal });
-  const parent = await tryGit(place, ["rev-parse", "--verify", "--quiet", `${commitId}^1^{tree}`], { signal });
+  const parent = await tryGit(place, ["rev-parse", "--quiet", `${commitId}^1`, `${commitId}^1^{tree}`], { signal });
+  const [parentId, parentTree] = parent.code === 0 ? parent.stdout.toString().split("\n") : [];
   // The empty tree is that of no commit.
-  const start =
-    parent.code === 0
-      ? parent.stdout.toString()
-      : await gitLine(place, ["hash-object", "-t", "tree", "/dev/null"], { signal });
-  return { commitId, treeId, start: start.trim() };
+  const start = parentTree ?? (await gitLine(place, ["hash-object", "-t", "tree", "/dev/null"], { signal }));
+  return { commitId, treeId, start, parentId };
 }
 
 /**

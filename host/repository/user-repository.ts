@@ -45,7 +45,7 @@ export async function findRepository(directory: string, { signal }: { signal: Ab
   }
   if (result.code !== 0 || shallow === undefined) {
     throw new AppError("NOT_A_REPOSITORY", `${givenPathText(directory)} is in no git repository with a work tree.`, {
-      help: "Change into a clone of the repository that the session worked on.",
+      help: "Change into a clone of the repository that the session worked on, or apply its patch: claudecluster diff SESSION | git apply.",
       metadata: { directory, said: result.stderr.trim() },
     });
   }

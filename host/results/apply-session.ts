@@ -14,6 +14,7 @@ import { type ApplyReport, describeApply, listFiles, showConflict } from "./appl
 import { bringCommits, describeBrought, newBranches } from "./bring-commits.ts";
 import { branchName, commitSubject } from "./branch-name.ts";
 import { noteTaken } from "./note-taken.ts";
+import { requireOwnRepository } from "./own-repository.ts";
 import { readTakenBefore } from "./taken-before.ts";
 import { createPullRequest, requireGh } from "./pull-request.ts";
 import { readSessionChanges } from "./session-patch.ts";
@@ -75,6 +76,7 @@ export async function applySession(
   }
   const { session, result, changes, startStores } = await readSessionChanges(sessions, sessionId, { stateDirectory });
   const repository = await findRepository(directory, { signal });
+  await requireOwnRepository(session, repository, { signal });
   const paths = request.paths.map((path) => rawPath(repository, directory, path));
   const { push: remote, pullRequest = false } = request;
   // Before anything is done.

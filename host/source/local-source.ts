@@ -89,7 +89,8 @@ export class LocalSource implements RepositorySource {
       throw error;
     });
     if (around === undefined) return nothing(wish, "There is no git on this machine");
-    if (around.kind !== "repository") return nothing(wish, `${directory} is in no repository`);
+    if (around.kind !== "repository")
+      return nothing(wish, `${directory} is in no repository, and goes in only if it is named`);
     // Somebody's whole home is a repository by intent, and seldom what a task is about.
     const { root } = around;
     if (root === "/" || root === real(this.#home)) return nothing(wish, `The repository here is all of ${root}`);

@@ -139,7 +139,9 @@ test("what .worktreeinclude matches goes in where the user has opted in, and is 
 
 test("where there is no repository, or none is wanted, the workspace is empty and that is said", async () => {
   const outside = await run([bash("ls -A")], join(project, ".."));
-  expect(outside.stderr).toMatch(/^\S+ is in no repository: the workspace starts empty\.\nsent: no repository/);
+  expect(outside.stderr).toMatch(
+    /^\S+ is in no repository, and goes in only if it is named: the workspace starts empty\.\nsent: no repository/,
+  );
   expect(outside.state).toBe("succeeded");
   expect(await run(["--no-repository", bash("ls -A")])).toMatchObject({
     sent: expect.stringMatching(/^no repository/) as string,

@@ -11,6 +11,10 @@ const MAX_TOLD = 100;
 const MAX_PATH_BYTES = 150;
 const MAX_NAME_BYTES = 100;
 
+/** What may be named, for the help of an error. */
+export const USER_FILES_HELP =
+  'Name "CLAUDE.md", "skills/<name>", "agents/<name>.md", "commands/<name>.md", or a whole directory such as "skills".';
+
 /** Directories of Claude Code's configuration whose files may go in. */
 const DIRECTORIES = ["agents", "commands", "hooks", "output-styles", "rules", "skills"];
 const encoder = new TextEncoder();
@@ -65,6 +69,6 @@ export function takeUserFiles({ userFiles }: SessionSpec): UserFile[] {
 
 function invalid(path: string, why: string): AppError {
   return new AppError("USER_FILE_INVALID", `"${cutChars(path, 100)}" ${why}.`, {
-    help: 'Name "CLAUDE.md", "skills/<name>", "agents/<name>.md", "commands/<name>.md", or a whole directory such as "skills".',
+    help: USER_FILES_HELP,
   });
 }

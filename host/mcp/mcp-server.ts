@@ -121,11 +121,12 @@ export class MCPServer {
     this.#tool.register(server);
     const waits = this.#waits;
     registerTasks(server, new SessionTasks(waits));
+    const directoryOf = async ({ directory }: { directory: string }, options: { signal: AbortSignal }) =>
+      (await firstRoot(server, options)) ?? directory;
     if (project === undefined) registerSessionTools(server, { sessions, logger, waits });
     else {
-      const { directory, stateDirectory } = project;
-      const projectDirectory = async (options: { signal: AbortSignal }) =>
-        (await firstRoot(server, options)) ?? directory;
+      const { stateDirectory } = project;
+      const projectDirectory = (options: { signal: AbortSignal }) => directoryOf(project, options);
       const ownProject = async (options: { signal: AbortSignal }) =>
         findProject(await projectDirectory(options), options);
       registerSessionTools(server, { sessions, logger, waits, ownProject });
@@ -136,7 +137,7 @@ export class MCPServer {
     else if (updates !== undefined) registerSubscriptions(server, updates);
     const readFile: ReadFile = async (id, path, { signal }) => {
       const { readSessionFile } = await import("../results/session-file.ts");
-      const directory = project && ((await firstRoot(server, { signal })) ?? project.directory);
+      const directory = project && (await directoryOf(project, { signal }));
       const { stateDirectory = project?.stateDirectory ?? "" } = this.#options;
       return readSessionFile(sessions, id, path, { stateDirectory, directory, signal });
     };

@@ -3,7 +3,7 @@ import { git, gitLine, type GitPlace, tryGit } from "./git.ts";
 import type { Journal } from "./journal.ts";
 import type { BroughtRef } from "./rebuild-commits.ts";
 import type { PreparedChanges, Start } from "./session-changes.ts";
-import { readIdentity, takeIn, type UserRepository, userPlace } from "./user-repository.ts";
+import { hasCommit, readIdentity, takeIn, type UserRepository, userPlace } from "./user-repository.ts";
 
 /** Whose commits they are where the user's git does not say. */
 const CLAUDE = { name: "Claude", email: "noreply@anthropic.com" };
@@ -97,7 +97,7 @@ export async function makeBranches(
   }
   // What the branches stand on is there already: the user's own commit.
   const own = start.headCommitId ?? start.commitId;
-  if (own !== "" && (await tryGit(place, ["cat-file", "-e", `${own}^{commit}`], { signal })).code !== 0) {
+  if (own !== "" && !(await hasCommit(repository, own, { signal }))) {
     throw new AppError(
       "START_NOT_FOUND",
       `${repository.workTree} has lost the commit that a branch would stand on: ${own}.`,

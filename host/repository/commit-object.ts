@@ -1,3 +1,5 @@
+import { isObjectId } from "./git.ts";
+
 /** Facts of a commit object that decide where it stands. */
 export interface ParsedCommit {
   treeId: string;
@@ -11,7 +13,6 @@ export interface ParsedCommit {
   message: string;
 }
 
-const ID = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 const IDENTITY = /^([^<>\n]*)<([^<>\n]*)> (\d{1,12}) ([+-]\d{4})$/;
 const ENCODING = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,39}$/;
 const CONTROL = /[\x00-\x08\x0b-\x1f\x7f]/g;
@@ -36,7 +37,7 @@ export function parseCommit(object: Uint8Array): ParsedCommit | undefined {
     parentIds.push(id);
     lines.shift();
   }
-  if (![treeId, ...parentIds].every((id) => ID.test(id)) || parentIds.length > MAX_PARENTS) return undefined;
+  if (![treeId, ...parentIds].every((id) => isObjectId(id)) || parentIds.length > MAX_PARENTS) return undefined;
   const given = lines.map((line) => value(line, "encoding")).find((each) => each !== undefined);
   const encoding = given !== undefined && ENCODING.test(given) ? given : undefined;
   const clean = (raw: string): string => {

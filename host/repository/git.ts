@@ -10,6 +10,11 @@ const MAX_STDERR_CHARS = 32 * 1024;
 /** Time between TERM and KILL for a git whose signal was aborted. */
 const KILL_AFTER_MS = 2000;
 
+/** Returns whether a text has the form of an object's whole id, of either kind. */
+export function isObjectId(text: string): boolean {
+  return /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(text);
+}
+
 /** What a git, and the filters that it starts, get of this process's environment. */
 const INHERITED = ["PATH", "HOME", "XDG_CONFIG_HOME", "USER", "LOGNAME", "TMPDIR", "GNUPGHOME"];
 /** The same where the user's settings count: where these lie, and how far up a repository is looked for. */

@@ -1,7 +1,7 @@
 import { AppError, rawPathOf } from "../../proto/index.ts";
 import { rawPathText } from "../present/path-text.ts";
 import { binaryBytes } from "./binary-sizes.ts";
-import { git, tryGit } from "./git.ts";
+import { git, isObjectId, tryGit } from "./git.ts";
 import { MAX_BINARY_BYTES } from "./rebuild-tree.ts";
 import { Scratch } from "./scratch.ts";
 import { ABSENT } from "./tree-diff.ts";
@@ -38,7 +38,7 @@ export async function readPatchedFile(
   const objectFormat = startCommitId.length === 64 ? "sha256" : "sha1";
   await using scratch = await Scratch.create({ objectFormat, borrowed: objectDirectories, signal });
   const place = scratch.place("file");
-  const isId = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(startCommitId);
+  const isId = isObjectId(startCommitId);
   const hasStart = isId && (await tryGit(place, ["read-tree", startCommitId], { signal })).code === 0;
   if (patch.length > 0) {
     // One file's part of it.

@@ -1,6 +1,6 @@
 import { AppError, type ListedChanges, quotePath, type RawPath } from "../../proto/index.ts";
 import { rawPathText } from "../present/path-text.ts";
-import { gitLine, tryGit } from "./git.ts";
+import { gitLine, isObjectId, tryGit } from "./git.ts";
 import { type RebuiltTree, rebuildTree, selectChanges } from "./rebuild-tree.ts";
 import { Scratch } from "./scratch.ts";
 import { storeLargeFiles, withPointers } from "./stored-files.ts";
@@ -155,7 +155,7 @@ async function findStart(
     const treeId = await gitLine(place, ["mktree"], { signal, input: "" });
     return { commitId: "", treeId, headCommitId };
   }
-  const isId = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(startCommitId);
+  const isId = isObjectId(startCommitId);
   const found = isId
     ? await tryGit(place, ["rev-parse", "--verify", "--quiet", `${startCommitId}^{tree}`], { signal })
     : undefined;

@@ -2,7 +2,7 @@ import { givenPathText } from "../present/path-text.ts";
 import { existsSync, lstatSync } from "node:fs";
 import { join } from "node:path";
 import { AppError } from "../../proto/index.ts";
-import { git, type GitPlace, tryGit } from "./git.ts";
+import { git, type GitPlace, isObjectId, tryGit } from "./git.ts";
 
 /** Repository of the user's, with a work tree. All paths are absolute. */
 export interface UserRepository {
@@ -62,6 +62,16 @@ export async function findRepository(directory: string, { signal }: { signal: Ab
 /** Returns the place where git works in a user's repository, with the user's settings. */
 export function userPlace({ workTree, gitDirectory }: UserRepository): GitPlace {
   return { settings: "user", cwd: workTree, gitDirectory, workTree };
+}
+
+/** Returns whether a user's repository has a commit, by its whole id. */
+export async function hasCommit(
+  repository: UserRepository,
+  id: string,
+  { signal }: { signal: AbortSignal },
+): Promise<boolean> {
+  const place = { ...userPlace(repository), workTree: undefined };
+  return isObjectId(id) && (await tryGit(place, ["cat-file", "-e", `${id}^{commit}`], { signal })).code === 0;
 }
 
 /** Finds what the user's git is in the middle of, such as "a merge", by its git directory. Undefined: nothing. */

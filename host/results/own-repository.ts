@@ -1,7 +1,6 @@
 import { AppError, type Session } from "../../proto/index.ts";
 import { givenPathText } from "../present/path-text.ts";
-import { tryGit } from "../repository/git.ts";
-import { type UserRepository, userPlace } from "../repository/user-repository.ts";
+import { hasCommit, type UserRepository } from "../repository/user-repository.ts";
 import { findProject, projectOf } from "../source/project.ts";
 
 /**
@@ -19,9 +18,7 @@ export async function requireOwnRepository(
   const directory = receipt?.directory ?? "";
   if (project === undefined || directory === workTree) return;
   if ((await findProject(workTree, { signal })) === project) return;
-  const isId = /^[0-9a-f]{40,64}$/.test(headCommitId);
-  const find = ["cat-file", "-e", `${headCommitId}^{commit}`];
-  if (isId && (await tryGit(userPlace(repository), find, { signal })).code === 0) return;
+  if (await hasCommit(repository, headCommitId, { signal })) return;
   const where = directory === "" ? "another repository" : givenPathText(directory);
   throw new AppError(
     "START_NOT_FOUND",

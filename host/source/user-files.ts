@@ -10,6 +10,7 @@ import {
   isUserFilePath,
   rawPathOf,
   USER_FILES,
+  USER_FILES_HELP,
   type UserFile,
   type UserFiles,
   UserFileSchema,
@@ -28,8 +29,6 @@ const MAX_LOOKED_AT = 5_000;
 const SETTINGS = "settings.json";
 /** Members of settings.json that run a program for a credential. */
 const HELPERS = ["apiKeyHelper", "awsAuthRefresh", "awsCredentialExport", "gcpAuthRefresh", "otelHeadersHelper"];
-const HELP =
-  'Name "CLAUDE.md", "skills/<name>", "agents/<name>.md", "commands/<name>.md", or a whole directory such as "skills".';
 
 /**
  * Reads what somebody has named of the user's own set-up: files, and directories with everything in them, by their paths from
@@ -64,7 +63,7 @@ class Reading {
     const path = given.replace(/^~\/\.claude\/|^\.\//, "").replace(/\/+$/, "");
     if (!canBeNamed(path)) {
       throw new AppError("USER_FILE_INVALID", `${givenPathText(given)} is nothing of a set-up that can go in.`, {
-        help: HELP,
+        help: USER_FILES_HELP,
       });
     }
     if (looksSecret(rawPathOf(path))) throw secret(path, "looks like a secret by its name");
@@ -145,7 +144,7 @@ class Reading {
 
   #refused(path: string, why: string): AppError {
     return new AppError("USER_FILE_INVALID", `${givenPathText(path)} in ${givenPathText(this.#shown)} ${why}.`, {
-      help: HELP,
+      help: USER_FILES_HELP,
     });
   }
 
@@ -153,7 +152,7 @@ class Reading {
     const [first = ""] = path.split("/");
     const there = path === first ? [] : await readdir(join(this.#root, first)).catch(() => []);
     const others = there.filter((name) => !name.startsWith(".")).map((name) => givenPathText(`${first}/${name}`));
-    const help = others.length === 0 ? HELP : `There are: ${nameSome(others)}.`;
+    const help = others.length === 0 ? USER_FILES_HELP : `There are: ${nameSome(others)}.`;
     return new AppError("USER_FILE_INVALID", `There is no ${givenPathText(path)} in ${givenPathText(this.#shown)}.`, {
       help,
     });

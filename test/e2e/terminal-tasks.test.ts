@@ -3,18 +3,10 @@ import { byHeart } from "../model/by-heart.ts";
 import { makeUser } from "../support/claude-user.ts";
 import { PARENT_SERVERS } from "../support/parent-servers.ts";
 import { openTask, press, say, told } from "../support/people.ts";
+import { question } from "../support/port-question.ts";
 import { runningProcesses } from "../support/processes.ts";
 import { startHostRig } from "../support/rig.ts";
 
-const question = {
-  question: "Which port shall it listen on?",
-  header: "Port",
-  multiSelect: false,
-  options: [
-    { label: "8080", description: "As most do" },
-    { label: "9090", description: "As the other one does" },
-  ],
-};
 const call = (...calls: readonly object[]) => `[scenario: call-tools ${JSON.stringify(calls)}]`;
 const spawning = (input: object) => ({ name: "mcp__claudecluster__spawn_claude_container", input });
 const spawn = (input: object) => call(spawning(input));

@@ -2,6 +2,7 @@ import { expect, test, vi } from "vitest";
 import { byHeart } from "../model/by-heart.ts";
 import { makeUser } from "../support/claude-user.ts";
 import { openTask, press, say, told } from "../support/people.ts";
+import { question } from "../support/port-question.ts";
 import { expectScreen } from "../support/readme-screen.ts";
 import { startHostRig } from "../support/rig.ts";
 
@@ -10,15 +11,6 @@ const call = (...calls: readonly (readonly [name: string, input: object])[]) =>
 const ours = (name: string, input: object = {}) => [`mcp__claudecluster__${name}`, input] as const;
 const npmTest = ["Bash", { command: "npm test", description: "Run the tests" }] as const;
 const touch = (name: string) => ["Bash", { command: `touch ${name}`, description: `Make ${name}` }] as const;
-const question = {
-  question: "Which port shall it listen on?",
-  header: "Port",
-  multiSelect: false,
-  options: [
-    { label: "8080", description: "As most do" },
-    { label: "9090", description: "As the other one does" },
-  ],
-};
 const languages = {
   file_path: "/workspace/repo/src/languages.js",
   content: 'export const hello = { en: "Hello", fr: "Bonjour", de: "Hallo" };\n',

@@ -1,4 +1,4 @@
-import { isFinal } from "../../proto/index.ts";
+import { type AppError, asAppError, isFinal } from "../../proto/index.ts";
 import { notInPatch } from "../present/not-in-patch.ts";
 import { SessionProgress } from "../present/session-progress.ts";
 import { stateName } from "../present/session-summary.ts";
@@ -48,8 +48,8 @@ export async function stopCommand(
 
 /**
  * Removes what is stored of finished sessions, one after the other, and prints their ids. With `force`, ends them first; with
- * `discard`, also if nobody has taken their changes. Throws at the first that cannot be removed: NOT_FOUND, SESSION_LIVE,
- * CHANGES_NOT_TAKEN.
+ * `discard`, also if nobody has taken their changes. One that cannot be removed is no reason to leave the others; the last such
+ * reason is thrown at the end, and those before it are printed: NOT_FOUND, SESSION_LIVE, CHANGES_NOT_TAKEN.
  */
 export async function removeCommand(
   sessions: Sessions,
@@ -57,15 +57,22 @@ export async function removeCommand(
   { force, discard }: { force: boolean; discard: boolean },
   io: CommandIo,
 ): Promise<number> {
+  let refusal: AppError | undefined;
   for (const id of ids) {
-    if (force) {
-      await sessions.stop(id, { reason: "Removed on the command line." });
-      await ended(sessions, id, io);
-      if (io.signal.aborted) return EXIT.canceled;
+    try {
+      if (force) {
+        await sessions.stop(id, { reason: "Removed on the command line." });
+        await ended(sessions, id, io);
+        if (io.signal.aborted) return EXIT.canceled;
+      }
+      await sessions.delete(id, { discard });
+      io.stdout.write(`${id}\n`);
+    } catch (error) {
+      if (refusal !== undefined) io.stderr.write(`${refusal.toSentence()}\n`);
+      refusal = asAppError(error);
     }
-    await sessions.delete(id, { discard });
-    io.stdout.write(`${id}\n`);
   }
+  if (refusal !== undefined) throw refusal;
   return EXIT.done;
 }
 

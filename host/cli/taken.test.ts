@@ -54,6 +54,15 @@ test("remove keeps changes that nobody has taken, says how many and what to do, 
   expect(io.stdout.text).toBe(`${empty}\n${full}\n`);
 });
 
+test("remove of several leaves only those that cannot be removed, and says why of each", async () => {
+  const [first, empty, last] = [await finished(), await finished([]), await finished()];
+  const io = ioOf();
+  const removing = removeCommand(sessions, [first, empty, last], { force: false, discard: false }, io);
+  await expect(removing).rejects.toMatchObject({ message: expect.stringContaining(last) });
+  expect(io.stdout.text).toBe(`${empty}\n`);
+  expect(io.stderr.text).toContain(`claudecluster apply ${first}`);
+});
+
 test("list and show say what became of the changes", async () => {
   const [first, second] = [await finished(), await finished()];
   await finished([]);

@@ -14,6 +14,7 @@ export * from "./budgets.ts";
 export * from "./command-result.ts";
 export * from "./cut.ts";
 export * from "./cut-result.ts";
+export * from "./data-message.ts";
 export * from "./decisions.ts";
 export * from "./encoded-events.ts";
 export * from "./error-reasons.ts";

@@ -10,7 +10,10 @@ const LEAST_BYTES = 8 * 1024;
  */
 export const ACKNOWLEDGE_BYTES = 4 * 1024;
 
-const NOTHING = Buffer.alloc(0);
+/** What is appended is kept as it is from this size on (bytes), if it has its memory for itself; less is gathered. */
+const KEPT_BYTES = 16 * 1024;
+/** Most bytes that are gathered in one piece of memory. */
+const GATHERED_BYTES = 64 * 1024;
 
 /** Memory that all tunnels of one session share. */
 export class TunnelMemory {
@@ -43,6 +46,12 @@ export class TunnelMemory {
   }
 }
 
+/** Memory of which the first bytes are filled. Those are never written to again: whoever reads gets views. */
+interface Block {
+  readonly memory: Uint8Array;
+  filled: number;
+}
+
 /**
  * Bytes of one direction of a tunnel that the other end has not acknowledged. They are numbered from the connection's
  * first one, and sent again if the call that carries them is lost.
@@ -52,8 +61,8 @@ export class UnacknowledgedBytes {
   /** Number of the first byte that is held, and of the one after the last. */
   #start = 0;
   #end = 0;
-  /** Holds them from `#offset` on. */
-  #buffer = NOTHING;
+  /** Hold them from `#offset` in the first one on. */
+  #blocks: Block[] = [];
   #offset = 0;
 
   constructor(memory: TunnelMemory) {
@@ -76,29 +85,33 @@ export class UnacknowledgedBytes {
     return held < LEAST_BYTES || (held < TUNNEL_WINDOW_BYTES && !this.#memory.full);
   }
 
-  /** Adds bytes behind the last ones. */
+  /** Adds bytes behind the last ones. They may be kept as they are, and must not change. */
   append(bytes: Uint8Array): void {
-    const held = this.heldBytes;
-    const needed = held + bytes.length;
-    if (this.#offset + needed > this.#buffer.length) {
-      // Half empty: what is there moves to the front, at most once for each time that it was filled.
-      this.#move(Math.max(needed * 2, this.#buffer.length));
-    }
-    this.#buffer.set(bytes, this.#offset + held);
+    if (bytes.length === 0) return;
+    if (bytes.length >= KEPT_BYTES && hasOwnMemory(bytes)) this.#blocks.push({ memory: bytes, filled: bytes.length });
+    else this.#gather(bytes);
     this.#end += bytes.length;
     this.#memory.count(bytes.length);
   }
 
   /**
-   * Returns a copy of at most `maxBytes` from number `from` on; empty if there are none yet. Throws RangeError if they
-   * are not held.
+   * Returns at most `maxBytes` from number `from` on, which must not be changed; empty if there are none yet. It may be
+   * fewer than are held. Throws RangeError if they are not held.
    */
-  read(from: number, maxBytes: number): Buffer {
+  read(from: number, maxBytes: number): Uint8Array {
     if (!this.holds(from)) throw new RangeError(`Byte ${from} is not among ${this.#start} to ${this.#end}.`);
-    const start = this.#offset + (from - this.#start);
-    return Buffer.from(
-      this.#buffer.subarray(start, Math.min(start + maxBytes, this.#offset + this.#end - this.#start)),
-    );
+    const parts: Uint8Array[] = [];
+    let skipped = this.#offset + (from - this.#start);
+    let length = 0;
+    for (const { memory, filled } of this.#blocks) {
+      // What is large enough goes by itself: it need not be copied.
+      if (length >= KEPT_BYTES || length === maxBytes) break;
+      const part = memory.subarray(Math.min(skipped, filled), Math.min(filled, skipped + maxBytes - length));
+      skipped = Math.max(0, skipped - filled);
+      if (part.length > 0) parts.push(part);
+      length += part.length;
+    }
+    return parts.length === 1 ? parts[0]! : Buffer.concat(parts, length);
   }
 
   /** Whether reading can go on from this number. */
@@ -115,9 +128,13 @@ export class UnacknowledgedBytes {
     const bytes = upTo - this.#start;
     this.#start = upTo;
     this.#offset += bytes;
-    const held = this.heldBytes;
-    // What is counted is what is held: the room for it may be four times as much, or a little.
-    if (held === 0 || (this.#buffer.length > LEAST_BYTES && held * 4 < this.#buffer.length)) this.#move(held * 2);
+    let gone = 0;
+    for (; gone < this.#blocks.length && this.#blocks[gone]!.filled <= this.#offset; gone++) {
+      this.#offset -= this.#blocks[gone]!.filled;
+    }
+    if (gone > 0) this.#blocks.splice(0, gone);
+    // What is counted is what is held: the memory for it may be four times as much, or a little.
+    if (this.bufferBytes > Math.max(LEAST_BYTES, 4 * this.heldBytes)) this.#shrink();
     this.#memory.count(-bytes);
   }
 
@@ -128,14 +145,46 @@ export class UnacknowledgedBytes {
 
   /** Bytes of memory that are taken: a small multiple of what is held. */
   get bufferBytes(): number {
-    return this.#buffer.length;
+    let bytes = 0;
+    for (const { memory } of this.#blocks) bytes += memory.buffer.byteLength;
+    return bytes;
   }
 
-  /** Moves what is held to the front of a buffer of this size. */
-  #move(size: number): void {
-    const buffer = size === 0 ? NOTHING : Buffer.allocUnsafeSlow(size);
-    this.#buffer.copy(buffer, 0, this.#offset, this.#offset + this.#end - this.#start);
-    this.#buffer = buffer;
-    this.#offset = 0;
+  /** Copies them behind the last ones. */
+  #gather(bytes: Uint8Array): void {
+    const last = this.#blocks.at(-1);
+    const taken = last === undefined ? 0 : Math.min(bytes.length, last.memory.length - last.filled);
+    if (taken > 0) {
+      last!.memory.set(bytes.subarray(0, taken), last!.filled);
+      last!.filled += taken;
+    }
+    const rest = bytes.subarray(taken);
+    if (rest.length === 0) return;
+    // More than the last time, so that the blocks are few however small the pieces are.
+    const size = Math.max(rest.length, Math.min(GATHERED_BYTES, 2 * (last?.memory.length ?? 0)));
+    const memory = Buffer.allocUnsafeSlow(size);
+    memory.set(rest);
+    this.#blocks.push({ memory, filled: rest.length });
   }
+
+  /** Moves what is held into memory of its size. */
+  #shrink(): void {
+    const rest = this.#blocks.map(({ memory, filled }, index) =>
+      memory.subarray(index === 0 ? this.#offset : 0, filled),
+    );
+    this.#blocks = [];
+    this.#offset = 0;
+    const memory = Buffer.allocUnsafeSlow(this.heldBytes);
+    let at = 0;
+    for (const part of rest) {
+      memory.set(part, at);
+      at += part.length;
+    }
+    if (at > 0) this.#blocks.push({ memory, filled: at });
+  }
+}
+
+/** Returns whether keeping the bytes keeps little else. */
+export function hasOwnMemory({ length, buffer }: Uint8Array): boolean {
+  return 2 * length >= buffer.byteLength;
 }

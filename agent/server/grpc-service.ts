@@ -15,7 +15,7 @@ import {
 } from "@bufbuild/protobuf";
 import type * as grpc from "@grpc/grpc-js";
 import type { EventEmitter } from "node:events";
-import { AppError } from "../../proto/index.ts";
+import { AppError, encodeDataMessage, isDataMessage } from "../../proto/index.ts";
 import { statusOf } from "./status.ts";
 
 /** Context of a call for its handler. */
@@ -77,6 +77,7 @@ export function grpcService<S extends DescService>(
 
 function methodDefinition(method: DescMethod): grpc.MethodDefinition<Message, Message> {
   const serialize = (schema: DescMessage) => (message: Message) => {
+    if (isDataMessage(schema)) return encodeDataMessage(schema, message as MessageInitShape<DescMessage>);
     const bytes = toBinary(schema, message);
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   };

@@ -4,6 +4,7 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { AgentService, type SilenceOptions, watchSilence } from "../../proto/index.ts";
 import { connectionLost, connectionSilent } from "./agent-error.ts";
 import { writeEagerly } from "./eager-writes.ts";
+import { tunnelCall } from "./tunnel-call.ts";
 import { SafeHttp2SessionManager, WINDOW_BYTES } from "../rpc/safe-session-manager.ts";
 
 /**
@@ -62,7 +63,7 @@ export class AgentConnection implements Disposable {
     this.#manager.onSession = (session) => watchSilence(session, silence, () => duplex.destroy(connectionSilent()));
     const { getSession, startSession } = this.#clientFor(SESSION_BYTES);
     const { attach, watchEvents } = this.#clientFor(BATCH_BYTES);
-    const { tunnel } = this.#clientFor(TUNNEL_BYTES);
+    const tunnel = tunnelCall(this.#manager, { readMaxBytes: TUNNEL_BYTES });
     this.client = { ...this.#clientFor(PIECE_BYTES), tunnel, getSession, startSession, attach, watchEvents };
   }
 

@@ -42,8 +42,13 @@ export function agentOutdated(cause?: unknown): AppError {
 function tooLarge(error: unknown): AppError | undefined {
   if (!(error instanceof ConnectError) || error.code !== Code.ResourceExhausted) return undefined;
   if (!error.rawMessage.includes("larger than configured readMaxBytes")) return undefined;
+  return messageTooLarge(error);
+}
+
+/** Returns the error for a message above its bound. */
+export function messageTooLarge(cause?: unknown): AppError {
   return new AppError("AGENT_INVALID", "The agent sent a message that is larger than any agent's may be.", {
     help: "Use an image with an agent that keeps to the contract.",
-    cause: error,
+    cause,
   });
 }

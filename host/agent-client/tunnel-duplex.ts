@@ -4,6 +4,7 @@ import {
   ACKNOWLEDGE_BYTES,
   afterRunning,
   AppError,
+  hasOwnMemory,
   type TunnelMemory,
   type TunnelRequestSchema,
   UnacknowledgedBytes,
@@ -170,8 +171,8 @@ export class TunnelDuplex extends Duplex {
 
   #takeOut(bytes: Uint8Array): void {
     if (bytes.length === 0 || this.destroyed || this.#outOver) return;
-    // A view into a larger buffer: copied, since it may be kept for long.
-    if (this.#asked && this.#out.heldBytes === 0) this.#give(Buffer.from(bytes));
+    // It may be kept for long: in a larger buffer it is not.
+    if (this.#asked && this.#out.heldBytes === 0) this.#give(hasOwnMemory(bytes) ? bytes : Buffer.from(bytes));
     else this.#out.append(bytes);
   }
 
@@ -186,7 +187,7 @@ export class TunnelDuplex extends Duplex {
     if (this.#outOver && this.#out.heldBytes === 0) this.push(null);
   }
 
-  #give(bytes: Buffer): void {
+  #give(bytes: Uint8Array): void {
     this.#asked = false;
     const more = this.push(bytes);
     // It may have asked before that returned.

@@ -5,6 +5,7 @@ import { makeCertificate } from "../support/certificate.ts";
 import { docker, dockerGateway } from "../support/docker.ts";
 import { startHostRig } from "../support/rig.ts";
 import { startSealedSession } from "../support/sealed-session.ts";
+import { sendRaw } from "./exec-stream.ts";
 import { inTurn, type Part } from "./part.ts";
 import { startPlainContainer } from "./plain-container.ts";
 import { SHORT_TASK } from "./sessions.ts";
@@ -12,7 +13,7 @@ import { SHORT_TASK } from "./sessions.ts";
 const MEGABYTES = 50;
 const CONTENT = Buffer.alloc(MEGABYTES * 1e6, "claudecluster ");
 
-/** A download through a sealed session's tunnel, against the same from a container with a network. */
+/** A download through a sealed session's tunnel, against the same from a container with a network, and what the exec below can carry. */
 export const download: Part = async ({ image, rounds, figures, say }) => {
   await using stack = new AsyncDisposableStack();
   const host = await dockerGateway();
@@ -29,12 +30,15 @@ export const download: Part = async ({ image, rounds, figures, say }) => {
     for (const url of [`http://${http.authority}/`, `https://${https.authority}/`]) {
       const took = await inTurn(round, {
         plain: () => curl([...as, plain.id], url),
+        raw: () => sendRaw(sealed.container, CONTENT.length),
         sealed: () => curl([...as, ...variables, sealed.container], url),
       });
       if (round === 0) continue;
       const what = `${MEGABYTES} MB over ${new URL(url).protocol.slice(0, -1)}`;
       figures.add(`${what}: plain container`, took.plain, "MB/s");
+      figures.add(`${what}: raw exec stream`, took.raw, "MB/s");
       figures.add(`${what}: sealed container`, took.sealed, "MB/s");
+      figures.addRatio(`${what}: sealed container / raw exec stream's rate`, took.sealed, took.raw);
       figures.addRatio(`${what}: sealed / plain container's rate`, took.sealed, took.plain);
     }
   }

@@ -1,12 +1,11 @@
+import { startupSnapshot } from "node:v8";
 import { AppError } from "../proto/index.ts";
 import { createAgent } from "./agent.ts";
 import { type AgentConfig, readConfig } from "./config.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
-import { createLogger } from "./log.ts";
+import { createLogger, type Logger } from "./log.ts";
 import { TIMEOUTS } from "./timeouts.ts";
-
-// The socket is for root alone, whatever the image says.
-process.umask(0o077);
+import { warmUp } from "./warm-up.ts";
 
 function readConfigOrExit(): AgentConfig {
   try {
@@ -18,24 +17,21 @@ function readConfigOrExit(): AgentConfig {
   }
 }
 
-const config = readConfigOrExit();
-const log = createLogger(config.logLevel);
-
 /** Whatever hangs while the agent ends: the container's own deadline must find a last line. */
-function endInTime(exitCode: number): void {
+function endInTime(exitCode: number, log: Logger): void {
   setTimeout(() => {
     log.error({}, "the shutdown took too long");
     process.exit(exitCode);
   }, TIMEOUTS.shutdownMs);
 }
 
-async function runAgent(): Promise<number> {
+async function runAgent(config: AgentConfig, log: Logger): Promise<number> {
   const agent = await createAgent(config, { log });
   let ending = false;
   const end = (exitCode: number) => {
     if (ending) return;
     ending = true;
-    endInTime(exitCode);
+    endInTime(exitCode, log);
     void agent.close();
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
@@ -56,10 +52,22 @@ async function runAgent(): Promise<number> {
   return failed ? EXIT_CODES.failed : exitCode;
 }
 
-try {
-  process.exit(await runAgent());
-} catch (error) {
-  if (!(error instanceof AppError)) throw error;
-  log.fatal({ err: error, reason: error.reason }, error.toSentence());
-  process.exit(EXIT_CODES.listenFailed);
+async function main(): Promise<void> {
+  // The socket is for root alone, whatever the image says.
+  process.umask(0o077);
+  const config = readConfigOrExit();
+  const log = createLogger(config.logLevel);
+  try {
+    process.exit(await runAgent(config, log));
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    log.fatal({ err: error, reason: error.reason }, error.toSentence());
+    process.exit(EXIT_CODES.listenFailed);
+  }
 }
+
+// The image holds the agent as it is here, with all its modules evaluated.
+if (startupSnapshot.isBuildingSnapshot()) {
+  warmUp();
+  startupSnapshot.setDeserializeMainFunction(() => void main());
+} else void main();

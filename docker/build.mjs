@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 // node docker/build.mjs
 //
-// Bundles the agent into one file below dist/, and the host into dist/host/, with the demo, and with the version of package.json;
-// compiles the contract, for programs that import it, into dist/contract/. Needs `npm ci` only.
+// Bundles the agent into one file below dist/, of which its image makes a snapshot, and the host into dist/host/, with the demo,
+// and with the version of package.json; compiles the contract, for programs that import it, into dist/contract/. Needs `npm ci`
+// only.
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, rmSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { dirname, join, parse } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { main } from "./setup/main.mjs";
@@ -13,16 +14,51 @@ import { main } from "./setup/main.mjs";
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /**
- * What dockerode loads at once and nobody uses here: engines over ssh, with native code, and sessions of BuildKit, with the gRPC
- * of another library.
+ * What is loaded at once and nobody uses here. Of dockerode: engines over ssh, with native code, and sessions of BuildKit, with the
+ * gRPC of another library. Of grpc-js: its client.
  * @type {import("esbuild").Plugin}
  */
 const without = {
   name: "without",
   setup: ({ onLoad }) =>
-    onLoad({ filter: /[\\/](docker-modem[\\/]lib[\\/]ssh|dockerode[\\/]lib[\\/]session)\.js$/ }, () => ({
-      contents: "",
-    })),
+    onLoad(
+      {
+        filter:
+          /[\\/](docker-modem[\\/]lib[\\/]ssh|dockerode[\\/]lib[\\/]session|grpc-js[\\/]build[\\/]src[\\/](make-client|channel-credentials))\.js$/,
+      },
+      () => ({
+        contents: "",
+      }),
+    ),
+};
+
+/** What the agent uses of grpc-js: each of these names, and the file that has it. */
+const GRPC_SERVER = {
+  Server: "server",
+  ServerCredentials: "server-credentials",
+  ServerInterceptingCall: "server-interceptors",
+  Metadata: "metadata",
+};
+
+/**
+ * Of grpc-js the server alone, and each part of it when it is first used: the client is as long to load, and Node's HTTP/2 cannot
+ * be in a snapshot.
+ * @type {import("esbuild").Plugin}
+ */
+const grpcServer = {
+  name: "grpc-server",
+  setup({ onLoad }) {
+    const getters = Object.entries(GRPC_SERVER).map(
+      ([name, file]) => `get ${name}() { return require("./${file}").${name}; }`,
+    );
+    const contents = `module.exports = { ${getters.join(", ")} };`;
+    onLoad({ filter: /grpc-js[\\/]build[\\/]src[\\/]index\.js$/ }, () => ({ contents }));
+    // What the index does besides: it has addresses understood.
+    const setUp = ["uds", "ip", "dns"].map((name) => `require("./resolver-${name}").setup();`);
+    onLoad({ filter: /grpc-js[\\/]build[\\/]src[\\/]resolver\.js$/ }, ({ path }) => ({
+      contents: [readFileSync(path, "utf8"), ...setUp].join("\n"),
+    }));
+  },
 };
 
 /**
@@ -65,34 +101,36 @@ const skills = Object.fromEntries(
 );
 
 /**
- * Bundles a program and all that it imports, for Node 22 and later. `split`: what it imports when it is needed, such as a
- * command, is a file of its own beside it.
+ * Bundles a program and all that it imports, for Node 22 and later: an ES module, or CommonJS where the file's name says so.
+ * `split`: what it imports when it is needed, such as a command, is a file of its own beside it.
  * @param {{ entry: string, outfile: string, version: string, split?: boolean }} program
  */
 export async function bundleProgram({ entry, outfile, version, split = false }) {
+  const { name, ext } = parse(outfile);
+  const esm = ext === ".mjs";
   await build({
-    entryPoints: [{ in: join(ROOT, entry), out: basename(outfile, ".mjs") }],
+    entryPoints: [{ in: join(ROOT, entry), out: name }],
     outdir: dirname(outfile),
-    outExtension: { ".js": ".mjs" },
+    outExtension: { ".js": ext },
     splitting: split,
     bundle: true,
     platform: "node",
     target: "node22",
-    format: "esm",
+    format: esm ? "esm" : "cjs",
     logLevel: "warning",
     // Packages that are CommonJS ask for Node's own modules with require.
-    banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
+    banner: esm ? { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" } : {},
     define: {
       "process.env.CLAUDECLUSTER_VERSION": JSON.stringify(version),
       CLAUDECLUSTER_SKILLS: JSON.stringify(skills),
     },
-    plugins: [without, smallValidator, builtins],
+    plugins: [without, smallValidator, builtins, grpcServer],
   });
 }
 
 await main(import.meta.url, async () => {
   const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
-  await bundleProgram({ entry: "agent/main.ts", outfile: join(ROOT, "dist/agent.mjs"), version });
+  await bundleProgram({ entry: "agent/main.ts", outfile: join(ROOT, "dist/agent.cjs"), version });
   const [host, contract] = [join(ROOT, "dist/host"), join(ROOT, "dist/contract")];
   // Parts of an earlier build have other names.
   for (const old of [host, contract, join(ROOT, "dist/.cache")]) rmSync(old, { recursive: true, force: true });

@@ -179,6 +179,8 @@ export class AgentSession {
 
   async #run(): Promise<void> {
     this.#clock.go();
+    // Whoever starts it has its answer before the first processes are started, which takes a while.
+    await new Promise((resolve) => setImmediate(resolve));
     let error: unknown;
     try {
       await this.#work(this.#ending.signal);

@@ -17,7 +17,7 @@ import { packageVersion } from "./manifest.mjs";
 
 const DOCKERFILE = "docker/agent.Dockerfile";
 const TAGS = ["claudecluster/agent:latest"];
-const AGENT_FILES = ["docker/dial-stdio", "docker/warm-agent.mjs", "dist/agent.mjs"];
+const AGENT_FILES = ["docker/dial-stdio", "docker/snapshot.json", "docker/try-agent.mjs", "dist/agent.cjs"];
 
 /**
  * Builds the agent image unless one with the same inputs is there; returns the tags of what it built. What seldom

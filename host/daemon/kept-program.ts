@@ -20,7 +20,7 @@ const ROOT = resolve(fileURLToPath(new URL("../..", import.meta.url)));
 /** Not the command in host/bin: with that Node writes a cache of code beside the program when it ends, after its locks. */
 const COMMAND = "dist/host/claudecluster.mjs";
 /** What a host runs, and what it builds the agent's image with. */
-const PARTS = ["package.json", "dist/agent.mjs", "dist/host", "docker"];
+const PARTS = ["package.json", "dist/agent.cjs", "dist/host", "docker"];
 
 /** As a copy is named once it is whole. */
 const FINISHED = /-[0-9a-f]{12}$/;

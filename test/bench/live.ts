@@ -90,7 +90,7 @@ function watchPatches(rig: HostRig, { id }: SealedSession, signal: AbortSignal):
 /** Returns the resident memory of the agent's own process (MiB). */
 async function agentMemory({ container }: SealedSession): Promise<number> {
   const find =
-    "cat $(grep -l claudecluster/agent.mjs /proc/[0-9]*/cmdline | sed 's/cmdline/status/') | awk '/VmRSS/ { print $2 }' | sort -n | tail -1";
+    "cat $(grep -l claudecluster/agent.blob /proc/[0-9]*/cmdline | sed 's/cmdline/status/') | awk '/VmRSS/ { print $2 }' | sort -n | tail -1";
   return Number(await docker("exec", container, "sh", "-c", find)) / 1024;
 }
 

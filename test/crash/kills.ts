@@ -56,7 +56,7 @@ export async function kill(kind: KillKind, containerId: string | undefined, targ
       case "bridge":
         return (await pidsIn(docker, containerId!, "socat")).map(signal).some(Boolean);
       case "agent":
-        return (await pidsIn(docker, containerId!, "agent.mjs")).map(signal).some(Boolean);
+        return (await pidsIn(docker, containerId!, "agent.blob")).map(signal).some(Boolean);
       case "container":
         await docker("kill", containerId!);
         return true;

@@ -36,7 +36,7 @@ export const FILE_PROBES: readonly Probe[] = [
   { name: "make /run/agent/x", proves: "nothing is put into the agent's directory", attempt: makes("/run/agent/x") },
   { name: "write claude", proves: "Claude's program stays", attempt: writes("/usr/local/bin/claude") },
   { name: "write git", proves: "git stays", attempt: writes("/usr/bin/git") },
-  { name: "write the agent", proves: "the agent's program stays", attempt: writes("/opt/claudecluster/agent.mjs") },
+  { name: "write the agent", proves: "the agent's program stays", attempt: writes("/opt/claudecluster/agent.blob") },
   { name: "write /etc/passwd", proves: "users stay", attempt: writes("/etc/passwd") },
   { name: "write /etc/resolv.conf", proves: "names are not resolved elsewhere", attempt: writes("/etc/resolv.conf") },
   { name: "write /etc/hosts", proves: "names are not resolved elsewhere", attempt: writes("/etc/hosts") },

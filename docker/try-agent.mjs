@@ -1,6 +1,5 @@
-// Starts the agent in the image that is being built, calls it once and ends it: proves that it runs there, and leaves the
-// compiled code of all that it needs until its first answer in NODE_COMPILE_CACHE.
-// Call: node warm-agent.mjs AGENT SOCKET
+// Starts the agent in the image that is being built, calls it once and ends it: proves that it runs there.
+// Call: node try-agent.mjs SNAPSHOT SOCKET
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
@@ -9,8 +8,8 @@ import { setTimeout as delay } from "node:timers/promises";
 
 /** @import { ClientHttp2Session, IncomingHttpHeaders } from "node:http2" */
 
-const [program = "", socket = ""] = process.argv.slice(2);
-const agent = spawn(process.execPath, [program], { stdio: "inherit" });
+const [snapshot = "", socket = ""] = process.argv.slice(2);
+const agent = spawn(process.execPath, ["--snapshot-blob", snapshot], { stdio: "inherit" });
 const exited = once(agent, "exit");
 exited.then(([code]) => (process.exitCode = code));
 

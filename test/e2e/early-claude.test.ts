@@ -7,6 +7,7 @@ import { ContainerSpecSchema, RepositorySpecSchema, type SessionEvent, SessionSp
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { SMALL_REPOSITORY } from "../model/small-repository.ts";
 import { eachEvent } from "../support/each-event.ts";
+import { maskedRequests } from "../support/masked-requests.ts";
 import { startSealedSession } from "../support/sealed-session.ts";
 import { type HostRig, startHostRig } from "../support/rig.ts";
 
@@ -29,16 +30,8 @@ async function run(spec: Spec): Promise<{ events: SessionEvent[]; asked: string[
   const signal = AbortSignal.timeout(60_000);
   for await (const event of eachEvent(rig.sessions.watch(id, { afterSequence: 0, signal }))) events.push(event);
   const ready = events.flatMap(({ event }) => (event.case === "workspaceReady" ? [event.value] : []));
-  const asked = rig.model.requests.slice(before).map(({ body, path }) => masked(`${path} ${JSON.stringify(body)}`));
+  const asked = maskedRequests(rig.model.requests.slice(before));
   return { events, asked, started: ready[0]?.claudeStarted };
-}
-
-/** Without what no two sessions have in common: ids of conversations and users, and those that the model gives. */
-function masked(text: string): string {
-  return text
-    .replace(/[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/g, "UUID")
-    .replace(/\b[0-9a-f]{64}\b/g, "HASH")
-    .replace(/\btoolu_\w+/g, "TOOL");
 }
 
 test("a Claude that was started beside the clone asks the model exactly what one does that was started after it", async () => {

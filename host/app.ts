@@ -17,6 +17,7 @@ import { SnapshotStores, storesDirectory } from "./snapshots/snapshot-stores.ts"
 import type { SnapshotUploads } from "./snapshots/snapshot-uploads.ts";
 import { StartSupplies } from "./snapshots/start-supplies.ts";
 import { pruneRegularly } from "./store/prune-regularly.ts";
+import type { SessionStore } from "./store/session-store.ts";
 import { SqliteStore } from "./store/sqlite-store.ts";
 
 /** Host put together from its concrete classes. Whoever creates it disposes of it. */
@@ -24,6 +25,7 @@ export interface App extends AsyncDisposable {
   sessions: SessionManager;
   uploads: SnapshotUploads;
   runtime: Runtime;
+  store: SessionStore;
   credentials: ConfiguredCredential;
   logger: Logger;
 }
@@ -106,6 +108,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
     sessions,
     uploads: snapshots.uploads,
     runtime,
+    store,
     credentials,
     logger,
     async [Symbol.asyncDispose]() {

@@ -30,7 +30,7 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .command("serve")
     .description("be the host in the foreground; other commands start one in the background by themselves")
     .option("--mcp-http <host:port>", "also serve MCP over HTTP, for callers with a token")
-    .option("--allow-host <name...>", "further names that MCP callers may use for this server")
+    .option("--allow-host <name...>", "further names that callers of MCP, and probes, may use for this server")
     .option("--listen <host:port>", "also serve the control API on TCP, for callers with a token")
     .option(
       "--token-file <file>",

@@ -22,7 +22,7 @@ export interface ServeOptions {
   /** Whether a front has started it. It ends when idle then, and logs to a file. */
   onDemand: boolean;
   /** Address of the control API on TCP. Undefined: none. */
-  tcp?: { host: string; port: number };
+  tcp?: { host: string; port: number; allowedHosts: readonly string[] };
   /** MCP over HTTP. Undefined: none. */
   mcpHttp?: HttpAddress;
   /** Bearer token that callers on these addresses may share. Undefined: each has one of its own. */
@@ -51,7 +51,9 @@ export async function toServeOptions(flags: ServeFlags): Promise<ServeOptions> {
   return {
     onDemand,
     ...(flags.tokenFile && { token: await readToken(flags.tokenFile) }),
-    ...(listen !== undefined && { tcp: { host: parseAddress(listen).hostname, port: parseAddress(listen).port } }),
+    ...(listen !== undefined && {
+      tcp: { host: parseAddress(listen).hostname, port: parseAddress(listen).port, allowedHosts },
+    }),
     ...(mcpHttp !== undefined && { mcpHttp: { address: mcpHttp, allowedHosts } }),
   };
 }

@@ -10,6 +10,7 @@ import { type AnyRequest, type AnyResponse, AnyHttpServer } from "./any-http-ser
 import { callerOf as readCaller, localCaller, remoteCaller, requireAuthorization, tokenInvalid } from "./caller.ts";
 import { sendErrors, toConnectError } from "./control-error.ts";
 import { type HostControl, hostService } from "./host-service.ts";
+import { answerProbe, isProbe } from "./probes.ts";
 import { sessionService } from "./session-service.ts";
 import { addStandardServices } from "./standard-services.ts";
 import type { UploadTaker } from "./upload-snapshot.ts";
@@ -33,6 +34,15 @@ export interface ControlServerOptions {
   heartbeatMs?: number;
   /** Called whenever a connection has come or gone. */
   onConnections?: () => void;
+}
+
+/** Address on TCP, and who may call there. */
+export interface TcpAddress {
+  host: string;
+  port: number;
+  callers: Callers;
+  /** Names of this server that a probe may ask for beside loopback's and addresses. Default: none. */
+  allowedHosts?: readonly string[];
 }
 
 type Handle = (request: AnyRequest, response: AnyResponse) => void;
@@ -78,8 +88,9 @@ export class ControlServer implements AsyncDisposable {
   }
 
   /** Listens on TCP for callers with a token. Returns the port. */
-  listenTcp({ host, port, callers }: { host: string; port: number; callers: Callers }): Promise<number> {
-    return this.#listen({ host, port }, (request) => remoteCaller(callers.find(request.headers.authorization)));
+  listenTcp({ host, port, callers, allowedHosts }: TcpAddress): Promise<number> {
+    const callerOf = (request: AnyRequest) => remoteCaller(callers.find(request.headers.authorization));
+    return this.#listen({ host, port }, callerOf, allowedHosts ?? []);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -90,17 +101,25 @@ export class ControlServer implements AsyncDisposable {
   async #listen(
     address: { path: string } | { host: string; port: number },
     callerOf: (request: AnyRequest) => ContextValues,
+    allowedHosts: readonly string[] = [],
   ): Promise<number> {
-    const server = new AnyHttpServer(this.#handle(callerOf), this.#options.onConnections);
+    const server = new AnyHttpServer(this.#handle(callerOf, allowedHosts), this.#options.onConnections);
     const port = await server.listen(address);
     this.#servers.push(server);
     return port;
   }
 
   /** connect-node's own adapter writes to the console whatever goes wrong with a caller that has gone. */
-  #handle(callerOf: (request: AnyRequest) => ContextValues): Handle {
+  #handle(callerOf: (request: AnyRequest) => ContextValues, allowedHosts: readonly string[]): Handle {
     return (request, response) => {
-      const handler = this.#handlers.get((request.url ?? "").split("?", 1)[0]!);
+      const path = (request.url ?? "").split("?", 1)[0]!;
+      if (isProbe(path)) {
+        const { host, logger } = this.#options;
+        const caller = readCaller(callerOf(request));
+        void answerProbe(path, { request, response, caller, allowedHosts, host, logger });
+        return;
+      }
+      const handler = this.#handlers.get(path);
       if (handler === undefined) {
         response.statusCode = 404;
         response.end();

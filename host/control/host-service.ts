@@ -7,6 +7,8 @@ import { callerOf } from "./caller.ts";
 /** Control of the host, for the control API. */
 export interface HostControl {
   info(): Promise<MessageInitShape<typeof GetHostInfoResponseSchema>>;
+  /** Returns the host's metrics in the text format of Prometheus. */
+  metrics(): Promise<string>;
   /** Checks the runtime, and the image of sessions that name none. */
   checkRuntime(options: { signal: AbortSignal }): Promise<CheckRuntimeResponse>;
   /** Begins to end the host and returns at once. Throws HOST_BUSY. */

@@ -4,11 +4,11 @@ import type { Logger } from "pino";
 import { AppError, asAppError } from "../../proto/index.ts";
 import { type App, createApp } from "../app.ts";
 import type { HostConfig } from "../config/config.ts";
-import type { Callers } from "../callers/callers.ts";
 import { checkRuntime } from "../control/check-runtime.ts";
-import { ControlServer } from "../control/control-server.ts";
+import { ControlServer, type TcpAddress } from "../control/control-server.ts";
 import type { HostControl } from "../control/host-service.ts";
 import { PROTOCOL_VERSION } from "../control/protocol-version.ts";
+import type { RuntimeHealth } from "../runtime/runtime.ts";
 import { VERSION } from "../version.ts";
 import { ExclusiveLock, hostLockPath } from "../exclusive-lock.ts";
 import { writeHostAddress } from "./host-address.ts";
@@ -28,7 +28,7 @@ export interface HostProcessOptions {
   /** Time without a session, a connection or a call after which it ends (ms). Undefined: never. */
   idleTimeoutMs: number | undefined;
   /** Address on TCP to listen on too, for callers with a token. */
-  tcp?: { host: string; port: number; callers: Callers };
+  tcp?: TcpAddress;
   /** Called once the host can be reached. What it returns is disposed of before the host ends. */
   onReady(host: { app: App; tcpPort: number | undefined }): Promise<AsyncDisposable | undefined>;
   /** Signal that ends the host in an orderly way. */
@@ -47,7 +47,12 @@ export async function runHost(options: HostProcessOptions): Promise<void> {
   using _stateLock = takeLock(config.stateDirectory);
   await using app = createApp(config, logger);
   const ending = new AbortController();
-  const host = hostControl(app, config, ending);
+  // No command needs it: it is loaded by a host alone.
+  const { HostMetrics } = await import("../metrics/host-metrics.ts");
+  const instanceId = randomUUID();
+  const engine = cached(ENGINE_CHECK_MS, () => app.runtime.check({ signal: AbortSignal.timeout(ENGINE_TIMEOUT_MS) }));
+  await using metrics = HostMetrics.start({ ...app, instanceId, engine });
+  const host = hostControl(app, { config, ending, instanceId, engine, metrics });
   await using server = new ControlServer({ sessions: app.sessions, uploads: app.uploads, host, logger });
   const path = socketPath(config.runtimeDirectory);
   // We hold the lock: whoever made it is gone.
@@ -86,13 +91,23 @@ function takeLock(directory: string): ExclusiveLock {
 
 function hostControl(
   { sessions, runtime, credentials }: App,
-  config: HostConfig,
-  ending: AbortController,
+  {
+    config,
+    ending,
+    instanceId,
+    engine,
+    metrics,
+  }: {
+    config: HostConfig;
+    ending: AbortController;
+    instanceId: string;
+    engine: () => Promise<RuntimeHealth>;
+    metrics: { text(): Promise<string> };
+  },
 ): HostControl {
   const startTime = timestampFromMs(Date.now());
-  const instanceId = randomUUID();
-  const engine = cached(ENGINE_CHECK_MS, () => runtime.check({ signal: AbortSignal.timeout(ENGINE_TIMEOUT_MS) }));
   return {
+    metrics: () => metrics.text(),
     async info() {
       const health = await engine();
       const { liveCount, queuedCount, maxRunning, removingCount, runtimeProblem, storeProblem } = sessions.status();

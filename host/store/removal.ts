@@ -85,12 +85,12 @@ export class Removal {
     const oldest = database.prepare(
       "SELECT id, end_time_ms FROM session WHERE untaken = 0 AND end_time_ms IS NOT NULL ORDER BY end_time_ms, id LIMIT 1",
     );
-    const before = this.#usedBytes();
+    const before = this.usedBytes();
     const sessionIds: string[] = [];
     while (this.#file.isOpen) {
       const row = this.#file.read(() => oldest.get());
       if (row === undefined) break;
-      if (Number(row["end_time_ms"]) >= endedBeforeMs && this.#usedBytes() <= maxBytes) break;
+      if (Number(row["end_time_ms"]) >= endedBeforeMs && this.usedBytes() <= maxBytes) break;
       const sessionId = row["id"] as string;
       this.forget(sessionId);
       sessionIds.push(sessionId);
@@ -98,11 +98,12 @@ export class Removal {
     }
     // Also what a removal that was broken off has left.
     if (this.#file.isOpen) await this.clear();
-    const after = this.#file.isOpen ? this.#usedBytes() : before;
+    const after = this.#file.isOpen ? this.usedBytes() : before;
     return { sessionIds, freedBytes: Math.max(0, before - after), excessBytes: Math.max(0, after - maxBytes) };
   }
 
-  #usedBytes(): number {
+  /** Returns the bytes of all rows and artifacts. */
+  usedBytes(): number {
     const inFiles = this.#file.read(() =>
       this.#file.database.prepare("SELECT COALESCE(SUM(size_bytes), 0) AS bytes FROM artifact").get(),
     );

@@ -179,6 +179,10 @@ export interface SessionStore extends Disposable {
    * with its state, and for each that was removed, with none. Dispose of it to end that.
    */
   onChanged(listener: (sessionId: string, state: Session_State | undefined) => void): Disposable;
+  /** Calls the listener with events of any session, once they are stored, in the order of its log. Dispose of it to end that. */
+  onStored(listener: (sessionId: string, events: readonly NewEvent[]) => void): Disposable;
+  /** Returns the bytes of all that is stored. */
+  usedBytes(): number;
   /** Returns the fold of the log, a copy for the caller. Undefined: there is no such session. */
   getSession(sessionId: string): Session | undefined;
   /** Returns sessions, newest first, without the lists and texts of their results. */

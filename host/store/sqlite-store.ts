@@ -58,6 +58,7 @@ export class SqliteStore implements SessionStore {
   readonly #diffs: DiffTable;
   readonly #removal: Removal;
   readonly #listeners = new Set<(sessionId: string, state: Session_State | undefined) => void>();
+  readonly #storedListeners = new Set<(sessionId: string, events: readonly NewEvent[]) => void>();
 
   private constructor(file: StoreFile, files: ArtifactFiles, options: SqliteStoreOptions) {
     const { maxAgeMs = RETENTION.days * DAY_MS, maxBytes, maxLiveBytes } = { ...RETENTION, ...options };
@@ -106,11 +107,21 @@ export class SqliteStore implements SessionStore {
     live.commit(batch);
     if (batch.endTimeMs === undefined) this.#live.set(sessionId, live);
     this.#tellChanged(sessionId, batch.session?.state ?? Session_State.QUEUED);
+    for (const tell of this.#storedListeners) tell(sessionId, events);
   }
 
   onChanged(listener: (sessionId: string, state: Session_State | undefined) => void): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  onStored(listener: (sessionId: string, events: readonly NewEvent[]) => void): Disposable {
+    this.#storedListeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#storedListeners.delete(listener) };
+  }
+
+  usedBytes(): number {
+    return this.#removal.usedBytes();
   }
 
   findProblem(): AppError | undefined {
@@ -158,6 +169,7 @@ export class SqliteStore implements SessionStore {
     live.commit(batch);
     if (batch.endTimeMs !== undefined) this.#live.delete(sessionId);
     if (batch.session !== undefined) this.#tellChanged(sessionId, batch.session.state);
+    for (const tell of this.#storedListeners) tell(sessionId, events);
     return batch.entries.map(({ entry }) => entry);
   }
 

@@ -5,6 +5,7 @@ import { CheckRuntimeResponseSchema } from "../../proto/control.ts";
 /** A host that says nothing of itself and does not end. */
 export const QUIET_HOST: HostControl = {
   info: () => Promise.resolve({}),
+  metrics: () => Promise.resolve(""),
   checkRuntime: () => Promise.resolve(create(CheckRuntimeResponseSchema)),
   stop: () => Promise.resolve(),
 };

@@ -1,0 +1,54 @@
+import type { RuntimeHealth } from "../runtime/runtime.ts";
+import type { SessionManager } from "../session/session-manager.ts";
+import type { SessionStore } from "../store/session-store.ts";
+import { VERSION } from "../version.ts";
+import { Meters, type SetGauge } from "./meters.ts";
+import { SessionMetrics } from "./session-metrics.ts";
+
+/** Parts of a host that are looked at. Nothing is asked of them but when metrics are read. */
+export interface WatchedHost {
+  sessions: Pick<SessionManager, "status">;
+  store: Pick<SessionStore, "onStored" | "listSessions" | "usedBytes">;
+  /** Health of the engine, which may be some seconds old. */
+  engine: () => Promise<RuntimeHealth>;
+  /** Id of this life of the host. */
+  instanceId: string;
+}
+
+/** Metrics of a host. Dispose of them before the host's parts. */
+export class HostMetrics implements AsyncDisposable {
+  readonly #meters: Meters;
+  readonly #parts: Disposable[];
+
+  private constructor(meters: Meters, parts: Disposable[]) {
+    this.#meters = meters;
+    this.#parts = parts;
+  }
+
+  /** Starts to count. */
+  static start(host: WatchedHost): HostMetrics {
+    const meters = Meters.start({ version: VERSION, instanceId: host.instanceId });
+    meters.onRead((set) => setGauges(host, set));
+    return new HostMetrics(meters, [SessionMetrics.start(host.store, meters)]);
+  }
+
+  /** Returns all metrics in the text format of Prometheus. */
+  text(): Promise<string> {
+    return this.#meters.text();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const part of this.#parts) part[Symbol.dispose]();
+    await this.#meters[Symbol.asyncDispose]();
+  }
+}
+
+async function setGauges({ sessions, store, engine }: WatchedHost, set: SetGauge): Promise<void> {
+  const { queuedCount, maxRunning, removingCount, runtimeProblem } = sessions.status();
+  set("claudecluster_queue_length", queuedCount, {});
+  if (Number.isFinite(maxRunning)) set("claudecluster_running_limit", maxRunning, {});
+  set("claudecluster_containers_removing", removingCount, {});
+  set("claudecluster_store_bytes", store.usedBytes(), {});
+  const { healthy } = await engine();
+  set("claudecluster_engine_up", runtimeProblem === undefined && healthy ? 1 : 0, {});
+}

@@ -135,6 +135,8 @@ await main(import.meta.url, async () => {
   // Parts of an earlier build have other names.
   for (const old of [host, contract, join(ROOT, "dist/.cache")]) rmSync(old, { recursive: true, force: true });
   await bundleProgram({ entry: "host/main.ts", outfile: join(host, "claudecluster.mjs"), version, split: true });
+  const thread = "check-thread";
+  await bundleProgram({ entry: `host/broker/model/${thread}.ts`, outfile: join(host, `${thread}.mjs`), version });
   await bundleProgram({ entry: "test/demo/main.ts", outfile: join(host, "demo.mjs"), version });
   const compiler = join(ROOT, "node_modules/typescript/bin/tsc");
   execFileSync(process.execPath, [compiler, "--project", join(ROOT, "tsconfig.contract.json")], { stdio: "inherit" });

@@ -7,7 +7,7 @@ import type { Agents, WayOut } from "../way-out.ts";
 export interface ModelCall {
   target: URL;
   headers: Record<string, string | number>;
-  content: Buffer;
+  content: Uint8Array;
   wayOut: WayOut;
   agents: Agents;
   /** Time without a byte after which the connection ends (ms). Default: none. */

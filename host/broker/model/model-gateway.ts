@@ -4,13 +4,13 @@ import type { MeteredUsage } from "../../../proto/index.ts";
 import type { EgressDecision } from "../egress-decision.ts";
 import { authorityOf } from "../egress-rules.ts";
 import { exchange, goneSignal } from "../http-exchange.ts";
-import { isReasonable, type Members, parseJson } from "../json.ts";
+import type { CheckedRequest } from "./checked-request.ts";
 import { decoded } from "./decoded.ts";
 import type { Retry } from "./model-call.ts";
 import { ModelPassage, type PassageOptions } from "./model-passage.ts";
-import { checkModelRequest } from "./model-policy.ts";
 import { refuse, refuseForNow } from "./model-refusal.ts";
 import { RequestBodies } from "./request-bodies.ts";
+import { requestChecks } from "./request-checks.ts";
 import { UsageReader, worstUsage } from "./usage-reader.ts";
 
 /** Usage of a session, and whether it may use more. */
@@ -92,9 +92,10 @@ class ModelGateway {
       return refuse(response, 413, "request_too_large", message);
     }
     const { endpoint, policy, onDecision } = this.#options;
-    const checked = isReasonable(content)
-      ? checkModelRequest(parseJson(content), policy)
-      : { refused: "the body has more values than any request" };
+    // Its memory goes to the thread that checks it.
+    const bodyBytes = content.length;
+    const signal = goneSignal(request, response);
+    const checked = await requestChecks.check(content, policy);
     if ("refused" in checked) {
       const reason = `model request: ${checked.refused}`;
       onDecision({ destination: authorityOf(endpoint), allowed: false, reason });
@@ -102,16 +103,21 @@ class ModelGateway {
     }
     const target = new URL(endpoint.pathname.replace(/\/$/, "") + url.pathname, endpoint);
     if (url.searchParams.get("beta") === "true") target.searchParams.set("beta", "true");
-    const passed = { target, body: checked.body, signal: goneSignal(request, response) };
+    const passed = { target, asked: checked, signal };
     if (url.pathname !== MESSAGES) await this.#passage.passOn(request, response, passed);
-    else await this.#meter(request, response, { ...passed, bodyBytes: content.length });
+    else await this.#meter(request, response, { ...passed, bodyBytes });
   }
 
   /** Passes on a request that costs something. */
   async #meter(
     request: IncomingMessage,
     response: ServerResponse,
-    { target, body, signal, bodyBytes }: { target: URL; body: Members; signal: AbortSignal; bodyBytes: number },
+    {
+      target,
+      asked,
+      signal,
+      bodyBytes,
+    }: { target: URL; asked: CheckedRequest; signal: AbortSignal; bodyBytes: number },
   ): Promise<void> {
     const { spending, onRetry } = this.#options;
     if (this.#underWay >= MAX_UNDER_WAY) {
@@ -120,7 +126,7 @@ class ModelGateway {
     this.#underWay++;
     let reserved: Disposable | undefined;
     try {
-      const worst = this.#worstOf(body, bodyBytes);
+      const worst = this.#worstOf(asked, bodyBytes);
       const reservation = await spending.reserve(worst, { signal });
       if ("refused" in reservation) {
         return refuse(response, 400, "invalid_request_error", `ClaudeCluster: ${reservation.refused}`);
@@ -128,16 +134,16 @@ class ModelGateway {
       if ("occupied" in reservation) return refuseForNow(response, `ClaudeCluster: ${reservation.occupied}`);
       reserved = reservation.held;
       // A stream says what it used before the first of it is made; all of another answer may have been made when it is cut.
-      const unread = body["stream"] === true ? this.#worstOf({ ...body, max_tokens: 0 }, bodyBytes) : worst;
+      const unread = asked.streamed ? this.#worstOf({ ...asked, maxTokens: 0 }, bodyBytes) : worst;
       let owed = false;
       const passed = await this.#passage.passOn(request, response, {
         target,
-        body,
+        asked,
         signal,
         onOwed: (now) => (owed = now),
         onAnswer: async (answer) => {
           if (!isSuccess(answer)) return;
-          const { usage, failure } = await readAnswer(answer, { model: modelOf(body), unread, signal });
+          const { usage, failure } = await readAnswer(answer, { model: asked.model, unread, signal });
           spending.add(usage);
           // Claude Code may ask again without a word.
           if (failure !== undefined) onRetry(brokenOff(failure));
@@ -151,14 +157,12 @@ class ModelGateway {
     }
   }
 
-  #worstOf(body: Members, bodyBytes: number): MeteredUsage {
+  #worstOf({ model, maxTokens }: CheckedRequest, bodyBytes: number): MeteredUsage {
     const { fallbackModel, policy } = this.#options;
-    const { max_tokens: maxTokens } = body;
-    return worstUsage(fallbackModel === undefined ? [modelOf(body)] : [modelOf(body), fallbackModel], {
+    return worstUsage(fallbackModel === undefined ? [model] : [model, fallbackModel], {
       bodyBytes,
       // Anything else is the endpoint's to refuse.
-      maxTokens:
-        Number.isInteger(maxTokens) && (maxTokens as number) >= 0 ? (maxTokens as number) : policy.maxOutputTokens,
+      maxTokens: maxTokens ?? policy.maxOutputTokens,
     });
   }
 }
@@ -186,8 +190,4 @@ async function readAnswer(
 
 function isSuccess({ statusCode = 0 }: IncomingMessage): boolean {
   return statusCode >= 200 && statusCode < 300;
-}
-
-function modelOf({ model }: Members): string {
-  return typeof model === "string" ? model : "";
 }

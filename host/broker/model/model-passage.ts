@@ -4,14 +4,15 @@ import { cutChars } from "../../../proto/index.ts";
 import type { EgressDecision } from "../egress-decision.ts";
 import { authorityOf } from "../egress-rules.ts";
 import { guard, statusOf } from "../http-exchange.ts";
-import type { Members } from "../json.ts";
 import type { Agents, WayOut } from "../way-out.ts";
+import type { CheckedRequest } from "./checked-request.ts";
 import type { Credential, CredentialSource } from "./credential.ts";
 import { sortBetas } from "./model-betas.ts";
 import { callModel, type CallObserver, isOverloaded, notReached, type Retry } from "./model-call.ts";
 import { headersToClaude, headersToModel } from "./model-headers.ts";
 import type { ModelPolicy } from "./model-policy.ts";
 import { refuse, refuseForNow } from "./model-refusal.ts";
+import { requestChecks } from "./request-checks.ts";
 import { Silence, SILENCE_LIMITS, type SilenceLimits } from "./silence.ts";
 import { isRenewed, readCredential } from "./try-credential.ts";
 
@@ -59,7 +60,7 @@ export class ModelPassage {
     response: ServerResponse,
     given: {
       target: URL;
-      body: Members;
+      asked: CheckedRequest;
       /** See goneSignal. */
       signal: AbortSignal;
       onOwed?: (owed: boolean) => void;
@@ -131,14 +132,14 @@ export class ModelPassage {
     request: IncomingMessage,
     {
       target,
-      body,
+      asked,
       credential,
       signal,
       onOwed = () => {},
       onRetry: onSilenceEnd,
     }: {
       target: URL;
-      body: Members;
+      asked: CheckedRequest;
       credential: Credential;
       signal: AbortSignal;
       onOwed?: (owed: boolean) => void;
@@ -147,27 +148,25 @@ export class ModelPassage {
     },
   ): Promise<IncomingMessage> {
     const { wayOut, agents, fallbackModel, onReach, retryDelaysMs, silence = SILENCE_LIMITS } = this.#options;
-    const silenceMs = body["stream"] === true ? silence.streamedMs : silence.wholeMs;
+    const silenceMs = asked.streamed ? silence.streamedMs : silence.wholeMs;
     const onRetry = (retry: Retry) => {
       onSilenceEnd();
       this.#options.onRetry(retry);
     };
     const betas = this.#betasOf(request);
-    const call = (asked: Members) => {
-      // What was looked at is what is sent: of two members with one name, say, the one that counts here.
-      const content = Buffer.from(JSON.stringify(asked));
+    const call = (content: Uint8Array) => {
       const headers = { ...headersToModel(request, { credential, betas }), "content-length": content.length };
       return callModel(
         { target, headers, content, wayOut, agents, silenceMs, signal },
         { onRetry, onReach, onOwed, retryDelaysMs },
       );
     };
-    const answer = await call(body);
-    if (!isOverloaded(answer) || fallbackModel === undefined || fallbackModel === body["model"]) return answer;
+    const answer = await call(asked.content);
+    if (!isOverloaded(answer) || fallbackModel === undefined || fallbackModel === asked.model) return answer;
     answer.resume();
     const reason = `overloaded, ${fallbackModel} is asked instead`;
     onRetry({ attempt: 1, maxAttemptCount: 1, delayMs: 0, httpStatus: answer.statusCode ?? 0, reason });
-    return await call({ ...body, model: fallbackModel });
+    return await call(await requestChecks.withModel(asked.content, fallbackModel));
   }
 }
 

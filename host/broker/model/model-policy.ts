@@ -1,4 +1,4 @@
-import { cutChars } from "../../../proto/index.ts";
+import { cutChars } from "../../../proto/cut.ts";
 import { isMembers, type Members } from "../json.ts";
 
 // What a request to the model may ask for, as data. The API can fetch, run and connect by itself: such a request would

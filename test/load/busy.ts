@@ -1,20 +1,22 @@
 import { statSync } from "node:fs";
-import { join } from "node:path";
-import { monitorEventLoopDelay, type PerformanceEntry, PerformanceObserver } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SessionEvent } from "../../proto/index.ts";
+import { startAgents } from "./agents.ts";
 import { Child } from "./child.ts";
 import { emissionTime } from "./emitting-agent.ts";
 import { startLoadHost } from "./load-host.ts";
-import { cpuMsOf, quantile, waitMsOf } from "./measures.ts";
+import { quantile } from "./measures.ts";
+import { type Cost, measureCost, sumCosts } from "./process-cost.ts";
+import { watchOthers } from "./quiet-seconds.ts";
 import { remoteAgents } from "./remote-agent.ts";
-import type { WatchersNote, WatchersOrder } from "./watchers-process.ts";
+import type { WatchersNote, WatchersOrder, WatchersWord } from "./watchers-process.ts";
 
 export interface BusyOptions {
   sessionCount: number;
   eventsPerSecond: number;
   watcherCount: number;
   stalledCount: number;
+  listReaderCount: number;
   seconds: number;
 }
 
@@ -22,45 +24,48 @@ export interface BusyOptions {
 export interface BusyFigures {
   eventsPerSecond: number;
   deliveriesPerSecond: number;
+  /** From an event's emission in its agent to a watcher. */
   p50Ms: number;
   p90Ms: number;
   p99Ms: number;
   p999Ms: number;
   maxMs: number;
-  /** Of that, until an event is stored. The rest is the host's way to its watchers, and theirs. */
+  /** In the seconds in which everything else on the machine took next to nothing: there may be none. */
+  quietP50Ms: number;
+  quietP99Ms: number;
+  quietSeconds: number;
+  /** Of that, until it is stored. The rest is the host's way to its watchers, and theirs. */
   storedP50Ms: number;
   storedP99Ms: number;
-  /** How late the host's event loop was, about 1 ms if not at all. */
-  hostLoopDelayP99Ms: number;
-  hostLoopDelayMaxMs: number;
-  hostCpuPercent: number;
-  /** Of the time it was ready to run without a processor: what a busy machine adds to every latency. */
-  hostWaitPercent: number;
-  watchersWaitPercent: number;
-  /** The garbage collector's pauses: their share of the time, the longest. */
-  hostGcPercent: number;
-  hostGcMaxMs: number;
   hostRssMiB: number;
   /** Of what is in use, after a collection: while watchers stall, against the start. */
   hostHeapGrowthMiB: number;
-  watchersCpuPercent: number;
   storeMiB: number;
   logMiB: number;
+  /** What everything else on the machine took: 100 is one processor. With more than a little the latencies are not the host's. */
+  othersCpuPercent: number;
+  host: Cost;
+  agents: Cost;
+  watchers: Cost;
 }
 
 /** The first seconds are those of a program that is being compiled. */
 const WARM_UP_MS = 10_000;
+/** After the collection before the measurement, which takes long. */
+const SETTLE_MS = 2000;
 /** The last ones, in which every session ends within a second, are not what is measured either. */
-const ENDING_MS = 2000;
-const CONNECTIONS = 8;
+const ENDING_MS = 3000;
+/** In as many processes, or the delays of their own loops would be most of what is measured. */
+const AGENT_PROCESSES = 5;
+const WATCHER_PROCESSES = 8;
 const MIB = 1024 * 1024;
 
 /**
- * Sessions that emit at a steady rate, watched over the control API by watchers of which the first
- * ones stall until all is over. Throws unless every watcher has seen every event, once and in order.
+ * Sessions that emit at a steady rate, watched over the control API by watchers of which the first ones stall until all is
+ * over, beside readers of the list. Throws unless every watcher has seen every event, once and in order.
  */
 export async function measureBusy(options: BusyOptions): Promise<BusyFigures> {
-  const { sessionCount, eventsPerSecond, watcherCount, stalledCount, seconds } = options;
+  const { sessionCount, eventsPerSecond, watcherCount, stalledCount, listReaderCount, seconds } = options;
   await using stack = new AsyncDisposableStack();
   let measuring = false;
   const storedMs: number[] = [];
@@ -70,92 +75,85 @@ export async function measureBusy(options: BusyOptions): Promise<BusyFigures> {
       if (time !== undefined) storedMs.push(Number(process.hrtime.bigint() - time) / 1e6);
     }
   };
-  const createAgent = (directory: string) => remoteAgents(join(directory, "agents.sock"));
-  const host = stack.use(await startLoadHost(createAgent, { onStored }));
-  const count = Math.round(eventsPerSecond * (seconds + (WARM_UP_MS + ENDING_MS) / 1000));
-  const args = [join(host.directory, "agents.sock"), String(eventsPerSecond), String(count)];
-  const agents = stack.use(new Child<never, "ready">("./agents-process.ts", args));
-  await agents.note();
-  const watchers = stack.use(
-    new Child<WatchersOrder | "measure" | "measured" | "resume" | "stop", WatchersNote>("./watchers-process.ts"),
+  const eventCount = Math.round(eventsPerSecond * (seconds + 1 + (WARM_UP_MS + SETTLE_MS + ENDING_MS) / 1000));
+  const agents = stack.use(await startAgents(AGENT_PROCESSES, { eventsPerSecond, eventCount }));
+  const host = stack.use(await startLoadHost(() => remoteAgents(agents.socketPaths), { onStored }));
+  const watchers = Array.from({ length: WATCHER_PROCESSES }, () =>
+    stack.use(new Child<WatchersOrder | WatchersWord, WatchersNote>("./watchers-process.ts")),
   );
+  const each = (word: WatchersWord) => watchers.forEach((child) => child.send(word));
   const sessionIds = await host.create(sessionCount);
-  watchers.send({ socketPath: host.socketPath, sessionIds, watcherCount, stalledCount, connectionCount: CONNECTIONS });
-  await watchers.note();
+  watchers.forEach((child, place) => {
+    const share = (count: number) => Math.floor((count + WATCHER_PROCESSES - 1 - place) / WATCHER_PROCESSES);
+    child.send({
+      socketPath: host.socketPath,
+      sessionIds: Array.from(
+        { length: share(watcherCount) },
+        (_, index) => sessionIds[(place + index * WATCHER_PROCESSES) % sessionCount]!,
+      ),
+      stalledCount: share(stalledCount),
+      connectionCount: 1,
+      listReaderCount: share(listReaderCount),
+    });
+  });
+  await Promise.all(watchers.map((child) => child.note()));
   await sleep(WARM_UP_MS);
 
-  watchers.send("measure");
-  const pauses = watchPauses();
-  measuring = true;
-  const cpu = process.cpuUsage();
-  const wait = waitMsOf(process.pid);
-  const watchersWait = waitMsOf(watchers.pid);
-  const watchersCpu = cpuMsOf(watchers.pid);
-  const loopDelay = monitorEventLoopDelay({ resolution: 1 });
-  loopDelay.enable();
   const heapBefore = heapUsed();
+  await sleep(SETTLE_MS);
+  each("measure");
+  agents.measure();
+  measuring = true;
+  const cost = measureCost();
   const startMs = performance.now();
-  await sleep(seconds * 1000);
-  watchers.send("measured");
+  const others = await watchOthers([process.pid, ...agents.pids, ...watchers.map(({ pid }) => pid)], seconds);
+  const ends = watchers.map((child) => child.note());
+  each("measured");
   measuring = false;
-  loopDelay.disable();
-  const pausesMs = pauses.take();
+  const hostCost = cost.take();
   const elapsedMs = performance.now() - startMs;
-  const { user, system } = process.cpuUsage(cpu);
-  const watchersCpuPercent = ((cpuMsOf(watchers.pid) - watchersCpu) / elapsedMs) * 100;
-  const hostWaitPercent = ((waitMsOf(process.pid) - wait) / elapsedMs) * 100;
-  const watchersWaitPercent = ((waitMsOf(watchers.pid) - watchersWait) / elapsedMs) * 100;
+  const agentsCost = await agents.measured();
   const rss = process.memoryUsage.rss();
   const heapGrowth = heapUsed() - heapBefore;
-  const logBytes = statSync(join(host.directory, "sessions.db-wal")).size;
+  const logBytes = statSync(`${host.storePath}-wal`).size;
   while ((await host.sessions.list({ pageSize: 1000 })).sessions.some(({ endTime }) => endTime === undefined)) {
     await sleep(500);
   }
 
-  watchers.send("resume");
-  const done = await watchers.note();
-  if (done.case !== "done") throw new Error("The watchers said something else.");
-  const wrong = done.watchers.filter((seen) => !seen.finished || seen.gapCount > 0 || seen.eventCount < count);
-  if (wrong.length > 0) throw new Error(`Watchers have missed events: ${JSON.stringify(wrong.slice(0, 5))}`);
-  const sorted = done.latenciesMs.sort((a, b) => a - b);
+  each("resume");
+  const done = (await Promise.all(ends)).filter((note) => note.case === "done");
+  const seen = done.flatMap((note) => note.watchers);
+  const wrong = seen.filter((one) => !one.finished || one.gapCount > 0 || one.eventCount < eventCount);
+  if (wrong.length > 0 || seen.length < watcherCount) {
+    throw new Error(`Watchers have missed events: ${JSON.stringify(wrong.slice(0, 5))}`);
+  }
+  const latencies = done.flatMap((note) => note.latencies).sort((a, b) => a.ms - b.ms);
+  const sorted = latencies.map(({ ms }) => ms);
+  const quiet = latencies.filter(({ second }) => others.quiet.has(second)).map(({ ms }) => ms);
+  const deliveries = done.reduce((sum, note) => sum + note.eventCount, 0);
+  const watchersCost = sumCosts(done.flatMap(({ cost }) => cost ?? []));
   storedMs.sort((a, b) => a - b);
   return {
-    eventsPerSecond: (sorted.length / (watcherCount - stalledCount)) * sessionCount * (1000 / elapsedMs),
-    deliveriesPerSecond: (sorted.length * 1000) / elapsedMs,
+    eventsPerSecond: (deliveries / (watcherCount - stalledCount)) * sessionCount * (1000 / elapsedMs),
+    deliveriesPerSecond: (deliveries * 1000) / elapsedMs,
     p50Ms: quantile(sorted, 0.5),
     p90Ms: quantile(sorted, 0.9),
     p99Ms: quantile(sorted, 0.99),
     p999Ms: quantile(sorted, 0.999),
     maxMs: sorted.at(-1)!,
+    quietP50Ms: quantile(quiet, 0.5),
+    quietP99Ms: quantile(quiet, 0.99),
+    quietSeconds: others.quiet.size,
     storedP50Ms: quantile(storedMs, 0.5),
     storedP99Ms: quantile(storedMs, 0.99),
-    hostLoopDelayP99Ms: loopDelay.percentile(99) / 1e6,
-    hostLoopDelayMaxMs: loopDelay.max / 1e6,
-    hostCpuPercent: (user + system) / 10 / elapsedMs,
-    hostWaitPercent,
-    watchersWaitPercent,
-    hostGcPercent: (pausesMs.reduce((sum, ms) => sum + ms, 0) / elapsedMs) * 100,
-    hostGcMaxMs: Math.max(0, ...pausesMs),
     hostRssMiB: rss / MIB,
     hostHeapGrowthMiB: heapGrowth / MIB,
-    watchersCpuPercent,
-    storeMiB: statSync(join(host.directory, "sessions.db")).size / MIB,
+    storeMiB: statSync(host.storePath).size / MIB,
     logMiB: logBytes / MIB,
-  };
-}
-
-/** Watches for the garbage collector's pauses in this process; `take` ends that and returns them (ms). */
-function watchPauses(): { take(): number[] } {
-  const pausesMs: number[] = [];
-  const add = (list: PerformanceEntry[]) => pausesMs.push(...list.map(({ duration }) => duration));
-  const observer = new PerformanceObserver((list) => add(list.getEntries()));
-  observer.observe({ entryTypes: ["gc"] });
-  return {
-    take() {
-      add(observer.takeRecords());
-      observer.disconnect();
-      return pausesMs;
-    },
+    othersCpuPercent: others.cpuPercent,
+    host: hostCost,
+    agents: agentsCost,
+    watchers: watchersCost,
   };
 }
 

@@ -12,6 +12,7 @@ import {
   type AttachRequest,
   type AttachResponseSchema,
   CancellationSchema,
+  ChangesUpdatedSchema,
   type EventBody,
   eventFeed,
   EventLog,
@@ -19,6 +20,7 @@ import {
   FileChange_Kind,
   FileChangeSchema,
   FilePatchedSchema,
+  PermissionRequestedSchema,
   pieces,
   type ReadArtifactRequest,
   SessionFinishedSchema,
@@ -27,22 +29,29 @@ import {
   Session_State,
   StateChangedSchema,
   SuccessSchema,
+  ToolUseFinishedSchema,
+  ToolUseStartedSchema,
   TurnFinishedSchema,
   TurnStartedSchema,
+  UsageSchema,
+  UsageUpdatedSchema,
 } from "../../proto/index.ts";
 
 const HEARTBEAT_MS = 5000;
 /** What an event of Claude weighs, roughly (bytes). */
 const TEXT_BYTES = 300;
-/** Every so many events there is a file's diff of this size. */
+/** Every so many events there is a file's diff of this size, the list of what has changed, and what has been used. */
 const PATCH_EVERY = 20;
 const PATCH_BYTES = 8 * 1024;
+const CHANGED_FILES = 50;
 
 export interface EmittingAgentOptions {
   /** 0: it says nothing until it is stopped. */
   eventsPerSecond: number;
   /** It finishes by itself after as many. */
   eventCount: number;
+  /** It asks for a permission then, and waits for it, in place of finishing. */
+  waits?: boolean;
   /** Told of all that its owner asks for. */
   onRequest?: (request: AttachRequest) => void;
 }
@@ -154,17 +163,22 @@ export class EmittingAgent {
 
   /** Emits one event, or as many as a busy machine has kept it from. */
   #emitDue(): void {
-    const { eventsPerSecond, eventCount } = this.#options;
+    const { eventsPerSecond, eventCount, waits = false } = this.#options;
     const due = Math.floor(((performance.now() - this.#startMs) / 1000) * eventsPerSecond);
     for (; this.#emitted < Math.min(due, eventCount); this.#emitted++) {
-      if (this.#emitted % PATCH_EVERY === PATCH_EVERY - 1) this.emit(diff(this.#emitted));
-      const text = `${process.hrtime.bigint()} `.padEnd(TEXT_BYTES, "x");
-      this.emit({ case: "assistantText", value: create(AssistantTextSchema, { text }) });
+      if (this.#emitted % PATCH_EVERY === PATCH_EVERY - 1) changes(this.#emitted).forEach((event) => this.emit(event));
+      this.emit(said(this.#emitted));
     }
-    if (this.#emitted >= eventCount) return this.finish();
+    if (this.#emitted >= eventCount) return waits ? this.#wait() : this.finish();
     // By the clock and not by the event before, or agents that were held up together would stay together.
     const nextMs = this.#startMs + ((due + 1) / eventsPerSecond) * 1000;
     this.#timer = setTimeout(() => this.#emitDue(), Math.max(1, nextMs - performance.now()));
+  }
+
+  #wait(): void {
+    const value = create(PermissionRequestedSchema, { requestId: "1", toolName: "Bash", inputJson: "{}" });
+    this.emit({ case: "permissionRequested", value });
+    this.emit({ case: "stateChanged", value: create(StateChangedSchema, { state: Session_State.WAITING }) });
   }
 
   async *#attach(
@@ -219,13 +233,58 @@ export class EmittingAgent {
 
 /** The time of an event's emission, in ns of the machine's clock since its start; undefined if it has none. */
 export function emissionTime(event: EventBody | { case: undefined }): bigint | undefined {
-  return event.case === "assistantText" ? BigInt(event.value.text.split(" ", 1)[0]!) : undefined;
+  const text = timedText(event);
+  return text === undefined ? undefined : BigInt(text.split(" ", 1)[0]!);
 }
 
-function diff(number: number): EventBody {
-  const change = create(FileChangeSchema, { path: `file-${number % 50}`, kind: FileChange_Kind.MODIFIED });
+function timedText(event: EventBody | { case: undefined }): string | undefined {
+  switch (event.case) {
+    case "assistantText":
+      return event.value.text;
+    case "toolUseStarted":
+      return event.value.inputJson;
+    case "toolUseFinished":
+      return event.value.output;
+    default:
+      return undefined;
+  }
+}
+
+/** Says something, uses a tool, and has its answer, by turns. */
+function said(number: number): EventBody {
+  const text = `${process.hrtime.bigint()} `.padEnd(TEXT_BYTES, "x");
+  const toolUseId = `toolu_${number}`;
+  switch (number % 3) {
+    case 0:
+      return { case: "assistantText", value: create(AssistantTextSchema, { text }) };
+    case 1:
+      return {
+        case: "toolUseStarted",
+        value: create(ToolUseStartedSchema, { toolUseId, name: "Edit", inputJson: text }),
+      };
+    default:
+      return { case: "toolUseFinished", value: create(ToolUseFinishedSchema, { toolUseId, output: text }) };
+  }
+}
+
+/** What follows on the change of a file. */
+function changes(number: number): EventBody[] {
+  const changed = (index: number) =>
+    create(FileChangeSchema, { path: `src/file-${index}.ts`, kind: FileChange_Kind.MODIFIED });
+  const change = changed(number % CHANGED_FILES);
   const patch = Buffer.alloc(PATCH_BYTES, `line ${number}\n`);
-  return { case: "filePatched", value: create(FilePatchedSchema, { change, patch, partIndex: 0, partCount: 1 }) };
+  const files = Array.from({ length: Math.min(CHANGED_FILES, 1 + Math.floor(number / PATCH_EVERY)) }, (_, index) =>
+    changed(index),
+  );
+  const usage = create(UsageSchema, { outputTokenCount: BigInt(number) });
+  return [
+    { case: "filePatched", value: create(FilePatchedSchema, { change, patch, partIndex: 0, partCount: 1 }) },
+    {
+      case: "changesUpdated",
+      value: create(ChangesUpdatedSchema, { changes: files, changeCount: files.length }),
+    },
+    { case: "usageUpdated", value: create(UsageUpdatedSchema, { usage }) },
+  ];
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -1,82 +1,123 @@
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { FINAL_STATES } from "../../host/session/states.ts";
 import { Session_State } from "../../proto/index.ts";
+import { startAgents } from "./agents.ts";
 import { Child } from "./child.ts";
-import { startLoadHost } from "./load-host.ts";
+import { type LoadHost, startLoadHost } from "./load-host.ts";
+import { measureCost } from "./process-cost.ts";
 import { remoteAgents } from "./remote-agent.ts";
-import type { WatchersNote, WatchersOrder } from "./watchers-process.ts";
+import type { WatchersNote, WatchersOrder, WatchersWord } from "./watchers-process.ts";
 
-/** What a number of idle sessions costs. */
+/** What a number of idle sessions costs: they have worked, and wait for a decision; later they have finished. */
 export interface IdleFigures {
   sessionCount: number;
   createMs: number;
   /** Of the host, after a collection. */
   rssMiB: number;
   heapMiB: number;
-  /** Beyond those of a host without a session. */
-  rssMiBPerSession: number;
-  /** The same, with one watcher each. */
-  watchedRssMiBPerSession: number;
+  /** Of memory, beyond that of a host without a session. */
+  waitingMiBEach: number;
+  /** Of that, what is in use. */
+  waitingUsedMiBEach: number;
+  /** With one watcher each. */
+  watchedMiBEach: number;
   listMs: number;
   /** While nothing happens, with the watchers. */
   hostCpuPercent: number;
+  finishedMiBEach: number;
+  finishedUsedMiBEach: number;
 }
 
 const MIB = 1024 * 1024;
-const SETTLE_MS = 3000;
+/** Longer than what a session has said last is kept for readers that keep up. */
+const SETTLE_MS = 25_000;
 const IDLE_MS = 10_000;
+const AGENT_PROCESSES = 4;
+const CONNECTIONS = 20;
+/** What a session says before it waits, so fast. */
+const SAID = { eventsPerSecond: 5, eventCount: 100, waits: true };
 
-/** Idle sessions, then listed, then watched. Each step on one host, which grows. */
+/** Measures each number of idle sessions on a host of its own. */
 export async function measureIdle(counts: number[]): Promise<IdleFigures[]> {
-  await using stack = new AsyncDisposableStack();
-  const host = stack.use(await startLoadHost((directory) => remoteAgents(join(directory, "agents.sock"))));
-  const agents = stack.use(
-    new Child<never, "ready">("./agents-process.ts", [join(host.directory, "agents.sock"), "0", "0"]),
-  );
-  await agents.note();
-  await settle();
-  const empty = process.memoryUsage();
   const figures: IdleFigures[] = [];
-  const ids: string[] = [];
-  for (const sessionCount of counts) {
-    const startMs = performance.now();
-    ids.push(...(await host.create(sessionCount - ids.length)));
-    const states = [Session_State.RUNNING];
-    const running = async () => (await host.sessions.list({ states, pageSize: 1000 })).sessions.length;
-    while ((await running()) < sessionCount) await sleep(500);
-    const createMs = performance.now() - startMs;
-    await settle();
-    const memory = process.memoryUsage();
-    const listStartMs = performance.now();
-    await host.sessions.list({ pageSize: 1000 });
-    const listMs = performance.now() - listStartMs;
-
-    const watchers = new Child<WatchersOrder | "stop", WatchersNote>("./watchers-process.ts");
-    const { socketPath } = host;
-    watchers.send({ socketPath, sessionIds: ids, watcherCount: ids.length, stalledCount: 0, connectionCount: 20 });
-    await watchers.note();
-    await settle();
-    const watched = process.memoryUsage();
-    const cpu = process.cpuUsage();
-    await sleep(IDLE_MS);
-    const { user, system } = process.cpuUsage(cpu);
-    await watchers[Symbol.asyncDispose]();
-    figures.push({
-      sessionCount,
-      createMs,
-      rssMiB: memory.rss / MIB,
-      heapMiB: memory.heapUsed / MIB,
-      rssMiBPerSession: (memory.rss - empty.rss) / MIB / sessionCount,
-      watchedRssMiBPerSession: (watched.rss - empty.rss) / MIB / sessionCount,
-      listMs,
-      hostCpuPercent: (user + system) / 10 / IDLE_MS,
-    });
-  }
+  for (const sessionCount of counts) figures.push(await measureOne(sessionCount));
   return figures;
 }
 
-async function settle(): Promise<void> {
+async function measureOne(sessionCount: number): Promise<IdleFigures> {
+  await using stack = new AsyncDisposableStack();
+  const agents = stack.use(await startAgents(AGENT_PROCESSES, SAID));
+  const host = stack.use(await startLoadHost(() => remoteAgents(agents.socketPaths)));
+  // What the first ones load is not theirs.
+  const [first] = await host.create(1);
+  await reach(host, [Session_State.WAITING], 1);
+  await host.sessions.stop(first!, { reason: "warm" });
+  await reach(host, FINAL_STATES, 1);
+  const empty = await settled();
+  const beyond = (memory: Memory, what: keyof Memory) => (memory[what] - empty[what]) / MIB / sessionCount;
+
+  const startMs = performance.now();
+  const ids = await host.create(sessionCount);
+  const createMs = performance.now() - startMs;
+  await reach(host, [Session_State.WAITING], sessionCount);
+  const waiting = await settled();
+  const listStartMs = performance.now();
+  await host.sessions.list({ pageSize: 1000 });
+  const listMs = performance.now() - listStartMs;
+
+  const watchers = stack.use(new Child<WatchersOrder | WatchersWord, WatchersNote>("./watchers-process.ts"));
+  const { socketPath } = host;
+  watchers.send({ socketPath, sessionIds: ids, stalledCount: 0, connectionCount: CONNECTIONS, listReaderCount: 0 });
+  await watchers.note();
+  const watched = await settled();
+  const cost = measureCost();
+  await sleep(IDLE_MS);
+  const { cpuPercent } = cost.take();
+  await watchers[Symbol.asyncDispose]();
+  await Promise.all(ids.map((id) => host.sessions.stop(id, { reason: "measured" })));
+  await reach(host, FINAL_STATES, sessionCount + 1);
+  const finished = await settled();
+  return {
+    sessionCount,
+    createMs,
+    rssMiB: waiting.rss / MIB,
+    heapMiB: waiting.heap / MIB,
+    waitingMiBEach: beyond(waiting, "rss"),
+    waitingUsedMiBEach: beyond(waiting, "used"),
+    watchedMiBEach: beyond(watched, "rss"),
+    listMs,
+    hostCpuPercent: cpuPercent,
+    finishedMiBEach: beyond(finished, "rss"),
+    finishedUsedMiBEach: beyond(finished, "used"),
+  };
+}
+
+async function reach({ sessions }: LoadHost, states: readonly Session_State[], count: number): Promise<void> {
+  const reached = async () => {
+    let found = 0;
+    for (let pageToken: string | undefined; ;) {
+      const page = await sessions.list({ states, pageSize: 1000, ...(pageToken && { pageToken }) });
+      found += page.sessions.length;
+      if (page.nextPageToken === "") return found;
+      pageToken = page.nextPageToken;
+    }
+  };
+  while ((await reached()) < count) await sleep(500);
+}
+
+interface Memory {
+  rss: number;
+  heap: number;
+  used: number;
+}
+
+async function settled(): Promise<Memory> {
   await sleep(SETTLE_MS);
-  globalThis.gc?.();
-  await sleep(200);
+  // The second one takes what the first one has finalized.
+  for (let time = 0; time < 2; time++) {
+    globalThis.gc?.();
+    await sleep(200);
+  }
+  const { rss, heapUsed, external } = process.memoryUsage();
+  return { rss, heap: heapUsed, used: heapUsed + external };
 }

@@ -23,6 +23,7 @@ import { QUIET_HOST } from "../support/quiet-host.ts";
 export interface LoadHost extends AsyncDisposable {
   sessions: Sessions;
   directory: string;
+  storePath: string;
   socketPath: string;
   /** Creates as many sessions and returns their ids. */
   create(count: number): Promise<string[]>;
@@ -54,9 +55,8 @@ export async function startLoadHost(
   const directory = mkdtempSync(join(parent, "claudecluster-load-"));
   stack.defer(() => rmSync(directory, { recursive: true }));
   const logger = pino({ level: process.env["LOAD_LOG_LEVEL"] ?? "fatal" }, pino.destination({ fd: 2, sync: true }));
-  const store = stack.use(
-    SqliteStore.open(join(directory, "sessions.db"), maxLiveBytes === undefined ? {} : { maxLiveBytes }),
-  );
+  const storePath = join(directory, "sessions.db");
+  const store = stack.use(SqliteStore.open(storePath, maxLiveBytes === undefined ? {} : { maxLiveBytes }));
   tellOfStored(store, onStored);
   const machine = new FakeMachine({ createAgent: createAgent(directory) });
   const runtime = stack.use(new FakeRuntime({ machine }));
@@ -84,6 +84,7 @@ export async function startLoadHost(
   return {
     sessions,
     directory,
+    storePath,
     socketPath,
     async create(count) {
       const ids: string[] = [];

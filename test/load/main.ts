@@ -1,6 +1,7 @@
 // Measures the host under load on the fake runtime: what it costs, and how fast an event gets from its agent to a
 // watcher of the control API. Host, agents and watchers are three processes. Started by `npm run soak:load`.
-// Options: --sessions N, --rate EVENTS_PER_SECOND, --watchers N, --stalled N (of them), --seconds S, --idle N,N,…, --json FILE.
+// Options: --sessions N, --rate EVENTS_PER_SECOND, --watchers N, --stalled N (of them), --lists N, --seconds S,
+// --idle N,N,…, --json FILE.
 import { writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
@@ -14,6 +15,7 @@ const { values } = parseArgs({
     rate: { type: "string", default: "20" },
     watchers: { type: "string", default: "200" },
     stalled: { type: "string", default: "1" },
+    lists: { type: "string", default: "4" },
     seconds: { type: "string", default: "30" },
     idle: { type: "string", default: "100,500,1000" },
     json: { type: "string" },
@@ -21,13 +23,19 @@ const { values } = parseArgs({
 });
 
 const say = (text: string) => process.stderr.write(`${text}\n`);
-const rows = (figures: object) => Object.entries(figures).map(([name, value]) => [name, Number(value).toFixed(2)]);
+const rows = (figures: object): string[][] =>
+  Object.entries(figures).flatMap(([name, value]: [string, unknown]) =>
+    typeof value === "object" && value !== null
+      ? rows(value).map(([part = "", ...cells]) => [`${name} ${part}`, ...cells])
+      : [[name, Number(value).toFixed(2)]],
+  );
 
 const options = {
   sessionCount: Number(values.sessions),
   eventsPerSecond: Number(values.rate),
   watcherCount: Number(values.watchers),
   stalledCount: Number(values.stalled),
+  listReaderCount: Number(values.lists),
   seconds: Number(values.seconds),
 };
 const machine = { cpuCount: availableParallelism(), node: process.version };
@@ -54,6 +62,24 @@ if (counts.length > 0) {
     ]),
   );
 }
+const worst = (of: (figures: IdleFigures) => number) => Math.max(...(idle ?? []).map(of)).toFixed(3);
+printTable(
+  ["goal", "at most", "measured"],
+  [
+    ...(busy === undefined
+      ? []
+      : [
+          ["event to watcher, p99, ms", "10", busy.p99Ms.toFixed(1)],
+          [`the same in ${busy.quietSeconds} quiet seconds`, "10", busy.quietP99Ms.toFixed(1)],
+        ]),
+    ...(idle === undefined
+      ? []
+      : [
+          ["memory of a session that waits, MiB", "0.2", worst(({ waitingMiBEach }) => waitingMiBEach)],
+          ["memory of one that has finished, MiB", "0.2", worst(({ finishedMiBEach }) => finishedMiBEach)],
+        ]),
+  ],
+);
 const report = JSON.stringify({ machine, options, busy, idle }, null, 2);
 if (values.json === undefined) process.stdout.write(`${report}\n`);
 else await writeFile(values.json, `${report}\n`);

@@ -8,6 +8,16 @@ export function quantile(sorted: readonly number[], part: number): number {
 /** A clock tick of /proc, in ms. */
 const TICK_MS = 10;
 
+/** What all processes of the machine have used of its processors, in ms; 0 where there is no /proc. */
+export function machineCpuMs(): number {
+  try {
+    const [user, nice, system, , , irq, softirq] = readFileSync("/proc/stat", "utf8").split(/\s+/).slice(1).map(Number);
+    return [user, nice, system, irq, softirq].reduce<number>((sum, ticks) => sum + (ticks ?? 0), 0) * TICK_MS;
+  } catch {
+    return 0;
+  }
+}
+
 /** What another process has used of the CPU, in ms; 0 where there is no /proc. */
 export function cpuMsOf(pid: number): number {
   try {

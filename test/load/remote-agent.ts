@@ -2,9 +2,11 @@ import { connect } from "node:net";
 import { pipeline } from "node:stream/promises";
 import type { CreateFakeAgent } from "../../host/runtime/fake/fake-agent.ts";
 
-/** Makes fake containers whose agents are in another process that listens on a socket. */
-export function remoteAgents(socketPath: string): CreateFakeAgent {
+/** Makes fake containers whose agents are in other processes, each of which listens on a socket: by turns in each of them. */
+export function remoteAgents(socketPaths: readonly string[]): CreateFakeAgent {
+  let count = 0;
   return (_shape, id) => {
+    const socketPath = socketPaths[count++ % socketPaths.length]!;
     const { promise: exited, resolve } = Promise.withResolvers<{ exitCode: number }>();
     return {
       exited,

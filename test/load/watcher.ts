@@ -12,8 +12,8 @@ export interface Seen {
 
 export interface WatcherOptions {
   signal: AbortSignal;
-  /** Called at each event that has its time: from its emission to here, in ms. */
-  onLatency?: (ms: number) => void;
+  /** Called at each event with the time from its emission to here, in ms; undefined if it has none. */
+  onEvent?: (ms: number | undefined) => void;
   onFirst?: () => void;
   /** It stops reading after its first event until this resolves. */
   stalledUntil?: Promise<void>;
@@ -21,7 +21,7 @@ export interface WatcherOptions {
 
 /** Watches one session to its end or the signal. */
 export async function watch(sessions: Sessions, sessionId: string, options: WatcherOptions): Promise<Seen> {
-  const { signal, onLatency, onFirst, stalledUntil } = options;
+  const { signal, onEvent, onFirst, stalledUntil } = options;
   const seen: Seen = { eventCount: 0, gapCount: 0, finished: false };
   let last = 0;
   for await (const { sequence, event } of eachEvent(sessions.watch(sessionId, { afterSequence: 0, signal }))) {
@@ -29,7 +29,7 @@ export async function watch(sessions: Sessions, sessionId: string, options: Watc
     last = sequence;
     seen.finished = event.case === "sessionFinished";
     const time = emissionTime(event);
-    if (time !== undefined) onLatency?.(Number(process.hrtime.bigint() - time) / 1e6);
+    onEvent?.(time === undefined ? undefined : Number(process.hrtime.bigint() - time) / 1e6);
     if (seen.eventCount++ === 0) {
       onFirst?.();
       await stalledUntil;

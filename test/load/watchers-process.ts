@@ -1,59 +1,84 @@
-// The watchers of a load run, in a process of their own: over the control API, as everybody's are. The first ones stall.
+// Watchers of a load run, in a process of their own: over the control API, as everybody's are. The first ones stall.
 import { ControlClient } from "../../host/control/control-client.ts";
 import { RemoteSessions } from "../../host/control/remote-sessions.ts";
+import { type Cost, measureCost } from "./process-cost.ts";
+import { secondOf } from "./quiet-seconds.ts";
 import { type Seen, watch } from "./watcher.ts";
 
 /** What the process is told at its start. */
 export interface WatchersOrder {
   socketPath: string;
+  /** A watcher each. */
   sessionIds: string[];
-  watcherCount: number;
   stalledCount: number;
   connectionCount: number;
+  /** Readers of the list of all sessions, beside them. */
+  listReaderCount: number;
 }
+
+/** What the process is told later. */
+export type WatchersWord = "measure" | "measured" | "resume" | "stop";
 
 /** What the process says: all watch; all have seen the end. */
 export type WatchersNote =
-  { case: "watching" } | { case: "done"; latenciesMs: number[]; watchers: Seen[]; cpuMs: number; rssBytes: number };
+  | { case: "watching" }
+  | { case: "done"; latencies: Latency[]; eventCount: number; watchers: Seen[]; cost: Cost | undefined };
+
+/** From an event's emission to a watcher, and the second in which it came. */
+export interface Latency {
+  ms: number;
+  second: number;
+}
 
 const say = (note: WatchersNote) => process.send!(note);
 const { promise: resumed, resolve: resume } = Promise.withResolvers<undefined>();
 const stop = new AbortController();
+const latencies: Latency[] = [];
+let eventCount = 0;
+let measuring: ReturnType<typeof measureCost> | undefined;
+let cost: Cost | undefined;
 
 process.on("disconnect", () => process.exit());
-process.on("message", (message: WatchersOrder | "measure" | "measured" | "resume" | "stop") => {
-  if (message === "measure") measuring = true;
-  else if (message === "measured") measuring = false;
-  else if (message === "resume") resume(undefined);
+process.on("message", (message: WatchersOrder | WatchersWord) => {
+  if (message === "measure") measuring = measureCost();
+  else if (message === "measured") {
+    cost = measuring?.take();
+    measuring = undefined;
+  } else if (message === "resume") resume(undefined);
   else if (message === "stop") stop.abort();
   else void run(message);
 });
 
-const latenciesMs: number[] = [];
-let measuring = false;
-
-async function run({ socketPath, sessionIds, watcherCount, stalledCount, connectionCount }: WatchersOrder) {
+async function run({ socketPath, sessionIds, stalledCount, connectionCount, listReaderCount }: WatchersOrder) {
   const clients = Array.from({ length: connectionCount }, () => new ControlClient(socketPath));
-  const onLatency = (ms: number) => void (measuring && latenciesMs.push(ms));
-  let waiting = watcherCount;
+  const remotes = clients.map((client) => new RemoteSessions({ client }));
+  const onEvent = (ms: number | undefined) => {
+    if (measuring === undefined) return;
+    eventCount++;
+    if (ms !== undefined) latencies.push({ ms, second: secondOf(process.hrtime.bigint()) });
+  };
+  let waiting = sessionIds.length;
   const onFirst = () => {
     if (--waiting === 0) say({ case: "watching" });
   };
+  const over = new AbortController();
+  const signal = AbortSignal.any([stop.signal, over.signal]);
+  const lists = Array.from({ length: listReaderCount }, (_, index) =>
+    readList(remotes[index % connectionCount]!, signal),
+  );
   const watchers = await Promise.all(
-    Array.from({ length: watcherCount }, (_, index) => {
+    sessionIds.map((sessionId, index) => {
       const stalled = index < stalledCount;
-      const sessions = new RemoteSessions({ client: clients[index % connectionCount]! });
-      const options = { signal: stop.signal, onFirst, ...(stalled ? { stalledUntil: resumed } : { onLatency }) };
-      return watch(sessions, sessionIds[index % sessionIds.length]!, options);
+      const options = { signal: stop.signal, onFirst, ...(stalled ? { stalledUntil: resumed } : { onEvent }) };
+      return watch(remotes[index % connectionCount]!, sessionId, options);
     }),
   );
-  const { user, system } = process.cpuUsage();
-  say({
-    case: "done",
-    latenciesMs,
-    watchers,
-    cpuMs: (user + system) / 1000,
-    rssBytes: process.memoryUsage.rss(),
-  });
+  over.abort();
+  await Promise.all(lists);
+  say({ case: "done", latencies, eventCount, watchers, cost });
   for (const client of clients) client[Symbol.dispose]();
+}
+
+async function readList(sessions: RemoteSessions, signal: AbortSignal): Promise<void> {
+  for await (const _news of sessions.watchAll({ signal }));
 }

@@ -3,14 +3,14 @@ import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { type EventBatch, EventBatchSchema } from "./gen/claudecluster/agent/v1alpha1/agent_service_pb.ts";
 import { type SessionEvent, SessionEventSchema } from "./gen/claudecluster/session/v1alpha1/session_event_pb.ts";
 
-/** Where an event keeps itself as it stands in a batch, after its length; where events keep their batch. */
+/** Where an event keeps itself as it stands in a batch, after its length; where events keep their batch, and that its message. */
 const ENCODED = Symbol("encoded");
 
 /**
- * Keeps what `make` makes with what it is made from, as long as that is held. Not in a WeakMap: every entry of one costs the
- * garbage collector time in each of its rounds, and there are thousands of events.
+ * Keeps what `make` makes with what it is made from, as long as that is held, and returns it. Not in a WeakMap: every entry of
+ * one costs the garbage collector time in each of its rounds, and there are thousands of events.
  */
-function keep<T>(holder: object & { [ENCODED]?: T }, make: () => T): T {
+export function keepEncoded<T>(holder: object & { [ENCODED]?: T }, make: () => T): T {
   const kept = holder[ENCODED];
   if (kept !== undefined) return kept;
   const value = make();
@@ -29,7 +29,7 @@ function inField(bytes: Uint8Array): Encoded {
 }
 
 function encoded(event: SessionEvent): Encoded {
-  return keep(event, () => inField(toBinary(SessionEventSchema, event)));
+  return keepEncoded(event, () => inField(toBinary(SessionEventSchema, event)));
 }
 
 /**
@@ -43,7 +43,7 @@ export function encodeEvent(event: SessionEvent): Uint8Array {
 /** Decodes an event that is not to change. Its bytes are remembered as by `encodeEvent`. */
 export function decodeEvent(bytes: Uint8Array): SessionEvent {
   const event = fromBinary(SessionEventSchema, bytes);
-  keep(event, () => inField(bytes));
+  keepEncoded(event, () => inField(bytes));
   return event;
 }
 
@@ -53,7 +53,7 @@ export function decodeEvent(bytes: Uint8Array): SessionEvent {
  * which must not change any more.
  */
 export function encodedBatch(events: readonly SessionEvent[]): EventBatch {
-  return keep(events, () => {
+  return keepEncoded(events, () => {
     const batch = create(EventBatchSchema);
     const { number: no } = EventBatchSchema.field.events;
     batch.$unknown = events.map((event) => {

@@ -9,6 +9,7 @@ import type { Sessions } from "../session/sessions.ts";
 import { type AnyRequest, type AnyResponse, AnyHttpServer } from "./any-http-server.ts";
 import { callerOf as readCaller, localCaller, remoteCaller, requireAuthorization, tokenInvalid } from "./caller.ts";
 import { sendErrors, toConnectError } from "./control-error.ts";
+import { noteResponse } from "./direct-stream.ts";
 import { type HostControl, hostService } from "./host-service.ts";
 import { answerProbe, isProbe } from "./probes.ts";
 import { sessionService } from "./session-service.ts";
@@ -127,6 +128,7 @@ export class ControlServer implements AsyncDisposable {
       }
       const serve = async () => {
         const caller = callerOf(request);
+        noteResponse(caller, response);
         let universal = universalRequestFromNodeRequest(request, response, undefined, caller);
         const { authorized, remote } = readCaller(caller);
         if (remote !== undefined) endWith(remote.revoked, response);

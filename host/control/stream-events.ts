@@ -2,6 +2,7 @@ import type { HandlerContext } from "@connectrpc/connect";
 import { checkSequence, encodedBatch, eventFeed, type FeedItem, type Session } from "../../proto/index.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { cutSession } from "./cut-session.ts";
+import { directStream } from "./direct-stream.ts";
 
 /** Sessions, and how their events are streamed. */
 export interface StreamOptions {
@@ -25,9 +26,11 @@ export async function* streamEvents<Other = never>(
   checkSequence(afterSequence, session.lastSequence);
   yield { case: "session", value: cutSession(session) };
   const signal = AbortSignal.any([context.signal, closing]);
+  const batches = sessions.watch(sessionId, { afterSequence, signal });
+  const direct = others === undefined && !isJson(context) ? directStream(context.values) : undefined;
+  if (direct !== undefined) await direct.write(batches, { heartbeatMs, signal });
   // Of several readers each would have every event encoded again.
-  const pack = isJson(context) ? undefined : encodedBatch;
-  yield* eventFeed(sessions.watch(sessionId, { afterSequence, signal }), { heartbeatMs, others, pack });
+  else yield* eventFeed(batches, { heartbeatMs, others, pack: isJson(context) ? undefined : encodedBatch });
   closing.throwIfAborted();
 }
 

@@ -3,12 +3,14 @@ const TAIL_BYTES = 128 * 1024;
 /** What the first event makes room for (bytes). */
 const FIRST_BYTES = 4 * 1024;
 
+const NOTHING = new Uint8Array(0);
+
 /**
  * Tail of a log: its newest events, encoded, in up to 128 KiB of memory. As objects they would live just long enough for the
  * garbage collector to move each of them twice.
  */
 export class EventTail {
-  #bytes = new Uint8Array(0);
+  #bytes = NOTHING;
   /** Where each event ends. */
   #ends: number[] = [];
 
@@ -28,6 +30,12 @@ export class EventTail {
     if (first < 0) return undefined;
     let start = first === 0 ? 0 : this.#ends[first - 1]!;
     return this.#ends.slice(first, first + limit).map((end) => this.#bytes.slice(start, (start = end)));
+  }
+
+  /** Forgets all events. */
+  clear(): void {
+    this.#bytes = NOTHING;
+    this.#ends = [];
   }
 
   get #used(): number {

@@ -157,6 +157,12 @@ export class LiveSession {
     return this.#known.lastSequence > afterSequence ? Promise.resolve(true) : this.#changed.next();
   }
 
+  /** Forgets its newest events: whoever comes late reads them from the file. */
+  rest(): void {
+    this.#tail.clear();
+    this.#latest = [];
+  }
+
   /** See SessionStore.wake. */
   wake(): void {
     this.#changed.notify();

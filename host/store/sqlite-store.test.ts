@@ -1,7 +1,8 @@
 import { DatabaseSync } from "node:sqlite";
 import { create } from "@bufbuild/protobuf";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { Artifact_Kind, type ArtifactKind, SessionResultSchema, Session_State } from "../../proto/index.ts";
+import { collectGarbage } from "../../test/support/collect-garbage.ts";
 import {
   entered,
   finished,
@@ -188,4 +189,34 @@ test("keeps what was said to a session until it has arrived, in order, each name
   store.append("ses_1", [finished()]);
   await store.deleteSession("ses_1");
   expect(store.requests.list("ses_1")).toEqual([]);
+});
+
+test("sessions that wait keep none of their events in memory, and readers get them all the same", () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  using store = SqliteStore.open(path);
+  const ids = Array.from({ length: 50 }, (_, index) => `ses_${index}`);
+  const used = () => {
+    collectGarbage();
+    return process.memoryUsage().arrayBuffers;
+  };
+  const before = used();
+  const texts = Array.from({ length: 10 }, (_, index) => String(index).repeat(10_000));
+  for (const id of ids) {
+    store.createSession(id, NEW);
+    for (const text of texts) store.append(id, [said(text)]);
+  }
+  const awake = (used() - before) / ids.length;
+  expect(awake).toBeGreaterThan(100_000);
+  // One of them goes on.
+  vi.advanceTimersByTime(11_000);
+  store.append("ses_0", [said("more")]);
+  vi.advanceTimersByTime(10_000);
+  expect((used() - before) / ids.length).toBeLessThan(4_000 + awake / ids.length);
+  for (const id of ids) {
+    const read = store.read(id, { afterSequence: 0, limit: 20 });
+    expect(read.slice(0, 10).map(({ event }) => event.case === "assistantText" && event.value.text)).toEqual(texts);
+  }
+  expect(store.read("ses_1", { afterSequence: 9, limit: 20 }).map(({ sequence }) => sequence)).toEqual([10]);
+  expect(store.append("ses_1", [said("again")])).toEqual(store.read("ses_1", { afterSequence: 10, limit: 20 }));
 });

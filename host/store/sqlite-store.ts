@@ -34,6 +34,8 @@ import { UsageTable } from "./usage-table.ts";
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** A page of events that a reader gets stays about below this, however large they are. */
 const READ_BYTES = 128 * 1024;
+/** The newest events of a session stay in memory for once to twice as long after the last one (ms). */
+const REST_MS = 10_000;
 
 /** Limits for what a store keeps. */
 export interface SqliteStoreOptions {
@@ -54,6 +56,10 @@ export class SqliteStore implements SessionStore {
   readonly #files: ArtifactFiles;
   readonly #limits: { maxAgeMs: number; maxBytes: number; maxLiveBytes: number };
   readonly #live = new Map<string, LiveSession>();
+  /** Those with events in memory, and of these the ones that were written to lately. */
+  readonly #awake = new Set<LiveSession>();
+  readonly #written = new Set<LiveSession>();
+  #resting: NodeJS.Timeout | undefined;
   readonly #statements: ReturnType<typeof prepareStatements>;
   readonly #diffs: DiffTable;
   readonly #removal: Removal;
@@ -105,7 +111,10 @@ export class SqliteStore implements SessionStore {
       this.#insert(sessionId, batch);
     });
     live.commit(batch);
-    if (batch.endTimeMs === undefined) this.#live.set(sessionId, live);
+    if (batch.endTimeMs === undefined) {
+      this.#live.set(sessionId, live);
+      this.#noteWritten(live);
+    }
     this.#tellChanged(sessionId, batch.session?.state ?? Session_State.QUEUED);
     for (const tell of this.#storedListeners) tell(sessionId, events);
   }
@@ -167,7 +176,8 @@ export class SqliteStore implements SessionStore {
       this.#insert(sessionId, batch),
     );
     live.commit(batch);
-    if (batch.endTimeMs !== undefined) this.#live.delete(sessionId);
+    if (batch.endTimeMs === undefined) this.#noteWritten(live);
+    else this.#forget(sessionId, live);
     if (batch.session !== undefined) this.#tellChanged(sessionId, batch.session.state);
     for (const tell of this.#storedListeners) tell(sessionId, events);
     return batch.entries.map(({ entry }) => entry);
@@ -259,8 +269,32 @@ export class SqliteStore implements SessionStore {
   }
 
   [Symbol.dispose](): void {
+    clearTimeout(this.#resting);
     this.#file[Symbol.dispose]();
     this.#files[Symbol.dispose]();
+  }
+
+  #noteWritten(live: LiveSession): void {
+    this.#awake.add(live);
+    this.#written.add(live);
+    this.#resting ??= setTimeout(() => this.#rest(), REST_MS).unref();
+  }
+
+  #forget(sessionId: string, live: LiveSession): void {
+    this.#live.delete(sessionId);
+    this.#awake.delete(live);
+    this.#written.delete(live);
+  }
+
+  /** Lets sessions rest that were not written to since the last time. */
+  #rest(): void {
+    for (const live of this.#awake) {
+      if (this.#written.has(live)) continue;
+      live.rest();
+      this.#awake.delete(live);
+    }
+    this.#written.clear();
+    this.#resting = this.#awake.size === 0 ? undefined : setTimeout(() => this.#rest(), REST_MS).unref();
   }
 
   #tellChanged(sessionId: string, state: Session_State | undefined): void {

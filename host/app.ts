@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
+import type { TrafficObserver } from "./broker/traffic.ts";
 import { WayOut } from "./broker/way-out.ts";
 import type { HostConfig } from "./config/config.ts";
 import { ConfiguredCredential } from "./config/configured-credential.ts";
@@ -26,6 +27,8 @@ export interface App extends AsyncDisposable {
   uploads: SnapshotUploads;
   runtime: Runtime;
   store: SessionStore;
+  /** Those who are called with what passes the brokers. */
+  traffic: Set<TrafficObserver>;
   credentials: ConfiguredCredential;
   logger: Logger;
 }
@@ -83,6 +86,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
     signal: closing.signal,
     logger,
   });
+  const traffic = new Set<TrafficObserver>();
   const sessions = SessionManager.open({
     containers,
     store,
@@ -99,6 +103,9 @@ export function createApp(config: HostConfig, logger: Logger): App {
     egress,
     wayOut,
     maxEgressBytes,
+    onTraffic: (fact) => {
+      for (const observe of traffic) observe(fact);
+    },
   });
   sessions.resume();
   const { notify } = config;
@@ -109,6 +116,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
     uploads: snapshots.uploads,
     runtime,
     store,
+    traffic,
     credentials,
     logger,
     async [Symbol.asyncDispose]() {

@@ -6,6 +6,7 @@ import type { EgressDecision } from "./egress-decision.ts";
 import type { EgressRules } from "./egress-rules.ts";
 import { createGitGateway, type GitGatewayOptions } from "./git/git-gateway.ts";
 import { createModelGateway, type ModelGatewayOptions } from "./model/model-gateway.ts";
+import type { GatewayName, TrafficObserver } from "./traffic.ts";
 import { WayOut } from "./way-out.ts";
 
 /** Connections of one session at a time; a container that opens more is up to no good. */
@@ -13,14 +14,12 @@ const MAX_CONNECTIONS = 256;
 /** Requests that one session has under way; Claude has a handful, the rest wait. */
 const MAX_REQUESTS = 64;
 
-type GatewayName = "model" | "proxy" | "git";
-
 /** Options of a gateway that the broker sets by itself, or for all of them. */
-type Shared = "agents" | "wayOut" | "egress" | "resolve" | "logger" | "onDecision";
+type Shared = "agents" | "wayOut" | "egress" | "resolve" | "logger" | "onDecision" | "onBytes";
 
 /** Options of a broker: those of each gateway, which no other gateway is given, and what they share. */
 export interface BrokerOptions {
-  model: Omit<ModelGatewayOptions, Shared>;
+  model: Omit<ModelGatewayOptions, Shared | "onAnswer">;
   git: Omit<GitGatewayOptions, Shared>;
   proxy: Omit<ProxyGatewayOptions, Shared>;
   egress: EgressRules;
@@ -29,6 +28,8 @@ export interface BrokerOptions {
   logger: Logger;
   /** Called with every decision of any gateway. */
   onDecision: (decision: EgressDecision) => void;
+  /** Called with what the host counts. Default: nobody counts. */
+  onTraffic?: TrafficObserver | undefined;
 }
 
 /**
@@ -40,18 +41,31 @@ export class Broker implements Disposable {
   readonly #agents: Agent[] = [];
   readonly #connections = new Set<Duplex>();
 
-  constructor({ model, git, proxy, egress, wayOut = new WayOut(), logger, onDecision }: BrokerOptions) {
+  constructor({ model, git, proxy, egress, wayOut = new WayOut(), logger, ...tell }: BrokerOptions) {
+    const { onDecision, onTraffic = () => {} } = tell;
     // None of one gateway's connections serves another.
     const open = (options: AgentOptions) => {
       const agents = wayOut.createAgents({ ...options, maxSockets: MAX_REQUESTS });
       this.#agents.push(agents.http, agents.https);
       return agents;
     };
-    const shared = { wayOut, logger, onDecision };
+    const sharedBy = (gateway: GatewayName) => ({
+      wayOut,
+      logger,
+      onDecision: (decision: EgressDecision) => {
+        onTraffic({ kind: "decision", gateway, allowed: decision.allowed, push: decision.push === true });
+        onDecision(decision);
+      },
+      onBytes: (count: number) => onTraffic({ kind: "bytes", gateway, count }),
+    });
     this.#servers = {
-      model: createModelGateway({ ...model, ...shared, agents: open({ keepAlive: true }) }),
-      proxy: createProxyGateway({ ...proxy, wayOut, onDecision, egress, agents: open({}) }),
-      git: createGitGateway({ ...git, ...shared, egress, agents: open({ keepAlive: true }) }),
+      model: createModelGateway({
+        ...observed(model, onTraffic),
+        ...sharedBy("model"),
+        agents: open({ keepAlive: true }),
+      }),
+      proxy: createProxyGateway({ ...proxy, ...sharedBy("proxy"), egress, agents: open({}) }),
+      git: createGitGateway({ ...git, ...sharedBy("git"), egress, agents: open({ keepAlive: true }) }),
     };
     for (const server of Object.values(this.#servers)) server.on("clientError", (_error, socket) => socket.destroy());
   }
@@ -72,4 +86,27 @@ export class Broker implements Disposable {
     for (const connection of this.#connections) connection.destroy();
     for (const agent of this.#agents) agent.destroy();
   }
+}
+
+/** The model gateway's options, with what it does told to whoever counts, too. */
+function observed(
+  model: BrokerOptions["model"],
+  onTraffic: TrafficObserver,
+): BrokerOptions["model"] & Pick<ModelGatewayOptions, "onAnswer"> {
+  const { spending, onRetry } = model;
+  return {
+    ...model,
+    spending: {
+      reserve: (worst, options) => spending.reserve(worst, options),
+      add: (usage, name) => {
+        onTraffic({ kind: "modelUsage", model: name, usage });
+        spending.add(usage, name);
+      },
+    },
+    onRetry: (retry) => {
+      onTraffic({ kind: "modelRetry", status: retry.httpStatus });
+      onRetry(retry);
+    },
+    onAnswer: (answer) => onTraffic({ kind: "modelRequest", ...answer }),
+  };
 }

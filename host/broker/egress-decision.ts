@@ -5,4 +5,6 @@ export interface EgressDecision {
   allowed: boolean;
   /** Reason for a refusal. Empty: it is allowed. */
   reason: string;
+  /** Whether it is about a push. Default: false. */
+  push?: boolean;
 }

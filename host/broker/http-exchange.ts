@@ -76,6 +76,16 @@ export function endWith(request: IncomingMessage, response: ServerResponse, upst
   });
 }
 
+/** Tells once a request of ours is over how many bytes its connection has carried for it. */
+export function countBytes(upstream: ClientRequest, onBytes?: (count: number) => void): void {
+  if (onBytes === undefined) return;
+  upstream.once("socket", (socket) => {
+    const carried = () => socket.bytesRead + socket.bytesWritten;
+    const before = carried();
+    upstream.once("close", () => onBytes(carried() - before));
+  });
+}
+
 /** Returns a signal that is aborted when a request has been answered, or nobody waits for the answer any more. */
 export function goneSignal(request: IncomingMessage, response: ServerResponse): AbortSignal {
   const { socket } = request;

@@ -1,14 +1,21 @@
+import type { TrafficObserver } from "../broker/traffic.ts";
 import type { RuntimeHealth } from "../runtime/runtime.ts";
 import type { SessionManager } from "../session/session-manager.ts";
+import { leftToday } from "../session/spending.ts";
+import type { Budget } from "../../proto/index.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { VERSION } from "../version.ts";
 import { Meters, type SetGauge } from "./meters.ts";
 import { SessionMetrics } from "./session-metrics.ts";
+import { observeTraffic } from "./traffic-metrics.ts";
 
 /** Parts of a host that are looked at. Nothing is asked of them but when metrics are read. */
 export interface WatchedHost {
   sessions: Pick<SessionManager, "status">;
-  store: Pick<SessionStore, "onStored" | "listSessions" | "usedBytes">;
+  store: Pick<SessionStore, "onStored" | "listSessions" | "usage" | "usedBytes">;
+  /** Those who are called with what passes the brokers. */
+  traffic: Set<TrafficObserver>;
+  dailyBudget: Budget;
   /** Health of the engine, which may be some seconds old. */
   engine: () => Promise<RuntimeHealth>;
   /** Id of this life of the host. */
@@ -29,7 +36,7 @@ export class HostMetrics implements AsyncDisposable {
   static start(host: WatchedHost): HostMetrics {
     const meters = Meters.start({ version: VERSION, instanceId: host.instanceId });
     meters.onRead((set) => setGauges(host, set));
-    return new HostMetrics(meters, [SessionMetrics.start(host.store, meters)]);
+    return new HostMetrics(meters, [SessionMetrics.start(host.store, meters), observeTraffic(host.traffic, meters)]);
   }
 
   /** Returns all metrics in the text format of Prometheus. */
@@ -43,12 +50,16 @@ export class HostMetrics implements AsyncDisposable {
   }
 }
 
-async function setGauges({ sessions, store, engine }: WatchedHost, set: SetGauge): Promise<void> {
+async function setGauges({ sessions, store, engine, dailyBudget }: WatchedHost, set: SetGauge): Promise<void> {
   const { queuedCount, maxRunning, removingCount, runtimeProblem } = sessions.status();
   set("claudecluster_queue_length", queuedCount, {});
   if (Number.isFinite(maxRunning)) set("claudecluster_running_limit", maxRunning, {});
   set("claudecluster_containers_removing", removingCount, {});
   set("claudecluster_store_bytes", store.usedBytes(), {});
+  const { usd, tokens, requests } = leftToday(dailyBudget, store.usage);
+  if (usd !== undefined) set("claudecluster_daily_budget_left_usd", usd, {});
+  if (tokens !== undefined) set("claudecluster_daily_budget_left_tokens", tokens, {});
+  if (requests !== undefined) set("claudecluster_daily_budget_left_requests", requests, {});
   const { healthy } = await engine();
   set("claudecluster_engine_up", runtimeProblem === undefined && healthy ? 1 : 0, {});
 }

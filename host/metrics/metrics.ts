@@ -1,3 +1,5 @@
+import { MODEL_NAMES } from "../broker/model/model-prices.ts";
+import { GATEWAYS } from "../broker/traffic.ts";
 import { ERROR_REASONS, Phase, Session_State } from "../../proto/index.ts";
 import { FINAL_STATES, LIVE_STATES } from "../session/states.ts";
 
@@ -17,6 +19,8 @@ export interface Metric {
 
 const stateName = (state: Session_State) => Session_State[state].toLowerCase();
 const phases = Object.values(Phase).filter((phase) => typeof phase === "string" && phase !== "UNSPECIFIED") as string[];
+/** HTTP statuses of the model's endpoint that mean something here, and none: it was not reached. */
+const STATUSES = "none 200 400 401 403 404 408 413 429 500 502 503 504 529".split(" ");
 /** From the time of a function call to the longest session. */
 const SECONDS = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14_400];
 
@@ -70,6 +74,52 @@ export const METRICS = {
     unit: "s",
     help: "Time from the first event of a batch in its container until the batch is stored.",
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300],
+  },
+  claudecluster_model_requests_total: {
+    kind: "counter",
+    help: "Requests to the model that were passed on, by model and HTTP status; none: the endpoint was not reached.",
+    labels: { model: MODEL_NAMES, status: STATUSES },
+  },
+  claudecluster_model_retries_total: {
+    kind: "counter",
+    help: "Attempts of such requests that failed and were followed by another, by HTTP status.",
+    labels: { status: STATUSES },
+  },
+  claudecluster_model_answer_delay_seconds: {
+    kind: "histogram",
+    unit: "s",
+    help: "Time from such a request, with its retries, until its answer begins.",
+    labels: { model: MODEL_NAMES },
+    buckets: SECONDS,
+  },
+  claudecluster_model_tokens_total: {
+    kind: "counter",
+    help: "Tokens that answers of the model used, by model and kind.",
+    labels: { model: MODEL_NAMES, kind: ["input", "output", "cache_write", "cache_read"] },
+  },
+  claudecluster_model_cost_usd_total: {
+    kind: "counter",
+    help: "Cost of these, at list prices.",
+    labels: { model: MODEL_NAMES },
+  },
+  claudecluster_daily_budget_left_usd: { kind: "gauge", help: "What is left of the day's budget. Absent: no bound." },
+  claudecluster_daily_budget_left_tokens: { kind: "gauge", help: "Tokens that are left of it. Absent: no bound." },
+  claudecluster_daily_budget_left_requests: { kind: "gauge", help: "Requests that are left of it. Absent: no bound." },
+  claudecluster_egress_decisions_total: {
+    kind: "counter",
+    help: "Connections and requests of sessions that were allowed or refused, by gateway.",
+    labels: { gateway: GATEWAYS, decision: ["allowed", "refused"] },
+  },
+  claudecluster_egress_bytes_total: {
+    kind: "counter",
+    unit: "By",
+    help: "Bytes that went out and came in for sessions, together, by gateway.",
+    labels: { gateway: GATEWAYS },
+  },
+  claudecluster_pushes_total: {
+    kind: "counter",
+    help: "Refs that sessions asked to push, by decision.",
+    labels: { decision: ["allowed", "refused"] },
   },
 } as const satisfies Record<`claudecluster_${string}`, Metric>;
 

@@ -6,6 +6,7 @@ import { Broker } from "../broker/broker.ts";
 import type { GitCredentialSource } from "../broker/git/git-credential.ts";
 import type { ModelGatewayOptions } from "../broker/model/model-gateway.ts";
 import type { ServedSnapshot } from "../broker/git/snapshot-gateway.ts";
+import type { TrafficObserver } from "../broker/traffic.ts";
 import type { WayOut } from "../broker/way-out.ts";
 import { DecisionLog } from "./decision-log.ts";
 import { type EgressConfig, egressRules, MAX_EGRESS_BYTES } from "./egress.ts";
@@ -37,6 +38,8 @@ export interface OutsideAccess {
   wayOut?: WayOut | undefined;
   /** Bytes that one session may move, both ways together. Default: 16 GiB. */
   maxEgressBytes?: number | undefined;
+  /** Called with what passes the brokers. Default: nobody counts. */
+  onTraffic?: TrafficObserver | undefined;
 }
 
 /** Session that a broker serves, and what it may reach. */
@@ -57,7 +60,7 @@ export interface SessionBrokerOptions extends OutsideAccess, Pick<ModelGatewayOp
  */
 export function createSessionBroker(options: SessionBrokerOptions): Broker {
   const { spec, snapshot, model, git, egress, wayOut, maxEgressBytes = MAX_EGRESS_BYTES } = options;
-  const { spending, onReach, logger, tell, leaving } = options;
+  const { spending, onReach, onTraffic, logger, tell, leaving } = options;
   const { endpoint, credentials, policy, fallbackModel } = model;
   const decisions = new DecisionLog();
   return new Broker({
@@ -76,6 +79,7 @@ export function createSessionBroker(options: SessionBrokerOptions): Broker {
     egress: egressRules(spec, egress),
     wayOut,
     logger,
+    onTraffic,
     onDecision: (decision) => {
       const told = leaving.aborted ? undefined : decisions.next(decision);
       if (told !== undefined) tell({ case: "egressDecided", value: create(EgressDecidedSchema, told) });

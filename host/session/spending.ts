@@ -140,6 +140,21 @@ export class Spending {
   }
 }
 
+/** Returns what is left of a budget of the day, by what it bounds. It may be used up by one answer too many: 0 then. */
+export function leftToday(
+  budget: Budget,
+  usage: Pick<UsageStore, "ofDay">,
+): { usd?: number; tokens?: number; requests?: number } {
+  if (!isBounded(budget)) return {};
+  const { maxCostUsd, maxTokenCount, maxRequestCount } = budget;
+  const used = usage.ofDay(today());
+  return {
+    ...(maxCostUsd > 0 && { usd: Math.max(0, maxCostUsd - used.costUsd) }),
+    ...(maxTokenCount > 0n && { tokens: Math.max(0, Number(maxTokenCount - tokensOf(used))) }),
+    ...(maxRequestCount > 0 && { requests: Math.max(0, maxRequestCount - used.requestCount) }),
+  };
+}
+
 /** Whether a bound that was reached is one of these. */
 function includes(budget: Budget, bound: Budget | undefined): boolean {
   return (

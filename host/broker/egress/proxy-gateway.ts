@@ -23,6 +23,8 @@ export interface ProxyGatewayOptions {
   agents: Agents;
   /** Called with every decision. */
   onDecision: (decision: EgressDecision) => void;
+  /** Called with bytes that went out or came in. Default: nobody counts. */
+  onBytes?: ((count: number) => void) | undefined;
   /** Function that resolves names. Default: the system's. */
   resolve?: Resolve;
 }
@@ -180,6 +182,7 @@ class ProxyGateway {
     const { maxEgressBytes } = this.#options;
     const before = this.#bytes;
     this.#bytes += count;
+    this.#options.onBytes?.(count);
     if (this.#bytes <= maxEgressBytes) return true;
     if (before <= maxEgressBytes) this.#tell(authority, `the session has moved ${maxEgressBytes} bytes`);
     return false;

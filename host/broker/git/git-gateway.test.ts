@@ -44,6 +44,10 @@ afterEach(async () => {
 interface Rig {
   port: number;
   decisions: string[];
+  /** Of the decisions that are about pushes, whether they allow. */
+  pushes: boolean[];
+  /** Bytes that were counted. */
+  bytes: number[];
   helper: string[];
   /** Runs git as in the container: the server's URLs lead to the gateway. */
   git(...args: string[]): Promise<string>;
@@ -71,6 +75,7 @@ async function startGateway(
 ): Promise<Rig> {
   const { repositories = [`${origin}/own.git`], pushRefs = ["refs/heads/claude/*"], password = TOKEN } = options;
   const decisions: string[] = [];
+  const [pushes, bytes]: [boolean[], number[]] = [[], []];
   const helper: string[] = [];
   const note = (what: string) => (url: URL) => Promise.resolve(void helper.push(`${what} ${url.pathname}`));
   const credentials: GitCredentialSource = {
@@ -104,8 +109,11 @@ async function startGateway(
     pushRefs,
     credentials,
     logger: pino({ level: "silent" }),
-    onDecision: ({ destination, allowed, reason }) =>
-      decisions.push(allowed ? `+${destination}` : `-${destination} (${reason})`),
+    onDecision: ({ destination, allowed, reason, push = false }) => {
+      decisions.push(allowed ? `+${destination}` : `-${destination} (${reason})`);
+      if (push) pushes.push(allowed);
+    },
+    onBytes: (count) => bytes.push(count),
   });
   gateway.listen(0, "127.0.0.1");
   await once(gateway, "listening");
@@ -132,6 +140,8 @@ async function startGateway(
   return {
     port,
     decisions,
+    pushes,
+    bytes,
     helper,
     async git(...args) {
       const { stdout, stderr } = await run("git", args, { cwd: directory, env, encoding: "utf8" });
@@ -215,6 +225,8 @@ test("refuses a push to any other ref, and says so", async () => {
     expect(await failure(rig.git("-C", "own", "push", "origin", `HEAD:${ref}`))).toContain("remote rejected");
   }
   expect(await refsOf("own")).toEqual(["refs/heads/main"]);
+  expect(rig.pushes).toEqual([false, false, false, false, false]);
+  expect(rig.bytes.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(1000);
   expect(rig.decisions).toContain(
     `-127.0.0.1:${server.port}/own.git refs/heads/main (pushes go to refs/heads/claude/* only)`,
   );

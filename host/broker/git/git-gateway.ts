@@ -111,7 +111,7 @@ class GitGateway {
   }
 
   #refusePush(url: URL): Refusal {
-    this.#decide(url, "not a repository of the session");
+    this.#decide(url, "not a repository of the session", undefined, true);
     return new Refusal(403, "this session may push only to its own repositories");
   }
 
@@ -213,11 +213,11 @@ class GitGateway {
     );
   }
 
-  #decide(url: URL, reason?: string, ref?: string): void {
+  #decide(url: URL, reason?: string, ref?: string, push = ref !== undefined): void {
     const host = authorityOf(url);
     const what = ref === undefined ? host : `${host}${url.pathname} ${printable(ref)}`;
     const destination = ref === undefined && reason !== undefined ? `${host}${url.pathname}` : what;
-    this.#options.onDecision({ destination, allowed: reason === undefined, reason: reason ?? "" });
+    this.#options.onDecision({ destination, allowed: reason === undefined, reason: reason ?? "", push });
   }
 }
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { LookupFunction } from "node:net";
 import { pipeline, type Readable } from "node:stream";
-import { causeOf, endWith, statusOf } from "../http-exchange.ts";
+import { causeOf, countBytes, endWith, statusOf } from "../http-exchange.ts";
 import type { Agents, WayOut } from "../way-out.ts";
 
 /** Most redirects of one request that are followed. */
@@ -57,11 +57,13 @@ export interface GitWay {
   wayOut: WayOut;
   /** Agents of this session alone: what one session does to a connection must not meet another's request. */
   agents: GitAgents;
+  /** Called with bytes that went out or came in. Default: nobody counts. */
+  onBytes?: ((count: number) => void) | undefined;
 }
 
 /** Sends a request to a git server. Rejects with a Refusal that says why if the server is not reached. */
 export function askGitServer(
-  { wayOut, agents }: GitWay,
+  { wayOut, agents, onBytes }: GitWay,
   target: URL,
   { method = "GET", headers, head, body, push = false, request, response, lookup }: GitQuestion,
 ): Promise<IncomingMessage> {
@@ -69,6 +71,7 @@ export function askGitServer(
     if (response.destroyed) return reject(new Refusal(499, "nobody waits for this"));
     const silenceMs = (agents.silenceMs ?? SILENCE_MS) * (push ? PUSH_PATIENCE : 1);
     const upstream = wayOut.request(target, { method, headers, lookup, timeout: silenceMs }, agents);
+    countBytes(upstream, onBytes);
     upstream.on("timeout", () => {
       // The container has not sent all of it: it is not the server that is silent.
       if (body !== undefined && !body.readableEnded && !upstream.writableNeedDrain) return;

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
-import { causeOf } from "../http-exchange.ts";
+import { causeOf, countBytes } from "../http-exchange.ts";
 import type { Agents, WayOut } from "../way-out.ts";
 
 /** Request to the model's endpoint, ready to be sent, several times if need be. */
@@ -14,6 +14,8 @@ export interface ModelCall {
   silenceMs?: number;
   /** Signal that is aborted when nobody waits for the answer any more. */
   signal: AbortSignal;
+  /** Called with bytes that went out or came in. Default: nobody counts. */
+  onBytes?: ((count: number) => void) | undefined;
 }
 
 /** Attempt that failed and is followed by another. */
@@ -93,13 +95,14 @@ export function isOverloaded(answer: IncomingMessage): boolean {
 }
 
 function sendOnce(
-  { target, headers, content, wayOut, agents, silenceMs, signal }: ModelCall,
+  { target, headers, content, wayOut, agents, silenceMs, signal, onBytes }: ModelCall,
   onOwed: CallObserver["onOwed"],
 ): Promise<IncomingMessage> {
   const tls = target.protocol === "https:";
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason as Error);
     const request = wayOut.request(target, { method: "POST", headers, timeout: silenceMs ?? 0 }, agents);
+    countBytes(request, onBytes);
     // Not by Node's own option, nor with an error: as the answer ends, that would be one of a socket that nobody listens to.
     const abort = () => void request.destroy();
     const over = () => signal.removeEventListener("abort", abort);

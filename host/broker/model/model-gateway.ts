@@ -17,8 +17,8 @@ import { UsageReader, worstUsage } from "./usage-reader.ts";
 export interface ModelSpending {
   /** Reserves what a request may cost at most. It may wait until others are counted, until an abort. */
   reserve(worst: MeteredUsage, options: { signal: AbortSignal }): Promise<Reservation>;
-  /** Counts an answer. Does not throw. */
-  add(usage: MeteredUsage): void;
+  /** Counts an answer of a model, as the request or the answer names it. Does not throw. */
+  add(usage: MeteredUsage, model: string): void;
 }
 
 /** Permission to send a request, or a sentence that says why not. */
@@ -143,14 +143,14 @@ class ModelGateway {
         onOwed: (now) => (owed = now),
         onAnswer: async (answer) => {
           if (!isSuccess(answer)) return;
-          const { usage, failure } = await readAnswer(answer, { model: asked.model, unread, signal });
-          spending.add(usage);
+          const { usage, model, failure } = await readAnswer(answer, { model: asked.model, unread, signal });
+          spending.add(usage, model);
           // Claude Code may ask again without a word.
           if (failure !== undefined) onRetry(brokenOff(failure));
         },
       });
       // What the endpoint was sent may have to be paid for all the same.
-      if (passed !== "answered" && owed) spending.add(unread);
+      if (passed !== "answered" && owed) spending.add(unread, asked.model);
     } finally {
       reserved?.[Symbol.dispose]();
       this.#underWay--;
@@ -177,7 +177,7 @@ function brokenOff(failure: string): Retry {
 async function readAnswer(
   answer: IncomingMessage,
   { model, unread, signal }: { model: string; unread: MeteredUsage; signal: AbortSignal },
-): Promise<{ usage: MeteredUsage; failure: string | undefined }> {
+): Promise<{ usage: MeteredUsage; model: string; failure: string | undefined }> {
   const streamed = /^text\/event-stream\b/.test(answer.headers["content-type"] ?? "");
   const reader = new UsageReader(model, { streamed, unread });
   const plain = decoded(answer);
@@ -185,7 +185,7 @@ async function readAnswer(
   let closed: string | undefined;
   answer.once("error", () => (closed = signal.aborted ? undefined : "connection closed"));
   await finished(plain ?? answer).catch(() => {});
-  return { usage: reader.usage(), failure: reader.failure ?? closed };
+  return { usage: reader.usage(), model: reader.model, failure: reader.failure ?? closed };
 }
 
 function isSuccess({ statusCode = 0 }: IncomingMessage): boolean {

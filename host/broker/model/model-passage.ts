@@ -32,6 +32,10 @@ export interface PassageOptions {
   onDecision: (decision: EgressDecision) => void;
   /** Called with every attempt that failed and is followed by another. */
   onRetry: (retry: Retry) => void;
+  /** Called with bytes that went out or came in. Default: nobody counts. */
+  onBytes?: ((count: number) => void) | undefined;
+  /** Called with every answer as it begins, and the time until then. Status 0: the endpoint was not reached. */
+  onAnswer: (answer: { model: string; status: number; elapsedMs: number }) => void;
   /** See CallObserver. */
   onReach: CallObserver["onReach"];
   /** Pauses between attempts (ms). Default: RETRY_DELAYS_MS. */
@@ -76,6 +80,8 @@ export class ModelPassage {
       return "refused";
     }
     const startMs = Date.now();
+    const tellAnswer = (status: number) =>
+      this.#options.onAnswer({ model: given.asked.model, status, elapsedMs: Date.now() - startMs });
     const quiet = `model endpoint ${endpoint.host} has said nothing for ${limits.noticeMs / 1000} s`;
     using silence = Silence.start(limits.noticeMs, (silent) => onReach(silent ? quiet : undefined));
     let answer: IncomingMessage;
@@ -84,10 +90,12 @@ export class ModelPassage {
       silence.end();
     } catch (error) {
       if (signal.aborted) return "gone";
+      tellAnswer(0);
       logger.warn({ code: (error as NodeJS.ErrnoException).code }, "model endpoint not reached");
       refuse(response, 502, "api_error", `ClaudeCluster: ${notReached(endpoint, error)}.`);
       return "refused";
     }
+    tellAnswer(answer.statusCode ?? 0);
     const place = redirect(answer, given.target);
     if (place !== undefined) {
       answer.resume();
@@ -147,7 +155,7 @@ export class ModelPassage {
       onRetry: () => void;
     },
   ): Promise<IncomingMessage> {
-    const { wayOut, agents, fallbackModel, onReach, retryDelaysMs, silence = SILENCE_LIMITS } = this.#options;
+    const { wayOut, agents, fallbackModel, onBytes, onReach, retryDelaysMs, silence = SILENCE_LIMITS } = this.#options;
     const silenceMs = asked.streamed ? silence.streamedMs : silence.wholeMs;
     const onRetry = (retry: Retry) => {
       onSilenceEnd();
@@ -157,7 +165,7 @@ export class ModelPassage {
     const call = (content: Uint8Array) => {
       const headers = { ...headersToModel(request, { credential, betas }), "content-length": content.length };
       return callModel(
-        { target, headers, content, wayOut, agents, silenceMs, signal },
+        { target, headers, content, wayOut, agents, silenceMs, signal, onBytes },
         { onRetry, onReach, onOwed, retryDelaysMs },
       );
     };

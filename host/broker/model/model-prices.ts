@@ -52,7 +52,8 @@ const PRICES: Record<string, Price> = {
 };
 
 const DEAREST = OPUS_4;
-const NAMES = Object.keys(PRICES).sort((a, b) => b.length - a.length);
+/** Beginnings of the names of the models with a known price, the longest first. */
+export const MODEL_NAMES = Object.keys(PRICES).sort((a, b) => b.length - a.length);
 
 /** Tokens of one answer, by kind. */
 export interface TokenCounts {
@@ -66,10 +67,15 @@ export interface TokenCounts {
   cacheWriteHour: number;
 }
 
+/** Returns the name by which a model's price is known. Empty: it is not. */
+export function knownModel(model: string): string {
+  return MODEL_NAMES.find((name) => model.startsWith(name)) ?? "";
+}
+
 /** Returns the usage of one answer, with its cost. A model without a known price costs as much as the dearest one. */
 export function meter(model: string, tokens: TokenCounts): MeteredUsage {
   const { input, output, cacheRead, cacheWrite, cacheWriteHour } = tokens;
-  const base = PRICES[NAMES.find((name) => model.startsWith(name)) ?? ""] ?? DEAREST;
+  const base = PRICES[knownModel(model)] ?? DEAREST;
   const sent = input + cacheRead + cacheWrite + cacheWriteHour;
   const price = base.long !== undefined && sent > base.long.aboveTokens ? base.long.price : base;
   // The cache's writes cost 1.25 times and twice the price of tokens sent.

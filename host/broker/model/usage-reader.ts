@@ -62,6 +62,11 @@ export class UsageReader {
     return meter(this.#model, { ...this.#counts, output });
   }
 
+  /** Model that answers, as the answer names it; until then the one that was asked. */
+  get model(): string {
+    return this.#model;
+  }
+
   /** Kind of the error that ended a stream which had begun well ("overloaded_error"). Undefined: none did. */
   get failure(): string | undefined {
     return this.#streamed ? this.#failure : undefined;

@@ -13,6 +13,7 @@ import { HealthState } from "./server/health.ts";
 import { reflectionServices } from "./server/reflection.ts";
 import { RpcServer } from "./server/rpc-server.ts";
 import { OnlySession } from "./session/only-session.ts";
+import { PreparedClaude } from "./session/prepared-claude.ts";
 import { AgentSession } from "./session/session.ts";
 import { type SessionPlace, sessionPlace } from "./session/session-place.ts";
 import { type Timeouts, TIMEOUTS } from "./timeouts.ts";
@@ -80,9 +81,12 @@ export async function createAgent(config: AgentConfig, options: AgentOptions): P
     presence,
     instanceId: randomUUID(),
     versions: () => versions.all(),
-    sessions: new OnlySession((assignment) => {
-      log.info({ sessionId: assignment.id }, "session started");
-      return AgentSession.start(assignment, { place, timeouts, log });
+    sessions: new OnlySession({
+      prepare: (shape) => PreparedClaude.start(shape, { place, log }),
+      begin(assignment) {
+        log.info({ sessionId: assignment.id }, "session started");
+        return AgentSession.start(assignment, { place, timeouts, log });
+      },
     }),
     owner: new Seat({ onChange, replaced: () => replaced("OWNER_REPLACED", "Another owner has attached.") }),
     connectionTaker: new Seat({
@@ -119,13 +123,14 @@ export async function createAgent(config: AgentConfig, options: AgentOptions): P
     const awaited = presence.present && session?.over === false;
     presence.close();
     exiting.abort();
-    core.sessions.close();
+    const closed = core.sessions.close();
     health.stopServing();
     const timer = setTimeout(() => hurry.abort(), timeouts.shutdownSessionMs);
     await session?.shutDown({ signal: hurry.signal });
     // A host that was there has seen the end, and asks for the result now.
     if (awaited) await rest(timeouts.shutdownResultMs, hurry.signal);
     clearTimeout(timer);
+    await closed;
     await server.close();
     await relay[Symbol.asyncDispose]();
   }

@@ -150,6 +150,10 @@ export const ERROR_REASONS = {
   SESSION_AMBIGUOUS: "INVALID_ARGUMENT",
   /** The agent has its one session already. */
   SESSION_EXISTS: "FAILED_PRECONDITION",
+  /** The agent has a Claude already that was started before its session. */
+  SESSION_PREPARED: "FAILED_PRECONDITION",
+  /** Claude cannot be started before such a session's files are there. */
+  CLAUDE_NOT_PREPARABLE: "FAILED_PRECONDITION",
   /** The session has not ended, and what was asked needs that. */
   SESSION_LIVE: "FAILED_PRECONDITION",
   /** The session is no longer, or not yet, under way on this host. */

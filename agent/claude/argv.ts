@@ -26,14 +26,15 @@ export type ClaudeSpec = Pick<
 
 /**
  * Returns the arguments that `claude` is started with. The task is not among them: it goes through standard input,
- * where no other process sees it.
+ * where no other process sees it. One that waits does nothing before it is told where its work is.
  */
 export function claudeArguments(
   spec: ClaudeSpec,
   { conversationId, earlier }: Opening,
-  { modelPort }: { modelPort: number },
+  { modelPort, waits = false }: { modelPort: number; waits?: boolean },
 ): string[] {
   return [
+    ...(waits ? ["--await-claim"] : []),
     "-p",
     "--output-format",
     "stream-json",

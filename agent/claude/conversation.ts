@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
-import { AppError, onAbort, OutputTruncatedSchema } from "../../proto/index.ts";
+import { AppError, OutputTruncatedSchema } from "../../proto/index.ts";
 import { cpuTicksOf } from "../process/cpu-time.ts";
 import type { Timeouts } from "../timeouts.ts";
 import { within, withPatience } from "../wait.ts";
@@ -12,14 +12,8 @@ import { type Notice, parseLine, type PermissionRequest, unrecognized } from "./
 import { TurnAnswer } from "./turn-answer.ts";
 import { TurnProgress } from "./turn-progress.ts";
 
-/** Process of a conversation, and what takes what is said in it. */
-export interface ConversationOptions extends Omit<ClaudeProcessOptions, "pipesMs" | "onLine" | "onOutputEnd"> {
-  /** Text that goes with the first message, before it. Default: none. */
-  firstNote?: string | undefined;
-  /** Commands that a message may begin with, such as "review" for "/review". Default: none. */
-  commands?: ReadonlySet<string> | undefined;
-  /** Waits for the start and the end of Claude and of its turns. */
-  timeouts: Timeouts;
+/** What takes what is said in a conversation. */
+export interface ConversationListener extends Pick<ClaudeProcessOptions, "emit" | "roomy"> {
   /** Called at the end of a turn, before anything that follows it is emitted. */
   onTurnEnd(end: TurnEnd): void;
   /** Called for each result, also for what Claude did by itself between two turns. */
@@ -30,6 +24,29 @@ export interface ConversationOptions extends Omit<ClaudeProcessOptions, "pipesMs
   onPermissionRequest(request: PermissionRequest): void;
   /** Called when Claude does not wait for a decision any more. */
   onRequestCanceled(requestId: string): void;
+}
+
+/** Process of a conversation, and what takes what is said in it. */
+export interface ConversationOptions
+  extends Omit<ClaudeProcessOptions, "pipesMs" | "onLine" | "onOutputEnd">, ConversationListener {
+  /** Text that goes with the first message, before it. Default: none. */
+  firstNote?: string | undefined;
+  /** Commands that a message may begin with, such as "review" for "/review". Default: none. */
+  commands?: ReadonlySet<string> | undefined;
+  /** Waits for the start and the end of Claude and of its turns. */
+  timeouts: Timeouts;
+}
+
+/** What a Claude is told that has been started before its work was known. */
+export interface Claim {
+  /** Directory in which it works from now on, as if it had been started there. */
+  cwd: string;
+  /** Permission mode. Undefined: the one it was started with. */
+  permissionMode?: string | undefined;
+  /** Model. Undefined: the one it was started with. */
+  model?: string | undefined;
+  /** Text that goes with the first message, before it. Undefined: none. */
+  firstNote?: string | undefined;
 }
 
 /** Conversation with a running `claude -p`, which takes one message after the other. Whoever starts it ends it. */
@@ -65,15 +82,13 @@ export class Conversation {
   }
 
   /**
-   * Starts Claude and resolves once it answers; its time for that begins when `held` resolves, by default at once. Throws
-   * CLAUDE_NOT_STARTED, CLAUDE_NOT_READY or the signal's reason; then nothing is left running.
+   * Starts Claude and resolves once it answers. Throws CLAUDE_NOT_STARTED, CLAUDE_NOT_READY or the signal's reason; then
+   * nothing is left running.
    */
-  static async start(
-    options: ConversationOptions & { held?: Promise<unknown> | undefined; signal: AbortSignal },
-  ): Promise<Conversation> {
+  static async start(options: ConversationOptions & { signal: AbortSignal }): Promise<Conversation> {
     const conversation = new Conversation(options);
     try {
-      await conversation.#initialize(options);
+      await conversation.#initialize(options.signal);
       return conversation;
     } catch (error) {
       await conversation.kill();
@@ -89,6 +104,25 @@ export class Conversation {
   /** Whether a message has been given to Claude whose turn has not ended. */
   get busy(): boolean {
     return this.#progress.running;
+  }
+
+  /**
+   * Tells a Claude that waits for it where it works, before the first message. Returns why it does not; then it is of no use.
+   * Undefined: it does. Rejects with the signal's reason.
+   */
+  async claim({ signal, ...claim }: Claim & { signal: AbortSignal }): Promise<string | undefined> {
+    const { cwd, permissionMode, model, firstNote } = claim;
+    this.#note = firstNote;
+    const mode = permissionMode !== undefined && { permission_mode: permissionMode };
+    // Claude Code takes them in this order, and no model before its place.
+    const answers = [this.#request({ subtype: "claim_session", cwd, ...mode })];
+    if (model !== undefined) answers.push(this.#request({ subtype: "set_model", model }));
+    const answered = Promise.all(answers);
+    const { claudeClaimMs } = this.#options.timeouts;
+    const came = await this.#patient(answered, { ms: claudeClaimMs, signal });
+    if (this.exit !== undefined) return "it has ended";
+    if (!came) return `it did not answer within ${claudeClaimMs / 1000} s`;
+    return (await answered).find((error) => error !== undefined);
   }
 
   /**
@@ -156,18 +190,10 @@ export class Conversation {
     return await this.exited;
   }
 
-  async #initialize({ held, signal }: { held?: Promise<unknown> | undefined; signal: AbortSignal }): Promise<void> {
+  async #initialize(signal: AbortSignal): Promise<void> {
     const answered = this.#request({ subtype: "initialize" });
-    if (held !== undefined) {
-      const aborted = Promise.withResolvers<undefined>();
-      using _watch = onAbort([signal], () => aborted.resolve(undefined));
-      if (!signal.aborted) await Promise.race([held, answered, this.exited, aborted.promise]);
-    }
     const { claudeReadyMs } = this.#options.timeouts;
-    // On a busy machine it starts slowly, but it does start.
-    const progress = () => cpuTicksOf(this.#process.pid);
-    const ready = await withPatience(Promise.race([answered, this.exited]), { ms: claudeReadyMs, progress, signal });
-    signal.throwIfAborted();
+    const ready = await this.#patient(answered, { ms: claudeReadyMs, signal });
     if (this.exit !== undefined) throw this.#process.notStarted(this.exit);
     if (!ready) {
       throw new AppError("CLAUDE_NOT_READY", `Claude did not answer within ${claudeReadyMs / 1000} s of its start.`, {
@@ -178,6 +204,15 @@ export class Conversation {
     const error = await answered;
     if (error === undefined) return;
     throw new AppError("CLAUDE_NOT_READY", `Claude refused to begin: ${error}.`, { metadata: { error } });
+  }
+
+  /** Resolves with whether something came, or Claude went, while it could still come. Rejects with the signal's reason. */
+  async #patient(promise: Promise<unknown>, { ms, signal }: { ms: number; signal: AbortSignal }): Promise<boolean> {
+    // On a busy machine it is slow, but it gets on.
+    const progress = () => cpuTicksOf(this.#process.pid);
+    const came = await withPatience(Promise.race([promise, this.exited]), { ms, progress, signal });
+    signal.throwIfAborted();
+    return came;
   }
 
   /** Without room the line still counts for the conversation, but is not told. */

@@ -118,6 +118,9 @@ function parseSystem(line: JsonObject): ParsedLine | undefined {
       return { events: [claudeReady(line)], notice: { kind: "activity" } };
     case "api_retry":
       return parseRetry(line);
+    case "status":
+      // It has the permission mode that it was told to have.
+      return line["status"] === null ? SILENT : undefined;
     case "background_tasks_changed":
       return parseBackgroundTasks(line);
     case "informational":
@@ -133,6 +136,8 @@ function parseSystem(line: JsonObject): ParsedLine | undefined {
     case "model_refusal_no_fallback":
     // A guess at the size of the thinking, many times a second.
     case "thinking_tokens":
+    // For an interface that there is none of.
+    case "ui_invalidate":
       return SILENT;
     default:
       return undefined;

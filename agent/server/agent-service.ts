@@ -5,6 +5,7 @@ import { attach } from "./attach.ts";
 import { getAgentInfo } from "./get-agent-info.ts";
 import { getSession } from "./get-session.ts";
 import { type GrpcService, grpcService, type GrpcServiceOptions } from "./grpc-service.ts";
+import { prepareSession } from "./prepare-session.ts";
 import { readArtifact, readWholeArtifact } from "./read-artifact.ts";
 import { restoreSession } from "./restore-session.ts";
 import { startSession } from "./start-session.ts";
@@ -20,6 +21,7 @@ export function agentService(core: AgentCore, options: GrpcServiceOptions): Grpc
       getAgentInfo: () => getAgentInfo(core),
       writeArtifact: (requests, context) => writeArtifact(core, requests, context),
       restoreSession: (requests, context) => restoreSession(core, requests, context),
+      prepareSession: (request, context) => prepareSession(core, request, context),
       startSession: (request) => startSession(core, request),
       attach: (requests, context) => attach(core, requests, context),
       watchEvents: (request, context) => watchEvents(core, request, context),

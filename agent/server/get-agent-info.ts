@@ -27,6 +27,7 @@ const CAPABILITIES = [
   "commits",
   "audience",
   "user-files",
+  "prepare",
 ];
 
 /** Answers GetAgentInfo: versions, capabilities, and the session that the agent was given. */

@@ -2,6 +2,7 @@ import type { Logger } from "../log.ts";
 import type { SessionSpec, UserFile } from "../../proto/index.ts";
 import type { Timeouts } from "../timeouts.ts";
 import type { Restore } from "./incoming-artifacts.ts";
+import type { PreparedClaude } from "./prepared-claude.ts";
 import type { SessionPlace } from "./session-place.ts";
 
 /** Session that an agent is given, once in its life. */
@@ -15,6 +16,8 @@ export interface Assignment {
   restore: Restore | undefined;
   /** Beginnings of the URLs that git reaches by its own listener. */
   gitPrefixes: readonly string[];
+  /** Claude that was started before. Undefined: none was. */
+  prepared: PreparedClaude | undefined;
 }
 
 /** Surroundings that an agent has before it is given a session. */

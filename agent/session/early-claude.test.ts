@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -6,7 +6,7 @@ import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { RepositorySpecSchema, Session_State as State } from "../../proto/index.ts";
 import { type AgentRig, attach, type Connection, startRig } from "../../test/agent/agent-rig.ts";
-import { WAITING_VERSIONS } from "../claude/gate.ts";
+import { CLAIMABLE_VERSIONS } from "../claude/spare.ts";
 
 const FAKE_CLAUDE = fileURLToPath(new URL("../../test/support/fake-claude.mjs", import.meta.url));
 
@@ -22,16 +22,16 @@ afterEach(async () => {
 });
 
 /** An agent whose Claude says that it is of this version, and behaves like this. It notes its process id in its home at each start. */
-async function start({ version = WAITING_VERSIONS[0]!, behavior = "" }): Promise<Connection> {
+async function start({ version = CLAIMABLE_VERSIONS[0]!, behavior = "plain", timeouts = {} }): Promise<Connection> {
   const claudeCommand = join(directory, "claude");
   const lines = [
     "#!/bin/sh",
     `[ "$1" != --version ] || exec echo ${version}`,
     'echo $$ >> "$HOME/starts"',
-    `exec ${process.execPath} ${FAKE_CLAUDE} ${behavior}`,
+    `exec ${process.execPath} ${FAKE_CLAUDE} ${behavior} "$@"`,
   ];
   await writeFile(claudeCommand, `${lines.join("\n")}\n`, { mode: 0o755 });
-  rig = await startRig({ config: { claudeCommand } });
+  rig = await startRig({ config: { claudeCommand }, timeouts });
   return rig.connect();
 }
 
@@ -47,26 +47,38 @@ const runs = (pid: number): boolean => {
   }
 };
 
-test.each([
-  { title: "waits is the one that works", behavior: "waits", early: true, count: 1 },
-  { title: "does not wait is ended, and one is started once the files are there", early: false, count: 2 },
-  { title: "is of another version is only started once the files are there", version: "9.9.9", early: false, count: 1 },
-])("a Claude that $title", async ({ early, count, ...options }) => {
-  const { client } = await start(options);
-  await client.startSession({ sessionId: "ses_1", spec: { task: JSON.stringify([["result", "done"]]) } });
+/** What the fake is told to say: where it is, and who. */
+const environment = JSON.stringify([["environment"]]);
+
+/** The session's answer, which is what its Claude has found out about itself. */
+async function answer(client: Connection["client"]): Promise<{ pid: number; cwd: string }> {
   await using owner = attach({ client } as Connection);
   await owner.done;
-  expect((await client.getSession({})).session?.state).toBe(State.SUCCEEDED);
-  expect(wasEarly()).toBe(early);
+  const { session } = await client.getSession({});
+  expect(session?.state).toBe(State.SUCCEEDED);
+  return JSON.parse(session!.result!.finalText) as { pid: number; cwd: string };
+}
+
+test.each([
+  { title: "waits is the one that works, in the work tree", behavior: "plain", count: 1 },
+  { title: "refuses the place is ended, and another one is started there", behavior: "unclaimable", count: 2 },
+  { title: "dies when it is told the place is followed by another one", behavior: "mortal", count: 2 },
+  { title: "does not hear the place is ended in time, and another one is started", behavior: "deaf", count: 2 },
+  { title: "is of another version is only started once the files are there", version: "9.9.9", count: 1 },
+])("a Claude that $title", async ({ count, ...options }) => {
+  const { client } = await start({ ...options, timeouts: { claudeClaimMs: 300 } });
+  await client.startSession({ sessionId: "ses_1", spec: { task: environment } });
+  const { pid, cwd } = await answer(client);
+  expect(cwd).toBe(rig!.config.paths.workTree);
+  expect(wasEarly()).toBe(options.behavior === "plain");
   const pids = await starts();
   expect(pids).toHaveLength(count);
+  expect(pids.at(-1)).toBe(pid);
   expect(pids.filter(runs)).toEqual([]);
-  // Nothing could hold up another one.
-  expect(await readdir(join(rig!.config.home, ".claude"))).toEqual(["CLAUDE.md"]);
 });
 
 test("a session that is stopped while its repository is fetched leaves no Claude behind", async () => {
-  const { client } = await start({ behavior: "waits" });
+  const { client } = await start({ behavior: "plain" });
   // Nobody takes the agent's connections.
   const repository = create(RepositorySpecSchema, { uri: "http://git.invalid/owner/name" });
   await client.startSession({ sessionId: "ses_1", spec: { task: "[]", repository } });

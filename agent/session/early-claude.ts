@@ -1,70 +1,56 @@
 import { randomUUID } from "node:crypto";
-import type { Conversation } from "../claude/conversation.ts";
-import type { Gate } from "../claude/gate.ts";
-import type { Opening } from "../claude/opening.ts";
+import type { Conversation, ConversationListener } from "../claude/conversation.ts";
+import { type Opening, openingNote } from "../claude/opening.ts";
+import type { Spare } from "../claude/spare.ts";
 import type { Logger } from "../log.ts";
 import type { Assignment } from "./assignment.ts";
+import { mayStartEarly, type PreparedClaude } from "./prepared-claude.ts";
 import type { SessionPlace } from "./session-place.ts";
 
-/** Claude's place, and how it is started. */
+type EarlySession = Pick<Assignment, "spec" | "userFiles" | "gitPrefixes">;
+
+/** Claude's place, and what it is for. */
 export interface EarlyClaudeOptions {
-  place: Pick<SessionPlace, "makeGate">;
+  place: Pick<SessionPlace, "canWait" | "directoryOf" | "startSpare" | "writeInstructions">;
+  /** Claude that was started before there was a session. Undefined: none was. */
+  prepared: PreparedClaude | undefined;
+  listener: ConversationListener;
   log: Logger;
   /** Signal that ends it. */
   signal: AbortSignal;
-  /** Starts Claude at the gate. */
-  start(options: LaunchOptions): Promise<Conversation>;
-}
-
-type EarlySession = Pick<Assignment, "spec" | "userFiles">;
-
-/** One start of Claude. */
-export interface LaunchOptions {
-  opening: Opening;
-  cwd: string;
-  /** Resolves when its files are there. Undefined: they are. */
-  held?: Promise<unknown>;
-  signal: AbortSignal;
-}
-
-/** Nothing that Claude reads before the gate may come from the session's files, nor from what ran on them. */
-function mayStartEarly({ spec, userFiles }: EarlySession): boolean {
-  const { setup, environment, loadProjectSettings, previousSessionId, afterSessionId, repository } = spec;
-  return (
-    userFiles.length === 0 &&
-    (setup?.command ?? "") === "" &&
-    Object.keys(environment).length === 0 &&
-    !loadProjectSettings &&
-    previousSessionId === "" &&
-    afterSessionId === "" &&
-    (repository?.snapshot?.subdirectory ?? "") === ""
-  );
+  /** Resolves when the user's own files are where Claude reads them at its start. */
+  copyUserFiles(): Promise<void>;
 }
 
 /**
- * Claude that is started while its repository is fetched, and waits at a gate before it reads anything of it. Whoever starts it
- * disposes of it; once it was taken, it is the taker's.
+ * Claude that is started while its repository is fetched, or was before, and waits for it. Whoever starts it disposes of it;
+ * once it was taken, it is the taker's.
  */
 export class EarlyClaude implements AsyncDisposable {
-  readonly #log: Logger;
+  readonly #session: EarlySession;
+  readonly #options: EarlyClaudeOptions;
   readonly #over = new AbortController();
-  readonly #ready = Promise.withResolvers<undefined>();
-  readonly #running: Promise<Conversation | undefined>;
-  #gate: Gate | undefined;
+  /** Place of its work, if all goes as it should. */
+  readonly #cwd: string;
+  readonly #running: Promise<Spare | undefined>;
   #started = false;
-  #taken = false;
+  #prepared = false;
 
-  private constructor(options: EarlyClaudeOptions) {
-    this.#log = options.log;
-    this.#running = this.#run(options).catch((error: unknown) => {
-      if (!this.#over.signal.aborted) this.#log.warn({ err: error }, "Claude could not be started early");
+  private constructor(session: EarlySession, options: EarlyClaudeOptions) {
+    this.#session = session;
+    this.#options = options;
+    this.#cwd = options.place.directoryOf(session.spec.repository);
+    this.#running = this.#run().catch((error: unknown) => {
+      if (!this.#over.signal.aborted) options.log.warn({ err: error }, "Claude could not be started early");
       return undefined;
     });
   }
 
   /** Starts it. If that fails, there is just none to take. Undefined: a session of this kind has none. */
   static start(session: EarlySession, options: EarlyClaudeOptions): EarlyClaude | undefined {
-    return mayStartEarly(session) ? new EarlyClaude(options) : undefined;
+    if (mayStartEarly(session.spec)) return new EarlyClaude(session, options);
+    options.prepared?.decline("the session's files come first");
+    return undefined;
   }
 
   /** Whether it has been started. */
@@ -72,39 +58,64 @@ export class EarlyClaude implements AsyncDisposable {
     return this.#started;
   }
 
-  /** Lets Claude see its files and resolves once it answers. Undefined: there is none, it has to be started now. */
-  async take(): Promise<Conversation | undefined> {
-    this.#ready.resolve(undefined);
-    if (this.#gate !== undefined) {
-      // One that answers before it has come to the gate has looked around in an empty directory.
-      const answered = this.#running.then(() => false);
-      if (await Promise.race([this.#gate.reached, answered])) {
-        this.#gate.open();
-        const conversation = await this.#running;
-        this.#taken = conversation !== undefined;
-        if (this.#taken) {
-          this.#log.info({}, "Claude had been started before its files were there");
-          return conversation;
-        }
-      }
+  /** Whether that was before there was a session. */
+  get prepared(): boolean {
+    return this.#prepared;
+  }
+
+  /** Shows it its files and resolves once it is at work. Undefined: there is none, it has to be started now. */
+  async take({ opening, cwd }: { opening: Opening; cwd: string }): Promise<Conversation | undefined> {
+    const { log, signal } = this.#options;
+    const spare = await this.#running;
+    if (spare === undefined) return undefined;
+    const { permissionMode, model } = this.#session.spec;
+    const firstNote = openingNote(opening);
+    const started = this.#prepared ? { permissionMode, model: model === "" ? undefined : model } : {};
+    const taken = cwd === this.#cwd ? await spare.claim({ cwd, firstNote, ...started, signal }) : { refusal: cwd };
+    if ("refusal" in taken) {
+      log.warn({ refusal: taken.refusal, prepared: this.#prepared }, "the Claude that waited is of no use");
+      await spare[Symbol.asyncDispose]();
+      return undefined;
     }
-    await this[Symbol.asyncDispose]();
-    return undefined;
+    log.info({ prepared: this.#prepared }, "Claude had been started before its files were there");
+    return taken;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#over.abort(new Error("no early Claude is needed any more"));
-    const conversation = await this.#running;
-    if (!this.#taken) await conversation?.kill();
-    await this.#gate?.[Symbol.asyncDispose]();
+    const spare = await this.#running;
+    await spare?.[Symbol.asyncDispose]();
   }
 
-  async #run(options: EarlyClaudeOptions): Promise<Conversation | undefined> {
-    const signal = AbortSignal.any([options.signal, this.#over.signal]);
-    const gate = (this.#gate = await options.place.makeGate({ signal }));
-    if (gate === undefined || signal.aborted) return undefined;
+  async #run(): Promise<Spare | undefined> {
+    const { place, listener } = this.#options;
+    const signal = AbortSignal.any([this.#options.signal, this.#over.signal]);
+    const told = place.writeInstructions(this.#session, { cwd: this.#cwd, signal });
+    told.catch(() => {});
+    const spare = (await this.#takePrepared()) ?? (await this.#startSpare(signal));
+    spare?.tell(listener);
+    try {
+      await told;
+    } catch (error) {
+      await spare?.[Symbol.asyncDispose]();
+      throw error;
+    }
+    return spare;
+  }
+
+  async #takePrepared(): Promise<Spare | undefined> {
+    const spare = await this.#options.prepared?.take(this.#session);
+    if (spare !== undefined) this.#started = this.#prepared = true;
+    return spare;
+  }
+
+  async #startSpare(signal: AbortSignal): Promise<Spare | undefined> {
+    const { place, listener, log, copyUserFiles } = this.#options;
+    if (!(await place.canWait({ signal }))) return undefined;
+    await copyUserFiles();
+    signal.throwIfAborted();
     this.#started = true;
     const opening = { conversationId: randomUUID() };
-    return await options.start({ opening, cwd: gate.cwd, held: this.#ready.promise, signal });
+    return await place.startSpare({ ...this.#session, opening, listener, log, signal });
   }
 }

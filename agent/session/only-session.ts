@@ -2,6 +2,8 @@ import {
   AppError,
   completeSpec,
   cutChars,
+  onAbort,
+  type PrepareSessionRequest,
   type SessionSpec,
   type StartSessionRequest,
   takeUserFiles,
@@ -9,21 +11,31 @@ import {
 import { requireConversationId } from "../claude/transcript.ts";
 import { IncomingArtifacts, type Restore } from "./incoming-artifacts.ts";
 import type { Assignment } from "./assignment.ts";
+import type { PreparedClaude, PreparedShape } from "./prepared-claude.ts";
 import type { AgentSession } from "./session.ts";
 
+type PrepareRequest = Pick<PrepareSessionRequest, "spec" | "gitPrefixes">;
 type StartRequest = Pick<StartSessionRequest, "sessionId" | "spec" | "gitPrefixes" | "previousConversationId">;
+
+/** What the agent does with what it is given. */
+export interface OnlySessionOptions {
+  /** Starts a Claude for a session to come. */
+  prepare(shape: PreparedShape): PreparedClaude;
+  /** Begins the session. Called at most once. */
+  begin(assignment: Assignment): AgentSession;
+}
 
 /** Session of the agent: none while the agent is prepared, then the first one that it is given, for ever. */
 export class OnlySession {
-  readonly #begin: (assignment: Assignment) => AgentSession;
+  readonly #options: OnlySessionOptions;
   #session: AgentSession | undefined;
   /** For the session to come. */
   #incoming: { readonly id: string; readonly artifacts: IncomingArtifacts } | undefined;
+  #prepared: PreparedClaude | undefined;
   #closed = false;
 
-  /** Calls `begin` at most once, with the session that the agent is given. */
-  constructor(begin: (assignment: Assignment) => AgentSession) {
-    this.#begin = begin;
+  constructor(options: OnlySessionOptions) {
+    this.#options = options;
   }
 
   /** Session of the agent. Undefined: it was given none yet. */
@@ -34,14 +46,41 @@ export class OnlySession {
   /** Throws if no session of that id can be started, or is there already. */
   #requireFree(id: string): void {
     checkId(id);
-    if (this.#session !== undefined && this.#session.id !== id) {
-      throw new AppError("SESSION_EXISTS", `This agent has session "${this.#session.id}" already.`, {
-        metadata: { session_id: this.#session.id },
-        help: "An agent runs one session; start another container for another one.",
+    if (this.#session !== undefined && this.#session.id !== id) throw sessionExists(this.#session);
+    if (this.#session === undefined) this.#requireOpen();
+  }
+
+  #requireOpen(): void {
+    if (this.#closed) throw new AppError("AGENT_ENDING", "The agent is ending and starts nothing.");
+  }
+
+  /**
+   * Starts a Claude for a session to come, and resolves once it is ready. Throws SESSION_EXISTS, SESSION_PREPARED, the signal's
+   * reason, and errors for what cannot work; then nothing is left of it.
+   */
+  async prepare({ spec, gitPrefixes }: PrepareRequest, { signal }: { signal: AbortSignal }): Promise<void> {
+    if (this.#session !== undefined) throw sessionExists(this.#session);
+    this.#requireOpen();
+    if (this.#prepared !== undefined) {
+      throw new AppError("SESSION_PREPARED", "This agent has a prepared Claude already.", {
+        help: "Start the session; an agent is prepared once.",
       });
     }
-    if (this.#session === undefined && this.#closed) {
-      throw new AppError("AGENT_ENDING", "The agent is ending and starts nothing.");
+    if (spec === undefined) throw specMissing("PrepareSession");
+    // They count for nothing, so that they need not be right.
+    const complete = completeSpec({ ...spec, task: "-", model: "", repository: undefined });
+    const userFiles = takeUserFiles(complete);
+    const shape = { spec: complete, userFiles, gitPrefixes: checkPrefixes(gitPrefixes) };
+    const prepared = (this.#prepared = this.#options.prepare(shape));
+    using _watch = onAbort([signal], () => void prepared[Symbol.asyncDispose]());
+    try {
+      await prepared.ready;
+      signal.throwIfAborted();
+    } catch (error) {
+      await prepared[Symbol.asyncDispose]();
+      if (this.#prepared === prepared) this.#prepared = undefined;
+      signal.throwIfAborted();
+      throw error;
     }
   }
 
@@ -61,16 +100,13 @@ export class OnlySession {
     const { sessionId: id, spec, gitPrefixes } = request;
     this.#requireFree(id);
     if (this.#session !== undefined) return this.#session;
-    if (spec === undefined) {
-      throw new AppError("SPEC_MISSING", "StartSession needs a spec.", {
-        help: "Say at least what the task is.",
-      });
-    }
+    if (spec === undefined) throw specMissing("StartSession");
     const complete = completeSpec(spec);
     const restore = this.#restoreFor(id, complete, requireConversationId(request.previousConversationId));
     this.#incoming = undefined;
     const userFiles = takeUserFiles(complete);
-    this.#session = this.#begin({ id, spec: complete, userFiles, restore, gitPrefixes: checkPrefixes(gitPrefixes) });
+    const assignment = { id, spec: complete, userFiles, restore, gitPrefixes: checkPrefixes(gitPrefixes) };
+    this.#session = this.#options.begin({ ...assignment, prepared: this.#prepared });
     return this.#session;
   }
 
@@ -92,10 +128,22 @@ export class OnlySession {
     });
   }
 
-  /** Refuses to start a session from here on. */
-  close(): void {
+  /** Refuses to start a session from here on. Resolves when a Claude that waits for one is gone. */
+  async close(): Promise<void> {
     this.#closed = true;
+    await this.#prepared?.[Symbol.asyncDispose]();
   }
+}
+
+function sessionExists({ id }: AgentSession): AppError {
+  return new AppError("SESSION_EXISTS", `This agent has session "${id}" already.`, {
+    metadata: { session_id: id },
+    help: "An agent runs one session; start another container for another one.",
+  });
+}
+
+function specMissing(call: string): AppError {
+  return new AppError("SPEC_MISSING", `${call} needs a spec.`, { help: "Say at least what the task is." });
 }
 
 function checkPrefixes(prefixes: readonly string[]): readonly string[] {

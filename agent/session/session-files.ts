@@ -88,7 +88,7 @@ export class SessionFiles {
     gitPrefixes: readonly string[];
     patch: Buffer | undefined;
     /** Claude, if it was started already. */
-    claude?: { readonly started: boolean } | undefined;
+    claude?: { readonly started: boolean; readonly prepared: boolean } | undefined;
     signal: AbortSignal;
   }): Promise<string> {
     const { patch, claude, signal, ...start } = options;
@@ -103,8 +103,8 @@ export class SessionFiles {
         }),
     }));
     const { baseCommitId } = workspace;
-    const claudeStarted = claude?.started === true;
-    emit({ case: "workspaceReady", value: create(WorkspaceReadySchema, { baseCommitId, claudeStarted }) });
+    const started = { claudeStarted: claude?.started === true, claudePrepared: claude?.prepared === true };
+    emit({ case: "workspaceReady", value: create(WorkspaceReadySchema, { baseCommitId, ...started }) });
     if (patch !== undefined) await workspace.restore(patch, { signal });
     const onChange = ({ path }: FileChange) => this.#prepared?.add(path);
     this.#changes = new ChangesStream({ workspace, emit, onChange, roomy, log });

@@ -2,11 +2,11 @@ import { access, constants } from "node:fs/promises";
 import { delimiter, isAbsolute, join } from "node:path";
 import { AppError, type CommandResult, type RepositorySpec, type UserFile } from "../../proto/index.ts";
 import { claudeArguments, type ClaudeSpec } from "../claude/argv.ts";
-import { Conversation, type ConversationOptions } from "../claude/conversation.ts";
+import { Conversation, type ConversationListener, type ConversationOptions } from "../claude/conversation.ts";
 import { claudeEnvironment, commandEnvironment } from "../claude/environment.ts";
-import { Gate, WAITING_VERSIONS } from "../claude/gate.ts";
-import { importsOf, writeInstructions } from "../claude/instructions.ts";
+import { writeInstructions } from "../claude/instructions.ts";
 import { type Opening, openingNote } from "../claude/opening.ts";
+import { CLAIMABLE_VERSIONS, Spare } from "../claude/spare.ts";
 import { readTranscript, writeTranscript } from "../claude/transcript.ts";
 import { commandNames, copyUserFiles, INSTRUCTIONS } from "../claude/user-files.ts";
 import type { AgentConfig } from "../config.ts";
@@ -15,6 +15,7 @@ import { isFull } from "../git/room.ts";
 import { openWorkspace, type Workspace } from "../git/workspace.ts";
 import { type CommandOptions, runCommand } from "../process/command.ts";
 import { killAllOf, processesOf } from "../process/kill-all.ts";
+import type { Logger } from "../log.ts";
 import type { Timeouts } from "../timeouts.ts";
 import type { VersionReader } from "../versions.ts";
 import { within } from "../wait.ts";
@@ -25,10 +26,17 @@ export interface CloneStep {
   percent?: number | undefined;
 }
 
-type ClaudeCallbacks = Pick<
-  ConversationOptions,
-  "emit" | "roomy" | "onTurnEnd" | "onResult" | "onRetry" | "onPermissionRequest" | "onRequestCanceled" | "cwd" | "log"
->;
+/** What of a session Claude is started with. */
+export interface ClaudeShape {
+  spec: ClaudeSpec;
+  userFiles: readonly UserFile[];
+  gitPrefixes: readonly string[];
+}
+
+/** Arguments and variables of a Claude. */
+export type ClaudeStart = Pick<ConversationOptions, "args" | "environment">;
+
+type StartOptions = ClaudeShape & { opening: Opening; log: Logger; signal: AbortSignal };
 
 /**
  * Place in which sessions happen: this container, as configured. It knows of no session: each call says what it needs.
@@ -43,23 +51,18 @@ export interface SessionPlace {
   }): Promise<Workspace>;
   /** Copies files of the user's own set-up to where Claude looks for them, but for the instructions. Throws USER_FILES_NOT_WRITTEN. */
   copyUserFiles(files: readonly UserFile[], options: { signal: AbortSignal }): Promise<void>;
-  /**
-   * Makes a gate for a Claude that starts at the top of the work tree before that is there. Undefined: there can be none, Claude
-   * would not wait at it.
-   */
-  makeGate(options: { signal: AbortSignal }): Promise<Gate | undefined>;
-  /** Starts Claude, with the user's instructions and commands among those files, and resolves once it answers. Throws CLAUDE_NOT_FOUND, CLAUDE_NOT_STARTED, CLAUDE_NOT_READY. */
-  startClaude(
-    options: ClaudeCallbacks & {
-      spec: ClaudeSpec;
-      userFiles: readonly UserFile[];
-      gitPrefixes: readonly string[];
-      opening: Opening;
-      /** Resolves when Claude's files are there, if they are not yet and it waits at a gate. */
-      held?: Promise<unknown> | undefined;
-      signal: AbortSignal;
-    },
-  ): Promise<Conversation>;
+  /** Returns where Claude starts in the work tree. */
+  directoryOf(repository: RepositorySpec | undefined): string;
+  /** Writes what Claude is told beside its task. Throws INSTRUCTIONS_NOT_WRITTEN. */
+  writeInstructions(shape: ClaudeShape, options: { cwd: string; signal: AbortSignal }): Promise<void>;
+  /** Starts Claude in a directory and resolves once it answers. Throws CLAUDE_NOT_FOUND, CLAUDE_NOT_STARTED, CLAUDE_NOT_READY. */
+  startClaude(options: StartOptions & ConversationListener & { cwd: string }): Promise<Conversation>;
+  /** Returns whether the container's Claude can be started before it has a directory. */
+  canWait(options: { signal: AbortSignal }): Promise<boolean>;
+  /** Starts a Claude that waits to be told its directory, and resolves once it answers. Throws as startClaude does. */
+  startSpare(options: StartOptions & { listener: ConversationListener }): Promise<Spare>;
+  /** Returns what a Claude that waits is started with. */
+  startOf(shape: ClaudeShape, opening: Opening): ClaudeStart;
   /** Writes a transcript to where Claude looks for it. Throws TRANSCRIPT_NOT_WRITTEN. */
   writeTranscript(
     conversationId: string,
@@ -95,6 +98,19 @@ export function sessionPlace(options: {
   const { config, relay, versions, timeouts } = options;
   const { sessionIdentity, baseIdentity, paths, home, path, claudeCommand } = config;
   const transcripts = { home, path, identity: sessionIdentity };
+  const startOf = (shape: ClaudeShape, opening: Opening, { waits = false } = {}): ClaudeStart => {
+    const urlConfig = listenerUrls(shape.gitPrefixes, relay.gitPort);
+    return {
+      args: claudeArguments(shape.spec, opening, { modelPort: relay.modelPort, waits }),
+      environment: claudeEnvironment(shape.spec, { home, path, ...relay, urlConfig }),
+    };
+  };
+  const claudeOf = async ({ userFiles }: ClaudeShape) => ({
+    command: await findCommand(claudeCommand, path),
+    identity: sessionIdentity,
+    commands: commandNames(userFiles),
+    timeouts,
+  });
   return {
     openWorkspace: ({ repository, gitPrefixes, signal, onProgress }) =>
       openWorkspace({
@@ -109,33 +125,30 @@ export function sessionPlace(options: {
         signal,
       }),
     copyUserFiles: (files, options) => copyUserFiles(files, { ...transcripts, ...options }),
-    async makeGate({ signal }) {
-      const version = versions.claude();
-      if (!(await within(version, timeouts.versionMs, signal))) return undefined;
-      if (!WAITING_VERSIONS.includes(await version)) return undefined;
-      const cwd = paths.workTree;
-      const instructions = importsOf({ workTree: cwd, cwd });
-      return await Gate.make({ home, path, cwd, instructions, identity: sessionIdentity, signal });
-    },
-    async startClaude({ spec, userFiles, gitPrefixes, opening, held, signal, ...callbacks }) {
+    directoryOf: (repository) => join(paths.workTree, repository?.snapshot?.subdirectory ?? ""),
+    writeInstructions({ spec, userFiles }, { cwd, signal }) {
       const own = userFiles.find((file) => file.path === INSTRUCTIONS)?.data;
       // With its settings Claude Code reads the repository's by itself.
-      const repository = spec.loadProjectSettings ? undefined : { workTree: paths.workTree, cwd: callbacks.cwd };
-      if (held === undefined) await writeInstructions({ own, repository }, { ...transcripts, signal });
-      const urlConfig = listenerUrls(gitPrefixes, relay.gitPort);
+      const repository = spec.loadProjectSettings ? undefined : { workTree: paths.workTree, cwd };
+      return writeInstructions({ own, repository }, { ...transcripts, signal });
+    },
+    async startClaude(options) {
       return await Conversation.start({
-        ...callbacks,
-        command: await findCommand(claudeCommand, path),
-        args: claudeArguments(spec, opening, relay),
-        environment: claudeEnvironment(spec, { home, path, ...relay, urlConfig }),
-        identity: sessionIdentity,
-        firstNote: openingNote(opening),
-        commands: commandNames(userFiles),
-        held,
-        timeouts,
-        signal,
+        ...options,
+        ...(await claudeOf(options)),
+        ...startOf(options, options.opening),
+        firstNote: openingNote(options.opening),
       });
     },
+    async canWait({ signal }) {
+      const version = versions.claude();
+      return (await within(version, timeouts.versionMs, signal)) && CLAIMABLE_VERSIONS.includes(await version);
+    },
+    async startSpare(options) {
+      const start = startOf(options, options.opening, { waits: true });
+      return await Spare.start({ ...options, ...(await claudeOf(options)), ...start });
+    },
+    startOf: (shape, opening) => startOf(shape, opening, { waits: true }),
     runCommand({ spec, gitPrefixes, ...options }) {
       const urlConfig = listenerUrls(gitPrefixes, relay.gitPort);
       const env = commandEnvironment(spec, { home, path, ...relay, urlConfig });

@@ -12,14 +12,14 @@ import {
 } from "../../proto/index.ts";
 import type { Opening } from "../claude/opening.ts";
 import type { ClaudeExit } from "../claude/claude-process.ts";
-import type { Conversation } from "../claude/conversation.ts";
+import type { Conversation, ConversationListener } from "../claude/conversation.ts";
 import { authenticationFailure, isRefusedCredential } from "../claude/turn-failure.ts";
 import type { Assignment, SessionSurroundings } from "./assignment.ts";
 import { Countdown } from "./countdown.ts";
 import { Decisions } from "./decisions.ts";
 import { MessageQueue } from "./message-queue.ts";
 import { openConversation } from "./open-conversation.ts";
-import { EarlyClaude, type LaunchOptions } from "./early-claude.ts";
+import { EarlyClaude } from "./early-claude.ts";
 import { Ending } from "./ending.ts";
 import { type EndReason, finalState } from "./outcome.ts";
 import { SessionCommands } from "./session-commands.ts";
@@ -28,6 +28,12 @@ import { SessionRecord } from "./session-record.ts";
 import { resultOf, type SessionFacts } from "./session-result.ts";
 import { messageQueued, userFilesCopied } from "./turn-events.ts";
 import { Turns } from "./turns.ts";
+
+interface StartOptions {
+  opening: Opening;
+  cwd: string;
+  signal: AbortSignal;
+}
 
 /**
  * Session in the agent: a workspace, a Claude in it, and the log of what happens. It ends with a result, whatever
@@ -54,6 +60,7 @@ export class AgentSession {
   readonly #commands: SessionCommands;
   readonly #clock: Countdown;
   #conversation: Conversation | undefined;
+  #copied: Promise<void> | undefined;
 
   private constructor({ restore, ...assignment }: Assignment, surroundings: SessionSurroundings) {
     const options = { ...assignment, ...surroundings };
@@ -214,15 +221,16 @@ export class AgentSession {
 
   /** Prepares, then runs one turn after the other until there is nothing more to do. */
   async #work(signal: AbortSignal): Promise<void> {
-    const { place, spec, gitPrefixes } = this.#options;
+    const { place, spec, gitPrefixes, userFiles } = this.#options;
     this.#record.enterPhase(Phase.WORKSPACE);
     const restore = this.#restore;
     this.#restore = undefined;
     await using early = EarlyClaude.start(this.#options, {
-      place,
+      ...this.#options,
+      listener: this.#listener(),
       log: this.#logger,
       signal,
-      start: (options) => this.#launch(options),
+      copyUserFiles: () => this.#copyUserFiles(signal),
     });
     const { repository } = spec;
     const cwd = await this.#files.open({ repository, gitPrefixes, patch: restore?.patch, claude: early, signal });
@@ -231,18 +239,18 @@ export class AgentSession {
     this.#clock.go();
     this.#files.watch();
     this.#record.enterPhase(Phase.CLAUDE);
-    await this.#copyUserFiles(signal);
-    const conversation =
-      (await early?.take()) ??
-      (await openConversation({
-        restore,
-        spec,
-        place,
-        cwd,
-        signal,
-        start: (opening) => this.#startClaude({ opening, cwd, signal }),
-        onRestored: (value) => this.#emit({ case: "sessionRestored", value }),
-      }));
+    if (early?.prepared !== true) await this.#copyUserFiles(signal);
+    if (userFiles.length > 0) this.#emit(userFilesCopied(userFiles));
+    const conversation = await openConversation({
+      restore,
+      spec,
+      place,
+      cwd,
+      signal,
+      start: async (opening) =>
+        (await early?.take({ opening, cwd })) ?? (await this.#startClaude({ opening, cwd, signal })),
+      onRestored: (value) => this.#emit({ case: "sessionRestored", value }),
+    });
     this.#conversation = conversation;
     // Before the turn ends with it.
     void conversation.exited.then(() => this.decisions.close());
@@ -250,14 +258,13 @@ export class AgentSession {
     await this.#turns.takeAll(conversation, signal);
   }
 
-  async #copyUserFiles(signal: AbortSignal): Promise<void> {
+  /** Copies them once. */
+  #copyUserFiles(signal: AbortSignal): Promise<void> {
     const { place, userFiles } = this.#options;
-    if (userFiles.length === 0) return;
-    await place.copyUserFiles(userFiles, { signal });
-    this.#emit(userFilesCopied(userFiles));
+    return (this.#copied ??= place.copyUserFiles(userFiles, { signal }));
   }
 
-  async #startClaude(options: { opening: Opening; cwd: string; signal: AbortSignal }): Promise<Conversation> {
+  async #startClaude(options: StartOptions): Promise<Conversation> {
     return await this.#launch(options).catch((error: unknown) => {
       // It never began with anything: on a busy machine another one may fare better.
       if (options.signal.aborted || !(error instanceof AppError) || !error.retryable) throw error;
@@ -266,14 +273,15 @@ export class AgentSession {
     });
   }
 
-  #launch(options: LaunchOptions): Promise<Conversation> {
-    const { place, spec, userFiles, gitPrefixes } = this.#options;
-    return place.startClaude({
-      ...options,
-      spec,
-      userFiles,
-      gitPrefixes,
-      log: this.#logger,
+  async #launch({ opening, cwd, signal }: StartOptions): Promise<Conversation> {
+    const { place } = this.#options;
+    await place.writeInstructions(this.#options, { cwd, signal });
+    const start = { ...this.#options, ...this.#listener(), opening, cwd, signal };
+    return await place.startClaude({ ...start, log: this.#logger });
+  }
+
+  #listener(): ConversationListener {
+    return {
       emit: (event) => this.#emit(event),
       roomy: () => this.#roomy(),
       onTurnEnd: (result) => this.#turns.finish({ result }),
@@ -283,7 +291,7 @@ export class AgentSession {
       },
       onPermissionRequest: (request) => this.decisions.ask(request),
       onRequestCanceled: (requestId) => this.decisions.withdraw(requestId),
-    });
+    };
   }
 
   async #endClaude(): Promise<ClaudeExit | undefined> {

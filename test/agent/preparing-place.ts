@@ -19,7 +19,11 @@ export function preparingPlace(): PreparingPlace {
       });
     },
     copyUserFiles: async () => {},
-    makeGate: () => Promise.resolve(undefined),
+    directoryOf: () => "/workspace",
+    writeInstructions: async () => {},
+    canWait: async () => false,
+    startSpare: () => Promise.reject(new Error("There is no Claude here.")),
+    startOf: () => ({ args: [], environment: {} }),
     startClaude: () => Promise.reject(new Error("There is no Claude here.")),
     writeTranscript: async () => {},
     readTranscript: async () => Buffer.alloc(0),

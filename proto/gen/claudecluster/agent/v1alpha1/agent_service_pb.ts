@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/agent/v1alpha1/agent_service.proto.
  */
 export const file_claudecluster_agent_v1alpha1_agent_service: GenFile = /*@__PURE__*/
-  fileDesc("CjBjbGF1ZGVjbHVzdGVyL2FnZW50L3YxYWxwaGExL2FnZW50X3NlcnZpY2UucHJvdG8SHGNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEiFQoTR2V0QWdlbnRJbmZvUmVxdWVzdCLSAQoUR2V0QWdlbnRJbmZvUmVzcG9uc2USFQoNYWdlbnRfdmVyc2lvbhgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRIWCg5jbGF1ZGVfdmVyc2lvbhgDIAEoCRITCgtnaXRfdmVyc2lvbhgEIAEoCRIUCgxjYXBhYmlsaXRpZXMYBSADKAkSEgoKc2Vzc2lvbl9pZBgGIAEoCRI3ChRob3N0X2Fic2VuY2VfdGltZW91dBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJlChRXcml0ZUFydGlmYWN0UmVxdWVzdBI/CgVzdGFydBgBIAEoCzIwLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuV3JpdGVBcnRpZmFjdFN0YXJ0EgwKBGRhdGEYAiABKAwidAoSV3JpdGVBcnRpZmFjdFN0YXJ0EhIKCnNlc3Npb25faWQYASABKAkSOgoIYXJ0aWZhY3QYAiABKAsyKC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQXJ0aWZhY3QSDgoGb2Zmc2V0GAMgASgDIhcKFVdyaXRlQXJ0aWZhY3RSZXNwb25zZSJ1ChVSZXN0b3JlU2Vzc2lvblJlcXVlc3QSOQoFc3RhcnQYASABKAsyKi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlc3RvcmVTdGFydBINCgVwYXRjaBgCIAEoDBISCgp0cmFuc2NyaXB0GAMgASgMIqUBCgxSZXN0b3JlU3RhcnQSEgoKc2Vzc2lvbl9pZBgBIAEoCRIXCg9jb252ZXJzYXRpb25faWQYAiABKAkSGAoQcGF0Y2hfc2l6ZV9ieXRlcxgDIAEoAxIUCgxwYXRjaF9zaGEyNTYYBCABKAwSHQoVdHJhbnNjcmlwdF9zaXplX2J5dGVzGAUgASgDEhkKEXRyYW5zY3JpcHRfc2hhMjU2GAYgASgMIhgKFlJlc3RvcmVTZXNzaW9uUmVzcG9uc2UinAEKE1N0YXJ0U2Vzc2lvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRI5CgRzcGVjGAIgASgLMisuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjEhQKDGdpdF9wcmVmaXhlcxgDIAMoCRIgChhwcmV2aW91c19jb252ZXJzYXRpb25faWQYBCABKAkiggEKFFN0YXJ0U2Vzc2lvblJlc3BvbnNlEjgKB3Nlc3Npb24YASABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbhIZChF1c2VzX2dpdF9saXN0ZW5lchgCIAEoCBIVCg11c2VzX3NuYXBzaG90GAMgASgIIpMECg1BdHRhY2hSZXF1ZXN0EjsKBmF0dGFjaBgBIAEoCzIpLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQXR0YWNoU3RhcnRIABJACgthY2tub3dsZWRnZRgCIAEoCzIpLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQWNrbm93bGVkZ2VIABJBCgx1c2VyX21lc3NhZ2UYAyABKAsyKS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlVzZXJNZXNzYWdlSAASPAoJaW50ZXJydXB0GAQgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5JbnRlcnJ1cHRIABIyCgRzdG9wGAUgASgLMiIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5TdG9wSAASTwoTcGVybWlzc2lvbl9kZWNpc2lvbhgGIAEoCzIwLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUGVybWlzc2lvbkRlY2lzaW9uSAASNgoGYW5zd2VyGAcgASgLMiQuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BbnN3ZXJIABI6CghhdWRpZW5jZRgIIAEoCzImLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQXVkaWVuY2VIAEIJCgdyZXF1ZXN0Is0BCgtBdHRhY2hTdGFydBISCgpzZXNzaW9uX2lkGAEgASgJEjwKBHJvbGUYAiABKA4yLi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkF0dGFjaFN0YXJ0LlJvbGUSFgoOYWZ0ZXJfc2VxdWVuY2UYAyABKAUiVAoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDgoKUk9MRV9PV05FUhABEhMKD1JPTEVfQ09OVFJPTExFUhACEhEKDVJPTEVfT0JTRVJWRVIQAyIfCgtBY2tub3dsZWRnZRIQCghzZXF1ZW5jZRgBIAEoBSIvCgtVc2VyTWVzc2FnZRIMCgR0ZXh0GAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkiCwoJSW50ZXJydXB0IhYKBFN0b3ASDgoGcmVhc29uGAEgASgJIpcBChJQZXJtaXNzaW9uRGVjaXNpb24SEgoKcmVxdWVzdF9pZBgBIAEoCRINCgVhbGxvdxgCIAEoCBIPCgdtZXNzYWdlGAMgASgJEhMKC2Zvcl9zZXNzaW9uGAQgASgIEjgKB2RlY2lkZXIYBSABKA4yJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRGVjaWRlciIbCghBdWRpZW5jZRIPCgdwcmVzZW50GAEgASgIIpcBCgZBbnN3ZXISEgoKcmVxdWVzdF9pZBgBIAEoCRI/CgdhbnN3ZXJzGAIgAygLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXN0aW9uQW5zd2VyEjgKB2RlY2lkZXIYAyABKA4yJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRGVjaWRlciKVAgoOQXR0YWNoUmVzcG9uc2USNAoFaGVsbG8YASABKAsyIy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkhlbGxvSAASOgoGZXZlbnRzGAIgASgLMiguY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5FdmVudEJhdGNoSAASPAoJaGVhcnRiZWF0GAMgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWFydGJlYXRIABJHCg9yZXF1ZXN0X3JlZnVzZWQYBCABKAsyLC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlcXVlc3RSZWZ1c2VkSABCCgoIcmVzcG9uc2UiVgoFSGVsbG8SOAoHc2Vzc2lvbhgBIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uEhMKC2luc3RhbmNlX2lkGAIgASgJIkoKCkV2ZW50QmF0Y2gSPAoGZXZlbnRzGAEgAygLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25FdmVudCILCglIZWFydGJlYXQiRQoOUmVxdWVzdFJlZnVzZWQSDgoGcmVhc29uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSEgoKcmVmdXNlZF9pZBgDIAEoCSJAChJXYXRjaEV2ZW50c1JlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRIWCg5hZnRlcl9zZXF1ZW5jZRgCIAEoBSLRAQoTV2F0Y2hFdmVudHNSZXNwb25zZRI0CgVoZWxsbxgBIAEoCzIjLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuSGVsbG9IABI6CgZldmVudHMYAiABKAsyKC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkV2ZW50QmF0Y2hIABI8CgloZWFydGJlYXQYAyABKAsyJy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkhlYXJ0YmVhdEgAQgoKCHJlc3BvbnNlIicKEUdldFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiTgoSR2V0U2Vzc2lvblJlc3BvbnNlEjgKB3Nlc3Npb24YASABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbiJ2ChNSZWFkQXJ0aWZhY3RSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSOwoEa2luZBgCIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5BcnRpZmFjdC5LaW5kEg4KBm9mZnNldBgDIAEoAyJgChRSZWFkQXJ0aWZhY3RSZXNwb25zZRIMCgRkYXRhGAEgASgMEjoKCGFydGlmYWN0GAIgASgLMiguY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkFydGlmYWN0IigKElJlYWRDaGFuZ2VzUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIk0KE1JlYWRDaGFuZ2VzUmVzcG9uc2USDAoEZGF0YRgBIAEoDBIYChB0b3RhbF9zaXplX2J5dGVzGAIgASgDEg4KBnNoYTI1NhgDIAEoDCIrChVSZWFkVHJhbnNjcmlwdFJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCSJQChZSZWFkVHJhbnNjcmlwdFJlc3BvbnNlEgwKBGRhdGEYASABKAwSGAoQdG90YWxfc2l6ZV9ieXRlcxgCIAEoAxIOCgZzaGEyNTYYAyABKAwiOgoYQWNjZXB0Q29ubmVjdGlvbnNSZXF1ZXN0Eh4KFnJlc3VtZWRfY29ubmVjdGlvbl9pZHMYASADKAki5gEKGUFjY2VwdENvbm5lY3Rpb25zUmVzcG9uc2USFQoNY29ubmVjdGlvbl9pZBgBIAEoCRJSCghsaXN0ZW5lchgCIAEoDjJALmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQWNjZXB0Q29ubmVjdGlvbnNSZXNwb25zZS5MaXN0ZW5lciJeCghMaXN0ZW5lchIYChRMSVNURU5FUl9VTlNQRUNJRklFRBAAEhIKDkxJU1RFTkVSX01PREVMEAESEgoOTElTVEVORVJfUFJPWFkQAhIQCgxMSVNURU5FUl9HSVQQAyKAAQoNVHVubmVsUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgwKBGRhdGEYAiABKAwSCwoDZW5kGAMgASgIEhEKCXJlc3VtYWJsZRgEIAEoCBIbChNyZWNlaXZlZF9zaXplX2J5dGVzGAUgASgDEg0KBXJlc2V0GAYgASgIIlsKDlR1bm5lbFJlc3BvbnNlEgwKBGRhdGEYASABKAwSCwoDZW5kGAIgASgIEhsKE3JlY2VpdmVkX3NpemVfYnl0ZXMYAyABKAMSEQoJcmVzdW1hYmxlGAQgASgIMrgLCgxBZ2VudFNlcnZpY2USdQoMR2V0QWdlbnRJbmZvEjEuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5HZXRBZ2VudEluZm9SZXF1ZXN0GjIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5HZXRBZ2VudEluZm9SZXNwb25zZRJ6Cg1Xcml0ZUFydGlmYWN0EjIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5Xcml0ZUFydGlmYWN0UmVxdWVzdBozLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuV3JpdGVBcnRpZmFjdFJlc3BvbnNlKAESggEKDlJlc3RvcmVTZXNzaW9uEjMuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZXN0b3JlU2Vzc2lvblJlcXVlc3QaNC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlc3RvcmVTZXNzaW9uUmVzcG9uc2UiA4gCASgBEnUKDFN0YXJ0U2Vzc2lvbhIxLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuU3RhcnRTZXNzaW9uUmVxdWVzdBoyLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuU3RhcnRTZXNzaW9uUmVzcG9uc2USZwoGQXR0YWNoEisuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BdHRhY2hSZXF1ZXN0GiwuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BdHRhY2hSZXNwb25zZSgBMAESdAoLV2F0Y2hFdmVudHMSMC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLldhdGNoRXZlbnRzUmVxdWVzdBoxLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuV2F0Y2hFdmVudHNSZXNwb25zZTABEm8KCkdldFNlc3Npb24SLy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkdldFNlc3Npb25SZXF1ZXN0GjAuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5HZXRTZXNzaW9uUmVzcG9uc2USdwoMUmVhZEFydGlmYWN0EjEuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZWFkQXJ0aWZhY3RSZXF1ZXN0GjIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZWFkQXJ0aWZhY3RSZXNwb25zZTABEnkKC1JlYWRDaGFuZ2VzEjAuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZWFkQ2hhbmdlc1JlcXVlc3QaMS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlYWRDaGFuZ2VzUmVzcG9uc2UiA4gCATABEoIBCg5SZWFkVHJhbnNjcmlwdBIzLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUmVhZFRyYW5zY3JpcHRSZXF1ZXN0GjQuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZWFkVHJhbnNjcmlwdFJlc3BvbnNlIgOIAgEwARKGAQoRQWNjZXB0Q29ubmVjdGlvbnMSNi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkFjY2VwdENvbm5lY3Rpb25zUmVxdWVzdBo3LmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQWNjZXB0Q29ubmVjdGlvbnNSZXNwb25zZTABEmcKBlR1bm5lbBIrLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuVHVubmVsUmVxdWVzdBosLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuVHVubmVsUmVzcG9uc2UoATABYgZwcm90bzM", [file_claudecluster_session_v1alpha1_artifact, file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_event, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration]);
+  fileDesc("CjBjbGF1ZGVjbHVzdGVyL2FnZW50L3YxYWxwaGExL2FnZW50X3NlcnZpY2UucHJvdG8SHGNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEiFQoTR2V0QWdlbnRJbmZvUmVxdWVzdCLSAQoUR2V0QWdlbnRJbmZvUmVzcG9uc2USFQoNYWdlbnRfdmVyc2lvbhgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRIWCg5jbGF1ZGVfdmVyc2lvbhgDIAEoCRITCgtnaXRfdmVyc2lvbhgEIAEoCRIUCgxjYXBhYmlsaXRpZXMYBSADKAkSEgoKc2Vzc2lvbl9pZBgGIAEoCRI3ChRob3N0X2Fic2VuY2VfdGltZW91dBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJlChRXcml0ZUFydGlmYWN0UmVxdWVzdBI/CgVzdGFydBgBIAEoCzIwLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuV3JpdGVBcnRpZmFjdFN0YXJ0EgwKBGRhdGEYAiABKAwidAoSV3JpdGVBcnRpZmFjdFN0YXJ0EhIKCnNlc3Npb25faWQYASABKAkSOgoIYXJ0aWZhY3QYAiABKAsyKC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQXJ0aWZhY3QSDgoGb2Zmc2V0GAMgASgDIhcKFVdyaXRlQXJ0aWZhY3RSZXNwb25zZSJ1ChVSZXN0b3JlU2Vzc2lvblJlcXVlc3QSOQoFc3RhcnQYASABKAsyKi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlc3RvcmVTdGFydBINCgVwYXRjaBgCIAEoDBISCgp0cmFuc2NyaXB0GAMgASgMIqUBCgxSZXN0b3JlU3RhcnQSEgoKc2Vzc2lvbl9pZBgBIAEoCRIXCg9jb252ZXJzYXRpb25faWQYAiABKAkSGAoQcGF0Y2hfc2l6ZV9ieXRlcxgDIAEoAxIUCgxwYXRjaF9zaGEyNTYYBCABKAwSHQoVdHJhbnNjcmlwdF9zaXplX2J5dGVzGAUgASgDEhkKEXRyYW5zY3JpcHRfc2hhMjU2GAYgASgMIhgKFlJlc3RvcmVTZXNzaW9uUmVzcG9uc2UiaAoVUHJlcGFyZVNlc3Npb25SZXF1ZXN0EjkKBHNwZWMYASABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvblNwZWMSFAoMZ2l0X3ByZWZpeGVzGAIgAygJIhgKFlByZXBhcmVTZXNzaW9uUmVzcG9uc2UinAEKE1N0YXJ0U2Vzc2lvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRI5CgRzcGVjGAIgASgLMisuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TcGVjEhQKDGdpdF9wcmVmaXhlcxgDIAMoCRIgChhwcmV2aW91c19jb252ZXJzYXRpb25faWQYBCABKAkiggEKFFN0YXJ0U2Vzc2lvblJlc3BvbnNlEjgKB3Nlc3Npb24YASABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbhIZChF1c2VzX2dpdF9saXN0ZW5lchgCIAEoCBIVCg11c2VzX3NuYXBzaG90GAMgASgIIpMECg1BdHRhY2hSZXF1ZXN0EjsKBmF0dGFjaBgBIAEoCzIpLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQXR0YWNoU3RhcnRIABJACgthY2tub3dsZWRnZRgCIAEoCzIpLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQWNrbm93bGVkZ2VIABJBCgx1c2VyX21lc3NhZ2UYAyABKAsyKS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlVzZXJNZXNzYWdlSAASPAoJaW50ZXJydXB0GAQgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5JbnRlcnJ1cHRIABIyCgRzdG9wGAUgASgLMiIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5TdG9wSAASTwoTcGVybWlzc2lvbl9kZWNpc2lvbhgGIAEoCzIwLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUGVybWlzc2lvbkRlY2lzaW9uSAASNgoGYW5zd2VyGAcgASgLMiQuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BbnN3ZXJIABI6CghhdWRpZW5jZRgIIAEoCzImLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQXVkaWVuY2VIAEIJCgdyZXF1ZXN0Is0BCgtBdHRhY2hTdGFydBISCgpzZXNzaW9uX2lkGAEgASgJEjwKBHJvbGUYAiABKA4yLi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkF0dGFjaFN0YXJ0LlJvbGUSFgoOYWZ0ZXJfc2VxdWVuY2UYAyABKAUiVAoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDgoKUk9MRV9PV05FUhABEhMKD1JPTEVfQ09OVFJPTExFUhACEhEKDVJPTEVfT0JTRVJWRVIQAyIfCgtBY2tub3dsZWRnZRIQCghzZXF1ZW5jZRgBIAEoBSIvCgtVc2VyTWVzc2FnZRIMCgR0ZXh0GAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkiCwoJSW50ZXJydXB0IhYKBFN0b3ASDgoGcmVhc29uGAEgASgJIpcBChJQZXJtaXNzaW9uRGVjaXNpb24SEgoKcmVxdWVzdF9pZBgBIAEoCRINCgVhbGxvdxgCIAEoCBIPCgdtZXNzYWdlGAMgASgJEhMKC2Zvcl9zZXNzaW9uGAQgASgIEjgKB2RlY2lkZXIYBSABKA4yJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRGVjaWRlciIbCghBdWRpZW5jZRIPCgdwcmVzZW50GAEgASgIIpcBCgZBbnN3ZXISEgoKcmVxdWVzdF9pZBgBIAEoCRI/CgdhbnN3ZXJzGAIgAygLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXN0aW9uQW5zd2VyEjgKB2RlY2lkZXIYAyABKA4yJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRGVjaWRlciKVAgoOQXR0YWNoUmVzcG9uc2USNAoFaGVsbG8YASABKAsyIy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkhlbGxvSAASOgoGZXZlbnRzGAIgASgLMiguY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5FdmVudEJhdGNoSAASPAoJaGVhcnRiZWF0GAMgASgLMicuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5IZWFydGJlYXRIABJHCg9yZXF1ZXN0X3JlZnVzZWQYBCABKAsyLC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlcXVlc3RSZWZ1c2VkSABCCgoIcmVzcG9uc2UiVgoFSGVsbG8SOAoHc2Vzc2lvbhgBIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uEhMKC2luc3RhbmNlX2lkGAIgASgJIkoKCkV2ZW50QmF0Y2gSPAoGZXZlbnRzGAEgAygLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25FdmVudCILCglIZWFydGJlYXQiRQoOUmVxdWVzdFJlZnVzZWQSDgoGcmVhc29uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSEgoKcmVmdXNlZF9pZBgDIAEoCSJAChJXYXRjaEV2ZW50c1JlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCRIWCg5hZnRlcl9zZXF1ZW5jZRgCIAEoBSLRAQoTV2F0Y2hFdmVudHNSZXNwb25zZRI0CgVoZWxsbxgBIAEoCzIjLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuSGVsbG9IABI6CgZldmVudHMYAiABKAsyKC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkV2ZW50QmF0Y2hIABI8CgloZWFydGJlYXQYAyABKAsyJy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkhlYXJ0YmVhdEgAQgoKCHJlc3BvbnNlIicKEUdldFNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkiTgoSR2V0U2Vzc2lvblJlc3BvbnNlEjgKB3Nlc3Npb24YASABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbiJ2ChNSZWFkQXJ0aWZhY3RSZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAkSOwoEa2luZBgCIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5BcnRpZmFjdC5LaW5kEg4KBm9mZnNldBgDIAEoAyJgChRSZWFkQXJ0aWZhY3RSZXNwb25zZRIMCgRkYXRhGAEgASgMEjoKCGFydGlmYWN0GAIgASgLMiguY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkFydGlmYWN0IigKElJlYWRDaGFuZ2VzUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIk0KE1JlYWRDaGFuZ2VzUmVzcG9uc2USDAoEZGF0YRgBIAEoDBIYChB0b3RhbF9zaXplX2J5dGVzGAIgASgDEg4KBnNoYTI1NhgDIAEoDCIrChVSZWFkVHJhbnNjcmlwdFJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCSJQChZSZWFkVHJhbnNjcmlwdFJlc3BvbnNlEgwKBGRhdGEYASABKAwSGAoQdG90YWxfc2l6ZV9ieXRlcxgCIAEoAxIOCgZzaGEyNTYYAyABKAwiOgoYQWNjZXB0Q29ubmVjdGlvbnNSZXF1ZXN0Eh4KFnJlc3VtZWRfY29ubmVjdGlvbl9pZHMYASADKAki5gEKGUFjY2VwdENvbm5lY3Rpb25zUmVzcG9uc2USFQoNY29ubmVjdGlvbl9pZBgBIAEoCRJSCghsaXN0ZW5lchgCIAEoDjJALmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQWNjZXB0Q29ubmVjdGlvbnNSZXNwb25zZS5MaXN0ZW5lciJeCghMaXN0ZW5lchIYChRMSVNURU5FUl9VTlNQRUNJRklFRBAAEhIKDkxJU1RFTkVSX01PREVMEAESEgoOTElTVEVORVJfUFJPWFkQAhIQCgxMSVNURU5FUl9HSVQQAyKAAQoNVHVubmVsUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgwKBGRhdGEYAiABKAwSCwoDZW5kGAMgASgIEhEKCXJlc3VtYWJsZRgEIAEoCBIbChNyZWNlaXZlZF9zaXplX2J5dGVzGAUgASgDEg0KBXJlc2V0GAYgASgIIlsKDlR1bm5lbFJlc3BvbnNlEgwKBGRhdGEYASABKAwSCwoDZW5kGAIgASgIEhsKE3JlY2VpdmVkX3NpemVfYnl0ZXMYAyABKAMSEQoJcmVzdW1hYmxlGAQgASgIMrUMCgxBZ2VudFNlcnZpY2USdQoMR2V0QWdlbnRJbmZvEjEuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5HZXRBZ2VudEluZm9SZXF1ZXN0GjIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5HZXRBZ2VudEluZm9SZXNwb25zZRJ6Cg1Xcml0ZUFydGlmYWN0EjIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5Xcml0ZUFydGlmYWN0UmVxdWVzdBozLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuV3JpdGVBcnRpZmFjdFJlc3BvbnNlKAESggEKDlJlc3RvcmVTZXNzaW9uEjMuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZXN0b3JlU2Vzc2lvblJlcXVlc3QaNC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlc3RvcmVTZXNzaW9uUmVzcG9uc2UiA4gCASgBEnsKDlByZXBhcmVTZXNzaW9uEjMuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5QcmVwYXJlU2Vzc2lvblJlcXVlc3QaNC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlByZXBhcmVTZXNzaW9uUmVzcG9uc2USdQoMU3RhcnRTZXNzaW9uEjEuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5TdGFydFNlc3Npb25SZXF1ZXN0GjIuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5TdGFydFNlc3Npb25SZXNwb25zZRJnCgZBdHRhY2gSKy5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkF0dGFjaFJlcXVlc3QaLC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkF0dGFjaFJlc3BvbnNlKAEwARJ0CgtXYXRjaEV2ZW50cxIwLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuV2F0Y2hFdmVudHNSZXF1ZXN0GjEuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5XYXRjaEV2ZW50c1Jlc3BvbnNlMAESbwoKR2V0U2Vzc2lvbhIvLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuR2V0U2Vzc2lvblJlcXVlc3QaMC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLkdldFNlc3Npb25SZXNwb25zZRJ3CgxSZWFkQXJ0aWZhY3QSMS5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlYWRBcnRpZmFjdFJlcXVlc3QaMi5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlYWRBcnRpZmFjdFJlc3BvbnNlMAESeQoLUmVhZENoYW5nZXMSMC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlYWRDaGFuZ2VzUmVxdWVzdBoxLmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuUmVhZENoYW5nZXNSZXNwb25zZSIDiAIBMAESggEKDlJlYWRUcmFuc2NyaXB0EjMuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5SZWFkVHJhbnNjcmlwdFJlcXVlc3QaNC5jbGF1ZGVjbHVzdGVyLmFnZW50LnYxYWxwaGExLlJlYWRUcmFuc2NyaXB0UmVzcG9uc2UiA4gCATABEoYBChFBY2NlcHRDb25uZWN0aW9ucxI2LmNsYXVkZWNsdXN0ZXIuYWdlbnQudjFhbHBoYTEuQWNjZXB0Q29ubmVjdGlvbnNSZXF1ZXN0GjcuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5BY2NlcHRDb25uZWN0aW9uc1Jlc3BvbnNlMAESZwoGVHVubmVsEisuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5UdW5uZWxSZXF1ZXN0GiwuY2xhdWRlY2x1c3Rlci5hZ2VudC52MWFscGhhMS5UdW5uZWxSZXNwb25zZSgBMAFiBnByb3RvMw", [file_claudecluster_session_v1alpha1_artifact, file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_event, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration]);
 
 /**
  * Asks for nothing.
@@ -288,6 +288,49 @@ export const RestoreSessionResponseSchema: GenMessage<RestoreSessionResponse> = 
   messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 7);
 
 /**
+ * What the session to come will probably be like.
+ *
+ * @generated from message claudecluster.agent.v1alpha1.PrepareSessionRequest
+ */
+export type PrepareSessionRequest = Message<"claudecluster.agent.v1alpha1.PrepareSessionRequest"> & {
+  /**
+   * As for StartSession, with any task.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.SessionSpec spec = 1;
+   */
+  spec?: SessionSpec | undefined;
+
+  /**
+   * As for StartSession.
+   *
+   * @generated from field: repeated string git_prefixes = 2;
+   */
+  gitPrefixes: string[];
+};
+
+/**
+ * Describes the message claudecluster.agent.v1alpha1.PrepareSessionRequest.
+ * Use `create(PrepareSessionRequestSchema)` to create a new message.
+ */
+export const PrepareSessionRequestSchema: GenMessage<PrepareSessionRequest> = /*@__PURE__*/
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 8);
+
+/**
+ * Claude is ready.
+ *
+ * @generated from message claudecluster.agent.v1alpha1.PrepareSessionResponse
+ */
+export type PrepareSessionResponse = Message<"claudecluster.agent.v1alpha1.PrepareSessionResponse"> & {
+};
+
+/**
+ * Describes the message claudecluster.agent.v1alpha1.PrepareSessionResponse.
+ * Use `create(PrepareSessionResponseSchema)` to create a new message.
+ */
+export const PrepareSessionResponseSchema: GenMessage<PrepareSessionResponse> = /*@__PURE__*/
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 9);
+
+/**
  * Names the session and says what it is to do.
  *
  * @generated from message claudecluster.agent.v1alpha1.StartSessionRequest
@@ -330,7 +373,7 @@ export type StartSessionRequest = Message<"claudecluster.agent.v1alpha1.StartSes
  * Use `create(StartSessionRequestSchema)` to create a new message.
  */
 export const StartSessionRequestSchema: GenMessage<StartSessionRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 8);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 10);
 
 /**
  * The session as it is now.
@@ -367,7 +410,7 @@ export type StartSessionResponse = Message<"claudecluster.agent.v1alpha1.StartSe
  * Use `create(StartSessionResponseSchema)` to create a new message.
  */
 export const StartSessionResponseSchema: GenMessage<StartSessionResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 9);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 11);
 
 /**
  * What somebody attached says.
@@ -452,7 +495,7 @@ export type AttachRequest = Message<"claudecluster.agent.v1alpha1.AttachRequest"
  * Use `create(AttachRequestSchema)` to create a new message.
  */
 export const AttachRequestSchema: GenMessage<AttachRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 10);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 12);
 
 /**
  * How to attach.
@@ -487,7 +530,7 @@ export type AttachStart = Message<"claudecluster.agent.v1alpha1.AttachStart"> & 
  * Use `create(AttachStartSchema)` to create a new message.
  */
 export const AttachStartSchema: GenMessage<AttachStart> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 11);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 13);
 
 /**
  * What the caller may do.
@@ -529,7 +572,7 @@ export enum AttachStart_Role {
  * Describes the enum claudecluster.agent.v1alpha1.AttachStart.Role.
  */
 export const AttachStart_RoleSchema: GenEnum<AttachStart_Role> = /*@__PURE__*/
-  enumDesc(file_claudecluster_agent_v1alpha1_agent_service, 11, 0);
+  enumDesc(file_claudecluster_agent_v1alpha1_agent_service, 13, 0);
 
 /**
  * Events up to this number are stored.
@@ -550,7 +593,7 @@ export type Acknowledge = Message<"claudecluster.agent.v1alpha1.Acknowledge"> & 
  * Use `create(AcknowledgeSchema)` to create a new message.
  */
 export const AcknowledgeSchema: GenMessage<Acknowledge> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 12);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 14);
 
 /**
  * Another message for Claude.
@@ -578,7 +621,7 @@ export type UserMessage = Message<"claudecluster.agent.v1alpha1.UserMessage"> & 
  * Use `create(UserMessageSchema)` to create a new message.
  */
 export const UserMessageSchema: GenMessage<UserMessage> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 13);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 15);
 
 /**
  * Ends the running turn.
@@ -593,7 +636,7 @@ export type Interrupt = Message<"claudecluster.agent.v1alpha1.Interrupt"> & {
  * Use `create(InterruptSchema)` to create a new message.
  */
 export const InterruptSchema: GenMessage<Interrupt> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 14);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 16);
 
 /**
  * Ends the session.
@@ -614,7 +657,7 @@ export type Stop = Message<"claudecluster.agent.v1alpha1.Stop"> & {
  * Use `create(StopSchema)` to create a new message.
  */
 export const StopSchema: GenMessage<Stop> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 15);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 17);
 
 /**
  * Decides on a permission_requested. Refused with DECISION_UNKNOWN if there is no such request,
@@ -665,7 +708,7 @@ export type PermissionDecision = Message<"claudecluster.agent.v1alpha1.Permissio
  * Use `create(PermissionDecisionSchema)` to create a new message.
  */
 export const PermissionDecisionSchema: GenMessage<PermissionDecision> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 16);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 18);
 
 /**
  * Whether anybody could decide what Claude asks for.
@@ -686,7 +729,7 @@ export type Audience = Message<"claudecluster.agent.v1alpha1.Audience"> & {
  * Use `create(AudienceSchema)` to create a new message.
  */
 export const AudienceSchema: GenMessage<Audience> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 17);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 19);
 
 /**
  * Answers a question_asked. Refused with DECISION_UNKNOWN if there is no such question, with
@@ -722,7 +765,7 @@ export type Answer = Message<"claudecluster.agent.v1alpha1.Answer"> & {
  * Use `create(AnswerSchema)` to create a new message.
  */
 export const AnswerSchema: GenMessage<Answer> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 18);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 20);
 
 /**
  * What somebody attached is told.
@@ -775,7 +818,7 @@ export type AttachResponse = Message<"claudecluster.agent.v1alpha1.AttachRespons
  * Use `create(AttachResponseSchema)` to create a new message.
  */
 export const AttachResponseSchema: GenMessage<AttachResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 19);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 21);
 
 /**
  * The session when the stream began.
@@ -803,7 +846,7 @@ export type Hello = Message<"claudecluster.agent.v1alpha1.Hello"> & {
  * Use `create(HelloSchema)` to create a new message.
  */
 export const HelloSchema: GenMessage<Hello> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 20);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 22);
 
 /**
  * New events, oldest first.
@@ -824,7 +867,7 @@ export type EventBatch = Message<"claudecluster.agent.v1alpha1.EventBatch"> & {
  * Use `create(EventBatchSchema)` to create a new message.
  */
 export const EventBatchSchema: GenMessage<EventBatch> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 21);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 23);
 
 /**
  * Nothing is new.
@@ -839,7 +882,7 @@ export type Heartbeat = Message<"claudecluster.agent.v1alpha1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 22);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 24);
 
 /**
  * A request on this stream was refused.
@@ -875,7 +918,7 @@ export type RequestRefused = Message<"claudecluster.agent.v1alpha1.RequestRefuse
  * Use `create(RequestRefusedSchema)` to create a new message.
  */
 export const RequestRefusedSchema: GenMessage<RequestRefused> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 23);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 25);
 
 /**
  * What to watch.
@@ -903,7 +946,7 @@ export type WatchEventsRequest = Message<"claudecluster.agent.v1alpha1.WatchEven
  * Use `create(WatchEventsRequestSchema)` to create a new message.
  */
 export const WatchEventsRequestSchema: GenMessage<WatchEventsRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 24);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 26);
 
 /**
  * What somebody who watches is told.
@@ -948,7 +991,7 @@ export type WatchEventsResponse = Message<"claudecluster.agent.v1alpha1.WatchEve
  * Use `create(WatchEventsResponseSchema)` to create a new message.
  */
 export const WatchEventsResponseSchema: GenMessage<WatchEventsResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 25);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 27);
 
 /**
  * Which session.
@@ -969,7 +1012,7 @@ export type GetSessionRequest = Message<"claudecluster.agent.v1alpha1.GetSession
  * Use `create(GetSessionRequestSchema)` to create a new message.
  */
 export const GetSessionRequestSchema: GenMessage<GetSessionRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 26);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 28);
 
 /**
  * The session as it is now.
@@ -990,7 +1033,7 @@ export type GetSessionResponse = Message<"claudecluster.agent.v1alpha1.GetSessio
  * Use `create(GetSessionResponseSchema)` to create a new message.
  */
 export const GetSessionResponseSchema: GenMessage<GetSessionResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 27);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 29);
 
 /**
  * What to read.
@@ -1026,7 +1069,7 @@ export type ReadArtifactRequest = Message<"claudecluster.agent.v1alpha1.ReadArti
  * Use `create(ReadArtifactRequestSchema)` to create a new message.
  */
 export const ReadArtifactRequestSchema: GenMessage<ReadArtifactRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 28);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 30);
 
 /**
  * A piece of an artifact.
@@ -1054,7 +1097,7 @@ export type ReadArtifactResponse = Message<"claudecluster.agent.v1alpha1.ReadArt
  * Use `create(ReadArtifactResponseSchema)` to create a new message.
  */
 export const ReadArtifactResponseSchema: GenMessage<ReadArtifactResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 29);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 31);
 
 /**
  * Whose changes.
@@ -1075,7 +1118,7 @@ export type ReadChangesRequest = Message<"claudecluster.agent.v1alpha1.ReadChang
  * Use `create(ReadChangesRequestSchema)` to create a new message.
  */
 export const ReadChangesRequestSchema: GenMessage<ReadChangesRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 30);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 32);
 
 /**
  * A piece of the patch.
@@ -1110,7 +1153,7 @@ export type ReadChangesResponse = Message<"claudecluster.agent.v1alpha1.ReadChan
  * Use `create(ReadChangesResponseSchema)` to create a new message.
  */
 export const ReadChangesResponseSchema: GenMessage<ReadChangesResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 31);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 33);
 
 /**
  * Whose transcript.
@@ -1131,7 +1174,7 @@ export type ReadTranscriptRequest = Message<"claudecluster.agent.v1alpha1.ReadTr
  * Use `create(ReadTranscriptRequestSchema)` to create a new message.
  */
 export const ReadTranscriptRequestSchema: GenMessage<ReadTranscriptRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 32);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 34);
 
 /**
  * A piece of the transcript.
@@ -1166,7 +1209,7 @@ export type ReadTranscriptResponse = Message<"claudecluster.agent.v1alpha1.ReadT
  * Use `create(ReadTranscriptResponseSchema)` to create a new message.
  */
 export const ReadTranscriptResponseSchema: GenMessage<ReadTranscriptResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 33);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 35);
 
 /**
  * Asks for connections.
@@ -1188,7 +1231,7 @@ export type AcceptConnectionsRequest = Message<"claudecluster.agent.v1alpha1.Acc
  * Use `create(AcceptConnectionsRequestSchema)` to create a new message.
  */
 export const AcceptConnectionsRequestSchema: GenMessage<AcceptConnectionsRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 34);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 36);
 
 /**
  * A connection that wants to go out. The first message of the stream has no id: it only says that
@@ -1217,7 +1260,7 @@ export type AcceptConnectionsResponse = Message<"claudecluster.agent.v1alpha1.Ac
  * Use `create(AcceptConnectionsResponseSchema)` to create a new message.
  */
 export const AcceptConnectionsResponseSchema: GenMessage<AcceptConnectionsResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 35);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 37);
 
 /**
  * What is at the container's end.
@@ -1259,7 +1302,7 @@ export enum AcceptConnectionsResponse_Listener {
  * Describes the enum claudecluster.agent.v1alpha1.AcceptConnectionsResponse.Listener.
  */
 export const AcceptConnectionsResponse_ListenerSchema: GenEnum<AcceptConnectionsResponse_Listener> = /*@__PURE__*/
-  enumDesc(file_claudecluster_agent_v1alpha1_agent_service, 35, 0);
+  enumDesc(file_claudecluster_agent_v1alpha1_agent_service, 37, 0);
 
 /**
  * Bytes into the container.
@@ -1318,7 +1361,7 @@ export type TunnelRequest = Message<"claudecluster.agent.v1alpha1.TunnelRequest"
  * Use `create(TunnelRequestSchema)` to create a new message.
  */
 export const TunnelRequestSchema: GenMessage<TunnelRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 36);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 38);
 
 /**
  * Bytes out of the container. The first message has none.
@@ -1362,7 +1405,7 @@ export type TunnelResponse = Message<"claudecluster.agent.v1alpha1.TunnelRespons
  * Use `create(TunnelResponseSchema)` to create a new message.
  */
 export const TunnelResponseSchema: GenMessage<TunnelResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 37);
+  messageDesc(file_claudecluster_agent_v1alpha1_agent_service, 39);
 
 /**
  * The agent inside a container: runs one session. Errors are gRPC statuses with one
@@ -1410,6 +1453,24 @@ export const AgentService: GenService<{
     methodKind: "client_streaming";
     input: typeof RestoreSessionRequestSchema;
     output: typeof RestoreSessionResponseSchema;
+  },
+  /**
+   * Starts Claude Code for a session that is not known yet, so that StartSession finds it ready: with
+   * the arguments and variables that spec and git_prefixes come to; its task, repository and model
+   * count for nothing, nor does its permission mode where Claude can still change to another. Answers once
+   * it is ready, having asked the model nothing. StartSession takes it if its own spec comes to the same and Claude
+   * is still well, and starts another one otherwise: workspace_ready says which. Once, before StartSession; what
+   * fails has left nothing behind and may be tried again. FAILED_PRECONDITION (SESSION_EXISTS) if the
+   * agent has a session, (SESSION_PREPARED) if it has such a Claude, (CLAUDE_NOT_PREPARABLE) if this
+   * Claude Code cannot wait, or such a session's Claude starts after its files are there.
+   * Capability "prepare".
+   *
+   * @generated from rpc claudecluster.agent.v1alpha1.AgentService.PrepareSession
+   */
+  prepareSession: {
+    methodKind: "unary";
+    input: typeof PrepareSessionRequestSchema;
+    output: typeof PrepareSessionResponseSchema;
   },
   /**
    * Starts the session. Until then the agent is prepared: it listens, and nothing is settled but what

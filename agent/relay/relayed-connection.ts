@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import {
   type AcceptConnectionsResponse_Listener as Listener,
   ACKNOWLEDGE_BYTES,
@@ -138,24 +139,38 @@ export class RelayedConnection {
     let position = from;
     let told = this.#takenBytes;
     let endTold = false;
-    for (;;) {
-      signal.throwIfAborted();
-      const data = this.#out.holds(position) ? this.#out.read(position, MAX_DATA_BYTES) : undefined;
-      const taken = this.#takenBytes;
-      if ((data?.length ?? 0) > 0 || taken >= told + ACKNOWLEDGE_BYTES) {
-        told = taken;
-        position += data?.length ?? 0;
-        yield { ...(data !== undefined && { data }), receivedSizeBytes: BigInt(taken) };
-      } else if (this.#failure !== undefined) {
-        throw this.#failure;
-      } else if (this.#ended && !endTold) {
-        endTold = true;
-        yield { end: true };
-      } else if (endTold && this.#closed) {
-        return;
-      } else {
-        await this.#changes.next({ signal });
+    let rested = false;
+    // Once, and not for each message: listeners of signals cost more than all else here.
+    const wake = () => this.#changes.notify();
+    signal.addEventListener("abort", wake);
+    try {
+      for (;;) {
+        signal.throwIfAborted();
+        const data = this.#out.holds(position) ? this.#out.read(position, MAX_DATA_BYTES) : undefined;
+        const taken = this.#takenBytes;
+        const hasData = (data?.length ?? 0) > 0;
+        if (!hasData && !rested && taken >= told + ACKNOWLEDGE_BYTES) {
+          // What else has come by now is acknowledged with it.
+          rested = true;
+          await nextTurn();
+        } else if (hasData || taken >= told + ACKNOWLEDGE_BYTES) {
+          rested = false;
+          told = taken;
+          position += data?.length ?? 0;
+          yield { ...(data !== undefined && { data }), receivedSizeBytes: BigInt(taken) };
+        } else if (this.#failure !== undefined) {
+          throw this.#failure;
+        } else if (this.#ended && !endTold) {
+          endTold = true;
+          yield { end: true };
+        } else if (endTold && this.#closed) {
+          return;
+        } else {
+          await this.#changes.next();
+        }
       }
+    } finally {
+      signal.removeEventListener("abort", wake);
     }
   }
 

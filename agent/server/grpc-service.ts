@@ -117,8 +117,9 @@ function handleCall(method: DescMethod, handler: AnyHandler, options: GrpcServic
   return (call: StreamingCall) => {
     void withSignal(call, async (signal) => {
       const request = "request" in call ? call.request : readRequests(call, signal);
+      const send = sending(call, signal);
       for await (const message of handler(request, { signal }) as AsyncIterable<Init>) {
-        await send(call, create(method.output, message), signal);
+        await send(create(method.output, message));
       }
       call.end();
     }).catch((error: unknown) => {
@@ -153,15 +154,15 @@ async function* readRequests(
   }
 }
 
-/** Resolves when the message has left; rejects when the caller goes before. */
-function send(call: StreamingCall, message: Message, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason as Error);
-    if (signal.aborted) return onAbort();
-    signal.addEventListener("abort", onAbort, { once: true });
-    call.write(message, () => {
-      signal.removeEventListener("abort", onAbort);
-      resolve();
+/** Returns what sends messages: it resolves when one has left, and rejects when the caller goes before. */
+function sending(call: StreamingCall, signal: AbortSignal): (message: Message) => Promise<void> {
+  let giveUp = (_reason: Error) => {};
+  // Once, and not for each message: listeners of signals cost more than all else here.
+  signal.addEventListener("abort", () => giveUp(signal.reason as Error), { once: true });
+  return (message) =>
+    new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason as Error);
+      giveUp = reject;
+      call.write(message, () => resolve());
     });
-  });
 }

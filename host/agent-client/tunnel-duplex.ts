@@ -1,4 +1,5 @@
 import { Duplex } from "node:stream";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
   ACKNOWLEDGE_BYTES,
@@ -215,6 +216,7 @@ export class TunnelDuplex extends Duplex {
   async *#requests(call: Call): AsyncGenerator<Request, undefined> {
     let told = call.from;
     let endSaid = false;
+    let rested = false;
     yield { connectionId: this.connectionId, resumable: true, receivedSizeBytes: BigInt(told) };
     while (!call.abort.signal.aborted) {
       const data =
@@ -224,7 +226,12 @@ export class TunnelDuplex extends Duplex {
       if (call.resumable && this.#cut) {
         yield { reset: true };
         return;
+      } else if (data.length === 0 && !rested && call.answered && call.resumable && due) {
+        // What else is read by then is acknowledged with it.
+        rested = true;
+        await nextTurn();
       } else if (data.length > 0 || (call.answered && call.resumable && due)) {
+        rested = false;
         call.position += data.length;
         told = read;
         yield call.resumable ? { data, receivedSizeBytes: BigInt(read) } : { data };

@@ -65,37 +65,46 @@ function makeIterable(stream: ClientHttp2Stream): void {
     closed = true;
     wake();
   });
-  const read = async function* (): AsyncGenerator<Buffer, undefined> {
+  const iterator = (): AsyncIterableIterator<Buffer, undefined> => {
+    // No generator: one that waits holds what it has yielded last, which may be 64 KiB for each connection that rests.
+    let rest: Buffer | undefined;
     let turnMs = performance.now();
     let sliceBytes = SLICE_BYTES.first;
-    try {
+    const nextChunk = async (): Promise<Buffer | undefined> => {
       for (;;) {
         const chunk = stream.read() as Buffer | null;
-        if (chunk !== null) {
-          for (let at = 0; at < chunk.length;) {
-            const slice = chunk.subarray(at, at + sliceBytes);
-            at += slice.length;
-            yield slice;
-            if (performance.now() - turnMs < TURN_MS) {
-              sliceBytes = Math.min(2 * sliceBytes, SLICE_BYTES.max);
-              continue;
-            }
-            sliceBytes = Math.max(sliceBytes / 2, SLICE_BYTES.min);
-            await nextTurn();
-            turnMs = performance.now();
-          }
-          continue;
-        }
+        if (chunk !== null) return chunk;
         if (failure !== undefined) throw failure;
-        if (ended || closed) return;
+        if (ended || closed) return undefined;
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
         turnMs = performance.now();
       }
-    } finally {
-      if (!ended && !closed) stream.destroy();
-    }
+    };
+    let begun = false;
+    const reader: AsyncIterableIterator<Buffer, undefined> = {
+      [Symbol.asyncIterator]: () => reader,
+      async next() {
+        if (begun && performance.now() - turnMs < TURN_MS) sliceBytes = Math.min(2 * sliceBytes, SLICE_BYTES.max);
+        else if (begun) {
+          sliceBytes = Math.max(sliceBytes / 2, SLICE_BYTES.min);
+          await nextTurn();
+          turnMs = performance.now();
+        }
+        rest ??= await nextChunk();
+        begun = rest !== undefined;
+        if (rest === undefined) return { done: true, value: undefined };
+        const value = rest.subarray(0, sliceBytes);
+        rest = value.length < rest.length ? rest.subarray(value.length) : undefined;
+        return { done: false, value };
+      },
+      return() {
+        if (!ended && !closed) stream.destroy();
+        return Promise.resolve({ done: true, value: undefined });
+      },
+    };
+    return reader;
   };
-  Object.defineProperty(stream, Symbol.asyncIterator, { value: read, configurable: true });
+  Object.defineProperty(stream, Symbol.asyncIterator, { value: iterator, configurable: true });
 }

@@ -40,13 +40,18 @@ export class FakeConnection {
 
 /** Ends with either stream. */
 function relay(from: Duplex, to: Duplex, gate: Gate): void {
-  const pump = async () => {
-    // The iterator's default would destroy a stream that only its other half has ended.
-    for await (const chunk of from.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      await gate.opened;
-      if (!to.write(chunk)) await drained(to);
-    }
+  // The iterator's default would destroy a stream that only its other half has ended.
+  const chunks = (from.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+  // A function of its own: a loop that waits for the next chunk holds the one before.
+  const forward = async () => {
+    const { done, value } = await chunks.next();
     await gate.opened;
+    if (done === true) return false;
+    if (!to.write(value)) await drained(to);
+    return true;
+  };
+  const pump = async () => {
+    while (await forward());
     to.end();
   };
   to.on("error", () => {}); // "close" says it all

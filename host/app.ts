@@ -76,6 +76,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
     ...(existsSync(BUILD_SCRIPT) && { images }),
     handles: () => store.liveContainerRefs(),
     limits: maxRunning === undefined ? {} : { maxRunning },
+    warm: config.warm,
     logger,
   });
   const stores = storesDirectory(stateDirectory);

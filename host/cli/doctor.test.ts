@@ -138,7 +138,7 @@ test("says what is old, and what to type for it", async () => {
       "dev.claudecluster.agent-version": agentVersion,
       "dev.claudecluster.claude-version": claudeVersion,
     };
-    const findImage = () => ({ createTimeMs: Date.now() - ageDays * 86_400_000, labels });
+    const findImage = () => ({ id: "sha256:1", createTimeMs: Date.now() - ageDays * 86_400_000, labels });
     await using runtime = new FakeRuntime({ machine: new FakeMachine({ createAgent, findImage }) });
     const checkThere: DoctorOptions["checkRuntime"] = ({ signal }) => checkRuntime(runtime, { image, signal });
     const link = { ...linkTo(create(GetHostInfoResponseSchema, { hostVersion: "1" })), checkRuntime: checkThere };

@@ -21,6 +21,7 @@ import { tryStateDirectory } from "../state-directory.ts";
 import { VERSION } from "../version.ts";
 import type { Credential } from "../broker/model/credential.ts";
 import { WayOut } from "../broker/way-out.ts";
+import { warmPoolLine } from "../present/warm-pool.ts";
 import { checkClaude } from "./check-claude.ts";
 import { checkEndpoint } from "./check-endpoint.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
@@ -193,7 +194,13 @@ async function checkPlace(
   { directories }: Exclude<DoctorOptions["place"], AppError>,
   host: FoundHost,
 ): Promise<Finding[]> {
-  return [checkState(directories), await checkDisk(directories), checkHost(host, directories)];
+  return [checkState(directories), await checkDisk(directories), checkHost(host, directories), ...describePool(host)];
+}
+
+/** Prepared containers of the host that is running. */
+function describePool(host: FoundHost): Finding[] {
+  if (host instanceof AppError || host.warmPool === undefined) return [];
+  return [{ subject: "warm", ok: true, message: warmPoolLine(host.warmPool) }];
 }
 
 /** The host that is running, or why none is. */

@@ -5,6 +5,7 @@ import { type CommandIo, EXIT } from "./command-io.ts";
 import { newerConfig } from "./newer-config.ts";
 import { otherVersion } from "./other-version.ts";
 import { oneLine } from "../present/plain-text.ts";
+import { warmPoolJson, warmPoolLine } from "../present/warm-pool.ts";
 import { printJson } from "./print-json.ts";
 
 /** Prints the state of the host that is running. Starts none. */
@@ -30,6 +31,7 @@ export async function statusCommand(
             queued_sessions: info.queuedSessionCount,
             max_running_sessions: info.maxRunningSessionCount,
             removing_containers: info.removingContainerCount,
+            warm: info.warmPool === undefined ? null : warmPoolJson(info.warmPool),
             engine_healthy: info.engineHealthy,
             engine_problem: info.engineProblem,
             model_endpoint: info.modelEndpoint,
@@ -54,6 +56,8 @@ export async function statusCommand(
     ...(removing === 0
       ? []
       : [["removing", `${removing} container${removing === 1 ? "" : "s"} of sessions that have ended`]]),
+    // A host of before has none.
+    ...(info.warmPool === undefined ? [] : [["warm", warmPoolLine(info.warmPool)]]),
     ["engine", info.engineHealthy ? "ok" : info.engineProblem],
     // A host of before says none.
     ...(info.modelEndpoint === "" ? [] : [["model", info.modelEndpoint]]),

@@ -60,6 +60,8 @@ export interface HostConfig extends HostDirectories {
   idleTimeoutMs: number;
   /** Most sessions that run at once. Undefined: as many as the machine bears. */
   maxRunning: number | undefined;
+  /** Number of containers that are kept prepared. Undefined: one where the machine has the memory for it. */
+  warm: number | undefined;
   /** Whom it tells of sessions that finish, fail or need somebody. Undefined: nobody. */
   notify: Settings["notify"];
   /** Limits for what is kept of sessions. */
@@ -109,6 +111,7 @@ export function readConfig(given: NodeJS.ProcessEnv): HostConfig {
     allowWeakLimits: settings.allow_weak_limits,
     idleTimeoutMs: 1000 * settings.idle_timeout_seconds,
     maxRunning: settings.max_running,
+    warm: settings.warm,
     notify: settings.notify,
     retention: {
       maxAgeMs: DAY_MS * settings.retention_days,

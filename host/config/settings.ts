@@ -179,6 +179,12 @@ export const SETTINGS = {
     otherwise: "four for each CPU of the engine, within 3/4 of its memory",
     description: "sessions that run at once; the others wait in a queue",
   },
+  warm: {
+    schema: z.int().min(0).max(16),
+    variables: ["CLAUDECLUSTER_WARM"],
+    otherwise: "1; 0 on an engine with less than 8 GiB",
+    description: "containers that are kept prepared for the next sessions, once one has run",
+  },
   notify: {
     schema: z.union([z.strictObject({ command: texts.min(1) }), z.strictObject({ url: webhook })]),
     otherwise: "nobody",

@@ -33,10 +33,18 @@ export interface EnterOptions {
   onPosition(place: { position: number; reason: string }): void;
 }
 
+/** Place of a container that no session has yet. Disposing of it gives it back. */
+export interface SparePlace extends Disposable {
+  /** Makes it a session's: it is not taken back any more. */
+  keep(): Disposable;
+}
+
 /** Queue for containers, first come, first served: they run while there is room. */
 export class ContainerQueue {
   #limits: QueueLimits;
   readonly #waiting: Entry[] = [];
+  /** What takes back a spare place, the oldest first. */
+  readonly #spares = new Set<() => void>();
   #running = 0;
   #memoryBytes = 0;
   #holdReason: string | undefined;
@@ -101,6 +109,26 @@ export class ContainerQueue {
     };
   }
 
+  /**
+   * Takes a place at once that a session may take back whenever it would have to wait otherwise: `onRecalled` is called,
+   * and the place is gone. Undefined: there is no room to spare.
+   */
+  takeSpare(memoryBytes: number, onRecalled: () => void): SparePlace | undefined {
+    if (this.#waiting.length > 0 || this.#holdReason !== undefined || !this.#hasRoom(memoryBytes)) return undefined;
+    const place = this.take(memoryBytes);
+    const recall = () => {
+      this.#spares.delete(recall);
+      onRecalled();
+      place[Symbol.dispose]();
+    };
+    this.#spares.add(recall);
+    const keep = () => {
+      this.#spares.delete(recall);
+      return place;
+    };
+    return { keep, [Symbol.dispose]: () => keep()[Symbol.dispose]() };
+  }
+
   /** Admits nobody until `release`. Those who wait are told why. */
   hold(reason: string): void {
     this.#holdReason = reason;
@@ -114,7 +142,12 @@ export class ContainerQueue {
   }
 
   #advance(): void {
-    while (this.#waiting[0] !== undefined && this.#fits(this.#waiting[0])) this.#waiting.shift()!.admit();
+    for (let first; (first = this.#waiting[0]) !== undefined;) {
+      const [recall] = this.#spares;
+      if (this.#fits(first)) this.#waiting.shift()!.admit();
+      else if (this.#holdReason === undefined && recall !== undefined) recall();
+      else break;
+    }
     this.#tell(({ position }, index) => index < NEAR_COUNT || position === 0);
   }
 
@@ -138,7 +171,10 @@ export class ContainerQueue {
 
   #fits({ memoryBytes }: Entry): boolean {
     if (this.#holdReason !== undefined) return false;
-    if (this.#running === 0) return true;
+    return this.#running === 0 || this.#hasRoom(memoryBytes);
+  }
+
+  #hasRoom(memoryBytes: number): boolean {
     const { maxRunning, maxMemoryBytes } = this.limits;
     return this.#running < maxRunning && this.#memoryBytes + memoryBytes <= maxMemoryBytes;
   }

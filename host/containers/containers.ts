@@ -7,9 +7,13 @@ import { ContainerQueue, type QueueLimits, queueLimits } from "./container-queue
 import { checkCapacity } from "./container-shape.ts";
 import type { OwnImage } from "./own-image.ts";
 import { Lease, type LeaseOptions } from "./lease.ts";
+import { Pool, type PoolStatus } from "./pool.ts";
 import { RuntimeWatch } from "./runtime-watch.ts";
 import { Sweep } from "./sweep.ts";
 import { TIMEOUTS } from "./timeouts.ts";
+
+/** On a smaller machine the memory of a container that nobody uses would be missed. */
+const MIN_WARM_BYTES = 8 * 1024 ** 3;
 
 /** Runtime whose containers are leased, and their limits. */
 export interface ContainersOptions {
@@ -20,6 +24,8 @@ export interface ContainersOptions {
   limits?: Partial<QueueLimits> | undefined;
   /** Images that are made when they are needed. Default: none. */
   images?: OwnImage;
+  /** Number of containers that are kept prepared once a session has run. Default: 1 on a machine with 8 GiB, otherwise 0. */
+  warm?: number | undefined;
   logger: Logger;
 }
 
@@ -28,12 +34,14 @@ interface ContainersParts {
   queue: ContainerQueue;
   watch: RuntimeWatch;
   sweep: Sweep;
+  pool: Pool;
   images: OwnImage | undefined;
   closing: AbortController;
 }
 
 /** What somebody who resumes a lease is told meanwhile. */
 type ResumeOptions = Pick<LeaseOptions, "signal" | "onWaiting">;
+type CreateOptions = Omit<LeaseOptions, "onPosition" | "preparation">;
 
 /** Containers of a runtime, to be leased: one queue, one state of health and one sweep for all of them. */
 export class Containers implements AsyncDisposable {
@@ -41,31 +49,36 @@ export class Containers implements AsyncDisposable {
   readonly #queue: ContainerQueue;
   readonly #watch: RuntimeWatch;
   readonly #sweep: Sweep;
+  readonly #pool: Pool;
   readonly #images: OwnImage | undefined;
   readonly #closing: AbortController;
   /** Nobody is admitted before the runtime has been looked at, and what a host before this one left is gone. */
   #starting: Promise<unknown> | undefined;
 
-  private constructor({ runtime, queue, watch, sweep, images, closing }: ContainersParts) {
+  private constructor({ runtime, queue, watch, sweep, pool, images, closing }: ContainersParts) {
     this.#runtime = runtime;
     this.#queue = queue;
     this.#watch = watch;
     this.#sweep = sweep;
+    this.#pool = pool;
     this.#images = images;
     this.#closing = closing;
   }
 
   /** Begins to look at the runtime and to sweep. Both end when it is disposed of. */
-  static start({ runtime, handles, limits, images, logger }: ContainersOptions): Containers {
+  static start({ runtime, handles, limits, images, warm, logger }: ContainersOptions): Containers {
     const closing = new AbortController();
     const { signal } = closing;
     const queue = new ContainerQueue({ ...queueLimits({}), ...limits });
     const onCapacity = (capacity: RuntimeCapacity) => (queue.limits = { ...queueLimits(capacity), ...limits });
     const watch = RuntimeWatch.start({ runtime, queue, signal, logger, onCapacity });
-    const held = () => new Set([...handles()].map((handle) => readHandle(handle).id));
+    const blocked = () => watch.problem !== undefined;
+    const size = () => warm ?? ((watch.capacity.memoryBytes ?? 0) < MIN_WARM_BYTES ? 0 : 1);
+    const pool = new Pool({ runtime, queue, size, blocked, logger });
+    const held = () => new Set([...pool.held, ...[...handles()].map((handle) => readHandle(handle).id)]);
     const sweep = Sweep.start(runtime, { signal, logger, held });
     const swept = raceSignal(sweep.firstLook, AbortSignal.timeout(TIMEOUTS.firstSweepMs)).catch(() => {});
-    const containers = new Containers({ runtime, queue, watch, sweep, images, closing });
+    const containers = new Containers({ runtime, queue, watch, sweep, pool, images, closing });
     const starting = Promise.all([watch.firstLook, swept]).finally(() => (containers.#starting = undefined));
     starting.catch(() => {}); // Told to whoever waits for it.
     containers.#starting = starting;
@@ -76,9 +89,10 @@ export class Containers implements AsyncDisposable {
    * State of the queue and the runtime. `maxRunning` is infinite if nothing bounds it. `problem` is the runtime's, if
    * it is known to have one.
    */
-  status(): { queuedCount: number; maxRunning: number; problem: string | undefined } {
+  status(): { queuedCount: number; maxRunning: number; problem: string | undefined; pool: PoolStatus } {
     const { waitingCount: queuedCount, limits } = this.#queue;
-    return { queuedCount, maxRunning: limits.maxRunning, problem: this.#watch.problem };
+    const { maxRunning } = limits;
+    return { queuedCount, maxRunning, problem: this.#watch.problem, pool: this.#pool.status() };
   }
 
   /** Checks that a container of this shape can ever run here, as far as is known. Throws an INVALID_ARGUMENT error. */
@@ -87,17 +101,27 @@ export class Containers implements AsyncDisposable {
   }
 
   /**
-   * Waits for a place and makes a container. Failures by chance are tried again. Rejects with the runtime's error, or
-   * the signal's reason.
+   * Takes a container that was prepared, or waits for a place and makes one. Failures by chance are tried again. Rejects with
+   * the runtime's error, or the signal's reason.
    */
-  async lease(shape: ContainerShape, { onPosition, ...options }: LeaseOptions): Promise<Lease> {
+  async lease(shape: ContainerShape, { onPosition, preparation, ...options }: LeaseOptions): Promise<Lease> {
     const { signal } = options;
     if (this.#starting !== undefined) await raceSignal(this.#starting, signal);
-    const place = await this.#queue.enter({ memoryBytes: shape.memoryBytes, signal, onPosition });
+    const start = this.#pool.begin();
+    const create = (how: CreateOptions) => this.#create(shape, how);
     try {
-      return this.#toLease(await this.#create(shape, options), shape, place);
+      const { won, miss } = await this.#pool.claim(shape, preparation, { signal });
+      if (won !== undefined) return new Lease({ ...won, start, create });
+      const place = await this.#queue.enter({ memoryBytes: shape.memoryBytes, signal, onPosition });
+      try {
+        if (miss !== undefined) options.onProgress({ phase: "pool", message: `No prepared container: ${miss}.` });
+        return new Lease({ container: await create(options), place, start, create });
+      } catch (error) {
+        place[Symbol.dispose]();
+        throw error;
+      }
     } catch (error) {
-      place[Symbol.dispose]();
+      start[Symbol.dispose]();
       throw error;
     }
   }
@@ -110,19 +134,20 @@ export class Containers implements AsyncDisposable {
     const ref = readHandle(handle);
     if (ref.runtime !== this.#runtime.name) throw runtimeDiffers(ref, this.#runtime.name);
     const container = await this.#adopt(ref, options);
-    return container && this.#toLease(container, shape, this.#queue.take(shape.memoryBytes));
+    if (container === undefined) return undefined;
+    const place = this.#queue.take(shape.memoryBytes);
+    const start = this.#pool.begin();
+    start.begun({ taken: true });
+    return new Lease({ container, place, start, create: (how) => this.#create(shape, how) });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new Error("the host is shutting down"));
+    await this.#pool[Symbol.asyncDispose]();
     await this.#sweep.over;
   }
 
-  #toLease(container: Container, shape: ContainerShape, place: Disposable): Lease {
-    return new Lease({ container, place, create: (options) => this.#create(shape, options) });
-  }
-
-  async #create(shape: ContainerShape, options: Omit<LeaseOptions, "onPosition">): Promise<Container> {
+  async #create(shape: ContainerShape, options: CreateOptions): Promise<Container> {
     const { signal, onProgress, onWaiting } = options;
     for (let attempt = 1; ; attempt++) {
       try {

@@ -12,6 +12,7 @@ function engine(images: Record<string, string> = {}) {
   const facts = new Map<string, ImageFacts>();
   const put = (image: string, version: string) =>
     facts.set(image, {
+      id: "sha256:1",
       createTimeMs: 0,
       labels: { "dev.claudecluster.agent-version": version, "dev.claudecluster.claude-version": "2.1.400" },
     });

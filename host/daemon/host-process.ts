@@ -11,6 +11,7 @@ import { PROTOCOL_VERSION } from "../control/protocol-version.ts";
 import type { RuntimeHealth } from "../runtime/runtime.ts";
 import { VERSION } from "../version.ts";
 import { ExclusiveLock, hostLockPath } from "../exclusive-lock.ts";
+import { toWarmPool } from "../control/warm-pool.ts";
 import { writeHostAddress } from "./host-address.ts";
 import { idleFor } from "./idle-watch.ts";
 import { filesReplaced } from "./replaced-files.ts";
@@ -110,7 +111,8 @@ function hostControl(
     metrics: () => metrics.text(),
     async info() {
       const health = await engine();
-      const { liveCount, queuedCount, maxRunning, removingCount, runtimeProblem, storeProblem } = sessions.status();
+      const { liveCount, queuedCount, maxRunning, removingCount, runtimeProblem, storeProblem, pool } =
+        sessions.status();
       const problem = runtimeProblem ?? (health.healthy ? "" : `${health.message} ${health.help}`);
       return {
         hostVersion: VERSION,
@@ -128,6 +130,7 @@ function hostControl(
         stateDirectory: config.stateDirectory,
         storeProblem: storeProblem ?? stateProblem(config.stateDirectory),
         processId: process.pid,
+        warmPool: toWarmPool(pool),
       };
     },
     checkRuntime: ({ signal }) => checkRuntime(runtime, { image: config.defaultImage, signal }),

@@ -22,6 +22,7 @@ import {
   reduceInfo,
   reduceInspected,
   reduceList,
+  reduceStats,
   reduceVolume,
   reduceVolumes,
   type Volume,
@@ -107,6 +108,8 @@ export class FilteredCalls {
         const stream = await this.#engine.stream({ ...call, target }, options);
         return { status: stream.statusCode ?? 500, stream };
       }
+      case "stats":
+        return answer(await this.#callOwn(call, options), reduceStats);
       case "exec":
         return await this.#createExec(call, body, options);
       case "createVolume":

@@ -23,6 +23,7 @@ export type CallKind =
   | "kill"
   | "remove"
   | "logs"
+  | "stats"
   | "exec"
   | "startExec"
   | "fill"
@@ -58,6 +59,7 @@ const SHAPES: readonly Shape[] = [
   onContainer("wait", "POST", "/wait"),
   onContainer("kill", "POST", "/kill"),
   onContainer("logs", "GET", "/logs", { stdout: TRUE, stderr: TRUE, tail: /^[1-9][0-9]{0,2}$/ }),
+  onContainer("stats", "GET", "/stats", { stream: /^false$/, "one-shot": TRUE }),
   onContainer("exec", "POST", "/exec"),
   // By its name, too: of a create that was never answered nothing else is known.
   {
@@ -131,6 +133,7 @@ function enginePath(kind: CallKind, target: string): string {
     case "wait":
     case "kill":
     case "logs":
+    case "stats":
     case "exec":
       return `/containers/${target}/${kind}`;
   }

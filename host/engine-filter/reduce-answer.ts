@@ -59,8 +59,15 @@ export function reduceInfo(info: Json): Json {
 }
 
 /** Returns what the host learns of an image. */
-export function reduceImage({ Created, Config }: Json): Json {
-  return { Created, Config: pick((Config ?? {}) as Json, ["Labels", "Volumes"]) };
+export function reduceImage({ Id, Created, Config }: Json): Json {
+  return { Id, Created, Config: pick((Config ?? {}) as Json, ["Labels", "Volumes"]) };
+}
+
+/** Returns what the host learns of what a container of its own uses. */
+export function reduceStats({ memory_stats }: Json): Json {
+  const memory = pick((memory_stats ?? {}) as Json, ["usage", "stats"]);
+  const stats = pick((memory["stats"] ?? {}) as Json, ["total_inactive_file", "inactive_file"]);
+  return { memory_stats: { ...memory, stats } };
 }
 
 /** Returns what the host learns of a container of its own. */

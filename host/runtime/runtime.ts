@@ -83,6 +83,8 @@ export type RuntimeHealth =
 
 /** Facts about an image. */
 export interface ImageFacts {
+  /** Id of what it is now: another one after it was built anew. */
+  id: string;
   /** Time at which it was built, in milliseconds since 1970. */
   createTimeMs: number;
   labels: Record<string, string>;
@@ -127,6 +129,8 @@ export interface Container extends AsyncDisposable {
    * CONNECTION_LOST, once it has been read to its end.
    */
   dial(options: { signal: AbortSignal }): Promise<Duplex>;
+  /** Returns the memory that is in use in it (bytes), without what could be given up at once. Default: it is not known. */
+  memoryUse?(options: { signal: AbortSignal }): Promise<number | undefined>;
   /** Resolves exactly once, even after dispose. Never rejects. It stays pending once the runtime is disposed of. */
   readonly exited: Promise<ContainerExit>;
   /** Stops and removes. Twice is fine; "already gone" is fine; does not throw for it. */

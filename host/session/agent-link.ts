@@ -54,6 +54,8 @@ const MAX_RESULT_ATTEMPTS = 10;
 /** Container of a session, and where its events, artifacts and connections go. */
 export interface AgentLinkOptions {
   container: Container;
+  /** Connection to its agent that was made before, which is the link's. Default: it is dialled. */
+  connection?: AgentConnection | undefined;
   spec: SessionSpec;
   log: SessionLog;
   /** Store of its artifacts. */
@@ -89,6 +91,8 @@ export class AgentLink {
   #audience = toRequest({ case: "audience", value: create(AudienceSchema, { present: false }) });
   #requests: AsyncQueue<AttachRequest> | undefined;
   readonly #begunToSend = new Set<Artifact_Kind>();
+  /** Not used yet. */
+  #connection: AgentConnection | undefined;
   #finished = false;
   #result: SessionResult | undefined;
   readonly #patch: ArtifactFetch;
@@ -106,6 +110,7 @@ export class AgentLink {
   constructor(options: AgentLinkOptions) {
     this.#options = options;
     const { left, log } = options;
+    this.#connection = options.connection;
     this.#patch = new ArtifactFetch({ left, sessionId: log.sessionId, kind: Artifact_Kind.PATCH });
     this.#transcript = new ArtifactFetch({ left, sessionId: log.sessionId, kind: Artifact_Kind.TRANSCRIPT });
     this.#commits = new ArtifactFetch({ left, sessionId: log.sessionId, kind: Artifact_Kind.COMMITS });
@@ -174,8 +179,9 @@ export class AgentLink {
 
   async #runConnection(tunnels: Tunnels, signal: AbortSignal): Promise<AgentResult> {
     const { container, spec, log, broker, gitPrefixes } = this.#options;
-    const duplex = await container.dial({ signal });
-    using connection = new AgentConnection(duplex);
+    const made = this.#connection;
+    this.#connection = undefined;
+    using connection = made ?? new AgentConnection(await container.dial({ signal }));
     const { client } = connection;
     // Ends every call of this connection, however we leave.
     const calls = new AbortController();

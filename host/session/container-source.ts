@@ -1,11 +1,13 @@
 import { create } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import { AppError, ContainerProgressSchema, Phase, Session_State } from "../../proto/index.ts";
+import type { AgentConnection } from "../agent-client/agent-connection.ts";
 import type { EnterOptions } from "../containers/container-queue.ts";
 import type { Containers } from "../containers/containers.ts";
 import type { Lease, LeaseOptions } from "../containers/lease.ts";
 import type { Container, ContainerShape, CreateProgress } from "../runtime/runtime.ts";
 import type { SessionStore } from "../store/session-store.ts";
+import { PreparedAgent } from "./prepared-agent.ts";
 import type { SessionLog } from "./session-log.ts";
 
 /** What a runtime's own words are in a session's timeline; a word that is not here is told by its message alone. */
@@ -18,7 +20,8 @@ const PHASES: Readonly<Record<string, Phase>> = {
 };
 
 /** Shape of a session's container, and where its making is told and stored. */
-export interface ContainerSourceOptions extends Pick<EnterOptions, "onPosition">, Pick<LeaseOptions, "supply"> {
+export interface ContainerSourceOptions
+  extends Pick<EnterOptions, "onPosition">, Pick<LeaseOptions, "supply" | "preparation"> {
   shape: ContainerShape;
   log: SessionLog;
   store: SessionStore;
@@ -67,28 +70,56 @@ export class ContainerSource implements Disposable {
     return this.#lease?.container;
   }
 
-  /** Makes a container: once there is room for it, or in the place of the one before, which must have been removed. */
+  /** Connection to the agent of a container that had been prepared, once, for its caller. Undefined: there is none. */
+  takeConnection(): AgentConnection | undefined {
+    const prepared = this.#lease?.taken?.prepared;
+    return prepared instanceof PreparedAgent ? prepared.take() : undefined;
+  }
+
+  /** Notes that the session has begun, and needs the processors less than before. */
+  begun(): void {
+    this.#lease?.begun();
+  }
+
+  /** Returns a container: one that was prepared, or a new one once there is room for it, or in the place of the one before, which must have been removed. */
   async create(): Promise<Container> {
-    const { log, store, containers, shape, stop: signal, logger, supply, onPosition, onWaiting } = this.#options;
+    const {
+      log,
+      store,
+      containers,
+      shape,
+      stop: signal,
+      logger,
+      supply,
+      preparation,
+      onPosition,
+      onWaiting,
+    } = this.#options;
     const options = { signal, supply, onWaiting, onProgress: (progress: CreateProgress) => this.#progress(progress) };
-    if (this.#lease === undefined) this.#lease = await containers.lease(shape, { ...options, onPosition });
+    if (this.#lease === undefined) this.#lease = await containers.lease(shape, { ...options, preparation, onPosition });
     else await this.#lease.replace(options);
-    const { container, handle } = this.#lease;
+    const { container, handle, taken } = this.#lease;
     const { id: containerId } = container.ref;
     store.putContainerRef(log.sessionId, handle);
-    log.append({
-      case: "containerProgress",
-      value: create(ContainerProgressSchema, { message: "Container started.", containerId }),
-    });
+    this.#prepare();
+    const message =
+      taken === undefined
+        ? "Container started."
+        : `A prepared container was taken (${Math.round(taken.ageMs / 1000)} s old).`;
+    log.append({ case: "containerProgress", value: create(ContainerProgressSchema, { message, containerId }) });
     log.phase(Phase.DIAL);
     logger.info({ containerId }, "container started");
     return container;
   }
 
+  #prepare(): void {
+    if (!this.#preparing) this.#options.log.state(Session_State.PREPARING);
+    this.#preparing = true;
+  }
+
   #progress({ phase, message }: CreateProgress): void {
     const { log } = this.#options;
-    if (!this.#preparing) log.state(Session_State.PREPARING);
-    this.#preparing = true;
+    this.#prepare();
     const known = PHASES[phase];
     const building = phase === "build";
     // Its lines are many.

@@ -32,6 +32,7 @@ import {
 import { checkSchema } from "./structured-result.ts";
 import { completeShape } from "../containers/container-shape.ts";
 import type { Containers } from "../containers/containers.ts";
+import type { PoolStatus } from "../containers/pool.ts";
 import type { ContainerShape } from "../runtime/runtime.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { Audience } from "./audience.ts";
@@ -118,14 +119,15 @@ export class SessionManager implements Sessions, AsyncDisposable {
     removingCount: number;
     runtimeProblem: string | undefined;
     storeProblem: string | undefined;
+    pool: PoolStatus;
   } {
-    const { queuedCount, maxRunning, problem: runtimeProblem } = this.#options.containers.status();
+    const { queuedCount, maxRunning, problem: runtimeProblem, pool } = this.#options.containers.status();
     const live = new Set(this.#options.store.liveSessionIds());
     const removingCount = [...this.#runs.keys()].filter((id) => !live.has(id)).length;
     const storeProblem =
       [...this.#runs.values()].map((run) => run.roomAwaited).find((reason) => reason !== "") ??
       this.#options.store.findProblem()?.toSentence();
-    return { liveCount: live.size, queuedCount, maxRunning, removingCount, runtimeProblem, storeProblem };
+    return { liveCount: live.size, queuedCount, maxRunning, removingCount, runtimeProblem, storeProblem, pool };
   }
 
   #resumeOne(sessionId: string): void {

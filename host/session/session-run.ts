@@ -15,6 +15,7 @@ import {
   Session_State,
   StopSchema,
 } from "../../proto/index.ts";
+import type { Preparation } from "../containers/preparation.ts";
 import type { Container } from "../runtime/runtime.ts";
 import { AgentLink } from "./agent-link.ts";
 import { ContainerSource, type ContainerSourceOptions } from "./container-source.ts";
@@ -24,6 +25,7 @@ import { awaitEnded } from "./await-ended.ts";
 import { failure, finalState } from "./ending.ts";
 import { editResult, type Ended, salvageEnded, storeEnded } from "./final-result.ts";
 import { isNoRoom } from "./no-room.ts";
+import { preparationFor } from "./prepared-agent.ts";
 import type { Reservations } from "./reservations.ts";
 import { RoomWait } from "./room-wait.ts";
 import { createSessionBroker, type OutsideAccess } from "./session-broker.ts";
@@ -35,13 +37,23 @@ import { WaitedTime } from "./waited-time.ts";
 
 /** Session to run, and what it shares with others. */
 export interface SessionRunOptions
-  extends Omit<ContainerSourceOptions, "onPosition" | "onWaiting" | "stop" | "kill" | "supply">, OutsideAccess {
+  extends
+    Omit<ContainerSourceOptions, "onPosition" | "onWaiting" | "stop" | "kill" | "supply" | "preparation">,
+    OutsideAccess {
   spec: SessionSpec;
   snapshots: Snapshots;
   /** Reservations of all sessions of the host. */
   reservations: Reservations;
   /** Called when something has changed that no event says: what it waits for, what it has used. */
   onChanged: () => void;
+}
+
+/** What a session runs in. */
+interface InContainer {
+  container: Container;
+  spec: SessionSpec;
+  resumed: boolean;
+  source: ContainerSource;
 }
 
 /**
@@ -176,6 +188,7 @@ export class SessionRun {
     using source = new ContainerSource({
       ...this.#options,
       supply: snapshot && ((options) => snapshots.supply(log.sessionId, snapshot, { ...options, image: shape.image })),
+      preparation: this.#preparation(),
       kill: this.#end.leaving,
       stop: this.#end.stopping,
       onWaiting: (reason) => this.#await(reason),
@@ -228,6 +241,15 @@ export class SessionRun {
     }
   }
 
+  /** What a container may have been prepared with for this session. */
+  #preparation(): Preparation {
+    const { spec, snapshots, log } = this.#options;
+    const snapshot = spec.repository?.snapshot;
+    const refusal = async () =>
+      snapshot !== undefined && (await snapshots.isLarge(log.sessionId, snapshot)) ? "large repository" : undefined;
+    return { ...preparationFor(spec, gitPrefixesOf(spec)), refusal };
+  }
+
   /** Tells what is waited for that no event says. Empty: nothing any more. */
   #await(reason: string): void {
     this.#awaited = reason;
@@ -247,7 +269,7 @@ export class SessionRun {
     for (let attempt = 1; ; attempt++) {
       const container = (this.#container ??= await source.create());
       try {
-        return await this.#inContainer(container, spec, resumed);
+        return await this.#inContainer({ container, spec, resumed, source });
       } catch (error) {
         if (attempt >= TIMEOUTS.startAttempts || !this.#mayStartAnew(error)) throw error;
       }
@@ -285,7 +307,7 @@ export class SessionRun {
     });
   }
 
-  async #inContainer(container: Container, spec: SessionSpec, resumed: boolean): Promise<Ended> {
+  async #inContainer({ container, spec, resumed, source }: InContainer): Promise<Ended> {
     const { log, store, snapshots, onChanged } = this.#options;
     const snapshot = spec.repository?.snapshot;
     using broker = createSessionBroker({
@@ -302,20 +324,23 @@ export class SessionRun {
       tell: (event) => this.#tell(event),
       leaving: this.#end.leaving,
     });
-    const uri = spec.repository?.uri;
     const waited = new WaitedTime();
     waited.note(log.session.state);
     const agent = new AgentLink({
       container,
+      connection: source.takeConnection(),
       spec,
       log,
       broker,
-      gitPrefixes: uri === undefined ? [] : [`${new URL(uri).origin}/`],
+      gitPrefixes: gitPrefixesOf(spec),
       restore: () => restoreOf(store, spec),
       userFiles: () => store.getUserFiles(log.sessionId),
       resumed: resumed && log.lastAgentSequence > 0,
       left: store.left,
-      onState: (state) => waited.note(state),
+      onState: (state) => {
+        waited.note(state);
+        if (state !== Session_State.PREPARING) source.begun();
+      },
       onRoom: ({ missing, finished }) => {
         this.#room.note(missing);
         // It is not the agent that lets its end wait.
@@ -351,4 +376,9 @@ export class SessionRun {
       }
     });
   }
+}
+
+/** Returns the beginnings of the URLs that git reaches by its own listener. */
+function gitPrefixesOf({ repository }: SessionSpec): string[] {
+  return repository === undefined ? [] : [`${new URL(repository.uri).origin}/`];
 }

@@ -18,6 +18,8 @@ export interface Snapshots {
     snapshot: RepositorySnapshot,
     options: { image: string; signal: AbortSignal; onProgress: (progress: CreateProgress) => void },
   ): Promise<string | undefined>;
+  /** Returns whether an opened snapshot is so large that there is a supply, or may be. */
+  isLarge(sessionId: string, snapshot: RepositorySnapshot): Promise<boolean>;
   /** Returns a snapshot that was uploaded by a caller elsewhere, all of it. Throws UPLOAD_UNKNOWN. */
   redeem(uploadId: string): RepositorySnapshot;
   /** Removes what was prepared for a session. */

@@ -10,7 +10,7 @@ import { isKept, keepObjects } from "./keep-objects.ts";
 import { makeServedDirectory, startUploadPack } from "./served-directory.ts";
 import { commitsOf, headsOf } from "./snapshot-commits.ts";
 import { SnapshotUploads } from "./snapshot-uploads.ts";
-import type { FindOptions, StartSupplies } from "./start-supplies.ts";
+import type { FindOptions, StartSupplies, SuppliedStart } from "./start-supplies.ts";
 import type { PackLimits } from "./take-pack.ts";
 
 /** A store that no session needs is kept so long: the next session of that repository finds what it holds (ms). */
@@ -74,9 +74,11 @@ export class SnapshotStores implements Snapshots {
   }
 
   async supply(sessionId: string, snapshot: RepositorySnapshot, options: FindOptions): Promise<string | undefined> {
-    const store = this.#store(snapshot);
-    const served = this.#served(sessionId, snapshot);
-    return await this.#supplies?.find({ store, served, headCommitIds: headsOf(snapshot) }, options);
+    return await this.#supplies?.find(this.#start(sessionId, snapshot), options);
+  }
+
+  async isLarge(sessionId: string, snapshot: RepositorySnapshot): Promise<boolean> {
+    return (await this.#supplies?.isLarge(this.#start(sessionId, snapshot))) === true;
   }
 
   redeem(uploadId: string): RepositorySnapshot {
@@ -167,6 +169,11 @@ export class SnapshotStores implements Snapshots {
 
   #store({ store }: RepositorySnapshot): string {
     return join(this.#directory, store);
+  }
+
+  #start(sessionId: string, snapshot: RepositorySnapshot): SuppliedStart {
+    const served = this.#served(sessionId, snapshot);
+    return { store: this.#store(snapshot), served, headCommitIds: headsOf(snapshot) };
   }
 
   #served(sessionId: string, snapshot: RepositorySnapshot): string {

@@ -82,10 +82,7 @@ export class StartSupplies implements AsyncDisposable {
       if (start.headCommitIds.length === 0) return undefined;
       const storedBytes = await sizeOfPacks(join(start.store, "objects"));
       if (storedBytes < this.#minBytes) return undefined;
-      const shallow = await readFile(join(start.served, "shallow"), "utf8").catch(() => "");
-      const facts = [...start.headCommitIds.toSorted(), "shallow", ...shallow.split("\n").sort()].join("\n");
-      const key = createHash("sha256").update(facts).digest("hex").slice(0, 32);
-      const record = join(start.store, RECORDS, key);
+      const { shallow, record } = await readStart(start);
       if (this.#failed.has(record)) return undefined;
       const known = this.#making.has(record) ? undefined : await this.#known(record, signal);
       if (known === undefined) onProgress({ phase: "supply", message: "Putting the repository beside the containers" });
@@ -98,6 +95,14 @@ export class StartSupplies implements AsyncDisposable {
       this.#logger.warn({ err: error }, "what a session starts from could not be supplied; it is fetched");
       return undefined;
     }
+  }
+
+  /** Returns whether a start has, or may have, so much that it is supplied. */
+  async isLarge(start: SuppliedStart): Promise<boolean> {
+    if (start.headCommitIds.length === 0 || (await sizeOfPacks(join(start.store, "objects"))) < this.#minBytes)
+      return false;
+    const { record } = await readStart(start);
+    return (await readRecord(record))?.name !== "";
   }
 
   async #known(record: string, signal: AbortSignal): Promise<Supplied | undefined> {
@@ -248,6 +253,18 @@ async function packStart(
   await writeFile(join(directory, "packed-refs"), refs.join(""));
   if (shallow !== "") await writeFile(join(directory, "shallow"), shallow);
   return await sizeOfPacks(join(directory, "objects"));
+}
+
+/** Where the history of a start ends, and the path of the record of its supply. */
+async function readStart({
+  store,
+  served,
+  headCommitIds,
+}: SuppliedStart): Promise<{ shallow: string; record: string }> {
+  const shallow = await readFile(join(served, "shallow"), "utf8").catch(() => "");
+  const facts = [...headCommitIds.toSorted(), "shallow", ...shallow.split("\n").sort()].join("\n");
+  const key = createHash("sha256").update(facts).digest("hex").slice(0, 32);
+  return { shallow, record: join(store, RECORDS, key) };
 }
 
 async function readRecord(path: string): Promise<Supplied | undefined> {

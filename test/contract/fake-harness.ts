@@ -27,7 +27,7 @@ export class FakeHarness implements RuntimeHarness {
   floodedBytes = 0;
 
   protected findImage(image: string): ImageFacts | undefined {
-    return image === this.missingImage ? undefined : { createTimeMs: 0, labels: {} };
+    return image === this.missingImage ? undefined : { id: image, createTimeMs: 0, labels: {} };
   }
 
   openRuntime({ otherHost = false } = {}): Runtime {

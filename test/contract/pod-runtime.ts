@@ -65,7 +65,7 @@ export class PodRuntime implements Runtime {
 
   inspectImage(image: string): Promise<ImageFacts | undefined> {
     const { missingImage } = this.#options;
-    return Promise.resolve(image === missingImage ? undefined : { createTimeMs: 0, labels: {} });
+    return Promise.resolve(image === missingImage ? undefined : { id: image, createTimeMs: 0, labels: {} });
   }
 
   async create(

@@ -44,6 +44,14 @@ export function describeFind(bench: () => Bench): void {
     });
   });
 
+  test("what a container uses of its memory is within its limit, where the runtime says it", async () => {
+    const { harness, signal, create } = bench();
+    await using container = await create();
+    const bytes = (await container.memoryUse?.({ signal })) ?? 1;
+    expect(bytes).toBeGreaterThan(0);
+    expect(bytes).toBeLessThan(harness.shape().memoryBytes);
+  });
+
   describe("adopt", () => {
     test("takes over a running container after a restart of the host", async () => {
       const { runtime, harness, signal, create } = bench();

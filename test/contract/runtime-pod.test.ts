@@ -18,7 +18,7 @@ class PodHarness extends FakeHarness {
   }
 
   protected override findImage(): ImageFacts {
-    return { createTimeMs: 0, labels: {} };
+    return { id: "pod-image", createTimeMs: 0, labels: {} };
   }
 }
 

@@ -18,7 +18,10 @@ export interface TestDirectories extends AsyncDisposable {
   root: string;
   /** The variables that name them. */
   env: Record<string, string>;
-  /** Writes config.json, and gives the host an id of this run. The image is that of CLAUDECLUSTER_IMAGE unless it names one. */
+  /**
+   * Writes config.json, and gives the host an id of this run. The image is that of CLAUDECLUSTER_IMAGE, and no container is
+   * prepared, unless it says otherwise.
+   */
   configure(config: object): Promise<void>;
 }
 
@@ -45,7 +48,8 @@ export async function makeHostDirectories(): Promise<TestDirectories> {
     },
     async configure(config) {
       const image = process.env["CLAUDECLUSTER_IMAGE"];
-      const whole = { ...(image !== undefined && { image }), ...config };
+      // Whoever counts containers counts those of its sessions alone.
+      const whole = { ...(image !== undefined && { image }), warm: 0, ...config };
       await writeFile(join(directories.configDirectory, "config.json"), JSON.stringify(whole), { mode: 0o600 });
       await mkdir(directories.stateDirectory, { recursive: true, mode: 0o700 });
       // Kept if there is one.

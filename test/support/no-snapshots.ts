@@ -5,6 +5,7 @@ import type { Snapshots } from "../../host/session/snapshots.ts";
 export const NO_SNAPSHOTS: Snapshots = {
   open: () => Promise.reject(new Error("no snapshots here")),
   supply: () => Promise.resolve(undefined),
+  isLarge: () => Promise.resolve(false),
   redeem: () => {
     throw new Error("no snapshots here");
   },

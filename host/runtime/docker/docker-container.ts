@@ -42,6 +42,13 @@ export class DockerContainer implements Container {
     return await dialAgent(target, { signal: AbortSignal.any([signal, this.#closed]) });
   }
 
+  async memoryUse(options: { signal: AbortSignal }): Promise<number | undefined> {
+    const { memory_stats: memory } = await this.#engine.containerStats(this.ref.id, options);
+    // As `docker stats` counts it: by the names of cgroups of both versions.
+    const idle = memory?.stats?.["total_inactive_file"] ?? memory?.stats?.["inactive_file"] ?? 0;
+    return memory?.usage === undefined ? undefined : memory.usage - idle;
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     this.#disposal ??= this.#dispose().catch((error: unknown) => {
       this.#disposal = undefined; // It may work next time.

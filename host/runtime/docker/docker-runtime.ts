@@ -83,8 +83,8 @@ export class DockerRuntime implements Runtime {
   async inspectImage(image: string, { signal }: { signal: AbortSignal }): Promise<ImageFacts | undefined> {
     const alive = this.#alive(signal);
     return await this.#ask(`The Docker engine did not show the image ${image}`, alive, async () => {
-      const { Created, Config } = await this.#engine.inspectImage(image, { signal: alive });
-      return { createTimeMs: Date.parse(Created), labels: Config?.Labels ?? {} };
+      const { Id: id, Created, Config } = await this.#engine.inspectImage(image, { signal: alive });
+      return { id, createTimeMs: Date.parse(Created), labels: Config?.Labels ?? {} };
     });
   }
 

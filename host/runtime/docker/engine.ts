@@ -35,6 +35,11 @@ export interface EngineInfo {
   BuildahVersion?: string;
 }
 
+/** Part of a container's statistics that is read. What is not running has none. */
+export interface ContainerStats {
+  memory_stats?: { usage?: number; stats?: Record<string, number> };
+}
+
 interface Call {
   method: "GET" | "POST" | "PUT" | "DELETE";
   path: string;
@@ -104,6 +109,12 @@ export class Engine {
     const call = { method: "POST", path: `/containers/${id}/wait`, ...options } as const;
     const { StatusCode: exitCode } = await this.#call<{ StatusCode: number }>(call);
     return { exitCode };
+  }
+
+  /** Tells what a running container uses of its limits. */
+  containerStats(id: string, options: CallOptions): Promise<ContainerStats> {
+    const query = { stream: false, "one-shot": true };
+    return this.#call({ method: "GET", path: `/containers/${id}/stats`, query, ...options });
   }
 
   killContainer(id: string, options: CallOptions): Promise<void> {

@@ -29,7 +29,10 @@ export class FakeMachine {
   #nextFailure: Error | undefined;
   #losesNextReply = false;
 
-  constructor({ createAgent, findImage = () => ({ createTimeMs: 0, labels: {} }) }: FakeMachineOptions) {
+  constructor({
+    createAgent,
+    findImage = (image) => ({ id: image, createTimeMs: 0, labels: {} }),
+  }: FakeMachineOptions) {
     this.#createAgent = createAgent;
     this.findImage = findImage;
   }

@@ -4,15 +4,15 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file claudecluster/control/v1alpha1/host_service.proto.
  */
 export const file_claudecluster_control_v1alpha1_host_service: GenFile = /*@__PURE__*/
-  fileDesc("CjFjbGF1ZGVjbHVzdGVyL2NvbnRyb2wvdjFhbHBoYTEvaG9zdF9zZXJ2aWNlLnByb3RvEh5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEiFAoSR2V0SG9zdEluZm9SZXF1ZXN0IsoDChNHZXRIb3N0SW5mb1Jlc3BvbnNlEhQKDGhvc3RfdmVyc2lvbhgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRIYChBwcm90b2NvbF92ZXJzaW9uGAMgASgFEi4KCnN0YXJ0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhoKEmxpdmVfc2Vzc2lvbl9jb3VudBgFIAEoBRIcChRxdWV1ZWRfc2Vzc2lvbl9jb3VudBgGIAEoBRIhChltYXhfcnVubmluZ19zZXNzaW9uX2NvdW50GAcgASgFEhYKDmVuZ2luZV9oZWFsdGh5GAggASgIEhYKDmVuZ2luZV9wcm9ibGVtGAkgASgJEhcKD2NyZWRlbnRpYWxfa2luZBgKIAEoCRIXCg9zdGF0ZV9kaXJlY3RvcnkYCyABKAkSEgoKcHJvY2Vzc19pZBgMIAEoBRIaChJjcmVkZW50aWFsX3Byb2JsZW0YDSABKAkSFgoObW9kZWxfZW5kcG9pbnQYDiABKAkSFQoNc3RvcmVfcHJvYmxlbRgPIAEoCRIgChhyZW1vdmluZ19jb250YWluZXJfY291bnQYKCABKAUiNQoPU3RvcEhvc3RSZXF1ZXN0EiIKGm9ubHlfd2l0aG91dF9saXZlX3Nlc3Npb25zGAEgASgIIhIKEFN0b3BIb3N0UmVzcG9uc2UiFQoTQ2hlY2tSdW50aW1lUmVxdWVzdCK7AgoUQ2hlY2tSdW50aW1lUmVzcG9uc2USPwoHaGVhbHRoeRgBIAEoCzIsLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5SdW50aW1lRmFjdHNIABJDCgl1bmhlYWx0aHkYAiABKAsyLi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuUnVudGltZVByb2JsZW1IABJBCgtmb3VuZF9pbWFnZRgDIAEoCzIqLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5JbWFnZUZhY3RzSAESRwoNaW1hZ2VfcHJvYmxlbRgEIAEoCzIuLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5SdW50aW1lUHJvYmxlbUgBQggKBmhlYWx0aEIHCgVpbWFnZSK1BAoMUnVudGltZUZhY3RzEhMKC2Rlc2NyaXB0aW9uGAEgASgJEhAKCHdhcm5pbmdzGAIgAygJEhYKCWNwdV9jb3VudBgDIAEoAUgAiAEBEhkKDG1lbW9yeV9ieXRlcxgEIAEoA0gBiAEBEk4KDG5ldHdvcmtfc2VhbBgFIAEoDjI4LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5SdW50aW1lRmFjdHMuTmV0d29ya1NlYWwSUwoPZW5mb3JjZWRfbGltaXRzGAYgAygOMjouY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJ1bnRpbWVGYWN0cy5FbmZvcmNlZExpbWl0ImMKC05ldHdvcmtTZWFsEhwKGE5FVFdPUktfU0VBTF9VTlNQRUNJRklFRBAAEh0KGU5FVFdPUktfU0VBTF9OT19JTlRFUkZBQ0UQARIXChNORVRXT1JLX1NFQUxfUE9MSUNZEAIioQEKDUVuZm9yY2VkTGltaXQSHgoaRU5GT1JDRURfTElNSVRfVU5TUEVDSUZJRUQQABIZChVFTkZPUkNFRF9MSU1JVF9NRU1PUlkQARIWChJFTkZPUkNFRF9MSU1JVF9DUFUQAhIcChhFTkZPUkNFRF9MSU1JVF9QUk9DRVNTRVMQAxIfChtFTkZPUkNFRF9MSU1JVF9TWVNURU1fQ0FMTFMQBEIMCgpfY3B1X2NvdW50Qg8KDV9tZW1vcnlfYnl0ZXMiwgEKCkltYWdlRmFjdHMSDAoEbmFtZRgBIAEoCRIvCgtjcmVhdGVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASRgoGbGFiZWxzGAMgAygLMjYuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkltYWdlRmFjdHMuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI/Cg5SdW50aW1lUHJvYmxlbRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIMCgRoZWxwGAMgASgJMu8CCgtIb3N0U2VydmljZRJ2CgtHZXRIb3N0SW5mbxIyLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5HZXRIb3N0SW5mb1JlcXVlc3QaMy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuR2V0SG9zdEluZm9SZXNwb25zZRJ5CgxDaGVja1J1bnRpbWUSMy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuQ2hlY2tSdW50aW1lUmVxdWVzdBo0LmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5DaGVja1J1bnRpbWVSZXNwb25zZRJtCghTdG9wSG9zdBIvLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5TdG9wSG9zdFJlcXVlc3QaMC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuU3RvcEhvc3RSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("CjFjbGF1ZGVjbHVzdGVyL2NvbnRyb2wvdjFhbHBoYTEvaG9zdF9zZXJ2aWNlLnByb3RvEh5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEiFAoSR2V0SG9zdEluZm9SZXF1ZXN0IocEChNHZXRIb3N0SW5mb1Jlc3BvbnNlEhQKDGhvc3RfdmVyc2lvbhgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRIYChBwcm90b2NvbF92ZXJzaW9uGAMgASgFEi4KCnN0YXJ0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhoKEmxpdmVfc2Vzc2lvbl9jb3VudBgFIAEoBRIcChRxdWV1ZWRfc2Vzc2lvbl9jb3VudBgGIAEoBRIhChltYXhfcnVubmluZ19zZXNzaW9uX2NvdW50GAcgASgFEhYKDmVuZ2luZV9oZWFsdGh5GAggASgIEhYKDmVuZ2luZV9wcm9ibGVtGAkgASgJEhcKD2NyZWRlbnRpYWxfa2luZBgKIAEoCRIXCg9zdGF0ZV9kaXJlY3RvcnkYCyABKAkSEgoKcHJvY2Vzc19pZBgMIAEoBRIaChJjcmVkZW50aWFsX3Byb2JsZW0YDSABKAkSFgoObW9kZWxfZW5kcG9pbnQYDiABKAkSFQoNc3RvcmVfcHJvYmxlbRgPIAEoCRIgChhyZW1vdmluZ19jb250YWluZXJfY291bnQYKCABKAUSOwoJd2FybV9wb29sGFogASgLMiguY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLldhcm1Qb29sIpsCCghXYXJtUG9vbBIMCgRzaXplGAEgASgFEhMKC3JlYWR5X2NvdW50GAIgASgFEhQKDG1ha2luZ19jb3VudBgDIAEoBRIRCgloaXRfY291bnQYBCABKAUSTQoLbWlzc19jb3VudHMYBSADKAsyOC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuV2FybVBvb2wuTWlzc0NvdW50c0VudHJ5EisKCGxhc3RfYWdlGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhQKDG1lbW9yeV9ieXRlcxgHIAEoAxoxCg9NaXNzQ291bnRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgFOgI4ASI1Cg9TdG9wSG9zdFJlcXVlc3QSIgoab25seV93aXRob3V0X2xpdmVfc2Vzc2lvbnMYASABKAgiEgoQU3RvcEhvc3RSZXNwb25zZSIVChNDaGVja1J1bnRpbWVSZXF1ZXN0IrsCChRDaGVja1J1bnRpbWVSZXNwb25zZRI/CgdoZWFsdGh5GAEgASgLMiwuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJ1bnRpbWVGYWN0c0gAEkMKCXVuaGVhbHRoeRgCIAEoCzIuLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5SdW50aW1lUHJvYmxlbUgAEkEKC2ZvdW5kX2ltYWdlGAMgASgLMiouY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkltYWdlRmFjdHNIARJHCg1pbWFnZV9wcm9ibGVtGAQgASgLMi4uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJ1bnRpbWVQcm9ibGVtSAFCCAoGaGVhbHRoQgcKBWltYWdlIrUECgxSdW50aW1lRmFjdHMSEwoLZGVzY3JpcHRpb24YASABKAkSEAoId2FybmluZ3MYAiADKAkSFgoJY3B1X2NvdW50GAMgASgBSACIAQESGQoMbWVtb3J5X2J5dGVzGAQgASgDSAGIAQESTgoMbmV0d29ya19zZWFsGAUgASgOMjguY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJ1bnRpbWVGYWN0cy5OZXR3b3JrU2VhbBJTCg9lbmZvcmNlZF9saW1pdHMYBiADKA4yOi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuUnVudGltZUZhY3RzLkVuZm9yY2VkTGltaXQiYwoLTmV0d29ya1NlYWwSHAoYTkVUV09SS19TRUFMX1VOU1BFQ0lGSUVEEAASHQoZTkVUV09SS19TRUFMX05PX0lOVEVSRkFDRRABEhcKE05FVFdPUktfU0VBTF9QT0xJQ1kQAiKhAQoNRW5mb3JjZWRMaW1pdBIeChpFTkZPUkNFRF9MSU1JVF9VTlNQRUNJRklFRBAAEhkKFUVORk9SQ0VEX0xJTUlUX01FTU9SWRABEhYKEkVORk9SQ0VEX0xJTUlUX0NQVRACEhwKGEVORk9SQ0VEX0xJTUlUX1BST0NFU1NFUxADEh8KG0VORk9SQ0VEX0xJTUlUX1NZU1RFTV9DQUxMUxAEQgwKCl9jcHVfY291bnRCDwoNX21lbW9yeV9ieXRlcyLCAQoKSW1hZ2VGYWN0cxIMCgRuYW1lGAEgASgJEi8KC2NyZWF0ZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBJGCgZsYWJlbHMYAyADKAsyNi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuSW1hZ2VGYWN0cy5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIj8KDlJ1bnRpbWVQcm9ibGVtEg4KBnJlYXNvbhgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEgwKBGhlbHAYAyABKAky7wIKC0hvc3RTZXJ2aWNlEnYKC0dldEhvc3RJbmZvEjIuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkdldEhvc3RJbmZvUmVxdWVzdBozLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5HZXRIb3N0SW5mb1Jlc3BvbnNlEnkKDENoZWNrUnVudGltZRIzLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5DaGVja1J1bnRpbWVSZXF1ZXN0GjQuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkNoZWNrUnVudGltZVJlc3BvbnNlEm0KCFN0b3BIb3N0Ei8uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlN0b3BIb3N0UmVxdWVzdBowLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5TdG9wSG9zdFJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Asks for the host.
@@ -150,6 +150,13 @@ export type GetHostInfoResponse = Message<"claudecluster.control.v1alpha1.GetHos
    * @generated from field: int32 removing_container_count = 40;
    */
   removingContainerCount: number;
+
+  /**
+   * Containers that are prepared for the next sessions. Absent: the host is of a version that prepares none.
+   *
+   * @generated from field: claudecluster.control.v1alpha1.WarmPool warm_pool = 90;
+   */
+  warmPool?: WarmPool | undefined;
 };
 
 /**
@@ -158,6 +165,69 @@ export type GetHostInfoResponse = Message<"claudecluster.control.v1alpha1.GetHos
  */
 export const GetHostInfoResponseSchema: GenMessage<GetHostInfoResponse> = /*@__PURE__*/
   messageDesc(file_claudecluster_control_v1alpha1_host_service, 1);
+
+/**
+ * Containers that are prepared before anybody knows for which session. No list of sessions shows them.
+ *
+ * @generated from message claudecluster.control.v1alpha1.WarmPool
+ */
+export type WarmPool = Message<"claudecluster.control.v1alpha1.WarmPool"> & {
+  /**
+   * How many are to be ready, once a session has run.
+   *
+   * @generated from field: int32 size = 1;
+   */
+  size: number;
+
+  /**
+   * How many are ready.
+   *
+   * @generated from field: int32 ready_count = 2;
+   */
+  readyCount: number;
+
+  /**
+   * How many are being made.
+   *
+   * @generated from field: int32 making_count = 3;
+   */
+  makingCount: number;
+
+  /**
+   * Sessions that took one, since the host started.
+   *
+   * @generated from field: int32 hit_count = 4;
+   */
+  hitCount: number;
+
+  /**
+   * Sessions that could not, by reason, since the host started.
+   *
+   * @generated from field: map<string, int32> miss_counts = 5;
+   */
+  missCounts: { [key: string]: number };
+
+  /**
+   * Age of the one that was taken last. Absent: none was.
+   *
+   * @generated from field: google.protobuf.Duration last_age = 6;
+   */
+  lastAge?: Duration | undefined;
+
+  /**
+   * Memory that those that are ready used when they became so, as far as the runtime says it.
+   *
+   * @generated from field: int64 memory_bytes = 7;
+   */
+  memoryBytes: bigint;
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.WarmPool.
+ * Use `create(WarmPoolSchema)` to create a new message.
+ */
+export const WarmPoolSchema: GenMessage<WarmPool> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 2);
 
 /**
  * How the host is to end.
@@ -178,7 +248,7 @@ export type StopHostRequest = Message<"claudecluster.control.v1alpha1.StopHostRe
  * Use `create(StopHostRequestSchema)` to create a new message.
  */
 export const StopHostRequestSchema: GenMessage<StopHostRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_host_service, 2);
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 3);
 
 /**
  * It will end.
@@ -193,7 +263,7 @@ export type StopHostResponse = Message<"claudecluster.control.v1alpha1.StopHostR
  * Use `create(StopHostResponseSchema)` to create a new message.
  */
 export const StopHostResponseSchema: GenMessage<StopHostResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_host_service, 3);
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 4);
 
 /**
  * Asks for the runtime.
@@ -208,7 +278,7 @@ export type CheckRuntimeRequest = Message<"claudecluster.control.v1alpha1.CheckR
  * Use `create(CheckRuntimeRequestSchema)` to create a new message.
  */
 export const CheckRuntimeRequestSchema: GenMessage<CheckRuntimeRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_host_service, 4);
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 5);
 
 /**
  * What was found.
@@ -268,7 +338,7 @@ export type CheckRuntimeResponse = Message<"claudecluster.control.v1alpha1.Check
  * Use `create(CheckRuntimeResponseSchema)` to create a new message.
  */
 export const CheckRuntimeResponseSchema: GenMessage<CheckRuntimeResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_host_service, 5);
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 6);
 
 /**
  * What a runtime says of itself and of its machine.
@@ -324,7 +394,7 @@ export type RuntimeFacts = Message<"claudecluster.control.v1alpha1.RuntimeFacts"
  * Use `create(RuntimeFactsSchema)` to create a new message.
  */
 export const RuntimeFactsSchema: GenMessage<RuntimeFacts> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_host_service, 6);
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 7);
 
 /**
  * What keeps containers from the network.
@@ -358,7 +428,7 @@ export enum RuntimeFacts_NetworkSeal {
  * Describes the enum claudecluster.control.v1alpha1.RuntimeFacts.NetworkSeal.
  */
 export const RuntimeFacts_NetworkSealSchema: GenEnum<RuntimeFacts_NetworkSeal> = /*@__PURE__*/
-  enumDesc(file_claudecluster_control_v1alpha1_host_service, 6, 0);
+  enumDesc(file_claudecluster_control_v1alpha1_host_service, 7, 0);
 
 /**
  * A limit of containers.
@@ -406,7 +476,7 @@ export enum RuntimeFacts_EnforcedLimit {
  * Describes the enum claudecluster.control.v1alpha1.RuntimeFacts.EnforcedLimit.
  */
 export const RuntimeFacts_EnforcedLimitSchema: GenEnum<RuntimeFacts_EnforcedLimit> = /*@__PURE__*/
-  enumDesc(file_claudecluster_control_v1alpha1_host_service, 6, 1);
+  enumDesc(file_claudecluster_control_v1alpha1_host_service, 7, 1);
 
 /**
  * What is known of an image.
@@ -441,7 +511,7 @@ export type ImageFacts = Message<"claudecluster.control.v1alpha1.ImageFacts"> & 
  * Use `create(ImageFactsSchema)` to create a new message.
  */
 export const ImageFactsSchema: GenMessage<ImageFacts> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_host_service, 7);
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 8);
 
 /**
  * What is wrong and what to do about it.
@@ -476,7 +546,7 @@ export type RuntimeProblem = Message<"claudecluster.control.v1alpha1.RuntimeProb
  * Use `create(RuntimeProblemSchema)` to create a new message.
  */
 export const RuntimeProblemSchema: GenMessage<RuntimeProblem> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_host_service, 8);
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 9);
 
 /**
  * The host itself. Failures are gRPC status with one claudecluster.error.v1alpha1.ErrorInfo.

@@ -1,0 +1,19 @@
+import type { Container } from "../runtime/runtime.ts";
+
+/** What is prepared in a container before anybody knows for whom. */
+export interface Preparation {
+  /** Key of it: whoever has the same one may have a container that was prepared with it. */
+  readonly key: string;
+  /** Prepares a container. Neither it nor what it holds knows of a session. */
+  prepare(container: Container, options: { signal: AbortSignal }): Promise<Prepared>;
+  /** Returns in a few words why this session cannot have one though. Default: it can. */
+  refusal?: (() => Promise<string | undefined>) | undefined;
+}
+
+/** What was prepared in a container. Disposing of it leaves the container alone. */
+export interface Prepared extends Disposable {
+  /** Resolves once it is known to be lost. Never rejects. */
+  readonly lost: Promise<unknown>;
+  /** Rejects unless it answers, and nobody has it. */
+  check(options: { signal: AbortSignal }): Promise<void>;
+}

@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { EventEmitter, once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { readPatch } from "../../host/present/read-session.ts";
 import { readHostId } from "../../host/host-id.ts";
@@ -17,6 +18,7 @@ import { eachEvent } from "../support/each-event.ts";
 
 const IMAGE = process.env["CLAUDECLUSTER_IMAGE"] ?? "claudecluster/agent:latest";
 const SESSION_MS = 300_000;
+const TAKEN = "A prepared container was taken";
 /** Two looks of the sweep, and some. */
 const CLEAN_UP_MS = 90_000;
 const EXIT_MS = 10_000;
@@ -43,6 +45,8 @@ export interface CrashReport {
   kills: Partial<Record<KillKind, number>>;
   sessions: number;
   succeeded: number;
+  /** Sessions that took a container that had been prepared. */
+  taken: number;
   events: number;
   /** Everything that was not as it must be. */
   wrong: string[];
@@ -71,7 +75,8 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
   }
   const rig = stack.use(
     await startHostRig({
-      config: { max_running: concurrent, image: IMAGE },
+      // With room for one that is prepared.
+      config: { max_running: concurrent + 1, image: IMAGE, warm: 1 },
       ...(engine !== undefined && { env: { DOCKER_HOST: engine.address } }),
     }),
   );
@@ -86,14 +91,18 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
     }),
   );
 
-  const report: CrashReport = { kills: {}, sessions: 0, succeeded: 0, events: 0, wrong: [] };
+  const report: CrashReport = { kills: {}, sessions: 0, succeeded: 0, taken: 0, events: 0, wrong: [] };
   const running = new Set<Running>();
+  /** Containers that were killed before a session was known to have them. */
+  const killedEarly = new Set<string>();
+  const created = new EventEmitter();
 
   async function runSession(): Promise<{ events: SessionEvent[]; running: Running }> {
     const { id } = await sessions.create({
       spec: create(SessionSpecSchema, { task, repository: create(RepositorySpecSchema, { uri }) }),
       container: create(ContainerSpecSchema),
     });
+    created.emit("session");
     const known: Running = { id, containerId: undefined, started: false, observer: undefined, lethal: [] };
     running.add(known);
     const events: SessionEvent[] = [];
@@ -105,6 +114,7 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
         if (event.event.case === "connectionMade") known.started = true;
         if (event.event.case === "containerProgress" && event.event.value.containerId !== "") {
           known.containerId = event.event.value.containerId;
+          if (killedEarly.has(known.containerId)) known.lethal.push({ what: "pooled", reasons: REASONS.pooled });
           known.observer = await observe(known);
         }
       }
@@ -134,6 +144,9 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
     const patch = await readPatch(sessions, known.id);
     report.sessions += 1;
     report.events += events.length;
+    if (events.some(({ event }) => event.case === "containerProgress" && event.value.message.startsWith(TAKEN))) {
+      report.taken += 1;
+    }
     if (session.result?.outcome.case === "success") report.succeeded += 1;
     const wrong = await checkSession({
       session,
@@ -159,6 +172,13 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
     );
     const target = targets.length > 0 ? random.pick(targets) : undefined;
     if (NEEDS_CONTAINER.has(kind) && target === undefined) return;
+    const pooled = kind === "pooled" ? await unusedContainer() : undefined;
+    if (kind === "pooled" && pooled === undefined) return;
+    if (pooled !== undefined) killedEarly.add(pooled);
+    if (kind === "claim") {
+      await Promise.race([once(created, "session"), delay(10_000, undefined, { ref: false })]);
+      await delay(random.between(0, 150));
+    }
     const lethalEngine = kind === "engine" && options.engine === "plain";
     const ended = REASONS[kind];
     const reasons = lethalEngine
@@ -172,17 +192,28 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
     // Noted first: it may show before the kill returns.
     if (reasons.length > 0) for (const one of hit) one.lethal.push(note);
     const hostPid = async () => (await link.find().catch(() => undefined))?.processId;
-    const done = await kill(kind, target?.containerId, { engineAddress: engine?.address, engine, hostPid, random });
+    const done = await kill(kind, pooled ?? target?.containerId, {
+      engineAddress: engine?.address,
+      engine,
+      hostPid,
+      random,
+    });
     if (!done) {
       for (const one of hit) one.lethal = one.lethal.filter((known) => known !== note);
       return;
     }
     report.kills[kind] = (report.kills[kind] ?? 0) + 1;
     say(`${killCount()} of ${kills}: ${kind}${target !== undefined && hit.includes(target) ? ` of ${target.id}` : ""}`);
-    if (kind === "host") {
+    if (kind === "host" || kind === "claim") {
       await delay(random.between(0, 2_000));
       await link.connect();
     }
+  }
+  /** A container that no session is known to have. */
+  async function unusedContainer(): Promise<string | undefined> {
+    const listed = await runtime.list({ signal: AbortSignal.timeout(10_000) }).catch(() => []);
+    const used = new Set([...running].map(({ containerId }) => containerId));
+    return listed.find(({ ref, endTimeMs }) => endTimeMs === undefined && !used.has(ref.id))?.ref.id;
   }
   const killCount = () => Object.values(report.kills).reduce((sum, count) => sum + count, 0);
 
@@ -203,8 +234,12 @@ export async function runCrashes(options: CrashOptions): Promise<CrashReport> {
 
   await link.connect();
   const host = { engineAddress: engine?.address, hostId, ...directories };
-  const containers = async () => (await leftovers(host)).filter((line) => line.startsWith("container"));
-  await untilNone(containers, CLEAN_UP_MS);
+  // What is prepared for the next session may stay until the host ends.
+  const containers = async () => {
+    const { readyCount = 0, makingCount = 0 } = (await link.find())?.warmPool ?? {};
+    return (await leftovers(host)).filter((line) => line.startsWith("container")).slice(readyCount + makingCount);
+  };
+  for (const line of await untilNone(containers, CLEAN_UP_MS)) report.wrong.push(`not removed: ${line}`);
   await link.stopHost({ onlyWithoutLiveSessions: true });
   await link.gone();
   // A host lets go of its directories before its process has ended.

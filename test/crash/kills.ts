@@ -9,11 +9,14 @@ const execFileAsync = promisify(execFile);
 const COMMAND_MS = 60_000;
 
 /** What can be done to a running system. */
-export type KillKind = "host" | "bridge" | "agent" | "container" | "remove" | "pause" | "long-pause" | "engine";
+export type KillKind =
+  "host" | "claim" | "bridge" | "agent" | "container" | "pooled" | "remove" | "pause" | "long-pause" | "engine";
 
 /** The failures that a session may be told to have had after a kill; none: it must not notice. */
 export const REASONS: Record<KillKind, readonly string[]> = {
   host: [],
+  // The host, a moment after it was asked for a session.
+  claim: [],
   bridge: [],
   pause: [],
   "long-pause": [],
@@ -21,6 +24,8 @@ export const REASONS: Record<KillKind, readonly string[]> = {
   // An engine without live-restore ends every container when it comes back; see `lethalEngine`.
   agent: ["CONTAINER_KILLED", "CONTAINER_EXITED"],
   container: ["CONTAINER_KILLED", "CONTAINER_EXITED"],
+  // A container that no session has yet; one may take it just then.
+  pooled: ["CONTAINER_KILLED", "CONTAINER_EXITED"],
   // A removal kills first.
   remove: ["CONTAINER_REMOVED", "CONTAINER_KILLED"],
 };
@@ -45,6 +50,7 @@ export async function kill(kind: KillKind, containerId: string | undefined, targ
   };
   try {
     switch (kind) {
+      case "claim":
       case "host": {
         const pid = await targets.hostPid();
         return pid !== undefined && signal(pid);
@@ -58,6 +64,7 @@ export async function kill(kind: KillKind, containerId: string | undefined, targ
       case "agent":
         return (await pidsIn(docker, containerId!, "agent.blob")).map(signal).some(Boolean);
       case "container":
+      case "pooled":
         await docker("kill", containerId!);
         return true;
       case "remove":

@@ -14,7 +14,19 @@ const { values } = parseArgs({
   },
 });
 // Pauses apart: an exec that meets one in the wrong moment locks a container of old engines up for good.
-const common: KillKind[] = ["host", "host", "host", "bridge", "bridge", "bridge", "agent", "container", "remove"];
+const common: KillKind[] = [
+  "host",
+  "host",
+  "host",
+  "bridge",
+  "bridge",
+  "bridge",
+  "agent",
+  "container",
+  "remove",
+  "pooled",
+  "claim",
+];
 const engine = OWN_ENGINES.find((name) => name === values.engine);
 process.stdout.write(`seed ${values.seed}\n`);
 const startMs = Date.now();

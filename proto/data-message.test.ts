@@ -6,7 +6,7 @@ import { GetAgentInfoResponseSchema, TunnelRequestSchema, TunnelResponseSchema }
 test.each([0, 1, 127, 128, 16_383, 16_384, 65_536, 2_097_152])("encodes %d bytes as anybody reads them", (length) => {
   const data = Uint8Array.from({ length }, (_, index) => index % 251);
   const message = { connectionId: "proxy-1", data, end: true, receivedSizeBytes: 2n ** 40n };
-  const encoded = encodeDataMessage(TunnelRequestSchema, message, 5);
+  const encoded = encodeDataMessage(TunnelRequestSchema, message, { roomBytes: 5 });
   expect(fromBinary(TunnelRequestSchema, Uint8Array.from(encoded.subarray(5)))).toEqual(
     create(TunnelRequestSchema, message),
   );

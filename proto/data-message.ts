@@ -7,17 +7,17 @@ const MAX_HEAD_BYTES = 10;
 
 /**
  * Encodes a message, its member `data` last, with room in front. These bytes are copied once: protobuf-es does it three
- * times, into memory that it clears.
+ * times, into memory that it clears. Default: no room, and memory of its own.
  */
 export function encodeDataMessage<Desc extends DescMessage>(
   schema: Desc,
   message: MessageInitShape<Desc> & { data?: Uint8Array | undefined },
-  roomBytes = 0,
+  { roomBytes = 0, allocate = Buffer.allocUnsafe }: { roomBytes?: number; allocate?: (bytes: number) => Buffer } = {},
 ): Buffer {
   const { data = NOTHING } = message;
   const others = toBinary(schema, create(schema, { ...message, data: NOTHING } as MessageInitShape<Desc>));
   const head = data.length === 0 ? NOTHING : headOf(schema.field["data"]!.number, data.length);
-  const encoded = Buffer.allocUnsafe(roomBytes + others.length + head.length + data.length);
+  const encoded = allocate(roomBytes + others.length + head.length + data.length);
   encoded.set(others, roomBytes);
   encoded.set(head, roomBytes + others.length);
   encoded.set(data, roomBytes + others.length + head.length);

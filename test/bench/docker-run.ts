@@ -76,8 +76,12 @@ export interface PlainSession {
   key: string;
 }
 
-/** What is done without us: a clone, `claude -p` and a diff in a container that has the network and the key. */
-export function plainSession({ image, task, repository, modelUrl, key }: PlainSession): Promise<number> {
+/**
+ * What is done without us: a clone, `claude -p` and a diff in a container that has the network and the key. Resolves with the time
+ * until Claude's result and until the end, in ms.
+ */
+export async function plainSession(options: PlainSession): Promise<{ toResult: number; whole: number }> {
+  const { image, task, repository, modelUrl, key } = options;
   const script = [
     'git clone --quiet "$REPOSITORY" /tmp/repo',
     "cd /tmp/repo",
@@ -107,11 +111,22 @@ export function plainSession({ image, task, repository, modelUrl, key }: PlainSe
     "-c",
     script,
   ];
-  return timed(args, environment);
+  let toResult = NaN;
+  // Claude writes its result, and before that nothing.
+  const whole = await timed(args, { environment, onOutput: (ms) => (toResult = ms) });
+  return { toResult, whole };
 }
 
-async function timed(args: string[], environment: Record<string, string> = {}): Promise<number> {
+interface TimedOptions {
+  environment?: Record<string, string>;
+  /** Takes the time of the first output. */
+  onOutput?: (ms: number) => void;
+}
+
+async function timed(args: string[], { environment, onOutput }: TimedOptions = {}): Promise<number> {
   const startMs = performance.now();
-  await execFileAsync("docker", args, { env: { ...process.env, ...environment } });
+  const running = execFileAsync("docker", args, { env: { ...process.env, ...environment } });
+  running.child.stdout!.once("data", () => onOutput?.(performance.now() - startMs));
+  await running;
   return performance.now() - startMs;
 }

@@ -7,8 +7,15 @@ import { create } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { storesDirectory } from "../../host/snapshots/snapshot-stores.ts";
 import { LocalSource } from "../../host/source/local-source.ts";
-import { ContainerSpecSchema, Phase, SessionSpecSchema } from "../../proto/index.ts";
+import {
+  ContainerSpecSchema,
+  Phase,
+  type RepositorySpec,
+  RepositorySpecSchema,
+  SessionSpecSchema,
+} from "../../proto/index.ts";
 import { claudecluster } from "../support/claudecluster.ts";
+import { docker } from "../support/docker.ts";
 import { eachEvent } from "../support/each-event.ts";
 import { type HostRig, startHostRig } from "../support/rig.ts";
 import { inTurn, type Part } from "./part.ts";
@@ -27,7 +34,8 @@ const run = promisify(execFile);
 
 /**
  * A session of a local repository, against git: in, from the call to WorkspaceReady, against `git clone --no-hardlinks` of one
- * commit; a thousand changed files out, `apply` against `git apply`.
+ * commit; a thousand changed files out, `apply` against `git apply`. And what a second session fetches of that which the first one
+ * had, also of the repository by its URL.
  */
 export const local: Part = async ({ longRounds, repository, figures, say }) => {
   await using rig = await startHostRig();
@@ -38,11 +46,15 @@ export const local: Part = async ({ longRounds, repository, figures, say }) => {
     if (repository === undefined) await makeWorkTree(area, root, REPOSITORY);
     else await run("git", ["clone", "-q", "--no-hardlinks", repository, root]);
     const stores = storesDirectory(rig.place.directories.stateDirectory);
+    await run("git", ["clone", "-q", "--bare", "--no-hardlinks", root, rig.git.directoryOf("local")]);
+    const uri = rig.repository.replace(/[^/]*$/, "local.git");
+    const byUrl = () => Promise.resolve(create(RepositorySpecSchema, { uri }));
     let last = "";
-    const session = async (kind: string): Promise<number> => {
-      const { id, times } = await localSession(rig, root);
+    const session = async (kind: string, repository = () => localRepository(rig, root)): Promise<number> => {
+      const { id, times, fetchedBytes } = await measured(rig, repository);
       last = id;
       for (const [name, ms] of Object.entries(times)) figures.add(`${kind} session: ${name}`, ms);
+      figures.add(`${kind} session: fetched`, fetchedBytes / 1e6, "MB");
       return times.ready;
     };
     for (let round = 1; round <= longRounds; round++) {
@@ -52,11 +64,14 @@ export const local: Part = async ({ longRounds, repository, figures, say }) => {
       const before = round % 2 === 1 ? await clone(root, join(area, "clone")) : undefined;
       const first = await session("first");
       const second = await session("second");
+      const changed = last;
+      const [firstByUrl, secondByUrl] = [await session("by URL, first", byUrl), await session("by URL, second", byUrl)];
+      figures.addRatio("by URL, second session ready / first", secondByUrl, firstByUrl);
       const cloned = before ?? (await clone(root, join(area, "clone")));
       figures.add("git clone --no-hardlinks --depth 1", cloned);
       figures.addRatio("first session ready / git clone", first, cloned);
       figures.addRatio("second session ready / first", second, first);
-      await applyBoth(rig, { root, area, session: last }, (ours, theirs) => {
+      await applyBoth(rig, { root, area, session: changed }, (ours, theirs) => {
         figures.add("apply --worktree of 1,000 files", ours);
         figures.add("git apply of the same", theirs);
         figures.addRatio("apply / git apply", ours, theirs);
@@ -67,26 +82,38 @@ export const local: Part = async ({ longRounds, repository, figures, say }) => {
   }
 };
 
-/** Runs a session that changes files. Returns what it took (ms): the snapshot, until its workspace is ready, and its phases. */
-async function localSession(
+/** What a caller sends for a directory. */
+async function localRepository(rig: HostRig, root: string): Promise<RepositorySpec> {
+  const source = new LocalSource({ stateDirectory: rig.place.directories.stateDirectory });
+  const caller = { directory: () => Promise.resolve(root), signal: AbortSignal.timeout(TIME_MS) };
+  const { spec } = await source.find({ repository: root, continues: false }, caller);
+  return spec!;
+}
+
+/**
+ * Runs a session that changes files. Returns what it took (ms): the snapshot, until its workspace is ready, and its phases; and the
+ * bytes of the objects that it has fetched.
+ */
+async function measured(
   rig: HostRig,
-  root: string,
-): Promise<{ id: string; times: Record<string, number> & { ready: number } }> {
+  find: () => Promise<RepositorySpec>,
+): Promise<{ id: string; times: Record<string, number> & { ready: number }; fetchedBytes: number }> {
   const signal = AbortSignal.timeout(TIME_MS);
   const start = performance.now();
-  const source = new LocalSource({ stateDirectory: rig.place.directories.stateDirectory });
-  const caller = { directory: () => Promise.resolve(root), signal };
-  const { spec: repository } = await source.find({ repository: root, continues: false }, caller);
+  const repository = await find();
   const snapshot = performance.now() - start;
   const command = `git ls-files | head -${CHANGED} | while read -r file; do echo '// changed' >> "$file"; done`;
   const task = `[scenario: call-tools ${JSON.stringify([{ name: "Bash", input: { command } }])}]`;
   const { id } = await rig.sessions.create({
-    spec: create(SessionSpecSchema, { task, repository: repository! }),
+    spec: create(SessionSpecSchema, { task, repository }),
     container: create(ContainerSpecSchema, { memoryBytes: MEMORY_BYTES }),
   });
-  let ready = NaN;
+  let [ready, fetchedBytes] = [NaN, NaN];
   for await (const { event } of eachEvent(rig.sessions.watch(id, { afterSequence: 0, signal }))) {
-    if (event.case === "workspaceReady") ready = performance.now() - start;
+    if (event.case === "workspaceReady") {
+      ready = performance.now() - start;
+      fetchedBytes = await packBytes((await rig.sessions.get(id)).containerId);
+    }
     if (event.case === "sessionFinished") break;
   }
   const { phaseTimings, state, result } = await rig.sessions.get(id);
@@ -94,7 +121,22 @@ async function localSession(
   const phases = phaseTimings.flatMap(({ phase, elapsed }) =>
     elapsed === undefined ? [] : [[Phase[phase].toLowerCase(), durationMs(elapsed)] as const],
   );
-  return { id, times: { snapshot, ready, ...Object.fromEntries(phases) } };
+  return { id, times: { snapshot, ready, ...Object.fromEntries(phases) }, fetchedBytes };
+}
+
+/** Bytes of the packs that a session has fetched. What it was supplied with is elsewhere. */
+async function packBytes(container: string): Promise<number> {
+  const sizes = await docker(
+    "exec",
+    container,
+    "find",
+    "/base/repo.git/objects/pack",
+    "-type",
+    "f",
+    "-printf",
+    "%s\\n",
+  );
+  return sizes.split("\n").reduce((sum, size) => sum + Number(size), 0);
 }
 
 async function clone(root: string, target: string): Promise<number> {

@@ -8,7 +8,8 @@ import { measureSession, SHORT_TASK } from "./sessions.ts";
 export const sealing: Part = async ({ image, rounds, figures, say }) => {
   await using rig = await startRig({ listen: await dockerGateway() });
   const { key, repository } = rig;
-  const plain = () => plainSession({ image, task: SHORT_TASK, key, repository, modelUrl: rig.model.url });
+  const plain = async () =>
+    (await plainSession({ image, task: SHORT_TASK, key, repository, modelUrl: rig.model.url })).whole;
   say("warming up");
   await plainRun(image);
   await sealedRun(image);

@@ -149,9 +149,10 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
   };
   const ask = async (signal: AbortSignal): Promise<RemoteRef | undefined> => {
     if (repository === undefined) return undefined;
+    // Of a snapshot the host has said it all.
+    if (repository.snapshot !== undefined) return snapshotRef(repository.snapshot);
     options.onProgress({ stage: "Asking the remote" });
-    const name = repository.snapshot === undefined ? repository.ref : SNAPSHOT_REF;
-    return await resolveRemoteRef(remote, repository.uri, name, { ...options, signal });
+    return await resolveRemoteRef(remote, repository.uri, repository.ref, { ...options, signal });
   };
   // Of what kind its ids are, the remote says; nearly always it is this one.
   const [ref] = await together(signal, (signal) => [ask(signal), make("sha1", signal)]);
@@ -183,7 +184,8 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
   const list = ["for-each-ref", "--format=%(objectname) %(refname)", "refs/remotes", "refs/tags"];
   const [peeled, refs] = await together(signal, (signal) => [
     tryGit(place, ["rev-parse", `${localRef}^{commit}`, `${localRef}^{tree}`], { signal }),
-    git(place, list, { signal }),
+    // Those of a snapshot are in its own words.
+    repository.snapshot === undefined ? git(place, list, { signal }) : Promise.resolve(Buffer.alloc(0)),
   ]);
   const [commitId, treeId = ""] = peeled.code === 0 ? peeled.stdout.toString("utf8").trim().split("\n") : [];
   if (commitId === undefined) {
@@ -213,10 +215,15 @@ async function takeSnapshot(
   const { emptyBlob } = OBJECT_FORMATS[objectFormat];
   const intentToAdd = rawPaths(snapshot.intentToAddPaths);
   if (commitId !== untrackedCommitId) throw notTheSnapshot(snapshot, commitId);
-  const compare = async (other: string): Promise<RawDiffEntry[]> => {
+  const compare = async (other: string, signal: AbortSignal): Promise<RawDiffEntry[]> => {
+    if (other === "") return [];
     const flags = ["-r", "-z", "--raw", "--no-abbrev", "--no-renames"];
     return parseRawDiff(await git(place, ["diff-tree", ...flags, commitId, other], { signal }));
   };
+  const [index, head] = await together(signal, (signal) => [
+    compare(indexCommitId, signal),
+    compare(headCommitId, signal),
+  ]);
   const branch = branchOf(snapshot.branch);
   return {
     // What leads out of here is not a repository of the session's.
@@ -229,8 +236,8 @@ async function takeSnapshot(
       intentToAdd,
       largePaths: rawPaths(snapshot.largePaths),
       given: {
-        index: [...(await compare(indexCommitId)), ...intentToAdd.flatMap((path) => withoutContent(path, emptyBlob))],
-        head: headCommitId === "" ? [] : await compare(headCommitId),
+        index: [...index, ...intentToAdd.flatMap((path) => withoutContent(path, emptyBlob))],
+        head,
       },
       subdirectory,
       submodules,
@@ -257,6 +264,11 @@ function notTheSnapshot({ untrackedCommitId }: RepositorySnapshot, commitId: str
 
 function branchOf(name: string | undefined): string | undefined {
   return name?.startsWith("refs/heads/") === true ? name.slice("refs/heads/".length) : undefined;
+}
+
+/** What a remote would say of a snapshot. Whether that is there, fetching it shows. */
+function snapshotRef({ untrackedCommitId: id }: RepositorySnapshot): RemoteRef {
+  return { name: SNAPSHOT_REF, id, defaultName: undefined };
 }
 
 function localName({ name }: RemoteRef): string {
@@ -299,7 +311,8 @@ async function fetchRef(
   const base = { directory: options.directory, use: "base", neededBytes } as const;
   await throwIfFull([base], gitFailed(args, result));
   // The remote knew the ref a moment ago: if it does not answer now, this is what has to be told.
-  await resolveRemoteRef(remotePlace({ identity: place.identity }, options), uri, repository.ref, options);
+  const name = snapshot === undefined ? repository.ref : SNAPSHOT_REF;
+  await resolveRemoteRef(remotePlace({ identity: place.identity }, options), uri, name, options);
   const help = "Check that it is a commit of this repository and that the server gives out commits by id.";
   if (ref.name === undefined) throw refNotFound(uri, ref.id, help);
   const said = lastLine(result.stderr);

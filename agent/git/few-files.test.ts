@@ -11,7 +11,7 @@ import { asClaude, BASE, requireRoot, SESSION, WorkArea } from "../../test/git/w
 import type { RawPath } from "../../proto/index.ts";
 import { PrivateIndex } from "./private-index.ts";
 import type { RawDiffEntry } from "./raw-diff.ts";
-import { makeSessionRepository } from "./session-repository.ts";
+import { initializeRepository, makeSessionRepository } from "./session-repository.ts";
 import { isAttributes, readChanges } from "./tree-changes.ts";
 
 beforeAll(requireRoot);
@@ -43,6 +43,7 @@ async function open(area: WorkArea): Promise<Place> {
   const quiet = { onProgress: () => undefined, proxyUrl: undefined, signal };
   const repository = await area.spec("repo");
   const base = await openBase({ ...quiet, repository, directory: paths.base, identity: BASE });
+  await initializeRepository(paths.workTree, { identity: SESSION, signal: quiet.signal });
   await makeSessionRepository(base, paths.workTree, { ...quiet, identity: SESSION });
   return { base, workTree: paths.workTree, scanDirectory: paths.scan, identity: SESSION };
 }

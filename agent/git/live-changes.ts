@@ -101,9 +101,9 @@ export class LiveChanges {
     this.#ignored.clear();
   }
 
-  /** Makes the index from the checkout's, while that can still be trusted. */
-  async open(options: { signal: AbortSignal }): Promise<void> {
-    this.#index = await PrivateIndex.create({ ...this.#options, name: "live", signal: options.signal });
+  /** Makes the index from the checkout's, while that can still be trusted. `onCopied`: it need not be trusted any more. */
+  async open(options: { onCopied?: () => void; signal: AbortSignal }): Promise<void> {
+    this.#index = await PrivateIndex.create({ ...this.#options, ...options, name: "live" });
   }
 
   /** Looks at everything and returns what changed. Calls of `scan` and `look` must not overlap. */

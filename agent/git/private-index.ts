@@ -37,6 +37,8 @@ export interface PrivateIndexOptions extends IndexFileOptions {
    * every file is read.
    */
   copyOf?: string;
+  /** Called once that index has been copied, which may be changed then. */
+  onCopied?: (() => void) | undefined;
   signal: AbortSignal;
 }
 
@@ -84,6 +86,7 @@ export class PrivateIndex extends IndexFile {
   async #fill(options: PrivateIndexOptions): Promise<void> {
     const { signal, copyOf } = options;
     await shell(this.place, PREPARE, [this.directory, copyOf ?? "", this.workTree], { signal });
+    options.onCopied?.();
     const fresh = copyOf === undefined;
     if (fresh) {
       const { commitId } = options.base;
@@ -96,6 +99,8 @@ export class PrivateIndex extends IndexFile {
     const [special, held] = await together(signal, (signal) => [
       shell(this.place, LIST_SPECIAL, [], { signal }),
       fresh ? findHeldFiles(this.place, this.workTree, { signal }) : Promise.resolve(new Set<RawPath>()),
+      // A copy has nothing that is to be forgotten.
+      fresh ? Promise.resolve() : this.edit({ mark: [""], signal }),
     ]);
     this.held = held;
     const attributes = new Map<RawPath, string>();
@@ -118,8 +123,9 @@ export class PrivateIndex extends IndexFile {
         facts.get(path)?.type === "f" || (skipped.has(path) && !facts.has(path));
       this.displaced = new Set([...attributes.keys()].filter((path) => !holds(path)));
     }
+    if (!fresh) return;
     await this.edit({ forget: new Set([...this.held, ...this.displaced]), mark: [""], signal });
-    if (fresh) await this.refresh({ signal });
+    await this.refresh({ signal });
   }
 
   /** Returns the claims of Claude's repository. They are read again if its index has been written since. */

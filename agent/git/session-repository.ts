@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { AppError, gitFailed, joinPaths, redactUri, splitPaths, type SubmoduleSnapshot } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
-import { type BaseRepository, type CheckedOut, rawPaths } from "./base-repository.ts";
+import { type BaseRepository, type CheckedOut, type ObjectFormat, rawPaths } from "./base-repository.ts";
 import { type Progress, progressReader } from "./clone-progress.ts";
 import { FILTER_LARGE, LARGE_FILTER } from "./large-filter.ts";
 import { git, type GitPlace, OUR_ATTRIBUTES, runIn, type Script, SESSION_ATTRIBUTES, shell, tryGit } from "./git.ts";
@@ -35,15 +35,24 @@ printf '%s' "$4" > info/attributes
 cat > packed-refs`,
 };
 
-/** The facts of files that the index has as they are stay, so that git need not read them. $1 HEAD, $2 a commit of the index, $3 a directory; stdin: files that it holds without content. */
+/** The facts of files that the index has as they are stay, so that git need not read them. $1 HEAD, $2 a commit of the index, $3 a directory; stdin: files that it holds without content, where $4 is their number. */
 const CHECK_OUT_SNAPSHOT: Script = {
   name: "read-tree",
   text: `set -e
 git -C "$GIT_WORK_TREE" read-tree -i -m "$2"
-git -C "$GIT_WORK_TREE" --literal-pathspecs add --intent-to-add --force --pathspec-from-file=- --pathspec-file-nul
+[ "$4" = 0 ] || git -C "$GIT_WORK_TREE" --literal-pathspecs add --intent-to-add --force --pathspec-from-file=- --pathspec-file-nul
 printf '%s\\n' "$1" > "$GIT_DIR/HEAD"
 [ -z "$3" ] || mkdir -p -- "$GIT_WORK_TREE/$3"`,
 };
+
+const REMOVE: Script = { name: "rm", text: 'rm -rf -- "$1"' };
+
+/** User whose repository it is, and the kind of its ids. */
+interface InitializeOptions {
+  objectFormat?: ObjectFormat;
+  identity: Identity | undefined;
+  signal: AbortSignal;
+}
 
 /**
  * Has the repository around a submodule know it, as git submodule update would: its git directory goes there. Where
@@ -60,8 +69,17 @@ path=\${1#"$top/"}
 git submodule -q init -- "$path" && git submodule absorbgitdirs -- "$path" || :`,
 };
 
+/** Makes a repository around the work tree, with nothing in it: ids of this kind nearly all have. */
+export async function initializeRepository(
+  workTree: string,
+  { objectFormat = "sha1", identity, signal }: InitializeOptions,
+): Promise<void> {
+  const format = `--object-format=${objectFormat}`;
+  await git({ identity }, ["init", "-q", "--template=", format, "--initial-branch=main", "--", workTree], { signal });
+}
+
 /**
- * Makes the session's repository around the work tree and checks the start commit out, with its attributes but without
+ * Makes the session's repository of one that has nothing in it, and checks the start commit out, with its attributes but without
  * filters. It is an ordinary repository to Claude, and borrows its objects from the base. Nothing in it is relied on
  * later.
  */
@@ -73,7 +91,11 @@ export async function makeSessionRepository(
   const { identity, signal } = options;
   const inside = { identity, variables: { GIT_DIR: `${workTree}/.git`, GIT_WORK_TREE: workTree } };
   const head = base.checkedOut === undefined ? headOf(base) : base.commitId;
-  await initialize(base, workTree, { head, identity, signal });
+  if (base.objectFormat !== "sha1") {
+    await shell({ identity }, REMOVE, [`${workTree}/.git`], { signal });
+    await initializeRepository(workTree, { objectFormat: base.objectFormat, identity, signal });
+  }
+  await furnish(base, workTree, { head, identity, signal });
   if (base.commitId === "") return;
 
   const room = await roomIn(workTree);
@@ -120,14 +142,12 @@ async function settleIndex(
   await runIn(inside, "touch", ["--", `${inside.variables.GIT_DIR}/index`], { signal });
 }
 
-/** Makes a repository that borrows its objects from the base, with nothing checked out. */
-async function initialize(
+/** Has a fresh repository borrow its objects from the base, with nothing checked out. */
+async function furnish(
   base: BaseRepository,
   workTree: string,
   { head, identity, signal }: { head: string; identity: Identity | undefined; signal: AbortSignal },
 ): Promise<void> {
-  const format = `--object-format=${base.objectFormat}`;
-  await git({ identity }, ["init", "-q", "--template=", format, "--initial-branch=main", "--", workTree], { signal });
   const variables = { GIT_DIR: `${workTree}/.git`, GIT_WORK_TREE: workTree };
   const facts = [base.gitDir, head, configuration(base), SESSION_ATTRIBUTES, remoteHead(base)];
   await shell({ identity, variables }, FURNISH, facts, { input: base.packedRefs, signal });
@@ -155,7 +175,10 @@ async function checkOut(
   const { workTree, head, subdirectory, identity, signal } = place;
   const inside = { identity, variables: { GIT_DIR: `${workTree}/.git`, GIT_WORK_TREE: workTree } };
   const input = joinPaths(intentToAdd);
-  await shell(inside, CHECK_OUT_SNAPSHOT, [head, indexCommitId, subdirectory], { input, signal });
+  await shell(inside, CHECK_OUT_SNAPSHOT, [head, indexCommitId, subdirectory, String(intentToAdd.length)], {
+    input,
+    signal,
+  });
   if (largePaths.length > 0) {
     await shell(inside, FILTER_LARGE, [OUR_ATTRIBUTES, LARGE_FILTER], { input: joinPaths(largePaths), signal });
   }
@@ -171,7 +194,8 @@ async function makeSubmodule(
   const packedRefs = branch === "" ? "" : `${headCommitId} ${branch}\n`;
   const head = branch === "" ? headCommitId : `ref: ${branch}`;
   const own = { ...base, commitId: "", origin: undefined, branch: undefined, packedRefs };
-  await initialize(own, directory, { head, identity, signal });
+  await initializeRepository(directory, { objectFormat: base.objectFormat, identity, signal });
+  await furnish(own, directory, { head, identity, signal });
   const intentToAdd = rawPaths(intentToAddPaths);
   await checkOut(
     { indexCommitId, intentToAdd, largePaths: rawPaths(largePaths) },

@@ -213,3 +213,20 @@ test.each(["that holds what is committed", "that holds nothing", "that is not th
   },
   60_000,
 );
+
+test("asks for a snapshot once, since the host has said what it is", async () => {
+  await using area = new WorkArea();
+  area.source("repo", makeDirty);
+  await open(area, "repo");
+  const { requests } = await area.server();
+  expect(requests.filter((path) => path.includes("/info/refs"))).toHaveLength(1);
+});
+
+test("says what is missing where the host does not have the snapshot", async () => {
+  await using area = new WorkArea();
+  const directory = area.source("repo", makeDirty);
+  const spec = await area.spec("repo");
+  spec.snapshot = snapshotOf(directory);
+  runGit(directory, "update-ref", "-d", SNAPSHOT_REF);
+  await expect(area.open(spec)).rejects.toMatchObject({ reason: "REF_NOT_FOUND", metadata: { ref: SNAPSHOT_REF } });
+});

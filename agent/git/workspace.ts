@@ -11,7 +11,8 @@ import { LiveChanges, type Look, type Scan } from "./live-changes.ts";
 import { restorePatch } from "./restore-patch.ts";
 import type { RetryCutOptions } from "./retry-cut.ts";
 import { throwIfFull } from "./room.ts";
-import { checkOutSnapshot, makeSessionRepository } from "./session-repository.ts";
+import { checkOutSnapshot, initializeRepository, makeSessionRepository } from "./session-repository.ts";
+import { together } from "./together.ts";
 import { type Touched, TouchedPaths } from "./touched-paths.ts";
 import { TurnTaking } from "./turn-taking.ts";
 import { watchTree } from "./watch-tree.ts";
@@ -48,17 +49,25 @@ export interface WorkspaceOptions extends RetryCutOptions {
 export async function openWorkspace(options: WorkspaceOptions): Promise<Workspace> {
   const { paths, sessionIdentity, onProgress, signal } = options;
   try {
-    const base = await openBase({
-      ...options,
-      directory: paths.base,
-      supply: paths.supply,
-      identity: options.baseIdentity,
-    });
+    const [base] = await together(signal, (signal) => [
+      openBase({
+        ...options,
+        directory: paths.base,
+        supply: paths.supply,
+        identity: options.baseIdentity,
+        signal,
+      }),
+      initializeRepository(paths.workTree, { identity: sessionIdentity, signal }),
+    ]);
     await makeSessionRepository(base, paths.workTree, { identity: sessionIdentity, onProgress, signal });
     const workspace = new Workspace(base, paths, { session: sessionIdentity, base: options.baseIdentity });
-    await workspace.open({ signal });
-    // What looks for changes has by then taken note of the start's own index.
-    await checkOutSnapshot(base, paths.workTree, { identity: sessionIdentity, signal });
+    // What looks for changes takes note of the start's own index first.
+    const noted = Promise.withResolvers<undefined>();
+    const onCopied = () => noted.resolve(undefined);
+    await together(signal, (signal) => [
+      workspace.open({ onCopied, signal }).finally(onCopied),
+      noted.promise.then(() => checkOutSnapshot(base, paths.workTree, { identity: sessionIdentity, signal })),
+    ]);
     return workspace;
   } catch (error) {
     if (asAppError(error).reason === "GIT_FAILED") {
@@ -105,8 +114,8 @@ export class Workspace {
     this.#live = new LiveChanges({ ...this.#comparison, ...checkout });
   }
 
-  /** Notes the state of the checkout. It must be called before anything is changed. */
-  open(options: { signal: AbortSignal }): Promise<void> {
+  /** Notes the state of the checkout. It must be called before anything is changed; the index may change once it has been copied. */
+  open(options: { onCopied?: () => void; signal: AbortSignal }): Promise<void> {
     return this.#live.open(options);
   }
 

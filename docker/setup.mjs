@@ -33,9 +33,11 @@ export async function setup({ test = false, root = ROOT } = {}) {
       // Not in the package, as the tests are not.
       const { testTools } = await import("../test/setup/test-tools.mjs");
       const { inspector } = await import("../test/setup/inspector.mjs");
+      const { prometheus } = await import("../test/setup/prometheus.mjs");
       const { newerEngine } = await import("../test/setup/newer-engine.mjs");
       await testTools();
       await inspector();
+      await prometheus();
       // Only root can start it, and only then its tests are part of the suite.
       if (canInstall()) await newerEngine();
     }

@@ -30,6 +30,7 @@ export interface App extends AsyncDisposable {
   /** Those who are called with what passes the brokers. */
   traffic: Set<TrafficObserver>;
   credentials: ConfiguredCredential;
+  wayOut: WayOut;
   logger: Logger;
 }
 
@@ -118,6 +119,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
     runtime,
     store,
     traffic,
+    wayOut,
     credentials,
     logger,
     async [Symbol.asyncDispose]() {

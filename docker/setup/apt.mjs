@@ -36,6 +36,20 @@ export async function aptInstall(packages) {
   });
 }
 
+/**
+ * Downloads Debian packages into a directory, and installs none. Needs no root where the package lists are there.
+ * @param {readonly string[]} packages
+ * @param {string} directory
+ */
+export async function aptDownload(packages, directory) {
+  if (canInstall()) await update(process.env);
+  await work("apt-get", ["-o", "Acquire::Retries=3", "-q", "download", ...packages], {
+    title: "apt-get download",
+    cwd: directory,
+    hint: `Run apt-get update, or install ${packages.join(" ")}.`,
+  });
+}
+
 function install() {
   return [
     "-o",

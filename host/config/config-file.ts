@@ -32,8 +32,11 @@ export function readConfigFile(configDirectory: string): ConfigFile {
       metadata: { path },
     });
   }
-  const { credential, git_credentials: gitCredentials } = parsed.data;
-  const holdsSecret = (credential !== undefined && !("helper" in credential)) || gitCredentials !== undefined;
+  const { credential, git_credentials: gitCredentials, otlp } = parsed.data;
+  const holdsSecret =
+    (credential !== undefined && !("helper" in credential)) ||
+    gitCredentials !== undefined ||
+    otlp?.headers !== undefined;
   if (holdsSecret && (read.mode & 0o077) !== 0) {
     throw unsafe(path, "holds a credential and can be read by others");
   }

@@ -64,6 +64,8 @@ export interface HostConfig extends HostDirectories {
   warm: number | undefined;
   /** Whom it tells of sessions that finish, fail or need somebody. Undefined: nobody. */
   notify: Settings["notify"];
+  /** Where metrics are pushed to. Undefined: nowhere. */
+  otlp: Settings["otlp"];
   /** Limits for what is kept of sessions. */
   retention: {
     /** Finished sessions are kept this long, in ms. */
@@ -113,6 +115,7 @@ export function readConfig(given: NodeJS.ProcessEnv): HostConfig {
     maxRunning: settings.max_running,
     warm: settings.warm,
     notify: settings.notify,
+    otlp: settings.otlp,
     retention: {
       maxAgeMs: DAY_MS * settings.retention_days,
       maxBytes: settings.store_max_bytes,

@@ -29,11 +29,23 @@ const budget = z.strictObject({
   tokens: amount.optional(),
   requests: amount.max(0x7fffffff).optional(),
 });
+const isLoopback = (hostname: string) => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
 /** It may hold a secret, and says what sessions did: nobody on the way is to read it. */
 const webhook = text.refine((given) => {
   const { protocol, hostname } = URL.parse(given) ?? {};
-  return protocol === "https:" || (protocol === "http:" && /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname ?? ""));
+  return protocol === "https:" || (protocol === "http:" && isLoopback(hostname ?? ""));
 }, "an https URL, or http on loopback");
+/** Headers may hold a secret. */
+const otlp = z
+  .strictObject({
+    endpoint: z.url({ protocol: /^https?$/ }),
+    headers: z.record(text, text).optional(),
+    interval_seconds: z.number().min(1).max(86_400).default(60),
+  })
+  .refine(({ endpoint, headers }) => {
+    const { protocol, hostname } = URL.parse(endpoint) ?? {};
+    return headers === undefined || protocol === "https:" || isLoopback(hostname ?? "");
+  }, "with headers an https URL, or http on loopback");
 const kind = z.enum(["api_key", "auth_token", "oauth_token"]);
 
 /**
@@ -189,6 +201,11 @@ export const SETTINGS = {
     schema: z.union([z.strictObject({ command: texts.min(1) }), z.strictObject({ url: webhook })]),
     otherwise: "nobody",
     description: "told as JSON of each session that finishes, fails or needs somebody: a command or a webhook",
+  },
+  otlp: {
+    schema: otlp,
+    otherwise: "none",
+    description: "metrics are pushed there, by OTLP over HTTP: `endpoint`, `headers`, `interval_seconds` (60)",
   },
   idle_timeout_seconds: {
     schema: seconds,

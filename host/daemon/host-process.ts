@@ -52,7 +52,9 @@ export async function runHost(options: HostProcessOptions): Promise<void> {
   const { HostMetrics } = await import("../metrics/host-metrics.ts");
   const instanceId = randomUUID();
   const engine = cached(ENGINE_CHECK_MS, () => app.runtime.check({ signal: AbortSignal.timeout(ENGINE_TIMEOUT_MS) }));
-  await using metrics = HostMetrics.start({ ...app, dailyBudget: config.budgets.day, instanceId, engine });
+  const { otlp, budgets } = config;
+  const push = otlp && { otlp, wayOut: app.wayOut, logger };
+  await using metrics = HostMetrics.start({ ...app, dailyBudget: budgets.day, instanceId, engine, push });
   const host = hostControl(app, { config, ending, instanceId, engine, metrics });
   await using server = new ControlServer({ sessions: app.sessions, uploads: app.uploads, host, logger });
   const path = socketPath(config.runtimeDirectory);

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import type { Logger } from "pino";
 import type { WayOut } from "../broker/way-out.ts";
 import type { Settings } from "../config/settings.ts";
+import { postJson } from "../post.ts";
 import { noticeFacts } from "../present/notice-text.ts";
 import { watchAttention } from "../session/attention.ts";
 import type { Sessions } from "../session/sessions.ts";
@@ -39,7 +40,7 @@ export async function notifyOfSessions(sessions: Sessions, options: NotifierOpti
       const body = `${JSON.stringify(noticeFacts({ session: whole, attention }))}\n`;
       const over = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
       try {
-        if ("url" in notify) await post(new URL(notify.url), body, { ...options, signal: over });
+        if ("url" in notify) await postJson(new URL(notify.url), body, { wayOut: options.wayOut, signal: over });
         else await runCommand(notify.command, body, over);
         failing = false;
       } catch (error) {
@@ -70,20 +71,4 @@ async function runCommand([program = "", ...args]: readonly string[], input: str
   } finally {
     signal.removeEventListener("abort", kill);
   }
-}
-
-/** Posts to a webhook. The URL may hold a secret: no error names more than its host. A redirect is a failure. */
-async function post(url: URL, body: string, { wayOut, signal }: Pick<NotifierOptions, "wayOut" | "signal">) {
-  const agents = wayOut.createAgents({ keepAlive: false });
-  const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
-  const request = wayOut.request(url, { method: "POST", headers, signal }, agents);
-  const status = await new Promise<number>((resolve, reject) => {
-    request.once("response", (response) => {
-      response.destroy();
-      resolve(response.statusCode ?? 0);
-    });
-    request.on("error", () => reject(new Error(`${url.host} was not reached`)));
-    request.end(body);
-  });
-  if (status < 200 || status > 299) throw new Error(`${url.host} answered ${status}`);
 }

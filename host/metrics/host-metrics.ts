@@ -6,6 +6,7 @@ import type { Budget } from "../../proto/index.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { VERSION } from "../version.ts";
 import { Meters, type SetGauge } from "./meters.ts";
+import { otlpReader, type OtlpPushOptions } from "./otlp-push.ts";
 import { SessionMetrics } from "./session-metrics.ts";
 import { observeTraffic } from "./traffic-metrics.ts";
 
@@ -20,6 +21,8 @@ export interface WatchedHost {
   engine: () => Promise<RuntimeHealth>;
   /** Id of this life of the host. */
   instanceId: string;
+  /** Where metrics are pushed to, too. Undefined: nowhere. */
+  push: OtlpPushOptions | undefined;
 }
 
 /** Metrics of a host. Dispose of them before the host's parts. */
@@ -34,7 +37,9 @@ export class HostMetrics implements AsyncDisposable {
 
   /** Starts to count. */
   static start(host: WatchedHost): HostMetrics {
-    const meters = Meters.start({ version: VERSION, instanceId: host.instanceId });
+    const { instanceId, push } = host;
+    const readers = push === undefined ? [] : [otlpReader(push)];
+    const meters = Meters.start({ version: VERSION, instanceId, readers });
     meters.onRead((set) => setGauges(host, set));
     return new HostMetrics(meters, [SessionMetrics.start(host.store, meters), observeTraffic(host.traffic, meters)]);
   }

@@ -270,6 +270,7 @@ test("shows no credential to another repository of the same server, and pushes t
   expect(await failure(rig.git("-C", "own", "push", `${origin}/open.git`, "HEAD:claude/x"))).toContain(
     "this session may push only to its own repositories",
   );
+  expect(rig.pushes).toEqual([false]);
   expect(rig.helper).toEqual(["fill /own.git", "approve /own.git"]);
 });
 
@@ -285,7 +286,19 @@ test("forgets a credential that the server refuses, and tells the helper", async
   const rig = await startGateway({ password: "outdated" });
   await server.addRepository("own", { "a.txt": "one\n" });
   expect(await failure(rig.git("clone", `${origin}/own.git`))).toContain("there is no credential for");
+  expect(rig.pushes).toEqual([]);
   expect(rig.helper).toEqual(["fill /own.git", "reject /own.git"]);
+});
+
+test("a push for which there is no credential is a push that was refused", async () => {
+  const rig = await startGateway({ password: "" });
+  await server.addRepository("own", { "a.txt": "one\n" });
+  await rig.git("init", "-q", "own");
+  await rig.git("-C", "own", "commit", "-q", "--allow-empty", "-m", "one");
+  expect(await failure(rig.git("-C", "own", "push", `${origin}/own.git`, "HEAD:claude/x"))).toContain(
+    "there is no credential for",
+  );
+  expect(rig.pushes).toEqual([false]);
 });
 
 test("passes on nothing but git's own requests of the session's servers", async () => {

@@ -148,7 +148,7 @@ class GitGateway {
     }
     if (answer.statusCode === 401) {
       answer.destroy();
-      this.#decide(url, "no credential for it");
+      this.#decide(url, "no credential for it", undefined, service === "git-receive-pack");
       throw new Refusal(403, `there is no credential for ${url.origin}${url.pathname} that its server takes`);
     }
     passBack(answer, response);

@@ -61,6 +61,13 @@ test("tells what Claude Code does to an answer that was cut or stopped, or not g
   expect(told("long-command")).toEqual([]);
 });
 
+test("says nothing of what Claude Code tells an interface while it takes its place", () => {
+  expect(parse({ type: "system", subtype: "ui_invalidate", event: "ui.render" })).toEqual({ events: [] });
+  expect(parse({ type: "system", subtype: "status", status: null, permissionMode: "plan" })).toEqual({ events: [] });
+  const unknown = parse({ type: "system", subtype: "status", status: "new" });
+  expect(unknown.events.map((event) => event.case)).toEqual(["unrecognizedLine"]);
+});
+
 test("tells what Claude says and does, in order", () => {
   const lines = recording("failing-command");
   expect(lines.flatMap((line) => line.events.map((event) => event.case))).toEqual([

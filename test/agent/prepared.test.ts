@@ -1,24 +1,33 @@
+import { readdir } from "node:fs/promises";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { Session_State as State, type SessionSpecSchema, UserFileSchema } from "../../proto/index.ts";
-import { attach } from "./agent-rig.ts";
+import { type Attached, attach } from "./agent-rig.ts";
 import { startLiveAgent } from "./live-agent.ts";
 
 type Spec = Omit<MessageInitShape<typeof SessionSpecSchema>, "$typeName" | "$unknown">;
 
-const TASK = "[scenario: small-edit]";
 /** A setup keeps Claude from being started before it, and does nothing. */
 const LATE = { setup: { command: "true", timeout: durationFromMs(60_000) } };
 
-/** What a session has asked the model, and told: with a Claude that was prepared for `prepare`, if any. */
-async function run(spec: Spec, { prepare }: { prepare?: Spec } = {}) {
+interface Case {
+  spec?: Spec;
+  /** Default: edits a file. */
+  task?: string;
+  /** What Claude is prepared for. Default: it is not prepared. */
+  prepare?: Spec;
+}
+
+/** What a session has asked the model, told, and left in Claude's home. Whatever it asks for is allowed. */
+async function run({ spec = {}, task = "[scenario: small-edit]", prepare }: Case) {
   await using live = await startLiveAgent();
   const { client } = live.connection;
   if (prepare !== undefined) await client.prepareSession({ spec: prepare });
   expect(live.model.requests).toEqual([]);
-  await live.start(TASK, spec);
+  await live.start(task, spec);
   await using owner = attach(live.connection);
+  void allowAll(owner);
   await owner.done;
   expect((await live.session()).state).toBe(State.SUCCEEDED);
   const { claudeStarted, claudePrepared } = await owner.event("workspaceReady");
@@ -28,9 +37,24 @@ async function run(spec: Spec, { prepare }: { prepare?: Spec } = {}) {
   // A late one has a setup, and when changes are told is a matter of time.
   const own = ["setupFinished", "commandOutput", "phaseChanged", "filePatched", "changesUpdated"];
   const told = owner.events.flatMap(({ event }) => (own.includes(event.case!) ? [] : [event.case!])).toSorted();
+  const { home } = live.rig.config;
+  const left = (await readdir(home, { recursive: true })).map((path) => masked(path, home)).toSorted();
   const { logged } = live.rig;
   const unused = logged.flatMap((line) => (line["msg"] === "the prepared Claude is not used" ? [line["reason"]] : []));
-  return { asked, told, claudeStarted, claudePrepared, unused };
+  return { asked, told, left, claudeStarted, claudePrepared, unused };
+}
+
+async function allowAll(owner: Attached): Promise<void> {
+  const allowed = new Set<string>();
+  try {
+    for (;;) {
+      const { requestId } = await owner.event("permissionRequested", ({ requestId }) => !allowed.has(requestId));
+      owner.send({ case: "permissionDecision", value: { requestId, allow: true } });
+      allowed.add(requestId);
+    }
+  } catch {
+    // The session is over.
+  }
 }
 
 /** Without what no two sessions have in common: ids of conversations and users, those that the model gives, and places. */
@@ -38,7 +62,9 @@ function masked(text: string, home: string): string {
   return text
     .replaceAll(home.slice(0, home.lastIndexOf("/")), "PLACE")
     .replaceAll(home.slice(0, home.lastIndexOf("/")).replaceAll(/[^A-Za-z0-9]/g, "-"), "PLACE")
-    .replace(/claude-\d+/g, "USER")
+    .replace(/(claude-|cc-socks-|CLAUDE_PID=|127\.0\.0\.1:|Port=|backup\.|duration_ms[:>]+ ?)\d+(\/\d+)?/g, "$1NUMBER")
+    .replace(/plans\/[\w-]+/g, "plans/NAME")
+    .replace(/\b(?:a[0-9a-f]{16}|[0-9a-f]{32})\b/g, "ID")
     .replace(/[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/g, "UUID")
     .replace(/\b[0-9a-f]{64}\b/g, "HASH")
     .replace(/\btoolu_\w+/g, "TOOL");
@@ -56,8 +82,19 @@ const userFiles = {
   ],
 };
 
-test.each<{ title: string; spec: Spec; tells?: string[]; prepare?: Spec }>([
-  { title: "nothing more", spec: {} },
+const bash = (command: string) => ({ name: "Bash", input: { command, description: "Look around" } });
+const calls = (...list: { name: string; input: unknown }[]) => `[scenario: call-tools ${JSON.stringify(list)}]`;
+const around = bash("pwd; ls -A; ls -A ..; git status; env | sort | grep -v _PORT=");
+const subagent = {
+  subagent_type: "general-purpose",
+  description: "edit",
+  prompt: "[scenario: small-edit]",
+  run_in_background: false,
+};
+const decisionTimeout = durationFromMs(0);
+
+test.each<Case & { title: string; tells?: string[] }>([
+  { title: "nothing more" },
   {
     title: "variables",
     spec: { environment: { FOO: "bar", GIT_AUTHOR_NAME: "Somebody", BASH_ENV: "/dev/null", LANG: "de_DE.UTF-8" } },
@@ -67,18 +104,27 @@ test.each<{ title: string; spec: Spec; tells?: string[]; prepare?: Spec }>([
     spec: { userFiles },
     tells: ["Greek", "A skill of the user", "An agent of the user", "HOOK repo 0"],
   },
+  { title: "a look around", task: calls(around) },
+  { title: "a subagent", task: calls({ name: "Task", input: subagent }) },
   { title: "nobody to ask", spec: { permissionMode: "dontAsk", allowedTools: ["Edit", "Bash"] } },
+  { title: "decisions", spec: { permissionMode: "default" }, task: calls(bash("touch made.txt"), around) },
   {
     title: "another mode and model",
     spec: { permissionMode: "acceptEdits", model: "opus" },
     prepare: { permissionMode: "default" },
   },
+  {
+    title: "a plan",
+    spec: { permissionMode: "plan", decisionTimeout },
+    prepare: { permissionMode: "default", decisionTimeout },
+  },
 ])(
   "a Claude asks the same whether it was prepared, started beside the clone or after it, with $title",
-  async ({ spec, prepare = spec, tells = [] }) => {
-    const late = await run({ ...spec, ...LATE });
-    const early = await run(spec);
-    const prepared = await run(spec, { prepare });
+  async ({ spec = {}, task, prepare = spec, tells = [] }) => {
+    const asked = { spec, ...(task !== undefined && { task }) };
+    const late = await run({ ...asked, spec: { ...spec, ...LATE } });
+    const early = await run(asked);
+    const prepared = await run({ ...asked, prepare });
     expect([late, early, prepared].map((session) => [session.claudeStarted, session.claudePrepared])).toEqual([
       [false, false],
       [true, false],
@@ -86,10 +132,11 @@ test.each<{ title: string; spec: Spec; tells?: string[]; prepare?: Spec }>([
     ]);
     expect(late.asked.length).toBeGreaterThan(1);
     for (const said of tells) expect(late.asked[0]).toContain(said);
-    expect(early.asked).toEqual(late.asked);
-    expect(prepared.asked).toEqual(late.asked);
-    expect(early.told).toEqual(late.told);
-    expect(prepared.told).toEqual(late.told);
+    for (const waited of [early, prepared]) {
+      expect(waited.asked).toEqual(late.asked);
+      expect(waited.told).toEqual(late.told);
+      expect(waited.left).toEqual(late.left);
+    }
   },
 );
 
@@ -100,6 +147,6 @@ test.each<{ reason: string; spec?: Spec; prepare?: Spec }>([
   { reason: "it has other files of the user's", spec: { userFiles: { files: [file("commands/z.md", "Do z.\n")] } } },
   { reason: "the session's files come first", spec: LATE },
 ])("a session for which $reason has a Claude of its own", async ({ reason, spec = {}, prepare = {} }) => {
-  const { claudePrepared, unused } = await run(spec, { prepare });
+  const { claudePrepared, unused } = await run({ spec, prepare });
   expect([claudePrepared, unused]).toEqual([false, [reason]]);
 });

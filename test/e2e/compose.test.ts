@@ -35,7 +35,8 @@ interface Project extends AsyncDisposable {
   secrets: string[];
 }
 
-async function openProject(): Promise<Project> {
+/** Counts of containers are those of sessions, unless one is to be kept prepared. */
+async function openProject({ warm = 0 } = {}): Promise<Project> {
   await using stack = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), "claudecluster-compose-"));
   stack.defer(() => rm(directory, { recursive: true }));
@@ -52,6 +53,7 @@ async function openProject(): Promise<Project> {
     CLAUDECLUSTER_KEY_FILE: join(directory, "key"),
     CLAUDECLUSTER_PORT: "0",
     CLAUDECLUSTER_CONTROL_PORT: "0",
+    CLAUDECLUSTER_WARM: String(warm),
     ANTHROPIC_BASE_URL: model.url,
     ...(process.env["CLAUDECLUSTER_IMAGE"] && { CLAUDECLUSTER_IMAGE: process.env["CLAUDECLUSTER_IMAGE"] }),
   };
@@ -96,7 +98,7 @@ async function connect(url: URL, token: string): Promise<Client> {
 }
 
 test("the compose file starts a host that serves MCP over HTTP to callers with a token each, and to no others", async () => {
-  await using project = await openProject();
+  await using project = await openProject({ warm: 1 });
   const { compose, host, repository } = project;
   const url = await project.url();
   const [alice, bob] = [await host("token", "add", "alice"), await host("token", "add", "bob")];
@@ -125,6 +127,10 @@ test("the compose file starts a host that serves MCP over HTTP to callers with a
   expect(result._meta?.[DATA], JSON.stringify(result.content)).toMatchObject({ state: "succeeded" });
   expect(progressCount).toBeGreaterThan(3);
   expect(await host("list")).toMatch(/CALLER +TASK\n.* succeeded .* alice /);
+  await vi.waitFor(async () => expect(await host("status")).toMatch(/^warm +1 of 1 ready \(\d+ MiB\)/m), {
+    timeout: 60_000,
+    interval: 200,
+  });
   await compose("restart", "--timeout", "5", "engine-filter");
   const [hostId, filterId] = [await compose("ps", "-q", "host"), await compose("ps", "-q", "engine-filter")];
   await expectSealed(hostId, filterId);

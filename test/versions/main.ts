@@ -14,7 +14,7 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** Half a year old when this was written, and the pinned one. */
 const VERSIONS = ["2.1.157", "2.1.332"];
 /** Each drives a real Claude Code as the parent, or one in a container, or both. */
-const FILES = ["parent", "parent-transports", "reopened-parent", "terminal", "session", "continuation"];
+const FILES = ["parent", "parent-transports", "reopened-parent", "terminal", "session", "continuation", "early-claude"];
 
 interface Report {
   testResults: { assertionResults: { title: string; status: string; failureMessages: string[] }[] }[];

@@ -118,6 +118,39 @@ export const START: readonly Check[] = [
     },
   },
   {
+    rule: "PrepareSession answers once Claude is ready, without any connection; a session that fits has that Claude, another one its own.",
+    needs: "own",
+    capability: "prepare",
+    async run(bench, another) {
+      for (const [at, fits] of [
+        [bench, true],
+        [await another(), false],
+      ] as const) {
+        await at.client.call(method.prepareSession, { spec: { environment: { PREPARED: "1" } } });
+        assert.equal((await at.client.call(method.getAgentInfo)).sessionId, "", "session_id in GetAgentInfo");
+        await at.start("[scenario: small-edit]", { environment: { PREPARED: fits ? "1" : "2" } });
+        at.serve();
+        const owner = at.attach();
+        await owner.done;
+        const [ready] = owner.all("workspaceReady");
+        assert.equal(ready?.claudePrepared, fits, "claude_prepared");
+        assert.equal((await at.getSession()).state, State.SUCCEEDED);
+      }
+    },
+  },
+  {
+    rule: "An agent is prepared once: a second time is FAILED_PRECONDITION, SESSION_PREPARED, after StartSession SESSION_EXISTS.",
+    needs: "own",
+    capability: "prepare",
+    async run({ client }) {
+      const prepare = () => client.call(method.prepareSession, { spec: {} });
+      await prepare();
+      await refused(prepare(), "FAILED_PRECONDITION", "SESSION_PREPARED");
+      await client.call(method.startSession, { sessionId: "ses_1", spec: { task: "x" } });
+      await refused(prepare(), "FAILED_PRECONDITION", "SESSION_EXISTS");
+    },
+  },
+  {
     rule: "A call that names another session is NOT_FOUND.",
     needs: "finished",
     async run({ client }) {

@@ -5,6 +5,7 @@ import { FakeMachine } from "../runtime/fake/fake-machine.ts";
 import { FakeRuntime, HEALTHY } from "../runtime/fake/fake-runtime.ts";
 import type { Container, ContainerShape } from "../runtime/runtime.ts";
 import { Containers } from "./containers.ts";
+import type { Miss } from "./miss.ts";
 import type { Preparation, Prepared } from "./preparation.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
@@ -27,7 +28,7 @@ class Preparations {
   /** What the check of each does. */
   check: () => Promise<void> = () => Promise.resolve();
 
-  of(key = "usual", refusal?: string): Preparation {
+  of(key = "usual", refusal?: Miss): Preparation {
     return {
       key,
       refusal: () => Promise.resolve(refusal),
@@ -181,17 +182,17 @@ test.each([
   ["other limits", { of: { ...shape, cpuCount: 2 } }],
   ["other image", { of: { ...shape, image: "agent:another" } }],
   ["other arguments", { key: "another" }],
-  ["large repository", { refusal: "large repository" }],
+  ["large repository", { refusal: "large repository" as const }],
 ])(
   "a session that it is nothing for has one made, and is told why: %s",
-  async (miss, { of, key, refusal }: { of?: ContainerShape; key?: string; refusal?: string }) => {
+  async (miss, { of, key, refusal }: { of?: ContainerShape; key?: string; refusal?: Miss }) => {
     await using host = start();
     await host.session();
     await host.ready();
     const { taken } = await host.lease(host.preparations.of(key, refusal), of);
     expect(taken).toBeUndefined();
     expect(host.told).toContain(`No prepared container: ${miss}.`);
-    expect(host.pool().misses.get(miss)).toBe(1);
+    expect([...host.pool().misses]).toContainEqual([miss, 1]);
     expect(host.pool().ready).toBe(1);
   },
 );

@@ -5,7 +5,8 @@ import type { ContainerQueue, SparePlace } from "./container-queue.ts";
 import type { Taken } from "./lease.ts";
 import type { Preparation } from "./preparation.ts";
 import { type SessionStart, SessionStarts } from "./session-starts.ts";
-import { type Miss, mismatch, SpareContainer, type SpareKind } from "./spare-container.ts";
+import type { Miss } from "./miss.ts";
+import { mismatch, SpareContainer, type SpareKind } from "./spare-container.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
 /** What a pool makes containers with, and when it may. */
@@ -22,7 +23,7 @@ export interface PoolOptions {
 /** What came of a claim: a container with its place, or why there is none. Neither: nobody wanted one. */
 export interface Claim {
   won?: { container: Container; place: Disposable; taken: Taken };
-  miss?: string | undefined;
+  miss?: Miss | undefined;
 }
 
 /** State of a pool, for people. */
@@ -33,7 +34,7 @@ export interface PoolStatus {
   beingMade: number;
   hits: number;
   /** Sessions that had none, by reason. */
-  misses: ReadonlyMap<string, number>;
+  misses: ReadonlyMap<Miss, number>;
   /** Age of the one that was taken last (ms). Undefined: none was. */
   lastAgeMs: number | undefined;
   /** Memory of those that are ready, as far as it is known. */
@@ -65,7 +66,7 @@ export class Pool implements AsyncDisposable {
   readonly #ready: Ready[] = [];
   readonly #held = new Set<string>();
   readonly #removals = new Set<Promise<void>>();
-  readonly #misses = new Map<string, number>();
+  readonly #misses = new Map<Miss, number>();
   #wanted: SpareKind | undefined;
   #making: Making | undefined;
   #hits = 0;
@@ -137,7 +138,7 @@ export class Pool implements AsyncDisposable {
     return this.#ready.find(({ spare }) => mismatch(spare.kind, wanted) === undefined);
   }
 
-  #missed(miss: string): Claim {
+  #missed(miss: Miss): Claim {
     this.#misses.set(miss, (this.#misses.get(miss) ?? 0) + 1);
     return { miss };
   }

@@ -1,4 +1,5 @@
 import type { Container } from "../runtime/runtime.ts";
+import type { Miss } from "./miss.ts";
 
 /** What is prepared in a container before anybody knows for whom. */
 export interface Preparation {
@@ -6,8 +7,8 @@ export interface Preparation {
   readonly key: string;
   /** Prepares a container. Neither it nor what it holds knows of a session. */
   prepare(container: Container, options: { signal: AbortSignal }): Promise<Prepared>;
-  /** Returns in a few words why this session cannot have one though. Default: it can. */
-  refusal?: (() => Promise<string | undefined>) | undefined;
+  /** Returns why this session cannot have one though. Default: it can. */
+  refusal?: (() => Promise<Miss | undefined>) | undefined;
 }
 
 /** What was prepared in a container. Disposing of it leaves the container alone. */

@@ -1,4 +1,5 @@
 import type { Container, ContainerShape, Runtime } from "../runtime/runtime.ts";
+import type { Miss } from "./miss.ts";
 import type { Preparation, Prepared } from "./preparation.ts";
 
 /** What a prepared container is for: all that is settled when it is made. */
@@ -6,9 +7,6 @@ export interface SpareKind {
   shape: ContainerShape;
   preparation: Preparation;
 }
-
-/** Reason in a few words why a session has no prepared container. */
-export type Miss = "none yet" | "other image" | "other limits" | "other arguments" | "too old" | "did not answer";
 
 interface SpareParts extends SpareKind {
   container: Container;

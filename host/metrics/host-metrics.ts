@@ -1,3 +1,4 @@
+import { MISSES } from "../containers/miss.ts";
 import type { TrafficObserver } from "../broker/traffic.ts";
 import type { RuntimeHealth } from "../runtime/runtime.ts";
 import type { SessionManager } from "../session/session-manager.ts";
@@ -5,7 +6,7 @@ import { leftToday } from "../session/spending.ts";
 import type { Budget } from "../../proto/index.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { VERSION } from "../version.ts";
-import { Meters, type SetGauge } from "./meters.ts";
+import { Meters, type SetMetric } from "./meters.ts";
 import { otlpReader, type OtlpPushOptions } from "./otlp-push.ts";
 import { SessionMetrics } from "./session-metrics.ts";
 import { observeTraffic } from "./traffic-metrics.ts";
@@ -55,11 +56,14 @@ export class HostMetrics implements AsyncDisposable {
   }
 }
 
-async function setGauges({ sessions, store, engine, dailyBudget }: WatchedHost, set: SetGauge): Promise<void> {
-  const { queuedCount, maxRunning, removingCount, runtimeProblem } = sessions.status();
+async function setGauges({ sessions, store, engine, dailyBudget }: WatchedHost, set: SetMetric): Promise<void> {
+  const { queuedCount, maxRunning, removingCount, runtimeProblem, pool } = sessions.status();
   set("claudecluster_queue_length", queuedCount, {});
   if (Number.isFinite(maxRunning)) set("claudecluster_running_limit", maxRunning, {});
   set("claudecluster_containers_removing", removingCount, {});
+  set("claudecluster_pool_ready", pool.ready, {});
+  set("claudecluster_pool_hits_total", pool.hits, {});
+  for (const reason of MISSES) set("claudecluster_pool_misses_total", pool.misses.get(reason) ?? 0, { reason });
   set("claudecluster_store_bytes", store.usedBytes(), {});
   const { usd, tokens, requests } = leftToday(dailyBudget, store.usage);
   if (usd !== undefined) set("claudecluster_daily_budget_left_usd", usd, {});

@@ -1,14 +1,14 @@
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
 import { MeterProvider, MetricReader } from "@opentelemetry/sdk-metrics";
-import type { Counter, Histogram, ObservableGauge } from "@opentelemetry/api";
-import { type LabelsOf, type Metric, type MetricName, METRICS, OTHER } from "./metrics.ts";
+import type { Counter, Histogram, Observable } from "@opentelemetry/api";
+import { type LabelsOf, type Metric, type MetricName, METRICS, OTHER, type SetName } from "./metrics.ts";
 
 /** So many combinations of a metric's labels are there from the start, at 0: what begins later shows no rise in Prometheus. */
 const MAX_KNOWN_AT_START = 24;
 
-/** Sets a gauge, while gauges are read. */
-export type SetGauge = <Name extends MetricName<"gauge">>(name: Name, value: number, labels: LabelsOf<Name>) => void;
+/** Sets a metric, while metrics are read. */
+export type SetMetric = <Name extends SetName>(name: Name, value: number, labels: LabelsOf<Name>) => void;
 
 /** Reader that collects when it is asked. */
 class PulledReader extends MetricReader {
@@ -36,7 +36,8 @@ export class Meters implements AsyncDisposable {
   readonly #serializer = new PrometheusSerializer(undefined, false, undefined, false, true);
   readonly #counters = new Map<string, Counter>();
   readonly #histograms = new Map<string, Histogram>();
-  readonly #gauges = new Map<string, ObservableGauge>();
+  /** Those that are set when they are read. */
+  readonly #set = new Map<string, Observable>();
   readonly #allowed = new Map<string, [label: string, values: ReadonlySet<string>][]>();
 
   private constructor(provider: MeterProvider, pulled: PulledReader) {
@@ -58,7 +59,7 @@ export class Meters implements AsyncDisposable {
   }
 
   /** Adds to a counter. */
-  add<Name extends MetricName<"counter">>(name: Name, value: number, labels: LabelsOf<Name>): void {
+  add<Name extends Exclude<MetricName<"counter">, SetName>>(name: Name, value: number, labels: LabelsOf<Name>): void {
     this.#counters.get(name)!.add(value, this.#bounded(name, labels));
   }
 
@@ -67,14 +68,14 @@ export class Meters implements AsyncDisposable {
     this.#histograms.get(name)!.record(value, this.#bounded(name, labels));
   }
 
-  /** Calls `read` whenever the metrics are read, to set gauges. One that is not set is absent. */
-  onRead(read: (set: SetGauge) => void | Promise<void>): void {
+  /** Calls `read` whenever the metrics are read, to set some. One that is not set is absent. */
+  onRead(read: (set: SetMetric) => void | Promise<void>): void {
     this.#provider
       .getMeter("claudecluster")
       .addBatchObservableCallback(
         (result) =>
-          read((name, value, labels) => result.observe(this.#gauges.get(name)!, value, this.#bounded(name, labels))),
-        [...this.#gauges.values()],
+          read((name, value, labels) => result.observe(this.#set.get(name)!, value, this.#bounded(name, labels))),
+        [...this.#set.values()],
       );
   }
 
@@ -89,7 +90,7 @@ export class Meters implements AsyncDisposable {
     await this.#provider.shutdown();
   }
 
-  #begin(name: string, { kind, unit, help: description, labels = {}, buckets }: Metric): void {
+  #begin(name: string, { kind, kept, unit, help: description, labels = {}, buckets }: Metric): void {
     const meter = this.#provider.getMeter("claudecluster");
     const allowed = Object.entries(labels);
     this.#allowed.set(
@@ -98,7 +99,11 @@ export class Meters implements AsyncDisposable {
     );
     const options = { description, ...(unit && { unit }) };
     if (kind === "gauge") {
-      this.#gauges.set(name, meter.createObservableGauge(name, options));
+      this.#set.set(name, meter.createObservableGauge(name, options));
+      return;
+    }
+    if (kept === true) {
+      this.#set.set(name, meter.createObservableCounter(name, options));
       return;
     }
     if (kind === "histogram") {

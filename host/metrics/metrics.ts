@@ -1,5 +1,6 @@
 import { MODEL_NAMES } from "../broker/model/model-prices.ts";
 import { GATEWAYS } from "../broker/traffic.ts";
+import { MISSES } from "../containers/miss.ts";
 import { ERROR_REASONS, Phase, Session_State } from "../../proto/index.ts";
 import { FINAL_STATES, LIVE_STATES } from "../session/states.ts";
 
@@ -9,6 +10,8 @@ export const OTHER = "other";
 /** Metric of the host. A value that its label does not have counts as OTHER: none comes from a container. */
 export interface Metric {
   readonly kind: "counter" | "gauge" | "histogram";
+  /** Whether it is a counter that is kept elsewhere, and set when metrics are read. */
+  readonly kept?: true;
   /** Unit, in the words of UCUM, that the end of the name says in Prometheus's. Default: a number of things. */
   readonly unit?: "s" | "By";
   readonly help: string;
@@ -67,6 +70,14 @@ export const METRICS = {
     help: "Sessions that run at once at most. Absent: nothing bounds them.",
   },
   claudecluster_containers_removing: { kind: "gauge", help: "Containers of ended sessions that are being removed." },
+  claudecluster_pool_ready: { kind: "gauge", help: "Containers that are prepared for sessions to come." },
+  claudecluster_pool_hits_total: { kind: "counter", kept: true, help: "Sessions that got a prepared container." },
+  claudecluster_pool_misses_total: {
+    kind: "counter",
+    kept: true,
+    help: "Sessions that wanted a prepared container and got none, by reason.",
+    labels: { reason: MISSES },
+  },
   claudecluster_engine_up: { kind: "gauge", help: "1 if the engine answers and can be used, otherwise 0." },
   claudecluster_store_bytes: { kind: "gauge", unit: "By", help: "Bytes of all that is stored of sessions." },
   claudecluster_event_lag_seconds: {
@@ -126,6 +137,11 @@ export const METRICS = {
 /** Names of the metrics of one kind, or of any. */
 export type MetricName<Kind extends Metric["kind"] = Metric["kind"]> = {
   [Name in keyof typeof METRICS]: (typeof METRICS)[Name]["kind"] extends Kind ? Name : never;
+}[keyof typeof METRICS];
+
+/** Names of the metrics that are set when they are read. */
+export type SetName = {
+  [Name in keyof typeof METRICS]: (typeof METRICS)[Name] extends { kind: "gauge" } | { kept: true } ? Name : never;
 }[keyof typeof METRICS];
 
 /** Labels of a metric, each with a value. */

@@ -2,7 +2,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { Phase, type Session, Session_State } from "../../proto/index.ts";
 import { LIVE_STATES } from "../session/states.ts";
 import type { NewEvent, SessionStore } from "../store/session-store.ts";
-import type { Meters, SetGauge } from "./meters.ts";
+import type { Meters, SetMetric } from "./meters.ts";
 
 /** What is remembered of a live session. */
 interface Live {
@@ -42,7 +42,7 @@ export class SessionMetrics implements Disposable {
     this.#subscription?.[Symbol.dispose]();
   }
 
-  #setGauges(set: SetGauge): void {
+  #setGauges(set: SetMetric): void {
     const counts = new Map(LIVE_STATES.map((state) => [state, 0]));
     let waitingSinceMs = Infinity;
     for (const { state, phase, phaseMs } of this.#live.values()) {

@@ -28,7 +28,7 @@ beforeAll(async () => {
   stack = new AsyncDisposableStack();
   receiver = stack.use(await startOtlpReceiver());
   const otlp = { endpoint: receiver.url, interval_seconds: 1 };
-  rig = stack.use(await startHostRig({ config: { otlp, daily_budget: { usd: 50 } } }));
+  rig = stack.use(await startHostRig({ config: { otlp, daily_budget: { usd: 50 }, warm: 1 } }));
   token = (await claudecluster(rig.place, ["token", "add", "prometheus"])).stdout.trim();
   host = await serve();
   const { origin } = new URL(rig.repository);
@@ -162,6 +162,8 @@ test("Prometheus scrapes the session with a caller's token, and answers what the
   expect(await valueOf("up")).toBe("1");
   expect(await valueOf("claudecluster_sessions_created_total")).toBe("1");
   expect(await valueOf("claudecluster_engine_up")).toBe("1");
+  expect(await valueOf("claudecluster_pool_hits_total")).toBe("0");
+  expect(await valueOf('claudecluster_pool_misses_total{reason="none yet"}')).toBe("1");
   expect(await valueOf('claudecluster_phase_duration_seconds_count{phase="create"}')).toBe("1");
   expect(await valueOf('claudecluster_pushes_total{decision="refused"}')).toBe("1");
   expect(await valueOf('claudecluster_egress_decisions_total{gateway="proxy",decision="refused"}')).toBe("1");

@@ -1,6 +1,6 @@
 import type { ClientHttp2Stream, Http2Session } from "node:http2";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { Http2SessionManager } from "@connectrpc/connect-node";
+import { Turns } from "./turns.ts";
 
 /** Window of HTTP/2: bytes that the other end may send before we have read them. For a stream, and for the connection. */
 export const WINDOW_BYTES = 4 * 1024 * 1024;
@@ -9,9 +9,7 @@ export const WINDOW_BYTES = 4 * 1024 * 1024;
  * What is handed on at once (bytes). As many messages as fit are handled without a look at anything else, and an agent may
  * send thousands that hold nothing: while these take long it becomes less.
  */
-const SLICE_BYTES = { first: 4 * 1024, min: 1024, max: 64 * 1024 };
-/** After this long (ms) the host's other work has its turn. */
-const TURN_MS = 5;
+const SLICE_BYTES = { first: 1024, min: 1024, max: 64 * 1024 };
 
 /**
  * Session manager of connect-node, made safe for connections that are not sockets.
@@ -19,11 +17,12 @@ const TURN_MS = 5;
  * From 24.20 on, Node's async iterator of an HTTP/2 stream that has closed with data still
  * buffered throws ERR_STREAM_PREMATURE_CLOSE (https://github.com/nodejs/node/issues/65677); over a
  * plain Duplex that fails most short answers. So the listeners are attached at once and the
- * iterator is replaced by a read loop. The loop also gives the host's other work its turn every 5 ms, even while an agent
- * floods us.
+ * iterator is replaced by a read loop. The loops of a session also give the host's other work its turn every 5 ms, even while
+ * an agent floods us on all of its streams.
  */
 export class SafeHttp2SessionManager extends Http2SessionManager {
   readonly #guarded = new WeakSet<object>();
+  readonly #turns = new Turns();
   /** Callback that gets each session, with its first request. Default: none. */
   onSession: (session: Http2Session) => void = () => {};
 
@@ -42,12 +41,12 @@ export class SafeHttp2SessionManager extends Http2SessionManager {
       session.ping = (...pingArgs: unknown[]) => !session.destroyed && ping(...pingArgs);
       this.onSession(session);
     }
-    makeIterable(stream);
+    makeIterable(stream, this.#turns);
     return stream;
   }
 }
 
-function makeIterable(stream: ClientHttp2Stream): void {
+function makeIterable(stream: ClientHttp2Stream, turns: Turns): void {
   let ended = false;
   let closed = false;
   let failure: Error | undefined;
@@ -68,7 +67,6 @@ function makeIterable(stream: ClientHttp2Stream): void {
   const iterator = (): AsyncIterableIterator<Buffer, undefined> => {
     // No generator: one that waits holds what it has yielded last, which may be 64 KiB for each connection that rests.
     let rest: Buffer | undefined;
-    let turnMs = performance.now();
     let sliceBytes = SLICE_BYTES.first;
     const nextChunk = async (): Promise<Buffer | undefined> => {
       for (;;) {
@@ -79,18 +77,16 @@ function makeIterable(stream: ClientHttp2Stream): void {
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
-        turnMs = performance.now();
       }
     };
     let begun = false;
     const reader: AsyncIterableIterator<Buffer, undefined> = {
       [Symbol.asyncIterator]: () => reader,
       async next() {
-        if (begun && performance.now() - turnMs < TURN_MS) sliceBytes = Math.min(2 * sliceBytes, SLICE_BYTES.max);
+        if (begun && !turns.over) sliceBytes = Math.min(2 * sliceBytes, SLICE_BYTES.max);
         else if (begun) {
           sliceBytes = Math.max(sliceBytes / 2, SLICE_BYTES.min);
-          await nextTurn();
-          turnMs = performance.now();
+          await turns.next();
         }
         rest ??= await nextChunk();
         begun = rest !== undefined;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { FINAL_STATES } from "../../host/session/states.ts";
+import { LIVE_STATES } from "../../host/session/states.ts";
 import { Session_State } from "../../proto/index.ts";
 import { startAgents } from "./agents.ts";
 import { Child } from "./child.ts";
@@ -11,11 +11,12 @@ import type { WatchersNote, WatchersOrder, WatchersWord } from "./watchers-proce
 /** What a number of idle sessions costs: they have worked, and wait for a decision; later they have finished. */
 export interface IdleFigures {
   sessionCount: number;
+  /** Until all of them wait. */
   createMs: number;
   /** Of the host, after a collection. */
   rssMiB: number;
   heapMiB: number;
-  /** Of memory, beyond that of a host without a session. */
+  /** Of memory, beyond that of a host that has had some sessions already. */
   waitingMiBEach: number;
   /** Of that, what is in use. */
   waitingUsedMiBEach: number;
@@ -29,13 +30,17 @@ export interface IdleFigures {
 }
 
 const MIB = 1024 * 1024;
+/** What the first sessions make the host take it keeps for later ones. */
+const WARM_SESSIONS = 100;
 /** Longer than what a session has said last is kept for readers that keep up. */
 const SETTLE_MS = 25_000;
 const IDLE_MS = 10_000;
 const AGENT_PROCESSES = 4;
 const CONNECTIONS = 20;
 /** What a session says before it waits, so fast. */
-const SAID = { eventsPerSecond: 5, eventCount: 100, waits: true };
+const SAID = { eventsPerSecond: 25, eventCount: 100, waits: true };
+/** So many work at once, and end at once: a rush of all of them leaves memory taken that has nothing to do with their number. */
+const AT_ONCE = 50;
 
 /** Measures each number of idle sessions on a host of its own. */
 export async function measureIdle(counts: number[]): Promise<IdleFigures[]> {
@@ -48,18 +53,13 @@ async function measureOne(sessionCount: number): Promise<IdleFigures> {
   await using stack = new AsyncDisposableStack();
   const agents = stack.use(await startAgents(AGENT_PROCESSES, SAID));
   const host = stack.use(await startLoadHost(() => remoteAgents(agents.socketPaths)));
-  // What the first ones load is not theirs.
-  const [first] = await host.create(1);
-  await reach(host, [Session_State.WAITING], 1);
-  await host.sessions.stop(first!, { reason: "warm" });
-  await reach(host, FINAL_STATES, 1);
+  await stop(host, await createWaiting(host, WARM_SESSIONS));
   const empty = await settled();
   const beyond = (memory: Memory, what: keyof Memory) => (memory[what] - empty[what]) / MIB / sessionCount;
 
   const startMs = performance.now();
-  const ids = await host.create(sessionCount);
+  const ids = await createWaiting(host, sessionCount);
   const createMs = performance.now() - startMs;
-  await reach(host, [Session_State.WAITING], sessionCount);
   const waiting = await settled();
   const listStartMs = performance.now();
   await host.sessions.list({ pageSize: 1000 });
@@ -74,8 +74,7 @@ async function measureOne(sessionCount: number): Promise<IdleFigures> {
   await sleep(IDLE_MS);
   const { cpuPercent } = cost.take();
   await watchers[Symbol.asyncDispose]();
-  await Promise.all(ids.map((id) => host.sessions.stop(id, { reason: "measured" })));
-  await reach(host, FINAL_STATES, sessionCount + 1);
+  await stop(host, ids);
   const finished = await settled();
   return {
     sessionCount,
@@ -92,17 +91,31 @@ async function measureOne(sessionCount: number): Promise<IdleFigures> {
   };
 }
 
-async function reach({ sessions }: LoadHost, states: readonly Session_State[], count: number): Promise<void> {
-  const reached = async () => {
-    let found = 0;
-    for (let pageToken: string | undefined; ;) {
-      const page = await sessions.list({ states, pageSize: 1000, ...(pageToken && { pageToken }) });
-      found += page.sessions.length;
-      if (page.nextPageToken === "") return found;
-      pageToken = page.nextPageToken;
-    }
-  };
-  while ((await reached()) < count) await sleep(500);
+/** Creates sessions and returns their ids once they wait. */
+async function createWaiting(host: LoadHost, count: number): Promise<string[]> {
+  const ids: string[] = [];
+  while (ids.length < count) {
+    ids.push(...(await host.create(Math.min(AT_ONCE, count - ids.length))));
+    await until(host, [Session_State.WAITING], (waiting) => waiting === ids.length);
+  }
+  return ids;
+}
+
+async function stop(host: LoadHost, ids: readonly string[]): Promise<void> {
+  for (let start = 0; start < ids.length; start += AT_ONCE) {
+    const stopped = ids.slice(start, start + AT_ONCE);
+    await Promise.all(stopped.map((id) => host.sessions.stop(id, { reason: "measured" })));
+    await until(host, LIVE_STATES, (live) => live === ids.length - start - stopped.length);
+  }
+}
+
+async function until(
+  { sessions }: LoadHost,
+  states: readonly Session_State[],
+  reached: (count: number) => boolean,
+): Promise<void> {
+  const count = async () => (await sessions.list({ states, pageSize: 1000 })).sessions.length;
+  while (!reached(await count())) await sleep(500);
 }
 
 interface Memory {

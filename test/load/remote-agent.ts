@@ -1,5 +1,4 @@
 import { connect } from "node:net";
-import { pipeline } from "node:stream/promises";
 import type { CreateFakeAgent } from "../../host/runtime/fake/fake-agent.ts";
 
 /** Makes fake containers whose agents are in other processes, each of which listens on a socket: by turns in each of them. */
@@ -14,14 +13,14 @@ export function remoteAgents(socketPaths: readonly string[]): CreateFakeAgent {
       serve(stream) {
         const socket = connect(socketPath);
         socket.write(`${id}\n`);
+        // Less than what `pipeline` keeps for each: it would count as the host's.
+        stream.pipe(socket).pipe(stream);
         for (const [from, to] of [
           [stream, socket],
           [socket, stream],
         ] as const) {
-          pipeline(from, to).catch(() => {
-            from.destroy();
-            to.destroy();
-          });
+          from.on("error", () => {});
+          from.once("close", () => to.destroy());
         }
       },
     };

@@ -1,6 +1,10 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { HostLink } from "../../host/daemon/host-link.ts";
 import { dockerGateway } from "../support/docker.ts";
+import type { TestDirectories } from "../support/host-directories.ts";
 import { type Rig, startRig } from "../support/rig.ts";
 import { plainSession, sealedRun } from "./docker-run.ts";
+import type { Figures } from "./figures.ts";
 import { inTurn, type Part } from "./part.ts";
 import { measureSession, SHORT_TASK } from "./sessions.ts";
 
@@ -25,9 +29,9 @@ type Way = (task: string) => Promise<TaskTimes>;
  */
 export const cold: Part = async ({ image, rounds, longRounds, longSeconds, figures, say }) => {
   await using rig = await startRig({ listen: await dockerGateway() });
+  await using warmRig = await startRig({ listen: await dockerGateway(), config: { warm: 1 } });
   const hand = byHand(rig, image);
-  // Other kinds of sessions are further columns.
-  const columns: Record<string, Way> = { cold: inSession(rig) };
+  const columns: Record<string, Way> = { cold: inSession(rig), warm: await inPrepared(warmRig, figures) };
   const longTask = `[scenario: long-run seconds=${longSeconds} steps=30]`;
 
   /** Measures all ways in turn, and beside them what has no task. */
@@ -82,6 +86,29 @@ export const cold: Part = async ({ image, rounds, longRounds, longSeconds, figur
 /** A session of the real server, in a container that is made for it. */
 function inSession(rig: Rig): Way {
   return (task) => withFirstRequest(rig, () => measureSession(rig, task));
+}
+
+/** The same in a container that was prepared; the next one is there before anything else is measured. */
+async function inPrepared(rig: Rig, figures: Figures): Promise<Way> {
+  const session = inSession(rig);
+  const ready = () => preparedBytes(rig.mcp.place);
+  await session(SHORT_TASK);
+  await ready();
+  return async (task) => {
+    const took = await session(task);
+    figures.add("warm: memory of an idle pool", (await ready()) / 1024 ** 2, "MiB");
+    return took;
+  };
+}
+
+/** Waits until a container is prepared, and returns the memory that it uses. */
+async function preparedBytes({ directories, env }: TestDirectories): Promise<number> {
+  using link = new HostLink({ directories, env });
+  for (;;) {
+    const { readyCount = 0, memoryBytes = 0n } = (await link.find())?.warmPool ?? {};
+    if (readyCount > 0) return Number(memoryBytes);
+    await delay(100);
+  }
 }
 
 function byHand(rig: Rig, image: string): Way {

@@ -47,10 +47,10 @@ async function startWorld({ listen: host = "127.0.0.1", scenarios = [] }: WorldO
 }
 
 /** Starts a scripted model, a git server and the real MCP server with a host of its own. */
-export async function startRig(options: WorldOptions = {}): Promise<Rig> {
+export async function startRig(options: WorldOptions & { config?: object } = {}): Promise<Rig> {
   await using stack = new AsyncDisposableStack();
   const world = stack.use(await startWorld(options));
-  const config = { base_url: world.model.url, credential: { api_key: world.key } };
+  const config = { base_url: world.model.url, credential: { api_key: world.key }, ...options.config };
   const mcp = stack.use(await startMcpServer({ config }));
   const owned = stack.move();
   return { ...world, mcp, [Symbol.asyncDispose]: () => owned.disposeAsync() };

@@ -57,7 +57,7 @@ export async function startSealedSession(
 
 /** What Claude's own user reads of its process. */
 async function claudeEnvironment(container: string, user: string): Promise<Record<string, string>> {
-  const find = `for d in /proc/[0-9]*; do tr '\\0' ' ' < $d/cmdline | grep -q '^[^ ]*claude -p' && tr '\\0' '\\n' < $d/environ && break; done 2>/dev/null; true`;
+  const find = `for d in /proc/[0-9]*; do tr '\\0' ' ' < $d/cmdline | grep -q '^[^ ]*claude .*-p ' && tr '\\0' '\\n' < $d/environ && break; done 2>/dev/null; true`;
   const printed = await docker("exec", "--user", user, container, "sh", "-c", find);
   return Object.fromEntries(
     printed.split("\n").flatMap((line) => {

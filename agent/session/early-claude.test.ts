@@ -136,6 +136,18 @@ test("a session that comes while its Claude is being prepared takes that one", a
   expect(await starts()).toEqual([pid]);
 });
 
+test("preparing ends when a session comes that it is not for", async () => {
+  const { client } = await start({ behavior: "slow" });
+  const preparing = reasonOf(client.prepareSession({ spec: { environment: { OTHER: "1" } } }));
+  await vi.waitFor(async () => expect(await starts()).toHaveLength(1), { timeout: 20_000, interval: 20 });
+  await client.startSession({ sessionId: "ses_1", spec });
+  expect(await preparing).toBe("SESSION_EXISTS");
+  const { pid } = await answer(client);
+  const [prepared, ...others] = await starts();
+  expect(others).toEqual([pid]);
+  expect(runs(prepared!)).toBe(false);
+});
+
 test.each(["SIGKILL", "SIGSTOP"] as const)(
   "a prepared Claude that got %s is replaced, in bounded time",
   async (signal) => {

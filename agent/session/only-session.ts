@@ -50,6 +50,11 @@ export class OnlySession {
     if (this.#session === undefined) this.#requireOpen();
   }
 
+  #requireUnused(): void {
+    if (this.#session !== undefined) throw sessionExists(this.#session);
+    this.#requireOpen();
+  }
+
   #requireOpen(): void {
     if (this.#closed) throw new AppError("AGENT_ENDING", "The agent is ending and starts nothing.");
   }
@@ -59,8 +64,7 @@ export class OnlySession {
    * reason, and errors for what cannot work; then nothing is left of it.
    */
   async prepare({ spec, gitPrefixes }: PrepareRequest, { signal }: { signal: AbortSignal }): Promise<void> {
-    if (this.#session !== undefined) throw sessionExists(this.#session);
-    this.#requireOpen();
+    this.#requireUnused();
     if (this.#prepared !== undefined) {
       throw new AppError("SESSION_PREPARED", "This agent has a prepared Claude already.", {
         help: "Start the session; an agent is prepared once.",
@@ -80,6 +84,7 @@ export class OnlySession {
       await prepared[Symbol.asyncDispose]();
       if (this.#prepared === prepared) this.#prepared = undefined;
       signal.throwIfAborted();
+      this.#requireUnused();
       throw error;
     }
   }

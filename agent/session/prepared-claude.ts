@@ -112,8 +112,8 @@ export class PreparedClaude implements AsyncDisposable {
   }
 }
 
-/** Contents of the files that Claude reads at its start, by path: its instructions it reads with its task. */
-function filesOf({ userFiles }: ClaudeShape): Map<string, Buffer> {
+/** Files that Claude reads at its start, by path: its instructions it reads with its task. */
+function filesOf({ userFiles }: ClaudeShape): Map<string, unknown> {
   const others = userFiles.filter(({ path }) => path !== INSTRUCTIONS);
-  return new Map(others.map(({ path, data }) => [path, Buffer.from(data)]));
+  return new Map(others.map(({ path, data, executable }) => [path, [executable, Buffer.from(data)]]));
 }

@@ -140,11 +140,18 @@ test.each<Case & { title: string; tells?: string[] }>([
   },
 );
 
+const data = Buffer.from("true");
+
 test.each<{ reason: string; spec?: Spec; prepare?: Spec }>([
   { reason: "it has other variables", spec: { environment: { A: "1" } } },
   { reason: "it has other arguments", spec: { maxStepCount: 3 } },
   { reason: "it has other arguments", prepare: { permissionMode: "acceptEdits" } },
   { reason: "it has other files of the user's", spec: { userFiles: { files: [file("commands/z.md", "Do z.\n")] } } },
+  {
+    reason: "it has other files of the user's",
+    spec: { userFiles: { files: [{ path: "hooks/x.sh", data, executable: true }] } },
+    prepare: { userFiles: { files: [{ path: "hooks/x.sh", data }] } },
+  },
   { reason: "the session's files come first", spec: LATE },
 ])("a session for which $reason has a Claude of its own", async ({ reason, spec = {}, prepare = {} }) => {
   const { claudePrepared, unused } = await run({ spec, prepare });

@@ -2,11 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { LIVE_STATES } from "../../host/session/states.ts";
 import { Session_State } from "../../proto/index.ts";
 import { startAgents } from "./agents.ts";
-import { Child } from "./child.ts";
 import { type LoadHost, startLoadHost } from "./load-host.ts";
 import { measureCost } from "./process-cost.ts";
 import { remoteAgents } from "./remote-agent.ts";
-import type { WatchersNote, WatchersOrder, WatchersWord } from "./watchers-process.ts";
 
 /** What a number of idle sessions costs: they have worked, and wait for a decision; later they have finished. */
 export interface IdleFigures {
@@ -20,10 +18,8 @@ export interface IdleFigures {
   waitingMiBEach: number;
   /** Of that, what is in use. */
   waitingUsedMiBEach: number;
-  /** With one watcher each. */
-  watchedMiBEach: number;
   listMs: number;
-  /** While nothing happens, with the watchers. */
+  /** While nothing happens. */
   hostCpuPercent: number;
   finishedMiBEach: number;
   finishedUsedMiBEach: number;
@@ -36,7 +32,6 @@ const WARM_SESSIONS = 100;
 const SETTLE_MS = 25_000;
 const IDLE_MS = 10_000;
 const AGENT_PROCESSES = 4;
-const CONNECTIONS = 20;
 /** What a session says before it waits, so fast. */
 const SAID = { eventsPerSecond: 25, eventCount: 100, waits: true };
 /** So many work at once, and end at once: a rush of all of them leaves memory taken that has nothing to do with their number. */
@@ -65,15 +60,9 @@ async function measureOne(sessionCount: number): Promise<IdleFigures> {
   await host.sessions.list({ pageSize: 1000 });
   const listMs = performance.now() - listStartMs;
 
-  const watchers = stack.use(new Child<WatchersOrder | WatchersWord, WatchersNote>("./watchers-process.ts"));
-  const { socketPath } = host;
-  watchers.send({ socketPath, sessionIds: ids, stalledCount: 0, connectionCount: CONNECTIONS, listReaderCount: 0 });
-  await watchers.note();
-  const watched = await settled();
   const cost = measureCost();
   await sleep(IDLE_MS);
   const { cpuPercent } = cost.take();
-  await watchers[Symbol.asyncDispose]();
   await stop(host, ids);
   const finished = await settled();
   return {
@@ -83,7 +72,6 @@ async function measureOne(sessionCount: number): Promise<IdleFigures> {
     heapMiB: waiting.heap / MIB,
     waitingMiBEach: beyond(waiting, "rss"),
     waitingUsedMiBEach: beyond(waiting, "used"),
-    watchedMiBEach: beyond(watched, "rss"),
     listMs,
     hostCpuPercent: cpuPercent,
     finishedMiBEach: beyond(finished, "rss"),

@@ -17,7 +17,7 @@ export interface WatchersOrder {
 }
 
 /** What the process is told later. */
-export type WatchersWord = "measure" | "measured" | "resume" | "stop";
+export type WatchersWord = "measure" | "measured" | "resume";
 
 /** What the process says: all watch; all have seen the end. */
 export type WatchersNote =
@@ -32,7 +32,6 @@ export interface Latency {
 
 const say = (note: WatchersNote) => process.send!(note);
 const { promise: resumed, resolve: resume } = Promise.withResolvers<undefined>();
-const stop = new AbortController();
 const latencies: Latency[] = [];
 let eventCount = 0;
 let measuring: ReturnType<typeof measureCost> | undefined;
@@ -45,7 +44,6 @@ process.on("message", (message: WatchersOrder | WatchersWord) => {
     cost = measuring?.take();
     measuring = undefined;
   } else if (message === "resume") resume(undefined);
-  else if (message === "stop") stop.abort();
   else void run(message);
 });
 
@@ -62,14 +60,14 @@ async function run({ socketPath, sessionIds, stalledCount, connectionCount, list
     if (--waiting === 0) say({ case: "watching" });
   };
   const over = new AbortController();
-  const signal = AbortSignal.any([stop.signal, over.signal]);
+  const { signal } = over;
   const lists = Array.from({ length: listReaderCount }, (_, index) =>
     readList(remotes[index % connectionCount]!, signal),
   );
   const watchers = await Promise.all(
     sessionIds.map((sessionId, index) => {
       const stalled = index < stalledCount;
-      const options = { signal: stop.signal, onFirst, ...(stalled ? { stalledUntil: resumed } : { onEvent }) };
+      const options = { signal, onFirst, ...(stalled ? { stalledUntil: resumed } : { onEvent }) };
       return watch(remotes[index % connectionCount]!, sessionId, options);
     }),
   );

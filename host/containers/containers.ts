@@ -40,7 +40,7 @@ interface ContainersParts {
 }
 
 /** What somebody who resumes a lease is told meanwhile. */
-type ResumeOptions = Pick<LeaseOptions, "signal" | "onWaiting">;
+type ResumeOptions = Pick<LeaseOptions, "signal" | "onWaiting" | "preparation">;
 type CreateOptions = Omit<LeaseOptions, "onPosition" | "preparation">;
 
 /** Containers of a runtime, to be leased: one queue, one state of health and one sweep for all of them. */
@@ -136,8 +136,9 @@ export class Containers implements AsyncDisposable {
     const container = await this.#adopt(ref, options);
     if (container === undefined) return undefined;
     const place = this.#queue.take(shape.memoryBytes);
+    if (options.preparation !== undefined) this.#pool.want(shape, options.preparation);
     const start = this.#pool.begin();
-    start.begun({ taken: true });
+    start.begun({ taken: false });
     return new Lease({ container, place, start, create: (how) => this.#create(shape, how) });
   }
 

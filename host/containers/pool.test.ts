@@ -60,9 +60,16 @@ function start({
   warm = 1,
   limits = {},
   machine = makeMachine(),
-}: { warm?: number; limits?: object; machine?: FakeMachine } = {}) {
+  handles = [],
+}: { warm?: number; limits?: object; machine?: FakeMachine; handles?: string[] } = {}) {
   const runtime = new FakeRuntime({ machine });
-  const containers = Containers.start({ runtime, handles: () => [], warm, limits, logger: pino({ level: "silent" }) });
+  const containers = Containers.start({
+    runtime,
+    handles: () => handles,
+    warm,
+    limits,
+    logger: pino({ level: "silent" }),
+  });
   const preparations = new Preparations();
   const told: string[] = [];
   const positions: number[] = [];
@@ -323,6 +330,21 @@ test("the newest kind of session has the place of older ones", async () => {
   await host.ready();
   await expect.poll(() => host.machine.boxes).toHaveLength(1);
   expect((await host.lease(host.preparations.of("another"))).taken).toBeDefined();
+});
+
+test("a session that is taken up again is one after which the next container is prepared", async () => {
+  const machine = makeMachine();
+  let handle: string;
+  {
+    await using before = start({ machine, warm: 0 });
+    handle = (await before.lease()).handle;
+  }
+  await using host = start({ machine, handles: [handle] });
+  const { signal } = host.options;
+  const lease = await host.containers.resume(handle, shape, { signal, preparation: host.preparations.of() });
+  lease![Symbol.dispose]();
+  await host.ready();
+  expect((await host.lease()).taken).toBeDefined();
 });
 
 test("a host that ends removes what is ready and what is being made; of one that is killed the next one does", async () => {

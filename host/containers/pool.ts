@@ -101,6 +101,11 @@ export class Pool implements AsyncDisposable {
     return this.#starts.begin();
   }
 
+  /** Notes what the last session was like: the next one may be like it. */
+  want(shape: ContainerShape, preparation: Preparation): void {
+    this.#wanted = { shape, preparation };
+  }
+
   /** Takes a container for a session, if there is one for it. Rejects with the signal's reason alone. */
   async claim(
     shape: ContainerShape,

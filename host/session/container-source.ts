@@ -62,10 +62,10 @@ export class ContainerSource implements Disposable {
 
   /** Returns the container that an earlier host left. Undefined: there is none, and the session starts over. */
   async adopt(): Promise<Container | undefined> {
-    const { log, store, containers, shape, resumed, kill: signal, onWaiting } = this.#options;
+    const { log, store, containers, shape, resumed, kill: signal, preparation, onWaiting } = this.#options;
     const handle = resumed === true ? store.getContainerRef(log.sessionId) : undefined;
     if (handle === undefined) return undefined;
-    this.#lease = await containers.resume(handle, shape, { signal, onWaiting });
+    this.#lease = await containers.resume(handle, shape, { signal, preparation, onWaiting });
     if (this.#lease === undefined && store.left.getResult(log.sessionId) === undefined) throw goneMeanwhile();
     return this.#lease?.container;
   }

@@ -4,6 +4,7 @@ import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from
 import type { Logger } from "pino";
 import { AppError } from "../../proto/index.ts";
 import { HostService, SessionService } from "../../proto/control.ts";
+import { cached } from "../cached.ts";
 import type { Callers } from "../callers/callers.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { type AnyRequest, type AnyResponse, AnyHttpServer } from "./any-http-server.ts";
@@ -11,7 +12,7 @@ import { callerOf as readCaller, localCaller, remoteCaller, requireAuthorization
 import { sendErrors, toConnectError } from "./control-error.ts";
 import { noteResponse } from "./direct-stream.ts";
 import { type HostControl, hostService } from "./host-service.ts";
-import { answerProbe, isProbe } from "./probes.ts";
+import { answerProbe, isProbe, type ProbeRequest } from "./probes.ts";
 import { sessionService } from "./session-service.ts";
 import { addStandardServices } from "./standard-services.ts";
 import type { UploadTaker } from "./upload-snapshot.ts";
@@ -46,6 +47,9 @@ export interface TcpAddress {
   allowedHosts?: readonly string[];
 }
 
+/** Strangers ask whether it is ready, and that writes to the disk: at most this often (ms). */
+const READY_MS = 1_000;
+
 type Handle = (request: AnyRequest, response: AnyResponse) => void;
 
 /**
@@ -57,11 +61,13 @@ export class ControlServer implements AsyncDisposable {
   readonly #closing = new AbortController();
   readonly #handlers: Map<string, ReturnType<typeof createConnectRouter>["handlers"][number]>;
   readonly #servers: AnyHttpServer[] = [];
+  readonly #probed: ProbeRequest["host"];
 
   constructor(options: ControlServerOptions) {
     this.#options = options;
     const { sessions, uploads, host, logger, heartbeatMs = HEARTBEAT_MS } = options;
     const closing = this.#closing.signal;
+    this.#probed = { info: cached(READY_MS, () => host.info()), metrics: () => host.metrics() };
     const router = createConnectRouter({
       // Compressing costs six times what it saves on a local socket.
       acceptCompression: [],
@@ -115,9 +121,9 @@ export class ControlServer implements AsyncDisposable {
     return (request, response) => {
       const path = (request.url ?? "").split("?", 1)[0]!;
       if (isProbe(path)) {
-        const { host, logger } = this.#options;
         const caller = readCaller(callerOf(request));
-        void answerProbe(path, { request, response, caller, allowedHosts, host, logger });
+        const { logger } = this.#options;
+        void answerProbe(path, { request, response, caller, allowedHosts, host: this.#probed, logger });
         return;
       }
       const handler = this.#handlers.get(path);

@@ -5,6 +5,7 @@ import { AppError, asAppError } from "../../proto/index.ts";
 import { type App, createApp } from "../app.ts";
 import type { HostConfig } from "../config/config.ts";
 import { checkRuntime } from "../control/check-runtime.ts";
+import { cached } from "../cached.ts";
 import { ControlServer, type TcpAddress } from "../control/control-server.ts";
 import type { HostControl } from "../control/host-service.ts";
 import { PROTOCOL_VERSION } from "../control/protocol-version.ts";
@@ -167,18 +168,4 @@ function credentialInfo(credentials: App["credentials"]): { credentialKind: stri
   } catch (error) {
     return { credentialKind: "", credentialProblem: asAppError(error).toSentence() };
   }
-}
-
-/** Asks again only once the answer is older than this. */
-function cached<T>(maxAgeMs: number, ask: () => Promise<T>): () => Promise<T> {
-  let answer: Promise<T> | undefined;
-  let askedMs = 0;
-  return () => {
-    if (answer === undefined || Date.now() - askedMs > maxAgeMs) {
-      askedMs = Date.now();
-      answer = ask();
-      answer.catch(() => (answer = undefined));
-    }
-    return answer;
-  };
 }

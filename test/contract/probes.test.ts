@@ -18,9 +18,11 @@ const METRICS = "# TYPE claudecluster_queue_length gauge\nclaudecluster_queue_le
 const READY = { engineHealthy: true, storeProblem: "", credentialKind: "api_key" };
 
 let info: Record<string, unknown>;
+let looked: number;
 let rig: Awaited<ReturnType<typeof startRig>>;
 beforeEach(async () => {
   info = READY;
+  looked = 0;
   rig = await startRig();
 });
 afterEach(() => rig[Symbol.asyncDispose]());
@@ -30,7 +32,8 @@ async function startRig() {
   const directory = mkdtempSync(join(tmpdir(), "claudecluster-probes-"));
   stack.defer(() => rmSync(directory, { recursive: true }));
   const sessions = stack.use(new MemorySessions());
-  const host = { ...QUIET_HOST, info: async () => info, metrics: async () => METRICS };
+  const look = async () => ((looked += 1), info);
+  const host = { ...QUIET_HOST, info: look, metrics: async () => METRICS };
   const options = { sessions, uploads: NO_UPLOADS, host, logger: pino({ level: "silent" }) };
   const server = stack.use(new ControlServer(options));
   const path = join(directory, "host.sock");
@@ -77,6 +80,11 @@ test.each([
   expect(body.match(/^\w+ not ready$/gm)).toEqual([`${part} not ready`]);
   expect(body).not.toContain("/");
   expect(await ask("/healthz")).toMatchObject({ status: 200 });
+});
+
+test("looks no more often at whether it is ready, however many ask", async () => {
+  await Promise.all(Array.from({ length: 100 }, () => ask("/readyz")));
+  expect(looked).toBeLessThan(20);
 });
 
 test("shows its metrics to callers with a token, and to its own user", async () => {

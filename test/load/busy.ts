@@ -93,9 +93,9 @@ export async function measureBusy(options: BusyOptions): Promise<BusyFigures> {
       ),
       stalledCount: share(stalledCount),
       connectionCount: 1,
-      listReaderCount: share(listReaderCount),
     });
   });
+  const lists = stack.use(new Child("./lists-process.ts", [host.socketPath, String(listReaderCount)]));
   await Promise.all(watchers.map((child) => child.note()));
   await sleep(WARM_UP_MS);
 
@@ -106,7 +106,10 @@ export async function measureBusy(options: BusyOptions): Promise<BusyFigures> {
   measuring = true;
   const cost = measureCost();
   const startMs = performance.now();
-  const others = await watchOthers([process.pid, ...agents.pids, ...watchers.map(({ pid }) => pid)], seconds);
+  const others = await watchOthers(
+    [process.pid, lists.pid, ...agents.pids, ...watchers.map(({ pid }) => pid)],
+    seconds,
+  );
   const ends = watchers.map((child) => child.note());
   each("measured");
   measuring = false;

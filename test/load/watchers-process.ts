@@ -12,8 +12,6 @@ export interface WatchersOrder {
   sessionIds: string[];
   stalledCount: number;
   connectionCount: number;
-  /** Readers of the list of all sessions, beside them. */
-  listReaderCount: number;
 }
 
 /** What the process is told later. */
@@ -32,6 +30,7 @@ export interface Latency {
 
 const say = (note: WatchersNote) => process.send!(note);
 const { promise: resumed, resolve: resume } = Promise.withResolvers<undefined>();
+const never = new AbortController().signal;
 const latencies: Latency[] = [];
 let eventCount = 0;
 let measuring: ReturnType<typeof measureCost> | undefined;
@@ -47,7 +46,7 @@ process.on("message", (message: WatchersOrder | WatchersWord) => {
   else void run(message);
 });
 
-async function run({ socketPath, sessionIds, stalledCount, connectionCount, listReaderCount }: WatchersOrder) {
+async function run({ socketPath, sessionIds, stalledCount, connectionCount }: WatchersOrder) {
   const clients = Array.from({ length: connectionCount }, () => new ControlClient(socketPath));
   const remotes = clients.map((client) => new RemoteSessions({ client }));
   const onEvent = (ms: number | undefined) => {
@@ -59,24 +58,13 @@ async function run({ socketPath, sessionIds, stalledCount, connectionCount, list
   const onFirst = () => {
     if (--waiting === 0) say({ case: "watching" });
   };
-  const over = new AbortController();
-  const { signal } = over;
-  const lists = Array.from({ length: listReaderCount }, (_, index) =>
-    readList(remotes[index % connectionCount]!, signal),
-  );
   const watchers = await Promise.all(
     sessionIds.map((sessionId, index) => {
       const stalled = index < stalledCount;
-      const options = { signal, onFirst, ...(stalled ? { stalledUntil: resumed } : { onEvent }) };
+      const options = { signal: never, onFirst, ...(stalled ? { stalledUntil: resumed } : { onEvent }) };
       return watch(remotes[index % connectionCount]!, sessionId, options);
     }),
   );
-  over.abort();
-  await Promise.all(lists);
   say({ case: "done", latencies, eventCount, watchers, cost });
   for (const client of clients) client[Symbol.dispose]();
-}
-
-async function readList(sessions: RemoteSessions, signal: AbortSignal): Promise<void> {
-  for await (const _news of sessions.watchAll({ signal }));
 }

@@ -6,6 +6,8 @@ export function maskedRequests(requests: readonly RecordedRequest[]): string[] {
     `${path} ${JSON.stringify(body)}`
       .replace(/[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/g, "UUID")
       .replace(/\b[0-9a-f]{64}\b/g, "HASH")
+      // Of the request, from older versions of Claude Code.
+      .replace(/\bcch=[0-9a-f]+/g, "cch=HASH")
       .replace(/\btoolu_\w+/g, "TOOL"),
   );
 }

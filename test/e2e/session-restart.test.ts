@@ -47,8 +47,8 @@ test("sessions wait for their turn, in order, and can be stopped while they wait
   const first = await host.start("[scenario: long-run seconds=60 steps=30]");
   const second = await host.start("[scenario: small-edit]");
   const third = await host.start("[scenario: small-edit]");
-  await host.sessions.stop(third.id, { reason: "not needed" });
-  const { events, session } = await host.follow(third.id);
+  const stop = () => void host.sessions.stop(third.id, { reason: "not needed" });
+  const { events, session } = await host.follow(third.id, "queuePositionChanged", stop);
   expect(session.state).toBe(Session_State.CANCELED);
   expect(events.flatMap(({ event }) => (event.case === "queuePositionChanged" ? [event.value.position] : []))).toEqual([
     2,

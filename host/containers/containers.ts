@@ -1,3 +1,4 @@
+import { freemem } from "node:os";
 import type { Logger } from "pino";
 import { AppError, asAppError } from "../../proto/index.ts";
 import { raceSignal } from "../runtime/race-signal.ts";
@@ -14,6 +15,7 @@ import { TIMEOUTS } from "./timeouts.ts";
 
 /** On a smaller machine the memory of a container that nobody uses would be missed. */
 const MIN_WARM_BYTES = 8 * 1024 ** 3;
+const MIN_FREE_BYTES = 1024 ** 3;
 
 /** Runtime whose containers are leased, and their limits. */
 export interface ContainersOptions {
@@ -26,6 +28,8 @@ export interface ContainersOptions {
   images?: OwnImage;
   /** Number of containers that are kept prepared once a session has run. Default: 1 on a machine with 8 GiB, otherwise 0. */
   warm?: number | undefined;
+  /** Returns how much memory this machine has left (bytes). Default: what Linux says; other systems count their caches as used. */
+  freeBytes?: () => number;
   logger: Logger;
 }
 
@@ -66,7 +70,15 @@ export class Containers implements AsyncDisposable {
   }
 
   /** Begins to look at the runtime and to sweep. Both end when it is disposed of. */
-  static start({ runtime, handles, limits, images, warm, logger }: ContainersOptions): Containers {
+  static start({
+    runtime,
+    handles,
+    limits,
+    images,
+    warm,
+    freeBytes = freeOnLinux,
+    logger,
+  }: ContainersOptions): Containers {
     const closing = new AbortController();
     const { signal } = closing;
     const queue = new ContainerQueue({ ...queueLimits({}), ...limits });
@@ -74,7 +86,7 @@ export class Containers implements AsyncDisposable {
     const watch = RuntimeWatch.start({ runtime, queue, signal, logger, onCapacity });
     const blocked = () => watch.problem !== undefined;
     const size = () => warm ?? ((watch.capacity.memoryBytes ?? 0) < MIN_WARM_BYTES ? 0 : 1);
-    const pool = new Pool({ runtime, queue, size, blocked, logger });
+    const pool = new Pool({ runtime, queue, size, blocked, short: () => freeBytes() < MIN_FREE_BYTES, logger });
     const held = () => new Set([...pool.held, ...[...handles()].map((handle) => readHandle(handle).id)]);
     const sweep = Sweep.start(runtime, { signal, logger, held });
     const swept = raceSignal(sweep.firstLook, AbortSignal.timeout(TIMEOUTS.firstSweepMs)).catch(() => {});
@@ -183,6 +195,11 @@ export class Containers implements AsyncDisposable {
       }
     }
   }
+}
+
+/** See `available` in https://man7.org/linux/man-pages/man5/proc_meminfo.5.html: caches that can go count as free. */
+function freeOnLinux(): number {
+  return process.platform === "linux" ? freemem() : Infinity;
 }
 
 function readHandle(handle: string): ContainerRef {

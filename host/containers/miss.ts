@@ -1,6 +1,7 @@
 /** Reasons in a few words why a session has no prepared container. */
 export const MISSES = [
   "none yet",
+  "little memory",
   "other image",
   "other limits",
   "other arguments",

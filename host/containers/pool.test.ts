@@ -61,13 +61,15 @@ function start({
   limits = {},
   machine = makeMachine(),
   handles = [],
-}: { warm?: number; limits?: object; machine?: FakeMachine; handles?: string[] } = {}) {
+  freeBytes = () => Infinity,
+}: { warm?: number; limits?: object; machine?: FakeMachine; handles?: string[]; freeBytes?: () => number } = {}) {
   const runtime = new FakeRuntime({ machine });
   const containers = Containers.start({
     runtime,
     handles: () => handles,
     warm,
     limits,
+    freeBytes,
     logger: pino({ level: "silent" }),
   });
   const preparations = new Preparations();
@@ -233,7 +235,7 @@ test("one that is dead, or does not answer in time, or is of an older image is r
 });
 
 test("one that waits for long is released, and the next session has the pool filled again", async () => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date"] });
   await using host = start();
   await host.session();
   await soon(() => expect(host.pool()).toMatchObject({ ready: 1 }));
@@ -242,7 +244,7 @@ test("one that waits for long is released, and the next session has the pool fil
   await host.session();
   expect(host.told).toContain("No prepared container: too old.");
   await soon(() => expect(host.pool()).toMatchObject({ ready: 1 }));
-  await vi.advanceTimersByTimeAsync(TIMEOUTS.preparedMaxAgeMs + 1);
+  await vi.advanceTimersByTimeAsync(TIMEOUTS.preparedMaxAgeMs + TIMEOUTS.preparedLookMs);
   expect(host.pool()).toMatchObject({ ready: 0, beingMade: 0 });
   await soon(() => expect(host.machine.boxes).toEqual([]));
   await host.session();
@@ -310,6 +312,24 @@ test("its place and its memory are given up at once where a session needs them",
   await waiting;
   second[Symbol.dispose]();
   expect(host.pool()).toMatchObject({ ready: 0, beingMade: 0 });
+});
+
+test("where the machine has little memory left it is released, and none is prepared", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date"] });
+  let left = 8 * 1024 ** 3;
+  await using host = start({ freeBytes: () => left });
+  await host.session();
+  await soon(() => expect(host.pool()).toMatchObject({ ready: 1 }));
+  left = 1024 ** 3 - 1;
+  await vi.advanceTimersByTimeAsync(TIMEOUTS.preparedLookMs);
+  await soon(() => expect(host.machine.boxes).toEqual([]));
+  await host.session();
+  expect(host.told).toContain("No prepared container: little memory.");
+  await vi.advanceTimersByTimeAsync(TIMEOUTS.preparedLookMs);
+  expect(host.pool()).toMatchObject({ ready: 0, beingMade: 0 });
+  left = 1024 ** 3;
+  await host.session();
+  await soon(() => expect(host.pool()).toMatchObject({ ready: 1 }));
 });
 
 test("what is being made gives way, too", async () => {

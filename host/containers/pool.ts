@@ -17,6 +17,8 @@ export interface PoolOptions {
   size: () => number;
   /** Returns whether nothing can be made now. */
   blocked: () => boolean;
+  /** Returns whether the machine has little memory left, and none for what nobody uses. */
+  short: () => boolean;
   logger: Logger;
 }
 
@@ -44,7 +46,8 @@ export interface PoolStatus {
 interface Ready {
   spare: SpareContainer;
   place: SparePlace;
-  expiry: NodeJS.Timeout;
+  /** Looks again and again whether it is to stay. */
+  look: NodeJS.Timeout;
 }
 
 interface Making {
@@ -124,7 +127,8 @@ export class Pool implements AsyncDisposable {
     if (found === undefined) {
       this.#giveWay();
       const other = this.#ready.at(-1);
-      return this.#missed((other && mismatch(other.spare.kind, wanted)) ?? "none yet");
+      const none = this.#options.short() ? "little memory" : "none yet";
+      return this.#missed((other && mismatch(other.spare.kind, wanted)) ?? none);
     }
     return await this.#take(found, signal);
   }
@@ -210,10 +214,10 @@ export class Pool implements AsyncDisposable {
 
   /** Makes one more, if one is wanted and nobody is disturbed. */
   #refill(): void {
-    const { queue, size, blocked } = this.#options;
+    const { queue, size, blocked, short } = this.#options;
     const wanted = this.#wanted;
     if (this.#closed || wanted === undefined || this.#making !== undefined || this.#retry !== undefined) return;
-    if (this.#starts.any || queue.waitingCount > 0 || blocked()) return;
+    if (this.#starts.any || queue.waitingCount > 0 || blocked() || short()) return;
     const ours = this.#ready.filter(({ spare }) => mismatch(spare.kind, wanted) === undefined);
     if (ours.length >= size()) return;
     for (const other of this.#ready.filter((each) => !ours.includes(each))) {
@@ -238,8 +242,8 @@ export class Pool implements AsyncDisposable {
     try {
       const onMade = (made: string) => this.#held.add((id = made));
       const spare = await SpareContainer.make({ runtime, ...kind, onMade, signal });
-      const expiry = setTimeout(() => this.#expire(ready), TIMEOUTS.preparedMaxAgeMs).unref();
-      const ready: Ready = { spare, place, expiry };
+      const look = setInterval(() => this.#look(ready), TIMEOUTS.preparedLookMs).unref();
+      const ready: Ready = { spare, place, look };
       recall.now = () => this.#drop(ready);
       this.#ready.push(ready);
       void spare.lost.then(() => this.#lost(ready));
@@ -273,8 +277,9 @@ export class Pool implements AsyncDisposable {
     this.#drop(ready);
   }
 
-  /** Nobody has come for long; the next session fills it again. */
-  #expire(ready: Ready): void {
+  /** Lets it go where its memory is needed, or nobody has come for long; the next session fills the pool again. */
+  #look(ready: Ready): void {
+    if (!this.#options.short() && ready.spare.ageMs <= TIMEOUTS.preparedMaxAgeMs) return;
     this.#wanted = undefined;
     this.#drop(ready);
   }
@@ -285,7 +290,7 @@ export class Pool implements AsyncDisposable {
   }
 
   #forget(ready: Ready): void {
-    clearTimeout(ready.expiry);
+    clearInterval(ready.look);
     this.#ready.splice(this.#ready.indexOf(ready), 1);
   }
 

@@ -19,6 +19,8 @@ export const TIMEOUTS = {
   prepareMs: 60_000,
   /** One that nobody took for so long is not worth its memory. */
   preparedMaxAgeMs: 1_800_000,
+  /** Between looks at whether one is to stay. */
+  preparedLookMs: 10_000,
   /** A session that has just begun needs the processors itself; one without a prepared container is left alone for longer. */
   refillAfterMs: 2_000,
   refillAfterColdMs: 5_000,

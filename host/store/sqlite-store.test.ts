@@ -191,7 +191,7 @@ test("keeps what was said to a session until it has arrived, in order, each name
   expect(store.requests.list("ses_1")).toEqual([]);
 });
 
-test("sessions that wait keep none of their events in memory, and readers get them all the same", () => {
+test("sessions that wait keep none of their events in memory, and readers get them all the same", async () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
   using store = SqliteStore.open(path);
@@ -212,7 +212,8 @@ test("sessions that wait keep none of their events in memory, and readers get th
   vi.advanceTimersByTime(11_000);
   store.append("ses_0", [said("more")]);
   vi.advanceTimersByTime(10_000);
-  expect((used() - before) / ids.length).toBeLessThan(4_000 + awake / ids.length);
+  // V8 gives the memory of buffers back in a thread of its own, after it has collected them.
+  await expect.poll(() => (used() - before) / ids.length, { timeout: 10_000 }).toBeLessThan(4_000 + awake / ids.length);
   for (const id of ids) {
     const read = store.read(id, { afterSequence: 0, limit: 20 });
     expect(read.slice(0, 10).map(({ event }) => event.case === "assistantText" && event.value.text)).toEqual(texts);

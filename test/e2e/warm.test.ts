@@ -10,10 +10,12 @@ import {
   SessionSpecSchema,
   Session_State,
 } from "../../proto/index.ts";
+import { SMALL_REPOSITORY } from "../model/small-repository.ts";
 import { claudecluster } from "../support/claudecluster.ts";
 import { containersGone } from "../support/containers-gone.ts";
 import { containersOf, docker } from "../support/docker.ts";
 import { eachEvent } from "../support/each-event.ts";
+import { maskedRequests } from "../support/masked-requests.ts";
 import { type HostRig, startHostRig } from "../support/rig.ts";
 
 const IMAGE = process.env["CLAUDECLUSTER_IMAGE"] ?? "claudecluster/agent:latest";
@@ -27,9 +29,12 @@ afterAll(async () => {
   await rig[Symbol.asyncDispose]();
 });
 
-async function start({ sessions, repository: uri }: HostRig, { task = "Say hello", image = "" } = {}): Promise<string> {
+async function start(
+  { sessions, repository }: HostRig,
+  { task = "Say hello", uri = repository, image = "", memoryBytes = 0n } = {},
+): Promise<string> {
   const spec = create(SessionSpecSchema, { task, repository: create(RepositorySpecSchema, { uri }) });
-  return (await sessions.create({ spec, container: create(ContainerSpecSchema, { image }) })).id;
+  return (await sessions.create({ spec, container: create(ContainerSpecSchema, { image, memoryBytes }) })).id;
 }
 
 /** What a session's timeline says to its end. */
@@ -97,6 +102,37 @@ test("a session takes the container that was prepared, in which Claude waits", a
   });
   expect((await claudecluster(place, ["doctor"])).stdout).toContain("; 1 taken, the last one ");
   expect(await readyContainer(rig)).not.toBe(ready);
+});
+
+test("it has nothing of the session before: no instructions or settings of its repository, and no credential that was replaced", async () => {
+  await using own = await startHostRig({ config: { warm: 1, credential: { api_key: "sk-ant-of-yesterday" } } });
+  const { git, model, place, sessions } = own;
+  const repositoryOf = (name: string) =>
+    git.addRepository(name, {
+      ...SMALL_REPOSITORY,
+      "CLAUDE.md": `Always greet in ${name}.\n`,
+      ".claude/settings.json": JSON.stringify({ env: { GREETING: name }, permissions: { deny: ["Bash"] } }),
+    });
+  const before = await start(own, { uri: await repositoryOf("latin") });
+  await follow(own, before);
+  expect((await sessions.get(before)).state).toBe(Session_State.FAILED);
+  const ready = await readyContainer(own);
+  expect(await claudecluster(place, ["credential", "set"], { input: own.key })).toMatchObject({ code: 0 });
+
+  const uri = await repositoryOf("greek");
+  const task = "[scenario: small-edit]";
+  const askedBy = async (options: { memoryBytes?: bigint }) => {
+    const known = model.requests.length;
+    const { steps, containerIds } = await run(own, { task, uri, ...options });
+    return { steps, containerIds, asked: maskedRequests(model.requests.slice(known)) };
+  };
+  const warm = await askedBy({});
+  const cold = await askedBy({ memoryBytes: 1024n ** 3n });
+  expect(warm.containerIds).toEqual([ready]);
+  expect(cold.steps).toContainEqual(expect.stringMatching(/^No prepared container: /));
+  expect(warm.asked[0]).toContain("Always greet in greek.");
+  expect(warm.asked.join()).not.toContain("latin");
+  expect(warm.asked).toEqual(cold.asked);
 });
 
 test("one that is killed, paused or whose agent is stopped is removed, and the session has a new one", async () => {

@@ -14,7 +14,7 @@ import {
 import type { Identity } from "../process/identity.ts";
 import type { RunResult } from "../process/run.ts";
 import { type Progress, progressReader, wholeSize } from "./clone-progress.ts";
-import { git, type GitPlace, OUR_ATTRIBUTES, RAW_ATTRIBUTES, type Script, shell, tryGit } from "./git.ts";
+import { git, type GitPlace, OUR_ATTRIBUTES, RAW_ATTRIBUTES, REMOVE, type Script, shell, tryGit } from "./git.ts";
 import { parseRawDiff, type RawDiffEntry } from "./raw-diff.ts";
 import { refNotFound, type RemoteRef, remotePlace, resolveRemoteRef, type UrlConfig } from "./remote.ts";
 import { retryCut, type RetryCutOptions } from "./retry-cut.ts";
@@ -106,8 +106,6 @@ if [ -n "$3" ] && [ -e "$3/packed-refs" ]; then
   cat "$3/packed-refs" > packed-refs
 fi`,
 };
-
-const REMOVE: Script = { name: "rm", text: 'rm -rf -- "$1"' };
 
 const FETCH_CONFIG: Record<string, string> = {
   "fetch.fsckObjects": "true",

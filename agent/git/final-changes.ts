@@ -13,7 +13,7 @@ import {
 } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
 import { diffFiles, patchApplies } from "./change-diff.ts";
-import { type Script, shell } from "./git.ts";
+import { REMOVE, type Script, shell } from "./git.ts";
 import { countIgnored } from "./ignored-files.ts";
 import { reasonsFor } from "./left-out.ts";
 import { PrivateIndex, type PrivateIndexOptions } from "./private-index.ts";
@@ -40,8 +40,6 @@ find "$1/" -mindepth 1 "(" -type d -readable -executable ! -perm -o=rx -o -type 
 chmod o+x -- "$2"
 mkdir -m 777 -- "$3"`,
 };
-const REMOVE: Script = { name: "rm", text: 'rm -rf -- "$1"' };
-
 /** Claude may ask for any number of filters. */
 const MAX_FILTERS = 10;
 const MAX_FILTER_NAME_CHARS = 100;

@@ -74,6 +74,9 @@ export interface Script {
   text: string;
 }
 
+/** Removes the directory $1 and all that is in it. It need not be there. */
+export const REMOVE: Script = { name: "rm", text: 'rm -rf -- "$1"' };
+
 /** Runs a script in a place: as its identity, with git's environment there. Returns its output. Throws GIT_FAILED. */
 export async function shell(
   place: GitPlace,

@@ -4,7 +4,17 @@ import type { Identity } from "../process/identity.ts";
 import { type BaseRepository, type CheckedOut, type ObjectFormat, rawPaths } from "./base-repository.ts";
 import { type Progress, progressReader } from "./clone-progress.ts";
 import { FILTER_LARGE, LARGE_FILTER } from "./large-filter.ts";
-import { git, type GitPlace, OUR_ATTRIBUTES, runIn, type Script, SESSION_ATTRIBUTES, shell, tryGit } from "./git.ts";
+import {
+  git,
+  type GitPlace,
+  OUR_ATTRIBUTES,
+  REMOVE,
+  runIn,
+  type Script,
+  SESSION_ATTRIBUTES,
+  shell,
+  tryGit,
+} from "./git.ts";
 import { crowdedNotice, roomIn, throwIfFull } from "./room.ts";
 
 /** The author of what Claude commits. */
@@ -44,8 +54,6 @@ git -C "$GIT_WORK_TREE" read-tree -i -m "$2"
 printf '%s\\n' "$1" > "$GIT_DIR/HEAD"
 [ -z "$3" ] || mkdir -p -- "$GIT_WORK_TREE/$3"`,
 };
-
-const REMOVE: Script = { name: "rm", text: 'rm -rf -- "$1"' };
 
 /** User whose repository it is, and the kind of its ids. */
 interface InitializeOptions {

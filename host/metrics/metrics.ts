@@ -20,7 +20,13 @@ export interface Metric {
   readonly buckets?: readonly number[];
 }
 
-const stateName = (state: Session_State) => Session_State[state].toLowerCase();
+/** Returns the value of a label for a member of an enum. OTHER: it has no name here, as one of a newer agent. */
+export function labelOf(names: Readonly<Record<number, string>>, value: number): string {
+  return names[value]?.toLowerCase() ?? OTHER;
+}
+
+const stateLabel = (state: Session_State) => labelOf(Session_State, state);
+
 const phases = Object.values(Phase).filter((phase) => typeof phase === "string" && phase !== "UNSPECIFIED") as string[];
 /** HTTP statuses of the model's endpoint that mean something here, and none: it was not reached. */
 const STATUSES = "none 200 400 401 403 404 408 413 429 500 502 503 504 529".split(" ");
@@ -32,13 +38,13 @@ export const METRICS = {
   claudecluster_sessions: {
     kind: "gauge",
     help: "Live sessions, by state.",
-    labels: { state: LIVE_STATES.map(stateName) },
+    labels: { state: LIVE_STATES.map(stateLabel) },
   },
   claudecluster_sessions_created_total: { kind: "counter", help: "Sessions that were created." },
   claudecluster_sessions_ended_total: {
     kind: "counter",
     help: "Sessions that ended, by state.",
-    labels: { state: FINAL_STATES.map(stateName) },
+    labels: { state: FINAL_STATES.map(stateLabel) },
   },
   claudecluster_session_failures_total: {
     kind: "counter",
@@ -49,7 +55,7 @@ export const METRICS = {
     kind: "histogram",
     unit: "s",
     help: "Time from a session's creation to its end, by state.",
-    labels: { state: FINAL_STATES.map(stateName) },
+    labels: { state: FINAL_STATES.map(stateLabel) },
     buckets: SECONDS,
   },
   claudecluster_phase_duration_seconds: {

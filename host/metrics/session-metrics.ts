@@ -3,6 +3,7 @@ import { Phase, type Session, Session_State } from "../../proto/index.ts";
 import { LIVE_STATES } from "../session/states.ts";
 import type { NewEvent, SessionStore } from "../store/session-store.ts";
 import type { Meters, SetMetric } from "./meters.ts";
+import { labelOf } from "./metrics.ts";
 
 /** What is remembered of a live session. */
 interface Live {
@@ -49,7 +50,7 @@ export class SessionMetrics implements Disposable {
       counts.set(state, (counts.get(state) ?? 0) + 1);
       if (phase === Phase.QUEUED) waitingSinceMs = Math.min(waitingSinceMs, phaseMs);
     }
-    for (const [state, count] of counts) set("claudecluster_sessions", count, { state: nameOf(state) });
+    for (const [state, count] of counts) set("claudecluster_sessions", count, { state: labelOf(Session_State, state) });
     set("claudecluster_queue_longest_wait_seconds", Math.max(0, (Date.now() - waitingSinceMs) / 1000), {});
   }
 
@@ -81,10 +82,12 @@ export class SessionMetrics implements Disposable {
         const { state, result } = event.value;
         if (live !== undefined) {
           this.#enter(live, undefined, timeMs);
-          this.#record("claudecluster_session_duration_seconds", timeMs - live.createdMs, { state: nameOf(state) });
+          this.#record("claudecluster_session_duration_seconds", timeMs - live.createdMs, {
+            state: labelOf(Session_State, state),
+          });
         }
         this.#live.delete(sessionId);
-        this.#meters.add("claudecluster_sessions_ended_total", 1, { state: nameOf(state) });
+        this.#meters.add("claudecluster_sessions_ended_total", 1, { state: labelOf(Session_State, state) });
         if (result?.outcome.case === "failure") {
           this.#meters.add("claudecluster_session_failures_total", 1, { reason: result.outcome.value.reason });
         }
@@ -97,7 +100,9 @@ export class SessionMetrics implements Disposable {
 
   #enter(live: Live, phase: Phase | undefined, timeMs: number): void {
     if (live.phase !== undefined) {
-      this.#record("claudecluster_phase_duration_seconds", timeMs - live.phaseMs, { phase: nameOf(live.phase, Phase) });
+      this.#record("claudecluster_phase_duration_seconds", timeMs - live.phaseMs, {
+        phase: labelOf(Phase, live.phase),
+      });
     }
     live.phase = phase;
     live.phaseMs = timeMs;
@@ -113,8 +118,4 @@ function liveOf({ state, createTime, phaseTimings }: Session): Live {
   const last = phaseTimings.at(-1);
   const phaseMs = last?.startTime === undefined ? createdMs : timestampMs(last.startTime);
   return { state, createdMs, phase: last?.phase, phaseMs };
-}
-
-function nameOf(value: number, names: Record<number, string> = Session_State): string {
-  return (names[value] ?? "").toLowerCase();
 }

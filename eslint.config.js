@@ -28,6 +28,16 @@ const alone = {
   group: ["**/session/**", "**/store/**", "**/containers/**", "**/runtime/**", "**/broker/**", "**/agent-client/**"],
   message: "A repository of the user's knows nothing of sessions, nor of what they run in.",
 };
+const page = {
+  group: ["**/page/**"],
+  message: "The page runs in a browser, and the host serves what was built of it.",
+};
+const browser = { group: ["node:*"], message: "The page runs in a browser." };
+/** Imports that lead out of the page, but for proto. */
+const outOfPage = (up) => ({
+  regex: String.raw`^${up}\.\./(?!\.\./proto/)`,
+  message: "The page knows proto and itself.",
+});
 const agentClient = { group: ["**/agent-client/**"], message: "Only the session layer talks to agents." };
 
 /** Imports of the broker's files beside their own room, broker/ itself and proto. */
@@ -49,7 +59,8 @@ const docComment = {
       const siblings = node.parent.body;
       const before = siblings[siblings.indexOf(node) - 1];
       if (before?.declaration?.type === "TSDeclareFunction" && name(before) === name(node)) return;
-      const comment = sourceCode.getCommentsBefore(node).at(-1);
+      const first = node.declaration.decorators?.[0] ?? node;
+      const comment = sourceCode.getCommentsBefore(first).at(-1);
       const words = comment?.value.startsWith("*") ? (comment.value.match(/[\w"'(\[][^\s]*/g) ?? []) : [];
       if (words.length < 3) context.report({ node, message: `Say in a doc comment what "${name(node)}" is.` });
     },
@@ -101,9 +112,11 @@ export default tseslint.config(
   ),
   forbid(
     ["host/**/*.ts"],
-    [agent, dockerode, mcp, concrete, agentClient],
-    ["host/app.ts", "host/engine-filter/**", "host/mcp/**", "host/runtime/**", "**/*.test.ts"],
+    [agent, dockerode, mcp, concrete, agentClient, page],
+    ["host/page/**", "host/app.ts", "host/engine-filter/**", "host/mcp/**", "host/runtime/**", "**/*.test.ts"],
   ),
+  forbid(["host/page/*.ts"], [browser, outOfPage("")], ["**/*.test.ts"]),
+  forbid(["host/page/*/*.ts"], [browser, outOfPage(String.raw`\.\./`)], ["**/*.test.ts"]),
   forbid(["host/mcp/**/*.ts"], [agent, dockerode, concrete, agentClient], ["**/*.test.ts"]),
   forbid(
     ["host/runtime/*.ts", "host/runtime/fake/**/*.ts"],

@@ -55,7 +55,7 @@ export default defineConfig({
       {
         test: {
           name: "e2e",
-          include: ["test/{agent,attack,conformance,e2e}/**/*.test.ts", "test/model/claude-cli.test.ts"],
+          include: ["test/{agent,attack,conformance,e2e,page}/**/*.test.ts", "test/model/claude-cli.test.ts"],
           globalSetup: ["test/support/leaves-nothing.ts", "test/support/require-rig.ts"],
           maxWorkers: WORKERS,
           testTimeout: 180_000,

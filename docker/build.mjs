@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // node docker/build.mjs
 //
-// Bundles the agent into one file below dist/, of which its image makes a snapshot, and the host into dist/host/, with the demo,
+// Bundles the agent into one file below dist/, of which its image makes a snapshot, and the host into dist/host/, with the demo, the page,
 // and with the version of package.json; compiles the contract, for programs that import it, into dist/contract/. Needs `npm ci`
 // only.
 import { execFileSync } from "node:child_process";
@@ -128,6 +128,24 @@ export async function bundleProgram({ entry, outfile, version, split = false }) 
   });
 }
 
+/**
+ * Bundles the page for browsers, with its style and document beside it.
+ * @param {{ outdir: string }} page
+ */
+export async function bundlePage({ outdir }) {
+  await build({
+    entryPoints: ["main.ts", "style.css", "index.html"].map((name) => join(ROOT, "host/page", name)),
+    outdir,
+    bundle: true,
+    minify: true,
+    platform: "browser",
+    target: ["chrome120", "firefox121", "safari17"],
+    format: "esm",
+    loader: { ".html": "copy" },
+    logLevel: "warning",
+  });
+}
+
 await main(import.meta.url, async () => {
   const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
   await bundleProgram({ entry: "agent/main.ts", outfile: join(ROOT, "dist/agent.cjs"), version });
@@ -138,6 +156,7 @@ await main(import.meta.url, async () => {
   const thread = "check-thread";
   await bundleProgram({ entry: `host/broker/model/${thread}.ts`, outfile: join(host, `${thread}.mjs`), version });
   await bundleProgram({ entry: "test/demo/main.ts", outfile: join(host, "demo.mjs"), version });
+  await bundlePage({ outdir: join(host, "page") });
   const compiler = join(ROOT, "node_modules/typescript/bin/tsc");
   execFileSync(process.execPath, [compiler, "--project", join(ROOT, "tsconfig.contract.json")], { stdio: "inherit" });
 });

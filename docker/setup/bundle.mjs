@@ -6,7 +6,7 @@ import { work } from "./run.mjs";
 import { SetupError, say } from "./say.mjs";
 
 const STAMP = "dist/.claudecluster-built";
-const RESULTS = ["dist/agent.cjs", "dist/host/claudecluster.mjs", "dist/contract/index.js"];
+const RESULTS = ["dist/agent.cjs", "dist/host/claudecluster.mjs", "dist/host/page/main.js", "dist/contract/index.js"];
 
 /**
  * Runs `npm run build` when a source changed since it last ran.

@@ -8,7 +8,22 @@ const HAS_GRPC =
 /** The .proto files that protoc does not bring along. */
 const WELL_KNOWN_TYPES = "/usr/include/google/protobuf/timestamp.proto";
 
-/** Makes sure of what only the tests use: git, curl, tmux, inotifywait, Debian's Python with gRPC and its generator (an independent client), and docker compose. */
+/** Debian's program without the shell script around it, and where others have theirs. */
+const CHROMIUM = [
+  "/usr/lib/chromium/chromium",
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome",
+];
+
+/** Path of the browser that the tests drive. Throws where `node docker/setup.mjs --test` has not run. */
+export function chromiumPath() {
+  const path = CHROMIUM.find((candidate) => existsSync(candidate));
+  if (path === undefined) throw new Error("Chromium is missing: run node docker/setup.mjs --test");
+  return path;
+}
+
+/** Makes sure of what only the tests use: git, curl, tmux, inotifywait, Debian's Python with gRPC and its generator (an independent client), a browser, and docker compose. */
 export async function testTools() {
   const missing = await missingPackages();
   if (missing.length === 0) return;
@@ -28,6 +43,7 @@ async function missingPackages() {
     ...(python.code === 0 ? [] : ["python3-grpcio", "python3-protobuf"]),
     ...(onPath("protoc") && onPath("grpc_python_plugin") ? [] : ["protobuf-compiler", "protobuf-compiler-grpc"]),
     ...(existsSync(WELL_KNOWN_TYPES) ? [] : ["libprotobuf-dev"]),
+    ...(CHROMIUM.some((path) => existsSync(path)) ? [] : ["chromium"]),
     ...(compose ? [] : ["docker-compose"]),
   ];
 }

@@ -57,7 +57,9 @@ export async function runHost(options: HostProcessOptions): Promise<void> {
   const push = otlp && { otlp, wayOut: app.wayOut, logger };
   await using metrics = HostMetrics.start({ ...app, dailyBudget: budgets.day, instanceId, engine, push });
   const host = hostControl(app, { config, ending, instanceId, engine, metrics });
-  await using server = new ControlServer({ sessions: app.sessions, uploads: app.uploads, host, logger });
+  const { stateDirectory } = config;
+  const directories = { source: app.source, stateDirectory };
+  await using server = new ControlServer({ sessions: app.sessions, uploads: app.uploads, host, directories, logger });
   const path = socketPath(config.runtimeDirectory);
   // We hold the lock: whoever made it is gone.
   removeSocket(path);

@@ -33,10 +33,10 @@ const page = {
   message: "The page runs in a browser, and the host serves what was built of it.",
 };
 const browser = { group: ["node:*"], message: "The page runs in a browser." };
-/** Imports that lead out of the page, but for proto. */
+/** Imports that lead out of the page, but for proto and the words for what is shown. */
 const outOfPage = (up) => ({
-  regex: String.raw`^${up}\.\./(?!\.\./proto/)`,
-  message: "The page knows proto and itself.",
+  regex: String.raw`^${up}\.\./(?!\.\./proto/|present/)`,
+  message: "The page knows proto, host/present and itself.",
 });
 const agentClient = { group: ["**/agent-client/**"], message: "Only the session layer talks to agents." };
 

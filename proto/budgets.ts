@@ -57,7 +57,12 @@ export function sumUsage(first: MeteredUsage, second: MeteredUsage): MeteredUsag
 }
 
 /** Returns the number of all tokens in a usage, those of the cache included. */
-export function tokensOf(usage: MeteredUsage): bigint {
+export function tokensOf(usage: TokenCounts): bigint {
   const { inputTokenCount, outputTokenCount, cacheWriteTokenCount, cacheReadTokenCount } = usage;
   return inputTokenCount + outputTokenCount + cacheWriteTokenCount + cacheReadTokenCount;
 }
+
+type TokenCounts = Pick<
+  MeteredUsage,
+  "inputTokenCount" | "outputTokenCount" | "cacheWriteTokenCount" | "cacheReadTokenCount"
+>;

@@ -166,7 +166,8 @@ function questionText({ question, options }: Question): string {
   return options.length === 0 ? question : `${question} (${options.map(({ label }) => label).join(" | ")})`;
 }
 
-function deciderText(decider: Decider): string {
+/** Returns why nobody made a decision, in words that follow it. Empty: somebody did. */
+export function deciderText(decider: Decider): string {
   if (decider === Decider.TIMEOUT) return ", since nobody decided in time";
   if (decider === Decider.POLICY) return ", since nobody could be asked";
   return decider === Decider.END ? ", since the turn has ended" : "";
@@ -179,8 +180,8 @@ function changeLine(change: FileChange): string {
   return `${KIND_SIGNS[change.kind] ?? "?"} ${from}${pathText(change.path, 200)} ${counts}`;
 }
 
-/** What a tool is used on: the value that says most. */
-function toolSubject(inputJson: string): string {
+/** Returns what a tool is used on, as its input says it: the value that says most. */
+export function toolSubject(inputJson: string): string {
   // No agent's is as long, and this one may be made to take long.
   if (inputJson.length > MAX_INPUT_CHARS) return cutChars(inputJson, MAX_INPUT_CHARS);
   let input: unknown;

@@ -257,6 +257,11 @@ export function stateName(state: Session_State): string {
   return enumName(Session_State[state]);
 }
 
+/** Returns a phase in lower case, as timelines have it: "first request". */
+export function phaseName(phase: Phase): string {
+  return enumName(Phase[phase]).replaceAll("_", " ");
+}
+
 /** Returns the seconds from the session's creation to its end, or to now. */
 export function elapsedSeconds({ result, createTime, endTime }: Session, nowMs = Date.now()): number {
   if (result?.elapsed !== undefined) return Math.round(durationMs(result.elapsed)) / 1000;

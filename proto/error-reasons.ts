@@ -43,6 +43,9 @@ export const ERROR_REASONS = {
   /** An address or a port cannot be listened on. */
   LISTEN_FAILED: "FAILED_PRECONDITION",
 
+  /** What is to be a day is none. */
+  DAY_INVALID: "INVALID_ARGUMENT",
+
   // What a session is asked to be.
   /** The task is empty. */
   TASK_EMPTY: "INVALID_ARGUMENT",

@@ -87,6 +87,6 @@ test.each([
   expect(packages).not.toContain("dockerode");
   expect(packages).not.toContain("pino");
   expect(costlyOfNode).toEqual([]);
-  expect(count).toBeLessThan(35);
+  expect(count).toBeLessThan(40);
   expect(kilobytes).toBeLessThan(1450);
 });

@@ -3,6 +3,7 @@ import { VERSION } from "../version.ts";
 import { type CommandContext, hostLink, withSession } from "./command-context.ts";
 import type { EngineFilterFlags } from "./engine-filter.ts";
 import type { ServeFlags } from "./serve.ts";
+import type { UsageFlags } from "./usage.ts";
 
 const CREDENTIAL_USAGE =
   "error: this is not understood; a credential is given on standard input, never as an argument\n" +
@@ -66,6 +67,24 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
       using link = await hostLink(io);
       const { statusCommand } = await import("./status.ts");
       setExitCode(await statusCommand(link, await directories(), { json }, io));
+    });
+
+  program
+    .command("usage")
+    .description("show what sessions have used of the model, also those that were removed: of the last 400 days")
+    .option("--since <day>", "from this day, as 2026-11-23, or 7d for the last 7 days (UTC)", "30d")
+    .option("--until <day>", "to this day, included")
+    .addOption(
+      new Option("--by <what...>", "what to tell it apart by: one or several")
+        .choices(["day", "repository", "model", "outcome", "caller"])
+        .default(["day"], "day"),
+    )
+    .addOption(new Option("--json", "print it as JSON").conflicts("csv"))
+    .option("--csv", "print it as CSV")
+    .action(async (flags: UsageFlags) => {
+      using link = await hostLink(io);
+      const { usageCommand } = await import("./usage.ts");
+      setExitCode(await usageCommand(link, flags, io));
     });
 
   program

@@ -1,8 +1,12 @@
 import { type MessageInitShape } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
-import { AppError } from "../../proto/index.ts";
-import type { CheckRuntimeResponse, GetHostInfoResponseSchema, HostService } from "../../proto/control.ts";
+import { AppError, cutChars } from "../../proto/index.ts";
+import type { CheckRuntimeResponse, GetHostInfoResponseSchema, HostService, UsageSum } from "../../proto/control.ts";
+import type { UsageFilter } from "../store/session-store.ts";
 import { callerOf } from "./caller.ts";
+
+/** Sums of usage in one message. */
+const SUMS = 500;
 
 /** Control of the host, for the control API. */
 export interface HostControl {
@@ -11,6 +15,8 @@ export interface HostControl {
   metrics(): Promise<string>;
   /** Checks the runtime, and the image of sessions that name none. */
   checkRuntime(options: { signal: AbortSignal }): Promise<CheckRuntimeResponse>;
+  /** Returns sums of what sessions have used of the model. */
+  usage(filter: UsageFilter): UsageSum[];
   /** Begins to end the host and returns at once. Throws HOST_BUSY. */
   stop(options: { onlyWithoutLiveSessions: boolean }): Promise<void>;
 }
@@ -23,6 +29,12 @@ export function hostService(host: HostControl): ServiceImpl<typeof HostService> 
       return callerOf(context.values).local ? info : { ...info, stateDirectory: "", storeProblem: "", processId: 0 };
     },
     checkRuntime: (_request, { signal }) => host.checkRuntime({ signal }),
+    async *getUsage({ firstDay, lastDay, dimensions }) {
+      for (const day of [firstDay, lastDay]) requireDay(day);
+      const days = { ...(firstDay !== "" && { firstDay }), ...(lastDay !== "" && { lastDay }) };
+      const sums = host.usage({ by: dimensions, ...days });
+      for (let at = 0; at < sums.length; at += SUMS) yield await Promise.resolve({ sums: sums.slice(at, at + SUMS) });
+    },
     async stopHost({ onlyWithoutLiveSessions }, context) {
       if (!callerOf(context.values).local) {
         throw new AppError("CALLER_REMOTE", "Only callers on the host's private socket may end it.");
@@ -31,4 +43,9 @@ export function hostService(host: HostControl): ServiceImpl<typeof HostService> 
       return {};
     },
   };
+}
+
+function requireDay(day: string): void {
+  if (day === "" || /^\d{4}-\d\d-\d\d$/.test(day)) return;
+  throw new AppError("DAY_INVALID", `"${cutChars(day, 40)}" is no day.`, { help: "Write it as 2026-11-23, in UTC." });
 }

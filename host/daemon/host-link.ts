@@ -1,7 +1,13 @@
 import { join } from "node:path";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import semver from "semver";
 import { AppError, asAppError } from "../../proto/index.ts";
-import type { CheckRuntimeResponse, GetHostInfoResponse } from "../../proto/control.ts";
+import type {
+  CheckRuntimeResponse,
+  GetHostInfoResponse,
+  GetUsageRequestSchema,
+  UsageSum,
+} from "../../proto/control.ts";
 import type { HostDirectories } from "../directories.ts";
 import { rest } from "../sleep.ts";
 import { ControlClient, type TcpAddress } from "../control/control-client.ts";
@@ -114,6 +120,18 @@ export class HostLink implements Disposable {
     return await this.#client.host.checkRuntime({}, options).catch((error: unknown) => {
       throw hostError(error);
     });
+  }
+
+  /** Returns what sessions have used. Throws what `connect` throws, DAY_INVALID, HOST_OUTDATED. */
+  async usage(request: MessageInitShape<typeof GetUsageRequestSchema>): Promise<UsageSum[]> {
+    await this.connect();
+    const sums: UsageSum[] = [];
+    try {
+      for await (const response of this.#client.host.getUsage(request)) sums.push(...response.sums);
+    } catch (error) {
+      throw hostError(error);
+    }
+    return sums;
   }
 
   /** Asks the host to end. Throws HOST_BUSY, CONNECTION_LOST. */

@@ -96,7 +96,7 @@ function takeLock(directory: string): ExclusiveLock {
 }
 
 function hostControl(
-  { sessions, runtime, credentials }: App,
+  { sessions, runtime, credentials, store }: App,
   {
     config,
     ending,
@@ -139,6 +139,7 @@ function hostControl(
       };
     },
     checkRuntime: ({ signal }) => checkRuntime(runtime, { image: config.defaultImage, signal }),
+    usage: (filter) => store.usage.report(filter),
     async stop({ onlyWithoutLiveSessions }) {
       const { liveCount: live } = sessions.status();
       if (onlyWithoutLiveSessions && live > 0) {

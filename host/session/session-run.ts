@@ -15,6 +15,7 @@ import {
   Session_State,
   StopSchema,
 } from "../../proto/index.ts";
+import { knownModel } from "../broker/model/model-prices.ts";
 import type { Preparation } from "../containers/preparation.ts";
 import type { Container } from "../runtime/runtime.ts";
 import { AgentLink } from "./agent-link.ts";
@@ -315,8 +316,8 @@ export class SessionRun {
       snapshot: snapshot && snapshots.serve(log.sessionId, snapshot),
       spending: {
         reserve: (worst, options) => this.#spending.reserve(worst, options),
-        add: (usage) => {
-          this.#end.guard(() => this.#spending.add(usage));
+        add: (usage, model) => {
+          this.#end.guard(() => this.#spending.add(usage, knownModel(model)));
           onChanged();
         },
       },

@@ -61,13 +61,16 @@ export class Spending {
     return this.#used;
   }
 
-  /** Counts one answer. Throws what the store throws, except for a lack of room. */
-  add(usage: MeteredUsage): void {
+  /**
+   * Counts one answer of a model. What the store has no room for counts as the next one's. Throws what the store throws, except
+   * for a lack of room.
+   */
+  add(usage: MeteredUsage, model?: string): void {
     const { usage: stored, sessionId } = this.#options;
     this.#used = sumUsage(this.#used, usage);
     const all = sumUsage(this.#unstored, usage);
     try {
-      stored.add(sessionId, today(), all);
+      stored.add(sessionId, today(), all, model);
       this.#unstored = create(MeteredUsageSchema);
     } catch (error) {
       if (!isNoRoom(error)) throw error;

@@ -4,12 +4,16 @@ import { DatabaseSync } from "node:sqlite";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
+import { UsageDimension } from "../../proto/control.ts";
 import {
   Artifact_Kind,
   FileChangeSchema,
   FilePatchedSchema,
+  RepositorySpecSchema,
   SessionResultSchema,
   SessionSchema,
+  SessionSpecSchema,
+  SessionStartedSchema,
   Session_State,
   WorkspaceReadySchema,
 } from "../../proto/index.ts";
@@ -56,8 +60,18 @@ test("a file of the first version knows its sessions' states, parents and ends",
   migrate(database, { path: "x", files });
 });
 
-/** Takes away what the ninth version added, and the tenth. */
-const NINTH = `
+/** Takes away what the eleventh version added. */
+const TENTH = `
+  DROP TABLE past_session;
+  ALTER TABLE session DROP COLUMN repository;
+  ALTER TABLE session DROP COLUMN caller;
+  DROP TABLE model_usage;
+  CREATE TABLE model_usage (day TEXT NOT NULL, session_id TEXT NOT NULL, request_count INTEGER NOT NULL,
+    input_token_count INTEGER NOT NULL, output_token_count INTEGER NOT NULL, cache_write_token_count INTEGER NOT NULL,
+    cache_read_token_count INTEGER NOT NULL, cost_usd REAL NOT NULL, PRIMARY KEY (day, session_id)) STRICT, WITHOUT ROWID;
+  CREATE INDEX model_usage_by_session ON model_usage (session_id);`;
+/** Takes away what the ninth version added, and what came after it. */
+const NINTH = `${TENTH}
   DROP TABLE user_files;
   DROP INDEX session_by_removal;
   ALTER TABLE session DROP COLUMN taken;
@@ -151,4 +165,26 @@ test("sessions with changes from before somebody could take them are kept, the o
   using store = SqliteStore.open(place.path, { maxAgeMs: 0 });
   expect((await store.prune({ nowMs: 9000 })).sessionIds).toEqual(["ses_2"]);
   expect(store.getSession("ses_1")?.taken).toBeUndefined();
+});
+
+test("usage from before it was told apart by model is kept, and reported by what its session was", () => {
+  using place = temporaryStore();
+  {
+    using store = SqliteStore.open(place.path);
+    const spec = create(SessionSpecSchema, {
+      repository: create(RepositorySpecSchema, { uri: "https://example.com/a" }),
+    });
+    const value = create(SessionStartedSchema, { sessionId: "ses_1", spec, caller: "ci" });
+    store.createSession("ses_1", { ...NEW, events: [{ event: { case: "sessionStarted", value }, occurTimeMs: 1 }] });
+  }
+  {
+    using database = new DatabaseSync(place.path);
+    database.exec(`${TENTH} PRAGMA user_version = 10;`);
+    database.exec("INSERT INTO model_usage VALUES ('2026-11-23', 'ses_1', 3, 1, 2, 3, 4, 0.5)");
+  }
+  using store = SqliteStore.open(place.path);
+  expect(store.usage.ofSession("ses_1")).toMatchObject({ requestCount: 3, costUsd: 0.5 });
+  expect(
+    store.usage.report({ by: [UsageDimension.REPOSITORY, UsageDimension.MODEL, UsageDimension.CALLER] }),
+  ).toMatchObject([{ repository: "https://example.com/a", model: "", caller: "ci", usage: { requestCount: 3 } }]);
 });

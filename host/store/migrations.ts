@@ -13,6 +13,7 @@ import {
 } from "../../proto/index.ts";
 import { DiffTable } from "./diff-table.ts";
 import type { ArtifactFiles } from "./artifact-files.ts";
+import { repositoryOf } from "./repository-of.ts";
 
 type Migration = string | ((database: DatabaseSync, files: ArtifactFiles) => void);
 
@@ -67,6 +68,7 @@ const MIGRATIONS: Migration[] = [
   keepUntaken,
   // Files of users' own set-ups, which sessions start with.
   `CREATE TABLE user_files (session_id TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT;`,
+  reportUsage,
 ];
 
 /** What a restarted host needs of the sessions that have not finished: no end_time_ms. */
@@ -155,6 +157,42 @@ function keepUntaken(database: DatabaseSync): void {
   const update = database.prepare("UPDATE session SET untaken = 1 WHERE id = ?");
   for (const { id, snapshot } of database.prepare("SELECT id, snapshot FROM session").iterate()) {
     if (hasUntakenChanges(fromBinary(SessionSchema, snapshot as Uint8Array))) update.run(id!);
+  }
+}
+
+/** What was used is told apart by model, and by what sessions were, also once they are removed. */
+function reportUsage(database: DatabaseSync): void {
+  database.exec(
+    `CREATE TABLE usage_by_model (
+       day TEXT NOT NULL,
+       session_id TEXT NOT NULL,
+       model TEXT NOT NULL,
+       request_count INTEGER NOT NULL,
+       input_token_count INTEGER NOT NULL,
+       output_token_count INTEGER NOT NULL,
+       cache_write_token_count INTEGER NOT NULL,
+       cache_read_token_count INTEGER NOT NULL,
+       cost_usd REAL NOT NULL,
+       PRIMARY KEY (day, session_id, model)
+     ) STRICT, WITHOUT ROWID;
+     INSERT INTO usage_by_model SELECT day, session_id, '', request_count, input_token_count, output_token_count,
+       cache_write_token_count, cache_read_token_count, cost_usd FROM model_usage;
+     DROP TABLE model_usage;
+     ALTER TABLE usage_by_model RENAME TO model_usage;
+     CREATE INDEX model_usage_by_session ON model_usage (session_id);
+     ALTER TABLE session ADD COLUMN repository TEXT NOT NULL DEFAULT '';
+     ALTER TABLE session ADD COLUMN caller TEXT NOT NULL DEFAULT '';
+     CREATE TABLE past_session (
+       id TEXT PRIMARY KEY,
+       repository TEXT NOT NULL,
+       state INTEGER NOT NULL,
+       caller TEXT NOT NULL
+     ) STRICT, WITHOUT ROWID;`,
+  );
+  const update = database.prepare("UPDATE session SET repository = ?, caller = ? WHERE id = ?");
+  for (const { id, snapshot } of database.prepare("SELECT id, snapshot FROM session").all()) {
+    const session = fromBinary(SessionSchema, snapshot as Uint8Array);
+    update.run(repositoryOf(session), session.caller, id!);
   }
 }
 

@@ -11,6 +11,10 @@ const PAGES = 128;
 /** Between them, so that the disk is not all theirs. */
 const PAUSE_MS = 1;
 
+/** What is known of its usage tells what it was. */
+const PAST = `INSERT OR IGNORE INTO past_session SELECT id, repository, state, caller FROM session
+  WHERE id = ? AND EXISTS (SELECT 1 FROM model_usage WHERE session_id = session.id)`;
+
 /**
  * Removal of finished sessions, which gives their room back to the disk in small steps between which the host does other
  * work. A session is gone at once. If its removal is broken off, the next one clears what is left.
@@ -31,6 +35,7 @@ export class Removal {
     const { database } = this.#file;
     this.#file.write({ failed: `Session ${sessionId} could not be deleted.` }, () => {
       database.prepare("INSERT OR IGNORE INTO removed (session_id) VALUES (?)").run(sessionId);
+      database.prepare(PAST).run(sessionId);
       database.prepare("DELETE FROM session WHERE id = ?").run(sessionId);
     });
     this.#onForgotten(sessionId);

@@ -1,3 +1,4 @@
+import type { UsageDimension, UsageSum } from "../../proto/control.ts";
 import type {
   AppError,
   Artifact,
@@ -81,14 +82,24 @@ export interface Pruned {
   excessBytes: number;
 }
 
-/** Usage of the model by sessions. It outlives a session by some weeks. */
+/** Usage that is asked for: that of some days, by what it is told apart. */
+export interface UsageFilter {
+  by: readonly UsageDimension[];
+  /** First and last day (UTC, "2026-11-23"). Default: all that is known. */
+  firstDay?: string;
+  lastDay?: string;
+}
+
+/** Usage of the model by sessions. It outlives a session by some months. */
 export interface UsageStore {
-  /** Adds to what a session used on a day (UTC, "2026-11-23"). */
-  add(sessionId: string, day: string, usage: MeteredUsage): void;
+  /** Adds to what a session used of a model on a day (UTC, "2026-11-23"). Default: one that has no name. */
+  add(sessionId: string, day: string, usage: MeteredUsage, model?: string): void;
   /** Returns the usage of a session. */
   ofSession(sessionId: string): MeteredUsage;
   /** Returns the usage of all sessions on a day. */
   ofDay(day: string): MeteredUsage;
+  /** Returns sums of usage, also of sessions that were removed, in the order of what they are told apart by. */
+  report(filter: UsageFilter): UsageSum[];
 }
 
 /** Request of a caller's, as it is kept. */

@@ -18,6 +18,7 @@ import { DiffTable } from "./diff-table.ts";
 import { LeftTables } from "./left-tables.ts";
 import { type Batch, ENTRY_BYTES, LiveSession } from "./live-session.ts";
 import { Removal } from "./removal.ts";
+import { repositoryOf } from "./repository-of.ts";
 import { RequestTable } from "./request-table.ts";
 import {
   type DiffPlace,
@@ -314,6 +315,8 @@ export class SqliteStore implements SessionStore {
       session.parent,
       endTimeMs ?? null,
       Number(hasUntakenChanges(session)),
+      repositoryOf(session),
+      session.caller,
       sessionId,
     );
   }
@@ -370,7 +373,8 @@ function prepareStatements(database: DatabaseSync) {
   return {
     insertSession: prepare("INSERT INTO session (id, snapshot, request_id, container) VALUES (?, ?, ?, ?)"),
     updateSession: prepare(
-      `UPDATE session SET snapshot = ?, last_agent_sequence = ?, state = ?, parent = ?, end_time_ms = ?, untaken = ?
+      `UPDATE session SET snapshot = ?, last_agent_sequence = ?, state = ?, parent = ?, end_time_ms = ?, untaken = ?,
+         repository = ?, caller = ?
        WHERE id = ?`,
     ),
     markTaken: prepare("UPDATE session SET taken = ?, untaken = ? WHERE id = ?"),

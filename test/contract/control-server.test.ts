@@ -22,6 +22,8 @@ import {
   HostService,
   SessionService,
   type SessionUpdates,
+  type UsageSum,
+  UsageSumSchema,
   type WatchSessionsResponse,
 } from "../../proto/control.ts";
 import { ServerReflection } from "../../proto/gen/grpc/reflection/v1/reflection_pb.ts";
@@ -55,6 +57,7 @@ async function startServer(options: { heartbeatMs?: number } = {}) {
   const host = {
     ...QUIET_HOST,
     info: async () => ({ hostVersion: "1.2.3", stateDirectory: "/state", processId: 7 }),
+    usage: () => Array.from({ length: 1201 }, (_, sessionCount) => create(UsageSumSchema, { sessionCount })),
     stop: async ({ onlyWithoutLiveSessions }: { onlyWithoutLiveSessions: boolean }) => {
       stops.push(onlyWithoutLiveSessions);
     },
@@ -167,6 +170,18 @@ test("callers on TCP may neither end the host nor see where it is; callers on th
   expect(await host.client.host.getHostInfo({})).toMatchObject({ stateDirectory: "/state", processId: 7 });
   await host.client.host.stopHost({ onlyWithoutLiveSessions: true });
   expect(host.stops).toEqual([true]);
+});
+
+test("usage comes whole to whoever may call, however many rows, and what is no day is named", async () => {
+  await using server = await startServer();
+  const rows: UsageSum[] = [];
+  for await (const { sums } of server.client.host.getUsage({ firstDay: "2026-11-23" })) {
+    expect(sums.length).toBeLessThanOrEqual(500);
+    rows.push(...sums);
+  }
+  expect(rows.map(({ sessionCount }) => sessionCount)).toEqual(Array.from({ length: 1201 }, (_, index) => index));
+  const wrong = server.client.host.getUsage({ lastDay: "23.11.2026" })[Symbol.asyncIterator]();
+  expect(hostError(await wrong.next().catch((error: unknown) => error))).toMatchObject({ reason: "DAY_INVALID" });
 });
 
 test("answers reflection and health", async () => {

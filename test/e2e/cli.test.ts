@@ -29,6 +29,19 @@ test("run prints the patch on stdout, progress and answer on stderr, and exits 0
   expect(stdout).toMatch(/^diff --git /m);
   expect(stderr).toMatch(/^succeeded: \d+ files? changed/m);
   expect(stderr).toContain("Claude is working");
+
+  const by = ["--by", "repository", "--by", "outcome", "model"];
+  const [used, ...others] = JSON.parse((await cli(["usage", "--since", "2d", ...by, "--json"])).stdout) as object[];
+  expect(others).toEqual([]);
+  expect(used).toMatchObject({
+    repository: rig.repository,
+    outcome: "succeeded",
+    model: "claude-opus-5-5",
+    sessions: 1,
+  });
+  expect((await cli(["usage", "--by", "week"])).code).toBe(2);
+  expect((await cli(["usage", "--since", "yesterday"])).stderr).toContain("DAY_INVALID");
+  expect((await cli(["usage", "--csv"])).stdout).toMatch(/^day,sessions,.*\r\n\d{4}-\d\d-\d\d,1,/);
 });
 
 test("run > file gives a patch that git apply takes, and nothing is lost on a full disk without a word", async () => {

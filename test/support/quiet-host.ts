@@ -7,5 +7,6 @@ export const QUIET_HOST: HostControl = {
   info: () => Promise.resolve({}),
   metrics: () => Promise.resolve(""),
   checkRuntime: () => Promise.resolve(create(CheckRuntimeResponseSchema)),
+  usage: () => [],
   stop: () => Promise.resolve(),
 };

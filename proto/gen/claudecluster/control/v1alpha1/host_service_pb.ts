@@ -4,6 +4,10 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Session_State } from "../../session/v1alpha1/session_pb.ts";
+import { file_claudecluster_session_v1alpha1_session } from "../../session/v1alpha1/session_pb.ts";
+import type { MeteredUsage } from "../../session/v1alpha1/session_result_pb.ts";
+import { file_claudecluster_session_v1alpha1_session_result } from "../../session/v1alpha1/session_result_pb.ts";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/control/v1alpha1/host_service.proto.
  */
 export const file_claudecluster_control_v1alpha1_host_service: GenFile = /*@__PURE__*/
-  fileDesc("CjFjbGF1ZGVjbHVzdGVyL2NvbnRyb2wvdjFhbHBoYTEvaG9zdF9zZXJ2aWNlLnByb3RvEh5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEiFAoSR2V0SG9zdEluZm9SZXF1ZXN0IocEChNHZXRIb3N0SW5mb1Jlc3BvbnNlEhQKDGhvc3RfdmVyc2lvbhgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRIYChBwcm90b2NvbF92ZXJzaW9uGAMgASgFEi4KCnN0YXJ0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhoKEmxpdmVfc2Vzc2lvbl9jb3VudBgFIAEoBRIcChRxdWV1ZWRfc2Vzc2lvbl9jb3VudBgGIAEoBRIhChltYXhfcnVubmluZ19zZXNzaW9uX2NvdW50GAcgASgFEhYKDmVuZ2luZV9oZWFsdGh5GAggASgIEhYKDmVuZ2luZV9wcm9ibGVtGAkgASgJEhcKD2NyZWRlbnRpYWxfa2luZBgKIAEoCRIXCg9zdGF0ZV9kaXJlY3RvcnkYCyABKAkSEgoKcHJvY2Vzc19pZBgMIAEoBRIaChJjcmVkZW50aWFsX3Byb2JsZW0YDSABKAkSFgoObW9kZWxfZW5kcG9pbnQYDiABKAkSFQoNc3RvcmVfcHJvYmxlbRgPIAEoCRIgChhyZW1vdmluZ19jb250YWluZXJfY291bnQYKCABKAUSOwoJd2FybV9wb29sGFogASgLMiguY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLldhcm1Qb29sIpsCCghXYXJtUG9vbBIMCgRzaXplGAEgASgFEhMKC3JlYWR5X2NvdW50GAIgASgFEhQKDG1ha2luZ19jb3VudBgDIAEoBRIRCgloaXRfY291bnQYBCABKAUSTQoLbWlzc19jb3VudHMYBSADKAsyOC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuV2FybVBvb2wuTWlzc0NvdW50c0VudHJ5EisKCGxhc3RfYWdlGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhQKDG1lbW9yeV9ieXRlcxgHIAEoAxoxCg9NaXNzQ291bnRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgFOgI4ASI1Cg9TdG9wSG9zdFJlcXVlc3QSIgoab25seV93aXRob3V0X2xpdmVfc2Vzc2lvbnMYASABKAgiEgoQU3RvcEhvc3RSZXNwb25zZSIVChNDaGVja1J1bnRpbWVSZXF1ZXN0IrsCChRDaGVja1J1bnRpbWVSZXNwb25zZRI/CgdoZWFsdGh5GAEgASgLMiwuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJ1bnRpbWVGYWN0c0gAEkMKCXVuaGVhbHRoeRgCIAEoCzIuLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5SdW50aW1lUHJvYmxlbUgAEkEKC2ZvdW5kX2ltYWdlGAMgASgLMiouY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkltYWdlRmFjdHNIARJHCg1pbWFnZV9wcm9ibGVtGAQgASgLMi4uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJ1bnRpbWVQcm9ibGVtSAFCCAoGaGVhbHRoQgcKBWltYWdlIrUECgxSdW50aW1lRmFjdHMSEwoLZGVzY3JpcHRpb24YASABKAkSEAoId2FybmluZ3MYAiADKAkSFgoJY3B1X2NvdW50GAMgASgBSACIAQESGQoMbWVtb3J5X2J5dGVzGAQgASgDSAGIAQESTgoMbmV0d29ya19zZWFsGAUgASgOMjguY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJ1bnRpbWVGYWN0cy5OZXR3b3JrU2VhbBJTCg9lbmZvcmNlZF9saW1pdHMYBiADKA4yOi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuUnVudGltZUZhY3RzLkVuZm9yY2VkTGltaXQiYwoLTmV0d29ya1NlYWwSHAoYTkVUV09SS19TRUFMX1VOU1BFQ0lGSUVEEAASHQoZTkVUV09SS19TRUFMX05PX0lOVEVSRkFDRRABEhcKE05FVFdPUktfU0VBTF9QT0xJQ1kQAiKhAQoNRW5mb3JjZWRMaW1pdBIeChpFTkZPUkNFRF9MSU1JVF9VTlNQRUNJRklFRBAAEhkKFUVORk9SQ0VEX0xJTUlUX01FTU9SWRABEhYKEkVORk9SQ0VEX0xJTUlUX0NQVRACEhwKGEVORk9SQ0VEX0xJTUlUX1BST0NFU1NFUxADEh8KG0VORk9SQ0VEX0xJTUlUX1NZU1RFTV9DQUxMUxAEQgwKCl9jcHVfY291bnRCDwoNX21lbW9yeV9ieXRlcyLCAQoKSW1hZ2VGYWN0cxIMCgRuYW1lGAEgASgJEi8KC2NyZWF0ZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBJGCgZsYWJlbHMYAyADKAsyNi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuSW1hZ2VGYWN0cy5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIj8KDlJ1bnRpbWVQcm9ibGVtEg4KBnJlYXNvbhgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEgwKBGhlbHAYAyABKAky7wIKC0hvc3RTZXJ2aWNlEnYKC0dldEhvc3RJbmZvEjIuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkdldEhvc3RJbmZvUmVxdWVzdBozLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5HZXRIb3N0SW5mb1Jlc3BvbnNlEnkKDENoZWNrUnVudGltZRIzLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5DaGVja1J1bnRpbWVSZXF1ZXN0GjQuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkNoZWNrUnVudGltZVJlc3BvbnNlEm0KCFN0b3BIb3N0Ei8uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlN0b3BIb3N0UmVxdWVzdBowLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5TdG9wSG9zdFJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CjFjbGF1ZGVjbHVzdGVyL2NvbnRyb2wvdjFhbHBoYTEvaG9zdF9zZXJ2aWNlLnByb3RvEh5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEiFAoSR2V0SG9zdEluZm9SZXF1ZXN0IocEChNHZXRIb3N0SW5mb1Jlc3BvbnNlEhQKDGhvc3RfdmVyc2lvbhgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRIYChBwcm90b2NvbF92ZXJzaW9uGAMgASgFEi4KCnN0YXJ0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhoKEmxpdmVfc2Vzc2lvbl9jb3VudBgFIAEoBRIcChRxdWV1ZWRfc2Vzc2lvbl9jb3VudBgGIAEoBRIhChltYXhfcnVubmluZ19zZXNzaW9uX2NvdW50GAcgASgFEhYKDmVuZ2luZV9oZWFsdGh5GAggASgIEhYKDmVuZ2luZV9wcm9ibGVtGAkgASgJEhcKD2NyZWRlbnRpYWxfa2luZBgKIAEoCRIXCg9zdGF0ZV9kaXJlY3RvcnkYCyABKAkSEgoKcHJvY2Vzc19pZBgMIAEoBRIaChJjcmVkZW50aWFsX3Byb2JsZW0YDSABKAkSFgoObW9kZWxfZW5kcG9pbnQYDiABKAkSFQoNc3RvcmVfcHJvYmxlbRgPIAEoCRIgChhyZW1vdmluZ19jb250YWluZXJfY291bnQYKCABKAUSOwoJd2FybV9wb29sGFogASgLMiguY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLldhcm1Qb29sIpsCCghXYXJtUG9vbBIMCgRzaXplGAEgASgFEhMKC3JlYWR5X2NvdW50GAIgASgFEhQKDG1ha2luZ19jb3VudBgDIAEoBRIRCgloaXRfY291bnQYBCABKAUSTQoLbWlzc19jb3VudHMYBSADKAsyOC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuV2FybVBvb2wuTWlzc0NvdW50c0VudHJ5EisKCGxhc3RfYWdlGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhQKDG1lbW9yeV9ieXRlcxgHIAEoAxoxCg9NaXNzQ291bnRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgFOgI4ASJ6Cg9HZXRVc2FnZVJlcXVlc3QSEQoJZmlyc3RfZGF5GAEgASgJEhAKCGxhc3RfZGF5GAIgASgJEkIKCmRpbWVuc2lvbnMYAyADKA4yLi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuVXNhZ2VEaW1lbnNpb24iSgoQR2V0VXNhZ2VSZXNwb25zZRI2CgRzdW1zGAEgAygLMiguY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlVzYWdlU3VtItwBCghVc2FnZVN1bRILCgNkYXkYASABKAkSEgoKcmVwb3NpdG9yeRgCIAEoCRINCgVtb2RlbBgDIAEoCRI8CgVzdGF0ZRgEIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uLlN0YXRlEg4KBmNhbGxlchgFIAEoCRIVCg1zZXNzaW9uX2NvdW50GAYgASgFEjsKBXVzYWdlGAcgASgLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLk1ldGVyZWRVc2FnZSI1Cg9TdG9wSG9zdFJlcXVlc3QSIgoab25seV93aXRob3V0X2xpdmVfc2Vzc2lvbnMYASABKAgiEgoQU3RvcEhvc3RSZXNwb25zZSIVChNDaGVja1J1bnRpbWVSZXF1ZXN0IrsCChRDaGVja1J1bnRpbWVSZXNwb25zZRI/CgdoZWFsdGh5GAEgASgLMiwuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJ1bnRpbWVGYWN0c0gAEkMKCXVuaGVhbHRoeRgCIAEoCzIuLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5SdW50aW1lUHJvYmxlbUgAEkEKC2ZvdW5kX2ltYWdlGAMgASgLMiouY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkltYWdlRmFjdHNIARJHCg1pbWFnZV9wcm9ibGVtGAQgASgLMi4uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJ1bnRpbWVQcm9ibGVtSAFCCAoGaGVhbHRoQgcKBWltYWdlIrUECgxSdW50aW1lRmFjdHMSEwoLZGVzY3JpcHRpb24YASABKAkSEAoId2FybmluZ3MYAiADKAkSFgoJY3B1X2NvdW50GAMgASgBSACIAQESGQoMbWVtb3J5X2J5dGVzGAQgASgDSAGIAQESTgoMbmV0d29ya19zZWFsGAUgASgOMjguY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJ1bnRpbWVGYWN0cy5OZXR3b3JrU2VhbBJTCg9lbmZvcmNlZF9saW1pdHMYBiADKA4yOi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuUnVudGltZUZhY3RzLkVuZm9yY2VkTGltaXQiYwoLTmV0d29ya1NlYWwSHAoYTkVUV09SS19TRUFMX1VOU1BFQ0lGSUVEEAASHQoZTkVUV09SS19TRUFMX05PX0lOVEVSRkFDRRABEhcKE05FVFdPUktfU0VBTF9QT0xJQ1kQAiKhAQoNRW5mb3JjZWRMaW1pdBIeChpFTkZPUkNFRF9MSU1JVF9VTlNQRUNJRklFRBAAEhkKFUVORk9SQ0VEX0xJTUlUX01FTU9SWRABEhYKEkVORk9SQ0VEX0xJTUlUX0NQVRACEhwKGEVORk9SQ0VEX0xJTUlUX1BST0NFU1NFUxADEh8KG0VORk9SQ0VEX0xJTUlUX1NZU1RFTV9DQUxMUxAEQgwKCl9jcHVfY291bnRCDwoNX21lbW9yeV9ieXRlcyLCAQoKSW1hZ2VGYWN0cxIMCgRuYW1lGAEgASgJEi8KC2NyZWF0ZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBJGCgZsYWJlbHMYAyADKAsyNi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuSW1hZ2VGYWN0cy5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIj8KDlJ1bnRpbWVQcm9ibGVtEg4KBnJlYXNvbhgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEgwKBGhlbHAYAyABKAkqvAEKDlVzYWdlRGltZW5zaW9uEh8KG1VTQUdFX0RJTUVOU0lPTl9VTlNQRUNJRklFRBAAEhcKE1VTQUdFX0RJTUVOU0lPTl9EQVkQARIeChpVU0FHRV9ESU1FTlNJT05fUkVQT1NJVE9SWRACEhkKFVVTQUdFX0RJTUVOU0lPTl9NT0RFTBADEhkKFVVTQUdFX0RJTUVOU0lPTl9TVEFURRAEEhoKFlVTQUdFX0RJTUVOU0lPTl9DQUxMRVIQBTLgAwoLSG9zdFNlcnZpY2USdgoLR2V0SG9zdEluZm8SMi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuR2V0SG9zdEluZm9SZXF1ZXN0GjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkdldEhvc3RJbmZvUmVzcG9uc2USeQoMQ2hlY2tSdW50aW1lEjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkNoZWNrUnVudGltZVJlcXVlc3QaNC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuQ2hlY2tSdW50aW1lUmVzcG9uc2USbwoIR2V0VXNhZ2USLy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuR2V0VXNhZ2VSZXF1ZXN0GjAuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkdldFVzYWdlUmVzcG9uc2UwARJtCghTdG9wSG9zdBIvLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5TdG9wSG9zdFJlcXVlc3QaMC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuU3RvcEhvc3RSZXNwb25zZWIGcHJvdG8z", [file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_result, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Asks for the host.
@@ -230,6 +234,125 @@ export const WarmPoolSchema: GenMessage<WarmPool> = /*@__PURE__*/
   messageDesc(file_claudecluster_control_v1alpha1_host_service, 2);
 
 /**
+ * Which usage, and by what it is told apart.
+ *
+ * @generated from message claudecluster.control.v1alpha1.GetUsageRequest
+ */
+export type GetUsageRequest = Message<"claudecluster.control.v1alpha1.GetUsageRequest"> & {
+  /**
+   * The first day, in UTC, such as "2026-11-23". Empty: the first that is known.
+   *
+   * @generated from field: string first_day = 1;
+   */
+  firstDay: string;
+
+  /**
+   * The last day, included. Empty: today.
+   *
+   * @generated from field: string last_day = 2;
+   */
+  lastDay: string;
+
+  /**
+   * What to tell it apart by. Empty: one sum.
+   *
+   * @generated from field: repeated claudecluster.control.v1alpha1.UsageDimension dimensions = 3;
+   */
+  dimensions: UsageDimension[];
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.GetUsageRequest.
+ * Use `create(GetUsageRequestSchema)` to create a new message.
+ */
+export const GetUsageRequestSchema: GenMessage<GetUsageRequest> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 3);
+
+/**
+ * Sums of usage.
+ *
+ * @generated from message claudecluster.control.v1alpha1.GetUsageResponse
+ */
+export type GetUsageResponse = Message<"claudecluster.control.v1alpha1.GetUsageResponse"> & {
+  /**
+   * At most 500, in the order of what they are told apart by.
+   *
+   * @generated from field: repeated claudecluster.control.v1alpha1.UsageSum sums = 1;
+   */
+  sums: UsageSum[];
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.GetUsageResponse.
+ * Use `create(GetUsageResponseSchema)` to create a new message.
+ */
+export const GetUsageResponseSchema: GenMessage<GetUsageResponse> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 4);
+
+/**
+ * A sum of usage. What it is not told apart by is not set.
+ *
+ * @generated from message claudecluster.control.v1alpha1.UsageSum
+ */
+export type UsageSum = Message<"claudecluster.control.v1alpha1.UsageSum"> & {
+  /**
+   * Day, in UTC, such as "2026-11-23".
+   *
+   * @generated from field: string day = 1;
+   */
+  day: string;
+
+  /**
+   * URI of the repository, or the directory that it was read from. Empty: there was none.
+   *
+   * @generated from field: string repository = 2;
+   */
+  repository: string;
+
+  /**
+   * Name of the model without its date. Empty: a model without a known price, or it was not kept then.
+   *
+   * @generated from field: string model = 3;
+   */
+  model: string;
+
+  /**
+   * State of the sessions now.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.Session.State state = 4;
+   */
+  state: Session_State;
+
+  /**
+   * Name of the caller. Empty: the host's own user, or somebody with the token that all may share.
+   *
+   * @generated from field: string caller = 5;
+   */
+  caller: string;
+
+  /**
+   * Sessions that used the model.
+   *
+   * @generated from field: int32 session_count = 6;
+   */
+  sessionCount: number;
+
+  /**
+   * What they used.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.MeteredUsage usage = 7;
+   */
+  usage?: MeteredUsage | undefined;
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.UsageSum.
+ * Use `create(UsageSumSchema)` to create a new message.
+ */
+export const UsageSumSchema: GenMessage<UsageSum> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 5);
+
+/**
  * How the host is to end.
  *
  * @generated from message claudecluster.control.v1alpha1.StopHostRequest
@@ -248,7 +371,7 @@ export type StopHostRequest = Message<"claudecluster.control.v1alpha1.StopHostRe
  * Use `create(StopHostRequestSchema)` to create a new message.
  */
 export const StopHostRequestSchema: GenMessage<StopHostRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_host_service, 3);
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 6);
 
 /**
  * It will end.
@@ -263,7 +386,7 @@ export type StopHostResponse = Message<"claudecluster.control.v1alpha1.StopHostR
  * Use `create(StopHostResponseSchema)` to create a new message.
  */
 export const StopHostResponseSchema: GenMessage<StopHostResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_host_service, 4);
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 7);
 
 /**
  * Asks for the runtime.
@@ -278,7 +401,7 @@ export type CheckRuntimeRequest = Message<"claudecluster.control.v1alpha1.CheckR
  * Use `create(CheckRuntimeRequestSchema)` to create a new message.
  */
 export const CheckRuntimeRequestSchema: GenMessage<CheckRuntimeRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_host_service, 5);
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 8);
 
 /**
  * What was found.
@@ -338,7 +461,7 @@ export type CheckRuntimeResponse = Message<"claudecluster.control.v1alpha1.Check
  * Use `create(CheckRuntimeResponseSchema)` to create a new message.
  */
 export const CheckRuntimeResponseSchema: GenMessage<CheckRuntimeResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_host_service, 6);
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 9);
 
 /**
  * What a runtime says of itself and of its machine.
@@ -394,7 +517,7 @@ export type RuntimeFacts = Message<"claudecluster.control.v1alpha1.RuntimeFacts"
  * Use `create(RuntimeFactsSchema)` to create a new message.
  */
 export const RuntimeFactsSchema: GenMessage<RuntimeFacts> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_host_service, 7);
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 10);
 
 /**
  * What keeps containers from the network.
@@ -428,7 +551,7 @@ export enum RuntimeFacts_NetworkSeal {
  * Describes the enum claudecluster.control.v1alpha1.RuntimeFacts.NetworkSeal.
  */
 export const RuntimeFacts_NetworkSealSchema: GenEnum<RuntimeFacts_NetworkSeal> = /*@__PURE__*/
-  enumDesc(file_claudecluster_control_v1alpha1_host_service, 7, 0);
+  enumDesc(file_claudecluster_control_v1alpha1_host_service, 10, 0);
 
 /**
  * A limit of containers.
@@ -476,7 +599,7 @@ export enum RuntimeFacts_EnforcedLimit {
  * Describes the enum claudecluster.control.v1alpha1.RuntimeFacts.EnforcedLimit.
  */
 export const RuntimeFacts_EnforcedLimitSchema: GenEnum<RuntimeFacts_EnforcedLimit> = /*@__PURE__*/
-  enumDesc(file_claudecluster_control_v1alpha1_host_service, 7, 1);
+  enumDesc(file_claudecluster_control_v1alpha1_host_service, 10, 1);
 
 /**
  * What is known of an image.
@@ -511,7 +634,7 @@ export type ImageFacts = Message<"claudecluster.control.v1alpha1.ImageFacts"> & 
  * Use `create(ImageFactsSchema)` to create a new message.
  */
 export const ImageFactsSchema: GenMessage<ImageFacts> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_host_service, 8);
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 11);
 
 /**
  * What is wrong and what to do about it.
@@ -546,7 +669,62 @@ export type RuntimeProblem = Message<"claudecluster.control.v1alpha1.RuntimeProb
  * Use `create(RuntimeProblemSchema)` to create a new message.
  */
 export const RuntimeProblemSchema: GenMessage<RuntimeProblem> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_host_service, 9);
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 12);
+
+/**
+ * What usage can be told apart by.
+ *
+ * @generated from enum claudecluster.control.v1alpha1.UsageDimension
+ */
+export enum UsageDimension {
+  /**
+   * Not known.
+   *
+   * @generated from enum value: USAGE_DIMENSION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Day, in UTC.
+   *
+   * @generated from enum value: USAGE_DIMENSION_DAY = 1;
+   */
+  DAY = 1,
+
+  /**
+   * Repository.
+   *
+   * @generated from enum value: USAGE_DIMENSION_REPOSITORY = 2;
+   */
+  REPOSITORY = 2,
+
+  /**
+   * Model.
+   *
+   * @generated from enum value: USAGE_DIMENSION_MODEL = 3;
+   */
+  MODEL = 3,
+
+  /**
+   * State of the session now: how it ended.
+   *
+   * @generated from enum value: USAGE_DIMENSION_STATE = 4;
+   */
+  STATE = 4,
+
+  /**
+   * Caller that started the session.
+   *
+   * @generated from enum value: USAGE_DIMENSION_CALLER = 5;
+   */
+  CALLER = 5,
+}
+
+/**
+ * Describes the enum claudecluster.control.v1alpha1.UsageDimension.
+ */
+export const UsageDimensionSchema: GenEnum<UsageDimension> = /*@__PURE__*/
+  enumDesc(file_claudecluster_control_v1alpha1_host_service, 0);
 
 /**
  * The host itself. Failures are gRPC status with one claudecluster.error.v1alpha1.ErrorInfo.
@@ -574,6 +752,17 @@ export const HostService: GenService<{
     methodKind: "unary";
     input: typeof CheckRuntimeRequestSchema;
     output: typeof CheckRuntimeResponseSchema;
+  },
+  /**
+   * Adds up what sessions have used of the model, also those that were removed since: of the last 400 days. INVALID_ARGUMENT
+   * (DAY_INVALID) for what is no day.
+   *
+   * @generated from rpc claudecluster.control.v1alpha1.HostService.GetUsage
+   */
+  getUsage: {
+    methodKind: "server_streaming";
+    input: typeof GetUsageRequestSchema;
+    output: typeof GetUsageResponseSchema;
   },
   /**
    * Ends the host. Sessions that have not finished go on in their containers; the next host takes

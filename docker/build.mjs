@@ -129,19 +129,19 @@ export async function bundleProgram({ entry, outfile, version, split = false }) 
 }
 
 /**
- * Bundles the page for browsers, with its style and document beside it.
+ * Bundles the page for browsers, with its style, document and icon beside it.
  * @param {{ outdir: string }} page
  */
 export async function bundlePage({ outdir }) {
   await build({
-    entryPoints: ["main.ts", "style.css", "index.html"].map((name) => join(ROOT, "host/page", name)),
+    entryPoints: ["main.ts", "style.css", "index.html", "icon.svg"].map((name) => join(ROOT, "host/page", name)),
     outdir,
     bundle: true,
     minify: true,
     platform: "browser",
     target: ["chrome120", "firefox121", "safari17"],
     format: "esm",
-    loader: { ".html": "copy" },
+    loader: { ".html": "copy", ".svg": "copy" },
     logLevel: "warning",
   });
 }

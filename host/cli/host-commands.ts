@@ -88,6 +88,17 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     });
 
   program
+    .command("ui")
+    .description("open the host's page in a browser")
+    .option("--no-open", "print its address, for a browser of your choice; it lets one in, for a minute")
+    .option("--sign-out", "sign out every browser, and serve the page no more")
+    .action(async (flags: { open: boolean; signOut?: boolean }) => {
+      using link = await hostLink(io);
+      const { uiCommand } = await import("./ui.ts");
+      setExitCode(await uiCommand(link, { open: flags.open, signOut: flags.signOut === true }, io));
+    });
+
+  program
     .command("shutdown")
     .description("end the host; sessions go on in their containers and the next host takes them up")
     .option("--when-idle", "only if no session is live")

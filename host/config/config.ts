@@ -17,6 +17,7 @@ import { parseAuthority } from "../broker/egress-rules.ts";
 import type { ModelPolicy } from "../broker/model/model-policy.ts";
 import { PACKAGE_REGISTRIES } from "../broker/egress/package-registries.ts";
 import type { WayOutSettings } from "../broker/way-out.ts";
+import { parseAddress } from "../address.ts";
 import { readWayOut } from "./read-way-out.ts";
 import type { EgressConfig } from "../session/egress.ts";
 import type { SetupCommands } from "../session/setup-command.ts";
@@ -66,6 +67,8 @@ export interface HostConfig extends HostDirectories {
   notify: Settings["notify"];
   /** Where metrics are pushed to. Undefined: nowhere. */
   otlp: Settings["otlp"];
+  /** Where the page is served. Port 0: any. */
+  pageAddress: { hostname: string; port: number };
   /** Limits for what is kept of sessions. */
   retention: {
     /** Finished sessions are kept this long, in ms. */
@@ -116,6 +119,7 @@ export function readConfig(given: NodeJS.ProcessEnv): HostConfig {
     warm: settings.warm,
     notify: settings.notify,
     otlp: settings.otlp,
+    pageAddress: parseAddress(settings.page_address),
     retention: {
       maxAgeMs: DAY_MS * settings.retention_days,
       maxBytes: settings.store_max_bytes,

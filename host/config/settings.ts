@@ -207,6 +207,11 @@ export const SETTINGS = {
     otherwise: "none",
     description: "metrics are pushed there, by OTLP over HTTP: `endpoint`, `headers`, `interval_seconds` (60)",
   },
+  page_address: {
+    schema: text,
+    default: "127.0.0.1:0",
+    description: "where the page is served, as host:port; port 0: any. Off loopback all of it travels in the clear",
+  },
   idle_timeout_seconds: {
     schema: seconds,
     variables: ["CLAUDECLUSTER_IDLE_TIMEOUT"],

@@ -10,6 +10,8 @@ export interface Caller {
   authorized: boolean;
   /** Who it is, if it comes from elsewhere and may call. */
   remote?: RemoteCaller;
+  /** Whether it is the host's page. It acts for the user, but neither lets others in nor ends the host. Default: false. */
+  page?: boolean;
 }
 
 const callerKey = createContextKey<Caller>({ local: false, authorized: false });
@@ -17,6 +19,11 @@ const callerKey = createContextKey<Caller>({ local: false, authorized: false });
 /** Returns the context of a caller on the private socket. The file system lets nobody else in. */
 export function localCaller(): ContextValues {
   return createContextValues().set(callerKey, { local: true, authorized: true });
+}
+
+/** Returns the context of the host's page, in a browser that the user has let in. */
+export function pageCaller(): ContextValues {
+  return createContextValues().set(callerKey, { local: true, authorized: true, page: true });
 }
 
 /** Returns the context of a caller on TCP, who has to show a token. Undefined: it shows none that counts. */
@@ -30,6 +37,13 @@ export function callerOf(values: ContextValues): Caller {
   return values.get(callerKey);
 }
 
+/** Checks that a call comes in through the host's private socket, from the user's own programs. Throws CALLER_REMOTE. */
+export function requireSocket(values: ContextValues, what: string): void {
+  const { local, page = false } = callerOf(values);
+  if (local && !page) return;
+  throw new AppError("CALLER_REMOTE", `Only callers on the host's private socket may ${what}.`);
+}
+
 /** Interceptor that refuses every call, of any service, by a caller that may not call. */
 export const requireAuthorization: Interceptor = (next) => async (request) => {
   if (callerOf(request.contextValues).authorized) return next(request);
@@ -40,13 +54,5 @@ export const requireAuthorization: Interceptor = (next) => async (request) => {
 export function tokenInvalid(): AppError {
   return new AppError("TOKEN_INVALID", "The call carries no token of this host's.", {
     help: 'Send the header "authorization: Bearer <token>". On the host: claudecluster token add <name>.',
-  });
-}
-
-/** Throws CALLER_REMOTE unless the call is made by the host's own user, on the host's machine. */
-export function requireOwnUser(values: ContextValues): void {
-  if (callerOf(values).local) return;
-  throw new AppError("CALLER_REMOTE", "Only the host's own user may use directories of its machine, and only there.", {
-    help: "Call on the host's private socket. From elsewhere: claudecluster run, apply, undo and compare where the directory is.",
   });
 }

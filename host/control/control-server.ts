@@ -3,14 +3,13 @@ import { type ContextValues, createConnectRouter } from "@connectrpc/connect";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
 import { AppError } from "../../proto/index.ts";
-import { DirectoryService, HostService, SessionService } from "../../proto/control.ts";
+import { HostService, SessionService } from "../../proto/control.ts";
 import { cached } from "../cached.ts";
 import type { Callers } from "../callers/callers.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { type AnyRequest, type AnyResponse, AnyHttpServer } from "./any-http-server.ts";
 import { callerOf as readCaller, localCaller, remoteCaller, requireAuthorization, tokenInvalid } from "./caller.ts";
 import { sendErrors, toConnectError } from "./control-error.ts";
-import { type DirectoryOptions, directoryService } from "./directory-service.ts";
 import { noteResponse } from "./direct-stream.ts";
 import { type HostControl, hostService } from "./host-service.ts";
 import { answerProbe, isProbe, type ProbeRequest } from "./probes.ts";
@@ -32,8 +31,6 @@ export interface ControlServerOptions {
   sessions: Sessions;
   uploads: UploadTaker;
   host: HostControl;
-  /** Directories of this machine, for its user. Default: DirectoryService is not served. */
-  directories?: Omit<DirectoryOptions, "sessions" | "closing">;
   logger: Logger;
   /** Time without a message after which a stream has a heartbeat (ms). Default: 5 s. */
   heartbeatMs?: number;
@@ -68,7 +65,7 @@ export class ControlServer implements AsyncDisposable {
 
   constructor(options: ControlServerOptions) {
     this.#options = options;
-    const { sessions, uploads, host, directories, logger, heartbeatMs = HEARTBEAT_MS } = options;
+    const { sessions, uploads, host, logger, heartbeatMs = HEARTBEAT_MS } = options;
     const closing = this.#closing.signal;
     this.#probed = { info: cached(READY_MS, () => host.info()), metrics: () => host.metrics() };
     const router = createConnectRouter({
@@ -82,9 +79,7 @@ export class ControlServer implements AsyncDisposable {
     });
     router.service(SessionService, sessionService({ sessions, uploads, heartbeatMs, closing, logger }));
     router.service(HostService, hostService(host));
-    if (directories) router.service(DirectoryService, directoryService({ ...directories, sessions, closing }));
-    const services = [SessionService, HostService, ...(directories ? [DirectoryService] : [])];
-    addStandardServices(router, services, { closing });
+    addStandardServices(router, [SessionService, HostService], { closing });
     this.#handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   }
 
@@ -121,41 +116,54 @@ export class ControlServer implements AsyncDisposable {
     return port;
   }
 
+  /** Serves a call that has come in another way, from a caller who is known. */
+  serve(request: AnyRequest, response: AnyResponse, caller: ContextValues): void {
+    this.#serve(pathOf(request), request, response, () => caller);
+  }
+
   /** connect-node's own adapter writes to the console whatever goes wrong with a caller that has gone. */
   #handle(callerOf: (request: AnyRequest) => ContextValues, allowedHosts: readonly string[]): Handle {
     return (request, response) => {
-      const path = (request.url ?? "").split("?", 1)[0]!;
+      const path = pathOf(request);
       if (isProbe(path)) {
         const caller = readCaller(callerOf(request));
         const { logger } = this.#options;
         void answerProbe(path, { request, response, caller, allowedHosts, host: this.#probed, logger });
         return;
       }
-      const handler = this.#handlers.get(path);
-      if (handler === undefined) {
-        response.statusCode = 404;
-        response.end();
-        return;
-      }
-      const serve = async () => {
-        const caller = callerOf(request);
-        noteResponse(caller, response);
-        let universal = universalRequestFromNodeRequest(request, response, undefined, caller);
-        const { authorized, remote } = readCaller(caller);
-        if (remote !== undefined) endWith(remote.revoked, response);
-        if (!authorized) {
-          // Nothing of it is read: not even its length is a stranger's to choose.
-          universal = { ...universal, body: refusedBody() };
-          response.once("finish", () => letGo(request));
-        }
-        await universalResponseToNodeResponse(await handler(universal), response);
-      };
-      serve().catch((error: unknown) => {
-        this.#options.logger.debug({ err: error, method: handler.method.name }, "call broke off");
-        response.destroy();
-      });
+      this.#serve(path, request, response, () => callerOf(request));
     };
   }
+
+  #serve(path: string, request: AnyRequest, response: AnyResponse, callerOf: () => ContextValues): void {
+    const handler = this.#handlers.get(path);
+    if (handler === undefined) {
+      response.statusCode = 404;
+      response.end();
+      return;
+    }
+    const serve = async () => {
+      const caller = callerOf();
+      noteResponse(caller, response);
+      let universal = universalRequestFromNodeRequest(request, response, undefined, caller);
+      const { authorized, remote } = readCaller(caller);
+      if (remote !== undefined) endWith(remote.revoked, response);
+      if (!authorized) {
+        // Nothing of it is read: not even its length is a stranger's to choose.
+        universal = { ...universal, body: refusedBody() };
+        response.once("finish", () => letGo(request));
+      }
+      await universalResponseToNodeResponse(await handler(universal), response);
+    };
+    serve().catch((error: unknown) => {
+      this.#options.logger.debug({ err: error, method: handler.method.name }, "call broke off");
+      response.destroy();
+    });
+  }
+}
+
+function pathOf({ url = "" }: AnyRequest): string {
+  return url.split("?", 1)[0]!;
 }
 
 /** Cuts a call once its caller may not call any more. Other calls of the connection may be somebody else's. */

@@ -3,7 +3,7 @@ import type { ServiceImpl } from "@connectrpc/connect";
 import { AppError, cutChars } from "../../proto/index.ts";
 import type { CheckRuntimeResponse, GetHostInfoResponseSchema, HostService, UsageSum } from "../../proto/control.ts";
 import type { UsageFilter } from "../store/session-store.ts";
-import { callerOf } from "./caller.ts";
+import { callerOf, requireSocket } from "./caller.ts";
 
 /** Sums of usage in one message. */
 const SUMS = 500;
@@ -17,6 +17,8 @@ export interface HostControl {
   checkRuntime(options: { signal: AbortSignal }): Promise<CheckRuntimeResponse>;
   /** Returns sums of what sessions have used of the model. */
   usage(filter: UsageFilter): UsageSum[];
+  /** The page: `open` returns an address that lets one browser in, `close` signs out all of them. */
+  page: { open(): Promise<string>; close(): Promise<void> };
   /** Begins to end the host and returns at once. Throws HOST_BUSY. */
   stop(options: { onlyWithoutLiveSessions: boolean }): Promise<void>;
 }
@@ -36,10 +38,17 @@ export function hostService(host: HostControl): ServiceImpl<typeof HostService> 
       for (let at = 0; at < sums.length; at += SUMS) yield await Promise.resolve({ sums: sums.slice(at, at + SUMS) });
     },
     async stopHost({ onlyWithoutLiveSessions }, context) {
-      if (!callerOf(context.values).local) {
-        throw new AppError("CALLER_REMOTE", "Only callers on the host's private socket may end it.");
-      }
+      requireSocket(context.values, "end it");
       await host.stop({ onlyWithoutLiveSessions });
+      return {};
+    },
+    async openPage(_request, context) {
+      requireSocket(context.values, "open its page");
+      return { url: await host.page.open() };
+    },
+    async closePage(_request, context) {
+      requireSocket(context.values, "close its page");
+      await host.page.close();
       return {};
     },
   };

@@ -141,6 +141,22 @@ export class HostLink implements Disposable {
     });
   }
 
+  /** Returns the address of the host's page, for one browser. Throws CALLER_REMOTE, PAGE_MISSING, LISTEN_FAILED, HOST_OUTDATED. */
+  async openPage(): Promise<string> {
+    await this.connect();
+    const { url } = await this.#client.host.openPage({}).catch((error: unknown) => {
+      throw hostError(error);
+    });
+    return url;
+  }
+
+  /** Has the page served no more, and every browser signed out. Throws CALLER_REMOTE, CONNECTION_LOST. */
+  async closePage(): Promise<void> {
+    await this.#client.host.closePage({}).catch((error: unknown) => {
+      throw hostError(error);
+    });
+  }
+
   /** Resolves once no host has these directories. Throws HOST_UNRESPONSIVE. */
   async gone(): Promise<void> {
     const { runtimeDirectory, stateDirectory } = this.#options.directories;

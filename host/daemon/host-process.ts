@@ -10,6 +10,8 @@ import { ControlServer, type TcpAddress } from "../control/control-server.ts";
 import type { HostControl } from "../control/host-service.ts";
 import { PROTOCOL_VERSION } from "../control/protocol-version.ts";
 import type { RuntimeHealth } from "../runtime/runtime.ts";
+import { Page } from "../page-server/page.ts";
+import type { CallServer } from "../page-server/page-server.ts";
 import { VERSION } from "../version.ts";
 import { ExclusiveLock, hostLockPath } from "../exclusive-lock.ts";
 import { toWarmPool } from "../control/warm-pool.ts";
@@ -56,10 +58,10 @@ export async function runHost(options: HostProcessOptions): Promise<void> {
   const { otlp, budgets } = config;
   const push = otlp && { otlp, wayOut: app.wayOut, logger };
   await using metrics = HostMetrics.start({ ...app, dailyBudget: budgets.day, instanceId, engine, push });
-  const host = hostControl(app, { config, ending, instanceId, engine, metrics });
-  const { stateDirectory } = config;
-  const directories = { source: app.source, stateDirectory };
-  await using server = new ControlServer({ sessions: app.sessions, uploads: app.uploads, host, directories, logger });
+  const calls: CallServer = { serve: (...call) => server.serve(...call) };
+  await using page = new Page({ address: config.pageAddress, calls, logger });
+  const host = hostControl(app, { config, ending, instanceId, engine, metrics, page });
+  await using server = new ControlServer({ sessions: app.sessions, uploads: app.uploads, host, logger });
   const path = socketPath(config.runtimeDirectory);
   // We hold the lock: whoever made it is gone.
   removeSocket(path);
@@ -73,7 +75,7 @@ export async function runHost(options: HostProcessOptions): Promise<void> {
   void filesReplaced([path, hostLockPath(config.stateDirectory)], { signal: over }).then(() =>
     ending.abort(new Error("its socket or its state was removed")),
   );
-  const busy = () => server.connectionCount > 0 || app.sessions.status().liveCount > 0;
+  const busy = () => server.connectionCount > 0 || page.inUse || app.sessions.status().liveCount > 0;
   await Promise.race([
     new Promise<void>((resolve) => {
       if (over.aborted) resolve();
@@ -103,17 +105,20 @@ function hostControl(
     instanceId,
     engine,
     metrics,
+    page,
   }: {
     config: HostConfig;
     ending: AbortController;
     instanceId: string;
     engine: () => Promise<RuntimeHealth>;
     metrics: { text(): Promise<string> };
+    page: HostControl["page"];
   },
 ): HostControl {
   const startTime = timestampFromMs(Date.now());
   return {
     metrics: () => metrics.text(),
+    page,
     async info() {
       const health = await engine();
       const { liveCount, queuedCount, maxRunning, removingCount, runtimeProblem, storeProblem, pool } =

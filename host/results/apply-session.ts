@@ -187,8 +187,7 @@ export function openJournal(stateDirectory: string, { workTree }: UserRepository
   return Journal.open(journalsDirectory(stateDirectory), workTree);
 }
 
-/** Returns the directory with the journals of what was applied. */
-export function journalsDirectory(stateDirectory: string): string {
+function journalsDirectory(stateDirectory: string): string {
   return join(stateDirectory, "applied");
 }
 

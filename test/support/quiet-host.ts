@@ -8,5 +8,6 @@ export const QUIET_HOST: HostControl = {
   metrics: () => Promise.resolve(""),
   checkRuntime: () => Promise.resolve(create(CheckRuntimeResponseSchema)),
   usage: () => [],
+  page: { open: () => Promise.resolve(""), close: () => Promise.resolve() },
   stop: () => Promise.resolve(),
 };

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/control/v1alpha1/host_service.proto.
  */
 export const file_claudecluster_control_v1alpha1_host_service: GenFile = /*@__PURE__*/
-  fileDesc("CjFjbGF1ZGVjbHVzdGVyL2NvbnRyb2wvdjFhbHBoYTEvaG9zdF9zZXJ2aWNlLnByb3RvEh5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEiFAoSR2V0SG9zdEluZm9SZXF1ZXN0IocEChNHZXRIb3N0SW5mb1Jlc3BvbnNlEhQKDGhvc3RfdmVyc2lvbhgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRIYChBwcm90b2NvbF92ZXJzaW9uGAMgASgFEi4KCnN0YXJ0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhoKEmxpdmVfc2Vzc2lvbl9jb3VudBgFIAEoBRIcChRxdWV1ZWRfc2Vzc2lvbl9jb3VudBgGIAEoBRIhChltYXhfcnVubmluZ19zZXNzaW9uX2NvdW50GAcgASgFEhYKDmVuZ2luZV9oZWFsdGh5GAggASgIEhYKDmVuZ2luZV9wcm9ibGVtGAkgASgJEhcKD2NyZWRlbnRpYWxfa2luZBgKIAEoCRIXCg9zdGF0ZV9kaXJlY3RvcnkYCyABKAkSEgoKcHJvY2Vzc19pZBgMIAEoBRIaChJjcmVkZW50aWFsX3Byb2JsZW0YDSABKAkSFgoObW9kZWxfZW5kcG9pbnQYDiABKAkSFQoNc3RvcmVfcHJvYmxlbRgPIAEoCRIgChhyZW1vdmluZ19jb250YWluZXJfY291bnQYKCABKAUSOwoJd2FybV9wb29sGFogASgLMiguY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLldhcm1Qb29sIpsCCghXYXJtUG9vbBIMCgRzaXplGAEgASgFEhMKC3JlYWR5X2NvdW50GAIgASgFEhQKDG1ha2luZ19jb3VudBgDIAEoBRIRCgloaXRfY291bnQYBCABKAUSTQoLbWlzc19jb3VudHMYBSADKAsyOC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuV2FybVBvb2wuTWlzc0NvdW50c0VudHJ5EisKCGxhc3RfYWdlGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhQKDG1lbW9yeV9ieXRlcxgHIAEoAxoxCg9NaXNzQ291bnRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgFOgI4ASJ6Cg9HZXRVc2FnZVJlcXVlc3QSEQoJZmlyc3RfZGF5GAEgASgJEhAKCGxhc3RfZGF5GAIgASgJEkIKCmRpbWVuc2lvbnMYAyADKA4yLi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuVXNhZ2VEaW1lbnNpb24iSgoQR2V0VXNhZ2VSZXNwb25zZRI2CgRzdW1zGAEgAygLMiguY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlVzYWdlU3VtItwBCghVc2FnZVN1bRILCgNkYXkYASABKAkSEgoKcmVwb3NpdG9yeRgCIAEoCRINCgVtb2RlbBgDIAEoCRI8CgVzdGF0ZRgEIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uLlN0YXRlEg4KBmNhbGxlchgFIAEoCRIVCg1zZXNzaW9uX2NvdW50GAYgASgFEjsKBXVzYWdlGAcgASgLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLk1ldGVyZWRVc2FnZSI1Cg9TdG9wSG9zdFJlcXVlc3QSIgoab25seV93aXRob3V0X2xpdmVfc2Vzc2lvbnMYASABKAgiEgoQU3RvcEhvc3RSZXNwb25zZSIVChNDaGVja1J1bnRpbWVSZXF1ZXN0IrsCChRDaGVja1J1bnRpbWVSZXNwb25zZRI/CgdoZWFsdGh5GAEgASgLMiwuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJ1bnRpbWVGYWN0c0gAEkMKCXVuaGVhbHRoeRgCIAEoCzIuLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5SdW50aW1lUHJvYmxlbUgAEkEKC2ZvdW5kX2ltYWdlGAMgASgLMiouY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkltYWdlRmFjdHNIARJHCg1pbWFnZV9wcm9ibGVtGAQgASgLMi4uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJ1bnRpbWVQcm9ibGVtSAFCCAoGaGVhbHRoQgcKBWltYWdlIrUECgxSdW50aW1lRmFjdHMSEwoLZGVzY3JpcHRpb24YASABKAkSEAoId2FybmluZ3MYAiADKAkSFgoJY3B1X2NvdW50GAMgASgBSACIAQESGQoMbWVtb3J5X2J5dGVzGAQgASgDSAGIAQESTgoMbmV0d29ya19zZWFsGAUgASgOMjguY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJ1bnRpbWVGYWN0cy5OZXR3b3JrU2VhbBJTCg9lbmZvcmNlZF9saW1pdHMYBiADKA4yOi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuUnVudGltZUZhY3RzLkVuZm9yY2VkTGltaXQiYwoLTmV0d29ya1NlYWwSHAoYTkVUV09SS19TRUFMX1VOU1BFQ0lGSUVEEAASHQoZTkVUV09SS19TRUFMX05PX0lOVEVSRkFDRRABEhcKE05FVFdPUktfU0VBTF9QT0xJQ1kQAiKhAQoNRW5mb3JjZWRMaW1pdBIeChpFTkZPUkNFRF9MSU1JVF9VTlNQRUNJRklFRBAAEhkKFUVORk9SQ0VEX0xJTUlUX01FTU9SWRABEhYKEkVORk9SQ0VEX0xJTUlUX0NQVRACEhwKGEVORk9SQ0VEX0xJTUlUX1BST0NFU1NFUxADEh8KG0VORk9SQ0VEX0xJTUlUX1NZU1RFTV9DQUxMUxAEQgwKCl9jcHVfY291bnRCDwoNX21lbW9yeV9ieXRlcyLCAQoKSW1hZ2VGYWN0cxIMCgRuYW1lGAEgASgJEi8KC2NyZWF0ZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBJGCgZsYWJlbHMYAyADKAsyNi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuSW1hZ2VGYWN0cy5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIj8KDlJ1bnRpbWVQcm9ibGVtEg4KBnJlYXNvbhgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEgwKBGhlbHAYAyABKAkqvAEKDlVzYWdlRGltZW5zaW9uEh8KG1VTQUdFX0RJTUVOU0lPTl9VTlNQRUNJRklFRBAAEhcKE1VTQUdFX0RJTUVOU0lPTl9EQVkQARIeChpVU0FHRV9ESU1FTlNJT05fUkVQT1NJVE9SWRACEhkKFVVTQUdFX0RJTUVOU0lPTl9NT0RFTBADEhkKFVVTQUdFX0RJTUVOU0lPTl9TVEFURRAEEhoKFlVTQUdFX0RJTUVOU0lPTl9DQUxMRVIQBTLgAwoLSG9zdFNlcnZpY2USdgoLR2V0SG9zdEluZm8SMi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuR2V0SG9zdEluZm9SZXF1ZXN0GjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkdldEhvc3RJbmZvUmVzcG9uc2USeQoMQ2hlY2tSdW50aW1lEjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkNoZWNrUnVudGltZVJlcXVlc3QaNC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuQ2hlY2tSdW50aW1lUmVzcG9uc2USbwoIR2V0VXNhZ2USLy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuR2V0VXNhZ2VSZXF1ZXN0GjAuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkdldFVzYWdlUmVzcG9uc2UwARJtCghTdG9wSG9zdBIvLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5TdG9wSG9zdFJlcXVlc3QaMC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuU3RvcEhvc3RSZXNwb25zZWIGcHJvdG8z", [file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_result, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CjFjbGF1ZGVjbHVzdGVyL2NvbnRyb2wvdjFhbHBoYTEvaG9zdF9zZXJ2aWNlLnByb3RvEh5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEiFAoSR2V0SG9zdEluZm9SZXF1ZXN0IocEChNHZXRIb3N0SW5mb1Jlc3BvbnNlEhQKDGhvc3RfdmVyc2lvbhgBIAEoCRITCgtpbnN0YW5jZV9pZBgCIAEoCRIYChBwcm90b2NvbF92ZXJzaW9uGAMgASgFEi4KCnN0YXJ0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhoKEmxpdmVfc2Vzc2lvbl9jb3VudBgFIAEoBRIcChRxdWV1ZWRfc2Vzc2lvbl9jb3VudBgGIAEoBRIhChltYXhfcnVubmluZ19zZXNzaW9uX2NvdW50GAcgASgFEhYKDmVuZ2luZV9oZWFsdGh5GAggASgIEhYKDmVuZ2luZV9wcm9ibGVtGAkgASgJEhcKD2NyZWRlbnRpYWxfa2luZBgKIAEoCRIXCg9zdGF0ZV9kaXJlY3RvcnkYCyABKAkSEgoKcHJvY2Vzc19pZBgMIAEoBRIaChJjcmVkZW50aWFsX3Byb2JsZW0YDSABKAkSFgoObW9kZWxfZW5kcG9pbnQYDiABKAkSFQoNc3RvcmVfcHJvYmxlbRgPIAEoCRIgChhyZW1vdmluZ19jb250YWluZXJfY291bnQYKCABKAUSOwoJd2FybV9wb29sGFogASgLMiguY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLldhcm1Qb29sIpsCCghXYXJtUG9vbBIMCgRzaXplGAEgASgFEhMKC3JlYWR5X2NvdW50GAIgASgFEhQKDG1ha2luZ19jb3VudBgDIAEoBRIRCgloaXRfY291bnQYBCABKAUSTQoLbWlzc19jb3VudHMYBSADKAsyOC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuV2FybVBvb2wuTWlzc0NvdW50c0VudHJ5EisKCGxhc3RfYWdlGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhQKDG1lbW9yeV9ieXRlcxgHIAEoAxoxCg9NaXNzQ291bnRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgFOgI4ASJ6Cg9HZXRVc2FnZVJlcXVlc3QSEQoJZmlyc3RfZGF5GAEgASgJEhAKCGxhc3RfZGF5GAIgASgJEkIKCmRpbWVuc2lvbnMYAyADKA4yLi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuVXNhZ2VEaW1lbnNpb24iSgoQR2V0VXNhZ2VSZXNwb25zZRI2CgRzdW1zGAEgAygLMiguY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlVzYWdlU3VtItwBCghVc2FnZVN1bRILCgNkYXkYASABKAkSEgoKcmVwb3NpdG9yeRgCIAEoCRINCgVtb2RlbBgDIAEoCRI8CgVzdGF0ZRgEIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uLlN0YXRlEg4KBmNhbGxlchgFIAEoCRIVCg1zZXNzaW9uX2NvdW50GAYgASgFEjsKBXVzYWdlGAcgASgLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLk1ldGVyZWRVc2FnZSI1Cg9TdG9wSG9zdFJlcXVlc3QSIgoab25seV93aXRob3V0X2xpdmVfc2Vzc2lvbnMYASABKAgiEgoQU3RvcEhvc3RSZXNwb25zZSIRCg9PcGVuUGFnZVJlcXVlc3QiHwoQT3BlblBhZ2VSZXNwb25zZRILCgN1cmwYASABKAkiEgoQQ2xvc2VQYWdlUmVxdWVzdCITChFDbG9zZVBhZ2VSZXNwb25zZSIVChNDaGVja1J1bnRpbWVSZXF1ZXN0IrsCChRDaGVja1J1bnRpbWVSZXNwb25zZRI/CgdoZWFsdGh5GAEgASgLMiwuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJ1bnRpbWVGYWN0c0gAEkMKCXVuaGVhbHRoeRgCIAEoCzIuLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5SdW50aW1lUHJvYmxlbUgAEkEKC2ZvdW5kX2ltYWdlGAMgASgLMiouY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkltYWdlRmFjdHNIARJHCg1pbWFnZV9wcm9ibGVtGAQgASgLMi4uY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJ1bnRpbWVQcm9ibGVtSAFCCAoGaGVhbHRoQgcKBWltYWdlIrUECgxSdW50aW1lRmFjdHMSEwoLZGVzY3JpcHRpb24YASABKAkSEAoId2FybmluZ3MYAiADKAkSFgoJY3B1X2NvdW50GAMgASgBSACIAQESGQoMbWVtb3J5X2J5dGVzGAQgASgDSAGIAQESTgoMbmV0d29ya19zZWFsGAUgASgOMjguY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLlJ1bnRpbWVGYWN0cy5OZXR3b3JrU2VhbBJTCg9lbmZvcmNlZF9saW1pdHMYBiADKA4yOi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuUnVudGltZUZhY3RzLkVuZm9yY2VkTGltaXQiYwoLTmV0d29ya1NlYWwSHAoYTkVUV09SS19TRUFMX1VOU1BFQ0lGSUVEEAASHQoZTkVUV09SS19TRUFMX05PX0lOVEVSRkFDRRABEhcKE05FVFdPUktfU0VBTF9QT0xJQ1kQAiKhAQoNRW5mb3JjZWRMaW1pdBIeChpFTkZPUkNFRF9MSU1JVF9VTlNQRUNJRklFRBAAEhkKFUVORk9SQ0VEX0xJTUlUX01FTU9SWRABEhYKEkVORk9SQ0VEX0xJTUlUX0NQVRACEhwKGEVORk9SQ0VEX0xJTUlUX1BST0NFU1NFUxADEh8KG0VORk9SQ0VEX0xJTUlUX1NZU1RFTV9DQUxMUxAEQgwKCl9jcHVfY291bnRCDwoNX21lbW9yeV9ieXRlcyLCAQoKSW1hZ2VGYWN0cxIMCgRuYW1lGAEgASgJEi8KC2NyZWF0ZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBJGCgZsYWJlbHMYAyADKAsyNi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuSW1hZ2VGYWN0cy5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIj8KDlJ1bnRpbWVQcm9ibGVtEg4KBnJlYXNvbhgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEgwKBGhlbHAYAyABKAkqvAEKDlVzYWdlRGltZW5zaW9uEh8KG1VTQUdFX0RJTUVOU0lPTl9VTlNQRUNJRklFRBAAEhcKE1VTQUdFX0RJTUVOU0lPTl9EQVkQARIeChpVU0FHRV9ESU1FTlNJT05fUkVQT1NJVE9SWRACEhkKFVVTQUdFX0RJTUVOU0lPTl9NT0RFTBADEhkKFVVTQUdFX0RJTUVOU0lPTl9TVEFURRAEEhoKFlVTQUdFX0RJTUVOU0lPTl9DQUxMRVIQBTLBBQoLSG9zdFNlcnZpY2USdgoLR2V0SG9zdEluZm8SMi5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuR2V0SG9zdEluZm9SZXF1ZXN0GjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkdldEhvc3RJbmZvUmVzcG9uc2USeQoMQ2hlY2tSdW50aW1lEjMuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkNoZWNrUnVudGltZVJlcXVlc3QaNC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuQ2hlY2tSdW50aW1lUmVzcG9uc2USbwoIR2V0VXNhZ2USLy5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuR2V0VXNhZ2VSZXF1ZXN0GjAuY2xhdWRlY2x1c3Rlci5jb250cm9sLnYxYWxwaGExLkdldFVzYWdlUmVzcG9uc2UwARJtCghTdG9wSG9zdBIvLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5TdG9wSG9zdFJlcXVlc3QaMC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuU3RvcEhvc3RSZXNwb25zZRJtCghPcGVuUGFnZRIvLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5PcGVuUGFnZVJlcXVlc3QaMC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuT3BlblBhZ2VSZXNwb25zZRJwCglDbG9zZVBhZ2USMC5jbGF1ZGVjbHVzdGVyLmNvbnRyb2wudjFhbHBoYTEuQ2xvc2VQYWdlUmVxdWVzdBoxLmNsYXVkZWNsdXN0ZXIuY29udHJvbC52MWFscGhhMS5DbG9zZVBhZ2VSZXNwb25zZWIGcHJvdG8z", [file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_result, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * Asks for the host.
@@ -389,6 +389,72 @@ export const StopHostResponseSchema: GenMessage<StopHostResponse> = /*@__PURE__*
   messageDesc(file_claudecluster_control_v1alpha1_host_service, 7);
 
 /**
+ * Asks for the page.
+ *
+ * @generated from message claudecluster.control.v1alpha1.OpenPageRequest
+ */
+export type OpenPageRequest = Message<"claudecluster.control.v1alpha1.OpenPageRequest"> & {
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.OpenPageRequest.
+ * Use `create(OpenPageRequestSchema)` to create a new message.
+ */
+export const OpenPageRequestSchema: GenMessage<OpenPageRequest> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 8);
+
+/**
+ * Where the page is.
+ *
+ * @generated from message claudecluster.control.v1alpha1.OpenPageResponse
+ */
+export type OpenPageResponse = Message<"claudecluster.control.v1alpha1.OpenPageResponse"> & {
+  /**
+   * Its address for one browser: the fragment is a code that counts once, for a minute. A secret until then.
+   *
+   * @generated from field: string url = 1;
+   */
+  url: string;
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.OpenPageResponse.
+ * Use `create(OpenPageResponseSchema)` to create a new message.
+ */
+export const OpenPageResponseSchema: GenMessage<OpenPageResponse> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 9);
+
+/**
+ * Ends the page.
+ *
+ * @generated from message claudecluster.control.v1alpha1.ClosePageRequest
+ */
+export type ClosePageRequest = Message<"claudecluster.control.v1alpha1.ClosePageRequest"> & {
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.ClosePageRequest.
+ * Use `create(ClosePageRequestSchema)` to create a new message.
+ */
+export const ClosePageRequestSchema: GenMessage<ClosePageRequest> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 10);
+
+/**
+ * It is not served any more.
+ *
+ * @generated from message claudecluster.control.v1alpha1.ClosePageResponse
+ */
+export type ClosePageResponse = Message<"claudecluster.control.v1alpha1.ClosePageResponse"> & {
+};
+
+/**
+ * Describes the message claudecluster.control.v1alpha1.ClosePageResponse.
+ * Use `create(ClosePageResponseSchema)` to create a new message.
+ */
+export const ClosePageResponseSchema: GenMessage<ClosePageResponse> = /*@__PURE__*/
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 11);
+
+/**
  * Asks for the runtime.
  *
  * @generated from message claudecluster.control.v1alpha1.CheckRuntimeRequest
@@ -401,7 +467,7 @@ export type CheckRuntimeRequest = Message<"claudecluster.control.v1alpha1.CheckR
  * Use `create(CheckRuntimeRequestSchema)` to create a new message.
  */
 export const CheckRuntimeRequestSchema: GenMessage<CheckRuntimeRequest> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_host_service, 8);
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 12);
 
 /**
  * What was found.
@@ -461,7 +527,7 @@ export type CheckRuntimeResponse = Message<"claudecluster.control.v1alpha1.Check
  * Use `create(CheckRuntimeResponseSchema)` to create a new message.
  */
 export const CheckRuntimeResponseSchema: GenMessage<CheckRuntimeResponse> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_host_service, 9);
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 13);
 
 /**
  * What a runtime says of itself and of its machine.
@@ -517,7 +583,7 @@ export type RuntimeFacts = Message<"claudecluster.control.v1alpha1.RuntimeFacts"
  * Use `create(RuntimeFactsSchema)` to create a new message.
  */
 export const RuntimeFactsSchema: GenMessage<RuntimeFacts> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_host_service, 10);
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 14);
 
 /**
  * What keeps containers from the network.
@@ -551,7 +617,7 @@ export enum RuntimeFacts_NetworkSeal {
  * Describes the enum claudecluster.control.v1alpha1.RuntimeFacts.NetworkSeal.
  */
 export const RuntimeFacts_NetworkSealSchema: GenEnum<RuntimeFacts_NetworkSeal> = /*@__PURE__*/
-  enumDesc(file_claudecluster_control_v1alpha1_host_service, 10, 0);
+  enumDesc(file_claudecluster_control_v1alpha1_host_service, 14, 0);
 
 /**
  * A limit of containers.
@@ -599,7 +665,7 @@ export enum RuntimeFacts_EnforcedLimit {
  * Describes the enum claudecluster.control.v1alpha1.RuntimeFacts.EnforcedLimit.
  */
 export const RuntimeFacts_EnforcedLimitSchema: GenEnum<RuntimeFacts_EnforcedLimit> = /*@__PURE__*/
-  enumDesc(file_claudecluster_control_v1alpha1_host_service, 10, 1);
+  enumDesc(file_claudecluster_control_v1alpha1_host_service, 14, 1);
 
 /**
  * What is known of an image.
@@ -634,7 +700,7 @@ export type ImageFacts = Message<"claudecluster.control.v1alpha1.ImageFacts"> & 
  * Use `create(ImageFactsSchema)` to create a new message.
  */
 export const ImageFactsSchema: GenMessage<ImageFacts> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_host_service, 11);
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 15);
 
 /**
  * What is wrong and what to do about it.
@@ -669,7 +735,7 @@ export type RuntimeProblem = Message<"claudecluster.control.v1alpha1.RuntimeProb
  * Use `create(RuntimeProblemSchema)` to create a new message.
  */
 export const RuntimeProblemSchema: GenMessage<RuntimeProblem> = /*@__PURE__*/
-  messageDesc(file_claudecluster_control_v1alpha1_host_service, 12);
+  messageDesc(file_claudecluster_control_v1alpha1_host_service, 16);
 
 /**
  * What usage can be told apart by.
@@ -776,6 +842,27 @@ export const HostService: GenService<{
     methodKind: "unary";
     input: typeof StopHostRequestSchema;
     output: typeof StopHostResponseSchema;
+  },
+  /**
+   * Opens the host's page to a browser: the page is served from now on, and the answer lets one browser in. Only for callers on
+   * the host's private socket: PERMISSION_DENIED for others, the page among them.
+   *
+   * @generated from rpc claudecluster.control.v1alpha1.HostService.OpenPage
+   */
+  openPage: {
+    methodKind: "unary";
+    input: typeof OpenPageRequestSchema;
+    output: typeof OpenPageResponseSchema;
+  },
+  /**
+   * Serves the page no more, and signs out every browser at once. Only for callers on the host's private socket.
+   *
+   * @generated from rpc claudecluster.control.v1alpha1.HostService.ClosePage
+   */
+  closePage: {
+    methodKind: "unary";
+    input: typeof ClosePageRequestSchema;
+    output: typeof ClosePageResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_claudecluster_control_v1alpha1_host_service, 0);

@@ -1,0 +1,37 @@
+import { html, type TemplateResult } from "lit";
+
+/** What is not seen, or makes other text look like something else: controls, bidirectional marks, and what has no width. */
+const HIDDEN =
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e0fff}]|\p{Cs}/gu;
+
+/** A stretch of text, or a character that would not be seen, by its number. */
+export type TextPart = { text: string } | { hidden: string };
+
+/** Cuts a text into what can be seen and what is named instead, such as U+202E. Tabs and line feeds stay. */
+export function textParts(text: string): TextPart[] {
+  const parts: TextPart[] = [];
+  let from = 0;
+  for (const { 0: character, index } of text.matchAll(HIDDEN)) {
+    if (index > from) parts.push({ text: text.slice(from, index) });
+    parts.push({ hidden: `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}` });
+    from = index + character.length;
+  }
+  if (from < text.length) parts.push({ text: text.slice(from) });
+  return parts;
+}
+
+/** Shows a text from elsewhere as what it is: nothing of it is markup, hidden, or turned around. */
+export function plainText(text: string): TemplateResult {
+  // Each on its own, so that what is written from the right stays where it is.
+  return html`<bdi
+    >${textParts(text).map((part) =>
+      "text" in part ? part.text : html`<span class="made-visible">${part.hidden}</span>`,
+    )}</bdi
+  >`;
+}
+
+/** Shows the beginning of a text in one line. */
+export function oneLine(text: string, maxLength = 300): TemplateResult {
+  const cut = text.length > maxLength ? `${text.slice(0, maxLength).toWellFormed()}…` : text;
+  return plainText(cut.replace(/[\t\n\r ]+/g, " ").trim());
+}

@@ -27,6 +27,8 @@ export interface App extends AsyncDisposable {
   uploads: SnapshotUploads;
   runtime: Runtime;
   store: SessionStore;
+  /** Sessions that an earlier host left. */
+  resumedSessionIds: readonly string[];
   /** Those who are called with what passes the brokers. */
   traffic: Set<TrafficObserver>;
   credentials: ConfiguredCredential;
@@ -109,6 +111,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
       for (const observe of traffic) observe(fact);
     },
   });
+  const resumedSessionIds = store.liveSessionIds();
   sessions.resume();
   const { notify } = config;
   const { signal } = closing;
@@ -118,6 +121,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
     uploads: snapshots.uploads,
     runtime,
     store,
+    resumedSessionIds,
     traffic,
     wayOut,
     credentials,

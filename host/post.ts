@@ -9,14 +9,26 @@ export interface PostOptions {
   signal: AbortSignal;
 }
 
+/** Answer that a post was not taken. */
+export class NotTaken extends Error {
+  /** HTTP status of the answer. */
+  readonly status: number;
+
+  constructor(host: string, status: number) {
+    super(`${host} answered ${status}`);
+    this.status = status;
+  }
+}
+
 /**
- * Posts JSON. Resolves once it was taken. The URL may hold a secret: no error names more than its host. A redirect is a
- * failure.
+ * Posts JSON, or what the headers say. Resolves once it was taken. The URL may hold a secret: no error names more than its
+ * host. A redirect is a failure. Throws NotTaken for an answer that says so.
  */
 export async function postJson(url: URL, body: string | Uint8Array, { wayOut, headers, signal }: PostOptions) {
   const agents = wayOut.createAgents({ keepAlive: false });
-  const own = { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
-  const request = wayOut.request(url, { method: "POST", headers: { ...headers, ...own }, signal }, agents);
+  const length = { "content-length": Buffer.byteLength(body) };
+  const sent = { "content-type": "application/json", ...headers, ...length };
+  const request = wayOut.request(url, { method: "POST", headers: sent, signal }, agents);
   const status = await new Promise<number>((resolve, reject) => {
     request.once("response", (response) => {
       response.destroy();
@@ -25,5 +37,5 @@ export async function postJson(url: URL, body: string | Uint8Array, { wayOut, he
     request.on("error", () => reject(new Error(`${url.host} was not reached`)));
     request.end(body);
   });
-  if (status < 200 || status > 299) throw new Error(`${url.host} answered ${status}`);
+  if (status < 200 || status > 299) throw new NotTaken(url.host, status);
 }

@@ -41,6 +41,7 @@ const otlp = z
     endpoint: z.url({ protocol: /^https?$/ }),
     headers: z.record(text, text).optional(),
     interval_seconds: z.number().min(1).max(86_400).default(60),
+    traces: z.boolean().default(true),
   })
   .refine(({ endpoint, headers }) => {
     const { protocol, hostname } = URL.parse(endpoint) ?? {};
@@ -205,7 +206,7 @@ export const SETTINGS = {
   otlp: {
     schema: otlp,
     otherwise: "none",
-    description: "metrics are pushed there, by OTLP over HTTP: `endpoint`, `headers`, `interval_seconds` (60)",
+    description: "metrics and `traces` are pushed there by OTLP: `endpoint`, `headers`, `interval_seconds` (60)",
   },
   page_address: {
     schema: text,

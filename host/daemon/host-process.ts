@@ -12,6 +12,8 @@ import { PROTOCOL_VERSION } from "../control/protocol-version.ts";
 import type { RuntimeHealth } from "../runtime/runtime.ts";
 import { Page } from "../page-server/page.ts";
 import type { CallServer } from "../page-server/page-server.ts";
+import type { HostMetrics } from "../metrics/host-metrics.ts";
+import { OtlpTarget } from "../otlp/otlp-target.ts";
 import { VERSION } from "../version.ts";
 import { ExclusiveLock, hostLockPath } from "../exclusive-lock.ts";
 import { toWarmPool } from "../control/warm-pool.ts";
@@ -56,8 +58,9 @@ export async function runHost(options: HostProcessOptions): Promise<void> {
   const instanceId = randomUUID();
   const engine = cached(ENGINE_CHECK_MS, () => app.runtime.check({ signal: AbortSignal.timeout(ENGINE_TIMEOUT_MS) }));
   const { otlp, budgets } = config;
-  const push = otlp && { otlp, wayOut: app.wayOut, logger };
+  const push = otlp && new OtlpTarget({ otlp, wayOut: app.wayOut, logger });
   await using metrics = HostMetrics.start({ ...app, dailyBudget: budgets.day, instanceId, engine, push });
+  await using _traces = push?.otlp.traces ? await startTraces(app, { push, instanceId, metrics }) : undefined;
   const calls: CallServer = { serve: (...call) => server.serve(...call) };
   await using page = new Page({ address: config.pageAddress, calls, logger });
   const host = hostControl(app, { config, ending, instanceId, engine, metrics, page });
@@ -86,6 +89,15 @@ export async function runHost(options: HostProcessOptions): Promise<void> {
   logger.info({ reason: over.aborted ? String((over.reason as Error).message) : "idle" }, "host ends");
   // Stops looking for idleness, whatever it was that ended us.
   ending.abort();
+}
+
+async function startTraces(
+  { store, resumedSessionIds, logger }: App,
+  { push, instanceId, metrics }: { push: OtlpTarget; instanceId: string; metrics: HostMetrics },
+): Promise<AsyncDisposable> {
+  const { HostTraces } = await import("../traces/host-traces.ts");
+  const onDropped = (count: number) => metrics.dropped("span", count);
+  return HostTraces.start({ store, resumedSessionIds, target: push, version: VERSION, instanceId, logger, onDropped });
 }
 
 function takeLock(directory: string): ExclusiveLock {

@@ -7,7 +7,8 @@ import type { Budget } from "../../proto/index.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { VERSION } from "../version.ts";
 import { Meters, type SetMetric } from "./meters.ts";
-import { otlpReader, type OtlpPushOptions } from "./otlp-push.ts";
+import type { OtlpTarget } from "../otlp/otlp-target.ts";
+import { otlpReader } from "./otlp-push.ts";
 import { SessionMetrics } from "./session-metrics.ts";
 import { observeTraffic } from "./traffic-metrics.ts";
 
@@ -23,7 +24,7 @@ export interface WatchedHost {
   /** Id of this life of the host. */
   instanceId: string;
   /** Where metrics are pushed to, too. Undefined: nowhere. */
-  push: OtlpPushOptions | undefined;
+  push: OtlpTarget | undefined;
 }
 
 /** Metrics of a host. Dispose of them before the host's parts. */
@@ -48,6 +49,11 @@ export class HostMetrics implements AsyncDisposable {
   /** Returns all metrics in the text format of Prometheus. */
   text(): Promise<string> {
     return this.#meters.text();
+  }
+
+  /** Counts telemetry that is not pushed. */
+  dropped(kind: "span" | "claude", count = 1): void {
+    this.#meters.add("claudecluster_telemetry_dropped_total", count, { kind });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

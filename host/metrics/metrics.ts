@@ -138,6 +138,11 @@ export const METRICS = {
     help: "Refs that sessions asked to push, by decision.",
     labels: { decision: ["allowed", "refused"] },
   },
+  claudecluster_telemetry_dropped_total: {
+    kind: "counter",
+    help: "Spans of sessions, and bodies of Claude Code's telemetry, that were not pushed.",
+    labels: { kind: ["span", "claude"] },
+  },
 } as const satisfies Record<`claudecluster_${string}`, Metric>;
 
 /** Names of the metrics of one kind, or of any. */

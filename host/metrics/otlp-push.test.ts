@@ -3,6 +3,7 @@ import { pointOf, startOtlpReceiver } from "../../test/support/otlp-receiver.ts"
 import { WayOut } from "../broker/way-out.ts";
 import { SETTINGS } from "../config/settings.ts";
 import { createLogger } from "../logger.ts";
+import { OtlpTarget } from "../otlp/otlp-target.ts";
 import { Meters } from "./meters.ts";
 import { METRICS } from "./metrics.ts";
 import { otlpReader } from "./otlp-push.ts";
@@ -11,7 +12,8 @@ function startMeters(otlp: object) {
   const logged: Record<string, unknown>[] = [];
   const logger = createLogger("warn", { write: (line) => void logged.push(JSON.parse(line) as (typeof logged)[0]) });
   // Shorter than a user may set it.
-  const reader = otlpReader({ otlp: { endpoint: "", interval_seconds: 0.05, ...otlp }, wayOut: new WayOut(), logger });
+  const settings = { endpoint: "", interval_seconds: 0.05, traces: true, ...otlp };
+  const reader = otlpReader(new OtlpTarget({ otlp: settings, wayOut: new WayOut(), logger }));
   return { meters: Meters.start({ version: "1.2.3", instanceId: "life", readers: [reader] }), logged };
 }
 

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
-import { text } from "node:stream/consumers";
+import { buffer } from "node:stream/consumers";
 
 /** Metric as OTLP's JSON has it: https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding */
 export interface OtlpMetric {
@@ -28,25 +28,57 @@ export interface Pushed {
   metrics: OtlpMetric[];
 }
 
+/** Span as OTLP's JSON has it. */
+export interface OtlpSpan {
+  traceId: string;
+  spanId: string;
+  parentSpanId?: string;
+  name: string;
+  kind: number;
+  startTimeUnixNano: string;
+  endTimeUnixNano: string;
+  attributes: { key: string; value: Record<string, unknown> }[];
+  status: { code?: number };
+  links?: { traceId: string; spanId: string }[];
+}
+
+/** Body that is of no metrics of a host's. */
+export interface OtherPush {
+  path: string;
+  headers: IncomingHttpHeaders;
+  body: Buffer;
+}
+
+interface TraceBody {
+  resourceSpans: { resource: unknown; scopeSpans: { schemaUrl?: string; spans: OtlpSpan[] }[] }[];
+}
+
 interface Body {
   resourceMetrics: { resource: { attributes: OtlpPoint["attributes"] }; scopeMetrics: { metrics: OtlpMetric[] }[] }[];
 }
 
-/** Receiver of metrics by OTLP over HTTP, in JSON. It answers with a status, 200 at first. */
+/** Receiver of metrics and traces by OTLP over HTTP, in JSON, and of what else comes. It answers with a status, 200 at first. */
 export async function startOtlpReceiver() {
   const pushes: Pushed[] = [];
+  const others: OtherPush[] = [];
   let status = 200;
   let attempts = 0;
   const server = createServer((request, response) => {
-    void text(request).then((body) => {
+    void buffer(request).then((content) => {
       attempts += 1;
       response.writeHead(status, { "content-type": "application/json" }).end("{}");
       if (status !== 200) return;
+      const { url: path = "", headers } = request;
+      const body = content.toString();
+      if (!path.endsWith("/v1/metrics") || !body.includes("claudecluster_")) {
+        others.push({ path, headers, body: content });
+        return;
+      }
       const { resourceMetrics } = JSON.parse(body) as Body;
       const attributes = resourceMetrics.flatMap(({ resource }) => resource.attributes);
       pushes.push({
-        path: request.url ?? "",
-        headers: request.headers,
+        path,
+        headers,
         body,
         resource: Object.fromEntries(attributes.map(({ key, value }) => [key, value.stringValue])),
         metrics: resourceMetrics.flatMap(({ scopeMetrics }) => scopeMetrics.flatMap(({ metrics }) => metrics)),
@@ -57,6 +89,15 @@ export async function startOtlpReceiver() {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     pushes,
+    others,
+    /** Spans that have come of this service, in the order in which they came. */
+    spans(service = "claudecluster"): OtlpSpan[] {
+      return others
+        .filter(({ path, headers }) => path.endsWith("/v1/traces") && headers["content-type"] === "application/json")
+        .flatMap(({ body }) => (JSON.parse(body.toString()) as TraceBody).resourceSpans)
+        .filter(({ resource }) => JSON.stringify(resource).includes(`"stringValue":"${service}"`))
+        .flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans));
+    },
     get attempts() {
       return attempts;
     },
@@ -79,4 +120,10 @@ export function pointOf({ metrics }: Pushed, name: string, labels: Record<string
   );
   const value = point?.asInt ?? point?.asDouble ?? point?.count;
   return value === undefined ? undefined : Number(value);
+}
+
+/** The value of a span's attribute, a number where it is one. */
+export function attributeOf({ attributes }: OtlpSpan, name: string): unknown {
+  const { intValue, ...value } = attributes.find(({ key }) => key === name)?.value ?? {};
+  return intValue === undefined ? Object.values(value)[0] : Number(intValue);
 }

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file claudecluster/session/v1alpha1/session_event.proto.
  */
 export const file_claudecluster_session_v1alpha1_session_event: GenFile = /*@__PURE__*/
-  fileDesc("CjJjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9ldmVudC5wcm90bxIeY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExIq4ZCgxTZXNzaW9uRXZlbnQSEAoIc2VxdWVuY2UYASABKAUSLgoKb2NjdXJfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASSQoPc2Vzc2lvbl9zdGFydGVkGAogASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TdGFydGVkSAASRQoNc3RhdGVfY2hhbmdlZBgLIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TdGF0ZUNoYW5nZWRIABJFCg1waGFzZV9jaGFuZ2VkGAwgASgLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlQ2hhbmdlZEgAEkMKDHR1cm5fc3RhcnRlZBgNIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5UdXJuU3RhcnRlZEgAEkUKDXR1cm5fZmluaXNoZWQYDiABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVHVybkZpbmlzaGVkSAASSwoQc2Vzc2lvbl9maW5pc2hlZBgPIAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uRmluaXNoZWRIABJHCg5tZXNzYWdlX3F1ZXVlZBgQIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5NZXNzYWdlUXVldWVkSAASSwoQc2Vzc2lvbl9yZXN0b3JlZBgRIAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uUmVzdG9yZWRIABJPChJjb250YWluZXJfcHJvZ3Jlc3MYFCABKAsyMS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ29udGFpbmVyUHJvZ3Jlc3NIABJJCg9jb25uZWN0aW9uX2xvc3QYFSABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ29ubmVjdGlvbkxvc3RIABJRChNjb25uZWN0aW9uX3Jlc3RvcmVkGBYgASgLMjIuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNvbm5lY3Rpb25SZXN0b3JlZEgAEkcKDmVncmVzc19kZWNpZGVkGBcgASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkVncmVzc0RlY2lkZWRIABJWChZxdWV1ZV9wb3NpdGlvbl9jaGFuZ2VkGBggASgLMjQuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXVlUG9zaXRpb25DaGFuZ2VkSAASSQoPY29ubmVjdGlvbl9tYWRlGBkgASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNvbm5lY3Rpb25NYWRlSAASRwoOYnVkZ2V0X3JlYWNoZWQYGiABKAsyLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQnVkZ2V0UmVhY2hlZEgAEkcKDmNsb25lX3Byb2dyZXNzGB4gASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNsb25lUHJvZ3Jlc3NIABJJCg9jaGFuZ2VzX3VwZGF0ZWQYHyABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ2hhbmdlc1VwZGF0ZWRIABJDCgxmaWxlX3BhdGNoZWQYICABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmlsZVBhdGNoZWRIABJJCg93b3Jrc3BhY2VfcmVhZHkYISABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuV29ya3NwYWNlUmVhZHlIABJHCg5jb21tYW5kX291dHB1dBgiIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Db21tYW5kT3V0cHV0SAASRQoOc2V0dXBfZmluaXNoZWQYIyABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2V0dXBSZXN1bHRIABJHCg5jaGVja19maW5pc2hlZBgkIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Db21tYW5kUmVzdWx0SAASQwoMY2xhdWRlX3JlYWR5GCggASgLMisuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNsYXVkZVJlYWR5SAASRwoOYXNzaXN0YW50X3RleHQYKSABKAsyLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQXNzaXN0YW50VGV4dEgAEkoKEHRvb2xfdXNlX3N0YXJ0ZWQYKiABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVG9vbFVzZVN0YXJ0ZWRIABJMChF0b29sX3VzZV9maW5pc2hlZBgrIAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Ub29sVXNlRmluaXNoZWRIABJFCg11c2FnZV91cGRhdGVkGCwgASgLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlVzYWdlVXBkYXRlZEgAEjwKCHJldHJ5aW5nGC0gASgLMiguY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlJldHJ5aW5nSAASWgoYYmFja2dyb3VuZF90YXNrc19jaGFuZ2VkGC4gASgLMjYuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkJhY2tncm91bmRUYXNrc0NoYW5nZWRIABJTChRwZXJtaXNzaW9uX3JlcXVlc3RlZBgvIAEoCzIzLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5QZXJtaXNzaW9uUmVxdWVzdGVkSAASTwoScGVybWlzc2lvbl9kZWNpZGVkGDAgASgLMjEuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBlcm1pc3Npb25EZWNpZGVkSAASVAoVZGVjaXNpb25fdGltZV9jaGFuZ2VkGCUgASgLMjMuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkRlY2lzaW9uVGltZUNoYW5nZWRIABJHCg5xdWVzdGlvbl9hc2tlZBgxIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5RdWVzdGlvbkFza2VkSAASTQoRcXVlc3Rpb25fYW5zd2VyZWQYMiABKAsyMC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUXVlc3Rpb25BbnN3ZXJlZEgAEkEKC2Fuc3dlcl9wYXJ0GDMgASgLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkFuc3dlclBhcnRIABJFCg1jbGF1ZGVfbm90aWNlGDQgASgLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNsYXVkZU5vdGljZUgAEk8KEmFzc2lzdGFudF90aGlua2luZxg1IAEoCzIxLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Bc3Npc3RhbnRUaGlua2luZ0gAEkEKC2NvbW1pdF9tYWRlGDYgASgLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNvbW1pdE1hZGVIABJMChF1c2VyX2ZpbGVzX2NvcGllZBg4IAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Vc2VyRmlsZXNDb3BpZWRIABJFCg1zdGRlcnJfb3V0cHV0GDwgASgLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlN0ZGVyck91dHB1dEgAEk0KEXVucmVjb2duaXplZF9saW5lGD0gASgLMjAuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlVucmVjb2duaXplZExpbmVIABJLChBvdXRwdXRfdHJ1bmNhdGVkGD4gASgLMi8uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLk91dHB1dFRydW5jYXRlZEgAQgcKBWV2ZW50In8KDlNlc3Npb25TdGFydGVkEhIKCnNlc3Npb25faWQYASABKAkSOQoEc3BlYxgCIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uU3BlYxIOCgZwYXJlbnQYAyABKAkSDgoGY2FsbGVyGAogASgJIkwKDFN0YXRlQ2hhbmdlZBI8CgVzdGF0ZRgBIAEoDjItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uLlN0YXRlIkQKDFBoYXNlQ2hhbmdlZBI0CgVwaGFzZRgBIAEoDjIlLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5QaGFzZSJQCgtUdXJuU3RhcnRlZBIMCgR0dXJuGAEgASgFEgwKBHRleHQYAiABKAkSEQoJdHJ1bmNhdGVkGAMgASgIEhIKCm1lc3NhZ2VfaWQYBCABKAki7gEKDFR1cm5GaW5pc2hlZBIMCgR0dXJuGAEgASgFEjgKB2ZhaWx1cmUYAiABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmFpbHVyZRITCgtpbnRlcnJ1cHRlZBgDIAEoCBIMCgR0ZXh0GAQgASgJEhEKCXRydW5jYXRlZBgFIAEoCBIqCgdlbGFwc2VkGAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjQKBXVzYWdlGAcgASgLMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlVzYWdlIjoKDU1lc3NhZ2VRdWV1ZWQSEgoKbWVzc2FnZV9pZBgBIAEoCRIVCg13YWl0aW5nX2NvdW50GAIgASgFIq4BCg9TZXNzaW9uUmVzdG9yZWQSGwoTcHJldmlvdXNfc2Vzc2lvbl9pZBgBIAEoCRIYChBwYXRjaF9zaXplX2J5dGVzGAIgASgDEh0KFWNvbnZlcnNhdGlvbl9yZXN0b3JlZBgDIAEoCBJFChRjb252ZXJzYXRpb25fZmFpbHVyZRgEIAEoCzInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5GYWlsdXJlIo4BCg9TZXNzaW9uRmluaXNoZWQSPAoFc3RhdGUYASABKA4yLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbi5TdGF0ZRI9CgZyZXN1bHQYAiABKAsyLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvblJlc3VsdCJMChFDb250YWluZXJQcm9ncmVzcxIPCgdtZXNzYWdlGAEgASgJEhQKDGNvbnRhaW5lcl9pZBgCIAEoCRIQCghidWlsZGluZxgDIAEoCCIgCg5Db25uZWN0aW9uTG9zdBIOCgZyZWFzb24YASABKAkiQAoSQ29ubmVjdGlvblJlc3RvcmVkEioKB2VsYXBzZWQYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iRQoNRWdyZXNzRGVjaWRlZBITCgtkZXN0aW5hdGlvbhgBIAEoCRIPCgdhbGxvd2VkGAIgASgIEg4KBnJlYXNvbhgDIAEoCSIQCg5Db25uZWN0aW9uTWFkZSKJAgoNQnVkZ2V0UmVhY2hlZBJCCgVzY29wZRgBIAEoDjIzLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5CdWRnZXRSZWFjaGVkLlNjb3BlEjUKBWxpbWl0GAIgASgLMiYuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkJ1ZGdldBI6CgR1c2VkGAMgASgLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLk1ldGVyZWRVc2FnZSJBCgVTY29wZRIVChFTQ09QRV9VTlNQRUNJRklFRBAAEhEKDVNDT1BFX1NFU1NJT04QARIOCgpTQ09QRV9IT1NUEAIiOAoUUXVldWVQb3NpdGlvbkNoYW5nZWQSEAoIcG9zaXRpb24YASABKAUSDgoGcmVhc29uGAIgASgJIlkKDldvcmtzcGFjZVJlYWR5EhYKDmJhc2VfY29tbWl0X2lkGAEgASgJEhYKDmNsYXVkZV9zdGFydGVkGCggASgIEhcKD2NsYXVkZV9wcmVwYXJlZBhVIAEoCCJACg1DbG9uZVByb2dyZXNzEg0KBXN0YWdlGAEgASgJEhQKB3BlcmNlbnQYAiABKAVIAIgBAUIKCghfcGVyY2VudCJjCg5DaGFuZ2VzVXBkYXRlZBI7CgdjaGFuZ2VzGAEgAygLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZpbGVDaGFuZ2USFAoMY2hhbmdlX2NvdW50GAIgASgFImoKCkNvbW1pdE1hZGUSEQoJY29tbWl0X2lkGAEgASgJEg8KB3N1YmplY3QYAiABKAkSDgoGYnJhbmNoGAMgASgJEhIKCmZpbGVfY291bnQYBCABKAUSFAoMY29tbWl0X2NvdW50GAUgASgFIpYBCgtGaWxlUGF0Y2hlZBI6CgZjaGFuZ2UYASABKAsyKi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmlsZUNoYW5nZRINCgVwYXRjaBgCIAEoDBISCgpwYXJ0X2luZGV4GAMgASgFEhIKCnBhcnRfY291bnQYBCABKAUSFAoMcGF0Y2hfc2hhMjU2GAUgASgMIkgKD1VzZXJGaWxlc0NvcGllZBISCgpmaWxlX2NvdW50GAEgASgFEhIKCnNpemVfYnl0ZXMYAiABKAMSDQoFcGF0aHMYAyADKAkidQoLQ2xhdWRlUmVhZHkSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEg0KBW1vZGVsGAIgASgJEhcKD3Blcm1pc3Npb25fbW9kZRgDIAEoCRIWCg5jbGF1ZGVfdmVyc2lvbhgEIAEoCRINCgV0b29scxgFIAMoCSJgCg1Bc3Npc3RhbnRUZXh0EgwKBHRleHQYASABKAkSEQoJdHJ1bmNhdGVkGAIgASgIEhIKCnNpemVfYnl0ZXMYAyABKAMSGgoScGFyZW50X3Rvb2xfdXNlX2lkGAQgASgJImMKCkFuc3dlclBhcnQSDAoEdHVybhgBIAEoBRIMCgR0ZXh0GAIgASgJEhIKCnBhcnRfaW5kZXgYAyABKAUSEgoKcGFydF9jb3VudBgEIAEoBRIRCgl0cnVuY2F0ZWQYBSABKAgiNAoMQ2xhdWRlTm90aWNlEgwKBHRleHQYASABKAkSFgoOc2FpZF90b19jbGF1ZGUYAiABKAgiZAoRQXNzaXN0YW50VGhpbmtpbmcSDAoEdGV4dBgBIAEoCRIRCgl0cnVuY2F0ZWQYAiABKAgSEgoKc2l6ZV9ieXRlcxgDIAEoAxIaChJwYXJlbnRfdG9vbF91c2VfaWQYBCABKAkiigEKDlRvb2xVc2VTdGFydGVkEhMKC3Rvb2xfdXNlX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEgoKaW5wdXRfanNvbhgDIAEoCRIRCgl0cnVuY2F0ZWQYBCABKAgSEgoKc2l6ZV9ieXRlcxgFIAEoAxIaChJwYXJlbnRfdG9vbF91c2VfaWQYBiABKAkibQoPVG9vbFVzZUZpbmlzaGVkEhMKC3Rvb2xfdXNlX2lkGAEgASgJEg4KBmZhaWxlZBgCIAEoCBIOCgZvdXRwdXQYAyABKAkSEQoJdHJ1bmNhdGVkGAQgASgIEhIKCnNpemVfYnl0ZXMYBSABKAMiRAoMVXNhZ2VVcGRhdGVkEjQKBXVzYWdlGAEgASgLMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlVzYWdlIoUBCghSZXRyeWluZxIPCgdhdHRlbXB0GAEgASgFEhkKEW1heF9hdHRlbXB0X2NvdW50GAIgASgFEigKBWRlbGF5GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhMKC2h0dHBfc3RhdHVzGAQgASgFEg4KBnJlYXNvbhgFIAEoCSIuChZCYWNrZ3JvdW5kVGFza3NDaGFuZ2VkEhQKDGRlc2NyaXB0aW9ucxgBIAMoCSLVAQoTUGVybWlzc2lvblJlcXVlc3RlZBISCgpyZXF1ZXN0X2lkGAEgASgJEhMKC3Rvb2xfdXNlX2lkGAIgASgJEhEKCXRvb2xfbmFtZRgDIAEoCRISCgppbnB1dF9qc29uGAQgASgJEhEKCXRydW5jYXRlZBgFIAEoCBITCgtkZXNjcmlwdGlvbhgGIAEoCRIvCgtleHBpcmVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNc2Vzc2lvbl9ydWxlcxgIIAMoCSKaAQoRUGVybWlzc2lvbkRlY2lkZWQSEgoKcmVxdWVzdF9pZBgBIAEoCRIPCgdhbGxvd2VkGAIgASgIEg8KB21lc3NhZ2UYAyABKAkSOAoHZGVjaWRlchgEIAEoDjInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5EZWNpZGVyEhUKDXNlc3Npb25fcnVsZXMYBSADKAkiUgoTRGVjaXNpb25UaW1lQ2hhbmdlZBI7CgV0aW1lcxgBIAMoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5EZWNpc2lvblRpbWUiUwoMRGVjaXNpb25UaW1lEhIKCnJlcXVlc3RfaWQYASABKAkSLwoLZXhwaXJlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqYBCg1RdWVzdGlvbkFza2VkEhIKCnJlcXVlc3RfaWQYASABKAkSEwoLdG9vbF91c2VfaWQYAiABKAkSOwoJcXVlc3Rpb25zGAMgAygLMiguY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXN0aW9uEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKDAQoIUXVlc3Rpb24SEAoIcXVlc3Rpb24YASABKAkSDgoGaGVhZGVyGAIgASgJEj8KB29wdGlvbnMYAyADKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUXVlc3Rpb25PcHRpb24SFAoMbXVsdGlfc2VsZWN0GAQgASgIIjQKDlF1ZXN0aW9uT3B0aW9uEg0KBWxhYmVsGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJIiAKDlF1ZXN0aW9uQW5zd2VyEg4KBnZhbHVlcxgBIAMoCSKhAQoQUXVlc3Rpb25BbnN3ZXJlZBISCgpyZXF1ZXN0X2lkGAEgASgJEj8KB2Fuc3dlcnMYAiADKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUXVlc3Rpb25BbnN3ZXISOAoHZGVjaWRlchgDIAEoDjInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5EZWNpZGVyIlMKDUNvbW1hbmRPdXRwdXQSNAoFcGhhc2UYASABKA4yJS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGhhc2USDAoEZGF0YRgCIAEoDCIcCgxTdGRlcnJPdXRwdXQSDAoEZGF0YRgBIAEoDCJHChBVbnJlY29nbml6ZWRMaW5lEgwKBGxpbmUYASABKAwSEQoJdHJ1bmNhdGVkGAIgASgIEhIKCnNpemVfYnl0ZXMYAyABKAMiNQoPT3V0cHV0VHJ1bmNhdGVkEhIKCnNpemVfYnl0ZXMYASABKAMSDgoGc291cmNlGAIgASgJKnAKB0RlY2lkZXISFwoTREVDSURFUl9VTlNQRUNJRklFRBAAEhIKDkRFQ0lERVJfQ0FMTEVSEAESEwoPREVDSURFUl9USU1FT1VUEAISDwoLREVDSURFUl9FTkQQAxISCg5ERUNJREVSX1BPTElDWRAEYgZwcm90bzM", [file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_result, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CjJjbGF1ZGVjbHVzdGVyL3Nlc3Npb24vdjFhbHBoYTEvc2Vzc2lvbl9ldmVudC5wcm90bxIeY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExIvcZCgxTZXNzaW9uRXZlbnQSEAoIc2VxdWVuY2UYASABKAUSLgoKb2NjdXJfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASSQoPc2Vzc2lvbl9zdGFydGVkGAogASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25TdGFydGVkSAASRQoNc3RhdGVfY2hhbmdlZBgLIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TdGF0ZUNoYW5nZWRIABJFCg1waGFzZV9jaGFuZ2VkGAwgASgLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlBoYXNlQ2hhbmdlZEgAEkMKDHR1cm5fc3RhcnRlZBgNIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5UdXJuU3RhcnRlZEgAEkUKDXR1cm5fZmluaXNoZWQYDiABKAsyLC5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVHVybkZpbmlzaGVkSAASSwoQc2Vzc2lvbl9maW5pc2hlZBgPIAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uRmluaXNoZWRIABJHCg5tZXNzYWdlX3F1ZXVlZBgQIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5NZXNzYWdlUXVldWVkSAASSwoQc2Vzc2lvbl9yZXN0b3JlZBgRIAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TZXNzaW9uUmVzdG9yZWRIABJPChJjb250YWluZXJfcHJvZ3Jlc3MYFCABKAsyMS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ29udGFpbmVyUHJvZ3Jlc3NIABJJCg9jb25uZWN0aW9uX2xvc3QYFSABKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ29ubmVjdGlvbkxvc3RIABJRChNjb25uZWN0aW9uX3Jlc3RvcmVkGBYgASgLMjIuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNvbm5lY3Rpb25SZXN0b3JlZEgAEkcKDmVncmVzc19kZWNpZGVkGBcgASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkVncmVzc0RlY2lkZWRIABJWChZxdWV1ZV9wb3NpdGlvbl9jaGFuZ2VkGBggASgLMjQuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXVlUG9zaXRpb25DaGFuZ2VkSAASSQoPY29ubmVjdGlvbl9tYWRlGBkgASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNvbm5lY3Rpb25NYWRlSAASRwoOYnVkZ2V0X3JlYWNoZWQYGiABKAsyLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQnVkZ2V0UmVhY2hlZEgAEkcKDm1vZGVsX2Fuc3dlcmVkGHggASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLk1vZGVsQW5zd2VyZWRIABJHCg5jbG9uZV9wcm9ncmVzcxgeIAEoCzItLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5DbG9uZVByb2dyZXNzSAASSQoPY2hhbmdlc191cGRhdGVkGB8gASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkNoYW5nZXNVcGRhdGVkSAASQwoMZmlsZV9wYXRjaGVkGCAgASgLMisuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZpbGVQYXRjaGVkSAASSQoPd29ya3NwYWNlX3JlYWR5GCEgASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLldvcmtzcGFjZVJlYWR5SAASRwoOY29tbWFuZF9vdXRwdXQYIiABKAsyLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ29tbWFuZE91dHB1dEgAEkUKDnNldHVwX2ZpbmlzaGVkGCMgASgLMisuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNldHVwUmVzdWx0SAASRwoOY2hlY2tfZmluaXNoZWQYJCABKAsyLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQ29tbWFuZFJlc3VsdEgAEkMKDGNsYXVkZV9yZWFkeRgoIAEoCzIrLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5DbGF1ZGVSZWFkeUgAEkcKDmFzc2lzdGFudF90ZXh0GCkgASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkFzc2lzdGFudFRleHRIABJKChB0b29sX3VzZV9zdGFydGVkGCogASgLMi4uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlRvb2xVc2VTdGFydGVkSAASTAoRdG9vbF91c2VfZmluaXNoZWQYKyABKAsyLy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVG9vbFVzZUZpbmlzaGVkSAASRQoNdXNhZ2VfdXBkYXRlZBgsIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Vc2FnZVVwZGF0ZWRIABI8CghyZXRyeWluZxgtIAEoCzIoLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5SZXRyeWluZ0gAEloKGGJhY2tncm91bmRfdGFza3NfY2hhbmdlZBguIAEoCzI2LmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5CYWNrZ3JvdW5kVGFza3NDaGFuZ2VkSAASUwoUcGVybWlzc2lvbl9yZXF1ZXN0ZWQYLyABKAsyMy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGVybWlzc2lvblJlcXVlc3RlZEgAEk8KEnBlcm1pc3Npb25fZGVjaWRlZBgwIAEoCzIxLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5QZXJtaXNzaW9uRGVjaWRlZEgAElQKFWRlY2lzaW9uX3RpbWVfY2hhbmdlZBglIAEoCzIzLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5EZWNpc2lvblRpbWVDaGFuZ2VkSAASRwoOcXVlc3Rpb25fYXNrZWQYMSABKAsyLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUXVlc3Rpb25Bc2tlZEgAEk0KEXF1ZXN0aW9uX2Fuc3dlcmVkGDIgASgLMjAuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXN0aW9uQW5zd2VyZWRIABJBCgthbnN3ZXJfcGFydBgzIAEoCzIqLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5BbnN3ZXJQYXJ0SAASRQoNY2xhdWRlX25vdGljZRg0IAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5DbGF1ZGVOb3RpY2VIABJPChJhc3Npc3RhbnRfdGhpbmtpbmcYNSABKAsyMS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQXNzaXN0YW50VGhpbmtpbmdIABJBCgtjb21taXRfbWFkZRg2IAEoCzIqLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Db21taXRNYWRlSAASTAoRdXNlcl9maWxlc19jb3BpZWQYOCABKAsyLy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuVXNlckZpbGVzQ29waWVkSAASRQoNc3RkZXJyX291dHB1dBg8IAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5TdGRlcnJPdXRwdXRIABJNChF1bnJlY29nbml6ZWRfbGluZRg9IAEoCzIwLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5VbnJlY29nbml6ZWRMaW5lSAASSwoQb3V0cHV0X3RydW5jYXRlZBg+IAEoCzIvLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5PdXRwdXRUcnVuY2F0ZWRIAEIHCgVldmVudCJ/Cg5TZXNzaW9uU3RhcnRlZBISCgpzZXNzaW9uX2lkGAEgASgJEjkKBHNwZWMYAiABKAsyKy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvblNwZWMSDgoGcGFyZW50GAMgASgJEg4KBmNhbGxlchgKIAEoCSJMCgxTdGF0ZUNoYW5nZWQSPAoFc3RhdGUYASABKA4yLS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuU2Vzc2lvbi5TdGF0ZSJECgxQaGFzZUNoYW5nZWQSNAoFcGhhc2UYASABKA4yJS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGhhc2UiUAoLVHVyblN0YXJ0ZWQSDAoEdHVybhgBIAEoBRIMCgR0ZXh0GAIgASgJEhEKCXRydW5jYXRlZBgDIAEoCBISCgptZXNzYWdlX2lkGAQgASgJIu4BCgxUdXJuRmluaXNoZWQSDAoEdHVybhgBIAEoBRI4CgdmYWlsdXJlGAIgASgLMicuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZhaWx1cmUSEwoLaW50ZXJydXB0ZWQYAyABKAgSDAoEdGV4dBgEIAEoCRIRCgl0cnVuY2F0ZWQYBSABKAgSKgoHZWxhcHNlZBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI0CgV1c2FnZRgHIAEoCzIlLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5Vc2FnZSI6Cg1NZXNzYWdlUXVldWVkEhIKCm1lc3NhZ2VfaWQYASABKAkSFQoNd2FpdGluZ19jb3VudBgCIAEoBSKuAQoPU2Vzc2lvblJlc3RvcmVkEhsKE3ByZXZpb3VzX3Nlc3Npb25faWQYASABKAkSGAoQcGF0Y2hfc2l6ZV9ieXRlcxgCIAEoAxIdChVjb252ZXJzYXRpb25fcmVzdG9yZWQYAyABKAgSRQoUY29udmVyc2F0aW9uX2ZhaWx1cmUYBCABKAsyJy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmFpbHVyZSKOAQoPU2Vzc2lvbkZpbmlzaGVkEjwKBXN0YXRlGAEgASgOMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb24uU3RhdGUSPQoGcmVzdWx0GAIgASgLMi0uY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlNlc3Npb25SZXN1bHQiTAoRQ29udGFpbmVyUHJvZ3Jlc3MSDwoHbWVzc2FnZRgBIAEoCRIUCgxjb250YWluZXJfaWQYAiABKAkSEAoIYnVpbGRpbmcYAyABKAgiIAoOQ29ubmVjdGlvbkxvc3QSDgoGcmVhc29uGAEgASgJIkAKEkNvbm5lY3Rpb25SZXN0b3JlZBIqCgdlbGFwc2VkGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIkUKDUVncmVzc0RlY2lkZWQSEwoLZGVzdGluYXRpb24YASABKAkSDwoHYWxsb3dlZBgCIAEoCBIOCgZyZWFzb24YAyABKAkiEAoOQ29ubmVjdGlvbk1hZGUiiQIKDUJ1ZGdldFJlYWNoZWQSQgoFc2NvcGUYASABKA4yMy5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuQnVkZ2V0UmVhY2hlZC5TY29wZRI1CgVsaW1pdBgCIAEoCzImLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5CdWRnZXQSOgoEdXNlZBgDIAEoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5NZXRlcmVkVXNhZ2UiQQoFU2NvcGUSFQoRU0NPUEVfVU5TUEVDSUZJRUQQABIRCg1TQ09QRV9TRVNTSU9OEAESDgoKU0NPUEVfSE9TVBACIsACCg1Nb2RlbEFuc3dlcmVkEg0KBW1vZGVsGAEgASgJEhcKD2Fuc3dlcmluZ19tb2RlbBgCIAEoCRIuCgpzdGFydF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgxhbnN3ZXJfZGVsYXkYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKgoHZWxhcHNlZBgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhITCgtodHRwX3N0YXR1cxgGIAEoBRIPCgdmYWlsdXJlGAcgASgJEjsKBXVzYWdlGAggASgLMiwuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLk1ldGVyZWRVc2FnZRIXCg9jbGFpbWVkX3NwYW5faWQYCSABKAkiOAoUUXVldWVQb3NpdGlvbkNoYW5nZWQSEAoIcG9zaXRpb24YASABKAUSDgoGcmVhc29uGAIgASgJIlkKDldvcmtzcGFjZVJlYWR5EhYKDmJhc2VfY29tbWl0X2lkGAEgASgJEhYKDmNsYXVkZV9zdGFydGVkGCggASgIEhcKD2NsYXVkZV9wcmVwYXJlZBhVIAEoCCJACg1DbG9uZVByb2dyZXNzEg0KBXN0YWdlGAEgASgJEhQKB3BlcmNlbnQYAiABKAVIAIgBAUIKCghfcGVyY2VudCJjCg5DaGFuZ2VzVXBkYXRlZBI7CgdjaGFuZ2VzGAEgAygLMiouY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLkZpbGVDaGFuZ2USFAoMY2hhbmdlX2NvdW50GAIgASgFImoKCkNvbW1pdE1hZGUSEQoJY29tbWl0X2lkGAEgASgJEg8KB3N1YmplY3QYAiABKAkSDgoGYnJhbmNoGAMgASgJEhIKCmZpbGVfY291bnQYBCABKAUSFAoMY29tbWl0X2NvdW50GAUgASgFIpYBCgtGaWxlUGF0Y2hlZBI6CgZjaGFuZ2UYASABKAsyKi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuRmlsZUNoYW5nZRINCgVwYXRjaBgCIAEoDBISCgpwYXJ0X2luZGV4GAMgASgFEhIKCnBhcnRfY291bnQYBCABKAUSFAoMcGF0Y2hfc2hhMjU2GAUgASgMIkgKD1VzZXJGaWxlc0NvcGllZBISCgpmaWxlX2NvdW50GAEgASgFEhIKCnNpemVfYnl0ZXMYAiABKAMSDQoFcGF0aHMYAyADKAkidQoLQ2xhdWRlUmVhZHkSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEg0KBW1vZGVsGAIgASgJEhcKD3Blcm1pc3Npb25fbW9kZRgDIAEoCRIWCg5jbGF1ZGVfdmVyc2lvbhgEIAEoCRINCgV0b29scxgFIAMoCSJgCg1Bc3Npc3RhbnRUZXh0EgwKBHRleHQYASABKAkSEQoJdHJ1bmNhdGVkGAIgASgIEhIKCnNpemVfYnl0ZXMYAyABKAMSGgoScGFyZW50X3Rvb2xfdXNlX2lkGAQgASgJImMKCkFuc3dlclBhcnQSDAoEdHVybhgBIAEoBRIMCgR0ZXh0GAIgASgJEhIKCnBhcnRfaW5kZXgYAyABKAUSEgoKcGFydF9jb3VudBgEIAEoBRIRCgl0cnVuY2F0ZWQYBSABKAgiNAoMQ2xhdWRlTm90aWNlEgwKBHRleHQYASABKAkSFgoOc2FpZF90b19jbGF1ZGUYAiABKAgiZAoRQXNzaXN0YW50VGhpbmtpbmcSDAoEdGV4dBgBIAEoCRIRCgl0cnVuY2F0ZWQYAiABKAgSEgoKc2l6ZV9ieXRlcxgDIAEoAxIaChJwYXJlbnRfdG9vbF91c2VfaWQYBCABKAkiigEKDlRvb2xVc2VTdGFydGVkEhMKC3Rvb2xfdXNlX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEgoKaW5wdXRfanNvbhgDIAEoCRIRCgl0cnVuY2F0ZWQYBCABKAgSEgoKc2l6ZV9ieXRlcxgFIAEoAxIaChJwYXJlbnRfdG9vbF91c2VfaWQYBiABKAkibQoPVG9vbFVzZUZpbmlzaGVkEhMKC3Rvb2xfdXNlX2lkGAEgASgJEg4KBmZhaWxlZBgCIAEoCBIOCgZvdXRwdXQYAyABKAkSEQoJdHJ1bmNhdGVkGAQgASgIEhIKCnNpemVfYnl0ZXMYBSABKAMiRAoMVXNhZ2VVcGRhdGVkEjQKBXVzYWdlGAEgASgLMiUuY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlVzYWdlIoUBCghSZXRyeWluZxIPCgdhdHRlbXB0GAEgASgFEhkKEW1heF9hdHRlbXB0X2NvdW50GAIgASgFEigKBWRlbGF5GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhMKC2h0dHBfc3RhdHVzGAQgASgFEg4KBnJlYXNvbhgFIAEoCSIuChZCYWNrZ3JvdW5kVGFza3NDaGFuZ2VkEhQKDGRlc2NyaXB0aW9ucxgBIAMoCSLVAQoTUGVybWlzc2lvblJlcXVlc3RlZBISCgpyZXF1ZXN0X2lkGAEgASgJEhMKC3Rvb2xfdXNlX2lkGAIgASgJEhEKCXRvb2xfbmFtZRgDIAEoCRISCgppbnB1dF9qc29uGAQgASgJEhEKCXRydW5jYXRlZBgFIAEoCBITCgtkZXNjcmlwdGlvbhgGIAEoCRIvCgtleHBpcmVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNc2Vzc2lvbl9ydWxlcxgIIAMoCSKaAQoRUGVybWlzc2lvbkRlY2lkZWQSEgoKcmVxdWVzdF9pZBgBIAEoCRIPCgdhbGxvd2VkGAIgASgIEg8KB21lc3NhZ2UYAyABKAkSOAoHZGVjaWRlchgEIAEoDjInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5EZWNpZGVyEhUKDXNlc3Npb25fcnVsZXMYBSADKAkiUgoTRGVjaXNpb25UaW1lQ2hhbmdlZBI7CgV0aW1lcxgBIAMoCzIsLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5EZWNpc2lvblRpbWUiUwoMRGVjaXNpb25UaW1lEhIKCnJlcXVlc3RfaWQYASABKAkSLwoLZXhwaXJlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqYBCg1RdWVzdGlvbkFza2VkEhIKCnJlcXVlc3RfaWQYASABKAkSEwoLdG9vbF91c2VfaWQYAiABKAkSOwoJcXVlc3Rpb25zGAMgAygLMiguY2xhdWRlY2x1c3Rlci5zZXNzaW9uLnYxYWxwaGExLlF1ZXN0aW9uEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKDAQoIUXVlc3Rpb24SEAoIcXVlc3Rpb24YASABKAkSDgoGaGVhZGVyGAIgASgJEj8KB29wdGlvbnMYAyADKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUXVlc3Rpb25PcHRpb24SFAoMbXVsdGlfc2VsZWN0GAQgASgIIjQKDlF1ZXN0aW9uT3B0aW9uEg0KBWxhYmVsGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJIiAKDlF1ZXN0aW9uQW5zd2VyEg4KBnZhbHVlcxgBIAMoCSKhAQoQUXVlc3Rpb25BbnN3ZXJlZBISCgpyZXF1ZXN0X2lkGAEgASgJEj8KB2Fuc3dlcnMYAiADKAsyLi5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUXVlc3Rpb25BbnN3ZXISOAoHZGVjaWRlchgDIAEoDjInLmNsYXVkZWNsdXN0ZXIuc2Vzc2lvbi52MWFscGhhMS5EZWNpZGVyIlMKDUNvbW1hbmRPdXRwdXQSNAoFcGhhc2UYASABKA4yJS5jbGF1ZGVjbHVzdGVyLnNlc3Npb24udjFhbHBoYTEuUGhhc2USDAoEZGF0YRgCIAEoDCIcCgxTdGRlcnJPdXRwdXQSDAoEZGF0YRgBIAEoDCJHChBVbnJlY29nbml6ZWRMaW5lEgwKBGxpbmUYASABKAwSEQoJdHJ1bmNhdGVkGAIgASgIEhIKCnNpemVfYnl0ZXMYAyABKAMiNQoPT3V0cHV0VHJ1bmNhdGVkEhIKCnNpemVfYnl0ZXMYASABKAMSDgoGc291cmNlGAIgASgJKnAKB0RlY2lkZXISFwoTREVDSURFUl9VTlNQRUNJRklFRBAAEhIKDkRFQ0lERVJfQ0FMTEVSEAESEwoPREVDSURFUl9USU1FT1VUEAISDwoLREVDSURFUl9FTkQQAxISCg5ERUNJREVSX1BPTElDWRAEYgZwcm90bzM", [file_claudecluster_session_v1alpha1_session, file_claudecluster_session_v1alpha1_session_result, file_claudecluster_session_v1alpha1_session_spec, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * One numbered entry of a session's log. The log is all there is to know of a session: its state
@@ -180,6 +180,14 @@ export type SessionEvent = Message<"claudecluster.session.v1alpha1.SessionEvent"
      */
     value: BudgetReached;
     case: "budgetReached";
+  } | {
+    /**
+     * The model has answered a request, or failed to.
+     *
+     * @generated from field: claudecluster.session.v1alpha1.ModelAnswered model_answered = 120;
+     */
+    value: ModelAnswered;
+    case: "modelAnswered";
   } | {
     /**
      * The repository is being fetched.
@@ -893,6 +901,84 @@ export const BudgetReached_ScopeSchema: GenEnum<BudgetReached_Scope> = /*@__PURE
   enumDesc(file_claudecluster_session_v1alpha1_session_event, 14, 0);
 
 /**
+ * A request to the model is over, as the host's broker saw it: it is no word of the container's. Those that the broker
+ * refused have no such event, nor have those after the first 10,000.
+ *
+ * @generated from message claudecluster.session.v1alpha1.ModelAnswered
+ */
+export type ModelAnswered = Message<"claudecluster.session.v1alpha1.ModelAnswered"> & {
+  /**
+   * The model that was asked for.
+   *
+   * @generated from field: string model = 1;
+   */
+  model: string;
+
+  /**
+   * The model that answered. Empty: none did.
+   *
+   * @generated from field: string answering_model = 2;
+   */
+  answeringModel: string;
+
+  /**
+   * When the request was passed on.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 3;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Time until the answer began. Absent: none did.
+   *
+   * @generated from field: google.protobuf.Duration answer_delay = 4;
+   */
+  answerDelay?: Duration | undefined;
+
+  /**
+   * Time until the answer had come, or was broken off.
+   *
+   * @generated from field: google.protobuf.Duration elapsed = 5;
+   */
+  elapsed?: Duration | undefined;
+
+  /**
+   * HTTP status of the answer. 0: there was none.
+   *
+   * @generated from field: int32 http_status = 6;
+   */
+  httpStatus: number;
+
+  /**
+   * Kind of the failure that ended a request which had begun well, in a word or two. Empty: it ended well, or its status says it.
+   *
+   * @generated from field: string failure = 7;
+   */
+  failure: string;
+
+  /**
+   * What it used. Absent: nothing is counted for it.
+   *
+   * @generated from field: claudecluster.session.v1alpha1.MeteredUsage usage = 8;
+   */
+  usage?: MeteredUsage | undefined;
+
+  /**
+   * The span that the container said it belongs to, 16 hexadecimal digits. Empty: none of the session's trace.
+   *
+   * @generated from field: string claimed_span_id = 9;
+   */
+  claimedSpanId: string;
+};
+
+/**
+ * Describes the message claudecluster.session.v1alpha1.ModelAnswered.
+ * Use `create(ModelAnsweredSchema)` to create a new message.
+ */
+export const ModelAnsweredSchema: GenMessage<ModelAnswered> = /*@__PURE__*/
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 15);
+
+/**
  * The session waits in the host's queue, at another place than before.
  *
  * @generated from message claudecluster.session.v1alpha1.QueuePositionChanged
@@ -918,7 +1004,7 @@ export type QueuePositionChanged = Message<"claudecluster.session.v1alpha1.Queue
  * Use `create(QueuePositionChangedSchema)` to create a new message.
  */
 export const QueuePositionChangedSchema: GenMessage<QueuePositionChanged> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 15);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 16);
 
 /**
  * The workspace is checked out. Changes of an earlier session are not restored yet.
@@ -953,7 +1039,7 @@ export type WorkspaceReady = Message<"claudecluster.session.v1alpha1.WorkspaceRe
  * Use `create(WorkspaceReadySchema)` to create a new message.
  */
 export const WorkspaceReadySchema: GenMessage<WorkspaceReady> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 16);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 17);
 
 /**
  * Fetching or checking out the repository has made progress.
@@ -981,7 +1067,7 @@ export type CloneProgress = Message<"claudecluster.session.v1alpha1.CloneProgres
  * Use `create(CloneProgressSchema)` to create a new message.
  */
 export const CloneProgressSchema: GenMessage<CloneProgress> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 17);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 18);
 
 /**
  * The set of files that differ from the start commit has changed.
@@ -1009,7 +1095,7 @@ export type ChangesUpdated = Message<"claudecluster.session.v1alpha1.ChangesUpda
  * Use `create(ChangesUpdatedSchema)` to create a new message.
  */
 export const ChangesUpdatedSchema: GenMessage<ChangesUpdated> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 18);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 19);
 
 /**
  * Claude has made one commit, or several since the last such event, as by a rebase. It is what Claude's repository says, soon
@@ -1059,7 +1145,7 @@ export type CommitMade = Message<"claudecluster.session.v1alpha1.CommitMade"> & 
  * Use `create(CommitMadeSchema)` to create a new message.
  */
 export const CommitMadeSchema: GenMessage<CommitMade> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 19);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 20);
 
 /**
  * A part of one file's diff against the start commit. While Claude works, a renamed file is one
@@ -1109,7 +1195,7 @@ export type FilePatched = Message<"claudecluster.session.v1alpha1.FilePatched"> 
  * Use `create(FilePatchedSchema)` to create a new message.
  */
 export const FilePatchedSchema: GenMessage<FilePatched> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 20);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 21);
 
 /**
  * The user's own files for Claude Code are in place. Comes before Claude is started.
@@ -1144,7 +1230,7 @@ export type UserFilesCopied = Message<"claudecluster.session.v1alpha1.UserFilesC
  * Use `create(UserFilesCopiedSchema)` to create a new message.
  */
 export const UserFilesCopiedSchema: GenMessage<UserFilesCopied> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 21);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 22);
 
 /**
  * Claude Code has started a turn and says how it is set up.
@@ -1193,7 +1279,7 @@ export type ClaudeReady = Message<"claudecluster.session.v1alpha1.ClaudeReady"> 
  * Use `create(ClaudeReadySchema)` to create a new message.
  */
 export const ClaudeReadySchema: GenMessage<ClaudeReady> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 22);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 23);
 
 /**
  * Claude said something.
@@ -1235,7 +1321,7 @@ export type AssistantText = Message<"claudecluster.session.v1alpha1.AssistantTex
  * Use `create(AssistantTextSchema)` to create a new message.
  */
 export const AssistantTextSchema: GenMessage<AssistantText> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 23);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 24);
 
 /**
  * A part of a turn's answer that is too long for turn_finished. All parts come right before that
@@ -1285,7 +1371,7 @@ export type AnswerPart = Message<"claudecluster.session.v1alpha1.AnswerPart"> & 
  * Use `create(AnswerPartSchema)` to create a new message.
  */
 export const AnswerPartSchema: GenMessage<AnswerPart> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 24);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 25);
 
 /**
  * Claude Code says something beside what Claude says: an answer was stopped, cut or begun anew, a
@@ -1314,7 +1400,7 @@ export type ClaudeNotice = Message<"claudecluster.session.v1alpha1.ClaudeNotice"
  * Use `create(ClaudeNoticeSchema)` to create a new message.
  */
 export const ClaudeNoticeSchema: GenMessage<ClaudeNotice> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 25);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 26);
 
 /**
  * Claude thought, as far as the model shows it.
@@ -1356,7 +1442,7 @@ export type AssistantThinking = Message<"claudecluster.session.v1alpha1.Assistan
  * Use `create(AssistantThinkingSchema)` to create a new message.
  */
 export const AssistantThinkingSchema: GenMessage<AssistantThinking> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 26);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 27);
 
 /**
  * Claude uses a tool.
@@ -1412,7 +1498,7 @@ export type ToolUseStarted = Message<"claudecluster.session.v1alpha1.ToolUseStar
  * Use `create(ToolUseStartedSchema)` to create a new message.
  */
 export const ToolUseStartedSchema: GenMessage<ToolUseStarted> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 27);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 28);
 
 /**
  * A tool has done what Claude used it for.
@@ -1461,7 +1547,7 @@ export type ToolUseFinished = Message<"claudecluster.session.v1alpha1.ToolUseFin
  * Use `create(ToolUseFinishedSchema)` to create a new message.
  */
 export const ToolUseFinishedSchema: GenMessage<ToolUseFinished> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 28);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 29);
 
 /**
  * The session's usage so far.
@@ -1482,7 +1568,7 @@ export type UsageUpdated = Message<"claudecluster.session.v1alpha1.UsageUpdated"
  * Use `create(UsageUpdatedSchema)` to create a new message.
  */
 export const UsageUpdatedSchema: GenMessage<UsageUpdated> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 29);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 30);
 
 /**
  * A model request failed and is tried again: by Claude Code, or by the host before Claude Code
@@ -1532,7 +1618,7 @@ export type Retrying = Message<"claudecluster.session.v1alpha1.Retrying"> & {
  * Use `create(RetryingSchema)` to create a new message.
  */
 export const RetryingSchema: GenMessage<Retrying> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 30);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 31);
 
 /**
  * The set of commands that Claude left running has changed.
@@ -1553,7 +1639,7 @@ export type BackgroundTasksChanged = Message<"claudecluster.session.v1alpha1.Bac
  * Use `create(BackgroundTasksChangedSchema)` to create a new message.
  */
 export const BackgroundTasksChangedSchema: GenMessage<BackgroundTasksChanged> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 31);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 32);
 
 /**
  * Claude wants to use a tool that its permission mode does not simply allow. The session is WAITING
@@ -1625,7 +1711,7 @@ export type PermissionRequested = Message<"claudecluster.session.v1alpha1.Permis
  * Use `create(PermissionRequestedSchema)` to create a new message.
  */
 export const PermissionRequestedSchema: GenMessage<PermissionRequested> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 32);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 33);
 
 /**
  * A permission has been decided on.
@@ -1674,7 +1760,7 @@ export type PermissionDecided = Message<"claudecluster.session.v1alpha1.Permissi
  * Use `create(PermissionDecidedSchema)` to create a new message.
  */
 export const PermissionDecidedSchema: GenMessage<PermissionDecided> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 33);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 34);
 
 /**
  * The time within which decisions have to be made has stopped, since nobody could be asked, or goes on.
@@ -1695,7 +1781,7 @@ export type DecisionTimeChanged = Message<"claudecluster.session.v1alpha1.Decisi
  * Use `create(DecisionTimeChangedSchema)` to create a new message.
  */
 export const DecisionTimeChangedSchema: GenMessage<DecisionTimeChanged> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 34);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 35);
 
 /**
  * The time of one request.
@@ -1723,7 +1809,7 @@ export type DecisionTime = Message<"claudecluster.session.v1alpha1.DecisionTime"
  * Use `create(DecisionTimeSchema)` to create a new message.
  */
 export const DecisionTimeSchema: GenMessage<DecisionTime> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 35);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 36);
 
 /**
  * Claude asks something. The session is WAITING until an Answer with this request_id comes, or
@@ -1766,7 +1852,7 @@ export type QuestionAsked = Message<"claudecluster.session.v1alpha1.QuestionAske
  * Use `create(QuestionAskedSchema)` to create a new message.
  */
 export const QuestionAskedSchema: GenMessage<QuestionAsked> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 36);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 37);
 
 /**
  * A question of Claude's. Texts are cut.
@@ -1808,7 +1894,7 @@ export type Question = Message<"claudecluster.session.v1alpha1.Question"> & {
  * Use `create(QuestionSchema)` to create a new message.
  */
 export const QuestionSchema: GenMessage<Question> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 37);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 38);
 
 /**
  * An answer that Claude offers.
@@ -1836,7 +1922,7 @@ export type QuestionOption = Message<"claudecluster.session.v1alpha1.QuestionOpt
  * Use `create(QuestionOptionSchema)` to create a new message.
  */
 export const QuestionOptionSchema: GenMessage<QuestionOption> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 38);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 39);
 
 /**
  * The answer to one question.
@@ -1857,7 +1943,7 @@ export type QuestionAnswer = Message<"claudecluster.session.v1alpha1.QuestionAns
  * Use `create(QuestionAnswerSchema)` to create a new message.
  */
 export const QuestionAnswerSchema: GenMessage<QuestionAnswer> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 39);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 40);
 
 /**
  * Questions have been answered, or nobody did in time.
@@ -1893,7 +1979,7 @@ export type QuestionAnswered = Message<"claudecluster.session.v1alpha1.QuestionA
  * Use `create(QuestionAnsweredSchema)` to create a new message.
  */
 export const QuestionAnsweredSchema: GenMessage<QuestionAnswered> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 40);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 41);
 
 /**
  * The setup or the check wrote something: standard output and error as they came. At most 1 MiB of each command, and 64 KiB a
@@ -1922,7 +2008,7 @@ export type CommandOutput = Message<"claudecluster.session.v1alpha1.CommandOutpu
  * Use `create(CommandOutputSchema)` to create a new message.
  */
 export const CommandOutputSchema: GenMessage<CommandOutput> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 41);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 42);
 
 /**
  * Claude wrote to its standard error.
@@ -1943,7 +2029,7 @@ export type StderrOutput = Message<"claudecluster.session.v1alpha1.StderrOutput"
  * Use `create(StderrOutputSchema)` to create a new message.
  */
 export const StderrOutputSchema: GenMessage<StderrOutput> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 42);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 43);
 
 /**
  * Claude Code wrote a line that the agent does not know.
@@ -1978,7 +2064,7 @@ export type UnrecognizedLine = Message<"claudecluster.session.v1alpha1.Unrecogni
  * Use `create(UnrecognizedLineSchema)` to create a new message.
  */
 export const UnrecognizedLineSchema: GenMessage<UnrecognizedLine> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 43);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 44);
 
 /**
  * Output of Claude's was dropped, to stay within bounds.
@@ -2006,7 +2092,7 @@ export type OutputTruncated = Message<"claudecluster.session.v1alpha1.OutputTrun
  * Use `create(OutputTruncatedSchema)` to create a new message.
  */
 export const OutputTruncatedSchema: GenMessage<OutputTruncated> = /*@__PURE__*/
-  messageDesc(file_claudecluster_session_v1alpha1_session_event, 44);
+  messageDesc(file_claudecluster_session_v1alpha1_session_event, 45);
 
 /**
  * Who made a decision that Claude waited for.

@@ -1,0 +1,54 @@
+import type { Logger } from "pino";
+import type { WayOut } from "../broker/way-out.ts";
+import type { Settings } from "../config/settings.ts";
+import { NotTaken, postJson } from "../post.ts";
+
+/** A push takes no longer (ms), also the last one, for which the host's end waits. */
+export const PUSH_TIMEOUT_MS = 5_000;
+
+/** Kinds of what is pushed, as the ends of the paths have them. */
+export type OtlpSignal = "metrics" | "traces" | "logs";
+
+/** Collector to push to, and how it is reached. */
+export interface OtlpTargetOptions {
+  otlp: NonNullable<Settings["otlp"]>;
+  wayOut: WayOut;
+  logger: Logger;
+}
+
+/** Collector that is pushed to by OTLP over HTTP. A failure is logged once, until a push of that kind has arrived again. */
+export class OtlpTarget {
+  readonly otlp: NonNullable<Settings["otlp"]>;
+  readonly #options: OtlpTargetOptions;
+  readonly #failing = new Set<OtlpSignal>();
+
+  constructor(options: OtlpTargetOptions) {
+    this.otlp = options.otlp;
+    this.#options = options;
+  }
+
+  /**
+   * Pushes a body, by default of JSON. Resolves with whether it was taken, will never be, or may be if it is pushed again. Never
+   * rejects.
+   */
+  async push(
+    kind: OtlpSignal,
+    body: Uint8Array,
+    contentType = "application/json",
+  ): Promise<"taken" | "refused" | "failed"> {
+    const { otlp, wayOut, logger } = this.#options;
+    const url = new URL(`v1/${kind}`, otlp.endpoint.replace(/\/*$/, "/"));
+    const headers = { ...otlp.headers, "content-type": contentType };
+    try {
+      await postJson(url, body, { wayOut, headers, signal: AbortSignal.timeout(PUSH_TIMEOUT_MS) });
+      this.#failing.delete(kind);
+      return "taken";
+    } catch (error) {
+      if (!this.#failing.has(kind)) logger.warn({ why: (error as Error).message }, `${kind} not pushed`);
+      this.#failing.add(kind);
+      // https://opentelemetry.io/docs/specs/otlp/#retryable-response-codes
+      const final = error instanceof NotTaken && ![429, 502, 503, 504].includes(error.status);
+      return final ? "refused" : "failed";
+    }
+  }
+}

@@ -1,0 +1,31 @@
+import { createHash } from "node:crypto";
+import { readTraceParent, type SessionSpec, type TraceParent } from "../../proto/index.ts";
+
+/** Place of a session's first span in its trace, and where that hangs. */
+export interface SessionTrace extends TraceParent {
+  /** Span that asked for the session. Undefined: none that is known. */
+  parentSpanId: string | undefined;
+}
+
+/**
+ * Returns the trace of a session: that of who asked for it, or one of its own. It is the same on every host that takes the
+ * session up.
+ */
+export function traceOf(sessionId: string, { traceParent }: Pick<SessionSpec, "traceParent">): SessionTrace {
+  const parent = readTraceParent(traceParent);
+  return {
+    traceId: parent?.traceId ?? digest(`trace of ${sessionId}`).slice(0, 32),
+    spanId: spanIdOf(sessionId, "session"),
+    sampled: parent?.sampled ?? true,
+    parentSpanId: parent?.spanId,
+  };
+}
+
+/** Returns the id of a session's span, by what names it in the session. */
+export function spanIdOf(sessionId: string, name: string): string {
+  return digest(`span of ${sessionId}: ${name}`).slice(0, 16);
+}
+
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}

@@ -10,6 +10,7 @@ import { BUILD_SCRIPT, buildAgentImage } from "./containers/build-image.ts";
 import { Containers } from "./containers/containers.ts";
 import { OwnImage } from "./containers/own-image.ts";
 import { notifyOfSessions } from "./daemon/notifier.ts";
+import { claudeDirectory, homeDirectory } from "./directories.ts";
 import { readHostId } from "./host-id.ts";
 import { DockerRuntime } from "./runtime/docker/docker-runtime.ts";
 import type { Runtime } from "./runtime/runtime.ts";
@@ -17,6 +18,9 @@ import { SessionManager } from "./session/session-manager.ts";
 import { SnapshotStores, storesDirectory } from "./snapshots/snapshot-stores.ts";
 import type { SnapshotUploads } from "./snapshots/snapshot-uploads.ts";
 import { StartSupplies } from "./snapshots/start-supplies.ts";
+import { LocalSource } from "./source/local-source.ts";
+import type { RepositorySource } from "./source/repository-source.ts";
+import { readWishDefaults } from "./source/wish-defaults.ts";
 import { pruneRegularly } from "./store/prune-regularly.ts";
 import type { SessionStore } from "./store/session-store.ts";
 import { SqliteStore } from "./store/sqlite-store.ts";
@@ -25,6 +29,8 @@ import { SqliteStore } from "./store/sqlite-store.ts";
 export interface App extends AsyncDisposable {
   sessions: SessionManager;
   uploads: SnapshotUploads;
+  /** Returns the source of what goes into sessions of this machine's directories. Throws HOME_UNKNOWN. */
+  source: () => RepositorySource;
   runtime: Runtime;
   store: SessionStore;
   /** Sessions that an earlier host left. */
@@ -119,6 +125,14 @@ export function createApp(config: HostConfig, logger: Logger): App {
   return {
     sessions,
     uploads: snapshots.uploads,
+    // Asked for when it is used: a host that nobody gives a directory needs no home.
+    source: () =>
+      new LocalSource({
+        stateDirectory,
+        home: homeDirectory(process.env),
+        claudeDirectory: claudeDirectory(process.env),
+        defaults: () => readWishDefaults(config.configDirectory),
+      }),
     runtime,
     store,
     resumedSessionIds,

@@ -119,6 +119,10 @@ export const ERROR_REASONS = {
   NO_ROOM: "RESOURCE_EXHAUSTED",
   /** The address of a host elsewhere is none that can be used. */
   HOST_ADDRESS_INVALID: "INVALID_ARGUMENT",
+  /** What is named is no directory that sessions may be started on, or changes applied to. */
+  DIRECTORY_INVALID: "INVALID_ARGUMENT",
+  /** The directory that a session worked on is not on this machine, or there was none. */
+  DIRECTORY_UNKNOWN: "FAILED_PRECONDITION",
   /** A directory is named that this host cannot see. */
   REPOSITORY_ELSEWHERE: "FAILED_PRECONDITION",
   /** The continued session had another repository. */

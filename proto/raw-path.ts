@@ -16,6 +16,10 @@ const ESCAPES: Record<string, string> = {
   "\\": "\\\\",
 };
 
+/** What the letters of the escapes stand for. */
+const MEANINGS = new Map(Object.entries(ESCAPES).map(([meaning, escape]) => [escape.charAt(1), meaning]));
+const encoder = new TextEncoder();
+
 /** Returns the path as git shows it with core.quotePath: in C-style quotes where it holds unusual bytes. */
 export function quotePath(path: RawPath): string {
   const quoted = path.replace(
@@ -23,6 +27,19 @@ export function quotePath(path: RawPath): string {
     (byte) => ESCAPES[byte] ?? `\\${byte.charCodeAt(0).toString(8).padStart(3, "0")}`,
   );
   return quoted === path ? path : `"${quoted}"`;
+}
+
+/** Returns the bytes of a path that git has shown, in quotes or not. Throws nothing: what is no escape stands for itself. */
+export function unquotePath(path: string): Uint8Array {
+  if (!path.startsWith('"')) return encoder.encode(path);
+  const inner = /^"((?:[^"\\]|\\.)*)"$/su.exec(path)?.[1] ?? path;
+  const bytes: number[] = [];
+  for (const [part, number, letter = ""] of inner.matchAll(/\\([0-7]{3})|\\(.)|[^\\]+/gsu)) {
+    if (number !== undefined) bytes.push(Number.parseInt(number, 8) & 0xff);
+    else if (letter === "") bytes.push(...encoder.encode(part));
+    else bytes.push(...encoder.encode(MEANINGS.get(letter) ?? letter));
+  }
+  return Uint8Array.from(bytes);
 }
 
 /** Returns the NUL-terminated list of git's -z options. */

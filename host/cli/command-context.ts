@@ -1,6 +1,7 @@
 import type { HostLink } from "../daemon/host-link.ts";
 import type { Sessions } from "../session/sessions.ts";
-import type { LocalSource, WishDefaults } from "../source/local-source.ts";
+import type { LocalSource } from "../source/local-source.ts";
+import { readWishDefaults } from "../source/wish-defaults.ts";
 import type { CommandIo } from "./command-io.ts";
 
 /** Context that the commands are registered with. */
@@ -25,13 +26,6 @@ export async function localSource({ env }: CommandIo, { receiver }: Pick<HostLin
   const defaults = () => readWishDefaults(configDirectory);
   const home = homeDirectory(env);
   return new LocalSource({ stateDirectory, home, claudeDirectory: claudeDirectory(env), receiver, defaults });
-}
-
-/** Returns what the user has set for what goes into sessions. */
-export async function readWishDefaults(configDirectory: string): Promise<WishDefaults> {
-  const { readConfigFile } = await import("../config/config-file.ts");
-  const { worktree_include: worktreeInclude, user_files: userFiles } = readConfigFile(configDirectory);
-  return { worktreeInclude, userFiles };
 }
 
 /** Runs a command on the host's sessions. The host is started if there is none. */

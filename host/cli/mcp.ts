@@ -6,8 +6,8 @@ import { MCPServer } from "../mcp/mcp-server.ts";
 import type { ServerLog } from "../mcp/server-log.ts";
 import type { Sessions } from "../session/sessions.ts";
 import type { SnapshotReceiver } from "../source/snapshot-sender.ts";
+import { readWishDefaults } from "../source/wish-defaults.ts";
 import { VERSION } from "../version.ts";
-import { readWishDefaults } from "./command-context.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 import { lateLogger } from "./late-logger.ts";
 

@@ -56,3 +56,11 @@ export function tokenInvalid(): AppError {
     help: 'Send the header "authorization: Bearer <token>". On the host: claudecluster token add <name>.',
   });
 }
+
+/** Throws CALLER_REMOTE unless the call is made by the host's own user, on the host's machine. */
+export function requireOwnUser(values: ContextValues): void {
+  if (callerOf(values).local) return;
+  throw new AppError("CALLER_REMOTE", "Only the host's own user may use directories of its machine, and only there.", {
+    help: "Call on the host's private socket. From elsewhere: claudecluster run, apply, undo and compare where the directory is.",
+  });
+}

@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { HostService, SessionService } from "../../proto/control.ts";
+import { DirectoryService, HostService, SessionService } from "../../proto/control.ts";
 import { SafeHttp2SessionManager, WINDOW_BYTES } from "../rpc/safe-session-manager.ts";
 
 /** A host that is frozen is noticed after at most twice this (ms). */
@@ -24,6 +24,7 @@ export interface TcpAddress {
 export class ControlClient implements Disposable {
   readonly sessions: Client<typeof SessionService>;
   readonly host: Client<typeof HostService>;
+  readonly directories: Client<typeof DirectoryService>;
   readonly #manager: SafeHttp2SessionManager;
 
   /** Takes the socket's path, a function that is asked for it at every connection, or an address on TCP. */
@@ -53,6 +54,7 @@ export class ControlClient implements Disposable {
     });
     this.sessions = createClient(SessionService, transport);
     this.host = createClient(HostService, transport);
+    this.directories = createClient(DirectoryService, transport);
   }
 
   [Symbol.dispose](): void {

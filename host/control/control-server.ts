@@ -3,13 +3,14 @@ import { type ContextValues, createConnectRouter } from "@connectrpc/connect";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { Logger } from "pino";
 import { AppError } from "../../proto/index.ts";
-import { HostService, SessionService } from "../../proto/control.ts";
+import { DirectoryService, HostService, SessionService } from "../../proto/control.ts";
 import { cached } from "../cached.ts";
 import type { Callers } from "../callers/callers.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { type AnyRequest, type AnyResponse, AnyHttpServer } from "./any-http-server.ts";
 import { callerOf as readCaller, localCaller, remoteCaller, requireAuthorization, tokenInvalid } from "./caller.ts";
 import { sendErrors, toConnectError } from "./control-error.ts";
+import { type DirectoryOptions, directoryService } from "./directory-service.ts";
 import { noteResponse } from "./direct-stream.ts";
 import { type HostControl, hostService } from "./host-service.ts";
 import { answerProbe, isProbe, type ProbeRequest } from "./probes.ts";
@@ -31,6 +32,8 @@ export interface ControlServerOptions {
   sessions: Sessions;
   uploads: UploadTaker;
   host: HostControl;
+  /** Directories of this machine, for its user. Default: DirectoryService is not served. */
+  directories?: Omit<DirectoryOptions, "sessions" | "closing">;
   logger: Logger;
   /** Time without a message after which a stream has a heartbeat (ms). Default: 5 s. */
   heartbeatMs?: number;
@@ -65,7 +68,7 @@ export class ControlServer implements AsyncDisposable {
 
   constructor(options: ControlServerOptions) {
     this.#options = options;
-    const { sessions, uploads, host, logger, heartbeatMs = HEARTBEAT_MS } = options;
+    const { sessions, uploads, host, directories, logger, heartbeatMs = HEARTBEAT_MS } = options;
     const closing = this.#closing.signal;
     this.#probed = { info: cached(READY_MS, () => host.info()), metrics: () => host.metrics() };
     const router = createConnectRouter({
@@ -79,7 +82,9 @@ export class ControlServer implements AsyncDisposable {
     });
     router.service(SessionService, sessionService({ sessions, uploads, heartbeatMs, closing, logger }));
     router.service(HostService, hostService(host));
-    addStandardServices(router, [SessionService, HostService], { closing });
+    if (directories) router.service(DirectoryService, directoryService({ ...directories, sessions, closing }));
+    const services = [SessionService, HostService, ...(directories ? [DirectoryService] : [])];
+    addStandardServices(router, services, { closing });
     this.#handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   }
 

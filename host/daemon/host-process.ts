@@ -64,7 +64,9 @@ export async function runHost(options: HostProcessOptions): Promise<void> {
   const calls: CallServer = { serve: (...call) => server.serve(...call) };
   await using page = new Page({ address: config.pageAddress, calls, logger });
   const host = hostControl(app, { config, ending, instanceId, engine, metrics, page });
-  await using server = new ControlServer({ sessions: app.sessions, uploads: app.uploads, host, logger });
+  const { stateDirectory } = config;
+  const directories = { source: app.source, stateDirectory };
+  await using server = new ControlServer({ sessions: app.sessions, uploads: app.uploads, host, directories, logger });
   const path = socketPath(config.runtimeDirectory);
   // We hold the lock: whoever made it is gone.
   removeSocket(path);

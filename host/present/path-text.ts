@@ -1,11 +1,9 @@
-import { cutChars, quotePath, type RawPath, rawPathOf } from "../../proto/index.ts";
+import { cutChars, quotePath, type RawPath, rawPathOf, unquotePath } from "../../proto/index.ts";
 import { escapeHidden, oneLine } from "./plain-text.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** The bytes that git's escapes of one character stand for, beside octal numbers. */
-const ESCAPES: Record<string, number> = { a: 7, b: 8, t: 9, n: 10, v: 11, f: 12, r: 13, '"': 34, "\\": 92 };
 /** What a path of 4096 bytes comes to at most. */
 const MAX_LENGTH = 4 * 4096 + 2;
 /** Spaces that are none, and characters that pose as "/", "\", "." and '"'. */
@@ -45,22 +43,11 @@ export function givenPathText(path: string): string {
 /** The path that is meant; undefined if its bytes are no text, or it is not as git writes it. */
 function textOf(path: string): string | undefined {
   try {
-    return decoder.decode(path.startsWith('"') ? unquote(path) : encoder.encode(path));
+    return decoder.decode(unquotePath(path));
   } catch {
     // Not UTF-8.
     return undefined;
   }
-}
-
-function unquote(path: string): Uint8Array {
-  const inner = /^"((?:[^"\\]|\\.)*)"$/su.exec(path)?.[1] ?? path;
-  const bytes: number[] = [];
-  for (const [part, number, letter = ""] of inner.matchAll(/\\([0-7]{3})|\\(.)|[^\\]+/gsu)) {
-    if (number !== undefined) bytes.push(Number.parseInt(number, 8) & 0xff);
-    else if (letter === "") bytes.push(...encoder.encode(part));
-    else bytes.push(ESCAPES[letter] ?? letter.charCodeAt(0));
-  }
-  return Uint8Array.from(bytes);
 }
 
 function octal(text: string): string {

@@ -138,6 +138,14 @@ export class Journal implements Disposable {
     return entries.map(({ record }) => record).filter(({ state }) => state === "applied");
   }
 
+  /** Returns the work tree that something of a session was applied to last and that can be taken back. Undefined: none. */
+  static lastWorkTree(undoDirectory: string, sessionId: string): string | undefined {
+    const names = existsSync(undoDirectory) ? readdirSync(undoDirectory) : [];
+    const records = names.flatMap((name) => readEntries(join(undoDirectory, name))).map(({ record }) => record);
+    const own = records.filter((record) => record.sessionId === sessionId && record.state !== "ended");
+    return own.sort((a, b) => b.timeMs - a.timeMs)[0]?.workTree;
+  }
+
   /** Returns the entries that can be taken back, newest first. One without a record is removed. */
   entries(): JournalEntry[] {
     for (const each of readdirSync(this.#directory, { withFileTypes: true })) {

@@ -187,7 +187,8 @@ export function openJournal(stateDirectory: string, { workTree }: UserRepository
   return Journal.open(journalsDirectory(stateDirectory), workTree);
 }
 
-function journalsDirectory(stateDirectory: string): string {
+/** Returns the directory with the journals of what was applied. */
+export function journalsDirectory(stateDirectory: string): string {
   return join(stateDirectory, "applied");
 }
 

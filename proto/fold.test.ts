@@ -15,7 +15,9 @@ import {
   QuestionAskedSchema,
   QueuePositionChangedSchema,
   SessionFinishedSchema,
+  ToolUseStartedSchema,
   TurnFinishedSchema,
+  TurnStartedSchema,
   UsageSchema,
   UsageUpdatedSchema,
 } from "./index.ts";
@@ -107,6 +109,33 @@ test("knows what a live session has come to, and leaves that to the result once 
   expect(session.live?.answer).toMatchObject({ text: "short", turn: 3, firstSequence: 9, lastSequence: 9 });
   fold({ case: "sessionFinished", value: create(SessionFinishedSchema) });
   expect(session.live).toBeUndefined();
+});
+
+test("knows the tool that was used last in a turn, and the lines that have changed", () => {
+  const session = emptySession("ses_1");
+  const fold = (event: SessionEvent["event"]) => foldEvent(session, create(SessionEventSchema, { event }));
+  const inputJson = JSON.stringify({ command: `echo \u{1F600}${"x".repeat(1000)}` });
+  fold({ case: "toolUseStarted", value: create(ToolUseStartedSchema, { name: "B".repeat(100), inputJson }) });
+  expect(session.live).toMatchObject({
+    toolName: "B".repeat(80),
+    toolSubject: expect.stringMatching(/^echo/) as string,
+  });
+  expect(session.live!.toolSubject).toHaveLength(200);
+  fold({ case: "turnStarted", value: create(TurnStartedSchema, { turn: 2 }) });
+  expect(session.live).toMatchObject({ toolName: "", toolSubject: "" });
+  const most = 2 ** 31 - 1;
+  const changes = [
+    { addedLineCount: 3, deletedLineCount: most },
+    { addedLineCount: 4, deletedLineCount: 1 },
+  ];
+  fold({ case: "changesUpdated", value: create(ChangesUpdatedSchema, { changes, changeCount: 3 }) });
+  expect(session).toMatchObject({ addedLineCount: 7, deletedLineCount: most });
+  const finish = (result: object) =>
+    fold({ case: "sessionFinished", value: create(SessionFinishedSchema, { result }) });
+  finish({ changes: changes.slice(1), changeCount: 3 });
+  expect(session).toMatchObject({ addedLineCount: 7, deletedLineCount: most });
+  finish({ changes: changes.slice(1), changeCount: 1 });
+  expect(session).toMatchObject({ addedLineCount: 4, deletedLineCount: 1 });
 });
 
 test("remembers what was decided, as far as a late second decision is to be told from a wrong one", () => {

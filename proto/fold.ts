@@ -19,7 +19,8 @@ import {
   SessionSchema,
   Session_State,
 } from "./gen/claudecluster/session/v1alpha1/session_pb.ts";
-import { SessionResultSchema } from "./gen/claudecluster/session/v1alpha1/session_result_pb.ts";
+import { type FileChange, SessionResultSchema } from "./gen/claudecluster/session/v1alpha1/session_result_pb.ts";
+import { toolSubject } from "./tool-subject.ts";
 
 /** Returns a session of which nothing is known but its id. It is QUEUED. */
 export function emptySession(id: string): Session {
@@ -48,6 +49,10 @@ const MAX_PHASE_TIMINGS = 1000;
 const MAX_PENDING_REQUESTS = 100;
 const MAX_REQUEST_ID_LENGTH = 256;
 const MAX_TOOL_NAME_LENGTH = 80;
+/** It is shown in a line. */
+const MAX_TOOL_SUBJECT_LENGTH = 200;
+/** What its field holds. */
+const MAX_LINES = 2 ** 31 - 1;
 /** As many are told of. */
 const MAX_DEFAULTED_DECISIONS = 20;
 /** What a session is shown with; its result has them all. */
@@ -69,6 +74,7 @@ const FOLDED = new Set<SessionEvent["event"]["case"]>([
   "commitMade",
   "claudeReady",
   "permissionRequested",
+  "toolUseStarted",
   "permissionDecided",
   "questionAsked",
   "questionAnswered",
@@ -110,6 +116,9 @@ export function foldEvent(session: Session, entry: SessionEvent): void {
     case "containerProgress":
       if (event.value.containerId !== "") session.containerId = event.value.containerId;
       break;
+    case "changesUpdated":
+      foldLines(session, event.value.changes);
+      break;
     case "turnStarted":
       session.turnCount = event.value.turn;
       if (entry.occurTime !== undefined) session.startTime ??= entry.occurTime;
@@ -146,7 +155,12 @@ export function foldEvent(session: Session, entry: SessionEvent): void {
       delete session.live;
       endPhase(session, entry.occurTime);
       session.state = event.value.state;
-      if (event.value.result !== undefined) session.result = clone(SessionResultSchema, event.value.result);
+      if (event.value.result !== undefined) {
+        const result = clone(SessionResultSchema, event.value.result);
+        session.result = result;
+        // Otherwise those that were told before are more.
+        if (result.changes.length === result.changeCount) foldLines(session, result.changes);
+      }
       if (entry.occurTime !== undefined) session.endTime = entry.occurTime;
       break;
     default:
@@ -175,6 +189,13 @@ function foldLive(live: LiveSummary, { sequence, event }: SessionEvent): void {
       break;
     case "usageUpdated":
       if (event.value.usage !== undefined) live.usage = event.value.usage;
+      break;
+    case "turnStarted":
+      live.toolName = live.toolSubject = "";
+      break;
+    case "toolUseStarted":
+      live.toolName = cutChars(event.value.name, MAX_TOOL_NAME_LENGTH);
+      live.toolSubject = cutChars(toolSubject(event.value.inputJson), MAX_TOOL_SUBJECT_LENGTH);
       break;
     case "answerPart":
       if (event.value.partIndex === 0) live.answerPartSequence = sequence;
@@ -210,6 +231,13 @@ function addPending(
   if (pendingRequests.length >= MAX_PENDING_REQUESTS || requestId.length > MAX_REQUEST_ID_LENGTH) return;
   const fields = { requestId, kind, sequence, toolName: cutChars(toolName, MAX_TOOL_NAME_LENGTH) };
   pendingRequests.push(create(PendingRequestSchema, { ...fields, ...(expireTime && { expireTime }) }));
+}
+
+function foldLines(session: Session, changes: readonly FileChange[]): void {
+  const sum = (count: (change: FileChange) => number) =>
+    changes.reduce((total, change) => Math.min(MAX_LINES, total + Math.max(0, count(change))), 0);
+  session.addedLineCount = sum(({ addedLineCount }) => addedLineCount);
+  session.deletedLineCount = sum(({ deletedLineCount }) => deletedLineCount);
 }
 
 /** Nobody decided: who reads the result is to know. */

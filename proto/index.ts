@@ -34,6 +34,7 @@ export * from "./session-rules.ts";
 export * from "./silence.ts";
 export * from "./snapshot.ts";
 export * from "./steering.ts";
+export * from "./tool-subject.ts";
 export * from "./trace-parent.ts";
 export * from "./turn-answers.ts";
 export * from "./unacknowledged-bytes.ts";

@@ -1,6 +1,5 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import {
-  cutChars,
   Decider,
   describeReached,
   type FileChange,
@@ -9,6 +8,7 @@ import {
   type Question,
   type SessionEvent,
   type SessionFinished,
+  toolSubject,
 } from "../../proto/index.ts";
 import { checkText, outputText, setupText, summarizeCommand } from "./command-text.ts";
 import { pathText } from "./path-text.ts";
@@ -45,7 +45,6 @@ const KIND_SIGNS: Record<FileChange_Kind, string> = {
 
 /** The longest line that progress is worth. */
 const LINE_LENGTH = 160;
-const MAX_INPUT_CHARS = 64 * 1024;
 
 /**
  * Returns an event as a line for people. Undefined: they need not see it. A word of the host's begins each line, so
@@ -178,23 +177,4 @@ function changeLine(change: FileChange): string {
   const from = change.previousPath === "" ? "" : `${pathText(change.previousPath, 200)} → `;
   const counts = change.binary ? "binary" : `+${change.addedLineCount} -${change.deletedLineCount}`;
   return `${KIND_SIGNS[change.kind] ?? "?"} ${from}${pathText(change.path, 200)} ${counts}`;
-}
-
-/** Returns what a tool is used on, as its input says it: the value that says most. */
-export function toolSubject(inputJson: string): string {
-  // No agent's is as long, and this one may be made to take long.
-  if (inputJson.length > MAX_INPUT_CHARS) return cutChars(inputJson, MAX_INPUT_CHARS);
-  let input: unknown;
-  try {
-    input = JSON.parse(inputJson);
-  } catch {
-    // A cut input is no JSON.
-    return inputJson;
-  }
-  if (typeof input !== "object" || input === null) return inputJson;
-  for (const name of ["command", "file_path", "path", "pattern", "url", "query", "description", "prompt"]) {
-    const value = (input as Record<string, unknown>)[name];
-    if (typeof value === "string") return value.replace(/^\/workspace\/repo\//, "");
-  }
-  return inputJson;
 }

@@ -1,6 +1,6 @@
 import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import type { Phase, SessionEvent } from "../../../proto/index.ts";
-import { deciderText, progressLine, toolSubject } from "../../present/progress-line.ts";
+import { type Phase, type SessionEvent, toolSubject } from "../../../proto/index.ts";
+import { deciderText, progressLine } from "../../present/progress-line.ts";
 import { plural } from "../../present/plural.ts";
 import { sizeText } from "../../present/sent-text.ts";
 import { phaseName } from "../../present/session-summary.ts";

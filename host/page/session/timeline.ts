@@ -1,6 +1,5 @@
 import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import type { SessionEvent } from "../../../proto/index.ts";
-import { toolSubject } from "../../present/progress-line.ts";
+import { type SessionEvent, toolSubject } from "../../../proto/index.ts";
 import { phaseName } from "../../present/session-summary.ts";
 
 /** What a span of time was spent on. `away`: the host did not reach the agent. */

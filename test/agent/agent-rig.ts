@@ -263,17 +263,22 @@ export function attach(
   };
 }
 
-/** Carries the container's connections to the model at `url`, until disposed of. The proxy refuses. */
-export function serveModel(connection: Connection, url: string): AsyncDisposable {
+/** Carries the container's connections to the model at `url`, and git's to `gitPort`, until disposed of. The proxy refuses. */
+export function serveModel(
+  connection: Connection,
+  url: string,
+  { gitPort }: { gitPort?: number | undefined } = {},
+): AsyncDisposable {
   const abort = new AbortController();
   const tunnels = new Tunnels();
-  const { hostname, port } = new URL(url);
+  const { hostname: host, port } = new URL(url);
   const serving = serveConnections(
     connection.client,
     {
       accept(listener, tunnel) {
         if (listener === "proxy") return void tunnel.end("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
-        const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
+        const to = listener === "git" ? gitPort : Number(port);
+        const socket = connect({ host, port: to ?? 0, allowHalfOpen: true });
         socket.on("error", () => tunnel.destroy());
         tunnel.on("error", () => socket.destroy());
         tunnel.on("close", () => socket.destroy());

@@ -49,7 +49,7 @@ async function first(task: string): Promise<{ session: Session; left: Left }> {
 async function next(left: Left, task: string): Promise<{ agent: LiveAgent; owner: Attached }> {
   const agent = await newAgent();
   await writeLeft(agent.connection.client, "ses_1", left);
-  await agent.start(task, { previousSessionId: "ses_0" }, left.conversationId);
+  await agent.start(task, { previousSessionId: "ses_0" }, { previousConversationId: left.conversationId });
   await using owner = attach(agent.connection);
   await owner.done;
   return { agent, owner };

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { Session, SessionSpecSchema } from "../../proto/index.ts";
+import type { Session, SessionSpecSchema, StartSessionRequestSchema } from "../../proto/index.ts";
 import { type ScriptedModel, startScriptedModel } from "../model/scripted-model.ts";
 import { type AgentRig, type Connection, serveModel, startRig } from "./agent-rig.ts";
 
@@ -11,7 +11,7 @@ export interface LiveAgent extends AsyncDisposable {
   start(
     task: string,
     spec?: MessageInitShape<typeof SessionSpecSchema>,
-    previousConversationId?: string,
+    more?: Pick<MessageInitShape<typeof StartSessionRequestSchema>, "previousConversationId" | "gitPrefixes">,
   ): Promise<void>;
   /** Takes the host away: nobody carries the container's connections. */
   disconnect(): Promise<void>;
@@ -19,17 +19,20 @@ export interface LiveAgent extends AsyncDisposable {
   session(): Promise<Session>;
 }
 
-export async function startLiveAgent(options: Parameters<typeof startRig>[0] = {}): Promise<LiveAgent> {
+export async function startLiveAgent({
+  gitPort,
+  ...options
+}: Parameters<typeof startRig>[0] & { gitPort?: number | undefined } = {}): Promise<LiveAgent> {
   const model = await startScriptedModel();
   const rig = await startRig(options);
   const connection = rig.connect();
-  const serving = serveModel(connection, model.url);
+  const serving = serveModel(connection, model.url, { gitPort });
   return {
     rig,
     model,
     connection,
-    async start(task, spec = {}, previousConversationId = "") {
-      await connection.client.startSession({ sessionId: "ses_1", spec: { task, ...spec }, previousConversationId });
+    async start(task, spec = {}, more = {}) {
+      await connection.client.startSession({ sessionId: "ses_1", spec: { task, ...spec }, ...more });
     },
     async disconnect() {
       await serving[Symbol.asyncDispose]();

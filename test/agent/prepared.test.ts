@@ -4,7 +4,9 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 import { Session_State as State, type SessionSpecSchema, UserFileSchema } from "../../proto/index.ts";
 import { type Attached, attach } from "./agent-rig.ts";
+import { writeLeft } from "./artifacts.ts";
 import { startLiveAgent } from "./live-agent.ts";
+import { type SnapshotServer, startSnapshotServer } from "./snapshot-server.ts";
 
 type Spec = Omit<MessageInitShape<typeof SessionSpecSchema>, "$typeName" | "$unknown">;
 
@@ -17,15 +19,23 @@ interface Case {
   task?: string;
   /** What Claude is prepared for. Default: it is not prepared. */
   prepare?: Spec;
+  /** Where the session's repository is. Default: it has none. */
+  snapshot?: SnapshotServer | undefined;
+  /** What the session before has changed. Default: there is none. */
+  patch?: string | undefined;
 }
 
 /** What a session has asked the model, told, and left in Claude's home. Whatever it asks for is allowed. */
-async function run({ spec = {}, task = "[scenario: small-edit]", prepare }: Case) {
-  await using live = await startLiveAgent();
+async function run({ spec = {}, task = "[scenario: small-edit]", prepare, snapshot, patch }: Case) {
+  await using live = await startLiveAgent({ gitPort: snapshot?.port });
   const { client } = live.connection;
-  if (prepare !== undefined) await client.prepareSession({ spec: prepare });
+  const { repository, gitPrefixes = [] } = snapshot ?? {};
+  if (prepare !== undefined) await client.prepareSession({ spec: prepare, gitPrefixes });
   expect(live.model.requests).toEqual([]);
-  await live.start(task, spec);
+  if (patch !== undefined) {
+    await writeLeft(client, "ses_1", { conversationId: "", patch: Buffer.from(patch), transcript: Buffer.alloc(0) });
+  }
+  await live.start(task, { ...spec, ...(repository && { repository }) }, { gitPrefixes });
   await using owner = attach(live.connection);
   void allowAll(owner);
   await owner.done;
@@ -93,6 +103,25 @@ const subagent = {
 };
 const decisionTimeout = durationFromMs(0);
 
+/** Compares the three ways, and what its first request has in it. */
+async function compare({ prepare = {}, ...asked }: Case, tells: readonly string[]): Promise<void> {
+  const late = await run({ ...asked, spec: { ...asked.spec, ...LATE } });
+  const early = await run(asked);
+  const prepared = await run({ ...asked, prepare });
+  expect([late, early, prepared].map((session) => [session.claudeStarted, session.claudePrepared])).toEqual([
+    [false, false],
+    [true, false],
+    [true, true],
+  ]);
+  expect(late.asked.length).toBeGreaterThan(1);
+  for (const said of tells) expect(late.asked[0]).toContain(said);
+  for (const waited of [early, prepared]) {
+    expect(waited.asked).toEqual(late.asked);
+    expect(waited.told).toEqual(late.told);
+    expect(waited.left).toEqual(late.left);
+  }
+}
+
 test.each<Case & { title: string; tells?: string[] }>([
   { title: "nothing more" },
   {
@@ -120,25 +149,18 @@ test.each<Case & { title: string; tells?: string[] }>([
   },
 ])(
   "a Claude asks the same whether it was prepared, started beside the clone or after it, with $title",
-  async ({ spec = {}, task, prepare = spec, tells = [] }) => {
-    const asked = { spec, ...(task !== undefined && { task }) };
-    const late = await run({ ...asked, spec: { ...spec, ...LATE } });
-    const early = await run(asked);
-    const prepared = await run({ ...asked, prepare });
-    expect([late, early, prepared].map((session) => [session.claudeStarted, session.claudePrepared])).toEqual([
-      [false, false],
-      [true, false],
-      [true, true],
-    ]);
-    expect(late.asked.length).toBeGreaterThan(1);
-    for (const said of tells) expect(late.asked[0]).toContain(said);
-    for (const waited of [early, prepared]) {
-      expect(waited.asked).toEqual(late.asked);
-      expect(waited.told).toEqual(late.told);
-      expect(waited.left).toEqual(late.left);
-    }
-  },
+  async ({ spec = {}, prepare = spec, tells = [], ...asked }) => await compare({ spec, prepare, ...asked }, tells),
 );
+
+test("so it does with a directory of a repository, and with what another session has changed", async () => {
+  const files = { "CLAUDE.md": "Greet in Latin.\n", "sub/CLAUDE.md": "Say it twice.\n" };
+  await using snapshot = await startSnapshotServer(files, { subdirectory: "sub" });
+  const task = calls(bash("pwd; git status --short; cat ../note"));
+  const patch =
+    "diff --git a/note b/note\nnew file mode 100644\n--- /dev/null\n+++ b/note\n@@ -0,0 +1 @@\n+from before\n";
+  const tells = ["Latin", "Say it twice", "workspace/repo/sub", "?? ../note", "starts from the result of another one"];
+  await compare({ task, snapshot, patch, spec: { afterSessionId: "ses_0" } }, tells);
+});
 
 const data = Buffer.from("true");
 

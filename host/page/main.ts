@@ -4,6 +4,7 @@ import { signedOut } from "./client.ts";
 import { commonStyle } from "./parts/common-style.ts";
 import { hrefOf, parseRoute, type Route } from "./router/route.ts";
 import { SessionFeed } from "./sessions/session-feed.ts";
+import "./session/session.ts";
 import "./sessions/sessions.ts";
 import { signIn } from "./sign-in.ts";
 
@@ -125,7 +126,7 @@ export class Page extends LitElement {
       case "sessions":
         return html`<cc-sessions .feed=${this.#feed} .version=${this.version}></cc-sessions>`;
       case "session":
-        return html`<cc-session session-id=${route.id}></cc-session>`;
+        return html`<cc-session session-id=${route.id} .known=${this.#feed.sessions.get(route.id)}></cc-session>`;
       case "changes":
         return html`<cc-changes session-id=${route.id}></cc-changes>`;
       case "compare":

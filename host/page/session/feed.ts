@@ -1,5 +1,5 @@
 import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import { type Phase, type SessionEvent, toolSubject } from "../../../proto/index.ts";
+import { Phase, type SessionEvent, toolSubject } from "../../../proto/index.ts";
 import { deciderText, progressLine } from "../../present/progress-line.ts";
 import { plural } from "../../present/plural.ts";
 import { sizeText } from "../../present/sent-text.ts";
@@ -227,9 +227,14 @@ export class Feed {
         this.#push(entry, "end", "Session", { subject: progressLine(entry) ?? "", texts, state });
         break;
       }
+      case "phaseChanged":
+        // Of these the runtime tells itself.
+        if (![Phase.IMAGE, Phase.CREATE, Phase.START].includes(event.value.phase)) {
+          this.#push(entry, "progress", "", { subject: progressLine(entry) ?? "" });
+        }
+        break;
       case "setupFinished":
       case "checkFinished":
-      case "phaseChanged":
       case "connectionMade":
       case "connectionLost":
       case "connectionRestored":

@@ -28,6 +28,11 @@ export class UsageOverTime {
   /** As the host has counted it. */
   readonly counted: UsagePoint[] = [];
 
+  /** What there is to draw: what the host has counted, where that was seen more than once. */
+  get points(): readonly UsagePoint[] {
+    return this.counted.length > 1 ? this.counted : this.told;
+  }
+
   /** Adds the next event of the session. */
   add({ event, occurTime }: SessionEvent): void {
     const usage = event.case === "usageUpdated" || event.case === "turnFinished" ? event.value.usage : undefined;

@@ -14,9 +14,9 @@ import {
 import type { Identity } from "../process/identity.ts";
 import type { RunResult } from "../process/run.ts";
 import { type Progress, progressReader, wholeSize } from "./clone-progress.ts";
-import { git, type GitPlace, OUR_ATTRIBUTES, RAW_ATTRIBUTES, REMOVE, type Script, shell, tryGit } from "./git.ts";
+import { git, type GitPlace, OUR_ATTRIBUTES, RAW_ATTRIBUTES, runIn, type Script, shell } from "./git.ts";
 import { parseRawDiff, type RawDiffEntry } from "./raw-diff.ts";
-import { refNotFound, type RemoteRef, remotePlace, resolveRemoteRef, type UrlConfig } from "./remote.ts";
+import { isCommitId, refNotFound, type RemoteRef, remotePlace, resolveRemoteRef, type UrlConfig } from "./remote.ts";
 import { retryCut, type RetryCutOptions } from "./retry-cut.ts";
 import { throwIfFull } from "./room.ts";
 import { together } from "./together.ts";
@@ -85,26 +85,35 @@ export const OBJECT_FORMATS = {
 } as const;
 
 const DEFAULT_BRANCH = "main";
-/** Under which the base keeps a start that is no branch. */
+/** Under which the base keeps the start. */
 const START_REF = "refs/claudecluster/start";
 
 /**
- * Also makes a git directory without conversions; what it is used for has its objects elsewhere. $1 and $2 are attributes; $3
- * is a supply, or empty: what its packed-refs name is here already, and is not fetched.
+ * Makes the base, and a git directory without conversions; what that is used for has its objects elsewhere. $1 is the kind of ids,
+ * $2 and $3 are attributes; $4 is a supply, or empty: what its packed-refs name is here already, and is not fetched.
  */
-const FURNISH_BASE: Script = {
+const MAKE_BASE: Script = {
   name: "init",
   text: `set -e
+rm -rf -- "$GIT_DIR"
+git init -q --bare --template= --initial-branch=${DEFAULT_BRANCH} --object-format="$1"
 cd -- "$GIT_DIR"
 mkdir -p info raw/info raw/refs raw/objects
 cp HEAD config raw
-printf '%s' "$1" > info/attributes
-printf '%s' "$2" > raw/info/attributes
-if [ -n "$3" ] && [ -e "$3/packed-refs" ]; then
-  printf '%s/objects\\n' "$3" > objects/info/alternates
-  [ ! -e "$3/shallow" ] || cat "$3/shallow" > shallow
-  cat "$3/packed-refs" > packed-refs
+printf '%s' "$2" > info/attributes
+printf '%s' "$3" > raw/info/attributes
+if [ -n "$4" ] && [ -e "$4/packed-refs" ]; then
+  printf '%s/objects\\n' "$4" > objects/info/alternates
+  [ ! -e "$4/shallow" ] || cat "$4/shallow" > shallow
+  cat "$4/packed-refs" > packed-refs
 fi`,
+};
+
+/** Fetches the start with these arguments, and says its id and those of its commit and tree, if it has any. Exits as the fetch does. */
+const FETCH: Script = {
+  name: "fetch",
+  text: `git fetch "$@" || exit
+git rev-parse -q ${START_REF} "${START_REF}^{commit}" "${START_REF}^{tree}" 2> /dev/null || :`,
 };
 
 const FETCH_CONFIG: Record<string, string> = {
@@ -140,11 +149,8 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
   const place: GitPlace = { identity: options.identity, variables: { GIT_DIR: gitDir } };
   const remote = remotePlace({ identity: options.identity }, options);
   const supply = repository?.snapshot === undefined ? "" : (options.supply ?? "");
-  const make = async (objectFormat: ObjectFormat, signal: AbortSignal) => {
-    const flags = ["-q", "--bare", "--template=", `--initial-branch=${DEFAULT_BRANCH}`];
-    await git(place, ["init", ...flags, `--object-format=${objectFormat}`], { signal });
-    await shell(place, FURNISH_BASE, [OUR_ATTRIBUTES, RAW_ATTRIBUTES, supply], { signal });
-  };
+  const make = (objectFormat: ObjectFormat, signal: AbortSignal) =>
+    shell(place, MAKE_BASE, [objectFormat, OUR_ATTRIBUTES, RAW_ATTRIBUTES, supply], { signal });
   const ask = async (signal: AbortSignal): Promise<RemoteRef | undefined> => {
     if (repository === undefined) return undefined;
     // Of a snapshot the host has said it all.
@@ -152,13 +158,17 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
     options.onProgress({ stage: "Asking the remote" });
     return await resolveRemoteRef(remote, repository.uri, repository.ref, { ...options, signal });
   };
-  // Of what kind its ids are, the remote says; nearly always it is this one.
-  const [ref] = await together(signal, (signal) => [ask(signal), make("sha1", signal)]);
+  const fetch = (name: string, signal: AbortSignal) =>
+    tryFetch(remotePlace(place, options), repository!, name, { ...options, signal });
+  // Of what kind its ids are, the remote says; nearly always it is this one. Which ref is meant, it says too: what is
+  // meant nearly always is fetched meanwhile.
+  const guess = probableName(repository);
+  const [ref, guessed] = await together(signal, (signal) => [
+    ask(signal),
+    make("sha1", signal).then(() => (guess === undefined ? undefined : fetch(guess, signal))),
+  ]);
   const objectFormat = ref?.id.length === OBJECT_FORMATS.sha256.idLength ? "sha256" : "sha1";
-  if (objectFormat !== "sha1") {
-    await shell(place, REMOVE, [gitDir], { signal });
-    await make(objectFormat, signal);
-  }
+  if (objectFormat !== "sha1") await make(objectFormat, signal);
 
   const wholeHistory = repository !== undefined && repository.depth < 0;
   const base: BaseRepository = {
@@ -177,15 +187,10 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
   };
   if (repository === undefined || ref === undefined) return base;
 
-  const localRef = localName(ref);
-  await fetchRef(remotePlace(place, options), repository, ref, localRef, options);
-  const list = ["for-each-ref", "--format=%(objectname) %(refname)", "refs/remotes", "refs/tags"];
-  const [peeled, refs] = await together(signal, (signal) => [
-    tryGit(place, ["rev-parse", `${localRef}^{commit}`, `${localRef}^{tree}`], { signal }),
-    // Those of a snapshot are in its own words.
-    repository.snapshot === undefined ? git(place, list, { signal }) : Promise.resolve(Buffer.alloc(0)),
-  ]);
-  const [commitId, treeId = ""] = peeled.code === 0 ? peeled.stdout.toString("utf8").trim().split("\n") : [];
+  const hasGuessed = guessed?.code === 0 && startIds(guessed)[0] === ref.id && (guess === "HEAD" || guess === ref.name);
+  const fetched = hasGuessed ? guessed : await fetch(ref.name ?? ref.id, signal);
+  if (fetched.code !== 0) throw await fetchError(fetched, { repository, ref, place, options });
+  const [id = "", commitId, treeId = ""] = startIds(fetched);
   if (commitId === undefined) {
     const help = "Name a branch, a tag of a commit, or a commit.";
     const metadata = { uri: redactUri(repository.uri), ref: repository.ref };
@@ -200,7 +205,14 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
   }
   const branch = ref.name === "HEAD" ? DEFAULT_BRANCH : branchOf(ref.name);
   const start = branch === undefined ? "" : `${commitId} refs/heads/${branch}\n`;
-  return { ...base, commitId, treeId, branch, packedRefs: start + refs.toString("utf8") };
+  const list = ["for-each-ref", "--format=%(objectname) %(refname)", "refs/remotes", "refs/tags"];
+  const localName = localNameOf(ref);
+  const fetchedRefs = wholeHistory
+    ? (await git(place, list, { signal })).toString("utf8")
+    : localName === undefined
+      ? ""
+      : `${id} ${localName}\n`;
+  return { ...base, commitId, treeId, branch, packedRefs: start + fetchedRefs };
 }
 
 /** Returns what a snapshot's repository had checked out, as the session's is to have it. Throws SNAPSHOT_MISSING. */
@@ -269,25 +281,40 @@ function snapshotRef({ untrackedCommitId: id }: RepositorySnapshot): RemoteRef {
   return { name: SNAPSHOT_REF, id, defaultName: undefined };
 }
 
-function localName({ name }: RemoteRef): string {
+/** Returns what the ref is called in the session's repository. Undefined: it has no name there. */
+function localNameOf({ name }: RemoteRef): string | undefined {
   const branch = branchOf(name);
   if (branch !== undefined) return `refs/remotes/origin/${branch}`;
-  return name?.startsWith("refs/tags/") === true ? name : START_REF;
+  return name?.startsWith("refs/tags/") === true ? name : undefined;
 }
 
-async function fetchRef(
+/** Returns the ref of the remote that a specification nearly always means. Undefined: that cannot be said. */
+function probableName(repository: RepositorySpec | undefined): string | undefined {
+  if (repository === undefined || repository.snapshot !== undefined) return undefined;
+  const { ref } = repository;
+  if (ref === "" || ref === "HEAD") return "HEAD";
+  // Nothing that means something else to git than its name.
+  if (!/^[\w-][\w./-]*$/.test(ref) || ref.startsWith("refs/") || isCommitId(ref)) return undefined;
+  return `refs/heads/${ref}`;
+}
+
+/** Returns the start's id, and those of its commit and its tree, of the fetch that brought it. No commit: it is none. */
+function startIds({ stdout }: RunResult): string[] {
+  return stdout.toString("utf8").trim().split("\n");
+}
+
+/** Fetches the start, by its name at the remote or its id, and returns how that ended. */
+async function tryFetch(
   place: GitPlace,
   repository: RepositorySpec,
-  ref: RemoteRef,
-  localRef: string,
+  name: string,
   options: BaseOptions,
-): Promise<void> {
+): Promise<RunResult> {
   const { uri, depth, snapshot } = repository;
   const { signal } = options;
   // How much of a snapshot's history there is, the host has decided.
   const everything =
     depth < 0 && snapshot === undefined ? ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"] : [];
-  const wanted = `+${ref.name ?? ref.id}:${localRef}`;
   const history = depth < 0 || snapshot !== undefined ? [] : [`--depth=${depth === 0 ? 1 : depth}`];
   const flags = [
     "--progress",
@@ -297,25 +324,36 @@ async function fetchRef(
     "--no-auto-maintenance",
     "--update-shallow",
   ];
-  const args = ["fetch", ...flags, ...history, "--", uri, ...everything, wanted];
+  const args = [...flags, ...history, "--", uri, ...everything, `+${name}:${START_REF}`];
   const config = { ...place.config, ...FETCH_CONFIG };
-  const fetch = () => tryGit({ ...place, config }, args, { signal, onStderr: progressReader(options.onProgress) });
+  const fetch = () =>
+    runIn({ ...place, config }, "sh", ["-c", FETCH.text, "sh", ...args], {
+      signal,
+      onStderr: progressReader(options.onProgress),
+    });
   // A git that finds no room goes, and cuts its connection itself.
   const isOver = ({ code, stderr }: RunResult) => code === 0 || stderr.includes("No space left on device");
-  const result = await retryCut(options, fetch, isOver);
-  if (result.code === 0) return;
+  return await retryCut(options, fetch, isOver);
+}
 
+/** Returns why a fetch failed. Throws what asking the remote again throws. */
+async function fetchError(
+  result: RunResult,
+  start: { repository: RepositorySpec; ref: RemoteRef; place: GitPlace; options: BaseOptions },
+): Promise<AppError> {
+  const { repository, ref, place, options } = start;
+  const { uri, snapshot } = repository;
   const neededBytes = () => Promise.resolve(wholeSize(result.stderr));
   const base = { directory: options.directory, use: "base", neededBytes } as const;
-  await throwIfFull([base], gitFailed(args, result));
+  await throwIfFull([base], gitFailed([FETCH.name], result));
   // The remote knew the ref a moment ago: if it does not answer now, this is what has to be told.
   const name = snapshot === undefined ? repository.ref : SNAPSHOT_REF;
   await resolveRemoteRef(remotePlace({ identity: place.identity }, options), uri, name, options);
   const help = "Check that it is a commit of this repository and that the server gives out commits by id.";
-  if (ref.name === undefined) throw refNotFound(uri, ref.id, help);
+  if (ref.name === undefined) return refNotFound(uri, ref.id, help);
   const said = lastLine(result.stderr);
   const metadata = { uri: redactUri(uri), ref: repository.ref, said };
-  throw new AppError("REPOSITORY_FETCH_FAILED", `Could not fetch ${metadata.uri}: ${said}.`, {
+  return new AppError("REPOSITORY_FETCH_FAILED", `Could not fetch ${metadata.uri}: ${said}.`, {
     retryable: true,
     help: "Try again; if it stays, check the repository with git fsck.",
     metadata,

@@ -63,8 +63,13 @@ export async function resolveRemoteRef(
     const id = ids.get(name);
     if (id !== undefined) return { name, id, defaultName };
   }
-  if (/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(ref)) return { name: undefined, id: ref, defaultName };
+  if (isCommitId(ref)) return { name: undefined, id: ref, defaultName };
   throw refNotFound(uri, ref, "Check the spelling; commit ids have to be given in full.");
+}
+
+/** Whether a ref is the whole id of a commit, as it looks. */
+export function isCommitId(ref: string): boolean {
+  return /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(ref);
 }
 
 /** Returns the error for a ref that the remote does not have. */

@@ -1,20 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { AppError, gitFailed, joinPaths, redactUri, splitPaths, type SubmoduleSnapshot } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
+import type { RunResult } from "../process/run.ts";
 import { type BaseRepository, type CheckedOut, type ObjectFormat, rawPaths } from "./base-repository.ts";
 import { type Progress, progressReader } from "./clone-progress.ts";
 import { FILTER_LARGE, LARGE_FILTER } from "./large-filter.ts";
-import {
-  git,
-  type GitPlace,
-  OUR_ATTRIBUTES,
-  REMOVE,
-  runIn,
-  type Script,
-  SESSION_ATTRIBUTES,
-  shell,
-  tryGit,
-} from "./git.ts";
+import { git, type GitPlace, OUR_ATTRIBUTES, REMOVE, runIn, type Script, SESSION_ATTRIBUTES, shell } from "./git.ts";
 import { crowdedNotice, roomIn, throwIfFull } from "./room.ts";
 
 /** The author of what Claude commits. */
@@ -30,7 +21,7 @@ const NEXT_SECOND_MS = 1020;
 /** Two write files at once: a container has two processors by default, and a few more would not help. */
 const CHECKOUT_CONFIG = { "checkout.workers": "2" };
 
-/** Gives a fresh .git what git init does not: $1 base, $2 HEAD, $3 configuration, $4 attributes, $5 the remote's default branch; packed-refs from stdin. */
+/** Gives a fresh .git what git init does not: $1 base, $2 HEAD, $3 configuration, $4 attributes, $5 the remote's default branch, $6 "checkout" to have HEAD checked out; packed-refs from stdin. */
 const FURNISH: Script = {
   name: "init",
   text: `set -e
@@ -42,7 +33,8 @@ printf '%s\\n' "$2" > HEAD
 printf '%s' "$3" >> config
 printf '%s' "$4" > info/attributes
 [ -z "$5" ] || { mkdir -p refs/remotes/origin; printf 'ref: refs/remotes/origin/%s\\n' "$5" > refs/remotes/origin/HEAD; }
-cat > packed-refs`,
+cat > packed-refs
+[ -z "$6" ] || exec git -C "$GIT_WORK_TREE" "$6" --progress -f`,
 };
 
 /** The facts of files that the index has as they are stay, so that git need not read them. $1 HEAD, $2 a commit of the index, $3 a directory; stdin: files that it holds without content, where $4 is their number. */
@@ -77,6 +69,13 @@ path=\${1#"$top/"}
 git submodule -q init -- "$path" && git submodule absorbgitdirs -- "$path" || :`,
 };
 
+/** Place of git commands in a repository with a work tree. */
+type Inside = GitPlace & { variables: { GIT_DIR: string; GIT_WORK_TREE: string } };
+
+function insideOf(workTree: string, identity: Identity | undefined): Inside {
+  return { identity, variables: { GIT_DIR: `${workTree}/.git`, GIT_WORK_TREE: workTree } };
+}
+
 /** Makes a repository around the work tree, with nothing in it: ids of this kind nearly all have. */
 export async function initializeRepository(
   workTree: string,
@@ -97,22 +96,19 @@ export async function makeSessionRepository(
   options: { identity: Identity | undefined; onProgress: (progress: Progress) => void; signal: AbortSignal },
 ): Promise<void> {
   const { identity, signal } = options;
-  const inside = { identity, variables: { GIT_DIR: `${workTree}/.git`, GIT_WORK_TREE: workTree } };
   const head = base.checkedOut === undefined ? headOf(base) : base.commitId;
   if (base.objectFormat !== "sha1") {
     await shell({ identity }, REMOVE, [`${workTree}/.git`], { signal });
     await initializeRepository(workTree, { objectFormat: base.objectFormat, identity, signal });
   }
-  await furnish(base, workTree, { head, identity, signal });
-  if (base.commitId === "") return;
-
+  const inside = insideOf(workTree, identity);
+  if (base.commitId === "") {
+    await furnish(base, inside, { head, signal });
+    return;
+  }
   const room = await roomIn(workTree);
   const start = performance.now();
-  const args = ["-C", workTree, "checkout", "--progress", "-f"];
-  const result = await tryGit({ ...inside, config: CHECKOUT_CONFIG }, args, {
-    signal,
-    onStderr: progressReader(options.onProgress),
-  });
+  const result = await tryFurnish(base, inside, { head, checkOut: true, onProgress: options.onProgress, signal });
   if (result.code === 0) {
     await settleIndex(inside, performance.now() - start, { signal });
     const stage = await crowdedNotice(workTree, room);
@@ -140,25 +136,45 @@ export async function makeSessionRepository(
  * the same second (Documentation/technical/racy-git.txt), which takes longer than the checkout itself. Nobody has changed a
  * file yet, and the next second is waited for, so the later time is true.
  */
-async function settleIndex(
-  inside: GitPlace & { variables: { GIT_DIR: string } },
-  checkoutMs: number,
-  { signal }: { signal: AbortSignal },
-): Promise<void> {
+async function settleIndex(inside: Inside, checkoutMs: number, { signal }: { signal: AbortSignal }): Promise<void> {
   if (checkoutMs < SLOW_CHECKOUT_MS) return;
   await sleep(NEXT_SECOND_MS - (Date.now() % 1000), undefined, { signal });
   await runIn(inside, "touch", ["--", `${inside.variables.GIT_DIR}/index`], { signal });
 }
 
-/** Has a fresh repository borrow its objects from the base, with nothing checked out. */
-async function furnish(
+interface FurnishOptions {
+  head: string;
+  /** Check HEAD out as well. */
+  checkOut?: boolean;
+  onProgress?: (progress: Progress) => void;
+  signal: AbortSignal;
+}
+
+/** Has a fresh repository borrow its objects from the base, with nothing checked out. Throws GIT_FAILED. */
+async function furnish(base: BaseRepository, inside: Inside, options: FurnishOptions): Promise<void> {
+  const result = await tryFurnish(base, inside, options);
+  if (result.code !== 0) throw gitFailed([FURNISH.name], result);
+}
+
+/** Has a fresh repository borrow its objects from the base, and returns how that ended. */
+async function tryFurnish(
   base: BaseRepository,
-  workTree: string,
-  { head, identity, signal }: { head: string; identity: Identity | undefined; signal: AbortSignal },
-): Promise<void> {
-  const variables = { GIT_DIR: `${workTree}/.git`, GIT_WORK_TREE: workTree };
-  const facts = [base.gitDir, head, configuration(base), SESSION_ATTRIBUTES, remoteHead(base)];
-  await shell({ identity, variables }, FURNISH, facts, { input: base.packedRefs, signal });
+  inside: Inside,
+  { head, checkOut = false, onProgress = () => undefined, signal }: FurnishOptions,
+): Promise<RunResult> {
+  const facts = [
+    base.gitDir,
+    head,
+    configuration(base),
+    SESSION_ATTRIBUTES,
+    remoteHead(base),
+    checkOut ? "checkout" : "",
+  ];
+  return await runIn({ ...inside, config: CHECKOUT_CONFIG }, "sh", ["-c", FURNISH.text, "sh", ...facts], {
+    input: base.packedRefs,
+    signal,
+    onStderr: progressReader(onProgress),
+  });
 }
 
 /**
@@ -181,7 +197,7 @@ async function checkOut(
   place: { workTree: string; head: string; subdirectory: string; identity: Identity | undefined; signal: AbortSignal },
 ): Promise<void> {
   const { workTree, head, subdirectory, identity, signal } = place;
-  const inside = { identity, variables: { GIT_DIR: `${workTree}/.git`, GIT_WORK_TREE: workTree } };
+  const inside = insideOf(workTree, identity);
   const input = joinPaths(intentToAdd);
   await shell(inside, CHECK_OUT_SNAPSHOT, [head, indexCommitId, subdirectory, String(intentToAdd.length)], {
     input,
@@ -203,7 +219,7 @@ async function makeSubmodule(
   const head = branch === "" ? headCommitId : `ref: ${branch}`;
   const own = { ...base, commitId: "", origin: undefined, branch: undefined, packedRefs };
   await initializeRepository(directory, { objectFormat: base.objectFormat, identity, signal });
-  await furnish(own, directory, { head, identity, signal });
+  await furnish(own, insideOf(directory, identity), { head, signal });
   const intentToAdd = rawPaths(intentToAddPaths);
   await checkOut(
     { indexCommitId, intentToAdd, largePaths: rawPaths(largePaths) },

@@ -113,7 +113,7 @@ fi`,
 const FETCH: Script = {
   name: "fetch",
   text: `git fetch "$@" || exit
-git rev-parse -q ${START_REF} "${START_REF}^{commit}" "${START_REF}^{tree}" 2> /dev/null || :`,
+git rev-parse ${START_REF} "${START_REF}^{commit}" "${START_REF}^{tree}" 2> /dev/null || :`,
 };
 
 const FETCH_CONFIG: Record<string, string> = {
@@ -187,8 +187,9 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
   };
   if (repository === undefined || ref === undefined) return base;
 
-  const hasGuessed = guessed?.code === 0 && startIds(guessed)[0] === ref.id && (guess === "HEAD" || guess === ref.name);
-  const fetched = hasGuessed ? guessed : await fetch(ref.name ?? ref.id, signal);
+  const meant = objectFormat === "sha1" && (guess === "HEAD" || guess === ref.name) ? guessed : undefined;
+  const moved = meant?.code === 0 && startIds(meant)[0] !== ref.id;
+  const fetched = meant === undefined || moved ? await fetch(ref.name ?? ref.id, signal) : meant;
   if (fetched.code !== 0) throw await fetchError(fetched, { repository, ref, place, options });
   const [id = "", commitId, treeId = ""] = startIds(fetched);
   if (commitId === undefined) {
@@ -300,7 +301,8 @@ function probableName(repository: RepositorySpec | undefined): string | undefine
 
 /** Returns the start's id, and those of its commit and its tree, of the fetch that brought it. No commit: it is none. */
 function startIds({ stdout }: RunResult): string[] {
-  return stdout.toString("utf8").trim().split("\n");
+  // git says again what it does not find.
+  return stdout.toString("utf8").split("\n").filter(isCommitId);
 }
 
 /** Fetches the start, by its name at the remote or its id, and returns how that ended. */

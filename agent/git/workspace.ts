@@ -61,21 +61,26 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
     ]);
     await makeSessionRepository(base, paths.workTree, { identity: sessionIdentity, onProgress, signal });
     const workspace = new Workspace(base, paths, { session: sessionIdentity, base: options.baseIdentity });
-    // What looks for changes takes note of the start's own index first.
-    const noted = Promise.withResolvers<undefined>();
-    const onCopied = () => noted.resolve(undefined);
-    await together(signal, (signal) => [
-      workspace.open({ onCopied, signal }).finally(onCopied),
-      noted.promise.then(() => checkOutSnapshot(base, paths.workTree, { identity: sessionIdentity, signal })),
-    ]);
+    await workspace.open({
+      prepare: () => checkOutSnapshot(base, paths.workTree, { identity: sessionIdentity, signal }),
+      signal,
+    });
     return workspace;
   } catch (error) {
-    if (asAppError(error).reason === "GIT_FAILED") {
-      const places = [{ directory: paths.base, use: "base" } as const, { directory: paths.scan, use: "scan" } as const];
-      await throwIfFull(places, error);
-    }
-    throw error;
+    throw await withFullDirectory(error, paths);
   }
+}
+
+/** Returns the error, or one that says which directory is full, if that is why git failed. */
+async function withFullDirectory(error: unknown, paths: WorkspacePaths): Promise<unknown> {
+  if (asAppError(error).reason !== "GIT_FAILED") return error;
+  const places = [{ directory: paths.base, use: "base" } as const, { directory: paths.scan, use: "scan" } as const];
+  try {
+    await throwIfFull(places, error);
+  } catch (full) {
+    return full;
+  }
+  return error;
 }
 
 /** Files of a session: what it started from, and what it has changed. Scans, looks and collections wait for each other. */
@@ -94,7 +99,9 @@ export class Workspace {
   /** Nobody's but ours, and may read the base. */
   readonly #finalIdentity: Identity | undefined;
   readonly #live: LiveChanges;
+  readonly #paths: WorkspacePaths;
   readonly #turns = new TurnTaking();
+  #opened: Promise<void> = Promise.resolve();
   readonly #touched = new TouchedPaths();
   readonly #commits: CommitWatch;
 
@@ -104,6 +111,7 @@ export class Workspace {
     { session: identity, base: finalIdentity }: { session: Identity | undefined; base: Identity | undefined },
   ) {
     this.#finalIdentity = finalIdentity;
+    this.#paths = paths;
     this.workTree = paths.workTree;
     const { subdirectory = "" } = base.checkedOut ?? {};
     this.cwd = subdirectory === "" ? paths.workTree : `${paths.workTree}/${subdirectory}`;
@@ -114,9 +122,31 @@ export class Workspace {
     this.#live = new LiveChanges({ ...this.#comparison, ...checkout });
   }
 
-  /** Notes the state of the checkout. It must be called before anything is changed; the index may change once it has been copied. */
-  open(options: { onCopied?: () => void; signal: AbortSignal }): Promise<void> {
-    return this.#live.open(options);
+  /**
+   * Takes note of the checkout, before anything is changed, then has it prepared. Resolves as soon as the files may change, and makes
+   * the rest ready meanwhile: what looks for changes waits for that.
+   */
+  async open({ prepare, signal }: { prepare: () => Promise<void>; signal: AbortSignal }): Promise<void> {
+    const noted = Promise.withResolvers<undefined>();
+    const onCopied = () => noted.resolve(undefined);
+    this.#opened = this.#turns.run(signal, () => this.#live.open({ onCopied, signal }));
+    this.#opened.catch(() => undefined);
+    try {
+      await Promise.race([noted.promise, this.#opened]);
+      await prepare();
+    } catch (error) {
+      await this.#opened.catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Resolves once what looks for changes is ready. Throws WORKSPACE_FULL, GIT_FAILED. */
+  async opened(): Promise<void> {
+    try {
+      await this.#opened;
+    } catch (error) {
+      throw await withFullDirectory(error, this.#paths);
+    }
   }
 
   /**
@@ -124,6 +154,7 @@ export class Workspace {
    */
   async restore(patch: Buffer, { signal }: { signal: AbortSignal }): Promise<void> {
     if (patch.length === 0) return;
+    await this.opened();
     try {
       await restorePatch(this.#comparison, patch, { signal });
     } finally {

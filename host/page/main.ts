@@ -1,6 +1,7 @@
 import { css, html, LitElement, type TemplateResult } from "lit";
 import { customElement, state } from "lit/decorators.js";
 import { signedOut } from "./client.ts";
+import "./diff/changes.ts";
 import { commonStyle } from "./parts/common-style.ts";
 import { hrefOf, parseRoute, type Route } from "./router/route.ts";
 import { SessionFeed } from "./sessions/session-feed.ts";

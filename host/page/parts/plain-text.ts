@@ -1,8 +1,5 @@
 import { html, type TemplateResult } from "lit";
-
-/** What is not seen, or makes other text look like something else: controls, bidirectional marks, and what has no width. */
-const HIDDEN =
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e0fff}]|\p{Cs}/gu;
+import { HIDDEN } from "./text.ts";
 
 /** A stretch of text, or a character that would not be seen, by its number. */
 export type TextPart = { text: string } | { hidden: string };

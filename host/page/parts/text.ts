@@ -1,9 +1,9 @@
 /**
  * What a browser would obey or show as nothing: control characters but newline and tab, marks of direction, joiners, fillers,
- * tags, line ends that are none of ours. A character may have one emoji variation selector.
+ * tags, line ends that are none of ours, halves of characters. A character may have one emoji variation selector.
  */
-const HIDDEN =
-  /[[\p{Cc}\p{Default_Ignorable_Code_Point}\u2028\u2029\ufff9-\ufffb]--[\n\t\ufe0e\ufe0f]]|(?<=[\ufe0e\ufe0f])[\ufe0e\ufe0f]/gv;
+export const HIDDEN =
+  /[[\p{Cc}\p{Cs}\p{Default_Ignorable_Code_Point}\u2028\u2029\ufff9-\ufffb]--[\n\t\ufe0e\ufe0f]]|(?<=[\ufe0e\ufe0f])[\ufe0e\ufe0f]/gv;
 
 /** Returns a text in which what could not be seen is written out: ␛ for the escape character, ⟨U+202E⟩ for a mark of direction. */
 export function visible(text: string): string {

@@ -1,4 +1,4 @@
-import { html, LitElement, type TemplateResult } from "lit";
+import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { customElement, property } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
 import { topsOf, visibleRange } from "./visible-range.ts";
@@ -20,12 +20,14 @@ export class VirtualList<T> extends LitElement {
   @property({ attribute: false }) accessor heightOf: (item: T, index: number) => number = () => 24;
   /** Tells an item from the others, for as long as it is the same. Default: its place. */
   @property({ attribute: false }) accessor keyOf: (item: T, index: number) => unknown = (_item, index) => index;
-  /** Role of the rows. */
+  /** Role of the rows. "none": the role is that of what is rendered in them. */
   @property() accessor rowRole = "listitem";
   /** Whether rows are as high as what is in them, and are measured. */
   @property({ type: Boolean }) accessor measure = false;
 
   #measured = new Map<unknown, number>();
+  /** Whether a row turned out to be of another height. */
+  #isMoved = false;
   #tops: Float64Array = new Float64Array(1);
   readonly #resized = new ResizeObserver(() => this.requestUpdate());
 
@@ -46,11 +48,11 @@ export class VirtualList<T> extends LitElement {
     this.#resized.disconnect();
   }
 
-  /** Scrolls no further than it takes to see an item whole, and resolves once it is rendered. */
-  async reveal(index: number): Promise<void> {
+  /** Scrolls no further than it takes to see an item whole, or to have it on top, and resolves once it is rendered. */
+  async reveal(index: number, { top: onTop = false } = {}): Promise<void> {
     await this.updateComplete;
     const [top, bottom] = [this.#tops[index] ?? 0, this.#tops[index + 1] ?? 0];
-    if (top < this.scrollTop) this.scrollTop = top;
+    if (onTop || top < this.scrollTop) this.scrollTop = top;
     else if (bottom > this.scrollTop + this.clientHeight) this.scrollTop = bottom - this.clientHeight;
     this.requestUpdate();
     await this.updateComplete;
@@ -61,11 +63,16 @@ export class VirtualList<T> extends LitElement {
     return this.querySelector<HTMLElement>(`:scope > div > [data-index="${index}"]`) ?? undefined;
   }
 
-  override render(): TemplateResult {
-    const { items } = this;
+  protected override willUpdate(changed: PropertyValues): void {
+    if (!this.#isMoved && !["items", "heightOf", "keyOf", "measure"].some((name) => changed.has(name))) return;
+    this.#isMoved = false;
     const height = (item: T, index: number) =>
       (this.measure ? this.#measured.get(this.keyOf(item, index)) : undefined) ?? this.heightOf(item, index);
-    this.#tops = topsOf(items, height);
+    this.#tops = topsOf(this.items, height);
+  }
+
+  override render(): TemplateResult {
+    const { items } = this;
     const total = this.#tops[items.length]!;
     // Of a shorter list it cannot be scrolled as far.
     const scrolled = Math.max(0, Math.min(this.scrollTop, total - this.clientHeight));
@@ -82,8 +89,8 @@ export class VirtualList<T> extends LitElement {
           html`<div
             role=${this.rowRole}
             data-index=${index}
-            aria-setsize=${items.length}
-            aria-posinset=${index + 1}
+            aria-setsize=${this.rowRole === "none" ? nothing : items.length}
+            aria-posinset=${this.rowRole === "none" ? nothing : index + 1}
             .style=${this.#place(index)}
           >
             ${this.renderRow(items[index]!, index)}
@@ -119,6 +126,7 @@ export class VirtualList<T> extends LitElement {
       if (this.#tops[index]! < this.scrollTop) moved += height - before;
     }
     if (!changed) return;
+    this.#isMoved = true;
     this.requestUpdate();
     if (moved !== 0) void this.updateComplete.then(() => (this.scrollTop += moved));
   }

@@ -36,6 +36,18 @@ export const ERROR_REASONS = {
   CALL_CANCELED: "CANCELED",
   /** The person at the terminal has given up. */
   CANCELED: "CANCELED",
+  /** There are no sessions of which a backup could be made. */
+  NOTHING_TO_BACK_UP: "NOT_FOUND",
+  /** Another backup is being made. */
+  BACKUP_RUNNING: "FAILED_PRECONDITION",
+  /** A file is no backup, is cut, or was changed. */
+  BACKUP_INVALID: "INVALID_ARGUMENT",
+  /** A backup was made by a newer version. */
+  BACKUP_TOO_NEW: "FAILED_PRECONDITION",
+  /** A restore would remove the sessions that there are. */
+  RESTORE_REPLACES: "FAILED_PRECONDITION",
+  /** What is asked for is to be done on the host's own machine. */
+  HOST_ELSEWHERE: "FAILED_PRECONDITION",
   /** The token of a call on TCP is missing or another one. */
   TOKEN_INVALID: "UNAUTHENTICATED",
   /** The health service does not know the service's name. */

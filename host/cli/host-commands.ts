@@ -99,6 +99,27 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     });
 
   program
+    .command("backup")
+    .description("write all sessions with what they left into one new file, also while the host runs; no credentials")
+    .argument("<file>", "the file to make: a tar, for this user alone")
+    .action(async (file: string) => {
+      const { backupCommand } = await import("./backup.ts");
+      setExitCode(await backupCommand(file, await directories(), io));
+    });
+
+  program
+    .command("restore")
+    .description("take the sessions of a backup, all of them or none")
+    .argument("<file>", "what backup has made")
+    .option("--replace", "remove the sessions that there are now")
+    .option("--shutdown", "end the running host first")
+    .action(async (file: string, { replace = false, shutdown = false }: { replace?: boolean; shutdown?: boolean }) => {
+      using link = await hostLink(io);
+      const { restoreCommand } = await import("./backup.ts");
+      setExitCode(await restoreCommand(link, { file, replace, shutdown }, await directories(), io));
+    });
+
+  program
     .command("shutdown")
     .description("end the host; sessions go on in their containers and the next host takes them up")
     .option("--when-idle", "only if no session is live")

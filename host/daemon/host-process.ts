@@ -17,6 +17,7 @@ import { OtlpTarget } from "../otlp/otlp-target.ts";
 import { VERSION } from "../version.ts";
 import { ExclusiveLock, hostLockPath } from "../exclusive-lock.ts";
 import { toWarmPool } from "../control/warm-pool.ts";
+import { finishRestore } from "../backup/restore.ts";
 import { writeHostAddress } from "./host-address.ts";
 import { idleFor } from "./idle-watch.ts";
 import { filesReplaced } from "./replaced-files.ts";
@@ -51,6 +52,7 @@ export async function runHost(options: HostProcessOptions): Promise<void> {
   makeStateDirectory(config.stateDirectory);
   using _socketLock = takeLock(config.runtimeDirectory);
   using _stateLock = takeLock(config.stateDirectory);
+  await finishRestore(config.stateDirectory);
   await using app = createApp(config, logger);
   const ending = new AbortController();
   // No command needs it: it is loaded by a host alone.

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { header, sizeOf, tarOf } from "../runtime/docker/tar-stream.ts";
+import { header, sizeOf, tarOf } from "../tar-stream.ts";
 import { checkedArchive } from "./check-archive.ts";
 
 const END = Buffer.alloc(1024);

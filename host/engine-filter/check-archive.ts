@@ -1,4 +1,4 @@
-import { header } from "../runtime/docker/tar-stream.ts";
+import { header } from "../tar-stream.ts";
 import { refused } from "./refused.ts";
 
 const BLOCK_BYTES = 512;

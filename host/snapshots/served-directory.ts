@@ -20,14 +20,11 @@ export interface ServedCommits {
  */
 export async function makeServedDirectory(directory: string, served: ServedCommits): Promise<void> {
   const { startCommitId, shallow, objectDirectory } = served;
-  const sha256 = startCommitId.length === 64;
-  const format = sha256 ? "[extensions]\n\tobjectformat = sha256\n" : "";
   const fresh = `${directory}.new`;
   await rm(fresh, { recursive: true, force: true });
   for (const name of ["refs", "objects/info"]) await mkdir(join(fresh, name), { recursive: true, mode: 0o700 });
   const files: Record<string, string> = {
-    HEAD: `ref: ${SNAPSHOT_REF}\n`,
-    config: `[core]\n\trepositoryformatversion = ${sha256 ? 1 : 0}\n\tbare = true\n${format}`,
+    ...bareFiles(startCommitId),
     "objects/info/alternates": `${objectDirectory}\n`,
     "packed-refs": `${startCommitId} ${SNAPSHOT_REF}\n`,
     ...(shallow.length > 0 && { shallow: shallow.map((id) => `${id}\n`).join("") }),
@@ -35,6 +32,16 @@ export async function makeServedDirectory(directory: string, served: ServedCommi
   for (const [name, content] of Object.entries(files)) await writeFile(join(fresh, name), content, { mode: 0o600 });
   await rm(directory, { recursive: true, force: true });
   await rename(fresh, directory);
+}
+
+/** Returns the files of a bare git directory without objects, for commits of the kind that an id is of. */
+export function bareFiles(commitId: string): Record<string, string> {
+  const sha256 = commitId.length === 64;
+  const format = sha256 ? "[extensions]\n\tobjectformat = sha256\n" : "";
+  return {
+    HEAD: `ref: ${SNAPSHOT_REF}\n`,
+    config: `[core]\n\trepositoryformatversion = ${sha256 ? 1 : 0}\n\tbare = true\n${format}`,
+  };
 }
 
 /** Nothing of what a user or the machine has configured, and one thread more than one: a session is not to take the machine. */

@@ -140,7 +140,8 @@ export class ArtifactFiles implements Disposable {
   }
 }
 
-function nameOf({ sessionId, kind }: ArtifactPlace): string {
+/** Returns the name of an artifact's file. */
+export function nameOf({ sessionId, kind }: ArtifactPlace): string {
   return `${sessionId}.${artifactName(kind)}`;
 }
 

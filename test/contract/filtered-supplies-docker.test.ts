@@ -7,7 +7,7 @@ import { containerConfig, fillConfig } from "../../host/runtime/docker/container
 import { containerName, newContainerKey } from "../../host/runtime/docker/container-name.ts";
 import { execConfig } from "../../host/runtime/docker/exec-config.ts";
 import { supplyLabelsOf } from "../../host/runtime/docker/labels.ts";
-import { header } from "../../host/runtime/docker/tar-stream.ts";
+import { header } from "../../host/tar-stream.ts";
 import { markedHostId } from "../support/run-mark.ts";
 import { type ContractImages, buildContractImages, docker } from "./contract-image.ts";
 import { enginePath } from "./engine-path.ts";

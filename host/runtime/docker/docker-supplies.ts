@@ -9,7 +9,7 @@ import type { Engine } from "./engine.ts";
 import { LABELS, type Owner, supplyLabelsOf, wasPut } from "./labels.ts";
 import { removeContainer } from "./remove-container.ts";
 import { sendCreate } from "./send-create.ts";
-import { sizeOf, tarOf } from "./tar-stream.ts";
+import { sizeOf, tarOf } from "../../tar-stream.ts";
 
 /** Removals have a time of their own: the caller's may be over (ms). */
 const REMOVE_MS = 10_000;

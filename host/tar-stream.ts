@@ -2,7 +2,10 @@ import { createReadStream } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 
-const BLOCK_BYTES = 512;
+/** What an archive consists of. */
+export const BLOCK_BYTES = 512;
+const NAME_BYTES = 100;
+const MAX_OCTAL = 0o77777777777;
 const READ_BYTES = 1024 * 1024;
 
 /**
@@ -44,9 +47,11 @@ interface Entry {
   type: string;
 }
 
-/** Returns the header of an entry. */
-export function header({ name, mode, size, seconds, type }: Entry): Buffer {
+/** Returns the header of an entry. Of a longer name what comes before its last slash is at most 155 bytes long. */
+export function header({ name: path, mode, size, seconds, type }: Entry): Buffer {
   const block = Buffer.alloc(BLOCK_BYTES);
+  const slash = path.length < NAME_BYTES ? -1 : path.slice(0, -1).lastIndexOf("/");
+  const name = path.slice(slash + 1);
   const octal = (value: number, digits: number) => `${value.toString(8).padStart(digits, "0")}\0`;
   const fields: [offset: number, value: string][] = [
     [0, name],
@@ -58,8 +63,14 @@ export function header({ name, mode, size, seconds, type }: Entry): Buffer {
     [148, " ".repeat(8)],
     [156, type],
     [257, "ustar\u000000"],
+    [345, path.slice(0, Math.max(0, slash))],
   ];
   for (const [offset, value] of fields) block.write(value, offset, "latin1");
+  if (size > MAX_OCTAL) {
+    // As GNU tar does: a binary number, which the first bit tells.
+    block.writeUInt32BE(0x80000000, 124);
+    block.writeBigUInt64BE(BigInt(size), 128);
+  }
   const sum = block.reduce((total, byte) => total + byte, 0);
   block.write(`${octal(sum, 6)} `, 148, "latin1");
   return block;

@@ -1,0 +1,96 @@
+import { existsSync } from "node:fs";
+import { open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { AppError } from "../../proto/index.ts";
+import { backUp } from "../backup/back-up.ts";
+import { requireEmpty, restore } from "../backup/restore.ts";
+import type { HostLink } from "../daemon/host-link.ts";
+import type { HostDirectories } from "../directories.ts";
+import { ExclusiveLock, hostLockPath } from "../exclusive-lock.ts";
+import { plural } from "../present/plural.ts";
+import { sizeText } from "../present/sent-text.ts";
+import { makeStateDirectory } from "../state-directory.ts";
+import { type CommandIo, EXIT } from "./command-io.ts";
+
+const NO_SECRETS = "Credentials, tokens and settings are not in it: keep config.json yourself.";
+
+/**
+ * Writes a backup of this machine's sessions into a new file, for this user alone: whole, or not at all. Throws HOST_ELSEWHERE,
+ * FILE_UNUSABLE, and what `backUp` throws.
+ */
+export async function backupCommand(
+  file: string,
+  { stateDirectory }: HostDirectories,
+  { env, signal, stdout }: CommandIo,
+): Promise<number> {
+  requireHere(env);
+  const taken = () => new AppError("FILE_UNUSABLE", `${file} is there already.`, { help: "Name another file." });
+  if (existsSync(file)) throw taken();
+  const part = `${file}.part`;
+  await rm(part, { force: true });
+  try {
+    const made = await writeSynced(part, (write) => backUp(stateDirectory, { write, signal }));
+    if (existsSync(file)) throw taken();
+    await rename(part, file);
+    await using directory = await open(dirname(file));
+    await directory.sync();
+    stdout.write(`${file}: ${plural(made.sessionCount, "session")}, ${sizeText(made.sizeBytes)}. ${NO_SECRETS}\n`);
+    return EXIT.done;
+  } finally {
+    await rm(part, { force: true });
+  }
+}
+
+/** Writes a new file, which is on the disk when it returns. */
+async function writeSynced<T>(
+  path: string,
+  fill: (write: (bytes: Uint8Array) => Promise<void>) => Promise<T>,
+): Promise<T> {
+  await using out = await open(path, "wx", 0o600);
+  const value = await fill((bytes) => out.writeFile(bytes));
+  await out.sync();
+  return value;
+}
+
+/**
+ * Restores the sessions of a backup, where no host runs; with `shutdown` it is ended before. With `replace` those that are there go.
+ * Throws HOST_ELSEWHERE, HOST_RUNNING, and what `restore` throws.
+ */
+export async function restoreCommand(
+  link: Pick<HostLink, "find" | "stopHost" | "gone">,
+  { file, replace, shutdown }: { file: string; replace: boolean; shutdown: boolean },
+  { stateDirectory }: HostDirectories,
+  { env, signal, stdout }: CommandIo,
+): Promise<number> {
+  requireHere(env);
+  // Neither of these is a reason to end a host.
+  if (!replace) requireEmpty(stateDirectory);
+  await using input = await open(file, "r");
+  if (shutdown && (await link.find()) !== undefined) {
+    await link.stopHost({ onlyWithoutLiveSessions: false });
+    await link.gone();
+  }
+  makeStateDirectory(stateDirectory);
+  using lock = ExclusiveLock.take(hostLockPath(stateDirectory));
+  if (lock === undefined) {
+    throw new AppError("HOST_RUNNING", `A host is running that uses ${stateDirectory}.`, {
+      help: "End it: restore with --shutdown, or claudecluster shutdown. Its live sessions go on in their containers meanwhile.",
+      metadata: { directory: stateDirectory },
+    });
+  }
+  const bytes = input.createReadStream({ autoClose: false });
+  const { sessionCount, releasedCount } = await restore(stateDirectory, { input: bytes, replace, signal });
+  stdout.write(`Restored ${plural(sessionCount, "session")}. The next command starts a host with them.\n`);
+  if (releasedCount > 0) {
+    const what = plural(releasedCount, "session");
+    stdout.write(`${what} had a container of the host that was backed up: here they end with what they had changed.\n`);
+  }
+  return EXIT.done;
+}
+
+function requireHere(env: NodeJS.ProcessEnv): void {
+  if (!env["CLAUDECLUSTER_HOST"]) return;
+  throw new AppError("HOST_ELSEWHERE", "Backups are made and restored where the host is.", {
+    help: "Run the command there, or without CLAUDECLUSTER_HOST for this machine.",
+  });
+}

@@ -1,6 +1,6 @@
 import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
-import { HostService, SessionService } from "../../proto/control.ts";
+import { DirectoryService, HostService, SessionService } from "../../proto/control.ts";
 import { storedKey } from "./sign-in.ts";
 
 /** Told once a call was refused for want of a sign-in. */
@@ -28,3 +28,5 @@ const transport = createConnectTransport({
 export const sessionService = createClient(SessionService, transport);
 /** Client of the host itself. */
 export const hostService = createClient(HostService, transport);
+/** Client of what is done with directories of the host's machine. */
+export const directoryService = createClient(DirectoryService, transport);

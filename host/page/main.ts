@@ -1,5 +1,7 @@
 import { css, html, LitElement, type TemplateResult } from "lit";
 import { customElement, state } from "lit/decorators.js";
+import "./act/compare.ts";
+import "./act/start.ts";
 import { signedOut } from "./client.ts";
 import "./diff/changes.ts";
 import { commonStyle } from "./parts/common-style.ts";
@@ -85,7 +87,7 @@ export class Page extends LitElement {
         <nav aria-label="Page">
           ${this.#link("Sessions", { name: "sessions" })} ${this.#link("Usage", { name: "usage" })}
         </nav>
-        ${this.#status()}
+        ${this.signedIn === true ? html`<cc-start></cc-start>` : ""} ${this.#status()}
       </header>
       <main>${this.#main()}</main>
     `;
@@ -131,7 +133,7 @@ export class Page extends LitElement {
       case "changes":
         return html`<cc-changes session-id=${route.id}></cc-changes>`;
       case "compare":
-        return html`<cc-compare .ids=${route.ids}></cc-compare>`;
+        return html`<cc-compare .ids=${route.ids} .feed=${this.#feed} .version=${this.version}></cc-compare>`;
       case "usage":
         return html`<cc-usage></cc-usage>`;
       case "unknown":

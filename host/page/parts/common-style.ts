@@ -8,7 +8,7 @@ export const commonStyle = css`
   *,
   *::before,
   *::after {
-    box-sizing: inherit;
+    box-sizing: border-box;
   }
   a {
     color: var(--accent);

@@ -47,6 +47,7 @@ export function sessionHead(log: SessionLog, task: FeedText, nowMs: number, onCh
       <span>${clock(elapsedSeconds(session, nowMs))}</span>
       <span>${cost(log)}</span>
       <a href=${hrefOf({ name: "changes", id })}>${plural(changeCount, "changed file")}</a>
+      ${isFinal(state) && changeCount > 0 ? html`<cc-apply .session=${session}></cc-apply>` : nothing}
     </div>
     <p class="doing" role="status">${isFinal(state) ? nothing : oneLine(log.doing)}</p>
     ${

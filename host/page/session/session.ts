@@ -1,6 +1,7 @@
 import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { isFinal, type Session } from "../../../proto/index.ts";
+import "../act/apply.ts";
 import { problemOf } from "../act/problem.ts";
 import { commonStyle } from "../parts/common-style.ts";
 import { plainText } from "../parts/plain-text.ts";

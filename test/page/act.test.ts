@@ -55,7 +55,7 @@ test("sessions are started on a directory as it lies there; as attempts they sta
   write("notes.txt", "not committed\n");
   const dialog = await openDialog(page, "New session…");
   // Each makes something else of it.
-  const command = "test -f notes.txt; echo $RANDOM$RANDOM >> README.md; echo x > '<i>new.ts'; echo 'echo hi' > .envrc";
+  const command = "test -f notes.txt; date +%N >> README.md; echo x > '<i>new.ts'; echo 'echo hi' > .envrc";
   await dialog.getByRole("textbox", { name: "Task" }).fill(task(command));
   await dialog.getByLabel(/^Directory of this machine/).fill(join(directory, "nowhere"));
   await dialog.getByLabel("Attempts").fill("2");
@@ -77,6 +77,10 @@ test("sessions are started on a directory as it lies there; as attempts they sta
   for (const text of await columns.allInnerTexts()) {
     expect(text.replaceAll("\n", " ")).toMatch(/State succeeded Check passed, [\d.]+ s Changes 3 files \+3 −0 Cost \$[\d.]+ Time [\d.]+ s/); // prettier-ignore
   }
+  // What each made of it, beside each other.
+  const numbers = columns.getByText(/^\d{9}$/);
+  await numbers.nth(1).waitFor();
+  expect(new Set(await numbers.allInnerTexts()).size).toBe(2);
   await page.getByText("1 pair changed the same files").click();
   await page.getByText("<<<<<<<").first().waitFor();
   expect(await seriousFindings(page)).toEqual([]);

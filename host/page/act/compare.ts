@@ -1,11 +1,12 @@
 import { css, html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
 import { repeat } from "lit/directives/repeat.js";
-import { Artifact_Kind, isFinal } from "../../../proto/index.ts";
+import { isFinal } from "../../../proto/index.ts";
 import type { CompareSessionsResponse, Overlap } from "../../../proto/control.ts";
 import { plural } from "../../present/plural.ts";
-import { directoryService, sessionService } from "../client.ts";
-import { type PatchedFile, PatchParser } from "../diff/patch.ts";
+import { directoryService } from "../client.ts";
+import "../diff/diff.ts";
+import { SessionChanges } from "../diff/session-changes.ts";
 import { commonStyle } from "../parts/common-style.ts";
 import { oneLine, plainText } from "../parts/plain-text.ts";
 import { hrefOf } from "../router/route.ts";
@@ -70,6 +71,11 @@ export class Compare extends LitElement {
       dd {
         margin: 0;
       }
+      cc-diff {
+        flex: 1 1 24rem;
+        min-block-size: 24rem;
+        contain: strict;
+      }
       p {
         margin: 0;
       }
@@ -89,8 +95,8 @@ export class Compare extends LitElement {
   @property({ type: Number }) accessor version = 0;
   @state() private accessor comparison: CompareSessionsResponse | undefined;
   @state() private accessor problem = "";
-  readonly #patches = new Map<string, PatchedFile[]>();
-  readonly #asked = new Set<string>();
+  readonly #changes = new Map<string, SessionChanges>();
+  #isCompared = false;
   #over = new AbortController();
 
   override disconnectedCallback(): void {
@@ -102,7 +108,8 @@ export class Compare extends LitElement {
     if (!changed.has("ids") || String(changed.get("ids")) === String(this.ids)) return;
     this.#over.abort();
     this.#over = new AbortController();
-    this.#asked.clear();
+    this.#changes.clear();
+    this.#isCompared = false;
     this.comparison = undefined;
     this.problem = "";
   }
@@ -124,25 +131,31 @@ export class Compare extends LitElement {
 
   protected override updated(): void {
     const sessions = this.ids.map((id) => this.feed.sessions.get(id));
-    for (const session of sessions) if (session !== undefined && isFinal(session.state)) this.#readPatch(session.id);
+    for (const session of sessions) if (session !== undefined) this.#follow(session.id);
     if (sessions.length > 1 && sessions.every((session) => session !== undefined && isFinal(session.state))) {
-      this.#compare();
+      void this.#compare();
     }
   }
 
   #column(id: string, at: number): TemplateResult {
     const session = this.feed.sessions.get(id);
     const isBest = at === 0 && this.comparison?.firstIsGood === true;
-    const files = this.#patches.get(id);
+    const number = this.ids.indexOf(id) + 1;
+    const files = this.#changes.get(id)?.files;
     return html`<article class=${isBest ? "best" : ""} aria-labelledby=${`attempt-${at}`}>
       <header>
         <h2 id=${`attempt-${at}`}>
-          <a href=${hrefOf({ name: "session", id })}>Attempt ${this.ids.indexOf(id) + 1}</a>
+          <a href=${hrefOf({ name: "session", id })}>Attempt ${number}</a>
           ${isBest ? html`<span class="good">best</span>` : nothing}
         </h2>
         ${session === undefined ? nothing : html`<cc-apply label="Accept…" .session=${session}></cc-apply>`}
       </header>
       ${session === undefined ? html`<p class="bad">There is no such session.</p>` : attemptFacts(session, files)}
+      ${
+        files === undefined || files.length === 0
+          ? nothing
+          : html`<cc-diff label=${`Changes of attempt ${number}`} .files=${files}></cc-diff>`
+      }
     </article>`;
   }
 
@@ -171,32 +184,28 @@ export class Compare extends LitElement {
   }
 
   #ordered(): readonly string[] {
-    return this.comparison?.rankedSessionIds ?? this.ids;
+    return this.comparison?.rankedSessionIds ?? [...new Set(this.ids)];
   }
 
-  #compare(): void {
-    this.#once("compare", async (signal) => {
-      this.comparison = await directoryService.compareSessions({ sessionIds: [...this.ids] }, { signal });
-    });
-  }
-
-  #readPatch(sessionId: string): void {
-    this.#once(sessionId, async (signal) => {
-      const parser = new PatchParser();
-      const pieces = sessionService.readArtifact({ sessionId, kind: Artifact_Kind.PATCH }, { signal });
-      for await (const { data } of pieces) parser.push(data);
-      this.#patches.set(sessionId, parser.end());
-      this.requestUpdate();
-    });
-  }
-
-  #once(name: string, ask: (signal: AbortSignal) => Promise<void>): void {
-    if (this.#asked.has(name)) return;
-    this.#asked.add(name);
+  /** What each changes, as it happens. */
+  #follow(id: string): void {
+    if (this.#changes.has(id)) return;
     const { signal } = this.#over;
-    ask(signal).catch((error: unknown) => {
+    const changes = new SessionChanges(id);
+    changes.addEventListener("change", () => this.requestUpdate(), { signal });
+    this.#changes.set(id, changes);
+    void changes.run(signal);
+  }
+
+  async #compare(): Promise<void> {
+    if (this.#isCompared) return;
+    this.#isCompared = true;
+    const { signal } = this.#over;
+    try {
+      this.comparison = await directoryService.compareSessions({ sessionIds: [...new Set(this.ids)] }, { signal });
+    } catch (error) {
       if (!signal.aborted) this.problem = problemOf(error);
-    });
+    }
   }
 }
 

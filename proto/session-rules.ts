@@ -12,6 +12,7 @@ import {
 import { readRepositoryAddress } from "./repository-address.ts";
 import { cutChars } from "./cut.ts";
 import { completeSnapshot } from "./snapshot.ts";
+import { readTraceParent } from "./trace-parent.ts";
 import { checkUserFiles } from "./user-files.ts";
 
 /** Time that a session has if it asks for none. */
@@ -129,6 +130,8 @@ export function completeSpec(given: SessionSpec): SessionSpec {
       "Name one: the one continued has its conversation go on, the other one only its changes.",
     );
   }
+  // It only says what it belongs to: no reason to refuse a session.
+  if (readTraceParent(spec.traceParent) === undefined) spec.traceParent = "";
   if (spec.setup !== undefined) spec.setup = completeCommand(spec.setup, "setup");
   if (spec.check !== undefined) spec.check = completeCommand(spec.check, "check");
   if (spec.userFiles !== undefined) checkUserFiles(spec.userFiles.files);

@@ -9,8 +9,8 @@ import type { Opening } from "./opening.ts";
 const PLANNING_TOOLS = ["EnterPlanMode", "ExitPlanMode"];
 
 /**
- * Part of a completed spec that Claude is started with. Only model and permission mode can change later, by control
- * requests.
+ * Part of a completed spec that Claude is started with. Only model, permission mode and traceparent can change later, by
+ * messages.
  */
 export type ClaudeSpec = Pick<
   SessionSpec,
@@ -22,6 +22,7 @@ export type ClaudeSpec = Pick<
   | "loadProjectSettings"
   | "environment"
   | "jsonSchema"
+  | "traceParent"
 >;
 
 /**

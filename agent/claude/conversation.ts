@@ -45,6 +45,8 @@ export interface Claim {
   permissionMode?: string | undefined;
   /** Model. Undefined: the one it was started with. */
   model?: string | undefined;
+  /** Variables above all settings, in place of all that were there. Undefined: those it was started with. */
+  environment?: Record<string, string> | undefined;
   /** Text that goes with the first message, before it. Undefined: none. */
   firstNote?: string | undefined;
 }
@@ -111,11 +113,12 @@ export class Conversation {
    * Undefined: it does. Rejects with the signal's reason.
    */
   async claim({ signal, ...claim }: Claim & { signal: AbortSignal }): Promise<string | undefined> {
-    const { cwd, permissionMode, model, firstNote } = claim;
+    const { cwd, permissionMode, model, environment: env, firstNote } = claim;
     this.#note = firstNote;
     const mode = permissionMode !== undefined && { permission_mode: permissionMode };
     // Claude Code takes them in this order, and no model before its place.
     const answers = [this.#request({ subtype: "claim_session", cwd, ...mode })];
+    if (env !== undefined) answers.push(this.#request({ subtype: "apply_flag_settings", settings: { env } }));
     if (model !== undefined) answers.push(this.#request({ subtype: "set_model", model }));
     const answered = Promise.all(answers);
     const { claudeClaimMs } = this.#options.timeouts;
@@ -278,7 +281,7 @@ export class Conversation {
   }
 
   /** Resolves with the answer's error, or undefined if all is well; never if Claude goes before. */
-  #request(request: Record<string, string>): Promise<string | undefined> {
+  #request(request: Record<string, unknown>): Promise<string | undefined> {
     const requestId = randomUUID();
     return new Promise((resolve) => {
       this.#answers.set(requestId, resolve);

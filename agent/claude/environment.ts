@@ -26,6 +26,7 @@ export function claudeEnvironment(spec: ClaudeSpec, options: EnvironmentOptions)
     // A session may think otherwise.
     NODE_USE_ENV_PROXY: "1",
     ...spec.environment,
+    ...traceEnvironment(spec),
     PATH: options.path,
     HOME: options.home,
     USER: "claude",
@@ -50,6 +51,11 @@ export function claudeEnvironment(spec: ClaudeSpec, options: EnvironmentOptions)
     ...gitConfig(spec, options.urlConfig ?? []),
     ...extra(spec, options),
   };
+}
+
+/** Returns the variables that say which trace Claude's work belongs to, as `claude -p` and other programs read them. */
+export function traceEnvironment({ traceParent }: Pick<ClaudeSpec, "traceParent">): Record<string, string> {
+  return traceParent === "" ? {} : { TRACEPARENT: traceParent };
 }
 
 /** Returns the environment variables of the session's other commands: Claude's, without those for Claude Code itself. */

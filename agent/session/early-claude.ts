@@ -11,7 +11,7 @@ type EarlySession = Pick<Assignment, "spec" | "userFiles" | "gitPrefixes">;
 
 /** Claude's place, and what it is for. */
 export interface EarlyClaudeOptions {
-  place: Pick<SessionPlace, "canWait" | "directoryOf" | "startSpare" | "writeInstructions">;
+  place: Pick<SessionPlace, "canWait" | "directoryOf" | "startOf" | "startSpare" | "writeInstructions">;
   /** Claude that was started before there was a session. Undefined: none was. */
   prepared: PreparedClaude | undefined;
   listener: ConversationListener;
@@ -70,7 +70,8 @@ export class EarlyClaude implements AsyncDisposable {
     if (spare === undefined) return undefined;
     const { permissionMode, model } = this.#session.spec;
     const firstNote = openingNote(opening);
-    const started = this.#prepared ? { permissionMode, model: model === "" ? undefined : model } : {};
+    const later = () => ({ permissionMode, model: model === "" ? undefined : model, environment: this.#variables() });
+    const started = this.#prepared ? later() : {};
     const taken = cwd === this.#cwd ? await spare.claim({ cwd, firstNote, ...started, signal }) : { refusal: cwd };
     if ("refusal" in taken) {
       log.warn({ refusal: taken.refusal, prepared: this.#prepared }, "the Claude that waited is of no use");
@@ -101,6 +102,13 @@ export class EarlyClaude implements AsyncDisposable {
       throw error;
     }
     return spare;
+  }
+
+  /** Variables that a Claude does not have which was prepared without a session, with the one that its settings keep in place. */
+  #variables(): Record<string, string> | undefined {
+    const { environment } = this.#options.place.startOf(this.#session, { conversationId: "" });
+    const { ANTHROPIC_BASE_URL: endpoint, TRACEPARENT: traceParent } = environment;
+    return endpoint && traceParent ? { ANTHROPIC_BASE_URL: endpoint, TRACEPARENT: traceParent } : undefined;
   }
 
   async #takePrepared(): Promise<Spare | undefined> {

@@ -102,7 +102,8 @@ export class PreparedClaude implements AsyncDisposable {
 
   #startOf({ spec, ...shape }: ClaudeShape): ClaudeStart {
     const start = this.#options.place.startOf(
-      { ...shape, spec: { ...spec, model: "" } },
+      // These can be told it later.
+      { ...shape, spec: { ...spec, model: "", traceParent: "" } },
       { conversationId: this.#conversationId },
     );
     // No other mode changes to this one later.

@@ -42,6 +42,7 @@ export async function mcpCommand(link: McpLink, io: CommandIo): Promise<number> 
       receiver: link.receiver,
       defaults,
       claudeDirectory: claudeDirectory(io.env),
+      traceParent: io.env["TRACEPARENT"],
     },
   });
   const closed = Promise.withResolvers<undefined>();

@@ -163,6 +163,7 @@ export function toRunRequest(
     afterSessionId: string;
     repository: RepositorySpec | undefined;
     userFiles?: UserFiles | undefined;
+    traceParent?: string | undefined;
   },
 ): CreateSessionRequest {
   return toCreateRequest({

@@ -51,7 +51,9 @@ export function addSessionCommands(program: Command, context: CommandContext): v
         note,
       } = await source.find(toRepositoryWish(flags), place).finally(() => onSent?.(0));
       if (note !== undefined) io.stderr.write(`${oneLine(note)}\n`);
-      const request = toRunRequest(task, flags, { previousSessionId, afterSessionId, repository, userFiles });
+      const traceParent = io.env["TRACEPARENT"];
+      const found = { previousSessionId, afterSessionId, repository, userFiles, traceParent };
+      const request = toRunRequest(task, flags, found);
       return runCommand(sessions, request, { detach, json, attempts }, io);
     }),
   );

@@ -9,6 +9,7 @@ import type { CreateSessionRequest, Sessions } from "../session/sessions.ts";
 import type { RepositorySource } from "../source/repository-source.ts";
 import { firstRoot } from "./first-root.ts";
 import { spawnInputSchema, toRepositoryWish, toSpawnRequest } from "./spawn-input.ts";
+import { traceParentOf } from "./trace-parent-of.ts";
 import { toolArguments } from "./tool-arguments.ts";
 import { errorText } from "./next-call.ts";
 import type { NotStarted } from "./sessions-text.ts";
@@ -68,6 +69,8 @@ interface SpawnerOptions {
   source: RepositorySource;
   /** Where the parent is, unless it says so itself. Undefined: on another machine. */
   directory: string | undefined;
+  /** Traceparent of calls that bring none. Default: they have none. */
+  traceParent?: string | undefined;
   logger: ServerLog;
   waits: Waits;
 }
@@ -77,13 +80,15 @@ export class ContainerSpawnerTool {
   readonly #sessions: Sessions;
   readonly #source: RepositorySource;
   readonly #directory: string | undefined;
+  readonly #traceParent: string | undefined;
   readonly #logger: ServerLog;
   readonly #waits: Waits;
 
-  constructor({ sessions, source, directory, logger, waits }: SpawnerOptions) {
+  constructor({ sessions, source, directory, traceParent, logger, waits }: SpawnerOptions) {
     this.#sessions = sessions;
     this.#source = source;
     this.#directory = directory;
+    this.#traceParent = traceParent;
     this.#logger = logger;
     this.#waits = waits;
   }
@@ -128,7 +133,8 @@ export class ContainerSpawnerTool {
     const wish = { ...input, continue_session: previous, after };
     const directory = async () => (await firstRoot(server, { signal })) ?? this.#directory ?? "/";
     const found = await this.#source.find(toRepositoryWish(wish), { directory, signal });
-    const request = (text: string) => toSpawnRequest({ ...wish, task: text }, found);
+    const traceParent = traceParentOf(context) ?? this.#traceParent;
+    const request = (text: string) => toSpawnRequest({ ...wish, task: text }, { ...found, traceParent });
     const { ids, notStarted } =
       tasks === undefined
         ? { ids: await this.#createAttempts(request(task!), attempts), notStarted: [] }

@@ -44,6 +44,8 @@ export interface MCPServerOptions {
     defaults?: LocalSourceOptions["defaults"];
     /** Claude Code's configuration directory of the user. */
     claudeDirectory?: string | undefined;
+    /** Traceparent of what started this program. */
+    traceParent?: string | undefined;
     /** Host elsewhere, which does not have that directory. */
     receiver?: SnapshotReceiver | undefined;
   };
@@ -63,7 +65,8 @@ export class MCPServer {
     const { project } = options;
     const source: RepositorySource = { find: async (...given) => (await loadSource(project)).find(...given) };
     this.#waits = new Waits(options);
-    this.#tool = new ContainerSpawnerTool({ ...options, waits: this.#waits, source, directory: project?.directory });
+    const { directory, traceParent } = project ?? {};
+    this.#tool = new ContainerSpawnerTool({ ...options, waits: this.#waits, source, directory, traceParent });
   }
 
   /** Serves one client over its pipe while that is open. */

@@ -167,12 +167,13 @@ export function toRepositoryWish(input: Omit<SpawnInput, "task">): RepositoryWis
  */
 export function toSpawnRequest(
   input: SpawnInput,
-  { spec: repository, userFiles }: Pick<FoundRepository, "spec" | "userFiles">,
+  found: Pick<FoundRepository, "spec" | "userFiles"> & { traceParent?: string | undefined },
 ): CreateSessionRequest {
   return toCreateRequest({
     ...input,
-    repository,
-    userFiles,
+    repository: found.spec,
+    userFiles: found.userFiles,
+    traceParent: found.traceParent,
     decisionPolicy: input.decision_policy,
     permissionMode: input.permission_mode,
     maxSteps: input.max_steps,

@@ -76,6 +76,8 @@ export interface SessionWish {
   decisionPolicy?: DecisionPolicyName | undefined;
   /** JSON Schema that the result is to have, as JSON. */
   jsonSchema?: string | undefined;
+  /** Traceparent of what asks for it. */
+  traceParent?: string | undefined;
   image?: string | undefined;
   /** Size, as parseSize takes it. */
   memory?: string | undefined;
@@ -104,6 +106,7 @@ export function toCreateRequest(wish: SessionWish): CreateSessionRequest {
       afterSessionId: wish.afterSessionId ?? "",
       jsonSchema: wish.jsonSchema ?? "",
       userFiles: wish.userFiles,
+      traceParent: wish.traceParent ?? "",
       decisionPolicy: DECISION_POLICIES[wish.decisionPolicy ?? "default"],
       setup: toCommand(wish.setup, wish.setupTimeout),
       check: toCommand(wish.check, wish.checkTimeout),

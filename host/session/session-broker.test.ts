@@ -19,6 +19,7 @@ function start(options: Partial<SessionBrokerOptions> = {}) {
     spending: { reserve: () => Promise.resolve({ refused: "No." }), add: () => {} },
     snapshot: undefined,
     onReach: () => {},
+    traceId: "",
     tell: (event) => void told.push(event),
     leaving: leaving.signal,
     ...options,

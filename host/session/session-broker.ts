@@ -8,6 +8,7 @@ import type { ModelGatewayOptions } from "../broker/model/model-gateway.ts";
 import type { ServedSnapshot } from "../broker/git/snapshot-gateway.ts";
 import type { TrafficObserver } from "../broker/traffic.ts";
 import type { WayOut } from "../broker/way-out.ts";
+import { requestEvents } from "./model-answered.ts";
 import { DecisionLog } from "./decision-log.ts";
 import { type EgressConfig, egressRules, MAX_EGRESS_BYTES } from "./egress.ts";
 import type { Budgets } from "./spending.ts";
@@ -47,6 +48,8 @@ export interface SessionBrokerOptions extends OutsideAccess, Pick<ModelGatewayOp
   spec: SessionSpec;
   /** Snapshot that the session starts with. Undefined: it starts with none. */
   snapshot: ServedSnapshot | undefined;
+  /** Trace that the session belongs to. */
+  traceId: string;
   logger: Logger;
   /** Takes what the broker does, as events. Must not throw. */
   tell: (event: EventBody) => void;
@@ -63,6 +66,7 @@ export function createSessionBroker(options: SessionBrokerOptions): Broker {
   const { spending, onReach, onTraffic, logger, tell, leaving } = options;
   const { endpoint, credentials, policy, fallbackModel } = model;
   const decisions = new DecisionLog();
+  const eventOf = requestEvents(options.traceId);
   return new Broker({
     model: {
       endpoint,
@@ -71,6 +75,10 @@ export function createSessionBroker(options: SessionBrokerOptions): Broker {
       fallbackModel,
       spending,
       onReach,
+      onRequest(request) {
+        const event = eventOf(request);
+        if (event !== undefined) tell(event);
+      },
       onRetry: ({ delayMs, ...retry }) =>
         tell({ case: "retrying", value: create(RetryingSchema, { ...retry, delay: durationFromMs(delayMs) }) }),
     },

@@ -30,6 +30,7 @@ const HOSTS_OWN = new Set([
   "connectionRestored",
   "egressDecided",
   "budgetReached",
+  "modelAnswered",
   "queuePositionChanged",
 ]);
 

@@ -45,6 +45,7 @@ import { salvageChanges } from "./salvage.ts";
 import { SessionLog } from "./session-log.ts";
 import type { OutsideAccess } from "./session-broker.ts";
 import { SessionsFeed } from "./sessions-feed.ts";
+import { traceOf } from "../traces/trace-ids.ts";
 import { SessionRun, type SessionRunOptions } from "./session-run.ts";
 import { type SetupCommands, withSetup } from "./setup-command.ts";
 import type { Snapshots } from "./snapshots.ts";
@@ -154,7 +155,8 @@ export class SessionManager implements Sessions, AsyncDisposable {
       ...this.#options,
       ...session,
       reservations: this.#reservations,
-      logger: this.#options.logger.child({ sessionId }),
+      // As OpenTelemetry's logs have it: https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context/
+      logger: this.#options.logger.child({ sessionId, trace_id: traceOf(sessionId, session.spec).traceId }),
       onChanged: () => this.#feed.note(sessionId),
     });
     this.#runs.set(sessionId, run);

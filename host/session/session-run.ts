@@ -10,10 +10,12 @@ import {
   type MeteredUsage,
   QueuePositionChangedSchema,
   SessionFinishedSchema,
+  SessionSpecSchema,
   type SessionResult,
   type SessionSpec,
   Session_State,
   StopSchema,
+  traceParentText,
 } from "../../proto/index.ts";
 import { knownModel } from "../broker/model/model-prices.ts";
 import type { Preparation } from "../containers/preparation.ts";
@@ -34,6 +36,7 @@ import type { Snapshots } from "./snapshots.ts";
 import { Spending } from "./spending.ts";
 import { Steering } from "./steering.ts";
 import { TIMEOUTS } from "./timeouts.ts";
+import { traceOf } from "../traces/trace-ids.ts";
 import { WaitedTime } from "./waited-time.ts";
 
 /** Session to run, and what it shares with others. */
@@ -311,8 +314,10 @@ export class SessionRun {
   async #inContainer({ container, spec, resumed, source }: InContainer): Promise<Ended> {
     const { log, store, snapshots, onChanged } = this.#options;
     const snapshot = spec.repository?.snapshot;
+    const trace = traceOf(log.sessionId, spec);
     using broker = createSessionBroker({
       ...this.#options,
+      traceId: trace.traceId,
       snapshot: snapshot && snapshots.serve(log.sessionId, snapshot),
       spending: {
         reserve: (worst, options) => this.#spending.reserve(worst, options),
@@ -330,7 +335,8 @@ export class SessionRun {
     const agent = new AgentLink({
       container,
       connection: source.takeConnection(),
-      spec,
+      // What Claude does belongs to the session, and not to who asked for it.
+      spec: create(SessionSpecSchema, { ...spec, traceParent: traceParentText(trace) }),
       log,
       broker,
       gitPrefixes: gitPrefixesOf(spec),
@@ -373,7 +379,8 @@ export class SessionRun {
       try {
         this.#options.log.append(event);
       } catch (error) {
-        if (!isNoRoom(error)) throw error;
+        // What a request under way has used may be known once the session is over.
+        if (!isNoRoom(error) && asAppError(error).reason !== "SESSION_NOT_LIVE") throw error;
       }
     });
   }

@@ -9,6 +9,7 @@ import { decoded } from "./decoded.ts";
 import type { Retry } from "./model-call.ts";
 import { ModelPassage, type PassageOptions } from "./model-passage.ts";
 import { refuse, refuseForNow } from "./model-refusal.ts";
+import { type ModelRequest, RequestRecord } from "./model-request.ts";
 import { RequestBodies } from "./request-bodies.ts";
 import { requestChecks } from "./request-checks.ts";
 import { UsageReader, worstUsage } from "./usage-reader.ts";
@@ -33,6 +34,8 @@ export type Reservation =
 /** Passage of requests to the model, and what they may cost. */
 export interface ModelGatewayOptions extends PassageOptions {
   spending: ModelSpending;
+  /** Called with every request that may cost something, once it is over. Default: nobody is told. */
+  onRequest?: ((request: ModelRequest) => void) | undefined;
   /** Called for every request that is refused for its content, and for what is left out of one. */
   onDecision: (decision: EgressDecision) => void;
 }
@@ -119,12 +122,13 @@ class ModelGateway {
       bodyBytes,
     }: { target: URL; asked: CheckedRequest; signal: AbortSignal; bodyBytes: number },
   ): Promise<void> {
-    const { spending, onRetry } = this.#options;
+    const { spending, onRetry, onRequest } = this.#options;
     if (this.#underWay >= MAX_UNDER_WAY) {
       return refuse(response, 429, "rate_limit_error", `ClaudeCluster passes on ${MAX_UNDER_WAY} requests at once.`);
     }
     this.#underWay++;
     let reserved: Disposable | undefined;
+    let record: RequestRecord | undefined;
     try {
       const worst = this.#worstOf(asked, bodyBytes);
       const reservation = await spending.reserve(worst, { signal });
@@ -136,22 +140,35 @@ class ModelGateway {
       // A stream says what it used before the first of it is made; all of another answer may have been made when it is cut.
       const unread = asked.streamed ? this.#worstOf({ ...asked, maxTokens: 0 }, bodyBytes) : worst;
       let owed = false;
+      const told = (record = new RequestRecord(asked.model, request));
       const passed = await this.#passage.passOn(request, response, {
         target,
         asked,
         signal,
-        onOwed: (now) => (owed = now),
+        onOwed(now) {
+          owed = now;
+          if (now) told.sent();
+        },
+        onStatus: (status) => told.answered(status),
         onAnswer: async (answer) => {
           if (!isSuccess(answer)) return;
           const { usage, model, failure } = await readAnswer(answer, { model: asked.model, unread, signal });
           spending.add(usage, model);
+          told.used(usage, model, failure);
+          if (!answer.complete) told.givenUp();
           // Claude Code may ask again without a word.
           if (failure !== undefined) onRetry(brokenOff(failure));
         },
       });
       // What the endpoint was sent may have to be paid for all the same.
-      if (passed !== "answered" && owed) spending.add(unread, asked.model);
+      if (passed !== "answered" && owed) {
+        spending.add(unread, asked.model);
+        told.used(unread);
+      }
+      if (passed === "gone") told.givenUp();
     } finally {
+      const told = record?.told;
+      if (told !== undefined) onRequest?.(told);
       reserved?.[Symbol.dispose]();
       this.#underWay--;
     }

@@ -68,6 +68,8 @@ export class ModelPassage {
       /** See goneSignal. */
       signal: AbortSignal;
       onOwed?: (owed: boolean) => void;
+      /** Called as onAnswer of PassageOptions is. */
+      onStatus?: (status: number) => void;
       onAnswer?: (answer: IncomingMessage) => Promise<void>;
     },
   ): Promise<"answered" | "refused" | "gone"> {
@@ -80,8 +82,10 @@ export class ModelPassage {
       return "refused";
     }
     const startMs = Date.now();
-    const tellAnswer = (status: number) =>
+    const tellAnswer = (status: number) => {
+      given.onStatus?.(status);
       this.#options.onAnswer({ model: given.asked.model, status, elapsedMs: Date.now() - startMs });
+    };
     const quiet = `model endpoint ${endpoint.host} has said nothing for ${limits.noticeMs / 1000} s`;
     using silence = Silence.start(limits.noticeMs, (silent) => onReach(silent ? quiet : undefined));
     let answer: IncomingMessage;

@@ -58,9 +58,9 @@ test("changes are seen as they are made, commented on, and the comments sent as 
   await item(page, "picture.bin").waitFor();
   await page.getByText("live", { exact: true }).waitFor();
   await item(page, /^.{0,3}src\/deep\/er .*\+2/s).waitFor();
-  await item(page, "<b>⟨U+202E⟩␛.html").click();
+  await item(page, "<b>⟨U+202E⟩⟨U+001B⟩.html").click();
   await page.getByText(MARKUP).waitFor();
-  await page.getByText("␛[31m⟨U+202E⟩").waitFor();
+  await page.getByText("⟨U+001B⟩[31m⟨U+202E⟩").waitFor();
   await item(page, "picture.bin").click();
   await page.getByText("Binary file, 3 bytes now.").waitFor();
   await item(page, "large.txt").click();
@@ -82,6 +82,10 @@ test("changes are seen as they are made, commented on, and the comments sent as 
   await page.getByRole("textbox", { name: "Comment on src/deep/er/a.ts:1" }).press("Control+Enter");
   await comment(page, /two = "2"/, `Not this: ${MARKUP}`);
   await page.getByRole("region", { name: "Comments" }).getByText(MARKUP).waitFor();
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.setViewportSize({ width: 400, height: 800 });
+  expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(400);
+  expect(await seriousFindings(page)).toEqual([]);
   await page.getByRole("button", { name: "Send 2 comments" }).click();
   await page.getByText("Sent as one message.").waitFor();
 

@@ -1,8 +1,11 @@
 import { css, html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
-import { ConnectError } from "@connectrpc/connect";
-import { isFinal } from "../../../proto/index.ts";
+import { isFinal, type Session } from "../../../proto/index.ts";
+import { notInPatch } from "../../present/not-in-patch.ts";
+import { patchWarning } from "../../present/withheld-patch.ts";
+import { problemOf } from "../act/problem.ts";
 import { commonStyle } from "../parts/common-style.ts";
+import { plainText } from "../parts/plain-text.ts";
 import { visible } from "../parts/text.ts";
 import { hrefOf } from "../router/route.ts";
 import { type Comment, Comments, placeText, reviewMessage } from "./comments.ts";
@@ -34,6 +37,10 @@ export class Changes extends LitElement {
         gap: 0.25rem 1rem;
         align-items: center;
         padding: 0.4rem 0.75rem;
+      }
+      p.bar {
+        margin: 0;
+        white-space: pre-wrap;
       }
       .body {
         flex: 1;
@@ -102,6 +109,8 @@ export class Changes extends LitElement {
   /** What came of the comments that were sent. */
   @state() private accessor outcome: TemplateResult | undefined;
   @state() private accessor sending = false;
+  /** Path of the file that is looked at. */
+  @state() private accessor shown = "";
   @query("cc-diff") private accessor diff!: Diff;
   #changes: SessionChanges | undefined;
   #comments: Comments | undefined;
@@ -151,7 +160,7 @@ export class Changes extends LitElement {
         />
         <button class="beside" aria-pressed=${this.sideBySide} @click=${this.#turn}>Side by side</button>
       </div>
-      ${this.#review(live)}
+      ${warningsOf(session).map((line) => html`<p class="bar warn">${plainText(line)}</p>`)} ${this.#review(live)}
       ${
         files.length === 0
           ? html`<p class="bar quiet">
@@ -161,10 +170,16 @@ export class Changes extends LitElement {
               <nav aria-label="Files">
                 <cc-file-tree
                   .nodes=${nodes}
+                  .shown=${this.shown}
                   @choose=${({ detail }: CustomEvent<string>) => void this.diff.showFile(detail)}
                 ></cc-file-tree>
               </nav>
-              <cc-diff .files=${files} .comments=${this.#comments} ?side-by-side=${this.sideBySide}></cc-diff>
+              <cc-diff
+                .files=${files}
+                .comments=${this.#comments}
+                ?side-by-side=${this.sideBySide}
+                @look=${({ detail }: CustomEvent<string>) => (this.shown = detail)}
+              ></cc-diff>
             </div>`
       }`;
   }
@@ -255,7 +270,7 @@ export class Changes extends LitElement {
           ? html`Sent as one message.`
           : html`Sent to <a href=${hrefOf({ name: "session", id })}>a session that goes on from this one</a>.`;
     } catch (error) {
-      this.outcome = html`<span class="bad">${visible(ConnectError.from(error).rawMessage)}</span>`;
+      this.outcome = html`<span class="bad">${visible(problemOf(error))}</span>`;
     } finally {
       this.sending = false;
     }
@@ -265,6 +280,13 @@ export class Changes extends LitElement {
     this.sideBySide = !this.sideBySide;
     localStorage.setItem(SIDE_BY_SIDE, this.sideBySide ? "yes" : "no");
   };
+}
+
+/** What is to be known of a patch before it is believed. */
+function warningsOf(session: Session | undefined): string[] {
+  if (session?.result === undefined) return [];
+  const warning = patchWarning(session.result.outcome);
+  return [...(warning === undefined ? [] : [warning]), ...notInPatch(session.result)];
 }
 
 function countText(files: readonly PatchedFile[]): TemplateResult {

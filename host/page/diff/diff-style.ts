@@ -3,14 +3,28 @@ import { css } from "lit";
 /** Style of a diff. */
 export const diffStyle = css`
   :host {
-    display: block;
+    display: flex;
+    flex-direction: column;
     container-type: size;
     block-size: 100%;
     --strong-added: light-dark(#b4e7bf, #1f5a31);
     --strong-removed: light-dark(#f9c6c3, #6b2527);
   }
   cc-virtual-list {
-    block-size: 100%;
+    flex: 1;
+    min-block-size: 0;
+  }
+  .top {
+    display: flex;
+    justify-content: space-between;
+    gap: 0.75rem;
+    padding: 2px 0.75rem;
+    font: 0.75rem/20px var(--mono);
+    color: var(--quiet);
+    overflow-wrap: anywhere;
+  }
+  .top span:last-child {
+    flex: none;
   }
   .file,
   .hunk,

@@ -1,4 +1,4 @@
-import { html, LitElement, type PropertyValues, type TemplateResult } from "lit";
+import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
 import { commonStyle } from "../parts/common-style.ts";
 import "../parts/virtual-list.ts";
@@ -29,6 +29,7 @@ const WIDE_PX = 900;
 /**
  * Diff of the files of a patch. It needs a height from its parent, and shows what is seen of it, however long it is. With
  * `comments` its lines can be commented on: by a click on their numbers, or Enter.
+ * Tells of the file that is on top by "look".
  */
 @customElement("cc-diff")
 export class Diff extends LitElement {
@@ -42,6 +43,8 @@ export class Diff extends LitElement {
   /** What a screen reader calls it. */
   @property() accessor label = "Diff";
 
+  /** The file whose lines are on top, by its place. */
+  @state() private accessor top = 0;
   @state() private accessor wide = false;
   @state() private accessor current = 0;
   @state() private accessor anchor = 0;
@@ -105,8 +108,16 @@ export class Diff extends LitElement {
   }
 
   override render(): TemplateResult {
-    return html`<span class="probe" aria-hidden="true">${"0".repeat(50)}</span
-      ><cc-virtual-list
+    const file = this.files[this.top];
+    return html`<span class="probe" aria-hidden="true">${"0".repeat(50)}</span>
+      ${
+        file === undefined || this.files.length === 1
+          ? nothing
+          : html`<div class="top">
+              <span>${shownPath(file.path)}</span><span>${this.top + 1} of ${this.files.length}</span>
+            </div>`
+      }
+      <cc-virtual-list
         role="treegrid"
         tabindex="0"
         aria-label=${this.label}
@@ -120,6 +131,7 @@ export class Diff extends LitElement {
         .renderRow=${(item: Item, index: number) => this.#renderItem(item, index)}
         @keydown=${this.#onKey}
         @click=${this.#onClick}
+        @scroll=${this.#look}
       ></cc-virtual-list>`;
   }
 
@@ -196,6 +208,14 @@ export class Diff extends LitElement {
     if (draft !== undefined && ends(draft)) items.push({ kind: "draft", draft });
     return items;
   }
+
+  /** Looks which file is on top, and tells by "look" if it is another one. */
+  readonly #look = (): void => {
+    const item = this.#items[this.list.firstSeen];
+    if (item === undefined || !("file" in item) || item.file === this.files[this.top]) return;
+    this.top = this.files.indexOf(item.file);
+    this.dispatchEvent(new CustomEvent("look", { detail: item.file.path }));
+  };
 
   #isOpen(file: PatchedFile): boolean {
     return this.#opened.get(file.path) ?? isSmall(file);

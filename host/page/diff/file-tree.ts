@@ -31,6 +31,9 @@ export class FileTree extends LitElement {
         cursor: pointer;
         white-space: nowrap;
       }
+      .shown {
+        box-shadow: inset 3px 0 var(--accent);
+      }
       .row:hover {
         background: var(--raised);
       }
@@ -51,6 +54,9 @@ export class FileTree extends LitElement {
   ];
   /** The tree, from the top on. */
   @property({ attribute: false }) accessor nodes: readonly TreeNode[] = [];
+
+  /** Path of the file that is looked at elsewhere. */
+  @property() accessor shown = "";
 
   @state() private accessor current = 0;
   @query("cc-virtual-list") private accessor list!: VirtualList<TreeRow>;
@@ -89,7 +95,7 @@ export class FileTree extends LitElement {
     return html`<div
       role="treeitem"
       id=${isCurrent ? "current" : nothing}
-      class="row${isCurrent ? " current" : ""}"
+      class="row${isCurrent ? " current" : ""}${node.file?.path === this.shown ? " shown" : ""}"
       .style=${`padding-inline-start: ${level * 12}px`}
       aria-level=${level}
       aria-posinset=${position}

@@ -1,7 +1,9 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Artifact_Kind, foldEvent, isFinal, type Session, SessionSpecSchema } from "../../../proto/index.ts";
+import { problemOf } from "../act/problem.ts";
 import { sessionService } from "../client.ts";
+import { rest, watchEvents } from "../parts/watch-events.ts";
 import { LiveChanges } from "./live-changes.ts";
 import { PatchParser, type PatchedFile } from "./patch.ts";
 
@@ -33,8 +35,8 @@ export class SessionChanges extends EventTarget {
         if (this.session !== undefined && isFinal(this.session.state)) return;
       } catch (error) {
         if (signal.aborted) return;
-        const { code, rawMessage } = ConnectError.from(error);
-        this.problem = rawMessage;
+        const { code } = ConnectError.from(error);
+        this.problem = problemOf(error);
         this.#tell();
         if (code === Code.NotFound || code === Code.Unauthenticated) return;
       }
@@ -52,9 +54,9 @@ export class SessionChanges extends EventTarget {
       await sessionService.sendMessage({ sessionId: this.#id, message: { text } });
       return this.#id;
     }
-    const { spec } = session;
+    const spec = session.spec ?? create(SessionSpecSchema);
     // As it was, but for its place in the order and what the host takes over by itself.
-    const { repository: _, setup: _setup, userFiles: _files, ...kept } = spec ?? create(SessionSpecSchema);
+    const { repository: _, setup: _setup, userFiles: _files, ...kept } = spec;
     const next = create(SessionSpecSchema, { ...kept, task: text, previousSessionId: this.#id, afterSessionId: "" });
     const made = await sessionService.createSession({ spec: next });
     return made.session?.id ?? this.#id;
@@ -66,11 +68,8 @@ export class SessionChanges extends EventTarget {
     // Diffs that come meanwhile are in the patch already, and come again.
     await this.#readPatch(signal);
     if (session === undefined || isFinal(session.state)) return;
-    const watched = sessionService.watchEvents(
-      { sessionId: this.#id, afterSequence: session.lastSequence },
-      { signal },
-    );
-    for await (const { response } of watched) {
+    const after = { sessionId: this.#id, afterSequence: session.lastSequence };
+    for await (const { response } of watchEvents(after, { signal })) {
       if (response.case !== "events") continue;
       let changed = false;
       for (const event of response.value.events) {
@@ -98,11 +97,4 @@ export class SessionChanges extends EventTarget {
   #tell(): void {
     this.dispatchEvent(new Event("change"));
   }
-}
-
-function rest(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-  });
 }

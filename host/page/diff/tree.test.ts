@@ -42,7 +42,7 @@ test("folders come first, have the counts of what they hold, and are folded toge
 });
 
 test("names are shown as they are meant, and what cannot be seen in them is written out", () => {
-  expect(shownPath('"gr\\303\\266\\303\\237e/a\\tb\\nc"')).toBe("größe/a␉b␊c");
+  expect(shownPath('"gr\\303\\266\\303\\237e/a\\tb\\nc"')).toBe("größe/a⟨U+0009⟩b⟨U+000A⟩c");
   expect(shownPath('"a\\342\\200\\256txt.exe"')).toBe("a⟨U+202E⟩txt.exe");
   expect(shownPath("<b>&amp;")).toBe("<b>&amp;");
   expect(lines(['"\\303\\266/__proto__"', "constructor"])).toHaveLength(3);

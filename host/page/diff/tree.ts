@@ -33,8 +33,8 @@ const collator = new Intl.Collator("en", { numeric: true });
 /** Returns a path as people are shown it. */
 export function shownPath(path: string): string {
   return visible(decoder.decode(unquotePath(path)))
-    .replaceAll("\n", "␊")
-    .replaceAll("\t", "␉");
+    .replaceAll("\n", "⟨U+000A⟩")
+    .replaceAll("\t", "⟨U+0009⟩");
 }
 
 /** Builds the tree of files: folders first, by name. */

@@ -5,12 +5,9 @@
 export const HIDDEN =
   /[[\p{Cc}\p{Cs}\p{Default_Ignorable_Code_Point}\u2028\u2029\ufff9-\ufffb]--[\n\t\ufe0e\ufe0f]]|(?<=[\ufe0e\ufe0f])[\ufe0e\ufe0f]/gv;
 
-/** Returns a text in which what could not be seen is written out: ␛ for the escape character, ⟨U+202E⟩ for a mark of direction. */
+/** Returns a text in which what could not be seen is written out, such as ⟨U+202E⟩. */
 export function visible(text: string): string {
   return text.toWellFormed().replace(HIDDEN, (hidden) => {
-    const code = hidden.codePointAt(0)!;
-    if (code < 0x20) return String.fromCodePoint(0x2400 + code);
-    if (code === 0x7f) return "␡";
-    return `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
+    return `⟨U+${hidden.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}⟩`;
   });
 }

@@ -58,6 +58,11 @@ export class VirtualList<T> extends LitElement {
     await this.updateComplete;
   }
 
+  /** The first item that is seen, by its place. */
+  get firstSeen(): number {
+    return visibleRange(this.#tops, { from: this.scrollTop, to: this.scrollTop + 1 })[0];
+  }
+
   /** Returns the rendered row of an item. Undefined: it is not rendered. */
   rowAt(index: number): HTMLElement | undefined {
     return this.querySelector<HTMLElement>(`:scope > div > [data-index="${index}"]`) ?? undefined;

@@ -3,6 +3,7 @@ import type { WatchEventsResponse } from "../../../proto/control.ts";
 import { decisionAsked, isFinal, type PendingDecision, type Session, type SessionEvent } from "../../../proto/index.ts";
 import { SessionProgress } from "../../present/session-progress.ts";
 import { sessionService } from "../client.ts";
+import { rest, watchEvents } from "../parts/watch-events.ts";
 import { Connections } from "./connections.ts";
 import { Feed } from "./feed.ts";
 import { Timeline } from "./timeline.ts";
@@ -11,8 +12,6 @@ import { UsageOverTime } from "./usage.ts";
 /** First and longest pause before the host is called again (ms). */
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 10_000;
-/** The host says something every five seconds; a stream that is silent for so long is dead (ms). */
-const SILENCE_MS = 20_000;
 
 /** Whether what is known of a session is what the host has now. */
 export type LogStatus = { name: "reading" | "live" | "whole" | "lost" } | { name: "refused"; error: unknown };
@@ -58,7 +57,8 @@ export class SessionLog extends EventTarget {
   async run(signal: AbortSignal): Promise<void> {
     for (let pauseMs = FIRST_PAUSE_MS; !signal.aborted; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
       try {
-        for await (const response of this.#watch(signal)) {
+        const after = { sessionId: this.session.id, afterSequence: this.session.lastSequence };
+        for await (const response of watchEvents(after, { signal })) {
           pauseMs = FIRST_PAUSE_MS;
           this.#take(response);
         }
@@ -80,23 +80,6 @@ export class SessionLog extends EventTarget {
     else this.session.taken = known.taken;
     this.usage.look(known, Date.now());
     this.#changed();
-  }
-
-  /** Yields what the host says of the session, until its end or silence. */
-  async *#watch(signal: AbortSignal): AsyncGenerator<WatchEventsResponse> {
-    const silence = new AbortController();
-    const request = { sessionId: this.session.id, afterSequence: this.session.lastSequence };
-    let timer = setTimeout(() => silence.abort(), SILENCE_MS);
-    try {
-      const either = AbortSignal.any([signal, silence.signal]);
-      for await (const response of sessionService.watchEvents(request, { signal: either })) {
-        clearTimeout(timer);
-        timer = setTimeout(() => silence.abort(), SILENCE_MS);
-        yield response;
-      }
-    } finally {
-      clearTimeout(timer);
-    }
   }
 
   #take({ response }: WatchEventsResponse): void {
@@ -145,16 +128,4 @@ export class SessionLog extends EventTarget {
 function isRefusal(error: unknown): boolean {
   const refusals = [Code.NotFound, Code.Unauthenticated, Code.PermissionDenied, Code.InvalidArgument];
   return refusals.includes(ConnectError.from(error).code);
-}
-
-function rest(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-  });
 }

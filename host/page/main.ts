@@ -1,11 +1,13 @@
 import { css, html, LitElement, type TemplateResult } from "lit";
 import { customElement, state } from "lit/decorators.js";
+import type { Session } from "../../proto/index.ts";
 import "./act/compare.ts";
 import "./act/start.ts";
 import { signedOut } from "./client.ts";
 import "./diff/changes.ts";
 import { commonStyle } from "./parts/common-style.ts";
 import { hrefOf, parseRoute, type Route } from "./router/route.ts";
+import { countGroups } from "./sessions/groups.ts";
 import { SessionFeed } from "./sessions/session-feed.ts";
 import "./session/session.ts";
 import "./sessions/sessions.ts";
@@ -20,6 +22,7 @@ export class Page extends LitElement {
       :host {
         display: flex;
         flex-direction: column;
+        block-size: 100dvh;
       }
       header {
         display: flex;
@@ -70,6 +73,7 @@ export class Page extends LitElement {
       requestAnimationFrame(() => {
         this.#drawing = false;
         this.version = this.#feed.version;
+        document.title = titleOf(this.#feed.sessions.values());
       });
     });
     void this.#start();
@@ -124,10 +128,20 @@ export class Page extends LitElement {
         <p>In a terminal: <code>claudecluster ui</code></p>
       </div>`;
     }
+    // It stays, with where one was in it.
+    const sessions = html`<cc-sessions
+      ?hidden=${this.route.name !== "sessions"}
+      .feed=${this.#feed}
+      .version=${this.version}
+    ></cc-sessions>`;
+    return html`${sessions}${this.#other()}`;
+  }
+
+  #other(): TemplateResult {
     const { route } = this;
     switch (route.name) {
       case "sessions":
-        return html`<cc-sessions .feed=${this.#feed} .version=${this.version}></cc-sessions>`;
+        return html``;
       case "session":
         return html`<cc-session session-id=${route.id} .known=${this.#feed.sessions.get(route.id)}></cc-session>`;
       case "changes":
@@ -143,4 +157,14 @@ export class Page extends LitElement {
         </div>`;
     }
   }
+}
+
+/** What a tab of the browser is to say of all sessions. */
+function titleOf(sessions: Iterable<Session>): string {
+  const { attention, working } = countGroups(sessions);
+  const counts = [
+    ...(attention > 0 ? [`${attention} need${attention === 1 ? "s" : ""} you`] : []),
+    ...(working > 0 ? [`${working} working`] : []),
+  ];
+  return [...counts, "ClaudeCluster"].join(" · ");
 }

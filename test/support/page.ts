@@ -12,15 +12,17 @@ export interface OpenedPage extends AsyncDisposable {
   url: string;
 }
 
-/** Signs a new browser profile in, as `claudecluster ui` does. */
+/** Signs a new browser profile in, as `claudecluster ui` does; by way of another port of this machine, if there is one. */
 export async function openPage(
   place: TestDirectories,
   browser: Browser,
-  options: BrowserContextOptions = {},
+  { through, ...options }: BrowserContextOptions & { through?: (port: number) => Promise<number> } = {},
 ): Promise<OpenedPage> {
   const { stdout, stderr } = await claudecluster(place, ["ui", "--no-open"]);
   expect(stdout, stderr).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/#code=[\w-]{22}\n$/);
-  const url = stdout.trim();
+  const address = new URL(stdout.trim());
+  if (through !== undefined) address.port = String(await through(Number(address.port)));
+  const url = address.href;
   const context = await browser.newContext({ reducedMotion: "reduce", ...options });
   const page = await context.newPage();
   const problems: string[] = [];

@@ -5,6 +5,8 @@ import { sessionService } from "../client.ts";
 /** First and longest pause before the host is called again (ms). */
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
+/** Without a word for this long, where heartbeats come every 5 s, the connection is lost (ms). */
+const SILENCE_MS = 20_000;
 
 /** Whether what is shown is what the host has now. */
 export type FeedStatus =
@@ -47,8 +49,25 @@ export class SessionFeed extends EventTarget {
 
   /** Yields after each message whether all is known. */
   async *#follow(signal: AbortSignal): AsyncGenerator<boolean> {
+    const silent = new AbortController();
+    let timer = 0;
+    const listen = () => {
+      clearTimeout(timer);
+      timer = window.setTimeout(() => silent.abort(), SILENCE_MS);
+    };
+    listen();
+    try {
+      yield* this.#read(AbortSignal.any([signal, silent.signal]), listen);
+    } finally {
+      clearTimeout(timer);
+      silent.abort();
+    }
+  }
+
+  async *#read(signal: AbortSignal, onMessage: () => void): AsyncGenerator<boolean> {
     const stale = new Set<string>();
     for await (const { response } of sessionService.watchSessions({ cursor: this.#cursor }, { signal })) {
+      onMessage();
       if (response.case === "hello") {
         stale.clear();
         if (!response.value.resumed) for (const id of this.sessions.keys()) stale.add(id);

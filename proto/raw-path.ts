@@ -19,6 +19,7 @@ const ESCAPES: Record<string, string> = {
 /** What the letters of the escapes stand for. */
 const MEANINGS = new Map(Object.entries(ESCAPES).map(([meaning, escape]) => [escape.charAt(1), meaning]));
 const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Returns the path as git shows it with core.quotePath: in C-style quotes where it holds unusual bytes. */
 export function quotePath(path: RawPath): string {
@@ -67,14 +68,22 @@ export function pathIn(directory: string, path: RawPath): Buffer {
   return Buffer.concat([Buffer.from(`${directory}/`), Buffer.from(path, "latin1")]);
 }
 
-/** Returns a path, or other bytes as they come from git, as text: what is no UTF-8 is replaced. */
+/** Returns a path, or other bytes as they come from git, as text: what is no UTF-8 is replaced. In a browser, too. */
 export function utf8Of(path: RawPath): string {
-  return Buffer.from(path, "latin1").toString("utf8");
+  return isAscii(path) ? path : decoder.decode(Uint8Array.from(path, (byte) => byte.charCodeAt(0)));
 }
 
-/** Returns the path that a text, or its bytes, names. */
+/** Returns the path that a text, or its bytes, names. In a browser, too. */
 export function rawPathOf(path: string | Uint8Array): RawPath {
-  return Buffer.from(path as string).toString("latin1");
+  if (typeof path === "string" && isAscii(path)) return path;
+  const bytes = typeof path === "string" ? encoder.encode(path) : path;
+  let raw = "";
+  for (const byte of bytes) raw += String.fromCharCode(byte);
+  return raw;
+}
+
+function isAscii(text: string): boolean {
+  return !/[^\x00-\x7f]/.test(text);
 }
 
 /** Returns the paths, valid UTF-8 all of them, as arguments of a command. */

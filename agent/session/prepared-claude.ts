@@ -1,12 +1,20 @@
 import { randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
-import { AppError, type EarlySpec, mayStartEarly } from "../../proto/index.ts";
+import { AppError, type SessionSpec } from "../../proto/index.ts";
 import { INSTRUCTIONS } from "../claude/user-files.ts";
 import { NOBODY, type Spare } from "../claude/spare.ts";
 import type { Logger } from "../log.ts";
 import type { ClaudeShape, ClaudeStart, SessionPlace } from "./session-place.ts";
 
-const ENDED = "it has ended";
+/**
+ * Returns whether Claude can be started before the session's files are there: nothing that it reads at its start may come
+ * from them, nor from what ran on them.
+ */
+export function mayStartEarly({ setup, loadProjectSettings, previousSessionId }: EarlySpec): boolean {
+  return (setup?.command ?? "") === "" && !loadProjectSettings && previousSessionId === "";
+}
+
+type EarlySpec = Pick<SessionSpec, "setup" | "loadProjectSettings" | "previousSessionId">;
 
 /** What a Claude is prepared for. */
 export type PreparedShape = ClaudeShape & { spec: EarlySpec };
@@ -25,16 +33,16 @@ export class PreparedClaude implements AsyncDisposable {
   readonly #options: PreparedClaudeOptions;
   readonly #conversationId = randomUUID();
   readonly #over = new AbortController();
-  #spare: Spare | undefined;
-  #failed = false;
+  readonly #running: Promise<Spare>;
   #taken = false;
 
   private constructor(shape: PreparedShape, options: PreparedClaudeOptions) {
     // A model can only be added later, and not be taken away.
     this.#shape = { ...shape, spec: { ...shape.spec, model: "" } };
     this.#options = options;
-    this.ready = this.#start();
-    this.ready.catch(() => (this.#failed = true));
+    this.#running = this.#start();
+    this.ready = this.#running;
+    this.ready.catch(() => {});
   }
 
   /** Starts it. Its `ready` rejects with CLAUDE_NOT_PREPARABLE, and what copying files and starting Claude throw. */
@@ -42,22 +50,14 @@ export class PreparedClaude implements AsyncDisposable {
     return new PreparedClaude(shape, options);
   }
 
-  /**
-   * Returns whether it is what a session of this shape would start, and has not ended: then it is the session's to take. Otherwise
-   * it is ended, and the log says why.
-   */
-  fits(shape: ClaudeShape): boolean {
-    const reason = this.#differenceTo(shape) ?? (this.#ended() ? ENDED : undefined);
-    if (reason !== undefined) this.decline(reason);
-    return reason === undefined;
-  }
-
-  /** Returns it once it is ready. Undefined: it has ended. */
-  async take(): Promise<Spare | undefined> {
-    await this.ready.catch(() => {});
-    if (this.#ended()) return this.decline(ENDED);
+  /** Returns it, if it is what a session of this shape would start and still runs. Undefined: it is ended, and the log says why. */
+  async take(shape: ClaudeShape): Promise<Spare | undefined> {
+    const reason = this.#differenceTo(shape);
+    if (reason !== undefined) return this.decline(reason);
+    const spare = await this.#running.catch(() => undefined);
+    if (spare?.runs !== true) return this.decline("it has ended");
     this.#taken = true;
-    return this.#spare;
+    return spare;
   }
 
   /** Ends it, since a session cannot use it, for this reason. */
@@ -69,15 +69,11 @@ export class PreparedClaude implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#over.abort(new Error("no prepared Claude is needed any more"));
-    await this.ready.catch(() => {});
-    if (!this.#taken) await this.#spare?.[Symbol.asyncDispose]();
+    const spare = await this.#running.catch(() => undefined);
+    if (!this.#taken) await spare?.[Symbol.asyncDispose]();
   }
 
-  #ended(): boolean {
-    return this.#failed || this.#spare?.runs === false;
-  }
-
-  async #start(): Promise<void> {
+  async #start(): Promise<Spare> {
     const { place, log } = this.#options;
     const { signal } = this.#over;
     if (!mayStartEarly(this.#shape.spec) || !(await place.canWait({ signal }))) {
@@ -92,7 +88,7 @@ export class PreparedClaude implements AsyncDisposable {
     }
     await place.copyUserFiles(this.#shape.userFiles, { signal });
     const opening = { conversationId: this.#conversationId };
-    this.#spare = await place.startSpare({ ...this.#shape, opening, listener: NOBODY, log, signal });
+    return await place.startSpare({ ...this.#shape, opening, listener: NOBODY, log, signal });
   }
 
   /** Returns what a Claude for the other shape would be started with that cannot be changed any more. Undefined: nothing. */

@@ -22,7 +22,7 @@ export interface Bar {
 }
 
 /** Kinds from the top of a picture to its bottom. */
-const ORDER: readonly SpanKind[] = ["phase", "turn", "tool", "wait", "away"];
+const ORDER: readonly SpanKind[] = ["phase", "turn", "model", "tool", "wait", "away"];
 /** A bar is seen, however short it is (units of the picture). */
 const MIN_WIDTH = 2;
 

@@ -90,6 +90,7 @@ export const feedStyle = css`
   .bad {
     border-inline-start-color: var(--bad);
   }
+  .entry.good,
   .entry.bad {
     color: inherit;
   }

@@ -147,12 +147,22 @@ test("connections are told by where to, those that were refused first, and count
   expect(connections).toMatchObject({ allowedCount: 2, refusedCount: 2001, otherCount: 1002 });
 });
 
-test("use over time is what Claude Code tells at each turn's end, and what the host has counted when it was seen", () => {
+test("use over time is what the host has counted, and where no event tells that, what Claude Code says at each turn's end", () => {
   const usage = new UsageOverTime();
   for (const each of recordedSession()) usage.add(each);
-  expect(usage.told.map(({ tokens, costUsd }) => [tokens, costUsd])).toEqual([
+  expect(usage.points.map(({ tokens, costUsd }) => [tokens, costUsd])).toEqual([
     [247, 0.0038199999999999996],
     [271, 0.00414],
     [438, 0.00732],
+  ]);
+  const answered = (tokens: bigint, costUsd: number) => ({
+    case: "modelAnswered",
+    value: { usage: { inputTokenCount: tokens, cacheReadTokenCount: 1n, costUsd } },
+  });
+  usage.add(event(answered(10n, 0.5), 2000));
+  usage.add(event(answered(20n, 0.25), 3000));
+  expect(usage.points).toEqual([
+    { timeMs: 2000, tokens: 11, costUsd: 0.5 },
+    { timeMs: 3000, tokens: 32, costUsd: 0.75 },
   ]);
 });

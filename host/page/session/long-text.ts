@@ -7,6 +7,7 @@ import { toolInputText } from "./tool-input.ts";
 /** What is shown of a long text at first, and with each further step: more at once would hold up the browser. */
 const FIRST_CHARS = 600;
 const FIRST_LINES = 8;
+const SHORT_REST = 200;
 const STEP_CHARS = 32 * 1024;
 
 /** How much of a text is shown where somebody wanted more of it. It outlives the row that shows it. */
@@ -49,6 +50,12 @@ function cutNote({ dropped, wholeBytes }: FeedText): TemplateResult | typeof not
 }
 
 function firstPart(text: string): number {
+  const end = endOfFirst(text);
+  // A button for so little would be longer.
+  return text.length - end < SHORT_REST ? text.length : end;
+}
+
+function endOfFirst(text: string): number {
   let end = 0;
   for (let lines = 0; lines < FIRST_LINES; lines++) {
     const next = text.indexOf("\n", end);

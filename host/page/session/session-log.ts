@@ -78,7 +78,6 @@ export class SessionLog extends EventTarget {
     this.session.waitingReason = known.waitingReason;
     if (known.taken === undefined) delete this.session.taken;
     else this.session.taken = known.taken;
-    this.usage.look(known, Date.now());
     this.#changed();
   }
 

@@ -7,6 +7,7 @@ export const sessionStyle = css`
     grid-template-columns: minmax(0, 1fr);
     gap: 0.75rem;
     padding: 0.75rem 1rem 2rem;
+    overflow-wrap: break-word;
   }
   p {
     margin: 0;
@@ -105,6 +106,10 @@ export const sessionStyle = css`
     font-weight: 400;
     padding: 0.1rem 0.75rem 0.1rem 0;
     vertical-align: top;
+  }
+  th[scope="row"] {
+    min-inline-size: 8rem;
+    overflow-wrap: anywhere;
   }
   thead th {
     color: var(--quiet);

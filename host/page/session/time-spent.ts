@@ -3,7 +3,7 @@ import type { Span, Timeline } from "./timeline.ts";
 /** Time that a session has spent on one thing. */
 export interface TimeSpent {
   /** Whether the name is ours, or the container's. */
-  of: "phase" | "turn" | "tool" | "wait" | "model" | "away";
+  of: Span["kind"] | "claude";
   name: string;
   /** When it was first so, from the session's start (ms). */
   fromMs: number;
@@ -21,8 +21,8 @@ export interface TimeSpent {
 const MAX_TOOLS = 20;
 
 /**
- * Returns where a session's time went: each phase, each turn, and of the turns what tools took, what waiting for people
- * took, and what is left, which is Claude and its model.
+ * Returns where a session's time went: each phase, each turn, and of the turns what tools, the model and waiting for people
+ * took, and what is left. Where the model's answers are not told one by one, they are in what is left.
  */
 export function timeSpent(timeline: Timeline, nowMs: number): TimeSpent[] {
   const endMs = timeline.endMs(nowMs);
@@ -37,18 +37,22 @@ export function timeSpent(timeline: Timeline, nowMs: number): TimeSpent[] {
     lasts: spans.some((span) => span.endMs === undefined),
   });
   const [turns, tools, waits, away] = [of("turn"), of("tool"), of("wait"), of("away")];
+  // They are told when they end.
+  const answers = of("model").sort(byStart);
   const byTool = Map.groupBy(tools, ({ name }) => name);
   const named = [...byTool].slice(0, MAX_TOOLS).map(([name, spans]) => sum("tool", name, spans));
   const rest = [...byTool.values()].slice(MAX_TOOLS).flat();
   const inTurns = covered(turns, endMs);
-  const modelMs = Math.max(0, inTurns - covered([...tools, ...waits].sort(byStart), endMs));
+  const restMs = Math.max(0, inTurns - covered([...tools, ...waits, ...answers].sort(byStart), endMs));
+  const restName = answers.length > 0 ? "Claude itself" : "Claude and its model";
   return [
     ...of("phase").map((span) => sum("phase", span.name, [span])),
     ...turns.map((span) => sum("turn", span.name, [span])),
     ...named,
     ...(rest.length > 0 ? [sum("tool", "other tools", rest.sort(byStart))] : []),
+    ...(answers.length > 0 ? [sum("model", "the model's answers", answers)] : []),
     ...(waits.length > 0 ? [sum("wait", "waiting for people", waits)] : []),
-    ...(turns.length > 0 ? [{ ...sum("model", "Claude and its model", turns), totalMs: modelMs, longestMs: 0 }] : []),
+    ...(turns.length > 0 ? [{ ...sum("claude", restName, turns), totalMs: restMs, longestMs: 0 }] : []),
     ...(away.length > 0 ? [sum("away", "connection lost", away)] : []),
   ];
 }

@@ -22,6 +22,7 @@ const SHORTEST_MS = 10;
 const LABELS: Record<SpanKind, string> = {
   phase: "phases",
   turn: "turns",
+  model: "the model answers",
   tool: "tools",
   wait: "waits for you",
   away: "connection lost",
@@ -156,7 +157,7 @@ export class TimelinePicture extends LitElement {
         <td>${durationText(fromMs)}</td>
         <td>${durationText(totalMs)}${lasts ? html`<span class="quiet"> so far</span>` : nothing}</td>
         <td>${total <= 0 ? "" : `${((100 * totalMs) / total).toFixed(1)} %`}</td>
-        <td>${count < 2 || of === "model" ? "" : `${count}, longest ${durationText(longestMs)}`}</td>
+        <td>${count < 2 || of === "claude" ? "" : `${count}, longest ${durationText(longestMs)}`}</td>
       </tr>`;
     return html`<div class="scroll" tabindex="0" role="region" aria-label="Where the time went, as a table">
       <table>

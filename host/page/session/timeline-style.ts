@@ -60,7 +60,10 @@ export const timelineStyle = css`
     --of: var(--warn);
   }
   .model {
-    --of: var(--accent);
+    --of: color-mix(in srgb, var(--accent) 50%, var(--bad));
+  }
+  .claude {
+    --of: var(--ground);
   }
   .away,
   .failed {

@@ -76,8 +76,8 @@ test("what is told of time adds up: turns are tools, waiting and the model, and 
   expect(bash).toMatchObject({ count: 6, longestMs: 1020, fromMs: 942, lasts: false });
   // Two ran side by side.
   expect(bash.totalMs).toBe(51 + 30 + 543 + 35 + 1020);
-  const model = rows.find(({ of }) => of === "model")!;
-  expect(model.totalMs).toBe(sum("turn") - sum("tool"));
+  const rest = rows.find(({ of }) => of === "claude")!;
+  expect(rest.totalMs).toBe(sum("turn") - sum("tool"));
 });
 
 test("what lasts grows until now, and what Claude leaves open ends with its turn", () => {
@@ -102,6 +102,44 @@ test("what lasts grows until now, and what Claude leaves open ends with its turn
   timeline.add(at(1600, { case: "turnFinished", value: { turn: 1 } }));
   timeline.add(at(1700, toolFinished("a")));
   expect(timeline.spans.map(({ endMs }) => endMs)).toEqual([undefined, 1600, 1600]);
+});
+
+test("the model's answers are spans once they have come, side by side where they overlap, and the rest is Claude's own", () => {
+  const answered = (startMs: number, elapsedMs: number, more: object = {}) => ({
+    case: "modelAnswered",
+    value: {
+      model: "a",
+      startTime: timestampFromMs(startMs),
+      elapsed: durationFromMs(elapsedMs),
+      httpStatus: 200,
+      ...more,
+    },
+  });
+  const timeline = timelineOf([
+    at(1000, { case: "turnStarted", value: { turn: 1 } }),
+    at(1400, answered(1200, 200)),
+    at(1500, answered(1100, 400, { answeringModel: "b" })),
+    at(1700, answered(1600, 100, { httpStatus: 529 })),
+    at(2000, { case: "turnFinished", value: { turn: 1 } }),
+  ]);
+  const told = timeline.spans.map(({ kind, name, startMs, endMs, failed, row }) => [
+    kind,
+    name,
+    startMs,
+    endMs,
+    failed,
+    row,
+  ]);
+  expect(told.slice(1)).toEqual([
+    ["model", "a", 1200, 1400, false, 0],
+    ["model", "b", 1100, 1500, false, 1],
+    ["model", "a", 1600, 1700, true, 0],
+  ]);
+  expect(timeSpent(timeline, 0).map(({ name, totalMs, count }) => [name, totalMs, count])).toEqual([
+    ["turn 1", 1000, 1],
+    ["the model's answers", 500, 3],
+    ["Claude itself", 500, 1],
+  ]);
 });
 
 test("a lost connection is a span, and clocks that go back make none that is shorter than nothing", () => {

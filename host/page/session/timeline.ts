@@ -3,12 +3,12 @@ import { type SessionEvent, toolSubject } from "../../../proto/index.ts";
 import { phaseName } from "../../present/session-summary.ts";
 
 /** What a span of time was spent on. `away`: the host did not reach the agent. */
-export type SpanKind = "phase" | "turn" | "tool" | "wait" | "away";
+export type SpanKind = "phase" | "turn" | "model" | "tool" | "wait" | "away";
 
 /** Span of time of a session, by the times of its events. */
 export interface Span {
   kind: SpanKind;
-  /** Name of a phase or of a turn, in our words; of a tool as the container says it. */
+  /** Name of a phase or of a turn, in our words; the model's; of a tool as the container says it. */
   name: string;
   /** More about it, as the container says it. */
   detail: string;
@@ -25,7 +25,7 @@ const MAX_ROWS = 8;
 /** No Claude does more; the rest comes from a container that wants the page to grow. */
 const MAX_SPANS = 200_000;
 
-/** Spans of a session, put together from its events in their order. */
+/** Spans of a session, put together from its events in their order. Those of the model are there once they have ended. */
 export class Timeline {
   readonly spans: Span[] = [];
   /** When the session began. 0: nothing is known. */
@@ -56,6 +56,15 @@ export class Timeline {
         for (const kind of ["tool", "wait"] as const) this.#endAll(kind, atMs);
         this.#end("turn", "", atMs, event.value.failure !== undefined);
         break;
+      case "modelAnswered": {
+        const { startTime, elapsed, model, answeringModel, httpStatus, failure } = event.value;
+        if (startTime === undefined || elapsed === undefined) break;
+        const startMs = Math.max(this.startMs, timestampMs(startTime));
+        const name = answeringModel === "" ? model : answeringModel;
+        this.#begin("model", "", { name, detail: failure, startMs });
+        this.#end("model", "", startMs + durationMs(elapsed), failure !== "" || httpStatus >= 400);
+        break;
+      }
       case "toolUseStarted": {
         const { toolUseId, name, inputJson } = event.value;
         this.#begin("tool", toolUseId, { name, detail: toolSubject(inputJson), startMs: atMs });
@@ -113,7 +122,7 @@ export class Timeline {
     if (this.spans.length >= MAX_SPANS) return;
     const rows = this.#rows.get(kind) ?? [];
     this.#rows.set(kind, rows);
-    const free = rows.findIndex((last) => last?.endMs !== undefined);
+    const free = rows.findIndex((last) => last?.endMs !== undefined && last.endMs <= startMs);
     const row = free >= 0 ? free : Math.min(rows.length, MAX_ROWS - 1);
     const span: Span = { kind, name, detail, startMs, failed: false, row };
     rows[row] = span;

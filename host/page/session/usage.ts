@@ -1,12 +1,5 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import {
-  isFinal,
-  type MeteredUsage,
-  type Session,
-  type SessionEvent,
-  tokensOf,
-  type Usage,
-} from "../../../proto/index.ts";
+import { type MeteredUsage, type SessionEvent, tokensOf, type Usage } from "../../../proto/index.ts";
 
 /** What a session had used at a time. */
 export interface UsagePoint {
@@ -18,34 +11,26 @@ export interface UsagePoint {
 /** A turn has one; more is what a container does that wants the page to grow. */
 const MAX_POINTS = 10_000;
 
-/**
- * Use of the model over time: as Claude Code tells it, and as the host has counted it, as far as that was seen. What the
- * host has counted counts.
- */
+/** Use of the model over time: as the host has counted it in its answers, and as Claude Code tells it at the end of turns. */
 export class UsageOverTime {
-  /** As Claude Code tells it, with its own estimate of the cost. */
-  readonly told: UsagePoint[] = [];
-  /** As the host has counted it. */
-  readonly counted: UsagePoint[] = [];
+  readonly #counted: UsagePoint[] = [];
+  readonly #told: UsagePoint[] = [];
 
-  /** What there is to draw: what the host has counted, where that was seen more than once. */
+  /** What there is to draw: what the host has counted, where events tell of it. */
   get points(): readonly UsagePoint[] {
-    return this.counted.length > 1 ? this.counted : this.told;
+    return this.#counted.length > 0 ? this.#counted : this.#told;
   }
 
   /** Adds the next event of the session. */
   add({ event, occurTime }: SessionEvent): void {
-    const usage = event.case === "usageUpdated" || event.case === "turnFinished" ? event.value.usage : undefined;
-    if (usage === undefined || occurTime === undefined) return;
-    addPoint(this.told, pointOf(usage, timestampMs(occurTime)));
-  }
-
-  /** Takes the session as it is at a time: what the host has counted is in no event. */
-  look({ state, live, result, endTime }: Session, nowMs: number): void {
-    const { meteredUsage } = result ?? live ?? {};
-    if (meteredUsage === undefined) return;
-    const timeMs = isFinal(state) && endTime !== undefined ? timestampMs(endTime) : nowMs;
-    addPoint(this.counted, pointOf(meteredUsage, timeMs));
+    const timeMs = occurTime === undefined ? 0 : timestampMs(occurTime);
+    if (event.case === "modelAnswered" && event.value.usage !== undefined) {
+      const { tokens, costUsd } = pointOf(event.value.usage, timeMs);
+      const { tokens: before, costUsd: paid } = this.#counted.at(-1) ?? { tokens: 0, costUsd: 0 };
+      addPoint(this.#counted, { timeMs, tokens: before + tokens, costUsd: paid + costUsd });
+    }
+    const told = event.case === "usageUpdated" || event.case === "turnFinished" ? event.value.usage : undefined;
+    if (told !== undefined) addPoint(this.#told, pointOf(told, timeMs));
   }
 }
 

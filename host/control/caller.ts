@@ -4,7 +4,7 @@ import type { RemoteCaller } from "../callers/callers.ts";
 
 /** Caller of the control API, by the way it comes in. */
 export interface Caller {
-  /** Whether it came through the host's private socket. It is the user who owns the host then. */
+  /** Whether it came through the host's private socket, or is the page on loopback. It is the user who owns the host then. */
   local: boolean;
   /** Whether it may call at all. */
   authorized: boolean;
@@ -21,9 +21,9 @@ export function localCaller(): ContextValues {
   return createContextValues().set(callerKey, { local: true, authorized: true });
 }
 
-/** Returns the context of the host's page, in a browser that the user has let in. */
-export function pageCaller(): ContextValues {
-  return createContextValues().set(callerKey, { local: true, authorized: true, page: true });
+/** Returns the context of the host's page, in a browser that the user has let in: here, on this machine, or elsewhere. */
+export function pageCaller({ here }: { here: boolean }): ContextValues {
+  return createContextValues().set(callerKey, { local: here, authorized: true, page: true });
 }
 
 /** Returns the context of a caller on TCP, who has to show a token. Undefined: it shows none that counts. */
@@ -61,6 +61,6 @@ export function tokenInvalid(): AppError {
 export function requireOwnUser(values: ContextValues): void {
   if (callerOf(values).local) return;
   throw new AppError("CALLER_REMOTE", "Only the host's own user may use directories of its machine, and only there.", {
-    help: "Call on the host's private socket. From elsewhere: claudecluster run, apply, undo and compare where the directory is.",
+    help: "Call on the host's private socket, or open its page there, on loopback. From elsewhere: claudecluster run, apply, undo and compare where the directory is.",
   });
 }

@@ -1,6 +1,7 @@
 import { text } from "node:stream/consumers";
 import type { ContextValues } from "@connectrpc/connect";
 import type { Logger } from "pino";
+import { isLoopback } from "../address.ts";
 import { type AnyRequest, type AnyResponse, AnyHttpServer } from "../control/any-http-server.ts";
 import { pageCaller } from "../control/caller.ts";
 import { refuseCall, refuseHost, type Refusal } from "./check-request.ts";
@@ -113,7 +114,8 @@ export class PageServer implements AsyncDisposable {
     // Nothing of it is read.
     if (signIn === undefined) return refuse(response, REFUSED);
     response.once("close", signIn.begin());
-    this.#options.calls.serve(request, response, pageCaller());
+    const address = (request.socket.remoteAddress ?? "").replace(/^::ffff:/, "");
+    this.#options.calls.serve(request, response, pageCaller({ here: isLoopback(address) }));
   }
 
   #whoCalls({ headers }: AnyRequest): SignIn | undefined {

@@ -8,6 +8,7 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { callersWith } from "../../host/callers/callers.ts";
+import { pageCaller, requireOwnUser } from "../../host/control/caller.ts";
 import { ControlClient } from "../../host/control/control-client.ts";
 import { hostError } from "../../host/control/control-error.ts";
 import { ControlServer } from "../../host/control/control-server.ts";
@@ -209,4 +210,9 @@ test("a caller on TCP with a token is refused, whatever is asked, and nothing is
   }
   expect(area.state()).toEqual(before);
   expect((await sessions.list({})).sessions).toHaveLength(ids.length);
+});
+
+test("the page is the host's own user on loopback alone", () => {
+  expect(() => requireOwnUser(pageCaller({ here: true }))).not.toThrow();
+  expect(() => requireOwnUser(pageCaller({ here: false }))).toThrow("only there");
 });

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Duplex } from "node:stream";
 import type { Logger } from "./log.ts";
-import { AgentService, AppError, type ErrorReason } from "../proto/index.ts";
+import { AgentService, AppError, type ErrorReason, type PrepareSessionRequest } from "../proto/index.ts";
 import type { AgentCore } from "./agent-core.ts";
 import type { AgentConfig } from "./config.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
@@ -150,6 +150,13 @@ export async function createAgent(config: AgentConfig, options: AgentOptions): P
     if (!presence.present && absence === absences) await close(EXIT_CODES.hostAbsent);
   }
 
+  function prepare(request: PrepareSessionRequest): void {
+    // A session that finds no Claude starts one.
+    core.sessions.prepare(request, { signal: exiting.signal }).catch((error: unknown) => {
+      log.info({ err: error }, "no Claude was prepared");
+    });
+  }
+
   return {
     instanceId: core.instanceId,
     modelPort: relay.modelPort,
@@ -157,6 +164,8 @@ export async function createAgent(config: AgentConfig, options: AgentOptions): P
     exited: exited.promise,
     serve: (connection) => server.serve(connection),
     async listen() {
+      // Claude takes longer until it is ready than a host until it is here.
+      if (config.prepare !== undefined) prepare(config.prepare);
       await server.listenUnix(config.socketPath);
       log.info({ socket: config.socketPath, instanceId: core.instanceId }, "listening");
       if (config.listen === undefined) return undefined;

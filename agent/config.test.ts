@@ -39,6 +39,7 @@ test("needs nothing in the container that it is made for", () => {
     hostAbsenceTimeoutMs: 60_000,
     keepTimeoutMs: 3_600_000,
     logLevel: "info",
+    prepare: undefined,
   });
 });
 
@@ -96,9 +97,15 @@ test.each([
   ["CLAUDECLUSTER_LISTEN", "8811", "host:port"],
   ["CLAUDECLUSTER_LISTEN", "0.0.0.0:8811", "since LISTEN is set"],
   ["CLAUDECLUSTER_LOG_LEVEL", "loud", "one of trace"],
+  ["CLAUDECLUSTER_PREPARE", "{", "a PrepareSessionRequest"],
 ])("refuses %s=%s", (name, value, expected) => {
   expect(complaint({ [name]: value })).toMatch(new RegExp(`^${name}|^CLAUDECLUSTER_TOKEN_FILE`));
   expect(complaint({ [name]: value })).toContain(expected);
+});
+
+test("passes over what a newer host says of a session to come", () => {
+  const { prepare } = readConfig({ CLAUDECLUSTER_PREPARE: '{"spec":{"model":"x","new":1}}' }, { ownUid: 0 });
+  expect(prepare?.spec?.model).toBe("x");
 });
 
 test("refuses a setting that there is not, and says which there are", () => {

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
-import { AppError } from "../proto/index.ts";
+import { fromJsonString } from "@bufbuild/protobuf";
+import { AppError, cutChars, type PrepareSessionRequest, PrepareSessionRequestSchema } from "../proto/index.ts";
 import type { Identity } from "./process/identity.ts";
 
 /** Address on TCP for callers, and the token that they must show. */
@@ -39,6 +40,8 @@ export interface AgentConfig {
    */
   readonly keepTimeoutMs: number;
   readonly logLevel: string;
+  /** Session to come, for which a Claude is started with the agent. Undefined: none is known. */
+  readonly prepare: PrepareSessionRequest | undefined;
 }
 
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error"];
@@ -69,6 +72,7 @@ export const DEFAULTS = {
   HOST_ABSENCE_TIMEOUT_SECONDS: "60",
   KEEP_TIMEOUT_SECONDS: "3600",
   LOG_LEVEL: "info",
+  PREPARE: "",
 };
 type Name = keyof typeof DEFAULTS;
 
@@ -123,6 +127,7 @@ export function readConfig(
     hostAbsenceTimeoutMs: 1000 * whole("HOST_ABSENCE_TIMEOUT_SECONDS", [1, 86_400]),
     keepTimeoutMs: 1000 * whole("KEEP_TIMEOUT_SECONDS", [0, 86_400]),
     logLevel: level,
+    prepare: readPreparation(text("PREPARE")),
   };
   const { sessionIdentity, baseIdentity } = config;
   if (sessionIdentity !== undefined && sessionIdentity.uid === baseIdentity?.uid) {
@@ -137,6 +142,15 @@ export function readConfig(
   );
   if (unknown !== undefined) throw unknownVariable(unknown);
   return config;
+}
+
+function readPreparation(json: string): PrepareSessionRequest | undefined {
+  try {
+    // A newer host may say more, as in a call.
+    return json === "" ? undefined : fromJsonString(PrepareSessionRequestSchema, json, { ignoreUnknownFields: true });
+  } catch (cause) {
+    throw invalid("PREPARE", cutChars(json, 128), "a PrepareSessionRequest as JSON", cause);
+  }
 }
 
 function readListen(address: string, tokenFile: string): ListenConfig | undefined {

@@ -5,6 +5,7 @@ import { type AgentConfig, readConfig } from "./config.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { TIMEOUTS } from "./timeouts.ts";
+import { noteClaude } from "./versions.ts";
 import { warmUp } from "./warm-up.ts";
 
 function readConfigOrExit(): AgentConfig {
@@ -69,5 +70,7 @@ async function main(): Promise<void> {
 // The image holds the agent as it is here, with all its modules evaluated.
 if (startupSnapshot.isBuildingSnapshot()) {
   warmUp();
+  const { claudeCommand, path } = readConfigOrExit();
+  void noteClaude({ claudeCommand, path });
   startupSnapshot.setDeserializeMainFunction(() => void main());
 } else void main();

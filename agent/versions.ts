@@ -1,5 +1,7 @@
+import { stat } from "node:fs/promises";
 import type { Logger } from "./log.ts";
 import type { AgentConfig } from "./config.ts";
+import { findCommand } from "./process/find-command.ts";
 import { run } from "./process/run.ts";
 import type { Timeouts } from "./timeouts.ts";
 
@@ -19,6 +21,29 @@ export interface VersionReader {
   all(): Promise<Versions>;
 }
 
+type Place = Pick<AgentConfig, "claudeCommand" | "path">;
+
+/** Claude Code of the image that holds this agent as a snapshot: its file, and its version. Undefined: it is not known. */
+let ofImage: { file: string; version: string } | undefined;
+
+/** Notes which Claude Code there is, for agents of the snapshot that is being made: to ask it takes as long as much else at a start. */
+export async function noteClaude(place: Place): Promise<void> {
+  const file = await fileOf(place);
+  const options = { env: { PATH: place.path }, signal: new AbortController().signal, maxOutputBytes: 4096 };
+  const { stdout } = await run(place.claudeCommand, ["--version"], options);
+  ofImage = { file, version: versionIn(stdout) };
+}
+
+/** Returns what tells a program from the one that an image made from this one has put in its place. */
+async function fileOf({ claudeCommand, path }: Place): Promise<string> {
+  const file = await findCommand(claudeCommand, path);
+  const { size, mtimeMs } = await stat(file);
+  // Layers may keep no more of it.
+  return JSON.stringify([file, size, Math.floor(mtimeMs / 1000)]);
+}
+
+const versionIn = (output: Buffer): string => /\d+\.\d+[\w.+-]*/.exec(output.toString("utf8"))?.[0] ?? "";
+
 /** Returns a reader of the container's versions. */
 export function versionReader(config: AgentConfig, options: { timeouts: Timeouts; log: Logger }): VersionReader {
   const ask = async (command: string): Promise<string> => {
@@ -29,16 +54,20 @@ export function versionReader(config: AgentConfig, options: { timeouts: Timeouts
         signal: AbortSignal.timeout(options.timeouts.versionMs),
         maxOutputBytes: 4096,
       });
-      return /\d+\.\d+[\w.+-]*/.exec(stdout.toString("utf8"))?.[0] ?? "";
+      return versionIn(stdout);
     } catch (error) {
       options.log.warn({ err: error, command }, "asking for the version failed");
       return "";
     }
   };
+  const askClaude = async () => {
+    const known = ofImage !== undefined && (await fileOf(config).catch(() => "")) === ofImage.file;
+    return known ? ofImage!.version : await ask(config.claudeCommand);
+  };
   let claude: Promise<string> | undefined;
   let git: Promise<string> | undefined;
   const reader = {
-    claude: () => (claude ??= ask(config.claudeCommand)),
+    claude: () => (claude ??= askClaude()),
     all: async () => {
       git ??= ask("git");
       return { agent: AGENT_VERSION, claude: await reader.claude(), git: await git };

@@ -46,6 +46,7 @@ LABEL dev.claudecluster.claude-version=${CLAUDE_CODE_VERSION}
 FROM ${TOOLS} AS agent
 ARG VERSION=0.0.0
 LABEL dev.claudecluster.agent-version=${VERSION} \
+      dev.claudecluster.agent-prepares=1 \
       org.opencontainers.image.title="ClaudeCluster agent" \
       org.opencontainers.image.description="Runs one Claude Code session in a sealed container. Contains Claude Code under Anthropic's terms: not for publication." \
       org.opencontainers.image.version=${VERSION}

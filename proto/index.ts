@@ -33,6 +33,7 @@ export * from "./running-time.ts";
 export * from "./session-rules.ts";
 export * from "./silence.ts";
 export * from "./snapshot.ts";
+export * from "./start-early.ts";
 export * from "./steering.ts";
 export * from "./tool-subject.ts";
 export * from "./trace-parent.ts";

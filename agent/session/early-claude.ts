@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
+import { mayStartEarly } from "../../proto/index.ts";
 import type { Conversation, ConversationListener } from "../claude/conversation.ts";
 import { type Opening, openingNote } from "../claude/opening.ts";
 import type { Spare } from "../claude/spare.ts";
 import type { Logger } from "../log.ts";
 import type { Assignment } from "./assignment.ts";
-import { mayStartEarly, type PreparedClaude } from "./prepared-claude.ts";
+import type { PreparedClaude } from "./prepared-claude.ts";
 import type { SessionPlace } from "./session-place.ts";
 
 type EarlySession = Pick<Assignment, "spec" | "userFiles" | "gitPrefixes">;
@@ -112,8 +113,12 @@ export class EarlyClaude implements AsyncDisposable {
   }
 
   async #takePrepared(): Promise<Spare | undefined> {
-    const spare = await this.#options.prepared?.take(this.#session);
-    if (spare !== undefined) this.#started = this.#prepared = true;
+    const { prepared } = this.#options;
+    // One that is not ready yet counts: a session may come before it is.
+    if (prepared?.fits(this.#session) !== true) return undefined;
+    this.#started = this.#prepared = true;
+    const spare = await prepared.take();
+    if (spare === undefined) this.#started = this.#prepared = false;
     return spare;
   }
 

@@ -1,20 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
-import { AppError, type SessionSpec } from "../../proto/index.ts";
+import { AppError, type EarlySpec, mayStartEarly } from "../../proto/index.ts";
 import { INSTRUCTIONS } from "../claude/user-files.ts";
 import { NOBODY, type Spare } from "../claude/spare.ts";
 import type { Logger } from "../log.ts";
 import type { ClaudeShape, ClaudeStart, SessionPlace } from "./session-place.ts";
 
-/**
- * Returns whether Claude can be started before the session's files are there: nothing that it reads at its start may come
- * from them, nor from what ran on them.
- */
-export function mayStartEarly({ setup, loadProjectSettings, previousSessionId }: EarlySpec): boolean {
-  return (setup?.command ?? "") === "" && !loadProjectSettings && previousSessionId === "";
-}
-
-type EarlySpec = Pick<SessionSpec, "setup" | "loadProjectSettings" | "previousSessionId">;
+const ENDED = "it has ended";
 
 /** What a Claude is prepared for. */
 export type PreparedShape = ClaudeShape & { spec: EarlySpec };
@@ -33,16 +25,16 @@ export class PreparedClaude implements AsyncDisposable {
   readonly #options: PreparedClaudeOptions;
   readonly #conversationId = randomUUID();
   readonly #over = new AbortController();
-  readonly #running: Promise<Spare>;
+  #spare: Spare | undefined;
+  #failed = false;
   #taken = false;
 
   private constructor(shape: PreparedShape, options: PreparedClaudeOptions) {
     // A model can only be added later, and not be taken away.
     this.#shape = { ...shape, spec: { ...shape.spec, model: "" } };
     this.#options = options;
-    this.#running = this.#start();
-    this.ready = this.#running;
-    this.ready.catch(() => {});
+    this.ready = this.#start();
+    this.ready.catch(() => (this.#failed = true));
   }
 
   /** Starts it. Its `ready` rejects with CLAUDE_NOT_PREPARABLE, and what copying files and starting Claude throw. */
@@ -50,14 +42,22 @@ export class PreparedClaude implements AsyncDisposable {
     return new PreparedClaude(shape, options);
   }
 
-  /** Returns it, if it is what a session of this shape would start and still runs. Undefined: it is ended, and the log says why. */
-  async take(shape: ClaudeShape): Promise<Spare | undefined> {
-    const reason = this.#differenceTo(shape);
-    if (reason !== undefined) return this.decline(reason);
-    const spare = await this.#running.catch(() => undefined);
-    if (spare?.runs !== true) return this.decline("it has ended");
+  /**
+   * Returns whether it is what a session of this shape would start, and has not ended: then it is the session's to take. Otherwise
+   * it is ended, and the log says why.
+   */
+  fits(shape: ClaudeShape): boolean {
+    const reason = this.#differenceTo(shape) ?? (this.#ended() ? ENDED : undefined);
+    if (reason !== undefined) this.decline(reason);
+    return reason === undefined;
+  }
+
+  /** Returns it once it is ready. Undefined: it has ended. */
+  async take(): Promise<Spare | undefined> {
+    await this.ready.catch(() => {});
+    if (this.#ended()) return this.decline(ENDED);
     this.#taken = true;
-    return spare;
+    return this.#spare;
   }
 
   /** Ends it, since a session cannot use it, for this reason. */
@@ -69,11 +69,15 @@ export class PreparedClaude implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#over.abort(new Error("no prepared Claude is needed any more"));
-    const spare = await this.#running.catch(() => undefined);
-    if (!this.#taken) await spare?.[Symbol.asyncDispose]();
+    await this.ready.catch(() => {});
+    if (!this.#taken) await this.#spare?.[Symbol.asyncDispose]();
   }
 
-  async #start(): Promise<Spare> {
+  #ended(): boolean {
+    return this.#failed || this.#spare?.runs === false;
+  }
+
+  async #start(): Promise<void> {
     const { place, log } = this.#options;
     const { signal } = this.#over;
     if (!mayStartEarly(this.#shape.spec) || !(await place.canWait({ signal }))) {
@@ -88,7 +92,7 @@ export class PreparedClaude implements AsyncDisposable {
     }
     await place.copyUserFiles(this.#shape.userFiles, { signal });
     const opening = { conversationId: this.#conversationId };
-    return await place.startSpare({ ...this.#shape, opening, listener: NOBODY, log, signal });
+    this.#spare = await place.startSpare({ ...this.#shape, opening, listener: NOBODY, log, signal });
   }
 
   /** Returns what a Claude for the other shape would be started with that cannot be changed any more. Undefined: nothing. */

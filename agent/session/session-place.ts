@@ -1,6 +1,5 @@
-import { access, constants } from "node:fs/promises";
-import { delimiter, isAbsolute, join } from "node:path";
-import { AppError, type CommandResult, type RepositorySpec, type UserFile } from "../../proto/index.ts";
+import { join } from "node:path";
+import { type CommandResult, type RepositorySpec, type UserFile } from "../../proto/index.ts";
 import { claudeArguments, type ClaudeSpec } from "../claude/argv.ts";
 import { Conversation, type ConversationListener, type ConversationOptions } from "../claude/conversation.ts";
 import { claudeEnvironment, commandEnvironment } from "../claude/environment.ts";
@@ -14,6 +13,7 @@ import { listenerUrls } from "../git/listener-urls.ts";
 import { isFull } from "../git/room.ts";
 import { openWorkspace, type Workspace } from "../git/workspace.ts";
 import { type CommandOptions, runCommand } from "../process/command.ts";
+import { findCommand } from "../process/find-command.ts";
 import { killAllOf, processesOf } from "../process/kill-all.ts";
 import type { Logger } from "../log.ts";
 import type { Timeouts } from "../timeouts.ts";
@@ -167,20 +167,4 @@ export function sessionPlace(options: {
       if (sessionIdentity !== undefined) await killAllOf(sessionIdentity);
     },
   };
-}
-
-async function findCommand(command: string, path: string): Promise<string> {
-  const candidates = isAbsolute(command) ? [command] : path.split(delimiter).map((folder) => join(folder, command));
-  for (const candidate of candidates) {
-    try {
-      await access(candidate, constants.X_OK);
-      return candidate;
-    } catch {
-      // Not here.
-    }
-  }
-  throw new AppError("CLAUDE_NOT_FOUND", `There is no program "${command}" in the container.`, {
-    metadata: { command },
-    help: "Use an image with Claude Code in it.",
-  });
 }

@@ -277,6 +277,7 @@ export class AgentSession {
 
   async #launch({ opening, cwd, signal }: StartOptions): Promise<Conversation> {
     const { place } = this.#options;
+    await this.#copyUserFiles(signal);
     await place.writeInstructions(this.#options, { cwd, signal });
     const start = { ...this.#options, ...this.#listener(), opening, cwd, signal };
     return await place.startClaude({ ...start, log: this.#logger });

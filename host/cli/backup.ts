@@ -1,12 +1,11 @@
-import { existsSync } from "node:fs";
-import { open, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { open } from "node:fs/promises";
 import { AppError } from "../../proto/index.ts";
 import { backUp } from "../backup/back-up.ts";
 import { requireEmpty, restore } from "../backup/restore.ts";
 import type { HostLink } from "../daemon/host-link.ts";
 import type { HostDirectories } from "../directories.ts";
 import { ExclusiveLock, hostLockPath } from "../exclusive-lock.ts";
+import { writeNewFile } from "../new-file.ts";
 import { plural } from "../present/plural.ts";
 import { sizeText } from "../present/sent-text.ts";
 import { makeStateDirectory } from "../state-directory.ts";
@@ -24,32 +23,9 @@ export async function backupCommand(
   { env, signal, stdout }: CommandIo,
 ): Promise<number> {
   requireHere(env);
-  const taken = () => new AppError("FILE_UNUSABLE", `${file} is there already.`, { help: "Name another file." });
-  if (existsSync(file)) throw taken();
-  const part = `${file}.part`;
-  await rm(part, { force: true });
-  try {
-    const made = await writeSynced(part, (write) => backUp(stateDirectory, { write, signal }));
-    if (existsSync(file)) throw taken();
-    await rename(part, file);
-    await using directory = await open(dirname(file));
-    await directory.sync();
-    stdout.write(`${file}: ${plural(made.sessionCount, "session")}, ${sizeText(made.sizeBytes)}. ${NO_SECRETS}\n`);
-    return EXIT.done;
-  } finally {
-    await rm(part, { force: true });
-  }
-}
-
-/** Writes a new file, which is on the disk when it returns. */
-async function writeSynced<T>(
-  path: string,
-  fill: (write: (bytes: Uint8Array) => Promise<void>) => Promise<T>,
-): Promise<T> {
-  await using out = await open(path, "wx", 0o600);
-  const value = await fill((bytes) => out.writeFile(bytes));
-  await out.sync();
-  return value;
+  const made = await writeNewFile(file, (write) => backUp(stateDirectory, { write, signal }));
+  stdout.write(`${file}: ${plural(made.sessionCount, "session")}, ${sizeText(made.sizeBytes)}. ${NO_SECRETS}\n`);
+  return EXIT.done;
 }
 
 /**

@@ -94,6 +94,18 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     );
 
   program
+    .command("export")
+    .description("write one session into an HTML file to show somebody: what happened, diff, result, cost; no secrets")
+    .argument("<session>", SESSION)
+    .argument("<file>", "the file to make; it needs nothing else, and runs nothing")
+    .action((given: string, file: string) =>
+      withSession(context, given, async (sessions, id) => {
+        const { exportCommand } = await import("./export.ts");
+        return await exportCommand(sessions, { sessionId: id, file }, io);
+      }),
+    );
+
+  program
     .command("watch")
     .description(
       "watch sessions until they have finished; without any, all that are live or start meanwhile. Ctrl-C leaves them",

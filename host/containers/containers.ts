@@ -120,7 +120,7 @@ export class Containers implements AsyncDisposable {
     const { signal } = options;
     if (this.#starting !== undefined) await raceSignal(this.#starting, signal);
     const start = this.#pool.begin();
-    const create = (how: CreateOptions) => this.#create(shape, how);
+    const create = (how: CreateOptions) => this.#create({ ...shape, prepares: preparation?.prepares }, how);
     try {
       const { won, miss } = await this.#pool.claim(shape, preparation, { signal });
       if (won !== undefined) return new Lease({ ...won, start, create });

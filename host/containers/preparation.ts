@@ -5,6 +5,8 @@ import type { Miss } from "./miss.ts";
 export interface Preparation {
   /** Key of it: whoever has the same one may have a container that was prepared with it. */
   readonly key: string;
+  /** What a container that is made for this session alone prepares itself for: see ContainerShape. Default: nothing. */
+  readonly prepares?: string | undefined;
   /** Prepares a container. Neither it nor what it holds knows of a session. */
   prepare(container: Container, options: { signal: AbortSignal }): Promise<Prepared>;
   /** Returns why this session cannot have one though. Default: it can. */

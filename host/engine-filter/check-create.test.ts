@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { ESCAPES, MALFORMED } from "../../test/contract/hostile-creates.ts";
-import { type ContainerPlan, containerConfig } from "../runtime/docker/container-config.ts";
+import { type ContainerPlan, containerConfig, MAX_PREPARES_CHARS } from "../runtime/docker/container-config.ts";
 import { checkCreate, imageOf } from "./check-create.ts";
 
 const MIB = 2 ** 20;
@@ -36,6 +36,15 @@ test("takes whatever the host makes of a session, unchanged", () => {
       }
     }
   }
+});
+
+test("takes what the agent prepares itself for, up to a bound", () => {
+  const withText = (prepares: string) => bodyOf({ ...plan, shape: { ...plan.shape, prepares } });
+  const body = withText("x".repeat(MAX_PREPARES_CHARS));
+  expect(checkCreate(body, { name, imageVolumes: [] })).toEqual(body);
+  expect(() => checkCreate(withText("x".repeat(MAX_PREPARES_CHARS + 1)), { name, imageVolumes: [] })).toThrow("Env.4");
+  const twice = { ...body, Env: [...body.Env!, body.Env!.at(-1)!] };
+  expect(() => checkCreate(twice, { name, imageVolumes: [] })).toThrow("Env.5");
 });
 
 test("takes the image's volumes and every session uid", () => {

@@ -1,6 +1,6 @@
 import type { ContainerCreateOptions } from "dockerode";
 import * as z from "zod";
-import { containerConfig } from "../runtime/docker/container-config.ts";
+import { containerConfig, MAX_PREPARES_CHARS, PREPARE_ENTRY } from "../runtime/docker/container-config.ts";
 import { containerName, isContainerKey } from "../runtime/docker/container-name.ts";
 import { LABELS, SUPPLY_NAME } from "../runtime/docker/labels.ts";
 import { printable } from "../runtime/docker/printable.ts";
@@ -18,6 +18,10 @@ export const OWNER_LABELS = {
 /** All that may differ between two containers; the rest follows from it. */
 const Variables = z.object({
   Image: z.string(),
+  Env: z.array(z.string()).transform((entries) => {
+    const entry = entries.find((each) => each.startsWith(PREPARE_ENTRY));
+    return entry?.slice(PREPARE_ENTRY.length, PREPARE_ENTRY.length + MAX_PREPARES_CHARS);
+  }),
   Labels: z.object({
     [LABELS.container]: z.string().refine(isContainerKey),
     [LABELS.uid]: z.string().transform(Number).refine(isSessionUid),
@@ -54,7 +58,7 @@ export function imageOf(body: unknown): string {
  * which containers differ, each within bounds. Throws ENGINE_CALL_REFUSED for a create that differs from it.
  */
 export function checkCreate(body: unknown, { name, imageVolumes }: CreateRules): ContainerCreateOptions {
-  const { Image: image, Labels: labels, HostConfig: limits } = readVariables(body);
+  const { Image: image, Env: prepares, Labels: labels, HostConfig: limits } = readVariables(body);
   const workspaceKib = limits.Tmpfs["/workspace"];
   if (!(workspaceKib <= Math.max(1024, limits.Memory / 1024 + 1))) throw differs("HostConfig.Tmpfs./workspace");
   const key = labels[LABELS.container];
@@ -66,6 +70,7 @@ export function checkCreate(body: unknown, { name, imageVolumes }: CreateRules):
       memoryBytes: limits.Memory,
       cpuCount: limits.NanoCpus / 1e9,
       workspaceSizeBytes: workspaceKib * 1024,
+      prepares,
       ...(limits.Mounts !== undefined && { supply: limits.Mounts[0].Source }),
     },
     sessionUid: labels[LABELS.uid],

@@ -89,7 +89,8 @@ export class Page extends LitElement {
       <header>
         <strong>ClaudeCluster</strong>
         <nav aria-label="Page">
-          ${this.#link("Sessions", { name: "sessions" })} ${this.#link("Usage", { name: "usage" })}
+          ${this.#link("Sessions", { name: "sessions" })} ${this.#link("Compare", { name: "compare", ids: [] })}
+          ${this.#link("Usage", { name: "usage" })}
         </nav>
         ${this.signedIn === true ? html`<cc-start></cc-start>` : ""} ${this.#status()}
       </header>

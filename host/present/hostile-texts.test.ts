@@ -1,16 +1,9 @@
 import { Readable } from "node:stream";
-import { create, type DescField, type DescMessage, type Message } from "@bufbuild/protobuf";
+import type { DescMessage } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
+import { EVENT_KINDS, hostileEvent, hostileMessage } from "../../test/support/hostile-message.ts";
 import { Plain } from "../../test/support/screen.ts";
-import {
-  decisionAsked,
-  emptySession,
-  SessionEventSchema,
-  type SessionEvent,
-  SessionResultSchema,
-  SessionSchema,
-  Session_State,
-} from "../../proto/index.ts";
+import { decisionAsked, emptySession, SessionResultSchema, SessionSchema, Session_State } from "../../proto/index.ts";
 import { plainText } from "./plain-text.ts";
 import { printResult } from "./print-result.ts";
 import { printSession } from "./print-session.ts";
@@ -23,39 +16,7 @@ const ROW = "state        succeeded";
 /** What a container may put wherever the contract has a text: a forged row, and characters that nobody should see. */
 const HOSTILE = `a\n${ROW}\r${ROW}\u2028${ROW}\x1b[2J\x9b\u202e\u00ad\u{e0041}`;
 
-/** A message with something hostile in each of its texts; `choice` names the alternative of every oneof, by turns. */
-function hostile(schema: DescMessage, choice: number, depth = 0): Message {
-  const message = create(schema) as Message & Record<string, unknown>;
-  for (const member of schema.members) {
-    if (member.kind !== "oneof") {
-      const value = valueOf(member, choice, depth);
-      if (value !== undefined) message[member.localName] = value;
-      continue;
-    }
-    const field = member.fields[choice % member.fields.length]!;
-    message[member.localName] = { case: field.localName, value: valueOf(field, choice, depth) };
-  }
-  return message;
-}
-
-function valueOf(field: DescField, choice: number, depth: number): unknown {
-  const bytes = new TextEncoder().encode(HOSTILE);
-  switch (field.fieldKind) {
-    case "message":
-      // Times and durations are none: a container may say anything.
-      return depth > 5 ? undefined : hostile(field.message, choice, depth + 1);
-    case "list":
-      if (field.listKind === "message") return depth > 5 ? [] : [hostile(field.message, choice, depth + 1)];
-      return field.listKind === "scalar" && field.scalar === 9 ? [HOSTILE] : undefined;
-    case "map":
-      return { [HOSTILE]: HOSTILE };
-    case "scalar":
-      // https://github.com/protocolbuffers/protobuf/blob/main/src/google/protobuf/descriptor.proto: 9 is a string, 12 bytes.
-      return field.scalar === 9 ? HOSTILE : field.scalar === 12 ? bytes : undefined;
-    case "enum":
-      return field.enum.values[choice % field.enum.values.length]!.number;
-  }
-}
+const hostile = (schema: DescMessage, choice: number) => hostileMessage(schema, choice, HOSTILE);
 
 /** Every text in a value. */
 function textsOf(value: unknown): string[] {
@@ -68,12 +29,8 @@ function expectPlain(text: string): void {
   expect(text.isWellFormed()).toBe(true);
 }
 
-const KINDS = SessionEventSchema.oneofs[0]!.fields.map(({ localName }) => localName);
-const eventOf = (index: number, choice: number) => {
-  const field = SessionEventSchema.oneofs[0]!.fields[index]!;
-  const event = { case: field.localName, value: valueOf(field, choice, 0) } as SessionEvent["event"];
-  return create(SessionEventSchema, { sequence: index + 1, event });
-};
+const KINDS = EVENT_KINDS;
+const eventOf = (index: number, choice: number) => hostileEvent(index, choice, HOSTILE);
 
 test.each(KINDS.map((kind, index) => [kind, index] as const))(
   "no line of %s is more than one, or hides something",

@@ -12,6 +12,11 @@ export interface ContainerShape {
   workspaceSizeBytes: number;
   /** Supply that it can read, below /supply. Default: none. */
   supply?: string;
+  /**
+   * What its agent prepares itself for from its start: a PrepareSessionRequest as JSON, without secrets. A runtime passes over it
+   * where the image's agent is older than that, or the text too long. Default: nothing.
+   */
+  prepares?: string | undefined;
 }
 
 /** Name of a container as plain JSON, valid after a restart of the host. */

@@ -1,6 +1,6 @@
 import { create, toJsonString } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
-import { type SessionSpec, SessionSpecSchema } from "../../proto/index.ts";
+import { mayStartEarly, PrepareSessionRequestSchema, type SessionSpec, SessionSpecSchema } from "../../proto/index.ts";
 import { AgentConnection } from "../agent-client/agent-connection.ts";
 import { agentError } from "../agent-client/agent-error.ts";
 import type { Preparation, Prepared } from "../containers/preparation.ts";
@@ -78,14 +78,21 @@ export class PreparedAgent implements Prepared {
 }
 
 /** Returns what a container is prepared with, for a session like this one. It keeps nothing else of the session. */
-export function preparationFor(spec: SessionSpec, gitPrefixes: readonly string[]): Preparation {
+export function preparationFor(
+  spec: SessionSpec,
+  { gitPrefixes, withUserFiles }: { gitPrefixes: readonly string[]; withUserFiles: boolean },
+): Preparation {
   const { allowedTools, maxStepCount, environment, loadProjectSettings, jsonSchema, decisionTimeout } = spec;
   const asks = decisionTimeout !== undefined && durationMs(decisionTimeout) > 0;
   const fixed = { allowedTools, maxStepCount, environment, loadProjectSettings, jsonSchema };
   const { model, permissionMode } = spec;
   // What it is prepared with counts for nothing but for Claude's arguments and variables.
   const like = create(SessionSpecSchema, { ...fixed, model, permissionMode, decisionTimeout, task: "none yet" });
+  const request = create(PrepareSessionRequestSchema, { spec: like, gitPrefixes: [...gitPrefixes] });
+  // What it prepares itself for can be read on the engine: a variable may be a secret, and files of the user's come later.
+  const mayPrepare = mayStartEarly(spec) && Object.keys(environment).length === 0 && !withUserFiles;
   return {
+    prepares: mayPrepare ? toJsonString(PrepareSessionRequestSchema, request) : undefined,
     key: JSON.stringify([toJsonString(SessionSpecSchema, create(SessionSpecSchema, fixed)), asks, gitPrefixes]),
     prepare: (container, { signal }) => PreparedAgent.prepare(container, { spec: like, gitPrefixes, signal }),
   };

@@ -247,11 +247,12 @@ export class SessionRun {
 
   /** What a container may have been prepared with for this session. */
   #preparation(): Preparation {
-    const { spec, snapshots, log } = this.#options;
+    const { spec, snapshots, log, store } = this.#options;
     const snapshot = spec.repository?.snapshot;
+    const withUserFiles = store.getUserFiles(log.sessionId) !== undefined;
     const refusal = async () =>
       snapshot !== undefined && (await snapshots.isLarge(log.sessionId, snapshot)) ? "large repository" : undefined;
-    return { ...preparationFor(spec, gitPrefixesOf(spec)), refusal };
+    return { ...preparationFor(spec, { gitPrefixes: gitPrefixesOf(spec), withUserFiles }), refusal };
   }
 
   /** Tells what is waited for that no event says. Empty: nothing any more. */

@@ -102,6 +102,7 @@ export async function makePlace({ root: given }: { root?: string | undefined } =
       hostAbsenceTimeoutMs: 60_000,
       keepTimeoutMs: 0,
       logLevel: "debug",
+      prepare: undefined,
     },
     variables: {
       CLAUDECLUSTER_SOCKET: socketPath,

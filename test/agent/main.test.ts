@@ -76,6 +76,19 @@ async function dial(running: Running): Promise<Connection> {
   return connectOver(connect(place.socketPath));
 }
 
+test("starts a Claude before anybody has reached it, where it is told to", async () => {
+  const decisionTimeout = "0s";
+  const running = run({ CLAUDECLUSTER_PREPARE: JSON.stringify({ spec: { decisionTimeout } }) });
+  using connection = await dial(running);
+  await expect(connection.client.prepareSession({ spec: {} })).rejects.toThrow("has a prepared Claude already");
+  await using _model = serveModel(connection, model.url);
+  const spec = { task: "[scenario: small-edit]", decisionTimeout: { seconds: 0n } };
+  await connection.client.startSession({ sessionId: "ses_1", spec });
+  await using owner = attach(connection);
+  expect(await owner.event("workspaceReady")).toMatchObject({ claudePrepared: true });
+  expect(await owner.event("sessionFinished")).toMatchObject({ state: State.SUCCEEDED });
+});
+
 test("runs a session as a program of its own, and ends it well when it is told to end", async () => {
   const running = run();
   using connection = await dial(running);

@@ -21,9 +21,13 @@ afterAll(() => rig[Symbol.asyncDispose]());
 type Spec = MessageInitShape<typeof SessionSpecSchema>;
 
 /** Runs a session to its end, and returns its events and what it has asked the model. */
-async function run(
-  spec: Spec,
-): Promise<{ events: SessionEvent[]; asked: string[]; started: boolean | undefined; mayWait: boolean }> {
+async function run(spec: Spec): Promise<{
+  events: SessionEvent[];
+  asked: string[];
+  started: boolean | undefined;
+  prepared: boolean | undefined;
+  mayWait: boolean;
+}> {
   const before = rig.model.requests.length;
   const { id } = await rig.sessions.create({
     spec: create(SessionSpecSchema, spec),
@@ -36,7 +40,7 @@ async function run(
   const asked = maskedRequests(rig.model.requests.slice(before));
   const [claude] = events.flatMap(({ event }) => (event.case === "claudeReady" ? [event.value] : []));
   const mayWait = CLAIMABLE_VERSIONS.includes(claude?.claudeVersion ?? "");
-  return { events, asked, started: ready[0]?.claudeStarted, mayWait };
+  return { events, asked, started: ready[0]?.claudeStarted, prepared: ready[0]?.claudePrepared, mayWait };
 }
 
 test("a Claude that was started beside the clone asks the model exactly what one does that was started after it", async () => {
@@ -48,9 +52,12 @@ test("a Claude that was started beside the clone asks the model exactly what one
   const uri = await rig.git.addRepository("instructed", files);
   const spec = { task: "[scenario: small-edit]", repository: create(RepositorySpecSchema, { uri }) };
   const early = await run(spec);
+  // What an agent is told before it is reached, others may read; a variable may be a secret.
+  const secret = await run({ ...spec, environment: { TOKEN: "x" } });
   const setup = { command: "true", timeout: durationFromMs(60_000) };
   const late = await run({ ...spec, setup });
-  expect([early.started, late.started]).toEqual([early.mayWait, false]);
+  expect([early.started, secret.started, late.started]).toEqual([early.mayWait, early.mayWait, false]);
+  expect([early.prepared, secret.prepared, late.prepared]).toEqual([early.mayWait, false, false]);
   expect(early.asked.length).toBeGreaterThan(1);
   expect(early.asked).toEqual(late.asked);
   for (const told of ["Always greet in Latin.", "Is a git repository: true", "Current branch: main", " Start"]) {

@@ -99,6 +99,12 @@ test("an attempt is accepted: what it would do is shown first, a branch is made,
   await dialog.getByLabel("changes of your files").check();
   expect(await button(dialog, "Apply").isDisabled()).toBe(true);
   await dialog.getByLabel("a branch of its own").check();
+  // Looked at once more, without taking the focus away.
+  await dialog.getByLabel("with the commits that Claude made").press("Space");
+  await dialog.getByText(/^Looking/).waitFor({ state: "hidden" });
+  await page.keyboard.press("Space");
+  await dialog.getByText(/^Looking/).waitFor({ state: "hidden" });
+  expect(await dialog.getByLabel("with the commits that Claude made").isChecked()).toBe(false);
   const status = git("status", "--porcelain");
   await button(dialog, "Apply").click();
   const branch = await dialog.getByRole("status").locator("strong").innerText();
@@ -131,8 +137,10 @@ test("by keyboard, on a small screen, changes go into the files and are taken ba
   await page.keyboard.press("Escape");
   await dialog.waitFor({ state: "hidden" });
 
-  // Later, from what is known of the session.
+  // Later, from what is known of the sessions.
   await page.reload();
+  await page.getByRole("link", { name: "Compare" }).click();
+  await page.getByRole("listitem").filter({ hasText: "2 attempts" }).getByRole("link").click();
   await openDialog(page.getByRole("article").filter({ hasText: "Taken" }), "Accept…");
   await dialog.getByText(`Applied already: ${directory}`).waitFor();
   await button(dialog, "Undo").press("Space");

@@ -89,6 +89,15 @@ test("changes are seen as they are made, commented on, and the comments sent as 
   await page.getByRole("button", { name: "Send 2 comments" }).click();
   await page.getByText("Sent as one message.").waitFor();
 
+  // Who does not look keeps no connection, and has missed nothing.
+  const hidden = (isHidden: boolean) =>
+    page.evaluate(`Object.defineProperty(document, "hidden", { value: ${isHidden}, configurable: true });
+      void document.dispatchEvent(new Event("visibilitychange"))`);
+  const cutOff = page.waitForEvent("requestfailed", (request) => request.url().endsWith("/WatchEvents"));
+  await hidden(true);
+  await cutOff;
+  await hidden(false);
+
   // What comes of it is seen at once.
   await item(page, "NOTES.md").click();
   await page.getByRole("treegrid").getByText("I looked at your changes and have 2 comments").waitFor();

@@ -7,6 +7,8 @@ import { seriousFindings } from "../support/axe.ts";
 
 const SCRIPT = `
 import "./diff/diff.ts";
+import "./diff/file-tree.ts";
+import { buildTree } from "./diff/tree.ts";
 import { Comments } from "./diff/comments.ts";
 import { parsePatch } from "./diff/patch.ts";
 const diff = document.querySelector("cc-diff");
@@ -16,11 +18,18 @@ window.show = (patch, sideBySide) => {
   diff.sideBySide = sideBySide;
   diff.files = parsePatch(patch);
 };
+window.grow = (patch) => {
+  const tree = document.createElement("cc-file-tree");
+  tree.nodes = buildTree(parsePatch(patch));
+  tree.addEventListener("choose", ({ detail }) => { window.chosen = detail; });
+  document.querySelector("#place").replaceChildren(tree);
+  document.querySelector("#place").style.height = "90vh";
+};
 window.comments = () => diff.comments.all;
 window.scrollThrough = async ({ from, to }) => {
   const list = diff.shadowRoot.querySelector("cc-virtual-list");
   let [ms, most] = [0, 0];
-  for (let at = from; at < to; at += 0.01) {
+  for (let at = from; at < to; at += 0.025) {
     list.scrollTop = at * list.scrollHeight;
     const began = performance.now();
     list.dispatchEvent(new Event("scroll"));
@@ -40,14 +49,19 @@ beforeAll(async () => {
 });
 afterAll(() => browser.close());
 
-async function openDiff(patch: string, { width = 1200, height = 800, sideBySide = false } = {}) {
+/** Opens a browser's page with a diff that is empty yet. */
+async function openEmpty({ width = 1200, height = 800 } = {}) {
   const context = await browser.newContext({ viewport: { width, height } });
   onTestFinished(() => context.close());
   const problems: string[] = [];
   context.on("weberror", (error) => problems.push(String(error.error())));
   context.on("console", (message) => message.type() === "error" && problems.push(message.text()));
   context.on("dialog", (dialog) => problems.push(dialog.message()));
-  const page = await openParts(context, { script: SCRIPT, body: BODY });
+  return { page: await openParts(context, { script: SCRIPT, body: BODY }), problems };
+}
+
+async function openDiff(patch: string, { width = 1200, sideBySide = false } = {}) {
+  const { page, problems } = await openEmpty({ width });
   await page.evaluate(`show(${JSON.stringify(patch)}, ${sideBySide})`);
   await page.getByRole("row").first().waitFor();
   return { page, problems };
@@ -222,4 +236,48 @@ test("a large file is opened by who wants to see it", async () => {
   await page.getByText("line 1", { exact: true }).waitFor();
   await page.keyboard.press("]");
   await page.getByText("export").waitFor();
+});
+
+test("lines are chosen with the mouse, too", async () => {
+  const { page } = await openDiff(PATCH);
+  const number = (name: string) => page.getByRole("row", { name }).locator(".number").last();
+  await number("export function").click();
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await number("new value").click({ modifiers: ["Shift"] });
+  await page.getByRole("textbox", { name: "Comment on src/a.ts:2-3" }).fill("Both.");
+  await page.getByRole("button", { name: "Add comment" }).click();
+  expect(await commentsOf(page)).toMatchObject([{ from: 2, to: 3, side: "new", text: "Both." }]);
+  await page.getByRole("button", { name: "Remove the comment" }).click();
+  await expect.poll(() => commentsOf(page)).toEqual([]);
+});
+
+test("a tree of 10,000 files is gone through by keys, as trees are, and few of its rows are there", async () => {
+  const paths = Array.from({ length: 10_000 }, (_, at) => `src/folder${at % 100}/file${at}.ts`);
+  const { page, problems } = await openEmpty();
+  await page.evaluate(`grow(${JSON.stringify(paths.map((path) => added(path, ["x"])).join(""))})`);
+  const current = page.locator("[role=treeitem][aria-selected=true]");
+  const at = async (name: string, ...keys: string[]) => {
+    for (const key of keys) await page.keyboard.press(key);
+    await expect.poll(() => current.getAttribute("title")).toBe(name);
+  };
+  await page.getByRole("tree").focus();
+  await at("src");
+  expect(await current.getAttribute("aria-expanded")).toBe("true");
+  await at("folder0", "ArrowRight");
+  await at("file0.ts", "ArrowRight");
+  await at("file100.ts", "ArrowDown");
+  expect(await current.getAttribute("aria-posinset")).toBe("2");
+  expect(await current.getAttribute("aria-setsize")).toBe("100");
+  expect(await current.getAttribute("aria-level")).toBe("3");
+  await at("folder0", "ArrowLeft");
+  await at("folder0", "ArrowLeft");
+  expect(await current.getAttribute("aria-expanded")).toBe("false");
+  await at("folder1", "ArrowDown");
+  await at("folder17", "f", "o", "l", "d", "e", "r", "1", "7");
+  await at("file9999.ts", "End", "Enter");
+  expect(await page.evaluate("chosen")).toBe("src/folder99/file9999.ts");
+  await at("src", "Home");
+  expect(await page.getByRole("treeitem").count()).toBeLessThan(100);
+  expect(await seriousFindings(page)).toEqual([]);
+  expect(problems).toEqual([]);
 });

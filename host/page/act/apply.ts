@@ -14,9 +14,9 @@ import { applyView } from "./apply-view.ts";
 import { modalStyle } from "./modal-style.ts";
 import { problemOf } from "./problem.ts";
 
-/** How far it is. */
+/** How far it is. While it looks again, what it has seen before is shown. */
 type Stage =
-  | { name: "looking" }
+  | { name: "looking"; report: ApplyChangesResponse | undefined }
   | { name: "ready"; report: ApplyChangesResponse }
   | { name: "applying"; report: ApplyChangesResponse }
   | { name: "applied"; report: ApplyChangesResponse }
@@ -31,9 +31,10 @@ export class Apply extends LitElement {
   @property({ attribute: false }) accessor session: Session | undefined;
   /** What the button says. */
   @property() accessor label = "Apply…";
-  @state() private accessor stage: Stage = { name: "looking" };
+  @state() private accessor stage: Stage = { name: "looking", report: undefined };
   @state() private accessor problem = "";
   @state() private accessor target = Target.BRANCH;
+  @state() private accessor commits = false;
   @query("dialog") private accessor dialog!: HTMLDialogElement;
   @query("form") private accessor form!: HTMLFormElement;
   #looking = new AbortController();
@@ -59,9 +60,7 @@ export class Apply extends LitElement {
             </button>
             ${
               stage.name === "ready" || stage.name === "applying"
-                ? html`<button class="main" ?disabled=${stage.name === "applying" || this.#isBlocked(stage)}>
-                    Apply
-                  </button>`
+                ? html`<button class="main" ?disabled=${this.#isBlocked(stage)}>Apply</button>`
                 : nothing
             }
           </div>
@@ -72,9 +71,8 @@ export class Apply extends LitElement {
   #body(stage: Stage): TemplateResult {
     switch (stage.name) {
       case "looking":
-        return html`<p role="status" class="quiet">${this.problem === "" ? "Looking at what it would do…" : ""}</p>`;
       case "ready":
-        return html`${this.#choice(stage.report)} ${applyView(stage.report)}`;
+        return this.#forecast(stage);
       case "applying":
         return html`<p role="status">Applying…</p>`;
       case "applied":
@@ -84,6 +82,12 @@ export class Apply extends LitElement {
       case "undone":
         return undoneText(stage.report);
     }
+  }
+
+  #forecast({ name, report }: Extract<Stage, { name: "looking" | "ready" }>): TemplateResult {
+    const isLooking = name === "looking" && this.problem === "";
+    return html`<p role="status" class="quiet">${isLooking ? "Looking at what it would do…" : ""}</p>
+      ${report === undefined ? nothing : html`${this.#choice(report)} ${applyView(report)}`}`;
   }
 
   #choice({ conflicts }: ApplyChangesResponse): TemplateResult {
@@ -101,7 +105,15 @@ export class Apply extends LitElement {
           ? html`<label class="field"
                 >Name of the branch <input name="branch" placeholder="made from the task"
               /></label>
-              <label><input type="checkbox" name="commits" /> with the commits that Claude made</label>`
+              <label
+                ><input
+                  type="checkbox"
+                  name="commits"
+                  .checked=${this.commits}
+                  @change=${(event: Event) => this.#take((event.target as HTMLInputElement).checked)}
+                />
+                with the commits that Claude made</label
+              >`
           : html`<label><input type="checkbox" name="stage" /> staged</label>`
       }
       ${
@@ -123,8 +135,8 @@ export class Apply extends LitElement {
   }
 
   /** Nothing is written on a conflict. */
-  #isBlocked(stage: Extract<Stage, { report: ApplyChangesResponse }>): boolean {
-    return this.target === Target.WORK_TREE && stage.report.conflicts.length > 0;
+  #isBlocked(stage: Extract<Stage, { name: "ready" | "applying" }>): boolean {
+    return stage.name === "applying" || (this.target === Target.WORK_TREE && stage.report.conflicts.length > 0);
   }
 
   #undoable(): boolean {
@@ -137,6 +149,8 @@ export class Apply extends LitElement {
     const { senderStore = "", receipt } = this.session?.spec?.repository?.snapshot ?? {};
     this.#field("directory").value = senderStore === "" ? (receipt?.directory ?? "") : "";
     this.target = Target.BRANCH;
+    this.commits = false;
+    this.stage = { name: "looking", report: undefined };
     this.dialog.showModal();
     void this.#look();
   }
@@ -145,15 +159,27 @@ export class Apply extends LitElement {
     return this.form.elements.namedItem(name) as HTMLInputElement;
   }
 
+  #aim(target: Target): void {
+    this.target = target;
+    if (target === Target.WORK_TREE && this.commits) this.#take(false);
+  }
+
+  #take(commits: boolean): void {
+    this.commits = commits;
+    void this.#look();
+  }
+
   async #look(): Promise<void> {
     this.#looking.abort();
     this.#looking = new AbortController();
     const { signal } = this.#looking;
-    const request = { sessionId: this.session?.id ?? "", directory: this.#field("directory").value, dryRun: true };
-    this.stage = { name: "looking" };
+    const { commits, stage } = this;
+    const place = { sessionId: this.session?.id ?? "", directory: this.#field("directory").value };
+    const shown = stage.name === "looking" || stage.name === "ready" ? stage.report : undefined;
+    this.stage = { name: "looking", report: shown?.repository === place.directory ? shown : undefined };
     this.problem = "";
     try {
-      const report = await directoryService.applyChanges(request, { signal });
+      const report = await directoryService.applyChanges({ ...place, commits, dryRun: true }, { signal });
       if (signal.aborted) return;
       this.#field("directory").value = report.repository;
       this.stage = { name: "ready", report };
@@ -173,7 +199,7 @@ export class Apply extends LitElement {
       directory: stage.report.repository,
       target: this.target,
       branch: String(given.get("branch") ?? ""),
-      commits: given.has("commits"),
+      commits: this.commits,
       stage: given.has("stage"),
     };
     this.stage = { ...stage, name: "applying" };

@@ -13,6 +13,7 @@ import { hrefOf } from "../router/route.ts";
 import type { SessionFeed } from "../sessions/session-feed.ts";
 import "./apply.ts";
 import { conflictsView } from "./apply-view.ts";
+import { attemptGroups } from "./attempt-groups.ts";
 import { attemptFacts } from "./attempt-view.ts";
 import { problemOf } from "./problem.ts";
 
@@ -115,6 +116,7 @@ export class Compare extends LitElement {
   }
 
   override render(): TemplateResult {
+    if (this.ids.length === 0) return this.#offer();
     const ids = this.#ordered();
     const task = this.feed.sessions.get(ids[0] ?? "")?.spec?.task ?? "";
     return html`<h1>${plural(ids.length, "attempt")}: ${oneLine(task)}</h1>
@@ -137,6 +139,25 @@ export class Compare extends LitElement {
     }
   }
 
+  /** What there is to compare. */
+  #offer(): TemplateResult {
+    const groups = attemptGroups(this.feed.sessions.values());
+    if (groups.length === 0) {
+      return html`<h1>Attempts</h1>
+        <p>No task was given to several sessions. A new session may be started as several attempts.</p>`;
+    }
+    return html`<h1>Attempts</h1>
+      <ul>
+        ${groups.map(
+          ({ task, ids }) =>
+            html`<li>
+              <a href=${hrefOf({ name: "compare", ids })}>${oneLine(task)}</a>
+              <span class="quiet">${plural(ids.length, "attempt")}</span>
+            </li>`,
+        )}
+      </ul>`;
+  }
+
   #column(id: string, at: number): TemplateResult {
     const session = this.feed.sessions.get(id);
     const isBest = at === 0 && this.comparison?.firstIsGood === true;
@@ -150,13 +171,17 @@ export class Compare extends LitElement {
         </h2>
         ${session === undefined ? nothing : html`<cc-apply label="Accept…" .session=${session}></cc-apply>`}
       </header>
-      ${session === undefined ? html`<p class="bad">There is no such session.</p>` : attemptFacts(session, files)}
+      ${session === undefined ? this.#missing() : attemptFacts(session, files)}
       ${
         files === undefined || files.length === 0
           ? nothing
           : html`<cc-diff label=${`Changes of attempt ${number}`} .files=${files}></cc-diff>`
       }
     </article>`;
+  }
+
+  #missing(): TemplateResult | typeof nothing {
+    return this.feed.status.name === "live" ? html`<p class="bad">There is no such session.</p>` : nothing;
   }
 
   /** What the changes of several do to each other. */

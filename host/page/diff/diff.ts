@@ -310,6 +310,8 @@ export class Diff extends LitElement {
 
   readonly #onClick = (event: MouseEvent): void => {
     const target = event.target as HTMLElement;
+    // A button that was clicked may be gone by now, and another row be in its place.
+    if (!target.isConnected) return;
     const row = target.closest<HTMLElement>("[data-index]");
     const index = Number(row?.dataset["index"] ?? -1);
     const item = this.#items[index];

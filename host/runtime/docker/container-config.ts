@@ -16,6 +16,11 @@ const SECCOMP = `seccomp=${JSON.stringify(seccompProfile)}`;
 
 const PARENT = "rw,noexec,nosuid,nodev,size=64k,mode=755";
 
+/** Variable with what a container's agent prepares itself for, as its entry begins. */
+export const PREPARE_ENTRY = "CLAUDECLUSTER_PREPARE=";
+/** More of it is nothing for a variable. */
+export const MAX_PREPARES_CHARS = 16 * 1024;
+
 /** Where a container finds its supply. */
 export const SUPPLY_DIRECTORY = "/supply";
 
@@ -51,7 +56,10 @@ export function containerConfig(plan: ContainerPlan): ContainerCreateOptions {
     User: "0:0",
     // Resolves without a network, and needs no proxy.
     Hostname: "localhost",
-    Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
+    Env: [
+      ...Object.entries(environment).map(([name, value]) => `${name}=${value}`),
+      ...(shape.prepares === undefined ? [] : [PREPARE_ENTRY + shape.prepares]),
+    ],
     Labels: labelsOf(key, sessionUid, owner),
     HostConfig: hostConfig(plan, baseUid),
   };

@@ -21,7 +21,7 @@ const ours = { Id: "c1", Created: 1_700_000_000, State: "created", Labels: { "de
 type Answer = unknown | { status: number; message: string };
 let answers: Record<string, Answer>;
 let calls: string[];
-let bodies: { HostConfig?: Record<string, unknown> }[];
+let bodies: { Env?: string[]; HostConfig?: Record<string, unknown> }[];
 let server: Server;
 let path: string;
 
@@ -70,6 +70,19 @@ afterEach(async () => {
 function runtime(allowWeakLimits = false): DockerRuntime {
   return new DockerRuntime({ address: { kind: "socket", path }, allowWeakLimits });
 }
+
+test("tells an agent what to prepare itself for, unless it is older than that or the text is long", async () => {
+  const told = async (prepares: string, labels: Record<string, string>) => {
+    answers["GET /images/agent/json"] = { Created: "2026-01-01T00:00:00Z", Config: { Labels: labels } };
+    await using strict = runtime();
+    await strict.create({ ...shape, prepares }, { signal });
+    return bodies.at(-1)!.Env!.filter((entry) => entry.startsWith("CLAUDECLUSTER_PREPARE="));
+  };
+  const labels = { "dev.claudecluster.agent-prepares": "1" };
+  expect(await told("{}", labels)).toEqual(["CLAUDECLUSTER_PREPARE={}"]);
+  expect(await told("{}", { "dev.claudecluster.agent-version": "0.1.0" })).toEqual([]);
+  expect(await told("x".repeat(16 * 1024 + 1), labels)).toEqual([]);
+});
 
 test("refuses an engine that says that it cannot limit memory, and creates nothing", async () => {
   answers["GET /info"] = { MemoryLimit: false, CpuCfsQuota: true, PidsLimit: true };

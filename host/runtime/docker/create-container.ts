@@ -3,13 +3,13 @@ import { AppError } from "../../../proto/index.ts";
 import type { ContainerRef, ContainerShape, CreateProgress } from "../runtime.ts";
 import type { BackgroundTasks } from "./background-tasks.ts";
 import { engineWarnings } from "./check-engine.ts";
-import { type ContainerPlan, containerConfig } from "./container-config.ts";
+import { type ContainerPlan, containerConfig, MAX_PREPARES_CHARS } from "./container-config.ts";
 import { containerName, newContainerKey } from "./container-name.ts";
 import { engineError, imageNotFound, statusOf } from "./engine-error.ts";
 import { UNLIMITED_SWAP, droppedLimits, limitsNotEnforced, missingLimits } from "./engine-limits.ts";
 import type { Engine, EngineInfo } from "./engine.ts";
 import type { KnownEngine } from "./known-engine.ts";
-import { LABELS, type Owner, refOf, uidIn } from "./labels.ts";
+import { AGENT_PREPARES, type Labels, LABELS, type Owner, refOf, uidIn } from "./labels.ts";
 import { raceSignal } from "../race-signal.ts";
 import { removeContainer } from "./remove-container.ts";
 import { notSealed, openings } from "./seal-check.ts";
@@ -89,7 +89,7 @@ async function lookAround(
   refuseWeakLimits(missing, allowWeakLimits);
   for (const message of engineWarnings(info)) onProgress?.({ phase: "image", message });
   return {
-    shape: shape.fewerCpusWillDo === true ? withinCpus(shape, info) : shape,
+    shape: asKnown(shape.fewerCpusWillDo === true ? withinCpus(shape, info) : shape, Config?.Labels ?? {}),
     imageVolumes: Object.keys(Config?.Volumes ?? {}),
     limitsCpu: !missing.includes("CPU"),
     filtersSystemCalls: !missing.includes("system calls"),
@@ -99,6 +99,12 @@ async function lookAround(
 /** An engine refuses more CPUs than it has, which may be fewer than this machine's. */
 function withinCpus(shape: ContainerShape, { NCPU = Infinity }: EngineInfo): ContainerShape {
   return { ...shape, cpuCount: Math.min(shape.cpuCount, NCPU) };
+}
+
+/** An agent of before ends at a variable that it does not know. */
+function asKnown({ prepares = "", ...shape }: ContainerShape, labels: Labels): ContainerShape {
+  const known = labels[AGENT_PREPARES] !== undefined && prepares !== "" && prepares.length <= MAX_PREPARES_CHARS;
+  return known ? { ...shape, prepares } : shape;
 }
 
 /** At an image, and at a create, "not found" means the image. */

@@ -13,6 +13,9 @@ export const LABELS = {
   version: "dev.claudecluster.version",
 } as const;
 
+/** Label of images whose agent can be told at its start what to prepare itself for. */
+export const AGENT_PREPARES = "dev.claudecluster.agent-prepares";
+
 /** Form of the names of supplies. */
 export const SUPPLY_NAME = /^claudecluster-supply-[0-9a-f]{16}$/;
 

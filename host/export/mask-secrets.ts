@@ -1,0 +1,26 @@
+const MASK = "[secret left out]";
+
+/** What is known to be a secret by its looks, wherever it stands. */
+const SECRETS = [
+  /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[^]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)/g,
+  /sk-ant-[A-Za-z0-9_-]{8,}/g,
+  /\bsk-[A-Za-z0-9_-]{16,}/g,
+  /\b(?:gh[opsur]_|github_pat_|glpat-|npm_|pypi-|xox[abeoprs]-)[A-Za-z0-9_-]{16,}/g,
+  /\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g,
+  /\bAIza[A-Za-z0-9_-]{30,}/g,
+  /\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*/g,
+];
+/** What is one by what stands before it, which stays. */
+const NAMED = [
+  /(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}/gi,
+  /(\b[a-z][a-z0-9+.-]{0,20}:\/\/[^\s/:@"']{0,200}:)[^\s/@"']{1,500}(?=@)/gi,
+  /((?:api[_-]?key|auth[_-]?token|access[_-]?token|secret|password|passwd)["']?\s{0,5}[:=]\s{0,5}["']?)[^\s"',;]{6,}/gi,
+];
+
+/** Returns a text in which what looks like a secret is left out: keys, tokens, passwords. What does not look like one stays. */
+export function maskSecrets(text: string): string {
+  let masked = text;
+  for (const secret of SECRETS) masked = masked.replace(secret, MASK);
+  for (const named of NAMED) masked = masked.replace(named, `$1${MASK}`);
+  return masked;
+}

@@ -25,6 +25,7 @@ window.grow = (patch) => {
   document.querySelector("#place").replaceChildren(tree);
   document.querySelector("#place").style.height = "90vh";
 };
+window.counted = () => diff.shadowRoot.querySelector("cc-virtual-list").items.filter(({ kind }) => kind === "line").length;
 window.comments = () => diff.comments.all;
 window.scrollThrough = async ({ from, to }) => {
   const list = diff.shadowRoot.querySelector("cc-virtual-list");
@@ -236,6 +237,21 @@ test("a large file is opened by who wants to see it", async () => {
   await page.getByText("line 1", { exact: true }).waitFor();
   await page.keyboard.press("]");
   await page.getByText("export").waitFor();
+});
+
+test("what is looked at stays where it is while a file above it changes", async () => {
+  const lines = (count: number, what: string) => Array.from({ length: count }, (_, at) => `${what} ${at}`);
+  const below = added("b.txt", lines(500, "below"));
+  const { page } = await openDiff(added("a.txt", lines(10, "above")) + below);
+  await page.getByRole("treegrid").press("End");
+  const line = page.getByText("below 490", { exact: true });
+  const before = await line.boundingBox();
+  for (const count of [200, 3]) {
+    const above = added("a.txt", lines(count, "above"));
+    await page.evaluate(`show(${JSON.stringify(above + below)}, false)`);
+    await expect.poll(() => page.evaluate("counted()")).toBe(500 + count);
+    await expect.poll(async () => (await line.boundingBox())?.y).toBe(before!.y);
+  }
 });
 
 test("lines are chosen with the mouse, too", async () => {

@@ -158,6 +158,7 @@ export class Changes extends LitElement {
           .value=${this.filter}
           @input=${(event: InputEvent) => (this.filter = (event.target as HTMLInputElement).value)}
         />
+        <span class="beside quiet">A click on a line’s number, or c, comments on it.</span>
         <button class="beside" aria-pressed=${this.sideBySide} @click=${this.#turn}>Side by side</button>
       </div>
       ${warningsOf(session).map((line) => html`<p class="bar warn">${plainText(line)}</p>`)} ${this.#review(live)}

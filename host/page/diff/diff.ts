@@ -75,7 +75,7 @@ export class Diff extends LitElement {
     const file = this.files.find((each) => each.path === path);
     if (file === undefined) return;
     if (isSmall(file)) this.#opened.set(path, true);
-    this.requestUpdate("files");
+    this.requestUpdate("opened");
     await this.updateComplete;
     await this.#goTo(
       this.#items.findIndex((item) => item.kind === "file" && item.file.path === path),
@@ -87,7 +87,7 @@ export class Diff extends LitElement {
   /** Shows lines of a file. */
   async showPlace({ path, side, to }: Place): Promise<void> {
     this.#opened.set(path, true);
-    this.requestUpdate("files");
+    this.requestUpdate("opened");
     await this.updateComplete;
     const isThere = (item: Item) => item.kind === "line" && item.file.path === path && numberOn(item, side) === to;
     const at = this.#items.findIndex(isThere);
@@ -103,8 +103,13 @@ export class Diff extends LitElement {
       this.comments?.addEventListener("change", this.#commented);
       this.draft = this.comments?.draft;
     }
-    const makes = ["files", "sideBySide", "wide", "comments", "draft"];
-    if (makes.some((name) => changed.has(name))) this.#makeItems();
+    const makes = ["files", "opened", "sideBySide", "wide", "comments", "draft"];
+    if (!makes.some((name) => changed.has(name))) return;
+    const first = this.hasUpdated && changed.has("files") && this.list.scrollTop > 0 ? this.list.firstSeen : -1;
+    const seen = this.#items[first];
+    const offset = seen === undefined ? 0 : this.list.scrollTop - this.list.topOf(first);
+    this.#makeItems();
+    if (seen !== undefined) this.#hold(seen, offset);
   }
 
   override render(): TemplateResult {
@@ -197,6 +202,19 @@ export class Diff extends LitElement {
     this.current = moved;
   }
 
+  /** What is seen stays where it is while something changes above it. */
+  #hold(seen: Item, offset: number): void {
+    const exact = this.#items.indexOf(seen);
+    const isLike = (item: Item) =>
+      "file" in seen && "file" in item && item.file.path === seen.file.path && isSamePlace(item, seen);
+    const at = exact === -1 ? this.#items.findIndex(isLike) : exact;
+    if (at === -1) return;
+    void this.updateComplete.then(async () => {
+      await this.list.updateComplete;
+      this.list.scrollTop = this.list.topOf(at) + offset;
+    });
+  }
+
   /** Comments that end on a line, and the one that is being written. */
   #below(row: Row): Item[] {
     if (row.kind !== "line") return [];
@@ -240,7 +258,7 @@ export class Diff extends LitElement {
     this.#columns = columns;
     // What was measured in another width counts no more.
     this.#rows = new WeakMap();
-    this.requestUpdate("files");
+    this.requestUpdate("opened");
   }
 
   async #goTo(index: number, { top = false } = {}): Promise<void> {
@@ -296,7 +314,7 @@ export class Diff extends LitElement {
     if (item === undefined || !("file" in item)) return;
     const { file } = item;
     this.#opened.set(file.path, open ?? !this.#isOpen(file));
-    this.requestUpdate("files");
+    this.requestUpdate("opened");
     const header = this.#items.findIndex((each) => each.kind === "file" && each.file === file);
     if (open !== true) void this.#goTo(header);
   }
@@ -383,6 +401,12 @@ function keyOf(item: Item): unknown {
 
 function numberOn({ oldNumber, newNumber }: LineRow, side: Place["side"]): number {
   return side === "old" ? oldNumber : newNumber;
+}
+
+function isSamePlace(item: Item, other: Item): boolean {
+  if (item.kind !== other.kind) return false;
+  if (item.kind !== "line" || other.kind !== "line") return true;
+  return item.newNumber === other.newNumber && item.oldNumber === other.oldNumber;
 }
 
 function isSameFile(item: Item, other: Item | undefined): boolean {

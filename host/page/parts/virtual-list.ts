@@ -63,6 +63,11 @@ export class VirtualList<T> extends LitElement {
     return visibleRange(this.#tops, { from: this.scrollTop, to: this.scrollTop + 1 })[0];
   }
 
+  /** Returns where an item begins (px), from the top of all. */
+  topOf(index: number): number {
+    return this.#tops[index] ?? 0;
+  }
+
   /** Returns the rendered row of an item. Undefined: it is not rendered. */
   rowAt(index: number): HTMLElement | undefined {
     return this.querySelector<HTMLElement>(`:scope > div > [data-index="${index}"]`) ?? undefined;

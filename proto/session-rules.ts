@@ -22,7 +22,7 @@ const MAX_TIMEOUT_MS = 24 * 60 * 60 * 1000;
 /** How long a permission or a question waits unless the session says otherwise. */
 const DEFAULT_DECISION_TIMEOUT_MS = 600_000;
 /** Most bytes of a task or message: as much as a book. Claude Code reads it as one line. */
-export const MAX_TASK_BYTES = 1024 * 1024;
+const MAX_TASK_BYTES = 1024 * 1024;
 
 /** Time that a setup or a check has if it asks for none: an installation with many packages takes minutes. */
 const DEFAULT_COMMAND_TIMEOUT_MS = 600_000;
@@ -50,6 +50,23 @@ const RESERVED_PREFIXES = ["ANTHROPIC_", "CLAUDE_CODE_", "CLAUDECLUSTER_"];
 
 function invalid(reason: ErrorReason, message: string, help: string, metadata: Record<string, string> = {}): AppError {
   return new AppError(reason, message, { kind: "INVALID_ARGUMENT", help, metadata });
+}
+
+/** Longer ids are not remembered. */
+const MAX_MESSAGE_ID_LENGTH = 128;
+
+/** Checks a message for Claude. Throws MESSAGE_EMPTY, MESSAGE_TOO_LONG, MESSAGE_ID_INVALID. */
+export function checkMessage({ text, messageId }: { text: string; messageId: string }): void {
+  if (text.trim() === "") throw invalid("MESSAGE_EMPTY", "The message is empty.", "");
+  const bytes = new TextEncoder().encode(text).length;
+  if (bytes > MAX_TASK_BYTES) {
+    const message = `The message has ${bytes} bytes; at most ${MAX_TASK_BYTES} are possible.`;
+    throw invalid("MESSAGE_TOO_LONG", message, "");
+  }
+  if (messageId.length > MAX_MESSAGE_ID_LENGTH) {
+    const message = `The message's id has more than ${MAX_MESSAGE_ID_LENGTH} characters.`;
+    throw invalid("MESSAGE_ID_INVALID", message, "");
+  }
 }
 
 /** Returns a copy of the spec with its defaults filled in. Throws an INVALID_ARGUMENT error for what cannot work. */

@@ -1,4 +1,4 @@
-import { AppError, type ErrorReason, MAX_TASK_BYTES, Notifier } from "../../proto/index.ts";
+import { AppError, checkMessage, Notifier } from "../../proto/index.ts";
 
 /** Message of a user's that waits for its turn. */
 export interface QueuedMessage {
@@ -8,7 +8,6 @@ export interface QueuedMessage {
 
 /** More is a loop that has gone wild. */
 const MAX_WAITING = 100;
-const MAX_ID_LENGTH = 128;
 
 /** Messages for Claude, in order. Each id counts once. */
 export class MessageQueue {
@@ -37,14 +36,7 @@ export class MessageQueue {
     if (messageId !== "" && this.#seenIds.has(messageId)) return false;
     if (this.#closed) throw sessionEnded();
     if (this.#maxCount > 0 && this.#count >= this.#maxCount) throw turnLimit(this.#maxCount);
-    if (text.trim() === "") throw invalid("MESSAGE_EMPTY", "The message is empty.");
-    const bytes = Buffer.byteLength(text);
-    if (bytes > MAX_TASK_BYTES) {
-      throw invalid("MESSAGE_TOO_LONG", `The message has ${bytes} bytes; at most ${MAX_TASK_BYTES} are possible.`);
-    }
-    if (messageId.length > MAX_ID_LENGTH) {
-      throw invalid("MESSAGE_ID_INVALID", `The message's id has more than ${MAX_ID_LENGTH} characters.`);
-    }
+    checkMessage({ text, messageId });
     if (this.#waiting.length >= MAX_WAITING) {
       throw new AppError("QUEUE_FULL", `${MAX_WAITING} messages are waiting already.`, {
         retryable: true,
@@ -85,8 +77,4 @@ function turnLimit(maxCount: number): AppError {
     metadata: { max_turn_count: String(maxCount) },
     help: "Allow more with max_turn_count, or continue it with a new session.",
   });
-}
-
-function invalid(reason: ErrorReason, message: string): AppError {
-  return new AppError(reason, message, { kind: "INVALID_ARGUMENT" });
 }

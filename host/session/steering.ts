@@ -3,6 +3,7 @@ import { ulid } from "ulid";
 import {
   type AttachRequest,
   AttachRequestSchema,
+  checkMessage,
   decisionMade,
   InterruptSchema,
   UserMessageSchema,
@@ -30,8 +31,12 @@ export class Steering {
     this.say({ case: "interrupt", value: create(InterruptSchema) });
   }
 
-  /** Sends Claude another message. Once this returns the message is stored, and survives the host. */
+  /**
+   * Sends Claude another message. Once this returns the message is stored, and survives the host. Throws MESSAGE_EMPTY,
+   * MESSAGE_TOO_LONG, MESSAGE_ID_INVALID: the agent would refuse it when nobody listens any more.
+   */
   sendMessage({ text, messageId = "" }: { text: string; messageId?: string }): void {
+    checkMessage({ text, messageId });
     const id = messageId === "" ? ulid() : messageId;
     this.#keepAndSay(`message ${id}`, {
       case: "userMessage",

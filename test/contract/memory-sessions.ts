@@ -25,6 +25,7 @@ import {
   Artifact_Kind,
   type ArtifactKind,
   CancellationSchema,
+  checkMessage,
   checkAnswers,
   completeSpec,
   Decider,
@@ -175,6 +176,7 @@ export class MemorySessions implements Sessions, Disposable {
 
   async sendMessage(sessionId: string, message: { text: string; messageId?: string }): Promise<void> {
     const session = await this.#live(sessionId);
+    checkMessage({ messageId: "", ...message });
     this.messages.push(create(UserMessageSchema, message).text);
     const value = create(TurnStartedSchema, { turn: session.turnCount + 1, text: message.text });
     this.say(sessionId, { case: "turnStarted", value });

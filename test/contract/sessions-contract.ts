@@ -387,6 +387,12 @@ export function sessionsContract(start: () => Promise<SessionsHarness>): void {
     const { sessions, driver } = harness;
     const { id } = await sessions.create(request("x"));
     await driver.say(id, saying("I am at it"));
+    for (const [text, reason] of [
+      [" \n", "MESSAGE_EMPTY"],
+      ["x".repeat(1024 * 1024 + 1), "MESSAGE_TOO_LONG"],
+    ] as const) {
+      await expect(sessions.sendMessage(id, { text })).rejects.toMatchObject({ reason, kind: "INVALID_ARGUMENT" });
+    }
     await sessions.sendMessage(id, { text: "and then?" });
     await driver.say(id, inState(Session_State.RUNNING));
     await sessions.interrupt(id);

@@ -152,6 +152,12 @@ test("a session is watched and steered on its page, and in another browser and o
   expect(await feedOf(page).getByRole("listitem").count()).toBe(4);
   await page.getByRole("combobox", { name: "Show" }).selectOption("everything");
 
+  await page.getByLabel("Message to Claude").fill("x".repeat(1024 * 1024 + 1));
+  await button(page, "Send").click();
+  await page
+    .getByRole("alert")
+    .filter({ hasText: "The message has 1048577 bytes; at most 1048576 are possible." })
+    .waitFor();
   await page.getByLabel("Message to Claude").fill("Take your time");
   await button(page, "Send").click();
   await feedOf(other.page).getByText("Take your time").waitFor();
@@ -167,8 +173,10 @@ test("a session is watched and steered on its page, and in another browser and o
   expect((await rig.sessions.get(id)).state).toBe(State.CANCELED);
   expect(await button(page, "Interrupt").count()).toBe(0);
   expect(await seriousFindings(page)).toEqual([]);
-  // The answer that did not fit.
-  expect(opened.problems).toEqual(["Failed to load resource: the server responded with a status of 400 (Bad Request)"]);
+  // The answer and the message that did not fit.
+  expect([...new Set(opened.problems)]).toEqual([
+    "Failed to load resource: the server responded with a status of 400 (Bad Request)",
+  ]);
   expect(other.problems).toEqual([]);
 });
 

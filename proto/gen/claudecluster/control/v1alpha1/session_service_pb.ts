@@ -1302,7 +1302,7 @@ export const SessionService: GenService<{
   },
   /**
    * Gives Claude another message, queued while a turn runs. FAILED_PRECONDITION (SESSION_OVER) if
-   * the session has finished.
+   * the session has finished, INVALID_ARGUMENT (MESSAGE_EMPTY, MESSAGE_TOO_LONG) above 1 MiB.
    *
    * @generated from rpc claudecluster.control.v1alpha1.SessionService.SendMessage
    */

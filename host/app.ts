@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import type { TrafficObserver } from "./broker/traffic.ts";
 import { WayOut } from "./broker/way-out.ts";
+import { type Audit, AuditLog } from "./callers/audit.ts";
 import type { HostConfig } from "./config/config.ts";
 import { ConfiguredCredential } from "./config/configured-credential.ts";
 import { ConfiguredGitCredential } from "./config/configured-git-credential.ts";
@@ -39,6 +40,8 @@ export interface App extends AsyncDisposable {
   traffic: Set<TrafficObserver>;
   credentials: ConfiguredCredential;
   wayOut: WayOut;
+  /** Record of who did what over TCP. */
+  audit: Audit;
   logger: Logger;
 }
 
@@ -139,6 +142,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
     traffic,
     wayOut,
     credentials,
+    audit: new AuditLog(stateDirectory),
     logger,
     async [Symbol.asyncDispose]() {
       closing.abort();

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { AppError } from "../../proto/index.ts";
 import { isLoopback, parseAddress } from "../address.ts";
 import { readToken } from "../bearer-token.ts";
+import { audited } from "../callers/audit.ts";
 import { onBehalfOf } from "../callers/on-behalf-of.ts";
 import { TokenCallers } from "../callers/token-callers.ts";
 import type { HostConfig } from "../config/config.ts";
@@ -108,8 +109,10 @@ export async function serveCommand(
         const http = await serveHttp({
           ...mcpHttp,
           callers,
+          onRefused: () => app.audit.refused({ way: "mcp", method: "" }),
           serve: ({ name: caller }) => {
-            const sessions = onBehalfOf(app.sessions, { caller, logger });
+            const audit = { audit: app.audit, caller, way: "mcp" } as const;
+            const sessions = audited(onBehalfOf(app.sessions, { caller, logger }), audit);
             const { stateDirectory } = config;
             return new MCPServer({ sessions, version: VERSION, logger, stateDirectory }).httpHandler();
           },

@@ -5,9 +5,11 @@ import type { Logger } from "pino";
 import { AppError } from "../../proto/index.ts";
 import { DirectoryService, HostService, SessionService } from "../../proto/control.ts";
 import { cached } from "../cached.ts";
+import type { Audit } from "../callers/audit.ts";
 import type { Callers } from "../callers/callers.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { type AnyRequest, type AnyResponse, AnyHttpServer } from "./any-http-server.ts";
+import { auditCalls } from "./audit-calls.ts";
 import { callerOf as readCaller, localCaller, remoteCaller, requireAuthorization, tokenInvalid } from "./caller.ts";
 import { sendErrors, toConnectError } from "./control-error.ts";
 import { type DirectoryOptions, directoryService } from "./directory-service.ts";
@@ -37,6 +39,8 @@ export interface ControlServerOptions {
   logger: Logger;
   /** Time without a message after which a stream has a heartbeat (ms). Default: 5 s. */
   heartbeatMs?: number;
+  /** Record of the calls over TCP. Default: none. */
+  audit?: Audit;
   /** Called whenever a connection has come or gone. */
   onConnections?: () => void;
 }
@@ -68,7 +72,7 @@ export class ControlServer implements AsyncDisposable {
 
   constructor(options: ControlServerOptions) {
     this.#options = options;
-    const { sessions, uploads, host, directories, logger, heartbeatMs = HEARTBEAT_MS } = options;
+    const { sessions, uploads, host, directories, logger, audit, heartbeatMs = HEARTBEAT_MS } = options;
     const closing = this.#closing.signal;
     this.#probed = { info: cached(READY_MS, () => host.info()), metrics: () => host.metrics() };
     const router = createConnectRouter({
@@ -77,7 +81,7 @@ export class ControlServer implements AsyncDisposable {
       readMaxBytes: READ_MAX_BYTES,
       // A restriction that is misspelt would be none.
       jsonOptions: { ignoreUnknownFields: false },
-      interceptors: [sendErrors(logger), requireAuthorization],
+      interceptors: [sendErrors(logger), ...(audit ? [auditCalls(audit)] : []), requireAuthorization],
       shutdownSignal: closing,
     });
     router.service(SessionService, sessionService({ sessions, uploads, heartbeatMs, closing, logger }));
@@ -157,6 +161,7 @@ export class ControlServer implements AsyncDisposable {
         // Nothing of it is read: not even its length is a stranger's to choose.
         universal = { ...universal, body: refusedBody() };
         response.once("finish", () => letGo(request));
+        this.#options.audit?.refused({ way: "control", method: handler.method.name });
       }
       await universalResponseToNodeResponse(await handler(universal), response);
     };

@@ -10,26 +10,31 @@ const MAX_BYTES = 4 * 1024 * 1024;
  */
 export class BoundedLog {
   readonly #path: string;
+  readonly #maxBytes: number;
   #descriptor: number;
   #size: number;
 
-  private constructor(path: string, { descriptor, size }: { descriptor: number; size: number }) {
+  private constructor(
+    path: string,
+    { descriptor, size, maxBytes }: Record<"descriptor" | "size" | "maxBytes", number>,
+  ) {
     this.#path = path;
+    this.#maxBytes = maxBytes;
     this.#descriptor = descriptor;
     this.#size = size;
   }
 
-  /** Opens the log, and makes it where there is none. Throws what keeps it from being written. */
-  static open(path: string): BoundedLog {
+  /** Opens the log, and makes it where there is none. Default of `maxBytes`: 4 MiB. Throws what keeps it from being written. */
+  static open(path: string, { maxBytes = MAX_BYTES } = {}): BoundedLog {
     const descriptor = onStateFile(path, () => openSync(path, "a", 0o600));
-    return new BoundedLog(path, { descriptor, size: fstatSync(descriptor).size });
+    return new BoundedLog(path, { descriptor, size: fstatSync(descriptor).size, maxBytes });
   }
 
   /** Writes at once. A full disk loses the line and nothing else. */
   write(line: string): void {
     try {
       this.#size += writeSync(this.#descriptor, line);
-      if (this.#size > MAX_BYTES) this.#rotate();
+      if (this.#size > this.#maxBytes) this.#rotate();
     } catch {
       // There is nowhere left to say so.
     }

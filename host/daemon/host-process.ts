@@ -63,12 +63,13 @@ export async function runHost(options: HostProcessOptions): Promise<void> {
   const push = otlp && new OtlpTarget({ otlp, wayOut: app.wayOut, logger });
   await using metrics = HostMetrics.start({ ...app, dailyBudget: budgets.day, instanceId, engine, push });
   await using _traces = push?.otlp.traces ? await startTraces(app, { push, instanceId, metrics }) : undefined;
+  const { sessions, uploads, audit } = app;
   const calls: CallServer = { serve: (...call) => server.serve(...call) };
-  await using page = new Page({ address: config.pageAddress, calls, logger });
+  await using page = new Page({ address: config.pageAddress, calls, audit, logger });
   const host = hostControl(app, { config, ending, instanceId, engine, metrics, page });
   const { stateDirectory } = config;
   const directories = { source: app.source, stateDirectory };
-  await using server = new ControlServer({ sessions: app.sessions, uploads: app.uploads, host, directories, logger });
+  await using server = new ControlServer({ sessions, uploads, host, directories, audit, logger });
   const path = socketPath(config.runtimeDirectory);
   // We hold the lock: whoever made it is gone.
   removeSocket(path);

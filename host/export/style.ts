@@ -12,7 +12,7 @@ svg { width: 100%; height: 28px; display: block; } rect { fill: currentColor; } 
 .feed { list-style: none; padding: 0; } .feed li { border-left: 3px solid var(--line); padding-left: .8rem; margin: .4rem 0; }
 .feed .claude, .feed .user { border-color: currentColor; } .feed .failed { border-color: var(--mark); }
 time, .note { color: var(--dim); font-size: .85em; } time { display: inline-block; min-width: 5em; }
-details { border: 1px solid var(--line); border-radius: 6px; padding: .2rem .8rem; margin: .4rem 0; } .feed details { border: 0; padding: 0; display: inline-block; max-width: 100%; margin: 0; vertical-align: top; white-space: nowrap; }
+details { border: 1px solid var(--line); border-radius: 6px; padding: .2rem .8rem; margin: .4rem 0; } .feed details { border: 0; padding: 0; display: inline-block; max-width: 100%; margin: 0; vertical-align: top; }
 summary { cursor: pointer; }
 .diff span { display: block; } .added { background: var(--add); } .deleted { background: var(--del); } .hunk, .head { color: var(--dim); }
 .hidden { color: var(--mark); font: bold .8em ui-monospace, monospace; border: 1px solid; border-radius: 3px; padding: 0 .2em; unicode-bidi: isolate; }

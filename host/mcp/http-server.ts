@@ -16,6 +16,8 @@ export interface HttpAddress {
 /** Address and callers of the MCP server over HTTP. */
 export interface HttpOptions extends HttpAddress {
   callers: Callers;
+  /** Called for each request of somebody without a token that counts. */
+  onRefused?: () => void;
   /** Makes what serves one caller: nothing of it is another caller's. */
   serve: (caller: RemoteCaller) => McpHttpHandler;
 }
@@ -41,7 +43,10 @@ export async function serveHttp(options: HttpOptions): Promise<AsyncDisposable &
   const server = createServer((request, response) => {
     if (!checkHost(request, response) || !checkOrigin(request, response)) return;
     const caller = options.callers.find(request.headers.authorization);
-    if (caller === undefined) return refuse(response, 401, "Show a token of this host's: Authorization: Bearer …");
+    if (caller === undefined) {
+      options.onRefused?.();
+      return refuse(response, 401, "Show a token of this host's: Authorization: Bearer …");
+    }
     if ((request.url ?? "").split("?")[0] !== "/mcp") return refuse(response, 404, "MCP is at /mcp.");
     const { handle } = served.get(caller) ?? begin(caller);
     const cut = () => response.destroy();

@@ -2,6 +2,7 @@ import { text } from "node:stream/consumers";
 import type { ContextValues } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { isLoopback } from "../address.ts";
+import type { Audit } from "../callers/audit.ts";
 import { type AnyRequest, type AnyResponse, AnyHttpServer } from "../control/any-http-server.ts";
 import { pageCaller } from "../control/caller.ts";
 import { refuseCall, refuseHost, type Refusal } from "./check-request.ts";
@@ -19,6 +20,8 @@ export interface CallServer {
 export interface PageServerOptions {
   address: { hostname: string; port: number };
   calls: CallServer;
+  /** Record of those who are refused. Default: none. */
+  audit?: Audit;
   logger: Logger;
 }
 
@@ -101,7 +104,7 @@ export class PageServer implements AsyncDisposable {
     if (!(Number(request.headers["content-length"]) <= MAX_CODE_BYTES)) return refuse(response, REFUSED);
     if (!(await mayBeOurs(request.socket))) return refuse(response, OTHER_USER);
     const proof = this.#signIns.signIn(readCode(await text(request)));
-    if (proof === undefined) return refuse(response, REFUSED);
+    if (proof === undefined) return this.#refuseStranger(response, "sign-in");
     response.setHeader("set-cookie", `${this.#cookieName}=${proof.cookie}; HttpOnly; SameSite=Strict; Path=/`);
     response.setHeader("content-type", "application/json");
     response.end(JSON.stringify({ key: proof.key }));
@@ -112,10 +115,15 @@ export class PageServer implements AsyncDisposable {
     if (refusal !== undefined) return refuse(response, refusal);
     const signIn = this.#whoCalls(request);
     // Nothing of it is read.
-    if (signIn === undefined) return refuse(response, REFUSED);
+    if (signIn === undefined) return this.#refuseStranger(response, "call");
     response.once("close", signIn.begin());
     const address = (request.socket.remoteAddress ?? "").replace(/^::ffff:/, "");
     this.#options.calls.serve(request, response, pageCaller({ here: isLoopback(address) }));
+  }
+
+  #refuseStranger(response: AnyResponse, method: string): void {
+    this.#options.audit?.refused({ way: "page", method });
+    refuse(response, REFUSED);
   }
 
   #whoCalls({ headers }: AnyRequest): SignIn | undefined {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
@@ -7,6 +7,7 @@ import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { AuditLog, audited } from "../../host/callers/audit.ts";
 import { onBehalfOf } from "../../host/callers/on-behalf-of.ts";
 import { TokenCallers } from "../../host/callers/token-callers.ts";
 import { addToken, removeToken } from "../../host/callers/tokens-file.ts";
@@ -44,12 +45,16 @@ async function startRig() {
   const sessions = stack.use(new MemorySessions());
   const tokens = { alice: addToken(directory, "alice"), bob: addToken(directory, "bob") };
   const callers = stack.use(new TokenCallers({ stateDirectory: directory, shared: undefined, logger }));
-  const server = stack.use(new ControlServer({ sessions, uploads: NO_UPLOADS, host: QUIET_HOST, logger }));
+  const audit = new AuditLog(directory);
+  const server = stack.use(new ControlServer({ sessions, uploads: NO_UPLOADS, host: QUIET_HOST, audit, logger }));
   const port = await server.listenTcp({ host: "127.0.0.1", port: 0, callers });
   const url = `http://127.0.0.1:${port}`;
-  const serve = ({ name: caller }: { name: string }) =>
-    new MCPServer({ sessions: onBehalfOf(sessions, { caller, logger }), version: "1.0.0", logger }).httpHandler();
-  const mcp = stack.use(await serveHttp({ address: "127.0.0.1:0", callers, allowedHosts: [], serve }));
+  const serve = ({ name: caller }: { name: string }) => {
+    const owned = audited(onBehalfOf(sessions, { caller, logger }), { audit, caller, way: "mcp" });
+    return new MCPServer({ sessions: owned, version: "1.0.0", logger }).httpHandler();
+  };
+  const onRefused = () => audit.refused({ way: "mcp", method: "" });
+  const mcp = stack.use(await serveHttp({ address: "127.0.0.1:0", callers, allowedHosts: [], serve, onRefused }));
   const owned = stack.move();
   return {
     sessions,
@@ -57,6 +62,7 @@ async function startRig() {
     log,
     url,
     mcpUrl: new URL(mcp.url),
+    directory,
     revoke: (name: string) => removeToken(directory, name),
     /** The control API, as somebody with this token. */
     as: (token: string) => {
@@ -74,6 +80,50 @@ async function startRig() {
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
+
+test("who did what over TCP is on record, without what was said; strangers have a record of their own", async () => {
+  const { tokens, as, mcpAs, url, mcpUrl, directory } = rig;
+  const alice = as(tokens.alice);
+  const { id } = await alice.create({ spec: { ...spec, task: "a secret task" }, container });
+  await alice.sendMessage(id, { text: "a secret message", messageId: "m" });
+  await alice.get("ses_NONE").catch(() => undefined);
+  const over = new AbortController();
+  for await (const _events of alice.watch(id, { afterSequence: 0, signal: over.signal })) break;
+  over.abort();
+  const mcp = await mcpAs(tokens.bob);
+  await mcp.callTool({ name: "get_session", arguments: { session_id: id } });
+  for (let count = 0; count < 30; count++)
+    await as("a secret token")
+      .get(id)
+      .catch(() => undefined);
+  await fetch(mcpUrl, { method: "POST", headers: { authorization: "Bearer a secret token" } });
+  expect((await fetch(`${url}/healthz`)).status).toBe(200);
+
+  const read = (name: string) => readFileSync(join(directory, name), "utf8");
+  const lines = (name: string) =>
+    read(name)
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Record<string, string>);
+  const told = lines("audit.log").map(({ time, ...call }) => {
+    expect(Date.now() - Date.parse(time!)).toBeLessThan(60_000);
+    return Object.values(call).join(" ");
+  });
+  expect(told.slice(0, 4)).toEqual([
+    `alice control CreateSession ${id} ok`,
+    `alice control SendMessage ${id} ok`,
+    "alice control GetSession ses_NONE SESSION_NOT_FOUND",
+    `alice control WatchEvents ${id} ok`,
+  ]);
+  expect(told).toContain(`bob mcp get ${id} ok`);
+  const refused = lines("audit-refused.log");
+  expect(refused).toHaveLength(20);
+  expect(refused[0]).toMatchObject({ way: "control", method: "GetSession", outcome: "TOKEN_INVALID" });
+  for (const name of ["audit.log", "audit-refused.log"]) {
+    expect(read(name)).not.toContain("secret");
+    expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600);
+  }
+});
 
 test("a session has the name of the caller whose token was shown, whichever way it came in", async () => {
   const { sessions, tokens, as, mcpAs } = rig;

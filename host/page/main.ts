@@ -66,14 +66,14 @@ export class Page extends LitElement {
     const { signal } = this.#over;
     window.addEventListener("hashchange", () => this.#navigate(), { signal });
     signedOut.addEventListener("signed-out", () => (this.signedIn = false), { signal });
-    // Many changes within a frame are drawn once.
     this.#feed.addEventListener("change", () => {
+      document.title = titleOf(this.#feed.sessions.values());
+      // Many changes within a frame are drawn once, and out of sight none.
       if (this.#drawing) return;
       this.#drawing = true;
       requestAnimationFrame(() => {
         this.#drawing = false;
         this.version = this.#feed.version;
-        document.title = titleOf(this.#feed.sessions.values());
       });
     });
     void this.#start();
@@ -115,9 +115,9 @@ export class Page extends LitElement {
 
   #status(): TemplateResult {
     const { status } = this.#feed;
-    const lost = status.name === "lost";
+    const lost = status === "lost";
     return html`<span role="status" class=${lost ? "bad" : "quiet"}
-        >${lost ? "The host does not answer. Trying again…" : status.name === "connecting" ? "Connecting…" : ""}</span
+        >${lost ? "The host does not answer. Trying again…" : status === "connecting" ? "Connecting…" : ""}</span
       >${lost ? html`<button @click=${() => this.#feed.retry()}>Try now</button>` : ""}`;
   }
 

@@ -181,7 +181,7 @@ export class Compare extends LitElement {
   }
 
   #missing(): TemplateResult | typeof nothing {
-    return this.feed.status.name === "live" ? html`<p class="bad">There is no such session.</p>` : nothing;
+    return this.feed.status === "live" ? html`<p class="bad">There is no such session.</p>` : nothing;
   }
 
   /** What the changes of several do to each other. */

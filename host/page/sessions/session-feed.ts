@@ -1,16 +1,14 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Session } from "../../../proto/index.ts";
 import { sessionService } from "../client.ts";
+import { liveStream } from "../parts/live-stream.ts";
 
 /** First and longest pause before the host is called again (ms). */
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
-/** Without a word for this long, where heartbeats come every 5 s, the connection is lost (ms). */
-const SILENCE_MS = 20_000;
 
 /** Whether what is shown is what the host has now. */
-export type FeedStatus =
-  { name: "connecting" } | { name: "live" } | { name: "lost"; nextTryMs: number } | { name: "signed-out" };
+export type FeedStatus = "connecting" | "live" | "lost" | "signed-out";
 
 /** All sessions of the host, by one stream, which is taken up again where it broke off. Tells of each change by "change". */
 export class SessionFeed extends EventTarget {
@@ -18,8 +16,7 @@ export class SessionFeed extends EventTarget {
   readonly sessions = new Map<string, Session>();
   /** Raised with each change. */
   version = 0;
-  /** What is shown is complete since then. */
-  status: FeedStatus = { name: "connecting" };
+  status: FeedStatus = "connecting";
   #cursor = "";
   #wake = () => {};
 
@@ -30,14 +27,15 @@ export class SessionFeed extends EventTarget {
         for await (const live of this.#follow(signal)) {
           if (!live) continue;
           pauseMs = FIRST_PAUSE_MS;
-          if (this.status.name !== "live") this.#enter({ name: "live" });
+          if (this.status !== "live") this.#enter("live");
         }
       } catch (error) {
         if (signal.aborted) return;
-        if (ConnectError.from(error).code === Code.Unauthenticated) return this.#enter({ name: "signed-out" });
+        if (ConnectError.from(error).code === Code.Unauthenticated) return this.#enter("signed-out");
       }
       if (signal.aborted) return;
-      this.#enter({ name: "lost", nextTryMs: Date.now() + pauseMs });
+      // Out of sight it was let go of.
+      this.#enter(document.hidden ? "connecting" : "lost");
       await this.#rest(pauseMs, signal);
     }
   }
@@ -49,25 +47,9 @@ export class SessionFeed extends EventTarget {
 
   /** Yields after each message whether all is known. */
   async *#follow(signal: AbortSignal): AsyncGenerator<boolean> {
-    const silent = new AbortController();
-    let timer = 0;
-    const listen = () => {
-      clearTimeout(timer);
-      timer = window.setTimeout(() => silent.abort(), SILENCE_MS);
-    };
-    listen();
-    try {
-      yield* this.#read(AbortSignal.any([signal, silent.signal]), listen);
-    } finally {
-      clearTimeout(timer);
-      silent.abort();
-    }
-  }
-
-  async *#read(signal: AbortSignal, onMessage: () => void): AsyncGenerator<boolean> {
     const stale = new Set<string>();
-    for await (const { response } of sessionService.watchSessions({ cursor: this.#cursor }, { signal })) {
-      onMessage();
+    const open = (signal: AbortSignal) => sessionService.watchSessions({ cursor: this.#cursor }, { signal });
+    for await (const { response } of liveStream(open, { signal, background: true })) {
       if (response.case === "hello") {
         stale.clear();
         if (!response.value.resumed) for (const id of this.sessions.keys()) stale.add(id);

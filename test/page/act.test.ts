@@ -118,7 +118,7 @@ test("an attempt is accepted: what it would do is shown first, a branch is made,
   expect(opened.problems).toEqual(PROBLEMS);
 });
 
-test("by keyboard, on a small screen, changes go into the files and are taken back", async () => {
+test("by keyboard, on a small dark screen, changes go into the files and are taken back", async () => {
   git("checkout", "-q", "README.md");
   await page.setViewportSize({ width: 400, height: 700 });
   const accept = button(page.getByRole("article").first(), "Accept…");
@@ -127,6 +127,8 @@ test("by keyboard, on a small screen, changes go into the files and are taken ba
   const dialog = page.getByRole("dialog");
   await dialog.getByRole("heading", { name: "3 files" }).waitFor();
   expect(await page.evaluate<number>("document.documentElement.scrollWidth")).toBeLessThanOrEqual(400);
+  await page.emulateMedia({ colorScheme: "dark" });
+  expect(await seriousFindings(page)).toEqual([]);
   await dialog.getByLabel("a branch of its own").focus();
   await page.keyboard.press("ArrowDown");
   await dialog.getByLabel("repository").press("Enter");
@@ -141,7 +143,8 @@ test("by keyboard, on a small screen, changes go into the files and are taken ba
   await page.reload();
   await page.getByRole("link", { name: "Compare" }).click();
   await page.getByRole("listitem").filter({ hasText: "2 attempts" }).getByRole("link").click();
-  await openDialog(page.getByRole("article").filter({ hasText: "Taken" }), "Accept…");
+  await page.getByRole("article").filter({ hasText: "Taken" }).getByRole("link").first().click();
+  await openDialog(page, "Apply…");
   await dialog.getByText(`Applied already: ${directory}`).waitFor();
   await button(dialog, "Undo").press("Space");
   await dialog.getByText("Taken back: 3 files as before").waitFor();

@@ -45,6 +45,8 @@ export class Diff extends LitElement {
 
   /** The file whose lines are on top, by its place. */
   @state() private accessor top = 0;
+  /** Raised where files were opened or closed, or their rows have to be made anew. */
+  @state() private accessor opened = 0;
   @state() private accessor wide = false;
   @state() private accessor current = 0;
   @state() private accessor anchor = 0;
@@ -75,7 +77,7 @@ export class Diff extends LitElement {
     const file = this.files.find((each) => each.path === path);
     if (file === undefined) return;
     if (isSmall(file)) this.#opened.set(path, true);
-    this.requestUpdate("opened");
+    this.opened += 1;
     await this.updateComplete;
     await this.#goTo(
       this.#items.findIndex((item) => item.kind === "file" && item.file.path === path),
@@ -87,7 +89,7 @@ export class Diff extends LitElement {
   /** Shows lines of a file. */
   async showPlace({ path, side, to }: Place): Promise<void> {
     this.#opened.set(path, true);
-    this.requestUpdate("opened");
+    this.opened += 1;
     await this.updateComplete;
     const isThere = (item: Item) => item.kind === "line" && item.file.path === path && numberOn(item, side) === to;
     const at = this.#items.findIndex(isThere);
@@ -258,7 +260,7 @@ export class Diff extends LitElement {
     this.#columns = columns;
     // What was measured in another width counts no more.
     this.#rows = new WeakMap();
-    this.requestUpdate("opened");
+    this.opened += 1;
   }
 
   async #goTo(index: number, { top = false } = {}): Promise<void> {
@@ -314,7 +316,7 @@ export class Diff extends LitElement {
     if (item === undefined || !("file" in item)) return;
     const { file } = item;
     this.#opened.set(file.path, open ?? !this.#isOpen(file));
-    this.requestUpdate("opened");
+    this.opened += 1;
     const header = this.#items.findIndex((each) => each.kind === "file" && each.file === file);
     if (open !== true) void this.#goTo(header);
   }

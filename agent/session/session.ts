@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import {
   afterRunning,
@@ -186,8 +187,8 @@ export class AgentSession {
 
   async #run(): Promise<void> {
     this.#clock.go();
-    // Whoever starts it has its answer before the first processes are started, which takes a while.
-    await new Promise((resolve) => setImmediate(resolve));
+    // Whoever starts it has its answer before the first processes are started, which takes a while: it is written a turn later.
+    for (let turns = 0; turns < 2; turns++) await nextTurn();
     let error: unknown;
     try {
       await this.#work(this.#ending.signal);

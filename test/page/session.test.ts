@@ -17,6 +17,7 @@ import { openBrowser } from "../support/browser.ts";
 import { HOSTILE, hostileEvents } from "../support/hostile-events.ts";
 import { type OpenedPage, openPage } from "../support/page.ts";
 import { readPage } from "../support/page-text.ts";
+import { pictureForReadme } from "../support/readme-picture.ts";
 import { type HostRig, startHostRig } from "../support/rig.ts";
 
 const call = (...calls: readonly object[]) => `[scenario: call-tools ${JSON.stringify(calls)}]`;
@@ -116,7 +117,7 @@ const feedOf = (page: Page) => page.getByRole("list", { name: "What happened" })
 
 test("a session is watched and steered on its page, and in another browser and on the command line it is the same", async () => {
   const id = await start("Greet the world");
-  await using opened = await openSession(id);
+  await using opened = await openSession(id, { viewport: { width: 1200, height: 860 } });
   await using other = await openSession(id, { colorScheme: "dark", viewport: { width: 400, height: 800 } });
   const { page } = opened;
   await page.getByRole("heading", { name: "May Claude use Bash?" }).waitFor();
@@ -146,6 +147,8 @@ test("a session is watched and steered on its page, and in another browser and o
     await each.getByRole("row", { name: /example\.com:443 refused 1 not on the list/ }).waitFor();
     await feedOf(each).getByText("Turn 1 is done").waitFor();
   }
+  await page.getByRole("main").evaluate((main) => main.scrollTo(0, 0));
+  await pictureForReadme("session", page);
   await page.getByRole("combobox", { name: "Show" }).selectOption("Decisions");
   await feedOf(page).getByText("Never that.").waitFor();
   await feedOf(page).getByText("red, green").waitFor();
@@ -173,6 +176,13 @@ test("a session is watched and steered on its page, and in another browser and o
   expect((await rig.sessions.get(id)).state).toBe(State.CANCELED);
   expect(await button(page, "Interrupt").count()).toBe(0);
   expect(await seriousFindings(page)).toEqual([]);
+  await page.getByText("As a table").click();
+  for (const name of [/^first request /, /^turn 2 /, /^the model's answers /, /^waiting for people /]) {
+    await page.getByRole("row", { name }).waitFor();
+  }
+  for (const kind of ["phase", "turn", "model", "tool", "wait"]) {
+    expect(await page.locator(`cc-timeline g.${kind}`).count(), kind).toBeGreaterThan(0);
+  }
   // The answer and the message that did not fit.
   expect([...new Set(opened.problems)]).toEqual([
     "Failed to load resource: the server responded with a status of 400 (Bad Request)",

@@ -12,6 +12,7 @@ import { SessionFeed } from "./sessions/session-feed.ts";
 import "./session/session.ts";
 import "./sessions/sessions.ts";
 import { signIn } from "./sign-in.ts";
+import "./usage/usage.ts";
 
 /** The page: what a browser shows of the host. */
 @customElement("cc-page")

@@ -12,6 +12,7 @@ import { Containers } from "./containers/containers.ts";
 import { OwnImage } from "./containers/own-image.ts";
 import { notifyOfSessions } from "./daemon/notifier.ts";
 import { claudeDirectory, homeDirectory } from "./directories.ts";
+import { OtlpTarget } from "./otlp/otlp-target.ts";
 import { readHostId } from "./host-id.ts";
 import { DockerRuntime } from "./runtime/docker/docker-runtime.ts";
 import type { Runtime } from "./runtime/runtime.ts";
@@ -39,7 +40,8 @@ export interface App extends AsyncDisposable {
   /** Those who are called with what passes the brokers. */
   traffic: Set<TrafficObserver>;
   credentials: ConfiguredCredential;
-  wayOut: WayOut;
+  /** Collector that is pushed to. Undefined: none is. */
+  otlp: OtlpTarget | undefined;
   /** Record of who did what over TCP. */
   audit: Audit;
   logger: Logger;
@@ -100,6 +102,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
     logger,
   });
   const traffic = new Set<TrafficObserver>();
+  const otlp = config.otlp && new OtlpTarget({ otlp: config.otlp, wayOut, logger });
   const sessions = SessionManager.open({
     containers,
     store,
@@ -116,6 +119,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
     egress,
     wayOut,
     maxEgressBytes,
+    ...(otlp?.otlp.claude && { telemetry: otlp }),
     onTraffic: (fact) => {
       for (const observe of traffic) observe(fact);
     },
@@ -140,7 +144,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
     store,
     resumedSessionIds,
     traffic,
-    wayOut,
+    otlp,
     credentials,
     audit: new AuditLog(stateDirectory),
     logger,

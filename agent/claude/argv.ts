@@ -23,6 +23,7 @@ export type ClaudeSpec = Pick<
   | "environment"
   | "jsonSchema"
   | "traceParent"
+  | "claudeTelemetry"
 >;
 
 /**

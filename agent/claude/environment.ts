@@ -43,9 +43,10 @@ export function claudeEnvironment(spec: ClaudeSpec, options: EnvironmentOptions)
     NO_PROXY: direct,
     no_proxy: direct,
     JAVA_TOOL_OPTIONS: javaOptions(spec, options.proxyPort),
-    // Updates, telemetry and error reports have nowhere to go.
+    // Updates and error reports have nowhere to go.
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
     DISABLE_AUTOUPDATER: "1",
+    ...(spec.claudeTelemetry && telemetryEnvironment(proxy)),
     // Nobody is there to type a password.
     GIT_TERMINAL_PROMPT: "0",
     ...gitConfig(spec, options.urlConfig ?? []),
@@ -58,9 +59,23 @@ export function traceEnvironment({ traceParent }: Pick<ClaudeSpec, "traceParent"
   return traceParent === "" ? {} : { TRACEPARENT: traceParent };
 }
 
+/** Claude Code sends what it measures, and its requests to the model name the spans that they are in. */
+function telemetryEnvironment(endpoint: string): Record<string, string> {
+  return {
+    CLAUDE_CODE_ENABLE_TELEMETRY: "1",
+    CLAUDE_CODE_ENHANCED_TELEMETRY_BETA: "1",
+    CLAUDE_CODE_PROPAGATE_TRACEPARENT: "1",
+    OTEL_METRICS_EXPORTER: "otlp",
+    OTEL_LOGS_EXPORTER: "otlp",
+    OTEL_TRACES_EXPORTER: "otlp",
+    OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+    OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
+  };
+}
+
 /** Returns the environment variables of the session's other commands: Claude's, without those for Claude Code itself. */
 export function commandEnvironment(spec: ClaudeSpec, options: EnvironmentOptions): Record<string, string> {
-  const variables = Object.entries(claudeEnvironment(spec, options));
+  const variables = Object.entries(claudeEnvironment({ ...spec, claudeTelemetry: false }, options));
   return Object.fromEntries(variables.filter(([name]) => !/^(?:ANTHROPIC|CLAUDE_CODE)_/.test(name)));
 }
 

@@ -6,6 +6,7 @@ import type { EgressDecision } from "./egress-decision.ts";
 import type { EgressRules } from "./egress-rules.ts";
 import { createGitGateway, type GitGatewayOptions } from "./git/git-gateway.ts";
 import { createModelGateway, type ModelGatewayOptions } from "./model/model-gateway.ts";
+import { telemetryGateway, type TelemetryGatewayOptions } from "./telemetry/telemetry-gateway.ts";
 import type { GatewayName, TrafficObserver } from "./traffic.ts";
 import { WayOut } from "./way-out.ts";
 
@@ -15,13 +16,15 @@ const MAX_CONNECTIONS = 256;
 const MAX_REQUESTS = 64;
 
 /** Options of a gateway that the broker sets by itself, or for all of them. */
-type Shared = "agents" | "wayOut" | "egress" | "resolve" | "logger" | "onDecision" | "onBytes";
+type Shared = "agents" | "wayOut" | "egress" | "resolve" | "logger" | "onDecision" | "onBytes" | "own";
 
 /** Options of a broker: those of each gateway, which no other gateway is given, and what they share. */
 export interface BrokerOptions {
   model: Omit<ModelGatewayOptions, Shared | "onAnswer">;
   git: Omit<GitGatewayOptions, Shared>;
   proxy: Omit<ProxyGatewayOptions, Shared>;
+  /** Telemetry of Claude Code's. Undefined: none is taken. */
+  telemetry?: Pick<TelemetryGatewayOptions, "stamp" | "push"> | undefined;
   egress: EgressRules;
   /** Way out of the user's network. Default: directly. */
   wayOut?: WayOut | undefined;
@@ -41,7 +44,7 @@ export class Broker implements Disposable {
   readonly #agents: Agent[] = [];
   readonly #connections = new Set<Duplex>();
 
-  constructor({ model, git, proxy, egress, wayOut = new WayOut(), logger, ...tell }: BrokerOptions) {
+  constructor({ model, git, proxy, telemetry, egress, wayOut = new WayOut(), logger, ...tell }: BrokerOptions) {
     const { onDecision, onTraffic = () => {} } = tell;
     // None of one gateway's connections serves another.
     const open = (options: AgentOptions) => {
@@ -58,13 +61,16 @@ export class Broker implements Disposable {
       },
       onBytes: (count: number) => onTraffic({ kind: "bytes", gateway, count }),
     });
+    const onDropped = () => onTraffic({ kind: "telemetryDropped" });
+    // Claude Code reaches the proxy anyway.
+    const own = telemetry && telemetryGateway({ ...telemetry, onDropped });
     this.#servers = {
       model: createModelGateway({
         ...observed(model, onTraffic),
         ...sharedBy("model"),
         agents: open({ keepAlive: true }),
       }),
-      proxy: createProxyGateway({ ...proxy, ...sharedBy("proxy"), egress, agents: open({}) }),
+      proxy: createProxyGateway({ ...proxy, ...sharedBy("proxy"), own, egress, agents: open({}) }),
       git: createGitGateway({ ...git, ...sharedBy("git"), egress, agents: open({ keepAlive: true }) }),
     };
     for (const server of Object.values(this.#servers)) server.on("clientError", (_error, socket) => socket.destroy());

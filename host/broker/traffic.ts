@@ -15,6 +15,8 @@ export type TrafficFact =
   | { kind: "modelRetry"; status: number }
   /** Usage of one answer. */
   | { kind: "modelUsage"; model: string; usage: MeteredUsage }
+  /** Body of Claude Code's telemetry that was not passed on. */
+  | { kind: "telemetryDropped" }
   /** Bytes that went out or came in. */
   | { kind: "bytes"; gateway: GatewayName; count: number };
 

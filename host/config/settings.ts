@@ -42,6 +42,7 @@ const otlp = z
     headers: z.record(text, text).optional(),
     interval_seconds: z.number().min(1).max(86_400).default(60),
     traces: z.boolean().default(true),
+    claude: z.boolean().default(false),
   })
   .refine(({ endpoint, headers }) => {
     const { protocol, hostname } = URL.parse(endpoint) ?? {};

@@ -13,7 +13,7 @@ import type { RuntimeHealth } from "../runtime/runtime.ts";
 import { Page } from "../page-server/page.ts";
 import type { CallServer } from "../page-server/page-server.ts";
 import type { HostMetrics } from "../metrics/host-metrics.ts";
-import { OtlpTarget } from "../otlp/otlp-target.ts";
+import type { OtlpTarget } from "../otlp/otlp-target.ts";
 import { VERSION } from "../version.ts";
 import { ExclusiveLock, hostLockPath } from "../exclusive-lock.ts";
 import { toWarmPool } from "../control/warm-pool.ts";
@@ -59,8 +59,8 @@ export async function runHost(options: HostProcessOptions): Promise<void> {
   const { HostMetrics } = await import("../metrics/host-metrics.ts");
   const instanceId = randomUUID();
   const engine = cached(ENGINE_CHECK_MS, () => app.runtime.check({ signal: AbortSignal.timeout(ENGINE_TIMEOUT_MS) }));
-  const { otlp, budgets } = config;
-  const push = otlp && new OtlpTarget({ otlp, wayOut: app.wayOut, logger });
+  const { otlp: push } = app;
+  const { budgets } = config;
   await using metrics = HostMetrics.start({ ...app, dailyBudget: budgets.day, instanceId, engine, push });
   await using _traces = push?.otlp.traces ? await startTraces(app, { push, instanceId, metrics }) : undefined;
   const { sessions, uploads, audit } = app;
@@ -101,7 +101,7 @@ async function startTraces(
   { push, instanceId, metrics }: { push: OtlpTarget; instanceId: string; metrics: HostMetrics },
 ): Promise<AsyncDisposable> {
   const { HostTraces } = await import("../traces/host-traces.ts");
-  const onDropped = (count: number) => metrics.dropped("span", count);
+  const onDropped = (count: number) => metrics.spansDropped(count);
   return HostTraces.start({ store, resumedSessionIds, target: push, version: VERSION, instanceId, logger, onDropped });
 }
 

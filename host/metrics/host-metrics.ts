@@ -51,9 +51,9 @@ export class HostMetrics implements AsyncDisposable {
     return this.#meters.text();
   }
 
-  /** Counts telemetry that is not pushed. */
-  dropped(kind: "span" | "claude", count = 1): void {
-    this.#meters.add("claudecluster_telemetry_dropped_total", count, { kind });
+  /** Counts spans that are not pushed. */
+  spansDropped(count: number): void {
+    this.#meters.add("claudecluster_telemetry_dropped_total", count, { kind: "span" });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -12,7 +12,7 @@ function startMeters(otlp: object) {
   const logged: Record<string, unknown>[] = [];
   const logger = createLogger("warn", { write: (line) => void logged.push(JSON.parse(line) as (typeof logged)[0]) });
   // Shorter than a user may set it.
-  const settings = { endpoint: "", interval_seconds: 0.05, traces: true, ...otlp };
+  const settings = { endpoint: "", interval_seconds: 0.05, traces: true, claude: false, ...otlp };
   const reader = otlpReader(new OtlpTarget({ otlp: settings, wayOut: new WayOut(), logger }));
   return { meters: Meters.start({ version: "1.2.3", instanceId: "life", readers: [reader] }), logged };
 }

@@ -41,6 +41,9 @@ function count(fact: TrafficFact, meters: Meters): void {
       meters.add("claudecluster_model_cost_usd_total", usage.costUsd, { model });
       break;
     }
+    case "telemetryDropped":
+      meters.add("claudecluster_telemetry_dropped_total", 1, { kind: "claude" });
+      break;
     case "bytes":
       meters.add("claudecluster_egress_bytes_total", fact.count, { gateway: fact.gateway });
       break;

@@ -82,9 +82,10 @@ export function preparationFor(
   spec: SessionSpec,
   { gitPrefixes, withUserFiles }: { gitPrefixes: readonly string[]; withUserFiles: boolean },
 ): Preparation {
-  const { allowedTools, maxStepCount, environment, loadProjectSettings, jsonSchema, decisionTimeout } = spec;
+  const { allowedTools, maxStepCount, environment, loadProjectSettings, jsonSchema, decisionTimeout, claudeTelemetry } =
+    spec;
   const asks = decisionTimeout !== undefined && durationMs(decisionTimeout) > 0;
-  const fixed = { allowedTools, maxStepCount, environment, loadProjectSettings, jsonSchema };
+  const fixed = { allowedTools, maxStepCount, environment, loadProjectSettings, jsonSchema, claudeTelemetry };
   const { model, permissionMode } = spec;
   // What it is prepared with counts for nothing but for Claude's arguments and variables.
   const like = create(SessionSpecSchema, { ...fixed, model, permissionMode, decisionTimeout, task: "none yet" });

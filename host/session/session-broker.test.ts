@@ -20,6 +20,7 @@ function start(options: Partial<SessionBrokerOptions> = {}) {
     snapshot: undefined,
     onReach: () => {},
     traceId: "",
+    sessionId: "ses_1",
     tell: (event) => void told.push(event),
     leaving: leaving.signal,
     ...options,

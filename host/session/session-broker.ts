@@ -6,8 +6,11 @@ import { Broker } from "../broker/broker.ts";
 import type { GitCredentialSource } from "../broker/git/git-credential.ts";
 import type { ModelGatewayOptions } from "../broker/model/model-gateway.ts";
 import type { ServedSnapshot } from "../broker/git/snapshot-gateway.ts";
+import type { TelemetryStamp } from "../broker/telemetry/stamp.ts";
+import type { TelemetryGatewayOptions } from "../broker/telemetry/telemetry-gateway.ts";
 import type { TrafficObserver } from "../broker/traffic.ts";
 import type { WayOut } from "../broker/way-out.ts";
+import { repositoryOf } from "../traces/conventions.ts";
 import { requestEvents } from "./model-answered.ts";
 import { DecisionLog } from "./decision-log.ts";
 import { type EgressConfig, egressRules, MAX_EGRESS_BYTES } from "./egress.ts";
@@ -39,6 +42,8 @@ export interface OutsideAccess {
   wayOut?: WayOut | undefined;
   /** Bytes that one session may move, both ways together. Default: 16 GiB. */
   maxEgressBytes?: number | undefined;
+  /** Takes Claude Code's own telemetry. Default: Claude Code sends none. */
+  telemetry?: Pick<TelemetryGatewayOptions, "push"> | undefined;
   /** Called with what passes the brokers. Default: nobody counts. */
   onTraffic?: TrafficObserver | undefined;
 }
@@ -48,6 +53,7 @@ export interface SessionBrokerOptions extends OutsideAccess, Pick<ModelGatewayOp
   spec: SessionSpec;
   /** Snapshot that the session starts with. Undefined: it starts with none. */
   snapshot: ServedSnapshot | undefined;
+  sessionId: string;
   /** Trace that the session belongs to. */
   traceId: string;
   logger: Logger;
@@ -63,7 +69,7 @@ export interface SessionBrokerOptions extends OutsideAccess, Pick<ModelGatewayOp
  */
 export function createSessionBroker(options: SessionBrokerOptions): Broker {
   const { spec, snapshot, model, git, egress, wayOut, maxEgressBytes = MAX_EGRESS_BYTES } = options;
-  const { spending, onReach, onTraffic, logger, tell, leaving } = options;
+  const { spending, onReach, onTraffic, logger, tell, leaving, telemetry } = options;
   const { endpoint, credentials, policy, fallbackModel } = model;
   const decisions = new DecisionLog();
   const eventOf = requestEvents(options.traceId);
@@ -84,6 +90,7 @@ export function createSessionBroker(options: SessionBrokerOptions): Broker {
     },
     git: { ...git, snapshot, repositories: repositoriesOf(spec, git) },
     proxy: { maxEgressBytes },
+    telemetry: telemetry && { push: (kind, body) => telemetry.push(kind, body), stamp: telemetryStamp(options) },
     egress: egressRules(spec, egress),
     wayOut,
     logger,
@@ -93,6 +100,16 @@ export function createSessionBroker(options: SessionBrokerOptions): Broker {
       if (told !== undefined) tell({ case: "egressDecided", value: create(EgressDecidedSchema, told) });
     },
   });
+}
+
+/** Says of telemetry what the host knows of its session. */
+function telemetryStamp({ sessionId, traceId, spec }: SessionBrokerOptions): TelemetryStamp {
+  const attributes = {
+    "service.name": "claude-code",
+    "claudecluster.session.id": sessionId,
+    "claudecluster.repository": repositoryOf(spec),
+  };
+  return { traceId, attributes };
 }
 
 /** Returns a session's own repository and those on the same server: a session's git asks for no other server. */

@@ -252,7 +252,13 @@ export class SessionRun {
     const withUserFiles = store.getUserFiles(log.sessionId) !== undefined;
     const refusal = async () =>
       snapshot !== undefined && (await snapshots.isLarge(log.sessionId, snapshot)) ? "large repository" : undefined;
-    return { ...preparationFor(spec, { gitPrefixes: gitPrefixesOf(spec), withUserFiles }), refusal };
+    const options = { gitPrefixes: gitPrefixesOf(spec), withUserFiles };
+    return { ...preparationFor(this.#withHostsOwn(spec), options), refusal };
+  }
+
+  /** With what the host alone decides. */
+  #withHostsOwn(spec: SessionSpec): SessionSpec {
+    return { ...spec, claudeTelemetry: this.#options.telemetry !== undefined };
   }
 
   /** Tells what is waited for that no event says. Empty: nothing any more. */
@@ -318,6 +324,7 @@ export class SessionRun {
     const trace = traceOf(log.sessionId, spec);
     using broker = createSessionBroker({
       ...this.#options,
+      sessionId: log.sessionId,
       traceId: trace.traceId,
       snapshot: snapshot && snapshots.serve(log.sessionId, snapshot),
       spending: {
@@ -337,7 +344,7 @@ export class SessionRun {
       container,
       connection: source.takeConnection(),
       // What Claude does belongs to the session, and not to who asked for it.
-      spec: create(SessionSpecSchema, { ...spec, traceParent: traceParentText(trace) }),
+      spec: create(SessionSpecSchema, { ...this.#withHostsOwn(spec), traceParent: traceParentText(trace) }),
       log,
       broker,
       gitPrefixes: gitPrefixesOf(spec),

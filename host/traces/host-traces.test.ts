@@ -15,7 +15,13 @@ import type { EndedSpan } from "./session-spans.ts";
 const logger = createLogger("silent");
 
 function targetOf(url: string): OtlpTarget {
-  const otlp = { endpoint: url, interval_seconds: 60, traces: true, headers: { authorization: "Bearer secret" } };
+  const otlp = {
+    endpoint: url,
+    interval_seconds: 60,
+    traces: true,
+    claude: false,
+    headers: { authorization: "Bearer secret" },
+  };
   return new OtlpTarget({ otlp, wayOut: new WayOut(), logger });
 }
 

@@ -2,6 +2,7 @@ import {
   createServer,
   type IncomingMessage,
   request as httpRequest,
+  type RequestListener,
   type Server,
   type ServerResponse,
 } from "node:http";
@@ -25,6 +26,8 @@ export interface ProxyGatewayOptions {
   onDecision: (decision: EgressDecision) => void;
   /** Called with bytes that went out or came in. Default: nobody counts. */
   onBytes?: ((count: number) => void) | undefined;
+  /** Takes requests to the proxy itself. Default: they are refused. */
+  own?: RequestListener | undefined;
   /** Function that resolves names. Default: the system's. */
   resolve?: Resolve;
 }
@@ -42,6 +45,7 @@ export function createProxyGateway(options: ProxyGatewayOptions): Server {
   const gateway = new ProxyGateway(options);
   const server = createServer((request, response) =>
     exchange(request, response, () => {
+      if (options.own !== undefined && request.url?.startsWith("/")) return options.own(request, response);
       gateway.forward(request, response).catch(() => response.destroy());
     }),
   );

@@ -4,13 +4,13 @@ import type { MeteredUsage } from "../../../proto/index.ts";
 import type { EgressDecision } from "../egress-decision.ts";
 import { authorityOf } from "../egress-rules.ts";
 import { exchange, goneSignal } from "../http-exchange.ts";
+import { RequestBodies } from "../request-bodies.ts";
 import type { CheckedRequest } from "./checked-request.ts";
 import { decoded } from "./decoded.ts";
 import type { Retry } from "./model-call.ts";
 import { ModelPassage, type PassageOptions } from "./model-passage.ts";
 import { refuse, refuseForNow } from "./model-refusal.ts";
 import { type ModelRequest, RequestRecord } from "./model-request.ts";
-import { RequestBodies } from "./request-bodies.ts";
 import { requestChecks } from "./request-checks.ts";
 import { UsageReader, worstUsage } from "./usage-reader.ts";
 

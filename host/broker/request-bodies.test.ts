@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, request, type ServerResponse } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
-import { collectGarbage } from "../../../test/support/collect-garbage.ts";
+import { collectGarbage } from "../../test/support/collect-garbage.ts";
 import { RequestBodies } from "./request-bodies.ts";
 
 async function serve(bodies: RequestBodies) {

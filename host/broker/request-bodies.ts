@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { finished } from "node:stream/promises";
-import { GatheredBytes } from "../gathered-bytes.ts";
+import { GatheredBytes } from "./gathered-bytes.ts";
 
 const MIB = 1024 * 1024;
 

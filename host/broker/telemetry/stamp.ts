@@ -1,0 +1,98 @@
+import { cutChars } from "../../../proto/index.ts";
+import { isMembers, type Members } from "../json.ts";
+
+/** Kinds of telemetry, as the ends of its paths have them, and what is in a body of each, from the outside in. */
+const LEVELS = {
+  metrics: ["resourceMetrics", "scopeMetrics", "metrics"],
+  logs: ["resourceLogs", "scopeLogs", "logRecords"],
+  traces: ["resourceSpans", "scopeSpans", "spans"],
+} as const;
+
+/** Kind of telemetry. */
+export type TelemetryKind = keyof typeof LEVELS;
+
+/** Returns the kind of telemetry that a path is for. Undefined: it is for none. */
+export function telemetryKind(path: string): TelemetryKind | undefined {
+  const name = /^\/v1\/(metrics|logs|traces)$/.exec(path)?.[1];
+  return name as TelemetryKind | undefined;
+}
+
+/** Session that telemetry is of, as the host knows it. */
+export interface TelemetryStamp {
+  /** Attributes of the resource. */
+  attributes: Readonly<Record<string, string>>;
+  /** Trace that its spans are of. */
+  traceId: string;
+}
+
+/** What Claude Code's metrics and spans are called. */
+const NAME = /^claude_code\.[a-z0-9_.]{1,80}$/;
+/** No Claude Code has more resources in a body, or scopes in one of these. */
+const MAX_GROUPS = 16;
+const MAX_TEXT_LENGTH = 100;
+/** Attributes that only the host gives. */
+const OWN = "claudecluster.";
+
+/**
+ * Returns the telemetry of a body that is passed on, as the host's: of a resource that the host describes, Claude Code's own metrics
+ * and spans, these in the session's trace alone, and records of logs, with nothing that poses as the host's. Undefined: it is
+ * no telemetry.
+ */
+export function stampTelemetry(kind: TelemetryKind, body: unknown, stamp: TelemetryStamp): Members | undefined {
+  const [resources, scopes, items] = LEVELS[kind];
+  const groups = isMembers(body) ? body[resources] : undefined;
+  if (!Array.isArray(groups) || groups.length > MAX_GROUPS) return undefined;
+  const stamped = groups.filter(isMembers).map((group) => ({
+    resource: { attributes: resourceAttributes(group["resource"], stamp) },
+    [scopes]: listOf(group[scopes])
+      .slice(0, MAX_GROUPS)
+      .map((scope) => ({
+        scope: scopeOf(scope["scope"]),
+        [items]: listOf(scope[items]).flatMap((item) => itemOf(kind, item, stamp)),
+      })),
+  }));
+  return { [resources]: stamped };
+}
+
+/** Of what the container says of itself, the version of Claude Code is of use, and does no harm. */
+function resourceAttributes(resource: unknown, { attributes }: TelemetryStamp): Members[] {
+  const given = isMembers(resource) ? listOf(resource["attributes"]) : [];
+  const version = given.find(({ key }) => key === "service.version")?.["value"];
+  const text = isMembers(version) ? version["stringValue"] : undefined;
+  const all = {
+    ...attributes,
+    ...(typeof text === "string" && { "service.version": cutChars(text, MAX_TEXT_LENGTH) }),
+  };
+  return Object.entries(all).map(([key, stringValue]) => ({ key, value: { stringValue } }));
+}
+
+function scopeOf(scope: unknown): Members {
+  const { name, version } = isMembers(scope) ? scope : {};
+  const text = (given: unknown) => (typeof given === "string" ? cutChars(given, MAX_TEXT_LENGTH) : "");
+  return { name: text(name), version: text(version) };
+}
+
+function itemOf(kind: TelemetryKind, item: Members, { traceId }: TelemetryStamp): unknown[] {
+  const { name, traceId: claimed } = item;
+  const ofSession = typeof claimed === "string" && claimed.toLowerCase() === traceId;
+  if (kind !== "logs" && (typeof name !== "string" || !NAME.test(name))) return [];
+  if (kind === "traces" && !ofSession) return [];
+  // A record says which span it belongs to, if any.
+  const { traceId: _trace, spanId: _span, ...others } = item;
+  return [withoutOwn(kind === "logs" && !ofSession ? others : item)];
+}
+
+/** Without attributes that pose as the host's, at any depth. */
+function withoutOwn(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    return value
+      .filter((entry) => !(isMembers(entry) && typeof entry["key"] === "string" && entry["key"].startsWith(OWN)))
+      .map(withoutOwn);
+  }
+  if (!isMembers(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, withoutOwn(member)]));
+}
+
+function listOf(value: unknown): Members[] {
+  return Array.isArray(value) ? value.filter(isMembers) : [];
+}

@@ -1,0 +1,158 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { expect, test } from "vitest";
+import { stampTelemetry } from "./stamp.ts";
+import { telemetryGateway, type TelemetryLimits } from "./telemetry-gateway.ts";
+
+const TRACE = "0af7651916cd43dd8448eb211c80319c";
+const STAMP = { attributes: { "service.name": "claude-code", "claudecluster.session.id": "ses_1" }, traceId: TRACE };
+
+const attribute = (key: string, stringValue: string) => ({ key, value: { stringValue } });
+const metrics = (...names: unknown[]) => ({
+  resourceMetrics: [
+    {
+      resource: {
+        attributes: [
+          attribute("claudecluster.session.id", "ses_forged"),
+          attribute("service.name", "payments"),
+          attribute("service.version", "2.1.332"),
+          attribute("host.name", "forged"),
+        ],
+      },
+      schemaUrl: "https://forged.example",
+      scopeMetrics: [{ scope: { name: "claude", attributes: [attribute("x", "y")] }, metrics: names.map(metricOf) }],
+    },
+  ],
+  more: "forged",
+});
+const metricOf = (name: unknown) => ({
+  name,
+  sum: {
+    dataPoints: [{ asInt: "1", attributes: [attribute("claudecluster.session.id", "x"), attribute("type", "in")] }],
+  },
+});
+
+test("metrics get the host's resource, and nothing that poses as the host's", () => {
+  const stamped = stampTelemetry("metrics", metrics("claude_code.cost.usage", "claudecluster_sessions", 7), STAMP);
+  expect(stamped).toEqual({
+    resourceMetrics: [
+      {
+        resource: {
+          attributes: [
+            attribute("service.name", "claude-code"),
+            attribute("claudecluster.session.id", "ses_1"),
+            attribute("service.version", "2.1.332"),
+          ],
+        },
+        scopeMetrics: [
+          {
+            scope: { name: "claude", version: "" },
+            metrics: [
+              {
+                name: "claude_code.cost.usage",
+                sum: { dataPoints: [{ asInt: "1", attributes: [attribute("type", "in")] }] },
+              },
+            ],
+          },
+        ],
+      },
+    ],
+  });
+});
+
+test("spans are of the session's trace alone, and records of logs name no other", () => {
+  const items = (key: string, scope: string, list: string, all: object[]) => ({
+    [key]: [{ [scope]: [{ [list]: all }] }],
+  });
+  const own = { traceId: TRACE.toUpperCase(), spanId: "b7ad6b7169203331" };
+  const other = { traceId: "f".repeat(32), spanId: "e".repeat(16) };
+  const span = (place: object, name = "claude_code.interaction") => ({ ...place, name });
+  const spans = items("resourceSpans", "scopeSpans", "spans", [span(own), span(other), span(own, "chat opus")]);
+  const logs = items("resourceLogs", "scopeLogs", "logRecords", [
+    { ...own, body: 1 },
+    { ...other, body: 2 },
+  ]);
+  const text = (kind: "traces" | "logs", body: object) => JSON.stringify(stampTelemetry(kind, body, STAMP));
+  expect(text("traces", spans)).toContain(JSON.stringify([span(own)]));
+  expect(text("logs", logs)).toContain(JSON.stringify([{ ...own, body: 1 }, { body: 2 }]));
+});
+
+test.each([undefined, null, 7, [], {}, { resourceMetrics: {} }, { resourceMetrics: Array(17).fill({}) }])(
+  "%j is no telemetry",
+  (body) => {
+    expect(stampTelemetry("metrics", body, STAMP)).toBeUndefined();
+  },
+);
+
+async function startGateway(limits?: Partial<TelemetryLimits>) {
+  const pushed: string[] = [];
+  let dropped = 0;
+  let outcome: "taken" | "refused" | "failed" = "taken";
+  const handle = telemetryGateway({
+    stamp: STAMP,
+    push: (kind, body) => {
+      pushed.push(`${kind} ${Buffer.from(body).toString()}`);
+      return Promise.resolve(outcome);
+    },
+    onDropped: () => dropped++,
+    limits: { bodyBytes: 2_000, allBytes: 10_000, burst: 100, perSecond: 0, ...limits },
+  });
+  const server = createServer(handle).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    pushed,
+    dropped: () => dropped,
+    answer: (next: typeof outcome) => (outcome = next),
+    async post(body: string, { path = "/v1/metrics", method = "POST", headers = {} } = {}) {
+      const init = {
+        method,
+        ...(method === "POST" && { body }),
+        headers: { "content-type": "application/json", ...headers },
+      };
+      return (await fetch(url + path, init)).status;
+    },
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const BODY = JSON.stringify(metrics("claude_code.cost.usage"));
+
+test("takes telemetry, and nothing else", async () => {
+  await using gateway = await startGateway();
+  expect(await gateway.post(BODY)).toBe(200);
+  expect(gateway.pushed).toEqual([expect.stringMatching(/^metrics \{"resourceMetrics"/)]);
+  expect(await gateway.post(BODY, { path: "/v1/metrics?key=x" })).toBe(404);
+  expect(await gateway.post(BODY, { path: "/v1/../admin" })).toBe(404);
+  expect(await gateway.post("", { method: "GET" })).toBe(404);
+  expect(await gateway.post(BODY, { headers: { "content-type": "application/x-protobuf" } })).toBe(415);
+  expect(await gateway.post(BODY, { headers: { "content-encoding": "gzip" } })).toBe(415);
+  expect(await gateway.post("no JSON")).toBe(400);
+  expect(gateway.pushed).toHaveLength(1);
+  expect(gateway.dropped()).toBe(0);
+});
+
+test("too much is refused and counted: in a body, in all, and at a time", async () => {
+  await using large = await startGateway();
+  expect(await large.post(BODY + " ".repeat(2_000))).toBe(413);
+  expect(large.dropped()).toBe(1);
+  await using all = await startGateway({ allBytes: BODY.length * 2 });
+  expect([await all.post(BODY), await all.post(BODY), await all.post(BODY)]).toEqual([200, 200, 413]);
+  expect(all.dropped()).toBe(1);
+  await using fast = await startGateway({ burst: 2 });
+  expect([await fast.post(BODY), await fast.post(BODY), await fast.post(BODY)]).toEqual([200, 200, 429]);
+  expect(fast.dropped()).toBe(1);
+});
+
+test("what the collector does not take is counted, and may be sent again where it may take it then", async () => {
+  await using gateway = await startGateway();
+  gateway.answer("failed");
+  expect(await gateway.post(BODY)).toBe(503);
+  gateway.answer("refused");
+  expect(await gateway.post(BODY)).toBe(400);
+  expect(gateway.dropped()).toBe(2);
+});

@@ -1,0 +1,102 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { isReasonable, parseJson } from "../json.ts";
+import { RequestBodies } from "../request-bodies.ts";
+import { stampTelemetry, type TelemetryKind, telemetryKind, type TelemetryStamp } from "./stamp.ts";
+
+/** Where a session's telemetry goes, and whose it is. */
+export interface TelemetryGatewayOptions {
+  stamp: TelemetryStamp;
+  /** Pushes a body of JSON. Never rejects. */
+  push(kind: TelemetryKind, body: Uint8Array): Promise<"taken" | "refused" | "failed">;
+  /** Called with every body that is not passed on for being too much, or that nobody took. */
+  onDropped: () => void;
+  /** Limits of what is passed on. Default: TELEMETRY_LIMITS. */
+  limits?: TelemetryLimits;
+}
+
+/** Limits of one session's telemetry. */
+export interface TelemetryLimits {
+  bodyBytes: number;
+  /** Bytes of all bodies. */
+  allBytes: number;
+  /** Bodies at once. */
+  burst: number;
+  /** Bodies a second, in the long run. */
+  perSecond: number;
+}
+
+/** Limits that Claude Code stays far below: it sends each kind every few seconds. */
+export const TELEMETRY_LIMITS: TelemetryLimits = {
+  bodyBytes: 2 * 1024 ** 2,
+  allBytes: 64 * 1024 ** 2,
+  burst: 60,
+  perSecond: 2,
+};
+
+/**
+ * Returns what takes Claude Code's telemetry out of a container: OTLP over HTTP, in JSON. It is read, stamped and written anew;
+ * nothing else of a request is passed on.
+ */
+export function telemetryGateway(options: TelemetryGatewayOptions): RequestListener {
+  const gateway = new TelemetryGateway(options);
+  return (request, response) => {
+    gateway.handle(request, response).catch(() => response.destroy());
+  };
+}
+
+class TelemetryGateway {
+  readonly #options: TelemetryGatewayOptions;
+  readonly #limits: TelemetryLimits;
+  readonly #bodies: RequestBodies;
+  #bytesLeft: number;
+  #allowed: number;
+  #countedMs = Date.now();
+
+  constructor(options: TelemetryGatewayOptions) {
+    this.#options = options;
+    const { bodyBytes, allBytes, burst } = (this.#limits = options.limits ?? TELEMETRY_LIMITS);
+    this.#bodies = new RequestBodies({ maxBytes: bodyBytes, maxHeldBytes: 2 * bodyBytes });
+    this.#bytesLeft = allBytes;
+    this.#allowed = burst;
+  }
+
+  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { stamp, push, onDropped } = this.#options;
+    const kind = telemetryKind(request.url ?? "");
+    if (kind === undefined || request.method !== "POST") return this.#answer(request, response, 404);
+    const { "content-type": type = "", "content-encoding": encoding = "identity" } = request.headers;
+    if (!/^application\/json\b/.test(type) || encoding !== "identity") return this.#answer(request, response, 415);
+    if (!this.#mayPass()) {
+      onDropped();
+      return this.#answer(request, response, 429);
+    }
+    const content = await this.#bodies.read(request, response);
+    if (content === undefined || content.length > this.#bytesLeft) {
+      onDropped();
+      return this.#answer(request, response, 413);
+    }
+    this.#bytesLeft -= content.length;
+    const stamped = isReasonable(content) ? stampTelemetry(kind, parseJson(content), stamp) : undefined;
+    if (stamped === undefined) return this.#answer(request, response, 400);
+    const outcome = await push(kind, Buffer.from(JSON.stringify(stamped)));
+    if (outcome === "taken") return this.#answer(request, response, 200);
+    onDropped();
+    this.#answer(request, response, outcome === "failed" ? 503 : 400);
+  }
+
+  /** Nothing is said but a status, and nothing of the collector's. */
+  #answer(request: IncomingMessage, response: ServerResponse, status: number): void {
+    request.resume();
+    response.writeHead(status, { "content-type": "application/json" }).end("{}");
+  }
+
+  #mayPass(): boolean {
+    const { burst, perSecond } = this.#limits;
+    const nowMs = Date.now();
+    this.#allowed = Math.min(burst, this.#allowed + (Math.max(0, nowMs - this.#countedMs) / 1000) * perSecond);
+    this.#countedMs = nowMs;
+    if (this.#allowed < 1) return false;
+    this.#allowed -= 1;
+    return true;
+  }
+}

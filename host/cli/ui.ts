@@ -40,8 +40,15 @@ async function openInBrowser(url: string, env: NodeJS.ProcessEnv): Promise<boole
   const [program, ...args] = mac ? ["osascript", "-"] : ["xdg-open", url];
   const child = spawn(program!, args, { env, detached: true, stdio: [mac ? "pipe" : "ignore", "ignore", "ignore"] });
   child.stdin?.on("error", () => {}).end(`open location "${url}"\n`);
-  child.unref();
   const exited = once(child, "exit").then(([code]) => code === 0);
-  // Some stay for as long as the browser does.
-  return await Promise.race([exited, sleep(OPENED_MS, true, { ref: false })]).catch(() => false);
+  const done = new AbortController();
+  try {
+    // Some stay for as long as the browser does.
+    return await Promise.race([exited, sleep(OPENED_MS, true, { signal: done.signal })]);
+  } catch {
+    return false;
+  } finally {
+    done.abort();
+    child.unref();
+  }
 }

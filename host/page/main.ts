@@ -119,7 +119,12 @@ export class Page extends LitElement {
     const lost = status === "lost";
     return html`<span role="status" class=${lost ? "bad" : "quiet"}
         >${lost ? "The host does not answer. Trying again…" : status === "connecting" ? "Connecting…" : ""}</span
-      >${lost ? html`<button @click=${() => this.#feed.retry()}>Try now</button>` : ""}`;
+      >${
+        lost
+          ? html`<button @click=${() => this.#feed.retry()}>Try now</button>
+              <span class="quiet">If it has ended: <code>claudecluster ui</code></span>`
+          : ""
+      }`;
   }
 
   #main(): TemplateResult {

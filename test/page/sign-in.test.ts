@@ -1,3 +1,5 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openBrowser } from "../support/browser.ts";
@@ -37,6 +39,25 @@ test("the code counts once, and not in another browser", async () => {
   await page.goto(opened.url);
   await page.getByRole("heading", { name: "Not signed in" }).waitFor();
   await other.close();
+});
+
+test("ui opens the browser of a person who sits at a screen, and prints the address where none opens", async () => {
+  const bin = join(place.root, "bin");
+  await mkdir(bin);
+  const opened = join(place.root, "opened");
+  await writeFile(join(bin, "xdg-open"), `#!/bin/sh\necho "$1" > ${opened}\n`, { mode: 0o700 });
+  const PATH = `${bin}:${place.env["PATH"]}`;
+  const screen = await claudecluster(place, ["ui"], { env: { PATH, DISPLAY: ":0" } });
+  expect(screen).toMatchObject({ code: 0, stdout: "The page opens in your browser.\n" });
+  const page = await browser.newPage();
+  await page.goto((await readFile(opened, "utf8")).trim());
+  await page.getByRole("list").waitFor({ state: "attached" });
+  await page.close();
+  await writeFile(join(bin, "xdg-open"), "#!/bin/sh\nexit 3\n");
+  for (const env of [{ PATH, DISPLAY: ":0" }, { PATH }]) {
+    const { stdout } = await claudecluster(place, ["ui"], { env });
+    expect(stdout).toMatch(/^No browser could be opened\.[^\n]*\nhttp:\/\/127\.0\.0\.1:\d+\/#code=[\w-]{22}\n$/);
+  }
 });
 
 test("ui --sign-out signs a browser out that is looking", async () => {

@@ -63,6 +63,7 @@ export class UsagePage extends LitElement {
       th:first-child {
         text-align: start;
         font-weight: normal;
+        min-inline-size: 10rem;
         overflow-wrap: anywhere;
       }
       thead th {

@@ -25,6 +25,7 @@ test("fills in the defaults", () => {
   expect(complete.repository?.depth).toBe(1);
   expect(durationMs(complete.decisionTimeout!)).toBe(600_000);
   expect(durationMs(completeSpec(spec({ setup: command("make") })).setup!.timeout!)).toBe(600_000);
+  expect(completeSpec(spec({ traceParent: "no trace" })).traceParent).toBe("");
 });
 
 test.each([

@@ -17,6 +17,7 @@ import {
   AssistantTextSchema,
   ContainerSpecSchema,
   EgressDecidedSchema,
+  ModelAnsweredSchema,
   type EventBody,
   FileChange_Kind,
   FileChangeSchema,
@@ -181,19 +182,21 @@ test("an agent cannot say what is the host's to say, nor end its session twice",
       value: create(SessionStartedSchema, { sessionId: "forged", parent: "forged", caller: "forged" }),
     },
     { case: "egressDecided", value: create(EgressDecidedSchema, { destination: "forged", allowed: true }) },
+    { case: "modelAnswered", value: create(ModelAnsweredSchema, { model: "forged" }) },
     { case: "stateChanged", value: create(StateChangedSchema, { state: Session_State.SUCCEEDED }) },
   ];
   const batches = () => [
     forged.map((event, index): [number, EventBody] => [index + 1, event]),
     [
-      [4, end] as [number, EventBody],
       [5, end] as [number, EventBody],
-      [6, text("after the end")] as [number, EventBody],
+      [6, end] as [number, EventBody],
+      [7, text("after the end")] as [number, EventBody],
     ],
   ];
   const { events, session } = await runBesideHonest({ batches });
   expect(toJsonString(SessionSchema, session)).not.toContain("forged");
-  expect(events.some(({ event }) => event.case === "egressDecided")).toBe(false);
+  const kinds = events.map(({ event }) => event.case);
+  for (const kind of ["egressDecided", "modelAnswered"]) expect(kinds).not.toContain(kind);
   expect(events.filter(({ event }) => event.case === "sessionFinished")).toHaveLength(1);
   expect(session.state).toBe(Session_State.SUCCEEDED);
 });

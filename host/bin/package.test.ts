@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Client } from "@modelcontextprotocol/client";
@@ -118,7 +118,8 @@ test("npx runs the package's archive in any directory, and serves MCP", async ()
   await using place = await makeHostDirectories();
   const elsewhere = join(directory, "elsewhere");
   await mkdir(elsewhere);
-  const args = ["--yes", "--offline", `../${basename(packed.tarball)}`];
+  // npm takes a relative path from the next directory above that has node_modules, if there is one.
+  const args = ["--yes", "--offline", `file:${packed.tarball}`];
   expect(await run(elsewhere, "npx", [...args, "version"])).toBe(`${manifest.version}\n`);
   const client = new Client({ name: "test", version: "1" });
   const env = { ...place.env, HOME: elsewhere, TMPDIR: elsewhere };

@@ -128,8 +128,11 @@ export async function bundleProgram({ entry, outfile, version, split = false }) 
   });
 }
 
+/** Of Node alone: what the page shares with the host must do without, as far as the page uses it. */
+const NODE_GLOBALS = ["Buffer", "global", "setImmediate", "clearImmediate", "__dirname", "__filename"];
+
 /**
- * Bundles the page for browsers, with its style, document and icon beside it.
+ * Bundles the page for browsers, with its style, document and icon beside it. Throws where it would need Node.
  * @param {{ outdir: string }} page
  */
 export async function bundlePage({ outdir }) {
@@ -142,8 +145,11 @@ export async function bundlePage({ outdir }) {
     target: ["chrome120", "firefox121", "safari17"],
     format: "esm",
     loader: { ".html": "copy", ".svg": "copy" },
+    define: Object.fromEntries(NODE_GLOBALS.map((name) => [name, `NODE_HAS_${name}`])),
     logLevel: "warning",
   });
+  const [used] = readFileSync(join(outdir, "main.js"), "utf8").match(/(?<=NODE_HAS_)\w+/) ?? [];
+  if (used !== undefined) throw new Error(`The page uses ${used}, which browsers do not have.`);
 }
 
 await main(import.meta.url, async () => {

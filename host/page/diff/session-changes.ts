@@ -3,13 +3,10 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { Artifact_Kind, foldEvent, isFinal, type Session, SessionSpecSchema } from "../../../proto/index.ts";
 import { problemOf } from "../act/problem.ts";
 import { sessionService } from "../client.ts";
-import { rest, watchEvents } from "../parts/watch-events.ts";
+import { Pauses } from "../parts/pauses.ts";
+import { watchEvents } from "../parts/watch-events.ts";
 import { LiveChanges } from "./live-changes.ts";
 import { PatchParser, type PatchedFile } from "./patch.ts";
-
-/** Pause before the host is called again, first and at most (ms). */
-const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 15_000;
 
 /** Changes of one session: while it runs as they happen, then those that it left. Tells of each change by "change". */
 export class SessionChanges extends EventTarget {
@@ -29,7 +26,8 @@ export class SessionChanges extends EventTarget {
 
   /** Follows the session until it has finished, or the signal. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    for (let pauseMs = FIRST_PAUSE_MS; !signal.aborted; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+    const pauses = new Pauses();
+    while (!signal.aborted) {
       try {
         await this.#follow(signal);
         if (this.session !== undefined && isFinal(this.session.state)) return;
@@ -40,7 +38,7 @@ export class SessionChanges extends EventTarget {
         this.#tell();
         if (code === Code.NotFound || code === Code.Unauthenticated) return;
       }
-      await rest(pauseMs, signal);
+      await pauses.rest(signal);
     }
   }
 

@@ -30,19 +30,6 @@ export async function* watchEvents(
   }
 }
 
-/** Waits so long (ms), or until the signal. */
-export function rest(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-  });
-}
-
 function nextTurn(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const heard = new AbortController();

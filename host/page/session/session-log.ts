@@ -3,15 +3,12 @@ import type { WatchEventsResponse } from "../../../proto/control.ts";
 import { decisionAsked, isFinal, type PendingDecision, type Session, type SessionEvent } from "../../../proto/index.ts";
 import { SessionProgress } from "../../present/session-progress.ts";
 import { sessionService } from "../client.ts";
-import { rest, watchEvents } from "../parts/watch-events.ts";
+import { Pauses } from "../parts/pauses.ts";
+import { watchEvents } from "../parts/watch-events.ts";
 import { Connections } from "./connections.ts";
 import { Feed } from "./feed.ts";
 import { Timeline } from "./timeline.ts";
 import { UsageOverTime } from "./usage.ts";
-
-/** First and longest pause before the host is called again (ms). */
-const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 10_000;
 
 /** Whether what is known of a session is what the host has now. */
 export type LogStatus = { name: "reading" | "live" | "whole" | "lost" } | { name: "refused"; error: unknown };
@@ -55,11 +52,12 @@ export class SessionLog extends EventTarget {
 
   /** Reads the log until its end or the signal, and goes on after the newest event where it is cut off. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    for (let pauseMs = FIRST_PAUSE_MS; !signal.aborted; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+    const pauses = new Pauses();
+    while (!signal.aborted) {
       try {
         const after = { sessionId: this.session.id, afterSequence: this.session.lastSequence };
         for await (const response of watchEvents(after, { signal })) {
-          pauseMs = FIRST_PAUSE_MS;
+          pauses.reset();
           this.#take(response);
         }
         if (isFinal(this.session.state)) return await this.#complete(signal);
@@ -68,7 +66,7 @@ export class SessionLog extends EventTarget {
         if (isRefusal(error)) return this.#enter({ name: "refused", error });
       }
       this.#enter({ name: "lost" });
-      await rest(pauseMs, signal);
+      await pauses.rest(signal);
     }
   }
 

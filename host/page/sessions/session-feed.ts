@@ -2,10 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { Session } from "../../../proto/index.ts";
 import { sessionService } from "../client.ts";
 import { liveStream } from "../parts/live-stream.ts";
-
-/** First and longest pause before the host is called again (ms). */
-const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 15_000;
+import { Pauses } from "../parts/pauses.ts";
 
 /** Whether what is shown is what the host has now. */
 export type FeedStatus = "connecting" | "live" | "lost" | "signed-out";
@@ -18,15 +15,15 @@ export class SessionFeed extends EventTarget {
   version = 0;
   status: FeedStatus = "connecting";
   #cursor = "";
-  #wake = () => {};
+  readonly #pauses = new Pauses();
 
   /** Follows the sessions until the signal. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    for (let pauseMs = FIRST_PAUSE_MS; !signal.aborted; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+    while (!signal.aborted) {
       try {
         for await (const live of this.#follow(signal)) {
           if (!live) continue;
-          pauseMs = FIRST_PAUSE_MS;
+          this.#pauses.reset();
           if (this.status !== "live") this.#enter("live");
         }
       } catch (error) {
@@ -36,13 +33,13 @@ export class SessionFeed extends EventTarget {
       if (signal.aborted) return;
       // Out of sight it was let go of.
       this.#enter(document.hidden ? "connecting" : "lost");
-      await this.#rest(pauseMs, signal);
+      await this.#pauses.rest(signal);
     }
   }
 
   /** Tries again at once, where it waits. */
   retry(): void {
-    this.#wake();
+    this.#pauses.wake();
   }
 
   /** Yields after each message whether all is known. */
@@ -82,18 +79,5 @@ export class SessionFeed extends EventTarget {
   #changed(): void {
     this.version += 1;
     this.dispatchEvent(new Event("change"));
-  }
-
-  #rest(ms: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", done);
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      this.#wake = done;
-      signal.addEventListener("abort", done, { once: true });
-    });
   }
 }

@@ -1,4 +1,4 @@
-import { escapeHidden } from "../present/plain-text.ts";
+import { escapeHidden, hiddenName } from "../present/plain-text.ts";
 import { maskSecrets } from "./mask-secrets.ts";
 
 const ESCAPES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
@@ -26,10 +26,6 @@ function toHtml(value: Value): string {
     maskSecrets(String(value).toWellFormed())
       .replace(/\r\n/g, "\n")
       .replace(/[&<>"']/g, (character) => ESCAPES[character]!),
-    (hidden) => [...hidden].map((character) => `<b class="hidden">U+${hex(character.codePointAt(0)!)}</b>`).join(""),
+    (hidden) => `<b class="hidden">${hiddenName(hidden)}</b>`,
   );
-}
-
-function hex(code: number): string {
-  return code.toString(16).toUpperCase().padStart(4, "0");
 }

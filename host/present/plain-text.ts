@@ -1,12 +1,13 @@
 import { cutChars } from "../../proto/index.ts";
 
 /**
- * What a terminal would obey and what no reader sees: control characters but newline and tab, and what Unicode shows as
- * nothing (soft hyphens, joiners, marks of direction, fillers, tags, annotations). A character may have one emoji
- * variation selector, as emoji are written; a row of them can carry a text.
+ * What a terminal or a browser would obey and what no reader sees: control characters but newline and tab, halves of characters,
+ * line ends that JSON and git do not escape, and what Unicode shows as nothing (soft hyphens, joiners, marks of direction,
+ * fillers, tags, annotations). A character may have one emoji variation selector, as emoji are written; a row of them can
+ * carry a text.
  */
-const HIDDEN =
-  /[[\p{Cc}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]--[\n\t\ufe0e\ufe0f]]|(?<=[\ufe0e\ufe0f])[\ufe0e\ufe0f]/gv;
+export const HIDDEN =
+  /[[\p{Cc}\p{Cs}\p{Default_Ignorable_Code_Point}\u2028\u2029\ufff9-\ufffb]--[\n\t\ufe0e\ufe0f]]|(?<=[\ufe0e\ufe0f])[\ufe0e\ufe0f]/gv;
 
 /**
  * Returns a text without anything that could fool a terminal or a reader. Newlines of every kind become ordinary ones,
@@ -32,7 +33,12 @@ export function plainJson(json: string): string {
   );
 }
 
-/** Replaces everything that `plainText` takes out, and the line ends that JSON and git do not escape. */
+/** Replaces everything in a text that is hidden, one character after the other. */
 export function escapeHidden(text: string, escape: (hidden: string) => string): string {
-  return text.replace(/[\u2028\u2029]/g, escape).replace(HIDDEN, escape);
+  return text.replace(HIDDEN, escape);
+}
+
+/** Returns what a character is called that is not seen: U+202E. */
+export function hiddenName(hidden: string): string {
+  return `U+${hidden.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}`;
 }

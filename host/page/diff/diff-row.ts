@@ -1,5 +1,5 @@
 import { html, nothing, type TemplateResult } from "lit";
-import { visible } from "../parts/text.ts";
+import { visible } from "../parts/plain-text.ts";
 import { type Comment, placeText } from "./comments.ts";
 import type { LineTexts } from "./line-text.ts";
 import type { Hunk, PatchedFile } from "./patch.ts";

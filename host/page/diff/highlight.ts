@@ -1,4 +1,4 @@
-import { visible } from "../parts/text.ts";
+import { visible } from "../parts/plain-text.ts";
 import { languageOf, type Token, tokenize } from "./languages.ts";
 import type { PatchedFile } from "./patch.ts";
 

@@ -1,5 +1,5 @@
 import { unquotePath } from "../../../proto/index.ts";
-import { visible } from "../parts/text.ts";
+import { visible } from "../parts/plain-text.ts";
 import type { PatchedFile } from "./patch.ts";
 
 /** Folder or file of a tree. */

@@ -1,5 +1,5 @@
 import { html, type TemplateResult } from "lit";
-import { HIDDEN } from "./text.ts";
+import { escapeHidden, HIDDEN, hiddenName } from "../../present/plain-text.ts";
 
 /** A stretch of text, or a character that would not be seen, by its number. */
 export type TextPart = { text: string } | { hidden: string };
@@ -10,11 +10,16 @@ export function textParts(text: string): TextPart[] {
   let from = 0;
   for (const { 0: character, index } of text.matchAll(HIDDEN)) {
     if (index > from) parts.push({ text: text.slice(from, index) });
-    parts.push({ hidden: `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}` });
+    parts.push({ hidden: hiddenName(character) });
     from = index + character.length;
   }
   if (from < text.length) parts.push({ text: text.slice(from) });
   return parts;
+}
+
+/** Returns a text in which what is hidden is written out, such as ⟨U+202E⟩: for where there can be no elements. */
+export function visible(text: string): string {
+  return escapeHidden(text.toWellFormed(), (hidden) => `⟨${hiddenName(hidden)}⟩`);
 }
 
 /** Shows a text from elsewhere as what it is: nothing of it is markup, hidden, or turned around. */

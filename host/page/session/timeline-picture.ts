@@ -2,8 +2,7 @@ import { html, LitElement, nothing, svg, type SVGTemplateResult, type TemplateRe
 import { customElement, property, state } from "lit/decorators.js";
 import { commonStyle } from "../parts/common-style.ts";
 import { durationText } from "../parts/duration.ts";
-import { oneLine } from "../parts/plain-text.ts";
-import { visible } from "../parts/text.ts";
+import { oneLine, visible } from "../parts/plain-text.ts";
 import { type Bar, drawSpans, type Window } from "./draw-spans.ts";
 import { ticks, tickText } from "./ticks.ts";
 import { type TimeSpent, timeSpent } from "./time-spent.ts";

@@ -5,7 +5,7 @@ import { dollars, Session_State, tokensOf } from "../../../proto/index.ts";
 import { problemOf } from "../act/problem.ts";
 import { hostService } from "../client.ts";
 import { commonStyle } from "../parts/common-style.ts";
-import { visible } from "../parts/text.ts";
+import { visible } from "../parts/plain-text.ts";
 import { daysBack, withAllDays } from "./days.ts";
 
 const HEIGHT = 100;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Colours, shownLine } from "./highlight.ts";
+import { Colors, shownLine } from "./highlight.ts";
 import { languageOf, tokenize } from "./languages.ts";
 import { parsePatch } from "./patch.ts";
 
@@ -10,9 +10,9 @@ function added(path: string, ...lines: string[]) {
 
 const named = (path: string, ...lines: string[]) => {
   const file = added(path, ...lines);
-  const colours = new Colours();
+  const colors = new Colors();
   return lines.map((_, at) =>
-    colours.of(file, at).flatMap(({ text, name }) => (name === "" ? [] : [`${name}:${text}`])),
+    colors.of(file, at).flatMap(({ text, name }) => (name === "" ? [] : [`${name}:${text}`])),
   );
 };
 
@@ -27,7 +27,7 @@ test.each([
   expect(languageOf(path)).toBe(language);
 });
 
-test("what spans lines has its colour in each of them", () => {
+test("what spans lines has its color in each of them", () => {
   expect(named("a.ts", "/* one", "two */ const a = `x${b}`;")).toEqual([
     ["comment:/* one"],
     ["comment:two */", "keyword:const", "string:`x", "string:`"],
@@ -37,18 +37,18 @@ test("what spans lines has its colour in each of them", () => {
 test("the old lines and the new ones are read apart", () => {
   const patch = "diff --git a/a.ts b/a.ts\n@@ -1,2 +1,2 @@\n-/* open\n+const a = 1;\n const b = 2;\n";
   const [file] = parsePatch(patch);
-  const colours = new Colours();
-  expect(colours.of(file!, 0)).toEqual([{ text: "/* open", name: "comment" }]);
-  expect(colours.of(file!, 2)[0]).toEqual({ text: "const", name: "keyword" });
+  const colors = new Colors();
+  expect(colors.of(file!, 0)).toEqual([{ text: "/* open", name: "comment" }]);
+  expect(colors.of(file!, 2)[0]).toEqual({ text: "const", name: "keyword" });
 });
 
 test("every character of a line is in its tokens, and no markup", () => {
   const lines = ["<script>alert(1)</script> &amp; <b>", "\x1b[31m\u202e", "", "\tif (a < b && c > d) {"];
   for (const path of ["a.html", "a.md", "a.ts", "a.sh", "a.txt", "a.yaml"]) {
     const file = added(path, ...lines);
-    const colours = new Colours();
+    const colors = new Colors();
     const texts = lines.map((_, at) =>
-      colours
+      colors
         .of(file, at)
         .map(({ text }) => text)
         .join(""),
@@ -62,12 +62,12 @@ test("every character of a line is in its tokens, and no markup", () => {
   }
 });
 
-test("long lines are cut and have no colours, and those after them have", () => {
+test("long lines are cut and have no colors, and those after them have", () => {
   const long = "x".repeat(10_000_000);
   const file = added("a.ts", long, "const a = 1;\r");
   expect(shownLine(file, 0).cut).toBe(10_000_000 - 2000);
-  expect(new Colours().of(file, 0)).toEqual([{ text: long.slice(0, 2000), name: "" }]);
-  expect(new Colours().of(file, 1)[0]).toEqual({ text: "const", name: "keyword" });
+  expect(new Colors().of(file, 0)).toEqual([{ text: long.slice(0, 2000), name: "" }]);
+  expect(new Colors().of(file, 1)[0]).toEqual({ text: "const", name: "keyword" });
 });
 
 test("an end of a line that other systems have does not change the number of lines", () => {

@@ -6,8 +6,8 @@ import type { PatchedFile } from "./patch.ts";
 const BLOCK_LINES = 100;
 /** Characters of a line that are shown: a browser lays them out at once. */
 const SHOWN_LENGTH = 2000;
-/** Longer lines have no colours. */
-const COLOURED_LENGTH = 1000;
+/** Longer lines have no colors. */
+const COLORED_LENGTH = 1000;
 
 /** Line as it is shown, without its mark. */
 export interface ShownLine {
@@ -28,8 +28,8 @@ export function shownLine({ lines }: PatchedFile, at: number): ShownLine {
 /** Blocks that are remembered. */
 const MAX_BLOCKS = 100;
 
-/** Colours of files' lines. They are found block by block, for the lines that are asked for, and remembered for a while. */
-export class Colours {
+/** Colors of files' lines. They are found block by block, for the lines that are asked for, and remembered for a while. */
+export class Colors {
   #blocks = new WeakMap<PatchedFile, Map<number, Map<number, Token[]>>>();
   #count = 0;
 
@@ -38,7 +38,7 @@ export class Colours {
     const language = languageOf(file.path);
     const { text } = shownLine(file, at);
     const plain = [{ text, name: "" }];
-    if (language === undefined || text.length > COLOURED_LENGTH) return plain;
+    if (language === undefined || text.length > COLORED_LENGTH) return plain;
     const hunk = file.hunks.find(({ from, to }) => at >= from && at < to);
     if (hunk === undefined) return plain;
     const from = at - ((at - hunk.from) % BLOCK_LINES);
@@ -78,11 +78,11 @@ function readBlock(
     if (!found && mark === "-") continue;
     const texts = places.map((at) => shownLine(file, at).text);
     const tokens = tokenize(
-      texts.map((text) => (text.length > COLOURED_LENGTH ? "" : text)),
+      texts.map((text) => (text.length > COLORED_LENGTH ? "" : text)),
       language,
     );
     for (const [index, at] of places.entries()) {
-      if (tokens !== undefined && texts[index]!.length <= COLOURED_LENGTH) block.set(at, tokens[index]!);
+      if (tokens !== undefined && texts[index]!.length <= COLORED_LENGTH) block.set(at, tokens[index]!);
     }
   }
   return block;

@@ -1,4 +1,4 @@
-import { Colours, shownLine } from "./highlight.ts";
+import { Colors, shownLine } from "./highlight.ts";
 import type { Token } from "./languages.ts";
 import type { PatchedFile } from "./patch.ts";
 import { counterpart } from "./rows.ts";
@@ -20,9 +20,9 @@ export interface LineText {
 /** Lines that are remembered. */
 const MAX_LINES = 2000;
 
-/** Texts of files' lines, with colours and what has changed in them. Each is made when it is first shown. */
+/** Texts of files' lines, with colors and what has changed in them. Each is made when it is first shown. */
 export class LineTexts {
-  readonly #colours = new Colours();
+  readonly #colors = new Colors();
   #lines = new WeakMap<PatchedFile, Map<number, LineText>>();
   #count = 0;
 
@@ -31,7 +31,7 @@ export class LineTexts {
     const known = this.#lines.get(file)?.get(at);
     if (known !== undefined) return known;
     if (++this.#count > MAX_LINES) [this.#count, this.#lines] = [1, new WeakMap()];
-    const tokens = this.#colours.of(file, at);
+    const tokens = this.#colors.of(file, at);
     const made = { segments: cutAt(tokens, changedIn(file, at)), cut: shownLine(file, at).cut };
     const lines = this.#lines.get(file) ?? new Map<number, LineText>();
     this.#lines.set(file, lines.set(at, made));

@@ -1,6 +1,6 @@
 import { css } from "lit";
 
-/** Style of the timeline: a colour for each kind of span. */
+/** Style of the timeline: a color for each kind of span. */
 export const timelineStyle = css`
   :host {
     display: block;

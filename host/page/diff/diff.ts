@@ -6,12 +6,11 @@ import type { VirtualList } from "../parts/virtual-list.ts";
 import { type Comment, type Comments, type Place, placeOf, placeText } from "./comments.ts";
 import { renderComment, renderRow } from "./diff-row.ts";
 import { diffStyle } from "./diff-style.ts";
+import { isEnd, isLike, isSameFile, type Item, keyOf, linesOf, withComments } from "./items.ts";
 import { LineTexts } from "./line-text.ts";
 import type { PatchedFile } from "./patch.ts";
-import { isSmall, type LineRow, makeRows, type Row } from "./rows.ts";
+import { isSmall, makeRows, type Row } from "./rows.ts";
 import { shownPath } from "./tree.ts";
-
-type Item = Row | { kind: "comment"; comment: Comment } | { kind: "draft"; draft: Comment };
 
 const LINE_PX = 20;
 /** What is not known to be higher (px). */
@@ -87,13 +86,12 @@ export class Diff extends LitElement {
   }
 
   /** Shows lines of a file. */
-  async showPlace({ path, side, to }: Place): Promise<void> {
-    this.#opened.set(path, true);
+  async showPlace(place: Place): Promise<void> {
+    this.#opened.set(place.path, true);
     this.opened += 1;
     await this.updateComplete;
-    const isThere = (item: Item) => item.kind === "line" && item.file.path === path && numberOn(item, side) === to;
-    const at = this.#items.findIndex(isThere);
-    if (at === -1) return await this.showFile(path);
+    const at = this.#items.findIndex((item) => isEnd(item, place));
+    if (at === -1) return await this.showFile(place.path);
     await this.#goTo(at);
     this.list.focus();
   }
@@ -192,7 +190,7 @@ export class Diff extends LitElement {
         made = { key, rows: makeRows([file], { sideBySide, isOpen: (each) => this.#isOpen(each) }) };
         this.#rows.set(file, made);
       }
-      if (commented.has(file.path)) for (const row of made.rows) items.push(row, ...this.#below(row));
+      if (commented.has(file.path)) for (const row of made.rows) items.push(...withComments(row, comments, this.draft));
       else for (const row of made.rows) items.push(row);
     }
     this.#items = items;
@@ -207,26 +205,12 @@ export class Diff extends LitElement {
   /** What is seen stays where it is while something changes above it. */
   #hold(seen: Item, offset: number): void {
     const exact = this.#items.indexOf(seen);
-    const isLike = (item: Item) =>
-      "file" in seen && "file" in item && item.file.path === seen.file.path && isSamePlace(item, seen);
-    const at = exact === -1 ? this.#items.findIndex(isLike) : exact;
+    const at = exact === -1 ? this.#items.findIndex((item) => isLike(item, seen)) : exact;
     if (at === -1) return;
     void this.updateComplete.then(async () => {
       await this.list.updateComplete;
       this.list.scrollTop = this.list.topOf(at) + offset;
     });
-  }
-
-  /** Comments that end on a line, and the one that is being written. */
-  #below(row: Row): Item[] {
-    if (row.kind !== "line") return [];
-    const ends = ({ path, side, to }: Place) => row.file.path === path && numberOn(row, side) === to;
-    const { draft } = this;
-    const items: Item[] = (this.comments?.all ?? [])
-      .filter((comment) => ends(comment) && comment.id !== draft?.id)
-      .map((comment) => ({ kind: "comment", comment }));
-    if (draft !== undefined && ends(draft)) items.push({ kind: "draft", draft });
-    return items;
   }
 
   /** Looks which file is on top, and tells by "look" if it is another one. */
@@ -351,8 +335,7 @@ export class Diff extends LitElement {
   #comment(): void {
     if (this.comments === undefined) return;
     const [first, last] = this.#range();
-    const rows = this.#items.slice(first, last + 1).filter((item): item is LineRow => item.kind === "line");
-    const found = placeOf(rows);
+    const found = placeOf(linesOf(this.#items.slice(first, last + 1)));
     if (found === undefined) return;
     this.#edit({ ...found.place, quote: found.quote, id: `${Date.now()}-${Math.random()}`, text: "" });
   }
@@ -394,25 +377,6 @@ export class Diff extends LitElement {
     else return;
     event.stopPropagation();
   };
-}
-
-function keyOf(item: Item): unknown {
-  if (item.kind === "comment") return item.comment;
-  return item.kind === "draft" ? "draft" : item;
-}
-
-function numberOn({ oldNumber, newNumber }: LineRow, side: Place["side"]): number {
-  return side === "old" ? oldNumber : newNumber;
-}
-
-function isSamePlace(item: Item, other: Item): boolean {
-  if (item.kind !== other.kind) return false;
-  if (item.kind !== "line" || other.kind !== "line") return true;
-  return item.newNumber === other.newNumber && item.oldNumber === other.oldNumber;
-}
-
-function isSameFile(item: Item, other: Item | undefined): boolean {
-  return other !== undefined && "file" in item && "file" in other && item.file === other.file;
 }
 
 declare global {

@@ -30,8 +30,24 @@ const NAME = /^claude_code\.[a-z0-9_.]{1,80}$/;
 /** No Claude Code has more resources in a body, or scopes in one of these. */
 const MAX_GROUPS = 16;
 const MAX_TEXT_LENGTH = 100;
-/** Attributes that only the host gives. */
-const OWN = "claudecluster.";
+/** Attributes that only the host gives; what stands between their words is another character for some collectors. */
+const OWN = /^claudecluster(?![a-z0-9])/i;
+
+/**
+ * Members of metrics, spans, records and what is in them: https://github.com/open-telemetry/opentelemetry-proto/tree/v1.9.0.
+ * Others go: collectors take "trace_id", and some "TraceId", for traceId as well.
+ */
+const KNOWN: ReadonlySet<string> = new Set(
+  [
+    "key value stringValue boolValue intValue doubleValue arrayValue kvlistValue bytesValue values",
+    "name attributes droppedAttributesCount flags timeUnixNano startTimeUnixNano traceId spanId",
+    "description unit metadata gauge sum histogram exponentialHistogram summary dataPoints aggregationTemporality",
+    "isMonotonic asDouble asInt exemplars filteredAttributes count bucketCounts explicitBounds min max",
+    "scale zeroCount zeroThreshold positive negative offset quantileValues quantile",
+    "traceState parentSpanId kind endTimeUnixNano events droppedEventsCount links droppedLinksCount status message code",
+    "observedTimeUnixNano severityNumber severityText body eventName",
+  ].flatMap((names) => names.split(" ")),
+);
 
 /**
  * Returns the telemetry of a body that is passed on, as the host's: of a resource that the host describes, Claude Code's own metrics
@@ -74,23 +90,39 @@ function scopeOf(scope: unknown): Members {
 
 function itemOf(kind: TelemetryKind, item: Members, { traceId }: TelemetryStamp): unknown[] {
   const { name, traceId: claimed } = item;
-  const ofSession = typeof claimed === "string" && claimed.toLowerCase() === traceId;
+  const ofSession = isTrace(claimed, traceId);
   if (kind !== "logs" && (typeof name !== "string" || !NAME.test(name))) return [];
   if (kind === "traces" && !ofSession) return [];
   // A record says which span it belongs to, if any.
   const { traceId: _trace, spanId: _span, ...others } = item;
-  return [withoutOwn(kind === "logs" && !ofSession ? others : item)];
+  return [cleaned(kind === "logs" && !ofSession ? others : item, traceId)];
 }
 
-/** Without attributes that pose as the host's, at any depth. */
-function withoutOwn(value: unknown): unknown {
+/**
+ * With known members alone, at any depth, and without attributes that pose as the host's, and what leads into another trace: links,
+ * and examples of a metric.
+ */
+function cleaned(value: unknown, traceId: string): unknown {
   if (Array.isArray(value)) {
     return value
-      .filter((entry) => !(isMembers(entry) && typeof entry["key"] === "string" && entry["key"].startsWith(OWN)))
-      .map(withoutOwn);
+      .filter((entry) => !isMembers(entry) || !(isOwn(entry) || isElsewhere(entry, traceId)))
+      .map((entry) => cleaned(entry, traceId));
   }
   if (!isMembers(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, withoutOwn(member)]));
+  const members = Object.entries(value).filter(([name]) => KNOWN.has(name));
+  return Object.fromEntries(members.map(([name, member]) => [name, cleaned(member, traceId)]));
+}
+
+function isOwn({ key }: Members): boolean {
+  return typeof key === "string" && OWN.test(key);
+}
+
+function isElsewhere({ traceId: claimed = "" }: Members, traceId: string): boolean {
+  return claimed !== "" && !isTrace(claimed, traceId);
+}
+
+function isTrace(claimed: unknown, traceId: string): boolean {
+  return typeof claimed === "string" && claimed.toLowerCase() === traceId;
 }
 
 function listOf(value: unknown): Members[] {

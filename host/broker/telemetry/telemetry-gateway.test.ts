@@ -78,6 +78,47 @@ test("spans are of the session's trace alone, and records of logs name no other"
   expect(text("logs", logs)).toContain(JSON.stringify([{ ...own, body: 1 }, { body: 2 }]));
 });
 
+test("no other spelling of a member, and nothing below it, leads into another trace or poses as the host's", () => {
+  const other = "f".repeat(32);
+  const at = { traceId: TRACE, spanId: "b7ad6b7169203331" };
+  const aliases = JSON.parse(
+    `{"trace_id":"${other}","TraceId":"${other}","span_id":"1","__proto__":{"x":1}}`,
+  ) as object;
+  const posing = ["claudecluster.x", "claudecluster_session_id", "ClaudeCluster/x", "claudecluster"];
+  const attributes = [...posing, "claudeclusters"].map((key) => attribute(key, "v"));
+  const body = { kvlistValue: { values: attributes, ...aliases } };
+  const span = {
+    ...at,
+    ...aliases,
+    name: "claude_code.interaction",
+    links: [at, { ...at, traceId: other }, { ...at, traceId: 7 }],
+    events: [{ name: "e", attributes, ...aliases }],
+  };
+  const exemplars = [{ asInt: "1" }, { asInt: "2", traceId: "" }, { asInt: "3", traceId: other }];
+  const points = { sum: { dataPoints: [{ attributes, exemplars, ...aliases }] } };
+  const one = (key: string, scope: string, list: string, item: object) => ({
+    [key]: [{ [scope]: [{ [list]: [item] }] }],
+  });
+  const itemOf = (kind: "traces" | "logs" | "metrics", given: object) =>
+    JSON.stringify(Object.values(stampTelemetry(kind, given, STAMP)!)[0]).replace(/^.*?"version":""},/, "");
+  const kept = [attribute("claudeclusters", "v")];
+  const json = (list: string, item: object) => `${JSON.stringify({ [list]: [item] }).slice(1)}]}]`;
+  expect(itemOf("traces", one("resourceSpans", "scopeSpans", "spans", span))).toBe(
+    json("spans", { ...at, name: span.name, links: [at], events: [{ name: "e", attributes: kept }] }),
+  );
+  expect(itemOf("logs", one("resourceLogs", "scopeLogs", "logRecords", { ...aliases, body }))).toBe(
+    json("logRecords", { body: { kvlistValue: { values: kept } } }),
+  );
+  expect(
+    itemOf("metrics", one("resourceMetrics", "scopeMetrics", "metrics", { name: "claude_code.x", ...points })),
+  ).toBe(
+    json("metrics", {
+      name: "claude_code.x",
+      sum: { dataPoints: [{ attributes: kept, exemplars: exemplars.slice(0, 2) }] },
+    }),
+  );
+});
+
 test.each([undefined, null, 7, [], {}, { resourceMetrics: {} }, { resourceMetrics: Array(17).fill({}) }])(
   "%j is no telemetry",
   (body) => {

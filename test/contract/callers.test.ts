@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { create } from "@bufbuild/protobuf";
 import { createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
@@ -18,8 +19,15 @@ import { sessionUri } from "../../host/present/session-resources.ts";
 import { serveHttp } from "../../host/mcp/http-server.ts";
 import { MCPServer } from "../../host/mcp/mcp-server.ts";
 import { DATA } from "../../host/mcp/tool-result.ts";
-import { SessionService } from "../../proto/control.ts";
-import { ContainerSpecSchema, SessionSpecSchema } from "../../proto/index.ts";
+import { type AttachRequest, AttachRequestSchema, SessionService } from "../../proto/control.ts";
+import {
+  AttachStart_Role as Role,
+  AttachStartSchema,
+  ContainerSpecSchema,
+  SessionSpecSchema,
+  StopSchema,
+  UserMessageSchema,
+} from "../../proto/index.ts";
 import { eachEvent } from "../support/each-event.ts";
 import { NO_UPLOADS } from "../support/no-snapshots.ts";
 import { QUIET_HOST } from "../support/quiet-host.ts";
@@ -123,6 +131,27 @@ test("who did what over TCP is on record, without what was said; strangers have 
     expect(read(name)).not.toContain("secret");
     expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600);
   }
+});
+
+test("what is said on an attached stream is on record, also what comes before its first answer", async () => {
+  const { tokens, as, url, directory } = rig;
+  const { id } = await as(tokens.alice).create({ spec, container });
+  const client = new ControlClient({ url, token: () => Promise.resolve(tokens.alice) });
+  const start = create(AttachStartSchema, { role: Role.CONTROLLER, sessionId: id });
+  const requests: AttachRequest["request"][] = [
+    { case: "attach", value: start },
+    { case: "userMessage", value: create(UserMessageSchema, { text: "a secret" }) },
+    { case: "stop", value: create(StopSchema) },
+  ];
+  const said = Readable.from(requests.map((request) => create(AttachRequestSchema, { request })));
+  for await (const _response of client.sessions.attach(said));
+  const record = readFileSync(join(directory, "audit.log"), "utf8");
+  for (const method of ["Attach", "Attach.userMessage", "Attach.stop"]) {
+    expect(record).toContain(
+      `"caller":"alice","way":"control","method":"${method}","session_id":"${id}","outcome":"ok"`,
+    );
+  }
+  expect(record).not.toContain("secret");
 });
 
 test("a session has the name of the caller whose token was shown, whichever way it came in", async () => {

@@ -12,13 +12,12 @@ const OPEN_LINES = 400;
 
 /** Returns a patch as HTML, file by file, up to some size. `whole`: nothing of it was cut before. */
 export function diffHtml(patch: string, { whole }: { whole: boolean }): Html {
-  const files = maskSecrets(patch)
-    .split(/^(?=diff --git )/m)
-    .filter((file) => file.startsWith("diff --git "));
+  const files = patch.split(/^(?=diff --git )/m).filter((file) => file.startsWith("diff --git "));
   let room = MAX_LINES;
   const shown: Html[] = [];
   for (const file of files) {
-    const lines = file.split("\n");
+    // Each by itself: the beginning of a key that has no end would hide all files after it.
+    const lines = maskSecrets(file).split("\n");
     if (lines.at(-1) === "") lines.pop();
     const taken = Math.min(lines.length, FILE_LINES, room);
     room -= taken;

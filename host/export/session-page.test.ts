@@ -61,12 +61,45 @@ test("an export has bounds, and says what is not in it", () => {
   expect(diffHtml("", { whole: false }).text).toContain("More of the patch is not in this file");
 });
 
+test("a key that does not end hides no other file", () => {
+  const patch = ["a", "b"].map(
+    (name) => `diff --git a/${name} b/${name}\n@@ -0,0 +1 @@\n+-----BEGIN PRIVATE KEY-----\n+${name}\n`,
+  );
+  const { text } = diffHtml(patch.join(""), { whole: true });
+  expect(text.match(/<summary>/g)).toHaveLength(2);
+  expect(text.match(/\[secret left out\]/g)).toHaveLength(2);
+});
+
+test.each([
+  "eyJ-",
+  "eyJaaaaaaaaaaaa-",
+  "eyJaaaaaaaaaa.eyJaaaaaaaaaa ",
+  "x.eyJ",
+  "-----BEGIN ",
+  "-----BEGIN PRIVATE KEY-----",
+  "https://a:b",
+  "a://x:",
+  "bearer ",
+  "basic\t",
+  "password=",
+  "secret:  '",
+  "sk-ant-",
+  "ghp_",
+  "sk-",
+])("secrets are looked for in a long text of %j without hanging", (piece) => {
+  const startMs = performance.now();
+  maskSecrets(piece.repeat(Math.ceil(2_000_000 / piece.length)));
+  expect(performance.now() - startMs).toBeLessThan(5_000);
+});
+
 test("secrets are known by their looks, or by what stands before them; other words stay", () => {
   const key = ["-----BEGIN OPENSSH PRIVATE KEY-----", "+abc", "+-----END OPENSSH PRIVATE KEY-----"].join("\n");
   for (const secret of [
     key,
     `ghp_${"a".repeat(36)}`,
     "AKIAABCDEFGHIJKLMNOP",
+    `eyJhbcdefghijkl.eyJ${"a".repeat(40)}.${"a".repeat(40)}`,
+    `token-eyJhbcdefghijkl.eyJ${"a".repeat(40)}.`,
     "Authorization: Bearer abcdefgh12345678",
     "https://user:hunter22@example.com/x",
     "password = 'correct horse'",

@@ -148,6 +148,10 @@ test("sessions are not replaced without a word, and a backup that is cut or chan
     true,
     "BACKUP_INVALID",
   );
+  for (const title of ['{{format":1', '{"Format":1', '{"format":"']) {
+    const other = Buffer.from(backup.toString("latin1").replace('{"format":1', title), "latin1");
+    await refused(other, true, "BACKUP_INVALID");
+  }
   const newer = Buffer.from(backup.toString("latin1").replace('{"format":1', '{"format":2'), "latin1");
   await refused(newer, true, "BACKUP_TOO_NEW");
   const aborted = AbortSignal.abort(new Error("enough"));
@@ -160,6 +164,33 @@ test("sessions are not replaced without a word, and a backup that is cut or chan
   });
   using store = SqliteStore.open(place.path);
   expect(store.getSession("ses_9")).toBeUndefined();
+});
+
+test.each([
+  "CREATE TRIGGER later AFTER DELETE ON session BEGIN UPDATE removed SET session_id = '../../x'; END",
+  "CREATE VIEW more AS SELECT 1",
+  "CREATE VIRTUAL TABLE more USING fts5(x)",
+  "UPDATE session SET id = '../ses_1' WHERE id = 'ses_2'",
+  "UPDATE session SET id = 'ses_2/../../../home' WHERE id = 'ses_2'",
+  "INSERT INTO removed VALUES ('ses_')",
+  "INSERT INTO artifact (session_id, kind, size_bytes, sha256) VALUES ('../../x', 1, 0, x'00')",
+])("a backup whose database was made by somebody to reach other files is refused: %s", async (sql) => {
+  using place = temporaryStore();
+  using other = temporaryStore();
+  {
+    using store = SqliteStore.open(place.path);
+    await fill(store);
+  }
+  const database = new DatabaseSync(place.path);
+  database.exec(sql);
+  database.close();
+  const backup = await backupOf(dirname(place.path));
+  const state = dirname(other.path);
+  mkdirSync(state);
+  await expect(restore(state, { input: from(backup), replace: true, signal: never })).rejects.toMatchObject({
+    reason: "BACKUP_INVALID",
+  });
+  expect(readdirSync(state)).toEqual([]);
 });
 
 test("a restore that was killed has either not begun or is ended by whoever comes next", async () => {

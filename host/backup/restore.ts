@@ -3,10 +3,18 @@ import { mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/p
 import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { AppError } from "../../proto/index.ts";
+import { parseJson } from "../broker/json.ts";
 import { readHostId } from "../host-id.ts";
 import { bareFiles, makeServedDirectory } from "../snapshots/served-directory.ts";
 import { StoreFile } from "../store/store-file.ts";
-import { countSessions, listCopied, makeOneFile, releaseContainers } from "../store/store-copy.ts";
+import {
+  actsByItself,
+  countSessions,
+  findStrangeId,
+  listCopied,
+  makeOneFile,
+  releaseContainers,
+} from "../store/store-copy.ts";
 import { ArtifactFiles, nameOf } from "../store/artifact-files.ts";
 import { type ArchiveEntry, type Checked, invalid, readArchive } from "./archive.ts";
 import { FORMAT, TITLE, type Title } from "./back-up.ts";
@@ -99,8 +107,9 @@ async function readTitle(first: IteratorResult<ArchiveEntry, unknown>): Promise<
   if (first.done === true || first.value.name !== TITLE || first.value.size > MAX_TITLE_BYTES) {
     throw invalid("it is of another kind");
   }
-  const title = JSON.parse(await text(first.value.bytes)) as Title;
-  if (title.format <= FORMAT) return title;
+  const title = parseJson(await text(first.value.bytes)) as Partial<Title> | undefined;
+  if (typeof title?.format !== "number" || typeof title.host !== "string") throw invalid("it is of another kind");
+  if (title.format <= FORMAT) return title as Title;
   throw new AppError("BACKUP_TOO_NEW", "This backup was made by a newer ClaudeCluster.", { help: "Update this one." });
 }
 
@@ -116,12 +125,15 @@ async function extract(part: string, { name, bytes }: ArchiveEntry): Promise<voi
 function checkDatabase(part: string, checked: ReadonlyMap<string, Checked>): void {
   const path = join(part, DATABASE);
   if (!checked.has(DATABASE)) throw invalid("it has no sessions");
+  if (actsByItself(path)) throw invalid("its database is not one of a host's");
   for (const artifact of listCopied(path).artifacts) {
     if (checked.get(`artifacts/${nameOf(artifact)}`)?.sha256 !== artifact.sha256) {
       throw invalid(`what ${artifact.sessionId} left is not in it`);
     }
   }
   StoreFile.open(path, ArtifactFiles.open(path))[Symbol.dispose]();
+  // Files are removed by them.
+  if (findStrangeId(path) !== undefined) throw invalid("what it calls a session is none");
 }
 
 /** Makes the git directories around the objects: nothing that could name a program comes out of a backup. */

@@ -42,6 +42,25 @@ export function listCopied(path: string): { sessionIds: Set<string>; artifacts: 
   });
 }
 
+/** Returns whether a database acts or computes by itself: no store has a trigger, a view or a virtual table. */
+export function actsByItself(path: string): boolean {
+  return read(path, (database) => {
+    const found = database.prepare(
+      "SELECT 1 FROM sqlite_schema WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%' LIMIT 1",
+    );
+    return found.get() !== undefined;
+  });
+}
+
+/** Returns an id in a store's file by which files are found, but that is no session's. Undefined: there is none. */
+export function findStrangeId(path: string): string | undefined {
+  return read(path, (database) => {
+    const tables = ["SELECT id FROM session", "SELECT session_id FROM removed", "SELECT session_id FROM artifact"];
+    const strange = `SELECT id FROM (${tables.join(" UNION ALL ")}) WHERE id NOT GLOB 'ses_?*' OR substr(id, 5) GLOB '*[^A-Za-z0-9]*'`;
+    return database.prepare(`${strange} LIMIT 1`).get()?.["id"] as string | undefined;
+  });
+}
+
 /** Forgets sessions in a copy: the host that opens it clears what is left of them. */
 export function forgetCopied(path: string, sessionIds: readonly string[]): void {
   if (sessionIds.length === 0) return;

@@ -54,8 +54,8 @@ export function claudeEnvironment(spec: ClaudeSpec, options: EnvironmentOptions)
   };
 }
 
-/** Returns the variables that say which trace Claude's work belongs to, as `claude -p` and other programs read them. */
-export function traceEnvironment({ traceParent }: Pick<ClaudeSpec, "traceParent">): Record<string, string> {
+/** Which trace Claude's work belongs to, as `claude -p` and other programs read it. */
+function traceEnvironment({ traceParent }: Pick<ClaudeSpec, "traceParent">): Record<string, string> {
   return traceParent === "" ? {} : { TRACEPARENT: traceParent };
 }
 

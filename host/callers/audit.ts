@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { asAppError, cutChars } from "../../proto/index.ts";
-import { BoundedLog } from "../daemon/bounded-log.ts";
+import { BoundedLog } from "../bounded-log.ts";
 import type { Sessions } from "../session/sessions.ts";
 
 /** Two files of this size hold some hundred thousand calls (bytes). */

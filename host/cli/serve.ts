@@ -7,7 +7,7 @@ import { onBehalfOf } from "../callers/on-behalf-of.ts";
 import { TokenCallers } from "../callers/token-callers.ts";
 import type { HostConfig } from "../config/config.ts";
 import { createLogger } from "../logger.ts";
-import { BoundedLog } from "../daemon/bounded-log.ts";
+import { BoundedLog } from "../bounded-log.ts";
 import { removeOtherPrograms } from "../daemon/kept-program.ts";
 import { runHost } from "../daemon/host-process.ts";
 import { socketPath } from "../daemon/runtime-directory.ts";

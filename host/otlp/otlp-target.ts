@@ -1,13 +1,11 @@
 import type { Logger } from "pino";
+import type { TelemetryKind } from "../broker/telemetry/stamp.ts";
 import type { WayOut } from "../broker/way-out.ts";
 import type { Settings } from "../config/settings.ts";
 import { NotTaken, postJson } from "../post.ts";
 
 /** A push takes no longer (ms), also the last one, for which the host's end waits. */
 export const PUSH_TIMEOUT_MS = 5_000;
-
-/** Kinds of what is pushed, as the ends of the paths have them. */
-export type OtlpSignal = "metrics" | "traces" | "logs";
 
 /** Collector to push to, and how it is reached. */
 export interface OtlpTargetOptions {
@@ -20,7 +18,7 @@ export interface OtlpTargetOptions {
 export class OtlpTarget {
   readonly otlp: NonNullable<Settings["otlp"]>;
   readonly #options: OtlpTargetOptions;
-  readonly #failing = new Set<OtlpSignal>();
+  readonly #failing = new Set<TelemetryKind>();
 
   constructor(options: OtlpTargetOptions) {
     this.otlp = options.otlp;
@@ -32,7 +30,7 @@ export class OtlpTarget {
    * rejects.
    */
   async push(
-    kind: OtlpSignal,
+    kind: TelemetryKind,
     body: Uint8Array,
     contentType = "application/json",
   ): Promise<"taken" | "refused" | "failed"> {

@@ -1,5 +1,6 @@
+import { create } from "@bufbuild/protobuf";
 import type { UsageSum } from "../../proto/control.ts";
-import { dollars } from "../../proto/index.ts";
+import { dollars, MeteredUsageSchema, sumUsage } from "../../proto/index.ts";
 import { oneLine } from "./plain-text.ts";
 import { stateName } from "./session-summary.ts";
 
@@ -62,7 +63,8 @@ export function usageTable(sums: readonly UsageSum[], by: readonly UsageColumn[]
   const rows = entries.map((entry) => [...by.map((column) => entry[column] || "-"), ...figures(entry)]);
   const heads = [...by.map((column) => column.toUpperCase()), "SESSIONS", "REQUESTS", "IN", "OUT", "CACHED", "COST"];
   // A session is in several rows where these are by day or model: they cannot be added up.
-  const total = { ...entries.reduce(add), sessions: NaN };
+  const usage = used.map(({ usage }) => usage ?? create(MeteredUsageSchema)).reduce(sumUsage);
+  const total = { ...usageEntry({ ...used[0]!, usage }, []), sessions: NaN };
   const last = [...by.map((_column, index) => (index === 0 ? "all" : "")), ...figures(total)];
   const lines = [heads, ...rows, ...(entries.length > 1 ? [last] : [])];
   const widths = heads.map((_head, index) => Math.max(...lines.map((line) => line[index]!.length)));
@@ -75,16 +77,4 @@ function figures(entry: UsageEntry): string[] {
   const { sessions, requests, input_tokens: sent, output_tokens: received, cost_usd: cost } = entry;
   const cached = entry.cache_read_tokens + entry.cache_write_tokens;
   return [Number.isNaN(sessions) ? "" : sessions, requests, sent, received, cached].map(String).concat(dollars(cost));
-}
-
-function add(a: UsageEntry, b: UsageEntry): UsageEntry {
-  return {
-    sessions: a.sessions,
-    requests: a.requests + b.requests,
-    input_tokens: a.input_tokens + b.input_tokens,
-    output_tokens: a.output_tokens + b.output_tokens,
-    cache_write_tokens: a.cache_write_tokens + b.cache_write_tokens,
-    cache_read_tokens: a.cache_read_tokens + b.cache_read_tokens,
-    cost_usd: a.cost_usd + b.cost_usd,
-  };
 }

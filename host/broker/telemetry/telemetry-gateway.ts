@@ -10,7 +10,7 @@ export interface TelemetryGatewayOptions {
   push(kind: TelemetryKind, body: Uint8Array): Promise<"taken" | "refused" | "failed">;
   /** Called with every body that is not passed on for being too much, or that nobody took. */
   onDropped: () => void;
-  /** Limits of what is passed on. Default: TELEMETRY_LIMITS. */
+  /** Limits of what is passed on. Default: some that Claude Code stays far below. */
   limits?: TelemetryLimits;
 }
 
@@ -25,8 +25,8 @@ export interface TelemetryLimits {
   perSecond: number;
 }
 
-/** Limits that Claude Code stays far below: it sends each kind every few seconds. */
-export const TELEMETRY_LIMITS: TelemetryLimits = {
+/** Claude Code sends each kind every few seconds. */
+const LIMITS: TelemetryLimits = {
   bodyBytes: 2 * 1024 ** 2,
   allBytes: 64 * 1024 ** 2,
   burst: 60,
@@ -54,7 +54,7 @@ class TelemetryGateway {
 
   constructor(options: TelemetryGatewayOptions) {
     this.#options = options;
-    const { bodyBytes, allBytes, burst } = (this.#limits = options.limits ?? TELEMETRY_LIMITS);
+    const { bodyBytes, allBytes, burst } = (this.#limits = options.limits ?? LIMITS);
     this.#bodies = new RequestBodies({ maxBytes: bodyBytes, maxHeldBytes: 2 * bodyBytes });
     this.#bytesLeft = allBytes;
     this.#allowed = burst;

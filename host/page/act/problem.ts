@@ -8,8 +8,3 @@ export function problemOf(error: unknown): string {
   if (info === undefined) return `The host did not answer: ${known.rawMessage}.`;
   return info.help === "" ? known.rawMessage : `${known.rawMessage} ${info.help}`;
 }
-
-/** Returns the reason of a failed call, such as START_NOT_FOUND. Empty: it says none. */
-export function reasonOf(error: unknown): string {
-  return ConnectError.from(error).findDetails(ErrorInfoSchema)[0]?.reason ?? "";
-}

@@ -110,11 +110,7 @@ function fileHeader(file: PatchedFile, open: boolean): TemplateResult {
     ><span role="gridcell" class="quiet">${facts.filter((fact) => fact !== "").join(", ")}</span>${renderCounts(file)}`;
 }
 
-/** Renders how many lines were added and deleted. */
-export function renderCounts({
-  addedLines,
-  deletedLines,
-}: Pick<PatchedFile, "addedLines" | "deletedLines">): TemplateResult {
+function renderCounts({ addedLines, deletedLines }: PatchedFile): TemplateResult {
   return html`<span role="gridcell" class="counts"
     ><span class="good">+${numbers.format(addedLines)}</span>
     <span class="bad">−${numbers.format(deletedLines)}</span></span

@@ -34,7 +34,7 @@ export interface PatchedFile {
 }
 
 /** Most characters of lines that are kept of one patch. */
-export const MAX_KEPT_CHARS = 64 * 1024 * 1024;
+const MAX_KEPT_CHARS = 64 * 1024 * 1024;
 const HEADER = "diff --git ";
 const HUNK = /^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)$/s;
 

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, renameSync, writeSync } from "node:fs";
-import { onStateFile } from "../state-directory.ts";
+import { onStateFile } from "./state-directory.ts";
 
 /** Two files of this size are more than anybody reads (bytes). */
 const MAX_BYTES = 4 * 1024 * 1024;

@@ -15,8 +15,18 @@ export type AnyResponse = ServerResponse | Http2ServerResponse;
 
 /** The first bytes of a HTTP/2 connection that is not negotiated by TLS. */
 const PREFACE = "PRI";
-/** A connection that has not said what it speaks by then says nothing. */
-const FIRST_BYTES_MS = 10_000;
+/** Limits of what callers may hold without a call. */
+export interface ConnectionLimits {
+  /** A connection that has not said by then what it speaks is cut (ms). */
+  firstBytesMs: number;
+  /** One of HTTP/1.1 that has not said by then what it asks for is cut: after it has come, and after an answer (ms). */
+  headersMs: number;
+  /** Connections on TCP at once. More are cut as they come. */
+  connections: number;
+}
+
+/** More than honest callers need, and less than the system lets a process have. */
+const LIMITS: ConnectionLimits = { firstBytesMs: 10_000, headersMs: 60_000, connections: 1000 };
 /** Bytes that a caller may send before we have read them, for a stream, and for a connection on TCP. */
 const WINDOW_BYTES = 1024 * 1024;
 
@@ -30,16 +40,23 @@ export class AnyHttpServer {
   readonly #server: ReturnType<typeof createServer>;
   readonly #sockets = new Set<Socket>();
   readonly #sessions = new Set<ServerHttp2Session>();
-  /** Connections of HTTP/1.1 with a request under way. */
-  readonly #answering = new Set<Socket>();
-  readonly #plain = new Set<Socket>();
+  /** Connections of HTTP/1.1: how many requests of each are under way, and what cuts it if no other one comes. */
+  readonly #plain = new Map<Socket, { answering: number; silent: NodeJS.Timeout | undefined }>();
+  readonly #limits: ConnectionLimits;
   readonly #onConnections: () => void;
   /** It listens on a unix socket. */
   #local = false;
 
   /** Makes a server. `onConnections` is called whenever a connection has come or gone. */
-  constructor(handle: (request: AnyRequest, response: AnyResponse) => void, onConnections: () => void = () => {}) {
+  constructor(
+    handle: (request: AnyRequest, response: AnyResponse) => void,
+    {
+      onConnections = () => {},
+      ...limits
+    }: Partial<ConnectionLimits> & { onConnections?: (() => void) | undefined } = {},
+  ) {
     this.#onConnections = onConnections;
+    this.#limits = { ...LIMITS, ...limits };
     this.#http2 = createHttp2Server({ settings: { initialWindowSize: WINDOW_BYTES } }, handle);
     this.#http2.on("session", (session) => {
       // Node reads nothing from a connection while a write of it is under way: with Node at both ends, and more on its way in
@@ -51,10 +68,15 @@ export class AnyHttpServer {
     });
     this.#http1 = createHttp1Server(handle);
     this.#http1.on("request", ({ socket }, response) => {
-      this.#answering.add(socket);
+      const plain = this.#plain.get(socket);
+      if (plain === undefined) return;
+      plain.answering += 1;
+      clearTimeout(plain.silent);
       response.once("close", () => {
-        this.#answering.delete(socket);
-        if (!this.#server.listening) socket.destroy();
+        plain.answering -= 1;
+        if (plain.answering > 0) return;
+        if (this.#server.listening) this.#waitForRequest(socket);
+        else socket.destroy();
       });
     });
     // A watched session may be silent for as long as it likes.
@@ -70,6 +92,7 @@ export class AnyHttpServer {
   async listen(address: ListenOptions): Promise<number> {
     this.#local = address.path !== undefined;
     await new Promise<void>((resolve, reject) => {
+      if (!this.#local) this.#server.maxConnections = this.#limits.connections;
       this.#server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(nameOf(address), error)));
       this.#server.listen(address, resolve);
     });
@@ -80,7 +103,7 @@ export class AnyHttpServer {
   /** Takes no more connections, lets running calls end for `graceMs`, then cuts them. */
   async close(options: { graceMs: number }): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const socket of this.#plain) if (!this.#answering.has(socket)) socket.destroy();
+    for (const [socket, { answering }] of this.#plain) if (answering === 0) socket.destroy();
     const timer = setTimeout(() => this.#destroyAll(), options.graceMs);
     for (const session of this.#sessions) session.close();
     await closed;
@@ -92,12 +115,13 @@ export class AnyHttpServer {
     this.#onConnections();
     socket.once("close", () => {
       this.#sockets.delete(socket);
+      clearTimeout(this.#plain.get(socket)?.silent);
       this.#plain.delete(socket);
       this.#onConnections();
     });
     // Dealt with where the connection is used; before that it needs no dealing with.
     socket.on("error", () => {});
-    const silent = setTimeout(() => socket.destroy(), FIRST_BYTES_MS);
+    const silent = setTimeout(() => socket.destroy(), this.#limits.firstBytesMs);
     let first = Buffer.alloc(0);
     const onData = (chunk: Buffer) => {
       first = Buffer.concat([first, chunk]);
@@ -109,7 +133,8 @@ export class AnyHttpServer {
       socket.unshift(first);
       if (start === PREFACE) this.#http2.emit("connection", socket);
       else {
-        this.#plain.add(socket);
+        this.#plain.set(socket, { answering: 0, silent: undefined });
+        this.#waitForRequest(socket);
         this.#http1.emit("connection", socket);
         // The parser reads what has been put back, then goes on by itself.
         socket.resume();
@@ -117,6 +142,14 @@ export class AnyHttpServer {
     };
     socket.on("data", onData);
     socket.once("close", () => clearTimeout(silent));
+  }
+
+  /** Node looks for slow headers only where it listens itself. */
+  #waitForRequest(socket: Socket): void {
+    const plain = this.#plain.get(socket);
+    if (plain === undefined) return;
+    clearTimeout(plain.silent);
+    plain.silent = setTimeout(() => socket.destroy(), this.#limits.headersMs);
   }
 
   #destroyAll(): void {

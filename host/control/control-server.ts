@@ -119,7 +119,8 @@ export class ControlServer implements AsyncDisposable {
     callerOf: (request: AnyRequest) => ContextValues,
     allowedHosts: readonly string[] = [],
   ): Promise<number> {
-    const server = new AnyHttpServer(this.#handle(callerOf, allowedHosts), this.#options.onConnections);
+    const { onConnections } = this.#options;
+    const server = new AnyHttpServer(this.#handle(callerOf, allowedHosts), { onConnections });
     const port = await server.listen(address);
     this.#servers.push(server);
     return port;

@@ -1,4 +1,3 @@
-import { text } from "node:stream/consumers";
 import type { ContextValues } from "@connectrpc/connect";
 import type { Logger } from "pino";
 import { isLoopback } from "../address.ts";
@@ -8,6 +7,7 @@ import { pageCaller } from "../control/caller.ts";
 import { refuseCall, refuseHost, type Refusal } from "./check-request.ts";
 import { type PageFile, readPage } from "./page-files.ts";
 import { mayBeOurs } from "./peer-user.ts";
+import { readCode } from "./read-code.ts";
 import { setSecurityHeaders } from "./security-headers.ts";
 import { type SignIn, SignIns } from "./sign-ins.ts";
 
@@ -103,7 +103,7 @@ export class PageServer implements AsyncDisposable {
     if (refusal !== undefined) return refuse(response, refusal);
     if (!(Number(request.headers["content-length"]) <= MAX_CODE_BYTES)) return refuse(response, REFUSED);
     if (!(await mayBeOurs(request.socket))) return refuse(response, OTHER_USER);
-    const proof = this.#signIns.signIn(readCode(await text(request)));
+    const proof = this.#signIns.signIn(await readCode(request));
     if (proof === undefined) return this.#refuseStranger(response, "sign-in");
     response.setHeader("set-cookie", `${this.#cookieName}=${proof.cookie}; HttpOnly; SameSite=Strict; Path=/`);
     response.setHeader("content-type", "application/json");
@@ -142,15 +142,6 @@ export class PageServer implements AsyncDisposable {
 }
 
 const OTHER_USER: Refusal = { status: 403, text: "This browser is not known to be run by the host's user." };
-
-function readCode(body: string): string {
-  try {
-    const { code } = JSON.parse(body) as { code?: unknown };
-    return typeof code === "string" ? code : "";
-  } catch {
-    return "";
-  }
-}
 
 function refuse(response: AnyResponse, { status, text: reason }: Refusal): void {
   response.statusCode = status;

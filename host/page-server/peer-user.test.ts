@@ -7,12 +7,16 @@ const TABLE = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->whe
    0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 1 1 0 100 0 0 10 0
    1: 0100007F:1F90 0100007F:C350 01 00000000:00000000 00:00000000 00000000  1000        0 2 1 0 20 4 30 10 -1
    2: 0100007F:C350 0100007F:1F90 01 00000000:00000000 00:00000000 00000000  1001        0 3 1 0 20 4 30 10 -1
-   3: 0200007F:C350 0100007F:1F90 01 00000000:00000000 00:00000000 00000000  1002        0 4 1 0 20 4 30 10 -1`;
+   3: 0200007F:C350 0100007F:1F90 01 00000000:00000000 00:00000000 00000000  1002        0 4 1 0 20 4 30 10 -1
+   4: 0100007F:C351 0100007F:1F90 05 00000000:00000000 00:00000000 00000000     0        0 0 1 0 20 4 30 10 -1
+   5: 0100007F:C352 0100007F:1F90 06 00000000:00000000 00:00000000 00000000     0        0 0 1 0 20 4 30 10 -1`;
 
 test("the users of a connection are those of the end that was opened, at every address", () => {
   expect(usersOf(TABLE, { from: 0xc350, to: 0x1f90 })).toEqual([1001, 1002]);
   expect(usersOf(TABLE, { from: 0x1f90, to: 0xc350 })).toEqual([1000]);
   expect(usersOf(TABLE, { from: 1, to: 0x1f90 })).toEqual([]);
+  // Ends that somebody has closed are nobody's, and look like root's.
+  for (const from of [0xc351, 0xc352]) expect(usersOf(TABLE, { from, to: 0x1f90 })).toEqual([]);
 });
 
 test("a connection of this process is this user's, and one that there is not is nobody's", async () => {

@@ -5,7 +5,9 @@ import { isLoopback } from "../address.ts";
 /** The kernel's tables of connections, each with the user whose socket it is. */
 const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"];
 /** Columns of their rows. */
-const [LOCAL, REMOTE, USER] = [1, 2, 7];
+const [LOCAL, REMOTE, STATE, USER] = [1, 2, 3, 7];
+/** State of a connection whose two ends are there. One that was closed has no user any more, which is written as root. */
+const ESTABLISHED = "01";
 
 /**
  * Returns whether a connection may be one of this user's programs, or root's. On Linux others of this machine see the code in
@@ -25,5 +27,6 @@ export function usersOf(table: string, ports: { from: number; to: number }): num
   const portOf = (address = "") => Number.parseInt(address.slice(address.lastIndexOf(":") + 1), 16);
   return rows
     .filter((row) => portOf(row[LOCAL]) === ports.from && portOf(row[REMOTE]) === ports.to)
+    .filter((row) => row[STATE] === ESTABLISHED)
     .map((row) => Number(row[USER]));
 }

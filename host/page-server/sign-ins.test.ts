@@ -54,3 +54,15 @@ test("codes and browsers are bounded: the one that was used the longest time ago
   const codes = Array.from({ length: 40 }, () => ((clock.ms += 1), known.makeCode()));
   expect(codes.map((code) => known.signIn(code) !== undefined)).toEqual(codes.map((_, index) => index >= 8));
 });
+
+test("a browser that watches does not make room for others", () => {
+  const { clock, known } = signIns();
+  const watching = known.signIn(known.makeCode())!;
+  known.find(watching)!.begin();
+  for (let count = 0; count < 100; count++) {
+    clock.ms += 1;
+    known.signIn(known.makeCode());
+  }
+  expect(known.find(watching)).toBeDefined();
+  expect(known.inUse).toBe(true);
+});

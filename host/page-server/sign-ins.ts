@@ -60,7 +60,7 @@ export class SignIns {
     const expireMs = this.#codes.get(digest);
     this.#codes.delete(digest);
     if (expireMs === undefined || expireMs <= this.#now()) return undefined;
-    makeRoom(this.#signIns, ({ usedMs }) => usedMs);
+    makeRoom(this.#signIns, ({ openCalls, usedMs }) => (openCalls > 0 ? Infinity : usedMs));
     const proof = { cookie: randomBytes(32).toString("base64url"), key: randomBytes(32).toString("base64url") };
     this.#signIns.set(nameOf(proof.cookie), this.#newSignIn(proof.key));
     return proof;

@@ -8,6 +8,14 @@ import type { AgentLink } from "./agent-link.ts";
 import type { SessionLog } from "./session-log.ts";
 import { TIMEOUTS } from "./timeouts.ts";
 
+/** What an agent is, or says that none may say, is no sign of its container's end. */
+const VERDICTS: ReadonlySet<string> = new Set([
+  "AGENT_INVALID",
+  "AGENT_OUTDATED",
+  "PATCH_TOO_LARGE",
+  "TRANSCRIPT_TOO_LARGE",
+]);
+
 /**
  * Waits for a session's end, and returns what it left: from its agent, or salvaged from the log if its container ended first.
  * Throws what else kept the agent from giving it. The container stays the caller's.
@@ -26,8 +34,7 @@ export async function awaitEnded(
     return await salvageEnded(end.outcome(first), log);
   } catch (error) {
     if (end.leaving.aborted) throw error;
-    // What an agent says that none may say is no sign of its container's end.
-    if (asAppError(error).reason === "AGENT_INVALID") throw error;
+    if (VERDICTS.has(asAppError(error).reason)) throw error;
     // The container's end is the cause, the lost connection only its sign.
     const exit = await Promise.race([exited, delay(TIMEOUTS.exitLookMs, undefined)]);
     if (exit === undefined) throw error;

@@ -15,7 +15,9 @@ const SECRETS = [
 const NAMED = [
   /(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}/gi,
   /(\b[a-z][a-z0-9+.-]{0,20}:\/\/[^\s/:@"']{0,200}:)[^\s/@"']{1,500}(?=@)/gi,
-  /((?:api[_-]?key|auth[_-]?token|access[_-]?token|secret|password|passwd)["']?\s{0,5}[:=]\s{0,5}["']?)[^\s"',;]{6,}/gi,
+  /((?:(?:api|access|secret|private|signing|encryption)[_-]?key|(?:auth|access|refresh|api|secret|session)[_-]?token|secret|password|passwd)["']?\s{0,5}[:=]\s{0,5}["']?)[^\s"',;]{6,}/gi,
+  // Variables as files of settings and shells have them.
+  /(\b[A-Z][A-Z0-9_]{0,80}(?:TOKEN|SECRET|PASSWORD|PASSWD|PASS|PWD|CREDENTIALS?|_KEY)(?:_[A-Z0-9]{1,20})?["']?(?:=|:\s{0,5})["']?)[^\s"',;]{6,}/g,
 ];
 
 /** Returns a text in which what looks like a secret is left out: keys, tokens, passwords. What does not look like one stays. */

@@ -86,6 +86,10 @@ test.each([
   "sk-ant-",
   "ghp_",
   "sk-",
+  "A_",
+  "TOKEN",
+  "_KEY",
+  "api_key: ",
 ])("secrets are looked for in a long text of %j without hanging", (piece) => {
   const startMs = performance.now();
   maskSecrets(piece.repeat(Math.ceil(2_000_000 / piece.length)));
@@ -98,6 +102,13 @@ test("secrets are known by their looks, or by what stands before them; other wor
     key,
     `ghp_${"a".repeat(36)}`,
     "AKIAABCDEFGHIJKLMNOP",
+    `aws_secret_access_key = ${"a".repeat(40)}`,
+    `+SECRET_KEY = 'abcdef${"a".repeat(40)}'`,
+    `"refreshToken": "abcdef123456"`,
+    "GITHUB_TOKEN=abcdef123456",
+    "export DB_PASS_1='abcdef123456'",
+    "STRIPE_KEY: abcdef123456",
+    '"NPM_TOKEN": "abcdef123456"',
     `eyJhbcdefghijkl.eyJ${"a".repeat(40)}.${"a".repeat(40)}`,
     `token-eyJhbcdefghijkl.eyJ${"a".repeat(40)}.`,
     "Authorization: Bearer abcdefgh12345678",
@@ -110,6 +121,7 @@ test("secrets are known by their looks, or by what stands before them; other wor
     expect(masked).not.toMatch(/abc\n|hunter22|correct|abcdef|a{30}|ABCDEFGH/);
     expect(masked).toMatch(/^before .*after$/s);
   }
-  const text = "The token was refreshed; see https://example.com:8080/a@b and basic things, skip-1.";
+  const text =
+    "The token was refreshed; see https://example.com:8080/a@b and basic things, skip-1. const MAX_TOKENS = 100000; TOKEN=7; a keyword: value1;";
   expect(maskSecrets(text)).toBe(text);
 });

@@ -21,9 +21,9 @@ import { FORMAT, TITLE, type Title } from "./back-up.ts";
 import { DATABASE, DIRECTORIES, isBackedUp } from "./places.ts";
 
 const MAX_TITLE_BYTES = 4096;
-/** What is being read out of a backup. It does not count, and may be left by somebody who was killed. */
+/** Directory of a backup that is being read. It does not count, and may be left by somebody who was killed. */
 const PART = "restoring";
-/** What was read whole and takes the place of what is there, by whoever finds it. */
+/** Directory of a backup that was read whole: whoever finds it puts it in the place of what is there. */
 const WHOLE = "restored";
 
 /** Sessions that were restored. */

@@ -6,7 +6,7 @@ import type { Sessions } from "../session/sessions.ts";
 /** Two files of this size hold some hundred thousand calls (bytes). */
 const MAX_BYTES = 32 * 1024 * 1024;
 const MAX_REFUSED_BYTES = 1024 * 1024;
-/** So many refusals are written in a minute; how many more there were is in the next line after that. */
+/** Most refusals that are written in a minute; the first line after it says how many more there were. */
 const REFUSALS = 20;
 const MINUTE_MS = 60_000;
 const MAX_CHARS = 64;

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { HostLink } from "../daemon/host-link.ts";
 import { type CommandIo, EXIT } from "./command-io.ts";
 
-/** What opens a browser has failed by then, if it does (ms). */
+/** Time after which what opens a browser has not failed (ms). */
 const OPENED_MS = 2_000;
 
 /** Opens the host's page in a browser, or prints its address, or signs out every browser. Throws what openPage throws. */

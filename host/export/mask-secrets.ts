@@ -1,6 +1,6 @@
 const MASK = "[secret left out]";
 
-/** What is known to be a secret by its looks, wherever it stands. */
+/** Secrets that are known by their looks, wherever they stand. */
 const SECRETS = [
   /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[^]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)/g,
   /sk-ant-[A-Za-z0-9_-]{8,}/g,
@@ -11,7 +11,7 @@ const SECRETS = [
   // What it consists of is looked for from its first character alone: from each eyJ in it, a patch of these would take half an hour.
   /(?<![\w-])(?=[\w-]+\.eyJ[\w-]{10,}\.)[\w-]*eyJ[\w-]{10,}\.eyJ[\w-]+\.[\w-]*/g,
 ];
-/** What is one by what stands before it, which stays. */
+/** Secrets that are known by what stands before them, which stays. */
 const NAMED = [
   /(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}/gi,
   /(\b[a-z][a-z0-9+.-]{0,20}:\/\/[^\s/:@"']{0,200}:)[^\s/@"']{1,500}(?=@)/gi,

@@ -2,7 +2,7 @@ import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { isMembers, parseJson } from "../broker/json.ts";
 
-/** It is a few bytes, and comes at once (ms). */
+/** Time for the code to come, which is a few bytes (ms). */
 const WITHIN_MS = 10_000;
 
 /** Reads the code that a browser signs in with; "" for what is none. Rejects when it is cut, as one that is slow is. */

@@ -3,9 +3,9 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { AppError, type Session } from "../../proto/index.ts";
 import type { Sessions } from "../session/sessions.ts";
 
-/** As many directories are listed. */
+/** Most directories that are listed. */
 const MAX_DIRECTORIES = 50;
-/** As many of the newest sessions are looked at. */
+/** Most sessions that are looked at, the newest. */
 const MAX_SESSIONS = 1000;
 
 /** Directory of this machine that sessions have worked on. */
@@ -36,7 +36,7 @@ export function requireDirectory(session: Session): string {
   });
 }
 
-/** Of what was sent to this host the directory is on another machine. */
+/** Directory of a session on this machine. Empty: it has none, or was sent from another machine. */
 function directoryOf({ spec }: Session): string {
   const { senderStore = "", receipt } = spec?.repository?.snapshot ?? {};
   return senderStore === "" ? (receipt?.directory ?? "") : "";

@@ -9,7 +9,7 @@ export const SCHEMA_URL = "https://opentelemetry.io/schemas/gen-ai/0.1.0";
 /** Values of attributes by their names. */
 export type Attributes = Record<string, string | number | boolean>;
 
-/** What comes from a container is no longer than this in a span. */
+/** Longest text of a container in a span (UTF-16 units). */
 const MAX_TEXT_LENGTH = 100;
 const MAX_REPOSITORY_LENGTH = 1000;
 

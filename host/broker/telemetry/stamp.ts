@@ -70,7 +70,7 @@ export function stampTelemetry(kind: TelemetryKind, body: unknown, stamp: Teleme
   return { [resources]: stamped };
 }
 
-/** Of what the container says of itself, the version of Claude Code is of use, and does no harm. */
+/** Attributes of the host, and of those of the container the version of Claude Code, which does no harm. */
 function resourceAttributes(resource: unknown, { attributes }: TelemetryStamp): Members[] {
   const given = isMembers(resource) ? listOf(resource["attributes"]) : [];
   const version = given.find(({ key }) => key === "service.version")?.["value"];

@@ -1,6 +1,6 @@
 import type { Session } from "../../../proto/index.ts";
 
-/** So many groups are offered, and of each so many of its newest. */
+/** Most groups that are offered, and of each the newest attempts. */
 const MAX_GROUPS = 50;
 const MAX_ATTEMPTS = 8;
 

@@ -5,7 +5,7 @@ import { toStartRequest } from "./start-request.ts";
 
 const EMPTY = "model permissionMode attempts cost timeout ref history tokens requests steps idleTimeout decisionTimeout egress allowed image memory cpus setup check place"; // prettier-ignore
 
-/** What a form has whose other fields are empty. */
+/** Asks for what a form has with these fields, and all others empty. */
 function asked(fields: Record<string, string>) {
   const data = new FormData();
   for (const name of EMPTY.split(" ")) data.set(name, "");

@@ -49,7 +49,7 @@ export function toStartRequest(fields: FormData): MessageInitShape<typeof StartS
   };
 }
 
-/** 0 means something else than nothing. */
+/** Reads minutes. An empty field has no member at all: a duration of 0 would be a limit. */
 function minutes<Name extends string>(name: Name, text: string): Partial<Record<Name, Duration>> {
   if (text === "") return {};
   return { [name]: durationFromMs(Math.round(Number(text) * 60_000)) } as Record<Name, Duration>;

@@ -13,7 +13,7 @@ import { isSmall, makeRows, type Row } from "./rows.ts";
 import { shownPath } from "./tree.ts";
 
 const LINE_PX = 20;
-/** What is not known to be higher (px). */
+/** Heights of items that were not measured yet (px). */
 const HEIGHTS: Record<Exclude<Item["kind"], "line">, number> = {
   file: 38,
   hunk: 28,

@@ -13,7 +13,7 @@ export interface Destination {
   lastMs: number;
 }
 
-/** More is what a container does that wants the page to grow. */
+/** Most destinations that are told one by one: a container may make up any number. */
 const MAX_DESTINATIONS = 1000;
 
 /** Connections out of a container, by where to and whether they were allowed. */

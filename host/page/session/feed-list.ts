@@ -22,9 +22,9 @@ const FILTERS: Record<FeedKind, string> = {
 };
 /** What an entry of one line takes, about (px). */
 const ROW_HEIGHT = 30;
-/** As near the end as counts as there (px). */
+/** Distance from the end that counts as being there (px). */
 const NEAR_END = 40;
-/** Rows turn out to be higher than was thought; so often it is looked again where the end is. */
+/** Times that the end is looked for again, since rows turn out to be higher than was thought. */
 const MOST_LOOKS = 8;
 
 /** What happened in a session, newest last. It follows what comes, until somebody scrolls up. */

@@ -1,4 +1,4 @@
-/** What one text takes of a stream of output; what follows is another one. */
+/** Most characters of a stream of output in one text; what follows is another one. */
 const MAX_GROWN_CHARS = 64 * 1024;
 
 /** Text of an entry, as it came out of the container. */

@@ -34,7 +34,7 @@ export interface FeedEntry {
 /** Most entries that are kept, and most characters of their texts: the host has them all. */
 const MAX_ENTRIES = 200_000;
 const MAX_CHARS = 64 * 1024 * 1024;
-/** Of these, so many go at once. */
+/** Entries that go at once where there are too many. */
 const DROPPED_ENTRIES = 20_000;
 
 /** Entries of a session, put together from its events in their order. */

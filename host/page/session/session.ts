@@ -17,7 +17,7 @@ import "./steer.ts";
 import "./timeline-picture.ts";
 import "./usage-chart.ts";
 
-/** What lasts grows so often (ms), and no picture is drawn more often. */
+/** Between two drawings of what goes on (ms): times that grow, and the picture. */
 const BEAT_MS = 500;
 
 /** One session: what it is, where its time went, what happens, what came of it, and what it is to be told. */

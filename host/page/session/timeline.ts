@@ -20,7 +20,7 @@ export interface Span {
   row: number;
 }
 
-/** Most rows of one kind; who does more at once shares the last one. */
+/** Most rows of one kind; what is more at once shares the last one. */
 const MAX_ROWS = 8;
 /** No Claude does more; the rest comes from a container that wants the page to grow. */
 const MAX_SPANS = 200_000;

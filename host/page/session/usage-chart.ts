@@ -130,7 +130,7 @@ function path(className: string, d: string): SVGTemplateResult {
   return svg`<path class=${className} d=${d}></path>`;
 }
 
-/** 0 is no bound. */
+/** Text of a bound. Empty: there is none, which 0 says, too. */
 function bound(most: number | undefined, text: (value: number) => string): string {
   return most === undefined || most === 0 ? "" : ` of ${text(most)}`;
 }

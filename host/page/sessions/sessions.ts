@@ -265,7 +265,7 @@ function idOf(row: ListRow): string {
   return "session" in row ? row.session.id : "";
 }
 
-/** As the style has it, in px. */
+/** Height of a row (px), as the style has it. */
 function heightOf(row: ListRow): number {
   if (!("session" in row)) return 38;
   return NARROW.matches ? 78 : 56;

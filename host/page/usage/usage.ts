@@ -10,7 +10,7 @@ import { daysBack, withAllDays } from "./days.ts";
 
 const HEIGHT = 100;
 const COLUMN = 10;
-/** More columns than that say nothing. */
+/** Most columns of the chart; the table has all. */
 const MAX_COLUMNS = 400;
 
 const BY: readonly [UsageDimension, name: string, valueOf: (sum: UsageSum) => string][] = [

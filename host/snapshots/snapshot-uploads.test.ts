@@ -24,8 +24,10 @@ import { RemoteSessions } from "../control/remote-sessions.ts";
 import type { Upload } from "../control/upload-snapshot.ts";
 import { FakeMachine } from "../runtime/fake/fake-machine.ts";
 import { FakeRuntime } from "../runtime/fake/fake-runtime.ts";
+import { requireDirectory } from "../results/session-directories.ts";
 import { SessionManager } from "../session/session-manager.ts";
 import { LocalSource } from "../source/local-source.ts";
+import { projectOf } from "../source/project.ts";
 import { SqliteStore } from "../store/sqlite-store.ts";
 import { SnapshotStores, storesDirectory } from "./snapshot-stores.ts";
 import type { PackLimits } from "./take-pack.ts";
@@ -101,7 +103,10 @@ async function startHost(limits: Partial<PackLimits> = {}) {
 type Host = Awaited<ReturnType<typeof startHost>>;
 
 /** Finds the user's repository as a front does that has a state directory of its own, and counts the bytes that it sends. */
-async function find(host: Host, { front = "front", history = 1 }: { front?: string; history?: number | "all" } = {}) {
+async function find(
+  host: Host,
+  { front = "front", history = 1, claims }: { front?: string; history?: number | "all"; claims?: object } = {},
+) {
   let sentBytes = 0;
   const upload = async (given: Upload) => {
     const pack = async function* (haves: Parameters<Upload["pack"]>[0]) {
@@ -110,6 +115,7 @@ async function find(host: Host, { front = "front", history = 1 }: { front?: stri
         yield data;
       }
     };
+    Object.assign(given.start.snapshot!, claims);
     return await host.sessions.upload({ ...given, pack });
   };
   const stateDirectory = join(area, front);
@@ -278,6 +284,16 @@ test("a caller elsewhere can name no store and no ids that it has not uploaded",
   };
   expect(await refusal(host.sessions.upload({ start, pack, signal }))).toMatchObject({ reason: "SNAPSHOT_INVALID" });
   expect(told).toEqual([]);
+});
+
+test("what a caller elsewhere has uploaded is of no directory of this machine, whatever it says", async () => {
+  const host = await startHost();
+  const claims = { senderStore: "" };
+  const { snapshot } = await find(host, { claims });
+  const session = await createSession(host, snapshot);
+  expect(session.spec!.repository!.snapshot!.receipt!.directory).toBe(user);
+  expect(() => requireDirectory(session)).toThrow("did not work on a directory of this machine");
+  expect(projectOf(session)).toMatch(/^[0-9a-f]{64}$/);
 });
 
 test("two callers with a repository at the same path have stores of their own", async () => {

@@ -138,7 +138,9 @@ export class SnapshotUploads {
       this.#tickets.delete(id);
     };
     const timer = setTimeout(() => forget(uploadId), TICKET_MS).unref();
-    this.#tickets.set(uploadId, { snapshot: Object.assign(snapshot, { store, uploadId: "" }), timer });
+    // By this it is known to be from elsewhere: without, what it says of its directory would be of one of this machine.
+    const senderStore = snapshot.senderStore || createHash("sha256").update(store).digest("hex");
+    this.#tickets.set(uploadId, { snapshot: Object.assign(snapshot, { store, senderStore, uploadId: "" }), timer });
     for (const id of this.#tickets.keys()) if (this.#tickets.size > MAX_TICKETS) forget(id);
     return uploadId;
   }

@@ -8,6 +8,9 @@ import { bundleProgram } from "../../docker/build.mjs";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const run = promisify(execFile);
 
+/** What of the host's bundle is the same in every version. */
+const WITHOUT_VERSION: ReadonlySet<string> = new Set(["check-thread.mjs", "demo.mjs", "page"]);
+
 /** The package as npm packs it. */
 export interface PackedPackage {
   /** Path of the archive. */
@@ -35,7 +38,7 @@ export async function packVersion(version: string, directory: string): Promise<P
   const manifest = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as object;
   await writeFile(join(root, "package.json"), JSON.stringify({ ...manifest, version }));
   const host = join(root, "dist/host");
-  const parts = (await readdir(host)).filter((name) => name !== "demo.mjs");
+  const parts = (await readdir(host)).filter((name) => !WITHOUT_VERSION.has(name));
   for (const name of parts) await rm(join(host, name));
   await bundleProgram({ entry: "host/main.ts", outfile: join(host, "claudecluster.mjs"), version, split: true });
   return await packPackage(directory, root);

@@ -52,7 +52,8 @@ test("a setup makes ready what Claude and the check find, and only what git take
     setup: {
       command:
         "echo $USER; echo node_modules > .gitignore; mkdir node_modules; echo ready > node_modules/tool; echo one > lock; " +
-        'node -e \'require("http").createServer((_, answer) => answer.end("up\\n")).listen(7000)\' & sleep 1',
+        'node -e \'require("http").createServer((_, answer) => answer.end("up\\n")).listen(7000)\' & ' +
+        "until curl -s 127.0.0.1:7000/ > /dev/null; do sleep 0.1; done",
     },
     check: { command: "cat node_modules/tool served; echo x > spoilt; exit 7" },
   });

@@ -4,9 +4,16 @@ const COMMA = 0x2c;
 const OPENING = new Set([0x5b, 0x7b]);
 const CLOSING = new Set([0x5d, 0x7d]);
 
+/** Bounds of a JSON text. */
+export interface JsonBounds {
+  /** Values in it, about. */
+  values: number;
+  /** Lists and objects within each other. */
+  depth: number;
+}
+
 /** Far above any request: the longest conversation has some ten thousand values, and no schema is as deep. */
-const MAX_VALUES = 200_000;
-const MAX_DEPTH = 200;
+const REQUEST_BOUNDS: JsonBounds = { values: 200_000, depth: 200 };
 
 /**
  * Returns whether a JSON text is no deeper, and has no more values, than any real request. Texts of nothing but
@@ -14,6 +21,11 @@ const MAX_DEPTH = 200;
  * JSON is not checked.
  */
 export function isReasonable(json: Buffer): boolean {
+  return countValues(json, REQUEST_BOUNDS) !== undefined;
+}
+
+/** Returns about how many values a JSON text has, which is what it takes to read it. Undefined: it is out of bounds. */
+export function countValues(json: Buffer, bounds: JsonBounds): number | undefined {
   let values = 0;
   let depth = 0;
   for (let at = 0; at < json.length; at++) {
@@ -24,9 +36,9 @@ export function isReasonable(json: Buffer): boolean {
       values++;
       depth++;
     } else if (CLOSING.has(byte)) depth--;
-    if (values > MAX_VALUES || depth > MAX_DEPTH) return false;
+    if (values > bounds.values || depth > bounds.depth) return undefined;
   }
-  return true;
+  return values;
 }
 
 /** Members of a JSON object. */

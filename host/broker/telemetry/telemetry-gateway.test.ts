@@ -189,6 +189,24 @@ test("too much is refused and counted: in a body, in all, and at a time", async 
   expect(fast.dropped()).toBe(1);
 });
 
+test("what takes the host long to read counts for many, and what no telemetry is like is not read", async () => {
+  const limits = { bodyBytes: 1_000_000, allBytes: 10_000_000, burst: 10 };
+  await using gateway = await startGateway(limits);
+  const spans = (count: number) => {
+    const span = { traceId: TRACE, name: "claude_code.x", attributes: Array(15).fill(attribute("key", "value")) };
+    return JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: Array(count).fill(span) }] }] });
+  };
+  expect(await gateway.post(spans(500), { path: "/v1/traces" })).toBe(200);
+  expect(await gateway.post(BODY)).toBe(429);
+  await using other = await startGateway(limits);
+  const logs = (body: string) => `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":${body}}]}]}]}`;
+  for (const body of [`[${"0,".repeat(70_000)}0]`, `${"[".repeat(50)}${"]".repeat(50)}`]) {
+    expect(await other.post(logs(body), { path: "/v1/logs" })).toBe(400);
+  }
+  expect(other.pushed).toEqual([]);
+  expect(await other.post(BODY)).toBe(200);
+});
+
 test("what the collector does not take is counted, and may be sent again where it may take it then", async () => {
   await using gateway = await startGateway();
   gateway.answer("failed");

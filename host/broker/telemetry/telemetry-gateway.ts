@@ -1,5 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import { isReasonable, parseJson } from "../json.ts";
+import { countValues, type JsonBounds, parseJson } from "../json.ts";
 import { RequestBodies } from "../request-bodies.ts";
 import { stampTelemetry, type TelemetryKind, telemetryKind, type TelemetryStamp } from "./stamp.ts";
 
@@ -19,11 +19,16 @@ export interface TelemetryLimits {
   bodyBytes: number;
   /** Bytes of all bodies. */
   allBytes: number;
-  /** Bodies at once. */
+  /** Bodies at once: a body counts for one, and one more for each 2,000 values in it. */
   burst: number;
   /** Bodies a second, in the long run. */
   perSecond: number;
 }
+
+/** Reading so many takes the host some milliseconds, in which it does nothing else. */
+const VALUES_OF_ONE = 2_000;
+/** Some 500 spans, as many as are sent at once. */
+const BOUNDS: JsonBounds = { values: 60_000, depth: 40 };
 
 /** Claude Code sends each kind every few seconds. */
 const LIMITS: TelemetryLimits = {
@@ -76,7 +81,10 @@ class TelemetryGateway {
       return this.#answer(request, response, 413);
     }
     this.#bytesLeft -= content.length;
-    const stamped = isReasonable(content) ? stampTelemetry(kind, parseJson(content), stamp) : undefined;
+    const values = countValues(content, BOUNDS);
+    // No session may have much of the time that is all sessions'.
+    if (values !== undefined) this.#allowed -= Math.floor(values / VALUES_OF_ONE);
+    const stamped = values === undefined ? undefined : stampTelemetry(kind, parseJson(content), stamp);
     if (stamped === undefined) return this.#answer(request, response, 400);
     const outcome = await push(kind, Buffer.from(JSON.stringify(stamped)));
     if (outcome === "taken") return this.#answer(request, response, 200);

@@ -6,6 +6,7 @@ import { Child } from "./child.ts";
 import { emissionTime } from "./emitting-agent.ts";
 import { startLoadHost } from "./load-host.ts";
 import { quantile } from "./measures.ts";
+import { measureObserved, type ObservedFigures, observedMs } from "./observed.ts";
 import { type Cost, measureCost, sumCosts } from "./process-cost.ts";
 import { watchOthers } from "./quiet-seconds.ts";
 import { remoteAgents } from "./remote-agent.ts";
@@ -18,6 +19,8 @@ export interface BusyOptions {
   stalledCount: number;
   listReaderCount: number;
   seconds: number;
+  /** Pairs of windows without and with everything that looks at the host; 0: none. */
+  observedPairs: number;
 }
 
 /** What a run with busy sessions measured. */
@@ -47,6 +50,7 @@ export interface BusyFigures {
   host: Cost;
   agents: Cost;
   watchers: Cost;
+  observed: ObservedFigures | undefined;
 }
 
 /** The first seconds are those of a program that is being compiled. */
@@ -65,7 +69,8 @@ const MIB = 1024 * 1024;
  * over, beside readers of the list. Throws unless every watcher has seen every event, once and in order.
  */
 export async function measureBusy(options: BusyOptions): Promise<BusyFigures> {
-  const { sessionCount, eventsPerSecond, watcherCount, stalledCount, listReaderCount, seconds } = options;
+  const { sessionCount, eventsPerSecond, watcherCount, stalledCount, listReaderCount, seconds, observedPairs } =
+    options;
   await using stack = new AsyncDisposableStack();
   let measuring = false;
   const storedMs: number[] = [];
@@ -75,7 +80,9 @@ export async function measureBusy(options: BusyOptions): Promise<BusyFigures> {
       if (time !== undefined) storedMs.push(Number(process.hrtime.bigint() - time) / 1e6);
     }
   };
-  const eventCount = Math.round(eventsPerSecond * (seconds + 1 + (WARM_UP_MS + SETTLE_MS + ENDING_MS) / 1000));
+  const eventCount = Math.round(
+    eventsPerSecond * (seconds + 1 + (WARM_UP_MS + SETTLE_MS + ENDING_MS + observedMs(observedPairs)) / 1000),
+  );
   const agents = stack.use(await startAgents(AGENT_PROCESSES, { eventsPerSecond, eventCount }));
   const host = stack.use(await startLoadHost(() => remoteAgents(agents.socketPaths), { onStored }));
   const watchers = Array.from({ length: WATCHER_PROCESSES }, () =>
@@ -119,6 +126,7 @@ export async function measureBusy(options: BusyOptions): Promise<BusyFigures> {
   const rss = process.memoryUsage.rss();
   const heapGrowth = heapUsed() - heapBefore;
   const logBytes = statSync(`${host.storePath}-wal`).size;
+  const observed = observedPairs === 0 ? undefined : await measureObserved(host, sessionIds, observedPairs);
   while ((await host.sessions.list({ pageSize: 1000 })).sessions.some(({ endTime }) => endTime === undefined)) {
     await sleep(500);
   }
@@ -157,6 +165,7 @@ export async function measureBusy(options: BusyOptions): Promise<BusyFigures> {
     host: hostCost,
     agents: agentsCost,
     watchers: watchersCost,
+    observed,
   };
 }
 

@@ -9,7 +9,6 @@ import type { CreateFakeAgent } from "../../host/runtime/fake/fake-agent.ts";
 import { FakeMachine } from "../../host/runtime/fake/fake-machine.ts";
 import { FakeRuntime } from "../../host/runtime/fake/fake-runtime.ts";
 import { SessionManager } from "../../host/session/session-manager.ts";
-import type { Sessions } from "../../host/session/sessions.ts";
 import { SqliteStore } from "../../host/store/sqlite-store.ts";
 import { ContainerSpecSchema, type SessionEvent, SessionSpecSchema } from "../../proto/index.ts";
 import { startContainers } from "../support/manager-options.ts";
@@ -21,7 +20,8 @@ import { QUIET_HOST } from "../support/quiet-host.ts";
 
 /** A host on the fake runtime, as the daemon has it: one store on disk, one private socket. */
 export interface LoadHost extends AsyncDisposable {
-  sessions: Sessions;
+  sessions: SessionManager;
+  store: SqliteStore;
   directory: string;
   storePath: string;
   socketPath: string;
@@ -83,6 +83,7 @@ export async function startLoadHost(
   const owned = stack.move();
   return {
     sessions,
+    store,
     directory,
     storePath,
     socketPath,

@@ -1,7 +1,7 @@
 // Measures the host under load on the fake runtime: what it costs, and how fast an event gets from its agent to a
 // watcher of the control API. Host, agents and watchers are three processes. Started by `npm run soak:load`.
 // Options: --sessions N, --rate EVENTS_PER_SECOND, --watchers N, --stalled N (of them), --lists N, --seconds S,
-// --idle N,N,…, --json FILE.
+// --observed PAIRS (of windows without and with metrics, traces and open pages), --idle N,N,…, --json FILE.
 import { writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
@@ -17,6 +17,7 @@ const { values } = parseArgs({
     stalled: { type: "string", default: "1" },
     lists: { type: "string", default: "4" },
     seconds: { type: "string", default: "30" },
+    observed: { type: "string", default: "5" },
     idle: { type: "string", default: "100,500,1000" },
     json: { type: "string" },
   },
@@ -37,6 +38,7 @@ const options = {
   stalledCount: Number(values.stalled),
   listReaderCount: Number(values.lists),
   seconds: Number(values.seconds),
+  observedPairs: Number(values.observed),
 };
 const machine = { cpuCount: availableParallelism(), node: process.version };
 let busy: BusyFigures | undefined;
@@ -70,6 +72,9 @@ printTable(
       ? []
       : [
           ["event to watcher, p99, ms", "10", busy.p99Ms.toFixed(1)],
+          ...(busy.observed === undefined
+            ? []
+            : [["metrics, traces and open pages, % of a processor", "3", busy.observed.costCpuPercent.toFixed(1)]]),
           [`the same in ${busy.quietSeconds} quiet seconds`, "10", busy.quietP99Ms.toFixed(1)],
         ]),
     ...(idle === undefined

@@ -14,11 +14,18 @@ export interface OtlpTargetOptions {
   logger: Logger;
 }
 
-/** Collector that is pushed to by OTLP over HTTP. A failure is logged once, until a push of that kind has arrived again. */
+/** Failures of a kind are logged once in this time: what a container sends may be refused as often as it likes (ms). */
+const WARN_MS = 60_000;
+
+/**
+ * Collector that is pushed to by OTLP over HTTP. A failure is logged once, until a push of that kind has arrived again, and not
+ * within a minute of the one before.
+ */
 export class OtlpTarget {
   readonly otlp: NonNullable<Settings["otlp"]>;
   readonly #options: OtlpTargetOptions;
   readonly #failing = new Set<TelemetryKind>();
+  readonly #warnedMs = new Map<TelemetryKind, number>();
 
   constructor(options: OtlpTargetOptions) {
     this.otlp = options.otlp;
@@ -34,7 +41,7 @@ export class OtlpTarget {
     body: Uint8Array,
     contentType = "application/json",
   ): Promise<"taken" | "refused" | "failed"> {
-    const { otlp, wayOut, logger } = this.#options;
+    const { otlp, wayOut } = this.#options;
     const url = new URL(`v1/${kind}`, otlp.endpoint.replace(/\/*$/, "/"));
     const headers = { ...otlp.headers, "content-type": contentType };
     try {
@@ -42,11 +49,18 @@ export class OtlpTarget {
       this.#failing.delete(kind);
       return "taken";
     } catch (error) {
-      if (!this.#failing.has(kind)) logger.warn({ why: (error as Error).message }, `${kind} not pushed`);
+      this.#warn(kind, error as Error);
       this.#failing.add(kind);
       // https://opentelemetry.io/docs/specs/otlp/#retryable-response-codes
       const final = error instanceof NotTaken && ![429, 502, 503, 504].includes(error.status);
       return final ? "refused" : "failed";
     }
+  }
+
+  #warn(kind: TelemetryKind, { message: why }: Error): void {
+    const nowMs = performance.now();
+    if (this.#failing.has(kind) || nowMs - (this.#warnedMs.get(kind) ?? -Infinity) < WARN_MS) return;
+    this.#warnedMs.set(kind, nowMs);
+    this.#options.logger.warn({ why }, `${kind} not pushed`);
   }
 }

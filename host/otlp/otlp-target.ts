@@ -14,18 +14,19 @@ export interface OtlpTargetOptions {
   logger: Logger;
 }
 
-/** Failures of a kind are logged once in this time: what a container sends may be refused as often as it likes (ms). */
-const WARN_MS = 60_000;
+/** So many failures are logged in an hour: what a container sends may be refused as often as it likes. */
+const WARNINGS = 20;
+const HOUR_MS = 60 * 60_000;
 
 /**
- * Collector that is pushed to by OTLP over HTTP. A failure is logged once, until a push of that kind has arrived again, and not
- * within a minute of the one before.
+ * Collector that is pushed to by OTLP over HTTP. A failure is logged once, until a push of that kind has arrived again, and
+ * no more than twenty are in an hour.
  */
 export class OtlpTarget {
   readonly otlp: NonNullable<Settings["otlp"]>;
   readonly #options: OtlpTargetOptions;
   readonly #failing = new Set<TelemetryKind>();
-  readonly #warnedMs = new Map<TelemetryKind, number>();
+  #hour = { startMs: -Infinity, count: 0 };
 
   constructor(options: OtlpTargetOptions) {
     this.otlp = options.otlp;
@@ -58,9 +59,10 @@ export class OtlpTarget {
   }
 
   #warn(kind: TelemetryKind, { message: why }: Error): void {
+    if (this.#failing.has(kind)) return;
     const nowMs = performance.now();
-    if (this.#failing.has(kind) || nowMs - (this.#warnedMs.get(kind) ?? -Infinity) < WARN_MS) return;
-    this.#warnedMs.set(kind, nowMs);
+    if (nowMs - this.#hour.startMs >= HOUR_MS) this.#hour = { startMs: nowMs, count: 0 };
+    if (++this.#hour.count > WARNINGS) return;
     this.#options.logger.warn({ why }, `${kind} not pushed`);
   }
 }

@@ -21,7 +21,7 @@ const above = {
 };
 const containers = { group: ["**/containers/**"], message: "A runtime knows nothing of who leases its containers." };
 const boundaries = {
-  group: ["**/cli/**", "**/mcp/**", "**/control/**", "**/daemon/**"],
+  group: ["cli", "mcp", "control", "daemon", "page-server", "backup", "export"].map((folder) => `**/${folder}/**`),
   message: "Boundaries use the session layer, never the other way.",
 };
 const alone = {

@@ -10,7 +10,7 @@ import type { TelemetryStamp } from "../broker/telemetry/stamp.ts";
 import type { TelemetryGatewayOptions } from "../broker/telemetry/telemetry-gateway.ts";
 import type { TrafficObserver } from "../broker/traffic.ts";
 import type { WayOut } from "../broker/way-out.ts";
-import { repositoryOf } from "../traces/conventions.ts";
+import { repositoryOf } from "../repository-of.ts";
 import { requestEvents } from "./model-answered.ts";
 import { DecisionLog } from "./decision-log.ts";
 import { type EgressConfig, egressRules, MAX_EGRESS_BYTES } from "./egress.ts";

@@ -11,9 +11,9 @@ import {
   SessionEventSchema,
   SessionSchema,
 } from "../../proto/index.ts";
+import { repositoryOf } from "../repository-of.ts";
 import { DiffTable } from "./diff-table.ts";
 import type { ArtifactFiles } from "./artifact-files.ts";
-import { repositoryOf } from "./repository-of.ts";
 
 type Migration = string | ((database: DatabaseSync, files: ArtifactFiles) => void);
 
@@ -192,7 +192,7 @@ function reportUsage(database: DatabaseSync): void {
   const update = database.prepare("UPDATE session SET repository = ?, caller = ? WHERE id = ?");
   for (const { id, snapshot } of database.prepare("SELECT id, snapshot FROM session").all()) {
     const session = fromBinary(SessionSchema, snapshot as Uint8Array);
-    update.run(repositoryOf(session), session.caller, id!);
+    update.run(repositoryOf(session.spec ?? {}), session.caller, id!);
   }
 }
 

@@ -12,12 +12,12 @@ import {
   type TakenChanges,
   TakenChangesSchema,
 } from "../../proto/index.ts";
+import { repositoryOf } from "../repository-of.ts";
 import { ArtifactFiles } from "./artifact-files.ts";
 import { DiffTable } from "./diff-table.ts";
 import { LeftTables } from "./left-tables.ts";
 import { type Batch, LiveSession } from "./live-session.ts";
 import { Removal } from "./removal.ts";
-import { repositoryOf } from "./repository-of.ts";
 import { RequestTable } from "./request-table.ts";
 import {
   type DiffPlace,
@@ -315,7 +315,7 @@ export class SqliteStore implements SessionStore {
       session.parent,
       endTimeMs ?? null,
       Number(hasUntakenChanges(session)),
-      repositoryOf(session),
+      repositoryOf(session.spec ?? {}),
       session.caller,
       sessionId,
     );

@@ -1,4 +1,4 @@
-import { cutChars, type MeteredUsage, type SessionSpec } from "../../proto/index.ts";
+import { cutChars, type MeteredUsage } from "../../proto/index.ts";
 
 /**
  * Version of the conventions for generative AI that all names here are of, as the address of its schema:
@@ -11,17 +11,10 @@ export type Attributes = Record<string, string | number | boolean>;
 
 /** Longest text of a container in a span (UTF-16 units). */
 const MAX_TEXT_LENGTH = 100;
-const MAX_REPOSITORY_LENGTH = 1000;
 
 /** Returns a text of a container's, no longer than it may be. */
 export function shortText(text: string): string {
   return cutChars(text, MAX_TEXT_LENGTH);
-}
-
-/** Returns the repository that a session works in: its address, or its directory. Empty: none. */
-export function repositoryOf({ repository }: Pick<SessionSpec, "repository">): string {
-  const { uri = "", snapshot } = repository ?? {};
-  return cutChars(snapshot === undefined ? uri : (snapshot.receipt?.directory ?? ""), MAX_REPOSITORY_LENGTH);
 }
 
 const PROVIDER = { "gen_ai.provider.name": "anthropic" };

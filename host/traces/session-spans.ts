@@ -7,15 +7,8 @@ import {
   type SessionSpec,
   Session_State,
 } from "../../proto/index.ts";
-import {
-  agentSpan,
-  type Attributes,
-  modelSpan,
-  repositoryOf,
-  shortText,
-  toolSpan,
-  usageAttributes,
-} from "./conventions.ts";
+import { repositoryOf } from "../repository-of.ts";
+import { agentSpan, type Attributes, modelSpan, shortText, toolSpan, usageAttributes } from "./conventions.ts";
 import { type SessionTrace, spanIdOf, traceOf } from "./trace-ids.ts";
 
 /** Span that has ended. */

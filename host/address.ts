@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { isIP } from "node:net";
 import { dirname } from "node:path";
 import { AppError } from "../proto/index.ts";
 
@@ -44,4 +45,13 @@ export function parseAddress(address: string): { hostname: string; port: number 
 /** Returns whether a hostname is a loopback address, which only programs on this machine can reach. */
 export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "::1" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+}
+
+/**
+ * Returns whether a server is asked for as localhost, by an address, or by a name that it has, as the request's authority says. Whoever
+ * has a page in a browser here can give a name of theirs this machine's address, but no address another.
+ */
+export function isAddressed(authority: string, names: readonly string[] = []): boolean {
+  const name = URL.parse(`http://${authority}`)?.hostname.replace(/^\[|\]$/g, "") ?? "";
+  return isIP(name) !== 0 || name === "localhost" || names.includes(name);
 }

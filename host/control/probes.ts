@@ -1,5 +1,5 @@
-import { isIP } from "node:net";
 import type { Logger } from "pino";
+import { isAddressed } from "../address.ts";
 import type { AnyRequest, AnyResponse } from "./any-http-server.ts";
 import type { Caller } from "./caller.ts";
 import type { HostControl } from "./host-service.ts";
@@ -73,12 +73,6 @@ function refusal({ request, caller, allowedHosts }: ProbeRequest): Answer | unde
   if (method !== "GET" && method !== "HEAD") return { status: 405, text: "Only GET and HEAD are answered.\n" };
   if (caller.local) return undefined;
   if (headers.origin !== undefined) return { status: 403, text: "Web pages are not answered.\n" };
-  const name = hostOf(headers.host ?? String(headers[":authority"] ?? ""));
-  // Whoever has a page in a browser here can give a name of theirs this machine's address, but no address another.
-  if (isIP(name) !== 0 || name === "localhost" || allowedHosts.includes(name)) return undefined;
+  if (isAddressed(headers.host ?? String(headers[":authority"] ?? ""), allowedHosts)) return undefined;
   return { status: 403, text: "This is no name of this host's: --allow-host <name>.\n" };
-}
-
-function hostOf(authority: string): string {
-  return URL.parse(`http://${authority}`)?.hostname.replace(/^\[|\]$/g, "") ?? "";
 }

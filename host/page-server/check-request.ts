@@ -1,4 +1,4 @@
-import { isIP } from "node:net";
+import { isAddressed } from "../address.ts";
 import type { AnyRequest } from "../control/any-http-server.ts";
 
 /** Answer to a request that is not served. */
@@ -10,13 +10,9 @@ export interface Refusal {
 /** As the Connect protocol names its messages; none of them can be sent by a form, or by a page of another origin unasked. */
 const CONNECT_TYPES = /^application\/(?:connect\+)?(?:proto|json)$/;
 
-/**
- * Checks that a request is made to this server under an address, or as localhost. Whoever has a page in a browser here can
- * give a name of theirs this machine's address, but no address another.
- */
+/** Checks that a request is made to this server under an address, or as localhost. */
 export function refuseHost({ headers }: AnyRequest): Refusal | undefined {
-  const name = hostOf(headers.host ?? "");
-  if (isIP(name) !== 0 || name === "localhost") return undefined;
+  if (isAddressed(headers.host ?? "")) return undefined;
   return { status: 403, text: "Use the address that claudecluster ui says." };
 }
 
@@ -28,8 +24,4 @@ export function refuseCall({ method, headers }: AnyRequest): Refusal | undefined
   if (site !== undefined && site !== "same-origin") return { status: 403, text: "Only its own page is answered." };
   if (!CONNECT_TYPES.test(headers["content-type"] ?? "")) return { status: 415, text: "Speak the Connect protocol." };
   return undefined;
-}
-
-function hostOf(authority: string): string {
-  return URL.parse(`http://${authority}`)?.hostname.replace(/^\[|\]$/g, "") ?? "";
 }

@@ -62,6 +62,17 @@ test("every character of a line is in its tokens, and no markup", () => {
   }
 });
 
+test("lines that take long to read together have no colors from some length on", () => {
+  const line = "a".repeat(1000);
+  const file = added("a.cs", ...Array<string>(100).fill(line), "class A {}");
+  const startMs = performance.now();
+  const colors = new Colors();
+  for (let at = 0; at < 101; at++) colors.of(file, at);
+  expect(performance.now() - startMs).toBeLessThan(5_000);
+  expect(colors.of(file, 99)).toEqual([{ text: line, name: "" }]);
+  expect(colors.of(file, 100)[0]).toEqual({ text: "class", name: "keyword" });
+});
+
 test("long lines are cut and have no colors, and those after them have", () => {
   const long = "x".repeat(10_000_000);
   const file = added("a.ts", long, "const a = 1;\r");

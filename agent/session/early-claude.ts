@@ -54,7 +54,7 @@ export class EarlyClaude implements AsyncDisposable {
     return undefined;
   }
 
-  /** Whether it has been started. */
+  /** Whether it has been started, or is about to be. */
   get started(): boolean {
     return this.#started;
   }
@@ -125,10 +125,16 @@ export class EarlyClaude implements AsyncDisposable {
   async #startSpare(signal: AbortSignal): Promise<Spare | undefined> {
     const { place, listener, log, copyUserFiles } = this.#options;
     if (!(await place.canWait({ signal }))) return undefined;
-    await copyUserFiles();
-    signal.throwIfAborted();
+    // It is on its way: small files are copied in the time that the smallest repository takes.
     this.#started = true;
-    const opening = { conversationId: randomUUID() };
-    return await place.startSpare({ ...this.#session, opening, listener, log, signal });
+    try {
+      await copyUserFiles();
+      signal.throwIfAborted();
+      const opening = { conversationId: randomUUID() };
+      return await place.startSpare({ ...this.#session, opening, listener, log, signal });
+    } catch (error) {
+      this.#started = false;
+      throw error;
+    }
   }
 }

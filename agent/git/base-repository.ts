@@ -14,7 +14,7 @@ import {
 import type { Identity } from "../process/identity.ts";
 import type { RunResult } from "../process/run.ts";
 import { type Progress, progressReader, wholeSize } from "./clone-progress.ts";
-import { git, type GitPlace, OUR_ATTRIBUTES, RAW_ATTRIBUTES, runIn, type Script, shell } from "./git.ts";
+import { git, type GitPlace, OUR_ATTRIBUTES, RAW_ATTRIBUTES, type Script, shell, tryShell } from "./git.ts";
 import { parseRawDiff, type RawDiffEntry } from "./raw-diff.ts";
 import { isCommitId, refNotFound, type RemoteRef, remotePlace, resolveRemoteRef, type UrlConfig } from "./remote.ts";
 import { retryCut, type RetryCutOptions } from "./retry-cut.ts";
@@ -329,10 +329,7 @@ async function tryFetch(
   const args = [...flags, ...history, "--", uri, ...everything, `+${name}:${START_REF}`];
   const config = { ...place.config, ...FETCH_CONFIG };
   const fetch = () =>
-    runIn({ ...place, config }, "sh", ["-c", FETCH.text, "sh", ...args], {
-      signal,
-      onStderr: progressReader(options.onProgress),
-    });
+    tryShell({ ...place, config }, FETCH, args, { signal, onStderr: progressReader(options.onProgress) });
   // A git that finds no room goes, and cuts its connection itself.
   const isOver = ({ code, stderr }: RunResult) => code === 0 || stderr.includes("No space left on device");
   return await retryCut(options, fetch, isOver);

@@ -77,14 +77,24 @@ export interface Script {
 /** Removes the directory $1 and all that is in it. It need not be there. */
 export const REMOVE: Script = { name: "rm", text: 'rm -rf -- "$1"' };
 
-/** Runs a script in a place: as its identity, with git's environment there. Returns its output. Throws GIT_FAILED. */
+/** Runs a script in a place: as its identity, with git's environment there. Returns how it ended, even if it failed. */
+export function tryShell(
+  place: GitPlace,
+  script: Script,
+  args: readonly string[],
+  options: GitOptions,
+): Promise<RunResult> {
+  return runIn(place, "sh", ["-c", script.text, "sh", ...args], options);
+}
+
+/** Runs a script as tryShell does. Returns its output. Throws GIT_FAILED. */
 export async function shell(
   place: GitPlace,
   script: Script,
   args: readonly string[],
   options: GitOptions,
 ): Promise<Buffer> {
-  const result = await runIn(place, "sh", ["-c", script.text, "sh", ...args], options);
+  const result = await tryShell(place, script, args, options);
   if (result.code !== 0) throw gitFailed([script.name], result);
   return result.stdout;
 }

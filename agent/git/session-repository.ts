@@ -5,7 +5,17 @@ import type { RunResult } from "../process/run.ts";
 import { type BaseRepository, type CheckedOut, type ObjectFormat, rawPaths } from "./base-repository.ts";
 import { type Progress, progressReader } from "./clone-progress.ts";
 import { FILTER_LARGE, LARGE_FILTER } from "./large-filter.ts";
-import { git, type GitPlace, OUR_ATTRIBUTES, REMOVE, runIn, type Script, SESSION_ATTRIBUTES, shell } from "./git.ts";
+import {
+  git,
+  type GitPlace,
+  OUR_ATTRIBUTES,
+  REMOVE,
+  runIn,
+  type Script,
+  SESSION_ATTRIBUTES,
+  shell,
+  tryShell,
+} from "./git.ts";
 import { crowdedNotice, roomIn, throwIfFull } from "./room.ts";
 
 /** The author of what Claude commits. */
@@ -170,7 +180,7 @@ async function tryFurnish(
     remoteHead(base),
     checkOut ? "checkout" : "",
   ];
-  return await runIn({ ...inside, config: CHECKOUT_CONFIG }, "sh", ["-c", FURNISH.text, "sh", ...facts], {
+  return await tryShell({ ...inside, config: CHECKOUT_CONFIG }, FURNISH, facts, {
     input: base.packedRefs,
     signal,
     onStderr: progressReader(onProgress),

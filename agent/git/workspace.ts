@@ -67,20 +67,16 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
     });
     return workspace;
   } catch (error) {
-    throw await withFullDirectory(error, paths);
+    await throwIfGitFoundNoRoom(error, paths);
+    throw error;
   }
 }
 
-/** Returns the error, or one that says which directory is full, if that is why git failed. */
-async function withFullDirectory(error: unknown, paths: WorkspacePaths): Promise<unknown> {
-  if (asAppError(error).reason !== "GIT_FAILED") return error;
-  const places = [{ directory: paths.base, use: "base" } as const, { directory: paths.scan, use: "scan" } as const];
-  try {
-    await throwIfFull(places, error);
-  } catch (full) {
-    return full;
-  }
-  return error;
+/** Throws which directory is full, if that is why git failed. */
+async function throwIfGitFoundNoRoom(error: unknown, { base, scan }: WorkspacePaths): Promise<void> {
+  if (asAppError(error).reason !== "GIT_FAILED") return;
+  const places = [{ directory: base, use: "base" } as const, { directory: scan, use: "scan" } as const];
+  await throwIfFull(places, error);
 }
 
 /** Files of a session: what it started from, and what it has changed. Scans, looks and collections wait for each other. */
@@ -145,7 +141,8 @@ export class Workspace {
     try {
       await this.#opened;
     } catch (error) {
-      throw await withFullDirectory(error, this.#paths);
+      await throwIfGitFoundNoRoom(error, this.#paths);
+      throw error;
     }
   }
 

@@ -34,7 +34,8 @@ export interface EndedSpan {
 /** Span that lasts. */
 interface Open {
   spanId: string;
-  parentSpanId: string;
+  /** See EndedSpan. */
+  parentSpanId: string | undefined;
   name: string;
   startMs: number;
   attributes: Attributes;
@@ -116,7 +117,7 @@ export class SessionSpans {
     const repository = repositoryOf(spec);
     this.#root = {
       spanId: trace.spanId,
-      parentSpanId: trace.parentSpanId ?? "",
+      parentSpanId: trace.parentSpanId,
       name,
       startMs: timeMs,
       attributes: { ...attributes, ...(repository !== "" && { "claudecluster.repository": repository }) },
@@ -187,7 +188,7 @@ export class SessionSpans {
     const error = result?.outcome.case === "failure" ? result.outcome.value.reason : undefined;
     // However many there were: without it the others hang in the air.
     this.#spanCount = 0;
-    this.#end(root, timeMs, { client: true, error, remoteParent: root.parentSpanId !== "" });
+    this.#end(root, timeMs, { client: true, error, remoteParent: root.parentSpanId !== undefined });
   }
 
   /** Undefined: the session is not recorded. */
@@ -197,9 +198,8 @@ export class SessionSpans {
     startMs: number,
     parent: Open | undefined = this.#root,
   ): Open | undefined {
-    if (this.#root === undefined) return undefined;
-    const { spanId: parentSpanId } = parent ?? this.#root;
-    return { spanId: spanIdOf(this.#sessionId, id), parentSpanId, name, startMs, attributes };
+    if (this.#root === undefined || parent === undefined) return undefined;
+    return { spanId: spanIdOf(this.#sessionId, id), parentSpanId: parent.spanId, name, startMs, attributes };
   }
 
   #end(open: Open, endMs: number, more: Partial<EndedSpan> = {}): void {
@@ -213,7 +213,7 @@ export class SessionSpans {
       ...more,
       traceId: this.#trace!.traceId,
       spanId,
-      parentSpanId: parentSpanId === "" ? undefined : parentSpanId,
+      parentSpanId,
       name,
       startMs,
       // The clocks of host and container may differ a little.

@@ -21,14 +21,13 @@ export class NotTaken extends Error {
 }
 
 /**
- * Posts JSON, or what the headers say. Resolves once it was taken. The URL may hold a secret: no error names more than its
- * host. A redirect is a failure. Throws NotTaken for an answer that says so.
+ * Posts JSON. Resolves once it was taken. The URL may hold a secret: no error names more than its host. A redirect is a
+ * failure. Throws NotTaken for an answer that says so.
  */
 export async function postJson(url: URL, body: string | Uint8Array, { wayOut, headers, signal }: PostOptions) {
   const agents = wayOut.createAgents({ keepAlive: false });
-  const length = { "content-length": Buffer.byteLength(body) };
-  const sent = { "content-type": "application/json", ...headers, ...length };
-  const request = wayOut.request(url, { method: "POST", headers: sent, signal }, agents);
+  const own = { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
+  const request = wayOut.request(url, { method: "POST", headers: { ...headers, ...own }, signal }, agents);
   const status = await new Promise<number>((resolve, reject) => {
     request.once("response", (response) => {
       response.destroy();

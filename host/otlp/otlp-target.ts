@@ -34,19 +34,13 @@ export class OtlpTarget {
   }
 
   /**
-   * Pushes a body, by default of JSON. Resolves with whether it was taken, will never be, or may be if it is pushed again. Never
-   * rejects.
+   * Pushes a body of JSON. Resolves with whether it was taken, will never be, or may be if it is pushed again. Never rejects.
    */
-  async push(
-    kind: TelemetryKind,
-    body: Uint8Array,
-    contentType = "application/json",
-  ): Promise<"taken" | "refused" | "failed"> {
+  async push(kind: TelemetryKind, body: Uint8Array): Promise<"taken" | "refused" | "failed"> {
     const { otlp, wayOut } = this.#options;
     const url = new URL(`v1/${kind}`, otlp.endpoint.replace(/\/*$/, "/"));
-    const headers = { ...otlp.headers, "content-type": contentType };
     try {
-      await postJson(url, body, { wayOut, headers, signal: AbortSignal.timeout(PUSH_TIMEOUT_MS) });
+      await postJson(url, body, { wayOut, headers: otlp.headers, signal: AbortSignal.timeout(PUSH_TIMEOUT_MS) });
       this.#failing.delete(kind);
       return "taken";
     } catch (error) {

@@ -52,7 +52,7 @@ export class SpanPush implements AsyncDisposable {
       this.#options.onDropped(1);
     }
     this.#waiting.push(span);
-    this.#timer ??= setTimeout(() => void this.#pushSoon(), GATHER_MS).unref();
+    this.#pushSoon();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -64,15 +64,14 @@ export class SpanPush implements AsyncDisposable {
     this.#waiting = [];
   }
 
-  async #pushSoon(): Promise<void> {
-    this.#pushing = this.#pushAll();
-    await this.#pushing;
-    this.#timer = undefined;
-    if (this.#waiting.length > 0) this.#timer = setTimeout(() => void this.#pushSoon(), GATHER_MS).unref();
+  #pushSoon(): void {
+    this.#timer ??= setTimeout(() => void (this.#pushing = this.#pushAll()), GATHER_MS).unref();
   }
 
   async #pushAll(): Promise<void> {
     while (this.#waiting.length > 0 && (await this.#push()));
+    this.#timer = undefined;
+    if (this.#waiting.length > 0) this.#pushSoon();
   }
 
   /** Resolves with whether there is a point in going on. */

@@ -7,6 +7,7 @@ import {
   type SessionSpec,
   Session_State,
 } from "../../proto/index.ts";
+import { labelOf } from "../metrics/metrics.ts";
 import { repositoryOf } from "../repository-of.ts";
 import { agentSpan, type Attributes, modelSpan, shortText, toolSpan, usageAttributes } from "./conventions.ts";
 import { type SessionTrace, spanIdOf, traceOf } from "./trace-ids.ts";
@@ -126,7 +127,7 @@ export class SessionSpans {
 
   #enter(phase: Phase, timeMs: number): void {
     if (this.#phase !== undefined) this.#end(this.#phase, timeMs);
-    const name = Phase[phase]?.toLowerCase() ?? "other";
+    const name = labelOf(Phase, phase);
     const attributes = { "claudecluster.phase": name };
     this.#phase = this.#open(`phase ${++this.#phaseCount}`, { name: `phase ${name}`, attributes }, timeMs);
   }
@@ -181,7 +182,7 @@ export class SessionSpans {
     this.#root = undefined;
     root.attributes = {
       ...root.attributes,
-      "claudecluster.session.state": Session_State[state]?.toLowerCase() ?? "other",
+      "claudecluster.session.state": labelOf(Session_State, state),
       ...(result !== undefined && { "claudecluster.change_count": result.changeCount }),
       ...(result?.meteredUsage && usageAttributes(result.meteredUsage)),
     };

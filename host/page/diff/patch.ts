@@ -1,4 +1,4 @@
-import { quotePath, unquotePath } from "../../../proto/index.ts";
+import { quotePath, rawPathOf, unquotePath } from "../../../proto/index.ts";
 
 /** Hunk of a file: which lines of the old and the new file it holds. */
 export interface Hunk {
@@ -215,5 +215,5 @@ function withoutPrefix(path: string): string {
 /** The path as git quotes it, whoever has quoted it. */
 function requoted(path: string): string {
   if (!path.startsWith('"')) return path;
-  return quotePath(Array.from(unquotePath(path), (byte) => String.fromCharCode(byte)).join(""));
+  return quotePath(rawPathOf(unquotePath(path)));
 }

@@ -1,5 +1,5 @@
 import { type FileChange, FileChange_Kind, type SessionEvent } from "../../../proto/index.ts";
-import { parsePatch, type PatchedFile } from "./patch.ts";
+import { type PatchedFile, PatchParser } from "./patch.ts";
 
 const KINDS: Partial<Record<FileChange_Kind, PatchedFile["kind"]>> = {
   [FileChange_Kind.ADDED]: "added",
@@ -45,7 +45,9 @@ export class LiveChanges {
     this.#parts.set(change.path, parts);
     if (parts.length < partCount) return false;
     this.#parts.delete(change.path);
-    const file = parsePatch(joined(parts)).find(({ path }) => path === change.path) ?? withoutDiff(change);
+    const parser = new PatchParser();
+    for (const each of parts) parser.push(each);
+    const file = parser.end().find(({ path }) => path === change.path) ?? withoutDiff(change);
     this.#files.set(change.path, file);
     return true;
   }
@@ -67,15 +69,4 @@ function withoutDiff({ path, previousPath, kind, binary, sizeBytes, ...counts }:
     lines: [],
     cut: counts.addedLineCount + counts.deletedLineCount > 0,
   };
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0]!;
-  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

@@ -21,7 +21,7 @@ export function applyView(report: ApplyChangesResponse): TemplateResult {
     ${part(conflicts, html`<h3 class="bad">Conflicts with your files as they are now</h3>`, conflictsView(conflicts))}
     <div class="part">
       <h3>${plural(fileCount, "file")}</h3>
-      <ul class="files">
+      <ul>
         ${files.map(({ path, kind }) => html`<li>${plainText(path)} <span class="quiet">${KINDS[kind] ?? ""}</span></li>`)}
         ${more > 0 ? html`<li class="quiet">… and ${more} more</li>` : nothing}
       </ul>
@@ -36,7 +36,7 @@ export function applyView(report: ApplyChangesResponse): TemplateResult {
 
 /** Shows conflicts with their places. */
 export function conflictsView(conflicts: readonly ApplyConflict[]): TemplateResult {
-  return html`<ul class="conflicts">
+  return html`<ul>
     ${conflicts.map(
       ({ path, messages, hunks }) =>
         html`<li>

@@ -244,7 +244,7 @@ export class Changes extends LitElement {
       ${
         all.length === 0
           ? nothing
-          : html`<button class="send" ?disabled=${this.sending} @click=${() => void this.#send()}>
+          : html`<button ?disabled=${this.sending} @click=${() => void this.#send()}>
               ${live ? `Send ${what}` : `Go on in a new session with ${what}`}
             </button>`
       }

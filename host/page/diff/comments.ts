@@ -59,8 +59,8 @@ export class Comments extends EventTarget {
     this.#changed();
   }
 
-  /** Removes comments. Default: all. */
-  remove(ids: readonly string[] = this.#all.map(({ id }) => id)): void {
+  /** Removes comments, by their ids. */
+  remove(ids: readonly string[]): void {
     this.#all = this.#all.filter(({ id }) => !ids.includes(id));
     this.#changed();
   }

@@ -44,7 +44,7 @@ export function renderRow(row: Row, state: RowState, texts: LineTexts): Template
       return html`<div role="row" aria-level="2" id=${id} class=${classes}>
         <span role="gridcell"
           >${numbers.format(row.file.lines.length)} lines, more than ${numbers.format(LARGE_LINES)}.
-          <button class="more" tabindex="-1">Show them</button></span
+          <button tabindex="-1">Show them</button></span
         >
       </div>`;
     case "line":
@@ -111,7 +111,7 @@ function fileHeader(file: PatchedFile, open: boolean): TemplateResult {
 }
 
 function renderCounts({ addedLines, deletedLines }: PatchedFile): TemplateResult {
-  return html`<span role="gridcell" class="counts"
+  return html`<span role="gridcell"
     ><span class="good">+${numbers.format(addedLines)}</span>
     <span class="bad">−${numbers.format(deletedLines)}</span></span
   >`;

@@ -329,7 +329,7 @@ export class Diff extends LitElement {
     this.current = index;
     // What was clicked may go.
     this.list.focus({ preventScroll: true });
-    if (item.kind === "file" || item.kind === "more" || item.kind === "line") this.#act(index);
+    this.#act(index);
   };
 
   #comment(): void {

@@ -1,7 +1,8 @@
 import { css, html, LitElement, nothing, svg, type TemplateResult } from "lit";
 import { customElement, state } from "lit/decorators.js";
 import { UsageDimension, type UsageSum } from "../../../proto/control.ts";
-import { dollars, Session_State, tokensOf } from "../../../proto/index.ts";
+import { dollars, tokensOf } from "../../../proto/index.ts";
+import { stateName } from "../../present/session-summary.ts";
 import { problemOf } from "../act/problem.ts";
 import { hostService } from "../client.ts";
 import { commonStyle } from "../parts/common-style.ts";
@@ -17,7 +18,7 @@ const BY: readonly [UsageDimension, name: string, valueOf: (sum: UsageSum) => st
   [UsageDimension.DAY, "Day", ({ day }) => day],
   [UsageDimension.REPOSITORY, "Repository", ({ repository }) => repository],
   [UsageDimension.MODEL, "Model", ({ model }) => model],
-  [UsageDimension.STATE, "Outcome", ({ state }) => Session_State[state].toLowerCase()],
+  [UsageDimension.STATE, "Outcome", ({ state }) => stateName(state)],
   [UsageDimension.CALLER, "Caller", ({ caller }) => caller],
 ];
 const DAYS = [7, 30, 90, 400];

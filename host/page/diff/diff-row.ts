@@ -2,14 +2,13 @@ import { html, nothing, type TemplateResult } from "lit";
 import { visible } from "../parts/plain-text.ts";
 import { type Comment, placeText } from "./comments.ts";
 import type { LineTexts } from "./line-text.ts";
-import type { Hunk, PatchedFile } from "./patch.ts";
+import { type Hunk, KIND_WORDS, type PatchedFile } from "./patch.ts";
 import { LARGE_LINES, type LineRow, type Row } from "./rows.ts";
 import { shownPath } from "./tree.ts";
 
 /** Classes of tokens whose names are also those of other things. */
 const CLASSES: Record<string, string> = { comment: "comment-text", number: "number-text", name: "name-text" };
 const MARKS: Record<string, string> = { "+": "added", "-": "removed" };
-const WORDS = { added: "new", deleted: "deleted", modified: "", renamed: "renamed", copied: "copied" };
 const MODES: Record<string, string> = { "100755": "executable", "120000": "symbolic link", "160000": "submodule" };
 const numbers = new Intl.NumberFormat("en");
 
@@ -98,7 +97,7 @@ function textCells(file: PatchedFile, at: number, texts: LineTexts): TemplateRes
 
 function fileHeader(file: PatchedFile, open: boolean): TemplateResult {
   const facts = [
-    WORDS[file.kind],
+    KIND_WORDS[file.kind],
     file.previousPath === "" ? "" : `from ${shownPath(file.previousPath)}`,
     MODES[file.newMode || file.oldMode] ?? "",
     file.oldMode !== "" && file.newMode !== "" && file.oldMode !== file.newMode

@@ -3,12 +3,12 @@ import { customElement, property, query, state } from "lit/decorators.js";
 import { commonStyle } from "../parts/common-style.ts";
 import "../parts/virtual-list.ts";
 import type { VirtualList } from "../parts/virtual-list.ts";
+import { KIND_WORDS } from "./patch.ts";
 import { type TreeNode, type TreeRow, treeRows } from "./tree.ts";
 
 const ROW_PX = 26;
 /** Letters that are typed within this time are one name (ms). */
 const TYPING_MS = 700;
-const MARKS = { added: "new", deleted: "deleted", renamed: "renamed", copied: "copied", modified: "" };
 
 /** Tree of files with the counts of their lines, used by keys as a tree is. Tells of a file that was chosen by "choose". */
 @customElement("cc-file-tree")
@@ -107,7 +107,7 @@ export class FileTree extends LitElement {
     >
       <span aria-hidden="true">${isFile ? "" : open ? "▾" : "▸"}</span>
       <span class="name ${kind}">${node.name}</span>
-      ${MARKS[kind] === "" ? nothing : html`<span class="quiet">${MARKS[kind]}</span>`}
+      ${KIND_WORDS[kind] === "" ? nothing : html`<span class="quiet">${KIND_WORDS[kind]}</span>`}
       ${
         node.file?.binary === true
           ? html`<span class="quiet">binary</span>`

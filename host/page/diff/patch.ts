@@ -33,6 +33,15 @@ export interface PatchedFile {
   cut: boolean;
 }
 
+/** What is said of a file beside its name, by what was done to it. Empty: nothing. */
+export const KIND_WORDS: Record<PatchedFile["kind"], string> = {
+  added: "new",
+  modified: "",
+  deleted: "deleted",
+  renamed: "renamed",
+  copied: "copied",
+};
+
 /** Most characters of lines that are kept of one patch. */
 const MAX_KEPT_CHARS = 64 * 1024 * 1024;
 const HEADER = "diff --git ";

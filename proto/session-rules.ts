@@ -32,6 +32,9 @@ const MAX_COMMAND_BYTES = 8 * 1024;
 /** Permission modes that a session may have: values of Claude Code's flag --permission-mode. */
 export const PERMISSION_MODES = ["bypassPermissions", "acceptEdits", "plan", "default", "dontAsk"] as const;
 
+/** Most sessions that are given one task as attempts at it. */
+export const MAX_ATTEMPTS = 8;
+
 /** Variables that the agent sets itself, or that would lead Claude around the broker. */
 const RESERVED_VARIABLES = new Set([
   "HOME",

@@ -1,6 +1,13 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { readFileSync } from "node:fs";
-import { AppError, cutChars, PERMISSION_MODES, type RepositorySpec, type UserFiles } from "../../proto/index.ts";
+import {
+  AppError,
+  cutChars,
+  MAX_ATTEMPTS,
+  PERMISSION_MODES,
+  type RepositorySpec,
+  type UserFiles,
+} from "../../proto/index.ts";
 import {
   DECISION_POLICY_NAMES,
   type DecisionPolicyName,
@@ -9,7 +16,6 @@ import {
   MAX_DESTINATIONS,
   toCreateRequest,
 } from "../session/request-parts.ts";
-import { MAX_ATTEMPTS } from "../session/create-attempts.ts";
 import type { CreateSessionRequest } from "../session/sessions.ts";
 import { NO_REPOSITORY } from "../source/address-source.ts";
 import { readProblem } from "../file-problem.ts";

@@ -3,7 +3,7 @@ import { homedir } from "node:os";
 import { isAbsolute, join, parse } from "node:path";
 import { clone, create } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
-import { AppError, asAppError, ContainerSpecSchema, SessionSpecSchema } from "../../proto/index.ts";
+import { AppError, asAppError, ContainerSpecSchema, MAX_ATTEMPTS, SessionSpecSchema } from "../../proto/index.ts";
 import {
   ApplyChangesRequest_Target as Target,
   type DirectoryService,
@@ -17,7 +17,7 @@ import { applySession, journalsDirectory } from "../results/apply-session.ts";
 import { compareSessions } from "../results/compare-sessions.ts";
 import { listDirectories, requireDirectory } from "../results/session-directories.ts";
 import { undoSession } from "../results/undo-session.ts";
-import { createAttempts, MAX_ATTEMPTS } from "../session/create-attempts.ts";
+import { createAttempts } from "../session/create-attempts.ts";
 import type { CreateSessionRequest, Sessions } from "../session/sessions.ts";
 import { NO_REPOSITORY } from "../source/address-source.ts";
 import type { RepositorySource } from "../source/repository-source.ts";

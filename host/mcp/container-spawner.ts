@@ -1,9 +1,9 @@
 import type { McpServer, ServerContext } from "@modelcontextprotocol/server";
 import type { ServerLog } from "./server-log.ts";
 import * as z from "zod";
-import { AppError, asAppError } from "../../proto/index.ts";
+import { AppError, asAppError, MAX_ATTEMPTS } from "../../proto/index.ts";
 import { oneLine } from "../present/plain-text.ts";
-import { createAttempts, MAX_ATTEMPTS } from "../session/create-attempts.ts";
+import { createAttempts } from "../session/create-attempts.ts";
 import { resolveSession } from "../session/resolve-session.ts";
 import type { CreateSessionRequest, Sessions } from "../session/sessions.ts";
 import type { RepositorySource } from "../source/repository-source.ts";

@@ -1,9 +1,6 @@
 import type { Session } from "../../proto/index.ts";
 import type { CreateSessionRequest, Sessions } from "./sessions.ts";
 
-/** Most attempts at one task. */
-export const MAX_ATTEMPTS = 8;
-
 /**
  * Creates so many sessions of the same request, on the same state of its repository. Where one cannot be created those before are
  * stopped. Throws as Sessions.create.

@@ -1,8 +1,7 @@
-import type { Session } from "../../../proto/index.ts";
+import { MAX_ATTEMPTS, type Session } from "../../../proto/index.ts";
 
-/** Most groups that are offered, and of each the newest attempts. */
+/** Most groups that are offered. */
 const MAX_GROUPS = 50;
-const MAX_ATTEMPTS = 8;
 
 /** Sessions that were given one task on one state of a repository: attempts at it. */
 export interface AttemptGroup {
@@ -10,7 +9,10 @@ export interface AttemptGroup {
   ids: string[];
 }
 
-/** Finds the attempts among sessions, those whose newest is newest first. The sessions are in the order of their ids. */
+/**
+ * Finds the attempts among sessions, those whose newest is newest first; of more than there may be of a task the newest. The
+ * sessions are in the order of their ids.
+ */
 export function attemptGroups(sessions: Iterable<Session>): AttemptGroup[] {
   const groups = new Map<string, AttemptGroup>();
   for (const { id, spec } of sessions) {

@@ -1,6 +1,6 @@
 import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, query, state } from "lit/decorators.js";
-import { PERMISSION_MODES } from "../../../proto/index.ts";
+import { MAX_ATTEMPTS, PERMISSION_MODES } from "../../../proto/index.ts";
 import { directoryService } from "../client.ts";
 import { commonStyle } from "../parts/common-style.ts";
 import { plainText } from "../parts/plain-text.ts";
@@ -9,8 +9,6 @@ import { modalStyle } from "./modal-style.ts";
 import { problemOf } from "./problem.ts";
 import { toStartRequest } from "./start-request.ts";
 
-/** Most sessions that get one task. */
-const MAX_ATTEMPTS = 8;
 const MAX_INT32 = 0x7fffffff;
 
 /** Button that starts sessions: its dialog asks for the task, the place, and the limits. */

@@ -1,5 +1,6 @@
 import { AppError } from "./app-error.ts";
 import { cutChars } from "./cut.ts";
+import type { Session } from "./gen/claudecluster/session/v1alpha1/session_pb.ts";
 import type {
   RepositorySnapshot,
   RepositorySpec,
@@ -36,6 +37,12 @@ export function completeSnapshot(repository: RepositorySpec, snapshot: Repositor
   if (!/^[0-9a-z-]{0,100}$/.test(snapshot.store)) throw invalid("names no store of the host's");
   if (!/^[0-9a-f]{0,64}$/.test(snapshot.senderStore)) throw invalid("names no store of its sender's");
   cutReceipt(snapshot);
+}
+
+/** Returns the directory of the host's machine that a session works on. Empty: none, or it was sent from another machine. */
+export function sessionDirectory({ spec }: Pick<Session, "spec">): string {
+  const { senderStore = "", receipt } = spec?.repository?.snapshot ?? {};
+  return senderStore === "" ? (receipt?.directory ?? "") : "";
 }
 
 /** The rules of git check-ref-format. */

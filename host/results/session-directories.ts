@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { AppError, type Session } from "../../proto/index.ts";
+import { AppError, sessionDirectory, type Session } from "../../proto/index.ts";
 import type { Sessions } from "../session/sessions.ts";
 
 /** Most directories that are listed. */
@@ -20,7 +20,7 @@ export async function listDirectories(sessions: Pick<Sessions, "list">): Promise
   const { sessions: newest } = await sessions.list({ pageSize: MAX_SESSIONS });
   const known = new Map<string, KnownDirectory>();
   for (const session of newest) {
-    const path = directoryOf(session);
+    const path = sessionDirectory(session);
     if (path !== "" && !known.has(path)) known.set(path, { path, lastSessionTime: session.createTime });
   }
   return [...known.values()].filter(({ path }) => existsSync(path)).slice(0, MAX_DIRECTORIES);
@@ -28,16 +28,10 @@ export async function listDirectories(sessions: Pick<Sessions, "list">): Promise
 
 /** Returns the directory of this machine that a session worked on. Throws DIRECTORY_UNKNOWN. */
 export function requireDirectory(session: Session): string {
-  const directory = directoryOf(session);
+  const directory = sessionDirectory(session);
   if (directory !== "") return directory;
   throw new AppError("DIRECTORY_UNKNOWN", `Session ${session.id} did not work on a directory of this machine.`, {
     help: "Name a clone of the repository that it worked on.",
     metadata: { session_id: session.id },
   });
-}
-
-/** Directory of a session on this machine. Empty: it has none, or was sent from another machine. */
-function directoryOf({ spec }: Session): string {
-  const { senderStore = "", receipt } = spec?.repository?.snapshot ?? {};
-  return senderStore === "" ? (receipt?.directory ?? "") : "";
 }

@@ -1,6 +1,6 @@
 import { html, LitElement, nothing, type TemplateResult } from "lit";
 import { customElement, property, query, state } from "lit/decorators.js";
-import { isFinal, type Session, TakenChanges_Kind as Taken } from "../../../proto/index.ts";
+import { sessionDirectory, isFinal, type Session, TakenChanges_Kind as Taken } from "../../../proto/index.ts";
 import {
   type ApplyChangesResponse,
   ApplyChangesRequest_Target as Target,
@@ -146,8 +146,7 @@ export class Apply extends LitElement {
   }
 
   #open(): void {
-    const { senderStore = "", receipt } = this.session?.spec?.repository?.snapshot ?? {};
-    this.#field("directory").value = senderStore === "" ? (receipt?.directory ?? "") : "";
+    this.#field("directory").value = sessionDirectory(this.session ?? {});
     this.target = Target.BRANCH;
     this.commits = false;
     this.stage = { name: "looking", report: undefined };

@@ -206,14 +206,14 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
   }
   const branch = ref.name === "HEAD" ? DEFAULT_BRANCH : branchOf(ref.name);
   const start = branch === undefined ? "" : `${commitId} refs/heads/${branch}\n`;
-  const list = ["for-each-ref", "--format=%(objectname) %(refname)", "refs/remotes", "refs/tags"];
-  const localName = localNameOf(ref);
-  const fetchedRefs = wholeHistory
-    ? (await git(place, list, { signal })).toString("utf8")
-    : localName === undefined
-      ? ""
-      : `${id} ${localName}\n`;
+  const fetchedRefs = wholeHistory ? await listRefs(place, { signal }) : refLine(ref, id);
   return { ...base, commitId, treeId, branch, packedRefs: start + fetchedRefs };
+}
+
+/** Returns what was fetched with the whole history, as lines of packed refs. */
+async function listRefs(place: GitPlace, options: { signal: AbortSignal }): Promise<string> {
+  const list = ["for-each-ref", "--format=%(objectname) %(refname)", "refs/remotes", "refs/tags"];
+  return (await git(place, list, options)).toString("utf8");
 }
 
 /** Returns what a snapshot's repository had checked out, as the session's is to have it. Throws SNAPSHOT_MISSING. */
@@ -282,11 +282,11 @@ function snapshotRef({ untrackedCommitId: id }: RepositorySnapshot): RemoteRef {
   return { name: SNAPSHOT_REF, id, defaultName: undefined };
 }
 
-/** Returns what the ref is called in the session's repository. Undefined: it has no name there. */
-function localNameOf({ name }: RemoteRef): string | undefined {
+/** Returns the ref under its name in the session's repository, as a line of packed refs. Empty: it has no name there. */
+function refLine({ name }: RemoteRef, id: string): string {
   const branch = branchOf(name);
-  if (branch !== undefined) return `refs/remotes/origin/${branch}`;
-  return name?.startsWith("refs/tags/") === true ? name : undefined;
+  if (branch !== undefined) return `${id} refs/remotes/origin/${branch}\n`;
+  return name?.startsWith("refs/tags/") === true ? `${id} ${name}\n` : "";
 }
 
 /** Returns the ref of the remote that a specification nearly always means. Undefined: that cannot be said. */

@@ -6,6 +6,7 @@ import "./act/start.ts";
 import { signedOut } from "./client.ts";
 import "./diff/changes.ts";
 import { commonStyle } from "./parts/common-style.ts";
+import { eachFrame } from "./parts/each-frame.ts";
 import { hrefOf, parseRoute, type Route } from "./router/route.ts";
 import { countGroups } from "./sessions/groups.ts";
 import { SessionFeed } from "./sessions/session-feed.ts";
@@ -60,22 +61,17 @@ export class Page extends LitElement {
   @state() private accessor version = 0;
   readonly #feed = new SessionFeed();
   readonly #over = new AbortController();
-  #drawing = false;
 
   override connectedCallback(): void {
     super.connectedCallback();
     const { signal } = this.#over;
     window.addEventListener("hashchange", () => this.#navigate(), { signal });
     signedOut.addEventListener("signed-out", () => (this.signedIn = false), { signal });
+    const draw = eachFrame(() => (this.version = this.#feed.version));
     this.#feed.addEventListener("change", () => {
       document.title = titleOf(this.#feed.sessions.values());
-      // Many changes within a frame are drawn once, and out of sight none.
-      if (this.#drawing) return;
-      this.#drawing = true;
-      requestAnimationFrame(() => {
-        this.#drawing = false;
-        this.version = this.#feed.version;
-      });
+      // Out of sight there are no frames, but a title.
+      draw();
     });
     void this.#start();
   }

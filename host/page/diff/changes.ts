@@ -5,6 +5,7 @@ import { notInPatch } from "../../present/not-in-patch.ts";
 import { patchWarning } from "../../present/withheld-patch.ts";
 import { problemOf } from "../act/problem.ts";
 import { commonStyle } from "../parts/common-style.ts";
+import { eachFrame } from "../parts/each-frame.ts";
 import { plainText, visible } from "../parts/plain-text.ts";
 import { hrefOf } from "../router/route.ts";
 import { type Comment, Comments, placeText, reviewMessage } from "./comments.ts";
@@ -115,7 +116,6 @@ export class Changes extends LitElement {
   #comments: Comments | undefined;
   #over = new AbortController();
   #shown: { of: readonly PatchedFile[]; filter: string; nodes: TreeNode[]; files: PatchedFile[] } | undefined;
-  #drawing = false;
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -193,15 +193,7 @@ export class Changes extends LitElement {
     this.#comments = new Comments(this.sessionId);
     this.#comments.addEventListener("change", () => this.requestUpdate(), { signal });
     this.#changes = new SessionChanges(this.sessionId);
-    // Many changes within a frame are drawn once.
-    const draw = () => {
-      if (this.#drawing) return;
-      this.#drawing = true;
-      requestAnimationFrame(() => {
-        this.#drawing = false;
-        this.version += 1;
-      });
-    };
+    const draw = eachFrame(() => (this.version += 1));
     this.#changes.addEventListener("change", draw, { signal });
     void this.#changes.run(signal);
   }

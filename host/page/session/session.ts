@@ -4,6 +4,7 @@ import { isFinal, type Session } from "../../../proto/index.ts";
 import "../act/apply.ts";
 import { problemOf } from "../act/problem.ts";
 import { commonStyle } from "../parts/common-style.ts";
+import { eachFrame } from "../parts/each-frame.ts";
 import { plainText } from "../parts/plain-text.ts";
 import { connectionsView } from "./connections-view.ts";
 import "./decision.ts";
@@ -125,20 +126,8 @@ export class SessionPage extends LitElement {
     this.log = log;
     this.#task = new FeedText("", "");
     this.#texts = new ResultTexts();
-    let drawing = false;
-    // Many events within a frame are drawn once.
-    log.addEventListener(
-      "change",
-      () => {
-        if (drawing) return;
-        drawing = true;
-        requestAnimationFrame(() => {
-          drawing = false;
-          this.version = log.version;
-        });
-      },
-      { signal },
-    );
+    const draw = eachFrame(() => (this.version = log.version));
+    log.addEventListener("change", draw, { signal });
     if (this.known?.id === this.sessionId) log.look(this.known);
     void log.run(signal);
   }

@@ -1,3 +1,5 @@
+import { clock } from "../../present/status-line.ts";
+
 /** Steps between ticks that people read easily (ms), up to a day. */
 const STEPS = [
   1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000,
@@ -19,10 +21,5 @@ export function ticks(fromMs: number, toMs: number, most: number): { step: numbe
 /** Returns a time of an axis in the unit of its step: "1:30", "2.5 s", "40 ms". */
 export function tickText(ms: number, step: number): string {
   if (step < 1000) return ms >= 1000 ? `${ms / 1000} s` : `${ms} ms`;
-  if (ms < 60_000) return `${ms / 1000} s`;
-  const pad = (value: number) => String(value).padStart(2, "0");
-  const minutes = Math.floor(ms / 60_000);
-  const [hours, rest] = [Math.floor(minutes / 60), minutes % 60];
-  const seconds = pad(Math.floor(ms / 1000) % 60);
-  return hours > 0 ? `${hours}:${pad(rest)}:${seconds}` : `${minutes}:${seconds}`;
+  return ms < 60_000 ? `${ms / 1000} s` : clock(ms / 1000);
 }

@@ -1,4 +1,3 @@
-import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { SessionEvent } from "../../../proto/index.ts";
 
 /** What became of the connections to one place. */
@@ -9,8 +8,6 @@ export interface Destination {
   /** Why they were refused. Empty: they were not. */
   reason: string;
   count: number;
-  firstMs: number;
-  lastMs: number;
 }
 
 /** Most destinations that are told one by one: a container may make up any number. */
@@ -25,20 +22,16 @@ export class Connections {
   refusedCount = 0;
 
   /** Adds the next event of the session. */
-  add({ event, occurTime }: SessionEvent): void {
+  add({ event }: SessionEvent): void {
     if (event.case !== "egressDecided") return;
     const { destination, allowed, reason } = event.value;
     if (allowed) this.allowedCount += 1;
     else this.refusedCount += 1;
     const key = `${allowed} ${reason} ${destination}`;
-    const atMs = occurTime === undefined ? 0 : timestampMs(occurTime);
     const known = this.#byPlace.get(key);
-    if (known !== undefined) {
-      known.count += 1;
-      known.lastMs = atMs;
-    } else if (this.#byPlace.size < MAX_DESTINATIONS) {
-      this.#byPlace.set(key, { destination, allowed, reason, count: 1, firstMs: atMs, lastMs: atMs });
-    } else this.otherCount += 1;
+    if (known !== undefined) known.count += 1;
+    else if (this.#byPlace.size < MAX_DESTINATIONS) this.#byPlace.set(key, { destination, allowed, reason, count: 1 });
+    else this.otherCount += 1;
   }
 
   /** Returns the places, those first that were refused. */

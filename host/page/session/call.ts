@@ -1,28 +1,25 @@
-import type { ReactiveController, ReactiveControllerHost } from "lit";
+import type { LitElement } from "lit";
 import { problemOf } from "../act/problem.ts";
 
 /** Call of the host that somebody asked for: whether it runs, and what it was refused with. */
-export class Call implements ReactiveController {
-  readonly #host: ReactiveControllerHost;
+export class Call {
+  readonly #element: LitElement;
   /** Whether it has not been answered. */
   runs = false;
   /** What went wrong, as the host says it. Empty: nothing. */
   problem = "";
 
-  constructor(host: ReactiveControllerHost) {
-    this.#host = host;
-    host.addController(this);
+  /** `element` is drawn again with each change. */
+  constructor(element: LitElement) {
+    this.#element = element;
   }
-
-  /** Part of what Lit asks of a controller. */
-  hostConnected(): void {}
 
   /** Makes the call, one at a time. Returns whether it was answered well. */
   async make(call: () => Promise<unknown>): Promise<boolean> {
     if (this.runs) return false;
     this.runs = true;
     this.problem = "";
-    this.#host.requestUpdate();
+    this.#element.requestUpdate();
     try {
       await call();
       return true;
@@ -31,7 +28,7 @@ export class Call implements ReactiveController {
       return false;
     } finally {
       this.runs = false;
-      this.#host.requestUpdate();
+      this.#element.requestUpdate();
     }
   }
 }

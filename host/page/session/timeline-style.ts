@@ -32,11 +32,9 @@ export const timelineStyle = css`
     stroke: var(--line);
   }
   .span {
-    --of: var(--accent);
     cursor: pointer;
   }
-  .span rect,
-  .mark {
+  .span rect {
     fill: color-mix(in srgb, var(--of) 28%, var(--ground));
     stroke: var(--of);
   }
@@ -45,7 +43,7 @@ export const timelineStyle = css`
     inline-size: 0.6em;
     block-size: 0.6em;
     border-radius: 2px;
-    background: var(--of, var(--accent));
+    background: var(--of);
   }
   .phase {
     --of: var(--quiet);

@@ -1,6 +1,7 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { plural } from "../../present/plural.ts";
 import { oneLine } from "../parts/plain-text.ts";
+import { tableView } from "../parts/table.ts";
 import type { Connections, Destination } from "./connections.ts";
 
 /** Shows where the container connected to, and where it was not let. */
@@ -19,21 +20,7 @@ export function connectionsView(connections: Connections): TemplateResult {
       allowedCount + refusedCount === 0
         ? html`<p class="quiet">None yet.</p>`
         : html`<p>${allowedCount} allowed, ${refusedCount} refused</p>
-            <div class="scroll" tabindex="0" role="region" aria-label="Connections, by where to">
-              <table>
-                <thead>
-                  <tr>
-                    <th scope="col">To</th>
-                    <th scope="col">Was</th>
-                    <th scope="col">Times</th>
-                    <th scope="col">Why</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  ${connections.list().map(row)}
-                </tbody>
-              </table>
-            </div>`
+            ${tableView("Connections, by where to", ["To", "Was", "Times", "Why"], connections.list().map(row))}`
     }
     ${otherCount === 0 ? nothing : html`<p class="quiet">And ${plural(otherCount, "connection")} to other places.</p>`}
   </section>`;

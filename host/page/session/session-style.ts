@@ -93,25 +93,13 @@ export const sessionStyle = css`
     overflow-wrap: anywhere;
   }
   .scroll {
-    overflow: auto;
     max-block-size: 20rem;
   }
   table {
-    border-collapse: collapse;
     font-size: 0.875rem;
-  }
-  th,
-  td {
-    text-align: start;
-    font-weight: 400;
-    padding: 0.1rem 0.75rem 0.1rem 0;
-    vertical-align: top;
   }
   th[scope="row"] {
     min-inline-size: 8rem;
     overflow-wrap: anywhere;
-  }
-  thead th {
-    color: var(--quiet);
   }
 `;

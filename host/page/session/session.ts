@@ -6,6 +6,7 @@ import { problemOf } from "../act/problem.ts";
 import { commonStyle } from "../parts/common-style.ts";
 import { eachFrame } from "../parts/each-frame.ts";
 import { plainText } from "../parts/plain-text.ts";
+import { tableStyle } from "../parts/table.ts";
 import { connectionsView } from "./connections-view.ts";
 import "./decision.ts";
 import "./feed-list.ts";
@@ -24,7 +25,7 @@ const BEAT_MS = 500;
 /** One session: what it is, where its time went, what happens, what came of it, and what it is to be told. */
 @customElement("cc-session")
 export class SessionPage extends LitElement {
-  static override styles = [commonStyle, sessionStyle];
+  static override styles = [commonStyle, tableStyle, sessionStyle];
   @property({ attribute: "session-id" }) accessor sessionId = "";
   /** The session as the host lists it. Undefined: it does not. */
   @property({ attribute: false }) accessor known: Session | undefined;

@@ -3,6 +3,7 @@ import { customElement, property, state } from "lit/decorators.js";
 import { commonStyle } from "../parts/common-style.ts";
 import { durationText } from "../parts/duration.ts";
 import { oneLine, visible } from "../parts/plain-text.ts";
+import { tableStyle, tableView } from "../parts/table.ts";
 import { type Bar, drawSpans, type Window } from "./draw-spans.ts";
 import { ticks, tickText } from "./ticks.ts";
 import { type TimeSpent, timeSpent } from "./time-spent.ts";
@@ -30,7 +31,7 @@ const LABELS: Record<SpanKind, string> = {
 /** Picture of where a session's time went, with a table that says the same. */
 @customElement("cc-timeline")
 export class TimelinePicture extends LitElement {
-  static override styles = [commonStyle, timelineStyle];
+  static override styles = [commonStyle, tableStyle, timelineStyle];
   @property({ attribute: false }) accessor timeline: Timeline = new Timeline();
   /** Raised where the timeline has changed. */
   @property({ attribute: false }) accessor version = 0;
@@ -158,29 +159,15 @@ export class TimelinePicture extends LitElement {
         <td>${total <= 0 ? "" : `${((100 * totalMs) / total).toFixed(1)} %`}</td>
         <td>${count < 2 || of === "claude" ? "" : `${count}, longest ${durationText(longestMs)}`}</td>
       </tr>`;
-    return html`<div class="scroll" tabindex="0" role="region" aria-label="Where the time went, as a table">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">What</th>
-            <th scope="col">From</th>
-            <th scope="col">Took</th>
-            <th scope="col">Of all</th>
-            <th scope="col">How often</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${rows.map(row)}
-          <tr>
-            <th scope="row">everything</th>
-            <td></td>
-            <td>${durationText(total)}</td>
-            <td></td>
-            <td></td>
-          </tr>
-        </tbody>
-      </table>
-    </div>`;
+    const all = html`<tr>
+      <th scope="row">everything</th>
+      <td></td>
+      <td>${durationText(total)}</td>
+      <td></td>
+      <td></td>
+    </tr>`;
+    const heads = ["What", "From", "Took", "Of all", "How often"];
+    return tableView("Where the time went, as a table", heads, [...rows.map(row), all]);
   }
 
   #window(): Window {

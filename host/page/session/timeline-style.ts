@@ -76,21 +76,9 @@ export const timelineStyle = css`
     overflow-wrap: anywhere;
   }
   .scroll {
-    overflow: auto;
     max-block-size: 60vh;
   }
   table {
-    border-collapse: collapse;
     font-variant-numeric: tabular-nums;
-  }
-  th,
-  td {
-    text-align: start;
-    padding: 0.1rem 0.75rem 0.1rem 0;
-    vertical-align: top;
-    font-weight: 400;
-  }
-  thead th {
-    color: var(--quiet);
   }
 `;

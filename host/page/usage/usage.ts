@@ -7,6 +7,7 @@ import { problemOf } from "../act/problem.ts";
 import { hostService } from "../client.ts";
 import { commonStyle } from "../parts/common-style.ts";
 import { visible } from "../parts/plain-text.ts";
+import { tableView } from "../parts/table.ts";
 import { daysBack, withAllDays } from "./days.ts";
 
 const HEIGHT = 100;
@@ -48,7 +49,7 @@ export class UsagePage extends LitElement {
       rect {
         fill: var(--accent);
       }
-      .table {
+      .scroll {
         overflow-x: auto;
       }
       table {
@@ -120,27 +121,20 @@ export class UsagePage extends LitElement {
     return html`
       <svg viewBox="0 0 ${width} ${HEIGHT}" preserveAspectRatio="none" aria-hidden="true">${columns}</svg>
       <p><strong>${dollars(total)}</strong> <span class="quiet">in all; the highest: ${dollars(most)}</span></p>
-      <div class="table" tabindex="0" role="region" aria-label="Usage as a table">
-        <table>
-          <thead>
-            <tr>
-              ${[name, "Sessions", "Requests", "Tokens", "Cost"].map((head) => html`<th scope="col">${head}</th>`)}
-            </tr>
-          </thead>
-          <tbody>
-            ${used.map(
-              (sum) =>
-                html`<tr>
-                  <th scope="row">${visible(valueOf(sum) || "none")}</th>
-                  <td>${sum.sessionCount}</td>
-                  <td>${sum.usage?.requestCount ?? 0}</td>
-                  <td>${sum.usage === undefined ? 0 : Number(tokensOf(sum.usage)).toLocaleString("en")}</td>
-                  <td>${dollars(costOf(sum))}</td>
-                </tr>`,
-            )}
-          </tbody>
-        </table>
-      </div>
+      ${tableView(
+        "Usage as a table",
+        [name, "Sessions", "Requests", "Tokens", "Cost"],
+        used.map(
+          (sum) =>
+            html`<tr>
+              <th scope="row">${visible(valueOf(sum) || "none")}</th>
+              <td>${sum.sessionCount}</td>
+              <td>${sum.usage?.requestCount ?? 0}</td>
+              <td>${sum.usage === undefined ? 0 : Number(tokensOf(sum.usage)).toLocaleString("en")}</td>
+              <td>${dollars(costOf(sum))}</td>
+            </tr>`,
+        ),
+      )}
     `;
   }
 

@@ -26,11 +26,12 @@ export async function* liveStream<T>(
     clearTimeout(silence);
     silence = setTimeout(letGo, SILENCE_MS);
   };
+  const mayRead = async () => !document.hidden || (background && (await keepOutOfSight(ends)));
   const onLook = async () => {
-    if (document.hidden && !(background && (await keepOutOfSight(ends)))) letGo();
+    if (!(await mayRead())) letGo();
   };
   try {
-    if (document.hidden && !(background && (await keepOutOfSight(ends)))) await inSight(signal);
+    if (!(await mayRead())) await inSight(signal);
     document.addEventListener("visibilitychange", () => void onLook(), { signal: ends });
     hear();
     for await (const message of open(ends)) {

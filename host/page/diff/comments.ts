@@ -1,3 +1,4 @@
+import { cutChars } from "../../../proto/index.ts";
 import type { PatchedFile } from "./patch.ts";
 import type { LineRow } from "./rows.ts";
 
@@ -115,7 +116,7 @@ function linesOf({ lines }: PatchedFile, { at, beside }: LineRow): string[] {
 
 function cut(line: string): string {
   const text = line.toWellFormed().replace(/\r$/, "");
-  return text.length <= QUOTED_CHARS ? text : `${text.slice(0, QUOTED_CHARS).toWellFormed()}…`;
+  return text.length <= QUOTED_CHARS ? text : `${cutChars(text, QUOTED_CHARS)}…`;
 }
 
 function readComments(json: string | null): Comment[] {

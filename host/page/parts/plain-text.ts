@@ -1,4 +1,5 @@
 import { html, type TemplateResult } from "lit";
+import { cutChars } from "../../../proto/index.ts";
 import { escapeHidden, HIDDEN, hiddenName } from "../../present/plain-text.ts";
 
 /** A stretch of text, or a character that would not be seen, by its number. */
@@ -34,6 +35,6 @@ export function plainText(text: string): TemplateResult {
 
 /** Shows the beginning of a text in one line. */
 export function oneLine(text: string, maxLength = 300): TemplateResult {
-  const cut = text.length > maxLength ? `${text.slice(0, maxLength).toWellFormed()}…` : text;
+  const cut = text.length > maxLength ? `${cutChars(text, maxLength)}…` : text;
   return plainText(cut.replace(/[\t\n\r ]+/g, " ").trim());
 }

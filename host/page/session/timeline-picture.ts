@@ -1,5 +1,6 @@
 import { html, LitElement, nothing, svg, type SVGTemplateResult, type TemplateResult } from "lit";
 import { customElement, property, state } from "lit/decorators.js";
+import { cutChars } from "../../../proto/index.ts";
 import { commonStyle } from "../parts/common-style.ts";
 import { durationText } from "../parts/duration.ts";
 import { oneLine, visible } from "../parts/plain-text.ts";
@@ -130,7 +131,7 @@ export class TimelinePicture extends LitElement {
     const { kind, x, width, failed, lasts } = bar;
     const letters = Math.floor((width - 8) / LETTER_WIDTH);
     const name = visible(nameOf(bar));
-    const label = letters < 3 ? "" : name.length <= letters ? name : `${name.slice(0, letters - 1).toWellFormed()}…`;
+    const label = letters < 3 ? "" : name.length <= letters ? name : `${cutChars(name, letters - 1)}…`;
     const state = `${failed ? " failed" : ""}${lasts ? " lasts" : ""}`;
     return svg`<g class=${`span ${kind}${state}`} @click=${() => this.#choose(bar)}>
       <rect x=${x} y=${top} width=${width} height=${ROW_HEIGHT - 3} rx="2"></rect>

@@ -7,7 +7,7 @@ import type { VirtualList } from "../parts/virtual-list.ts";
 import "../parts/virtual-list.ts";
 import { Feed, type FeedEntry, type FeedKind } from "./feed.ts";
 import { feedStyle } from "./feed-style.ts";
-import { longText } from "./long-text.ts";
+import { longText, longTextStyle } from "./long-text.ts";
 
 const FILTERS: Record<FeedKind, string> = {
   claude: "Claude",
@@ -30,7 +30,7 @@ const MOST_LOOKS = 8;
 /** What happened in a session, newest last. It follows what comes, until somebody scrolls up. */
 @customElement("cc-feed")
 export class FeedList extends LitElement {
-  static override styles = [commonStyle, feedStyle];
+  static override styles = [commonStyle, longTextStyle, feedStyle];
   @property({ attribute: false }) accessor feed: Feed = new Feed();
   /** Raised where the feed has changed. */
   @property({ attribute: false }) accessor version = 0;

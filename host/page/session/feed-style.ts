@@ -57,15 +57,6 @@ export const feedStyle = css`
   }
   pre {
     margin: 0.2rem 0;
-    white-space: pre-wrap;
-    overflow-wrap: anywhere;
-  }
-  pre.said {
-    font: inherit;
-  }
-  .label,
-  .more {
-    font-size: 0.8125rem;
   }
   .nested {
     padding-inline-start: 2rem;

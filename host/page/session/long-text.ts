@@ -1,4 +1,4 @@
-import { html, nothing, type TemplateResult } from "lit";
+import { css, html, nothing, type TemplateResult } from "lit";
 import { sizeText } from "../../present/sent-text.ts";
 import { plainText } from "../parts/plain-text.ts";
 import type { FeedText } from "./feed-text.ts";
@@ -9,6 +9,22 @@ const FIRST_CHARS = 600;
 const FIRST_LINES = 8;
 const SHORT_REST = 200;
 const STEP_CHARS = 32 * 1024;
+
+/** Style of long texts, for whoever shows them. */
+export const longTextStyle = css`
+  pre {
+    margin: 0;
+    white-space: pre-wrap;
+    overflow-wrap: anywhere;
+  }
+  pre.said {
+    font: inherit;
+  }
+  .label,
+  .more {
+    font-size: 0.8125rem;
+  }
+`;
 
 /** How much of a text is shown where somebody wanted more of it. It outlives the row that shows it. */
 const shownChars = new WeakMap<FeedText, number>();

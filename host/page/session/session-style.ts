@@ -26,17 +26,6 @@ export const sessionStyle = css`
   .state {
     font-weight: 600;
   }
-  pre {
-    margin: 0;
-    white-space: pre-wrap;
-    overflow-wrap: anywhere;
-  }
-  pre.said {
-    font: inherit;
-  }
-  .more {
-    font-size: 0.8125rem;
-  }
   .facts {
     display: flex;
     flex-wrap: wrap;

@@ -12,6 +12,7 @@ import "./decision.ts";
 import "./feed-list.ts";
 import { FeedText } from "./feed-text.ts";
 import { sessionHead } from "./head.ts";
+import { longTextStyle } from "./long-text.ts";
 import { ResultTexts, resultView } from "./result-view.ts";
 import { SessionLog } from "./session-log.ts";
 import { sessionStyle } from "./session-style.ts";
@@ -25,7 +26,7 @@ const BEAT_MS = 500;
 /** One session: what it is, where its time went, what happens, what came of it, and what it is to be told. */
 @customElement("cc-session")
 export class SessionPage extends LitElement {
-  static override styles = [commonStyle, tableStyle, sessionStyle];
+  static override styles = [commonStyle, tableStyle, longTextStyle, sessionStyle];
   @property({ attribute: "session-id" }) accessor sessionId = "";
   /** The session as the host lists it. Undefined: it does not. */
   @property({ attribute: false }) accessor known: Session | undefined;

@@ -81,6 +81,7 @@ export default tseslint.config(
       // noUncheckedIndexedAccess asks for "!" where an index is known to be there.
       "@typescript-eslint/no-non-null-assertion": "off",
       "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }],
+      "no-unused-private-class-members": "error",
       "no-control-regex": "off",
       "no-restricted-exports": ["error", { restrictDefaultExports: { direct: true } }],
     },

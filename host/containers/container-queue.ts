@@ -157,7 +157,8 @@ export class ContainerQueue {
     for (const [index, entry] of this.#waiting.entries()) {
       if (entry.position === index + 1 && entry.reason === reason) continue;
       if (!isDue(entry, index)) {
-        this.#farTimer ??= setTimeout(() => {
+        if (this.#farTimer !== undefined) continue;
+        this.#farTimer = setTimeout(() => {
           this.#farTimer = undefined;
           this.#tell(() => true);
         }, FAR_MS).unref();

@@ -129,8 +129,12 @@ test("by keyboard, on a small dark screen, changes go into the files and are tak
   expect(await page.evaluate<number>("document.documentElement.scrollWidth")).toBeLessThanOrEqual(400);
   await page.emulateMedia({ colorScheme: "dark" });
   expect(await seriousFindings(page)).toEqual([]);
+  // Commits are for a branch alone: they are let go of with it.
+  await dialog.getByLabel("with the commits that Claude made").press("Space");
+  await dialog.getByText(/^Looking/).waitFor({ state: "hidden" });
   await dialog.getByLabel("a branch of its own").focus();
   await page.keyboard.press("ArrowDown");
+  await dialog.getByText(/^Looking/).waitFor({ state: "hidden" });
   await dialog.getByLabel("repository").press("Enter");
   await dialog.getByText(`Changed: the files in ${directory}`).waitFor();
   expect(read("README.md")).toMatch(/^start\n\d+\n$/);

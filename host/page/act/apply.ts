@@ -93,7 +93,7 @@ export class Apply extends LitElement {
   #choice({ conflicts }: ApplyChangesResponse): TemplateResult {
     const radio = (target: Target, text: string) =>
       html`<label
-        ><input type="radio" name="target" .checked=${this.target === target} @change=${() => (this.target = target)} />
+        ><input type="radio" name="target" .checked=${this.target === target} @change=${() => this.#aim(target)} />
         ${text}</label
       >`;
     return html`<fieldset>

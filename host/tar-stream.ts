@@ -24,9 +24,14 @@ export async function* tarOf(directory: string): AsyncGenerator<Buffer, undefine
     const { size, mtimeMs } = await stat(path);
     yield header({ name, mode: 0o444, size, seconds: Math.floor(mtimeMs / 1000), type: "0" });
     if (size > 0) yield* createReadStream(path, { end: size - 1, highWaterMark: READ_BYTES });
-    yield Buffer.alloc((BLOCK_BYTES - (size % BLOCK_BYTES)) % BLOCK_BYTES);
+    yield Buffer.alloc(paddingOf(size));
   }
   yield Buffer.alloc(2 * BLOCK_BYTES);
+}
+
+/** Returns how many zeros follow a file of this size. */
+export function paddingOf(size: number): number {
+  return (BLOCK_BYTES - (size % BLOCK_BYTES)) % BLOCK_BYTES;
 }
 
 /** Returns the size of all files in a directory, those in directories below it too. */

@@ -1,7 +1,8 @@
 import { createHash, type Hash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { AppError } from "../../proto/index.ts";
-import { BLOCK_BYTES, header } from "../tar-stream.ts";
+import { ExactInput } from "../exact-input.ts";
+import { BLOCK_BYTES, header, paddingOf } from "../tar-stream.ts";
 
 const READ_BYTES = 1024 * 1024;
 /** The last entry: sizes and hashes of all before it. Without it an archive is cut. */
@@ -56,7 +57,7 @@ export class ArchiveWriter {
       hash.update(piece);
       await this.#write(piece);
     }
-    await this.#write(Buffer.alloc(padding(size)));
+    await this.#write(Buffer.alloc(paddingOf(size)));
     const checked = { size, sha256: hash.digest("hex") };
     this.#checked.set(name, checked);
     return checked;
@@ -75,25 +76,25 @@ export interface ArchiveEntry {
  * Returns these. Throws BACKUP_INVALID for what is none, is cut or was changed; what was read until then does not count.
  */
 export async function* readArchive(
-  input: AsyncIterable<Uint8Array>,
+  input: AsyncIterable<Buffer>,
 ): AsyncGenerator<ArchiveEntry, Map<string, Checked>, undefined> {
-  const source = new Pieces(input);
+  const source = new ExactInput(input, { cut: () => invalid("it is cut") });
   const found = new Map<string, Checked>();
   for (;;) {
-    const { name, size } = parseHeader(await source.whole(BLOCK_BYTES));
+    const { name, size } = parseHeader(await source.read(BLOCK_BYTES));
     if (found.has(name)) throw invalid(`it has two files ${name}`);
     const hash = createHash("sha256");
     if (name === CHECKSUMS) {
-      const text = size > MAX_TEXT_BYTES ? "" : (await source.whole(size)).toString("utf8");
+      const text = size > MAX_TEXT_BYTES ? "" : (await source.read(size)).toString("utf8");
       const expected = [...found].map(([name, { size, sha256 }]) => `${sha256} ${size} ${name}\n`).join("");
       if (text !== expected) throw invalid("its files are not as they were");
-      await source.zeros(padding(size) + 2 * BLOCK_BYTES);
+      await readZeros(source, paddingOf(size) + 2 * BLOCK_BYTES);
       return found;
     }
     const entry = { read: 0 };
-    yield { name, size, bytes: hashed(source.pieces(size), hash, entry) };
+    yield { name, size, bytes: hashed(source.take(size), hash, entry) };
     if (entry.read !== size) throw new Error(`${name} was not read`);
-    await source.zeros(padding(size));
+    await readZeros(source, paddingOf(size));
     found.set(name, { size, sha256: hash.digest("hex") });
   }
 }
@@ -105,8 +106,9 @@ export function invalid(why: string): AppError {
   });
 }
 
-function padding(size: number): number {
-  return (BLOCK_BYTES - (size % BLOCK_BYTES)) % BLOCK_BYTES;
+/** Reads what is between files and at the end. */
+async function readZeros(source: ExactInput, size: number): Promise<void> {
+  if ((await source.read(size)).some((byte) => byte !== 0)) throw invalid("it is damaged");
 }
 
 async function* readExactly(file: FileHandle, size: number, signal: AbortSignal): AsyncGenerator<Buffer, undefined> {
@@ -140,39 +142,4 @@ function parseHeader(block: Buffer): { name: string; size: number } {
   const size = block[124] === 0x80 ? Number(block.readBigUInt64BE(128)) : parseInt(text(124, 136), 8);
   if (!Number.isSafeInteger(size) || size < 0) throw invalid("it is damaged");
   return { name: `${prefix === "" ? "" : `${prefix}/`}${text(0, 100)}`, size };
-}
-
-/** Bytes that come in pieces, read by their number. */
-class Pieces {
-  readonly #input: AsyncIterator<Uint8Array>;
-  #rest: Uint8Array = new Uint8Array();
-
-  constructor(input: AsyncIterable<Uint8Array>) {
-    this.#input = input[Symbol.asyncIterator]();
-  }
-
-  async *pieces(size: number): AsyncGenerator<Uint8Array, undefined> {
-    for (let missing = size; missing > 0;) {
-      if (this.#rest.length === 0) {
-        const next = await this.#input.next();
-        if (next.done === true) throw invalid("it is cut");
-        this.#rest = next.value;
-      }
-      const piece = this.#rest.subarray(0, missing);
-      this.#rest = this.#rest.subarray(piece.length);
-      missing -= piece.length;
-      if (piece.length > 0) yield piece;
-    }
-  }
-
-  async whole(size: number): Promise<Buffer> {
-    const pieces: Uint8Array[] = [];
-    for await (const piece of this.pieces(size)) pieces.push(piece);
-    return Buffer.concat(pieces);
-  }
-
-  /** Reads what is between files and at the end. */
-  async zeros(size: number): Promise<void> {
-    if ((await this.whole(size)).some((byte) => byte !== 0)) throw invalid("it is damaged");
-  }
 }

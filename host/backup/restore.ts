@@ -40,7 +40,7 @@ export interface Restored {
  */
 export async function restore(
   stateDirectory: string,
-  { input, replace, signal }: { input: AsyncIterable<Uint8Array>; replace: boolean; signal: AbortSignal },
+  { input, replace, signal }: { input: AsyncIterable<Buffer>; replace: boolean; signal: AbortSignal },
 ): Promise<Restored> {
   await finishRestore(stateDirectory);
   if (!replace) requireEmpty(stateDirectory);

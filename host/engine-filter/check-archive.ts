@@ -1,7 +1,7 @@
-import { header } from "../tar-stream.ts";
+import { ExactInput } from "../exact-input.ts";
+import { BLOCK_BYTES, header, paddingOf } from "../tar-stream.ts";
 import { refused } from "./refused.ts";
 
-const BLOCK_BYTES = 512;
 /** More than a supply ever has. */
 const MAX_ENTRIES = 1_000;
 const SEGMENT = "[A-Za-z0-9_][A-Za-z0-9_.-]*";
@@ -16,7 +16,7 @@ export async function* checkedArchive(
   source: AsyncIterable<Buffer>,
   { maxBytes }: { maxBytes: number },
 ): AsyncGenerator<Buffer, undefined> {
-  const input = new Input(source);
+  const input = new ExactInput(source, { cut: () => refused("The archive has not come whole.") });
   let leftBytes = maxBytes;
   for (let count = 0; ; count++) {
     const block = await input.read(BLOCK_BYTES);
@@ -27,12 +27,12 @@ export async function* checkedArchive(
     if (count >= MAX_ENTRIES) throw refused("The archive holds more files than a supply has.");
     yield written;
     yield* input.take(size);
-    const padding = await input.read((BLOCK_BYTES - (size % BLOCK_BYTES)) % BLOCK_BYTES);
+    const padding = await input.read(paddingOf(size));
     if (!isZero(padding)) throw notSupply();
     yield padding;
   }
   if (!isZero(await input.read(BLOCK_BYTES))) throw notSupply();
-  await input.requireEnd();
+  if (!(await input.atEnd())) throw notSupply();
   yield Buffer.alloc(2 * BLOCK_BYTES);
 }
 
@@ -49,48 +49,6 @@ function readHeader(block: Buffer): { written: Buffer; size: number } {
   const written = header({ name, mode: type === "5" ? 0o755 : 0o444, size, seconds, type });
   if (!written.equals(block)) throw notSupply();
   return { written, size };
-}
-
-/** Bytes as they come. */
-class Input {
-  readonly #chunks: AsyncIterator<Buffer>;
-  #rest: Buffer = Buffer.alloc(0);
-
-  constructor(source: AsyncIterable<Buffer>) {
-    this.#chunks = source[Symbol.asyncIterator]();
-  }
-
-  /** Resolves with so many bytes. */
-  async read(size: number): Promise<Buffer> {
-    const pieces: Buffer[] = [];
-    for await (const piece of this.take(size)) pieces.push(piece);
-    return Buffer.concat(pieces);
-  }
-
-  /** Yields so many bytes. */
-  async *take(size: number): AsyncGenerator<Buffer, undefined> {
-    for (let left = size; left > 0;) {
-      if (this.#rest.length === 0 && !(await this.#next())) throw refused("The archive has not come whole.");
-      const piece = this.#rest.subarray(0, left);
-      this.#rest = this.#rest.subarray(piece.length);
-      left -= piece.length;
-      yield piece;
-    }
-  }
-
-  async requireEnd(): Promise<void> {
-    if (this.#rest.length > 0 || (await this.#next())) throw notSupply();
-  }
-
-  /** Takes the next chunk that is not empty. False: there is none. */
-  async #next(): Promise<boolean> {
-    for (;;) {
-      const { value, done } = await this.#chunks.next();
-      if (done === true) return false;
-      this.#rest = value;
-      if (value.length > 0) return true;
-    }
-  }
 }
 
 function isZero(bytes: Buffer): boolean {

@@ -11,8 +11,16 @@ import {
   SessionResultSchema,
   Session_State,
 } from "../../proto/index.ts";
-import { entered, finished, never, NEW, readWhole, said, storeArtifact } from "../../test/support/stored-sessions.ts";
-import { temporaryStore } from "../../test/support/stored-sessions.ts";
+import {
+  entered,
+  finished,
+  never,
+  NEW,
+  readWhole,
+  said,
+  storeArtifact,
+  temporaryStore,
+} from "../../test/support/stored-sessions.ts";
 import { bareFiles, makeServedDirectory } from "../snapshots/served-directory.ts";
 import { SqliteStore } from "../store/sqlite-store.ts";
 import { backUp } from "./back-up.ts";
@@ -22,7 +30,9 @@ const RESTORED = { sessionCount: 2, releasedCount: 1 };
 const PATCH = Buffer.alloc(700_001, "a patch\n");
 
 /** A store with a finished session, one that is live, and one that was removed. */
-async function fill(store: SqliteStore): Promise<void> {
+async function filledStore(): Promise<ReturnType<typeof temporaryStore>> {
+  const place = temporaryStore();
+  using store = SqliteStore.open(place.path);
   for (const id of ["ses_1", "ses_2", "ses_3"]) {
     const events = [entered(Session_State.RUNNING), said("one", 1), said("\u202e\0two", 2)];
     store.createSession(id, { ...NEW, requestId: `request ${id}`, userFiles: Buffer.from(id), events });
@@ -39,6 +49,7 @@ async function fill(store: SqliteStore): Promise<void> {
   store.putContainerRef("ses_2", '{"version":1,"runtime":"docker","id":"c0ffee"}');
   store.requests.put("ses_2", "message", Buffer.from("hello"));
   await store.deleteSession("ses_3");
+  return place;
 }
 
 /** All that a store knows of its sessions. */
@@ -74,13 +85,9 @@ async function* from(bytes: Buffer, size = 100_000): AsyncGenerator<Buffer> {
 }
 
 test("a store is restored as it was, also one that is written to meanwhile", async () => {
-  using place = temporaryStore();
+  using place = await filledStore();
   using other = temporaryStore();
   let backup: Buffer;
-  {
-    using store = SqliteStore.open(place.path);
-    await fill(store);
-  }
   const expected = await everythingOf(place.path);
   {
     using store = SqliteStore.open(place.path);
@@ -109,12 +116,8 @@ test("a store is restored as it was, also one that is written to meanwhile", asy
 });
 
 test("sessions are not replaced without a word, and a backup that is cut or changed anywhere changes nothing", async () => {
-  using place = temporaryStore();
+  using place = await filledStore();
   const state = dirname(place.path);
-  {
-    using store = SqliteStore.open(place.path);
-    await fill(store);
-  }
   const backup = await backupOf(state);
   {
     using store = SqliteStore.open(place.path);
@@ -175,12 +178,8 @@ test.each([
   "INSERT INTO removed VALUES ('ses_')",
   "INSERT INTO artifact (session_id, kind, size_bytes, sha256) VALUES ('../../x', 1, 0, x'00')",
 ])("a backup whose database was made by somebody to reach other files is refused: %s", async (sql) => {
-  using place = temporaryStore();
+  using place = await filledStore();
   using other = temporaryStore();
-  {
-    using store = SqliteStore.open(place.path);
-    await fill(store);
-  }
   const database = new DatabaseSync(place.path);
   database.exec(sql);
   database.close();
@@ -194,13 +193,9 @@ test.each([
 });
 
 test("a restore that was killed has either not begun or is ended by whoever comes next", async () => {
-  using place = temporaryStore();
+  using place = await filledStore();
   using other = temporaryStore();
   const state = dirname(other.path);
-  {
-    using store = SqliteStore.open(place.path);
-    await fill(store);
-  }
   const expected = await everythingOf(place.path);
   const backup = await backupOf(dirname(place.path));
   mkdirSync(state, { mode: 0o700 });
@@ -236,13 +231,9 @@ test("a restore that was killed has either not begun or is ended by whoever come
 });
 
 test("what sessions of a local repository started from is restored, under another path, without git's settings", async () => {
-  using place = temporaryStore();
+  using place = await filledStore();
   using other = temporaryStore();
   const state = dirname(place.path);
-  {
-    using store = SqliteStore.open(place.path);
-    await fill(store);
-  }
   const git = (directory: string, ...args: string[]) =>
     execFileSync(
       "git",

@@ -135,7 +135,7 @@ const NODE_GLOBALS = ["Buffer", "global", "setImmediate", "clearImmediate", "__d
  * Bundles the page for browsers, with its style, document and icon beside it. Throws where it would need Node.
  * @param {{ outdir: string }} page
  */
-export async function bundlePage({ outdir }) {
+async function bundlePage({ outdir }) {
   await build({
     entryPoints: ["main.ts", "style.css", "index.html", "icon.svg"].map((name) => join(ROOT, "host/page", name)),
     outdir,

@@ -133,6 +133,14 @@ test("a flood of events costs bounded memory: the oldest texts go first, then th
   expect(feed.droppedCount + feed.entries.length).toBe(201_500);
 });
 
+test("entries that are gone take no room from those that are kept", () => {
+  const feed = new Feed();
+  const text = "x".repeat(300);
+  for (let index = 0; index < 340_000; index++) feed.add(event({ case: "assistantText", value: { text } }));
+  expect(feed.droppedCount).toBeGreaterThan(100_000);
+  expect(feed.entries.filter(({ texts }) => texts[0]!.dropped)).toEqual([]);
+});
+
 test("connections are told by where to, those that were refused first, and counted however many there are", () => {
   const connections = new Connections();
   const decided = (destination: string, allowed: boolean) =>

@@ -44,6 +44,7 @@ export class Feed {
   droppedCount = 0;
   /** Entries whose texts are not kept any more, from the oldest. */
   #emptiedCount = 0;
+  /** Characters of the entries that are kept. */
   #chars = 0;
   /** Entries that another event may add to, by what it names. */
   readonly #open = new Map<string, FeedEntry>();
@@ -279,19 +280,22 @@ export class Feed {
     { subject, grows }: { subject: string; grows: string },
   ): void {
     const last = this.entries.at(-1);
-    if (last !== undefined && grows !== "" && grows === this.#growing) last.subject = subject;
-    else this.#push(event, kind, title, { subject });
+    if (last !== undefined && grows !== "" && grows === this.#growing) {
+      this.#chars += subject.length - last.subject.length;
+      last.subject = subject;
+    } else this.#push(event, kind, title, { subject });
     this.#growing = grows;
   }
 
   /** Adds to the text of the newest entry where that is of the same. */
   #grow(event: SessionEvent, title: string, { data, grows }: { data: Uint8Array; grows: string }): void {
     const last = this.entries.at(-1)?.texts[0];
-    if (last !== undefined && grows === this.#growing && last.grow(data)) this.#chars += data.length;
+    const before = last?.text.length ?? 0;
+    if (last !== undefined && grows === this.#growing && last.grow(data)) this.#chars += last.text.length - before;
     else {
       const text = new FeedText("", "");
       text.grow(data);
-      this.#chars += data.length;
+      this.#chars += text.text.length;
       this.#push(event, "output", title, { texts: [text] });
     }
     this.#growing = grows;
@@ -310,7 +314,7 @@ export class Feed {
 
   #bound(): void {
     if (this.entries.length > MAX_ENTRIES) {
-      this.entries = this.entries.slice(DROPPED_ENTRIES);
+      for (const entry of this.entries.splice(0, DROPPED_ENTRIES)) this.#chars -= charsOf(entry);
       this.droppedCount += DROPPED_ENTRIES;
       this.#emptiedCount = Math.max(0, this.#emptiedCount - DROPPED_ENTRIES);
       // What was dropped is as open as it ever was.
@@ -322,6 +326,10 @@ export class Feed {
       this.#chars -= entry.texts.reduce((sum, text) => sum + text.drop(), 0);
     }
   }
+}
+
+function charsOf({ subject, texts }: FeedEntry): number {
+  return texts.reduce((sum, { text }) => sum + text.length, subject.length);
 }
 
 function timeOf({ occurTime }: SessionEvent): number {

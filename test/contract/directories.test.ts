@@ -3,8 +3,6 @@ import { mkdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
-import { createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { callersWith } from "../../host/callers/callers.ts";
@@ -14,7 +12,7 @@ import { hostError } from "../../host/control/control-error.ts";
 import { ControlServer } from "../../host/control/control-server.ts";
 import { storesDirectory } from "../../host/snapshots/snapshot-stores.ts";
 import { LocalSource } from "../../host/source/local-source.ts";
-import { ApplyChangesRequest_Target as Target, DirectoryService } from "../../proto/control.ts";
+import { ApplyChangesRequest_Target as Target } from "../../proto/control.ts";
 import {
   FileChange_Kind,
   RepositorySpecSchema,
@@ -186,16 +184,8 @@ test("attempts are ranked, with what of them does not go together; also where no
 
 test("a caller on TCP with a token is refused, whatever is asked, and nothing is done", async () => {
   const sessionId = await finished({ "a.ts": "1\n" });
-  const transport = createGrpcTransport({
-    baseUrl: `http://127.0.0.1:${port}`,
-    interceptors: [
-      (next) => (request) => {
-        request.header.set("authorization", `Bearer ${TOKEN}`);
-        return next(request);
-      },
-    ],
-  });
-  const remote = createClient(DirectoryService, transport);
+  const token = () => Promise.resolve(TOKEN);
+  const { directories: remote } = stack.use(new ControlClient({ url: `http://127.0.0.1:${port}`, token }));
   const before = area.state();
   const ids: Session[] = (await sessions.list({})).sessions;
   for (const call of [

@@ -65,7 +65,7 @@ export interface HostConfig extends HostDirectories {
   warm: number | undefined;
   /** Whom it tells of sessions that finish, fail or need somebody. Undefined: nobody. */
   notify: Settings["notify"];
-  /** Where metrics are pushed to. Undefined: nowhere. */
+  /** Where metrics, traces and the telemetry of Claude Code are pushed to. Undefined: nowhere. */
   otlp: Settings["otlp"];
   /** Where the page is served. Port 0: any. */
   pageAddress: { hostname: string; port: number };

@@ -42,9 +42,12 @@ export function parseAddress(address: string): { hostname: string; port: number 
   });
 }
 
-/** Returns whether a hostname is a loopback address, which only programs on this machine can reach. */
+/**
+ * Returns whether a hostname is a loopback address, which only programs on this machine can reach. A socket of both versions of IP
+ * writes the older one's in the newer's way.
+ */
 export function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname === "::1" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+  return hostname === "localhost" || hostname === "::1" || /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/.test(hostname);
 }
 
 /**

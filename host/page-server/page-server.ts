@@ -117,8 +117,8 @@ export class PageServer implements AsyncDisposable {
     // Nothing of it is read.
     if (signIn === undefined) return this.#refuseStranger(response, "call");
     response.once("close", signIn.begin());
-    const address = (request.socket.remoteAddress ?? "").replace(/^::ffff:/, "");
-    this.#options.calls.serve(request, response, pageCaller({ here: isLoopback(address) }));
+    const here = isLoopback(request.socket.remoteAddress ?? "");
+    this.#options.calls.serve(request, response, pageCaller({ here }));
   }
 
   #refuseStranger(response: AnyResponse, method: string): void {

@@ -29,7 +29,18 @@ test("a connection of this process is this user's, and one that there is not is 
   const [socket] = await accepted;
   onTestFinished(() => (client.destroy(), socket.destroy(), void server.close()));
   expect(await mayBeOurs(socket)).toBe(true);
-  const { remoteAddress, remotePort } = socket;
-  const other = { remoteAddress, remotePort, localPort: 1 } as Socket;
-  expect(await mayBeOurs(other)).toBe(process.platform !== "linux");
+  const { remotePort } = socket;
+  for (const [remoteAddress, localAddress] of [
+    ["127.0.0.1", "127.0.0.1"],
+    ["::1", "::1"],
+    ["::ffff:127.0.0.1", "::ffff:127.0.0.1"],
+    // This machine, by an address that others reach it by.
+    ["192.0.2.7", "192.0.2.7"],
+    ["::ffff:192.0.2.7", "::ffff:192.0.2.7"],
+  ]) {
+    const other = { remoteAddress, remotePort, localAddress, localPort: 1 } as Socket;
+    expect(await mayBeOurs(other), remoteAddress).toBe(process.platform !== "linux");
+  }
+  const elsewhere = { remoteAddress: "192.0.2.8", remotePort, localAddress: "192.0.2.7", localPort: 1 } as Socket;
+  expect(await mayBeOurs(elsewhere)).toBe(true);
 });

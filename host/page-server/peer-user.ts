@@ -14,8 +14,11 @@ const ESTABLISHED = "01";
  * the command line that opens the browser: there it counts only from a socket of this user's. From another machine, and on
  * other systems, nothing is known.
  */
-export async function mayBeOurs({ remoteAddress = "", remotePort, localPort }: Socket): Promise<boolean> {
-  if (process.platform !== "linux" || !isLoopback(remoteAddress)) return true;
+export async function mayBeOurs(socket: Socket): Promise<boolean> {
+  const { remoteAddress = "", localAddress, remotePort, localPort } = socket;
+  // This machine's own addresses lead here as loopback does.
+  const isHere = isLoopback(remoteAddress) || remoteAddress === localAddress;
+  if (process.platform !== "linux" || !isHere) return true;
   const tables = await Promise.all(TABLES.map((path) => readFile(path, "utf8").catch(() => "")));
   const users = usersOf(tables.join("\n"), { from: remotePort ?? 0, to: localPort ?? 0 });
   return users.length > 0 && users.every((user) => user === 0 || user === process.getuid?.());

@@ -5,6 +5,7 @@ import { type SessionEvent, SessionEventSchema } from "./gen/claudecluster/sessi
 import {
   AnswerPartSchema,
   ChangesUpdatedSchema,
+  MessageQueuedSchema,
   PendingRequest_Kind,
   PermissionDecidedSchema,
   PermissionRequestedSchema,
@@ -15,6 +16,7 @@ import {
   QuestionAskedSchema,
   QueuePositionChangedSchema,
   SessionFinishedSchema,
+  SessionStartedSchema,
   ToolUseStartedSchema,
   TurnFinishedSchema,
   TurnStartedSchema,
@@ -50,6 +52,26 @@ test("knows what a session waits for until that is decided, and nothing once it 
   expect(session.pendingRequests).toMatchObject([{ requestId: "q" }]);
   fold({ case: "sessionFinished", value: create(SessionFinishedSchema) });
   expect(session.pendingRequests).toEqual([]);
+});
+
+test("counts the messages that wait for their turn, the task among them", () => {
+  const session = emptySession("ses_1");
+  let sequence = 0;
+  const fold = (event: SessionEvent["event"]) => {
+    foldEvent(session, create(SessionEventSchema, { sequence: ++sequence, event }));
+    return session.live?.waitingMessageCount;
+  };
+  const queued = (waitingCount: number) => ({
+    case: "messageQueued" as const,
+    value: create(MessageQueuedSchema, { waitingCount }),
+  });
+  const turn = { case: "turnStarted" as const, value: create(TurnStartedSchema) };
+  expect(fold({ case: "sessionStarted", value: create(SessionStartedSchema) })).toBe(1);
+  expect([fold(queued(2)), fold(turn), fold(turn)]).toEqual([2, 1, 0]);
+  // A message to an idle session does not wait.
+  expect(fold(turn)).toBe(0);
+  // Containers say what they like.
+  expect(fold(queued(-1))).toBe(0);
 });
 
 test("knows which decisions nobody made, and of many how many", () => {

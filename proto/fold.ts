@@ -65,6 +65,7 @@ const FOLDED = new Set<SessionEvent["event"]["case"]>([
   "phaseChanged",
   "containerProgress",
   "queuePositionChanged",
+  "messageQueued",
   "turnStarted",
   "turnFinished",
   "answerPart",
@@ -170,6 +171,12 @@ export function foldEvent(session: Session, entry: SessionEvent): void {
 
 function foldLive(live: LiveSummary, { sequence, event }: SessionEvent): void {
   switch (event.case) {
+    case "sessionStarted":
+      live.waitingMessageCount = 1;
+      break;
+    case "messageQueued":
+      live.waitingMessageCount = Math.max(0, event.value.waitingCount);
+      break;
     case "queuePositionChanged":
       live.queuePosition = event.value.position;
       break;
@@ -191,6 +198,8 @@ function foldLive(live: LiveSummary, { sequence, event }: SessionEvent): void {
       if (event.value.usage !== undefined) live.usage = event.value.usage;
       break;
     case "turnStarted":
+      // One that did not have to wait was never told of.
+      live.waitingMessageCount = Math.max(0, live.waitingMessageCount - 1);
       live.toolName = live.toolSubject = "";
       break;
     case "toolUseStarted":

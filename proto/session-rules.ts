@@ -72,6 +72,42 @@ export function checkMessage({ text, messageId }: { text: string; messageId: str
   }
 }
 
+/** More is a loop that has gone wild. */
+const MAX_WAITING_MESSAGES = 100;
+
+/** What there is of a session's messages, and how many turns it takes. */
+export interface MessageCounts {
+  /** Messages that it has taken, the task included. */
+  taken: number;
+  /** Of these, those whose turn has not begun. */
+  waiting: number;
+  /** Most that it takes. 0: any number. */
+  maxCount: number;
+}
+
+/** Checks that a session takes one more message. Throws TURN_LIMIT_REACHED, QUEUE_FULL (retryable). */
+export function checkMessageRoom({ taken, waiting, maxCount }: MessageCounts): void {
+  if (maxCount > 0 && taken >= maxCount) {
+    throw new AppError("TURN_LIMIT_REACHED", `The session takes ${maxCount} messages, and has them.`, {
+      metadata: { max_turn_count: String(maxCount) },
+      help: "Allow more with max_turn_count, or continue it with a new session.",
+    });
+  }
+  if (waiting >= MAX_WAITING_MESSAGES) {
+    throw new AppError("QUEUE_FULL", `${MAX_WAITING_MESSAGES} messages are waiting already.`, {
+      retryable: true,
+      help: "Wait for a turn to finish.",
+    });
+  }
+}
+
+/** Returns the error for a message to a session that is at its end: SESSION_ENDED. */
+export function sessionEnded(): AppError {
+  return new AppError("SESSION_ENDED", "The session is ending or over and takes no more messages.", {
+    help: "Continue it with a new session.",
+  });
+}
+
 /** Returns a copy of the spec with its defaults filled in. Throws an INVALID_ARGUMENT error for what cannot work. */
 export function completeSpec(given: SessionSpec): SessionSpec {
   const spec = clone(SessionSpecSchema, given);

@@ -1,13 +1,10 @@
-import { AppError, checkMessage, Notifier } from "../../proto/index.ts";
+import { checkMessage, checkMessageRoom, Notifier, sessionEnded } from "../../proto/index.ts";
 
 /** Message of a user's that waits for its turn. */
 export interface QueuedMessage {
   readonly text: string;
   readonly messageId: string;
 }
-
-/** More is a loop that has gone wild. */
-const MAX_WAITING = 100;
 
 /** Messages for Claude, in order. Each id counts once. */
 export class MessageQueue {
@@ -35,14 +32,8 @@ export class MessageQueue {
   add(text: string, messageId: string): boolean {
     if (messageId !== "" && this.#seenIds.has(messageId)) return false;
     if (this.#closed) throw sessionEnded();
-    if (this.#maxCount > 0 && this.#count >= this.#maxCount) throw turnLimit(this.#maxCount);
     checkMessage({ text, messageId });
-    if (this.#waiting.length >= MAX_WAITING) {
-      throw new AppError("QUEUE_FULL", `${MAX_WAITING} messages are waiting already.`, {
-        retryable: true,
-        help: "Wait for a turn to finish.",
-      });
-    }
+    checkMessageRoom({ taken: this.#count, waiting: this.#waiting.length, maxCount: this.#maxCount });
     this.#seenIds.add(messageId);
     this.#waiting.push({ text, messageId });
     this.#count += 1;
@@ -64,17 +55,4 @@ export class MessageQueue {
   close(): void {
     this.#closed = true;
   }
-}
-
-function sessionEnded(): AppError {
-  return new AppError("SESSION_ENDED", "The session is ending or over and takes no more messages.", {
-    help: "Continue it with a new session.",
-  });
-}
-
-function turnLimit(maxCount: number): AppError {
-  return new AppError("TURN_LIMIT_REACHED", `The session takes ${maxCount} messages, and has them.`, {
-    metadata: { max_turn_count: String(maxCount) },
-    help: "Allow more with max_turn_count, or continue it with a new session.",
-  });
 }

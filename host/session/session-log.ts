@@ -133,9 +133,17 @@ export class SessionLog implements LogReader {
     this.#store.requests.put(this.sessionId, name, toBinary(AttachRequestSchema, request));
   }
 
-  /** Whether a request of this name is kept: it is not known to have arrived. */
-  keepsRequest(name: string): boolean {
-    return this.#store.requests.list(this.sessionId).some((kept) => kept.name === name);
+  /** Names of the requests that the agent is not known to have, oldest first. */
+  get keptNames(): string[] {
+    return this.#store.requests.list(this.sessionId).map(({ name }) => name);
+  }
+
+  /** Resolves with whether the agent is known to have had a request of this name. It reads the log. */
+  async hasArrived(name: string): Promise<boolean> {
+    for await (const { event } of this.between(1, this.session.lastSequence)) {
+      if (event.case !== undefined && nameOfArrived(event) === name) return true;
+    }
+    return false;
   }
 
   /** Requests that the agent is not known to have, oldest first. */
@@ -194,15 +202,30 @@ function timeMs(time: Timestamp | undefined): number {
   return ms >= 0 && ms <= Date.now() ? ms : Date.now();
 }
 
+/** Returns the name that a message is kept under. */
+export function messageName(messageId: string): string {
+  return `message ${messageId}`;
+}
+
+/** Whether a message is kept under a name. */
+export function isMessageName(name: string): boolean {
+  return name.startsWith(messageName(""));
+}
+
+/** Returns the name that a decision is kept under. */
+export function decisionName(requestId: string): string {
+  return `decision ${requestId}`;
+}
+
 /** The kept request that an event shows to have arrived. */
 function nameOfArrived(event: EventBody): string | undefined {
   switch (event.case) {
     case "messageQueued":
     case "turnStarted":
-      return event.value.messageId === "" ? undefined : `message ${event.value.messageId}`;
+      return event.value.messageId === "" ? undefined : messageName(event.value.messageId);
     case "permissionDecided":
     case "questionAnswered":
-      return `decision ${event.value.requestId}`;
+      return decisionName(event.value.requestId);
     default:
       return undefined;
   }

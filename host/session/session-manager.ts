@@ -289,7 +289,7 @@ export class SessionManager implements Sessions, AsyncDisposable {
   }
 
   async sendMessage(sessionId: string, message: { text: string; messageId?: string }): Promise<void> {
-    (await this.#liveRun(sessionId)).steering.sendMessage(message);
+    await (await this.#liveRun(sessionId)).steering.sendMessage(message);
   }
 
   async decide(

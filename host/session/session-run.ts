@@ -91,7 +91,11 @@ export class SessionRun {
       wanted: spec.budget,
       onReached: (value) => this.#tell({ case: "budgetReached", value }),
     });
-    this.steering = new Steering({ log, say: (request) => this.#agent?.say(request) });
+    this.steering = new Steering({
+      log,
+      say: (request) => this.#agent?.say(request),
+      ending: () => this.#end.kind !== undefined && this.#end.kind !== "detached",
+    });
     this.#room = new RoomWait({ end: this.#end, logger, onChanged });
     const { createTime } = store.getSession(log.sessionId)!;
     this.#startMs = createTime === undefined ? Date.now() : timestampMs(createTime);

@@ -105,7 +105,10 @@ export interface Sessions {
   stop(sessionId: string, options: { reason: string }): Promise<void>;
   /** Ends the running turn. Throws SESSION_OVER, TURN_NOT_RUNNING. */
   interrupt(sessionId: string): Promise<void>;
-  /** Sends Claude another message, queued while a turn runs. Throws SESSION_OVER, and as checkMessage. */
+  /**
+   * Sends Claude another message, queued while a turn runs. Throws SESSION_OVER, SESSION_ENDED, TURN_LIMIT_REACHED,
+   * QUEUE_FULL, and as checkMessage.
+   */
   sendMessage(sessionId: string, message: { text: string; messageId?: string }): Promise<void>;
   /**
    * Decides whether Claude may use a tool. The first decision counts. Throws SESSION_OVER, DECISION_UNKNOWN,

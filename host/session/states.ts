@@ -1,4 +1,4 @@
-import { AppError, isFinal, type Session, Session_State } from "../../proto/index.ts";
+import { AppError, checkMessageRoom, isFinal, type Session, sessionEnded, Session_State } from "../../proto/index.ts";
 
 const ALL = Object.values(Session_State).filter(
   (state): state is Session_State => typeof state === "number" && state !== Session_State.UNSPECIFIED,
@@ -27,4 +27,14 @@ export function requireTurn({ id, state }: Session): void {
     help: "To end the session, stop it: stop_session, or claudecluster stop.",
     metadata: { session_id: id, state: name },
   });
+}
+
+/**
+ * Checks that a session takes one more message beside those on their way to its agent. Throws SESSION_ENDED,
+ * TURN_LIMIT_REACHED, QUEUE_FULL.
+ */
+export function requireMessageRoom({ state, spec, turnCount, live }: Session, underWay: number): void {
+  if (state === Session_State.STOPPING) throw sessionEnded();
+  const waiting = (live?.waitingMessageCount ?? 0) + underWay;
+  checkMessageRoom({ taken: turnCount + waiting, waiting, maxCount: spec?.maxTurnCount ?? 0 });
 }

@@ -6,11 +6,21 @@ import {
   checkMessage,
   decisionMade,
   InterruptSchema,
+  sessionEnded,
   UserMessageSchema,
 } from "../../proto/index.ts";
-import type { SessionLog } from "./session-log.ts";
+import { decisionName, isMessageName, messageName, type SessionLog } from "./session-log.ts";
+import { requireMessageRoom } from "./states.ts";
 
 type Request = AttachRequest["request"];
+
+/** Log of the session, and its run. */
+export interface SteeringOptions {
+  log: SessionLog;
+  say(request: Request): void;
+  /** Whether the host has begun to end the session. */
+  ending(): boolean;
+}
 
 /**
  * Messages and decisions of callers for a session's agent. What must not be lost is kept in the log first, until the
@@ -20,10 +30,12 @@ export class Steering {
   readonly #log: SessionLog;
   /** Tells the agent, if there is one. Nothing is kept. */
   readonly say: (request: Request) => void;
+  readonly #ending: () => boolean;
 
-  constructor({ log, say }: { log: SessionLog; say: (request: Request) => void }) {
+  constructor({ log, say, ending }: SteeringOptions) {
     this.#log = log;
     this.say = say;
+    this.#ending = ending;
   }
 
   /** Ends the running turn. It is not kept: it may be lost with the connection or the host. */
@@ -32,22 +44,31 @@ export class Steering {
   }
 
   /**
-   * Sends Claude another message. Once this returns the message is stored, and survives the host. Throws MESSAGE_EMPTY,
-   * MESSAGE_TOO_LONG, MESSAGE_ID_INVALID: the agent would refuse it when nobody listens any more.
+   * Sends Claude another message. Once this resolves the message is stored, and survives the host; an id that was given
+   * before is no other message. Throws what the agent would refuse when nobody listens any more: MESSAGE_EMPTY,
+   * MESSAGE_TOO_LONG, MESSAGE_ID_INVALID, SESSION_ENDED, TURN_LIMIT_REACHED, QUEUE_FULL.
    */
-  sendMessage({ text, messageId = "" }: { text: string; messageId?: string }): void {
+  async sendMessage({ text, messageId = "" }: { text: string; messageId?: string }): Promise<void> {
     checkMessage({ text, messageId });
     const id = messageId === "" ? ulid() : messageId;
-    this.#keepAndSay(`message ${id}`, {
-      case: "userMessage",
-      value: create(UserMessageSchema, { text, messageId: id }),
-    });
+    const name = messageName(id);
+    const kept = this.#log.keptNames;
+    if (!kept.includes(name)) {
+      try {
+        if (this.#ending()) throw sessionEnded();
+        requireMessageRoom(this.#log.session, kept.filter(isMessageName).length);
+      } catch (error) {
+        if (messageId !== "" && (await this.#log.hasArrived(name))) return;
+        throw error;
+      }
+    }
+    this.#keepAndSay(name, { case: "userMessage", value: create(UserMessageSchema, { text, messageId: id }) });
   }
 
   /** Decides what Claude waits for. The decision survives the host as a message does. Throws DECISION_MADE. */
   decide(requestId: string, request: Extract<Request, { case: "permissionDecision" | "answer" }>): void {
-    const name = `decision ${requestId}`;
-    if (this.#log.keepsRequest(name)) throw decisionMade(requestId);
+    const name = decisionName(requestId);
+    if (this.#log.keptNames.includes(name)) throw decisionMade(requestId);
     this.#keepAndSay(name, request);
   }
 

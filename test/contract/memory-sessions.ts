@@ -18,7 +18,7 @@ import type {
 import { SessionsFeed } from "../../host/session/sessions-feed.ts";
 import { nextTaken, requireRemovable } from "../../host/session/taken-changes.ts";
 import { SessionLog } from "../../host/session/session-log.ts";
-import { notRunning, requireTurn } from "../../host/session/states.ts";
+import { notRunning, requireMessageRoom, requireTurn } from "../../host/session/states.ts";
 import { SqliteStore } from "../../host/store/sqlite-store.ts";
 import {
   AppError,
@@ -177,6 +177,7 @@ export class MemorySessions implements Sessions, Disposable {
   async sendMessage(sessionId: string, message: { text: string; messageId?: string }): Promise<void> {
     const session = await this.#live(sessionId);
     checkMessage({ messageId: "", ...message });
+    requireMessageRoom(session, 0);
     this.messages.push(create(UserMessageSchema, message).text);
     const value = create(TurnStartedSchema, { turn: session.turnCount + 1, text: message.text });
     this.say(sessionId, { case: "turnStarted", value });

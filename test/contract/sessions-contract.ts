@@ -13,6 +13,7 @@ import {
   FileChange_Kind,
   FileChangeSchema,
   FilePatchedSchema,
+  MessageQueuedSchema,
   PermissionRequestedSchema,
   QuestionAskedSchema,
   type Session,
@@ -21,6 +22,7 @@ import {
   SessionSpecSchema,
   StateChangedSchema,
   TakenChanges_Kind,
+  TurnStartedSchema,
 } from "../../proto/index.ts";
 import { eachEvent } from "../support/each-event.ts";
 
@@ -56,8 +58,16 @@ function inState(state: Session_State): EventBody {
   return { case: "stateChanged", value: create(StateChangedSchema, { state }) };
 }
 
-const request = (task: string) => ({
-  spec: create(SessionSpecSchema, { task }),
+function turn(turn: number): EventBody {
+  return { case: "turnStarted", value: create(TurnStartedSchema, { turn }) };
+}
+
+function queued(waitingCount: number): EventBody {
+  return { case: "messageQueued", value: create(MessageQueuedSchema, { waitingCount }) };
+}
+
+const request = (task: string, { maxTurnCount = 0 } = {}) => ({
+  spec: create(SessionSpecSchema, { task, maxTurnCount }),
   container: create(ContainerSpecSchema),
 });
 
@@ -406,6 +416,25 @@ export function sessionsContract(start: () => Promise<SessionsHarness>): void {
     });
     await sessions.delete(id);
     await expect(sessions.get(id)).rejects.toMatchObject({ kind: "NOT_FOUND" });
+  });
+
+  test("refuses a message that the session cannot take any more, at once", async () => {
+    await using harness = await start();
+    const { sessions, driver } = harness;
+    const { id } = await sessions.create(request("x", { maxTurnCount: 3 }));
+    await driver.say(id, turn(1), turn(2), queued(1));
+    const reached = { reason: "TURN_LIMIT_REACHED", kind: "FAILED_PRECONDITION" };
+    await expect(sessions.sendMessage(id, { text: "one too many" })).rejects.toMatchObject(reached);
+    const { id: crowded } = await sessions.create(request("x"));
+    await driver.say(crowded, queued(100));
+    const full = { reason: "QUEUE_FULL", kind: "RESOURCE_EXHAUSTED", retryable: true };
+    await expect(sessions.sendMessage(crowded, { text: "one too many" })).rejects.toMatchObject(full);
+    await driver.say(crowded, turn(1));
+    await sessions.sendMessage(crowded, { text: "there is room" });
+    await expect.poll(() => driver.messages).toEqual(["there is room"]);
+    await driver.say(crowded, inState(Session_State.STOPPING));
+    const ended = { reason: "SESSION_ENDED", kind: "FAILED_PRECONDITION" };
+    await expect(sessions.sendMessage(crowded, { text: "too late" })).rejects.toMatchObject(ended);
   });
 
   test("keeps changes until they are taken or discarded, and tells who watches where they were taken to", async () => {

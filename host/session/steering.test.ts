@@ -1,0 +1,72 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { expect, onTestFinished, test } from "vitest";
+import type { SessionSpecSchema } from "../../proto/index.ts";
+import {
+  type EventBody,
+  type SessionEvent,
+  SessionEventSchema,
+  SessionStartedSchema,
+  TurnStartedSchema,
+} from "../../proto/index.ts";
+import { SqliteStore } from "../store/sqlite-store.ts";
+import { SessionLog } from "./session-log.ts";
+import { Steering } from "./steering.ts";
+
+function start(spec: MessageInitShape<typeof SessionSpecSchema> = {}) {
+  const store = SqliteStore.open(":memory:");
+  onTestFinished(() => store[Symbol.dispose]());
+  const started = create(SessionStartedSchema, { sessionId: "ses_1", spec: { task: "x", ...spec } });
+  const log = SessionLog.create(
+    store,
+    { sessionId: "ses_1", requestId: undefined, container: "{}" },
+    { case: "sessionStarted", value: started },
+  );
+  const said: (string | undefined)[] = [];
+  let ending = false;
+  const steering = new Steering({ log, say: ({ case: kind }) => said.push(kind), ending: () => ending });
+  const turn = (turn: number, messageId = ""): SessionEvent => {
+    const event: EventBody = { case: "turnStarted", value: create(TurnStartedSchema, { turn, messageId }) };
+    return create(SessionEventSchema, { sequence: turn, event });
+  };
+  return {
+    steering,
+    said,
+    turn: (number: number, messageId?: string) => log.appendFromAgent([turn(number, messageId)]),
+    send: (messageId?: string) => steering.sendMessage({ text: "go on", ...(messageId && { messageId }) }),
+    end: () => (ending = true),
+  };
+}
+
+test("counts messages that are on their way to the agent", async () => {
+  const { send, said, turn } = start({ maxTurnCount: 3 });
+  await send("m2");
+  turn(1);
+  await send("m3");
+  await expect(send("m4")).rejects.toMatchObject({ reason: "TURN_LIMIT_REACHED" });
+  expect(said).toEqual(["userMessage", "userMessage"]);
+});
+
+test("takes as many messages as may wait, the task included, before anybody has a container", async () => {
+  const { send, turn } = start();
+  for (let count = 1; count < 100; count++) await send();
+  await expect(send()).rejects.toMatchObject({ reason: "QUEUE_FULL", retryable: true });
+  turn(1);
+  await send();
+});
+
+test("takes a message that is sent again for the same one, on its way and arrived", async () => {
+  const { send, turn } = start({ maxTurnCount: 2 });
+  await send("m2");
+  await send("m2");
+  turn(1);
+  turn(2, "m2");
+  await send("m2");
+  await expect(send("m3")).rejects.toMatchObject({ reason: "TURN_LIMIT_REACHED" });
+});
+
+test("refuses messages to a session that the host ends", async () => {
+  const { send, end, said } = start();
+  end();
+  await expect(send()).rejects.toMatchObject({ reason: "SESSION_ENDED" });
+  expect(said).toEqual([]);
+});

@@ -1,5 +1,6 @@
 import { SETTINGS } from "../config/settings.ts";
-import type { HostDirectories } from "../directories.ts";
+import { claudeDirectory, type HostDirectories } from "../directories.ts";
+import { GIT_SETTINGS } from "../repository/git.ts";
 
 /** Where things are, in which language, and who the user is. */
 const USER = ["HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TMP", "TEMP"];
@@ -8,8 +9,8 @@ const { https_proxy, http_proxy, no_proxy } = SETTINGS;
 const NETWORK = [https_proxy, http_proxy, no_proxy].flatMap(({ variables }) => variables);
 const TRUST = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 /** What the user's own credential helpers find their key stores and agents by. */
-const HELPERS = ["DBUS_SESSION_BUS_ADDRESS", "GNUPGHOME", "SSH_AUTH_SOCK", "PASSWORD_STORE_DIR", "GIT_CONFIG_GLOBAL"];
-const KEPT = new Set<string>([...USER, ...NETWORK, ...TRUST, ...HELPERS]);
+const HELPERS = ["DBUS_SESSION_BUS_ADDRESS", "GNUPGHOME", "SSH_AUTH_SOCK", "PASSWORD_STORE_DIR"];
+const KEPT = new Set<string>([...USER, ...NETWORK, ...TRUST, ...HELPERS, ...GIT_SETTINGS]);
 const KEPT_PREFIX = /^(CLAUDECLUSTER_|DOCKER_|XDG_|LC_)/;
 
 /**
@@ -20,6 +21,8 @@ const KEPT_PREFIX = /^(CLAUDECLUSTER_|DOCKER_|XDG_|LC_)/;
 export function hostEnvironment(env: NodeJS.ProcessEnv, directories: HostDirectories): NodeJS.ProcessEnv {
   return {
     ...Object.fromEntries(Object.entries(env).filter(([name]) => KEPT.has(name) || KEPT_PREFIX.test(name))),
+    // The user's own files for sessions that are started on the page are where their Claude Code has them.
+    ...(env["CLAUDE_CONFIG_DIR"] && { CLAUDE_CONFIG_DIR: claudeDirectory(env) }),
     // Absolute, and the same whatever the host's own home may be.
     CLAUDECLUSTER_CONFIG_DIR: directories.configDirectory,
     CLAUDECLUSTER_STATE_DIR: directories.stateDirectory,

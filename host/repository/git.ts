@@ -18,7 +18,7 @@ export function isObjectId(text: string): boolean {
 /** What a git, and the filters that it starts, get of this process's environment. */
 const INHERITED = ["PATH", "HOME", "XDG_CONFIG_HOME", "USER", "LOGNAME", "TMPDIR", "GNUPGHOME"];
 /** The same where the user's settings count: where these lie, and how far up a repository is looked for. */
-const INHERITED_SETTINGS = [
+export const GIT_SETTINGS = [
   "GIT_CONFIG_GLOBAL",
   "GIT_CONFIG_SYSTEM",
   "GIT_CONFIG_NOSYSTEM",
@@ -108,7 +108,7 @@ function gitEnvironment(place: GitPlace): Record<string, string> {
   const config = Object.entries({ ...open, ...(!network && { "protocol.allow": closed }), ...place.config });
   const inherited = network ? Object.keys(process.env).filter((name) => NETWORK.test(name)) : INHERITED;
   const given: Record<string, string | undefined> = {
-    ...Object.fromEntries([...inherited, ...(user ? INHERITED_SETTINGS : [])].map((name) => [name, process.env[name]])),
+    ...Object.fromEntries([...inherited, ...(user ? GIT_SETTINGS : [])].map((name) => [name, process.env[name]])),
     ...(user ? {} : NO_SETTINGS),
     LC_ALL: "C",
     GIT_TERMINAL_PROMPT: "0",

@@ -45,3 +45,8 @@ export function homeDirectory(env: NodeJS.ProcessEnv): string {
     });
   }
 }
+
+/** Returns a path with the user's home directory in place of "~" at its start. A home is asked for only then. */
+export function expandHome(path: string, home: () => string): string {
+  return path === "~" || path.startsWith("~/") ? join(home(), path.slice(1)) : path;
+}

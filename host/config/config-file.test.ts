@@ -123,9 +123,12 @@ test("reads past the byte order mark that some editors write", async () => {
 });
 
 test("setups are by directory, or by the URL that an address means", async () => {
-  await write({ setup: { "/home/me/project/": "npm ci", "https://github.com/o/r/tree/main": "make deps" } });
-  expect([...readConfig(env()).setups]).toEqual([
+  const address = "https://github.com/o/r/tree/main";
+  await write({ setup: { "/home/me/project/": "npm ci", "~": "true", "~/a": "make", [address]: "make deps" } });
+  expect([...readConfig({ ...env(), HOME: "/home/ann" }).setups]).toEqual([
     ["/home/me/project", "npm ci"],
+    ["/home/ann", "true"],
+    ["/home/ann/a", "make"],
     ["https://github.com/o/r", "make deps"],
   ]);
   await write({ setup: { "no address": "x" } });

@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
-import { homedir } from "node:os";
-import { isAbsolute, join, resolve } from "node:path";
+import { isAbsolute, resolve } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import {
   AppError,
@@ -24,7 +23,7 @@ import type { SetupCommands } from "../session/setup-command.ts";
 import { readConfigFile } from "./config-file.ts";
 import { readSettings } from "./read-settings.ts";
 import { CREDENTIAL_VARIABLES, SETTINGS, type Settings } from "./settings.ts";
-import { type HostDirectories, readDirectories } from "../directories.ts";
+import { expandHome, homeDirectory, type HostDirectories, readDirectories } from "../directories.ts";
 import { readProblem } from "../file-problem.ts";
 
 /** Configuration of the host: by the environment, otherwise by config.json. It is read once. */
@@ -103,7 +102,7 @@ export function readConfig(given: NodeJS.ProcessEnv): HostConfig {
     budgets: { session: toBudget(settings.session_budget), day: toBudget(settings.daily_budget) },
     environmentCredential: readCredential(env),
     gitRepositories: readRepositories(settings.git_repositories),
-    setups: readSetups(settings.setup ?? {}),
+    setups: readSetups(settings.setup ?? {}, env),
     gitPushRefs: readPushRefs(settings.git_push_refs),
     egress: {
       mode: settings.egress,
@@ -140,10 +139,10 @@ function readRepositories(uris: readonly string[]): string[] {
   return uris.map((uri) => readRepository(uri, "git_repositories"));
 }
 
-function readSetups(setups: Readonly<Record<string, string>>): SetupCommands {
+function readSetups(setups: Readonly<Record<string, string>>, env: NodeJS.ProcessEnv): SetupCommands {
   const entries = Object.entries(setups).map(([name, command]) => {
     completeCommand(create(CommandSpecSchema, { command }), "setup");
-    const directory = name.startsWith("~/") ? join(homedir(), name.slice(2)) : name;
+    const directory = expandHome(name, () => homeDirectory(env));
     return [isAbsolute(directory) ? resolve(directory) : readRepository(name, "setup"), command] as const;
   });
   return new Map(entries);

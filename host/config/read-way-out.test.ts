@@ -35,6 +35,7 @@ test("trusts every authority that is named, and says which file cannot be read",
   const env = { NODE_EXTRA_CA_CERTS: authority, SSL_CERT_FILE: join(directory, "nowhere") };
   expect(readWayOut(env, {}).authorities).toEqual([PEM]);
   expect(readWayOut(env, { ca_file: authority }).authorities).toEqual([PEM]);
+  expect(readWayOut({ HOME: directory }, { ca_file: "~/ca.pem" }).authorities).toEqual([PEM]);
   for (const name of ["nowhere", "empty"]) {
     const wrong = { ca_file: join(directory, name) };
     expect(() => readWayOut({}, wrong)).toThrow(expect.objectContaining({ reason: "CA_UNREADABLE" }));

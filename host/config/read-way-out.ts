@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { AppError } from "../../proto/index.ts";
 import type { WayOutSettings } from "../broker/way-out.ts";
+import { expandHome, homeDirectory } from "../directories.ts";
 import type { Settings } from "./settings.ts";
 
 /** Variables that name files of authorities, as Node and OpenSSL know them. */
@@ -14,7 +15,7 @@ export function readWayOut(
   env: NodeJS.ProcessEnv,
   settings: Pick<Settings, "https_proxy" | "http_proxy" | "no_proxy" | "ca_file">,
 ): WayOutSettings {
-  const { ca_file: caFile } = settings;
+  const caFile = settings.ca_file && expandHome(settings.ca_file, () => homeDirectory(env));
   const others = TRUST.map((name) => env[name]).filter((path) => path !== undefined && path !== caFile);
   return {
     httpsProxy: readProxy("https_proxy", settings.https_proxy),

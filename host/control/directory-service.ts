@@ -1,6 +1,5 @@
 import { realpathSync, statSync } from "node:fs";
-import { homedir } from "node:os";
-import { isAbsolute, join, parse } from "node:path";
+import { isAbsolute, parse } from "node:path";
 import { clone, create } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { AppError, asAppError, ContainerSpecSchema, MAX_ATTEMPTS, SessionSpecSchema } from "../../proto/index.ts";
@@ -9,6 +8,7 @@ import {
   type DirectoryService,
   type StartSessionsRequest,
 } from "../../proto/control.ts";
+import { expandHome, homeDirectory } from "../directories.ts";
 import { compareAttempts } from "../present/attempts-text.ts";
 import { givenPathText } from "../present/path-text.ts";
 import { readSummary } from "../present/read-session.ts";
@@ -89,9 +89,13 @@ async function directoryOf(sessions: Sessions, given: string, sessionId: string)
   return checkDirectory(given === "" ? requireDirectory(await sessions.get(sessionId)) : given);
 }
 
+function ownHome(): string {
+  return homeDirectory(process.env);
+}
+
 /** Throws DIRECTORY_INVALID for what is no absolute path of a directory that is there. */
 function checkDirectory(given: string): string {
-  const path = given === "~" || given.startsWith("~/") ? join(homedir(), given.slice(1)) : given;
+  const path = expandHome(given, ownHome);
   if (!isAbsolute(path)) throw invalid(given, "is no absolute path");
   try {
     if (statSync(path).isDirectory()) return realpathSync(path);
@@ -109,7 +113,7 @@ async function toCreate(
   const wanted = spec === undefined ? create(SessionSpecSchema) : clone(SessionSpecSchema, spec);
   const directory = given === "" ? NO_REPOSITORY : checkDirectory(given);
   // By intent nobody has all of these in mind; the command line takes them.
-  if ([realpathSync(homedir()), parse(directory).root].includes(directory))
+  if ([realpathSync(ownHome()), parse(directory).root].includes(directory))
     throw invalid(given, "is all that there is of yours");
   const { depth = 0 } = wanted.repository ?? {};
   const found = await source().find(

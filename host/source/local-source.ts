@@ -1,5 +1,4 @@
 import { readFile, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { existsSync, realpathSync } from "node:fs";
@@ -11,6 +10,7 @@ import {
   RepositorySnapshotSchema,
   RepositorySpecSchema,
 } from "../../proto/index.ts";
+import { expandHome, homeDirectory } from "../directories.ts";
 import { givenPathText } from "../present/path-text.ts";
 import { type LocatedRepository, locateRepository } from "../repository/locate.ts";
 import { type Snapshot, takeSnapshot } from "../repository/snapshot.ts";
@@ -61,7 +61,7 @@ export class LocalSource implements RepositorySource {
   constructor(options: LocalSourceOptions) {
     this.#options = options;
     this.#stores = storesDirectory(options.stateDirectory);
-    this.#home = options.home ?? homedir();
+    this.#home = options.home ?? homeDirectory(process.env);
   }
 
   async find(wish: RepositoryWish, caller: CallerPlace): Promise<FoundRepository> {
@@ -76,7 +76,10 @@ export class LocalSource implements RepositorySource {
     const { repository } = wish;
     if (repository === NO_REPOSITORY) return { spec: noRepository(wish) };
     if (repository === undefined) return await this.#findAround(wish, caller);
-    const path = await localPath(repository, caller);
+    const path = await localPath(
+      expandHome(repository, () => this.#home),
+      caller,
+    );
     if (path === undefined) return { spec: atAddress(repository, wish) };
     return { spec: await this.#snapshot(path, wish, caller) };
   }
@@ -180,10 +183,9 @@ function bytesOf(path: RawPath): Buffer {
   return Buffer.from(path, "latin1");
 }
 
-/** The directory that is meant; undefined where an address is. */
+/** The directory that is meant, without a "~"; undefined where an address is. */
 async function localPath(given: string, { directory }: CallerPlace): Promise<string | undefined> {
   if (given.startsWith("file://")) return fileURLToPath(given);
-  if (given === "~" || given.startsWith("~/")) return join(homedir(), given.slice(1));
   if (/^\.{0,2}(?:\/|$)/.test(given)) return resolve(await directory(), given);
   if (given.includes(":")) return undefined;
   const path = resolve(await directory(), given);

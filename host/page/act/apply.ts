@@ -10,9 +10,9 @@ import { plural } from "../../present/plural.ts";
 import { directoryService } from "../client.ts";
 import { commonStyle } from "../parts/common-style.ts";
 import { plainText } from "../parts/plain-text.ts";
+import { problemOf } from "../parts/problem.ts";
 import { applyView } from "./apply-view.ts";
 import { modalStyle } from "./modal-style.ts";
-import { problemOf } from "./problem.ts";
 
 /** How far it is. While it looks again, what it has seen before is shown. */
 type Stage =

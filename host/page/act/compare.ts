@@ -9,13 +9,13 @@ import "../diff/diff.ts";
 import { SessionChanges } from "../diff/session-changes.ts";
 import { commonStyle } from "../parts/common-style.ts";
 import { oneLine, plainText } from "../parts/plain-text.ts";
+import { problemOf } from "../parts/problem.ts";
 import { hrefOf } from "../router/route.ts";
 import type { SessionFeed } from "../sessions/session-feed.ts";
 import "./apply.ts";
 import { conflictsView } from "./apply-view.ts";
 import { attemptGroups } from "./attempt-groups.ts";
 import { attemptFacts } from "./attempt-view.ts";
-import { problemOf } from "./problem.ts";
 
 /** Attempts side by side, the best first: what each came to, what it changed, and what does not go together. */
 @customElement("cc-compare")

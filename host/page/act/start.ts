@@ -4,9 +4,9 @@ import { MAX_ATTEMPTS, PERMISSION_MODES } from "../../../proto/index.ts";
 import { directoryService } from "../client.ts";
 import { commonStyle } from "../parts/common-style.ts";
 import { plainText } from "../parts/plain-text.ts";
+import { problemOf } from "../parts/problem.ts";
 import { hrefOf } from "../router/route.ts";
 import { modalStyle } from "./modal-style.ts";
-import { problemOf } from "./problem.ts";
 import { toStartRequest } from "./start-request.ts";
 
 const MAX_INT32 = 0x7fffffff;

@@ -1,9 +1,9 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Artifact_Kind, foldEvent, isFinal, type Session, SessionSpecSchema } from "../../../proto/index.ts";
-import { problemOf } from "../act/problem.ts";
 import { sessionService } from "../client.ts";
 import { Pauses } from "../parts/pauses.ts";
+import { problemOf } from "../parts/problem.ts";
 import { watchEvents } from "../parts/watch-events.ts";
 import { LiveChanges } from "./live-changes.ts";
 import { PatchParser, type PatchedFile } from "./patch.ts";

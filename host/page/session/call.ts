@@ -1,5 +1,5 @@
 import type { LitElement } from "lit";
-import { problemOf } from "../act/problem.ts";
+import { problemOf } from "../parts/problem.ts";
 
 /** Call of the host that somebody asked for: whether it runs, and what it was refused with. */
 export class Call {

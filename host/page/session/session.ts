@@ -2,10 +2,10 @@ import { html, LitElement, nothing, type PropertyValues, type TemplateResult } f
 import { customElement, property, state } from "lit/decorators.js";
 import { isFinal, type Session } from "../../../proto/index.ts";
 import "../act/apply.ts";
-import { problemOf } from "../act/problem.ts";
 import { commonStyle } from "../parts/common-style.ts";
 import { eachFrame } from "../parts/each-frame.ts";
 import { plainText } from "../parts/plain-text.ts";
+import { problemOf } from "../parts/problem.ts";
 import { tableStyle } from "../parts/table.ts";
 import { connectionsView } from "./connections-view.ts";
 import "./decision.ts";

@@ -3,10 +3,10 @@ import { customElement, state } from "lit/decorators.js";
 import { UsageDimension, type UsageSum } from "../../../proto/control.ts";
 import { dollars, tokensOf } from "../../../proto/index.ts";
 import { stateName } from "../../present/session-summary.ts";
-import { problemOf } from "../act/problem.ts";
 import { hostService } from "../client.ts";
 import { commonStyle } from "../parts/common-style.ts";
 import { visible } from "../parts/plain-text.ts";
+import { problemOf } from "../parts/problem.ts";
 import { tableView } from "../parts/table.ts";
 import { daysBack, withAllDays } from "./days.ts";
 

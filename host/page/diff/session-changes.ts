@@ -18,6 +18,7 @@ export class SessionChanges extends EventTarget {
   problem = "";
   readonly #id: string;
   readonly #live = new LiveChanges();
+  readonly #pauses = new Pauses();
 
   constructor(sessionId: string) {
     super();
@@ -26,7 +27,6 @@ export class SessionChanges extends EventTarget {
 
   /** Follows the session until it has finished, or the signal. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    const pauses = new Pauses();
     while (!signal.aborted) {
       try {
         await this.#follow(signal);
@@ -38,7 +38,7 @@ export class SessionChanges extends EventTarget {
         this.#tell();
         if (code === Code.NotFound || code === Code.Unauthenticated) return;
       }
-      await pauses.rest(signal);
+      await this.#pauses.rest(signal);
     }
   }
 
@@ -68,6 +68,7 @@ export class SessionChanges extends EventTarget {
     if (session === undefined || isFinal(session.state)) return;
     const after = { sessionId: this.#id, afterSequence: session.lastSequence };
     for await (const { response } of watchEvents(after, { signal })) {
+      this.#pauses.reset();
       if (response.case !== "events") continue;
       let changed = false;
       for (const event of response.value.events) {

@@ -29,6 +29,10 @@ import { SessionRecord } from "./session-record.ts";
 import { resultOf, type SessionFacts } from "./session-result.ts";
 import { messageQueued, userFilesCopied } from "./turn-events.ts";
 import { Turns } from "./turns.ts";
+import { within } from "../wait.ts";
+
+/** Whoever asks no model by then may be at work without one (ms). */
+const ASKED_MS = 500;
 
 interface StartOptions {
   opening: Opening;
@@ -50,6 +54,8 @@ export class AgentSession {
   readonly decisions: Decisions;
   readonly #options: Omit<Assignment, "restore"> & SessionSurroundings;
   readonly #finished = Promise.withResolvers<undefined>();
+  /** Resolved when Claude has asked its model. */
+  readonly #asked = Promise.withResolvers<undefined>();
   /** Undefined once it has been used: it may be large. */
   #restore: Assignment["restore"];
   readonly #logger: SessionSurroundings["log"];
@@ -182,6 +188,7 @@ export class AgentSession {
 
   /** Notes that Claude has written to the model's API. */
   noticeModelRequest(): void {
+    this.#asked.resolve(undefined);
     if (this.#record.phase === Phase.FIRST_REQUEST) this.#record.enterPhase(Phase.WORK);
   }
 
@@ -238,7 +245,6 @@ export class AgentSession {
     this.#clock.pause();
     await this.#commands.setUp({ cwd, signal });
     this.#clock.go();
-    this.#files.watch();
     this.#record.enterPhase(Phase.CLAUDE);
     if (early?.prepared !== true) await this.#copyUserFiles(signal);
     if (userFiles.length > 0) this.#emit(userFilesCopied(userFiles));
@@ -258,7 +264,14 @@ export class AgentSession {
     // That has gone on while Claude came to work.
     await this.#files.opened();
     this.#record.enterPhase(Phase.FIRST_REQUEST);
+    void this.#watchOnceAsked(signal);
     await this.#turns.takeAll(conversation, signal);
+  }
+
+  /** Looks for changes once Claude waits for its model: before, that would be in Claude's way. */
+  async #watchOnceAsked(signal: AbortSignal): Promise<void> {
+    await within(this.#asked.promise, ASKED_MS, signal);
+    this.#files.watch();
   }
 
   /** Copies them once. */

@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import {
   AppError,
   gitFailed,
@@ -16,7 +18,15 @@ import type { RunResult } from "../process/run.ts";
 import { type Progress, progressReader, wholeSize } from "./clone-progress.ts";
 import { git, type GitPlace, OUR_ATTRIBUTES, RAW_ATTRIBUTES, type Script, shell, tryShell } from "./git.ts";
 import { parseRawDiff, type RawDiffEntry } from "./raw-diff.ts";
-import { isCommitId, refNotFound, type RemoteRef, remotePlace, resolveRemoteRef, type UrlConfig } from "./remote.ts";
+import {
+  isCommitId,
+  readHead,
+  refNotFound,
+  type RemoteRef,
+  remotePlace,
+  resolveRemoteRef,
+  type UrlConfig,
+} from "./remote.ts";
 import { retryCut, type RetryCutOptions } from "./retry-cut.ts";
 import { throwIfFull } from "./room.ts";
 import { together } from "./together.ts";
@@ -109,10 +119,13 @@ if [ -n "$4" ] && [ -e "$4/packed-refs" ]; then
 fi`,
 };
 
-/** Fetches the start with these arguments, and says its id and those of its commit and tree, if it has any. Exits as the fetch does. */
+/**
+ * Fetches the start with these arguments, and says its id and those of its commit and tree, if it has any, behind git's packets.
+ * Exits as the fetch does.
+ */
 const FETCH: Script = {
   name: "fetch",
-  text: `git fetch "$@" || exit
+  text: `GIT_TRACE_PACKET=3 git fetch "$@" 3>&1 || exit
 git rev-parse ${START_REF} "${START_REF}^{commit}" "${START_REF}^{tree}" 2> /dev/null || :`,
 };
 
@@ -124,6 +137,9 @@ const FETCH_CONFIG: Record<string, string> = {
   "fetch.writeCommitGraph": "false",
 };
 
+/** Place of git commands in a base. */
+type Inside = GitPlace & { variables: { GIT_DIR: string } };
+
 /** Repository to start from, and where and how to fetch it. */
 export interface BaseOptions extends RetryCutOptions {
   /** Repository to fetch. Undefined: none, the base is empty. */
@@ -132,11 +148,26 @@ export interface BaseOptions extends RetryCutOptions {
   directory: string;
   /** Directory with objects that a snapshot has, only to be read. It need not be there. Default: none. */
   supply?: string | undefined;
+  /** Whether makeBase has made an empty one there. Default: no. */
+  made?: boolean | undefined;
   identity: Identity | undefined;
   /** Proxy for http and https. Undefined: none. */
   proxyUrl: string | undefined;
   urlConfig?: UrlConfig;
   onProgress: (progress: Progress) => void;
+}
+
+/** Makes a base with nothing in it, of the kind that nearly all are. */
+export async function makeBase(
+  { directory, identity, signal }: Pick<BaseOptions, "directory" | "identity" | "signal">,
+  { objectFormat = "sha1", supply = "" }: { objectFormat?: ObjectFormat; supply?: string } = {},
+): Promise<void> {
+  const place = placeOf({ directory, identity });
+  await shell(place, MAKE_BASE, [objectFormat, OUR_ATTRIBUTES, RAW_ATTRIBUTES, supply], { signal });
+}
+
+function placeOf({ directory, identity }: Pick<BaseOptions, "directory" | "identity">): Inside {
+  return { identity, variables: { GIT_DIR: `${directory}/repo.git` } };
 }
 
 /**
@@ -145,30 +176,33 @@ export interface BaseOptions extends RetryCutOptions {
  */
 export async function openBase(options: BaseOptions): Promise<BaseRepository> {
   const { repository, signal } = options;
-  const gitDir = `${options.directory}/repo.git`;
-  const place: GitPlace = { identity: options.identity, variables: { GIT_DIR: gitDir } };
+  const place = placeOf(options);
+  const gitDir = place.variables.GIT_DIR;
   const remote = remotePlace({ identity: options.identity }, options);
   const supply = repository?.snapshot === undefined ? "" : (options.supply ?? "");
-  const make = (objectFormat: ObjectFormat, signal: AbortSignal) =>
-    shell(place, MAKE_BASE, [objectFormat, OUR_ATTRIBUTES, RAW_ATTRIBUTES, supply], { signal });
+  const made = options.made === true && (supply === "" || !existsSync(join(supply, "packed-refs")));
   const ask = async (signal: AbortSignal): Promise<RemoteRef | undefined> => {
     if (repository === undefined) return undefined;
     // Of a snapshot the host has said it all.
     if (repository.snapshot !== undefined) return snapshotRef(repository.snapshot);
-    options.onProgress({ stage: "Asking the remote" });
     return await resolveRemoteRef(remote, repository.uri, repository.ref, { ...options, signal });
   };
   const fetch = (name: string, signal: AbortSignal) =>
     tryFetch(remotePlace(place, options), repository!, name, { ...options, signal });
   // Of what kind its ids are, the remote says; nearly always it is this one. Which ref is meant, it says too: what is
-  // meant nearly always is fetched meanwhile.
+  // meant nearly always is fetched meanwhile. What its HEAD is, that fetch tells.
   const guess = probableName(repository);
-  const [ref, guessed] = await together(signal, (signal) => [
-    ask(signal),
-    make("sha1", signal).then(() => (guess === undefined ? undefined : fetch(guess, signal))),
+  if (repository !== undefined && repository.snapshot === undefined) options.onProgress({ stage: "Asking the remote" });
+  const [asked, guessed] = await together(signal, (signal) => [
+    guess === "HEAD" ? Promise.resolve(undefined) : ask(signal),
+    (made ? Promise.resolve() : makeBase({ ...options, signal }, { supply })).then(() =>
+      guess === undefined ? undefined : fetch(guess, signal),
+    ),
   ]);
+  const head = guess === "HEAD" && guessed?.code === 0 ? readHead(guessed.stdout.toString("utf8")) : undefined;
+  const ref = asked ?? head ?? (guess === "HEAD" ? await ask(signal) : undefined);
   const objectFormat = ref?.id.length === OBJECT_FORMATS.sha256.idLength ? "sha256" : "sha1";
-  if (objectFormat !== "sha1") await make(objectFormat, signal);
+  if (objectFormat !== "sha1") await makeBase(options, { objectFormat, supply });
 
   const wholeHistory = repository !== undefined && repository.depth < 0;
   const base: BaseRepository = {

@@ -233,6 +233,37 @@ test("works with SHA-256 repositories", async () => {
   ]);
 });
 
+test.each<
+  [how: string, change: (git: (...args: string[]) => string) => void, headers: object, getCount: number, branch: string]
+>([
+  ["as servers do", () => {}, {}, 1, "main"],
+  ["as servers of old do", () => {}, { "git-protocol": undefined }, 1, "main"],
+  ["for a detached HEAD", (git) => git("checkout", "-q", "--detach"), {}, 1, "main"],
+  ["for a branch that is not plain ASCII", (git) => git("checkout", "-qb", "größe"), {}, 2, "größe"],
+])(
+  "lets the fetch of a remote's HEAD say which branch that is: %s",
+  async (_how, change, headers, getCount, branch) => {
+    await using area = new WorkArea();
+    const source = area.source("history", (directory, git) => {
+      fillHistory(directory, git);
+      change(git);
+    });
+    const server = await area.server();
+    server.intercept = (request) => {
+      Object.assign(request.headers, headers);
+      return false;
+    };
+    const { workTree, baseCommitId } = await openWhole(
+      options(area, { repository: spec(`${server.url}/history/.git`) }),
+    );
+    expect(server.requests.filter((url) => url.includes("info/refs"))).toHaveLength(getCount);
+    expect(baseCommitId).toBe(runGit(source, "rev-parse", "HEAD").trim());
+    const head = asClaude(workTree, "git rev-parse --abbrev-ref HEAD");
+    expect(head.trim()).toBe(branch);
+  },
+  60_000,
+);
+
 test("tells apart why a repository cannot be cloned", async () => {
   await using area = new WorkArea();
   area.source("history", fillHistory);
@@ -285,10 +316,10 @@ test("tells apart why a repository cannot be cloned", async () => {
   });
   await expect(clone(uri, "1".repeat(40))).rejects.toMatchObject({ reason: "REF_NOT_FOUND" });
   await expect(clone(uri, "tree")).rejects.toMatchObject({ reason: "REF_NOT_A_COMMIT" });
-  // Gone once it has said what there is, to both who ask it.
+  // Gone once it has said what there is.
   let posts = 0;
   server.intercept = (request, response) => {
-    if (request.method !== "POST" || ++posts <= 2) return false;
+    if (request.method !== "POST" || ++posts <= 1) return false;
     response.writeHead(500).end();
     return true;
   };

@@ -67,6 +67,17 @@ export async function resolveRemoteRef(
   throw refNotFound(uri, ref, "Check the spelling; commit ids have to be given in full.");
 }
 
+/** Returns the remote's HEAD, by the packets that a fetch of it has traced. Undefined: they do not tell. */
+export function readHead(packets: string): RemoteRef | undefined {
+  // Protocol 2 names its branch beside it, an older one in the capabilities: https://git-scm.com/docs/protocol-v2
+  const [, id = "", facts = ""] = /^.*packet: +\S+< ([0-9a-f]+) HEAD(?: |\\0|$)(.*)$/m.exec(packets) ?? [];
+  if (!isCommitId(id)) return undefined;
+  const [, defaultName] = /(?:^| )symref(?:-target:|=HEAD:)(\S+)/.exec(facts) ?? [];
+  // Not plain ASCII: that is written in another way here.
+  if (defaultName?.includes("\\") === true) return undefined;
+  return { name: defaultName ?? "HEAD", id, defaultName };
+}
+
 /** Whether a ref is the whole id of a commit, as it looks. */
 export function isCommitId(ref: string): boolean {
   return /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(ref);

@@ -1,6 +1,6 @@
 import { asAppError, type LeftWork, type RepositorySpec } from "../../proto/index.ts";
 import type { Identity } from "../process/identity.ts";
-import { type BaseRepository, openBase } from "./base-repository.ts";
+import { type BaseRepository, makeBase, openBase } from "./base-repository.ts";
 import type { Progress } from "./clone-progress.ts";
 import type { CommitBundle } from "./commit-bundle.ts";
 import { CommitWatch, type MadeCommits } from "./commit-watch.ts";
@@ -42,22 +42,47 @@ export interface WorkspaceOptions extends RetryCutOptions {
   proxyUrl: string | undefined;
   /** Configuration that replaces beginnings of URLs. Default: none. */
   urlConfig?: UrlConfig;
+  /** Whether makeRepositories has been called there, and how that ended. Default: it has not. */
+  made?: Promise<boolean> | undefined;
   onProgress: (progress: Progress) => void;
+}
+
+/**
+ * Makes the repositories of a workspace that will be opened, with nothing in them. Resolves with whether it could: if not, opening
+ * makes them, or says why not. Never rejects.
+ */
+export async function makeRepositories({
+  paths,
+  sessionIdentity,
+  baseIdentity,
+  signal,
+}: Pick<WorkspaceOptions, "paths" | "sessionIdentity" | "baseIdentity" | "signal">): Promise<boolean> {
+  try {
+    await together(signal, (signal) => [
+      makeBase({ directory: paths.base, identity: baseIdentity, signal }),
+      initializeRepository(paths.workTree, { identity: sessionIdentity, signal }),
+    ]);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Clones the repository and checks it out. Throws AppError with a REPOSITORY_…, REF_… or WORKSPACE_… reason. */
 export async function openWorkspace(options: WorkspaceOptions): Promise<Workspace> {
   const { paths, sessionIdentity, onProgress, signal } = options;
   try {
+    const made = await options.made;
     const [base] = await together(signal, (signal) => [
       openBase({
         ...options,
         directory: paths.base,
         supply: paths.supply,
+        made,
         identity: options.baseIdentity,
         signal,
       }),
-      initializeRepository(paths.workTree, { identity: sessionIdentity, signal }),
+      made === true ? Promise.resolve() : initializeRepository(paths.workTree, { identity: sessionIdentity, signal }),
     ]);
     await makeSessionRepository(base, paths.workTree, { identity: sessionIdentity, onProgress, signal });
     const workspace = new Workspace(base, paths, { session: sessionIdentity, base: options.baseIdentity });

@@ -13,7 +13,7 @@ export type PreparedShape = ClaudeShape & { spec: EarlySpec };
 
 /** Place of a prepared Claude, and its log. */
 export interface PreparedClaudeOptions {
-  place: Pick<SessionPlace, "canWait" | "copyUserFiles" | "startOf" | "startSpare">;
+  place: Pick<SessionPlace, "canWait" | "copyUserFiles" | "prepareWorkspace" | "startOf" | "startSpare">;
   log: Logger;
 }
 
@@ -90,9 +90,11 @@ export class PreparedClaude implements AsyncDisposable {
         },
       );
     }
+    const workspace = place.prepareWorkspace({ signal });
     await place.copyUserFiles(this.#shape.userFiles, { signal });
     const opening = { conversationId: this.#conversationId };
     this.#spare = await place.startSpare({ ...this.#shape, opening, listener: NOBODY, log, signal });
+    await workspace;
   }
 
   /** Returns what a Claude for the other shape would be started with that cannot be changed any more. Undefined: nothing. */

@@ -11,7 +11,7 @@ import { commandNames, copyUserFiles, INSTRUCTIONS } from "../claude/user-files.
 import type { AgentConfig } from "../config.ts";
 import { listenerUrls } from "../git/listener-urls.ts";
 import { isFull } from "../git/room.ts";
-import { openWorkspace, type Workspace } from "../git/workspace.ts";
+import { makeRepositories, openWorkspace, type Workspace } from "../git/workspace.ts";
 import { type CommandOptions, runCommand } from "../process/command.ts";
 import { findCommand } from "../process/find-command.ts";
 import { killAllOf, processesOf } from "../process/kill-all.ts";
@@ -42,6 +42,8 @@ type StartOptions = ClaudeShape & { opening: Opening; log: Logger; signal: Abort
  * Place in which sessions happen: this container, as configured. It knows of no session: each call says what it needs.
  */
 export interface SessionPlace {
+  /** Makes what opening a workspace begins with, while there is time for it. Never rejects: then opening makes it. */
+  prepareWorkspace(options: { signal: AbortSignal }): Promise<unknown>;
   /** Clones the repository and checks it out. Throws as openWorkspace of the git directory does. */
   openWorkspace(options: {
     repository: RepositorySpec | undefined;
@@ -111,13 +113,15 @@ export function sessionPlace(options: {
     commands: commandNames(userFiles),
     timeouts,
   });
+  const workspace = { paths, sessionIdentity, baseIdentity };
+  let made: Promise<boolean> | undefined;
   return {
+    prepareWorkspace: ({ signal }) => (made ??= makeRepositories({ ...workspace, signal })),
     openWorkspace: ({ repository, gitPrefixes, signal, onProgress }) =>
       openWorkspace({
+        ...workspace,
+        made,
         ...(repository !== undefined && { repository }),
-        paths,
-        sessionIdentity,
-        baseIdentity,
         proxyUrl: `http://127.0.0.1:${relay.proxyPort}`,
         urlConfig: listenerUrls(gitPrefixes, relay.gitPort),
         onProgress,

@@ -18,6 +18,7 @@ export function preparingPlace(): PreparingPlace {
         signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
       });
     },
+    prepareWorkspace: async () => {},
     copyUserFiles: async () => {},
     directoryOf: () => "/workspace",
     writeInstructions: async () => {},

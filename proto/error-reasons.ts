@@ -44,6 +44,8 @@ export const ERROR_REASONS = {
   BACKUP_INVALID: "INVALID_ARGUMENT",
   /** A backup was made by a newer version. */
   BACKUP_TOO_NEW: "FAILED_PRECONDITION",
+  /** Another backup is being restored. */
+  RESTORE_RUNNING: "FAILED_PRECONDITION",
   /** A restore would remove the sessions that there are. */
   RESTORE_REPLACES: "FAILED_PRECONDITION",
   /** What is asked for is to be done on the host's own machine. */

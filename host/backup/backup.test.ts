@@ -24,7 +24,7 @@ import {
 import { bareFiles, makeServedDirectory } from "../snapshots/served-directory.ts";
 import { SqliteStore } from "../store/sqlite-store.ts";
 import { backUp } from "./back-up.ts";
-import { finishRestore, restore } from "./restore.ts";
+import { finishRestore, readBackup, type Restored } from "./restore.ts";
 
 const RESTORED = { sessionCount: 2, releasedCount: 1 };
 const PATCH = Buffer.alloc(700_001, "a patch\n");
@@ -80,6 +80,14 @@ async function backupOf(stateDirectory: string): Promise<Buffer> {
   return Buffer.concat(pieces);
 }
 
+async function restore(
+  stateDirectory: string,
+  { input, replace, signal }: { input: AsyncIterable<Buffer>; replace: boolean; signal: AbortSignal },
+): Promise<Restored> {
+  await using backup = await readBackup(stateDirectory, { input, signal });
+  return await backup.takePlace({ replace });
+}
+
 async function* from(bytes: Buffer, size = 100_000): AsyncGenerator<Buffer> {
   for (let at = 0; at < bytes.length; at += size) yield await Promise.resolve(bytes.subarray(at, at + size));
 }
@@ -103,6 +111,7 @@ test("a store is restored as it was, also one that is written to meanwhile", asy
     "artifacts",
     "host-id",
     "repositories",
+    "restore.lock",
     "sessions.db",
     "sessions.db.lock",
   ]);
@@ -127,7 +136,7 @@ test("sessions are not replaced without a word, and a backup that is cut or chan
   // What SQLite has beside a database that is open counts as none.
   const namesIn = (directory: string) =>
     readdirSync(directory)
-      .filter((name) => !/-(wal|shm)$/.test(name))
+      .filter((name) => !/-(wal|shm)$|^restore.lock$/.test(name))
       .sort();
   const names = namesIn(state);
   const refused = async (bytes: Buffer, replace: boolean, reason: string) => {
@@ -189,7 +198,33 @@ test.each([
   await expect(restore(state, { input: from(backup), replace: true, signal: never })).rejects.toMatchObject({
     reason: "BACKUP_INVALID",
   });
-  expect(readdirSync(state)).toEqual([]);
+  expect(readdirSync(state)).toEqual(["restore.lock"]);
+});
+
+test("a backup is read while a host runs, and nobody takes it for one that was killed", async () => {
+  using place = await filledStore();
+  using other = temporaryStore();
+  const state = dirname(other.path);
+  mkdirSync(state, { mode: 0o700 });
+  const read = () =>
+    backupOf(dirname(place.path)).then((bytes) => readBackup(state, { input: from(bytes), signal: never }));
+  {
+    await using backup = await read();
+    // A host begins, and makes a session.
+    await finishRestore(state);
+    {
+      using store = SqliteStore.open(other.path);
+      store.createSession("ses_9", NEW);
+    }
+    await expect(read()).rejects.toMatchObject({ reason: "RESTORE_RUNNING", retryable: true });
+    await expect(backup.takePlace({ replace: false })).rejects.toMatchObject({ reason: "RESTORE_REPLACES" });
+    expect(existsSync(join(state, "restoring"))).toBe(true);
+    expect(await backup.takePlace({ replace: true })).toEqual(RESTORED);
+  }
+  expect(existsSync(join(state, "restoring"))).toBe(false);
+  expect(await everythingOf(other.path)).toEqual(await everythingOf(place.path));
+  await (await read())[Symbol.asyncDispose]();
+  expect(existsSync(join(state, "restoring"))).toBe(false);
 });
 
 test("a restore that was killed has either not begun or is ended by whoever comes next", async () => {

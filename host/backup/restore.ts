@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { AppError } from "../../proto/index.ts";
 import { parseJson } from "../broker/json.ts";
+import { ExclusiveLock } from "../exclusive-lock.ts";
 import { readHostId } from "../host-id.ts";
 import { bareFiles, makeServedDirectory } from "../snapshots/served-directory.ts";
 import { StoreFile } from "../store/store-file.ts";
@@ -33,44 +34,61 @@ export interface Restored {
   releasedCount: number;
 }
 
+/** Backup that was read and checked, and lies beside what is there. Disposing of it removes it, unless it has taken its place. */
+export interface CheckedBackup extends AsyncDisposable {
+  /**
+   * Puts its sessions in the place of what is there. The caller holds the host's lock. Throws RESTORE_REPLACES where there are
+   * sessions that are not to be replaced.
+   */
+  takePlace(options: { replace: boolean }): Promise<Restored>;
+}
+
 /**
- * Restores the sessions of a backup into a state directory, which no host uses: the caller holds the host's lock. All of it is read and
- * checked beside what is there before that goes. Throws BACKUP_INVALID, BACKUP_TOO_NEW,
- * RESTORE_REPLACES where there are sessions that are not to be replaced.
+ * Reads all of a backup into a state directory, which a host may use meanwhile, and checks it. Throws BACKUP_INVALID,
+ * BACKUP_TOO_NEW, RESTORE_RUNNING (retryable).
  */
-export async function restore(
+export async function readBackup(
   stateDirectory: string,
-  { input, replace, signal }: { input: AsyncIterable<Buffer>; replace: boolean; signal: AbortSignal },
-): Promise<Restored> {
-  await finishRestore(stateDirectory);
-  if (!replace) requireEmpty(stateDirectory);
+  { input, signal }: { input: AsyncIterable<Buffer>; signal: AbortSignal },
+): Promise<CheckedBackup> {
+  await using stack = new AsyncDisposableStack();
+  const lock = takeLock(stateDirectory);
+  if (lock === undefined)
+    throw new AppError("RESTORE_RUNNING", "Another backup is being restored.", { retryable: true });
+  stack.use(lock);
   const part = join(stateDirectory, PART);
-  try {
-    await mkdir(part, { mode: 0o700 });
-    for (const name of DIRECTORIES) await mkdir(join(part, name), { mode: 0o700 });
-    const entries = readArchive(input);
-    const { host } = await readTitle(await entries.next());
-    for (;;) {
-      signal.throwIfAborted();
-      const next = await entries.next();
-      if (next.done === true) {
-        checkDatabase(part, next.value);
-        break;
-      }
-      await extract(part, next.value);
+  stack.defer(() => rm(part, { recursive: true, force: true }));
+  await rm(part, { recursive: true, force: true });
+  await mkdir(part, { mode: 0o700 });
+  for (const name of DIRECTORIES) await mkdir(join(part, name), { mode: 0o700 });
+  const entries = readArchive(input);
+  const { host } = await readTitle(await entries.next());
+  for (;;) {
+    signal.throwIfAborted();
+    const next = await entries.next();
+    if (next.done === true) {
+      checkDatabase(part, next.value);
+      break;
     }
-    await makeRepositories(join(part, "repositories"), join(stateDirectory, "repositories"));
-    const releasedCount = host === readHostId(stateDirectory) ? 0 : releaseContainers(join(part, DATABASE));
-    makeOneFile(join(part, DATABASE));
-    const sessionCount = countSessions(join(part, DATABASE));
-    await syncAll(part);
-    await rename(part, join(stateDirectory, WHOLE));
-    await sync(stateDirectory);
-    await finishRestore(stateDirectory);
-    return { sessionCount, releasedCount };
-  } finally {
-    await rm(part, { recursive: true, force: true });
+    await extract(part, next.value);
   }
+  await makeRepositories(join(part, "repositories"), join(stateDirectory, "repositories"));
+  const releasedCount = host === readHostId(stateDirectory) ? 0 : releaseContainers(join(part, DATABASE));
+  makeOneFile(join(part, DATABASE));
+  const sessionCount = countSessions(join(part, DATABASE));
+  await syncAll(part);
+  const owned = stack.move();
+  return {
+    async takePlace({ replace }) {
+      await placeWhole(stateDirectory);
+      if (!replace) requireEmpty(stateDirectory);
+      await rename(part, join(stateDirectory, WHOLE));
+      await sync(stateDirectory);
+      await placeWhole(stateDirectory);
+      return { sessionCount, releasedCount };
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
 }
 
 /** Throws RESTORE_REPLACES where a state directory has sessions. */
@@ -85,10 +103,18 @@ export function requireEmpty(stateDirectory: string): void {
 
 /**
  * Ends what a restore that was killed has begun: what was read whole takes its place, the rest goes. Whoever calls it holds the
- * host's lock. Nothing to end is fine.
+ * host's lock. Nothing to end is fine, and what somebody is reading stays.
  */
 export async function finishRestore(stateDirectory: string): Promise<void> {
-  await rm(join(stateDirectory, PART), { recursive: true, force: true });
+  await placeWhole(stateDirectory);
+  const part = join(stateDirectory, PART);
+  if (!existsSync(part)) return;
+  using lock = takeLock(stateDirectory);
+  if (lock !== undefined) await rm(part, { recursive: true, force: true });
+}
+
+/** Puts what was read whole, if there is something, in its place. */
+async function placeWhole(stateDirectory: string): Promise<void> {
   const whole = join(stateDirectory, WHOLE);
   if (!existsSync(whole)) return;
   // A write-ahead log beside another database would be taken for its own.
@@ -101,6 +127,11 @@ export async function finishRestore(stateDirectory: string): Promise<void> {
   }
   await sync(stateDirectory);
   await rm(whole, { recursive: true, force: true });
+}
+
+/** Lock of whoever reads a backup. Undefined: somebody has it. */
+function takeLock(stateDirectory: string): ExclusiveLock | undefined {
+  return ExclusiveLock.take(join(stateDirectory, "restore.lock"));
 }
 
 async function readTitle(first: IteratorResult<ArchiveEntry, unknown>): Promise<Title> {

@@ -1,7 +1,7 @@
 import { open } from "node:fs/promises";
 import { AppError } from "../../proto/index.ts";
 import { backUp } from "../backup/back-up.ts";
-import { requireEmpty, restore } from "../backup/restore.ts";
+import { readBackup, requireEmpty } from "../backup/restore.ts";
 import type { HostLink } from "../daemon/host-link.ts";
 import type { HostDirectories } from "../directories.ts";
 import { ExclusiveLock, hostLockPath } from "../exclusive-lock.ts";
@@ -29,8 +29,8 @@ export async function backupCommand(
 }
 
 /**
- * Restores the sessions of a backup, where no host runs; with `shutdown` it is ended before. With `replace` those that are there go.
- * Throws HOST_ELSEWHERE, HOST_RUNNING, and what `restore` throws.
+ * Restores the sessions of a backup, where no host runs; with `shutdown` it is ended once the backup is known to be whole. With
+ * `replace` those that are there go. Throws HOST_ELSEWHERE, HOST_RUNNING, and what `readBackup` and its `takePlace` throw.
  */
 export async function restoreCommand(
   link: Pick<HostLink, "find" | "stopHost" | "gone">,
@@ -39,29 +39,42 @@ export async function restoreCommand(
   { env, signal, stdout }: CommandIo,
 ): Promise<number> {
   requireHere(env);
-  // Neither of these is a reason to end a host.
   if (!replace) requireEmpty(stateDirectory);
   await using input = await open(file, "r");
-  if (shutdown && (await link.find()) !== undefined) {
-    await link.stopHost({ onlyWithoutLiveSessions: false });
-    await link.gone();
-  }
   makeStateDirectory(stateDirectory);
-  using lock = ExclusiveLock.take(hostLockPath(stateDirectory));
-  if (lock === undefined) {
-    throw new AppError("HOST_RUNNING", `A host is running that uses ${stateDirectory}.`, {
-      help: "End it: restore with --shutdown, or claudecluster shutdown. Its live sessions go on in their containers meanwhile.",
-      metadata: { directory: stateDirectory },
-    });
-  }
+  using lock = new DisposableStack();
+  // Before a large file is read in vain.
+  if (!shutdown) lock.use(takeHostLock(stateDirectory));
   const bytes = input.createReadStream({ autoClose: false });
-  const { sessionCount, releasedCount } = await restore(stateDirectory, { input: bytes, replace, signal });
+  await using backup = await readBackup(stateDirectory, { input: bytes, signal });
+  if (shutdown) {
+    // Sessions that were begun meanwhile are no reason to end a host either.
+    if (!replace) requireEmpty(stateDirectory);
+    await endHost(link);
+    lock.use(takeHostLock(stateDirectory));
+  }
+  const { sessionCount, releasedCount } = await backup.takePlace({ replace });
   stdout.write(`Restored ${plural(sessionCount, "session")}. The next command starts a host with them.\n`);
   if (releasedCount > 0) {
     const what = plural(releasedCount, "session");
     stdout.write(`${what} had a container of the host that was backed up: here they end with what they had changed.\n`);
   }
   return EXIT.done;
+}
+
+async function endHost(link: Pick<HostLink, "find" | "stopHost" | "gone">): Promise<void> {
+  if ((await link.find()) === undefined) return;
+  await link.stopHost({ onlyWithoutLiveSessions: false });
+  await link.gone();
+}
+
+function takeHostLock(stateDirectory: string): ExclusiveLock {
+  const lock = ExclusiveLock.take(hostLockPath(stateDirectory));
+  if (lock !== undefined) return lock;
+  throw new AppError("HOST_RUNNING", `A host is running that uses ${stateDirectory}.`, {
+    help: "End it: restore with --shutdown, or claudecluster shutdown. Its live sessions go on in their containers meanwhile.",
+    metadata: { directory: stateDirectory },
+  });
 }
 
 function requireHere(env: NodeJS.ProcessEnv): void {

@@ -112,7 +112,7 @@ export function addHostCommands(program: Command, { io, setExitCode }: CommandCo
     .description("take the sessions of a backup, all of them or none")
     .argument("<file>", "what backup has made")
     .option("--replace", "remove the sessions that there are now")
-    .option("--shutdown", "end the running host first")
+    .option("--shutdown", "end the running host once the backup is checked")
     .action(async (file: string, { replace = false, shutdown = false }: { replace?: boolean; shutdown?: boolean }) => {
       using link = await hostLink(io);
       const { restoreCommand } = await import("./backup.ts");

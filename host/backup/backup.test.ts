@@ -4,11 +4,13 @@ import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { create, toJson } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
+import { UsageDimension } from "../../proto/control.ts";
 import {
   Artifact_Kind,
   MeteredUsageSchema,
   SessionEventSchema,
   SessionResultSchema,
+  SessionStartedSchema,
   Session_State,
 } from "../../proto/index.ts";
 import {
@@ -199,6 +201,31 @@ test.each([
     reason: "BACKUP_INVALID",
   });
   expect(readdirSync(state)).toEqual(["restore.lock"]);
+});
+
+test("a session that is removed while the backup is made is told by its usage alone, as the host tells it", async () => {
+  using place = temporaryStore();
+  using other = temporaryStore();
+  using store = SqliteStore.open(place.path);
+  const spec = { task: "x", repository: { uri: "https://example.com/greeter" } };
+  const value = create(SessionStartedSchema, { sessionId: "ses_1", caller: "ann", spec });
+  store.createSession("ses_1", { ...NEW, events: [{ event: { case: "sessionStarted", value }, occurTimeMs: 1 }] });
+  store.usage.add("ses_1", "2026-11-23", create(MeteredUsageSchema, { requestCount: 1 }), "claude-opus-5");
+  const patch = await storeArtifact(store, { sessionId: "ses_1", kind: Artifact_Kind.PATCH, bytes: PATCH });
+  store.left.put("ses_1", { result: create(SessionResultSchema), artifacts: [patch] });
+  store.append("ses_1", [finished(5000, 1)]);
+  const pieces: Uint8Array[] = [];
+  const write = async (bytes: Uint8Array) => {
+    // Its title is written once the database is copied.
+    if (pieces.push(bytes) === 1) await store.deleteSession("ses_1");
+  };
+  expect(await backUp(dirname(place.path), { write, signal: never })).toMatchObject({ sessionCount: 0 });
+  mkdirSync(dirname(other.path), { mode: 0o700 });
+  await restore(dirname(other.path), { input: from(Buffer.concat(pieces)), replace: false, signal: never });
+  using restored = SqliteStore.open(other.path);
+  const by = [UsageDimension.REPOSITORY, UsageDimension.STATE, UsageDimension.CALLER];
+  expect(restored.usage.report({ by })).toEqual(store.usage.report({ by }));
+  expect(restored.usage.report({ by })).toMatchObject([{ repository: "https://example.com/greeter", caller: "ann" }]);
 });
 
 test("a backup is read while a host runs, and nobody takes it for one that was killed", async () => {

@@ -1,6 +1,7 @@
 import type { ArtifactKind } from "../../proto/index.ts";
 import { rest } from "../sleep.ts";
 import type { ArtifactFiles } from "./artifact-files.ts";
+import { forgetSession } from "./forget-session.ts";
 import type { Pruned } from "./session-store.ts";
 import type { StoreFile } from "./store-file.ts";
 
@@ -10,10 +11,6 @@ const EVENTS = 64;
 const PAGES = 128;
 /** Between them, so that the disk is not all theirs. */
 const PAUSE_MS = 1;
-
-/** What is known of its usage tells what it was. */
-const PAST = `INSERT OR IGNORE INTO past_session SELECT id, repository, state, caller FROM session
-  WHERE id = ? AND EXISTS (SELECT 1 FROM model_usage WHERE session_id = session.id)`;
 
 /**
  * Removal of finished sessions, which gives their room back to the disk in small steps between which the host does other
@@ -32,12 +29,8 @@ export class Removal {
 
   /** Forgets a session: from now on there is none with that id. Its rows and files stay until `clear`. */
   forget(sessionId: string): void {
-    const { database } = this.#file;
-    this.#file.write({ failed: `Session ${sessionId} could not be deleted.` }, () => {
-      database.prepare("INSERT OR IGNORE INTO removed (session_id) VALUES (?)").run(sessionId);
-      database.prepare(PAST).run(sessionId);
-      database.prepare("DELETE FROM session WHERE id = ?").run(sessionId);
-    });
+    const failed = `Session ${sessionId} could not be deleted.`;
+    this.#file.write({ failed }, () => forgetSession(this.#file.database, sessionId));
     this.#onForgotten(sessionId);
   }
 

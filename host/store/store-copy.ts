@@ -1,6 +1,7 @@
 import { chmodSync, closeSync, existsSync, openSync, rmSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import type { ArtifactKind } from "../../proto/index.ts";
+import { forgetSession } from "./forget-session.ts";
 import { storeError } from "./store-error.ts";
 
 const FAILED = "The session store cannot be read.";
@@ -67,10 +68,7 @@ export function forgetCopied(path: string, sessionIds: readonly string[]): void 
   const database = new DatabaseSync(path);
   try {
     database.exec("BEGIN");
-    for (const id of sessionIds) {
-      database.prepare("INSERT OR IGNORE INTO removed (session_id) VALUES (?)").run(id);
-      database.prepare("DELETE FROM session WHERE id = ?").run(id);
-    }
+    for (const id of sessionIds) forgetSession(database, id);
     database.exec("COMMIT");
   } finally {
     database.close();

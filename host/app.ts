@@ -12,6 +12,7 @@ import { Containers } from "./containers/containers.ts";
 import { OwnImage } from "./containers/own-image.ts";
 import { notifyOfSessions } from "./daemon/notifier.ts";
 import { claudeDirectory, homeDirectory } from "./directories.ts";
+import { claudeTelemetry } from "./otlp/claude-telemetry.ts";
 import { OtlpTarget } from "./otlp/otlp-target.ts";
 import { readHostId } from "./host-id.ts";
 import { DockerRuntime } from "./runtime/docker/docker-runtime.ts";
@@ -119,7 +120,7 @@ export function createApp(config: HostConfig, logger: Logger): App {
     egress,
     wayOut,
     maxEgressBytes,
-    ...(otlp?.otlp.claude && { telemetry: otlp }),
+    ...(otlp?.otlp.claude && { telemetry: claudeTelemetry(otlp, { logger }) }),
     onTraffic: (fact) => {
       for (const observe of traffic) observe(fact);
     },

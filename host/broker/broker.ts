@@ -24,7 +24,7 @@ export interface BrokerOptions {
   git: Omit<GitGatewayOptions, Shared>;
   proxy: Omit<ProxyGatewayOptions, Shared>;
   /** Telemetry of Claude Code's. Undefined: none is taken. */
-  telemetry?: Pick<TelemetryGatewayOptions, "stamp" | "push"> | undefined;
+  telemetry?: Pick<TelemetryGatewayOptions, "stamp" | "push" | "held"> | undefined;
   egress: EgressRules;
   /** Way out of the user's network. Default: directly. */
   wayOut?: WayOut | undefined;

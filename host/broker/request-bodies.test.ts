@@ -3,13 +3,14 @@ import { createServer, request, type ServerResponse } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { collectGarbage } from "../../test/support/collect-garbage.ts";
-import { RequestBodies } from "./request-bodies.ts";
+import { HeldBytes } from "./held-bytes.ts";
+import { RequestBodies, type UnreadBody } from "./request-bodies.ts";
 
 async function serve(bodies: RequestBodies) {
-  const read: { size: number | undefined; response: ServerResponse }[] = [];
+  const read: { size: number | UnreadBody; response: ServerResponse }[] = [];
   const server = createServer((incoming, response) => {
     void bodies.read(incoming, response).then((body) => {
-      read.push({ size: body?.length, response });
+      read.push({ size: typeof body === "string" ? body : body.length, response });
       server.emit("read");
     });
   });
@@ -33,17 +34,28 @@ async function serve(bodies: RequestBodies) {
 test("gives a body whole, and none that is too large", async () => {
   const send = await serve(new RequestBodies({ maxBytes: 10 }));
   expect((await send("0123456789")).size).toBe(10);
-  expect((await send("0123456789a")).size).toBeUndefined();
+  expect((await send("0123456789a")).size).toBe("too large");
 });
 
 test("holds no more than it may, and again as much once the answers are out", async () => {
-  const send = await serve(new RequestBodies({ maxHeldBytes: 10 }));
+  const send = await serve(new RequestBodies({ held: new HeldBytes(10) }));
   const first = await send("01234567");
-  expect((await send("0123")).size).toBeUndefined();
+  expect((await send("0123")).size).toBe("no room");
   const closed = once(first.response, "close");
   first.response.end();
   await closed;
   expect((await send("0123456")).size).toBe(7);
+});
+
+test("several hold no more than they may together, each no more than its own", async () => {
+  let full = 0;
+  const within = new HeldBytes(10, { onFull: () => full++ });
+  const [one, other] = [new HeldBytes(8, { within }), new HeldBytes(8, { within })];
+  expect([one.hold(8), other.hold(3)]).toEqual([true, false]);
+  // What there is no room for counts nowhere.
+  expect([one.hold(1), other.hold(2), full]).toEqual([false, true, 1]);
+  one.release(8);
+  expect([other.hold(6), one.hold(2)]).toEqual([true, true]);
 });
 
 test("holds a body that comes in pieces of a byte in not much more than its size", async () => {
@@ -61,7 +73,7 @@ test("holds a body that comes in pieces of a byte in not much more than its size
       const { heapUsed, arrayBuffers } = process.memoryUsage();
       used.resolve(heapUsed + arrayBuffers - before.heapUsed - before.arrayBuffers);
     });
-    void bodies.read(incoming, response).then((body) => response.end(String(body?.length)));
+    void bodies.read(incoming, response).then((body) => response.end(String(body.length)));
   });
   onTestFinished(() => {
     server.closeAllConnections();

@@ -43,7 +43,7 @@ export interface OutsideAccess {
   /** Bytes that one session may move, both ways together. Default: 16 GiB. */
   maxEgressBytes?: number | undefined;
   /** Takes Claude Code's own telemetry. Default: Claude Code sends none. */
-  telemetry?: Pick<TelemetryGatewayOptions, "push"> | undefined;
+  telemetry?: Pick<TelemetryGatewayOptions, "push" | "held"> | undefined;
   /** Called with what passes the brokers. Default: nobody counts. */
   onTraffic?: TrafficObserver | undefined;
 }
@@ -90,7 +90,11 @@ export function createSessionBroker(options: SessionBrokerOptions): Broker {
     },
     git: { ...git, snapshot, repositories: repositoriesOf(spec, git) },
     proxy: { maxEgressBytes },
-    telemetry: telemetry && { push: (kind, body) => telemetry.push(kind, body), stamp: telemetryStamp(options) },
+    telemetry: telemetry && {
+      push: (kind, body) => telemetry.push(kind, body),
+      held: telemetry.held,
+      stamp: telemetryStamp(options),
+    },
     egress: egressRules(spec, egress),
     wayOut,
     logger,

@@ -90,7 +90,7 @@ class ModelGateway {
       return refuse(response, 404, "not_found_error", message);
     }
     const content = await this.#bodies.read(request, response);
-    if (content === undefined) {
+    if (typeof content === "string") {
       const message = "The request is too large: 32 MB, or 64 MB with the others under way.";
       return refuse(response, 413, "request_too_large", message);
     }

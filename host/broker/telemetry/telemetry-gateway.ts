@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { countValues, type JsonBounds, parseJson } from "../json.ts";
+import { HeldBytes } from "../held-bytes.ts";
 import { RequestBodies } from "../request-bodies.ts";
 import { stampTelemetry, type TelemetryKind, telemetryKind, type TelemetryStamp } from "./stamp.ts";
 
@@ -8,6 +9,8 @@ export interface TelemetryGatewayOptions {
   stamp: TelemetryStamp;
   /** Pushes a body of JSON. Never rejects. */
   push(kind: TelemetryKind, body: Uint8Array): Promise<"taken" | "refused" | "failed">;
+  /** Room for what all sessions have under way. Default: each has its own alone. */
+  held?: HeldBytes | undefined;
   /** Called with every body that is not passed on for being too much, or that nobody took. */
   onDropped: () => void;
   /** Limits of what is passed on. Default: some that Claude Code stays far below. */
@@ -60,7 +63,8 @@ class TelemetryGateway {
   constructor(options: TelemetryGatewayOptions) {
     this.#options = options;
     const { bodyBytes, allBytes, burst } = (this.#limits = options.limits ?? LIMITS);
-    this.#bodies = new RequestBodies({ maxBytes: bodyBytes, maxHeldBytes: 2 * bodyBytes });
+    const held = new HeldBytes(2 * bodyBytes, { within: options.held });
+    this.#bodies = new RequestBodies({ maxBytes: bodyBytes, held });
     this.#bytesLeft = allBytes;
     this.#allowed = burst;
   }
@@ -76,9 +80,9 @@ class TelemetryGateway {
       return this.#answer(request, response, 429);
     }
     const content = await this.#bodies.read(request, response);
-    if (content === undefined || content.length > this.#bytesLeft) {
+    if (typeof content === "string" || content.length > this.#bytesLeft) {
       onDropped();
-      return this.#answer(request, response, 413);
+      return this.#answer(request, response, content === "no room" ? 503 : 413);
     }
     this.#bytesLeft -= content.length;
     const values = countValues(content, BOUNDS);

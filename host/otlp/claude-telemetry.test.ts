@@ -22,7 +22,7 @@ test("a collector that does not answer keeps no more of all sessions' telemetry 
   const telemetry = claudeTelemetry({ push }, { logger, maxBytes: 2 * BODY.length });
   let dropped = 0;
   const startSession = async () => {
-    const stamp = { attributes: {}, traceId: "0".repeat(32) };
+    const stamp = { attributes: {}, traceId: "0".repeat(32), hostSpans: "c1a5" };
     const server = createServer(telemetryGateway({ ...telemetry, stamp, onDropped: () => dropped++ }));
     stack.defer(() => {
       server.closeAllConnections();

@@ -11,6 +11,7 @@ import type { TelemetryGatewayOptions } from "../broker/telemetry/telemetry-gate
 import type { TrafficObserver } from "../broker/traffic.ts";
 import type { WayOut } from "../broker/way-out.ts";
 import { repositoryOf } from "../repository-of.ts";
+import { HOST_SPANS } from "../traces/trace-ids.ts";
 import { requestEvents } from "./model-answered.ts";
 import { DecisionLog } from "./decision-log.ts";
 import { type EgressConfig, egressRules, MAX_EGRESS_BYTES } from "./egress.ts";
@@ -113,7 +114,7 @@ function telemetryStamp({ sessionId, traceId, spec }: SessionBrokerOptions): Tel
     "claudecluster.session.id": sessionId,
     "claudecluster.repository": repositoryOf(spec),
   };
-  return { traceId, attributes };
+  return { traceId, hostSpans: HOST_SPANS, attributes };
 }
 
 /** Returns a session's own repository and those on the same server: a session's git asks for no other server. */

@@ -23,6 +23,8 @@ export interface TelemetryStamp {
   attributes: Readonly<Record<string, string>>;
   /** Trace that its spans are of. */
   traceId: string;
+  /** Beginning of the ids of the host's own spans, in lower case: no other span has such a one. */
+  hostSpans: string;
 }
 
 /** What Claude Code's metrics and spans are called. */
@@ -51,7 +53,8 @@ const KNOWN: ReadonlySet<string> = new Set(
 
 /**
  * Returns the telemetry of a body that is passed on, as the host's: of a resource that the host describes, Claude Code's own metrics
- * and spans, these in the session's trace alone, and records of logs, with nothing that poses as the host's. Undefined: it is
+ * and spans, these in the session's trace alone and with no id of a span of the host's, which they may be in or linked with, and
+ * records of logs, with nothing that poses as the host's. Undefined: it is
  * no telemetry.
  */
 export function stampTelemetry(kind: TelemetryKind, body: unknown, stamp: TelemetryStamp): Members | undefined {
@@ -88,11 +91,11 @@ function scopeOf(scope: unknown): Members {
   return { name: text(name), version: text(version) };
 }
 
-function itemOf(kind: TelemetryKind, item: Members, { traceId }: TelemetryStamp): unknown[] {
-  const { name, traceId: claimed } = item;
+function itemOf(kind: TelemetryKind, item: Members, { traceId, hostSpans }: TelemetryStamp): unknown[] {
+  const { name, traceId: claimed, spanId } = item;
   const ofSession = isTrace(claimed, traceId);
   if (kind !== "logs" && (typeof name !== "string" || !NAME.test(name))) return [];
-  if (kind === "traces" && !ofSession) return [];
+  if (kind === "traces" && !(ofSession && isSpanId(spanId) && !spanId.toLowerCase().startsWith(hostSpans))) return [];
   // A record says which span it belongs to, if any.
   const { traceId: _trace, spanId: _span, ...others } = item;
   return [cleaned(kind === "logs" && !ofSession ? others : item, traceId)];
@@ -123,6 +126,10 @@ function isElsewhere({ traceId: claimed = "" }: Members, traceId: string): boole
 
 function isTrace(claimed: unknown, traceId: string): boolean {
   return typeof claimed === "string" && claimed.toLowerCase() === traceId;
+}
+
+function isSpanId(value: unknown): value is string {
+  return typeof value === "string" && /^[0-9a-f]{16}$/i.test(value);
 }
 
 function listOf(value: unknown): Members[] {

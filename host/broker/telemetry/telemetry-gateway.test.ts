@@ -1,12 +1,19 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
+import { SessionSpecSchema } from "../../../proto/index.ts";
+import { HOST_SPANS, spanIdOf, traceOf } from "../../traces/trace-ids.ts";
 import { stampTelemetry } from "./stamp.ts";
 import { telemetryGateway, type TelemetryLimits } from "./telemetry-gateway.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
-const STAMP = { attributes: { "service.name": "claude-code", "claudecluster.session.id": "ses_1" }, traceId: TRACE };
+const STAMP = {
+  attributes: { "service.name": "claude-code", "claudecluster.session.id": "ses_1" },
+  traceId: TRACE,
+  hostSpans: HOST_SPANS,
+};
 
 const attribute = (key: string, stringValue: string) => ({ key, value: { stringValue } });
 const metrics = (...names: unknown[]) => ({
@@ -76,6 +83,23 @@ test("spans are of the session's trace alone, and records of logs name no other"
   const text = (kind: "traces" | "logs", body: object) => JSON.stringify(stampTelemetry(kind, body, STAMP));
   expect(text("traces", spans)).toContain(JSON.stringify([span(own)]));
   expect(text("logs", logs)).toContain(JSON.stringify([{ ...own, body: 1 }, { body: 2 }]));
+});
+
+test("no span takes the place of one of the host's, which it may be in and linked with", () => {
+  const spec = create(SessionSpecSchema);
+  const { spanId: root } = traceOf("ses_1", spec);
+  const ofHost = [
+    root,
+    root.toUpperCase(),
+    ...["turn 2", "request 1", "tool toolu_1"].map((name) => spanIdOf("ses_1", name)),
+  ];
+  const at = (spanId: unknown) => ({ traceId: TRACE, spanId, name: "claude_code.interaction", parentSpanId: root });
+  const honest = { ...at("b7ad6b7169203331"), links: [{ traceId: TRACE, spanId: root }] };
+  const none = [...ofHost, ` ${root}`, `${root}0`, "", 7, undefined];
+  const spans = [...none.map(at), honest];
+  const stamped = stampTelemetry("traces", { resourceSpans: [{ scopeSpans: [{ spans }] }] }, STAMP);
+  expect(stamped).toMatchObject({ resourceSpans: [{ scopeSpans: [{ spans: [honest] }] }] });
+  expect(JSON.stringify(stamped).match(/"name":"claude_code/g)).toHaveLength(1);
 });
 
 test("no other spelling of a member, and nothing below it, leads into another trace or poses as the host's", () => {

@@ -20,5 +20,6 @@ COPY dist/host/ /opt/claudecluster/
 WORKDIR /
 # Serves on every address of the container: which of them can be reached is up to how its port is published.
 EXPOSE 8811 8812
-ENTRYPOINT ["node", "--max-semi-space-size=16", "/opt/claudecluster/claudecluster.mjs"]
+# As the host starts itself (host/daemon/start-host.ts).
+ENTRYPOINT ["node", "--max-semi-space-size=4", "--initial-old-space-size=96", "/opt/claudecluster/claudecluster.mjs"]
 CMD ["serve", "--mcp-http", "0.0.0.0:8811", "--listen-anywhere"]

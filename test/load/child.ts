@@ -9,7 +9,7 @@ export class Child<Order, Note> implements AsyncDisposable {
   constructor(file: string, args: string[] = []) {
     this.#process = fork(fileURLToPath(new URL(file, import.meta.url)), args, {
       // What the host is started with is not for them.
-      execArgv: process.execArgv.filter((argument) => !argument.startsWith("--max-semi-space-size")),
+      execArgv: process.execArgv.filter((argument) => !/^--(?:max-semi|initial-old)-space-size=/.test(argument)),
       serialization: "advanced",
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { HostLink } from "../../host/daemon/host-link.ts";
+import { HEAP } from "../../host/daemon/start-host.ts";
 import type { RemoteSessions } from "../../host/control/remote-sessions.ts";
 import { type GitServer, startGitServer } from "./git-server.ts";
 import { makeHostDirectories, type TestDirectories } from "./host-directories.ts";
@@ -56,7 +57,7 @@ export async function startRig(options: WorldOptions & { config?: object } = {})
   return { ...world, mcp, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-/** Starts a scripted model and a git server, with a way to a host of its own, which Node is started for with these options. */
+/** Starts a scripted model and a git server, with a way to a host of its own, which Node is started for as ever and with these options. */
 export async function startHostRig(
   options: WorldOptions & { config?: object; env?: Record<string, string>; nodeOptions?: string[] } = {},
 ): Promise<HostRig> {
@@ -66,7 +67,7 @@ export async function startHostRig(
   await place.configure({ base_url: world.model.url, credential: { api_key: world.key }, ...options.config });
   const { directories } = place;
   const env = { ...place.env, ...options.env };
-  const command = [process.execPath, ...(options.nodeOptions ?? []), CLAUDECLUSTER];
+  const command = [process.execPath, ...HEAP, ...(options.nodeOptions ?? []), CLAUDECLUSTER];
   const link = stack.use(new HostLink({ directories, env, command }));
   const owned = stack.move();
   return { ...world, place, link, sessions: link.sessions, [Symbol.asyncDispose]: () => owned.disposeAsync() };

@@ -151,12 +151,14 @@ export class SessionManager implements Sessions, AsyncDisposable {
 
   #start(session: Pick<SessionRunOptions, "spec" | "shape" | "log" | "resumed">): void {
     const { sessionId } = session.log;
+    const trace = traceOf(sessionId, session.spec);
     const run = SessionRun.start({
       ...this.#options,
       ...session,
+      trace,
       reservations: this.#reservations,
       // As OpenTelemetry's logs have it: https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context/
-      logger: this.#options.logger.child({ sessionId, trace_id: traceOf(sessionId, session.spec).traceId }),
+      logger: this.#options.logger.child({ sessionId, trace_id: trace.traceId }),
       onChanged: () => this.#feed.note(sessionId),
     });
     this.#runs.set(sessionId, run);

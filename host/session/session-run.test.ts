@@ -16,6 +16,7 @@ import { completeShape } from "../containers/container-shape.ts";
 import { FakeMachine } from "../runtime/fake/fake-machine.ts";
 import { FakeRuntime } from "../runtime/fake/fake-runtime.ts";
 import { SqliteStore } from "../store/sqlite-store.ts";
+import { traceOf } from "../traces/trace-ids.ts";
 import { Reservations } from "./reservations.ts";
 import { SessionLog } from "./session-log.ts";
 import { SessionRun } from "./session-run.ts";
@@ -53,6 +54,7 @@ function start({ answers = true, maxRunning = 9 } = {}) {
     SessionRun.start({
       ...access,
       spec,
+      trace: traceOf("ses_1", spec),
       shape: completeShape(create(ContainerSpecSchema), { image: "agent:test" }),
       log: new SessionLog(store, "ses_1"),
       store,

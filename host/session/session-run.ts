@@ -36,7 +36,7 @@ import type { Snapshots } from "./snapshots.ts";
 import { Spending } from "./spending.ts";
 import { Steering } from "./steering.ts";
 import { TIMEOUTS } from "./timeouts.ts";
-import { traceOf } from "../traces/trace-ids.ts";
+import type { SessionTrace } from "../traces/trace-ids.ts";
 import { WaitedTime } from "./waited-time.ts";
 
 /** Session to run, and what it shares with others. */
@@ -45,6 +45,8 @@ export interface SessionRunOptions
     Omit<ContainerSourceOptions, "onPosition" | "onWaiting" | "stop" | "kill" | "supply" | "preparation">,
     OutsideAccess {
   spec: SessionSpec;
+  /** Place of the session in its trace. */
+  trace: SessionTrace;
   snapshots: Snapshots;
   /** Reservations of all sessions of the host. */
   reservations: Reservations;
@@ -323,9 +325,8 @@ export class SessionRun {
   }
 
   async #inContainer({ container, spec, resumed, source }: InContainer): Promise<Ended> {
-    const { log, store, snapshots, onChanged } = this.#options;
+    const { log, store, snapshots, trace, onChanged } = this.#options;
     const snapshot = spec.repository?.snapshot;
-    const trace = traceOf(log.sessionId, spec);
     using broker = createSessionBroker({
       ...this.#options,
       sessionId: log.sessionId,

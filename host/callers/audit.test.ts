@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { AuditLog } from "./audit.ts";
+import { type AuditedCall, AuditLog } from "./audit.ts";
 
 let directory: string;
 beforeEach(() => {
@@ -34,6 +34,59 @@ test("strangers get some lines a minute, which say how many more they were, and 
   for (const name of readdirSync(directory)) {
     expect(statSync(join(directory, name)).size).toBeLessThan(1024 * 1024 + 1000);
   }
+});
+
+const called = (method: string, more: Partial<AuditedCall> = {}): AuditedCall => ({
+  ...{ caller: "a", way: "control", method, sessionId: "ses_1", outcome: "ok" },
+  ...more,
+});
+
+function linesOf(name: string): Record<string, unknown>[] {
+  const text = readFileSync(join(directory, name), "utf8").trim();
+  return text.split("\n").map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+test("however often somebody looks, or is refused, what was done stays on record", () => {
+  const audit = new AuditLog(directory);
+  audit.note(called("CreateSession"));
+  audit.note(called("delete", { way: "mcp" }));
+  for (let count = 0; count < 160_000; count++) {
+    audit.note(called("GetSession"));
+    audit.note(called("StopSession", { outcome: "SESSION_NOT_FOUND" }));
+  }
+  expect(linesOf("audit.log").map(({ method }) => method)).toEqual(["CreateSession", "delete"]);
+  const names = ["audit-reads.log", "audit-reads.log.1", "audit.log"];
+  expect(readdirSync(directory).sort()).toEqual(names);
+  for (const name of names) expect(statSync(join(directory, name)).size).toBeLessThan(32 * 1024 * 1024 + 1000);
+});
+
+test("of one caller so many lines are written a minute, which say how many more there were, and others keep theirs", () => {
+  const audit = new AuditLog(directory);
+  for (let count = 0; count < 1000; count++) audit.note(called("Attach.interrupt"));
+  audit.note(called("StopSession", { caller: "b" }));
+  vi.setSystemTime(Date.now() + 61_000);
+  audit.note(called("SendMessage"));
+  const lines = linesOf("audit.log");
+  expect(lines).toHaveLength(602);
+  expect(lines.slice(-2)).toMatchObject([
+    { caller: "b", method: "StopSession" },
+    { caller: "a", method: "SendMessage", missed: 400 },
+  ]);
+});
+
+test.each([
+  ["CreateSession", true],
+  ["create", true],
+  ["Dial", true],
+  ["OpenPage", false],
+  ["Attach", false],
+  ["Attach.stop", true],
+  ["watchAll", false],
+  ["ServerReflectionInfo", false],
+  ["AnythingNew", true],
+])("%s is what somebody has done: %s", (method, done) => {
+  new AuditLog(directory).note(called(method));
+  expect(readdirSync(directory)).toEqual([done ? "audit.log" : "audit-reads.log"]);
 });
 
 test("a record that cannot be written keeps no call from being answered", () => {

@@ -6,10 +6,14 @@ import type { Sessions } from "../session/sessions.ts";
 /** Two files of this size hold some hundred thousand calls (bytes). */
 const MAX_BYTES = 32 * 1024 * 1024;
 const MAX_REFUSED_BYTES = 1024 * 1024;
-/** Most refusals that are written in a minute; the first line after it says how many more there were. */
+/** Most lines of strangers in a minute. */
 const REFUSALS = 20;
+/** Most lines of one caller in a minute on what it has done: it takes hours to fill a file with them, and nobody does as much. */
+const DEEDS = 600;
 const MINUTE_MS = 60_000;
 const MAX_CHARS = 64;
+/** Calls that change nothing, by any way, and the start of a stream on which changes are asked for one by one. */
+const READS = /^(?:get|list|watch|read|check|compare|open|serverreflection)|^attach$/i;
 
 /** Call of somebody over TCP. Nothing of what it carries is in it. */
 export interface AuditedCall {
@@ -34,52 +38,44 @@ export interface Audit {
 }
 
 /**
- * Record in the state directory, one JSON document a line: audit.log, and audit-refused.log for strangers. Both are made when they
- * are needed, for this user alone, and bounded. What cannot be written is lost, and the call goes on.
+ * Record in the state directory, one JSON document a line: audit.log of what callers have done, audit-reads.log of what they have looked
+ * at or were refused, and audit-refused.log of strangers. They are made when they are needed, for this user alone, and bounded.
+ * However often somebody looks, or is refused, what was done stays. What cannot be written is lost, and the call goes on.
  */
 export class AuditLog implements Audit {
   readonly #stateDirectory: string;
-  #log: BoundedLog | undefined;
-  #refusedLog: BoundedLog | undefined;
-  #minute = { startMs: 0, count: 0 };
+  readonly #logs = new Map<string, BoundedLog>();
+  readonly #strangers = new Minutes(REFUSALS);
+  readonly #callers = new Map<string, Minutes>();
 
   constructor(stateDirectory: string) {
     this.#stateDirectory = stateDirectory;
   }
 
   note({ caller, way, method, sessionId, outcome }: AuditedCall): void {
-    this.#log ??= this.#open("audit.log", MAX_BYTES);
     const session = sessionId === "" ? {} : { session_id: cutChars(sessionId, MAX_CHARS) };
-    const call = {
-      time: new Date().toISOString(),
-      caller,
-      way,
-      method: cutChars(method, MAX_CHARS),
-      ...session,
-      outcome,
-    };
-    this.#log?.write(`${JSON.stringify(call)}\n`);
+    const call = { caller, way, method: cutChars(method, MAX_CHARS), ...session, outcome };
+    // A stream that is left had begun.
+    const done = ["ok", "left"].includes(outcome) && !READS.test(method);
+    if (!done) return this.#write("audit-reads.log", call);
+    const minutes = this.#callers.get(caller) ?? new Minutes(DEEDS);
+    this.#callers.set(caller, minutes);
+    const missed = minutes.missed();
+    if (missed !== undefined) this.#write("audit.log", { ...call, ...(missed > 0 && { missed }) });
   }
 
   refused({ way, method }: Pick<AuditedCall, "way" | "method">): void {
-    const nowMs = Date.now();
-    let missed = 0;
-    if (nowMs - this.#minute.startMs >= MINUTE_MS) {
-      missed = Math.max(0, this.#minute.count - REFUSALS);
-      this.#minute = { startMs: nowMs, count: 0 };
-    }
-    this.#minute.count++;
-    if (this.#minute.count > REFUSALS) return;
-    this.#refusedLog ??= this.#open("audit-refused.log", MAX_REFUSED_BYTES);
-    const time = new Date(nowMs).toISOString();
-    const call = {
-      time,
-      way,
-      method: cutChars(method, MAX_CHARS),
-      outcome: "TOKEN_INVALID",
-      ...(missed > 0 && { missed }),
-    };
-    this.#refusedLog?.write(`${JSON.stringify(call)}\n`);
+    const missed = this.#strangers.missed();
+    if (missed === undefined) return;
+    const call = { way, method: cutChars(method, MAX_CHARS), outcome: "TOKEN_INVALID" };
+    this.#write("audit-refused.log", { ...call, ...(missed > 0 && { missed }) }, MAX_REFUSED_BYTES);
+  }
+
+  #write(name: string, call: object, maxBytes = MAX_BYTES): void {
+    const log = this.#logs.get(name) ?? this.#open(name, maxBytes);
+    if (log === undefined) return;
+    this.#logs.set(name, log);
+    log.write(`${JSON.stringify({ time: new Date().toISOString(), ...call })}\n`);
   }
 
   #open(name: string, maxBytes: number): BoundedLog | undefined {
@@ -89,6 +85,29 @@ export class AuditLog implements Audit {
       // Whoever looks at the directory is told: status and doctor.
       return undefined;
     }
+  }
+}
+
+/** Minutes, in each of which so many lines are written. */
+class Minutes {
+  readonly #limit: number;
+  #startMs = 0;
+  #count = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Counts a line. Returns how many were not written in the minute before; undefined where this one is not to be. */
+  missed(): number | undefined {
+    const nowMs = Date.now();
+    let missed = 0;
+    if (nowMs - this.#startMs >= MINUTE_MS) {
+      missed = Math.max(0, this.#count - this.#limit);
+      this.#startMs = nowMs;
+      this.#count = 0;
+    }
+    return ++this.#count > this.#limit ? undefined : missed;
   }
 }
 

@@ -113,21 +113,22 @@ test("who did what over TCP is on record, without what was said; strangers have 
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line) as Record<string, string>);
-  const told = lines("audit.log").map(({ time, ...call }) => {
-    expect(Date.now() - Date.parse(time!)).toBeLessThan(60_000);
-    return Object.values(call).join(" ");
-  });
-  expect(told.slice(0, 4)).toEqual([
-    `alice control CreateSession ${id} ok`,
-    `alice control SendMessage ${id} ok`,
+  const told = (name: string) =>
+    lines(name).map(({ time, ...call }) => {
+      expect(Date.now() - Date.parse(time!)).toBeLessThan(60_000);
+      return Object.values(call).join(" ");
+    });
+  expect(told("audit.log")).toEqual([`alice control CreateSession ${id} ok`, `alice control SendMessage ${id} ok`]);
+  const reads = told("audit-reads.log");
+  expect(reads.slice(0, 2)).toEqual([
     "alice control GetSession ses_NONE SESSION_NOT_FOUND",
     `alice control WatchEvents ${id} ok`,
   ]);
-  expect(told).toContain(`bob mcp get ${id} ok`);
+  expect(reads).toContain(`bob mcp get ${id} ok`);
   const refused = lines("audit-refused.log");
   expect(refused).toHaveLength(20);
   expect(refused[0]).toMatchObject({ way: "control", method: "GetSession", outcome: "TOKEN_INVALID" });
-  for (const name of ["audit.log", "audit-refused.log"]) {
+  for (const name of ["audit.log", "audit-reads.log", "audit-refused.log"]) {
     expect(read(name)).not.toContain("secret");
     expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600);
   }
@@ -145,7 +146,8 @@ test("what is said on an attached stream is on record, also what comes before it
   ];
   const said = Readable.from(requests.map((request) => create(AttachRequestSchema, { request })));
   for await (const _response of client.sessions.attach(said));
-  const record = readFileSync(join(directory, "audit.log"), "utf8");
+  const names = ["audit.log", "audit-reads.log"];
+  const record = names.map((name) => readFileSync(join(directory, name), "utf8")).join("");
   for (const method of ["Attach", "Attach.userMessage", "Attach.stop"]) {
     expect(record).toContain(
       `"caller":"alice","way":"control","method":"${method}","session_id":"${id}","outcome":"ok"`,

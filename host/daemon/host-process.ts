@@ -20,6 +20,7 @@ import { toWarmPool } from "../control/warm-pool.ts";
 import { finishRestore } from "../backup/restore.ts";
 import { writeHostAddress } from "./host-address.ts";
 import { idleFor } from "./idle-watch.ts";
+import { collectOldObjectsSeldom } from "./old-objects.ts";
 import { filesReplaced } from "./replaced-files.ts";
 import { makeStateDirectory, tryStateDirectory } from "../state-directory.ts";
 import { makeRuntimeDirectory, removeSocket, socketPath } from "./runtime-directory.ts";
@@ -48,6 +49,7 @@ export interface HostProcessOptions {
  */
 export async function runHost(options: HostProcessOptions): Promise<void> {
   const { config, logger, idleTimeoutMs, tcp, signal } = options;
+  collectOldObjectsSeldom();
   makeRuntimeDirectory(config.runtimeDirectory);
   makeStateDirectory(config.stateDirectory);
   using _socketLock = takeLock(config.runtimeDirectory);

@@ -5,6 +5,7 @@
 import { writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import { collectOldObjectsSeldom } from "../../host/daemon/old-objects.ts";
 import { printTable } from "../bench/statistics.ts";
 import { type BusyFigures, measureBusy } from "./busy.ts";
 import { type IdleFigures, measureIdle } from "./idle.ts";
@@ -23,6 +24,8 @@ const { values } = parseArgs({
   },
 });
 
+// As every host does.
+collectOldObjectsSeldom();
 const say = (text: string) => process.stderr.write(`${text}\n`);
 const rows = (figures: object): string[][] =>
   Object.entries(figures).flatMap(([name, value]: [string, unknown]) =>

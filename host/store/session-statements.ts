@@ -7,10 +7,11 @@ export function prepareStatements(database: DatabaseSync) {
   return {
     insertSession: prepare("INSERT INTO session (id, snapshot, request_id, container) VALUES (?, ?, ?, ?)"),
     updateSession: prepare(
-      `UPDATE session SET snapshot = ?, last_agent_sequence = ?, state = ?, parent = ?, end_time_ms = ?, untaken = ?,
-         repository = ?, caller = ?
+      `UPDATE session SET snapshot = ?, last_agent_sequence = ?, state = ?, parent = ?, repository = ?, caller = ?
        WHERE id = ?`,
     ),
+    // What is in an index is set once: SQLite writes an index anew for a value that stays the same too.
+    endSession: prepare("UPDATE session SET end_time_ms = ?, untaken = ? WHERE id = ?"),
     markTaken: prepare("UPDATE session SET taken = ?, untaken = ? WHERE id = ?"),
     getSession: prepare("SELECT id, snapshot, last_agent_sequence, end_time_ms, taken FROM session WHERE id = ?"),
     findByRequest: prepare("SELECT id FROM session WHERE request_id = ?"),

@@ -313,12 +313,12 @@ export class SqliteStore implements SessionStore {
       after.lastAgentSequence,
       session.state,
       session.parent,
-      endTimeMs ?? null,
-      Number(hasUntakenChanges(session)),
       repositoryOf(session.spec ?? {}),
       session.caller,
       sessionId,
     );
+    if (endTimeMs === undefined) return;
+    this.#statements.endSession.run(endTimeMs, Number(hasUntakenChanges(session)), sessionId);
   }
 
   #get(statement: Exclude<keyof ReturnType<typeof prepareStatements>, "readEvents">, key: string) {

@@ -11,7 +11,8 @@ import {
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { finished, NEW, said, temporaryStore } from "../../test/support/stored-sessions.ts";
+import { Session_State } from "../../proto/index.ts";
+import { entered, finished, NEW, said, temporaryStore } from "../../test/support/stored-sessions.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
 let place: ReturnType<typeof temporaryStore>;
@@ -109,4 +110,13 @@ test("stores everything in the file when it is closed, also what the thread has 
   expect(existsSync(`${path}-wal`)).toBe(false);
   using again = SqliteStore.open(path);
   expect(again.getSession("ses_1")?.lastSequence).toBe(300);
+});
+
+test("writes an event into its log's last page and its session's, and into no index", () => {
+  using store = SqliteStore.open(path);
+  store.createSession("ses_1", NEW);
+  const pages = () => Math.floor(statSync(`${path}-wal`).size / (4096 + 24));
+  const before = pages();
+  for (let count = 0; count < 20; count++) store.append("ses_1", [entered(Session_State.RUNNING)]);
+  expect(pages() - before).toBe(2 * 20);
 });

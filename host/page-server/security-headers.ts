@@ -14,7 +14,8 @@ const CONTENT_SECURITY_POLICY = [
   "trusted-types lit-html",
 ].join("; ");
 
-const HEADERS = {
+/** Headers of every answer, whatever it is. */
+export const SECURITY_HEADERS = {
   "content-security-policy": CONTENT_SECURITY_POLICY,
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",
@@ -24,7 +25,7 @@ const HEADERS = {
   "cache-control": "no-store",
 } as const;
 
-/** Sets what every answer has, whatever it is. */
+/** Sets the headers of every answer. */
 export function setSecurityHeaders(response: AnyResponse): void {
-  for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
+  for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value);
 }

@@ -1,13 +1,11 @@
 import { join } from "node:path";
 import { build } from "esbuild";
 import type { BrowserContext, Page } from "playwright-core";
+import { SECURITY_HEADERS } from "../../host/page-server/security-headers.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-/** As the host serves the page, and no stricter. */
-const CSP =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'";
 
-/** Opens a document with some of the page's elements and nothing else, under the page's policy. No server is there. */
+/** Opens a document with some of the page's elements and nothing else, under the host's headers. No server is there. */
 export async function openParts(
   context: BrowserContext,
   { script, body }: { script: string; body: string },
@@ -24,9 +22,11 @@ export async function openParts(
     <link rel="stylesheet" href="style.css"><script type="module" src="main.js"></script></head><body>${body}</body></html>`;
   await page.route("**/*", async (route) => {
     const name = new URL(route.request().url()).pathname.slice(1);
-    if (name === "main.js") await route.fulfill({ contentType: "text/javascript", body: outputFiles[0]!.text });
-    else if (name === "style.css") await route.fulfill({ path: join(ROOT, "host/page/style.css") });
-    else await route.fulfill({ contentType: "text/html", body: html, headers: { "content-security-policy": CSP } });
+    const answer = (content: { contentType: string; body?: string; path?: string }) =>
+      route.fulfill({ ...content, headers: { ...SECURITY_HEADERS, "content-type": content.contentType } });
+    if (name === "main.js") await answer({ contentType: "text/javascript", body: outputFiles[0]!.text });
+    else if (name === "style.css") await answer({ contentType: "text/css", path: join(ROOT, "host/page/style.css") });
+    else await answer({ contentType: "text/html", body: html });
   });
   await page.goto("http://localhost/");
   return page;

@@ -1,13 +1,16 @@
 import { type RawPath, splitPaths } from "../../proto/index.ts";
 import { objectSizes } from "./change-diff.ts";
 import type { Claims } from "./claims.ts";
-import { git } from "./git.ts";
+import { git, type Script } from "./git.ts";
 import type { IndexFile } from "./index-file.ts";
 import type { RawDiffEntry } from "./raw-diff.ts";
 import { findUntouched } from "./untouched.ts";
 
 /** $1 is the work tree. */
-const LIST_FILTERS = 'cd -- "$1" && git ls-files -z | git check-attr -z --stdin filter';
+const LIST_FILTERS: Script = {
+  name: "check-attr",
+  text: 'cd -- "$1" && git ls-files -z | git check-attr -z --stdin filter',
+};
 
 /** "text=auto" leaves alone what was committed with other line ends. */
 const CONVERTING = /\b(?:text(?!=auto)|crlf|eol|ident|working-tree-encoding)\b/;

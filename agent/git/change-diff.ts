@@ -7,7 +7,7 @@ import {
   pieces,
   quotePath,
 } from "../../proto/index.ts";
-import { git, type GitPlace, runIn, type Script, shell } from "./git.ts";
+import { git, type GitPlace, type Script, shell, tryShell } from "./git.ts";
 import {
   ABSENT,
   GITLINK,
@@ -59,14 +59,17 @@ GIT_INDEX_FILE=$dir/new exec git diff-index --cached "$@" "$tree"`,
 };
 
 /** Applies the patch in stdin to the old side of the last diff and fails unless that makes the new side. */
-const CHECK = `set -e
+const CHECK: Script = {
+  name: "apply",
+  text: `set -e
 rm -f "$1/check"
 [ ! -e "$1/old" ] || cp "$1/old" "$1/check"
 export GIT_INDEX_FILE=$1/check
 git apply --cached --binary --whitespace=nowarn
 made=$(git write-tree --missing-ok)
 export GIT_INDEX_FILE=$1/new
-[ "$made" = "$(git write-tree --missing-ok)" ]`;
+[ "$made" = "$(git write-tree --missing-ok)" ]`,
+};
 
 /** Difference of a file, with its part of the patch. */
 export interface FileDiff {
@@ -153,7 +156,7 @@ export async function patchApplies(
   patch: Buffer,
   options: { signal: AbortSignal },
 ): Promise<boolean> {
-  return (await runIn(place, "sh", ["-c", CHECK, "sh", directory], { ...options, input: patch })).code === 0;
+  return (await tryShell(place, CHECK, [directory], { ...options, input: patch })).code === 0;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { lstat } from "node:fs/promises";
 import { type RawPath, splitPaths } from "../../proto/index.ts";
 import { type GivenClaims, OBJECT_FORMATS } from "./base-repository.ts";
-import { type GitPlace, runIn } from "./git.ts";
+import { type GitPlace, type Script, tryShell } from "./git.ts";
 import { ABSENT, GITLINK, parseDiff, type RawDiffEntry } from "./raw-diff.ts";
 
 /** For asking Claude's repository anything: it may be whatever Claude made of it, also a trap. */
@@ -23,7 +23,9 @@ const KILLED = 128 + 9;
  * Nothing but the places of files is asked of Claude's repository: they are then read with the base as the git
  * directory, whose configuration is ours. $1 is the work tree, $2 the start tree.
  */
-const COMPARE = `cd -- "$1" || exit
+const COMPARE: Script = {
+  name: "diff-index",
+  text: `cd -- "$1" || exit
 theirs() { timeout -s KILL ${TIMEOUT_S} env -u GIT_INDEX_FILE -u GIT_OBJECT_DIRECTORY GIT_DIR="$PWD/.git" \\
   git rev-parse --path-format=absolute "$@" 2>/dev/null; }
 failed=
@@ -42,7 +44,8 @@ printf '\\0%s\\0' $status
 [ -z "$head" ] || compare diff-tree -r "$2" "$head" || failed=1
 printf '\\0'
 [ -e "$index" ] && GIT_INDEX_FILE=$index skipped | LC_ALL=C grep -az '^${SKIPPED}'
-[ -n "$failed" ] || printf '${COMPLETE}\\0'`;
+[ -n "$failed" ] || printf '${COMPLETE}\\0'`,
+};
 
 /**
  * Claims of Claude's own repository: what its index and its checked out commit say. Only names of files are taken from
@@ -93,7 +96,7 @@ export async function readClaims(
   const { workTree, startTree, given = { index: [], head: [] }, signal } = options;
   const run = { signal, maxOutputBytes: MAX_BYTES };
   try {
-    return parseClaims((await runIn(place, "sh", ["-c", COMPARE, "sh", workTree, startTree], run)).stdout, given);
+    return parseClaims((await tryShell(place, COMPARE, [workTree, startTree], run)).stdout, given);
   } catch {
     signal.throwIfAborted();
     return { ...NO_CLAIMS, incomplete: true }; // Too much of it, or cut off by its time limit.

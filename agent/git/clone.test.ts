@@ -12,7 +12,7 @@ import { run } from "../process/run.ts";
 import type { Progress } from "./clone-progress.ts";
 import { startGitServer, startProxy } from "../../test/git/git-server.ts";
 import { asClaude, BASE, requireRoot, runGit, SESSION, WorkArea } from "../../test/git/work-area.ts";
-import { openWorkspace, type Workspace, type WorkspaceOptions } from "./workspace.ts";
+import { openWorkspace, type WorkspaceOptions } from "./workspace.ts";
 
 beforeAll(requireRoot);
 afterEach(() => vi.unstubAllEnvs());
@@ -45,13 +45,6 @@ function options(area: WorkArea, rest: Partial<WorkspaceOptions>): WorkspaceOpti
     signal: AbortSignal.timeout(30_000),
     ...rest,
   };
-}
-
-/** Opens a workspace, and waits for what goes on in its directories after that. */
-async function openWhole(options: WorkspaceOptions): Promise<Workspace> {
-  const workspace = await openWorkspace(options);
-  await workspace.opened();
-  return workspace;
 }
 
 const spec = (uri: string, ref = ""): WorkspaceOptions["repository"] =>
@@ -108,7 +101,7 @@ test.each([
     const seen: Progress[] = [];
     try {
       const onProgress = (progress: Progress) => void seen.push(progress);
-      await openWhole(options(area, { repository: await area.spec("large"), paths, onProgress }));
+      await openWorkspace(options(area, { repository: await area.spec("large"), paths, onProgress }));
     } finally {
       execFileSync("umount", [paths.workTree]);
     }
@@ -253,7 +246,7 @@ test.each<
       Object.assign(request.headers, headers);
       return false;
     };
-    const { workTree, baseCommitId } = await openWhole(
+    const { workTree, baseCommitId } = await openWorkspace(
       options(area, { repository: spec(`${server.url}/history/.git`) }),
     );
     expect(server.requests.filter((url) => url.includes("info/refs"))).toHaveLength(getCount);
@@ -363,7 +356,7 @@ test("clones through the proxy, http and https alike, and says when the proxy re
   area.source("history", fillHistory);
   await using proxy = await startProxy();
   const plain = await area.server();
-  await openWhole(options(area, { repository: spec(`${plain.url}/history/.git`), proxyUrl: proxy.url }));
+  await openWorkspace(options(area, { repository: spec(`${plain.url}/history/.git`), proxyUrl: proxy.url }));
   expect(proxy.plain.length).toBeGreaterThan(1);
 
   const [key, cert] = [join(area.directory, "key.pem"), join(area.directory, "cert.pem")];
@@ -398,7 +391,7 @@ test("clones through the proxy, http and https alike, and says when the proxy re
   await expect(openWorkspace(secure)).rejects.toMatchObject({ reason: "REPOSITORY_UNREACHABLE" });
   process.env["GIT_SSL_CAINFO"] = cert;
   try {
-    await openWhole({ ...secure, paths: area.paths({ session: SESSION, base: BASE }) });
+    await openWorkspace({ ...secure, paths: area.paths({ session: SESSION, base: BASE }) });
     expect(proxy.connects.length).toBeGreaterThan(0);
     proxy.status = 403;
     await expect(
@@ -420,7 +413,7 @@ test("tells how far it is", async () => {
     git("commit", "-qm", "x");
   });
   const seen: Progress[] = [];
-  await openWhole(
+  await openWorkspace(
     options(area, { repository: await area.spec("many"), onProgress: (progress) => seen.push(progress) }),
   );
   expect(seen[0]).toEqual({ stage: "Asking the remote" });
@@ -484,6 +477,6 @@ test("lets nothing of the agent's own configuration in", async () => {
   vi.stubEnv("GIT_DIR", "/nowhere");
   vi.stubEnv("GIT_CONFIG_GLOBAL", join(home, ".gitconfig"));
   vi.stubEnv("http_proxy", "http://127.0.0.1:9");
-  const workspace = await openWhole(options(area, { repository }));
+  const workspace = await openWorkspace(options(area, { repository }));
   expect(readFileSync(join(workspace.workTree, "file.txt"), "utf8")).toBe("three\n");
 });

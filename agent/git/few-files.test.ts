@@ -44,8 +44,9 @@ async function open(area: WorkArea): Promise<Place> {
   const repository = await area.spec("repo");
   const base = await openBase({ ...quiet, repository, directory: paths.base, identity: BASE });
   await initializeRepository(paths.workTree, { identity: SESSION, signal: quiet.signal });
-  await makeSessionRepository(base, paths.workTree, { ...quiet, identity: SESSION });
-  return { base, workTree: paths.workTree, scanDirectory: paths.scan, identity: SESSION };
+  const places = { workTree: paths.workTree, scanDirectory: paths.scan };
+  await makeSessionRepository(base, places, { ...quiet, identity: SESSION });
+  return { base, ...places, identity: SESSION };
 }
 
 /** What a look at everything finds. */

@@ -93,7 +93,7 @@ export class PatchTooLargeError extends AppError {
 }
 
 /** Work tree to collect from, and who compares it. */
-export interface CollectOptions extends Omit<PrivateIndexOptions, "copyOf" | "name" | "owner"> {
+export interface CollectOptions extends Omit<PrivateIndexOptions, "copied" | "name" | "owner"> {
   /** User that compares, once nothing of the session runs any more. Default: the session's own. */
   finalIdentity?: Identity | undefined;
   /** Most bytes of the patch. Default: MAX_PATCH_BYTES. */

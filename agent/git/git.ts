@@ -4,6 +4,10 @@ import { run, type RunOptions, type RunResult } from "../process/run.ts";
 
 /** Memory that runs out is to take a git before it takes the agent, and Claude (900) before git. */
 const GIT_OOM_SCORE_ADJUST = 500;
+/** Readable by all: the session's user reads what the base's user wrote. The agent's own umask is 077. */
+const GIT_UMASK = "022";
+/** What `run` does for other commands a script does itself: a process less. */
+const BEGIN_SCRIPT = `umask ${GIT_UMASK}; { echo ${GIT_OOM_SCORE_ADJUST} > /proc/self/oom_score_adj; } 2>/dev/null\n`;
 
 /**
  * Attributes for info/attributes of a git directory, which override all others: diffs ignore what .gitattributes say of
@@ -84,7 +88,9 @@ export function tryShell(
   args: readonly string[],
   options: GitOptions,
 ): Promise<RunResult> {
-  return runIn(place, "sh", ["-c", script.text, "sh", ...args], options);
+  const { identity } = place;
+  const child = { identity, env: gitEnvironment(place) };
+  return run("sh", ["-c", `${BEGIN_SCRIPT}${script.text}`, "sh", ...args], { ...child, ...options });
 }
 
 /** Runs a script as tryShell does. Returns its output. Throws GIT_FAILED. */
@@ -107,7 +113,6 @@ export function runIn(
   options: GitOptions,
 ): Promise<RunResult> {
   const { identity } = place;
-  // Readable by all: the session's user reads what the base's user wrote. The agent's own umask is 077.
-  const child = { identity, env: gitEnvironment(place), umask: "022", oomScoreAdjust: GIT_OOM_SCORE_ADJUST };
+  const child = { identity, env: gitEnvironment(place), umask: GIT_UMASK, oomScoreAdjust: GIT_OOM_SCORE_ADJUST };
   return run(command, args, { ...child, ...options });
 }

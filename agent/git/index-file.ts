@@ -3,7 +3,7 @@ import { gitFailed, joinPaths, type RawPath, splitPaths } from "../../proto/inde
 import type { Identity } from "../process/identity.ts";
 import type { RunResult } from "../process/run.ts";
 import { type BaseRepository, OBJECT_FORMATS } from "./base-repository.ts";
-import { type GitOptions, type GitPlace, runIn, tryGit } from "./git.ts";
+import { type GitOptions, type GitPlace, type Script, tryGit, tryShell } from "./git.ts";
 import { ABSENT, GITLINK, parseRawDiff, type RawDiffEntry } from "./raw-diff.ts";
 import { type Room, roomIn } from "./room.ts";
 import { removeDirectory, scanPlace, type ScanPlaceOptions } from "./scan-place.ts";
@@ -164,9 +164,8 @@ export class IndexFile {
   }
 
   /** Runs a shell script in the index's place and returns how it ended. */
-  script(text: string, args: readonly string[], options: GitOptions): Promise<RunResult> {
-    const command = ["-c", text, "sh", ...args];
-    return this.unblocked(options.signal, (signal) => runIn(this.place, "sh", command, { ...options, signal }));
+  script(script: Script, args: readonly string[], options: GitOptions): Promise<RunResult> {
+    return this.unblocked(options.signal, (signal) => tryShell(this.place, script, args, { ...options, signal }));
   }
 
   /** Runs work that reads the work tree, and does not let a named pipe hang it: see withoutBlocking. */

@@ -24,7 +24,7 @@ const MAX_NAME_BYTES = 1024;
 const MAX_SUBJECT_BYTES = 300;
 
 /** Repository to search, and what the work tree has. */
-export interface LeftWorkOptions extends Omit<PrivateIndexOptions, "copyOf" | "name"> {
+export interface LeftWorkOptions extends Omit<PrivateIndexOptions, "copied" | "name"> {
   /** Differences of the work tree from the start commit. What another place has as well is not left there. */
   entries: readonly RawDiffEntry[];
   /** Checkouts of the same repository in the work tree, with a slash at the end. */

@@ -15,6 +15,7 @@ import { diffBatch } from "./diff-batch.ts";
 import { forgetFew, lookAtFew } from "./few-files.ts";
 import { PrivateIndex, type PrivateIndexOptions } from "./private-index.ts";
 import type { RawDiffEntry } from "./raw-diff.ts";
+import { LIVE } from "./scan-place.ts";
 import type { Touched } from "./touched-paths.ts";
 import { readChanges } from "./tree-changes.ts";
 
@@ -66,6 +67,8 @@ export class LiveChanges {
   readonly #options: Omit<PrivateIndexOptions, "signal" | "name">;
   readonly #startedAt = performance.now();
   #index: PrivateIndex | undefined;
+  /** Whether the checkout's index waits to be taken. */
+  #copied: boolean;
   #settled = false;
   #wholeIsDue = true;
   #wholeAt = -Infinity;
@@ -82,8 +85,10 @@ export class LiveChanges {
   /** What was in .gitattributes files when the index was made. */
   #attributes = "";
 
-  constructor(options: Omit<PrivateIndexOptions, "signal" | "name">) {
+  /** `copied`: the directory of the index holds that of a fresh checkout. */
+  constructor({ copied, ...options }: Omit<PrivateIndexOptions, "signal" | "name">) {
     this.#options = options;
+    this.#copied = copied === true;
   }
 
   /** Bytes that the scans have stored. */
@@ -99,11 +104,6 @@ export class LiveChanges {
   /** Forgets what is ignored: it may be other files now. */
   forgetIgnored(): void {
     this.#ignored.clear();
-  }
-
-  /** Makes the index from the checkout's, while that can still be trusted. `onCopied`: it need not be trusted any more. */
-  async open(options: { onCopied?: () => void; signal: AbortSignal }): Promise<void> {
-    this.#index = await PrivateIndex.create({ ...this.#options, ...options, name: "live" });
   }
 
   /** Looks at everything and returns what changed. Calls of `scan` and `look` must not overlap. */
@@ -147,9 +147,9 @@ export class LiveChanges {
   }
 
   async #scanOrStartOver({ signal }: { signal: AbortSignal }): Promise<Scan> {
-    const known = this.#index;
-    if (known !== undefined) {
+    if (this.#index !== undefined || this.#copied) {
       try {
+        const known = (this.#index ??= await this.#takeCopy({ signal }));
         const scan = await this.#scan(known, { fresh: false, signal });
         // Old versions of files take the room that new ones need: the next scan starts over.
         const enough = known.crowded ? 1.5 * this.#freshBytes : Math.max(4 * this.#freshBytes, MAX_STAGED_BYTES);
@@ -164,13 +164,18 @@ export class LiveChanges {
       }
     }
     this.#index = undefined;
-    const { copyOf: _, ...fresh } = this.#options;
-    const index = await PrivateIndex.create({ ...fresh, name: "live", signal });
+    const index = await PrivateIndex.create({ ...this.#options, name: LIVE, signal });
     this.#settled = true;
     this.#index = index;
     const scan = await this.#scan(index, { fresh: true, signal });
     this.#freshBytes = index.stagedBytes;
     return scan;
+  }
+
+  /** Makes the index from the checkout's. If that fails, it is gone. */
+  async #takeCopy({ signal }: { signal: AbortSignal }): Promise<PrivateIndex> {
+    this.#copied = false;
+    return await PrivateIndex.create({ ...this.#options, copied: true, name: LIVE, signal });
   }
 
   async #scan(index: PrivateIndex, options: { fresh: boolean; signal: AbortSignal }): Promise<Scan> {

@@ -11,16 +11,15 @@ import { Staging } from "./staging.ts";
 import type { SubmodulePlace } from "./submodule-place.ts";
 import { together } from "./together.ts";
 
-/** $1 the index's directory, $2 what it starts from, if anything, $3 the work tree: Claude may have removed or closed it. */
+/** $1 the index's directory, $2 the work tree: Claude may have removed or closed it. */
 const PREPARE: Script = {
   name: "read-tree",
   text: `set -e
 [ ! -d "$1" ] || [ -L "$1" ] || chmod -R u+rwX -- "$1"
 rm -rf -- "$1"
 mkdir -p -- "$1/objects"
-[ ! -e "$2" ] || cp --preserve=timestamps -- "$2" "$1/index"
-[ -d "$3" ] || mkdir -p -- "$3"
-{ [ -r "$3" ] && [ -x "$3" ]; } || chmod u+rwx -- "$3"`,
+[ -d "$2" ] || mkdir -p -- "$2"
+{ [ -r "$2" ] && [ -x "$2" ]; } || chmod u+rwx -- "$2"`,
 };
 /** What .gitmodules says now. Claude may have made anything of it. */
 const REGISTERED = ["config", "-z", "--no-includes", "-f", ".gitmodules", "--get-regexp", "^submodule\\..*\\.path$"];
@@ -33,12 +32,10 @@ const LIST_SPECIAL: Script = {
 /** Index to make, and what to make it of. */
 export interface PrivateIndexOptions extends IndexFileOptions {
   /**
-   * Index file of a fresh checkout of the start commit, to be copied. Default: the index is made from the commit, and
-   * every file is read.
+   * Whether the directory holds the index of a fresh checkout of the start commit. Default: the index is made from the
+   * commit, and every file is read.
    */
-  copyOf?: string;
-  /** Called once that index has been copied, which may be changed then. */
-  onCopied?: (() => void) | undefined;
+  copied?: boolean;
   signal: AbortSignal;
 }
 
@@ -84,11 +81,10 @@ export class PrivateIndex extends IndexFile {
   }
 
   async #fill(options: PrivateIndexOptions): Promise<void> {
-    const { signal, copyOf } = options;
-    await shell(this.place, PREPARE, [this.directory, copyOf ?? "", this.workTree], { signal });
-    options.onCopied?.();
-    const fresh = copyOf === undefined;
+    const { signal, copied = false } = options;
+    const fresh = !copied;
     if (fresh) {
+      await shell(this.place, PREPARE, [this.directory, this.workTree], { signal });
       const { commitId } = options.base;
       // Claude's repository is read meanwhile, which is another one.
       await together(signal, (signal) => [

@@ -4,6 +4,9 @@ import { type GitPlace, type Script, shell } from "./git.ts";
 
 const REMOVE: Script = { name: "clean", text: 'rm -rf -- "$1"' };
 
+/** Name of the index that is kept from one look at the work tree to the next. */
+export const LIVE = "live";
+
 const SCAN_CONFIG = {
   "core.looseCompression": "1",
   // Larger ones are streamed, and never compared line by line: memory is short in a container.

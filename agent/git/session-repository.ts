@@ -17,6 +17,7 @@ import {
   tryShell,
 } from "./git.ts";
 import { crowdedNotice, roomIn, throwIfFull } from "./room.ts";
+import { LIVE, scanPlace } from "./scan-place.ts";
 
 /** The author of what Claude commits. */
 const AUTHOR = { name: "Claude", email: "noreply@anthropic.com" };
@@ -31,7 +32,7 @@ const NEXT_SECOND_MS = 1020;
 /** Two write files at once: a container has two processors by default, and a few more would not help. */
 const CHECKOUT_CONFIG = { "checkout.workers": "2" };
 
-/** Gives a fresh .git what git init does not: $1 base, $2 HEAD, $3 configuration, $4 attributes, $5 the remote's default branch, $6 "checkout" to have HEAD checked out; packed-refs from stdin. */
+/** Gives a fresh .git what git init does not: $1 base, $2 HEAD, $3 configuration, $4 attributes, $5 the remote's default branch, $6 "checkout" to have HEAD checked out, and $7 a directory for a copy of the index of that; packed-refs from stdin. */
 const FURNISH: Script = {
   name: "init",
   text: `set -e
@@ -44,7 +45,10 @@ printf '%s' "$3" >> config
 printf '%s' "$4" > info/attributes
 [ -z "$5" ] || { mkdir -p refs/remotes/origin; printf 'ref: refs/remotes/origin/%s\\n' "$5" > refs/remotes/origin/HEAD; }
 cat > packed-refs
-[ -z "$6" ] || exec git -C "$GIT_WORK_TREE" "$6" --progress -f`,
+[ $# -gt 5 ] || exit 0
+git -C "$GIT_WORK_TREE" "$6" --progress -f
+mkdir -p -- "$7/objects"
+cp --preserve=timestamps -- index "$7/index"`,
 };
 
 /** The facts of files that the index has as they are stay, so that git need not read them. $1 HEAD, $2 a commit of the index, $3 a directory; stdin: files that it holds without content, where $4 is their number. */
@@ -97,12 +101,12 @@ export async function initializeRepository(
 
 /**
  * Makes the session's repository of one that has nothing in it, and checks the start commit out, with its attributes but without
- * filters. It is an ordinary repository to Claude, and borrows its objects from the base. Nothing in it is relied on
+ * filters. A directory in `scanDirectory` gets the index of that, before anybody can change it. It is an ordinary repository to Claude, and borrows its objects from the base. Nothing in it is relied on
  * later.
  */
 export async function makeSessionRepository(
   base: BaseRepository,
-  workTree: string,
+  { workTree, scanDirectory }: { workTree: string; scanDirectory: string },
   options: { identity: Identity | undefined; onProgress: (progress: Progress) => void; signal: AbortSignal },
 ): Promise<void> {
   const { identity, signal } = options;
@@ -118,16 +122,19 @@ export async function makeSessionRepository(
   }
   const room = await roomIn(workTree);
   const start = performance.now();
-  const result = await tryFurnish(base, inside, { head, checkOut: true, onProgress: options.onProgress, signal });
+  const { directory: copyTo } = scanPlace({ base, workTree, scanDirectory, name: LIVE, identity });
+  const result = await tryFurnish(base, inside, { head, checkOut: { copyTo }, onProgress: options.onProgress, signal });
   if (result.code === 0) {
-    await settleIndex(inside, performance.now() - start, { signal });
+    const indexes = [`${inside.variables.GIT_DIR}/index`, `${copyTo}/index`];
+    await settleIndexes(indexes, inside, performance.now() - start, { signal });
     const stage = await crowdedNotice(workTree, room);
     if (stage !== undefined) options.onProgress({ stage });
     return;
   }
   const cause = gitFailed(["checkout"], result);
   const neededBytes = () => treeSize(inside, base, { signal });
-  await throwIfFull([{ directory: workTree, use: "workTree", neededBytes }], cause);
+  const scan = { directory: scanDirectory, use: "scan" } as const;
+  await throwIfFull([{ directory: workTree, use: "workTree", neededBytes }, scan], cause);
   const uri = redactUri(base.origin?.uri ?? "");
   const help = "A repository with paths that git refuses cannot be used.";
   throw new AppError(
@@ -142,20 +149,25 @@ export async function makeSessionRepository(
 }
 
 /**
- * Makes the index of a fresh checkout newer than its files. git reads files again each time that it writes an index of
+ * Makes the index of a fresh checkout, and the copy of it, newer than its files. git reads files again each time that it writes an index of
  * the same second (Documentation/technical/racy-git.txt), which takes longer than the checkout itself. Nobody has changed a
  * file yet, and the next second is waited for, so the later time is true.
  */
-async function settleIndex(inside: Inside, checkoutMs: number, { signal }: { signal: AbortSignal }): Promise<void> {
+async function settleIndexes(
+  indexes: readonly string[],
+  place: GitPlace,
+  checkoutMs: number,
+  { signal }: { signal: AbortSignal },
+): Promise<void> {
   if (checkoutMs < SLOW_CHECKOUT_MS) return;
   await sleep(NEXT_SECOND_MS - (Date.now() % 1000), undefined, { signal });
-  await runIn(inside, "touch", ["--", `${inside.variables.GIT_DIR}/index`], { signal });
+  await runIn(place, "touch", ["--", ...indexes], { signal });
 }
 
 interface FurnishOptions {
   head: string;
-  /** Check HEAD out as well. */
-  checkOut?: boolean;
+  /** Check HEAD out as well, and copy the index to a directory. */
+  checkOut?: { copyTo: string } | undefined;
   onProgress?: (progress: Progress) => void;
   signal: AbortSignal;
 }
@@ -170,7 +182,7 @@ async function furnish(base: BaseRepository, inside: Inside, options: FurnishOpt
 async function tryFurnish(
   base: BaseRepository,
   inside: Inside,
-  { head, checkOut = false, onProgress = () => undefined, signal }: FurnishOptions,
+  { head, checkOut, onProgress = () => undefined, signal }: FurnishOptions,
 ): Promise<RunResult> {
   const facts = [
     base.gitDir,
@@ -178,7 +190,7 @@ async function tryFurnish(
     configuration(base),
     SESSION_ATTRIBUTES,
     remoteHead(base),
-    checkOut ? "checkout" : "",
+    ...(checkOut === undefined ? [] : ["checkout", checkOut.copyTo]),
   ];
   return await tryShell({ ...inside, config: CHECKOUT_CONFIG }, FURNISH, facts, {
     input: base.packedRefs,

@@ -1,6 +1,6 @@
 import { gitFailed, joinPaths, type RawPath } from "../../proto/index.ts";
 import type { Claims } from "./claims.ts";
-import { git, type GitPlace } from "./git.ts";
+import { git, type GitPlace, type Script } from "./git.ts";
 import type { IndexFile } from "./index-file.ts";
 import { parseRawDiff, type RawDiffEntry } from "./raw-diff.ts";
 import { throwIfFull } from "./room.ts";
@@ -11,7 +11,10 @@ const MAX_STAGE_ATTEMPTS = 1000;
 const STAGE_FLAGS = ["update-index", "-z", "--add", "--remove", "--replace", "--stdin"];
 const DIFF_FLAGS = ["diff-index", "--cached", "-z", "--raw", "--no-abbrev", "--no-renames"];
 /** Both in one: each start of a process from Node costs more than the process. $1 work tree, $2 start tree. */
-const STAGE_AND_DIFF = `git -C "$1" ${STAGE_FLAGS.join(" ")} && exec git ${DIFF_FLAGS.join(" ")} "$2"`;
+const STAGE_AND_DIFF: Script = {
+  name: "update-index",
+  text: `git -C "$1" ${STAGE_FLAGS.join(" ")} && exec git ${DIFF_FLAGS.join(" ")} "$2"`,
+};
 
 /** Staging of files' content into an index. */
 export class Staging {

@@ -84,24 +84,14 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
       }),
       made === true ? Promise.resolve() : initializeRepository(paths.workTree, { identity: sessionIdentity, signal }),
     ]);
-    await makeSessionRepository(base, paths.workTree, { identity: sessionIdentity, onProgress, signal });
-    const workspace = new Workspace(base, paths, { session: sessionIdentity, base: options.baseIdentity });
-    await workspace.open({
-      prepare: () => checkOutSnapshot(base, paths.workTree, { identity: sessionIdentity, signal }),
-      signal,
-    });
-    return workspace;
+    const places = { workTree: paths.workTree, scanDirectory: paths.scan };
+    await makeSessionRepository(base, places, { identity: sessionIdentity, onProgress, signal });
+    await checkOutSnapshot(base, paths.workTree, { identity: sessionIdentity, signal });
+    return new Workspace(base, paths, { session: sessionIdentity, base: options.baseIdentity });
   } catch (error) {
-    await throwIfGitFoundNoRoom(error, paths);
+    if (asAppError(error).reason === "GIT_FAILED") await throwIfFull([{ directory: paths.base, use: "base" }], error);
     throw error;
   }
-}
-
-/** Throws which directory is full, if that is why git failed. */
-async function throwIfGitFoundNoRoom(error: unknown, { base, scan }: WorkspacePaths): Promise<void> {
-  if (asAppError(error).reason !== "GIT_FAILED") return;
-  const places = [{ directory: base, use: "base" } as const, { directory: scan, use: "scan" } as const];
-  await throwIfFull(places, error);
 }
 
 /** Files of a session: what it started from, and what it has changed. Scans, looks and collections wait for each other. */
@@ -120,9 +110,7 @@ export class Workspace {
   /** Nobody's but ours, and may read the base. */
   readonly #finalIdentity: Identity | undefined;
   readonly #live: LiveChanges;
-  readonly #paths: WorkspacePaths;
   readonly #turns = new TurnTaking();
-  #opened: Promise<void> = Promise.resolve();
   readonly #touched = new TouchedPaths();
   readonly #commits: CommitWatch;
 
@@ -132,43 +120,13 @@ export class Workspace {
     { session: identity, base: finalIdentity }: { session: Identity | undefined; base: Identity | undefined },
   ) {
     this.#finalIdentity = finalIdentity;
-    this.#paths = paths;
     this.workTree = paths.workTree;
     const { subdirectory = "" } = base.checkedOut ?? {};
     this.cwd = subdirectory === "" ? paths.workTree : `${paths.workTree}/${subdirectory}`;
     this.baseCommitId = base.commitId;
     this.#comparison = { base, workTree: paths.workTree, scanDirectory: paths.scan, identity };
-    const checkout = base.commitId === "" ? {} : { copyOf: `${paths.workTree}/.git/index` };
     this.#commits = new CommitWatch(this.#comparison);
-    this.#live = new LiveChanges({ ...this.#comparison, ...checkout });
-  }
-
-  /**
-   * Takes note of the checkout, before anything is changed, then has it prepared. Resolves as soon as the files may change, and makes
-   * the rest ready meanwhile: what looks for changes waits for that.
-   */
-  async open({ prepare, signal }: { prepare: () => Promise<void>; signal: AbortSignal }): Promise<void> {
-    const noted = Promise.withResolvers<undefined>();
-    const onCopied = () => noted.resolve(undefined);
-    this.#opened = this.#turns.run(signal, () => this.#live.open({ onCopied, signal }));
-    this.#opened.catch(() => undefined);
-    try {
-      await Promise.race([noted.promise, this.#opened]);
-      await prepare();
-    } catch (error) {
-      await this.#opened.catch(() => undefined);
-      throw error;
-    }
-  }
-
-  /** Resolves once what looks for changes is ready. Throws WORKSPACE_FULL, GIT_FAILED. */
-  async opened(): Promise<void> {
-    try {
-      await this.#opened;
-    } catch (error) {
-      await throwIfGitFoundNoRoom(error, this.#paths);
-      throw error;
-    }
+    this.#live = new LiveChanges({ ...this.#comparison, copied: base.commitId !== "" });
   }
 
   /**
@@ -176,7 +134,6 @@ export class Workspace {
    */
   async restore(patch: Buffer, { signal }: { signal: AbortSignal }): Promise<void> {
     if (patch.length === 0) return;
-    await this.opened();
     try {
       await restorePatch(this.#comparison, patch, { signal });
     } finally {

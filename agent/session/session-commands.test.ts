@@ -1,21 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { pino } from "pino";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import {
-  Artifact_Kind,
-  CommandResultSchema,
-  Phase,
-  type SessionResult,
-  SessionSpecSchema,
-  Session_State as State,
-} from "../../proto/index.ts";
+import { Artifact_Kind, Phase, type SessionResult, Session_State as State } from "../../proto/index.ts";
 import { type AgentRig, attach, type Attached, type Connection, kinds, startRig } from "../../test/agent/agent-rig.ts";
 import { readArtifact } from "../../test/agent/artifacts.ts";
-import { SessionCommands } from "./session-commands.ts";
 
 const claudeCommand = fileURLToPath(new URL("../../test/support/fake-claude.mjs", import.meta.url));
 const EDIT = JSON.stringify([
@@ -108,35 +98,6 @@ test("a setup that takes too long is ended with all that it has started", async 
   expect(failureOf(result)!.message).toContain("begun");
   expect(result.setup!.result).toMatchObject({ timedOut: true });
   expect(result.setup!.result!.exitCode).toBeUndefined();
-});
-
-test("what makes the files ready meanwhile is not counted as ended by the setup", async () => {
-  let [preparing, left] = [2, 0];
-  const commands = new SessionCommands({
-    spec: create(SessionSpecSchema, { setup: { command: "x", timeout: durationFromMs(1000) } }),
-    gitPrefixes: [],
-    place: {
-      countProcesses: () => preparing + left,
-      runCommand: () => {
-        // It takes as long as what goes on beside it.
-        [preparing, left] = [0, 1];
-        return Promise.resolve(create(CommandResultSchema, { exitCode: 0 }));
-      },
-      killLeftovers: () => Promise.resolve(),
-    },
-    files: {
-      opened: () => Promise.resolve(void (preparing = 0)),
-      prepare: async (work) => {
-        await work();
-        return [];
-      },
-    },
-    log: pino({ level: "silent" }),
-    emit: () => {},
-    enterPhase: () => {},
-  });
-  await commands.setUp({ cwd: "/", signal: AbortSignal.timeout(10_000) });
-  expect(commands.setup?.leftProcessCount).toBe(1);
 });
 
 test("what a setup leaves running goes on beside Claude and is counted, and ends with the session", async () => {

@@ -25,7 +25,7 @@ export interface SessionCommandsOptions {
   spec: SessionSpec;
   gitPrefixes: readonly string[];
   place: Pick<SessionPlace, "runCommand" | "countProcesses" | "killLeftovers">;
-  files: Pick<SessionFiles, "opened" | "prepare">;
+  files: Pick<SessionFiles, "prepare">;
   log: Logger;
   emit(event: EventBody): void;
   enterPhase(phase: Phase): void;
@@ -58,8 +58,6 @@ export class SessionCommands {
     const { spec, place, files, emit } = this.#options;
     if (spec.setup === undefined || spec.setup.command === "") return;
     this.#options.enterPhase(Phase.SETUP);
-    // What makes the files ready to be looked at is none that the setup leaves.
-    await files.opened();
     const before = place.countProcesses();
     const setup = create(SetupResultSchema);
     const changedPaths = await files.prepare(async () => {

@@ -112,11 +112,6 @@ export class SessionFiles {
     return workspace.cwd;
   }
 
-  /** Resolves once changes of the files can be told. Throws WORKSPACE_FULL, GIT_FAILED. */
-  async opened(): Promise<void> {
-    await this.#workspace?.opened();
-  }
-
   /** Does work that prepares the files, before `watch`. Returns the paths of the files that it has changed. */
   async prepare(work: () => Promise<unknown>, signal: AbortSignal): Promise<string[]> {
     if (this.#restored) await this.tell(signal);

@@ -261,8 +261,6 @@ export class AgentSession {
     this.#conversation = conversation;
     // Before the turn ends with it.
     void conversation.exited.then(() => this.decisions.close());
-    // That has gone on while Claude came to work.
-    await this.#files.opened();
     this.#record.enterPhase(Phase.FIRST_REQUEST);
     void this.#watchOnceAsked(signal);
     await this.#turns.takeAll(conversation, signal);

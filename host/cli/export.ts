@@ -1,6 +1,10 @@
 import { Artifact_Kind } from "../../proto/index.ts";
+import { readConfigFile } from "../config/config-file.ts";
+import { readDirectories } from "../directories.ts";
 import { diffHtml } from "../export/diff.ts";
 import { Feed } from "../export/feed.ts";
+import { withoutSecrets } from "../export/html.ts";
+import { secretValues } from "../export/mask-secrets.ts";
 import { sessionPage } from "../export/session-page.ts";
 import { writeNewFile } from "../new-file.ts";
 import { readAnswer, readSummary } from "../present/read-session.ts";
@@ -18,7 +22,7 @@ const PATCH_BYTES = 2 * 1024 * 1024;
 export async function exportCommand(
   sessions: Sessions,
   { sessionId, file }: { sessionId: string; file: string },
-  { stdout, signal }: CommandIo,
+  { env, stdout, signal }: CommandIo,
 ): Promise<number> {
   const { session, summary } = await readSummary(sessions, sessionId);
   const feed = new Feed();
@@ -31,12 +35,20 @@ export async function exportCommand(
   signal.throwIfAborted();
   const { text: answer } = await readAnswer(sessions, sessionId);
   const diff = diffHtml(...(await readStart(sessions, sessionId)));
-  const page = sessionPage({ session, summary, answer, feed: feed.html(), diff });
+  const whole = sessionPage({ session, summary, answer, feed: feed.html(), diff });
+  const page = withoutSecrets(whole, [...secretValues(session.spec?.environment ?? {}), ...knownHere(env)]);
   await writeNewFile(file, (write) => write(Buffer.from(page)));
   stdout.write(
     `${file}: ${sizeText(Buffer.byteLength(page))}. Look through it before you give it away: code may hold what does not look like a secret.\n`,
   );
   return EXIT.done;
+}
+
+/** Secrets that this machine's configuration and environment hold. */
+function knownHere(env: NodeJS.ProcessEnv): string[] {
+  const { credential = {}, git_credentials: git = {} } = readConfigFile(readDirectories(env).configDirectory);
+  const tokens = Object.values(git).map(({ token }) => token);
+  return [...secretValues({ ...credential, helper: undefined }), ...tokens, ...secretValues(env)];
 }
 
 async function readStart(sessions: Sessions, sessionId: string): Promise<[string, { whole: boolean }]> {

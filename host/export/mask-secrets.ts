@@ -1,4 +1,5 @@
-const MASK = "[secret left out]";
+/** What stands in a secret's place. */
+export const MASK = "[secret left out]";
 
 /** Secrets that are known by their looks, wherever they stand. */
 const SECRETS = [
@@ -26,4 +27,12 @@ export function maskSecrets(text: string): string {
   for (const secret of SECRETS) masked = masked.replace(secret, MASK);
   for (const named of NAMED) masked = masked.replace(named, `$1${MASK}`);
   return masked;
+}
+
+/** Variables that hold a secret, by their names. */
+const SECRET_VARIABLE = /(?:TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|_PWD|(?:^|_)(?:PASS|KEY))(?:_\d{1,3})?$/i;
+
+/** Returns the values of variables that hold secrets, by the names of the variables. */
+export function secretValues(variables: Readonly<Record<string, string | undefined>>): string[] {
+  return Object.entries(variables).flatMap(([name, value]) => (SECRET_VARIABLE.test(name) && value ? [value] : []));
 }

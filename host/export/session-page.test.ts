@@ -10,7 +10,8 @@ import {
 import { EMPTY_PATCH, summarizeSession } from "../present/session-summary.ts";
 import { diffHtml } from "./diff.ts";
 import { Feed } from "./feed.ts";
-import { maskSecrets } from "./mask-secrets.ts";
+import { html, withoutSecrets } from "./html.ts";
+import { maskSecrets, secretValues } from "./mask-secrets.ts";
 import { sessionPage } from "./session-page.ts";
 
 const HOSTILE = `</pre></title></style><script>evil()</script><img src=x onerror=evil()>"'&\u202e\u0007\u200b\nsk-ant-api03-${"x".repeat(40)}`;
@@ -124,4 +125,28 @@ test("secrets are known by their looks, or by what stands before them; other wor
   const text =
     "The token was refreshed; see https://example.com:8080/a@b and basic things, skip-1. const MAX_TOKENS = 100000; TOKEN=7; a keyword: value1;";
   expect(maskSecrets(text)).toBe(text);
+});
+
+test("variables hold secrets by their names", () => {
+  const secrets = { DB_PASSWORD: "a", token: "b", API_KEY_2: "c", KEY: "d", auth_token: "e", OTHER_PWD: "f" };
+  const others = {
+    PWD: "1",
+    MAX_TOKENS: "2",
+    MONKEY: "3",
+    API_KEY_FILE: "4",
+    NODE_ENV: "5",
+    TOKEN_X: undefined,
+    SECRET: "",
+  };
+  expect(secretValues({ ...others, ...secrets })).toEqual(Object.values(secrets));
+});
+
+test("secrets that are known are left out of what is text, however it is written there", () => {
+  const secrets = ['a"b<c>\\d', "correct horse", "correct horse battery", "padding", "short"];
+  const said = html`${JSON.stringify(secrets)} ${secrets.join(" ")}`.text;
+  const page = (text: string) => `<style>a { padding: 0 }</style><p class="padding">${text}</p>`;
+  const mask = "[secret left out]";
+  const list = [mask, mask, mask, mask, "short"];
+  const json = JSON.stringify(list).replaceAll('"', "&quot;");
+  expect(withoutSecrets(page(said), secrets)).toBe(page(`${json} ${list.join(" ")}`));
 });

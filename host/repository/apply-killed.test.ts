@@ -1,10 +1,10 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { applyIn, undoIn } from "../../test/git/apply-in.ts";
 import { randomFrom } from "../../test/git/random-edits.ts";
 import { changeFiles, type Files, randomFiles } from "../../test/git/random-trees.ts";
-import { runKilled } from "../../test/git/run-killed.ts";
+import { KilledProgram } from "../../test/git/run-killed.ts";
 import { seedGroups } from "../../test/git/seeds.ts";
 import { UserArea } from "../../test/git/user-area.ts";
 import { applyToWorkTree } from "./apply-work-tree.ts";
@@ -20,8 +20,14 @@ function manyFiles(text: string): Files {
   return new Map(names.map((name) => [name, { mode: "100644", content: `${text} ${name}\n` }]));
 }
 
+let killed: KilledProgram;
+beforeAll(async () => {
+  killed = await KilledProgram.bundle();
+});
+afterAll(() => killed[Symbol.asyncDispose]());
+
 function applyKilled(area: UserArea, session: ReturnType<UserArea["changes"]>, call: string, count: number): void {
-  runKilled(area, session, { call, count });
+  killed.run(area, session, { call, count });
 }
 
 for (const [when, call, count] of [
@@ -176,21 +182,21 @@ for (const [seed = 0] of seedGroups({ first: 1, last: 3, perGroup: 1 })) {
 
     // Later ones find it, too, and make as many calls.
     Journal.open(area.undoDirectory, area.directory)[Symbol.dispose]();
-    const calls = runKilled(area, session, { call: "any", count: 0 });
+    const calls = killed.run(area, session, { call: "any", count: 0 });
     const after = area.state();
     expect(after).not.toEqual(before);
-    const undoCalls = runKilled(area, session, { action: "undo", call: "any", count: 0 });
+    const undoCalls = killed.run(area, session, { action: "undo", call: "any", count: 0 });
     expect(area.state()).toEqual(before);
 
     const count = 1 + Math.floor(random() * calls);
-    runKilled(area, session, { call: "any", count });
+    killed.run(area, session, { call: "any", count });
     await undoIfAny(area);
     expect(area.state(), `apply killed at call ${count} of ${calls}`).toEqual(before);
 
     await applyIn(area, session, { stage: true });
     expect(area.state()).toEqual(after);
     const undoCount = 1 + Math.floor(random() * undoCalls);
-    runKilled(area, session, { action: "undo", call: "any", count: undoCount });
+    killed.run(area, session, { action: "undo", call: "any", count: undoCount });
     await undoIfAny(area);
     expect(area.state(), `undo killed at call ${undoCount} of ${undoCalls}`).toEqual(before);
   }, 60_000);

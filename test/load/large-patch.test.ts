@@ -19,14 +19,18 @@ function patchOf(lineCount: number): Buffer {
   return Buffer.concat([Buffer.from(head), Buffer.alloc(lineCount * 64, `+${"x".repeat(62)}\n`)]);
 }
 
-/** Looks at what buffers in use take, above what they take now. Garbage does not count: when it goes is the collector's choice. */
+/**
+ * Looks at what buffers in use take, above what they take now. Garbage does not count, as when it goes is the collector's choice,
+ * and is collected, which takes long, where it could make out too much.
+ */
 function watchBuffers(): Disposable & { readonly peakBytes: number } {
   collectGarbage();
   const before = process.memoryUsage().arrayBuffers;
   let peakBytes = 0;
+  const taken = () => process.memoryUsage().arrayBuffers - before;
   const look = () => {
-    collectGarbage();
-    peakBytes = Math.max(peakBytes, process.memoryUsage().arrayBuffers - before);
+    if (taken() >= BOUND_BYTES) collectGarbage();
+    peakBytes = Math.max(peakBytes, taken());
   };
   const timer = setInterval(look, 50);
   return {

@@ -48,7 +48,9 @@ async function run({ spec = {}, task = "[scenario: small-edit]", prepare, snapsh
   const own = ["setupFinished", "commandOutput", "phaseChanged", "filePatched", "changesUpdated"];
   const told = owner.events.flatMap(({ event }) => (own.includes(event.case!) ? [] : [event.case!])).toSorted();
   const { home } = live.rig.config;
-  const left = (await readdir(home, { recursive: true })).map((path) => masked(path, home)).toSorted();
+  const all = (await readdir(home, { recursive: true })).map((path) => masked(path, home)).toSorted();
+  // Claude looks for what is old some time after it was started, which a short session does not see.
+  const left = all.filter((path) => path !== ".claude/.last-cleanup");
   const { logged } = live.rig;
   const unused = logged.flatMap((line) => (line["msg"] === "the prepared Claude is not used" ? [line["reason"]] : []));
   return { asked, told, left, claudeStarted, claudePrepared, unused };
@@ -123,18 +125,15 @@ async function compare({ prepare = {}, ...asked }: Case, tells: readonly string[
 }
 
 test.each<Case & { title: string; tells?: string[] }>([
-  { title: "nothing more" },
+  { title: "nothing more than a look around and a subagent", task: calls(around, { name: "Task", input: subagent }) },
   {
-    title: "variables",
-    spec: { environment: { FOO: "bar", GIT_AUTHOR_NAME: "Somebody", BASH_ENV: "/dev/null", LANG: "de_DE.UTF-8" } },
+    title: "variables and files of the user's",
+    spec: {
+      environment: { FOO: "bar", GIT_AUTHOR_NAME: "Somebody", BASH_ENV: "/dev/null", LANG: "de_DE.UTF-8" },
+      userFiles,
+    },
+    tells: ["Greek", "A skill of the user", "An agent of the user", "HOOK repo 0 bar"],
   },
-  {
-    title: "files of the user's",
-    spec: { userFiles },
-    tells: ["Greek", "A skill of the user", "An agent of the user", "HOOK repo 0"],
-  },
-  { title: "a look around", task: calls(around) },
-  { title: "a subagent", task: calls({ name: "Task", input: subagent }) },
   { title: "nobody to ask", spec: { permissionMode: "dontAsk", allowedTools: ["Edit", "Bash"] } },
   { title: "decisions", spec: { permissionMode: "default" }, task: calls(bash("touch made.txt"), around) },
   {

@@ -3,11 +3,14 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
-import { expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type BundledHost, bundleHost } from "../../test/support/bundle-host.ts";
 
-const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
-const COMMAND = [process.execPath, "--experimental-transform-types", "--disable-warning=ExperimentalWarning", MAIN];
+let host: BundledHost;
+beforeAll(async () => {
+  host = await bundleHost({ version: "1.2.3" });
+});
+afterAll(() => host[Symbol.asyncDispose]());
 
 async function run(command: readonly string[], stdio: StdioOptions) {
   const child = spawn(command[0]!, command.slice(1), { stdio });
@@ -19,13 +22,13 @@ async function run(command: readonly string[], stdio: StdioOptions) {
 
 test("a full disk is an error of every command that prints, and said", async () => {
   const full = openSync("/dev/full", "w");
-  const { code, stderr } = await run([...COMMAND, "--help"], ["ignore", full, "pipe"]);
+  const { code, stderr } = await run([...host.command, "--help"], ["ignore", full, "pipe"]);
   closeSync(full);
   expect(stderr).toMatch(/^OUTPUT_NOT_WRITTEN: .*ENOSPC.*\n.*kept\.\n$/);
   expect(code).toBe(3);
   const both = openSync("/dev/full", "w");
-  expect(await run([...COMMAND, "credential", "set", "x"], ["ignore", "ignore", both])).toMatchObject({ code: 2 });
-  expect(await run([...COMMAND, "version"], ["ignore", both, both])).toMatchObject({ code: 3 });
+  expect(await run([...host.command, "credential", "set", "x"], ["ignore", "ignore", both])).toMatchObject({ code: 2 });
+  expect(await run([...host.command, "version"], ["ignore", both, both])).toMatchObject({ code: 3 });
   closeSync(both);
 });
 
@@ -34,19 +37,19 @@ test("a write that was cut short is no success", async () => {
   const path = join(directory, "help");
   const file = openSync(path, "w");
   // One block: the system takes what fits, and says only then that it takes no more.
-  const limited = ["sh", "-c", `trap "" XFSZ; ulimit -f 1; exec "$@"`, "sh", ...COMMAND, "--help"];
+  const limited = ["sh", "-c", `trap "" XFSZ; ulimit -f 1; exec "$@"`, "sh", ...host.command, "--help"];
   const { code, stderr } = await run(limited, ["ignore", file, "pipe"]);
   closeSync(file);
   expect(statSync(path).size).toBe(512);
   expect(stderr).toContain("OUTPUT_NOT_WRITTEN");
   expect(code).toBe(3);
   const whole = openSync(path, "w");
-  expect((await run([...COMMAND, "--help"], ["ignore", whole, "pipe"])).code).toBe(0);
+  expect((await run([...host.command, "--help"], ["ignore", whole, "pipe"])).code).toBe(0);
   closeSync(whole);
   expect(readFileSync(path, "utf8")).toMatch(/^Usage: [^]*\n$/);
   rmSync(directory, { recursive: true });
 });
 
 test("a reader that has gone ends the command in silence, with the code that SIGPIPE has", async () => {
-  expect(await run([...COMMAND, "--help"], ["ignore", "pipe", "pipe"])).toEqual({ code: 141, stderr: "" });
+  expect(await run([...host.command, "--help"], ["ignore", "pipe", "pipe"])).toEqual({ code: 141, stderr: "" });
 });

@@ -1,7 +1,16 @@
+/** Room that is made for bytes which are said to come: so many times what has come. */
+const MAX_GROWTH = 16;
+
 /** Bytes of a stream, gathered in one piece. Each is copied a few times at most, however small the chunks are. */
 export class GatheredBytes {
   #room: Buffer = Buffer.alloc(0);
   #length = 0;
+  readonly #expectedBytes: number;
+
+  /** Sets how many are said to come. Default: nobody says. */
+  constructor(expectedBytes = 0) {
+    this.#expectedBytes = expectedBytes;
+  }
 
   /** All bytes gathered so far. What comes later does not change them. */
   get bytes(): Buffer {
@@ -13,7 +22,8 @@ export class GatheredBytes {
     const length = this.#length + chunk.length;
     if (length > this.#room.length) {
       // Twice as much each time; chunks are not kept, each of which could hold a large buffer.
-      const room = Buffer.alloc(Math.max(length, 2 * this.#room.length));
+      const expected = Math.min(this.#expectedBytes, MAX_GROWTH * length);
+      const room = Buffer.allocUnsafeSlow(Math.max(length, 2 * this.#room.length, expected));
       this.#room.copy(room, 0, 0, this.#length);
       this.#room = room;
     }

@@ -31,7 +31,8 @@ export class RequestBodies {
 
   /** Returns a request's body, which counts as held until its response has closed. Rejects when it is cut. */
   async read(request: IncomingMessage, response: ServerResponse): Promise<Buffer | UnreadBody> {
-    let body = new GatheredBytes();
+    const { "content-length": length = 0 } = request.headers;
+    let body = new GatheredBytes(Math.min(Number(length), this.#maxBytes));
     let heldBytes = 0;
     let unread: UnreadBody | undefined;
     response.once("close", () => {

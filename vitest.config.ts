@@ -36,6 +36,8 @@ export default defineConfig({
           include: ["{proto,agent,host}/**/*.test.ts", "test/{contract,load,model,support,trip}/**/*.test.ts"],
           exclude: ["**/*docker*.test.ts", "**/claude-cli.test.ts"],
           globalSetup: ["test/support/leaves-nothing.ts"],
+          // A process for many files: to start one and load the modules costs more than most files' tests.
+          isolate: false,
           maxWorkers: WORKERS,
           testTimeout: 30_000,
           sequence: { groupOrder: 0 },

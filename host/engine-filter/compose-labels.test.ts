@@ -1,13 +1,11 @@
-import { hostname } from "node:os";
 import { expect, test, vi } from "vitest";
 import type { EngineAnswer } from "./engine-client.ts";
 import { composeLabels } from "./compose-labels.ts";
 
-vi.mock("node:os", () => ({ hostname: vi.fn(() => "0123456789ab") }));
-
 const { signal } = new AbortController();
 const own = (labels: Record<string, string>): EngineAnswer => ({ status: 200, json: { Config: { Labels: labels } } });
-const labelsBy = (answer: EngineAnswer) => composeLabels({ call: async () => answer }, "sessions", { signal });
+const target = "0123456789ab";
+const labelsBy = (answer: EngineAnswer) => composeLabels({ call: async () => answer }, "sessions", { signal, target });
 
 test("makes a container a one-off container of the service in the filter's own project", async () => {
   expect(await labelsBy(own({ "com.docker.compose.project": "team", "com.docker.compose.oneoff": "False" }))).toEqual({
@@ -23,8 +21,7 @@ test("refuses where the filter is in no project, and asks of no container that i
   const refused = expect.objectContaining({ reason: "ENGINE_CALL_REFUSED" });
   await expect(labelsBy(own({}))).rejects.toEqual(refused);
   await expect(labelsBy({ status: 404, json: {} })).rejects.toEqual(refused);
-  vi.mocked(hostname).mockReturnValueOnce("../../info");
   const call = vi.fn();
-  await expect(composeLabels({ call }, "sessions", { signal })).rejects.toEqual(refused);
+  await expect(composeLabels({ call }, "sessions", { signal, target: "../../info" })).rejects.toEqual(refused);
   expect(call).not.toHaveBeenCalled();
 });

@@ -6,15 +6,14 @@ const PROJECT = "com.docker.compose.project";
 
 /**
  * Returns the labels by which Docker Compose takes a container for a one-off container of a service in the filter's own project:
- * `down` ends such ones, `restart`, `stop` and `up` do not. Throws ENGINE_CALL_REFUSED if the filter is in no project.
+ * `down` ends such ones, `restart`, `stop` and `up` do not. `target` is the filter's own container: by default the machine's
+ * name, which in a container is the start of its id. Throws ENGINE_CALL_REFUSED if the filter is in no project.
  */
 export async function composeLabels(
   engine: Pick<EngineClient, "call">,
   service: string,
-  options: { signal: AbortSignal },
+  { target = hostname(), ...options }: { signal: AbortSignal; target?: string },
 ): Promise<Record<string, string>> {
-  // A container's name for itself is the start of its id.
-  const target = hostname();
   const found = /^[0-9a-f]{12}$/.test(target)
     ? await engine.call({ kind: "inspect", method: "GET", target }, options)
     : { status: 404, json: undefined };

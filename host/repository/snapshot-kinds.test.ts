@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { beforeEach, expect, test, vi } from "vitest";
+import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { plainGit } from "../../test/git/restored-snapshot.ts";
 import { makeUserDirectory, type UserDirectory } from "../../test/git/user-directory.ts";
 import { readComplaints } from "./work-tree-status.ts";
@@ -424,6 +424,7 @@ test("takes settings that hold only where the repository is, and a submodule for
   );
   writeFileSync(join(user.area, "global"), `[includeIf "gitdir:${user.root}/"]\n\tpath = ${settings}\n`);
   vi.stubEnv("GIT_CONFIG_GLOBAL", join(user.area, "global"));
+  onTestFinished(() => void vi.unstubAllEnvs());
   user.write("module/x.local", "x\n");
   user.write("module/.gitattributes", "*.up filter=up\n");
   user.write("module/a.up", "loud\n");

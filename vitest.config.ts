@@ -6,6 +6,8 @@ const CAN_START_ENGINE = process.platform === "linux" && process.getuid?.() === 
 
 /** Their files wait for containers most of the time, and two at once leave each other time enough. */
 const WORKERS = 2;
+/** After the unit tests, and none of them waits for another's last file. */
+const ON_ENGINES = { groupOrder: 1 };
 
 /** The sealed container, attacked, and a session in it; the whole runtime's contract in `npm run soak`. */
 const NEWER_ENGINE = {
@@ -21,7 +23,7 @@ const NEWER_ENGINE = {
   maxWorkers: WORKERS,
   testTimeout: 180_000,
   hookTimeout: 120_000,
-  sequence: { groupOrder: 3 },
+  sequence: ON_ENGINES,
 };
 
 // unit: beside the files, seconds. docker: real engine. e2e: real engine, real Claude Code,
@@ -51,7 +53,7 @@ export default defineConfig({
           maxWorkers: WORKERS,
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          sequence: { groupOrder: 1 },
+          sequence: ON_ENGINES,
         },
       },
       {
@@ -62,7 +64,7 @@ export default defineConfig({
           maxWorkers: WORKERS,
           testTimeout: 180_000,
           hookTimeout: 120_000,
-          sequence: { groupOrder: 2 },
+          sequence: ON_ENGINES,
         },
       },
       ...(CAN_START_ENGINE ? [{ test: NEWER_ENGINE }] : []),

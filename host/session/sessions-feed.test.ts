@@ -41,12 +41,15 @@ const read = (feed: SessionsFeed) => {
   return async () => (await reader.next()).value;
 };
 
-test("a snapshot is made only where a reader asks, once for all that has changed since", async () => {
+test("a snapshot is made only where a reader asks, once for all that has changed since, and for all readers", async () => {
   const { feed, enter, lookCount } = start();
   enter("ses_1", Session_State.QUEUED);
   const next = read(feed);
-  expect(await next()).toMatchObject({ case: "hello" });
-  expect(await next()).toMatchObject({ value: { caughtUp: true } });
+  const other = read(feed);
+  for (const each of [next, other]) {
+    expect(await each()).toMatchObject({ case: "hello" });
+    expect(await each()).toMatchObject({ value: { caughtUp: true } });
+  }
   for (let index = 0; index < 10_000; index++) enter(`ses_${index % 3}`, Session_State.RUNNING);
   expect(lookCount()).toBe(0);
   const news = await next();
@@ -55,6 +58,7 @@ test("a snapshot is made only where a reader asks, once for all that has changed
     "ses_1",
     "ses_2",
   ]);
+  expect(await other()).toEqual(news);
   expect(lookCount()).toBe(3);
 });
 

@@ -28,6 +28,8 @@ interface Entry {
   state: Session_State;
   /** The change with which it left a state that it has been in. */
   readonly leftAt: Map<Session_State, number>;
+  /** What one reader was told of it, for the others. Undefined: none has got to it yet. */
+  told?: Session | undefined;
 }
 
 /** A change of a session, which is one of the past once the session has a newer one. */
@@ -39,7 +41,8 @@ interface Change {
 /**
  * Feed of all sessions as they change, for any number of readers. Changes are counted, and a cursor is the number of one.
  * Each session is remembered with its newest change, and read from the store when a reader gets to it: a slow reader gets
- * the newest of each, and holds up nobody. A cursor of another process begins anew. Readers end with their own signals.
+ * the newest of each, and holds up nobody. Readers may get the same session, and do no more to it than shorten it. A cursor of
+ * another process begins anew. Readers end with their own signals.
  */
 export class SessionsFeed implements Disposable {
   readonly #options: SessionsFeedOptions;
@@ -157,8 +160,9 @@ export class SessionsFeed implements Disposable {
         revision = change.revision - 1;
         break;
       }
-      if (!filter.takesChange(change.sessionId, this.#entries.get(change.sessionId)!, after)) continue;
-      const session = this.#look(change.sessionId);
+      const entry = this.#entries.get(change.sessionId)!;
+      if (!filter.takesChange(change.sessionId, entry, after)) continue;
+      const session = (entry.told ??= this.#look(change.sessionId));
       if (session !== undefined && filter.takesParent(session)) sessions.push(session);
     }
     const removed = this.#removed.filter((change) => change.revision > after && change.revision <= revision);

@@ -21,5 +21,5 @@ WORKDIR /
 # Serves on every address of the container: which of them can be reached is up to how its port is published.
 EXPOSE 8811 8812
 # As the host starts itself (host/daemon/start-host.ts).
-ENTRYPOINT ["node", "--max-semi-space-size=4", "--initial-old-space-size=96", "/opt/claudecluster/claudecluster.mjs"]
+ENTRYPOINT ["node", "--max-semi-space-size=8", "--initial-old-space-size=96", "/opt/claudecluster/claudecluster.mjs"]
 CMD ["serve", "--mcp-http", "0.0.0.0:8811", "--listen-anywhere"]

@@ -49,7 +49,7 @@ test("a host runs from one copy of its package, and one of other files from anot
   const { text } = await hostCommand(installed.place);
   expect(text).toContain(join(installed.kept, first[0]!));
   // Its memory stays bounded, whatever this Node's own bounds are.
-  expect(text).toContain("--max-semi-space-size=4");
+  expect(text).toContain("--max-semi-space-size=8");
   await installed.run("shutdown");
   await installed.run("list");
   expect(await readdir(installed.kept)).toEqual(first);

@@ -42,6 +42,10 @@ function isAgents(event: SessionEvent["event"]): event is EventBody {
 
 /** How many events a reader gets at a time. */
 const BATCH_LENGTH = 256;
+/** Arrived messages that are remembered, the newest ones. No caller asks for more, and a container may invent any number. */
+const MAX_ARRIVED = 10_000;
+/** A container may say longer ones. */
+const MAX_NAME_LENGTH = 256;
 
 /** Start of a reader, and what ends it. */
 export interface StoredReadOptions extends ReadOptions {
@@ -55,6 +59,10 @@ export class SessionLog implements LogReader {
   readonly sessionId: string;
   /** Time of the newest event. */
   #lastMs = 0;
+  /** Names of messages that the agent has had. */
+  readonly #arrived = new Set<string>();
+  /** Whether those of an earlier host are among them. */
+  #arrivedRead = false;
 
   constructor(store: SessionStore, sessionId: string) {
     this.#store = store;
@@ -74,7 +82,9 @@ export class SessionLog implements LogReader {
   ): SessionLog {
     const { sessionId, ...kept } = session;
     store.createSession(sessionId, { ...kept, events: now(events) });
-    return new SessionLog(store, sessionId);
+    const log = new SessionLog(store, sessionId);
+    log.#arrivedRead = true;
+    return log;
   }
 
   /** Number, in the agent's own log, of its newest event that is stored. 0: none is. */
@@ -123,9 +133,17 @@ export class SessionLog implements LogReader {
     this.#write(fresh);
     for (const { event } of fresh) {
       const arrived = nameOfArrived(event);
-      if (arrived !== undefined) this.#store.requests.remove(this.sessionId, arrived);
+      if (arrived === undefined) continue;
+      this.#remember(arrived);
+      this.#store.requests.remove(this.sessionId, arrived);
     }
     return finished;
+  }
+
+  #remember(arrived: string): void {
+    if (!isMessageName(arrived) || arrived.length > MAX_NAME_LENGTH) return;
+    this.#arrived.add(arrived);
+    if (this.#arrived.size > MAX_ARRIVED) this.#arrived.delete(this.#arrived.values().next().value!);
   }
 
   /** Keeps a caller's request until the agent is known to have it. The first one of a name is kept. */
@@ -135,15 +153,19 @@ export class SessionLog implements LogReader {
 
   /** Names of the requests that the agent is not known to have, oldest first. */
   get keptNames(): string[] {
-    return this.#store.requests.list(this.sessionId).map(({ name }) => name);
+    return this.#store.requests.names(this.sessionId);
   }
 
-  /** Resolves with whether the agent is known to have had a request of this name. It reads the log. */
+  /** Resolves with whether the agent is known to have had a message of this name. The first time it reads what an earlier host has stored. */
   async hasArrived(name: string): Promise<boolean> {
-    for await (const { event } of this.between(1, this.session.lastSequence)) {
-      if (event.case !== undefined && nameOfArrived(event) === name) return true;
+    if (!this.#arrivedRead) {
+      for await (const { event } of this.between(1, this.session.lastSequence)) {
+        const arrived = event.case === undefined ? undefined : nameOfArrived(event);
+        if (arrived !== undefined) this.#remember(arrived);
+      }
+      this.#arrivedRead = true;
     }
-    return false;
+    return this.#arrived.has(name);
   }
 
   /** Requests that the agent is not known to have, oldest first. */

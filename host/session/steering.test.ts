@@ -23,14 +23,18 @@ function start(spec: MessageInitShape<typeof SessionSpecSchema> = {}) {
   );
   const said: (string | undefined)[] = [];
   let ending = false;
-  const steering = new Steering({ log, say: ({ case: kind }) => said.push(kind), ending: () => ending });
+  const on = (log: SessionLog) => new Steering({ log, say: ({ case: kind }) => said.push(kind), ending: () => ending });
+  const steering = on(log);
   const turn = (turn: number, messageId = ""): SessionEvent => {
     const event: EventBody = { case: "turnStarted", value: create(TurnStartedSchema, { turn, messageId }) };
     return create(SessionEventSchema, { sequence: turn, event });
   };
   return {
     steering,
+    log,
     said,
+    /** What the next host has of it. */
+    next: () => on(new SessionLog(store, "ses_1")),
     turn: (number: number, messageId?: string) => log.appendFromAgent([turn(number, messageId)]),
     send: (messageId?: string) => steering.sendMessage({ text: "go on", ...(messageId && { messageId }) }),
     end: () => (ending = true),
@@ -62,6 +66,20 @@ test("takes a message that is sent again for the same one, on its way and arrive
   turn(2, "m2");
   await send("m2");
   await expect(send("m3")).rejects.toMatchObject({ reason: "TURN_LIMIT_REACHED" });
+});
+
+test("a message that is sent again once it has arrived takes no other's place, here and under the next host", async () => {
+  const { send, turn, next, log, said } = start({ maxTurnCount: 3 });
+  await send("m2");
+  turn(1);
+  turn(2, "m2");
+  await send("m2");
+  const later = next();
+  await later.sendMessage({ text: "go on", messageId: "m2" });
+  expect(log.keptNames).toEqual([]);
+  expect(said).toEqual(["userMessage"]);
+  await later.sendMessage({ text: "go on", messageId: "m3" });
+  expect(said).toEqual(["userMessage", "userMessage"]);
 });
 
 test("refuses messages to a session that the host ends", async () => {

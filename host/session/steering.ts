@@ -52,15 +52,11 @@ export class Steering {
     checkMessage({ text, messageId });
     const id = messageId === "" ? ulid() : messageId;
     const name = messageName(id);
+    if (messageId !== "" && (await this.#log.hasArrived(name))) return;
     const kept = this.#log.keptNames;
     if (!kept.includes(name)) {
-      try {
-        if (this.#ending()) throw sessionEnded();
-        requireMessageRoom(this.#log.session, kept.filter(isMessageName).length);
-      } catch (error) {
-        if (messageId !== "" && (await this.#log.hasArrived(name))) return;
-        throw error;
-      }
+      if (this.#ending()) throw sessionEnded();
+      requireMessageRoom(this.#log.session, kept.filter(isMessageName).length);
     }
     this.#keepAndSay(name, { case: "userMessage", value: create(UserMessageSchema, { text, messageId: id }) });
   }

@@ -7,6 +7,7 @@ export class RequestTable implements RequestStore {
   readonly #file: StoreFile;
   readonly #put: StatementSync;
   readonly #list: StatementSync;
+  readonly #names: StatementSync;
   readonly #remove: StatementSync;
 
   constructor(file: StoreFile) {
@@ -14,6 +15,7 @@ export class RequestTable implements RequestStore {
     this.#file = file;
     this.#put = database.prepare("INSERT OR IGNORE INTO request (session_id, name, data) VALUES (?, ?, ?)");
     this.#list = database.prepare("SELECT name, data FROM request WHERE session_id = ? ORDER BY number");
+    this.#names = database.prepare("SELECT name FROM request WHERE session_id = ? ORDER BY number");
     this.#remove = database.prepare("DELETE FROM request WHERE session_id = ? AND name = ?");
   }
 
@@ -25,6 +27,10 @@ export class RequestTable implements RequestStore {
 
   list(sessionId: string): KeptRequest[] {
     return this.#file.read(() => this.#list.all(sessionId) as unknown as KeptRequest[]);
+  }
+
+  names(sessionId: string): string[] {
+    return this.#file.read(() => this.#names.all(sessionId).map(({ name }) => name as string));
   }
 
   remove(sessionId: string, name: string): void {

@@ -114,6 +114,8 @@ export interface RequestStore {
   put(sessionId: string, name: string, data: Uint8Array): void;
   /** Returns the requests that are kept, oldest first. */
   list(sessionId: string): KeptRequest[];
+  /** Returns the names of the requests that are kept, oldest first. */
+  names(sessionId: string): string[];
   /** Removes a request: it has arrived. */
   remove(sessionId: string, name: string): void;
 }

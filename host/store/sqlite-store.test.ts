@@ -184,6 +184,7 @@ test("keeps what was said to a session until it has arrived, in order, each name
   store.createSession("ses_1", NEW);
   for (const name of ["b", "a", "b"]) store.requests.put("ses_1", name, Buffer.from(`said ${name}`));
   expect(store.requests.list("ses_1").map(({ name }) => name)).toEqual(["b", "a"]);
+  expect(store.requests.names("ses_1")).toEqual(["b", "a"]);
   store.requests.remove("ses_1", "b");
   expect(store.requests.list("ses_1").map(({ data }) => Buffer.from(data).toString())).toEqual(["said a"]);
   store.append("ses_1", [finished()]);

@@ -1304,7 +1304,7 @@ export const SessionService: GenService<{
    * Gives Claude another message, queued while a turn runs. FAILED_PRECONDITION (SESSION_OVER) if
    * the session has finished, (SESSION_ENDED) while it is being ended, (TURN_LIMIT_REACHED) if it has all the messages that
    * it may take; RESOURCE_EXHAUSTED (QUEUE_FULL) if 100 wait; INVALID_ARGUMENT (MESSAGE_EMPTY, MESSAGE_TOO_LONG) above 1 MiB.
-   * An id that was given before is no other message.
+   * While the session has not finished, an id that was given before is no other message.
    *
    * @generated from rpc claudecluster.control.v1alpha1.SessionService.SendMessage
    */

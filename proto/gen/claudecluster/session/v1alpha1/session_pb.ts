@@ -498,7 +498,7 @@ export type LiveSummary = Message<"claudecluster.session.v1alpha1.LiveSummary"> 
   toolSubject: string;
 
   /**
-   * Number of messages that the agent has and no turn has begun with, the task included.
+   * Number of messages that no turn has begun with: the task, also before there is an agent, and those that the agent has.
    *
    * @generated from field: int32 waiting_message_count = 104;
    */

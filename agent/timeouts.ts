@@ -18,6 +18,8 @@ export const TIMEOUTS = {
   claudeReadyMs: 60_000,
   /** For a Claude that waits to take its place (0.1 s), counted in the same way: another one is started in about as long. */
   claudeClaimMs: 5_000,
+  /** For Claude to ask its model: one that has not by then may be at work without, and its changes are looked for. */
+  askedMs: 500,
   /** An interrupted Claude answers within 0.1 s; a tool that ignores its end keeps it longer. */
   interruptMs: 5_000,
   /** A Claude that has been told to end writes its transcript and exits within 0.3 s. */

@@ -19,6 +19,7 @@ import { type Progress, progressReader, wholeSize } from "./clone-progress.ts";
 import { git, type GitPlace, OUR_ATTRIBUTES, RAW_ATTRIBUTES, type Script, shell, tryShell } from "./git.ts";
 import { parseRawDiff, type RawDiffEntry } from "./raw-diff.ts";
 import {
+  HEAD_PACKET,
   isCommitId,
   readHead,
   refNotFound,
@@ -30,6 +31,7 @@ import {
 import { retryCut, type RetryCutOptions } from "./retry-cut.ts";
 import { throwIfFull } from "./room.ts";
 import { together } from "./together.ts";
+import { within } from "../wait.ts";
 
 /** Start of a session: a bare repository that the session can read and not write. */
 export interface BaseRepository {
@@ -95,6 +97,8 @@ export const OBJECT_FORMATS = {
 } as const;
 
 const DEFAULT_BRANCH = "main";
+/** A remote whose HEAD a fetch has not told by then is asked beside it (ms): it may be one that does not answer. */
+const TOLD_MS = 5000;
 /** Under which the base keeps the start. */
 const START_REF = "refs/claudecluster/start";
 
@@ -119,14 +123,22 @@ if [ -n "$4" ] && [ -e "$4/packed-refs" ]; then
 fi`,
 };
 
-/**
- * Fetches the start with these arguments, and says its id and those of its commit and tree, if it has any, behind git's packets.
- * Exits as the fetch does.
- */
-const FETCH: Script = {
+/** Says the start's id and those of its commit and tree, if it has any. */
+const SAY_START = `git rev-parse ${START_REF} "${START_REF}^{commit}" "${START_REF}^{tree}" 2> /dev/null || :`;
+
+/** Fetches the start with these arguments, and says what it is. Exits as the fetch does. */
+const FETCH: Script = { name: "fetch", text: `git fetch "$@" || exit\n${SAY_START}` };
+
+/** Fetches the remote's HEAD as FETCH does, and says first in which packet the remote has named it. */
+const FETCH_HEAD: Script = {
   name: "fetch",
-  text: `GIT_TRACE_PACKET=3 git fetch "$@" 3>&1 || exit
-git rev-parse ${START_REF} "${START_REF}^{commit}" "${START_REF}^{tree}" 2> /dev/null || :`,
+  text: `packets=$GIT_DIR/packets
+GIT_TRACE_PACKET=$packets git fetch "$@"
+code=$?
+[ ! -e "$packets" ] || grep -aEm 1 '${HEAD_PACKET}' "$packets"
+rm -f -- "$packets"
+[ "$code" = 0 ] || exit "$code"
+${SAY_START}`,
 };
 
 const FETCH_CONFIG: Record<string, string> = {
@@ -193,14 +205,13 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
   // meant nearly always is fetched meanwhile. What its HEAD is, that fetch tells.
   const guess = probableName(repository);
   if (repository !== undefined && repository.snapshot === undefined) options.onProgress({ stage: "Asking the remote" });
-  const [asked, guessed] = await together(signal, (signal) => [
-    guess === "HEAD" ? Promise.resolve(undefined) : ask(signal),
-    (made ? Promise.resolve() : makeBase({ ...options, signal }, { supply })).then(() =>
-      guess === undefined ? undefined : fetch(guess, signal),
-    ),
-  ]);
-  const head = guess === "HEAD" && guessed?.code === 0 ? readHead(guessed.stdout.toString("utf8")) : undefined;
-  const ref = asked ?? head ?? (guess === "HEAD" ? await ask(signal) : undefined);
+  const [ref, guessed] = await together(signal, (signal) => {
+    const ready = made ? Promise.resolve() : makeBase({ ...options, signal }, { supply });
+    const fetched = ready.then(() => (guess === undefined ? undefined : fetch(guess, signal)));
+    const head = fetched.then((fetched) => (guess === "HEAD" ? toldHead(fetched) : undefined)).catch(() => undefined);
+    const toldIt = guess === "HEAD" ? within(head, TOLD_MS, signal) : Promise.resolve(false);
+    return [toldIt.then(async (told) => (told ? await head : undefined) ?? (await ask(signal))), fetched];
+  });
   const objectFormat = ref?.id.length === OBJECT_FORMATS.sha256.idLength ? "sha256" : "sha1";
   if (objectFormat !== "sha1") await makeBase(options, { objectFormat, supply });
 
@@ -242,6 +253,11 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
   const start = branch === undefined ? "" : `${commitId} refs/heads/${branch}\n`;
   const fetchedRefs = wholeHistory ? await listRefs(place, { signal }) : refLine(ref, id);
   return { ...base, commitId, treeId, branch, packedRefs: start + fetchedRefs };
+}
+
+/** Returns the remote's HEAD, as a fetch of it tells. Undefined: it does not. */
+function toldHead(fetched: RunResult | undefined): RemoteRef | undefined {
+  return fetched?.code === 0 ? readHead(fetched.stdout.toString("utf8")) : undefined;
 }
 
 /** Returns what was fetched with the whole history, as lines of packed refs. */
@@ -363,7 +379,10 @@ async function tryFetch(
   const args = [...flags, ...history, "--", uri, ...everything, `+${name}:${START_REF}`];
   const config = { ...place.config, ...FETCH_CONFIG };
   const fetch = () =>
-    tryShell({ ...place, config }, FETCH, args, { signal, onStderr: progressReader(options.onProgress) });
+    tryShell({ ...place, config }, name === "HEAD" ? FETCH_HEAD : FETCH, args, {
+      signal,
+      onStderr: progressReader(options.onProgress),
+    });
   // A git that finds no room goes, and cuts its connection itself.
   const isOver = ({ code, stderr }: RunResult) => code === 0 || stderr.includes("No space left on device");
   return await retryCut(options, fetch, isOver);

@@ -12,6 +12,7 @@ import { run } from "../process/run.ts";
 import type { Progress } from "./clone-progress.ts";
 import { startGitServer, startProxy } from "../../test/git/git-server.ts";
 import { asClaude, BASE, requireRoot, runGit, SESSION, WorkArea } from "../../test/git/work-area.ts";
+import { readHead } from "./remote.ts";
 import { openWorkspace, type WorkspaceOptions } from "./workspace.ts";
 
 beforeAll(requireRoot);
@@ -317,7 +318,23 @@ test("tells apart why a repository cannot be cloned", async () => {
     return true;
   };
   await expect(clone(uri)).rejects.toMatchObject({ reason: "REPOSITORY_UNREACHABLE" });
+  // The same to both who ask it.
+  posts = -1;
+  await expect(clone(uri, "main")).rejects.toMatchObject({ reason: "REPOSITORY_UNREACHABLE" });
 }, 60_000);
+
+test("a remote's HEAD is what the remote names, not what it writes elsewhere", () => {
+  const id = "1".repeat(40);
+  const packet = (text: string) => `08:41:12.181932 pkt-line.c:80           packet: ${text}\n`;
+  const forged = packet(`    sideband< \\2remote: packet: fetch< ${"2".repeat(40)} HEAD symref-target:refs/heads/x`);
+  const named = packet(`       fetch< ${id} HEAD symref-target:refs/heads/main`);
+  expect(readHead(forged + named)).toEqual({ name: "refs/heads/main", id, defaultName: "refs/heads/main" });
+  expect(readHead(forged)).toBeUndefined();
+  expect(readHead(packet(`         git< ${id} HEAD\\0multi_ack symref=HEAD:refs/heads/old agent=git/1`))?.name).toBe(
+    "refs/heads/old",
+  );
+  expect(readHead(packet(`       fetch< ${id} HEAD`))).toEqual({ name: "HEAD", id, defaultName: undefined });
+});
 
 test("takes directories with the names of files that git reads", async () => {
   await using area = new WorkArea();

@@ -6,7 +6,7 @@ import { run, type RunOptions, type RunResult } from "../process/run.ts";
 const GIT_OOM_SCORE_ADJUST = 500;
 /** Readable by all: the session's user reads what the base's user wrote. The agent's own umask is 077. */
 const GIT_UMASK = "022";
-/** What `run` does for other commands a script does itself: a process less. */
+/** Beginning of a script: it sets itself what `run` needs one more shell for. */
 const BEGIN_SCRIPT = `umask ${GIT_UMASK}; { echo ${GIT_OOM_SCORE_ADJUST} > /proc/self/oom_score_adj; } 2>/dev/null\n`;
 
 /**

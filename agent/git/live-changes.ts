@@ -15,7 +15,7 @@ import { diffBatch } from "./diff-batch.ts";
 import { forgetFew, lookAtFew } from "./few-files.ts";
 import { PrivateIndex, type PrivateIndexOptions } from "./private-index.ts";
 import type { RawDiffEntry } from "./raw-diff.ts";
-import { LIVE } from "./scan-place.ts";
+import { LIVE, removeDirectory, scanPlace } from "./scan-place.ts";
 import type { Touched } from "./touched-paths.ts";
 import { readChanges } from "./tree-changes.ts";
 
@@ -140,9 +140,11 @@ export class LiveChanges {
   /** Frees what the scans have stored. The next scan makes a new index. */
   async release(options: { signal: AbortSignal }): Promise<void> {
     const index = this.#index;
+    const { place, directory } = scanPlace({ ...this.#options, name: LIVE });
     this.#index = undefined;
     this.#fewBytes = 0;
-    await index?.dispose(options);
+    if (index !== undefined || this.#copied) await removeDirectory(place, directory, options);
+    this.#copied = false;
     await forgetFew({ ...this.#few, ...options });
   }
 

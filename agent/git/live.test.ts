@@ -196,3 +196,19 @@ async function withGitThatHangs(
     process.env["PATH"] = path;
   }
 }
+
+test("takes the index of the checkout with the first look, or makes one where Claude left nothing to take it for", async () => {
+  await using area = new WorkArea();
+  const signal = AbortSignal.timeout(60_000);
+  const untouched = await open(area);
+  expect((await untouched.scan({ signal })).delta).toEqual([]);
+  asClaude(untouched.workTree, "echo new > new");
+  expect((await untouched.scan({ signal })).delta.map(({ change }) => change.path)).toEqual(["new"]);
+
+  const paths = area.paths({ session: SESSION, base: BASE });
+  const emptied = await area.open(await area.spec("repo"), paths);
+  asClaude("/", `rm -rf ${paths.workTree}/* ${paths.workTree}/.[a-z]*; echo broken > ${paths.scan}/live/index`);
+  const { changes } = await emptied.scan({ signal });
+  expect(changes.map(({ kind }) => kind)).toEqual(changes.map(() => FileChange_Kind.DELETED));
+  expect(changes.map(({ path }) => path)).toContain("lib/plain.txt");
+}, 60_000);

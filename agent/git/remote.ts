@@ -67,12 +67,19 @@ export async function resolveRemoteRef(
   throw refNotFound(uri, ref, "Check the spelling; commit ids have to be given in full.");
 }
 
-/** Returns the remote's HEAD, by the packets that a fetch of it has traced. Undefined: they do not tell. */
+/**
+ * Packet in which a remote names its HEAD, in what git traces, as an extended regular expression. What a server writes into another packet is
+ * behind that one's own "<".
+ */
+export const HEAD_PACKET = "^[^<]* packet: +(fetch|git)< [0-9a-f]+ HEAD( |\\\\0|$)";
+
+/** Returns the remote's HEAD, by a packet in which it is named. Undefined: there is none, or it does not tell. */
 export function readHead(packets: string): RemoteRef | undefined {
+  const line = packets.split("\n").find((line) => new RegExp(HEAD_PACKET).test(line));
   // Protocol 2 names its branch beside it, an older one in the capabilities: https://git-scm.com/docs/protocol-v2
-  const [, id = "", facts = ""] = /^.*packet: +\S+< ([0-9a-f]+) HEAD(?: |\\0|$)(.*)$/m.exec(packets) ?? [];
+  const [, id = "", facts = ""] = /< ([0-9a-f]+) HEAD(.*)$/.exec(line ?? "") ?? [];
   if (!isCommitId(id)) return undefined;
-  const [, defaultName] = /(?:^| )symref(?:-target:|=HEAD:)(\S+)/.exec(facts) ?? [];
+  const [, defaultName] = / symref(?:-target:|=HEAD:)(\S+)/.exec(facts) ?? [];
   // Not plain ASCII: that is written in another way here.
   if (defaultName?.includes("\\") === true) return undefined;
   return { name: defaultName ?? "HEAD", id, defaultName };

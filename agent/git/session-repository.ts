@@ -32,7 +32,7 @@ const NEXT_SECOND_MS = 1020;
 /** Two write files at once: a container has two processors by default, and a few more would not help. */
 const CHECKOUT_CONFIG = { "checkout.workers": "2" };
 
-/** Gives a fresh .git what git init does not: $1 base, $2 HEAD, $3 configuration, $4 attributes, $5 the remote's default branch, $6 "checkout" to have HEAD checked out, and $7 a directory for a copy of the index of that; packed-refs from stdin. */
+/** Gives a fresh .git what git init does not: $1 base, $2 HEAD, $3 configuration, $4 attributes, $5 the remote's default branch, $6 a directory, if HEAD is to be checked out, for a copy of the index of that; packed-refs from stdin. */
 const FURNISH: Script = {
   name: "init",
   text: `set -e
@@ -46,9 +46,9 @@ printf '%s' "$4" > info/attributes
 [ -z "$5" ] || { mkdir -p refs/remotes/origin; printf 'ref: refs/remotes/origin/%s\\n' "$5" > refs/remotes/origin/HEAD; }
 cat > packed-refs
 [ $# -gt 5 ] || exit 0
-git -C "$GIT_WORK_TREE" "$6" --progress -f
-mkdir -p -- "$7/objects"
-cp --preserve=timestamps -- index "$7/index"`,
+git -C "$GIT_WORK_TREE" checkout --progress -f
+mkdir -p -- "$6/objects"
+cp --preserve=timestamps -- index "$6/index"`,
 };
 
 /** The facts of files that the index has as they are stay, so that git need not read them. $1 HEAD, $2 a commit of the index, $3 a directory; stdin: files that it holds without content, where $4 is their number. */
@@ -101,8 +101,8 @@ export async function initializeRepository(
 
 /**
  * Makes the session's repository of one that has nothing in it, and checks the start commit out, with its attributes but without
- * filters. A directory in `scanDirectory` gets the index of that, before anybody can change it. It is an ordinary repository to Claude, and borrows its objects from the base. Nothing in it is relied on
- * later.
+ * filters. It is an ordinary repository to Claude, and borrows its objects from the base. Nothing in it is relied on
+ * later: a directory in `scanDirectory` gets a copy of the index, before anybody can change that.
  */
 export async function makeSessionRepository(
   base: BaseRepository,
@@ -190,7 +190,7 @@ async function tryFurnish(
     configuration(base),
     SESSION_ATTRIBUTES,
     remoteHead(base),
-    ...(checkOut === undefined ? [] : ["checkout", checkOut.copyTo]),
+    ...(checkOut === undefined ? [] : [checkOut.copyTo]),
   ];
   return await tryShell({ ...inside, config: CHECKOUT_CONFIG }, FURNISH, facts, {
     input: base.packedRefs,

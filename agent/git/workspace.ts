@@ -16,6 +16,7 @@ import { together } from "./together.ts";
 import { type Touched, TouchedPaths } from "./touched-paths.ts";
 import { TurnTaking } from "./turn-taking.ts";
 import { watchTree } from "./watch-tree.ts";
+import { within } from "../wait.ts";
 
 /** Directories of a session: three that exist, best a tmpfs each, and what it is given. */
 export interface WorkspacePaths {
@@ -47,6 +48,9 @@ export interface WorkspaceOptions extends RetryCutOptions {
   onProgress: (progress: Progress) => void;
 }
 
+/** Empty repositories are made in a moment, or something is wrong (ms). */
+const MADE_MS = 30_000;
+
 /**
  * Makes the repositories of a workspace that will be opened, with nothing in them. Resolves with whether it could: if not, opening
  * makes them, or says why not. Never rejects.
@@ -72,7 +76,8 @@ export async function makeRepositories({
 export async function openWorkspace(options: WorkspaceOptions): Promise<Workspace> {
   const { paths, sessionIdentity, onProgress, signal } = options;
   try {
-    const made = await options.made;
+    const made = options.made !== undefined && (await within(options.made, MADE_MS, signal)) && (await options.made);
+    signal.throwIfAborted();
     const [base] = await together(signal, (signal) => [
       openBase({
         ...options,
@@ -82,7 +87,7 @@ export async function openWorkspace(options: WorkspaceOptions): Promise<Workspac
         identity: options.baseIdentity,
         signal,
       }),
-      made === true ? Promise.resolve() : initializeRepository(paths.workTree, { identity: sessionIdentity, signal }),
+      made ? Promise.resolve() : initializeRepository(paths.workTree, { identity: sessionIdentity, signal }),
     ]);
     const places = { workTree: paths.workTree, scanDirectory: paths.scan };
     await makeSessionRepository(base, places, { identity: sessionIdentity, onProgress, signal });

@@ -31,9 +31,6 @@ import { messageQueued, userFilesCopied } from "./turn-events.ts";
 import { Turns } from "./turns.ts";
 import { within } from "../wait.ts";
 
-/** Whoever asks no model by then may be at work without one (ms). */
-const ASKED_MS = 500;
-
 interface StartOptions {
   opening: Opening;
   cwd: string;
@@ -188,8 +185,10 @@ export class AgentSession {
 
   /** Notes that Claude has written to the model's API. */
   noticeModelRequest(): void {
+    // What it asks at its start is not about its task.
+    if (this.#record.phase !== Phase.FIRST_REQUEST) return;
+    this.#record.enterPhase(Phase.WORK);
     this.#asked.resolve(undefined);
-    if (this.#record.phase === Phase.FIRST_REQUEST) this.#record.enterPhase(Phase.WORK);
   }
 
   async #run(): Promise<void> {
@@ -268,7 +267,7 @@ export class AgentSession {
 
   /** Looks for changes once Claude waits for its model: before, that would be in Claude's way. */
   async #watchOnceAsked(signal: AbortSignal): Promise<void> {
-    await within(this.#asked.promise, ASKED_MS, signal);
+    await within(this.#asked.promise, this.#options.timeouts.askedMs, signal);
     this.#files.watch();
   }
 

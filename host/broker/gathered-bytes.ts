@@ -1,5 +1,5 @@
-/** Room that is made for bytes which are said to come: so many times what has come. */
-const MAX_GROWTH = 16;
+/** Room that is made at most: so many times what has come. Whoever bounds the bytes that come bounds the room. */
+const MAX_GROWTH = 2;
 
 /** Bytes of a stream, gathered in one piece. Each is copied a few times at most, however small the chunks are. */
 export class GatheredBytes {
@@ -21,9 +21,10 @@ export class GatheredBytes {
   push(chunk: Buffer): void {
     const length = this.#length + chunk.length;
     if (length > this.#room.length) {
-      // Twice as much each time; chunks are not kept, each of which could hold a large buffer.
+      // Chunks are not kept, each of which could hold a large buffer.
       const expected = Math.min(this.#expectedBytes, MAX_GROWTH * length);
-      const room = Buffer.allocUnsafeSlow(Math.max(length, 2 * this.#room.length, expected));
+      const unexpected = Math.max(length, MAX_GROWTH * this.#room.length);
+      const room = Buffer.allocUnsafeSlow(length <= this.#expectedBytes ? expected : unexpected);
       this.#room.copy(room, 0, 0, this.#length);
       this.#room = room;
     }

@@ -66,6 +66,37 @@ const docComment = {
     },
   }),
 };
+/** What users' Node may not have: it is 22.13 or later, and what is built for it brings syntax alone. */
+const TOO_NEW = "Node 22.13 does not have it.";
+const TOO_NEW_GLOBALS = [
+  "AsyncDisposableStack",
+  "CloseEvent",
+  "DisposableStack",
+  "Float16Array",
+  "SuppressedError",
+  "Temporal",
+  "URLPattern",
+];
+const TOO_NEW_STATICS = {
+  Promise: ["try"],
+  RegExp: ["escape"],
+  Error: ["isError"],
+  Math: ["f16round", "sumPrecise"],
+  Atomics: ["pause"],
+  Iterator: ["concat", "zip", "zipKeyed"],
+  Uint8Array: ["fromBase64", "fromHex"],
+};
+const TOO_NEW_METHODS = [
+  "getFloat16",
+  "getOrInsert",
+  "getOrInsertComputed",
+  "setFloat16",
+  "setFromBase64",
+  "setFromHex",
+  "toBase64",
+  "toHex",
+];
+
 export default tseslint.config(
   { ignores: ["dist/", "node_modules/", "proto/gen/", "**/recordings/"] },
   ...tseslint.configs.strict,
@@ -91,6 +122,20 @@ export default tseslint.config(
     ignores: ["**/*.test.ts"],
     plugins: { claudecluster: { rules: { "doc-comment": docComment } } },
     rules: { "claudecluster/doc-comment": "error" },
+  },
+  {
+    files: ["{host,proto}/**/*.ts"],
+    ignores: ["**/*.test.ts"],
+    rules: {
+      "no-restricted-globals": ["error", ...TOO_NEW_GLOBALS.map((name) => ({ name, message: TOO_NEW }))],
+      "no-restricted-properties": [
+        "error",
+        ...Object.entries(TOO_NEW_STATICS).flatMap(([object, properties]) =>
+          properties.map((property) => ({ object, property, message: TOO_NEW })),
+        ),
+        ...TOO_NEW_METHODS.map((property) => ({ property, message: TOO_NEW })),
+      ],
+    },
   },
   { files: ["*.ts", "test/support/closing-line-reporter.ts"], rules: { "no-restricted-exports": "off" } },
   forbid(

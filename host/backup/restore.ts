@@ -51,13 +51,40 @@ export async function readBackup(
   stateDirectory: string,
   { input, signal }: { input: AsyncIterable<Buffer>; signal: AbortSignal },
 ): Promise<CheckedBackup> {
-  await using stack = new AsyncDisposableStack();
   const lock = takeLock(stateDirectory);
   if (lock === undefined)
     throw new AppError("RESTORE_RUNNING", "Another backup is being restored.", { retryable: true });
-  stack.use(lock);
   const part = join(stateDirectory, PART);
-  stack.defer(() => rm(part, { recursive: true, force: true }));
+  const remove = async () => {
+    using _lock = lock;
+    await rm(part, { recursive: true, force: true });
+  };
+  try {
+    const releasedCount = await readInto(part, stateDirectory, { input, signal });
+    const sessionCount = countSessions(join(part, DATABASE));
+    return {
+      async takePlace({ replace }) {
+        await placeWhole(stateDirectory);
+        if (!replace) requireEmpty(stateDirectory);
+        await rename(part, join(stateDirectory, WHOLE));
+        await sync(stateDirectory);
+        await placeWhole(stateDirectory);
+        return { sessionCount, releasedCount };
+      },
+      [Symbol.asyncDispose]: remove,
+    };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+/** Reads and checks all of a backup. Returns how many sessions have lost their containers. */
+async function readInto(
+  part: string,
+  stateDirectory: string,
+  { input, signal }: { input: AsyncIterable<Buffer>; signal: AbortSignal },
+): Promise<number> {
   await rm(part, { recursive: true, force: true });
   await mkdir(part, { mode: 0o700 });
   for (const name of DIRECTORIES) await mkdir(join(part, name), { mode: 0o700 });
@@ -75,20 +102,8 @@ export async function readBackup(
   await makeRepositories(join(part, "repositories"), join(stateDirectory, "repositories"));
   const releasedCount = host === readHostId(stateDirectory) ? 0 : releaseContainers(join(part, DATABASE));
   makeOneFile(join(part, DATABASE));
-  const sessionCount = countSessions(join(part, DATABASE));
   await syncAll(part);
-  const owned = stack.move();
-  return {
-    async takePlace({ replace }) {
-      await placeWhole(stateDirectory);
-      if (!replace) requireEmpty(stateDirectory);
-      await rename(part, join(stateDirectory, WHOLE));
-      await sync(stateDirectory);
-      await placeWhole(stateDirectory);
-      return { sessionCount, releasedCount };
-    },
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
+  return releasedCount;
 }
 
 /** Throws RESTORE_REPLACES where a state directory has sessions. */

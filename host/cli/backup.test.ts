@@ -2,6 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { PassThrough } from "node:stream";
 import { expect, test } from "vitest";
+import { onOlderNode } from "../../test/support/older-node.ts";
 import { never, NEW, temporaryStore } from "../../test/support/stored-sessions.ts";
 import { backUp } from "../backup/back-up.ts";
 import { ExclusiveLock, hostLockPath } from "../exclusive-lock.ts";
@@ -83,5 +84,12 @@ test("a host is ended for no backup that may not take the place of what is there
   await expect(place.restore()).rejects.toMatchObject({ reason: "RESTORE_REPLACES" });
   expect(place.isRunning()).toBe(true);
   expect(await place.restore({ replace: true })).toBe(0);
+  expect(place.sessions()).toEqual(["ses_1"]);
+});
+
+test("a backup is restored on the oldest Node, with a host that runs and without one", async () => {
+  using place = await start();
+  expect(await onOlderNode(() => place.restore())).toBe(0);
+  expect(await onOlderNode(() => place.restore({ replace: true, shutdown: false }))).toBe(0);
   expect(place.sessions()).toEqual(["ses_1"]);
 });

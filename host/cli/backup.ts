@@ -42,17 +42,16 @@ export async function restoreCommand(
   if (!replace) requireEmpty(stateDirectory);
   await using input = await open(file, "r");
   makeStateDirectory(stateDirectory);
-  using lock = new DisposableStack();
   // Before a large file is read in vain.
-  if (!shutdown) lock.use(takeHostLock(stateDirectory));
+  using _early = shutdown ? undefined : takeHostLock(stateDirectory);
   const bytes = input.createReadStream({ autoClose: false });
   await using backup = await readBackup(stateDirectory, { input: bytes, signal });
   if (shutdown) {
     // Sessions that were begun meanwhile are no reason to end a host either.
     if (!replace) requireEmpty(stateDirectory);
     await endHost(link);
-    lock.use(takeHostLock(stateDirectory));
   }
+  using _late = shutdown ? takeHostLock(stateDirectory) : undefined;
   const { sessionCount, releasedCount } = await backup.takePlace({ replace });
   stdout.write(`Restored ${plural(sessionCount, "session")}. The next command starts a host with them.\n`);
   if (releasedCount > 0) {

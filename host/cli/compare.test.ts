@@ -3,6 +3,7 @@ import { MemorySessions } from "../../test/contract/memory-sessions.ts";
 import type { Files } from "../../test/git/random-trees.ts";
 import { UserArea } from "../../test/git/user-area.ts";
 import { finishWith } from "../../test/support/finished-session.ts";
+import { onOlderNode } from "../../test/support/older-node.ts";
 import { Plain } from "../../test/support/screen.ts";
 import { compareCommand } from "./compare.ts";
 
@@ -79,4 +80,9 @@ test("compares what started from different commits, and says where all go togeth
   const { code, report, text } = await compare([first, second]);
   expect([code, report["overlaps"]]).toEqual([0, []]);
   expect(text).toContain("No two have changed the same file.");
+});
+
+test("sessions are compared on the oldest Node", async () => {
+  const ids = [await made({ "a.ts": "a\n" }), await made({ "b.ts": "c\n" })];
+  expect(await onOlderNode(() => compare(ids))).toMatchObject({ code: 0 });
 });

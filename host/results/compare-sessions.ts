@@ -3,7 +3,7 @@ import { type CommandSummary, summarizeCommand } from "../present/command-text.t
 import { rawPathText } from "../present/path-text.ts";
 import { compareChanges } from "../repository/compare-changes.ts";
 import { type PreparedChanges, prepareChanges } from "../repository/session-changes.ts";
-import { findRepository } from "../repository/user-repository.ts";
+import { findRepository, type UserRepository } from "../repository/user-repository.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { type ShownConflict, showConflict } from "./apply-report.ts";
 import { readSessionChanges } from "./session-patch.ts";
@@ -32,8 +32,22 @@ export async function compareSessions(
   { stateDirectory, signal }: { stateDirectory: string; signal: AbortSignal },
 ): Promise<ComparisonReport> {
   const repository = await findRepository(directory, { signal });
-  await using stack = new AsyncDisposableStack();
   const results: PreparedChanges[] = [];
+  try {
+    return await compareAll(repository, sessions, { sessionIds, results, stateDirectory, signal });
+  } finally {
+    // The others are in the first one's scratch repository.
+    await results[0]?.[Symbol.asyncDispose]();
+  }
+}
+
+/** Compares as `compareSessions` does. What it has prepared is in `results`, whatever becomes of it. */
+async function compareAll(
+  repository: UserRepository,
+  sessions: Sessions,
+  options: { sessionIds: readonly string[]; results: PreparedChanges[]; stateDirectory: string; signal: AbortSignal },
+): Promise<ComparisonReport> {
+  const { sessionIds, results, stateDirectory, signal } = options;
   const about: { task: string; check?: CommandSummary }[] = [];
   const leftOut: { session_id: string; why: string }[] = [];
   for (const id of new Set(sessionIds)) {
@@ -41,7 +55,7 @@ export async function compareSessions(
       const { session, changes, startStores } = await readSessionChanges(sessions, id, { stateDirectory });
       // Merged with each other, they have to be in one place.
       const scratch = results[0]?.scratch;
-      results.push(stack.use(await prepareChanges(repository, changes, { startStores, scratch, signal })));
+      results.push(await prepareChanges(repository, changes, { startStores, scratch, signal }));
       const check = session.result?.check;
       about.push({ task: session.spec?.task ?? "", ...(check !== undefined && { check: summarizeCommand(check) }) });
     } catch (error) {

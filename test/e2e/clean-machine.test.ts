@@ -121,6 +121,9 @@ test("on a machine with Node, a Docker engine and nothing else: install, doctor,
     await machine.must(node(OLDEST_NODE));
     await machine.must(`${on(OLDEST_NODE)} run --no-repository "[scenario: small-edit] Oldest."`);
     expect(await machine.must(`${on(OLDEST_NODE)} doctor`)).toContain(`Node ${OLDEST_NODE}`);
+    await machine.must(`${on(OLDEST_NODE)} backup /root/backup.tar`);
+    const restored = await machine.must(`${on(OLDEST_NODE)} restore --replace --shutdown /root/backup.tar`);
+    expect(restored).toContain("Restored ");
     await machine.must("claudecluster shutdown");
 
     // An older Node looks for a newer one, and says what is missing where there is none.

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, request, type ServerResponse } from "node:http";
 import { type AddressInfo, connect } from "node:net";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { collectGarbage } from "../../test/support/collect-garbage.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import { RequestBodies, type UnreadBody } from "./request-bodies.ts";
@@ -45,6 +45,32 @@ test("holds no more than it may, and again as much once the answers are out", as
   first.response.end();
   await closed;
   expect((await send("0123456")).size).toBe(7);
+});
+
+test("holds nothing of a body that it does not give", async () => {
+  const held = new HeldBytes(10);
+  const send = await serve(new RequestBodies({ maxBytes: 8, held }));
+  expect((await send("0123456789")).size).toBe("too large");
+  expect((await send("01234567")).size).toBe(8);
+});
+
+test("holds no body of a connection that has gone, though its answer waits for the one before", async () => {
+  const held = new HeldBytes(10);
+  const bodies = new RequestBodies({ held });
+  const both = Promise.withResolvers<undefined>();
+  let readCount = 0;
+  const server = createServer((incoming, response) => {
+    void bodies.read(incoming, response).then(() => ++readCount === 2 && both.resolve(undefined));
+  });
+  onTestFinished(() => void server.close());
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const socket = connect((server.address() as AddressInfo).port);
+  socket.write("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n01234".repeat(2));
+  await both.promise;
+  expect(held.hold(1)).toBe(false);
+  socket.destroy();
+  await vi.waitFor(() => expect(held.hold(10)).toBe(true));
 });
 
 test("several hold no more than they may together, each no more than its own", async () => {

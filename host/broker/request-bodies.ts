@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { finished } from "node:stream/promises";
 import { GatheredBytes } from "./gathered-bytes.ts";
 import { HeldBytes } from "./held-bytes.ts";
+import { goneSignal } from "./http-exchange.ts";
 
 const MIB = 1024 * 1024;
 
@@ -14,6 +15,8 @@ export interface RequestBodyLimits {
   maxBytes?: number;
   /** Room for all bodies that are held. Default: 64 MiB. */
   held?: HeldBytes;
+  /** Time that one body may take to come (ms), after which its connection is cut. Default: any. */
+  timeoutMs?: number;
 }
 
 /** Why a body was not read: it is too large, or with the others under way there is no room for it now. */
@@ -23,36 +26,44 @@ export type UnreadBody = "too large" | "no room";
 export class RequestBodies {
   readonly #maxBytes: number;
   readonly #held: HeldBytes;
+  readonly #timeoutMs: number | undefined;
 
-  constructor({ maxBytes = 32 * MIB, held = new HeldBytes(64 * MIB) }: RequestBodyLimits = {}) {
+  constructor({ maxBytes = 32 * MIB, held = new HeldBytes(64 * MIB), timeoutMs }: RequestBodyLimits = {}) {
     this.#maxBytes = maxBytes;
     this.#held = held;
+    this.#timeoutMs = timeoutMs;
   }
 
-  /** Returns a request's body, which counts as held until its response has closed. Rejects when it is cut. */
+  /** Returns a request's body, which counts as held until its response or its connection has closed. Rejects when it is cut. */
   async read(request: IncomingMessage, response: ServerResponse): Promise<Buffer | UnreadBody> {
     const { "content-length": length = 0 } = request.headers;
     let body = new GatheredBytes(Math.min(Number(length), this.#maxBytes));
     let heldBytes = 0;
-    let unread: UnreadBody | undefined;
-    response.once("close", () => {
+    const gone = goneSignal(request, response);
+    // Nobody would release what comes then.
+    let unread: UnreadBody | undefined = gone.aborted ? "no room" : undefined;
+    const letGo = (why: UnreadBody) => {
+      unread ??= why;
+      body = new GatheredBytes();
       this.#held.release(heldBytes);
-      // Nobody would release what comes now.
-      unread ??= "no room";
-    });
+      heldBytes = 0;
+    };
+    gone.addEventListener("abort", () => letGo("no room"), { once: true });
     // Node's iterator would destroy the request at its end, and with it the connection.
     request.on("data", (chunk: Buffer) => {
-      if (unread === undefined && heldBytes + chunk.length > this.#maxBytes) unread = "too large";
-      if (unread === undefined && !this.#held.hold(chunk.length)) unread = "no room";
       // It is read to its end all the same, or the answer would not be.
-      if (unread !== undefined) {
-        body = new GatheredBytes();
-        return;
-      }
+      if (unread !== undefined) return;
+      if (heldBytes + chunk.length > this.#maxBytes) return letGo("too large");
+      if (!this.#held.hold(chunk.length)) return letGo("no room");
       heldBytes += chunk.length;
       body.push(chunk);
     });
-    await finished(request, { writable: false });
+    const late = this.#timeoutMs === undefined ? undefined : setTimeout(() => request.destroy(), this.#timeoutMs);
+    try {
+      await finished(request, { writable: false });
+    } finally {
+      clearTimeout(late);
+    }
     return unread ?? body.bytes;
   }
 }

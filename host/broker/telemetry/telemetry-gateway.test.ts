@@ -1,8 +1,9 @@
 import { once } from "node:events";
-import { createServer } from "node:http";
+import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
 import { create } from "@bufbuild/protobuf";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import { HeldBytes } from "../held-bytes.ts";
 import { SessionSpecSchema } from "../../../proto/index.ts";
 import { HOST_SPANS, spanIdOf, traceOf } from "../../traces/trace-ids.ts";
 import { stampTelemetry } from "./stamp.ts";
@@ -150,7 +151,7 @@ test.each([undefined, null, 7, [], {}, { resourceMetrics: {} }, { resourceMetric
   },
 );
 
-async function startGateway(limits?: Partial<TelemetryLimits>) {
+async function startGateway(limits?: Partial<TelemetryLimits>, held?: HeldBytes) {
   const pushed: string[] = [];
   let dropped = 0;
   let outcome: "taken" | "refused" | "failed" = "taken";
@@ -161,12 +162,14 @@ async function startGateway(limits?: Partial<TelemetryLimits>) {
       return Promise.resolve(outcome);
     },
     onDropped: () => dropped++,
-    limits: { bodyBytes: 2_000, allBytes: 10_000, burst: 100, perSecond: 0, ...limits },
+    held,
+    limits: { bodyBytes: 2_000, bodyMs: 60_000, allBytes: 10_000, burst: 100, perSecond: 0, ...limits },
   });
   const server = createServer(handle).listen(0, "127.0.0.1");
   await once(server, "listening");
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
+    url,
     pushed,
     dropped: () => dropped,
     answer: (next: typeof outcome) => (outcome = next),
@@ -211,6 +214,19 @@ test("too much is refused and counted: in a body, in all, and at a time", async 
   await using fast = await startGateway({ burst: 2 });
   expect([await fast.post(BODY), await fast.post(BODY), await fast.post(BODY)]).toEqual([200, 200, 429]);
   expect(fast.dropped()).toBe(1);
+});
+
+test("a body that never ends is cut, counts for a whole one, and leaves its room to other sessions", async () => {
+  const held = new HeldBytes(2_000);
+  await using endless = await startGateway({ bodyMs: 50, allBytes: 2_000 }, held);
+  await using other = await startGateway({}, held);
+  const headers = { "content-type": "application/json" };
+  const unended = request(`${endless.url}/v1/metrics`, { method: "POST", headers });
+  unended.write("x".repeat(1_999));
+  await expect(once(unended, "response")).rejects.toMatchObject({ code: "ECONNRESET" });
+  await vi.waitFor(async () => expect(await other.post(BODY)).toBe(200));
+  expect(await endless.post(BODY)).toBe(413);
+  expect(endless.dropped()).toBe(2);
 });
 
 test("what takes the host long to read counts for many, and what no telemetry is like is not read", async () => {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { countValues, type JsonBounds, parseJson } from "../json.ts";
 import { HeldBytes } from "../held-bytes.ts";
-import { RequestBodies } from "../request-bodies.ts";
+import { RequestBodies, type UnreadBody } from "../request-bodies.ts";
 import { stampTelemetry, type TelemetryKind, telemetryKind, type TelemetryStamp } from "./stamp.ts";
 
 /** Where a session's telemetry goes, and whose it is. */
@@ -20,7 +20,9 @@ export interface TelemetryGatewayOptions {
 /** Limits of one session's telemetry. */
 export interface TelemetryLimits {
   bodyBytes: number;
-  /** Bytes of all bodies. */
+  /** Time that a body may take to come (ms). */
+  bodyMs: number;
+  /** Bytes of all bodies. One that is cut, or too large, counts for `bodyBytes`. */
   allBytes: number;
   /** Bodies at once: a body counts for one, and one more for each 2,000 values in it. */
   burst: number;
@@ -33,9 +35,10 @@ const VALUES_OF_ONE = 2_000;
 /** Some 500 spans, as many as are sent at once. */
 const BOUNDS: JsonBounds = { values: 60_000, depth: 40 };
 
-/** Claude Code sends each kind every few seconds. */
+/** Claude Code sends each kind every few seconds, from this machine. What never ends would hold room that is all sessions'. */
 const LIMITS: TelemetryLimits = {
   bodyBytes: 2 * 1024 ** 2,
+  bodyMs: 5_000,
   allBytes: 64 * 1024 ** 2,
   burst: 60,
   perSecond: 2,
@@ -62,9 +65,9 @@ class TelemetryGateway {
 
   constructor(options: TelemetryGatewayOptions) {
     this.#options = options;
-    const { bodyBytes, allBytes, burst } = (this.#limits = options.limits ?? LIMITS);
+    const { bodyBytes, bodyMs, allBytes, burst } = (this.#limits = options.limits ?? LIMITS);
     const held = new HeldBytes(2 * bodyBytes, { within: options.held });
-    this.#bodies = new RequestBodies({ maxBytes: bodyBytes, held });
+    this.#bodies = new RequestBodies({ maxBytes: bodyBytes, held, timeoutMs: bodyMs });
     this.#bytesLeft = allBytes;
     this.#allowed = burst;
   }
@@ -79,12 +82,11 @@ class TelemetryGateway {
       onDropped();
       return this.#answer(request, response, 429);
     }
-    const content = await this.#bodies.read(request, response);
-    if (typeof content === "string" || content.length > this.#bytesLeft) {
+    const content = await this.#read(request, response);
+    if (typeof content === "string") {
       onDropped();
       return this.#answer(request, response, content === "no room" ? 503 : 413);
     }
-    this.#bytesLeft -= content.length;
     const values = countValues(content, BOUNDS);
     // No session may have much of the time that is all sessions'.
     if (values !== undefined) this.#allowed -= Math.floor(values / VALUES_OF_ONE);
@@ -94,6 +96,19 @@ class TelemetryGateway {
     if (outcome === "taken") return this.#answer(request, response, 200);
     onDropped();
     this.#answer(request, response, outcome === "failed" ? 503 : 400);
+  }
+
+  async #read(request: IncomingMessage, response: ServerResponse): Promise<Buffer | UnreadBody> {
+    const { bodyBytes } = this.#limits;
+    if (this.#bytesLeft <= 0) return "too large";
+    const content = await this.#bodies.read(request, response).catch((error: unknown) => {
+      this.#bytesLeft -= bodyBytes;
+      this.#options.onDropped();
+      throw error;
+    });
+    if (content === "no room") return content;
+    this.#bytesLeft -= content === "too large" ? bodyBytes : content.length;
+    return this.#bytesLeft < 0 ? "too large" : content;
   }
 
   /** Nothing is said but a status, and nothing of the collector's. */

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
-import { expect, test } from "vitest";
-import { type Session, SessionSchema, Session_State } from "../../proto/index.ts";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { type Session, SessionSchema, SessionSpecSchema, Session_State } from "../../proto/index.ts";
 import { SessionsFeed } from "./sessions-feed.ts";
 
 /** Sessions whose store is what a test says. */
@@ -26,7 +26,8 @@ function start() {
     feed,
     lookCount: () => lookCount,
     enter(id: string, state: Session_State) {
-      stored.set(id, create(SessionSchema, { id, state }));
+      const spec = create(SessionSpecSchema, { task: "x".repeat(10_000), environment: { name: "value" } });
+      stored.set(id, create(SessionSchema, { id, state, spec }));
       tell(id, state);
     },
     remove(id: string) {
@@ -60,6 +61,24 @@ test("a snapshot is made only where a reader asks, once for all that has changed
   ]);
   expect(await other()).toEqual(news);
   expect(lookCount()).toBe(3);
+});
+
+test("what is told of a session has its task cut and no variables, and is kept a moment only", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { feed, enter, lookCount } = start();
+  const [first, second, late] = [read(feed), read(feed), read(feed)];
+  for (const next of [first, second, late]) for (let count = 0; count < 2; count++) await next();
+  enter("ses_1", Session_State.SUCCEEDED);
+  const news = await first();
+  const [{ spec }] = (news?.case === "updates" && news.value.sessions) as [Session];
+  expect(spec!.task).toHaveLength(4096);
+  expect(spec!.environment).toEqual({});
+  await second();
+  expect(lookCount()).toBe(1);
+  vi.advanceTimersByTime(1000);
+  expect(await late()).toEqual(news);
+  expect(lookCount()).toBe(2);
 });
 
 test("a reader that falls too far behind is told to forget what it knew, and all that there is", async () => {

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import { SessionsHelloSchema, SessionUpdatesSchema } from "../../proto/control.ts";
-import { cutListed, Notifier, type Session, type Session_State } from "../../proto/index.ts";
+import { cutListed, cutText, Notifier, type Session, type Session_State } from "../../proto/index.ts";
 import type { SessionStore } from "../store/session-store.ts";
 import { rest } from "../sleep.ts";
 import type { SessionsNews, WatchSessionsRequest } from "./sessions.ts";
@@ -11,6 +11,10 @@ import { LIVE_STATES } from "./states.ts";
 const BATCH_LENGTH = 32;
 /** A reader is told of changes at most this often (ms). */
 const INTERVAL_MS = 100;
+/** Time for which a session that one reader was told of is kept for the others (ms). */
+const TOLD_MS = 10 * INTERVAL_MS;
+/** Enough of a task to know a session by (bytes). */
+const TASK_BYTES = 4 * 1024;
 /** Removed sessions that are remembered for readers that come back. */
 const MAX_REMOVED = 10_000;
 
@@ -28,8 +32,6 @@ interface Entry {
   state: Session_State;
   /** The change with which it left a state that it has been in. */
   readonly leftAt: Map<Session_State, number>;
-  /** What one reader was told of it, for the others. Undefined: none has got to it yet. */
-  told?: Session | undefined;
 }
 
 /** A change of a session, which is one of the past once the session has a newer one. */
@@ -41,13 +43,17 @@ interface Change {
 /**
  * Feed of all sessions as they change, for any number of readers. Changes are counted, and a cursor is the number of one.
  * Each session is remembered with its newest change, and read from the store when a reader gets to it: a slow reader gets
- * the newest of each, and holds up nobody. Readers may get the same session, and do no more to it than shorten it. A cursor of
+ * the newest of each, without variables and the whole of a long task, and holds up nobody. Readers may get the same session, and do no
+ * more to it than shorten it. A cursor of
  * another process begins anew. Readers end with their own signals.
  */
 export class SessionsFeed implements Disposable {
   readonly #options: SessionsFeedOptions;
   readonly #life = randomUUID();
   readonly #entries = new Map<string, Entry>();
+  /** What one reader was told of sessions, for the others. */
+  readonly #told = new Map<string, Session>();
+  #forgetting: NodeJS.Timeout | undefined;
   /** Oldest first; holds the newest change of every session, and some of the past. */
   #changes: Change[] = [];
   /** Oldest first. */
@@ -102,6 +108,7 @@ export class SessionsFeed implements Disposable {
 
   [Symbol.dispose](): void {
     this.#subscription?.[Symbol.dispose]();
+    this.#forget();
   }
 
   /** Yields all sessions that match. Returns the change from which on each is told anew. */
@@ -162,7 +169,7 @@ export class SessionsFeed implements Disposable {
       }
       const entry = this.#entries.get(change.sessionId)!;
       if (!filter.takesChange(change.sessionId, entry, after)) continue;
-      const session = (entry.told ??= this.#look(change.sessionId));
+      const session = this.#told.get(change.sessionId) ?? this.#tell(change.sessionId);
       if (session !== undefined && filter.takesParent(session)) sessions.push(session);
     }
     const removed = this.#removed.filter((change) => change.revision > after && change.revision <= revision);
@@ -172,12 +179,34 @@ export class SessionsFeed implements Disposable {
 
   #list({ states, parent }: Filter, beforeId: string | undefined): Session[] {
     const page = this.#options.store.listSessions({ states, parent, beforeId, limit: BATCH_LENGTH });
-    return page.map((session) => this.#options.complete(session));
+    return page.map((session) => this.#complete(session));
   }
 
   #look(sessionId: string): Session | undefined {
     const session = this.#options.store.getSession(sessionId);
-    return session && this.#options.complete(cutListed(session));
+    return session && this.#complete(cutListed(session));
+  }
+
+  #complete(session: Session): Session {
+    if (session.spec !== undefined) {
+      session.spec.task = cutText(session.spec.task, TASK_BYTES).text;
+      session.spec.environment = {};
+    }
+    return this.#options.complete(session);
+  }
+
+  #tell(sessionId: string): Session | undefined {
+    const session = this.#look(sessionId);
+    if (session === undefined) return undefined;
+    this.#told.set(sessionId, session);
+    this.#forgetting ??= setTimeout(() => this.#forget(), TOLD_MS).unref();
+    return session;
+  }
+
+  #forget(): void {
+    clearTimeout(this.#forgetting);
+    this.#forgetting = undefined;
+    this.#told.clear();
   }
 
   #updates(value: {
@@ -191,6 +220,7 @@ export class SessionsFeed implements Disposable {
 
   #enter(sessionId: string, state: Session_State): void {
     const revision = ++this.#revision;
+    this.#told.delete(sessionId);
     const before = this.#entries.get(sessionId);
     const leftAt = before?.leftAt ?? new Map<Session_State, number>();
     if (before !== undefined && before.state !== state) leftAt.set(before.state, revision);
@@ -205,6 +235,7 @@ export class SessionsFeed implements Disposable {
 
   #remove(sessionId: string): void {
     this.#entries.delete(sessionId);
+    this.#told.delete(sessionId);
     this.#removed.push({ sessionId, revision: ++this.#revision });
     if (this.#removed.length > MAX_REMOVED) this.#forgotten = this.#removed.shift()!.revision;
     this.#changed.notify();

@@ -18,13 +18,25 @@ test("an export is without the secrets of the session and of this machine, which
   const config = {
     credential: { api_key: "plain-model-key" },
     git_credentials: { "git.test": { token: "plain-git-token" } },
+    otlp: { endpoint: "https://otlp.test", headers: { authorization: "Bearer plain-header", key: "plain-key" } },
+    notify: { url: "https://plain-hook.test/" },
   };
   writeFileSync(join(directory, "config.json"), JSON.stringify(config), { mode: 0o600 });
   using sessions = new MemorySessions();
-  const environment = { DB_PASSWORD: "plain-password", NODE_ENV: "production" };
-  const spec = create(SessionSpecSchema, { task: "Log in with plain-password", environment });
+  const environment = { DB_PASSWORD: "plain-password", DB_2_PASSWORD: "correct horse battery", NODE_ENV: "production" };
+  // The title ends in the midst of a secret.
+  const cut = "x".repeat(25);
+  const spec = create(SessionSpecSchema, {
+    task: `Log in with plain-password ${cut} DB_PASSWORD=correct horse battery`,
+    environment,
+  });
   const { id } = await sessions.create({ spec, container: create(ContainerSpecSchema) });
-  sessions.say(id, saying("in production: plain-model-key, plain-git-token, plain-variable"));
+  sessions.say(
+    id,
+    saying(
+      "in production: plain-model-key, plain-git-token, plain-variable, plain-header, plain-key, https://plain-hook.test/",
+    ),
+  );
   const io: CommandIo = {
     stdin: process.stdin,
     stdout: new PassThrough().resume(),
@@ -36,6 +48,7 @@ test("an export is without the secrets of the session and of this machine, which
   expect(await exportCommand(sessions, { sessionId: id, file }, io)).toBe(0);
   const page = readFileSync(file, "utf8");
   expect(page).not.toContain("plain-");
-  expect(page).toContain("Log in with [secret left out]");
-  expect(page).toContain("in production: [secret left out], [secret left out], [secret left out]");
+  expect(page).not.toMatch(/correct|horse|battery/);
+  expect(page).toContain(`Log in with [secret-left-out] ${cut} DB_PASSWORD=[secret-left-out]`);
+  expect(page).toContain(`in production: ${Array(6).fill("[secret-left-out]").join(", ")}`);
 });

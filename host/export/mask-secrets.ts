@@ -1,5 +1,5 @@
-/** What stands in a secret's place. */
-export const MASK = "[secret left out]";
+/** What stands in a secret's place: one word, so that what looks like a secret with it inside goes as a whole. */
+export const MASK = "[secret-left-out]";
 
 /** Secrets that are known by their looks, wherever they stand. */
 const SECRETS = [

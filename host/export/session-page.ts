@@ -80,8 +80,8 @@ export function sessionPage({ session, summary, answer, feed, diff }: SessionPar
           <h2>What happened</h2>
           ${feed}
           <p class="note">
-            Made by ClaudeCluster. What Claude and its tools said is shown as text; what looked like a secret was left
-            out.
+            Made by ClaudeCluster. What Claude and its tools said is shown as text; secrets that are known were left
+            out, and what looked like one.
           </p>
         </main>
       </body>

@@ -48,7 +48,7 @@ test("an exported session is one file that shows what happened, runs nothing and
     "Claude uses Bash",
     "a<b>.txt",
     "<script>",
-    "[secret left out]",
+    "[secret-left-out]",
     "$0.",
   ]) {
     expect(shown).toContain(expected);

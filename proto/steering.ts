@@ -37,19 +37,27 @@ export async function readAttachStart<M extends SteeringMessage>(
 }
 
 /**
- * Does what a caller asks for, one request after the other, and yields the refusals. Ends with the caller's messages.
+ * Does what a caller asks for, one request after the other, and yields the refusals. Ends with the caller's messages. `onDone` is
+ * called with each request, and "ok" or the reason of its refusal.
  */
 export async function* steer<M extends SteeringMessage>(
   messages: AsyncIterable<M>,
-  options: { role: Role; signal: AbortSignal; obey: (request: Steering<M>) => Promise<void> | void },
+  options: {
+    role: Role;
+    signal: AbortSignal;
+    obey: (request: Steering<M>) => Promise<void> | void;
+    onDone?: (request: M["request"], outcome: string) => void;
+  },
 ): AsyncGenerator<{ case: "requestRefused"; value: RequestRefused }> {
-  const { role, signal, obey } = options;
+  const { role, signal, obey, onDone } = options;
   for await (const { request } of messages) {
     if (signal.aborted) return;
     try {
       await obey(permitted<M>(request, role));
+      onDone?.(request, "ok");
     } catch (error) {
       const known = asAppError(error);
+      onDone?.(request, known.reason);
       const refused = { reason: known.reason, message: known.toSentence(), refusedId: idOf(request) };
       yield { case: "requestRefused", value: create(RequestRefusedSchema, refused) };
     }

@@ -7,7 +7,7 @@ import { type AuditedCall, AuditLog } from "./audit.ts";
 let directory: string;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "claudecluster-audit-"));
-  vi.useFakeTimers({ toFake: ["Date"] });
+  vi.useFakeTimers({ toFake: ["Date", "performance"] });
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -20,14 +20,14 @@ test("strangers get some lines a minute, which say how many more they were, and 
   const audit = new AuditLog(directory);
   expect(readdirSync(directory)).toEqual([]);
   for (let count = 0; count < 1000; count++) audit.refused(stranger);
-  vi.setSystemTime(Date.now() + 61_000);
+  vi.advanceTimersByTime(61_000);
   audit.refused(stranger);
   const lines = readFileSync(join(directory, "audit-refused.log"), "utf8").trim().split("\n");
   expect(lines).toHaveLength(21);
   expect(JSON.parse(lines.at(-1)!)).toMatchObject({ missed: 980, outcome: "TOKEN_INVALID" });
   expect(Math.max(...lines.map(({ length }) => length))).toBeLessThan(250);
   for (let minute = 0; minute < 1000; minute++) {
-    vi.setSystemTime(Date.now() + 61_000);
+    vi.advanceTimersByTime(61_000);
     for (let count = 0; count < 20; count++) audit.refused(stranger);
   }
   expect(readdirSync(directory).sort()).toEqual(["audit-refused.log", "audit-refused.log.1"]);
@@ -60,11 +60,12 @@ test("however often somebody looks, or is refused, what was done stays on record
   for (const name of names) expect(statSync(join(directory, name)).size).toBeLessThan(32 * 1024 * 1024 + 1000);
 });
 
-test("of one caller so many lines are written a minute, which say how many more there were, and others keep theirs", () => {
+test("of one caller so many lines are written a minute, the others apart from them, and other callers keep theirs", () => {
   const audit = new AuditLog(directory);
-  for (let count = 0; count < 1000; count++) audit.note(called("Attach.interrupt"));
+  for (let count = 0; count < 999; count++) audit.note(called("Attach.interrupt"));
+  audit.note(called("StopSession"));
   audit.note(called("StopSession", { caller: "b" }));
-  vi.setSystemTime(Date.now() + 61_000);
+  vi.advanceTimersByTime(61_000);
   audit.note(called("SendMessage"));
   const lines = linesOf("audit.log");
   expect(lines).toHaveLength(602);
@@ -72,6 +73,18 @@ test("of one caller so many lines are written a minute, which say how many more 
     { caller: "b", method: "StopSession" },
     { caller: "a", method: "SendMessage", missed: 400 },
   ]);
+  const others = linesOf("audit-reads.log");
+  expect(others).toHaveLength(400);
+  expect(others.at(-1)).toMatchObject({ caller: "a", method: "StopSession", session_id: "ses_1", outcome: "ok" });
+});
+
+test("a clock that is set back keeps nothing off the record", () => {
+  const audit = new AuditLog(directory);
+  for (let count = 0; count < 1000; count++) audit.refused(stranger);
+  vi.setSystemTime(Date.now() - 86_400_000);
+  vi.advanceTimersByTime(61_000);
+  audit.refused(stranger);
+  expect(linesOf("audit-refused.log")).toHaveLength(21);
 });
 
 test.each([

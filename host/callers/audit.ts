@@ -8,7 +8,7 @@ const MAX_BYTES = 32 * 1024 * 1024;
 const MAX_REFUSED_BYTES = 1024 * 1024;
 /** Most lines of strangers in a minute. */
 const REFUSALS = 20;
-/** Most lines of one caller in a minute on what it has done: it takes hours to fill a file with them, and nobody does as much. */
+/** Most lines of one caller in a minute in audit.log: it takes hours to fill a file with them, and nobody does as much. */
 const DEEDS = 600;
 const MINUTE_MS = 60_000;
 const MAX_CHARS = 64;
@@ -39,8 +39,9 @@ export interface Audit {
 
 /**
  * Record in the state directory, one JSON document a line: audit.log of what callers have done, audit-reads.log of what they have looked
- * at or were refused, and audit-refused.log of strangers. They are made when they are needed, for this user alone, and bounded.
- * However often somebody looks, or is refused, what was done stays. What cannot be written is lost, and the call goes on.
+ * at, were refused, or did more often than anybody does, and audit-refused.log of strangers. They are made when they are needed, for
+ * this user alone, and bounded. However often somebody looks, or is refused, what was done stays. What cannot be written is lost, and
+ * the call goes on.
  */
 export class AuditLog implements Audit {
   readonly #stateDirectory: string;
@@ -61,7 +62,8 @@ export class AuditLog implements Audit {
     const minutes = this.#callers.get(caller) ?? new Minutes(DEEDS);
     this.#callers.set(caller, minutes);
     const missed = minutes.missed();
-    if (missed !== undefined) this.#write("audit.log", { ...call, ...(missed > 0 && { missed }) });
+    if (missed === undefined) this.#write("audit-reads.log", call);
+    else this.#write("audit.log", { ...call, ...(missed > 0 && { missed }) });
   }
 
   refused({ way, method }: Pick<AuditedCall, "way" | "method">): void {
@@ -91,16 +93,16 @@ export class AuditLog implements Audit {
 /** Minutes, in each of which so many lines are written. */
 class Minutes {
   readonly #limit: number;
-  #startMs = 0;
+  #startMs = -Infinity;
   #count = 0;
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  /** Counts a line. Returns how many were not written in the minute before; undefined where this one is not to be. */
+  /** Counts a line. Returns how many were too many in the minute before; undefined where this one is. */
   missed(): number | undefined {
-    const nowMs = Date.now();
+    const nowMs = performance.now();
     let missed = 0;
     if (nowMs - this.#startMs >= MINUTE_MS) {
       missed = Math.max(0, this.#count - this.#limit);

@@ -3,6 +3,7 @@ import type { HandlerContext } from "@connectrpc/connect";
 import { AppError, AttachStart_Role as Role, readAttachStart, type Steering, steer } from "../../proto/index.ts";
 import type { AttachRequest, AttachResponseSchema } from "../../proto/control.ts";
 import type { Sessions } from "../session/sessions.ts";
+import { streamNotes } from "./audit-calls.ts";
 import { type StreamOptions, streamEvents } from "./stream-events.ts";
 import { toAnswer } from "./to-answer.ts";
 
@@ -20,7 +21,13 @@ export async function* attach(
     });
   }
   const obeyed = (request: Steering<AttachRequest>) => obey(options.sessions, sessionId, request);
-  const others = steer(rest, { role, signal: context.signal, obey: obeyed });
+  const note = streamNotes(context.values);
+  const others = steer(rest, {
+    role,
+    signal: context.signal,
+    obey: obeyed,
+    onDone: ({ case: kind }, outcome) => kind !== undefined && note(kind, outcome),
+  });
   for await (const response of streamEvents(options, start, { context, others })) yield { response };
 }
 

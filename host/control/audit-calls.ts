@@ -1,7 +1,20 @@
-import type { Interceptor, StreamRequest, UnaryRequest } from "@connectrpc/connect";
+import {
+  type ContextValues,
+  createContextKey,
+  type Interceptor,
+  type StreamRequest,
+  type UnaryRequest,
+} from "@connectrpc/connect";
 import { asAppError } from "../../proto/index.ts";
 import { type Audit, noteFirst, PAGE } from "../callers/audit.ts";
 import { callerOf } from "./caller.ts";
+
+const notesKey = createContextKey<(what: string, outcome: string) => void>(() => {});
+
+/** Returns what notes what was asked for on a call's stream, and how that went. It does nothing where calls are not noted. */
+export function streamNotes(values: ContextValues): (what: string, outcome: string) => void {
+  return values.get(notesKey);
+}
 
 /** Interceptor that notes each call over TCP once it has been answered, or has begun to be. */
 export function auditCalls(audit: Audit): Interceptor {
@@ -19,11 +32,9 @@ export function auditCalls(audit: Audit): Interceptor {
       if (!noted) write(outcome);
       noted = true;
     };
+    request.contextValues.set(notesKey, (what, outcome) => write(outcome, `${method}.${what}`));
     const onMessage = (message: object) => {
       sessionId ||= sessionIdIn(message);
-      const { case: kind } = (message as { request?: { case?: string } }).request ?? {};
-      // What is said to a session on a stream; that it was refused is said on the stream.
-      if (noted && method === "Attach" && kind !== undefined) write("ok", `${method}.${kind}`);
     };
     try {
       const response = await next(request.stream ? reading(request, onMessage) : unary(request, onMessage));

@@ -43,9 +43,8 @@ interface Change {
 /**
  * Feed of all sessions as they change, for any number of readers. Changes are counted, and a cursor is the number of one.
  * Each session is remembered with its newest change, and read from the store when a reader gets to it: a slow reader gets
- * the newest of each, without variables and the whole of a long task, and holds up nobody. Readers may get the same session, and do no
- * more to it than shorten it. A cursor of
- * another process begins anew. Readers end with their own signals.
+ * the newest of each, without variables and the whole of a long task, and holds up nobody. Readers may get the same session,
+ * and do no more to it than shorten it. A cursor of another process begins anew. Readers end with their own signals.
  */
 export class SessionsFeed implements Disposable {
   readonly #options: SessionsFeedOptions;

@@ -156,6 +156,23 @@ test("what is said on an attached stream is on record, also what comes before it
   expect(record).not.toContain("secret");
 });
 
+test("what is refused on an attached stream is not on record as done", async () => {
+  const { tokens, as, url, directory } = rig;
+  const { id } = await as(tokens.alice).create({ spec, container });
+  const client = new ControlClient({ url, token: () => Promise.resolve(tokens.bob) });
+  const start = create(AttachStartSchema, { role: Role.OBSERVER, sessionId: id });
+  const requests: AttachRequest["request"][] = [
+    { case: "attach", value: start },
+    { case: "stop", value: create(StopSchema) },
+  ];
+  const said = Readable.from(requests.map((request) => create(AttachRequestSchema, { request })));
+  for await (const { response } of client.sessions.attach(said)) if (response.case === "requestRefused") break;
+  const read = (name: string) => readFileSync(join(directory, name), "utf8");
+  const line = `"caller":"bob","way":"control","method":"Attach.stop","session_id":"${id}","outcome"`;
+  expect(read("audit-reads.log")).toContain(`${line}:"ROLE_INSUFFICIENT"`);
+  expect(read("audit.log")).not.toContain(line);
+});
+
 test("a session has the name of the caller whose token was shown, whichever way it came in", async () => {
   const { sessions, tokens, as, mcpAs } = rig;
   const own = await sessions.create({ spec, container });

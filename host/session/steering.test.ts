@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import type { SessionSpecSchema } from "../../proto/index.ts";
 import {
   type EventBody,
@@ -29,9 +29,11 @@ function start(spec: MessageInitShape<typeof SessionSpecSchema> = {}) {
     const event: EventBody = { case: "turnStarted", value: create(TurnStartedSchema, { turn, messageId }) };
     return create(SessionEventSchema, { sequence: turn, event });
   };
+  const read = vi.spyOn(store, "read");
   return {
     steering,
     log,
+    readCount: () => read.mock.calls.length,
     said,
     /** What the next host has of it. */
     next: () => on(new SessionLog(store, "ses_1")),
@@ -80,6 +82,17 @@ test("a message that is sent again once it has arrived takes no other's place, h
   expect(said).toEqual(["userMessage"]);
   await later.sendMessage({ text: "go on", messageId: "m3" });
   expect(said).toEqual(["userMessage", "userMessage"]);
+});
+
+test("refuses messages without reading the log, which the next host reads once", async () => {
+  const { send, turn, next, readCount } = start({ maxTurnCount: 1 });
+  turn(1);
+  for (let count = 0; count < 10; count++) await expect(send("m2")).rejects.toThrow("takes 1 messages");
+  expect(readCount()).toBe(0);
+  const later = next();
+  const again = () => later.sendMessage({ text: "go on", messageId: "m2" });
+  for (let count = 0; count < 10; count++) await expect(again()).rejects.toThrow("takes 1 messages");
+  expect(readCount()).toBe(1);
 });
 
 test("refuses messages to a session that the host ends", async () => {

@@ -1,5 +1,6 @@
 // Starts the agent in the image that is being built, calls it once and ends it: proves that it runs there.
-// Call: node try-agent.mjs SNAPSHOT SOCKET
+// Call: node try-agent.mjs SOCKET PROGRAM [ARGUMENT…], the program as the image will start it: what it is told of memory can make
+// Node refuse a snapshot.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
@@ -8,8 +9,8 @@ import { setTimeout as delay } from "node:timers/promises";
 
 /** @import { ClientHttp2Session, IncomingHttpHeaders } from "node:http2" */
 
-const [snapshot = "", socket = ""] = process.argv.slice(2);
-const agent = spawn(process.execPath, ["--snapshot-blob", snapshot], { stdio: "inherit" });
+const [socket = "", program = "", ...args] = process.argv.slice(2);
+const agent = spawn(program, args, { stdio: "inherit" });
 const exited = once(agent, "exit");
 exited.then(([code]) => (process.exitCode = code));
 

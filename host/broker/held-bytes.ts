@@ -1,5 +1,5 @@
 /** What is not counted here but within this, and whom to tell. */
-export interface HeldBytesOptions {
+interface HeldBytesOptions {
   /** Bytes of several, of which these are a part. Default: none. */
   within?: HeldBytes | undefined;
   /** Called each time that there is no room for some. Default: nobody is told. */

@@ -38,6 +38,7 @@ export default defineConfig({
           include: ["{proto,agent,host}/**/*.test.ts", "test/{contract,load,model,support,trip}/**/*.test.ts"],
           exclude: ["**/*docker*.test.ts", "**/claude-cli.test.ts"],
           globalSetup: ["test/support/leaves-nothing.ts", "test/support/in-memory.ts"],
+          setupFiles: ["test/support/own-clock.ts"],
           // A process for many files: to start one and load the modules costs more than most files' tests.
           isolate: false,
           maxWorkers: WORKERS,

@@ -6,8 +6,6 @@ const CAN_START_ENGINE = process.platform === "linux" && process.getuid?.() === 
 
 /** Their files wait for containers most of the time, and two at once leave each other time enough. */
 const WORKERS = 2;
-/** After the unit tests, and none of them waits for another's last file. */
-const ON_ENGINES = { groupOrder: 1 };
 
 /** The sealed container, attacked, and a session in it; the whole runtime's contract in `npm run soak`. */
 const NEWER_ENGINE = {
@@ -23,7 +21,7 @@ const NEWER_ENGINE = {
   maxWorkers: WORKERS,
   testTimeout: 180_000,
   hookTimeout: 120_000,
-  sequence: ON_ENGINES,
+  sequence: { groupOrder: 3 },
 };
 
 // unit: beside the files, seconds. docker: real engine. e2e: real engine, real Claude Code,
@@ -37,7 +35,7 @@ export default defineConfig({
           name: "unit",
           include: ["{proto,agent,host}/**/*.test.ts", "test/{contract,load,model,support,trip}/**/*.test.ts"],
           exclude: ["**/*docker*.test.ts", "**/claude-cli.test.ts"],
-          globalSetup: ["test/support/leaves-nothing.ts", "test/support/in-memory.ts"],
+          globalSetup: ["test/support/leaves-nothing.ts"],
           setupFiles: ["test/support/own-clock.ts"],
           // A process for many files: to start one and load the modules costs more than most files' tests.
           isolate: false,
@@ -54,7 +52,7 @@ export default defineConfig({
           maxWorkers: WORKERS,
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          sequence: ON_ENGINES,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -65,7 +63,7 @@ export default defineConfig({
           maxWorkers: WORKERS,
           testTimeout: 180_000,
           hookTimeout: 120_000,
-          sequence: ON_ENGINES,
+          sequence: { groupOrder: 2 },
         },
       },
       ...(CAN_START_ENGINE ? [{ test: NEWER_ENGINE }] : []),

@@ -244,6 +244,8 @@ export class AgentSession {
     this.#clock.pause();
     await this.#commands.setUp({ cwd, signal });
     this.#clock.go();
+    // What is restored is told before what Claude makes of it.
+    if (restore !== undefined) this.#files.watch();
     this.#record.enterPhase(Phase.CLAUDE);
     if (early?.prepared !== true) await this.#copyUserFiles(signal);
     if (userFiles.length > 0) this.#emit(userFilesCopied(userFiles));
@@ -261,7 +263,7 @@ export class AgentSession {
     // Before the turn ends with it.
     void conversation.exited.then(() => this.decisions.close());
     this.#record.enterPhase(Phase.FIRST_REQUEST);
-    void this.#watchOnceAsked(signal);
+    if (restore === undefined) void this.#watchOnceAsked(signal);
     await this.#turns.takeAll(conversation, signal);
   }
 

@@ -10,15 +10,13 @@ import { processesWith } from "./processes.ts";
 
 /** For what is ending by itself, such as a process that was sent a signal. */
 const ENDING_MS = 10_000;
-/** How a suite's directory is called, before what makes it one of its own. */
-export const SUITE = "claudecluster-suite-";
 const MARK = "CLAUDECLUSTER_SUITE_DIRECTORY";
 
 /** Gives the suite a temporary directory of its own, and fails if a file in it or a process with it is left at the end. */
 export function setup(): (() => Promise<void>) | undefined {
   // Every project asks for it; they share one.
   if (process.env[MARK] !== undefined) return undefined;
-  const directory = mkdtempSync(join(tmpdir(), SUITE));
+  const directory = mkdtempSync(join(tmpdir(), "claudecluster-suite-"));
   // Sessions of the tests run as other users.
   chmodSync(directory, 0o755);
   process.env[MARK] = directory;

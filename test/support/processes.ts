@@ -20,10 +20,10 @@ export function runningProcesses(): RunningProcess[] {
   }));
 }
 
-/** Every process but vitest's own that was started with a directory, or one below it, for its temporary files. */
+/** Every process but vitest's own that was started with a directory for its temporary files. */
 export function processesWith(directory: string): RunningProcess[] {
   return runningProcesses()
-    .filter(({ environment }) => environment.some((variable) => `${variable}/`.startsWith(`TMPDIR=${directory}/`)))
+    .filter(({ environment }) => environment.includes(`TMPDIR=${directory}`))
     .filter(({ command }) => command !== "" && !/vitest|esbuild/.test(command));
 }
 

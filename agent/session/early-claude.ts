@@ -34,6 +34,7 @@ export class EarlyClaude implements AsyncDisposable {
   /** Place of its work, if all goes as it should. */
   readonly #cwd: string;
   readonly #running: Promise<Spare | undefined>;
+  readonly #decided = Promise.withResolvers<undefined>();
   #started = false;
   #prepared = false;
 
@@ -45,6 +46,7 @@ export class EarlyClaude implements AsyncDisposable {
       if (!this.#over.signal.aborted) options.log.warn({ err: error }, "Claude could not be started early");
       return undefined;
     });
+    void this.#running.then(() => this.#decided.resolve(undefined));
   }
 
   /** Starts it. If that fails, there is just none to take. Undefined: a session of this kind has none. */
@@ -52,6 +54,11 @@ export class EarlyClaude implements AsyncDisposable {
     if (mayStartEarly(session.spec)) return new EarlyClaude(session, options);
     options.prepared?.decline("the session's files come first");
     return undefined;
+  }
+
+  /** Resolves once it is known whether it is started. Never rejects. */
+  get decided(): Promise<unknown> {
+    return this.#decided.promise;
   }
 
   /** Whether it has been started, or is about to be. */
@@ -127,6 +134,7 @@ export class EarlyClaude implements AsyncDisposable {
     if (!(await place.canWait({ signal }))) return undefined;
     // It is on its way: small files are copied in the time that the smallest repository takes.
     this.#started = true;
+    this.#decided.resolve(undefined);
     try {
       await copyUserFiles();
       signal.throwIfAborted();

@@ -25,6 +25,7 @@ import {
   endLeftovers,
   NOTHING_COLLECTED,
 } from "./collect.ts";
+import type { EarlyClaude } from "./early-claude.ts";
 import type { SessionPlace } from "./session-place.ts";
 
 /** Surroundings of a session's files, and where events about them go. */
@@ -88,7 +89,7 @@ export class SessionFiles {
     gitPrefixes: readonly string[];
     patch: Buffer | undefined;
     /** Claude, if it was started already. */
-    claude?: { readonly started: boolean; readonly prepared: boolean } | undefined;
+    claude?: Pick<EarlyClaude, "decided" | "started" | "prepared"> | undefined;
     signal: AbortSignal;
   }): Promise<string> {
     const { patch, claude, signal, ...start } = options;
@@ -103,6 +104,8 @@ export class SessionFiles {
         }),
     }));
     const { baseCommitId } = workspace;
+    // A small repository is there sooner than its version says whether Claude can wait.
+    await claude?.decided;
     const started = { claudeStarted: claude?.started === true, claudePrepared: claude?.prepared === true };
     emit({ case: "workspaceReady", value: create(WorkspaceReadySchema, { baseCommitId, ...started }) });
     if (patch !== undefined) await workspace.restore(patch, { signal });

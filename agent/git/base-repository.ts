@@ -208,9 +208,8 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
   const [ref, guessed] = await together(signal, (signal) => {
     const ready = made ? Promise.resolve() : makeBase({ ...options, signal }, { supply });
     const fetched = ready.then(() => (guess === undefined ? undefined : fetch(guess, signal)));
-    const head = fetched.then((fetched) => (guess === "HEAD" ? toldHead(fetched) : undefined)).catch(() => undefined);
-    const toldIt = guess === "HEAD" ? within(head, TOLD_MS, signal) : Promise.resolve(false);
-    return [toldIt.then(async (told) => (told ? await head : undefined) ?? (await ask(signal))), fetched];
+    const told = guess === "HEAD" ? toldHead(fetched, signal) : Promise.resolve(undefined);
+    return [told.then((ref) => ref ?? ask(signal)), fetched];
   });
   const objectFormat = ref?.id.length === OBJECT_FORMATS.sha256.idLength ? "sha256" : "sha1";
   if (objectFormat !== "sha1") await makeBase(options, { objectFormat, supply });
@@ -255,9 +254,11 @@ export async function openBase(options: BaseOptions): Promise<BaseRepository> {
   return { ...base, commitId, treeId, branch, packedRefs: start + fetchedRefs };
 }
 
-/** Returns the remote's HEAD, as a fetch of it tells. Undefined: it does not. */
-function toldHead(fetched: RunResult | undefined): RemoteRef | undefined {
-  return fetched?.code === 0 ? readHead(fetched.stdout.toString("utf8")) : undefined;
+/** Returns the remote's HEAD, as a fetch of it tells in time. Undefined: it does not. */
+async function toldHead(fetched: Promise<RunResult | undefined>, signal: AbortSignal): Promise<RemoteRef | undefined> {
+  const ended = fetched.catch(() => undefined);
+  const result = (await within(ended, TOLD_MS, signal)) ? await ended : undefined;
+  return result?.code === 0 ? readHead(result.stdout.toString("utf8")) : undefined;
 }
 
 /** Returns what was fetched with the whole history, as lines of packed refs. */

@@ -1,8 +1,6 @@
 import type { Identity } from "../process/identity.ts";
 import type { BaseRepository } from "./base-repository.ts";
-import { type GitPlace, type Script, shell } from "./git.ts";
-
-const REMOVE: Script = { name: "clean", text: 'rm -rf -- "$1"' };
+import { type GitPlace, REMOVE, shell } from "./git.ts";
 
 /** Name of the index that is kept from one look at the work tree to the next. */
 export const LIVE = "live";

@@ -122,10 +122,10 @@ export async function makeSessionRepository(
   }
   const room = await roomIn(workTree);
   const start = performance.now();
-  const { directory: copyTo } = scanPlace({ base, workTree, scanDirectory, name: LIVE, identity });
-  const result = await tryFurnish(base, inside, { head, checkOut: { copyTo }, onProgress: options.onProgress, signal });
+  const { directory: copyIndexTo } = scanPlace({ base, workTree, scanDirectory, name: LIVE, identity });
+  const result = await tryFurnish(base, inside, { head, copyIndexTo, onProgress: options.onProgress, signal });
   if (result.code === 0) {
-    const indexes = [`${inside.variables.GIT_DIR}/index`, `${copyTo}/index`];
+    const indexes = [`${inside.variables.GIT_DIR}/index`, `${copyIndexTo}/index`];
     await settleIndexes(indexes, inside, performance.now() - start, { signal });
     const stage = await crowdedNotice(workTree, room);
     if (stage !== undefined) options.onProgress({ stage });
@@ -166,8 +166,8 @@ async function settleIndexes(
 
 interface FurnishOptions {
   head: string;
-  /** Check HEAD out as well, and copy the index to a directory. */
-  checkOut?: { copyTo: string } | undefined;
+  /** Directory for a copy of the index, if HEAD is to be checked out as well. Undefined: it is not. */
+  copyIndexTo?: string;
   onProgress?: (progress: Progress) => void;
   signal: AbortSignal;
 }
@@ -182,7 +182,7 @@ async function furnish(base: BaseRepository, inside: Inside, options: FurnishOpt
 async function tryFurnish(
   base: BaseRepository,
   inside: Inside,
-  { head, checkOut, onProgress = () => undefined, signal }: FurnishOptions,
+  { head, copyIndexTo, onProgress = () => undefined, signal }: FurnishOptions,
 ): Promise<RunResult> {
   const facts = [
     base.gitDir,
@@ -190,7 +190,7 @@ async function tryFurnish(
     configuration(base),
     SESSION_ATTRIBUTES,
     remoteHead(base),
-    ...(checkOut === undefined ? [] : [checkOut.copyTo]),
+    ...(copyIndexTo === undefined ? [] : [copyIndexTo]),
   ];
   return await tryShell({ ...inside, config: CHECKOUT_CONFIG }, FURNISH, facts, {
     input: base.packedRefs,

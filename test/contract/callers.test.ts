@@ -134,18 +134,27 @@ test("who did what over TCP is on record, without what was said; strangers have 
   }
 });
 
+/** Attaches to a session and says these. */
+function attach(
+  { url, token }: { url: string; token: string },
+  start: { role: Role; sessionId: string },
+  ...said: AttachRequest["request"][]
+) {
+  const client = new ControlClient({ url, token: () => Promise.resolve(token) });
+  const requests: AttachRequest["request"][] = [{ case: "attach", value: create(AttachStartSchema, start) }, ...said];
+  return client.sessions.attach(Readable.from(requests.map((request) => create(AttachRequestSchema, { request }))));
+}
+
 test("what is said on an attached stream is on record, also what comes before its first answer", async () => {
   const { tokens, as, url, directory } = rig;
   const { id } = await as(tokens.alice).create({ spec, container });
-  const client = new ControlClient({ url, token: () => Promise.resolve(tokens.alice) });
-  const start = create(AttachStartSchema, { role: Role.CONTROLLER, sessionId: id });
-  const requests: AttachRequest["request"][] = [
-    { case: "attach", value: start },
+  const attached = attach(
+    { url, token: tokens.alice },
+    { role: Role.CONTROLLER, sessionId: id },
     { case: "userMessage", value: create(UserMessageSchema, { text: "a secret" }) },
     { case: "stop", value: create(StopSchema) },
-  ];
-  const said = Readable.from(requests.map((request) => create(AttachRequestSchema, { request })));
-  for await (const _response of client.sessions.attach(said));
+  );
+  for await (const _response of attached);
   const names = ["audit.log", "audit-reads.log"];
   const record = names.map((name) => readFileSync(join(directory, name), "utf8")).join("");
   for (const method of ["Attach", "Attach.userMessage", "Attach.stop"]) {
@@ -159,14 +168,12 @@ test("what is said on an attached stream is on record, also what comes before it
 test("what is refused on an attached stream is not on record as done", async () => {
   const { tokens, as, url, directory } = rig;
   const { id } = await as(tokens.alice).create({ spec, container });
-  const client = new ControlClient({ url, token: () => Promise.resolve(tokens.bob) });
-  const start = create(AttachStartSchema, { role: Role.OBSERVER, sessionId: id });
-  const requests: AttachRequest["request"][] = [
-    { case: "attach", value: start },
+  const attached = attach(
+    { url, token: tokens.bob },
+    { role: Role.OBSERVER, sessionId: id },
     { case: "stop", value: create(StopSchema) },
-  ];
-  const said = Readable.from(requests.map((request) => create(AttachRequestSchema, { request })));
-  for await (const { response } of client.sessions.attach(said)) if (response.case === "requestRefused") break;
+  );
+  for await (const { response } of attached) if (response.case === "requestRefused") break;
   const read = (name: string) => readFileSync(join(directory, name), "utf8");
   const line = `"caller":"bob","way":"control","method":"Attach.stop","session_id":"${id}","outcome"`;
   expect(read("audit-reads.log")).toContain(`${line}:"ROLE_INSUFFICIENT"`);

@@ -67,7 +67,11 @@ export class ContainerSource implements Disposable {
     if (handle === undefined) return undefined;
     this.#lease = await containers.resume(handle, shape, { signal, preparation, onWaiting });
     if (this.#lease === undefined && store.left.getResult(log.sessionId) === undefined) throw goneMeanwhile();
-    return this.#lease?.container;
+    const container = this.#lease?.container;
+    // The host before went between storing which one it is and saying so.
+    if (container !== undefined && log.session.containerId !== container.ref.id)
+      this.#started(container, "Container started.");
+    return container;
   }
 
   /** Connection to the agent of a container that had been prepared, once, for its caller. Undefined: there is none. */
@@ -99,17 +103,22 @@ export class ContainerSource implements Disposable {
     if (this.#lease === undefined) this.#lease = await containers.lease(shape, { ...options, preparation, onPosition });
     else await this.#lease.replace(options);
     const { container, handle, taken } = this.#lease;
-    const { id: containerId } = container.ref;
     store.putContainerRef(log.sessionId, handle);
-    this.#prepare();
     const message =
       taken === undefined
         ? "Container started."
         : `A prepared container was taken (${Math.round(taken.ageMs / 1000)} s old).`;
+    this.#started(container, message);
+    logger.info({ containerId: container.ref.id }, "container started");
+    return container;
+  }
+
+  /** Tells which container it is. */
+  #started({ ref: { id: containerId } }: Container, message: string): void {
+    const { log } = this.#options;
+    this.#prepare();
     log.append({ case: "containerProgress", value: create(ContainerProgressSchema, { message, containerId }) });
     log.phase(Phase.DIAL);
-    logger.info({ containerId }, "container started");
-    return container;
   }
 
   #prepare(): void {

@@ -64,7 +64,7 @@ function start({ answers = true, maxRunning = 9 } = {}) {
       logger,
       resumed,
     });
-  return { store, log, machine, agent, said, run };
+  return { store, log, machine, containers, agent, said, run };
 }
 
 type Started = ReturnType<typeof start>;
@@ -204,4 +204,22 @@ test("an agent that does not end its session after a stop is left, and the stop 
   await run.finished;
   expect(resultOf(session)?.outcome).toMatchObject({ case: "cancellation", value: { reason: "enough" } });
   expect(session.machine.boxes).toEqual([]);
+});
+
+test("a session whose host was killed before it could say which container it has, says so with the next host", async () => {
+  const session = start();
+  const { store, containers } = session;
+  const shape = completeShape(create(ContainerSpecSchema), { image: "agent:test" });
+  const options = { signal: AbortSignal.timeout(20_000), onProgress: () => {}, onPosition: () => {} };
+  using lease = await containers.lease(shape, options);
+  store.putContainerRef("ses_1", lease.handle);
+  const run = session.run(true);
+  await running(session);
+  expect(store.getSession("ses_1")).toMatchObject({
+    containerId: lease.container.ref.id,
+    state: Session_State.RUNNING,
+  });
+  expect(session.machine.boxes).toHaveLength(1);
+  run.kill("The test is over.");
+  await run.finished;
 });

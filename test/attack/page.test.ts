@@ -180,6 +180,8 @@ if (process.getuid?.() === 0)
 
 test("another page in the same browser cannot frame it, call it, or learn its key", async () => {
   await using opened = await openPage(place, browser);
+  // Signed in.
+  await expect.poll(() => opened.page.context().cookies()).toHaveLength(1);
   const stolen: (string | undefined)[] = [];
   const evil = createServer(({ headers, url }, answer) => {
     if (url === "/") stolen.push(headers.cookie);

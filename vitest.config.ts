@@ -4,6 +4,9 @@ import { defineConfig } from "vitest/config";
 // What test/setup/newer-engine.mjs needs, and what it takes to start an engine.
 const CAN_START_ENGINE = process.platform === "linux" && process.getuid?.() === 0 && existsSync("/usr/bin/apt-get");
 
+/** Their files wait for git and other programs half of the time. */
+const UNIT_WORKERS = 4;
+
 /** Their files wait for containers most of the time, and two at once leave each other time enough. */
 const WORKERS = 2;
 
@@ -36,10 +39,8 @@ export default defineConfig({
           include: ["{proto,agent,host}/**/*.test.ts", "test/{contract,load,model,support,trip}/**/*.test.ts"],
           exclude: ["**/*docker*.test.ts", "**/claude-cli.test.ts"],
           globalSetup: ["test/support/leaves-nothing.ts"],
-          setupFiles: ["test/support/own-clock.ts"],
-          // A process for many files: to start one and load the modules costs more than most files' tests.
-          isolate: false,
-          maxWorkers: WORKERS,
+          setupFiles: ["test/support/use-memory.ts"],
+          maxWorkers: UNIT_WORKERS,
           testTimeout: 30_000,
           sequence: { groupOrder: 0 },
         },

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { runningProcesses } from "./processes.ts";
+import { memoryOf } from "./suite-memory.ts";
 
 /** Stands for vitest: sets a suite up, begins something in it, says where, and waits for what comes. */
 const SUITE = `
@@ -58,7 +59,8 @@ test.each(["SIGINT", "SIGTERM", "SIGKILL"] as const)(
     expect(processesOf(directory)).toEqual(expect.arrayContaining(["sleep 1000", "sleep 2000"]));
     suite.kill(signal);
     await expect.poll(() => processesOf(directory), { timeout: 20_000 }).toEqual([]);
-    await expect.poll(() => existsSync(directory), { timeout: 20_000 }).toBe(false);
+    const files = () => [directory, memoryOf(directory)].filter((each) => existsSync(each));
+    await expect.poll(files, { timeout: 20_000 }).toEqual([]);
   },
 );
 

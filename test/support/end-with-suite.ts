@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { text } from "node:stream/consumers";
 import { type RunningProcess, runningProcesses } from "./processes.ts";
 import { runMark } from "./run-mark.ts";
+import { memoryOf } from "./suite-memory.ts";
 
 // Started beside a suite, with its directory as the argument. Standard input ends with the suite: unless that has said before that
 // it has ended what it began, what it has left is ended here. Hosts and engines end by TERM; of a host the sessions go on, so that
@@ -11,17 +12,20 @@ import { runMark } from "./run-mark.ts";
 const ENDING_MS = 30_000;
 
 const directory = process.argv[2]!;
+const directories = [directory, memoryOf(directory)];
 if ((await text(process.stdin)) === "") {
   // Hosts are given their directories, and not the one for temporary files.
   const isOfSuite = ({ pid, environment }: RunningProcess) =>
-    pid !== process.pid && environment.some((variable) => variable.includes(directory));
+    pid !== process.pid && environment.some((variable) => directories.some((each) => variable.includes(each)));
   const left = () => runningProcesses().filter(isOfSuite);
   for (const { pid } of left()) end(pid, "SIGTERM");
   for (const endMs = Date.now() + ENDING_MS; left().length > 0 && Date.now() < endMs;) await delay(100);
   for (const { pid } of left()) end(pid, "SIGKILL");
   if (runMark() !== "") removeFromEngine(runMark());
-  unmountBelow(directory);
-  rmSync(directory, { recursive: true, force: true });
+  for (const each of directories) {
+    unmountBelow(each);
+    rmSync(each, { recursive: true, force: true });
+  }
 }
 
 function end(pid: number, signal: NodeJS.Signals): void {

@@ -7,12 +7,16 @@ import type { Socket } from "node:net";
 import type { Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { processesWith } from "./processes.ts";
+import { makeMemory, memoryOf } from "./suite-memory.ts";
 
 /** For what is ending by itself, such as a process that was sent a signal. */
 const ENDING_MS = 10_000;
 const MARK = "CLAUDECLUSTER_SUITE_DIRECTORY";
 
-/** Gives the suite a temporary directory of its own, and fails if a file in it or a process with it is left at the end. */
+/**
+ * Gives the suite temporary directories of its own, one of them in memory if that can be, and fails if a file in them or a process
+ * with one of them is left at the end.
+ */
 export function setup(): (() => Promise<void>) | undefined {
   // Every project asks for it; they share one.
   if (process.env[MARK] !== undefined) return undefined;
@@ -20,14 +24,16 @@ export function setup(): (() => Promise<void>) | undefined {
   // Sessions of the tests run as other users.
   chmodSync(directory, 0o755);
   process.env[MARK] = directory;
+  const directories = makeMemory(directory) ? [directory, memoryOf(directory)] : [directory];
   const watcher = watch(directory);
   process.env["TMPDIR"] = directory;
   return async () => {
-    const processes = () => processesWith(directory).map(({ pid, command }) => `process ${pid} ${command}`);
-    const left = () => [...readdirSync(directory).map((name) => `file ${name}`), ...processes()];
+    const processes = () => processesWith(directories).map(({ pid, command }) => `process ${pid} ${command}`);
+    const files = () => directories.flatMap((each) => readdirSync(each)).map((name) => `file ${name}`);
+    const left = () => [...files(), ...processes()];
     for (const endMs = Date.now() + ENDING_MS; left().length > 0 && Date.now() < endMs; await delay(100));
     const all = left();
-    rmSync(directory, { recursive: true, force: true });
+    for (const each of directories) rmSync(each, { recursive: true, force: true });
     watcher.end("done");
     if (all.length > 0) throw new Error(`The suite left behind: ${all.join(", ")}`);
   };

@@ -20,10 +20,10 @@ export function runningProcesses(): RunningProcess[] {
   }));
 }
 
-/** Every process but vitest's own that was started with a directory for its temporary files. */
-export function processesWith(directory: string): RunningProcess[] {
+/** Every process but vitest's own that was started with one of these directories for its temporary files. */
+export function processesWith(directories: readonly string[]): RunningProcess[] {
   return runningProcesses()
-    .filter(({ environment }) => environment.includes(`TMPDIR=${directory}`))
+    .filter(({ environment }) => directories.some((directory) => environment.includes(`TMPDIR=${directory}`)))
     .filter(({ command }) => command !== "" && !/vitest|esbuild/.test(command));
 }
 

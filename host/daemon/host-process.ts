@@ -21,6 +21,7 @@ import { finishRestore } from "../backup/restore.ts";
 import { writeHostAddress } from "./host-address.ts";
 import { idleFor } from "./idle-watch.ts";
 import { collectOldObjectsSeldom } from "./old-objects.ts";
+import { giveUnusedMemoryBack } from "./unused-memory.ts";
 import { filesReplaced } from "./replaced-files.ts";
 import { makeStateDirectory, tryStateDirectory } from "../state-directory.ts";
 import { makeRuntimeDirectory, removeSocket, socketPath } from "./runtime-directory.ts";
@@ -50,6 +51,7 @@ export interface HostProcessOptions {
 export async function runHost(options: HostProcessOptions): Promise<void> {
   const { config, logger, idleTimeoutMs, tcp, signal } = options;
   collectOldObjectsSeldom();
+  void giveUnusedMemoryBack({ signal });
   makeRuntimeDirectory(config.runtimeDirectory);
   makeStateDirectory(config.stateDirectory);
   using _socketLock = takeLock(config.runtimeDirectory);

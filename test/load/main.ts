@@ -6,6 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { collectOldObjectsSeldom } from "../../host/daemon/old-objects.ts";
+import { giveUnusedMemoryBack } from "../../host/daemon/unused-memory.ts";
 import { printTable } from "../bench/statistics.ts";
 import { type BusyFigures, measureBusy } from "./busy.ts";
 import { type IdleFigures, measureIdle } from "./idle.ts";
@@ -26,6 +27,7 @@ const { values } = parseArgs({
 
 // As every host does.
 collectOldObjectsSeldom();
+void giveUnusedMemoryBack({ signal: new AbortController().signal });
 const say = (text: string) => process.stderr.write(`${text}\n`);
 const rows = (figures: object): string[][] =>
   Object.entries(figures).flatMap(([name, value]: [string, unknown]) =>

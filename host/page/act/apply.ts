@@ -44,7 +44,7 @@ export class Apply extends LitElement {
     const changes = session?.result?.changeCount ?? 0;
     const usable = session !== undefined && isFinal(session.state) && changes > 0;
     return html`<button class="main" ?disabled=${!usable} @click=${() => this.#open()}>${this.label}</button>
-      <dialog aria-labelledby="title" @close=${() => this.#looking.abort()}>
+      <dialog aria-labelledby="title" @close=${() => this.#closed()}>
         <form @submit=${this.#submit}>
           <h2 id="title">Apply ${plural(changes, "changed file")}</h2>
           <label class="field"
@@ -152,6 +152,11 @@ export class Apply extends LitElement {
     this.stage = { name: "looking", report: undefined };
     this.dialog.showModal();
     void this.#look();
+  }
+
+  #closed(): void {
+    // It comes with the next frame; until then the dialog may have been opened again.
+    if (!this.dialog.open) this.#looking.abort();
   }
 
   #field(name: string): HTMLInputElement {

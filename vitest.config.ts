@@ -10,6 +10,9 @@ const UNIT_WORKERS = 4;
 /** Their files wait for containers most of the time, and two at once leave each other time enough. */
 const WORKERS = 2;
 
+/** What is waited for comes, or something is wrong: on a busy machine a second, which is the default, says neither. */
+const expect = { poll: { timeout: 20_000 } };
+
 /** The sealed container, attacked, and a session in it; the whole runtime's contract in `npm run soak`. */
 const NEWER_ENGINE = {
   name: "newer-engine",
@@ -24,6 +27,7 @@ const NEWER_ENGINE = {
   maxWorkers: WORKERS,
   testTimeout: 180_000,
   hookTimeout: 120_000,
+  expect,
   sequence: { groupOrder: 3 },
 };
 
@@ -42,6 +46,7 @@ export default defineConfig({
           setupFiles: ["test/support/use-memory.ts"],
           maxWorkers: UNIT_WORKERS,
           testTimeout: 30_000,
+          expect,
           sequence: { groupOrder: 0 },
         },
       },
@@ -53,6 +58,7 @@ export default defineConfig({
           maxWorkers: WORKERS,
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          expect,
           sequence: { groupOrder: 1 },
         },
       },
@@ -64,6 +70,7 @@ export default defineConfig({
           maxWorkers: WORKERS,
           testTimeout: 180_000,
           hookTimeout: 120_000,
+          expect,
           sequence: { groupOrder: 2 },
         },
       },

@@ -137,7 +137,7 @@ test("a call that another one has taken the place of brings nothing any more", a
   const slower = refusal(first.client.writeArtifact(slow()));
   await vi.waitFor(async () => {
     await write(writeRequests("ses_1", patch, left.patch));
-  });
+  }, 20_000);
   go.resolve(undefined);
   expect((await slower).reason === "CALLER_REPLACED" || (await slower).code === Code.Unknown).toBe(true);
   await start();

@@ -104,8 +104,8 @@ test("a destroyed connection that the agent never answered is forgotten, and its
   onTestFinished(() => void vi.useRealTimers());
   const { seen, tunnels, client, options, open } = lyingAgent();
   for (let index = 0; index < 20; index++) open(`${index}`)!.destroy();
-  await vi.waitFor(() => expect(seen.live).toBe(20));
+  await vi.waitFor(() => expect(seen.live).toBe(20), 20_000);
   await vi.advanceTimersByTimeAsync(10_000);
-  await vi.waitFor(() => expect(seen.live).toBe(0));
+  await vi.waitFor(() => expect(seen.live).toBe(0), 20_000);
   expect(tunnels.resume(client, options)).toEqual([]);
 });

@@ -70,7 +70,7 @@ test("holds no body of a connection that has gone, though its answer waits for t
   await both.promise;
   expect(held.hold(1)).toBe(false);
   socket.destroy();
-  await vi.waitFor(() => expect(held.hold(10)).toBe(true));
+  await vi.waitFor(() => expect(held.hold(10)).toBe(true), 20_000);
 });
 
 test("several hold no more than they may together, each no more than its own", async () => {

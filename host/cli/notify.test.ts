@@ -65,11 +65,11 @@ test("says a line of this project's sessions and of those on no directory, and n
     expect((await sessions.get(ours)).pendingRequests[0]?.kind).toBe(PendingRequest_Kind.PERMISSION);
     await using notifying_ = notifying(sessions, below);
     const { lines } = notifying_;
-    await vi.waitFor(() => expect(lines()).toHaveLength(1));
+    await vi.waitFor(() => expect(lines()).toHaveLength(1), 20_000);
     sessions.finish(other);
     sessions.finish(ours, Buffer.from("diff --git a/a b/a\n"), [create(FileChangeSchema, { path: "a" })]);
     sessions.fail(free, "TIMED_OUT");
-    await vi.waitFor(() => expect(lines()).toHaveLength(3));
+    await vi.waitFor(() => expect(lines()).toHaveLength(3), 20_000);
     expect(lines()).toEqual([
       `Session ${ours} (fix the parser [2J) asks for a permission: decide_permission, or claudecluster allow ${ours}`,
       `Session ${ours} (fix the parser [2J) has succeeded, 1 file. get_session, or claudecluster show ${ours}, has the result; apply_changes, or claudecluster apply, takes its changes.`,
@@ -87,7 +87,7 @@ test("in no repository all sessions are meant, and of those that are named only 
   await using named = notifying(sessions, tmpdir(), [two]);
   sessions.say(one, { case: "stateChanged", value: create(StateChangedSchema, { state: Session_State.WAITING }) });
   sessions.say(two, { case: "stateChanged", value: create(StateChangedSchema, { state: Session_State.WAITING }) });
-  await vi.waitFor(() => expect([all.lines().length, named.lines().length]).toEqual([2, 1]));
+  await vi.waitFor(() => expect([all.lines().length, named.lines().length]).toEqual([2, 1]), 20_000);
   expect(named.lines()[0]).toContain(two);
 });
 

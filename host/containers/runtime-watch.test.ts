@@ -31,7 +31,7 @@ test("holds the queue with the reason while a runtime that worked is away, and g
   const { health, queue } = start();
   health.succeeded();
   const back = health.recovered(away, never);
-  await vi.waitFor(() => expect(health.problem).toBe("No engine. Start it."));
+  await vi.waitFor(() => expect(health.problem).toBe("No engine. Start it."), 20_000);
   const told: string[] = [];
   const place = queue.enter({ memoryBytes: 1, signal: never, onPosition: ({ reason }) => told.push(reason) });
   expect(told).toEqual(["No engine. Start it."]);

@@ -33,7 +33,7 @@ function start() {
     const given = { signal: done.signal, logger, held: () => new Set(held), intervalMs: 1, ...options };
     const sweeping = Sweep.start(runtime, given);
     const known = list.mock.calls.length;
-    await vi.waitFor(() => expect(list.mock.calls.length).toBeGreaterThanOrEqual(known + 4));
+    await vi.waitFor(() => expect(list.mock.calls.length).toBeGreaterThanOrEqual(known + 4), 20_000);
     done.abort();
     await sweeping.over;
     return machine.boxes.map(({ ref }) => ref.id);

@@ -48,7 +48,7 @@ test("a command gets the facts as JSON on its input, and none of the host's vari
       const written = await readFile(out, "utf8");
       expect(written).toContain("PATH=");
       return written;
-    });
+    }, 20_000);
     expect(JSON.parse(told.split("\n")[0]!)).toMatchObject({
       event: "failed",
       text: expect.stringContaining(id),
@@ -69,10 +69,10 @@ test("a command gets the facts as JSON on its input, and none of the host's vari
 test("a command that hangs is killed, one that fails is logged once, and the next session is told of all the same", async () => {
   await using slow = await notifying({ command: ["sleep", "60"] }, 100);
   for (const task of ["one", "two"]) slow.sessions.finish(await slow.start(task));
-  await vi.waitFor(() => expect(slow.logged).toMatchObject([{ why: "the command took too long" }]));
+  await vi.waitFor(() => expect(slow.logged).toMatchObject([{ why: "the command took too long" }]), 20_000);
   await using missing = await notifying({ command: ["/no/such/program"] });
   missing.sessions.finish(await missing.start("one"));
-  await vi.waitFor(() => expect(missing.logged).toMatchObject([{ why: "spawn /no/such/program ENOENT" }]));
+  await vi.waitFor(() => expect(missing.logged).toMatchObject([{ why: "spawn /no/such/program ENOENT" }]), 20_000);
 });
 
 test("a webhook is posted to, a redirect is not followed, and no log has its path", async () => {
@@ -90,9 +90,9 @@ test("a webhook is posted to, a redirect is not followed, and no log has its pat
     await using rig = await notifying({ url: `http://127.0.0.1:${port}/secret-path` });
     for (const task of ["one", "two", "three"]) {
       rig.sessions.finish(await rig.start(task));
-      await vi.waitFor(() => expect(got.at(-1)?.body).toContain(`"task":"${task}"`));
+      await vi.waitFor(() => expect(got.at(-1)?.body).toContain(`"task":"${task}"`), 20_000);
     }
-    await vi.waitFor(() => expect(rig.logged).toMatchObject([{ why: `127.0.0.1:${port} answered 302` }]));
+    await vi.waitFor(() => expect(rig.logged).toMatchObject([{ why: `127.0.0.1:${port} answered 302` }]), 20_000);
     expect(got.map(({ path }) => path)).toEqual(["/secret-path", "/secret-path", "/secret-path"]);
     expect(JSON.stringify(rig.logged)).not.toContain("secret-path");
   } finally {

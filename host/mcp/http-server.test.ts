@@ -77,7 +77,7 @@ test.each(["older", "newer"] as const)("a cancel in the %s protocol ends the ses
   const calling =
     client instanceof OlderClient ? client.callTool(spawn, undefined, options) : client.callTool(spawn, options);
   calling.catch(() => {});
-  await vi.waitUntil(async () => (await states(sessions)).length === 1);
+  await vi.waitUntil(async () => (await states(sessions)).length === 1, 20_000);
   call.abort();
   await expect(calling).rejects.toThrow();
   await expect.poll(() => states(sessions)).toEqual([State.CANCELED]);
@@ -91,9 +91,9 @@ test("a cancel is for the call of its own client, whose numbers others use too",
   const call = new AbortController();
   const calling = one.callTool(spawn, undefined, { signal: call.signal });
   calling.catch(() => {});
-  await vi.waitUntil(async () => (await states(sessions)).length === 1);
+  await vi.waitUntil(async () => (await states(sessions)).length === 1, 20_000);
   const going = other.callTool(spawn);
-  await vi.waitUntil(async () => (await states(sessions)).length === 2);
+  await vi.waitUntil(async () => (await states(sessions)).length === 2, 20_000);
   call.abort();
   await expect.poll(() => states(sessions)).toEqual([State.QUEUED, State.CANCELED]);
   sessions.finish((await sessions.list({})).sessions[0]!.id);

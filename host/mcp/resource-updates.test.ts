@@ -48,14 +48,14 @@ test.each(Object.keys(CLIENTS))("tells who has subscribed to it that a resource 
   client.setNotificationHandler("notifications/resources/updated", ({ params }) => void told.push(params.uri));
   const uris = [patchUri(id), fileUri(id, "größe.txt"), "claudecluster://sessions/ses_NONE", "other://x"];
   const end = await subscribe(client, uris);
-  await vi.waitFor(() => expect(sessions.watcherCount).toBe(1));
+  await vi.waitFor(() => expect(sessions.watcherCount).toBe(1), 20_000);
   sessions.say(id, said, patched("b.txt"));
   sessions.say(other, patched("b.txt"));
-  await vi.waitFor(() => expect(told).toEqual([patchUri(id)]));
+  await vi.waitFor(() => expect(told).toEqual([patchUri(id)]), 20_000);
   sessions.say(id, patched('"gr\\303\\266\\303\\237e.txt"'));
-  await vi.waitFor(() => expect(told).toEqual([patchUri(id), uris[1]]));
+  await vi.waitFor(() => expect(told).toEqual([patchUri(id), uris[1]]), 20_000);
   await end();
-  await vi.waitFor(() => expect(sessions.watcherCount).toBe(0));
+  await vi.waitFor(() => expect(sessions.watcherCount).toBe(0), 20_000);
   await client.close();
 });
 
@@ -99,10 +99,10 @@ test("tells who subscribes again right after the last one has left", async () =>
   const told: string[] = [];
   using updates = new ResourceUpdates(sessions, (changed) => void told.push(changed));
   await updates.begin("first", [uri]);
-  await vi.waitFor(() => expect(sessions.watcherCount).toBe(1));
+  await vi.waitFor(() => expect(sessions.watcherCount).toBe(1), 20_000);
   updates.end("first");
   await updates.begin("second", [uri]);
-  await vi.waitFor(() => expect(sessions.watcherCount).toBe(1));
+  await vi.waitFor(() => expect(sessions.watcherCount).toBe(1), 20_000);
   sessions.finish((await sessions.list({})).sessions[0]!.id);
-  await vi.waitFor(() => expect(told).toEqual([uri]));
+  await vi.waitFor(() => expect(told).toEqual([uri]), 20_000);
 });

@@ -40,7 +40,7 @@ async function start() {
       const all = await ids();
       expect(all).toHaveLength(count);
       return all;
-    });
+    }, 20_000);
   const spawned = async (...tasks: string[]) => {
     await call("spawn_claude_container", { tasks, wait: false });
     return await ids();
@@ -59,9 +59,9 @@ test("one call starts a session for each task, follows all in one line, and says
   const { sessions, call, made, progress } = await start();
   const answering = call("spawn_claude_container", { tasks: ["Fix a", "Fix b", "Fix c"], max_steps: 7 });
   const [a, b, c] = (await made(3)) as [string, string, string];
-  await vi.waitFor(() => expect(sessions.watcherCount).toBe(3));
+  await vi.waitFor(() => expect(sessions.watcherCount).toBe(3), 20_000);
   sessions.say(b, { case: "phaseChanged", value: create(PhaseChangedSchema, { phase: Phase.CLAUDE }) });
-  await vi.waitFor(() => expect(progress.at(-1)).toContain("Claude"));
+  await vi.waitFor(() => expect(progress.at(-1)).toContain("Claude"), 20_000);
   sessions.finish(a, Buffer.from("diff\n"), [create(FileChangeSchema, { path: "a.ts", addedLineCount: 2 })]);
   sessions.fail(b, "MODEL_REFUSED");
   sessions.finish(c);
@@ -95,14 +95,14 @@ test("waits for any of several, and then for the rest", async () => {
   const { sessions, call, spawned } = await start();
   const [a, b] = (await spawned("a", "b")) as [string, string];
   const any = call("wait_session", { session_ids: [a, b.slice(-8)], until: "any" });
-  await vi.waitFor(() => expect(sessions.watcherCount).toBe(2));
+  await vi.waitFor(() => expect(sessions.watcherCount).toBe(2), 20_000);
   sessions.finish(b);
   const { text } = await any;
   expect(text).toMatch(/^2 sessions: 1 queued, 1 succeeded\n/);
   expect(text).toContain(`wait_session {"session_ids":["${a}"]} waits for what still runs.`);
   expect(sessions.watcherCount).toBe(0);
   const all = call("wait_session", { session_ids: [a, b] });
-  await vi.waitFor(() => expect(sessions.watcherCount).toBe(1));
+  await vi.waitFor(() => expect(sessions.watcherCount).toBe(1), 20_000);
   sessions.finish(a);
   expect((await all).text).toMatch(/^2 sessions: 2 succeeded\n/);
 });
@@ -111,7 +111,7 @@ test("a decision that one of several waits for ends the wait for all, before its
   const { sessions, call, spawned } = await start();
   const [a, b] = (await spawned("a", "b")) as [string, string];
   const all = call("wait_session", { session_ids: [a, b] });
-  await vi.waitFor(() => expect(sessions.watcherCount).toBe(2));
+  await vi.waitFor(() => expect(sessions.watcherCount).toBe(2), 20_000);
   waits(sessions, a);
   const { text } = await all;
   expect(text).toContain('decide_permission with request_id "r1"');

@@ -74,10 +74,10 @@ test("what is put into a form after somebody else has decided does not count, an
     return { action: "accept", content: { decision: "Allow once" } };
   });
   const calling = client.callTool(spawn);
-  await vi.waitUntil(async () => (await sessions.list({})).sessions.length === 1);
+  await vi.waitUntil(async () => (await sessions.list({})).sessions.length === 1, 20_000);
   const { id } = (await sessions.list({})).sessions[0]!;
   ask(sessions, id, "r1");
-  await vi.waitUntil(async () => (await sessions.get(id)).state === State.RUNNING);
+  await vi.waitUntil(async () => (await sessions.get(id)).state === State.RUNNING, 20_000);
   sessions.finish(id);
   expect(JSON.stringify(await calling)).toContain("it has not counted");
 });
@@ -90,10 +90,10 @@ test("a permission is a form at the client, and its answer goes to the session",
     return { action: "accept", content: { decision: "Allow for this session" } };
   });
   const calling = client.callTool(spawn);
-  await vi.waitUntil(async () => (await sessions.list({})).sessions.length === 1);
+  await vi.waitUntil(async () => (await sessions.list({})).sessions.length === 1, 20_000);
   const { id } = (await sessions.list({})).sessions[0]!;
   ask(sessions, id, "r1");
-  await vi.waitUntil(async () => (await sessions.get(id)).decidedRequestIds.length === 1);
+  await vi.waitUntil(async () => (await sessions.get(id)).decidedRequestIds.length === 1, 20_000);
   sessions.say(id, running);
   sessions.finish(id);
   expect(await calling).toMatchObject({ _meta: { [DATA]: { state: "succeeded" } } });

@@ -19,7 +19,7 @@ test("stores again and again while there is no room, and says so once", async ()
   const storing = room.store(() => {
     if (failures-- > 0) throw NO_ROOM;
   });
-  await vi.waitUntil(() => room.reason === "The disk is full. Make room.", { interval: 0 });
+  await vi.waitUntil(() => room.reason === "The disk is full. Make room.", { interval: 0, timeout: 20_000 });
   failures = 3;
   await expect(storing).resolves.toBe(true);
   expect(room.reason).toBe("");

@@ -108,7 +108,7 @@ test("steers a session, in either era: decision, message, answer, interruption, 
     await call(era, "answer_question", { ...(await pending()), answers: [["Bonjour"]] });
     expect((await call(era, "wait_session", session)).text).toContain("Bonjour");
     await call(era, "send_message", { ...session, message: "[scenario: slow-stream]", wait: false });
-    await vi.waitFor(async () => expect((await rig.sessions.get(id)).state).toBe(Session_State.RUNNING));
+    await vi.waitFor(async () => expect((await rig.sessions.get(id)).state).toBe(Session_State.RUNNING), 20_000);
     await call(era, "interrupt_session", session);
     await call(era, "wait_session", session);
     // What was canceled is an error's answer, with what it changed.

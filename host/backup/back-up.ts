@@ -3,6 +3,7 @@ import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError } from "../../proto/index.ts";
 import { ExclusiveLock } from "../exclusive-lock.ts";
+import { filesBelow } from "../files-below.ts";
 import { readHostId } from "../host-id.ts";
 import { nameOf } from "../store/artifact-files.ts";
 import { type CopiedArtifact, copyStore, forgetCopied, listCopied } from "../store/store-copy.ts";
@@ -114,12 +115,10 @@ async function addRepositories(
   for (const store of await readdir(stores).catch(() => [])) {
     const served = await readdir(join(stores, store, "sessions")).catch(() => []);
     if (!served.some((id) => sessionIds.has(id))) continue;
-    const files = await readdir(join(stores, store), { recursive: true, withFileTypes: true });
-    for (const file of files) {
-      const path = join(file.parentPath, file.name);
+    for (const path of await filesBelow(join(stores, store))) {
       const name = path.slice(stateDirectory.length + 1);
       const ofSession = /\/sessions\/([^/]+)\//.exec(name)?.[1];
-      if (!file.isFile() || !isBackedUp(name)) continue;
+      if (!isBackedUp(name)) continue;
       if (ofSession !== undefined && !sessionIds.has(ofSession)) continue;
       await archive.addFile(name, path, { signal });
     }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import { AppError, Notifier, type RepositorySnapshot } from "../../proto/index.ts";
 import type { ServedSnapshot } from "../broker/git/snapshot-gateway.ts";
+import { filesBelow } from "../files-below.ts";
 import { findBoundary, findMissing } from "../repository/commits.ts";
 import type { Snapshots } from "../session/snapshots.ts";
 import { isKept, keepObjects } from "./keep-objects.ts";
@@ -190,8 +191,7 @@ async function changedMs(path: string): Promise<number> {
 }
 
 async function sizeOf(directory: string): Promise<number> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => []);
-  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const files = await filesBelow(directory).catch(() => []);
   const sizes = await Promise.all(files.map(async (file) => (await stat(file).catch(() => undefined))?.size ?? 0));
   return sizes.reduce((sum, size) => sum + size, 0);
 }

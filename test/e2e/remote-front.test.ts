@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { existsSync, readdirSync } from "node:fs";
 import { once } from "node:events";
@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { filesBelow } from "../../host/files-below.ts";
 import type { SessionSummary } from "../../host/present/session-summary.ts";
 import { storesDirectory } from "../../host/snapshots/snapshot-stores.ts";
 import { digestDirectory } from "../git/repository-digest.ts";
@@ -125,13 +126,19 @@ test("a front elsewhere sends its repository, and applies, undoes and compares t
   expect(JSON.stringify(listed)).toContain(first.session_id);
 });
 
+/** Paths of what is being taken in. */
+async function incomingIn(stores: string): Promise<string[]> {
+  return (await filesBelow(stores)).filter((path) => path.includes("incoming-"));
+}
+
 test("a host that is killed while it takes in a repository is gone on with by the next one", async () => {
   await writeFile(join(project, "large"), randomBytes(20_000_000));
   const stores = storesDirectory(rig.place.directories.stateDirectory);
-  // Unlike readdir it does not mind what goes while it looks, of sessions before.
-  const incoming = () => spawnSync("find", [stores, "-path", "*incoming-*"], { encoding: "utf8" }).stdout;
   const running = command(["run", bash("wc -c < large"), "--json"]);
-  await vi.waitUntil(() => incoming().includes("tmp_pack"), { interval: 5, timeout: 60_000 });
+  await vi.waitUntil(async () => (await incomingIn(stores)).some((path) => path.includes("tmp_pack")), {
+    interval: 5,
+    timeout: 60_000,
+  });
   host.process.kill("SIGKILL");
   await once(host.process, "close");
   host = await serve(new URL(host.url).host);
@@ -140,16 +147,12 @@ test("a host that is killed while it takes in a repository is gone on with by th
     state: "succeeded",
     result: expect.stringContaining("20000000") as string,
   });
-  expect(incoming()).toBe("");
+  expect(await incomingIn(stores)).toEqual([]);
 });
 
 test("a front that is killed while it sends leaves nothing with the host", async () => {
   await writeFile(join(project, "large"), randomBytes(20_000_000));
   const stores = storesDirectory(rig.place.directories.stateDirectory);
-  const incoming = () =>
-    readdirSync(stores, { recursive: true })
-      .map(String)
-      .filter((path) => path.includes("incoming-"));
   const remote = { CLAUDECLUSTER_HOST: host.url, CLAUDECLUSTER_TOKEN_FILE: tokenFile };
   const sessions = async () => (await rig.sessions.list({ pageSize: 1000 })).sessions.length;
   const [storesBefore, sessionsBefore] = [readdirSync(stores), await sessions()];
@@ -158,10 +161,13 @@ test("a front that is killed while it sends leaves nothing with the host", async
     env: { ...front.env, ...remote },
     stdio: "ignore",
   });
-  await vi.waitUntil(() => incoming().some((path) => path.includes("tmp_pack")), { interval: 5, timeout: 60_000 });
+  await vi.waitUntil(async () => (await incomingIn(stores)).some((path) => path.includes("tmp_pack")), {
+    interval: 5,
+    timeout: 60_000,
+  });
   child.kill("SIGKILL");
   await vi.waitUntil(() => readdirSync(stores).length === storesBefore.length, { timeout: 60_000 });
-  expect(incoming()).toEqual([]);
+  expect(await incomingIn(stores)).toEqual([]);
   expect(await sessions()).toBe(sessionsBefore);
   expect(await run("wc -c < large")).toMatchObject({ state: "succeeded" });
 });

@@ -31,7 +31,7 @@ const NEWER_ENGINE = {
   sequence: { groupOrder: 3 },
 };
 
-// unit: beside the files, seconds. docker: real engine. e2e: real engine, real Claude Code,
+// unit: beside the files, each seconds. docker: real engine. e2e: real engine, real Claude Code,
 // scripted model. newer-engine: some of both on another engine.
 export default defineConfig({
   test: {

@@ -28,11 +28,9 @@ export async function giveUnusedMemoryBack({
   const collect = runInNewContext("gc") as Collect;
   let wasBusy = true;
   let before = performance.eventLoopUtilization();
-  const windows = setInterval(windowMs, undefined, { ref: false, signal });
   try {
-    for await (const _ of windows) {
-      const now = performance.eventLoopUtilization();
-      const isBusy = performance.eventLoopUtilization(now, before).utilization > QUIET_UTILIZATION;
+    for await (const _ of setInterval(windowMs, undefined, { ref: false, signal })) {
+      const isBusy = performance.eventLoopUtilization(before).utilization > QUIET_UTILIZATION;
       if (!isBusy && wasBusy) collect({ type: "major", execution: "sync", flavor: "last-resort" });
       wasBusy = isBusy;
       before = performance.eventLoopUtilization();

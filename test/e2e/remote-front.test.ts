@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { existsSync, readdirSync } from "node:fs";
 import { once } from "node:events";
@@ -7,7 +7,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
-import { filesBelow } from "../../host/files-below.ts";
 import type { SessionSummary } from "../../host/present/session-summary.ts";
 import { storesDirectory } from "../../host/snapshots/snapshot-stores.ts";
 import { digestDirectory } from "../git/repository-digest.ts";
@@ -126,19 +125,20 @@ test("a front elsewhere sends its repository, and applies, undoes and compares t
   expect(JSON.stringify(listed)).toContain(first.session_id);
 });
 
-/** Paths of what is being taken in. */
-async function incomingIn(stores: string): Promise<string[]> {
-  return (await filesBelow(stores)).filter((path) => path.includes("incoming-"));
+/** Files and directories of what is being taken in. Unlike readdir, find does not mind what goes while it looks. */
+function incomingIn(stores: string): string {
+  return spawnSync("find", [stores, "-path", "*incoming-*"], { encoding: "utf8" }).stdout;
+}
+
+async function takingIn(stores: string): Promise<void> {
+  await vi.waitUntil(() => incomingIn(stores).includes("tmp_pack"), { interval: 5, timeout: 60_000 });
 }
 
 test("a host that is killed while it takes in a repository is gone on with by the next one", async () => {
   await writeFile(join(project, "large"), randomBytes(20_000_000));
   const stores = storesDirectory(rig.place.directories.stateDirectory);
   const running = command(["run", bash("wc -c < large"), "--json"]);
-  await vi.waitUntil(async () => (await incomingIn(stores)).some((path) => path.includes("tmp_pack")), {
-    interval: 5,
-    timeout: 60_000,
-  });
+  await takingIn(stores);
   host.process.kill("SIGKILL");
   await once(host.process, "close");
   host = await serve(new URL(host.url).host);
@@ -147,7 +147,7 @@ test("a host that is killed while it takes in a repository is gone on with by th
     state: "succeeded",
     result: expect.stringContaining("20000000") as string,
   });
-  expect(await incomingIn(stores)).toEqual([]);
+  expect(incomingIn(stores)).toBe("");
 });
 
 test("a front that is killed while it sends leaves nothing with the host", async () => {
@@ -161,13 +161,10 @@ test("a front that is killed while it sends leaves nothing with the host", async
     env: { ...front.env, ...remote },
     stdio: "ignore",
   });
-  await vi.waitUntil(async () => (await incomingIn(stores)).some((path) => path.includes("tmp_pack")), {
-    interval: 5,
-    timeout: 60_000,
-  });
+  await takingIn(stores);
   child.kill("SIGKILL");
   await vi.waitUntil(() => readdirSync(stores).length === storesBefore.length, { timeout: 60_000 });
-  expect(await incomingIn(stores)).toEqual([]);
+  expect(incomingIn(stores)).toBe("");
   expect(await sessions()).toBe(sessionsBefore);
   expect(await run("wc -c < large")).toMatchObject({ state: "succeeded" });
 });

@@ -37,24 +37,18 @@ afterEach(() => {
 /** Lets streams break off. Returns how long the pauses behind them were (ms). */
 async function pausesOf({ count }: { count: number }): Promise<number[]> {
   const { SessionChanges } = await import("./session-changes.ts");
-  const asked: number[] = [];
-  const { setTimeout: fake } = globalThis;
-  // No spy: what one leaves, the files that come after would have.
-  globalThis.setTimeout = ((callback: () => void, ms = 0) => {
-    // What ends a silent stream is longer than all pauses.
-    if (ms <= 10_000) asked.push(ms);
-    return fake(callback, ms);
-  }) as typeof setTimeout;
+  const timers = vi.spyOn(globalThis, "setTimeout");
+  // What ends a silent stream is longer than all of them.
+  const pauses = () => timers.mock.calls.flatMap(([, ms = 0]) => (ms <= 10_000 ? [ms] : []));
   const over = new AbortController();
   const run = new SessionChanges("ses_1").run(over.signal);
   for (let round = 1; round <= count; round++) {
-    while (asked.length < round) await turn();
-    await vi.advanceTimersByTimeAsync(asked.at(-1)!);
+    while (pauses().length < round) await turn();
+    await vi.advanceTimersByTimeAsync(pauses().at(-1)!);
   }
   over.abort();
   await run;
-  globalThis.setTimeout = fake;
-  return asked.slice(0, count);
+  return pauses().slice(0, count);
 }
 
 test("changes are looked for again soon after each stream that said something", async () => {
